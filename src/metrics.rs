@@ -1,0 +1,131 @@
+//! Counters and gauges, kept by every room and read by `/metrics`; knows nobody.
+
+use prometheus_client::encoding::{EncodeLabelSet, text::encode};
+use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge};
+use prometheus_client::registry::Registry;
+use std::sync::Arc;
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Reason {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Limit {
+    limit: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Transport {
+    transport: &'static str,
+}
+
+/// What the broker has done and what it holds. Hot loops add once a batch, not once a message.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    connections: Family<Transport, Gauge>,
+    accepted: Family<Transport, Counter>,
+    closed: Family<Reason, Counter>,
+    limits: Family<Limit, Counter>,
+    /// Frames received from clients.
+    pub frames_received: Counter,
+    /// Frames handed to sockets, MESSAGE included.
+    pub frames_sent: Counter,
+    /// Octets received from clients, as STOMP sees them.
+    pub bytes_received: Counter,
+    /// Octets handed to sockets.
+    pub bytes_sent: Counter,
+    /// Messages routed (a SEND, a committed SEND or an embedding program's publish).
+    pub messages_published: Counter,
+    /// MESSAGE frames handed to sockets.
+    pub deliveries: Counter,
+    /// Messages given to a work queue's consumer once more.
+    pub redeliveries: Counter,
+    /// Messages moved to a dead letter queue.
+    pub dead_letters: Counter,
+    /// Messages that nobody could take: a temporary queue that is gone, a full dead letter queue.
+    pub messages_dropped: Counter,
+    /// Connections with a subscription or a transaction: live subscriptions.
+    pub subscriptions: Gauge,
+    /// Topics with subscribers.
+    pub topics: Gauge,
+    /// Work queues, temporary ones included.
+    pub queues: Gauge,
+    /// Messages in work queues, given out and not settled included.
+    pub queue_messages: Gauge,
+    /// Their octets.
+    pub queue_bytes: Gauge,
+    /// Octets waiting in outboxes, as the receivers will get them (to within 16 KiB per outbox).
+    pub outbox_bytes: Gauge,
+    /// Open transactions.
+    pub transactions: Gauge,
+    /// Octets charged to the broker-wide budget.
+    pub budget_bytes: Gauge,
+}
+
+impl Metrics {
+    /// All zero.
+    pub fn new() -> Arc<Metrics> {
+        let mut registry = Registry::with_prefix("stompbox");
+        macro_rules! register {
+            ($kind:ty, $name:literal, $help:literal) => {{
+                let metric = <$kind>::default();
+                registry.register($name, $help, metric.clone());
+                metric
+            }};
+        }
+        let connections = register!(Family<Transport, Gauge>, "connections", "Open connections");
+        let accepted = register!(Family<Transport, Counter>, "connections_accepted", "Connections accepted");
+        let closed = register!(Family<Reason, Counter>, "connections_closed", "Connections closed, by reason");
+        let limits = register!(Family<Limit, Counter>, "limit_hits", "Times a limit was met, by its option");
+        Arc::new(Metrics {
+            connections,
+            accepted,
+            closed,
+            limits,
+            frames_received: register!(Counter, "frames_received", "Frames received"),
+            frames_sent: register!(Counter, "frames_sent", "Frames handed to sockets"),
+            bytes_received: register!(Counter, "bytes_received", "STOMP octets received"),
+            bytes_sent: register!(Counter, "bytes_sent", "Octets handed to sockets"),
+            messages_published: register!(Counter, "messages_published", "Messages routed"),
+            deliveries: register!(Counter, "deliveries", "MESSAGE frames handed to sockets"),
+            redeliveries: register!(Counter, "redeliveries", "Messages given to a consumer once more"),
+            dead_letters: register!(Counter, "dead_letters", "Messages moved to a dead letter queue"),
+            messages_dropped: register!(Counter, "messages_dropped", "Messages that nobody could take"),
+            subscriptions: register!(Gauge, "subscriptions", "Live subscriptions"),
+            topics: register!(Gauge, "topics", "Topics with subscribers"),
+            queues: register!(Gauge, "queues", "Work queues"),
+            queue_messages: register!(Gauge, "queue_messages", "Messages in work queues"),
+            queue_bytes: register!(Gauge, "queue_bytes", "Octets in work queues"),
+            outbox_bytes: register!(Gauge, "outbox_bytes", "Octets waiting in outboxes"),
+            transactions: register!(Gauge, "transactions", "Open transactions"),
+            budget_bytes: register!(Gauge, "budget_bytes", "Octets charged to the broker-wide budget"),
+            registry,
+        })
+    }
+
+    /// A connection has come by `transport`.
+    pub fn opened(&self, transport: &'static str) {
+        self.connections.get_or_create(&Transport { transport }).inc();
+        self.accepted.get_or_create(&Transport { transport }).inc();
+    }
+
+    /// A connection by `transport` has ended for `reason`.
+    pub fn closed(&self, transport: &'static str, reason: &'static str) {
+        self.connections.get_or_create(&Transport { transport }).dec();
+        self.closed.get_or_create(&Reason { reason }).inc();
+    }
+
+    /// The limit of the option `limit` was met.
+    pub fn limit_hit(&self, limit: &'static str) {
+        self.limits.get_or_create(&Limit { limit }).inc();
+    }
+
+    /// Everything in the OpenMetrics text format.
+    pub fn render(&self) -> String {
+        let mut text = String::new();
+        encode(&mut text, &self.registry).expect("a String takes every write");
+        text
+    }
+}
