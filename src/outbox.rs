@@ -169,7 +169,7 @@ impl Outbox {
             state.congested_since = Some(now);
         }
         self.gauge(&mut state);
-        let receiver = state.to_wake();
+        let receiver = state.waiting_receiver();
         drop(state);
         if let Some(receiver) = receiver {
             receiver.wake();
@@ -188,7 +188,7 @@ impl Outbox {
         }
         state.put(parcel, bytes);
         self.gauge(&mut state);
-        let receiver = state.to_wake();
+        let receiver = state.waiting_receiver();
         drop(state);
         if let Some(receiver) = receiver {
             receiver.wake();
@@ -347,7 +347,7 @@ impl State {
         self.room.resize(self.parcels.capacity() * size_of::<Parcel>());
     }
 
-    fn to_wake(&mut self) -> Option<Waker> {
+    fn waiting_receiver(&mut self) -> Option<Waker> {
         if std::mem::take(&mut self.receiver_waits) { self.receiver.take() } else { None }
     }
 

@@ -182,7 +182,7 @@ impl Backlog {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::Fixture;
+    use super::super::tests::fixture::Fixture;
     use super::*;
     use proptest::prelude::*;
     use std::time::Duration;

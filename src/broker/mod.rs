@@ -18,8 +18,6 @@ mod backlog;
 mod consumer;
 mod dead_letter;
 mod fan_out;
-#[cfg(test)]
-mod fixture;
 mod ground;
 mod ids;
 mod patterns;

@@ -264,7 +264,7 @@ impl Node {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::Fixture;
+    use super::super::tests::fixture::Fixture;
     use super::*;
     use crate::destination::Selector;
     use proptest::prelude::*;

@@ -64,7 +64,7 @@ impl Roster {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::Fixture;
+    use super::super::tests::fixture::Fixture;
     use super::*;
     use proptest::prelude::*;
     use std::collections::HashMap;

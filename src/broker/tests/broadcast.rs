@@ -1,0 +1,258 @@
+//! Topics and patterns.
+
+use super::fixture::*;
+use crate::broker::Options;
+use crate::outbox::{Outbox, Parcel, Pushed};
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+#[test]
+fn a_message_reaches_every_subscription_that_matches_and_no_other() {
+    let fixture = Fixture::new();
+    let texts =
+        ["/topic/a.b", "/topic/a.b", "/topic/a/b", "/topic/a.*", "/topic/**", "/topic/b.#", "/queue/a.b"];
+    let receivers: Vec<_> = (1u32..).zip(texts).map(|(key, text)| (text, fixture.receiver(key))).collect();
+    let _all: Vec<_> = receivers.iter().map(|(text, to)| fixture.subscribe(text, to, ALL)).collect();
+    for (destination, reached) in [
+        ("/topic/a.b", &["/topic/a.b", "/topic/a.b", "/topic/a.*", "/topic/**"][..]),
+        ("/topic/a/b", &["/topic/a/b", "/topic/a.*", "/topic/**"]),
+        ("/topic/b", &["/topic/**", "/topic/b.#"]),
+        ("/topic/c", &["/topic/**"]),
+        ("/queue/a.b", &["/queue/a.b"]),
+    ] {
+        assert_eq!(fixture.send(destination, "m"), reached.len(), "{destination}");
+        let got: Vec<&str> = receivers
+            .iter()
+            .filter(|(_, receiver)| receiver.bodies() == ["m"])
+            .map(|(text, _)| *text)
+            .collect();
+        assert_eq!(got, reached, "{destination}");
+    }
+    assert_eq!(fixture.metrics.messages_published.get(), 5);
+}
+
+#[test]
+fn a_parcel_of_a_broadcast_names_the_subscription_and_says_first_delivery() {
+    let fixture = Fixture::new();
+    let receiver = fixture.receiver(42);
+    let _exact = fixture.subscribe("/topic/t", &receiver, ALL);
+    fixture.send("/topic/t", "m");
+    let parcels = receiver.parcels();
+    assert_eq!((parcels[0].key, parcels[0].count, parcels[0].tag), (42, 1, 0));
+    assert_eq!(parcels[0].message.destination(), "/topic/t");
+    assert_eq!(parcels[0].message.id(), "node-1");
+}
+
+#[test]
+fn subscriptions_of_one_connection_each_get_their_own_parcel() {
+    let fixture = Fixture::new();
+    let outbox = fixture.outbox();
+    let _all: Vec<_> = (1u32..)
+        .zip(["/topic/t", "/topic/t", "/topic/*"])
+        .map(|(key, text)| fixture.subscribe(text, &Receiver { outbox: outbox.clone(), key }, ALL))
+        .collect();
+    fixture.send("/topic/t", "m");
+    let parcels = drain(&outbox);
+    let mut keys: Vec<u32> = parcels.iter().map(|parcel| parcel.key).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, [1, 2, 3]);
+    assert!(parcels.iter().all(|parcel| parcel.message.same(&parcels[0].message)), "encoded once");
+}
+
+#[test]
+fn a_message_for_nobody_is_counted_and_leaves_nothing() {
+    let fixture = Fixture::new();
+    let receiver = fixture.receiver(1);
+    assert_eq!(fixture.send("/topic/nobody", "m"), 0);
+    let pattern = fixture.subscribe("/topic/other.*", &receiver, ALL);
+    assert_eq!(fixture.send("/topic/nobody", "m"), 0);
+    assert_eq!(fixture.metrics.messages_published.get(), 2);
+    assert_eq!((fixture.broker.stats().topics, fixture.budget.used()), (0, 0));
+    drop(pattern);
+    assert!(fixture.broker.is_empty());
+}
+
+#[test]
+fn a_topic_with_pattern_subscribers_alone_vanishes_at_once() {
+    let fixture = Fixture::new();
+    let receiver = fixture.receiver(1);
+    let _pattern = fixture.subscribe("/topic/*", &receiver, ALL);
+    for n in 0..100 {
+        assert_eq!(fixture.send(&format!("/topic/{n}"), "m"), 1);
+    }
+    assert_eq!(receiver.parcels().len(), 100);
+    let stats = fixture.broker.stats();
+    assert_eq!((stats.topics, stats.patterns, fixture.metrics.topics.get()), (0, 1, 0));
+}
+
+#[test]
+fn what_is_dropped_gets_nothing_more_and_leaves_nothing() {
+    let fixture = Fixture::new();
+    let receivers: Vec<_> = (1..=3).map(|key| fixture.receiver(key)).collect();
+    let mut subscriptions: Vec<_> = ["/topic/t", "/topic/t", "/topic/*"]
+        .iter()
+        .zip(&receivers)
+        .map(|(text, receiver)| fixture.subscribe(text, receiver, ALL))
+        .collect();
+    let gauges = || (fixture.metrics.topics.get(), fixture.metrics.subscriptions.get());
+    assert_eq!(gauges(), (1, 3));
+    for left in (0..3).rev() {
+        drop(subscriptions.remove(0));
+        assert_eq!(fixture.send("/topic/t", "m"), left);
+        assert_eq!(receivers.iter().filter(|receiver| receiver.parcels().len() == 1).count(), left);
+    }
+    assert_eq!(gauges(), (0, 0));
+    assert!(fixture.broker.is_empty());
+}
+
+#[test]
+fn patterns_reach_a_topic_that_was_published_to_before_they_came() {
+    let fixture = Fixture::new();
+    let (exact, late) = (fixture.receiver(1), fixture.receiver(2));
+    let _exact = fixture.subscribe("/topic/a.b", &exact, ALL);
+    assert_eq!(fixture.send("/topic/a.b", "1"), 1);
+    let first = fixture.subscribe("/topic/a.*", &late, ALL);
+    assert_eq!(fixture.send("/topic/a.b", "2"), 2);
+    let second = fixture.subscribe("/topic/**", &late, ALL);
+    assert_eq!(fixture.send("/topic/a.b", "3"), 3);
+    drop(first);
+    assert_eq!(fixture.send("/topic/a.b", "4"), 2);
+    drop(second);
+    assert_eq!(fixture.send("/topic/a.b", "5"), 1);
+    assert_eq!(exact.bodies(), ["1", "2", "3", "4", "5"]);
+    assert_eq!(late.bodies(), ["2", "3", "3", "4"]);
+}
+
+#[test]
+fn a_topic_that_remembers_its_patterns_keeps_no_outbox_alive() {
+    let fixture = Fixture::new();
+    let exact = fixture.receiver(1);
+    let _exact = fixture.subscribe("/topic/a", &exact, ALL);
+    let passing = fixture.receiver(2);
+    let pattern = fixture.subscribe("/topic/*", &passing, ALL);
+    fixture.send("/topic/a", "m");
+    let outbox = Arc::downgrade(&passing.outbox);
+    drop((pattern, passing));
+    assert!(outbox.upgrade().is_none());
+}
+
+#[test]
+fn a_receiver_that_has_gone_is_not_reached() {
+    let fixture = Fixture::new();
+    let (there, gone) = (fixture.receiver(1), fixture.receiver(2));
+    let _both = [fixture.subscribe("/topic/t", &there, ALL), fixture.subscribe("/topic/t", &gone, ALL)];
+    gone.outbox.close();
+    assert_eq!(fixture.send("/topic/t", "m"), 1);
+    assert_eq!(there.bodies(), ["m"]);
+}
+
+/// An outbox that is above half, with room for many small messages.
+fn lagging(fixture: &Fixture) -> Arc<Outbox> {
+    let outbox = fixture.outbox_of(1_000_000);
+    let parcel = Parcel { message: fixture.message(&"x".repeat(600_000)), key: 9, count: 1, tag: 0 };
+    assert_eq!(outbox.push(parcel, fixture.now()), Pushed::Congested);
+    outbox
+}
+
+/// Each row: how many receivers there are, how many of them lag behind, and whether that is a crowd.
+#[test]
+fn a_crowd_is_more_than_half_of_the_receivers() {
+    for (members, behind, crowd) in
+        [(1, 1, true), (2, 1, false), (3, 1, false), (3, 2, true), (4, 2, false), (4, 3, true)]
+    {
+        let fixture = Fixture::new();
+        let outboxes: Vec<_> =
+            (0..members).map(|n| if n < behind { lagging(&fixture) } else { fixture.outbox() }).collect();
+        let _all: Vec<_> = (1u32..)
+            .zip(&outboxes)
+            .map(|(key, outbox)| {
+                let text = if key % 2 == 0 { "/topic/*" } else { "/topic/t" };
+                fixture.subscribe(text, &Receiver { outbox: outbox.clone(), key }, ALL)
+            })
+            .collect();
+        let published = fixture.publish("/topic/t", "m").unwrap();
+        assert_eq!(published.reached, members);
+        assert_eq!(published.congested.len(), behind, "{members} {behind}");
+        for congested in published.congested {
+            assert_eq!(congested.crowd, crowd, "{members} {behind}");
+            assert!(outboxes[..behind].iter().any(|outbox| Arc::ptr_eq(outbox, &congested.outbox)));
+        }
+    }
+}
+
+#[test]
+fn who_is_out_of_patience_is_not_waited_for() {
+    let fixture = Fixture::new();
+    let (slow, quick) = (Receiver { outbox: lagging(&fixture), key: 1 }, fixture.receiver(2));
+    let _both = [fixture.subscribe("/topic/t", &slow, ALL), fixture.subscribe("/topic/t", &quick, ALL)];
+    for (after, waits) in [(0, 1), (999, 1), (1000, 0), (5000, 0)] {
+        let now = fixture.now() + Duration::from_millis(after);
+        let published = fixture.publish_at("/topic/t", "m", now).unwrap();
+        assert_eq!((published.reached, published.congested.len()), (2, waits), "{after}");
+    }
+}
+
+#[test]
+fn in_a_crowd_patience_lasts_while_batches_are_taken() {
+    let fixture = Fixture::new();
+    let slow = Receiver { outbox: fixture.outbox_of(1_000_000), key: 1 };
+    let _only = fixture.subscribe("/topic/t", &slow, ALL);
+    let waits = |body: &str, after| {
+        let now = fixture.now() + Duration::from_millis(after);
+        fixture.publish_at("/topic/t", body, now).unwrap().congested.len()
+    };
+    let third = "x".repeat(260_000);
+    assert_eq!([waits(&third, 0), waits(&third, 0), waits(&third, 0)], [0, 1, 1]);
+    assert_eq!(waits("m", 1500), 0);
+    let mut cx = Context::from_waker(Waker::noop());
+    let taken_at = fixture.now() + Duration::from_millis(2000);
+    assert!(slow.outbox.poll_take(&mut cx, &mut Vec::new(), 1, taken_at).is_ready());
+    assert_eq!([waits("m", 2999), waits("m", 3000)], [1, 0]);
+}
+
+#[test]
+fn a_connection_that_lags_behind_is_listed_once_for_all_its_subscriptions() {
+    let fixture = Fixture::new();
+    let outbox = lagging(&fixture);
+    let subscriber = |key| Receiver { outbox: outbox.clone(), key };
+    let _all = [1, 2, 3].map(|key| fixture.subscribe("/topic/t", &subscriber(key), ALL));
+    let published = fixture.publish("/topic/t", "m").unwrap();
+    assert_eq!((published.reached, published.congested.len()), (3, 1));
+}
+
+#[test]
+fn an_overflowed_receiver_is_neither_reached_nor_waited_for() {
+    let fixture = Fixture::new();
+    let outbox = lagging(&fixture);
+    let _only = fixture.subscribe("/topic/t", &Receiver { outbox: outbox.clone(), key: 1 }, ALL);
+    let published = fixture.publish("/topic/t", &"x".repeat(500_000)).unwrap();
+    assert_eq!((published.reached, published.congested.len(), outbox.bytes()), (0, 0, 0));
+}
+
+#[test]
+fn at_the_budget_every_message_is_refused_by_name() {
+    let fixture = Fixture::with(Options::default(), 100_000);
+    let receiver = fixture.receiver(1);
+    let _topic = fixture.subscribe("/topic/t", &receiver, ALL);
+    assert_eq!(fixture.send("/topic/t", &"x".repeat(100_000)), 1);
+    for destination in ["/topic/t", "/topic/nobody", "/queue/q", "/temp-queue/~x"] {
+        let refusal = fixture.publish(destination, "m").unwrap_err();
+        assert_eq!(refusal.limit, Some("memory-bytes-max"), "{destination}");
+        assert!(refusal.detail.contains("memory-bytes-max"), "{}", refusal.detail);
+    }
+    assert_eq!(fixture.metrics.messages_published.get(), 1);
+    assert_eq!(fixture.broker.stats().queues, 0);
+    receiver.parcels();
+    assert_eq!(fixture.send("/topic/t", "m"), 1);
+}
+
+#[test]
+fn a_subscription_says_where_it_leads_and_nothing_else() {
+    let fixture = Fixture::new();
+    let receiver = fixture.receiver(1);
+    for text in ["/topic/t", "/topic/*", "/queue/q"] {
+        let subscription = fixture.subscribe(text, &receiver, ALL);
+        assert_eq!(format!("{subscription:?}"), format!("Subscription({text:?})"));
+    }
+}

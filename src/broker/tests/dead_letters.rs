@@ -1,0 +1,183 @@
+//! Messages that are given out too often.
+
+use super::fixture::*;
+use crate::broker::{Options, Settlement, Subscription};
+use crate::outbox::{Parcel, Tag};
+use std::time::{Duration, Instant};
+use stompbox_frames::stomp::Version;
+
+const Q: &str = "/queue/q";
+const DEAD: &str = "/queue/dead.q";
+
+fn brief(max_deliveries: u32) -> Fixture {
+    Fixture::with(Options { max_deliveries, ..Options::default() }, usize::MAX)
+}
+
+/// Gives back whatever comes, `times` times, with time enough between; the counts that came.
+fn poison(
+    fixture: &Fixture,
+    consumer: &Subscription,
+    receiver: &Receiver,
+    times: usize,
+) -> (Vec<u32>, Instant) {
+    let mut now = fixture.now();
+    let mut counts = Vec::new();
+    for _ in 0..times {
+        let parcels = receiver.parcels();
+        let tags: Vec<Tag> = parcels.iter().map(|parcel| parcel.tag).collect();
+        counts.extend(parcels.iter().map(|parcel| parcel.count));
+        consumer.settle(&tags, Settlement::Returned, now);
+        now += Duration::from_secs(1);
+        fixture.broker.expire(now);
+    }
+    (counts, now)
+}
+
+fn headers(parcel: &Parcel) -> Vec<String> {
+    let tail = std::str::from_utf8(parcel.message.tail(Version::V1_2)).unwrap();
+    tail.split("\n\n").next().unwrap().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn after_the_last_delivery_a_message_goes_to_its_dead_letter_queue_and_says_why() {
+    let fixture = Fixture::new();
+    let (receiver, mourner) = (fixture.receiver(1), fixture.receiver(2));
+    let consumer = fixture.subscribe(Q, &receiver, ALL);
+    fixture.send(Q, "poison");
+    let (counts, _) = poison(&fixture, &consumer, &receiver, 25);
+    assert_eq!(counts, (1..=20).collect::<Vec<_>>());
+    assert_eq!((fixture.metrics.dead_letters.get(), fixture.metrics.queue_messages.get()), (1, 1));
+    let _dead = fixture.subscribe(DEAD, &mourner, ALL);
+    let letters = mourner.parcels();
+    assert_eq!((letters.len(), letters[0].count, letters[0].tag), (1, 1, 1));
+    assert_eq!(letters[0].message.destination(), DEAD);
+    assert_eq!(body(&letters[0]), "poison");
+    assert_eq!(letters[0].message.id(), "node-2", "a message of its own");
+    let headers = headers(&letters[0]);
+    for header in ["dead-reason:max-deliveries", "dead-origin:/queue/q", "dead-deliveries:20"] {
+        assert!(headers.iter().any(|line| line == header), "{header} in {headers:?}");
+    }
+}
+
+#[test]
+fn deliveries_to_several_consumers_add_up() {
+    let fixture = brief(4);
+    let receivers = [1, 2].map(|key| fixture.receiver(key));
+    let consumers = receivers.each_ref().map(|receiver| fixture.subscribe(Q, receiver, ALL));
+    fixture.send(Q, "poison");
+    let mut counts = Vec::new();
+    for turn in [0, 1, 0, 1] {
+        let parcels = receivers[turn].parcels();
+        counts.extend(parcels.iter().map(|parcel| parcel.count));
+        consumers[turn].settle(&[1], Settlement::Returned, fixture.now());
+    }
+    assert_eq!(counts, [1, 2, 3, 4]);
+    assert_eq!(fixture.metrics.dead_letters.get(), 1);
+}
+
+#[test]
+fn deliveries_that_a_lost_connection_did_not_settle_count() {
+    let fixture = brief(3);
+    fixture.send(Q, "poison");
+    fixture.send(Q, "innocent");
+    for count in 1..=3 {
+        let receiver = fixture.receiver(1);
+        let consumer = fixture.subscribe(Q, &receiver, ALL);
+        let mut batch = Vec::new();
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(receiver.outbox.poll_take(&mut cx, &mut batch, 1, fixture.now()).is_ready());
+        assert_eq!((batch.len(), batch[0].count), (1, count), "the other one stays in the outbox");
+        drop(consumer);
+    }
+    assert_eq!(fixture.metrics.dead_letters.get(), 1);
+    let receiver = fixture.receiver(1);
+    let _consumer = fixture.subscribe(Q, &receiver, ALL);
+    assert_eq!(receiver.seen(), [("innocent".to_string(), 1, 2)]);
+}
+
+#[test]
+fn a_message_of_a_dead_letter_queue_stays_and_everybody_waits_for_it() {
+    let fixture = brief(2);
+    let receivers = [1, 2].map(|key| fixture.receiver(key));
+    let consumers = receivers.each_ref().map(|receiver| fixture.subscribe(DEAD, receiver, ALL));
+    fixture.send(DEAD, "poison");
+    let now = fixture.now();
+    assert_eq!(receivers[0].seen(), [("poison".to_string(), 1, 1)]);
+    consumers[0].settle(&[1], Settlement::Returned, now);
+    assert_eq!(receivers[1].seen(), [("poison".to_string(), 2, 1)]);
+    consumers[1].settle(&[1], Settlement::Returned, now);
+    assert!(receivers[0].seen().is_empty(), "two consumers cannot make it spin");
+    let due = now + Duration::from_millis(10);
+    assert_eq!(fixture.broker.expire(now), Some(due));
+    fixture.broker.expire(due);
+    assert_eq!(receivers[0].seen(), [("poison".to_string(), 3, 1)]);
+    let (counts, _) = poison(&fixture, &consumers[0], &receivers[0], 3);
+    assert!(counts.is_empty());
+    consumers[0].settle(&[1], Settlement::Returned, due);
+    fixture.broker.expire(due + Duration::from_secs(1));
+    assert_eq!(receivers[1].seen(), [("poison".to_string(), 4, 1)]);
+    assert_eq!((fixture.metrics.dead_letters.get(), fixture.broker.stats().queues), (0, 1));
+}
+
+#[test]
+fn a_full_dead_letter_queue_drops_its_oldest() {
+    let options = Options { max_deliveries: 1, queue_messages_max: 2, ..Options::default() };
+    let fixture = Fixture::with(options, usize::MAX);
+    let (receiver, mourner) = (fixture.receiver(1), fixture.receiver(2));
+    let consumer = fixture.subscribe(Q, &receiver, ALL);
+    for (tag, body) in (1..).zip(["a", "b", "c", "d"]) {
+        fixture.send(Q, body);
+        fixture.broker.stats();
+        consumer.settle(&[tag], Settlement::Returned, fixture.now());
+    }
+    assert_eq!((fixture.metrics.dead_letters.get(), fixture.metrics.messages_dropped.get()), (4, 2));
+    assert!(fixture.publish(DEAD, "e").is_err(), "who sends to it is refused");
+    let _dead = fixture.subscribe(DEAD, &mourner, ALL);
+    assert_eq!(mourner.bodies(), ["c", "d"]);
+    fixture.send(Q, "f");
+    consumer.settle(&[5], Settlement::Returned, fixture.now());
+    assert!(mourner.bodies().is_empty(), "what a consumer has cannot be dropped, so the letter is");
+    assert_eq!(fixture.metrics.messages_dropped.get(), 3);
+}
+
+#[test]
+fn a_letter_larger_than_its_queue_is_dropped_and_the_queue_with_it() {
+    let body = "x".repeat(2000);
+    let probe = Fixture::new();
+    probe.send(Q, &body);
+    let bytes = probe.metrics.queue_bytes.get() as usize;
+    let options = Options { max_deliveries: 1, queue_bytes_max: bytes, ..Options::default() };
+    let fixture = Fixture::with(options, usize::MAX);
+    let receiver = fixture.receiver(1);
+    let consumer = fixture.subscribe(Q, &receiver, ALL);
+    fixture.send(Q, &body);
+    consumer.settle(&[1], Settlement::Returned, fixture.now());
+    assert_eq!(fixture.metrics.messages_dropped.get(), 1, "its headers made it larger");
+    drop(consumer);
+    assert!(fixture.broker.is_empty());
+}
+
+#[test]
+fn a_letter_whose_queue_cannot_be_made_is_dropped_and_counted() {
+    let options = Options { max_deliveries: 1, queues_max: 1, ..Options::default() };
+    let fixture = Fixture::with(options, usize::MAX);
+    let receiver = fixture.receiver(1);
+    let consumer = fixture.subscribe(Q, &receiver, ALL);
+    fixture.send(Q, "m");
+    consumer.settle(&[1], Settlement::Returned, fixture.now());
+    assert_eq!((fixture.metrics.dead_letters.get(), fixture.metrics.messages_dropped.get()), (0, 1));
+    assert_eq!(fixture.metrics.queue_messages.get(), 0);
+}
+
+#[test]
+fn a_sessions_own_queue_drops_what_came_back_too_often() {
+    let fixture = brief(2);
+    let receiver = fixture.receiver(1);
+    let _temp = fixture.broker.open_temp(&to("/temp-queue/~x"));
+    let consumer = fixture.subscribe("/temp-queue/~x", &receiver, ALL);
+    fixture.send("/temp-queue/~x", "m");
+    let (counts, _) = poison(&fixture, &consumer, &receiver, 4);
+    assert_eq!(counts, [1, 2]);
+    assert_eq!((fixture.metrics.dead_letters.get(), fixture.metrics.messages_dropped.get()), (0, 1));
+    assert_eq!(fixture.broker.stats().queues, 1);
+}

@@ -1,0 +1,11 @@
+//! The broker from outside, a module per behaviour.
+
+pub(super) mod fixture;
+
+mod broadcast;
+mod dead_letters;
+mod model;
+mod races;
+mod temp_queues;
+mod transactions;
+mod work_queues;

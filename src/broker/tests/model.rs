@@ -1,0 +1,312 @@
+//! Random operations on one queue against a plain list of messages: nothing is lost, nothing doubled, the order
+//! kept, nobody idle who could work, and every counter back at zero.
+
+use super::fixture::*;
+use crate::broker::{Options, Settlement, Subscription};
+use crate::outbox::Tag;
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+const Q: &str = "/queue/q";
+const MAX_DELIVERIES: u32 = 4;
+const SEATS: usize = 3;
+
+#[derive(Clone, Debug)]
+enum Op {
+    Publish(usize),
+    /// Subscribe at this seat, with this credit; or leave it.
+    Come(usize, u32),
+    Go(usize),
+    /// Take what is in the outbox, and let the queue go on.
+    Read(usize),
+    /// Settle the nth of what was read, and so many more.
+    Settle(usize, usize, usize, Settlement),
+    Resume(usize),
+    Sleep(u64),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let seat = 0..SEATS;
+    let settlement = prop::sample::select(vec![
+        Settlement::Accepted,
+        Settlement::Accepted,
+        Settlement::Returned,
+        Settlement::Returned,
+        Settlement::Unwritten,
+    ]);
+    prop_oneof![
+        3 => (1usize..4).prop_map(Op::Publish),
+        2 => (seat.clone(), 0u32..5).prop_map(|(seat, credit)| Op::Come(seat, credit)),
+        1 => seat.clone().prop_map(Op::Go),
+        3 => seat.clone().prop_map(Op::Read),
+        4 => (seat.clone(), 0usize..4, 1usize..3, settlement)
+            .prop_map(|(seat, nth, more, settlement)| Op::Settle(seat, nth, more, settlement)),
+        1 => seat.prop_map(Op::Resume),
+        2 => (0u64..30).prop_map(Op::Sleep),
+    ]
+}
+
+/// Where a message is, as far as a plain list can tell.
+#[derive(Clone, Debug, PartialEq)]
+enum Where {
+    /// In the backlog; until when which seat must wait for it.
+    Kept(Option<(u64, Instant)>),
+    /// Given to this visit of a consumer, read or not.
+    Given(u64),
+    Accepted,
+    Dead,
+}
+
+struct Seat {
+    visit: u64,
+    subscription: Subscription,
+    receiver: Receiver,
+    credit: usize,
+    idle: bool,
+    /// What was read, by message.
+    hand: BTreeMap<usize, Tag>,
+}
+
+struct Play {
+    fixture: Fixture,
+    now: Instant,
+    outbox_bytes: usize,
+    messages: Vec<(Where, u32)>,
+    ever_given: BTreeSet<usize>,
+    seats: [Option<Seat>; SEATS],
+    visits: u64,
+}
+
+impl Play {
+    fn new(outbox_bytes: usize) -> Play {
+        let options = Options { max_deliveries: MAX_DELIVERIES, ..Options::default() };
+        let fixture = Fixture::with(options, usize::MAX);
+        let now = fixture.now();
+        Play {
+            fixture,
+            now,
+            outbox_bytes,
+            messages: Vec::new(),
+            ever_given: BTreeSet::new(),
+            seats: Default::default(),
+            visits: 0,
+        }
+    }
+
+    fn perform(&mut self, op: Op) {
+        match op {
+            Op::Publish(n) => {
+                for _ in 0..n {
+                    let body = self.messages.len().to_string();
+                    self.fixture.publish_at(Q, &body, self.now).expect("room");
+                    self.messages.push((Where::Kept(None), 0));
+                }
+            }
+            Op::Come(seat, credit) => self.come(seat, credit),
+            Op::Go(seat) => self.go(seat),
+            Op::Read(seat) => self.read(seat),
+            Op::Settle(seat, nth, more, settlement) => self.settle(seat, nth, more, settlement),
+            Op::Resume(seat) => {
+                if let Some(seat) = &mut self.seats[seat] {
+                    seat.idle = false;
+                    seat.subscription.resume(self.now);
+                }
+            }
+            Op::Sleep(millis) => self.now += Duration::from_millis(millis),
+        }
+        self.fixture.broker.expire(self.now);
+    }
+
+    fn come(&mut self, seat: usize, terms: u32) {
+        self.go(seat);
+        self.visits += 1;
+        let receiver =
+            Receiver { outbox: self.fixture.outbox_of(self.outbox_bytes), key: self.visits as u32 };
+        let subscription = self
+            .fixture
+            .broker
+            .subscribe(&selector(Q), receiver.subscriber(), credit(terms), self.now)
+            .expect("a queue takes every consumer");
+        let credit = terms.max(1) as usize;
+        let hand = BTreeMap::new();
+        self.seats[seat] =
+            Some(Seat { visit: self.visits, subscription, receiver, credit, idle: false, hand });
+    }
+
+    fn go(&mut self, seat: usize) {
+        let Some(seat) = self.seats[seat].take() else { return };
+        // What it has, read or not, must be known before it goes.
+        self.note_given(&seat, &mut BTreeMap::new(), false);
+        for (message, (place, count)) in self.messages.iter_mut().enumerate() {
+            if *place != Where::Given(seat.visit) {
+                if let Where::Kept(wait @ Some(_)) = place
+                    && wait.is_some_and(|(visit, _)| visit == seat.visit)
+                {
+                    *wait = None;
+                }
+                continue;
+            }
+            if seat.hand.contains_key(&message) {
+                *place = if *count >= MAX_DELIVERIES { Where::Dead } else { Where::Kept(None) };
+            } else {
+                *place = Where::Kept(None);
+                *count -= 1;
+            }
+        }
+    }
+
+    /// Reads, or peeks at, what lies in the outbox. A peek takes the parcels out and pushes them back.
+    fn note_given(&mut self, seat: &Seat, hand: &mut BTreeMap<usize, Tag>, reads: bool) {
+        let mut last = None;
+        for parcel in seat.receiver.parcels() {
+            let message: usize = body(&parcel).parse().expect("a number");
+            let (place, count) = &mut self.messages[message];
+            assert!(matches!(place, Where::Kept(_)), "{message} was {place:?} and is given again");
+            *count += 1;
+            assert_eq!(parcel.count, *count, "of {message}");
+            assert_eq!(parcel.key as u64, seat.visit);
+            *place = Where::Given(seat.visit);
+            if *count == 1 && !self.ever_given.contains(&message) {
+                assert!(last < Some(message), "first deliveries are in order");
+                last = Some(message);
+            }
+            self.ever_given.insert(message);
+            if reads {
+                hand.insert(message, parcel.tag);
+            } else {
+                assert!(seat.receiver.outbox.push_within(parcel), "it was in there before");
+            }
+        }
+    }
+
+    fn read(&mut self, at: usize) {
+        let Some(mut seat) = self.seats[at].take() else { return };
+        let mut hand = std::mem::take(&mut seat.hand);
+        self.note_given(&seat, &mut hand, true);
+        seat.hand = hand;
+        if seat.receiver.outbox.take_starved() {
+            seat.subscription.resume(self.now);
+            seat.idle = false;
+        }
+        self.seats[at] = Some(seat);
+    }
+
+    fn settle(&mut self, at: usize, nth: usize, more: usize, settlement: Settlement) {
+        let Some(seat) = &mut self.seats[at] else { return };
+        let chosen: Vec<(usize, Tag)> =
+            seat.hand.iter().skip(nth).take(more).map(|(&message, &tag)| (message, tag)).collect();
+        if chosen.is_empty() {
+            return;
+        }
+        seat.idle |= settlement == Settlement::Unwritten;
+        let tags: Vec<Tag> = chosen.iter().map(|&(_, tag)| tag).collect();
+        for (message, _) in chosen {
+            seat.hand.remove(&message);
+            let (place, count) = &mut self.messages[message];
+            *place = match settlement {
+                Settlement::Accepted => Where::Accepted,
+                Settlement::Unwritten => {
+                    *count -= 1;
+                    Where::Kept(None)
+                }
+                Settlement::Returned if *count >= MAX_DELIVERIES => Where::Dead,
+                Settlement::Returned => {
+                    let wait = [0, 0, 10, 20, 40][*count as usize];
+                    let due = self.now + Duration::from_millis(wait);
+                    Where::Kept((wait > 0).then_some((seat.visit, due)))
+                }
+            };
+        }
+        seat.subscription.settle(&tags, settlement, self.now);
+    }
+
+    /// With everything read: whoever has credit has nothing left to be given.
+    fn check_nobody_is_idle(&mut self) {
+        for seat in 0..SEATS {
+            self.read(seat);
+        }
+        let starving = |seat: &Seat| seat.idle || seat.hand.len() >= seat.credit;
+        for seat in self.seats.iter().flatten().filter(|seat| !starving(seat)) {
+            for (message, (place, _)) in self.messages.iter().enumerate() {
+                let Where::Kept(wait) = place else { continue };
+                let waits = wait.is_some_and(|(visit, due)| visit == seat.visit && due > self.now);
+                assert!(waits, "{message} is {place:?} though visit {} could take it", seat.visit);
+            }
+        }
+        if let (Some(given), Some(kept)) = (
+            self.ever_given.last(),
+            (0..self.messages.len()).find(|message| !self.ever_given.contains(message)),
+        ) {
+            assert!(*given < kept, "{given} was given before {kept}");
+        }
+    }
+
+    fn check_gauges(&self) {
+        let dead = self.messages.iter().filter(|(place, _)| *place == Where::Dead).count();
+        let gone = self.messages.iter().filter(|(place, _)| *place == Where::Accepted).count();
+        let metrics = &self.fixture.metrics;
+        assert_eq!(metrics.dead_letters.get(), dead as u64);
+        assert_eq!(
+            metrics.queue_messages.get(),
+            (self.messages.len() - gone) as i64,
+            "dead ones are in a queue"
+        );
+        assert_eq!(metrics.messages_dropped.get(), 0);
+        assert_eq!(metrics.subscriptions.get(), self.seats.iter().flatten().count() as i64);
+    }
+
+    /// Everybody goes, and one consumer each takes what is left.
+    fn finish(mut self) {
+        (0..SEATS).for_each(|seat| self.go(seat));
+        self.check_gauges();
+        let mut taken: [BTreeSet<usize>; 2] = Default::default();
+        for (taken, queue) in taken.iter_mut().zip([Q, "/queue/dead.q"]) {
+            let receiver = self.fixture.receiver(1);
+            let last = self.fixture.subscribe(queue, &receiver, ALL);
+            for parcel in receiver.parcels() {
+                assert!(taken.insert(body(&parcel).parse().unwrap()), "twice");
+                last.settle(&[parcel.tag], Settlement::Accepted, self.now);
+            }
+        }
+        for (message, (place, _)) in self.messages.iter().enumerate() {
+            let expected = [matches!(place, Where::Kept(_)), *place == Where::Dead];
+            assert_eq!(
+                taken.each_ref().map(|taken| taken.contains(&message)),
+                expected,
+                "{message} {place:?}"
+            );
+        }
+        let metrics = &self.fixture.metrics;
+        assert!(self.fixture.broker.is_empty());
+        assert_eq!(
+            (metrics.queue_messages.get(), metrics.queue_bytes.get(), metrics.queues.get()),
+            (0, 0, 0)
+        );
+        assert_eq!((metrics.subscriptions.get(), metrics.outbox_bytes.get()), (0, 0));
+        assert_eq!(self.fixture.budget.used(), 0);
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_queue_is_a_list_of_messages_each_in_one_place(ops in prop::collection::vec(op(), 1..120)) {
+        let mut play = Play::new(1 << 30);
+        for op in ops {
+            play.perform(op);
+            play.check_nobody_is_idle();
+            play.check_gauges();
+        }
+        play.finish();
+    }
+
+    /// Outboxes for about three messages; what was not read lies there until its consumer reads or goes.
+    #[test]
+    fn nothing_is_lost_or_doubled_where_outboxes_are_small(ops in prop::collection::vec(op(), 1..120)) {
+        let mut play = Play::new(1500);
+        for op in ops {
+            play.perform(op);
+        }
+        play.finish();
+    }
+}

@@ -1,0 +1,224 @@
+//! Threads against each other. No sleeps: each test ends when its threads have done their rounds.
+
+use super::fixture::*;
+use crate::broker::Settlement;
+use crate::outbox::{Outbox, Tag};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+const PUBLISHERS: usize = 4;
+
+/// Runs publishers against whatever comes and goes in `disturb`, until they are done.
+fn publish_against(fixture: &Fixture, destination: &str, rounds: usize, disturb: impl Fn(usize) + Sync) {
+    let done = AtomicBool::new(false);
+    let (left, done, disturb) = (AtomicUsize::new(PUBLISHERS), &done, &disturb);
+    let left = &left;
+    thread::scope(|scope| {
+        for publisher in 0..PUBLISHERS {
+            scope.spawn(move || {
+                for n in 0..rounds {
+                    fixture.send(destination, &format!("{publisher} {n}"));
+                }
+                if left.fetch_sub(1, Ordering::AcqRel) == 1 {
+                    done.store(true, Ordering::Release);
+                }
+            });
+        }
+        scope.spawn(move || {
+            for round in 0.. {
+                if done.load(Ordering::Acquire) {
+                    break;
+                }
+                disturb(round);
+            }
+        });
+    });
+}
+
+/// All messages, each once, and those of one publisher in its order.
+fn assert_whole(bodies: &[String], rounds: usize) {
+    assert_eq!(bodies.len(), PUBLISHERS * rounds);
+    let mut next = [0; PUBLISHERS];
+    for body in bodies {
+        let (publisher, n) = body.split_once(' ').expect("publisher and number");
+        let next = &mut next[publisher.parse::<usize>().unwrap()];
+        assert_eq!(n.parse(), Ok(*next));
+        *next += 1;
+    }
+}
+
+#[test]
+fn a_subscriber_by_name_and_one_by_pattern_see_one_order_while_others_come_and_go() {
+    const ROUNDS: usize = 500;
+    let fixture = Fixture::new();
+    let (exact, wild) = (fixture.receiver(1), fixture.receiver(2));
+    let both = [fixture.subscribe("/topic/a.b", &exact, ALL), fixture.subscribe("/topic/a.*", &wild, ALL)];
+    let passing = fixture.receiver(3);
+    publish_against(&fixture, "/topic/a.b", ROUNDS, |round| {
+        let text = ["/topic/**", "/topic/a.*", "/topic/*.b", "/topic/a.b", "/topic/z.*"][round % 5];
+        drop(fixture.subscribe(text, &passing, ALL));
+        passing.parcels();
+    });
+    let (exact, wild) = (exact.bodies(), wild.bodies());
+    assert_whole(&exact, ROUNDS);
+    assert_eq!(exact, wild);
+    drop(both);
+    assert!(fixture.broker.is_empty());
+}
+
+#[test]
+fn subscribers_by_pattern_alone_see_one_order_though_the_topic_comes_and_goes() {
+    const ROUNDS: usize = 500;
+    let fixture = Fixture::new();
+    let (one, two) = (fixture.receiver(1), fixture.receiver(2));
+    let both = [fixture.subscribe("/topic/a.*", &one, ALL), fixture.subscribe("/topic/**", &two, ALL)];
+    let passing = fixture.receiver(3);
+    publish_against(&fixture, "/topic/a.b", ROUNDS, |round| {
+        let text = ["/topic/a.b", "/topic/#.b"][round % 2];
+        drop(fixture.subscribe(text, &passing, ALL));
+        passing.parcels();
+    });
+    let (one, two) = (one.bodies(), two.bodies());
+    assert_whole(&one, ROUNDS);
+    assert_eq!(one, two);
+    drop(both);
+    assert!(fixture.broker.is_empty());
+    assert_eq!(fixture.metrics.topics.get(), 0);
+}
+
+/// Threads subscribe, publish and leave over and over on one topic, which vanishes between them all the time.
+fn come_and_go(texts: [&str; 4], rounds: usize) {
+    let fixture = Fixture::new();
+    thread::scope(|scope| {
+        for (key, text) in (1u32..).zip(texts) {
+            let fixture = &fixture;
+            scope.spawn(move || {
+                let receiver = fixture.receiver(key);
+                for round in 0..rounds {
+                    let subscription = fixture.subscribe(text, &receiver, ALL);
+                    let marker = format!("{key} {round}");
+                    assert!(fixture.send("/topic/a.b", &marker) >= 1);
+                    drop(subscription);
+                    let got = receiver.bodies();
+                    assert_eq!(got.iter().filter(|body| **body == marker).count(), 1, "after subscribe");
+                    fixture.send("/topic/a.b", "late");
+                    assert_eq!(receiver.outbox.bytes(), 0, "after drop");
+                }
+            });
+        }
+    });
+    assert!(fixture.broker.is_empty());
+    assert_eq!((fixture.metrics.topics.get(), fixture.metrics.subscriptions.get()), (0, 0));
+    assert_eq!(fixture.budget.used(), 0);
+}
+
+#[test]
+fn from_subscribe_to_drop_everything_comes_and_nothing_before_or_after() {
+    come_and_go(["/topic/a.b"; 4], 1000);
+}
+
+#[test]
+fn from_subscribe_to_drop_patterns_get_everything_too() {
+    come_and_go(["/topic/a.b", "/topic/a.*", "/topic/a.*", "/topic/**"], 500);
+}
+
+/// Reads and settles a few messages; what was accepted.
+fn consume(fixture: &Fixture, receiver: &Receiver, round: usize) -> Vec<String> {
+    let subscription = fixture.subscribe("/queue/q", receiver, credit(3));
+    let mut accepted = Vec::new();
+    for parcel in receiver.parcels() {
+        let settlement =
+            if (round + parcel.tag as usize) % 3 == 0 { Settlement::Returned } else { Settlement::Accepted };
+        subscription.settle(&[parcel.tag], settlement, fixture.now());
+        if settlement == Settlement::Accepted {
+            accepted.push(body(&parcel));
+        }
+    }
+    accepted
+}
+
+#[test]
+fn a_queue_gives_each_message_to_one_though_consumers_and_the_queue_come_and_go() {
+    const ROUNDS: usize = 500;
+    let fixture = Fixture::new();
+    let accepted = parking_lot::Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        let (fixture, accepted) = (&fixture, &accepted);
+        for publisher in 0..2 {
+            scope.spawn(move || {
+                for n in 0..ROUNDS {
+                    fixture.send("/queue/q", &format!("{publisher} {n}"));
+                }
+            });
+        }
+        for key in 1..=2 {
+            scope.spawn(move || {
+                let receiver = fixture.receiver(key);
+                for round in 0..ROUNDS {
+                    let more = consume(fixture, &receiver, round);
+                    accepted.lock().extend(more);
+                    assert_eq!(receiver.outbox.bytes(), 0, "what was not read went back");
+                }
+            });
+        }
+    });
+    let mut accepted = accepted.into_inner();
+    for queue in ["/queue/q", "/queue/dead.q"] {
+        let receiver = fixture.receiver(9);
+        let last = fixture.subscribe(queue, &receiver, ALL);
+        let parcels = receiver.parcels();
+        let tags: Vec<Tag> = parcels.iter().map(|parcel| parcel.tag).collect();
+        last.settle(&tags, Settlement::Accepted, fixture.now());
+        accepted.extend(bodies(&parcels));
+    }
+    assert_eq!(accepted.len(), 2 * ROUNDS);
+    assert_eq!(accepted.into_iter().collect::<BTreeSet<_>>().len(), 2 * ROUNDS);
+    assert!(fixture.broker.is_empty());
+    assert_eq!((fixture.metrics.queue_messages.get(), fixture.metrics.queue_bytes.get()), (0, 0));
+    assert_eq!(fixture.budget.used(), 0);
+}
+
+#[test]
+fn a_temporary_queue_takes_or_drops_each_message_while_it_closes() {
+    let fixture = Fixture::new();
+    for _ in 0..200 {
+        let before = fixture.metrics.messages_dropped.get();
+        let temp = fixture.broker.open_temp(&to("/temp-queue/~x"));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..10 {
+                    fixture.send("/temp-queue/~x", "m");
+                }
+            });
+            scope.spawn(|| drop(temp));
+        });
+        assert_eq!(fixture.metrics.messages_dropped.get() - before, 10);
+        assert!(fixture.broker.is_empty());
+    }
+    assert_eq!((fixture.metrics.queues.get(), fixture.metrics.queue_messages.get()), (0, 0));
+}
+
+#[test]
+fn a_connection_that_goes_while_it_is_published_to_is_let_go() {
+    let fixture = Fixture::new();
+    thread::scope(|scope| {
+        let fixture = &fixture;
+        for key in 1..=2 {
+            scope.spawn(move || {
+                for _ in 0..300 {
+                    let receiver = fixture.receiver(key);
+                    let outbox: std::sync::Weak<Outbox> = Arc::downgrade(&receiver.outbox);
+                    let both = ["/topic/t", "/topic/*"].map(|text| fixture.subscribe(text, &receiver, ALL));
+                    fixture.send("/topic/t", "m");
+                    receiver.outbox.close();
+                    drop((both, receiver));
+                    assert!(outbox.upgrade().is_none());
+                }
+            });
+        }
+    });
+    assert!(fixture.broker.is_empty());
+    assert_eq!(fixture.budget.used(), 0);
+}

@@ -1,0 +1,99 @@
+//! Queues of one session.
+
+use super::fixture::*;
+use crate::broker::{Options, Settlement};
+
+const TEMP: &str = "/temp-queue/~4f1c";
+
+#[test]
+fn an_open_one_is_a_queue() {
+    let fixture = Fixture::new();
+    let receiver = fixture.receiver(1);
+    let temp = fixture.broker.open_temp(&to(TEMP));
+    assert_eq!(fixture.send(TEMP, "a"), 1);
+    let consumer = fixture.subscribe(TEMP, &receiver, ALL);
+    fixture.send(TEMP, "b");
+    assert_eq!(receiver.bodies(), ["a", "b"]);
+    consumer.settle(&[1, 2], Settlement::Accepted, fixture.now());
+    drop(consumer);
+    assert_eq!(fixture.broker.stats().queues, 1, "it stays when it is empty");
+    assert_eq!(fixture.send(TEMP, "c"), 1);
+    drop(temp);
+    assert!(fixture.broker.is_empty());
+    assert_eq!((fixture.metrics.queues.get(), fixture.metrics.queue_messages.get()), (0, 0));
+}
+
+#[test]
+fn a_message_to_one_that_is_not_open_is_dropped_and_counted() {
+    let fixture = Fixture::new();
+    assert_eq!(fixture.send(TEMP, "m"), 0);
+    let counted = || (fixture.metrics.messages_published.get(), fixture.metrics.messages_dropped.get());
+    assert_eq!(counted(), (1, 1));
+    drop(fixture.broker.open_temp(&to(TEMP)));
+    assert_eq!(fixture.send(TEMP, "m"), 0);
+    assert_eq!(counted(), (2, 2));
+    assert!(fixture.broker.is_empty());
+}
+
+#[test]
+fn subscribing_to_one_that_is_not_open_is_refused() {
+    let fixture = Fixture::new();
+    let receiver = fixture.receiver(1);
+    let refusal =
+        fixture.broker.subscribe(&selector(TEMP), receiver.subscriber(), ALL, fixture.now()).unwrap_err();
+    assert_eq!(refusal.limit, None);
+    assert!(refusal.detail.contains(TEMP), "{}", refusal.detail);
+    assert!(fixture.broker.is_empty());
+    assert_eq!(fixture.metrics.subscriptions.get(), 0);
+}
+
+#[test]
+fn closing_drops_its_messages_and_its_consumers_are_left_with_nothing() {
+    let fixture = Fixture::new();
+    let receiver = fixture.receiver(1);
+    let temp = fixture.broker.open_temp(&to(TEMP));
+    let consumer = fixture.subscribe(TEMP, &receiver, credit(1));
+    for body in ["a", "b", "c"] {
+        fixture.send(TEMP, body);
+    }
+    drop(temp);
+    assert_eq!(fixture.metrics.messages_dropped.get(), 2, "those that nobody had been given");
+    assert_eq!((fixture.metrics.queue_messages.get(), fixture.metrics.queue_bytes.get()), (0, 0));
+    assert_eq!(receiver.bodies(), ["a"]);
+    consumer.settle(&[1], Settlement::Returned, fixture.now());
+    consumer.resume(fixture.now());
+    drop(consumer);
+    assert!(fixture.broker.is_empty());
+    assert_eq!((fixture.metrics.queues.get(), fixture.metrics.subscriptions.get()), (0, 0));
+    drop(receiver);
+    assert_eq!(fixture.budget.used(), 0);
+}
+
+#[test]
+fn the_bounds_of_queues_are_its_bounds() {
+    let options = Options { queue_messages_max: 1, queues_max: 0, ..Options::default() };
+    let fixture = Fixture::with(options, usize::MAX);
+    let _temp = fixture.broker.open_temp(&to(TEMP));
+    assert_eq!(fixture.send(TEMP, "m"), 1);
+    assert_eq!(fixture.publish(TEMP, "m").unwrap_err().limit, Some("queue-messages-max"));
+}
+
+#[test]
+fn an_address_opened_again_is_another_queue() {
+    let fixture = Fixture::new();
+    let first = fixture.broker.open_temp(&to(TEMP));
+    fixture.send(TEMP, "m");
+    let second = fixture.broker.open_temp(&to(TEMP));
+    assert_eq!((fixture.metrics.messages_dropped.get(), fixture.metrics.queues.get()), (1, 1));
+    drop(first);
+    assert_eq!(fixture.send(TEMP, "m"), 1, "the end of the first is not the end of the second");
+    drop(second);
+    assert!(fixture.broker.is_empty());
+}
+
+#[test]
+fn an_address_is_not_shown() {
+    let fixture = Fixture::new();
+    let temp = fixture.broker.open_temp(&to(TEMP));
+    assert!(!format!("{temp:?} {:?}", fixture.broker).contains("4f1c"));
+}

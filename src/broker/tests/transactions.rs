@@ -1,0 +1,165 @@
+//! All steps or none.
+
+use super::fixture::*;
+use crate::broker::{Options, Refusal, Settlement, Step, Subscription};
+use crate::outbox::Tag;
+use stompbox_frames::stomp::Headers;
+
+/// Commits messages (destination, body) and then deliveries.
+fn commit(
+    fixture: &Fixture,
+    messages: &[(&str, &str)],
+    settled: &[(&Subscription, &[Tag], Settlement)],
+) -> Result<usize, Refusal> {
+    let headers = Headers::default();
+    let destinations: Vec<_> = messages.iter().map(|(text, _)| to(text)).collect();
+    let publish = destinations.iter().zip(messages).map(|(to, (_, body))| publish_step(to, body, &headers));
+    let settle = settled.iter().map(|&(subscription, tags, settlement)| Step::Settle {
+        subscription,
+        tags,
+        settlement,
+    });
+    let steps: Vec<Step<'_>> = publish.chain(settle).collect();
+    fixture.broker.commit(&steps, fixture.now()).map(|published| published.reached)
+}
+
+#[test]
+fn steps_are_applied_in_order() {
+    let fixture = Fixture::new();
+    let outbox = fixture.outbox();
+    let receiver = |key| Receiver { outbox: outbox.clone(), key };
+    let _topic = fixture.subscribe("/topic/t", &receiver(1), ALL);
+    let queue = fixture.subscribe("/queue/q", &receiver(2), credit(1));
+    fixture.send("/queue/q", "before");
+    drain(&outbox);
+    let messages =
+        [("/topic/t", "1"), ("/queue/q", "2"), ("/topic/t", "3"), ("/queue/q", "4"), ("/topic/x", "5")];
+    let reached = commit(&fixture, &messages, &[(&queue, &[1], Settlement::Accepted)]).unwrap();
+    assert_eq!(reached, 4);
+    assert_eq!(bodies(&drain(&outbox)), ["1", "3", "2"]);
+    assert_eq!(fixture.metrics.messages_published.get(), 6);
+    assert_eq!(fixture.metrics.queue_messages.get(), 2);
+}
+
+#[test]
+fn nothing_is_fine() {
+    let fixture = Fixture::new();
+    assert_eq!(commit(&fixture, &[], &[]), Ok(0));
+}
+
+/// Whatever is refused, nobody sees anything of the others.
+#[test]
+fn one_refused_step_refuses_all() {
+    let options = Options { queue_messages_max: 3, queues_max: 2, ..Options::default() };
+    let fixture = Fixture::with(options, usize::MAX);
+    let outbox = fixture.outbox();
+    let receiver = |key| Receiver { outbox: outbox.clone(), key };
+    let _topic = fixture.subscribe("/topic/t", &receiver(1), ALL);
+    let queue = fixture.subscribe("/queue/q", &receiver(2), credit(1));
+    fixture.send("/queue/q", "1");
+    fixture.send("/queue/q", "2");
+    drain(&outbox);
+    let good = [("/topic/t", "m"), ("/queue/q", "3"), ("/queue/new", "m")];
+    let full = [&good[..], &[("/queue/q", "4")]].concat();
+    let too_many = [&good[..], &[("/queue/newer", "m")]].concat();
+    let accept: &[Tag] = &[1];
+    type Row<'a> = (&'a [(&'a str, &'a str)], &'a [&'a [Tag]], Option<&'static str>);
+    let rows: [Row<'_>; 6] = [
+        (&full, &[accept], Some("queue-messages-max")),
+        (&too_many, &[accept], Some("queues-max")),
+        (&good, &[&[2]], None),
+        (&good, &[&[1, 7]], None),
+        (&good, &[&[1, 1]], None),
+        (&good, &[&[1], &[1]], None),
+    ];
+    for (messages, tags, limit) in rows {
+        let settled: Vec<_> = tags.iter().map(|&tags| (&queue, tags, Settlement::Accepted)).collect();
+        let refusal = commit(&fixture, messages, &settled).unwrap_err();
+        assert_eq!(refusal.limit, limit, "{refusal:?}");
+        assert!(drain(&outbox).is_empty(), "{refusal:?}");
+        let metrics = &fixture.metrics;
+        assert_eq!((metrics.queue_messages.get(), metrics.messages_published.get()), (2, 2), "{refusal:?}");
+        assert_eq!(fixture.broker.stats().work_queues, 1, "no queue was made for nothing: {refusal:?}");
+    }
+    // The room was given back: the same without the fault is done.
+    assert_eq!(commit(&fixture, &good, &[(&queue, accept, Settlement::Accepted)]), Ok(3));
+    assert_eq!(bodies(&drain(&outbox)), ["m", "2"]);
+}
+
+#[test]
+fn octets_of_several_steps_to_one_queue_add_up() {
+    let probe = Fixture::new();
+    for body in ["1", "2", "3"] {
+        probe.send("/queue/q", body);
+    }
+    let three = probe.metrics.queue_bytes.get() as usize;
+    for (room, refused) in [(three - 1, Some("queue-bytes-max")), (three, None)] {
+        let fixture = Fixture::with(Options { queue_bytes_max: room, ..Options::default() }, usize::MAX);
+        let result = commit(&fixture, &[("/queue/q", "1"), ("/queue/q", "2"), ("/queue/q", "3")], &[]);
+        assert_eq!(result.err().and_then(|refusal| refusal.limit), refused);
+        assert_eq!(fixture.broker.is_empty(), refused.is_some());
+    }
+}
+
+#[test]
+fn room_that_the_transaction_frees_itself_is_not_counted_on() {
+    let fixture = Fixture::with(Options { queue_messages_max: 1, ..Options::default() }, usize::MAX);
+    let receiver = fixture.receiver(1);
+    let queue = fixture.subscribe("/queue/q", &receiver, ALL);
+    fixture.send("/queue/q", "1");
+    let swap = commit(&fixture, &[("/queue/q", "2")], &[(&queue, &[1], Settlement::Accepted)]);
+    assert_eq!(swap.unwrap_err().limit, Some("queue-messages-max"));
+}
+
+#[test]
+fn a_nack_in_a_transaction_can_bury() {
+    let fixture = Fixture::with(Options { max_deliveries: 1, ..Options::default() }, usize::MAX);
+    let receiver = fixture.receiver(1);
+    let queue = fixture.subscribe("/queue/q", &receiver, ALL);
+    fixture.send("/queue/q", "1");
+    assert_eq!(commit(&fixture, &[], &[(&queue, &[1], Settlement::Returned)]), Ok(0));
+    assert_eq!(fixture.metrics.dead_letters.get(), 1);
+}
+
+#[test]
+fn tags_of_topics_are_ignored_as_ever() {
+    let fixture = Fixture::new();
+    let receiver = fixture.receiver(1);
+    let topic = fixture.subscribe("/topic/t", &receiver, ALL);
+    assert_eq!(commit(&fixture, &[("/topic/t", "m")], &[(&topic, &[0, 0, 5], Settlement::Accepted)]), Ok(1));
+}
+
+#[test]
+fn a_message_for_a_session_that_has_gone_is_dropped_and_the_rest_is_done() {
+    let fixture = Fixture::new();
+    let _temp = fixture.broker.open_temp(&to("/temp-queue/~b"));
+    let messages = [("/temp-queue/~a", "m"), ("/temp-queue/~b", "m"), ("/queue/q", "m")];
+    assert_eq!(commit(&fixture, &messages, &[]), Ok(2));
+    assert_eq!(fixture.metrics.messages_dropped.get(), 1);
+    assert_eq!(fixture.metrics.messages_published.get(), 3);
+}
+
+#[test]
+fn at_the_budget_messages_are_refused_and_settling_goes_on() {
+    let fixture = Fixture::with(Options::default(), 10_000);
+    let receiver = fixture.receiver(1);
+    let queue = fixture.subscribe("/queue/q", &receiver, ALL);
+    fixture.send("/queue/q", &"x".repeat(10_000));
+    let refused = commit(&fixture, &[("/topic/t", "m")], &[(&queue, &[1], Settlement::Accepted)]);
+    assert_eq!(refused.unwrap_err().limit, Some("memory-bytes-max"));
+    assert_eq!(fixture.metrics.queue_messages.get(), 1);
+    assert_eq!(commit(&fixture, &[], &[(&queue, &[1], Settlement::Accepted)]), Ok(0));
+    assert_eq!(fixture.metrics.queue_messages.get(), 0);
+}
+
+#[test]
+fn a_receiver_that_lags_behind_is_listed_once_for_all_steps() {
+    let fixture = Fixture::new();
+    let outbox = fixture.outbox_of(100_000);
+    let _topic = fixture.subscribe("/topic/t", &Receiver { outbox, key: 1 }, ALL);
+    let (headers, topic, large) = (Headers::default(), to("/topic/t"), "x".repeat(30_000));
+    let steps = [0; 3].map(|_| publish_step(&topic, &large, &headers));
+    let published = fixture.broker.commit(&steps, fixture.now()).unwrap();
+    assert_eq!((published.reached, published.congested.len()), (3, 1));
+    assert!(published.congested[0].crowd);
+}

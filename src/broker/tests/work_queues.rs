@@ -1,0 +1,421 @@
+//! Work queues: turns, credit, redelivery, bounds.
+
+use super::fixture::*;
+use crate::broker::{Options, Settlement, Subscription, Terms};
+use crate::outbox::Tag;
+use std::time::{Duration, Instant};
+
+const Q: &str = "/queue/q";
+
+fn seen(body: &str, count: u32, tag: Tag) -> (String, u32, Tag) {
+    (body.to_string(), count, tag)
+}
+
+fn at(fixture: &Fixture, millis: u64) -> Instant {
+    fixture.now() + Duration::from_millis(millis)
+}
+
+impl Fixture {
+    fn settle(&self, subscription: &Subscription, tags: &[Tag], settlement: Settlement) {
+        subscription.settle(tags, settlement, self.now());
+    }
+
+    fn send_all(&self, bodies: &[&str]) {
+        for body in bodies {
+            assert_eq!(self.send(Q, body), 1);
+        }
+    }
+
+    /// Messages in queues, and queues.
+    fn gauges(&self) -> (i64, i64) {
+        (self.metrics.queue_messages.get(), self.metrics.queues.get())
+    }
+}
+
+#[test]
+fn messages_are_kept_while_there_is_no_consumer_and_come_in_order() {
+    let fixture = Fixture::new();
+    let receiver = fixture.receiver(3);
+    fixture.send_all(&["a", "b", "c"]);
+    assert_eq!(fixture.gauges(), (3, 1));
+    let consumer = fixture.subscribe(Q, &receiver, ALL);
+    fixture.send_all(&["d"]);
+    assert_eq!(receiver.seen(), [seen("a", 1, 1), seen("b", 1, 2), seen("c", 1, 3), seen("d", 1, 4)]);
+    assert_eq!(fixture.gauges(), (4, 1), "given out is not gone");
+    fixture.settle(&consumer, &[1, 2, 3, 4], Settlement::Accepted);
+    assert_eq!((fixture.gauges(), fixture.metrics.queue_bytes.get()), ((0, 1), 0));
+    drop(consumer);
+    assert!(fixture.broker.is_empty());
+    assert_eq!(fixture.gauges(), (0, 0));
+}
+
+#[test]
+fn a_queue_vanishes_when_it_has_neither_consumer_nor_message() {
+    let fixture = Fixture::new();
+    let receiver = fixture.receiver(1);
+    let queues = || fixture.broker.stats().work_queues;
+    drop(fixture.subscribe(Q, &receiver, ALL));
+    assert_eq!(queues(), 0);
+    fixture.send_all(&["a"]);
+    assert_eq!(queues(), 1, "it has a message");
+    let consumer = fixture.subscribe(Q, &receiver, ALL);
+    fixture.settle(&consumer, &[1], Settlement::Accepted);
+    assert_eq!(queues(), 1, "it has a consumer");
+    drop(consumer);
+    assert_eq!(queues(), 0);
+    assert_eq!(fixture.metrics.subscriptions.get(), 0);
+}
+
+#[test]
+fn consumers_take_turns() {
+    let fixture = Fixture::new();
+    let receivers = [1, 2, 3].map(|key| fixture.receiver(key));
+    let _all = receivers.each_ref().map(|receiver| fixture.subscribe(Q, receiver, ALL));
+    fixture.send_all(&["a", "b", "c", "d", "e"]);
+    assert_eq!(
+        receivers.each_ref().map(|receiver| receiver.bodies()),
+        [vec!["a", "d"], vec!["b", "e"], vec!["c"]]
+    );
+}
+
+#[test]
+fn who_has_no_credit_is_passed_over_until_it_settles() {
+    let fixture = Fixture::new();
+    let (one, many) = (fixture.receiver(1), fixture.receiver(2));
+    let small = fixture.subscribe(Q, &one, credit(1));
+    let _large = fixture.subscribe(Q, &many, credit(3));
+    fixture.send_all(&["a", "b", "c", "d", "e", "f"]);
+    assert_eq!(
+        (one.bodies(), many.bodies()),
+        (vec!["a".to_string()], vec!["b".into(), "c".into(), "d".into()])
+    );
+    fixture.settle(&small, &[1], Settlement::Accepted);
+    assert_eq!(one.bodies(), ["e"]);
+    fixture.settle(&small, &[1], Settlement::Accepted);
+    assert!(one.bodies().is_empty(), "settled once is settled");
+}
+
+/// Each row: credit in messages and in messages' octets, and how many of five messages are given at once.
+#[test]
+fn credit_is_in_messages_and_octets_and_one_is_always_allowed() {
+    for (prefetch, octets, given) in
+        [(0, 9, 1), (1, 9, 1), (2, 9, 2), (9, 9, 5), (9, 0, 1), (9, 1, 1), (9, 2, 2), (9, 3, 3), (0, 0, 1)]
+    {
+        let fixture = Fixture::new();
+        fixture.send_all(&["a"]);
+        let unit = fixture.metrics.queue_bytes.get() as usize;
+        let receiver = fixture.receiver(1);
+        let consumer = fixture.subscribe(Q, &receiver, Terms { prefetch, prefetch_bytes: octets * unit });
+        fixture.send_all(&["b", "c", "d", "e"]);
+        let mut tags: Vec<Tag> = receiver.parcels().iter().map(|parcel| parcel.tag).collect();
+        assert_eq!(tags.len(), given, "{prefetch} {octets}");
+        let mut all = tags.clone();
+        while !tags.is_empty() {
+            fixture.settle(&consumer, &tags, Settlement::Accepted);
+            tags = receiver.parcels().iter().map(|parcel| parcel.tag).collect();
+            all.extend(&tags);
+        }
+        assert_eq!(all, [1, 2, 3, 4, 5]);
+    }
+}
+
+#[test]
+fn the_message_that_passes_the_octets_is_still_given() {
+    let fixture = Fixture::new();
+    fixture.send_all(&["a"]);
+    let unit = fixture.metrics.queue_bytes.get() as usize;
+    let receiver = fixture.receiver(1);
+    let _consumer = fixture.subscribe(Q, &receiver, Terms { prefetch: 9, prefetch_bytes: unit + 1 });
+    let large = "x".repeat(10_000);
+    fixture.send_all(&[&large, "c"]);
+    assert_eq!(receiver.bodies(), ["a", &large]);
+}
+
+#[test]
+fn a_full_outbox_starves_its_consumer_until_it_resumes() {
+    let fixture = Fixture::new();
+    let body = "x".repeat(1000);
+    let (tight, roomy) = (Receiver { outbox: fixture.outbox_of(6000), key: 1 }, fixture.receiver(2));
+    let first = fixture.subscribe(Q, &tight, ALL);
+    for _ in 0..4 {
+        fixture.send(Q, &body);
+    }
+    assert!(tight.outbox.take_starved());
+    let tags = |receiver: &Receiver| receiver.parcels().iter().map(|parcel| parcel.tag).collect::<Vec<_>>();
+    assert_eq!(tags(&tight), [1, 2]);
+    fixture.settle(&first, &[1], Settlement::Accepted);
+    assert!(tags(&tight).is_empty(), "room alone is not known to the queue");
+    first.resume(fixture.now());
+    assert_eq!(tags(&tight), [3, 4]);
+    for _ in 0..3 {
+        fixture.send(Q, &body);
+    }
+    let _second = fixture.subscribe(Q, &roomy, ALL);
+    assert_eq!(tags(&roomy), [7], "what the starved one could not take");
+}
+
+#[test]
+fn a_message_given_back_goes_to_another_consumer_first() {
+    let fixture = Fixture::new();
+    let (a, b) = (fixture.receiver(1), fixture.receiver(2));
+    let first = fixture.subscribe(Q, &a, ALL);
+    fixture.send_all(&["m"]);
+    assert_eq!(a.seen(), [seen("m", 1, 1)]);
+    let second = fixture.subscribe(Q, &b, ALL);
+    for count in [2, 4] {
+        fixture.settle(&first, &[1], Settlement::Returned);
+        assert_eq!((a.seen(), b.seen()), (vec![], vec![seen("m", count, 1)]));
+        fixture.settle(&second, &[1], Settlement::Returned);
+        assert_eq!((a.seen(), b.seen()), (vec![seen("m", count + 1, 1)], vec![]));
+    }
+    assert_eq!(fixture.metrics.redeliveries.get(), 4);
+}
+
+#[test]
+fn alone_a_consumer_waits_longer_each_time() {
+    let fixture = Fixture::new();
+    let receiver = fixture.receiver(1);
+    let consumer = fixture.subscribe(Q, &receiver, ALL);
+    fixture.send_all(&["m"]);
+    assert_eq!(receiver.seen(), [seen("m", 1, 1)]);
+    let mut now = fixture.now();
+    for (count, backoff) in [(2, 0), (3, 10), (4, 20), (5, 40), (6, 80), (7, 160), (8, 250), (9, 250)] {
+        consumer.settle(&[1], Settlement::Returned, now);
+        if backoff > 0 {
+            let due = now + Duration::from_millis(backoff);
+            assert!(receiver.seen().is_empty(), "{count}");
+            assert_eq!(fixture.broker.expire(due - Duration::from_millis(1)), Some(due), "{count}");
+            assert!(receiver.seen().is_empty(), "{count}");
+            assert_eq!(fixture.broker.expire(due), None);
+            now = due;
+        }
+        assert_eq!(receiver.seen(), [seen("m", count, 1)], "after {backoff} ms");
+    }
+}
+
+#[test]
+fn a_waiting_message_lets_those_behind_it_pass_and_goes_to_whoever_comes() {
+    let fixture = Fixture::new();
+    let (a, b) = (fixture.receiver(1), fixture.receiver(2));
+    let first = fixture.subscribe(Q, &a, credit(1));
+    fixture.send_all(&["m", "n"]);
+    for _ in 0..2 {
+        fixture.settle(&first, &[1], Settlement::Returned);
+    }
+    assert_eq!(a.seen(), [seen("m", 1, 1), seen("m", 2, 1), seen("n", 1, 2)]);
+    let _second = fixture.subscribe(Q, &b, ALL);
+    assert_eq!(b.seen(), [seen("m", 3, 1)], "others need not wait");
+    assert_eq!(fixture.broker.expire(at(&fixture, 10)), None, "an alarm for nothing is no harm");
+    assert!(a.seen().is_empty());
+}
+
+#[test]
+fn a_busy_consumer_does_not_get_in_the_way_of_its_own_message() {
+    let fixture = Fixture::new();
+    let (a, b) = (fixture.receiver(1), fixture.receiver(2));
+    let first = fixture.subscribe(Q, &a, ALL);
+    fixture.send_all(&["m"]);
+    let second = fixture.subscribe(Q, &b, credit(1));
+    fixture.send_all(&["n", "o", "p"]);
+    assert_eq!(
+        (a.bodies(), b.bodies()),
+        (vec!["m".into(), "n".into(), "p".to_string()], vec!["o".to_string()])
+    );
+    fixture.settle(&first, &[1], Settlement::Returned);
+    assert_eq!(a.seen(), [seen("m", 2, 1)], "the other one has no credit");
+    fixture.settle(&first, &[1], Settlement::Returned);
+    assert!(a.seen().is_empty());
+    fixture.settle(&second, &[3], Settlement::Accepted);
+    assert_eq!(b.seen(), [seen("m", 3, 1)], "now it has");
+}
+
+#[test]
+fn what_comes_back_goes_before_what_was_never_given() {
+    let fixture = Fixture::new();
+    let (a, b) = (fixture.receiver(1), fixture.receiver(2));
+    let first = fixture.subscribe(Q, &a, credit(3));
+    fixture.send_all(&["a", "b", "c", "d"]);
+    assert_eq!(a.bodies(), ["a", "b", "c"]);
+    drop(first);
+    let _second = fixture.subscribe(Q, &b, ALL);
+    assert_eq!(b.seen(), [seen("a", 2, 1), seen("b", 2, 2), seen("c", 2, 3), seen("d", 1, 4)]);
+}
+
+#[test]
+fn a_consumer_that_goes_returns_what_it_had_to_the_others() {
+    let fixture = Fixture::new();
+    let (a, b) = (fixture.receiver(1), fixture.receiver(2));
+    let first = fixture.subscribe(Q, &a, ALL);
+    let second = fixture.subscribe(Q, &b, ALL);
+    fixture.send_all(&["a", "b", "c", "d", "e", "f"]);
+    assert_eq!((a.bodies().len(), b.bodies().len()), (3, 3));
+    fixture.settle(&first, &[3], Settlement::Accepted);
+    // Twice given back at once: the second time it waits for its back-off, which ends with the consumer.
+    drop(first);
+    assert_eq!(b.seen(), [seen("a", 2, 1), seen("e", 2, 5)]);
+    assert_eq!(fixture.gauges(), (5, 1));
+    fixture.settle(&second, &[1, 2, 4, 5, 6], Settlement::Accepted);
+    drop(second);
+    assert!(fixture.broker.is_empty());
+}
+
+#[test]
+fn a_message_that_waits_for_a_consumer_waits_no_more_when_that_goes() {
+    let fixture = Fixture::new();
+    let (a, b) = (fixture.receiver(1), fixture.receiver(2));
+    let first = fixture.subscribe(Q, &a, ALL);
+    fixture.send_all(&["m"]);
+    for _ in 0..2 {
+        fixture.settle(&first, &[1], Settlement::Returned);
+    }
+    drop(first);
+    let _second = fixture.subscribe(Q, &b, ALL);
+    assert_eq!(b.seen(), [seen("m", 3, 1)]);
+}
+
+#[test]
+fn what_was_never_written_does_not_count() {
+    let fixture = Fixture::new();
+    let (a, b) = (fixture.receiver(1), fixture.receiver(2));
+    let first = fixture.subscribe(Q, &a, credit(2));
+    fixture.send_all(&["a", "b", "c"]);
+    a.parcels();
+    fixture.settle(&first, &[2], Settlement::Unwritten);
+    assert!(a.parcels().is_empty(), "it may be about to leave");
+    first.resume(fixture.now());
+    assert_eq!(a.seen(), [seen("b", 1, 2)]);
+    fixture.settle(&first, &[1, 2], Settlement::Unwritten);
+    drop(first);
+    let _second = fixture.subscribe(Q, &b, ALL);
+    assert_eq!(b.seen(), [seen("a", 1, 1), seen("b", 1, 2), seen("c", 1, 3)]);
+    assert_eq!(fixture.metrics.redeliveries.get(), 0);
+}
+
+#[test]
+fn what_lies_in_the_outbox_when_its_subscription_goes_was_never_written() {
+    let fixture = Fixture::new();
+    let (a, b) = (fixture.receiver(1), fixture.receiver(2));
+    let other = fixture.subscribe("/queue/other", &Receiver { outbox: a.outbox.clone(), key: 8 }, ALL);
+    let first = fixture.subscribe(Q, &a, ALL);
+    fixture.send_all(&["a"]);
+    a.parcels();
+    fixture.send_all(&["b"]);
+    fixture.send("/queue/other", "o");
+    drop(first);
+    assert_eq!(a.bodies(), ["o"], "another subscription's parcel stays");
+    let _second = fixture.subscribe(Q, &b, ALL);
+    assert_eq!(b.seen(), [seen("a", 2, 1), seen("b", 1, 2)]);
+    drop(other);
+}
+
+#[test]
+fn settling_what_one_does_not_have_does_nothing() {
+    let fixture = Fixture::new();
+    let (a, b) = (fixture.receiver(1), fixture.receiver(2));
+    let first = fixture.subscribe(Q, &a, credit(1));
+    let second = fixture.subscribe(Q, &b, credit(1));
+    let topic = fixture.subscribe("/topic/t", &a, ALL);
+    fixture.send_all(&["a", "b", "c"]);
+    for settlement in [Settlement::Accepted, Settlement::Returned] {
+        fixture.settle(&first, &[0, 2, 3, 99, Tag::MAX], settlement);
+        fixture.settle(&second, &[1], settlement);
+        fixture.settle(&topic, &[0, 1], settlement);
+    }
+    topic.resume(fixture.now());
+    assert_eq!(fixture.gauges(), (3, 1));
+    assert_eq!((a.bodies(), b.bodies()), (vec!["a".to_string()], vec!["b".to_string()]));
+}
+
+#[test]
+fn a_full_queue_refuses_by_name() {
+    let fixture = Fixture::with(Options { queue_messages_max: 2, ..Options::default() }, usize::MAX);
+    let receiver = fixture.receiver(1);
+    let consumer = fixture.subscribe(Q, &receiver, ALL);
+    fixture.send_all(&["a", "b"]);
+    let refusal = fixture.publish(Q, "c").unwrap_err();
+    assert_eq!(refusal.limit, Some("queue-messages-max"), "given out ones count");
+    assert!(
+        refusal.detail.contains("queue-messages-max") && refusal.detail.contains(Q),
+        "{}",
+        refusal.detail
+    );
+    assert_eq!(fixture.metrics.messages_published.get(), 2);
+    fixture.settle(&consumer, &[1], Settlement::Accepted);
+    fixture.send_all(&["c"]);
+    assert_eq!(receiver.bodies(), ["a", "b", "c"]);
+}
+
+#[test]
+fn a_queue_is_full_of_octets_at_the_last_octet() {
+    let fixture = Fixture::new();
+    let unit = fixture.message("").size();
+    let max = 4 * unit;
+    let fixture = Fixture::with(Options { queue_bytes_max: max, ..Options::default() }, usize::MAX);
+    let refusal = fixture.publish(Q, &"x".repeat(max)).unwrap_err();
+    assert_eq!(refusal.limit, Some("queue-bytes-max"));
+    assert!(fixture.broker.is_empty(), "a queue made for nothing has gone");
+    fixture.send_all(&["a"]);
+    let held = fixture.metrics.queue_bytes.get() as usize;
+    // The body takes its octets, and its length one digit more or less.
+    let exact = (0..max).map(|n| "x".repeat(n)).find(|body| {
+        let other = Fixture::new();
+        other.send(Q, "");
+        other.send(Q, body);
+        other.metrics.queue_bytes.get() as usize - (held - 1) == max - held
+    });
+    let exact = exact.expect("some length fits");
+    assert!(fixture.publish(Q, &format!("{exact}x")).is_err());
+    assert_eq!(fixture.send(Q, &exact), 1);
+    assert_eq!(fixture.metrics.queue_bytes.get() as usize, max);
+    assert!(fixture.publish(Q, "").is_err());
+}
+
+#[test]
+fn one_queue_too_many_is_refused_by_name_to_sender_and_subscriber() {
+    let fixture = Fixture::with(Options { queues_max: 2, ..Options::default() }, usize::MAX);
+    let receiver = fixture.receiver(1);
+    fixture.send("/queue/a", "m");
+    let second = fixture.subscribe("/queue/b", &receiver, ALL);
+    let refusal = fixture.publish("/queue/c", "m").unwrap_err();
+    assert_eq!(refusal.limit, Some("queues-max"));
+    let refusal = fixture
+        .broker
+        .subscribe(&selector("/queue/c"), receiver.subscriber(), ALL, fixture.now())
+        .unwrap_err();
+    assert_eq!(refusal.limit, Some("queues-max"));
+    assert_eq!(fixture.metrics.subscriptions.get(), 1);
+    assert_eq!(fixture.send("/queue/a", "m"), 1, "those that are there go on");
+    let _temp = fixture.broker.open_temp(&to("/temp-queue/~x"));
+    assert_eq!(fixture.send("/temp-queue/~x", "m"), 1, "a session's own do not count");
+    drop(second);
+    assert_eq!(fixture.send("/queue/c", "m"), 1, "one that vanished makes room");
+}
+
+#[test]
+fn everything_is_given_back_to_the_budget() {
+    let fixture = Fixture::new();
+    let receiver = fixture.receiver(1);
+    for n in 0..2000 {
+        fixture.send(Q, &n.to_string());
+    }
+    let bodies = fixture.metrics.queue_bytes.get() as usize;
+    assert!(fixture.budget.used() > bodies, "the queue's own room is charged too");
+    let consumer = fixture.subscribe(Q, &receiver, ALL);
+    let tags: Vec<Tag> = receiver.parcels().iter().map(|parcel| parcel.tag).collect();
+    fixture.settle(&consumer, &tags, Settlement::Accepted);
+    assert_eq!((fixture.budget.used(), fixture.gauges()), (0, (0, 1)));
+}
+
+#[test]
+fn a_broker_dropped_with_messages_leaves_gauges_at_zero() {
+    let fixture = Fixture::new();
+    let receiver = fixture.receiver(1);
+    fixture.send_all(&["a", "b"]);
+    let consumer = fixture.subscribe(Q, &receiver, credit(1));
+    receiver.parcels();
+    let Fixture { broker, metrics, budget, .. } = fixture;
+    drop((consumer, broker));
+    assert_eq!((metrics.queues.get(), metrics.queue_messages.get(), metrics.queue_bytes.get()), (0, 0, 0));
+    drop(receiver);
+    assert_eq!(budget.used(), 0);
+}
