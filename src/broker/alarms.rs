@@ -44,6 +44,12 @@ impl Alarms {
     pub(super) fn next(&self) -> Option<Instant> {
         self.heap.lock().peek().map(|alarm| alarm.at)
     }
+
+    /// How many are set.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.heap.lock().len()
+    }
 }
 
 /// The heap's greatest is the earliest.

@@ -232,7 +232,6 @@ impl Queue {
                 state.backlog.give_back(item);
             }
         }
-        state.backlog.release(id);
         self.proceed(&mut state, None);
         spent
     }

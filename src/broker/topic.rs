@@ -92,3 +92,37 @@ impl Topic {
         Some((reach, state.dead))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::fixture::Fixture;
+    use super::*;
+
+    fn topic() -> (Fixture, Patterns, Topic) {
+        let destination = Destination::parse("/topic/t", usize::MAX).expect("a topic");
+        (Fixture::new(), Patterns::new(), Topic::new(destination, Matched::default()))
+    }
+
+    #[test]
+    fn published_to_without_a_subscriber_it_dies_and_takes_nothing_more() {
+        let (fixture, patterns, topic) = topic();
+        let (message, now) = (fixture.message("m"), fixture.now());
+        assert!(matches!(topic.publish(&message, &patterns, now), Some((Reach { members: 0, .. }, true))));
+        assert!(topic.publish(&message, &patterns, now).is_none());
+        assert!(topic.add(Subscriber { outbox: fixture.outbox(), key: 1 }, &fixture.metrics).is_none());
+    }
+
+    #[test]
+    fn it_dies_with_its_last_subscriber_and_takes_nothing_more() {
+        let (fixture, patterns, topic) = topic();
+        let (message, now, outbox) = (fixture.message("m"), fixture.now(), fixture.outbox());
+        let add = |key| topic.add(Subscriber { outbox: outbox.clone(), key }, &fixture.metrics);
+        let (first, second) = (add(1).expect("alive"), add(2).expect("alive"));
+        assert!(matches!(topic.publish(&message, &patterns, now), Some((Reach { reached: 2, .. }, false))));
+        assert!(!topic.remove(first, &fixture.metrics));
+        assert!(topic.remove(second, &fixture.metrics));
+        assert!(add(3).is_none());
+        assert!(topic.publish(&message, &patterns, now).is_none());
+        assert_eq!(fixture.metrics.topics.get(), 0);
+    }
+}

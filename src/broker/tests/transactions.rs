@@ -163,3 +163,19 @@ fn a_receiver_that_lags_behind_is_listed_once_for_all_steps() {
     assert_eq!((published.reached, published.congested.len()), (3, 1));
     assert!(published.congested[0].crowd);
 }
+
+#[test]
+fn a_queue_with_room_promised_does_not_vanish() {
+    let fixture = Fixture::new();
+    let receiver = fixture.receiver(1);
+    let (queues, message) = (&fixture.broker.shared.queues, fixture.message("m"));
+    let queue = queues.reserve(&to("/queue/q"), message.size()).expect("room").expect("a queue");
+    drop(fixture.subscribe("/queue/q", &receiver, ALL));
+    assert_eq!(queue.publish_reserved(&message, fixture.now()), Ok(()));
+    let queue = queues.reserve(&to("/queue/r"), 1).expect("room").expect("a queue");
+    queues.release(&queue, 1);
+    let consumer = fixture.subscribe("/queue/q", &receiver, ALL);
+    consumer.settle(&[1], Settlement::Accepted, fixture.now());
+    drop(consumer);
+    assert!(fixture.broker.is_empty());
+}

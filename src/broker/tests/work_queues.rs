@@ -194,6 +194,39 @@ fn alone_a_consumer_waits_longer_each_time() {
 }
 
 #[test]
+fn what_is_due_earlier_than_the_alarm_that_is_set_comes_in_time_and_old_alarms_die_out() {
+    let fixture = Fixture::new();
+    let receiver = fixture.receiver(1);
+    let consumer = fixture.subscribe(Q, &receiver, ALL);
+    fixture.send_all(&["slow"]);
+    for round in 0..6 {
+        consumer.settle(&[1], Settlement::Returned, at(&fixture, 1000 * round));
+        fixture.broker.expire(at(&fixture, 1000 * (round + 1)));
+    }
+    // It waits for 250 ms from now on; what is given back meanwhile waits for 10 ms.
+    consumer.settle(&[1], Settlement::Returned, at(&fixture, 6000));
+    receiver.parcels();
+    for n in 0..15 {
+        let now = at(&fixture, 6000 + 10 * n);
+        assert_eq!(fixture.publish_at(Q, "quick", now).expect("room").reached, 1);
+        let tag = [n + 2];
+        consumer.settle(&tag, Settlement::Returned, now);
+        consumer.settle(&tag, Settlement::Returned, now);
+        assert_eq!(fixture.broker.expire(now), Some(now + Duration::from_millis(10)));
+        fixture.broker.expire(now + Duration::from_millis(10));
+        let counts: Vec<u32> = receiver.parcels().iter().map(|parcel| parcel.count).collect();
+        assert_eq!(counts, [1, 2, 3]);
+        consumer.settle(&tag, Settlement::Accepted, now);
+    }
+    assert!(fixture.broker.shared.ground.alarms.len() <= 16, "one for each time that was the earliest");
+    assert_eq!(fixture.broker.expire(at(&fixture, 6249)), Some(at(&fixture, 6250)));
+    assert!(receiver.seen().is_empty());
+    fixture.broker.expire(at(&fixture, 6250));
+    assert_eq!(receiver.seen(), [seen("slow", 8, 1)]);
+    assert_eq!(fixture.broker.shared.ground.alarms.len(), 0);
+}
+
+#[test]
 fn a_waiting_message_lets_those_behind_it_pass_and_goes_to_whoever_comes() {
     let fixture = Fixture::new();
     let (a, b) = (fixture.receiver(1), fixture.receiver(2));
