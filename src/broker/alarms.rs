@@ -7,8 +7,8 @@ use std::collections::BinaryHeap;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-/// All alarms of a broker. A queue sets one when something is due earlier than it had asked for; an alarm that
-/// rings at a time the queue no longer waits for is ignored by the queue, so that old ones die out.
+/// All alarms of a broker. A queue sets one when something is due earlier than all that it has set, so that it has
+/// few: no more than there are steps between the shortest back-off and the longest.
 #[derive(Debug, Default)]
 pub(super) struct Alarms {
     heap: Mutex<BinaryHeap<Alarm>>,

@@ -20,6 +20,7 @@ use crate::budget::Charge;
 use crate::destination::{Destination, Kind};
 use crate::outbox::{Message, Tag};
 use parking_lot::Mutex;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -64,8 +65,8 @@ struct State {
     load: Load,
     /// Promised to transactions that are just being applied.
     reserved: Load,
-    /// The alarm that is waited for.
-    alarm: Option<Instant>,
+    /// The alarms that are set, each earlier than those before it.
+    alarms: BTreeSet<Instant>,
     dead: bool,
     /// The queue's own memory, beside the messages'.
     room: Charge,
@@ -82,7 +83,7 @@ impl Queue {
             last_position: 0,
             load: Load::default(),
             reserved: Load::default(),
-            alarm: None,
+            alarms: BTreeSet::new(),
             dead: false,
             room: ground.budget.charge(0),
         };
@@ -239,10 +240,8 @@ impl Queue {
     /// An alarm has rung that was set for `at`.
     pub(super) fn expire(&self, at: Instant, now: Instant) {
         let mut state = self.state.lock();
-        if state.alarm == Some(at) {
-            state.alarm = None;
-            self.proceed(&mut state, Some(now));
-        }
+        state.alarms.remove(&at);
+        self.proceed(&mut state, Some(now));
     }
 
     /// Dies if nobody has or wants anything here. `true` once, for whoever has to take it out of the map. A
@@ -347,9 +346,9 @@ impl Queue {
         }
         self.dispatch(state);
         if let Some(due) = state.backlog.next_due()
-            && state.alarm.is_none_or(|alarm| due < alarm)
+            && state.alarms.first().is_none_or(|&alarm| due < alarm)
         {
-            state.alarm = Some(due);
+            state.alarms.insert(due);
             self.ground.alarms.set(due, self.me.clone());
         }
         let room = state.load.messages * size_of::<Item>();
