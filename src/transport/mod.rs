@@ -16,5 +16,5 @@ pub mod tcp;
 pub mod websocket;
 pub mod wire;
 
-pub use hub::{Hub, Options};
+pub use hub::{Hub, Options, Parts as HubParts, random_name};
 pub use seats::{Seat, Seats};
