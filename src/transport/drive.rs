@@ -131,7 +131,8 @@ impl<W: Wire> Connection<W> {
             if self.ending.is_some() {
                 return self.poll_ending(cx);
             }
-            let mut moved = self.receive(cx, now);
+            let room = BATCH_BYTES.saturating_sub(self.out.pending());
+            let mut moved = self.receive(cx, room, now);
             moved |= self.write(cx, now);
             moved |= self.log_in(cx, now);
             moved |= self.read(cx, now);
@@ -149,9 +150,8 @@ impl<W: Wire> Connection<W> {
         Poll::Pending
     }
 
-    /// Parcels of the outbox become frames, as far as the socket is not too far behind.
-    pub(super) fn receive(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        let room = BATCH_BYTES.saturating_sub(self.out.pending());
+    /// About `room` octets of parcels become frames.
+    fn receive(&mut self, cx: &mut Context<'_>, room: usize, now: Instant) -> bool {
         let mut batch = Vec::new();
         match self.outbox.poll_take(cx, &mut batch, room, now) {
             Poll::Pending => return false,
@@ -403,9 +403,8 @@ impl<W: Wire> Connection<W> {
     }
 
     fn shut_down(&mut self, cx: &mut Context<'_>, now: Instant) {
-        while self.receive(cx, now) && self.ending.is_none() {
-            self.write(cx, now);
-        }
+        // What is waiting still goes out: it is bounded, and so is the time it may take.
+        self.receive(cx, usize::MAX, now);
         if self.ending.is_some() {
             return;
         }

@@ -26,8 +26,23 @@ impl<W: Wire> Connection<W> {
                 }
             }
         }
-        self.parked.resize(self.session.parked_bytes());
+        let parked = self.session.parked_bytes();
+        let grows = parked > self.parked.bytes();
+        self.parked.resize(parked);
+        if grows && self.hub.budget.is_exhausted() && self.ending.is_none() {
+            self.refuse_for_memory(now);
+        }
         self.count_transactions(self.session.open_transactions());
+    }
+
+    /// A transaction grew at the limit of the byte budget.
+    fn refuse_for_memory(&mut self, now: Instant) {
+        let detail = "The broker holds as much as it may (limit memory-bytes-max), so the transaction cannot \
+                      grow. Try again when consumers have caught up, or raise memory-bytes-max.";
+        let reject = Reject { summary: "memory limit reached", detail };
+        let mut actions = Vec::new();
+        self.session.refuse(None, reject, Closing::Limit("memory-bytes-max"), &mut actions);
+        self.perform(actions, now);
     }
 
     /// One wish; what follows from it (a RECEIPT) goes into `more`.
