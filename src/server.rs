@@ -106,7 +106,7 @@ impl Server {
     pub async fn bind(config: Config) -> Result<Server, BindError> {
         let backlog = config.transport.backlog;
         let mut listeners = Listeners::default();
-        for (option, listen) in [("tcp", &config.tcp), ("http", &config.listen)] {
+        for (option, listen) in [("tcp", &config.listen_tcp), ("http", &config.listen_http)] {
             let Some(listen) = listen else { continue };
             let fail = |error| BindError { option, address: listen.to_string(), error };
             let address = tokio::net::lookup_host(listen.to_string())

@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! The HTTP listener: WebSocket upgrades, health and metrics.
 
 pub mod health;
@@ -21,6 +22,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use health::MetricsFrom;
+use health::{Page, Readiness};
 
 /// Sockets beyond `connections-max` that may speak HTTP, so that health and metrics answer on a full broker.
 const SPARE_SOCKETS: usize = 64;
@@ -99,26 +101,30 @@ impl Desk {
         if path == self.options.ws_path {
             return self.upgrade(&mut request);
         }
-        let answer = match path {
-            "/" => health::Answer::text(StatusCode::OK, self.greeting()),
+        let page = match path {
+            "/" => Page::text(StatusCode::OK, &self.greeting()),
             "/health" => health::health(),
-            "/ready" => health::ready(!self.hub.is_stopping()),
+            "/ready" => health::ready(self.readiness()),
             "/metrics" => {
                 let allowed = self.options.metrics_from;
                 health::metrics(&self.hub.metrics, &self.hub.budget, self.address, allowed)
             }
-            _ => health::Answer::text(StatusCode::NOT_FOUND, "Not found.\n".into()),
+            _ => Page::text(StatusCode::NOT_FOUND, "not found\n"),
         };
-        if answer.status != StatusCode::NOT_FOUND && !matches!(*request.method(), Method::GET | Method::HEAD) {
+        if page.status != StatusCode::NOT_FOUND && !matches!(*request.method(), Method::GET | Method::HEAD) {
             let mut response = Response::new(Full::default());
             *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return response;
         }
-        let mut response = Response::new(Full::from(answer.body));
-        *response.status_mut() = answer.status;
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(answer.content_type));
+        let mut response = Response::new(Full::from(page.body));
+        *response.status_mut() = page.status;
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(page.content_type));
         response
+    }
+
+    fn readiness(&self) -> Readiness {
+        if self.hub.is_stopping() { Readiness::Draining } else { Readiness::Ready }
     }
 
     fn greeting(&self) -> String {
@@ -171,3 +177,7 @@ fn unavailable(limit: &str) -> String {
         body.len()
     )
 }
+=======
+//! http
+pub mod health;
+>>>>>>> front

@@ -32,12 +32,12 @@ pub struct Options {
     pub stall_timeout: Duration,
     /// How long a last frame may take to arrive (`linger`).
     pub linger: Duration,
-    /// Unacknowledged octets end a TCP connection after this (`tcp-user-timeout`).
+    /// Unacknowledged octets end a connection after this; zero: after what the system likes (`tcp-user-timeout`).
     pub tcp_user_timeout: Duration,
-    /// A silent TCP connection is probed after this (`tcp-keepalive`).
+    /// A silent connection is probed after this; zero: never (`tcp-keepalive`).
     pub tcp_keepalive: Duration,
     /// Connections that may wait to be accepted (`backlog`).
-    pub backlog: u32,
+    pub backlog: i32,
 }
 
 /// The rooms below, and what connections have in common.

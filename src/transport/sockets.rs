@@ -21,14 +21,14 @@ const REFUSAL_LINGER: Duration = Duration::from_secs(1);
 const REFUSALS_MAX: usize = 64;
 
 /// Listens at `address`.
-pub fn listen(address: SocketAddr, backlog: u32) -> io::Result<TcpListener> {
+pub fn listen(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
     socket.bind(&address.into())?;
-    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    socket.listen(backlog)?;
     socket.set_nonblocking(true)?;
     TcpListener::from_std(socket.into())
 }
@@ -59,9 +59,12 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 fn prepare(stream: &TcpStream, options: &Options) -> io::Result<()> {
     let socket = SockRef::from(stream);
     socket.set_tcp_nodelay(true)?;
-    let probe = (options.tcp_keepalive / 3).max(Duration::from_secs(1));
-    let keepalive = TcpKeepalive::new().with_time(options.tcp_keepalive).with_interval(probe).with_retries(3);
-    socket.set_tcp_keepalive(&keepalive)?;
+    if !options.tcp_keepalive.is_zero() {
+        let probe = (options.tcp_keepalive / 3).max(Duration::from_secs(1));
+        let keepalive =
+            TcpKeepalive::new().with_time(options.tcp_keepalive).with_interval(probe).with_retries(3);
+        socket.set_tcp_keepalive(&keepalive)?;
+    }
     #[cfg(target_os = "linux")]
     socket.set_tcp_user_timeout(Some(options.tcp_user_timeout))?;
     Ok(())

@@ -1,0 +1,3 @@
+//! The broker from outside, a module per behaviour.
+
+mod command;
