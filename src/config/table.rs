@@ -192,14 +192,14 @@ const CONNECTIONS: &[Row] = &[
         "30s",
         "Time without traffic after which the system probes whether the peer is there: how vanished clients without \
          heart-beats are found. Whole seconds; 0: off.",
-        |c, v| put(&mut c.listen_tcp_keepalive, seconds(v)),
+        |c, v| put(&mut c.transport.tcp_keepalive, seconds(v)),
     ),
     timed(
         "tcp-user-timeout",
         "30s",
         "Time for which sent octets may stay unacknowledged by the peer's system; then the connection is closed. 0: \
          the system's own (many minutes).",
-        |c, v| put(&mut c.listen_tcp_user_timeout, time(v, NONE)),
+        |c, v| put(&mut c.transport.tcp_user_timeout, time(v, NONE)),
     ),
     timed(
         "linger",

@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 //! The HTTP listener: WebSocket upgrades, health and metrics.
 
 pub mod health;
@@ -177,7 +176,3 @@ fn unavailable(limit: &str) -> String {
         body.len()
     )
 }
-=======
-//! http
-pub mod health;
->>>>>>> front

@@ -106,12 +106,12 @@ impl<W: Wire> Connection<W> {
                 }
                 _ => self.wire.poll_discard(cx).is_ready(),
             };
-            match &mut self.ending {
-                // A write that failed has ended it all.
-                Some(ending) if ending.phase == Phase::Done => {}
-                Some(ending) if done => ending.phase = phase.next(),
-                _ if self.poll_timer(cx, now).is_pending() => return Poll::Pending,
-                _ => {}
+            let Some(ending) = &mut self.ending else { return Poll::Ready(()) };
+            // A write that failed has ended it all already.
+            if done && ending.phase != Phase::Done {
+                ending.phase = phase.next();
+            } else if ending.phase != Phase::Done && self.poll_timer(cx, now).is_pending() {
+                return Poll::Pending;
             }
         }
     }
