@@ -5,6 +5,9 @@ use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge,
 use prometheus_client::registry::Registry;
 use std::sync::Arc;
 
+/// Labels of `stompbox_build_info`.
+const BUILD: [(&str, &str); 1] = [("version", env!("CARGO_PKG_VERSION"))];
+
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Reason {
     reason: &'static str,
@@ -77,13 +80,10 @@ impl Metrics {
                 metric
             }};
         }
-        let version = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
-        registry.register("build", "The running version, always 1", version);
-        let connections =
-            register!(Family<Transport, Gauge>, "connections", "Open connections, by transport");
-        let accepted = register!(Family<Transport, Counter>, "connections_accepted", "Connections accepted, by transport");
-        let closed =
-            register!(Family<Reason, Counter>, "connections_closed", "Connections closed, by reason");
+        registry.register("build", "The running version, always 1", Info::new(BUILD));
+        let connections = register!(Family<Transport, Gauge>, "connections", "Open connections");
+        let accepted = register!(Family<Transport, Counter>, "connections_accepted", "Connections accepted");
+        let closed = register!(Family<Reason, Counter>, "connections_closed", "Connections closed");
         let limits = register!(Family<Limit, Counter>, "limit_hits", "Times a limit was met, by its option");
         Arc::new(Metrics {
             connections,
@@ -91,11 +91,7 @@ impl Metrics {
             closed,
             limits,
             frames_received: register!(Counter, "frames_received", "STOMP frames received from clients"),
-            frames_sent: register!(
-                Counter,
-                "frames_sent",
-                "STOMP frames handed to sockets, MESSAGE included"
-            ),
+            frames_sent: register!(Counter, "frames_sent", "STOMP frames handed to sockets"),
             bytes_received: register!(Counter, "received_bytes", "STOMP octets received from clients"),
             bytes_sent: register!(Counter, "sent_bytes", "Octets handed to sockets"),
             messages_published: register!(
@@ -132,10 +128,10 @@ impl Metrics {
             transactions: register!(Gauge, "transactions", "Open transactions"),
             budget_bytes: register!(
                 Gauge,
-                "memory_bytes",
+                "budget_bytes",
                 "Octets in outboxes, work queues and transactions, which memory-bytes-max limits"
             ),
-            budget_bytes_max: register!(Gauge, "memory_limit_bytes", "The value of memory-bytes-max"),
+            budget_bytes_max: register!(Gauge, "budget_limit_bytes", "The value of memory-bytes-max"),
             registry,
         })
     }

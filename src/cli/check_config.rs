@@ -14,11 +14,17 @@ pub(super) fn report(loaded: &Loaded) -> String {
         let value = match row.kind {
             Kind::Secrets { .. } => format!("{:?}", setting.shown),
             Kind::Switch => setting.shown.concat(),
+            Kind::Number if is_integer(&setting.shown.concat()) => setting.shown.concat(),
             Kind::Text | Kind::Number => format!("{:?}", setting.shown.concat()),
         };
         text.push_str(&format!("{} = {value}  # {}\n", setting.key, place(setting)));
     }
     text
+}
+
+/// Whether TOML would read it as a number, as it stands.
+fn is_integer(text: &str) -> bool {
+    text.parse::<u64>().is_ok_and(|number| number.to_string() == text)
 }
 
 fn place(setting: &Setting) -> String {

@@ -21,7 +21,6 @@ pub(super) const CHECKS: &[Check] = &[
     Check { keys: &["connect-timeout", "connect-silence"], wrong: silence_beyond_timeout },
     Check { keys: &["connect-frame-bytes-max", "frame-bytes-max"], wrong: connect_beyond_frame },
     Check { keys: &["frame-bytes-max", "outbox-bytes-max"], wrong: frame_beyond_outbox },
-    Check { keys: &["outbox-bytes-max", "memory-bytes-max"], wrong: outbox_beyond_memory },
     Check { keys: &["redelivery-backoff", "redelivery-backoff-max"], wrong: backoff_beyond_max },
 ];
 
@@ -82,16 +81,6 @@ fn frame_beyond_outbox(c: &Config) -> Option<String> {
     })
 }
 
-fn outbox_beyond_memory(c: &Config) -> Option<String> {
-    let (outbox, memory) = (c.outbox.outbox_bytes_max, c.memory_bytes_max);
-    (outbox > memory).then(|| {
-        format!(
-            "outbox-bytes-max ({outbox}) is more than memory-bytes-max ({memory}), so one receiver could use up \
-             everything; lower the first or raise the second"
-        )
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,7 +134,6 @@ mod tests {
             ),
             (&[("frame-bytes-max", "4MiB")], ["frame-bytes-max (4194304)", "outbox-bytes-max (4194304)"]),
             (&[("outbox-bytes-max", "2MiB")], ["frame-bytes-max (2097152)", "outbox-bytes-max (2097152)"]),
-            (&[("memory-bytes-max", "1MiB")], ["outbox-bytes-max (4194304)", "memory-bytes-max (1048576)"]),
             (&[("connect-silence", "61s")], ["connect-silence (61s)", "connect-timeout (60s)"]),
             (&[("redelivery-backoff", "1s")], ["redelivery-backoff (1s)", "redelivery-backoff-max (250ms)"]),
         ] {

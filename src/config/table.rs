@@ -112,7 +112,8 @@ const USERS: &[Row] = &[
         key: "user",
         value: "NAME:PASSCODE",
         default: "",
-        help: "A user who may connect; give it once for each. With any user, CONNECT needs a login. Other users of \
+        help: "A user who may connect; give it once for each. With any user, CONNECT needs a login (see \
+               allow-anonymous); without any, everybody is let in and a login is ignored. Other users of \
                this machine can see flags: the file is a better place. In the environment commas separate users, so \
                a passcode with a comma belongs in the file, too.",
         kind: Kind::Secrets { clear: |c| c.users.listed.clear() },
@@ -129,7 +130,8 @@ const USERS: &[Row] = &[
         key: "allow-anonymous",
         value: "true|false",
         default: "false",
-        help: "Lets clients in without a login. Needed to listen beyond this machine without any user.",
+        help: "Lets clients in that send no login; a wrong login is refused all the same. Needed to listen beyond this \
+               machine without any user.",
         kind: Kind::Switch,
         set: |c, v| put(&mut c.users.allow_anonymous, switch(v)),
     },

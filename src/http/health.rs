@@ -117,8 +117,8 @@ mod tests {
     fn metrics_show_the_budget_as_it_is() {
         let page = asked(MetricsFrom::Any, "10.0.0.1");
         assert_eq!(page.content_type, OPENMETRICS);
-        assert!(page.body.contains("\nstompbox_memory_bytes 7\n"), "{}", page.body);
-        assert!(page.body.contains("\nstompbox_memory_limit_bytes 1000\n"), "{}", page.body);
+        assert!(page.body.contains("\nstompbox_budget_bytes 7\n"), "{}", page.body);
+        assert!(page.body.contains("\nstompbox_budget_limit_bytes 1000\n"), "{}", page.body);
         assert!(page.body.ends_with("# EOF\n"));
     }
 }

@@ -114,21 +114,27 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
     use tokio::task::JoinSet;
-    use tokio::time::{Instant, sleep};
+    use tokio::time::Instant;
 
-    /// Lets everybody in, after a while.
-    #[derive(Debug, Default)]
-    struct Slow {
-        takes: Duration,
+    /// Lets everybody in, as soon as the test opens the gate for them.
+    #[derive(Debug)]
+    struct Gate {
+        open: Semaphore,
         now: AtomicUsize,
         most: AtomicUsize,
     }
 
-    impl Source for Slow {
+    impl Gate {
+        fn closed() -> Arc<Gate> {
+            Arc::new(Gate { open: Semaphore::new(0), now: AtomicUsize::new(0), most: AtomicUsize::new(0) })
+        }
+    }
+
+    impl Source for Gate {
         fn check<'a>(&'a self, _: &'a Credentials) -> Check<'a> {
             Box::pin(async move {
                 self.most.fetch_max(self.now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                sleep(self.takes).await;
+                self.open.acquire().await.expect("the gate stays").forget();
                 self.now.fetch_sub(1, Ordering::SeqCst);
                 Ok(Principal { name: None })
             })
@@ -145,53 +151,52 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn so_many_are_checked_so_many_wait_and_the_rest_is_refused() {
-        let slow = Arc::new(Slow { takes: Duration::from_secs(1), ..Slow::default() });
-        let authenticator = Authenticator::with_source(options(3, 2), slow.clone());
+        let gate = Gate::closed();
+        let authenticator = Authenticator::with_source(options(3, 2), gate.clone());
         let mut tasks = JoinSet::new();
         for _ in 0..10 {
             let authenticator = authenticator.clone();
             tasks.spawn(async move { authenticator.authenticate(Credentials::default()).await });
         }
         let start = Instant::now();
-        let results = tasks.join_all().await;
-        let limits: Vec<_> = results.iter().filter_map(|result| result.as_ref().err()).collect();
-        assert_eq!(limits.len(), 5, "2 are checked and 3 wait");
-        for refused in limits {
+        for _ in 0..5 {
+            let result = tasks.join_next().await.expect("a task").expect("no panic");
+            let refused = result.expect_err("2 are checked and 3 wait");
             assert_eq!(refused.limit, Some("auth-waiting-max"));
             assert!(refused.detail.ends_with("try again later."), "{}", refused.detail);
         }
-        assert_eq!(slow.most.load(Ordering::SeqCst), 2, "never more than auth-parallel-max at a time");
-        assert_eq!(start.elapsed().as_secs(), 3, "5 checks of a second, 2 at a time");
+        assert_eq!(start.elapsed(), Duration::ZERO, "they are refused at once");
+        gate.open.add_permits(6);
+        assert!(tasks.join_all().await.iter().all(Result::is_ok), "who waits has a turn");
+        assert_eq!(gate.most.load(Ordering::SeqCst), 2, "never more than auth-parallel-max at a time");
         assert!(authenticator.authenticate(Credentials::default()).await.is_ok(), "there is room again");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn waiting_counts_as_time() {
-        let slow = Arc::new(Slow { takes: Duration::from_secs(6), ..Slow::default() });
-        let authenticator = Authenticator::with_source(options(10, 1), slow);
-        let (first, second) = (authenticator.clone(), authenticator.clone());
+    async fn waiting_counts_as_time_and_who_is_out_of_time_leaves() {
+        let authenticator = Authenticator::with_source(options(10, 1), Gate::closed());
         let start = Instant::now();
-        let (first, second) = tokio::join!(
-            first.authenticate(Credentials::default()),
-            second.authenticate(Credentials::default())
+        let (checked, waiting) = tokio::join!(
+            authenticator.authenticate(Credentials::default()),
+            authenticator.authenticate(Credentials::default())
         );
-        assert!(first.is_ok());
-        assert_eq!(second.expect_err("6 s of waiting and 4 of 6").limit, Some("auth-timeout"));
+        for result in [checked, waiting] {
+            assert_eq!(result.expect_err("nobody opens").limit, Some("auth-timeout"));
+        }
         assert_eq!(start.elapsed(), Duration::from_secs(10));
-        assert_eq!(authenticator.shared.desks.available_permits(), 1, "who is out of time leaves the desk");
+        assert_eq!(authenticator.shared.desks.available_permits(), 1);
         assert_eq!(authenticator.shared.chairs.available_permits(), 10);
     }
 
     #[tokio::test(start_paused = true)]
     async fn without_chairs_nobody_waits() {
-        let slow = Arc::new(Slow { takes: Duration::from_secs(1), ..Slow::default() });
-        let authenticator = Authenticator::with_source(options(0, 1), slow);
-        let (one, other) = (authenticator.clone(), authenticator.clone());
-        let (one, other) = tokio::join!(
-            one.authenticate(Credentials::default()),
-            other.authenticate(Credentials::default())
+        let authenticator = Authenticator::with_source(options(0, 1), Gate::closed());
+        let (checked, waiting) = tokio::join!(
+            authenticator.authenticate(Credentials::default()),
+            authenticator.authenticate(Credentials::default())
         );
-        assert!(one.is_ok() && other.is_err());
+        assert_eq!(checked.expect_err("nobody opens").limit, Some("auth-timeout"));
+        assert_eq!(waiting.expect_err("no chair").limit, Some("auth-waiting-max"));
     }
 
     #[tokio::test]

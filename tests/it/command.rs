@@ -58,7 +58,7 @@ fn check_config_shows_what_differs_from_the_defaults_without_secrets() {
          http = \"off\"  # STOMPBOX_HTTP\n\
          tcp = \"0.0.0.0:61613\"  # stompbox.toml:2\n\
          user = [\"alice:***\"]  # stompbox.toml:3\n\
-         max-deliveries = \"7\"  # --max-deliveries\n"
+         max-deliveries = 7  # --max-deliveries\n"
     );
 }
 
