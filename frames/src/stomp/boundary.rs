@@ -226,7 +226,7 @@ impl Boundary {
             return Err(Problem::BodyNotAllowed { command });
         }
         if content_length > frame_max - self.scanned - 1 {
-            return Err(Problem::ContentTooLarge { content_length });
+            return Err(Problem::ContentTooLarge { quoted: quote(value) });
         }
         Ok(Phase::Counted(command, content_length))
     }

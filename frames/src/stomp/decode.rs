@@ -6,7 +6,7 @@
 use super::boundary::{Boundary, Span, padding};
 use super::escape::{self, Dialect, unescape};
 use super::grammar::{self, Lines, Wrong};
-use super::problem::{Place, Problem, quote};
+use super::problem::{Place, Problem};
 use super::{Frame, Headers, Limits, Version};
 use bytes::{Buf, Bytes, BytesMut};
 use memchr::{memchr, memchr_iter, memchr2};
@@ -156,22 +156,22 @@ fn parse(octets: &Bytes, span: &Span, version: Version) -> Result<Frame, Problem
 }
 
 /// What the octets of a line may not be, and at which octet of the block.
-enum Fault<'a> {
+enum Fault {
     CarriageReturn(usize),
-    Escape(usize, &'a [u8]),
+    Escape(usize, Option<u8>),
 }
 
-impl Fault<'_> {
+impl Fault {
     fn problem(self, place: impl Fn(usize) -> Place, version: Version) -> Problem {
         match self {
             Fault::CarriageReturn(at) => Problem::CarriageReturn { place: place(at) },
-            Fault::Escape(at, wire) => Problem::BadEscape { place: place(at), version, quoted: quote(wire) },
+            Fault::Escape(at, letter) => Problem::BadEscape { place: place(at), version, letter },
         }
     }
 }
 
 /// 1.2 allows a CR only at the end of a line; 1.1 and 1.2 allow a backslash only in their sequences.
-fn check<'a>(block: &'a [u8], lines: &Lines, dialect: Dialect, version: Version) -> Result<(), Fault<'a>> {
+fn check(block: &[u8], lines: &Lines, dialect: Dialect, version: Version) -> Result<(), Fault> {
     for line in lines {
         for (from, to) in [(line.name, line.name_end), (line.value, line.value_end)] {
             let (from, to) = (from as usize, to as usize);
@@ -184,8 +184,7 @@ fn check<'a>(block: &'a [u8], lines: &Lines, dialect: Dialect, version: Version)
             if dialect != Dialect::Literal
                 && let Err(at) = escape::check(dialect, part)
             {
-                let sequence = &part[at..part.len().min(at + 2)];
-                return Err(Fault::Escape(from + at, sequence));
+                return Err(Fault::Escape(from + at, part.get(at + 1).copied()));
             }
         }
     }
