@@ -19,7 +19,7 @@ use super::wire::{Piece, ReadEnd, Wire};
 use crate::broker::{Congested, Settlement, Subscription, TempQueue};
 use crate::budget::Charge;
 use crate::outbox::{Key, Outbox, Parcel, Tag};
-use crate::session::{Action, Closing, Delivery, Reject, Session};
+use crate::session::{Closing, Delivery, Reject, Session};
 use crate::users::{Principal, Refused};
 use bytes::BytesMut;
 use std::collections::HashMap;
