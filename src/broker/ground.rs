@@ -2,7 +2,7 @@
 
 use super::alarms::Alarms;
 use super::ids::Ids;
-use super::{Options, Publication};
+use super::{Options, Publication, Refusal};
 use crate::budget::Budget;
 use crate::metrics::Metrics;
 use crate::outbox::Message;
@@ -20,6 +20,15 @@ pub(super) struct Ground {
 }
 
 impl Ground {
+    /// Whether new messages may come in at all.
+    pub(super) fn check_budget(&self) -> Result<(), Refusal> {
+        if !self.budget.is_exhausted() {
+            return Ok(());
+        }
+        let what = format!("the broker holds {} octets for all its clients", self.budget.used());
+        Err(Refusal::full("memory-bytes-max", self.budget.bytes_max(), &what))
+    }
+
     /// The publication with an id of its own, encoded once, its memory charged to the budget.
     pub(super) fn message(&self, publication: &Publication<'_>) -> Message {
         let parts = Parts {

@@ -52,6 +52,12 @@ pub(super) struct Membership {
     seat: Seat,
 }
 
+impl Membership {
+    pub(super) fn pattern(&self) -> &Pattern {
+        &self.pattern
+    }
+}
+
 impl Patterns {
     pub(super) fn new() -> Patterns {
         Patterns { trie: RwLock::new(Trie::new()), generation: AtomicU64::new(1) }
@@ -279,7 +285,9 @@ mod tests {
         let groups = patterns.matching(topic).groups;
         let mut keys: Vec<u32> = groups
             .iter()
-            .flat_map(|group| group.roster.read().members().iter().map(|member| member.key).collect::<Vec<_>>())
+            .flat_map(|group| {
+                group.roster.read().members().iter().map(|member| member.key).collect::<Vec<_>>()
+            })
             .collect();
         keys.sort_unstable();
         keys

@@ -69,7 +69,12 @@ impl Topic {
 
     /// Pushes to all subscribers, by name and by pattern; `None` if the topic is dead. Without a subscriber by
     /// name it dies afterwards; the flag tells.
-    pub(super) fn publish(&self, message: &Message, patterns: &Patterns, now: Instant) -> Option<(Reach, bool)> {
+    pub(super) fn publish(
+        &self,
+        message: &Message,
+        patterns: &Patterns,
+        now: Instant,
+    ) -> Option<(Reach, bool)> {
         let mut state = self.state.lock();
         if state.dead {
             return None;
