@@ -109,3 +109,33 @@ impl<'a> FromIterator<(&'a str, &'a str)> for Headers {
         Headers::new(block.freeze(), lines, escaped, !escaped)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_of_a_name_counts_and_all_are_iterated() {
+        let headers: Headers = [("a", "1"), ("b", "2"), ("a", "3")].into_iter().collect();
+        assert_eq!(headers.get("a").as_deref(), Some("1"));
+        assert_eq!(headers.get("b").as_deref(), Some("2"));
+        assert_eq!(headers.get("A"), None);
+        assert_eq!((headers.len(), headers.is_empty()), (3, false));
+        let values: Vec<_> = headers.iter().map(|(_, value)| value.into_owned()).collect();
+        assert_eq!(values, ["1", "2", "3"]);
+    }
+
+    #[test]
+    fn names_and_values_are_compared_and_given_unescaped() {
+        let headers: Headers = [("a:b", "c\\d\n"), ("plain", "plain")].into_iter().collect();
+        assert_eq!(headers.get("a:b").as_deref(), Some("c\\d\n"));
+        assert_eq!(headers.get("a\\cb"), None);
+        assert!(matches!(headers.get("plain"), Some(Cow::Borrowed("plain"))));
+    }
+
+    #[test]
+    fn no_headers_are_empty() {
+        let headers = Headers::default();
+        assert!(headers.is_empty() && headers.get("a").is_none() && headers.iter().next().is_none());
+    }
+}
