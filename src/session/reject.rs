@@ -124,13 +124,18 @@ impl Rejection {
     /// No version in common. The body is the one that clients know from the specification.
     pub(super) fn no_common_version() -> Rejection {
         let detail = "Supported protocol versions are 1.0 1.1 1.2".to_owned();
-        Rejection { extra: Some(("version", "1.0,1.1,1.2")), ..Rejection::rejected("version mismatch", detail) }
+        Rejection {
+            extra: Some(("version", "1.0,1.1,1.2")),
+            ..Rejection::rejected("version mismatch", detail)
+        }
     }
 
     /// CONNECT did not come in time.
     pub(super) fn late(late: Late) -> Rejection {
         let detail = match late {
-            Late::Silence => "Nothing came for as long as `connect-silence` allows before CONNECT is complete.",
+            Late::Silence => {
+                "Nothing came for as long as `connect-silence` allows before CONNECT is complete."
+            }
             Late::Timeout => "CONNECT was not complete within `connect-timeout`.",
         };
         let rejection = Rejection::rejected("connect timeout", detail.to_owned());

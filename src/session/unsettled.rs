@@ -124,7 +124,12 @@ impl Unsettled {
     pub(super) fn deliver(&mut self, tag: Tag, message_id: &str) -> Number {
         let number = self.next;
         self.next += 1;
-        self.deliveries.push_back(Delivered { number, tag, message: fingerprint(message_id), reserved: None });
+        self.deliveries.push_back(Delivered {
+            number,
+            tag,
+            message: fingerprint(message_id),
+            reserved: None,
+        });
         number
     }
 
