@@ -15,6 +15,7 @@ pub type Receipt = Box<str>;
 /// Every receipt in an action must come back by [`complete`](super::Session::complete) or
 /// [`refuse`](super::Session::refuse): those that come behind it wait for it.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "actions are done at once, and SEND is what most of them are")]
 pub enum Action {
     /// Write this frame (ends in NUL LF).
     Write(Bytes),
@@ -99,6 +100,7 @@ pub struct Settle {
 
 /// One step of a transaction.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "most steps are the large one")]
 pub enum Step {
     /// A SEND.
     Publish(Publish),

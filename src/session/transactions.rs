@@ -30,17 +30,21 @@ struct Transaction {
 pub(super) struct Transactions {
     open: BTreeMap<Box<str>, Transaction>,
     begun: u64,
+    frames: usize,
     bytes: usize,
 }
 
 impl Transactions {
+    /// What a parked frame costs beside its octets.
+    const OVERHEAD_BYTES: usize = size_of::<Parked>() + size_of::<Publish>();
+
     pub(super) fn len(&self) -> usize {
         self.open.len()
     }
 
-    /// Octets parked in all of them.
+    /// Octets that all of them hold: more than the limit counts, which is what clients know of.
     pub(super) fn bytes(&self) -> usize {
-        self.bytes
+        self.bytes + self.frames * Self::OVERHEAD_BYTES
     }
 
     fn begin(&mut self, id: &str, options: &Options) -> Result<(), Rejection> {
@@ -80,6 +84,7 @@ impl Transactions {
             transaction.parked.push(parked);
             transaction.bytes += bytes;
             self.bytes += bytes;
+            self.frames += 1;
         }
     }
 
@@ -96,6 +101,7 @@ impl Transactions {
     fn end(&mut self, command: Command, id: &str) -> Result<Transaction, Rejection> {
         let transaction = self.open.remove(id).ok_or_else(|| Rejection::no_transaction(command, id))?;
         self.bytes -= transaction.bytes;
+        self.frames -= transaction.parked.len();
         Ok(transaction)
     }
 }
