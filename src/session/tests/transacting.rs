@@ -97,6 +97,13 @@ fn a_cumulative_acknowledgement_passes_over_what_is_reserved() {
 }
 
 #[test]
+fn what_was_passed_over_keeps_its_order() {
+    let mut peer = begun();
+    peer.send("NACK id:1-1 transaction:t\nACK id:1-2").expect("accept 1 [12]");
+    peer.send("ABORT transaction:t\nACK id:1-0\nNACK id:1-1").expect("accept 1 [10]\nreturn 1 [11]");
+}
+
+#[test]
 fn after_abort_everything_is_unsettled_again_at_its_place() {
     let mut peer = begun();
     peer.send(
