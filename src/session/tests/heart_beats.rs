@@ -12,8 +12,9 @@ fn beating(own: (u32, u32), version: &str, peers: &str) -> Peer {
 
 #[test]
 fn both_intervals_are_negotiated() {
+    const LONGEST: u64 = u32::MAX as u64;
     // Own heart-beat, the peer's, milliseconds until something is sent and until the peer is lost.
-    let table: [((u32, u32), &str, Option<u64>, Option<u64>); 12] = [
+    let table = [
         ((10_000, 10_000), "0,0", None, None),
         ((10_000, 10_000), "0,10000", Some(8_000), None),
         ((10_000, 10_000), "10000,0", None, Some(20_000)),
@@ -24,8 +25,8 @@ fn both_intervals_are_negotiated() {
         ((0, 0), "1000,1000", None, None),
         ((1, 1), "1,1", Some(400), Some(1_500)),
         ((500, 500), "600,600", Some(480), Some(1_600)),
-        ((u32::MAX, u32::MAX), "1,1", Some(u32::MAX as u64 * 4 / 5), Some(u32::MAX as u64 * 2)),
-        ((500, 500), "4294967295,4294967295", Some(u32::MAX as u64 * 4 / 5), Some(u32::MAX as u64 * 2)),
+        ((u32::MAX, u32::MAX), "1,1", Some(LONGEST * 4 / 5), Some(LONGEST * 2)),
+        ((500, 500), "4294967295,4294967295", Some(LONGEST * 4 / 5), Some(LONGEST * 2)),
     ];
     for (own, peers, sends, lost) in table {
         let mut peer = beating(own, "1.1", peers);

@@ -30,6 +30,13 @@ fn equal_receipts_are_owed_as_often_as_asked_for() {
 }
 
 #[test]
+fn an_empty_receipt_is_one_too() {
+    for version in VERSIONS {
+        Peer::connected(version).send("BEGIN transaction:t receipt:").expect("RECEIPT receipt-id:");
+    }
+}
+
+#[test]
 fn a_receipt_that_is_not_owed_is_not_sent() {
     let mut peer = Peer::connected(Version::V1_2);
     peer.complete("r").expect("");

@@ -205,7 +205,7 @@ fn many_subscriptions_are_found_by_any_name() {
         peer.send(&format!("SUBSCRIBE id:{id} destination:/topic/a")).take();
         keys.insert(id, key);
         if key % 3 == 0 {
-            let (id, key) = keys.pop_first().unwrap();
+            let (id, key) = keys.pop_first().expect("two of three are left");
             peer.send(&format!("UNSUBSCRIBE id:{id}")).expect(&format!("unsubscribe {key}"));
             assert_eq!(peer.deliver(key, 0, "m"), Delivery::Skip);
         }

@@ -56,6 +56,18 @@ fn a_parked_frame_is_what_it_was() {
 }
 
 #[test]
+fn a_parked_frame_keeps_nothing_alive_of_what_was_read_with_it() {
+    let mut peer = Peer::connected(Version::V1_2);
+    let read = Bytes::from(vec![b'x'; 1 << 16]);
+    let headers = [("destination", "/topic/a"), ("transaction", "t")].into_iter().collect();
+    let frame = Frame { command: Command::Send, headers, body: read.slice(..1) };
+    peer.send("BEGIN transaction:t");
+    peer.session.handle(frame, peer.now, &mut peer.actions);
+    assert!(read.is_unique());
+    peer.send("COMMIT transaction:t").expect("commit [publish /topic/a = x]");
+}
+
+#[test]
 fn acknowledgements_wait_for_commit() {
     let mut peer = begun();
     peer.send("ACK id:1-1 transaction:t receipt:a").expect("RECEIPT receipt-id:a");
