@@ -13,12 +13,25 @@
 //!
 //! Patience lasts `burst_patience` from the moment at which the outbox passed one half. Where *most* of the
 //! receivers of a message are that far behind, the machine is saturated and not one receiver slow: then it
-//! lasts as long as the receiver still takes a batch now and then (DESIGN §2, "Bursts and slow consumers").
+//! lasts as long as the receiver still takes a batch now and then.
+//!
+//! An empty outbox takes any one message, however large: that it does not fit is not the receiver's fault.
+//!
+//! Who is woken, and when:
+//!
+//! | who | by | when |
+//! |---|---|---|
+//! | the receiver | [`Outbox::push`], [`Outbox::push_within`] | it found nothing to take, once per such wait |
+//! | the receiver | an overflow | in any case |
+//! | the receiver | [`Outbox::withdraw`] | a work queue was turned away, which may go on now |
+//! | publishers that wait | taking, withdrawing | at or below one half |
+//! | publishers that wait | overflow, [`Outbox::close`] | in any case: there is nothing to wait for any more |
+//! | publishers that wait | another one that begins to wait | once per `burst_patience`, so that those that have left are forgotten |
 
 use crate::budget::{Budget, Charge};
 use crate::metrics::Metrics;
 use parking_lot::Mutex;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -51,6 +64,8 @@ const OVERHEAD_BYTES: usize = 64;
 const GAUGE_STEP_BYTES: usize = 16 * 1024;
 /// Parcels for which an empty outbox keeps its room.
 const IDLE_PARCELS: usize = 8;
+/// Keeps every sum of a time and a patience a time.
+const PATIENCE_LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How much an outbox may hold and how long it is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +107,7 @@ struct State {
     phase: Phase,
     receiver: Option<Waker>,
     receiver_waits: bool,
-    publishers: Vec<Waker>,
+    publishers: Publishers,
     congested_since: Option<Instant>,
     taken_at: Instant,
     starved: bool,
@@ -117,7 +132,7 @@ impl Outbox {
             phase: Phase::Open,
             receiver: None,
             receiver_waits: false,
-            publishers: Vec::new(),
+            publishers: Publishers { waiting: BTreeMap::new(), swept_at: now },
             congested_since: None,
             taken_at: now,
             starved: false,
@@ -135,14 +150,15 @@ impl Outbox {
             return Pushed::Gone;
         }
         let bytes = state.bytes + weight(&parcel);
-        if bytes > self.options.outbox_bytes_max {
+        if bytes > self.options.outbox_bytes_max && state.bytes > 0 {
             let dropped = state.end(Phase::Overflowed);
             self.gauge(&mut state);
             let receiver = state.receiver.take();
-            let publishers = std::mem::take(&mut state.publishers);
+            let publishers = state.publishers.take();
             drop(state);
             drop(dropped);
-            receiver.into_iter().chain(publishers).for_each(Waker::wake);
+            receiver.into_iter().for_each(Waker::wake);
+            wake(publishers);
             return Pushed::Gone;
         }
         state.put(parcel, bytes);
@@ -206,11 +222,12 @@ impl Outbox {
             }
             return Poll::Pending;
         }
+        state.receiver_waits = false;
         state.bytes -= taken;
         state.taken_at = now;
         let publishers = self.relieve(&mut state);
         drop(state);
-        publishers.into_iter().for_each(Waker::wake);
+        wake(publishers);
         Poll::Ready(Ok(()))
     }
 
@@ -221,9 +238,14 @@ impl Outbox {
         if state.bytes <= self.options.outbox_bytes_max / 2 || state.patience_ends(&self.options, crowd) <= now {
             return Poll::Ready(());
         }
-        if !state.publishers.iter().any(|waker| waker.will_wake(cx.waker())) {
-            state.publishers.push(cx.waker().clone());
+        let sweeps = now.saturating_duration_since(state.publishers.swept_at) >= self.options.burst_patience;
+        let stale = if sweeps { state.publishers.take() } else { BTreeMap::new() };
+        if sweeps {
+            state.publishers.swept_at = now;
         }
+        state.publishers.waiting.entry(identity(cx.waker())).or_insert_with(|| cx.waker().clone());
+        drop(state);
+        wake(stale);
         Poll::Pending
     }
 
@@ -232,7 +254,8 @@ impl Outbox {
         self.state.lock().patience_ends(&self.options, crowd)
     }
 
-    /// Whether a work queue was turned away since the last call.
+    /// Whether a work queue was turned away since the last call. To be asked after each taking and each
+    /// [`Outbox::withdraw`]; all queues that the connection consumes are to be resumed then.
     pub fn take_starved(&self) -> bool {
         std::mem::take(&mut self.state.lock().starved)
     }
@@ -240,14 +263,18 @@ impl Outbox {
     /// Takes back what waits for one subscription, in order.
     pub fn withdraw(&self, key: Key) -> Vec<Parcel> {
         let mut state = self.state.lock();
-        let (out, kept): (VecDeque<_>, VecDeque<_>) =
-            std::mem::take(&mut state.parcels).into_iter().partition(|parcel| parcel.key == key);
-        state.parcels = kept;
+        let mut out = Vec::new();
+        for parcel in std::mem::take(&mut state.parcels) {
+            if parcel.key == key { out.push(parcel) } else { state.parcels.push_back(parcel) }
+        }
+        state.charge_room();
         state.bytes -= out.iter().map(weight).sum::<usize>();
+        let receiver = if state.starved && !out.is_empty() { state.receiver.take() } else { None };
         let publishers = self.relieve(&mut state);
         drop(state);
-        publishers.into_iter().for_each(Waker::wake);
-        out.into()
+        receiver.into_iter().for_each(Waker::wake);
+        wake(publishers);
+        out
     }
 
     /// Ends the outbox: later pushes are [`Pushed::Gone`]. Returns what was not taken.
@@ -256,10 +283,18 @@ impl Outbox {
         let left = state.end(Phase::Closed);
         self.gauge(&mut state);
         state.receiver = None;
-        let publishers = std::mem::take(&mut state.publishers);
+        let publishers = state.publishers.take();
         drop(state);
-        publishers.into_iter().for_each(Waker::wake);
+        wake(publishers);
         left.into()
+    }
+
+    /// Wakes the receiver's task, for news that is not in the outbox.
+    pub fn nudge(&self) {
+        let receiver = self.state.lock().receiver.take();
+        if let Some(receiver) = receiver {
+            receiver.wake();
+        }
     }
 
     /// Octets waiting.
@@ -268,16 +303,16 @@ impl Outbox {
     }
 
     /// After octets have left: renews patience, lets publishers go on, gives idle room back.
-    fn relieve(&self, state: &mut State) -> Vec<Waker> {
+    fn relieve(&self, state: &mut State) -> BTreeMap<Identity, Waker> {
         self.gauge(state);
         if state.parcels.is_empty() && state.parcels.capacity() > IDLE_PARCELS {
             state.parcels = VecDeque::new();
-            state.room.resize(0);
+            state.charge_room();
         }
         if state.bytes < self.options.outbox_bytes_max / 4 {
             state.congested_since = None;
         }
-        if state.bytes <= self.options.outbox_bytes_max / 2 { std::mem::take(&mut state.publishers) } else { Vec::new() }
+        if state.bytes <= self.options.outbox_bytes_max / 2 { state.publishers.take() } else { BTreeMap::new() }
     }
 
     fn gauge(&self, state: &mut State) {
@@ -302,10 +337,14 @@ impl State {
     fn put(&mut self, parcel: Parcel, bytes: usize) {
         if self.parcels.len() == self.parcels.capacity() {
             self.parcels.reserve(1);
-            self.room.resize(self.parcels.capacity() * size_of::<Parcel>());
+            self.charge_room();
         }
         self.parcels.push_back(parcel);
         self.bytes = bytes;
+    }
+
+    fn charge_room(&mut self) {
+        self.room.resize(self.parcels.capacity() * size_of::<Parcel>());
     }
 
     fn to_wake(&mut self) -> Option<Waker> {
@@ -315,15 +354,41 @@ impl State {
     fn end(&mut self, phase: Phase) -> VecDeque<Parcel> {
         self.phase = phase;
         self.bytes = 0;
-        self.room.resize(0);
-        std::mem::take(&mut self.parcels)
+        let parcels = std::mem::take(&mut self.parcels);
+        self.charge_room();
+        parcels
     }
 
     fn patience_ends(&self, options: &Options, crowd: bool) -> Instant {
         let since = self.congested_since.unwrap_or(self.taken_at);
         let from = if crowd { since.max(self.taken_at) } else { since };
-        from + options.burst_patience
+        from + options.burst_patience.min(PATIENCE_LONGEST)
     }
+}
+
+/// The tasks that wait for an outbox to drain, each once.
+#[derive(Debug)]
+struct Publishers {
+    waiting: BTreeMap<Identity, Waker>,
+    /// Who began to wait before this has been woken since, so that what is here is at most one patience old.
+    swept_at: Instant,
+}
+
+impl Publishers {
+    fn take(&mut self) -> BTreeMap<Identity, Waker> {
+        std::mem::take(&mut self.waiting)
+    }
+}
+
+/// Wakers that wake the same task are the same in these; a held waker keeps its task's from being used again.
+type Identity = (usize, usize);
+
+fn identity(waker: &Waker) -> Identity {
+    (waker.data() as usize, std::ptr::from_ref(waker.vtable()) as usize)
+}
+
+fn wake(wakers: BTreeMap<Identity, Waker>) {
+    wakers.into_values().for_each(Waker::wake);
 }
 
 fn weight(parcel: &Parcel) -> usize {

@@ -1,10 +1,23 @@
 //! A message on its way to subscribers: encoded once, shared by all of them.
 //!
 //! On the wire a MESSAGE is a small prefix that differs per delivery (`MESSAGE`, `subscription`, `ack`,
-//! `redelivered`, `delivery-count`) and a tail that is the same for everybody.
+//! `redelivered`, `delivery-count`) and a tail that is the same for everybody:
+//!
+//! ```text
+//! tail = destination LF message-id LF *( extra LF ) *( header LF ) content-length LF LF body NUL LF
+//! ```
+//!
+//! The tail of 1.2 is the primary one: it is written when the message is made and holds all that is known of
+//! it. A tail of another version is made from it when a peer of that version first needs one, and only if
+//! there is a difference: a message whose headers need no escape has one tail for all.
 
+mod tail;
+
+use crate::stomp::encode;
 use crate::stomp::{Headers, Version};
 use bytes::{Bytes, BytesMut};
+use std::sync::{Arc, OnceLock};
+use tail::{Layout, Lines, Needs, assemble, translate};
 
 /// What a message is made of.
 #[derive(Debug)]
@@ -22,36 +35,153 @@ pub struct Parts<'a> {
 }
 
 /// Headers of a SEND that are not copied to the MESSAGE: the broker's own, and those meant for the broker.
+/// White space around a name does not make it another one here, for there are clients that trim names.
 pub const RESERVED: &[&str] = &[
-    "destination", "message-id", "subscription", "ack", "content-length", "seq", "epoch", "redelivered",
-    "delivery-count", "user-name", "session", "receipt", "transaction", "login", "passcode",
+    "destination",
+    "message-id",
+    "subscription",
+    "ack",
+    "content-length",
+    "seq",
+    "epoch",
+    "redelivered",
+    "delivery-count",
+    "user-name",
+    "session",
+    "receipt",
+    "transaction",
+    "login",
+    "passcode",
 ];
 
 /// One message; cloning it copies a pointer. `G` lives exactly as long as the last clone (a memory charge, say).
 #[derive(Debug)]
-pub struct Message<G = ()> { _guard: std::sync::Arc<G> }
-impl<G> Clone for Message<G> { fn clone(&self) -> Self { Message { _guard: self._guard.clone() } } }
+pub struct Message<G = ()> {
+    shared: Arc<Shared<G>>,
+}
+
+#[derive(Debug)]
+struct Shared<G> {
+    /// As 1.2 has it.
+    primary: Bytes,
+    layout: Layout,
+    needs: Needs,
+    /// The id and the destination, where the tail holds them escaped.
+    unescaped: Option<Box<(String, String)>>,
+    v1_1: OnceLock<Bytes>,
+    v1_0: OnceLock<Bytes>,
+    is_text: OnceLock<bool>,
+    _guard: G,
+}
+
+impl<G> Clone for Message<G> {
+    fn clone(&self) -> Self {
+        Message { shared: Arc::clone(&self.shared) }
+    }
+}
 
 impl<G> Message<G> {
+    /// Octets of a message beside its primary tail: the shared block and its two counts.
+    const OVERHEAD_BYTES: usize = size_of::<Shared<G>>() + 2 * size_of::<usize>();
+
     /// Encodes the message. `guard` is called with the octets that the message will hold.
-    pub fn new(parts: Parts<'_>, guard: impl FnOnce(usize) -> G) -> Message<G> { let _ = (parts, &guard); unimplemented!() }
+    pub fn new(parts: Parts<'_>, guard: impl FnOnce(usize) -> G) -> Message<G> {
+        let Parts { id, destination, headers, extra, body } = parts;
+        Message::assembled(id, destination, extra, Lines::of_send(headers, extra), body, guard)
+    }
+
     /// The same message for another destination, with headers replaced or added: a dead letter.
-    pub fn readdressed(&self, id: &str, destination: &str, extra: &[(&str, &str)], guard: impl FnOnce(usize) -> G) -> Message<G> { let _ = (id, destination, extra, &guard); unimplemented!() }
+    pub fn readdressed(
+        &self,
+        id: &str,
+        destination: &str,
+        extra: &[(&str, &str)],
+        guard: impl FnOnce(usize) -> G,
+    ) -> Message<G> {
+        let lines = Lines::of_tail(&self.shared.primary[self.shared.layout.headers()], extra);
+        Message::assembled(id, destination, extra, lines, self.body(), guard)
+    }
+
+    fn assembled(
+        id: &str,
+        destination: &str,
+        extra: &[(&str, &str)],
+        lines: Lines<'_>,
+        body: &[u8],
+        guard: impl FnOnce(usize) -> G,
+    ) -> Message<G> {
+        let (primary, layout) = assemble(id, destination, extra, lines, body);
+        let as_given = primary[layout.id()] == *id.as_bytes()
+            && primary[layout.destination()] == *destination.as_bytes();
+        let unescaped = (!as_given).then(|| Box::new((id.to_owned(), destination.to_owned())));
+        let needs = Needs::of(&primary[layout.head()]);
+        let _guard = guard(primary.len() + Self::OVERHEAD_BYTES);
+        let shared = Shared {
+            primary,
+            layout,
+            needs,
+            unescaped,
+            v1_1: OnceLock::new(),
+            v1_0: OnceLock::new(),
+            is_text: OnceLock::new(),
+            _guard,
+        };
+        Message { shared: Arc::new(shared) }
+    }
+
     /// Headers, blank line, body, NUL and LF for a peer of `version`; encoded at first use, then shared.
     /// Ends in `NUL LF`.
-    pub fn tail(&self, version: Version) -> &Bytes { let _ = version; unimplemented!() }
+    pub fn tail(&self, version: Version) -> &Bytes {
+        let shared = &*self.shared;
+        let own = match (version, shared.needs) {
+            (Version::V1_2, _) | (_, Needs::Nothing) | (Version::V1_1, Needs::Escapes) => {
+                return &shared.primary;
+            }
+            (Version::V1_1, Needs::CarriageReturns) => &shared.v1_1,
+            (Version::V1_0, Needs::Escapes | Needs::CarriageReturns) => &shared.v1_0,
+        };
+        own.get_or_init(|| translate(&shared.primary, &shared.layout, version))
+    }
+
     /// Whether the tail is valid UTF-8, so that it may travel as text.
-    pub fn is_text(&self) -> bool { unimplemented!() }
+    pub fn is_text(&self) -> bool {
+        *self.shared.is_text.get_or_init(|| std::str::from_utf8(self.body()).is_ok())
+    }
+
     /// The broker's id.
-    pub fn id(&self) -> &str { unimplemented!() }
+    pub fn id(&self) -> &str {
+        match &self.shared.unescaped {
+            Some(unescaped) => &unescaped.0,
+            None => self.text(self.shared.layout.id()),
+        }
+    }
+
     /// As given on SEND.
-    pub fn destination(&self) -> &str { unimplemented!() }
+    pub fn destination(&self) -> &str {
+        match &self.shared.unescaped {
+            Some(unescaped) => &unescaped.1,
+            None => self.text(self.shared.layout.destination()),
+        }
+    }
+
     /// The body.
-    pub fn body(&self) -> &[u8] { unimplemented!() }
-    /// Octets held.
-    pub fn size(&self) -> usize { unimplemented!() }
+    pub fn body(&self) -> &[u8] {
+        &self.shared.primary[self.shared.layout.body(self.shared.primary.len())]
+    }
+
+    /// Octets held: the primary tail and a small constant.
+    pub fn size(&self) -> usize {
+        self.shared.primary.len() + Self::OVERHEAD_BYTES
+    }
+
     /// Whether both are the same message in memory.
-    pub fn same(&self, other: &Message<G>) -> bool { std::sync::Arc::ptr_eq(&self._guard, &other._guard) }
+    pub fn same(&self, other: &Message<G>) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
+    fn text(&self, range: std::ops::Range<usize>) -> &str {
+        std::str::from_utf8(&self.shared.primary[range]).expect("it was written from a str")
+    }
 }
 
 /// What differs from delivery to delivery.
@@ -65,5 +195,302 @@ pub struct Delivery<'a> {
     /// and `delivery-count` are sent.
     pub count: u32,
 }
+
 /// Appends `MESSAGE LF` and the headers of this delivery; the tail follows directly.
-pub fn prefix(out: &mut BytesMut, version: Version, delivery: Delivery<'_>) { let _ = (out, version, delivery); unimplemented!() }
+pub fn prefix(out: &mut BytesMut, version: Version, delivery: Delivery<'_>) {
+    out.extend_from_slice(b"MESSAGE\n");
+    if let Some(subscription) = delivery.subscription {
+        encode::header(out, version, "subscription", subscription);
+    }
+    if let Some(ack) = delivery.ack {
+        encode::header(out, version, "ack", ack);
+    }
+    if delivery.count >= 2 {
+        out.extend_from_slice(b"redelivered:true\ndelivery-count:");
+        encode::decimal(out, delivery.count as usize);
+        out.extend_from_slice(b"\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stomp::{Command, Decoder, Frame, Limits};
+    use proptest::prelude::*;
+
+    const LIMITS: Limits =
+        Limits { frame_bytes_max: 1 << 20, header_count_max: 1000, header_bytes_max: 1 << 16 };
+
+    fn headers(pairs: &[(&str, &str)]) -> Headers {
+        pairs.iter().copied().collect()
+    }
+
+    fn message(destination: &str, user: &[(&str, &str)], extra: &[(&str, &str)], body: &[u8]) -> Message {
+        let headers = headers(user);
+        Message::new(Parts { id: "n-1", destination, headers: &headers, extra, body }, |_| ())
+    }
+
+    fn text(message: &Message, version: Version) -> String {
+        String::from_utf8(message.tail(version).to_vec()).expect("UTF-8")
+    }
+
+    fn received(version: Version, delivery: Delivery<'_>, message: &Message) -> Frame {
+        let mut out = BytesMut::new();
+        prefix(&mut out, version, delivery);
+        out.extend_from_slice(message.tail(version));
+        let mut decoder = Decoder::new(LIMITS);
+        decoder.set_version(version);
+        decoder.feed(&out);
+        let frame = decoder.next().expect("a valid frame").expect("a whole frame");
+        assert_eq!(decoder.next().expect("nothing wrong").map(|_| ()), None);
+        assert_eq!(decoder.buffered(), 0);
+        frame
+    }
+
+    fn pairs(frame: &Frame) -> Vec<(String, String)> {
+        frame.headers.iter().map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
+    }
+
+    #[test]
+    fn a_tail_has_its_headers_in_order_and_ends_in_nul_and_lf() {
+        let message = message(
+            "/topic/a",
+            &[("x", "1"), ("content-type", "text/plain"), ("y", "")],
+            &[("seq", "7")],
+            b"hi",
+        );
+        let expected = "destination:/topic/a\nmessage-id:n-1\nseq:7\nx:1\ncontent-type:text/plain\ny:\ncontent-length:2\n\nhi\0\n";
+        assert_eq!(text(&message, Version::V1_2), expected);
+        assert_eq!(message.id(), "n-1");
+        assert_eq!(message.destination(), "/topic/a");
+        assert_eq!(message.body(), b"hi");
+        assert!(message.size() > expected.len() && message.size() < expected.len() + 300);
+    }
+
+    #[test]
+    fn an_empty_body_has_a_content_length_too() {
+        assert_eq!(
+            text(&message("/a", &[], &[], b""), Version::V1_2),
+            "destination:/a\nmessage-id:n-1\ncontent-length:0\n\n\0\n"
+        );
+    }
+
+    #[test]
+    fn only_the_first_of_a_repeated_header_is_sent() {
+        let many: Vec<(String, String)> =
+            (0..40).map(|at| (format!("h{}", at % 25), at.to_string())).collect();
+        let many: Vec<(&str, &str)> = many.iter().map(|(name, value)| (&**name, &**value)).collect();
+        for count in [2, 5, 16, 17, 25, 26, 40] {
+            let frame =
+                received(Version::V1_2, Delivery::default(), &message("/a", &many[..count], &[], b""));
+            let sent = pairs(&frame);
+            let user: Vec<_> = sent.iter().filter(|(name, _)| name.starts_with('h')).collect();
+            assert_eq!(user.len(), count.min(25));
+            assert!(user.iter().enumerate().all(|(at, (_, value))| *value == at.to_string()), "{user:?}");
+        }
+        let message = message("/a", &[("x", "1"), ("y", "2"), ("x", "3"), ("y", "4"), ("x", "5")], &[], b"");
+        assert!(text(&message, Version::V1_2).contains("\nx:1\ny:2\ncontent-length"));
+    }
+
+    #[test]
+    fn what_only_the_broker_may_set_is_dropped() {
+        for name in RESERVED {
+            for name in [
+                name.to_string(),
+                format!(" {name}"),
+                format!("{name}\u{a0}"),
+                format!("\n{name}\r"),
+                format!("\u{feff}{name}\t"),
+            ] {
+                let message = message("/a", &[(&name, "forged"), ("kept", "1")], &[], b"");
+                for version in Version::ALL {
+                    let tail = text(&message, version);
+                    assert!(!tail.contains("forged") && tail.contains("kept:1"), "{name:?}: {tail:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn extra_headers_replace_the_senders() {
+        let user = [("reply-to", "forged"), ("x", "1"), ("a:b", "forged")];
+        let extra = [("reply-to", "/temp-queue/~1"), ("user-name", "ann"), ("a:b", "mine")];
+        let tail = text(&message("/a", &user, &extra, b""), Version::V1_2);
+        let expected = "destination:/a\nmessage-id:n-1\nreply-to:/temp-queue/~1\nuser-name:ann\na\\cb:mine\nx:1\ncontent-length:0\n\n\0\n";
+        assert_eq!(tail, expected);
+    }
+
+    #[test]
+    fn an_extra_header_cannot_be_taken_for_the_tails_own() {
+        let extra = [("content-length", "9"), ("destination", "/b"), ("message-id", "n-2")];
+        assert_eq!(
+            text(&message("/a", &[], &extra, b""), Version::V1_2),
+            text(&message("/a", &[], &[], b""), Version::V1_2)
+        );
+    }
+
+    #[test]
+    fn every_version_has_its_own_escapes() {
+        let message = message("/a", &[("a:b\\", "1:2\n3\r4\\")], &[], b"\0");
+        let cases = [
+            (Version::V1_2, "a\\cb\\\\:1\\c2\\n3\\r4\\\\\n"),
+            (Version::V1_1, "a\\cb\\\\:1\\c2\\n3 4\\\\\n"),
+            (Version::V1_0, "a_b\\:1:2 3 4\\\n"),
+        ];
+        for (version, expected) in cases {
+            let expected = format!("destination:/a\nmessage-id:n-1\n{expected}content-length:1\n\n\0\0\n");
+            assert_eq!(text(&message, version), expected, "{version}");
+        }
+    }
+
+    #[test]
+    fn versions_share_a_tail_where_they_do_not_differ() {
+        let same = |message: &Message, one, other| message.tail(one).as_ptr() == message.tail(other).as_ptr();
+        use Version::*;
+        let plain = message("/a", &[("x", "1")], &[], b"b\\");
+        assert!(same(&plain, V1_2, V1_1) && same(&plain, V1_2, V1_0));
+        let colon = message("/a", &[("x", "1:\\r")], &[], b"");
+        assert!(same(&colon, V1_2, V1_1) && !same(&colon, V1_2, V1_0));
+        let cr = message("/a", &[("x", "\r")], &[], b"");
+        assert!(!same(&cr, V1_2, V1_1) && !same(&cr, V1_2, V1_0));
+        assert!(same(&cr, V1_1, V1_1) && same(&cr.clone(), V1_0, V1_0), "translated once");
+    }
+
+    #[test]
+    fn an_escaped_destination_and_id_are_given_back_as_they_were() {
+        let headers = headers(&[]);
+        let parts =
+            Parts { id: "n:1", destination: "/topic/é\\:\n", headers: &headers, extra: &[], body: b"x" };
+        let message: Message = Message::new(parts, |_| ());
+        assert_eq!(
+            (message.id(), message.destination(), message.body()),
+            ("n:1", "/topic/é\\:\n", &b"x"[..])
+        );
+        let again = message.readdressed("n:2", "/queue/dead:x", &[], |_| ());
+        assert_eq!((again.id(), again.destination(), again.body()), ("n:2", "/queue/dead:x", &b"x"[..]));
+    }
+
+    #[test]
+    fn a_readdressed_message_keeps_all_that_is_not_replaced() {
+        let user = [("x", "1:2"), ("reason", "forged"), ("y", "3")];
+        let message = message("/queue/a", &user, &[("user-name", "ann")], b"body");
+        let dead = message.readdressed("n-2", "/queue/dead.a", &[("reason", "max:20"), ("y", "4")], |_| ());
+        let expected = "destination:/queue/dead.a\nmessage-id:n-2\nreason:max\\c20\ny:4\nuser-name:ann\nx:1\\c2\ncontent-length:4\n\nbody\0\n";
+        assert_eq!(text(&dead, Version::V1_2), expected);
+        assert!(!dead.same(&message) && dead.same(&dead.clone()));
+    }
+
+    #[test]
+    fn the_guard_is_told_the_size_and_lives_as_long_as_the_last_clone() {
+        let guard = Arc::new(());
+        let headers = headers(&[]);
+        let parts = Parts { id: "1", destination: "/a", headers: &headers, extra: &[], body: b"x" };
+        let mut told = 0;
+        let message = Message::new(parts, |size| {
+            told = size;
+            guard.clone()
+        });
+        assert_eq!(told, message.size());
+        let clone = message.clone();
+        drop(message);
+        assert_eq!(Arc::strong_count(&guard), 2);
+        drop(clone);
+        assert_eq!(Arc::strong_count(&guard), 1);
+    }
+
+    #[test]
+    fn a_message_is_text_if_its_body_is() {
+        for (body, expected) in
+            [(&b""[..], true), ("é\0".as_bytes(), true), (b"\xff", false), (b"\xc3", false)]
+        {
+            assert_eq!(message("/é", &[("é", "é")], &[], body).is_text(), expected, "{body:?}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_has_what_differs_from_delivery_to_delivery() {
+        let cases = [
+            (Version::V1_2, Delivery::default(), "MESSAGE\n"),
+            (
+                Version::V1_2,
+                Delivery { subscription: Some("s:1"), ack: Some("a\r"), count: 1 },
+                "MESSAGE\nsubscription:s\\c1\nack:a\\r\n",
+            ),
+            (
+                Version::V1_1,
+                Delivery { subscription: Some("s:1"), ack: None, count: 0 },
+                "MESSAGE\nsubscription:s\\c1\n",
+            ),
+            (
+                Version::V1_0,
+                Delivery { subscription: Some("s:1"), ack: None, count: 2 },
+                "MESSAGE\nsubscription:s:1\nredelivered:true\ndelivery-count:2\n",
+            ),
+            (
+                Version::V1_2,
+                Delivery { subscription: None, ack: None, count: u32::MAX },
+                "MESSAGE\nredelivered:true\ndelivery-count:4294967295\n",
+            ),
+        ];
+        for (version, delivery, expected) in cases {
+            let mut out = BytesMut::new();
+            prefix(&mut out, version, delivery);
+            assert_eq!(out, expected, "{version} {delivery:?}");
+        }
+    }
+
+    /// What a peer of `version` reads of what was sent.
+    fn seen(version: Version, part: &str, is_name: bool) -> String {
+        let part = part.replace('\0', " ");
+        match version {
+            Version::V1_2 => part,
+            Version::V1_1 => part.replace('\r', " "),
+            Version::V1_0 => {
+                let part = part.replace(['\r', '\n'], " ");
+                if is_name { part.replace(':', "_") } else { part.trim_start_matches(' ').to_owned() }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_version_reads_the_headers_and_body_that_were_sent(
+            destination in "/[a-c:\\\\\r\n]{0,5}",
+            user in prop::collection::vec(("u[a-c:\\\\\r\n é]{0,3}", "[a-c:\\\\\r\n é]{0,6}"), 0..24),
+            body in prop::collection::vec(any::<u8>(), 0..40),
+            sent_in in 0usize..3,
+        ) {
+            let sent_in = Version::ALL[sent_in];
+            let pairs: Vec<_> = user.iter().map(|(name, value)| (&**name, &**value)).collect();
+            let sent = encode::frame(Command::Send, sent_in, &pairs, b"");
+            let mut decoder = Decoder::new(LIMITS);
+            decoder.set_version(sent_in);
+            decoder.feed(&sent);
+            let sent = decoder.next().unwrap().unwrap();
+            let parts = Parts { id: "n-1", destination: &destination, headers: &sent.headers, extra: &[], body: &body };
+            let message: Message = Message::new(parts, |_| ());
+            let mut kept: Vec<(String, String)> = Vec::new();
+            for (name, value) in sent.headers.iter() {
+                if !kept.iter().any(|(other, _)| *other == name) {
+                    kept.push((name.into_owned(), value.into_owned()));
+                }
+            }
+            prop_assert_eq!(message.body(), &body[..]);
+            prop_assert_eq!(message.destination(), &destination);
+            for version in Version::ALL {
+                let delivery = Delivery { subscription: Some("s"), ack: None, count: 1 };
+                let frame = received(version, delivery, &message);
+                prop_assert_eq!(frame.command, Command::Message);
+                prop_assert_eq!(&frame.body[..], &body[..]);
+                let mut expected = vec![
+                    ("subscription".to_owned(), "s".to_owned()),
+                    ("destination".to_owned(), seen(version, &destination, false)),
+                    ("message-id".to_owned(), "n-1".to_owned()),
+                ];
+                expected.extend(kept.iter().map(|(name, value)| (seen(version, name, true), seen(version, value, false))));
+                expected.push(("content-length".to_owned(), body.len().to_string()));
+                prop_assert_eq!(super::tests::pairs(&frame), expected);
+            }
+        }
+    }
+}

@@ -1,11 +1,71 @@
 //! The head of a WebSocket frame from server to client (RFC 6455 §5.2): final, unmasked.
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 
 /// What the frame carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
-pub enum Opcode { Text, Binary, Close, Ping, Pong }
+pub enum Opcode {
+    Text,
+    Binary,
+    Close,
+    Ping,
+    Pong,
+}
+
+const FINAL: u8 = 0x80;
+/// Lengths up to here stand in the second octet; 126 and 127 say that 2 or 8 octets of length follow.
+const SHORT_MAX: usize = 125;
 
 /// Appends the head of an unfragmented frame with `payload_bytes` of payload: 2, 4 or 10 octets.
-pub fn head(out: &mut BytesMut, opcode: Opcode, payload_bytes: usize) { let _ = (out, opcode, payload_bytes); unimplemented!() }
+pub fn head(out: &mut BytesMut, opcode: Opcode, payload_bytes: usize) {
+    out.put_u8(FINAL | opcode.wire());
+    if payload_bytes <= SHORT_MAX {
+        out.put_u8(payload_bytes as u8);
+    } else if let Ok(length) = u16::try_from(payload_bytes) {
+        out.put_u8(126);
+        out.put_u16(length);
+    } else {
+        out.put_u8(127);
+        out.put_u64(payload_bytes as u64);
+    }
+}
+
+impl Opcode {
+    fn wire(self) -> u8 {
+        match self {
+            Opcode::Text => 0x1,
+            Opcode::Binary => 0x2,
+            Opcode::Close => 0x8,
+            Opcode::Ping => 0x9,
+            Opcode::Pong => 0xA,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_length_takes_as_few_octets_as_it_can() {
+        let cases: [(Opcode, usize, &[u8]); 11] = [
+            (Opcode::Text, 0, &[0x81, 0]),
+            (Opcode::Text, 5, &[0x81, 5]),
+            (Opcode::Binary, 125, &[0x82, 125]),
+            (Opcode::Binary, 126, &[0x82, 126, 0, 126]),
+            (Opcode::Text, 256, &[0x81, 126, 1, 0]),
+            (Opcode::Text, 65535, &[0x81, 126, 0xFF, 0xFF]),
+            (Opcode::Text, 65536, &[0x81, 127, 0, 0, 0, 0, 0, 1, 0, 0]),
+            (Opcode::Binary, 0x1_0203_0405, &[0x82, 127, 0, 0, 0, 1, 2, 3, 4, 5]),
+            (Opcode::Close, 2, &[0x88, 2]),
+            (Opcode::Ping, 0, &[0x89, 0]),
+            (Opcode::Pong, 4, &[0x8A, 4]),
+        ];
+        for (opcode, payload, expected) in cases {
+            let mut out = BytesMut::new();
+            head(&mut out, opcode, payload);
+            assert_eq!(out, expected, "{opcode:?} {payload}");
+        }
+    }
+}

@@ -1,8 +1,51 @@
 //! Destinations to subscribers.
+//!
+//! ```text
+//!   Broker ─┬─ Topics ── Topic ── Roster ───────────┐
+//!           │     └──── Patterns ── Group ── Roster ┴─ fan_out ──> Outbox::push
+//!           └─ Queues ── Queue ─┬─ Backlog
+//!                               └─ Consumers ────────────────────> Outbox::push_within
+//! ```
+//!
+//! Each topic and each queue has a lock of its own, so that publishing to, and subscribing on, one destination is
+//! linearised and has nothing to wait for at another. Locks are taken in this order, never two of a kind: the map's
+//! shard (released before anything else is locked); a topic, then the trie of patterns (shared) or a group (shared);
+//! a queue, then the alarms; an outbox last. A destination that nobody needs any more dies under its own lock and
+//! is then taken out of the map; whoever finds a dead one starts again from the map.
+
+mod alarms;
+mod backlog;
+mod consumer;
+mod dead_letter;
+mod fan_out;
+#[cfg(test)]
+mod fixture;
+mod ground;
+mod ids;
+mod patterns;
+mod queue;
+mod queues;
+mod roster;
+mod subscription;
+#[cfg(test)]
+mod tests;
+mod topic;
+mod topics;
+mod transaction;
+
+pub use self::subscription::{Subscription, TempQueue};
+
+use self::alarms::Alarms;
+use self::ground::Ground;
+use self::ids::Ids;
+use self::queues::Queues;
+use self::subscription::To;
+use self::topics::Topics;
 use crate::budget::Budget;
-use crate::destination::{Destination, Selector};
+use crate::destination::{Destination, Kind, Selector};
 use crate::metrics::Metrics;
 use crate::outbox::{Key, Outbox, Tag};
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use stompbox_frames::stomp::Headers;
@@ -24,9 +67,31 @@ pub struct Options {
     pub redelivery_backoff_max: Duration,
 }
 
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            queues_max: 100_000,
+            queue_messages_max: 1_000_000,
+            queue_bytes_max: 256 * 1024 * 1024,
+            max_deliveries: 20,
+            redelivery_backoff: Duration::from_millis(10),
+            redelivery_backoff_max: Duration::from_millis(250),
+        }
+    }
+}
+
 /// The broker; cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Broker { _shared: Arc<()> }
+#[derive(Clone)]
+pub struct Broker {
+    shared: Arc<Shared>,
+}
+
+/// What the broker, its subscriptions and temporary queues share.
+struct Shared {
+    ground: Arc<Ground>,
+    topics: Topics,
+    queues: Queues,
+}
 
 /// A message to route.
 #[derive(Debug)]
@@ -75,14 +140,18 @@ pub struct Refusal {
 /// Who subscribes: a connection's outbox and its name for the subscription.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
-pub struct Subscriber { pub outbox: Arc<Outbox>, pub key: Key }
+pub struct Subscriber {
+    pub outbox: Arc<Outbox>,
+    pub key: Key,
+}
 
 /// Credit of a work queue's consumer (ignored for topics).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
     /// Messages given out and not settled at most.
     pub prefetch: u32,
-    /// Their octets at most; one message is always allowed.
+    /// Their octets: nothing more is given while so many are outstanding. The message that passes them is still
+    /// given, so that one is always allowed.
     pub prefetch_bytes: usize,
 }
 
@@ -93,7 +162,8 @@ pub enum Settlement {
     Accepted,
     /// NACK: back to its place, the delivery counts.
     Returned,
-    /// It never left the broker: back to its place, the delivery does not count.
+    /// It never left the broker: back to its place, the delivery does not count. The consumer gets nothing more
+    /// until [`Subscription::resume`].
     Unwritten,
 }
 
@@ -105,31 +175,119 @@ pub enum Step<'a> {
     Settle { subscription: &'a Subscription, tags: &'a [Tag], settlement: Settlement },
 }
 
-/// A live subscription; dropping it unsubscribes, and returns what a work queue's consumer did not settle.
-#[derive(Debug)]
-pub struct Subscription { _private: () }
-impl Subscription {
-    /// Settles deliveries by their tags; unknown tags and topics are ignored.
-    pub fn settle(&self, tags: &[Tag], settlement: Settlement, now: Instant) { let _ = (tags, settlement, now); unimplemented!() }
-    /// The outbox has room again: the queue may go on. Nothing for topics.
-    pub fn resume(&self, now: Instant) { let _ = now; unimplemented!() }
+/// How many destinations there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Topics that are subscribed to by name.
+    pub topics: usize,
+    /// Patterns that are subscribed to.
+    pub patterns: usize,
+    /// Queues, temporary ones included.
+    pub queues: usize,
+    /// Queues that count for [`Options::queues_max`].
+    pub work_queues: usize,
 }
-
-/// A session's own queue; dropping it drops its messages.
-#[derive(Debug)]
-pub struct TempQueue { _private: () }
 
 impl Broker {
     /// An empty broker. `node` is part of message ids and is unique per start (boot id).
-    pub fn new(options: Options, node: &str, budget: Arc<Budget>, metrics: Arc<Metrics>) -> Broker { let _ = (options, node, budget, metrics); unimplemented!() }
+    pub fn new(options: Options, node: &str, budget: Arc<Budget>, metrics: Arc<Metrics>) -> Broker {
+        let ids = Ids::new(node);
+        let ground = Arc::new(Ground { options, ids, budget, metrics, alarms: Alarms::default() });
+        let (topics, queues) = (Topics::new(ground.clone()), Queues::new(ground.clone()));
+        Broker { shared: Arc::new(Shared { ground, topics, queues }) }
+    }
+
     /// Routes one message: every subscriber of the destination sees the same order.
-    pub fn publish(&self, publication: Publication<'_>, now: Instant) -> Result<Published, Refusal> { let _ = (publication, now); unimplemented!() }
+    pub fn publish(&self, publication: Publication<'_>, now: Instant) -> Result<Published, Refusal> {
+        let shared = &*self.shared;
+        shared.ground.check_budget()?;
+        let published = match publication.destination.kind() {
+            Kind::Topic => {
+                let reach = shared.topics.publish(&publication, now);
+                Published { reached: reach.reached, congested: reach.into_congested(now) }
+            }
+            Kind::Queue | Kind::TempQueue => {
+                let message = shared.ground.message(&publication);
+                let is_taken = shared.queues.publish(publication.destination, &message, now)?;
+                Published { reached: usize::from(is_taken), congested: Vec::new() }
+            }
+        };
+        shared.ground.metrics.messages_published.inc();
+        Ok(published)
+    }
+
     /// All steps or none: nothing is applied when one would be refused.
-    pub fn commit(&self, steps: &[Step<'_>], now: Instant) -> Result<Published, Refusal> { let _ = (steps, now); unimplemented!() }
+    ///
+    /// Room in queues that the steps themselves free by settling is not counted on.
+    pub fn commit(&self, steps: &[Step<'_>], now: Instant) -> Result<Published, Refusal> {
+        if steps.iter().any(|step| matches!(step, Step::Publish(_))) {
+            self.shared.ground.check_budget()?;
+        }
+        transaction::commit(&self.shared, steps, now)
+    }
+
     /// Subscribes. From its return on every publish reaches the subscriber.
-    pub fn subscribe(&self, selector: &Selector, subscriber: Subscriber, terms: Terms, now: Instant) -> Result<Subscription, Refusal> { let _ = (selector, subscriber, terms, now); unimplemented!() }
+    pub fn subscribe(
+        &self,
+        selector: &Selector,
+        subscriber: Subscriber,
+        terms: Terms,
+        now: Instant,
+    ) -> Result<Subscription, Refusal> {
+        let shared = &self.shared;
+        let to = match selector {
+            Selector::Pattern(pattern) => To::Pattern(shared.topics.subscribe_pattern(pattern, subscriber)),
+            Selector::Exact(destination) if destination.kind() == Kind::Topic => {
+                let (topic, seat) = shared.topics.subscribe(destination, &subscriber);
+                To::Topic(topic, seat)
+            }
+            Selector::Exact(destination) => {
+                let (queue, id) = shared.queues.subscribe(destination, &subscriber, terms, now)?;
+                To::Queue(queue, id)
+            }
+        };
+        Ok(Subscription::new(shared.clone(), to))
+    }
+
     /// Opens a temporary queue under its unguessable address.
-    pub fn open_temp(&self, address: &Destination) -> TempQueue { let _ = address; unimplemented!() }
-    /// Does what is due (redelivery after back-off) and says when to call again.
-    pub fn expire(&self, now: Instant) -> Option<Instant> { let _ = now; unimplemented!() }
+    pub fn open_temp(&self, address: &Destination) -> TempQueue {
+        debug_assert_eq!(address.kind(), Kind::TempQueue);
+        TempQueue::new(self.shared.clone(), self.shared.queues.open_temp(address))
+    }
+
+    /// Does what is due (redelivery after back-off) and says when to call again; `None`: nothing waits *now*.
+    ///
+    /// Nobody is woken when something begins to wait. Call it at a steady pace, every 10 to 25 ms: with nothing due
+    /// it takes one short lock.
+    pub fn expire(&self, now: Instant) -> Option<Instant> {
+        self.shared.queues.expire(now);
+        self.shared.ground.alarms.next()
+    }
+
+    /// How many destinations there are.
+    pub fn stats(&self) -> Stats {
+        let (topics, patterns) = self.shared.topics.count();
+        let (queues, work_queues) = self.shared.queues.count();
+        Stats { topics, patterns, queues, work_queues }
+    }
+
+    /// Whether nothing is subscribed to and nothing is kept.
+    pub fn is_empty(&self) -> bool {
+        self.stats() == Stats::default()
+    }
+}
+
+impl fmt::Debug for Broker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Broker").field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}
+
+impl Refusal {
+    /// A limit was met.
+    fn full(limit: &'static str, max: usize, what: &str) -> Refusal {
+        let detail =
+            format!("{what}; {limit} allows {max}. Try again later, or ask the operator to raise {limit}.");
+        Refusal { summary: "limit reached", detail, limit: Some(limit) }
+    }
 }

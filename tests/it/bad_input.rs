@@ -39,6 +39,7 @@ on_each_wire! {
         let mut files: Vec<_> = std::fs::read_dir(&corpus)
             .expect("the corpus is there")
             .map(|entry| entry.expect("the corpus can be listed").path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "stomp"))
             .collect();
         files.sort();
         assert!(files.len() > 10, "{} files", files.len());

@@ -4,6 +4,7 @@ mod support;
 
 mod acks;
 mod bad_input;
+mod command;
 mod connect;
 mod errors;
 mod heartbeats;

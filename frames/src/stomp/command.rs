@@ -4,14 +4,120 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum Command {
-    Connect, Stomp, Send, Subscribe, Unsubscribe, Ack, Nack, Begin, Commit, Abort, Disconnect,
-    Connected, Message, Receipt, Error,
+    Connect,
+    Stomp,
+    Send,
+    Subscribe,
+    Unsubscribe,
+    Ack,
+    Nack,
+    Begin,
+    Commit,
+    Abort,
+    Disconnect,
+    Connected,
+    Message,
+    Receipt,
+    Error,
 }
+
+/// What is particular about a command.
+struct Row {
+    command: Command,
+    wire: &'static str,
+    may_have_body: bool,
+    is_literal: bool,
+}
+
+const fn row(command: Command, wire: &'static str) -> Row {
+    Row { command, wire, may_have_body: false, is_literal: false }
+}
+
+const fn literal(command: Command, wire: &'static str) -> Row {
+    Row { command, wire, may_have_body: false, is_literal: true }
+}
+
+const fn with_body(command: Command, wire: &'static str) -> Row {
+    Row { command, wire, may_have_body: true, is_literal: false }
+}
+
+/// In the order of the enum: a command is its own index.
+const TABLE: [Row; 15] = [
+    literal(Command::Connect, "CONNECT"),
+    literal(Command::Stomp, "STOMP"),
+    with_body(Command::Send, "SEND"),
+    row(Command::Subscribe, "SUBSCRIBE"),
+    row(Command::Unsubscribe, "UNSUBSCRIBE"),
+    row(Command::Ack, "ACK"),
+    row(Command::Nack, "NACK"),
+    row(Command::Begin, "BEGIN"),
+    row(Command::Commit, "COMMIT"),
+    row(Command::Abort, "ABORT"),
+    row(Command::Disconnect, "DISCONNECT"),
+    literal(Command::Connected, "CONNECTED"),
+    with_body(Command::Message, "MESSAGE"),
+    row(Command::Receipt, "RECEIPT"),
+    with_body(Command::Error, "ERROR"),
+];
+
 impl Command {
+    /// The command that stands on the wire as `octets`; `None` if there is none of that name.
+    pub fn from_wire(octets: &[u8]) -> Option<Command> {
+        TABLE.iter().find(|row| row.wire.as_bytes() == octets).map(|row| row.command)
+    }
+
     /// The command as it stands on the wire.
-    pub fn as_str(self) -> &'static str { unimplemented!() }
+    pub fn as_str(self) -> &'static str {
+        TABLE[self as usize].wire
+    }
+
     /// Whether the frame may carry a body: SEND, MESSAGE and ERROR only.
-    pub fn may_have_body(self) -> bool { unimplemented!() }
+    pub fn may_have_body(self) -> bool {
+        TABLE[self as usize].may_have_body
+    }
+
     /// Whether header values are never escaped: CONNECT, STOMP, CONNECTED.
-    pub fn is_literal(self) -> bool { unimplemented!() }
+    pub fn is_literal(self) -> bool {
+        TABLE[self as usize].is_literal
+    }
+}
+
+impl std::fmt::Display for Command {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_the_index_of_its_row() {
+        for (index, row) in TABLE.iter().enumerate() {
+            assert_eq!(row.command as usize, index);
+            assert_eq!(Command::from_wire(row.command.as_str().as_bytes()), Some(row.command));
+        }
+    }
+
+    #[test]
+    fn commands_are_case_sensitive_and_exact() {
+        for wire in ["send", "Send", "SEND ", " SEND", "SENDX", "SEN", "", "SEND\r"] {
+            assert_eq!(Command::from_wire(wire.as_bytes()), None, "{wire:?}");
+        }
+    }
+
+    #[test]
+    fn only_send_message_and_error_have_a_body() {
+        let with: Vec<_> =
+            TABLE.iter().filter(|row| row.command.may_have_body()).map(|row| row.wire).collect();
+        assert_eq!(with, ["SEND", "MESSAGE", "ERROR"]);
+    }
+
+    #[test]
+    fn only_the_frames_of_the_handshake_are_literal() {
+        let literal: Vec<_> =
+            TABLE.iter().filter(|row| row.command.is_literal()).map(|row| row.wire).collect();
+        assert_eq!(literal, ["CONNECT", "STOMP", "CONNECTED"]);
+    }
 }

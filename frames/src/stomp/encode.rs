@@ -1,12 +1,69 @@
 //! From headers and a body to octets.
 
+use super::escape::{self, Dialect, Part};
 use super::{Command, Version};
 use bytes::{Bytes, BytesMut};
 
-/// Appends `name:value LF`, escaped for `version` (what a version cannot carry becomes a space).
-pub fn header(out: &mut BytesMut, version: Version, name: &str, value: &str) { let _ = (out, version, name, value); unimplemented!() }
+/// Appends `name:value LF`, escaped for `version` (what a version cannot carry becomes a space, a colon in a
+/// name of 1.0 an underscore). A name that is empty, which no version knows, becomes an underscore.
+pub fn header(out: &mut BytesMut, version: Version, name: &str, value: &str) {
+    line(out, Dialect::of(version, false), name, value);
+}
 
 /// One whole control frame, `COMMAND LF headers LF body NUL LF`. CONNECTED's headers are not escaped.
-/// `content-length` is added when there is a body.
+/// `content-length` is added when there is a body, and only then: one among `headers` is dropped.
 /// The trailing LF is the last octet, so that a wire with frames of its own can cut it off.
-pub fn frame(command: Command, version: Version, headers: &[(&str, &str)], body: &[u8]) -> Bytes { let _ = (command, version, headers, body); unimplemented!() }
+pub fn frame(command: Command, version: Version, headers: &[(&str, &str)], body: &[u8]) -> Bytes {
+    let dialect = Dialect::of(version, command.is_literal());
+    let lines = headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum::<usize>();
+    let mut out = BytesMut::with_capacity(command.as_str().len() + lines + body.len() + 40);
+    out.extend_from_slice(command.as_str().as_bytes());
+    out.extend_from_slice(b"\n");
+    for (name, value) in headers.iter().filter(|(name, _)| *name != "content-length") {
+        line(&mut out, dialect, name, value);
+    }
+    if !body.is_empty() {
+        out.extend_from_slice(b"content-length:");
+        decimal(&mut out, body.len());
+        out.extend_from_slice(b"\n");
+    }
+    out.extend_from_slice(b"\n");
+    out.extend_from_slice(body);
+    out.extend_from_slice(END);
+    out.freeze()
+}
+
+/// What ends a frame.
+pub(crate) const END: &[u8] = b"\0\n";
+
+pub(crate) fn line(out: &mut BytesMut, dialect: Dialect, name: &str, value: &str) {
+    escape::put(out, dialect, Part::Name, if name.is_empty() { "_" } else { name });
+    out.extend_from_slice(b":");
+    escape::put(out, dialect, Part::Value, value);
+    out.extend_from_slice(b"\n");
+}
+
+/// Octets that [`line`] would append.
+pub(crate) fn line_length(dialect: Dialect, name: &str, value: &str) -> usize {
+    escape::length(dialect, Part::Name, name).max(1) + escape::length(dialect, Part::Value, value) + 2
+}
+
+pub(crate) fn decimal(out: &mut BytesMut, number: usize) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    let mut rest = number;
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+/// Octets that [`decimal`] would append.
+pub(crate) fn decimal_length(number: usize) -> usize {
+    number.checked_ilog10().unwrap_or(0) as usize + 1
+}

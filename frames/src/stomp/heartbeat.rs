@@ -8,12 +8,89 @@ pub struct HeartBeat {
     /// The sender of the header wants something every so many milliseconds.
     pub wants: u32,
 }
+
 impl HeartBeat {
     /// Parses `"10000,10000"`; digits only (spaces around a number are tolerated), `None` if malformed.
-    pub fn parse(value: &str) -> Option<HeartBeat> { let _ = value; unimplemented!() }
+    /// What is more than a `u32` holds (49 days) counts as its maximum.
+    pub fn parse(value: &str) -> Option<HeartBeat> {
+        let (can, wants) = value.split_once(',')?;
+        Some(HeartBeat { can: milliseconds(can)?, wants: milliseconds(wants)? })
+    }
+
     /// The interval in which this side (`self`) sends to `peer`, milliseconds; 0: never.
-    pub fn sends_to(self, peer: HeartBeat) -> u32 { let _ = peer; unimplemented!() }
+    pub fn sends_to(self, peer: HeartBeat) -> u32 {
+        if self.can == 0 || peer.wants == 0 { 0 } else { self.can.max(peer.wants) }
+    }
 }
+
 impl std::fmt::Display for HeartBeat {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { let _ = f; unimplemented!() }
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{},{}", self.can, self.wants)
+    }
+}
+
+fn milliseconds(text: &str) -> Option<u32> {
+    let digits = text.trim_matches(' ').as_bytes();
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0u32, |number, digit| {
+        digit.is_ascii_digit().then(|| number.saturating_mul(10).saturating_add(u32::from(digit - b'0')))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_numbers_and_a_comma_are_a_heart_beat() {
+        let cases = [
+            ("0,0", Some((0, 0))),
+            ("10000,20000", Some((10000, 20000))),
+            (" 1 , 2 ", Some((1, 2))),
+            ("0001,02", Some((1, 2))),
+            ("4294967295,4294967296", Some((u32::MAX, u32::MAX))),
+            ("99999999999999999999,1", Some((u32::MAX, 1))),
+            ("", None),
+            (",", None),
+            ("1", None),
+            ("1,", None),
+            (",1", None),
+            ("1,2,3", None),
+            ("-1,0", None),
+            ("+1,0", None),
+            ("1.5,0", None),
+            ("1 0,0", None),
+            ("a,b", None),
+            ("1\t,2", None),
+            ("١,٢", None),
+        ];
+        for (value, expected) in cases {
+            let expected = expected.map(|(can, wants)| HeartBeat { can, wants });
+            assert_eq!(HeartBeat::parse(value), expected, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn the_slower_of_can_and_wants_is_the_interval_and_zero_is_never() {
+        let cases = [
+            ((0, 0), (0, 0), 0),
+            ((5, 0), (0, 7), 7),
+            ((9, 0), (0, 7), 9),
+            ((0, 0), (0, 7), 0),
+            ((5, 1), (3, 0), 0),
+        ];
+        for (own, peer, expected) in cases {
+            let own = HeartBeat { can: own.0, wants: own.1 };
+            let peer = HeartBeat { can: peer.0, wants: peer.1 };
+            assert_eq!(own.sends_to(peer), expected, "{own} to {peer}");
+        }
+    }
+
+    #[test]
+    fn a_heart_beat_reads_as_it_was_written() {
+        let heart_beat = HeartBeat { can: 10, wants: u32::MAX };
+        assert_eq!(HeartBeat::parse(&heart_beat.to_string()), Some(heart_beat));
+    }
 }

@@ -4,14 +4,17 @@ pub mod boundary;
 pub mod command;
 pub mod decode;
 pub mod encode;
+pub(crate) mod escape;
 pub mod frame;
+pub(crate) mod grammar;
 pub mod headers;
 pub mod heartbeat;
+mod problem;
 pub mod version;
 
+pub use boundary::Limits;
 pub use command::Command;
 pub use decode::{DecodeError, Decoder};
-pub use boundary::Limits;
 pub use frame::Frame;
 pub use headers::Headers;
 pub use heartbeat::HeartBeat;

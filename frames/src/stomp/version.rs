@@ -3,10 +3,74 @@
 /// A version of the protocol, ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs)]
-pub enum Version { V1_0, V1_1, V1_2 }
+pub enum Version {
+    V1_0,
+    V1_1,
+    V1_2,
+}
+
 impl Version {
+    /// Every version, the lowest first.
+    pub const ALL: [Version; 3] = [Version::V1_0, Version::V1_1, Version::V1_2];
+
     /// `"1.0"`, `"1.1"` or `"1.2"`.
-    pub fn as_str(self) -> &'static str { unimplemented!() }
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Version::V1_0 => "1.0",
+            Version::V1_1 => "1.1",
+            Version::V1_2 => "1.2",
+        }
+    }
+
     /// The highest version in `accept` (the value of `accept-version`; `None`: 1.0 only) that is spoken here.
-    pub fn negotiate(accept: Option<&str>) -> Option<Version> { let _ = accept; unimplemented!() }
+    ///
+    /// The order in `accept` means nothing, versions not known here are skipped, and spaces around a version
+    /// are tolerated.
+    pub fn negotiate(accept: Option<&str>) -> Option<Version> {
+        let Some(accept) = accept else { return Some(Version::V1_0) };
+        let offered = |version: &Version| accept.split(',').any(|offer| offer.trim() == version.as_str());
+        Version::ALL.into_iter().rev().find(offered)
+    }
+}
+
+impl std::fmt::Display for Version {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_highest_common_version_is_chosen() {
+        use Version::*;
+        let cases = [
+            (None, Some(V1_0)),
+            (Some("1.0"), Some(V1_0)),
+            (Some("1.1"), Some(V1_1)),
+            (Some("1.2"), Some(V1_2)),
+            (Some("1.0,1.1"), Some(V1_1)),
+            (Some("1.2,1.1,1.0"), Some(V1_2)),
+            (Some("1.1, 1.0"), Some(V1_1)),
+            (Some(" 1.2 ,1.0"), Some(V1_2)),
+            (Some("1.3,2.0,1.1"), Some(V1_1)),
+            (Some("1.3"), None),
+            (Some("1"), None),
+            (Some("1.20"), None),
+            (Some(""), None),
+            (Some(",,"), None),
+            (Some("1.0;1.1"), None),
+        ];
+        for (accept, expected) in cases {
+            assert_eq!(Version::negotiate(accept), expected, "{accept:?}");
+        }
+    }
+
+    #[test]
+    fn versions_are_ordered_and_named() {
+        assert!(Version::ALL.is_sorted());
+        assert_eq!(Version::ALL.map(Version::as_str), ["1.0", "1.1", "1.2"]);
+    }
 }

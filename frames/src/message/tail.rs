@@ -1,0 +1,250 @@
+//! The tail of a MESSAGE: which headers it has, where they lie, and how it is translated to older versions.
+
+use super::RESERVED;
+use crate::stomp::encode::{END, decimal, decimal_length, line, line_length};
+use crate::stomp::escape::{Dialect, unescape};
+use crate::stomp::headers::Raw;
+use crate::stomp::{Headers, Version};
+use bytes::{Bytes, BytesMut};
+use memchr::{memchr, memchr2, memchr3};
+use smallvec::SmallVec;
+use std::borrow::Cow;
+use std::ops::Range;
+
+const DESTINATION: &str = "destination";
+const MESSAGE_ID: &str = "message-id";
+const CONTENT_LENGTH: &str = "content-length";
+
+/// Where the parts of a primary tail lie.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Layout {
+    /// Behind the destination's value.
+    destination_end: usize,
+    /// Behind the id's value.
+    id_end: usize,
+    /// Where the content-length line begins.
+    headers_end: usize,
+    /// Where the body begins.
+    body: usize,
+}
+
+impl Layout {
+    pub(super) fn destination(&self) -> Range<usize> {
+        DESTINATION.len() + 1..self.destination_end
+    }
+
+    pub(super) fn id(&self) -> Range<usize> {
+        self.destination_end + 1 + MESSAGE_ID.len() + 1..self.id_end
+    }
+
+    /// Whole lines: the broker's extra ones and the sender's.
+    pub(super) fn headers(&self) -> Range<usize> {
+        self.id_end + 1..self.headers_end
+    }
+
+    /// Whole lines: all that may hold an escape.
+    pub(super) fn head(&self) -> Range<usize> {
+        0..self.headers_end
+    }
+
+    pub(super) fn body(&self, tail: usize) -> Range<usize> {
+        self.body..tail - END.len()
+    }
+}
+
+/// What versions below 1.2 have to do with a tail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Needs {
+    /// Nothing: there is no escape in it.
+    Nothing,
+    /// 1.0 needs another one.
+    Escapes,
+    /// 1.0 and 1.1 need another one.
+    CarriageReturns,
+}
+
+impl Needs {
+    pub(super) fn of(head: &[u8]) -> Needs {
+        let mut needs = Needs::Nothing;
+        let mut at = 0;
+        while let Some(next) = memchr(b'\\', &head[at..]) {
+            at += next;
+            if head[at + 1] == b'r' {
+                return Needs::CarriageReturns;
+            }
+            needs = Needs::Escapes;
+            at += 2;
+        }
+        needs
+    }
+}
+
+/// A header line on its way into a tail.
+#[derive(Clone, Debug)]
+pub(super) struct Line<'a> {
+    raw: Raw<'a>,
+    /// `raw` is already as 1.2 writes it.
+    canonical: bool,
+    /// Where it is not: whether `raw` holds escapes.
+    escaped: bool,
+}
+
+/// The headers that go into a tail, without repeats.
+#[derive(Debug, Default)]
+pub(super) struct Lines<'a>(SmallVec<[Line<'a>; 16]>);
+
+impl<'a> Lines<'a> {
+    /// Of a SEND: what only the broker may set, and what `extra` replaces, is left out.
+    pub(super) fn of_send(headers: &'a Headers, extra: &[(&str, &str)]) -> Lines<'a> {
+        let (plain, escaped) = (headers.is_plain(), headers.is_escaped());
+        let mut lines = Lines::default();
+        for raw in headers.raw() {
+            if !is_reserved(raw.name, escaped) && !is_replaced(raw.name, escaped, extra) {
+                let canonical = if plain {
+                    memchr(b':', raw.value.as_bytes()).is_none()
+                } else {
+                    raw.is_canonical(escaped)
+                };
+                lines.0.push(Line { raw, canonical, escaped });
+            }
+        }
+        lines.without_repeats()
+    }
+
+    /// Of the header lines of a primary tail: what `extra` replaces is left out.
+    pub(super) fn of_tail(head: &'a [u8], extra: &[(&str, &str)]) -> Lines<'a> {
+        let raws = raws(head).filter(|raw| !is_replaced(raw.name, true, extra));
+        Lines(raws.map(|raw| Line { raw, canonical: true, escaped: true }).collect())
+    }
+
+    /// The first of a name counts. All names of one frame are written alike, so they compare as they came.
+    fn without_repeats(mut self) -> Lines<'a> {
+        const FEW: usize = 16;
+        if self.0.len() <= FEW {
+            for at in (1..self.0.len()).rev() {
+                if self.0[..at].iter().any(|line| line.raw.name == self.0[at].raw.name) {
+                    self.0.remove(at);
+                }
+            }
+            return self;
+        }
+        let mut order: Vec<usize> = (0..self.0.len()).collect();
+        order.sort_by_key(|index| (self.0[*index].raw.name, *index));
+        order.dedup_by(|later, first| self.0[*later].raw.name == self.0[*first].raw.name);
+        order.sort_unstable();
+        Lines(order.into_iter().map(|index| self.0[index].clone()).collect())
+    }
+}
+
+impl Raw<'_> {
+    /// Whether this is just what 1.2 would write.
+    fn is_canonical(&self, escaped: bool) -> bool {
+        let (name, value) = (self.name.as_bytes(), self.value.as_bytes());
+        match escaped {
+            true => memchr(b'\r', name).or_else(|| memchr2(b':', b'\r', value)).is_none(),
+            false => memchr2(b'\\', b'\r', name).or_else(|| memchr3(b'\\', b':', b'\r', value)).is_none(),
+        }
+    }
+}
+
+impl Line<'_> {
+    fn length(&self) -> usize {
+        match self.canonical {
+            true => self.raw.name.len() + self.raw.value.len() + 2,
+            false => line_length(Dialect::V1_2, &self.text(self.raw.name), &self.text(self.raw.value)),
+        }
+    }
+
+    fn write(&self, out: &mut BytesMut) {
+        if !self.canonical {
+            return line(out, Dialect::V1_2, &self.text(self.raw.name), &self.text(self.raw.value));
+        }
+        out.extend_from_slice(self.raw.name.as_bytes());
+        out.extend_from_slice(b":");
+        out.extend_from_slice(self.raw.value.as_bytes());
+        out.extend_from_slice(b"\n");
+    }
+
+    fn text<'a>(&self, raw: &'a str) -> Cow<'a, str> {
+        if self.escaped { unescape(raw) } else { Cow::Borrowed(raw) }
+    }
+}
+
+/// Writes a primary tail, in one allocation of just its size.
+pub(super) fn assemble(
+    id: &str,
+    destination: &str,
+    extra: &[(&str, &str)],
+    lines: Lines<'_>,
+    body: &[u8],
+) -> (Bytes, Layout) {
+    const FIXED: usize = CONTENT_LENGTH.len() + ":\n\n".len() + END.len();
+    // A second one of these would be read by somebody as the first.
+    let own = |name: &str| [DESTINATION, MESSAGE_ID, CONTENT_LENGTH].contains(&name);
+    let extra = || extra.iter().filter(|(name, _)| !own(name));
+    let octets = line_length(Dialect::V1_2, DESTINATION, destination)
+        + line_length(Dialect::V1_2, MESSAGE_ID, id)
+        + extra().map(|(name, value)| line_length(Dialect::V1_2, name, value)).sum::<usize>()
+        + lines.0.iter().map(Line::length).sum::<usize>()
+        + FIXED
+        + decimal_length(body.len())
+        + body.len();
+    let mut out = BytesMut::with_capacity(octets);
+    line(&mut out, Dialect::V1_2, DESTINATION, destination);
+    let destination_end = out.len() - 1;
+    line(&mut out, Dialect::V1_2, MESSAGE_ID, id);
+    let id_end = out.len() - 1;
+    extra().for_each(|(name, value)| line(&mut out, Dialect::V1_2, name, value));
+    lines.0.iter().for_each(|line| line.write(&mut out));
+    let headers_end = out.len();
+    out.extend_from_slice(CONTENT_LENGTH.as_bytes());
+    out.extend_from_slice(b":");
+    decimal(&mut out, body.len());
+    out.extend_from_slice(b"\n\n");
+    let layout = Layout { destination_end, id_end, headers_end, body: out.len() };
+    out.extend_from_slice(body);
+    out.extend_from_slice(END);
+    debug_assert_eq!(out.len(), octets, "the size is known before");
+    (out.freeze(), layout)
+}
+
+/// The same tail in the escapes of another version.
+pub(super) fn translate(primary: &Bytes, layout: &Layout, version: Version) -> Bytes {
+    let dialect = Dialect::of(version, false);
+    let mut out = BytesMut::with_capacity(primary.len());
+    for raw in raws(&primary[layout.head()]) {
+        line(&mut out, dialect, &unescape(raw.name), &unescape(raw.value));
+    }
+    out.extend_from_slice(&primary[layout.headers_end..]);
+    out.freeze()
+}
+
+/// The lines of a primary tail.
+fn raws(head: &[u8]) -> impl Iterator<Item = Raw<'_>> {
+    let head = std::str::from_utf8(head).expect("it was written from strs");
+    head.lines().filter_map(|line| line.split_once(':')).map(|(name, value)| Raw { name, value })
+}
+
+/// Whether only the broker may set a header of this name.
+fn is_reserved(name: &str, escaped: bool) -> bool {
+    RESERVED.contains(&&*trimmed(name, escaped))
+}
+
+fn is_replaced(name: &str, escaped: bool, extra: &[(&str, &str)]) -> bool {
+    !extra.is_empty() && {
+        let name = trimmed(name, escaped);
+        extra.iter().any(|(replacement, _)| *replacement == name)
+    }
+}
+
+/// The name as a client sees it that trims names.
+fn trimmed(name: &str, escaped: bool) -> Cow<'_, str> {
+    let is_letter = |octet: Option<&u8>| octet.is_some_and(u8::is_ascii_alphanumeric);
+    let octets = name.as_bytes();
+    if is_letter(octets.first()) && is_letter(octets.last()) && !(escaped && octets.contains(&b'\\')) {
+        return Cow::Borrowed(name);
+    }
+    let blank = |char: char| char.is_whitespace() || char.is_control() || char == '\u{feff}';
+    let name = if escaped { unescape(name) } else { Cow::Borrowed(name) };
+    Cow::Owned(name.trim_matches(blank).to_owned())
+}

@@ -1,0 +1,233 @@
+//! Escapes in header names and values (STOMP 1.1 and 1.2, "Value Encoding").
+//!
+//! | sequence | 1.0     | 1.1   | 1.2   | CONNECT, STOMP, CONNECTED |
+//! |----------|---------|-------|-------|---------------------------|
+//! | `\\`     | literal | `\`   | `\`   | literal                   |
+//! | `\n`     | literal | LF    | LF    | literal                   |
+//! | `\c`     | literal | `:`   | `:`   | literal                   |
+//! | `\r`     | literal | fatal | CR    | literal                   |
+//! | other    | literal | fatal | fatal | literal                   |
+
+use super::Version;
+use bytes::BytesMut;
+use memchr::memchr;
+use std::borrow::Cow;
+
+/// What a header line is written in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// No escapes: 1.0, and the frames of the handshake in every version.
+    Literal,
+    /// 1.1.
+    V1_1,
+    /// 1.2.
+    V1_2,
+}
+
+/// The part of a header line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Name,
+    Value,
+}
+
+/// The letter behind the backslash, what it stands for, and the first version that knows it.
+const SEQUENCES: [(u8, u8, Dialect); 4] = [
+    (b'\\', b'\\', Dialect::V1_1),
+    (b'n', b'\n', Dialect::V1_1),
+    (b'c', b':', Dialect::V1_1),
+    (b'r', b'\r', Dialect::V1_2),
+];
+
+impl Dialect {
+    /// How headers are written in `version`, and in a frame whose command is literal or not.
+    pub(crate) fn of(version: Version, literal: bool) -> Dialect {
+        match version {
+            _ if literal => Dialect::Literal,
+            Version::V1_0 => Dialect::Literal,
+            Version::V1_1 => Dialect::V1_1,
+            Version::V1_2 => Dialect::V1_2,
+        }
+    }
+
+    fn table(self, part: Part) -> &'static Table {
+        static TABLES: [[Table; 2]; 3] = [
+            [table(Dialect::Literal, Part::Name), table(Dialect::Literal, Part::Value)],
+            [table(Dialect::V1_1, Part::Name), table(Dialect::V1_1, Part::Value)],
+            [table(Dialect::V1_2, Part::Name), table(Dialect::V1_2, Part::Value)],
+        ];
+        &TABLES[self as usize][part as usize]
+    }
+}
+
+/// Where the first sequence stands that `dialect` does not know; it holds one or two octets (a backslash at
+/// the end stands alone).
+pub(crate) fn check(dialect: Dialect, wire: &[u8]) -> Result<(), usize> {
+    let mut at = 0;
+    while let Some(next) = memchr(b'\\', &wire[at..]) {
+        at += next;
+        let letter = wire.get(at + 1).copied();
+        if !SEQUENCES.iter().any(|row| Some(row.0) == letter && row.2 as u8 <= dialect as u8) {
+            return Err(at);
+        }
+        at += 2;
+    }
+    Ok(())
+}
+
+/// The text behind the escapes, in one pass from left to right. `wire` has passed [`check`] for 1.1 or 1.2,
+/// whose sequences mean the same.
+pub(crate) fn unescape(wire: &str) -> Cow<'_, str> {
+    let Some(first) = memchr(b'\\', wire.as_bytes()) else { return Cow::Borrowed(wire) };
+    let mut text = String::with_capacity(wire.len());
+    text.push_str(&wire[..first]);
+    let mut chars = wire[first..].chars();
+    while let Some(char) = chars.next() {
+        if char != '\\' {
+            text.push(char);
+            continue;
+        }
+        let letter = chars.next().unwrap_or('\\');
+        let stands_for = SEQUENCES.iter().find(|row| char::from(row.0) == letter);
+        text.push(stands_for.map_or(letter, |row| char::from(row.1)));
+    }
+    Cow::Owned(text)
+}
+
+/// Appends `text`, escaped; what `dialect` cannot carry is replaced.
+pub(crate) fn put(out: &mut BytesMut, dialect: Dialect, part: Part, text: &str) {
+    let table = dialect.table(part);
+    let mut rest = text.as_bytes();
+    while let Some(at) = rest.iter().position(|octet| table[usize::from(*octet)] != 0) {
+        out.extend_from_slice(&rest[..at]);
+        match table[usize::from(rest[at])] {
+            replacement @ (SPACE | UNDERSCORE) => out.extend_from_slice(&[replacement]),
+            letter => out.extend_from_slice(&[b'\\', letter]),
+        }
+        rest = &rest[at + 1..];
+    }
+    out.extend_from_slice(rest);
+}
+
+/// Octets that [`put`] would append.
+pub(crate) fn length(dialect: Dialect, part: Part, text: &str) -> usize {
+    let table = dialect.table(part);
+    let escaped = |octet: &&u8| !matches!(table[usize::from(**octet)], 0 | SPACE | UNDERSCORE);
+    text.len() + text.as_bytes().iter().filter(escaped).count()
+}
+
+/// For each octet: 0, it is written as it is; a space or an underscore, it is replaced by that; else the
+/// letter of its escape.
+type Table = [u8; 256];
+const SPACE: u8 = b' ';
+const UNDERSCORE: u8 = b'_';
+
+const fn table(dialect: Dialect, part: Part) -> Table {
+    let mut table = [0; 256];
+    // NUL could be carried nowhere: clients that look for it take it for the end of the frame.
+    table[0] = SPACE;
+    table[b'\n' as usize] = SPACE;
+    table[b'\r' as usize] = SPACE;
+    if matches!(part, Part::Name) {
+        table[b':' as usize] = UNDERSCORE;
+    }
+    let mut row = 0;
+    while row < SEQUENCES.len() {
+        let (letter, octet, since) = SEQUENCES[row];
+        if dialect as u8 >= since as u8 {
+            table[octet as usize] = letter;
+        }
+        row += 1;
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn written(dialect: Dialect, part: Part, text: &str) -> String {
+        let mut out = BytesMut::new();
+        put(&mut out, dialect, part, text);
+        assert_eq!(out.len(), length(dialect, part, text), "length of {text:?}");
+        String::from_utf8(out.to_vec()).expect("UTF-8 stays UTF-8")
+    }
+
+    #[test]
+    fn each_version_knows_its_own_sequences() {
+        let cases: [(&str, Result<(), usize>, Result<(), usize>); 12] = [
+            ("plain", Ok(()), Ok(())),
+            (r"\\", Ok(()), Ok(())),
+            (r"\n", Ok(()), Ok(())),
+            (r"\c", Ok(()), Ok(())),
+            (r"\r", Err(0), Ok(())),
+            (r"a\t", Err(1), Err(1)),
+            (r"ab\", Err(2), Err(2)),
+            (r"\\\", Err(2), Err(2)),
+            (r"\\r", Ok(()), Ok(())),
+            (r"\N", Err(0), Err(0)),
+            (r"\:", Err(0), Err(0)),
+            (r"\cc\x", Err(3), Err(3)),
+        ];
+        for (wire, v1_1, v1_2) in cases {
+            assert_eq!(check(Dialect::V1_1, wire.as_bytes()), v1_1, "1.1 {wire:?}");
+            assert_eq!(check(Dialect::V1_2, wire.as_bytes()), v1_2, "1.2 {wire:?}");
+        }
+    }
+
+    #[test]
+    fn unescaping_is_one_pass_from_left_to_right() {
+        let cases = [
+            (r"plain", "plain"),
+            (r"\\", "\\"),
+            (r"\\n", "\\n"),
+            (r"\\\n", "\\\n"),
+            (r"a\cb\nc\rd", "a:b\nc\rd"),
+            (r"\c\c", "::"),
+            (r"é\né", "é\né"),
+            ("", ""),
+        ];
+        for (wire, text) in cases {
+            assert_eq!(unescape(wire), text, "{wire:?}");
+        }
+        assert!(matches!(unescape("plain"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn what_a_version_cannot_carry_is_replaced() {
+        let text = "a:b\\c\nd\re\0f";
+        let cases = [
+            (Dialect::Literal, Part::Value, "a:b\\c d e f"),
+            (Dialect::Literal, Part::Name, "a_b\\c d e f"),
+            (Dialect::V1_1, Part::Value, r"a\cb\\c\nd e f"),
+            (Dialect::V1_1, Part::Name, r"a\cb\\c\nd e f"),
+            (Dialect::V1_2, Part::Value, r"a\cb\\c\nd\re f"),
+            (Dialect::V1_2, Part::Name, r"a\cb\\c\nd\re f"),
+        ];
+        for (dialect, part, expected) in cases {
+            assert_eq!(written(dialect, part, text), expected, "{dialect:?} {part:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn unescape_is_the_inverse_of_put(text in "[a\\\\:\n\r é]{0,12}") {
+            for (dialect, expected) in [(Dialect::V1_2, text.clone()), (Dialect::V1_1, text.replace('\r', " "))] {
+                let wire = written(dialect, Part::Value, &text);
+                prop_assert_eq!(check(dialect, wire.as_bytes()), Ok(()));
+                prop_assert_eq!(unescape(&wire), expected);
+            }
+        }
+
+        #[test]
+        fn nothing_that_ends_a_line_or_a_name_is_ever_written(text in any::<String>()) {
+            for dialect in [Dialect::Literal, Dialect::V1_1, Dialect::V1_2] {
+                let name = written(dialect, Part::Name, &text);
+                let value = written(dialect, Part::Value, &text);
+                prop_assert!(!name.contains(['\n', '\r', '\0', ':']), "{name:?}");
+                prop_assert!(!value.contains(['\n', '\r', '\0']), "{value:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The header block of a whole frame, in nom.
+//!
+//! ```text
+//! block  = *( header EOL ) EOL
+//! header = name ":" value
+//! name   = 1*( any octet but LF and ":" )
+//! value  = *( any octet but LF )         ; ":" is tolerated, a CR before the LF belongs to the EOL
+//! EOL    = [CR] LF
+//! ```
+//!
+//! Only the structure is decided here. UTF-8, escapes and stray CRs are checked afterwards, and only where
+//! the block holds an octet that could make them wrong.
+
+use memchr::{memchr, memchr2};
+use nom::branch::alt;
+use nom::bytes::tag;
+use nom::error::{ErrorKind, ParseError};
+use nom::multi::fold_many0;
+use nom::sequence::{separated_pair, terminated};
+use nom::{Err, IResult, Offset, Parser};
+use smallvec::SmallVec;
+
+/// Where the parts of one header line lie, in octets of the block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Line {
+    pub(crate) name: u32,
+    pub(crate) name_end: u32,
+    pub(crate) value: u32,
+    pub(crate) value_end: u32,
+}
+
+/// The lines of a block.
+pub(crate) type Lines = SmallVec<[Line; 8]>;
+
+/// Why a block has not this grammar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wrong {
+    NoColon,
+    EmptyName,
+    /// What nom's own parsers say; never final, the fold ends there.
+    Other,
+}
+
+#[derive(Debug)]
+pub(super) struct Fault<'a> {
+    /// The block from the offending line on.
+    rest: &'a [u8],
+    wrong: Wrong,
+}
+
+impl<'a> ParseError<&'a [u8]> for Fault<'a> {
+    fn from_error_kind(rest: &'a [u8], _: ErrorKind) -> Fault<'a> {
+        Fault { rest, wrong: Wrong::Other }
+    }
+
+    fn append(_: &'a [u8], _: ErrorKind, other: Fault<'a>) -> Fault<'a> {
+        other
+    }
+}
+
+type Parsed<'a, T> = IResult<&'a [u8], T, Fault<'a>>;
+
+/// The lines of a block, or what is wrong and at which octet of the block the offending line begins.
+pub(super) fn lines(block: &[u8]) -> Result<Lines, (Wrong, usize)> {
+    let fault = |fault: Fault<'_>| (fault.wrong, block.len() - fault.rest.len());
+    match headers(block) {
+        Ok((_, lines)) => Ok(lines),
+        Err(Err::Error(error) | Err::Failure(error)) => Err(fault(error)),
+        Err(Err::Incomplete(_)) => Err((Wrong::Other, block.len())),
+    }
+}
+
+/// `block = *( header EOL ) EOL`
+fn headers(block: &[u8]) -> Parsed<'_, Lines> {
+    let place = |part: &[u8]| block.offset(part) as u32;
+    let line = |(name, value): (&[u8], &[u8])| Line {
+        name: place(name),
+        name_end: place(name) + name.len() as u32,
+        value: place(value),
+        value_end: place(value) + value.len() as u32,
+    };
+    let push = |mut lines: Lines, pair| {
+        lines.push(line(pair));
+        lines
+    };
+    terminated(fold_many0(terminated(header, eol), Lines::new, push), eol).parse(block)
+}
+
+/// `header = name ":" value`
+fn header(input: &[u8]) -> Parsed<'_, (&[u8], &[u8])> {
+    separated_pair(name, tag(&b":"[..]), value).parse(input)
+}
+
+/// `name = 1*( any octet but LF and ":" )`; an EOL here is no header, and no fault.
+fn name(input: &[u8]) -> Parsed<'_, &[u8]> {
+    match memchr2(b':', b'\n', input) {
+        Some(0) if input[0] == b':' => Err(Err::Failure(Fault { rest: input, wrong: Wrong::EmptyName })),
+        Some(at) if input[at] == b':' => Ok((&input[at..], &input[..at])),
+        _ if eol(input).is_ok() => Err(Err::Error(Fault { rest: input, wrong: Wrong::Other })),
+        _ => Err(Err::Failure(Fault { rest: input, wrong: Wrong::NoColon })),
+    }
+}
+
+/// `value = *( any octet but LF )`, without the CR that belongs to the EOL.
+fn value(input: &[u8]) -> Parsed<'_, &[u8]> {
+    let line = &input[..memchr(b'\n', input).unwrap_or(input.len())];
+    let value = line.strip_suffix(b"\r").unwrap_or(line);
+    Ok((&input[value.len()..], value))
+}
+
+/// `EOL = [CR] LF`
+fn eol(input: &[u8]) -> Parsed<'_, &[u8]> {
+    alt((tag(&b"\n"[..]), tag(&b"\r\n"[..]))).parse(input)
+}

@@ -1,0 +1,167 @@
+//! The consumers of one queue: their credit and their turns.
+//!
+//! A consumer is *willing* while it has credit, in messages and in octets, and its outbox has room. The octets are
+//! spent when what is outstanding reaches them: the message that passes them is still given, so that one message is
+//! always allowed, however large, and no consumer has to be skipped for the sake of one message.
+//!
+//! ```text
+//!   willing ── outstanding reaches prefetch ──> spent ── settled ──> willing
+//!   willing ── outbox has no room ──> starved ── resume ──> willing
+//! ```
+
+use super::backlog::Item;
+use super::{Subscriber, Terms};
+use crate::outbox::{Parcel, Tag};
+use std::collections::{BTreeMap, HashSet};
+
+/// A consumer of one queue; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct ConsumerId(pub(super) u64);
+
+/// All consumers of one queue.
+#[derive(Debug, Default)]
+pub(super) struct Consumers {
+    by_id: BTreeMap<ConsumerId, Consumer>,
+    /// Who is willing, in turn.
+    turns: BTreeMap<u64, ConsumerId>,
+    last_id: u64,
+    last_turn: u64,
+}
+
+#[derive(Debug)]
+struct Consumer {
+    subscriber: Subscriber,
+    terms: Terms,
+    outstanding: BTreeMap<Tag, Item>,
+    outstanding_bytes: usize,
+    starved: bool,
+    turn: Option<u64>,
+}
+
+/// What a consumer leaves behind.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    /// What it had, in order.
+    pub(super) outstanding: Vec<Item>,
+    /// Which of it still lay in its outbox.
+    pub(super) unwritten: HashSet<Tag>,
+}
+
+impl Consumer {
+    fn is_willing(&self) -> bool {
+        let spent = self.outstanding.len() >= self.terms.prefetch.max(1) as usize
+            || self.outstanding_bytes >= self.terms.prefetch_bytes;
+        !self.starved && (self.outstanding.is_empty() || !spent)
+    }
+}
+
+impl Consumers {
+    /// Takes a consumer in; its turn is the last.
+    pub(super) fn add(&mut self, subscriber: Subscriber, terms: Terms) -> ConsumerId {
+        self.last_id += 1;
+        let id = ConsumerId(self.last_id);
+        let outstanding = BTreeMap::new();
+        let consumer =
+            Consumer { subscriber, terms, outstanding, outstanding_bytes: 0, starved: false, turn: None };
+        self.by_id.insert(id, consumer);
+        self.review(id);
+        id
+    }
+
+    /// Lets a consumer go, and takes what it was not yet given to write out of its outbox.
+    pub(super) fn remove(&mut self, id: ConsumerId) -> Left {
+        let Some(consumer) = self.by_id.remove(&id) else { return Left::default() };
+        if let Some(turn) = consumer.turn {
+            self.turns.remove(&turn);
+        }
+        let Subscriber { outbox, key } = consumer.subscriber;
+        let unwritten = outbox.withdraw(key).iter().map(|parcel| parcel.tag).collect();
+        Left { outstanding: consumer.outstanding.into_values().collect(), unwritten }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// The next two in turn.
+    pub(super) fn next_two(&self) -> (Option<ConsumerId>, Option<ConsumerId>) {
+        let mut turns = self.turns.values().copied();
+        (turns.next(), turns.next())
+    }
+
+    /// Offers a message: `false`, and the consumer is starved, if its outbox has no room. Taken, it is to be
+    /// [`kept`](Consumers::keep) as outstanding.
+    pub(super) fn offer(&mut self, id: ConsumerId, item: &Item) -> bool {
+        let Some(consumer) = self.by_id.get_mut(&id) else { return false };
+        let parcel = Parcel {
+            message: item.message.clone(),
+            key: consumer.subscriber.key,
+            count: item.count.saturating_add(1),
+            tag: item.position,
+        };
+        let taken = consumer.subscriber.outbox.push_within(parcel);
+        if !taken {
+            self.starve(id);
+        }
+        taken
+    }
+
+    /// The consumer has the message; its next turn is the last.
+    pub(super) fn keep(&mut self, id: ConsumerId, mut item: Item) {
+        let Some(consumer) = self.by_id.get_mut(&id) else { return };
+        item.count = item.count.saturating_add(1);
+        consumer.outstanding_bytes += item.message.size();
+        consumer.outstanding.insert(item.position, item);
+        if let Some(turn) = consumer.turn.take() {
+            self.turns.remove(&turn);
+        }
+        self.review(id);
+    }
+
+    /// Takes a message from a consumer that has it.
+    pub(super) fn settle(&mut self, id: ConsumerId, tag: Tag) -> Option<Item> {
+        let consumer = self.by_id.get_mut(&id)?;
+        let item = consumer.outstanding.remove(&tag)?;
+        consumer.outstanding_bytes -= item.message.size();
+        self.review(id);
+        Some(item)
+    }
+
+    /// Whether the consumer has the message.
+    pub(super) fn has(&self, id: ConsumerId, tag: Tag) -> bool {
+        self.by_id.get(&id).is_some_and(|consumer| consumer.outstanding.contains_key(&tag))
+    }
+
+    /// Nothing more for this consumer until it [`resume`](Consumers::resume)s.
+    pub(super) fn starve(&mut self, id: ConsumerId) {
+        if let Some(consumer) = self.by_id.get_mut(&id) {
+            consumer.starved = true;
+            self.review(id);
+        }
+    }
+
+    /// Its outbox has room again.
+    pub(super) fn resume(&mut self, id: ConsumerId) {
+        if let Some(consumer) = self.by_id.get_mut(&id) {
+            consumer.starved = false;
+            self.review(id);
+        }
+    }
+
+    /// Who is willing has a turn, who is not has none.
+    fn review(&mut self, id: ConsumerId) {
+        let Some(consumer) = self.by_id.get_mut(&id) else { return };
+        match (consumer.is_willing(), consumer.turn) {
+            (true, None) => {
+                self.last_turn += 1;
+                consumer.turn = Some(self.last_turn);
+                self.turns.insert(self.last_turn, id);
+            }
+            (false, Some(turn)) => {
+                consumer.turn = None;
+                self.turns.remove(&turn);
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Where a message goes that was given out too often.
+//!
+//! A message of `/queue/NAME` goes to `/queue/dead.NAME`, with the reason, its origin and the number of deliveries
+//! in its headers. One of a dead letter queue stays where it is. One of a session's own queue is dropped: nobody
+//! could find its dead letter queue.
+
+use super::backlog::Item;
+use super::ground::Ground;
+use crate::destination::{Destination, Kind};
+use crate::outbox::Message;
+
+/// What the name of a dead letter queue starts with.
+const DEAD: &str = "dead.";
+
+/// Whether messages stay here however often they come back.
+pub(super) fn is_dead_letter_queue(queue: &Destination) -> bool {
+    queue.kind() == Kind::Queue && queue.name().starts_with(DEAD)
+}
+
+/// Where the dead letters of `queue` go; `None`: nowhere.
+pub(super) fn dead_letter_queue(queue: &Destination) -> Option<Destination> {
+    if queue.kind() != Kind::Queue {
+        return None;
+    }
+    let text = format!("{}{DEAD}{}", Kind::Queue.prefix(), queue.name());
+    Some(Destination::parse(&text, usize::MAX).expect("a name behind another segment is a name"))
+}
+
+/// The message as a dead letter for `to`.
+pub(super) fn dead_letter(ground: &Ground, item: &Item, origin: &Destination, to: &Destination) -> Message {
+    let deliveries = item.count.to_string();
+    let extra = [
+        ("dead-reason", "max-deliveries"),
+        ("dead-origin", origin.as_str()),
+        ("dead-deliveries", &deliveries),
+    ];
+    item.message.readdressed(&ground.ids.next(), to.as_str(), &extra, |bytes| ground.budget.charge(bytes))
+}

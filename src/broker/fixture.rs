@@ -1,0 +1,188 @@
+//! A broker in memory, and receivers that drain their outboxes by hand.
+
+use super::{Broker, Options, Publication, Published, Refusal, Step, Subscriber, Subscription, Terms};
+use crate::budget::Budget;
+use crate::destination::{Destination, Selector};
+use crate::metrics::Metrics;
+use crate::outbox::{self, Key, Message, Outbox, Parcel};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+use stompbox_frames::message::Parts;
+use stompbox_frames::stomp::Headers;
+
+/// All credit.
+pub(super) const ALL: Terms = Terms { prefetch: 1_000_000, prefetch_bytes: usize::MAX };
+
+pub(super) fn credit(prefetch: u32) -> Terms {
+    Terms { prefetch, ..ALL }
+}
+
+pub(super) fn to(text: &str) -> Destination {
+    Destination::parse(text, usize::MAX).expect(text)
+}
+
+pub(super) fn selector(text: &str) -> Selector {
+    Selector::parse(text, usize::MAX).expect(text)
+}
+
+/// A broker whose clock is the test's.
+pub(super) struct Fixture {
+    pub(super) broker: Broker,
+    pub(super) budget: Arc<Budget>,
+    pub(super) metrics: Arc<Metrics>,
+    start: Instant,
+}
+
+impl Fixture {
+    pub(super) fn new() -> Fixture {
+        Fixture::with(Options::default(), usize::MAX)
+    }
+
+    pub(super) fn with(options: Options, memory: usize) -> Fixture {
+        let (budget, metrics) = (Budget::new(memory), Metrics::new());
+        let broker = Broker::new(options, "node", budget.clone(), metrics.clone());
+        Fixture { broker, budget, metrics, start: Instant::now() }
+    }
+
+    pub(super) fn now(&self) -> Instant {
+        self.start
+    }
+
+    pub(super) fn outbox(&self) -> Arc<Outbox> {
+        self.outbox_of(1 << 30)
+    }
+
+    pub(super) fn outbox_of(&self, outbox_bytes_max: usize) -> Arc<Outbox> {
+        let options = outbox::Options { outbox_bytes_max, ..Default::default() };
+        Outbox::new(options, &self.budget, self.metrics.clone(), self.start)
+    }
+
+    pub(super) fn message(&self, body: &str) -> Message {
+        let parts = Parts {
+            id: "m-1",
+            destination: "/queue/q",
+            headers: &Headers::default(),
+            extra: &[],
+            body: body.as_bytes(),
+        };
+        Message::new(parts, |bytes| self.budget.charge(bytes))
+    }
+
+    /// The octets that a message with this body to this destination takes in a queue; ids differ in length.
+    pub(super) fn publish_at(
+        &self,
+        destination: &str,
+        body: &str,
+        now: Instant,
+    ) -> Result<Published, Refusal> {
+        publish(&self.broker, &to(destination), body, now)
+    }
+
+    pub(super) fn publish(&self, destination: &str, body: &str) -> Result<Published, Refusal> {
+        self.publish_at(destination, body, self.start)
+    }
+
+    /// Publishes what must be taken.
+    pub(super) fn send(&self, destination: &str, body: &str) -> usize {
+        self.publish(destination, body).expect("taken").reached
+    }
+
+    pub(super) fn subscribe(&self, text: &str, receiver: &Receiver, terms: Terms) -> Subscription {
+        self.broker.subscribe(&selector(text), receiver.subscriber(), terms, self.start).expect("subscribed")
+    }
+
+    pub(super) fn receiver(&self, key: Key) -> Receiver {
+        Receiver { outbox: self.outbox(), key }
+    }
+}
+
+/// Publishes with the body alone.
+pub(super) fn publish(
+    broker: &Broker,
+    destination: &Destination,
+    body: &str,
+    now: Instant,
+) -> Result<Published, Refusal> {
+    let headers = Headers::default();
+    broker.publish(publication(destination, body, &headers), now)
+}
+
+pub(super) fn publication<'a>(
+    destination: &'a Destination,
+    body: &'a str,
+    headers: &'a Headers,
+) -> Publication<'a> {
+    Publication { destination, shown: destination.as_str(), headers, extra: &[], body: body.as_bytes() }
+}
+
+pub(super) fn publish_step<'a>(
+    destination: &'a Destination,
+    body: &'a str,
+    headers: &'a Headers,
+) -> Step<'a> {
+    Step::Publish(publication(destination, body, headers))
+}
+
+/// One connection's end with one subscription.
+pub(super) struct Receiver {
+    pub(super) outbox: Arc<Outbox>,
+    pub(super) key: Key,
+}
+
+impl Receiver {
+    pub(super) fn subscriber(&self) -> Subscriber {
+        Subscriber { outbox: self.outbox.clone(), key: self.key }
+    }
+
+    /// Everything that has come.
+    pub(super) fn parcels(&self) -> Vec<Parcel> {
+        drain(&self.outbox)
+    }
+
+    /// The bodies of everything that has come.
+    pub(super) fn bodies(&self) -> Vec<String> {
+        bodies(&self.parcels())
+    }
+
+    /// Body, count and tag of everything that has come.
+    pub(super) fn seen(&self) -> Vec<(String, u32, u64)> {
+        self.parcels().iter().map(|parcel| (body(parcel), parcel.count, parcel.tag)).collect()
+    }
+}
+
+pub(super) fn drain(outbox: &Outbox) -> Vec<Parcel> {
+    let mut batch = Vec::new();
+    let mut cx = Context::from_waker(Waker::noop());
+    while let Poll::Ready(taken) = outbox.poll_take(&mut cx, &mut batch, usize::MAX, Instant::now()) {
+        taken.expect("no overflow");
+    }
+    batch
+}
+
+pub(super) fn bodies(&self) -> Vec<String> {
+        bodies(&self.parcels())
+    }
+
+    /// Body, count and tag of everything that has come.
+    pub(super) fn seen(&self) -> Vec<(String, u32, u64)> {
+        self.parcels().iter().map(|parcel| (body(parcel), parcel.count, parcel.tag)).collect()
+    }
+}
+
+pub(super) fn drain(outbox: &Outbox) -> Vec<Parcel> {
+    let mut batch = Vec::new();
+    let mut cx = Context::from_waker(Waker::noop());
+    while outbox.poll_take(&mut cx, &mut batch, usize::MAX, Instant::now()).is_ready() {
+        assert!(batch.len() < 10_000_000, "an overflowed outbox is ready for ever");
+    }
+    batch
+}
+
+pub(super) fn bodies(parcels: &[Parcel]) -> Vec<String> {
+    parcels.iter().map(body).collect()
+}
+
+pub(super) fn body(parcel: &Parcel) -> String {
+    String::from_utf8(parcel.message.body().to_vec()).expect("text")
+}

@@ -1,0 +1,33 @@
+//! Message ids: unique across nodes and restarts.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// `{node}-{n}`; the node's part is new at every start.
+#[derive(Debug)]
+pub(super) struct Ids {
+    node: Box<str>,
+    last: AtomicU64,
+}
+
+impl Ids {
+    pub(super) fn new(node: &str) -> Ids {
+        Ids { node: node.into(), last: AtomicU64::new(0) }
+    }
+
+    /// One that was never given before.
+    pub(super) fn next(&self) -> String {
+        let n = self.last.fetch_add(1, Relaxed) + 1;
+        format!("{}-{n}", self.node)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_carry_the_node_and_count_up() {
+        let ids = Ids::new("n1");
+        assert_eq!([ids.next(), ids.next()], ["n1-1", "n1-2"]);
+    }
+}

@@ -1,0 +1,382 @@
+//! Who subscribes by wildcard: a trie over segments, with one group of subscribers per pattern.
+//!
+//! ```text
+//!   root ──"a"── o ──*── o  group of /topic/a.*
+//!     │          └───**─ o  group of /topic/a.**      (a node under ** stays live for any further segment)
+//!     └────**─── o ──"z"─ o  group of /topic/**.z
+//! ```
+//!
+//! Matching walks the *set* of live nodes, one segment at a time; a node is in it once however many ways lead
+//! there, so that the work is at most nodes times segments.
+//!
+//! Topics cache the groups that match them, together with the generation of the trie; the generation changes
+//! whenever a group comes or goes. Members come and go under their group's own lock, which a publisher holds
+//! while it pushes: once a subscription has been dropped nothing is pushed to it any more, and what a topic may
+//! still cache is an empty group and nobody's outbox.
+
+use super::Subscriber;
+use super::roster::{Roster, Seat};
+use crate::destination::{Destination, Pattern, Segment};
+use parking_lot::RwLock;
+use slab::Slab;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The subscribers of one pattern.
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    pub(super) roster: RwLock<Roster>,
+}
+
+/// The groups that match a topic, as of a generation.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Matched {
+    pub(super) generation: u64,
+    pub(super) groups: Vec<Arc<Group>>,
+}
+
+/// All patterns.
+#[derive(Debug)]
+pub(super) struct Patterns {
+    trie: RwLock<Trie>,
+    /// Changes under the trie's write lock; starts at 1, so that 0 is never current while there is a pattern.
+    generation: AtomicU64,
+}
+
+/// A member of a pattern's group.
+#[derive(Debug)]
+pub(super) struct Membership {
+    pattern: Pattern,
+    group: Arc<Group>,
+    seat: Seat,
+}
+
+impl Membership {
+    pub(super) fn pattern(&self) -> &Pattern {
+        &self.pattern
+    }
+}
+
+impl Patterns {
+    pub(super) fn new() -> Patterns {
+        Patterns { trie: RwLock::new(Trie::new()), generation: AtomicU64::new(1) }
+    }
+
+    /// Takes a subscriber in; from the return on every publish finds it.
+    pub(super) fn subscribe(&self, pattern: &Pattern, subscriber: Subscriber) -> Membership {
+        let group = {
+            let mut trie = self.trie.write();
+            let (group, is_new) = trie.join(pattern.segments());
+            if is_new {
+                self.generation.fetch_add(1, Ordering::Release);
+            }
+            group
+        };
+        let seat = group.roster.write().add(subscriber);
+        Membership { pattern: pattern.clone(), group, seat }
+    }
+
+    /// Lets a subscriber go; from the return on nothing is pushed to it.
+    pub(super) fn leave(&self, membership: &Membership) {
+        let gone = membership.group.roster.write().remove(membership.seat);
+        let mut trie = self.trie.write();
+        if trie.leave(membership.pattern.segments()) {
+            self.generation.fetch_add(1, Ordering::Release);
+        }
+        drop(trie);
+        drop(gone);
+    }
+
+    /// The trie's generation: groups matched at another one must be matched again.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// The groups that match `topic`.
+    pub(super) fn matching(&self, topic: &Destination) -> Matched {
+        let trie = self.trie.read();
+        Matched { generation: self.generation.load(Ordering::Relaxed), groups: trie.matching(topic) }
+    }
+
+    /// Patterns that are subscribed to.
+    pub(super) fn len(&self) -> usize {
+        self.trie.read().groups
+    }
+}
+
+type NodeId = usize;
+const ROOT: NodeId = 0;
+
+#[derive(Debug, Default)]
+struct Node {
+    literals: HashMap<Box<str>, NodeId>,
+    one: Option<NodeId>,
+    many: Option<NodeId>,
+    /// Entered by `**`: stays live.
+    stays: bool,
+    end: Option<End>,
+}
+
+/// A pattern ends here.
+#[derive(Debug)]
+struct End {
+    group: Arc<Group>,
+    members: usize,
+}
+
+#[derive(Debug)]
+struct Trie {
+    nodes: Slab<Node>,
+    groups: usize,
+}
+
+impl Trie {
+    fn new() -> Trie {
+        let mut nodes = Slab::new();
+        nodes.insert(Node::default());
+        Trie { nodes, groups: 0 }
+    }
+
+    /// Counts one member more; whether its group is new.
+    fn join(&mut self, pattern: &[Segment]) -> (Arc<Group>, bool) {
+        let mut at = ROOT;
+        for segment in pattern {
+            at = match self.child(at, segment) {
+                Some(child) => child,
+                None => self.grow(at, segment),
+            };
+        }
+        if let Some(end) = &mut self.nodes[at].end {
+            end.members += 1;
+            return (end.group.clone(), false);
+        }
+        let group = Arc::new(Group::default());
+        self.nodes[at].end = Some(End { group: group.clone(), members: 1 });
+        self.groups += 1;
+        (group, true)
+    }
+
+    /// Counts one member less; whether its group has gone, together with the nodes that led nowhere else.
+    fn leave(&mut self, pattern: &[Segment]) -> bool {
+        let mut path = vec![ROOT];
+        for segment in pattern {
+            let at = path[path.len() - 1];
+            path.push(self.child(at, segment).expect("a member's pattern has its nodes"));
+        }
+        let end = self.nodes[path[path.len() - 1]].end.as_mut().expect("a member's pattern has its group");
+        end.members -= 1;
+        if end.members > 0 {
+            return false;
+        }
+        self.nodes[path[path.len() - 1]].end = None;
+        self.groups -= 1;
+        for (segment, step) in pattern.iter().zip(path.windows(2)).rev() {
+            if !self.nodes[step[1]].is_bare() {
+                break;
+            }
+            self.nodes.remove(step[1]);
+            self.nodes[step[0]].cut(segment);
+        }
+        if self.groups == 0 {
+            *self = Trie::new();
+        }
+        true
+    }
+
+    fn matching(&self, topic: &Destination) -> Vec<Arc<Group>> {
+        if self.groups == 0 {
+            return Vec::new();
+        }
+        let mut live = Vec::new();
+        let mut next = Vec::new();
+        self.enter(ROOT, &mut live);
+        for segment in topic.segments() {
+            for &at in &live {
+                let node = &self.nodes[at];
+                if node.stays {
+                    self.enter(at, &mut next);
+                }
+                if let Some(&child) = node.literals.get(segment) {
+                    self.enter(child, &mut next);
+                }
+                if let Some(child) = node.one {
+                    self.enter(child, &mut next);
+                }
+            }
+            next.sort_unstable();
+            next.dedup();
+            std::mem::swap(&mut live, &mut next);
+            next.clear();
+        }
+        live.into_iter().filter_map(|at| self.nodes[at].end.as_ref()).map(|end| end.group.clone()).collect()
+    }
+
+    /// `at` is live, and with it what `**` without a segment leads to.
+    fn enter(&self, mut at: NodeId, live: &mut Vec<NodeId>) {
+        loop {
+            live.push(at);
+            match self.nodes[at].many {
+                Some(many) => at = many,
+                None => return,
+            }
+        }
+    }
+
+    fn child(&self, at: NodeId, segment: &Segment) -> Option<NodeId> {
+        let node = &self.nodes[at];
+        match segment {
+            Segment::Literal(literal) => node.literals.get(literal).copied(),
+            Segment::One => node.one,
+            Segment::Many => node.many,
+        }
+    }
+
+    fn grow(&mut self, at: NodeId, segment: &Segment) -> NodeId {
+        let child = self.nodes.insert(Node { stays: *segment == Segment::Many, ..Node::default() });
+        let node = &mut self.nodes[at];
+        match segment {
+            Segment::Literal(literal) => {
+                node.literals.insert(literal.clone(), child);
+            }
+            Segment::One => node.one = Some(child),
+            Segment::Many => node.many = Some(child),
+        }
+        child
+    }
+}
+
+impl Node {
+    fn is_bare(&self) -> bool {
+        self.end.is_none() && self.one.is_none() && self.many.is_none() && self.literals.is_empty()
+    }
+
+    fn cut(&mut self, segment: &Segment) {
+        match segment {
+            Segment::Literal(literal) => {
+                self.literals.remove(literal);
+            }
+            Segment::One => self.one = None,
+            Segment::Many => self.many = None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::Fixture;
+    use super::*;
+    use crate::destination::Selector;
+    use proptest::prelude::*;
+
+    fn pattern(name: &str) -> Pattern {
+        match Selector::parse(&format!("/topic/{name}"), usize::MAX).unwrap() {
+            Selector::Pattern(pattern) => pattern,
+            Selector::Exact(destination) => panic!("{destination:?} is no pattern"),
+        }
+    }
+
+    fn topic(name: &str) -> Destination {
+        Destination::parse(&format!("/topic/{name}"), usize::MAX).unwrap()
+    }
+
+    /// The keys of all members that match, sorted.
+    fn keys(patterns: &Patterns, topic: &Destination) -> Vec<u32> {
+        let groups = patterns.matching(topic).groups;
+        let mut keys: Vec<u32> = groups
+            .iter()
+            .flat_map(|group| {
+                group.roster.read().members().iter().map(|member| member.key).collect::<Vec<_>>()
+            })
+            .collect();
+        keys.sort_unstable();
+        keys
+    }
+
+    #[test]
+    fn the_generation_changes_when_a_group_comes_or_goes_and_not_with_its_members() {
+        let fixture = Fixture::new();
+        let outbox = fixture.outbox();
+        let patterns = Patterns::new();
+        let member = |key| Subscriber { outbox: outbox.clone(), key };
+        let start = patterns.generation();
+        let first = patterns.subscribe(&pattern("a.*"), member(1));
+        let one = patterns.generation();
+        assert_ne!(start, one);
+        let second = patterns.subscribe(&pattern("a/*"), member(2));
+        assert_eq!(patterns.generation(), one, "the same segments are the same group");
+        patterns.leave(&first);
+        assert_eq!(patterns.generation(), one);
+        assert_eq!(keys(&patterns, &topic("a.b")), [2]);
+        patterns.leave(&second);
+        assert_ne!(patterns.generation(), one);
+        assert_eq!(patterns.len(), 0);
+    }
+
+    #[test]
+    fn nodes_that_lead_nowhere_are_cut() {
+        let fixture = Fixture::new();
+        let outbox = fixture.outbox();
+        let patterns = Patterns::new();
+        let member = |key| Subscriber { outbox: outbox.clone(), key };
+        let long = patterns.subscribe(&pattern("a.b.**.c.*"), member(1));
+        let short = patterns.subscribe(&pattern("a.b.**"), member(2));
+        assert_eq!(patterns.trie.read().nodes.len(), 6);
+        patterns.leave(&long);
+        assert_eq!(patterns.trie.read().nodes.len(), 4);
+        assert_eq!(keys(&patterns, &topic("a.b.x.c.d")), [2]);
+        patterns.leave(&short);
+        assert_eq!(patterns.trie.read().nodes.len(), 1);
+    }
+
+    #[test]
+    fn a_member_is_found_once_however_many_ways_lead_there() {
+        let fixture = Fixture::new();
+        let outbox = fixture.outbox();
+        let patterns = Patterns::new();
+        let wild = pattern(&["**.a"; 40].join("."));
+        patterns.subscribe(&wild, Subscriber { outbox: outbox.clone(), key: 7 });
+        patterns.subscribe(&pattern("**.#.>"), Subscriber { outbox, key: 8 });
+        assert_eq!(keys(&patterns, &topic(&["a"; 200].join("."))), [7, 8]);
+        assert_eq!(keys(&patterns, &topic(&["a"; 39].join("."))), [8]);
+    }
+
+    proptest! {
+        #[test]
+        fn the_trie_matches_as_the_patterns_do(
+            wilds in prop::collection::vec(
+                (prop::collection::vec(prop::sample::select(vec!["a", "b", "*", "**"]), 0..5), any::<bool>()),
+                1..20,
+            ),
+            names in prop::collection::vec(
+                prop::collection::vec(prop::sample::select(vec!["a", "b", "c"]), 1..6), 1..10,
+            ),
+        ) {
+            let fixture = Fixture::new();
+            let outbox = fixture.outbox();
+            let patterns = Patterns::new();
+            let mut there = Vec::new();
+            for (key, (wild, leaves)) in (0u32..).zip(&wilds) {
+                let last = if key % 2 == 0 { "**" } else { "*" };
+                let wild = pattern(&[&wild[..], &[last]].concat().join("."));
+                let membership = patterns.subscribe(&wild, Subscriber { outbox: outbox.clone(), key });
+                if *leaves {
+                    patterns.leave(&membership);
+                } else {
+                    there.push((key, wild, membership));
+                }
+            }
+            for name in names {
+                let topic = topic(&name.join("/"));
+                let expected: Vec<u32> =
+                    there.iter().filter(|(_, wild, _)| wild.matches(&topic)).map(|(key, ..)| *key).collect();
+                prop_assert_eq!(keys(&patterns, &topic), expected);
+            }
+            for (_, _, membership) in &there {
+                patterns.leave(membership);
+            }
+            prop_assert_eq!(patterns.len(), 0);
+            prop_assert_eq!(patterns.trie.read().nodes.len(), 1);
+        }
+    }
+}

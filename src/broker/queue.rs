@@ -1,0 +1,399 @@
+//! One work queue: each message to one consumer, kept while there is none.
+//!
+//! ```text
+//!              publish                    offer taken               Accepted
+//!   (nowhere) ─────────> in the backlog ──────────────> outstanding ─────────> (nowhere)
+//!                              ^    Returned, Unwritten,      │
+//!                              └──────── consumer gone ───────┤
+//!                                                             └─ Returned too often ─> dead letter
+//! ```
+//!
+//! Everything happens under the queue's lock; no second queue is locked meanwhile (dead letters are handed to the
+//! caller), and outboxes, locked last, call nobody.
+
+use super::Options;
+use super::backlog::{Backlog, Holder, Item};
+use super::consumer::{ConsumerId, Consumers};
+use super::ground::Ground;
+use super::{Refusal, Settlement, Subscriber, Terms};
+use crate::budget::Charge;
+use crate::destination::{Destination, Kind};
+use crate::outbox::{Message, Tag};
+use parking_lot::Mutex;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+/// A queue, for all or of one session.
+#[derive(Debug)]
+pub(super) struct Queue {
+    destination: Destination,
+    ground: Arc<Ground>,
+    me: Weak<Queue>,
+    state: Mutex<State>,
+}
+
+/// The queue is dead and out of the map, or about to be: start again there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Dead;
+
+/// Messages and their octets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Load {
+    messages: usize,
+    bytes: usize,
+}
+
+impl Load {
+    fn add(&mut self, bytes: usize) {
+        self.messages += 1;
+        self.bytes += bytes;
+    }
+
+    fn remove(&mut self, bytes: usize) {
+        self.messages -= 1;
+        self.bytes -= bytes;
+    }
+}
+
+#[derive(Debug)]
+struct State {
+    backlog: Backlog,
+    consumers: Consumers,
+    last_position: Tag,
+    /// In the backlog and outstanding.
+    load: Load,
+    /// Promised to transactions that are just being applied.
+    reserved: Load,
+    /// The alarm that is waited for.
+    alarm: Option<Instant>,
+    dead: bool,
+    /// The queue's own memory, beside the messages'.
+    room: Charge,
+}
+
+/// The room of messages is charged in steps of so many octets.
+const ROOM_STEP_BYTES: usize = 16 * 1024;
+
+impl Queue {
+    pub(super) fn new(destination: Destination, ground: &Arc<Ground>) -> Arc<Queue> {
+        let state = State {
+            backlog: Backlog::default(),
+            consumers: Consumers::default(),
+            last_position: 0,
+            load: Load::default(),
+            reserved: Load::default(),
+            alarm: None,
+            dead: false,
+            room: ground.budget.charge(0),
+        };
+        ground.metrics.queues.inc();
+        Arc::new_cyclic(|me| Queue {
+            destination,
+            ground: ground.clone(),
+            me: me.clone(),
+            state: Mutex::new(state),
+        })
+    }
+
+    pub(super) fn destination(&self) -> &Destination {
+        &self.destination
+    }
+
+    /// Takes a message, if there is room for it.
+    pub(super) fn publish(&self, message: &Message, now: Instant) -> Result<Result<(), Refusal>, Dead> {
+        self.alive(|state| {
+            self.room_for(state, message.size())?;
+            self.admit(state, message.clone());
+            self.proceed(state, Some(now));
+            Ok(())
+        })
+    }
+
+    /// Promises room for a message of `bytes` octets; until it is used or [`released`](Queue::release) the queue
+    /// does not vanish.
+    pub(super) fn reserve(&self, bytes: usize) -> Result<Result<(), Refusal>, Dead> {
+        self.alive(|state| {
+            self.room_for(state, bytes)?;
+            state.reserved.add(bytes);
+            Ok(())
+        })
+    }
+
+    /// Takes a promise back.
+    pub(super) fn release(&self, bytes: usize) {
+        self.state.lock().reserved.remove(bytes);
+    }
+
+    /// Takes a message that room was promised to. Only a session's own queue can be dead then.
+    pub(super) fn publish_reserved(&self, message: &Message, now: Instant) -> Result<(), Dead> {
+        self.alive(|state| {
+            state.reserved.remove(message.size());
+            self.admit(state, message.clone());
+            self.proceed(state, Some(now));
+        })
+    }
+
+    /// Takes a dead letter; drops the oldest messages that nobody has until there is room. How many were dropped,
+    /// the letter itself included if there is no room at all.
+    pub(super) fn bury(&self, letter: &Message) -> Result<u64, Dead> {
+        self.alive(|state| {
+            let mut dropped = 0;
+            while self.room_for(state, letter.size()).is_err() {
+                dropped += 1;
+                match state.backlog.oldest() {
+                    Some(oldest) => {
+                        let oldest = state.backlog.take(oldest);
+                        self.forget(state, &oldest);
+                    }
+                    None => return dropped,
+                }
+            }
+            self.admit(state, letter.clone());
+            self.proceed(state, None);
+            dropped
+        })
+    }
+
+    /// Takes a consumer in, and gives it what its credit allows.
+    pub(super) fn subscribe(
+        &self,
+        subscriber: &Subscriber,
+        terms: Terms,
+        now: Instant,
+    ) -> Result<ConsumerId, Dead> {
+        self.alive(|state| {
+            let id = state.consumers.add(subscriber.clone(), terms);
+            self.proceed(state, Some(now));
+            id
+        })
+    }
+
+    /// Settles what the consumer has; other tags are ignored. Messages that were given back too often are out of
+    /// the queue, and returned.
+    pub(super) fn settle(
+        &self,
+        id: ConsumerId,
+        tags: &[Tag],
+        settlement: Settlement,
+        now: Instant,
+    ) -> Vec<Item> {
+        let mut spent = Vec::new();
+        let mut state = self.state.lock();
+        if settlement == Settlement::Unwritten {
+            state.consumers.starve(id);
+        }
+        for &tag in tags {
+            let Some(mut item) = state.consumers.settle(id, tag) else { continue };
+            match settlement {
+                Settlement::Accepted => self.forget(&mut state, &item),
+                Settlement::Unwritten => {
+                    item.count -= 1;
+                    item.last = None;
+                    state.backlog.give_back(item);
+                }
+                Settlement::Returned if self.is_spent(&item) => {
+                    self.forget(&mut state, &item);
+                    spent.push(item);
+                }
+                Settlement::Returned => self.give_back(&mut state, item, id, now),
+            }
+        }
+        self.proceed(&mut state, Some(now));
+        spent
+    }
+
+    /// Whether the consumer has all these messages.
+    pub(super) fn has(&self, id: ConsumerId, tags: &[Tag]) -> bool {
+        let state = self.state.lock();
+        tags.iter().all(|&tag| state.consumers.has(id, tag))
+    }
+
+    /// The consumer's outbox has room again.
+    pub(super) fn resume(&self, id: ConsumerId, now: Instant) {
+        let mut state = self.state.lock();
+        state.consumers.resume(id);
+        self.proceed(&mut state, Some(now));
+    }
+
+    /// Lets a consumer go; what it had goes back and to others, and what still lies in its outbox goes back as
+    /// unwritten. What had been given out too often is out of the queue, and returned.
+    pub(super) fn leave(&self, id: ConsumerId) -> Vec<Item> {
+        let mut spent = Vec::new();
+        let mut state = self.state.lock();
+        let left = state.consumers.remove(id);
+        for mut item in left.outstanding {
+            let is_unwritten = left.unwritten.contains(&item.position);
+            item.count -= u32::from(is_unwritten);
+            if self.is_spent(&item) && !is_unwritten {
+                self.forget(&mut state, &item);
+                spent.push(item);
+            } else {
+                item.last = None;
+                state.backlog.give_back(item);
+            }
+        }
+        state.backlog.release(id);
+        self.proceed(&mut state, None);
+        spent
+    }
+
+    /// An alarm has rung that was set for `at`.
+    pub(super) fn expire(&self, at: Instant, now: Instant) {
+        let mut state = self.state.lock();
+        if state.alarm == Some(at) {
+            state.alarm = None;
+            self.proceed(&mut state, Some(now));
+        }
+    }
+
+    /// Dies if nobody has or wants anything here. `true` once, for whoever has to take it out of the map. A
+    /// session's own queue stays until it is closed.
+    pub(super) fn vanish(&self) -> bool {
+        let mut state = self.state.lock();
+        let is_idle = state.consumers.is_empty() && state.load.messages == 0 && state.reserved.messages == 0;
+        if state.dead || !is_idle || self.destination.kind() == Kind::TempQueue {
+            return false;
+        }
+        self.die(&mut state);
+        true
+    }
+
+    /// Dies with all its messages; how many nobody had been given. `None` if it was dead already.
+    pub(super) fn close(&self) -> Option<u64> {
+        let mut state = self.state.lock();
+        if state.dead {
+            return None;
+        }
+        self.die(&mut state);
+        let dropped = state.backlog.len() as u64;
+        self.ground.metrics.queue_messages.dec_by(state.load.messages as i64);
+        self.ground.metrics.queue_bytes.dec_by(state.load.bytes as i64);
+        state.load = Load::default();
+        state.room.resize(0);
+        let gone = (std::mem::take(&mut state.backlog), std::mem::take(&mut state.consumers));
+        drop(state);
+        drop(gone);
+        Some(dropped)
+    }
+
+    fn die(&self, state: &mut State) {
+        state.dead = true;
+        self.ground.metrics.queues.dec();
+    }
+
+    fn alive<T>(&self, act: impl FnOnce(&mut State) -> T) -> Result<T, Dead> {
+        let mut state = self.state.lock();
+        if state.dead { Err(Dead) } else { Ok(act(&mut state)) }
+    }
+
+    /// Whether one more message of `bytes` octets may come.
+    fn room_for(&self, state: &State, bytes: usize) -> Result<(), Refusal> {
+        let Options { queue_messages_max, queue_bytes_max, .. } = self.ground.options;
+        let name = self.destination.as_str();
+        let messages = state.load.messages + state.reserved.messages;
+        if messages >= queue_messages_max {
+            let what = format!("{name:?} holds {messages} messages");
+            return Err(Refusal::full("queue-messages-max", queue_messages_max, &what));
+        }
+        let held = state.load.bytes + state.reserved.bytes;
+        if bytes > queue_bytes_max.saturating_sub(held) {
+            let what = format!("{name:?} holds {held} octets, and the message has {bytes}");
+            return Err(Refusal::full("queue-bytes-max", queue_bytes_max, &what));
+        }
+        Ok(())
+    }
+
+    fn admit(&self, state: &mut State, message: Message) {
+        state.last_position += 1;
+        state.load.add(message.size());
+        self.ground.metrics.queue_messages.inc();
+        self.ground.metrics.queue_bytes.inc_by(message.size() as i64);
+        state.backlog.push(Item { position: state.last_position, message, count: 0, last: None });
+    }
+
+    fn forget(&self, state: &mut State, item: &Item) {
+        state.load.remove(item.message.size());
+        self.ground.metrics.queue_messages.dec();
+        self.ground.metrics.queue_bytes.dec_by(item.message.size() as i64);
+    }
+
+    /// Whether a message that comes back was given out often enough.
+    fn is_spent(&self, item: &Item) -> bool {
+        item.count >= self.ground.options.max_deliveries && !self.is_dead_letter_queue()
+    }
+
+    fn is_dead_letter_queue(&self) -> bool {
+        super::dead_letter::is_dead_letter_queue(&self.destination)
+    }
+
+    /// Back to its place. The consumer that had it gets it again at once the first time, later after a back-off;
+    /// others need not wait, unless it was given out so often that only the name of the queue keeps it.
+    fn give_back(&self, state: &mut State, mut item: Item, from: ConsumerId, now: Instant) {
+        let options = &self.ground.options;
+        let backoff = backoff(options, item.count);
+        let holder = if item.count >= options.max_deliveries { Holder::All } else { Holder::One(from) };
+        item.last = Some(from);
+        if backoff.is_zero() {
+            state.backlog.give_back(item);
+        } else {
+            state.backlog.hold(item, holder, now + backoff);
+        }
+    }
+
+    /// Does all that can be done now: what is due is ready, who is willing gets what may go, and an alarm is set
+    /// for what must wait.
+    fn proceed(&self, state: &mut State, now: Option<Instant>) {
+        if let Some(now) = now {
+            state.backlog.promote(now);
+        }
+        self.dispatch(state);
+        if let Some(due) = state.backlog.next_due()
+            && state.alarm.is_none_or(|alarm| due < alarm)
+        {
+            state.alarm = Some(due);
+            self.ground.alarms.set(due, self.me.clone());
+        }
+        let room = state.load.messages * size_of::<Item>();
+        if room.abs_diff(state.room.bytes()) >= ROOM_STEP_BYTES || (room == 0 && state.room.bytes() > 0) {
+            state.room.resize(room);
+        }
+    }
+
+    /// The lowest position that may go, to the next in turn, and so on. If two are willing, then whoever gave a
+    /// message back last steps aside for the other; if only one is, what waits for its own back-off is passed over.
+    fn dispatch(&self, state: &mut State) {
+        while let (Some(first), second) = state.consumers.next_two() {
+            let alone = if second.is_none() { Some(first) } else { None };
+            let Some(place) = state.backlog.first(alone) else { return };
+            let item = state.backlog.get(place);
+            let to = match second {
+                Some(second) if item.last == Some(first) => second,
+                _ => first,
+            };
+            if state.consumers.offer(to, item) {
+                let item = state.backlog.take(place);
+                if item.count > 0 {
+                    self.ground.metrics.redeliveries.inc();
+                }
+                state.consumers.keep(to, item);
+            }
+        }
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        // A broker that is dropped as a whole still leaves its gauges at zero.
+        self.close();
+    }
+}
+
+/// What a message that was given out `count` times waits for at the consumer that had it: nothing at first.
+fn backoff(options: &Options, count: u32) -> Duration {
+    let Some(doublings) = count.checked_sub(2) else { return Duration::ZERO };
+    let factor = 1u32.checked_shl(doublings).unwrap_or(u32::MAX);
+    options.redelivery_backoff.saturating_mul(factor).min(options.redelivery_backoff_max).min(BACKOFF_LONGEST)
+}
+
+/// Keeps every sum of a time and a back-off a time.
+const BACKOFF_LONGEST: Duration = Duration::from_secs(24 * 60 * 60);

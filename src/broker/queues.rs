@@ -1,0 +1,231 @@
+//! All queues by name.
+//!
+//! The map's guards are never held while a queue is locked or the map is asked again, and no two queues are ever
+//! locked together.
+
+use super::backlog::Item;
+use super::consumer::ConsumerId;
+use super::dead_letter::{dead_letter, dead_letter_queue};
+use super::ground::Ground;
+use super::queue::{Dead, Queue};
+use super::{Refusal, Settlement, Subscriber, Terms};
+use crate::destination::{Destination, Kind};
+use crate::outbox::{Message, Tag};
+use dashmap::{DashMap, Entry};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Instant;
+
+/// The work queues and the sessions' own queues.
+#[derive(Debug)]
+pub(super) struct Queues {
+    ground: Arc<Ground>,
+    map: DashMap<Arc<str>, Arc<Queue>>,
+    /// Work queues in the map; those of sessions do not count.
+    count: AtomicUsize,
+}
+
+impl Queues {
+    pub(super) fn new(ground: Arc<Ground>) -> Queues {
+        Queues { ground, map: DashMap::new(), count: AtomicUsize::new(0) }
+    }
+
+    /// Gives a message to a queue, which is made if need be. `false`: the session's own queue that it was for
+    /// has gone, and the message is dropped and counted.
+    pub(super) fn publish(&self, to: &Destination, message: &Message, now: Instant) -> Result<bool, Refusal> {
+        loop {
+            let Some(queue) = self.find_or_create(to)? else {
+                self.ground.metrics.messages_dropped.inc();
+                return Ok(false);
+            };
+            match queue.publish(message, now) {
+                Ok(Ok(())) => return Ok(true),
+                Ok(Err(refusal)) => {
+                    self.sweep(&queue);
+                    return Err(refusal);
+                }
+                Err(Dead) => self.forget(&queue),
+            }
+        }
+    }
+
+    /// Promises room for a message of `bytes` octets; `None` if the session's own queue has gone.
+    pub(super) fn reserve(&self, to: &Destination, bytes: usize) -> Result<Option<Arc<Queue>>, Refusal> {
+        loop {
+            let Some(queue) = self.find_or_create(to)? else { return Ok(None) };
+            match queue.reserve(bytes) {
+                Ok(Ok(())) => return Ok(Some(queue)),
+                Ok(Err(refusal)) => {
+                    self.sweep(&queue);
+                    return Err(refusal);
+                }
+                Err(Dead) => self.forget(&queue),
+            }
+        }
+    }
+
+    /// Takes a promise back.
+    pub(super) fn release(&self, queue: &Arc<Queue>, bytes: usize) {
+        queue.release(bytes);
+        self.sweep(queue);
+    }
+
+    /// Subscribes; a session's own queue must be open.
+    pub(super) fn subscribe(
+        &self,
+        to: &Destination,
+        subscriber: &Subscriber,
+        terms: Terms,
+        now: Instant,
+    ) -> Result<(Arc<Queue>, ConsumerId), Refusal> {
+        loop {
+            let Some(queue) = self.find_or_create(to)? else {
+                return Err(Refusal {
+                    summary: "no such queue",
+                    detail: format!(
+                        "{:?} is not open. A temporary queue lives as long as the session that opened it, and \
+                         only that session subscribes to it.",
+                        to.as_str()
+                    ),
+                    limit: None,
+                });
+            };
+            match queue.subscribe(subscriber, terms, now) {
+                Ok(id) => return Ok((queue, id)),
+                Err(Dead) => self.forget(&queue),
+            }
+        }
+    }
+
+    /// Settles, and buries what was given back too often.
+    pub(super) fn settle(
+        &self,
+        queue: &Arc<Queue>,
+        id: ConsumerId,
+        tags: &[Tag],
+        settlement: Settlement,
+        now: Instant,
+    ) {
+        let spent = queue.settle(id, tags, settlement, now);
+        self.bury(queue, spent);
+    }
+
+    /// Ends a subscription.
+    pub(super) fn leave(&self, queue: &Arc<Queue>, id: ConsumerId) {
+        let spent = queue.leave(id);
+        self.bury(queue, spent);
+        self.sweep(queue);
+    }
+
+    /// Opens a session's own queue. Should the address be taken, its queue is closed: addresses are used once.
+    pub(super) fn open_temp(&self, address: &Destination) -> Arc<Queue> {
+        let queue = Queue::new(address.clone(), &self.ground);
+        let before = self.map.insert(address.text().clone(), queue.clone());
+        if let Some(before) = before {
+            self.drop_contents(&before);
+        }
+        queue
+    }
+
+    /// Closes a session's own queue; what nobody had been given is counted as dropped.
+    pub(super) fn close_temp(&self, queue: &Arc<Queue>) {
+        self.drop_contents(queue);
+        self.forget(queue);
+    }
+
+    /// Redelivers what is due.
+    pub(super) fn expire(&self, now: Instant) {
+        for (at, queue) in self.ground.alarms.due(now) {
+            queue.expire(at, now);
+        }
+    }
+
+    /// All queues, and those among them that count.
+    pub(super) fn count(&self) -> (usize, usize) {
+        (self.map.len(), self.count.load(Relaxed))
+    }
+
+    fn drop_contents(&self, queue: &Queue) {
+        let dropped = queue.close().unwrap_or(0);
+        self.ground.metrics.messages_dropped.inc_by(dropped);
+    }
+
+    fn bury(&self, origin: &Queue, spent: Vec<Item>) {
+        let origin = origin.destination();
+        for item in spent {
+            let Some(to) = dead_letter_queue(origin) else {
+                self.ground.metrics.messages_dropped.inc();
+                continue;
+            };
+            let letter = dead_letter(&self.ground, &item, origin, &to);
+            match self.bury_letter(&to, &letter) {
+                Ok(dropped) => {
+                    self.ground.metrics.dead_letters.inc();
+                    self.ground.metrics.messages_dropped.inc_by(dropped);
+                }
+                Err(refusal) => {
+                    self.ground.metrics.messages_dropped.inc();
+                    tracing::warn!(
+                        origin = origin.as_str(),
+                        limit = refusal.limit,
+                        "a dead letter is lost: its queue cannot be made"
+                    );
+                }
+            }
+        }
+    }
+
+    fn bury_letter(&self, to: &Destination, letter: &Message) -> Result<u64, Refusal> {
+        loop {
+            let Some(queue) = self.find_or_create(to)? else { return Ok(1) };
+            match queue.bury(letter) {
+                Ok(dropped) => {
+                    self.sweep(&queue);
+                    return Ok(dropped);
+                }
+                Err(Dead) => self.forget(&queue),
+            }
+        }
+    }
+
+    /// `None` if it is a session's own queue and not there; others are made.
+    fn find_or_create(&self, destination: &Destination) -> Result<Option<Arc<Queue>>, Refusal> {
+        if let Some(queue) = self.map.get(destination.as_str()) {
+            return Ok(Some(queue.clone()));
+        }
+        if destination.kind() == Kind::TempQueue {
+            return Ok(None);
+        }
+        match self.map.entry(destination.text().clone()) {
+            Entry::Occupied(queue) => Ok(Some(queue.get().clone())),
+            Entry::Vacant(vacant) => {
+                let max = self.ground.options.queues_max;
+                let more = |count: usize| (count < max).then_some(count + 1);
+                if self.count.fetch_update(Relaxed, Relaxed, more).is_err() {
+                    let what =
+                        format!("there are {max} queues, and {:?} would be one more", destination.as_str());
+                    return Err(Refusal::full("queues-max", max, &what));
+                }
+                let queue = Queue::new(destination.clone(), &self.ground);
+                Ok(Some(vacant.insert(queue).clone()))
+            }
+        }
+    }
+
+    /// Takes a queue out that nobody has or wants anything in.
+    fn sweep(&self, queue: &Arc<Queue>) {
+        if queue.vanish() {
+            self.forget(queue);
+        }
+    }
+
+    /// Takes a dead queue out of the map, unless its successor is there already. Whoever finds it does; only one
+    /// of them counts it.
+    fn forget(&self, dead: &Arc<Queue>) {
+        let destination = dead.destination();
+        let out = self.map.remove_if(destination.as_str(), |_, queue| Arc::ptr_eq(queue, dead));
+        if out.is_some() && destination.kind() == Kind::Queue {
+            self.count.fetch_sub(1, Relaxed);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The subscribers of one topic or pattern: dense for the hot loop, with O(1) coming and going.
+
+use super::Subscriber;
+use slab::Slab;
+
+/// A member's seat; its own until it leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Seat(usize);
+
+/// Members lie side by side in no particular order; a slab of seats tells where each lies.
+#[derive(Debug, Default)]
+pub(super) struct Roster {
+    members: Vec<Subscriber>,
+    /// The seat of the member at the same index.
+    seats: Vec<Seat>,
+    /// Seat to index.
+    places: Slab<usize>,
+}
+
+/// Capacity below which nothing is given back.
+const SMALL: usize = 16;
+
+impl Roster {
+    /// Takes a member in.
+    pub(super) fn add(&mut self, member: Subscriber) -> Seat {
+        let seat = Seat(self.places.insert(self.members.len()));
+        self.members.push(member);
+        self.seats.push(seat);
+        seat
+    }
+
+    /// Lets the member go whose seat this is.
+    pub(super) fn remove(&mut self, seat: Seat) -> Subscriber {
+        let place = self.places.remove(seat.0);
+        let member = self.members.swap_remove(place);
+        self.seats.swap_remove(place);
+        if let Some(moved) = self.seats.get(place) {
+            self.places[moved.0] = place;
+        }
+        self.shrink();
+        member
+    }
+
+    /// All of them.
+    pub(super) fn members(&self) -> &[Subscriber] {
+        &self.members
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    fn shrink(&mut self) {
+        if self.members.is_empty() {
+            *self = Roster::default();
+        } else if self.members.capacity() > SMALL && self.members.len() < self.members.capacity() / 4 {
+            self.members.shrink_to(self.members.len() * 2);
+            self.seats.shrink_to(self.seats.len() * 2);
+            // Seats are names and cannot move; what is free at the end can go.
+            self.places.shrink_to_fit();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::Fixture;
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::HashMap;
+
+    proptest! {
+        #[test]
+        fn whoever_came_and_did_not_go_is_there_once(choices in prop::collection::vec(any::<u16>(), 1..200)) {
+            let fixture = Fixture::new();
+            let outbox = fixture.outbox();
+            let mut roster = Roster::default();
+            let mut there: HashMap<u32, Seat> = HashMap::new();
+            for (key, choice) in (0u32..).zip(choices) {
+                let mut keys: Vec<u32> = there.keys().copied().collect();
+                keys.sort_unstable();
+                if choice % 3 == 0 && !keys.is_empty() {
+                    let gone = keys[choice as usize % keys.len()];
+                    let member = roster.remove(there.remove(&gone).unwrap());
+                    prop_assert_eq!(member.key, gone);
+                } else {
+                    there.insert(key, roster.add(Subscriber { outbox: outbox.clone(), key }));
+                }
+                let mut left: Vec<u32> = roster.members().iter().map(|member| member.key).collect();
+                left.sort_unstable();
+                let mut expected: Vec<u32> = there.keys().copied().collect();
+                expected.sort_unstable();
+                prop_assert_eq!(left, expected);
+            }
+            for (_, seat) in there {
+                roster.remove(seat);
+            }
+            prop_assert!(roster.is_empty());
+        }
+    }
+
+    #[test]
+    fn room_is_given_back_as_members_leave() {
+        let fixture = Fixture::new();
+        let outbox = fixture.outbox();
+        let mut roster = Roster::default();
+        let seats: Vec<Seat> =
+            (0..10_000).map(|key| roster.add(Subscriber { outbox: outbox.clone(), key })).collect();
+        for &seat in &seats[10..] {
+            roster.remove(seat);
+        }
+        assert_eq!(roster.members().len(), 10);
+        assert!(roster.members.capacity() < 100 && roster.seats.capacity() < 100);
+        for &seat in &seats[..10] {
+            roster.remove(seat);
+        }
+        assert_eq!((roster.members.capacity(), roster.places.capacity()), (0, 0));
+    }
+}

@@ -1,0 +1,118 @@
+//! What a connection holds of the broker: subscriptions and temporary queues. Dropping them ends them.
+
+use super::consumer::ConsumerId;
+use super::patterns::Membership;
+use super::queue::Queue;
+use super::queues::Queues;
+use super::roster::Seat;
+use super::topic::Topic;
+use super::topics::Topics;
+use super::{Settlement, Shared};
+use crate::outbox::Tag;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A live subscription; dropping it unsubscribes, and returns what a work queue's consumer did not settle.
+///
+/// Once the drop is done nothing is pushed for it any more. Of a work queue's messages, those that still lie in the
+/// outbox are taken out of it and go back as unwritten; what the caller took out of the outbox and did not write
+/// either, it settles as [`Settlement::Unwritten`] before the drop; all else goes back as delivered.
+pub struct Subscription {
+    shared: Arc<Shared>,
+    to: To,
+}
+
+/// What is subscribed to.
+pub(super) enum To {
+    Topic(Arc<Topic>, Seat),
+    Pattern(Membership),
+    Queue(Arc<Queue>, ConsumerId),
+}
+
+impl Subscription {
+    pub(super) fn new(shared: Arc<Shared>, to: To) -> Subscription {
+        shared.ground.metrics.subscriptions.inc();
+        Subscription { shared, to }
+    }
+
+    /// Settles deliveries by their tags; unknown tags and topics are ignored.
+    ///
+    /// After [`Settlement::Unwritten`] the queue gives this consumer nothing more until [`Subscription::resume`]:
+    /// it may be about to leave.
+    pub fn settle(&self, tags: &[Tag], settlement: Settlement, now: Instant) {
+        if let To::Queue(queue, id) = &self.to {
+            self.queues().settle(queue, *id, tags, settlement, now);
+        }
+    }
+
+    /// The outbox has room again: the queue may go on. Nothing for topics.
+    pub fn resume(&self, now: Instant) {
+        if let To::Queue(queue, id) = &self.to {
+            queue.resume(*id, now);
+        }
+    }
+
+    /// The queue and the consumer, if it is one's.
+    pub(super) fn consumer(&self) -> Option<(&Arc<Queue>, ConsumerId)> {
+        match &self.to {
+            To::Queue(queue, id) => Some((queue, *id)),
+            To::Topic(..) | To::Pattern(..) => None,
+        }
+    }
+
+    fn queues(&self) -> &Queues {
+        &self.shared.queues
+    }
+
+    fn topics(&self) -> &Topics {
+        &self.shared.topics
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        match &self.to {
+            To::Topic(topic, seat) => self.topics().leave(topic, *seat),
+            To::Pattern(membership) => self.topics().leave_pattern(membership),
+            To::Queue(queue, id) => self.queues().leave(queue, *id),
+        }
+        self.shared.ground.metrics.subscriptions.dec();
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let to = match &self.to {
+            To::Topic(topic, _) => topic.destination().as_str(),
+            To::Pattern(membership) => membership.pattern().as_str(),
+            To::Queue(queue, _) => queue.destination().as_str(),
+        };
+        f.debug_tuple("Subscription").field(&to).finish()
+    }
+}
+
+/// A session's own queue; dropping it drops its messages.
+pub struct TempQueue {
+    shared: Arc<Shared>,
+    queue: Arc<Queue>,
+}
+
+impl TempQueue {
+    pub(super) fn new(shared: Arc<Shared>, queue: Arc<Queue>) -> TempQueue {
+        TempQueue { shared, queue }
+    }
+}
+
+impl Drop for TempQueue {
+    fn drop(&mut self) {
+        self.shared.queues.close_temp(&self.queue);
+    }
+}
+
+impl fmt::Debug for TempQueue {
+    /// Without the address, which is a secret of its session.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TempQueue").finish_non_exhaustive()
+    }
+}
