@@ -66,9 +66,9 @@ on_each_wire! {
     }
 
     fn header_bytes_max(wire: Wire) {
-        meet(wire, "header-bytes-max", "100", |client| {
-            client.done(&format!("SEND\ndestination:/topic/a\nreceipt:done\na:{}\n\n\0", "b".repeat(98)));
-            client.send(&format!("SEND\ndestination:/topic/a\na:{}\n\n\0", "b".repeat(99)));
+        meet(wire, "header-bytes-max", "256", |client| {
+            client.done(&format!("SEND\ndestination:/topic/a\nreceipt:done\na:{}\n\n\0", "b".repeat(254)));
+            client.send(&format!("SEND\ndestination:/topic/a\na:{}\n\n\0", "b".repeat(255)));
         });
     }
 

@@ -155,10 +155,8 @@ on_each_wire! {
         let mut lost = broker.connect(wire);
         lost.subscribe("1", "/queue/a", "ack:client-individual\n");
         fill(&broker, "/queue/a", 3);
-        let first = take(&mut lost, "1");
+        let [first, ..] = ["1", "2", "3"].map(|body| take(&mut lost, body));
         settle(&mut lost, "ACK", &first);
-        take(&mut lost, "2");
-        take(&mut lost, "3");
         lost.reset();
         let mut heir = broker.connect(wire);
         heir.subscribe("1", "/queue/a", "");

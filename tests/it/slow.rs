@@ -2,7 +2,6 @@
 
 use crate::support::{Broker, Client, Event, Wire, on_each_wire};
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 /// Reads `count` MESSAGEs whose bodies begin with their number, on a thread of its own.
 fn reader(mut client: Client, count: usize) -> JoinHandle<Client> {
@@ -27,7 +26,6 @@ on_each_wire! {
         publisher.publish("/topic/a", "all sent");
         assert_eq!(broker.metric("queue_messages"), COUNT as i64);
         let mut consumer = broker.connect(wire);
-        consumer.narrow();
         consumer.subscribe("1", "/queue/a", "");
         for number in 0..COUNT {
             consumer.expect("MESSAGE", &[], &format!("{number} of many"));
@@ -67,17 +65,21 @@ on_each_wire! {
             let mut client = reader.join().expect("everything arrives, in order");
             client.expect_quiet();
         }
-        broker.until("connections_closed_total{reason=\"slow-consumer\"}", 1);
-        let mut last = None;
-        loop {
-            match stalled.event_within(Duration::from_secs(5)) {
-                Some(Event::Frame(frame)) => last = Some(frame),
-                Some(Event::End | Event::Reset) | None => break,
-                Some(_) => {}
+        broker.until("limit_hits_total{limit=\"outbox-bytes-max\"}", 1);
+        // It comes to itself in time to learn why it is closed.
+        stalled.widen();
+        let mut received = 0;
+        let last = loop {
+            match stalled.event() {
+                Event::Frame(frame) if frame.command == "MESSAGE" => received += 1,
+                Event::Frame(frame) => break frame,
+                other => panic!("{other:?} behind {received} messages"),
             }
-        }
-        let last = last.expect("the stalled one got something");
+        };
         assert_eq!(last.command, "ERROR", "the last word to a slow consumer");
+        assert!(received < count, "it was not stalled");
+        stalled.expect_end();
+        broker.until("connections_closed_total{reason=\"slow-consumer\"}", 1);
     }
 
     fn a_burst_of_2_000_reaches_200_subscribers(wire: Wire) {

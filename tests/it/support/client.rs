@@ -310,6 +310,12 @@ impl Client {
         let socket = socket2::SockRef::from(&self.socket);
         socket.set_recv_buffer_size(4096).expect("a socket takes an option");
     }
+
+    /// Receives with a wide window again.
+    pub(crate) fn widen(&self) {
+        let socket = socket2::SockRef::from(&self.socket);
+        socket.set_recv_buffer_size(4 << 20).expect("a socket takes an option");
+    }
 }
 
 /// Publishes from a client of its own.
