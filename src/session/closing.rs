@@ -22,3 +22,28 @@ pub enum Closing {
     /// The broker stops.
     Shutdown,
 }
+
+impl Closing {
+    /// The reason in logs and metrics: one word for one thing.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Closing::Disconnected => "disconnected",
+            Closing::PeerLeft => "peer-left",
+            Closing::HeartbeatLost => "heart-beat-lost",
+            Closing::ConnectTimeout => "connect-timeout",
+            Closing::Unauthenticated => "unauthenticated",
+            Closing::Rejected => "rejected",
+            Closing::Limit(_) => "limit",
+            Closing::SlowConsumer => "slow-consumer",
+            Closing::Shutdown => "shutdown",
+        }
+    }
+
+    /// The option whose limit was met, if that is why.
+    pub fn limit(self) -> Option<&'static str> {
+        match self {
+            Closing::Limit(option) => Some(option),
+            _ => None,
+        }
+    }
+}
