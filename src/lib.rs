@@ -1,12 +1,71 @@
-//! Stompbox. (crate doc to be written)
+//! Stompbox: a STOMP broker for the web, as a command and as a crate.
+//!
+//! This page is the project's architecture. Using the crate is shown at [`Server`].
+//!
+//! # Bird's eye
+//! **A message is encoded once, a transport is a row in a table, a session never touches a socket.**
+//!
+//! ```text
+//!   socket A                                                                socket B
+//!     | octets                                                        octets ^
+//!  transport: wire -> Decoder -> Session -> actions -> Broker -> Outbox -> transport: prefix + shared tail
+//!             (frames)          (session)            (broker)   (outbox)             (frames)
+//! ```
+//!
+//! 1. The connection task ([`transport::drive`]) reads octets into a `Decoder`, which finds whole frames
+//!    under limits before it parses them.
+//! 2. [`session::Session`] judges each frame and answers with [`session::Action`]s: it wishes, the task does.
+//! 3. [`broker::Broker`] routes: the SEND becomes a message whose headers and body are encoded once, and a
+//!    pointer to it is pushed into the [`outbox::Outbox`] of every subscriber.
+//! 4. Each receiver's own task takes parcels out in batches, puts a small prefix before the shared tail and
+//!    writes a batch with one vectored write.
+//!
+//! # Code map
+//! | layer | room | what it holds | may import |
+//! |---|---|---|---|
+//! | 0 | `stompbox-frames`, [`metrics`], [`budget`] | wire formats; counters; the byte budget | nothing of ours |
+//! | 1 | [`destination`], [`outbox`] | names and patterns; the mailbox of a connection | layer 0 |
+//! | 2 | [`users`] | who a client is | 0, 1 |
+//! | 3 | [`session`], [`broker`] | one conversation, sans-IO; destinations to subscribers | 0–2, not each other |
+//! | 5 | [`transport`] | sockets and the connection task | 0–3 |
+//! | 6 | [`http`] | the HTTP listener | 0–5 |
+//! | 7 | [`config`], [`cli`], [`server`] | options, the command, the running broker | all |
+//!
+//! `tests/tidy.rs` fails on any other edge, on a file that grows too long, and on a clock, socket or lock in
+//! a pure room.
+//!
+//! # Invariants
+//! - `stompbox-frames`, [`session`] and [`destination`] are pure: no clock (time is an argument), no socket,
+//!   no lock, no randomness, no log.
+//! - One task owns a connection. Others reach it only by pushing into its outbox. No lock is held across an
+//!   await.
+//! - Publishing to and subscribing on one destination is linearised by that destination's own lock: all
+//!   subscribers see one order, and destinations do not wait for one another.
+//! - Everything that can grow has a limit with a name, and memory that waits (outboxes, queues, transactions)
+//!   is charged to one budget; a charge is given back by whoever held it, when dropped.
+//! - Leaving is releasing: a connection's subscriptions, temporary queues, charges and seat are values that
+//!   clean up in `drop`, so whatever ends the task ends them.
+//!
+//! # Decisions that differ from what one might expect
+//! - A parcel carries the charge for its message through the type parameter of `Message`, so that the memory
+//!   of a message shared by a thousand outboxes is counted once.
+//! - WebSocket frames are read by our own streaming reader over tungstenite's header codec: payload goes
+//!   straight to the STOMP decoder, and an idle connection holds no buffer.
+//! - The options are one declarative table (`config`), from which flags, environment, file keys and the
+//!   README's table come.
+
 pub mod broker;
 pub mod budget;
+pub mod cli;
+pub mod config;
 pub mod destination;
+pub mod http;
 pub mod metrics;
 pub mod outbox;
+pub mod server;
 pub mod session;
 pub mod transport;
 pub mod users;
-pub mod http;
-pub mod cli;
-pub mod config;
+
+pub use config::Config;
+pub use server::{Listeners, Server};

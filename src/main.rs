@@ -1,1 +1,9 @@
-fn main(){}
+//! The command. The allocator is chosen here, since the crate can be embedded.
+
+#[cfg(all(feature = "jemalloc", unix, not(target_env = "musl")))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+fn main() -> std::process::ExitCode {
+    stompbox::cli::main()
+}

@@ -1,9 +1,12 @@
 //! Counters and gauges, kept by every room and read by `/metrics`; knows nobody.
 
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
-use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge};
+use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge, info::Info};
 use prometheus_client::registry::Registry;
 use std::sync::Arc;
+
+/// Labels of `stompbox_build_info`.
+const BUILD: [(&str, &str); 1] = [("version", env!("CARGO_PKG_VERSION"))];
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Reason {
@@ -46,7 +49,7 @@ pub struct Metrics {
     pub dead_letters: Counter,
     /// Messages that nobody could take: a temporary queue that is gone, a full dead letter queue.
     pub messages_dropped: Counter,
-    /// Connections with a subscription or a transaction: live subscriptions.
+    /// Live subscriptions.
     pub subscriptions: Gauge,
     /// Topics with subscribers.
     pub topics: Gauge,
@@ -60,8 +63,10 @@ pub struct Metrics {
     pub outbox_bytes: Gauge,
     /// Open transactions.
     pub transactions: Gauge,
-    /// Octets charged to the broker-wide budget.
+    /// Octets charged to the broker-wide budget; set when it is asked for.
     pub budget_bytes: Gauge,
+    /// The budget's limit; set when it is asked for.
+    pub budget_bytes_max: Gauge,
 }
 
 impl Metrics {
@@ -75,32 +80,58 @@ impl Metrics {
                 metric
             }};
         }
+        registry.register("build", "The running version, always 1", Info::new(BUILD));
         let connections = register!(Family<Transport, Gauge>, "connections", "Open connections");
         let accepted = register!(Family<Transport, Counter>, "connections_accepted", "Connections accepted");
-        let closed = register!(Family<Reason, Counter>, "connections_closed", "Connections closed, by reason");
+        let closed = register!(Family<Reason, Counter>, "connections_closed", "Connections closed");
         let limits = register!(Family<Limit, Counter>, "limit_hits", "Times a limit was met, by its option");
         Arc::new(Metrics {
             connections,
             accepted,
             closed,
             limits,
-            frames_received: register!(Counter, "frames_received", "Frames received"),
-            frames_sent: register!(Counter, "frames_sent", "Frames handed to sockets"),
-            bytes_received: register!(Counter, "bytes_received", "STOMP octets received"),
-            bytes_sent: register!(Counter, "bytes_sent", "Octets handed to sockets"),
-            messages_published: register!(Counter, "messages_published", "Messages routed"),
+            frames_received: register!(Counter, "frames_received", "STOMP frames received from clients"),
+            frames_sent: register!(Counter, "frames_sent", "STOMP frames handed to sockets"),
+            bytes_received: register!(Counter, "received_bytes", "STOMP octets received from clients"),
+            bytes_sent: register!(Counter, "sent_bytes", "Octets handed to sockets"),
+            messages_published: register!(
+                Counter,
+                "messages_published",
+                "Messages routed to their destination"
+            ),
             deliveries: register!(Counter, "deliveries", "MESSAGE frames handed to sockets"),
-            redeliveries: register!(Counter, "redeliveries", "Messages given to a consumer once more"),
+            redeliveries: register!(
+                Counter,
+                "redeliveries",
+                "Messages given to a work queue's consumer once more"
+            ),
             dead_letters: register!(Counter, "dead_letters", "Messages moved to a dead letter queue"),
-            messages_dropped: register!(Counter, "messages_dropped", "Messages that nobody could take"),
+            messages_dropped: register!(
+                Counter,
+                "messages_dropped",
+                "Messages dropped because their temporary queue was gone or their dead letter queue full"
+            ),
             subscriptions: register!(Gauge, "subscriptions", "Live subscriptions"),
             topics: register!(Gauge, "topics", "Topics with subscribers"),
-            queues: register!(Gauge, "queues", "Work queues"),
-            queue_messages: register!(Gauge, "queue_messages", "Messages in work queues"),
-            queue_bytes: register!(Gauge, "queue_bytes", "Octets in work queues"),
-            outbox_bytes: register!(Gauge, "outbox_bytes", "Octets waiting in outboxes"),
+            queues: register!(Gauge, "queues", "Work queues, temporary ones included"),
+            queue_messages: register!(
+                Gauge,
+                "queue_messages",
+                "Messages in work queues, those given to consumers and not settled included"
+            ),
+            queue_bytes: register!(Gauge, "queue_bytes", "Octets of the messages in work queues"),
+            outbox_bytes: register!(
+                Gauge,
+                "outbox_bytes",
+                "Octets waiting for receivers, to within 16 KiB for each"
+            ),
             transactions: register!(Gauge, "transactions", "Open transactions"),
-            budget_bytes: register!(Gauge, "budget_bytes", "Octets charged to the broker-wide budget"),
+            budget_bytes: register!(
+                Gauge,
+                "budget_bytes",
+                "Octets in outboxes, work queues and transactions, which memory-bytes-max limits"
+            ),
+            budget_bytes_max: register!(Gauge, "budget_limit_bytes", "The value of memory-bytes-max"),
             registry,
         })
     }
@@ -127,5 +158,36 @@ impl Metrics {
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("a String takes every write");
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_end_in_total_and_octets_in_bytes() {
+        let metrics = Metrics::new();
+        metrics.opened("tcp");
+        metrics.opened("tcp");
+        metrics.closed("tcp", "peer-left");
+        metrics.limit_hit("frame-bytes-max");
+        metrics.bytes_received.inc_by(7);
+        let text = metrics.render();
+        for line in [
+            concat!("stompbox_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
+            "stompbox_connections{transport=\"tcp\"} 1",
+            "stompbox_connections_accepted_total{transport=\"tcp\"} 2",
+            "stompbox_connections_closed_total{reason=\"peer-left\"} 1",
+            "stompbox_limit_hits_total{limit=\"frame-bytes-max\"} 1",
+            "stompbox_received_bytes_total 7",
+            "stompbox_sent_bytes_total 0",
+            "stompbox_queue_bytes 0",
+            "# TYPE stompbox_frames_sent counter",
+            "# HELP stompbox_topics Topics with subscribers.",
+        ] {
+            assert!(text.lines().any(|shown| shown == line), "{line} is not in\n{text}");
+        }
+        assert!(text.ends_with("# EOF\n"));
     }
 }

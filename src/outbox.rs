@@ -293,6 +293,14 @@ impl Outbox {
         left.into()
     }
 
+    /// Wakes the receiver's task, for news that is not in the outbox.
+    pub fn nudge(&self) {
+        let receiver = self.state.lock().receiver.take();
+        if let Some(receiver) = receiver {
+            receiver.wake();
+        }
+    }
+
     /// Octets waiting.
     pub fn bytes(&self) -> usize {
         self.state.lock().bytes

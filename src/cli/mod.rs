@@ -1,1 +1,131 @@
-//! cli
+//! The command line: arguments to a configuration, a running broker, an exit code.
+//!
+//! | exit code | meaning |
+//! |---|---|
+//! | 0 | the broker has stopped when asked to, or the configuration is valid |
+//! | 1 | the broker could not start, or could not go on |
+//! | 2 | the arguments or the configuration have mistakes; each is on standard error |
+//! | 128 + n | a second signal n came while the broker was stopping |
+
+mod arguments;
+mod check_config;
+mod logging;
+mod open_files;
+mod serve;
+
+use crate::config::{self, Loaded, Mistake};
+use arguments::{Arguments, Parsed};
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// What `main` does: this process's arguments and environment.
+pub fn main() -> ExitCode {
+    run(std::env::args_os(), std::env::vars_os(), &mut io::stdout(), &mut io::stderr())
+}
+
+fn run(
+    arguments: impl IntoIterator<Item = OsString>,
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+    out: &mut dyn Write,
+    errors: &mut dyn Write,
+) -> ExitCode {
+    let arguments = match arguments::parse(arguments) {
+        Parsed::Arguments(arguments) => arguments,
+        Parsed::Show(text) => return say(out, &text, ExitCode::SUCCESS),
+        Parsed::Wrong(text) => return say(errors, &text, ExitCode::from(2)),
+    };
+    let Arguments { check_config, config, flags } = arguments;
+    match config::load(config.as_deref(), variables, flags) {
+        Err(mistakes) => say(errors, &list(&mistakes), ExitCode::from(2)),
+        Ok(loaded) if check_config => say(out, &check_config::report(&loaded), ExitCode::SUCCESS),
+        Ok(loaded) => start(loaded, errors),
+    }
+}
+
+fn start(mut loaded: Loaded, errors: &mut dyn Write) -> ExitCode {
+    logging::start(&loaded.config.log);
+    if let Err(wrong) = open_files::prepare(&mut loaded) {
+        return say(errors, &format!("error: {wrong}\n"), ExitCode::from(2));
+    }
+    match serve::serve(loaded.config) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(wrong) => say(errors, &format!("error: {wrong}\n"), ExitCode::FAILURE),
+    }
+}
+
+/// One line a mistake, and how many there are where a reader might miss some.
+fn list(mistakes: &[Mistake]) -> String {
+    let mut text: String = mistakes.iter().map(|mistake| format!("error: {mistake}\n")).collect();
+    if mistakes.len() > 1 {
+        text.push_str(&format!("{} mistakes in the configuration\n", mistakes.len()));
+    }
+    text
+}
+
+/// Writes `text`; who has closed the other end does not want to know.
+fn say(to: &mut dyn Write, text: &str, code: ExitCode) -> ExitCode {
+    let _ = to.write_all(text.as_bytes()).and_then(|()| to.flush());
+    code
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Exit code, standard output and standard error of a command that does not start the broker.
+    fn command(arguments: &[&str], variables: &[(&str, &str)]) -> (ExitCode, String, String) {
+        let (mut out, mut errors) = (Vec::new(), Vec::new());
+        let arguments = ["stompbox"].iter().chain(arguments).map(OsString::from);
+        let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        let code = run(arguments, variables, &mut out, &mut errors);
+        (code, String::from_utf8(out).expect("UTF-8"), String::from_utf8(errors).expect("UTF-8"))
+    }
+
+    #[test]
+    fn a_valid_configuration_is_shown_without_its_defaults_and_secrets() {
+        let arguments = ["check-config", "--tcp", "0.0.0.0:1", "--user=alice:sesame", "--backlog", "4096"];
+        let (code, out, errors) = command(&arguments, &[("STOMPBOX_LINGER", "1s")]);
+        assert_eq!(code, ExitCode::SUCCESS, "{errors}");
+        assert_eq!(
+            out,
+            "configuration is valid\n\
+             tcp = \"0.0.0.0:1\"  # --tcp\n\
+             user = [\"alice:***\"]  # --user\n\
+             linger = \"1s\"  # STOMPBOX_LINGER\n"
+        );
+        assert_eq!(errors, "");
+    }
+
+    #[test]
+    fn every_mistake_is_told() {
+        let arguments = ["check-config", "--tcp", "off", "--http", "off", "--linger", "5"];
+        let (code, out, errors) = command(&arguments, &[("STOMPBOX_BACKLGO", "1")]);
+        assert_eq!((code, out.as_str()), (ExitCode::from(2), ""));
+        assert_eq!(
+            errors,
+            "error: environment variable STOMPBOX_BACKLGO: unknown variable; did you mean STOMPBOX_BACKLOG?\n\
+             error: --linger: \"5\" is no time; expected a number and its unit such as 500ms, 10s, 1m or 2h\n\
+             error: --tcp: tcp and http are both off, so nobody could connect; give one of them an address\n\
+             3 mistakes in the configuration\n"
+        );
+    }
+
+    #[test]
+    fn the_broker_does_not_start_with_a_mistake() {
+        let (code, _, errors) = command(&["--tcp", "0.0.0.0:0"], &[]);
+        assert_eq!(code, ExitCode::from(2));
+        assert!(errors.starts_with("error: --tcp: 0.0.0.0:0 can be reached from other machines"), "{errors}");
+        assert!(errors.contains("user (NAME:PASSCODE)") && errors.contains("allow-anonymous"), "{errors}");
+    }
+
+    #[test]
+    fn version_and_help_go_to_standard_output() {
+        let (code, out, errors) = command(&["--version"], &[]);
+        assert_eq!((code, errors.as_str()), (ExitCode::SUCCESS, ""));
+        assert_eq!(out, concat!("stompbox ", env!("CARGO_PKG_VERSION"), "\n"));
+        let (code, out, _) = command(&["--help"], &[("STOMPBOX_TCP", "wrong")]);
+        assert_eq!(code, ExitCode::SUCCESS);
+        assert!(out.contains("Usage: stompbox [OPTIONS]"), "{out}");
+    }
+}

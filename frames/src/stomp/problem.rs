@@ -19,7 +19,7 @@ pub(super) enum Problem {
     NulInCommand { quoted: String },
     UnknownCommand { quoted: String },
     FrameTooLarge,
-    ContentTooLarge { content_length: usize },
+    ContentTooLarge { quoted: String },
     TooManyHeaders,
     HeaderTooLong { place: Place },
     NulInHeaders { place: Place },
@@ -27,7 +27,7 @@ pub(super) enum Problem {
     NoColon { place: Place },
     EmptyName { place: Place },
     CarriageReturn { place: Place },
-    BadEscape { place: Place, version: Version, quoted: String },
+    BadEscape { place: Place, version: Version, letter: Option<u8> },
     BadContentLength { quoted: String },
     BodyNotAllowed { command: Command },
     NulMissing { content_length: usize, octet: usize, found: u8 },
@@ -42,6 +42,15 @@ pub(super) fn quote(input: &[u8]) -> String {
     let text = String::from_utf8_lossy(cut);
     let more = if cut.len() < input.len() { "…" } else { "" };
     format!("\"{}{more}\"", text.escape_debug())
+}
+
+/// A backslash and the octet behind it, if the line has one.
+fn sequence(letter: Option<u8>) -> String {
+    match letter {
+        Some(letter) if letter.is_ascii_graphic() => format!("\\{}", char::from(letter)),
+        Some(octet) => format!("a backslash before 0x{octet:02x}"),
+        None => "a backslash with nothing behind it".to_owned(),
+    }
 }
 
 impl Place {
@@ -101,8 +110,8 @@ impl Problem {
                 "The frame has more than {} octets from its command to its NUL (frame-bytes-max).",
                 limits.frame_bytes_max
             ),
-            Problem::ContentTooLarge { content_length } => format!(
-                "With a content-length of {content_length} the frame would have more than {} octets from its command to its NUL (frame-bytes-max).",
+            Problem::ContentTooLarge { quoted } => format!(
+                "With a content-length of {quoted} the frame would have more than {} octets from its command to its NUL (frame-bytes-max).",
                 limits.frame_bytes_max
             ),
             Problem::TooManyHeaders => {
@@ -134,9 +143,10 @@ impl Problem {
                 "{} contains a carriage return that no line feed follows; STOMP 1.2 writes it as \\r.",
                 place.describe()
             ),
-            Problem::BadEscape { place, version, quoted } => format!(
-                "{} contains {quoted}, which is no escape sequence of STOMP {version}; expected {}.",
+            Problem::BadEscape { place, version, letter } => format!(
+                "{} contains {}, which is no escape sequence of STOMP {version}; expected {}.",
                 place.describe(),
+                sequence(*letter),
                 if *version == Version::V1_1 { r"\\, \n or \c" } else { r"\\, \n, \c or \r" }
             ),
             Problem::BadContentLength { quoted } => {
@@ -179,7 +189,7 @@ mod tests {
             Problem::NulInCommand { quoted: quoted.clone() },
             Problem::UnknownCommand { quoted: quoted.clone() },
             Problem::FrameTooLarge,
-            Problem::ContentTooLarge { content_length: 1 },
+            Problem::ContentTooLarge { quoted: quoted.clone() },
             Problem::TooManyHeaders,
             Problem::HeaderTooLong { place },
             Problem::NulInHeaders { place },
@@ -187,7 +197,7 @@ mod tests {
             Problem::NoColon { place },
             Problem::EmptyName { place },
             Problem::CarriageReturn { place },
-            Problem::BadEscape { place, version: Version::V1_1, quoted: quoted.clone() },
+            Problem::BadEscape { place, version: Version::V1_1, letter: Some(b'r') },
             Problem::BadContentLength { quoted },
             Problem::BodyNotAllowed { command: Command::Ack },
             Problem::NulMissing { content_length: 1, octet: 2, found: 3 },

@@ -1,0 +1,70 @@
+//! Any octets, cut anywhere, in any version: no panic, the same frames or the same error for every cut, and
+//! never more held than one frame may have.
+//!
+//! The last four octets of the input choose version, limits and cuts, so that a file of the corpus is a seed
+//! as it stands.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use stompbox_frames::stomp::{Command, DecodeError, Decoder, Limits, Version};
+
+type Seen = (Vec<(Command, Vec<(String, String)>, Vec<u8>)>, Option<DecodeError>);
+
+fuzz_target!(|data: &[u8]| {
+    let Some((octets, choice)) = data.split_last_chunk::<4>() else { return };
+    let version = Version::ALL[usize::from(choice[0]) % 3];
+    let limits = Limits {
+        frame_bytes_max: [1, 20, 60, 512, 4096][usize::from(choice[1]) % 5],
+        header_count_max: [0, 2, 8, 100][usize::from(choice[1] / 5) % 4],
+        header_bytes_max: [0, 10, 64, 1024][usize::from(choice[1] / 20) % 4],
+    };
+    let mut random = u32::from_le_bytes(*choice) | 1;
+    let mut piece = || {
+        random ^= random << 13;
+        random ^= random >> 17;
+        random ^= random << 5;
+        1 + (random >> 8) as usize % (1 + usize::from(choice[2]))
+    };
+    let whole = decode(octets, version, limits, || usize::MAX);
+    assert_eq!(whole, decode(octets, version, limits, || 1));
+    assert_eq!(whole, decode(octets, version, limits, &mut piece));
+});
+
+fn decode(octets: &[u8], version: Version, limits: Limits, mut piece: impl FnMut() -> usize) -> Seen {
+    let mut decoder = Decoder::new(limits);
+    decoder.set_version(version);
+    let mut frames = Vec::new();
+    let mut rest = octets;
+    while !rest.is_empty() {
+        let (now, later) = rest.split_at(piece().min(rest.len()));
+        rest = later;
+        decoder.feed(now);
+        loop {
+            match decoder.next() {
+                Ok(Some(frame)) => {
+                    let headers: Vec<_> =
+                        frame.headers.iter().map(|(name, value)| (name.into_owned(), value.into_owned())).collect();
+                    for (name, _) in &headers {
+                        let first = headers.iter().find(|(other, _)| other == name).map(|(_, value)| value);
+                        assert_eq!(frame.header(name).as_deref(), first.map(String::as_str));
+                    }
+                    assert_eq!(frame.headers.len(), headers.len());
+                    assert!(headers.len() <= limits.header_count_max);
+                    assert!(frame.body.len() < limits.frame_bytes_max);
+                    frames.push((frame.command, headers, frame.body.to_vec()));
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    assert_eq!(decoder.buffered(), 0);
+                    decoder.feed(b"SEND\n\n\0");
+                    assert_eq!(decoder.next().err(), Some(error.clone()));
+                    assert!(!error.summary.contains([':', '\\', '\n', '\r']));
+                    return (frames, Some(error));
+                }
+            }
+        }
+        assert!(decoder.buffered() <= limits.frame_bytes_max);
+    }
+    (frames, None)
+}

@@ -1,0 +1,92 @@
+//! Whatever a client sends in whatever version, every version reads a MESSAGE with the same body, and no
+//! header that only the broker may set.
+
+#![no_main]
+
+use arbitrary::Arbitrary;
+use bytes::BytesMut;
+use libfuzzer_sys::fuzz_target;
+use stompbox_frames::message::{Delivery, Message, Parts, RESERVED, prefix};
+use stompbox_frames::stomp::{Decoder, Frame, Limits, Version};
+
+#[derive(Arbitrary, Debug)]
+struct Input {
+    /// The header block of a SEND as the client wrote it.
+    block: Vec<u8>,
+    sent_in: u8,
+    destination: String,
+    extra: Vec<(String, String)>,
+    body: Vec<u8>,
+    subscription: Option<String>,
+    ack: Option<String>,
+    count: u32,
+}
+
+fuzz_target!(|input: Input| {
+    let mut wire = b"SEND\n".to_vec();
+    wire.extend_from_slice(&input.block);
+    wire.extend_from_slice(b"\n\n\0");
+    let Some(send) = read(&wire, Version::ALL[usize::from(input.sent_in) % 3]) else { return };
+    let extra: Vec<_> = input
+        .extra
+        .iter()
+        .filter(|(name, _)| !RESERVED.contains(&&*clean(name)))
+        .map(|(name, value)| (&**name, &**value))
+        .collect();
+    let parts = Parts {
+        id: "n-1",
+        destination: &input.destination,
+        headers: &send.headers,
+        extra: &extra,
+        body: &input.body,
+    };
+    let mut told = 0;
+    let message: Message = Message::new(parts, |octets| told = octets);
+    assert_eq!(told, message.size());
+    assert_eq!(message.destination(), input.destination);
+    assert_eq!(message.is_text(), std::str::from_utf8(message.tail(Version::V1_2)).is_ok());
+    let dead = message.readdressed("n-2", "/queue/dead.a", &extra, |_| ());
+    for version in Version::ALL {
+        safe(&input, &message, "n-1", version);
+        safe(&input, &dead, "n-2", version);
+    }
+});
+
+fn safe(input: &Input, message: &Message, id: &str, version: Version) {
+    let delivery =
+        Delivery { subscription: input.subscription.as_deref(), ack: input.ack.as_deref(), count: input.count };
+    let mut wire = BytesMut::new();
+    prefix(&mut wire, version, delivery);
+    wire.extend_from_slice(message.tail(version));
+    let frame = read(&wire, version).expect("a MESSAGE is valid in its version");
+    assert_eq!(frame.body, input.body);
+    assert_eq!(message.body(), input.body);
+    assert_eq!(frame.header("message-id").as_deref(), Some(id));
+    assert_eq!(frame.header("content-length").as_deref(), Some(&*input.body.len().to_string()));
+    for (name, _) in frame.headers.iter() {
+        let name = clean(&name);
+        if RESERVED.contains(&&*name) {
+            let times = frame.headers.iter().filter(|(other, _)| clean(other) == name).count();
+            let own = match &*name {
+                "destination" | "message-id" | "content-length" => true,
+                "subscription" => delivery.subscription.is_some(),
+                "ack" => delivery.ack.is_some(),
+                "redelivered" | "delivery-count" => delivery.count >= 2,
+                _ => false,
+            };
+            assert!(own && times == 1, "{name} {times} times in {version}");
+        }
+    }
+}
+
+fn clean(name: &str) -> String {
+    name.trim_matches(|char: char| char.is_whitespace() || char.is_control() || char == '\u{feff}').to_owned()
+}
+
+fn read(wire: &[u8], version: Version) -> Option<Frame> {
+    let mut decoder =
+        Decoder::new(Limits { frame_bytes_max: 1 << 20, header_count_max: 1 << 16, header_bytes_max: 1 << 20 });
+    decoder.set_version(version);
+    decoder.feed(wire);
+    decoder.next().ok().flatten()
+}

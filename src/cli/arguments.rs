@@ -1,0 +1,210 @@
+//! Flags, made from the table of options.
+
+use crate::config::{Given, Kind, Row, Source, suggestion, table};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
+use std::ffi::OsString;
+
+const CHECK_CONFIG: &str = "check-config";
+
+/// What the command is to do.
+#[derive(Debug)]
+pub(super) struct Arguments {
+    /// Check the configuration, and do not start.
+    pub(super) check_config: bool,
+    /// The file.
+    pub(super) config: Option<String>,
+    /// Options given as flags.
+    pub(super) flags: Vec<Given>,
+}
+
+/// What became of the arguments.
+#[derive(Debug)]
+pub(super) enum Parsed {
+    /// They can be used.
+    Arguments(Arguments),
+    /// They ask for a text: help or version.
+    Show(String),
+    /// They cannot; the text says why.
+    Wrong(String),
+}
+
+/// Reads the arguments, the command's own name first.
+pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Parsed {
+    match command().try_get_matches_from(arguments) {
+        Ok(matches) => Parsed::Arguments(taken(&matches)),
+        Err(error) if error.use_stderr() => Parsed::Wrong(explain(&error)),
+        Err(error) => Parsed::Show(error.render().to_string()),
+    }
+}
+
+fn command() -> Command {
+    let check = Command::new(CHECK_CONFIG)
+        .about("Checks file, environment and flags, tells every mistake, and does not start");
+    Command::new("stompbox")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(env!("CARGO_PKG_DESCRIPTION"))
+        .after_help(
+            "Every option can also be set in the environment (--frame-bytes-max: STOMPBOX_FRAME_BYTES_MAX) and in \
+             the file (frame-bytes-max = \"2MiB\"; users: user = [\"NAME:PASSCODE\"]). Flags win over the \
+             environment, the environment over the file.\n\nBYTES: 65536, 64KiB, 2MiB, 1GiB. TIME: 500ms, 10s, 1m, 2h.",
+        )
+        .disable_help_subcommand(true)
+        .next_line_help(true)
+        .arg(
+            Arg::new("config")
+                .long("config")
+                .value_name("FILE")
+                .value_hint(ValueHint::FilePath)
+                .global(true)
+                .help("A TOML file of options [env: STOMPBOX_CONFIG]"),
+        )
+        .args(table::GROUPS.iter().flat_map(|group| group.rows.iter().map(|row| flag(row, group.heading))))
+        .subcommand(check)
+}
+
+fn flag(row: &'static Row, heading: &'static str) -> Arg {
+    let arg = Arg::new(row.key)
+        .long(row.key)
+        .value_name(row.value)
+        .help_heading(heading)
+        .global(true)
+        .allow_hyphen_values(false)
+        .hide_possible_values(true);
+    match row.kind {
+        Kind::Text | Kind::Number => arg.help(format!("{} [default: {}]", row.help, row.default)),
+        Kind::Switch => arg
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true")
+            .help(format!("{} [default: {}]", row.help, row.default)),
+        Kind::Secrets { .. } => arg.action(ArgAction::Append).help(row.help),
+    }
+}
+
+fn taken(matches: &ArgMatches) -> Arguments {
+    let text = |key: &str| -> Option<Vec<String>> {
+        matches.get_many::<String>(key).map(|values| values.cloned().collect())
+    };
+    let given = |row: &'static Row| Some(Given { row, texts: text(row.key)?, source: Source::Flag });
+    Arguments {
+        check_config: matches.subcommand_name() == Some(CHECK_CONFIG),
+        config: matches.get_one::<String>("config").cloned(),
+        flags: table::rows().filter_map(given).collect(),
+    }
+}
+
+/// The parser's words, except where they would repeat a stray value: it may be a passcode.
+fn explain(error: &clap::Error) -> String {
+    let stray = match (error.get(ContextKind::InvalidArg), error.get(ContextKind::InvalidSubcommand)) {
+        (Some(ContextValue::String(arg)), _) if error.kind() == ErrorKind::UnknownArgument => arg,
+        (_, Some(ContextValue::String(arg))) => arg,
+        _ => return error.render().to_string(),
+    };
+    let keys = || table::rows().map(|row| row.key).chain(["config", "help", "version"]);
+    let wrong = match stray.strip_prefix("--") {
+        Some(flag) => {
+            let flag = flag.split('=').next().unwrap_or_default();
+            match suggestion(flag, keys()) {
+                Some(near) => format!("--{flag}: unknown option; did you mean --{near}?"),
+                None => format!("--{flag}: unknown option; stompbox --help lists them all"),
+            }
+        }
+        None => match suggestion(stray, [CHECK_CONFIG]) {
+            Some(near) => format!("{stray}: unknown command; did you mean {near}?"),
+            None => format!(
+                "an argument that is neither an option nor its value; the only command is {CHECK_CONFIG}"
+            ),
+        },
+    };
+    format!("error: {wrong}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Parsed {
+        super::parse(["stompbox"].iter().chain(arguments).map(OsString::from))
+    }
+
+    fn arguments(list: &[&str]) -> Arguments {
+        match parse(list) {
+            Parsed::Arguments(arguments) => arguments,
+            other => panic!("{list:?}: {other:?}"),
+        }
+    }
+
+    fn wrong(list: &[&str]) -> String {
+        match parse(list) {
+            Parsed::Wrong(text) => text,
+            other => panic!("{list:?}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn clap_finds_no_fault_with_the_flags() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_option_is_a_flag_before_and_behind_the_command() {
+        for row in table::rows() {
+            let flag = format!("--{}=true", row.key);
+            for list in [&[flag.as_str()][..], &["check-config", &flag], &[&flag, "check-config"]] {
+                let arguments = arguments(list);
+                let flags: Vec<_> =
+                    arguments.flags.iter().map(|given| (given.row.key, &given.texts[..])).collect();
+                assert_eq!(flags, [(row.key, &["true".to_owned()][..])], "{list:?}");
+                assert_eq!(arguments.check_config, list.len() == 2);
+            }
+        }
+        assert_eq!(arguments(&["check-config", "--config", "a.toml"]).config.as_deref(), Some("a.toml"));
+    }
+
+    #[test]
+    fn a_switch_needs_no_value_and_users_may_be_many() {
+        let arguments = arguments(&["--allow-anonymous", "--user", "a:1", "--user", "b:2", "check-config"]);
+        let flags: Vec<_> =
+            arguments.flags.iter().map(|given| (given.row.key, given.texts.join(" "))).collect();
+        assert_eq!(flags, [("user", "a:1 b:2".to_owned()), ("allow-anonymous", "true".to_owned())]);
+    }
+
+    #[test]
+    fn what_cannot_be_understood_is_told_without_a_secret() {
+        for (list, text) in [
+            (
+                &["--frame-byte-max", "1"][..],
+                "error: --frame-byte-max: unknown option; did you mean --frame-bytes-max?\n",
+            ),
+            (&["--usr=alice:sesame"], "error: --usr: unknown option; did you mean --user?\n"),
+            (&["--colour"], "error: --colour: unknown option; stompbox --help lists them all\n"),
+            (&["chek-config"], "error: chek-config: unknown command; did you mean check-config?\n"),
+            (
+                &["--user", "alice:a", "bob:sesame"],
+                "error: an argument that is neither an option nor its value; the only command is check-config\n",
+            ),
+            (
+                &["check-config", "bob:sesame"],
+                "error: an argument that is neither an option nor its value; the only command is check-config\n",
+            ),
+        ] {
+            assert_eq!(wrong(list), text, "{list:?}");
+        }
+        assert!(wrong(&["--tcp"]).contains("--tcp <ADDR>"));
+        assert!(wrong(&["--tcp", "off", "--tcp", "off"]).contains("cannot be used multiple times"));
+    }
+
+    #[test]
+    fn help_has_every_option_under_its_heading() {
+        let Parsed::Show(help) = parse(&["--help"]) else { panic!("no help") };
+        for group in table::GROUPS {
+            let at = help.find(&format!("\n{}:\n", group.heading)).expect(group.heading);
+            for row in group.rows {
+                assert!(help[at..].contains(&format!("--{}", row.key)), "{}", row.key);
+            }
+        }
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(help.contains("[default: 127.0.0.1:61613]") && help.contains("STOMPBOX_CONFIG"), "{help}");
+    }
+}

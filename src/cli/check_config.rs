@@ -1,0 +1,38 @@
+//! `stompbox check-config`: what a valid configuration comes to.
+
+use crate::config::{Kind, Loaded, Setting, Source, table};
+
+/// That it is valid, and what differs from the defaults: TOML, with the place of each setting. Secrets are
+/// not shown.
+pub(super) fn report(loaded: &Loaded) -> String {
+    let mut text = String::from("configuration is valid\n");
+    for setting in &loaded.settings {
+        let row = table::find(setting.key).expect("settings come from rows");
+        if setting.shown.iter().map(String::as_str).eq([row.default]) {
+            continue;
+        }
+        let value = match row.kind {
+            Kind::Secrets { .. } => format!("{:?}", setting.shown),
+            Kind::Switch => setting.shown.concat(),
+            Kind::Number if is_integer(&setting.shown.concat()) => setting.shown.concat(),
+            Kind::Text | Kind::Number => format!("{:?}", setting.shown.concat()),
+        };
+        text.push_str(&format!("{} = {value}  # {}\n", setting.key, place(setting)));
+    }
+    text
+}
+
+/// Whether TOML would read it as a number, as it stands.
+fn is_integer(text: &str) -> bool {
+    text.parse::<u64>().is_ok_and(|number| number.to_string() == text)
+}
+
+fn place(setting: &Setting) -> String {
+    let row = table::find(setting.key).expect("settings come from rows");
+    match &setting.source {
+        Source::Default => "default".to_owned(),
+        Source::File { path, line } => format!("{path}:{line}"),
+        Source::Environment => row.variable(),
+        Source::Flag => format!("--{}", row.key),
+    }
+}

@@ -1,0 +1,21 @@
+//! The log: to standard error, so that standard output belongs to the lines that programs read.
+
+use crate::config::{LogFormat, LogOptions};
+use std::io::{self, IsTerminal};
+use tracing_subscriber::EnvFilter;
+
+/// Starts logging for the whole process.
+pub(super) fn start(options: &LogOptions) {
+    let filter = EnvFilter::builder().parse(&options.filter).expect("the configuration has checked it");
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    // An error means that somebody logs already; then that is where lines go.
+    let _ = match options.format {
+        LogFormat::Text => log.with_ansi(wants_colour()).try_init(),
+        LogFormat::Json => log.json().with_ansi(false).try_init(),
+    };
+}
+
+/// A terminal, unless <https://no-color.org> is asked for.
+fn wants_colour() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}

@@ -1,0 +1,80 @@
+//! The system's limit of open files, of which every connection takes one.
+
+use crate::config::Loaded;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tracing::{info, warn};
+
+/// Files that are no connections: standard streams, listeners, the runtime's own, and some to spare.
+const RESERVED: u64 = 64;
+
+/// Raises the limit as far as it goes, and lowers `connections-max` to what fits if nobody has set it.
+///
+/// # Errors
+/// `connections-max` was set and does not fit.
+pub(super) fn prepare(loaded: &mut Loaded) -> Result<(), String> {
+    let open_files = raise();
+    let explicit = loaded.is_explicit("connections-max");
+    let wanted = loaded.config.transport.connections_max;
+    let fitting = fit(wanted, explicit, open_files)?;
+    if fitting < wanted {
+        warn!(
+            open_files,
+            connections_max = fitting,
+            "connections-max is lowered from {wanted} to {fitting}: the limit of open files allows no more (raise it \
+             with ulimit -n, or LimitNOFILE= in a systemd unit)"
+        );
+    }
+    loaded.config.transport.connections_max = fitting;
+    Ok(())
+}
+
+/// The limit after raising it; `u64::MAX` is none.
+fn raise() -> u64 {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    if let Err(error) = raised {
+        warn!(%error, "cannot raise the limit of open files");
+    }
+    let now = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    info!(before = current.unwrap_or(u64::MAX), now, "limit of open files");
+    now
+}
+
+/// How many of the `wanted` connections there can be.
+fn fit(wanted: usize, explicit: bool, open_files: u64) -> Result<usize, String> {
+    let room = usize::try_from(open_files.saturating_sub(RESERVED)).unwrap_or(usize::MAX);
+    match (wanted <= room, explicit) {
+        (true, _) => Ok(wanted),
+        (false, false) if room > 0 => Ok(room),
+        (false, _) => Err(format!(
+            "connections-max is {wanted}, and the limit of {open_files} open files leaves {room} for connections: \
+             lower connections-max, or raise the limit with ulimit -n or LimitNOFILE= in a systemd unit"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_fit_the_open_files_or_are_refused() {
+        for (wanted, explicit, open_files, expected) in [
+            (10_000, false, u64::MAX, Some(10_000)),
+            (10_000, true, 10_064, Some(10_000)),
+            (10_000, false, 10_063, Some(9_999)),
+            (10_000, true, 10_063, None),
+            (10_000, false, 1024, Some(960)),
+            (10_000, false, 64, None),
+            (10_000, false, 0, None),
+        ] {
+            let fitting = fit(wanted, explicit, open_files);
+            assert_eq!(fitting.as_ref().ok().copied(), expected, "{fitting:?}");
+        }
+        assert_eq!(
+            fit(2000, true, 1024).expect_err("too many"),
+            "connections-max is 2000, and the limit of 1024 open files leaves 960 for connections: lower \
+             connections-max, or raise the limit with ulimit -n or LimitNOFILE= in a systemd unit"
+        );
+    }
+}

@@ -1,0 +1,156 @@
+//! What values must be to each other.
+
+use super::{Config, Listen};
+use std::time::Duration;
+
+/// What a message has beyond the SEND it came from: headers of the broker's own.
+const FRAME_OVERHEAD_BYTES: usize = 1024;
+
+/// One rule between options.
+pub(super) struct Check {
+    /// The options it is about; the first that was set is where the message points.
+    pub(super) keys: &'static [&'static str],
+    /// What is wrong, and what to do; `None` if nothing is.
+    pub(super) wrong: fn(&Config) -> Option<String>,
+}
+
+pub(super) const CHECKS: &[Check] = &[
+    Check { keys: &["tcp", "http"], wrong: nothing_listens },
+    Check { keys: &["tcp", "user", "allow-anonymous"], wrong: |c| exposed(c.listen_tcp.as_ref(), c) },
+    Check { keys: &["http", "user", "allow-anonymous"], wrong: |c| exposed(c.listen_http.as_ref(), c) },
+    Check { keys: &["connect-timeout", "connect-silence"], wrong: silence_beyond_timeout },
+    Check { keys: &["connect-frame-bytes-max", "frame-bytes-max"], wrong: connect_beyond_frame },
+    Check { keys: &["frame-bytes-max", "outbox-bytes-max"], wrong: frame_beyond_outbox },
+    Check { keys: &["redelivery-backoff", "redelivery-backoff-max"], wrong: backoff_beyond_max },
+];
+
+fn nothing_listens(c: &Config) -> Option<String> {
+    let nothing = c.listen_tcp.is_none() && c.listen_http.is_none();
+    nothing
+        .then(|| "tcp and http are both off, so nobody could connect; give one of them an address".to_owned())
+}
+
+fn exposed(listen: Option<&Listen>, c: &Config) -> Option<String> {
+    let listen = listen.filter(|listen| !listen.is_loopback())?;
+    if !c.users.listed.is_empty() || c.users.allow_anonymous {
+        return None;
+    }
+    Some(format!(
+        "{listen} can be reached from other machines, and no user is configured: give users with user \
+         (NAME:PASSCODE), or let everybody in with allow-anonymous"
+    ))
+}
+
+fn silence_beyond_timeout(c: &Config) -> Option<String> {
+    ordered("connect-silence", c.session.connect_silence, "connect-timeout", c.session.connect_timeout)
+}
+
+fn backoff_beyond_max(c: &Config) -> Option<String> {
+    let broker = &c.broker;
+    ordered(
+        "redelivery-backoff",
+        broker.redelivery_backoff,
+        "redelivery-backoff-max",
+        broker.redelivery_backoff_max,
+    )
+}
+
+fn ordered(less: &str, this: Duration, more: &str, that: Duration) -> Option<String> {
+    (this > that).then(|| {
+        format!("{less} ({this:?}) is longer than {more} ({that:?}); lower the first or raise the second")
+    })
+}
+
+fn connect_beyond_frame(c: &Config) -> Option<String> {
+    let (this, that) = (c.transport.connect_limits.frame_bytes_max, c.transport.limits.frame_bytes_max);
+    (this > that).then(|| {
+        format!(
+            "connect-frame-bytes-max ({this}) is more than frame-bytes-max ({that}); lower the first or raise \
+             the second"
+        )
+    })
+}
+
+fn frame_beyond_outbox(c: &Config) -> Option<String> {
+    let (frame, outbox) = (c.transport.limits.frame_bytes_max, c.outbox.outbox_bytes_max);
+    (frame.saturating_add(FRAME_OVERHEAD_BYTES) > outbox).then(|| {
+        format!(
+            "a frame of frame-bytes-max ({frame}) and 1 KiB for the broker's headers does not fit outbox-bytes-max \
+             ({outbox}), so nobody could receive it; lower the first or raise the second"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::table;
+
+    fn wrong(settings: &[(&str, &str)]) -> Vec<String> {
+        let mut config = Config::default();
+        for (key, value) in settings {
+            table::find(key).expect("a row").apply(&mut config, value).expect("a value");
+        }
+        CHECKS.iter().filter_map(|check| (check.wrong)(&config)).collect()
+    }
+
+    #[test]
+    fn the_defaults_fit_each_other() {
+        assert_eq!(wrong(&[]), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn listening_beyond_this_machine_needs_users_or_consent() {
+        for settings in [
+            &[("tcp", "127.0.0.1:0"), ("http", "[::1]:0")][..],
+            &[("tcp", "0.0.0.0:61613"), ("user", "alice:a")],
+            &[("http", "[::]:8080"), ("allow-anonymous", "true")],
+            &[("tcp", "localhost:61613"), ("http", "off")],
+        ] {
+            assert_eq!(wrong(settings), [] as [&str; 0], "{settings:?}");
+        }
+        for (settings, listen) in [
+            (("tcp", "0.0.0.0:61613"), "0.0.0.0:61613"),
+            (("http", "[::]:8080"), "[::]:8080"),
+            (("http", "broker.example:8080"), "broker.example:8080"),
+        ] {
+            assert_eq!(
+                wrong(&[settings]),
+                [format!(
+                    "{listen} can be reached from other machines, and no user is configured: give users with user \
+                     (NAME:PASSCODE), or let everybody in with allow-anonymous"
+                )]
+            );
+        }
+    }
+
+    #[test]
+    fn limits_that_contradict_each_other_are_told_with_both_names() {
+        for (settings, names) in [
+            (&[("tcp", "off"), ("http", "off")][..], ["tcp", "http"]),
+            (
+                &[("connect-frame-bytes-max", "4MiB")],
+                ["connect-frame-bytes-max (4194304)", "frame-bytes-max (2097152)"],
+            ),
+            (&[("frame-bytes-max", "4MiB")], ["frame-bytes-max (4194304)", "outbox-bytes-max (4194304)"]),
+            (&[("outbox-bytes-max", "2MiB")], ["frame-bytes-max (2097152)", "outbox-bytes-max (2097152)"]),
+            (&[("connect-silence", "61s")], ["connect-silence (61s)", "connect-timeout (60s)"]),
+            (&[("redelivery-backoff", "1s")], ["redelivery-backoff (1s)", "redelivery-backoff-max (250ms)"]),
+        ] {
+            let wrong = wrong(settings);
+            assert_eq!(wrong.len(), 1, "{settings:?}: {wrong:?}");
+            assert!(names.iter().all(|name| wrong[0].contains(name)), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_frame_and_its_headers_may_just_fit_the_outbox() {
+        assert_eq!(wrong(&[("frame-bytes-max", "4193280")]), [] as [&str; 0]);
+        assert_eq!(wrong(&[("frame-bytes-max", "4193281")]).len(), 1);
+    }
+
+    #[test]
+    fn every_check_names_rows() {
+        assert!(CHECKS.iter().flat_map(|check| check.keys).all(|key| table::find(key).is_some()));
+    }
+}

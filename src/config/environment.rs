@@ -1,0 +1,158 @@
+//! The environment: `STOMPBOX_KEY`, the key in upper case with underscores.
+
+use super::load::Given;
+use super::mistake::{Mistake, Source};
+use super::row::Kind;
+use super::table;
+use std::ffi::OsString;
+
+const PREFIX: &str = "STOMPBOX_";
+/// Names the file.
+const FILE: &str = "STOMPBOX_CONFIG";
+
+/// What the environment gives.
+#[derive(Debug, Default)]
+pub(super) struct Environment {
+    /// The file to read.
+    pub(super) file: Option<String>,
+    /// Values, in the order of their names.
+    pub(super) given: Vec<Given>,
+    /// Variables that are ours by their name and wrong.
+    pub(super) mistakes: Vec<Mistake>,
+}
+
+/// Takes the variables whose names begin with `STOMPBOX_`.
+pub(super) fn parse(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Environment {
+    let ours = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value));
+    let mut ours: Vec<(String, OsString)> = variables.into_iter().filter_map(ours).collect();
+    ours.retain(|(name, _)| name.starts_with(PREFIX) && !is_service_link(name));
+    ours.sort();
+    let mut environment = Environment::default();
+    for (name, value) in ours {
+        match value.into_string() {
+            Ok(value) => environment.take(&name, value),
+            Err(_) => {
+                environment.mistakes.push(Mistake::new(
+                    Source::Environment,
+                    &name,
+                    "not UTF-8; expected text",
+                ));
+            }
+        }
+    }
+    environment
+}
+
+impl Environment {
+    fn take(&mut self, name: &str, value: String) {
+        if name == FILE {
+            self.file = Some(value);
+            return;
+        }
+        let Some(row) = table::find_variable(name) else {
+            let known: Vec<String> =
+                table::rows().map(|row| row.variable()).chain([FILE.to_owned()]).collect();
+            let known = known.iter().map(String::as_str);
+            self.mistakes.push(Mistake::unknown(Source::Environment, name, known));
+            return;
+        };
+        let texts = match row.kind {
+            Kind::Secrets { .. } if value.is_empty() => Vec::new(),
+            Kind::Secrets { .. } => value.split(',').map(str::to_owned).collect(),
+            _ => vec![value],
+        };
+        self.given.push(Given { row, texts, source: Source::Environment });
+    }
+}
+
+/// Kubernetes tells every container of the services around it: beside a service named `stompbox` there are
+/// `STOMPBOX_SERVICE_HOST`, `STOMPBOX_PORT_61613_TCP_ADDR` and so on, which nobody meant for us.
+fn is_service_link(name: &str) -> bool {
+    let segments: Vec<&str> = name.split('_').collect();
+    let is_number = |segment: &str| segment.bytes().all(|octet| octet.is_ascii_digit());
+    let is_service = segments.windows(2).any(|pair| matches!(pair, ["SERVICE", "HOST" | "PORT"]));
+    let is_port = segments.windows(2).any(|pair| pair[0] == "PORT" && is_number(pair[1]));
+    is_service || is_port || segments.last() == Some(&"PORT")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(variables: &[(&str, &str)]) -> Environment {
+        super::parse(variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))))
+    }
+
+    #[test]
+    fn variables_are_read_by_the_name_of_their_key() {
+        let environment = parse(&[
+            ("STOMPBOX_FRAME_BYTES_MAX", "64KiB"),
+            ("STOMPBOX_CONFIG", "a.toml"),
+            ("STOMPBOX_USER", "alice:a,bob:b"),
+            ("PATH", "/bin"),
+            ("stompbox_tcp", "off"),
+        ]);
+        assert_eq!(environment.mistakes, []);
+        assert_eq!(environment.file.as_deref(), Some("a.toml"));
+        let given: Vec<_> =
+            environment.given.iter().map(|given| (given.row.key, given.texts.join(" "))).collect();
+        assert_eq!(given, [("frame-bytes-max", "64KiB".to_owned()), ("user", "alice:a bob:b".to_owned())]);
+    }
+
+    #[test]
+    fn an_unknown_variable_is_a_mistake() {
+        for (name, shown) in [
+            (
+                "STOMPBOX_FRAME_BYTE_MAX",
+                "environment variable STOMPBOX_FRAME_BYTE_MAX: unknown variable; did you mean STOMPBOX_FRAME_BYTES_MAX?",
+            ),
+            (
+                "STOMPBOX_CONFGI",
+                "environment variable STOMPBOX_CONFGI: unknown variable; did you mean STOMPBOX_CONFIG?",
+            ),
+            (
+                "STOMPBOX_TPC",
+                "environment variable STOMPBOX_TPC: unknown variable; did you mean STOMPBOX_TCP?",
+            ),
+        ] {
+            let environment = parse(&[(name, "secret")]);
+            assert_eq!(environment.mistakes.iter().map(Mistake::to_string).collect::<Vec<_>>(), [shown]);
+        }
+    }
+
+    #[test]
+    fn an_empty_list_replaces_the_list_below() {
+        let environment = parse(&[("STOMPBOX_USER", "")]);
+        assert_eq!(environment.given[0].texts, [] as [String; 0]);
+    }
+
+    #[test]
+    fn what_kubernetes_says_of_a_service_is_not_for_us() {
+        for name in [
+            "STOMPBOX_SERVICE_HOST",
+            "STOMPBOX_SERVICE_PORT",
+            "STOMPBOX_SERVICE_PORT_STOMP",
+            "STOMPBOX_PORT",
+            "STOMPBOX_PORT_61613_TCP",
+            "STOMPBOX_PORT_61613_TCP_ADDR",
+            "STOMPBOX_TCP_SERVICE_HOST",
+            "STOMPBOX_TCP_PORT",
+        ] {
+            assert!(parse(&[(name, "tcp://10.0.0.1:61613")]).mistakes.is_empty(), "{name}");
+        }
+        assert!(table::rows().all(|row| !is_service_link(&row.variable())));
+        assert!(!is_service_link("STOMPBOX_PORTS"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_value_that_is_no_text_is_a_mistake() {
+        use std::os::unix::ffi::OsStringExt;
+        let value = OsString::from_vec(vec![0xff]);
+        let environment = super::parse([(OsString::from("STOMPBOX_TCP"), value)]);
+        assert_eq!(
+            environment.mistakes[0].to_string(),
+            "environment variable STOMPBOX_TCP: not UTF-8; expected text"
+        );
+    }
+}

@@ -1,0 +1,207 @@
+//! The file: flat TOML, the keys of the table.
+
+use super::load::Given;
+use super::mistake::{Mistake, Source};
+use super::row::{Kind, Row};
+use super::table;
+use std::io::Read;
+use toml::de::{DeTable, DeValue};
+
+/// More than this is not a configuration.
+const BYTES_MAX: u64 = 1024 * 1024;
+
+/// Reads the whole file; the error says why it cannot be read.
+pub(super) fn read(path: &str) -> Result<String, String> {
+    let cannot = |error: std::io::Error| format!("cannot read {path}: {error}");
+    let mut octets = Vec::new();
+    let file = std::fs::File::open(path).map_err(cannot)?;
+    file.take(BYTES_MAX + 1).read_to_end(&mut octets).map_err(cannot)?;
+    if octets.len() as u64 > BYTES_MAX {
+        return Err(format!("{path} is larger than 1 MiB; expected a TOML file of options"));
+    }
+    String::from_utf8(octets).map_err(|_| format!("{path} is not UTF-8; expected a TOML file of options"))
+}
+
+/// What the file gives, in its order, and everything that is wrong with its form.
+pub(super) fn parse(path: &str, text: &str) -> (Vec<Given>, Vec<Mistake>) {
+    let source = |offset: usize| Source::File { path: path.to_owned(), line: line(text, offset) };
+    let (table, errors) = DeTable::parse_recoverable(text);
+    let mut given = Vec::new();
+    let mut mistakes: Vec<(usize, Mistake)> = Vec::new();
+    for error in errors {
+        let offset = error.span().map_or(0, |span| span.start);
+        mistakes.push((offset, Mistake::new(source(offset), "", error.message())));
+    }
+    let mut entries: Vec<_> = table.get_ref().iter().collect();
+    entries.sort_by_key(|(key, _)| key.span().start);
+    for (key, value) in entries {
+        let (offset, name) = (key.span().start, key.get_ref().as_ref());
+        let result = match table::find(name) {
+            None => Err(unknown(source(offset), name, value.get_ref())),
+            Some(row) => match texts(row, value.get_ref()) {
+                Ok(texts) => Ok(Given { row, texts, source: source(offset) }),
+                Err(wrong) => Err(Mistake::new(source(offset), name, wrong)),
+            },
+        };
+        match result {
+            Ok(good) => given.push(good),
+            Err(mistake) => mistakes.push((offset, mistake)),
+        }
+    }
+    mistakes.sort_by_key(|(offset, _)| *offset);
+    (given, mistakes.into_iter().map(|(_, mistake)| mistake).collect())
+}
+
+fn unknown(source: Source, name: &str, value: &DeValue<'_>) -> Mistake {
+    if value.is_table() {
+        return Mistake::new(
+            source,
+            name,
+            "unknown section; options are written flat, without sections or dots",
+        );
+    }
+    Mistake::unknown(source, name, table::rows().map(|row| row.key))
+}
+
+/// The value as the texts that flags would have; the error never shows it.
+fn texts(row: &Row, value: &DeValue<'_>) -> Result<Vec<String>, String> {
+    let wrong = |expected: &str| Err(format!("{}; expected {expected}", kind_of(value)));
+    match (row.kind, value) {
+        (Kind::Text | Kind::Number, DeValue::String(text)) => Ok(vec![text.clone().into_owned()]),
+        (Kind::Number, DeValue::Integer(number)) => Ok(vec![decimal(number)]),
+        (Kind::Switch, DeValue::Boolean(on)) => Ok(vec![on.to_string()]),
+        (Kind::Secrets { .. }, DeValue::Array(items)) => {
+            let texts = items.iter().map(|item| item.get_ref().as_str().map(str::to_owned));
+            texts.collect::<Option<_>>().ok_or_else(|| {
+                format!("an array with something else than strings; expected [\"{}\", …]", row.value)
+            })
+        }
+        (Kind::Text, _) => wrong(&format!("a string, {}", row.value)),
+        (Kind::Number, _) if row.value == "N" => wrong("a whole number"),
+        (Kind::Number, _) => wrong(&format!("a string with a unit, such as {:?}", row.default)),
+        (Kind::Switch, _) => wrong("true or false, without quotes"),
+        (Kind::Secrets { .. }, _) => wrong(&format!("an array of strings, [\"{}\", …]", row.value)),
+    }
+}
+
+/// The number in decimal digits, whatever base it was written in.
+fn decimal(number: &toml::de::DeInteger<'_>) -> String {
+    let value = i128::from_str_radix(number.as_str(), number.radix());
+    value.map_or_else(|_| number.as_str().to_owned(), |value| value.to_string())
+}
+
+fn kind_of(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "an integer",
+        DeValue::Float(_) => "a float",
+        DeValue::Boolean(_) => "a boolean",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "an array",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+fn line(text: &str, offset: usize) -> usize {
+    let before = &text.as_bytes()[..offset.min(text.len())];
+    before.iter().filter(|octet| **octet == b'\n').count() + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(text: &str) -> Vec<(&'static str, Vec<String>)> {
+        let (given, mistakes) = parse("a.toml", text);
+        assert_eq!(mistakes, []);
+        given.into_iter().map(|given| (given.row.key, given.texts)).collect()
+    }
+
+    #[test]
+    fn strings_numbers_booleans_and_arrays_are_read() {
+        let text = "# first\ntcp = \"off\"\nmax-deliveries = 1_000\nframe-bytes-max = 0x1_0000\nuser = [\"a:b\", \"c:d\"]\n\
+                    allow-anonymous = true\nlinger = '0s'\n";
+        let expected = [
+            ("tcp", vec!["off"]),
+            ("max-deliveries", vec!["1000"]),
+            ("frame-bytes-max", vec!["65536"]),
+            ("user", vec!["a:b", "c:d"]),
+            ("allow-anonymous", vec!["true"]),
+            ("linger", vec!["0s"]),
+        ];
+        let expected =
+            expected.map(|(key, texts)| (key, texts.into_iter().map(str::to_owned).collect::<Vec<_>>()));
+        assert_eq!(given(text), expected);
+    }
+
+    #[test]
+    fn every_mistake_names_its_line_and_key() {
+        for (text, shown) in [
+            (
+                "\n\nframe-byte-max = 1",
+                "a.toml:3: key \"frame-byte-max\": unknown key; did you mean \"frame-bytes-max\"?",
+            ),
+            ("colour = 1", "a.toml:1: key \"colour\": unknown key; stompbox --help lists them all"),
+            ("tcp = 61613", "a.toml:1: key \"tcp\": an integer; expected a string, ADDR"),
+            ("\ntcp = [\"a:1\"]", "a.toml:2: key \"tcp\": an array; expected a string, ADDR"),
+            ("max-deliveries = 1.5", "a.toml:1: key \"max-deliveries\": a float; expected a whole number"),
+            (
+                "frame-bytes-max = true",
+                "a.toml:1: key \"frame-bytes-max\": a boolean; expected a string with a unit, such as \"2MiB\"",
+            ),
+            (
+                "linger = 10:00:00",
+                "a.toml:1: key \"linger\": a date; expected a string with a unit, such as \"5s\"",
+            ),
+            (
+                "allow-anonymous = \"true\"",
+                "a.toml:1: key \"allow-anonymous\": a string; expected true or false, without quotes",
+            ),
+            (
+                "user = \"alice:secret\"",
+                "a.toml:1: key \"user\": a string; expected an array of strings, [\"NAME:PASSCODE\", …]",
+            ),
+            (
+                "user = [\"alice:secret\", 7]",
+                "a.toml:1: key \"user\": an array with something else than strings; expected [\"NAME:PASSCODE\", …]",
+            ),
+            (
+                "[limits]\nframe-bytes-max = 1",
+                "a.toml:1: key \"limits\": unknown section; options are written flat, without sections or dots",
+            ),
+        ] {
+            let (_, mistakes) = parse("a.toml", text);
+            assert_eq!(mistakes.iter().map(Mistake::to_string).collect::<Vec<_>>(), [shown], "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_toml_is_told_by_line_and_without_the_secret() {
+        let (_, mistakes) = parse("a.toml", "tcp = \"off\"\nuser = [\"alice:secret]\nlinger = \n");
+        assert!(!mistakes.is_empty());
+        for mistake in &mistakes {
+            let shown = mistake.to_string();
+            assert!(shown.starts_with("a.toml:2: ") || shown.starts_with("a.toml:3: "), "{shown}");
+            assert!(!shown.contains("secret"), "{shown}");
+        }
+        let (_, mistakes) = parse("a.toml", "tcp = \"off\"\ntcp = \"off\"\n");
+        assert_eq!(mistakes.len(), 1);
+        assert!(mistakes[0].to_string().starts_with("a.toml:2: duplicate key"), "{}", mistakes[0]);
+    }
+
+    #[test]
+    fn all_mistakes_are_found_in_the_order_of_the_lines() {
+        let (given, mistakes) = parse("a.toml", "zzz = 1\ntcp = \"off\"\nhttp = 1\naaa = 1\n");
+        assert_eq!(given.len(), 1);
+        assert_eq!(
+            mistakes.iter().map(|mistake| mistake.key.as_str()).collect::<Vec<_>>(),
+            ["zzz", "http", "aaa"]
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_told_with_its_path() {
+        let error = read("/nonexistent/stompbox.toml").expect_err("no file");
+        assert!(error.starts_with("cannot read /nonexistent/stompbox.toml: No such file"), "{error}");
+    }
+}

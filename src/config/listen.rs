@@ -1,0 +1,112 @@
+//! Where to listen.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+
+/// A host (a name or an IP address) and a port; port 0 lets the system choose one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// A name or an IP address, without brackets.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+impl Listen {
+    /// Reads `127.0.0.1:61613`, `[::1]:61613`, `localhost:0`. The error says what was expected.
+    pub fn parse(text: &str) -> Result<Listen, String> {
+        Listen::split(text).ok_or_else(|| {
+            let every = if text.starts_with(':') || text.starts_with('*') {
+                "; to listen on every address write 0.0.0.0:PORT or [::]:PORT"
+            } else {
+                ""
+            };
+            format!(
+                "{text:?} is no address; expected HOST:PORT such as 127.0.0.1:61613, [::1]:61613 or \
+                 localhost:0 (any free port), or off{every}"
+            )
+        })
+    }
+
+    fn split(text: &str) -> Option<Listen> {
+        let (host, port) = text.rsplit_once(':')?;
+        let host = match host.strip_prefix('[') {
+            Some(rest) => rest.strip_suffix(']').filter(|host| host.parse::<Ipv6Addr>().is_ok())?,
+            None => Some(host).filter(|host| is_host(host))?,
+        };
+        let port = Some(port).filter(|port| port.bytes().all(|octet| octet.is_ascii_digit()))?;
+        Some(Listen { host: host.to_owned(), port: port.parse().ok()? })
+    }
+
+    /// Whether only this machine can reach it. A name other than `localhost` is taken to be reachable from
+    /// elsewhere, whatever it resolves to today.
+    pub fn is_loopback(&self) -> bool {
+        match self.host.parse::<IpAddr>() {
+            Ok(address) => address.to_canonical().is_loopback(),
+            Err(_) => self.host.eq_ignore_ascii_case("localhost"),
+        }
+    }
+}
+
+fn is_host(host: &str) -> bool {
+    !host.is_empty() && host.bytes().all(|octet| octet.is_ascii_alphanumeric() || b".-_".contains(&octet))
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_and_shown_alike() {
+        for (text, host, port, loopback) in [
+            ("127.0.0.1:61613", "127.0.0.1", 61613, true),
+            ("127.9.9.9:0", "127.9.9.9", 0, true),
+            ("0.0.0.0:80", "0.0.0.0", 80, false),
+            ("[::1]:8080", "::1", 8080, true),
+            ("[::]:8080", "::", 8080, false),
+            ("[::ffff:127.0.0.1]:1", "::ffff:127.0.0.1", 1, true),
+            ("localhost:65535", "localhost", 65535, true),
+            ("stomp.example.org:61613", "stomp.example.org", 61613, false),
+        ] {
+            let listen = Listen::parse(text).expect(text);
+            assert_eq!(listen, Listen { host: host.to_owned(), port });
+            assert_eq!(listen.to_string(), text);
+            assert_eq!(listen.is_loopback(), loopback, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for text in [
+            "",
+            ":",
+            "61613",
+            "localhost",
+            "localhost:",
+            "localhost:65536",
+            "localhost:-1",
+            "localhost:+1",
+            "::1:8080",
+            "[::1]",
+            "[localhost]:1",
+            "[::1]8080",
+            "a b:1",
+            "tcp://localhost:1",
+            "OFF ",
+        ] {
+            let error = Listen::parse(text).expect_err(text);
+            assert!(error.starts_with(&format!("{text:?} is no address; expected HOST:PORT")), "{error}");
+        }
+        assert!(Listen::parse(":61613").expect_err("no host").ends_with("write 0.0.0.0:PORT or [::]:PORT"));
+    }
+}

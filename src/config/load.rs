@@ -1,0 +1,289 @@
+//! From the layers to one [`Config`].
+
+use super::environment;
+use super::mistake::{Mistake, Source};
+use super::row::{Kind, Row};
+use super::{Config, check, file, table};
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
+
+/// An option given in one place.
+#[derive(Clone)]
+pub struct Given {
+    /// Which.
+    pub row: &'static Row,
+    /// Its values, as written; many only for a repeatable option. May hold secrets.
+    pub texts: Vec<String>,
+    /// Where.
+    pub source: Source,
+}
+
+impl std::fmt::Debug for Given {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Given")
+            .field("key", &self.row.key)
+            .field("source", &self.source)
+            .finish_non_exhaustive()
+    }
+}
+
+/// An option that was given, as it may be shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Its name.
+    pub key: &'static str,
+    /// Its values, without secrets.
+    pub shown: Vec<String>,
+    /// Where it was given last.
+    pub source: Source,
+}
+
+/// A configuration without mistakes.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What the rooms get.
+    pub config: Config,
+    /// What was given, in the order of the table.
+    pub settings: Vec<Setting>,
+}
+
+impl Loaded {
+    /// Whether somebody gave the option, and did not leave it to its default.
+    pub fn is_explicit(&self, key: &str) -> bool {
+        self.settings.iter().any(|setting| setting.key == key)
+    }
+}
+
+/// Builds the configuration: the defaults, then the file (`config` if there is one, else the environment's
+/// `STOMPBOX_CONFIG`), then the environment, then the flags.
+///
+/// # Errors
+/// Everything that is wrong, in the order in which it would be applied.
+pub fn load(
+    config: Option<&str>,
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+    flags: Vec<Given>,
+) -> Result<Loaded, Vec<Mistake>> {
+    let environment = environment::parse(variables);
+    let path = match (config, &environment.file) {
+        (Some(path), _) => Some((Source::Flag, path)),
+        (None, Some(path)) => Some((Source::Environment, path.as_str())),
+        (None, None) => None,
+    };
+    let mut layers = Layers { config: Config::default(), sources: HashMap::new(), mistakes: Vec::new() };
+    if let Some((source, path)) = path {
+        match file::read(path) {
+            Ok(text) => {
+                let (given, mistakes) = file::parse(path, &text);
+                layers.add(given, mistakes);
+            }
+            Err(wrong) => layers.mistakes.push(Mistake::new(source, "config", wrong)),
+        }
+    }
+    layers.add(environment.given, environment.mistakes);
+    layers.add(flags, Vec::new());
+    layers.finish()
+}
+
+struct Layers {
+    config: Config,
+    sources: HashMap<&'static str, Given>,
+    mistakes: Vec<Mistake>,
+}
+
+impl Layers {
+    /// Applies a layer on top of the others.
+    fn add(&mut self, given: Vec<Given>, mistakes: Vec<Mistake>) {
+        self.mistakes.extend(mistakes);
+        for given in given {
+            let Given { row, texts, source } = &given;
+            if let Kind::Secrets { clear } = row.kind {
+                clear(&mut self.config);
+            }
+            for text in texts {
+                if let Err(wrong) = row.apply(&mut self.config, text) {
+                    self.mistakes.push(Mistake::new(source.clone(), row.key, wrong));
+                }
+            }
+            self.sources.insert(row.key, given);
+        }
+    }
+
+    /// Checks the values against each other, those at least that are not wrong by themselves.
+    fn finish(mut self) -> Result<Loaded, Vec<Mistake>> {
+        let wrong: HashSet<String> = self.mistakes.iter().map(|mistake| mistake.key.clone()).collect();
+        for check in check::CHECKS {
+            if check.keys.iter().any(|key| wrong.contains(*key)) {
+                continue;
+            }
+            if let Some(text) = (check.wrong)(&self.config) {
+                self.mistakes.push(self.blame(check.keys, text));
+            }
+        }
+        if !self.mistakes.is_empty() {
+            return Err(self.mistakes);
+        }
+        let setting = |row: &'static Row| {
+            let given = self.sources.get(row.key)?;
+            let shown = given.texts.iter().map(|text| row.shown(text)).collect();
+            Some(Setting { key: row.key, shown, source: given.source.clone() })
+        };
+        Ok(Loaded { settings: table::rows().filter_map(setting).collect(), config: self.config })
+    }
+
+    /// The first of the keys that somebody has set is where to look.
+    fn blame(&self, keys: &[&'static str], text: String) -> Mistake {
+        let set = keys.iter().find_map(|key| Some((*key, self.sources.get(key)?.source.clone())));
+        let (key, source) = set.unwrap_or((keys[0], Source::Default));
+        Mistake::new(source, key, text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    /// A file that is gone when the test is over.
+    struct File(PathBuf);
+
+    impl File {
+        fn new(name: &str, text: &str) -> File {
+            let path = std::env::temp_dir().join(format!("stompbox-{}-{name}.toml", std::process::id()));
+            std::fs::write(&path, text).expect("a temporary file");
+            File(path)
+        }
+
+        fn path(&self) -> &str {
+            self.0.to_str().expect("UTF-8")
+        }
+    }
+
+    impl Drop for File {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_file(&self.0);
+        }
+    }
+
+    fn variables(pairs: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
+        pairs.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))).collect()
+    }
+
+    fn flags(pairs: &[(&str, &str)]) -> Vec<Given> {
+        let mut flags: Vec<Given> = Vec::new();
+        for (key, value) in pairs {
+            match flags.iter_mut().find(|given| given.row.key == *key) {
+                Some(given) => given.texts.push((*value).to_owned()),
+                None => flags.push(Given {
+                    row: table::find(key).expect("a row"),
+                    texts: vec![(*value).to_owned()],
+                    source: Source::Flag,
+                }),
+            }
+        }
+        flags
+    }
+
+    fn shown(mistakes: &[Mistake]) -> Vec<String> {
+        mistakes.iter().map(Mistake::to_string).collect()
+    }
+
+    fn names(loaded: &Loaded) -> Vec<&str> {
+        loaded.config.users.listed.iter().map(|(name, _)| name.as_str()).collect()
+    }
+
+    #[test]
+    fn a_higher_layer_replaces_a_lower_one() {
+        let file = File::new("precedence", "max-deliveries = 2\nqueues-max = 2\nbacklog = 2\n");
+        let environment = [("STOMPBOX_QUEUES_MAX", "3"), ("STOMPBOX_BACKLOG", "3")];
+        let loaded =
+            load(Some(file.path()), variables(&environment), flags(&[("backlog", "4")])).expect("valid");
+        let config = &loaded.config;
+        assert_eq!(config.broker.queue_messages_max, 1_000_000, "the default");
+        assert_eq!(config.broker.max_deliveries, 2, "the file's");
+        assert_eq!(config.broker.queues_max, 3, "the environment's");
+        assert_eq!(config.transport.backlog, 4, "the flag's");
+        assert!(loaded.is_explicit("max-deliveries") && !loaded.is_explicit("queue-messages-max"));
+        let sources: Vec<_> = loaded.settings.iter().map(|setting| (setting.key, &setting.source)).collect();
+        let in_file = Source::File { path: file.path().to_owned(), line: 1 };
+        assert_eq!(
+            sources,
+            [("backlog", &Source::Flag), ("queues-max", &Source::Environment), ("max-deliveries", &in_file)]
+        );
+    }
+
+    #[test]
+    fn a_list_replaces_the_list_of_the_layer_below() {
+        let file = File::new("list", "user = [\"a:1\", \"b:2\"]\n");
+        let none = || variables(&[]);
+        assert_eq!(names(&load(Some(file.path()), none(), Vec::new()).expect("valid")), ["a", "b"]);
+        let environment = variables(&[("STOMPBOX_USER", "c:3")]);
+        assert_eq!(names(&load(Some(file.path()), environment, Vec::new()).expect("valid")), ["c"]);
+        let given = flags(&[("user", "d:4"), ("user", "e:5")]);
+        let loaded = load(Some(file.path()), variables(&[("STOMPBOX_USER", "c:3")]), given).expect("valid");
+        assert_eq!(names(&loaded), ["d", "e"]);
+        assert_eq!(loaded.settings[0].shown, ["d:***", "e:***"]);
+    }
+
+    #[test]
+    fn the_file_is_named_by_the_flag_or_else_by_the_environment() {
+        let (one, other) = (File::new("one", "backlog = 1"), File::new("other", "backlog = 2"));
+        let environment = || variables(&[("STOMPBOX_CONFIG", other.path())]);
+        let by_flag = load(Some(one.path()), environment(), Vec::new()).expect("valid");
+        assert_eq!(by_flag.config.transport.backlog, 1);
+        let by_environment = load(None, environment(), Vec::new()).expect("valid");
+        assert_eq!(by_environment.config.transport.backlog, 2);
+        let mistakes = load(Some("/nonexistent/a.toml"), variables(&[]), Vec::new()).expect_err("no file");
+        assert!(shown(&mistakes)[0].starts_with("--config: cannot read /nonexistent/a.toml: No such file"));
+        let mistakes = load(None, variables(&[("STOMPBOX_CONFIG", "/nonexistent/a.toml")]), Vec::new())
+            .expect_err("no file");
+        assert!(shown(&mistakes)[0].starts_with("environment variable STOMPBOX_CONFIG: cannot read"));
+    }
+
+    #[test]
+    fn every_mistake_of_every_layer_is_found() {
+        let file = File::new("mistakes", "tcp = \"here\"\nlinger = 5\n\nusr = [\"alice:secret\"]\n");
+        let environment = variables(&[("STOMPBOX_TCP", "there"), ("STOMPBOX_USER", "secret")]);
+        let given = flags(&[("tcp", "everywhere"), ("connect-frame-bytes-max", "4MiB")]);
+        let mistakes = load(Some(file.path()), environment, given).expect_err("mistakes");
+        let path = file.path();
+        let address = "is no address; expected HOST:PORT such as 127.0.0.1:61613, [::1]:61613 or localhost:0 (any \
+                       free port), or off";
+        assert_eq!(
+            shown(&mistakes),
+            [
+                format!("{path}:4: key \"usr\": unknown key; did you mean \"user\"?"),
+                format!("{path}:1: key \"tcp\": \"here\" {address}"),
+                format!(
+                    "{path}:2: key \"linger\": \"5\" is no time; expected a number and its unit such as 500ms, 10s, \
+                     1m or 2h"
+                ),
+                format!("environment variable STOMPBOX_TCP: \"there\" {address}"),
+                "environment variable STOMPBOX_USER: expected NAME:PASSCODE, neither of them empty, without line \
+                 ends (not shown: it is a secret)"
+                    .to_owned(),
+                format!("--tcp: \"everywhere\" {address}"),
+                "--connect-frame-bytes-max: connect-frame-bytes-max (4194304) is more than frame-bytes-max (2097152); \
+                 lower the first or raise the second"
+                    .to_owned(),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_was_given_shows_no_secret() {
+        let given = flags(&[("user", "alice:secret")]);
+        assert!(!format!("{given:?}").contains("secret"));
+        let loaded = load(None, variables(&[]), given).expect("valid");
+        assert!(!format!("{loaded:?}").contains("secret"));
+    }
+
+    #[test]
+    fn a_limit_set_against_another_is_told_where_it_was_set() {
+        let file = File::new("checks", "\noutbox-bytes-max = \"1MiB\"\n");
+        let mistakes = load(Some(file.path()), variables(&[]), Vec::new()).expect_err("too small");
+        let text = shown(&mistakes).remove(0);
+        let start = format!("{}:2: key \"outbox-bytes-max\": ", file.path());
+        assert!(mistakes.len() == 1 && text.starts_with(&start), "{text}");
+    }
+}

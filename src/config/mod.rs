@@ -1,0 +1,180 @@
+//! What an operator can set: one table of options, and the [`Config`] that is built from it.
+//!
+//! Every option is one row of [`table::GROUPS`]. From that row come its flag, its environment variable, its
+//! key in the file, its default, its help, and its line in the README. Layers replace each other from low to
+//! high: the table's defaults, the file, the environment, the flags. A repeatable option given in one layer
+//! replaces the whole list of the layers below.
+//!
+//! No room imports this module: each gets its own plain `Options`.
+
+mod check;
+mod environment;
+mod file;
+mod listen;
+mod load;
+mod mistake;
+pub mod reference;
+mod row;
+pub mod table;
+mod value;
+
+pub use listen::Listen;
+pub use load::{Given, Loaded, Setting, load};
+pub use mistake::{Mistake, Source, suggestion};
+pub use row::{Group, Kind, Row};
+
+use crate::http::health::MetricsFrom;
+use crate::{broker, http, outbox, session, transport, users};
+use std::time::Duration;
+use stompbox_frames::stomp::{HeartBeat, Limits};
+
+/// Everything that can be set, a section per room. `Config::default()` is what the table says.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where STOMP over TCP is served; `None`: nowhere (`tcp`).
+    pub listen_tcp: Option<Listen>,
+    /// Where HTTP, and so WebSocket, is served; `None`: nowhere (`http`).
+    pub listen_http: Option<Listen>,
+    /// What holds for every connection, however it came.
+    pub transport: transport::Options,
+    /// HTTP, WebSocket and the pages for operators.
+    pub http: http::Options,
+    /// One STOMP conversation.
+    pub session: session::Options,
+    /// Work queues.
+    pub broker: broker::Options,
+    /// The mailbox of a connection.
+    pub outbox: outbox::Options,
+    /// Who may come in.
+    pub users: users::Options,
+    /// Octets that outboxes, queues and transactions may hold together (`memory-bytes-max`).
+    pub memory_bytes_max: usize,
+    /// How long a stopping broker waits for its clients (`drain-time`).
+    pub drain_time: Duration,
+    /// What is logged, and how.
+    pub log: LogOptions,
+    /// Threads that run connections; 0: one per core (`worker-threads`).
+    pub worker_threads: usize,
+}
+
+/// What is logged, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogOptions {
+    /// Directives of `tracing-subscriber`'s `EnvFilter`, already checked (`log`).
+    pub filter: String,
+    /// How a line looks (`log-format`).
+    pub format: LogFormat,
+}
+
+/// How a line of the log looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        let mut config = Config::blank();
+        for row in table::rows() {
+            row.reset(&mut config);
+        }
+        config
+    }
+}
+
+impl Config {
+    /// Nothing set. Only a ground for the rows of the table, which fill in every field.
+    fn blank() -> Config {
+        let zero = Duration::ZERO;
+        let limits = Limits { frame_bytes_max: 0, header_count_max: 0, header_bytes_max: 0 };
+        Config {
+            listen_tcp: None,
+            listen_http: None,
+            transport: transport::Options {
+                connect_limits: limits,
+                limits,
+                backlog: 0,
+                connections_max: 0,
+                connections_per_address_max: 0,
+                prefetch_bytes: 0,
+                stall_timeout: zero,
+                tcp_user_timeout: zero,
+                tcp_keepalive: zero,
+                linger: zero,
+            },
+            http: http::Options {
+                ws_path: String::new(),
+                header_timeout: zero,
+                metrics_from: MetricsFrom::Off,
+            },
+            session: session::Options {
+                heart_beat: HeartBeat { can: 0, wants: 0 },
+                connect_silence: zero,
+                connect_timeout: zero,
+                destination_bytes_max: 0,
+                subscriptions_max: 0,
+                transactions_max: 0,
+                transaction_frames_max: 0,
+                transaction_bytes_max: 0,
+                temp_queues_max: 0,
+                unsettled_max: 0,
+                prefetch_count: 0,
+                frames_per_second_max: 0,
+                server: concat!("stompbox/", env!("CARGO_PKG_VERSION")),
+            },
+            broker: broker::Options {
+                queues_max: 0,
+                queue_messages_max: 0,
+                queue_bytes_max: 0,
+                max_deliveries: 0,
+                redelivery_backoff: zero,
+                redelivery_backoff_max: zero,
+            },
+            outbox: outbox::Options { outbox_bytes_max: 0, burst_patience: zero },
+            users: users::Options {
+                listed: Vec::new(),
+                allow_anonymous: false,
+                auth_timeout: zero,
+                auth_waiting_max: 0,
+                auth_parallel_max: 0,
+            },
+            memory_bytes_max: 0,
+            drain_time: zero,
+            log: LogOptions { filter: String::new(), format: LogFormat::Text },
+            worker_threads: 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_those_that_the_rooms_state() {
+        let config = Config::default();
+        assert_eq!(config.outbox, outbox::Options::default());
+        assert_eq!(config.users, users::Options::default());
+        assert_eq!(config.session.heart_beat, HeartBeat { can: 10_000, wants: 10_000 });
+        assert_eq!(config.transport.limits.frame_bytes_max, 2 * 1024 * 1024);
+        assert_eq!(config.transport.connect_limits.frame_bytes_max, 64 * 1024);
+        assert_eq!(
+            config.transport.connect_limits.header_count_max,
+            config.transport.limits.header_count_max
+        );
+        assert_eq!(config.listen_tcp.as_ref().map(Listen::to_string).as_deref(), Some("127.0.0.1:61613"));
+        assert_eq!(config.listen_http.as_ref().map(Listen::to_string).as_deref(), Some("127.0.0.1:8080"));
+        assert_eq!(config.http.metrics_from, MetricsFrom::Loopback);
+    }
+
+    #[test]
+    fn debug_shows_no_passcode() {
+        let mut config = Config::default();
+        table::find("user").expect("a row").apply(&mut config, "alice:open-sesame").expect("a user");
+        let shown = format!("{config:?}");
+        assert!(shown.contains("alice") && !shown.contains("sesame"), "{shown}");
+    }
+}

@@ -1,0 +1,57 @@
+//! The table of options as the README shows it.
+
+use super::row::{Kind, Row};
+use super::table;
+use std::fmt::Write;
+
+/// The README's section, from its heading on, as Markdown.
+pub fn markdown() -> String {
+    let mut text = String::from(
+        "## Options\n\n\
+         Each option is a flag `--key VALUE`, an environment variable `STOMPBOX_KEY` (upper case, `_` for `-`) and a \
+         key `key = …` in the TOML file that `--config FILE` (or `STOMPBOX_CONFIG`) names. Flags win over the \
+         environment, the environment over the file, the file over the defaults. `stompbox check-config` finds every \
+         mistake without starting.\n\n\
+         A size is a number of octets or has a unit: `64KiB`, `2MiB`, `1GiB` (`KB`, `MB`, `GB` are powers of 1000). \
+         A time has a unit: `500ms`, `10s`, `1m`, `2h`.\n",
+    );
+    for group in table::GROUPS {
+        let _ = write!(text, "\n### {}\n\n| option | default | meaning |\n|---|---|---|\n", group.heading);
+        for row in group.rows {
+            let _ = writeln!(text, "{}", line(row));
+        }
+    }
+    text
+}
+
+fn line(row: &Row) -> String {
+    let value = match row.kind {
+        Kind::Switch => String::new(),
+        _ => format!(" {}", row.value.replace('|', "\\|")),
+    };
+    let default = match row.kind {
+        Kind::Secrets { .. } => "none".to_owned(),
+        _ => format!("`{}`", row.default),
+    };
+    format!("| `{}{value}` | {default} | {} |", row.key, row.help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `UPDATE_README=1 cargo test readme` writes the section anew.
+    #[test]
+    fn the_readme_says_what_the_table_says() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+        let readme = std::fs::read_to_string(path).expect("README.md");
+        let start = readme.find("## Options\n").expect("the section");
+        let end = readme[start + 1..].find("\n## ").map_or(readme.len(), |end| start + 1 + end);
+        if std::env::var_os("UPDATE_README").is_some() {
+            let renewed = format!("{}{}{}", &readme[..start], markdown(), &readme[end..]);
+            std::fs::write(path, renewed).expect("README.md");
+            return;
+        }
+        assert!(readme[start..end] == markdown(), "run UPDATE_README=1 cargo test readme");
+    }
+}

@@ -1,0 +1,79 @@
+//! One option.
+
+use super::Config;
+
+/// One option: everything that is known of it.
+#[derive(Debug)]
+pub struct Row {
+    /// Its name: `--key`, the key in the file, and `STOMPBOX_KEY` in the environment.
+    pub key: &'static str,
+    /// What its value is called in the help.
+    pub value: &'static str,
+    /// Its default, as an operator would write it.
+    pub default: &'static str,
+    /// What it means, in which unit, and what happens at the limit.
+    pub help: &'static str,
+    /// How it is written.
+    pub kind: Kind,
+    /// Parses one value and puts it where it belongs. The error says what was expected and, unless the value
+    /// is a secret, what was found.
+    pub(super) set: fn(&mut Config, &str) -> Result<(), String>,
+}
+
+/// How an option is written: in the file a string, a number, a boolean or an array.
+#[derive(Clone, Copy, Debug)]
+pub enum Kind {
+    /// A string.
+    Text,
+    /// A number, or a string with a unit.
+    Number,
+    /// A flag without a value; `true` or `false` elsewhere.
+    Switch,
+    /// May be given many times. Its values are secrets behind their first colon.
+    Secrets {
+        /// Empties the list, before a higher layer fills it.
+        clear: fn(&mut Config),
+    },
+}
+
+/// Options under one heading.
+#[derive(Debug)]
+pub struct Group {
+    /// The heading.
+    pub heading: &'static str,
+    /// Its options.
+    pub rows: &'static [Row],
+}
+
+impl Row {
+    /// Sets the option from one text; the config is as before if the text will not do.
+    pub fn apply(&self, config: &mut Config, text: &str) -> Result<(), String> {
+        (self.set)(config, text)
+    }
+
+    /// Sets the option to its default.
+    pub(super) fn reset(&self, config: &mut Config) {
+        match self.kind {
+            Kind::Secrets { clear } => clear(config),
+            _ => self.apply(config, self.default).expect("a test reads every default of the table"),
+        }
+    }
+
+    /// Its environment variable.
+    pub fn variable(&self) -> String {
+        variable(self.key)
+    }
+
+    /// A value as it may be shown.
+    pub fn shown(&self, text: &str) -> String {
+        match self.kind {
+            Kind::Secrets { .. } => format!("{}:***", text.split(':').next().unwrap_or_default()),
+            _ => text.to_owned(),
+        }
+    }
+}
+
+/// The environment variable of a key.
+pub(super) fn variable(key: &str) -> String {
+    format!("STOMPBOX_{}", key.to_ascii_uppercase().replace('-', "_"))
+}

@@ -1,0 +1,438 @@
+//! The table of options: the only place where an option, its default and its meaning are written.
+
+use super::Config;
+use super::row::variable;
+use super::row::{Group, Kind, Row};
+use super::value::{
+    count, heart_beat, listen, log_filter, log_format, metrics_from, path, put, seconds, size, switch, time,
+    user,
+};
+use std::time::Duration;
+
+type Set = fn(&mut Config, &str) -> Result<(), String>;
+
+const NONE: Duration = Duration::ZERO;
+const TICK: Duration = Duration::from_millis(1);
+const MANY: u64 = u32::MAX as u64;
+const KIB: u64 = 1 << 10;
+const GIB: u64 = 1 << 30;
+const HUGE: u64 = 1 << 40;
+
+/// All options, under their headings.
+pub const GROUPS: &[Group] = &[
+    Group { heading: "Listening", rows: LISTENING },
+    Group { heading: "Users", rows: USERS },
+    Group { heading: "Connections", rows: CONNECTIONS },
+    Group { heading: "Frames", rows: FRAMES },
+    Group { heading: "Sessions", rows: SESSIONS },
+    Group { heading: "Work queues", rows: QUEUES },
+    Group { heading: "Memory and slow receivers", rows: MEMORY },
+    Group { heading: "Running and logging", rows: RUNNING },
+];
+
+/// All options.
+pub fn rows() -> impl Iterator<Item = &'static Row> {
+    GROUPS.iter().flat_map(|group| group.rows)
+}
+
+/// The option of that name.
+pub fn find(key: &str) -> Option<&'static Row> {
+    rows().find(|row| row.key == key)
+}
+
+/// The option whose environment variable that is.
+pub(super) fn find_variable(name: &str) -> Option<&'static Row> {
+    rows().find(|row| variable(row.key) == name)
+}
+
+const fn text(
+    key: &'static str,
+    value: &'static str,
+    default: &'static str,
+    help: &'static str,
+    set: Set,
+) -> Row {
+    Row { key, value, default, help, kind: Kind::Text, set }
+}
+
+const fn bytes(key: &'static str, default: &'static str, help: &'static str, set: Set) -> Row {
+    Row { key, value: "BYTES", default, help, kind: Kind::Number, set }
+}
+
+const fn number(key: &'static str, default: &'static str, help: &'static str, set: Set) -> Row {
+    Row { key, value: "N", default, help, kind: Kind::Number, set }
+}
+
+const fn timed(key: &'static str, default: &'static str, help: &'static str, set: Set) -> Row {
+    Row { key, value: "TIME", default, help, kind: Kind::Number, set }
+}
+
+const LISTENING: &[Row] = &[
+    text(
+        "http",
+        "ADDR",
+        "127.0.0.1:8080",
+        "Address for HTTP, and so for WebSocket: HOST:PORT, or off. Port 0 takes any free port.",
+        |c, v| put(&mut c.listen_http, listen(v)),
+    ),
+    text(
+        "tcp",
+        "ADDR",
+        "127.0.0.1:61613",
+        "Address for STOMP over TCP: HOST:PORT, or off. Port 0 takes any free port.",
+        |c, v| put(&mut c.listen_tcp, listen(v)),
+    ),
+    text("ws-path", "PATH", "/ws", "Path of the WebSocket endpoint.", |c, v| {
+        put(&mut c.http.ws_path, path(v))
+    }),
+    number(
+        "backlog",
+        "4096",
+        "Connections that the system holds until they are accepted. The system may hold fewer (net.core.somaxconn); \
+         beyond it, connecting takes a second or more.",
+        |c, v| put(&mut c.transport.backlog, count(v, 1..=65_535)),
+    ),
+    timed(
+        "http-header-timeout",
+        "10s",
+        "Time for the head of an HTTP request; then the connection is closed. An idle connection is kept as long.",
+        |c, v| put(&mut c.http.header_timeout, time(v, TICK)),
+    ),
+    text(
+        "metrics-from",
+        "loopback|any|off",
+        "loopback",
+        "Who may read /metrics: programs on this machine, anybody who reaches the HTTP address, or nobody.",
+        |c, v| put(&mut c.http.metrics_from, metrics_from(v)),
+    ),
+];
+
+const USERS: &[Row] = &[
+    Row {
+        key: "user",
+        value: "NAME:PASSCODE",
+        default: "",
+        help: "A user who may connect; give it once for each. With any user, CONNECT needs a login (see \
+               allow-anonymous); without any, everybody is let in and a login is ignored. Other users of \
+               this machine can see flags: the file is a better place. In the environment commas separate users, so \
+               a passcode with a comma belongs in the file, too.",
+        kind: Kind::Secrets { clear: |c| c.users.listed.clear() },
+        set: |c, v| {
+            let (name, passcode) = user(v)?;
+            if c.users.listed.iter().any(|(other, _)| *other == name) {
+                return Err(format!("{name:?} is given twice; expected each name once"));
+            }
+            c.users.listed.push((name, passcode));
+            Ok(())
+        },
+    },
+    Row {
+        key: "allow-anonymous",
+        value: "true|false",
+        default: "false",
+        help: "Lets clients in that send no login; a wrong login is refused all the same. Needed to listen beyond this \
+               machine without any user.",
+        kind: Kind::Switch,
+        set: |c, v| put(&mut c.users.allow_anonymous, switch(v)),
+    },
+    timed(
+        "auth-timeout",
+        "10s",
+        "Time for checking a login, waiting included; then it is refused.",
+        |c, v| put(&mut c.users.auth_timeout, time(v, TICK)),
+    ),
+    number(
+        "auth-waiting-max",
+        "1024",
+        "Logins that wait to be checked; further ones are refused and may try again later.",
+        |c, v| put(&mut c.users.auth_waiting_max, count(v, 0..=MANY / 2)),
+    ),
+    number(
+        "auth-parallel-max",
+        "2",
+        "Logins that are checked at the same time; further ones wait.",
+        |c, v| put(&mut c.users.auth_parallel_max, count(v, 1..=65_535)),
+    ),
+];
+
+const CONNECTIONS: &[Row] = &[
+    number(
+        "connections-max",
+        "10000",
+        "Open connections; further ones are closed at once. It is lowered, with a warning, to what the system's limit \
+         of open files allows; set explicitly above that, the broker does not start.",
+        |c, v| put(&mut c.transport.connections_max, count(v, 1..=MANY)),
+    ),
+    number(
+        "connections-per-address-max",
+        "0",
+        "Open connections from one IP address; further ones are closed at once. 0: no limit of its own.",
+        |c, v| put(&mut c.transport.connections_per_address_max, count(v, 0..=MANY)),
+    ),
+    timed(
+        "connect-silence",
+        "10s",
+        "Longest silence before CONNECT is complete; then the connection is closed.",
+        |c, v| put(&mut c.session.connect_silence, time(v, TICK)),
+    ),
+    timed(
+        "connect-timeout",
+        "60s",
+        "Time for CONNECT in all, however steadily octets come; then the connection is closed.",
+        |c, v| put(&mut c.session.connect_timeout, time(v, TICK)),
+    ),
+    text(
+        "heart-beat",
+        "MS,MS",
+        "10000,10000",
+        "The broker's own heart-beat in milliseconds: how often it can send, how often it wants to hear from a client. \
+         0 is never, other values are 500 or more. A client silent for twice the agreed time is closed.",
+        |c, v| put(&mut c.session.heart_beat, heart_beat(v)),
+    ),
+    timed(
+        "tcp-keepalive",
+        "30s",
+        "Time without traffic after which the system probes whether the peer is there: how vanished clients without \
+         heart-beats are found. Whole seconds; 0: off.",
+        |c, v| put(&mut c.transport.tcp_keepalive, seconds(v)),
+    ),
+    timed(
+        "tcp-user-timeout",
+        "30s",
+        "Time for which sent octets may stay unacknowledged by the peer's system; then the connection is closed. 0: \
+         the system's own (many minutes).",
+        |c, v| put(&mut c.transport.tcp_user_timeout, time(v, NONE)),
+    ),
+    timed(
+        "linger",
+        "5s",
+        "Time for a peer to read the last frame (ERROR, a RECEIPT) before its connection is closed.",
+        |c, v| put(&mut c.transport.linger, time(v, NONE)),
+    ),
+];
+
+const FRAMES: &[Row] = &[
+    bytes("frame-bytes-max", "2MiB", "Size of a frame; a larger one gets ERROR.", |c, v| {
+        put(&mut c.transport.limits.frame_bytes_max, size(v, KIB..=GIB))
+    }),
+    bytes(
+        "connect-frame-bytes-max",
+        "64KiB",
+        "Size of a frame before the client is signed in; a larger one gets ERROR.",
+        |c, v| put(&mut c.transport.connect_limits.frame_bytes_max, size(v, KIB..=GIB)),
+    ),
+    number("header-count-max", "100", "Header lines of a frame; with more it gets ERROR.", |c, v| {
+        put(&mut c.transport.limits.header_count_max, count(v, 10..=65_535))?;
+        c.transport.connect_limits.header_count_max = c.transport.limits.header_count_max;
+        Ok(())
+    }),
+    bytes(
+        "header-bytes-max",
+        "16KiB",
+        "Size of one header line; a frame with a longer one gets ERROR.",
+        |c, v| {
+            put(&mut c.transport.limits.header_bytes_max, size(v, 256..=GIB))?;
+            c.transport.connect_limits.header_bytes_max = c.transport.limits.header_bytes_max;
+            Ok(())
+        },
+    ),
+    bytes("destination-bytes-max", "1024", "Size of a destination; a longer one gets ERROR.", |c, v| {
+        put(&mut c.session.destination_bytes_max, size(v, 16..=64 * KIB))
+    }),
+    number(
+        "frames-per-second-max",
+        "0",
+        "Frames a second from one connection, averaged; with more it gets ERROR. 0: no limit.",
+        |c, v| put(&mut c.session.frames_per_second_max, count(v, 0..=MANY)),
+    ),
+];
+
+const SESSIONS: &[Row] = &[
+    number("subscriptions-max", "1000", "Subscriptions of a session; one more gets ERROR.", |c, v| {
+        put(&mut c.session.subscriptions_max, count(v, 1..=MANY))
+    }),
+    number("transactions-max", "100", "Open transactions of a session; one more gets ERROR.", |c, v| {
+        put(&mut c.session.transactions_max, count(v, 0..=MANY))
+    }),
+    number(
+        "transaction-frames-max",
+        "10000",
+        "Frames in an open transaction; one more gets ERROR.",
+        |c, v| put(&mut c.session.transaction_frames_max, count(v, 1..=MANY)),
+    ),
+    bytes(
+        "transaction-bytes-max",
+        "4MiB",
+        "Octets in all open transactions of a session; with more it gets ERROR.",
+        |c, v| put(&mut c.session.transaction_bytes_max, size(v, KIB..=HUGE)),
+    ),
+    number("temp-queues-max", "100", "Temporary queues of a session; one more gets ERROR.", |c, v| {
+        put(&mut c.session.temp_queues_max, count(v, 0..=MANY))
+    }),
+    number(
+        "unsettled-max",
+        "10000",
+        "Deliveries of a subscription that wait for ACK or NACK; with more the session is closed as a slow consumer.",
+        |c, v| put(&mut c.session.unsettled_max, count(v, 1..=MANY)),
+    ),
+];
+
+const QUEUES: &[Row] = &[
+    number(
+        "prefetch-count",
+        "100",
+        "Messages given to a work queue's consumer and not settled, unless its SUBSCRIBE says otherwise; further ones \
+         wait in the queue.",
+        |c, v| put(&mut c.session.prefetch_count, count(v, 1..=MANY)),
+    ),
+    bytes(
+        "prefetch-bytes",
+        "1MiB",
+        "Their octets; one message is always given, however large. Further ones wait in the queue.",
+        |c, v| put(&mut c.transport.prefetch_bytes, size(v, 1..=HUGE)),
+    ),
+    number(
+        "queues-max",
+        "100000",
+        "Work queues, dead letter queues included; a frame that needs one more gets ERROR.",
+        |c, v| put(&mut c.broker.queues_max, count(v, 1..=MANY)),
+    ),
+    number(
+        "queue-messages-max",
+        "1000000",
+        "Messages in a work queue; a SEND beyond it gets ERROR.",
+        |c, v| put(&mut c.broker.queue_messages_max, count(v, 1..=MANY)),
+    ),
+    bytes("queue-bytes-max", "256MiB", "Octets in a work queue; a SEND beyond it gets ERROR.", |c, v| {
+        put(&mut c.broker.queue_bytes_max, size(v, KIB..=HUGE))
+    }),
+    number(
+        "max-deliveries",
+        "20",
+        "Deliveries of one message; not accepted then, it goes to the dead letter queue /queue/dead.NAME.",
+        |c, v| put(&mut c.broker.max_deliveries, count(v, 1..=MANY)),
+    ),
+    timed(
+        "redelivery-backoff",
+        "10ms",
+        "Wait before a message goes again to the consumer that had it last: nothing the first time, then this, then \
+         twice as long each time.",
+        |c, v| put(&mut c.broker.redelivery_backoff, time(v, NONE)),
+    ),
+    timed("redelivery-backoff-max", "250ms", "The longest such wait.", |c, v| {
+        put(&mut c.broker.redelivery_backoff_max, time(v, NONE))
+    }),
+];
+
+const MEMORY: &[Row] = &[
+    bytes(
+        "memory-bytes-max",
+        "1GiB",
+        "Octets in outboxes, work queues and transactions together. Publishers are slowed down from seven eighths on; \
+         at the limit SENDs are refused.",
+        |c, v| put(&mut c.memory_bytes_max, size(v, KIB * KIB..=HUGE)),
+    ),
+    bytes(
+        "outbox-bytes-max",
+        "4MiB",
+        "Octets waiting for one receiver. Publishers wait for a receiver above half of it; beyond it the receiver is \
+         closed as a slow consumer.",
+        |c, v| put(&mut c.outbox.outbox_bytes_max, size(v, 2 * KIB..=HUGE)),
+    ),
+    timed(
+        "burst-patience",
+        "1s",
+        "How long publishers wait for a receiver above half of its outbox.",
+        |c, v| put(&mut c.outbox.burst_patience, time(v, NONE)),
+    ),
+    timed(
+        "stall-timeout",
+        "10s",
+        "Time in which a receiver must take something of what waits for it; then it is closed as a slow consumer.",
+        |c, v| put(&mut c.transport.stall_timeout, time(v, TICK)),
+    ),
+];
+
+const RUNNING: &[Row] = &[
+    timed(
+        "drain-time",
+        "10s",
+        "Time for clients to take what waits for them when the broker stops; then connections are cut.",
+        |c, v| put(&mut c.drain_time, time(v, NONE)),
+    ),
+    number("worker-threads", "0", "Threads that run connections. 0: one per core.", |c, v| {
+        put(&mut c.worker_threads, count(v, 0..=1024))
+    }),
+    text(
+        "log",
+        "FILTER",
+        "info",
+        "What is logged, on standard error: off, error, warn, info, debug or trace, also per module: \
+         info,stompbox::session=debug.",
+        |c, v| put(&mut c.log.filter, log_filter(v)),
+    ),
+    text("log-format", "text|json", "text", "How a line of the log looks.", |c, v| {
+        put(&mut c.log.format, log_format(v))
+    }),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_default_will_do() {
+        for row in rows().filter(|row| !matches!(row.kind, Kind::Secrets { .. })) {
+            assert_eq!(row.apply(&mut Config::blank(), row.default), Ok(()), "{}", row.key);
+        }
+    }
+
+    #[test]
+    fn every_row_changes_the_config() {
+        for row in rows() {
+            let mut config = Config::default();
+            let other = match (row.key, row.value) {
+                ("tcp-keepalive", _) => "7s",
+                (_, "ADDR") => "127.0.0.1:7",
+                (_, "PATH") => "/seven",
+                (_, "NAME:PASSCODE") => "seven:7",
+                (_, "true|false") => "true",
+                (_, "MS,MS") => "7000,0",
+                (_, "TIME") => "7777ms",
+                (_, "BYTES") => "7777777",
+                (_, "N") => "777",
+                (_, "loopback|any|off") => "any",
+                (_, "FILTER") => "warn",
+                (_, "text|json") => "json",
+                (key, value) => panic!("{key}: the test knows no {value}"),
+            };
+            let other = if row.key == "destination-bytes-max" { "777" } else { other };
+            row.apply(&mut config, other).expect(row.key);
+            assert_ne!(format!("{config:?}"), format!("{:?}", Config::default()), "{}", row.key);
+        }
+    }
+
+    #[test]
+    fn keys_are_kebab_case_and_given_once() {
+        let mut seen = HashSet::new();
+        for row in rows() {
+            assert!(row.key.bytes().all(|octet| octet.is_ascii_lowercase() || octet == b'-'), "{}", row.key);
+            assert!(seen.insert(row.key), "{} twice", row.key);
+            assert!(row.help.ends_with('.') && row.help.len() > 20, "{}", row.key);
+            assert_eq!(find_variable(&row.variable()).map(|row| row.key), Some(row.key));
+        }
+        assert_eq!(find("frame-bytes-max").map(Row::variable).as_deref(), Some("STOMPBOX_FRAME_BYTES_MAX"));
+    }
+
+    #[test]
+    fn a_user_given_twice_is_refused() {
+        let mut config = Config::default();
+        let row = find("user").expect("a row");
+        row.apply(&mut config, "alice:one").expect("a user");
+        assert_eq!(
+            row.apply(&mut config, "alice:two"),
+            Err("\"alice\" is given twice; expected each name once".to_owned())
+        );
+    }
+}

@@ -1,0 +1,351 @@
+//! The small parsers of values: each takes what an operator wrote and says what it expected instead.
+
+use super::{Listen, LogFormat};
+use crate::http::health::MetricsFrom;
+use crate::users::Passcode;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+use stompbox_frames::stomp::HeartBeat;
+use tracing_subscriber::EnvFilter;
+
+/// The longest time that can be set: 30 days, so that no deadline can overflow.
+const TIME_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+/// The shortest heart-beat: below it a broker mostly sends heart-beats.
+const HEART_BEAT_MIN: u32 = 500;
+const HEART_BEAT_MAX: u32 = 24 * 3600 * 1000;
+
+const SIZE_UNITS: [(&str, u64); 7] = [
+    ("b", 1),
+    ("kib", 1 << 10),
+    ("mib", 1 << 20),
+    ("gib", 1 << 30),
+    ("kb", 1_000),
+    ("mb", 1_000_000),
+    ("gb", 1_000_000_000),
+];
+const TIME_UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
+
+/// Puts a parsed value into its place.
+pub(super) fn put<T>(slot: &mut T, value: Result<T, String>) -> Result<(), String> {
+    *slot = value?;
+    Ok(())
+}
+
+/// A whole number.
+pub(super) fn count<T: TryFrom<u64>>(text: &str, range: RangeInclusive<u64>) -> Result<T, String> {
+    let number = digits(text).filter(|number| range.contains(number));
+    number.and_then(|number| T::try_from(number).ok()).ok_or_else(|| {
+        format!("{text:?} will not do; expected a whole number from {} to {}", range.start(), range.end())
+    })
+}
+
+/// Octets: `65536`, `64KiB`, `2MiB`, `1GiB`, `64KB`.
+pub(super) fn size(text: &str, range: RangeInclusive<u64>) -> Result<usize, String> {
+    let octets = match quantity(text, &SIZE_UNITS) {
+        Some(octets) => octets,
+        None => {
+            return Err(format!(
+                "{text:?} is no size; expected octets such as 65536, 64KiB, 2MiB or 1GiB (KB, MB and GB are \
+                 powers of 1000)"
+            ));
+        }
+    };
+    if !range.contains(&octets) {
+        return Err(format!("{text:?} will not do; expected {} to {} octets", range.start(), range.end()));
+    }
+    usize::try_from(octets).map_err(|_| format!("{text:?} is more than this machine can address"))
+}
+
+/// A time: `500ms`, `10s`, `1m`, `2h`; `0` needs no unit.
+pub(super) fn time(text: &str, least: Duration) -> Result<Duration, String> {
+    let time = match text {
+        "0" => Some(Duration::ZERO),
+        _ if digits(text).is_some() => None,
+        _ => quantity(text, &TIME_UNITS).map(Duration::from_millis),
+    };
+    match time {
+        None => {
+            Err(format!("{text:?} is no time; expected a number and its unit such as 500ms, 10s, 1m or 2h"))
+        }
+        Some(time) if time < least => Err(format!("{text:?} is too short; expected {least:?} or more")),
+        Some(time) if time > TIME_MAX => Err(format!("{text:?} is too long; expected 720h or less")),
+        Some(time) => Ok(time),
+    }
+}
+
+/// A time of whole seconds, as the kernel counts some; 0 for off.
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
+    let time = time(text, Duration::ZERO)?;
+    if time.subsec_nanos() != 0 || time.as_secs() > 32_767 {
+        return Err(format!("{text:?} will not do; expected whole seconds up to 32767s, or 0 for off"));
+    }
+    Ok(time)
+}
+
+/// `true` or `false`.
+pub(super) fn switch(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| format!("{text:?} will not do; expected true or false"))
+}
+
+/// An address to listen on, or `off`.
+pub(super) fn listen(text: &str) -> Result<Option<Listen>, String> {
+    if text == "off" { Ok(None) } else { Listen::parse(text).map(Some) }
+}
+
+/// The path of an endpoint: not one of the broker's own pages.
+pub(super) fn path(text: &str) -> Result<String, String> {
+    let taken = ["/", "/health", "/ready", "/metrics"].contains(&text);
+    let plain = text.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"/-._~".contains(&octet));
+    if taken || !plain || !text.starts_with('/') || text.contains("//") {
+        return Err(format!(
+            "{text:?} will not do; expected a path such as /ws (letters, digits, - . _ ~ and /) other than /, \
+             /health, /ready and /metrics"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+/// `NAME:PASSCODE`. The text is a secret: no error shows it.
+pub(super) fn user(text: &str) -> Result<(String, Passcode), String> {
+    let expected =
+        "expected NAME:PASSCODE, neither of them empty, without line ends (not shown: it is a secret)";
+    let (name, passcode) = text.split_once(':').ok_or(expected)?;
+    if name.is_empty() || passcode.is_empty() || text.contains(|c: char| c.is_control()) {
+        return Err(expected.to_owned());
+    }
+    let passcode = Passcode::new(passcode)
+        .ok_or_else(|| format!("the passcode of {name:?} is longer than {} octets", Passcode::BYTES_MAX))?;
+    Ok((name.to_owned(), passcode))
+}
+
+/// `SENDS,WANTS` in milliseconds.
+pub(super) fn heart_beat(text: &str) -> Result<HeartBeat, String> {
+    let number = |text: &str| {
+        let number = digits(text).and_then(|number| u32::try_from(number).ok());
+        number.filter(|&number| number == 0 || (HEART_BEAT_MIN..=HEART_BEAT_MAX).contains(&number))
+    };
+    let pair = text.split_once(',');
+    let pair = pair.and_then(|(can, wants)| Some((number(can.trim())?, number(wants.trim())?)));
+    pair.map(|(can, wants)| HeartBeat { can, wants }).ok_or_else(|| {
+        format!(
+            "{text:?} is no heart-beat; expected two numbers of milliseconds such as 10000,10000, each 0 (off) \
+             or from {HEART_BEAT_MIN} to {HEART_BEAT_MAX}"
+        )
+    })
+}
+
+/// Who may read the metrics.
+pub(super) fn metrics_from(text: &str) -> Result<MetricsFrom, String> {
+    match text {
+        "loopback" => Ok(MetricsFrom::Loopback),
+        "any" => Ok(MetricsFrom::Any),
+        "off" => Ok(MetricsFrom::Off),
+        _ => Err(format!("{text:?} will not do; expected loopback, any or off")),
+    }
+}
+
+/// How a line of the log looks.
+pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err(format!("{text:?} will not do; expected text or json")),
+    }
+}
+
+/// A level, or directives such as `info,stompbox::session=debug`. A lone word that is no level would silence
+/// the log (it would be taken as the name of a target), so it is refused.
+pub(super) fn log_filter(text: &str) -> Result<String, String> {
+    let levels = ["off", "error", "warn", "info", "debug", "trace"];
+    let is_level = |word: &str| levels.iter().any(|level| level.eq_ignore_ascii_case(word));
+    let plain = |directive: &str| directive.contains(['=', '[']) || is_level(directive.trim());
+    if text.split(',').all(plain) && EnvFilter::builder().parse(text).is_ok() {
+        return Ok(text.to_owned());
+    }
+    Err(format!(
+        "{text:?} is no log filter; expected one of {}, or directives such as info,stompbox::session=debug",
+        levels.join(", ")
+    ))
+}
+
+fn digits(text: &str) -> Option<u64> {
+    if text.bytes().all(|octet| octet.is_ascii_digit()) { text.parse().ok() } else { None }
+}
+
+/// A number and a unit, with at most one space between; a number alone counts ones.
+fn quantity(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let unit = unit.strip_prefix(' ').unwrap_or(unit);
+    let factor = match unit {
+        "" => 1,
+        _ => units.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit))?.1,
+    };
+    number.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn sizes() {
+        for (text, octets) in [
+            ("0", 0),
+            ("65536", 65536),
+            ("1b", 1),
+            ("64KiB", 65536),
+            ("64 KiB", 65536),
+            ("64kib", 65536),
+            ("64KB", 64_000),
+            ("64kB", 64_000),
+            ("2MiB", 2 << 20),
+            ("2MB", 2_000_000),
+            ("1GiB", 1 << 30),
+            ("1GB", 1_000_000_000),
+        ] {
+            assert_eq!(size(text, 0..=u64::MAX), Ok(octets), "{text}");
+        }
+        for text in [
+            "",
+            " ",
+            "x",
+            "KiB",
+            "-1",
+            "+1",
+            "1.5MiB",
+            "1K",
+            "1  KiB",
+            "1KiB ",
+            "1TiBs",
+            "18446744073709551616",
+        ] {
+            let error = size(text, 0..=u64::MAX).expect_err(text);
+            assert!(error.contains("is no size; expected octets such as 65536, 64KiB"), "{error}");
+        }
+        assert!(size("17179869184GiB", 0..=u64::MAX).is_err(), "2^64 octets");
+        assert_eq!(size("9", 10..=20), Err("\"9\" will not do; expected 10 to 20 octets".to_owned()));
+        assert!(size("21", 10..=20).is_err());
+    }
+
+    #[test]
+    fn times() {
+        for (text, millis) in [
+            ("0", 0),
+            ("0s", 0),
+            ("500ms", 500),
+            ("10s", 10_000),
+            ("10 s", 10_000),
+            ("1m", 60_000),
+            ("2h", 7_200_000),
+        ] {
+            assert_eq!(time(text, Duration::ZERO), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for text in ["", "10", "s", "-1s", "1.5s", "1m30s", "10sec", "1d", "99999999999999999999s"] {
+            let error = time(text, Duration::ZERO).expect_err(text);
+            assert!(
+                error.contains("is no time; expected a number and its unit such as 500ms, 10s"),
+                "{error}"
+            );
+        }
+        assert_eq!(
+            time("5ms", Duration::from_secs(1)),
+            Err("\"5ms\" is too short; expected 1s or more".to_owned())
+        );
+        assert_eq!(
+            time("721h", Duration::ZERO),
+            Err("\"721h\" is too long; expected 720h or less".to_owned())
+        );
+        assert_eq!(seconds("30s"), Ok(Duration::from_secs(30)));
+        assert_eq!(seconds("0"), Ok(Duration::ZERO));
+        assert!(seconds("1500ms").is_err() && seconds("10h").is_err());
+    }
+
+    #[test]
+    fn counts() {
+        assert_eq!(count::<u32>("1", 1..=9), Ok(1));
+        for text in ["0", "10", "", "1e3", "-1", "+1", " 1", "one", "99999999999999999999"] {
+            let error = count::<u32>(text, 1..=9).expect_err(text);
+            assert_eq!(error, format!("{text:?} will not do; expected a whole number from 1 to 9"));
+        }
+        assert!(count::<u8>("256", 0..=1000).is_err(), "what does not fit is refused, not cut");
+    }
+
+    #[test]
+    fn heart_beats() {
+        for (text, can, wants) in [
+            ("10000,10000", 10_000, 10_000),
+            ("0,0", 0, 0),
+            ("500,0", 500, 0),
+            ("0, 86400000", 0, 86_400_000),
+        ] {
+            assert_eq!(heart_beat(text), Ok(HeartBeat { can, wants }), "{text}");
+        }
+        for text in ["", "10000", "499,0", "0,1", "-1,0", "1,2,3", "10s,10s", "86400001,0", "4294967796,0"] {
+            assert!(heart_beat(text).expect_err(text).contains("0 (off) or from 500"), "{text}");
+        }
+    }
+
+    #[test]
+    fn users_split_at_the_first_colon() {
+        let (name, passcode) = user("alice:a:b").expect("a user");
+        assert_eq!(name, "alice");
+        assert!(passcode.matches("a:b"));
+        let long = format!("alice:{}", "x".repeat(Passcode::BYTES_MAX + 1));
+        for text in ["", "secret", ":secret", "alice:", "alice:secret\n", &long] {
+            let error = user(text).expect_err("no user");
+            assert!(!error.contains("secret:") && !error.contains("xxx"), "{error}");
+        }
+        assert_eq!(user(&long), Err("the passcode of \"alice\" is longer than 256 octets".to_owned()));
+    }
+
+    #[test]
+    fn words() {
+        assert_eq!(switch("true"), Ok(true));
+        assert_eq!(switch("false"), Ok(false));
+        assert!(switch("yes").is_err());
+        assert_eq!(listen("off"), Ok(None));
+        assert_eq!(metrics_from("any"), Ok(MetricsFrom::Any));
+        assert_eq!(metrics_from("Any"), Err("\"Any\" will not do; expected loopback, any or off".to_owned()));
+        assert_eq!(log_format("json"), Ok(LogFormat::Json));
+        assert_eq!(log_format("xml"), Err("\"xml\" will not do; expected text or json".to_owned()));
+    }
+
+    #[test]
+    fn paths() {
+        for text in ["/ws", "/a/b", "/stomp.v1/~x", "/ws/"] {
+            assert_eq!(path(text), Ok(text.to_owned()));
+        }
+        for text in ["", "ws", "/", "//", "/a//b", "/a b", "/a?b", "/a%20b", "/health", "/ready", "/metrics"]
+        {
+            assert!(path(text).expect_err(text).contains("expected a path such as /ws"), "{text}");
+        }
+    }
+
+    #[test]
+    fn log_filters() {
+        for text in ["info", "WARN", "off", "info,stompbox::session=debug", "stompbox[{peer}]=trace,error"] {
+            assert_eq!(log_filter(text), Ok(text.to_owned()));
+        }
+        for text in ["", "inof", "verbose", "stompbox", "info,", "stompbox=loud"] {
+            assert!(
+                log_filter(text).expect_err(text).contains("is no log filter; expected one of off, error")
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_panics(text in "\\PC*") {
+            let _ = (size(&text, 0..=u64::MAX), time(&text, Duration::ZERO), heart_beat(&text), user(&text));
+            let _ = (listen(&text), path(&text), log_filter(&text), count::<u8>(&text, 0..=u64::MAX));
+        }
+
+        #[test]
+        fn what_debug_of_a_time_shows_is_read_again(millis in 1..3_600_000u64) {
+            let time = Duration::from_millis(millis);
+            prop_assert_eq!(super::time(&format!("{millis}ms"), Duration::ZERO), Ok(time));
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! A running broker: listeners, their tasks, and the way in for a program that embeds it.
+
+use crate::broker::{Broker, Publication};
+use crate::budget::Budget;
+use crate::config::Config;
+use crate::destination::Destination;
+use crate::http;
+use crate::metrics::Metrics;
+use crate::transport::{Hub, HubParts, random_name, sockets};
+use crate::users::Authenticator;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use stompbox_frames::message::RESERVED;
+use stompbox_frames::stomp::Headers;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// How often the broker is asked what has become due (redelivery after a back-off).
+const TICK: Duration = Duration::from_millis(10);
+/// Octets of a boot id, which tells the ids of one start of the broker from those of another.
+const BOOT_ID_BYTES: usize = 12;
+
+/// Sockets for the broker to serve, opened as you like.
+#[derive(Debug, Default)]
+pub struct Listeners {
+    /// STOMP on a bare byte stream.
+    pub tcp: Option<TcpListener>,
+    /// HTTP: WebSocket, health, metrics.
+    pub http: Option<TcpListener>,
+}
+
+/// Why the broker cannot listen where it should.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address} (option {option}): {error}")]
+pub struct BindError {
+    /// The option that names the address.
+    pub option: &'static str,
+    /// The address.
+    pub address: String,
+    /// What the system said.
+    #[source]
+    pub error: io::Error,
+}
+
+/// Why a message was not published; `Display` says what was expected.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct PublishError(String);
+
+/// A running broker. [`Server::shut_down`] is the polite way to end it; when it is dropped, its listeners
+/// close and its clients are told, but nobody waits for them.
+///
+/// ```
+/// use std::io::{Read, Write};
+/// use stompbox::{Config, Listeners, Server};
+///
+/// let runtime = tokio::runtime::Runtime::new()?;
+/// runtime.block_on(async {
+///     let tcp = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+///     let address = tcp.local_addr()?;
+///     let server = Server::start(Config::default(), Listeners { tcp: Some(tcp), http: None });
+///
+///     let client = tokio::task::spawn_blocking(move || {
+///         let mut socket = std::net::TcpStream::connect(address)?;
+///         socket.write_all(b"CONNECT\naccept-version:1.2\n\n\0SUBSCRIBE\nid:1\nreceipt:r\ndestination:/topic/news\n\n\0")?;
+///         let mut heard = Vec::new();
+///         while !heard.ends_with(b"RECEIPT\nreceipt-id:r\n\n\0\n") {
+///             let mut octet = [0];
+///             socket.read_exact(&mut octet)?;
+///             heard.push(octet[0]);
+///         }
+///         Ok::<_, std::io::Error>(socket)
+///     });
+///     let mut client = client.await??;
+///
+///     let reached = server.publish("/topic/news", &[("content-type", "text/plain")], b"hello")?;
+///     assert_eq!(reached, 1);
+///     server.shut_down().await;
+///
+///     let mut heard = String::new();
+///     client.read_to_string(&mut heard)?;
+///     assert!(heard.starts_with("MESSAGE\nsubscription:1\n") && heard.contains("\n\nhello\0"));
+///     assert!(heard.contains("ERROR\nmessage:shutting down\n"));
+///     Ok::<_, Box<dyn std::error::Error>>(())
+/// })?;
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Server {
+    hub: Arc<Hub>,
+    tcp: Option<SocketAddr>,
+    http: Option<SocketAddr>,
+    ws_path: String,
+    tasks: JoinSet<()>,
+    stopping: CancellationToken,
+    drain_time: Duration,
+    destination_bytes_max: usize,
+}
+
+impl Server {
+    /// Listens where `config` says and serves. Must be called within a tokio runtime, as all of this.
+    pub async fn bind(config: Config) -> Result<Server, BindError> {
+        let backlog = config.transport.backlog;
+        let mut listeners = Listeners::default();
+        for (option, listen) in [("tcp", &config.listen_tcp), ("http", &config.listen_http)] {
+            let Some(listen) = listen else { continue };
+            let fail = |error| BindError { option, address: listen.to_string(), error };
+            let address = tokio::net::lookup_host(listen.to_string())
+                .await
+                .and_then(|mut found| found.next().ok_or(io::ErrorKind::NotFound.into()))
+                .map_err(fail)?;
+            let listener = sockets::listen(address, backlog).map_err(fail)?;
+            *(if option == "tcp" { &mut listeners.tcp } else { &mut listeners.http }) = Some(listener);
+        }
+        Ok(Server::start(config, listeners))
+    }
+
+    /// Serves on sockets that are open already; what `config` says about addresses is not looked at.
+    pub fn start(config: Config, listeners: Listeners) -> Server {
+        let node = random_name()[..BOOT_ID_BYTES].to_owned();
+        let budget = Budget::new(config.memory_bytes_max);
+        let metrics = Metrics::new();
+        let destination_bytes_max = config.session.destination_bytes_max;
+        let hub = Hub::new(HubParts {
+            broker: Broker::new(config.broker, &node, budget.clone(), metrics.clone()),
+            budget,
+            metrics,
+            authenticator: Authenticator::new(config.users),
+            options: config.transport,
+            session: config.session,
+            outbox: config.outbox,
+            node,
+        });
+        let mut server = Server {
+            hub,
+            tcp: address(&listeners.tcp),
+            http: address(&listeners.http),
+            ws_path: config.http.ws_path.clone(),
+            tasks: JoinSet::new(),
+            stopping: CancellationToken::new(),
+            drain_time: config.drain_time,
+            destination_bytes_max,
+        };
+        server.tasks.spawn(tick(server.hub.broker.clone()));
+        let stopping = &server.stopping;
+        if let Some(listener) = listeners.tcp {
+            let served = sockets::serve_tcp(server.hub.clone(), listener);
+            server.tasks.spawn(until_stopped(stopping.clone(), served));
+        }
+        if let Some(listener) = listeners.http {
+            let served = http::serve(server.hub.clone(), Arc::new(config.http), listener, stopping.clone());
+            server.tasks.spawn(until_stopped(stopping.clone(), served));
+        }
+        server
+    }
+
+    /// Where clients can connect, as URLs.
+    pub fn listening(&self) -> Vec<String> {
+        let tcp = self.tcp.map(|address| format!("tcp://{address}"));
+        let http = self.http.map(|address| format!("http://{address}"));
+        let websocket = self.http.map(|address| format!("ws://{address}{}", self.ws_path));
+        [tcp, http, websocket].into_iter().flatten().collect()
+    }
+
+    /// Publishes a message, as a SEND would; returns how many subscriptions (1 for a queue) it was given to.
+    /// Headers that only the broker sets are left out. Waits for nobody: a program that publishes faster
+    /// than its subscribers read makes slow consumers of them.
+    pub fn publish(
+        &self,
+        destination: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Result<usize, PublishError> {
+        let parsed = Destination::parse(destination, self.destination_bytes_max)
+            .map_err(|error| PublishError(error.to_string()))?;
+        let extra: Vec<_> = headers.iter().copied().filter(|(name, _)| !RESERVED.contains(name)).collect();
+        let none = Headers::default();
+        let publication =
+            Publication { destination: &parsed, shown: destination, headers: &none, extra: &extra, body };
+        let published = self.hub.broker.publish(publication, Instant::now());
+        published.map(|published| published.reached).map_err(|refusal| {
+            if let Some(limit) = refusal.limit {
+                self.hub.metrics.limit_hit(limit);
+            }
+            PublishError(refusal.detail)
+        })
+    }
+
+    /// Stops accepting, sends what is waiting, tells every client and waits for them to leave, for the drain
+    /// time at most. Returns how many connections had to be cut.
+    pub async fn shut_down(mut self) -> usize {
+        self.stop();
+        self.tasks.abort_all();
+        while self.tasks.join_next().await.is_some() {}
+        self.hub.tasks.close();
+        if tokio::time::timeout(self.drain_time, self.hub.tasks.wait()).await.is_err() {
+            tracing::warn!(connections = self.hub.tasks.len(), "drain time is over, cutting what is left");
+        }
+        self.hub.tasks.len()
+    }
+
+    /// Serves until `shutdown` is ready, then shuts down politely.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        shutdown.await;
+        tracing::info!("shutting down");
+        self.shut_down().await;
+    }
+
+    fn stop(&self) {
+        self.stopping.cancel();
+        self.hub.stop();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn address(listener: &Option<TcpListener>) -> Option<SocketAddr> {
+    listener.as_ref().and_then(|listener| listener.local_addr().ok())
+}
+
+/// Drives what is timed without a connection.
+async fn tick(broker: Broker) {
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        broker.expire(Instant::now());
+    }
+}
+
+async fn until_stopped(stopping: CancellationToken, served: impl Future<Output = ()>) {
+    tokio::select! {
+        () = stopping.cancelled() => {}
+        () = served => {}
+    }
+}

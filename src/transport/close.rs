@@ -1,0 +1,128 @@
+//! How a connection ends: its subscriptions are released at once, the last frame arrives, then the socket
+//! closes.
+//!
+//! ```text
+//!  Flush --all written--> HalfClose --FIN sent--> Linger --client's FIN, or time is up--> Done
+//!    |                                                                                     ^
+//!    +-- socket failed, or time is up ------------------------------------------------------+
+//! ```
+//!
+//! Closing a socket with unread input resets it and may destroy the last frame on its way, so input is read
+//! and thrown away until the client closes too (PROTOCOL: linger).
+
+use super::drive::Connection;
+use super::wire::Wire;
+use crate::broker::Settlement;
+use crate::outbox::{Key, Tag};
+use crate::session::Closing;
+use std::collections::HashSet;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Flush,
+    HalfClose,
+    Linger,
+    Done,
+}
+
+/// A connection that is ending.
+#[derive(Debug)]
+pub(super) struct Ending {
+    pub(super) closing: Closing,
+    /// Whatever happens, the connection is gone by then.
+    pub(super) until: Instant,
+    phase: Phase,
+}
+
+impl<W: Wire> Connection<W> {
+    /// Releases everything and starts to close; only the first call counts.
+    pub(super) fn begin_ending(&mut self, closing: Closing, now: Instant) {
+        if self.ending.is_some() {
+            return;
+        }
+        self.release(now);
+        self.wire.farewell(closing, &mut self.out);
+        let until = now + self.hub.options.linger;
+        self.ending = Some(Ending { closing, until, phase: Phase::Flush });
+    }
+
+    /// The socket is gone: nothing more can be said.
+    pub(super) fn end_at_once(&mut self, now: Instant) {
+        let closing = self.ending.as_ref().map_or(Closing::PeerLeft, |ending| ending.closing);
+        self.drop_unsent(now);
+        self.release(now);
+        self.ending = Some(Ending { closing, until: now, phase: Phase::Done });
+    }
+
+    /// Drops everything but the frame in flight; what came from work queues goes back, uncounted.
+    pub(super) fn drop_unsent(&mut self, now: Instant) {
+        let mut unsent: Vec<(Key, Tag)> = Vec::new();
+        self.out.cut(|mark| unsent.push((mark.key, mark.tag)));
+        unsent.extend(self.outbox.close().iter().map(|parcel| (parcel.key, parcel.tag)));
+        self.settle_unwritten(unsent, now);
+    }
+
+    /// Ends subscriptions, temporary queues and transactions. Only a subscription whose messages are on
+    /// their way to the socket stays until they are written: they are not given to anybody else before.
+    fn release(&mut self, now: Instant) {
+        let unsent = self.outbox.close().iter().map(|parcel| (parcel.key, parcel.tag)).collect();
+        self.settle_unwritten(unsent, now);
+        let on_their_way: HashSet<Key> = self.out.unwritten().map(|mark| mark.key).collect();
+        self.subscriptions.retain(|key, _| on_their_way.contains(key));
+        self.temps.clear();
+        self.login = None;
+        self.pause = Default::default();
+        self.parked.resize(0);
+        self.count_transactions(0);
+    }
+
+    pub(super) fn settle_unwritten(&self, mut deliveries: Vec<(Key, Tag)>, now: Instant) {
+        deliveries.retain(|(_, tag)| *tag != 0);
+        deliveries.sort_by_key(|(key, _)| *key);
+        self.settle(&deliveries, Settlement::Unwritten, now);
+    }
+
+    /// Goes on closing; `Ready` when the connection is gone.
+    pub(super) fn poll_ending(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            let now = Instant::now();
+            let Some(ending) = &self.ending else { return Poll::Ready(()) };
+            let phase = if now >= ending.until { Phase::Done } else { ending.phase };
+            if phase == Phase::Done {
+                self.drop_unsent(now);
+                self.subscriptions.clear();
+                return Poll::Ready(());
+            }
+            let done = match phase {
+                Phase::Flush => {
+                    self.write(cx, now);
+                    self.out.pending() == 0
+                }
+                Phase::HalfClose => {
+                    self.subscriptions.clear();
+                    self.wire.poll_shutdown(cx).is_ready()
+                }
+                _ => self.wire.poll_discard(cx).is_ready(),
+            };
+            let Some(ending) = &mut self.ending else { return Poll::Ready(()) };
+            // A write that failed has ended it all already.
+            if done && ending.phase != Phase::Done {
+                ending.phase = phase.next();
+            } else if ending.phase != Phase::Done && self.poll_timer(cx, now).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+impl Phase {
+    fn next(self) -> Phase {
+        match self {
+            Phase::Flush => Phase::HalfClose,
+            Phase::HalfClose => Phase::Linger,
+            Phase::Linger | Phase::Done => Phase::Done,
+        }
+    }
+}

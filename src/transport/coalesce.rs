@@ -1,0 +1,263 @@
+//! What is on its way to one socket: small pieces copied together, large ones chained, one vectored write a
+//! batch. Remembers where each frame ends, so that a frame is known to be written, and none is cut in two.
+
+use crate::outbox::{Key, Tag};
+use bytes::{Buf, Bytes, BytesMut};
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+/// Pieces up to this are copied: cheaper than a slice of their own in the vectored write.
+const COPY_BYTES_MAX: usize = 1024;
+/// Slices given to one vectored write (the kernel takes 1024; more than this gains nothing).
+const SLICES_MAX: usize = 64;
+
+/// A delivery from a work queue whose writing somebody waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The subscription.
+    pub key: Key,
+    /// The place in its queue.
+    pub tag: Tag,
+    /// Whether having been written settles it (auto mode).
+    pub settles: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct End {
+    /// Octets appended before and in this frame, since the beginning of the connection.
+    at: u64,
+    mark: Option<Mark>,
+}
+
+/// The output of one connection. Empty, it holds no memory.
+#[derive(Debug, Default)]
+pub struct Coalesce {
+    chunks: VecDeque<Bytes>,
+    /// Copied pieces that follow `chunks`.
+    small: BytesMut,
+    ends: VecDeque<End>,
+    appended: u64,
+    written: u64,
+    /// Where the last frame that is written whole ended.
+    whole: u64,
+    /// Frames written whole since [`Coalesce::take_frames_written`].
+    frames_written: u64,
+}
+
+impl Coalesce {
+    /// Appends a piece that is cheap to copy.
+    pub fn copy(&mut self, piece: &[u8]) {
+        self.small.extend_from_slice(piece);
+        self.appended += piece.len() as u64;
+    }
+
+    /// Appends what `encode` appends.
+    pub fn encode(&mut self, encode: impl FnOnce(&mut BytesMut)) {
+        let before = self.small.len();
+        encode(&mut self.small);
+        self.appended += (self.small.len() - before) as u64;
+    }
+
+    /// Appends a shared piece, without a copy if it is large.
+    pub fn chain(&mut self, piece: &Bytes) {
+        if piece.len() <= COPY_BYTES_MAX {
+            return self.copy(piece);
+        }
+        self.flush_small();
+        self.appended += piece.len() as u64;
+        self.chunks.push_back(piece.clone());
+    }
+
+    /// What was appended since the last call is one frame.
+    pub fn end_frame(&mut self, mark: Option<Mark>) {
+        self.ends.push_back(End { at: self.appended, mark });
+    }
+
+    /// Octets not yet written.
+    pub fn pending(&self) -> usize {
+        (self.appended - self.written) as usize
+    }
+
+    /// Octets written since the beginning of the connection.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Fills `slices` with what comes next and returns how many were used.
+    pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES_MAX]) -> usize {
+        let pieces = self.chunks.iter().map(|chunk| &chunk[..]).chain(std::iter::once(&self.small[..]));
+        let mut used = 0;
+        for (slot, piece) in slices.iter_mut().zip(pieces.filter(|piece| !piece.is_empty())) {
+            *slot = IoSlice::new(piece);
+            used += 1;
+        }
+        used
+    }
+
+    /// An array for [`Coalesce::slices`].
+    pub fn no_slices<'a>() -> [IoSlice<'a>; SLICES_MAX] {
+        [IoSlice::new(&[]); SLICES_MAX]
+    }
+
+    /// `octets` were written: forgets them, and tells `done` of each marked frame that is now written whole.
+    pub fn advance(&mut self, octets: usize, mut done: impl FnMut(Mark)) {
+        self.written += octets as u64;
+        let mut left = octets;
+        while left > 0
+            && let Some(chunk) = self.chunks.front_mut()
+        {
+            let taken = left.min(chunk.len());
+            chunk.advance(taken);
+            left -= taken;
+            if chunk.is_empty() {
+                self.chunks.pop_front();
+            }
+        }
+        self.small.advance(left);
+        while let Some(end) = self.ends.front()
+            && end.at <= self.written
+        {
+            self.frames_written += 1;
+            self.whole = end.at;
+            if let Some(mark) = end.mark {
+                done(mark);
+            }
+            self.ends.pop_front();
+        }
+        if self.pending() == 0 {
+            *self = Coalesce {
+                appended: self.appended,
+                written: self.written,
+                whole: self.whole,
+                frames_written: self.frames_written,
+                ..Coalesce::default()
+            };
+        }
+    }
+
+    /// Frames written whole since the last call.
+    pub fn take_frames_written(&mut self) -> u64 {
+        std::mem::take(&mut self.frames_written)
+    }
+
+    /// Drops every frame of which no octet was written, and tells `dropped` of the marked ones.
+    pub fn cut(&mut self, mut dropped: impl FnMut(Mark)) {
+        let mut ends = std::mem::take(&mut self.ends).into_iter();
+        let in_flight = if self.written > self.whole { ends.next() } else { None };
+        let keep = in_flight.map_or(self.written, |end| end.at);
+        self.ends.extend(in_flight);
+        ends.filter_map(|end| end.mark).for_each(&mut dropped);
+        self.flush_small();
+        let mut surplus = (self.appended - keep) as usize;
+        while surplus > 0
+            && let Some(chunk) = self.chunks.back_mut()
+        {
+            let cut = surplus.min(chunk.len());
+            chunk.truncate(chunk.len() - cut);
+            surplus -= cut;
+            if chunk.is_empty() {
+                self.chunks.pop_back();
+            }
+        }
+        self.appended = keep;
+    }
+
+    /// The marks of frames not written whole, in order; the frames stay.
+    pub fn unwritten(&self) -> impl Iterator<Item = Mark> + '_ {
+        self.ends.iter().filter_map(|end| end.mark)
+    }
+
+    fn flush_small(&mut self) {
+        if !self.small.is_empty() {
+            self.chunks.push_back(self.small.split().freeze());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn mark(tag: Tag) -> Option<Mark> {
+        Some(Mark { key: 1, tag, settles: true })
+    }
+
+    /// Three frames of 10, 3010 and 6 octets, marked 1, 2 and 3.
+    fn three() -> (Coalesce, Vec<u8>) {
+        let mut out = Coalesce::default();
+        let large = Bytes::from(vec![b'L'; 3000]);
+        out.copy(b"first-----");
+        out.end_frame(mark(1));
+        out.copy(b"head------");
+        out.chain(&large);
+        out.end_frame(mark(2));
+        out.chain(&Bytes::from_static(b"small-"));
+        out.end_frame(mark(3));
+        (out, [b"first-----head------".as_slice(), &large, b"small-"].concat())
+    }
+
+    /// Writes what is left in one go, as the vectored write would.
+    fn rest(out: &Coalesce) -> Vec<u8> {
+        let mut slices = Coalesce::no_slices();
+        let used = out.slices(&mut slices);
+        slices[..used].iter().flat_map(|slice| slice.to_vec()).collect()
+    }
+
+    #[test]
+    fn octets_leave_in_order_however_they_are_taken() {
+        let (_, whole) = three();
+        for step in [1, 2, 7, 1000, 3026] {
+            let (mut out, _) = three();
+            let mut seen = Vec::new();
+            while out.pending() > 0 {
+                let next = rest(&out);
+                assert_eq!(next.len(), out.pending());
+                let taken = step.min(next.len());
+                seen.extend_from_slice(&next[..taken]);
+                out.advance(taken, |_| {});
+            }
+            assert_eq!(seen, whole, "by {step}");
+            assert_eq!(out.take_frames_written(), 3);
+            assert_eq!(
+                out.small.capacity() + out.chunks.capacity() + out.ends.capacity(),
+                0,
+                "empty: no memory"
+            );
+        }
+    }
+
+    #[test]
+    fn a_mark_is_told_when_its_last_octet_is_written() {
+        let (mut out, whole) = three();
+        for (octets, told) in [(9, vec![]), (1, vec![1]), (3009, vec![]), (1, vec![2]), (6, vec![3])] {
+            let mut tags = Vec::new();
+            out.advance(octets, |mark| tags.push(mark.tag));
+            assert_eq!(tags, told);
+        }
+        assert_eq!(out.written() as usize, whole.len());
+    }
+
+    #[test]
+    fn a_cut_keeps_the_frame_in_flight_whole_and_drops_the_rest() {
+        let (_, whole) = three();
+        for written in 0..whole.len() {
+            let (mut out, _) = three();
+            out.advance(written, |_| {});
+            let (kept_to, kept_tag) = match written {
+                0 | 10 | 3020 => (written, None),
+                1..10 => (10, Some(1)),
+                11..3020 => (3020, Some(2)),
+                _ => (3026, Some(3)),
+            };
+            let mut dropped = Vec::new();
+            out.cut(|mark| dropped.push(mark.tag));
+            assert_eq!(rest(&out), &whole[written..kept_to], "cut at {written}");
+            assert_eq!(out.unwritten().map(|mark| mark.tag).next(), kept_tag);
+            let first_dropped = [0, 10, 3020].iter().filter(|start| **start < kept_to).count() as u64 + 1;
+            assert_eq!(dropped, (first_dropped..=3).collect::<Vec<_>>(), "cut at {written}");
+            out.copy(b"ERROR");
+            out.end_frame(None);
+            assert_eq!(rest(&out), [&whole[written..kept_to], b"ERROR"].concat());
+        }
+    }
+}

@@ -1,0 +1,443 @@
+//! The connection task: it owns one socket and one conversation, on every wire.
+//!
+//! ```text
+//!            +---------------------- one turn ----------------------+
+//!  outbox -> | receive: parcels to frames  ->  write: one vectored  | -> socket
+//!  socket -> | read: octets to frames -> session -> perform actions | -> broker
+//!            +------------------------------------------------------+
+//! ```
+//!
+//! Reading pauses while a login is being checked, while receivers of what was published are waited for
+//! (burst patience), while the byte budget is nearly used up, and while the client does not take its answers.
+//! Writing never waits for reading.
+
+use super::close::Ending;
+use super::coalesce::{Coalesce, Mark};
+use super::hub::{Hub, random_name};
+use super::seats::Seat;
+use super::wire::{Piece, ReadEnd, Wire};
+use crate::broker::{Congested, Settlement, Subscription, TempQueue};
+use crate::budget::Charge;
+use crate::outbox::{Key, Outbox, Parcel, Tag};
+use crate::session::{Closing, Delivery, Reject, Session};
+use crate::users::{Principal, Refused};
+use bytes::BytesMut;
+use std::collections::HashMap;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use stompbox_frames::stomp::Decoder;
+use tokio::time::Sleep;
+
+/// Octets turned into frames ahead of the socket.
+const BATCH_BYTES: usize = 128 * 1024;
+/// A client that leaves this many octets of answers unread is not read from.
+const UNREAD_BYTES_MAX: usize = 256 * 1024;
+/// Turns in a row before other tasks get theirs.
+const TURNS_MAX: usize = 16;
+/// Pushes to subscribers before a publisher lets other tasks run.
+const PUSHES_MAX: usize = 2048;
+/// How often a pause for the byte budget is looked at.
+const BUDGET_PAUSE: Duration = Duration::from_millis(20);
+
+type Login = Pin<Box<dyn Future<Output = Result<Principal, Refused>> + Send>>;
+
+/// Serves one client from the first octet to the last.
+pub async fn serve<W: Wire>(hub: Arc<Hub>, wire: W, seat: Seat) {
+    hub.metrics.opened(W::NAME);
+    let mut connection = Connection::new(hub, wire, seat);
+    poll_fn(|cx| connection.poll(cx)).await;
+    connection.report();
+}
+
+/// Why this connection does not read for the moment.
+#[derive(Debug, Default)]
+pub(super) struct Pause {
+    /// Receivers of what was published that are behind.
+    pub(super) congested: Vec<Congested>,
+    /// The byte budget is nearly used up: look again until then.
+    pub(super) budget_until: Option<Instant>,
+}
+
+/// One client.
+pub(super) struct Connection<W> {
+    pub(super) hub: Arc<Hub>,
+    pub(super) wire: W,
+    seat: Seat,
+    pub(super) session: Session,
+    pub(super) decoder: Decoder,
+    pub(super) outbox: Arc<Outbox>,
+    number: u64,
+    pub(super) out: Coalesce,
+    pub(super) subscriptions: HashMap<Key, Subscription>,
+    pub(super) temps: Vec<TempQueue>,
+    pub(super) login: Option<Login>,
+    pub(super) pause: Pause,
+    pub(super) parked: Charge,
+    pub(super) transactions: usize,
+    pub(super) pushes: usize,
+    pub(super) ending: Option<Ending>,
+    timer: Pin<Box<Sleep>>,
+    timer_armed: bool,
+    /// When the socket last took octets, or last had none to take.
+    progress_at: Instant,
+    began_at: Instant,
+    frames_received: u64,
+    bytes_received: u64,
+    frames_sent: u64,
+}
+
+impl<W: Wire> Connection<W> {
+    fn new(hub: Arc<Hub>, wire: W, seat: Seat) -> Connection<W> {
+        let now = Instant::now();
+        let outbox = Outbox::new(hub.outbox, &hub.budget, hub.metrics.clone(), now);
+        Connection {
+            number: hub.enter(&outbox),
+            session: Session::new(hub.session.clone(), random_name(), hub.addresses.clone(), now),
+            decoder: Decoder::new(hub.options.connect_limits),
+            parked: hub.budget.charge(0),
+            hub,
+            wire,
+            seat,
+            outbox,
+            out: Coalesce::default(),
+            subscriptions: HashMap::new(),
+            temps: Vec::new(),
+            login: None,
+            pause: Pause::default(),
+            transactions: 0,
+            pushes: 0,
+            ending: None,
+            timer: Box::pin(tokio::time::sleep_until(now.into())),
+            timer_armed: false,
+            progress_at: now,
+            began_at: now,
+            frames_received: 0,
+            bytes_received: 0,
+            frames_sent: 0,
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.pushes = 0;
+        for _ in 0..TURNS_MAX {
+            let now = Instant::now();
+            if self.ending.is_none() && self.hub.is_stopping() {
+                self.shut_down(cx, now);
+            }
+            self.expire(now);
+            if self.ending.is_some() {
+                return self.poll_ending(cx);
+            }
+            let room = BATCH_BYTES.saturating_sub(self.out.pending());
+            let mut moved = self.receive(cx, room, now);
+            moved |= self.write(cx, now);
+            moved |= self.log_in(cx, now);
+            moved |= self.read(cx, now);
+            if self.ending.is_some() {
+                continue;
+            }
+            if self.pushes >= PUSHES_MAX {
+                break;
+            }
+            if !moved && self.poll_timer(cx, now).is_pending() {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// About `room` octets of parcels become frames.
+    fn receive(&mut self, cx: &mut Context<'_>, room: usize, now: Instant) -> bool {
+        let mut batch = Vec::new();
+        match self.outbox.poll_take(cx, &mut batch, room, now) {
+            Poll::Pending => return false,
+            Poll::Ready(Err(_)) => {
+                self.end_slow_consumer("outbox-bytes-max", now);
+                return true;
+            }
+            Poll::Ready(Ok(())) => {}
+        }
+        let mut prefix = BytesMut::with_capacity(128);
+        let mut delivered = 0;
+        for (place, parcel) in batch.iter().enumerate() {
+            prefix.clear();
+            match self.session.deliver(parcel, &mut prefix) {
+                Delivery::Write { settle_when_written } => {
+                    self.wrap(parcel, &prefix, settle_when_written);
+                    delivered += 1;
+                }
+                Delivery::Skip => {}
+                Delivery::TooManyUnsettled => {
+                    let unsent = batch[place..].iter().map(|parcel| (parcel.key, parcel.tag)).collect();
+                    self.settle_unwritten(unsent, now);
+                    self.end_slow_consumer("unsettled-max", now);
+                    break;
+                }
+            }
+        }
+        self.hub.metrics.deliveries.inc_by(delivered);
+        true
+    }
+
+    fn wrap(&mut self, parcel: &Parcel, prefix: &[u8], settles: bool) {
+        let mark = (parcel.tag != 0).then_some(Mark { key: parcel.key, tag: parcel.tag, settles });
+        let tail = parcel.message.tail(self.session.version());
+        self.wire.wrap(Piece { prefix, tail, text: parcel.message.is_text(), mark }, &mut self.out);
+    }
+
+    /// Writes until the socket takes no more or nothing is left.
+    pub(super) fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        if self.out.pending() == 0 {
+            self.progress_at = now;
+            return false;
+        }
+        let mut written = 0;
+        let mut settled: Vec<(Key, Tag)> = Vec::new();
+        while self.out.pending() > 0 {
+            match self.wire.poll_write(cx, &self.out) {
+                Poll::Pending => break,
+                Poll::Ready(Ok(octets)) if octets > 0 => {
+                    self.out.advance(octets, |mark| {
+                        if mark.settles {
+                            settled.push((mark.key, mark.tag));
+                        }
+                    });
+                    written += octets;
+                }
+                Poll::Ready(_) => {
+                    self.end_at_once(now);
+                    break;
+                }
+            }
+        }
+        if written == 0 {
+            return false;
+        }
+        self.progress_at = now;
+        self.session.wrote(now);
+        let frames = self.out.take_frames_written();
+        self.frames_sent += frames;
+        self.hub.metrics.frames_sent.inc_by(frames);
+        self.hub.metrics.bytes_sent.inc_by(written as u64);
+        self.settle(&settled, Settlement::Accepted, now);
+        if self.outbox.take_starved() {
+            self.subscriptions.values().for_each(|subscription| subscription.resume(now));
+        }
+        true
+    }
+
+    /// Settles deliveries of work queues, one call per run of the same subscription.
+    pub(super) fn settle(&self, deliveries: &[(Key, Tag)], settlement: Settlement, now: Instant) {
+        for run in deliveries.chunk_by(|left, right| left.0 == right.0) {
+            if let Some(subscription) = self.subscriptions.get(&run[0].0) {
+                let tags: Vec<Tag> = run.iter().map(|(_, tag)| *tag).collect();
+                subscription.settle(&tags, settlement, now);
+            }
+        }
+    }
+
+    fn log_in(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let Some(login) = &mut self.login else { return false };
+        let Poll::Ready(result) = login.as_mut().poll(cx) else { return false };
+        self.login = None;
+        let mut actions = Vec::new();
+        self.session.authenticated(result, now, &mut actions);
+        self.perform(actions, now);
+        true
+    }
+
+    /// Handles what is buffered, and reads once if nothing forbids it.
+    fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let before = self.frames_received;
+        let mut moved = self.handle_frames(cx, now);
+        if self.may_read(cx, now) {
+            let Connection { wire, out, decoder, bytes_received, .. } = self;
+            let mut fed = 0;
+            let read = wire.poll_read(cx, out, &mut |octets| {
+                fed += octets.len() as u64;
+                decoder.feed(octets);
+            });
+            *bytes_received += fed;
+            self.hub.metrics.bytes_received.inc_by(fed);
+            match read {
+                Poll::Pending => {}
+                Poll::Ready(Ok(_)) => {
+                    self.session.heard(now);
+                    self.handle_frames(cx, now);
+                    moved = true;
+                }
+                Poll::Ready(Err(end)) => {
+                    self.handle_frames(cx, now);
+                    self.end_of_input(end, now);
+                    moved = true;
+                }
+            }
+        }
+        self.hub.metrics.frames_received.inc_by(self.frames_received - before);
+        moved
+    }
+
+    fn handle_frames(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let mut moved = false;
+        while self.may_read(cx, now) {
+            let mut actions = Vec::new();
+            match self.decoder.next() {
+                Ok(None) => break,
+                Ok(Some(frame)) => {
+                    self.frames_received += 1;
+                    self.session.handle(frame, now, &mut actions);
+                }
+                Err(error) => self.session.malformed(&error, &mut actions),
+            }
+            moved = true;
+            self.perform(actions, now);
+        }
+        moved
+    }
+
+    /// Whether the next frame may be handled; see the module's text for what forbids it.
+    fn may_read(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        self.poll_pause(cx, now).is_ready()
+            && self.ending.is_none()
+            && self.login.is_none()
+            && self.pushes < PUSHES_MAX
+            && self.out.pending() < UNREAD_BYTES_MAX
+    }
+
+    fn poll_pause(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
+        while let Some(receiver) = self.pause.congested.last() {
+            if receiver.outbox.poll_drained(cx, receiver.crowd, now).is_pending() {
+                return Poll::Pending;
+            }
+            self.pause.congested.pop();
+        }
+        if let Some(until) = self.pause.budget_until {
+            if now < until && self.hub.budget.is_near() {
+                return Poll::Pending;
+            }
+            self.pause.budget_until = None;
+        }
+        Poll::Ready(())
+    }
+
+    fn end_of_input(&mut self, end: ReadEnd, now: Instant) {
+        match end {
+            ReadEnd::Closed => self.begin_ending(Closing::PeerLeft, now),
+            ReadEnd::Failed(_) => self.end_at_once(now),
+            ReadEnd::Violation(reason) => {
+                tracing::debug!(address = %self.seat.address(), reason, "the client broke the rules of its transport");
+                self.begin_ending(Closing::Rejected, now);
+            }
+        }
+    }
+
+    /// Heart-beats and timeouts.
+    fn expire(&mut self, now: Instant) {
+        if self.ending.is_some() {
+            return;
+        }
+        if self.out.pending() > 0 && now >= self.progress_at + self.hub.options.stall_timeout {
+            return self.end_slow_consumer("stall-timeout", now);
+        }
+        if self.session.deadline().is_none_or(|deadline| now < deadline) {
+            return;
+        }
+        if !self.pause.congested.is_empty() || self.pause.budget_until.is_some() {
+            // What the client may have sent meanwhile was not looked at: it is not to blame for silence.
+            self.session.heard(now);
+        }
+        let mut actions = Vec::new();
+        self.session.expire(now, &mut actions);
+        self.perform(actions, now);
+    }
+
+    /// The earliest moment at which something is to be done without an event.
+    fn deadline(&self, now: Instant) -> Option<Instant> {
+        if let Some(ending) = &self.ending {
+            return Some(ending.until);
+        }
+        let stalled = (self.out.pending() > 0).then(|| self.progress_at + self.hub.options.stall_timeout);
+        let patience =
+            self.pause.congested.last().map(|receiver| receiver.outbox.patience_ends(receiver.crowd));
+        let budget = self.pause.budget_until.map(|until| until.min(now + BUDGET_PAUSE));
+        [self.session.deadline(), stalled, patience, budget].into_iter().flatten().min()
+    }
+
+    /// `Ready` when a deadline has come. The timer is moved only to an earlier moment: one that fires too
+    /// early costs less than one that is moved at every frame.
+    pub(super) fn poll_timer(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
+        let Some(deadline) = self.deadline(now) else { return Poll::Pending };
+        if deadline <= now {
+            return Poll::Ready(());
+        }
+        if !self.timer_armed || self.timer.deadline().into_std() > deadline {
+            self.timer.as_mut().reset(deadline.into());
+            self.timer_armed = true;
+        }
+        while self.timer.as_mut().poll(cx).is_ready() {
+            self.timer.as_mut().reset(deadline.into());
+            if deadline <= Instant::now() {
+                return Poll::Ready(());
+            }
+        }
+        Poll::Pending
+    }
+
+    /// Tells a client that it is too slow: ERROR behind the frame in flight, nothing else.
+    pub(super) fn end_slow_consumer(&mut self, option: &'static str, now: Instant) {
+        self.hub.metrics.limit_hit(option);
+        self.drop_unsent(now);
+        let detail = format!(
+            "This client did not take its messages fast enough: the limit {option} was met, and what had \
+             not been sent was dropped. Read faster, subscribe to less, or raise {option}."
+        );
+        let mut actions = Vec::new();
+        let reject = Reject { summary: "slow consumer", detail: &detail };
+        self.session.refuse(None, reject, Closing::SlowConsumer, &mut actions);
+        self.perform(actions, now);
+        // A session that was closed already says nothing; the connection ends all the same.
+        self.begin_ending(Closing::SlowConsumer, now);
+    }
+
+    fn shut_down(&mut self, cx: &mut Context<'_>, now: Instant) {
+        // What is waiting still goes out: it is bounded, and so is the time it may take.
+        self.receive(cx, usize::MAX, now);
+        if self.ending.is_some() {
+            return;
+        }
+        if self.wire.tells_shutdown() {
+            return self.begin_ending(Closing::Shutdown, now);
+        }
+        let mut actions = Vec::new();
+        let reject =
+            Reject { summary: "shutting down", detail: "The broker stops. Reconnect after a while." };
+        self.session.refuse(None, reject, Closing::Shutdown, &mut actions);
+        self.perform(actions, now);
+        self.begin_ending(Closing::Shutdown, now);
+    }
+
+    /// The one line about a connection that has ended, and its place in the statistics.
+    fn report(&mut self) {
+        let closing = self.ending.as_ref().map_or(Closing::PeerLeft, |ending| ending.closing);
+        self.hub.leave(self.number);
+        self.hub.metrics.closed(W::NAME, closing.as_str());
+        tracing::info!(
+            reason = closing.as_str(),
+            limit = closing.limit(),
+            user = self.session.user(),
+            address = %self.seat.address(),
+            transport = W::NAME,
+            session = self.session.id(),
+            seconds = self.began_at.elapsed().as_secs_f64(),
+            frames_received = self.frames_received,
+            bytes_received = self.bytes_received,
+            frames_sent = self.frames_sent,
+            bytes_sent = self.out.written(),
+            "connection closed"
+        );
+    }
+}

@@ -1,0 +1,146 @@
+//! What all connections share.
+
+use super::seats::{Seat, Seats};
+use crate::broker::Broker;
+use crate::budget::Budget;
+use crate::metrics::Metrics;
+use crate::outbox::{self, Outbox};
+use crate::session;
+use crate::users::Authenticator;
+use dashmap::DashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use stompbox_frames::stomp::Limits;
+use tokio_util::task::TaskTracker;
+
+/// Limits and habits of connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Connections in all (`connections-max`).
+    pub connections_max: usize,
+    /// Connections of one address, 0 for no limit of its own (`connections-per-address-max`).
+    pub connections_per_address_max: usize,
+    /// What a frame may cost before CONNECTED (`connect-frame-bytes-max` and the header limits).
+    pub connect_limits: Limits,
+    /// What a frame may cost after it (`frame-bytes-max` and the header limits).
+    pub limits: Limits,
+    /// Credit of a work queue's consumer in octets (`prefetch-bytes`).
+    pub prefetch_bytes: usize,
+    /// How long a receiver may take nothing while something waits for it (`stall-timeout`).
+    pub stall_timeout: Duration,
+    /// How long a last frame may take to arrive (`linger`).
+    pub linger: Duration,
+    /// Unacknowledged octets end a connection after this; zero: after what the system likes (`tcp-user-timeout`).
+    pub tcp_user_timeout: Duration,
+    /// A silent connection is probed after this; zero: never (`tcp-keepalive`).
+    pub tcp_keepalive: Duration,
+    /// Connections that may wait to be accepted (`backlog`).
+    pub backlog: i32,
+}
+
+/// The rooms below, and what connections have in common.
+pub struct Hub {
+    /// Destinations to subscribers.
+    pub broker: Broker,
+    /// The broker-wide byte budget.
+    pub budget: Arc<Budget>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// Who may come in.
+    pub authenticator: Authenticator,
+    /// Options of connections.
+    pub options: Options,
+    /// Options of conversations.
+    pub session: Arc<session::Options>,
+    /// Options of outboxes.
+    pub outbox: outbox::Options,
+    /// The tasks of all connections.
+    pub tasks: TaskTracker,
+    pub(super) addresses: Arc<dyn Fn() -> String + Send + Sync>,
+    seats: Arc<Seats>,
+    outboxes: DashMap<u64, Weak<Outbox>>,
+    next_outbox: AtomicU64,
+    stopping: AtomicBool,
+}
+
+impl std::fmt::Debug for Hub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hub").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// The rooms and options a hub is made of.
+#[derive(Debug)]
+#[allow(missing_docs)]
+pub struct Parts {
+    pub broker: Broker,
+    pub budget: Arc<Budget>,
+    pub metrics: Arc<Metrics>,
+    pub authenticator: Authenticator,
+    pub options: Options,
+    pub session: session::Options,
+    pub outbox: outbox::Options,
+    /// Carried in the addresses of temporary queues.
+    pub node: String,
+}
+
+impl Hub {
+    /// A hub without connections.
+    pub fn new(parts: Parts) -> Arc<Hub> {
+        let seats = Seats::new(parts.options.connections_max, parts.options.connections_per_address_max);
+        let node = parts.node;
+        Arc::new(Hub {
+            broker: parts.broker,
+            budget: parts.budget,
+            metrics: parts.metrics,
+            authenticator: parts.authenticator,
+            options: parts.options,
+            session: Arc::new(parts.session),
+            outbox: parts.outbox,
+            tasks: TaskTracker::new(),
+            addresses: Arc::new(move || format!("~{node}-{}", random_name())),
+            seats,
+            outboxes: DashMap::new(),
+            next_outbox: AtomicU64::new(0),
+            stopping: AtomicBool::new(false),
+        })
+    }
+
+    /// A seat for a client at `address`; a refusal is counted and named.
+    pub fn seat(&self, address: IpAddr) -> Result<Seat, &'static str> {
+        self.seats.take(address).inspect_err(|limit| self.metrics.limit_hit(limit))
+    }
+
+    /// Tells every connection that the broker stops; new ones learn it at once.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        let outboxes: Vec<_> = self.outboxes.iter().filter_map(|entry| entry.upgrade()).collect();
+        outboxes.iter().for_each(|outbox| outbox.nudge());
+    }
+
+    /// Whether [`Hub::stop`] was called.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Enters an outbox, so that [`Hub::stop`] reaches its connection.
+    pub(super) fn enter(&self, outbox: &Arc<Outbox>) -> u64 {
+        let number = self.next_outbox.fetch_add(1, Ordering::Relaxed);
+        self.outboxes.insert(number, Arc::downgrade(outbox));
+        number
+    }
+
+    /// The connection has gone.
+    pub(super) fn leave(&self, number: u64) {
+        self.outboxes.remove(&number);
+    }
+}
+
+/// 128 random bits in hexadecimal: a session id, the secret part of a temporary queue's address.
+pub fn random_name() -> String {
+    let mut octets = [0; 16];
+    getrandom::fill(&mut octets).expect("the system has a source of randomness");
+    format!("{:032x}", u128::from_ne_bytes(octets))
+}

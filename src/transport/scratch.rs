@@ -1,0 +1,41 @@
+//! The read buffer, one per worker thread and borrowed for one read: an idle connection holds none.
+
+use std::cell::RefCell;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, ReadBuf};
+
+/// Octets of one read at most.
+const READ_BYTES: usize = 64 * 1024;
+
+thread_local! {
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
+}
+
+/// Reads once from `socket` and shows the octets to `sink`, which must not read itself.
+pub(super) fn poll_read<R>(
+    socket: &mut (impl AsyncRead + Unpin),
+    cx: &mut Context<'_>,
+    sink: impl FnOnce(&mut [u8]) -> R,
+) -> Poll<io::Result<R>> {
+    SCRATCH.with_borrow_mut(|scratch| {
+        let mut buffer = ReadBuf::new(scratch);
+        match Pin::new(socket).poll_read(cx, &mut buffer) {
+            Poll::Ready(Ok(())) => Poll::Ready(Ok(sink(buffer.filled_mut()))),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => Poll::Pending,
+        }
+    })
+}
+
+/// Reads and throws away until the end of the input or a failure.
+pub(super) fn poll_discard(socket: &mut (impl AsyncRead + Unpin), cx: &mut Context<'_>) -> Poll<()> {
+    loop {
+        match poll_read(socket, cx, |octets| octets.len()) {
+            Poll::Ready(Ok(0)) | Poll::Ready(Err(_)) => return Poll::Ready(()),
+            Poll::Ready(Ok(_)) => {}
+            Poll::Pending => return Poll::Pending,
+        }
+    }
+}

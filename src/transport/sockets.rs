@@ -1,0 +1,114 @@
+//! Listening sockets and what is asked of every accepted one.
+
+use super::drive;
+use super::hub::{Hub, Options};
+use super::seats::Seat;
+use super::tcp::TcpWire;
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+
+/// How long to wait after `accept` failed for want of descriptors or memory.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
+/// How long a refused client may take to read why.
+const REFUSAL_LINGER: Duration = Duration::from_secs(1);
+/// Refused clients that are told why at the same time; more are closed without a word.
+const REFUSALS_MAX: usize = 64;
+
+/// Listens at `address`.
+pub fn listen(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.bind(&address.into())?;
+    socket.listen(backlog)?;
+    socket.set_nonblocking(true)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// The next connection; failures of a single one are passed over, want of descriptors is waited out.
+pub async fn accept(listener: &TcpListener, options: &Options) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => match prepare(&stream, options) {
+                Ok(()) => return (stream, peer),
+                Err(error) => tracing::debug!(%error, address = %peer.ip(), "a connection was lost at once"),
+            },
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept connections; raise the open-file limit or lower connections-max");
+                tokio::time::sleep(ACCEPT_BACKOFF).await;
+            }
+        }
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
+}
+
+/// No delay of small frames, and an end to clients that are gone without a word.
+fn prepare(stream: &TcpStream, options: &Options) -> io::Result<()> {
+    let socket = SockRef::from(stream);
+    socket.set_tcp_nodelay(true)?;
+    if !options.tcp_keepalive.is_zero() {
+        let probe = (options.tcp_keepalive / 3).max(Duration::from_secs(1));
+        let keepalive =
+            TcpKeepalive::new().with_time(options.tcp_keepalive).with_interval(probe).with_retries(3);
+        socket.set_tcp_keepalive(&keepalive)?;
+    }
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(options.tcp_user_timeout))?;
+    Ok(())
+}
+
+/// Accepts STOMP clients on a bare TCP listener until the returned future is dropped.
+pub async fn serve_tcp(hub: Arc<Hub>, listener: TcpListener) {
+    let refusals = Arc::new(AtomicUsize::new(0));
+    loop {
+        let (stream, peer) = accept(&listener, &hub.options).await;
+        match hub.seat(peer.ip()) {
+            Ok(seat) => serve_client(&hub, stream, seat),
+            Err(limit) => {
+                let error = format!(
+                    "ERROR\nmessage:too many connections\ncontent-type:text/plain\n\nThe limit {limit} is met. \
+                     Close connections, come back later, or raise {limit}.\n\0\n"
+                );
+                refuse(&hub, stream, error, &refusals);
+            }
+        }
+    }
+}
+
+fn serve_client(hub: &Arc<Hub>, stream: TcpStream, seat: Seat) {
+    let served = drive::serve(hub.clone(), TcpWire::new(stream), seat);
+    hub.tasks.spawn(served);
+}
+
+/// Says why, waits a moment for the client to close, closes. The socket is the only thing held.
+pub fn refuse(hub: &Hub, mut stream: TcpStream, answer: String, refusals: &Arc<AtomicUsize>) {
+    if refusals.fetch_add(1, Ordering::AcqRel) >= REFUSALS_MAX {
+        refusals.fetch_sub(1, Ordering::AcqRel);
+        return;
+    }
+    let refusals = refusals.clone();
+    hub.tasks.spawn(async move {
+        let told = async {
+            stream.write_all(answer.as_bytes()).await?;
+            stream.shutdown().await?;
+            tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
+        };
+        if let Ok(Err(error)) = tokio::time::timeout(REFUSAL_LINGER, told).await {
+            tracing::debug!(%error, "a refused client left");
+        }
+        refusals.fetch_sub(1, Ordering::AcqRel);
+    });
+}

@@ -1,0 +1,84 @@
+//! STOMP on a bare byte stream: frames as they are, a LF behind each, one LF as a heart-beat.
+
+use super::coalesce::Coalesce;
+use super::scratch;
+use super::wire::{Piece, ReadEnd, Wire};
+use crate::session::Closing;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// The wire of a TCP connection.
+#[derive(Debug)]
+pub struct TcpWire<S> {
+    socket: S,
+}
+
+impl<S> TcpWire<S> {
+    /// STOMP straight on `socket`.
+    pub fn new(socket: S) -> TcpWire<S> {
+        TcpWire { socket }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Wire for TcpWire<S> {
+    const NAME: &'static str = "tcp";
+
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        _: &mut Coalesce,
+        sink: &mut dyn FnMut(&[u8]),
+    ) -> Poll<Result<usize, ReadEnd>> {
+        let read = scratch::poll_read(&mut self.socket, cx, |octets| {
+            sink(octets);
+            octets.len()
+        });
+        read.map(|read| match read {
+            Ok(0) => Err(ReadEnd::Closed),
+            Ok(octets) => Ok(octets),
+            Err(error) => Err(ReadEnd::Failed(error)),
+        })
+    }
+
+    fn wrap(&mut self, piece: Piece<'_>, out: &mut Coalesce) {
+        out.copy(piece.prefix);
+        out.chain(piece.tail);
+        out.end_frame(piece.mark);
+    }
+
+    fn heart_beat(&mut self, out: &mut Coalesce) {
+        out.copy(b"\n");
+        out.end_frame(None);
+    }
+
+    fn tells_shutdown(&self) -> bool {
+        false
+    }
+
+    fn farewell(&mut self, _: Closing, _: &mut Coalesce) {}
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, out: &Coalesce) -> Poll<io::Result<usize>> {
+        poll_write(&mut self.socket, cx, out)
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+
+    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        scratch::poll_discard(&mut self.socket, cx)
+    }
+}
+
+/// One vectored write of what `out` holds.
+pub(super) fn poll_write(
+    socket: &mut (impl AsyncWrite + Unpin),
+    cx: &mut Context<'_>,
+    out: &Coalesce,
+) -> Poll<io::Result<usize>> {
+    let mut slices = Coalesce::no_slices();
+    let used = out.slices(&mut slices);
+    Pin::new(socket).poll_write_vectored(cx, &slices[..used])
+}

@@ -1,0 +1,171 @@
+//! The opening handshake (RFC 6455 §4.2) and the choice of the STOMP subprotocol.
+
+use hyper::header::{
+    CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+    SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use hyper::{Method, Request, Response, StatusCode};
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+
+/// The subprotocols of STOMP, best first.
+const SUBPROTOCOLS: [&str; 3] = ["v12.stomp", "v11.stomp", "v10.stomp"];
+
+/// The judgement of a request: the response, and whether the connection becomes a WebSocket after it.
+#[derive(Debug)]
+pub struct Handshake {
+    /// 101, or why not.
+    pub response: Response<String>,
+    /// Whether it is 101.
+    pub accepted: bool,
+}
+
+/// Judges an opening handshake.
+pub fn accept<B>(request: &Request<B>) -> Handshake {
+    let headers = request.headers();
+    if request.method() != Method::GET {
+        let mut response = refusal(StatusCode::METHOD_NOT_ALLOWED, "");
+        response.headers_mut().insert(hyper::header::ALLOW, HeaderValue::from_static("GET"));
+        return Handshake { response, accepted: false };
+    }
+    if !has_token(headers, UPGRADE, "websocket") {
+        return refused(StatusCode::BAD_REQUEST, "Can \"Upgrade\" only to \"WebSocket\".\n");
+    }
+    if !has_token(headers, CONNECTION, "upgrade") {
+        return refused(StatusCode::BAD_REQUEST, "\"Connection\" must be \"Upgrade\".\n");
+    }
+    if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version.as_bytes() != b"13") {
+        let mut handshake = refused(
+            StatusCode::UPGRADE_REQUIRED,
+            "Only version 13 of WebSocket (RFC 6455) is spoken here.\n",
+        );
+        handshake.response.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        return handshake;
+    }
+    let key = match headers.get(SEC_WEBSOCKET_KEY) {
+        Some(key) if is_key(key.as_bytes()) => key,
+        _ => {
+            return refused(StatusCode::BAD_REQUEST, "\"Sec-WebSocket-Key\" must be 16 octets in base64.\n");
+        }
+    };
+    let mut response = Response::new(String::new());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let answer = response.headers_mut();
+    answer.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    answer.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    let accept_key =
+        HeaderValue::try_from(derive_accept_key(key.as_bytes())).expect("base64 is a header value");
+    answer.insert(SEC_WEBSOCKET_ACCEPT, accept_key);
+    if let Some(protocol) = subprotocol(headers) {
+        answer.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol));
+    }
+    Handshake { response, accepted: true }
+}
+
+/// The highest STOMP version among those offered; a client that offers only others gets none.
+fn subprotocol(headers: &HeaderMap) -> Option<&'static str> {
+    SUBPROTOCOLS.into_iter().find(|protocol| has_token(headers, SEC_WEBSOCKET_PROTOCOL, protocol))
+}
+
+/// Whether a comma-separated header holds `token`, whatever its case.
+fn has_token(headers: &HeaderMap, name: hyper::header::HeaderName, token: &str) -> bool {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|part| part.trim().eq_ignore_ascii_case(token))
+}
+
+/// Sixteen octets in base64 are 22 characters and `==`.
+fn is_key(key: &[u8]) -> bool {
+    let is_base64 = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'+' | b'/');
+    matches!(key, [digits @ .., b'=', b'='] if digits.len() == 22 && digits.iter().all(is_base64))
+}
+
+fn refused(status: StatusCode, reason: &str) -> Handshake {
+    Handshake { response: refusal(status, reason), accepted: false }
+}
+
+fn refusal(status: StatusCode, reason: &str) -> Response<String> {
+    let mut response = Response::new(reason.to_owned());
+    *response.status_mut() = status;
+    if !reason.is_empty() {
+        let kind = HeaderValue::from_static("text/plain; charset=UTF-8");
+        response.headers_mut().insert(hyper::header::CONTENT_TYPE, kind);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(changes: &[(&str, &str)]) -> Request<()> {
+        let mut request = Request::builder().uri("/ws");
+        let proper = [
+            ("upgrade", "websocket"),
+            ("connection", "keep-alive, Upgrade"),
+            ("sec-websocket-version", "13"),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ];
+        for (name, value) in proper {
+            if changes.iter().all(|(changed, _)| *changed != name) {
+                request = request.header(name, value);
+            }
+        }
+        for (name, value) in changes.iter().filter(|(_, value)| !value.is_empty()) {
+            request = request.header(*name, *value);
+        }
+        request.body(()).expect("a request")
+    }
+
+    #[test]
+    fn the_accept_key_is_that_of_the_rfc() {
+        let handshake = accept(&request(&[]));
+        assert!(handshake.accepted);
+        assert_eq!(handshake.response.headers()[SEC_WEBSOCKET_ACCEPT], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert!(!handshake.response.headers().contains_key(SEC_WEBSOCKET_PROTOCOL));
+    }
+
+    #[test]
+    fn the_highest_stomp_subprotocol_is_chosen_and_unknown_ones_are_not() {
+        for (offered, chosen) in [
+            ("v10.stomp, v11.stomp, v12.stomp", Some("v12.stomp")),
+            ("v10.stomp,v11.stomp", Some("v11.stomp")),
+            ("v10.stomp", Some("v10.stomp")),
+            ("mqtt, v11.stomp", Some("v11.stomp")),
+            ("mqtt", None),
+        ] {
+            let handshake = accept(&request(&[("sec-websocket-protocol", offered)]));
+            assert!(handshake.accepted);
+            let answer = handshake.response.headers().get(SEC_WEBSOCKET_PROTOCOL);
+            assert_eq!(answer.map(|value| value.to_str().expect("ASCII")), chosen, "{offered}");
+        }
+    }
+
+    #[test]
+    fn an_improper_handshake_is_refused_with_its_status() {
+        for (name, value, status) in [
+            ("upgrade", "", 400),
+            ("upgrade", "h2c", 400),
+            ("connection", "keep-alive", 400),
+            ("sec-websocket-version", "8", 426),
+            ("sec-websocket-version", "", 426),
+            ("sec-websocket-key", "", 400),
+            ("sec-websocket-key", "short==", 400),
+        ] {
+            let handshake = accept(&request(&[(name, value)]));
+            assert_eq!(
+                (handshake.accepted, handshake.response.status().as_u16()),
+                (false, status),
+                "{name}: {value}"
+            );
+        }
+        let mut post = request(&[]);
+        *post.method_mut() = Method::POST;
+        let handshake = accept(&post);
+        assert_eq!(handshake.response.status(), 405);
+        assert_eq!(handshake.response.headers()["allow"], "GET");
+        assert!(handshake.response.body().is_empty());
+    }
+}

@@ -1,0 +1,274 @@
+//! Reads WebSocket frames from a client (RFC 6455 §5), sans-IO and without a buffer: payload is unmasked where
+//! it lies and handed on as it comes, however the frames are cut.
+
+use super::utf8::Utf8Check;
+use std::io::Cursor;
+use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
+
+/// The longest frame head: 2 octets, 8 of length, 4 of mask.
+const HEAD_BYTES_MAX: usize = 14;
+/// Payload of a control frame at most (RFC 6455 §5.5).
+const CONTROL_BYTES_MAX: usize = 125;
+
+/// What a client sent.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// A piece of a message; `end` with its last piece, which may be empty.
+    Data {
+        /// Unmasked octets.
+        payload: &'a [u8],
+        /// Whether the message is text (then all of it is valid UTF-8) or binary.
+        text: bool,
+        /// Whether the message ends here.
+        end: bool,
+    },
+    /// A ping, to be answered with the same payload.
+    Ping(&'a [u8]),
+    /// A pong.
+    Pong,
+    /// A close frame with its code, if it had one. Nothing after it is read.
+    Close(Option<u16>),
+}
+
+/// How a client broke RFC 6455; the connection is closed with `code`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// Close code (RFC 6455 §7.4.1).
+    pub code: u16,
+    /// Reason, for the close frame and the log.
+    pub reason: &'static str,
+}
+
+const fn protocol(reason: &'static str) -> Violation {
+    Violation { code: 1002, reason }
+}
+
+/// Where the reader stands.
+///
+/// ```text
+///  Head --2..14 octets--> Payload --left = 0--> Head
+///                            | close frame
+///                            v
+///                         Closed
+/// ```
+#[derive(Debug)]
+enum State {
+    Head { octets: [u8; HEAD_BYTES_MAX], have: u8 },
+    Payload { opcode: OpCode, last: bool, mask: [u8; 4], offset: u8, left: u64 },
+    Closed,
+}
+
+const HEAD: State = State::Head { octets: [0; HEAD_BYTES_MAX], have: 0 };
+
+/// Reads the frames of one client.
+#[derive(Debug)]
+pub struct Reader {
+    state: State,
+    /// The kind of the message that is being read, if its last frame has not come yet.
+    message: Option<Data>,
+    message_bytes: u64,
+    message_bytes_max: u64,
+    utf8: Utf8Check,
+    /// Payload of a control frame that came in pieces.
+    control: Vec<u8>,
+}
+
+impl Reader {
+    /// A reader that refuses messages longer than `message_bytes_max` at the head of the frame that would
+    /// exceed it.
+    pub fn new(message_bytes_max: u64) -> Reader {
+        Reader {
+            state: HEAD,
+            message: None,
+            message_bytes: 0,
+            message_bytes_max,
+            utf8: Utf8Check::default(),
+            control: Vec::new(),
+        }
+    }
+
+    /// Takes octets in (unmasking them in place) and tells `sink` what they mean.
+    pub fn feed(&mut self, mut input: &mut [u8], sink: &mut impl FnMut(Event<'_>)) -> Result<(), Violation> {
+        loop {
+            match &mut self.state {
+                State::Closed => return Ok(()),
+                State::Head { octets, have } => {
+                    let wanted = head_bytes(&octets[..*have as usize]);
+                    let taken = input.len().min(wanted - *have as usize);
+                    octets[*have as usize..][..taken].copy_from_slice(&input[..taken]);
+                    *have += taken as u8;
+                    input = &mut input[taken..];
+                    if (*have as usize) < wanted {
+                        return Ok(());
+                    }
+                    // The first two octets tell how long the head is.
+                    if head_bytes(&octets[..wanted]) == wanted {
+                        let octets = *octets;
+                        self.begin(&octets[..wanted])?;
+                        if matches!(self.state, State::Payload { left: 0, .. }) {
+                            self.payload(&mut [], sink)?;
+                        }
+                    }
+                }
+                State::Payload { left, .. } => {
+                    if input.is_empty() {
+                        return Ok(());
+                    }
+                    let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(input.len());
+                    let (piece, rest) = input.split_at_mut(taken);
+                    input = rest;
+                    self.payload(piece, sink)?;
+                }
+            }
+        }
+    }
+
+    /// Whether the client's close frame was read.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.state, State::Closed)
+    }
+
+    /// A whole head is there: judge it before a single octet of payload is read.
+    fn begin(&mut self, octets: &[u8]) -> Result<(), Violation> {
+        let (head, length) = FrameHeader::parse(&mut Cursor::new(octets))
+            .ok()
+            .flatten()
+            .ok_or(protocol("reserved or unknown opcode"))?;
+        if head.rsv1 || head.rsv2 || head.rsv3 {
+            return Err(protocol("a reserved bit is set, and no extension was negotiated"));
+        }
+        let mask = head.mask.ok_or(protocol("a client must mask its frames"))?;
+        match head.opcode {
+            OpCode::Control(Control::Reserved(_)) | OpCode::Data(Data::Reserved(_)) => {
+                return Err(protocol("reserved or unknown opcode"));
+            }
+            OpCode::Control(_) if !head.is_final => {
+                return Err(protocol("a control frame must not be fragmented"));
+            }
+            OpCode::Control(_) if length > CONTROL_BYTES_MAX as u64 => {
+                return Err(protocol("a control frame carries at most 125 octets"));
+            }
+            OpCode::Control(_) => self.control.clear(),
+            OpCode::Data(data) => self.begin_data(data, length)?,
+        }
+        self.state =
+            State::Payload { opcode: head.opcode, last: head.is_final, mask, offset: 0, left: length };
+        Ok(())
+    }
+
+    fn begin_data(&mut self, data: Data, length: u64) -> Result<(), Violation> {
+        match (data, self.message) {
+            (Data::Continue, None) => {
+                return Err(protocol("a continuation frame without a message to continue"));
+            }
+            (Data::Continue, Some(_)) => {}
+            (_, Some(_)) => return Err(protocol("a new message before the end of the last one")),
+            (kind, None) => {
+                self.message = Some(kind);
+                self.message_bytes = 0;
+                self.utf8 = Utf8Check::default();
+            }
+        }
+        self.message_bytes = self.message_bytes.saturating_add(length);
+        if self.message_bytes > self.message_bytes_max {
+            return Err(Violation { code: 1009, reason: "message too big" });
+        }
+        Ok(())
+    }
+
+    /// Some payload of the current frame, possibly none (an empty frame).
+    fn payload(&mut self, piece: &mut [u8], sink: &mut impl FnMut(Event<'_>)) -> Result<(), Violation> {
+        let State::Payload { opcode, last, mask, offset, left } = &mut self.state else { return Ok(()) };
+        unmask(piece, *mask, *offset);
+        *offset = (*offset as usize + piece.len()) as u8 & 3;
+        *left -= piece.len() as u64;
+        let (opcode, last, ends) = (*opcode, *last, *left == 0);
+        if ends {
+            self.state = HEAD;
+        }
+        match opcode {
+            OpCode::Data(_) => self.data(piece, last && ends, sink),
+            OpCode::Control(control) => {
+                self.control.extend_from_slice(piece);
+                if ends { self.control(control, sink) } else { Ok(()) }
+            }
+        }
+    }
+
+    fn data(&mut self, payload: &[u8], end: bool, sink: &mut impl FnMut(Event<'_>)) -> Result<(), Violation> {
+        let text = self.message == Some(Data::Text);
+        if text && !(self.utf8.feed(payload) && (!end || self.utf8.is_complete())) {
+            return Err(Violation { code: 1007, reason: "a text message must be valid UTF-8" });
+        }
+        if end {
+            self.message = None;
+        }
+        sink(Event::Data { payload, text, end });
+        Ok(())
+    }
+
+    fn control(&mut self, control: Control, sink: &mut impl FnMut(Event<'_>)) -> Result<(), Violation> {
+        let payload = std::mem::take(&mut self.control);
+        match control {
+            Control::Ping => sink(Event::Ping(&payload)),
+            Control::Pong => sink(Event::Pong),
+            _ => {
+                let code = close_code(&payload)?;
+                self.state = State::Closed;
+                sink(Event::Close(code));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How many octets the head has, as far as its first two octets tell; 2 until both are there.
+fn head_bytes(octets: &[u8]) -> usize {
+    let [_, second, ..] = octets else { return 2 };
+    let length = match second & 0x7f {
+        126 => 2,
+        127 => 8,
+        _ => 0,
+    };
+    // An unmasked frame will be refused; its head is as long as it says.
+    2 + length + if second & 0x80 != 0 { 4 } else { 0 }
+}
+
+/// The code of a close frame's payload; refuses what RFC 6455 §7.4 does not allow on the wire.
+fn close_code(payload: &[u8]) -> Result<Option<u16>, Violation> {
+    match payload {
+        [] => Ok(None),
+        [_] => Err(protocol("a close code has two octets")),
+        [high, low, reason @ ..] => {
+            let code = u16::from_be_bytes([*high, *low]);
+            if !CloseCode::from(code).is_allowed() {
+                return Err(protocol("a close code that must not be sent"));
+            }
+            if std::str::from_utf8(reason).is_err() {
+                return Err(Violation { code: 1007, reason: "a close reason must be valid UTF-8" });
+            }
+            Ok(Some(code))
+        }
+    }
+}
+
+/// XORs `piece` with the mask, the first octet with mask octet `offset`; eight octets at a time.
+fn unmask(piece: &mut [u8], mask: [u8; 4], offset: u8) {
+    let mut turned = mask;
+    turned.rotate_left(offset as usize);
+    let word = u64::from_ne_bytes([
+        turned[0], turned[1], turned[2], turned[3], turned[0], turned[1], turned[2], turned[3],
+    ]);
+    let mut words = piece.chunks_exact_mut(8);
+    for chunk in &mut words {
+        let octets: [u8; 8] = (&*chunk).try_into().expect("chunks of eight");
+        chunk.copy_from_slice(&(u64::from_ne_bytes(octets) ^ word).to_ne_bytes());
+    }
+    for (octet, mask) in words.into_remainder().iter_mut().zip(turned.iter().cycle()) {
+        *octet ^= mask;
+    }
+}
+
+#[cfg(test)]
+mod tests;

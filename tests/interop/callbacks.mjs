@@ -1,0 +1,44 @@
+// What stompjs 2 and its descendant webstomp-client have in common: one callback for errors and for the end.
+
+export class Callbacks {
+  static connect(url, options) {
+    const client = this.open(url, options);
+    const beats = { received: 0, sent: 0, changed: () => {} };
+    client.debug = (line) => {
+      if (line === '>>> PING') beats.sent++;
+      else if (line === '<<< PONG') beats.received++;
+      else return;
+      beats.changed();
+    };
+    return new Promise((resolve, reject) => {
+      let peer;
+      const onConnect = (frame) => resolve((peer = new this(client, beats, frame)));
+      const onError = (what) => {
+        if (!peer) reject(new Error(`not connected: ${what}`));
+        else if (what?.command === 'ERROR') peer.onError(what);
+        else peer.onClosed();
+      };
+      client.ws.onerror = (event) => reject(new Error(`not connected: ${event.message}`));
+      client.connect({}, onConnect, onError);
+    });
+  }
+
+  constructor(client, beats, connected) {
+    this.client = client;
+    this.beats = beats;
+    this.version = connected.headers.version;
+    client.onreceipt = (frame) => this.onReceipt(frame.headers['receipt-id']);
+  }
+
+  subscribe(destination, headers, onMessage) {
+    return this.client.subscribe(destination, onMessage, { ...headers });
+  }
+
+  begin(id) {
+    return this.client.begin(id);
+  }
+
+  disconnect(receipt) {
+    this.client.disconnect(() => {}, { receipt });
+  }
+}

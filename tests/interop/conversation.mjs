@@ -1,0 +1,267 @@
+// One conversation, held by whatever client library an adapter hands over.
+//
+// An adapter is a class whose `connect(url, options)` resolves on CONNECTED to an object with
+//   version                                   of CONNECTED
+//   subscribe(destination, headers, onMessage) -> { unsubscribe() }
+//   send(destination, headers, body)          body: string, or bytes where the library can
+//   begin(id) -> { commit(), abort() }
+//   onReceipt, onError, onClosed              set by the conversation
+//   beats                                     { received, sent }: heart-beats so far
+//   disconnect(receipt)
+// A message has headers, body (a string), bytes (where the library can), ack() and nack().
+
+import { sendBytes } from './raw.mjs';
+
+const PATIENCE_MS = 10_000;
+
+class Expected extends Error {}
+
+/** Resolves as `promise` does, or fails after a while with what was expected. */
+export function expected(what, promise) {
+  let timer;
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Expected(`${what} was expected within ${PATIENCE_MS} ms`)), PATIENCE_MS);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
+
+export function same(what, actual, wanted) {
+  if (JSON.stringify(actual) !== JSON.stringify(wanted)) {
+    const cut = (value) => String(JSON.stringify(value)).slice(0, 300);
+    throw new Expected(`${what}: ${cut(wanted)} was expected, not ${cut(actual)}`);
+  }
+}
+
+/** What has come and was not asked for yet. */
+class Inbox {
+  #waiting = [];
+  #takers = [];
+
+  put(item) {
+    const taker = this.#takers.shift();
+    if (taker) taker(item);
+    else this.#waiting.push(item);
+  }
+
+  take(what) {
+    if (this.#waiting.length) return Promise.resolve(this.#waiting.shift());
+    return expected(what, new Promise((resolve) => this.#takers.push(resolve)));
+  }
+
+  get isEmpty() {
+    return this.#waiting.length === 0;
+  }
+}
+
+/** One connected client and its inboxes. */
+class Peer {
+  static async connect(Adapter, url, options) {
+    const peer = new Peer();
+    peer.receipts = new Inbox();
+    peer.errors = new Inbox();
+    peer.closed = new Inbox();
+    peer.client = await expected('CONNECTED', Adapter.connect(url, options));
+    peer.client.onReceipt = (id) => peer.receipts.put(id);
+    peer.client.onError = (frame) => peer.errors.put(frame);
+    peer.client.onClosed = () => peer.closed.put('closed');
+    return peer;
+  }
+
+  async receipt(id) {
+    same('receipt-id', await this.receipts.take(`RECEIPT ${id}`), id);
+  }
+
+  async subscribe(destination, headers = {}) {
+    const inbox = new Inbox();
+    const receipt = `subscribe ${destination}`;
+    inbox.end = this.client.subscribe(destination, { ...headers, receipt }, (message) => inbox.put(message));
+    await this.receipt(receipt);
+    return inbox;
+  }
+
+  send(destination, body, headers = {}) {
+    this.client.send(destination, headers, body);
+  }
+
+  async disconnect() {
+    this.client.disconnect('bye');
+    await this.receipt('bye');
+  }
+}
+
+const steps = {
+  async 'connect'({ a, adapter }) {
+    same('version', a.client.version, adapter.version);
+  },
+
+  async 'subscribe, send, receive'({ a, name }) {
+    const inbox = await a.subscribe(`/topic/${name}`);
+    a.send(`/topic/${name}`, 'hello', { 'content-type': 'text/plain', colour: 'green' });
+    const message = await inbox.take('MESSAGE');
+    same('body', message.body, 'hello');
+    same('destination', message.headers.destination, `/topic/${name}`);
+    same('colour', message.headers.colour, 'green');
+    same('content-type', message.headers['content-type'], 'text/plain');
+    inbox.end.unsubscribe();
+    a.send(`/topic/${name}`, 'unheard', { receipt: 'sent' });
+    await a.receipt('sent');
+    same('nothing after UNSUBSCRIBE', inbox.isEmpty, true);
+  },
+
+  async 'text beyond ASCII'({ a, name }) {
+    const inbox = await a.subscribe(`/topic/${name}.ü`);
+    const text = 'grün, 緑, \u{1F7E2}, "quoted", back\\slash';
+    a.send(`/topic/${name}.ü`, text, { note: 'schön' });
+    const message = await inbox.take('MESSAGE');
+    same('body', message.body, text);
+    same('destination', message.headers.destination, `/topic/${name}.ü`);
+    same('note', message.headers.note, 'schön');
+    inbox.end.unsubscribe();
+  },
+
+  async 'two clients talk to one another'({ a, b, name }) {
+    const toA = await a.subscribe(`/topic/${name}.a`);
+    const toB = await b.subscribe(`/topic/${name}.b`);
+    for (let turn = 0; turn < 20; turn++) {
+      a.send(`/topic/${name}.b`, `ping ${turn}`);
+      same('body', (await toB.take('ping')).body, `ping ${turn}`);
+      b.send(`/topic/${name}.a`, `pong ${turn}`);
+      same('body', (await toA.take('pong')).body, `pong ${turn}`);
+    }
+    toA.end.unsubscribe();
+    toB.end.unsubscribe();
+  },
+
+  async 'a queue, ACK'({ a, b, name }) {
+    for (const body of ['one', 'two']) a.send(`/queue/${name}`, body);
+    const inbox = await b.subscribe(`/queue/${name}`, { ack: 'client-individual' });
+    for (const body of ['one', 'two']) {
+      const message = await inbox.take('MESSAGE');
+      same('body', message.body, body);
+      message.ack({ receipt: body });
+      await b.receipt(body);
+    }
+    inbox.end.unsubscribe();
+  },
+
+  async 'NACK, redelivery'({ a, b, name }) {
+    const inbox = await b.subscribe(`/queue/${name}`, { ack: 'client-individual' });
+    a.send(`/queue/${name}`, 'hot');
+    const first = await inbox.take('MESSAGE');
+    same('redelivered', first.headers.redelivered, undefined);
+    first.nack();
+    const second = await inbox.take('the MESSAGE again');
+    same('body', second.body, 'hot');
+    same('redelivered', second.headers.redelivered, 'true');
+    same('message-id', second.headers['message-id'], first.headers['message-id']);
+    second.ack({ receipt: 'settled' });
+    await b.receipt('settled');
+    inbox.end.unsubscribe();
+  },
+
+  async 'receipt'({ a, name }) {
+    a.send(`/topic/${name}`, 'x', { receipt: 'r-1' });
+    a.send(`/topic/${name}`, 'x', { receipt: 'r-2' });
+    await a.receipt('r-1');
+    await a.receipt('r-2');
+  },
+
+  async 'transaction, COMMIT'({ a, b, name }) {
+    const inbox = await b.subscribe(`/topic/${name}`);
+    const transaction = a.client.begin('t-commit');
+    for (const body of ['one', 'two']) a.send(`/topic/${name}`, body, { transaction: 't-commit', receipt: body });
+    await a.receipt('one');
+    await a.receipt('two');
+    same('nothing before COMMIT', inbox.isEmpty, true);
+    transaction.commit();
+    for (const body of ['one', 'two']) same('body', (await inbox.take('MESSAGE')).body, body);
+    inbox.end.unsubscribe();
+  },
+
+  async 'transaction, ABORT'({ a, b, name }) {
+    const inbox = await b.subscribe(`/topic/${name}`);
+    const transaction = a.client.begin('t-abort');
+    a.send(`/topic/${name}`, 'never', { transaction: 't-abort' });
+    transaction.abort();
+    a.send(`/topic/${name}`, 'behind it');
+    same('body', (await inbox.take('MESSAGE')).body, 'behind it');
+    inbox.end.unsubscribe();
+  },
+
+  async 'binary body'({ a, adapter, name, url }) {
+    if (!adapter.binary) return 'this library cannot read one';
+    const inbox = await a.subscribe(`/topic/${name}`);
+    const { bytes, received } = adapter.binary;
+    if (adapter.sendsBytes) a.send(`/topic/${name}`, bytes, { 'content-type': 'application/octet-stream' });
+    else await expected('a SEND from elsewhere', sendBytes(url, `/topic/${name}`, bytes));
+    same('octets', received(await inbox.take('MESSAGE')), [...bytes]);
+    inbox.end.unsubscribe();
+  },
+
+  async 'a body of 1 MiB'({ a, b, name }) {
+    const inbox = await b.subscribe(`/topic/${name}`);
+    const body = 'stomp'.repeat(209_716).slice(0, 1 << 20);
+    a.send(`/topic/${name}`, body);
+    const message = await inbox.take('MESSAGE');
+    same('length', message.body.length, body.length);
+    same('the whole body', message.body === body, true);
+    inbox.end.unsubscribe();
+  },
+
+  async 'heart-beats both ways'({ a }) {
+    const { beats } = a.client;
+    const before = { ...beats };
+    const enough = () => beats.received - before.received >= 5 && beats.sent - before.sent >= 5;
+    const seen = new Promise((resolve) => {
+      beats.changed = () => enough() && resolve();
+    });
+    await expected('five heart-beats each way', seen);
+    same('still connected', a.closed.isEmpty, true);
+    a.send('/topic/after-beats', 'x', { receipt: 'alive' });
+    await a.receipt('alive');
+  },
+
+  async 'ERROR and close'({ connect }) {
+    const peer = await connect();
+    peer.client.subscribe('/nowhere/at/all', {}, () => {});
+    const error = await peer.errors.take('ERROR');
+    same('message says something', Boolean(error.headers.message), true);
+    await peer.closed.take('the end of the connection');
+  },
+
+  async 'DISCONNECT with receipt'({ a, b }) {
+    await a.disconnect();
+    await b.disconnect();
+  },
+};
+
+/** Plays all steps with each of the adapters; the process's exit code says how it went. */
+export async function play(adapters) {
+  const url = `ws://127.0.0.1:${process.argv[3]}/ws`;
+  const options = { beatMs: 500 };
+  for (const adapter of adapters) {
+    const peers = [];
+    const connect = async () => {
+      const peer = await Peer.connect(adapter, url, options);
+      peers.push(peer);
+      return peer;
+    };
+    let number = 0;
+    let step = 'connect';
+    try {
+      const scene = { url, adapter, connect, a: await connect(), b: await connect() };
+      for (step of Object.keys(steps)) {
+        scene.name = `${adapter.label.replace(/[^a-z0-9]+/gi, '-')}.${number++}`;
+        const remark = await steps[step](scene);
+        console.log(`ok ${adapter.label}: ${step}${remark ? ` (${remark})` : ''}`);
+      }
+    } catch (error) {
+      console.log(`FAILED ${adapter.label}: ${step}: ${error instanceof Expected ? error.message : error.stack}`);
+      for (const peer of peers) {
+        while (!peer.errors.isEmpty) console.log(`  ERROR: ${JSON.stringify(await peer.errors.take(''))}`);
+      }
+      process.exit(1);
+    }
+  }
+  process.exit(0);
+}

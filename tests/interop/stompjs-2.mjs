@@ -1,0 +1,28 @@
+// stompjs 2.3.3, the library of 2014 that half of the web still runs: STOMP 1.1, text only.
+
+import stomp from 'stompjs';
+import { WebSocket } from 'ws';
+import { play } from './conversation.mjs';
+import { Callbacks } from './callbacks.mjs';
+
+class StompJs2 extends Callbacks {
+  static label = 'stompjs 2.3.3';
+  static version = '1.1';
+  // It sends strings only, ends a body at a NUL, and reads octets as Latin-1.
+  static binary = {
+    bytes: Buffer.from([...Array(255).keys()].map((octet) => octet + 1)),
+    received: (message) => [...message.body].map((letter) => letter.charCodeAt(0)),
+  };
+
+  static open(url, { beatMs }) {
+    const client = stomp.over(new WebSocket(url, ['v10.stomp', 'v11.stomp']));
+    Object.assign(client.heartbeat, { outgoing: beatMs, incoming: beatMs });
+    return client;
+  }
+
+  send(destination, headers, body) {
+    this.client.send(destination, { ...headers }, body);
+  }
+}
+
+await play([StompJs2]);

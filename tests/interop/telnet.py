@@ -1,0 +1,161 @@
+"""A human at a Telnet client: lines ended by Return, frames by Ctrl-@ and Return.
+
+Usage: telnet.py TCP_PORT HTTP_PORT. Types into the real `telnet` on a pseudo-terminal and reads its screen, on
+which what was typed shows too: Ctrl-@ as `^@`, while a NUL from the broker is a NUL.
+"""
+
+import os
+import pty
+import re
+import select
+import sys
+import time
+
+PATIENCE = 10
+
+
+class Expected(Exception):
+    pass
+
+
+class Telnet:
+    """One terminal with one telnet in it."""
+
+    def __init__(self, port):
+        pid, self.terminal = pty.fork()
+        if pid == 0:
+            os.execvp("telnet", ["telnet", "127.0.0.1", str(port)])
+        self.screen = ""
+        self.wait_for("Escape character is")
+
+    def type(self, *lines):
+        os.write(self.terminal, "".join(line + "\r" for line in lines).encode())
+
+    def frame(self, *lines):
+        """Types a frame without a body (the blank line is part of it)."""
+        self.type(*lines, "", "\0")
+
+    def wait_for(self, pattern):
+        """Reads on until the pattern is on the screen; what stands behind it is kept."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            found = re.search(pattern, self.screen)
+            if found:
+                self.screen = self.screen[found.end():]
+                return found
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([self.terminal], [], [], left)[0]:
+                raise Expected(f"{pattern!r} was expected within {PATIENCE} s; the screen shows {self.screen!r}")
+            try:
+                more = os.read(self.terminal, 65536)
+            except OSError:
+                raise Expected(f"{pattern!r} was expected, not the end; the screen shows {self.screen!r}") from None
+            self.screen += more.decode(errors="replace").replace("\r", "")
+
+    def receipt(self, id):
+        self.wait_for(f"RECEIPT\n(.+\n)*receipt-id:{id}\n(.+\n)*\n\0")
+
+    def message(self, body):
+        """Waits for a MESSAGE with this body and returns its headers."""
+        head = self.wait_for(f"MESSAGE\n((.+\n)+)\n{re.escape(body)}\0").group(1)
+        return dict(line.split(":", 1) for line in head.splitlines())
+
+
+def connects(a, b):
+    for peer in (a, b):
+        peer.frame("CONNECT", "accept-version:1.2", "host:localhost", "heart-beat:60000,500")
+        peer.wait_for("CONNECTED\n(.+\n)*version:1.2\n(.+\n)*\n\0")
+
+
+def talks(a, b):
+    a.frame("SUBSCRIBE", "id:1", "destination:/topic/a", "receipt:sub-a")
+    a.receipt("sub-a")
+    b.frame("SUBSCRIBE", "id:1", "destination:/topic/b", "receipt:sub-b")
+    b.receipt("sub-b")
+    for turn in range(3):
+        a.type("SEND", "destination:/topic/b", "", f"how are you, {turn}?\0")
+        b.message(f"how are you, {turn}?")
+        b.type("SEND", "destination:/topic/a", "", f"gut, schön {turn}\0")
+        a.message(f"gut, schön {turn}")
+
+
+def writes_lines(a, b):
+    lines = [f"line {number}" for number in range(200)]
+    a.type("SEND", "destination:/topic/b", "", *lines, "\0")
+    b.message("\n".join(lines) + "\n")
+
+
+def types_a_nul(a, b):
+    a.type("SEND", "destination:/topic/b", "content-length:5", "", "a\0b\0c\0")
+    b.message("a\0b\0c")
+
+
+def acks_and_nacks(a, b):
+    b.frame("SUBSCRIBE", "id:q", "destination:/queue/telnet", "ack:client-individual", "receipt:sub-q")
+    b.receipt("sub-q")
+    a.type("SEND", "destination:/queue/telnet", "", "hot\0")
+    b.frame("NACK", "id:" + b.message("hot")["ack"])
+    again = b.message("hot")
+    if again.get("redelivered") != "true":
+        raise Expected(f"redelivered:true was expected, not {again}")
+    b.frame("ACK", "id:" + again["ack"], "receipt:settled")
+    b.receipt("settled")
+
+
+def commits_and_aborts(a, b):
+    for transaction, end in (("t1", "ABORT"), ("t2", "COMMIT")):
+        a.frame("BEGIN", f"transaction:{transaction}")
+        a.type("SEND", "destination:/topic/b", f"transaction:{transaction}", "", f"{end} it\0")
+        a.frame(end, f"transaction:{transaction}", f"receipt:{end}")
+        a.receipt(end)
+    b.message("COMMIT it")
+    if "ABORT it" in b.screen:
+        raise Expected("nothing of an aborted transaction was expected")
+
+
+def beats(a, b):
+    # The line end behind the last frame, and three more that nobody typed.
+    a.wait_for("\n\n\n\n")
+    a.type("", "", "")
+    a.frame("BEGIN", "transaction:t3", "receipt:alive")
+    a.receipt("alive")
+
+
+def is_refused(a, b):
+    peer = Telnet(PORT)
+    peer.frame("CONNECT", "accept-version:1.2", "host:localhost")
+    peer.wait_for("CONNECTED")
+    peer.frame("SUBSCRIBE", "id:1", "destination:/nowhere/at/all")
+    peer.wait_for("ERROR\n(.+\n)*message:.+\n")
+    peer.wait_for("Connection closed by foreign host")
+
+
+def leaves(a, b):
+    for peer in (a, b):
+        peer.frame("DISCONNECT", "receipt:bye")
+        peer.receipt("bye")
+        peer.wait_for("Connection closed by foreign host")
+
+
+STEPS = {
+    "CONNECT": connects,
+    "two terminals talk to one another": talks,
+    "a body of many lines": writes_lines,
+    "a body with NULs": types_a_nul,
+    "a queue, NACK, ACK": acks_and_nacks,
+    "transaction, ABORT, COMMIT": commits_and_aborts,
+    "heart-beats": beats,
+    "ERROR and close": is_refused,
+    "DISCONNECT with receipt": leaves,
+}
+
+PORT = int(sys.argv[1])
+step = "telnet"
+try:
+    terminals = Telnet(PORT), Telnet(PORT)
+    for step, act in STEPS.items():
+        act(*terminals)
+        print(f"ok telnet: {step}", flush=True)
+except Expected as error:
+    print(f"FAILED telnet: {step}: {error}", flush=True)
+    sys.exit(1)

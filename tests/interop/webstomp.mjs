@@ -1,0 +1,34 @@
+// webstomp-client: STOMP in the version of the chosen subprotocol, as text or as binary messages.
+
+import webstomp from 'webstomp-client';
+import { WebSocket } from 'ws';
+import { play } from './conversation.mjs';
+import { Callbacks } from './callbacks.mjs';
+
+class Webstomp extends Callbacks {
+  static version = '1.2';
+  // It throws at octets that are not UTF-8.
+  static binary = null;
+
+  static open(url, { beatMs }) {
+    const socket = new WebSocket(url, ['v10.stomp', 'v11.stomp', 'v12.stomp']);
+    const heartbeat = { outgoing: beatMs, incoming: beatMs };
+    return webstomp.over(socket, { heartbeat, binary: this.isBinary });
+  }
+
+  send(destination, headers, body) {
+    this.client.send(destination, body, headers);
+  }
+}
+
+class WebstompText extends Webstomp {
+  static label = 'webstomp-client in text messages';
+  static isBinary = false;
+}
+
+class WebstompBinary extends Webstomp {
+  static label = 'webstomp-client in binary messages';
+  static isBinary = true;
+}
+
+await play([WebstompText, WebstompBinary]);

@@ -1,0 +1,128 @@
+//! The command as an operator meets it: arguments in, exit code and text out.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A directory that is gone when the test is over.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Directory {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).expect("a directory");
+        Directory(path)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.0.join(name), text).expect("a file");
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Runs the command in `directory`, with no other environment than `variables`.
+fn run(
+    directory: &Directory,
+    arguments: &[&str],
+    variables: &[(&str, &str)],
+) -> (Option<i32>, String, String) {
+    let output: Output = Command::new(env!("CARGO_BIN_EXE_stompbox"))
+        .current_dir(&directory.0)
+        .args(arguments)
+        .env_clear()
+        .envs(variables.iter().copied())
+        .output()
+        .expect("the command runs");
+    let text = |octets: Vec<u8>| String::from_utf8(octets).expect("UTF-8");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn check_config_shows_what_differs_from_the_defaults_without_secrets() {
+    let directory = Directory::new("check-config-valid");
+    directory.write(
+        "stompbox.toml",
+        "# the broker of the shop\ntcp = \"0.0.0.0:61613\"\nuser = [\"alice:open-sesame\"]\nmax-deliveries = 5\n\
+         frame-bytes-max = \"2MiB\"\n",
+    );
+    let arguments = ["check-config", "--config", "stompbox.toml", "--max-deliveries", "7"];
+    let (code, out, errors) = run(&directory, &arguments, &[("STOMPBOX_HTTP", "off")]);
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    assert_eq!(
+        out,
+        "configuration is valid\n\
+         http = \"off\"  # STOMPBOX_HTTP\n\
+         tcp = \"0.0.0.0:61613\"  # stompbox.toml:2\n\
+         user = [\"alice:***\"]  # stompbox.toml:3\n\
+         max-deliveries = 7  # --max-deliveries\n"
+    );
+}
+
+#[test]
+fn check_config_shows_every_mistake_and_exits_with_2() {
+    let directory = Directory::new("check-config-mistakes");
+    directory
+        .write("a.toml", "tcp = \"off\"\nhttp = \"off\"\nframe-byte-max = 1\nuser = [\"open-sesame\"]\n");
+    let variables = [("STOMPBOX_CONFIG", "a.toml"), ("STOMPBOX_LINGR", "1s")];
+    let (code, out, errors) = run(&directory, &["check-config", "--backlog=many"], &variables);
+    assert_eq!((code, out.as_str()), (Some(2), ""));
+    assert_eq!(
+        errors,
+        "error: a.toml:3: key \"frame-byte-max\": unknown key; did you mean \"frame-bytes-max\"?\n\
+         error: a.toml:4: key \"user\": expected NAME:PASSCODE, neither of them empty, without line ends (not shown: \
+         it is a secret)\n\
+         error: environment variable STOMPBOX_LINGR: unknown variable; did you mean STOMPBOX_LINGER?\n\
+         error: --backlog: \"many\" will not do; expected a whole number from 1 to 65535\n\
+         error: a.toml:1: key \"tcp\": tcp and http are both off, so nobody could connect; give one of them an \
+         address\n\
+         5 mistakes in the configuration\n"
+    );
+}
+
+#[test]
+fn what_check_config_shows_can_be_used_as_a_file() {
+    let directory = Directory::new("check-config-round-trip");
+    let arguments = ["check-config", "--tcp=[::1]:0", "--ws-path=/a~b", "--allow-anonymous", "--linger=0"];
+    let (code, shown, _) = run(&directory, &arguments, &[]);
+    assert_eq!(code, Some(0));
+    let file = shown.strip_prefix("configuration is valid\n").expect("the first line");
+    directory.write("again.toml", file);
+    let (code, again, errors) = run(&directory, &["check-config", "--config=again.toml"], &[]);
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    let settings =
+        |text: &str| text.lines().map(|line| line.split("  #").next().map(str::to_owned)).collect::<Vec<_>>();
+    assert_eq!(settings(&again), settings(&shown));
+}
+
+#[test]
+fn a_broker_with_mistakes_does_not_start() {
+    let directory = Directory::new("no-start");
+    let (code, out, errors) = run(&directory, &["--http", "0.0.0.0:0"], &[]);
+    assert_eq!((code, out.as_str()), (Some(2), ""));
+    assert!(errors.starts_with("error: --http: 0.0.0.0:0 can be reached from other machines"), "{errors}");
+    let (code, _, errors) = run(&directory, &["--config", "nowhere.toml"], &[]);
+    assert_eq!(code, Some(2));
+    assert!(errors.starts_with("error: --config: cannot read nowhere.toml: "), "{errors}");
+}
+
+#[test]
+fn more_connections_than_open_files_are_refused_if_asked_for() {
+    let directory = Directory::new("open-files");
+    let (code, out, errors) = run(&directory, &["--connections-max", "4294967295", "--log", "off"], &[]);
+    assert_eq!((code, out.as_str()), (Some(2), ""));
+    assert!(errors.starts_with("error: connections-max is 4294967295, and the limit of "), "{errors}");
+}
+
+#[test]
+fn version_and_help_are_shown() {
+    let directory = Directory::new("help");
+    let (code, out, _) = run(&directory, &["--version"], &[]);
+    assert_eq!((code, out.as_str()), (Some(0), concat!("stompbox ", env!("CARGO_PKG_VERSION"), "\n")));
+    let (code, out, errors) = run(&directory, &["--help"], &[]);
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    assert!(out.contains("--tcp <ADDR>") && out.contains("check-config"), "{out}");
+}

@@ -1,0 +1,73 @@
+//! Heart-beats, observed from both sides, with an interval of half a second.
+
+use crate::support::{Broker, Client, Event, Wire, on_each_wire};
+use std::time::{Duration, Instant};
+
+const FLAGS: &[&str] = &["--heart-beat", "500,500"];
+const INTERVAL: Duration = Duration::from_millis(500);
+
+#[track_caller]
+fn connect(broker: &Broker, wire: Wire, heart_beat: &str) -> Client {
+    let mut client = broker.open(wire);
+    client.send(&format!("CONNECT\naccept-version:1.2\nhost:a\nheart-beat:{heart_beat}\n\n\0"));
+    client.expect("CONNECTED", &[("heart-beat", "500,500")], "");
+    client
+}
+
+on_each_wire! {
+    fn the_broker_beats_as_often_as_agreed(wire: Wire) {
+        let broker = Broker::start(FLAGS);
+        let mut client = connect(&broker, wire, "0,500");
+        let started = Instant::now();
+        for _ in 0..3 {
+            assert_eq!(client.event(), Event::HeartBeat);
+        }
+        let took = started.elapsed();
+        assert!(took > INTERVAL && took < 5 * INTERVAL, "three beats in {took:?}");
+    }
+
+    fn a_client_that_beats_stays(wire: Wire) {
+        let broker = Broker::start(FLAGS);
+        let mut client = connect(&broker, wire, "500,500");
+        for _ in 0..4 {
+            assert_eq!(client.event(), Event::HeartBeat);
+            client.send("\n");
+        }
+        client.disconnect();
+    }
+
+    fn a_client_that_falls_silent_is_closed(wire: Wire) {
+        let broker = Broker::start(FLAGS);
+        let mut client = connect(&broker, wire, "500,0");
+        let started = Instant::now();
+        while !matches!(client.event(), Event::End | Event::Reset) {}
+        let took = started.elapsed();
+        assert!(took >= 2 * INTERVAL && took < 8 * INTERVAL, "closed after {took:?}");
+        broker.until(&format!("connections{{transport=\"{}\"}}", wire.label()), 0);
+    }
+
+    fn who_wants_no_beats_gets_none(wire: Wire) {
+        let broker = Broker::start(FLAGS);
+        let mut client = connect(&broker, wire, "0,0");
+        assert_eq!(client.event_within(3 * INTERVAL), None);
+        client.disconnect();
+    }
+
+    fn a_malformed_heart_beat_is_refused(wire: Wire) {
+        let broker = Broker::start(FLAGS);
+        for value in ["1000", "a,b", "-1,0", "1,2,3", ""] {
+            let mut client = broker.open(wire);
+            client.send(&format!("CONNECT\naccept-version:1.2\nhost:a\nheart-beat:{value}\n\n\0"));
+            client.expect_error(&[]);
+        }
+    }
+
+    fn version_1_0_has_no_heart_beats(wire: Wire) {
+        let broker = Broker::start(FLAGS);
+        let mut client = broker.open(wire);
+        client.send("CONNECT\nheart-beat:nonsense\n\n\0");
+        client.expect("CONNECTED", &[("version", "1.0")], "");
+        assert_eq!(client.event_within(3 * INTERVAL), None);
+        client.disconnect();
+    }
+}

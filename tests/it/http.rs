@@ -1,0 +1,106 @@
+//! What the HTTP port answers besides WebSocket.
+
+use crate::support::http::{answer, exchange};
+use crate::support::{Broker, Wire};
+use std::io::{Read, Write};
+
+#[test]
+fn health_and_ready_are_ok() {
+    let broker = Broker::start(&[]);
+    for path in ["/health", "/ready"] {
+        assert_eq!(broker.get(path).status, 200, "{path}");
+    }
+}
+
+#[test]
+fn metrics_are_openmetrics_with_a_help_for_each() {
+    let broker = Broker::start(&[]);
+    let response = broker.get("/metrics");
+    let media = response.header("content-type").unwrap_or_default();
+    assert!(media.starts_with("application/openmetrics-text") || media.starts_with("text/plain"), "{media}");
+    for name in ["queue_messages", "subscriptions", "budget_bytes"] {
+        assert!(response.body.contains(&format!("# HELP stompbox_{name} ")), "{}", response.body);
+    }
+    assert!(response.body.ends_with("# EOF\n"));
+}
+
+#[test]
+fn connections_are_counted_by_transport() {
+    let broker = Broker::start(&[]);
+    for wire in Wire::ALL {
+        let name = format!("connections{{transport=\"{}\"}}", wire.label());
+        let client = broker.connect(wire);
+        assert_eq!(broker.metric(&name), 1);
+        client.disconnect();
+        broker.until(&name, 0);
+    }
+}
+
+#[test]
+fn an_unknown_path_is_404() {
+    let broker = Broker::start(&[]);
+    for path in ["/nowhere", "/ws/", "/ws/a", "/healthy", "//", "/metrics/x"] {
+        assert_eq!(broker.get(path).status, 404, "{path}");
+    }
+}
+
+#[test]
+fn a_wrong_method_is_405_and_names_the_right_ones() {
+    let broker = Broker::start(&[]);
+    for path in ["/ws", "/health", "/ready", "/metrics"] {
+        let request =
+            format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        let (_, response) = exchange(broker.http, request.as_bytes());
+        assert_eq!(response.status, 405, "{path}");
+        assert!(response.header("allow").is_some_and(|allow| allow.contains("GET")), "{response:?}");
+    }
+}
+
+#[test]
+fn a_bad_upgrade_is_400() {
+    let broker = Broker::start(&[]);
+    let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\n";
+    let table = [
+        String::new(),
+        format!("{key}Sec-WebSocket-Version: 13\r\n"),
+        format!("Upgrade: websocket\r\nConnection: close\r\n{key}Sec-WebSocket-Version: 13\r\n"),
+        format!("{upgrade}Sec-WebSocket-Version: 13\r\n"),
+    ];
+    for headers in table {
+        let request = format!("GET /ws HTTP/1.1\r\nHost: {}\r\n{headers}\r\n", broker.http);
+        let (_, response) = exchange(broker.http, request.as_bytes());
+        assert_eq!(response.status, 400, "{headers:?}");
+    }
+    let request = format!("GET /ws HTTP/1.1\r\nHost: a\r\n{upgrade}{key}Sec-WebSocket-Version: 7\r\n\r\n");
+    let (_, response) = exchange(broker.http, request.as_bytes());
+    assert!([400, 426].contains(&response.status), "{response:?}");
+}
+
+#[test]
+fn a_connection_serves_several_requests() {
+    let broker = Broker::start(&[]);
+    let request = format!("GET /health HTTP/1.1\r\nHost: {}\r\n\r\n", broker.http);
+    let (mut stream, response) = exchange(broker.http, request.as_bytes());
+    assert_eq!(response.status, 200);
+    stream.write_all(request.as_bytes()).expect("the connection is kept");
+    assert_eq!(answer(&mut stream).status, 200);
+}
+
+#[test]
+fn a_request_that_never_ends_is_cut_off() {
+    let broker = Broker::start(&["--http-header-timeout", "200ms"]);
+    let mut stream = std::net::TcpStream::connect(broker.http).expect("the HTTP port accepts");
+    stream.set_read_timeout(Some(crate::support::PATIENCE)).expect("a socket takes a timeout");
+    stream.write_all(b"GET /health HTTP/1.1\r\nHost:").expect("a request can be begun");
+    let mut rest = Vec::new();
+    stream.read_to_end(&mut rest).expect("the broker closes");
+    broker.assert_serves();
+}
+
+#[test]
+fn metrics_can_be_switched_off() {
+    let broker = Broker::start(&["--metrics-from", "off"]);
+    assert!([403, 404].contains(&broker.get("/metrics").status));
+    assert_eq!(broker.get("/health").status, 200);
+}

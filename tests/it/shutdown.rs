@@ -1,0 +1,67 @@
+//! SIGTERM: everybody is told, and the process ends in time with 0.
+
+use crate::support::{Broker, Event, Wire};
+use std::net::TcpStream;
+use std::time::Duration;
+
+const SOON: Duration = Duration::from_secs(8);
+
+#[test]
+fn clients_are_told_and_the_exit_code_is_0() {
+    let mut broker = Broker::start(&["--drain-time", "5s"]);
+    let mut tcp = broker.connect(Wire::Tcp);
+    let mut websocket = broker.connect(Wire::WebSocket);
+    tcp.subscribe("1", "/topic/a", "");
+    websocket.subscribe("1", "/topic/a", "");
+    broker.terminate();
+    tcp.expect("ERROR", &[("message", "shutting down")], "");
+    assert_eq!(tcp.event(), Event::End);
+    let close = loop {
+        match websocket.event() {
+            Event::Frame(frame) => assert_eq!(frame.command, "ERROR"),
+            other => break other,
+        }
+    };
+    assert_eq!(close, Event::Close(Some(1001)));
+    drop((tcp, websocket));
+    assert_eq!(broker.exit_status(SOON).code(), Some(0));
+}
+
+#[test]
+fn the_listeners_are_closed() {
+    let mut broker = Broker::start(&[]);
+    broker.terminate();
+    assert!(broker.exit_status(SOON).success());
+    for address in [broker.tcp, broker.http] {
+        assert!(TcpStream::connect(address).is_err(), "{address} still accepts");
+    }
+}
+
+#[test]
+fn a_client_that_does_not_leave_does_not_hold_it_up() {
+    let mut broker = Broker::start(&["--drain-time", "300ms"]);
+    let clients = Wire::ALL.map(|wire| broker.connect(wire));
+    let silent = Wire::ALL.map(|wire| broker.open(wire));
+    let stalled = broker.connect(Wire::Tcp);
+    broker.terminate();
+    assert_eq!(broker.exit_status(SOON).code(), Some(0));
+    drop((clients, silent, stalled));
+}
+
+#[test]
+fn what_was_receipted_is_delivered_before_the_end() {
+    let mut broker = Broker::start(&[]);
+    let mut subscriber = broker.connect(Wire::Tcp);
+    subscriber.subscribe("1", "/topic/a", "");
+    let mut publisher = broker.connect(Wire::Tcp);
+    for number in 0..100 {
+        publisher.publish("/topic/a", &number.to_string());
+    }
+    broker.terminate();
+    for number in 0..100 {
+        subscriber.expect("MESSAGE", &[], &number.to_string());
+    }
+    subscriber.expect("ERROR", &[("message", "shutting down")], "");
+    drop((subscriber, publisher));
+    assert_eq!(broker.exit_status(SOON).code(), Some(0));
+}

@@ -1,0 +1,195 @@
+//! The real binary on ports of its own, gone when the test is.
+
+use super::client::{Client, Wire};
+use super::http::{self, Response};
+use super::{PATIENCE, websocket};
+use rustix::process::{Pid, Signal, kill_process};
+use std::io::{BufRead, BufReader, Read};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// A running broker.
+pub(crate) struct Broker {
+    child: Child,
+    /// Its stdout, line by line; hung up when the process has ended.
+    lines: Receiver<String>,
+    log: Arc<Mutex<String>>,
+    pub(crate) tcp: SocketAddr,
+    pub(crate) http: SocketAddr,
+}
+
+impl Broker {
+    /// Starts it with `flags` and waits until it listens.
+    #[track_caller]
+    pub(crate) fn start(flags: &[&str]) -> Broker {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_stompbox"))
+            .args(["--http", "127.0.0.1:0", "--tcp", "127.0.0.1:0"])
+            .args(flags)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let log = Arc::new(Mutex::new(String::new()));
+        let (sender, lines) = channel();
+        let stdout = child.stdout.take().expect("stdout is piped");
+        std::thread::spawn(move || follow(stdout, &sender));
+        let (stderr, kept) = (child.stderr.take().expect("stderr is piped"), log.clone());
+        std::thread::spawn(move || keep(stderr, &kept));
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut broker = Broker { child, lines, log, tcp: nowhere, http: nowhere };
+        broker.await_listening();
+        broker
+    }
+
+    #[track_caller]
+    fn await_listening(&mut self) {
+        let mut awaited = 3;
+        while awaited > 0 {
+            let Ok(line) = self.lines.recv_timeout(PATIENCE) else {
+                panic!("the broker does not listen; it says:\n{}", self.log());
+            };
+            let Some(url) = line.strip_prefix("listening ") else { continue };
+            let (scheme, rest) = url.split_once("://").expect("a URL is announced");
+            let address = rest.trim_end_matches("/ws").parse().expect("an address is announced");
+            match scheme {
+                "tcp" => self.tcp = address,
+                _ => self.http = address,
+            }
+            awaited -= 1;
+        }
+    }
+
+    /// A connection on which nothing has been said (over WebSocket: upgraded, v12.stomp).
+    #[track_caller]
+    pub(crate) fn open(&self, wire: Wire) -> Client {
+        match wire {
+            Wire::Tcp => Client::new(wire, TcpStream::connect(self.tcp).expect("the TCP port accepts")),
+            Wire::WebSocket => {
+                let (stream, response) = websocket::upgrade(self.http, "/ws", Some("v12.stomp"));
+                assert_eq!(response.status, 101, "{response:?}");
+                Client::new(wire, stream)
+            }
+        }
+    }
+
+    /// A connected client that speaks 1.2.
+    #[track_caller]
+    pub(crate) fn connect(&self, wire: Wire) -> Client {
+        self.connect_with(wire, "1.2")
+    }
+
+    /// A connected client that speaks the given version.
+    #[track_caller]
+    pub(crate) fn connect_with(&self, wire: Wire, version: &str) -> Client {
+        let mut client = self.open(wire);
+        client.send(&format!("CONNECT\naccept-version:{version}\nhost:localhost\n\n\0"));
+        client.expect("CONNECTED", &[("version", version)], "");
+        client
+    }
+
+    /// `GET path`.
+    #[track_caller]
+    pub(crate) fn get(&self, path: &str) -> Response {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.http);
+        http::exchange(self.http, request.as_bytes()).1
+    }
+
+    /// A value of `/metrics`: that of one series (`name{label="value"}`), or the sum over all labels. What is
+    /// not there is 0. The prefix `stompbox_` is put before the name.
+    #[track_caller]
+    pub(crate) fn metric(&self, name: &str) -> i64 {
+        let response = self.get("/metrics");
+        assert_eq!(response.status, 200);
+        let wanted = format!("stompbox_{name}");
+        let series = response.body.lines().filter_map(|line| line.rsplit_once(' '));
+        let matching = series.filter(|(series, _)| {
+            *series == wanted || series.strip_prefix(&wanted).is_some_and(|rest| rest.starts_with('{'))
+        });
+        matching.map(|(_, value)| value.parse::<i64>().expect("a whole number")).sum()
+    }
+
+    /// Asks for a metric until it has this value.
+    #[track_caller]
+    pub(crate) fn until(&self, name: &str, value: i64) {
+        self.until_holds(name, |seen| seen == value);
+    }
+
+    /// Asks for a metric until `holds` is true of it.
+    #[track_caller]
+    pub(crate) fn until_holds(&self, name: &str, holds: impl Fn(i64) -> bool) {
+        let started = Instant::now();
+        loop {
+            let seen = self.metric(name);
+            if holds(seen) {
+                return;
+            }
+            assert!(started.elapsed() < PATIENCE, "{name} stays at {seen}; the broker says:\n{}", self.log());
+            std::thread::yield_now();
+        }
+    }
+
+    /// How often a limit was met.
+    #[track_caller]
+    pub(crate) fn limit_hits(&self, option: &str) -> i64 {
+        self.metric(&format!("limit_hits_total{{limit=\"{option}\"}}"))
+    }
+
+    /// What the broker has written to stderr so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().expect("no reader panics").clone()
+    }
+
+    /// Asks it to stop.
+    pub(crate) fn terminate(&self) {
+        let pid = Pid::from_raw(self.child.id().cast_signed()).expect("a process has an id");
+        kill_process(pid, Signal::TERM).expect("an own child can be signalled");
+    }
+
+    /// Waits until it has stopped by itself, `within` at most.
+    #[track_caller]
+    pub(crate) fn exit_status(&mut self, within: Duration) -> ExitStatus {
+        let started = Instant::now();
+        // The pipe is hung up when the process has ended.
+        while self.lines.recv_timeout(within.saturating_sub(started.elapsed())).is_ok() {}
+        assert!(started.elapsed() < within, "it does not stop; it says:\n{}", self.log());
+        self.child.wait().expect("an own child can be waited for")
+    }
+
+    /// Whether it is still there and well, as a new client sees it.
+    #[track_caller]
+    pub(crate) fn assert_serves(&self) {
+        let mut client = self.connect(Wire::Tcp);
+        client.expect_quiet();
+        client.disconnect();
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("the broker's log:\n{}", self.log());
+        }
+    }
+}
+
+fn follow(stdout: impl Read, lines: &Sender<String>) {
+    for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+        if lines.send(line).is_err() {
+            break;
+        }
+    }
+}
+
+fn keep(stderr: impl Read, log: &Mutex<String>) {
+    for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+        let mut log = log.lock().expect("no reader panics");
+        log.push_str(&line);
+        log.push('\n');
+    }
+}

@@ -1,0 +1,327 @@
+//! A client for transcripts: `client.send("SEND\n…\0")`, `client.expect("MESSAGE", &[…], "hi")`.
+//!
+//! It is strict about what every connection must hold: over WebSocket one STOMP frame is one message that ends
+//! in its NUL, as text if it is UTF-8 and else as binary; over TCP a frame is followed by one LF.
+
+use super::frame::Frame;
+use super::websocket::{self, BINARY, CLOSE, FIN, PING, PONG, TEXT};
+use super::{Broker, PATIENCE};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
+
+/// How a client is connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wire {
+    Tcp,
+    WebSocket,
+}
+
+impl Wire {
+    pub(crate) const ALL: [Wire; 2] = [Wire::Tcp, Wire::WebSocket];
+
+    /// Its label in the metrics.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Wire::Tcp => "tcp",
+            Wire::WebSocket => "websocket",
+        }
+    }
+}
+
+/// What comes from the broker.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    Frame(Frame),
+    HeartBeat,
+    Pong(Vec<u8>),
+    /// A WebSocket close frame with its code.
+    Close(Option<u16>),
+    /// The end of the stream.
+    End,
+    /// A reset instead of an end.
+    Reset,
+}
+
+/// One connection.
+pub(crate) struct Client {
+    wire: Wire,
+    socket: TcpStream,
+    octets: Vec<u8>,
+    read_to: usize,
+    /// Over TCP: the LF behind the last frame is still to come.
+    owes_lf: bool,
+    marks: usize,
+}
+
+impl Client {
+    pub(crate) fn new(wire: Wire, socket: TcpStream) -> Client {
+        socket.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
+        socket.set_nodelay(true).expect("a socket takes an option");
+        Client { wire, socket, octets: Vec::new(), read_to: 0, owes_lf: false, marks: 0 }
+    }
+
+    // ---- sending ----
+
+    /// Sends text: the octets over TCP, one text message over WebSocket.
+    #[track_caller]
+    pub(crate) fn send(&mut self, text: &str) {
+        self.raw(text.as_bytes());
+    }
+
+    /// Sends octets: as they are over TCP, one message (text if UTF-8) over WebSocket.
+    #[track_caller]
+    pub(crate) fn raw(&mut self, octets: &[u8]) {
+        self.try_raw(octets).expect("the broker takes what is sent");
+    }
+
+    /// As [`Client::raw`], where the broker may have closed.
+    pub(crate) fn try_raw(&mut self, octets: &[u8]) -> std::io::Result<()> {
+        match self.wire {
+            Wire::Tcp => self.socket.write_all(octets),
+            Wire::WebSocket => {
+                let opcode = if std::str::from_utf8(octets).is_ok() { TEXT } else { BINARY };
+                self.socket.write_all(&websocket::frame(FIN | opcode, octets))
+            }
+        }
+    }
+
+    /// Sends octets below every framing.
+    #[track_caller]
+    pub(crate) fn octets(&mut self, octets: &[u8]) {
+        self.socket.write_all(octets).expect("the broker takes what is sent");
+    }
+
+    /// Sends frames and waits for the RECEIPT of the last one, which must ask for `receipt:done`.
+    #[track_caller]
+    pub(crate) fn done(&mut self, text: &str) {
+        self.send(text);
+        self.expect("RECEIPT", &[("receipt-id", "done")], "");
+    }
+
+    /// SUBSCRIBE, and its RECEIPT; `headers` are further lines, each with its LF.
+    #[track_caller]
+    pub(crate) fn subscribe(&mut self, id: &str, destination: &str, headers: &str) {
+        self.done(&format!("SUBSCRIBE\nid:{id}\ndestination:{destination}\nreceipt:done\n{headers}\n\0"));
+    }
+
+    /// SEND, and its RECEIPT.
+    #[track_caller]
+    pub(crate) fn publish(&mut self, destination: &str, body: &str) {
+        self.done(&format!("SEND\ndestination:{destination}\nreceipt:done\n\n{body}\0"));
+    }
+
+    /// DISCONNECT, its RECEIPT, and the end.
+    #[track_caller]
+    pub(crate) fn disconnect(mut self) {
+        self.done("DISCONNECT\nreceipt:done\n\n\0");
+        self.expect_closed(1000);
+    }
+
+    // ---- receiving ----
+
+    /// The next frame, with these headers among others and this body.
+    #[track_caller]
+    pub(crate) fn expect(&mut self, command: &str, headers: &[(&str, &str)], body: &str) -> Frame {
+        let frame = self.frame(command);
+        for (name, value) in headers {
+            assert_eq!(frame.header(name), Some(*value), "header {name} of {frame:?}");
+        }
+        if command != "ERROR" {
+            assert_eq!(frame.text(), body, "body of {frame:?}");
+        }
+        frame
+    }
+
+    /// The next frame, which has this command.
+    #[track_caller]
+    pub(crate) fn frame(&mut self, command: &str) -> Frame {
+        loop {
+            match self.event() {
+                Event::Frame(frame) if frame.command == command => return frame,
+                Event::HeartBeat | Event::Pong(_) => {}
+                other => panic!("{command} was expected over {:?}, not {other:?}", self.wire),
+            }
+        }
+    }
+
+    /// A MESSAGE; its subscription, and its body as text.
+    #[track_caller]
+    pub(crate) fn message(&mut self) -> (String, String) {
+        let frame = self.frame("MESSAGE");
+        (frame.must("subscription").to_string(), frame.text())
+    }
+
+    /// ERROR with these headers, a text that explains it, and the end.
+    #[track_caller]
+    pub(crate) fn expect_error(&mut self, headers: &[(&str, &str)]) -> Frame {
+        let frame = self.expect("ERROR", headers, "");
+        assert!(!frame.must("message").is_empty(), "{frame:?}");
+        assert_eq!(frame.must("content-type"), "text/plain", "{frame:?}");
+        assert!(!frame.text().is_empty(), "an ERROR explains itself: {frame:?}");
+        self.expect_end();
+        frame
+    }
+
+    /// A clean end; over WebSocket with this close code.
+    #[track_caller]
+    pub(crate) fn expect_closed(&mut self, code: u16) {
+        if self.wire == Wire::WebSocket {
+            assert_eq!(self.event_after_beats(), Event::Close(Some(code)));
+        }
+        assert_eq!(self.event_after_beats(), Event::End);
+    }
+
+    /// A clean end; over WebSocket with any close code.
+    #[track_caller]
+    pub(crate) fn expect_end(&mut self) {
+        if self.wire == Wire::WebSocket {
+            let close = self.event_after_beats();
+            assert!(
+                matches!(close, Event::Close(Some(_))),
+                "a close frame with a code was expected, not {close:?}"
+            );
+        }
+        assert_eq!(self.event_after_beats(), Event::End);
+    }
+
+    /// Asserts that the broker owes this client nothing: a round trip through its own mailbox brings only what
+    /// was asked for.
+    #[track_caller]
+    pub(crate) fn expect_quiet(&mut self) {
+        self.marks += 1;
+        let mark =
+            format!("quiet-{}-{}", self.socket.local_addr().expect("a socket has a name").port(), self.marks);
+        self.subscribe(&mark, &format!("/topic/{mark}"), "");
+        self.send(&format!("SEND\ndestination:/topic/{mark}\n\n\0"));
+        self.expect("MESSAGE", &[("subscription", &mark)], "");
+        self.done(&format!("UNSUBSCRIBE\nid:{mark}\nreceipt:done\n\n\0"));
+    }
+
+    #[track_caller]
+    fn event_after_beats(&mut self) -> Event {
+        loop {
+            match self.event() {
+                Event::HeartBeat | Event::Pong(_) => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// Whatever comes next.
+    #[track_caller]
+    pub(crate) fn event(&mut self) -> Event {
+        self.try_event().unwrap_or_else(|| panic!("nothing came over {:?} within {PATIENCE:?}", self.wire))
+    }
+
+    /// Whatever comes next within `within`.
+    pub(crate) fn event_within(&mut self, within: Duration) -> Option<Event> {
+        self.socket.set_read_timeout(Some(within)).expect("a socket takes a timeout");
+        let event = self.try_event();
+        self.socket.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
+        event
+    }
+
+    fn try_event(&mut self) -> Option<Event> {
+        loop {
+            let parsed = match self.wire {
+                Wire::Tcp => self.parse_stream(),
+                Wire::WebSocket => self.parse_message(),
+            };
+            if parsed.is_some() {
+                return parsed;
+            }
+            let mut more = [0; 64 * 1024];
+            match self.socket.read(&mut more) {
+                Ok(0) => {
+                    assert_eq!(self.read_to, self.octets.len(), "the stream ends within a frame");
+                    return Some(Event::End);
+                }
+                Ok(count) => {
+                    self.octets.drain(..self.read_to);
+                    self.read_to = 0;
+                    self.octets.extend_from_slice(&more[..count]);
+                }
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => return Some(Event::Reset),
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                    return None;
+                }
+                Err(error) => panic!("reading fails: {error}"),
+            }
+        }
+    }
+
+    fn parse_stream(&mut self) -> Option<Event> {
+        let owed = std::mem::take(&mut self.owes_lf);
+        match self.octets.get(self.read_to) {
+            None => {
+                self.owes_lf = owed;
+                None
+            }
+            Some(b'\n') => {
+                self.read_to += 1;
+                if owed { self.parse_stream() } else { Some(Event::HeartBeat) }
+            }
+            Some(other) => {
+                assert!(!owed, "a LF follows each frame, not {other}");
+                let (frame, length) = Frame::parse(&self.octets[self.read_to..])?;
+                self.read_to += length;
+                self.owes_lf = true;
+                Some(Event::Frame(frame))
+            }
+        }
+    }
+
+    fn parse_message(&mut self) -> Option<Event> {
+        let (received, length) = websocket::parse(&self.octets[self.read_to..])?;
+        self.read_to += length;
+        let payload = received.payload;
+        Some(match received.opcode {
+            TEXT if payload == b"\n" => Event::HeartBeat,
+            TEXT | BINARY => {
+                let is_text = std::str::from_utf8(&payload).is_ok();
+                assert_eq!(received.opcode == TEXT, is_text, "text if UTF-8, else binary");
+                let (frame, length) = Frame::parse(&payload).expect("a message is a whole frame");
+                assert_eq!(length, payload.len(), "a message ends with its frame's NUL");
+                Event::Frame(frame)
+            }
+            PONG => Event::Pong(payload),
+            PING => return self.parse_message(),
+            CLOSE => Event::Close(payload.first_chunk().copied().map(u16::from_be_bytes)),
+            other => panic!("a frame with opcode {other}"),
+        })
+    }
+
+    // ---- leaving ----
+
+    /// Ends the client's side of the stream; it can still read.
+    pub(crate) fn finish(&self) {
+        self.socket.shutdown(Shutdown::Write).expect("a socket can be shut down");
+    }
+
+    /// Leaves with a reset, as after a crash or a pulled cable.
+    pub(crate) fn reset(self) {
+        let socket = socket2::SockRef::from(&self.socket);
+        socket.set_linger(Some(Duration::ZERO)).expect("a socket takes an option");
+    }
+
+    /// Receives with as small a window as the system allows.
+    pub(crate) fn narrow(&self) {
+        let socket = socket2::SockRef::from(&self.socket);
+        socket.set_recv_buffer_size(4096).expect("a socket takes an option");
+    }
+
+    /// Receives with a wide window again.
+    pub(crate) fn widen(&self) {
+        let socket = socket2::SockRef::from(&self.socket);
+        socket.set_recv_buffer_size(4 << 20).expect("a socket takes an option");
+    }
+}
+
+/// Publishes from a client of its own.
+#[track_caller]
+pub(crate) fn publish(broker: &Broker, destination: &str, body: &str) {
+    let mut publisher = broker.connect(Wire::Tcp);
+    publisher.publish(destination, body);
+    publisher.disconnect();
+}

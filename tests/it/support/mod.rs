@@ -1,0 +1,34 @@
+//! The real binary, and clients that speak to it octet by octet.
+
+pub(crate) mod broker;
+pub(crate) mod client;
+pub(crate) mod frame;
+pub(crate) mod http;
+pub(crate) mod websocket;
+
+pub(crate) use broker::Broker;
+pub(crate) use client::{Client, Event, Wire};
+
+use std::time::Duration;
+
+/// How long anything may take; whoever waits longer fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Each function is a test over TCP and a test over WebSocket.
+macro_rules! on_each_wire {
+    ($($(#[$doc:meta])* fn $name:ident($wire:ident: $kind:ty) $body:block)*) => { $(
+        $(#[$doc])*
+        fn $name($wire: $kind) $body
+        mod $name {
+            #[test]
+            fn over_tcp() {
+                super::$name($crate::support::Wire::Tcp);
+            }
+            #[test]
+            fn over_websocket() {
+                super::$name($crate::support::Wire::WebSocket);
+            }
+        }
+    )* };
+}
+pub(crate) use on_each_wire;

@@ -1,0 +1,73 @@
+//! Names and passcodes from the command line.
+
+use crate::support::{Broker, Wire, on_each_wire};
+
+const FLAGS: &[&str] = &["--user", "alice:in:wonder\\land", "--user", "bob:b"];
+
+on_each_wire! {
+    fn the_right_passcode_lets_in_and_is_read_literally(wire: Wire) {
+        let broker = Broker::start(FLAGS);
+        for (login, passcode) in [("alice", "in:wonder\\land"), ("bob", "b")] {
+            let mut client = broker.open(wire);
+            client.send(&format!(
+                "CONNECT\naccept-version:1.2\nhost:a\nlogin:{login}\npasscode:{passcode}\n\n\0"
+            ));
+            client.expect("CONNECTED", &[], "");
+            client.publish("/topic/a", "hi");
+            client.disconnect();
+        }
+    }
+
+    fn whoever_is_refused_learns_nothing(wire: Wire) {
+        let broker = Broker::start(FLAGS);
+        let logins = [
+            "login:alice\npasscode:wrong\n",
+            "login:alice\n",
+            "login:nobody\npasscode:b\n",
+            "login:bob\npasscode:B\n",
+            "login:bob\npasscode:bb\n",
+            "passcode:b\n",
+            "",
+        ];
+        let mut answers = std::collections::BTreeSet::new();
+        for login in logins {
+            let mut client = broker.open(wire);
+            client.send(&format!("CONNECT\naccept-version:1.2\nhost:a\n{login}\n\0"));
+            let error = client.expect_error(&[]);
+            if login.contains("login") && login.contains("passcode") {
+                answers.insert((error.must("message").to_string(), error.text()));
+            }
+        }
+        assert_eq!(answers.len(), 1, "one text for all: {answers:?}");
+        let log = broker.log();
+        assert!(!log.contains("wonder") && !log.contains("wrong"), "no passcode is logged: {log}");
+    }
+
+    fn what_follows_a_refused_connect_is_not_executed(wire: Wire) {
+        let broker = Broker::start(FLAGS);
+        let mut client = broker.open(wire);
+        client.send(
+            "CONNECT\naccept-version:1.2\nhost:a\nlogin:bob\npasscode:x\n\n\0SEND\ndestination:/queue/a\n\nhi\0",
+        );
+        client.expect_error(&[]);
+        assert_eq!(broker.metric("queue_messages"), 0);
+    }
+
+    fn with_allow_anonymous_a_login_is_optional_but_must_be_right(wire: Wire) {
+        let broker = Broker::start(&[FLAGS, &["--allow-anonymous"]].concat());
+        let mut client = broker.connect(wire);
+        client.publish("/topic/a", "hi");
+        client.disconnect();
+        let mut client = broker.open(wire);
+        client.send("CONNECT\naccept-version:1.2\nhost:a\nlogin:bob\npasscode:x\n\n\0");
+        client.expect_error(&[]);
+    }
+
+    fn without_users_everybody_is_let_in(wire: Wire) {
+        let broker = Broker::start(&[]);
+        let mut client = broker.open(wire);
+        client.send("CONNECT\naccept-version:1.2\nhost:a\nlogin:guest\npasscode:guest\n\n\0");
+        client.expect("CONNECTED", &[], "");
+        client.disconnect();
+    }
+}

@@ -1,0 +1,744 @@
+//! The rules of this house that no compiler checks: who may import whom, how long a file and a function may be,
+//! what a pure room may not touch, where a test may not wait.
+//!
+//! Each rule is a function from files to findings, has a test that runs it over the sources, and a test that
+//! shows on a small example that it can fail.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+use std::path::Path;
+
+/// A room of `src` (`frames` is the crate beside it), its layer, and the rooms it may import.
+struct Room(&'static str, u8, &'static [&'static str]);
+
+/// Whoever is missing here does not exist; whoever is missing in a third column must not be imported there.
+const ROOMS: &[Room] = &[
+    Room("frames", 0, &[]),
+    Room("metrics", 0, &[]),
+    Room("budget", 0, &[]),
+    Room("destination", 1, &["frames", "metrics", "budget"]),
+    Room("outbox", 1, &["frames", "metrics", "budget"]),
+    Room("users", 2, &["frames", "metrics", "budget", "destination", "outbox"]),
+    Room("session", 3, &["frames", "metrics", "budget", "destination", "outbox", "users"]),
+    Room("broker", 3, &["frames", "metrics", "budget", "destination", "outbox", "users"]),
+    Room("store", 4, &["frames", "metrics", "budget", "destination", "outbox", "users", "broker"]),
+    Room("cluster", 4, &["frames", "metrics", "budget", "destination", "outbox", "users", "broker"]),
+    Room(
+        "transport",
+        5,
+        &["frames", "metrics", "budget", "destination", "outbox", "users", "session", "broker"],
+    ),
+    Room("http", 6, TO_TRANSPORT),
+    Room("config", 7, ALL),
+    Room("cli", 7, ALL),
+    Room("server", 7, ALL),
+    Room("lib", 7, ALL),
+    Room("main", 7, ALL),
+];
+const TO_TRANSPORT: &[&str] = &[
+    "frames",
+    "metrics",
+    "budget",
+    "destination",
+    "outbox",
+    "users",
+    "session",
+    "broker",
+    "store",
+    "cluster",
+    "transport",
+];
+const ALL: &[&str] = &[
+    "frames",
+    "metrics",
+    "budget",
+    "destination",
+    "outbox",
+    "users",
+    "session",
+    "broker",
+    "store",
+    "cluster",
+    "transport",
+    "http",
+    "config",
+    "cli",
+    "server",
+];
+
+/// Rooms, and files by themselves, that see neither clock nor socket nor lock nor chance nor task.
+const PURE: &[&str] = &["frames/src/", "src/session", "src/destination", "src/transport/sockjs/session.rs"];
+/// What they may not name: consecutive segments of a path, or a keyword.
+const IMPURE: &[&[&str]] = &[
+    &["Instant", "now"],
+    &["SystemTime"],
+    &["std", "net"],
+    &["tokio"],
+    &["tokio_util"],
+    &["futures_util"],
+    &["hyper"],
+    &["socket2"],
+    &["Mutex"],
+    &["RwLock"],
+    &["parking_lot"],
+    &["dashmap"],
+    &["getrandom"],
+    &["rand"],
+    &["tracing"],
+    &["async"],
+    &["await"],
+];
+
+const FILE_LINES_MAX: usize = 400;
+const TEST_FILE_LINES_MAX: usize = 800;
+const FUNCTION_LINES_MAX: usize = 70;
+const DIRECTORIES: &[&str] = &["src", "frames", "tests", "web"];
+/// File names that say nothing about what is inside.
+const EMPTY_NAMES: &[&str] = &["utils.rs", "common.rs", "types.rs", "helpers.rs", "manager.rs"];
+
+/// One source file, as the rules see it.
+struct File {
+    path: String,
+    lines: usize,
+    tokens: Vec<Token>,
+}
+
+/// An identifier, a punctuation mark (`::` is one), or a literal (a string's text is kept behind a `"`).
+#[derive(Clone, Debug, PartialEq)]
+struct Token {
+    text: String,
+    line: usize,
+    /// Inside an item that exists only under `cfg(test)`.
+    test: bool,
+}
+
+impl File {
+    fn new(path: &str, text: &str) -> File {
+        let mut tokens = tokens(text);
+        mark_tests(&mut tokens);
+        File { path: path.to_string(), lines: text.lines().count(), tokens }
+    }
+
+    /// Whole files of tests: the test targets, and modules called `tests`.
+    fn is_test(&self) -> bool {
+        self.path.split('/').any(|part| part == "tests" || part == "tests.rs" || part == "benches")
+    }
+
+    fn room(&self) -> &str {
+        let Some(inside) = self.path.strip_prefix("src/") else { return "frames" };
+        inside.split('/').next().unwrap_or(inside).trim_end_matches(".rs")
+    }
+
+    /// How many modules lie between the crate's root and the contents of this file.
+    fn depth(&self) -> usize {
+        let inside = self.path.split_once("src/").map_or("", |(_, inside)| inside);
+        match inside {
+            "lib.rs" | "main.rs" => 0,
+            _ => inside.trim_end_matches("/mod.rs").split('/').count(),
+        }
+    }
+
+    fn finding(&self, line: usize, rule: impl Display) -> String {
+        format!("{}:{line}: {rule}", self.path)
+    }
+}
+
+// ---- reading Rust ----
+
+/// Splits Rust into tokens, without comments.
+fn tokens(text: &str) -> Vec<Token> {
+    let bytes = text.as_bytes();
+    let (mut out, mut at, mut line) = (Vec::new(), 0, 1);
+    while at < bytes.len() {
+        let end = token_end(bytes, at);
+        let piece = &text[at..end];
+        let kept = match bytes[at] {
+            byte if byte.is_ascii_whitespace() => None,
+            b'/' if piece.len() > 1 => None,
+            b'"' => Some(piece.trim_end_matches('"').to_string()),
+            _ => Some(piece.to_string()),
+        };
+        out.extend(kept.map(|text| Token { text, line, test: false }));
+        line += piece.matches('\n').count();
+        at = end;
+    }
+    out
+}
+
+/// Where the token, comment or blank that begins at `at` ends.
+fn token_end(bytes: &[u8], at: usize) -> usize {
+    let rest = &bytes[at..];
+    match rest[0] {
+        b'/' if rest.starts_with(b"//") => at + rest.iter().position(|b| *b == b'\n').unwrap_or(rest.len()),
+        b'/' if rest.starts_with(b"/*") => at + block_comment(rest),
+        b'"' => at + string(rest),
+        b'\'' => at + quote(rest),
+        b':' if rest.starts_with(b"::") => at + 2,
+        byte if is_word(byte) => {
+            let word = rest.iter().position(|b| !is_word(*b)).unwrap_or(rest.len());
+            match (&rest[..word], rest.get(word)) {
+                (b"r" | b"br" | b"cr", Some(b'"' | b'#')) => at + word + raw_string(&rest[word..]),
+                (b"b" | b"c", Some(b'"')) => at + word + string(&rest[word..]),
+                (b"b", Some(b'\'')) => at + word + quote(&rest[word..]),
+                _ => at + word,
+            }
+        }
+        _ => at + 1,
+    }
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
+}
+
+fn block_comment(rest: &[u8]) -> usize {
+    let (mut depth, mut at) = (0, 0);
+    while at < rest.len() {
+        match &rest[at..] {
+            [b'/', b'*', ..] => (depth, at) = (depth + 1, at + 2),
+            [b'*', b'/', ..] => (depth, at) = (depth - 1, at + 2),
+            _ => at += 1,
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    at
+}
+
+fn string(rest: &[u8]) -> usize {
+    let mut at = 1;
+    while at < rest.len() && rest[at] != b'"' {
+        at += if rest[at] == b'\\' { 2 } else { 1 };
+    }
+    (at + 1).min(rest.len())
+}
+
+/// `#"…"#` behind an `r`; an identifier such as `r#type` is left to be read on.
+fn raw_string(rest: &[u8]) -> usize {
+    let hashes = rest.iter().take_while(|b| **b == b'#').count();
+    if rest.get(hashes) != Some(&b'"') {
+        return hashes;
+    }
+    let close = [b"\"".as_slice(), &vec![b'#'; hashes]].concat();
+    let inside = &rest[hashes + 1..];
+    let length = inside.windows(close.len()).position(|w| w == close).unwrap_or(inside.len() - close.len());
+    hashes + 1 + length + close.len()
+}
+
+/// A character literal, or the tick of a lifetime.
+fn quote(rest: &[u8]) -> usize {
+    match rest {
+        [_, b'\\', ..] => 3 + rest[3.min(rest.len())..].iter().position(|b| *b == b'\'').unwrap_or(0) + 1,
+        [_, first, ..] => {
+            let width = std::str::from_utf8(&rest[1..rest.len().min(5)])
+                .unwrap_or_else(|error| std::str::from_utf8(&rest[1..1 + error.valid_up_to()]).unwrap_or("?"))
+                .chars()
+                .next()
+                .map_or(1, char::len_utf8);
+            if *first != b'\'' && rest.get(1 + width) == Some(&b'\'') { width + 2 } else { 1 }
+        }
+        _ => 1,
+    }
+}
+
+/// Marks the items under `#[cfg(test)]` (or `all(test, …)`, `any(test, …)`).
+fn mark_tests(tokens: &mut [Token]) {
+    let mut at = 0;
+    while at < tokens.len() {
+        let head: Vec<&str> = tokens[at..].iter().take(7).map(|token| token.text.as_str()).collect();
+        let is_test = matches!(head.as_slice(), ["#", "[", "cfg", "(", "test", ..])
+            || matches!(head.as_slice(), ["#", "[", "cfg", "(", "all" | "any", "(", "test"]);
+        let end = if is_test { item_end(tokens, at) } else { at + 1 };
+        tokens[at..end].iter_mut().for_each(|token| token.test |= is_test);
+        at = end;
+    }
+}
+
+/// Where the item that begins at `at` ends: behind its `;` or its block.
+fn item_end(tokens: &[Token], at: usize) -> usize {
+    let mut depth = 0_i32;
+    for (index, token) in tokens.iter().enumerate().skip(at) {
+        match token.text.as_str() {
+            "(" | "[" | "{" => depth += 1,
+            ")" | "]" => depth -= 1,
+            "}" => {
+                depth -= 1;
+                if depth == 0 {
+                    return index + 1;
+                }
+            }
+            ";" if depth == 0 => return index + 1,
+            _ => {}
+        }
+    }
+    tokens.len()
+}
+
+/// A path as written, with its groups (`a::{b, c::d}`) written out.
+struct Named {
+    segments: Vec<String>,
+    line: usize,
+    test: bool,
+}
+
+impl Named {
+    fn contains(&self, part: &[&str]) -> bool {
+        self.segments.windows(part.len()).any(|window| window == part)
+    }
+}
+
+fn paths(tokens: &[Token]) -> Vec<Named> {
+    let (mut out, mut at) = (Vec::new(), 0);
+    while at < tokens.len() {
+        at = if is_segment(&tokens[at]) { path(tokens, at, &[], &mut out) } else { at + 1 };
+    }
+    out
+}
+
+fn is_segment(token: &Token) -> bool {
+    token.text.bytes().next().is_some_and(is_word)
+}
+
+/// Reads one path and returns where to read on.
+fn path(tokens: &[Token], mut at: usize, prefix: &[String], out: &mut Vec<Named>) -> usize {
+    let mut segments = prefix.to_vec();
+    let Token { line, test, .. } = tokens[at];
+    while let Some(token) = tokens.get(at) {
+        if token.text == "{" {
+            return group(tokens, at + 1, &segments, out);
+        }
+        if !is_segment(token) && token.text != "*" {
+            break;
+        }
+        segments.push(token.text.clone());
+        at += 1;
+        if tokens.get(at).is_none_or(|token| token.text != "::") {
+            break;
+        }
+        at += 1;
+    }
+    out.push(Named { segments, line, test });
+    at
+}
+
+fn group(tokens: &[Token], mut at: usize, prefix: &[String], out: &mut Vec<Named>) -> usize {
+    while let Some(token) = tokens.get(at) {
+        match token.text.as_str() {
+            "}" => return at + 1,
+            "*" => at = path(tokens, at, prefix, out),
+            // `as other_name`
+            "as" => at += 2,
+            _ if is_segment(token) => at = path(tokens, at, prefix, out),
+            _ => at += 1,
+        }
+    }
+    at
+}
+
+// ---- the rules ----
+
+/// Every import goes from a room to one that its row in [`ROOMS`] names.
+fn layers(files: &[File]) -> Vec<String> {
+    let mut findings = Vec::new();
+    for file in files.iter().filter(|file| file.path.contains("src/") && !file.is_test()) {
+        let Some(Room(room, _, may)) = ROOMS.iter().find(|room| room.0 == file.room()) else {
+            findings
+                .push(file.finding(1, format!("`{}` is no room of the table in tests/tidy.rs", file.room())));
+            continue;
+        };
+        for path in paths(&file.tokens).iter().filter(|path| !path.test) {
+            let Some(other) = reached(file, path) else { continue };
+            let known = ROOMS.iter().any(|room| room.0 == other);
+            if other != *room && known && !may.contains(&other) {
+                findings.push(file.finding(path.line, format!("`{room}` may not import `{other}`")));
+            } else if !known && *room != "frames" && !["lib", "main"].contains(room) {
+                let rule = format!("`crate::{other}` is no room: import from the room that owns it");
+                findings.push(file.finding(path.line, rule));
+            }
+        }
+    }
+    findings.dedup();
+    findings
+}
+
+/// The room that a path leads into, if it leaves the file's own.
+fn reached<'a>(file: &File, path: &'a Named) -> Option<&'a str> {
+    let segment = |at: usize| path.segments.get(at).map(String::as_str);
+    let in_frames = file.room() == "frames";
+    match segment(0)? {
+        "stompbox_frames" if !in_frames => Some("frames"),
+        "stompbox" => segment(1),
+        "crate" if !in_frames => segment(1),
+        "super" if !in_frames => {
+            let ups = path.segments.iter().take_while(|segment| *segment == "super").count();
+            if ups >= file.depth() { segment(ups) } else { None }
+        }
+        _ => None,
+    }
+}
+
+fn long_files(files: &[File]) -> Vec<String> {
+    let judge = |file: &File| {
+        let tests: BTreeSet<usize> = test_lines(file);
+        let (lines, lines_max) = match file.is_test() {
+            true => (file.lines, TEST_FILE_LINES_MAX),
+            false => (file.lines - tests.len(), FILE_LINES_MAX),
+        };
+        let rule = format!("{lines} lines, {lines_max} at most (without tests): split it by its nouns");
+        (lines > lines_max).then(|| file.finding(1, rule))
+    };
+    files.iter().filter_map(judge).collect()
+}
+
+/// The lines of the items under `cfg(test)`.
+fn test_lines(file: &File) -> BTreeSet<usize> {
+    let runs = file.tokens.chunk_by(|left, right| left.test == right.test).filter(|run| run[0].test);
+    runs.flat_map(|run| run[0].line..=run[run.len() - 1].line).collect()
+}
+
+fn long_functions(files: &[File]) -> Vec<String> {
+    let mut findings = Vec::new();
+    for file in files {
+        for (at, pair) in file.tokens.windows(2).enumerate() {
+            if pair[0].text != "fn" || !is_segment(&pair[1]) {
+                continue;
+            }
+            let end = item_end(&file.tokens, at);
+            let lines = file.tokens[end - 1].line + 1 - pair[0].line;
+            if lines > FUNCTION_LINES_MAX {
+                let rule = format!("`{}` has {lines} lines, {FUNCTION_LINES_MAX} at most", pair[1].text);
+                findings.push(file.finding(pair[0].line, rule));
+            }
+        }
+    }
+    findings
+}
+
+/// Files that no `mod` reaches from one of the `roots`.
+fn dead_files(files: &[File], roots: &[String]) -> Vec<String> {
+    let by_path: BTreeMap<&str, &File> = files.iter().map(|file| (file.path.as_str(), file)).collect();
+    let mut alive = BTreeSet::new();
+    let mut todo: Vec<String> = roots.to_vec();
+    while let Some(path) = todo.pop() {
+        let Some(file) = by_path.get(path.as_str()) else { continue };
+        if alive.insert(path.clone()) {
+            todo.extend(declared(file, roots.contains(&path)));
+        }
+    }
+    let dead = files.iter().filter(|file| !alive.contains(&file.path));
+    dead.map(|file| file.finding(1, "no `mod` declares this file: dead code")).collect()
+}
+
+/// The files that the `mod name;` lines of a file may mean.
+fn declared(file: &File, is_root: bool) -> Vec<String> {
+    let stem = file.path.trim_end_matches(".rs");
+    let parent = file.path.rsplit_once('/').map_or("", |(parent, _)| parent);
+    let home = if is_root || stem.ends_with("/mod") { parent } else { stem };
+    let names = file.tokens.windows(3).filter(|three| three[0].text == "mod" && three[2].text == ";");
+    names
+        .flat_map(|three| {
+            let name = &three[1].text;
+            [format!("{home}/{name}.rs"), format!("{home}/{name}/mod.rs")]
+        })
+        .collect()
+}
+
+fn impurities(files: &[File]) -> Vec<String> {
+    let pure = |file: &&File| !file.is_test() && PURE.iter().any(|room| is_in(&file.path, room));
+    let mut findings = Vec::new();
+    for file in files.iter().filter(pure) {
+        for path in paths(&file.tokens).iter().filter(|path| !path.test) {
+            if let Some(what) = IMPURE.iter().find(|what| path.contains(what)) {
+                findings.push(file.finding(path.line, format!("`{}` in a pure room", what.join("::"))));
+            }
+        }
+    }
+    findings
+}
+
+/// Whether a path is the room's file, or lies in its directory.
+fn is_in(path: &str, room: &str) -> bool {
+    path.strip_prefix(room)
+        .is_some_and(|rest| room.ends_with('/') || rest.is_empty() || rest == ".rs" || rest.starts_with('/'))
+}
+
+fn stray_directories(names: &[String]) -> Vec<String> {
+    let stray = names
+        .iter()
+        .filter(|name| !name.starts_with('.') && *name != "target" && !DIRECTORIES.contains(&name.as_str()));
+    stray.map(|name| format!("{name}:1: top-level directories are {DIRECTORIES:?} and no others")).collect()
+}
+
+fn empty_names(files: &[File]) -> Vec<String> {
+    let empty =
+        files.iter().filter(|file| EMPTY_NAMES.iter().any(|name| file.path.ends_with(&format!("/{name}"))));
+    empty.map(|file| file.finding(1, "a file is named for the noun it holds")).collect()
+}
+
+/// Tests wait for events, not for time, and none is switched off.
+fn waits_and_skips(files: &[File]) -> Vec<String> {
+    let mut findings = Vec::new();
+    for file in files {
+        for path in paths(&file.tokens).iter().filter(|path| path.test || file.is_test()) {
+            if path.contains(&["thread", "sleep"]) || path.contains(&["time", "sleep"]) {
+                findings.push(file.finding(path.line, "a test does not sleep: wait for the event"));
+            }
+        }
+        for pair in file.tokens.windows(3) {
+            let [first, second, third] = [&pair[0].text, &pair[1].text, &pair[2].text].map(String::as_str);
+            if (first, second, third) == ("#", "[", "ignore") {
+                findings.push(file.finding(pair[0].line, "no test is ignored"));
+            }
+            if ["todo", "unimplemented"].contains(&first) && second == "!" {
+                findings.push(file.finding(pair[0].line, "nothing is left to be done"));
+            }
+        }
+    }
+    findings
+}
+
+// ---- the house, judged ----
+
+fn house() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All sources below some directories of the house; those that do not exist are skipped.
+fn read(directories: &[&str]) -> Vec<File> {
+    let mut files = Vec::new();
+    let mut todo: Vec<_> = directories.iter().map(|directory| house().join(directory)).collect();
+    while let Some(directory) = todo.pop() {
+        let Ok(entries) = std::fs::read_dir(&directory) else { continue };
+        for path in entries.map(|entry| entry.expect("a directory can be listed").path()) {
+            let name = path.file_name().and_then(|name| name.to_str()).expect("file names are UTF-8");
+            if path.is_dir() && name != "node_modules" && !name.starts_with('.') {
+                todo.push(path);
+            } else if name.ends_with(".rs") {
+                let text = std::fs::read_to_string(&path).expect("a source can be read");
+                let path = path.strip_prefix(house()).expect("found below the house");
+                files.push(File::new(path.to_str().expect("file names are UTF-8"), &text));
+            }
+        }
+    }
+    files.sort_by(|left, right| left.path.cmp(&right.path));
+    files
+}
+
+fn sources() -> Vec<File> {
+    read(&["src", "frames/src"])
+}
+
+fn everything() -> Vec<File> {
+    read(&["src", "tests", "frames/src", "frames/tests", "frames/benches"])
+}
+
+/// What Cargo takes for the root of a crate, by its place or by its `path` in a manifest.
+fn roots(files: &[File]) -> Vec<String> {
+    let by_place = |path: &&String| {
+        let parts: Vec<&str> = path.trim_start_matches("frames/").split('/').collect();
+        matches!(
+            parts.as_slice(),
+            ["src", "lib.rs" | "main.rs"] | ["tests" | "benches", _] | ["tests" | "benches", _, "main.rs"]
+        )
+    };
+    let manifests = [("Cargo.toml", ""), ("frames/Cargo.toml", "frames/")];
+    let by_manifest = manifests.iter().flat_map(|(manifest, prefix)| {
+        let text = std::fs::read_to_string(house().join(manifest)).expect("a manifest can be read");
+        let paths: Vec<&str> = text.split('"').filter(|piece| piece.ends_with(".rs")).collect();
+        paths.into_iter().map(|path| format!("{prefix}{path}")).collect::<Vec<_>>()
+    });
+    files.iter().map(|file| &file.path).filter(by_place).cloned().chain(by_manifest).collect()
+}
+
+#[track_caller]
+fn assert_none(findings: Vec<String>) {
+    assert!(findings.is_empty(), "\n{}\n", findings.join("\n"));
+}
+
+#[test]
+fn rooms_import_only_what_their_layer_allows() {
+    assert_none(layers(&sources()));
+}
+
+#[test]
+fn the_table_of_rooms_goes_downwards_only() {
+    let layer = |name: &str| ROOMS.iter().find(|room| room.0 == name).map(|room| room.1);
+    for Room(room, at, may) in ROOMS.iter().filter(|room| room.1 < 7) {
+        for other in *may {
+            assert!(
+                layer(other).is_some_and(|other| other < *at),
+                "{room} may import {other}, which is not below"
+            );
+        }
+    }
+}
+
+#[test]
+fn files_are_short() {
+    assert_none(long_files(&everything()));
+}
+
+#[test]
+fn functions_are_short() {
+    assert_none(long_functions(&everything()));
+}
+
+#[test]
+fn every_file_is_reached_by_a_mod() {
+    let files = everything();
+    assert_none(dead_files(&files, &roots(&files)));
+}
+
+#[test]
+fn pure_rooms_touch_no_clock_socket_lock_chance_or_task() {
+    assert_none(impurities(&sources()));
+}
+
+#[test]
+fn top_level_directories_are_the_four() {
+    let entries = std::fs::read_dir(house()).expect("the house can be listed");
+    let entries = entries.map(|entry| entry.expect("the house can be listed"));
+    let names = entries.filter(|entry| entry.path().is_dir()).map(|entry| entry.file_name());
+    assert_none(stray_directories(
+        &names.map(|name| name.to_string_lossy().into_owned()).collect::<Vec<_>>(),
+    ));
+}
+
+#[test]
+fn file_names_say_what_is_inside() {
+    assert_none(empty_names(&everything()));
+}
+
+#[test]
+fn tests_do_not_sleep_and_nothing_is_left_out() {
+    assert_none(waits_and_skips(&everything()));
+}
+
+// ---- each rule can fail ----
+
+/// Runs a rule over one file and returns the lines it complains about.
+fn lines_found(rule: impl Fn(&[File]) -> Vec<String>, path: &str, text: &str) -> Vec<usize> {
+    let findings = rule(&[File::new(path, text)]);
+    findings
+        .iter()
+        .map(|finding| finding.split(':').nth(1).and_then(|line| line.parse().ok()).unwrap_or(0))
+        .collect()
+}
+
+#[test]
+fn an_import_of_a_higher_room_is_found() {
+    let table: &[(&str, &str, &[usize])] = &[
+        ("src/session/mod.rs", "use crate::users::Principal;\n", &[]),
+        ("src/session/mod.rs", "\nuse crate::broker::Broker;\n", &[2]),
+        ("src/session/state.rs", "use super::super::broker::Broker;\n", &[1]),
+        ("src/session/state.rs", "use super::broker::Broker; // a part of the session\n", &[]),
+        ("src/outbox.rs", "use super::{budget::Budget,\n users::{Principal}};", &[2]),
+        ("src/broker/mod.rs", "use crate::{\n outbox::Outbox as O,\n session::{Session, Action}};", &[3]),
+        ("src/broker/mod.rs", "fn f() { let _ = \"crate::session\"; /* crate::session */ }", &[]),
+        (
+            "src/broker/mod.rs",
+            "#[cfg(test)]\nmod tests { use crate::session::Session; }\nuse crate::http;",
+            &[3],
+        ),
+        ("src/broker/tests/whole.rs", "use crate::session::Session;", &[]),
+        ("src/http/mod.rs", "fn f(options: &crate::config::Config) {}", &[1]),
+        ("src/http/mod.rs", "use crate::Config;", &[1]),
+        ("src/http/mod.rs", "use crate::*;", &[1]),
+        ("src/cli/mod.rs", "use crate::config::Config; use crate::http::serve;", &[]),
+        ("src/main.rs", "use stompbox::cli;", &[]),
+        ("src/metrics.rs", "use stompbox_frames::stomp::Frame;", &[1]),
+        ("src/kitchen.rs", "", &[1]),
+        ("frames/src/message.rs", "use crate::stomp::Headers; use stompbox::broker::Broker;", &[1]),
+    ];
+    for (path, text, lines) in table {
+        assert_eq!(lines_found(layers, path, text), *lines, "{path}: {text}");
+    }
+}
+
+#[test]
+fn a_long_file_is_found_and_its_tests_do_not_count() {
+    let tests = format!("#[cfg(test)]\nmod tests {{\n{}}}\n", "// line\n".repeat(700));
+    let long = "fn f() {}\n".repeat(FILE_LINES_MAX);
+    assert_eq!(lines_found(long_files, "src/a.rs", &format!("{long}{tests}")), []);
+    assert_eq!(lines_found(long_files, "src/a.rs", &format!("{long}fn g() {{}}\n{tests}")), [1]);
+    assert_eq!(lines_found(long_files, "tests/it/a.rs", &format!("{long}{long}")), []);
+    assert_eq!(lines_found(long_files, "tests/it/a.rs", &format!("{long}{long}\n")), [1]);
+}
+
+#[test]
+fn a_long_function_is_found() {
+    let function = |lines: usize| format!("\nfn f() {{\n{}}}\nfn g() {{}}\n", "    g();\n".repeat(lines - 2));
+    assert_eq!(lines_found(long_functions, "src/a.rs", &function(FUNCTION_LINES_MAX)), []);
+    assert_eq!(lines_found(long_functions, "src/a.rs", &function(FUNCTION_LINES_MAX + 1)), [2]);
+    let decoys = "fn f<'a>(x: &'a str, y: [u8; 3]) -> char { let _ = ('{', '\\'', b'{', r#\"{\"#, \"{\\\"{\"); 'x' }\n";
+    let text = format!("{decoys}{}", "const A: fn() = g;\n".repeat(FUNCTION_LINES_MAX));
+    assert_eq!(lines_found(long_functions, "src/a.rs", &text), []);
+}
+
+#[test]
+fn a_file_without_a_mod_is_found() {
+    let file = |path: &str, text: &str| File::new(path, text);
+    let files = [
+        file("src/lib.rs", "pub mod broker; mod outbox;"),
+        file("src/broker/mod.rs", "mod queue;"),
+        file("src/broker/queue.rs", "#[cfg(test)] mod tests;"),
+        file("src/broker/queue/tests.rs", ""),
+        file("src/broker/roster.rs", ""),
+        file("src/outbox.rs", "// mod spare;"),
+        file("src/spare.rs", ""),
+        file("tests/it/main.rs", "mod support;"),
+        file("tests/it/support/mod.rs", ""),
+    ];
+    let found = dead_files(&files, &["src/lib.rs".to_string(), "tests/it/main.rs".to_string()]);
+    let paths: Vec<&str> = found.iter().filter_map(|finding| finding.split(':').next()).collect();
+    assert_eq!(paths, ["src/broker/roster.rs", "src/spare.rs"]);
+}
+
+#[test]
+fn a_clock_a_socket_a_lock_or_a_task_in_a_pure_room_is_found() {
+    let table: &[(&str, &str, &[usize])] = &[
+        ("src/session/mod.rs", "use std::time::Instant; fn f(now: Instant) {}", &[]),
+        ("src/session/mod.rs", "\nfn f() { Instant::now(); }", &[2]),
+        ("src/session/timers.rs", "use std::{net::TcpStream, sync::{Arc, Mutex, OnceLock}};", &[1, 1]),
+        ("src/destination.rs", "use parking_lot::RwLock;", &[1]),
+        ("src/destination.rs", "async fn f() {}", &[1]),
+        ("frames/src/message.rs", "use std::sync::OnceLock;", &[]),
+        ("frames/src/message.rs", "fn f() { tracing::info!(\"x\"); }", &[1]),
+        ("frames/src/message.rs", "#[cfg(test)] mod tests { fn f() { Instant::now(); } }", &[]),
+        ("src/broker/mod.rs", "use std::sync::Mutex;", &[]),
+        ("src/transport/sockjs/session.rs", "use tokio::sync::mpsc;", &[1]),
+    ];
+    for (path, text, lines) in table {
+        assert_eq!(lines_found(impurities, path, text), *lines, "{path}: {text}");
+    }
+}
+
+#[test]
+fn a_stray_directory_is_found() {
+    let names = ["src", "frames", "tests", "web", "target", ".git", "examples"].map(String::from);
+    assert_eq!(stray_directories(&names).len(), 1);
+}
+
+#[test]
+fn an_empty_name_is_found() {
+    let found = |path: &str| lines_found(empty_names, path, "").len();
+    assert_eq!((found("src/broker/utils.rs"), found("src/broker/queue.rs")), (1, 0));
+}
+
+#[test]
+fn a_sleep_an_ignored_test_and_a_gap_are_found() {
+    let sleep =
+        "fn f() { std::thread::sleep(second); }\n#[tokio::test] async fn g() { time::sleep(second).await }";
+    let table: &[(&str, &str, &[usize])] = &[
+        ("tests/it/a.rs", sleep, &[1, 2]),
+        ("src/a.rs", sleep, &[]),
+        ("src/a.rs", "#[cfg(test)]\nmod tests { use tokio::time::sleep; }", &[2]),
+        ("src/a.rs", "#[test]\n#[ignore = \"slow\"]\nfn f() {}", &[2]),
+        ("src/a.rs", "fn f() {\n todo!() }\nfn g() { unimplemented!(\"later\") }", &[2, 3]),
+        ("src/a.rs", "fn f(todo: u8) { time::sleep_until(todo) }", &[]),
+    ];
+    for (path, text, lines) in table {
+        assert_eq!(lines_found(waits_and_skips, path, text), *lines, "{path}: {text}");
+    }
+}
