@@ -129,8 +129,11 @@ fn consume(fixture: &Fixture, receiver: &Receiver, round: usize) -> Vec<String> 
     let subscription = fixture.subscribe("/queue/q", receiver, credit(3));
     let mut accepted = Vec::new();
     for parcel in receiver.parcels() {
-        let settlement =
-            if (round + parcel.tag as usize) % 3 == 0 { Settlement::Returned } else { Settlement::Accepted };
+        let settlement = if (round + parcel.tag as usize).is_multiple_of(3) {
+            Settlement::Returned
+        } else {
+            Settlement::Accepted
+        };
         subscription.settle(&[parcel.tag], settlement, fixture.now());
         if settlement == Settlement::Accepted {
             accepted.push(body(&parcel));
