@@ -28,10 +28,13 @@
 //! | publishers that wait | overflow, [`Outbox::close`] | in any case: there is nothing to wait for any more |
 //! | publishers that wait | another one that begins to wait | at most once a second, so that those that have left are forgotten |
 
+mod publishers;
+
+use self::publishers::{Publishers, Woken};
 use crate::budget::{Budget, Charge};
 use crate::metrics::Metrics;
 use parking_lot::Mutex;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -64,8 +67,6 @@ const OVERHEAD_BYTES: usize = 64;
 const GAUGE_STEP_BYTES: usize = 16 * 1024;
 /// Parcels for which an empty outbox keeps its room.
 const IDLE_PARCELS: usize = 8;
-/// How often publishers that wait are woken, so that those that have left are forgotten.
-const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// Keeps every sum of a time and a patience a time.
 const PATIENCE_LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -134,7 +135,7 @@ impl Outbox {
             phase: Phase::Open,
             receiver: None,
             receiver_waits: false,
-            publishers: Publishers { waiting: BTreeMap::new(), swept_at: now },
+            publishers: Publishers::new(now),
             congested_since: None,
             taken_at: now,
             starved: false,
@@ -160,7 +161,7 @@ impl Outbox {
             drop(state);
             drop(dropped);
             receiver.into_iter().for_each(Waker::wake);
-            wake(publishers);
+            publishers.wake();
             return Pushed::Gone;
         }
         state.put(parcel, bytes);
@@ -229,7 +230,7 @@ impl Outbox {
         state.taken_at = now;
         let publishers = self.relieve(&mut state);
         drop(state);
-        wake(publishers);
+        publishers.wake();
         Poll::Ready(Ok(()))
     }
 
@@ -242,14 +243,9 @@ impl Outbox {
         {
             return Poll::Ready(());
         }
-        let sweeps = now.saturating_duration_since(state.publishers.swept_at) >= SWEEP_INTERVAL;
-        let stale = if sweeps { state.publishers.take() } else { BTreeMap::new() };
-        if sweeps {
-            state.publishers.swept_at = now;
-        }
-        state.publishers.waiting.entry(identity(cx.waker())).or_insert_with(|| cx.waker().clone());
+        let stale = state.publishers.wait(cx.waker(), now);
         drop(state);
-        wake(stale);
+        stale.wake();
         Poll::Pending
     }
 
@@ -277,7 +273,7 @@ impl Outbox {
         let publishers = self.relieve(&mut state);
         drop(state);
         receiver.into_iter().for_each(Waker::wake);
-        wake(publishers);
+        publishers.wake();
         out
     }
 
@@ -289,7 +285,7 @@ impl Outbox {
         state.receiver = None;
         let publishers = state.publishers.take();
         drop(state);
-        wake(publishers);
+        publishers.wake();
         left.into()
     }
 
@@ -307,7 +303,7 @@ impl Outbox {
     }
 
     /// After octets have left: renews patience, lets publishers go on, gives idle room back.
-    fn relieve(&self, state: &mut State) -> BTreeMap<Identity, Waker> {
+    fn relieve(&self, state: &mut State) -> Woken {
         self.gauge(state);
         if state.parcels.is_empty() && state.parcels.capacity() > IDLE_PARCELS {
             state.parcels = VecDeque::new();
@@ -319,7 +315,7 @@ impl Outbox {
         if state.bytes <= self.options.outbox_bytes_max / 2 {
             state.publishers.take()
         } else {
-            BTreeMap::new()
+            Woken::default()
         }
     }
 
@@ -372,31 +368,6 @@ impl State {
         let from = if crowd { since.max(self.taken_at) } else { since };
         from + options.burst_patience.min(PATIENCE_LONGEST)
     }
-}
-
-/// The tasks that wait for an outbox to drain, each once.
-#[derive(Debug)]
-struct Publishers {
-    waiting: BTreeMap<Identity, Waker>,
-    /// Who began to wait before this has been woken since.
-    swept_at: Instant,
-}
-
-impl Publishers {
-    fn take(&mut self) -> BTreeMap<Identity, Waker> {
-        std::mem::take(&mut self.waiting)
-    }
-}
-
-/// Wakers that wake the same task are the same in these; a held waker keeps its task's from being used again.
-type Identity = (usize, usize);
-
-fn identity(waker: &Waker) -> Identity {
-    (waker.data() as usize, std::ptr::from_ref(waker.vtable()) as usize)
-}
-
-fn wake(wakers: BTreeMap<Identity, Waker>) {
-    wakers.into_values().for_each(Waker::wake);
 }
 
 fn weight(parcel: &Parcel) -> usize {
@@ -697,7 +668,7 @@ mod tests {
         for _ in 0..3 {
             assert!(!rig.drained(&staying, false, 0));
         }
-        assert_eq!(rig.outbox.state.lock().publishers.waiting.len(), 1);
+        assert_eq!(rig.outbox.state.lock().publishers.len(), 1);
         // In a crowd patience has no end while batches are taken; publishers come and go all the time.
         let mut woken = 0;
         for second in 1..1000 {
@@ -708,7 +679,7 @@ mod tests {
             }
             woken += staying.woken();
             assert!(!rig.drained(&staying, true, second), "it waits on");
-            assert!(rig.outbox.state.lock().publishers.waiting.len() <= 12);
+            assert!(rig.outbox.state.lock().publishers.len() <= 12);
         }
         assert_eq!(woken, 999, "once a second, to say that it is still there");
         rig.take(1, 1000);
