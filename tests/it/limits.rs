@@ -247,7 +247,6 @@ on_each_wire! {
         let broker = Broker::start(&["--stall-timeout", "300ms"]);
         let mut bystander = broker.connect(wire);
         let mut stalled = broker.connect(wire);
-        stalled.narrow();
         stalled.subscribe("1", "/queue/a", "");
         let body = "x".repeat(500_000);
         for _ in 0..30 {
