@@ -94,4 +94,40 @@ mod tests {
         drop(first);
         assert_eq!(budget.used(), 0);
     }
+
+    #[test]
+    fn near_begins_at_seven_eighths_and_exhausted_at_the_limit() {
+        for (used, near, exhausted) in [
+            (0, false, false),
+            (699, false, false),
+            (700, true, false),
+            (799, true, false),
+            (800, true, true),
+            (900, true, true),
+        ] {
+            let budget = Budget::new(800);
+            let _charge = budget.charge(used);
+            assert_eq!((budget.is_near(), budget.is_exhausted()), (near, exhausted), "{used}");
+            assert_eq!((budget.used(), budget.bytes_max()), (used, 800));
+        }
+    }
+
+    #[test]
+    fn the_sum_does_not_drift_among_threads() {
+        let budget = Budget::new(usize::MAX);
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let budget = &budget;
+                scope.spawn(move || {
+                    let mut kept = budget.charge(thread);
+                    for bytes in 0..1000 {
+                        let _passing = budget.charge(bytes);
+                        kept.resize(bytes);
+                    }
+                    assert_eq!(kept.bytes(), 999);
+                });
+            }
+        });
+        assert_eq!(budget.used(), 0);
+    }
 }

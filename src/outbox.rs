@@ -26,7 +26,7 @@
 //! | the receiver | [`Outbox::withdraw`] | a work queue was turned away, which may go on now |
 //! | publishers that wait | taking, withdrawing | at or below one half |
 //! | publishers that wait | overflow, [`Outbox::close`] | in any case: there is nothing to wait for any more |
-//! | publishers that wait | another one that begins to wait | once per `burst_patience`, so that those that have left are forgotten |
+//! | publishers that wait | another one that begins to wait | at most once a second, so that those that have left are forgotten |
 
 use crate::budget::{Budget, Charge};
 use crate::metrics::Metrics;
@@ -64,6 +64,8 @@ const OVERHEAD_BYTES: usize = 64;
 const GAUGE_STEP_BYTES: usize = 16 * 1024;
 /// Parcels for which an empty outbox keeps its room.
 const IDLE_PARCELS: usize = 8;
+/// How often publishers that wait are woken, so that those that have left are forgotten.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// Keeps every sum of a time and a patience a time.
 const PATIENCE_LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -235,10 +237,12 @@ impl Outbox {
     /// polls again at [`Outbox::patience_ends`] at the latest.
     pub fn poll_drained(&self, cx: &mut Context<'_>, crowd: bool, now: Instant) -> Poll<()> {
         let mut state = self.state.lock();
-        if state.bytes <= self.options.outbox_bytes_max / 2 || state.patience_ends(&self.options, crowd) <= now {
+        if state.bytes <= self.options.outbox_bytes_max / 2
+            || state.patience_ends(&self.options, crowd) <= now
+        {
             return Poll::Ready(());
         }
-        let sweeps = now.saturating_duration_since(state.publishers.swept_at) >= self.options.burst_patience;
+        let sweeps = now.saturating_duration_since(state.publishers.swept_at) >= SWEEP_INTERVAL;
         let stale = if sweeps { state.publishers.take() } else { BTreeMap::new() };
         if sweeps {
             state.publishers.swept_at = now;
@@ -312,7 +316,11 @@ impl Outbox {
         if state.bytes < self.options.outbox_bytes_max / 4 {
             state.congested_since = None;
         }
-        if state.bytes <= self.options.outbox_bytes_max / 2 { state.publishers.take() } else { BTreeMap::new() }
+        if state.bytes <= self.options.outbox_bytes_max / 2 {
+            state.publishers.take()
+        } else {
+            BTreeMap::new()
+        }
     }
 
     fn gauge(&self, state: &mut State) {
@@ -370,7 +378,7 @@ impl State {
 #[derive(Debug)]
 struct Publishers {
     waiting: BTreeMap<Identity, Waker>,
-    /// Who began to wait before this has been woken since, so that what is here is at most one patience old.
+    /// Who began to wait before this has been woken since.
     swept_at: Instant,
 }
 
@@ -393,4 +401,428 @@ fn wake(wakers: BTreeMap<Identity, Waker>) {
 
 fn weight(parcel: &Parcel) -> usize {
     parcel.message.size() + OVERHEAD_BYTES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+    use stompbox_frames::message::Parts;
+    use stompbox_frames::stomp::Headers;
+
+    /// Counts how often it is woken.
+    #[derive(Default)]
+    struct Task(AtomicUsize);
+
+    impl Wake for Task {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    impl Task {
+        fn woken(&self) -> usize {
+            self.0.swap(0, Ordering::Relaxed)
+        }
+    }
+
+    /// An outbox for exactly `UNITS` parcels of one unit each, and its receiver.
+    struct Rig {
+        budget: Arc<Budget>,
+        metrics: Arc<Metrics>,
+        outbox: Arc<Outbox>,
+        start: Instant,
+        receiver: Arc<Task>,
+    }
+
+    const UNITS: usize = 16;
+    const PATIENCE: Duration = Duration::from_secs(5);
+
+    fn message(budget: &Arc<Budget>, bytes: usize) -> Message {
+        let body = vec![b'x'; bytes];
+        let parts = Parts {
+            id: "n-1",
+            destination: "/topic/t",
+            headers: &Headers::default(),
+            extra: &[],
+            body: &body,
+        };
+        Message::new(parts, |bytes| budget.charge(bytes))
+    }
+
+    impl Rig {
+        fn new() -> Rig {
+            let (budget, metrics, start) = (Budget::new(usize::MAX), Metrics::new(), Instant::now());
+            let unit = message(&budget, 40_000).size() + OVERHEAD_BYTES;
+            let options = Options { outbox_bytes_max: UNITS * unit, burst_patience: PATIENCE };
+            let outbox = Outbox::new(options, &budget, metrics.clone(), start);
+            Rig { budget, metrics, outbox, start, receiver: Arc::default() }
+        }
+
+        fn parcel(&self, key: Key) -> Parcel {
+            Parcel { message: message(&self.budget, 40_000), key, count: 1, tag: 0 }
+        }
+
+        fn units(&self) -> usize {
+            self.outbox.bytes() * UNITS / self.outbox.options.outbox_bytes_max
+        }
+
+        /// Pushes so many parcels at `after` the start; what became of the last.
+        fn push(&self, parcels: usize, after: u64) -> Pushed {
+            (0..parcels)
+                .map(|_| self.outbox.push(self.parcel(1), self.at(after)))
+                .last()
+                .expect("at least one")
+        }
+
+        fn at(&self, seconds: u64) -> Instant {
+            self.start + Duration::from_secs(seconds)
+        }
+
+        /// Takes so many parcels; `None` is `Pending`.
+        fn take(&self, parcels: usize, after: u64) -> Option<Result<Vec<Key>, Overflowed>> {
+            let mut batch = Vec::new();
+            let waker = Waker::from(self.receiver.clone());
+            let unit = self.outbox.options.outbox_bytes_max / UNITS;
+            match self.outbox.poll_take(
+                &mut Context::from_waker(&waker),
+                &mut batch,
+                parcels * unit,
+                self.at(after),
+            ) {
+                Poll::Pending => None,
+                Poll::Ready(result) => Some(result.map(|()| batch.iter().map(|parcel| parcel.key).collect())),
+            }
+        }
+
+        fn drained(&self, publisher: &Arc<Task>, crowd: bool, after: u64) -> bool {
+            let waker = Waker::from(publisher.clone());
+            self.outbox.poll_drained(&mut Context::from_waker(&waker), crowd, self.at(after)).is_ready()
+        }
+    }
+
+    #[test]
+    fn parcels_come_out_in_order_and_in_batches_of_about_the_asked_size() {
+        let rig = Rig::new();
+        for key in 1..=5 {
+            rig.outbox.push(rig.parcel(key), rig.start);
+        }
+        assert_eq!(rig.take(2, 0), Some(Ok(vec![1, 2])));
+        let mut batch = Vec::new();
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(rig.outbox.poll_take(&mut cx, &mut batch, 1, rig.start).is_ready());
+        assert_eq!(batch.len(), 1, "one octet asked for is one parcel");
+        assert_eq!(rig.take(9, 0), Some(Ok(vec![4, 5])));
+        assert_eq!(rig.take(9, 0), None);
+    }
+
+    #[test]
+    fn the_diagram() {
+        let rig = Rig::new();
+        assert_eq!(rig.push(8, 0), Pushed::Accepted, "up to one half");
+        assert_eq!(rig.push(1, 0), Pushed::Congested, "above it");
+        assert_eq!(rig.push(7, 0), Pushed::Congested, "to the last octet");
+        assert_eq!(rig.units(), 16);
+        assert_eq!(rig.push(1, 0), Pushed::Gone, "overflow");
+        assert_eq!(rig.outbox.bytes(), 0, "everything unsent is dropped");
+        assert_eq!(rig.push(1, 0), Pushed::Gone);
+        assert_eq!(rig.take(1, 0), Some(Err(Overflowed)));
+        assert_eq!(rig.take(0, 0), Some(Err(Overflowed)), "and again, whatever is asked for");
+        assert!(rig.drained(&Arc::default(), false, 0), "nobody waits for who has gone");
+    }
+
+    #[test]
+    fn an_empty_outbox_takes_any_one_message() {
+        let rig = Rig::new();
+        let huge = Parcel { message: message(&rig.budget, 40_000 * 40), key: 1, count: 1, tag: 0 };
+        assert_eq!(rig.outbox.push(huge.clone(), rig.start), Pushed::Congested);
+        assert_eq!(rig.take(99, 0), Some(Ok(vec![1])));
+        assert!(rig.outbox.push_within(huge.clone()));
+        assert!(!rig.outbox.push_within(rig.parcel(1)));
+        assert_eq!(rig.take(99, 0), Some(Ok(vec![1])));
+        rig.push(1, 0);
+        assert_eq!(rig.outbox.push(huge, rig.start), Pushed::Gone, "behind another one it is one too many");
+    }
+
+    #[test]
+    fn a_closed_outbox_takes_nothing_and_gives_back_what_it_had() {
+        let rig = Rig::new();
+        rig.push(3, 0);
+        assert_eq!(rig.outbox.close().len(), 3);
+        assert_eq!(rig.push(1, 0), Pushed::Gone);
+        assert!(!rig.outbox.push_within(rig.parcel(1)));
+        assert_eq!(rig.take(1, 0), None);
+        assert_eq!(rig.outbox.bytes(), 0);
+        assert!(rig.outbox.close().is_empty());
+    }
+
+    #[test]
+    fn the_receiver_is_woken_once_per_wait() {
+        let rig = Rig::new();
+        rig.push(1, 0);
+        assert_eq!(rig.receiver.woken(), 0, "it has not waited");
+        assert!(rig.take(9, 0).is_some());
+        assert_eq!(rig.take(9, 0), None);
+        rig.push(3, 0);
+        assert_eq!(rig.receiver.woken(), 1);
+        assert!(rig.take(9, 0).is_some());
+        assert_eq!(rig.take(9, 0), None);
+        assert!(rig.outbox.push_within(rig.parcel(1)));
+        assert_eq!(rig.receiver.woken(), 1, "a work queue's message wakes as well");
+    }
+
+    #[test]
+    fn a_receiver_that_has_no_room_is_woken_by_overflow_alone() {
+        let rig = Rig::new();
+        rig.push(1, 0);
+        assert_eq!(rig.take(0, 0), None);
+        rig.push(15, 0);
+        assert_eq!(rig.receiver.woken(), 0);
+        rig.push(1, 0);
+        assert_eq!(rig.receiver.woken(), 1);
+    }
+
+    #[test]
+    fn a_receiver_that_has_room_no_more_is_not_woken_by_what_it_waited_for_before() {
+        let rig = Rig::new();
+        assert_eq!(rig.take(9, 0), None);
+        assert_eq!(rig.take(0, 0), None);
+        rig.push(1, 0);
+        assert_eq!(rig.receiver.woken(), 0);
+        assert_eq!(rig.take(9, 0), Some(Ok(vec![1])));
+    }
+
+    #[test]
+    fn the_task_that_polled_last_is_the_one_that_is_woken() {
+        let mut rig = Rig::new();
+        assert_eq!(rig.take(9, 0), None);
+        let before = std::mem::take(&mut rig.receiver);
+        assert_eq!(rig.take(9, 0), None);
+        rig.push(1, 0);
+        assert_eq!((before.woken(), rig.receiver.woken()), (0, 1));
+    }
+
+    #[test]
+    fn publishers_wait_above_half_and_go_on_at_half() {
+        let rig = Rig::new();
+        let publisher: Arc<Task> = Arc::default();
+        rig.push(8, 0);
+        assert!(rig.drained(&publisher, false, 0), "half is not above half");
+        rig.push(3, 0);
+        assert!(!rig.drained(&publisher, false, 0));
+        rig.take(2, 0);
+        assert_eq!((rig.units(), publisher.woken()), (9, 0));
+        rig.take(1, 0);
+        assert_eq!((rig.units(), publisher.woken()), (8, 1));
+        assert!(rig.drained(&publisher, false, 0));
+    }
+
+    #[test]
+    fn publishers_go_on_when_the_receiver_has_gone() {
+        type End = fn(&Rig);
+        let ends: [(&str, End); 3] = [
+            ("overflow", |rig| assert_eq!(rig.push(9, 0), Pushed::Gone)),
+            ("close", |rig| drop(rig.outbox.close())),
+            ("withdraw", |rig| drop(rig.outbox.withdraw(1))),
+        ];
+        for (name, end) in ends {
+            let rig = Rig::new();
+            let publishers: [Arc<Task>; 2] = Default::default();
+            rig.push(9, 0);
+            assert!(publishers.iter().all(|publisher| !rig.drained(publisher, false, 0)));
+            end(&rig);
+            assert!(publishers.iter().all(|publisher| publisher.woken() == 1), "{name}");
+            assert!(rig.drained(&publishers[0], false, 0), "{name}");
+        }
+    }
+
+    /// Each row: when the ninth parcel came, when a batch was taken (staying above half), when patience ends for
+    /// one slow receiver and in a crowd. In seconds.
+    #[test]
+    fn patience_lasts_from_passing_half_and_in_a_crowd_from_the_last_batch() {
+        for (passed, taken, alone, crowd) in
+            [(0, None, 5, 5), (3, None, 8, 8), (3, Some(4), 8, 9), (3, Some(7), 8, 12), (3, Some(30), 8, 35)]
+        {
+            let rig = Rig::new();
+            rig.push(8, 0);
+            rig.push(5, passed);
+            rig.push(1, passed + 1);
+            if let Some(taken) = taken {
+                rig.take(2, taken);
+            }
+            assert_eq!(rig.outbox.patience_ends(false), rig.at(alone), "{passed} {taken:?}");
+            assert_eq!(rig.outbox.patience_ends(true), rig.at(crowd), "{passed} {taken:?}");
+            let publisher = Arc::default();
+            let latest = taken.unwrap_or(0).max(passed);
+            for (in_crowd, ends) in [(false, alone), (true, crowd)] {
+                for after in latest..ends + 2 {
+                    assert_eq!(
+                        rig.drained(&publisher, in_crowd, after),
+                        after >= ends,
+                        "{passed} {taken:?} {after}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn patience_is_renewed_below_a_quarter_and_not_before() {
+        let rig = Rig::new();
+        rig.push(9, 0);
+        rig.take(5, 1);
+        assert_eq!(rig.units(), 4);
+        rig.push(5, 7);
+        assert!(rig.drained(&Arc::default(), false, 7), "a quarter is not below a quarter");
+        rig.take(6, 8);
+        assert_eq!(rig.units(), 3);
+        rig.push(6, 9);
+        assert_eq!(rig.outbox.patience_ends(false), rig.at(14));
+        assert!(!rig.drained(&Arc::default(), false, 13));
+    }
+
+    #[test]
+    fn endless_patience_is_no_overflow_of_the_clock() {
+        let rig = Rig::new();
+        let options = Options { outbox_bytes_max: 1, burst_patience: Duration::MAX };
+        let outbox = Outbox::new(options, &rig.budget, rig.metrics.clone(), rig.start);
+        assert!(outbox.patience_ends(true) > rig.at(3600));
+    }
+
+    #[test]
+    fn a_publisher_is_kept_once_and_those_that_left_are_forgotten() {
+        let rig = Rig::new();
+        rig.push(9, 0);
+        let staying: Arc<Task> = Arc::default();
+        for _ in 0..3 {
+            assert!(!rig.drained(&staying, false, 0));
+        }
+        assert_eq!(rig.outbox.state.lock().publishers.waiting.len(), 1);
+        // In a crowd patience has no end while batches are taken; publishers come and go all the time.
+        let mut woken = 0;
+        for second in 1..1000 {
+            rig.push(1, second);
+            rig.take(1, second);
+            for _ in 0..10 {
+                assert!(!rig.drained(&Arc::default(), true, second));
+            }
+            woken += staying.woken();
+            assert!(!rig.drained(&staying, true, second), "it waits on");
+            assert!(rig.outbox.state.lock().publishers.waiting.len() <= 12);
+        }
+        assert_eq!(woken, 999, "once a second, to say that it is still there");
+        rig.take(1, 1000);
+        assert_eq!(staying.woken(), 1);
+    }
+
+    #[test]
+    fn a_work_queue_fills_one_half_at_most_and_is_turned_away_then() {
+        let rig = Rig::new();
+        assert!((0..8).all(|_| rig.outbox.push_within(rig.parcel(1))));
+        assert!(!rig.outbox.take_starved());
+        assert!(!rig.outbox.push_within(rig.parcel(1)));
+        assert_eq!(rig.units(), 8);
+        assert!(rig.outbox.take_starved());
+        assert!(!rig.outbox.take_starved(), "told once");
+        rig.take(1, 0);
+        assert!(rig.outbox.push_within(rig.parcel(1)));
+        assert!(!rig.outbox.take_starved());
+    }
+
+    #[test]
+    fn withdrawing_takes_one_subscription_in_order_and_leaves_the_rest_in_order() {
+        let rig = Rig::new();
+        for (tag, key) in [(1, 7), (2, 8), (3, 7), (4, 9), (5, 7)] {
+            rig.outbox.push(Parcel { tag, ..rig.parcel(key) }, rig.start);
+        }
+        let tags: Vec<Tag> = rig.outbox.withdraw(7).iter().map(|parcel| parcel.tag).collect();
+        assert_eq!(tags, [1, 3, 5]);
+        assert!(rig.outbox.withdraw(7).is_empty());
+        assert_eq!(rig.units(), 2);
+        assert_eq!(rig.take(9, 0), Some(Ok(vec![8, 9])));
+        assert_eq!(rig.outbox.bytes(), 0);
+    }
+
+    #[test]
+    fn withdrawing_wakes_the_receiver_if_a_queue_was_turned_away() {
+        let rig = Rig::new();
+        rig.push(8, 0);
+        assert_eq!(rig.take(0, 0), None);
+        rig.outbox.withdraw(99);
+        rig.outbox.push_within(rig.parcel(2));
+        rig.outbox.withdraw(99);
+        assert_eq!(rig.receiver.woken(), 0, "nothing has changed");
+        rig.outbox.withdraw(1);
+        assert_eq!(rig.receiver.woken(), 1);
+        assert!(rig.outbox.take_starved());
+    }
+
+    #[test]
+    fn an_outbox_that_is_dropped_leaves_no_trace() {
+        type Empty = fn(&Rig);
+        let ways: [(&str, Empty); 5] = [
+            ("taken", |rig| drop(rig.take(99, 0))),
+            ("withdrawn", |rig| drop(rig.outbox.withdraw(1))),
+            ("closed", |rig| drop(rig.outbox.close())),
+            ("overflowed", |rig| assert_eq!(rig.push(17, 0), Pushed::Gone)),
+            ("left", |_| {}),
+        ];
+        for (name, empty) in ways {
+            let rig = Rig::new();
+            rig.push(16, 0);
+            assert_eq!(rig.metrics.outbox_bytes.get(), rig.outbox.bytes() as i64, "{name}");
+            assert!(rig.budget.used() > 16 * 40_000);
+            empty(&rig);
+            assert_eq!(rig.metrics.outbox_bytes.get(), rig.outbox.bytes() as i64, "{name}");
+            if name != "left" {
+                assert_eq!(rig.budget.used(), 0, "{name}: idle room is given back");
+            }
+            drop(rig.outbox);
+            assert_eq!((rig.metrics.outbox_bytes.get(), rig.budget.used()), (0, 0), "{name}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn octets_room_and_gauge_follow_every_step(steps in prop::collection::vec((0u8..7, 1usize..5), 1..100)) {
+            let rig = Rig::new();
+            let unit = rig.outbox.options.outbox_bytes_max / UNITS;
+            let mut model: VecDeque<Key> = VecDeque::new();
+            for (step, n) in steps {
+                match step {
+                    0..=2 if model.len() + n <= UNITS => {
+                        for key in (1..).take(n) {
+                            rig.outbox.push(rig.parcel(key), rig.start);
+                            model.push_back(key);
+                        }
+                    }
+                    3 => {
+                        let taken = rig.outbox.push_within(rig.parcel(9));
+                        prop_assert_eq!(taken, model.len() < UNITS / 2);
+                        if taken {
+                            model.push_back(9);
+                        }
+                    }
+                    4 => {
+                        let expected: Vec<Key> = model.drain(..n.min(model.len())).collect();
+                        let taken = rig.take(n, 0).map(|result| result.expect("no overflow"));
+                        prop_assert_eq!(taken.unwrap_or_default(), expected);
+                    }
+                    5 => {
+                        let withdrawn = rig.outbox.withdraw(n as Key).len();
+                        let before = model.len();
+                        model.retain(|&key| key != n as Key);
+                        prop_assert_eq!(withdrawn, before - model.len());
+                    }
+                    _ => {}
+                }
+                prop_assert_eq!(rig.outbox.bytes(), model.len() * unit);
+                prop_assert_eq!(rig.metrics.outbox_bytes.get(), rig.outbox.bytes() as i64);
+                let state = rig.outbox.state.lock();
+                prop_assert_eq!(state.room.bytes(), state.parcels.capacity() * size_of::<Parcel>());
+            }
+        }
+    }
 }

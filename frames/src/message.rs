@@ -466,7 +466,7 @@ mod tests {
             let mut decoder = Decoder::new(LIMITS);
             decoder.set_version(sent_in);
             decoder.feed(&sent);
-            let sent = decoder.next().unwrap().unwrap();
+            let sent = decoder.next().expect("valid").expect("whole");
             let parts = Parts { id: "n-1", destination: &destination, headers: &sent.headers, extra: &[], body: &body };
             let message: Message = Message::new(parts, |_| ());
             let mut kept: Vec<(String, String)> = Vec::new();

@@ -161,7 +161,10 @@ mod tests {
         assert_eq!(config.session.heart_beat, HeartBeat { can: 10_000, wants: 10_000 });
         assert_eq!(config.transport.limits.frame_bytes_max, 2 * 1024 * 1024);
         assert_eq!(config.transport.connect_limits.frame_bytes_max, 64 * 1024);
-        assert_eq!(config.transport.connect_limits.header_count_max, config.transport.limits.header_count_max);
+        assert_eq!(
+            config.transport.connect_limits.header_count_max,
+            config.transport.limits.header_count_max
+        );
         assert_eq!(config.listen_tcp.as_ref().map(Listen::to_string).as_deref(), Some("127.0.0.1:61613"));
         assert_eq!(config.listen_http.as_ref().map(Listen::to_string).as_deref(), Some("127.0.0.1:8080"));
         assert_eq!(config.http.metrics_from, MetricsFrom::Loopback);

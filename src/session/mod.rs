@@ -1,198 +1,393 @@
-//! One STOMP conversation, sans-IO.
-use crate::destination::{Destination, Selector};
-use crate::outbox::{Key, Parcel, Tag};
-use crate::users::{Credentials, Principal, Refused};
+//! One STOMP conversation, sans-IO: frames, time and answers go in, [`Action`]s come out.
+//!
+//! ```text
+//!                  CONNECT, STOMP                       authenticated(Ok)
+//!  Connecting ----------------------> Authenticating ----------------------> Connected
+//!      |        Authenticate               |                CONNECTED,           |   |
+//!      |                                   |                Established          |   | DISCONNECT while
+//!      | any other frame,                  | authenticated(Err)                  |   | receipts are owed
+//!      | too late                          |                        DISCONNECT,  |   v
+//!      |                                   |                        a frame that | Leaving
+//!      |                                   |                        breaks a rule|   | the last of them
+//!      |                                   |                        or a limit,  |   | is complete
+//!      v                                   v                        no heart-beat v   v
+//!    Closed <------------------------------+-------------------------------------+---+
+//!         ERROR where somebody has done wrong, then Close; `refuse` and `malformed` lead here from everywhere
+//! ```
+//!
+//! In `Closed` nothing is handled and nothing is emitted: what a client sent behind DISCONNECT, or behind the
+//! frame that was answered by ERROR, is never executed. For that to hold, whoever drives a session does the
+//! actions of one call before it makes the next.
+//!
+//! A session knows no socket, no clock, no chance and no log: time is the argument `now`, names that must be
+//! unguessable come from a function that is passed in. It knows no broker either: what must be done to
+//! messages it wishes for, and hears of it by [`Session::complete`] or [`Session::refuse`].
+//!
+//! Where the specification leaves a choice: `host` may be anything or be missing; a `message-id` is taken for
+//! the `id` of an ACK in 1.2; an ACK on a subscription in auto mode is ignored; `selector` is refused, since
+//! whoever sets it counts on being sent less; no two deliveries have the same `ack`.
+
+mod acknowledge;
+mod action;
+mod closing;
+mod connect;
+mod options;
+mod receipts;
+mod reject;
+mod send;
+mod state;
+mod subscribe;
+mod subscriptions;
+mod temp;
+mod timers;
+mod transactions;
+mod unsettled;
+
+#[cfg(test)]
+mod tests;
+
+pub use action::{Action, Delivery, Publish, Receipt, Settle, Step, Subscribe};
+pub use closing::Closing;
+pub use options::Options;
+pub use reject::Reject;
+
+use crate::outbox::Parcel;
+use crate::users::{Principal, Refused};
 use bytes::{Bytes, BytesMut};
+use receipts::Receipts;
+use reject::Rejection;
+use state::State;
+use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use stompbox_frames::stomp::{DecodeError, Frame, HeartBeat, Version};
+use std::time::Instant;
+use stompbox_frames::message::{self, Delivery as Prefix};
+use stompbox_frames::stomp::{Command, DecodeError, Frame, Version, encode};
+use subscriptions::{Mode, Subscriptions};
+use temp::Temps;
+use timers::{Beat, Rate, Timers};
+use transactions::Transactions;
+use unsettled::{AckId, Spelling};
 
-/// Limits and habits of a conversation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// The broker's own heart-beat, milliseconds (`heart-beat`, default 10000,10000).
-    pub heart_beat: HeartBeat,
-    /// `connect-silence` (10 s): from the start or the last octet, until CONNECT is complete.
-    pub connect_silence: Duration,
-    /// `connect-timeout` (60 s): in all until CONNECT is complete.
-    pub connect_timeout: Duration,
-    /// `destination-bytes-max` (1024).
-    pub destination_bytes_max: usize,
-    /// `subscriptions-max` (1000).
-    pub subscriptions_max: usize,
-    /// `transactions-max` (100).
-    pub transactions_max: usize,
-    /// `transaction-frames-max` (10000): frames in one open transaction.
-    pub transaction_frames_max: usize,
-    /// `transaction-bytes-max` (4 MiB): octets parked in all open transactions of a connection.
-    pub transaction_bytes_max: usize,
-    /// `temp-queues-max` (100).
-    pub temp_queues_max: usize,
-    /// `unsettled-max` (10000): unsettled deliveries of a subscription in a client mode.
-    pub unsettled_max: usize,
-    /// `prefetch-count` (100) unless the SUBSCRIBE says otherwise.
-    pub prefetch_count: u32,
-    /// `frames-per-second-max` (0: off).
-    pub frames_per_second_max: u32,
-    /// `server` header of CONNECTED, "stompbox/0.1.0".
-    pub server: &'static str,
-}
-
-/// A RECEIPT that is owed.
-pub type Receipt = Box<str>;
-
-/// What the session wishes; the connection task does it, in order.
-#[derive(Debug)]
-pub enum Action {
-    /// Write this frame (ends in NUL LF).
-    Write(Bytes),
-    /// Write a heart-beat: one LF.
-    HeartBeat,
-    /// Check these credentials and call [`Session::authenticated`]; until then no further frame is handled.
-    Authenticate(Credentials),
-    /// CONNECTED was written: the decoder learns the version, the limits of a signed-in client apply.
-    Established(Version),
-    /// Open this session's temporary queue, before anything names it.
-    OpenTemp(Destination),
-    /// Route a SEND, then [`Session::complete`] or [`Session::refuse`].
-    Publish(Publish),
-    /// Subscribe, then complete or refuse.
-    Subscribe(Subscribe),
-    /// End a subscription (what is still in the outbox for it goes back), then complete.
-    Unsubscribe { /** Which. */ key: Key, /** Owed. */ receipt: Option<Receipt> },
-    /// Settle deliveries of a work queue, then complete.
-    Settle { /** What. */ settle: Settle, /** Owed. */ receipt: Option<Receipt> },
-    /// Apply all steps or none, then complete or refuse.
-    Commit { /** In order. */ steps: Vec<Step>, /** Owed. */ receipt: Option<Receipt> },
-    /// A limit was met (its option's name): count it.
-    Limit(&'static str),
-    /// Flush, linger and close. The last action.
-    Close(Closing),
-}
-
-/// A SEND to be routed.
-#[derive(Clone, Debug)]
-pub struct Publish {
-    /// Where to, resolved (`/temp-queue/x` to its address).
-    pub destination: Destination,
-    /// As given on SEND: MESSAGE's `destination`.
-    pub shown: Box<str>,
-    /// The frame: headers and body.
-    pub frame: Frame,
-    /// The address that replaces `reply-to:/temp-queue/x`.
-    pub reply_to: Option<Destination>,
-    /// Owed once it is done; `None` in a transaction.
-    pub receipt: Option<Receipt>,
-}
-
-/// A SUBSCRIBE to be done.
-#[derive(Clone, Debug)]
-pub struct Subscribe {
-    /// The session's name for it, used on parcels.
-    pub key: Key,
-    /// To what, resolved.
-    pub selector: Selector,
-    /// Credit in messages.
-    pub prefetch: u32,
-    /// Owed.
-    pub receipt: Option<Receipt>,
-}
-
-/// Deliveries of a work queue that the client settled.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Settle {
-    /// The subscription.
-    pub key: Key,
-    /// Places in the queue; never 0.
-    pub tags: Vec<Tag>,
-    /// ACK (`true`) or NACK.
-    pub accepted: bool,
-}
-
-/// One step of a transaction.
-#[derive(Clone, Debug)]
-#[allow(missing_docs)]
-pub enum Step { Publish(Publish), Settle(Settle) }
-
-/// What to do with a parcel.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delivery {
-    /// Write prefix and tail. `settle_when_written`: report its tag to the queue as accepted then (auto mode).
-    Write { /** See there. */ settle_when_written: bool },
-    /// The subscription is gone: not sent.
-    Skip,
-    /// The subscription has too many unsettled deliveries: the slow-consumer outcome.
-    TooManyUnsettled,
-}
-
-/// Why a connection ends. Expected ends are values, logged and counted in one place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
-pub enum Closing {
-    /// DISCONNECT.
-    Disconnected,
-    /// The peer closed or reset the socket.
-    PeerLeft,
-    /// Nothing heard for twice the heart-beat.
-    HeartbeatLost,
-    /// No complete CONNECT in time.
-    ConnectTimeout,
-    /// Login refused.
-    Unauthenticated,
-    /// The peer broke the protocol, or asked for what is not there.
-    Rejected,
-    /// A limit was met, by its option's name.
-    Limit(&'static str),
-    /// Outbox overflow, no progress, or too many unsettled.
-    SlowConsumer,
-    /// The broker stops.
-    Shutdown,
-}
+/// Makes names that nobody can guess for temporary queues: the part behind `/temp-queue/`, starting with `~`.
+type Addresses = dyn Fn() -> String + Send + Sync;
 
 /// The conversation.
-#[derive(Debug)]
-pub struct Session { _private: () }
+pub struct Session {
+    options: Arc<Options>,
+    addresses: Arc<Addresses>,
+    id: Box<str>,
+    user: Option<Arc<str>>,
+    version: Version,
+    state: State,
+    timers: Timers,
+    rate: Rate,
+    receipts: Receipts,
+    subscriptions: Subscriptions,
+    transactions: Transactions,
+    temps: Temps,
+}
+
 impl Session {
     /// A session that awaits CONNECT. `id` is shown in CONNECTED; `addresses` makes unguessable names (the
     /// part behind `/temp-queue/`, starting with `~`) for temporary queues.
-    pub fn new(options: Arc<Options>, id: String, addresses: Arc<dyn Fn() -> String + Send + Sync>, now: Instant) -> Session { let _ = (options, id, addresses, now); unimplemented!() }
-    /// A frame has come.
-    pub fn handle(&mut self, frame: Frame, now: Instant, actions: &mut Vec<Action>) { let _ = (frame, now, actions); unimplemented!() }
+    pub fn new(options: Arc<Options>, id: String, addresses: Arc<Addresses>, now: Instant) -> Session {
+        Session {
+            options,
+            addresses,
+            id: id.into(),
+            user: None,
+            version: Version::V1_2,
+            state: State::Connecting,
+            timers: Timers::new(now),
+            rate: Rate::default(),
+            receipts: Receipts::default(),
+            subscriptions: Subscriptions::default(),
+            transactions: Transactions::default(),
+            temps: Temps::default(),
+        }
+    }
+
+    /// A frame has come. Not to be called between [`Action::Authenticate`] and [`Session::authenticated`].
+    pub fn handle(&mut self, frame: Frame, now: Instant, actions: &mut Vec<Action>) {
+        let mut receipt = asked(&frame);
+        let handled = match self.state {
+            State::Connecting => self.connect(&frame, actions),
+            State::Authenticating { .. } => Err(Rejection::while_authenticating(frame.command)),
+            State::Connected => self.converse(frame, &mut receipt, now, actions),
+            State::Leaving | State::Closed => Ok(()),
+        };
+        if let Err(rejection) = handled {
+            self.fail(receipt, &rejection, actions);
+        }
+    }
+
     /// The octets were no frame.
-    pub fn malformed(&mut self, error: &DecodeError, actions: &mut Vec<Action>) { let _ = (error, actions); unimplemented!() }
+    pub fn malformed(&mut self, error: &DecodeError, actions: &mut Vec<Action>) {
+        if self.state != State::Leaving {
+            let receipt = error.receipt.as_deref().map(Receipt::from);
+            self.fail(receipt, &Rejection::undecodable(error), actions);
+        }
+    }
+
     /// The answer to [`Action::Authenticate`].
-    pub fn authenticated(&mut self, result: Result<Principal, Refused>, now: Instant, actions: &mut Vec<Action>) { let _ = (result, now, actions); unimplemented!() }
-    /// An action is done: its RECEIPT, with further headers.
-    pub fn complete(&mut self, receipt: Option<Receipt>, extra: &[(&str, &str)], actions: &mut Vec<Action>) { let _ = (receipt, extra, actions); unimplemented!() }
-    /// The broker or the connection refuses an action, or ends the conversation: ERROR and close.
-    pub fn refuse(&mut self, receipt: Option<Receipt>, error: Reject<'_>, closing: Closing, actions: &mut Vec<Action>) { let _ = (receipt, error, closing, actions); unimplemented!() }
+    pub fn authenticated(
+        &mut self,
+        result: Result<Principal, Refused>,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
+        let State::Authenticating { peer } = self.state else { return };
+        match result {
+            Ok(principal) => self.establish(principal, peer, now, actions),
+            Err(refused) => {
+                let closing = refused.limit.map_or(Closing::Unauthenticated, Closing::Limit);
+                let texts = Reject { summary: refused.summary, detail: &refused.detail };
+                self.error(None, texts, None, closing, actions);
+            }
+        }
+    }
+
+    /// An action is done: its RECEIPT, with further headers. It leaves once all before it are complete.
+    pub fn complete(&mut self, receipt: Option<Receipt>, extra: &[(&str, &str)], actions: &mut Vec<Action>) {
+        let Some(receipt) = receipt else { return };
+        if self.state == State::Closed {
+            return;
+        }
+        let frame = self.encode_receipt(&receipt, extra);
+        self.receipts.done(&receipt, frame);
+        while let Some(frame) = self.receipts.pop() {
+            actions.push(Action::Write(frame));
+        }
+        if self.state == State::Leaving && self.receipts.is_empty() {
+            self.close(Closing::Disconnected, actions);
+        }
+    }
+
+    /// The broker or the connection refuses an action, or ends the conversation: ERROR and close. A
+    /// [`Closing::Limit`] is counted by an [`Action::Limit`]. Nothing happens if the session is closed already.
+    pub fn refuse(
+        &mut self,
+        receipt: Option<Receipt>,
+        error: Reject<'_>,
+        closing: Closing,
+        actions: &mut Vec<Action>,
+    ) {
+        self.error(receipt, error, None, closing, actions);
+    }
+
     /// A parcel is about to be written: appends its prefix.
-    pub fn deliver(&mut self, parcel: &Parcel, prefix: &mut BytesMut) -> Delivery { let _ = (parcel, prefix); unimplemented!() }
+    pub fn deliver(&mut self, parcel: &Parcel, prefix: &mut BytesMut) -> Delivery {
+        let Some(subscription) = self.subscriptions.get_mut(parcel.key) else { return Delivery::Skip };
+        let mut spelling = Spelling::default();
+        let mut ack = None;
+        if let Mode::Client(_) = subscription.mode {
+            if parcel.tag == 0 && subscription.unsettled.len() >= self.options.unsettled_max {
+                return Delivery::TooManyUnsettled;
+            }
+            let number = subscription.unsettled.deliver(parcel.tag, parcel.message.id());
+            if self.version == Version::V1_2 {
+                ack = Some(AckId { key: parcel.key, number }.spell(&mut spelling));
+            }
+        }
+        let subscription_id = subscription.id.as_deref();
+        message::prefix(
+            prefix,
+            self.version,
+            Prefix { subscription: subscription_id, ack, count: parcel.count },
+        );
+        Delivery::Write { settle_when_written: subscription.mode == Mode::Auto && parcel.tag != 0 }
+    }
+
     /// Any octet was received.
-    pub fn heard(&mut self, now: Instant) { let _ = now; unimplemented!() }
+    pub fn heard(&mut self, now: Instant) {
+        self.timers.heard(now);
+    }
+
     /// Any octet was written.
-    pub fn wrote(&mut self, now: Instant) { let _ = now; unimplemented!() }
+    pub fn wrote(&mut self, now: Instant) {
+        self.timers.wrote(now);
+    }
+
     /// When [`Session::expire`] wants to be called.
-    pub fn deadline(&self) -> Option<Instant> { unimplemented!() }
+    pub fn deadline(&self) -> Option<Instant> {
+        match self.state {
+            State::Connecting => self.timers.connect_deadline(&self.options),
+            State::Connected => self.timers.beat_deadline(),
+            State::Authenticating { .. } | State::Leaving | State::Closed => None,
+        }
+    }
+
     /// Heart-beats and timeouts that are due.
-    pub fn expire(&mut self, now: Instant, actions: &mut Vec<Action>) { let _ = (now, actions); unimplemented!() }
-    /// Octets parked in transactions.
-    pub fn parked_bytes(&self) -> usize { unimplemented!() }
+    pub fn expire(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        match self.state {
+            State::Connecting => {
+                if let Some(late) = self.timers.late(&self.options, now) {
+                    self.fail(None, &Rejection::late(late), actions);
+                }
+            }
+            State::Connected => match self.timers.beat(now) {
+                Some(Beat::Send) => actions.push(Action::HeartBeat),
+                Some(Beat::Lost) => self.close(Closing::HeartbeatLost, actions),
+                None => {}
+            },
+            State::Authenticating { .. } | State::Leaving | State::Closed => {}
+        }
+    }
+
+    /// Memory that transactions hold: octets parked, and what each parked frame costs beside them.
+    pub fn parked_bytes(&self) -> usize {
+        self.transactions.bytes()
+    }
+
     /// Open transactions.
-    pub fn open_transactions(&self) -> usize { unimplemented!() }
+    pub fn open_transactions(&self) -> usize {
+        self.transactions.len()
+    }
+
     /// The version, once negotiated; 1.2 before.
-    pub fn version(&self) -> Version { unimplemented!() }
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
     /// The signed-in user's name.
-    pub fn user(&self) -> Option<&str> { unimplemented!() }
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
+    }
+
     /// The id shown in CONNECTED.
-    pub fn id(&self) -> &str { unimplemented!() }
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// A frame in the state `Connected`. On an error the receipt is left where it is.
+    fn converse(
+        &mut self,
+        frame: Frame,
+        receipt: &mut Option<Receipt>,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) -> Result<(), Rejection> {
+        let per_second = self.options.frames_per_second_max;
+        if self.rate.exceeded(per_second, now) {
+            return Err(Rejection::frame_rate(per_second));
+        }
+        match frame.command {
+            Command::Send => self.send(frame, receipt, actions),
+            Command::Subscribe => self.subscribe(&frame, receipt, actions),
+            Command::Unsubscribe => self.unsubscribe(&frame, receipt, actions),
+            Command::Ack => self.acknowledge(&frame, true, receipt, actions),
+            Command::Nack => self.acknowledge(&frame, false, receipt, actions),
+            Command::Begin => self.begin(&frame, receipt, actions),
+            Command::Commit => self.commit(&frame, receipt, actions),
+            Command::Abort => self.abort(&frame, receipt, actions),
+            Command::Disconnect => {
+                self.leave(receipt.take(), actions);
+                Ok(())
+            }
+            Command::Connect | Command::Stomp => Err(Rejection::connected_already(frame.command)),
+            Command::Connected | Command::Message | Command::Receipt | Command::Error => {
+                Err(Rejection::not_for_servers(frame.command))
+            }
+        }
+    }
+
+    /// DISCONNECT: its RECEIPT is the last one.
+    fn leave(&mut self, receipt: Option<Receipt>, actions: &mut Vec<Action>) {
+        self.receipt(receipt, actions);
+        if self.receipts.is_empty() {
+            return self.close(Closing::Disconnected, actions);
+        }
+        self.state = State::Leaving;
+        self.forget();
+    }
+
+    /// The RECEIPT of a frame whose work is done.
+    fn receipt(&mut self, receipt: Option<Receipt>, actions: &mut Vec<Action>) {
+        let Some(receipt) = receipt else { return };
+        let frame = self.encode_receipt(&receipt, &[]);
+        if self.receipts.is_empty() {
+            actions.push(Action::Write(frame));
+        } else {
+            self.receipts.ready(frame);
+        }
+    }
+
+    /// The receipt of a frame whose work is done elsewhere: it travels in an action.
+    fn owe(&mut self, receipt: &mut Option<Receipt>) -> Option<Receipt> {
+        let receipt = receipt.take()?;
+        self.receipts.owe(receipt.clone());
+        Some(receipt)
+    }
+
+    fn encode_receipt(&self, receipt: &str, extra: &[(&str, &str)]) -> Bytes {
+        let headers: Vec<_> = [("receipt-id", receipt)].into_iter().chain(extra.iter().copied()).collect();
+        encode::frame(Command::Receipt, self.version, &headers, b"")
+    }
+
+    fn fail(&mut self, receipt: Option<Receipt>, rejection: &Rejection, actions: &mut Vec<Action>) {
+        self.error(receipt, rejection.texts(), rejection.extra, rejection.closing, actions);
+    }
+
+    /// ERROR, and the end.
+    fn error(
+        &mut self,
+        receipt: Option<Receipt>,
+        texts: Reject<'_>,
+        extra: Option<(&str, &str)>,
+        closing: Closing,
+        actions: &mut Vec<Action>,
+    ) {
+        if self.state == State::Closed {
+            return;
+        }
+        if let Closing::Limit(option) = closing {
+            actions.push(Action::Limit(option));
+        }
+        let mut headers = vec![("message", texts.summary), ("content-type", "text/plain")];
+        headers.extend(receipt.as_deref().map(|receipt| ("receipt-id", receipt)));
+        headers.extend(extra);
+        let frame = encode::frame(Command::Error, self.version, &headers, texts.detail.as_bytes());
+        actions.push(Action::Write(frame));
+        self.close(closing, actions);
+    }
+
+    fn close(&mut self, closing: Closing, actions: &mut Vec<Action>) {
+        self.state = State::Closed;
+        self.forget();
+        self.receipts.clear();
+        actions.push(Action::Close(closing));
+    }
+
+    /// Subscriptions, transactions and temporary queues end with the conversation.
+    fn forget(&mut self) {
+        self.subscriptions = Subscriptions::default();
+        self.transactions = Transactions::default();
+        self.temps = Temps::default();
+    }
 }
 
-/// Contents of an ERROR.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reject<'a> {
-    /// `message`.
-    pub summary: &'a str,
-    /// The body.
-    pub detail: &'a str,
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("id", &self.id)
+            .field("user", &self.user)
+            .field("version", &self.version)
+            .field("state", &self.state)
+            .field("subscriptions", &self.subscriptions)
+            .field("transactions", &self.transactions)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The receipt that a frame asks for; CONNECT and STOMP must not.
+fn asked(frame: &Frame) -> Option<Receipt> {
+    match frame.command {
+        Command::Connect | Command::Stomp => None,
+        _ => frame.header("receipt").map(Receipt::from),
+    }
+}
+
+/// A header without which the frame means nothing.
+fn required<'a>(frame: &'a Frame, name: &str) -> Result<Cow<'a, str>, Rejection> {
+    frame.header(name).ok_or_else(|| Rejection::missing(frame.command, name))
 }

@@ -218,7 +218,11 @@ mod tests {
             }
             assert_eq!(seen, whole, "by {step}");
             assert_eq!(out.take_frames_written(), 3);
-            assert_eq!(out.small.capacity() + out.chunks.capacity() + out.ends.capacity(), 0, "empty: no memory");
+            assert_eq!(
+                out.small.capacity() + out.chunks.capacity() + out.ends.capacity(),
+                0,
+                "empty: no memory"
+            );
         }
     }
 

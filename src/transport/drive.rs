@@ -361,7 +361,8 @@ impl<W: Wire> Connection<W> {
             return Some(ending.until);
         }
         let stalled = (self.out.pending() > 0).then(|| self.progress_at + self.hub.options.stall_timeout);
-        let patience = self.pause.congested.last().map(|receiver| receiver.outbox.patience_ends(receiver.crowd));
+        let patience =
+            self.pause.congested.last().map(|receiver| receiver.outbox.patience_ends(receiver.crowd));
         let budget = self.pause.budget_until.map(|until| until.min(now + BUDGET_PAUSE));
         [self.session.deadline(), stalled, patience, budget].into_iter().flatten().min()
     }
@@ -412,7 +413,8 @@ impl<W: Wire> Connection<W> {
             return self.begin_ending(Closing::Shutdown, now);
         }
         let mut actions = Vec::new();
-        let reject = Reject { summary: "shutting down", detail: "The broker stops. Reconnect after a while." };
+        let reject =
+            Reject { summary: "shutting down", detail: "The broker stops. Reconnect after a while." };
         self.session.refuse(None, reject, Closing::Shutdown, &mut actions);
         self.perform(actions, now);
         self.begin_ending(Closing::Shutdown, now);

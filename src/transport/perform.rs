@@ -106,7 +106,11 @@ impl<W: Wire> Connection<W> {
         self.wire.wrap(piece, &mut self.out);
     }
 
-    fn publish(&mut self, publish: Publish, now: Instant) -> Result<Option<Receipt>, (Option<Receipt>, Refusal)> {
+    fn publish(
+        &mut self,
+        publish: Publish,
+        now: Instant,
+    ) -> Result<Option<Receipt>, (Option<Receipt>, Refusal)> {
         let reply_to = reply_to(&publish);
         match self.hub.broker.publish(publication(&publish, reply_to.as_slice()), now) {
             Ok(published) => {

@@ -3,7 +3,10 @@
 use dashmap::DashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::{AcqRel, Acquire}};
+use std::sync::atomic::{
+    AtomicUsize,
+    Ordering::{AcqRel, Acquire},
+};
 
 /// Counts connections; shared by all listeners.
 #[derive(Debug)]
@@ -25,7 +28,12 @@ impl Seats {
     /// Room for `connections_max` connections, `per_address_max` of them from one address (0: as many as
     /// there is room).
     pub fn new(connections_max: usize, per_address_max: usize) -> Arc<Seats> {
-        Arc::new(Seats { taken: AtomicUsize::new(0), by_address: DashMap::new(), connections_max, per_address_max })
+        Arc::new(Seats {
+            taken: AtomicUsize::new(0),
+            by_address: DashMap::new(),
+            connections_max,
+            per_address_max,
+        })
     }
 
     /// A seat for a client at `address`, or the option whose limit is met.

@@ -1,9 +1,9 @@
 //! Listening sockets and what is asked of every accepted one.
 
+use super::drive;
 use super::hub::{Hub, Options};
 use super::seats::Seat;
 use super::tcp::TcpWire;
-use super::drive;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use std::io;
 use std::net::SocketAddr;

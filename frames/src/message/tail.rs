@@ -2,8 +2,8 @@
 
 use super::RESERVED;
 use crate::stomp::encode::{END, decimal, decimal_length, line, line_length};
-use crate::stomp::escape::{Dialect, unescape};
-use crate::stomp::headers::Raw;
+use crate::stomp::escape::{self, Dialect, Part};
+use crate::stomp::headers::{Raw, text};
 use crate::stomp::{Headers, Version};
 use bytes::{Bytes, BytesMut};
 use memchr::{memchr, memchr2, memchr3};
@@ -100,11 +100,8 @@ impl<'a> Lines<'a> {
         let mut lines = Lines::default();
         for raw in headers.raw() {
             if !is_reserved(raw.name, escaped) && !is_replaced(raw.name, escaped, extra) {
-                let canonical = if plain {
-                    memchr(b':', raw.value.as_bytes()).is_none()
-                } else {
-                    raw.is_canonical(escaped)
-                };
+                let canonical =
+                    if plain { memchr(b':', raw.value).is_none() } else { raw.is_canonical(escaped) };
                 lines.0.push(Line { raw, canonical, escaped });
             }
         }
@@ -139,11 +136,11 @@ impl<'a> Lines<'a> {
 impl Raw<'_> {
     /// Whether this is just what 1.2 would write.
     fn is_canonical(&self, escaped: bool) -> bool {
-        let (name, value) = (self.name.as_bytes(), self.value.as_bytes());
         match escaped {
-            true => memchr(b'\r', name).or_else(|| memchr2(b':', b'\r', value)).is_none(),
-            false => memchr2(b'\\', b'\r', name).or_else(|| memchr3(b'\\', b':', b'\r', value)).is_none(),
+            true => memchr(b'\r', self.name).or_else(|| memchr2(b':', b'\r', self.value)),
+            false => memchr2(b'\\', b'\r', self.name).or_else(|| memchr3(b'\\', b':', b'\r', self.value)),
         }
+        .is_none()
     }
 }
 
@@ -151,22 +148,26 @@ impl Line<'_> {
     fn length(&self) -> usize {
         match self.canonical {
             true => self.raw.name.len() + self.raw.value.len() + 2,
-            false => line_length(Dialect::V1_2, &self.text(self.raw.name), &self.text(self.raw.value)),
+            false => line_length(Dialect::V1_2, &self.name(), &self.value()),
         }
     }
 
     fn write(&self, out: &mut BytesMut) {
         if !self.canonical {
-            return line(out, Dialect::V1_2, &self.text(self.raw.name), &self.text(self.raw.value));
+            return line(out, Dialect::V1_2, &self.name(), &self.value());
         }
-        out.extend_from_slice(self.raw.name.as_bytes());
+        out.extend_from_slice(self.raw.name);
         out.extend_from_slice(b":");
-        out.extend_from_slice(self.raw.value.as_bytes());
+        out.extend_from_slice(self.raw.value);
         out.extend_from_slice(b"\n");
     }
 
-    fn text<'a>(&self, raw: &'a str) -> Cow<'a, str> {
-        if self.escaped { unescape(raw) } else { Cow::Borrowed(raw) }
+    fn name(&self) -> Cow<'_, str> {
+        text(self.raw.name, self.escaped)
+    }
+
+    fn value(&self) -> Cow<'_, str> {
+        text(self.raw.value, self.escaped)
     }
 }
 
@@ -178,27 +179,29 @@ pub(super) fn assemble(
     lines: Lines<'_>,
     body: &[u8],
 ) -> (Bytes, Layout) {
-    const FIXED: usize = CONTENT_LENGTH.len() + ":\n\n".len() + END.len();
+    const FIXED: usize = "destination:\nmessage-id:\ncontent-length:\n\n".len() + END.len();
     // A second one of these would be read by somebody as the first.
     let own = |name: &str| [DESTINATION, MESSAGE_ID, CONTENT_LENGTH].contains(&name);
     let extra = || extra.iter().filter(|(name, _)| !own(name));
-    let octets = line_length(Dialect::V1_2, DESTINATION, destination)
-        + line_length(Dialect::V1_2, MESSAGE_ID, id)
+    let octets = FIXED
+        + escape::length(Dialect::V1_2, Part::Value, destination)
+        + escape::length(Dialect::V1_2, Part::Value, id)
         + extra().map(|(name, value)| line_length(Dialect::V1_2, name, value)).sum::<usize>()
         + lines.0.iter().map(Line::length).sum::<usize>()
-        + FIXED
         + decimal_length(body.len())
         + body.len();
     let mut out = BytesMut::with_capacity(octets);
-    line(&mut out, Dialect::V1_2, DESTINATION, destination);
-    let destination_end = out.len() - 1;
-    line(&mut out, Dialect::V1_2, MESSAGE_ID, id);
-    let id_end = out.len() - 1;
+    out.extend_from_slice(b"destination:");
+    escape::put(&mut out, Dialect::V1_2, Part::Value, destination);
+    let destination_end = out.len();
+    out.extend_from_slice(b"\nmessage-id:");
+    escape::put(&mut out, Dialect::V1_2, Part::Value, id);
+    let id_end = out.len();
+    out.extend_from_slice(b"\n");
     extra().for_each(|(name, value)| line(&mut out, Dialect::V1_2, name, value));
     lines.0.iter().for_each(|line| line.write(&mut out));
     let headers_end = out.len();
-    out.extend_from_slice(CONTENT_LENGTH.as_bytes());
-    out.extend_from_slice(b":");
+    out.extend_from_slice(b"content-length:");
     decimal(&mut out, body.len());
     out.extend_from_slice(b"\n\n");
     let layout = Layout { destination_end, id_end, headers_end, body: out.len() };
@@ -212,8 +215,12 @@ pub(super) fn assemble(
 pub(super) fn translate(primary: &Bytes, layout: &Layout, version: Version) -> Bytes {
     let dialect = Dialect::of(version, false);
     let mut out = BytesMut::with_capacity(primary.len());
-    for raw in raws(&primary[layout.head()]) {
-        line(&mut out, dialect, &unescape(raw.name), &unescape(raw.value));
+    for own in primary[layout.head()].split_inclusive(|octet| *octet == b'\n') {
+        match memchr(b'\\', own) {
+            None => out.extend_from_slice(own),
+            Some(_) => raws(own)
+                .for_each(|raw| line(&mut out, dialect, &text(raw.name, true), &text(raw.value, true))),
+        }
     }
     out.extend_from_slice(&primary[layout.headers_end..]);
     out.freeze()
@@ -221,30 +228,35 @@ pub(super) fn translate(primary: &Bytes, layout: &Layout, version: Version) -> B
 
 /// The lines of a primary tail.
 fn raws(head: &[u8]) -> impl Iterator<Item = Raw<'_>> {
-    let head = std::str::from_utf8(head).expect("it was written from strs");
-    head.lines().filter_map(|line| line.split_once(':')).map(|(name, value)| Raw { name, value })
+    let mut rest = head;
+    std::iter::from_fn(move || {
+        let colon = memchr(b':', rest)?;
+        let end = colon + memchr(b'\n', &rest[colon..])?;
+        let raw = Raw { name: &rest[..colon], value: &rest[colon + 1..end] };
+        rest = &rest[end + 1..];
+        Some(raw)
+    })
 }
 
 /// Whether only the broker may set a header of this name.
-fn is_reserved(name: &str, escaped: bool) -> bool {
-    RESERVED.contains(&&*trimmed(name, escaped))
+fn is_reserved(name: &[u8], escaped: bool) -> bool {
+    let name = trimmed(name, escaped);
+    RESERVED.iter().any(|reserved| reserved.as_bytes() == &*name)
 }
 
-fn is_replaced(name: &str, escaped: bool, extra: &[(&str, &str)]) -> bool {
+fn is_replaced(name: &[u8], escaped: bool, extra: &[(&str, &str)]) -> bool {
     !extra.is_empty() && {
         let name = trimmed(name, escaped);
-        extra.iter().any(|(replacement, _)| *replacement == name)
+        extra.iter().any(|(replacement, _)| replacement.as_bytes() == &*name)
     }
 }
 
 /// The name as a client sees it that trims names.
-fn trimmed(name: &str, escaped: bool) -> Cow<'_, str> {
+fn trimmed(name: &[u8], escaped: bool) -> Cow<'_, [u8]> {
     let is_letter = |octet: Option<&u8>| octet.is_some_and(u8::is_ascii_alphanumeric);
-    let octets = name.as_bytes();
-    if is_letter(octets.first()) && is_letter(octets.last()) && !(escaped && octets.contains(&b'\\')) {
+    if is_letter(name.first()) && is_letter(name.last()) && !(escaped && memchr(b'\\', name).is_some()) {
         return Cow::Borrowed(name);
     }
     let blank = |char: char| char.is_whitespace() || char.is_control() || char == '\u{feff}';
-    let name = if escaped { unescape(name) } else { Cow::Borrowed(name) };
-    Cow::Owned(name.trim_matches(blank).to_owned())
+    Cow::Owned(text(name, escaped).trim_matches(blank).as_bytes().to_vec())
 }

@@ -283,3 +283,137 @@ fn digits(octets: &[u8]) -> Option<usize> {
         digit.is_ascii_digit().then(|| number.saturating_mul(10).saturating_add(usize::from(digit - b'0')))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WIDE: Limits =
+        Limits { frame_bytes_max: 1 << 20, header_count_max: 1000, header_bytes_max: 1 << 16 };
+
+    fn find(octets: &[u8], limits: &Limits) -> Result<Option<Span>, Problem> {
+        Boundary::default().find(octets, limits, Version::V1_2)
+    }
+
+    #[test]
+    fn padding_is_line_ends_and_nuls() {
+        let cases: [(&[u8], usize); 9] = [
+            (b"", 0),
+            (b"\n", 1),
+            (b"\r\n\n", 3),
+            (b"\0\n\0", 3),
+            (b"\r", 0),
+            (b"\n\r", 1),
+            (b"\rSEND", 0),
+            (b"\r\r\n", 0),
+            (b"\n SEND", 1),
+        ];
+        for (octets, expected) in cases {
+            assert_eq!(padding(octets), expected, "{octets:?}");
+        }
+    }
+
+    #[test]
+    fn a_span_says_where_the_parts_are() {
+        let octets = b"SEND\r\nx:y\r\n\r\nbody\0MORE";
+        let expected = Span { command: Command::Send, headers: 6, body: 13, nul: 17 };
+        assert_eq!(find(octets, &WIDE), Ok(Some(expected)));
+    }
+
+    /// One frame just at each limit, one octet or line below it, and one above.
+    #[test]
+    fn every_limit_is_inclusive() {
+        let send =
+            |headers: &str, body: usize| format!("SEND\n{headers}\n{}\0", "b".repeat(body)).into_bytes();
+        let counted = |body: usize| send(&format!("content-length:{body}\n"), body);
+        let line = |octets: usize| send(&format!("x:{}\n", "y".repeat(octets - 2)), 0);
+        let line_cr = |octets: usize| send(&format!("x:{}\r\n", "y".repeat(octets - 2)), 0);
+        let lines = |count: usize| send(&"a:b\n".repeat(count), 0);
+        let frame = Limits { frame_bytes_max: 100, ..WIDE };
+        let header = Limits { header_bytes_max: 20, ..WIDE };
+        let count = Limits { header_count_max: 3, ..WIDE };
+        type Make<'a> = &'a dyn Fn(usize) -> Vec<u8>;
+        // SEND, LF, LF and NUL are 7 octets of a frame, and content-length:NN and LF 18 more.
+        let cases: [(&str, &Limits, Make<'_>, usize); 5] = [
+            ("frame-bytes-max", &frame, &|octets| send("", octets - 7), 100),
+            ("frame-bytes-max", &frame, &|octets| counted(octets - 7 - 18), 100),
+            ("header-bytes-max", &header, &line, 20),
+            ("header-bytes-max", &header, &line_cr, 20),
+            ("header-count-max", &count, &lines, 3),
+        ];
+        for (name, limits, make, limit) in cases {
+            for size in [limit - 1, limit] {
+                let octets = make(size);
+                assert!(matches!(find(&octets, limits), Ok(Some(_))), "{name} {size}");
+            }
+            let problem = find(&make(limit + 1), limits).expect_err("above the limit");
+            assert_eq!(problem.into_error(limits, None).limit, Some(name));
+        }
+    }
+
+    #[test]
+    fn limits_hold_before_the_end_is_there() {
+        let frame = Limits { frame_bytes_max: 100, ..WIDE };
+        let header = Limits { header_bytes_max: 20, ..WIDE };
+        let cases: [(&str, &Limits, Vec<u8>, Option<Problem>); 8] = [
+            ("a body without end", &frame, [b"SEND\n\n", &[b'x'; 93][..]].concat(), None),
+            ("one octet more", &frame, [b"SEND\n\n", &[b'x'; 94][..]].concat(), Some(Problem::FrameTooLarge)),
+            ("a length without body", &frame, b"SEND\ncontent-length:75\n\n".to_vec(), None),
+            (
+                "one more, and nothing of the body there",
+                &frame,
+                b"SEND\ncontent-length:76\n\n".to_vec(),
+                Some(Problem::ContentTooLarge { quoted: "\"76\"".to_owned() }),
+            ),
+            ("a line without end", &header, [b"SEND\nx:", &[b'y'; 19][..]].concat(), None),
+            (
+                "one octet more",
+                &header,
+                [b"SEND\nx:", &[b'y'; 20][..]].concat(),
+                Some(Problem::HeaderTooLong { place: Place { line: 1, octet: 6 } }),
+            ),
+            ("a command without end", &WIDE, vec![b'A'; 32], None),
+            (
+                "one octet more",
+                &WIDE,
+                vec![b'A'; 33],
+                Some(Problem::CommandTooLong { quoted: format!("\"{}…\"", "A".repeat(32)) }),
+            ),
+        ];
+        for (what, limits, octets, expected) in cases {
+            let expected = expected.map_or(Ok(None), Err);
+            assert_eq!(find(&octets, limits), expected, "{what}: {}", octets.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn limits_of_nothing_let_nothing_pass_and_limits_of_everything_overflow_nowhere() {
+        let limits = |max| Limits { frame_bytes_max: max, header_count_max: max, header_bytes_max: max };
+        let whole = b"SEND\nx:y\n\nbody\0";
+        for max in [0, 1, 2] {
+            assert_eq!(find(whole, &limits(max)), Err(Problem::FrameTooLarge), "{max}");
+        }
+        for max in [u32::MAX as usize, usize::MAX - 1, usize::MAX] {
+            assert!(matches!(find(whole, &limits(max)), Ok(Some(_))), "{max}");
+            let counted = format!("SEND\ncontent-length:{max}\n\n");
+            let problem = find(counted.as_bytes(), &limits(max)).expect_err("no frame is so long");
+            assert!(matches!(problem, Problem::ContentTooLarge { .. }), "{problem:?}");
+        }
+    }
+
+    /// A frame that comes octet by octet costs as much as one that comes whole: no octet is looked at twice.
+    #[test]
+    fn a_slow_sender_costs_linear_work() {
+        let header = format!("x:{}\n", "y".repeat(1000));
+        let open = format!("SEND\n{}\n{}\0", header.repeat(10), "b".repeat(20_000)).into_bytes();
+        let counted = format!("SEND\n{header}content-length:20000\n\n{}\0", "b".repeat(20_000)).into_bytes();
+        for octets in [open, counted] {
+            let mut boundary = Boundary::default();
+            for end in 1..octets.len() {
+                assert_eq!(boundary.find(&octets[..end], &WIDE, Version::V1_2), Ok(None));
+            }
+            assert!(matches!(boundary.find(&octets, &WIDE, Version::V1_2), Ok(Some(_))));
+            assert!(boundary.examined <= octets.len(), "{} of {}", boundary.examined, octets.len());
+        }
+    }
+}

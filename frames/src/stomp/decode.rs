@@ -97,6 +97,11 @@ impl Decoder {
         self.buffer.len()
     }
 
+    /// Whether a frame has begun that `next` has not returned, be it for want of octets or of a call.
+    pub fn in_progress(&self) -> bool {
+        self.buffered() > 0
+    }
+
     /// Drops what stands between frames, and the memory if nothing else is held.
     fn skip_padding(&mut self) {
         if !self.boundary.is_fresh() {
@@ -214,4 +219,260 @@ fn receipt(lines: &[u8], version: Version) -> Option<String> {
     }
     escape::check(dialect, value.as_bytes()).ok()?;
     Some(unescape(value).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stomp::{Command, encode};
+    use proptest::prelude::*;
+    use std::borrow::Cow;
+
+    const LIMITS: Limits = Limits { frame_bytes_max: 4096, header_count_max: 20, header_bytes_max: 256 };
+
+    fn decoder(version: Version) -> Decoder {
+        let mut decoder = Decoder::new(LIMITS);
+        decoder.set_version(version);
+        decoder
+    }
+
+    fn fed(octets: &[u8]) -> Decoder {
+        let mut decoder = decoder(Version::V1_2);
+        decoder.feed(octets);
+        decoder
+    }
+
+    fn one(decoder: &mut Decoder) -> Frame {
+        decoder.next().expect("a valid frame").expect("a whole frame")
+    }
+
+    fn ends(decoder: &mut Decoder) {
+        assert!(decoder.next().expect("nothing wrong").is_none());
+    }
+
+    type Seen = (Command, Vec<(String, String)>, Vec<u8>);
+
+    fn seen(frame: &Frame) -> Seen {
+        let pairs = frame.headers.iter().map(|(name, value)| (name.into_owned(), value.into_owned()));
+        (frame.command, pairs.collect(), frame.body.to_vec())
+    }
+
+    fn all<'a>(version: Version, pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Seen>, Option<DecodeError>) {
+        let mut decoder = decoder(version);
+        let mut frames = Vec::new();
+        for piece in pieces {
+            decoder.feed(piece);
+            loop {
+                match decoder.next() {
+                    Ok(Some(frame)) => frames.push(seen(&frame)),
+                    Ok(None) => break,
+                    Err(error) => return (frames, Some(error)),
+                }
+            }
+        }
+        (frames, None)
+    }
+
+    #[test]
+    fn headers_and_body_are_slices_of_one_block() {
+        let wire = b"SEND\ndestination:/a\nx:yz\n\nbody\0";
+        let frame = one(&mut fed(wire));
+        let at = |part: &[u8]| wire.windows(part.len()).position(|window| window == part).expect("there");
+        let start = frame.body.as_ptr() as usize - at(b"body");
+        for (name, value) in [("destination", "/a"), ("x", "yz")] {
+            match frame.header(name) {
+                Some(Cow::Borrowed(text)) => assert_eq!(text.as_ptr() as usize - start, at(value.as_bytes())),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_held_between_frames() {
+        let mut decoder = decoder(Version::V1_2);
+        let held = |decoder: &Decoder| (decoder.buffered(), decoder.buffer.capacity());
+        for heart_beat in [&b"\n"[..], b"\r\n", b"\n\n\0\r\n"] {
+            decoder.feed(heart_beat);
+            assert_eq!(held(&decoder), (0, 0), "not even before next");
+            ends(&mut decoder);
+        }
+        decoder.feed(b"SEND\n\n");
+        ends(&mut decoder);
+        assert_eq!(decoder.buffered(), 6);
+        assert!(decoder.in_progress());
+        decoder.feed(b"\0\n\r\n");
+        one(&mut decoder);
+        assert_eq!(held(&decoder), (0, 0), "at once, without another next");
+        assert!(!decoder.in_progress());
+        ends(&mut decoder);
+        decoder.feed(b"\r");
+        ends(&mut decoder);
+        assert_eq!(decoder.buffered(), 1);
+        decoder.feed(b"\n");
+        ends(&mut decoder);
+        assert_eq!(held(&decoder), (0, 0));
+    }
+
+    #[test]
+    fn a_content_length_costs_no_memory_before_its_octets_come() {
+        let mut decoder = Decoder::new(Limits { frame_bytes_max: 1 << 30, ..LIMITS });
+        decoder.feed(b"SEND\ncontent-length:1000000000\n\n");
+        ends(&mut decoder);
+        assert!(decoder.buffer.capacity() < 1024, "{}", decoder.buffer.capacity());
+    }
+
+    #[test]
+    fn after_an_error_it_is_the_same_error_for_ever_and_nothing_is_held() {
+        let mut decoder = fed(b"SEND\n\n\0FOO\n\n\0SEND\n\n\0");
+        one(&mut decoder);
+        let error = decoder.next().expect_err("no command");
+        for _ in 0..2 {
+            decoder.feed(b"SEND\n\n\0");
+            assert_eq!(decoder.next().expect_err("still"), error);
+            assert_eq!((decoder.buffered(), decoder.buffer.capacity()), (0, 0));
+        }
+        assert_eq!(error.to_string(), "unknown command");
+    }
+
+    #[test]
+    fn a_version_counts_for_frames_not_yet_returned() {
+        let mut decoder = Decoder::new(LIMITS);
+        decoder.feed(b"CONNECT\nlogin:\\x\n\n\0SEND\nx:\\x\n\n\0SEND\nx:\\c\n\n\0SEND\nx:\\r\n\n\0");
+        assert_eq!(one(&mut decoder).header("login").as_deref(), Some("\\x"));
+        decoder.set_version(Version::V1_0);
+        assert_eq!(one(&mut decoder).header("x").as_deref(), Some("\\x"));
+        decoder.set_version(Version::V1_1);
+        assert_eq!(one(&mut decoder).header("x").as_deref(), Some(":"));
+        assert_eq!(decoder.next().expect_err("not in 1.1").summary, "undefined escape sequence");
+    }
+
+    #[test]
+    fn without_a_version_escapes_are_those_of_1_2() {
+        let mut decoder = Decoder::new(LIMITS);
+        decoder.feed(b"ERROR\nmessage:\\r\n\n\0");
+        assert_eq!(one(&mut decoder).header("message").as_deref(), Some("\r"));
+    }
+
+    #[test]
+    fn limits_count_for_what_follows() {
+        let mut decoder = Decoder::new(Limits { header_count_max: 1, ..LIMITS });
+        decoder.feed(b"CONNECT\na:b\n\n\0SEND\na:b\nc:d\n\n\0SEND\na:b\nc:d\n\n\0");
+        one(&mut decoder);
+        decoder.set_limits(LIMITS);
+        one(&mut decoder);
+        decoder.set_limits(Limits { header_count_max: 1, ..LIMITS });
+        let error = decoder.next().expect_err("a header too many");
+        assert_eq!(error.limit, Some("header-count-max"));
+        assert!(error.detail.contains("more than 1 header"), "{}", error.detail);
+    }
+
+    #[test]
+    fn a_frame_in_progress_may_meet_lower_limits() {
+        for at in 0..40 {
+            let wire = b"SEND\ndestination:/a\nx:y\n\n0123456789012345\0";
+            let mut decoder = decoder(Version::V1_2);
+            decoder.feed(&wire[..at]);
+            ends(&mut decoder);
+            decoder.set_limits(Limits { frame_bytes_max: 10, header_count_max: 0, header_bytes_max: 3 });
+            decoder.feed(&wire[at..]);
+            assert!(decoder.next().expect_err("too much").limit.is_some(), "{at}");
+        }
+    }
+
+    #[test]
+    fn what_is_held_stays_below_one_frame() {
+        let mut decoder = decoder(Version::V1_2);
+        let wire = b"SEND\ndestination:/a\n\nsome body of some length\0".repeat(50);
+        for piece in wire.chunks(7) {
+            decoder.feed(piece);
+            while decoder.next().expect("valid").is_some() {}
+            assert!(decoder.buffered() < 46);
+        }
+    }
+
+    #[test]
+    fn the_receipt_of_a_refused_frame_is_found_where_it_can_be() {
+        let cases: [(Version, &[u8], Option<&str>); 8] = [
+            (Version::V1_2, b"SEND\nreceipt:a\\cb\nreceipt:c\nx\n\n\0", Some("a:b")),
+            (Version::V1_1, b"SEND\nreceipt:a\\rb\nx\n\n\0", None),
+            (Version::V1_0, b"SEND\nreceipt: a\\cb\r\nx\n\n\0", Some("a\\cb")),
+            (Version::V1_2, b"SEND\nx\nreceipt:1\n\n\0", Some("1")),
+            (Version::V1_2, b"SEND\nx\n\nreceipt:1\n\0", None),
+            (Version::V1_2, b"FOO\nreceipt:\n\n\0", Some("")),
+            (Version::V1_2, b"receipt:1\n\n\0", None),
+            (Version::V1_2, b"SEND\nreceipt:\xff\n\n\0", None),
+        ];
+        for (version, wire, expected) in cases {
+            let (_, error) = all(version, [wire].into_iter());
+            assert_eq!(error.expect("an error").receipt.as_deref(), expected, "{}", wire.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn an_error_never_shows_a_header_value() {
+        let secret = "s3cret";
+        for wire in [
+            format!("CONNECT\nlogin:a\npasscode {secret}\n\n\0"),
+            format!("CONNECT\npasscode:{secret}\rx\n\n\0"),
+            format!("SEND\npasscode:{secret}\\q\n\n\0"),
+            format!("CONNECT\npasscode:{}{secret}\n\n\0", "x".repeat(300)),
+            format!("CONNECT\npasscode:{secret}\0"),
+            format!("CONNECT\npasscode:{secret}\n\nbody\0"),
+        ] {
+            let (_, error) = all(Version::V1_2, [wire.as_bytes()].into_iter());
+            let error = error.expect("an error");
+            assert!(!format!("{error:?}").contains(secret), "{error:?}");
+        }
+    }
+
+    /// What the version carries of a header, for names and values of these tests.
+    fn carried(version: Version, text: &str, is_name: bool) -> String {
+        match version {
+            Version::V1_2 => text.to_owned(),
+            Version::V1_1 => text.replace('\r', " "),
+            Version::V1_0 if is_name => text.replace(['\r', '\n'], " ").replace(':', "_"),
+            Version::V1_0 => text.replace(['\r', '\n'], " ").trim_start_matches(' ').to_owned(),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn decoding_is_the_inverse_of_encoding_at_every_cut(
+            version in prop::sample::select(&Version::ALL),
+            command in prop::sample::select(&[Command::Send, Command::Message, Command::Error][..]),
+            headers in prop::collection::vec(("[a-c:\\\\\r\n é]{1,4}", "[a-c:\\\\\r\n é]{0,8}"), 0..12),
+            body in prop::collection::vec(any::<u8>(), 0..60),
+            at in any::<prop::sample::Index>(),
+        ) {
+            let pairs: Vec<_> = headers.iter().map(|(name, value)| (&**name, &**value)).collect();
+            let wire = encode::frame(command, version, &pairs, &body);
+            let mut expected: Vec<(String, String)> = headers
+                .iter()
+                .map(|(name, value)| (carried(version, name, true), carried(version, value, false)))
+                .collect();
+            if !body.is_empty() {
+                expected.push(("content-length".to_owned(), body.len().to_string()));
+            }
+            let (one, two) = wire.split_at(at.index(wire.len() + 1));
+            let expected = (vec![(command, expected, body)], None);
+            prop_assert_eq!(all(version, [one, two].into_iter()), expected.clone());
+            prop_assert_eq!(all(version, wire.chunks(1)), expected);
+        }
+
+        #[test]
+        fn any_octets_give_the_same_at_every_cut(
+            version in prop::sample::select(&Version::ALL),
+            words in prop::collection::vec(prop::sample::select(&[
+                "SEND\n", "ACK\r\n", "CONNECT\n", "x:y\n", "content-length:3\n", "content-length:x\n", "receipt:1\n",
+                "\n", "\r\n", "\r", "\0", "\n\0", "abc", "\\n", "\\q", ":", "a\\:b\n", "é", "receipt:\\c\r\n",
+            ][..]), 0..16),
+            at in any::<prop::sample::Index>(),
+        ) {
+            let wire = words.concat().into_bytes();
+            let whole = all(version, [&wire[..]].into_iter());
+            let (one, two) = wire.split_at(at.index(wire.len() + 1));
+            prop_assert_eq!(all(version, [one, two].into_iter()), whole.clone());
+            prop_assert_eq!(all(version, wire.chunks(1)), whole);
+        }
+    }
 }

@@ -43,7 +43,7 @@ pub(crate) fn line(out: &mut BytesMut, dialect: Dialect, name: &str, value: &str
     out.extend_from_slice(b"\n");
 }
 
-/// Octets that [`line`] would append.
+/// Octets that [`line()`] would append.
 pub(crate) fn line_length(dialect: Dialect, name: &str, value: &str) -> usize {
     escape::length(dialect, Part::Name, name).max(1) + escape::length(dialect, Part::Value, value) + 2
 }
@@ -66,4 +66,82 @@ pub(crate) fn decimal(out: &mut BytesMut, number: usize) {
 /// Octets that [`decimal`] would append.
 pub(crate) fn decimal_length(number: usize) -> usize {
     number.checked_ilog10().unwrap_or(0) as usize + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_is_its_command_headers_a_blank_line_body_nul_and_lf() {
+        type Pairs<'a> = &'a [(&'a str, &'a str)];
+        type Case<'a> = (Command, Version, Pairs<'a>, &'a [u8], &'a [u8]);
+        let cases: [Case<'_>; 8] = [
+            (Command::Receipt, Version::V1_2, &[("receipt-id", "1")], b"", b"RECEIPT\nreceipt-id:1\n\n\0\n"),
+            (
+                Command::Receipt,
+                Version::V1_2,
+                &[("receipt-id", "a:b\r")],
+                b"",
+                b"RECEIPT\nreceipt-id:a\\cb\\r\n\n\0\n",
+            ),
+            (
+                Command::Receipt,
+                Version::V1_1,
+                &[("receipt-id", "a:b\r")],
+                b"",
+                b"RECEIPT\nreceipt-id:a\\cb \n\n\0\n",
+            ),
+            (
+                Command::Receipt,
+                Version::V1_0,
+                &[("receipt-id", "a:b\r")],
+                b"",
+                b"RECEIPT\nreceipt-id:a:b \n\n\0\n",
+            ),
+            (
+                Command::Error,
+                Version::V1_2,
+                &[("message", "no")],
+                b"why",
+                b"ERROR\nmessage:no\ncontent-length:3\n\nwhy\0\n",
+            ),
+            (
+                Command::Error,
+                Version::V1_2,
+                &[("content-length", "9")],
+                b"why",
+                b"ERROR\ncontent-length:3\n\nwhy\0\n",
+            ),
+            (
+                Command::Connected,
+                Version::V1_2,
+                &[("server", "a:\\\n")],
+                b"",
+                b"CONNECTED\nserver:a:\\ \n\n\0\n",
+            ),
+            (Command::Send, Version::V1_2, &[("", "")], b"", b"SEND\n_:\n\n\0\n"),
+        ];
+        for (command, version, headers, body, expected) in cases {
+            let got = frame(command, version, headers, body);
+            assert_eq!(got, expected, "{} is not {}", got.escape_ascii(), expected.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn lengths_are_known_before_anything_is_written() {
+        for number in [0, 1, 9, 10, 99, 100, 12345, usize::MAX] {
+            let mut out = BytesMut::new();
+            decimal(&mut out, number);
+            assert_eq!(out, number.to_string().as_bytes());
+            assert_eq!(decimal_length(number), out.len());
+        }
+        for (name, value) in [("a", "b"), ("", ""), ("a:\n", "\\\r\0")] {
+            for dialect in [Dialect::Literal, Dialect::V1_1, Dialect::V1_2] {
+                let mut out = BytesMut::new();
+                line(&mut out, dialect, name, value);
+                assert_eq!(line_length(dialect, name, value), out.len(), "{name:?} {value:?}");
+            }
+        }
+    }
 }

@@ -156,7 +156,8 @@ mod tests {
 
     #[test]
     fn each_version_knows_its_own_sequences() {
-        let cases: [(&str, Result<(), usize>, Result<(), usize>); 12] = [
+        type Checked = Result<(), usize>;
+        let cases: [(&str, Checked, Checked); 12] = [
             ("plain", Ok(()), Ok(())),
             (r"\\", Ok(()), Ok(())),
             (r"\n", Ok(()), Ok(())),

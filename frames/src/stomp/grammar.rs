@@ -112,3 +112,50 @@ fn value(input: &[u8]) -> Parsed<'_, &[u8]> {
 fn eol(input: &[u8]) -> Parsed<'_, &[u8]> {
     alt((tag(&b"\n"[..]), tag(&b"\r\n"[..]))).parse(input)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_is_lines_and_a_blank_line() {
+        let cases: [(&str, &[(&str, &str)]); 8] = [
+            ("\n", &[]),
+            ("\r\n", &[]),
+            ("a:b\n\n", &[("a", "b")]),
+            ("a:b\r\nc:d\n\r\n", &[("a", "b"), ("c", "d")]),
+            ("a:\n\n", &[("a", "")]),
+            ("a:b:c:\n\n", &[("a", "b:c:")]),
+            (" a : b \n\n", &[(" a ", " b ")]),
+            ("\ra:b\r\r\n\n", &[("\ra", "b\r")]),
+        ];
+        for (block, expected) in cases {
+            let lines = lines(block.as_bytes()).expect("a block");
+            let part = |from: u32, to: u32| &block[from as usize..to as usize];
+            let parts = |line: &Line| (part(line.name, line.name_end), part(line.value, line.value_end));
+            assert_eq!(lines.iter().map(parts).collect::<Vec<_>>(), expected, "{block:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_header_is_told_with_its_place() {
+        let cases = [
+            ("a\n\n", (Wrong::NoColon, 0)),
+            ("a:b\nc\n\n", (Wrong::NoColon, 4)),
+            ("a:b\n:c\n\n", (Wrong::EmptyName, 4)),
+            (":\n\n", (Wrong::EmptyName, 0)),
+            ("\r\r\n\n", (Wrong::NoColon, 0)),
+        ];
+        for (block, expected) in cases {
+            assert_eq!(lines(block.as_bytes()), Err(expected), "{block:?}");
+        }
+    }
+
+    #[test]
+    fn a_block_that_is_cut_short_is_wrong_and_never_a_panic() {
+        let block = b"a:b\r\nc:d\n\r\n";
+        for end in 0..block.len() {
+            assert!(lines(&block[..end]).is_err(), "{end}");
+        }
+    }
+}

@@ -18,11 +18,11 @@ pub struct Headers {
     plain: bool,
 }
 
-/// One line as it came, still escaped if the headers are.
+/// One line as it came, still escaped if the headers are: two pieces of valid UTF-8.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Raw<'a> {
-    pub(crate) name: &'a str,
-    pub(crate) value: &'a str,
+    pub(crate) name: &'a [u8],
+    pub(crate) value: &'a [u8],
 }
 
 impl Headers {
@@ -56,10 +56,10 @@ impl Headers {
     }
 
     /// Every line as it came.
-    pub(crate) fn raw(&self) -> impl ExactSizeIterator<Item = Raw<'_>> + Clone {
+    pub(crate) fn raw(&self) -> impl Iterator<Item = Raw<'_>> {
         self.lines.iter().map(|line| Raw {
-            name: self.str(line.name, line.name_end),
-            value: self.str(line.value, line.value_end),
+            name: self.octets(line.name, line.name_end),
+            value: self.octets(line.value, line.value_end),
         })
     }
 
@@ -74,7 +74,7 @@ impl Headers {
     }
 
     fn is_called(&self, line: &Line, name: &str) -> bool {
-        let raw = &self.block[line.name as usize..line.name_end as usize];
+        let raw = self.octets(line.name, line.name_end);
         match self.escaped && memchr(b'\\', raw).is_some() {
             true => self.text(line.name, line.name_end) == name,
             false => raw == name.as_bytes(),
@@ -82,14 +82,18 @@ impl Headers {
     }
 
     fn text(&self, from: u32, to: u32) -> Cow<'_, str> {
-        let raw = self.str(from, to);
-        if self.escaped { unescape(raw) } else { Cow::Borrowed(raw) }
+        text(self.octets(from, to), self.escaped)
     }
 
-    fn str(&self, from: u32, to: u32) -> &str {
-        let octets = &self.block[from as usize..to as usize];
-        std::str::from_utf8(octets).expect("the block was checked, and is cut at ASCII only")
+    fn octets(&self, from: u32, to: u32) -> &[u8] {
+        &self.block[from as usize..to as usize]
     }
+}
+
+/// A piece of a line, unescaped if it is `escaped`.
+pub(crate) fn text(raw: &[u8], escaped: bool) -> Cow<'_, str> {
+    let raw = std::str::from_utf8(raw).expect("the block was checked, and is cut at ASCII only");
+    if escaped { unescape(raw) } else { Cow::Borrowed(raw) }
 }
 
 /// Headers that came from no frame: for a message that the program itself sends.
@@ -103,5 +107,35 @@ impl<'a> FromIterator<(&'a str, &'a str)> for Headers {
         let lines = super::grammar::lines(&block).expect("the encoder writes nothing but header lines");
         let escaped = memchr(b'\\', &block).is_some();
         Headers::new(block.freeze(), lines, escaped, !escaped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_of_a_name_counts_and_all_are_iterated() {
+        let headers: Headers = [("a", "1"), ("b", "2"), ("a", "3")].into_iter().collect();
+        assert_eq!(headers.get("a").as_deref(), Some("1"));
+        assert_eq!(headers.get("b").as_deref(), Some("2"));
+        assert_eq!(headers.get("A"), None);
+        assert_eq!((headers.len(), headers.is_empty()), (3, false));
+        let values: Vec<_> = headers.iter().map(|(_, value)| value.into_owned()).collect();
+        assert_eq!(values, ["1", "2", "3"]);
+    }
+
+    #[test]
+    fn names_and_values_are_compared_and_given_unescaped() {
+        let headers: Headers = [("a:b", "c\\d\n"), ("plain", "plain")].into_iter().collect();
+        assert_eq!(headers.get("a:b").as_deref(), Some("c\\d\n"));
+        assert_eq!(headers.get("a\\cb"), None);
+        assert!(matches!(headers.get("plain"), Some(Cow::Borrowed("plain"))));
+    }
+
+    #[test]
+    fn no_headers_are_empty() {
+        let headers = Headers::default();
+        assert!(headers.is_empty() && headers.get("a").is_none() && headers.iter().next().is_none());
     }
 }

@@ -44,10 +44,7 @@ pub fn accept<B>(request: &Request<B>) -> Handshake {
     let key = match headers.get(SEC_WEBSOCKET_KEY) {
         Some(key) if is_key(key.as_bytes()) => key,
         _ => {
-            return refused(
-                StatusCode::BAD_REQUEST,
-                "\"Sec-WebSocket-Key\" must be 16 octets in base64.\n",
-            );
+            return refused(StatusCode::BAD_REQUEST, "\"Sec-WebSocket-Key\" must be 16 octets in base64.\n");
         }
     };
     let mut response = Response::new(String::new());
@@ -55,7 +52,8 @@ pub fn accept<B>(request: &Request<B>) -> Handshake {
     let answer = response.headers_mut();
     answer.insert(UPGRADE, HeaderValue::from_static("websocket"));
     answer.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-    let accept_key = HeaderValue::try_from(derive_accept_key(key.as_bytes())).expect("base64 is a header value");
+    let accept_key =
+        HeaderValue::try_from(derive_accept_key(key.as_bytes())).expect("base64 is a header value");
     answer.insert(SEC_WEBSOCKET_ACCEPT, accept_key);
     if let Some(protocol) = subprotocol(headers) {
         answer.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol));
@@ -157,7 +155,11 @@ mod tests {
             ("sec-websocket-key", "short==", 400),
         ] {
             let handshake = accept(&request(&[(name, value)]));
-            assert_eq!((handshake.accepted, handshake.response.status().as_u16()), (false, status), "{name}: {value}");
+            assert_eq!(
+                (handshake.accepted, handshake.response.status().as_u16()),
+                (false, status),
+                "{name}: {value}"
+            );
         }
         let mut post = request(&[]);
         *post.method_mut() = Method::POST;

@@ -89,11 +89,7 @@ impl Reader {
     }
 
     /// Takes octets in (unmasking them in place) and tells `sink` what they mean.
-    pub fn feed(
-        &mut self,
-        mut input: &mut [u8],
-        sink: &mut impl FnMut(Event<'_>),
-    ) -> Result<(), Violation> {
+    pub fn feed(&mut self, mut input: &mut [u8], sink: &mut impl FnMut(Event<'_>)) -> Result<(), Violation> {
         loop {
             match &mut self.state {
                 State::Closed => return Ok(()),
@@ -147,20 +143,25 @@ impl Reader {
             OpCode::Control(Control::Reserved(_)) | OpCode::Data(Data::Reserved(_)) => {
                 return Err(protocol("reserved or unknown opcode"));
             }
-            OpCode::Control(_) if !head.is_final => return Err(protocol("a control frame must not be fragmented")),
+            OpCode::Control(_) if !head.is_final => {
+                return Err(protocol("a control frame must not be fragmented"));
+            }
             OpCode::Control(_) if length > CONTROL_BYTES_MAX as u64 => {
                 return Err(protocol("a control frame carries at most 125 octets"));
             }
             OpCode::Control(_) => self.control.clear(),
             OpCode::Data(data) => self.begin_data(data, length)?,
         }
-        self.state = State::Payload { opcode: head.opcode, last: head.is_final, mask, offset: 0, left: length };
+        self.state =
+            State::Payload { opcode: head.opcode, last: head.is_final, mask, offset: 0, left: length };
         Ok(())
     }
 
     fn begin_data(&mut self, data: Data, length: u64) -> Result<(), Violation> {
         match (data, self.message) {
-            (Data::Continue, None) => return Err(protocol("a continuation frame without a message to continue")),
+            (Data::Continue, None) => {
+                return Err(protocol("a continuation frame without a message to continue"));
+            }
             (Data::Continue, Some(_)) => {}
             (_, Some(_)) => return Err(protocol("a new message before the end of the last one")),
             (kind, None) => {

@@ -2,7 +2,7 @@
 
 /// The check of one text message.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Utf8Check {
+pub(super) struct Utf8Check {
     /// The octets of a character that is not complete yet.
     partial: [u8; 4],
     have: u8,
@@ -10,7 +10,7 @@ pub struct Utf8Check {
 
 impl Utf8Check {
     /// Takes a piece in; `false` as soon as no continuation could make it valid.
-    pub fn feed(&mut self, mut piece: &[u8]) -> bool {
+    pub(super) fn feed(&mut self, mut piece: &[u8]) -> bool {
         while self.have > 0 {
             let [first, rest @ ..] = piece else { return true };
             self.partial[self.have as usize] = *first;
@@ -36,7 +36,7 @@ impl Utf8Check {
     }
 
     /// Whether no character is cut off.
-    pub fn is_complete(&self) -> bool {
+    pub(super) fn is_complete(&self) -> bool {
         self.have == 0
     }
 }
@@ -68,7 +68,11 @@ mod tests {
         ];
         for octets in table {
             for size in 1..=octets.len().max(1) {
-                assert_eq!(verdict(octets, size), std::str::from_utf8(octets).is_ok(), "{octets:x?} by {size}");
+                assert_eq!(
+                    verdict(octets, size),
+                    std::str::from_utf8(octets).is_ok(),
+                    "{octets:x?} by {size}"
+                );
             }
         }
     }

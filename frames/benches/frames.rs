@@ -1,0 +1,106 @@
+//! Instructions of what happens for every frame and every message, counted under valgrind:
+//! `cargo bench -p stompbox-frames` (needs valgrind and `gungraun-runner`).
+
+#![allow(missing_docs, unreachable_pub)]
+
+use bytes::BytesMut;
+use gungraun::{library_benchmark, library_benchmark_group, main};
+use std::hint::black_box;
+use stompbox_frames::message::{Delivery, Message, Parts, prefix};
+use stompbox_frames::stomp::{Command, Decoder, Frame, Headers, Limits, Version, encode};
+
+const LIMITS: Limits = Limits { frame_bytes_max: 1 << 20, header_count_max: 100, header_bytes_max: 8192 };
+
+const HEADERS: [(&str, &str); 5] = [
+    ("destination", "/topic/prices.eur.usd"),
+    ("content-type", "application/json"),
+    ("receipt", "message-1234"),
+    ("correlation-id", "7d9f1f1e-5a8b-4a54"),
+    ("priority", "4"),
+];
+
+/// Five headers and content-length, 256 octets of body.
+fn send() -> Vec<u8> {
+    encode::frame(Command::Send, Version::V1_2, &HEADERS, &[b'x'; 256]).to_vec()
+}
+
+/// A decoder that has had a frame, so that nothing is measured that happens only once in a program.
+fn decoder() -> Decoder {
+    let mut decoder = Decoder::new(LIMITS);
+    decoder.set_version(Version::V1_2);
+    decoder.feed(&send());
+    while let Ok(Some(frame)) = decoder.next() {
+        black_box(frame);
+    }
+    decoder
+}
+
+fn one_send() -> (Decoder, Vec<u8>) {
+    (decoder(), send())
+}
+
+fn sixteen_acks() -> (Decoder, Vec<u8>) {
+    (decoder(), encode::frame(Command::Ack, Version::V1_2, &[("id", "n-1-1234")], b"").repeat(16))
+}
+
+#[library_benchmark]
+#[bench::send_of_6_headers_and_256_octets(setup = one_send)]
+#[bench::acks_16_in_one_feed(setup = sixteen_acks)]
+fn decode((mut decoder, octets): (Decoder, Vec<u8>)) -> (Decoder, Option<Frame>) {
+    decoder.feed(black_box(&octets));
+    let mut last = None;
+    while let Ok(Some(frame)) = decoder.next() {
+        last = Some(frame);
+    }
+    (decoder, last)
+}
+
+fn headers() -> (Headers, Vec<u8>) {
+    let (mut decoder, octets) = one_send();
+    decoder.feed(&octets);
+    let frame = decoder.next().ok().flatten().expect("a frame");
+    (frame.headers, frame.body.to_vec())
+}
+
+fn headers_with_escapes() -> (Headers, Vec<u8>) {
+    let headers = [("a:b", "12:00:00\n"), ("path", "c:\\x\\y\r"), ("content-type", "text/plain"), ("x", "y")];
+    (headers.into_iter().collect(), vec![b'x'; 256])
+}
+
+fn message((headers, body): &(Headers, Vec<u8>)) -> Message {
+    let parts = Parts { id: "n-1-1234", destination: "/topic/prices.eur.usd", headers, extra: &[], body };
+    Message::new(parts, |_| ())
+}
+
+#[library_benchmark]
+#[bench::of_6_headers_and_256_octets(setup = headers)]
+#[bench::with_escapes(setup = headers_with_escapes)]
+fn message_new(sent: (Headers, Vec<u8>)) -> (Message, (Headers, Vec<u8>)) {
+    (message(black_box(&sent)), sent)
+}
+
+fn message_with_escapes() -> Message {
+    message(&headers_with_escapes())
+}
+
+#[library_benchmark]
+#[bench::v1_1_with_escapes(setup = message_with_escapes)]
+fn tail(message: Message) -> Message {
+    black_box(message.tail(Version::V1_1));
+    message
+}
+
+fn room() -> BytesMut {
+    BytesMut::with_capacity(4096)
+}
+
+#[library_benchmark]
+#[bench::subscription(Delivery { subscription: Some("sub-0"), ack: None, count: 1 }, room())]
+#[bench::subscription_and_ack(Delivery { subscription: Some("sub-0"), ack: Some("n-1-1234"), count: 1 }, room())]
+fn prefix_1_2(delivery: Delivery<'_>, mut out: BytesMut) -> BytesMut {
+    prefix(&mut out, black_box(Version::V1_2), black_box(delivery));
+    out
+}
+
+library_benchmark_group!(name = frames, benchmarks = [decode, message_new, tail, prefix_1_2]);
+main!(library_benchmark_groups = frames);

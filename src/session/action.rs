@@ -1,0 +1,123 @@
+//! What a session wishes: the connection task does it, in order.
+
+use super::Closing;
+use crate::destination::{Destination, Selector};
+use crate::outbox::{Key, Tag};
+use crate::users::Credentials;
+use bytes::Bytes;
+use stompbox_frames::stomp::{Frame, Version};
+
+/// A RECEIPT that is owed.
+pub type Receipt = Box<str>;
+
+/// What the session wishes; the connection task does it, in order.
+///
+/// Every receipt in an action must come back by [`complete`](super::Session::complete) or
+/// [`refuse`](super::Session::refuse): those that come behind it wait for it.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "actions are done at once, and SEND is what most of them are")]
+pub enum Action {
+    /// Write this frame (ends in NUL LF).
+    Write(Bytes),
+    /// Write a heart-beat: one LF.
+    HeartBeat,
+    /// Check these credentials and call [`authenticated`](super::Session::authenticated); until then no
+    /// further frame is handled.
+    Authenticate(Credentials),
+    /// CONNECTED was written: the decoder learns the version, the limits of a signed-in client apply.
+    Established(Version),
+    /// Open this session's temporary queue, before anything names it. It lives as long as the session.
+    OpenTemp(Destination),
+    /// Route a SEND, then complete or refuse.
+    Publish(Publish),
+    /// Subscribe, then complete or refuse.
+    Subscribe(Subscribe),
+    /// End a subscription (what is still in the outbox for it goes back), then complete.
+    Unsubscribe {
+        /// Which.
+        key: Key,
+        /// Owed.
+        receipt: Option<Receipt>,
+    },
+    /// Settle deliveries of a work queue, then complete.
+    Settle {
+        /// What.
+        settle: Settle,
+        /// Owed.
+        receipt: Option<Receipt>,
+    },
+    /// Apply all steps or none, then complete or refuse.
+    Commit {
+        /// In order.
+        steps: Vec<Step>,
+        /// Owed.
+        receipt: Option<Receipt>,
+    },
+    /// A limit was met (its option's name): count it.
+    Limit(&'static str),
+    /// Flush, linger and close. The last action.
+    Close(Closing),
+}
+
+/// A SEND to be routed.
+#[derive(Clone, Debug)]
+pub struct Publish {
+    /// Where to, resolved (`/temp-queue/x` to its address).
+    pub destination: Destination,
+    /// As given on SEND: MESSAGE's `destination`.
+    pub shown: Box<str>,
+    /// The frame: headers and body.
+    pub frame: Frame,
+    /// The address that replaces `reply-to:/temp-queue/x`.
+    pub reply_to: Option<Destination>,
+    /// Owed once it is done; `None` in a transaction.
+    pub receipt: Option<Receipt>,
+}
+
+/// A SUBSCRIBE to be done.
+#[derive(Clone, Debug)]
+pub struct Subscribe {
+    /// The session's name for it, used on parcels.
+    pub key: Key,
+    /// To what, resolved.
+    pub selector: Selector,
+    /// Credit in messages, at least 1 and at most `unsettled-max`.
+    pub prefetch: u32,
+    /// Owed.
+    pub receipt: Option<Receipt>,
+}
+
+/// Deliveries of a work queue that the client settled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settle {
+    /// The subscription.
+    pub key: Key,
+    /// Places in the queue, in the order of delivery; never 0, never empty.
+    pub tags: Vec<Tag>,
+    /// ACK (`true`) or NACK.
+    pub accepted: bool,
+}
+
+/// One step of a transaction.
+#[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "most steps are the large one")]
+pub enum Step {
+    /// A SEND.
+    Publish(Publish),
+    /// An ACK or a NACK.
+    Settle(Settle),
+}
+
+/// What to do with a parcel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// Write prefix and tail.
+    Write {
+        /// Report its tag to the queue as accepted once it is written (auto mode).
+        settle_when_written: bool,
+    },
+    /// The subscription is gone: not sent.
+    Skip,
+    /// The subscription has too many unsettled deliveries: the slow-consumer outcome.
+    TooManyUnsettled,
+}

@@ -1,0 +1,49 @@
+//! Why a conversation ends.
+
+/// Why a connection ends. Expected ends are values, logged and counted in one place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Closing {
+    /// DISCONNECT.
+    Disconnected,
+    /// The peer closed or reset the socket.
+    PeerLeft,
+    /// Nothing heard for twice the heart-beat.
+    HeartbeatLost,
+    /// No complete CONNECT in time.
+    ConnectTimeout,
+    /// Login refused.
+    Unauthenticated,
+    /// The peer broke the protocol, or asked for what is not there.
+    Rejected,
+    /// A limit was met, by its option's name.
+    Limit(&'static str),
+    /// Outbox overflow, no progress, or too many unsettled.
+    SlowConsumer,
+    /// The broker stops.
+    Shutdown,
+}
+
+impl Closing {
+    /// The reason in logs and metrics: one word for one thing.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Closing::Disconnected => "disconnected",
+            Closing::PeerLeft => "peer-left",
+            Closing::HeartbeatLost => "heart-beat-lost",
+            Closing::ConnectTimeout => "connect-timeout",
+            Closing::Unauthenticated => "unauthenticated",
+            Closing::Rejected => "rejected",
+            Closing::Limit(_) => "limit",
+            Closing::SlowConsumer => "slow-consumer",
+            Closing::Shutdown => "shutdown",
+        }
+    }
+
+    /// The option whose limit was met, if that is why.
+    pub fn limit(self) -> Option<&'static str> {
+        match self {
+            Closing::Limit(option) => Some(option),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! CONNECT and CONNECTED.
+
+use super::action::Action;
+use super::state::State;
+use super::{Rejection, Session};
+use crate::users::{Credentials, Principal};
+use std::time::Instant;
+use stompbox_frames::stomp::{Command, Frame, HeartBeat, Version, encode};
+
+/// No interval of our own is shorter, in milliseconds.
+const HEART_BEAT_MIN: u32 = 500;
+
+impl Session {
+    /// The first frame.
+    pub(super) fn connect(&mut self, frame: &Frame, actions: &mut Vec<Action>) -> Result<(), Rejection> {
+        if !matches!(frame.command, Command::Connect | Command::Stomp) {
+            return Err(Rejection::before_connect(frame.command));
+        }
+        let accepted = frame.header("accept-version");
+        let version = Version::negotiate(accepted.as_deref()).ok_or_else(Rejection::no_common_version)?;
+        let peer = heart_beat(frame, version)?;
+        self.version = version;
+        self.state = State::Authenticating { peer };
+        actions.push(Action::Authenticate(Credentials {
+            login: frame.header("login").map(String::from),
+            passcode: frame.header("passcode").map(String::from),
+        }));
+        Ok(())
+    }
+
+    /// The client was let in.
+    pub(super) fn establish(
+        &mut self,
+        principal: Principal,
+        peer: HeartBeat,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
+        let own = HeartBeat {
+            can: at_least_the_minimum(self.options.heart_beat.can),
+            wants: at_least_the_minimum(self.options.heart_beat.wants),
+        };
+        self.state = State::Connected;
+        self.user = principal.name;
+        self.timers.agree(own, peer, now);
+
+        let own = own.to_string();
+        let mut headers = vec![
+            ("version", self.version.as_str()),
+            ("session", &self.id),
+            ("server", self.options.server),
+            ("heart-beat", &own),
+        ];
+        headers.extend(self.user.as_deref().filter(|name| is_literal(name)).map(|name| ("user-name", name)));
+        actions.push(Action::Write(encode::frame(Command::Connected, self.version, &headers, b"")));
+        actions.push(Action::Established(self.version));
+    }
+}
+
+/// What CONNECT says of heart-beats, which 1.0 does not have.
+fn heart_beat(frame: &Frame, version: Version) -> Result<HeartBeat, Rejection> {
+    match frame.header("heart-beat") {
+        Some(value) if version > Version::V1_0 => {
+            HeartBeat::parse(&value).ok_or_else(|| Rejection::heart_beat(&value))
+        }
+        _ => Ok(HeartBeat::default()),
+    }
+}
+
+fn at_least_the_minimum(milliseconds: u32) -> u32 {
+    if milliseconds == 0 { 0 } else { milliseconds.max(HEART_BEAT_MIN) }
+}
+
+/// Whether CONNECTED, whose headers are never escaped, can carry the name.
+fn is_literal(name: &str) -> bool {
+    !name.contains(['\n', '\r', '\0'])
+}

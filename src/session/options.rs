@@ -1,0 +1,57 @@
+//! Limits and habits.
+
+use std::time::Duration;
+use stompbox_frames::stomp::HeartBeat;
+
+/// Limits and habits of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// The broker's own heart-beat, milliseconds (`heart-beat`, default 10000,10000); a value between 0 and
+    /// 500 counts as 500.
+    pub heart_beat: HeartBeat,
+    /// `connect-silence` (10 s): from the start or the last octet, until CONNECT is complete.
+    pub connect_silence: Duration,
+    /// `connect-timeout` (60 s): in all until CONNECT is complete.
+    pub connect_timeout: Duration,
+    /// `destination-bytes-max` (1024).
+    pub destination_bytes_max: usize,
+    /// `subscriptions-max` (1000).
+    pub subscriptions_max: usize,
+    /// `transactions-max` (100).
+    pub transactions_max: usize,
+    /// `transaction-frames-max` (10000): frames in one open transaction.
+    pub transaction_frames_max: usize,
+    /// `transaction-bytes-max` (4 MiB): octets parked in all open transactions of a connection.
+    pub transaction_bytes_max: usize,
+    /// `temp-queues-max` (100).
+    pub temp_queues_max: usize,
+    /// `unsettled-max` (10000): unsettled deliveries of a subscription in a client mode. No prefetch is
+    /// greater.
+    pub unsettled_max: usize,
+    /// `prefetch-count` (100) unless the SUBSCRIBE says otherwise.
+    pub prefetch_count: u32,
+    /// `frames-per-second-max` (0: off).
+    pub frames_per_second_max: u32,
+    /// `server` header of CONNECTED, "stompbox/0.1.0".
+    pub server: &'static str,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            heart_beat: HeartBeat { can: 10_000, wants: 10_000 },
+            connect_silence: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(60),
+            destination_bytes_max: 1024,
+            subscriptions_max: 1000,
+            transactions_max: 100,
+            transaction_frames_max: 10_000,
+            transaction_bytes_max: 4 * 1024 * 1024,
+            temp_queues_max: 100,
+            unsettled_max: 10_000,
+            prefetch_count: 100,
+            frames_per_second_max: 0,
+            server: concat!("stompbox/", env!("CARGO_PKG_VERSION")),
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! RECEIPTs leave in the order in which their frames came.
+//!
+//! A receipt whose work is done elsewhere is owed until that is done. One that is ready earlier than one
+//! before it waits here, already encoded.
+
+use super::action::Receipt;
+use bytes::Bytes;
+use std::collections::VecDeque;
+
+/// The receipts between the oldest that is owed and the newest.
+#[derive(Debug, Default)]
+pub(super) struct Receipts {
+    line: VecDeque<Place>,
+}
+
+#[derive(Debug)]
+enum Place {
+    /// The work is not done.
+    Owed(Receipt),
+    /// It is, but not what came before.
+    Ready(Bytes),
+}
+
+impl Receipts {
+    /// Whether nothing waits and nothing is owed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.line.is_empty()
+    }
+
+    /// A receipt that [`Receipts::done`] will be called for.
+    pub(super) fn owe(&mut self, receipt: Receipt) {
+        self.line.push_back(Place::Owed(receipt));
+    }
+
+    /// A receipt whose work was done at once.
+    pub(super) fn ready(&mut self, frame: Bytes) {
+        self.line.push_back(Place::Ready(frame));
+    }
+
+    /// The work of the oldest owed receipt of this name is done.
+    pub(super) fn done(&mut self, receipt: &str, frame: Bytes) {
+        let owed = |place: &&mut Place| matches!(place, Place::Owed(id) if **id == *receipt);
+        if let Some(place) = self.line.iter_mut().find(owed) {
+            *place = Place::Ready(frame);
+        }
+    }
+
+    /// The next receipt that may leave.
+    pub(super) fn pop(&mut self) -> Option<Bytes> {
+        match self.line.pop_front()? {
+            Place::Ready(frame) => Some(frame),
+            owed => {
+                self.line.push_front(owed);
+                None
+            }
+        }
+    }
+
+    /// Nothing is owed any more.
+    pub(super) fn clear(&mut self) {
+        self.line = VecDeque::new();
+    }
+}

@@ -1,0 +1,178 @@
+//! Every ERROR that a session can say, in one table: the value of `message`, and a body that tells what was
+//! wrong, what was expected, and which option of the broker to change where it was a limit.
+
+use super::Closing;
+use super::timers::Late;
+use crate::destination::DestinationError;
+use std::fmt::{Display, Formatter, Result, Write};
+use stompbox_frames::stomp::{Command, DecodeError};
+
+/// Contents of an ERROR.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reject<'a> {
+    /// `message`.
+    pub summary: &'a str,
+    /// The body.
+    pub detail: &'a str,
+}
+
+/// Why a frame is refused. The conversation ends with it.
+#[derive(Debug)]
+pub(super) struct Rejection {
+    pub(super) summary: &'static str,
+    pub(super) detail: String,
+    pub(super) closing: Closing,
+    /// A further header of the ERROR.
+    pub(super) extra: Option<(&'static str, &'static str)>,
+}
+
+/// Rows of `name(arguments) = "summary", "detail", format arguments`. A summary has no colon and no backslash:
+/// it may have to be written before it is known how the peer escapes.
+macro_rules! rejections {
+    ($($name:ident($($argument:ident: $kind:ty),*) = $summary:literal, $detail:literal $(, $value:expr)*;)+) => {
+        impl Rejection {
+            $(pub(super) fn $name($($argument: $kind),*) -> Rejection {
+                Rejection::rejected($summary, format!($detail $(, $value)*))
+            })+
+        }
+    };
+}
+
+/// Rows of `name(arguments) @ "option" = "summary", "detail", format arguments`, the same for limits.
+macro_rules! limits {
+    ($($name:ident($($argument:ident: $kind:ty),*) @ $option:literal = $summary:literal, $detail:literal $(, $value:expr)*;)+) => {
+        impl Rejection {
+            $(pub(super) fn $name($($argument: $kind),*) -> Rejection {
+                let detail = format!($detail $(, $value)*);
+                let remedy = concat!("The operator of the broker can change `", $option, "`.");
+                Rejection { closing: Closing::Limit($option), ..Rejection::rejected($summary, format!("{detail} {remedy}")) }
+            })+
+        }
+    };
+}
+
+rejections! {
+    before_connect(command: Command) = "not connected",
+        "{} came before CONNECT. The first frame must be CONNECT or STOMP.", command.as_str();
+    while_authenticating(command: Command) = "not connected",
+        "{} came before the CONNECT was answered.", command.as_str();
+    connected_already(command: Command) = "already connected",
+        "A second {} came. A connection is one conversation: open another connection for another one.", command.as_str();
+    not_for_servers(command: Command) = "unexpected command",
+        "{} is a frame that only a server sends.", command.as_str();
+    heart_beat(value: &str) = "malformed heart-beat header",
+        "heart-beat was {}. Two numbers of milliseconds with a comma between them were expected, as in 10000,10000.", Quoted(value);
+    missing(command: Command, header: &str) = "missing header",
+        "{} needs the header {header}.", command.as_str();
+    selector(value: &str) = "selector is not supported",
+        "SUBSCRIBE asked for the selector {}. This broker does not filter messages: subscribe to a narrower destination.", Quoted(value);
+    ack_mode(value: &str) = "unknown ack mode",
+        "ack was {}. Known are auto, client and client-individual.", Quoted(value);
+    prefetch(value: &str) = "malformed prefetch-count header",
+        "prefetch-count was {}. A whole number from 1 to 4294967295 was expected.", Quoted(value);
+    subscribed_already(name: &str) = "duplicate subscription",
+        "This session has a subscription {} already. Use another id, or UNSUBSCRIBE first.", Quoted(name);
+    not_subscribed(command: Command, name: &str) = "unknown subscription",
+        "{} names the subscription {}, which this session does not have.", command.as_str(), Quoted(name);
+    ambiguous_unsubscribe(destination: &str) = "ambiguous UNSUBSCRIBE",
+        "This session has several subscriptions to {}. Name the one to end by its id.", Quoted(destination);
+    foreign_temp_queue(destination: &str) = "not your temporary queue",
+        "{} is the address of a temporary queue, to which can only be sent. SUBSCRIBE to /temp-queue/ and a name of your own choice.", Quoted(destination);
+    unknown_temp_queue(destination: &str) = "unknown temporary queue",
+        "This session has no {}. SUBSCRIBE to it first, or name it in the reply-to of a SEND.", Quoted(destination);
+    no_temp_queue(destination: &str) = "temporary queue not opened",
+        "No address could be made for {}. This is a fault of the broker.", Quoted(destination);
+    nack_in_1_0() = "NACK is not known in 1.0",
+        "STOMP 1.0 has no NACK. Connect with accept-version 1.1 or 1.2 to use it.";
+    not_unsettled(command: Command, id: &str) = "nothing to settle",
+        "{} names {}, which was not delivered to this session or is settled already.", command.as_str(), Quoted(id);
+    reserved(command: Command, id: &str) = "already in a transaction",
+        "{} names {}, which an open transaction settles already.", command.as_str(), Quoted(id);
+    ambiguous_message(command: Command, id: &str) = "ambiguous message-id",
+        "{} names {}, which was delivered to several subscriptions. Say which one in the header subscription.", command.as_str(), Quoted(id);
+    begun_already(id: &str) = "duplicate transaction",
+        "The transaction {} is open already. Use another name, or COMMIT or ABORT it first.", Quoted(id);
+    no_transaction(command: Command, id: &str) = "unknown transaction",
+        "{} names the transaction {}, which is not open. BEGIN it first.", command.as_str(), Quoted(id);
+    lost_subscription(transaction: &str, subscription: &str) = "transaction cannot be committed",
+        "The transaction {} settles deliveries of the subscription {}, which has ended: they went back to their queue. Nothing of it was done.",
+        Quoted(transaction), Quoted(subscription);
+}
+
+limits! {
+    subscriptions(max: usize) @ "subscriptions-max" = "too many subscriptions",
+        "This session has {max} subscriptions, which is the most allowed.";
+    subscription_keys() @ "subscriptions-max" = "too many subscriptions",
+        "This session has subscribed more often than can be counted. Open another connection.";
+    temp_queues(max: usize) @ "temp-queues-max" = "too many temporary queues",
+        "This session has {max} temporary queues, which is the most allowed.";
+    transactions(max: usize) @ "transactions-max" = "too many transactions",
+        "This session has {max} open transactions, which is the most allowed.";
+    transaction_frames(id: &str, max: usize) @ "transaction-frames-max" = "transaction too long",
+        "The transaction {} has {max} frames, which is the most allowed.", Quoted(id);
+    transaction_bytes(max: usize) @ "transaction-bytes-max" = "transactions too large",
+        "The frames in the open transactions of this session would be larger than {max} octets, which is the most allowed.";
+    frame_rate(max: u32) @ "frames-per-second-max" = "too many frames",
+        "More than {max} frames came within a second, which is the most allowed.";
+}
+
+impl Rejection {
+    fn rejected(summary: &'static str, detail: String) -> Rejection {
+        Rejection { summary, detail, closing: Closing::Rejected, extra: None }
+    }
+
+    /// No version in common. The body is the one that clients know from the specification.
+    pub(super) fn no_common_version() -> Rejection {
+        let detail = "Supported protocol versions are 1.0 1.1 1.2".to_owned();
+        Rejection {
+            extra: Some(("version", "1.0,1.1,1.2")),
+            ..Rejection::rejected("version mismatch", detail)
+        }
+    }
+
+    /// CONNECT did not come in time.
+    pub(super) fn late(late: Late) -> Rejection {
+        let detail = match late {
+            Late::Silence => {
+                "Nothing came for as long as `connect-silence` allows before CONNECT is complete."
+            }
+            Late::Timeout => "CONNECT was not complete within `connect-timeout`.",
+        };
+        let rejection = Rejection::rejected("connect timeout", detail.to_owned());
+        Rejection { closing: Closing::ConnectTimeout, ..rejection }
+    }
+
+    pub(super) fn destination(error: DestinationError) -> Rejection {
+        let closing = error.limit.map_or(Closing::Rejected, Closing::Limit);
+        Rejection { closing, ..Rejection::rejected("invalid destination", error.detail) }
+    }
+
+    pub(super) fn undecodable(error: &DecodeError) -> Rejection {
+        let closing = error.limit.map_or(Closing::Rejected, Closing::Limit);
+        Rejection { closing, ..Rejection::rejected(error.summary, error.detail.clone()) }
+    }
+
+    /// The texts.
+    pub(super) fn texts(&self) -> Reject<'_> {
+        Reject { summary: self.summary, detail: &self.detail }
+    }
+}
+
+/// What a client sent, shown back to it: not longer than is useful, and nothing that a terminal would obey.
+struct Quoted<'a>(&'a str);
+
+impl Display for Quoted<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        const CHARACTERS_MAX: usize = 100;
+        let mut rest = self.0.chars();
+        f.write_char('"')?;
+        for character in rest.by_ref().take(CHARACTERS_MAX) {
+            match character {
+                '"' => f.write_char('\'')?,
+                character if character.is_control() => f.write_char('\u{fffd}')?,
+                character => f.write_char(character)?,
+            }
+        }
+        f.write_str(if rest.as_str().is_empty() { "\"" } else { "…\"" })
+    }
+}

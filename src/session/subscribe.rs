@@ -1,0 +1,201 @@
+//! SUBSCRIBE and UNSUBSCRIBE.
+
+use super::action::{Action, Receipt, Subscribe};
+use super::subscriptions::{Mode, Name, Subscription};
+use super::temp::Place;
+use super::unsettled::Unsettled;
+use super::{Rejection, Session, required};
+use crate::destination::{Destination, Kind, Selector};
+use crate::outbox::Key;
+use stompbox_frames::stomp::{Frame, Version};
+
+/// What is subscribed to, once it is known that it may be.
+struct Wanted<'a> {
+    id: Option<&'a str>,
+    /// As given.
+    destination: &'a str,
+    mode: Mode,
+    prefetch: u32,
+    /// The local name, if it is a temporary queue.
+    temp: Option<&'a str>,
+    /// Asked for by a `reply-to`.
+    implicit: bool,
+}
+
+impl Wanted<'_> {
+    fn name(&self) -> Name<'_> {
+        self.id.map_or(Name::Destination(self.destination), Name::Id)
+    }
+}
+
+impl Session {
+    pub(super) fn subscribe(
+        &mut self,
+        frame: &Frame,
+        receipt: &mut Option<Receipt>,
+        actions: &mut Vec<Action>,
+    ) -> Result<(), Rejection> {
+        let destination = required(frame, "destination")?;
+        let id = match self.version {
+            Version::V1_0 => frame.header("id"),
+            Version::V1_1 | Version::V1_2 => Some(required(frame, "id")?),
+        };
+        if let Some(selector) = frame.header("selector") {
+            return Err(Rejection::selector(&selector));
+        }
+        let mode = Mode::parse(frame.header("ack").as_deref())?;
+        let prefetch = self.prefetch(frame.header("prefetch-count").as_deref())?;
+        let selector = Selector::parse(&destination, self.options.destination_bytes_max);
+        let selector = selector.map_err(Rejection::destination)?;
+        let temp = own_name(&selector)?;
+        let wanted =
+            Wanted { id: id.as_deref(), destination: &destination, mode, prefetch, temp, implicit: false };
+
+        let replaced = self.implicit(temp);
+        self.admit(&wanted, replaced)?;
+        if let Some(key) = replaced {
+            self.end(key);
+            actions.push(Action::Unsubscribe { key, receipt: None });
+        }
+        self.begin_subscription(&wanted, &selector, receipt, actions)
+    }
+
+    /// The subscription that a `reply-to:/temp-queue/NAME` stands for; it is called like its destination.
+    pub(super) fn subscribe_implicitly(
+        &mut self,
+        destination: &str,
+        name: &str,
+        actions: &mut Vec<Action>,
+    ) -> Result<(), Rejection> {
+        let wanted = Wanted {
+            id: Some(destination),
+            destination,
+            mode: Mode::Auto,
+            prefetch: self.prefetch(None)?,
+            temp: Some(name),
+            implicit: true,
+        };
+        self.admit(&wanted, None)?;
+        let selector = Selector::parse(destination, self.options.destination_bytes_max);
+        let selector = selector.map_err(Rejection::destination)?;
+        self.begin_subscription(&wanted, &selector, &mut None, actions)
+    }
+
+    pub(super) fn unsubscribe(
+        &mut self,
+        frame: &Frame,
+        receipt: &mut Option<Receipt>,
+        actions: &mut Vec<Action>,
+    ) -> Result<(), Rejection> {
+        let key = match (frame.header("id"), frame.header("destination")) {
+            (None, Some(destination)) if self.version == Version::V1_0 => {
+                self.subscriptions.to(&destination)?.key
+            }
+            (id, _) => {
+                let id = id.ok_or_else(|| Rejection::missing(frame.command, "id"))?;
+                let subscription = self.subscriptions.named(Name::Id(&id));
+                subscription.ok_or_else(|| Rejection::not_subscribed(frame.command, &id))?.key
+            }
+        };
+        self.end(key);
+        actions.push(Action::Unsubscribe { key, receipt: self.owe(receipt) });
+        Ok(())
+    }
+
+    /// Whether the name is free and there is room. `replaced` will have gone by then.
+    fn admit(&self, wanted: &Wanted<'_>, replaced: Option<Key>) -> Result<(), Rejection> {
+        let namesake = self.subscriptions.named(wanted.name());
+        if namesake.is_some_and(|subscription| Some(subscription.key) != replaced) {
+            return Err(Rejection::subscribed_already(wanted.name().text()));
+        }
+        if self.subscriptions.len() - usize::from(replaced.is_some()) >= self.options.subscriptions_max {
+            return Err(Rejection::subscriptions(self.options.subscriptions_max));
+        }
+        wanted.temp.map_or(Ok(()), |name| self.temps.admit(name, &self.options))
+    }
+
+    fn begin_subscription(
+        &mut self,
+        wanted: &Wanted<'_>,
+        selector: &Selector,
+        receipt: &mut Option<Receipt>,
+        actions: &mut Vec<Action>,
+    ) -> Result<(), Rejection> {
+        let key = self.subscriptions.next_key()?;
+        let selector = match wanted.temp {
+            Some(name) => Selector::Exact(self.address(name, wanted.destination, actions)?),
+            None => selector.clone(),
+        };
+        if let Some(name) = wanted.temp {
+            self.temps.subscribed(name, key, wanted.implicit);
+        }
+        self.subscriptions.insert(Subscription {
+            key,
+            id: wanted.id.map(Box::from),
+            destination: (self.version == Version::V1_0).then(|| wanted.destination.into()),
+            mode: wanted.mode,
+            temp: wanted.temp.map(Box::from),
+            unsettled: Unsettled::default(),
+        });
+        let receipt = self.owe(receipt);
+        actions.push(Action::Subscribe(Subscribe { key, selector, prefetch: wanted.prefetch, receipt }));
+        Ok(())
+    }
+
+    /// The address of a temporary queue, which is opened at its first use.
+    fn address(
+        &mut self,
+        name: &str,
+        shown: &str,
+        actions: &mut Vec<Action>,
+    ) -> Result<Destination, Rejection> {
+        if let Some(temp) = self.temps.get(name) {
+            return Ok(temp.address.clone());
+        }
+        let text = format!("{}{}", Kind::TempQueue.prefix(), (self.addresses)());
+        let address = Destination::parse(&text, usize::MAX).map_err(|_| Rejection::no_temp_queue(shown))?;
+        self.temps.open(name, address.clone());
+        actions.push(Action::OpenTemp(address.clone()));
+        Ok(address)
+    }
+
+    /// The implicit subscription to a temporary queue, which an explicit one takes the place of.
+    fn implicit(&self, temp: Option<&str>) -> Option<Key> {
+        self.temps.get(temp?)?.implicit
+    }
+
+    /// A subscription ends here; what it has not settled goes back in the broker.
+    fn end(&mut self, key: Key) {
+        let Some(subscription) = self.subscriptions.remove(key) else { return };
+        self.transactions.lose(&subscription);
+        if let Some(name) = &subscription.temp {
+            self.temps.unsubscribed(name, key);
+        }
+    }
+
+    /// Credit in messages. What a client has not settled is bounded, however much it asks for.
+    fn prefetch(&self, header: Option<&str>) -> Result<u32, Rejection> {
+        let asked = match header {
+            Some(value) => parse_prefetch(value).ok_or_else(|| Rejection::prefetch(value))?,
+            None => self.options.prefetch_count,
+        };
+        let most = u32::try_from(self.options.unsettled_max).unwrap_or(u32::MAX);
+        Ok(asked.min(most).max(1))
+    }
+}
+
+/// Digits only, and not zero.
+fn parse_prefetch(value: &str) -> Option<u32> {
+    let digits = value.bytes().all(|octet| octet.is_ascii_digit());
+    value.parse().ok().filter(|&count| digits && count > 0)
+}
+
+/// The session's name for a temporary queue; addresses of others cannot be subscribed to.
+fn own_name(selector: &Selector) -> Result<Option<&str>, Rejection> {
+    let Selector::Exact(destination) = selector else { return Ok(None) };
+    match Place::of(destination) {
+        Place::Own(name) => Ok(Some(name)),
+        Place::Address => Err(Rejection::foreign_temp_queue(destination.as_str())),
+        Place::Elsewhere => Ok(None),
+    }
+}

@@ -1,0 +1,155 @@
+//! The subscriptions of a session, by the client's name for them and by ours.
+
+use super::Rejection;
+use super::unsettled::{Reach, Unsettled};
+use crate::outbox::Key;
+use stompbox_frames::stomp::Command;
+
+/// How deliveries of a subscription are settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// When they are written.
+    Auto,
+    /// By the client.
+    Client(Reach),
+}
+
+impl Mode {
+    /// Parses `ack`; every version knows every mode here.
+    pub(super) fn parse(value: Option<&str>) -> Result<Mode, Rejection> {
+        match value {
+            None | Some("auto") => Ok(Mode::Auto),
+            Some("client") => Ok(Mode::Client(Reach::Cumulative)),
+            Some("client-individual") => Ok(Mode::Client(Reach::One)),
+            Some(other) => Err(Rejection::ack_mode(other)),
+        }
+    }
+}
+
+/// The client's name for a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Name<'a> {
+    /// Its id.
+    Id(&'a str),
+    /// Its destination, as 1.0 allows.
+    Destination(&'a str),
+}
+
+impl<'a> Name<'a> {
+    /// The text alone.
+    pub(super) fn text(self) -> &'a str {
+        let (Name::Id(text) | Name::Destination(text)) = self;
+        text
+    }
+}
+
+/// One subscription.
+#[derive(Debug)]
+pub(super) struct Subscription {
+    pub(super) key: Key,
+    /// `None` in 1.0, where the destination may be the name.
+    pub(super) id: Option<Box<str>>,
+    /// As given on SUBSCRIBE; kept for 1.0 only.
+    pub(super) destination: Option<Box<str>>,
+    pub(super) mode: Mode,
+    /// The local name of the temporary queue, if it is one.
+    pub(super) temp: Option<Box<str>>,
+    pub(super) unsettled: Unsettled,
+}
+
+impl Subscription {
+    /// The client's name for it.
+    pub(super) fn name(&self) -> Name<'_> {
+        match &self.id {
+            Some(id) => Name::Id(id),
+            None => Name::Destination(self.destination.as_deref().unwrap_or_default()),
+        }
+    }
+}
+
+/// All of them. A hash table would cost an idle session more than these two lists.
+#[derive(Debug, Default)]
+pub(super) struct Subscriptions {
+    /// By ascending key.
+    list: Vec<Subscription>,
+    /// Keys by ascending name.
+    names: Vec<Key>,
+    last_key: Key,
+}
+
+impl Subscriptions {
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Subscription> {
+        self.list.iter()
+    }
+
+    /// A key that was never used.
+    pub(super) fn next_key(&mut self) -> Result<Key, Rejection> {
+        self.last_key = self.last_key.checked_add(1).ok_or_else(Rejection::subscription_keys)?;
+        Ok(self.last_key)
+    }
+
+    /// Adds one whose key is the newest and whose name is not in use.
+    pub(super) fn insert(&mut self, subscription: Subscription) {
+        if let Err(at) = self.place(subscription.name()) {
+            grow(&mut self.names);
+            self.names.insert(at, subscription.key);
+            grow(&mut self.list);
+            self.list.push(subscription);
+        }
+    }
+
+    pub(super) fn remove(&mut self, key: Key) -> Option<Subscription> {
+        let at = self.index(key)?;
+        if let Ok(place) = self.place(self.list[at].name()) {
+            self.names.remove(place);
+        }
+        Some(self.list.remove(at))
+    }
+
+    pub(super) fn get(&self, key: Key) -> Option<&Subscription> {
+        self.index(key).map(|at| &self.list[at])
+    }
+
+    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Subscription> {
+        self.index(key).map(|at| &mut self.list[at])
+    }
+
+    pub(super) fn named(&self, name: Name<'_>) -> Option<&Subscription> {
+        self.place(name).ok().and_then(|at| self.get(self.names[at]))
+    }
+
+    /// The subscription that an UNSUBSCRIBE of 1.0 without an id ends: the one without an id, else the only one.
+    pub(super) fn to(&self, destination: &str) -> Result<&Subscription, Rejection> {
+        if let Some(subscription) = self.named(Name::Destination(destination)) {
+            return Ok(subscription);
+        }
+        let mut all = self.list.iter().filter(|one| one.destination.as_deref() == Some(destination));
+        match (all.next(), all.next()) {
+            (Some(subscription), None) => Ok(subscription),
+            (Some(_), Some(_)) => Err(Rejection::ambiguous_unsubscribe(destination)),
+            (None, _) => Err(Rejection::not_subscribed(Command::Unsubscribe, destination)),
+        }
+    }
+
+    fn index(&self, key: Key) -> Option<usize> {
+        self.list.binary_search_by_key(&key, |subscription| subscription.key).ok()
+    }
+
+    fn place(&self, name: Name<'_>) -> Result<usize, usize> {
+        self.names.binary_search_by(|&key| match self.get(key) {
+            Some(subscription) => subscription.name().cmp(&name),
+            None => std::cmp::Ordering::Less,
+        })
+    }
+}
+
+/// By half, and by one at first: most sessions have one subscription.
+fn grow<T>(list: &mut Vec<T>) {
+    if list.len() == list.capacity() {
+        list.reserve_exact(list.len() / 2 + 1);
+    }
+}

@@ -1,0 +1,100 @@
+//! How conversations end: DISCONNECT, refusals, octets that are no frames, limits.
+
+use super::*;
+
+#[test]
+fn disconnect_ends_the_conversation() {
+    for version in VERSIONS {
+        Peer::connected(version).send("DISCONNECT").expect("close Disconnected");
+        let mut peer = Peer::connected(version);
+        peer.send("DISCONNECT receipt:r").expect("RECEIPT receipt-id:r\nclose Disconnected");
+    }
+}
+
+#[test]
+fn after_the_end_nothing_is_done() {
+    for end in ["DISCONNECT", "SEND", "BEGIN"] {
+        let mut peer = Peer::connected(Version::V1_2);
+        peer.send("SUBSCRIBE id:1 destination:/topic/a\nSEND destination:/topic/a receipt:r").complete("r");
+        peer.send(end).take();
+        peer.send("SEND destination:/topic/a\nDISCONNECT receipt:x\nCONNECT\nBEGIN transaction:t receipt:y");
+        peer.raw("no frame\n\n\0").complete("r").let_in(None).refuse(None, Closing::Shutdown).after(1 << 30);
+        peer.expect("");
+        assert_eq!(peer.deliver(1, 0, "m"), Delivery::Skip);
+        assert_eq!(peer.waits(), None);
+    }
+}
+
+#[test]
+fn a_refusal_from_outside_says_why_and_closes() {
+    for (receipt, said) in [(None, ""), (Some("r"), " receipt r")] {
+        for closing in [Closing::Shutdown, Closing::SlowConsumer, Closing::Rejected] {
+            let mut peer = Peer::connected(Version::V1_2);
+            peer.refuse(receipt, closing).expect(&format!("ERROR no{said}\nclose {closing:?}"));
+            assert_eq!(peer.detail, "Because.");
+            peer.refuse(receipt, closing).expect("");
+        }
+    }
+    let mut peer = Peer::connected(Version::V1_2);
+    peer.refuse(None, Closing::Limit("queues-max"))
+        .expect("limit queues-max\nERROR no\nclose Limit(\"queues-max\")");
+    Peer::new(Options::default()).refuse(None, Closing::Shutdown).expect("ERROR no\nclose Shutdown");
+}
+
+#[test]
+fn octets_that_are_no_frame_end_the_conversation() {
+    for version in VERSIONS {
+        let mut peer = Peer::connected(version);
+        peer.raw("NOTHING\nreceipt:r\n\n\0");
+        let lines = peer.take();
+        assert!(lines[0].starts_with("ERROR ") && lines[0].ends_with(" receipt r"), "{lines:?}");
+        assert_eq!(lines[1..], ["close Rejected"]);
+    }
+}
+
+#[test]
+fn a_frame_beyond_a_limit_is_counted() {
+    let mut peer = Peer::connected(Version::V1_2);
+    peer.raw(&format!("SEND\nreceipt:r\nx:{}\n\n\0", "x".repeat(1 << 17)));
+    let lines = peer.take();
+    assert_eq!((&*lines[0], &*lines[2]), ("limit header-bytes-max", "close Limit(\"header-bytes-max\")"));
+    assert!(lines[1].starts_with("ERROR "), "{lines:?}");
+}
+
+#[test]
+fn frames_are_bounded_in_time() {
+    let mut peer = Peer::limited(|options| options.frames_per_second_max = 4);
+    let frame = "SEND destination:/topic/a";
+    for _ in 0..4 {
+        peer.send(frame).expect("publish /topic/a");
+    }
+    for _ in 0..100 {
+        peer.after(250).send(frame).expect("publish /topic/a");
+    }
+    peer.after(10_000);
+    for _ in 0..4 {
+        peer.send(frame).expect("publish /topic/a");
+    }
+    peer.after(249).send(frame).expect_limit("frames-per-second-max", "too many frames");
+}
+
+#[test]
+fn any_rate_can_be_configured() {
+    for rate in [0, 1, u32::MAX] {
+        let mut peer = Peer::limited(|options| options.frames_per_second_max = rate);
+        peer.send("BEGIN transaction:t").expect("");
+    }
+    let mut peer = Peer::limited(|options| options.frames_per_second_max = 0);
+    for _ in 0..10_000 {
+        peer.send("SEND destination:/topic/a");
+    }
+    assert_eq!(peer.take().len(), 10_000);
+}
+
+#[test]
+fn the_defaults_are_those_that_are_documented() {
+    let options = Options::default();
+    assert_eq!(options.server, "stompbox/0.1.0");
+    assert_eq!(options.heart_beat.to_string(), "10000,10000");
+    assert_eq!((options.transactions_max, options.transaction_bytes_max), (100, 4 << 20));
+}

@@ -1,0 +1,107 @@
+//! Heart-beats.
+
+use super::*;
+
+fn beating(own: (u32, u32), version: &str, peers: &str) -> Peer {
+    let heart_beat = HeartBeat { can: own.0, wants: own.1 };
+    let mut peer = Peer::new(Options { heart_beat, ..Options::default() });
+    peer.send(&format!("CONNECT accept-version:{version} heart-beat:{peers}"));
+    peer.let_in(None).take();
+    peer
+}
+
+#[test]
+fn both_intervals_are_negotiated() {
+    const LONGEST: u64 = u32::MAX as u64;
+    // Own heart-beat, the peer's, milliseconds until something is sent and until the peer is lost.
+    let table = [
+        ((10_000, 10_000), "0,0", None, None),
+        ((10_000, 10_000), "0,10000", Some(8_000), None),
+        ((10_000, 10_000), "10000,0", None, Some(20_000)),
+        ((10_000, 10_000), "20000,5000", Some(8_000), Some(40_000)),
+        ((1_000, 1_000), "5000,30000", Some(24_000), Some(10_000)),
+        ((0, 1_000), "1000,1000", None, Some(2_000)),
+        ((1_000, 0), "1000,1000", Some(800), None),
+        ((0, 0), "1000,1000", None, None),
+        ((1, 1), "1,1", Some(400), Some(1_500)),
+        ((500, 500), "600,600", Some(480), Some(1_600)),
+        ((u32::MAX, u32::MAX), "1,1", Some(LONGEST * 4 / 5), Some(LONGEST * 2)),
+        ((500, 500), "4294967295,4294967295", Some(LONGEST * 4 / 5), Some(LONGEST * 2)),
+    ];
+    for (own, peers, sends, lost) in table {
+        let mut peer = beating(own, "1.1", peers);
+        let due = sends.into_iter().chain(lost).min();
+        assert_eq!(peer.waits(), due.map(u128::from), "{own:?} {peers}");
+        if let Some(sends) = sends {
+            peer.now += Duration::from_millis(sends - 1);
+            peer.raw("\n").after(0).expect("").after(1).expect("heart-beat");
+        }
+        if let Some(lost) = lost {
+            peer.raw("\n").after(lost - 1).take();
+            peer.after(1);
+            assert_eq!(
+                peer.take().last().map(String::as_str),
+                Some("close HeartbeatLost"),
+                "{own:?} {peers}"
+            );
+        }
+    }
+}
+
+#[test]
+fn own_intervals_are_told_and_no_shorter_than_half_a_second() {
+    for (own, told) in [((1, 499), "500,500"), ((0, 501), "0,501"), ((700, 0), "700,0")] {
+        let heart_beat = HeartBeat { can: own.0, wants: own.1 };
+        let mut peer = Peer::new(Options { heart_beat, ..Options::default() });
+        peer.send("CONNECT accept-version:1.2").let_in(None);
+        assert!(peer.take().iter().any(|line| line.ends_with(&format!("heart-beat:{told}"))));
+    }
+}
+
+#[test]
+fn version_1_0_has_no_heart_beats() {
+    for peers in ["1000,1000", "nonsense", "1,2,3"] {
+        assert_eq!(beating((1_000, 1_000), "1.0", peers).waits(), None, "{peers}");
+    }
+}
+
+#[test]
+fn a_malformed_heart_beat_header_is_refused() {
+    for value in ["", "1000", "a,b", "1,-1", "1,2,3", "1.5,1"] {
+        let mut peer = Peer::new(Options::default());
+        peer.send(&format!("CONNECT accept-version:1.2 heart-beat:{value}"));
+        peer.expect_error("malformed heart-beat header");
+    }
+}
+
+#[test]
+fn whatever_is_written_is_a_heart_beat() {
+    let mut peer = beating((1_000, 0), "1.2", "0,1000");
+    peer.after(700).expect("");
+    peer.session.wrote(peer.now);
+    assert_eq!(peer.waits(), Some(800));
+    peer.after(799).expect("").after(1).expect("heart-beat");
+    assert_eq!(peer.waits(), Some(800), "it is asked for once, not until it is written");
+    peer.after(0).expect("");
+}
+
+#[test]
+fn whatever_is_heard_is_a_heart_beat() {
+    let mut peer = beating((0, 1_000), "1.2", "1000,0");
+    for _ in 0..10 {
+        peer.after(1_999).raw("S").expect("");
+    }
+    peer.after(2_000).expect("close HeartbeatLost");
+    peer.send("SEND destination:/topic/a").after(5_000).expect("");
+}
+
+#[test]
+fn a_clock_that_stands_still_or_steps_back_does_no_harm() {
+    let mut peer = beating((1_000, 1_000), "1.2", "1000,1000");
+    let earlier = peer.now - Duration::from_millis(500);
+    peer.session.heard(earlier);
+    peer.session.wrote(earlier);
+    peer.session.expire(earlier, &mut peer.actions);
+    peer.expect("");
+    assert_eq!(peer.waits(), Some(800));
+}

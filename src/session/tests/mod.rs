@@ -1,0 +1,236 @@
+//! Conversations as transcripts: `peer.send(…)`, `peer.expect(…)`, against a clock that is moved by hand.
+
+mod acknowledgements;
+mod connecting;
+mod endings;
+mod heart_beats;
+mod random;
+mod receipts;
+mod sending;
+mod subscribing;
+mod temporary;
+mod transacting;
+
+use super::*;
+use crate::budget::Budget;
+use crate::outbox::{Key, Message, Tag};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use stompbox_frames::message::Parts;
+use stompbox_frames::stomp::{Decoder, Headers, HeartBeat, Limits};
+
+pub(super) const VERSIONS: [Version; 3] = [Version::V1_0, Version::V1_1, Version::V1_2];
+
+/// A client, its session between them, and what the session wished for and nobody has looked at.
+pub(super) struct Peer {
+    pub(super) session: Session,
+    decoder: Decoder,
+    pub(super) now: Instant,
+    actions: Vec<Action>,
+    /// The body of the last ERROR.
+    pub(super) detail: String,
+    /// What the last MESSAGE began with, one header a word.
+    pub(super) prefix: String,
+}
+
+impl Peer {
+    /// Before CONNECT.
+    pub(super) fn new(options: Options) -> Peer {
+        let now = Instant::now();
+        let made = AtomicUsize::new(0);
+        let addresses = Arc::new(move || format!("~{}", made.fetch_add(1, Ordering::Relaxed)));
+        let limits = Limits { frame_bytes_max: 1 << 20, header_count_max: 100, header_bytes_max: 1 << 16 };
+        Peer {
+            session: Session::new(Arc::new(options), "s1".into(), addresses, now),
+            decoder: Decoder::new(limits),
+            now,
+            actions: Vec::new(),
+            detail: String::new(),
+            prefix: String::new(),
+        }
+    }
+
+    /// After CONNECTED, by default options, without heart-beats.
+    pub(super) fn connected(version: Version) -> Peer {
+        Peer::connected_with(version, Options::default())
+    }
+
+    pub(super) fn connected_with(version: Version, options: Options) -> Peer {
+        let mut peer = Peer::new(options);
+        peer.send(&format!("CONNECT accept-version:{}", version.as_str()));
+        peer.let_in(None);
+        peer.take();
+        peer
+    }
+
+    /// A connected peer of 1.2 with limits.
+    pub(super) fn limited(limit: impl FnOnce(&mut Options)) -> Peer {
+        let mut options = Options::default();
+        limit(&mut options);
+        Peer::connected_with(Version::V1_2, options)
+    }
+
+    /// Frames, one a line: words are lines of the head, what stands behind ` = ` is the body.
+    pub(super) fn send(&mut self, frames: &str) -> &mut Peer {
+        for frame in frames.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let (head, body) = frame.split_once(" = ").unwrap_or((frame, ""));
+            self.raw(&format!("{}\n\n{body}\0", head.replace(' ', "\n")));
+        }
+        self
+    }
+
+    /// Octets as they are.
+    pub(super) fn raw(&mut self, octets: &str) -> &mut Peer {
+        self.decoder.feed(octets.as_bytes());
+        self.session.heard(self.now);
+        loop {
+            match self.decoder.next() {
+                Ok(Some(frame)) => self.session.handle(frame, self.now, &mut self.actions),
+                Ok(None) => break,
+                Err(error) => {
+                    self.session.malformed(&error, &mut self.actions);
+                    break;
+                }
+            }
+        }
+        self
+    }
+
+    pub(super) fn let_in(&mut self, user: Option<&str>) -> &mut Peer {
+        let principal = Principal { name: user.map(Arc::from) };
+        self.session.authenticated(Ok(principal), self.now, &mut self.actions);
+        self.decoder.set_version(self.session.version());
+        self
+    }
+
+    pub(super) fn complete(&mut self, receipt: &str) -> &mut Peer {
+        self.session.complete(Some(receipt.into()), &[], &mut self.actions);
+        self
+    }
+
+    pub(super) fn refuse(&mut self, receipt: Option<&str>, closing: Closing) -> &mut Peer {
+        let reject = Reject { summary: "no", detail: "Because." };
+        self.session.refuse(receipt.map(Box::from), reject, closing, &mut self.actions);
+        self
+    }
+
+    /// Time goes by.
+    pub(super) fn after(&mut self, milliseconds: u64) -> &mut Peer {
+        self.now += Duration::from_millis(milliseconds);
+        self.session.expire(self.now, &mut self.actions);
+        self
+    }
+
+    /// Milliseconds until the session wants to be called.
+    pub(super) fn waits(&self) -> Option<u128> {
+        self.session.deadline().map(|deadline| (deadline - self.now).as_millis())
+    }
+
+    /// A parcel with the message-id `id` comes for a subscription.
+    pub(super) fn deliver(&mut self, key: Key, tag: Tag, id: &str) -> Delivery {
+        self.redeliver(key, tag, id, 1)
+    }
+
+    pub(super) fn redeliver(&mut self, key: Key, tag: Tag, id: &str, count: u32) -> Delivery {
+        let mut prefix = BytesMut::new();
+        let delivery = self.session.deliver(&parcel(key, tag, id, count), &mut prefix);
+        self.prefix = String::from_utf8_lossy(&prefix).trim_end().replace('\n', " ");
+        delivery
+    }
+
+    /// What was wished for since the last look, each as one line.
+    pub(super) fn take(&mut self) -> Vec<String> {
+        let actions = std::mem::take(&mut self.actions);
+        actions.iter().map(|action| self.line(action)).collect()
+    }
+
+    /// Looks: one line per action.
+    #[track_caller]
+    pub(super) fn expect(&mut self, expected: &str) -> &mut Peer {
+        let expected: Vec<_> = expected.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+        assert_eq!(self.take(), expected, "{}", self.detail);
+        self
+    }
+
+    /// The conversation has ended by an ERROR of this summary.
+    #[track_caller]
+    pub(super) fn expect_error(&mut self, summary: &str) -> &mut Peer {
+        self.expect(&format!("ERROR {summary}\nclose Rejected"))
+    }
+
+    /// The conversation has ended by a limit.
+    #[track_caller]
+    pub(super) fn expect_limit(&mut self, option: &str, summary: &str) -> &mut Peer {
+        self.expect(&format!("limit {option}\nERROR {summary}\nclose Limit({option:?})"));
+        assert!(self.detail.contains(&format!("`{option}`")), "{}", self.detail);
+        self
+    }
+
+    fn line(&mut self, action: &Action) -> String {
+        match action {
+            Action::Write(frame) => self.written(frame),
+            Action::HeartBeat => "heart-beat".into(),
+            Action::Authenticate(credentials) => {
+                format!("authenticate {:?} {:?}", credentials.login, credentials.passcode)
+            }
+            Action::Established(version) => format!("established {}", version.as_str()),
+            Action::OpenTemp(address) => format!("open {}", address.as_str()),
+            Action::Publish(publish) => published(publish),
+            Action::Subscribe(Subscribe { key, selector, prefetch, receipt }) => {
+                format!("subscribe {key} {} {prefetch}{}", selector.as_str(), owed(receipt))
+            }
+            Action::Unsubscribe { key, receipt } => format!("unsubscribe {key}{}", owed(receipt)),
+            Action::Settle { settle, receipt } => format!("{}{}", settled(settle), owed(receipt)),
+            Action::Commit { steps, receipt } => {
+                let steps = steps.iter().map(|step| match step {
+                    Step::Publish(publish) => published(publish),
+                    Step::Settle(settle) => settled(settle),
+                });
+                format!("commit [{}]{}", steps.collect::<Vec<_>>().join("; "), owed(receipt))
+            }
+            Action::Limit(option) => format!("limit {option}"),
+            Action::Close(closing) => format!("close {closing:?}"),
+        }
+    }
+
+    /// A frame: its head, one line a word; of an ERROR what it says.
+    fn written(&mut self, frame: &Bytes) -> String {
+        let text = String::from_utf8(frame.to_vec()).expect("a control frame is text");
+        let text = text.strip_suffix("\0\n").expect("a frame ends in NUL LF");
+        let (head, body) = text.split_once("\n\n").expect("a frame has a blank line");
+        if !head.starts_with("ERROR\n") {
+            return head.replace('\n', " ");
+        }
+        self.detail = body.to_owned();
+        assert!(head.contains("\ncontent-type:text/plain"), "{head}");
+        let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name));
+        let receipt = header("receipt-id:").map_or(String::new(), |receipt| format!(" receipt {receipt}"));
+        format!("ERROR {}{receipt}", header("message:").unwrap_or("(none)"))
+    }
+}
+
+/// A message for a subscription.
+pub(super) fn parcel(key: Key, tag: Tag, id: &str, count: u32) -> Parcel {
+    let parts =
+        Parts { id, destination: "/topic/a", headers: &Headers::default(), extra: &[], body: b"hello" };
+    let budget = Budget::new(1 << 20);
+    Parcel { message: Message::new(parts, |bytes| budget.charge(bytes)), key, count, tag }
+}
+
+fn published(publish: &Publish) -> String {
+    let Publish { destination, shown, frame, reply_to, receipt } = publish;
+    let shown = if **shown == *destination.as_str() { String::new() } else { format!(" as {shown}") };
+    let reply = reply_to.as_ref().map_or(String::new(), |address| format!(" reply {}", address.as_str()));
+    let body = String::from_utf8_lossy(&frame.body);
+    let body = if body.is_empty() { String::new() } else { format!(" = {body}") };
+    format!("publish {}{shown}{reply}{body}{}", destination.as_str(), owed(receipt))
+}
+
+fn settled(settle: &Settle) -> String {
+    let verb = if settle.accepted { "accept" } else { "return" };
+    format!("{verb} {} {:?}", settle.key, settle.tags)
+}
+
+fn owed(receipt: &Option<Receipt>) -> String {
+    receipt.as_ref().map_or(String::new(), |receipt| format!(" receipt {receipt}"))
+}

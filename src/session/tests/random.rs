@@ -1,0 +1,500 @@
+//! Conversations that nobody would have thought of, against a model that is too simple to be wrong.
+
+use super::*;
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+
+/// What happens next. Names are small numbers, so that they meet.
+#[derive(Clone, Debug)]
+enum Event {
+    Subscribe { id: u8, topic: bool, mode: u8 },
+    Unsubscribe { id: u8 },
+    Deliver { subscription: usize },
+    Settle { delivery: usize, accepted: bool, transaction: Option<u8> },
+    Begin { transaction: u8 },
+    Commit { transaction: u8 },
+    Abort { transaction: u8 },
+    Send { transaction: Option<u8> },
+    Complete { place: usize },
+    Disconnect,
+}
+
+const MODES: [&str; 3] = ["auto", "client", "client-individual"];
+
+fn event() -> impl Strategy<Value = Event> {
+    let transaction = || prop_oneof![2 => Just(None), 3 => (0..2_u8).prop_map(Some)];
+    prop_oneof![
+        24 => (0..4_u8, any::<bool>(), 0..3_u8).prop_map(|(id, topic, mode)| Event::Subscribe { id, topic, mode }),
+        6 => (0..4_u8).prop_map(|id| Event::Unsubscribe { id }),
+        60 => any::<usize>().prop_map(|subscription| Event::Deliver { subscription }),
+        40 => (any::<usize>(), any::<bool>(), transaction())
+            .prop_map(|(delivery, accepted, transaction)| Event::Settle { delivery, accepted, transaction }),
+        20 => (0..2_u8).prop_map(|transaction| Event::Begin { transaction }),
+        10 => (0..2_u8).prop_map(|transaction| Event::Commit { transaction }),
+        10 => (0..2_u8).prop_map(|transaction| Event::Abort { transaction }),
+        10 => transaction().prop_map(|transaction| Event::Send { transaction }),
+        20 => any::<usize>().prop_map(|place| Event::Complete { place }),
+        1 => Just(Event::Disconnect),
+    ]
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Standing {
+    Unsettled,
+    /// By the transaction that was begun as the nth.
+    Reserved(usize),
+    Gone,
+}
+
+#[derive(Debug)]
+struct Delivered {
+    key: Key,
+    number: usize,
+    tag: Tag,
+    standing: Standing,
+}
+
+#[derive(Debug)]
+struct Subscribed {
+    id: u8,
+    topic: bool,
+    mode: usize,
+    alive: bool,
+    /// Deliveries to be settled by the client so far.
+    count: usize,
+}
+
+#[derive(Debug)]
+enum Waiting {
+    Send,
+    Settle { deliveries: Vec<usize>, accepted: bool },
+}
+
+#[derive(Debug)]
+struct Begun {
+    name: u8,
+    waiting: Vec<Waiting>,
+    alive: bool,
+    lost: bool,
+}
+
+/// What the session is to do. Lists are searched from the front, nothing is ever removed.
+#[derive(Debug, Default)]
+struct Model {
+    /// The key is the place, from 1.
+    subscriptions: Vec<Subscribed>,
+    /// The place is a part of the message-id.
+    deliveries: Vec<Delivered>,
+    transactions: Vec<Begun>,
+    /// Every receipt that was asked for, whether its work is done, whether it was sent.
+    receipts: Vec<(String, bool, bool)>,
+    leaving: bool,
+    closed: bool,
+}
+
+/// A frame is refused.
+struct Refused;
+
+impl Model {
+    fn subscription(&self, id: u8) -> Option<usize> {
+        self.subscriptions.iter().position(|one| one.alive && one.id == id)
+    }
+
+    fn transaction(&self, name: u8) -> Result<usize, Refused> {
+        self.transactions.iter().position(|one| one.alive && one.name == name).ok_or(Refused)
+    }
+
+    /// What the frame makes the session wish for; an empty text if it is done at once.
+    fn wish(&mut self, event: &Event, version: Version) -> Result<String, Refused> {
+        match *event {
+            Event::Subscribe { id, .. } if self.subscription(id).is_some() => Err(Refused),
+            Event::Subscribe { id, topic, mode } => {
+                let mode = usize::from(mode);
+                self.subscriptions.push(Subscribed { id, topic, mode, alive: true, count: 0 });
+                let kind = if topic { "topic" } else { "queue" };
+                Ok(format!("subscribe {} /{kind}/a 100", self.subscriptions.len()))
+            }
+            Event::Unsubscribe { id } => {
+                let place = self.subscription(id).ok_or(Refused)?;
+                self.subscriptions[place].alive = false;
+                for delivered in self.deliveries.iter_mut().filter(|one| one.key as usize == place + 1) {
+                    if let Standing::Reserved(serial) = delivered.standing {
+                        self.transactions[serial].lost |= self.transactions[serial].alive;
+                    }
+                    delivered.standing = Standing::Gone;
+                }
+                Ok(format!("unsubscribe {}", place + 1))
+            }
+            Event::Settle { delivery, accepted, transaction } => {
+                self.settle(delivery, accepted, transaction, version)
+            }
+            Event::Begin { transaction } if self.transaction(transaction).is_ok() => Err(Refused),
+            Event::Begin { transaction } => {
+                self.transactions.push(Begun {
+                    name: transaction,
+                    waiting: vec![],
+                    alive: true,
+                    lost: false,
+                });
+                Ok(String::new())
+            }
+            Event::Commit { transaction } => self.commit(transaction),
+            Event::Abort { transaction } => {
+                let serial = self.transaction(transaction)?;
+                self.transactions[serial].alive = false;
+                let reserved =
+                    self.deliveries.iter_mut().filter(|one| one.standing == Standing::Reserved(serial));
+                reserved.for_each(|delivered| delivered.standing = Standing::Unsettled);
+                Ok(String::new())
+            }
+            Event::Send { transaction: Some(transaction) } => {
+                let serial = self.transaction(transaction)?;
+                self.transactions[serial].waiting.push(Waiting::Send);
+                Ok(String::new())
+            }
+            Event::Send { transaction: None } => Ok("publish /queue/a".into()),
+            Event::Deliver { .. } | Event::Complete { .. } | Event::Disconnect => Ok(String::new()),
+        }
+    }
+
+    fn settle(
+        &mut self,
+        place: usize,
+        accepted: bool,
+        transaction: Option<u8>,
+        version: Version,
+    ) -> Result<String, Refused> {
+        if !accepted && version == Version::V1_0 {
+            return Err(Refused);
+        }
+        let Delivered { key, number, standing, .. } = self.deliveries[place];
+        let id = self.subscriptions[key as usize - 1].id;
+        let now = self.subscription(id).map(|place| self.subscriptions[place].mode);
+        if version == Version::V1_1 && now == Some(0) {
+            // The id is that of a subscription in auto mode by now.
+            return transaction.map_or(Ok(0), |name| self.transaction(name)).map(|_| String::new());
+        }
+        let serial = transaction.map(|name| self.transaction(name)).transpose()?;
+        if standing != Standing::Unsettled {
+            return Err(Refused);
+        }
+        let cumulative = self.subscriptions[key as usize - 1].mode == 1;
+        let reached = |one: &Delivered| {
+            one.key == key
+                && one.standing == Standing::Unsettled
+                && (one.number == number || cumulative && one.number < number)
+        };
+        let reached: Vec<_> =
+            (0..self.deliveries.len()).filter(|&place| reached(&self.deliveries[place])).collect();
+        let standing = serial.map_or(Standing::Gone, Standing::Reserved);
+        reached.iter().for_each(|&place| self.deliveries[place].standing = standing);
+        match serial {
+            Some(serial) => {
+                self.transactions[serial].waiting.push(Waiting::Settle { deliveries: reached, accepted });
+                Ok(String::new())
+            }
+            None => Ok(self.settled(&reached, accepted)),
+        }
+    }
+
+    fn commit(&mut self, name: u8) -> Result<String, Refused> {
+        let serial = self.transaction(name)?;
+        let Begun { alive, lost, waiting, .. } = &mut self.transactions[serial];
+        *alive = false;
+        if *lost {
+            return Err(Refused);
+        }
+        let mut steps = Vec::new();
+        for waiting in std::mem::take(waiting) {
+            match waiting {
+                Waiting::Send => steps.push("publish /queue/a".to_owned()),
+                Waiting::Settle { deliveries, accepted } => {
+                    deliveries.iter().for_each(|&place| self.deliveries[place].standing = Standing::Gone);
+                    steps.push(self.settled(&deliveries, accepted));
+                }
+            }
+        }
+        steps.retain(|step| !step.is_empty());
+        Ok(format!("commit [{}]", steps.join("; ")))
+    }
+
+    fn settled(&self, places: &[usize], accepted: bool) -> String {
+        let tags: Vec<_> =
+            places.iter().map(|&place| self.deliveries[place].tag).filter(|&tag| tag != 0).collect();
+        let verb = if accepted { "accept" } else { "return" };
+        match tags[..] {
+            [] => String::new(),
+            _ => format!("{verb} {} {tags:?}", self.deliveries[places[0]].key),
+        }
+    }
+
+    /// The receipts that leave now.
+    fn receipts(&mut self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (receipt, done, sent) in &mut self.receipts {
+            if !*done {
+                break;
+            }
+            if !std::mem::replace(sent, true) {
+                lines.push(format!("RECEIPT receipt-id:{receipt}"));
+            }
+        }
+        if self.leaving && self.receipts.iter().all(|(_, done, _)| *done) {
+            self.closed = true;
+            lines.push("close Disconnected".into());
+        }
+        lines
+    }
+}
+
+/// The frame of an event, without its receipt.
+fn frame(event: &Event, model: &Model, version: Version) -> String {
+    let within =
+        |transaction: &Option<u8>| transaction.map_or(String::new(), |name| format!(" transaction:{name}"));
+    match event {
+        Event::Subscribe { id, topic, mode } => {
+            let kind = if *topic { "topic" } else { "queue" };
+            format!("SUBSCRIBE id:{id} destination:/{kind}/a ack:{}", MODES[usize::from(*mode)])
+        }
+        Event::Unsubscribe { id } => format!("UNSUBSCRIBE id:{id}"),
+        Event::Settle { delivery, accepted, transaction } => {
+            let Delivered { key, number, .. } = model.deliveries[*delivery];
+            let name = match version {
+                Version::V1_2 => format!("id:{key}-{number}"),
+                Version::V1_1 => {
+                    format!(
+                        "message-id:m{delivery} subscription:{}",
+                        model.subscriptions[key as usize - 1].id
+                    )
+                }
+                Version::V1_0 => format!("message-id:m{delivery}"),
+            };
+            format!("{} {name}{}", if *accepted { "ACK" } else { "NACK" }, within(transaction))
+        }
+        Event::Begin { transaction } => format!("BEGIN transaction:{transaction}"),
+        Event::Commit { transaction } => format!("COMMIT transaction:{transaction}"),
+        Event::Abort { transaction } => format!("ABORT transaction:{transaction}"),
+        Event::Send { transaction } => format!("SEND destination:/queue/a{}", within(transaction)),
+        Event::Disconnect => "DISCONNECT".into(),
+        Event::Deliver { .. } | Event::Complete { .. } => unreachable!("no frame"),
+    }
+}
+
+fn deliver(peer: &mut Peer, model: &mut Model, subscription: usize) {
+    let place = subscription % model.subscriptions.len();
+    let (key, tag) = (place as Key + 1, model.deliveries.len() as Tag + 1);
+    let Subscribed { topic, mode, alive, count, .. } = &mut model.subscriptions[place];
+    let tag = if *topic { 0 } else { tag };
+    let expected = match *alive && !model.leaving && !model.closed {
+        true => Delivery::Write { settle_when_written: *mode == 0 && !*topic },
+        false => Delivery::Skip,
+    };
+    assert_eq!(peer.deliver(key, tag, &format!("m{}", model.deliveries.len())), expected);
+    if expected != Delivery::Skip && *mode != 0 {
+        model.deliveries.push(Delivered { key, number: *count, tag, standing: Standing::Unsettled });
+        *count += 1;
+    }
+}
+
+fn complete(peer: &mut Peer, model: &mut Model, place: usize) {
+    let owed: Vec<_> = (0..model.receipts.len()).filter(|&place| !model.receipts[place].1).collect();
+    if owed.is_empty() || model.closed {
+        return;
+    }
+    let (receipt, done, _) = &mut model.receipts[owed[place % owed.len()]];
+    *done = true;
+    let receipt = receipt.clone();
+    peer.complete(&receipt).expect(&model.receipts().join("\n"));
+}
+
+fn handle(peer: &mut Peer, model: &mut Model, event: &Event, receipt: Option<String>, version: Version) {
+    let asks = receipt.as_ref().map_or(String::new(), |receipt| format!(" receipt:{receipt}"));
+    peer.send(&format!("{}{asks}", frame(event, model, version)));
+    if model.closed || model.leaving {
+        peer.expect("");
+        return;
+    }
+    let owed = receipt.as_ref().map_or(String::new(), |receipt| format!(" receipt {receipt}"));
+    let Ok(wish) = model.wish(event, version) else {
+        model.closed = true;
+        let lines = peer.take();
+        assert!(lines.len() == 2 && lines[0].starts_with("ERROR ") && lines[0].ends_with(&owed), "{lines:?}");
+        assert_eq!(lines[1], "close Rejected");
+        return;
+    };
+    model.leaving = matches!(event, Event::Disconnect);
+    model.receipts.extend(receipt.map(|receipt| (receipt, wish.is_empty(), false)));
+    let wish = if wish.is_empty() { wish } else { wish + &owed };
+    let lines: Vec<_> = [wish].into_iter().chain(model.receipts()).collect();
+    peer.expect(&lines.join("\n"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(500))]
+
+    #[test]
+    fn every_conversation_goes_as_the_model_says(
+        version in prop::sample::select(&VERSIONS[..]),
+        events in prop::collection::vec((event(), any::<bool>()), 0..120),
+    ) {
+        let mut peer = Peer::connected(version);
+        let mut model = Model::default();
+        for (at, (event, asks)) in events.into_iter().enumerate() {
+            let receipt = asks.then(|| format!("r{at}"));
+            match event {
+                Event::Deliver { subscription } if !model.subscriptions.is_empty() => {
+                    deliver(&mut peer, &mut model, subscription);
+                }
+                Event::Complete { place } => complete(&mut peer, &mut model, place),
+                // Frames that are refused end it all: most are kept from being sent, so that some go far.
+                Event::Deliver { .. } => {}
+                Event::Settle { .. } if model.deliveries.is_empty() => {}
+                Event::Settle { delivery, accepted, transaction } => {
+                    let delivery = delivery % model.deliveries.len();
+                    let event = Event::Settle { delivery, accepted: accepted || version == Version::V1_0, transaction };
+                    if at % 8 == 0 || model.is_fine(&event, version) {
+                        handle(&mut peer, &mut model, &event, receipt, version);
+                    }
+                }
+                event if at % 8 == 0 || model.is_fine(&event, version) => {
+                    handle(&mut peer, &mut model, &event, receipt, version);
+                }
+                _ => {}
+            }
+        }
+        while !model.closed && model.receipts.iter().any(|(_, done, _)| !*done) {
+            complete(&mut peer, &mut model, 0);
+        }
+        peer.expect("");
+    }
+
+    #[test]
+    fn whatever_comes_nothing_panics_and_nothing_follows_the_end(
+        version in prop::option::of(prop::sample::select(&VERSIONS[..])),
+        frames in prop::collection::vec(soup(), 0..40),
+        time in prop::collection::vec(0..20_000_u64, 40),
+    ) {
+        let mut peer = version.map_or_else(|| Peer::new(Options::default()), Peer::connected);
+        let mut lines = Vec::new();
+        let mut asked = Vec::new();
+        for (frame, time) in frames.iter().zip(time) {
+            peer.raw(frame).after(time);
+            asked.extend(frame.lines().find_map(|line| line.strip_prefix("receipt:")).map(str::to_owned));
+            for key in 0..3 {
+                peer.deliver(key, Tag::from(key), "m");
+            }
+            loop {
+                let owed: Vec<_> = peer.actions.iter().filter_map(receipt_of).collect();
+                let waits = peer.actions.iter().any(|action| matches!(action, Action::Authenticate(_)));
+                lines.extend(peer.take());
+                if waits {
+                    peer.let_in(None);
+                }
+                for receipt in owed {
+                    peer.complete(&receipt);
+                }
+                if peer.actions.is_empty() {
+                    break;
+                }
+            }
+        }
+        let end = lines.iter().position(|line| line.starts_with("close "));
+        prop_assert!(end.is_none_or(|end| end + 1 == lines.len()), "{lines:?}");
+        prop_assert!(lines.iter().filter(|line| line.starts_with("ERROR ")).count() <= 1, "{lines:?}");
+        let mut asked = asked.into_iter();
+        for receipt in lines.iter().filter_map(|line| line.strip_prefix("RECEIPT receipt-id:")) {
+            prop_assert!(asked.any(|asked| asked == receipt), "{receipt} is out of order: {lines:?}");
+        }
+    }
+}
+
+impl Model {
+    /// Whether the frame would be accepted, at a guess: what is refused is left to the model proper.
+    fn is_fine(&self, event: &Event, version: Version) -> bool {
+        match *event {
+            Event::Subscribe { id, .. } => self.subscription(id).is_none(),
+            Event::Unsubscribe { id } => self.subscription(id).is_some(),
+            Event::Settle { delivery, accepted, transaction } => {
+                (accepted || version > Version::V1_0)
+                    && self.deliveries[delivery].standing == Standing::Unsettled
+                    && transaction.is_none_or(|name| self.transaction(name).is_ok())
+            }
+            Event::Begin { transaction } => self.transaction(transaction).is_err(),
+            Event::Commit { transaction } => {
+                self.transaction(transaction).is_ok_and(|serial| !self.transactions[serial].lost)
+            }
+            Event::Abort { transaction } => self.transaction(transaction).is_ok(),
+            Event::Send { transaction } => transaction.is_none_or(|name| self.transaction(name).is_ok()),
+            Event::Deliver { .. } | Event::Complete { .. } | Event::Disconnect => true,
+        }
+    }
+}
+
+fn receipt_of(action: &Action) -> Option<Receipt> {
+    match action {
+        Action::Publish(Publish { receipt, .. })
+        | Action::Subscribe(Subscribe { receipt, .. })
+        | Action::Unsubscribe { receipt, .. }
+        | Action::Settle { receipt, .. }
+        | Action::Commit { receipt, .. } => receipt.clone(),
+        _ => None,
+    }
+}
+
+/// A frame that makes sense now and then, and a header that may spoil it.
+fn soup() -> impl Strategy<Value = String> {
+    const HEADS: &[&str] = &[
+        "CONNECT accept-version:1.1",
+        "SEND destination:/topic/a",
+        "SEND destination:/queue/a reply-to:/temp-queue/a",
+        "SEND destination:/queue/a transaction:t",
+        "SEND destination:/temp-queue/a",
+        "SUBSCRIBE id:0 destination:/topic/a",
+        "SUBSCRIBE id:1 destination:/queue/a ack:client",
+        "SUBSCRIBE id:2 destination:/temp-queue/a ack:client-individual",
+        "SUBSCRIBE destination:/topic/b.*",
+        "UNSUBSCRIBE id:1",
+        "UNSUBSCRIBE destination:/topic/b.*",
+        "UNSUBSCRIBE id:/temp-queue/a",
+        "ACK id:1-0 message-id:m",
+        "ACK id:undefined subscription:0",
+        "NACK id:2-1 message-id:m transaction:t",
+        "BEGIN transaction:t",
+        "COMMIT transaction:t",
+        "ABORT transaction:t",
+        "DISCONNECT",
+        "MESSAGE",
+    ];
+    let spices =
+        "id:0 id:1 id:1-0 id:1-1 id:2-0 message-id:m subscription:1 destination:/topic/** destination:x \
+                  destination:/temp-queue/~0 reply-to:/temp-queue/b transaction:u ack:x prefetch-count:5 \
+                  prefetch-count:0 heart-beat:1000,1000 accept-version:9 selector:x x:\\n x:\\t nothing"
+            .split_whitespace()
+            .collect::<Vec<_>>();
+    let spice = prop_oneof![8 => Just(""), 1 => prop::sample::select(spices)];
+    let receipt = prop_oneof![2 => Just(""), 1 => prop::sample::select(&["receipt:r1", "receipt:r2"][..])];
+    (spice, prop::sample::select(HEADS), receipt).prop_map(|(spice, head, receipt)| {
+        let (command, headers) = head.split_once(' ').unwrap_or((head, ""));
+        let lines = [command, spice, headers, receipt].join(" ");
+        format!("{}\n\n\0", lines.split_whitespace().collect::<Vec<_>>().join("\n"))
+    })
+}
+
+#[test]
+fn the_soup_is_not_all_thrown_away() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let mut seen = BTreeSet::new();
+    for _ in 0..2000 {
+        let mut peer = Peer::connected(Version::V1_0);
+        for _ in 0..8 {
+            let frame = soup().new_tree(&mut runner).expect("every soup is a frame").current();
+            let lines = peer.raw(&frame).take();
+            seen.extend(lines.iter().filter_map(|line| line.split(' ').next()).map(str::to_owned));
+        }
+    }
+    for kind in ["publish", "subscribe", "unsubscribe", "commit", "open", "RECEIPT", "ERROR", "close"] {
+        assert!(seen.contains(kind), "{kind} is never reached: {seen:?}");
+    }
+}

@@ -1,0 +1,224 @@
+//! SUBSCRIBE, UNSUBSCRIBE and what MESSAGE begins with.
+
+use super::*;
+
+const WRITE: Delivery = Delivery::Write { settle_when_written: false };
+const WRITE_AND_SETTLE: Delivery = Delivery::Write { settle_when_written: true };
+
+#[test]
+fn a_subscription_begins_when_the_broker_has_it() {
+    for version in VERSIONS {
+        let mut peer = Peer::connected(version);
+        peer.send("SUBSCRIBE id:1 destination:/topic/a.* receipt:r")
+            .expect("subscribe 1 /topic/a.* 100 receipt r");
+        peer.complete("r").expect("RECEIPT receipt-id:r");
+        peer.send("SUBSCRIBE id:2 destination:/topic/a.*").expect("subscribe 2 /topic/a.* 100");
+        peer.send("UNSUBSCRIBE id:1 receipt:s").expect("unsubscribe 1 receipt s");
+        peer.send("SUBSCRIBE id:1 destination:/queue/b").expect("subscribe 3 /queue/b 100");
+    }
+}
+
+#[test]
+fn a_subscription_that_breaks_a_rule_is_refused() {
+    let table = [
+        ("SUBSCRIBE id:1", "missing header"),
+        ("SUBSCRIBE id:1 destination:nowhere", "invalid destination"),
+        ("SUBSCRIBE id:1 destination:/queue/*", "invalid destination"),
+        ("SUBSCRIBE id:1 destination:/temp-queue/~0", "not your temporary queue"),
+        ("SUBSCRIBE id:1 destination:/topic/a ack:", "unknown ack mode"),
+        ("SUBSCRIBE id:1 destination:/topic/a ack:AUTO", "unknown ack mode"),
+        ("SUBSCRIBE id:1 destination:/topic/a ack:individual", "unknown ack mode"),
+        ("SUBSCRIBE id:1 destination:/topic/a selector:x=1", "selector is not supported"),
+        ("SUBSCRIBE id:1 destination:/topic/a selector:", "selector is not supported"),
+        ("SUBSCRIBE id:1 destination:/topic/a prefetch-count:", "malformed prefetch-count header"),
+        ("SUBSCRIBE id:1 destination:/topic/a prefetch-count:0", "malformed prefetch-count header"),
+        ("SUBSCRIBE id:1 destination:/topic/a prefetch-count:-1", "malformed prefetch-count header"),
+        ("SUBSCRIBE id:1 destination:/topic/a prefetch-count:+1", "malformed prefetch-count header"),
+        ("SUBSCRIBE id:1 destination:/topic/a prefetch-count:x", "malformed prefetch-count header"),
+        ("SUBSCRIBE id:1 destination:/topic/a prefetch-count:4294967296", "malformed prefetch-count header"),
+        ("SUBSCRIBE id:taken destination:/topic/b", "duplicate subscription"),
+        ("UNSUBSCRIBE", "missing header"),
+        ("UNSUBSCRIBE id:2", "unknown subscription"),
+        ("UNSUBSCRIBE id:TAKEN", "unknown subscription"),
+    ];
+    for version in VERSIONS {
+        for (frame, summary) in table {
+            let mut peer = Peer::connected(version);
+            peer.send("SUBSCRIBE id:taken destination:/topic/a").expect("subscribe 1 /topic/a 100");
+            peer.send(frame).expect_error(summary);
+        }
+    }
+}
+
+#[test]
+fn an_id_is_required_from_1_1_on() {
+    for version in [Version::V1_1, Version::V1_2] {
+        Peer::connected(version).send("SUBSCRIBE destination:/topic/a").expect_error("missing header");
+        let mut peer = Peer::connected(version);
+        peer.send("SUBSCRIBE id:1 destination:/topic/a").take();
+        peer.send("UNSUBSCRIBE destination:/topic/a").expect_error("missing header");
+    }
+}
+
+#[test]
+fn in_1_0_a_destination_may_be_the_name() {
+    let mut peer = Peer::connected(Version::V1_0);
+    peer.send("SUBSCRIBE destination:/topic/a").expect("subscribe 1 /topic/a 100");
+    assert_eq!(peer.deliver(1, 0, "m1"), WRITE);
+    assert_eq!(peer.prefix, "MESSAGE");
+    peer.send("SUBSCRIBE destination:/topic/b").expect("subscribe 2 /topic/b 100");
+    peer.send("SUBSCRIBE id:/topic/a destination:/topic/c").expect("subscribe 3 /topic/c 100");
+    peer.send("UNSUBSCRIBE destination:/topic/a").expect("unsubscribe 1");
+    assert_eq!(peer.deliver(1, 0, "m2"), Delivery::Skip);
+    peer.send("SUBSCRIBE destination:/topic/a").expect("subscribe 4 /topic/a 100");
+    peer.send("SUBSCRIBE destination:/topic/a").expect_error("duplicate subscription");
+}
+
+#[test]
+fn in_1_0_a_destination_ends_the_one_subscription_to_it() {
+    let mut peer = Peer::connected(Version::V1_0);
+    peer.send("SUBSCRIBE id:1 destination:/topic/a\nSUBSCRIBE id:2 destination:/topic/b").take();
+    peer.send("UNSUBSCRIBE destination:/topic/b").expect("unsubscribe 2");
+    peer.send("SUBSCRIBE id:3 destination:/topic/a\nUNSUBSCRIBE id:1 destination:/topic/b");
+    peer.expect("subscribe 3 /topic/a 100\nunsubscribe 1");
+    peer.send("SUBSCRIBE id:4 destination:/topic/a").take();
+    peer.send("UNSUBSCRIBE destination:/topic/a").expect_error("ambiguous UNSUBSCRIBE");
+    let mut peer = Peer::connected(Version::V1_0);
+    peer.send("UNSUBSCRIBE destination:/topic/a").expect_error("unknown subscription");
+}
+
+#[test]
+fn prefetch_is_asked_for_and_bounded_by_what_may_be_unsettled() {
+    let mut peer = Peer::limited(|options| (options.prefetch_count, options.unsettled_max) = (50, 200));
+    for (key, asked, granted) in
+        [(1, "", 50), (2, " prefetch-count:1", 1), (3, " prefetch-count:4294967295", 200)]
+    {
+        peer.send(&format!("SUBSCRIBE id:{key} destination:/queue/a{asked}"));
+        peer.expect(&format!("subscribe {key} /queue/a {granted}"));
+    }
+    let mut peer = Peer::limited(|options| (options.prefetch_count, options.unsettled_max) = (0, 0));
+    peer.send("SUBSCRIBE id:1 destination:/queue/a").expect("subscribe 1 /queue/a 1");
+}
+
+#[test]
+fn every_mode_is_known_in_every_version() {
+    for version in VERSIONS {
+        for (mode, settles) in [("auto", true), ("client", false), ("client-individual", false)] {
+            let mut peer = Peer::connected(version);
+            peer.send(&format!("SUBSCRIBE id:1 destination:/queue/a ack:{mode}")).take();
+            let delivery = peer.deliver(1, 7, "m1");
+            assert_eq!(delivery, Delivery::Write { settle_when_written: settles }, "{mode}");
+            let ack = if version == Version::V1_2 && !settles { " ack:1-0" } else { "" };
+            assert_eq!(peer.prefix, format!("MESSAGE subscription:1{ack}"));
+        }
+    }
+}
+
+#[test]
+fn a_broadcast_in_auto_mode_is_settled_by_nobody() {
+    let mut peer = Peer::connected(Version::V1_2);
+    peer.send("SUBSCRIBE id:1 destination:/topic/a\nSUBSCRIBE id:2 destination:/queue/a").take();
+    assert_eq!(peer.deliver(1, 0, "m1"), WRITE);
+    assert_eq!(peer.deliver(2, 1, "m1"), WRITE_AND_SETTLE);
+}
+
+#[test]
+fn no_two_deliveries_have_the_same_ack() {
+    let mut peer = Peer::connected(Version::V1_2);
+    peer.send(
+        "SUBSCRIBE id:a destination:/queue/a ack:client\nSUBSCRIBE id:b destination:/queue/a ack:client",
+    )
+    .take();
+    let acks = [(1, 1), (2, 2), (1, 3), (2, 1)].map(|(key, tag)| {
+        peer.deliver(key, tag, "m1");
+        peer.prefix.rsplit(' ').next().map(str::to_owned)
+    });
+    assert_eq!(acks.map(Option::unwrap), ["ack:1-0", "ack:2-0", "ack:1-1", "ack:2-1"]);
+}
+
+#[test]
+fn a_redelivery_says_so() {
+    let mut peer = Peer::connected(Version::V1_1);
+    peer.send("SUBSCRIBE id:1 destination:/queue/a").take();
+    peer.redeliver(1, 1, "m1", 2);
+    assert_eq!(peer.prefix, "MESSAGE subscription:1 redelivered:true delivery-count:2");
+}
+
+#[test]
+fn a_subscription_id_is_escaped_as_the_version_asks() {
+    for (version, id, seen) in [
+        (Version::V1_2, "a\\cb", "a\\cb"),
+        (Version::V1_1, "a\\cb", "a\\cb"),
+        (Version::V1_0, "a\\cb", "a\\cb"),
+    ] {
+        let mut peer = Peer::connected(version);
+        peer.send(&format!("SUBSCRIBE id:{id} destination:/topic/a")).take();
+        peer.deliver(1, 0, "m1");
+        assert_eq!(peer.prefix, format!("MESSAGE subscription:{seen}"), "what came escaped goes escaped");
+    }
+}
+
+#[test]
+fn a_subscription_that_has_ended_is_sent_nothing() {
+    let mut peer = Peer::connected(Version::V1_2);
+    assert_eq!(peer.deliver(1, 0, "m0"), Delivery::Skip);
+    peer.send("SUBSCRIBE id:1 destination:/topic/a\nUNSUBSCRIBE id:1\nSUBSCRIBE id:1 destination:/topic/a")
+        .take();
+    assert_eq!(peer.deliver(1, 0, "m1"), Delivery::Skip);
+    assert_eq!(peer.prefix, "");
+    assert_eq!(peer.deliver(2, 0, "m1"), WRITE);
+}
+
+#[test]
+fn unsettled_broadcasts_are_bounded_and_queues_bound_their_own() {
+    let mut peer = Peer::limited(|options| options.unsettled_max = 2);
+    peer.send(
+        "SUBSCRIBE id:1 destination:/topic/a ack:client\nSUBSCRIBE id:2 destination:/queue/a ack:client",
+    )
+    .take();
+    for (id, delivery) in [("m1", WRITE), ("m2", WRITE), ("m3", Delivery::TooManyUnsettled)] {
+        assert_eq!(peer.deliver(1, 0, id), delivery, "{id}");
+    }
+    assert_eq!(peer.prefix, "");
+    peer.send("ACK id:1-0").expect("");
+    assert_eq!(peer.deliver(1, 0, "m3"), WRITE);
+    for tag in 1..=3 {
+        assert_eq!(peer.deliver(2, tag, "m"), WRITE);
+    }
+}
+
+#[test]
+fn subscriptions_are_bounded() {
+    let mut peer = Peer::limited(|options| options.subscriptions_max = 2);
+    peer.send("SUBSCRIBE id:1 destination:/topic/a\nSUBSCRIBE id:2 destination:/topic/a\nUNSUBSCRIBE id:1");
+    peer.send("SUBSCRIBE id:3 destination:/topic/a").take();
+    peer.send("SUBSCRIBE id:4 destination:/topic/a")
+        .expect_limit("subscriptions-max", "too many subscriptions");
+}
+
+#[test]
+fn many_subscriptions_are_found_by_any_name() {
+    let mut peer = Peer::connected(Version::V1_2);
+    let mut keys = std::collections::BTreeMap::new();
+    for key in 1..=300_u32 {
+        let id = format!("{}", key.wrapping_mul(7919) % 1009);
+        peer.send(&format!("SUBSCRIBE id:{id} destination:/topic/a")).take();
+        keys.insert(id, key);
+        if key % 3 == 0 {
+            let (id, key) = keys.pop_first().expect("two of three are left");
+            peer.send(&format!("UNSUBSCRIBE id:{id}")).expect(&format!("unsubscribe {key}"));
+            assert_eq!(peer.deliver(key, 0, "m"), Delivery::Skip);
+        }
+    }
+    for (id, key) in keys {
+        assert_eq!(peer.deliver(key, 0, "m"), WRITE);
+        assert_eq!(peer.prefix, format!("MESSAGE subscription:{id}"));
+    }
+}
+
+#[test]
+fn an_idle_session_with_a_subscription_is_small() {
+    // What lies on the heap beside the session itself: the list of one, and two short texts.
+    let heap = size_of::<super::subscriptions::Subscription>() + size_of::<Key>() + 2 * 40;
+    assert!(size_of::<Session>() + heap < 700, "{} + {heap}", size_of::<Session>());
+}

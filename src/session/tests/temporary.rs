@@ -1,0 +1,140 @@
+//! Temporary queues.
+
+use super::*;
+
+#[test]
+fn a_temporary_queue_is_opened_by_subscribing() {
+    for version in VERSIONS {
+        let mut peer = Peer::connected(version);
+        peer.send("SUBSCRIBE id:1 destination:/temp-queue/a receipt:r");
+        peer.expect("open /temp-queue/~0\nsubscribe 1 /temp-queue/~0 100 receipt r");
+        peer.send("SUBSCRIBE id:2 destination:/temp-queue/a ack:client prefetch-count:1");
+        peer.expect("subscribe 2 /temp-queue/~0 1");
+        peer.send("SUBSCRIBE id:3 destination:/temp-queue/b").complete("r");
+        peer.expect("open /temp-queue/~1\nsubscribe 3 /temp-queue/~1 100\nRECEIPT receipt-id:r");
+        peer.send("UNSUBSCRIBE id:1\nUNSUBSCRIBE id:2\nSUBSCRIBE id:1 destination:/temp-queue/a");
+        peer.expect("unsubscribe 1\nunsubscribe 2\nsubscribe 4 /temp-queue/~0 100");
+    }
+}
+
+#[test]
+fn a_reply_to_opens_and_subscribes_by_itself() {
+    for version in VERSIONS {
+        let mut peer = Peer::connected(version);
+        peer.send("SEND destination:/queue/service reply-to:/temp-queue/a receipt:r = x");
+        peer.expect(
+            "open /temp-queue/~0
+             subscribe 1 /temp-queue/~0 100
+             publish /queue/service reply /temp-queue/~0 = x receipt r",
+        );
+        assert_eq!(peer.deliver(1, 1, "m1"), Delivery::Write { settle_when_written: true });
+        assert_eq!(peer.prefix, "MESSAGE subscription:/temp-queue/a");
+        peer.send("SEND destination:/queue/service reply-to:/temp-queue/a");
+        peer.expect("publish /queue/service reply /temp-queue/~0");
+    }
+}
+
+#[test]
+fn a_reply_to_uses_the_subscription_that_is_there() {
+    let mut peer = Peer::connected(Version::V1_2);
+    peer.send("SUBSCRIBE id:1 destination:/temp-queue/a").take();
+    peer.send("SEND destination:/topic/a reply-to:/temp-queue/a");
+    peer.expect("publish /topic/a reply /temp-queue/~0");
+    peer.send("UNSUBSCRIBE id:1\nSEND destination:/topic/a reply-to:/temp-queue/a");
+    peer.expect("unsubscribe 1\nsubscribe 2 /temp-queue/~0 100\npublish /topic/a reply /temp-queue/~0");
+}
+
+#[test]
+fn an_explicit_subscription_replaces_the_implicit_one() {
+    for id in ["1", "/temp-queue/a"] {
+        let mut peer = Peer::limited(|options| options.subscriptions_max = 1);
+        peer.send("SEND destination:/topic/a reply-to:/temp-queue/a").take();
+        peer.send(&format!("SUBSCRIBE id:{id} destination:/temp-queue/a ack:client receipt:r"));
+        peer.expect("unsubscribe 1\nsubscribe 2 /temp-queue/~0 100 receipt r");
+        assert_eq!(peer.deliver(1, 1, "m1"), Delivery::Skip);
+        peer.complete("r").take();
+        peer.send(&format!("UNSUBSCRIBE id:{id}")).expect("unsubscribe 2");
+        peer.send("SEND destination:/topic/a reply-to:/temp-queue/a").take();
+        assert_eq!(peer.deliver(3, 1, "m1"), Delivery::Write { settle_when_written: true });
+    }
+}
+
+#[test]
+fn the_implicit_subscription_can_be_ended_by_its_name() {
+    let mut peer = Peer::connected(Version::V1_2);
+    peer.send("SEND destination:/topic/a reply-to:/temp-queue/a").take();
+    peer.send("UNSUBSCRIBE id:/temp-queue/a").expect("unsubscribe 1");
+    peer.send("SUBSCRIBE id:/temp-queue/a destination:/temp-queue/a")
+        .expect("subscribe 2 /temp-queue/~0 100");
+}
+
+#[test]
+fn its_name_may_not_be_in_use() {
+    let mut peer = Peer::connected(Version::V1_2);
+    peer.send("SUBSCRIBE id:/temp-queue/a destination:/topic/a").take();
+    peer.send("SEND destination:/topic/a reply-to:/temp-queue/a").expect_error("duplicate subscription");
+}
+
+#[test]
+fn sending_to_an_own_temporary_queue_goes_to_its_address() {
+    let mut peer = Peer::connected(Version::V1_2);
+    peer.send("SUBSCRIBE id:1 destination:/temp-queue/a").take();
+    peer.send("SEND destination:/temp-queue/a = x").expect("publish /temp-queue/~0 as /temp-queue/a = x");
+    peer.send("SEND destination:/temp-queue/~77 = x").expect("publish /temp-queue/~77 = x");
+    peer.send("SEND destination:/temp-queue/b = x").expect_error("unknown temporary queue");
+}
+
+#[test]
+fn other_reply_tos_are_the_senders_own_business() {
+    let mut peer = Peer::connected(Version::V1_2);
+    for reply_to in ["/queue/a", "anything", "", "/temp-queue/~5", "/temp-queue"] {
+        peer.send(&format!("SEND destination:/topic/a reply-to:{reply_to}")).expect("publish /topic/a");
+    }
+    peer.send("SEND destination:/topic/a reply-to:/temp-queue/").expect_error("invalid destination");
+}
+
+#[test]
+fn in_a_transaction_only_the_sending_waits() {
+    let mut peer = Peer::connected(Version::V1_2);
+    peer.send("BEGIN transaction:t\nSEND destination:/topic/a transaction:t reply-to:/temp-queue/a = x");
+    peer.expect("open /temp-queue/~0\nsubscribe 1 /temp-queue/~0 100");
+    peer.send("COMMIT transaction:t").expect("commit [publish /topic/a reply /temp-queue/~0 = x]");
+}
+
+#[test]
+fn in_1_0_the_destination_names_it() {
+    let mut peer = Peer::connected(Version::V1_0);
+    peer.send("SEND destination:/topic/a reply-to:/temp-queue/a").take();
+    peer.send("SUBSCRIBE destination:/temp-queue/a").expect("unsubscribe 1\nsubscribe 2 /temp-queue/~0 100");
+    peer.send("UNSUBSCRIBE destination:/temp-queue/a").expect("unsubscribe 2");
+}
+
+#[test]
+fn temporary_queues_are_bounded() {
+    for frame in
+        ["SUBSCRIBE id:c destination:/temp-queue/c", "SEND destination:/topic/a reply-to:/temp-queue/c"]
+    {
+        let mut peer = Peer::limited(|options| options.temp_queues_max = 2);
+        peer.send(
+            "SUBSCRIBE id:1 destination:/temp-queue/a\nSEND destination:/topic/a reply-to:/temp-queue/b",
+        );
+        peer.send("UNSUBSCRIBE id:1\nSUBSCRIBE id:2 destination:/temp-queue/a").take();
+        peer.send(frame).expect_limit("temp-queues-max", "too many temporary queues");
+    }
+}
+
+#[test]
+fn implicit_subscriptions_count() {
+    let mut peer = Peer::limited(|options| options.subscriptions_max = 1);
+    peer.send("SUBSCRIBE id:1 destination:/topic/a").take();
+    peer.send("SEND destination:/topic/a reply-to:/temp-queue/a");
+    peer.expect_limit("subscriptions-max", "too many subscriptions");
+}
+
+#[test]
+fn an_address_that_is_none_is_the_brokers_fault_and_no_panic() {
+    let session = Session::new(Arc::default(), "s".into(), Arc::new(String::new), Instant::now());
+    let mut peer = Peer { session, ..Peer::new(Options::default()) };
+    peer.send("CONNECT accept-version:1.2").let_in(None).take();
+    peer.send("SUBSCRIBE id:1 destination:/temp-queue/a").expect_error("temporary queue not opened");
+}

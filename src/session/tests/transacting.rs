@@ -1,0 +1,233 @@
+//! Transactions.
+
+use super::*;
+
+/// A subscription of each client mode to a queue, with three deliveries: keys 1 (client, tags 10, 11, 12) and 2
+/// (client-individual, tags 20, 21, 22), and one to a topic (key 3, client).
+fn delivered(options: Options) -> Peer {
+    let mut peer = Peer::connected_with(Version::V1_2, options);
+    peer.send(
+        "SUBSCRIBE id:c destination:/queue/a ack:client
+         SUBSCRIBE id:i destination:/queue/a ack:client-individual
+         SUBSCRIBE id:t destination:/topic/a ack:client",
+    );
+    peer.take();
+    for key in 1..=3 {
+        for number in 0..3 {
+            let tag = if key == 3 { 0 } else { Tag::from(key) * 10 + number };
+            peer.deliver(key, tag, &format!("{key}.{number}"));
+        }
+    }
+    peer
+}
+
+fn begun() -> Peer {
+    let mut peer = delivered(Options::default());
+    peer.send("BEGIN transaction:t receipt:b").expect("RECEIPT receipt-id:b");
+    peer
+}
+
+#[test]
+fn commit_does_all_steps_in_order() {
+    for version in VERSIONS {
+        let mut peer = Peer::connected(version);
+        peer.send("BEGIN transaction:t").expect("");
+        peer.send("SEND destination:/queue/a transaction:t receipt:1 = x").expect("RECEIPT receipt-id:1");
+        peer.send("SEND destination:/queue/b = now").expect("publish /queue/b = now");
+        peer.send("SEND destination:/topic/a transaction:t = y").expect("");
+        peer.send("COMMIT transaction:t receipt:c");
+        peer.expect("commit [publish /queue/a = x; publish /topic/a = y] receipt c");
+        peer.complete("c").expect("RECEIPT receipt-id:c");
+    }
+}
+
+#[test]
+fn a_parked_frame_is_what_it_was() {
+    let mut peer = Peer::connected(Version::V1_1);
+    peer.send("BEGIN transaction:t")
+        .raw("SEND\ndestination:/topic/a\ntransaction:t\nx\\c:\\\\ \nx\\c:2\n\nbody\0");
+    peer.send("COMMIT transaction:t");
+    let Some(Action::Commit { steps, .. }) = peer.actions.pop() else { panic!("no COMMIT") };
+    let [Step::Publish(publish)] = &steps[..] else { panic!("{steps:?}") };
+    let lines = publish.frame.headers.iter().map(|(name, value)| (name.into_owned(), value.into_owned()));
+    let expected = [("destination", "/topic/a"), ("transaction", "t"), ("x:", "\\ "), ("x:", "2")];
+    assert_eq!(lines.collect::<Vec<_>>(), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    assert_eq!(&*publish.frame.body, b"body");
+}
+
+#[test]
+fn a_parked_frame_keeps_nothing_alive_of_what_was_read_with_it() {
+    let mut peer = Peer::connected(Version::V1_2);
+    let read = Bytes::from(vec![b'x'; 1 << 16]);
+    let headers = [("destination", "/topic/a"), ("transaction", "t")].into_iter().collect();
+    let frame = Frame { command: Command::Send, headers, body: read.slice(..1) };
+    peer.send("BEGIN transaction:t");
+    peer.session.handle(frame, peer.now, &mut peer.actions);
+    assert!(read.is_unique());
+    peer.send("COMMIT transaction:t").expect("commit [publish /topic/a = x]");
+}
+
+#[test]
+fn acknowledgements_wait_for_commit() {
+    let mut peer = begun();
+    peer.send("ACK id:1-1 transaction:t receipt:a").expect("RECEIPT receipt-id:a");
+    peer.send(
+        "SEND destination:/queue/b transaction:t = x\nNACK id:2-0 transaction:t\nACK id:3-1 transaction:t",
+    );
+    peer.expect("").send("COMMIT transaction:t");
+    peer.expect("commit [accept 1 [10, 11]; publish /queue/b = x; return 2 [20]]");
+    peer.send("ACK id:1-2\nACK id:2-1\nACK id:3-2").expect("accept 1 [12]\naccept 2 [21]");
+    peer.send("ACK id:1-0").expect_error("nothing to settle");
+}
+
+#[test]
+fn what_a_transaction_settles_cannot_be_settled_by_another_frame() {
+    for frame in [
+        "ACK id:1-1",
+        "NACK id:1-0",
+        "ACK id:1-1 transaction:t",
+        "ACK id:1-0 transaction:u",
+        "ACK message-id:1.1",
+    ] {
+        let mut peer = begun();
+        peer.send("BEGIN transaction:u\nACK id:1-1 transaction:t").expect("");
+        peer.send(frame).expect_error("already in a transaction");
+    }
+}
+
+#[test]
+fn a_cumulative_acknowledgement_passes_over_what_is_reserved() {
+    let mut peer = begun();
+    peer.send("NACK id:1-0 transaction:t\nACK id:1-2").expect("accept 1 [11, 12]");
+    peer.send("COMMIT transaction:t").expect("commit [return 1 [10]]");
+    let mut peer = begun();
+    peer.send(
+        "BEGIN transaction:u\nNACK id:1-0 transaction:t\nACK id:1-1 transaction:u\nCOMMIT transaction:u",
+    );
+    peer.expect("commit [accept 1 [11]]");
+    peer.send("ABORT transaction:t\nACK id:1-2").expect("accept 1 [10, 12]");
+}
+
+#[test]
+fn what_was_passed_over_keeps_its_order() {
+    let mut peer = begun();
+    peer.send("NACK id:1-1 transaction:t\nACK id:1-2").expect("accept 1 [12]");
+    peer.send("ABORT transaction:t\nACK id:1-0\nNACK id:1-1").expect("accept 1 [10]\nreturn 1 [11]");
+}
+
+#[test]
+fn after_abort_everything_is_unsettled_again_at_its_place() {
+    let mut peer = begun();
+    peer.send(
+        "ACK id:1-1 transaction:t\nNACK id:2-1 transaction:t\nSEND destination:/queue/b transaction:t = x",
+    );
+    peer.send("ABORT transaction:t receipt:a").expect("RECEIPT receipt-id:a");
+    assert_eq!((peer.session.parked_bytes(), peer.session.open_transactions()), (0, 0));
+    peer.send("ACK id:2-1\nACK id:1-0\nNACK id:1-2")
+        .expect("accept 2 [21]\naccept 1 [10]\nreturn 1 [11, 12]");
+    peer.send("ABORT transaction:t").expect_error("unknown transaction");
+}
+
+#[test]
+fn an_empty_transaction_can_be_committed() {
+    begun().send("COMMIT transaction:t receipt:c").expect("commit [] receipt c");
+    begun().send("ACK id:3-0 transaction:t\nCOMMIT transaction:t").expect("commit []");
+}
+
+#[test]
+fn names_can_be_used_again() {
+    let mut peer = begun();
+    peer.send("ACK id:1-0 transaction:t\nABORT transaction:t\nBEGIN transaction:t").expect("");
+    peer.send("ACK id:1-0 transaction:t\nCOMMIT transaction:t\nBEGIN transaction:t")
+        .expect("commit [accept 1 [10]]");
+    peer.send("COMMIT transaction:t").expect("commit []");
+}
+
+#[test]
+fn a_frame_that_breaks_a_rule_of_transactions_is_refused() {
+    let table = [
+        ("BEGIN", "missing header"),
+        ("COMMIT", "missing header"),
+        ("ABORT", "missing header"),
+        ("BEGIN transaction:t", "duplicate transaction"),
+        ("COMMIT transaction:u", "unknown transaction"),
+        ("ABORT transaction:u", "unknown transaction"),
+        ("SEND destination:/queue/a transaction:u", "unknown transaction"),
+        ("ACK id:1-0 transaction:u", "unknown transaction"),
+        ("ACK id:1-9 transaction:t", "nothing to settle"),
+        ("SEND destination:nowhere transaction:t", "invalid destination"),
+    ];
+    for (frame, summary) in table {
+        begun().send(frame).expect_error(summary);
+    }
+}
+
+#[test]
+fn deliveries_of_a_subscription_that_has_ended_cannot_be_committed() {
+    let mut peer = begun();
+    peer.send("BEGIN transaction:u\nACK id:1-0 transaction:t\nACK id:2-0 transaction:u\nUNSUBSCRIBE id:c");
+    peer.expect("unsubscribe 1");
+    peer.send("COMMIT transaction:u").expect("commit [accept 2 [20]]");
+    peer.send("SEND destination:/queue/a transaction:t\nCOMMIT transaction:t");
+    peer.expect_error("transaction cannot be committed");
+    assert!(peer.detail.contains("subscription \"c\""), "{}", peer.detail);
+}
+
+#[test]
+fn such_a_transaction_can_be_aborted() {
+    let mut peer = begun();
+    peer.send("ACK id:1-0 transaction:t\nUNSUBSCRIBE id:c\nABORT transaction:t").expect("unsubscribe 1");
+}
+
+#[test]
+fn an_acknowledgement_in_auto_mode_is_ignored_in_a_transaction_too() {
+    let mut peer = Peer::connected(Version::V1_1);
+    peer.send("SUBSCRIBE id:a destination:/queue/a\nBEGIN transaction:t").take();
+    peer.deliver(1, 5, "m");
+    peer.send("ACK message-id:m subscription:a transaction:t\nCOMMIT transaction:t").expect("commit []");
+    peer.send("ACK message-id:m subscription:a transaction:t").expect_error("unknown transaction");
+}
+
+#[test]
+fn transactions_are_bounded() {
+    let mut peer = Peer::limited(|options| options.transactions_max = 2);
+    peer.send("BEGIN transaction:1\nBEGIN transaction:2\nABORT transaction:1\nBEGIN transaction:3")
+        .expect("");
+    assert_eq!(peer.session.open_transactions(), 2);
+    peer.send("BEGIN transaction:4").expect_limit("transactions-max", "too many transactions");
+}
+
+#[test]
+fn frames_in_a_transaction_are_bounded() {
+    let mut peer = delivered(Options { transaction_frames_max: 2, ..Options::default() });
+    peer.send("BEGIN transaction:t\nBEGIN transaction:u");
+    peer.send("SEND destination:/queue/a transaction:t\nACK id:1-0 transaction:t\nACK id:1-1 transaction:u")
+        .expect("");
+    peer.send("SEND destination:/queue/a transaction:t");
+    peer.expect_limit("transaction-frames-max", "transaction too long");
+}
+
+#[test]
+fn octets_in_all_transactions_are_bounded() {
+    // `destination:/queue/a` and `transaction:t` with their line ends: 35 octets.
+    let mut peer = Peer::limited(|options| options.transaction_bytes_max = 100);
+    peer.send("BEGIN transaction:t\nBEGIN transaction:u");
+    peer.send(
+        "SEND destination:/queue/a transaction:t = 12345\nSEND destination:/queue/a transaction:u = 12345",
+    );
+    peer.expect("").send("COMMIT transaction:t").take();
+    peer.send("SEND destination:/queue/a transaction:u = 123456789012345678901234").expect("");
+    assert!(peer.session.parked_bytes() >= 99);
+    peer.send("BEGIN transaction:t").expect("");
+    peer.send("SEND destination:/queue/a transaction:t");
+    peer.expect_limit("transaction-bytes-max", "transactions too large");
+    assert_eq!((peer.session.parked_bytes(), peer.session.open_transactions()), (0, 0));
+}
+
+#[test]
+fn the_end_aborts_all_transactions() {
+    let mut peer = begun();
+    peer.send("ACK id:1-0 transaction:t\nSEND destination:/queue/a transaction:t\nDISCONNECT")
+        .expect("close Disconnected");
+    assert_eq!((peer.session.parked_bytes(), peer.session.open_transactions()), (0, 0));
+}

@@ -1,0 +1,165 @@
+//! Open transactions and what is parked in them; BEGIN, COMMIT and ABORT.
+
+use super::action::{Action, Publish, Receipt, Settle, Step};
+use super::subscriptions::Subscription;
+use super::unsettled::{Number, Serial};
+use super::{Options, Rejection, Session, required};
+use crate::outbox::Key;
+use std::collections::BTreeMap;
+use stompbox_frames::stomp::{Command, Frame};
+
+/// A frame that waits for COMMIT.
+#[derive(Debug)]
+pub(super) enum Parked {
+    Publish(Box<Publish>),
+    Settle { key: Key, numbers: Vec<Number>, accepted: bool },
+}
+
+/// One open transaction.
+#[derive(Debug)]
+struct Transaction {
+    serial: Serial,
+    parked: Vec<Parked>,
+    bytes: usize,
+    /// A subscription that ended while deliveries of it were reserved here: there can be no COMMIT any more.
+    lost: Option<Box<str>>,
+}
+
+/// All open ones, by the client's names for them.
+#[derive(Debug, Default)]
+pub(super) struct Transactions {
+    open: BTreeMap<Box<str>, Transaction>,
+    begun: u64,
+    frames: usize,
+    bytes: usize,
+}
+
+impl Transactions {
+    /// What a parked frame costs beside its octets.
+    const OVERHEAD_BYTES: usize = size_of::<Parked>() + size_of::<Publish>();
+
+    pub(super) fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Octets that all of them hold: more than the limit counts, which is what clients know of.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes + self.frames * Self::OVERHEAD_BYTES
+    }
+
+    fn begin(&mut self, id: &str, options: &Options) -> Result<(), Rejection> {
+        if self.open.contains_key(id) {
+            return Err(Rejection::begun_already(id));
+        }
+        if self.open.len() >= options.transactions_max {
+            return Err(Rejection::transactions(options.transactions_max));
+        }
+        let serial = Serial::MIN.saturating_add(self.begun);
+        self.begun += 1;
+        self.open.insert(id.into(), Transaction { serial, parked: Vec::new(), bytes: 0, lost: None });
+        Ok(())
+    }
+
+    /// Whether a frame of so many octets may be parked there, and the transaction's serial.
+    pub(super) fn admit(
+        &self,
+        command: Command,
+        id: &str,
+        bytes: usize,
+        options: &Options,
+    ) -> Result<Serial, Rejection> {
+        let transaction = self.open.get(id).ok_or_else(|| Rejection::no_transaction(command, id))?;
+        if transaction.parked.len() >= options.transaction_frames_max {
+            return Err(Rejection::transaction_frames(id, options.transaction_frames_max));
+        }
+        if self.bytes.saturating_add(bytes) > options.transaction_bytes_max {
+            return Err(Rejection::transaction_bytes(options.transaction_bytes_max));
+        }
+        Ok(transaction.serial)
+    }
+
+    /// Parks a frame that was admitted.
+    pub(super) fn park(&mut self, id: &str, parked: Parked, bytes: usize) {
+        if let Some(transaction) = self.open.get_mut(id) {
+            transaction.parked.push(parked);
+            transaction.bytes += bytes;
+            self.bytes += bytes;
+            self.frames += 1;
+        }
+    }
+
+    /// What was reserved of this subscription has gone back to its queue.
+    pub(super) fn lose(&mut self, subscription: &Subscription) {
+        for serial in subscription.unsettled.reserved_by() {
+            let affected = self.open.values_mut().find(|one| one.serial == serial && one.lost.is_none());
+            if let Some(transaction) = affected {
+                transaction.lost = Some(subscription.name().text().into());
+            }
+        }
+    }
+
+    fn end(&mut self, command: Command, id: &str) -> Result<Transaction, Rejection> {
+        let transaction = self.open.remove(id).ok_or_else(|| Rejection::no_transaction(command, id))?;
+        self.bytes -= transaction.bytes;
+        self.frames -= transaction.parked.len();
+        Ok(transaction)
+    }
+}
+
+impl Session {
+    pub(super) fn begin(
+        &mut self,
+        frame: &Frame,
+        receipt: &mut Option<Receipt>,
+        actions: &mut Vec<Action>,
+    ) -> Result<(), Rejection> {
+        self.transactions.begin(&required(frame, "transaction")?, &self.options)?;
+        self.receipt(receipt.take(), actions);
+        Ok(())
+    }
+
+    pub(super) fn commit(
+        &mut self,
+        frame: &Frame,
+        receipt: &mut Option<Receipt>,
+        actions: &mut Vec<Action>,
+    ) -> Result<(), Rejection> {
+        let id = required(frame, "transaction")?;
+        let transaction = self.transactions.end(Command::Commit, &id)?;
+        if let Some(subscription) = transaction.lost {
+            return Err(Rejection::lost_subscription(&id, &subscription));
+        }
+        let steps = transaction.parked.into_iter().filter_map(|parked| self.step(parked)).collect();
+        actions.push(Action::Commit { steps, receipt: self.owe(receipt) });
+        Ok(())
+    }
+
+    /// What COMMIT does of a parked frame outside this session: nothing where a broadcast was acknowledged.
+    fn step(&mut self, parked: Parked) -> Option<Step> {
+        match parked {
+            Parked::Publish(publish) => Some(Step::Publish(*publish)),
+            Parked::Settle { key, numbers, accepted } => {
+                let tags = self.subscriptions.get_mut(key)?.unsettled.settle_reserved(&numbers);
+                (!tags.is_empty()).then_some(Step::Settle(Settle { key, tags, accepted }))
+            }
+        }
+    }
+
+    pub(super) fn abort(
+        &mut self,
+        frame: &Frame,
+        receipt: &mut Option<Receipt>,
+        actions: &mut Vec<Action>,
+    ) -> Result<(), Rejection> {
+        let transaction = self.transactions.end(Command::Abort, &required(frame, "transaction")?)?;
+        for parked in transaction.parked {
+            if let Parked::Settle { key, numbers, .. } = parked
+                && let Some(subscription) = self.subscriptions.get_mut(key)
+            {
+                subscription.unsettled.release(&numbers);
+            }
+        }
+        self.receipt(receipt.take(), actions);
+        Ok(())
+    }
+}

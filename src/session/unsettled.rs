@@ -1,0 +1,233 @@
+//! What was delivered to one subscription in a client mode and is not settled.
+//!
+//! ```text
+//!            deliver                    settle (ACK, NACK)
+//!  (nothing) -------> unsettled ---------------------------------> (nothing)
+//!                       |    ^                                        ^
+//!    reserve (ACK, NACK |    | release                settle_reserved |
+//!    in a transaction)  v    | (ABORT)                       (COMMIT) |
+//!                      reserved --------------------------------------+
+//! ```
+
+use crate::outbox::{Key, Tag};
+use std::collections::VecDeque;
+use std::fmt::{Display, Formatter, Result as Formatted};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::num::NonZeroU64;
+
+/// Counts the deliveries of one subscription, from 0.
+pub(super) type Number = u64;
+
+/// A transaction, as long as the connection lives: names are used again, serials are not.
+pub(super) type Serial = NonZeroU64;
+
+/// Above this an empty list gives its memory back.
+const IDLE_DELIVERIES: usize = 32;
+
+/// The value of `ack` on a MESSAGE: no two deliveries of a session have the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct AckId {
+    pub(super) key: Key,
+    pub(super) number: Number,
+}
+
+impl AckId {
+    /// The inverse of `Display`.
+    pub(super) fn parse(text: &str) -> Option<AckId> {
+        let (key, number) = text.split_once('-')?;
+        let id = AckId { key: key.parse().ok()?, number: number.parse().ok()? };
+        id.says(text).then_some(id)
+    }
+
+    /// Whether `text` is this id exactly: no sign and no leading zero.
+    fn says(self, text: &str) -> bool {
+        let mut spelling = Spelling::default();
+        *self.spell(&mut spelling) == *text
+    }
+
+    /// The text, without an allocation.
+    pub(super) fn spell(self, spelling: &mut Spelling) -> &str {
+        spelling.length = 0;
+        let written = std::fmt::write(spelling, format_args!("{self}"));
+        debug_assert!(written.is_ok(), "a spelling has room for every id");
+        std::str::from_utf8(&spelling.octets[..spelling.length]).unwrap_or_default()
+    }
+}
+
+impl Display for AckId {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Formatted {
+        write!(f, "{}-{}", self.key, self.number)
+    }
+}
+
+/// Room for the longest [`AckId`]: ten digits, a dash, twenty digits.
+#[derive(Debug, Default)]
+pub(super) struct Spelling {
+    octets: [u8; 31],
+    length: usize,
+}
+
+impl std::fmt::Write for Spelling {
+    fn write_str(&mut self, text: &str) -> Formatted {
+        let end = self.length + text.len();
+        let room = self.octets.get_mut(self.length..end).ok_or(std::fmt::Error)?;
+        room.copy_from_slice(text.as_bytes());
+        self.length = end;
+        Ok(())
+    }
+}
+
+/// How far an ACK or a NACK reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// `client`: the delivery named, and all before it.
+    Cumulative,
+    /// `client-individual`: the delivery named.
+    One,
+}
+
+/// Where a delivery stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Unsettled, at this place of the list.
+    At(usize),
+    /// An open transaction settles it already.
+    Reserved,
+    /// It was never made, or is settled.
+    Nowhere,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Delivered {
+    number: Number,
+    tag: Tag,
+    /// A hash of the message-id, with fixed keys: an id costs an allocation and a hash does not, and ids are
+    /// made by the broker, so that no client can make two of them collide.
+    message: u64,
+    reserved: Option<Serial>,
+}
+
+/// The deliveries, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Unsettled {
+    next: Number,
+    deliveries: VecDeque<Delivered>,
+}
+
+impl Unsettled {
+    /// Unsettled and reserved deliveries.
+    pub(super) fn len(&self) -> usize {
+        self.deliveries.len()
+    }
+
+    /// Remembers a delivery and numbers it.
+    pub(super) fn deliver(&mut self, tag: Tag, message_id: &str) -> Number {
+        let number = self.next;
+        self.next += 1;
+        self.deliveries.push_back(Delivered {
+            number,
+            tag,
+            message: fingerprint(message_id),
+            reserved: None,
+        });
+        number
+    }
+
+    /// A delivery by its number.
+    pub(super) fn by_number(&self, number: Number) -> Found {
+        self.place(number).map_or(Found::Nowhere, |at| self.standing(at))
+    }
+
+    /// The oldest unsettled delivery of a message.
+    pub(super) fn by_message(&self, id: &str) -> Found {
+        let message = fingerprint(id);
+        let places = || (0..self.deliveries.len()).filter(|&at| self.deliveries[at].message == message);
+        let unsettled = places().find(|&at| self.deliveries[at].reserved.is_none());
+        match unsettled.or_else(|| places().next()) {
+            Some(at) => self.standing(at),
+            None => Found::Nowhere,
+        }
+    }
+
+    fn standing(&self, at: usize) -> Found {
+        if self.deliveries[at].reserved.is_some() { Found::Reserved } else { Found::At(at) }
+    }
+
+    fn place(&self, number: Number) -> Option<usize> {
+        self.deliveries.binary_search_by_key(&number, |delivered| delivered.number).ok()
+    }
+
+    /// Forgets what an ACK or NACK of the delivery at this place settles, and returns the tags of what came
+    /// from a queue. What is reserved stays.
+    pub(super) fn settle(&mut self, at: usize, reach: Reach) -> Vec<Tag> {
+        let settled = match reach {
+            Reach::One => self.deliveries.remove(at).into_iter().collect(),
+            Reach::Cumulative => {
+                let (reserved, settled): (Vec<_>, Vec<_>) =
+                    self.deliveries.drain(..=at).partition(|delivered| delivered.reserved.is_some());
+                reserved.into_iter().rev().for_each(|delivered| self.deliveries.push_front(delivered));
+                settled
+            }
+        };
+        self.rest();
+        settled.into_iter().map(|delivered: Delivered| delivered.tag).filter(|&tag| tag != 0).collect()
+    }
+
+    /// Reserves for a transaction what an ACK or NACK of the delivery at this place would settle.
+    pub(super) fn reserve(&mut self, at: usize, reach: Reach, serial: Serial) -> Vec<Number> {
+        let from = if reach == Reach::Cumulative { 0 } else { at };
+        let unsettled = self.deliveries.range_mut(from..=at).filter(|delivered| delivered.reserved.is_none());
+        unsettled
+            .map(|delivered| {
+                delivered.reserved = Some(serial);
+                delivered.number
+            })
+            .collect()
+    }
+
+    /// The transaction was aborted: unsettled again, at their places.
+    pub(super) fn release(&mut self, numbers: &[Number]) {
+        for &number in numbers {
+            if let Some(at) = self.place(number) {
+                self.deliveries[at].reserved = None;
+            }
+        }
+    }
+
+    /// The transaction is committed: forgets them and returns the tags of what came from a queue.
+    pub(super) fn settle_reserved(&mut self, numbers: &[Number]) -> Vec<Tag> {
+        let places = numbers.iter().filter_map(|&number| self.place(number)).collect::<Vec<_>>();
+        let tags = places.iter().map(|&at| self.deliveries[at].tag).filter(|&tag| tag != 0).collect();
+        match places[..] {
+            [at] => drop(self.deliveries.remove(at)),
+            // Numbers ascend, and so do their places.
+            _ => {
+                let mut at = 0;
+                self.deliveries.retain(|_| {
+                    at += 1;
+                    places.binary_search(&(at - 1)).is_err()
+                });
+            }
+        }
+        self.rest();
+        tags
+    }
+
+    /// The transactions that have reserved something, with repetitions.
+    pub(super) fn reserved_by(&self) -> impl Iterator<Item = Serial> + '_ {
+        self.deliveries.iter().filter_map(|delivered| delivered.reserved)
+    }
+
+    /// A burst that is over leaves nothing behind.
+    fn rest(&mut self) {
+        if self.deliveries.is_empty() && self.deliveries.capacity() > IDLE_DELIVERIES {
+            self.deliveries = VecDeque::new();
+        }
+    }
+}
+
+fn fingerprint(message_id: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    message_id.hash(&mut hasher);
+    hasher.finish()
+}
