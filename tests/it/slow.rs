@@ -39,7 +39,7 @@ on_each_wire! {
         publisher.disconnect();
     }
 
-    fn a_stalled_subscriber_among_20_costs_the_others_nothing_but_a_moment(wire: Wire) {
+    fn a_stalled_subscriber_among_20_is_closed_and_the_others_receive_all(wire: Wire) {
         let broker = Broker::start(&[
             "--outbox-bytes-max=256KiB",
             "--frame-bytes-max=64KiB",
