@@ -252,8 +252,8 @@ export async function play(adapters) {
       const scene = { url, adapter, connect, a: await connect(), b: await connect() };
       for (step of Object.keys(steps)) {
         scene.name = `${adapter.label.replace(/[^a-z0-9]+/gi, '-')}.${number++}`;
-        const remark = await steps[step](scene);
-        console.log(`ok ${adapter.label}: ${step}${remark ? ` (${remark})` : ''}`);
+        const why = await steps[step](scene);
+        console.log(`${why ? 'n/a' : 'ok'} ${adapter.label}: ${step}${why ? ` (${why})` : ''}`);
       }
     } catch (error) {
       console.log(`FAILED ${adapter.label}: ${step}: ${error instanceof Expected ? error.message : error.stack}`);

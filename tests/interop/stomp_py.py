@@ -216,14 +216,15 @@ STEPS = {
 
 
 def play(connection, version):
+    label = f"stomp.py in {version}:"
     step = "connect"
     try:
         a, b = (Peer(connection, version, PORT) for _ in range(2))
         for number, (step, act) in enumerate(STEPS.items()):
-            remark = act(a, b, f"py{connection}.{number}")
-            print(f"ok stomp.py in {version}: {step}" + (f" ({remark})" if remark else ""), flush=True)
+            why = act(a, b, f"py{connection}.{number}")
+            print(f"n/a {label} {step} ({why})" if why else f"ok {label} {step}", flush=True)
     except (Expected, stomp.exception.StompException) as error:
-        print(f"FAILED stomp.py in {version}: {step}: {error!r}", flush=True)
+        print(f"FAILED {label} {step}: {error!r}", flush=True)
         sys.exit(1)
 
 

@@ -128,12 +128,11 @@ on_each_wire! {
         let mut bystander = broker.connect(wire);
         let mut client = broker.connect(wire);
         client.subscribe("1", "/topic/a", "ack:client-individual\n");
-        for number in 0..6 {
-            bystander.publish("/topic/a", &number.to_string());
-        }
         for number in 0..5 {
+            bystander.publish("/topic/a", &number.to_string());
             client.expect("MESSAGE", &[], &number.to_string());
         }
+        bystander.publish("/topic/a", "one too many");
         client.expect_error(&[]);
         assert_eq!(broker.limit_hits("unsettled-max"), 1);
         bystander.expect_quiet();
@@ -247,7 +246,6 @@ on_each_wire! {
         let broker = Broker::start(&["--stall-timeout", "300ms"]);
         let mut bystander = broker.connect(wire);
         let mut stalled = broker.connect(wire);
-        stalled.narrow();
         stalled.subscribe("1", "/queue/a", "");
         let body = "x".repeat(500_000);
         for _ in 0..30 {

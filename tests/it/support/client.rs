@@ -304,18 +304,6 @@ impl Client {
         let socket = socket2::SockRef::from(&self.socket);
         socket.set_linger(Some(Duration::ZERO)).expect("a socket takes an option");
     }
-
-    /// Receives with as small a window as the system allows.
-    pub(crate) fn narrow(&self) {
-        let socket = socket2::SockRef::from(&self.socket);
-        socket.set_recv_buffer_size(4096).expect("a socket takes an option");
-    }
-
-    /// Receives with a wide window again.
-    pub(crate) fn widen(&self) {
-        let socket = socket2::SockRef::from(&self.socket);
-        socket.set_recv_buffer_size(4 << 20).expect("a socket takes an option");
-    }
 }
 
 /// Publishes from a client of its own.
