@@ -14,9 +14,10 @@
 use super::close::Ending;
 use super::coalesce::{Coalesce, Mark};
 use super::hub::{Hub, random_name};
+use super::pause::Pause;
 use super::seats::Seat;
 use super::wire::{Piece, ReadEnd, Wire};
-use crate::broker::{Congested, Settlement, Subscription, TempQueue};
+use crate::broker::{Settlement, Subscription, TempQueue};
 use crate::budget::Charge;
 use crate::outbox::{Key, Outbox, Parcel, Tag};
 use crate::session::{Closing, Delivery, Reject, Session};
@@ -27,20 +28,16 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use stompbox_frames::stomp::Decoder;
 use tokio::time::Sleep;
 
 /// Octets turned into frames ahead of the socket.
 const BATCH_BYTES: usize = 128 * 1024;
-/// A client that leaves this many octets of answers unread is not read from.
-const UNREAD_BYTES_MAX: usize = 256 * 1024;
 /// Turns in a row before other tasks get theirs.
 const TURNS_MAX: usize = 16;
 /// Pushes to subscribers before a publisher lets other tasks run.
-const PUSHES_MAX: usize = 2048;
-/// How often a pause for the byte budget is looked at.
-const BUDGET_PAUSE: Duration = Duration::from_millis(20);
+pub(super) const PUSHES_MAX: usize = 2048;
 
 type Login = Pin<Box<dyn Future<Output = Result<Principal, Refused>> + Send>>;
 
@@ -50,15 +47,6 @@ pub async fn serve<W: Wire>(hub: Arc<Hub>, wire: W, seat: Seat) {
     let mut connection = Connection::new(hub, wire, seat);
     poll_fn(|cx| connection.poll(cx)).await;
     connection.report();
-}
-
-/// Why this connection does not read for the moment.
-#[derive(Debug, Default)]
-pub(super) struct Pause {
-    /// Receivers of what was published that are behind.
-    pub(super) congested: Vec<Congested>,
-    /// The byte budget is nearly used up: look again until then.
-    pub(super) budget_until: Option<Instant>,
 }
 
 /// One client.
@@ -78,11 +66,13 @@ pub(super) struct Connection<W> {
     pub(super) parked: Charge,
     pub(super) transactions: usize,
     pub(super) pushes: usize,
+    /// Whether the limits of a signed-in client hold.
+    pub(super) established: bool,
     pub(super) ending: Option<Ending>,
-    timer: Pin<Box<Sleep>>,
-    timer_armed: bool,
+    pub(super) timer: Pin<Box<Sleep>>,
+    pub(super) timer_armed: bool,
     /// When the socket last took octets, or last had none to take.
-    progress_at: Instant,
+    pub(super) progress_at: Instant,
     began_at: Instant,
     frames_received: u64,
     bytes_received: u64,
@@ -109,6 +99,7 @@ impl<W: Wire> Connection<W> {
             pause: Pause::default(),
             transactions: 0,
             pushes: 0,
+            established: false,
             ending: None,
             timer: Box::pin(tokio::time::sleep_until(now.into())),
             timer_armed: false,
@@ -224,10 +215,15 @@ impl<W: Wire> Connection<W> {
         self.hub.metrics.frames_sent.inc_by(frames);
         self.hub.metrics.bytes_sent.inc_by(written as u64);
         self.settle(&settled, Settlement::Accepted, now);
+        self.resume_starved(now);
+        true
+    }
+
+    /// Work queues that found no room in the outbox may try again.
+    pub(super) fn resume_starved(&self, now: Instant) {
         if self.outbox.take_starved() {
             self.subscriptions.values().for_each(|subscription| subscription.resume(now));
         }
-        true
     }
 
     /// Settles deliveries of work queues, one call per run of the same subscription.
@@ -291,37 +287,17 @@ impl<W: Wire> Connection<W> {
                     self.frames_received += 1;
                     self.session.handle(frame, now, &mut actions);
                 }
-                Err(error) => self.session.malformed(&error, &mut actions),
+                Err(mut error) => {
+                    if !self.established && error.limit == Some("frame-bytes-max") {
+                        error.rename_limit("connect-frame-bytes-max");
+                    }
+                    self.session.malformed(&error, &mut actions);
+                }
             }
             moved = true;
             self.perform(actions, now);
         }
         moved
-    }
-
-    /// Whether the next frame may be handled; see the module's text for what forbids it.
-    fn may_read(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        self.poll_pause(cx, now).is_ready()
-            && self.ending.is_none()
-            && self.login.is_none()
-            && self.pushes < PUSHES_MAX
-            && self.out.pending() < UNREAD_BYTES_MAX
-    }
-
-    fn poll_pause(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
-        while let Some(receiver) = self.pause.congested.last() {
-            if receiver.outbox.poll_drained(cx, receiver.crowd, now).is_pending() {
-                return Poll::Pending;
-            }
-            self.pause.congested.pop();
-        }
-        if let Some(until) = self.pause.budget_until {
-            if now < until && self.hub.budget.is_near() {
-                return Poll::Pending;
-            }
-            self.pause.budget_until = None;
-        }
-        Poll::Ready(())
     }
 
     fn end_of_input(&mut self, end: ReadEnd, now: Instant) {
@@ -346,45 +322,13 @@ impl<W: Wire> Connection<W> {
         if self.session.deadline().is_none_or(|deadline| now < deadline) {
             return;
         }
-        if !self.pause.congested.is_empty() || self.pause.budget_until.is_some() {
+        if self.pause.is_on() {
             // What the client may have sent meanwhile was not looked at: it is not to blame for silence.
             self.session.heard(now);
         }
         let mut actions = Vec::new();
         self.session.expire(now, &mut actions);
         self.perform(actions, now);
-    }
-
-    /// The earliest moment at which something is to be done without an event.
-    fn deadline(&self, now: Instant) -> Option<Instant> {
-        if let Some(ending) = &self.ending {
-            return Some(ending.until);
-        }
-        let stalled = (self.out.pending() > 0).then(|| self.progress_at + self.hub.options.stall_timeout);
-        let patience =
-            self.pause.congested.last().map(|receiver| receiver.outbox.patience_ends(receiver.crowd));
-        let budget = self.pause.budget_until.map(|until| until.min(now + BUDGET_PAUSE));
-        [self.session.deadline(), stalled, patience, budget].into_iter().flatten().min()
-    }
-
-    /// `Ready` when a deadline has come. The timer is moved only to an earlier moment: one that fires too
-    /// early costs less than one that is moved at every frame.
-    pub(super) fn poll_timer(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
-        let Some(deadline) = self.deadline(now) else { return Poll::Pending };
-        if deadline <= now {
-            return Poll::Ready(());
-        }
-        if !self.timer_armed || self.timer.deadline().into_std() > deadline {
-            self.timer.as_mut().reset(deadline.into());
-            self.timer_armed = true;
-        }
-        while self.timer.as_mut().poll(cx).is_ready() {
-            self.timer.as_mut().reset(deadline.into());
-            if deadline <= Instant::now() {
-                return Poll::Ready(());
-            }
-        }
-        Poll::Pending
     }
 
     /// Tells a client that it is too slow: ERROR behind the frame in flight, nothing else.

@@ -8,6 +8,7 @@ mod close;
 pub mod coalesce;
 pub mod drive;
 mod hub;
+mod pause;
 mod perform;
 mod scratch;
 mod seats;

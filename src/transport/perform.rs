@@ -67,6 +67,7 @@ impl<W: Wire> Connection<W> {
                 return Ok(());
             }
             Action::Established(version) => {
+                self.established = true;
                 self.decoder.set_version(version);
                 self.decoder.set_limits(self.hub.options.limits);
                 return Ok(());
@@ -156,6 +157,8 @@ impl<W: Wire> Connection<W> {
         let on_their_way = self.out.unwritten().filter(|mark| mark.key == key && mark.settles);
         let on_their_way: Vec<Tag> = on_their_way.map(|mark| mark.tag).collect();
         subscription.settle(&on_their_way, Settlement::Accepted, now);
+        drop(subscription);
+        self.resume_starved(now);
     }
 
     fn commit(

@@ -25,6 +25,15 @@ pub struct DecodeError {
     pub receipt: Option<String>,
 }
 
+impl DecodeError {
+    /// Names the limit as its operator knows it, where one limit has several options.
+    pub fn rename_limit(&mut self, option: &'static str) {
+        if let Some(limit) = self.limit.replace(option) {
+            self.detail = self.detail.replace(limit, option);
+        }
+    }
+}
+
 /// Turns the octets of one connection into frames.
 #[derive(Debug)]
 pub struct Decoder {

@@ -1,0 +1,88 @@
+//! When a connection does not read, and when it looks again without an event.
+
+use super::drive::{Connection, PUSHES_MAX};
+use super::wire::Wire;
+use crate::broker::Congested;
+use std::future::Future;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+/// A client that leaves this many octets of answers unread is not read from.
+const UNREAD_BYTES_MAX: usize = 256 * 1024;
+/// How often a pause for the byte budget is looked at.
+const BUDGET_PAUSE: Duration = Duration::from_millis(20);
+
+/// Why this connection does not read for the moment.
+#[derive(Debug, Default)]
+pub(super) struct Pause {
+    /// Receivers of what was published that are behind.
+    pub(super) congested: Vec<Congested>,
+    /// The byte budget is nearly used up: look again until then.
+    pub(super) budget_until: Option<Instant>,
+}
+
+impl Pause {
+    /// Whether there is a reason.
+    pub(super) fn is_on(&self) -> bool {
+        !self.congested.is_empty() || self.budget_until.is_some()
+    }
+}
+
+impl<W: Wire> Connection<W> {
+    /// Whether the next frame may be handled; [`super::drive`] says what forbids it.
+    pub(super) fn may_read(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        self.poll_pause(cx, now).is_ready()
+            && self.ending.is_none()
+            && self.login.is_none()
+            && self.pushes < PUSHES_MAX
+            && self.out.pending() < UNREAD_BYTES_MAX
+    }
+
+    fn poll_pause(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
+        while let Some(receiver) = self.pause.congested.last() {
+            if receiver.outbox.poll_drained(cx, receiver.crowd, now).is_pending() {
+                return Poll::Pending;
+            }
+            self.pause.congested.pop();
+        }
+        if let Some(until) = self.pause.budget_until {
+            if now < until && self.hub.budget.is_near() {
+                return Poll::Pending;
+            }
+            self.pause.budget_until = None;
+        }
+        Poll::Ready(())
+    }
+
+    /// The earliest moment at which something is to be done without an event.
+    fn deadline(&self, now: Instant) -> Option<Instant> {
+        if let Some(ending) = &self.ending {
+            return Some(ending.until);
+        }
+        let stalled = (self.out.pending() > 0).then(|| self.progress_at + self.hub.options.stall_timeout);
+        let patience =
+            self.pause.congested.last().map(|receiver| receiver.outbox.patience_ends(receiver.crowd));
+        let budget = self.pause.budget_until.map(|until| until.min(now + BUDGET_PAUSE));
+        [self.session.deadline(), stalled, patience, budget].into_iter().flatten().min()
+    }
+
+    /// `Ready` when a deadline has come. The timer is moved only to an earlier moment: one that fires too
+    /// early costs less than one that is moved at every frame.
+    pub(super) fn poll_timer(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
+        let Some(deadline) = self.deadline(now) else { return Poll::Pending };
+        if deadline <= now {
+            return Poll::Ready(());
+        }
+        if !self.timer_armed || self.timer.deadline().into_std() > deadline {
+            self.timer.as_mut().reset(deadline.into());
+            self.timer_armed = true;
+        }
+        while self.timer.as_mut().poll(cx).is_ready() {
+            self.timer.as_mut().reset(deadline.into());
+            if deadline <= Instant::now() {
+                return Poll::Ready(());
+            }
+        }
+        Poll::Pending
+    }
+}
