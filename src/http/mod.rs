@@ -154,7 +154,8 @@ impl Desk {
             match upgraded.downcast::<TokioIo<TcpStream>>() {
                 Ok(parts) => {
                     let wire = WebSocketWire::new(parts.io.into_inner(), parts.read_buf);
-                    drive::serve(hub, wire, seat).await;
+                    // A task of its own: this one's memory was for the handshake.
+                    hub.tasks.spawn(drive::serve(hub.clone(), wire, seat));
                 }
                 Err(_) => tracing::error!("an upgraded connection is not the socket that was accepted"),
             }

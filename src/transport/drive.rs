@@ -44,7 +44,8 @@ type Login = Pin<Box<dyn Future<Output = Result<Principal, Refused>> + Send>>;
 /// Serves one client from the first octet to the last.
 pub async fn serve<W: Wire>(hub: Arc<Hub>, wire: W, seat: Seat) {
     hub.metrics.opened(W::NAME);
-    let mut connection = Connection::new(hub, wire, seat);
+    // Boxed, so that the task's own memory is small whatever the future makes of its arguments.
+    let mut connection = Box::new(Connection::new(hub, wire, seat));
     poll_fn(|cx| connection.poll(cx)).await;
     connection.report();
 }

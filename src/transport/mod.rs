@@ -3,6 +3,21 @@
 //! One task owns a connection ([`drive`]): it reads frames and has the session judge them, does what the
 //! session wishes, takes parcels out of the outbox and writes them, batch by batch. What octets mean on the
 //! way is a [`wire`]: [`tcp`] and [`websocket`] now.
+//!
+//! # What an idle connection holds
+//! No read buffer (borrowed per worker thread), no write buffer (freed when written), no decoder buffer (freed
+//! when no frame is begun). What remains of a WebSocket connection with one subscription, in octets:
+//!
+//! | what | octets |
+//! |---|---|
+//! | the connection: session, decoder, output, wire | 1,120 |
+//! | outbox and its few slots | 500 |
+//! | timer | 112 |
+//! | subscription: in the connection, the session and the roster | 600 |
+//! | the runtime's task and socket registration | 600 |
+//!
+//! With what allocators round up that was 7.1 KiB resident for each of 9,000 connections (release build,
+//! jemalloc). `tests/it/idle.rs` fails when it grows past 12 KiB, that is, when a buffer stays.
 
 mod close;
 pub mod coalesce;

@@ -9,6 +9,7 @@ mod connect;
 mod errors;
 mod heartbeats;
 mod http;
+mod idle;
 mod kill;
 mod limits;
 mod queues;

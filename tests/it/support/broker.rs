@@ -143,6 +143,16 @@ impl Broker {
         self.log.lock().expect("no reader panics").clone()
     }
 
+    /// Memory of the process that is in RAM (`VmRSS`).
+    #[track_caller]
+    pub(crate) fn resident_bytes(&self) -> usize {
+        let status =
+            std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("Linux has /proc");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS is listed");
+        let kib: usize = line.trim().trim_end_matches(" kB").parse().expect("a number of kB");
+        kib * 1024
+    }
+
     /// Asks it to stop.
     pub(crate) fn terminate(&self) {
         let pid = Pid::from_raw(self.child.id().cast_signed()).expect("a process has an id");
