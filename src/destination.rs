@@ -43,6 +43,8 @@ impl Kind {
     }
 }
 
+/// What dead letter queues begin with.
+const DEAD_PREFIX: &str = "/queue/dead.";
 /// Segments of a name or a pattern at most: what matching costs grows with them.
 const SEGMENTS_MAX: usize = 64;
 /// Wildcards for any number of segments in one pattern at most, for the same reason.
@@ -212,7 +214,9 @@ impl Selector {
 
 /// What SEND and SUBSCRIBE ask of a name alike; tells the first wildcard segment.
 fn inspect(text: &str, bytes_max: usize) -> Result<(Kind, Option<&str>), DestinationError> {
-    if text.len() > bytes_max {
+    // Every queue's dead letters can be reached.
+    let room = if text.starts_with(DEAD_PREFIX) { DEAD_PREFIX.len() - Kind::Queue.prefix().len() } else { 0 };
+    if text.len() > bytes_max.saturating_add(room) {
         let detail = format!("The destination has {} octets; {BYTES_MAX} allows {bytes_max}.", text.len());
         return Err(DestinationError { detail, limit: Some(BYTES_MAX) });
     }

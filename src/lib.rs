@@ -3,7 +3,7 @@
 //! This page is the project's architecture. Using the crate is shown at [`Server`].
 //!
 //! # Bird's eye
-//! **A message is encoded once, a transport is a row in a table, a session never touches a socket.**
+//! **A message is encoded once, a transport is one [`transport::wire::Wire`], a session never touches a socket.**
 //!
 //! ```text
 //!   socket A                                                                socket B
@@ -29,6 +29,7 @@
 //! | 3 | [`session`], [`broker`] | one conversation, sans-IO; destinations to subscribers | 0–2, not each other |
 //! | 5 | [`transport`] | sockets and the connection task | 0–3 |
 //! | 6 | [`http`] | the HTTP listener | 0–5 |
+//! | 4 | (nothing yet: what will keep messages on disk and link nodes) | | 0–2 and `broker` |
 //! | 7 | [`config`], [`cli`], [`server`] | options, the command, the running broker | all |
 //!
 //! A *room* is a module with a layer of its own. `tests/tidy.rs` fails on any other edge, on a file that grows too long, and on a clock, socket or lock in
@@ -73,4 +74,5 @@ pub mod transport;
 pub mod users;
 
 pub use config::Config;
-pub use server::{Listeners, Server};
+pub use server::{BindError, Listeners, PublishError, Server};
+pub use stompbox_frames::stomp::{HeartBeat, Limits};

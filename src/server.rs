@@ -51,7 +51,10 @@ pub struct BindError {
 #[error("{0}")]
 pub struct PublishError(String);
 
-/// A running broker. [`Server::shut_down`] is the polite way to end it; when it is dropped, its listeners
+/// A running broker.
+///
+/// A [`Config`] built by hand is not checked against itself, as the command does ([`crate::config::load`]): in
+/// particular, without `users` everybody who reaches a listener is let in. [`Server::shut_down`] is the polite way to end it; when it is dropped, its listeners
 /// close and its clients are told, but nobody waits for them.
 ///
 /// ```

@@ -17,7 +17,7 @@ impl Listen {
     pub fn parse(text: &str) -> Result<Listen, String> {
         Listen::split(text).ok_or_else(|| {
             let every = if text.starts_with(':') || text.starts_with('*') {
-                "; to listen on every address write 0.0.0.0:PORT or [::]:PORT"
+                "; to listen on every IPv4 address write 0.0.0.0:PORT, on every IPv6 address [::]:PORT"
             } else {
                 ""
             };
@@ -107,6 +107,6 @@ mod tests {
             let error = Listen::parse(text).expect_err(text);
             assert!(error.starts_with(&format!("{text:?} is no address; expected HOST:PORT")), "{error}");
         }
-        assert!(Listen::parse(":61613").expect_err("no host").ends_with("write 0.0.0.0:PORT or [::]:PORT"));
+        assert!(Listen::parse(":61613").expect_err("no host").ends_with("on every IPv6 address [::]:PORT"));
     }
 }
