@@ -43,6 +43,11 @@ impl Kind {
     }
 }
 
+/// Segments of a name or a pattern at most: what matching costs grows with them.
+const SEGMENTS_MAX: usize = 64;
+/// Wildcards for any number of segments in one pattern at most, for the same reason.
+const MANY_MAX: usize = 4;
+
 /// Why a text is no destination; `Display` is one or two sentences for a peer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
@@ -183,7 +188,14 @@ impl Selector {
                  a queue is subscribed to by its whole name."
             )));
         }
-        let segments = split(&text[kind.prefix().len()..])
+        let name = &text[kind.prefix().len()..];
+        let many = split(name).filter(|segment| wildcard(segment) == Some(Segment::Many)).count();
+        if many > MANY_MAX {
+            return Err(wrong(format!(
+                "{text:?} has {many} wildcards for any number of segments; a pattern has {MANY_MAX} at most."
+            )));
+        }
+        let segments = split(name)
             .map(|segment| wildcard(segment).unwrap_or_else(|| Segment::Literal(segment.into())))
             .collect();
         Ok(Selector::Pattern(Pattern { text: text.into(), segments }))
@@ -209,6 +221,12 @@ fn inspect(text: &str, bytes_max: usize) -> Result<(Kind, Option<&str>), Destina
         return Err(wrong(format!("{text:?} is no destination. Destinations start with one of: {known}.")));
     };
     let mut wild = None;
+    let segments = split(&text[prefix.len()..]).count();
+    if segments > SEGMENTS_MAX {
+        return Err(wrong(format!(
+            "The destination has {segments} segments ('/' and '.' separate them); {SEGMENTS_MAX} are the most."
+        )));
+    }
     for segment in split(&text[prefix.len()..]) {
         if segment.is_empty() {
             return Err(wrong(format!(
@@ -379,10 +397,22 @@ mod tests {
 
     #[test]
     fn many_wildcards_take_no_exponential_time() {
-        let wild = pattern(&["**.a"; 100].join("."));
-        assert!(!wild.matches(&topic(&["a"; 99].join("."))));
-        assert!(wild.matches(&topic(&["a"; 400].join("."))));
-        assert!(!wild.matches(&topic(&format!("{}.b", ["a"; 400].join(".")))));
+        let wild = pattern(&["**.a"; MANY_MAX].join("."));
+        assert!(!wild.matches(&topic(&["a"; MANY_MAX - 1].join("."))));
+        assert!(wild.matches(&topic(&["a"; SEGMENTS_MAX].join("."))));
+        assert!(!wild.matches(&topic(&format!("{}.b", ["a"; SEGMENTS_MAX - 1].join(".")))));
+    }
+
+    #[test]
+    fn what_matching_costs_is_bounded() {
+        let long = "a.".repeat(SEGMENTS_MAX) + "a";
+        for text in [format!("/topic/{long}"), format!("/queue/{long}")] {
+            let error = Destination::parse(&text, ROOM).expect_err("65 segments").to_string();
+            assert!(error.contains("65 segments") && error.contains("64"), "{error}");
+        }
+        let error = Selector::parse("/topic/**.a.#.b.>.c.**.d.**", ROOM).expect_err("five").to_string();
+        assert!(error.contains("5 wildcards for any number of segments"), "{error}");
+        assert!(Selector::parse("/topic/**.a.#.b.>.c.**.d.*", ROOM).is_ok());
     }
 
     /// The definition, word by word; exponential.
@@ -400,7 +430,7 @@ mod tests {
     proptest! {
         #[test]
         fn matches_is_the_definition(
-            wild in prop::collection::vec(prop::sample::select(vec!["a", "b", "*", "**", "#"]), 0..6),
+            wild in prop::collection::vec(prop::sample::select(vec!["a", "b", "*", "**", "#"]), 0..5),
             name in prop::collection::vec(prop::sample::select(vec!["a", "b", "c"]), 1..7),
         ) {
             let wild = pattern(&[&wild[..], &["*"]].concat().join("."));

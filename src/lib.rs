@@ -31,7 +31,7 @@
 //! | 6 | [`http`] | the HTTP listener | 0–5 |
 //! | 7 | [`config`], [`cli`], [`server`] | options, the command, the running broker | all |
 //!
-//! `tests/tidy.rs` fails on any other edge, on a file that grows too long, and on a clock, socket or lock in
+//! A *room* is a module with a layer of its own. `tests/tidy.rs` fails on any other edge, on a file that grows too long, and on a clock, socket or lock in
 //! a pure room.
 //!
 //! # Invariants
@@ -41,8 +41,9 @@
 //!   await.
 //! - Publishing to and subscribing on one destination is linearised by that destination's own lock: all
 //!   subscribers see one order, and destinations do not wait for one another.
-//! - Everything that can grow has a limit with a name, and memory that waits (outboxes, queues, transactions)
-//!   is charged to one budget; a charge is given back by whoever held it, when dropped.
+//! - Everything that can grow has a limit with a name, and memory that waits (outboxes, queues, transactions, what
+//!   is half read or half written) is charged to one budget; a charge is given back by whoever held it, when
+//!   dropped.
 //! - Leaving is releasing: a connection's subscriptions, temporary queues, charges and seat are values that
 //!   clean up in `drop`, so whatever ends the task ends them.
 //!
@@ -51,6 +52,10 @@
 //!   of a message shared by a thousand outboxes is counted once.
 //! - WebSocket frames are read by our own streaming reader over tungstenite's header codec: payload goes
 //!   straight to the STOMP decoder, and an idle connection holds no buffer.
+//! - Where most connections that get a message are behind, the machine is saturated and none of them slow: such a
+//!   crowd is waited for as long as it takes batches, beyond `burst-patience`; else a long burst to healthy
+//!   receivers would cut them all. While patience lasts an outbox may hold four times its limit, for what was under
+//!   way when it passed one half (a COMMIT, many publishers).
 //! - The options are one declarative table (`config`), from which flags, environment, file keys and the
 //!   README's table come.
 

@@ -33,7 +33,7 @@ pub struct Metrics {
     limits: Family<Limit, Counter>,
     /// Frames received from clients.
     pub frames_received: Counter,
-    /// Frames handed to sockets, MESSAGE included.
+    /// Frames handed to sockets: STOMP's, heart-beats, and a wire's own.
     pub frames_sent: Counter,
     /// Octets received from clients, as STOMP sees them.
     pub bytes_received: Counter,
@@ -41,7 +41,7 @@ pub struct Metrics {
     pub bytes_sent: Counter,
     /// Messages routed (a SEND, a committed SEND or an embedding program's publish).
     pub messages_published: Counter,
-    /// MESSAGE frames handed to sockets.
+    /// MESSAGE frames taken out of outboxes to be written.
     pub deliveries: Counter,
     /// Messages given to a work queue's consumer once more.
     pub redeliveries: Counter,
@@ -91,7 +91,7 @@ impl Metrics {
             closed,
             limits,
             frames_received: register!(Counter, "frames_received", "STOMP frames received from clients"),
-            frames_sent: register!(Counter, "frames_sent", "STOMP frames handed to sockets"),
+            frames_sent: register!(Counter, "frames_sent", "Frames handed to sockets"),
             bytes_received: register!(Counter, "received_bytes", "STOMP octets received from clients"),
             bytes_sent: register!(Counter, "sent_bytes", "Octets handed to sockets"),
             messages_published: register!(
@@ -99,7 +99,7 @@ impl Metrics {
                 "messages_published",
                 "Messages routed to their destination"
             ),
-            deliveries: register!(Counter, "deliveries", "MESSAGE frames handed to sockets"),
+            deliveries: register!(Counter, "deliveries", "MESSAGE frames on their way to sockets"),
             redeliveries: register!(
                 Counter,
                 "redeliveries",

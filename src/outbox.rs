@@ -5,10 +5,10 @@
 //! here and nowhere else:
 //!
 //! ```text
-//!  0 ........ 1/4 ............... 1/2 .................... bytes-max
-//!  patience   |                   | publishers wait for    | overflow: everything unsent is dropped,
-//!  is renewed |                   | this receiver, as long | the connection ends as a slow consumer
-//!  below here |                   | as its patience lasts  |
+//!  0 ........ 1/4 ............... 1/2 .................... bytes-max ........ 4 times bytes-max
+//!  patience   |                   | publishers wait for    | while patience   | overflow: everything unsent
+//!  is renewed |                   | this receiver, as long | lasts: as before | is dropped, the connection
+//!  below here |                   | as its patience lasts  | then: overflow   | ends as a slow consumer
 //! ```
 //!
 //! Patience lasts `burst_patience` from the moment at which the outbox passed one half. Where *most* of the
@@ -65,6 +65,8 @@ pub struct Parcel {
 const OVERHEAD_BYTES: usize = 64;
 /// Below this the gauge is not told: one add a batch, not one a message.
 const GAUGE_STEP_BYTES: usize = 16 * 1024;
+/// How many times `outbox_bytes_max` may wait while there is patience with a burst.
+const BURST_FACTOR: usize = 4;
 /// Parcels for which an empty outbox keeps its room.
 const IDLE_PARCELS: usize = 8;
 /// Keeps every sum of a time and a patience a time.
@@ -73,7 +75,7 @@ const PATIENCE_LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// How much an outbox may hold and how long it is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Octets waiting for one receiver at most.
+    /// Octets waiting for one receiver at most; four times as many for the time of `burst_patience`.
     pub outbox_bytes_max: usize,
     /// How long publishers wait for a receiver that is above half.
     pub burst_patience: Duration,
@@ -153,7 +155,7 @@ impl Outbox {
             return Pushed::Gone;
         }
         let bytes = state.bytes + weight(&parcel);
-        if bytes > self.options.outbox_bytes_max && state.bytes > 0 {
+        if self.overflows(&state, bytes, now) {
             let dropped = state.end(Phase::Overflowed);
             self.gauge(&mut state);
             let receiver = state.receiver.take();
@@ -176,6 +178,17 @@ impl Outbox {
             receiver.wake();
         }
         if congested { Pushed::Congested } else { Pushed::Accepted }
+    }
+
+    /// Whether `bytes` are too many. While patience with a burst lasts, a few times as many may wait: publishers
+    /// stop for this receiver, but what one frame (a COMMIT) or many publishers had under way comes all the same.
+    fn overflows(&self, state: &State, bytes: usize, now: Instant) -> bool {
+        let bytes_max = self.options.outbox_bytes_max;
+        if bytes <= bytes_max || state.bytes == 0 {
+            return false;
+        }
+        let is_patient = state.congested_since.is_none() || now < state.patience_ends(&self.options, true);
+        !is_patient || bytes > bytes_max.saturating_mul(BURST_FACTOR)
     }
 
     /// A work queue's message, only if there is room for it below one half (an empty outbox has room for any
@@ -494,7 +507,8 @@ mod tests {
         assert_eq!(rig.push(1, 0), Pushed::Congested, "above it");
         assert_eq!(rig.push(7, 0), Pushed::Congested, "to the last octet");
         assert_eq!(rig.units(), 16);
-        assert_eq!(rig.push(1, 0), Pushed::Gone, "overflow");
+        assert_eq!(rig.push(48, 4), Pushed::Congested, "four times as much while patience lasts");
+        assert_eq!(rig.push(1, 4), Pushed::Gone, "overflow");
         assert_eq!(rig.outbox.bytes(), 0, "everything unsent is dropped");
         assert_eq!(rig.push(1, 0), Pushed::Gone);
         assert_eq!(rig.take(1, 0), Some(Err(Overflowed)));
@@ -503,9 +517,21 @@ mod tests {
     }
 
     #[test]
+    fn when_patience_is_over_the_limit_is_the_limit() {
+        let rig = Rig::new();
+        rig.push(16, 0);
+        assert_eq!(rig.push(1, 5), Pushed::Gone, "patience began at one half, 5 s before");
+        let rig = Rig::new();
+        rig.push(20, 0);
+        assert_eq!(rig.take(1, 4), Some(Ok(vec![1])));
+        assert_eq!(rig.push(1, 8), Pushed::Congested, "a receiver that takes something is borne with");
+        assert_eq!(rig.push(1, 9), Pushed::Gone, "until 5 s after it took something last");
+    }
+
+    #[test]
     fn an_empty_outbox_takes_any_one_message() {
         let rig = Rig::new();
-        let huge = Parcel { message: message(&rig.budget, 40_000 * 40), key: 1, count: 1, tag: 0 };
+        let huge = Parcel { message: message(&rig.budget, 40_000 * 80), key: 1, count: 1, tag: 0 };
         assert_eq!(rig.outbox.push(huge.clone(), rig.start), Pushed::Congested);
         assert_eq!(rig.take(99, 0), Some(Ok(vec![1])));
         assert!(rig.outbox.push_within(huge.clone()));
@@ -547,7 +573,7 @@ mod tests {
         let rig = Rig::new();
         rig.push(1, 0);
         assert_eq!(rig.take(0, 0), None);
-        rig.push(15, 0);
+        rig.push(63, 0);
         assert_eq!(rig.receiver.woken(), 0);
         rig.push(1, 0);
         assert_eq!(rig.receiver.woken(), 1);
@@ -592,7 +618,7 @@ mod tests {
     fn publishers_go_on_when_the_receiver_has_gone() {
         type End = fn(&Rig);
         let ends: [(&str, End); 3] = [
-            ("overflow", |rig| assert_eq!(rig.push(9, 0), Pushed::Gone)),
+            ("overflow", |rig| assert_eq!(rig.push(60, 0), Pushed::Gone)),
             ("close", |rig| drop(rig.outbox.close())),
             ("withdraw", |rig| drop(rig.outbox.withdraw(1))),
         ];
@@ -735,7 +761,7 @@ mod tests {
             ("taken", |rig| drop(rig.take(99, 0))),
             ("withdrawn", |rig| drop(rig.outbox.withdraw(1))),
             ("closed", |rig| drop(rig.outbox.close())),
-            ("overflowed", |rig| assert_eq!(rig.push(17, 0), Pushed::Gone)),
+            ("overflowed", |rig| assert_eq!(rig.push(65, 0), Pushed::Gone)),
             ("left", |_| {}),
         ];
         for (name, empty) in ways {

@@ -212,7 +212,7 @@ impl Server {
 
     fn stop(&self) {
         self.stopping.cancel();
-        self.hub.stop();
+        self.hub.stop(Instant::now() + self.drain_time);
     }
 }
 

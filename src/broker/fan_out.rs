@@ -18,6 +18,8 @@ pub(super) struct Reach {
     pub(super) reached: usize,
     /// Those whose outbox is above half.
     pub(super) congested: Vec<Arc<Outbox>>,
+    /// Connections behind the members, as far as they were counted.
+    receivers: usize,
 }
 
 /// Pushes `message` to every member.
@@ -34,20 +36,27 @@ pub(super) fn fan_out(members: &[Subscriber], message: &Message, now: Instant, r
             Pushed::Gone => {}
         }
     }
+    reach.receivers += if reach.congested.is_empty() { members.len() } else { connections(members) };
+}
+
+/// How many connections the members are: many subscriptions of one client are one receiver.
+fn connections(members: &[Subscriber]) -> usize {
+    members.iter().map(|member| Arc::as_ptr(&member.outbox)).collect::<HashSet<_>>().len()
 }
 
 impl Reach {
     /// The receivers to wait for: each once, and only while there is patience with it. A crowd it is when more
-    /// than half of the message's subscriptions lag behind.
-    pub(super) fn into_congested(self, now: Instant) -> Vec<Congested> {
+    /// than half of the connections that get the message lag behind.
+    pub(super) fn into_congested(mut self, now: Instant) -> Vec<Congested> {
         if self.congested.is_empty() {
             return Vec::new();
         }
-        let crowd = self.congested.len() * 2 > self.members;
         let mut seen = HashSet::with_capacity(self.congested.len());
+        self.congested.retain(|outbox| seen.insert(Arc::as_ptr(outbox)));
+        let crowd = self.congested.len() * 2 > self.receivers;
         self.congested
             .into_iter()
-            .filter(|outbox| seen.insert(Arc::as_ptr(outbox)) && outbox.patience_ends(crowd) > now)
+            .filter(|outbox| outbox.patience_ends(crowd) > now)
             .map(|outbox| Congested { outbox, crowd })
             .collect()
     }

@@ -4,8 +4,9 @@ use crate::config::Loaded;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::{info, warn};
 
-/// Files that are no connections: standard streams, listeners, the runtime's own, and some to spare.
-const RESERVED: u64 = 64;
+/// Files that are no connections with a seat: standard streams, listeners, the runtime's own, 64 spare sockets for
+/// health and metrics, clients that are being refused, and some to spare.
+const RESERVED: u64 = 256;
 
 /// Raises the limit as far as it goes, and lowers `connections-max` to what fits if nobody has set it.
 ///
@@ -61,11 +62,11 @@ mod tests {
     fn connections_fit_the_open_files_or_are_refused() {
         for (wanted, explicit, open_files, expected) in [
             (10_000, false, u64::MAX, Some(10_000)),
-            (10_000, true, 10_064, Some(10_000)),
-            (10_000, false, 10_063, Some(9_999)),
-            (10_000, true, 10_063, None),
-            (10_000, false, 1024, Some(960)),
-            (10_000, false, 64, None),
+            (10_000, true, 10_256, Some(10_000)),
+            (10_000, false, 10_255, Some(9_999)),
+            (10_000, true, 10_255, None),
+            (10_000, false, 1024, Some(768)),
+            (10_000, false, 256, None),
             (10_000, false, 0, None),
         ] {
             let fitting = fit(wanted, explicit, open_files);
@@ -73,7 +74,7 @@ mod tests {
         }
         assert_eq!(
             fit(2000, true, 1024).expect_err("too many"),
-            "connections-max is 2000, and the limit of 1024 open files leaves 960 for connections: lower \
+            "connections-max is 2000, and the limit of 1024 open files leaves 768 for connections: lower \
              connections-max, or raise the limit with ulimit -n or LimitNOFILE= in a systemd unit"
         );
     }

@@ -34,7 +34,7 @@ async fn run(config: Config) -> Result<(), String> {
     // Before anybody can know that we listen, so that no signal finds us unprepared.
     let mut signals = Signals::new().map_err(|error| format!("cannot wait for signals: {error}"))?;
     let drain_time = config.drain_time;
-    let server = Server::bind(config).await.map_err(|error| format!("cannot listen: {error}"))?;
+    let server = Server::bind(config).await.map_err(|error| error.to_string())?;
     announce(&server.listening());
     let stop = async move {
         let name = signals.next().await.name;

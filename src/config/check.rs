@@ -21,6 +21,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check { keys: &["connect-timeout", "connect-silence"], wrong: silence_beyond_timeout },
     Check { keys: &["connect-frame-bytes-max", "frame-bytes-max"], wrong: connect_beyond_frame },
     Check { keys: &["frame-bytes-max", "outbox-bytes-max"], wrong: frame_beyond_outbox },
+    Check { keys: &["ws-message-bytes-max", "frame-bytes-max"], wrong: frame_beyond_message },
     Check { keys: &["redelivery-backoff", "redelivery-backoff-max"], wrong: backoff_beyond_max },
 ];
 
@@ -67,6 +68,16 @@ fn connect_beyond_frame(c: &Config) -> Option<String> {
         format!(
             "connect-frame-bytes-max ({this}) is more than frame-bytes-max ({that}); lower the first or raise \
              the second"
+        )
+    })
+}
+
+fn frame_beyond_message(c: &Config) -> Option<String> {
+    let (frame, message) = (c.transport.limits.frame_bytes_max, c.http.ws_message_bytes_max);
+    (frame > message).then(|| {
+        format!(
+            "frame-bytes-max ({frame}) is more than ws-message-bytes-max ({message}), so such a frame could not come \
+             by WebSocket; lower the first or raise the second"
         )
     })
 }

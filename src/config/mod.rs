@@ -107,6 +107,7 @@ impl Config {
             },
             http: http::Options {
                 ws_path: String::new(),
+                ws_message_bytes_max: 0,
                 header_timeout: zero,
                 metrics_from: MetricsFrom::Off,
             },

@@ -236,6 +236,12 @@ const FRAMES: &[Row] = &[
             Ok(())
         },
     ),
+    bytes(
+        "ws-message-bytes-max",
+        "16MiB",
+        "Size of a WebSocket message from a client, which may hold many frames; a larger one gets ERROR.",
+        |c, v| put(&mut c.http.ws_message_bytes_max, size(v, KIB..=HUGE)),
+    ),
     bytes("destination-bytes-max", "1024", "Size of a destination; a longer one gets ERROR.", |c, v| {
         put(&mut c.session.destination_bytes_max, size(v, 16..=64 * KIB))
     }),

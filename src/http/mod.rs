@@ -3,7 +3,7 @@
 pub mod health;
 
 use crate::transport::websocket::{self, WebSocketWire};
-use crate::transport::{Hub, drive, sockets};
+use crate::transport::{Hub, Seat, drive, sockets};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
@@ -11,20 +11,21 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 pub use health::MetricsFrom;
 use health::{Page, Readiness};
 
-/// Sockets beyond `connections-max` that may speak HTTP, so that health and metrics answer on a full broker.
-const SPARE_SOCKETS: usize = 64;
+/// Sockets beyond the limits of connections, so that health and metrics answer on a full broker.
+pub(crate) const SPARE_SOCKETS: usize = 64;
 /// hyper's buffer for the head of a request.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 
@@ -33,6 +34,8 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 pub struct Options {
     /// Where WebSocket clients connect (`ws-path`).
     pub ws_path: String,
+    /// Octets of a WebSocket message, which may hold many frames (`ws-message-bytes-max`).
+    pub ws_message_bytes_max: usize,
     /// How long a request's head may take, and an idle connection stay open (`http-header-timeout`).
     pub header_timeout: Duration,
     /// Who may read `/metrics` (`metrics-from`).
@@ -45,26 +48,40 @@ struct Desk {
     hub: Arc<Hub>,
     options: Arc<Options>,
     address: IpAddr,
+    place: Arc<Mutex<Place>>,
+}
+
+/// What an HTTP connection sits on.
+enum Place {
+    /// A seat like every client's; an upgrade takes it along.
+    Seat(Seat),
+    /// A spare socket: there was no seat, because of this limit.
+    Spare(&'static str, #[allow(dead_code)] OwnedSemaphorePermit),
+    /// The seat has gone with an upgrade.
+    Gone,
 }
 
 /// Accepts HTTP connections until the returned future is dropped; those that are open finish their request
 /// when `stopping` is cancelled.
 pub async fn serve(hub: Arc<Hub>, options: Arc<Options>, listener: TcpListener, stopping: CancellationToken) {
-    let sockets = Arc::new(Semaphore::new(hub.options.connections_max + SPARE_SOCKETS));
+    let spare = Arc::new(Semaphore::new(SPARE_SOCKETS));
     let refusals = Arc::new(AtomicUsize::new(0));
     loop {
         let (stream, peer) = sockets::accept(&listener, &hub.options).await;
-        let Ok(permit) = sockets.clone().try_acquire_owned() else {
-            hub.metrics.limit_hit("connections-max");
-            sockets::refuse(&hub, stream, unavailable("connections-max"), &refusals);
-            continue;
+        let place = match hub.seat(peer.ip()) {
+            Ok(seat) => Place::Seat(seat),
+            Err(limit) => match spare.clone().try_acquire_owned() {
+                Ok(permit) => Place::Spare(limit, permit),
+                Err(_) => {
+                    hub.metrics.limit_hit(limit);
+                    sockets::refuse(&hub, stream, unavailable(limit), &refusals);
+                    continue;
+                }
+            },
         };
-        let desk = Desk { hub: hub.clone(), options: options.clone(), address: peer.ip() };
-        let stopping = stopping.clone();
-        hub.tasks.spawn(async move {
-            converse(desk, stream, stopping).await;
-            drop(permit);
-        });
+        let place = Arc::new(Mutex::new(place));
+        let desk = Desk { hub: hub.clone(), options: options.clone(), address: peer.ip(), place };
+        hub.tasks.spawn(converse(desk, stream, stopping.clone()));
     }
 }
 
@@ -136,16 +153,24 @@ impl Desk {
         if !handshake.accepted {
             return handshake.response.map(Full::from);
         }
-        let seat = match self.hub.seat(self.address) {
-            Ok(seat) => seat,
-            Err(limit) => {
+        let seat = match std::mem::replace(&mut *self.place.lock(), Place::Gone) {
+            Place::Seat(seat) => seat,
+            Place::Spare(limit, _) => {
+                self.hub.metrics.limit_hit(limit);
                 let mut response = Response::new(Full::from(full(limit)));
                 *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+                return response;
+            }
+            // One connection is upgraded once.
+            Place::Gone => {
+                let mut response = Response::default();
+                *response.status_mut() = StatusCode::CONFLICT;
                 return response;
             }
         };
         let upgrade = hyper::upgrade::on(request);
         let hub = self.hub.clone();
+        let message_bytes_max = self.options.ws_message_bytes_max as u64;
         self.hub.tasks.spawn(async move {
             let upgraded = match upgrade.await {
                 Ok(upgraded) => upgraded,
@@ -153,7 +178,7 @@ impl Desk {
             };
             match upgraded.downcast::<TokioIo<TcpStream>>() {
                 Ok(parts) => {
-                    let wire = WebSocketWire::new(parts.io.into_inner(), parts.read_buf);
+                    let wire = WebSocketWire::new(parts.io.into_inner(), parts.read_buf, message_bytes_max);
                     // A task of its own: this one's memory was for the handshake.
                     hub.tasks.spawn(drive::serve(hub.clone(), wire, seat));
                 }

@@ -17,8 +17,8 @@ pub enum Closing {
     Rejected,
     /// A limit was met, by its option's name.
     Limit(&'static str),
-    /// Outbox overflow, no progress, or too many unsettled.
-    SlowConsumer,
+    /// Outbox overflow, no progress, or too many unsettled: the option of the limit that was met.
+    SlowConsumer(&'static str),
     /// The broker stops.
     Shutdown,
 }
@@ -34,7 +34,7 @@ impl Closing {
             Closing::Unauthenticated => "unauthenticated",
             Closing::Rejected => "rejected",
             Closing::Limit(_) => "limit",
-            Closing::SlowConsumer => "slow-consumer",
+            Closing::SlowConsumer(_) => "slow-consumer",
             Closing::Shutdown => "shutdown",
         }
     }
@@ -42,7 +42,7 @@ impl Closing {
     /// The option whose limit was met, if that is why.
     pub fn limit(self) -> Option<&'static str> {
         match self {
-            Closing::Limit(option) => Some(option),
+            Closing::Limit(option) | Closing::SlowConsumer(option) => Some(option),
             _ => None,
         }
     }

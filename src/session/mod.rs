@@ -234,6 +234,11 @@ impl Session {
         }
     }
 
+    /// Memory that subscriptions hold: their names, and what they remember of unsettled deliveries.
+    pub fn held_bytes(&self) -> usize {
+        self.subscriptions.held_bytes()
+    }
+
     /// Memory that transactions hold: octets parked, and what each parked frame costs beside them.
     pub fn parked_bytes(&self) -> usize {
         self.transactions.bytes()

@@ -82,6 +82,11 @@ impl Subscriptions {
         self.list.len()
     }
 
+    /// Names, and the memory of unsettled deliveries.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.list.iter().map(|one| one.name().text().len() + one.unsettled.held_bytes()).sum()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Subscription> {
         self.list.iter()
     }

@@ -120,6 +120,11 @@ impl Unsettled {
         self.deliveries.len()
     }
 
+    /// Memory of the list.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.deliveries.capacity() * size_of::<Delivered>()
+    }
+
     /// Remembers a delivery and numbers it.
     pub(super) fn deliver(&mut self, tag: Tag, message_id: &str) -> Number {
         let number = self.next;

@@ -7,8 +7,9 @@
 //!    +-- socket failed, or time is up ------------------------------------------------------+
 //! ```
 //!
+//! Flushing lasts as long as the client takes something now and then, at a shutdown until the drain time is over.
 //! Closing a socket with unread input resets it and may destroy the last frame on its way, so input is read
-//! and thrown away until the client closes too (PROTOCOL: linger).
+//! and thrown away until the client closes too.
 
 use super::drive::Connection;
 use super::wire::Wire;
@@ -27,12 +28,15 @@ enum Phase {
     Done,
 }
 
+/// A flush that makes progress may take so many times as long as one that makes none.
+const FLUSH_LINGERS: u32 = 12;
+
 /// A connection that is ending.
 #[derive(Debug)]
 pub(super) struct Ending {
     pub(super) closing: Closing,
-    /// Whatever happens, the connection is gone by then.
-    pub(super) until: Instant,
+    /// Whatever happens, the phase is over by then.
+    until: Instant,
     phase: Phase,
 }
 
@@ -44,8 +48,22 @@ impl<W: Wire> Connection<W> {
         }
         self.release(now);
         self.wire.farewell(closing, &mut self.out);
-        let until = now + self.hub.options.linger;
+        self.progress_at = now;
+        let until = match self.hub.drain_until() {
+            Some(drained) => drained,
+            None => now + self.hub.options.linger * FLUSH_LINGERS,
+        };
         self.ending = Some(Ending { closing, until, phase: Phase::Flush });
+    }
+
+    /// When the present phase is over at the latest.
+    pub(super) fn ends_at(&self, ending: &Ending) -> Instant {
+        match ending.phase {
+            Phase::Flush if ending.closing != Closing::Shutdown => {
+                ending.until.min(self.progress_at + self.hub.options.linger)
+            }
+            _ => ending.until,
+        }
     }
 
     /// The socket is gone: nothing more can be said.
@@ -71,11 +89,18 @@ impl<W: Wire> Connection<W> {
         self.settle_unwritten(unsent, now);
         let on_their_way: HashSet<Key> = self.out.unwritten().map(|mark| mark.key).collect();
         self.subscriptions.retain(|key, _| on_their_way.contains(key));
+        self.held.resize(0);
         self.temps.clear();
         self.login = None;
         self.pause = Default::default();
         self.parked.resize(0);
         self.count_transactions(0);
+    }
+
+    /// Nothing is on its way any more.
+    fn release_written(&mut self) {
+        self.subscriptions.clear();
+        self.leaving.clear();
     }
 
     pub(super) fn settle_unwritten(&self, mut deliveries: Vec<(Key, Tag)>, now: Instant) {
@@ -89,10 +114,10 @@ impl<W: Wire> Connection<W> {
         loop {
             let now = Instant::now();
             let Some(ending) = &self.ending else { return Poll::Ready(()) };
-            let phase = if now >= ending.until { Phase::Done } else { ending.phase };
+            let phase = if now >= self.ends_at(ending) { Phase::Done } else { ending.phase };
             if phase == Phase::Done {
                 self.drop_unsent(now);
-                self.subscriptions.clear();
+                self.release_written();
                 return Poll::Ready(());
             }
             let done = match phase {
@@ -101,7 +126,7 @@ impl<W: Wire> Connection<W> {
                     self.out.pending() == 0
                 }
                 Phase::HalfClose => {
-                    self.subscriptions.clear();
+                    self.release_written();
                     self.wire.poll_shutdown(cx).is_ready()
                 }
                 _ => self.wire.poll_discard(cx).is_ready(),
@@ -110,6 +135,7 @@ impl<W: Wire> Connection<W> {
             // A write that failed has ended it all already.
             if done && ending.phase != Phase::Done {
                 ending.phase = phase.next();
+                ending.until = ending.until.min(now + self.hub.options.linger);
             } else if ending.phase != Phase::Done && self.poll_timer(cx, now).is_pending() {
                 return Poll::Pending;
             }

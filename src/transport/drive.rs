@@ -34,6 +34,8 @@ use tokio::time::Sleep;
 
 /// Octets turned into frames ahead of the socket.
 const BATCH_BYTES: usize = 128 * 1024;
+/// Octets waiting beside the outbox that are worth counting.
+const HELD_BYTES_MIN: usize = 16 * 1024;
 /// Turns in a row before other tasks get theirs.
 const TURNS_MAX: usize = 16;
 /// Pushes to subscribers before a publisher lets other tasks run.
@@ -54,13 +56,15 @@ pub async fn serve<W: Wire>(hub: Arc<Hub>, wire: W, seat: Seat) {
 pub(super) struct Connection<W> {
     pub(super) hub: Arc<Hub>,
     pub(super) wire: W,
-    seat: Seat,
+    pub(super) seat: Seat,
     pub(super) session: Session,
     pub(super) decoder: Decoder,
     pub(super) outbox: Arc<Outbox>,
     number: u64,
     pub(super) out: Coalesce,
     pub(super) subscriptions: HashMap<Key, Subscription>,
+    /// Ended, but some of their messages are on their way to the socket and settle when they are written.
+    pub(super) leaving: HashMap<Key, Subscription>,
     pub(super) temps: Vec<TempQueue>,
     pub(super) login: Option<Login>,
     pub(super) pause: Pause,
@@ -70,19 +74,26 @@ pub(super) struct Connection<W> {
     /// Whether the limits of a signed-in client hold.
     pub(super) established: bool,
     pub(super) ending: Option<Ending>,
+    /// The client sends no more; what it had sent is handled first.
+    pub(super) input_ended: Option<ReadEnd>,
+    /// Octets of answers (RECEIPT, ERROR) appended since the output was last empty.
+    pub(super) answers_bytes: usize,
+    /// Octets that wait in the output and in the decoder, in the budget.
+    pub(super) held: Charge,
     pub(super) timer: Pin<Box<Sleep>>,
     pub(super) timer_armed: bool,
     /// When the socket last took octets, or last had none to take.
     pub(super) progress_at: Instant,
     began_at: Instant,
-    frames_received: u64,
-    bytes_received: u64,
+    pub(super) frames_received: u64,
+    pub(super) bytes_received: u64,
     frames_sent: u64,
 }
 
 impl<W: Wire> Connection<W> {
     fn new(hub: Arc<Hub>, wire: W, seat: Seat) -> Connection<W> {
         let now = Instant::now();
+        let held = hub.budget.charge(0);
         let outbox = Outbox::new(hub.outbox, &hub.budget, hub.metrics.clone(), now);
         Connection {
             number: hub.enter(&outbox),
@@ -95,6 +106,7 @@ impl<W: Wire> Connection<W> {
             outbox,
             out: Coalesce::default(),
             subscriptions: HashMap::new(),
+            leaving: HashMap::new(),
             temps: Vec::new(),
             login: None,
             pause: Pause::default(),
@@ -102,6 +114,9 @@ impl<W: Wire> Connection<W> {
             pushes: 0,
             established: false,
             ending: None,
+            input_ended: None,
+            answers_bytes: 0,
+            held,
             timer: Box::pin(tokio::time::sleep_until(now.into())),
             timer_armed: false,
             progress_at: now,
@@ -119,7 +134,6 @@ impl<W: Wire> Connection<W> {
             if self.ending.is_none() && self.hub.is_stopping() {
                 self.shut_down(cx, now);
             }
-            self.expire(now);
             if self.ending.is_some() {
                 return self.poll_ending(cx);
             }
@@ -128,13 +142,18 @@ impl<W: Wire> Connection<W> {
             moved |= self.write(cx, now);
             moved |= self.log_in(cx, now);
             moved |= self.read(cx, now);
+            // Only now: a process that was stopped for a while looks at what has come before it judges silence.
+            let pending = self.out.pending();
+            self.expire(now);
             if self.ending.is_some() {
                 continue;
             }
+            moved |= self.out.pending() != pending;
             if self.pushes >= PUSHES_MAX {
                 break;
             }
-            if !moved && self.poll_timer(cx, now).is_pending() {
+            if !moved && !self.hub.is_stopping() && self.poll_timer(cx, now).is_pending() {
+                self.charge_held();
                 return Poll::Pending;
             }
         }
@@ -185,6 +204,7 @@ impl<W: Wire> Connection<W> {
     pub(super) fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         if self.out.pending() == 0 {
             self.progress_at = now;
+            self.answers_bytes = 0;
             return false;
         }
         let mut written = 0;
@@ -216,8 +236,17 @@ impl<W: Wire> Connection<W> {
         self.hub.metrics.frames_sent.inc_by(frames);
         self.hub.metrics.bytes_sent.inc_by(written as u64);
         self.settle(&settled, Settlement::Accepted, now);
+        self.leave_written();
         self.resume_starved(now);
         true
+    }
+
+    /// Lets subscriptions go that had ended and of which everything is written now.
+    fn leave_written(&mut self) {
+        if !self.leaving.is_empty() {
+            let out = &self.out;
+            self.leaving.retain(|key, _| out.unwritten().any(|mark| mark.key == *key));
+        }
     }
 
     /// Work queues that found no room in the outbox may try again.
@@ -230,85 +259,20 @@ impl<W: Wire> Connection<W> {
     /// Settles deliveries of work queues, one call per run of the same subscription.
     pub(super) fn settle(&self, deliveries: &[(Key, Tag)], settlement: Settlement, now: Instant) {
         for run in deliveries.chunk_by(|left, right| left.0 == right.0) {
-            if let Some(subscription) = self.subscriptions.get(&run[0].0) {
+            let key = &run[0].0;
+            if let Some(subscription) = self.subscriptions.get(key).or_else(|| self.leaving.get(key)) {
                 let tags: Vec<Tag> = run.iter().map(|(_, tag)| *tag).collect();
                 subscription.settle(&tags, settlement, now);
             }
         }
     }
 
-    fn log_in(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        let Some(login) = &mut self.login else { return false };
-        let Poll::Ready(result) = login.as_mut().poll(cx) else { return false };
-        self.login = None;
-        let mut actions = Vec::new();
-        self.session.authenticated(result, now, &mut actions);
-        self.perform(actions, now);
-        true
-    }
-
-    /// Handles what is buffered, and reads once if nothing forbids it.
-    fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        let before = self.frames_received;
-        let mut moved = self.handle_frames(cx, now);
-        if self.may_read(cx, now) {
-            let Connection { wire, out, decoder, bytes_received, .. } = self;
-            let mut fed = 0;
-            let read = wire.poll_read(cx, out, &mut |octets| {
-                fed += octets.len() as u64;
-                decoder.feed(octets);
-            });
-            *bytes_received += fed;
-            self.hub.metrics.bytes_received.inc_by(fed);
-            match read {
-                Poll::Pending => {}
-                Poll::Ready(Ok(_)) => {
-                    self.session.heard(now);
-                    self.handle_frames(cx, now);
-                    moved = true;
-                }
-                Poll::Ready(Err(end)) => {
-                    self.handle_frames(cx, now);
-                    self.end_of_input(end, now);
-                    moved = true;
-                }
-            }
-        }
-        self.hub.metrics.frames_received.inc_by(self.frames_received - before);
-        moved
-    }
-
-    fn handle_frames(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        let mut moved = false;
-        while self.may_read(cx, now) {
-            let mut actions = Vec::new();
-            match self.decoder.next() {
-                Ok(None) => break,
-                Ok(Some(frame)) => {
-                    self.frames_received += 1;
-                    self.session.handle(frame, now, &mut actions);
-                }
-                Err(mut error) => {
-                    if !self.established && error.limit == Some("frame-bytes-max") {
-                        error.rename_limit("connect-frame-bytes-max");
-                    }
-                    self.session.malformed(&error, &mut actions);
-                }
-            }
-            moved = true;
-            self.perform(actions, now);
-        }
-        moved
-    }
-
-    fn end_of_input(&mut self, end: ReadEnd, now: Instant) {
-        match end {
-            ReadEnd::Closed => self.begin_ending(Closing::PeerLeft, now),
-            ReadEnd::Failed(_) => self.end_at_once(now),
-            ReadEnd::Violation(reason) => {
-                tracing::debug!(address = %self.seat.address(), reason, "the client broke the rules of its transport");
-                self.begin_ending(Closing::Rejected, now);
-            }
+    /// What waits outside the outbox counts too, once it is more than a few small frames.
+    fn charge_held(&mut self) {
+        let waiting = self.out.pending() + self.decoder.buffered() + self.session.held_bytes();
+        let waiting = if waiting < HELD_BYTES_MIN { 0 } else { waiting };
+        if waiting.abs_diff(self.held.bytes()) >= HELD_BYTES_MIN || waiting == 0 {
+            self.held.resize(waiting);
         }
     }
 
@@ -323,7 +287,7 @@ impl<W: Wire> Connection<W> {
         if self.session.deadline().is_none_or(|deadline| now < deadline) {
             return;
         }
-        if self.pause.is_on() {
+        if self.ignores_input() {
             // What the client may have sent meanwhile was not looked at: it is not to blame for silence.
             self.session.heard(now);
         }
@@ -342,10 +306,10 @@ impl<W: Wire> Connection<W> {
         );
         let mut actions = Vec::new();
         let reject = Reject { summary: "slow consumer", detail: &detail };
-        self.session.refuse(None, reject, Closing::SlowConsumer, &mut actions);
+        self.session.refuse(None, reject, Closing::SlowConsumer(option), &mut actions);
         self.perform(actions, now);
         // A session that was closed already says nothing; the connection ends all the same.
-        self.begin_ending(Closing::SlowConsumer, now);
+        self.begin_ending(Closing::SlowConsumer(option), now);
     }
 
     fn shut_down(&mut self, cx: &mut Context<'_>, now: Instant) {

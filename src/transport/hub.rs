@@ -9,9 +9,9 @@ use crate::session;
 use crate::users::Authenticator;
 use dashmap::DashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::{Duration, Instant};
 use stompbox_frames::stomp::Limits;
 use tokio_util::task::TaskTracker;
 
@@ -62,7 +62,8 @@ pub struct Hub {
     seats: Arc<Seats>,
     outboxes: DashMap<u64, Weak<Outbox>>,
     next_outbox: AtomicU64,
-    stopping: AtomicBool,
+    /// Set when the broker stops: when its clients have to be gone.
+    drain_until: OnceLock<Instant>,
 }
 
 impl std::fmt::Debug for Hub {
@@ -104,25 +105,30 @@ impl Hub {
             seats,
             outboxes: DashMap::new(),
             next_outbox: AtomicU64::new(0),
-            stopping: AtomicBool::new(false),
+            drain_until: OnceLock::new(),
         })
     }
 
-    /// A seat for a client at `address`; a refusal is counted and named.
+    /// A seat for a client at `address`, or the option of the limit; whoever refuses the client counts it.
     pub fn seat(&self, address: IpAddr) -> Result<Seat, &'static str> {
-        self.seats.take(address).inspect_err(|limit| self.metrics.limit_hit(limit))
+        self.seats.take(address)
     }
 
-    /// Tells every connection that the broker stops; new ones learn it at once.
-    pub fn stop(&self) {
-        self.stopping.store(true, Ordering::Release);
+    /// Tells every connection that the broker stops and is gone at `drain_until`; new ones learn it at once.
+    pub fn stop(&self, drain_until: Instant) {
+        let _ = self.drain_until.set(drain_until);
         let outboxes: Vec<_> = self.outboxes.iter().filter_map(|entry| entry.upgrade()).collect();
         outboxes.iter().for_each(|outbox| outbox.nudge());
     }
 
     /// Whether [`Hub::stop`] was called.
     pub fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Acquire)
+        self.drain_until.get().is_some()
+    }
+
+    /// When the clients of a broker that stops have to be gone.
+    pub(super) fn drain_until(&self) -> Option<Instant> {
+        self.drain_until.get().copied()
     }
 
     /// Enters an outbox, so that [`Hub::stop`] reaches its connection.

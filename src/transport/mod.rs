@@ -23,6 +23,7 @@ mod close;
 pub mod coalesce;
 pub mod drive;
 mod hub;
+mod inbound;
 mod pause;
 mod perform;
 mod scratch;

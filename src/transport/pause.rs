@@ -7,7 +7,7 @@ use std::future::Future;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// A client that leaves this many octets of answers unread is not read from.
+/// A client that leaves this many octets of answers (not of messages) unread is not read from.
 const UNREAD_BYTES_MAX: usize = 256 * 1024;
 /// How often a pause for the byte budget is looked at.
 const BUDGET_PAUSE: Duration = Duration::from_millis(20);
@@ -29,13 +29,18 @@ impl Pause {
 }
 
 impl<W: Wire> Connection<W> {
+    /// Whether what the client sends is left alone for now, so that its silence means nothing.
+    pub(super) fn ignores_input(&self) -> bool {
+        self.pause.is_on() || self.login.is_some() || self.answers_bytes >= UNREAD_BYTES_MAX
+    }
+
     /// Whether the next frame may be handled; [`super::drive`] says what forbids it.
     pub(super) fn may_read(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         self.poll_pause(cx, now).is_ready()
             && self.ending.is_none()
             && self.login.is_none()
             && self.pushes < PUSHES_MAX
-            && self.out.pending() < UNREAD_BYTES_MAX
+            && self.answers_bytes < UNREAD_BYTES_MAX
     }
 
     fn poll_pause(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
@@ -57,7 +62,7 @@ impl<W: Wire> Connection<W> {
     /// The earliest moment at which something is to be done without an event.
     fn deadline(&self, now: Instant) -> Option<Instant> {
         if let Some(ending) = &self.ending {
-            return Some(ending.until);
+            return Some(self.ends_at(ending));
         }
         let stalled = (self.out.pending() > 0).then(|| self.progress_at + self.hub.options.stall_timeout);
         let patience =

@@ -27,22 +27,11 @@ impl<W: Wire> Connection<W> {
             }
         }
         let parked = self.session.parked_bytes();
-        let grows = parked > self.parked.bytes();
-        self.parked.resize(parked);
-        if grows && self.hub.budget.is_exhausted() && self.ending.is_none() {
-            self.refuse_for_memory(now);
+        if parked > self.parked.bytes() {
+            self.pause_near_budget(now);
         }
+        self.parked.resize(parked);
         self.count_transactions(self.session.open_transactions());
-    }
-
-    /// A transaction grew at the limit of the byte budget.
-    fn refuse_for_memory(&mut self, now: Instant) {
-        let detail = "The broker holds as much as it may (limit memory-bytes-max), so the transaction cannot \
-                      grow. Try again when consumers have caught up, or raise memory-bytes-max.";
-        let reject = Reject { summary: "memory limit reached", detail };
-        let mut actions = Vec::new();
-        self.session.refuse(None, reject, Closing::Limit("memory-bytes-max"), &mut actions);
-        self.perform(actions, now);
     }
 
     /// One wish; what follows from it (a RECEIPT) goes into `more`.
@@ -103,6 +92,7 @@ impl<W: Wire> Connection<W> {
     }
 
     fn write_frame(&mut self, frame: &Bytes) {
+        self.answers_bytes += frame.len();
         let piece = Piece { prefix: &[], tail: frame, text: std::str::from_utf8(frame).is_ok(), mark: None };
         self.wire.wrap(piece, &mut self.out);
     }
@@ -126,6 +116,10 @@ impl<W: Wire> Connection<W> {
     fn published(&mut self, published: Published, now: Instant) {
         self.pushes += published.reached;
         self.pause.congested.extend(published.congested);
+        self.pause_near_budget(now);
+    }
+
+    fn pause_near_budget(&mut self, now: Instant) {
         if self.hub.budget.is_near() && self.pause.budget_until.is_none() {
             self.pause.budget_until = Some(now + self.hub.outbox.burst_patience);
         }
@@ -148,16 +142,18 @@ impl<W: Wire> Connection<W> {
     }
 
     /// What still waits in the outbox goes back uncounted; what the session gave to the client and the
-    /// client did not settle goes back with the subscription. Messages in auto mode that are on their way to
-    /// the socket will be written, so they are settled: nobody else must get them too.
+    /// client did not settle goes back with the subscription. While messages in auto mode are on their way to
+    /// the socket the subscription stays, without a turn: nobody else must get them too, unless they are not
+    /// written after all.
     fn unsubscribe(&mut self, key: Key, now: Instant) {
         let Some(subscription) = self.subscriptions.remove(&key) else { return };
         let waiting: Vec<Tag> = self.outbox.withdraw(key).iter().map(|parcel| parcel.tag).collect();
         subscription.settle(&waiting, Settlement::Unwritten, now);
-        let on_their_way = self.out.unwritten().filter(|mark| mark.key == key && mark.settles);
-        let on_their_way: Vec<Tag> = on_their_way.map(|mark| mark.tag).collect();
-        subscription.settle(&on_their_way, Settlement::Accepted, now);
-        drop(subscription);
+        if self.out.unwritten().any(|mark| mark.key == key && mark.settles) {
+            self.leaving.insert(key, subscription);
+        } else {
+            drop(subscription);
+        }
         self.resume_starved(now);
     }
 

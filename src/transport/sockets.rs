@@ -17,6 +17,9 @@ use tokio::net::{TcpListener, TcpStream};
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 /// How long a refused client may take to read why.
 const REFUSAL_LINGER: Duration = Duration::from_secs(1);
+/// Octets that the system holds beyond what the client's window takes.
+#[cfg(target_os = "linux")]
+const NOT_SENT_BYTES_MAX: u32 = 256 * 1024;
 /// Refused clients that are told why at the same time; more are closed without a word.
 const REFUSALS_MAX: usize = 64;
 
@@ -66,7 +69,11 @@ fn prepare(stream: &TcpStream, options: &Options) -> io::Result<()> {
         socket.set_tcp_keepalive(&keepalive)?;
     }
     #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(options.tcp_user_timeout))?;
+    {
+        socket.set_tcp_user_timeout(Some(options.tcp_user_timeout))?;
+        // Progress is what the client takes, not what the system's send buffer (megabytes) takes.
+        socket.set_tcp_notsent_lowat(NOT_SENT_BYTES_MAX)?;
+    }
     Ok(())
 }
 
@@ -78,6 +85,7 @@ pub async fn serve_tcp(hub: Arc<Hub>, listener: TcpListener) {
         match hub.seat(peer.ip()) {
             Ok(seat) => serve_client(&hub, stream, seat),
             Err(limit) => {
+                hub.metrics.limit_hit(limit);
                 let error = format!(
                     "ERROR\nmessage:too many connections\ncontent-type:text/plain\n\nThe limit {limit} is met. \
                      Close connections, come back later, or raise {limit}.\n\0\n"

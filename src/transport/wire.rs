@@ -18,6 +18,8 @@ pub enum ReadEnd {
     Failed(io::Error),
     /// The client broke the rules of the wire itself (not STOMP's); [`Wire::farewell`] says so.
     Violation(&'static str),
+    /// A limit of the wire was met, by its option's name.
+    Limit(&'static str),
 }
 
 /// One frame to be wrapped.

@@ -226,7 +226,7 @@ fn an_overflowed_receiver_is_neither_reached_nor_waited_for() {
     let fixture = Fixture::new();
     let outbox = lagging(&fixture);
     let _only = fixture.subscribe("/topic/t", &Receiver { outbox: outbox.clone(), key: 1 }, ALL);
-    let published = fixture.publish("/topic/t", &"x".repeat(500_000)).unwrap();
+    let published = fixture.publish("/topic/t", &"x".repeat(4_500_000)).unwrap();
     assert_eq!((published.reached, published.congested.len(), outbox.bytes()), (0, 0, 0));
 }
 

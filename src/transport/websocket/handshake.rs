@@ -63,17 +63,20 @@ pub fn accept<B>(request: &Request<B>) -> Handshake {
 
 /// The highest STOMP version among those offered; a client that offers only others gets none.
 fn subprotocol(headers: &HeaderMap) -> Option<&'static str> {
-    SUBPROTOCOLS.into_iter().find(|protocol| has_token(headers, SEC_WEBSOCKET_PROTOCOL, protocol))
+    // Names of subprotocols are compared exactly, those of other tokens are not.
+    SUBPROTOCOLS
+        .into_iter()
+        .find(|protocol| tokens(headers, SEC_WEBSOCKET_PROTOCOL).any(|token| token == *protocol))
 }
 
 /// Whether a comma-separated header holds `token`, whatever its case.
 fn has_token(headers: &HeaderMap, name: hyper::header::HeaderName, token: &str) -> bool {
-    headers
-        .get_all(name)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|part| part.trim().eq_ignore_ascii_case(token))
+    tokens(headers, name).any(|part| part.eq_ignore_ascii_case(token))
+}
+
+fn tokens(headers: &HeaderMap, name: hyper::header::HeaderName) -> impl Iterator<Item = &str> {
+    let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim)
 }
 
 /// Sixteen octets in base64 are 22 characters and `==`.
@@ -135,6 +138,7 @@ mod tests {
             ("v10.stomp", Some("v10.stomp")),
             ("mqtt, v11.stomp", Some("v11.stomp")),
             ("mqtt", None),
+            ("V12.STOMP", None),
         ] {
             let handshake = accept(&request(&[("sec-websocket-protocol", offered)]));
             assert!(handshake.accepted);

@@ -22,8 +22,6 @@ use std::task::{Context, Poll};
 use stompbox_frames::websocket::{Opcode, head};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// A message may hold many frames, so it may be longer than a frame; it is never buffered as a whole.
-const MESSAGE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// Pings are answered one by one, but not by more than this: the latest counts (RFC 6455 §5.5.3).
 const PONG_BACKLOG_BYTES_MAX: usize = 64 * 1024;
 
@@ -37,10 +35,11 @@ pub struct WebSocketWire<S> {
 }
 
 impl<S> WebSocketWire<S> {
-    /// The wire after the handshake; `early` was read with it.
-    pub fn new(socket: S, early: Bytes) -> WebSocketWire<S> {
+    /// The wire after the handshake; `early` was read with it. A message may hold many STOMP frames, so it may
+    /// be longer than one (`ws-message-bytes-max`); it is never buffered as a whole.
+    pub fn new(socket: S, early: Bytes, message_bytes_max: u64) -> WebSocketWire<S> {
         let inbound =
-            Inbound { reader: Reader::new(MESSAGE_BYTES_MAX), violation: None, closed_by_client: None };
+            Inbound { reader: Reader::new(message_bytes_max), violation: None, closed_by_client: None };
         WebSocketWire { socket, early, inbound }
     }
 }
@@ -74,7 +73,10 @@ impl Inbound {
         });
         if let Err(violation) = result {
             self.violation = Some(violation);
-            return Err(ReadEnd::Violation(violation.reason));
+            return Err(match violation.code {
+                1009 => ReadEnd::Limit("ws-message-bytes-max"),
+                _ => ReadEnd::Violation(violation.reason),
+            });
         }
         if self.closed_by_client.is_some() { Err(ReadEnd::Closed) } else { Ok(octets.len()) }
     }
@@ -150,8 +152,10 @@ fn close_code(closing: Closing) -> (Option<u16>, &'static str) {
     let (code, reason) = match closing {
         Closing::Disconnected | Closing::PeerLeft => (1000, ""),
         Closing::Shutdown => (1001, "shutting down"),
-        Closing::Limit("frame-bytes-max" | "connect-frame-bytes-max") => (1009, "frame too big"),
-        Closing::SlowConsumer => (1008, "slow consumer"),
+        Closing::Limit("frame-bytes-max" | "connect-frame-bytes-max" | "ws-message-bytes-max") => {
+            (1009, "too big")
+        }
+        Closing::SlowConsumer(_) => (1008, "slow consumer"),
         Closing::HeartbeatLost => (1002, "heart-beat lost"),
         Closing::ConnectTimeout => (1002, "no CONNECT in time"),
         Closing::Unauthenticated => (1002, "not authenticated"),

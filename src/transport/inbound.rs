@@ -1,0 +1,117 @@
+//! The reading side of a connection: octets to frames to actions, a login's answer, the end of the input.
+
+use super::drive::Connection;
+use super::wire::{ReadEnd, Wire};
+use crate::session::{Action, Closing, Reject};
+use std::task::{Context, Poll};
+use std::time::Instant;
+use stompbox_frames::stomp::{Command, Frame};
+
+impl<W: Wire> Connection<W> {
+    /// The answer to a login, when it is there.
+    pub(super) fn log_in(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let Some(login) = &mut self.login else { return false };
+        let Poll::Ready(result) = login.as_mut().poll(cx) else { return false };
+        self.login = None;
+        if let Err(refused) = &result {
+            tracing::info!(reason = refused.reason, address = %self.seat.address(), "login refused");
+        }
+        let mut actions = Vec::new();
+        self.session.authenticated(result, now, &mut actions);
+        self.perform(actions, now);
+        true
+    }
+
+    /// Handles what is buffered, and reads once if nothing forbids it.
+    pub(super) fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let before = self.frames_received;
+        let mut moved = self.handle_frames(cx, now);
+        if self.input_ended.is_none() && self.may_read(cx, now) {
+            let Connection { wire, out, decoder, bytes_received, .. } = self;
+            let mut fed = 0;
+            let read = wire.poll_read(cx, out, &mut |octets| {
+                fed += octets.len() as u64;
+                decoder.feed(octets);
+            });
+            *bytes_received += fed;
+            self.hub.metrics.bytes_received.inc_by(fed);
+            match read {
+                Poll::Pending => {}
+                Poll::Ready(Ok(_)) => {
+                    self.session.heard(now);
+                    self.handle_frames(cx, now);
+                    moved = true;
+                }
+                Poll::Ready(Err(end)) => {
+                    self.input_ended = Some(end);
+                    self.handle_frames(cx, now);
+                    moved = true;
+                }
+            }
+        }
+        if self.may_read(cx, now)
+            && let Some(end) = self.input_ended.take()
+        {
+            self.end_of_input(end, now);
+            moved = true;
+        }
+        self.hub.metrics.frames_received.inc_by(self.frames_received - before);
+        moved
+    }
+
+    fn handle_frames(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let mut moved = false;
+        while self.may_read(cx, now) {
+            let mut actions = Vec::new();
+            match self.decoder.next() {
+                Ok(None) => break,
+                Ok(Some(frame)) => {
+                    self.frames_received += 1;
+                    if frame.command == Command::Send && self.established && self.hub.budget.is_exhausted() {
+                        self.refuse_for_memory(&frame, &mut actions);
+                    } else {
+                        self.session.handle(frame, now, &mut actions);
+                    }
+                }
+                Err(_) if self.ending.is_some() => break,
+                Err(mut error) => {
+                    if !self.established && error.limit == Some("frame-bytes-max") {
+                        error.rename_limit("connect-frame-bytes-max");
+                    }
+                    self.session.malformed(&error, &mut actions);
+                }
+            }
+            moved = true;
+            self.perform(actions, now);
+        }
+        moved
+    }
+
+    fn end_of_input(&mut self, end: ReadEnd, now: Instant) {
+        match end {
+            ReadEnd::Closed => self.begin_ending(Closing::PeerLeft, now),
+            ReadEnd::Failed(_) => self.end_at_once(now),
+            ReadEnd::Violation(reason) => {
+                tracing::debug!(address = %self.seat.address(), reason, "the client broke the rules of its transport");
+                self.begin_ending(Closing::Rejected, now);
+            }
+            ReadEnd::Limit(option) => {
+                let detail = format!("The limit {option} was met. Send less at a time, or raise {option}.");
+                let reject = Reject { summary: "message too large", detail: &detail };
+                let mut actions = Vec::new();
+                self.session.refuse(None, reject, Closing::Limit(option), &mut actions);
+                self.perform(actions, now);
+                self.begin_ending(Closing::Limit(option), now);
+            }
+        }
+    }
+
+    /// Nothing new at the limit of the byte budget.
+    fn refuse_for_memory(&mut self, frame: &Frame, actions: &mut Vec<Action>) {
+        let detail = "The broker holds as much as it may (limit memory-bytes-max). Send again when consumers have \
+                      caught up, or raise memory-bytes-max.";
+        let reject = Reject { summary: "memory limit reached", detail };
+        let receipt = frame.header("receipt").map(|receipt| receipt.into());
+        self.session.refuse(receipt, reject, Closing::Limit("memory-bytes-max"), actions);
+    }
+}
