@@ -133,7 +133,8 @@ on_each_wire! {
         const BODY_BYTES: usize = 30 << 20;
         let body = "x".repeat(BODY_BYTES);
         for leave in LEAVES {
-            let broker = Broker::start(&["--frame-bytes-max=32MiB", "--outbox-bytes-max=64MiB"]);
+            let flags = ["--frame-bytes-max=32MiB", "--ws-message-bytes-max=32MiB", "--outbox-bytes-max=64MiB"];
+            let broker = Broker::start(&flags);
             let mut receiver = broker.connect(wire);
             receiver.subscribe("t", "/topic/a", "");
             receiver.subscribe("q", "/queue/a", "");

@@ -237,6 +237,8 @@ on_each_wire! {
         }
         broker.until("limit_hits_total{limit=\"stall-timeout\"}", 1);
         drop(stalled);
+        let line = broker.log_line(|line| line.contains("connection closed"));
+        assert!(line.contains("reason=\"slow-consumer\" limit=\"stall-timeout\""), "{line}");
         broker.until(&closed_for("slow-consumer"), 1);
         broker.until(&format!("connections{{transport=\"{}\"}}", wire.label()), 1);
         assert_eq!(broker.metric("connections_closed_total"), 1);
