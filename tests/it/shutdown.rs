@@ -92,3 +92,32 @@ fn a_second_signal_stops_at_once_with_128_and_its_number() {
         drop(stalled);
     }
 }
+
+#[test]
+fn who_is_cut_at_the_end_of_the_drain_has_its_line_in_the_log() {
+    let broker = Broker::start(&["--drain-time", "300ms"]);
+    let clients = Wire::ALL.map(|wire| broker.connect(wire));
+    let log = broker.whole_log();
+    drop(clients);
+    for wire in Wire::ALL {
+        let of_wire = format!("transport=\"{}\"", wire.label());
+        let of_wire = |line: &&str| line.contains("connection closed") && line.contains(&of_wire);
+        let lines: Vec<_> = log.lines().filter(of_wire).collect();
+        assert!(matches!(lines[..], [line] if line.contains("reason=\"shutdown\"")), "{wire:?}:\n{log}");
+    }
+}
+
+#[test]
+fn who_stalls_through_the_drain_has_its_line_in_the_log() {
+    let broker = Broker::start(&["--drain-time", "300ms"]);
+    let mut stalled = broker.connect(Wire::Tcp);
+    stalled.subscribe("1", "/queue/a", "");
+    let body = "x".repeat(500_000);
+    for _ in 0..30 {
+        publish(&broker, "/queue/a", &body);
+    }
+    broker.until("connections_closed_total", 30);
+    let log = broker.whole_log();
+    drop(stalled);
+    assert_eq!(log.matches("connection closed").count(), 31, "{log}");
+}
