@@ -1,5 +1,7 @@
 //! The command as an operator meets it: arguments in, exit code and text out.
 
+use crate::support::{Broker, Wire};
+use rustix::process::{Resource, getrlimit};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -115,6 +117,39 @@ fn more_connections_than_open_files_are_refused_if_asked_for() {
     let (code, out, errors) = run(&directory, &["--connections-max", "4294967295", "--log", "off"], &[]);
     assert_eq!((code, out.as_str()), (Some(2), ""));
     assert!(errors.starts_with("error: connections-max is 4294967295, and the limit of "), "{errors}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_limit_of_open_files_is_raised_as_far_as_it_goes_and_reported() {
+    let broker = Broker::start_behind("ulimit -Sn 256", &[]);
+    let hard = getrlimit(Resource::Nofile).maximum.map_or("unlimited".to_string(), |most| most.to_string());
+    let line = broker.log_line(|line| line.contains("limit of open files"));
+    assert!(line.contains(" before=256 "), "{line}");
+    assert!(
+        hard == "unlimited" || line.ends_with(&format!(" now={hard}")),
+        "{line}; the hard limit is {hard}"
+    );
+    let limits =
+        std::fs::read_to_string(format!("/proc/{}/limits", broker.process())).expect("Linux has /proc");
+    let limits =
+        limits.lines().find_map(|line| line.strip_prefix("Max open files")).expect("the limit is listed");
+    let limits: Vec<_> = limits.split_whitespace().collect();
+    assert_eq!(limits[..2], [hard.as_str(), hard.as_str()], "the soft limit and the hard one");
+    broker.assert_serves();
+}
+
+#[test]
+fn connections_max_is_lowered_to_what_the_open_files_allow() {
+    let broker = Broker::start_behind("ulimit -n 262", &[]);
+    let line = broker.log_line(|line| line.contains("connections-max is lowered"));
+    assert!(line.contains("from 10000 to 6:") && line.contains("open_files=262"), "{line}");
+    let clients: Vec<_> = (0..6).map(|_| broker.connect(Wire::Tcp)).collect();
+    let mut refused = broker.open(Wire::Tcp);
+    assert!(refused.expect_error(&[]).text().contains("connections-max"));
+    drop(clients);
+    broker.until("connections", 0);
+    broker.assert_serves();
 }
 
 #[test]

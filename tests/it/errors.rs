@@ -39,6 +39,24 @@ on_each_wire! {
         }
     }
 
+    fn a_wildcard_in_a_send_is_refused_also_within_a_transaction(wire: Wire) {
+        let broker = Broker::start(&[]);
+        let mut subscriber = broker.connect(wire);
+        subscriber.subscribe("1", "/topic/#", "");
+        let destinations = ["/topic/*", "/topic/a.*", "/topic/*.b", "/topic/a.#", "/topic/#", "/topic/a/**", "/queue/*"];
+        for destination in destinations {
+            for transaction in ["", "transaction:t\n"] {
+                let mut client = broker.connect(wire);
+                client.send("BEGIN\ntransaction:t\n\n\0");
+                client.send(&format!("SEND\ndestination:{destination}\nreceipt:5\n{transaction}\nhi\0"));
+                let error = client.expect_error(&[("receipt-id", "5"), ("message", "invalid destination")]);
+                assert!(error.text().contains(destination) && error.text().contains("wildcard"), "{error:?}");
+            }
+        }
+        subscriber.done("UNSUBSCRIBE\nid:1\nreceipt:done\n\n\0");
+        assert_eq!(broker.metric("messages_published_total"), 0);
+    }
+
     fn a_malformed_frame_is_refused(wire: Wire) {
         let broker = Broker::start(&[]);
         let frames: &[&[u8]] = &[

@@ -36,6 +36,34 @@ on_each_wire! {
         client.disconnect();
     }
 
+    fn a_client_that_only_beats_stays_and_hears_nothing(wire: Wire) {
+        let broker = Broker::start(FLAGS);
+        let mut client = connect(&broker, wire, "500,0");
+        for interval in 0..5 {
+            assert_eq!(client.event_within(INTERVAL), None, "in interval {interval}");
+            client.send("\n");
+        }
+        client.publish("/topic/a", "still there");
+        client.disconnect();
+        assert_eq!(broker.metric("connections_closed_total{reason=\"heart-beat-lost\"}"), 0);
+    }
+
+    fn a_client_that_stops_to_beat_is_closed_for_it(wire: Wire) {
+        let broker = Broker::start(FLAGS);
+        let mut client = connect(&broker, wire, "500,500");
+        for _ in 0..2 {
+            assert_eq!(client.event(), Event::HeartBeat);
+            client.send("\n");
+        }
+        let started = Instant::now();
+        while !matches!(client.event(), Event::End | Event::Reset) {}
+        let took = started.elapsed();
+        assert!(took >= 2 * INTERVAL && took < 8 * INTERVAL, "closed after {took:?}");
+        drop(client);
+        broker.until("connections_closed_total{reason=\"heart-beat-lost\"}", 1);
+        assert_eq!(broker.metric("connections_closed_total"), 1);
+    }
+
     fn a_client_that_falls_silent_is_closed(wire: Wire) {
         let broker = Broker::start(FLAGS);
         let mut client = connect(&broker, wire, "500,0");

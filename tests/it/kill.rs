@@ -1,6 +1,11 @@
 //! A client may die at any step: everything it held is given back.
 
-use crate::support::{Broker, Client, Wire, on_each_wire};
+use crate::support::client::publish;
+use crate::support::websocket::{FIN, TEXT, head, upgrade};
+use crate::support::{Broker, Client, Event, Wire, on_each_wire};
+use std::io::Write;
+use std::net::{Shutdown, TcpStream};
+use std::time::Duration;
 
 /// A conversation that touches everything a session can hold.
 const STEPS: &[fn(&mut Client)] = &[
@@ -44,6 +49,17 @@ const GAUGES: &[&str] = &[
     "budget_bytes",
 ];
 
+/// The ways to leave without a word.
+const LEAVES: [fn(Client); 2] = [Client::reset, drop];
+
+#[track_caller]
+fn nothing_is_left(broker: &Broker) {
+    broker.until("connections", 0);
+    for gauge in GAUGES {
+        broker.until(gauge, 0);
+    }
+}
+
 /// Plays the first `steps` steps, leaves by `leave`, and looks at what is left.
 fn die_after(broker: &Broker, wire: Wire, steps: usize, leave: fn(Client)) {
     let mut client = broker.open(wire);
@@ -58,9 +74,7 @@ fn die_after(broker: &Broker, wire: Wire, steps: usize, leave: fn(Client)) {
         heir.expect("MESSAGE", &[("redelivered", "true")], "hi");
         heir.disconnect();
     }
-    for gauge in GAUGES {
-        broker.until(gauge, 0);
-    }
+    nothing_is_left(broker);
 }
 
 on_each_wire! {
@@ -79,4 +93,113 @@ on_each_wire! {
         }
         broker.assert_serves();
     }
+
+    fn a_publisher_may_die_while_it_waits_for_a_receiver(wire: Wire) {
+        const OUTBOX: i64 = 256 << 10;
+        let flags = ["--outbox-bytes-max=256KiB", "--frame-bytes-max=64KiB", "--burst-patience=2s"];
+        let body = "x".repeat(20_000);
+        for leave in LEAVES {
+            let broker = Broker::start(&flags);
+            let mut stalled = broker.connect(wire);
+            stalled.subscribe("1", "/topic/a", "");
+            let mut publisher = broker.connect(wire);
+            publisher.subscribe("1", "/topic/b", "");
+            publisher.subscribe("2", "/temp-queue/b", "");
+            publisher.done("BEGIN\ntransaction:t\nreceipt:done\n\n\0");
+            publisher.done("SEND\ndestination:/queue/b\ntransaction:t\nreceipt:done\n\nparked\0");
+            // Until its frames are not looked at any more.
+            let frame = format!("SEND\ndestination:/topic/a\nreceipt:more\n\n{body}\0");
+            loop {
+                publisher.send(&frame);
+                match publisher.event_within(Duration::from_millis(300)) {
+                    Some(Event::Frame(frame)) => assert_eq!(frame.command, "RECEIPT", "{frame:?}"),
+                    Some(other) => panic!("{other:?}"),
+                    None => break,
+                }
+            }
+            assert!(broker.metric("outbox_bytes") > OUTBOX / 2 - (16 << 10), "the receiver is far behind");
+            leave(publisher);
+            broker.until(&format!("connections{{transport=\"{}\"}}", wire.label()), 1);
+            broker.until("subscriptions", 1);
+            broker.until("transactions", 0);
+            leave(stalled);
+            nothing_is_left(&broker);
+            assert_eq!(broker.metric("connections_closed_total{reason=\"peer-left\"}"), 2);
+            broker.assert_serves();
+        }
+    }
+
+    fn a_receiver_may_die_with_a_message_half_written(wire: Wire) {
+        const BODY_BYTES: usize = 30 << 20;
+        let body = "x".repeat(BODY_BYTES);
+        for leave in LEAVES {
+            let flags = ["--frame-bytes-max=32MiB", "--ws-message-bytes-max=32MiB", "--outbox-bytes-max=64MiB"];
+            let broker = Broker::start(&flags);
+            let mut receiver = broker.connect(wire);
+            receiver.subscribe("t", "/topic/a", "");
+            receiver.subscribe("q", "/queue/a", "");
+            publish(&broker, "/queue/a", &body);
+            publish(&broker, "/topic/a", "behind it");
+            broker.until_holds("sent_bytes_total", |sent| sent > 10_000);
+            assert_eq!(broker.metric("deliveries_total"), 1, "the second one waits behind the first");
+            leave(receiver);
+            broker.until(&format!("connections{{transport=\"{}\"}}", wire.label()), 0);
+            assert!(broker.metric("sent_bytes_total") < BODY_BYTES as i64, "it was in flight");
+            assert_eq!(broker.metric("queue_messages"), 1, "half a message is no delivery");
+            let mut heir = broker.connect(wire);
+            heir.subscribe("q", "/queue/a", "");
+            let (_, received) = heir.message();
+            assert!(received == body, "{} octets arrived", received.len());
+            heir.disconnect();
+            nothing_is_left(&broker);
+        }
+    }
+}
+
+#[test]
+fn a_client_may_die_in_the_middle_of_a_websocket_frame() {
+    let send = b"SEND\ndestination:/queue/a\n\nhi\0";
+    let mask = [0; 4];
+    // Split within the head, within the mask, at the payload's beginning, within it; and between the frames
+    // of a message.
+    let whole = [&head(FIN | TEXT, 1000, true)[..], &mask, send].concat();
+    let fragment = [&head(TEXT, 5, true)[..], &mask, &send[..5]].concat();
+    let parts = [&whole[..1], &whole[..3], &whole[..6], &whole[..8], &whole[..20], &fragment];
+    for leave in LEAVES {
+        let broker = Broker::start(&[]);
+        for part in parts {
+            let mut client = broker.connect(Wire::WebSocket);
+            client.subscribe("1", "/topic/a", "");
+            client.octets(part);
+            leave(client);
+            nothing_is_left(&broker);
+        }
+        assert_eq!(broker.metric("messages_published_total"), 0);
+        broker.assert_serves();
+    }
+}
+
+#[test]
+fn a_client_may_die_in_the_middle_of_an_upgrade() {
+    let request = "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    let broker = Broker::start(&["--connections-max", "1"]);
+    let leaves: [fn(TcpStream); 3] = [
+        |stream| Client::new(Wire::WebSocket, stream).reset(),
+        |stream| stream.shutdown(Shutdown::Write).expect("a socket can be shut down"),
+        drop,
+    ];
+    // The last one asks for all and does not wait for the answer.
+    for length in [0, 1, 3, 20, 60, request.len() - 1, request.len()] {
+        for leave in leaves {
+            let mut stream = TcpStream::connect(broker.http).expect("the HTTP port accepts");
+            stream.write_all(&request.as_bytes()[..length]).expect("a request can be sent");
+            leave(stream);
+        }
+    }
+    nothing_is_left(&broker);
+    // The only place is free.
+    while upgrade(broker.http, "/ws", None).1.status != 101 {}
+    nothing_is_left(&broker);
+    broker.assert_serves();
 }

@@ -3,8 +3,6 @@
 use crate::support::http::exchange;
 use crate::support::websocket::upgrade;
 use crate::support::{Broker, Client, Event, PATIENCE, Wire, on_each_wire};
-use std::io::Read;
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 /// Starts a broker with `--option value`, lets a connected client meet the limit, and asserts an ERROR that
@@ -23,12 +21,9 @@ fn meet(wire: Wire, option: &str, value: &str, provoke: impl FnOnce(&mut Client)
     bystander.disconnect();
 }
 
-/// Waits for the end of a connection, with an ERROR before it or without; how long it took.
-#[track_caller]
-fn ended(client: &mut Client) -> Duration {
-    let started = Instant::now();
-    while !matches!(client.event(), Event::End | Event::Reset) {}
-    started.elapsed()
+/// The metric of connections that were closed for `reason`.
+fn closed_for(reason: &str) -> String {
+    format!("connections_closed_total{{reason=\"{reason}\"}}")
 }
 
 on_each_wire! {
@@ -133,8 +128,11 @@ on_each_wire! {
             client.expect("MESSAGE", &[], &number.to_string());
         }
         bystander.publish("/topic/a", "one too many");
-        client.expect_error(&[]);
+        let error = client.expect_error(&[("message", "slow consumer")]);
+        assert!(error.text().contains("unsettled-max"), "{error:?}");
         assert_eq!(broker.limit_hits("unsettled-max"), 1);
+        drop(client);
+        broker.until(&closed_for("slow-consumer"), 1);
         bystander.expect_quiet();
     }
 
@@ -169,38 +167,10 @@ on_each_wire! {
         });
     }
 
-    fn memory_bytes_max(wire: Wire) {
-        let broker = Broker::start(&["--memory-bytes-max", "1MiB", "--frame-bytes-max", "128KiB"]);
-        let mut bystander = broker.connect(wire);
-        bystander.subscribe("1", "/topic/a", "");
-        let mut client = broker.connect(wire);
-        let body = "x".repeat(100_000);
-        for number in 0..20 {
-            client.send(&format!("SEND\ndestination:/queue/{number}\nreceipt:{number}\n\n{body}\0"));
-        }
-        let refused = loop {
-            let Event::Frame(frame) = client.event() else { continue };
-            if frame.command == "ERROR" {
-                break frame;
-            }
-        };
-        assert!(refused.text().contains("memory-bytes-max"), "{refused:?}");
-        client.expect_end();
-        assert_eq!(broker.limit_hits("memory-bytes-max"), 1);
-        // Who only consumes goes on, and makes room.
-        let mut consumer = broker.connect(wire);
-        for number in 0..3 {
-            consumer.subscribe(&number.to_string(), &format!("/queue/{number}"), "");
-            consumer.expect("MESSAGE", &[], &body);
-        }
-        bystander.expect_quiet();
-    }
-
     fn connections_max(wire: Wire) {
         let broker = Broker::start(&["--connections-max", "2"]);
         let mut clients = [broker.connect(wire), broker.connect(wire)];
-        refused(&broker, wire);
-        assert_eq!(broker.limit_hits("connections-max"), 1);
+        refused(&broker, wire, "connections-max");
         for client in &mut clients {
             client.expect_quiet();
         }
@@ -214,20 +184,25 @@ on_each_wire! {
     fn connections_per_address_max(wire: Wire) {
         let broker = Broker::start(&["--connections-per-address-max", "1"]);
         let mut client = broker.connect(wire);
-        refused(&broker, wire);
-        assert_eq!(broker.limit_hits("connections-per-address-max"), 1);
+        refused(&broker, wire, "connections-per-address-max");
         client.expect_quiet();
     }
 
     fn connect_silence(wire: Wire) {
         let broker = Broker::start(&["--connect-silence", "300ms"]);
         let mut bystander = broker.connect(wire);
-        let mut silent = broker.open(wire);
-        let took = ended(&mut silent);
-        assert!(took >= Duration::from_millis(250), "{took:?}");
-        let mut begun = broker.open(wire);
-        begun.send("CONN");
-        ended(&mut begun);
+        for said in ["", "CONN"] {
+            let mut silent = broker.open(wire);
+            let started = Instant::now();
+            if !said.is_empty() {
+                silent.send(said);
+            }
+            let error = silent.expect_error(&[("message", "connect timeout")]);
+            let took = started.elapsed();
+            assert!(took >= Duration::from_millis(250), "{took:?}");
+            assert!(error.text().contains("connect-silence"), "{error:?}");
+        }
+        broker.until(&closed_for("connect-timeout"), 2);
         bystander.expect_quiet();
     }
 
@@ -235,11 +210,20 @@ on_each_wire! {
         let broker = Broker::start(&["--connect-timeout", "500ms", "--connect-silence", "400ms"]);
         let mut client = broker.open(wire);
         let started = Instant::now();
-        while client.event_within(Duration::from_millis(20)).is_none() {
+        let first = loop {
             assert!(started.elapsed() < PATIENCE, "line ends keep a connection open without CONNECT");
             let _ = client.try_raw(b"\n");
-        }
+            if let Some(event) = client.event_within(Duration::from_millis(20)) {
+                break event;
+            }
+        };
         assert!(started.elapsed() >= Duration::from_millis(450), "{:?}", started.elapsed());
+        let Event::Frame(error) = first else { panic!("an ERROR is expected, not {first:?}") };
+        assert_eq!((error.command.as_str(), error.must("message")), ("ERROR", "connect timeout"));
+        assert!(error.text().contains("connect-timeout"), "{error:?}");
+        client.expect_end();
+        drop(client);
+        broker.until(&closed_for("connect-timeout"), 1);
     }
 
     fn stall_timeout(wire: Wire) {
@@ -251,9 +235,15 @@ on_each_wire! {
         for _ in 0..30 {
             bystander.publish("/queue/a", &body);
         }
+        broker.until("limit_hits_total{limit=\"stall-timeout\"}", 1);
+        drop(stalled);
+        let line = broker.log_line(|line| line.contains("connection closed"));
+        assert!(line.contains("reason=\"slow-consumer\" limit=\"stall-timeout\""), "{line}");
+        broker.until(&closed_for("slow-consumer"), 1);
         broker.until(&format!("connections{{transport=\"{}\"}}", wire.label()), 1);
+        assert_eq!(broker.metric("connections_closed_total"), 1);
         bystander.expect_quiet();
-        broker.until_holds("queue_messages", |left| left > 0);
+        assert!(broker.metric("queue_messages") > 0, "what was not taken waits for somebody else");
     }
 
     fn linger(wire: Wire) {
@@ -269,19 +259,21 @@ on_each_wire! {
     }
 }
 
-/// A connection too many: turned away at once, over HTTP with 503.
+/// A connection too many is turned away at once, over HTTP with 503, and learns which option to change.
 #[track_caller]
-fn refused(broker: &Broker, wire: Wire) {
-    if wire == Wire::WebSocket {
-        assert_eq!(upgrade(broker.http, "/ws", None).1.status, 503);
-        return;
-    }
-    let mut stream = TcpStream::connect(broker.tcp).expect("the kernel accepts");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
-    let mut said = Vec::new();
-    let _ = stream.read_to_end(&mut said);
-    let said = String::from_utf8_lossy(&said);
-    assert!(!said.contains("CONNECTED"), "{said}");
+fn refused(broker: &Broker, wire: Wire, option: &str) {
+    let text = match wire {
+        Wire::Tcp => broker.open(wire).expect_error(&[("message", "too many connections")]).text(),
+        Wire::WebSocket => {
+            let (_, response) = upgrade(broker.http, "/ws", None);
+            assert_eq!(response.status, 503);
+            response.body
+        }
+    };
+    // Not a part of a longer name.
+    let words: Vec<_> = text.split([' ', '.', ',']).collect();
+    assert!(words.contains(&option), "{option} in {text}");
+    assert_eq!(broker.limit_hits(option), 1);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! SIGTERM: everybody is told, and the process ends in time with 0.
 
+use crate::support::client::publish;
 use crate::support::{Broker, Event, Wire};
+use rustix::process::Signal;
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -64,4 +66,58 @@ fn what_was_receipted_is_delivered_before_the_end() {
     subscriber.expect("ERROR", &[("message", "shutting down")], "");
     drop((subscriber, publisher));
     assert_eq!(broker.exit_status(SOON).code(), Some(0));
+}
+
+#[test]
+fn a_second_signal_stops_at_once_with_128_and_its_number() {
+    for (first, second, code) in [
+        (Signal::TERM, Signal::TERM, 143),
+        (Signal::TERM, Signal::INT, 130),
+        (Signal::INT, Signal::TERM, 143),
+    ] {
+        let mut broker = Broker::start(&["--drain-time", "1h", "--linger", "1h", "--stall-timeout", "1h"]);
+        // More than the sockets between hold waits for a client that does not read: the drain goes on.
+        let mut stalled = broker.connect(Wire::Tcp);
+        stalled.subscribe("1", "/queue/a", "");
+        let body = "x".repeat(500_000);
+        for _ in 0..30 {
+            publish(&broker, "/queue/a", &body);
+        }
+        broker.signal(first);
+        broker.log_line(|line| line.contains("a second signal stops at once"));
+        broker.log_line(|line| line.contains("shutting down"));
+        broker.signal(second);
+        assert_eq!(broker.exit_status(SOON).code(), Some(code), "{first:?}, then {second:?}");
+        broker.log_line(|line| line.contains("stopped at once"));
+        drop(stalled);
+    }
+}
+
+#[test]
+fn who_is_cut_at_the_end_of_the_drain_has_its_line_in_the_log() {
+    let broker = Broker::start(&["--drain-time", "300ms"]);
+    let clients = Wire::ALL.map(|wire| broker.connect(wire));
+    let log = broker.whole_log();
+    drop(clients);
+    for wire in Wire::ALL {
+        let of_wire = format!("transport=\"{}\"", wire.label());
+        let of_wire = |line: &&str| line.contains("connection closed") && line.contains(&of_wire);
+        let lines: Vec<_> = log.lines().filter(of_wire).collect();
+        assert!(matches!(lines[..], [line] if line.contains("reason=\"shutdown\"")), "{wire:?}:\n{log}");
+    }
+}
+
+#[test]
+fn who_stalls_through_the_drain_has_its_line_in_the_log() {
+    let broker = Broker::start(&["--drain-time", "300ms"]);
+    let mut stalled = broker.connect(Wire::Tcp);
+    stalled.subscribe("1", "/queue/a", "");
+    let body = "x".repeat(500_000);
+    for _ in 0..30 {
+        publish(&broker, "/queue/a", &body);
+    }
+    broker.until("connections_closed_total", 30);
+    let log = broker.whole_log();
+    drop(stalled);
+    assert_eq!(log.matches("connection closed").count(), 31, "{log}");
 }

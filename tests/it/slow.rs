@@ -2,41 +2,80 @@
 
 use crate::support::{Broker, Client, Event, Wire, on_each_wire};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-/// Reads `count` MESSAGEs whose bodies begin with their number, on a thread of its own.
-fn reader(mut client: Client, count: usize) -> JoinHandle<Client> {
+/// Reads `count` MESSAGEs whose bodies begin with their number, on a thread of its own; gives back the client and
+/// the longest time between two of them.
+fn reader(mut client: Client, count: usize) -> JoinHandle<(Client, Duration)> {
     std::thread::spawn(move || {
+        let mut gap = Duration::ZERO;
+        let mut last: Option<Instant> = None;
         for number in 0..count {
             let (_, body) = client.message();
             assert_eq!(body.split(' ').next(), Some(number.to_string().as_str()));
+            let now = Instant::now();
+            gap = gap.max(last.map_or(Duration::ZERO, |last| now - last));
+            last = Some(now);
         }
-        client
+        (client, gap)
     })
 }
 
+/// Waits until nothing more is handed to any socket: what is between here and there is full. Returns how many
+/// messages have been handed over.
+#[track_caller]
+fn until_full(broker: &Broker) -> usize {
+    let mut seen = vec![broker.metric("deliveries_total")];
+    while seen.len() < 10 {
+        let now = broker.metric("deliveries_total");
+        if now != seen[0] {
+            seen.clear();
+        }
+        seen.push(now);
+    }
+    usize::try_from(seen[0]).expect("a counter is not negative")
+}
+
 on_each_wire! {
-    fn a_backlog_of_100_000_meets_one_slow_consumer(wire: Wire) {
+    fn a_backlog_of_100_000_meets_a_consumer_that_stops_again_and_again(wire: Wire) {
         const COUNT: usize = 100_000;
+        const STOP_EVERY: usize = 20_000;
+        let padding = "x".repeat(1000);
+        // A part of them is large, so that more waits than the sockets hold.
+        let body = |number: usize| match number / 10_000 {
+            1 | 4 | 7 => format!("{number} of many {padding}"),
+            _ => format!("{number} of many"),
+        };
         let broker = Broker::start(&["--outbox-bytes-max", "2200KiB"]);
         let mut publisher = broker.connect(Wire::Tcp);
         for first in (0..COUNT).step_by(1000) {
-            let frames = (first..first + 1000).map(|n| format!("SEND\ndestination:/queue/a\n\n{n} of many\0"));
+            let frames =
+                (first..first + 1000).map(|number| format!("SEND\ndestination:/queue/a\n\n{}\0", body(number)));
             publisher.send(&frames.collect::<String>());
         }
         publisher.publish("/topic/a", "all sent");
         assert_eq!(broker.metric("queue_messages"), COUNT as i64);
         let mut consumer = broker.connect(wire);
         consumer.subscribe("1", "/queue/a", "");
+        let mut stops = 0;
         for number in 0..COUNT {
-            consumer.expect("MESSAGE", &[], &format!("{number} of many"));
-            if number % 1000 == 0 {
-                // Slow: something else is done in between.
-                broker.get("/health");
+            if number % STOP_EVERY == 0 {
+                let handed = until_full(&broker);
+                assert!(handed >= number, "{handed} were handed over, and {number} were read");
+                stops += usize::from(number < handed && handed < COUNT);
             }
+            consumer.expect("MESSAGE", &[], &body(number));
         }
+        assert!(stops >= 3, "it was held up {stops} times only");
         broker.until("queue_messages", 0);
+        assert_eq!(broker.metric("deliveries_total"), COUNT as i64);
+        assert_eq!(broker.metric("redeliveries_total"), 0);
+        assert_eq!(broker.metric("limit_hits_total"), 0);
         consumer.disconnect();
         publisher.disconnect();
+        // Nobody else was closed, and nobody for any other reason.
+        broker.until("connections_closed_total{reason=\"disconnected\"}", 2);
+        assert_eq!(broker.metric("connections_closed_total"), 2);
     }
 
     fn a_stalled_subscriber_among_20_is_closed_and_the_others_receive_all(wire: Wire) {
@@ -45,6 +84,8 @@ on_each_wire! {
             "--frame-bytes-max=64KiB",
             "--burst-patience=200ms",
         ]);
+        // One patience is what it may cost the others; the rest is for a busy machine.
+        let bound = Duration::from_secs(2);
         let mut stalled = broker.connect(wire);
         stalled.subscribe("1", "/topic/a", "");
         let others: Vec<Client> = (0..19).map(|_| broker.connect(wire)).collect();
@@ -61,7 +102,8 @@ on_each_wire! {
         }
         publisher.publish("/topic/b", "all sent");
         for reader in readers {
-            let mut client = reader.join().expect("everything arrives, in order");
+            let (mut client, gap) = reader.join().expect("everything arrives, in order");
+            assert!(gap < bound, "a healthy subscriber waited {gap:?} for the next message");
             client.expect_quiet();
         }
         broker.until("limit_hits_total{limit=\"outbox-bytes-max\"}", 1);

@@ -2,13 +2,13 @@
 
 use super::client::{Client, Wire};
 use super::http::{self, Response};
+use super::log::Log;
 use super::{PATIENCE, websocket};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// A running broker.
@@ -16,7 +16,7 @@ pub(crate) struct Broker {
     child: Child,
     /// Its stdout, line by line; hung up when the process has ended.
     lines: Receiver<String>,
-    log: Arc<Mutex<String>>,
+    log: Log,
     pub(crate) tcp: SocketAddr,
     pub(crate) http: SocketAddr,
 }
@@ -25,7 +25,20 @@ impl Broker {
     /// Starts it with `flags` and waits until it listens.
     #[track_caller]
     pub(crate) fn start(flags: &[&str]) -> Broker {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_stompbox"))
+        Broker::start_by(Command::new(env!("CARGO_BIN_EXE_stompbox")), flags)
+    }
+
+    /// Starts it from a shell that has done `first`, which is a list of commands.
+    #[track_caller]
+    pub(crate) fn start_behind(first: &str, flags: &[&str]) -> Broker {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("{first}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_stompbox")]);
+        Broker::start_by(shell, flags)
+    }
+
+    #[track_caller]
+    fn start_by(mut command: Command, flags: &[&str]) -> Broker {
+        let mut child = command
             .args(["--http", "127.0.0.1:0", "--tcp", "127.0.0.1:0"])
             .args(flags)
             .stdin(Stdio::null())
@@ -33,12 +46,10 @@ impl Broker {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary starts");
-        let log = Arc::new(Mutex::new(String::new()));
         let (sender, lines) = channel();
         let stdout = child.stdout.take().expect("stdout is piped");
         std::thread::spawn(move || follow(stdout, &sender));
-        let (stderr, kept) = (child.stderr.take().expect("stderr is piped"), log.clone());
-        std::thread::spawn(move || keep(stderr, &kept));
+        let log = Log::follow(child.stderr.take().expect("stderr is piped"));
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut broker = Broker { child, lines, log, tcp: nowhere, http: nowhere };
         broker.await_listening();
@@ -140,7 +151,32 @@ impl Broker {
 
     /// What the broker has written to stderr so far.
     pub(crate) fn log(&self) -> String {
-        self.log.lock().expect("no reader panics").clone()
+        self.log.so_far()
+    }
+
+    /// The first line of the log that `is_meant` is true of; waits for it.
+    #[track_caller]
+    pub(crate) fn log_line(&self, is_meant: impl Fn(&str) -> bool) -> String {
+        self.log.line(is_meant)
+    }
+
+    /// Stops it; everything it has written to stderr.
+    #[track_caller]
+    pub(crate) fn whole_log(self) -> String {
+        self.terminate();
+        self.log_to_the_end()
+    }
+
+    /// Waits until it has stopped; everything it has written to stderr.
+    #[track_caller]
+    pub(crate) fn log_to_the_end(mut self) -> String {
+        self.exit_status(PATIENCE);
+        self.log.whole()
+    }
+
+    /// The id of its process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
     }
 
     /// Memory of the process that is in RAM (`VmRSS`).
@@ -155,8 +191,13 @@ impl Broker {
 
     /// Asks it to stop.
     pub(crate) fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.child.id().cast_signed()).expect("a process has an id");
-        kill_process(pid, Signal::TERM).expect("an own child can be signalled");
+        kill_process(pid, signal).expect("an own child can be signalled");
     }
 
     /// Waits until it has stopped by itself, `within` at most.
@@ -193,13 +234,5 @@ fn follow(stdout: impl Read, lines: &Sender<String>) {
         if lines.send(line).is_err() {
             break;
         }
-    }
-}
-
-fn keep(stderr: impl Read, log: &Mutex<String>) {
-    for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-        let mut log = log.lock().expect("no reader panics");
-        log.push_str(&line);
-        log.push('\n');
     }
 }

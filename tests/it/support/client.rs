@@ -7,7 +7,7 @@ use super::frame::Frame;
 use super::websocket::{self, BINARY, CLOSE, FIN, PING, PONG, TEXT};
 use super::{Broker, PATIENCE};
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// How a client is connected.
@@ -59,6 +59,11 @@ impl Client {
         socket.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
         socket.set_nodelay(true).expect("a socket takes an option");
         Client { wire, socket, octets: Vec::new(), read_to: 0, owes_lf: false, marks: 0 }
+    }
+
+    /// Its own end of the connection.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.socket.local_addr().expect("a socket has a name")
     }
 
     // ---- sending ----
@@ -190,8 +195,7 @@ impl Client {
     #[track_caller]
     pub(crate) fn expect_quiet(&mut self) {
         self.marks += 1;
-        let mark =
-            format!("quiet-{}-{}", self.socket.local_addr().expect("a socket has a name").port(), self.marks);
+        let mark = format!("quiet-{}-{}", self.address().port(), self.marks);
         self.subscribe(&mark, &format!("/topic/{mark}"), "");
         self.send(&format!("SEND\ndestination:/topic/{mark}\n\n\0"));
         self.expect("MESSAGE", &[("subscription", &mark)], "");

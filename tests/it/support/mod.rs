@@ -4,6 +4,7 @@ pub(crate) mod broker;
 pub(crate) mod client;
 pub(crate) mod frame;
 pub(crate) mod http;
+mod log;
 pub(crate) mod websocket;
 
 pub(crate) use broker::Broker;

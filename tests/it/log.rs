@@ -1,0 +1,209 @@
+//! The log: one line for each connection that has ended, for people and for programs, and no secret in it.
+
+use crate::support::{Broker, Client, Wire, on_each_wire};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+type End = (&'static str, fn(&mut Client));
+
+const SIGN_IN: &str = "CONNECT\naccept-version:1.2\nhost:a\nlogin:alice\npasscode:open-sesame\n\n\0";
+
+/// What a short visit comes to.
+struct Visit {
+    session: String,
+    bytes_received: usize,
+}
+
+/// Signs in as alice, receives a message of its own, and leaves: 4 frames in.
+#[track_caller]
+fn visit(broker: &Broker, wire: Wire) -> Visit {
+    let mut client = broker.open(wire);
+    let frames = [
+        SIGN_IN,
+        "SUBSCRIBE\nid:1\ndestination:/topic/a\nreceipt:done\n\n\0",
+        "SEND\ndestination:/topic/a\n\nhi\0",
+        "DISCONNECT\nreceipt:done\n\n\0",
+    ];
+    client.send(frames[0]);
+    let session = client.frame("CONNECTED").must("session").to_string();
+    client.done(frames[1]);
+    client.send(frames[2]);
+    client.expect("MESSAGE", &[], "hi");
+    client.done(frames[3]);
+    client.expect_closed(1000);
+    drop(client);
+    broker.until("connections_closed_total", 1);
+    Visit { session, bytes_received: frames.iter().map(|frame| frame.len()).sum() }
+}
+
+/// The `name=value` pairs of a line in text form; quotation marks are taken off.
+fn pairs(line: &str) -> BTreeMap<&str, &str> {
+    let pairs = line.split(' ').filter_map(|word| word.split_once('='));
+    pairs.map(|(name, value)| (name, value.trim_matches('"'))).collect()
+}
+
+/// A line in JSON form.
+#[track_caller]
+fn object(line: &str) -> Map<String, Value> {
+    match serde_json::from_str(line) {
+        Ok(Value::Object(object)) => object,
+        other => panic!("a JSON object is expected, not {other:?}: {line}"),
+    }
+}
+
+on_each_wire! {
+    fn a_connection_that_has_ended_is_one_line_with_its_facts(wire: Wire) {
+        let broker = Broker::start(&["--user", "alice:open-sesame"]);
+        let visit = visit(&broker, wire);
+        let [received, frames_sent, sent] =
+            ["received_bytes_total", "frames_sent_total", "sent_bytes_total"].map(|name| broker.metric(name));
+        let log = broker.whole_log();
+        let lines: Vec<_> = log.lines().filter(|line| line.contains("connection closed")).collect();
+        let [line] = lines[..] else { panic!("one line is expected:\n{log}") };
+        let facts = pairs(line);
+        let expected = [
+            ("reason", "disconnected"),
+            ("user", "alice"),
+            ("address", "127.0.0.1"),
+            ("transport", wire.label()),
+            ("session", &visit.session),
+            ("frames_received", "4"),
+            ("bytes_received", &visit.bytes_received.to_string()),
+            ("frames_sent", &frames_sent.to_string()),
+            ("bytes_sent", &sent.to_string()),
+        ];
+        for (name, value) in expected {
+            assert_eq!(facts.get(name), Some(&value), "{name} in {line}");
+        }
+        assert_eq!(received, visit.bytes_received as i64, "the log and the metrics agree");
+        // CONNECTED, RECEIPT, MESSAGE, RECEIPT; over WebSocket its own close frame.
+        assert_eq!(frames_sent, if wire == Wire::Tcp { 4 } else { 5 }, "{line}");
+        assert!(facts["seconds"].parse::<f64>().is_ok_and(|seconds| seconds > 0.0), "{line}");
+        assert!(!facts.contains_key("limit"), "no limit was met: {line}");
+    }
+
+    fn every_line_is_a_json_object_if_asked_for(wire: Wire) {
+        let broker = Broker::start(&["--user", "alice:open-sesame", "--log-format", "json", "--log", "trace"]);
+        let visit = visit(&broker, wire);
+        let [frames_sent, sent] = ["frames_sent_total", "sent_bytes_total"].map(|name| broker.metric(name));
+        let log = broker.whole_log();
+        let lines: Vec<_> = log.lines().map(object).collect();
+        for line in &lines {
+            for name in ["timestamp", "level", "target"] {
+                assert!(line.get(name).is_some_and(Value::is_string), "{name} in {line:?}");
+            }
+            assert!(line.get("fields").is_some_and(Value::is_object), "{line:?}");
+        }
+        let closed = |fields: &&Value| fields["message"] == "connection closed";
+        let closed: Vec<_> = lines.iter().map(|line| &line["fields"]).filter(closed).collect();
+        let [fields] = closed[..] else { panic!("one line is expected:\n{log}") };
+        let expected: [(&str, Value); 9] = [
+            ("reason", "disconnected".into()),
+            ("user", "alice".into()),
+            ("address", "127.0.0.1".into()),
+            ("transport", wire.label().into()),
+            ("session", visit.session.into()),
+            ("frames_received", 4.into()),
+            ("bytes_received", visit.bytes_received.into()),
+            ("frames_sent", frames_sent.into()),
+            ("bytes_sent", sent.into()),
+        ];
+        for (name, value) in expected {
+            assert_eq!(fields[name], value, "{name} in {fields}");
+        }
+        assert!(fields["seconds"].is_number(), "{fields}");
+    }
+
+    fn every_end_has_a_line_with_its_reason(wire: Wire) {
+        let flags = ["--user=alice:open-sesame", "--connect-silence=1s", "--frame-bytes-max=64KiB"];
+        let broker = Broker::start(&[flags.as_slice(), &["--log-format=json", "--drain-time=300ms"]].concat());
+        let ends: [End; 5] = [
+            ("disconnected", |client| client.done("DISCONNECT\nreceipt:done\n\n\0")),
+            ("peer-left", |_| {}),
+            ("rejected", |client| {
+                client.send("HELLO\n\n\0");
+                client.expect_error(&[]);
+            }),
+            ("limit", |client| {
+                client.send(&format!("SEND\ndestination:/topic/a\n\n{}\0", "x".repeat(70_000)));
+                client.expect_error(&[]);
+            }),
+            ("shutdown", |_| {}),
+        ];
+        let mut stays = None;
+        for (_, end) in ends {
+            let mut client = broker.open(wire);
+            client.send(SIGN_IN);
+            client.frame("CONNECTED");
+            end(&mut client);
+            stays = Some(client);
+        }
+        let mut strangers = [broker.open(wire), broker.open(wire)];
+        strangers[0].send("CONNECT\naccept-version:1.2\nhost:a\nlogin:alice\npasscode:guess\n\n\0");
+        strangers.iter_mut().for_each(|client| drop(client.expect_error(&[])));
+        drop(strangers);
+        broker.until("connections_closed_total", 6);
+        broker.terminate();
+        if let Some(client) = stays.as_mut().filter(|_| wire == Wire::Tcp) {
+            client.frame("ERROR");
+        }
+        stays.as_mut().expect("one stays to the end").expect_end();
+        drop(stays);
+        let log = broker.log_to_the_end();
+        let mut reasons = BTreeMap::new();
+        for line in log.lines().map(object) {
+            let fields = &line["fields"];
+            if fields["message"] == "connection closed" {
+                let limit = fields.get("limit").and_then(Value::as_str);
+                reasons.insert(fields["reason"].as_str().map(str::to_string), limit.map(str::to_string));
+            }
+        }
+        let expected = [
+            ("connect-timeout", None),
+            ("disconnected", None),
+            ("limit", Some("frame-bytes-max")),
+            ("peer-left", None),
+            ("rejected", None),
+            ("shutdown", None),
+            ("unauthenticated", None),
+        ];
+        let expected = expected.map(|(reason, limit)| (Some(reason.to_string()), limit.map(str::to_string)));
+        assert_eq!(reasons, BTreeMap::from(expected), "{log}");
+    }
+
+    fn no_passcode_is_in_the_log_however_much_is_logged(wire: Wire) {
+        for format in ["text", "json"] {
+            let flags = ["--user=alice:open-sesame", "--user=bob:pass:word", "--log=trace", "--log-format", format];
+            let broker = Broker::start(&flags);
+            let mut client = broker.open(wire);
+            client.send(SIGN_IN);
+            client.expect("CONNECTED", &[], "");
+            client.send(SIGN_IN);
+            let again = client.expect_error(&[]);
+            assert!(!again.text().contains("sesame"), "{again:?}");
+            drop(client);
+            let attempts = [
+                "CONNECT\naccept-version:1.2\nhost:a\nlogin:alice\npasscode:open-barley\n\n\0",
+                "CONNECT\naccept-version:1.2\nhost:a\nlogin:mallory\npasscode:open-wheat\n\n\0",
+                "CONNECT\naccept-version:1.2\nlogin:bob\npasscode:open-rye\nno colon\n\n\0",
+                "CONNECT\naccept-version:7.0\nlogin:bob\npasscode:open-rye\n\n\0",
+                "CONNECT\naccept-version:1.2\nlogin:bob\nheart-beat:x\npasscode:open-rye\n\n\0",
+                "CONNEC\naccept-version:1.2\nlogin:bob\npasscode:open-rye\n\n\0",
+            ];
+            for attempt in attempts {
+                let mut stranger = broker.open(wire);
+                stranger.send(attempt);
+                let error = stranger.expect_error(&[]);
+                assert!(!error.text().contains("open-"), "{error:?}");
+            }
+            // One that dies in the middle of it.
+            broker.open(wire).send("CONNECT\naccept-version:1.2\nlogin:bob\npasscode:open-oats");
+            broker.until("connections_closed_total", 2 + attempts.len() as i64);
+            let log = broker.whole_log();
+            assert!(log.contains("alice"), "names may be there:\n{log}");
+            for secret in ["sesame", "pass:word", "barley", "wheat", "rye", "oats"] {
+                assert!(!log.contains(secret), "{secret} is in the log:\n{log}");
+            }
+        }
+    }
+}

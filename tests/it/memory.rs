@@ -1,0 +1,172 @@
+//! The broker-wide budget: at the limit new messages are refused, before it publishers are slowed down, and
+//! room that consumers make is used again.
+
+use crate::support::{Broker, Client, Event, Wire, on_each_wire};
+use std::time::Duration;
+
+/// The option's least value.
+const MOST: i64 = 1 << 20;
+/// From here on publishers are slowed down.
+const NEAR: i64 = MOST / 8 * 7;
+const BODY_BYTES: usize = 100_000;
+/// Longer than a broker takes to answer.
+const MOMENT: Duration = Duration::from_millis(300);
+
+fn start(burst_patience: &str) -> Broker {
+    Broker::start(&[
+        "--memory-bytes-max=1MiB",
+        "--frame-bytes-max=128KiB",
+        "--burst-patience",
+        burst_patience,
+    ])
+}
+
+fn body() -> String {
+    "x".repeat(BODY_BYTES)
+}
+
+/// SEND to a queue of that number, with a RECEIPT of that number.
+fn send_frame(number: usize) -> String {
+    format!("SEND\ndestination:/queue/{number}\nreceipt:{number}\n\n{}\0", body())
+}
+
+/// Publishes to /queue/0, /queue/1 … until the broker holds all it may; how many it took. Costs that client.
+#[track_caller]
+fn fill(broker: &Broker) -> usize {
+    let mut client = broker.connect(Wire::Tcp);
+    for taken in 0.. {
+        client.send(&send_frame(taken));
+        let Event::Frame(frame) = client.event() else { panic!("an answer is expected") };
+        if frame.command == "ERROR" {
+            assert!(frame.text().contains("memory-bytes-max"), "{frame:?}");
+            assert_eq!(frame.must("receipt-id"), taken.to_string());
+            client.expect_end();
+            assert!(broker.metric("budget_bytes") >= MOST);
+            return taken;
+        }
+        assert_eq!(frame.command, "RECEIPT");
+    }
+    unreachable!("the loop has no end of its own")
+}
+
+/// Takes the messages of the first `count` queues.
+#[track_caller]
+fn drain(client: &mut Client, count: usize) {
+    for number in 0..count {
+        client.subscribe(&number.to_string(), &format!("/queue/{number}"), "");
+        client.expect("MESSAGE", &[], &body());
+    }
+}
+
+/// ERROR for the limit, and its counters.
+#[track_caller]
+fn refused(broker: &Broker, mut client: Client, hits: i64) {
+    let error = client.expect_error(&[]);
+    assert!(error.text().contains("memory-bytes-max"), "{error:?}");
+    drop(client);
+    broker.until("limit_hits_total{limit=\"memory-bytes-max\"}", hits);
+    broker.until("connections_closed_total{reason=\"limit\"}", hits);
+}
+
+on_each_wire! {
+    fn at_the_limit_a_send_is_refused_and_consumers_go_on(wire: Wire) {
+        let broker = start("50ms");
+        let mut bystander = broker.connect(wire);
+        bystander.subscribe("1", "/topic/a", "");
+        let taken = fill(&broker);
+        assert!((9..=11).contains(&taken), "{taken} bodies of {BODY_BYTES} octets fit");
+        assert_eq!(broker.metric("queue_messages"), taken as i64);
+        for destination in ["/topic/a", "/queue/0", "/queue/new"] {
+            let mut client = broker.connect(wire);
+            client.send(&format!("SEND\ndestination:{destination}\n\nhi\0"));
+            let error = client.expect_error(&[]);
+            assert!(error.text().contains("memory-bytes-max"), "{error:?}");
+        }
+        assert_eq!(broker.limit_hits("memory-bytes-max"), 4);
+        assert_eq!(broker.metric("queue_messages"), taken as i64);
+        let mut consumer = broker.connect(wire);
+        drain(&mut consumer, taken);
+        broker.until("queue_messages", 0);
+        broker.until_holds("budget_bytes", |bytes| bytes < NEAR);
+        // There is room again, and nobody was told that there was none.
+        bystander.expect_quiet();
+        consumer.publish("/topic/a", "room again");
+        bystander.expect("MESSAGE", &[], "room again");
+    }
+
+    fn at_the_limit_a_send_within_a_transaction_is_refused(wire: Wire) {
+        let broker = start("50ms");
+        let mut client = broker.connect(wire);
+        client.done("BEGIN\ntransaction:t\nreceipt:done\n\n\0");
+        let taken = fill(&broker);
+        client.send("SEND\ndestination:/queue/t\ntransaction:t\n\nparked\0");
+        refused(&broker, client, 2);
+        assert_eq!(broker.metric("queue_messages"), taken as i64);
+        broker.until("transactions", 0);
+    }
+
+    fn transactions_are_part_of_what_the_broker_holds(wire: Wire) {
+        let broker = start("50ms");
+        let mut client = broker.connect(wire);
+        client.send("BEGIN\ntransaction:t\n\n\0");
+        for _ in 0..12 {
+            client.send(&format!("SEND\ndestination:/queue/t\ntransaction:t\n\n{}\0", body()));
+        }
+        refused(&broker, client, 1);
+        broker.until("budget_bytes", 0);
+        assert_eq!(broker.metric("messages_published_total"), 0);
+    }
+
+    fn at_the_limit_a_commit_is_refused_as_a_whole(wire: Wire) {
+        let broker = start("50ms");
+        let mut client = broker.connect(wire);
+        client.send("BEGIN\ntransaction:t\n\n\0");
+        let parked = "SEND\ndestination:/queue/t\ntransaction:t\nreceipt:done\n\nparked\0";
+        client.done(parked);
+        client.done(parked);
+        let taken = fill(&broker);
+        client.send("COMMIT\ntransaction:t\nreceipt:5\n\n\0");
+        refused(&broker, client, 2);
+        assert_eq!(broker.metric("queue_messages"), taken as i64);
+        broker.until("transactions", 0);
+    }
+
+    fn a_settlement_is_no_new_work_and_goes_on_at_the_limit(wire: Wire) {
+        let broker = start("50ms");
+        let mut client = broker.connect(wire);
+        client.subscribe("1", "/queue/work", "ack:client-individual\n");
+        let mut publisher = broker.connect(wire);
+        publisher.publish("/queue/work", "one");
+        publisher.publish("/queue/work", "two");
+        let acks = ["one", "two"].map(|body| client.expect("MESSAGE", &[], body).must("ack").to_string());
+        client.done("BEGIN\ntransaction:t\nreceipt:done\n\n\0");
+        let taken = fill(&broker);
+        client.done(&format!("ACK\nid:{}\nreceipt:done\n\n\0", acks[0]));
+        client.done(&format!("NACK\nid:{}\nreceipt:done\n\n\0", acks[1]));
+        client.expect("MESSAGE", &[("redelivered", "true")], "two");
+        assert_eq!(broker.metric("queue_messages"), 1 + taken as i64);
+    }
+
+    fn near_the_limit_a_publisher_waits_until_consumers_have_made_room(wire: Wire) {
+        let broker = start("1h");
+        let mut publisher = broker.connect(wire);
+        let mut sent = 0;
+        let waits_for = loop {
+            publisher.send(&send_frame(sent));
+            sent += 1;
+            let Some(event) = publisher.event_within(MOMENT) else { break sent - 1 };
+            assert!(matches!(&event, Event::Frame(frame) if frame.command == "RECEIPT"), "{event:?}");
+        };
+        let held = broker.metric("budget_bytes");
+        assert!((NEAR..MOST).contains(&held), "{held} octets are near the limit");
+        let mut consumer = broker.connect(wire);
+        drain(&mut consumer, waits_for);
+        publisher.expect("RECEIPT", &[("receipt-id", &waits_for.to_string())], "");
+        for number in sent..sent + 5 {
+            publisher.send(&send_frame(number));
+            publisher.expect("RECEIPT", &[("receipt-id", &number.to_string())], "");
+        }
+        assert_eq!(broker.limit_hits("memory-bytes-max"), 0);
+        publisher.disconnect();
+    }
+}

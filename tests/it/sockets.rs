@@ -1,0 +1,61 @@
+//! What is asked of the sockets of clients, as far as it can be seen from outside (Linux).
+#![cfg(target_os = "linux")]
+
+use crate::support::client::publish;
+use crate::support::{Broker, PATIENCE, Wire};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// The kernel's timer of the broker's end of a connection: which one (2: keep-alive, 0: none), and its
+/// hundredths of a second. The kernel's list may miss a connection while others come and go.
+fn timer(broker: SocketAddr, client: SocketAddr) -> Option<(u8, u32)> {
+    let shown = |address: SocketAddr| match address {
+        // As the kernel shows it: the octets as a number of this machine.
+        SocketAddr::V4(v4) => format!("{:08X}:{:04X}", u32::from_ne_bytes(v4.ip().octets()), v4.port()),
+        SocketAddr::V6(_) => panic!("the tests use 127.0.0.1"),
+    };
+    let table = std::fs::read_to_string("/proc/net/tcp").expect("Linux has /proc");
+    let rows = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let row = rows.into_iter().find(|row| row[1] == shown(broker) && row[2] == shown(client))?;
+    let (which, when) = row[5].split_once(':').expect("tr:when");
+    Some((which.parse().expect("a number"), u32::from_str_radix(when, 16).expect("a number in hexadecimal")))
+}
+
+#[test]
+fn an_idle_connection_is_probed_after_tcp_keepalive() {
+    for (flag, expected) in [("--tcp-keepalive=7s", 2), ("--tcp-keepalive=0s", 0)] {
+        let broker = Broker::start(&[flag]);
+        for (wire, address) in [(Wire::Tcp, broker.tcp), (Wire::WebSocket, broker.http)] {
+            let client = broker.connect(wire);
+            let started = Instant::now();
+            // A timer for what is not acknowledged yet comes before it.
+            let (which, when) = loop {
+                let timer = timer(address, client.address());
+                if let Some(timer) = timer.filter(|(which, _)| *which == expected) {
+                    break timer;
+                }
+                assert!(started.elapsed() < PATIENCE, "{timer:?} over {wire:?} with {flag}");
+            };
+            assert!(which == 0 || (1..=700).contains(&when), "{when} over {wire:?}");
+            client.disconnect();
+        }
+    }
+}
+
+#[test]
+fn a_peer_that_acknowledges_nothing_is_given_up_after_tcp_user_timeout() {
+    // A window that stays shut counts, too (since Linux 5.11); stall-timeout would come much later.
+    let broker = Broker::start(&["--tcp-user-timeout=1s", "--stall-timeout=1h"]);
+    for wire in Wire::ALL {
+        let mut stalled = broker.connect(wire);
+        stalled.subscribe("1", "/queue/a", "");
+        let body = "x".repeat(500_000);
+        for _ in 0..30 {
+            publish(&broker, "/queue/a", &body);
+        }
+        let started = Instant::now();
+        broker.until(&format!("connections{{transport=\"{}\"}}", wire.label()), 0);
+        assert!(started.elapsed() < Duration::from_secs(8), "{:?}", started.elapsed());
+        drop(stalled);
+    }
+}
