@@ -21,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How often the broker is asked what has become due (redelivery after a back-off).
 const TICK: Duration = Duration::from_millis(10);
+/// How long connections that are cut may take to say so.
+const CUT_TIME: Duration = Duration::from_millis(500);
 /// Octets of a boot id, which tells the ids of one start of the broker from those of another.
 const BOOT_ID_BYTES: usize = 12;
 
@@ -200,7 +202,8 @@ impl Server {
         self.tasks.abort_all();
         while self.tasks.join_next().await.is_some() {}
         self.hub.tasks.close();
-        if tokio::time::timeout(self.drain_time, self.hub.tasks.wait()).await.is_err() {
+        // Connections end by themselves when the drain time is over, and say so in the log.
+        if tokio::time::timeout(self.drain_time + CUT_TIME, self.hub.tasks.wait()).await.is_err() {
             tracing::warn!(connections = self.hub.tasks.len(), "drain time is over, cutting what is left");
         }
         self.hub.tasks.len()
