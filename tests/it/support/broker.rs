@@ -132,6 +132,15 @@ impl Broker {
         }
     }
 
+    /// Lets time pass, as this broker's answers to one request after the other.
+    #[track_caller]
+    pub(crate) fn pass(&self, time: Duration) {
+        let started = Instant::now();
+        while started.elapsed() < time {
+            assert_eq!(self.get("/health").status, 200);
+        }
+    }
+
     /// How often a limit was met.
     #[track_caller]
     pub(crate) fn limit_hits(&self, option: &str) -> i64 {
@@ -155,8 +164,13 @@ impl Broker {
 
     /// Asks it to stop.
     pub(crate) fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.child.id().cast_signed()).expect("a process has an id");
-        kill_process(pid, Signal::TERM).expect("an own child can be signalled");
+        kill_process(pid, signal).expect("an own child can be signalled");
     }
 
     /// Waits until it has stopped by itself, `within` at most.
