@@ -5,6 +5,7 @@ use crate::support::websocket::{self, CONTINUATION, FIN, TEXT, upgrade};
 use crate::support::{Broker, Client, Event, PATIENCE, Wire, on_each_wire};
 use std::io::Read;
 use std::net::TcpStream;
+use std::process::Command;
 use std::time::Instant;
 
 on_each_wire! {
@@ -147,6 +148,22 @@ fn a_websocket_message_of_many_frames_below_its_limit_is_taken() {
     client.publish("/topic/a", "and the next message");
     assert_eq!(broker.metric("queue_messages"), 60);
     client.disconnect();
+}
+
+#[test]
+fn check_config_refuses_frames_that_fit_no_websocket_message() {
+    for (frame, fits) in [("65KiB", false), ("64KiB", true)] {
+        let flags = ["--ws-message-bytes-max=64KiB", "--frame-bytes-max", frame];
+        let output = Command::new(env!("CARGO_BIN_EXE_stompbox"))
+            .arg("check-config")
+            .args(flags)
+            .arg("--connect-frame-bytes-max=16KiB")
+            .output()
+            .expect("the command runs");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.success(), fits, "{told}");
+        assert_eq!(told.contains("ws-message-bytes-max (65536)"), !fits, "{told}");
+    }
 }
 
 // ---- seats ----
