@@ -95,7 +95,7 @@ on_each_wire! {
     }
 
     fn sends_before_a_close_wait_for_a_receiver_that_is_behind(wire: Wire) {
-        let broker = Broker::start(&["--outbox-bytes-max=256KiB", "--frame-bytes-max=64KiB"]);
+        let broker = Broker::start(&["--outbox-bytes-max=256KiB", "--frame-bytes-max=64KiB", "--burst-patience=20s"]);
         let mut subscriber = broker.connect(wire);
         subscriber.narrow();
         subscriber.subscribe("1", "/topic/a", "");
@@ -103,6 +103,7 @@ on_each_wire! {
         let body = "x".repeat(10_000);
         let frames = format!("SEND\ndestination:/topic/a\n\n{body}\0").repeat(300);
         say_and_close(&mut publisher, wire, &frames);
+        broker.until_holds("outbox_bytes", |bytes| bytes > 100_000);
         for _ in 0..300 {
             assert_eq!(subscriber.message().1, body);
         }
