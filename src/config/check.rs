@@ -145,6 +145,10 @@ mod tests {
             ),
             (&[("frame-bytes-max", "4MiB")], ["frame-bytes-max (4194304)", "outbox-bytes-max (4194304)"]),
             (&[("outbox-bytes-max", "2MiB")], ["frame-bytes-max (2097152)", "outbox-bytes-max (2097152)"]),
+            (
+                &[("ws-message-bytes-max", "1MiB")],
+                ["frame-bytes-max (2097152)", "ws-message-bytes-max (1048576)"],
+            ),
             (&[("connect-silence", "61s")], ["connect-silence (61s)", "connect-timeout (60s)"]),
             (&[("redelivery-backoff", "1s")], ["redelivery-backoff (1s)", "redelivery-backoff-max (250ms)"]),
         ] {

@@ -28,7 +28,7 @@ use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use stompbox_frames::stomp::Decoder;
 use tokio::time::Sleep;
 
@@ -36,6 +36,8 @@ use tokio::time::Sleep;
 const BATCH_BYTES: usize = 128 * 1024;
 /// Octets waiting beside the outbox that are worth counting.
 const HELD_BYTES_MIN: usize = 16 * 1024;
+/// How long after a timeout was seen it is looked at again.
+const SECOND_LOOK: Duration = Duration::from_millis(50);
 /// Turns in a row before other tasks get theirs.
 const TURNS_MAX: usize = 16;
 /// Pushes to subscribers before a publisher lets other tasks run.
@@ -80,6 +82,8 @@ pub(super) struct Connection<W> {
     pub(super) answers_bytes: usize,
     /// Octets that wait in the output and in the decoder, in the budget.
     pub(super) held: Charge,
+    /// Silence or a stall was seen: it counts if it is still so then.
+    pub(super) second_look: Option<Instant>,
     pub(super) timer: Pin<Box<Sleep>>,
     pub(super) timer_armed: bool,
     /// When the socket last took octets, or last had none to take.
@@ -117,6 +121,7 @@ impl<W: Wire> Connection<W> {
             input_ended: None,
             answers_bytes: 0,
             held,
+            second_look: None,
             timer: Box::pin(tokio::time::sleep_until(now.into())),
             timer_armed: false,
             progress_at: now,
@@ -278,14 +283,20 @@ impl<W: Wire> Connection<W> {
 
     /// Heart-beats and timeouts.
     fn expire(&mut self, now: Instant) {
-        if self.ending.is_some() {
+        let stalled = self.stalls_at().is_some_and(|at| now >= at);
+        let due = stalled || self.session.deadline().is_some_and(|at| now >= at);
+        if self.ending.is_some() || !due {
+            self.second_look = None;
             return;
         }
-        if self.out.pending() > 0 && now >= self.progress_at + self.hub.options.stall_timeout {
+        // A process that was stopped for a while learns of the time before it learns of what has come.
+        match self.second_look {
+            None => return self.second_look = Some(now + SECOND_LOOK),
+            Some(at) if now < at => return,
+            Some(_) => self.second_look = None,
+        }
+        if stalled {
             return self.end_slow_consumer("stall-timeout", now);
-        }
-        if self.session.deadline().is_none_or(|deadline| now < deadline) {
-            return;
         }
         if self.ignores_input() {
             // What the client may have sent meanwhile was not looked at: it is not to blame for silence.

@@ -59,16 +59,24 @@ impl<W: Wire> Connection<W> {
         Poll::Ready(())
     }
 
+    /// When a client that takes nothing of what waits for it is too slow.
+    pub(super) fn stalls_at(&self) -> Option<Instant> {
+        (self.out.pending() > 0).then(|| self.progress_at + self.hub.options.stall_timeout)
+    }
+
     /// The earliest moment at which something is to be done without an event.
     fn deadline(&self, now: Instant) -> Option<Instant> {
         if let Some(ending) = &self.ending {
             return Some(self.ends_at(ending));
         }
-        let stalled = (self.out.pending() > 0).then(|| self.progress_at + self.hub.options.stall_timeout);
+        let silence = match self.second_look {
+            Some(at) => Some(at),
+            None => [self.session.deadline(), self.stalls_at()].into_iter().flatten().min(),
+        };
         let patience =
             self.pause.congested.last().map(|receiver| receiver.outbox.patience_ends(receiver.crowd));
         let budget = self.pause.budget_until.map(|until| until.min(now + BUDGET_PAUSE));
-        [self.session.deadline(), stalled, patience, budget].into_iter().flatten().min()
+        [silence, patience, budget].into_iter().flatten().min()
     }
 
     /// `Ready` when a deadline has come. The timer is moved only to an earlier moment: one that fires too

@@ -4,9 +4,12 @@ mod support;
 
 mod acks;
 mod bad_input;
+mod charges;
 mod command;
 mod connect;
+mod endings;
 mod errors;
+mod fairness;
 mod heartbeats;
 mod http;
 mod idle;

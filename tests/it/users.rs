@@ -18,6 +18,17 @@ on_each_wire! {
         }
     }
 
+    fn a_login_of_1_0_may_be_padded_with_spaces(wire: Wire) {
+        let broker = Broker::start(FLAGS);
+        let mut client = broker.open(wire);
+        client.send("CONNECT\nlogin: bob\npasscode:  b\n\n\0");
+        client.expect("CONNECTED", &[("version", "1.0")], "");
+        client.disconnect();
+        let mut client = broker.open(wire);
+        client.send("CONNECT\naccept-version:1.2\nhost:a\nlogin: bob\npasscode:  b\n\n\0");
+        client.expect_error(&[]);
+    }
+
     fn whoever_is_refused_learns_nothing(wire: Wire) {
         let broker = Broker::start(FLAGS);
         let logins = [

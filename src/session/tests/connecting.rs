@@ -122,6 +122,24 @@ fn an_answer_that_nobody_waits_for_is_ignored() {
 }
 
 #[test]
+fn leading_spaces_of_a_login_are_padding_in_1_0_alone() {
+    for (accepted, login, passcode) in [
+        ("", "alice", "s "),
+        ("accept-version:1.0\n", "alice", "s "),
+        ("accept-version:1.1\n", "  alice", " s "),
+        ("accept-version:1.0,1.2\n", "  alice", " s "),
+    ] {
+        let mut peer = Peer::new(Options::default());
+        peer.raw(&format!("CONNECT\n{accepted}login:  alice\npasscode: s \n\n\0"));
+        let Some(Action::Authenticate(credentials)) = peer.actions.first() else {
+            panic!("{:?}", peer.actions)
+        };
+        assert_eq!(credentials.login.as_deref(), Some(login), "{accepted}");
+        assert_eq!(credentials.passcode.as_deref(), Some(passcode), "{accepted}");
+    }
+}
+
+#[test]
 fn silence_before_connect_ends_the_connection() {
     let mut peer = Peer::new(Options::default());
     assert_eq!(peer.waits(), Some(10_000));

@@ -143,6 +143,15 @@ impl Broker {
         }
     }
 
+    /// Lets time pass, as this broker's answers to one request after the other.
+    #[track_caller]
+    pub(crate) fn pass(&self, time: Duration) {
+        let started = Instant::now();
+        while started.elapsed() < time {
+            assert_eq!(self.get("/health").status, 200);
+        }
+    }
+
     /// How often a limit was met.
     #[track_caller]
     pub(crate) fn limit_hits(&self, option: &str) -> i64 {

@@ -212,6 +212,28 @@ impl Client {
         }
     }
 
+    /// Has the system hold little that this client has not read.
+    pub(crate) fn narrow(&self) {
+        let socket = socket2::SockRef::from(&self.socket);
+        socket.set_recv_buffer_size(32 * 1024).expect("a socket takes an option");
+    }
+
+    /// Reads about so many octets and keeps them for later; `false` at the end.
+    pub(crate) fn take_in(&mut self, octets: usize) -> bool {
+        let mut taken = 0;
+        while taken < octets {
+            let mut more = [0; 16 * 1024];
+            match self.socket.read(&mut more) {
+                Ok(0) | Err(_) => return false,
+                Ok(count) => {
+                    self.octets.extend_from_slice(&more[..count]);
+                    taken += count;
+                }
+            }
+        }
+        true
+    }
+
     /// Whatever comes next.
     #[track_caller]
     pub(crate) fn event(&mut self) -> Event {

@@ -1,0 +1,210 @@
+//! What a client may make the broker hold is counted, limited and given back.
+
+use crate::support::http::answer;
+use crate::support::websocket::{self, CONTINUATION, FIN, TEXT, upgrade};
+use crate::support::{Broker, Client, Event, PATIENCE, Wire, on_each_wire};
+use std::io::Read;
+use std::net::TcpStream;
+use std::process::Command;
+use std::time::Instant;
+
+on_each_wire! {
+    fn a_frame_half_read_is_in_the_budget_until_its_connection_has_gone(wire: Wire) {
+        let broker = Broker::start(&[]);
+        broker.until("budget_bytes", 0);
+        let mut client = broker.connect(wire);
+        client.send(&format!("SEND\ndestination:/queue/a\ncontent-length:1900000\n\n{}", "x".repeat(1_500_000)));
+        broker.until_holds("budget_bytes", |bytes| bytes >= 1_500_000);
+        client.reset();
+        broker.until("connections", 0);
+        broker.until("budget_bytes", 0);
+    }
+
+    fn what_waits_for_a_socket_is_in_the_budget_until_its_connection_has_gone(wire: Wire) {
+        let broker = Broker::start(&[]);
+        let mut client = broker.connect(wire);
+        client.narrow();
+        client.subscribe("1", "/topic/a", "");
+        let mut publisher = broker.connect(Wire::Tcp);
+        publisher.publish("/topic/a", &"x".repeat(1_900_000));
+        broker.until("deliveries_total", 1);
+        broker.until("outbox_bytes", 0);
+        broker.until_holds("budget_bytes", |bytes| bytes >= 1_000_000);
+        client.reset();
+        publisher.disconnect();
+        broker.until("connections", 0);
+        broker.until("budget_bytes", 0);
+    }
+
+    fn unsettled_deliveries_of_many_subscriptions_are_in_the_budget(wire: Wire) {
+        let broker = Broker::start(&[]);
+        let mut client = broker.connect(wire);
+        let frames = (1..500).map(|id| format!("SUBSCRIBE\nid:{id}\ndestination:/topic/a\nack:client\n\n\0"));
+        client.send(&frames.collect::<String>());
+        client.subscribe("500", "/topic/a", "ack:client\n");
+        let mut publisher = broker.connect(Wire::Tcp);
+        for _ in 0..100 {
+            publisher.publish("/topic/a", "hi");
+            for _ in 0..500 {
+                client.expect("MESSAGE", &[], "hi");
+            }
+        }
+        // 50,000 deliveries, each remembered with a number, a tag and an id.
+        broker.until_holds("budget_bytes", |bytes| bytes >= 50_000 * 24);
+        client.reset();
+        publisher.disconnect();
+        broker.until("connections", 0);
+        broker.until("budget_bytes", 0);
+    }
+
+    fn at_the_limit_a_send_in_a_transaction_is_refused_by_its_receipt(wire: Wire) {
+        let broker =
+            Broker::start(&["--memory-bytes-max=1MiB", "--frame-bytes-max=256KiB", "--burst-patience=10ms"]);
+        let mut filler = broker.connect(wire);
+        for _ in 0..6 {
+            filler.publish("/queue/a", &"x".repeat(200_000));
+        }
+        assert!(broker.metric("budget_bytes") >= 1 << 20);
+        let mut client = broker.connect(wire);
+        client.done("BEGIN\ntransaction:1\nreceipt:done\n\n\0");
+        client.send("SEND\ndestination:/queue/b\ntransaction:1\nreceipt:7\n\nhi\0");
+        let error = client.expect_error(&[("receipt-id", "7")]);
+        assert!(error.text().contains("memory-bytes-max"), "{error:?}");
+        assert_eq!(broker.limit_hits("memory-bytes-max"), 1);
+    }
+
+    fn a_transaction_that_grows_to_the_limit_is_refused_by_one_receipt(wire: Wire) {
+        let broker =
+            Broker::start(&["--memory-bytes-max=1MiB", "--frame-bytes-max=256KiB", "--burst-patience=10ms"]);
+        let mut client = broker.connect(wire);
+        client.send("BEGIN\ntransaction:1\n\n\0");
+        let body = "x".repeat(100_000);
+        let mut receipted = 0;
+        let refused = loop {
+            let frame = format!("SEND\ndestination:/queue/a\ntransaction:1\nreceipt:{receipted}\n\n{body}\0");
+            client.send(&frame);
+            match client.event() {
+                Event::Frame(frame) if frame.command == "RECEIPT" => {
+                    assert_eq!(frame.must("receipt-id"), receipted.to_string());
+                    receipted += 1;
+                }
+                Event::Frame(frame) => break frame,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!((refused.command.as_str(), refused.must("receipt-id")), ("ERROR", receipted.to_string().as_str()));
+        assert!(refused.text().contains("memory-bytes-max"), "{refused:?}");
+        assert!((8..12).contains(&receipted), "{receipted} of 100 kB each");
+        client.expect_end();
+        broker.until("budget_bytes", 0);
+        assert_eq!(broker.metric("queue_messages"), 0);
+    }
+}
+
+// ---- WebSocket messages ----
+
+const MESSAGES: &[&str] =
+    &["--ws-message-bytes-max=64KiB", "--frame-bytes-max=32KiB", "--connect-frame-bytes-max=16KiB"];
+
+/// So many frames of about 1000 octets.
+fn frames(count: usize) -> String {
+    format!("SEND\ndestination:/queue/a\n\n{}\0", "x".repeat(970)).repeat(count)
+}
+
+#[track_caller]
+fn refused_as_too_large(broker: &Broker, mut client: Client) {
+    let error = client.expect("ERROR", &[], "");
+    assert!(error.text().contains("ws-message-bytes-max"), "{error:?}");
+    client.expect_closed(1009);
+    assert_eq!(broker.limit_hits("ws-message-bytes-max"), 1);
+    broker.assert_serves();
+}
+
+#[test]
+fn a_websocket_message_above_its_limit_gets_an_error() {
+    let broker = Broker::start(MESSAGES);
+    let mut client = broker.connect(Wire::WebSocket);
+    client.send(&frames(70));
+    refused_as_too_large(&broker, client);
+}
+
+#[test]
+fn a_websocket_message_in_pieces_above_its_limit_gets_an_error_behind_what_fitted() {
+    let broker = Broker::start(MESSAGES);
+    let mut client = broker.connect(Wire::WebSocket);
+    client.octets(&websocket::frame(TEXT, frames(60).as_bytes()));
+    client.octets(&websocket::frame(FIN | CONTINUATION, frames(10).as_bytes()));
+    refused_as_too_large(&broker, client);
+    assert_eq!(broker.metric("queue_messages"), 60);
+}
+
+#[test]
+fn a_websocket_message_of_many_frames_below_its_limit_is_taken() {
+    let broker = Broker::start(MESSAGES);
+    let mut client = broker.connect(Wire::WebSocket);
+    client.send(&frames(60));
+    client.publish("/topic/a", "and the next message");
+    assert_eq!(broker.metric("queue_messages"), 60);
+    client.disconnect();
+}
+
+#[test]
+fn check_config_refuses_frames_that_fit_no_websocket_message() {
+    for (frame, fits) in [("65KiB", false), ("64KiB", true)] {
+        let flags = ["--ws-message-bytes-max=64KiB", "--frame-bytes-max", frame];
+        let output = Command::new(env!("CARGO_BIN_EXE_stompbox"))
+            .arg("check-config")
+            .args(flags)
+            .arg("--connect-frame-bytes-max=16KiB")
+            .output()
+            .expect("the command runs");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.success(), fits, "{told}");
+        assert_eq!(told.contains("ws-message-bytes-max (65536)"), !fits, "{told}");
+    }
+}
+
+// ---- seats ----
+
+/// Two HTTP connections that say nothing use up what `--option 2` gives.
+fn silent_sockets_sit_on_seats(option: &str) {
+    let broker = Broker::start(&[&format!("--{option}"), "2"]);
+    let silent = [0, 1].map(|_| TcpStream::connect(broker.http).expect("the HTTP port accepts"));
+    // Accepted behind the two, on a spare socket.
+    assert_eq!(broker.get("/health").status, 200);
+    let mut refused = Client::new(Wire::Tcp, TcpStream::connect(broker.tcp).expect("the kernel accepts"));
+    let error = refused.expect_error(&[]);
+    assert!(error.text().contains(option), "{error:?}");
+    let (_, response) = upgrade(broker.http, "/ws", None);
+    assert_eq!(response.status, 503);
+    assert!(response.body.contains(option), "{response:?}");
+    assert_eq!(broker.limit_hits(option), 2);
+    // 64 sockets are to spare; the one behind them is turned away.
+    let spare = [0; 64].map(|_| TcpStream::connect(broker.http).expect("the HTTP port accepts"));
+    let mut beyond = TcpStream::connect(broker.http).expect("the kernel accepts");
+    beyond.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
+    assert_eq!(answer(&mut beyond).status, 503);
+    drop((spare, silent));
+    let started = Instant::now();
+    loop {
+        let mut client = TcpStream::connect(broker.tcp).expect("the kernel accepts");
+        client.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
+        std::io::Write::write_all(&mut client, b"CONNECT\naccept-version:1.2\nhost:a\n\n\0")
+            .expect("it is taken");
+        let mut first = [0; 9];
+        if client.read_exact(&mut first).is_ok() && &first == b"CONNECTED" {
+            break;
+        }
+        assert!(started.elapsed() < PATIENCE, "seats are not given back");
+    }
+}
+
+#[test]
+fn http_sockets_count_in_connections_max() {
+    silent_sockets_sit_on_seats("connections-max");
+}
+
+#[test]
+fn http_sockets_count_in_connections_per_address_max() {
+    silent_sockets_sit_on_seats("connections-per-address-max");
+}

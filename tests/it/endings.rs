@@ -1,0 +1,206 @@
+//! How connections end: what was sent before the end is executed, what was receipted arrives, nothing is lost.
+
+use crate::support::websocket::{self, CLOSE, FIN, TEXT};
+use crate::support::{Broker, Client, Event, Wire, on_each_wire};
+use rustix::process::Signal;
+use std::cell::Cell;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Sends frames and the end of the client's side in one go: a close frame in the same segment, or the stream's end.
+fn say_and_close(client: &mut Client, wire: Wire, text: &str) {
+    match wire {
+        Wire::Tcp => {
+            client.send(text);
+            client.finish();
+        }
+        Wire::WebSocket => {
+            let message = websocket::frame(FIN | TEXT, text.as_bytes());
+            let close = websocket::frame(FIN | CLOSE, &1000_u16.to_be_bytes());
+            client.octets(&[message, close].concat());
+        }
+    }
+}
+
+/// Reads MESSAGEs with the bodies `0`, `1`, …, each so many times.
+fn reader(mut client: Client, count: usize, times: usize) -> JoinHandle<Client> {
+    std::thread::spawn(move || {
+        for number in 0..count {
+            for _ in 0..times {
+                assert_eq!(client.message().1, number.to_string());
+            }
+        }
+        client
+    })
+}
+
+fn sends(destination: &str, count: usize) -> String {
+    (0..count).map(|number| format!("SEND\ndestination:{destination}\n\n{number}\0")).collect()
+}
+
+on_each_wire! {
+    fn connect_and_send_and_the_close_in_one_segment_are_executed(wire: Wire) {
+        for flags in [&[][..], &["--user", "alice:in", "--allow-anonymous"]] {
+            let broker = Broker::start(flags);
+            let mut client = broker.open(wire);
+            let frames = "CONNECT\naccept-version:1.2\nhost:a\n\n\0SEND\ndestination:/queue/a\nreceipt:1\n\nhi\0";
+            say_and_close(&mut client, wire, frames);
+            client.expect("CONNECTED", &[], "");
+            client.expect("RECEIPT", &[("receipt-id", "1")], "");
+            client.expect_closed(1000);
+            assert_eq!(broker.metric("queue_messages"), 1);
+        }
+    }
+
+    fn a_login_that_takes_its_time_is_awaited_before_the_close(wire: Wire) {
+        let broker = Broker::start(&["--user", "alice:in"]);
+        let mut client = broker.open(wire);
+        let connect = "CONNECT\naccept-version:1.2\nhost:a\nlogin:alice\npasscode:in\n\n\0";
+        say_and_close(&mut client, wire, &format!("{connect}{}", sends("/queue/a", 100)));
+        client.expect("CONNECTED", &[], "");
+        client.expect_closed(1000);
+        assert_eq!(broker.metric("queue_messages"), 100);
+    }
+
+    fn sends_before_a_close_reach_2_subscribers(wire: Wire) {
+        let broker = Broker::start(&[]);
+        let readers = [0, 1].map(|_| {
+            let mut subscriber = broker.connect(wire);
+            subscriber.subscribe("1", "/topic/a", "");
+            reader(subscriber, 1500, 1)
+        });
+        let mut publisher = broker.connect(wire);
+        say_and_close(&mut publisher, wire, &sends("/topic/a", 1500));
+        publisher.expect_closed(1000);
+        for reader in readers {
+            reader.join().expect("everything arrives, in order").expect_quiet();
+        }
+    }
+
+    fn sends_before_a_close_reach_3000_subscriptions(wire: Wire) {
+        let broker = Broker::start(&[]);
+        let readers = [0, 1, 2].map(|_| {
+            let mut subscriber = broker.connect(wire);
+            let frames = (1..1000).map(|id| format!("SUBSCRIBE\nid:{id}\ndestination:/topic/a\n\n\0"));
+            subscriber.send(&frames.collect::<String>());
+            subscriber.subscribe("1000", "/topic/a", "");
+            reader(subscriber, 5, 1000)
+        });
+        let mut publisher = broker.connect(wire);
+        say_and_close(&mut publisher, wire, &sends("/topic/a", 5));
+        publisher.expect_closed(1000);
+        for reader in readers {
+            reader.join().expect("everything arrives, in order");
+        }
+    }
+
+    fn sends_before_a_close_wait_for_a_receiver_that_is_behind(wire: Wire) {
+        let broker = Broker::start(&["--outbox-bytes-max=256KiB", "--frame-bytes-max=64KiB", "--burst-patience=20s"]);
+        let mut subscriber = broker.connect(wire);
+        subscriber.narrow();
+        subscriber.subscribe("1", "/topic/a", "");
+        let mut publisher = broker.connect(wire);
+        let body = "x".repeat(10_000);
+        let frames = format!("SEND\ndestination:/topic/a\n\n{body}\0").repeat(300);
+        say_and_close(&mut publisher, wire, &frames);
+        broker.until_holds("outbox_bytes", |bytes| bytes > 100_000);
+        for _ in 0..300 {
+            assert_eq!(subscriber.message().1, body);
+        }
+        publisher.expect_closed(1000);
+    }
+
+    fn a_process_that_was_stopped_finds_the_beats_that_lie_unread(wire: Wire) {
+        let broker = Broker::start(&["--heart-beat", "500,500"]);
+        let mut clients: Vec<Client> = (0..20)
+            .map(|_| {
+                let mut client = broker.open(wire);
+                client.send("CONNECT\naccept-version:1.2\nhost:a\nheart-beat:500,0\n\n\0");
+                client.expect("CONNECTED", &[], "");
+                client
+            })
+            .collect();
+        broker.signal(Signal::STOP);
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_secs(3) {
+            assert_eq!(clients[0].event_within(Duration::from_millis(200)), None);
+            clients.iter_mut().for_each(|client| client.send("\n"));
+        }
+        broker.signal(Signal::CONT);
+        for client in &mut clients {
+            client.publish("/topic/a", "still there");
+        }
+        clients.into_iter().for_each(Client::disconnect);
+        assert_eq!(broker.metric("connections_closed_total{reason=\"heart-beat-lost\"}"), 0);
+    }
+
+    fn a_shutdown_waits_for_who_reads_slowly_but_steadily(wire: Wire) {
+        const COUNT: usize = 10;
+        let clock = Broker::start(&[]);
+        let mut broker =
+            Broker::start(&["--linger=300ms", "--drain-time=20s", "--outbox-bytes-max=32MiB"]);
+        let mut subscriber = broker.connect(wire);
+        subscriber.subscribe("1", "/topic/a", "");
+        subscriber.narrow();
+        let mut publisher = broker.connect(Wire::Tcp);
+        let body = "x".repeat(1_000_000);
+        for _ in 0..COUNT {
+            publisher.publish("/topic/a", &body);
+        }
+        broker.terminate();
+        // Once much longer than it may linger, then steadily; in all longer than a flush without a drain time.
+        clock.pass(Duration::from_millis(600));
+        for _ in 0..80 {
+            assert!(subscriber.take_in(100_000), "cut off");
+            clock.pass(Duration::from_millis(45));
+        }
+        for number in 0..COUNT {
+            assert_eq!(subscriber.message().1.len(), body.len(), "message {number}");
+        }
+        match wire {
+            Wire::Tcp => _ = subscriber.expect("ERROR", &[("message", "shutting down")], ""),
+            Wire::WebSocket => assert_eq!(subscriber.event(), Event::Close(Some(1001))),
+        }
+        assert_eq!(subscriber.event(), Event::End);
+        drop((subscriber, publisher));
+        assert_eq!(broker.exit_status(Duration::from_secs(8)).code(), Some(0));
+    }
+
+    fn unsubscribe_on_a_full_socket_and_a_lost_connection_lose_no_message(wire: Wire) {
+        const COUNT: i64 = 60;
+        let broker = Broker::start(&["--prefetch-bytes=16MiB"]);
+        let mut first = broker.connect(wire);
+        first.narrow();
+        let mut publisher = broker.connect(Wire::Tcp);
+        let padding = "x".repeat(200_000);
+        for number in 0..COUNT {
+            publisher.publish("/queue/a", &format!("{number} {padding}"));
+        }
+        let frames = broker.metric("frames_received_total");
+        first.send("SUBSCRIBE\nid:1\ndestination:/queue/a\n\n\0");
+        // As much is written as the socket takes.
+        let (seen, calm) = (Cell::new(0), Cell::new(0));
+        broker.until_holds("sent_bytes_total", |sent| {
+            calm.set(if seen.replace(sent) == sent && sent > 100_000 { calm.get() + 1 } else { 0 });
+            calm.get() == 20
+        });
+        let sent = broker.metric("frames_sent_total");
+        first.send("UNSUBSCRIBE\nid:1\nreceipt:1\n\n\0");
+        broker.until("frames_received_total", frames + 2);
+        assert_eq!(broker.metric("frames_sent_total"), sent, "the socket is full");
+        first.reset();
+        broker.until("connections", 1);
+        // Two are CONNECTED, the publisher's RECEIPTs are COUNT.
+        let written = sent - 2 - COUNT;
+        let left = broker.metric("queue_messages");
+        assert!(left > 0, "nothing was left to lose");
+        assert_eq!(written + left, COUNT, "neither written nor in the queue");
+        let mut second = broker.connect(wire);
+        second.subscribe("1", "/queue/a", "");
+        for number in written..COUNT {
+            assert_eq!(second.message().1.split(' ').next(), Some(number.to_string().as_str()));
+        }
+        broker.until("queue_messages", 0);
+        second.expect_quiet();
+    }
+}
