@@ -158,8 +158,8 @@ const USERS: &[Row] = &[
 const CONNECTIONS: &[Row] = &[
     number(
         "connections-max",
-        "10000",
-        "Open connections; further ones are closed at once. It is lowered, with a warning, to what the system's limit \
+        "16384",
+        "Open connections, those that speak HTTP included; further ones are told why and closed. It is lowered, with a warning, to what the system's limit \
          of open files allows; set explicitly above that, the broker does not start.",
         |c, v| put(&mut c.transport.connections_max, count(v, 1..=MANY)),
     ),
