@@ -142,6 +142,11 @@ impl<W: Wire> Connection<W> {
             if self.ending.is_some() {
                 return self.poll_ending(cx);
             }
+            if self.out.pending() == 0 {
+                // Whoever had nothing to take has not been slow, however long ago that began.
+                self.progress_at = now;
+                self.answers_bytes = 0;
+            }
             let room = BATCH_BYTES.saturating_sub(self.out.pending());
             let mut moved = self.receive(cx, room, now);
             moved |= self.write(cx, now);
@@ -208,8 +213,6 @@ impl<W: Wire> Connection<W> {
     /// Writes until the socket takes no more or nothing is left.
     pub(super) fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         if self.out.pending() == 0 {
-            self.progress_at = now;
-            self.answers_bytes = 0;
             return false;
         }
         let mut written = 0;
