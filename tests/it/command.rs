@@ -143,7 +143,7 @@ fn the_limit_of_open_files_is_raised_as_far_as_it_goes_and_reported() {
 fn connections_max_is_lowered_to_what_the_open_files_allow() {
     let broker = Broker::start_behind("ulimit -n 262", &[]);
     let line = broker.log_line(|line| line.contains("connections-max is lowered"));
-    assert!(line.contains("from 10000 to 6:") && line.contains("open_files=262"), "{line}");
+    assert!(line.contains("from 16384 to 6:") && line.contains("open_files=262"), "{line}");
     let clients: Vec<_> = (0..6).map(|_| broker.connect(Wire::Tcp)).collect();
     let mut refused = broker.open(Wire::Tcp);
     assert!(refused.expect_error(&[]).text().contains("connections-max"));
