@@ -12,19 +12,16 @@ use std::time::Instant;
 /// What became of one message.
 #[derive(Debug, Default)]
 pub(super) struct Reach {
-    /// Subscriptions it was for.
-    pub(super) members: usize,
     /// Those whose outbox took it.
     pub(super) reached: usize,
     /// Those whose outbox is above half.
     pub(super) congested: Vec<Arc<Outbox>>,
     /// Connections behind the members, as far as they were counted.
-    receivers: usize,
+    pub(super) receivers: usize,
 }
 
 /// Pushes `message` to every member.
 pub(super) fn fan_out(members: &[Subscriber], message: &Message, now: Instant, reach: &mut Reach) {
-    reach.members += members.len();
     for member in members {
         let parcel = Parcel { message: message.clone(), key: member.key, count: 1, tag: 0 };
         match member.outbox.push(parcel, now) {

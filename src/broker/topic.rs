@@ -107,7 +107,7 @@ mod tests {
     fn published_to_without_a_subscriber_it_dies_and_takes_nothing_more() {
         let (fixture, patterns, topic) = topic();
         let (message, now) = (fixture.message("m"), fixture.now());
-        assert!(matches!(topic.publish(&message, &patterns, now), Some((Reach { members: 0, .. }, true))));
+        assert!(matches!(topic.publish(&message, &patterns, now), Some((Reach { receivers: 0, .. }, true))));
         assert!(topic.publish(&message, &patterns, now).is_none());
         assert!(topic.add(Subscriber { outbox: fixture.outbox(), key: 1 }, &fixture.metrics).is_none());
     }

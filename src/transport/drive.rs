@@ -80,7 +80,7 @@ pub(super) struct Connection<W> {
     pub(super) input_ended: Option<ReadEnd>,
     /// Octets of answers (RECEIPT, ERROR) appended since the output was last empty.
     pub(super) answers_bytes: usize,
-    /// Octets that wait in the output and in the decoder, in the budget.
+    /// Octets that wait in the output, the decoder and the session's lists, in the budget.
     pub(super) held: Charge,
     /// Silence or a stall was seen: it counts if it is still so then.
     pub(super) second_look: Option<Instant>,
@@ -318,12 +318,17 @@ impl<W: Wire> Connection<W> {
             "This client did not take its messages fast enough: the limit {option} was met, and what had \
              not been sent was dropped. Read faster, subscribe to less, or raise {option}."
         );
-        let mut actions = Vec::new();
         let reject = Reject { summary: "slow consumer", detail: &detail };
-        self.session.refuse(None, reject, Closing::SlowConsumer(option), &mut actions);
+        self.end_with(reject, Closing::SlowConsumer(option), now);
+    }
+
+    /// Ends with an ERROR that no frame of the client's asked for.
+    pub(super) fn end_with(&mut self, reject: Reject<'_>, closing: Closing, now: Instant) {
+        let mut actions = Vec::new();
+        self.session.refuse(None, reject, closing, &mut actions);
         self.perform(actions, now);
         // A session that was closed already says nothing; the connection ends all the same.
-        self.begin_ending(Closing::SlowConsumer(option), now);
+        self.begin_ending(closing, now);
     }
 
     fn shut_down(&mut self, cx: &mut Context<'_>, now: Instant) {
@@ -335,12 +340,9 @@ impl<W: Wire> Connection<W> {
         if self.wire.tells_shutdown() {
             return self.begin_ending(Closing::Shutdown, now);
         }
-        let mut actions = Vec::new();
         let reject =
             Reject { summary: "shutting down", detail: "The broker stops. Reconnect after a while." };
-        self.session.refuse(None, reject, Closing::Shutdown, &mut actions);
-        self.perform(actions, now);
-        self.begin_ending(Closing::Shutdown, now);
+        self.end_with(reject, Closing::Shutdown, now);
     }
 
     /// The one line about a connection that has ended, and its place in the statistics.

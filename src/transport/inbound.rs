@@ -98,10 +98,7 @@ impl<W: Wire> Connection<W> {
             ReadEnd::Limit(option) => {
                 let detail = format!("The limit {option} was met. Send less at a time, or raise {option}.");
                 let reject = Reject { summary: "message too large", detail: &detail };
-                let mut actions = Vec::new();
-                self.session.refuse(None, reject, Closing::Limit(option), &mut actions);
-                self.perform(actions, now);
-                self.begin_ending(Closing::Limit(option), now);
+                self.end_with(reject, Closing::Limit(option), now);
             }
         }
     }

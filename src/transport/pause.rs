@@ -38,9 +38,8 @@ impl<W: Wire> Connection<W> {
     pub(super) fn may_read(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         self.poll_pause(cx, now).is_ready()
             && self.ending.is_none()
-            && self.login.is_none()
             && self.pushes < PUSHES_MAX
-            && self.answers_bytes < UNREAD_BYTES_MAX
+            && !self.ignores_input()
     }
 
     fn poll_pause(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {

@@ -124,11 +124,6 @@ impl Reader {
         }
     }
 
-    /// Whether the client's close frame was read.
-    pub fn is_closed(&self) -> bool {
-        matches!(self.state, State::Closed)
-    }
-
     /// A whole head is there: judge it before a single octet of payload is read.
     fn begin(&mut self, octets: &[u8]) -> Result<(), Violation> {
         let (head, length) = FrameHeader::parse(&mut Cursor::new(octets))
