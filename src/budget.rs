@@ -59,6 +59,11 @@ impl Charge {
         self.bytes
     }
 
+    /// Another charge to the same budget.
+    pub fn sibling(&self, bytes: usize) -> Charge {
+        self.budget.charge(bytes)
+    }
+
     /// Changes the charge to `bytes`.
     pub fn resize(&mut self, bytes: usize) {
         if bytes >= self.bytes {

@@ -49,6 +49,8 @@ pub struct Metrics {
     pub dead_letters: Counter,
     /// Messages that nobody could take: a temporary queue that is gone, a full dead letter queue.
     pub messages_dropped: Counter,
+    /// Broadcasts that a subscription did not get because its transport carries text only.
+    pub messages_skipped: Counter,
     /// Live subscriptions.
     pub subscriptions: Gauge,
     /// Topics with subscribers.
@@ -110,6 +112,11 @@ impl Metrics {
                 Counter,
                 "messages_dropped",
                 "Messages dropped because their temporary queue was gone or their dead letter queue full"
+            ),
+            messages_skipped: register!(
+                Counter,
+                "messages_skipped",
+                "Broadcasts that were not UTF-8 and passed over a subscription whose transport carries text only"
             ),
             subscriptions: register!(Gauge, "subscriptions", "Live subscriptions"),
             topics: register!(Gauge, "topics", "Topics with subscribers"),

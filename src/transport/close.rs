@@ -12,7 +12,7 @@
 //! and thrown away until the client closes too.
 
 use super::drive::Connection;
-use super::wire::Wire;
+use super::wire::{Farewell, Wire};
 use crate::broker::Settlement;
 use crate::outbox::{Key, Tag};
 use crate::session::Closing;
@@ -47,7 +47,7 @@ impl<W: Wire> Connection<W> {
             return;
         }
         self.release(now);
-        self.wire.farewell(closing, &mut self.out);
+        self.wire.farewell(farewell(closing), &mut self.out);
         self.progress_at = now;
         let until = match self.hub.drain_until() {
             Some(drained) => drained,
@@ -141,6 +141,24 @@ impl<W: Wire> Connection<W> {
             }
         }
     }
+}
+
+/// The close code and reason for each end (RFC 6455 §7.4.1).
+fn farewell(closing: Closing) -> Farewell {
+    let (code, reason) = match closing {
+        Closing::Disconnected | Closing::PeerLeft => (1000, ""),
+        Closing::Shutdown => (1001, "shutting down"),
+        Closing::Limit("frame-bytes-max" | "connect-frame-bytes-max" | "ws-message-bytes-max") => {
+            (1009, "too big")
+        }
+        Closing::SlowConsumer(_) => (1008, "slow consumer"),
+        Closing::HeartbeatLost => (1002, "heart-beat lost"),
+        Closing::ConnectTimeout => (1002, "no CONNECT in time"),
+        Closing::Unauthenticated => (1002, "not authenticated"),
+        Closing::Limit(_) => (1002, "limit exceeded"),
+        Closing::Rejected => (1002, "protocol error"),
+    };
+    Farewell { code, reason }
 }
 
 impl Phase {

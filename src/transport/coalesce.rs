@@ -40,6 +40,8 @@ pub struct Coalesce {
     written: u64,
     /// Where the last frame that is written whole ended.
     whole: u64,
+    /// Up to here the wire has made one unit of it, which goes out whole or not at all.
+    sealed: u64,
     /// Frames written whole since [`Coalesce::take_frames_written`].
     frames_written: u64,
 }
@@ -129,6 +131,7 @@ impl Coalesce {
                 appended: self.appended,
                 written: self.written,
                 whole: self.whole,
+                sealed: self.sealed,
                 frames_written: self.frames_written,
                 ..Coalesce::default()
             };
@@ -140,13 +143,44 @@ impl Coalesce {
         std::mem::take(&mut self.frames_written)
     }
 
-    /// Drops every frame of which no octet was written, and tells `dropped` of the marked ones.
+    /// All that is there, for a wire that hands it on as one unit: it is not cut any more, and still there until
+    /// it is [`advance`](Coalesce::advance)d over.
+    pub fn seal(&mut self) -> impl Iterator<Item = Bytes> + '_ {
+        self.flush_small();
+        self.sealed = self.appended;
+        self.chunks.iter().cloned()
+    }
+
+    /// Makes each frame into what `rewrite` makes of it; nothing of them may be written or sealed yet.
+    pub fn rewrite(&mut self, mut rewrite: impl FnMut(&[u8]) -> Bytes) {
+        self.flush_small();
+        let mut whole = BytesMut::with_capacity(self.pending());
+        self.chunks.drain(..).for_each(|chunk| whole.extend_from_slice(&chunk));
+        let mut whole = whole.freeze();
+        let mut begins = self.written;
+        self.appended = self.written;
+        for end in &mut self.ends {
+            let frame = rewrite(&whole.split_to((end.at - begins) as usize));
+            begins = end.at;
+            self.appended += frame.len() as u64;
+            end.at = self.appended;
+            self.chunks.push_back(frame);
+        }
+    }
+
+    /// Drops every frame of which no octet was written or sealed, and tells `dropped` of the marked ones.
     pub fn cut(&mut self, mut dropped: impl FnMut(Mark)) {
-        let mut ends = std::mem::take(&mut self.ends).into_iter();
-        let in_flight = if self.written > self.whole { ends.next() } else { None };
-        let keep = in_flight.map_or(self.written, |end| end.at);
-        self.ends.extend(in_flight);
-        ends.filter_map(|end| end.mark).for_each(&mut dropped);
+        let mut in_flight = self.written > self.whole;
+        let (sealed, mut keep) = (self.sealed, self.written);
+        self.ends.retain(|end| {
+            let stays = std::mem::take(&mut in_flight) || end.at <= sealed;
+            if stays {
+                keep = end.at;
+            } else if let Some(mark) = end.mark {
+                dropped(mark);
+            }
+            stays
+        });
         self.flush_small();
         let mut surplus = (self.appended - keep) as usize;
         while surplus > 0
@@ -235,6 +269,32 @@ mod tests {
             assert_eq!(tags, told);
         }
         assert_eq!(out.written() as usize, whole.len());
+    }
+
+    #[test]
+    fn what_is_sealed_is_not_cut_and_stays_until_it_is_written() {
+        let (mut out, whole) = three();
+        assert_eq!(out.seal().collect::<Vec<_>>().concat(), whole);
+        out.copy(b"behind");
+        out.end_frame(mark(4));
+        let mut dropped = Vec::new();
+        out.cut(|mark| dropped.push(mark.tag));
+        assert_eq!((rest(&out), dropped), (whole.clone(), vec![4]));
+        let mut done = Vec::new();
+        out.advance(whole.len(), |mark| done.push(mark.tag));
+        assert_eq!((out.pending(), done), (0, vec![1, 2, 3]));
+    }
+
+    #[test]
+    fn a_rewritten_frame_keeps_its_place_and_its_mark() {
+        let (mut out, whole) = three();
+        out.rewrite(|frame| [b"<", frame, b">"].concat().into());
+        let expected = [b"<", &whole[..10], b"><", &whole[10..3020], b"><", &whole[3020..], b">"].concat();
+        assert_eq!(rest(&out), expected);
+        assert_eq!(out.pending(), expected.len());
+        let mut done = Vec::new();
+        out.advance(12 + 3012, |mark| done.push(mark.tag));
+        assert_eq!(done, [1, 2]);
     }
 
     #[test]

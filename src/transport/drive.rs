@@ -16,7 +16,7 @@ use super::coalesce::{Coalesce, Mark};
 use super::hub::{Hub, random_name};
 use super::pause::Pause;
 use super::seats::Seat;
-use super::wire::{Piece, ReadEnd, Wire};
+use super::wire::{Piece, ReadEnd, Tail, Wire};
 use crate::broker::{Settlement, Subscription, TempQueue};
 use crate::budget::Charge;
 use crate::outbox::{Key, Outbox, Parcel, Tag};
@@ -47,9 +47,10 @@ type Login = Pin<Box<dyn Future<Output = Result<Principal, Refused>> + Send>>;
 
 /// Serves one client from the first octet to the last.
 pub async fn serve<W: Wire>(hub: Arc<Hub>, wire: W, seat: Seat) {
-    hub.metrics.opened(W::NAME);
+    hub.metrics.opened(wire.name());
     // Boxed, so that the task's own memory is small whatever the future makes of its arguments.
     let mut connection = Box::new(Connection::new(hub, wire, seat));
+    connection.wire.open(&mut connection.out);
     poll_fn(|cx| connection.poll(cx)).await;
     connection.report();
 }
@@ -92,6 +93,8 @@ pub(super) struct Connection<W> {
     pub(super) frames_received: u64,
     pub(super) bytes_received: u64,
     frames_sent: u64,
+    /// Broadcasts that the wire could not carry.
+    skipped: u64,
 }
 
 impl<W: Wire> Connection<W> {
@@ -129,6 +132,7 @@ impl<W: Wire> Connection<W> {
             frames_received: 0,
             bytes_received: 0,
             frames_sent: 0,
+            skipped: 0,
         }
     }
 
@@ -142,12 +146,15 @@ impl<W: Wire> Connection<W> {
             if self.ending.is_some() {
                 return self.poll_ending(cx);
             }
-            if self.out.pending() == 0 {
-                // Whoever had nothing to take has not been slow, however long ago that began.
+            let writable = self.wire.poll_ready(cx).is_ready();
+            if self.out.pending() == 0 || !writable {
+                // Whoever had nothing to take, or from where, has not been slow, however long ago that began.
                 self.progress_at = now;
+            }
+            if self.out.pending() == 0 {
                 self.answers_bytes = 0;
             }
-            let room = BATCH_BYTES.saturating_sub(self.out.pending());
+            let room = if writable { BATCH_BYTES.saturating_sub(self.out.pending()) } else { 0 };
             let mut moved = self.receive(cx, room, now);
             moved |= self.write(cx, now);
             moved |= self.log_in(cx, now);
@@ -185,6 +192,9 @@ impl<W: Wire> Connection<W> {
         let mut prefix = BytesMut::with_capacity(128);
         let mut delivered = 0;
         for (place, parcel) in batch.iter().enumerate() {
+            if !self.carries(parcel) {
+                continue;
+            }
             prefix.clear();
             match self.session.deliver(parcel, &mut prefix) {
                 Delivery::Write { settle_when_written } => {
@@ -204,9 +214,30 @@ impl<W: Wire> Connection<W> {
         true
     }
 
+    /// Whether the wire can carry the message unmangled. Work queues know what it cannot and give it to others, so
+    /// only broadcasts are passed over here.
+    fn carries(&self, parcel: &Parcel) -> bool {
+        let carries = self.wire.carries_binary() || parcel.message.is_text();
+        if !carries {
+            self.hub.metrics.messages_skipped.inc();
+            self.skipped += 1;
+            // Once is enough for an operator; the line at the end tells how many there were.
+            if self.skipped == 1 {
+                tracing::warn!(
+                    destination = parcel.message.destination(),
+                    message = parcel.message.id(),
+                    session = self.session.id(),
+                    transport = self.wire.name(),
+                    "skipped a message that is not UTF-8: this transport carries text only"
+                );
+            }
+        }
+        carries
+    }
+
     fn wrap(&mut self, parcel: &Parcel, prefix: &[u8], settles: bool) {
         let mark = (parcel.tag != 0).then_some(Mark { key: parcel.key, tag: parcel.tag, settles });
-        let tail = parcel.message.tail(self.session.version());
+        let tail = Tail::Shared(&parcel.message, self.session.version());
         self.wire.wrap(Piece { prefix, tail, text: parcel.message.is_text(), mark }, &mut self.out);
     }
 
@@ -218,7 +249,7 @@ impl<W: Wire> Connection<W> {
         let mut written = 0;
         let mut settled: Vec<(Key, Tag)> = Vec::new();
         while self.out.pending() > 0 {
-            match self.wire.poll_write(cx, &self.out) {
+            match self.wire.poll_write(cx, &mut self.out) {
                 Poll::Pending => break,
                 Poll::Ready(Ok(octets)) if octets > 0 => {
                     self.out.advance(octets, |mark| {
@@ -277,7 +308,10 @@ impl<W: Wire> Connection<W> {
 
     /// What waits outside the outbox counts too, once it is more than a few small frames.
     fn charge_held(&mut self) {
-        let waiting = self.out.pending() + self.decoder.buffered() + self.session.held_bytes();
+        let waiting = self.out.pending()
+            + self.decoder.buffered()
+            + self.session.held_bytes()
+            + self.wire.held_bytes();
         let waiting = if waiting < HELD_BYTES_MIN { 0 } else { waiting };
         if waiting.abs_diff(self.held.bytes()) >= HELD_BYTES_MIN || waiting == 0 {
             self.held.resize(waiting);
@@ -286,6 +320,9 @@ impl<W: Wire> Connection<W> {
 
     /// Heart-beats and timeouts.
     fn expire(&mut self, now: Instant) {
+        if self.wire.deadline().is_some_and(|at| now >= at) {
+            self.wire.expire(now, &mut self.out);
+        }
         let stalled = self.stalls_at().is_some_and(|at| now >= at);
         let due = stalled || self.session.deadline().is_some_and(|at| now >= at);
         if self.ending.is_some() || !due {
@@ -349,19 +386,20 @@ impl<W: Wire> Connection<W> {
     fn report(&mut self) {
         let closing = self.ending.as_ref().map_or(Closing::PeerLeft, |ending| ending.closing);
         self.hub.leave(self.number);
-        self.hub.metrics.closed(W::NAME, closing.as_str());
+        self.hub.metrics.closed(self.wire.name(), closing.as_str());
         tracing::info!(
             reason = closing.as_str(),
             limit = closing.limit(),
             user = self.session.user(),
             address = %self.seat.address(),
-            transport = W::NAME,
+            transport = self.wire.name(),
             session = self.session.id(),
             seconds = self.began_at.elapsed().as_secs_f64(),
             frames_received = self.frames_received,
             bytes_received = self.bytes_received,
             frames_sent = self.frames_sent,
             bytes_sent = self.out.written(),
+            skipped = self.skipped,
             "connection closed"
         );
     }

@@ -75,7 +75,7 @@ impl<W: Wire> Connection<W> {
         let patience =
             self.pause.congested.last().map(|receiver| receiver.outbox.patience_ends(receiver.crowd));
         let budget = self.pause.budget_until.map(|until| until.min(now + BUDGET_PAUSE));
-        [silence, patience, budget].into_iter().flatten().min()
+        [silence, patience, budget, self.wire.deadline()].into_iter().flatten().min()
     }
 
     /// `Ready` when a deadline has come. The timer is moved only to an earlier moment: one that fires too

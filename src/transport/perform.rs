@@ -1,7 +1,7 @@
 //! The session wishes, the connection does.
 
 use super::drive::Connection;
-use super::wire::{Piece, Wire};
+use super::wire::{Piece, Tail, Wire};
 use crate::broker::{Publication, Published, Refusal, Settlement, Step, Subscriber, Terms};
 use crate::outbox::{Key, Tag};
 use crate::session::{self, Action, Closing, Publish, Receipt, Reject, Settle, Subscribe};
@@ -57,6 +57,7 @@ impl<W: Wire> Connection<W> {
             }
             Action::Established(version) => {
                 self.established = true;
+                self.wire.trust();
                 self.decoder.set_version(version);
                 self.decoder.set_limits(self.hub.options.limits);
                 return Ok(());
@@ -93,7 +94,9 @@ impl<W: Wire> Connection<W> {
 
     fn write_frame(&mut self, frame: &Bytes) {
         self.answers_bytes += frame.len();
-        let piece = Piece { prefix: &[], tail: frame, text: std::str::from_utf8(frame).is_ok(), mark: None };
+        let text = std::str::from_utf8(frame).is_ok();
+        let frame = frame.slice(..frame.len() - 1);
+        let piece = Piece { prefix: &[], tail: Tail::Own(&frame), text, mark: None };
         self.wire.wrap(piece, &mut self.out);
     }
 

@@ -2,8 +2,7 @@
 
 use super::coalesce::Coalesce;
 use super::scratch;
-use super::wire::{Piece, ReadEnd, Wire};
-use crate::session::Closing;
+use super::wire::{Farewell, Piece, ReadEnd, Tail, Wire};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -22,8 +21,10 @@ impl<S> TcpWire<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Wire for TcpWire<S> {
-    const NAME: &'static str = "tcp";
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Wire for TcpWire<S> {
+    fn name(&self) -> &'static str {
+        "tcp"
+    }
 
     fn poll_read(
         &mut self,
@@ -44,7 +45,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Wire for TcpWire<S> {
 
     fn wrap(&mut self, piece: Piece<'_>, out: &mut Coalesce) {
         out.copy(piece.prefix);
-        out.chain(piece.tail);
+        match piece.tail {
+            // A shared tail has the LF already.
+            Tail::Shared(message, version) => out.chain(message.tail(version)),
+            Tail::Own(tail) => {
+                out.chain(tail);
+                out.copy(b"\n");
+            }
+        }
         out.end_frame(piece.mark);
     }
 
@@ -57,9 +65,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Wire for TcpWire<S> {
         false
     }
 
-    fn farewell(&mut self, _: Closing, _: &mut Coalesce) {}
+    fn farewell(&mut self, _: Farewell, _: &mut Coalesce) {}
 
-    fn poll_write(&mut self, cx: &mut Context<'_>, out: &Coalesce) -> Poll<io::Result<usize>> {
+    fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut Coalesce) -> Poll<io::Result<usize>> {
         poll_write(&mut self.socket, cx, out)
     }
 

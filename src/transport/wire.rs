@@ -4,10 +4,14 @@
 //! ([`super::drive`]) knows nothing else of it.
 
 use super::coalesce::{Coalesce, Mark};
-use crate::session::Closing;
-use bytes::Bytes;
+use crate::outbox::Message;
+use bytes::{Bytes, BytesMut};
+use std::borrow::Cow;
 use std::io;
 use std::task::{Context, Poll};
+use std::time::Instant;
+use stompbox_frames::sockjs::{Quoting, quote};
+use stompbox_frames::stomp::Version;
 
 /// How the reading side ended.
 #[derive(Debug)]
@@ -27,21 +31,96 @@ pub enum ReadEnd {
 pub struct Piece<'a> {
     /// What differs from receiver to receiver.
     pub prefix: &'a [u8],
-    /// What is shared; ends in NUL and LF.
-    pub tail: &'a Bytes,
+    /// What follows it.
+    pub tail: Tail<'a>,
     /// Whether prefix and tail are valid UTF-8.
     pub text: bool,
     /// Who waits for it to be written.
     pub mark: Option<Mark>,
 }
 
-/// A transport as the connection task sees it.
-pub trait Wire: Unpin + Send {
-    /// Its name in logs and metrics.
-    const NAME: &'static str;
+/// The end of a frame.
+#[derive(Clone, Copy, Debug)]
+pub enum Tail<'a> {
+    /// Of a message, shared by all its receivers of that version.
+    Shared(&'a Message, Version),
+    /// Of this client's own; without a line end.
+    Own(&'a Bytes),
+}
 
-    /// Reads once and hands STOMP's octets to `sink`; what the wire itself has to answer (a pong) goes into
-    /// `out`. Returns the octets read.
+impl Tail<'_> {
+    /// As it is, without a line end.
+    pub fn plain(&self) -> Bytes {
+        match self {
+            Tail::Shared(message, version) => {
+                let tail = message.tail(*version);
+                tail.slice(..tail.len() - 1)
+            }
+            Tail::Own(tail) => Bytes::clone(tail),
+        }
+    }
+
+    /// As a part of a SockJS string; of a shared message quoted once for all.
+    pub fn quoted(&self, quoting: Quoting) -> Cow<'_, Bytes> {
+        match self {
+            Tail::Shared(message, version) => {
+                Cow::Borrowed(message.quoted_tail(*version, quoting, |charge, bytes| charge.sibling(bytes)))
+            }
+            Tail::Own(tail) => {
+                let mut quoted = BytesMut::with_capacity(tail.len() + tail.len() / 8);
+                quote(quoting, tail, &mut quoted);
+                Cow::Owned(quoted.freeze())
+            }
+        }
+    }
+}
+
+/// What a wire tells its client when the conversation is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Farewell {
+    /// A close code (RFC 6455 §7.4.1); 3000 to 4999 are an application's own.
+    pub code: u16,
+    /// One or two words for people.
+    pub reason: &'static str,
+}
+
+/// A transport as whoever converses on it sees it: the connection task, or another
+/// [`Application`](super::sockjs::Application).
+pub trait Wire: Unpin + Send + 'static {
+    /// Its name in logs and metrics.
+    fn name(&self) -> &'static str;
+
+    /// Whether a frame that is not UTF-8 can travel.
+    fn carries_binary(&self) -> bool {
+        true
+    }
+
+    /// Appends what the wire says first.
+    fn open(&mut self, _out: &mut Coalesce) {}
+
+    /// The client has proved who it is: from now on the limits of such clients hold.
+    fn trust(&mut self) {}
+
+    /// `Ready` while there is somewhere to write to. The task is woken when that changes.
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+
+    /// Octets that the wire itself holds for the moment.
+    fn held_bytes(&self) -> usize {
+        0
+    }
+
+    /// When [`Wire::expire`] is to be called.
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    /// The deadline has come: heart-beats of the wire's own, the end of waiting for a client.
+    fn expire(&mut self, _now: Instant, _out: &mut Coalesce) {}
+
+    /// Reads once and hands octets to `sink`, on a wire of messages (SockJS) one message a call; what the wire
+    /// itself has to answer (a pong) goes into `out`. Returns the octets read.
     fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -49,7 +128,7 @@ pub trait Wire: Unpin + Send {
         sink: &mut dyn FnMut(&[u8]),
     ) -> Poll<Result<usize, ReadEnd>>;
 
-    /// Appends one STOMP frame.
+    /// Appends one STOMP frame (or whatever the application calls a message).
     fn wrap(&mut self, piece: Piece<'_>, out: &mut Coalesce);
 
     /// Appends one heart-beat.
@@ -59,10 +138,10 @@ pub trait Wire: Unpin + Send {
     fn tells_shutdown(&self) -> bool;
 
     /// Appends the wire's own last words.
-    fn farewell(&mut self, closing: Closing, out: &mut Coalesce);
+    fn farewell(&mut self, farewell: Farewell, out: &mut Coalesce);
 
     /// Writes once; `Ready(n)` when `n` octets of `out` were taken.
-    fn poll_write(&mut self, cx: &mut Context<'_>, out: &Coalesce) -> Poll<io::Result<usize>>;
+    fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut Coalesce) -> Poll<io::Result<usize>>;
 
     /// Closes the writing side.
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;

@@ -19,6 +19,11 @@ pub struct Handshake {
     pub accepted: bool,
 }
 
+/// Whether the request asks for a WebSocket at all, properly or not.
+pub fn offers_upgrade(headers: &HeaderMap) -> bool {
+    headers.contains_key(UPGRADE)
+}
+
 /// Judges an opening handshake.
 pub fn accept<B>(request: &Request<B>) -> Handshake {
     let headers = request.headers();

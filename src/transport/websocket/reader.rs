@@ -88,6 +88,11 @@ impl Reader {
         }
     }
 
+    /// Another limit, from the next message on.
+    pub fn set_message_bytes_max(&mut self, message_bytes_max: u64) {
+        self.message_bytes_max = message_bytes_max;
+    }
+
     /// Takes octets in (unmasking them in place) and tells `sink` what they mean.
     pub fn feed(&mut self, mut input: &mut [u8], sink: &mut impl FnMut(Event<'_>)) -> Result<(), Violation> {
         loop {

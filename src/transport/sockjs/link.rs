@@ -1,0 +1,368 @@
+//! What the requests of one SockJS session share with the application that converses on it.
+//!
+//! ```text
+//!   xhr_send ── send ──> inbound ── take ──> HttpWire ──> application
+//!   receiver <── poll_chunk ── slot <── hand_over ─── HttpWire <── application
+//! ```
+//!
+//! Nothing is buffered here: of what the application writes, at most the batch that the receiver is taking; of
+//! what clients send, one request more than fits [`INBOUND_BYTES_MAX`]. Locks nothing else while it is locked, and
+//! drops no [`Segments`] meanwhile, for they wake.
+
+use super::receiver::Receiver;
+use super::registry::Registry;
+use super::segments::{Flight, Segments, Waits};
+use super::session::{Attached, Close, Delays, Detached, Due, Session};
+use super::table::Way;
+use crate::budget::Charge;
+use crate::transport::line::Line;
+use crate::transport::seats::Seat;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+use stompbox_frames::sockjs::{Frame, Payload};
+
+/// Octets that clients may have sent ahead of the application.
+const INBOUND_BYTES_MAX: usize = 64 * 1024;
+
+/// One SockJS session over HTTP.
+pub(super) struct Link {
+    id: Box<str>,
+    /// Whose it is, see [`super::identity`].
+    identity: u64,
+    registry: Weak<Registry>,
+    state: Mutex<State>,
+    /// Requests that send wait in the order in which they came.
+    turnstile: tokio::sync::Mutex<()>,
+    /// Given back when the session is forgotten.
+    _seat: Seat,
+}
+
+struct State {
+    session: Session,
+    /// The application's task.
+    task: Option<Waker>,
+    inbound: VecDeque<Sent>,
+    inbound_bytes: usize,
+    sender: Option<Waker>,
+    trusted: bool,
+    /// The way of the receiver, or of the last one.
+    way: Way,
+    slot: Option<Slot>,
+    next_ticket: u64,
+}
+
+/// What a client sent with one request; its memory is charged.
+pub(super) struct Sent {
+    pub(super) payload: Payload,
+    pub(super) charge: Charge,
+}
+
+/// The place of the receiver.
+struct Slot {
+    ticket: u64,
+    /// Octets that the response may still take.
+    room: usize,
+    /// What its body takes next; the last chunk of a response is marked.
+    chunks: VecDeque<(Segments, bool)>,
+    body: Option<Waker>,
+    line: Arc<Line>,
+}
+
+/// A batch that was handed over.
+pub(super) struct Handed {
+    pub(super) flight: Arc<Flight>,
+    /// Octets before and in all of it.
+    pub(super) head: usize,
+    pub(super) total: usize,
+    pub(super) line: Arc<Line>,
+}
+
+/// Nobody hears any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Over;
+
+impl Link {
+    pub(super) fn new(
+        id: &str,
+        identity: u64,
+        registry: Weak<Registry>,
+        delays: Delays,
+        way: Way,
+        seat: Seat,
+    ) -> Arc<Link> {
+        let state = State {
+            session: Session::new(delays),
+            task: None,
+            inbound: VecDeque::new(),
+            inbound_bytes: 0,
+            sender: None,
+            trusted: false,
+            way,
+            slot: None,
+            next_ticket: 0,
+        };
+        Arc::new(Link {
+            id: id.into(),
+            identity,
+            registry,
+            state: Mutex::new(state),
+            turnstile: tokio::sync::Mutex::new(()),
+            _seat: seat,
+        })
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(super) fn identity(&self) -> u64 {
+        self.identity
+    }
+
+    // ---- a receiving request ----
+
+    /// A receiver on `way`; it may be refused, and then says so and ends.
+    pub(super) fn attach(self: &Arc<Link>, way: Way, line: &Arc<Line>, now: Instant) -> Receiver {
+        let mut script = VecDeque::from([way.prelude.clone()]);
+        script.retain(|chunk| !chunk.is_empty());
+        let mut state = self.state.lock();
+        let first = match state.session.attach(now) {
+            Attached::First => Some(way.whole(&Frame::Open)),
+            Attached::Next => None,
+            Attached::Refused(close) => {
+                drop(state);
+                script.push_back(way.whole(&Frame::Close { code: close.code, reason: close.reason }));
+                return Receiver::new(self.clone(), None, script);
+            }
+        };
+        state.next_ticket += 1;
+        let ticket = state.next_ticket;
+        let used = first.as_ref().map_or(0, Bytes::len);
+        let room = way.room.saturating_sub(used);
+        script.extend(first);
+        state.way = way;
+        if room == 0 {
+            state.session.detach(Detached::Complete, now);
+        } else {
+            let slot = Slot { ticket, room, chunks: VecDeque::new(), body: None, line: line.clone() };
+            state.slot = Some(slot);
+        }
+        let task = state.task.clone();
+        drop(state);
+        task.into_iter().for_each(Waker::wake);
+        Receiver::new(self.clone(), (room > 0).then_some(ticket), script)
+    }
+
+    /// The next chunk of the receiver with this ticket, and whether its response ends with it.
+    pub(super) fn poll_chunk(&self, ticket: u64, cx: &mut Context<'_>) -> Poll<(Option<Segments>, bool)> {
+        let mut state = self.state.lock();
+        let Some(slot) = state.slot.as_mut().filter(|slot| slot.ticket == ticket) else {
+            return Poll::Ready((None, true));
+        };
+        let Some((chunk, last)) = slot.chunks.pop_front() else {
+            match &mut slot.body {
+                Some(body) => body.clone_from(cx.waker()),
+                None => slot.body = Some(cx.waker().clone()),
+            }
+            return Poll::Pending;
+        };
+        let slot = if last { state.slot.take() } else { None };
+        let task = if last { state.task.clone() } else { None };
+        if last {
+            state.session.detach(Detached::Complete, Instant::now());
+        }
+        drop(state);
+        drop(slot);
+        // The deadline is another one now.
+        task.into_iter().for_each(Waker::wake);
+        Poll::Ready((Some(chunk), last))
+    }
+
+    /// The client cut its receiver off: the session is over.
+    pub(super) fn abort(&self, ticket: u64) {
+        let mut state = self.state.lock();
+        if state.slot.as_ref().is_none_or(|slot| slot.ticket != ticket) {
+            return;
+        }
+        state.session.detach(Detached::Aborted, Instant::now());
+        self.part(state);
+    }
+
+    // ---- a sending request ----
+
+    /// Octets of a request that are taken from this client: few before it has proved who it is.
+    pub(super) fn is_trusted(&self) -> bool {
+        self.state.lock().trusted
+    }
+
+    /// Hands on what the client sent, when there is room. What comes for a session that is over is dropped.
+    pub(super) async fn send(&self, sent: Sent) {
+        let _turn = self.turnstile.lock().await;
+        let mut sent = Some(sent);
+        poll_fn(|cx| {
+            let mut state = self.state.lock();
+            let bytes = sent.as_ref().map_or(0, |sent| sent.payload.bytes());
+            if !state.session.is_live() {
+                return Poll::Ready(());
+            }
+            if state.inbound_bytes > 0 && state.inbound_bytes + bytes > INBOUND_BYTES_MAX {
+                state.sender = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
+            state.inbound_bytes += bytes;
+            state.inbound.extend(sent.take());
+            let task = state.task.clone();
+            drop(state);
+            task.into_iter().for_each(Waker::wake);
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    // ---- the application ----
+
+    /// What a client sent, one request at a time.
+    pub(super) fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Result<Sent, Over>> {
+        let mut state = self.state.lock();
+        state.register(cx);
+        if let Some(sent) = state.inbound.pop_front() {
+            state.inbound_bytes -= sent.payload.bytes();
+            let sender = state.sender.take();
+            drop(state);
+            sender.into_iter().for_each(Waker::wake);
+            return Poll::Ready(Ok(sent));
+        }
+        if state.session.is_live() { Poll::Pending } else { Poll::Ready(Err(Over)) }
+    }
+
+    /// Whether there is a receiver to write to.
+    pub(super) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.state.lock();
+        state.register(cx);
+        if state.slot.is_some() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// The way on which the receiver, or else the next one as far as one can tell, wants its messages.
+    pub(super) fn way(&self) -> Way {
+        self.state.lock().way.clone()
+    }
+
+    /// Gives the receiver a batch made by `make` of the envelope around it, as soon as there is one that has taken
+    /// all that it was given.
+    pub(super) fn poll_hand_over(
+        self: &Arc<Link>,
+        cx: &mut Context<'_>,
+        make: impl FnOnce(&Way) -> (Segments, usize),
+    ) -> Poll<Result<Handed, Over>> {
+        let mut state = self.state.lock();
+        state.register(cx);
+        if !state.session.is_live() {
+            return Poll::Ready(Err(Over));
+        }
+        let way = state.way.clone();
+        let Some(slot) = state.slot.as_mut().filter(|slot| slot.chunks.is_empty()) else {
+            return Poll::Pending;
+        };
+        let (segments, head) = make(&way);
+        let total = bytes::Buf::remaining(&segments);
+        let (segments, flight) = segments.watched(self.clone());
+        let handed = Handed { flight, head, total, line: slot.line.clone() };
+        let body = slot.put(segments, total);
+        state.session.wrote(Instant::now());
+        drop(state);
+        body.into_iter().for_each(Waker::wake);
+        Poll::Ready(Ok(handed))
+    }
+
+    /// When [`Link::expire`] has something to do.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.state.lock().session.deadline()
+    }
+
+    /// A heart-beat for the receiver, or the end of a session that nobody has polled in time.
+    pub(super) fn expire(&self, now: Instant) {
+        let mut state = self.state.lock();
+        match state.session.expire(now) {
+            None => {}
+            Some(Due::Gone) => self.part(state),
+            Some(Due::Heartbeat) => {
+                let beat = state.way.whole(&Frame::Heartbeat);
+                // Behind a batch that is still being taken it would only queue.
+                let slot = state.slot.as_mut().filter(|slot| slot.chunks.is_empty());
+                let body = slot.and_then(|slot| slot.put(Segments::from(beat.clone()), beat.len()));
+                drop(state);
+                body.into_iter().for_each(Waker::wake);
+            }
+        }
+    }
+
+    /// The client has proved who it is.
+    pub(super) fn trust(&self) {
+        self.state.lock().trusted = true;
+    }
+
+    /// The application ends the session: its receiver, and every later one for a while, is told why.
+    pub(super) fn close(self: &Arc<Link>, close: Close, now: Instant) {
+        let mut state = self.state.lock();
+        if !state.session.is_live() {
+            return;
+        }
+        state.session.close(close, now);
+        let frame = Frame::Close { code: close.code, reason: close.reason };
+        let last = Segments::from(state.way.whole(&frame));
+        let body = state.slot.as_mut().and_then(|slot| {
+            slot.chunks.push_back((last, true));
+            slot.body.take()
+        });
+        let sender = state.sender.take();
+        let inbound = std::mem::take(&mut state.inbound);
+        drop(state);
+        drop(inbound);
+        body.into_iter().chain(sender).for_each(Waker::wake);
+        if let Some(registry) = self.registry.upgrade() {
+            registry.close(self);
+        }
+    }
+
+    /// Nobody reaches the session any more: takes it out of the registry and tells everybody who waits.
+    fn part(&self, mut state: parking_lot::MutexGuard<'_, State>) {
+        let slot = state.slot.take();
+        let wakers = [state.task.clone(), state.sender.take()];
+        drop(state);
+        drop(slot);
+        if let Some(registry) = self.registry.upgrade() {
+            registry.forget(self);
+        }
+        wakers.into_iter().flatten().for_each(Waker::wake);
+    }
+}
+
+impl State {
+    fn register(&mut self, cx: &mut Context<'_>) {
+        match &mut self.task {
+            Some(task) => task.clone_from(cx.waker()),
+            None => self.task = Some(cx.waker().clone()),
+        }
+    }
+}
+
+impl Slot {
+    /// The next chunk, which ends the response if it takes all its room. Returns who is to be woken.
+    fn put(&mut self, segments: Segments, octets: usize) -> Option<Waker> {
+        self.room = self.room.saturating_sub(octets);
+        self.chunks.push_back((segments, self.room == 0));
+        self.body.take()
+    }
+}
+
+impl Waits for Link {
+    fn wake(&self) {
+        let task = self.state.lock().task.clone();
+        task.into_iter().for_each(Waker::wake);
+    }
+}

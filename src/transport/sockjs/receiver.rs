@@ -1,0 +1,112 @@
+//! The body of a response: whole, or a receiver of a SockJS session's messages.
+
+use super::link::Link;
+use super::segments::Segments;
+use super::table::Row;
+use bytes::Bytes;
+use hyper::body::{Frame, SizeHint};
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+/// The body of a response of this layer.
+pub enum Body {
+    /// All of it is there.
+    Whole(Option<Bytes>),
+    /// It goes on as long as its session gives it something.
+    Receiver(Receiver),
+}
+
+/// A response to a receiving request.
+pub struct Receiver {
+    link: Arc<Link>,
+    /// Which of its session's receivers this is; none if it was refused.
+    ticket: Option<u64>,
+    /// Chunks to be sent first.
+    script: VecDeque<Bytes>,
+    /// Nothing comes behind the script.
+    ended: bool,
+}
+
+impl Receiver {
+    /// A receiver that sends `script` first.
+    pub(super) fn new(link: Arc<Link>, ticket: Option<u64>, script: VecDeque<Bytes>) -> Receiver {
+        Receiver { link, ticket, script, ended: false }
+    }
+
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Segments>> {
+        if let Some(chunk) = self.script.pop_front() {
+            self.ended |= self.script.is_empty() && self.ticket.is_none();
+            return Poll::Ready(Some(Segments::from(chunk)));
+        }
+        let Some(ticket) = self.ticket.filter(|_| !self.ended) else { return Poll::Ready(None) };
+        let (chunk, last) = match self.link.poll_chunk(ticket, cx) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(next) => next,
+        };
+        if last {
+            self.ticket = None;
+            self.ended = true;
+        }
+        Poll::Ready(chunk)
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            self.link.abort(ticket);
+        }
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(whole: Bytes) -> Body {
+        Body::Whole((!whole.is_empty()).then_some(whole))
+    }
+}
+
+impl From<String> for Body {
+    fn from(whole: String) -> Body {
+        Body::from(Bytes::from(whole))
+    }
+}
+
+impl hyper::body::Body for Body {
+    type Data = Segments;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Segments>, Infallible>>> {
+        let chunk = match self.get_mut() {
+            Body::Whole(whole) => Poll::Ready(whole.take().map(Segments::from)),
+            Body::Receiver(receiver) => receiver.poll_chunk(cx),
+        };
+        chunk.map(|chunk| chunk.map(|chunk| Ok(Frame::data(chunk))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Body::Whole(whole) => whole.is_none(),
+            Body::Receiver(receiver) => receiver.ended && receiver.script.is_empty(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Body::Whole(whole) => SizeHint::with_exact(whole.as_ref().map_or(0, Bytes::len) as u64),
+            Body::Receiver(_) => SizeHint::default(),
+        }
+    }
+}
+
+impl Row {
+    /// Whether one frame ends a response of this transport.
+    pub(super) fn is_polling(&self) -> bool {
+        self.polling
+    }
+}

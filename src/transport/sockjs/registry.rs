@@ -1,0 +1,88 @@
+//! The SockJS sessions over HTTP of one service, by the ids that their clients chose.
+
+use super::link::Link;
+use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+/// The sessions that can be reached.
+#[derive(Default)]
+pub(super) struct Registry {
+    sessions: DashMap<Box<str>, Arc<Link>>,
+    closing: Mutex<Closing>,
+}
+
+/// Those that the application has ended, and when to look whether they can be forgotten.
+#[derive(Default)]
+struct Closing {
+    due: BTreeMap<(Instant, u64), Arc<Link>>,
+    next: u64,
+}
+
+impl Registry {
+    /// The session with this id.
+    pub(super) fn find(&self, id: &str) -> Option<Arc<Link>> {
+        self.sessions.get(id).map(|link| link.clone())
+    }
+
+    /// The session with this id, and whether `make` has just made it.
+    pub(super) fn find_or_make<E>(
+        &self,
+        id: &str,
+        make: impl FnOnce() -> Result<Arc<Link>, E>,
+    ) -> Result<(Arc<Link>, bool), E> {
+        match self.sessions.entry(id.into()) {
+            Entry::Occupied(entry) => Ok((entry.get().clone(), false)),
+            Entry::Vacant(entry) => {
+                let link = make()?;
+                entry.insert(link.clone());
+                Ok((link, true))
+            }
+        }
+    }
+
+    /// Nobody reaches the session any more.
+    pub(super) fn forget(&self, link: &Link) {
+        self.sessions.remove_if(link.id(), |_, found| std::ptr::eq(&**found, link));
+    }
+
+    /// The session was ended by its application; it is forgotten when nobody has asked for a while.
+    pub(super) fn close(&self, link: &Arc<Link>) {
+        if let Some(deadline) = link.deadline() {
+            self.closing.lock().insert(deadline, link.clone());
+        }
+    }
+
+    /// Forgets what is over by `now`.
+    pub(super) fn expire(&self, now: Instant) {
+        while let Some(link) = self.closing.lock().take_due(now) {
+            link.expire(now);
+            self.close(&link);
+        }
+    }
+
+    /// Sessions that can be reached.
+    pub(super) fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// A reference that does not keep it.
+    pub(super) fn weak(self: &Arc<Registry>) -> Weak<Registry> {
+        Arc::downgrade(self)
+    }
+}
+
+impl Closing {
+    fn insert(&mut self, at: Instant, link: Arc<Link>) {
+        self.next += 1;
+        self.due.insert((at, self.next), link);
+    }
+
+    fn take_due(&mut self, now: Instant) -> Option<Arc<Link>> {
+        let entry = self.due.first_entry().filter(|entry| entry.key().0 <= now)?;
+        Some(entry.remove())
+    }
+}

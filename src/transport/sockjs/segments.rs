@@ -1,0 +1,157 @@
+//! One chunk of a response, in as many pieces as it was made of: shared tails are not copied. Knows how much of
+//! itself the socket has taken, so that a batch is known to be written, or lost.
+
+use bytes::{Buf, Bytes};
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// Whoever waits for a flight.
+pub(super) trait Waits: Send + Sync {
+    /// Octets were taken, or the flight is over.
+    fn wake(&self);
+}
+
+/// A batch on its way through the HTTP connection.
+pub(super) struct Flight {
+    taken: AtomicUsize,
+    landed: AtomicBool,
+    waits: Arc<dyn Waits>,
+}
+
+impl Flight {
+    /// Octets that the socket has taken.
+    pub(super) fn taken(&self) -> usize {
+        self.taken.load(Ordering::Acquire)
+    }
+
+    /// Whether nothing more of it will be taken.
+    pub(super) fn has_landed(&self) -> bool {
+        self.landed.load(Ordering::Acquire)
+    }
+}
+
+/// The pieces.
+pub struct Segments {
+    pieces: VecDeque<Bytes>,
+    remaining: usize,
+    flight: Option<Arc<Flight>>,
+}
+
+impl Segments {
+    /// These pieces, one after the other.
+    pub(super) fn new(pieces: impl IntoIterator<Item = Bytes>) -> Segments {
+        let pieces: VecDeque<Bytes> = pieces.into_iter().filter(|piece| !piece.is_empty()).collect();
+        Segments { remaining: pieces.iter().map(Bytes::len).sum(), pieces, flight: None }
+    }
+
+    /// Has `waits` woken as the socket takes octets, and when it will take no more.
+    pub(super) fn watched(mut self, waits: Arc<dyn Waits>) -> (Segments, Arc<Flight>) {
+        let flight = Arc::new(Flight { taken: AtomicUsize::new(0), landed: AtomicBool::new(false), waits });
+        self.flight = Some(flight.clone());
+        (self, flight)
+    }
+}
+
+impl From<Bytes> for Segments {
+    fn from(piece: Bytes) -> Segments {
+        Segments::new([piece])
+    }
+}
+
+impl Buf for Segments {
+    fn remaining(&self) -> usize {
+        self.remaining
+    }
+
+    fn chunk(&self) -> &[u8] {
+        self.pieces.front().map_or(&[], |piece| piece)
+    }
+
+    fn advance(&mut self, octets: usize) {
+        assert!(octets <= self.remaining, "advanced beyond the end");
+        self.remaining -= octets;
+        let mut left = octets;
+        while left > 0
+            && let Some(piece) = self.pieces.front_mut()
+        {
+            let taken = left.min(piece.len());
+            piece.advance(taken);
+            left -= taken;
+            if piece.is_empty() {
+                self.pieces.pop_front();
+            }
+        }
+        if let Some(flight) = &self.flight
+            && octets > 0
+        {
+            flight.taken.fetch_add(octets, Ordering::AcqRel);
+            // The last octets are told of when the whole is dropped, which follows at once.
+            if self.remaining > 0 {
+                flight.waits.wake();
+            }
+        }
+    }
+
+    fn chunks_vectored<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        let mut used = 0;
+        for (slot, piece) in slices.iter_mut().zip(&self.pieces) {
+            *slot = IoSlice::new(piece);
+            used += 1;
+        }
+        used
+    }
+}
+
+impl Drop for Segments {
+    fn drop(&mut self) {
+        if let Some(flight) = &self.flight {
+            flight.landed.store(true, Ordering::Release);
+            flight.waits.wake();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Counter(AtomicUsize);
+
+    impl Waits for Counter {
+        fn wake(&self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn octets_leave_in_order_however_they_are_taken() {
+        let pieces = || [b"one".as_slice(), b"", b"three", b"x"].map(Bytes::from_static);
+        for step in 1..=9 {
+            let mut segments = Segments::new(pieces());
+            let mut seen = Vec::new();
+            while segments.has_remaining() {
+                let mut slices = [IoSlice::new(&[]); 4];
+                let used = segments.chunks_vectored(&mut slices);
+                let next: Vec<u8> = slices[..used].iter().flat_map(|slice| slice.to_vec()).collect();
+                assert_eq!(next.len(), segments.remaining());
+                let taken = step.min(next.len());
+                seen.extend_from_slice(&next[..taken]);
+                segments.advance(taken);
+            }
+            assert_eq!(seen, b"onethreex");
+        }
+    }
+
+    #[test]
+    fn a_flight_tells_what_was_taken_and_whether_more_will_be() {
+        let counter = Arc::new(Counter::default());
+        let (mut segments, flight) = Segments::from(Bytes::from_static(b"12345")).watched(counter.clone());
+        segments.advance(2);
+        assert_eq!((flight.taken(), flight.has_landed(), counter.0.load(Ordering::Relaxed)), (2, false, 1));
+        drop(segments);
+        assert_eq!((flight.taken(), flight.has_landed(), counter.0.load(Ordering::Relaxed)), (2, true, 2));
+    }
+}

@@ -1,0 +1,157 @@
+//! A WebSocket after its handshake: messages in, frames out, a polite close. What the messages mean is for
+//! whoever has the socket: STOMP, SockJS, an echo.
+
+use super::reader::{Event, Reader, Violation};
+use crate::transport::coalesce::Coalesce;
+use crate::transport::wire::{Farewell, ReadEnd};
+use crate::transport::{scratch, tcp};
+use bytes::{Bytes, BytesMut};
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use stompbox_frames::websocket::{Opcode, head};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// Pings are answered one by one, but not by more than this: the latest counts (RFC 6455 §5.5.3).
+const PONG_BACKLOG_BYTES_MAX: usize = 64 * 1024;
+
+/// A piece of a message from the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Data<'a> {
+    /// Unmasked octets.
+    pub payload: &'a [u8],
+    /// Whether the message is text (then all of it is valid UTF-8) or binary.
+    pub text: bool,
+    /// Whether the message ends here.
+    pub end: bool,
+}
+
+/// A WebSocket.
+#[derive(Debug)]
+pub struct Socket<S> {
+    io: S,
+    /// Octets that came right behind the handshake.
+    early: Bytes,
+    inbound: Inbound,
+}
+
+/// What the client says, and how it ended.
+#[derive(Debug)]
+struct Inbound {
+    reader: Reader,
+    /// Why the client is told to go, where it is the socket's own affair.
+    violation: Option<Violation>,
+    /// The code of the client's own close frame.
+    closed_by_client: Option<Option<u16>>,
+}
+
+impl<S> Socket<S> {
+    /// The socket after the handshake; `early` was read with it. Messages beyond `message_bytes_max` octets
+    /// (`ws-message-bytes-max`) are refused at their head.
+    pub fn new(io: S, early: Bytes, message_bytes_max: u64) -> Socket<S> {
+        let reader = Reader::new(message_bytes_max);
+        Socket { io, early, inbound: Inbound { reader, violation: None, closed_by_client: None } }
+    }
+
+    /// Another limit, from the next message on.
+    pub fn set_message_bytes_max(&mut self, message_bytes_max: u64) {
+        self.inbound.reader.set_message_bytes_max(message_bytes_max);
+    }
+
+    /// Appends the close frame: `farewell`, or what the client's own close or its violation asks for.
+    pub fn farewell(&mut self, farewell: Farewell, out: &mut Coalesce) {
+        let (code, reason) = match (self.inbound.violation, self.inbound.closed_by_client) {
+            (Some(violation), _) => (Some(violation.code), violation.reason),
+            (None, Some(code)) => (code, ""),
+            (None, None) => (Some(farewell.code), farewell.reason),
+        };
+        let mut payload = Vec::with_capacity(2 + reason.len());
+        if let Some(code) = code {
+            payload.extend_from_slice(&code.to_be_bytes());
+            payload.extend_from_slice(reason.as_bytes());
+        }
+        message(Opcode::Close, &payload, out);
+    }
+
+    /// Whether the socket itself knows why it ends: the client closed it, or broke its rules.
+    pub fn has_ended(&self) -> bool {
+        self.inbound.violation.is_some() || self.inbound.closed_by_client.is_some()
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
+    /// Reads once; pongs go to `out`, pieces of messages to `sink`, which may find a violation of its own.
+    pub fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        out: &mut Coalesce,
+        sink: impl FnMut(Data<'_>) -> Result<(), Violation>,
+    ) -> Poll<Result<usize, ReadEnd>> {
+        let Socket { io, early, inbound } = self;
+        if !early.is_empty() {
+            let mut early = BytesMut::from(std::mem::take(early));
+            return Poll::Ready(inbound.take(&mut early, out, sink));
+        }
+        let read = scratch::poll_read(io, cx, |octets| match octets {
+            [] => Err(ReadEnd::Closed),
+            octets => inbound.take(octets, out, sink),
+        });
+        read.map(|read| read.unwrap_or_else(|error| Err(ReadEnd::Failed(error))))
+    }
+
+    /// One vectored write of what `out` holds.
+    pub fn poll_write(&mut self, cx: &mut Context<'_>, out: &Coalesce) -> Poll<io::Result<usize>> {
+        tcp::poll_write(&mut self.io, cx, out)
+    }
+
+    /// Closes the writing side.
+    pub fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+
+    /// Reads and throws away; `Ready` at the end of the input or on failure.
+    pub fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        scratch::poll_discard(&mut self.io, cx)
+    }
+}
+
+impl Inbound {
+    fn take(
+        &mut self,
+        octets: &mut [u8],
+        out: &mut Coalesce,
+        mut sink: impl FnMut(Data<'_>) -> Result<(), Violation>,
+    ) -> Result<usize, ReadEnd> {
+        let closed_by_client = &mut self.closed_by_client;
+        let mut refused = None;
+        let result = self.reader.feed(octets, &mut |event| match event {
+            // Nothing behind what was refused is shown any more.
+            _ if refused.is_some() => {}
+            Event::Data { payload, text, end } => refused = sink(Data { payload, text, end }).err(),
+            Event::Ping(payload) if out.pending() < PONG_BACKLOG_BYTES_MAX => {
+                message(Opcode::Pong, payload, out);
+            }
+            Event::Ping(_) | Event::Pong => {}
+            Event::Close(code) => *closed_by_client = Some(code),
+        });
+        if let Some(violation) = refused.or(result.err()) {
+            self.violation = Some(violation);
+            return Err(match violation.code {
+                1009 => ReadEnd::Limit("ws-message-bytes-max"),
+                _ => ReadEnd::Violation(violation.reason),
+            });
+        }
+        if self.closed_by_client.is_some() { Err(ReadEnd::Closed) } else { Ok(octets.len()) }
+    }
+}
+
+/// Appends one message (or control frame) that is copied whole.
+pub fn message(opcode: Opcode, payload: &[u8], out: &mut Coalesce) {
+    write_head(opcode, payload.len(), out);
+    out.copy(payload);
+    out.end_frame(None);
+}
+
+pub(super) fn write_head(opcode: Opcode, payload_bytes: usize, out: &mut Coalesce) {
+    out.encode(|buffer| head(buffer, opcode, payload_bytes));
+}
