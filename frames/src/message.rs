@@ -10,12 +10,18 @@
 //! The tail of 1.2 is the primary one: it is written when the message is made and holds all that is known of
 //! it. A tail of another version is made from it when a peer of that version first needs one, and only if
 //! there is a difference: a message whose headers need no escape has one tail for all.
+//!
+//! Behind SockJS a tail travels as a part of a JSON string. That form too is made when the first client needs
+//! it, one for each tail and [`Quoting`].
 
+mod quoted;
 mod tail;
 
+use crate::sockjs::Quoting;
 use crate::stomp::encode;
 use crate::stomp::{Headers, Version};
 use bytes::{Bytes, BytesMut};
+use quoted::QuotedTails;
 use std::sync::{Arc, OnceLock};
 use tail::{Layout, Lines, Needs, assemble, translate};
 
@@ -71,7 +77,17 @@ struct Shared<G> {
     v1_1: OnceLock<Bytes>,
     v1_0: OnceLock<Bytes>,
     is_text: OnceLock<bool>,
-    _guard: G,
+    /// For SockJS; a message that no such client receives has none.
+    quoted: OnceLock<Box<QuotedTails<G>>>,
+    guard: G,
+}
+
+/// Which of a message's tails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Primary,
+    V1_1,
+    V1_0,
 }
 
 impl<G> Clone for Message<G> {
@@ -115,7 +131,7 @@ impl<G> Message<G> {
             && primary[layout.destination()] == *destination.as_bytes();
         let unescaped = (!as_given).then(|| Box::new((id.to_owned(), destination.to_owned())));
         let needs = Needs::of(&primary[layout.head()]);
-        let _guard = guard(primary.len() + Self::OVERHEAD_BYTES);
+        let guard = guard(primary.len() + Self::OVERHEAD_BYTES);
         let shared = Shared {
             primary,
             layout,
@@ -124,7 +140,8 @@ impl<G> Message<G> {
             v1_1: OnceLock::new(),
             v1_0: OnceLock::new(),
             is_text: OnceLock::new(),
-            _guard,
+            quoted: OnceLock::new(),
+            guard,
         };
         Message { shared: Arc::new(shared) }
     }
@@ -133,14 +150,42 @@ impl<G> Message<G> {
     /// Ends in `NUL LF`.
     pub fn tail(&self, version: Version) -> &Bytes {
         let shared = &*self.shared;
-        let own = match (version, shared.needs) {
-            (Version::V1_2, _) | (_, Needs::Nothing) | (Version::V1_1, Needs::Escapes) => {
-                return &shared.primary;
-            }
-            (Version::V1_1, Needs::CarriageReturns) => &shared.v1_1,
-            (Version::V1_0, Needs::Escapes | Needs::CarriageReturns) => &shared.v1_0,
+        let own = match self.form(version) {
+            Form::Primary => return &shared.primary,
+            Form::V1_1 => &shared.v1_1,
+            Form::V1_0 => &shared.v1_0,
         };
         own.get_or_init(|| translate(&shared.primary, &shared.layout, version))
+    }
+
+    /// The tail for a client of `version` behind SockJS, quoted; without the last LF, for the string of a SockJS
+    /// message ends in NUL. Octets of the body that are no UTF-8 come as U+FFFD.
+    ///
+    /// Quoted at first use, once for each tail and quoting, then shared. `guard` is called with the message's own
+    /// guard and the octets that the quoted form holds, when it is made.
+    pub fn quoted_tail(
+        &self,
+        version: Version,
+        quoting: Quoting,
+        guard: impl FnOnce(&G, usize) -> G,
+    ) -> &Bytes {
+        let shared = &*self.shared;
+        let quoted = shared.quoted.get_or_init(Box::default);
+        quoted.get_or_quote(
+            self.form(version),
+            quoting,
+            || self.tail(version),
+            |octets| guard(&shared.guard, octets),
+        )
+    }
+
+    /// Which tail `version` has.
+    fn form(&self, version: Version) -> Form {
+        match (version, self.shared.needs) {
+            (Version::V1_2, _) | (_, Needs::Nothing) | (Version::V1_1, Needs::Escapes) => Form::Primary,
+            (Version::V1_1, Needs::CarriageReturns) => Form::V1_1,
+            (Version::V1_0, Needs::Escapes | Needs::CarriageReturns) => Form::V1_0,
+        }
     }
 
     /// Whether the tail is valid UTF-8, so that it may travel as text.

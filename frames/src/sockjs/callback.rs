@@ -1,0 +1,75 @@
+//! The name of the function that a page wants called: query parameter `c` of htmlfile and jsonp.
+
+use memchr::memchr;
+use std::borrow::Cow;
+use thiserror::Error;
+
+/// The longest name taken.
+const LENGTH_MAX: usize = 32;
+
+/// A function's name that is safe to stand in a script: 1 to 32 of `[a-zA-Z0-9-_.]`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Callback(String);
+
+/// Why there is no callback; the text is the body of the 500.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
+pub enum BadCallback {
+    /// No parameter, or an empty one.
+    #[error("\"callback\" parameter required")]
+    Missing,
+    /// Another character than a name may have, or too many.
+    #[error("invalid \"callback\" parameter")]
+    Invalid,
+}
+
+impl Callback {
+    /// Of the parameter's value, decoded ([`percent_decode`]); empty where the parameter is missing.
+    pub fn parse(decoded: &str) -> Result<Callback, BadCallback> {
+        let is_named = |octet: u8| octet.is_ascii_alphanumeric() || b"-_.".contains(&octet);
+        match decoded {
+            "" => Err(BadCallback::Missing),
+            name if name.len() <= LENGTH_MAX && name.bytes().all(is_named) => Ok(Callback(name.to_owned())),
+            _ => Err(BadCallback::Invalid),
+        }
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The text in which `%HH` stands for an octet; a `%` without two hexadecimal digits stands for itself, and
+/// what is no UTF-8 becomes U+FFFD.
+pub fn percent_decode(text: &str) -> Cow<'_, str> {
+    match decoded(text.as_bytes(), false) {
+        Cow::Borrowed(_) => Cow::Borrowed(text),
+        Cow::Owned(octets) => Cow::Owned(match String::from_utf8(octets) {
+            Ok(text) => text,
+            Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+        }),
+    }
+}
+
+/// Octets in which `%HH` stands for one and, in a form, `+` for a space.
+pub(super) fn decoded(octets: &[u8], in_form: bool) -> Cow<'_, [u8]> {
+    let has_plus = in_form && memchr(b'+', octets).is_some();
+    if memchr(b'%', octets).is_none() && !has_plus {
+        return Cow::Borrowed(octets);
+    }
+    let mut out = Vec::with_capacity(octets.len());
+    let mut rest = octets;
+    while let Some((first, behind)) = rest.split_first() {
+        rest = behind;
+        let hex = |at: usize| behind.get(at).and_then(|digit| char::from(*digit).to_digit(16));
+        match (first, hex(0).zip(hex(1))) {
+            (b'%', Some((high, low))) => {
+                out.push((high << 4 | low) as u8);
+                rest = &behind[2..];
+            }
+            (b'+', _) if in_form => out.push(b' '),
+            _ => out.push(*first),
+        }
+    }
+    Cow::Owned(out)
+}
