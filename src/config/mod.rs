@@ -17,13 +17,17 @@ pub mod reference;
 mod row;
 pub mod table;
 mod value;
+mod web;
 
 pub use listen::Listen;
 pub use load::{Given, Loaded, Setting, load};
 pub use mistake::{Mistake, Source, suggestion};
 pub use row::{Group, Kind, Row};
 
+use crate::http::forwarded::Proxies;
 use crate::http::health::MetricsFrom;
+use crate::http::hosts::Hosts;
+use crate::http::origin::Origins;
 use crate::{broker, http, outbox, session, transport, users};
 use std::time::Duration;
 use stompbox_frames::stomp::{HeartBeat, Limits};
@@ -110,6 +114,9 @@ impl Config {
                 ws_message_bytes_max: 0,
                 header_timeout: zero,
                 metrics_from: MetricsFrom::Off,
+                origins: Origins::default(),
+                hosts: Hosts::default(),
+                proxies: Proxies::default(),
             },
             session: session::Options {
                 heart_beat: HeartBeat { can: 0, wants: 0 },

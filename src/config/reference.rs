@@ -31,6 +31,7 @@ fn line(row: &Row) -> String {
     };
     let default = match row.kind {
         Kind::Secrets { .. } => "none".to_owned(),
+        _ if row.default.is_empty() => "none".to_owned(),
         _ => format!("`{}`", row.default),
     };
     format!("| `{}{value}` | {default} | {} |", row.key, row.help)

@@ -1,4 +1,5 @@
-//! The table of options: the only place where an option, its default and its meaning are written.
+//! The table of options: the only place where an option, its default and its meaning are written (a part of it is
+//! in `web`).
 
 use super::Config;
 use super::row::variable;
@@ -7,6 +8,7 @@ use super::value::{
     count, heart_beat, listen, log_filter, log_format, metrics_from, path, put, seconds, size, switch, time,
     user,
 };
+use super::web::WEB;
 use std::time::Duration;
 
 type Set = fn(&mut Config, &str) -> Result<(), String>;
@@ -21,6 +23,7 @@ const HUGE: u64 = 1 << 40;
 /// All options, under their headings.
 pub const GROUPS: &[Group] = &[
     Group { heading: "Listening", rows: LISTENING },
+    Group { heading: "Browsers and proxies", rows: WEB },
     Group { heading: "Users", rows: USERS },
     Group { heading: "Connections", rows: CONNECTIONS },
     Group { heading: "Frames", rows: FRAMES },
@@ -45,7 +48,7 @@ pub(super) fn find_variable(name: &str) -> Option<&'static Row> {
     rows().find(|row| variable(row.key) == name)
 }
 
-const fn text(
+pub(super) const fn text(
     key: &'static str,
     value: &'static str,
     default: &'static str,
@@ -400,6 +403,9 @@ mod tests {
             let mut config = Config::default();
             let other = match (row.key, row.value) {
                 ("tcp-keepalive", _) => "7s",
+                ("allowed-origins", _) => "https://seven.example",
+                ("allowed-hosts", _) => "seven.example",
+                ("trusted-proxies", _) => "7.7.7.7",
                 (_, "ADDR") => "127.0.0.1:7",
                 (_, "PATH") => "/seven",
                 (_, "NAME:PASSCODE") => "seven:7",

@@ -1,6 +1,10 @@
 //! The HTTP listener: WebSocket upgrades, health and metrics.
 
+pub mod forwarded;
 pub mod health;
+mod host;
+pub mod hosts;
+pub mod origin;
 
 use crate::transport::websocket::{self, WebSocketWire};
 use crate::transport::{Hub, Seat, drive, sockets};
@@ -40,6 +44,12 @@ pub struct Options {
     pub header_timeout: Duration,
     /// Who may read `/metrics` (`metrics-from`).
     pub metrics_from: MetricsFrom,
+    /// Which pages may use what is under `ws_path` (`allowed-origins`).
+    pub origins: origin::Origins,
+    /// Which values of `Host` are accepted (`allowed-hosts`).
+    pub hosts: hosts::Hosts,
+    /// Whose word on the addresses of clients is taken (`trusted-proxies`).
+    pub proxies: forwarded::Proxies,
 }
 
 /// What a request needs to be answered.
