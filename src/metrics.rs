@@ -19,6 +19,11 @@ struct Limit {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Policy {
+    option: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Transport {
     transport: &'static str,
 }
@@ -31,6 +36,7 @@ pub struct Metrics {
     accepted: Family<Transport, Counter>,
     closed: Family<Reason, Counter>,
     limits: Family<Limit, Counter>,
+    refused: Family<Policy, Counter>,
     /// Frames received from clients.
     pub frames_received: Counter,
     /// Frames handed to sockets: STOMP's, heart-beats, and a wire's own.
@@ -87,7 +93,13 @@ impl Metrics {
         let accepted = register!(Family<Transport, Counter>, "connections_accepted", "Connections accepted");
         let closed = register!(Family<Reason, Counter>, "connections_closed", "Connections closed");
         let limits = register!(Family<Limit, Counter>, "limit_hits", "Times a limit was met, by its option");
+        let refused = register!(
+            Family<Policy, Counter>,
+            "requests_refused",
+            "HTTP requests refused for where their page came from, by the option that would allow them"
+        );
         Arc::new(Metrics {
+            refused,
             connections,
             accepted,
             closed,
@@ -158,6 +170,11 @@ impl Metrics {
     /// The limit of the option `limit` was met.
     pub fn limit_hit(&self, limit: &'static str) {
         self.limits.get_or_create(&Limit { limit }).inc();
+    }
+
+    /// A request was refused that the option `option` would allow.
+    pub fn refused(&self, option: &'static str) {
+        self.refused.get_or_create(&Policy { option }).inc();
     }
 
     /// Everything in the OpenMetrics text format.

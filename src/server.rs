@@ -6,7 +6,8 @@ use crate::config::Config;
 use crate::destination::Destination;
 use crate::http;
 use crate::metrics::Metrics;
-use crate::transport::{Hub, HubParts, random_name, sockets};
+use crate::transport::sockjs::Endpoints;
+use crate::transport::{Hub, HubParts, Stomp, random_name, sockets};
 use crate::users::Authenticator;
 use std::future::Future;
 use std::io;
@@ -150,14 +151,21 @@ impl Server {
             drain_time: config.drain_time,
             destination_bytes_max,
         };
-        server.tasks.spawn(tick(server.hub.broker.clone()));
+        let sockjs = Arc::new(Endpoints::new(
+            Stomp::new(server.hub.clone()),
+            config.sockjs,
+            server.hub.budget.clone(),
+            server.hub.metrics.clone(),
+        ));
+        server.tasks.spawn(tick(server.hub.broker.clone(), sockjs.clone()));
         let stopping = &server.stopping;
         if let Some(listener) = listeners.tcp {
             let served = sockets::serve_tcp(server.hub.clone(), listener);
             server.tasks.spawn(until_stopped(stopping.clone(), served));
         }
         if let Some(listener) = listeners.http {
-            let served = http::serve(server.hub.clone(), Arc::new(config.http), listener, stopping.clone());
+            let options = Arc::new(config.http);
+            let served = http::serve(server.hub.clone(), options, sockjs, listener, stopping.clone());
             server.tasks.spawn(until_stopped(stopping.clone(), served));
         }
         server
@@ -233,12 +241,14 @@ fn address(listener: &Option<TcpListener>) -> Option<SocketAddr> {
 }
 
 /// Drives what is timed without a connection.
-async fn tick(broker: Broker) {
+async fn tick(broker: Broker, sockjs: Arc<Endpoints<Stomp>>) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        broker.expire(Instant::now());
+        let now = Instant::now();
+        broker.expire(now);
+        sockjs.expire(now);
     }
 }
 

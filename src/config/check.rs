@@ -73,8 +73,8 @@ fn connect_beyond_frame(c: &Config) -> Option<String> {
 }
 
 fn frame_beyond_message(c: &Config) -> Option<String> {
-    let (frame, message) = (c.transport.limits.frame_bytes_max, c.http.ws_message_bytes_max);
-    (frame > message).then(|| {
+    let (frame, message) = (c.transport.limits.frame_bytes_max, c.sockjs.ws_message_bytes_max);
+    (frame as u64 > message).then(|| {
         format!(
             "frame-bytes-max ({frame}) is more than ws-message-bytes-max ({message}), so such a frame could not come \
              by WebSocket; lower the first or raise the second"

@@ -1,6 +1,8 @@
 //! The table of options: the only place where an option, its default and its meaning are written (a part of it is
 //! in `web`).
 
+mod sockjs;
+
 use super::Config;
 use super::row::variable;
 use super::row::{Group, Kind, Row};
@@ -19,6 +21,8 @@ const MANY: u64 = u32::MAX as u64;
 const KIB: u64 = 1 << 10;
 const GIB: u64 = 1 << 30;
 const HUGE: u64 = 1 << 40;
+/// Octets of JSON that one octet of a frame may take (`\u0000`).
+const JSON_FACTOR: usize = 6;
 
 /// All options, under their headings.
 pub const GROUPS: &[Group] = &[
@@ -26,6 +30,7 @@ pub const GROUPS: &[Group] = &[
     Group { heading: "Browsers and proxies", rows: WEB },
     Group { heading: "Users", rows: USERS },
     Group { heading: "Connections", rows: CONNECTIONS },
+    Group { heading: "SockJS", rows: sockjs::ROWS },
     Group { heading: "Frames", rows: FRAMES },
     Group { heading: "Sessions", rows: SESSIONS },
     Group { heading: "Work queues", rows: QUEUES },
@@ -75,7 +80,7 @@ const LISTENING: &[Row] = &[
         "http",
         "ADDR",
         "127.0.0.1:8080",
-        "Address for HTTP, and so for WebSocket: HOST:PORT, or off. Port 0 takes any free port.",
+        "Address for HTTP, and so for WebSocket and SockJS: HOST:PORT, or off. Port 0 takes any free port.",
         |c, v| put(&mut c.listen_http, listen(v)),
     ),
     text(
@@ -85,7 +90,7 @@ const LISTENING: &[Row] = &[
         "Address for STOMP over TCP: HOST:PORT, or off. Port 0 takes any free port.",
         |c, v| put(&mut c.listen_tcp, listen(v)),
     ),
-    text("ws-path", "PATH", "/ws", "Path of the WebSocket endpoint.", |c, v| {
+    text("ws-path", "PATH", "/ws", "Path of the endpoint: WebSocket at the path itself, SockJS below it.", |c, v| {
         put(&mut c.http.ws_path, path(v))
     }),
     number(
@@ -222,7 +227,11 @@ const FRAMES: &[Row] = &[
         "connect-frame-bytes-max",
         "64KiB",
         "Size of a frame before the client is signed in; a larger one gets ERROR.",
-        |c, v| put(&mut c.transport.connect_limits.frame_bytes_max, size(v, KIB..=GIB)),
+        |c, v| {
+            put(&mut c.transport.connect_limits.frame_bytes_max, size(v, KIB..=GIB))?;
+            c.sockjs.untrusted_send_bytes_max = c.transport.connect_limits.frame_bytes_max * JSON_FACTOR;
+            Ok(())
+        },
     ),
     number("header-count-max", "100", "Header lines of a frame; with more it gets ERROR.", |c, v| {
         put(&mut c.transport.limits.header_count_max, count(v, 10..=65_535))?;
@@ -243,7 +252,7 @@ const FRAMES: &[Row] = &[
         "ws-message-bytes-max",
         "16MiB",
         "Size of a WebSocket message from a client, which may hold many frames; a larger one gets ERROR.",
-        |c, v| put(&mut c.http.ws_message_bytes_max, size(v, KIB..=HUGE)),
+        |c, v| put(&mut c.sockjs.ws_message_bytes_max, size(v, KIB..=HUGE).map(|octets| octets as u64)),
     ),
     bytes("destination-bytes-max", "1024", "Size of a destination; a longer one gets ERROR.", |c, v| {
         put(&mut c.session.destination_bytes_max, size(v, 16..=64 * KIB))
@@ -358,7 +367,11 @@ const MEMORY: &[Row] = &[
         "stall-timeout",
         "10s",
         "Time in which a receiver must take something of what waits for it; then it is closed as a slow consumer.",
-        |c, v| put(&mut c.transport.stall_timeout, time(v, TICK)),
+        |c, v| {
+            put(&mut c.transport.stall_timeout, time(v, TICK))?;
+            c.sockjs.body_timeout = c.transport.stall_timeout;
+            Ok(())
+        },
     ),
 ];
 
@@ -415,6 +428,9 @@ mod tests {
                 (_, "BYTES") => "7777777",
                 (_, "N") => "777",
                 (_, "loopback|any|off") => "any",
+                ("sockjs-client-url", _) => "/seven.js",
+                ("sockjs-transports", _) => "xhr-polling",
+                ("sockjs-identity-cookies", _) => "seven",
                 (_, "FILTER") => "warn",
                 (_, "text|json") => "json",
                 (key, value) => panic!("{key}: the test knows no {value}"),

@@ -2,6 +2,7 @@
 
 use super::{Listen, LogFormat};
 use crate::http::health::MetricsFrom;
+use crate::transport::sockjs::{Transport, Transports};
 use crate::users::Passcode;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -94,13 +95,45 @@ pub(super) fn listen(text: &str) -> Result<Option<Listen>, String> {
 
 /// The path of an endpoint: not one of the broker's own pages.
 pub(super) fn path(text: &str) -> Result<String, String> {
-    let taken = ["/", "/health", "/ready", "/metrics"].contains(&text);
+    let taken = ["/", "/health", "/ready", "/metrics"].contains(&text) || text.ends_with('/');
     let plain = text.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"/-._~".contains(&octet));
     if taken || !plain || !text.starts_with('/') || text.contains("//") {
         return Err(format!(
             "{text:?} will not do; expected a path such as /ws (letters, digits, - . _ ~ and /) other than /, \
-             /health, /ready and /metrics"
+             /health, /ready and /metrics, without a / at its end"
         ));
+    }
+    Ok(text.to_owned())
+}
+
+/// A set of SockJS transports by their names; an empty text is none.
+pub(super) fn transports(text: &str) -> Result<Transports, String> {
+    names(text)?.iter().try_fold(Transports::NONE, |set, name| {
+        let known = Transport::ALL.into_iter().find(|transport| transport.as_str() == name);
+        known.map(|transport| set.with(transport)).ok_or_else(|| {
+            let all = Transport::ALL.map(Transport::as_str).join(", ");
+            format!("{name:?} is no SockJS transport; expected some of {all}, with commas between them")
+        })
+    })
+}
+
+/// Names with commas between them; an empty text is none.
+pub(super) fn names(text: &str) -> Result<Vec<String>, String> {
+    if text.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    let names = text.split(',').map(str::trim);
+    if names.clone().any(|name| name.is_empty() || name.contains(|c: char| c.is_control() || c == ';')) {
+        return Err(format!("{text:?} will not do; expected names with commas between them"));
+    }
+    Ok(names.map(str::to_owned).collect())
+}
+
+/// The URL of a script, absolute or of this server.
+pub(super) fn url(text: &str) -> Result<String, String> {
+    let is_absolute = ["/", "http://", "https://"].iter().any(|start| text.starts_with(start));
+    if !is_absolute || text.contains(|c: char| c.is_control() || c.is_whitespace()) {
+        return Err(format!("{text:?} is no URL; expected one that begins with /, http:// or https://"));
     }
     Ok(text.to_owned())
 }

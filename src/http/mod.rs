@@ -1,28 +1,28 @@
-//! The HTTP listener: WebSocket upgrades, health and metrics.
+//! The HTTP listener: WebSocket and SockJS, health and metrics. Who may ask is judged here, before anything else.
 
 pub mod forwarded;
 pub mod health;
 mod host;
 pub mod hosts;
 pub mod origin;
+mod refusals;
 
-use crate::transport::websocket::{self, WebSocketWire};
-use crate::transport::{Hub, Seat, drive, sockets};
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
+use crate::transport::sockjs::{Body, Endpoints, Visit};
+use crate::transport::{Hub, Line, Place, Stomp, sockets};
+use hyper::body::Incoming;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use parking_lot::Mutex;
+use origin::{Ask, Refused};
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use health::MetricsFrom;
@@ -36,10 +36,8 @@ const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Habits of the HTTP listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Where WebSocket clients connect (`ws-path`).
+    /// Where WebSocket and SockJS clients connect (`ws-path`).
     pub ws_path: String,
-    /// Octets of a WebSocket message, which may hold many frames (`ws-message-bytes-max`).
-    pub ws_message_bytes_max: usize,
     /// How long a request's head may take, and an idle connection stay open (`http-header-timeout`).
     pub header_timeout: Duration,
     /// Who may read `/metrics` (`metrics-from`).
@@ -52,55 +50,63 @@ pub struct Options {
     pub proxies: forwarded::Proxies,
 }
 
-/// What a request needs to be answered.
+/// What all requests need to be answered.
 #[derive(Clone)]
 struct Desk {
     hub: Arc<Hub>,
     options: Arc<Options>,
-    address: IpAddr,
-    place: Arc<Mutex<Place>>,
-}
-
-/// What an HTTP connection sits on.
-enum Place {
-    /// A seat like every client's; an upgrade takes it along.
-    Seat(Seat),
-    /// A spare socket: there was no seat, because of this limit.
-    Spare(&'static str, #[allow(dead_code)] OwnedSemaphorePermit),
-    /// The seat has gone with an upgrade.
-    Gone,
+    sockjs: Arc<Endpoints<Stomp>>,
+    /// Whether only this machine can reach the listener.
+    is_loopback: bool,
+    refusals: Arc<refusals::Refusals>,
 }
 
 /// Accepts HTTP connections until the returned future is dropped; those that are open finish their request
 /// when `stopping` is cancelled.
-pub async fn serve(hub: Arc<Hub>, options: Arc<Options>, listener: TcpListener, stopping: CancellationToken) {
+pub async fn serve(
+    hub: Arc<Hub>,
+    options: Arc<Options>,
+    sockjs: Arc<Endpoints<Stomp>>,
+    listener: TcpListener,
+    stopping: CancellationToken,
+) {
     let spare = Arc::new(Semaphore::new(SPARE_SOCKETS));
-    let refusals = Arc::new(AtomicUsize::new(0));
+    let refused = Arc::new(AtomicUsize::new(0));
+    let is_loopback = listener.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback());
+    let desk = Desk { hub: hub.clone(), options, sockjs, is_loopback, refusals: Arc::default() };
     loop {
         let (stream, peer) = sockets::accept(&listener, &hub.options).await;
-        let place = match hub.seat(peer.ip()) {
+        let is_proxy = desk.options.proxies.is_trusted(peer.ip());
+        let seat = if is_proxy { hub.proxy_seat(peer.ip()) } else { hub.seat(peer.ip()) };
+        let place = match seat {
             Ok(seat) => Place::Seat(seat),
             Err(limit) => match spare.clone().try_acquire_owned() {
                 Ok(permit) => Place::Spare(limit, permit),
                 Err(_) => {
                     hub.metrics.limit_hit(limit);
-                    sockets::refuse(&hub, stream, unavailable(limit), &refusals);
+                    sockets::refuse(&hub, stream, unavailable(limit), &refused);
                     continue;
                 }
             },
         };
-        let place = Arc::new(Mutex::new(place));
-        let desk = Desk { hub: hub.clone(), options: options.clone(), address: peer.ip(), place };
-        hub.tasks.spawn(converse(desk, stream, stopping.clone()));
+        let line = Arc::new(Line::new(place));
+        hub.tasks.spawn(converse(desk.clone(), stream, peer.ip(), line, stopping.clone()));
     }
 }
 
 /// One HTTP connection, request after request.
-async fn converse(desk: Desk, stream: TcpStream, stopping: CancellationToken) {
+async fn converse(
+    desk: Desk,
+    stream: TcpStream,
+    peer: IpAddr,
+    line: Arc<Line>,
+    stopping: CancellationToken,
+) {
     let header_timeout = desk.options.header_timeout;
+    let own_line = line.clone();
     let service = service_fn(move |request| {
-        let response = desk.answer(request);
-        async move { Ok::<_, Infallible>(response) }
+        let (desk, line) = (desk.clone(), line.clone());
+        async move { Ok::<_, Infallible>(desk.answer(request, peer, line).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -111,9 +117,13 @@ async fn converse(desk: Desk, stream: TcpStream, stopping: CancellationToken) {
     let mut connection = std::pin::pin!(connection);
     let result = tokio::select! {
         result = connection.as_mut() => result,
+        () = own_line.is_cut() => return,
         () = stopping.cancelled() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            tokio::select! {
+                result = connection => result,
+                () = own_line.is_cut() => return,
+            }
         }
     };
     if let Err(error) = result {
@@ -122,28 +132,49 @@ async fn converse(desk: Desk, stream: TcpStream, stopping: CancellationToken) {
 }
 
 impl Desk {
-    fn answer(&self, mut request: Request<Incoming>) -> Response<Full<Bytes>> {
-        let path = request.uri().path();
-        if path == self.options.ws_path {
-            return self.upgrade(&mut request);
+    async fn answer(&self, request: Request<Incoming>, peer: IpAddr, line: Arc<Line>) -> Response<Body> {
+        let address = self.options.proxies.client(peer, request.headers());
+        if let Err(refused) = self.options.hosts.judge(request.headers(), self.is_loopback, &self.options.origins) {
+            return self.refuse(&refused, address);
         }
-        let page = match path {
+        let base = &self.options.ws_path;
+        match request.uri().path().strip_prefix(&**base) {
+            Some(below) if below.is_empty() || below.starts_with('/') => {
+                if let Err(refused) = self.options.origins.judge(request.headers(), asked(&request, below)) {
+                    return self.refuse(&refused, address);
+                }
+                let ancestors = self.options.origins.frame_ancestors();
+                self.sockjs.answer(request, base.len(), Visit { address, line, ancestors }).await
+            }
+            _ => self.page(&request, address),
+        }
+    }
+
+    /// A browser shows a page of somebody else that wants something from here.
+    fn refuse(&self, refused: &Refused, address: IpAddr) -> Response<Body> {
+        self.hub.metrics.refused(refused.option);
+        self.refusals.log(refused, address);
+        plain(StatusCode::FORBIDDEN, format!("{refused}\n"))
+    }
+
+    fn page(&self, request: &Request<Incoming>, address: IpAddr) -> Response<Body> {
+        let page = match request.uri().path() {
             "/" => Page::text(StatusCode::OK, &self.greeting()),
             "/health" => health::health(),
             "/ready" => health::ready(self.readiness()),
             "/metrics" => {
                 let allowed = self.options.metrics_from;
-                health::metrics(&self.hub.metrics, &self.hub.budget, self.address, allowed)
+                health::metrics(&self.hub.metrics, &self.hub.budget, address, allowed)
             }
             _ => Page::text(StatusCode::NOT_FOUND, "not found\n"),
         };
         if page.status != StatusCode::NOT_FOUND && !matches!(*request.method(), Method::GET | Method::HEAD) {
-            let mut response = Response::new(Full::default());
+            let mut response = Response::new(Body::Whole(None));
             *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
             response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
             return response;
         }
-        let mut response = Response::new(Full::from(page.body));
+        let mut response = Response::new(Body::from(page.body));
         *response.status_mut() = page.status;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(page.content_type));
         response
@@ -156,56 +187,30 @@ impl Desk {
     fn greeting(&self) -> String {
         format!("Stompbox is running. STOMP over WebSocket is at {}.\n", self.options.ws_path)
     }
+}
 
-    /// A WebSocket handshake; the connection task takes over once 101 is on its way.
-    fn upgrade(&self, request: &mut Request<Incoming>) -> Response<Full<Bytes>> {
-        let handshake = websocket::accept(request);
-        if !handshake.accepted {
-            return handshake.response.map(Full::from);
-        }
-        let seat = match std::mem::replace(&mut *self.place.lock(), Place::Gone) {
-            Place::Seat(seat) => seat,
-            Place::Spare(limit, _) => {
-                self.hub.metrics.limit_hit(limit);
-                let mut response = Response::new(Full::from(full(limit)));
-                *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-                return response;
-            }
-            // One connection is upgraded once.
-            Place::Gone => {
-                let mut response = Response::default();
-                *response.status_mut() = StatusCode::CONFLICT;
-                return response;
-            }
-        };
-        let upgrade = hyper::upgrade::on(request);
-        let hub = self.hub.clone();
-        let message_bytes_max = self.options.ws_message_bytes_max as u64;
-        self.hub.tasks.spawn(async move {
-            let upgraded = match upgrade.await {
-                Ok(upgraded) => upgraded,
-                Err(error) => return tracing::debug!(%error, "a WebSocket handshake was not finished"),
-            };
-            match upgraded.downcast::<TokioIo<TcpStream>>() {
-                Ok(parts) => {
-                    let wire = WebSocketWire::new(parts.io.into_inner(), parts.read_buf, message_bytes_max);
-                    // A task of its own: this one's memory was for the handshake.
-                    hub.tasks.spawn(drive::serve(hub.clone(), wire, seat));
-                }
-                Err(_) => tracing::error!("an upgraded connection is not the socket that was accepted"),
-            }
-        });
-        handshake.response.map(Full::from)
+/// How a request below the endpoint is to be judged.
+fn asked(request: &Request<Incoming>, below: &str) -> Ask {
+    if crate::transport::websocket::offers_upgrade(request.headers()) {
+        Ask::WebSocket
+    } else if below.starts_with("/iframe") {
+        Ask::Iframe
+    } else {
+        Ask::Request
     }
 }
 
-fn full(limit: &str) -> String {
-    format!("The limit {limit} is met. Close connections, come back later, or raise {limit}.\n")
+fn plain(status: StatusCode, text: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
 }
 
 /// The whole response to a connection for which there is no room.
 fn unavailable(limit: &str) -> String {
-    let body = full(limit);
+    let body = format!("The limit {limit} is met. Close connections, come back later, or raise {limit}.\n");
     format!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=UTF-8\r\ncontent-length: {}\r\n\
          connection: close\r\n\r\n{body}",

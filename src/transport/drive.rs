@@ -216,7 +216,7 @@ impl<W: Wire> Connection<W> {
 
     /// Whether the wire can carry the message unmangled. Work queues know what it cannot and give it to others, so
     /// only broadcasts are passed over here.
-    fn carries(&self, parcel: &Parcel) -> bool {
+    fn carries(&mut self, parcel: &Parcel) -> bool {
         let carries = self.wire.carries_binary() || parcel.message.is_text();
         if !carries {
             self.hub.metrics.messages_skipped.inc();

@@ -114,6 +114,11 @@ impl Hub {
         self.seats.take(address)
     }
 
+    /// A seat for a connection of a proxy that speaks for many clients.
+    pub fn proxy_seat(&self, address: IpAddr) -> Result<Seat, &'static str> {
+        self.seats.take_for_proxy(address)
+    }
+
     /// Tells every connection that the broker stops and is gone at `drain_until`; new ones learn it at once.
     pub fn stop(&self, drain_until: Instant) {
         let _ = self.drain_until.set(drain_until);

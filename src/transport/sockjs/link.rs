@@ -39,7 +39,7 @@ pub(super) struct Link {
     /// Requests that send wait in the order in which they came.
     turnstile: tokio::sync::Mutex<()>,
     /// Given back when the session is forgotten.
-    _seat: Seat,
+    seat: Seat,
 }
 
 struct State {
@@ -112,7 +112,7 @@ impl Link {
             registry,
             state: Mutex::new(state),
             turnstile: tokio::sync::Mutex::new(()),
-            _seat: seat,
+            seat,
         })
     }
 
@@ -122,6 +122,10 @@ impl Link {
 
     pub(super) fn identity(&self) -> u64 {
         self.identity
+    }
+
+    pub(super) fn seat(&self) -> Seat {
+        self.seat.clone()
     }
 
     // ---- a receiving request ----
@@ -190,7 +194,13 @@ impl Link {
             return;
         }
         state.session.detach(Detached::Aborted, Instant::now());
-        self.part(state);
+        if state.session.is_gone() {
+            return self.part(state);
+        }
+        // It was closing, and somebody else may still ask why.
+        let slot = state.slot.take();
+        drop(state);
+        drop(slot);
     }
 
     // ---- a sending request ----

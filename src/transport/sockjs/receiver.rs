@@ -2,7 +2,6 @@
 
 use super::link::Link;
 use super::segments::Segments;
-use super::table::Row;
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use std::collections::VecDeque;
@@ -101,12 +100,5 @@ impl hyper::body::Body for Body {
             Body::Whole(whole) => SizeHint::with_exact(whole.as_ref().map_or(0, Bytes::len) as u64),
             Body::Receiver(_) => SizeHint::default(),
         }
-    }
-}
-
-impl Row {
-    /// Whether one frame ends a response of this transport.
-    pub(super) fn is_polling(&self) -> bool {
-        self.polling
     }
 }

@@ -58,7 +58,9 @@ impl Registry {
 
     /// Forgets what is over by `now`.
     pub(super) fn expire(&self, now: Instant) {
-        while let Some(link) = self.closing.lock().take_due(now) {
+        loop {
+            let due = self.closing.lock().take_due(now);
+            let Some(link) = due else { return };
             link.expire(now);
             self.close(&link);
         }

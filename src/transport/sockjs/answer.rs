@@ -1,0 +1,118 @@
+//! Responses and the groups of headers that they share.
+
+use super::identity::{NO_COOKIE, cookie};
+use super::receiver::Body;
+use hyper::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, ALLOW, CACHE_CONTROL,
+    CONTENT_TYPE, EXPIRES, HeaderName, HeaderValue, ORIGIN, SET_COOKIE, VARY,
+};
+use hyper::{HeaderMap, Response, StatusCode};
+use std::time::{Duration, SystemTime};
+
+/// A year, as caches count.
+pub(super) const YEAR: Duration = Duration::from_secs(31_536_000);
+const NO_CACHE: &str = "no-store, no-cache, no-transform, must-revalidate, max-age=0";
+const CACHE_FOREVER: &str = "public, max-age=31536000";
+const PLAIN: &str = "text/plain; charset=UTF-8";
+
+/// A response that is being made for a request with these headers.
+pub(super) struct Answer<'a> {
+    asked: &'a HeaderMap,
+    headers: HeaderMap,
+}
+
+impl<'a> Answer<'a> {
+    pub(super) fn to(asked: &'a HeaderMap) -> Answer<'a> {
+        Answer { asked, headers: HeaderMap::new() }
+    }
+
+    pub(super) fn header(mut self, name: HeaderName, value: impl Into<HeaderValue>) -> Answer<'a> {
+        self.headers.insert(name, value.into());
+        self
+    }
+
+    pub(super) fn constant(self, name: HeaderName, value: &'static str) -> Answer<'a> {
+        self.header(name, HeaderValue::from_static(value))
+    }
+
+    /// Never kept by anybody.
+    pub(super) fn uncached(self) -> Answer<'a> {
+        self.constant(CACHE_CONTROL, NO_CACHE)
+    }
+
+    /// Kept for a year.
+    pub(super) fn cached(self, now: SystemTime) -> Answer<'a> {
+        let expires = httpdate::fmt_http_date(now + YEAR);
+        let expires = HeaderValue::try_from(expires).expect("a date is ASCII");
+        self.constant(CACHE_CONTROL, CACHE_FOREVER).header(EXPIRES, expires)
+    }
+
+    /// For pages of other origins; which ones may ask at all was judged before.
+    pub(super) fn cors(self) -> Answer<'a> {
+        let asked = self.asked;
+        let mut answer = self.constant(VARY, "Origin");
+        answer = match asked.get(ORIGIN).filter(|origin| !origin.is_empty()) {
+            None => answer.constant(ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+            Some(origin) => answer
+                .header(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone())
+                .constant(ACCESS_CONTROL_ALLOW_CREDENTIALS, "true"),
+        };
+        match asked.get(ACCESS_CONTROL_REQUEST_HEADERS).filter(|headers| !headers.is_empty()) {
+            None => answer,
+            Some(headers) => answer.header(ACCESS_CONTROL_ALLOW_HEADERS, headers.clone()),
+        }
+    }
+
+    /// What a page of another origin may do, which browsers ask first.
+    pub(super) fn preflight(self, methods: &'static str, now: SystemTime) -> Answer<'a> {
+        self.cached(now)
+            .constant(ACCESS_CONTROL_ALLOW_METHODS, methods)
+            .header(ACCESS_CONTROL_MAX_AGE, YEAR.as_secs())
+    }
+
+    /// The cookie by which balancers keep a client at one server: the client's own, or one for all.
+    pub(super) fn with_cookie(self, on: bool) -> Answer<'a> {
+        if !on {
+            return self;
+        }
+        let value = cookie(self.asked, "JSESSIONID").unwrap_or(NO_COOKIE);
+        let cookie = HeaderValue::try_from(format!("JSESSIONID={value}; path=/"));
+        self.header(SET_COOKIE, cookie.expect("a part of a header's value is one"))
+    }
+
+    pub(super) fn body(
+        self,
+        status: StatusCode,
+        content_type: &'static str,
+        body: impl Into<Body>,
+    ) -> Response<Body> {
+        let answer = self.constant(CONTENT_TYPE, content_type);
+        let mut response = Response::new(body.into());
+        *response.status_mut() = status;
+        *response.headers_mut() = answer.headers;
+        response
+    }
+
+    /// A sentence for people.
+    pub(super) fn text(self, status: StatusCode, text: impl Into<String>) -> Response<Body> {
+        self.body(status, PLAIN, text.into())
+    }
+
+    /// Neither a body nor the type of one.
+    pub(super) fn empty(self, status: StatusCode) -> Response<Body> {
+        let mut response = Response::new(Body::Whole(None));
+        *response.status_mut() = status;
+        *response.headers_mut() = self.headers;
+        response
+    }
+
+    /// The path is known, the method is not.
+    pub(super) fn not_allowed(self, methods: &'static str) -> Response<Body> {
+        self.constant(ALLOW, methods).empty(StatusCode::METHOD_NOT_ALLOWED)
+    }
+
+    pub(super) fn not_found(self) -> Response<Body> {
+        self.text(StatusCode::NOT_FOUND, "404 Error: Page not found\n")
+    }
+}

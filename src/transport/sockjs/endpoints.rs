@@ -1,0 +1,384 @@
+//! The paths of one SockJS service, and what they do.
+
+use super::answer::Answer;
+use super::http_wire::HttpWire;
+use super::identity::{identity, parameter};
+use super::link::{Link, Sent};
+use super::options::{Options, Transport};
+use super::receiver::Body;
+use super::registry::Registry;
+use super::session::Delays;
+use super::socket_wire::SocketWire;
+use super::statics::{self, IframePage};
+use super::table::{Kind, ROWS, Row, Way};
+use super::{Application, upload};
+use crate::budget::Budget;
+use crate::metrics::Metrics;
+use crate::transport::line::{Line, NoSeat};
+use crate::transport::seats::{Seat, Seats};
+use crate::transport::websocket::{Socket, accept, offers_upgrade};
+use hyper::body::Incoming;
+use hyper::header::HeaderValue;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use std::hash::RandomState;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+use stompbox_frames::sockjs::{Callback, Envelope, payload};
+use tokio::net::TcpStream;
+
+/// Octets of a session's id at most.
+const ID_BYTES_MAX: usize = 256;
+
+/// One SockJS service: a base path with all its transports, and the sessions on them.
+pub struct Endpoints<A> {
+    application: Arc<A>,
+    options: Arc<Options>,
+    iframe: IframePage,
+    registry: Arc<Registry>,
+    seats: Arc<Seats>,
+    budget: Arc<Budget>,
+    metrics: Arc<Metrics>,
+    hashing: RandomState,
+}
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub struct Visit {
+    /// The client's address.
+    pub address: IpAddr,
+    /// The connection on which the request came.
+    pub line: Arc<Line>,
+    /// The policy of who may embed the iframe page, if not everybody may.
+    pub ancestors: Option<HeaderValue>,
+}
+
+/// What a path is, below the base.
+enum Place<'a> {
+    Base,
+    Info,
+    Iframe,
+    RawSocket,
+    Session { id: &'a str, row: &'static Row },
+}
+
+impl<A: Application> Endpoints<A> {
+    /// A service without sessions. What clients send is charged to `budget` until the application takes it.
+    pub fn new(
+        application: A,
+        options: Options,
+        budget: Arc<Budget>,
+        metrics: Arc<Metrics>,
+    ) -> Endpoints<A> {
+        let per_address = options.sessions_per_address_max;
+        Endpoints {
+            application: Arc::new(application),
+            iframe: IframePage::new(&options.client_url),
+            registry: Arc::default(),
+            seats: Seats::named(
+                options.sessions_max,
+                per_address,
+                ["sockjs-sessions-max", "sockjs-sessions-per-address-max"],
+            ),
+            options: Arc::new(options),
+            budget,
+            metrics,
+            hashing: RandomState::new(),
+        }
+    }
+
+    /// Sessions over HTTP that can be reached, those that are over and still say so included.
+    pub fn sessions(&self) -> usize {
+        self.registry.len()
+    }
+
+    /// Forgets sessions that have been over for a while; to be called now and then.
+    pub fn expire(&self, now: Instant) {
+        self.registry.expire(now);
+    }
+
+    /// Answers a request whose path is the base and, behind `base_bytes` octets, what is below it.
+    pub async fn answer(
+        &self,
+        request: Request<Incoming>,
+        base_bytes: usize,
+        visit: Visit,
+    ) -> Response<Body> {
+        let below = request.uri().path().get(base_bytes..).unwrap_or_default();
+        let headers = request.headers();
+        let Some(place) = self.place(below) else { return Answer::to(headers).not_found() };
+        let method = request.method();
+        match place {
+            Place::Base if offers_upgrade(headers) => self.upgrade_raw(request, &visit),
+            Place::RawSocket => self.upgrade_raw(request, &visit),
+            Place::Base | Place::Iframe if method != Method::GET => Answer::to(headers).not_allowed("GET"),
+            Place::Base => statics::greeting(headers),
+            Place::Iframe => self.iframe.answer(headers, visit.ancestors),
+            Place::Info => match *method {
+                Method::GET => statics::info(headers, &self.options),
+                Method::OPTIONS => self.preflight(&request, "OPTIONS, GET"),
+                _ => Answer::to(headers).not_allowed("OPTIONS, GET"),
+            },
+            Place::Session { id, row } => {
+                let id = id.to_owned();
+                self.answer_session(request, &id, row, &visit).await
+            }
+        }
+    }
+
+    fn place<'a>(&self, below: &'a str) -> Option<Place<'a>> {
+        if below.is_empty() || below == "/" {
+            return Some(Place::Base);
+        }
+        let path = below.strip_prefix('/')?;
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let mut segments = path.split('/');
+        match (segments.next()?, segments.next(), segments.next(), segments.next()) {
+            ("info", None, ..) => Some(Place::Info),
+            ("websocket", None, ..) if self.options.transports.has(Transport::WebSocket) => {
+                Some(Place::RawSocket)
+            }
+            (page, None, ..) if is_iframe(page) => Some(Place::Iframe),
+            (server, Some(id), Some(path), None) if is_name(server) && is_name(id) => {
+                let row = ROWS.iter().find(|row| row.path == path)?;
+                let is_on = row.transports.iter().any(|transport| self.options.transports.has(*transport));
+                (is_on && id.len() <= ID_BYTES_MAX).then_some(Place::Session { id, row })
+            }
+            _ => None,
+        }
+    }
+
+    fn preflight(&self, request: &Request<Incoming>, methods: &'static str) -> Response<Body> {
+        let answer = Answer::to(request.headers()).preflight(methods, SystemTime::now()).cors();
+        answer.with_cookie(self.options.cookie).empty(StatusCode::NO_CONTENT)
+    }
+
+    async fn answer_session(
+        &self,
+        request: Request<Incoming>,
+        id: &str,
+        row: &'static Row,
+        visit: &Visit,
+    ) -> Response<Body> {
+        let method = request.method();
+        if row.cors && row.method == Method::POST && method == Method::OPTIONS {
+            return self.preflight(&request, "OPTIONS, POST");
+        }
+        if *method != row.method {
+            return Answer::to(request.headers()).not_allowed(match (row.cors, &row.method) {
+                (true, &Method::POST) => "OPTIONS, POST",
+                (false, &Method::POST) => "POST",
+                _ => "GET",
+            });
+        }
+        match row.kind {
+            Kind::Socket => self.upgrade(request, visit),
+            Kind::Receive { envelope, polling, callback } => {
+                let limits = if polling { 1 } else { self.options.stream_bytes_max };
+                self.receive(&request, id, (row, envelope, limits, callback), visit)
+            }
+            Kind::Send { form } => self.send(request, id, row, form, visit).await,
+        }
+    }
+
+    /// The headers that all answers of a transport have.
+    fn answer_of<'a>(&self, row: &Row, request: &'a Request<impl Sized>) -> Answer<'a> {
+        let answer = Answer::to(request.headers()).uncached().with_cookie(self.options.cookie);
+        if row.cors { answer.cors() } else { answer }
+    }
+
+    fn identity(&self, request: &Request<impl Sized>, visit: &Visit) -> u64 {
+        let query = request.uri().query().unwrap_or_default();
+        identity(&self.hashing, &self.options, request.headers(), query, visit.address)
+    }
+
+    // ---- receiving ----
+
+    fn receive(
+        &self,
+        request: &Request<Incoming>,
+        id: &str,
+        (row, envelope, room, callback): (&'static Row, &Envelope, usize, bool),
+        visit: &Visit,
+    ) -> Response<Body> {
+        let answer = self.answer_of(row, request);
+        let query = request.uri().query().unwrap_or_default();
+        let name = match callback.then(|| requested_callback(query)) {
+            None => None,
+            Some(Ok(callback)) => Some(callback),
+            Some(Err(bad)) => return answer.text(StatusCode::INTERNAL_SERVER_ERROR, format!("{bad}\n")),
+        };
+        if let Some(limit) = visit.line.limit() {
+            return self.full(answer, limit);
+        }
+        let way = Way::new(row, envelope, name.as_ref().map_or("", Callback::as_str), room);
+        let identity = self.identity(request, visit);
+        let made = self.registry.find_or_make(id, || {
+            let seat = self.seats.take(visit.address)?;
+            let delays =
+                Delays { heartbeat: self.options.heartbeat, disconnect: self.options.disconnect_delay };
+            Ok(Link::new(id, identity, self.registry.weak(), delays, way.clone(), seat))
+        });
+        let (link, is_new) = match made {
+            Ok((link, _)) if link.identity() != identity => return answer.not_found(),
+            Ok(made) => made,
+            Err(limit) => return self.full(answer, limit),
+        };
+        let receiver = link.attach(way, &visit.line, Instant::now());
+        if is_new {
+            let seat = link.seat();
+            self.application.converse(HttpWire::new(link), seat);
+        }
+        let answer = match row.path {
+            "jsonp" => answer.constant(hyper::header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            _ => answer,
+        };
+        answer.body(StatusCode::OK, row.content_type, Body::Receiver(receiver))
+    }
+
+    fn full(&self, answer: Answer<'_>, limit: &'static str) -> Response<Body> {
+        self.metrics.limit_hit(limit);
+        answer.text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("The limit {limit} is met. Close connections, come back later, or raise {limit}.\n"),
+        )
+    }
+
+    // ---- sending ----
+
+    async fn send(
+        &self,
+        request: Request<Incoming>,
+        id: &str,
+        row: &'static Row,
+        form: bool,
+        visit: &Visit,
+    ) -> Response<Body> {
+        let identity = self.identity(&request, visit);
+        let link = self.registry.find(id).filter(|link| link.identity() == identity);
+        let (limit, bytes_max) = match &link {
+            Some(link) if link.is_trusted() => ("sockjs-send-bytes-max", self.options.send_bytes_max),
+            _ => ("connect-frame-bytes-max", self.options.untrusted_send_bytes_max),
+        };
+        let (head, body) = request.into_parts();
+        let request = Request::from_parts(head, ());
+        let answer = self.answer_of(row, &request);
+        let upload = match upload::read(body, bytes_max, self.options.body_timeout, &self.budget).await {
+            Ok(upload) => upload,
+            Err(problem) => return self.refuse_upload(answer, problem, limit),
+        };
+        let content_type = request.headers().get(hyper::header::CONTENT_TYPE);
+        let content_type = content_type.and_then(|value| value.to_str().ok());
+        let json = if form { payload::form(&upload.body, content_type) } else { Ok((&upload.body[..]).into()) };
+        let payload = match json.and_then(|json| payload::array(&json)) {
+            Ok(payload) => payload,
+            Err(bad) => return answer.text(StatusCode::INTERNAL_SERVER_ERROR, format!("{bad}\n")),
+        };
+        let Some(link) = link else { return answer.not_found() };
+        if !payload.is_empty() {
+            let mut charge = upload.charge;
+            charge.resize(payload.bytes());
+            link.send(Sent { payload, charge }).await;
+        }
+        match form {
+            true => answer.body(StatusCode::OK, row.content_type, "ok".to_owned()),
+            false => answer.constant(hyper::header::CONTENT_TYPE, row.content_type).empty(StatusCode::NO_CONTENT),
+        }
+    }
+
+    fn refuse_upload(
+        &self,
+        answer: Answer<'_>,
+        problem: upload::Problem,
+        limit: &'static str,
+    ) -> Response<Body> {
+        use upload::Problem;
+        let (status, limit) = match problem {
+            Problem::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, limit),
+            Problem::TooSlow => (StatusCode::REQUEST_TIMEOUT, "stall-timeout"),
+            Problem::NoMemory => (StatusCode::SERVICE_UNAVAILABLE, "memory-bytes-max"),
+            Problem::Broken => return answer.text(StatusCode::BAD_REQUEST, "The body was cut off.\n"),
+        };
+        self.metrics.limit_hit(limit);
+        answer.text(status, format!("The limit {limit} was met. Send less at a time, or raise {limit}.\n"))
+    }
+
+    // ---- WebSocket ----
+
+    /// A WebSocket with SockJS on it.
+    fn upgrade(&self, request: Request<Incoming>, visit: &Visit) -> Response<Body> {
+        let options = self.options.clone();
+        let untrusted = options.untrusted_send_bytes_max as u64;
+        self.hand_off(request, visit, untrusted, move |application, socket, seat| {
+            let wire = SocketWire::new(socket, options.heartbeat, options.ws_message_bytes_max);
+            application.converse(wire, seat);
+        })
+    }
+
+    /// A WebSocket with nothing else on it.
+    fn upgrade_raw(&self, request: Request<Incoming>, visit: &Visit) -> Response<Body> {
+        let message_bytes_max = self.options.ws_message_bytes_max;
+        self.hand_off(request, visit, message_bytes_max, |application, socket, seat| {
+            application.converse_raw(socket, seat);
+        })
+    }
+
+    /// Shakes hands; `begin` is called when 101 is on its way.
+    fn hand_off(
+        &self,
+        mut request: Request<Incoming>,
+        visit: &Visit,
+        message_bytes_max: u64,
+        begin: impl FnOnce(&A, Socket<TcpStream>, Seat) + Send + 'static,
+    ) -> Response<Body> {
+        let handshake = accept(&request);
+        if !handshake.accepted {
+            return handshake.response.map(Body::from);
+        }
+        let seat = match visit.line.take_seat() {
+            Ok(seat) => seat.moved(visit.address),
+            Err(NoSeat::Full(limit)) => return self.full(Answer::to(request.headers()), limit),
+            // One connection is upgraded once.
+            Err(NoSeat::Taken) => return Answer::to(request.headers()).empty(StatusCode::CONFLICT),
+        };
+        let seat = match seat {
+            Ok(seat) => seat,
+            Err(limit) => return self.full(Answer::to(request.headers()), limit),
+        };
+        let upgrade = hyper::upgrade::on(&mut request);
+        let application = self.application.clone();
+        self.application.spawn(async move {
+            let upgraded = match upgrade.await {
+                Ok(upgraded) => upgraded,
+                Err(error) => return tracing::debug!(%error, "a WebSocket handshake was not finished"),
+            };
+            match upgraded.downcast::<TokioIo<TcpStream>>() {
+                Ok(parts) => {
+                    let socket = Socket::new(parts.io.into_inner(), parts.read_buf, message_bytes_max);
+                    begin(&application, socket, seat);
+                }
+                Err(_) => tracing::error!("an upgraded connection is not the socket that was accepted"),
+            }
+        });
+        handshake.response.map(Body::from)
+    }
+}
+
+fn requested_callback(query: &str) -> Result<Callback, stompbox_frames::sockjs::BadCallback> {
+    let name = parameter(query, "c").or_else(|| parameter(query, "callback"));
+    Callback::parse(name.as_deref().unwrap_or_default())
+}
+
+/// Names of servers and sessions: neither empty nor with a dot.
+fn is_name(segment: &str) -> bool {
+    !segment.is_empty() && !segment.contains('.')
+}
+
+/// `iframe[0-9-.a-z_]*.html`
+fn is_iframe(segment: &str) -> bool {
+    let version = segment.strip_prefix("iframe").and_then(|rest| rest.strip_suffix(".html"));
+    version.is_some_and(|version| {
+        version.bytes().all(|octet| octet.is_ascii_digit() || octet.is_ascii_lowercase() || b"-._".contains(&octet))
+    })
+}

@@ -1,0 +1,207 @@
+//! The wire of a SockJS session over HTTP.
+//!
+//! The output of the connection holds the strings of an array frame, each behind a comma; a batch is handed over as
+//! one frame, and settled when the socket has taken the whole of it.
+
+use super::link::{Handed, Link};
+use super::session::{Close, INTERRUPTED};
+use super::segments::Segments;
+use crate::transport::coalesce::Coalesce;
+use crate::transport::wire::{Farewell, Piece, ReadEnd, Wire};
+use bytes::{Bytes, BytesMut};
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+use stompbox_frames::sockjs::{Quoting, quote, unquote};
+
+/// See the module.
+pub(super) struct HttpWire {
+    link: Arc<Link>,
+    /// The transport with which the session began.
+    name: &'static str,
+    /// How the strings in the output are quoted.
+    quoting: Quoting,
+    aloft: Option<Aloft>,
+    farewell: Option<Close>,
+}
+
+/// The batch that is on its way.
+struct Aloft {
+    handed: Handed,
+    /// Octets of the output in it, and those that were told to be taken.
+    octets: usize,
+    told: usize,
+}
+
+impl HttpWire {
+    pub(super) fn new(link: Arc<Link>) -> HttpWire {
+        let way = link.way();
+        HttpWire { link, name: way.name, quoting: way.quoting, aloft: None, farewell: None }
+    }
+
+    /// What of the batch in flight was taken since the last call.
+    fn poll_landing(&mut self) -> Option<Poll<io::Result<usize>>> {
+        let aloft = self.aloft.as_mut()?;
+        let Handed { flight, head, total, .. } = &aloft.handed;
+        // In this order: what lands between the two is seen next time.
+        let landed = flight.has_landed();
+        let taken = flight.taken();
+        if landed && taken < *total {
+            return Some(Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())));
+        }
+        let seen = if landed { aloft.octets } else { taken.saturating_sub(*head).min(aloft.octets - 1) };
+        let news = seen - aloft.told;
+        aloft.told = seen;
+        if landed {
+            self.aloft = None;
+        }
+        Some(if news > 0 { Poll::Ready(Ok(news)) } else { Poll::Pending })
+    }
+
+    /// The output in another quoting, for a receiver of another kind than the last.
+    fn requote(&mut self, quoting: Quoting, out: &mut Coalesce) {
+        let (from, mark) = (self.quoting, self.quoting.mark().len());
+        out.rewrite(|element| {
+            let quoted = &element[1 + mark..element.len() - mark];
+            let text = unquote(from, quoted).expect("it was quoted here");
+            string(quoting, &[text.as_bytes()], |_| {})
+        });
+        self.quoting = quoting;
+    }
+}
+
+/// A string of an array, behind a comma: `parts`, and what `more` appends (quoted already).
+fn string(quoting: Quoting, parts: &[&[u8]], more: impl FnOnce(&mut BytesMut)) -> Bytes {
+    let mut out = BytesMut::new();
+    out.extend_from_slice(b",");
+    out.extend_from_slice(quoting.mark());
+    parts.iter().for_each(|part| quote(quoting, part, &mut out));
+    more(&mut out);
+    out.extend_from_slice(quoting.mark());
+    out.freeze()
+}
+
+impl Wire for HttpWire {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn carries_binary(&self) -> bool {
+        false
+    }
+
+    fn trust(&mut self) {
+        self.link.trust();
+    }
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.link.poll_ready(cx)
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        self.link.deadline()
+    }
+
+    fn expire(&mut self, now: Instant, _: &mut Coalesce) {
+        self.link.expire(now);
+    }
+
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        _: &mut Coalesce,
+        sink: &mut dyn FnMut(&[u8]),
+    ) -> Poll<Result<usize, ReadEnd>> {
+        self.link.poll_take(cx).map(|taken| match taken {
+            Ok(sent) => {
+                sent.payload.iter().for_each(&mut *sink);
+                drop(sent.charge);
+                Ok(sent.payload.bytes())
+            }
+            Err(_) => Err(ReadEnd::Closed),
+        })
+    }
+
+    fn wrap(&mut self, piece: Piece<'_>, out: &mut Coalesce) {
+        if out.pending() == 0 {
+            self.quoting = self.link.way().quoting;
+        }
+        let quoting = self.quoting;
+        out.encode(|out| {
+            out.extend_from_slice(b",");
+            out.extend_from_slice(quoting.mark());
+            quote(quoting, piece.prefix, out);
+        });
+        out.chain(&piece.tail.quoted(quoting));
+        out.copy(quoting.mark());
+        out.end_frame(piece.mark);
+    }
+
+    fn heart_beat(&mut self, out: &mut Coalesce) {
+        // What waits is as good a sign of life, and without a receiver heart-beats would only queue.
+        if out.pending() == 0 {
+            self.quoting = self.link.way().quoting;
+            out.copy(&string(self.quoting, &[b"\n"], |_| {}));
+            out.end_frame(None);
+        }
+    }
+
+    fn tells_shutdown(&self) -> bool {
+        true
+    }
+
+    fn farewell(&mut self, farewell: Farewell, _: &mut Coalesce) {
+        self.farewell = Some(Close { code: farewell.code, reason: farewell.reason });
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut Coalesce) -> Poll<io::Result<usize>> {
+        // Registers the task, too.
+        let _ = self.link.poll_ready(cx);
+        if let Some(landing) = self.poll_landing() {
+            return landing;
+        }
+        let link = self.link.clone();
+        let mut octets = 0;
+        let handed = link.poll_hand_over(cx, |way| {
+            if way.quoting != self.quoting {
+                self.requote(way.quoting, out);
+            }
+            octets = out.pending();
+            let (head, end) = way.array();
+            let head_octets = head.len();
+            let mut pieces: Vec<Bytes> = std::iter::once(head).chain(out.seal()).collect();
+            // The first string needs no comma.
+            pieces[1] = pieces[1].slice(1..);
+            pieces.push(end);
+            (Segments::new(pieces), head_octets)
+        });
+        match handed {
+            Poll::Ready(Ok(handed)) => {
+                self.aloft = Some(Aloft { handed, octets, told: 0 });
+                Poll::Pending
+            }
+            Poll::Ready(Err(_)) => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.link.close(self.farewell.unwrap_or(INTERRUPTED), Instant::now());
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_discard(&mut self, _: &mut Context<'_>) -> Poll<()> {
+        Poll::Ready(())
+    }
+}
+
+impl Drop for HttpWire {
+    fn drop(&mut self) {
+        if let Some(aloft) = self.aloft.take().filter(|aloft| !aloft.handed.flight.has_landed()) {
+            // Whoever does not take a batch would not take a close frame behind it either.
+            aloft.handed.line.cut();
+        }
+        self.link.close(self.farewell.unwrap_or(INTERRUPTED), Instant::now());
+    }
+}

@@ -1,0 +1,117 @@
+//! Whose a session is: what the request that opened it carried, and every later one must carry too. A session id is
+//! chosen by the client, and whoever learns it must not be able to read or write in another's name.
+
+use super::options::Options;
+use hyper::HeaderMap;
+use hyper::header::{AUTHORIZATION, COOKIE};
+use std::borrow::Cow;
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::net::IpAddr;
+use stompbox_frames::sockjs::percent_decode;
+
+/// Query parameters that carry a token.
+const TOKENS: [&str; 2] = ["access_token", "accessToken"];
+/// What this layer itself gives to whoever has no cookie, so that it is as good as none.
+pub(super) const NO_COOKIE: &str = "dummy";
+
+/// A fingerprint of the identity in a request; the secrets themselves are not kept.
+pub(super) fn identity(
+    hashing: &RandomState,
+    options: &Options,
+    headers: &HeaderMap,
+    query: &str,
+    address: IpAddr,
+) -> u64 {
+    let mut hasher = hashing.build_hasher();
+    for value in headers.get_all(AUTHORIZATION) {
+        ("authorization", value.as_bytes()).hash(&mut hasher);
+    }
+    for name in TOKENS {
+        if let Some(token) = parameter(query, name) {
+            (name, token).hash(&mut hasher);
+        }
+    }
+    for name in &options.identity_cookies {
+        if let Some(value) = cookie(headers, name).filter(|value| *value != NO_COOKIE) {
+            (name, value).hash(&mut hasher);
+        }
+    }
+    if options.check_address {
+        address.to_canonical().hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+/// The value of a cookie.
+pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let lines = headers.get_all(COOKIE).into_iter().filter_map(|line| line.to_str().ok());
+    let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(found, _)| *found == name).map(|(_, value)| value)
+}
+
+/// The decoded value of a query's first parameter of this name.
+pub(super) fn parameter<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
+    let mut pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    pairs.find(|(found, _)| *found == name).map(|(_, value)| percent_decode(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::header::{HeaderName, HeaderValue};
+
+    fn of(options: &Options, headers: &[(&'static str, &'static str)], query: &str, address: &str) -> u64 {
+        static HASHING: std::sync::OnceLock<RandomState> = std::sync::OnceLock::new();
+        let headers: HeaderMap = headers
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect();
+        let address = address.parse().expect("an address");
+        identity(HASHING.get_or_init(RandomState::new), options, &headers, query, address)
+    }
+
+    #[test]
+    fn what_a_login_travels_in_makes_the_identity() {
+        let options = Options::default();
+        let nobody = of(&options, &[], "", "127.0.0.1");
+        for (headers, query, same) in [
+            (&[("authorization", "Bearer a")][..], "", false),
+            (&[("cookie", "a=1; JSESSIONID=abc")], "", false),
+            (&[("cookie", "connect.sid=s%3Aabc")], "", false),
+            (&[], "access_token=a", false),
+            (&[], "t=1&accessToken=a", false),
+            (&[], "t=1", true),
+            (&[("cookie", "theme=dark")], "", true),
+            // Given by this layer to whoever had none.
+            (&[("cookie", "JSESSIONID=dummy")], "", true),
+        ] {
+            let found = of(&options, headers, query, "127.0.0.1");
+            assert_eq!(found == nobody, same, "{headers:?} {query}");
+            assert_eq!(found, of(&options, headers, query, "10.0.0.1"), "the address is no part of it");
+        }
+        assert_ne!(
+            of(&options, &[("authorization", "Bearer a")], "", "127.0.0.1"),
+            of(&options, &[("authorization", "Bearer b")], "", "127.0.0.1")
+        );
+    }
+
+    #[test]
+    fn the_address_counts_where_it_is_checked() {
+        let options = Options { check_address: true, ..Options::default() };
+        assert_ne!(of(&options, &[], "", "127.0.0.1"), of(&options, &[], "", "10.0.0.1"));
+        assert_eq!(of(&options, &[], "", "127.0.0.1"), of(&options, &[], "", "::ffff:127.0.0.1"));
+    }
+
+    #[test]
+    fn parameters_are_decoded_and_the_first_counts() {
+        for (query, found) in [
+            ("c=%63allback", Some("callback")),
+            ("x=1&c=a&c=b", Some("a")),
+            ("c", Some("")),
+            ("cc=a", None),
+            ("", None),
+        ] {
+            assert_eq!(parameter(query, "c").as_deref(), found, "{query}");
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! The wire of a SockJS session over WebSocket: its life is that of the socket, and every frame is a text message.
+
+use crate::transport::coalesce::Coalesce;
+use crate::transport::websocket::{Data, Socket, Violation, message};
+use crate::transport::wire::{Farewell, Piece, ReadEnd, Wire};
+use bytes::BytesMut;
+use std::io;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use stompbox_frames::sockjs::{ARRAY_CLOSE, ARRAY_OPEN, Frame, Quoting, payload, quote};
+use stompbox_frames::websocket::{Opcode, head};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// What a client is told that sends what is no JSON; without a SockJS close frame.
+const BROKEN: Violation = Violation { code: 3000, reason: "Broken framing." };
+/// How the socket ends when the application has said its last words in a SockJS close frame.
+const NORMAL: Farewell = Farewell { code: 1000, reason: "Normal closure" };
+const QUOTING: Quoting = Quoting::Plain;
+
+/// See the module.
+pub(super) struct SocketWire<S> {
+    socket: Socket<S>,
+    /// The message that is being read; empty, it holds no memory.
+    message: Vec<u8>,
+    heartbeat: Duration,
+    wrote_at: Instant,
+    /// Octets of a message from a client that has proved who it is.
+    message_bytes_max: u64,
+}
+
+impl<S> SocketWire<S> {
+    /// On a socket that takes messages as a client may send them who is not trusted yet.
+    pub(super) fn new(socket: Socket<S>, heartbeat: Duration, message_bytes_max: u64) -> SocketWire<S> {
+        SocketWire { socket, message: Vec::new(), heartbeat, wrote_at: Instant::now(), message_bytes_max }
+    }
+}
+
+/// Takes a piece of a message in; a whole one is told string by string.
+fn take(whole: &mut Vec<u8>, data: Data<'_>, sink: &mut dyn FnMut(&[u8])) -> Result<(), Violation> {
+    if !data.end {
+        whole.extend_from_slice(data.payload);
+        return Ok(());
+    }
+    let payload = match whole.is_empty() {
+        true => payload::message(data.payload),
+        false => {
+            whole.extend_from_slice(data.payload);
+            payload::message(&std::mem::take(whole))
+        }
+    };
+    payload.map_err(|_| BROKEN)?.iter().for_each(sink);
+    Ok(())
+}
+
+fn text(frame: &Frame<'_>, out: &mut Coalesce) {
+    let mut whole = BytesMut::new();
+    frame.write(QUOTING, &mut whole);
+    message(Opcode::Text, &whole, out);
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Wire for SocketWire<S> {
+    fn name(&self) -> &'static str {
+        "sockjs-websocket"
+    }
+
+    fn carries_binary(&self) -> bool {
+        false
+    }
+
+    fn open(&mut self, out: &mut Coalesce) {
+        text(&Frame::Open, out);
+    }
+
+    fn trust(&mut self) {
+        self.socket.set_message_bytes_max(self.message_bytes_max);
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.message.capacity()
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        (!self.heartbeat.is_zero()).then(|| self.wrote_at + self.heartbeat)
+    }
+
+    fn expire(&mut self, now: Instant, out: &mut Coalesce) {
+        self.wrote_at = now;
+        // What waits is as good a sign of life.
+        if out.pending() == 0 {
+            text(&Frame::Heartbeat, out);
+        }
+    }
+
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        out: &mut Coalesce,
+        sink: &mut dyn FnMut(&[u8]),
+    ) -> Poll<Result<usize, ReadEnd>> {
+        let SocketWire { socket, message, .. } = self;
+        socket.poll_read(cx, out, |data| take(message, data, sink))
+    }
+
+    fn wrap(&mut self, piece: Piece<'_>, out: &mut Coalesce) {
+        let tail = piece.tail.quoted(QUOTING);
+        out.encode(|out| {
+            let mut prefix = BytesMut::with_capacity(piece.prefix.len() + 16);
+            quote(QUOTING, piece.prefix, &mut prefix);
+            let marks = 2 * QUOTING.mark().len();
+            head(out, Opcode::Text, ARRAY_OPEN.len() + marks + prefix.len() + tail.len() + ARRAY_CLOSE.len());
+            out.extend_from_slice(ARRAY_OPEN);
+            out.extend_from_slice(QUOTING.mark());
+            out.extend_from_slice(&prefix);
+        });
+        out.chain(&tail);
+        out.copy(QUOTING.mark());
+        out.copy(ARRAY_CLOSE);
+        out.end_frame(piece.mark);
+    }
+
+    fn heart_beat(&mut self, out: &mut Coalesce) {
+        message(Opcode::Text, b"a[\"\\n\"]", out);
+    }
+
+    fn tells_shutdown(&self) -> bool {
+        true
+    }
+
+    fn farewell(&mut self, farewell: Farewell, out: &mut Coalesce) {
+        if self.socket.has_ended() {
+            return self.socket.farewell(NORMAL, out);
+        }
+        text(&Frame::Close { code: farewell.code, reason: farewell.reason }, out);
+        self.socket.farewell(NORMAL, out);
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut Coalesce) -> Poll<io::Result<usize>> {
+        let written = self.socket.poll_write(cx, out);
+        if written.is_ready() {
+            self.wrote_at = Instant::now();
+        }
+        written
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.socket.poll_shutdown(cx)
+    }
+
+    fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.socket.poll_discard(cx)
+    }
+}

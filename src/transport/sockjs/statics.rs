@@ -1,0 +1,92 @@
+//! What is the same for every session: greeting, information, the page for iframes.
+
+use super::answer::Answer;
+use super::options::{Options, Transport};
+use super::receiver::Body;
+use bytes::Bytes;
+use hyper::header::{CONTENT_SECURITY_POLICY, ETAG, HeaderValue, IF_NONE_MATCH};
+use hyper::{HeaderMap, Response, StatusCode};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::SystemTime;
+
+const HTML: &str = "text/html; charset=UTF-8";
+const JSON: &str = "application/json; charset=UTF-8";
+
+/// `Welcome to SockJS!`
+pub(super) fn greeting(asked: &HeaderMap) -> Response<Body> {
+    Answer::to(asked).text(StatusCode::OK, "Welcome to SockJS!\n")
+}
+
+/// What a client wants to know before it chooses a transport.
+pub(super) fn info(asked: &HeaderMap, options: &Options) -> Response<Body> {
+    let mut entropy = [0; 4];
+    getrandom::fill(&mut entropy).expect("the system has a source of randomness");
+    let info = format!(
+        r#"{{"websocket":{},"origins":["*:*"],"cookie_needed":{},"entropy":{}}}"#,
+        options.transports.has(Transport::WebSocket),
+        options.cookie,
+        u32::from_ne_bytes(entropy)
+    );
+    Answer::to(asked).uncached().cors().body(StatusCode::OK, JSON, info)
+}
+
+/// The page that other pages load in a hidden iframe, to talk from this origin.
+#[derive(Clone, Debug)]
+pub(super) struct IframePage {
+    html: Bytes,
+    tag: HeaderValue,
+}
+
+impl IframePage {
+    /// With the client library at `url`.
+    pub(super) fn new(url: &str) -> IframePage {
+        let html = PAGE.replace("{URL}", &escaped(url));
+        // Stable from one start of the broker to the next: the hasher has no seed.
+        let mut hasher = DefaultHasher::new();
+        html.hash(&mut hasher);
+        let tag = HeaderValue::try_from(format!("\"{:016x}\"", hasher.finish())).expect("it is ASCII");
+        IframePage { html: html.into(), tag }
+    }
+
+    /// The page; `ancestors` is the policy of who may embed it.
+    pub(super) fn answer(&self, asked: &HeaderMap, ancestors: Option<HeaderValue>) -> Response<Body> {
+        let mut answer = Answer::to(asked).cached(SystemTime::now()).header(ETAG, self.tag.clone());
+        if let Some(ancestors) = ancestors {
+            answer = answer.header(CONTENT_SECURITY_POLICY, ancestors);
+        }
+        if self.is_known(asked) {
+            return answer.empty(StatusCode::NOT_MODIFIED);
+        }
+        answer.body(StatusCode::OK, HTML, self.html.clone())
+    }
+
+    /// Whether the client has this very page (RFC 9110 §13.1.2).
+    fn is_known(&self, asked: &HeaderMap) -> bool {
+        let lists = asked.get_all(IF_NONE_MATCH).into_iter().filter_map(|list| list.to_str().ok());
+        lists.flat_map(|list| list.split(',')).map(str::trim).any(|tag| {
+            tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == self.tag.as_bytes()
+        })
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;").replace('>', "&gt;")
+}
+
+const PAGE: &str = r#"<!DOCTYPE html>
+<html>
+<head>
+  <meta http-equiv="X-UA-Compatible" content="IE=edge" />
+  <meta http-equiv="Content-Type" content="text/html; charset=UTF-8" />
+  <script src="{URL}"></script>
+  <script>
+    document.domain = document.domain;
+    SockJS.bootstrap_iframe();
+  </script>
+</head>
+<body>
+  <h2>Don't panic!</h2>
+  <p>This is a SockJS hidden iframe. It's used for cross domain magic.</p>
+</body>
+</html>
+"#;

@@ -1,0 +1,38 @@
+//! STOMP as what runs on WebSockets and SockJS sessions.
+
+use super::drive;
+use super::hub::Hub;
+use super::seats::Seat;
+use super::sockjs::Application;
+use super::websocket::{Socket, WebSocketWire};
+use super::wire::Wire;
+use std::future::Future;
+use std::sync::Arc;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// The broker's own application.
+#[derive(Debug)]
+pub struct Stomp {
+    hub: Arc<Hub>,
+}
+
+impl Stomp {
+    /// Conversations with what `hub` has.
+    pub fn new(hub: Arc<Hub>) -> Stomp {
+        Stomp { hub }
+    }
+}
+
+impl Application for Stomp {
+    fn converse<W: Wire>(&self, wire: W, seat: Seat) {
+        self.spawn(drive::serve(self.hub.clone(), wire, seat));
+    }
+
+    fn converse_raw<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, socket: Socket<S>, seat: Seat) {
+        self.converse(WebSocketWire::new(socket), seat);
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.hub.tasks.spawn(task);
+    }
+}
