@@ -90,9 +90,13 @@ const LISTENING: &[Row] = &[
         "Address for STOMP over TCP: HOST:PORT, or off. Port 0 takes any free port.",
         |c, v| put(&mut c.listen_tcp, listen(v)),
     ),
-    text("ws-path", "PATH", "/ws", "Path of the endpoint: WebSocket at the path itself, SockJS below it.", |c, v| {
-        put(&mut c.http.ws_path, path(v))
-    }),
+    text(
+        "ws-path",
+        "PATH",
+        "/ws",
+        "Path of the endpoint: WebSocket at the path itself, SockJS below it.",
+        |c, v| put(&mut c.http.ws_path, path(v)),
+    ),
     number(
         "backlog",
         "4096",

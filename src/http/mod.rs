@@ -95,13 +95,7 @@ pub async fn serve(
 }
 
 /// One HTTP connection, request after request.
-async fn converse(
-    desk: Desk,
-    stream: TcpStream,
-    peer: IpAddr,
-    line: Arc<Line>,
-    stopping: CancellationToken,
-) {
+async fn converse(desk: Desk, stream: TcpStream, peer: IpAddr, line: Arc<Line>, stopping: CancellationToken) {
     let header_timeout = desk.options.header_timeout;
     let own_line = line.clone();
     let service = service_fn(move |request| {
@@ -134,7 +128,9 @@ async fn converse(
 impl Desk {
     async fn answer(&self, request: Request<Incoming>, peer: IpAddr, line: Arc<Line>) -> Response<Body> {
         let address = self.options.proxies.client(peer, request.headers());
-        if let Err(refused) = self.options.hosts.judge(request.headers(), self.is_loopback, &self.options.origins) {
+        if let Err(refused) =
+            self.options.hosts.judge(request.headers(), self.is_loopback, &self.options.origins)
+        {
             return self.refuse(&refused, address);
         }
         let base = &self.options.ws_path;

@@ -308,10 +308,8 @@ impl<W: Wire> Connection<W> {
 
     /// What waits outside the outbox counts too, once it is more than a few small frames.
     fn charge_held(&mut self) {
-        let waiting = self.out.pending()
-            + self.decoder.buffered()
-            + self.session.held_bytes()
-            + self.wire.held_bytes();
+        let waiting =
+            self.out.pending() + self.decoder.buffered() + self.session.held_bytes() + self.wire.held_bytes();
         let waiting = if waiting < HELD_BYTES_MIN { 0 } else { waiting };
         if waiting.abs_diff(self.held.bytes()) >= HELD_BYTES_MIN || waiting == 0 {
             self.held.resize(waiting);

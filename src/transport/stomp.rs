@@ -28,7 +28,11 @@ impl Application for Stomp {
         self.spawn(drive::serve(self.hub.clone(), wire, seat));
     }
 
-    fn converse_raw<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, socket: Socket<S>, seat: Seat) {
+    fn converse_raw<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        &self,
+        socket: Socket<S>,
+        seat: Seat,
+    ) {
         self.converse(WebSocketWire::new(socket), seat);
     }
 

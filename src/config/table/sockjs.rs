@@ -1,6 +1,8 @@
 //! The options of SockJS.
 
-use super::{HUGE, KIB, Kind, MANY, NONE, Row, TICK, bytes, count, number, put, size, switch, text, time, timed};
+use super::{
+    HUGE, KIB, Kind, MANY, NONE, Row, TICK, bytes, count, number, put, size, switch, text, time, timed,
+};
 use crate::config::value::{names, transports, url};
 
 pub(super) const ROWS: &[Row] = &[

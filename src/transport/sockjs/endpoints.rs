@@ -65,12 +65,7 @@ enum Place<'a> {
 
 impl<A: Application> Endpoints<A> {
     /// A service without sessions. What clients send is charged to `budget` until the application takes it.
-    pub fn new(
-        application: A,
-        options: Options,
-        budget: Arc<Budget>,
-        metrics: Arc<Metrics>,
-    ) -> Endpoints<A> {
+    pub fn new(application: A, options: Options, budget: Arc<Budget>, metrics: Arc<Metrics>) -> Endpoints<A> {
         let per_address = options.sessions_per_address_max;
         Endpoints {
             application: Arc::new(application),
@@ -270,7 +265,8 @@ impl<A: Application> Endpoints<A> {
         };
         let content_type = request.headers().get(hyper::header::CONTENT_TYPE);
         let content_type = content_type.and_then(|value| value.to_str().ok());
-        let json = if form { payload::form(&upload.body, content_type) } else { Ok((&upload.body[..]).into()) };
+        let json =
+            if form { payload::form(&upload.body, content_type) } else { Ok((&upload.body[..]).into()) };
         let payload = match json.and_then(|json| payload::array(&json)) {
             Ok(payload) => payload,
             Err(bad) => return answer.text(StatusCode::INTERNAL_SERVER_ERROR, format!("{bad}\n")),
@@ -283,7 +279,9 @@ impl<A: Application> Endpoints<A> {
         }
         match form {
             true => answer.body(StatusCode::OK, row.content_type, "ok".to_owned()),
-            false => answer.constant(hyper::header::CONTENT_TYPE, row.content_type).empty(StatusCode::NO_CONTENT),
+            false => {
+                answer.constant(hyper::header::CONTENT_TYPE, row.content_type).empty(StatusCode::NO_CONTENT)
+            }
         }
     }
 
@@ -379,6 +377,8 @@ fn is_name(segment: &str) -> bool {
 fn is_iframe(segment: &str) -> bool {
     let version = segment.strip_prefix("iframe").and_then(|rest| rest.strip_suffix(".html"));
     version.is_some_and(|version| {
-        version.bytes().all(|octet| octet.is_ascii_digit() || octet.is_ascii_lowercase() || b"-._".contains(&octet))
+        version
+            .bytes()
+            .all(|octet| octet.is_ascii_digit() || octet.is_ascii_lowercase() || b"-._".contains(&octet))
     })
 }

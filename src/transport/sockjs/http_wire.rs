@@ -4,8 +4,8 @@
 //! one frame, and settled when the socket has taken the whole of it.
 
 use super::link::{Handed, Link};
-use super::session::{Close, INTERRUPTED};
 use super::segments::Segments;
+use super::session::{Close, INTERRUPTED};
 use crate::transport::coalesce::Coalesce;
 use crate::transport::wire::{Farewell, Piece, ReadEnd, Wire};
 use bytes::{Bytes, BytesMut};

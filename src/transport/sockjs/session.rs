@@ -175,8 +175,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const DELAYS: Delays =
-        Delays { heartbeat: Duration::from_secs(25), disconnect: Duration::from_secs(5) };
+    const DELAYS: Delays = Delays { heartbeat: Duration::from_secs(25), disconnect: Duration::from_secs(5) };
     const GO_AWAY: Close = Close { code: 3000, reason: "Go away!" };
 
     fn seconds(seconds: u64) -> Duration {

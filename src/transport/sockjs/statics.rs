@@ -63,9 +63,10 @@ impl IframePage {
     /// Whether the client has this very page (RFC 9110 §13.1.2).
     fn is_known(&self, asked: &HeaderMap) -> bool {
         let lists = asked.get_all(IF_NONE_MATCH).into_iter().filter_map(|list| list.to_str().ok());
-        lists.flat_map(|list| list.split(',')).map(str::trim).any(|tag| {
-            tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == self.tag.as_bytes()
-        })
+        lists
+            .flat_map(|list| list.split(','))
+            .map(str::trim)
+            .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == self.tag.as_bytes())
     }
 }
 

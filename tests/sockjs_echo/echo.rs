@@ -1,0 +1,271 @@
+//! What conformance checkers of SockJS and of WebSocket run against: services that echo, and one that closes.
+
+use bytes::{Bytes, BytesMut};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use stompbox::budget::Budget;
+use stompbox::metrics::Metrics;
+use stompbox::transport::coalesce::Coalesce;
+use stompbox::transport::sockjs::{Application, Body, Endpoints, Options, Transport, Transports, Visit};
+use stompbox::transport::websocket::{Socket, message};
+use stompbox::transport::wire::{Farewell, Piece, ReadEnd, Tail, Wire};
+use stompbox::transport::{Line, Place, Seat, Seats};
+use stompbox_frames::websocket::Opcode;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::Sleep;
+
+/// Octets that all senders together may have on their way.
+const MEMORY_BYTES_MAX: usize = 256 << 20;
+const CONNECTIONS_MAX: usize = 15_000;
+/// The limit that checkers expect.
+const STREAM_BYTES_MAX: usize = 4096;
+const GO_AWAY: Farewell = Farewell { code: 3000, reason: "Go away!" };
+
+/// Returns what it is sent, or ends at once.
+struct Echo {
+    closes: bool,
+}
+
+impl Application for Echo {
+    fn converse<W: Wire>(&self, wire: W, seat: Seat) {
+        let mut conversation = Conversation::new(wire, self.closes);
+        self.spawn(async move {
+            poll_fn(|cx| conversation.poll(cx)).await;
+            drop((conversation, seat));
+        });
+    }
+
+    fn converse_raw<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        &self,
+        socket: Socket<S>,
+        seat: Seat,
+    ) {
+        let mut raw = Raw { socket, out: Coalesce::default(), message: BytesMut::new(), ending: self.closes };
+        if raw.ending {
+            raw.socket.farewell(GO_AWAY, &mut raw.out);
+        }
+        self.spawn(async move {
+            poll_fn(|cx| raw.poll(cx)).await;
+            // The close frame is written; what the client still sends must not reset the connection.
+            let lingered = poll_fn(|cx| raw.socket.poll_discard(cx));
+            let _ = tokio::time::timeout(Duration::from_secs(2), lingered).await;
+            drop(seat);
+        });
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        tokio::spawn(task);
+    }
+}
+
+/// One SockJS session.
+struct Conversation<W> {
+    wire: W,
+    out: Coalesce,
+    ending: bool,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl<W: Wire> Conversation<W> {
+    fn new(mut wire: W, closes: bool) -> Conversation<W> {
+        let mut out = Coalesce::default();
+        wire.open(&mut out);
+        wire.trust();
+        if closes {
+            wire.farewell(GO_AWAY, &mut out);
+        }
+        Conversation { wire, out, ending: closes, timer: Box::pin(tokio::time::sleep(Duration::ZERO)) }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            while self.out.pending() > 0 {
+                match self.wire.poll_write(cx, &mut self.out) {
+                    Poll::Ready(Ok(octets)) => self.out.advance(octets, |_| {}),
+                    Poll::Ready(Err(_)) => return Poll::Ready(()),
+                    Poll::Pending => break,
+                }
+            }
+            if self.ending && self.out.pending() == 0 {
+                return self.wire.poll_shutdown(cx).map(|_| ());
+            }
+            // Whoever does not take the echo of what it sent is not heard meanwhile.
+            let read = if self.out.pending() == 0 { self.read(cx) } else { Poll::Pending };
+            match read {
+                Poll::Ready(Ok(())) => continue,
+                Poll::Ready(Err(_)) if self.ending => return Poll::Ready(()),
+                Poll::Ready(Err(_)) => {
+                    self.ending = true;
+                    self.wire.farewell(Farewell { code: 1000, reason: "" }, &mut self.out);
+                    continue;
+                }
+                Poll::Pending => {}
+            }
+            let Some(deadline) = self.wire.deadline() else { return Poll::Pending };
+            self.timer.as_mut().reset(deadline.into());
+            if self.timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            self.wire.expire(Instant::now(), &mut self.out);
+        }
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ReadEnd>> {
+        let mut messages = Vec::new();
+        let read = self
+            .wire
+            .poll_read(cx, &mut self.out, &mut |octets| messages.push(Bytes::copy_from_slice(octets)));
+        for message in &messages {
+            let piece = Piece { prefix: &[], tail: Tail::Own(message), text: true, mark: None };
+            self.wire.wrap(piece, &mut self.out);
+        }
+        read.map(|read| read.map(|_| ()))
+    }
+}
+
+/// One WebSocket without SockJS on it: messages come back as they were, text or binary.
+struct Raw<S> {
+    socket: Socket<S>,
+    out: Coalesce,
+    message: BytesMut,
+    ending: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            while self.out.pending() > 0 {
+                match self.socket.poll_write(cx, &self.out) {
+                    Poll::Ready(Ok(octets)) if octets > 0 => self.out.advance(octets, |_| {}),
+                    Poll::Ready(_) => return Poll::Ready(()),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+            if self.ending {
+                return self.socket.poll_shutdown(cx).map(|_| ());
+            }
+            let Raw { socket, out, message: whole, .. } = self;
+            let mut echoes = Vec::new();
+            let read = socket.poll_read(cx, out, |data| {
+                whole.extend_from_slice(data.payload);
+                if data.end {
+                    let opcode = if data.text { Opcode::Text } else { Opcode::Binary };
+                    echoes.push((opcode, whole.split().freeze()));
+                }
+                Ok(())
+            });
+            for (opcode, payload) in echoes {
+                message(opcode, &payload, out);
+            }
+            match read {
+                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Err(ReadEnd::Failed(_))) => return Poll::Ready(()),
+                Poll::Ready(Err(_)) => {
+                    self.ending = true;
+                    self.socket.farewell(Farewell { code: 1000, reason: "" }, &mut self.out);
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}
+
+/// All services, each at its path.
+pub(crate) struct Services {
+    services: Vec<(&'static str, Endpoints<Echo>)>,
+    seats: Arc<Seats>,
+    budget: Arc<Budget>,
+}
+
+impl Services {
+    /// The services of the conformance suite, with other delays if a test has no time.
+    pub(crate) fn new(change: impl Fn(&mut Options)) -> Arc<Services> {
+        let budget = Budget::new(MEMORY_BYTES_MAX);
+        let service = |closes: bool, cookie: bool, transports: Transports| {
+            let mut options =
+                Options { stream_bytes_max: STREAM_BYTES_MAX, cookie, transports, ..Options::default() };
+            change(&mut options);
+            Endpoints::new(Echo { closes }, options, budget.clone(), Metrics::new())
+        };
+        let services = vec![
+            ("/echo", service(false, false, Transports::ALL)),
+            (
+                "/disabled_websocket_echo",
+                service(false, false, Transports::ALL.without(Transport::WebSocket)),
+            ),
+            ("/cookie_needed_echo", service(false, true, Transports::ALL)),
+            ("/close", service(true, false, Transports::ALL)),
+        ];
+        Arc::new(Services { services, seats: Seats::new(CONNECTIONS_MAX, 0), budget: budget.clone() })
+    }
+
+    /// Serves until the future is dropped.
+    pub(crate) async fn serve(self: Arc<Self>, listener: TcpListener) {
+        let mut ticks = tokio::time::interval(Duration::from_millis(50));
+        loop {
+            tokio::select! {
+                _ = ticks.tick() => {
+                    self.services.iter().for_each(|(_, endpoints)| endpoints.expire(Instant::now()));
+                }
+                Ok((stream, peer)) = listener.accept() => {
+                    if let Ok(seat) = self.seats.take(peer.ip()) {
+                        tokio::spawn(self.clone().converse(stream, seat));
+                    }
+                }
+            }
+        }
+    }
+
+    async fn converse(self: Arc<Self>, stream: TcpStream, seat: Seat) {
+        let _ = stream.set_nodelay(true);
+        let address = seat.address();
+        let line = Arc::new(Line::new(Place::Seat(seat)));
+        let own_line = line.clone();
+        let service = service_fn(move |request| {
+            let visit = Visit { address, line: line.clone(), ancestors: None };
+            let services = self.clone();
+            async move { Ok::<_, Infallible>(services.answer(request, visit).await) }
+        });
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .serve_connection(TokioIo::new(stream), service)
+            .with_upgrades();
+        tokio::select! {
+            _ = connection => {}
+            () = own_line.is_cut() => {}
+        }
+    }
+
+    async fn answer(&self, request: Request<Incoming>, visit: Visit) -> Response<Body> {
+        let path = request.uri().path();
+        let found = self.services.iter().find(|(base, _)| {
+            path.strip_prefix(base).is_some_and(|below| below.is_empty() || below.starts_with('/'))
+        });
+        match found {
+            Some((base, endpoints)) => endpoints.answer(request, base.len(), visit).await,
+            // What is left when clients have gone.
+            None if path == "/" => {
+                let sessions: usize = self.services.iter().map(|(_, endpoints)| endpoints.sessions()).sum();
+                let (connections, octets) = (self.seats.taken(), self.budget.used());
+                Response::new(Body::from(format!(
+                    "sessions {sessions}\nconnections {connections}\noctets {octets}\n"
+                )))
+            }
+            None => {
+                let mut response = Response::new(Body::from("not found\n".to_owned()));
+                *response.status_mut() = StatusCode::NOT_FOUND;
+                response
+            }
+        }
+    }
+}
