@@ -7,6 +7,8 @@ use bytes::BytesMut;
 use gungraun::{library_benchmark, library_benchmark_group, main};
 use std::hint::black_box;
 use stompbox_frames::message::{Delivery, Message, Parts, prefix};
+use stompbox_frames::sockjs::payload::{BadPayload, Payload, array};
+use stompbox_frames::sockjs::{Quoting, quote};
 use stompbox_frames::stomp::{Command, Decoder, Frame, Headers, Limits, Version, encode};
 
 const LIMITS: Limits = Limits { frame_bytes_max: 1 << 20, header_count_max: 100, header_bytes_max: 8192 };
@@ -102,5 +104,58 @@ fn prefix_1_2(delivery: Delivery<'_>, mut out: BytesMut) -> BytesMut {
     out
 }
 
-library_benchmark_group!(name = frames, benchmarks = [decode, message_new, tail, prefix_1_2]);
+/// A tail of 256 octets as browsers get most: few headers and a body of JSON.
+fn text() -> (Vec<u8>, BytesMut) {
+    let headers = [("content-type", "application/json")].into_iter().collect();
+    let body = r#"{"symbol":"EUR/USD","bid":1.0843,"ask":1.0845}"#.repeat(3);
+    let message = |body: &str| -> Message {
+        let parts = Parts {
+            id: "n-1-1234",
+            destination: "/topic/prices.eur.usd",
+            headers: &headers,
+            extra: &[],
+            body: body.as_bytes(),
+        };
+        Message::new(parts, |_| ())
+    };
+    let missing = 256 - message(&body).tail(Version::V1_2).len();
+    (message(&(body + &" ".repeat(missing))).tail(Version::V1_2).to_vec(), room())
+}
+
+/// The same size, without anything to escape.
+fn plain_text() -> (Vec<u8>, BytesMut) {
+    (vec![b'x'; 256], room())
+}
+
+#[library_benchmark]
+#[bench::plain(Quoting::Plain, text())]
+#[bench::json_percent(Quoting::JsonPercent, text())]
+#[bench::json_twice(Quoting::JsonTwice, text())]
+#[bench::plain_without_escapes(Quoting::Plain, plain_text())]
+fn quote_256_octets(quoting: Quoting, (text, mut out): (Vec<u8>, BytesMut)) -> (Vec<u8>, BytesMut) {
+    quote(black_box(quoting), black_box(&text), &mut out);
+    (text, out)
+}
+
+/// One string of 256 octets, as a client sends a SEND.
+fn body() -> Vec<u8> {
+    let mut out = BytesMut::from("[\"");
+    let frame = encode::frame(Command::Send, Version::V1_2, &HEADERS[..1], &[b'x'; 203]);
+    assert_eq!(frame.len(), 256);
+    quote(Quoting::Plain, &frame, &mut out);
+    out.extend_from_slice(b"\"]");
+    out.to_vec()
+}
+
+#[library_benchmark]
+#[bench::of_256_octets(setup = body)]
+fn payload(body: Vec<u8>) -> (Vec<u8>, Result<Payload, BadPayload>) {
+    let payload = array(black_box(&body));
+    (body, payload)
+}
+
+library_benchmark_group!(
+    name = frames,
+    benchmarks = [decode, message_new, tail, prefix_1_2, quote_256_octets, payload]
+);
 main!(library_benchmark_groups = frames);

@@ -260,6 +260,7 @@ pub fn prefix(out: &mut BytesMut, version: Version, delivery: Delivery<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sockjs::{quote, unquote};
     use crate::stomp::{Command, Decoder, Frame, Limits};
     use proptest::prelude::*;
 
@@ -399,6 +400,90 @@ mod tests {
         let cr = message("/a", &[("x", "\r")], &[], b"");
         assert!(!same(&cr, V1_2, V1_1) && !same(&cr, V1_2, V1_0));
         assert!(same(&cr, V1_1, V1_1) && same(&cr.clone(), V1_0, V1_0), "translated once");
+    }
+
+    fn quoted(message: &Message, version: Version, quoting: Quoting) -> &Bytes {
+        message.quoted_tail(version, quoting, |(), _| ())
+    }
+
+    #[test]
+    fn a_quoted_tail_is_the_tail_up_to_its_nul() {
+        let user = [("a:b\\", "1:2\n3\r4\\"), ("c", "</script>%")];
+        for body in ["", "{\"x\":\"é😀\u{2028}\"}\0\n", "plain"] {
+            let message = message("/topic/é", &user, &[], body.as_bytes());
+            for version in Version::ALL {
+                for quoting in Quoting::ALL {
+                    let unquoted =
+                        unquote(quoting, quoted(&message, version, quoting)).expect("a quoted text");
+                    assert_eq!(unquoted + "\n", text(&message, version), "{version} {quoting:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_quoted_prefix_and_tail_are_the_quoted_message() {
+        let message = message("/topic/a", &[("x", "%")], &[], "\"é\"".as_bytes());
+        let mut head = BytesMut::new();
+        prefix(&mut head, Version::V1_2, Delivery { subscription: Some("s\"1"), ack: None, count: 1 });
+        for quoting in Quoting::ALL {
+            let mut string = BytesMut::new();
+            quote(quoting, &head, &mut string);
+            string.extend_from_slice(quoted(&message, Version::V1_2, quoting));
+            let expected = [&head[..], message.tail(Version::V1_2).strip_suffix(b"\n").expect("LF")].concat();
+            assert_eq!(unquote(quoting, &string).map(String::into_bytes), Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_no_text_is_quoted_with_replacement_characters() {
+        let message = message("/a", &[], &[], b"a\xff\xc3");
+        let quoted = quoted(&message, Version::V1_2, Quoting::Plain);
+        assert!(quoted.ends_with(b"\\n\\na\\ufffd\\ufffd\\u0000"), "{quoted:?}");
+    }
+
+    #[test]
+    fn versions_that_share_a_tail_share_its_quoted_form() {
+        use Version::*;
+        let cases = [("1", [true, true]), ("1:\\r", [true, false]), ("\r", [false, false])];
+        for (value, expected) in cases {
+            let message = message("/a", &[("x", value)], &[], b"");
+            for quoting in Quoting::ALL {
+                let pointer = |version| quoted(&message, version, quoting).as_ptr();
+                assert_eq!([V1_1, V1_0].map(|version| pointer(version) == pointer(V1_2)), expected);
+                assert_eq!(pointer(V1_1), quoted(&message.clone(), V1_1, quoting).as_ptr(), "quoted once");
+            }
+            let pointers: std::collections::HashSet<_> =
+                Quoting::ALL.map(|quoting| quoted(&message, V1_0, quoting).as_ptr()).into();
+            assert_eq!(pointers.len(), 3, "each quoting has its own");
+        }
+    }
+
+    #[test]
+    fn a_guard_is_made_once_for_each_quoted_form_and_lives_as_long_as_the_message() {
+        let guard = Arc::new(());
+        let headers = headers(&[("x", "1:2")]);
+        let parts = Parts { id: "1", destination: "/a", headers: &headers, extra: &[], body: b"x" };
+        let message = Message::new(parts, |_| guard.clone());
+        let mut told = Vec::new();
+        for version in Version::ALL.into_iter().chain(Version::ALL) {
+            for quoting in Quoting::ALL {
+                let held = message.quoted_tail(version, quoting, |own, octets| {
+                    told.push(octets);
+                    Arc::clone(own)
+                });
+                assert!(told.last().is_some_and(|octets| *octets >= held.len()));
+            }
+        }
+        assert_eq!(told.len(), 6, "of 1.0, and of 1.1 and 1.2");
+        assert_eq!(Arc::strong_count(&guard), 1 + 1 + 6);
+        drop(message);
+        assert_eq!(Arc::strong_count(&guard), 1);
+    }
+
+    #[test]
+    fn a_message_that_is_never_quoted_pays_two_pointers() {
+        assert_eq!(size_of::<OnceLock<Box<QuotedTails<Arc<()>>>>>(), 2 * size_of::<usize>());
     }
 
     #[test]

@@ -73,3 +73,47 @@ pub(super) fn decoded(octets: &[u8], in_form: bool) -> Cow<'_, [u8]> {
     }
     Cow::Owned(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_callback_is_a_name_of_1_to_32_safe_characters() {
+        let longest = "a".repeat(32);
+        for name in ["callback", "_jp.a1b2c3d", "A-Z.0_9", "x", &longest] {
+            assert_eq!(Callback::parse(name).as_ref().map(Callback::as_str), Ok(name));
+        }
+        let too_long = "a".repeat(33);
+        let bad =
+            ["abc()", "a b", "a\n", "a\0", "a'", "a\"", "a\\", "a[0]", "é", "a%63", "<", "a+b", &too_long];
+        for name in bad {
+            assert_eq!(Callback::parse(name), Err(BadCallback::Invalid), "{name:?}");
+        }
+        assert_eq!(Callback::parse(""), Err(BadCallback::Missing));
+        assert_eq!(BadCallback::Missing.to_string(), r#""callback" parameter required"#);
+        assert_eq!(BadCallback::Invalid.to_string(), r#"invalid "callback" parameter"#);
+    }
+
+    #[test]
+    fn percent_escapes_are_octets_and_all_else_is_itself() {
+        let cases = [
+            ("callback", "callback"),
+            ("%63allback", "callback"),
+            ("a%2Eb%2eb", "a.b.b"),
+            ("%C3%A9é", "éé"),
+            ("%ff", "\u{fffd}"),
+            ("a+b", "a+b"),
+            ("%", "%"),
+            ("%4", "%4"),
+            ("%4g%g4%%41", "%4g%g4%A"),
+            ("%+1%é", "%+1%é"),
+            ("", ""),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(percent_decode(text), expected, "{text:?}");
+        }
+        assert!(matches!(percent_decode("callback"), Cow::Borrowed(_)));
+        assert_eq!(&*decoded(b"a+b%2B%00", true), b"a b+\0");
+    }
+}

@@ -125,3 +125,79 @@ impl Envelope {
         Bytes::from_static(self.after.as_bytes())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sockjs::Frame;
+    use bytes::BytesMut;
+
+    #[test]
+    fn frames_stand_in_the_envelopes_of_their_transports() {
+        let close = Frame::Close { code: 3000, reason: "Go away!" };
+        let cases = [
+            (XHR, close, "c[3000,\"Go away!\"]\n"),
+            (XHR_STREAMING, Frame::Heartbeat, "h\n"),
+            (EVENTSOURCE, Frame::Heartbeat, "data: h\r\n\r\n"),
+            (EVENTSOURCE, close, "data: c[3000,\"Go away!\"]\r\n\r\n"),
+            (HTMLFILE, Frame::Heartbeat, "<script>\np(\"h\");\n</script>\r\n"),
+            (HTMLFILE, close, "<script>\np(\"c[3000,\\\"Go away!\\\"]\");\n</script>\r\n"),
+            (JSONP, Frame::Open, "/**/_jp.a1(\"o\");\r\n"),
+            (JSONP, close, "/**/_jp.a1(\"c[3000,\\\"Go away!\\\"]\");\r\n"),
+            (WEBSOCKET, Frame::Open, "o"),
+        ];
+        for (envelope, frame, expected) in cases {
+            let mut out = BytesMut::new();
+            out.extend_from_slice(&envelope.before("_jp.a1"));
+            frame.write(envelope.quoting, &mut out);
+            out.extend_from_slice(&envelope.after());
+            assert_eq!(out, expected, "{frame:?}");
+        }
+    }
+
+    #[test]
+    fn preludes_are_long_enough_for_browsers_to_begin() {
+        for envelope in [XHR, JSONP, WEBSOCKET] {
+            assert_eq!(envelope.prelude("cb"), "");
+        }
+        assert_eq!(EVENTSOURCE.prelude(""), "\r\n");
+        let streaming = XHR_STREAMING.prelude("");
+        assert_eq!(streaming.len(), 2049);
+        assert_eq!(streaming, ["h".repeat(2048).as_str(), "\n"].concat());
+    }
+
+    #[test]
+    fn the_page_of_htmlfile_calls_its_parent() {
+        let expected = r#"<!doctype html>
+<html><head>
+  <meta http-equiv="X-UA-Compatible" content="IE=edge" />
+  <meta http-equiv="Content-Type" content="text/html; charset=UTF-8" />
+</head><body><h2>Don't panic!</h2>
+  <script>
+    document.domain = document.domain;
+    var c = parent.{CB};
+    c.start();
+    function p(d) {c.message(d);};
+    window.onload = function() {c.stop();};
+  </script>"#;
+        for callback in ["x", "_jp.a1b2c3d", &"y".repeat(32)] {
+            let page = HTMLFILE.prelude(callback);
+            let page = std::str::from_utf8(&page).expect("UTF-8");
+            assert_eq!(page.trim(), expected.replace("{CB}", callback));
+            assert_eq!(page.len(), 1029);
+            assert!(page.ends_with(" \r\n\r\n"));
+        }
+    }
+
+    /// A browser ends a script element at the first `</script`, whatever the script says.
+    #[test]
+    fn no_text_ends_the_script_around_it() {
+        let mut out = BytesMut::new();
+        let reason = "</script><script>alert(1)</script><!--";
+        out.extend_from_slice(&HTMLFILE.before(""));
+        Frame::Close { code: 3000, reason }.write(HTMLFILE.quoting, &mut out);
+        out.extend_from_slice(&HTMLFILE.after());
+        let text = std::str::from_utf8(&out).expect("UTF-8");
+        assert_eq!(text.matches('<').count(), 2, "{text}");
+    }
+}

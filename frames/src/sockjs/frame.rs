@@ -50,3 +50,36 @@ impl Frame<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_written_as_their_envelope_quotes_them() {
+        let cases = [
+            (Frame::Open, ["o"; 3]),
+            (Frame::Heartbeat, ["h"; 3]),
+            (
+                Frame::Close { code: 3000, reason: "Go away!" },
+                [r#"c[3000,"Go away!"]"#, r#"c[3000,"Go away!"]"#, r#"c[3000,\"Go away!\"]"#],
+            ),
+            (Frame::Close { code: 1002, reason: "" }, [r#"c[1002,""]"#, r#"c[1002,""]"#, r#"c[1002,\"\"]"#]),
+            (
+                Frame::Close { code: 65535, reason: "50%\"\u{2028}</script>" },
+                [
+                    r#"c[65535,"50%\"\u2028</script>"]"#,
+                    r#"c[65535,"50%25\"\u2028</script>"]"#,
+                    r#"c[65535,\"50%\\\"\\u2028\u003c/script>\"]"#,
+                ],
+            ),
+        ];
+        for (frame, expected) in cases {
+            for (quoting, expected) in Quoting::ALL.into_iter().zip(expected) {
+                let mut out = BytesMut::from("before ");
+                frame.write(quoting, &mut out);
+                assert_eq!(out, format!("before {expected}"), "{frame:?} {quoting:?}");
+            }
+        }
+    }
+}

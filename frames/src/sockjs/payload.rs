@@ -229,3 +229,261 @@ impl Visitor<'_> for One<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use BadPayload::{Broken, Expected};
+    use proptest::prelude::*;
+
+    type Strings = Result<Vec<String>, BadPayload>;
+
+    fn strings(payload: Result<Payload, BadPayload>) -> Strings {
+        payload.map(|payload| {
+            let strings: Vec<_> =
+                payload.iter().map(|string| String::from_utf8(string.to_vec()).expect("UTF-8")).collect();
+            assert_eq!((payload.len(), payload.is_empty()), (strings.len(), strings.is_empty()));
+            strings
+        })
+    }
+
+    fn some(strings: &[&str]) -> Strings {
+        Ok(strings.iter().map(|string| (*string).to_owned()).collect())
+    }
+
+    /// JSON, what it is as a body, and what it is as a WebSocket message.
+    fn cases() -> Vec<(&'static str, Strings, Strings)> {
+        let both = |json, strings: &[&str]| (json, some(strings), some(strings));
+        let broken = |json| (json, Err(Broken), Err(Broken));
+        let no_array = |json| (json, Err(Expected), Err(Broken));
+        vec![
+            ("", Err(Expected), some(&[])),
+            both("[]", &[]),
+            both(" [\n] \t\r", &[]),
+            both(r#"["x"]"#, &["x"]),
+            both(r#" [ "a" , "b","" ] "#, &["a", "b", ""]),
+            both(r#"["\"\\\/\b\f\n\r\t\u0000\u00E9\u00e9é"]"#, &["\"\\/\u{8}\u{c}\n\r\t\0ééé"]),
+            both(r#"["\ud83d\ude00","\uD83D\uDE00","😀"]"#, &["😀", "😀", "😀"]),
+            // Surrogates without a pair: the first kind, the second, and both in the wrong order.
+            both(r#"["\ud83d"]"#, &["\u{fffd}"]),
+            both(r#"["\ude00"]"#, &["\u{fffd}"]),
+            both(
+                r#"["\ude00\ud83d","퟿a\ud83d\ud83d\ude00b","\ud83d\n\""]"#,
+                &["\u{fffd}\u{fffd}", "\u{d7ff}a\u{fffd}😀b", "\u{fffd}\n\""],
+            ),
+            ("\"x\"", Err(Expected), some(&["x"])),
+            (" \"\" ", Err(Expected), some(&[""])),
+            ("\"\\ud83d\"", Err(Expected), some(&["\u{fffd}"])),
+            no_array("{}"),
+            no_array(r#"{"a":["b"]}"#),
+            no_array("1"),
+            no_array("-0.5e+3"),
+            no_array("1e999"),
+            no_array("null"),
+            no_array(" true"),
+            broken(" "),
+            broken("x"),
+            broken("["),
+            broken("]"),
+            broken("[\"x\""),
+            broken("[\"x"),
+            broken("\"x"),
+            broken("{"),
+            broken("01"),
+            broken("[,]"),
+            broken(r#"["a",]"#),
+            broken(r#"["a" "b"]"#),
+            broken(r#"["a"]["b"]"#),
+            broken(r#"["a"]x"#),
+            broken("['a']"),
+            broken(r#"["\x41"]"#),
+            broken(r#"["\u12"]"#),
+            broken(r#"["\ud83d\u12"]"#),
+            broken("[\"\n\"]"),
+            broken("[\"\\ud83d\n\"]"),
+            broken("\"\\ud83d\0\""),
+            broken("\u{feff}[]"),
+            broken("[1]"),
+            broken("[-1.5e300]"),
+            broken("[18446744073709551616]"),
+            broken("[null]"),
+            broken("[true]"),
+            broken(r#"[{"a":"b"}]"#),
+            broken(r#"["a",["b"]]"#),
+            broken(r#"["\ud83d",["b"]]"#),
+            broken(r#"["\ud83d",7]"#),
+        ]
+    }
+
+    #[test]
+    fn a_body_is_an_array_of_strings() {
+        for (json, expected, _) in cases() {
+            assert_eq!(strings(array(json.as_bytes())), expected, "{json:?}");
+        }
+        assert_eq!(Expected.to_string(), "Payload expected.");
+        assert_eq!(Broken.to_string(), "Broken JSON encoding.");
+    }
+
+    #[test]
+    fn a_websocket_message_may_be_nothing_or_a_lone_string_too() {
+        for (json, _, expected) in cases() {
+            assert_eq!(strings(message(json.as_bytes())), expected, "{json:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_utf8_is_broken() {
+        for json in
+            [&b"[\"\xff\"]"[..], b"[\"\xed\xa0\xbd\"]", b"[\"\xc3\"]", b"\xff", b"[]\xff", b"\"\xff\""]
+        {
+            assert_eq!(strings(array(json)), Err(Broken), "{json:?}");
+            assert_eq!(strings(message(json)), Err(Broken), "{json:?}");
+        }
+    }
+
+    #[test]
+    fn every_cut_of_a_body_is_broken() {
+        for json in [r#"["a\"b","é\ud83d\ude00"]"#, r#"["\ud83d","\u0041"]"#] {
+            for at in 1..json.len() {
+                assert_eq!(strings(array(&json.as_bytes()[..at])), Err(Broken), "{at}");
+            }
+        }
+    }
+
+    #[test]
+    fn depth_takes_no_stack() {
+        let deep = 1 << 20;
+        let open = "[".repeat(deep);
+        let whole = [open.as_str(), "]".repeat(deep).as_str()].concat();
+        let object = [r#"{"a":"#.repeat(deep), "1".to_owned(), "}".repeat(deep)].concat();
+        assert_eq!(strings(array(open.as_bytes())), Err(Broken));
+        assert_eq!(strings(array(whole.as_bytes())), Err(Broken));
+        assert_eq!(strings(array(object.as_bytes())), Err(Expected));
+    }
+
+    #[test]
+    fn many_short_strings_take_no_more_memory_than_their_json() {
+        let cases = [
+            ["[", &r#""","#.repeat(100_000), "\"\"]"].concat(),
+            ["[", &r#""ab","#.repeat(100_000), "\"\"]"].concat(),
+            ["[\"", &r"\u0041".repeat(100_000), "\"]"].concat(),
+            ["[", &"\"\",".repeat(1000), "\"\\ud800\"]"].concat(),
+        ];
+        for json in cases {
+            let payload = array(json.as_bytes()).expect("strings");
+            assert!(payload.bytes() <= json.len() + 4, "{} of {}", payload.bytes(), json.len());
+        }
+        assert_eq!(message(b"").expect("nothing").bytes(), 0);
+    }
+
+    #[test]
+    fn strings_of_every_length_come_back() {
+        for length in [0, 1, 127, 128, 129, 16_383, 16_384, 16_385, (1 << 21) - 1, 1 << 21] {
+            for json in
+                [format!("\"{}\"", "x".repeat(length)), format!("[\"\",\"{}\",\"y\"]", "x".repeat(length))]
+            {
+                let payload = message(json.as_bytes()).expect("strings");
+                let lengths: Vec<_> = payload.iter().map(<[u8]>::len).collect();
+                assert!(lengths == [length] || lengths == [0, length, 1], "{lengths:?}");
+                assert!(payload.bytes() <= json.len() + 8, "allocated once");
+            }
+        }
+    }
+
+    /// What sockjs-client escapes, for browsers and proxies were seen to change it.
+    const ESCAPED_BY_CLIENTS: &str = "
+        0000-001f 0022 007f-009f 00ad 0300-0333 033d-0346 034a-034c 0350-0352 0357-0358 035c-0362 0374 037e 0387
+        0591-05af 05c4 0600-0604 0610-0617 0653-0654 0657-065b 065d-065e 06df-06e2 06eb-06ec 070f 0730 0732-0733
+        0735-0736 073a 073d 073f-0741 0743 0745 0747 07eb-07f1 0951 0958-095f 09dc-09dd 09df 0a33 0a36 0a59-0a5b
+        0a5e 0b5c-0b5d 0e38-0e39 0f43 0f4d 0f52 0f57 0f5c 0f69 0f72-0f76 0f78 0f80-0f83 0f93 0f9d 0fa2 0fa7 0fac
+        0fb9 17b4-17b5 1939-193a 1a17 1b6b 1cda-1cdb 1dc0-1dcf 1dfc 1dfe 1f71 1f73 1f75 1f77 1f79 1f7b 1f7d 1fbb
+        1fbe 1fc9 1fcb 1fd3 1fdb 1fe3 1feb 1fee-1fef 1ff9 1ffb 1ffd 2000-20ff 2126 212a-212b 2329-232a 2adc
+        302b-302c aab2-aab3 f900-fa0d fa10 fa12 fa15-fa1e fa20 fa22 fa25-fa26 fa2a-fa2d fa30-fa6d fa70-fad9 fb1d
+        fb1f fb2a-fb36 fb38-fb3c fb3e fb40-fb41 fb43-fb44 fb46-fb4e feff fff0-ffff";
+
+    #[test]
+    fn what_clients_escape_is_what_they_meant() {
+        let code = |text| u32::from_str_radix(text, 16).expect("a code point");
+        let mut count = 0;
+        for range in ESCAPED_BY_CLIENTS.split_whitespace() {
+            let (first, last) = range.split_once('-').unwrap_or((range, range));
+            for code in code(first)..=code(last) {
+                let char = char::from_u32(code).expect("a character").to_string();
+                for json in [format!("[\"\\u{code:04x}\"]"), format!("[\"\\u{code:04X}\"]")] {
+                    assert_eq!(strings(array(json.as_bytes())), some(&[&char]), "{json}");
+                }
+                count += 1;
+            }
+        }
+        assert!(count > 900, "{count}");
+    }
+
+    #[test]
+    fn a_form_has_the_payload_in_its_field_d() {
+        const FORM: Option<&str> = Some("application/x-www-form-urlencoded");
+        let cases: [(Option<&str>, &str, Result<&str, BadPayload>); 22] = [
+            (FORM, "d=%5B%22x%22%5D", Ok(r#"["x"]"#)),
+            (FORM, "d=[\"x\"]", Ok(r#"["x"]"#)),
+            (FORM, "d=%5b%22a+b%2B%25%22%5d", Ok(r#"["a b+%"]"#)),
+            (FORM, "a=b&d=[]&e=f", Ok("[]")),
+            (FORM, "&&d=[]", Ok("[]")),
+            (FORM, "d=[]&d=[1]", Ok("[]")),
+            (FORM, "%64=[]", Ok("[]")),
+            (FORM, "d=a=b", Ok("a=b")),
+            (FORM, "d=%zz%", Ok("%zz%")),
+            (FORM, "", Err(Expected)),
+            (FORM, "d", Err(Expected)),
+            (FORM, "d=", Err(Expected)),
+            (FORM, "d=&x=1", Err(Expected)),
+            (FORM, "dd=[]", Err(Expected)),
+            (FORM, "D=[]", Err(Expected)),
+            (FORM, "[\"x\"]", Err(Expected)),
+            (Some("Application/X-WWW-Form-urlencoded ; charset=UTF-8"), "d=%5B%5D", Ok("[]")),
+            (Some("text/plain"), r#"["%5B+"]"#, Ok(r#"["%5B+"]"#)),
+            (Some("text/plain; charset=UTF-8"), "d=[]", Ok("d=[]")),
+            (Some(""), "[]", Ok("[]")),
+            (None, "[\"a+b\"]", Ok("[\"a+b\"]")),
+            (None, "", Ok("")),
+        ];
+        for (content_type, body, expected) in cases {
+            let got = form(body.as_bytes(), content_type);
+            assert_eq!(got, expected.map(|json| Cow::from(json.as_bytes())), "{content_type:?} {body}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_client_writes_is_read(strings in prop::collection::vec(any::<String>(), 0..20)) {
+            let json = serde_json::to_string(&strings).expect("JSON");
+            let expected: Strings = Ok(strings.clone());
+            prop_assert_eq!(super::tests::strings(array(json.as_bytes())), expected.clone());
+            let units = |string: &String| string.encode_utf16().map(|unit| format!("\\u{unit:04X}")).collect::<String>();
+            let escaped: Vec<_> = strings.iter().map(|string| format!("\"{}\"", units(string))).collect();
+            let json = format!("[{}]", escaped.join(" , "));
+            prop_assert_eq!(super::tests::strings(message(json.as_bytes())), expected);
+        }
+
+        #[test]
+        fn surrogates_are_read_as_utf16_has_them(units in prop::collection::vec(
+            prop_oneof![0xD7F0u16..0xE010, any::<u16>()], 0..12,
+        )) {
+            let escaped: String = units.iter().map(|unit| format!("\\u{unit:04x}")).collect();
+            let json = format!("[\"{escaped}\"]");
+            prop_assert_eq!(strings(array(json.as_bytes())), Ok(vec![String::from_utf16_lossy(&units)]));
+        }
+
+        #[test]
+        fn no_octets_are_too_much(octets in r#"[\[\]{},:"\\ud8dc0-1a\n é]{0,24}"#) {
+            let value = serde_json::from_str::<Vec<String>>(&octets);
+            let got = strings(array(octets.as_bytes()));
+            if let Ok(strings) = value {
+                prop_assert_eq!(got, Ok(strings));
+            } else if let Ok(strings) = got {
+                let replaced = strings.iter().any(|string| string.contains(char::REPLACEMENT_CHARACTER));
+                prop_assert!(replaced);
+            }
+            let _ = message(octets.as_bytes());
+            let _ = form(octets.as_bytes(), Some("application/x-www-form-urlencoded"));
+        }
+    }
+}

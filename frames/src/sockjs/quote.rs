@@ -191,3 +191,211 @@ fn unquote_json(quoted: &[u8]) -> Option<String> {
     let text: Cow<'_, str> = serde_json::from_slice(&literal).ok()?;
     Some(text.into_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sockjs::percent_decode;
+    use proptest::prelude::*;
+
+    fn quoted(quoting: Quoting, text: &[u8]) -> String {
+        let mut out = BytesMut::new();
+        quote(quoting, text, &mut out);
+        String::from_utf8(out.to_vec()).expect("UTF-8")
+    }
+
+    fn json(literal: &str) -> String {
+        serde_json::from_str(&format!("\"{literal}\"")).unwrap_or_else(|error| panic!("{literal:?}: {error}"))
+    }
+
+    /// Checks each quoting of `text` against the JSON reader, and gives them back.
+    fn checked(text: &str) -> [String; 3] {
+        let [plain, percent, twice] = Quoting::ALL.map(|quoting| {
+            let quoted = quoted(quoting, text.as_bytes());
+            assert_eq!(unquote(quoting, quoted.as_bytes()).as_deref(), Some(text), "{quoting:?} {quoted:?}");
+            assert!(!quoted.bytes().any(|octet| octet < b' '), "{quoted:?}");
+            quoted
+        });
+        assert_eq!(json(&plain), text);
+        assert_eq!(percent_decode(&percent), plain);
+        assert_eq!(json(&twice), plain);
+        assert!(!twice.contains('<'), "{twice:?}");
+        [plain, percent, twice]
+    }
+
+    /// The rule in the simplest words: what is written for a character in a JSON string.
+    fn model(char: char) -> String {
+        let code = u32::from(char);
+        let is_changed_by_some =
+            [0..=0x1F, 0x200C..=0x200F, 0x2028..=0x202F, 0x2060..=0x206F, 0xFFF0..=0xFFFF]
+                .iter()
+                .any(|range| range.contains(&code));
+        match char {
+            '"' | '\\' => format!("\\{char}"),
+            '\u{8}' => "\\b".to_owned(),
+            '\u{c}' => "\\f".to_owned(),
+            '\n' => "\\n".to_owned(),
+            '\r' => "\\r".to_owned(),
+            '\t' => "\\t".to_owned(),
+            _ if is_changed_by_some || code > 0xFFFF => {
+                char.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect()
+            }
+            _ => char.to_string(),
+        }
+    }
+
+    #[test]
+    fn text_is_quoted_as_each_transport_reads_it() {
+        let cases = [
+            ("", ["", "", ""]),
+            ("x", ["x", "x", "x"]),
+            ("\"\\", [r#"\"\\"#, r#"\"\\"#, r#"\\\"\\\\"#]),
+            ("\u{8}\u{c}\n\r\t", [r"\b\f\n\r\t", r"\b\f\n\r\t", r"\\b\\f\\n\\r\\t"]),
+            ("\0\u{1b}\u{7f}", ["\\u0000\\u001b\u{7f}", "\\u0000\\u001b\u{7f}", "\\\\u0000\\\\u001b\u{7f}"]),
+            (
+                "\u{200b}\u{200c}\u{2010}",
+                ["\u{200b}\\u200c\u{2010}", "\u{200b}\\u200c\u{2010}", "\u{200b}\\\\u200c\u{2010}"],
+            ),
+            (
+                "\u{2028}\u{2060}\u{ffff}",
+                [r"\u2028\u2060\uffff", r"\u2028\u2060\uffff", r"\\u2028\\u2060\\uffff"],
+            ),
+            ("é€\u{ffef}", ["é€\u{ffef}", "é€\u{ffef}", "é€\u{ffef}"]),
+            ("😀", [r"\ud83d\ude00", r"\ud83d\ude00", r"\\ud83d\\ude00"]),
+            ("100 %25", ["100 %25", "100 %2525", "100 %25"]),
+            ("</script><!--/", ["</script><!--/", "</script><!--/", r"\u003c/script>\u003c!--/"]),
+            ("\\u003c", [r"\\u003c", r"\\u003c", r"\\\\u003c"]),
+            (
+                "MESSAGE\n\n{\"a\":1}\0",
+                [
+                    r#"MESSAGE\n\n{\"a\":1}\u0000"#,
+                    r#"MESSAGE\n\n{\"a\":1}\u0000"#,
+                    r#"MESSAGE\\n\\n{\\\"a\\\":1}\\u0000"#,
+                ],
+            ),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(checked(text), expected, "{text:?}");
+        }
+        assert_eq!(Quoting::ALL.map(Quoting::mark), [&b"\""[..], b"\"", b"\\\""]);
+        assert_eq!(Quoting::ALL.map(|quoting| quoting as usize), [0, 1, 2]);
+    }
+
+    #[test]
+    fn every_character_is_written_as_the_rule_has_it() {
+        for char in ('\0'..='\u{ffff}').chain(('\u{10000}'..=char::MAX).step_by(61)).chain([char::MAX]) {
+            let text = char.to_string();
+            let plain = model(char);
+            let mut out = BytesMut::new();
+            quote(Quoting::Plain, text.as_bytes(), &mut out);
+            assert_eq!(out, plain.as_bytes(), "{char:?}");
+            out.clear();
+            quote(Quoting::JsonPercent, text.as_bytes(), &mut out);
+            assert_eq!(out, plain.replace('%', "%25").as_bytes(), "{char:?}");
+            out.clear();
+            quote(Quoting::JsonTwice, text.as_bytes(), &mut out);
+            let twice = plain.replace('\\', "\\\\").replace('"', "\\\"").replace('<', "\\u003c");
+            assert_eq!(out, twice.as_bytes(), "{char:?}");
+        }
+    }
+
+    #[test]
+    fn every_character_comes_back() {
+        let all: Vec<char> = ('\0'..=char::MAX).collect();
+        for some in all.chunks(8191) {
+            checked(&some.iter().collect::<String>());
+        }
+    }
+
+    #[test]
+    fn an_escape_is_found_wherever_it_stands() {
+        for length in 0..50 {
+            for at in 0..=length {
+                for special in ["\"", "\0", "%", "<", "é", "\u{2028}", "\u{2027}", "\u{ffff}", "😀"] {
+                    let text = ["x".repeat(at).as_str(), special, "y".repeat(length - at).as_str()].concat();
+                    let [plain, ..] = checked(&text);
+                    assert_eq!(plain, text.chars().map(model).collect::<String>());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_utf8_becomes_the_replacement_character() {
+        let cases: [(&[u8], &str); 5] = [
+            (b"\xff", "\\ufffd"),
+            (b"a\xc3", "a\\ufffd"),
+            (b"\xc3\"", "\\ufffd\\\""),
+            (b"\xe2\x80", "\\ufffd"),
+            (b"\xed\xa0\x80z", "\\ufffd\\ufffd\\ufffdz"),
+        ];
+        for (octets, expected) in cases {
+            assert_eq!(quoted(Quoting::Plain, octets), expected, "{octets:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_never_quoted_is_refused() {
+        let cases: [(&[u8], [bool; 3]); 12] = [
+            (b"x", [true; 3]),
+            (b"a\"b", [false; 3]),
+            (b"\\", [false; 3]),
+            (b"\\q", [false; 3]),
+            (b"\n", [false; 3]),
+            (b"\xff", [false; 3]),
+            (b"\\ud800", [false; 3]),
+            (b"%", [true, false, true]),
+            (b"%2", [true, false, true]),
+            (b"%41", [true, false, true]),
+            (b"%25", [true; 3]),
+            (b"\\\"", [true, true, false]),
+        ];
+        for (octets, expected) in cases {
+            let taken = Quoting::ALL.map(|quoting| unquote(quoting, octets).is_some());
+            assert_eq!(taken, expected, "{octets:?}");
+        }
+    }
+
+    fn text() -> impl Strategy<Value = String> {
+        let special = prop::sample::select(vec![
+            '"', '\\', '%', '<', '\0', '\n', '\u{200d}', '\u{2027}', '\u{fffd}', '😀',
+        ]);
+        let char = prop_oneof![4 => any::<char>(), 4 => prop::char::range(' ', '~'), 2 => special];
+        prop::collection::vec(char, 0..80).prop_map(|chars| chars.into_iter().collect())
+    }
+
+    proptest! {
+        #[test]
+        fn text_comes_back(text in text()) {
+            checked(&text);
+        }
+
+        #[test]
+        fn pieces_are_quoted_as_the_whole_is(text in text()) {
+            for quoting in Quoting::ALL {
+                let whole = quoted(quoting, text.as_bytes());
+                for (at, _) in text.char_indices() {
+                    let (left, right) = text.as_bytes().split_at(at);
+                    prop_assert_eq!(quoted(quoting, left) + &quoted(quoting, right), whole.clone());
+                }
+            }
+        }
+
+        #[test]
+        fn octets_are_quoted_as_the_text_that_they_nearly_are(octets in prop::collection::vec(any::<u8>(), 0..60)) {
+            let text = String::from_utf8_lossy(&octets);
+            for quoting in Quoting::ALL {
+                prop_assert_eq!(quoted(quoting, &octets), quoted(quoting, text.as_bytes()));
+            }
+        }
+
+        #[test]
+        fn only_json_is_unquoted(octets in "[\\\\\"u0-9a-fn%2-5<é]{0,12}") {
+            for quoting in Quoting::ALL {
+                if let Some(text) = unquote(quoting, octets.as_bytes()) {
+                    checked(&text);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Whatever is quoted comes back, whole or in pieces; whatever is taken for quoted is quoted to the same text.
+
+#![no_main]
+
+use bytes::BytesMut;
+use libfuzzer_sys::fuzz_target;
+use stompbox_frames::sockjs::{Quoting, percent_decode, quote, unquote};
+
+fuzz_target!(|data: &[u8]| {
+    let text = String::from_utf8_lossy(data);
+    let [plain, percent, twice] = Quoting::ALL.map(|quoting| {
+        let whole = quoted(quoting, data);
+        assert_eq!(unquote(quoting, whole.as_bytes()).as_deref(), Some(&*text));
+        assert!(!whole.bytes().any(|octet| octet < b' '));
+        let middle = (0..=text.len() / 2).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        let (left, right) = text.as_bytes().split_at(middle);
+        assert_eq!(quoted(quoting, left) + &quoted(quoting, right), whole);
+        if let Some(text) = unquote(quoting, data) {
+            let again = quoted(quoting, text.as_bytes());
+            assert_eq!(unquote(quoting, again.as_bytes()), Some(text));
+        }
+        whole
+    });
+    assert_eq!(percent_decode(&percent), plain);
+    assert!(!twice.contains('<'));
+});
+
+fn quoted(quoting: Quoting, text: &[u8]) -> String {
+    let mut out = BytesMut::new();
+    quote(quoting, text, &mut out);
+    String::from_utf8(out.to_vec()).expect("UTF-8 is quoted to UTF-8")
+}
