@@ -72,6 +72,7 @@ fn flag(row: &'static Row, heading: &'static str) -> Arg {
         .allow_hyphen_values(false)
         .hide_possible_values(true);
     match row.kind {
+        Kind::Text if row.default.is_empty() => arg.help(row.help),
         Kind::Text | Kind::Number => arg.help(format!("{} [default: {}]", row.help, row.default)),
         Kind::Switch => arg
             .num_args(0..=1)

@@ -195,6 +195,9 @@ mod tests {
         assert_eq!(config.listen_tcp.as_ref().map(Listen::to_string).as_deref(), Some("127.0.0.1:61613"));
         assert_eq!(config.listen_http.as_ref().map(Listen::to_string).as_deref(), Some("127.0.0.1:8080"));
         assert_eq!(config.http.metrics_from, MetricsFrom::Loopback);
+        assert_eq!(config.http.origins, Origins::same_origin_and_loopback());
+        assert_eq!(config.http.hosts, Hosts::default());
+        assert_eq!(config.http.proxies, Proxies::default());
     }
 
     #[test]

@@ -31,10 +31,12 @@ fn line(row: &Row) -> String {
     };
     let default = match row.kind {
         Kind::Secrets { .. } => "none".to_owned(),
-        _ if row.default.is_empty() => "none".to_owned(),
+        Kind::Text if row.default.is_empty() => "none".to_owned(),
         _ => format!("`{}`", row.default),
     };
-    format!("| `{}{value}` | {default} | {} |", row.key, row.help)
+    // A star would begin emphasis.
+    let help = row.help.replace('*', "\\*");
+    format!("| `{}{value}` | {default} | {help} |", row.key)
 }
 
 #[cfg(test)]

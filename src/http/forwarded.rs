@@ -200,3 +200,250 @@ fn is_port(text: &str) -> bool {
         None => text.bytes().all(|octet| octet.is_ascii_digit()) && text.parse::<u16>().is_ok(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::header::HeaderValue;
+    use proptest::prelude::*;
+
+    const XFF: &str = "x-forwarded-for";
+    const FWD: &str = "forwarded";
+    const PROXIES: &str = "10.0.0.0/8, 127.0.0.1, ::1, 2001:db8:1::/48";
+    const PEER: &str = "10.0.0.1";
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().expect(text)
+    }
+
+    fn client(peer: &str, lines: &[(&'static str, &str)]) -> String {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, HeaderValue::from_bytes(value.as_bytes()).expect("a value"));
+        }
+        Proxies::parse(PROXIES).expect("a list").client(ip(peer), &headers).to_string()
+    }
+
+    #[test]
+    fn only_listed_addresses_and_networks_are_trusted() {
+        let trusted = |list: &str, peer: &str| Proxies::parse(list).expect(list).is_trusted(ip(peer));
+        for (list, peer, expected) in [
+            ("", "127.0.0.1", false),
+            (PROXIES, "10.255.255.255", true),
+            (PROXIES, "11.0.0.0", false),
+            (PROXIES, "127.0.0.1", true),
+            (PROXIES, "127.0.0.2", false),
+            (PROXIES, "::1", true),
+            (PROXIES, "::2", false),
+            (PROXIES, "2001:db8:1:2::3", true),
+            (PROXIES, "2001:db8:2::", false),
+            (PROXIES, "::ffff:10.0.0.1", true),
+            (PROXIES, "::ffff:11.0.0.1", false),
+            ("::ffff:10.0.0.0/104", "10.9.9.9", true),
+            ("::ffff:10.0.0.0/104", "11.0.0.0", false),
+            ("::ffff:10.0.0.1", "10.0.0.1", true),
+            ("10.1.2.3/8", "10.9.9.9", true),
+            ("0.0.0.0/0", "192.0.2.1", true),
+            ("0.0.0.0/0", "2001:db8::1", false),
+            ("::/0", "192.0.2.1", false),
+        ] {
+            assert_eq!(trusted(list, peer), expected, "{list:?} {peer}");
+        }
+    }
+
+    #[test]
+    fn a_peer_that_is_no_proxy_of_ours_is_the_client_whatever_it_says() {
+        for (peer, client_is) in
+            [("192.0.2.9", "192.0.2.9"), ("::ffff:192.0.2.9", "192.0.2.9"), ("::2", "::2")]
+        {
+            assert_eq!(client(peer, &[(XFF, "1.1.1.1")]), client_is);
+            assert_eq!(client(peer, &[(FWD, "for=1.1.1.1")]), client_is);
+        }
+        for (peer, client_is) in [(PEER, PEER), ("::ffff:10.0.0.1", PEER), ("::1", "::1")] {
+            assert_eq!(client(peer, &[]), client_is);
+        }
+    }
+
+    #[test]
+    fn x_forwarded_for_is_walked_from_the_right() {
+        for (lines, expected) in [
+            (&["192.0.2.1"][..], "192.0.2.1"),
+            (&["192.0.2.1, 10.0.0.2"], "192.0.2.1"),
+            (&["6.6.6.6, 192.0.2.1, 10.0.0.2, 10.0.0.3"], "192.0.2.1"),
+            (&["6.6.6.6", "192.0.2.1", "10.0.0.2"], "192.0.2.1"),
+            (&["10.0.0.5, 10.0.0.2"], "10.0.0.5"),
+            (&["192.0.2.1:4711"], "192.0.2.1"),
+            (&["2001:db8::1"], "2001:db8::1"),
+            (&["[2001:db8::1]"], "2001:db8::1"),
+            (&["[2001:db8::1]:4711, 2001:db8:1::7"], "2001:db8::1"),
+            (&["::ffff:192.0.2.1"], "192.0.2.1"),
+            (&["192.0.2.1, ::ffff:10.0.0.2"], "192.0.2.1"),
+            (&["\t192.0.2.1  ,10.0.0.2 "], "192.0.2.1"),
+        ] {
+            let lines: Vec<_> = lines.iter().map(|line| (XFF, *line)).collect();
+            assert_eq!(client(PEER, &lines), expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_ends_the_walk_at_the_last_good_one() {
+        for element in [
+            "",
+            " ",
+            "unknown",
+            "_hidden",
+            "localhost",
+            "192.0.2",
+            "192.0.2.256",
+            "192.0.2.1:",
+            "192.0.2.1:65536",
+            "192.0.2.1:x",
+            "[192.0.2.1]",
+            "[2001:db8::1",
+            "[2001:db8::1]4711",
+            "2001:db8::1]:1",
+            "2001:db8::1%eth0",
+            "192.0.2.1 192.0.2.2",
+            "192.0.2.é",
+        ] {
+            assert_eq!(
+                client(PEER, &[(XFF, &format!("6.6.6.6, {element}, 10.0.0.2"))]),
+                "10.0.0.2",
+                "{element}"
+            );
+            assert_eq!(client(PEER, &[(XFF, &format!("6.6.6.6, {element}"))]), PEER, "{element}");
+            assert_eq!(client(PEER, &[(XFF, "6.6.6.6"), (XFF, element)]), PEER, "{element}");
+            let forwarded = format!("for=6.6.6.6, for=\"{element}\", for=10.0.0.2");
+            assert_eq!(client(PEER, &[(FWD, &forwarded)]), "10.0.0.2", "{element}");
+        }
+    }
+
+    #[test]
+    fn forwarded_is_read_as_rfc_7239_writes_it() {
+        for (lines, expected) in [
+            (&["for=192.0.2.1"][..], "192.0.2.1"),
+            (&["For=\"192.0.2.1\""], "192.0.2.1"),
+            (&["for=192.0.2.60;proto=http;by=203.0.113.43"], "192.0.2.60"),
+            (&["by=203.0.113.43 ; FOR=192.0.2.60 ; host=a.example"], "192.0.2.60"),
+            (&["for=\"[2001:db8:cafe::17]:4711\""], "2001:db8:cafe::17"),
+            (&["for=\"192.0.2.1:_port\""], "192.0.2.1"),
+            (&["for=\"1\\92.0.2.1\""], "192.0.2.1"),
+            (&["for=6.6.6.6, for=192.0.2.1, for=10.0.0.2;proto=https"], "192.0.2.1"),
+            (&["for=6.6.6.6", "for=192.0.2.1,for=10.0.0.3", "for=10.0.0.2"], "192.0.2.1"),
+            (&[";;for=192.0.2.1;"], "192.0.2.1"),
+            // Not as it ought to be, but as many write it.
+            (&["for=192.0.2.1:4711"], "192.0.2.1"),
+            (&["for=[2001:db8::1]:4711"], "2001:db8::1"),
+            (&["for=2001:db8::1"], "2001:db8::1"),
+            // Commas, semicolons and quotes inside of strings separate nothing.
+            (&["for=192.0.2.1;x=\"a, for=6.6.6.6; \\\", for=6.6.6.6\""], "192.0.2.1"),
+            (&["for=192.0.2.1, for=10.0.0.2;x=\"a,b\";y=\"\\\\\""], "192.0.2.1"),
+        ] {
+            let lines: Vec<_> = lines.iter().map(|line| (FWD, *line)).collect();
+            assert_eq!(client(PEER, &lines), expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn an_element_of_forwarded_that_is_broken_ends_the_walk() {
+        for element in [
+            "proto=https",
+            "192.0.2.1",
+            "for",
+            "for=",
+            "for=\"\"",
+            "for=unknown",
+            "for=\"_gazonk\"",
+            "for =192.0.2.1",
+            "for= 192.0.2.1",
+            "x for=192.0.2.1",
+            "x;for=192.0.2.1",
+            "for=192.0.2.1;for=192.0.2.2",
+            "for=192.0.2.1;FOR=10.0.0.1",
+            "for=\"192.0.2.1\"x",
+            "for=\"192.0.2.1",
+            "for=192.0.2.1\"",
+            "for=192.0.2.1;x=\"",
+            "for=192.0.2.1 x=y",
+        ] {
+            assert_eq!(client(PEER, &[(FWD, &format!("{element}, for=10.0.0.2"))]), "10.0.0.2", "{element}");
+        }
+    }
+
+    #[test]
+    fn an_open_quote_of_the_client_hides_nothing_that_the_proxies_wrote() {
+        for smuggled in ["for=\"", "for=\"6.6.6.6", "x=\"\\", "\"", "\\\"", "for=6.6.6.6;x=\""] {
+            for line in [
+                format!("{smuggled}, for=192.0.2.1"),
+                format!("{smuggled}, for=192.0.2.1, for=\"10.0.0.2\";by=\"_a\""),
+            ] {
+                assert_eq!(client(PEER, &[(FWD, &line)]), "192.0.2.1", "{line}");
+            }
+            assert_eq!(client(PEER, &[(FWD, smuggled), (FWD, "for=192.0.2.1")]), "192.0.2.1", "{smuggled}");
+        }
+    }
+
+    #[test]
+    fn both_headers_count_only_if_they_agree() {
+        for (listed, forwarded, expected) in [
+            ("192.0.2.1", "for=192.0.2.1", "192.0.2.1"),
+            ("::ffff:192.0.2.1", "for=\"[::ffff:192.0.2.1]:1\"", "192.0.2.1"),
+            ("6.6.6.6, 192.0.2.1", "for=192.0.2.1, for=10.0.0.2", "192.0.2.1"),
+            ("192.0.2.1", "for=6.6.6.6", PEER),
+            ("6.6.6.6", "for=192.0.2.1", PEER),
+            ("192.0.2.1", "for=unknown", PEER),
+            ("192.0.2.1", "", PEER),
+            ("", "for=192.0.2.1", PEER),
+        ] {
+            assert_eq!(client(PEER, &[(XFF, listed), (FWD, forwarded)]), expected, "{listed} {forwarded}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_list_of_networks_is_refused_with_what_was_expected() {
+        for (list, item) in [
+            ("127.0.0.1,", ""),
+            ("localhost", "localhost"),
+            ("10.0.0.0/33", "10.0.0.0/33"),
+            ("10.0.0.0/-1", "10.0.0.0/-1"),
+            ("10.0.0.0/", "10.0.0.0/"),
+            ("10.0.0/8", "10.0.0/8"),
+            ("::/129", "::/129"),
+            ("[::1]", "[::1]"),
+            ("127.0.0.1:80", "127.0.0.1:80"),
+            ("10.0.0.1 10.0.0.2", "10.0.0.1 10.0.0.2"),
+            ("*", "*"),
+        ] {
+            let error = Proxies::parse(list).expect_err(list);
+            assert!(error.starts_with(&format!("{item:?} is no network; expected an address")), "{error}");
+        }
+        assert_eq!(Proxies::parse(" "), Ok(Proxies::default()));
+        assert_eq!(Proxies::parse("10.0.0.1/8, ::ffff:7.7.7.7"), Proxies::parse("10.0.0.0/8,7.7.7.7/32"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_panics_and_what_a_client_sends_changes_nothing(
+            smuggled in prop_oneof![
+                prop::collection::vec(prop_oneof![Just(9u8), 32..127u8, 128..=255u8], 0..60),
+                "[for=0-9.,;: \"\\\\\\[\\]]{0,40}".prop_map(String::into_bytes),
+            ],
+        ) {
+            let proxies = Proxies::parse(PROXIES).expect("a list");
+            for (name, own) in [(XFF, ", 192.0.2.1, 10.0.0.2"), (FWD, ", for=192.0.2.1;by=\"_a,b\", for=10.0.0.2")] {
+                let mut line = smuggled.clone();
+                line.extend(own.as_bytes());
+                let mut headers = HeaderMap::new();
+                headers.insert(name, HeaderValue::from_bytes(&smuggled).expect("a value"));
+                let _ = proxies.client(ip(PEER), &headers);
+                headers.insert(name, HeaderValue::from_bytes(&line).expect("a value"));
+                prop_assert_eq!(proxies.client(ip(PEER), &headers), ip("192.0.2.1"));
+            }
+        }
+
+        #[test]
+        fn no_list_panics(list in "\\PC*|[0-9a-f.:/, ]{0,30}") {
+            let _ = Proxies::parse(&list);
+        }
+    }
+}

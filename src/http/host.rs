@@ -37,16 +37,15 @@ impl Host {
 
     /// Whether it names the machine of whoever asks: `localhost` and every name under it, 127.0.0.0/8, `[::1]`.
     pub(super) fn is_loopback(&self) -> bool {
-        let name = self.0.as_str();
-        match name.trim_matches(['[', ']']).parse::<IpAddr>() {
-            Ok(address) => address.is_loopback(),
-            Err(_) => name == "localhost" || name.ends_with(".localhost"),
+        match self.address() {
+            Some(address) => address.is_loopback(),
+            None => self.0 == "localhost" || self.0.ends_with(".localhost"),
         }
     }
 
-    /// Whether it is an IPv6 address.
-    pub(super) fn is_ipv6(&self) -> bool {
-        self.0.starts_with('[')
+    /// The address, if it is no name.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        self.0.trim_matches(['[', ']']).parse().ok()
     }
 
     /// Its text.
@@ -84,9 +83,9 @@ impl HostPattern {
     pub(super) fn parse(text: &str) -> Option<HostPattern> {
         match text.strip_prefix("*.") {
             // No name is under an address.
-            Some(parent) => Host::parse(parent)
-                .filter(|host| host.0.trim_matches(['[', ']']).parse::<IpAddr>().is_err())
-                .map(HostPattern::Under),
+            Some(parent) => {
+                Host::parse(parent).filter(|host| host.address().is_none()).map(HostPattern::Under)
+            }
             None => Host::parse(text).map(HostPattern::Exactly),
         }
     }
@@ -127,4 +126,150 @@ pub(super) fn parse_port(text: &str) -> Option<u16> {
 fn is_label(label: &str) -> bool {
     let plain = |octet: u8| octet.is_ascii_alphanumeric() || b"-_".contains(&octet);
     (1..=LABEL_BYTES_MAX).contains(&label.len()) && label.bytes().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_host_has_one_form() {
+        for (text, form) in [
+            ("chat.example.com", "chat.example.com"),
+            ("CHAT.Example.COM", "chat.example.com"),
+            ("chat.example.com.", "chat.example.com"),
+            ("localhost", "localhost"),
+            ("my_host-1", "my_host-1"),
+            ("xn--mnchen-3ya.example", "xn--mnchen-3ya.example"),
+            ("127.0.0.1", "127.0.0.1"),
+            ("[::1]", "[::1]"),
+            ("[0:0::0:1]", "[::1]"),
+            ("[2001:DB8::A]", "[2001:db8::a]"),
+            ("[::ffff:192.0.2.1]", "192.0.2.1"),
+        ] {
+            assert_eq!(Host::parse(text).map(|host| host.to_string()).as_deref(), Some(form), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_host_is_none() {
+        let long_label = "a".repeat(64);
+        let long_name = "a.".repeat(127) + "a";
+        for text in [
+            "",
+            ".",
+            "..",
+            "a..b",
+            ".a",
+            "a b",
+            "a/b",
+            "a@b",
+            "a%41",
+            "*",
+            "*.a",
+            "münchen.example",
+            "::1",
+            "[::1",
+            "::1]",
+            "[]",
+            "[localhost]",
+            "[127.0.0.1]",
+            "[fe80::1%25eth0]",
+            "a\0",
+            &long_label,
+            &long_name,
+        ] {
+            assert_eq!(Host::parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_port_is_digits_up_to_65535_or_left_out() {
+        let host = |text| Host::parse(text).expect("a host");
+        for (text, read) in [
+            ("a", Some((host("a"), None))),
+            ("a:", Some((host("a"), None))),
+            ("a:8080", Some((host("a"), Some(8080)))),
+            ("a.:65535", Some((host("a"), Some(65535)))),
+            ("[::1]:080", Some((host("[::1]"), Some(80)))),
+            ("[::1]", Some((host("[::1]"), None))),
+            ("a:65536", None),
+            ("a:-1", None),
+            ("a:+1", None),
+            ("a:x", None),
+            ("a:1:2", None),
+            ("[::1]8080", None),
+            (":80", None),
+            ("", None),
+        ] {
+            assert_eq!(Host::parse_with_port(text), read, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn loopback_names() {
+        for (text, loopback) in [
+            ("localhost", true),
+            ("LocalHost.", true),
+            ("app.localhost", true),
+            ("127.0.0.1", true),
+            ("127.255.255.254", true),
+            ("[::1]", true),
+            ("[::ffff:127.0.0.1]", true),
+            ("0.0.0.0", false),
+            ("[::]", false),
+            ("128.0.0.1", false),
+            ("127.0.0.1.example", false),
+            ("127.1", false),
+            ("notlocalhost", false),
+            ("localhost.example", false),
+        ] {
+            assert_eq!(Host::parse(text).expect(text).is_loopback(), loopback, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_star_is_one_or_more_whole_labels() {
+        for (pattern, host, matches) in [
+            ("*.example.com", "a.example.com", true),
+            ("*.EXAMPLE.com.", "a.b.example.com", true),
+            ("*.example.com", "example.com", false),
+            ("*.example.com", "evil-example.com", false),
+            ("*.example.com", "a.example.com.evil.example", false),
+            ("*.com", "example.com", true),
+            ("example.com", "example.com", true),
+            ("example.com", "a.example.com", false),
+            ("[::1]", "[::1]", true),
+        ] {
+            let (pattern, host) =
+                (HostPattern::parse(pattern).expect(pattern), Host::parse(host).expect(host));
+            assert_eq!(pattern.matches(&host), matches, "{pattern} {host}");
+        }
+        for text in [
+            "*",
+            "*.",
+            "*.*",
+            "*.*.example",
+            "a.*.example",
+            "a*.example",
+            "**.example",
+            "*.127.0.0.1",
+            "*.[::1]",
+        ] {
+            assert_eq!(HostPattern::parse(text), None, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_shown_is_read_again(text in "\\PC*|[a-zA-Z0-9.:*\\[\\]-]{0,20}") {
+            if let Some(host) = Host::parse(&text) {
+                prop_assert_eq!(Host::parse(host.as_str()), Some(host));
+            }
+            if let Some(pattern) = HostPattern::parse(&text) {
+                prop_assert_eq!(HostPattern::parse(&pattern.to_string()), Some(pattern));
+            }
+        }
+    }
 }

@@ -53,9 +53,12 @@ impl Hosts {
             return Ok(());
         }
         let mut values = headers.get_all(HOST).iter();
-        let Some(value) = values.next().filter(|value| !value.is_empty()) else { return Ok(()) };
+        let Some(value) = values.next() else { return Ok(()) };
         if values.next().is_some() {
             return Err(Refused::new("more than one header Host", b"", OPTION));
+        }
+        if value.is_empty() {
+            return Ok(());
         }
         let host = value.to_str().ok().and_then(Host::parse_with_port).map(|(host, _)| host);
         let accepted = host.is_some_and(|host| {
@@ -75,4 +78,160 @@ fn pattern(text: &str) -> Result<HostPattern, String> {
              *.example.com, 192.0.2.1 or [2001:db8::1], or * for every host; letters beyond ASCII are written as xn--"
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::header::HeaderValue;
+    use proptest::prelude::*;
+
+    const LOOPBACK: bool = true;
+    const PUBLIC: bool = false;
+
+    fn accepts(list: &str, origins: &str, listener_is_loopback: bool, hosts: &[&str]) -> bool {
+        let mut headers = HeaderMap::new();
+        for host in hosts {
+            headers.append(HOST, HeaderValue::from_bytes(host.as_bytes()).expect("a value"));
+        }
+        let origins = Origins::parse(origins).expect(origins);
+        Hosts::parse(list).expect(list).judge(&headers, listener_is_loopback, &origins).is_ok()
+    }
+
+    #[test]
+    fn a_loopback_listener_accepts_loopback_names_only() {
+        for (host, accepted) in [
+            ("localhost", true),
+            ("localhost:8080", true),
+            ("LOCALHOST.:8080", true),
+            ("broker.localhost:8080", true),
+            ("127.0.0.1:8080", true),
+            ("127.8.8.8", true),
+            ("[::1]:8080", true),
+            ("[0::0:1]", true),
+            ("[::ffff:127.0.0.1]:8080", true),
+            ("evil.example", false),
+            ("evil.example:8080", false),
+            ("localhost.evil.example", false),
+            ("127.0.0.1.evil.example", false),
+            ("0.0.0.0:8080", false),
+            ("192.0.2.1", false),
+            ("[::]", false),
+            ("::1", false),
+            ("[::1", false),
+            ("localhost:65536", false),
+            ("localhost:x", false),
+            ("localhost/", false),
+            ("localhost, evil.example", false),
+            ("evil.example@localhost", false),
+            ("löcalhost", false),
+            (" ", false),
+        ] {
+            assert_eq!(accepts("", "", LOOPBACK, &[host]), accepted, "{host}");
+            assert!(accepts("", "", PUBLIC, &[host]), "{host}");
+            assert!(accepts("*", "", LOOPBACK, &[host]), "{host}");
+        }
+    }
+
+    #[test]
+    fn the_list_holds_on_every_listener_and_adds_to_loopback_names() {
+        const LIST: &str = "Chat.Example.com, *.example.net., 192.0.2.1, 2001:db8::1, [2001:db8::2]";
+        for (host, on_loopback, on_public) in [
+            ("chat.example.com", true, true),
+            ("chat.example.com.:8080", true, true),
+            ("a.b.example.net:1", true, true),
+            ("192.0.2.1:80", true, true),
+            ("[2001:DB8::1]", true, true),
+            ("[2001:db8::2]:80", true, true),
+            ("localhost:8080", true, false),
+            ("127.0.0.1", true, false),
+            ("example.net", false, false),
+            ("evil.example", false, false),
+            ("sub.chat.example.com", false, false),
+            ("chat.example.com:x", false, false),
+        ] {
+            assert_eq!(accepts(LIST, "", LOOPBACK, &[host]), on_loopback, "{host}");
+            assert_eq!(accepts(LIST, "", PUBLIC, &[host]), on_public, "{host}");
+        }
+    }
+
+    #[test]
+    fn hosts_of_allowed_origins_are_accepted_on_a_loopback_listener() {
+        const ORIGINS: &str = "https://chat.example.com:8443, https://*.example.net, *";
+        for (list, listener, host, accepted) in [
+            ("", LOOPBACK, "chat.example.com", true),
+            ("", LOOPBACK, "CHAT.example.com:9", true),
+            ("other.example", LOOPBACK, "chat.example.com", true),
+            ("other.example", PUBLIC, "chat.example.com", false),
+            ("", LOOPBACK, "a.example.net", false),
+            // Everybody's pages may come, but by a name of ours: other pages than those under ws-path count on it.
+            ("", LOOPBACK, "evil.example", false),
+        ] {
+            assert_eq!(accepts(list, ORIGINS, listener, &[host]), accepted, "{list:?} {host}");
+        }
+    }
+
+    #[test]
+    fn no_host_is_no_browser_and_two_are_refused() {
+        for list in ["", "chat.example.com"] {
+            for (hosts, accepted) in [
+                (&[][..], true),
+                (&[""], true),
+                (&["localhost", "localhost"], false),
+                (&["", "localhost"], false),
+            ] {
+                assert_eq!(accepts(list, "", LOOPBACK, hosts), accepted, "{hosts:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_host_and_the_option() {
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, HeaderValue::from_static("evil.example:8080"));
+        let refused =
+            Hosts::default().judge(&headers, LOOPBACK, &Origins::any()).expect_err("a foreign name");
+        assert_eq!(refused, Refused { what: "host evil.example:8080".to_owned(), option: "allowed-hosts" });
+        assert_eq!(
+            refused.to_string(),
+            "Refused: host evil.example:8080; the operator's option allowed-hosts says what is allowed."
+        );
+    }
+
+    #[test]
+    fn what_is_no_list_of_hosts_is_refused_with_what_was_expected() {
+        for (list, item) in [
+            ("a.example,", ""),
+            ("a.example:8080", "a.example:8080"),
+            ("[::1]:80", "[::1]:80"),
+            ("https://a.example", "https://a.example"),
+            ("a.example/", "a.example/"),
+            ("*.*", "*.*"),
+            ("a b", "a b"),
+            ("10.0.0.0/8", "10.0.0.0/8"),
+            ("münchen.example", "münchen.example"),
+        ] {
+            let error = Hosts::parse(list).expect_err(list);
+            assert!(
+                error.starts_with(&format!("{item:?} is no host; expected a name or an address")),
+                "{error}"
+            );
+        }
+        assert_eq!(Hosts::parse(" "), Ok(Hosts::default()));
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_and_no_list_panics(
+            host in prop::collection::vec(prop_oneof![Just(9u8), 32..127u8, 128..=255u8], 0..300),
+            list in "\\PC*",
+        ) {
+            let mut headers = HeaderMap::new();
+            headers.insert(HOST, HeaderValue::from_bytes(&host).expect("a value"));
+            if let Err(refused) = Hosts::default().judge(&headers, LOOPBACK, &Origins::default()) {
+                prop_assert!(refused.what.len() <= 200);
+            }
+            let _ = Hosts::parse(&list);
+        }
+    }
 }

@@ -113,13 +113,13 @@ impl Origins {
         if site == Site::Same {
             return Ok(());
         }
-        match only(headers, &REFERER).filter(|value| *value != Ok(&HeaderValue::from_static(""))) {
-            Some(Ok(value)) => self.judge_referer(value, headers),
+        match only(headers, &REFERER) {
+            Some(Ok(value)) if !value.is_empty() => self.judge_referer(value, headers),
             Some(Err(Several)) => refuse("more than one header Referer"),
-            None if site == Site::Other && ask != Ask::Iframe => {
+            Some(Ok(_)) | None if site == Site::Other && ask != Ask::Iframe => {
                 refuse("a request from another site without Origin and Referer")
             }
-            None => Ok(()),
+            Some(Ok(_)) | None => Ok(()),
         }
     }
 
@@ -293,7 +293,7 @@ impl Pattern {
 
     /// Whether Content Security Policy can say it.
     fn is_for_policies(&self) -> bool {
-        !matches!(&self.host, HostPattern::Exactly(host) if host.is_ipv6())
+        !matches!(&self.host, HostPattern::Exactly(host) if host.address().is_some_and(|address| address.is_ipv6()))
     }
 }
 
@@ -354,5 +354,412 @@ fn write_port(f: &mut fmt::Formatter<'_>, scheme: &str, port: Option<u16>) -> fm
     match port {
         Some(port) if default_port(scheme) != Some(port) => write!(f, ":{port}"),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const EVERY: [Ask; 3] = [Ask::WebSocket, Ask::Request, Ask::Iframe];
+
+    fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(*name, HeaderValue::from_bytes(value.as_bytes()).expect("a value"));
+        }
+        headers
+    }
+
+    fn origins(list: &str) -> Origins {
+        Origins::parse(list).expect(list)
+    }
+
+    /// Whether a request with that `Origin` and that `Host` is let in, whatever it asks for.
+    fn allows(list: &str, origin: &str, host: &str) -> bool {
+        let headers = headers(&[("host", host), ("origin", origin)]);
+        let verdicts = EVERY.map(|ask| origins(list).judge(&headers, ask).is_ok());
+        assert!(verdicts.iter().all(|verdict| *verdict == verdicts[0]), "{origin} {host}: {verdicts:?}");
+        verdicts[0]
+    }
+
+    #[test]
+    fn the_same_origin_is_the_same_host_and_port_whatever_the_scheme() {
+        for (origin, host, allowed) in [
+            ("https://chat.example.com", "chat.example.com", true),
+            ("http://chat.example.com", "chat.example.com", true),
+            ("https://chat.example.com", "chat.example.com:443", true),
+            ("https://chat.example.com:443", "chat.example.com", true),
+            ("http://chat.example.com:80", "chat.example.com", true),
+            ("https://chat.example.com:8443", "chat.example.com:8443", true),
+            ("http://chat.example.com:8443", "chat.example.com:8443", true),
+            ("HTTPS://Chat.Example.COM", "chat.example.com", true),
+            ("https://chat.example.com", "CHAT.EXAMPLE.COM.", true),
+            ("https://chat.example.com.", "chat.example.com", true),
+            ("https://chat.example.com:", "chat.example.com:", true),
+            ("http://[2001:db8::1]:8080", "[2001:DB8:0::1]:8080", true),
+            ("http://192.0.2.1:8080", "192.0.2.1:8080", true),
+            ("http://192.0.2.1:8080", "[::ffff:192.0.2.1]:8080", true),
+            ("https://xn--mnchen-3ya.example", "XN--mnchen-3ya.example", true),
+            ("https://chat.example.com", "chat.example.com:80", false),
+            ("https://chat.example.com", "chat.example.com:8080", false),
+            ("http://chat.example.com", "chat.example.com:443", false),
+            ("https://chat.example.com:8443", "chat.example.com", false),
+            ("https://evil.example", "chat.example.com", false),
+            ("https://example.com", "chat.example.com", false),
+            ("https://chat.example.com", "example.com", false),
+            ("https://chat.example.com.evil.example", "chat.example.com", false),
+            ("https://chat.example.com", "", false),
+            ("https://chat.example.com", "chat.example.com:65536", false),
+            ("https://chat.example.com", "chat.example.com, evil.example", false),
+            ("https://chat.example.com", "user@chat.example.com", false),
+            // No page of the web, so it has to be listed even so.
+            ("app://chat.example.com", "chat.example.com", false),
+            ("ws://chat.example.com", "chat.example.com", false),
+        ] {
+            assert_eq!(allows("", origin, host), allowed, "{origin} {host}");
+        }
+    }
+
+    #[test]
+    fn an_origin_without_host_or_with_two_is_not_the_same() {
+        for lines in [
+            &[("origin", "https://a.example")][..],
+            &[("origin", "https://a.example"), ("host", "a.example"), ("host", "a.example")],
+        ] {
+            assert!(Origins::default().judge(&headers(lines), Ask::WebSocket).is_err(), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn pages_of_the_users_own_machine_may_by_http_and_https() {
+        for (origin, allowed) in [
+            ("http://localhost:3000", true),
+            ("https://localhost", true),
+            ("http://LOCALHOST.:1", true),
+            ("http://app.localhost:3000", true),
+            ("http://127.0.0.1:5173", true),
+            ("http://127.1.2.3", true),
+            ("http://[::1]:5173", true),
+            ("http://[::ffff:127.0.0.1]", true),
+            ("capacitor://localhost", false),
+            ("http://localhost.evil.example", false),
+            ("http://127.0.0.1.evil.example", false),
+            ("http://evil-localhost", false),
+            ("http://0.0.0.0:3000", false),
+            ("http://10.0.0.1", false),
+            ("http://[::]", false),
+        ] {
+            assert_eq!(allows("", origin, "chat.example.com"), allowed, "{origin}");
+        }
+    }
+
+    #[test]
+    fn the_list_adds_origins_and_patterns() {
+        for (list, origin, allowed) in [
+            ("https://app.example.com", "https://app.example.com", true),
+            ("https://app.example.com", "https://app.example.com:443", true),
+            ("https://app.example.com:443", "https://app.example.com", true),
+            ("HTTPS://APP.example.com.", "https://app.EXAMPLE.com", true),
+            ("https://app.example.com", "http://app.example.com", false),
+            ("https://app.example.com", "https://app.example.com:8443", false),
+            ("https://app.example.com", "https://sub.app.example.com", false),
+            ("https://app.example.com:*", "https://app.example.com:8443", true),
+            ("https://app.example.com:*", "https://app.example.com", true),
+            ("https://app.example.com:*", "http://app.example.com:8443", false),
+            ("https://*.example.com", "https://app.example.com", true),
+            ("https://*.example.com", "https://a.b.example.com", true),
+            ("https://*.example.com", "https://example.com", false),
+            ("https://*.example.com", "https://evilexample.com", false),
+            ("https://*.example.com", "https://app.example.com:8443", false),
+            ("http://*.example.com:8080", "http://app.example.com:8080", true),
+            ("http://*.example.com:*", "http://app.example.com:1", true),
+            ("https://a.example, https://b.example", "https://b.example", true),
+            ("http://[2001:db8::1]:80", "http://[2001:DB8::1]", true),
+            ("https://xn--mnchen-3ya.example", "https://xn--mnchen-3ya.example", true),
+            ("capacitor://localhost", "capacitor://localhost", true),
+            ("capacitor://localhost", "ionic://localhost", false),
+            ("capacitor://localhost:*", "capacitor://localhost:1", true),
+            ("null", "null", true),
+            ("", "null", false),
+            ("https://a.example", "null", false),
+            ("null", "Null", false),
+            ("null", "https://a.example", false),
+            ("*", "https://evil.example:1", true),
+            ("*", "null", true),
+            ("https://a.example, *", "https://evil.example", true),
+        ] {
+            assert_eq!(allows(list, origin, "chat.example.net"), allowed, "{list:?} {origin}");
+        }
+    }
+
+    #[test]
+    fn what_browsers_never_send_as_an_origin_is_refused() {
+        let long = format!("https://{}.example", "a".repeat(10_000));
+        for origin in [
+            "",
+            " ",
+            "app.example.com",
+            "//app.example.com",
+            "https:app.example.com",
+            "https://",
+            "https://app.example.com/",
+            "https://app.example.com/path",
+            "https://app.example.com?query",
+            "https://app.example.com#fragment",
+            "https://user@app.example.com",
+            "https://app.example.com:443 https://evil.example",
+            "https://app.example.com, https://evil.example",
+            "https://app.example.com:65979",
+            "https://app.example.com:0x1bb",
+            "https://[::1",
+            "https://::1",
+            "https://*.example.com",
+            "https://*",
+            "*",
+            "https://münchen.example",
+            "://app.example.com",
+            "1https://app.example.com",
+            &long,
+        ] {
+            assert!(
+                !allows("https://*.example.com:*, https://app.example.com", origin, "app.example.com"),
+                "{origin}"
+            );
+        }
+    }
+
+    #[test]
+    fn several_origins_are_refused_even_if_they_agree() {
+        for (first, second) in [
+            ("https://a.example", "https://a.example"),
+            ("https://a.example", "https://evil.example"),
+            ("null", "https://a.example"),
+        ] {
+            let headers = headers(&[("host", "a.example"), ("origin", first), ("origin", second)]);
+            for ask in EVERY {
+                let refused = origins("https://a.example, null").judge(&headers, ask).expect_err("two");
+                assert_eq!(refused.what, "more than one header Origin");
+            }
+            assert_eq!(Origins::any().judge(&headers, Ask::WebSocket), Ok(()));
+        }
+    }
+
+    /// `Sec-Fetch-Site`, `Referer`, and whether a handshake, a request and the iframe page are let in.
+    #[test]
+    fn without_origin_the_site_and_the_referer_decide() {
+        const HERE: &str = "https://chat.example.com/page";
+        const LISTED: &str = "https://app.example.com/a?b#c";
+        const EVIL: &str = "https://evil.example/https://chat.example.com/";
+        for (site, referer, [websocket, request, iframe]) in [
+            // No browser, or one that is old and keeps silent.
+            ("", "", [true, true, true]),
+            ("", HERE, [true, true, true]),
+            ("", LISTED, [true, true, true]),
+            ("", "http://localhost:3000/", [true, true, true]),
+            ("", "https://app.example.com", [true, true, true]),
+            ("", "https://app.example.com?x", [true, true, true]),
+            ("", EVIL, [true, false, false]),
+            ("", "http://app.example.com/", [true, false, false]),
+            ("", "about:blank", [true, false, false]),
+            ("", "/page", [true, false, false]),
+            ("", "https://chat.example.com@evil.example/", [true, false, false]),
+            ("", "https://evil.example\\chat.example.com/", [true, false, false]),
+            ("same-origin", "", [true, true, true]),
+            ("same-origin", EVIL, [true, true, true]),
+            ("none", "", [true, true, true]),
+            ("same-site", "", [true, false, true]),
+            ("same-site", LISTED, [true, true, true]),
+            ("same-site", EVIL, [true, false, false]),
+            ("cross-site", "", [true, false, true]),
+            ("cross-site", HERE, [true, true, true]),
+            ("cross-site", LISTED, [true, true, true]),
+            ("cross-site", EVIL, [true, false, false]),
+            ("Same-Origin", "", [true, false, true]),
+            ("unheard-of", "", [true, false, true]),
+            ("none, same-origin", EVIL, [true, false, false]),
+        ] {
+            let mut lines = vec![("host", "chat.example.com")];
+            lines.extend(
+                [("sec-fetch-site", site), ("referer", referer)].iter().filter(|line| !line.1.is_empty()),
+            );
+            let headers = headers(&lines);
+            let verdicts = EVERY.map(|ask| origins("https://app.example.com").judge(&headers, ask).is_ok());
+            assert_eq!(verdicts, [websocket, request, iframe], "{site:?} {referer:?}");
+            assert_eq!(EVERY.map(|ask| Origins::any().judge(&headers, ask)), [Ok(()), Ok(()), Ok(())]);
+        }
+    }
+
+    #[test]
+    fn an_origin_outweighs_site_and_referer() {
+        for (origin, allowed) in [("https://chat.example.com", true), ("https://evil.example", false)] {
+            for (site, referer) in
+                [("same-origin", "https://chat.example.com/"), ("cross-site", "https://evil.example/")]
+            {
+                let headers = headers(&[
+                    ("host", "chat.example.com"),
+                    ("origin", origin),
+                    ("sec-fetch-site", site),
+                    ("referer", referer),
+                ]);
+                for ask in EVERY {
+                    assert_eq!(
+                        Origins::default().judge(&headers, ask).is_ok(),
+                        allowed,
+                        "{origin} {site} {ask:?}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn headers_given_twice_are_not_trusted_and_an_empty_referer_is_none() {
+        let here = ("referer", "https://chat.example.com/");
+        for (lines, allowed) in [
+            (&[("sec-fetch-site", "same-origin"), ("sec-fetch-site", "same-origin")][..], false),
+            (&[here, here][..], false),
+            (&[("referer", "")][..], true),
+            (&[("referer", ""), ("sec-fetch-site", "cross-site")][..], false),
+        ] {
+            let mut headers = headers(lines);
+            headers.insert(HOST, HeaderValue::from_static("chat.example.com"));
+            assert_eq!(Origins::default().judge(&headers, Ask::Request).is_ok(), allowed, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_says_what_and_names_the_option_and_no_more() {
+        let long = format!("https://{}", "ab".repeat(5_000));
+        let cut = format!("origin https://{}...", "ab".repeat(91));
+        for (name, value, what) in [
+            ("origin", "https://evil.example", "origin https://evil.example"),
+            ("origin", "null", "origin null"),
+            ("origin", "", "origin "),
+            ("origin", "<b a=\"'&\\\t\u{e9}>", r"origin \x3cb a=\x22\x27\x26\x5c\x09\xc3\xa9\x3e"),
+            ("origin", &long, &cut),
+            (
+                "referer",
+                "https://Evil.example:81/path?token=secret",
+                "referer of the origin https://evil.example:81",
+            ),
+            ("referer", "secret", "a Referer that is no address of a page"),
+            ("sec-fetch-site", "cross-site", "a request from another site without Origin and Referer"),
+        ] {
+            let refused =
+                Origins::default().judge(&headers(&[(name, value)]), Ask::Request).expect_err(value);
+            assert_eq!(refused, Refused { what: what.to_owned(), option: "allowed-origins" });
+            assert_eq!(
+                refused.to_string(),
+                format!("Refused: {what}; the operator's option allowed-origins says what is allowed.")
+            );
+        }
+    }
+
+    #[test]
+    fn the_iframe_page_may_be_embedded_by_the_same_list() {
+        let policy = |list: &str| {
+            let value = origins(list).frame_ancestors()?;
+            Some(
+                value.to_str().expect("ASCII").strip_prefix(ANCESTORS).expect("the constant part").to_owned(),
+            )
+        };
+        for (list, added) in [
+            ("", Some("")),
+            ("https://App.example.com:443", Some(" https://app.example.com")),
+            (
+                "https://*.example.com, http://a.example:8080,https://b.example:*",
+                Some(" https://*.example.com http://a.example:8080 https://b.example:*"),
+            ),
+            ("null, http://[2001:db8::1], http://192.0.2.1", Some(" http://192.0.2.1")),
+            ("https://a.example, *", None),
+        ] {
+            assert_eq!(policy(list).as_deref(), added, "{list}");
+        }
+        assert!(ANCESTORS.starts_with("frame-ancestors 'self' http://localhost:* https://localhost:* "));
+        assert!(!ANCESTORS.contains("  "));
+    }
+
+    #[test]
+    fn hosts_are_those_named_exactly() {
+        let origins =
+            origins("https://A.example:8443, http://*.b.example, null, http://[::2], https://c.example:*");
+        assert_eq!(origins.hosts().collect::<Vec<_>>(), ["a.example", "[::2]", "c.example"]);
+    }
+
+    #[test]
+    fn what_is_no_list_of_origins_is_refused_with_what_was_expected() {
+        for (list, item) in [
+            ("app.example.com", "app.example.com"),
+            ("https://a.example,", ""),
+            ("https://a.example,,https://b.example", ""),
+            (",", ""),
+            ("https://a.example https://b.example", "https://a.example https://b.example"),
+            ("https://a.example/", "https://a.example/"),
+            ("*, https://a.example/x", "https://a.example/x"),
+            ("https://", "https://"),
+            ("https://*", "https://*"),
+            ("https://*.", "https://*."),
+            ("https://a.*.example", "https://a.*.example"),
+            ("https://*.127.0.0.1", "https://*.127.0.0.1"),
+            ("https://a.example:", "https://a.example:"),
+            ("https://a.example:65536", "https://a.example:65536"),
+            ("https://a.example:*:1", "https://a.example:*:1"),
+            ("https://u@a.example", "https://u@a.example"),
+            ("*://a.example", "*://a.example"),
+            ("ws://a.example", "ws://a.example"),
+            ("WSS://a.example", "WSS://a.example"),
+            ("https://münchen.example", "https://münchen.example"),
+            ("Null", "Null"),
+            ("http://a.example; script-src *", "http://a.example; script-src *"),
+        ] {
+            let error = Origins::parse(list).expect_err(list);
+            assert!(
+                error.starts_with(&format!("{item:?} is no origin; expected a scheme and a host")),
+                "{error}"
+            );
+        }
+        for list in ["", " ", "*", " null , https://a.example "] {
+            assert!(Origins::parse(list).is_ok(), "{list:?}");
+        }
+        assert_eq!(Origins::parse(""), Ok(Origins::same_origin_and_loopback()));
+        assert_eq!(Origins::parse("*"), Ok(Origins::any()));
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_panics(
+            lines in prop::collection::vec(
+                (
+                    prop::sample::select(vec!["host", "origin", "referer", "sec-fetch-site"]),
+                    prop_oneof![
+                        prop::collection::vec(prop_oneof![Just(9u8), 32..127u8, 128..=255u8], 0..300),
+                        "(https?|a)://[a-c.:/?#@\\[\\]0-9*-]{0,12}".prop_map(String::into_bytes),
+                    ],
+                ),
+                0..6,
+            ),
+        ) {
+            let mut headers = HeaderMap::new();
+            for (name, value) in &lines {
+                headers.append(*name, HeaderValue::from_bytes(value).expect("a value"));
+            }
+            for ask in EVERY {
+                prop_assert_eq!(Origins::any().judge(&headers, ask), Ok(()));
+                if let Err(refused) = origins("https://*.a:*, null").judge(&headers, ask) {
+                    prop_assert!(refused.what.len() <= WHAT_BYTES_MAX);
+                    prop_assert!(refused.what.bytes().all(|octet| (b' '..=b'~').contains(&octet)));
+                }
+            }
+        }
+
+        #[test]
+        fn no_list_panics_and_every_list_makes_a_policy(list in "\\PC*|((https?|a)://[a-c.:*\\[\\]0-9-]{0,9},?){0,3}") {
+            if let Ok(origins) = Origins::parse(&list) {
+                prop_assert_eq!(origins.frame_ancestors().is_none(), origins.any);
+                let _ = origins.hosts().count();
+            }
+        }
     }
 }
