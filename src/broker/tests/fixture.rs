@@ -12,7 +12,8 @@ use stompbox_frames::message::Parts;
 use stompbox_frames::stomp::Headers;
 
 /// All credit.
-pub(in crate::broker) const ALL: Terms = Terms { prefetch: 1_000_000, prefetch_bytes: usize::MAX };
+pub(in crate::broker) const ALL: Terms =
+    Terms { prefetch: 1_000_000, prefetch_bytes: usize::MAX, text_only: false };
 
 pub(in crate::broker) fn credit(prefetch: u32) -> Terms {
     Terms { prefetch, ..ALL }
