@@ -10,7 +10,8 @@
 //! ```
 //!
 //! No message that all consumers would have to pass over is ever left in the backlog, but in a dead letter queue:
-//! whatever adds a message or changes who is there ends with [`cast_out`](Queue::cast_out).
+//! whatever adds a message or changes who is there calls [`cast_out`](Queue::cast_out). What a consumer gives back
+//! while it stays, it may have again.
 //!
 //! Everything happens under the queue's lock; no second queue is locked meanwhile (dead letters are handed to the
 //! caller), and outboxes, locked last, call nobody.
@@ -171,8 +172,8 @@ impl Queue {
         })
     }
 
-    /// Settles what the consumer has; other tags are ignored. Messages that were given back too often, or that
-    /// nobody here may have any more, are out of the queue, and returned.
+    /// Settles what the consumer has; other tags are ignored. Messages that were given back too often are out of
+    /// the queue, and returned.
     pub(super) fn settle(
         &self,
         id: ConsumerId,
@@ -201,7 +202,6 @@ impl Queue {
                 Settlement::Returned => self.give_back(&mut state, item, id, now),
             }
         }
-        outcasts.extend(self.cast_out(&mut state));
         self.proceed(&mut state, Some(now));
         outcasts
     }
