@@ -151,6 +151,34 @@ impl Backlog {
         }
     }
 
+    /// Takes out what `goes`, each at its place.
+    pub(super) fn split_off(&mut self, goes: impl Fn(&Item) -> bool) -> Backlog {
+        let all = std::mem::take(self);
+        let mut out = Backlog::default();
+        let sides = [self, &mut out];
+        for item in all.fresh {
+            sides[usize::from(goes(&item))].push(item);
+        }
+        for item in all.ready.into_values() {
+            sides[usize::from(goes(&item))].give_back(item);
+        }
+        for (holder, items) in all.held {
+            for (due, item) in items.into_values() {
+                sides[usize::from(goes(&item))].hold(item, holder, due);
+            }
+        }
+        out
+    }
+
+    /// All, by position.
+    pub(super) fn into_items(self) -> Vec<Item> {
+        let held = self.held.into_values().flat_map(BTreeMap::into_values).map(|(_, item)| item);
+        let mut items: Vec<Item> = self.ready.into_values().chain(held).collect();
+        items.sort_unstable_by_key(|item| item.position);
+        items.extend(self.fresh);
+        items
+    }
+
     /// Messages in it.
     pub(super) fn len(&self) -> usize {
         self.fresh.len() + self.ready.len() + self.due.len()

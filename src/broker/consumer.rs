@@ -8,6 +8,9 @@
 //!   willing ── outstanding reaches prefetch ──> spent ── settled ──> willing
 //!   willing ── outbox has no room ──> starved ── resume ──> willing
 //! ```
+//!
+//! Who is willing has a turn, one row of turns for all: text-only consumers are listed apart, so that the next who
+//! may have a binary message is found without passing over them.
 
 use super::backlog::Item;
 use super::{Subscriber, Terms};
@@ -22,8 +25,12 @@ pub(super) struct ConsumerId(pub(super) u64);
 #[derive(Debug, Default)]
 pub(super) struct Consumers {
     by_id: BTreeMap<ConsumerId, Consumer>,
-    /// Who is willing, in turn.
+    /// Who is willing and takes everything, in turn.
     turns: BTreeMap<u64, ConsumerId>,
+    /// Who is willing and text only, in turn; no turn is in both.
+    text_turns: BTreeMap<u64, ConsumerId>,
+    /// Of all, how many are text only.
+    text_only: usize,
     last_id: u64,
     last_turn: u64,
 }
@@ -60,6 +67,7 @@ impl Consumers {
     pub(super) fn add(&mut self, subscriber: Subscriber, terms: Terms) -> ConsumerId {
         self.last_id += 1;
         let id = ConsumerId(self.last_id);
+        self.text_only += usize::from(terms.text_only);
         let outstanding = BTreeMap::new();
         let consumer =
             Consumer { subscriber, terms, outstanding, outstanding_bytes: 0, starved: false, turn: None };
@@ -71,8 +79,9 @@ impl Consumers {
     /// Lets a consumer go, and takes what it was not yet given to write out of its outbox.
     pub(super) fn remove(&mut self, id: ConsumerId) -> Left {
         let Some(consumer) = self.by_id.remove(&id) else { return Left::default() };
+        self.text_only -= usize::from(consumer.terms.text_only);
         if let Some(turn) = consumer.turn {
-            self.turns.remove(&turn);
+            self.turns_of(consumer.terms).remove(&turn);
         }
         let Subscriber { outbox, key } = consumer.subscriber;
         let unwritten = outbox.withdraw(key).iter().map(|parcel| parcel.tag).collect();
@@ -83,8 +92,30 @@ impl Consumers {
         self.by_id.is_empty()
     }
 
+    /// Whether there are consumers, and none of them may have what is not text.
+    pub(super) fn refuse_binary(&self) -> bool {
+        self.text_only > 0 && self.text_only == self.by_id.len()
+    }
+
     /// The next two in turn.
     pub(super) fn next_two(&self) -> (Option<ConsumerId>, Option<ConsumerId>) {
+        if self.text_turns.is_empty() {
+            return self.next_two_for_everything();
+        }
+        let (mut every, mut text) = (self.turns.iter().peekable(), self.text_turns.iter().peekable());
+        let mut next = || {
+            let text_is_next = match (every.peek(), text.peek()) {
+                (Some((turn, _)), Some((text_turn, _))) => text_turn < turn,
+                (every, _) => every.is_none(),
+            };
+            let next = if text_is_next { text.next() } else { every.next() };
+            next.map(|(_, &id)| id)
+        };
+        (next(), next())
+    }
+
+    /// The next two in turn of those that take everything.
+    pub(super) fn next_two_for_everything(&self) -> (Option<ConsumerId>, Option<ConsumerId>) {
         let mut turns = self.turns.values().copied();
         (turns.next(), turns.next())
     }
@@ -112,8 +143,9 @@ impl Consumers {
         item.count = item.count.saturating_add(1);
         consumer.outstanding_bytes += item.message.size();
         consumer.outstanding.insert(item.position, item);
+        let terms = consumer.terms;
         if let Some(turn) = consumer.turn.take() {
-            self.turns.remove(&turn);
+            self.turns_of(terms).remove(&turn);
         }
         self.review(id);
     }
@@ -151,17 +183,23 @@ impl Consumers {
     /// Who is willing has a turn, who is not has none.
     fn review(&mut self, id: ConsumerId) {
         let Some(consumer) = self.by_id.get_mut(&id) else { return };
+        let terms = consumer.terms;
         match (consumer.is_willing(), consumer.turn) {
             (true, None) => {
                 self.last_turn += 1;
-                consumer.turn = Some(self.last_turn);
-                self.turns.insert(self.last_turn, id);
+                let turn = self.last_turn;
+                consumer.turn = Some(turn);
+                self.turns_of(terms).insert(turn, id);
             }
             (false, Some(turn)) => {
                 consumer.turn = None;
-                self.turns.remove(&turn);
+                self.turns_of(terms).remove(&turn);
             }
             _ => {}
         }
+    }
+
+    fn turns_of(&mut self, terms: Terms) -> &mut BTreeMap<u64, ConsumerId> {
+        if terms.text_only { &mut self.text_turns } else { &mut self.turns }
     }
 }

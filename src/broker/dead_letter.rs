@@ -1,4 +1,4 @@
-//! Where a message goes that was given out too often.
+//! Where a message goes that was given out too often, or that no consumer of its queue may have.
 //!
 //! A message of `/queue/NAME` goes to `/queue/dead.NAME`, with the reason, its origin and the number of deliveries
 //! in its headers. One of a dead letter queue stays where it is. One of a session's own queue is dropped: nobody
@@ -12,7 +12,33 @@ use crate::outbox::Message;
 /// What the name of a dead letter queue starts with.
 const DEAD: &str = "dead.";
 
-/// Whether messages stay here however often they come back.
+/// A message that is out of its queue, and why.
+#[derive(Debug)]
+pub(super) struct Outcast {
+    pub(super) item: Item,
+    pub(super) reason: Reason,
+}
+
+/// Why a message cannot stay in its queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reason {
+    /// It was given back too often.
+    MaxDeliveries,
+    /// Its body is not UTF-8, and all consumers are text only.
+    NotText,
+}
+
+impl Reason {
+    /// For the header `dead-reason`.
+    fn as_str(self) -> &'static str {
+        match self {
+            Reason::MaxDeliveries => "max-deliveries",
+            Reason::NotText => "not-text",
+        }
+    }
+}
+
+/// Whether messages stay here however often they come back, and whoever may not have them.
 pub(super) fn is_dead_letter_queue(queue: &Destination) -> bool {
     queue.kind() == Kind::Queue && queue.name().starts_with(DEAD)
 }
@@ -27,10 +53,15 @@ pub(super) fn dead_letter_queue(queue: &Destination) -> Option<Destination> {
 }
 
 /// The message as a dead letter for `to`.
-pub(super) fn dead_letter(ground: &Ground, item: &Item, origin: &Destination, to: &Destination) -> Message {
+pub(super) fn dead_letter(
+    ground: &Ground,
+    Outcast { item, reason }: &Outcast,
+    origin: &Destination,
+    to: &Destination,
+) -> Message {
     let deliveries = item.count.to_string();
     let extra = [
-        ("dead-reason", "max-deliveries"),
+        ("dead-reason", reason.as_str()),
         ("dead-origin", origin.as_str()),
         ("dead-deliveries", &deliveries),
     ];

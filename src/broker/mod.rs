@@ -3,8 +3,8 @@
 //! ```text
 //!   Broker ─┬─ Topics ── Topic ── Roster ───────────┐
 //!           │     └──── Patterns ── Group ── Roster ┴─ fan_out ──> Outbox::push
-//!           └─ Queues ── Queue ─┬─ Backlog
-//!                               └─ Consumers ────────────────────> Outbox::push_within
+//!           └─ Queues ── Queue ─┬─ Shelves ── Backlog ┬─ dispatch ──> Outbox::push_within
+//!                               └─ Consumers ─────────┘
 //! ```
 //!
 //! Each topic and each queue has a lock of its own, so that publishing to, and subscribing on, one destination is
@@ -17,13 +17,16 @@ mod alarms;
 mod backlog;
 mod consumer;
 mod dead_letter;
+mod dispatch;
 mod fan_out;
 mod ground;
 mod ids;
+mod load;
 mod patterns;
 mod queue;
 mod queues;
 mod roster;
+mod shelves;
 mod subscription;
 #[cfg(test)]
 mod tests;
@@ -143,7 +146,7 @@ pub struct Subscriber {
     pub key: Key,
 }
 
-/// Credit of a work queue's consumer (ignored for topics).
+/// Credit of a work queue's consumer, and what it may have (ignored for topics).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
     /// Messages given out and not settled at most.
@@ -151,6 +154,10 @@ pub struct Terms {
     /// Their octets: nothing more is given while so many are outstanding. The message that passes them is still
     /// given, so that one is always allowed.
     pub prefetch_bytes: usize,
+    /// It is never given a message whose body is not UTF-8. Such a message waits for another consumer; if there are
+    /// consumers and all are text only, it goes to `/queue/dead.NAME` at once (`dead-reason:not-text`), unless it
+    /// is in such a queue already, where it stays; in a temporary queue it is dropped and counted.
+    pub text_only: bool,
 }
 
 /// How a delivery from a work queue ended.

@@ -3,18 +3,27 @@
 //! ```text
 //!              publish                    offer taken               Accepted
 //!   (nowhere) ─────────> in the backlog ──────────────> outstanding ─────────> (nowhere)
-//!                              ^    Returned, Unwritten,      │
-//!                              └──────── consumer gone ───────┤
-//!                                                             └─ Returned too often ─> dead letter
+//!                          │   ^    Returned, Unwritten,      │
+//!                          │   └──────── consumer gone ───────┤
+//!                          │                                  └─ Returned too often ─> dead letter
+//!                          └─ no text, and all consumers are text only ──────────────> dead letter
 //! ```
+//!
+//! No message that all consumers would have to pass over is ever left in the backlog, but in a dead letter queue:
+//! whatever adds a message or changes who is there calls [`cast_out`](Queue::cast_out). What a consumer gives back
+//! while it stays, it may have again.
 //!
 //! Everything happens under the queue's lock; no second queue is locked meanwhile (dead letters are handed to the
 //! caller), and outboxes, locked last, call nobody.
 
 use super::Options;
-use super::backlog::{Backlog, Holder, Item};
+use super::backlog::{Holder, Item};
 use super::consumer::{ConsumerId, Consumers};
+use super::dead_letter::{Outcast, Reason, is_dead_letter_queue};
+use super::dispatch::dispatch;
 use super::ground::Ground;
+use super::load::Load;
+use super::shelves::Shelves;
 use super::{Refusal, Settlement, Subscriber, Terms};
 use crate::budget::Charge;
 use crate::destination::{Destination, Kind};
@@ -37,28 +46,9 @@ pub(super) struct Queue {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Dead;
 
-/// Messages and their octets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Load {
-    messages: usize,
-    bytes: usize,
-}
-
-impl Load {
-    fn add(&mut self, bytes: usize) {
-        self.messages += 1;
-        self.bytes += bytes;
-    }
-
-    fn remove(&mut self, bytes: usize) {
-        self.messages -= 1;
-        self.bytes -= bytes;
-    }
-}
-
 #[derive(Debug)]
 struct State {
-    backlog: Backlog,
+    backlog: Shelves,
     consumers: Consumers,
     last_position: Tag,
     /// In the backlog and outstanding.
@@ -78,7 +68,7 @@ const ROOM_STEP_BYTES: usize = 16 * 1024;
 impl Queue {
     pub(super) fn new(destination: Destination, ground: &Arc<Ground>) -> Arc<Queue> {
         let state = State {
-            backlog: Backlog::default(),
+            backlog: Shelves::default(),
             consumers: Consumers::default(),
             last_position: 0,
             load: Load::default(),
@@ -100,13 +90,18 @@ impl Queue {
         &self.destination
     }
 
-    /// Takes a message, if there is room for it.
-    pub(super) fn publish(&self, message: &Message, now: Instant) -> Result<Result<(), Refusal>, Dead> {
+    /// Takes a message, if there is room for it. What nobody here may have is out of the queue, and returned.
+    pub(super) fn publish(
+        &self,
+        message: &Message,
+        now: Instant,
+    ) -> Result<Result<Vec<Outcast>, Refusal>, Dead> {
         self.alive(|state| {
             self.room_for(state, message.size())?;
             self.admit(state, message.clone());
+            let outcasts = self.cast_out(state);
             self.proceed(state, Some(now));
-            Ok(())
+            Ok(outcasts)
         })
     }
 
@@ -125,12 +120,15 @@ impl Queue {
         self.state.lock().reserved.remove(bytes);
     }
 
-    /// Takes a message that room was promised to. Only a session's own queue can be dead then.
-    pub(super) fn publish_reserved(&self, message: &Message, now: Instant) -> Result<(), Dead> {
+    /// Takes a message that room was promised to, as [`publish`](Queue::publish) does. Only a session's own queue
+    /// can be dead then.
+    pub(super) fn publish_reserved(&self, message: &Message, now: Instant) -> Result<Vec<Outcast>, Dead> {
         self.alive(|state| {
             state.reserved.remove(message.size());
             self.admit(state, message.clone());
+            let outcasts = self.cast_out(state);
             self.proceed(state, Some(now));
+            outcasts
         })
     }
 
@@ -155,17 +153,22 @@ impl Queue {
         })
     }
 
-    /// Takes a consumer in, and gives it what its credit allows.
+    /// Takes a consumer in, and gives it what its credit allows. What nobody here may have is out of the queue, and
+    /// returned.
     pub(super) fn subscribe(
         &self,
         subscriber: &Subscriber,
         terms: Terms,
         now: Instant,
-    ) -> Result<ConsumerId, Dead> {
+    ) -> Result<(ConsumerId, Vec<Outcast>), Dead> {
         self.alive(|state| {
+            if terms.text_only {
+                state.backlog.sort();
+            }
             let id = state.consumers.add(subscriber.clone(), terms);
+            let outcasts = self.cast_out(state);
             self.proceed(state, Some(now));
-            id
+            (id, outcasts)
         })
     }
 
@@ -177,8 +180,8 @@ impl Queue {
         tags: &[Tag],
         settlement: Settlement,
         now: Instant,
-    ) -> Vec<Item> {
-        let mut spent = Vec::new();
+    ) -> Vec<Outcast> {
+        let mut outcasts = Vec::new();
         let mut state = self.state.lock();
         if settlement == Settlement::Unwritten {
             state.consumers.starve(id);
@@ -194,13 +197,13 @@ impl Queue {
                 }
                 Settlement::Returned if self.is_spent(&item) => {
                     self.forget(&mut state, &item);
-                    spent.push(item);
+                    outcasts.push(Outcast { item, reason: Reason::MaxDeliveries });
                 }
                 Settlement::Returned => self.give_back(&mut state, item, id, now),
             }
         }
         self.proceed(&mut state, Some(now));
-        spent
+        outcasts
     }
 
     /// Whether the consumer has all these messages.
@@ -217,9 +220,10 @@ impl Queue {
     }
 
     /// Lets a consumer go; what it had goes back and to others, and what still lies in its outbox goes back as
-    /// unwritten. What had been given out too often is out of the queue, and returned.
-    pub(super) fn leave(&self, id: ConsumerId) -> Vec<Item> {
-        let mut spent = Vec::new();
+    /// unwritten. What had been given out too often, or nobody here may have any more, is out of the queue, and
+    /// returned.
+    pub(super) fn leave(&self, id: ConsumerId) -> Vec<Outcast> {
+        let mut outcasts = Vec::new();
         let mut state = self.state.lock();
         let left = state.consumers.remove(id);
         for mut item in left.outstanding {
@@ -227,14 +231,15 @@ impl Queue {
             item.count -= u32::from(is_unwritten);
             if self.is_spent(&item) && !is_unwritten {
                 self.forget(&mut state, &item);
-                spent.push(item);
+                outcasts.push(Outcast { item, reason: Reason::MaxDeliveries });
             } else {
                 item.last = None;
                 state.backlog.give_back(item);
             }
         }
+        outcasts.extend(self.cast_out(&mut state));
         self.proceed(&mut state, None);
-        spent
+        outcasts
     }
 
     /// An alarm has rung that was set for `at`.
@@ -286,19 +291,7 @@ impl Queue {
 
     /// Whether one more message of `bytes` octets may come.
     fn room_for(&self, state: &State, bytes: usize) -> Result<(), Refusal> {
-        let Options { queue_messages_max, queue_bytes_max, .. } = self.ground.options;
-        let name = self.destination.as_str();
-        let messages = state.load.messages + state.reserved.messages;
-        if messages >= queue_messages_max {
-            let what = format!("{name:?} holds {messages} messages");
-            return Err(Refusal::full("queue-messages-max", queue_messages_max, &what));
-        }
-        let held = state.load.bytes + state.reserved.bytes;
-        if bytes > queue_bytes_max.saturating_sub(held) {
-            let what = format!("{name:?} holds {held} octets, and the message has {bytes}");
-            return Err(Refusal::full("queue-bytes-max", queue_bytes_max, &what));
-        }
-        Ok(())
+        state.load.with(state.reserved).room_for(bytes, &self.ground.options, self.destination.as_str())
     }
 
     fn admit(&self, state: &mut State, message: Message) {
@@ -317,11 +310,18 @@ impl Queue {
 
     /// Whether a message that comes back was given out often enough.
     fn is_spent(&self, item: &Item) -> bool {
-        item.count >= self.ground.options.max_deliveries && !self.is_dead_letter_queue()
+        item.count >= self.ground.options.max_deliveries && !is_dead_letter_queue(&self.destination)
     }
 
-    fn is_dead_letter_queue(&self) -> bool {
-        super::dead_letter::is_dead_letter_queue(&self.destination)
+    /// Takes out what is not text when there are consumers and all are text only; a dead letter queue keeps it.
+    fn cast_out(&self, state: &mut State) -> Vec<Outcast> {
+        let none_may_have_it = state.backlog.has_binary() && state.consumers.refuse_binary();
+        if !none_may_have_it || is_dead_letter_queue(&self.destination) {
+            return Vec::new();
+        }
+        let items = state.backlog.take_binary();
+        items.iter().for_each(|item| self.forget(state, item));
+        items.into_iter().map(|item| Outcast { item, reason: Reason::NotText }).collect()
     }
 
     /// Back to its place. The consumer that had it gets it again at once the first time, later after a back-off;
@@ -344,7 +344,7 @@ impl Queue {
         if let Some(now) = now {
             state.backlog.promote(now);
         }
-        self.dispatch(state);
+        dispatch(&mut state.backlog, &mut state.consumers, &self.ground.metrics);
         if let Some(due) = state.backlog.next_due()
             && state.alarms.first().is_none_or(|&alarm| due < alarm)
         {
@@ -354,27 +354,6 @@ impl Queue {
         let room = state.load.messages * size_of::<Item>();
         if room.abs_diff(state.room.bytes()) >= ROOM_STEP_BYTES || (room == 0 && state.room.bytes() > 0) {
             state.room.resize(room);
-        }
-    }
-
-    /// The lowest position that may go, to the next in turn, and so on. If two are willing, then whoever gave a
-    /// message back last steps aside for the other; if only one is, what waits for its own back-off is passed over.
-    fn dispatch(&self, state: &mut State) {
-        while let (Some(first), second) = state.consumers.next_two() {
-            let alone = if second.is_none() { Some(first) } else { None };
-            let Some(place) = state.backlog.first(alone) else { return };
-            let item = state.backlog.get(place);
-            let to = match second {
-                Some(second) if item.last == Some(first) => second,
-                _ => first,
-            };
-            if state.consumers.offer(to, item) {
-                let item = state.backlog.take(place);
-                if item.count > 0 {
-                    self.ground.metrics.redeliveries.inc();
-                }
-                state.consumers.keep(to, item);
-            }
         }
     }
 }

@@ -3,9 +3,8 @@
 //! The map's guards are never held while a queue is locked or the map is asked again, and no two queues are ever
 //! locked together.
 
-use super::backlog::Item;
 use super::consumer::ConsumerId;
-use super::dead_letter::{dead_letter, dead_letter_queue};
+use super::dead_letter::{Outcast, dead_letter, dead_letter_queue};
 use super::ground::Ground;
 use super::queue::{Dead, Queue};
 use super::{Refusal, Settlement, Subscriber, Terms};
@@ -39,7 +38,10 @@ impl Queues {
                 return Ok(false);
             };
             match queue.publish(message, now) {
-                Ok(Ok(())) => return Ok(true),
+                Ok(Ok(outcasts)) => {
+                    self.bury(&queue, outcasts);
+                    return Ok(true);
+                }
                 Ok(Err(refusal)) => {
                     self.sweep(&queue);
                     return Err(refusal);
@@ -47,6 +49,15 @@ impl Queues {
                 Err(Dead) => self.forget(&queue),
             }
         }
+    }
+
+    /// Gives a message to the queue that promised room for it. `false`: it was a session's own, and has gone.
+    pub(super) fn publish_reserved(&self, queue: &Queue, message: &Message, now: Instant) -> bool {
+        match queue.publish_reserved(message, now) {
+            Ok(outcasts) => self.bury(queue, outcasts),
+            Err(Dead) => return false,
+        }
+        true
     }
 
     /// Promises room for a message of `bytes` octets; `None` if the session's own queue has gone.
@@ -91,13 +102,16 @@ impl Queues {
                 });
             };
             match queue.subscribe(subscriber, terms, now) {
-                Ok(id) => return Ok((queue, id)),
+                Ok((id, outcasts)) => {
+                    self.bury(&queue, outcasts);
+                    return Ok((queue, id));
+                }
                 Err(Dead) => self.forget(&queue),
             }
         }
     }
 
-    /// Settles, and buries what was given back too often.
+    /// Settles, and buries what cannot stay.
     pub(super) fn settle(
         &self,
         queue: &Arc<Queue>,
@@ -106,14 +120,14 @@ impl Queues {
         settlement: Settlement,
         now: Instant,
     ) {
-        let spent = queue.settle(id, tags, settlement, now);
-        self.bury(queue, spent);
+        let outcasts = queue.settle(id, tags, settlement, now);
+        self.bury(queue, outcasts);
     }
 
     /// Ends a subscription.
     pub(super) fn leave(&self, queue: &Arc<Queue>, id: ConsumerId) {
-        let spent = queue.leave(id);
-        self.bury(queue, spent);
+        let outcasts = queue.leave(id);
+        self.bury(queue, outcasts);
         self.sweep(queue);
     }
 
@@ -150,14 +164,14 @@ impl Queues {
         self.ground.metrics.messages_dropped.inc_by(dropped);
     }
 
-    fn bury(&self, origin: &Queue, spent: Vec<Item>) {
+    fn bury(&self, origin: &Queue, outcasts: Vec<Outcast>) {
         let origin = origin.destination();
-        for item in spent {
+        for outcast in outcasts {
             let Some(to) = dead_letter_queue(origin) else {
                 self.ground.metrics.messages_dropped.inc();
                 continue;
             };
-            let letter = dead_letter(&self.ground, &item, origin, &to);
+            let letter = dead_letter(&self.ground, &outcast, origin, &to);
             match self.bury_letter(&to, &letter) {
                 Ok(dropped) => {
                     self.ground.metrics.dead_letters.inc();

@@ -98,7 +98,7 @@ fn apply(shared: &Shared, step: &Step<'_>, reservation: Reservation, outcome: &m
     shared.ground.metrics.messages_published.inc();
     let is_taken = match reservation {
         Reservation::None => return outcome.add(shared.topics.publish(publication, now), now),
-        Reservation::Room(queue, message) => queue.publish_reserved(&message, now).is_ok(),
+        Reservation::Room(queue, message) => shared.queues.publish_reserved(&queue, &message, now),
         Reservation::Gone => false,
     };
     if is_taken {

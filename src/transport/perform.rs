@@ -134,7 +134,11 @@ impl<W: Wire> Connection<W> {
         now: Instant,
     ) -> Result<Option<Receipt>, (Option<Receipt>, Refusal)> {
         let subscriber = Subscriber { outbox: self.outbox.clone(), key: subscribe.key };
-        let terms = Terms { prefetch: subscribe.prefetch, prefetch_bytes: self.hub.options.prefetch_bytes };
+        let terms = Terms {
+            prefetch: subscribe.prefetch,
+            prefetch_bytes: self.hub.options.prefetch_bytes,
+            text_only: false,
+        };
         match self.hub.broker.subscribe(&subscribe.selector, subscriber, terms, now) {
             Ok(subscription) => {
                 self.subscriptions.insert(subscribe.key, subscription);

@@ -15,7 +15,7 @@ use stompbox::metrics::Metrics;
 use stompbox::outbox::{self, Outbox};
 use stompbox_frames::stomp::Headers;
 
-const TERMS: Terms = Terms { prefetch: 100, prefetch_bytes: 1 << 20 };
+const TERMS: Terms = Terms { prefetch: 100, prefetch_bytes: 1 << 20, text_only: false };
 
 struct Stage {
     broker: Broker,

@@ -2,9 +2,8 @@
 
 use super::fixture::*;
 use crate::broker::{Options, Settlement, Subscription};
-use crate::outbox::{Parcel, Tag};
+use crate::outbox::Tag;
 use std::time::{Duration, Instant};
-use stompbox_frames::stomp::Version;
 
 const Q: &str = "/queue/q";
 const DEAD: &str = "/queue/dead.q";
@@ -31,11 +30,6 @@ fn poison(
         fixture.broker.expire(now);
     }
     (counts, now)
-}
-
-fn headers(parcel: &Parcel) -> Vec<String> {
-    let tail = std::str::from_utf8(parcel.message.tail(Version::V1_2)).unwrap();
-    tail.split("\n\n").next().unwrap().lines().map(str::to_owned).collect()
 }
 
 #[test]

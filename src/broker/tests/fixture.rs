@@ -9,10 +9,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 use stompbox_frames::message::Parts;
-use stompbox_frames::stomp::Headers;
+use stompbox_frames::stomp::{Headers, Version};
 
 /// All credit.
-pub(in crate::broker) const ALL: Terms = Terms { prefetch: 1_000_000, prefetch_bytes: usize::MAX };
+pub(in crate::broker) const ALL: Terms =
+    Terms { prefetch: 1_000_000, prefetch_bytes: usize::MAX, text_only: false };
+
+/// All credit, for text.
+pub(in crate::broker) const TEXT: Terms = Terms { text_only: true, ..ALL };
 
 pub(in crate::broker) fn credit(prefetch: u32) -> Terms {
     Terms { prefetch, ..ALL }
@@ -72,18 +76,22 @@ impl Fixture {
     pub(in crate::broker) fn publish_at(
         &self,
         destination: &str,
-        body: &str,
+        body: &(impl AsRef<[u8]> + ?Sized),
         now: Instant,
     ) -> Result<Published, Refusal> {
         publish(&self.broker, &to(destination), body, now)
     }
 
-    pub(in crate::broker) fn publish(&self, destination: &str, body: &str) -> Result<Published, Refusal> {
+    pub(in crate::broker) fn publish(
+        &self,
+        destination: &str,
+        body: &(impl AsRef<[u8]> + ?Sized),
+    ) -> Result<Published, Refusal> {
         self.publish_at(destination, body, self.start)
     }
 
     /// Publishes what must be taken.
-    pub(in crate::broker) fn send(&self, destination: &str, body: &str) -> usize {
+    pub(in crate::broker) fn send(&self, destination: &str, body: &(impl AsRef<[u8]> + ?Sized)) -> usize {
         self.publish(destination, body).expect("taken").reached
     }
 
@@ -100,7 +108,7 @@ impl Fixture {
 pub(in crate::broker) fn publish(
     broker: &Broker,
     destination: &Destination,
-    body: &str,
+    body: &(impl AsRef<[u8]> + ?Sized),
     now: Instant,
 ) -> Result<Published, Refusal> {
     let headers = Headers::default();
@@ -109,15 +117,15 @@ pub(in crate::broker) fn publish(
 
 pub(in crate::broker) fn publication<'a>(
     destination: &'a Destination,
-    body: &'a str,
+    body: &'a (impl AsRef<[u8]> + ?Sized),
     headers: &'a Headers,
 ) -> Publication<'a> {
-    Publication { destination, shown: destination.as_str(), headers, extra: &[], body: body.as_bytes() }
+    Publication { destination, shown: destination.as_str(), headers, extra: &[], body: body.as_ref() }
 }
 
 pub(in crate::broker) fn publish_step<'a>(
     destination: &'a Destination,
-    body: &'a str,
+    body: &'a (impl AsRef<[u8]> + ?Sized),
     headers: &'a Headers,
 ) -> Step<'a> {
     Step::Publish(publication(destination, body, headers))
@@ -163,6 +171,13 @@ pub(in crate::broker) fn bodies(parcels: &[Parcel]) -> Vec<String> {
     parcels.iter().map(body).collect()
 }
 
+/// What is not text is shown as U+FFFD.
 pub(in crate::broker) fn body(parcel: &Parcel) -> String {
-    String::from_utf8(parcel.message.body().to_vec()).expect("text")
+    String::from_utf8_lossy(parcel.message.body()).into_owned()
+}
+
+/// The lines of MESSAGE's head that all receivers share.
+pub(in crate::broker) fn headers(parcel: &Parcel) -> Vec<String> {
+    let tail = String::from_utf8_lossy(parcel.message.tail(Version::V1_2));
+    tail.split("\n\n").next().unwrap_or_default().lines().map(str::to_owned).collect()
 }

@@ -7,5 +7,6 @@ mod dead_letters;
 mod model;
 mod races;
 mod temp_queues;
+mod text_only;
 mod transactions;
 mod work_queues;

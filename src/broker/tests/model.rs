@@ -1,9 +1,9 @@
 //! Random operations on one queue against a plain list of messages: nothing is lost, nothing doubled, the order
-//! kept, nobody idle who could work, and every counter back at zero.
+//! kept, nobody idle who could work, no text-only consumer given what is not text, and every counter back at zero.
 
 use super::fixture::*;
-use crate::broker::{Options, Settlement, Subscription};
-use crate::outbox::Tag;
+use crate::broker::{Options, Settlement, Subscription, Terms};
+use crate::outbox::{Parcel, Tag};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -14,9 +14,10 @@ const SEATS: usize = 3;
 
 #[derive(Clone, Debug)]
 enum Op {
-    Publish(usize),
-    /// Subscribe at this seat, with this credit; or leave it.
-    Come(usize, u32),
+    /// So many, text or not.
+    Publish(usize, bool),
+    /// Subscribe at this seat, with this credit, for text only or for everything; or leave it.
+    Come(usize, u32, bool),
     Go(usize),
     /// Take what is in the outbox, and let the queue go on.
     Read(usize),
@@ -36,8 +37,9 @@ fn op() -> impl Strategy<Value = Op> {
         Settlement::Unwritten,
     ]);
     prop_oneof![
-        3 => (1usize..4).prop_map(Op::Publish),
-        2 => (seat.clone(), 0u32..5).prop_map(|(seat, credit)| Op::Come(seat, credit)),
+        3 => (1usize..4, any::<bool>()).prop_map(|(n, is_text)| Op::Publish(n, is_text)),
+        2 => (seat.clone(), 0u32..5, any::<bool>())
+            .prop_map(|(seat, credit, text_only)| Op::Come(seat, credit, text_only)),
         1 => seat.clone().prop_map(Op::Go),
         3 => seat.clone().prop_map(Op::Read),
         4 => (seat.clone(), 0usize..4, 1usize..3, settlement)
@@ -55,7 +57,23 @@ enum Where {
     /// Given to this visit of a consumer, read or not.
     Given(u64),
     Accepted,
-    Dead,
+    /// For this reason.
+    Dead(&'static str),
+}
+
+/// Deaths.
+const SPENT: Where = Where::Dead("max-deliveries");
+const REFUSED: Where = Where::Dead("not-text");
+
+/// A message is its number; what is not text has another octet behind it.
+fn encode(message: usize, is_text: bool) -> Vec<u8> {
+    let mut body = message.to_string().into_bytes();
+    body.extend((!is_text).then_some(0xff));
+    body
+}
+
+fn decode(parcel: &Parcel) -> usize {
+    body(parcel).trim_end_matches('\u{fffd}').parse().expect("a number")
 }
 
 struct Seat {
@@ -63,6 +81,7 @@ struct Seat {
     subscription: Subscription,
     receiver: Receiver,
     credit: usize,
+    text_only: bool,
     idle: bool,
     /// What was read, by message.
     hand: BTreeMap<usize, Tag>,
@@ -73,6 +92,8 @@ struct Play {
     now: Instant,
     outbox_bytes: usize,
     messages: Vec<(Where, u32)>,
+    /// Which of them are text.
+    text: Vec<bool>,
     ever_given: BTreeSet<usize>,
     seats: [Option<Seat>; SEATS],
     visits: u64,
@@ -88,6 +109,7 @@ impl Play {
             now,
             outbox_bytes,
             messages: Vec::new(),
+            text: Vec::new(),
             ever_given: BTreeSet::new(),
             seats: Default::default(),
             visits: 0,
@@ -96,14 +118,16 @@ impl Play {
 
     fn perform(&mut self, op: Op) {
         match op {
-            Op::Publish(n) => {
+            Op::Publish(n, is_text) => {
                 for _ in 0..n {
-                    let body = self.messages.len().to_string();
+                    let body = encode(self.messages.len(), is_text);
                     self.fixture.publish_at(Q, &body, self.now).expect("room");
                     self.messages.push((Where::Kept(None), 0));
+                    self.text.push(is_text);
+                    self.bury_refused();
                 }
             }
-            Op::Come(seat, credit) => self.come(seat, credit),
+            Op::Come(seat, prefetch, text_only) => self.come(seat, Terms { text_only, ..credit(prefetch) }),
             Op::Go(seat) => self.go(seat),
             Op::Read(seat) => self.read(seat),
             Op::Settle(seat, nth, more, settlement) => self.settle(seat, nth, more, settlement),
@@ -118,7 +142,20 @@ impl Play {
         self.fixture.broker.expire(self.now);
     }
 
-    fn come(&mut self, seat: usize, terms: u32) {
+    /// What nobody who is there may have is dead. What others have is not touched: those who are text only have
+    /// none of it, and when others are there nothing dies.
+    fn bury_refused(&mut self) {
+        let mut seats = self.seats.iter().flatten().peekable();
+        if seats.peek().is_some() && seats.all(|seat| seat.text_only) {
+            for ((place, _), is_text) in self.messages.iter_mut().zip(&self.text) {
+                if matches!(place, Where::Kept(_)) && !is_text {
+                    *place = REFUSED;
+                }
+            }
+        }
+    }
+
+    fn come(&mut self, seat: usize, terms: Terms) {
         self.go(seat);
         self.visits += 1;
         let receiver =
@@ -126,12 +163,12 @@ impl Play {
         let subscription = self
             .fixture
             .broker
-            .subscribe(&selector(Q), receiver.subscriber(), credit(terms), self.now)
+            .subscribe(&selector(Q), receiver.subscriber(), terms, self.now)
             .expect("a queue takes every consumer");
-        let credit = terms.max(1) as usize;
-        let hand = BTreeMap::new();
-        self.seats[seat] =
-            Some(Seat { visit: self.visits, subscription, receiver, credit, idle: false, hand });
+        let (visit, hand) = (self.visits, BTreeMap::new());
+        let (credit, text_only) = (terms.prefetch.max(1) as usize, terms.text_only);
+        self.seats[seat] = Some(Seat { visit, subscription, receiver, credit, text_only, idle: false, hand });
+        self.bury_refused();
     }
 
     fn go(&mut self, seat: usize) {
@@ -148,19 +185,25 @@ impl Play {
                 continue;
             }
             if seat.hand.contains_key(&message) {
-                *place = if *count >= MAX_DELIVERIES { Where::Dead } else { Where::Kept(None) };
+                *place = if *count >= MAX_DELIVERIES { SPENT } else { Where::Kept(None) };
             } else {
                 *place = Where::Kept(None);
                 *count -= 1;
             }
         }
+        self.bury_refused();
     }
 
     /// Reads, or peeks at, what lies in the outbox. A peek takes the parcels out and pushes them back.
     fn note_given(&mut self, seat: &Seat, hand: &mut BTreeMap<usize, Tag>, reads: bool) {
         let mut last = None;
         for parcel in seat.receiver.parcels() {
-            let message: usize = body(&parcel).parse().expect("a number");
+            let message = decode(&parcel);
+            assert!(
+                self.text[message] || !seat.text_only,
+                "{message} is not text, and visit {} is given it",
+                seat.visit
+            );
             let (place, count) = &mut self.messages[message];
             assert!(matches!(place, Where::Kept(_)), "{message} was {place:?} and is given again");
             *count += 1;
@@ -210,7 +253,7 @@ impl Play {
                     *count -= 1;
                     Where::Kept(None)
                 }
-                Settlement::Returned if *count >= MAX_DELIVERIES => Where::Dead,
+                Settlement::Returned if *count >= MAX_DELIVERIES => SPENT,
                 Settlement::Returned => {
                     let wait = [0, 0, 10, 20, 40][*count as usize];
                     let due = self.now + Duration::from_millis(wait);
@@ -230,20 +273,26 @@ impl Play {
         for seat in self.seats.iter().flatten().filter(|seat| !starving(seat)) {
             for (message, (place, _)) in self.messages.iter().enumerate() {
                 let Where::Kept(wait) = place else { continue };
+                if seat.text_only && !self.text[message] {
+                    continue;
+                }
                 let waits = wait.is_some_and(|(visit, due)| visit == seat.visit && due > self.now);
                 assert!(waits, "{message} is {place:?} though visit {} could take it", seat.visit);
             }
         }
-        if let (Some(given), Some(kept)) = (
-            self.ever_given.last(),
-            (0..self.messages.len()).find(|message| !self.ever_given.contains(message)),
-        ) {
-            assert!(*given < kept, "{given} was given before {kept}");
+        for is_text in [true, false] {
+            let is_kept = |message: &usize| matches!(self.messages[*message].0, Where::Kept(_));
+            let mut of_kind = (0..self.messages.len()).filter(|&message| self.text[message] == is_text);
+            let kept = of_kind.clone().find(|message| !self.ever_given.contains(message) && is_kept(message));
+            let given = of_kind.rfind(|message| self.ever_given.contains(message));
+            if let (Some(given), Some(kept)) = (given, kept) {
+                assert!(given < kept, "{given} was given before {kept}");
+            }
         }
     }
 
     fn check_gauges(&self) {
-        let dead = self.messages.iter().filter(|(place, _)| *place == Where::Dead).count();
+        let dead = self.messages.iter().filter(|(place, _)| matches!(place, Where::Dead(_))).count();
         let gone = self.messages.iter().filter(|(place, _)| *place == Where::Accepted).count();
         let metrics = &self.fixture.metrics;
         assert_eq!(metrics.dead_letters.get(), dead as u64);
@@ -265,12 +314,17 @@ impl Play {
             let receiver = self.fixture.receiver(1);
             let last = self.fixture.subscribe(queue, &receiver, ALL);
             for parcel in receiver.parcels() {
-                assert!(taken.insert(body(&parcel).parse().unwrap()), "twice");
+                let message = decode(&parcel);
+                assert!(taken.insert(message), "twice");
+                assert_eq!(parcel.message.body(), encode(message, self.text[message]));
+                if let (Where::Dead(reason), _) = self.messages[message] {
+                    assert!(headers(&parcel).contains(&format!("dead-reason:{reason}")), "{message}");
+                }
                 last.settle(&[parcel.tag], Settlement::Accepted, self.now);
             }
         }
         for (message, (place, _)) in self.messages.iter().enumerate() {
-            let expected = [matches!(place, Where::Kept(_)), *place == Where::Dead];
+            let expected = [matches!(place, Where::Kept(_)), matches!(place, Where::Dead(_))];
             assert_eq!(
                 taken.each_ref().map(|taken| taken.contains(&message)),
                 expected,

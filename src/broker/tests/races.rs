@@ -1,7 +1,7 @@
 //! Threads against each other. No sleeps: each test ends when its threads have done their rounds.
 
 use super::fixture::*;
-use crate::broker::Settlement;
+use crate::broker::{Settlement, Terms};
 use crate::outbox::{Outbox, Tag};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -125,10 +125,11 @@ fn from_subscribe_to_drop_patterns_get_everything_too() {
 }
 
 /// Reads and settles a few messages; what was accepted.
-fn consume(fixture: &Fixture, receiver: &Receiver, round: usize) -> Vec<String> {
-    let subscription = fixture.subscribe("/queue/q", receiver, credit(3));
+fn consume(fixture: &Fixture, receiver: &Receiver, terms: Terms, round: usize) -> Vec<String> {
+    let subscription = fixture.subscribe("/queue/q", receiver, terms);
     let mut accepted = Vec::new();
     for parcel in receiver.parcels() {
+        assert!(!terms.text_only || parcel.message.is_text());
         let settlement = if (round + parcel.tag as usize).is_multiple_of(3) {
             Settlement::Returned
         } else {
@@ -144,23 +145,37 @@ fn consume(fixture: &Fixture, receiver: &Receiver, round: usize) -> Vec<String> 
 
 #[test]
 fn a_queue_gives_each_message_to_one_though_consumers_and_the_queue_come_and_go() {
+    give_each_to_one([credit(3), credit(3)], |publisher, n| format!("{publisher} {n}").into_bytes());
+}
+
+#[test]
+fn each_message_goes_to_one_that_may_have_it_or_to_the_dead_letters_though_all_come_and_go() {
+    give_each_to_one([credit(3), Terms { text_only: true, ..credit(3) }], |publisher, n| {
+        let mut body = format!("{publisher} {n}").into_bytes();
+        body.extend(n.is_multiple_of(2).then_some(0xff));
+        body
+    });
+}
+
+/// Two publishers, and two consumers on these terms that come and go.
+fn give_each_to_one(terms: [Terms; 2], body: impl Fn(usize, usize) -> Vec<u8> + Sync) {
     const ROUNDS: usize = 500;
     let fixture = Fixture::new();
     let accepted = parking_lot::Mutex::new(Vec::new());
     thread::scope(|scope| {
-        let (fixture, accepted) = (&fixture, &accepted);
+        let (fixture, accepted, body) = (&fixture, &accepted, &body);
         for publisher in 0..2 {
             scope.spawn(move || {
                 for n in 0..ROUNDS {
-                    fixture.send("/queue/q", &format!("{publisher} {n}"));
+                    fixture.send("/queue/q", &body(publisher, n));
                 }
             });
         }
-        for key in 1..=2 {
+        for (key, terms) in (1..).zip(terms) {
             scope.spawn(move || {
                 let receiver = fixture.receiver(key);
                 for round in 0..ROUNDS {
-                    let more = consume(fixture, &receiver, round);
+                    let more = consume(fixture, &receiver, terms, round);
                     accepted.lock().extend(more);
                     assert_eq!(receiver.outbox.bytes(), 0, "what was not read went back");
                 }

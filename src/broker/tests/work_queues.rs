@@ -105,7 +105,8 @@ fn credit_is_in_messages_and_octets_and_one_is_always_allowed() {
         fixture.send_all(&["a"]);
         let unit = fixture.metrics.queue_bytes.get() as usize;
         let receiver = fixture.receiver(1);
-        let consumer = fixture.subscribe(Q, &receiver, Terms { prefetch, prefetch_bytes: octets * unit });
+        let consumer =
+            fixture.subscribe(Q, &receiver, Terms { prefetch, prefetch_bytes: octets * unit, ..ALL });
         fixture.send_all(&["b", "c", "d", "e"]);
         let mut tags: Vec<Tag> = receiver.parcels().iter().map(|parcel| parcel.tag).collect();
         assert_eq!(tags.len(), given, "{prefetch} {octets}");
@@ -125,7 +126,7 @@ fn the_message_that_passes_the_octets_is_still_given() {
     fixture.send_all(&["a"]);
     let unit = fixture.metrics.queue_bytes.get() as usize;
     let receiver = fixture.receiver(1);
-    let _consumer = fixture.subscribe(Q, &receiver, Terms { prefetch: 9, prefetch_bytes: unit + 1 });
+    let _consumer = fixture.subscribe(Q, &receiver, Terms { prefetch: 9, prefetch_bytes: unit + 1, ..ALL });
     let large = "x".repeat(10_000);
     fixture.send_all(&[&large, "c"]);
     assert_eq!(receiver.bodies(), ["a", &large]);

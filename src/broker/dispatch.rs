@@ -1,0 +1,65 @@
+//! The queue's hot loop: what may go to whoever is willing.
+//!
+//! ```text
+//!   common ── its lowest that may go ── next in turn of all ────────────────────┐
+//!                                                                               ├─ the lower position ──> offer
+//!   binary ── its lowest that may go ── next in turn of those for everything ───┘
+//! ```
+//!
+//! If two are willing, then whoever gave a message back last steps aside for the other; if only one is, what waits
+//! for its own back-off is passed over. Willing are here those who may have the message at all: beside a text-only
+//! consumer a binary message has still but one taker. Who gets nothing keeps its turn. Each round gives a message
+//! away or makes a consumer starve, so there is an end.
+
+use super::consumer::{ConsumerId, Consumers};
+use super::shelves::{Shelf, Shelves, Spot};
+use crate::metrics::Metrics;
+use crate::outbox::Tag;
+
+/// Gives away all that may go.
+pub(super) fn dispatch(shelves: &mut Shelves, consumers: &mut Consumers, metrics: &Metrics) {
+    while let Some(Match { spot, to, .. }) = next(shelves, consumers) {
+        if consumers.offer(to, shelves.get(spot)) {
+            let item = shelves.take(spot);
+            if item.count > 0 {
+                metrics.redeliveries.inc();
+            }
+            consumers.keep(to, item);
+        }
+    }
+}
+
+/// A message that may go, and to whom.
+struct Match {
+    position: Tag,
+    spot: Spot,
+    to: ConsumerId,
+}
+
+/// The lowest position that may go to somebody willing.
+fn next(shelves: &Shelves, consumers: &Consumers) -> Option<Match> {
+    let common = next_of(shelves, Shelf::Common, consumers.next_two());
+    if !shelves.has_binary() {
+        return common;
+    }
+    let binary = next_of(shelves, Shelf::Binary, consumers.next_two_for_everything());
+    [common, binary].into_iter().flatten().min_by_key(|found| found.position)
+}
+
+/// The lowest position on one shelf, for the next two in turn there.
+fn next_of(
+    shelves: &Shelves,
+    shelf: Shelf,
+    (first, second): (Option<ConsumerId>, Option<ConsumerId>),
+) -> Option<Match> {
+    let first = first?;
+    let alone = if second.is_none() { Some(first) } else { None };
+    let backlog = shelves.backlog(shelf);
+    let place = backlog.first(alone)?;
+    let item = backlog.get(place);
+    let to = match second {
+        Some(second) if item.last == Some(first) => second,
+        _ => first,
+    };
+    Some(Match { position: item.position, spot: Spot::new(shelf, place), to })
+}

@@ -1,0 +1,130 @@
+//! A queue's backlog, divided by who may have a message.
+//!
+//! ```text
+//!   common   for every consumer: text; as long as the queue is not sorted, everything
+//!   binary   bodies that are not UTF-8: not for consumers that are text only
+//! ```
+//!
+//! A queue is sorted when its first text-only consumer comes, and stays so. Until then nobody looks into bodies, and
+//! the binary shelf is empty; from then on nobody has to pass over a long row of what he may not have. Positions run
+//! through both shelves, so that who may have everything gets the lower of the two lowest.
+
+use super::backlog::{Backlog, Holder, Item, Place};
+use crate::outbox::Tag;
+use std::time::Instant;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Shelves {
+    common: Backlog,
+    binary: Backlog,
+    sorted: bool,
+}
+
+/// Which of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shelf {
+    Common,
+    Binary,
+}
+
+/// Where a message lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Spot {
+    shelf: Shelf,
+    place: Place,
+}
+
+impl Shelves {
+    /// A new message, behind all others.
+    pub(super) fn push(&mut self, item: Item) {
+        self.shelf_of(&item).push(item);
+    }
+
+    /// Back to its place, for anybody at once.
+    pub(super) fn give_back(&mut self, item: Item) {
+        self.shelf_of(&item).give_back(item);
+    }
+
+    /// Back to its place, but not for `holder` before `due`.
+    pub(super) fn hold(&mut self, item: Item, holder: Holder, due: Instant) {
+        self.shelf_of(&item).hold(item, holder, due);
+    }
+
+    /// What is due by `now` is ready.
+    pub(super) fn promote(&mut self, now: Instant) {
+        self.common.promote(now);
+        self.binary.promote(now);
+    }
+
+    /// When the next held message becomes ready.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        [self.common.next_due(), self.binary.next_due()].into_iter().flatten().min()
+    }
+
+    /// The backlog of one shelf.
+    pub(super) fn backlog(&self, shelf: Shelf) -> &Backlog {
+        match shelf {
+            Shelf::Common => &self.common,
+            Shelf::Binary => &self.binary,
+        }
+    }
+
+    /// The oldest of all, held or not.
+    pub(super) fn oldest(&self) -> Option<Spot> {
+        let oldest = |shelf| Some(Spot { shelf, place: self.backlog(shelf).oldest()? });
+        let both = [oldest(Shelf::Common), oldest(Shelf::Binary)];
+        both.into_iter().flatten().min_by_key(|&spot| self.position(spot))
+    }
+
+    /// What lies there.
+    pub(super) fn get(&self, spot: Spot) -> &Item {
+        self.backlog(spot.shelf).get(spot.place)
+    }
+
+    /// Takes it out.
+    pub(super) fn take(&mut self, spot: Spot) -> Item {
+        match spot.shelf {
+            Shelf::Common => self.common.take(spot.place),
+            Shelf::Binary => self.binary.take(spot.place),
+        }
+    }
+
+    /// Messages on both.
+    pub(super) fn len(&self) -> usize {
+        self.common.len() + self.binary.len()
+    }
+
+    /// Whether something lies on the binary shelf.
+    pub(super) fn has_binary(&self) -> bool {
+        self.binary.len() > 0
+    }
+
+    /// Takes out all of the binary shelf, by position.
+    pub(super) fn take_binary(&mut self) -> Vec<Item> {
+        std::mem::take(&mut self.binary).into_items()
+    }
+
+    /// From now on what is not text lies by itself. Looks into all bodies the first time, and does nothing later.
+    pub(super) fn sort(&mut self) {
+        if !self.sorted {
+            self.sorted = true;
+            self.binary = self.common.split_off(|item| !item.message.is_text());
+        }
+    }
+
+    fn position(&self, spot: Spot) -> Tag {
+        self.get(spot).position
+    }
+
+    fn shelf_of(&mut self, item: &Item) -> &mut Backlog {
+        if self.sorted && !item.message.is_text() { &mut self.binary } else { &mut self.common }
+    }
+}
+
+impl Spot {
+    /// A place on a shelf.
+    pub(super) fn new(shelf: Shelf, place: Place) -> Spot {
+        Spot { shelf, place }
+    }
+}
