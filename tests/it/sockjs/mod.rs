@@ -6,15 +6,15 @@ mod service;
 
 mod cookies;
 mod headers;
-// mod http;
-// mod identity;
-// mod life;
+mod http;
+mod identity;
+mod life;
 mod paths;
 mod polling;
 mod quoting;
 mod sending;
 mod statics;
 mod streaming;
-// mod websocket;
+mod websocket;
 
 use service::Service;

@@ -174,7 +174,11 @@ fn a_session_is_not_reached_below_another_prefix() {
     let other = |base: &str| session.path.replace("/echo", base);
     for base in ["/disabled_websocket_echo", "/cookie_needed_echo", "/close"] {
         let path = other(base);
-        assert_eq!(service.ask(&Request::post(&format!("{path}/xhr_send"), "[\"hi\"]")).status, 404, "{base}");
+        assert_eq!(
+            service.ask(&Request::post(&format!("{path}/xhr_send"), "[\"hi\"]")).status,
+            404,
+            "{base}"
+        );
         let form = Transport::JsonpPolling.send(&path, "[\"hi\"]");
         assert_eq!(service.ask(&form).status, 404, "{base}");
         // One of the same name there is another session.

@@ -109,8 +109,24 @@ fn a_missing_or_empty_callback_is_500() {
 fn a_callback_of_other_than_name_characters_is_500() {
     let service = Service::start();
     let bad = [
-        "%20", "*", "abc(", "abc%28", "%0A", "a%0d%0Ab", "a%00", "a%22", "a'", "a%5C", "a[0]", "%3Cscript", "a;b",
-        "a%2525", "%C3%A9", "a+b", "a%", "%ff",
+        "%20",
+        "*",
+        "abc(",
+        "abc%28",
+        "%0A",
+        "a%0d%0Ab",
+        "a%00",
+        "a%22",
+        "a'",
+        "a%5C",
+        "a[0]",
+        "%3Cscript",
+        "a;b",
+        "a%2525",
+        "%C3%A9",
+        "a+b",
+        "a%",
+        "%ff",
     ];
     for transport in CALLING {
         for callback in bad {

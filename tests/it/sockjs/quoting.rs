@@ -50,7 +50,8 @@ fn every_escape_of_clients_is_understood() {
 #[test]
 fn every_character_comes_back_escaped_or_not() {
     let service = Service::start();
-    let text: String = chars(0..=0xFFFF).chain(chars(0x1_0000..=0x1_00FF)).chain(chars(0x10_FF00..=0x10_FFFF)).collect();
+    let text: String =
+        chars(0..=0xFFFF).chain(chars(0x1_0000..=0x1_00FF)).chain(chars(0x10_FF00..=0x10_FFFF)).collect();
     for transport in Transport::ALL {
         let mut session = service.open(transport);
         session.send(&[&text]);

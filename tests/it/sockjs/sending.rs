@@ -15,7 +15,11 @@ fn what_is_sent_is_answered_with_204_or_ok() {
     let session = service.open(Transport::XhrPolling);
     let response = service.ask(&Transport::XhrPolling.send(&session.path, "[\"x\"]"));
     assert_eq!((response.status, response.body.as_str()), (204, ""));
-    assert_eq!(response.header("content-type"), Some("text/plain; charset=UTF-8"), "although there is no body");
+    assert_eq!(
+        response.header("content-type"),
+        Some("text/plain; charset=UTF-8"),
+        "although there is no body"
+    );
     let response = service.ask(&Transport::JsonpPolling.send(&session.path, "[\"x\"]"));
     assert_eq!((response.status, response.body.as_str()), (200, "ok"));
     assert_eq!(response.header("content-length"), Some("2"));
@@ -116,7 +120,11 @@ fn a_bad_payload_is_500_and_leaves_the_session_usable() {
         service.ask(&plain).assert(500, sentence);
     }
     session.send(&["still there"]);
-    assert_eq!(session.frame(), Frame::Messages(vec!["still there".to_string()]), "and nothing of the others");
+    assert_eq!(
+        session.frame(),
+        Frame::Messages(vec!["still there".to_string()]),
+        "and nothing of the others"
+    );
 }
 
 #[test]
@@ -216,7 +224,8 @@ fn a_body_may_come_in_chunks() {
     let service = Service::start();
     let mut session = service.open(Transport::XhrPolling);
     let mut http = Http::connect(service.address);
-    let request = Request::new("POST", &format!("{}/xhr_send", session.path)).header("Transfer-Encoding", "chunked");
+    let request =
+        Request::new("POST", &format!("{}/xhr_send", session.path)).header("Transfer-Encoding", "chunked");
     http.ask(&request);
     for chunk in ["1\r\n[\r\n", "3\r\n\"a\"\r\n", "5;x=y\r\n,\"b\"]\r\n", "0\r\n\r\n"] {
         http.octets(chunk.as_bytes());

@@ -142,6 +142,12 @@ impl Http {
         take(&mut self.stream, count)
     }
 
+    /// Fills `octets`, whatever they are.
+    #[track_caller]
+    pub(crate) fn fill(&mut self, octets: &mut [u8]) {
+        self.stream.read_exact(octets).expect("so many octets");
+    }
+
     /// Everything up to the end of the stream.
     #[track_caller]
     pub(crate) fn rest(&mut self) -> String {
@@ -248,9 +254,9 @@ fn until(stream: &mut TcpStream, end: &str) -> String {
     let mut line = Vec::new();
     while !line.ends_with(end.as_bytes()) {
         let mut octet = [0];
-        stream
-            .read_exact(&mut octet)
-            .unwrap_or_else(|error| panic!("an answer, not {error} behind {:?}", String::from_utf8_lossy(&line)));
+        stream.read_exact(&mut octet).unwrap_or_else(|error| {
+            panic!("an answer, not {error} behind {:?}", String::from_utf8_lossy(&line))
+        });
         line.push(octet[0]);
     }
     String::from_utf8(line).expect("an answer's head is text")
