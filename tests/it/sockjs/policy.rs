@@ -276,7 +276,8 @@ fn a_session_over_http_is_logged_by_its_clients_address() {
 #[test]
 fn a_session_stays_with_its_address_where_that_is_checked() {
     for (check, status) in [("true", 404), ("false", 200)] {
-        let broker = Broker::start(&["--trusted-proxies=127.0.0.1", "--sockjs-check-address", check]);
+        let check = format!("--sockjs-check-address={check}");
+        let broker = Broker::start(&["--trusted-proxies=127.0.0.1", &check]);
         let path = format!("/ws/000/{}", name());
         let poll = |address: &str| {
             let mut http = Http::connect(broker.http);
@@ -296,12 +297,12 @@ fn a_client_that_has_not_signed_in_sends_little_at_a_time() {
         let mut session = open(&broker, transport);
         // In a form each of these octets takes three.
         let body = if transport == Transport::JsonpPolling { 3 } else { 1 };
-        let refused = session.try_send(&json(6 * 1024 / body + 200));
+        let refused = ask(broker.http, &transport.send(&session.path, &json(6 * 1024 / body + 200)));
         assert_eq!(refused.status, 413, "{transport:?}");
         assert!(refused.body.contains("connect-frame-bytes-max"), "{refused:?}");
         session.connect("1.2");
         session.send_json(&json(100 * 1024 / body - 200));
-        let refused = session.try_send(&json(100 * 1024 / body + 200));
+        let refused = ask(broker.http, &transport.send(&session.path, &json(100 * 1024 / body + 200)));
         assert_eq!(refused.status, 413, "{transport:?}");
         assert!(refused.body.contains("sockjs-send-bytes-max"), "{refused:?}");
         session.expect_quiet();

