@@ -137,7 +137,7 @@ impl<W: Wire> Connection<W> {
         let terms = Terms {
             prefetch: subscribe.prefetch,
             prefetch_bytes: self.hub.options.prefetch_bytes,
-            text_only: false,
+            text_only: !self.wire.carries_binary(),
         };
         match self.hub.broker.subscribe(&subscribe.selector, subscriber, terms, now) {
             Ok(subscription) => {
