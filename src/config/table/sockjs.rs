@@ -36,7 +36,7 @@ pub(super) const ROWS: &[Row] = &[
     number(
         "sockjs-sessions-max",
         "16384",
-        "SockJS sessions over HTTP; one more is answered with 503. (Over WebSocket connections-max holds alone.)",
+        "SockJS sessions over HTTP; one more is answered with 503. Over WebSocket connections-max holds alone.",
         |c, v| put(&mut c.sockjs.sessions_max, count(v, 1..=MANY)),
     ),
     number(
