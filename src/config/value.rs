@@ -187,13 +187,16 @@ pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
 }
 
 /// A level, or directives such as `info,stompbox::session=debug`. A lone word that is no level would silence
-/// the log (it would be taken as the name of a target), so it is refused.
+/// the log (it would be taken as the name of a target), so it is refused. Blanks around directives are taken away:
+/// `EnvFilter` counts them in and cuts names in the wrong place, even inside of a character.
 pub(super) fn log_filter(text: &str) -> Result<String, String> {
     let levels = ["off", "error", "warn", "info", "debug", "trace"];
     let is_level = |word: &str| levels.iter().any(|level| level.eq_ignore_ascii_case(word));
-    let plain = |directive: &str| directive.contains(['=', '[']) || is_level(directive.trim());
-    if text.split(',').all(plain) && EnvFilter::builder().parse(text).is_ok() {
-        return Ok(text.to_owned());
+    let plain = |directive: &&str| directive.contains(['=', '[']) || is_level(directive);
+    let directives: Vec<&str> = text.split(',').map(str::trim).collect();
+    let filter = directives.join(",");
+    if directives.iter().all(plain) && EnvFilter::builder().parse(&filter).is_ok() {
+        return Ok(filter);
     }
     Err(format!(
         "{text:?} is no log filter; expected one of {}, or directives such as info,stompbox::session=debug",
@@ -360,6 +363,11 @@ mod tests {
     fn log_filters() {
         for text in ["info", "WARN", "off", "info,stompbox::session=debug", "stompbox[{peer}]=trace,error"] {
             assert_eq!(log_filter(text), Ok(text.to_owned()));
+        }
+        for (text, filter) in
+            [(" info", "info"), (" வ=", "வ="), ("warn , stompbox=debug\t", "warn,stompbox=debug")]
+        {
+            assert_eq!(log_filter(text), Ok(filter.to_owned()));
         }
         for text in ["", "inof", "verbose", "stompbox", "info,", "stompbox=loud"] {
             assert!(
