@@ -9,6 +9,8 @@ mod refusals;
 
 use crate::transport::sockjs::{Body, Endpoints, Visit};
 use crate::transport::{Hub, Line, Place, Stomp, sockets};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
@@ -109,19 +111,37 @@ async fn converse(desk: Desk, stream: TcpStream, peer: IpAddr, line: Arc<Line>, 
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
-    let result = tokio::select! {
-        result = connection.as_mut() => result,
-        () = own_line.is_cut() => return,
-        () = stopping.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            tokio::select! {
-                result = connection => result,
-                () = own_line.is_cut() => return,
-            }
+    // What happens once in a connection's life is not to cost something at every turn.
+    let mut once = FuturesUnordered::new();
+    once.push(once_in_its_life(stopping, own_line));
+    let result = loop {
+        tokio::select! {
+            biased;
+            result = connection.as_mut() => break result,
+            Some(end) = once.next() => match end {
+                Once::Cut => return,
+                Once::Stopping(line) => {
+                    connection.as_mut().graceful_shutdown();
+                    once.push(once_in_its_life(CancellationToken::new(), line));
+                }
+            },
         }
     };
     if let Err(error) = result {
         tracing::debug!(%error, "an HTTP connection ended early");
+    }
+}
+
+/// What may happen to a connection once.
+enum Once {
+    Cut,
+    Stopping(Arc<Line>),
+}
+
+async fn once_in_its_life(stopping: CancellationToken, line: Arc<Line>) -> Once {
+    tokio::select! {
+        () = line.is_cut() => Once::Cut,
+        () = stopping.cancelled() => Once::Stopping(line.clone()),
     }
 }
 
