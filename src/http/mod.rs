@@ -1,6 +1,7 @@
 //! The HTTP listener: WebSocket upgrades, health and metrics.
 
 pub mod health;
+pub mod pages;
 
 use crate::transport::websocket::{self, WebSocketWire};
 use crate::transport::{Hub, Seat, drive, sockets};
