@@ -29,7 +29,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use health::MetricsFrom;
-use health::{Page, Readiness};
+use health::Readiness;
 
 /// Sockets beyond the limits of connections, so that health and metrics answer on a full broker.
 pub(crate) const SPARE_SOCKETS: usize = 64;

@@ -1,11 +1,10 @@
-//! The options of SockJS.
+//! The part of the table about SockJS.
 
-use super::{
-    HUGE, KIB, Kind, MANY, NONE, Row, TICK, bytes, count, number, put, size, switch, text, time, timed,
-};
-use crate::config::value::{names, transports, url};
+use super::row::{Kind, Row};
+use super::table::{HUGE, KIB, MANY, NONE, TICK, bytes, number, text, timed};
+use super::value::{count, names, put, size, switch, time, transports, url};
 
-pub(super) const ROWS: &[Row] = &[
+pub(super) const SOCKJS: &[Row] = &[
     timed(
         "sockjs-heartbeat",
         "25s",
