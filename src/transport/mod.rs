@@ -25,6 +25,7 @@ pub mod drive;
 mod hub;
 mod inbound;
 pub mod line;
+mod outbound;
 mod pause;
 mod perform;
 mod scratch;
