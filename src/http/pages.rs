@@ -11,7 +11,6 @@ use hyper::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Method, Response, StatusCode};
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{LazyLock, OnceLock};
@@ -49,6 +48,8 @@ pub fn page(path: &str, endpoint: &str, headers: &HeaderMap, method: &Method) ->
 
 #[cfg(feature = "web")]
 fn embedded() -> Site {
+    use std::borrow::Cow;
+
     #[derive(rust_embed::Embed)]
     #[folder = "web/dist/"]
     #[allow_missing = true]
@@ -114,6 +115,7 @@ struct File {
 }
 
 impl File {
+    #[cfg(any(feature = "web", test))]
     fn new(body: Bytes, hash: &[u8]) -> File {
         let tag = hash.iter().take(16).map(|octet| format!("{octet:02x}")).collect();
         File { body, tag, gzipped: OnceLock::new() }

@@ -16,6 +16,11 @@ export interface Line extends Said {
 /** Lines that are kept; the oldest go first. */
 const LINES_MAX = 500;
 
+/** Nobody knows whether it arrived. What the broker refused, it would refuse again. */
+function isLost({ status, refusal }: Line): boolean {
+  return status === 'unsent' && refusal === null;
+}
+
 /** All that the page shows. */
 export class Chat implements Listener {
   name = $state('');
@@ -37,7 +42,7 @@ export class Chat implements Listener {
   /** Ours that have not come back from the broker. */
   #outgoing = $state.raw<Line[]>([]);
   lines = $derived.by(() => [...this.#received, ...this.#outgoing]);
-  unsent = $derived.by(() => this.#outgoing.filter(({ status }) => status === 'unsent').length);
+  unsent = $derived.by(() => this.#outgoing.filter(isLost).length);
 
   #connection: Connection | null = null;
   #count = 0;
@@ -90,7 +95,7 @@ export class Chat implements Listener {
   }
 
   sendAllAgain(): void {
-    for (const { key, status } of this.#outgoing) if (status === 'unsent') this.sendAgain(key);
+    for (const line of this.#outgoing) if (isLost(line)) this.sendAgain(line.key);
   }
 
   discard(key: string): void {
