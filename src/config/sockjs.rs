@@ -62,9 +62,11 @@ pub(super) const SOCKJS: &[Row] = &[
     },
     text(
         "sockjs-client-url",
-        "URL",
-        crate::transport::sockjs::CLIENT_URL,
-        "Where the page for SockJS's iframe transports finds the client library; the same version as on the pages.",
+        "URL|auto",
+        "auto",
+        "Where the page for SockJS's iframe transports finds the client library, which must be the version that your \
+         pages use. auto: at /sockjs.min.js where the demo page is built in, which brings it along; else \
+         https://cdn.jsdelivr.net/npm/sockjs-client@1/dist/sockjs.min.js.",
         |c, v| put(&mut c.sockjs.client_url, url(v)),
     ),
     text(

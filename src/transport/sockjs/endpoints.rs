@@ -4,7 +4,7 @@ use super::answer::Answer;
 use super::http_wire::HttpWire;
 use super::identity::{identity, parameter};
 use super::link::{Link, Sent};
-use super::options::{Options, Transport};
+use super::options::{CLIENT_URL, Options, Transport};
 use super::receiver::Body;
 use super::registry::Registry;
 use super::session::Delays;
@@ -69,7 +69,7 @@ impl<A: Application> Endpoints<A> {
         let per_address = options.sessions_per_address_max;
         Endpoints {
             application: Arc::new(application),
-            iframe: IframePage::new(&options.client_url),
+            iframe: IframePage::new(options.client_url.as_deref().unwrap_or(CLIENT_URL)),
             registry: Arc::default(),
             seats: Seats::named(
                 options.sessions_max,
