@@ -19,7 +19,7 @@ use crate::transport::seats::{Seat, Seats};
 use crate::transport::websocket::{Socket, accept, offers_upgrade};
 use hyper::body::Incoming;
 use hyper::header::HeaderValue;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
 use std::hash::RandomState;
 use std::net::IpAddr;
@@ -227,6 +227,11 @@ impl<A: Application> Endpoints<A> {
         }
         let answer = match row.path {
             "jsonp" => answer.constant(hyper::header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+            _ => answer,
+        };
+        // Where there are no chunks, nothing but the connection's end is the end of a stream.
+        let answer = match request.version() {
+            Version::HTTP_10 => answer.constant(hyper::header::CONNECTION, "close"),
             _ => answer,
         };
         answer.body(StatusCode::OK, row.content_type, Body::Receiver(receiver))
