@@ -278,9 +278,7 @@ impl<A: Application> Endpoints<A> {
         };
         let Some(link) = link else { return answer.not_found() };
         if !payload.is_empty() {
-            let mut charge = upload.charge;
-            charge.resize(payload.bytes());
-            link.send(Sent { payload, charge }).await;
+            link.send(Sent::new(payload, upload.charge)).await;
         }
         match form {
             true => answer.body(StatusCode::OK, row.content_type, "ok".to_owned()),
