@@ -140,7 +140,7 @@ fn quote_256_octets(quoting: Quoting, (text, mut out): (Vec<u8>, BytesMut)) -> (
 /// One string of 256 octets, as a client sends a SEND.
 fn body() -> Vec<u8> {
     let mut out = BytesMut::from("[\"");
-    let frame = encode::frame(Command::Send, Version::V1_2, &HEADERS[..1], &[b'x'; 203]);
+    let frame = encode::frame(Command::Send, Version::V1_2, &HEADERS[..1], &[b'x'; 195]);
     assert_eq!(frame.len(), 256);
     quote(Quoting::Plain, &frame, &mut out);
     out.extend_from_slice(b"\"]");

@@ -5,10 +5,13 @@ pub mod health;
 mod host;
 pub mod hosts;
 pub mod origin;
+pub mod pages;
 mod refusals;
 
 use crate::transport::sockjs::{Body, Endpoints, Visit};
 use crate::transport::{Hub, Line, Place, Stomp, sockets};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http1;
@@ -26,7 +29,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use health::MetricsFrom;
-use health::{Page, Readiness};
+use health::Readiness;
 
 /// Sockets beyond the limits of connections, so that health and metrics answer on a full broker.
 pub(crate) const SPARE_SOCKETS: usize = 64;
@@ -109,19 +112,37 @@ async fn converse(desk: Desk, stream: TcpStream, peer: IpAddr, line: Arc<Line>, 
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
-    let result = tokio::select! {
-        result = connection.as_mut() => result,
-        () = own_line.is_cut() => return,
-        () = stopping.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            tokio::select! {
-                result = connection => result,
-                () = own_line.is_cut() => return,
-            }
+    // What happens once in a connection's life is not to cost something at every turn.
+    let mut once = FuturesUnordered::new();
+    once.push(once_in_its_life(stopping, own_line));
+    let result = loop {
+        tokio::select! {
+            biased;
+            result = connection.as_mut() => break result,
+            Some(end) = once.next() => match end {
+                Once::Cut => return,
+                Once::Stopping(line) => {
+                    connection.as_mut().graceful_shutdown();
+                    once.push(once_in_its_life(CancellationToken::new(), line));
+                }
+            },
         }
     };
     if let Err(error) = result {
         tracing::debug!(%error, "an HTTP connection ended early");
+    }
+}
+
+/// What may happen to a connection once.
+enum Once {
+    Cut,
+    Stopping(Arc<Line>),
+}
+
+async fn once_in_its_life(stopping: CancellationToken, line: Arc<Line>) -> Once {
+    tokio::select! {
+        () = line.is_cut() => Once::Cut,
+        () = stopping.cancelled() => Once::Stopping(line.clone()),
     }
 }
 
@@ -154,15 +175,21 @@ impl Desk {
     }
 
     fn page(&self, request: &Request<Incoming>, address: IpAddr) -> Response<Body> {
-        let page = match request.uri().path() {
-            "/" => Page::text(StatusCode::OK, &self.greeting()),
+        let path = request.uri().path();
+        let page = match path {
             "/health" => health::health(),
             "/ready" => health::ready(self.readiness()),
             "/metrics" => {
                 let allowed = self.options.metrics_from;
                 health::metrics(&self.hub.metrics, &self.hub.budget, address, allowed)
             }
-            _ => Page::text(StatusCode::NOT_FOUND, "not found\n"),
+            _ => {
+                let site = pages::page(path, &self.options.ws_path, request.headers(), request.method());
+                return match site {
+                    Some(response) => response.map(Body::from),
+                    None => plain(StatusCode::NOT_FOUND, "not found\n".to_owned()),
+                };
+            }
         };
         if page.status != StatusCode::NOT_FOUND && !matches!(*request.method(), Method::GET | Method::HEAD) {
             let mut response = Response::new(Body::Whole(None));
@@ -178,10 +205,6 @@ impl Desk {
 
     fn readiness(&self) -> Readiness {
         if self.hub.is_stopping() { Readiness::Draining } else { Readiness::Ready }
-    }
-
-    fn greeting(&self) -> String {
-        format!("Stompbox is running. STOMP over WebSocket is at {}.\n", self.options.ws_path)
     }
 }
 

@@ -196,6 +196,11 @@ impl Coalesce {
         self.appended = keep;
     }
 
+    /// Whether somebody waits for a frame that is not written whole.
+    pub fn is_marked(&self) -> bool {
+        self.ends.iter().any(|end| end.mark.is_some())
+    }
+
     /// The marks of frames not written whole, in order; the frames stay.
     pub fn unwritten(&self) -> impl Iterator<Item = Mark> + '_ {
         self.ends.iter().filter_map(|end| end.mark)

@@ -1,6 +1,6 @@
 //! SockJS 0.3.3: what a server writes into a response or a WebSocket message, and what a client sends.
 //!
-//! Text is quoted character by character ([`quote`]), a [`Frame`] stands inside the [`Envelope`] of its
+//! Text is quoted character by character ([`quote()`]), a [`Frame`] stands inside the [`Envelope`] of its
 //! transport, and what a client sent is a [`Payload`].
 
 pub mod callback;

@@ -58,6 +58,23 @@ const ESCAPES: [(u8, [&[u8]; 3]); 9] = [
     (b'<', [b"", b"", b"\\u003c"]),
 ];
 
+/// An escape in a room of always the same size, for such are copied in one step.
+type Padded = ([u8; 8], usize);
+
+static PADDED: [[Padded; ESCAPES.len()]; 3] = [padded(0), padded(1), padded(2)];
+
+const fn padded(quoting: usize) -> [Padded; ESCAPES.len()] {
+    let mut all = [([0; 8], 0); ESCAPES.len()];
+    let mut at = 0;
+    while at < ESCAPES.len() {
+        let escape = ESCAPES[at].1[quoting];
+        all[at].0.split_at_mut(escape.len()).0.copy_from_slice(escape);
+        all[at].1 = escape.len();
+        at += 1;
+    }
+    all
+}
+
 static CLASSES: [[u8; 256]; 3] = [classes(0), classes(1), classes(2)];
 
 const fn classes(quoting: usize) -> [u8; 256] {
@@ -105,16 +122,19 @@ fn quote_valid(quoting: Quoting, text: &str, out: &mut BytesMut) {
     // What lies between these two needs no escape.
     let (mut from, mut at) = (0, 0);
     loop {
-        at = plain_end(octets, at, classes);
+        at = plain_end(octets, at, quoting);
         let Some(octet) = octets.get(at) else { break };
         let class = classes[usize::from(*octet)];
         if class == class::DOUBTFUL && !needs_escape([octets[at], octets[at + 1], octets[at + 2]]) {
             at += 3;
             continue;
         }
-        out.extend_from_slice(&octets[from..at]);
+        put_run(&octets[from..], at - from, out);
         if class <= class::ESCAPE_MAX {
-            out.extend_from_slice(ESCAPES[usize::from(class) - 1].1[quoting as usize]);
+            let (escape, length) = &PADDED[quoting as usize][usize::from(class) - 1];
+            let end = out.len() + length;
+            out.extend_from_slice(escape);
+            out.truncate(end);
             at += 1;
         } else {
             let char = text[at..].chars().next().expect("a character begins here");
@@ -126,30 +146,70 @@ fn quote_valid(quoting: Quoting, text: &str, out: &mut BytesMut) {
     out.extend_from_slice(&octets[from..]);
 }
 
-/// Where, from `at` on, the first octet lies that is not plain.
-fn plain_end(octets: &[u8], mut at: usize, classes: &[u8; 256]) -> usize {
-    // As many as a vector register of every machine holds.
-    const BLOCK: usize = 16;
-    // In no class but plain: `%`, which is so in two quotings, is left to the table.
-    let may_stop = |octet: u8| {
-        (octet.wrapping_sub(0x20) >= 0x60)
-            | (octet == b'"')
-            | (octet == b'\\')
-            | (octet == b'%')
-            | (octet == b'<')
-    };
-    let plain = |octet: &u8| classes[usize::from(*octet)] == class::PLAIN;
-    while let Some(block) = octets[at..].first_chunk::<BLOCK>() {
-        if block.iter().fold(false, |any, octet| any | may_stop(*octet)) {
-            match block.iter().position(|octet| !plain(octet)) {
-                Some(stop) => return at + stop,
-                None => at += BLOCK,
+/// Appends the first `length` octets. JSON is full of short runs: to copy too much of one and to forget it is
+/// less work than to copy just that much.
+fn put_run(octets: &[u8], length: usize, out: &mut BytesMut) {
+    const SHORT_MAX: usize = 16;
+    match octets.first_chunk::<SHORT_MAX>() {
+        Some(chunk) if length <= SHORT_MAX => {
+            let end = out.len() + length;
+            out.extend_from_slice(chunk);
+            out.truncate(end);
+        }
+        _ => out.extend_from_slice(&octets[..length]),
+    }
+}
+
+/// Where, from `at` on, the first octet lies that is not plain: eight octets at a time, and by the table where
+/// one of them is not of the many that are plain in every text.
+fn plain_end(octets: &[u8], mut at: usize, quoting: Quoting) -> usize {
+    let classes = &CLASSES[quoting as usize];
+    let special = |octet: &u8| classes[usize::from(*octet)] != class::PLAIN;
+    while let Some(word) = octets[at..].first_chunk() {
+        if let Some(doubtful) = first_doubtful(u64::from_le_bytes(*word), quoting) {
+            if let Some(stop) = word[doubtful..].iter().position(special) {
+                return at + doubtful + stop;
             }
+            at += word.len();
         } else {
-            at += BLOCK;
+            at += word.len();
+            at += plain_blocks(&octets[at..], quoting);
         }
     }
-    octets[at..].iter().position(|octet| !plain(octet)).map_or(octets.len(), |stop| at + stop)
+    octets[at..].iter().position(special).map_or(octets.len(), |stop| at + stop)
+}
+
+/// How many octets at the beginning, in whole blocks, are surely plain. The loop over a block has no way out,
+/// so that it becomes vector instructions.
+fn plain_blocks(octets: &[u8], quoting: Quoting) -> usize {
+    const BLOCK: usize = 32;
+    let own = own_escape(quoting);
+    let doubtful =
+        |octet: u8| (octet.wrapping_sub(0x20) >= 0x60) | (octet == b'"') | (octet == b'\\') | (octet == own);
+    let (blocks, _) = octets.as_chunks::<BLOCK>();
+    let is_plain = |block: &&[u8; BLOCK]| !block.iter().fold(false, |any, octet| any | doubtful(*octet));
+    blocks.iter().take_while(is_plain).count() * BLOCK
+}
+
+/// The first octet of eight, the lowest first, that is a control character, no ASCII, or has an escape.
+fn first_doubtful(octets: u64, quoting: Quoting) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x80 * ONES;
+    // An octet of ASCII sets its high bit where it is less than what is taken from it, and only then is there
+    // a borrow; that reaches the octets above, which lie behind.
+    let is = |octet: u8| (octets ^ (u64::from(octet) * ONES)).wrapping_sub(ONES);
+    let is_control = octets.wrapping_sub(0x20 * ONES);
+    let doubtful = (octets | is_control | is(b'"') | is(b'\\') | is(own_escape(quoting))) & HIGH;
+    (doubtful != 0).then(|| doubtful.trailing_zeros() as usize / 8)
+}
+
+/// What has an escape in this quoting and in no other; plain JSON has none, and looks for its mark twice.
+fn own_escape(quoting: Quoting) -> u8 {
+    match quoting {
+        Quoting::Plain => b'"',
+        Quoting::JsonPercent => b'%',
+        Quoting::JsonTwice => b'<',
+    }
 }
 
 /// Whether the character of these three octets is one that proxies and browsers were seen to change: U+200C–200F,

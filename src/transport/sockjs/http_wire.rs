@@ -8,12 +8,16 @@ use super::segments::Segments;
 use super::session::{Close, INTERRUPTED};
 use crate::transport::coalesce::Coalesce;
 use crate::transport::wire::{Farewell, Piece, ReadEnd, Wire};
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 use stompbox_frames::sockjs::{Quoting, quote, unquote};
+
+/// A batch up to this for which nobody waits counts as written when the response has it, which saves the task a turn
+/// for each; should it be lost, the session is over.
+const QUIET_BYTES_MAX: usize = 4096;
 
 /// See the module.
 pub(super) struct HttpWire {
@@ -34,29 +38,41 @@ struct Aloft {
     told: usize,
 }
 
+impl Aloft {
+    /// Whether the response ended without having taken all of it.
+    fn is_lost(&self) -> bool {
+        self.handed.flight.has_landed() && self.handed.flight.taken() < self.handed.total
+    }
+}
+
 impl HttpWire {
     pub(super) fn new(link: Arc<Link>) -> HttpWire {
-        let way = link.way();
-        HttpWire { link, name: way.name, quoting: way.quoting, aloft: None, farewell: None }
+        let (name, quoting) = (link.transport(), link.quoting());
+        HttpWire { link, name, quoting, aloft: None, farewell: None }
     }
 
-    /// What of the batch in flight was taken since the last call.
+    /// What of the batch in flight was taken since the last call; `None` if there is none any more.
     fn poll_landing(&mut self) -> Option<Poll<io::Result<usize>>> {
         let aloft = self.aloft.as_mut()?;
-        let Handed { flight, head, total, .. } = &aloft.handed;
+        let Handed { flight, head, .. } = &aloft.handed;
+        flight.expect();
         // In this order: what lands between the two is seen next time.
         let landed = flight.has_landed();
         let taken = flight.taken();
-        if landed && taken < *total {
+        if aloft.is_lost() {
             return Some(Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())));
         }
         let seen = if landed { aloft.octets } else { taken.saturating_sub(*head).min(aloft.octets - 1) };
-        let news = seen - aloft.told;
-        aloft.told = seen;
+        let news = seen.saturating_sub(aloft.told);
+        aloft.told += news;
         if landed {
             self.aloft = None;
         }
-        Some(if news > 0 { Poll::Ready(Ok(news)) } else { Poll::Pending })
+        match (news, landed) {
+            (0, true) => None,
+            (0, false) => Some(Poll::Pending),
+            _ => Some(Poll::Ready(Ok(news))),
+        }
     }
 
     /// The output in another quoting, for a receiver of another kind than the last.
@@ -65,19 +81,18 @@ impl HttpWire {
         out.rewrite(|element| {
             let quoted = &element[1 + mark..element.len() - mark];
             let text = unquote(from, quoted).expect("it was quoted here");
-            string(quoting, &[text.as_bytes()], |_| {})
+            string(quoting, text.as_bytes())
         });
         self.quoting = quoting;
     }
 }
 
-/// A string of an array, behind a comma: `parts`, and what `more` appends (quoted already).
-fn string(quoting: Quoting, parts: &[&[u8]], more: impl FnOnce(&mut BytesMut)) -> Bytes {
+/// A string of an array, behind a comma.
+fn string(quoting: Quoting, text: &[u8]) -> Bytes {
     let mut out = BytesMut::new();
     out.extend_from_slice(b",");
     out.extend_from_slice(quoting.mark());
-    parts.iter().for_each(|part| quote(quoting, part, &mut out));
-    more(&mut out);
+    quote(quoting, text, &mut out);
     out.extend_from_slice(quoting.mark());
     out.freeze()
 }
@@ -113,19 +128,23 @@ impl Wire for HttpWire {
         _: &mut Coalesce,
         sink: &mut dyn FnMut(&[u8]),
     ) -> Poll<Result<usize, ReadEnd>> {
-        self.link.poll_take(cx).map(|taken| match taken {
-            Ok(sent) => {
+        match self.link.poll_take(cx) {
+            Poll::Ready(Ok(sent)) => {
                 sent.payload.iter().for_each(&mut *sink);
-                drop(sent.charge);
-                Ok(sent.payload.bytes())
+                Poll::Ready(Ok(sent.payload.bytes()))
             }
-            Err(_) => Err(ReadEnd::Closed),
-        })
+            Poll::Ready(Err(_)) => Poll::Ready(Err(ReadEnd::Closed)),
+            // A client that missed something must not go on as if it had not.
+            Poll::Pending if self.aloft.as_ref().is_some_and(Aloft::is_lost) => {
+                Poll::Ready(Err(ReadEnd::Failed(io::ErrorKind::BrokenPipe.into())))
+            }
+            Poll::Pending => Poll::Pending,
+        }
     }
 
     fn wrap(&mut self, piece: Piece<'_>, out: &mut Coalesce) {
         if out.pending() == 0 {
-            self.quoting = self.link.way().quoting;
+            self.quoting = self.link.quoting();
         }
         let quoting = self.quoting;
         out.encode(|out| {
@@ -141,8 +160,8 @@ impl Wire for HttpWire {
     fn heart_beat(&mut self, out: &mut Coalesce) {
         // What waits is as good a sign of life, and without a receiver heart-beats would only queue.
         if out.pending() == 0 {
-            self.quoting = self.link.way().quoting;
-            out.copy(&string(self.quoting, &[b"\n"], |_| {}));
+            self.quoting = self.link.quoting();
+            out.copy(&string(self.quoting, b"\n"));
             out.end_frame(None);
         }
     }
@@ -168,18 +187,27 @@ impl Wire for HttpWire {
                 self.requote(way.quoting, out);
             }
             octets = out.pending();
-            let (head, end) = way.array();
+            let (head, end) = way.array.clone();
             let head_octets = head.len();
-            let mut pieces: Vec<Bytes> = std::iter::once(head).chain(out.seal()).collect();
+            let mut pieces = Vec::with_capacity(4);
+            pieces.push(head);
+            pieces.extend(out.seal());
             // The first string needs no comma.
-            pieces[1] = pieces[1].slice(1..);
+            pieces[1].advance(1);
             pieces.push(end);
             (Segments::new(pieces), head_octets)
         });
         match handed {
             Poll::Ready(Ok(handed)) => {
+                let is_quiet = octets <= QUIET_BYTES_MAX && !out.is_marked() && self.farewell.is_none();
+                if is_quiet {
+                    self.aloft = Some(Aloft { handed, octets, told: octets });
+                    return Poll::Ready(Ok(octets));
+                }
+                handed.flight.expect();
                 self.aloft = Some(Aloft { handed, octets, told: 0 });
-                Poll::Pending
+                // It may have landed before that.
+                self.poll_landing().unwrap_or(Poll::Pending)
             }
             Poll::Ready(Err(_)) => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
             Poll::Pending => Poll::Pending,

@@ -24,7 +24,7 @@ use std::future::poll_fn;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
-use stompbox_frames::sockjs::{Frame, Payload};
+use stompbox_frames::sockjs::{Frame, Payload, Quoting};
 
 /// Octets that clients may have sent ahead of the application.
 const INBOUND_BYTES_MAX: usize = 64 * 1024;
@@ -59,7 +59,15 @@ struct State {
 /// What a client sent with one request; its memory is charged.
 pub(super) struct Sent {
     pub(super) payload: Payload,
-    pub(super) charge: Charge,
+    _charge: Charge,
+}
+
+impl Sent {
+    /// `charge` was for the request's body and is now for what is left of it.
+    pub(super) fn new(payload: Payload, mut charge: Charge) -> Sent {
+        charge.resize(payload.bytes());
+        Sent { payload, _charge: charge }
+    }
 }
 
 /// The place of the receiver.
@@ -257,9 +265,14 @@ impl Link {
         if state.slot.is_some() { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// The way on which the receiver, or else the next one as far as one can tell, wants its messages.
-    pub(super) fn way(&self) -> Way {
-        self.state.lock().way.clone()
+    /// The transport of the receiver, or of the last one.
+    pub(super) fn transport(&self) -> &'static str {
+        self.state.lock().way.name
+    }
+
+    /// How the receiver, or else the next one as far as one can tell, wants its messages quoted.
+    pub(super) fn quoting(&self) -> Quoting {
+        self.state.lock().way.quoting
     }
 
     /// Gives the receiver a batch made by `make` of the envelope around it, as soon as there is one that has taken
@@ -269,22 +282,22 @@ impl Link {
         cx: &mut Context<'_>,
         make: impl FnOnce(&Way) -> (Segments, usize),
     ) -> Poll<Result<Handed, Over>> {
-        let mut state = self.state.lock();
+        let mut locked = self.state.lock();
+        let state = &mut *locked;
         state.register(cx);
         if !state.session.is_live() {
             return Poll::Ready(Err(Over));
         }
-        let way = state.way.clone();
         let Some(slot) = state.slot.as_mut().filter(|slot| slot.chunks.is_empty()) else {
             return Poll::Pending;
         };
-        let (segments, head) = make(&way);
+        let (segments, head) = make(&state.way);
         let total = bytes::Buf::remaining(&segments);
         let (segments, flight) = segments.watched(self.clone());
         let handed = Handed { flight, head, total, line: slot.line.clone() };
         let body = slot.put(segments, total);
         state.session.wrote(Instant::now());
-        drop(state);
+        drop(locked);
         body.into_iter().for_each(Waker::wake);
         Poll::Ready(Ok(handed))
     }

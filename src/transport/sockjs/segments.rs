@@ -17,6 +17,7 @@ pub(super) trait Waits: Send + Sync {
 pub(super) struct Flight {
     taken: AtomicUsize,
     landed: AtomicBool,
+    expected: AtomicBool,
     waits: Arc<dyn Waits>,
 }
 
@@ -28,7 +29,18 @@ impl Flight {
 
     /// Whether nothing more of it will be taken.
     pub(super) fn has_landed(&self) -> bool {
-        self.landed.load(Ordering::Acquire)
+        self.landed.load(Ordering::SeqCst)
+    }
+
+    /// Has whoever waits woken from now on. What has landed before is not told: look behind this.
+    pub(super) fn expect(&self) {
+        self.expected.store(true, Ordering::SeqCst);
+    }
+
+    fn tell(&self) {
+        if self.expected.load(Ordering::SeqCst) {
+            self.waits.wake();
+        }
     }
 }
 
@@ -46,9 +58,15 @@ impl Segments {
         Segments { remaining: pieces.iter().map(Bytes::len).sum(), pieces, flight: None }
     }
 
-    /// Has `waits` woken as the socket takes octets, and when it will take no more.
+    /// Has `waits` woken, once that is [`expect`](Flight::expect)ed, as the socket takes octets, and when it will
+    /// take no more; in any case if not all was taken.
     pub(super) fn watched(mut self, waits: Arc<dyn Waits>) -> (Segments, Arc<Flight>) {
-        let flight = Arc::new(Flight { taken: AtomicUsize::new(0), landed: AtomicBool::new(false), waits });
+        let flight = Arc::new(Flight {
+            taken: AtomicUsize::new(0),
+            landed: AtomicBool::new(false),
+            expected: AtomicBool::new(false),
+            waits,
+        });
         self.flight = Some(flight.clone());
         (self, flight)
     }
@@ -89,7 +107,7 @@ impl Buf for Segments {
             flight.taken.fetch_add(octets, Ordering::AcqRel);
             // The last octets are told of when the whole is dropped, which follows at once.
             if self.remaining > 0 {
-                flight.waits.wake();
+                flight.tell();
             }
         }
     }
@@ -107,8 +125,12 @@ impl Buf for Segments {
 impl Drop for Segments {
     fn drop(&mut self) {
         if let Some(flight) = &self.flight {
-            flight.landed.store(true, Ordering::Release);
-            flight.waits.wake();
+            flight.landed.store(true, Ordering::SeqCst);
+            if self.remaining > 0 {
+                flight.waits.wake();
+            } else {
+                flight.tell();
+            }
         }
     }
 }
@@ -149,9 +171,23 @@ mod tests {
     fn a_flight_tells_what_was_taken_and_whether_more_will_be() {
         let counter = Arc::new(Counter::default());
         let (mut segments, flight) = Segments::from(Bytes::from_static(b"12345")).watched(counter.clone());
-        segments.advance(2);
+        segments.advance(1);
+        assert_eq!(counter.0.load(Ordering::Relaxed), 0, "nobody asked for it");
+        flight.expect();
+        segments.advance(1);
         assert_eq!((flight.taken(), flight.has_landed(), counter.0.load(Ordering::Relaxed)), (2, false, 1));
         drop(segments);
         assert_eq!((flight.taken(), flight.has_landed(), counter.0.load(Ordering::Relaxed)), (2, true, 2));
+    }
+
+    #[test]
+    fn a_loss_is_told_whether_or_not_anybody_waits() {
+        let counter = Arc::new(Counter::default());
+        for (taken, told) in [(5, 0), (4, 1)] {
+            let (mut segments, _) = Segments::from(Bytes::from_static(b"12345")).watched(counter.clone());
+            segments.advance(taken);
+            drop(segments);
+            assert_eq!(counter.0.swap(0, Ordering::Relaxed), told);
+        }
     }
 }

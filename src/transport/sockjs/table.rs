@@ -138,18 +138,27 @@ pub(super) struct Way {
     pub(super) prelude: Bytes,
     before: Bytes,
     after: Bytes,
+    /// What stands before and behind the strings of an array frame.
+    pub(super) array: (Bytes, Bytes),
     /// Octets of frames in a response, the last one not counted.
     pub(super) room: usize,
 }
 
 impl Way {
     pub(super) fn new(row: &Row, envelope: &Envelope, callback: &str, room: usize) -> Way {
+        let (before, after) = (envelope.before(callback), envelope.after());
+        let head = match before.is_empty() {
+            true => Bytes::from_static(ARRAY_OPEN),
+            false => Bytes::from([&before[..], ARRAY_OPEN].concat()),
+        };
+        let end = Bytes::from([ARRAY_CLOSE, &after[..]].concat());
         Way {
             name: row.name,
             quoting: envelope.quoting,
             prelude: envelope.prelude(callback),
-            before: envelope.before(callback),
-            after: envelope.after(),
+            before,
+            after,
+            array: (head, end),
             room,
         }
     }
@@ -161,15 +170,6 @@ impl Way {
         frame.write(self.quoting, &mut whole);
         whole.extend_from_slice(&self.after);
         whole.freeze()
-    }
-
-    /// What stands before and behind the strings of an array frame.
-    pub(super) fn array(&self) -> (Bytes, Bytes) {
-        let head = match self.before.is_empty() {
-            true => Bytes::from_static(ARRAY_OPEN),
-            false => Bytes::from([&self.before[..], ARRAY_OPEN].concat()),
-        };
-        (head, Bytes::from([ARRAY_CLOSE, &self.after[..]].concat()))
     }
 }
 
