@@ -55,7 +55,11 @@ fn what_is_published_between_polls_comes_with_the_next_one_in_order() {
         session.subscribe("1", "/topic/a", "");
         for round in 0..3 {
             publish(&broker, "/topic/a", 50 + round);
-            assert_eq!(bodies(&one_answer(&mut session)), numbers(0..50 + round), "{transport:?}: all in one");
+            assert_eq!(
+                bodies(&one_answer(&mut session)),
+                numbers(0..50 + round),
+                "{transport:?}: all in one"
+            );
         }
         session.expect_quiet();
     }
@@ -272,7 +276,8 @@ fn nothing_is_left_of_sessions_that_vanish() {
         broker.until(&format!("connections{{transport=\"{label}\"}}"), 0);
     }
     broker.until("connections_closed_total{reason=\"peer-left\"}", 5);
-    for gauge in ["subscriptions", "topics", "transactions", "outbox_bytes", "queue_messages", "budget_bytes"] {
+    for gauge in ["subscriptions", "topics", "transactions", "outbox_bytes", "queue_messages", "budget_bytes"]
+    {
         broker.until(gauge, 0);
     }
     publisher.disconnect();

@@ -41,7 +41,11 @@ fn pages_of_strangers_are_refused_with_403_on_every_transport() {
     let mut count = 0;
     for transport in Transport::ALL {
         for origin in [EVIL, "null", "http://127.0.0.1.evil.example", "file://", "x"] {
-            assert_eq!(receive(&broker, transport, &[("Origin", origin)]).status, 403, "{transport:?} {origin}");
+            assert_eq!(
+                receive(&broker, transport, &[("Origin", origin)]).status,
+                403,
+                "{transport:?} {origin}"
+            );
             count += 1;
         }
     }
@@ -65,7 +69,8 @@ fn pages_of_strangers_are_refused_with_403_on_every_transport() {
     assert_eq!(refused(&broker, "allowed-origins"), count);
     assert_eq!(broker.metric("connections_closed_total"), 0, "nothing of it was heard");
     let line = broker.log_line(|line| line.contains("refused a request (403)"));
-    for fact in ["refused=\"origin https://evil.example\"", "option=\"allowed-origins\"", "address=127.0.0.1"] {
+    for fact in ["refused=\"origin https://evil.example\"", "option=\"allowed-origins\"", "address=127.0.0.1"]
+    {
         assert!(line.contains(fact), "{fact} in {line}");
     }
 }
@@ -76,7 +81,8 @@ fn pages_of_this_machine_of_the_same_origin_and_of_nobody_are_let_in() {
     let own = format!("http://{}", broker.http);
     let own_behind_tls = format!("https://{}", broker.http);
     for transport in Transport::ALL {
-        for origin in [&own, &own_behind_tls, "http://localhost:3000", "https://127.0.0.1", "http://[::1]:80"] {
+        for origin in [&own, &own_behind_tls, "http://localhost:3000", "https://127.0.0.1", "http://[::1]:80"]
+        {
             let response = receive(&broker, transport, &[("Origin", origin)]);
             assert_eq!(response.status, accepted(transport), "{transport:?} {origin}");
         }
@@ -94,7 +100,11 @@ fn listed_origins_are_let_in_and_told_that_they_may_read() {
             assert_eq!(response.status, accepted(transport), "{transport:?} {origin}");
             if matches!(transport, Transport::XhrPolling | Transport::XhrStreaming | Transport::EventSource) {
                 assert_eq!(response.header("access-control-allow-origin"), Some(origin), "{transport:?}");
-                assert_eq!(response.header("access-control-allow-credentials"), Some("true"), "{transport:?}");
+                assert_eq!(
+                    response.header("access-control-allow-credentials"),
+                    Some("true"),
+                    "{transport:?}"
+                );
             }
         }
         let info = ask(broker.http, &Request::get("/ws/info").header("Origin", origin));
@@ -102,7 +112,11 @@ fn listed_origins_are_let_in_and_told_that_they_may_read() {
     }
     for origin in ["http://app.example.com", "https://app.example.com:8443", "https://example.net", EVIL] {
         for transport in Transport::ALL {
-            assert_eq!(receive(&broker, transport, &[("Origin", origin)]).status, 403, "{transport:?} {origin}");
+            assert_eq!(
+                receive(&broker, transport, &[("Origin", origin)]).status,
+                403,
+                "{transport:?} {origin}"
+            );
         }
     }
 }
@@ -157,9 +171,12 @@ fn the_iframe_page_says_who_may_embed_it() {
 #[test]
 fn a_loopback_listener_answers_to_names_of_this_machine_only() {
     let broker = Broker::start(&[]);
-    for (host, allowed) in
-        [("evil.example", false), ("localhost.evil.example:80", false), ("localhost:1234", true), ("[::1]", true)]
-    {
+    for (host, allowed) in [
+        ("evil.example", false),
+        ("localhost.evil.example:80", false),
+        ("localhost:1234", true),
+        ("[::1]", true),
+    ] {
         for transport in Transport::ALL {
             let status = receive(&broker, transport, &[("Host", host)]).status;
             assert_eq!(status, if allowed { accepted(transport) } else { 403 }, "{transport:?} {host}");
@@ -181,7 +198,9 @@ fn a_loopback_listener_answers_to_names_of_this_machine_only() {
 #[test]
 fn listed_hosts_are_answered_to() {
     let broker = Broker::start(&["--allowed-hosts", "chat.example.com"]);
-    for (host, allowed) in [("chat.example.com", true), ("chat.example.com:8443", true), ("evil.example", false)] {
+    for (host, allowed) in
+        [("chat.example.com", true), ("chat.example.com:8443", true), ("evil.example", false)]
+    {
         for transport in Transport::ALL {
             let status = receive(&broker, transport, &[("Host", host)]).status;
             assert_eq!(status, if allowed { accepted(transport) } else { 403 }, "{transport:?} {host}");
@@ -264,7 +283,8 @@ fn sockets_behind_a_proxy_are_counted_and_logged_by_the_address_that_it_names() 
 #[test]
 fn a_session_over_http_is_logged_by_its_clients_address() {
     let broker = Broker::start(&["--trusted-proxies=127.0.0.1"]);
-    let mut session = Session::new(broker.http, "/ws", Transport::XhrPolling).with("X-Forwarded-For", "192.0.2.7");
+    let mut session =
+        Session::new(broker.http, "/ws", Transport::XhrPolling).with("X-Forwarded-For", "192.0.2.7");
     assert_eq!(session.frame(), Frame::Open);
     session.connect("1.2");
     session.stomp("DISCONNECT\n\n\0");

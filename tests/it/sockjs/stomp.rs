@@ -28,7 +28,8 @@ fn a_whole_conversation_in_every_version() {
             session.connect(version);
             let topic = format!("/topic/{}-{version}", transport.option());
             session.subscribe("1", &topic, "");
-            session.stomp(&format!("SEND\ndestination:{topic}\ncontent-type:text/plain\nx:y\n\nzw\u{f6}lf\0"));
+            session
+                .stomp(&format!("SEND\ndestination:{topic}\ncontent-type:text/plain\nx:y\n\nzw\u{f6}lf\0"));
             let headers =
                 [("subscription", "1"), ("destination", &*topic), ("x", "y"), ("content-type", "text/plain")];
             let message = session.expect("MESSAGE", &headers, "zw\u{f6}lf");
@@ -181,7 +182,32 @@ fn a_binary_broadcast_is_skipped_counted_and_logged_once() {
 }
 
 #[test]
-fn a_binary_message_of_a_work_queue_waits_for_who_can_carry_it() {
+fn a_binary_message_of_a_work_queue_goes_to_a_consumer_that_can_carry_it() {
+    let broker = Broker::start(&[]);
+    let mut publisher = broker.connect(Wire::Tcp);
+    for transport in Transport::ALL {
+        let queue = format!("/queue/{}", transport.option());
+        let mut other = broker.connect(Wire::WebSocket);
+        other.subscribe("1", &queue, "");
+        let mut session = connect(&broker, transport);
+        session.subscribe("1", &queue, "");
+        for _ in 0..5 {
+            publisher.raw(format!("SEND\ndestination:{queue}\n\n").as_bytes());
+            publisher.raw(b"\xff\0");
+            assert_eq!(other.frame("MESSAGE").body, b"\xff");
+        }
+        other.disconnect();
+        publisher.publish(&queue, "text");
+        session.expect("MESSAGE", &[], "text");
+        session.stomp("DISCONNECT\n\n\0");
+        session.expect_close(1000, "");
+    }
+    assert_eq!(broker.metric("messages_skipped_total"), 0, "it was nobody's to skip");
+    assert_eq!(broker.metric("dead_letters_total"), 0);
+}
+
+#[test]
+fn a_binary_message_of_a_work_queue_that_no_consumer_can_carry_is_a_dead_letter() {
     let broker = Broker::start(&[]);
     let mut publisher = broker.connect(Wire::Tcp);
     for transport in Transport::ALL {
@@ -191,15 +217,20 @@ fn a_binary_message_of_a_work_queue_waits_for_who_can_carry_it() {
         publisher.publish("/queue/a", "text");
         session.expect("MESSAGE", &[], "text");
         session.expect_quiet();
-        assert_eq!(broker.metric("queue_messages"), 1, "{transport:?}");
         let mut other = broker.connect(Wire::WebSocket);
-        other.subscribe("1", "/queue/a", "");
-        assert_eq!(other.frame("MESSAGE").body, b"\xff");
+        other.subscribe("1", "/queue/dead.a", "");
+        let letter = other.frame("MESSAGE");
+        assert_eq!(
+            (&letter.body[..], letter.must("dead-reason")),
+            (&b"\xff"[..], "not-text"),
+            "{transport:?}"
+        );
         other.disconnect();
         session.stomp("DISCONNECT\n\n\0");
         session.expect_close(1000, "");
     }
-    assert_eq!(broker.metric("messages_skipped_total"), 0, "it was nobody's to skip");
+    assert_eq!(broker.metric("messages_skipped_total"), 0);
+    assert_eq!(broker.metric("dead_letters_total"), 6);
 }
 
 // ---- ends ----
@@ -210,7 +241,10 @@ fn an_error_is_followed_by_1002() {
     for transport in Transport::ALL {
         let mut session = connect(&broker, transport);
         session.subscribe("1", "/topic/a", "");
-        session.send(&["HELLO\n\n\0SEND\ndestination:/topic/a\n\nunheard\0", "SEND\ndestination:/queue/a\n\n\0"]);
+        session.send(&[
+            "HELLO\n\n\0SEND\ndestination:/topic/a\n\nunheard\0",
+            "SEND\ndestination:/queue/a\n\n\0",
+        ]);
         let error = session.expect("ERROR", &[("content-type", "text/plain")], "");
         assert!(!error.must("message").is_empty() && !error.text().is_empty(), "{error:?}");
         session.expect_close(1002, "protocol error");
@@ -351,7 +385,12 @@ fn heart_beats_of_stomp_are_messages_of_a_line_end() {
         for session in &mut sessions {
             session.expect_message("\n");
             // Each is sent early enough to arrive in time.
-            assert!(started.elapsed() >= BEAT * round / 2, "{:?}: {:?}", session.transport, started.elapsed());
+            assert!(
+                started.elapsed() >= BEAT * round / 2,
+                "{:?}: {:?}",
+                session.transport,
+                started.elapsed()
+            );
         }
     }
 }
@@ -411,9 +450,11 @@ fn the_path_greets_and_takes_native_clients_too() {
 #[test]
 fn the_raw_path_is_native_websocket_with_a_subprotocol() {
     let broker = Broker::start(&[]);
-    for (offered, chosen) in
-        [(Some("v11.stomp, v12.stomp"), Some("v12.stomp")), (Some("v10.stomp"), Some("v10.stomp")), (None, None)]
-    {
+    for (offered, chosen) in [
+        (Some("v11.stomp, v12.stomp"), Some("v12.stomp")),
+        (Some("v10.stomp"), Some("v10.stomp")),
+        (None, None),
+    ] {
         let (stream, response) = upgrade(broker.http, "/ws/websocket", offered);
         assert_eq!((response.status, response.header("sec-websocket-protocol")), (101, chosen));
         let mut client = Client::new(Wire::WebSocket, stream);
