@@ -198,6 +198,41 @@ fn a_poll_that_is_cut_off_before_its_answer_loses_no_message_of_a_work_queue() {
     }
 }
 
+#[test]
+fn a_stream_that_is_not_read_is_cut_and_what_it_did_not_take_goes_to_another() {
+    const COUNT: usize = 30;
+    let broker = Broker::start(&[
+        "--stall-timeout=300ms",
+        "--linger=200ms",
+        "--sockjs-stream-bytes-max=1GiB",
+        PATIENT,
+    ]);
+    let mut stalled = connect(&broker, Transport::XhrStreaming);
+    stalled.subscribe("1", "/queue/a", "");
+    let receiver = stalled.detach();
+    receiver.narrow();
+    let mut publisher = broker.connect(Wire::Tcp);
+    let padding = "x".repeat(500_000);
+    for number in 0..COUNT {
+        publisher.publish("/queue/a", &format!("{number} {padding}"));
+    }
+    broker.until("limit_hits_total{limit=\"stall-timeout\"}", 1);
+    broker.until("connections_closed_total{reason=\"slow-consumer\"}", 1);
+    broker.until("connections{transport=\"sockjs-xhr-streaming\"}", 0);
+    let left = usize::try_from(broker.metric("queue_messages")).expect("a gauge of messages");
+    assert!(left > 0, "more was published than lies between here and there");
+    let mut other = broker.connect(Wire::Tcp);
+    other.subscribe("1", "/queue/a", "");
+    let bodies = take(&mut other, left);
+    let seen: Vec<_> = bodies.iter().map(|body| body.split(' ').next().expect("a number")).collect();
+    assert_eq!(seen, numbers(COUNT - left..COUNT), "in order, and none twice");
+    other.expect_quiet();
+    // It is cut off within a frame, so that nobody takes a part of one for the whole.
+    drop(receiver);
+    assert_eq!(stalled.try_send("[\"\\n\"]").status, 204, "it is closing");
+    stalled.expect_close(1008, "slow consumer");
+}
+
 // ---- bounds ----
 
 #[test]
