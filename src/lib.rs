@@ -27,8 +27,8 @@
 //! | 1 | [`destination`], [`outbox`] | names and patterns; the mailbox of a connection | layer 0 |
 //! | 2 | [`users`] | who a client is | 0, 1 |
 //! | 3 | [`session`], [`broker`] | one conversation, sans-IO; destinations to subscribers | 0–2, not each other |
-//! | 5 | [`transport`] | sockets and the connection task | 0–3 |
-//! | 6 | [`http`] | the HTTP listener | 0–5 |
+//! | 5 | [`transport`] | sockets, SockJS and the connection task | 0–3 |
+//! | 6 | [`http`] | the HTTP listener: who may ask, pages | 0–5 |
 //! | 4 | (nothing yet: what will keep messages on disk and link nodes) | | 0–2 and `broker` |
 //! | 7 | [`config`], [`cli`], [`server`] | options, the command, the running broker | all |
 //!
@@ -36,7 +36,7 @@
 //! a pure room.
 //!
 //! # Invariants
-//! - `stompbox-frames`, [`session`] and [`destination`] are pure: no clock (time is an argument), no socket,
+//! - `stompbox-frames`, [`session`], [`destination`] and [`transport::sockjs::session`] are pure: no clock (time is an argument), no socket,
 //!   no lock, no randomness, no log.
 //! - One task owns a connection. Others reach it only by pushing into its outbox. No lock is held across an
 //!   await.
@@ -53,6 +53,11 @@
 //!   of a message shared by a thousand outboxes is counted once.
 //! - WebSocket frames are read by our own streaming reader over tungstenite's header codec: payload goes
 //!   straight to the STOMP decoder, and an idle connection holds no buffer.
+//! - A SockJS session over HTTP is a wire like any other: its batches go to whatever response is attached, as pieces
+//!   that know when the socket has taken them; without one it is not ready and the outbox waits. The life of a session
+//!   is timed by its own connection task; only sessions that are over and still say so are timed by the ticker.
+//! - A small batch for a SockJS response counts as written when the response has it; should it be lost, the session
+//!   ends. That saves a turn of the task for each, a third of the cost of a streaming subscriber.
 //! - Where most connections that get a message are behind, the machine is saturated and none of them slow: such a
 //!   crowd is waited for as long as it takes batches, beyond `burst-patience`; else a long burst to healthy
 //!   receivers would cut them all. While patience lasts an outbox may hold four times its limit, for what was under

@@ -10,11 +10,13 @@
 mod check;
 mod environment;
 mod file;
+mod frames;
 mod listen;
 mod load;
 mod mistake;
 pub mod reference;
 mod row;
+mod sockjs;
 pub mod table;
 mod value;
 mod web;
@@ -28,7 +30,7 @@ use crate::http::forwarded::Proxies;
 use crate::http::health::MetricsFrom;
 use crate::http::hosts::Hosts;
 use crate::http::origin::Origins;
-use crate::transport::sockjs::{self, Transports};
+
 use crate::{broker, http, outbox, session, transport, users};
 use std::time::Duration;
 use stompbox_frames::stomp::{HeartBeat, Limits};
@@ -45,7 +47,7 @@ pub struct Config {
     /// HTTP, WebSocket and the pages for operators.
     pub http: http::Options,
     /// SockJS.
-    pub sockjs: sockjs::Options,
+    pub sockjs: transport::sockjs::Options,
     /// One STOMP conversation.
     pub session: session::Options,
     /// Work queues.
@@ -120,22 +122,7 @@ impl Config {
                 hosts: Hosts::default(),
                 proxies: Proxies::default(),
             },
-            sockjs: sockjs::Options {
-                heartbeat: zero,
-                disconnect_delay: zero,
-                stream_bytes_max: 0,
-                cookie: false,
-                client_url: String::new(),
-                transports: Transports::NONE,
-                sessions_max: 0,
-                sessions_per_address_max: 0,
-                send_bytes_max: 0,
-                untrusted_send_bytes_max: 0,
-                body_timeout: zero,
-                ws_message_bytes_max: 0,
-                identity_cookies: Vec::new(),
-                check_address: false,
-            },
+            sockjs: transport::sockjs::Options::default(),
             session: session::Options {
                 heart_beat: HeartBeat { can: 0, wants: 0 },
                 connect_silence: zero,
@@ -184,7 +171,7 @@ mod tests {
         let config = Config::default();
         assert_eq!(config.outbox, outbox::Options::default());
         assert_eq!(config.users, users::Options::default());
-        assert_eq!(config.sockjs, sockjs::Options::default());
+        assert_eq!(config.sockjs, transport::sockjs::Options::default());
         assert_eq!(config.session.heart_beat, HeartBeat { can: 10_000, wants: 10_000 });
         assert_eq!(config.transport.limits.frame_bytes_max, 2 * 1024 * 1024);
         assert_eq!(config.transport.connect_limits.frame_bytes_max, 64 * 1024);

@@ -1,11 +1,11 @@
 //! The table of options: the only place where an option, its default and its meaning are written (a part of it is
 //! in `web`).
 
-mod sockjs;
-
 use super::Config;
+use super::frames::FRAMES;
 use super::row::variable;
 use super::row::{Group, Kind, Row};
+use super::sockjs::SOCKJS;
 use super::value::{
     count, heart_beat, listen, log_filter, log_format, metrics_from, path, put, seconds, size, switch, time,
     user,
@@ -15,14 +15,12 @@ use std::time::Duration;
 
 type Set = fn(&mut Config, &str) -> Result<(), String>;
 
-const NONE: Duration = Duration::ZERO;
-const TICK: Duration = Duration::from_millis(1);
-const MANY: u64 = u32::MAX as u64;
-const KIB: u64 = 1 << 10;
-const GIB: u64 = 1 << 30;
-const HUGE: u64 = 1 << 40;
-/// Octets of JSON that one octet of a frame may take (`\u0000`).
-const JSON_FACTOR: usize = 6;
+pub(super) const NONE: Duration = Duration::ZERO;
+pub(super) const TICK: Duration = Duration::from_millis(1);
+pub(super) const MANY: u64 = u32::MAX as u64;
+pub(super) const KIB: u64 = 1 << 10;
+pub(super) const GIB: u64 = 1 << 30;
+pub(super) const HUGE: u64 = 1 << 40;
 
 /// All options, under their headings.
 pub const GROUPS: &[Group] = &[
@@ -30,7 +28,7 @@ pub const GROUPS: &[Group] = &[
     Group { heading: "Browsers and proxies", rows: WEB },
     Group { heading: "Users", rows: USERS },
     Group { heading: "Connections", rows: CONNECTIONS },
-    Group { heading: "SockJS", rows: sockjs::ROWS },
+    Group { heading: "SockJS", rows: SOCKJS },
     Group { heading: "Frames", rows: FRAMES },
     Group { heading: "Sessions", rows: SESSIONS },
     Group { heading: "Work queues", rows: QUEUES },
@@ -63,15 +61,15 @@ pub(super) const fn text(
     Row { key, value, default, help, kind: Kind::Text, set }
 }
 
-const fn bytes(key: &'static str, default: &'static str, help: &'static str, set: Set) -> Row {
+pub(super) const fn bytes(key: &'static str, default: &'static str, help: &'static str, set: Set) -> Row {
     Row { key, value: "BYTES", default, help, kind: Kind::Number, set }
 }
 
-const fn number(key: &'static str, default: &'static str, help: &'static str, set: Set) -> Row {
+pub(super) const fn number(key: &'static str, default: &'static str, help: &'static str, set: Set) -> Row {
     Row { key, value: "N", default, help, kind: Kind::Number, set }
 }
 
-const fn timed(key: &'static str, default: &'static str, help: &'static str, set: Set) -> Row {
+pub(super) const fn timed(key: &'static str, default: &'static str, help: &'static str, set: Set) -> Row {
     Row { key, value: "TIME", default, help, kind: Kind::Number, set }
 }
 
@@ -220,52 +218,6 @@ const CONNECTIONS: &[Row] = &[
         "5s",
         "Time for a peer to read the last frame (ERROR, a RECEIPT) before its connection is closed.",
         |c, v| put(&mut c.transport.linger, time(v, NONE)),
-    ),
-];
-
-const FRAMES: &[Row] = &[
-    bytes("frame-bytes-max", "2MiB", "Size of a frame; a larger one gets ERROR.", |c, v| {
-        put(&mut c.transport.limits.frame_bytes_max, size(v, KIB..=GIB))
-    }),
-    bytes(
-        "connect-frame-bytes-max",
-        "64KiB",
-        "Size of a frame before the client is signed in; a larger one gets ERROR.",
-        |c, v| {
-            put(&mut c.transport.connect_limits.frame_bytes_max, size(v, KIB..=GIB))?;
-            c.sockjs.untrusted_send_bytes_max = c.transport.connect_limits.frame_bytes_max * JSON_FACTOR;
-            Ok(())
-        },
-    ),
-    number("header-count-max", "100", "Header lines of a frame; with more it gets ERROR.", |c, v| {
-        put(&mut c.transport.limits.header_count_max, count(v, 10..=65_535))?;
-        c.transport.connect_limits.header_count_max = c.transport.limits.header_count_max;
-        Ok(())
-    }),
-    bytes(
-        "header-bytes-max",
-        "16KiB",
-        "Size of one header line; a frame with a longer one gets ERROR.",
-        |c, v| {
-            put(&mut c.transport.limits.header_bytes_max, size(v, 256..=GIB))?;
-            c.transport.connect_limits.header_bytes_max = c.transport.limits.header_bytes_max;
-            Ok(())
-        },
-    ),
-    bytes(
-        "ws-message-bytes-max",
-        "16MiB",
-        "Size of a WebSocket message from a client, which may hold many frames; a larger one gets ERROR.",
-        |c, v| put(&mut c.sockjs.ws_message_bytes_max, size(v, KIB..=HUGE).map(|octets| octets as u64)),
-    ),
-    bytes("destination-bytes-max", "1024", "Size of a destination; a longer one gets ERROR.", |c, v| {
-        put(&mut c.session.destination_bytes_max, size(v, 16..=64 * KIB))
-    }),
-    number(
-        "frames-per-second-max",
-        "0",
-        "Frames a second from one connection, averaged; with more it gets ERROR. 0: no limit.",
-        |c, v| put(&mut c.session.frames_per_second_max, count(v, 0..=MANY)),
     ),
 ];
 

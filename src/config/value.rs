@@ -95,12 +95,12 @@ pub(super) fn listen(text: &str) -> Result<Option<Listen>, String> {
 
 /// The path of an endpoint: not one of the broker's own pages.
 pub(super) fn path(text: &str) -> Result<String, String> {
-    let taken = ["/", "/health", "/ready", "/metrics"].contains(&text) || text.ends_with('/');
+    let taken = ["/", "/assets", "/health", "/ready", "/metrics"].contains(&text) || text.ends_with('/');
     let plain = text.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"/-._~".contains(&octet));
     if taken || !plain || !text.starts_with('/') || text.contains("//") {
         return Err(format!(
             "{text:?} will not do; expected a path such as /ws (letters, digits, - . _ ~ and /) other than /, \
-             /health, /ready and /metrics, without a / at its end"
+             /assets, /health, /ready and /metrics, without a / at its end"
         ));
     }
     Ok(text.to_owned())
@@ -129,13 +129,18 @@ pub(super) fn names(text: &str) -> Result<Vec<String>, String> {
     Ok(names.map(str::to_owned).collect())
 }
 
-/// The URL of a script, absolute or of this server.
-pub(super) fn url(text: &str) -> Result<String, String> {
+/// The URL of a script, absolute or of this server; `None` for `auto`.
+pub(super) fn url(text: &str) -> Result<Option<String>, String> {
+    if text == "auto" {
+        return Ok(None);
+    }
     let is_absolute = ["/", "http://", "https://"].iter().any(|start| text.starts_with(start));
     if !is_absolute || text.contains(|c: char| c.is_control() || c.is_whitespace()) {
-        return Err(format!("{text:?} is no URL; expected one that begins with /, http:// or https://"));
+        return Err(format!(
+            "{text:?} is no URL; expected one that begins with /, http:// or https://, or auto"
+        ));
     }
-    Ok(text.to_owned())
+    Ok(Some(text.to_owned()))
 }
 
 /// `NAME:PASSCODE`. The text is a secret: no error shows it.
@@ -350,11 +355,13 @@ mod tests {
 
     #[test]
     fn paths() {
-        for text in ["/ws", "/a/b", "/stomp.v1/~x", "/ws/"] {
+        for text in ["/ws", "/a/b", "/stomp.v1/~x"] {
             assert_eq!(path(text), Ok(text.to_owned()));
         }
-        for text in ["", "ws", "/", "//", "/a//b", "/a b", "/a?b", "/a%20b", "/health", "/ready", "/metrics"]
-        {
+        for text in [
+            "", "ws", "/", "//", "/a//b", "/a b", "/a?b", "/a%20b", "/ws/", "/assets", "/health", "/ready",
+            "/metrics",
+        ] {
             assert!(path(text).expect_err(text).contains("expected a path such as /ws"), "{text}");
         }
     }

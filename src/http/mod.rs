@@ -5,6 +5,7 @@ pub mod health;
 mod host;
 pub mod hosts;
 pub mod origin;
+pub mod pages;
 mod refusals;
 
 use crate::transport::sockjs::{Body, Endpoints, Visit};
@@ -28,7 +29,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 pub use health::MetricsFrom;
-use health::{Page, Readiness};
+use health::Readiness;
 
 /// Sockets beyond the limits of connections, so that health and metrics answer on a full broker.
 pub(crate) const SPARE_SOCKETS: usize = 64;
@@ -174,15 +175,21 @@ impl Desk {
     }
 
     fn page(&self, request: &Request<Incoming>, address: IpAddr) -> Response<Body> {
-        let page = match request.uri().path() {
-            "/" => Page::text(StatusCode::OK, &self.greeting()),
+        let path = request.uri().path();
+        let page = match path {
             "/health" => health::health(),
             "/ready" => health::ready(self.readiness()),
             "/metrics" => {
                 let allowed = self.options.metrics_from;
                 health::metrics(&self.hub.metrics, &self.hub.budget, address, allowed)
             }
-            _ => Page::text(StatusCode::NOT_FOUND, "not found\n"),
+            _ => {
+                let site = pages::page(path, &self.options.ws_path, request.headers(), request.method());
+                return match site {
+                    Some(response) => response.map(Body::from),
+                    None => plain(StatusCode::NOT_FOUND, "not found\n".to_owned()),
+                };
+            }
         };
         if page.status != StatusCode::NOT_FOUND && !matches!(*request.method(), Method::GET | Method::HEAD) {
             let mut response = Response::new(Body::Whole(None));
@@ -198,10 +205,6 @@ impl Desk {
 
     fn readiness(&self) -> Readiness {
         if self.hub.is_stopping() { Readiness::Draining } else { Readiness::Ready }
-    }
-
-    fn greeting(&self) -> String {
-        format!("Stompbox is running. STOMP over WebSocket is at {}.\n", self.options.ws_path)
     }
 }
 

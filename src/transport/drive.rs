@@ -12,17 +12,16 @@
 //! Writing never waits for reading.
 
 use super::close::Ending;
-use super::coalesce::{Coalesce, Mark};
+use super::coalesce::Coalesce;
 use super::hub::{Hub, random_name};
 use super::pause::Pause;
 use super::seats::Seat;
-use super::wire::{Piece, ReadEnd, Tail, Wire};
+use super::wire::{ReadEnd, Wire};
 use crate::broker::{Settlement, Subscription, TempQueue};
 use crate::budget::Charge;
-use crate::outbox::{Key, Outbox, Parcel, Tag};
-use crate::session::{Closing, Delivery, Reject, Session};
+use crate::outbox::{Key, Outbox, Tag};
+use crate::session::{Closing, Reject, Session};
 use crate::users::{Principal, Refused};
-use bytes::BytesMut;
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -92,9 +91,9 @@ pub(super) struct Connection<W> {
     began_at: Instant,
     pub(super) frames_received: u64,
     pub(super) bytes_received: u64,
-    frames_sent: u64,
+    pub(super) frames_sent: u64,
     /// Broadcasts that the wire could not carry.
-    skipped: u64,
+    pub(super) skipped: u64,
 }
 
 impl<W: Wire> Connection<W> {
@@ -176,116 +175,6 @@ impl<W: Wire> Connection<W> {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
-    }
-
-    /// About `room` octets of parcels become frames.
-    fn receive(&mut self, cx: &mut Context<'_>, room: usize, now: Instant) -> bool {
-        let mut batch = Vec::new();
-        match self.outbox.poll_take(cx, &mut batch, room, now) {
-            Poll::Pending => return false,
-            Poll::Ready(Err(_)) => {
-                self.end_slow_consumer("outbox-bytes-max", now);
-                return true;
-            }
-            Poll::Ready(Ok(())) => {}
-        }
-        let mut prefix = BytesMut::with_capacity(128);
-        let mut delivered = 0;
-        for (place, parcel) in batch.iter().enumerate() {
-            if !self.carries(parcel) {
-                continue;
-            }
-            prefix.clear();
-            match self.session.deliver(parcel, &mut prefix) {
-                Delivery::Write { settle_when_written } => {
-                    self.wrap(parcel, &prefix, settle_when_written);
-                    delivered += 1;
-                }
-                Delivery::Skip => {}
-                Delivery::TooManyUnsettled => {
-                    let unsent = batch[place..].iter().map(|parcel| (parcel.key, parcel.tag)).collect();
-                    self.settle_unwritten(unsent, now);
-                    self.end_slow_consumer("unsettled-max", now);
-                    break;
-                }
-            }
-        }
-        self.hub.metrics.deliveries.inc_by(delivered);
-        true
-    }
-
-    /// Whether the wire can carry the message unmangled. Work queues know what it cannot and give it to others, so
-    /// only broadcasts are passed over here.
-    fn carries(&mut self, parcel: &Parcel) -> bool {
-        let carries = self.wire.carries_binary() || parcel.message.is_text();
-        if !carries {
-            self.hub.metrics.messages_skipped.inc();
-            self.skipped += 1;
-            // Once is enough for an operator; the line at the end tells how many there were.
-            if self.skipped == 1 {
-                tracing::warn!(
-                    destination = parcel.message.destination(),
-                    message = parcel.message.id(),
-                    session = self.session.id(),
-                    transport = self.wire.name(),
-                    "skipped a message that is not UTF-8: this transport carries text only"
-                );
-            }
-        }
-        carries
-    }
-
-    fn wrap(&mut self, parcel: &Parcel, prefix: &[u8], settles: bool) {
-        let mark = (parcel.tag != 0).then_some(Mark { key: parcel.key, tag: parcel.tag, settles });
-        let tail = Tail::Shared(&parcel.message, self.session.version());
-        self.wire.wrap(Piece { prefix, tail, text: parcel.message.is_text(), mark }, &mut self.out);
-    }
-
-    /// Writes until the socket takes no more or nothing is left.
-    pub(super) fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        if self.out.pending() == 0 {
-            return false;
-        }
-        let mut written = 0;
-        let mut settled: Vec<(Key, Tag)> = Vec::new();
-        while self.out.pending() > 0 {
-            match self.wire.poll_write(cx, &mut self.out) {
-                Poll::Pending => break,
-                Poll::Ready(Ok(octets)) if octets > 0 => {
-                    self.out.advance(octets, |mark| {
-                        if mark.settles {
-                            settled.push((mark.key, mark.tag));
-                        }
-                    });
-                    written += octets;
-                }
-                Poll::Ready(_) => {
-                    self.end_at_once(now);
-                    break;
-                }
-            }
-        }
-        if written == 0 {
-            return false;
-        }
-        self.progress_at = now;
-        self.session.wrote(now);
-        let frames = self.out.take_frames_written();
-        self.frames_sent += frames;
-        self.hub.metrics.frames_sent.inc_by(frames);
-        self.hub.metrics.bytes_sent.inc_by(written as u64);
-        self.settle(&settled, Settlement::Accepted, now);
-        self.leave_written();
-        self.resume_starved(now);
-        true
-    }
-
-    /// Lets subscriptions go that had ended and of which everything is written now.
-    fn leave_written(&mut self) {
-        if !self.leaving.is_empty() {
-            let out = &self.out;
-            self.leaving.retain(|key, _| out.unwritten().any(|mark| mark.key == *key));
-        }
     }
 
     /// Work queues that found no room in the outbox may try again.

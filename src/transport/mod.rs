@@ -2,7 +2,7 @@
 //!
 //! One task owns a connection ([`drive`]): it reads frames and has the session judge them, does what the
 //! session wishes, takes parcels out of the outbox and writes them, batch by batch. What octets mean on the
-//! way is a [`wire`]: [`tcp`] and [`websocket`] now.
+//! way is a [`wire`]: [`tcp`], [`websocket`], and [`sockjs`] over either WebSocket or plain HTTP.
 //!
 //! # What an idle connection holds
 //! No read buffer (borrowed per worker thread), no write buffer (freed when written), no decoder buffer (freed
@@ -25,6 +25,7 @@ pub mod drive;
 mod hub;
 mod inbound;
 pub mod line;
+mod outbound;
 mod pause;
 mod perform;
 mod scratch;

@@ -23,6 +23,7 @@ mod reconnect;
 mod shutdown;
 mod slow;
 mod sockets;
+mod sockjs;
 mod temp_queues;
 mod topics;
 mod transactions;

@@ -84,7 +84,12 @@ impl<W: Wire> Conversation<W> {
         if closes {
             wire.farewell(GO_AWAY, &mut out);
         }
-        Conversation { wire, out, ending: closes, timer: Box::pin(tokio::time::sleep(Duration::ZERO)) }
+        Conversation {
+            wire,
+            out,
+            ending: closes,
+            timer: Box::pin(tokio::time::sleep_until(Instant::now().into())),
+        }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {

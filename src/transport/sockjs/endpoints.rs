@@ -4,7 +4,7 @@ use super::answer::Answer;
 use super::http_wire::HttpWire;
 use super::identity::{identity, parameter};
 use super::link::{Link, Sent};
-use super::options::{Options, Transport};
+use super::options::{CLIENT_URL, Options, Transport};
 use super::receiver::Body;
 use super::registry::Registry;
 use super::session::Delays;
@@ -19,7 +19,7 @@ use crate::transport::seats::{Seat, Seats};
 use crate::transport::websocket::{Socket, accept, offers_upgrade};
 use hyper::body::Incoming;
 use hyper::header::HeaderValue;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
 use std::hash::RandomState;
 use std::net::IpAddr;
@@ -69,7 +69,7 @@ impl<A: Application> Endpoints<A> {
         let per_address = options.sessions_per_address_max;
         Endpoints {
             application: Arc::new(application),
-            iframe: IframePage::new(&options.client_url),
+            iframe: IframePage::new(options.client_url.as_deref().unwrap_or(CLIENT_URL)),
             registry: Arc::default(),
             seats: Seats::named(
                 options.sessions_max,
@@ -229,6 +229,11 @@ impl<A: Application> Endpoints<A> {
             "jsonp" => answer.constant(hyper::header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
             _ => answer,
         };
+        // Where there are no chunks, nothing but the connection's end is the end of a stream.
+        let answer = match request.version() {
+            Version::HTTP_10 => answer.constant(hyper::header::CONNECTION, "close"),
+            _ => answer,
+        };
         answer.body(StatusCode::OK, row.content_type, Body::Receiver(receiver))
     }
 
@@ -273,9 +278,7 @@ impl<A: Application> Endpoints<A> {
         };
         let Some(link) = link else { return answer.not_found() };
         if !payload.is_empty() {
-            let mut charge = upload.charge;
-            charge.resize(payload.bytes());
-            link.send(Sent { payload, charge }).await;
+            link.send(Sent::new(payload, upload.charge)).await;
         }
         match form {
             true => answer.body(StatusCode::OK, row.content_type, "ok".to_owned()),

@@ -128,17 +128,18 @@ impl Wire for HttpWire {
         _: &mut Coalesce,
         sink: &mut dyn FnMut(&[u8]),
     ) -> Poll<Result<usize, ReadEnd>> {
-        if self.aloft.as_ref().is_some_and(Aloft::is_lost) {
-            return Poll::Ready(Err(ReadEnd::Failed(io::ErrorKind::BrokenPipe.into())));
-        }
-        self.link.poll_take(cx).map(|taken| match taken {
-            Ok(sent) => {
+        match self.link.poll_take(cx) {
+            Poll::Ready(Ok(sent)) => {
                 sent.payload.iter().for_each(&mut *sink);
-                drop(sent.charge);
-                Ok(sent.payload.bytes())
+                Poll::Ready(Ok(sent.payload.bytes()))
             }
-            Err(_) => Err(ReadEnd::Closed),
-        })
+            Poll::Ready(Err(_)) => Poll::Ready(Err(ReadEnd::Closed)),
+            // A client that missed something must not go on as if it had not.
+            Poll::Pending if self.aloft.as_ref().is_some_and(Aloft::is_lost) => {
+                Poll::Ready(Err(ReadEnd::Failed(io::ErrorKind::BrokenPipe.into())))
+            }
+            Poll::Pending => Poll::Pending,
+        }
     }
 
     fn wrap(&mut self, piece: Piece<'_>, out: &mut Coalesce) {

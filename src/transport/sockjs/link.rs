@@ -59,7 +59,15 @@ struct State {
 /// What a client sent with one request; its memory is charged.
 pub(super) struct Sent {
     pub(super) payload: Payload,
-    pub(super) charge: Charge,
+    _charge: Charge,
+}
+
+impl Sent {
+    /// `charge` was for the request's body and is now for what is left of it.
+    pub(super) fn new(payload: Payload, mut charge: Charge) -> Sent {
+        charge.resize(payload.bytes());
+        Sent { payload, _charge: charge }
+    }
 }
 
 /// The place of the receiver.

@@ -78,8 +78,8 @@ pub struct Options {
     pub stream_bytes_max: usize,
     /// Whether responses set JSESSIONID, by which balancers keep a client at one server (`sockjs-cookie`).
     pub cookie: bool,
-    /// Where the iframe page finds the client library (`sockjs-client-url`).
-    pub client_url: String,
+    /// Where the iframe page finds the client library, if not at [`CLIENT_URL`] (`sockjs-client-url`).
+    pub client_url: Option<String>,
     /// What clients may use (`sockjs-transports`).
     pub transports: Transports,
     /// Sessions over HTTP at most (`sockjs-sessions-max`).
@@ -107,7 +107,7 @@ impl Default for Options {
             disconnect_delay: Duration::from_secs(5),
             stream_bytes_max: 128 * 1024,
             cookie: false,
-            client_url: CLIENT_URL.to_owned(),
+            client_url: None,
             transports: Transports::ALL,
             sessions_max: 16_384,
             sessions_per_address_max: 0,

@@ -6,6 +6,7 @@ use http_body_util::BodyExt;
 use hyper::body::Body;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// A body and its charge.
 pub(super) struct Upload {
@@ -26,7 +27,10 @@ pub(super) enum Problem {
     Broken,
 }
 
-/// Reads a body of `bytes_max` octets at most, of which no piece may take longer than `patience`.
+/// Each so many octets earn a client one more patience, so that a trickle does not hold a connection for long.
+const EARNING_BYTES: usize = 4096;
+
+/// Reads a body of `bytes_max` octets at most; no piece may take longer than `patience`, nor all of them for long.
 pub(super) async fn read(
     mut incoming: impl Body + Unpin,
     bytes_max: usize,
@@ -40,8 +44,11 @@ pub(super) async fn read(
     let mut charge = budget.charge(0);
     // Not what is announced: whoever announces much and sends nothing costs nothing.
     let mut body = BytesMut::new();
+    let began = Instant::now();
     loop {
-        let frame = match tokio::time::timeout(patience, incoming.frame()).await {
+        let earned = 1 + u32::try_from(body.len() / EARNING_BYTES).unwrap_or(u32::MAX);
+        let deadline = (began + patience.saturating_mul(earned)).min(Instant::now() + patience);
+        let frame = match tokio::time::timeout_at(deadline, incoming.frame()).await {
             Err(_) => return Err(Problem::TooSlow),
             Ok(None) => return Ok(Upload { body, charge }),
             Ok(Some(Err(_))) => return Err(Problem::Broken),

@@ -19,9 +19,9 @@ pub struct Handshake {
     pub accepted: bool,
 }
 
-/// Whether the request asks for a WebSocket at all, properly or not.
+/// Whether the request asks for a WebSocket at all, properly or not: a proxy may have eaten a part of it.
 pub fn offers_upgrade(headers: &HeaderMap) -> bool {
-    headers.contains_key(UPGRADE)
+    [UPGRADE, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION].iter().any(|name| headers.contains_key(name))
 }
 
 /// Judges an opening handshake.

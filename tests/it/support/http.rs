@@ -1,8 +1,10 @@
-//! As much of an HTTP client as the tests need.
+//! As much of an HTTP client as the tests need: it hides nothing of what is on the wire, above all not where a
+//! chunk ends.
 
 use super::PATIENCE;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::time::Duration;
 
 /// An answer.
 #[derive(Debug)]
@@ -17,40 +19,245 @@ impl Response {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
     }
+
+    /// Asserts a status and a body, the line end behind a sentence left out.
+    #[track_caller]
+    pub(crate) fn assert(&self, status: u16, body: &str) {
+        assert_eq!((self.status, self.body.trim_end()), (status, body.trim_end()), "{self:?}");
+    }
+}
+
+/// What a client asks.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    line: String,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Request {
+    pub(crate) fn get(path: &str) -> Request {
+        Request::new("GET", path)
+    }
+
+    pub(crate) fn post(path: &str, body: impl AsRef<[u8]>) -> Request {
+        let length = body.as_ref().len().to_string();
+        let mut request = Request::new("POST", path).header("Content-Length", &length);
+        request.body = body.as_ref().to_vec();
+        request
+    }
+
+    pub(crate) fn new(method: &str, path: &str) -> Request {
+        Request { line: format!("{method} {path} HTTP/1.1"), headers: Vec::new(), body: Vec::new() }
+    }
+
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Request {
+        self.headers.push((name.to_string(), value.to_string()));
+        self
+    }
+
+    pub(crate) fn headers(self, headers: &[(&str, &str)]) -> Request {
+        headers.iter().fold(self, |request, (name, value)| request.header(name, value))
+    }
+
+    /// The same in the older version of the protocol.
+    pub(crate) fn http_1_0(mut self) -> Request {
+        self.line = self.line.replace("HTTP/1.1", "HTTP/1.0");
+        self
+    }
+
+    fn is_head(&self) -> bool {
+        self.line.starts_with("HEAD ")
+    }
+
+    /// Its octets, with a `Host` that says `address` unless there is one.
+    pub(crate) fn octets(&self, address: SocketAddr) -> Vec<u8> {
+        let mut out = format!("{}\r\n", self.line);
+        if self.headers.iter().all(|(name, _)| name != "Host") {
+            out.push_str(&format!("Host: {address}\r\n"));
+        }
+        self.headers.iter().for_each(|(name, value)| out.push_str(&format!("{name}: {value}\r\n")));
+        out.push_str("\r\n");
+        [out.as_bytes(), &self.body].concat()
+    }
+}
+
+/// A connection on which requests go out and answers come in, piece by piece if need be.
+#[derive(Debug)]
+pub(crate) struct Http {
+    stream: TcpStream,
+    address: SocketAddr,
+}
+
+impl Http {
+    #[track_caller]
+    pub(crate) fn connect(address: SocketAddr) -> Http {
+        let stream = TcpStream::connect(address).expect("the HTTP port accepts");
+        stream.set_nodelay(true).expect("a socket takes an option");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
+        Http { stream, address }
+    }
+
+    /// Sends octets below every framing.
+    #[track_caller]
+    pub(crate) fn octets(&mut self, octets: &[u8]) {
+        self.stream.write_all(octets).expect("a request can be sent");
+    }
+
+    /// Sends a request.
+    #[track_caller]
+    pub(crate) fn ask(&mut self, request: &Request) {
+        let octets = request.octets(self.address);
+        self.octets(&octets);
+    }
+
+    /// Sends a request and reads the whole answer.
+    #[track_caller]
+    pub(crate) fn exchange(&mut self, request: &Request) -> Response {
+        self.ask(request);
+        if request.is_head() { self.head() } else { self.answer() }
+    }
+
+    /// Reads a whole answer.
+    #[track_caller]
+    pub(crate) fn answer(&mut self) -> Response {
+        answer(&mut self.stream)
+    }
+
+    /// Reads the head of an answer.
+    #[track_caller]
+    pub(crate) fn head(&mut self) -> Response {
+        head(&mut self.stream)
+    }
+
+    /// The next chunk of a chunked body as text; `None` for the last one, which is empty.
+    #[track_caller]
+    pub(crate) fn chunk(&mut self) -> Option<String> {
+        chunk(&mut self.stream)
+    }
+
+    /// Reads this many octets.
+    #[track_caller]
+    pub(crate) fn take(&mut self, count: usize) -> String {
+        take(&mut self.stream, count)
+    }
+
+    /// Fills `octets`, whatever they are.
+    #[track_caller]
+    pub(crate) fn fill(&mut self, octets: &mut [u8]) {
+        self.stream.read_exact(octets).expect("so many octets");
+    }
+
+    /// Everything up to the end of the stream.
+    #[track_caller]
+    pub(crate) fn rest(&mut self) -> String {
+        let mut rest = String::new();
+        self.stream.read_to_string(&mut rest).expect("the stream ends");
+        rest
+    }
+
+    /// Whether nothing comes for so long, not even the end.
+    pub(crate) fn is_quiet_for(&mut self, time: Duration) -> bool {
+        self.stream.set_read_timeout(Some(time)).expect("a socket takes a timeout");
+        let peeked = self.stream.peek(&mut [0]);
+        self.stream.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
+        peeked.is_err_and(|error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut))
+    }
+
+    /// Ends the client's side of the stream; it can still read.
+    pub(crate) fn finish(&self) {
+        self.stream.shutdown(Shutdown::Write).expect("a socket can be shut down");
+    }
+
+    /// Leaves with a reset, as after a crash.
+    pub(crate) fn reset(self) {
+        let socket = socket2::SockRef::from(&self.stream);
+        socket.set_linger(Some(Duration::ZERO)).expect("a socket takes an option");
+    }
+
+    /// Has the system hold little that this client has not read.
+    pub(crate) fn narrow(&self) {
+        let socket = socket2::SockRef::from(&self.stream);
+        socket.set_recv_buffer_size(32 * 1024).expect("a socket takes an option");
+    }
+}
+
+/// One request on a connection of its own.
+#[track_caller]
+pub(crate) fn ask(address: SocketAddr, request: &Request) -> Response {
+    Http::connect(address).exchange(request)
 }
 
 /// Sends a request and reads the answer; the connection comes back for what follows.
 #[track_caller]
 pub(crate) fn exchange(address: SocketAddr, request: &[u8]) -> (TcpStream, Response) {
-    let mut stream = TcpStream::connect(address).expect("the HTTP port accepts");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
-    stream.write_all(request).expect("a request can be sent");
-    let response = answer(&mut stream);
-    (stream, response)
+    let mut http = Http::connect(address);
+    http.octets(request);
+    let response = http.answer();
+    (http.stream, response)
 }
 
-/// Reads one answer, octet by octet up to its blank line, so that nothing behind it is lost.
+/// Reads one answer.
 #[track_caller]
 pub(crate) fn answer(stream: &mut TcpStream) -> Response {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut octet = [0];
-        stream
-            .read_exact(&mut octet)
-            .unwrap_or_else(|error| panic!("an answer, not {error} behind {head:?}"));
-        head.push(octet[0]);
-    }
-    let head = String::from_utf8(head).expect("an answer's head is text");
+    let mut response = head(stream);
+    let has_body = !matches!(response.status, 100..200 | 204 | 304);
+    let length = response.header("content-length").map(|digits| digits.parse().expect("a length"));
+    response.body = match length {
+        _ if !has_body => String::new(),
+        Some(length) => take(stream, length),
+        None if response.header("transfer-encoding") == Some("chunked") => {
+            let mut body = String::new();
+            while let Some(chunk) = chunk(stream) {
+                body.push_str(&chunk);
+            }
+            body
+        }
+        None => {
+            let mut body = String::new();
+            stream.read_to_string(&mut body).expect("a body that is text, up to the end of the stream");
+            body
+        }
+    };
+    response
+}
+
+/// Reads the head of an answer, octet by octet, so that nothing behind it is lost.
+#[track_caller]
+fn head(stream: &mut TcpStream) -> Response {
+    let head = until(stream, "\r\n\r\n");
     let mut lines = head.trim_end().split("\r\n");
     let status = lines.next().and_then(|line| line.split(' ').nth(1)).and_then(|code| code.parse().ok());
     let headers = lines.filter_map(|line| line.split_once(':'));
     let headers = headers.map(|(name, value)| (name.to_lowercase(), value.trim().to_string())).collect();
-    let mut response = Response { status: status.expect("a status line"), headers, body: String::new() };
-    let length = response.header("content-length").map(|digits| digits.parse().expect("a length"));
-    if let Some(length) = length {
-        let mut body = vec![0; length];
-        stream.read_exact(&mut body).expect("a body of the announced length");
-        response.body = String::from_utf8(body).expect("a body that is text");
+    Response { status: status.expect("a status line"), headers, body: String::new() }
+}
+
+#[track_caller]
+fn chunk(stream: &mut TcpStream) -> Option<String> {
+    let size = until(stream, "\r\n");
+    let size = usize::from_str_radix(size.trim_end(), 16).expect("a chunk's size");
+    let chunk = take(stream, size);
+    assert_eq!(take(stream, 2), "\r\n", "behind the chunk {chunk:?}");
+    (size > 0).then_some(chunk)
+}
+
+#[track_caller]
+fn take(stream: &mut TcpStream, count: usize) -> String {
+    let mut octets = vec![0; count];
+    stream.read_exact(&mut octets).unwrap_or_else(|error| panic!("{count} octets, not {error}"));
+    String::from_utf8(octets).expect("a body that is text")
+}
+
+#[track_caller]
+fn until(stream: &mut TcpStream, end: &str) -> String {
+    let mut line = Vec::new();
+    while !line.ends_with(end.as_bytes()) {
+        let mut octet = [0];
+        stream.read_exact(&mut octet).unwrap_or_else(|error| {
+            panic!("an answer, not {error} behind {:?}", String::from_utf8_lossy(&line))
+        });
+        line.push(octet[0]);
     }
-    response
+    String::from_utf8(line).expect("an answer's head is text")
 }

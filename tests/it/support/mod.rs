@@ -5,6 +5,7 @@ pub(crate) mod client;
 pub(crate) mod frame;
 pub(crate) mod http;
 mod log;
+pub(crate) mod sockjs;
 pub(crate) mod websocket;
 
 pub(crate) use broker::Broker;

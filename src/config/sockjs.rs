@@ -1,11 +1,10 @@
-//! The options of SockJS.
+//! The part of the table about SockJS.
 
-use super::{
-    HUGE, KIB, Kind, MANY, NONE, Row, TICK, bytes, count, number, put, size, switch, text, time, timed,
-};
-use crate::config::value::{names, transports, url};
+use super::row::{Kind, Row};
+use super::table::{HUGE, KIB, MANY, NONE, TICK, bytes, number, text, timed};
+use super::value::{count, names, put, size, switch, time, transports, url};
 
-pub(super) const ROWS: &[Row] = &[
+pub(super) const SOCKJS: &[Row] = &[
     timed(
         "sockjs-heartbeat",
         "25s",
@@ -63,9 +62,11 @@ pub(super) const ROWS: &[Row] = &[
     },
     text(
         "sockjs-client-url",
-        "URL",
-        crate::transport::sockjs::CLIENT_URL,
-        "Where the page for SockJS's iframe transports finds the client library; the same version as on the pages.",
+        "URL|auto",
+        "auto",
+        "Where the page for SockJS's iframe transports finds the client library, which must be the version that your \
+         pages use. auto: at /sockjs.min.js where the demo page is built in, which brings it along; else \
+         https://cdn.jsdelivr.net/npm/sockjs-client@1/dist/sockjs.min.js.",
         |c, v| put(&mut c.sockjs.client_url, url(v)),
     ),
     text(

@@ -1,0 +1,54 @@
+//! The part of the table about what clients send at a time.
+
+use super::row::Row;
+use super::table::{GIB, HUGE, KIB, MANY, bytes, number};
+use super::value::{count, put, size};
+
+/// Octets of JSON that one octet of a frame may take (`\u0000`).
+const JSON_FACTOR: usize = 6;
+
+pub(super) const FRAMES: &[Row] = &[
+    bytes("frame-bytes-max", "2MiB", "Size of a frame; a larger one gets ERROR.", |c, v| {
+        put(&mut c.transport.limits.frame_bytes_max, size(v, KIB..=GIB))
+    }),
+    bytes(
+        "connect-frame-bytes-max",
+        "64KiB",
+        "Size of a frame before the client is signed in; a larger one gets ERROR.",
+        |c, v| {
+            put(&mut c.transport.connect_limits.frame_bytes_max, size(v, KIB..=GIB))?;
+            c.sockjs.untrusted_send_bytes_max = c.transport.connect_limits.frame_bytes_max * JSON_FACTOR;
+            Ok(())
+        },
+    ),
+    number("header-count-max", "100", "Header lines of a frame; with more it gets ERROR.", |c, v| {
+        put(&mut c.transport.limits.header_count_max, count(v, 10..=65_535))?;
+        c.transport.connect_limits.header_count_max = c.transport.limits.header_count_max;
+        Ok(())
+    }),
+    bytes(
+        "header-bytes-max",
+        "16KiB",
+        "Size of one header line; a frame with a longer one gets ERROR.",
+        |c, v| {
+            put(&mut c.transport.limits.header_bytes_max, size(v, 256..=GIB))?;
+            c.transport.connect_limits.header_bytes_max = c.transport.limits.header_bytes_max;
+            Ok(())
+        },
+    ),
+    bytes(
+        "ws-message-bytes-max",
+        "16MiB",
+        "Size of a WebSocket message from a client, which may hold many frames; a larger one gets ERROR.",
+        |c, v| put(&mut c.sockjs.ws_message_bytes_max, size(v, KIB..=HUGE).map(|octets| octets as u64)),
+    ),
+    bytes("destination-bytes-max", "1024", "Size of a destination; a longer one gets ERROR.", |c, v| {
+        put(&mut c.session.destination_bytes_max, size(v, 16..=64 * KIB))
+    }),
+    number(
+        "frames-per-second-max",
+        "0",
+        "Frames a second from one connection, averaged; with more it gets ERROR. 0: no limit.",
+        |c, v| put(&mut c.session.frames_per_second_max, count(v, 0..=MANY)),
+    ),
+];

@@ -1,0 +1,481 @@
+//! The page that the broker serves at `/`: embedded files, what a browser may keep of them, and what it may do.
+//!
+//! Files below `/assets/` are named for their contents and never change; `index.html` is asked for each time, and
+//! carries the path at which this broker speaks STOMP. Without an embedded page (built without npm, or without the
+//! feature `web`) `/` says in one sentence how to get it.
+
+use hyper::body::Bytes;
+use hyper::header::{
+    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_SECURITY_POLICY,
+    CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, REFERRER_POLICY, VARY,
+    X_CONTENT_TYPE_OPTIONS,
+};
+use hyper::{Method, Response, StatusCode};
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{LazyLock, OnceLock};
+
+/// The frames are SockJS's own, for its iframe transports; its JSONP posts a form.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'self'; connect-src 'self' ws: wss:; style-src 'self'; frame-src 'self'; form-action 'self'; \
+     base-uri 'none'; object-src 'none'",
+);
+const FOREVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+const ASK_EACH_TIME: HeaderValue = HeaderValue::from_static("no-cache");
+const INDEX: &str = "index.html";
+/// Where `index.html` has the path of STOMP, up to the next `"`.
+const ENDPOINT_MARK: &str = "name=\"stompbox-endpoint\" content=\"";
+
+/// By the end of a file's name: its type, and whether gzip makes it smaller.
+const TYPES: &[(&str, &str, bool)] = &[
+    (".html", "text/html; charset=UTF-8", true),
+    (".js", "text/javascript; charset=UTF-8", true),
+    (".css", "text/css; charset=UTF-8", true),
+    (".svg", "image/svg+xml; charset=UTF-8", true),
+    (".json", "application/json; charset=UTF-8", true),
+    (".txt", "text/plain; charset=UTF-8", true),
+    (".png", "image/png", false),
+    (".woff2", "font/woff2", false),
+];
+
+static EMBEDDED: LazyLock<Site> = LazyLock::new(embedded);
+
+/// Where the page's own version of sockjs-client is, for the frames of SockJS's iframe transports.
+pub const CLIENT_LIBRARY: &str = "/sockjs.min.js";
+
+/// Whether there is a page, and so something at [`CLIENT_LIBRARY`].
+pub fn has_client_library() -> bool {
+    EMBEDDED.0.contains_key(&CLIENT_LIBRARY[1..])
+}
+
+/// What is served at `path` (`/`, `/assets/…`), None if there is no such file. `endpoint` is the path of STOMP
+/// (`ws-path`). Other methods than GET and HEAD are answered with 405.
+pub fn page(path: &str, endpoint: &str, headers: &HeaderMap, method: &Method) -> Option<Response<Bytes>> {
+    EMBEDDED.page(path, endpoint, headers, method)
+}
+
+#[cfg(feature = "web")]
+fn embedded() -> Site {
+    use std::borrow::Cow;
+
+    #[derive(rust_embed::Embed)]
+    #[folder = "web/dist/"]
+    #[allow_missing = true]
+    struct Dist;
+
+    Site::new(Dist::iter().filter_map(|name| {
+        let file = Dist::get(&name)?;
+        let body = match file.data {
+            Cow::Borrowed(data) => Bytes::from_static(data),
+            Cow::Owned(data) => Bytes::from(data),
+        };
+        Some((name.into_owned(), File::new(body, &file.metadata.sha256_hash())))
+    }))
+}
+
+#[cfg(not(feature = "web"))]
+fn embedded() -> Site {
+    Site::new([])
+}
+
+/// The files of a page, by their names without the first `/`.
+struct Site(HashMap<String, File>);
+
+impl Site {
+    fn new(files: impl IntoIterator<Item = (String, File)>) -> Site {
+        Site(files.into_iter().collect())
+    }
+
+    fn page(
+        &self,
+        path: &str,
+        endpoint: &str,
+        headers: &HeaderMap,
+        method: &Method,
+    ) -> Option<Response<Bytes>> {
+        let name = match path.strip_prefix('/')? {
+            "" => INDEX,
+            name => name,
+        };
+        let made;
+        let file = match self.0.get(name) {
+            Some(file) if name == INDEX => {
+                made = file.for_endpoint(endpoint);
+                &made
+            }
+            Some(file) => file,
+            None if path == "/" => {
+                made = plain_page(endpoint);
+                &made
+            }
+            None => return None,
+        };
+        Some(respond(file, name, headers, method))
+    }
+}
+
+/// A file, and its tag without what tells its encodings apart.
+struct File {
+    body: Bytes,
+    tag: String,
+    /// Made when it is first asked for; None if it is no smaller.
+    gzipped: OnceLock<Option<Bytes>>,
+}
+
+impl File {
+    #[cfg(any(feature = "web", test))]
+    fn new(body: Bytes, hash: &[u8]) -> File {
+        let tag = hash.iter().take(16).map(|octet| format!("{octet:02x}")).collect();
+        File { body, tag, gzipped: OnceLock::new() }
+    }
+
+    /// The page for a broker that speaks STOMP at `endpoint`.
+    fn for_endpoint(&self, endpoint: &str) -> File {
+        let text = String::from_utf8_lossy(&self.body);
+        let Some((before, after)) = text.split_once(ENDPOINT_MARK) else {
+            return File { body: self.body.clone(), tag: self.tag.clone(), gzipped: OnceLock::new() };
+        };
+        let after = after.find('"').map_or("", |end| &after[end..]);
+        let body = format!("{before}{ENDPOINT_MARK}{}{after}", escaped(endpoint));
+        File {
+            body: body.into(),
+            tag: format!("{}-{}", self.tag, digest(endpoint)),
+            gzipped: OnceLock::new(),
+        }
+    }
+
+    fn gzipped(&self) -> Option<&Bytes> {
+        self.gzipped.get_or_init(|| gzip(&self.body).filter(|zipped| zipped.len() < self.body.len())).as_ref()
+    }
+}
+
+/// Told apart within one build of the broker: another build's page has another tag anyway.
+fn digest(text: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
+}
+
+#[cfg(feature = "web")]
+fn gzip(body: &[u8]) -> Option<Bytes> {
+    use std::io::Write;
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(body).ok()?;
+    encoder.finish().ok().map(Bytes::from)
+}
+
+#[cfg(not(feature = "web"))]
+fn gzip(_: &[u8]) -> Option<Bytes> {
+    None
+}
+
+fn plain_page(endpoint: &str) -> File {
+    let body = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<title>Stompbox</title>\n\
+         <p>Stompbox is running. STOMP over WebSocket is at <code>{}</code>. The demo page is not built in: \
+         install Node.js 20 or newer with npm and run <code>cargo build --release</code> again.\n",
+        escaped(endpoint)
+    );
+    let tag = format!("plain-{}", digest(&body));
+    File { body: body.into(), tag, gzipped: OnceLock::new() }
+}
+
+/// For an attribute in double quotes, and for text.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            _ => escaped.push(character),
+        }
+    }
+    escaped
+}
+
+fn respond(file: &File, name: &str, headers: &HeaderMap, method: &Method) -> Response<Bytes> {
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        let mut response = Response::new(Bytes::new());
+        *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return response;
+    }
+    let (content_type, shrinks) = type_of(name);
+    let zipped = if shrinks && accepts_gzip(headers) { file.gzipped() } else { None };
+    let tag = format!("\"{}{}\"", file.tag, if zipped.is_some() { "-gz" } else { "" });
+    let body = zipped.unwrap_or(&file.body);
+
+    let mut response = Response::new(Bytes::new());
+    let fields = response.headers_mut();
+    for (field, value) in [
+        (CACHE_CONTROL, if name.starts_with("assets/") { FOREVER } else { ASK_EACH_TIME }),
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
+        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (ETAG, HeaderValue::from_str(&tag).expect("hexadecimal digits and hyphens in quotes")),
+    ] {
+        fields.insert(field, value);
+    }
+    if shrinks {
+        fields.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    }
+    if has_already(headers, &tag) {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        return response;
+    }
+    fields.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    fields.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    if zipped.is_some() {
+        fields.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
+    if method == Method::GET {
+        *response.body_mut() = body.clone();
+    }
+    response
+}
+
+fn type_of(name: &str) -> (&'static str, bool) {
+    let row = TYPES.iter().find(|(end, ..)| name.ends_with(end));
+    row.map_or(("application/octet-stream", false), |&(_, content_type, shrinks)| (content_type, shrinks))
+}
+
+/// The elements of a list header that may be sent in several lines.
+fn elements(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
+    let lines = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
+    lines.flat_map(|line| line.split(',')).map(str::trim).filter(|element| !element.is_empty())
+}
+
+/// Whether `If-None-Match` has this tag, by the weak comparison (RFC 9110, 13.1.2).
+fn has_already(headers: &HeaderMap, tag: &str) -> bool {
+    // Our tags have no commas, so that splitting there can break only what is not ours.
+    elements(headers, IF_NONE_MATCH)
+        .any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
+}
+
+/// Whether `Accept-Encoding` allows gzip (RFC 9110, 12.5.3): by its own name, else by `*`, unless with weight 0.
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let weight = |coding: &str| {
+        elements(headers, ACCEPT_ENCODING).find_map(|element| {
+            let mut parts = element.split(';').map(str::trim);
+            let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case(coding));
+            named.then(|| parts.find_map(weight_of).unwrap_or(1.0))
+        })
+    };
+    ["gzip", "x-gzip", "*"].into_iter().find_map(weight).is_some_and(|weight: f32| weight > 0.0)
+}
+
+/// `q=0.5`; what cannot be read is no permission.
+fn weight_of(parameter: &str) -> Option<f32> {
+    let (name, value) = parameter.split_once('=')?;
+    name.trim().eq_ignore_ascii_case("q").then(|| value.trim().parse().unwrap_or(0.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HTML: &str =
+        "<!doctype html><meta name=\"stompbox-endpoint\" content=\"/ws\" /><p>chat chat chat chat</p>";
+
+    fn site() -> Site {
+        let script = "chat(); ".repeat(500);
+        let file = |body: &str, octet: u8| File::new(Bytes::copy_from_slice(body.as_bytes()), &[octet; 32]);
+        Site::new([
+            ("index.html".to_owned(), file(HTML, 1)),
+            ("assets/a-1.js".to_owned(), file(&script, 2)),
+            ("assets/b-2.css".to_owned(), file("p{}", 3)),
+            ("assets/c-3.png".to_owned(), file(&script, 4)),
+            ("sockjs.min.js".to_owned(), file(&script, 5)),
+            ("odd".to_owned(), file("odd", 6)),
+        ])
+    }
+
+    fn fields(pairs: &[(HeaderName, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    fn get(path: &str, pairs: &[(HeaderName, &'static str)]) -> Response<Bytes> {
+        site().page(path, "/ws", &fields(pairs), &Method::GET).expect("such a file")
+    }
+
+    fn field(response: &Response<Bytes>, name: HeaderName) -> &str {
+        response.headers().get(name).map_or("", |value| value.to_str().expect("ASCII"))
+    }
+
+    #[test]
+    fn every_file_has_its_type_and_its_life() {
+        const FOREVER: &str = "public, max-age=31536000, immutable";
+        for (path, content_type, life) in [
+            ("/", "text/html; charset=UTF-8", "no-cache"),
+            ("/index.html", "text/html; charset=UTF-8", "no-cache"),
+            ("/assets/a-1.js", "text/javascript; charset=UTF-8", FOREVER),
+            ("/assets/b-2.css", "text/css; charset=UTF-8", FOREVER),
+            ("/assets/c-3.png", "image/png", FOREVER),
+            ("/sockjs.min.js", "text/javascript; charset=UTF-8", "no-cache"),
+            ("/odd", "application/octet-stream", "no-cache"),
+        ] {
+            let response = get(path, &[]);
+            assert_eq!(response.status(), StatusCode::OK, "{path}");
+            assert_eq!(field(&response, CONTENT_TYPE), content_type, "{path}");
+            assert_eq!(field(&response, CACHE_CONTROL), life, "{path}");
+            assert_eq!(field(&response, CONTENT_LENGTH), response.body().len().to_string(), "{path}");
+            assert_eq!(field(&response, X_CONTENT_TYPE_OPTIONS), "nosniff", "{path}");
+            assert_eq!(field(&response, REFERRER_POLICY), "same-origin", "{path}");
+            let policy = field(&response, CONTENT_SECURITY_POLICY);
+            assert!(
+                policy.starts_with("default-src 'self'; connect-src 'self' ws: wss:; style-src 'self'; ")
+            );
+            assert!(!policy.contains("unsafe"), "{policy}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_found() {
+        for path in
+            ["", "*", "assets/a-1.js", "//", "/assets", "/assets/", "/assets/../index.html", "/Index.html"]
+        {
+            assert!(site().page(path, "/ws", &HeaderMap::new(), &Method::GET).is_none(), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn the_page_names_the_endpoint_and_nothing_in_it_becomes_markup() {
+        for (endpoint, written) in
+            [("/stomp", "/stomp"), ("/a\"><script>&'", "/a&quot;&gt;&lt;script&gt;&amp;&#39;")]
+        {
+            let response = site().page("/", endpoint, &HeaderMap::new(), &Method::GET).expect("a page");
+            assert_eq!(*response.body(), HTML.replace("/ws", written), "{endpoint}");
+        }
+    }
+
+    #[test]
+    fn the_tag_of_the_page_is_that_of_what_is_sent() {
+        let tag = |endpoint| {
+            let response = site().page("/", endpoint, &HeaderMap::new(), &Method::GET).expect("a page");
+            field(&response, ETAG).to_owned()
+        };
+        assert_eq!(tag("/ws"), tag("/ws"));
+        assert_ne!(tag("/ws"), tag("/stomp"));
+        let empty = Site::new([]);
+        let plain = |endpoint| {
+            let response = empty.page("/", endpoint, &HeaderMap::new(), &Method::GET).expect("a page");
+            field(&response, ETAG).to_owned()
+        };
+        assert_ne!(plain("/ws"), plain("/stomp"));
+        assert_ne!(plain("/ws"), tag("/ws"));
+    }
+
+    #[test]
+    fn who_has_it_already_gets_no_body() {
+        let tag = "\"02020202020202020202020202020202\"";
+        assert_eq!(field(&get("/assets/a-1.js", &[]), ETAG), tag);
+        for (known, status) in [
+            ("\"02020202020202020202020202020202\"", 304),
+            ("W/\"02020202020202020202020202020202\"", 304),
+            ("\"x,y\", W/\"02020202020202020202020202020202\" ,\"z\"", 304),
+            ("*", 304),
+            ("\"02020202020202020202020202020202-gz\"", 200),
+            ("02020202020202020202020202020202", 200),
+            ("", 200),
+        ] {
+            let response = get("/assets/a-1.js", &[(IF_NONE_MATCH, known)]);
+            assert_eq!(response.status(), status, "{known}");
+            assert_eq!(response.body().is_empty(), status == 304, "{known}");
+            assert_eq!(field(&response, CONTENT_TYPE).is_empty(), status == 304, "{known}");
+            assert_eq!(field(&response, ETAG), tag, "{known}");
+            assert_eq!(field(&response, VARY), "accept-encoding", "{known}");
+            assert!(!field(&response, CACHE_CONTROL).is_empty(), "{known}");
+        }
+        let lines = [(IF_NONE_MATCH, "\"x\""), (IF_NONE_MATCH, "\"02020202020202020202020202020202\"")];
+        assert_eq!(get("/assets/a-1.js", &lines).status(), 304);
+    }
+
+    #[cfg(feature = "web")]
+    #[test]
+    fn gzip_is_sent_to_whom_allows_it() {
+        use std::io::Read;
+        for (allowed, zipped) in [
+            ("gzip", true),
+            ("br, GZIP;q=0.5", true),
+            ("x-gzip", true),
+            ("*", true),
+            ("*;q=0.1, identity", true),
+            ("deflate, gzip ; q=1.000", true),
+            ("", false),
+            ("br", false),
+            ("gzip;q=0", false),
+            ("gzip; q=0.000, *", false),
+            ("*;q=0", false),
+            ("gzip;q=x", false),
+            ("gzipped", false),
+        ] {
+            let response = get("/assets/a-1.js", &[(ACCEPT_ENCODING, allowed)]);
+            assert_eq!(field(&response, CONTENT_ENCODING) == "gzip", zipped, "{allowed}");
+            assert_eq!(field(&response, ETAG).ends_with("-gz\""), zipped, "{allowed}");
+            assert_eq!(field(&response, VARY), "accept-encoding", "{allowed}");
+            assert_eq!(field(&response, CONTENT_LENGTH), response.body().len().to_string(), "{allowed}");
+            let mut text = String::new();
+            if zipped {
+                flate2::read::GzDecoder::new(&response.body()[..]).read_to_string(&mut text).expect("gzip");
+            } else {
+                text.push_str(std::str::from_utf8(response.body()).expect("text"));
+            }
+            assert_eq!(text, "chat(); ".repeat(500), "{allowed}");
+        }
+    }
+
+    #[test]
+    fn what_gzip_does_not_shrink_is_sent_as_it_is() {
+        for (path, vary) in [("/assets/b-2.css", "accept-encoding"), ("/assets/c-3.png", ""), ("/odd", "")] {
+            let response = get(path, &[(ACCEPT_ENCODING, "gzip")]);
+            assert_eq!(field(&response, CONTENT_ENCODING), "", "{path}");
+            assert_eq!(field(&response, VARY), vary, "{path}");
+        }
+    }
+
+    #[test]
+    fn head_is_get_without_the_body() {
+        for path in ["/", "/assets/a-1.js"] {
+            let headers = fields(&[(ACCEPT_ENCODING, "gzip")]);
+            let head = site().page(path, "/ws", &headers, &Method::HEAD).expect("such a file");
+            let get = site().page(path, "/ws", &headers, &Method::GET).expect("such a file");
+            assert_eq!(head.headers(), get.headers(), "{path}");
+            assert!(head.body().is_empty() && !get.body().is_empty(), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_page_is_only_read() {
+        let response = site().page("/", "/ws", &HeaderMap::new(), &Method::POST).expect("an answer");
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(field(&response, ALLOW), "GET, HEAD");
+        assert!(site().page("/none", "/ws", &HeaderMap::new(), &Method::POST).is_none());
+    }
+
+    #[test]
+    fn without_a_page_one_sentence_says_how_to_get_it() {
+        let empty = Site::new([]);
+        let response = empty.page("/", "/a<b", &HeaderMap::new(), &Method::GET).expect("a page");
+        assert_eq!(field(&response, CONTENT_TYPE), "text/html; charset=UTF-8");
+        let text = std::str::from_utf8(response.body()).expect("text");
+        assert!(text.contains(
+            "install Node.js 20 or newer with npm and run <code>cargo build --release</code> again."
+        ));
+        assert!(text.contains("<code>/a&lt;b</code>"));
+        assert!(empty.page("/index.html", "/ws", &HeaderMap::new(), &Method::GET).is_none());
+    }
+
+    #[test]
+    fn whatever_is_embedded_the_root_is_served() {
+        let response = page("/", "/ws", &HeaderMap::new(), &Method::GET).expect("a page");
+        assert_eq!(response.status(), StatusCode::OK);
+        assert!(response.body().starts_with(b"<!doctype html>"));
+    }
+}

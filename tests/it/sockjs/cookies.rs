@@ -1,0 +1,96 @@
+//! JSESSIONID, by which balancers keep a client at one server.
+
+use super::Service;
+use crate::support::http::{Http, Request, Response};
+use crate::support::sockjs::{Session, Transport, name};
+use crate::support::websocket;
+
+const BASE: &str = "/cookie_needed_echo";
+
+/// The answers of every path that sets the cookie, to requests that carry `cookie`.
+fn answers(service: &Service, cookie: Option<&str>) -> Vec<(String, Response)> {
+    let dressed = |request: Request| match cookie {
+        Some(cookie) => request.header("Cookie", cookie),
+        None => request,
+    };
+    let path = format!("{BASE}/000/{}", name());
+    assert_eq!(service.ask(&dressed(Request::post(&format!("{path}/xhr"), ""))).body, "o\n");
+    let mut requests = vec![
+        ("OPTIONS info", Request::new("OPTIONS", &format!("{BASE}/info"))),
+        ("xhr_send", Transport::XhrPolling.send(&path, "[]")),
+        ("jsonp_send", Transport::JsonpPolling.send(&path, "[]")),
+        ("broken xhr_send", Transport::XhrPolling.send(&path, "[")),
+        ("broken jsonp_send", Transport::JsonpPolling.send(&path, "[")),
+        ("xhr_send to nobody", Transport::XhrPolling.send(&format!("{BASE}/000/none"), "[]")),
+        ("jsonp without a callback", Request::get(&format!("{path}/jsonp"))),
+    ];
+    for segment in ["xhr", "xhr_streaming", "xhr_send"] {
+        requests.push(("OPTIONS", Request::new("OPTIONS", &format!("{path}/{segment}"))));
+    }
+    for transport in Transport::HTTP {
+        let new = transport.receive(&format!("{BASE}/000/{}", name()));
+        requests.push((transport.segment(), new));
+    }
+    let answered = requests.into_iter().map(|(what, request)| {
+        let mut http = Http::connect(service.address);
+        http.ask(&dressed(request));
+        (what.to_string(), http.head())
+    });
+    answered.collect()
+}
+
+#[test]
+fn a_client_without_the_cookie_is_given_a_dummy_every_time() {
+    let service = Service::start();
+    for cookie in [None, Some("theme=dark; XJSESSIONID=no")] {
+        for (what, response) in answers(&service, cookie) {
+            assert_eq!(response.header("set-cookie"), Some("JSESSIONID=dummy; path=/"), "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_clients_own_cookie_is_given_back_every_time() {
+    let service = Service::start();
+    for cookie in ["JSESSIONID=abcdef", "a=b; JSESSIONID=abcdef; c=d", "a=b;JSESSIONID=abcdef"] {
+        for (what, response) in answers(&service, Some(cookie)) {
+            assert_eq!(response.header("set-cookie"), Some("JSESSIONID=abcdef; path=/"), "{what}");
+        }
+    }
+}
+
+#[test]
+fn greeting_info_iframe_and_websocket_never_set_it() {
+    let service = Service::start();
+    for path in ["", "/", "/info", "/iframe.html", "/websocket", "/000/a/websocket"] {
+        let request = Request::get(&format!("{BASE}{path}")).header("Cookie", "JSESSIONID=abcdef");
+        assert_eq!(service.ask(&request).header("set-cookie"), None, "{path}");
+    }
+    for path in ["/websocket", "/000/a/websocket"] {
+        let (_, response) = websocket::upgrade(service.address, &format!("{BASE}{path}"), None);
+        assert_eq!((response.status, response.header("set-cookie")), (101, None), "{path}");
+    }
+}
+
+#[test]
+fn where_cookies_are_off_nobody_sets_one() {
+    let service = Service::start();
+    for transport in Transport::HTTP {
+        let session = Session::new(service.address, "/echo", transport).with("Cookie", "JSESSIONID=abcdef");
+        assert_eq!(session.another_receiver().1.header("set-cookie"), None, "{transport:?}");
+    }
+    let preflight = Request::new("OPTIONS", "/echo/000/a/xhr").header("Cookie", "JSESSIONID=abcdef");
+    assert_eq!(service.ask(&preflight).header("set-cookie"), None);
+}
+
+#[test]
+fn the_dummy_that_comes_back_is_the_same_user() {
+    let service = Service::start();
+    let path = format!("{BASE}/000/{}", name());
+    let poll = Request::post(&format!("{path}/xhr"), "");
+    service.ask(&poll).assert(200, "o");
+    let cookie = ("Cookie", "JSESSIONID=dummy");
+    let send = Request::post(&format!("{path}/xhr_send"), "[\"hi\"]");
+    assert_eq!(service.ask(&send.header(cookie.0, cookie.1)).status, 204);
+    service.ask(&poll.header(cookie.0, cookie.1)).assert(200, "a[\"hi\"]");
+}

@@ -1,0 +1,109 @@
+//! Whose a session is: what the request that opened it carried, every later one must carry too.
+
+use super::Service;
+use crate::support::http::{Request, Response};
+use crate::support::sockjs::{Frame, Transport};
+
+/// Ways to say who one is: a name, headers, a query.
+type Identity = (&'static str, &'static [(&'static str, &'static str)], &'static str);
+
+const IDENTITIES: [Identity; 12] = [
+    ("nobody", &[], ""),
+    ("a cookie", &[("Cookie", "JSESSIONID=alice")], ""),
+    ("another value", &[("Cookie", "JSESSIONID=mallory")], ""),
+    ("another cookie", &[("Cookie", "SESSION=alice")], ""),
+    ("Django's", &[("Cookie", "sessionid=alice")], ""),
+    ("Express's", &[("Cookie", "connect.sid=s%3Aalice")], ""),
+    ("PHP's", &[("Cookie", "PHPSESSID=alice")], ""),
+    ("a header", &[("Authorization", "Bearer alice")], ""),
+    ("another header", &[("Authorization", "Bearer mallory")], ""),
+    ("a query", &[], "access_token=alice"),
+    ("another query", &[], "access_token=mallory"),
+    ("the other name of it", &[], "accessToken=alice"),
+];
+
+/// A request of this session by somebody.
+#[track_caller]
+fn ask(service: &Service, path: &str, segment: &str, body: &str, who: &Identity) -> Response {
+    let query = format!("?c=x&{}", who.2);
+    let path = format!("{path}/{segment}{query}");
+    let request = match segment {
+        "jsonp" => Request::get(&path),
+        _ => Request::post(&path, body),
+    };
+    service.ask(&request.headers(who.1))
+}
+
+#[test]
+fn only_who_opened_a_session_receives_and_sends_on_it() {
+    let service = Service::start();
+    for owner in &IDENTITIES {
+        let path = format!("/echo/000/{}", crate::support::sockjs::name());
+        ask(&service, &path, "xhr", "", owner).assert(200, "o");
+        for other in IDENTITIES.iter().filter(|other| other.0 != owner.0) {
+            for (segment, body) in
+                [("xhr", ""), ("jsonp", ""), ("xhr_send", "[\"x\"]"), ("jsonp_send", "[\"x\"]")]
+            {
+                let response = ask(&service, &path, segment, body, other);
+                assert_eq!(response.status, 404, "{} as {}: {segment}", other.0, owner.0);
+            }
+        }
+        assert_eq!(ask(&service, &path, "xhr_send", "[\"own\"]", owner).status, 204, "{}", owner.0);
+        ask(&service, &path, "xhr", "", owner).assert(200, "a[\"own\"]");
+    }
+}
+
+#[test]
+fn a_stranger_does_not_disturb_the_receiver() {
+    let service = Service::start();
+    for transport in Transport::HTTP {
+        let mut session = service.session(transport).with("Cookie", "JSESSIONID=alice").opened();
+        session.attach();
+        for stranger in [None, Some("JSESSIONID=mallory")] {
+            let mut request = transport.receive(&session.path);
+            if let Some(cookie) = stranger {
+                request = request.header("Cookie", cookie);
+            }
+            assert_eq!(service.ask(&request).status, 404, "{transport:?}: neither 2010 nor a message");
+        }
+        session.send(&["own"]);
+        assert_eq!(session.frame(), Frame::Messages(vec!["own".to_string()]), "{transport:?}");
+    }
+}
+
+#[test]
+fn a_stranger_does_not_keep_a_session_alive() {
+    let service = Service::with(|options| options.disconnect_delay = std::time::Duration::from_millis(200));
+    let session = service.session(Transport::XhrPolling).with("Cookie", "JSESSIONID=alice").opened();
+    let started = std::time::Instant::now();
+    let poll = Transport::XhrPolling.receive(&session.path);
+    // When it has gone, its name is free again.
+    while service.ask(&poll).status == 404 {
+        assert!(started.elapsed() < crate::support::PATIENCE, "strangers keep it");
+    }
+}
+
+#[test]
+fn other_cookies_and_headers_may_change() {
+    let service = Service::start();
+    let path = format!("/echo/000/{}", crate::support::sockjs::name());
+    let poll = |cookie: &str| Request::post(&format!("{path}/xhr"), "").header("Cookie", cookie);
+    service.ask(&poll("theme=dark; JSESSIONID=alice")).assert(200, "o");
+    let send = Request::post(&format!("{path}/xhr_send?t=2"), "[\"x\"]").header("Cookie", "JSESSIONID=alice");
+    assert_eq!(service.ask(&send.header("Origin", "http://localhost")).status, 204);
+    service.ask(&poll("a=b; JSESSIONID=alice; theme=light")).assert(200, "a[\"x\"]");
+}
+
+#[test]
+fn the_cookies_that_count_are_configured() {
+    let service = Service::with(|options| options.identity_cookies = vec!["who".to_string()]);
+    let path = format!("/echo/000/{}", crate::support::sockjs::name());
+    let poll =
+        |cookie: &str| service.ask(&Request::post(&format!("{path}/xhr"), "").header("Cookie", cookie));
+    poll("who=alice; JSESSIONID=1").assert(200, "o");
+    assert_eq!(poll("who=mallory; JSESSIONID=1").status, 404);
+    let send =
+        Request::post(&format!("{path}/xhr_send"), "[\"x\"]").header("Cookie", "who=alice; JSESSIONID=2");
+    assert_eq!(service.ask(&send).status, 204);
+    poll("JSESSIONID=3; who=alice").assert(200, "a[\"x\"]");
+}

@@ -1,0 +1,438 @@
+//! The life of a session: receivers, heart-beats, expiry, the end.
+
+use super::Service;
+use crate::support::PATIENCE;
+use crate::support::http::{Http, Request};
+use crate::support::sockjs::{Frame, Session, Transport, name};
+use std::time::{Duration, Instant};
+
+const SHORT: Duration = Duration::from_millis(200);
+/// Longer than any test waits: what happens in time does not happen because of this.
+const LONG: Duration = Duration::from_secs(3600);
+
+/// Services that forget a session after [`SHORT`].
+fn forgetful() -> Service {
+    Service::with(|options| options.disconnect_delay = SHORT)
+}
+
+/// Services that never forget one for want of a receiver, and never beat.
+fn patient() -> Service {
+    Service::with(|options| {
+        options.disconnect_delay = LONG;
+        options.heartbeat = LONG;
+    })
+}
+
+#[track_caller]
+fn close(code: u16, reason: &str) -> Frame {
+    Frame::Close(code, reason.to_string())
+}
+
+// ---- receivers ----
+
+#[test]
+fn the_first_receiver_gets_o_and_a_poll_ends_with_it() {
+    let service = patient();
+    for transport in Transport::HTTP {
+        let mut session = service.session(transport);
+        assert_eq!(session.chunk(), Some(transport.wrapped("o")), "{transport:?}");
+        if transport.polls() {
+            assert_eq!(session.chunk(), None);
+        }
+    }
+}
+
+#[test]
+fn the_next_receiver_gets_what_waits_and_no_o() {
+    let service = patient();
+    for first in Transport::POLLING {
+        for next in Transport::HTTP {
+            let mut session = service.open(first);
+            session.send(&["1"]);
+            session.transport = next;
+            assert_eq!(session.frame(), Frame::Messages(vec!["1".to_string()]), "{first:?}, {next:?}");
+        }
+    }
+}
+
+#[test]
+fn a_second_receiver_is_told_2010_and_the_first_one_stays() {
+    let service = patient();
+    for first in Transport::HTTP {
+        for second in Transport::HTTP {
+            let mut session = service.open(first);
+            session.attach();
+            session.transport = second;
+            for _ in 0..2 {
+                let (mut other, head) = session.another_receiver();
+                assert_eq!(head.status, 200, "{first:?}, {second:?}");
+                if !second.polls() {
+                    second.assert_prelude(&other.chunk().expect("a prelude"));
+                }
+                let frame = second.wrapped("c[2010,\"Another connection still open\"]");
+                assert_eq!(other.chunk(), Some(frame), "{first:?}, {second:?}");
+                assert_eq!(other.chunk(), None, "and ends");
+            }
+            session.transport = first;
+            session.send(&["still there"]);
+            assert_eq!(session.frame(), Frame::Messages(vec!["still there".to_string()]));
+        }
+    }
+}
+
+#[test]
+fn a_receiver_may_come_as_soon_as_the_last_one_has_ended() {
+    let service = patient();
+    let mut session = service.open(Transport::XhrPolling);
+    let mut http = Http::connect(service.address);
+    let poll = Transport::XhrPolling.receive(&session.path);
+    for number in 0..100 {
+        session.send(&[&number.to_string()]);
+        assert_eq!(http.exchange(&poll).body, format!("a[\"{number}\"]\n"), "never 2010");
+    }
+}
+
+// ---- an application that closes ----
+
+#[test]
+fn every_receiver_of_a_closed_session_gets_the_applications_close_frame() {
+    let service = patient();
+    for transport in Transport::HTTP {
+        let mut session = Session::new(service.address, "/close", transport).opened();
+        for _ in 0..4 {
+            session.expect_close(3000, "Go away!");
+        }
+        for other in Transport::HTTP {
+            session.transport = other;
+            session.expect_close(3000, "Go away!");
+        }
+    }
+}
+
+#[test]
+fn the_slot_of_the_receiver_is_free_with_the_close_frame() {
+    let service = patient();
+    for transport in Transport::STREAMING {
+        let mut session = Session::new(service.address, "/close", transport);
+        let mut first = session.detach();
+        assert_eq!(first.chunk(), Some(transport.wrapped("o")));
+        assert_eq!(first.chunk(), Some(transport.wrapped("c[3000,\"Go away!\"]")));
+        // The end of the first response is not read yet.
+        assert_eq!(session.frame(), close(3000, "Go away!"), "never 2010");
+        assert_eq!(first.chunk(), None);
+    }
+}
+
+#[test]
+fn a_closed_session_is_forgotten_after_the_delay_and_begins_anew() {
+    let service = forgetful();
+    for transport in Transport::HTTP {
+        let mut session = Session::new(service.address, "/close", transport).opened();
+        session.expect_close(3000, "Go away!");
+        service.until_sessions(0);
+        assert_eq!(session.frame(), Frame::Open, "{transport:?}");
+    }
+}
+
+#[test]
+fn polls_of_a_closed_session_start_its_delay_anew() {
+    let service = forgetful();
+    let session = Session::new(service.address, "/close", Transport::XhrPolling).opened();
+    let mut http = Http::connect(service.address);
+    let poll = Transport::XhrPolling.receive(&session.path);
+    let started = Instant::now();
+    let mut asked = started;
+    // For many delays; a machine that holds this thread up for a whole delay proves nothing, so that is left out.
+    while started.elapsed() < 4 * SHORT {
+        let body = http.exchange(&poll).body;
+        let now = Instant::now();
+        if now - asked < SHORT / 2 {
+            assert_eq!(body, "c[3000,\"Go away!\"]\n", "{:?} after the close", started.elapsed());
+        }
+        asked = now;
+    }
+}
+
+// ---- expiry ----
+
+#[test]
+fn the_default_delays_are_5_s_and_25_s() {
+    let options = stompbox::transport::sockjs::Options::default();
+    assert_eq!(options.disconnect_delay, Duration::from_secs(5));
+    assert_eq!(options.heartbeat, Duration::from_secs(25));
+}
+
+#[test]
+fn a_session_without_a_receiver_is_forgotten_after_the_delay() {
+    let service = forgetful();
+    for transport in Transport::HTTP {
+        let mut session = service.open(transport);
+        if !transport.polls() {
+            // It has a receiver as long as the stream goes on.
+            session.send(&[&"x".repeat(5000)]);
+            assert!(matches!(session.frame(), Frame::Messages(_)));
+            assert_eq!(session.frame(), Frame::End);
+        }
+        let since = Instant::now();
+        service.until_sessions(0);
+        assert!(since.elapsed() > SHORT / 2, "{transport:?}: forgotten after {:?}", since.elapsed());
+        assert_eq!(session.try_send("[\"x\"]").status, 404, "{transport:?}");
+        assert_eq!(session.frame(), Frame::Open, "{transport:?} begins anew");
+    }
+}
+
+#[test]
+fn a_receiver_cancels_the_expiry() {
+    let service = forgetful();
+    let mut kept = service.open(Transport::XhrPolling);
+    kept.attach();
+    // Others come and are forgotten meanwhile.
+    for _ in 0..3 {
+        let _other = service.open(Transport::XhrPolling);
+        service.until_sessions(1);
+    }
+    kept.send(&["still there"]);
+    assert_eq!(kept.frame(), Frame::Messages(vec!["still there".to_string()]));
+}
+
+#[test]
+fn a_poll_in_time_starts_the_delay_anew() {
+    let service = Service::with(|options| {
+        options.disconnect_delay = Duration::from_millis(600);
+        options.heartbeat = Duration::from_millis(300);
+    });
+    let mut session = service.open(Transport::XhrPolling);
+    // Each poll lasts half a delay.
+    for _ in 0..4 {
+        assert_eq!(session.frame(), Frame::HeartBeat);
+    }
+    session.send(&["still there"]);
+    session.expect_message("still there");
+}
+
+#[test]
+fn sending_does_not_keep_a_session() {
+    let service = forgetful();
+    let mut session = service.open(Transport::XhrPolling);
+    let started = Instant::now();
+    while session.try_send("[]").status != 404 {
+        assert!(started.elapsed() < PATIENCE, "a session that is only sent to stays");
+    }
+    assert!(started.elapsed() > SHORT / 2, "{:?}", started.elapsed());
+}
+
+#[test]
+fn what_waits_for_a_session_that_is_forgotten_is_gone_with_it() {
+    let service = forgetful();
+    let mut session = service.open(Transport::XhrPolling);
+    session.send(&["lost"]);
+    service.until_sessions(0);
+    assert_eq!(session.frame(), Frame::Open);
+    session.send(&["new"]);
+    assert_eq!(session.frame(), Frame::Messages(vec!["new".to_string()]));
+}
+
+// ---- aborted receivers ----
+
+/// How a client leaves.
+type Leave = (&'static str, fn(Http) -> Option<Http>);
+
+const LEAVES: [Leave; 3] = [
+    ("closed", |receiver| {
+        drop(receiver);
+        None
+    }),
+    ("reset", |receiver| {
+        receiver.reset();
+        None
+    }),
+    ("half-closed", |receiver| {
+        receiver.finish();
+        Some(receiver)
+    }),
+];
+
+#[test]
+fn an_aborted_receiver_ends_its_session_without_grace() {
+    for transport in Transport::HTTP {
+        for (how, leave) in LEAVES {
+            let service = patient();
+            let mut session = service.open(transport);
+            let receiver = session.detach();
+            let left = leave(receiver);
+            service.until_sessions(0);
+            drop(left);
+            assert_eq!(session.try_send("[\"x\"]").status, 404, "{transport:?} {how}");
+            let next = session.frame();
+            assert!(
+                [Frame::Open, close(1002, "Connection interrupted")].contains(&next),
+                "{transport:?} {how}: {next:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_receiver_that_was_refused_may_leave_without_harm() {
+    let service = patient();
+    for (how, leave) in LEAVES {
+        let mut session = service.open(Transport::XhrStreaming);
+        let (mut other, _) = session.another_receiver();
+        // Before it has read why.
+        let left = leave(other);
+        drop(left);
+        (other, _) = session.another_receiver();
+        Transport::XhrStreaming.assert_prelude(&other.chunk().expect("a prelude"));
+        assert_eq!(other.chunk().as_deref(), Some("c[2010,\"Another connection still open\"]\n"), "{how}");
+        session.send(&["still there"]);
+        session.expect_message("still there");
+    }
+}
+
+#[test]
+fn a_connection_that_is_closed_between_polls_ends_nothing() {
+    let service = patient();
+    let mut session = service.session(Transport::XhrPolling);
+    for number in 0..5 {
+        let mut http = Http::connect(service.address);
+        let body = http.exchange(&Transport::XhrPolling.receive(&session.path)).body;
+        let expected = if number == 0 { "o\n".to_string() } else { format!("a[\"{}\"]\n", number - 1) };
+        assert_eq!(body, expected);
+        if number % 2 == 0 {
+            http.reset();
+        }
+        session.send(&[&number.to_string()]);
+    }
+}
+
+// ---- heart-beats ----
+
+/// Services that beat after [`SHORT`].
+fn beating() -> Service {
+    Service::with(|options| options.heartbeat = SHORT)
+}
+
+#[test]
+fn a_stream_that_was_sent_nothing_is_sent_heart_beats_and_goes_on() {
+    let service = beating();
+    for (transport, beat) in [
+        (Transport::XhrStreaming, "h\n"),
+        (Transport::EventSource, "data: h\r\n\r\n"),
+        (Transport::HtmlFile, "<script>\np(\"h\");\n</script>\r\n"),
+    ] {
+        let mut session = service.open(transport);
+        let since = Instant::now();
+        for _ in 0..2 {
+            assert_eq!(session.chunk().as_deref(), Some(beat), "{transport:?}");
+        }
+        assert!(since.elapsed() > SHORT, "{transport:?}: two beats in {:?}", since.elapsed());
+        session.send(&["hi"]);
+        session.expect_message("hi");
+    }
+}
+
+#[test]
+fn a_heart_beat_ends_a_poll() {
+    let service = beating();
+    for (transport, beat) in
+        [(Transport::XhrPolling, "h\n"), (Transport::JsonpPolling, "/**/_jp.a1b2c3d(\"h\");\r\n")]
+    {
+        let mut session = service.open(transport);
+        let since = Instant::now();
+        assert_eq!(session.chunk().as_deref(), Some(beat));
+        assert_eq!(session.chunk(), None, "{transport:?}");
+        assert!(since.elapsed() > SHORT / 2, "{transport:?}: a beat after {:?}", since.elapsed());
+        session.send(&["hi"]);
+        session.expect_message("hi");
+    }
+}
+
+#[test]
+fn messages_put_heart_beats_off() {
+    let service = Service::with(|options| options.heartbeat = Duration::from_millis(500));
+    let mut session = service.open(Transport::XhrStreaming);
+    let started = Instant::now();
+    let mut sent = started;
+    while started.elapsed() < Duration::from_millis(1200) {
+        session.send(&["x"]);
+        let frame = session.frame();
+        // Unless this thread was held up, nothing but messages comes.
+        if sent.elapsed() < Duration::from_millis(250) && frame != Frame::End {
+            assert_eq!(frame, Frame::Messages(vec!["x".to_string()]));
+        } else {
+            session.message();
+        }
+        sent = Instant::now();
+    }
+}
+
+#[test]
+fn no_heart_beat_waits_for_a_receiver() {
+    let service = beating();
+    let mut clock = service.open(Transport::XhrStreaming);
+    let mut session = service.open(Transport::XhrPolling);
+    session.send(&["first"]);
+    for _ in 0..3 {
+        assert_eq!(clock.frame(), Frame::HeartBeat);
+    }
+    assert_eq!(session.frame(), Frame::Messages(vec!["first".to_string()]));
+    let since = Instant::now();
+    assert_eq!(session.frame(), Frame::HeartBeat);
+    assert!(since.elapsed() > SHORT / 2, "a beat is due when the receiver has waited: {:?}", since.elapsed());
+}
+
+#[test]
+fn where_heart_beats_are_off_there_are_none() {
+    let service = Service::with(|options| options.heartbeat = Duration::ZERO);
+    for transport in Transport::HTTP {
+        let mut session = service.open(transport);
+        assert!(session.attach().is_quiet_for(Duration::from_millis(50)), "{transport:?}");
+        session.send(&["hi"]);
+        assert_eq!(session.frame(), Frame::Messages(vec!["hi".to_string()]), "{transport:?}");
+    }
+}
+
+// ---- what is left ----
+
+#[test]
+fn nothing_is_left_of_sessions_that_are_over() {
+    let service = forgetful();
+    for transport in Transport::HTTP {
+        let mut session = service.open(transport);
+        session.send(&[&"x".repeat(50_000)]);
+        session.message();
+        session.send(&[&"y".repeat(50_000), "never read"]);
+        drop(session.detach());
+    }
+    service.until_sessions(0);
+    let started = Instant::now();
+    loop {
+        let page = service.ask(&Request::get("/")).body;
+        if page.ends_with("octets 0\n") && page.contains("connections 1\n") {
+            break;
+        }
+        assert!(started.elapsed() < PATIENCE, "{page}");
+    }
+}
+
+#[test]
+fn a_session_beyond_the_limit_is_503_until_another_one_has_gone() {
+    let service = Service::with(|options| {
+        options.sessions_max = 2;
+        options.disconnect_delay = SHORT;
+    });
+    let poll = || service.ask(&Transport::XhrPolling.receive(&format!("/echo/000/{}", name())));
+    let (mut first, mut second) =
+        (service.open(Transport::XhrPolling), service.open(Transport::XhrStreaming));
+    first.attach();
+    let refused = poll();
+    assert_eq!(refused.status, 503);
+    assert!(refused.body.contains("sockjs-sessions-max"), "{refused:?}");
+    first.send(&["hi"]);
+    first.expect_message("hi");
+    second.send(&["hi"]);
+    second.expect_message("hi");
+    drop((first, second));
+    service.until_sessions(0);
+    poll().assert(200, "o");
+}

@@ -1,0 +1,20 @@
+//! The SockJS layer, rule by rule, over services that echo; and STOMP over SockJS, over the real broker.
+
+#[path = "../../sockjs_echo/echo.rs"]
+mod echo;
+mod service;
+
+mod cookies;
+mod headers;
+mod http;
+mod identity;
+mod life;
+mod paths;
+mod polling;
+mod quoting;
+mod sending;
+mod statics;
+mod streaming;
+mod websocket;
+
+use service::Service;

@@ -1,0 +1,181 @@
+//! xhr and jsonp: one frame a response.
+
+use super::Service;
+use crate::support::http::{Http, Request};
+use crate::support::sockjs::{Frame, Session, Transport, name};
+
+#[test]
+fn xhr_is_a_frame_and_a_line_end() {
+    let service = Service::start();
+    let path = format!("/echo/000/{}", name());
+    let mut http = Http::connect(service.address);
+    let mut poll = || http.exchange(&Request::post(&format!("{path}/xhr"), "")).body;
+    let send = |json: &str| service.ask(&Request::post(&format!("{path}/xhr_send"), json)).status;
+    assert_eq!(poll(), "o\n");
+    assert_eq!(send("[\"x\"]"), 204);
+    assert_eq!(poll(), "a[\"x\"]\n");
+    assert_eq!(send("[\"\", \"a\\nb\" ,\"\\\"\"]"), 204);
+    assert_eq!(poll(), "a[\"\",\"a\\nb\",\"\\\"\"]\n");
+}
+
+#[test]
+fn jsonp_is_a_call_with_a_frame_in_a_string() {
+    let service = Service::start();
+    let path = format!("/echo/000/{}", name());
+    let poll = || service.ask(&Request::get(&format!("{path}/jsonp?c=_jp.a1b2c3d"))).body;
+    let send = |json: &str| service.ask(&Transport::JsonpPolling.send(&path, json)).status;
+    assert_eq!(poll(), "/**/_jp.a1b2c3d(\"o\");\r\n");
+    assert_eq!(send("[\"x\"]"), 200);
+    assert_eq!(poll(), "/**/_jp.a1b2c3d(\"a[\\\"x\\\"]\");\r\n");
+    assert_eq!(send("[\"a\\nb\\\"\"]"), 200);
+    assert_eq!(poll(), "/**/_jp.a1b2c3d(\"a[\\\"a\\\\nb\\\\\\\"\\\"]\");\r\n");
+}
+
+#[test]
+fn all_that_waits_is_one_array() {
+    let service = Service::start();
+    for transport in Transport::POLLING {
+        let mut session = service.open(transport);
+        session.send(&["1", "2"]);
+        // The echo of one request at a time is written; the first poll takes what is there.
+        session.expect_message("1");
+        session.expect_message("2");
+        session.send(&["3", "4", "5"]);
+        let chunk = session.chunk().expect("a frame");
+        assert_eq!(chunk, transport.wrapped("a[\"3\",\"4\",\"5\"]"));
+        assert_eq!(session.chunk(), None);
+    }
+}
+
+#[test]
+fn a_poll_waits_for_a_message_and_gets_it_at_once() {
+    let service = Service::start();
+    for transport in Transport::POLLING {
+        let mut session = service.open(transport);
+        for number in 0..3 {
+            session.attach();
+            session.send(&[&number.to_string()]);
+            assert_eq!(session.frame(), Frame::Messages(vec![number.to_string()]), "{transport:?}");
+        }
+    }
+}
+
+#[test]
+fn one_connection_serves_poll_after_poll() {
+    let service = Service::start();
+    for transport in Transport::POLLING {
+        let mut session = service.session(transport);
+        let mut http = Http::connect(service.address);
+        let poll = transport.receive(&session.path);
+        assert_eq!(http.exchange(&poll).body, transport.wrapped("o"));
+        for number in 0..5 {
+            session.send(&[&number.to_string()]);
+            assert_eq!(http.exchange(&poll).body, transport.wrapped(&format!("a[\"{number}\"]")));
+        }
+    }
+}
+
+#[test]
+fn a_large_message_is_still_one_frame() {
+    let service = Service::start();
+    for transport in Transport::POLLING {
+        let mut session = service.open(transport);
+        let message = "x".repeat(1_000_000);
+        session.send(&[&message]);
+        assert_eq!(session.frame(), Frame::Messages(vec![message]));
+        session.send(&["next"]);
+        session.expect_message("next");
+    }
+}
+
+// ---- callbacks ----
+
+/// The transports that call a function.
+const CALLING: [&str; 2] = ["htmlfile", "jsonp"];
+
+#[test]
+fn a_missing_or_empty_callback_is_500() {
+    let service = Service::start();
+    for transport in CALLING {
+        for query in ["", "?", "?c", "?c=", "?callback=", "?t=1", "?cc=a", "?C=a", "?c=&c=a"] {
+            let response = service.ask(&Request::get(&format!("/echo/000/none/{transport}{query}")));
+            response.assert(500, "\"callback\" parameter required");
+        }
+    }
+    service.until_sessions(0);
+}
+
+#[test]
+fn a_callback_of_other_than_name_characters_is_500() {
+    let service = Service::start();
+    let bad = [
+        "%20",
+        "*",
+        "abc(",
+        "abc%28",
+        "%0A",
+        "a%0d%0Ab",
+        "a%00",
+        "a%22",
+        "a'",
+        "a%5C",
+        "a[0]",
+        "%3Cscript",
+        "a;b",
+        "a%2525",
+        "%C3%A9",
+        "a+b",
+        "a%",
+        "%ff",
+    ];
+    for transport in CALLING {
+        for callback in bad {
+            let response = service.ask(&Request::get(&format!("/echo/000/none/{transport}?c={callback}")));
+            response.assert(500, "invalid \"callback\" parameter");
+        }
+    }
+    service.until_sessions(0);
+}
+
+#[test]
+fn a_callback_of_jsonp_has_32_characters_at_most() {
+    let service = Service::start();
+    let longest = "a".repeat(32);
+    let path = format!("/echo/000/{}/jsonp", name());
+    service.ask(&Request::get(&format!("{path}?c={longest}a"))).assert(500, "invalid \"callback\" parameter");
+    service.until_sessions(0);
+    service.ask(&Request::get(&format!("{path}?c={longest}"))).assert(200, &format!("/**/{longest}(\"o\");"));
+}
+
+#[test]
+fn a_callback_is_percent_decoded_and_either_parameter_names_it() {
+    let service = Service::start();
+    for (query, called) in [
+        ("c=%63allback", "callback"),
+        ("callback=abc", "abc"),
+        ("t=1&c=a.b-c_D9&x=2", "a.b-c_D9"),
+        ("c=%5Fjp%2Ea1b2c3d", "_jp.a1b2c3d"),
+    ] {
+        let path = format!("/echo/000/{}", name());
+        let response = service.ask(&Request::get(&format!("{path}/jsonp?{query}")));
+        response.assert(200, &format!("/**/{called}(\"o\");"));
+        let mut http = Http::connect(service.address);
+        http.ask(&Request::get(&format!("/echo/000/{}/htmlfile?{query}", name())));
+        assert_eq!(http.head().status, 200);
+        let page = http.chunk().expect("a page");
+        assert!(page.contains(&format!("var c = parent.{called};")), "{page}");
+    }
+}
+
+#[test]
+fn each_poll_of_jsonp_names_its_own_callback() {
+    let service = Service::start();
+    let mut session = Session::new(service.address, "/echo", Transport::JsonpPolling);
+    for (callback, frame) in [("first", "o"), ("second", "a[\\\"hi\\\"]")] {
+        let response = service.ask(&Request::get(&format!("{}/jsonp?c={callback}", session.path)));
+        response.assert(200, &format!("/**/{callback}(\"{frame}\");"));
+        if frame == "o" {
+            session.send(&["hi"]);
+        }
+    }
+}

@@ -1,0 +1,302 @@
+//! xhr_send and jsonp_send.
+
+use super::Service;
+use crate::support::http::{Http, Request};
+use crate::support::sockjs::{Frame, Session, Transport, name};
+use std::time::Duration;
+
+const EXPECTED: &str = "Payload expected.";
+const BROKEN: &str = "Broken JSON encoding.";
+const FORM: &str = "application/x-www-form-urlencoded";
+
+#[test]
+fn what_is_sent_is_answered_with_204_or_ok() {
+    let service = Service::start();
+    let session = service.open(Transport::XhrPolling);
+    let response = service.ask(&Transport::XhrPolling.send(&session.path, "[\"x\"]"));
+    assert_eq!((response.status, response.body.as_str()), (204, ""));
+    assert_eq!(
+        response.header("content-type"),
+        Some("text/plain; charset=UTF-8"),
+        "although there is no body"
+    );
+    let response = service.ask(&Transport::JsonpPolling.send(&session.path, "[\"x\"]"));
+    assert_eq!((response.status, response.body.as_str()), (200, "ok"));
+    assert_eq!(response.header("content-length"), Some("2"));
+}
+
+#[test]
+fn the_content_type_of_xhr_send_does_not_matter() {
+    let service = Service::start();
+    let mut session = service.open(Transport::XhrPolling);
+    let types = [
+        "text/plain",
+        "T",
+        "application/json",
+        "application/json; charset=utf-8",
+        "application/xml",
+        "",
+        "text/xml",
+        "text/xml; charset=utf-8",
+        FORM,
+        "multipart/form-data; boundary=x",
+    ];
+    for kind in types {
+        let request = Request::post(&format!("{}/xhr_send", session.path), "[\"a\"]");
+        assert_eq!(service.ask(&request.header("Content-Type", kind)).status, 204, "{kind}");
+        session.expect_message("a");
+    }
+    assert_eq!(service.ask(&Request::post(&format!("{}/xhr_send", session.path), "[\"b\"]")).status, 204);
+    session.expect_message("b");
+}
+
+#[test]
+fn jsonp_send_takes_field_d_of_a_form_decoded() {
+    let service = Service::start();
+    let mut session = service.open(Transport::JsonpPolling);
+    for (form, message) in [
+        ("d=%5B%22abc%22%5D", "abc"),
+        ("d=[\"a%20b+c%2Bd\"]", "a b c+d"),
+        ("x=1&d=%5b%22%25%26%3d%22%5d&y=2", "%&="),
+        ("%64=%5B%22%C3%A9%22%5D", "\u{e9}"),
+    ] {
+        for kind in [FORM, "application/x-www-form-urlencoded; charset=UTF-8"] {
+            let request = Request::post(&format!("{}/jsonp_send", session.path), form);
+            service.ask(&request.header("Content-Type", kind)).assert(200, "ok");
+            session.expect_message(message);
+        }
+    }
+}
+
+#[test]
+fn jsonp_send_takes_any_other_body_as_it_is() {
+    let service = Service::start();
+    let mut session = service.open(Transport::JsonpPolling);
+    for kind in [Some("text/plain"), Some("text/plain; charset=UTF-8"), None] {
+        let mut request = Request::post(&format!("{}/jsonp_send", session.path), "[\"%61+%2B\"]");
+        if let Some(kind) = kind {
+            request = request.header("Content-Type", kind);
+        }
+        service.ask(&request).assert(200, "ok");
+        session.expect_message("%61+%2B");
+    }
+}
+
+/// What is no payload, and what is answered to it.
+const BAD: [(&str, &str); 22] = [
+    ("", EXPECTED),
+    ("[", BROKEN),
+    ("[\"a", BROKEN),
+    ("[\"a\"", BROKEN),
+    ("[\"a\",]", BROKEN),
+    ("[\"a\"]]", BROKEN),
+    ("[\"a\"] x", BROKEN),
+    ("['a']", BROKEN),
+    ("['a', \"b\"]", BROKEN),
+    ("a", BROKEN),
+    ("[\"\u{1}\"]", BROKEN),
+    ("[\"\\x41\"]", BROKEN),
+    ("[\"\\u12\"]", BROKEN),
+    ("\u{feff}[]", BROKEN),
+    ("{}", EXPECTED),
+    ("\"a\"", EXPECTED),
+    ("1", EXPECTED),
+    ("null", EXPECTED),
+    ("true", EXPECTED),
+    ("{\"a\":[\"b\"]}", EXPECTED),
+    // Valid, but not what a session can carry.
+    ("[null]", BROKEN),
+    ("[1]", BROKEN),
+];
+
+#[test]
+fn a_bad_payload_is_500_and_leaves_the_session_usable() {
+    let service = Service::start();
+    let mut session = service.open(Transport::XhrPolling);
+    for (body, sentence) in BAD {
+        service.ask(&Transport::XhrPolling.send(&session.path, body)).assert(500, sentence);
+        service.ask(&Transport::JsonpPolling.send(&session.path, body)).assert(500, sentence);
+        let plain = Request::post(&format!("{}/jsonp_send", session.path), body);
+        service.ask(&plain).assert(500, sentence);
+    }
+    session.send(&["still there"]);
+    assert_eq!(
+        session.frame(),
+        Frame::Messages(vec!["still there".to_string()]),
+        "and nothing of the others"
+    );
+}
+
+#[test]
+fn elements_that_are_no_strings_are_500_and_nothing_of_the_request_is_delivered() {
+    let service = Service::start();
+    let mut session = service.open(Transport::XhrPolling);
+    for element in ["null", "{}", "{\"a\":1}", "[]", "[\"a\"]", "1", "-1.5e3", "true", "false"] {
+        for body in [format!("[{element}]"), format!("[\"a\",{element},\"b\"]")] {
+            service.ask(&Transport::XhrPolling.send(&session.path, &body)).assert(500, BROKEN);
+            service.ask(&Transport::JsonpPolling.send(&session.path, &body)).assert(500, BROKEN);
+        }
+    }
+    session.send(&["alive"]);
+    assert_eq!(session.frame(), Frame::Messages(vec!["alive".to_string()]));
+}
+
+#[test]
+fn a_body_that_is_not_utf_8_is_broken() {
+    let service = Service::start();
+    let mut session = service.open(Transport::XhrPolling);
+    for body in [&b"[\"\xff\"]"[..], b"[\"\xed\xa0\x80\"]", b"[\"\xc3\"]"] {
+        for segment in ["xhr_send", "jsonp_send"] {
+            service.ask(&Request::post(&format!("{}/{segment}", session.path), body)).assert(500, BROKEN);
+        }
+    }
+    session.send(&["alive"]);
+    session.expect_message("alive");
+}
+
+#[test]
+fn json_of_any_depth_is_an_answer_and_no_crash() {
+    let service = Service::start();
+    let session = service.open(Transport::XhrPolling);
+    let deep = "[".repeat(300_000);
+    service.ask(&Transport::XhrPolling.send(&session.path, &deep)).assert(500, BROKEN);
+    let closed = format!("{deep}{}", "]".repeat(300_000));
+    service.ask(&Transport::XhrPolling.send(&session.path, &closed)).assert(500, BROKEN);
+}
+
+#[test]
+fn a_form_without_d_is_500() {
+    let service = Service::start();
+    let session = service.open(Transport::JsonpPolling);
+    for form in ["", "d", "d=", "x=[\"a\"]", "D=[\"a\"]", "dd=[\"a\"]", "[\"a\"]"] {
+        let request = Request::post(&format!("{}/jsonp_send", session.path), form);
+        service.ask(&request.header("Content-Type", FORM)).assert(500, EXPECTED);
+    }
+}
+
+#[test]
+fn an_unknown_session_is_404_and_is_not_created() {
+    let service = Service::start();
+    let path = format!("/echo/000/{}", name());
+    for transport in [Transport::XhrPolling, Transport::JsonpPolling] {
+        for json in ["[\"x\"]", "[]"] {
+            assert_eq!(service.ask(&transport.send(&path, json)).status, 404);
+        }
+    }
+    service.until_sessions(0);
+    service.ask(&Request::post(&format!("{path}/xhr"), "")).assert(200, "o");
+}
+
+#[test]
+fn the_payload_is_judged_before_the_session_is_looked_for() {
+    let service = Service::start();
+    let path = format!("/echo/000/{}", name());
+    for transport in [Transport::XhrPolling, Transport::JsonpPolling] {
+        for (body, sentence) in BAD {
+            service.ask(&transport.send(&path, body)).assert(500, sentence);
+        }
+    }
+}
+
+#[test]
+fn an_empty_array_is_legal_and_delivers_nothing() {
+    let service = Service::start();
+    let mut session = service.open(Transport::XhrPolling);
+    for _ in 0..3 {
+        assert_eq!(session.try_send("[]").status, 204);
+        service.ask(&Transport::JsonpPolling.send(&session.path, " [ ] ")).assert(200, "ok");
+    }
+    session.send(&["first"]);
+    assert_eq!(session.frame(), Frame::Messages(vec!["first".to_string()]));
+}
+
+#[test]
+fn a_post_without_a_length_and_a_body_is_an_empty_one() {
+    let service = Service::start();
+    let path = format!("/echo/000/{}", name());
+    service.ask(&Request::new("POST", &format!("{path}/xhr"))).assert(200, "o");
+    service.ask(&Request::new("POST", &format!("{path}/xhr_send"))).assert(500, EXPECTED);
+    service.ask(&Request::new("POST", &format!("{path}/jsonp_send"))).assert(500, EXPECTED);
+}
+
+#[test]
+fn a_body_may_come_in_chunks() {
+    let service = Service::start();
+    let mut session = service.open(Transport::XhrPolling);
+    let mut http = Http::connect(service.address);
+    let request =
+        Request::new("POST", &format!("{}/xhr_send", session.path)).header("Transfer-Encoding", "chunked");
+    http.ask(&request);
+    for chunk in ["1\r\n[\r\n", "3\r\n\"a\"\r\n", "5;x=y\r\n,\"b\"]\r\n", "0\r\n\r\n"] {
+        http.octets(chunk.as_bytes());
+    }
+    assert_eq!(http.answer().status, 204);
+    assert_eq!(session.frame(), Frame::Messages(vec!["a".to_string(), "b".to_string()]));
+}
+
+#[test]
+fn what_is_sent_to_a_session_that_closes_is_204_and_dropped() {
+    let service = Service::start();
+    for transport in [Transport::XhrPolling, Transport::JsonpPolling] {
+        let mut session = Session::new(service.address, "/close", transport).opened();
+        session.expect_close(3000, "Go away!");
+        session.send(&["late"]);
+        session.expect_close(3000, "Go away!");
+    }
+}
+
+#[test]
+fn a_request_larger_than_allowed_is_413_and_names_the_option() {
+    let service = Service::with(|options| options.send_bytes_max = 2048);
+    let mut session = service.open(Transport::XhrPolling);
+    let body = |length: usize| format!("[\"{}\"]", "x".repeat(length - 4));
+    assert_eq!(session.try_send(&body(2048)).status, 204);
+    session.expect_message(&"x".repeat(2044));
+    let response = service.ask(&Transport::XhrPolling.send(&session.path, &body(2049)));
+    assert_eq!(response.status, 413);
+    assert!(response.body.contains("sockjs-send-bytes-max"), "{response:?}");
+    session.send(&["still there"]);
+    session.expect_message("still there");
+}
+
+#[test]
+fn a_body_that_does_not_come_is_408() {
+    let service = Service::with(|options| options.body_timeout = Duration::from_millis(100));
+    let session = service.open(Transport::XhrPolling);
+    let mut http = Http::connect(service.address);
+    let request = Request::new("POST", &format!("{}/xhr_send", session.path)).header("Content-Length", "10");
+    http.ask(&request);
+    http.octets(b"[\"a\"");
+    let response = http.answer();
+    assert_eq!(response.status, 408);
+    assert!(response.body.contains("stall-timeout"), "{response:?}");
+}
+
+#[test]
+fn requests_of_one_connection_are_delivered_in_their_order() {
+    let service = Service::start();
+    let mut session = service.open(Transport::XhrStreaming);
+    for number in 0..200 {
+        session.send(&[&number.to_string()]);
+    }
+    for number in 0..200 {
+        session.expect_message(&number.to_string());
+    }
+}
+
+#[test]
+fn a_sender_waits_for_an_application_that_waits_for_its_receiver() {
+    let service = Service::start();
+    let mut session = service.open(Transport::XhrPolling);
+    // The echo takes nothing more until its answer is taken, and 64 KiB may wait.
+    let message = "x".repeat(40_000);
+    session.send(&[&message]);
+    session.send(&[&message]);
+    let mut http = Http::connect(service.address);
+    http.ask(&Transport::XhrPolling.send(&session.path, &format!("[\"{message}\"]")));
+    assert!(http.is_quiet_for(Duration::from_millis(100)), "there is no room");
+    for _ in 0..3 {
+        session.expect_message(&message);
+    }
+    assert_eq!(http.answer().status, 204);
+}

@@ -1,0 +1,530 @@
+//! A SockJS client for transcripts, on every transport: `session.send(&["hi"])`, `session.expect_message("hi")`.
+//!
+//! It is strict about what every transport must hold: a chunk is exactly one frame in its envelope, the prelude is
+//! a chunk of its own, the answer to a poll is exactly one frame.
+
+use super::http::{Http, Request, Response};
+use super::websocket::{self, CLOSE, FIN, PING, PONG, Received, TEXT};
+use super::{PATIENCE, frame};
+use std::collections::VecDeque;
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// The function that pages have called in these tests.
+pub(crate) const CALLBACK: &str = "_jp.a1b2c3d";
+
+/// How a client receives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transport {
+    XhrPolling,
+    XhrStreaming,
+    EventSource,
+    HtmlFile,
+    JsonpPolling,
+    WebSocket,
+}
+
+use Transport::{EventSource, HtmlFile, JsonpPolling, WebSocket, XhrPolling, XhrStreaming};
+
+impl Transport {
+    pub(crate) const ALL: [Transport; 6] =
+        [XhrPolling, XhrStreaming, EventSource, HtmlFile, JsonpPolling, WebSocket];
+    /// Those that are requests and responses.
+    pub(crate) const HTTP: [Transport; 5] = [XhrPolling, XhrStreaming, EventSource, HtmlFile, JsonpPolling];
+    /// Those with many frames in a response.
+    pub(crate) const STREAMING: [Transport; 3] = [XhrStreaming, EventSource, HtmlFile];
+    /// Those with one frame in a response.
+    pub(crate) const POLLING: [Transport; 2] = [XhrPolling, JsonpPolling];
+
+    /// Its name in options.
+    pub(crate) fn option(self) -> &'static str {
+        match self {
+            XhrPolling => "xhr-polling",
+            XhrStreaming => "xhr-streaming",
+            EventSource => "eventsource",
+            HtmlFile => "htmlfile",
+            JsonpPolling => "jsonp-polling",
+            WebSocket => "websocket",
+        }
+    }
+
+    /// Its name in logs and metrics.
+    pub(crate) fn label(self) -> String {
+        format!("sockjs-{}", self.option())
+    }
+
+    pub(crate) fn polls(self) -> bool {
+        Transport::POLLING.contains(&self)
+    }
+
+    /// The last segment of its path.
+    pub(crate) fn segment(self) -> &'static str {
+        match self {
+            XhrPolling => "xhr",
+            XhrStreaming => "xhr_streaming",
+            EventSource => "eventsource",
+            HtmlFile => "htmlfile",
+            JsonpPolling => "jsonp",
+            WebSocket => "websocket",
+        }
+    }
+
+    /// A request for messages of the session at `path`.
+    pub(crate) fn receive(self, path: &str) -> Request {
+        let path = format!("{path}/{}", self.segment());
+        match self {
+            XhrPolling | XhrStreaming => Request::post(&path, ""),
+            EventSource | WebSocket => Request::get(&path),
+            HtmlFile | JsonpPolling => Request::get(&format!("{path}?c={CALLBACK}")),
+        }
+    }
+
+    /// A request that sends `json`.
+    pub(crate) fn send(self, path: &str, json: &str) -> Request {
+        match self {
+            JsonpPolling => {
+                let form: String = json.bytes().map(|octet| format!("%{octet:02X}")).collect();
+                Request::post(&format!("{path}/jsonp_send"), format!("d={form}"))
+                    .header("Content-Type", "application/x-www-form-urlencoded")
+            }
+            _ => Request::post(&format!("{path}/xhr_send"), json).header("Content-Type", "text/plain"),
+        }
+    }
+
+    /// What stands around a frame.
+    fn envelope(self) -> (String, &'static str) {
+        match self {
+            XhrPolling | XhrStreaming => (String::new(), "\n"),
+            EventSource => ("data: ".to_string(), "\r\n\r\n"),
+            HtmlFile => ("<script>\np(".to_string(), ");\n</script>\r\n"),
+            JsonpPolling => (format!("/**/{CALLBACK}("), ");\r\n"),
+            WebSocket => (String::new(), ""),
+        }
+    }
+
+    /// `frame` as it is sent.
+    pub(crate) fn wrapped(self, frame: &str) -> String {
+        let (before, after) = self.envelope();
+        let frame = match self {
+            EventSource => frame.replace('%', "%25"),
+            HtmlFile | JsonpPolling => serde_json::to_string(frame).expect("a string is JSON"),
+            _ => frame.to_string(),
+        };
+        format!("{before}{frame}{after}")
+    }
+
+    /// The frame in what was sent.
+    #[track_caller]
+    pub(crate) fn unwrapped(self, sent: &str) -> String {
+        let (before, after) = self.envelope();
+        let frame = sent.strip_prefix(&before).and_then(|rest| rest.strip_suffix(after));
+        let frame = frame.unwrap_or_else(|| panic!("{self:?} has other envelopes than {sent:?}"));
+        match self {
+            EventSource => frame.replace("%25", "%"),
+            HtmlFile | JsonpPolling => serde_json::from_str(frame).expect("a string in JSON"),
+            _ => frame.to_string(),
+        }
+    }
+
+    /// Asserts that this is what streams begin with.
+    #[track_caller]
+    pub(crate) fn assert_prelude(self, chunk: &str) {
+        match self {
+            XhrStreaming => assert_eq!(chunk, format!("{}\n", "h".repeat(2048))),
+            EventSource => assert_eq!(chunk, "\r\n"),
+            HtmlFile => {
+                assert!(chunk.len() > 1024, "browsers wait for 1 KiB: {chunk:?}");
+                assert_eq!(chunk.trim(), HTMLFILE_PAGE.replace("{CB}", CALLBACK));
+            }
+            _ => panic!("{self:?} has no prelude"),
+        }
+    }
+}
+
+const HTMLFILE_PAGE: &str = r#"<!doctype html>
+<html><head>
+  <meta http-equiv="X-UA-Compatible" content="IE=edge" />
+  <meta http-equiv="Content-Type" content="text/html; charset=UTF-8" />
+</head><body><h2>Don't panic!</h2>
+  <script>
+    document.domain = document.domain;
+    var c = parent.{CB};
+    c.start();
+    function p(d) {c.message(d);};
+    window.onload = function() {c.stop();};
+  </script>"#;
+
+/// What comes from the server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Frame {
+    Open,
+    HeartBeat,
+    Messages(Vec<String>),
+    Close(u16, String),
+    /// The WebSocket's own close frame, its code and reason.
+    SocketClose(u16, String),
+    /// A streaming response, or a WebSocket, has ended.
+    End,
+}
+
+impl Frame {
+    #[track_caller]
+    fn parse(text: &str) -> Frame {
+        match text.split_at(1) {
+            ("o", "") => Frame::Open,
+            ("h", "") => Frame::HeartBeat,
+            ("a", json) => {
+                let strings: Vec<String> = serde_json::from_str(json).expect("an array of strings");
+                assert!(!strings.is_empty(), "an array frame has a message");
+                Frame::Messages(strings)
+            }
+            ("c", json) => {
+                let (code, reason) = serde_json::from_str(json).expect("a code and a reason");
+                Frame::Close(code, reason)
+            }
+            _ => panic!("no frame: {text:?}"),
+        }
+    }
+}
+
+/// A new name for a SockJS session.
+pub(crate) fn name() -> String {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    format!("session-{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// One SockJS session.
+pub(crate) struct Session {
+    address: SocketAddr,
+    /// Path without the transport's segment.
+    pub(crate) path: String,
+    pub(crate) transport: Transport,
+    /// Sent with every request.
+    headers: Vec<(String, String)>,
+    receiver: Option<Http>,
+    socket: Option<Socket>,
+    sender: Http,
+    messages: VecDeque<String>,
+    marks: usize,
+}
+
+impl Session {
+    /// A session at `base` of which nothing was asked yet.
+    #[track_caller]
+    pub(crate) fn new(address: SocketAddr, base: &str, transport: Transport) -> Session {
+        Session {
+            address,
+            path: format!("{base}/000/{}", name()),
+            transport,
+            headers: Vec::new(),
+            receiver: None,
+            socket: None,
+            sender: Http::connect(address),
+            messages: VecDeque::new(),
+            marks: 0,
+        }
+    }
+
+    /// Sends this header with every request from now on.
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Session {
+        self.headers.push((name.to_string(), value.to_string()));
+        self
+    }
+
+    /// Its first frame has come.
+    #[track_caller]
+    pub(crate) fn opened(mut self) -> Session {
+        assert_eq!(self.frame(), Frame::Open, "{:?}", self.transport);
+        self
+    }
+
+    fn dressed(&self, request: Request) -> Request {
+        self.headers.iter().fold(request, |request, (name, value)| request.header(name, value))
+    }
+
+    // ---- receiving ----
+
+    /// A receiver of its own, beside the session's: its connection and the head of the answer.
+    #[track_caller]
+    pub(crate) fn another_receiver(&self) -> (Http, Response) {
+        let mut http = Http::connect(self.address);
+        http.ask(&self.dressed(self.transport.receive(&self.path)));
+        let head = http.head();
+        (http, head)
+    }
+
+    /// Attaches a receiver if there is none, up to its prelude.
+    #[track_caller]
+    pub(crate) fn attach(&mut self) -> &mut Http {
+        if self.receiver.is_none() {
+            let (mut http, head) = self.another_receiver();
+            assert_eq!(head.status, 200, "{head:?}");
+            assert_eq!(head.header("transfer-encoding"), Some("chunked"), "{head:?}");
+            if !self.transport.polls() {
+                let prelude = http.chunk().expect("a prelude");
+                self.transport.assert_prelude(&prelude);
+            }
+            self.receiver = Some(http);
+        }
+        self.receiver.as_mut().expect("just attached")
+    }
+
+    /// The receiver, which the session has no more.
+    #[track_caller]
+    pub(crate) fn detach(&mut self) -> Http {
+        self.attach();
+        self.receiver.take().expect("just attached")
+    }
+
+    /// The next chunk as it is; `None` at the end of the response.
+    #[track_caller]
+    pub(crate) fn chunk(&mut self) -> Option<String> {
+        let chunk = self.attach().chunk();
+        if chunk.is_none() {
+            self.receiver = None;
+        }
+        chunk
+    }
+
+    /// The next frame; the end of a poll's response is not told, but asserted.
+    #[track_caller]
+    pub(crate) fn frame(&mut self) -> Frame {
+        if self.transport == WebSocket {
+            return self.socket().frame();
+        }
+        let Some(chunk) = self.chunk() else { return Frame::End };
+        if self.transport.polls() {
+            assert_eq!(self.chunk(), None, "a poll's answer is one frame");
+        }
+        Frame::parse(&self.transport.unwrapped(&chunk))
+    }
+
+    /// The next message, over as many responses as it takes.
+    #[track_caller]
+    pub(crate) fn message(&mut self) -> String {
+        loop {
+            if let Some(message) = self.messages.pop_front() {
+                return message;
+            }
+            match self.frame() {
+                Frame::Messages(messages) => self.messages.extend(messages),
+                Frame::HeartBeat | Frame::End if self.transport != WebSocket => {}
+                other => panic!("a message was expected over {:?}, not {other:?}", self.transport),
+            }
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn expect_message(&mut self, message: &str) {
+        assert_eq!(self.message(), message, "{:?}", self.transport);
+    }
+
+    /// The SockJS close frame, and the end.
+    #[track_caller]
+    pub(crate) fn expect_close(&mut self, code: u16, reason: &str) {
+        assert!(self.messages.is_empty(), "{:?}", self.messages);
+        let mut next = self.frame();
+        while next == Frame::End {
+            next = self.frame();
+        }
+        assert_eq!(next, Frame::Close(code, reason.to_string()), "{:?}", self.transport);
+        if self.transport == WebSocket {
+            assert_eq!(self.frame(), Frame::SocketClose(1000, "Normal closure".to_string()));
+        }
+        if !self.transport.polls() {
+            assert_eq!(self.frame(), Frame::End, "{:?}", self.transport);
+        }
+    }
+
+    // ---- sending ----
+
+    /// Sends messages and asserts that they were taken.
+    #[track_caller]
+    pub(crate) fn send(&mut self, messages: &[&str]) {
+        self.send_json(&serde_json::to_string(messages).expect("strings are JSON"));
+    }
+
+    /// The same with messages in JSON.
+    #[track_caller]
+    pub(crate) fn send_json(&mut self, json: &str) {
+        if self.transport == WebSocket {
+            return self.socket().send(FIN | TEXT, json.as_bytes());
+        }
+        let response = self.try_send(json);
+        match self.transport {
+            JsonpPolling => response.assert(200, "ok"),
+            _ => response.assert(204, ""),
+        }
+    }
+
+    /// What is answered to messages in JSON.
+    #[track_caller]
+    pub(crate) fn try_send(&mut self, json: &str) -> Response {
+        let request = self.dressed(self.transport.send(&self.path, json));
+        self.sender.exchange(&request)
+    }
+
+    /// The WebSocket.
+    #[track_caller]
+    pub(crate) fn socket(&mut self) -> &mut Socket {
+        if self.socket.is_none() {
+            self.socket = Some(Socket::open(self.address, &format!("{}/websocket", self.path)));
+        }
+        self.socket.as_mut().expect("just opened")
+    }
+
+    // ---- STOMP ----
+
+    /// Sends one STOMP frame, or whatever the text is, as one message.
+    #[track_caller]
+    pub(crate) fn stomp(&mut self, text: &str) {
+        self.send(&[text]);
+    }
+
+    /// The next STOMP frame, which is exactly one message.
+    #[track_caller]
+    pub(crate) fn stomp_frame(&mut self) -> frame::Frame {
+        let message = self.message();
+        let parsed = frame::Frame::parse(message.as_bytes());
+        let (frame, length) = parsed.unwrap_or_else(|| panic!("a message is a whole frame: {message:?}"));
+        assert_eq!(length, message.len(), "a message ends with its frame's NUL: {message:?}");
+        frame
+    }
+
+    /// The next STOMP frame, with these headers among others and this body (that of an ERROR is not looked at).
+    #[track_caller]
+    pub(crate) fn expect(&mut self, command: &str, headers: &[(&str, &str)], body: &str) -> frame::Frame {
+        let frame = self.stomp_frame();
+        assert_eq!(frame.command, command, "over {:?}: {frame:?}", self.transport);
+        for (name, value) in headers {
+            assert_eq!(frame.header(name), Some(*value), "header {name} of {frame:?}");
+        }
+        if command != "ERROR" {
+            assert_eq!(frame.text(), body, "body of {frame:?}");
+        }
+        frame
+    }
+
+    /// CONNECT and CONNECTED.
+    #[track_caller]
+    pub(crate) fn connect(&mut self, version: &str) {
+        self.stomp(&format!("CONNECT\naccept-version:{version}\nhost:localhost\n\n\0"));
+        self.expect("CONNECTED", &[("version", version)], "");
+    }
+
+    /// Sends frames and waits for the RECEIPT of the last one, which must ask for `receipt:done`.
+    #[track_caller]
+    pub(crate) fn done(&mut self, text: &str) {
+        self.stomp(text);
+        self.expect("RECEIPT", &[("receipt-id", "done")], "");
+    }
+
+    /// SUBSCRIBE, and its RECEIPT; `headers` are further lines, each with its LF.
+    #[track_caller]
+    pub(crate) fn subscribe(&mut self, id: &str, destination: &str, headers: &str) {
+        self.done(&format!("SUBSCRIBE\nid:{id}\ndestination:{destination}\nreceipt:done\n{headers}\n\0"));
+    }
+
+    /// Asserts that the broker owes this client nothing: a round trip through its own mailbox brings only what was
+    /// asked for.
+    #[track_caller]
+    pub(crate) fn expect_quiet(&mut self) {
+        self.marks += 1;
+        let mark = format!("quiet-{}-{}", self.path.replace('/', "-"), self.marks);
+        self.subscribe(&mark, &format!("/topic/{mark}"), "");
+        self.stomp(&format!("SEND\ndestination:/topic/{mark}\n\n\0"));
+        self.expect("MESSAGE", &[("subscription", &mark)], "");
+        self.done(&format!("UNSUBSCRIBE\nid:{mark}\nreceipt:done\n\n\0"));
+    }
+}
+
+/// A WebSocket, message by message.
+pub(crate) struct Socket {
+    stream: TcpStream,
+    octets: Vec<u8>,
+}
+
+impl Socket {
+    /// An upgraded connection.
+    #[track_caller]
+    pub(crate) fn open(address: SocketAddr, path: &str) -> Socket {
+        let (stream, response) = websocket::upgrade(address, path, None);
+        assert_eq!(response.status, 101, "{response:?}");
+        stream.set_nodelay(true).expect("a socket takes an option");
+        Socket { stream, octets: Vec::new() }
+    }
+
+    /// Sends a frame; `first` is the opcode and the bits beside it.
+    #[track_caller]
+    pub(crate) fn send(&mut self, first: u8, payload: &[u8]) {
+        self.raw(&websocket::frame(first, payload));
+    }
+
+    /// Sends octets below every framing.
+    #[track_caller]
+    pub(crate) fn raw(&mut self, octets: &[u8]) {
+        self.stream.write_all(octets).expect("the server takes what is sent");
+    }
+
+    /// The next WebSocket frame; `None` at the end of the stream.
+    #[track_caller]
+    pub(crate) fn received(&mut self) -> Option<Received> {
+        loop {
+            if let Some((received, length)) = websocket::parse(&self.octets) {
+                self.octets.drain(..length);
+                return Some(received);
+            }
+            let mut more = vec![0; 256 * 1024];
+            let count = self.stream.read(&mut more);
+            match count.unwrap_or_else(|error| panic!("a frame within {PATIENCE:?}, not {error}")) {
+                0 => {
+                    assert!(self.octets.is_empty(), "the stream ends within a frame");
+                    return None;
+                }
+                count => self.octets.extend_from_slice(&more[..count]),
+            }
+        }
+    }
+
+    /// The next SockJS frame, or how the socket ends.
+    #[track_caller]
+    pub(crate) fn frame(&mut self) -> Frame {
+        loop {
+            let Some(received) = self.received() else { return Frame::End };
+            match received.opcode {
+                TEXT => return Frame::parse(std::str::from_utf8(&received.payload).expect("text")),
+                CLOSE => {
+                    let (code, reason) = received.payload.split_first_chunk().expect("a code");
+                    let reason = String::from_utf8(reason.to_vec()).expect("text");
+                    return Frame::SocketClose(u16::from_be_bytes(*code), reason);
+                }
+                PING | PONG => {}
+                other => panic!("a frame with opcode {other}"),
+            }
+        }
+    }
+
+    /// The next message, its opcode and payload.
+    #[track_caller]
+    pub(crate) fn expect(&mut self, opcode: u8, payload: &[u8]) {
+        let received = self.received().expect("a frame");
+        assert_eq!(received.opcode, opcode);
+        // Not `assert_eq`, which would show megabytes.
+        assert!(received.payload == payload, "{} octets, not {}", received.payload.len(), payload.len());
+    }
+
+    /// Its close frame, and the end once the client has closed too.
+    #[track_caller]
+    pub(crate) fn expect_close(&mut self, code: u16, reason: &str) {
+        let received = self.received().expect("a close frame");
+        let expected = [&code.to_be_bytes()[..], reason.as_bytes()].concat();
+        assert_eq!((received.opcode, received.payload), (CLOSE, expected));
+        assert!(self.received().is_none(), "nothing comes behind a close frame");
+    }
+
+    /// Ends the client's side of the stream.
+    pub(crate) fn finish(&self) {
+        self.stream.shutdown(Shutdown::Write).expect("a socket can be shut down");
+    }
+}

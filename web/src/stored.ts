@@ -1,0 +1,40 @@
+import { AUTOMATIC, isChoice } from './transports.ts';
+
+/**
+ * What survives a reload of this window: who one is and by which transport, never a passcode. The room is in the
+ * URL's hash.
+ */
+export interface Stored {
+  name: string;
+  /** In a room when the page went away: it signs in again by itself. */
+  joined: boolean;
+  /** A passcode was used, so that it must be asked for again. */
+  passcode: boolean;
+  choice: string;
+}
+
+const KEY = 'stompbox-chat';
+
+export function load(): Stored {
+  const stored: Stored = { name: '', joined: false, passcode: false, choice: AUTOMATIC };
+  try {
+    const value: unknown = JSON.parse(sessionStorage.getItem(KEY) ?? '{}');
+    if (typeof value !== 'object' || value === null) return stored;
+    const { name, joined, passcode, choice } = value as Partial<Stored>;
+    if (typeof name === 'string') stored.name = name;
+    if (typeof choice === 'string' && isChoice(choice)) stored.choice = choice;
+    stored.joined = joined === true && stored.name !== '';
+    stored.passcode = passcode === true;
+  } catch {
+    // No storage, or not ours: a first visit.
+  }
+  return stored;
+}
+
+export function save(stored: Stored): void {
+  try {
+    sessionStorage.setItem(KEY, JSON.stringify(stored));
+  } catch {
+    // A browser that stores nothing: the name is asked for again after a reload.
+  }
+}
