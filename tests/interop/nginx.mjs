@@ -3,20 +3,20 @@
 //
 // The clients come from 127.0.0.2, so that they are told from the proxy on 127.0.0.1.
 
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { chownSync, copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import http2 from 'node:http2';
 import https from 'node:https';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import readline from 'node:readline';
 import tls from 'node:tls';
 import zlib from 'node:zlib';
 import { Client } from '@stomp/stompjs';
 import SockJS from 'sockjs-client';
 import { WebSocket } from 'ws';
 import { expected, same } from './conversation.mjs';
+import { start } from './program.mjs';
 
 const HOST = 'chat.example.com';
 const PROXY = '127.0.0.1';
@@ -29,57 +29,12 @@ const KINDS = ['native WebSocket', ...SOCKJS];
 /** Root's nginx would change its user; ours is somebody without privileges from the start. */
 const NOBODY = process.getuid() === 0 ? { uid: 65534, gid: 65534 } : {};
 /** Debian keeps it where only root looks for commands. */
-const PATH = `${process.env.PATH}:/usr/sbin`;
+const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` };
 
 // ---- the place: a directory, a certificate, a broker, nginx ----
 
 const directory = mkdtempSync(join(tmpdir(), 'stompbox-nginx-'));
-const children = [];
-process.on('exit', () => {
-  for (const child of children) child.kill('SIGTERM');
-  rmSync(directory, { recursive: true, force: true });
-});
-for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => process.exit(1));
-
-/** What a program says line by line, and what of it was waited for. */
-class Lines {
-  #seen = [];
-  #waiting = [];
-
-  constructor(stream) {
-    readline.createInterface({ input: stream }).on('line', (line) => {
-      this.#seen.push(line);
-      this.#waiting = this.#waiting.filter((wait) => !wait(line));
-    });
-  }
-
-  /** What `pattern` found in the first line that it fits, of those that have come and those that will. */
-  find(pattern) {
-    for (const line of this.#seen) if (pattern.test(line)) return Promise.resolve(pattern.exec(line));
-    return this.next(pattern);
-  }
-
-  /** The same, of those that will come. */
-  next(pattern) {
-    const found = new Promise((resolve) => {
-      this.#waiting.push((line) => pattern.test(line) && (resolve(pattern.exec(line)), true));
-    });
-    return expected(`a line like ${pattern}`, found);
-  }
-
-  tail() {
-    return this.#seen.slice(-20).join('\n');
-  }
-}
-
-function start(command, args, options = {}) {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, PATH }, ...options });
-  children.push(child);
-  const log = new Lines(child.stderr);
-  child.on('error', (error) => console.log(`${command} does not start: ${error.message}`));
-  child.on('close', (code) => console.log(`${command} has ended with ${code}:\n${log.tail()}`));
-  return { out: new Lines(child.stdout), log };
-}
+process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
 
 async function startBroker() {
   const readme = ['--allowed-hosts', HOST, '--trusted-proxies', PROXY];
@@ -137,10 +92,10 @@ async function startNginx(broker) {
   copyFileSync(new URL('nginx.conf', import.meta.url), join(directory, 'nginx.conf'));
   if (NOBODY.uid) for (const path of [directory, certificate.key]) chownSync(path, NOBODY.uid, NOBODY.gid);
   const args = ['-e', 'stderr', '-p', `${directory}/`, '-c', 'nginx.conf'];
-  const nginx = start('nginx', args, NOBODY);
+  const nginx = start('nginx', args, { env, ...NOBODY });
   await nginx.log.find(/start worker process \d+/);
   const reload = () =>
-    execFileSync('nginx', [...args, '-s', 'reload'], { env: { PATH }, timeout: 10_000, stdio: 'pipe', ...NOBODY });
+    execFileSync('nginx', [...args, '-s', 'reload'], { env, timeout: 10_000, stdio: 'pipe', ...NOBODY });
   return { ...nginx, port, bufferedPort, reload, ca: readFileSync(certificate.certificate) };
 }
 
