@@ -5,15 +5,18 @@ mod echo;
 mod service;
 
 mod cookies;
+mod delivery;
 mod headers;
 mod http;
 mod identity;
 mod life;
 mod paths;
+mod policy;
 mod polling;
 mod quoting;
 mod sending;
 mod statics;
+mod stomp;
 mod streaming;
 mod websocket;
 

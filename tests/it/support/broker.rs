@@ -65,7 +65,9 @@ impl Broker {
             };
             let Some(url) = line.strip_prefix("listening ") else { continue };
             let (scheme, rest) = url.split_once("://").expect("a URL is announced");
-            let address = rest.trim_end_matches("/ws").parse().expect("an address is announced");
+            // Behind WebSocket's there is a path.
+            let address = rest.split('/').next().and_then(|address| address.parse().ok());
+            let address = address.expect("an address is announced");
             match scheme {
                 "tcp" => self.tcp = address,
                 _ => self.http = address,

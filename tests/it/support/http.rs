@@ -174,12 +174,6 @@ impl Http {
         let socket = socket2::SockRef::from(&self.stream);
         socket.set_linger(Some(Duration::ZERO)).expect("a socket takes an option");
     }
-
-    /// Has the system hold little that this client has not read.
-    pub(crate) fn narrow(&self) {
-        let socket = socket2::SockRef::from(&self.stream);
-        socket.set_recv_buffer_size(32 * 1024).expect("a socket takes an option");
-    }
 }
 
 /// One request on a connection of its own.

@@ -1,0 +1,301 @@
+//! What happens to messages when a client polls, polls late, or never again.
+
+use super::stomp::connect;
+use crate::support::sockjs::{Frame, Session, Transport};
+use crate::support::{Broker, Client, PATIENCE, Wire, client, frame};
+use std::time::Instant;
+
+/// A broker that forgets a session soon.
+const FORGETFUL: &str = "--sockjs-disconnect-delay=300ms";
+/// One that never does in a test's time.
+const PATIENT: &str = "--sockjs-disconnect-delay=1h";
+
+/// Publishes bodies `0` to `count`, and waits until all are routed.
+#[track_caller]
+fn publish(broker: &Broker, destination: &str, count: usize) {
+    let mut publisher = broker.connect(Wire::Tcp);
+    for number in 0..count {
+        publisher.send(&format!("SEND\ndestination:{destination}\n\n{number}\0"));
+    }
+    publisher.publish("/topic/nobody", "all sent");
+    publisher.disconnect();
+}
+
+/// The STOMP frames of one array frame.
+#[track_caller]
+fn one_answer(session: &mut Session) -> Vec<frame::Frame> {
+    let Frame::Messages(messages) = session.frame() else { panic!("messages were expected") };
+    let whole = |message: &String| {
+        let (frame, length) = frame::Frame::parse(message.as_bytes()).expect("a whole frame");
+        assert_eq!(length, message.len(), "one frame a message");
+        frame
+    };
+    messages.iter().map(whole).collect()
+}
+
+fn bodies(frames: &[frame::Frame]) -> Vec<String> {
+    frames.iter().map(frame::Frame::text).collect()
+}
+
+fn numbers(range: std::ops::Range<usize>) -> Vec<String> {
+    range.map(|number| number.to_string()).collect()
+}
+
+/// The next `count` messages of a work queue, each settled as it comes.
+#[track_caller]
+fn take(consumer: &mut Client, count: usize) -> Vec<String> {
+    (0..count).map(|_| consumer.message().1).collect()
+}
+
+#[test]
+fn what_is_published_between_polls_comes_with_the_next_one_in_order() {
+    let broker = Broker::start(&[PATIENT]);
+    for transport in Transport::POLLING {
+        let mut session = connect(&broker, transport);
+        session.subscribe("1", "/topic/a", "");
+        for round in 0..3 {
+            publish(&broker, "/topic/a", 50 + round);
+            assert_eq!(
+                bodies(&one_answer(&mut session)),
+                numbers(0..50 + round),
+                "{transport:?}: all in one"
+            );
+        }
+        session.expect_quiet();
+    }
+}
+
+#[test]
+fn what_is_published_while_a_poll_waits_comes_at_once() {
+    let broker = Broker::start(&[PATIENT]);
+    for transport in Transport::POLLING {
+        let mut session = connect(&broker, transport);
+        session.subscribe("1", "/topic/a", "");
+        for number in 0..10 {
+            session.attach();
+            client::publish(&broker, "/topic/a", &number.to_string());
+            assert_eq!(bodies(&one_answer(&mut session)), [number.to_string()], "{transport:?}");
+        }
+    }
+}
+
+#[test]
+fn nothing_is_lost_or_doubled_over_many_responses() {
+    let broker = Broker::start(&[PATIENT, "--sockjs-stream-bytes-max=1000"]);
+    for transport in Transport::HTTP {
+        let mut session = connect(&broker, transport);
+        session.subscribe("1", "/topic/a", "");
+        let mut publisher = broker.connect(Wire::Tcp);
+        let publishing = std::thread::spawn(move || {
+            for number in 0..1000 {
+                publisher.send(&format!("SEND\ndestination:/topic/a\n\n{number}\0"));
+            }
+            publisher.disconnect();
+        });
+        for number in 0..1000 {
+            session.expect("MESSAGE", &[], &number.to_string());
+        }
+        publishing.join().expect("all is published");
+        session.expect_quiet();
+    }
+}
+
+// ---- clients that vanish ----
+
+#[test]
+fn a_consumer_that_never_polls_again_gives_all_its_messages_back() {
+    let broker = Broker::start(&[FORGETFUL]);
+    for transport in Transport::POLLING {
+        let mut consumer = connect(&broker, transport);
+        consumer.subscribe("1", "/queue/a", "");
+        publish(&broker, "/queue/a", 150);
+        // Its credit is out; nothing of it was handed to a response.
+        broker.until(&format!("connections{{transport=\"{}\"}}", transport.label()), 0);
+        assert_eq!(broker.metric("queue_messages"), 150, "{transport:?}");
+        let mut other = broker.connect(Wire::Tcp);
+        other.subscribe("1", "/queue/a", "");
+        assert_eq!(take(&mut other, 150), numbers(0..150), "{transport:?}: each once, in order");
+        other.expect_quiet();
+        assert_eq!(broker.metric("queue_messages"), 0);
+        other.disconnect();
+    }
+}
+
+#[test]
+fn what_was_handed_to_a_response_is_given_to_nobody_else_and_the_rest_to_another_exactly_once() {
+    let broker = Broker::start(&[FORGETFUL]);
+    for transport in Transport::POLLING {
+        let mut consumer = connect(&broker, transport);
+        consumer.subscribe("1", "/queue/a", "prefetch-count:10\n");
+        publish(&broker, "/queue/a", 100);
+        let mut seen = Vec::new();
+        for _ in 0..2 {
+            seen.extend(bodies(&one_answer(&mut consumer)));
+        }
+        assert!((2..=100).contains(&seen.len()), "{seen:?}");
+        broker.until(&format!("connections{{transport=\"{}\"}}", transport.label()), 0);
+        let mut other = broker.connect(Wire::Tcp);
+        other.subscribe("1", "/queue/a", "");
+        seen.extend(take(&mut other, 100 - seen.len()));
+        assert_eq!(seen, numbers(0..100), "{transport:?}");
+        other.expect_quiet();
+        assert_eq!(broker.metric("queue_messages"), 0);
+        other.disconnect();
+    }
+}
+
+#[test]
+fn what_was_received_and_not_acknowledged_goes_to_another_as_redelivered() {
+    let broker = Broker::start(&[FORGETFUL]);
+    for transport in Transport::POLLING {
+        let mut consumer = connect(&broker, transport);
+        consumer.subscribe("1", "/queue/a", "ack:client-individual\n");
+        publish(&broker, "/queue/a", 10);
+        assert_eq!(bodies(&one_answer(&mut consumer)), numbers(0..10));
+        broker.until(&format!("connections{{transport=\"{}\"}}", transport.label()), 0);
+        let mut other = broker.connect(Wire::Tcp);
+        other.subscribe("1", "/queue/a", "");
+        for number in 0..10 {
+            other.expect("MESSAGE", &[("redelivered", "true")], &number.to_string());
+        }
+        other.expect_quiet();
+        other.disconnect();
+    }
+}
+
+#[test]
+fn an_aborted_receiver_gives_its_messages_back_at_once() {
+    let broker = Broker::start(&[PATIENT]);
+    for transport in Transport::HTTP {
+        let mut consumer = connect(&broker, transport);
+        consumer.subscribe("1", "/queue/a", "ack:client-individual\n");
+        publish(&broker, "/queue/a", 5);
+        for number in 0..5 {
+            consumer.expect("MESSAGE", &[], &number.to_string());
+        }
+        drop(consumer.detach());
+        broker.until(&format!("connections{{transport=\"{}\"}}", transport.label()), 0);
+        let mut other = broker.connect(Wire::Tcp);
+        other.subscribe("1", "/queue/a", "");
+        assert_eq!(take(&mut other, 5), numbers(0..5), "{transport:?}");
+        other.disconnect();
+    }
+}
+
+#[test]
+fn a_poll_that_is_cut_off_before_its_answer_loses_no_message_of_a_work_queue() {
+    let broker = Broker::start(&[PATIENT]);
+    for transport in Transport::POLLING {
+        let mut consumer = connect(&broker, transport);
+        consumer.subscribe("1", "/queue/a", "");
+        consumer.detach().reset();
+        broker.until(&format!("connections{{transport=\"{}\"}}", transport.label()), 0);
+        publish(&broker, "/queue/a", 10);
+        let mut other = broker.connect(Wire::Tcp);
+        other.subscribe("1", "/queue/a", "");
+        assert_eq!(take(&mut other, 10), numbers(0..10), "{transport:?}");
+        other.disconnect();
+    }
+}
+
+// ---- bounds ----
+
+#[test]
+fn a_client_that_does_not_poll_is_a_slow_consumer_when_its_outbox_is_full() {
+    let flags = ["--outbox-bytes-max=256KiB", "--frame-bytes-max=64KiB", "--burst-patience=50ms", PATIENT];
+    for transport in Transport::POLLING {
+        let broker = Broker::start(&flags);
+        let mut slow = connect(&broker, transport);
+        slow.subscribe("1", "/topic/a", "");
+        let mut healthy = broker.connect(Wire::Tcp);
+        healthy.subscribe("1", "/topic/a", "");
+        let body = "x".repeat(10_000);
+        let mut count = 0;
+        while broker.limit_hits("outbox-bytes-max") == 0 {
+            assert!(count < 1000, "{transport:?}: the outbox has no bound");
+            healthy.send(&format!("SEND\ndestination:/topic/a\n\n{body}\0"));
+            healthy.expect("MESSAGE", &[], &body);
+            count += 1;
+        }
+        // What was in the outbox is dropped: it is the only place where messages wait.
+        slow.expect("ERROR", &[("message", "slow consumer")], "");
+        slow.expect_close(1008, "slow consumer");
+        broker.until("connections_closed_total{reason=\"slow-consumer\"}", 1);
+        broker.until("outbox_bytes", 0);
+        assert!(count >= 20, "{count} messages of 10 kB met 256 KiB");
+        healthy.expect_quiet();
+    }
+}
+
+#[test]
+fn an_outbox_is_as_large_for_a_client_that_polls_as_for_others() {
+    let flags = ["--outbox-bytes-max=256KiB", "--frame-bytes-max=64KiB", PATIENT];
+    let broker = Broker::start(&flags);
+    let body = "x".repeat(10_000);
+    for transport in Transport::POLLING {
+        let mut session = connect(&broker, transport);
+        session.subscribe("1", "/topic/a", "");
+        for _ in 0..5 {
+            // Less than half of it, so that nobody is waited for.
+            for _ in 0..10 {
+                client::publish(&broker, "/topic/a", &body);
+            }
+            for _ in 0..10 {
+                session.expect("MESSAGE", &[], &body);
+            }
+        }
+        session.stomp("DISCONNECT\n\n\0");
+        session.expect_close(1000, "");
+    }
+    assert_eq!(broker.metric("limit_hits_total"), 0);
+}
+
+#[test]
+fn nothing_is_left_of_sessions_that_vanish() {
+    let broker = Broker::start(&[FORGETFUL]);
+    let mut publisher = broker.connect(Wire::Tcp);
+    let sessions = Transport::HTTP.map(|transport| {
+        let mut session = connect(&broker, transport);
+        session.subscribe("1", "/topic/a", "");
+        session.subscribe("2", "/queue/a", "");
+        session.stomp("BEGIN\ntransaction:t\n\n\0");
+        let parked = format!("SEND\ndestination:/topic/b\ntransaction:t\n\n{}\0", "y".repeat(50_000));
+        session.stomp(&parked);
+        // Half a frame waits for its other half.
+        session.stomp(&format!("SEND\ndestination:/topic/b\n\n{}", "z".repeat(50_000)));
+        if !transport.polls() {
+            drop(session.detach());
+        }
+        session
+    });
+    for _ in 0..10 {
+        publisher.publish("/topic/a", &"x".repeat(10_000));
+    }
+    for session in &sessions {
+        let label = session.transport.label();
+        broker.until(&format!("connections{{transport=\"{label}\"}}"), 0);
+    }
+    broker.until("connections_closed_total{reason=\"peer-left\"}", 5);
+    for gauge in ["subscriptions", "topics", "transactions", "outbox_bytes", "queue_messages", "budget_bytes"]
+    {
+        broker.until(gauge, 0);
+    }
+    publisher.disconnect();
+}
+
+#[test]
+fn a_session_that_vanished_begins_anew_with_o_and_has_to_connect_again() {
+    let broker = Broker::start(&[FORGETFUL]);
+    for transport in Transport::POLLING {
+        let mut session = connect(&broker, transport);
+        session.subscribe("1", "/topic/a", "");
+        broker.until("subscriptions", 0);
+        let started = Instant::now();
+        while session.try_send("[\"\\n\"]").status != 404 {
+            assert!(started.elapsed() < PATIENCE, "{transport:?}: it is still reached");
+        }
+        assert_eq!(session.frame(), Frame::Open, "{transport:?}");
+        session.connect("1.2");
+        session.expect_quiet();
+    }
+}

@@ -1,0 +1,369 @@
+//! Who is let in, from which page, how often, and by which transports.
+
+use super::stomp::{connect, open};
+use crate::support::http::{Http, Request, Response, ask};
+use crate::support::sockjs::{Frame, Session, Transport, name};
+use crate::support::{Broker, Wire};
+
+const EVIL: &str = "https://evil.example";
+
+/// The head of the answer to a receiving request for a new session with these headers.
+#[track_caller]
+fn receive(broker: &Broker, transport: Transport, headers: &[(&str, &str)]) -> Response {
+    let mut request = transport.receive(&format!("/ws/000/{}", name())).headers(headers);
+    if transport == Transport::WebSocket {
+        request = request.headers(&[
+            ("Upgrade", "websocket"),
+            ("Connection", "Upgrade"),
+            ("Sec-WebSocket-Version", "13"),
+            ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ]);
+    }
+    let mut http = Http::connect(broker.http);
+    http.ask(&request);
+    http.head()
+}
+
+/// What is answered where nothing is refused.
+fn accepted(transport: Transport) -> u16 {
+    if transport == Transport::WebSocket { 101 } else { 200 }
+}
+
+fn refused(broker: &Broker, option: &str) -> i64 {
+    broker.metric(&format!("requests_refused_total{{option=\"{option}\"}}"))
+}
+
+// ---- origins ----
+
+#[test]
+fn pages_of_strangers_are_refused_with_403_on_every_transport() {
+    let broker = Broker::start(&[]);
+    let mut count = 0;
+    for transport in Transport::ALL {
+        for origin in [EVIL, "null", "http://127.0.0.1.evil.example", "file://", "x"] {
+            assert_eq!(
+                receive(&broker, transport, &[("Origin", origin)]).status,
+                403,
+                "{transport:?} {origin}"
+            );
+            count += 1;
+        }
+    }
+    let path = connect(&broker, Transport::XhrPolling).path;
+    for request in [
+        Request::get("/ws/info"),
+        Request::new("OPTIONS", "/ws/info"),
+        Request::get("/ws"),
+        Request::get("/ws/iframe.html"),
+        Request::new("OPTIONS", &format!("{path}/xhr")),
+        Transport::XhrPolling.receive(&path),
+        Transport::XhrPolling.send(&path, "[\"HELLO\\n\\n\\u0000\"]"),
+        Transport::JsonpPolling.send(&path, "[\"HELLO\\n\\n\\u0000\"]"),
+    ] {
+        let response = ask(broker.http, &request.clone().header("Origin", EVIL));
+        assert_eq!(response.status, 403, "{request:?}");
+        assert!(response.body.contains("allowed-origins"), "it names the option: {response:?}");
+        assert_eq!(response.header("access-control-allow-origin"), None, "{request:?}");
+        count += 1;
+    }
+    assert_eq!(refused(&broker, "allowed-origins"), count);
+    assert_eq!(broker.metric("connections_closed_total"), 0, "nothing of it was heard");
+    let line = broker.log_line(|line| line.contains("refused a request (403)"));
+    for fact in ["refused=\"origin https://evil.example\"", "option=\"allowed-origins\"", "address=127.0.0.1"]
+    {
+        assert!(line.contains(fact), "{fact} in {line}");
+    }
+}
+
+#[test]
+fn pages_of_this_machine_of_the_same_origin_and_of_nobody_are_let_in() {
+    let broker = Broker::start(&[]);
+    let own = format!("http://{}", broker.http);
+    let own_behind_tls = format!("https://{}", broker.http);
+    for transport in Transport::ALL {
+        for origin in [&own, &own_behind_tls, "http://localhost:3000", "https://127.0.0.1", "http://[::1]:80"]
+        {
+            let response = receive(&broker, transport, &[("Origin", origin)]);
+            assert_eq!(response.status, accepted(transport), "{transport:?} {origin}");
+        }
+        assert_eq!(receive(&broker, transport, &[]).status, accepted(transport), "{transport:?}");
+    }
+    assert_eq!(refused(&broker, "allowed-origins"), 0);
+}
+
+#[test]
+fn listed_origins_are_let_in_and_told_that_they_may_read() {
+    let broker = Broker::start(&["--allowed-origins", "https://app.example.com,https://*.example.net,null"]);
+    for origin in ["https://app.example.com", "https://a.b.example.net", "null"] {
+        for transport in Transport::ALL {
+            let response = receive(&broker, transport, &[("Origin", origin)]);
+            assert_eq!(response.status, accepted(transport), "{transport:?} {origin}");
+            if matches!(transport, Transport::XhrPolling | Transport::XhrStreaming | Transport::EventSource) {
+                assert_eq!(response.header("access-control-allow-origin"), Some(origin), "{transport:?}");
+                assert_eq!(
+                    response.header("access-control-allow-credentials"),
+                    Some("true"),
+                    "{transport:?}"
+                );
+            }
+        }
+        let info = ask(broker.http, &Request::get("/ws/info").header("Origin", origin));
+        assert_eq!((info.status, info.header("access-control-allow-origin")), (200, Some(origin)));
+    }
+    for origin in ["http://app.example.com", "https://app.example.com:8443", "https://example.net", EVIL] {
+        for transport in Transport::ALL {
+            assert_eq!(
+                receive(&broker, transport, &[("Origin", origin)]).status,
+                403,
+                "{transport:?} {origin}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_star_lets_everybody_in() {
+    let broker = Broker::start(&["--allowed-origins", "*"]);
+    for transport in Transport::ALL {
+        for origin in [EVIL, "null"] {
+            let response = receive(&broker, transport, &[("Origin", origin)]);
+            assert_eq!(response.status, accepted(transport), "{transport:?} {origin}");
+        }
+    }
+}
+
+#[test]
+fn scripts_and_frames_without_an_origin_are_judged_by_what_else_the_browser_says() {
+    let broker = Broker::start(&[]);
+    let own = format!("http://{}/page?secret", broker.http);
+    let table: [(&[(&str, &str)], bool); 8] = [
+        (&[("Sec-Fetch-Site", "cross-site")], false),
+        (&[("Sec-Fetch-Site", "same-site")], false),
+        (&[("Sec-Fetch-Site", "same-origin")], true),
+        (&[("Sec-Fetch-Site", "none")], true),
+        (&[("Sec-Fetch-Site", "cross-site"), ("Referer", "http://localhost:3000/page")], true),
+        (&[("Sec-Fetch-Site", "cross-site"), ("Referer", "https://evil.example/page")], false),
+        (&[("Referer", "https://evil.example/page")], false),
+        (&[("Referer", &own)], true),
+    ];
+    for transport in [Transport::JsonpPolling, Transport::HtmlFile, Transport::EventSource] {
+        for (headers, allowed) in table {
+            let status = receive(&broker, transport, headers).status;
+            assert_eq!(status, if allowed { 200 } else { 403 }, "{transport:?} {headers:?}");
+        }
+    }
+    assert!(!broker.whole_log().contains("secret"), "addresses of pages are not logged");
+}
+
+#[test]
+fn the_iframe_page_says_who_may_embed_it() {
+    let broker = Broker::start(&["--allowed-origins", "https://app.example.com"]);
+    let page = broker.get("/ws/iframe.html");
+    let policy = page.header("content-security-policy").expect("a policy");
+    assert!(policy.starts_with("frame-ancestors 'self' "), "{policy}");
+    assert!(policy.ends_with(" https://app.example.com"), "{policy}");
+    let broker = Broker::start(&["--allowed-origins", "*"]);
+    assert_eq!(broker.get("/ws/iframe.html").header("content-security-policy"), None);
+}
+
+// ---- hosts ----
+
+#[test]
+fn a_loopback_listener_answers_to_names_of_this_machine_only() {
+    let broker = Broker::start(&[]);
+    for (host, allowed) in [
+        ("evil.example", false),
+        ("localhost.evil.example:80", false),
+        ("localhost:1234", true),
+        ("[::1]", true),
+    ] {
+        for transport in Transport::ALL {
+            let status = receive(&broker, transport, &[("Host", host)]).status;
+            assert_eq!(status, if allowed { accepted(transport) } else { 403 }, "{transport:?} {host}");
+        }
+        for path in ["/ws/info", "/ws", "/ws/iframe.html"] {
+            let response = ask(broker.http, &Request::get(path).header("Host", host));
+            assert_eq!(response.status, if allowed { 200 } else { 403 }, "{path} {host}");
+            assert!(allowed || response.body.contains("allowed-hosts"), "{response:?}");
+        }
+    }
+    assert_eq!(refused(&broker, "allowed-hosts"), 2 * 9);
+    // A page that gave its own name this machine's address is of the same origin.
+    let rebound = [("Host", "evil.example"), ("Origin", "http://evil.example")];
+    assert_eq!(receive(&broker, Transport::XhrPolling, &rebound).status, 403);
+    let line = broker.log_line(|line| line.contains("refused a request (403)"));
+    assert!(line.contains("refused=\"host evil.example\" option=\"allowed-hosts\""), "{line}");
+}
+
+#[test]
+fn listed_hosts_are_answered_to() {
+    let broker = Broker::start(&["--allowed-hosts", "chat.example.com"]);
+    for (host, allowed) in
+        [("chat.example.com", true), ("chat.example.com:8443", true), ("evil.example", false)]
+    {
+        for transport in Transport::ALL {
+            let status = receive(&broker, transport, &[("Host", host)]).status;
+            assert_eq!(status, if allowed { accepted(transport) } else { 403 }, "{transport:?} {host}");
+        }
+    }
+}
+
+// ---- how many ----
+
+#[test]
+fn a_session_too_many_is_503_and_names_the_option() {
+    let broker = Broker::start(&["--sockjs-sessions-max", "2"]);
+    let mut sessions = [connect(&broker, Transport::XhrPolling), connect(&broker, Transport::XhrStreaming)];
+    for transport in Transport::HTTP {
+        let mut session = Session::new(broker.http, "/ws", transport);
+        let (_, head) = session.another_receiver();
+        assert_eq!(head.status, 503, "{transport:?}");
+        assert_eq!(session.try_send("[]").status, 404, "it was not begun");
+    }
+    let refused = ask(broker.http, &Transport::XhrPolling.receive("/ws/000/one-more"));
+    assert!(refused.body.contains("sockjs-sessions-max"), "{refused:?}");
+    assert_eq!(broker.limit_hits("sockjs-sessions-max"), 6);
+    connect(&broker, Transport::WebSocket).expect_quiet();
+    sessions.iter_mut().for_each(Session::expect_quiet);
+}
+
+#[test]
+fn sessions_are_counted_by_the_address_that_a_trusted_proxy_names() {
+    let flags = ["--trusted-proxies=127.0.0.1", "--sockjs-sessions-per-address-max=1"];
+    let broker = Broker::start(&flags);
+    let from = |address: &str| {
+        let status = receive(&broker, Transport::XhrPolling, &[("X-Forwarded-For", address)]).status;
+        assert!([200, 503].contains(&status), "{status}");
+        status == 200
+    };
+    assert!(from("192.0.2.1"));
+    assert!(!from("192.0.2.1"), "one for each");
+    assert!(!from("198.51.100.9, 192.0.2.1"), "what the client itself wrote does not count");
+    assert!(from("192.0.2.2"));
+    assert!(from("192.0.2.2, 192.0.2.3"));
+    assert!(!from("192.0.2.3"));
+    assert_eq!(broker.limit_hits("sockjs-sessions-per-address-max"), 3);
+}
+
+#[test]
+fn without_a_trusted_proxy_the_header_counts_for_nothing() {
+    let broker = Broker::start(&["--sockjs-sessions-per-address-max=1"]);
+    assert_eq!(receive(&broker, Transport::XhrPolling, &[("X-Forwarded-For", "192.0.2.1")]).status, 200);
+    assert_eq!(receive(&broker, Transport::XhrPolling, &[("X-Forwarded-For", "192.0.2.2")]).status, 503);
+}
+
+#[test]
+fn sockets_behind_a_proxy_are_counted_and_logged_by_the_address_that_it_names() {
+    let broker = Broker::start(&["--trusted-proxies=127.0.0.1", "--connections-per-address-max=1"]);
+    let upgrade = |address: &str| {
+        let mut http = Http::connect(broker.http);
+        http.ask(
+            &Request::get("/ws/000/a/websocket")
+                .headers(&[
+                    ("Upgrade", "websocket"),
+                    ("Connection", "Upgrade"),
+                    ("Sec-WebSocket-Version", "13"),
+                    ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+                ])
+                .header("X-Forwarded-For", address),
+        );
+        let head = http.head();
+        (head.status, http)
+    };
+    let (first, second) = (upgrade("192.0.2.1"), upgrade("192.0.2.2"));
+    assert_eq!((first.0, second.0), (101, 101));
+    assert_eq!(upgrade("192.0.2.1").0, 503);
+    assert_eq!(broker.limit_hits("connections-per-address-max"), 1);
+    drop(first);
+    let line = broker.log_line(|line| line.contains("connection closed"));
+    assert!(line.contains("address=192.0.2.1") && line.contains("transport=\"sockjs-websocket\""), "{line}");
+    assert_eq!(upgrade("192.0.2.1").0, 101);
+}
+
+#[test]
+fn a_session_over_http_is_logged_by_its_clients_address() {
+    let broker = Broker::start(&["--trusted-proxies=127.0.0.1"]);
+    let mut session =
+        Session::new(broker.http, "/ws", Transport::XhrPolling).with("X-Forwarded-For", "192.0.2.7");
+    assert_eq!(session.frame(), Frame::Open);
+    session.connect("1.2");
+    session.stomp("DISCONNECT\n\n\0");
+    session.expect_close(1000, "");
+    let line = broker.log_line(|line| line.contains("connection closed"));
+    assert!(line.contains("address=192.0.2.7"), "{line}");
+}
+
+#[test]
+fn a_session_stays_with_its_address_where_that_is_checked() {
+    for (check, status) in [("true", 404), ("false", 200)] {
+        let check = format!("--sockjs-check-address={check}");
+        let broker = Broker::start(&["--trusted-proxies=127.0.0.1", &check]);
+        let path = format!("/ws/000/{}", name());
+        let poll = |address: &str| {
+            let mut http = Http::connect(broker.http);
+            http.ask(&Transport::XhrPolling.receive(&path).header("X-Forwarded-For", address));
+            http.head().status
+        };
+        assert_eq!(poll("192.0.2.1"), 200);
+        assert_eq!(poll("192.0.2.2"), status, "{check}");
+    }
+}
+
+#[test]
+fn a_client_that_has_not_signed_in_sends_little_at_a_time() {
+    let broker = Broker::start(&["--connect-frame-bytes-max=1KiB", "--sockjs-send-bytes-max=100KiB"]);
+    let json = |length: usize| format!("[\"{}\"]", "\\n".repeat((length - 4) / 2));
+    for transport in [Transport::XhrPolling, Transport::JsonpPolling] {
+        let mut session = open(&broker, transport);
+        // In a form each of these octets takes three.
+        let body = if transport == Transport::JsonpPolling { 3 } else { 1 };
+        let refused = ask(broker.http, &transport.send(&session.path, &json(6 * 1024 / body + 200)));
+        assert_eq!(refused.status, 413, "{transport:?}");
+        assert!(refused.body.contains("connect-frame-bytes-max"), "{refused:?}");
+        session.connect("1.2");
+        session.send_json(&json(100 * 1024 / body - 200));
+        let refused = ask(broker.http, &transport.send(&session.path, &json(100 * 1024 / body + 200)));
+        assert_eq!(refused.status, 413, "{transport:?}");
+        assert!(refused.body.contains("sockjs-send-bytes-max"), "{refused:?}");
+        session.expect_quiet();
+    }
+    assert_eq!(broker.limit_hits("connect-frame-bytes-max"), 2);
+    assert_eq!(broker.limit_hits("sockjs-send-bytes-max"), 2);
+}
+
+// ---- which transports ----
+
+#[test]
+fn a_transport_that_is_off_is_404_and_native_websocket_stays() {
+    let broker = Broker::start(&["--sockjs-transports", "xhr-polling,jsonp-polling"]);
+    for transport in Transport::ALL {
+        let status = receive(&broker, transport, &[]).status;
+        assert_eq!(status, if transport.polls() { 200 } else { 404 }, "{transport:?}");
+    }
+    assert!(broker.get("/ws/info").body.contains("\"websocket\":false"));
+    assert_eq!(broker.get("/ws/websocket").status, 404);
+    connect(&broker, Transport::XhrPolling).expect_quiet();
+    broker.connect(Wire::WebSocket).expect_quiet();
+}
+
+#[test]
+fn the_path_is_configured_for_all_of_it() {
+    let broker = Broker::start(&["--ws-path", "/a/b/stomp"]);
+    for transport in Transport::ALL {
+        let mut session = Session::new(broker.http, "/a/b/stomp", transport).opened();
+        session.connect("1.2");
+        session.expect_quiet();
+    }
+    for path in ["/ws", "/ws/info", "/a/b", "/a/b/info", "/a/b/stompinfo", "/info"] {
+        assert_eq!(broker.get(path).status, 404, "{path}");
+    }
+}
+
+#[test]
+fn the_cookie_and_the_library_are_configured() {
+    let broker = Broker::start(&["--sockjs-cookie=true", "--sockjs-client-url=/js/sockjs.js"]);
+    assert!(broker.get("/ws/info").body.contains("\"cookie_needed\":true"));
+    assert!(broker.get("/ws/iframe.html").body.contains("<script src=\"/js/sockjs.js\">"));
+    let response = receive(&broker, Transport::XhrPolling, &[("Cookie", "JSESSIONID=abc")]);
+    assert_eq!(response.header("set-cookie"), Some("JSESSIONID=abc; path=/"));
+}
