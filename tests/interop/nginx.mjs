@@ -82,13 +82,16 @@ function block(port, brokerPort, certificate) {
 
 async function startNginx(broker) {
   const certificate = makeCertificate();
-  const [port, bufferedPort] = [await freePort(), await freePort()];
+  const [port, leftPort, bufferedPort] = [await freePort(), await freePort(), await freePort()];
   const site = block(port, broker.port, certificate);
   // The same server as if somebody had forgotten a line.
-  const buffered = site.slice(site.indexOf('server {\n')).replace(`:${port}`, `:${bufferedPort}`);
-  same('README switches buffering off', /proxy_buffering off;/.test(buffered), true);
+  const server = site.slice(site.indexOf('server {\n'));
+  same('README switches buffering off', /proxy_buffering off;/.test(server), true);
   writeFileSync(join(directory, 'site.conf'), site);
-  writeFileSync(join(directory, 'buffered.conf'), buffered.replace('proxy_buffering off;', 'proxy_buffering on;'));
+  const left = server.replace('proxy_buffering off;', '');
+  writeFileSync(join(directory, 'left.conf'), left.replace(`:${port}`, `:${leftPort}`));
+  const buffered = server.replace('proxy_buffering off;', 'proxy_ignore_headers X-Accel-Buffering;');
+  writeFileSync(join(directory, 'buffered.conf'), buffered.replace(`:${port}`, `:${bufferedPort}`));
   copyFileSync(new URL('nginx.conf', import.meta.url), join(directory, 'nginx.conf'));
   if (NOBODY.uid) for (const path of [directory, certificate.key]) chownSync(path, NOBODY.uid, NOBODY.gid);
   const args = ['-e', 'stderr', '-p', `${directory}/`, '-c', 'nginx.conf'];
@@ -96,7 +99,7 @@ async function startNginx(broker) {
   await nginx.log.find(/start worker process \d+/);
   const reload = () =>
     execFileSync('nginx', [...args, '-s', 'reload'], { env, timeout: 10_000, stdio: 'pipe', ...NOBODY });
-  return { ...nginx, port, bufferedPort, reload, ca: readFileSync(certificate.certificate) };
+  return { ...nginx, port, leftPort, bufferedPort, reload, ca: readFileSync(certificate.certificate) };
 }
 
 // ---- ways through the proxy ----
@@ -352,6 +355,16 @@ const checks = {
       same(`to ${peer.kind}`, await peer.take(), `to ${peer.kind}`);
     }
     await Promise.all(peers.map((peer) => peer.leave()));
+  },
+
+  async 'without a word about buffering, the broker itself switches it off'() {
+    const peer = await Peer.connect(['xhr-streaming'], '/topic/a', { port: nginx.leftPort });
+    for (const body of ['at once', 'and again']) {
+      peer.send('/topic/a', body);
+      same('body', await peer.take(), body);
+    }
+    same('transport', peer.socket.transport, 'xhr-streaming');
+    await peer.leave();
   },
 
   async 'with buffering, streams hang and sockjs-client goes on to polling'() {
