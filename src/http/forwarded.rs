@@ -1,7 +1,7 @@
 //! Who asks, when a proxy asks for them.
 
 use hyper::HeaderMap;
-use hyper::header::{FORWARDED, HeaderName};
+use hyper::header::{FORWARDED, HeaderName, VIA};
 use ipnet::{IpNet, Ipv4Net};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -199,6 +199,11 @@ fn is_port(text: &str) -> bool {
         Some(name) => !name.is_empty() && name.bytes().all(plain),
         None => text.bytes().all(|octet| octet.is_ascii_digit()) && text.parse::<u16>().is_ok(),
     }
+}
+
+/// Whether a proxy, listed or not, says that it passes the request on: then the peer is not who asks.
+pub fn is_passed_on(headers: &HeaderMap) -> bool {
+    [FORWARDED, X_FORWARDED_FOR, VIA].iter().any(|name| headers.contains_key(name))
 }
 
 #[cfg(test)]

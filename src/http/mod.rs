@@ -181,7 +181,8 @@ impl Desk {
             "/ready" => health::ready(self.readiness()),
             "/metrics" => {
                 let allowed = self.options.metrics_from;
-                health::metrics(&self.hub.metrics, &self.hub.budget, address, allowed)
+                let asker = (!forwarded::is_passed_on(request.headers())).then_some(address);
+                health::metrics(&self.hub.metrics, &self.hub.budget, asker, allowed)
             }
             _ => {
                 let site = pages::page(path, &self.options.ws_path, request.headers(), request.method());

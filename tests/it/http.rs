@@ -100,6 +100,22 @@ fn a_request_that_never_ends_is_cut_off() {
 }
 
 #[test]
+fn metrics_are_not_shown_to_whoever_is_behind_a_proxy() {
+    for options in [&[][..], &["--trusted-proxies", "127.0.0.1"]] {
+        let broker = Broker::start(options);
+        for header in [
+            "X-Forwarded-For: 127.0.0.1",
+            "Forwarded: for=10.0.0.1",
+            "Forwarded: for=a\r\nX-Forwarded-For: b",
+        ] {
+            let request = format!("GET /metrics HTTP/1.1\r\nHost: localhost\r\n{header}\r\n\r\n");
+            let (_, response) = exchange(broker.http, request.as_bytes());
+            assert_eq!(response.status, 403, "{header:?}");
+        }
+    }
+}
+
+#[test]
 fn metrics_can_be_switched_off() {
     let broker = Broker::start(&["--metrics-from", "off"]);
     assert!([403, 404].contains(&broker.get("/metrics").status));

@@ -18,7 +18,7 @@ use crate::transport::line::{Line, NoSeat};
 use crate::transport::seats::{Seat, Seats};
 use crate::transport::websocket::{Socket, accept, offers_upgrade};
 use hyper::body::Incoming;
-use hyper::header::HeaderValue;
+use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
 use std::hash::RandomState;
@@ -28,6 +28,7 @@ use std::time::{Instant, SystemTime};
 use stompbox_frames::sockjs::{Callback, Envelope, payload};
 use tokio::net::TcpStream;
 
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 /// Octets of a session's id at most.
 const ID_BYTES_MAX: usize = 256;
 
@@ -225,6 +226,8 @@ impl<A: Application> Endpoints<A> {
             let seat = link.seat();
             self.application.converse(HttpWire::new(link), seat);
         }
+        // Proxies that know it pass each chunk on at once.
+        let answer = answer.constant(ACCEL_BUFFERING, "no");
         let answer = match row.path {
             "jsonp" => answer.constant(hyper::header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
             _ => answer,

@@ -1,0 +1,390 @@
+// README's block for nginx, tried with nginx: STOMP by WebSocket and by SockJS over TLS, through to a broker that runs
+// with the options that README gives. Usage: node nginx.mjs BROKER (the binary).
+//
+// The clients come from 127.0.0.2, so that they are told from the proxy on 127.0.0.1.
+
+import { execFileSync } from 'node:child_process';
+import { chownSync, copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import http2 from 'node:http2';
+import https from 'node:https';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import tls from 'node:tls';
+import zlib from 'node:zlib';
+import { Client } from '@stomp/stompjs';
+import SockJS from 'sockjs-client';
+import { WebSocket } from 'ws';
+import { expected, same } from './conversation.mjs';
+import { start } from './program.mjs';
+
+const HOST = 'chat.example.com';
+const PROXY = '127.0.0.1';
+const CLIENT = '127.0.0.2';
+const FORGED = '203.0.113.9';
+/** Of those who want to hear from the broker that often. */
+const BEAT_MS = 1000;
+const SOCKJS = ['websocket', 'xhr-streaming', 'eventsource', 'xhr-polling'];
+const KINDS = ['native WebSocket', ...SOCKJS];
+/** Root's nginx would change its user; ours is somebody without privileges from the start. */
+const NOBODY = process.getuid() === 0 ? { uid: 65534, gid: 65534 } : {};
+/** Debian keeps it where only root looks for commands. */
+const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` };
+
+// ---- the place: a directory, a certificate, a broker, nginx ----
+
+const directory = mkdtempSync(join(tmpdir(), 'stompbox-nginx-'));
+process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
+
+async function startBroker() {
+  const readme = ['--allowed-hosts', HOST, '--trusted-proxies', PROXY];
+  const ours = ['--http', '127.0.0.1:0', '--tcp', 'off', '--heart-beat', `${BEAT_MS},${BEAT_MS}`];
+  const broker = start(process.argv[2], [...readme, ...ours]);
+  const [, port] = await broker.out.find(/^listening http:.*:(\d+)$/);
+  return { ...broker, port };
+}
+
+function makeCertificate() {
+  const paths = { key: join(directory, 'key.pem'), certificate: join(directory, 'certificate.pem') };
+  execFileSync('openssl', [
+    ...['req', '-x509', '-nodes', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-days', '2'],
+    ...['-subj', `/CN=${HOST}`, '-addext', `subjectAltName=DNS:${HOST}`],
+    ...['-keyout', paths.key, '-out', paths.certificate],
+  ], { stdio: ['ignore', 'ignore', 'pipe'], timeout: 10_000 });
+  return paths;
+}
+
+function freePort() {
+  return new Promise((resolve) => {
+    const server = net.createServer().listen(0, PROXY, () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+/** README's block, with what is different here; each of the differences must be found in it. */
+function block(port, brokerPort, certificate) {
+  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+  let [, text] = /^```nginx\n(.*?)^```$/ms.exec(readme) ?? [null, 'nothing: README has no block for nginx'];
+  for (const [theirs, ours] of [
+    [/^ *listen \[::\]:443 .*\n/m, ''],
+    [/listen 443 /, `listen ${PROXY}:${port} `],
+    [/server 127\.0\.0\.1:8080;/, `server 127.0.0.1:${brokerPort};`],
+    [/\/etc\S*fullchain\.pem/, certificate.certificate],
+    [/\/etc\S*privkey\.pem/, certificate.key],
+  ]) {
+    same(`README's block for nginx has ${theirs}`, theirs.test(text), true);
+    text = text.replace(theirs, ours);
+  }
+  return text;
+}
+
+async function startNginx(broker) {
+  const certificate = makeCertificate();
+  const [port, leftPort, bufferedPort] = [await freePort(), await freePort(), await freePort()];
+  const site = block(port, broker.port, certificate);
+  // The same server as if somebody had forgotten a line.
+  const server = site.slice(site.indexOf('server {\n'));
+  same('README switches buffering off', /proxy_buffering off;/.test(server), true);
+  writeFileSync(join(directory, 'site.conf'), site);
+  const left = server.replace('proxy_buffering off;', '');
+  writeFileSync(join(directory, 'left.conf'), left.replace(`:${port}`, `:${leftPort}`));
+  const buffered = server.replace('proxy_buffering off;', 'proxy_ignore_headers X-Accel-Buffering;');
+  writeFileSync(join(directory, 'buffered.conf'), buffered.replace(`:${port}`, `:${bufferedPort}`));
+  copyFileSync(new URL('nginx.conf', import.meta.url), join(directory, 'nginx.conf'));
+  if (NOBODY.uid) for (const path of [directory, certificate.key]) chownSync(path, NOBODY.uid, NOBODY.gid);
+  const args = ['-e', 'stderr', '-p', `${directory}/`, '-c', 'nginx.conf'];
+  const nginx = start('nginx', args, { env, ...NOBODY });
+  await nginx.log.find(/start worker process \d+/);
+  const reload = () =>
+    execFileSync('nginx', [...args, '-s', 'reload'], { env, timeout: 10_000, stdio: 'pipe', ...NOBODY });
+  return { ...nginx, port, leftPort, bufferedPort, reload, ca: readFileSync(certificate.certificate) };
+}
+
+// ---- ways through the proxy ----
+
+const broker = await startBroker();
+const nginx = await startNginx(broker);
+
+/** How all sockets find the proxy and trust it. */
+const way = {
+  ca: nginx.ca,
+  servername: HOST,
+  localAddress: CLIENT,
+  lookup: (name, { all }, done) => (all ? done(null, [{ address: PROXY, family: 4 }]) : done(null, PROXY, 4)),
+};
+https.globalAgent = new https.Agent({ ...way, keepAlive: true });
+
+function socket(kind, { port = nginx.port, ...options } = {}) {
+  if (kind === KINDS[0]) return new WebSocket(`wss://${HOST}:${port}/ws`, ['v12.stomp'], { ...way, ...options });
+  return new SockJS(`https://${HOST}:${port}/ws`, [], {
+    transports: [kind].flat(),
+    transportOptions: { websocket: { tls: { ...way } } },
+  });
+}
+
+/** A stomp.js client that subscribes again whenever it is connected again. */
+class Peer {
+  static async connect(kind, destination, { beatMs, ...options } = {}) {
+    const peer = new Peer();
+    peer.kind = kind;
+    peer.bodies = [];
+    peer.client = new Client({
+      reconnectDelay: 100,
+      ...(beatMs && { heartbeatIncoming: beatMs }),
+      webSocketFactory: () => (peer.socket = socket(kind, options)),
+      onConnect: ({ headers }) => {
+        peer.session = headers.session;
+        peer.client.watchForReceipt('ready', () => peer.ready());
+        const how = { ack: 'client-individual', receipt: 'ready' };
+        peer.client.subscribe(destination, (message) => peer.put(message), how);
+      },
+    });
+    await peer.subscribed(kind, () => peer.client.activate());
+    return peer;
+  }
+
+  /** Resolves when it is subscribed (again) after `action`. */
+  subscribed(what, action) {
+    const ready = new Promise((resolve) => (this.ready = resolve));
+    action?.();
+    return expected(`a subscription over ${what}`, ready);
+  }
+
+  put({ body, ack }) {
+    ack();
+    if (this.taker) this.taker(body);
+    else this.bodies.push(body);
+    this.taker = null;
+  }
+
+  take() {
+    if (this.bodies.length) return Promise.resolve(this.bodies.shift());
+    return expected('a MESSAGE', new Promise((resolve) => (this.taker = resolve)));
+  }
+
+  send(destination, body) {
+    this.client.publish({ destination, body });
+  }
+
+  leave() {
+    return expected('the end of a connection', this.client.deactivate());
+  }
+}
+
+/** A whole response; `path` is below the proxy's root. */
+function ask(path, headers = {}, method = 'GET', body = '') {
+  const url = `https://${HOST}:${nginx.port}${path}`;
+  return expected(`an answer to ${path}`, new Promise((resolve, reject) => {
+    const request = https.request(url, { method, headers }, async (response) => {
+      let text = '';
+      for await (const chunk of response) text += chunk;
+      resolve({ status: response.statusCode, text });
+    });
+    request.on('error', reject);
+    request.end(body);
+  }));
+}
+
+/** The answer to a handshake: 101, or the status with which it was refused. */
+function shakeHands(headers) {
+  const handshake = socket(KINDS[0], { headers });
+  return expected('an answer to a handshake', new Promise((resolve, reject) => {
+    handshake.on('open', () => (resolve(101), handshake.close()));
+    handshake.on('unexpected-response', (_, response) => (resolve(response.statusCode), handshake.terminate()));
+    handshake.on('error', reject);
+  }));
+}
+
+/** A response that goes on, and what has come of it. */
+class Stream {
+  text = '';
+  ended = false;
+
+  constructor(readable, encoding) {
+    const gunzip = () => readable.pipe(zlib.createGunzip({ flush: zlib.constants.Z_SYNC_FLUSH }));
+    const plain = encoding === 'gzip' ? gunzip() : readable;
+    plain.on('data', (chunk) => ((this.text += chunk), this.check?.()));
+    plain.on('end', () => (this.ended = true));
+    plain.on('error', () => (this.ended = true));
+  }
+
+  until(part) {
+    return expected(`${part} in a response that goes on`, new Promise((resolve) => {
+      this.check = () => this.text.includes(part) && resolve();
+      this.check();
+    }));
+  }
+}
+
+/** Browsers ask for compression, and Debian's nginx compresses HTML. */
+const ACCEPT = { 'accept-encoding': 'gzip' };
+
+const versions = {
+  'HTTP/1.1': (method, path) => new Promise((resolve, reject) => {
+    const request = https.request(`https://${HOST}:${nginx.port}${path}`, { method, headers: ACCEPT }, (response) => {
+      const stream = new Stream(response, response.headers['content-encoding']);
+      resolve({ stream, close: () => request.destroy() });
+    });
+    request.on('error', reject);
+    request.end();
+  }),
+
+  'HTTP/2': (method, path) => new Promise((resolve, reject) => {
+    const createConnection = () => tls.connect({ ...way, host: HOST, port: nginx.port, ALPNProtocols: ['h2'] });
+    const connection = http2.connect(`https://${HOST}`, { createConnection });
+    connection.on('error', reject);
+    const request = connection.request({ ':method': method, ':path': path, ...ACCEPT });
+    request.on('response', (headers) => {
+      const stream = new Stream(request, headers['content-encoding']);
+      resolve({ stream, close: () => connection.destroy() });
+    });
+    request.end();
+  }),
+};
+
+// ---- what must hold ----
+
+/** The address and the transport in the broker's line about a session that has ended. */
+async function logged(session) {
+  const line = await broker.log.find(new RegExp(`connection closed.* address=(\\S+) transport="(\\S+)".*${session}`));
+  return line.slice(1);
+}
+
+const checks = {
+  async 'chat over every transport'() {
+    for (const kind of KINDS) {
+      const a = await Peer.connect(kind, '/topic/a');
+      const b = await Peer.connect(KINDS[0], '/topic/b');
+      if (kind !== KINDS[0]) same('transport', a.socket.transport, kind);
+      // The last one is above nginx's own limit for a body, 1 MiB.
+      for (const body of ['hello', 'grün, 緑, \u{1F7E2}', 'x'.repeat(3 << 19)]) {
+        a.send('/topic/b', body);
+        same(`from ${kind}`, await b.take(), body);
+        b.send('/topic/a', body);
+        same(`to ${kind}`, await a.take(), body);
+      }
+      await a.leave();
+      await b.leave();
+      const transport = kind === KINDS[0] ? 'websocket' : `sockjs-${kind}`;
+      same('address and transport in the log', await logged(a.session), [CLIENT, transport]);
+    }
+  },
+
+  async 'a message is there while the response that brings it goes on'() {
+    const b = await Peer.connect(KINDS[0], '/topic/b');
+    for (const [version, get] of Object.entries(versions)) {
+      for (const [method, path] of [['POST', 'xhr_streaming'], ['GET', 'eventsource'], ['GET', 'htmlfile?c=f']]) {
+        const session = `/ws/000/${path.slice(0, 4)}${version.slice(-1)}`;
+        const { stream, close } = await expected(`a response to ${path}`, get(method, `${session}/${path}`));
+        const send = async (frame) => {
+          const { status } = await ask(`${session}/xhr_send`, {}, 'POST', JSON.stringify([`${frame}\0`]));
+          same('status of xhr_send', status, 204);
+        };
+        await send('CONNECT\naccept-version:1.2\nhost:any\n\n');
+        await stream.until('CONNECTED');
+        await send('SUBSCRIBE\nid:1\ndestination:/topic/a\nreceipt:ready\n\n');
+        await stream.until('receipt-id:ready');
+        for (const body of ['message 1', 'message 2']) {
+          b.send('/topic/a', body);
+          await stream.until(body);
+        }
+        same(`${path} over ${version} has ended`, stream.ended, false);
+        close();
+      }
+    }
+    await b.leave();
+  },
+
+  async 'a client that leaves in the middle of a response has left'() {
+    const { stream, close } = await versions['HTTP/1.1']('POST', '/ws/000/leaver/xhr_streaming');
+    const connect = JSON.stringify(['CONNECT\naccept-version:1.2\nhost:any\n\n\0']);
+    await ask('/ws/000/leaver/xhr_send', {}, 'POST', connect);
+    await stream.until('CONNECTED');
+    const [, session] = /session:([0-9a-f]+)/.exec(stream.text);
+    close();
+    same('address and transport in the log', await logged(session), [CLIENT, 'sockjs-xhr-streaming']);
+  },
+
+  async 'nobody else can say who the client is'() {
+    for (const headers of [
+      { 'x-forwarded-for': FORGED },
+      { 'x-forwarded-for': `${FORGED}, ${PROXY}` },
+      { forwarded: `for=${FORGED}` },
+      { 'x-forwarded-for': FORGED, forwarded: `for=${FORGED}` },
+    ]) {
+      const peer = await Peer.connect(KINDS[0], '/topic/a', { headers });
+      await peer.leave();
+      same(`address after ${JSON.stringify(headers)}`, (await logged(peer.session))[0], CLIENT);
+    }
+  },
+
+  async 'pages of the same origin are let in, foreign ones are not'() {
+    for (const [origin, shaken, asked] of [
+      [`https://${HOST}`, 101, 200],
+      ['https://evil.example', 403, 403],
+      [`https://evil.${HOST}`, 403, 403],
+      [`https://${HOST}:8443`, 403, 403],
+      ['null', 403, 403],
+    ]) {
+      same(`handshake from ${origin}`, await shakeHands({ origin }), shaken);
+      same(`info from ${origin}`, (await ask('/ws/info', { origin })).status, asked);
+    }
+  },
+
+  async 'only what is public can be reached, by the name of the proxy'() {
+    for (const [path, status] of [['/', 200], ['/health', 200], ['/metrics', 404], ['/%6detrics', 404]]) {
+      same(`status of ${path}`, (await ask(path)).status, status);
+    }
+    same('status by another name', (await ask('/health', { host: 'evil.example' })).status, 403);
+  },
+
+  async 'clients go on after nginx -s reload'() {
+    const peers = [];
+    for (const kind of KINDS) peers.push(await Peer.connect(kind, `/queue/${peers.length}`, { beatMs: BEAT_MS }));
+    // In Node sockjs-client does not see that a response was cut, but stomp.js misses the heart-beats. A client that
+    // polls may have been between two requests, and has lost nothing then.
+    const cut = peers.filter((peer) => peer.kind !== 'xhr-polling');
+    const back = cut.map((peer) => peer.subscribed(`${peer.kind}, again`));
+    const replaced = nginx.log.next(/worker process \d+ exited with code 0/);
+    nginx.reload();
+    await Promise.all([replaced, ...back]);
+    for (const [number, peer] of peers.entries()) {
+      cut[0].send(`/queue/${number}`, `to ${peer.kind}`);
+      same(`to ${peer.kind}`, await peer.take(), `to ${peer.kind}`);
+    }
+    await Promise.all(peers.map((peer) => peer.leave()));
+  },
+
+  async 'without a word about buffering, the broker itself switches it off'() {
+    const peer = await Peer.connect(['xhr-streaming'], '/topic/a', { port: nginx.leftPort });
+    for (const body of ['at once', 'and again']) {
+      peer.send('/topic/a', body);
+      same('body', await peer.take(), body);
+    }
+    same('transport', peer.socket.transport, 'xhr-streaming');
+    await peer.leave();
+  },
+
+  async 'with buffering, streams hang and sockjs-client goes on to polling'() {
+    const kinds = ['xhr-streaming', 'eventsource', 'xhr-polling'];
+    const peer = await Peer.connect(kinds, '/topic/a', { port: nginx.bufferedPort });
+    same('transport', peer.socket.transport, 'xhr-polling');
+    peer.send('/topic/a', 'slowly');
+    same('body', await peer.take(), 'slowly');
+    await peer.leave();
+  },
+};
+
+for (const [name, check] of Object.entries(checks)) {
+  try {
+    await check();
+    console.log(`ok nginx: ${name}`);
+  } catch (error) {
+    console.log(`FAILED nginx: ${name}: ${error.stack}`);
+    for (const [who, { log }] of Object.entries({ nginx, broker })) console.log(`\n${who} says:\n${log.tail()}`);
+    process.exit(1);
+  }
+}
+process.exit(0);
