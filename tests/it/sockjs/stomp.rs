@@ -410,6 +410,25 @@ fn no_heart_beat_of_stomp_waits_twice_for_a_receiver() {
 }
 
 #[test]
+fn heart_beats_of_stomp_take_the_place_of_those_of_sockjs() {
+    let flags = ["--heart-beat=500,500", "--sockjs-heartbeat=1s"];
+    let broker = Broker::start(&flags);
+    let mut beaten = Transport::ALL.map(|transport| connect_beating(&broker, transport, "0,500"));
+    let mut others = Transport::ALL.map(|transport| connect_beating(&broker, transport, "0,0"));
+    others.iter_mut().filter(|session| session.transport != Transport::WebSocket).for_each(|session| {
+        session.attach();
+    });
+    for _ in 0..2 {
+        for session in &mut beaten {
+            assert_eq!(session.frame(), Frame::Messages(vec!["\n".to_string()]), "{:?}", session.transport);
+        }
+    }
+    for session in &mut others {
+        assert_eq!(session.frame(), Frame::HeartBeat, "{:?}", session.transport);
+    }
+}
+
+#[test]
 fn a_client_that_beats_stays_and_one_that_is_silent_is_told_why_it_goes() {
     let broker = Broker::start(&["--heart-beat", "500,500"]);
     let mut silent = Transport::ALL.map(|transport| connect_beating(&broker, transport, "500,0"));
