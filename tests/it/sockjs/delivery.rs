@@ -2,11 +2,10 @@
 
 use super::stomp::connect;
 use crate::support::sockjs::{Frame, Session, Transport};
-use crate::support::{Broker, Client, PATIENCE, Wire, client, frame};
-use std::time::Instant;
+use crate::support::{Broker, Client, Wire, client, frame};
 
-/// A broker that forgets a session soon.
-const FORGETFUL: &str = "--sockjs-disconnect-delay=300ms";
+/// A broker that forgets a session as soon as a busy machine allows.
+const FORGETFUL: &str = "--sockjs-disconnect-delay=1s";
 /// One that never does in a test's time.
 const PATIENT: &str = "--sockjs-disconnect-delay=1h";
 
@@ -102,59 +101,80 @@ fn nothing_is_lost_or_doubled_over_many_responses() {
 
 // ---- clients that vanish ----
 
+/// A consumer on every polling transport, each of a queue of its own with so many messages in it.
+#[track_caller]
+fn consumers(broker: &Broker, headers: &str, count: usize) -> [(Session, String); 2] {
+    Transport::POLLING.map(|transport| {
+        let queue = format!("/queue/{}", transport.option());
+        let mut consumer = connect(broker, transport);
+        consumer.subscribe("1", &queue, headers);
+        // Only now: none of them comes with the RECEIPT.
+        publish(broker, &queue, count);
+        (consumer, queue)
+    })
+}
+
+/// Waits until they have all been forgotten.
+#[track_caller]
+fn until_vanished(broker: &Broker) {
+    for transport in Transport::POLLING {
+        broker.until(&format!("connections{{transport=\"{}\"}}", transport.label()), 0);
+    }
+}
+
 #[test]
 fn a_consumer_that_never_polls_again_gives_all_its_messages_back() {
     let broker = Broker::start(&[FORGETFUL]);
-    for transport in Transport::POLLING {
-        let mut consumer = connect(&broker, transport);
-        consumer.subscribe("1", "/queue/a", "");
-        publish(&broker, "/queue/a", 150);
-        // Its credit is out; nothing of it was handed to a response.
-        broker.until(&format!("connections{{transport=\"{}\"}}", transport.label()), 0);
-        assert_eq!(broker.metric("queue_messages"), 150, "{transport:?}");
+    let consumers = consumers(&broker, "", 150);
+    // Their credit is out; nothing of it was handed to a response.
+    until_vanished(&broker);
+    assert_eq!(broker.metric("queue_messages"), 300);
+    for (_, queue) in consumers {
         let mut other = broker.connect(Wire::Tcp);
-        other.subscribe("1", "/queue/a", "");
-        assert_eq!(take(&mut other, 150), numbers(0..150), "{transport:?}: each once, in order");
+        other.subscribe("1", &queue, "");
+        assert_eq!(take(&mut other, 150), numbers(0..150), "{queue}: each once, in order");
         other.expect_quiet();
-        assert_eq!(broker.metric("queue_messages"), 0);
         other.disconnect();
     }
+    assert_eq!(broker.metric("queue_messages"), 0);
 }
 
 #[test]
 fn what_was_handed_to_a_response_is_given_to_nobody_else_and_the_rest_to_another_exactly_once() {
     let broker = Broker::start(&[FORGETFUL]);
-    for transport in Transport::POLLING {
-        let mut consumer = connect(&broker, transport);
-        consumer.subscribe("1", "/queue/a", "prefetch-count:10\n");
-        publish(&broker, "/queue/a", 100);
+    let consumers = consumers(&broker, "prefetch-count:10\n", 100).map(|(mut consumer, queue)| {
         let mut seen = Vec::new();
         for _ in 0..2 {
             seen.extend(bodies(&one_answer(&mut consumer)));
         }
         assert!((2..=100).contains(&seen.len()), "{seen:?}");
-        broker.until(&format!("connections{{transport=\"{}\"}}", transport.label()), 0);
+        (consumer, queue, seen)
+    });
+    until_vanished(&broker);
+    for (_, queue, mut seen) in consumers {
         let mut other = broker.connect(Wire::Tcp);
-        other.subscribe("1", "/queue/a", "");
+        other.subscribe("1", &queue, "");
         seen.extend(take(&mut other, 100 - seen.len()));
-        assert_eq!(seen, numbers(0..100), "{transport:?}");
+        assert_eq!(seen, numbers(0..100), "{queue}");
         other.expect_quiet();
-        assert_eq!(broker.metric("queue_messages"), 0);
         other.disconnect();
     }
+    assert_eq!(broker.metric("queue_messages"), 0);
 }
 
 #[test]
 fn what_was_received_and_not_acknowledged_goes_to_another_as_redelivered() {
     let broker = Broker::start(&[FORGETFUL]);
-    for transport in Transport::POLLING {
-        let mut consumer = connect(&broker, transport);
-        consumer.subscribe("1", "/queue/a", "ack:client-individual\n");
-        publish(&broker, "/queue/a", 10);
-        assert_eq!(bodies(&one_answer(&mut consumer)), numbers(0..10));
-        broker.until(&format!("connections{{transport=\"{}\"}}", transport.label()), 0);
+    let consumers = consumers(&broker, "ack:client-individual\n", 10).map(|(mut consumer, queue)| {
+        for number in 0..10 {
+            consumer.expect("MESSAGE", &[], &number.to_string());
+        }
+        (consumer, queue)
+    });
+    until_vanished(&broker);
+    for (_, queue) in consumers {
         let mut other = broker.connect(Wire::Tcp);
-        other.subscribe("1", "/queue/a", "");
+        other.subscribe("1", &queue, "");
         for number in 0..10 {
             other.expect("MESSAGE", &[("redelivered", "true")], &number.to_string());
         }
@@ -321,15 +341,16 @@ fn nothing_is_left_of_sessions_that_vanish() {
 #[test]
 fn a_session_that_vanished_begins_anew_with_o_and_has_to_connect_again() {
     let broker = Broker::start(&[FORGETFUL]);
-    for transport in Transport::POLLING {
+    let sessions = Transport::POLLING.map(|transport| {
         let mut session = connect(&broker, transport);
         session.subscribe("1", "/topic/a", "");
-        broker.until("subscriptions", 0);
-        let started = Instant::now();
-        while session.try_send("[\"\\n\"]").status != 404 {
-            assert!(started.elapsed() < PATIENCE, "{transport:?}: it is still reached");
-        }
-        assert_eq!(session.frame(), Frame::Open, "{transport:?}");
+        session
+    });
+    until_vanished(&broker);
+    assert_eq!(broker.metric("subscriptions"), 0);
+    for mut session in sessions {
+        assert_eq!(session.try_send("[\"\\n\"]").status, 404, "{:?}", session.transport);
+        assert_eq!(session.frame(), Frame::Open, "{:?}", session.transport);
         session.connect("1.2");
         session.expect_quiet();
     }

@@ -10,9 +10,12 @@ const SHORT: Duration = Duration::from_millis(200);
 /// Longer than any test waits: what happens in time does not happen because of this.
 const LONG: Duration = Duration::from_secs(3600);
 
-/// Services that forget a session after [`SHORT`].
+/// As short as a busy machine allows between two requests of a test.
+const FORGET: Duration = Duration::from_millis(600);
+
+/// Services that forget a session after [`FORGET`].
 fn forgetful() -> Service {
-    Service::with(|options| options.disconnect_delay = SHORT)
+    Service::with(|options| options.disconnect_delay = FORGET)
 }
 
 /// Services that never forget one for want of a receiver, and never beat.
@@ -126,17 +129,20 @@ fn the_slot_of_the_receiver_is_free_with_the_close_frame() {
 #[test]
 fn a_closed_session_is_forgotten_after_the_delay_and_begins_anew() {
     let service = forgetful();
-    for transport in Transport::HTTP {
+    let mut sessions = Transport::HTTP.map(|transport| {
         let mut session = Session::new(service.address, "/close", transport).opened();
         session.expect_close(3000, "Go away!");
-        service.until_sessions(0);
-        assert_eq!(session.frame(), Frame::Open, "{transport:?}");
+        session
+    });
+    service.until_sessions(0);
+    for session in &mut sessions {
+        assert_eq!(session.frame(), Frame::Open, "{:?}", session.transport);
     }
 }
 
 #[test]
 fn polls_of_a_closed_session_start_its_delay_anew() {
-    let service = forgetful();
+    let service = Service::with(|options| options.disconnect_delay = SHORT);
     let started = Instant::now();
     let mut asked = started;
     let session = Session::new(service.address, "/close", Transport::XhrPolling).opened();
@@ -165,8 +171,9 @@ fn the_default_delays_are_5_s_and_25_s() {
 #[test]
 fn a_session_without_a_receiver_is_forgotten_after_the_delay() {
     let service = forgetful();
-    for transport in Transport::HTTP {
-        let since = Instant::now();
+    let mut since = Instant::now();
+    let mut sessions = Transport::HTTP.map(|transport| {
+        since = Instant::now();
         let mut session = service.open(transport);
         if !transport.polls() {
             // It has a receiver as long as the stream goes on.
@@ -174,16 +181,19 @@ fn a_session_without_a_receiver_is_forgotten_after_the_delay() {
             assert!(matches!(session.frame(), Frame::Messages(_)));
             assert_eq!(session.frame(), Frame::End);
         }
-        service.until_sessions(0);
-        assert!(since.elapsed() >= SHORT, "{transport:?}: forgotten after {:?}", since.elapsed());
-        assert_eq!(session.try_send("[\"x\"]").status, 404, "{transport:?}");
-        assert_eq!(session.frame(), Frame::Open, "{transport:?} begins anew");
+        session
+    });
+    service.until_sessions(0);
+    assert!(since.elapsed() >= FORGET, "the last one is forgotten after {:?}", since.elapsed());
+    for session in &mut sessions {
+        assert_eq!(session.try_send("[\"x\"]").status, 404, "{:?}", session.transport);
+        assert_eq!(session.frame(), Frame::Open, "{:?} begins anew", session.transport);
     }
 }
 
 #[test]
 fn a_receiver_cancels_the_expiry() {
-    let service = Service::with(|options| options.disconnect_delay = Duration::from_millis(500));
+    let service = forgetful();
     let mut kept = service.open(Transport::XhrPolling);
     kept.attach();
     // One that came later is forgotten meanwhile.
@@ -196,8 +206,8 @@ fn a_receiver_cancels_the_expiry() {
 #[test]
 fn a_poll_in_time_starts_the_delay_anew() {
     let service = Service::with(|options| {
-        options.disconnect_delay = Duration::from_millis(600);
-        options.heartbeat = Duration::from_millis(300);
+        options.disconnect_delay = FORGET;
+        options.heartbeat = FORGET / 2;
     });
     let mut session = service.open(Transport::XhrPolling);
     // Each poll lasts half a delay.
@@ -216,12 +226,12 @@ fn sending_does_not_keep_a_session() {
     while session.try_send("[]").status != 404 {
         assert!(started.elapsed() < PATIENCE, "a session that is only sent to stays");
     }
-    assert!(started.elapsed() >= SHORT, "{:?}", started.elapsed());
+    assert!(started.elapsed() >= FORGET, "{:?}", started.elapsed());
 }
 
 #[test]
 fn what_waits_for_a_session_that_is_forgotten_is_gone_with_it() {
-    let service = Service::with(|options| options.disconnect_delay = Duration::from_millis(500));
+    let service = forgetful();
     let mut session = service.open(Transport::XhrPolling);
     session.send(&["lost"]);
     service.until_sessions(0);
@@ -415,7 +425,7 @@ fn nothing_is_left_of_sessions_that_are_over() {
 fn a_session_beyond_the_limit_is_503_until_another_one_has_gone() {
     let service = Service::with(|options| {
         options.sessions_max = 2;
-        options.disconnect_delay = SHORT;
+        options.disconnect_delay = FORGET;
     });
     let poll = || service.ask(&Transport::XhrPolling.receive(&format!("/echo/000/{}", name())));
     let (mut first, mut second) =
