@@ -24,6 +24,7 @@ use crate::session::{Closing, Reject, Session};
 use crate::users::{Principal, Refused};
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -48,9 +49,11 @@ type Login = Pin<Box<dyn Future<Output = Result<Principal, Refused>> + Send>>;
 pub async fn serve<W: Wire>(hub: Arc<Hub>, wire: W, seat: Seat) {
     hub.metrics.opened(wire.name());
     // Boxed, so that the task's own memory is small whatever the future makes of its arguments.
-    let mut connection = Box::new(Connection::new(hub, wire, seat));
+    let mut connection = Box::new(Connection::new(hub, wire, seat.address()));
     connection.wire.open(&mut connection.out);
     poll_fn(|cx| connection.poll(cx)).await;
+    // Whoever reads the line may come back at once.
+    drop(seat);
     connection.report();
 }
 
@@ -58,7 +61,7 @@ pub async fn serve<W: Wire>(hub: Arc<Hub>, wire: W, seat: Seat) {
 pub(super) struct Connection<W> {
     pub(super) hub: Arc<Hub>,
     pub(super) wire: W,
-    pub(super) seat: Seat,
+    pub(super) address: IpAddr,
     pub(super) session: Session,
     pub(super) decoder: Decoder,
     pub(super) outbox: Arc<Outbox>,
@@ -97,7 +100,7 @@ pub(super) struct Connection<W> {
 }
 
 impl<W: Wire> Connection<W> {
-    fn new(hub: Arc<Hub>, wire: W, seat: Seat) -> Connection<W> {
+    fn new(hub: Arc<Hub>, wire: W, address: IpAddr) -> Connection<W> {
         let now = Instant::now();
         let held = hub.budget.charge(0);
         let outbox = Outbox::new(hub.outbox, &hub.budget, hub.metrics.clone(), now);
@@ -108,7 +111,7 @@ impl<W: Wire> Connection<W> {
             parked: hub.budget.charge(0),
             hub,
             wire,
-            seat,
+            address,
             outbox,
             out: Coalesce::default(),
             subscriptions: HashMap::new(),
@@ -278,7 +281,7 @@ impl<W: Wire> Connection<W> {
             reason = closing.as_str(),
             limit = closing.limit(),
             user = self.session.user(),
-            address = %self.seat.address(),
+            address = %self.address,
             transport = self.wire.name(),
             session = self.session.id(),
             seconds = self.began_at.elapsed().as_secs_f64(),

@@ -14,7 +14,7 @@ impl<W: Wire> Connection<W> {
         let Poll::Ready(result) = login.as_mut().poll(cx) else { return false };
         self.login = None;
         if let Err(refused) = &result {
-            tracing::info!(reason = refused.reason, address = %self.seat.address(), "login refused");
+            tracing::info!(reason = refused.reason, address = %self.address, "login refused");
         }
         let mut actions = Vec::new();
         self.session.authenticated(result, now, &mut actions);
@@ -92,7 +92,7 @@ impl<W: Wire> Connection<W> {
             ReadEnd::Closed => self.begin_ending(Closing::PeerLeft, now),
             ReadEnd::Failed(_) => self.end_at_once(now),
             ReadEnd::Violation(reason) => {
-                tracing::debug!(address = %self.seat.address(), reason, "the client broke the rules of its transport");
+                tracing::debug!(address = %self.address, reason, "the client broke the rules of its transport");
                 self.begin_ending(Closing::Rejected, now);
             }
             ReadEnd::Limit(option) => {
