@@ -13,6 +13,7 @@ use std::fmt;
 const OPTION: &str = "allowed-origins";
 /// Octets of [`Refused::what`].
 const WHAT_BYTES_MAX: usize = 200;
+const SEC_WEBSOCKET_ORIGIN: HeaderName = HeaderName::from_static("sec-websocket-origin");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The schemes of web pages and of their sockets, with their default ports.
@@ -103,7 +104,8 @@ impl Origins {
         if self.any {
             return Ok(());
         }
-        match only(headers, &ORIGIN) {
+        // Drafts of WebSocket had a header of their own for it.
+        match only(headers, &ORIGIN).or_else(|| only(headers, &SEC_WEBSOCKET_ORIGIN)) {
             Some(Ok(value)) => return self.judge_origin(value, headers),
             Some(Err(Several)) => return refuse("more than one header Origin"),
             None if ask == Ask::WebSocket => return Ok(()),
@@ -419,6 +421,25 @@ mod tests {
             ("ws://chat.example.com", "chat.example.com", false),
         ] {
             assert_eq!(allows("", origin, host), allowed, "{origin} {host}");
+        }
+    }
+
+    #[test]
+    fn the_origin_of_a_draft_counts_where_there_is_no_other() {
+        for (lines, allowed) in [
+            (&[("sec-websocket-origin", "https://evil.example"), ("host", "a.example")][..], false),
+            (&[("sec-websocket-origin", "https://a.example"), ("host", "a.example")], true),
+            (
+                &[
+                    ("sec-websocket-origin", "https://a.example"),
+                    ("origin", "https://evil.example"),
+                    ("host", "a.example"),
+                ],
+                false,
+            ),
+        ] {
+            let verdict = Origins::default().judge(&headers(lines), Ask::WebSocket);
+            assert_eq!(verdict.is_ok(), allowed, "{lines:?}");
         }
     }
 

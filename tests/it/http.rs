@@ -73,7 +73,7 @@ fn a_bad_upgrade_is_400() {
         assert_eq!(response.status, 400, "{headers:?}");
     }
     let request =
-        format!("GET /ws HTTP/1.1\r\nHost: localhost\r\n{upgrade}{key}Sec-WebSocket-Version: 7\r\n\r\n");
+        format!("GET /ws HTTP/1.1\r\nHost: localhost\r\n{upgrade}{key}Sec-WebSocket-Version: 6\r\n\r\n");
     let (_, response) = exchange(broker.http, request.as_bytes());
     assert!([400, 426].contains(&response.status), "{response:?}");
 }

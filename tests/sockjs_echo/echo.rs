@@ -27,6 +27,8 @@ use tokio::time::Sleep;
 /// Octets that all senders together may have on their way.
 const MEMORY_BYTES_MAX: usize = 256 << 20;
 const CONNECTIONS_MAX: usize = 15_000;
+/// Octets that a session may leave untaken before it is not heard any more.
+const ECHO_BYTES_MAX: usize = 1 << 20;
 /// The limit that checkers expect.
 const STREAM_BYTES_MAX: usize = 4096;
 const GO_AWAY: Farewell = Farewell { code: 3000, reason: "Go away!" };
@@ -104,8 +106,8 @@ impl<W: Wire> Conversation<W> {
             if self.ending && self.out.pending() == 0 {
                 return self.wire.poll_shutdown(cx).map(|_| ());
             }
-            // Whoever does not take the echo of what it sent is not heard meanwhile.
-            let read = if self.out.pending() == 0 { self.read(cx) } else { Poll::Pending };
+            // Whoever does not take the echo of what it sent is not heard for ever.
+            let read = if self.out.pending() < ECHO_BYTES_MAX { self.read(cx) } else { Poll::Pending };
             match read {
                 Poll::Ready(Ok(())) => continue,
                 Poll::Ready(Err(_)) if self.ending => return Poll::Ready(()),

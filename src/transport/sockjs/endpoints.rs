@@ -29,6 +29,10 @@ use stompbox_frames::sockjs::{Callback, Envelope, payload};
 use tokio::net::TcpStream;
 
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+/// The part of the byte budget that there is, besides it, for bodies from clients that are not signed in.
+const STRANGERS_PART: usize = 16;
+/// Octets of a body for a session that there is not; what it holds decides between two errors.
+const STRAY_BYTES_MAX: usize = 4096;
 /// Octets of a session's id at most.
 const ID_BYTES_MAX: usize = 256;
 
@@ -40,6 +44,8 @@ pub struct Endpoints<A> {
     registry: Arc<Registry>,
     seats: Arc<Seats>,
     budget: Arc<Budget>,
+    /// For bodies of clients that have not proved who they are: they must not use up what the others need.
+    strangers: Arc<Budget>,
     metrics: Arc<Metrics>,
     hashing: RandomState,
 }
@@ -78,6 +84,7 @@ impl<A: Application> Endpoints<A> {
                 ["sockjs-sessions-max", "sockjs-sessions-per-address-max"],
             ),
             options: Arc::new(options),
+            strangers: Budget::new(budget.bytes_max() / STRANGERS_PART),
             budget,
             metrics,
             hashing: RandomState::new(),
@@ -210,20 +217,20 @@ impl<A: Application> Endpoints<A> {
         }
         let way = Way::new(row, envelope, name.as_ref().map_or("", Callback::as_str), room);
         let identity = self.identity(request, visit);
+        let mut seat = None;
         let made = self.registry.find_or_make(id, || {
-            let seat = self.seats.take(visit.address)?;
+            let seat = seat.insert(self.seats.take(visit.address)?).clone();
             let delays =
                 Delays { heartbeat: self.options.heartbeat, disconnect: self.options.disconnect_delay };
             Ok(Link::new(id, identity, self.registry.weak(), delays, way.clone(), seat))
         });
-        let (link, is_new) = match made {
-            Ok((link, _)) if link.identity() != identity => return answer.not_found(),
-            Ok(made) => made,
+        let link = match made {
+            Ok(link) if link.identity() != identity => return answer.not_found(),
+            Ok(link) => link,
             Err(limit) => return self.full(answer, limit),
         };
         let receiver = link.attach(way, &visit.line, Instant::now());
-        if is_new {
-            let seat = link.seat();
+        if let Some(seat) = seat {
             self.application.converse(HttpWire::new(link), seat);
         }
         // Proxies that know it pass each chunk on at once.
@@ -260,15 +267,19 @@ impl<A: Application> Endpoints<A> {
     ) -> Response<Body> {
         let identity = self.identity(&request, visit);
         let link = self.registry.find(id).filter(|link| link.identity() == identity);
-        let (limit, bytes_max) = match &link {
-            Some(link) if link.is_trusted() => ("sockjs-send-bytes-max", self.options.send_bytes_max),
-            _ => ("connect-frame-bytes-max", self.options.untrusted_send_bytes_max),
+        let (limit, bytes_max, budget) = match &link {
+            Some(link) if link.is_trusted() => {
+                ("sockjs-send-bytes-max", self.options.send_bytes_max, &self.budget)
+            }
+            Some(_) => ("connect-frame-bytes-max", self.options.untrusted_send_bytes_max, &self.strangers),
+            None => ("", STRAY_BYTES_MAX, &self.strangers),
         };
         let (head, body) = request.into_parts();
         let request = Request::from_parts(head, ());
         let answer = self.answer_of(row, &request);
-        let upload = match upload::read(body, bytes_max, self.options.body_timeout, &self.budget).await {
+        let upload = match upload::read(body, bytes_max, self.options.body_timeout, budget).await {
             Ok(upload) => upload,
+            Err(upload::Problem::TooLarge) if link.is_none() => return answer.not_found(),
             Err(problem) => return self.refuse_upload(answer, problem, limit),
         };
         let content_type = request.headers().get(hyper::header::CONTENT_TYPE);
@@ -281,7 +292,9 @@ impl<A: Application> Endpoints<A> {
         };
         let Some(link) = link else { return answer.not_found() };
         if !payload.is_empty() {
-            link.send(Sent::new(payload, upload.charge)).await;
+            let charge = self.budget.charge(payload.bytes());
+            drop(upload);
+            link.send(Sent::new(payload, charge)).await;
         }
         match form {
             true => answer.body(StatusCode::OK, row.content_type, "ok".to_owned()),

@@ -51,6 +51,11 @@ impl HttpWire {
         HttpWire { link, name, quoting, aloft: None, farewell: None }
     }
 
+    /// Whether a batch is on its way.
+    fn is_aloft(&self) -> bool {
+        self.aloft.as_ref().is_some_and(|aloft| !aloft.handed.flight.has_landed())
+    }
+
     /// What of the batch in flight was taken since the last call; `None` if there is none any more.
     fn poll_landing(&mut self) -> Option<Poll<io::Result<usize>>> {
         let aloft = self.aloft.as_mut()?;
@@ -67,6 +72,7 @@ impl HttpWire {
         aloft.told += news;
         if landed {
             self.aloft = None;
+            self.link.delay(Instant::now());
         }
         match (news, landed) {
             (0, true) => None,
@@ -111,7 +117,8 @@ impl Wire for HttpWire {
     }
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.link.poll_ready(cx)
+        // What is on its way is being written, whether or not its response is still the receiver.
+        if self.link.poll_ready(cx).is_ready() || self.is_aloft() { Poll::Ready(()) } else { Poll::Pending }
     }
 
     fn deadline(&self) -> Option<Instant> {
@@ -119,6 +126,9 @@ impl Wire for HttpWire {
     }
 
     fn expire(&mut self, now: Instant, _: &mut Coalesce) {
+        if self.is_aloft() {
+            self.link.delay(now);
+        }
         self.link.expire(now);
     }
 
@@ -172,6 +182,7 @@ impl Wire for HttpWire {
 
     fn farewell(&mut self, farewell: Farewell, _: &mut Coalesce) {
         self.farewell = Some(Close { code: farewell.code, reason: farewell.reason });
+        self.link.turn_away();
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut Coalesce) -> Poll<io::Result<usize>> {
@@ -226,7 +237,7 @@ impl Wire for HttpWire {
 
 impl Drop for HttpWire {
     fn drop(&mut self) {
-        if let Some(aloft) = self.aloft.take().filter(|aloft| !aloft.handed.flight.has_landed()) {
+        if let Some(aloft) = self.aloft.as_ref().filter(|_| self.is_aloft()) {
             // Whoever does not take a batch would not take a close frame behind it either.
             aloft.handed.line.cut();
         }

@@ -38,8 +38,6 @@ pub(super) struct Link {
     state: Mutex<State>,
     /// Requests that send wait in the order in which they came.
     turnstile: tokio::sync::Mutex<()>,
-    /// Given back when the session is forgotten.
-    seat: Seat,
 }
 
 struct State {
@@ -50,10 +48,14 @@ struct State {
     inbound_bytes: usize,
     sender: Option<Waker>,
     trusted: bool,
+    /// What clients send is dropped.
+    turns_away: bool,
     /// The way of the receiver, or of the last one.
     way: Way,
     slot: Option<Slot>,
     next_ticket: u64,
+    /// Given back when the session is over; that it still says so is bounded by the registry.
+    seat: Option<Seat>,
 }
 
 /// What a client sent with one request; its memory is charged.
@@ -63,9 +65,8 @@ pub(super) struct Sent {
 }
 
 impl Sent {
-    /// `charge` was for the request's body and is now for what is left of it.
-    pub(super) fn new(payload: Payload, mut charge: Charge) -> Sent {
-        charge.resize(payload.bytes());
+    /// `charge` is for `payload`.
+    pub(super) fn new(payload: Payload, charge: Charge) -> Sent {
         Sent { payload, _charge: charge }
     }
 }
@@ -110,9 +111,11 @@ impl Link {
             inbound_bytes: 0,
             sender: None,
             trusted: false,
+            turns_away: false,
             way,
             slot: None,
             next_ticket: 0,
+            seat: Some(seat),
         };
         Arc::new(Link {
             id: id.into(),
@@ -120,7 +123,6 @@ impl Link {
             registry,
             state: Mutex::new(state),
             turnstile: tokio::sync::Mutex::new(()),
-            seat,
         })
     }
 
@@ -130,10 +132,6 @@ impl Link {
 
     pub(super) fn identity(&self) -> u64 {
         self.identity
-    }
-
-    pub(super) fn seat(&self) -> Seat {
-        self.seat.clone()
     }
 
     // ---- a receiving request ----
@@ -225,7 +223,7 @@ impl Link {
         poll_fn(|cx| {
             let mut state = self.state.lock();
             let bytes = sent.as_ref().map_or(0, |sent| sent.payload.bytes());
-            if !state.session.is_live() {
+            if state.turns_away || !state.session.is_live() {
                 return Poll::Ready(());
             }
             if state.inbound_bytes > 0 && state.inbound_bytes + bytes > INBOUND_BYTES_MAX {
@@ -324,6 +322,23 @@ impl Link {
         }
     }
 
+    /// The last response is still on its way, or has just arrived.
+    pub(super) fn delay(&self, now: Instant) {
+        self.state.lock().session.delay(now);
+    }
+
+    /// The application takes nothing more: neither what waits nor what is about to come.
+    pub(super) fn turn_away(&self) {
+        let mut state = self.state.lock();
+        state.turns_away = true;
+        let sender = state.sender.take();
+        let inbound = std::mem::take(&mut state.inbound);
+        state.inbound_bytes = 0;
+        drop(state);
+        drop(inbound);
+        sender.into_iter().for_each(Waker::wake);
+    }
+
     /// The client has proved who it is.
     pub(super) fn trust(&self) {
         self.state.lock().trusted = true;
@@ -342,11 +357,11 @@ impl Link {
             slot.chunks.push_back((last, true));
             slot.body.take()
         });
-        let sender = state.sender.take();
-        let inbound = std::mem::take(&mut state.inbound);
+        let seat = state.seat.take();
         drop(state);
-        drop(inbound);
-        body.into_iter().chain(sender).for_each(Waker::wake);
+        drop(seat);
+        self.turn_away();
+        body.into_iter().for_each(Waker::wake);
         if let Some(registry) = self.registry.upgrade() {
             registry.close(self);
         }
@@ -355,9 +370,10 @@ impl Link {
     /// Nobody reaches the session any more: takes it out of the registry and tells everybody who waits.
     fn part(&self, mut state: parking_lot::MutexGuard<'_, State>) {
         let slot = state.slot.take();
+        let seat = state.seat.take();
         let wakers = [state.task.clone(), state.sender.take()];
         drop(state);
-        drop(slot);
+        drop((slot, seat));
         if let Some(registry) = self.registry.upgrade() {
             registry.forget(self);
         }

@@ -8,6 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
+/// Sessions that are over and still say so, at most: they hold no seat.
+const CLOSING_MAX: usize = 8192;
+
 /// The sessions that can be reached.
 #[derive(Default)]
 pub(super) struct Registry {
@@ -28,18 +31,18 @@ impl Registry {
         self.sessions.get(id).map(|link| link.clone())
     }
 
-    /// The session with this id, and whether `make` has just made it.
+    /// The session with this id; `make` makes it if there is none.
     pub(super) fn find_or_make<E>(
         &self,
         id: &str,
         make: impl FnOnce() -> Result<Arc<Link>, E>,
-    ) -> Result<(Arc<Link>, bool), E> {
+    ) -> Result<Arc<Link>, E> {
         match self.sessions.entry(id.into()) {
-            Entry::Occupied(entry) => Ok((entry.get().clone(), false)),
+            Entry::Occupied(entry) => Ok(entry.get().clone()),
             Entry::Vacant(entry) => {
                 let link = make()?;
                 entry.insert(link.clone());
-                Ok((link, true))
+                Ok(link)
             }
         }
     }
@@ -49,10 +52,13 @@ impl Registry {
         self.sessions.remove_if(link.id(), |_, found| std::ptr::eq(&**found, link));
     }
 
-    /// The session was ended by its application; it is forgotten when nobody has asked for a while.
+    /// The session was ended by its application; it is forgotten when nobody has asked for a while, or when too many
+    /// others have ended since.
     pub(super) fn close(&self, link: &Arc<Link>) {
-        if let Some(deadline) = link.deadline() {
-            self.closing.lock().insert(deadline, link.clone());
+        let Some(deadline) = link.deadline() else { return };
+        let oldest = self.closing.lock().insert(deadline, link.clone());
+        if let Some(oldest) = oldest {
+            self.forget(&oldest);
         }
     }
 
@@ -78,9 +84,11 @@ impl Registry {
 }
 
 impl Closing {
-    fn insert(&mut self, at: Instant, link: Arc<Link>) {
+    /// Returns one that there is no room for any more.
+    fn insert(&mut self, at: Instant, link: Arc<Link>) -> Option<Arc<Link>> {
         self.next += 1;
         self.due.insert((at, self.next), link);
+        if self.due.len() > CLOSING_MAX { self.due.pop_first().map(|(_, link)| link) } else { None }
     }
 
     fn take_due(&mut self, now: Instant) -> Option<Arc<Link>> {

@@ -122,6 +122,13 @@ impl Session {
         }
     }
 
+    /// What the last receiver was given is still on its way, or has just arrived: the client cannot have asked again.
+    pub fn delay(&mut self, now: Instant) {
+        if let State::Waiting { since } = &mut self.state {
+            *since = now;
+        }
+    }
+
     /// The application ends the session; only the first call counts. Whether there is a receiver to be told, which
     /// is none any more then.
     pub fn close(&mut self, close: Close, now: Instant) -> bool {
@@ -229,6 +236,18 @@ mod tests {
         assert_eq!(session.expire(now + seconds(5)), None);
         assert_eq!(session.expire(now + seconds(6)), Some(Due::Gone));
         assert!(session.is_gone() && !session.is_live());
+    }
+
+    #[test]
+    fn the_expiry_waits_for_a_response_that_is_on_its_way() {
+        let (mut session, now) = begun();
+        session.attach(now);
+        session.detach(Detached::Complete, now);
+        session.delay(now + seconds(4));
+        assert_eq!(session.expire(now + seconds(8)), None);
+        assert_eq!(session.expire(now + seconds(9)), Some(Due::Gone));
+        session.delay(now + seconds(10));
+        assert!(session.is_gone(), "what is gone stays so");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 /// A body and its charge.
 pub(super) struct Upload {
     pub(super) body: BytesMut,
-    pub(super) charge: Charge,
+    _charge: Charge,
 }
 
 /// Why there is none.
@@ -28,7 +28,7 @@ pub(super) enum Problem {
 }
 
 /// Each so many octets earn a client one more patience, so that a trickle does not hold a connection for long.
-const EARNING_BYTES: usize = 4096;
+const EARNING_BYTES: usize = 32 * 1024;
 
 /// Reads a body of `bytes_max` octets at most; no piece may take longer than `patience`, nor all of them for long.
 pub(super) async fn read(
@@ -50,7 +50,7 @@ pub(super) async fn read(
         let deadline = (began + patience.saturating_mul(earned)).min(Instant::now() + patience);
         let frame = match tokio::time::timeout_at(deadline, incoming.frame()).await {
             Err(_) => return Err(Problem::TooSlow),
-            Ok(None) => return Ok(Upload { body, charge }),
+            Ok(None) => return Ok(Upload { body, _charge: charge }),
             Ok(Some(Err(_))) => return Err(Problem::Broken),
             Ok(Some(Ok(frame))) => frame,
         };

@@ -10,6 +10,9 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 /// The subprotocols of STOMP, best first.
 const SUBPROTOCOLS: [&str; 3] = ["v12.stomp", "v11.stomp", "v10.stomp"];
 
+/// RFC 6455, and the drafts before it whose handshake and frames are the same.
+const VERSIONS: [&[u8]; 3] = [b"13", b"8", b"7"];
+
 /// The judgement of a request: the response, and whether the connection becomes a WebSocket after it.
 #[derive(Debug)]
 pub struct Handshake {
@@ -38,7 +41,7 @@ pub fn accept<B>(request: &Request<B>) -> Handshake {
     if !has_token(headers, CONNECTION, "upgrade") {
         return refused(StatusCode::BAD_REQUEST, "\"Connection\" must be \"Upgrade\".\n");
     }
-    if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version.as_bytes() != b"13") {
+    if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| !VERSIONS.contains(&version.as_bytes())) {
         let mut handshake = refused(
             StatusCode::UPGRADE_REQUIRED,
             "Only version 13 of WebSocket (RFC 6455) is spoken here.\n",
@@ -136,6 +139,13 @@ mod tests {
     }
 
     #[test]
+    fn the_drafts_with_the_same_frames_are_spoken_too() {
+        for version in ["7", "8", "13"] {
+            assert!(accept(&request(&[("sec-websocket-version", version)])).accepted, "{version}");
+        }
+    }
+
+    #[test]
     fn the_highest_stomp_subprotocol_is_chosen_and_unknown_ones_are_not() {
         for (offered, chosen) in [
             ("v10.stomp, v11.stomp, v12.stomp", Some("v12.stomp")),
@@ -158,7 +168,8 @@ mod tests {
             ("upgrade", "", 400),
             ("upgrade", "h2c", 400),
             ("connection", "keep-alive", 400),
-            ("sec-websocket-version", "8", 426),
+            ("sec-websocket-version", "6", 426),
+            ("sec-websocket-version", "14", 426),
             ("sec-websocket-version", "", 426),
             ("sec-websocket-key", "", 400),
             ("sec-websocket-key", "short==", 400),

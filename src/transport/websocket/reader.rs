@@ -8,6 +8,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Control
 
 /// The longest frame head: 2 octets, 8 of length, 4 of mask.
 const HEAD_BYTES_MAX: usize = 14;
+/// Registered since RFC 6455, and not known to the codec.
+const BAD_GATEWAY: u16 = 1014;
 /// Payload of a control frame at most (RFC 6455 §5.5).
 const CONTROL_BYTES_MAX: usize = 125;
 
@@ -242,7 +244,7 @@ fn close_code(payload: &[u8]) -> Result<Option<u16>, Violation> {
         [_] => Err(protocol("a close code has two octets")),
         [high, low, reason @ ..] => {
             let code = u16::from_be_bytes([*high, *low]);
-            if !CloseCode::from(code).is_allowed() {
+            if code != BAD_GATEWAY && !CloseCode::from(code).is_allowed() {
                 return Err(protocol("a close code that must not be sent"));
             }
             if std::str::from_utf8(reason).is_err() {

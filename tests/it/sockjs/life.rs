@@ -204,6 +204,21 @@ fn a_receiver_cancels_the_expiry() {
 }
 
 #[test]
+fn the_delay_waits_for_an_answer_that_is_still_on_its_way() {
+    let service = forgetful();
+    let mut slow = service.open(Transport::XhrPolling);
+    slow.attach();
+    // As JSON more than the system holds for a client that does not read.
+    let message = "\u{1}".repeat(5 << 19);
+    slow.send_json(&format!("[\"{}\"]", "\\u0001".repeat(message.len())));
+    let _other = service.open(Transport::XhrPolling);
+    service.until_sessions(1);
+    assert_eq!(slow.message(), message);
+    slow.send(&["still there"]);
+    slow.expect_message("still there");
+}
+
+#[test]
 fn a_poll_in_time_starts_the_delay_anew() {
     let service = Service::with(|options| {
         options.disconnect_delay = FORGET;

@@ -288,15 +288,27 @@ fn requests_of_one_connection_are_delivered_in_their_order() {
 fn a_sender_waits_for_an_application_that_waits_for_its_receiver() {
     let service = Service::start();
     let mut session = service.open(Transport::XhrPolling);
-    // The echo takes nothing more until its answer is taken, and 64 KiB may wait.
+    // The echo takes nothing more while 1 MiB of answers is not taken, and then 64 KiB may wait.
     let message = "x".repeat(40_000);
-    session.send(&[&message]);
-    session.send(&[&message]);
+    const UNTAKEN: usize = (1 << 20) / 40_000 + 1;
+    for _ in 0..UNTAKEN + 1 {
+        session.send(&[&message]);
+    }
     let mut http = Http::connect(service.address);
     http.ask(&Transport::XhrPolling.send(&session.path, &format!("[\"{message}\"]")));
     assert!(http.is_quiet_for(Duration::from_millis(100)), "there is no room");
-    for _ in 0..3 {
+    for _ in 0..UNTAKEN + 2 {
         session.expect_message(&message);
     }
     assert_eq!(http.answer().status, 204);
+}
+
+#[test]
+fn a_large_body_for_no_session_is_404_before_it_has_come() {
+    let service = Service::start();
+    let session = service.open(Transport::XhrPolling);
+    let stray = Transport::XhrPolling.send("/echo/000/nobody", &format!("[\"{}\"]", "x".repeat(500_000)));
+    assert_eq!(service.ask(&stray).status, 404);
+    let foreign = Transport::XhrPolling.send(&session.path, &format!("[\"{}\"]", "x".repeat(500_000)));
+    assert_eq!(service.ask(&foreign.header("Authorization", "Bearer other")).status, 404);
 }
