@@ -8,6 +8,8 @@ import { Site } from './site.mjs';
 
 /** Milliseconds for whatever a page is waited for. */
 const PATIENCE = 20_000;
+/** Lines of each kind that are shown when a test fails. */
+const LINES_SHOWN = 40;
 /** Tests that are played at the same time. */
 const LANES = 2;
 const ARGUMENTS = [
@@ -31,7 +33,13 @@ export function scene(title, act) {
 
 /** Plays the scenes whose titles contain `words`; whether all of them went well. */
 export async function play(words) {
-  const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', headless: true, args: ARGUMENTS });
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: ARGUMENTS,
+    handleSIGINT: false,
+    handleSIGTERM: false,
+    handleSIGHUP: false,
+  });
   const waiting = scenes.filter(({ title }) => title.includes(words));
   const all = waiting.length;
   let failed = 0;
@@ -95,7 +103,10 @@ class Stage {
 
   async evidence() {
     const lines = [];
-    for (const view of this.views) lines.push(`-- ${view.name}`, ...view.console, ...view.requests, await view.text());
+    for (const view of this.views) {
+      lines.push(`-- ${view.name}`, ...view.console.slice(-LINES_SHOWN), ...view.requests.slice(-LINES_SHOWN));
+      lines.push(await view.text());
+    }
     if (this.broker) lines.push('-- the broker', this.broker.lastWords);
     return lines.join('\n');
   }
@@ -154,7 +165,7 @@ class View {
   }
 
   async text() {
-    return this.page.innerText('body', { timeout: 1_000 }).catch(String).then((text) => text.slice(0, 2_000));
+    return this.page.innerText('body', { timeout: 1_000 }).catch(String).then((text) => text.slice(-1_000));
   }
 
   async close() {

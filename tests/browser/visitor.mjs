@@ -36,6 +36,7 @@ export class Visitor {
     await visitor.goTo(stage.broker);
     await visitor.signIn(name, { room, choice, passcode });
     await visitor.is('connected');
+    await visitor.page.evaluate(noteLosses);
     return visitor;
   }
 
@@ -63,6 +64,11 @@ export class Visitor {
       (states) => states.includes(document.querySelector('[data-testid="state"]')?.textContent),
       states,
     );
+  }
+
+  /** Waits until the connection with which the visitor came in was lost, be there another one or not. */
+  async hasLostConnection() {
+    await this.page.waitForFunction(() => window.losses > 0);
   }
 
   async transportInUse() {
@@ -96,6 +102,11 @@ export class Visitor {
     return this.page.locator(`${MESSAGE} .text`).allTextContents();
   }
 
+  /** Gives up what could not be sent. */
+  async discardUnsent() {
+    await this.page.getByRole('button', { name: 'Discard' }).click();
+  }
+
   async leave() {
     await this.#at('leave').click();
     await this.#at('join').waitFor();
@@ -127,4 +138,13 @@ export class Visitor {
       [MESSAGE, count],
     );
   }
+}
+
+/** Runs in the page: states may follow each other faster than one can ask for them. */
+function noteLosses() {
+  window.losses = 0;
+  const count = () => {
+    if (document.querySelector('[data-testid="state"]')?.textContent !== 'connected') window.losses++;
+  };
+  new MutationObserver(count).observe(document.body, { subtree: true, childList: true, characterData: true });
 }
