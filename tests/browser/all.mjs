@@ -1,0 +1,12 @@
+// Pages in a real browser that talk to the broker: node all.mjs PATH-OF-THE-BROKER [WORDS-OF-A-TITLE]
+
+import './chat.mjs';
+import './restart.mjs';
+import './origins.mjs';
+import './old.mjs';
+import { play } from './stage.mjs';
+
+// Brokers and browsers are ended at the exit.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => process.exit(1));
+
+process.exit((await play(process.argv[3] ?? '')) ? 0 : 1);

@@ -1,0 +1,124 @@
+// The real broker, as a process of its own on a port of its own.
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+
+const BINARY = process.argv[2];
+/** Milliseconds for everything that the broker is asked to do. */
+const PATIENCE = 15_000;
+/** Lines of the log that are shown when a test fails. */
+const LINES_SHOWN = 40;
+
+const running = new Set();
+process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
+
+export class Broker {
+  /** Every line of its log so far. */
+  log = [];
+  #child;
+  #port = 0;
+  #flags;
+  #ended;
+  #watchers = new Set();
+
+  /** Starts it with `flags` and waits until it listens. */
+  static async start(flags = []) {
+    const broker = new Broker(flags);
+    await broker.#start();
+    return broker;
+  }
+
+  constructor(flags) {
+    this.#flags = flags;
+  }
+
+  get host() {
+    return `127.0.0.1:${this.#port}`;
+  }
+
+  /** Of its pages, without a slash at the end. */
+  get url() {
+    return `http://${this.host}`;
+  }
+
+  get port() {
+    return this.#port;
+  }
+
+  /** Asks it to stop; it has to do that orderly. */
+  async stop() {
+    assert.deepEqual(await this.#end('SIGTERM'), [0, null], 'how the broker ends');
+  }
+
+  async kill() {
+    assert.deepEqual(await this.#end('SIGKILL'), [null, 'SIGKILL'], 'how the broker ends');
+  }
+
+  /** On the same port, after it was stopped or killed. */
+  async startAgain() {
+    await this.#start();
+  }
+
+  get isRunning() {
+    return this.#child !== undefined;
+  }
+
+  /** Waits until `count` lines of the log match, those of the past included. */
+  async logged(pattern, count = 1) {
+    const enough = () => this.log.filter((line) => pattern.test(line)).length >= count;
+    if (enough()) return;
+    const { promise, resolve, reject } = withResolvers();
+    const watch = () => enough() && resolve();
+    const timer = setTimeout(() => reject(new Error(`the broker did not log ${pattern} (${count})`)), PATIENCE);
+    this.#watchers.add(watch);
+    await promise.finally(() => {
+      clearTimeout(timer);
+      this.#watchers.delete(watch);
+    });
+  }
+
+  get lastWords() {
+    return this.log.slice(-LINES_SHOWN).join('\n');
+  }
+
+  async #start() {
+    const flags = ['--tcp', 'off', '--http', this.host, ...this.#flags];
+    const child = spawn(BINARY, flags, { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#child = child;
+    running.add(child);
+    this.#ended = once(child, 'exit').finally(() => running.delete(child));
+    createInterface({ input: child.stderr }).on('line', (line) => {
+      this.log.push(line);
+      this.#watchers.forEach((watch) => watch());
+    });
+    await this.#listening(child);
+  }
+
+  async #listening(child) {
+    const { promise, resolve, reject } = withResolvers();
+    const timer = setTimeout(() => reject(new Error(`the broker does not listen:\n${this.lastWords}`)), PATIENCE);
+    createInterface({ input: child.stdout }).on('line', (line) => {
+      const port = /^listening http:\/\/.*:(\d+)$/.exec(line)?.[1];
+      if (port) resolve(Number(port));
+    });
+    child.once('exit', () => reject(new Error(`the broker ended:\n${this.lastWords}`)));
+    this.#port = await promise.finally(() => clearTimeout(timer));
+  }
+
+  async #end(signal) {
+    this.#child.kill(signal);
+    const timer = setTimeout(() => this.#child?.kill('SIGKILL'), PATIENCE);
+    const end = await this.#ended;
+    clearTimeout(timer);
+    this.#child = undefined;
+    return end;
+  }
+}
+
+function withResolvers() {
+  let resolve, reject;
+  const promise = new Promise((...both) => ([resolve, reject] = both));
+  return { promise, resolve, reject };
+}

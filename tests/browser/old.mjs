@@ -1,0 +1,47 @@
+// What many existing pages have: sockjs-client 1.1.2 and stompjs 2.3.3, from another origin.
+
+import { Peer } from './peer.mjs';
+import { scene } from './stage.mjs';
+import { TEXTS, long } from './texts.mjs';
+
+const TRANSPORTS = [
+  'websocket',
+  'xhr-streaming',
+  'eventsource',
+  'iframe-eventsource',
+  'iframe-htmlfile',
+  'xhr-polling',
+  'iframe-xhr-polling',
+  'jsonp-polling',
+];
+/** stompjs 2 cuts what it sends at 16 KiB. */
+const LONG = 20 * 1024;
+/**
+ * stompjs 2 sends DISCONNECT and closes at once. So the session may be gone before DISCONNECT is there, and the last
+ * script of jsonp-polling calls a function that is there no more.
+ */
+const HASTE = /status of 404 .*\/xhr_send|_jp\.\w+ is not a function/;
+
+for (const transport of TRANSPORTS) {
+  scene(`sockjs-client 1.1.2 with stompjs 2.3.3 over ${transport}`, async (stage) => {
+    const site = await stage.site();
+    const library = `${site.origin()}/sockjs-client-1.1.2.js`;
+    const broker = await stage.startBroker('--heart-beat', '500,500', '--sockjs-client-url', library);
+    const page = `${site.origin()}/old.html`;
+    const [one, two] = await Promise.all(['one', 'two'].map((name) => Peer.connect(stage, page, transport, name)));
+    const bodies = [];
+    for (const body of [...Object.values(TEXTS), '汉'.repeat(LONG), long(LONG)]) {
+      await one.send(body);
+      bodies.push(body);
+    }
+    await two.receives(bodies);
+    await two.send('an answer');
+    await one.receives([...bodies, 'an answer']);
+    await Promise.all([one.beats(3), two.beats(3)]);
+    for (const peer of [one, two]) {
+      peer.view.expect(HASTE);
+      await peer.close();
+    }
+    await broker.logged(/connection closed reason=/, 2);
+  });
+}

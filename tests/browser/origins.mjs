@@ -1,0 +1,181 @@
+// Pages of other origins: which may talk to the broker, over which transports, and what the others are told.
+
+import assert from 'node:assert/strict';
+import { Peer } from './peer.mjs';
+import { scene } from './stage.mjs';
+import { TEXTS, long } from './texts.mjs';
+
+/** All that sockjs-client 1.6.1 offers a page of another origin in a browser of today. */
+const TRANSPORTS = {
+  websocket: ['websocket'],
+  'xhr-streaming': ['xhr_streaming', 'xhr_send'],
+  eventsource: ['eventsource', 'xhr_send'],
+  'iframe-eventsource': ['iframe.html', 'eventsource', 'xhr_send'],
+  'iframe-htmlfile': ['iframe.html', 'htmlfile', 'xhr_send'],
+  'xhr-polling': ['xhr', 'xhr_send'],
+  'iframe-xhr-polling': ['iframe.html', 'xhr', 'xhr_send'],
+  'jsonp-polling': ['jsonp', 'jsonp_send'],
+};
+const LIBRARY = '/sockjs-client-1.6.1.js';
+const REFUSED = /refused a request \(403\).*option="allowed-origins"/;
+
+/** Whether pages may come from there, by the broker's options. */
+const LET_IN = [
+  { who: 'a page from another port of this machine', name: '127.0.0.1', flags: () => [] },
+  { who: 'a listed page', name: 'app.example.test', flags: (origin) => ['--allowed-origins', origin] },
+];
+
+for (const { who, name, flags } of LET_IN) {
+  for (const [transport, endpoints] of Object.entries(TRANSPORTS)) {
+    scene(`${who} is let in over ${transport}`, async (stage) => {
+      const site = await stage.site();
+      const origin = site.origin(name);
+      await stage.startBroker('--sockjs-client-url', `${site.origin()}${LIBRARY}`, '--sockjs-cookie', ...flags(origin));
+      const page = `${origin}/current.html`;
+      const [one, two] = await Promise.all(['one', 'two'].map((name) => Peer.connect(stage, page, transport, name)));
+      const bodies = [...Object.values(TEXTS), long(64 * 1024)];
+      for (const body of bodies) await one.send(body);
+      await two.receives(bodies);
+      await two.send('an answer');
+      await one.receives([...bodies, 'an answer']);
+      await one.close();
+      await two.close();
+      assert.deepEqual([...one.view.endpoints].toSorted(), ['info', ...endpoints].toSorted());
+      await stage.broker.logged(/connection closed reason="disconnected"/, 2);
+      assert.ok(!stage.broker.log.some((line) => REFUSED.test(line)), 'nobody is refused');
+    });
+  }
+}
+
+scene('requests of another origin carry their cookies, and are answered to that origin alone', async (stage) => {
+  const site = await stage.site();
+  const broker = await stage.startBroker('--sockjs-cookie');
+  const view = await stage.open('somebody');
+  const session = { name: 'JSESSIONID', value: 'seen', url: broker.url };
+  await view.context.addCookies([session]);
+  await view.page.goto(`${site.origin()}/current.html`);
+  const peer = new Peer(view);
+  const sent = view.page.waitForResponse(/xhr_send/);
+  await peer.open(broker.url, 'xhr-streaming');
+  const response = await sent;
+  assert.match((await response.request().allHeaders()).cookie, /JSESSIONID=seen/);
+  const headers = await response.allHeaders();
+  assert.equal(headers['access-control-allow-origin'], site.origin());
+  assert.equal(headers['access-control-allow-credentials'], 'true');
+  await peer.close();
+});
+
+scene('a page from elsewhere is refused everywhere, and the log says which option would let it in', async (stage) => {
+  const site = await stage.site();
+  const broker = await stage.startBroker('--allowed-origins', site.origin('app.example.test'));
+  const view = await stage.open('evil');
+  view.expect(/blocked by CORS policy|net::ERR_FAILED|status of 403|Unexpected response code: 403/);
+  const origin = site.origin('evil.example.test');
+  await view.page.goto(`${origin}/current.html`);
+  let asked = 0;
+  view.page.on('request', (request) => (asked += request.url().startsWith(broker.url) ? 1 : 0));
+  view.page.on('websocket', () => asked++);
+
+  assert.equal(await view.page.evaluate(tryWebSocket, `ws://${broker.host}/ws`), 'refused');
+  for (const transport of Object.keys(TRANSPORTS)) {
+    await assert.rejects(new Peer(view).open(broker.url, transport), /closed with 1002/, transport);
+  }
+  assert.deepEqual(await view.page.evaluate(tryEndpoints, `${broker.url}/ws`), {
+    eventsource: 'refused',
+    xhr: 'refused',
+    jsonp: 'refused',
+    'jsonp without Referer': 'refused',
+    heard: [],
+  });
+
+  const metrics = await (await fetch(`${broker.url}/metrics`)).text();
+  const refused = /^stompbox_requests_refused_total\{option="allowed-origins"\} (\d+)$/m.exec(metrics)?.[1];
+  assert.equal(Number(refused), asked, `refusals by the broker of all that was asked for:\n${view.requests.join('\n')}`);
+  for (const endpoint of ['jsonp', 'htmlfile', 'iframe.html', 'jsonp_send']) {
+    assert.ok(view.requests.some((request) => request.endsWith(`/${endpoint} 403`)), endpoint);
+  }
+  await broker.logged(REFUSED);
+  assert.ok(broker.log.some((line) => REFUSED.test(line) && line.includes(origin)), 'the log names the origin');
+});
+
+scene('the page for iframes cannot be framed by a page from elsewhere that hides where it comes from', async (stage) => {
+  const site = await stage.site();
+  const broker = await stage.startBroker('--sockjs-client-url', `${site.origin()}${LIBRARY}`);
+  for (const [name, framed] of [['127.0.0.1', true], ['evil.example.test', false]]) {
+    const view = await stage.open(name);
+    if (!framed) view.expect(/frame-ancestors/);
+    await view.page.goto(`${site.origin(name)}/current.html`);
+    const blocked = view.page.waitForEvent('console', (message) => /frame-ancestors/.test(message.text())).then(() => false);
+    const greeted = view.page.evaluate(frame, `${broker.url}/ws/iframe.html#0123`).then(() => true);
+    // The other one of the two never comes to an end by itself.
+    greeted.catch(() => {});
+    blocked.catch(() => {});
+    assert.equal(await Promise.race([blocked, greeted]), framed, name);
+  }
+});
+
+scene('a name that was given this machine as a second address is refused by its Host', async (stage) => {
+  const broker = await stage.startBroker();
+  const view = await stage.open('evil');
+  view.expect(/status of 403/);
+  const response = await view.page.goto(`http://rebound.example.test:${broker.port}/`);
+  assert.equal(response.status(), 403);
+  assert.match(await response.text(), /allowed-hosts/);
+  await broker.logged(/refused a request \(403\).*option="allowed-hosts"/);
+});
+
+// ---- what runs in the page ----
+
+function tryWebSocket(url) {
+  return new Promise((resolve) => {
+    const socket = new WebSocket(url);
+    socket.onopen = () => resolve('open');
+    socket.onclose = () => resolve('refused');
+  });
+}
+
+/** All endpoints by hand, past `/info`, as an attacker would. */
+async function tryEndpoints(base) {
+  const session = `${base}/000/0123456789`;
+  const heard = [];
+  const hear = (data) => heard.push(data);
+  window.callback = Object.assign(hear, { start: hear, stop: hear, message: hear });
+  window.addEventListener('message', ({ data }) => hear(data));
+  const load = (name, attributes) => {
+    const element = Object.assign(document.createElement(name), attributes);
+    const end = new Promise((resolve) => {
+      element.onload = () => resolve('loaded');
+      element.onerror = () => resolve('refused');
+    });
+    document.body.append(element);
+    return end;
+  };
+
+  const eventsource = await new Promise((resolve) => {
+    const source = new EventSource(`${session}/eventsource`);
+    source.onopen = () => resolve('open');
+    source.onerror = () => resolve('refused');
+  });
+  const post = { method: 'POST', credentials: 'include' };
+  const xhr = await fetch(`${session}/xhr_streaming`, post).then(String, () => 'refused');
+  const src = `${session}/jsonp?c=callback`;
+  const jsonp = await load('script', { src });
+  const hidden = await load('script', { src: `${src}&hidden`, referrerPolicy: 'no-referrer' });
+  await load('iframe', { src: `${session}/htmlfile?c=callback` });
+  await load('iframe', { src: `${base}/iframe.html#0123` });
+  await load('iframe', { name: 'answer' });
+  const answered = new Promise((resolve) => (document.querySelector('[name=answer]').onload = resolve));
+  const form = { method: 'POST', action: `${session}/jsonp_send`, target: 'answer' };
+  document.body.append(Object.assign(document.createElement('form'), form));
+  document.forms[0].submit();
+  await answered;
+  return { eventsource, xhr, jsonp, 'jsonp without Referer': hidden, heard };
+}
+
+/** Waits for the greeting of the page for iframes. */
+function frame(src) {
+  return new Promise((resolve) => {
+    window.addEventListener('message', () => resolve());
+    document.body.append(Object.assign(document.createElement('iframe'), { src, referrerPolicy: 'no-referrer' }));
+  });
+}

@@ -1,0 +1,47 @@
+// A page of somebody else with a client library in it, as `pages/*.js` offers it.
+
+import assert from 'node:assert/strict';
+
+export const DESTINATION = '/topic/elsewhere';
+
+export class Peer {
+  /** Opens a page of the given origin, which connects to the broker over the transport and subscribes. */
+  static async connect(stage, page, transport, name = transport) {
+    const view = await stage.open(name);
+    await view.page.goto(page);
+    const peer = new Peer(view);
+    assert.equal(await peer.open(stage.broker.url, transport), transport, 'the transport in use');
+    return peer;
+  }
+
+  constructor(view) {
+    this.view = view;
+    this.page = view.page;
+  }
+
+  async open(broker, transport) {
+    return this.page.evaluate(([broker, transport, to]) => window.peer.open(broker, transport, to), [
+      broker,
+      transport,
+      DESTINATION,
+    ]);
+  }
+
+  async send(body) {
+    await this.page.evaluate((body) => window.peer.send(body), body);
+  }
+
+  async receives(bodies) {
+    await this.page.waitForFunction((count) => window.peer.received.length >= count, bodies.length);
+    assert.deepEqual(await this.page.evaluate('window.peer.received'), bodies, `what ${this.view.name} received`);
+  }
+
+  /** Waits until both sides have sent so many heart-beats. */
+  async beats(count) {
+    await this.page.waitForFunction((count) => Math.min(...Object.values(window.peer.beats)) >= count, count);
+  }
+
+  async close() {
+    await this.page.evaluate(() => window.peer.close());
+  }
+}

@@ -1,0 +1,183 @@
+// What a test has: one browser for all tests, windows of its own, a broker, somebody else's site; and what is told
+// about them when it fails.
+
+import assert from 'node:assert/strict';
+import { chromium } from 'playwright-core';
+import { Broker } from './broker.mjs';
+import { Site } from './site.mjs';
+
+/** Milliseconds for whatever a page is waited for. */
+const PATIENCE = 20_000;
+/** Lines of each kind that are shown when a test fails. */
+const LINES_SHOWN = 40;
+/** Tests that are played at the same time. */
+const LANES = 2;
+const ARGUMENTS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  // Names that nobody else has lead to this machine, and no name leads anywhere else.
+  '--host-resolver-rules=MAP *.example.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1',
+];
+
+const scenes = [];
+
+/** A test. `act` gets a stage of its own. */
+export function scene(title, act) {
+  scenes.push({ title, act });
+}
+
+/** Plays the scenes whose titles contain `words`; whether all of them went well. */
+export async function play(words) {
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: ARGUMENTS,
+    handleSIGINT: false,
+    handleSIGTERM: false,
+    handleSIGHUP: false,
+  });
+  const waiting = scenes.filter(({ title }) => title.includes(words));
+  const all = waiting.length;
+  let failed = 0;
+  const lane = async () => {
+    while (waiting.length > 0) {
+      if (!(await playOne(browser, waiting.shift()))) failed++;
+    }
+  };
+  await Promise.all(Array.from({ length: LANES }, lane));
+  await browser.close();
+  console.log(`${all - failed} of ${all} went well`);
+  return all > 0 && failed === 0;
+}
+
+async function playOne(browser, { title, act }) {
+  const stage = new Stage(browser);
+  const start = performance.now();
+  const seconds = () => `${((performance.now() - start) / 1000).toFixed(1)} s`;
+  try {
+    await act(stage);
+    for (const { name, complaints } of stage.views) assert.deepEqual(complaints, [], `errors in the console of ${name}`);
+    await stage.end();
+    console.log(`ok ${title} (${seconds()})`);
+    return true;
+  } catch (error) {
+    console.log(`FAILED ${title} (${seconds()}): ${error.stack}\n${await stage.evidence()}`);
+    await stage.end().catch((error) => console.log(error.message));
+    return false;
+  }
+}
+
+class Stage {
+  views = [];
+  broker;
+  #browser;
+  #site;
+
+  constructor(browser) {
+    this.#browser = browser;
+  }
+
+  /** The one broker of this test. */
+  async startBroker(...flags) {
+    this.broker = await Broker.start(flags);
+    return this.broker;
+  }
+
+  async site() {
+    this.#site ??= await Site.start();
+    return this.#site;
+  }
+
+  /** A window without a past: no cookies, nothing stored. */
+  async open(name) {
+    const context = await this.#browser.newContext();
+    context.setDefaultTimeout(PATIENCE);
+    const view = await View.open(name, context);
+    this.views.push(view);
+    return view;
+  }
+
+  async evidence() {
+    const lines = [];
+    for (const view of this.views) {
+      lines.push(`-- ${view.name}`, ...view.console.slice(-LINES_SHOWN), ...view.requests.slice(-LINES_SHOWN));
+      lines.push(await view.text());
+    }
+    if (this.broker) lines.push('-- the broker', this.broker.lastWords);
+    return lines.join('\n');
+  }
+
+  async end() {
+    for (const view of this.views) await view.close();
+    await this.#site?.stop();
+    if (this.broker?.isRunning) await this.broker.stop();
+  }
+}
+
+/** A page, and what is seen of it from outside. */
+class View {
+  /** What its console says. */
+  console = [];
+  /** Errors in its console and violations of its policy, except what was expected. */
+  complaints = [];
+  /** `GET /ws/info 200`, and WebSockets: `WS /ws`; those of its frames included. */
+  requests = [];
+  #expected = [];
+
+  static async open(name, context) {
+    // Runs in every frame before its own scripts.
+    await context.addInitScript(() => {
+      document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) => {
+        console.error(`POLICY ${violatedDirective} ${blockedURI}`);
+      });
+    });
+    return new View(name, context, await context.newPage());
+  }
+
+  constructor(name, context, page) {
+    this.name = name;
+    this.context = context;
+    this.page = page;
+    page.on('console', (message) => this.#hear(message.type(), `${message.text()} ${message.location().url}`));
+    page.on('pageerror', (error) => this.#hear('error', error.stack ?? String(error)));
+    page.on('response', (response) => {
+      this.requests.push(`${response.request().method()} ${pathOf(response.url())} ${response.status()}`);
+    });
+    page.on('requestfailed', (request) => {
+      this.requests.push(`${request.method()} ${pathOf(request.url())} ${request.failure()?.errorText}`);
+    });
+    page.on('websocket', (socket) => this.requests.push(`WS ${pathOf(socket.url())}`));
+  }
+
+  /** From now on complaints that match are no faults. */
+  expect(pattern) {
+    this.#expected.push(pattern);
+  }
+
+  /** The last words of the paths below `/ws` that were asked for: `info`, `xhr_send`, and for `/ws` itself ``. */
+  get endpoints() {
+    const paths = this.requests.map((request) => request.split(' ')[1]).filter((path) => /^\/ws(\/|$)/.test(path));
+    return new Set(paths.map((path) => path.split('/').slice(2).at(-1) ?? ''));
+  }
+
+  async text() {
+    return this.page.innerText('body', { timeout: 1_000 }).catch(String).then((text) => text.slice(-1_000));
+  }
+
+  async close() {
+    await this.context.close();
+  }
+
+  #hear(type, text) {
+    this.console.push(`${type}: ${text}`);
+    if (type === 'error' && !this.#expected.some((pattern) => pattern.test(text))) this.complaints.push(text);
+  }
+}
+
+function pathOf(url) {
+  return new URL(url).pathname;
+}
