@@ -75,8 +75,7 @@ scene('the demo page: who reloads is in the room again', async (stage) => {
   await stage.startBroker();
   for (const choice of ['native', 'sockjs-xhr-streaming', 'sockjs-eventsource', 'sockjs-xhr-polling']) {
     const room = `room-${choice}`;
-    const anna = await Visitor.enter(stage, 'Anna', { choice, room });
-    const ben = await Visitor.enter(stage, 'Ben', { choice, room });
+    const [anna, ben] = await Promise.all(['Anna', 'Ben'].map((name) => Visitor.enter(stage, name, { choice, room })));
     await anna.say('before');
     await ben.sees(['before']);
     await anna.page.reload();

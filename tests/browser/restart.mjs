@@ -34,6 +34,7 @@ for (const { how, end, blind } of ENDS) {
       assert.equal(await visitor.transportInUse(), 'none');
       assert.ok(await visitor.page.getByTestId('send').isDisabled(), 'no message is taken');
     }
+    await visitors[0].is('waiting');
 
     await broker.startAgain();
     const htmlfile = visitors.find(({ view }) => view.name === 'sockjs-htmlfile');

@@ -23,10 +23,6 @@ export const TRANSPORTS = [
   })),
 ];
 
-export function transport(choice) {
-  return TRANSPORTS.find((transport) => transport.choice === choice);
-}
-
 const MESSAGE = '[data-testid="message"]';
 
 export class Visitor {
