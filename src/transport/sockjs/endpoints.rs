@@ -165,15 +165,11 @@ impl<A: Application> Endpoints<A> {
         visit: &Visit,
     ) -> Response<Body> {
         let method = request.method();
-        if row.cors && row.method == Method::POST && method == Method::OPTIONS {
-            return self.preflight(&request, "OPTIONS, POST");
+        if method == Method::OPTIONS && row.allow.contains("OPTIONS") {
+            return self.preflight(&request, row.allow);
         }
         if *method != row.method {
-            return Answer::to(request.headers()).not_allowed(match (row.cors, &row.method) {
-                (true, &Method::POST) => "OPTIONS, POST",
-                (false, &Method::POST) => "POST",
-                _ => "GET",
-            });
+            return Answer::to(request.headers()).not_allowed(row.allow);
         }
         match row.kind {
             Kind::Socket => self.upgrade(request, visit),

@@ -33,6 +33,8 @@ pub(super) enum Kind {
 pub(super) struct Row {
     pub(super) path: &'static str,
     pub(super) method: Method,
+    /// All methods there are for it, as `Allow` has them.
+    pub(super) allow: &'static str,
     /// Which of these has to be on.
     pub(super) transports: &'static [Transport],
     pub(super) kind: Kind,
@@ -51,6 +53,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         path: "websocket",
         method: Method::GET,
+        allow: "GET",
         transports: &[Transport::WebSocket],
         kind: Kind::Socket,
         content_type: TEXT,
@@ -60,6 +63,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         path: "xhr",
         method: Method::POST,
+        allow: "OPTIONS, POST",
         transports: &[Transport::XhrPolling],
         kind: receive(&XHR, true, false),
         content_type: SCRIPT,
@@ -69,6 +73,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         path: "xhr_streaming",
         method: Method::POST,
+        allow: "OPTIONS, POST",
         transports: &[Transport::XhrStreaming],
         kind: receive(&XHR_STREAMING, false, false),
         content_type: SCRIPT,
@@ -78,6 +83,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         path: "xhr_send",
         method: Method::POST,
+        allow: "OPTIONS, POST",
         // The other half of those that only receive.
         transports: &[
             Transport::XhrPolling,
@@ -93,6 +99,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         path: "eventsource",
         method: Method::GET,
+        allow: "GET",
         transports: &[Transport::EventSource],
         kind: receive(&EVENTSOURCE, false, false),
         content_type: EVENTS,
@@ -102,6 +109,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         path: "htmlfile",
         method: Method::GET,
+        allow: "GET",
         transports: &[Transport::HtmlFile],
         kind: receive(&HTMLFILE, false, true),
         content_type: HTML,
@@ -111,6 +119,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         path: "jsonp",
         method: Method::GET,
+        allow: "GET",
         transports: &[Transport::JsonpPolling],
         kind: receive(&JSONP, true, true),
         content_type: SCRIPT,
@@ -120,6 +129,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         path: "jsonp_send",
         method: Method::POST,
+        allow: "POST",
         transports: &[Transport::JsonpPolling],
         kind: Kind::Send { form: true },
         content_type: TEXT,
