@@ -21,7 +21,7 @@
 //!
 //! | who | by | when |
 //! |---|---|---|
-//! | the receiver | [`Outbox::push`], [`Outbox::push_within`] | it found nothing to take, once per such wait |
+//! | the receiver | [`Outbox::push`], [`Outbox::push_within`] | it found nothing to take, or took all there was; once per such wait |
 //! | the receiver | an overflow | in any case |
 //! | the receiver | [`Outbox::withdraw`] | a work queue was turned away, which may go on now |
 //! | publishers that wait | taking, withdrawing | at or below one half |
@@ -210,15 +210,16 @@ impl Outbox {
         true
     }
 
-    /// Moves parcels into `batch` until about `bytes_max` octets are in it. `Pending` when there is none (or
-    /// `bytes_max` is 0): the task is woken by the next push, and by an overflow in any case.
+    /// Moves parcels into `batch` until about `bytes_max` octets are in it, and tells whether that was all. Then, and
+    /// when it is `Pending` because there is none (or `bytes_max` is 0), the task is woken by the next push; and by an
+    /// overflow in any case.
     pub fn poll_take(
         &self,
         cx: &mut Context<'_>,
         batch: &mut Vec<Parcel>,
         bytes_max: usize,
         now: Instant,
-    ) -> Poll<Result<(), Overflowed>> {
+    ) -> Poll<Result<bool, Overflowed>> {
         let mut state = self.state.lock();
         if state.phase == Phase::Overflowed {
             return Poll::Ready(Err(Overflowed));
@@ -232,19 +233,21 @@ impl Outbox {
         }
         if taken == 0 {
             state.receiver_waits = bytes_max > 0;
-            match &mut state.receiver {
-                Some(waker) => waker.clone_from(cx.waker()),
-                None => state.receiver = Some(cx.waker().clone()),
-            }
+            state.register(cx);
             return Poll::Pending;
         }
-        state.receiver_waits = false;
+        // What is drained need not be looked at once more to be woken by the next push.
+        let drained = state.parcels.is_empty();
+        state.receiver_waits = drained;
+        if drained {
+            state.register(cx);
+        }
         state.bytes -= taken;
         state.taken_at = now;
         let publishers = self.relieve(&mut state);
         drop(state);
         publishers.wake();
-        Poll::Ready(Ok(()))
+        Poll::Ready(Ok(drained))
     }
 
     /// Waits until the receiver need not be waited for: below half, gone, or out of patience. The caller
@@ -364,6 +367,13 @@ impl State {
         self.room.resize(self.parcels.capacity() * size_of::<Parcel>());
     }
 
+    fn register(&mut self, cx: &mut Context<'_>) {
+        match &mut self.receiver {
+            Some(waker) => waker.clone_from(cx.waker()),
+            None => self.receiver = Some(cx.waker().clone()),
+        }
+    }
+
     fn waiting_receiver(&mut self) -> Option<Waker> {
         if std::mem::take(&mut self.receiver_waits) { self.receiver.take() } else { None }
     }
@@ -475,7 +485,7 @@ mod tests {
                 self.at(after),
             ) {
                 Poll::Pending => None,
-                Poll::Ready(result) => Some(result.map(|()| batch.iter().map(|parcel| parcel.key).collect())),
+                Poll::Ready(result) => Some(result.map(|_| batch.iter().map(|parcel| parcel.key).collect())),
             }
         }
 

@@ -126,10 +126,7 @@ impl Server {
     }
 
     /// Serves on sockets that are open already; what `config` says about addresses is not looked at.
-    pub fn start(mut config: Config, listeners: Listeners) -> Server {
-        if config.sockjs.client_url.is_none() && http::pages::has_client_library() {
-            config.sockjs.client_url = Some(http::pages::CLIENT_LIBRARY.to_owned());
-        }
+    pub fn start(config: Config, listeners: Listeners) -> Server {
         let node = random_name()[..BOOT_ID_BYTES].to_owned();
         let budget = Budget::new(config.memory_bytes_max);
         let metrics = Metrics::new();

@@ -9,7 +9,7 @@ pub(super) const SOCKJS: &[Row] = &[
         "sockjs-heartbeat",
         "25s",
         "A SockJS client that was sent nothing for so long is sent a heart-beat, so that proxies keep its connection. \
-         STOMP's own heart-beats count, so with more frequent ones there are none of SockJS's. 0: never.",
+         Left out for clients to which STOMP's own heart-beats go every 25 s or more often. 0: never.",
         |c, v| put(&mut c.sockjs.heartbeat, time(v, NONE)),
     ),
     timed(
@@ -62,11 +62,10 @@ pub(super) const SOCKJS: &[Row] = &[
     },
     text(
         "sockjs-client-url",
-        "URL|auto",
-        "auto",
+        "URL",
+        crate::transport::sockjs::CLIENT_URL,
         "Where the page for SockJS's iframe transports finds the client library, which must be the version that your \
-         pages use. auto: at /sockjs.min.js where the demo page is built in, which brings it along; else \
-         https://cdn.jsdelivr.net/npm/sockjs-client@1/dist/sockjs.min.js.",
+         pages use. /sockjs.min.js is the version of the demo page, from the broker itself, where it is built in.",
         |c, v| put(&mut c.sockjs.client_url, url(v)),
     ),
     text(

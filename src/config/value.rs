@@ -129,18 +129,13 @@ pub(super) fn names(text: &str) -> Result<Vec<String>, String> {
     Ok(names.map(str::to_owned).collect())
 }
 
-/// The URL of a script, absolute or of this server; `None` for `auto`.
-pub(super) fn url(text: &str) -> Result<Option<String>, String> {
-    if text == "auto" {
-        return Ok(None);
-    }
+/// The URL of a script, absolute or of this server.
+pub(super) fn url(text: &str) -> Result<String, String> {
     let is_absolute = ["/", "http://", "https://"].iter().any(|start| text.starts_with(start));
     if !is_absolute || text.contains(|c: char| c.is_control() || c.is_whitespace()) {
-        return Err(format!(
-            "{text:?} is no URL; expected one that begins with /, http:// or https://, or auto"
-        ));
+        return Err(format!("{text:?} is no URL; expected one that begins with /, http:// or https://"));
     }
-    Ok(Some(text.to_owned()))
+    Ok(text.to_owned())
 }
 
 /// `NAME:PASSCODE`. The text is a secret: no error shows it.

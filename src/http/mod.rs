@@ -8,7 +8,7 @@ pub mod origin;
 pub mod pages;
 mod refusals;
 
-use crate::transport::sockjs::{Body, Endpoints, Visit};
+use crate::transport::sockjs::{self, Body, Endpoints, Visit};
 use crate::transport::{Hub, Line, Place, Stomp, sockets};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -213,7 +213,7 @@ impl Desk {
 fn asked(request: &Request<Incoming>, below: &str) -> Ask {
     if crate::transport::websocket::offers_upgrade(request.headers()) {
         Ask::WebSocket
-    } else if below.starts_with("/iframe") {
+    } else if sockjs::is_iframe_page(below) {
         Ask::Iframe
     } else {
         Ask::Request

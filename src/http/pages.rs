@@ -40,14 +40,6 @@ const TYPES: &[(&str, &str, bool)] = &[
 
 static EMBEDDED: LazyLock<Site> = LazyLock::new(embedded);
 
-/// Where the page's own version of sockjs-client is, for the frames of SockJS's iframe transports.
-pub const CLIENT_LIBRARY: &str = "/sockjs.min.js";
-
-/// Whether there is a page, and so something at [`CLIENT_LIBRARY`].
-pub fn has_client_library() -> bool {
-    EMBEDDED.0.contains_key(&CLIENT_LIBRARY[1..])
-}
-
 /// What is served at `path` (`/`, `/assets/…`), None if there is no such file. `endpoint` is the path of STOMP
 /// (`ws-path`). Other methods than GET and HEAD are answered with 405.
 pub fn page(path: &str, endpoint: &str, headers: &HeaderMap, method: &Method) -> Option<Response<Bytes>> {

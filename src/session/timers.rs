@@ -56,6 +56,11 @@ impl Timers {
         self.lost_after = interval(peer.sends_to(own)).map(patience);
     }
 
+    /// How often something goes to the peer at least.
+    pub(super) fn beats_every(&self) -> Option<Duration> {
+        self.beat_after.map(|after| after * 5 / 4)
+    }
+
     /// When a session awaiting CONNECT is late.
     pub(super) fn connect_deadline(&self, options: &Options) -> Option<Instant> {
         earliest(self.silence_ends(options), self.started.checked_add(options.connect_timeout))

@@ -153,12 +153,10 @@ impl<W: Wire> Connection<W> {
                 // Whoever had nothing to take, or from where, has not been slow, however long ago that began.
                 self.progress_at = now;
             }
-            if self.out.pending() == 0 {
-                self.answers_bytes = 0;
-            }
             let room = if writable { BATCH_BYTES.saturating_sub(self.out.pending()) } else { 0 };
             let mut moved = self.receive(cx, room, now);
-            moved |= self.write(cx, now);
+            // What was written makes room for more only if there was none.
+            moved |= self.write(cx, now) && room == 0;
             moved |= self.log_in(cx, now);
             moved |= self.read(cx, now);
             // Only now: a process that was stopped for a while looks at what has come before it judges silence.

@@ -11,17 +11,17 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 impl<W: Wire> Connection<W> {
-    /// About `room` octets of parcels become frames.
+    /// About `room` octets of parcels become frames. Whether there may be more: if not, the next one wakes the task.
     pub(super) fn receive(&mut self, cx: &mut Context<'_>, room: usize, now: Instant) -> bool {
         let mut batch = Vec::new();
-        match self.outbox.poll_take(cx, &mut batch, room, now) {
+        let drained = match self.outbox.poll_take(cx, &mut batch, room, now) {
             Poll::Pending => return false,
             Poll::Ready(Err(_)) => {
                 self.end_slow_consumer("outbox-bytes-max", now);
                 return true;
             }
-            Poll::Ready(Ok(())) => {}
-        }
+            Poll::Ready(Ok(drained)) => drained,
+        };
         let mut prefix = BytesMut::with_capacity(128);
         let mut delivered = 0;
         for (place, parcel) in batch.iter().enumerate() {
@@ -44,7 +44,7 @@ impl<W: Wire> Connection<W> {
             }
         }
         self.hub.metrics.deliveries.inc_by(delivered);
-        true
+        !drained
     }
 
     /// Whether the wire can carry the message unmangled. Work queues know what it cannot and give it to others, so
@@ -100,6 +100,9 @@ impl<W: Wire> Connection<W> {
         }
         if written == 0 {
             return false;
+        }
+        if self.out.pending() == 0 {
+            self.answers_bytes = 0;
         }
         self.progress_at = now;
         self.session.wrote(now);

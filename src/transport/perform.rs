@@ -57,7 +57,7 @@ impl<W: Wire> Connection<W> {
             }
             Action::Established(version) => {
                 self.established = true;
-                self.wire.trust();
+                self.wire.trust(self.session.beats_every());
                 self.decoder.set_version(version);
                 self.decoder.set_limits(self.hub.options.limits);
                 return Ok(());

@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use std::borrow::Cow;
 use std::io;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use stompbox_frames::sockjs::{Quoting, quote};
 use stompbox_frames::stomp::Version;
 
@@ -98,8 +98,9 @@ pub trait Wire: Unpin + Send + 'static {
     /// Appends what the wire says first.
     fn open(&mut self, _out: &mut Coalesce) {}
 
-    /// The client has proved who it is: from now on the limits of such clients hold.
-    fn trust(&mut self) {}
+    /// The client has proved who it is: from now on the limits of such clients hold. `beats`: the application sends
+    /// something at least as often.
+    fn trust(&mut self, _beats: Option<Duration>) {}
 
     /// `Ready` while there is somewhere to write to. The task is woken when that changes.
     fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<()> {

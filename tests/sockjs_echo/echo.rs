@@ -82,7 +82,7 @@ impl<W: Wire> Conversation<W> {
     fn new(mut wire: W, closes: bool) -> Conversation<W> {
         let mut out = Coalesce::default();
         wire.open(&mut out);
-        wire.trust();
+        wire.trust(None);
         if closes {
             wire.farewell(GO_AWAY, &mut out);
         }
@@ -199,8 +199,13 @@ impl Services {
     pub(crate) fn new(change: impl Fn(&mut Options)) -> Arc<Services> {
         let budget = Budget::new(MEMORY_BYTES_MAX);
         let service = |closes: bool, cookie: bool, transports: Transports| {
-            let mut options =
-                Options { stream_bytes_max: STREAM_BYTES_MAX, cookie, transports, ..Options::default() };
+            let mut options = Options {
+                stream_bytes_max: STREAM_BYTES_MAX,
+                native: transports.has(Transport::WebSocket),
+                cookie,
+                transports,
+                ..Options::default()
+            };
             change(&mut options);
             Endpoints::new(Echo { closes }, options, budget.clone(), Metrics::new())
         };

@@ -4,7 +4,7 @@ use super::answer::Answer;
 use super::http_wire::HttpWire;
 use super::identity::{identity, parameter};
 use super::link::{Link, Sent};
-use super::options::{CLIENT_URL, Options, Transport};
+use super::options::{Options, Transport};
 use super::receiver::Body;
 use super::registry::Registry;
 use super::session::Delays;
@@ -25,7 +25,7 @@ use std::hash::RandomState;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
-use stompbox_frames::sockjs::{Callback, Envelope, payload};
+use stompbox_frames::sockjs::{BadCallback, Callback, Envelope, payload};
 use tokio::net::TcpStream;
 
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -76,7 +76,7 @@ impl<A: Application> Endpoints<A> {
         let per_address = options.sessions_per_address_max;
         Endpoints {
             application: Arc::new(application),
-            iframe: IframePage::new(options.client_url.as_deref().unwrap_or(CLIENT_URL)),
+            iframe: IframePage::new(&options.client_url),
             registry: Arc::default(),
             seats: Seats::named(
                 options.sessions_max,
@@ -113,7 +113,9 @@ impl<A: Application> Endpoints<A> {
         let Some(place) = self.place(below) else { return Answer::to(headers).not_found() };
         let method = request.method();
         match place {
-            Place::Base if offers_upgrade(headers) => self.upgrade_raw(request, &visit),
+            Place::Base if self.options.native && offers_upgrade(headers) => {
+                self.upgrade_raw(request, &visit)
+            }
             Place::RawSocket => self.upgrade_raw(request, &visit),
             Place::Base | Place::Iframe if method != Method::GET => Answer::to(headers).not_allowed("GET"),
             Place::Base => statics::greeting(headers),
@@ -198,12 +200,12 @@ impl<A: Application> Endpoints<A> {
         &self,
         request: &Request<Incoming>,
         id: &str,
-        (row, envelope, room, callback): (&'static Row, &Envelope, usize, bool),
+        (row, envelope, room, callback): (&'static Row, &Envelope, usize, Option<usize>),
         visit: &Visit,
     ) -> Response<Body> {
         let answer = self.answer_of(row, request);
         let query = request.uri().query().unwrap_or_default();
-        let name = match callback.then(|| requested_callback(query)) {
+        let name = match callback.map(|length_max| requested_callback(query, length_max)) {
             None => None,
             Some(Ok(callback)) => Some(callback),
             Some(Err(bad)) => return answer.text(StatusCode::INTERNAL_SERVER_ERROR, format!("{bad}\n")),
@@ -236,11 +238,14 @@ impl<A: Application> Endpoints<A> {
             _ => answer,
         };
         // Where there are no chunks, nothing but the connection's end is the end of a stream.
-        let answer = match request.version() {
+        let version = request.version();
+        let answer = match version {
             Version::HTTP_10 => answer.constant(hyper::header::CONNECTION, "close"),
             _ => answer,
         };
-        answer.body(StatusCode::OK, row.content_type, Body::Receiver(receiver))
+        let mut response = answer.body(StatusCode::OK, row.content_type, Body::Receiver(receiver));
+        *response.version_mut() = version;
+        response
     }
 
     fn full(&self, answer: Answer<'_>, limit: &'static str) -> Response<Body> {
@@ -378,14 +383,20 @@ impl<A: Application> Endpoints<A> {
     }
 }
 
-fn requested_callback(query: &str) -> Result<Callback, stompbox_frames::sockjs::BadCallback> {
+fn requested_callback(query: &str, length_max: usize) -> Result<Callback, BadCallback> {
     let name = parameter(query, "c").or_else(|| parameter(query, "callback"));
-    Callback::parse(name.as_deref().unwrap_or_default())
+    Callback::parse(name.as_deref().unwrap_or_default(), length_max)
 }
 
 /// Names of servers and sessions: neither empty nor with a dot.
 fn is_name(segment: &str) -> bool {
     !segment.is_empty() && !segment.contains('.')
+}
+
+/// Whether a path below the base is that of the page for iframes.
+pub fn is_iframe_page(below: &str) -> bool {
+    let page = below.strip_prefix('/').map(|page| page.strip_suffix('/').unwrap_or(page));
+    page.is_some_and(is_iframe)
 }
 
 /// `iframe[0-9-.a-z_]*.html`

@@ -12,7 +12,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use stompbox_frames::sockjs::{Quoting, quote, unquote};
 
 /// A batch up to this for which nobody waits counts as written when the response has it, which saves the task a turn
@@ -112,8 +112,8 @@ impl Wire for HttpWire {
         false
     }
 
-    fn trust(&mut self) {
-        self.link.trust();
+    fn trust(&mut self, beats: Option<Duration>) {
+        self.link.trust(beats);
     }
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {

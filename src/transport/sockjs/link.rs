@@ -12,7 +12,7 @@
 use super::receiver::Receiver;
 use super::registry::Registry;
 use super::segments::{Flight, Segments, Waits};
-use super::session::{Attached, Close, Delays, Detached, Due, Session};
+use super::session::{Attached, Close, Delays, Detached, Due, Session, are_enough};
 use super::table::Way;
 use crate::budget::Charge;
 use crate::transport::line::Line;
@@ -23,7 +23,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use stompbox_frames::sockjs::{Frame, Payload, Quoting};
 
 /// Octets that clients may have sent ahead of the application.
@@ -339,9 +339,13 @@ impl Link {
         sender.into_iter().for_each(Waker::wake);
     }
 
-    /// The client has proved who it is.
-    pub(super) fn trust(&self) {
-        self.state.lock().trusted = true;
+    /// The client has proved who it is, and the application's own heart-beats begin.
+    pub(super) fn trust(&self, beats: Option<Duration>) {
+        let mut state = self.state.lock();
+        state.trusted = true;
+        if are_enough(beats) {
+            state.session.leave_heartbeats_out();
+        }
     }
 
     /// The application ends the session: its receiver, and every later one for a while, is told why.

@@ -31,7 +31,7 @@ mod statics;
 mod table;
 mod upload;
 
-pub use endpoints::{Endpoints, Visit};
+pub use endpoints::{Endpoints, Visit, is_iframe_page};
 pub use options::{CLIENT_URL, Options, Transport, Transports};
 pub use receiver::{Body, Receiver};
 pub use segments::Segments;

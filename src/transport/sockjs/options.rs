@@ -76,10 +76,12 @@ pub struct Options {
     pub disconnect_delay: Duration,
     /// A streaming response ends behind the frame with which it has so many octets (`sockjs-stream-bytes-max`).
     pub stream_bytes_max: usize,
+    /// Whether an upgrade at the base itself is WebSocket without SockJS.
+    pub native: bool,
     /// Whether responses set JSESSIONID, by which balancers keep a client at one server (`sockjs-cookie`).
     pub cookie: bool,
-    /// Where the iframe page finds the client library, if not at [`CLIENT_URL`] (`sockjs-client-url`).
-    pub client_url: Option<String>,
+    /// Where the iframe page finds the client library (`sockjs-client-url`).
+    pub client_url: String,
     /// What clients may use (`sockjs-transports`).
     pub transports: Transports,
     /// Sessions over HTTP at most (`sockjs-sessions-max`).
@@ -106,8 +108,9 @@ impl Default for Options {
             heartbeat: Duration::from_secs(25),
             disconnect_delay: Duration::from_secs(5),
             stream_bytes_max: 128 * 1024,
+            native: true,
             cookie: false,
-            client_url: None,
+            client_url: CLIENT_URL.to_owned(),
             transports: Transports::ALL,
             sessions_max: 16_384,
             sessions_per_address_max: 0,

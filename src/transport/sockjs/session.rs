@@ -83,6 +83,14 @@ pub struct Session {
     delays: Delays,
 }
 
+/// An application that sends something as often needs no heart-beats of SockJS's.
+const BEATS_ENOUGH: Duration = Duration::from_secs(25);
+
+/// Whether the application's own heart-beats are.
+pub fn are_enough(beats: Option<Duration>) -> bool {
+    beats.is_some_and(|every| every <= BEATS_ENOUGH)
+}
+
 impl Session {
     /// A session that nobody has attached to.
     pub fn new(delays: Delays) -> Session {
@@ -103,6 +111,11 @@ impl Session {
         };
         self.state = State::Attached { wrote_at: now };
         attached
+    }
+
+    /// From now on the application has its own.
+    pub fn leave_heartbeats_out(&mut self) {
+        self.delays.heartbeat = Duration::ZERO;
     }
 
     /// The receiver was sent something.

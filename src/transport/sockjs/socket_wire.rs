@@ -1,5 +1,6 @@
 //! The wire of a SockJS session over WebSocket: its life is that of the socket, and every frame is a text message.
 
+use super::session::are_enough;
 use crate::transport::coalesce::Coalesce;
 use crate::transport::websocket::{Data, Socket, Violation, message};
 use crate::transport::wire::{Farewell, Piece, ReadEnd, Wire};
@@ -71,7 +72,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Wire for SocketWire<S> 
         text(&Frame::Open, out);
     }
 
-    fn trust(&mut self) {
+    fn trust(&mut self, beats: Option<Duration>) {
+        if are_enough(beats) {
+            self.heartbeat = Duration::ZERO;
+        }
         self.socket.set_message_bytes_max(self.message_bytes_max);
     }
 

@@ -34,40 +34,45 @@ pub(super) fn info(asked: &HeaderMap, options: &Options) -> Response<Body> {
 #[derive(Clone, Debug)]
 pub(super) struct IframePage {
     html: Bytes,
-    tag: HeaderValue,
 }
 
 impl IframePage {
     /// With the client library at `url`.
     pub(super) fn new(url: &str) -> IframePage {
         let html = PAGE.replace("{URL}", &escaped(url));
-        // Stable from one start of the broker to the next: the hasher has no seed.
-        let mut hasher = DefaultHasher::new();
-        html.hash(&mut hasher);
-        let tag = HeaderValue::try_from(format!("\"{:016x}\"", hasher.finish())).expect("it is ASCII");
-        IframePage { html: html.into(), tag }
+        IframePage { html: html.into() }
     }
 
     /// The page; `ancestors` is the policy of who may embed it.
     pub(super) fn answer(&self, asked: &HeaderMap, ancestors: Option<HeaderValue>) -> Response<Body> {
-        let mut answer = Answer::to(asked).cached(SystemTime::now()).header(ETAG, self.tag.clone());
+        let tag = self.tag(ancestors.as_ref());
+        let mut answer = Answer::to(asked).cached(SystemTime::now()).header(ETAG, tag.clone());
         if let Some(ancestors) = ancestors {
             answer = answer.header(CONTENT_SECURITY_POLICY, ancestors);
         }
-        if self.is_known(asked) {
+        if is_known(asked, &tag) {
             return answer.empty(StatusCode::NOT_MODIFIED);
         }
         answer.body(StatusCode::OK, HTML, self.html.clone())
     }
 
-    /// Whether the client has this very page (RFC 9110 §13.1.2).
-    fn is_known(&self, asked: &HeaderMap) -> bool {
-        let lists = asked.get_all(IF_NONE_MATCH).into_iter().filter_map(|list| list.to_str().ok());
-        lists
-            .flat_map(|list| list.split(','))
-            .map(str::trim)
-            .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == self.tag.as_bytes())
+    /// Another one for each policy: whoever has the page with an older one is to get it anew.
+    fn tag(&self, ancestors: Option<&HeaderValue>) -> HeaderValue {
+        // Stable from one start of the broker to the next: the hasher has no seed.
+        let mut hasher = DefaultHasher::new();
+        self.html.hash(&mut hasher);
+        ancestors.map(HeaderValue::as_bytes).hash(&mut hasher);
+        HeaderValue::try_from(format!("\"{:016x}\"", hasher.finish())).expect("it is ASCII")
     }
+}
+
+/// Whether the client has this very page (RFC 9110 §13.1.2).
+fn is_known(asked: &HeaderMap, tag: &HeaderValue) -> bool {
+    let lists = asked.get_all(IF_NONE_MATCH).into_iter().filter_map(|list| list.to_str().ok());
+    lists
+        .flat_map(|list| list.split(','))
+        .map(str::trim)
+        .any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known).as_bytes() == tag.as_bytes())
 }
 
 fn escaped(text: &str) -> String {

@@ -19,8 +19,8 @@ pub(super) enum Kind {
         envelope: &'static Envelope,
         /// Whether one frame ends the response.
         polling: bool,
-        /// Whether the query names a function to be called.
-        callback: bool,
+        /// The query names a function to be called, in so many characters at most.
+        callback: Option<usize>,
     },
     /// Brings messages; `form` if as a form's field.
     Send { form: bool },
@@ -45,7 +45,7 @@ pub(super) struct Row {
     pub(super) name: &'static str,
 }
 
-const fn receive(envelope: &'static Envelope, polling: bool, callback: bool) -> Kind {
+const fn receive(envelope: &'static Envelope, polling: bool, callback: Option<usize>) -> Kind {
     Kind::Receive { envelope, polling, callback }
 }
 
@@ -65,7 +65,7 @@ pub(super) const ROWS: &[Row] = &[
         method: Method::POST,
         allow: "OPTIONS, POST",
         transports: &[Transport::XhrPolling],
-        kind: receive(&XHR, true, false),
+        kind: receive(&XHR, true, None),
         content_type: SCRIPT,
         cors: true,
         name: "sockjs-xhr-polling",
@@ -75,7 +75,7 @@ pub(super) const ROWS: &[Row] = &[
         method: Method::POST,
         allow: "OPTIONS, POST",
         transports: &[Transport::XhrStreaming],
-        kind: receive(&XHR_STREAMING, false, false),
+        kind: receive(&XHR_STREAMING, false, None),
         content_type: SCRIPT,
         cors: true,
         name: "sockjs-xhr-streaming",
@@ -101,7 +101,7 @@ pub(super) const ROWS: &[Row] = &[
         method: Method::GET,
         allow: "GET",
         transports: &[Transport::EventSource],
-        kind: receive(&EVENTSOURCE, false, false),
+        kind: receive(&EVENTSOURCE, false, None),
         content_type: EVENTS,
         cors: true,
         name: "sockjs-eventsource",
@@ -111,7 +111,7 @@ pub(super) const ROWS: &[Row] = &[
         method: Method::GET,
         allow: "GET",
         transports: &[Transport::HtmlFile],
-        kind: receive(&HTMLFILE, false, true),
+        kind: receive(&HTMLFILE, false, Some(usize::MAX)),
         content_type: HTML,
         cors: false,
         name: "sockjs-htmlfile",
@@ -121,7 +121,7 @@ pub(super) const ROWS: &[Row] = &[
         method: Method::GET,
         allow: "GET",
         transports: &[Transport::JsonpPolling],
-        kind: receive(&JSONP, true, true),
+        kind: receive(&JSONP, true, Some(32)),
         content_type: SCRIPT,
         cors: false,
         name: "sockjs-jsonp-polling",

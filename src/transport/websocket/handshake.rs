@@ -4,7 +4,7 @@ use hyper::header::{
     CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
     SEC_WEBSOCKET_VERSION, UPGRADE,
 };
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode, Version};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 /// The subprotocols of STOMP, best first.
@@ -24,7 +24,8 @@ pub struct Handshake {
 
 /// Whether the request asks for a WebSocket at all, properly or not: a proxy may have eaten a part of it.
 pub fn offers_upgrade(headers: &HeaderMap) -> bool {
-    [UPGRADE, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION].iter().any(|name| headers.contains_key(name))
+    has_token(headers, UPGRADE, "websocket")
+        || [SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION].iter().any(|name| headers.contains_key(name))
 }
 
 /// Judges an opening handshake.
@@ -35,7 +36,7 @@ pub fn accept<B>(request: &Request<B>) -> Handshake {
         response.headers_mut().insert(hyper::header::ALLOW, HeaderValue::from_static("GET"));
         return Handshake { response, accepted: false };
     }
-    if !has_token(headers, UPGRADE, "websocket") {
+    if !has_token(headers, UPGRADE, "websocket") || request.version() < Version::HTTP_11 {
         return refused(StatusCode::BAD_REQUEST, "Can \"Upgrade\" only to \"WebSocket\".\n");
     }
     if !has_token(headers, CONNECTION, "upgrade") {
