@@ -203,7 +203,9 @@ fn is_port(text: &str) -> bool {
 
 /// Whether a proxy, listed or not, says that it passes the request on: then the peer is not who asks.
 pub fn is_passed_on(headers: &HeaderMap) -> bool {
+    let others = ["x-real-ip", "x-forwarded-host", "x-forwarded-proto"];
     [FORWARDED, X_FORWARDED_FOR, VIA].iter().any(|name| headers.contains_key(name))
+        || others.iter().any(|name| headers.contains_key(*name))
 }
 
 #[cfg(test)]

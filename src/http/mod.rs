@@ -211,7 +211,8 @@ impl Desk {
 
 /// How a request below the endpoint is to be judged.
 fn asked(request: &Request<Incoming>, below: &str) -> Ask {
-    if crate::transport::websocket::offers_upgrade(request.headers()) {
+    let is_socket = below.is_empty() || below.trim_end_matches('/').ends_with("/websocket") || below == "/";
+    if is_socket && crate::transport::websocket::offers_upgrade(request.headers()) {
         Ask::WebSocket
     } else if sockjs::is_iframe_page(below) {
         Ask::Iframe

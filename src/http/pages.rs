@@ -18,7 +18,7 @@ use std::sync::{LazyLock, OnceLock};
 /// The frames are SockJS's own, for its iframe transports; its JSONP posts a form.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'self'; connect-src 'self' ws: wss:; style-src 'self'; frame-src 'self'; form-action 'self'; \
-     base-uri 'none'; object-src 'none'",
+     base-uri 'none'; object-src 'none'; frame-ancestors 'none'",
 );
 const FOREVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 const ASK_EACH_TIME: HeaderValue = HeaderValue::from_static("no-cache");

@@ -1,7 +1,7 @@
 //! What is on its way to one socket: small pieces copied together, large ones chained, one vectored write a
 //! batch. Remembers where each frame ends, so that a frame is known to be written, and none is cut in two.
 
-use crate::outbox::{Key, Tag};
+use crate::outbox::{Key, Message, Tag};
 use bytes::{Buf, Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -29,10 +29,19 @@ struct End {
     mark: Option<Mark>,
 }
 
+#[derive(Debug)]
+struct Chunk {
+    octets: Bytes,
+    /// Whose octets they are: as long as it is held, its memory is accounted for.
+    keeper: Option<Message>,
+}
+
 /// The output of one connection. Empty, it holds no memory.
 #[derive(Debug, Default)]
 pub struct Coalesce {
-    chunks: VecDeque<Bytes>,
+    chunks: VecDeque<Chunk>,
+    /// Octets of pieces that are a message's.
+    shared: usize,
     /// Copied pieces that follow `chunks`.
     small: BytesMut,
     ends: VecDeque<End>,
@@ -60,14 +69,17 @@ impl Coalesce {
         self.appended += (self.small.len() - before) as u64;
     }
 
-    /// Appends a shared piece, without a copy if it is large.
-    pub fn chain(&mut self, piece: &Bytes) {
+    /// Appends a piece, of this message if it is one's, without a copy if it is large.
+    pub fn chain(&mut self, piece: &Bytes, keeper: Option<&Message>) {
         if piece.len() <= COPY_BYTES_MAX {
             return self.copy(piece);
         }
         self.flush_small();
         self.appended += piece.len() as u64;
-        self.chunks.push_back(piece.clone());
+        if keeper.is_some() {
+            self.shared += piece.len();
+        }
+        self.chunks.push_back(Chunk { octets: piece.clone(), keeper: keeper.cloned() });
     }
 
     /// What was appended since the last call is one frame.
@@ -80,6 +92,11 @@ impl Coalesce {
         (self.appended - self.written) as usize
     }
 
+    /// Octets not yet written that are this connection's own.
+    pub fn held_bytes(&self) -> usize {
+        self.pending() - self.shared
+    }
+
     /// Octets written since the beginning of the connection.
     pub fn written(&self) -> u64 {
         self.written
@@ -87,7 +104,8 @@ impl Coalesce {
 
     /// Fills `slices` with what comes next and returns how many were used.
     pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES_MAX]) -> usize {
-        let pieces = self.chunks.iter().map(|chunk| &chunk[..]).chain(std::iter::once(&self.small[..]));
+        let pieces =
+            self.chunks.iter().map(|chunk| &chunk.octets[..]).chain(std::iter::once(&self.small[..]));
         let mut used = 0;
         for (slot, piece) in slices.iter_mut().zip(pieces.filter(|piece| !piece.is_empty())) {
             *slot = IoSlice::new(piece);
@@ -108,10 +126,13 @@ impl Coalesce {
         while left > 0
             && let Some(chunk) = self.chunks.front_mut()
         {
-            let taken = left.min(chunk.len());
-            chunk.advance(taken);
+            let taken = left.min(chunk.octets.len());
+            chunk.octets.advance(taken);
             left -= taken;
-            if chunk.is_empty() {
+            if chunk.keeper.is_some() {
+                self.shared -= taken;
+            }
+            if chunk.octets.is_empty() {
                 self.chunks.pop_front();
             }
         }
@@ -148,14 +169,15 @@ impl Coalesce {
     pub fn seal(&mut self) -> impl Iterator<Item = Bytes> + '_ {
         self.flush_small();
         self.sealed = self.appended;
-        self.chunks.iter().cloned()
+        self.chunks.iter().map(|chunk| chunk.octets.clone())
     }
 
     /// Makes each frame into what `rewrite` makes of it; nothing of them may be written or sealed yet.
     pub fn rewrite(&mut self, mut rewrite: impl FnMut(&[u8]) -> Bytes) {
         self.flush_small();
         let mut whole = BytesMut::with_capacity(self.pending());
-        self.chunks.drain(..).for_each(|chunk| whole.extend_from_slice(&chunk));
+        self.chunks.drain(..).for_each(|chunk| whole.extend_from_slice(&chunk.octets));
+        self.shared = 0;
         let mut whole = whole.freeze();
         let mut begins = self.written;
         self.appended = self.written;
@@ -164,7 +186,7 @@ impl Coalesce {
             begins = end.at;
             self.appended += frame.len() as u64;
             end.at = self.appended;
-            self.chunks.push_back(frame);
+            self.chunks.push_back(Chunk { octets: frame, keeper: None });
         }
     }
 
@@ -186,10 +208,13 @@ impl Coalesce {
         while surplus > 0
             && let Some(chunk) = self.chunks.back_mut()
         {
-            let cut = surplus.min(chunk.len());
-            chunk.truncate(chunk.len() - cut);
+            let cut = surplus.min(chunk.octets.len());
+            chunk.octets.truncate(chunk.octets.len() - cut);
             surplus -= cut;
-            if chunk.is_empty() {
+            if chunk.keeper.is_some() {
+                self.shared -= cut;
+            }
+            if chunk.octets.is_empty() {
                 self.chunks.pop_back();
             }
         }
@@ -208,7 +233,7 @@ impl Coalesce {
 
     fn flush_small(&mut self) {
         if !self.small.is_empty() {
-            self.chunks.push_back(self.small.split().freeze());
+            self.chunks.push_back(Chunk { octets: self.small.split().freeze(), keeper: None });
         }
     }
 }
@@ -216,6 +241,9 @@ impl Coalesce {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::Budget;
+    use stompbox_frames::message::Parts;
+    use stompbox_frames::stomp::{Headers, Version};
 
     const fn mark(tag: Tag) -> Option<Mark> {
         Some(Mark { key: 1, tag, settles: true })
@@ -228,9 +256,9 @@ mod tests {
         out.copy(b"first-----");
         out.end_frame(mark(1));
         out.copy(b"head------");
-        out.chain(&large);
+        out.chain(&large, None);
         out.end_frame(mark(2));
-        out.chain(&Bytes::from_static(b"small-"));
+        out.chain(&Bytes::from_static(b"small-"), None);
         out.end_frame(mark(3));
         (out, [b"first-----head------".as_slice(), &large, b"small-"].concat())
     }
@@ -288,6 +316,27 @@ mod tests {
         let mut done = Vec::new();
         out.advance(whole.len(), |mark| done.push(mark.tag));
         assert_eq!((out.pending(), done), (0, vec![1, 2, 3]));
+    }
+
+    #[test]
+    fn a_large_piece_of_a_message_keeps_it_until_it_is_written_and_is_not_held_twice() {
+        let budget = Budget::new(usize::MAX);
+        let headers = Headers::default();
+        let parts =
+            Parts { id: "1", destination: "/topic/a", headers: &headers, extra: &[], body: &[b'x'; 3000] };
+        let message = Message::new(parts, |octets| budget.charge(octets));
+        let tail = message.tail(Version::V1_2).clone();
+        let mut out = Coalesce::default();
+        out.copy(b"MESSAGE\n");
+        out.chain(&tail, Some(&message));
+        out.end_frame(None);
+        drop(message);
+        assert!(budget.used() >= 3000);
+        assert_eq!(out.held_bytes(), 8);
+        out.advance(100, |_| {});
+        assert_eq!((out.held_bytes(), out.pending()), (0, tail.len() - 92));
+        out.advance(tail.len() - 92, |_| {});
+        assert_eq!(budget.used(), 0);
     }
 
     #[test]

@@ -102,7 +102,7 @@ pub(super) struct Connection<W> {
 impl<W: Wire> Connection<W> {
     fn new(hub: Arc<Hub>, wire: W, address: IpAddr) -> Connection<W> {
         let now = Instant::now();
-        let held = hub.budget.charge(0);
+        let held = hub.strangers.charge(0);
         let outbox = Outbox::new(hub.outbox, &hub.budget, hub.metrics.clone(), now);
         Connection {
             number: hub.enter(&outbox),
@@ -170,8 +170,10 @@ impl<W: Wire> Connection<W> {
                 break;
             }
             if !moved && !self.hub.is_stopping() && self.poll_timer(cx, now).is_pending() {
-                self.charge_held();
-                return Poll::Pending;
+                if self.charge_held() {
+                    return Poll::Pending;
+                }
+                self.end_for_memory(now);
             }
         }
         cx.waker().wake_by_ref();
@@ -196,14 +198,18 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// What waits outside the outbox counts too, once it is more than a few small frames.
-    fn charge_held(&mut self) {
-        let waiting =
-            self.out.pending() + self.decoder.buffered() + self.session.held_bytes() + self.wire.held_bytes();
+    /// What waits outside the outbox counts too, once it is more than a few small frames. `false`: strangers hold as
+    /// much as they may, and this is one of them.
+    fn charge_held(&mut self) -> bool {
+        let waiting = self.out.held_bytes()
+            + self.decoder.buffered()
+            + self.session.held_bytes()
+            + self.wire.held_bytes();
         let waiting = if waiting < HELD_BYTES_MIN { 0 } else { waiting };
         if waiting.abs_diff(self.held.bytes()) >= HELD_BYTES_MIN || waiting == 0 {
             self.held.resize(waiting);
         }
+        waiting == 0 || self.established || !self.hub.strangers.is_exhausted()
     }
 
     /// Heart-beats and timeouts.

@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 use stompbox_frames::stomp::Limits;
 use tokio_util::task::TaskTracker;
 
+/// The part of the byte budget that there is, beside it, for clients that are not signed in.
+pub(super) const STRANGERS_PART: usize = 16;
+
 /// Limits and habits of connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -46,6 +49,8 @@ pub struct Hub {
     pub broker: Broker,
     /// The broker-wide byte budget.
     pub budget: Arc<Budget>,
+    /// What clients that have not proved who they are may hold together: they must not use up what others need.
+    pub strangers: Arc<Budget>,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// Who may come in.
@@ -94,6 +99,7 @@ impl Hub {
         let node = parts.node;
         Arc::new(Hub {
             broker: parts.broker,
+            strangers: Budget::new(parts.budget.bytes_max() / STRANGERS_PART),
             budget: parts.budget,
             metrics: parts.metrics,
             authenticator: parts.authenticator,

@@ -7,6 +7,8 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 use stompbox_frames::stomp::{Command, Frame};
 
+const MEMORY: &str = "memory-bytes-max";
+
 impl<W: Wire> Connection<W> {
     /// The answer to a login, when it is there.
     pub(super) fn log_in(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
@@ -103,12 +105,21 @@ impl<W: Wire> Connection<W> {
         }
     }
 
+    /// A stranger holds octets, and strangers hold as much as they may.
+    pub(super) fn end_for_memory(&mut self, now: Instant) {
+        self.hub.metrics.limit_hit(MEMORY);
+        let detail = "Clients that are not signed in hold as much as they may (a part of memory-bytes-max). Send \
+                      CONNECT at once, come back later, or raise memory-bytes-max.";
+        let reject = Reject { summary: "memory limit reached", detail };
+        self.end_with(reject, Closing::Limit(MEMORY), now);
+    }
+
     /// Nothing new at the limit of the byte budget.
     fn refuse_for_memory(&mut self, frame: &Frame, actions: &mut Vec<Action>) {
         let detail = "The broker holds as much as it may (limit memory-bytes-max). Send again when consumers have \
                       caught up, or raise memory-bytes-max.";
         let reject = Reject { summary: "memory limit reached", detail };
         let receipt = frame.header("receipt").map(|receipt| receipt.into());
-        self.session.refuse(receipt, reject, Closing::Limit("memory-bytes-max"), actions);
+        self.session.refuse(receipt, reject, Closing::Limit(MEMORY), actions);
     }
 }

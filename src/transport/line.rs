@@ -2,6 +2,7 @@
 
 use super::seats::Seat;
 use parking_lot::Mutex;
+use std::net::IpAddr;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 /// What an HTTP connection sits on.
@@ -35,17 +36,17 @@ impl Line {
         Line { place: Mutex::new(Some(place)), cut: Notify::new() }
     }
 
-    /// The seat, for an upgrade: it is the connection's no more.
-    pub fn take_seat(&self) -> Result<Seat, NoSeat> {
+    /// The seat, for an upgrade by the client at `address`: it is the connection's no more, unless that client has
+    /// too many.
+    pub fn take_seat(&self, address: IpAddr) -> Result<Seat, NoSeat> {
         let mut place = self.place.lock();
-        match place.take() {
-            Some(Place::Seat(seat)) => Ok(seat),
-            Some(Place::Spare(limit, permit)) => {
-                *place = Some(Place::Spare(limit, permit));
-                Err(NoSeat::Full(limit))
-            }
-            None => Err(NoSeat::Taken),
-        }
+        let seat = match &*place {
+            Some(Place::Seat(seat)) => seat.moved(address).map_err(NoSeat::Full)?,
+            Some(Place::Spare(limit, _)) => return Err(NoSeat::Full(limit)),
+            None => return Err(NoSeat::Taken),
+        };
+        *place = None;
+        Ok(seat)
     }
 
     /// The limit that left this connection without a seat, if it has none.

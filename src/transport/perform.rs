@@ -57,6 +57,7 @@ impl<W: Wire> Connection<W> {
             }
             Action::Established(version) => {
                 self.established = true;
+                self.held = self.hub.budget.charge(self.held.bytes());
                 self.wire.trust(self.session.beats_every());
                 self.decoder.set_version(version);
                 self.decoder.set_limits(self.hub.options.limits);

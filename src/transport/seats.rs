@@ -91,11 +91,11 @@ impl Seat {
         self.taken.address
     }
 
-    /// The same seat for another address, that of the client behind a proxy; the limit's option if that has too
-    /// many.
-    pub fn moved(self, address: IpAddr) -> Result<Seat, &'static str> {
+    /// A seat in place of this one for another address, that of the client behind a proxy; the limit's option if
+    /// that has too many.
+    pub fn moved(&self, address: IpAddr) -> Result<Seat, &'static str> {
         if address == self.address() {
-            return Ok(self);
+            return Ok(self.clone());
         }
         // One more for a moment: this seat is given back only when the other one is taken.
         let seats = &self.taken.seats;

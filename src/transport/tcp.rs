@@ -47,9 +47,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Wire for TcpWire<S> {
         out.copy(piece.prefix);
         match piece.tail {
             // A shared tail has the LF already.
-            Tail::Shared(message, version) => out.chain(message.tail(version)),
+            Tail::Shared(message, version) => out.chain(message.tail(version), Some(message)),
             Tail::Own(tail) => {
-                out.chain(tail);
+                out.chain(tail, None);
                 out.copy(b"\n");
             }
         }

@@ -48,7 +48,15 @@ pub enum Tail<'a> {
     Own(&'a Bytes),
 }
 
-impl Tail<'_> {
+impl<'a> Tail<'a> {
+    /// The message it is of.
+    pub fn message(&self) -> Option<&'a Message> {
+        match self {
+            Tail::Shared(message, _) => Some(message),
+            Tail::Own(_) => None,
+        }
+    }
+
     /// As it is, without a line end.
     pub fn plain(&self) -> Bytes {
         match self {

@@ -1,6 +1,6 @@
 //! Responses and the groups of headers that they share.
 
-use super::identity::{NO_COOKIE, cookie};
+use super::identity::{BALANCER_COOKIE, NO_COOKIE, balancer_cookie};
 use super::receiver::Body;
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
@@ -76,8 +76,8 @@ impl<'a> Answer<'a> {
         if !on {
             return self;
         }
-        let value = cookie(self.asked, "JSESSIONID").unwrap_or(NO_COOKIE);
-        let cookie = HeaderValue::try_from(format!("JSESSIONID={value}; path=/"));
+        let value = balancer_cookie(self.asked).unwrap_or(NO_COOKIE.as_bytes());
+        let cookie = HeaderValue::try_from([BALANCER_COOKIE.as_bytes(), b"=", value, b"; path=/"].concat());
         self.header(SET_COOKIE, cookie.expect("a part of a header's value is one"))
     }
 

@@ -8,29 +8,25 @@ use super::options::{Options, Transport};
 use super::receiver::Body;
 use super::registry::Registry;
 use super::session::Delays;
-use super::socket_wire::SocketWire;
 use super::statics::{self, IframePage};
 use super::table::{Kind, ROWS, Row, Way};
 use super::{Application, upload};
 use crate::budget::Budget;
 use crate::metrics::Metrics;
-use crate::transport::line::{Line, NoSeat};
-use crate::transport::seats::{Seat, Seats};
-use crate::transport::websocket::{Socket, accept, offers_upgrade};
+use crate::transport::hub::STRANGERS_PART;
+use crate::transport::line::Line;
+use crate::transport::seats::Seats;
+use crate::transport::websocket::offers_upgrade;
 use hyper::body::Incoming;
 use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Version};
-use hyper_util::rt::TokioIo;
 use std::hash::RandomState;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 use stompbox_frames::sockjs::{BadCallback, Callback, Envelope, payload};
-use tokio::net::TcpStream;
 
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-/// The part of the byte budget that there is, besides it, for bodies from clients that are not signed in.
-const STRANGERS_PART: usize = 16;
 /// Octets of a body for a session that there is not; what it holds decides between two errors.
 const STRAY_BYTES_MAX: usize = 4096;
 /// Octets of a session's id at most.
@@ -38,8 +34,8 @@ const ID_BYTES_MAX: usize = 256;
 
 /// One SockJS service: a base path with all its transports, and the sessions on them.
 pub struct Endpoints<A> {
-    application: Arc<A>,
-    options: Arc<Options>,
+    pub(super) application: Arc<A>,
+    pub(super) options: Arc<Options>,
     iframe: IframePage,
     registry: Arc<Registry>,
     seats: Arc<Seats>,
@@ -248,7 +244,7 @@ impl<A: Application> Endpoints<A> {
         response
     }
 
-    fn full(&self, answer: Answer<'_>, limit: &'static str) -> Response<Body> {
+    pub(super) fn full(&self, answer: Answer<'_>, limit: &'static str) -> Response<Body> {
         self.metrics.limit_hit(limit);
         answer.text(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -293,7 +289,8 @@ impl<A: Application> Endpoints<A> {
         };
         let Some(link) = link else { return answer.not_found() };
         if !payload.is_empty() {
-            let charge = self.budget.charge(payload.bytes());
+            let budget = if link.is_trusted() { &self.budget } else { &self.strangers };
+            let charge = budget.charge(payload.bytes());
             drop(upload);
             link.send(Sent::new(payload, charge)).await;
         }
@@ -320,66 +317,6 @@ impl<A: Application> Endpoints<A> {
         };
         self.metrics.limit_hit(limit);
         answer.text(status, format!("The limit {limit} was met. Send less at a time, or raise {limit}.\n"))
-    }
-
-    // ---- WebSocket ----
-
-    /// A WebSocket with SockJS on it.
-    fn upgrade(&self, request: Request<Incoming>, visit: &Visit) -> Response<Body> {
-        let options = self.options.clone();
-        let untrusted = options.untrusted_send_bytes_max as u64;
-        self.hand_off(request, visit, untrusted, move |application, socket, seat| {
-            let wire = SocketWire::new(socket, options.heartbeat, options.ws_message_bytes_max);
-            application.converse(wire, seat);
-        })
-    }
-
-    /// A WebSocket with nothing else on it.
-    fn upgrade_raw(&self, request: Request<Incoming>, visit: &Visit) -> Response<Body> {
-        let message_bytes_max = self.options.ws_message_bytes_max;
-        self.hand_off(request, visit, message_bytes_max, |application, socket, seat| {
-            application.converse_raw(socket, seat);
-        })
-    }
-
-    /// Shakes hands; `begin` is called when 101 is on its way.
-    fn hand_off(
-        &self,
-        mut request: Request<Incoming>,
-        visit: &Visit,
-        message_bytes_max: u64,
-        begin: impl FnOnce(&A, Socket<TcpStream>, Seat) + Send + 'static,
-    ) -> Response<Body> {
-        let handshake = accept(&request);
-        if !handshake.accepted {
-            return handshake.response.map(Body::from);
-        }
-        let seat = match visit.line.take_seat() {
-            Ok(seat) => seat.moved(visit.address),
-            Err(NoSeat::Full(limit)) => return self.full(Answer::to(request.headers()), limit),
-            // One connection is upgraded once.
-            Err(NoSeat::Taken) => return Answer::to(request.headers()).empty(StatusCode::CONFLICT),
-        };
-        let seat = match seat {
-            Ok(seat) => seat,
-            Err(limit) => return self.full(Answer::to(request.headers()), limit),
-        };
-        let upgrade = hyper::upgrade::on(&mut request);
-        let application = self.application.clone();
-        self.application.spawn(async move {
-            let upgraded = match upgrade.await {
-                Ok(upgraded) => upgraded,
-                Err(error) => return tracing::debug!(%error, "a WebSocket handshake was not finished"),
-            };
-            match upgraded.downcast::<TokioIo<TcpStream>>() {
-                Ok(parts) => {
-                    let socket = Socket::new(parts.io.into_inner(), parts.read_buf, message_bytes_max);
-                    begin(&application, socket, seat);
-                }
-                Err(_) => tracing::error!("an upgraded connection is not the socket that was accepted"),
-            }
-        });
-        handshake.response.map(Body::from)
     }
 }
 

@@ -3,9 +3,10 @@
 //! The output of the connection holds the strings of an array frame, each behind a comma; a batch is handed over as
 //! one frame, and settled when the socket has taken the whole of it.
 
-use super::link::{Handed, Link};
+use super::link::Link;
 use super::segments::Segments;
 use super::session::{Close, INTERRUPTED};
+use super::slot::Handed;
 use crate::transport::coalesce::Coalesce;
 use crate::transport::wire::{Farewell, Piece, ReadEnd, Wire};
 use bytes::{Buf, Bytes, BytesMut};
@@ -18,6 +19,10 @@ use stompbox_frames::sockjs::{Quoting, quote, unquote};
 /// A batch up to this for which nobody waits counts as written when the response has it, which saves the task a turn
 /// for each; should it be lost, the session is over.
 const QUIET_BYTES_MAX: usize = 4096;
+
+/// A session whose client changes to a transport with another quoting while more than this waits for it is over: what
+/// is quoted anew is a copy of its own. sockjs-client never changes.
+const REQUOTED_BYTES_MAX: usize = 64 * 1024;
 
 /// See the module.
 pub(super) struct HttpWire {
@@ -162,7 +167,7 @@ impl Wire for HttpWire {
             out.extend_from_slice(quoting.mark());
             quote(quoting, piece.prefix, out);
         });
-        out.chain(&piece.tail.quoted(quoting));
+        out.chain(&piece.tail.quoted(quoting), piece.tail.message());
         out.copy(quoting.mark());
         out.end_frame(piece.mark);
     }
@@ -191,12 +196,15 @@ impl Wire for HttpWire {
         if let Some(landing) = self.poll_landing() {
             return landing;
         }
-        let link = self.link.clone();
-        let mut octets = 0;
-        let handed = link.poll_hand_over(cx, |way| {
-            if way.quoting != self.quoting {
-                self.requote(way.quoting, out);
+        let quoting = self.link.quoting();
+        if quoting != self.quoting {
+            if out.pending() > REQUOTED_BYTES_MAX {
+                return Poll::Ready(Err(io::ErrorKind::Unsupported.into()));
             }
+            self.requote(quoting, out);
+        }
+        let mut octets = 0;
+        let handed = self.link.poll_hand_over(cx, quoting, |way| {
             octets = out.pending();
             let (head, end) = way.array.clone();
             let head_octets = head.len();

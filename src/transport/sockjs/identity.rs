@@ -3,7 +3,7 @@
 
 use super::options::Options;
 use hyper::HeaderMap;
-use hyper::header::{AUTHORIZATION, COOKIE};
+use hyper::header::{AUTHORIZATION, COOKIE, HeaderValue};
 use std::borrow::Cow;
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::net::IpAddr;
@@ -11,7 +11,9 @@ use stompbox_frames::sockjs::percent_decode;
 
 /// Query parameters that carry a token.
 const TOKENS: [&str; 2] = ["access_token", "accessToken"];
-/// What this layer itself gives to whoever has no cookie, so that it is as good as none.
+/// The cookie by which balancers keep a client at one server.
+pub(super) const BALANCER_COOKIE: &str = "JSESSIONID";
+/// What this layer itself gives to whoever has no such cookie, so that it is as good as none.
 pub(super) const NO_COOKIE: &str = "dummy";
 
 /// A fingerprint of the identity in a request; the secrets themselves are not kept.
@@ -26,13 +28,12 @@ pub(super) fn identity(
     for value in headers.get_all(AUTHORIZATION) {
         ("authorization", value.as_bytes()).hash(&mut hasher);
     }
-    for name in TOKENS {
-        if let Some(token) = parameter(query, name) {
-            (name, token).hash(&mut hasher);
-        }
+    for (name, token) in pairs(query).filter(|(name, _)| TOKENS.contains(&&*percent_decode(name))) {
+        (name, token).hash(&mut hasher);
     }
-    for name in &options.identity_cookies {
-        if let Some(value) = cookie(headers, name).filter(|value| *value != NO_COOKIE) {
+    for (name, value) in cookies(headers) {
+        let is_listed = options.identity_cookies.iter().any(|listed| listed.as_bytes() == name);
+        if is_listed && (name, value) != (BALANCER_COOKIE.as_bytes(), NO_COOKIE.as_bytes()) {
             (name, value).hash(&mut hasher);
         }
     }
@@ -42,23 +43,34 @@ pub(super) fn identity(
     hasher.finish()
 }
 
-/// The value of a cookie.
-pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let lines = headers.get_all(COOKIE).into_iter().filter_map(|line| line.to_str().ok());
-    let mut pairs = lines.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(found, _)| *found == name).map(|(_, value)| value)
+/// The cookies in their order, names and values; other people's need not be ASCII.
+fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let lines = headers.get_all(COOKIE).into_iter().map(HeaderValue::as_bytes);
+    lines.flat_map(|line| line.split(|octet| *octet == b';')).filter_map(|pair| {
+        let pair = pair.trim_ascii();
+        let equals = pair.iter().position(|octet| *octet == b'=')?;
+        Some((&pair[..equals], &pair[equals + 1..]))
+    })
+}
+
+/// The value of the cookie that balancers look at, if the client has it.
+pub(super) fn balancer_cookie(headers: &HeaderMap) -> Option<&[u8]> {
+    cookies(headers).find(|(name, _)| *name == BALANCER_COOKIE.as_bytes()).map(|(_, value)| value)
+}
+
+fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
+    query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")))
 }
 
 /// The decoded value of a query's first parameter of this name.
 pub(super) fn parameter<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
-    let mut pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    pairs.find(|(found, _)| *found == name).map(|(_, value)| percent_decode(value))
+    pairs(query).find(|(found, _)| *found == name).map(|(_, value)| percent_decode(value))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hyper::header::{HeaderName, HeaderValue};
+    use hyper::header::HeaderName;
 
     fn of(options: &Options, headers: &[(&'static str, &'static str)], query: &str, address: &str) -> u64 {
         static HASHING: std::sync::OnceLock<RandomState> = std::sync::OnceLock::new();
@@ -82,6 +94,8 @@ mod tests {
             (&[], "t=1&accessToken=a", false),
             (&[], "t=1", true),
             (&[("cookie", "theme=dark")], "", true),
+            (&[("cookie", "sessionid=dummy")], "", false),
+            (&[], "access%5ftoken=a", false),
             // Given by this layer to whoever had none.
             (&[("cookie", "JSESSIONID=dummy")], "", true),
         ] {
@@ -93,6 +107,15 @@ mod tests {
             of(&options, &[("authorization", "Bearer a")], "", "127.0.0.1"),
             of(&options, &[("authorization", "Bearer b")], "", "127.0.0.1")
         );
+    }
+
+    #[test]
+    fn a_cookie_that_is_not_ascii_hides_no_other() {
+        let mut headers = HeaderMap::new();
+        let line = HeaderValue::from_bytes("name=Jos\u{e9}; sessionid=abc; sessionid=d".as_bytes());
+        headers.insert(COOKIE, line.expect("octets"));
+        let found: Vec<_> = cookies(&headers).collect();
+        assert_eq!(found[1..], [(&b"sessionid"[..], &b"abc"[..]), (b"sessionid", b"d")]);
     }
 
     #[test]

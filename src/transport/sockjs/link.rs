@@ -11,8 +11,9 @@
 
 use super::receiver::Receiver;
 use super::registry::Registry;
-use super::segments::{Flight, Segments, Waits};
+use super::segments::{Segments, Waits};
 use super::session::{Attached, Close, Delays, Detached, Due, Session, are_enough};
+use super::slot::{Handed, Slot};
 use super::table::Way;
 use crate::budget::Charge;
 use crate::transport::line::Line;
@@ -69,26 +70,6 @@ impl Sent {
     pub(super) fn new(payload: Payload, charge: Charge) -> Sent {
         Sent { payload, _charge: charge }
     }
-}
-
-/// The place of the receiver.
-struct Slot {
-    ticket: u64,
-    /// Octets that the response may still take.
-    room: usize,
-    /// What its body takes next; the last chunk of a response is marked.
-    chunks: VecDeque<(Segments, bool)>,
-    body: Option<Waker>,
-    line: Arc<Line>,
-}
-
-/// A batch that was handed over.
-pub(super) struct Handed {
-    pub(super) flight: Arc<Flight>,
-    /// Octets before and in all of it.
-    pub(super) head: usize,
-    pub(super) total: usize,
-    pub(super) line: Arc<Line>,
 }
 
 /// Nobody hears any more.
@@ -274,10 +255,11 @@ impl Link {
     }
 
     /// Gives the receiver a batch made by `make` of the envelope around it, as soon as there is one that has taken
-    /// all that it was given.
+    /// all that it was given and wants this quoting.
     pub(super) fn poll_hand_over(
         self: &Arc<Link>,
         cx: &mut Context<'_>,
+        quoting: Quoting,
         make: impl FnOnce(&Way) -> (Segments, usize),
     ) -> Poll<Result<Handed, Over>> {
         let mut locked = self.state.lock();
@@ -286,9 +268,9 @@ impl Link {
         if !state.session.is_live() {
             return Poll::Ready(Err(Over));
         }
-        let Some(slot) = state.slot.as_mut().filter(|slot| slot.chunks.is_empty()) else {
-            return Poll::Pending;
-        };
+        // Another receiver that came this moment wakes the task.
+        let slot = state.slot.as_mut().filter(|slot| slot.chunks.is_empty() && state.way.quoting == quoting);
+        let Some(slot) = slot else { return Poll::Pending };
         let (segments, head) = make(&state.way);
         let total = bytes::Buf::remaining(&segments);
         let (segments, flight) = segments.watched(self.clone());
@@ -391,15 +373,6 @@ impl State {
             Some(task) => task.clone_from(cx.waker()),
             None => self.task = Some(cx.waker().clone()),
         }
-    }
-}
-
-impl Slot {
-    /// The next chunk, which ends the response if it takes all its room. Returns who is to be woken.
-    fn put(&mut self, segments: Segments, octets: usize) -> Option<Waker> {
-        self.room = self.room.saturating_sub(octets);
-        self.chunks.push_back((segments, self.room == 0));
-        self.body.take()
     }
 }
 

@@ -26,9 +26,11 @@ mod receiver;
 mod registry;
 mod segments;
 pub mod session;
+mod slot;
 mod socket_wire;
 mod statics;
 mod table;
+mod upgrade;
 mod upload;
 
 pub use endpoints::{Endpoints, Visit, is_iframe_page};

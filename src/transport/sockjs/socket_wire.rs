@@ -116,7 +116,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Wire for SocketWire<S> 
             out.extend_from_slice(QUOTING.mark());
             out.extend_from_slice(&prefix);
         });
-        out.chain(&tail);
+        out.chain(&tail, piece.tail.message());
         out.copy(QUOTING.mark());
         out.copy(ARRAY_CLOSE);
         out.end_frame(piece.mark);

@@ -1,8 +1,8 @@
 //! The opening handshake (RFC 6455 §4.2) and the choice of the STOMP subprotocol.
 
 use hyper::header::{
-    CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
-    SEC_WEBSOCKET_VERSION, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
 };
 use hyper::{Method, Request, Response, StatusCode, Version};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -49,6 +49,11 @@ pub fn accept<B>(request: &Request<B>) -> Handshake {
         );
         handshake.response.headers_mut().insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         return handshake;
+    }
+    if headers.contains_key(TRANSFER_ENCODING)
+        || headers.get(CONTENT_LENGTH).is_some_and(|length| length != "0")
+    {
+        return refused(StatusCode::BAD_REQUEST, "An opening handshake has no body.\n");
     }
     let key = match headers.get(SEC_WEBSOCKET_KEY) {
         Some(key) if is_key(key.as_bytes()) => key,

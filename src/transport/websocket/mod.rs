@@ -55,7 +55,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Wire for WebSocketWire<
         let opcode = if piece.text { Opcode::Text } else { Opcode::Binary };
         socket::write_head(opcode, piece.prefix.len() + tail.len(), out);
         out.copy(piece.prefix);
-        out.chain(&tail);
+        out.chain(&tail, piece.tail.message());
         out.end_frame(piece.mark);
     }
 

@@ -1,0 +1,70 @@
+//! From a request to a WebSocket, with SockJS on it or without.
+
+use super::Application;
+use super::answer::Answer;
+use super::endpoints::{Endpoints, Visit};
+use super::receiver::Body;
+use super::socket_wire::SocketWire;
+use crate::transport::line::NoSeat;
+use crate::transport::seats::Seat;
+use crate::transport::websocket::{Socket, accept};
+use hyper::body::Incoming;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+impl<A: Application> Endpoints<A> {
+    /// A WebSocket with SockJS on it.
+    pub(super) fn upgrade(&self, request: Request<Incoming>, visit: &Visit) -> Response<Body> {
+        let options = self.options.clone();
+        let untrusted = options.untrusted_send_bytes_max as u64;
+        self.hand_off(request, visit, untrusted, move |application, socket, seat| {
+            let wire = SocketWire::new(socket, options.heartbeat, options.ws_message_bytes_max);
+            application.converse(wire, seat);
+        })
+    }
+
+    /// A WebSocket with nothing else on it.
+    pub(super) fn upgrade_raw(&self, request: Request<Incoming>, visit: &Visit) -> Response<Body> {
+        let message_bytes_max = self.options.ws_message_bytes_max;
+        self.hand_off(request, visit, message_bytes_max, |application, socket, seat| {
+            application.converse_raw(socket, seat);
+        })
+    }
+
+    /// Shakes hands; `begin` is called when 101 is on its way.
+    fn hand_off(
+        &self,
+        mut request: Request<Incoming>,
+        visit: &Visit,
+        message_bytes_max: u64,
+        begin: impl FnOnce(&A, Socket<TcpStream>, Seat) + Send + 'static,
+    ) -> Response<Body> {
+        let handshake = accept(&request);
+        if !handshake.accepted {
+            return handshake.response.map(Body::from);
+        }
+        let seat = match visit.line.take_seat(visit.address) {
+            Ok(seat) => seat,
+            Err(NoSeat::Full(limit)) => return self.full(Answer::to(request.headers()), limit),
+            // One connection is upgraded once.
+            Err(NoSeat::Taken) => return Answer::to(request.headers()).empty(StatusCode::CONFLICT),
+        };
+        let upgrade = hyper::upgrade::on(&mut request);
+        let application = self.application.clone();
+        self.application.spawn(async move {
+            let upgraded = match upgrade.await {
+                Ok(upgraded) => upgraded,
+                Err(error) => return tracing::debug!(%error, "a WebSocket handshake was not finished"),
+            };
+            match upgraded.downcast::<TokioIo<TcpStream>>() {
+                Ok(parts) => {
+                    let socket = Socket::new(parts.io.into_inner(), parts.read_buf, message_bytes_max);
+                    begin(&application, socket, seat);
+                }
+                Err(_) => tracing::error!("an upgraded connection is not the socket that was accepted"),
+            }
+        });
+        handshake.response.map(Body::from)
+    }
+}
