@@ -9,6 +9,8 @@ use std::ffi::OsString;
 const PREFIX: &str = "STOMPBOX_";
 /// Names the file.
 const FILE: &str = "STOMPBOX_CONFIG";
+/// Begins what is for `stompbox bench` and nothing to a broker in the same environment.
+const BENCH: &str = "STOMPBOX_BENCH_";
 
 /// What the environment gives.
 #[derive(Debug, Default)]
@@ -25,7 +27,7 @@ pub(super) struct Environment {
 pub(super) fn parse(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Environment {
     let ours = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value));
     let mut ours: Vec<(String, OsString)> = variables.into_iter().filter_map(ours).collect();
-    ours.retain(|(name, _)| name.starts_with(PREFIX) && !is_service_link(name));
+    ours.retain(|(name, _)| name.starts_with(PREFIX) && !name.starts_with(BENCH) && !is_service_link(name));
     ours.sort();
     let mut environment = Environment::default();
     for (name, value) in ours {
