@@ -16,7 +16,8 @@ pub(super) struct Progress<'w> {
 
 impl<'w> Progress<'w> {
     pub(super) fn new(to: &'w mut dyn Write, is_terminal: bool) -> Progress<'w> {
-        Progress { to, is_terminal, shown: None }
+        let shown = (!is_terminal).then(Instant::now);
+        Progress { to, is_terminal, shown }
     }
 
     /// `fraction` of `what` is done, from 0 to 1. Who has closed the other end does not want to know.
@@ -62,6 +63,8 @@ mod tests {
     fn a_pipe_gets_whole_lines_and_not_many() {
         let mut out = Vec::new();
         let mut progress = Progress::new(&mut out, false);
+        progress.show("connecting", 0.5, "what is over soon is not told");
+        progress.shown = None;
         for _ in 0..100 {
             progress.show("measuring", 0.25, "12 msg/s");
         }
