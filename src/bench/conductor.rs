@@ -19,8 +19,8 @@ use tokio::time::MissedTickBehavior;
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// How long subscriptions may take.
 const SUBSCRIBE_TIME_MAX: Duration = Duration::from_secs(20);
-/// How long receipts of competing consumers are waited for: a queue keeps what comes before them.
-const CONSUMER_TIME_MAX: Duration = Duration::from_secs(2);
+/// How long receipts are waited for where no probe can tell: some brokers give none.
+const RECEIPT_TIME_MAX: Duration = Duration::from_secs(2);
 /// Open loops are woken at most so often.
 const TICK_MIN: Duration = Duration::from_micros(100);
 
@@ -62,10 +62,10 @@ impl<'a, 'w> Conductor<'a, 'w> {
         self.tasks.spawn(task);
     }
 
-    /// Waits until `count` subscriptions are there; those of competing consumers need not tell.
-    pub(super) async fn subscribed(&mut self, count: usize, compete: bool) -> Result<(), Trouble> {
+    /// Waits until `count` subscriptions are there; those that get no probes may not tell.
+    pub(super) async fn subscribed(&mut self, count: usize, may_be_silent: bool) -> Result<(), Trouble> {
         let run = self.run.clone();
-        let time = if compete { CONSUMER_TIME_MAX } else { SUBSCRIBE_TIME_MAX };
+        let time = if may_be_silent { RECEIPT_TIME_MAX } else { SUBSCRIBE_TIME_MAX };
         let deadline = Instant::now() + time;
         let there = |run: &Run| run.ready.load(Relaxed) >= count;
         self.wait(deadline, |progress, run| {
@@ -79,7 +79,7 @@ impl<'a, 'w> Conductor<'a, 'w> {
             Some(End::Interrupted) => {
                 Err(Trouble::Other("interrupted before anything was measured".to_owned()))
             }
-            None if there(&run) || compete => Ok(()),
+            None if there(&run) || may_be_silent => Ok(()),
             None => Err(Trouble::TimedOut(
                 format!("only {} of {count} subscriptions were made", run.ready.load(Relaxed)),
                 time.as_secs(),

@@ -36,7 +36,7 @@ pub(super) async fn run(
     for (index, link) in links.into_iter().enumerate() {
         conductor.spawn(Pinger::new(&run, link, index).ping());
     }
-    conductor.subscribed(connections, false).await?;
+    conductor.subscribed(connections, true).await?;
     conductor.measure(options, Run::sent).await;
     let expected = run.sent();
     Ok(Report::new(options, conductor, expected))

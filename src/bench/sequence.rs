@@ -20,8 +20,8 @@ pub(super) enum Arrival {
 #[derive(Debug, Default)]
 pub(super) struct Sequence {
     next: u64,
-    /// What is missing below `next`: first number to the one behind the last. Most never have a gap.
-    gaps: Option<Box<BTreeMap<u64, u64>>>,
+    /// What is missing below `next`: first number to the one behind the last. Mostly nothing.
+    gaps: BTreeMap<u64, u64>,
 }
 
 impl Sequence {
@@ -31,10 +31,9 @@ impl Sequence {
             return self.arrive_late(number);
         }
         if number > self.next {
-            let gaps = self.gaps.get_or_insert_default();
-            gaps.insert(self.next, number);
-            if gaps.len() > GAPS_MAX {
-                gaps.pop_first();
+            self.gaps.insert(self.next, number);
+            if self.gaps.len() > GAPS_MAX {
+                self.gaps.pop_first();
             }
         }
         self.next = number + 1;
@@ -42,7 +41,7 @@ impl Sequence {
     }
 
     fn arrive_late(&mut self, number: u64) -> Arrival {
-        let Some(gaps) = &mut self.gaps else { return Arrival::Again };
+        let gaps = &mut self.gaps;
         let Some((&from, &to)) = gaps.range(..=number).next_back() else { return Arrival::Again };
         if number >= to {
             return Arrival::Again;
@@ -53,9 +52,6 @@ impl Sequence {
         };
         if number + 1 < to {
             gaps.insert(number + 1, to);
-        }
-        if gaps.is_empty() {
-            self.gaps = None;
         }
         Arrival::Late
     }
@@ -89,7 +85,7 @@ mod tests {
         for (number, expected) in arrivals {
             assert_eq!(sequence.arrive(number), expected, "{number}");
         }
-        assert!(sequence.gaps.is_none(), "what is complete takes no memory");
+        assert!(sequence.gaps.is_empty(), "what is complete takes no memory");
     }
 
     #[test]
@@ -98,7 +94,7 @@ mod tests {
         for number in 0..100_000 {
             assert_eq!(sequence.arrive(number * 2 + 1), Arrival::InOrder);
         }
-        assert_eq!(sequence.gaps.as_ref().map(|gaps| gaps.len()), Some(GAPS_MAX));
+        assert_eq!(sequence.gaps.len(), GAPS_MAX);
         assert_eq!(sequence.arrive(199_998), Arrival::Late);
         assert_eq!(sequence.arrive(0), Arrival::Again, "forgotten");
     }

@@ -140,8 +140,10 @@ async fn progress_of_session(
         *main = Socket::connect(address).await?;
         receiving.ask(&mut main.out);
     }
+    // Not beside the other socket, whose every octet would interrupt it.
+    sending.connect(address).await?;
     let sending_ready = async {
-        match sending.pump(address).await? {
+        match sending.pump() {
             Some(socket) => socket.ready().await,
             None => std::future::pending().await,
         }

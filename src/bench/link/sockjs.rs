@@ -7,6 +7,7 @@ use super::socket::Socket;
 use crate::bench::trouble::Trouble;
 use crate::bench::url::{Transport, Url};
 use bytes::BytesMut;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use stompbox_frames::sockjs::{Quoting, quote};
 use stompbox_frames::stomp::Decoder;
@@ -163,16 +164,20 @@ impl Sending {
         self.waiting.extend_from_slice(b"\"");
     }
 
-    /// The socket, opened where there is something to send, with a request in it where none is under way.
-    pub(super) async fn pump(
-        &mut self,
-        address: std::net::SocketAddr,
-    ) -> Result<Option<&mut Socket>, Trouble> {
+    /// Opens a socket where there is something to send and none to send it on.
+    pub(super) async fn connect(&mut self, address: SocketAddr) -> Result<(), Trouble> {
+        let is_needed = !self.is_under_way && !self.waiting.is_empty();
+        if is_needed && (self.socket.is_none() || self.last.elapsed() > IDLE_MAX) {
+            self.socket = Some(Socket::connect(address).await?);
+            self.last = Instant::now();
+        }
+        Ok(())
+    }
+
+    /// The socket, with a request in it where something waits and none is under way.
+    pub(super) fn pump(&mut self) -> Option<&Socket> {
+        let socket = self.socket.as_mut()?;
         if !self.is_under_way && !self.waiting.is_empty() {
-            if self.socket.is_none() || self.last.elapsed() > IDLE_MAX {
-                self.socket = Some(Socket::connect(address).await?);
-            }
-            let socket = self.socket.as_mut().expect("just opened");
             let json = [b"[", &self.waiting[..], b"]"].concat();
             self.waiting.clear();
             let body = if self.is_form { form(&json) } else { json };
@@ -181,7 +186,7 @@ impl Sending {
             self.response = Response::new();
             self.is_under_way = true;
         }
-        Ok(self.socket.as_mut())
+        Some(socket)
     }
 
     /// Moves octets of the sending socket.
