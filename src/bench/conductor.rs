@@ -5,6 +5,7 @@ use super::process::cpu_time;
 use super::progress::Progress;
 use super::run::{Phase, Run};
 use super::table;
+use super::tally::Interval;
 use super::trouble::Trouble;
 use std::future::Future;
 use std::ops::ControlFlow;
@@ -96,12 +97,12 @@ impl<'a, 'w> Conductor<'a, 'w> {
         run.set_interval((from, until));
         let _metronome = Metronome::start(&run, options.pace);
         run.phase.send_replace(Phase::Running(start));
-        if !self.pass("warming up", start, from).await {
+        if !self.pass("warming up", (start, from), &expected).await {
             run.set_interval((run.now(), until));
         }
         let cpu = cpu_time();
         if self.end.is_none() {
-            self.pass("measuring", from, until).await;
+            self.pass("measuring", (from, until), &expected).await;
         }
         let from = run.interval().0;
         let stopped = run.now().min(until);
@@ -120,10 +121,10 @@ impl<'a, 'w> Conductor<'a, 'w> {
     }
 
     /// Waits from one time to another, in nanoseconds of the run; `false` where something ends it.
-    async fn pass(&mut self, what: &str, from: u64, until: u64) -> bool {
+    async fn pass(&mut self, what: &str, (from, until): Interval, expected: impl Fn(&Run) -> u64) -> bool {
         let mut pulse = Pulse::new(&self.run, self.patience);
         self.wait(self.run.moment(until), |progress, run| {
-            let is_stalled = pulse.feel(run) && run.sent() > 0;
+            let is_stalled = pulse.feel(run, expected(run));
             let fraction = run.now().saturating_sub(from) as f64 / (until - from).max(1) as f64;
             progress.show(what, fraction, &pulse.rate(run));
             match is_stalled {
@@ -142,7 +143,7 @@ impl<'a, 'w> Conductor<'a, 'w> {
         self.wait(far, |progress, run| {
             let fraction = done(run);
             progress.show(what, fraction, "");
-            if fraction >= 1.0 || pulse.feel(run) {
+            if fraction >= 1.0 || pulse.feel(run, u64::MAX) {
                 ControlFlow::Break(None)
             } else {
                 ControlFlow::Continue(())
@@ -202,10 +203,10 @@ impl Pulse {
         Pulse { patience, last, moved: now, shown: (last, now), rate: String::new() }
     }
 
-    /// Whether nothing has arrived for too long.
-    fn feel(&mut self, run: &Run) -> bool {
+    /// Whether nothing has arrived for too long, of `expected` deliveries.
+    fn feel(&mut self, run: &Run, expected: u64) -> bool {
         let delivered = run.delivered();
-        if delivered != self.last {
+        if delivered != self.last || delivered >= expected {
             (self.last, self.moved) = (delivered, Instant::now());
         }
         self.moved.elapsed() > self.patience
