@@ -120,6 +120,19 @@ impl<'a, 'w> Conductor<'a, 'w> {
         }
     }
 
+    /// Waits until `count` receivers have acknowledged everything, so that nothing goes back to its queue.
+    pub(super) async fn close(&mut self, count: usize) {
+        self.run.phase.send_replace(Phase::Closing);
+        let all = async {
+            for _ in 0..count {
+                // Whoever fails now has nothing left to do.
+                let _ = self.tasks.join_next().await;
+            }
+        };
+        // What was measured stands, whether the broker takes the rest or not.
+        let _ = tokio::time::timeout(self.patience, all).await;
+    }
+
     /// Waits from one time to another, in nanoseconds of the run; `false` where something ends it.
     async fn pass(&mut self, what: &str, (from, until): Interval, expected: impl Fn(&Run) -> u64) -> bool {
         let mut pulse = Pulse::new(&self.run, self.patience);

@@ -33,8 +33,8 @@ pub(super) async fn run(
     let mut conductor = Conductor::new(options, Run::new(options, id, &copies), progress);
     let run = conductor.run.clone();
     let ledgers = Ledgers::new(options);
+    let ack = if options.shape == Shape::Queue { options.ack } else { Ack::Auto };
     for (index, link) in links.drain(..subscribers).enumerate() {
-        let ack = if options.shape == Shape::Queue { options.ack } else { Ack::Auto };
         conductor.spawn(Receiver::new(run.clone(), link, index, ledgers.of(index), ack).receive());
     }
     let competes = options.shape == Shape::Queue;
@@ -47,6 +47,9 @@ pub(super) async fn run(
         run.sent.iter().zip(&copies).map(|(sent, copies)| sent.load(Relaxed) * *copies as u64).sum()
     };
     conductor.measure(options, &expected).await;
+    if ack != Ack::Auto && conductor.end.is_none() {
+        conductor.close(subscribers).await;
+    }
     let expected = expected(&run);
     Ok(Report::new(options, conductor, expected))
 }

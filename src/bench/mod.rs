@@ -7,9 +7,9 @@
 //! | ping-pong | pairs of connections, one message under way in each |
 //! | idle | many connections that wait; a few broadcasts |
 //!
-//! A [`link`] carries frames over any transport, sans-IO but for its sockets. A task per connection, publisher or
-//! receiver, works on what one [`run::Run`] holds, the [`conductor`] leads them through the phases, and a
-//! [`report`] says what came out. Memory is bounded: bodies are made as they are sent, what is under way is bounded by
+//! A `link` carries frames over any transport, sans-IO but for its sockets. A task per connection, publisher or
+//! receiver, works on what one `run::Run` holds, the `conductor` leads them through the phases, and a
+//! `report` says what came out. Memory is bounded: bodies are made as they are sent, what is under way is bounded by
 //! the window or by what the sockets take, and gaps in a sequence are remembered up to a limit.
 
 mod client;

@@ -3,7 +3,7 @@
 use super::client::{acknowledge, subscribe};
 use super::link::Link;
 use super::options::Ack;
-use super::run::Run;
+use super::run::{Phase, Run};
 use super::sequence::{Arrival, Sequence};
 use super::stamp::{PROBE, Stamp, Wrong};
 use super::tally::{Interval, Tally};
@@ -78,11 +78,24 @@ impl Receiver {
         Receiver { run, link, index, ledger, ack, is_ready: false, seen: Seen::default() }
     }
 
-    /// Receives until it is stopped.
+    /// Receives until it is stopped; who acknowledges ends by itself when everything is acknowledged.
     pub(super) async fn receive(mut self) -> Result<(), Trouble> {
+        if self.ack == Ack::Auto {
+            loop {
+                self.link.progress().await?;
+                self.take()?;
+            }
+        }
+        let mut phase = self.run.phase.subscribe();
         loop {
-            self.link.progress().await?;
+            tokio::select! {
+                moved = self.link.progress() => moved?,
+                _ = phase.changed() => {}
+            }
             self.take()?;
+            if *phase.borrow() == Phase::Closing && self.link.is_flushed() {
+                return Ok(());
+            }
         }
     }
 

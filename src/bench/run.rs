@@ -18,6 +18,8 @@ pub(super) enum Phase {
     Running(u64),
     /// No more are sent.
     Draining,
+    /// Everything has arrived that will: who has to acknowledge does, and leaves.
+    Closing,
 }
 
 /// One measurement.
