@@ -31,6 +31,7 @@
 //! | 6 | [`http`] | the HTTP listener: who may ask, pages | 0–5 |
 //! | 4 | (nothing yet: what will keep messages on disk and link nodes) | | 0–2 and `broker` |
 //! | 7 | [`config`], [`cli`], [`server`] | options, the command, the running broker | all |
+//! | 7 | [`mod@bench`] | the load generator, for any broker: a client, which shares nothing with the rooms above but the wire formats | layer 0: `stompbox-frames` |
 //!
 //! A *room* is a module with a layer of its own. `tests/tidy.rs` fails on any other edge, on a file that grows too long, and on a clock, socket or lock in
 //! a pure room.
@@ -65,6 +66,7 @@
 //! - The options are one declarative table (`config`), from which flags, environment, file keys and the
 //!   README's table come.
 
+pub mod bench;
 pub mod broker;
 pub mod budget;
 pub mod cli;

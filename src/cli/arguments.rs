@@ -1,5 +1,6 @@
 //! Flags, made from the table of options.
 
+use super::bench;
 use crate::config::{Given, Kind, Row, Source, suggestion, table};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
@@ -32,6 +33,10 @@ pub(super) enum Parsed {
 /// Reads the arguments, the command's own name first.
 pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Parsed {
     match command().try_get_matches_from(arguments) {
+        Ok(matches) if matches.subcommand_name() == Some(bench::BENCH) => Parsed::Wrong(format!(
+            "error: {0} takes no options of the broker: begin with stompbox {0}\n",
+            bench::BENCH
+        )),
         Ok(matches) => Parsed::Arguments(taken(&matches)),
         Err(error) if error.use_stderr() => Parsed::Wrong(explain(&error)),
         Err(error) => Parsed::Show(error.render().to_string()),
@@ -61,6 +66,8 @@ fn command() -> Command {
         )
         .args(table::GROUPS.iter().flat_map(|group| group.rows.iter().map(|row| flag(row, group.heading))))
         .subcommand(check)
+        // Here for its place in the help: its flags are its own, and the broker's are none of its.
+        .subcommand(Command::new(bench::BENCH).about(bench::ABOUT))
 }
 
 fn flag(row: &'static Row, heading: &'static str) -> Arg {
@@ -111,10 +118,11 @@ fn explain(error: &clap::Error) -> String {
                 None => format!("--{flag}: unknown option; stompbox --help lists them all"),
             }
         }
-        None => match suggestion(stray, [CHECK_CONFIG]) {
+        None => match suggestion(stray, [CHECK_CONFIG, bench::BENCH]) {
             Some(near) => format!("{stray}: unknown command; did you mean {near}?"),
             None => format!(
-                "an argument that is neither an option nor its value; the only command is {CHECK_CONFIG}"
+                "an argument that is neither an option nor its value; the commands are {CHECK_CONFIG} and {}",
+                bench::BENCH
             ),
         },
     };
@@ -182,12 +190,16 @@ mod tests {
             (&["--colour"], "error: --colour: unknown option; stompbox --help lists them all\n"),
             (&["chek-config"], "error: chek-config: unknown command; did you mean check-config?\n"),
             (
+                &["--tcp", "off", "bench"],
+                "error: bench takes no options of the broker: begin with stompbox bench\n",
+            ),
+            (
                 &["--user", "alice:a", "bob:sesame"],
-                "error: an argument that is neither an option nor its value; the only command is check-config\n",
+                "error: an argument that is neither an option nor its value; the commands are check-config and bench\n",
             ),
             (
                 &["check-config", "bob:sesame"],
-                "error: an argument that is neither an option nor its value; the only command is check-config\n",
+                "error: an argument that is neither an option nor its value; the commands are check-config and bench\n",
             ),
         ] {
             assert_eq!(wrong(list), text, "{list:?}");

@@ -6,8 +6,11 @@
 //! | 1 | the broker could not start, or could not go on |
 //! | 2 | the arguments or the configuration have mistakes; each is on standard error |
 //! | 128 + n | a second signal n came while the broker was stopping |
+//!
+//! `stompbox bench` is a command of its own: 0 fine, 1 could not run, 2 messages did not arrive as they should.
 
 mod arguments;
+mod bench;
 mod check_config;
 mod logging;
 mod open_files;
@@ -30,6 +33,10 @@ fn run(
     out: &mut dyn Write,
     errors: &mut dyn Write,
 ) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if arguments.get(1).is_some_and(|first| first == bench::BENCH) {
+        return bench::bench(arguments.into_iter().skip(2), bench::passcode(variables), out, errors);
+    }
     let arguments = match arguments::parse(arguments) {
         Parsed::Arguments(arguments) => arguments,
         Parsed::Show(text) => return say(out, &text, ExitCode::SUCCESS),

@@ -9,8 +9,8 @@ use std::ffi::OsString;
 const PREFIX: &str = "STOMPBOX_";
 /// Names the file.
 const FILE: &str = "STOMPBOX_CONFIG";
-/// For whoever builds the broker.
-const SKIP_WEB: &str = "STOMPBOX_SKIP_WEB";
+/// Begin what is for `stompbox bench`, and for whoever builds the broker.
+const OTHERS: [&str; 2] = ["STOMPBOX_BENCH_", "STOMPBOX_SKIP_WEB"];
 
 /// What the environment gives.
 #[derive(Debug, Default)]
@@ -27,7 +27,9 @@ pub(super) struct Environment {
 pub(super) fn parse(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Environment {
     let ours = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value));
     let mut ours: Vec<(String, OsString)> = variables.into_iter().filter_map(ours).collect();
-    ours.retain(|(name, _)| name.starts_with(PREFIX) && name != SKIP_WEB && !is_service_link(name));
+    let is_others =
+        |name: &str| OTHERS.iter().any(|others| name.starts_with(others)) || is_service_link(name);
+    ours.retain(|(name, _)| name.starts_with(PREFIX) && !is_others(name));
     ours.sort();
     let mut environment = Environment::default();
     for (name, value) in ours {

@@ -25,6 +25,7 @@ pub use listen::Listen;
 pub use load::{Given, Loaded, Setting, load};
 pub use mistake::{Mistake, Source, suggestion};
 pub use row::{Group, Kind, Row};
+pub(crate) use value::{count, size, time};
 
 use crate::http::forwarded::Proxies;
 use crate::http::health::MetricsFrom;

@@ -33,7 +33,7 @@ pub(super) fn put<T>(slot: &mut T, value: Result<T, String>) -> Result<(), Strin
 }
 
 /// A whole number.
-pub(super) fn count<T: TryFrom<u64>>(text: &str, range: RangeInclusive<u64>) -> Result<T, String> {
+pub(crate) fn count<T: TryFrom<u64>>(text: &str, range: RangeInclusive<u64>) -> Result<T, String> {
     let number = digits(text).filter(|number| range.contains(number));
     number.and_then(|number| T::try_from(number).ok()).ok_or_else(|| {
         format!("{text:?} will not do; expected a whole number from {} to {}", range.start(), range.end())
@@ -41,7 +41,7 @@ pub(super) fn count<T: TryFrom<u64>>(text: &str, range: RangeInclusive<u64>) -> 
 }
 
 /// Octets: `65536`, `64KiB`, `2MiB`, `1GiB`, `64KB`.
-pub(super) fn size(text: &str, range: RangeInclusive<u64>) -> Result<usize, String> {
+pub(crate) fn size(text: &str, range: RangeInclusive<u64>) -> Result<usize, String> {
     let octets = match quantity(text, &SIZE_UNITS) {
         Some(octets) => octets,
         None => {
@@ -58,7 +58,7 @@ pub(super) fn size(text: &str, range: RangeInclusive<u64>) -> Result<usize, Stri
 }
 
 /// A time: `500ms`, `10s`, `1m`, `2h`; `0` needs no unit.
-pub(super) fn time(text: &str, least: Duration) -> Result<Duration, String> {
+pub(crate) fn time(text: &str, least: Duration) -> Result<Duration, String> {
     let time = match text {
         "0" => Some(Duration::ZERO),
         _ if digits(text).is_some() => None,

@@ -4,6 +4,7 @@ mod support;
 
 mod acks;
 mod bad_input;
+mod bench;
 mod charges;
 mod command;
 mod connect;

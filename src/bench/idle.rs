@@ -1,0 +1,93 @@
+//! The shape `idle`: many connections of which each subscribes to the same destination and hears little. What they cost
+//! the broker, and how long one message takes to reach them all.
+
+use super::client::{connect, connect_all};
+use super::conductor::Conductor;
+use super::link::Target;
+use super::options::{Ack, Options, Pace};
+use super::process::resident_bytes;
+use super::progress::Progress;
+use super::publisher::Publisher;
+use super::receiver::{Ledger, Receiver};
+use super::report::Report;
+use super::run::{Phase, Run};
+use super::trouble::Trouble;
+use parking_lot::Mutex;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Broadcasts, one after the other.
+const BROADCASTS: usize = 5;
+
+/// What only this shape measures.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Idle {
+    pub(super) connections: usize,
+    /// From the first connect to the last CONNECTED.
+    pub(super) connect_seconds: f64,
+    /// From a SEND to the last of its deliveries, each.
+    pub(super) broadcast_seconds: Vec<f64>,
+    /// The broker's memory before and with the connections.
+    pub(super) resident_bytes: Option<(u64, u64)>,
+}
+
+/// Measures.
+pub(super) async fn run(
+    options: &Options,
+    target: &Arc<Target>,
+    id: u32,
+    progress: &mut Progress<'_>,
+) -> Result<Report, Trouble> {
+    let count = options.subscribers;
+    let options = &Options { publishers: 1, destinations: 1, pace: Pace::Window(1), ..options.clone() };
+    // The first connection wakes whatever sleeps, and is none of those measured.
+    let sender = connect(target, &options.login).await?;
+    let resident = || options.pid.map(resident_bytes).transpose();
+    let before = resident()?;
+    let started = Instant::now();
+    let tell = |made| progress.show("connecting", made as f64 / count as f64, &format!("{made} of {count}"));
+    let links = connect_all(target, &options.login, count, tell).await?;
+    let connect_seconds = started.elapsed().as_secs_f64();
+
+    let mut conductor = Conductor::new(options, Run::new(options, id, &[count]), progress);
+    let run = conductor.run.clone();
+    for (index, link) in links.into_iter().enumerate() {
+        conductor.spawn(Receiver::new(run.clone(), link, index, Ledger::own(1), Ack::Auto).receive());
+    }
+    let publisher = Publisher::new(run.clone(), sender, 0, Pace::Window(1), false);
+    let times = Arc::new(Mutex::new(Vec::new()));
+    conductor.spawn(publisher.broadcast(BROADCASTS, times.clone()));
+    conductor.subscribed(count, false).await?;
+    rest(&mut conductor, options.time).await;
+    let after = resident()?;
+    let broadcast_seconds = broadcast(&mut conductor, &times).await;
+    let expected = run.sent() * count as u64;
+    let mut report = Report::new(options, conductor, expected);
+    let resident_bytes = before.zip(after);
+    report.idle = Some(Idle { connections: count, connect_seconds, broadcast_seconds, resident_bytes });
+    Ok(report)
+}
+
+/// Lets the connections be idle.
+async fn rest(conductor: &mut Conductor<'_, '_>, time: Duration) {
+    let started = Instant::now();
+    conductor
+        .wait(started + time, |progress, _| {
+            let fraction = started.elapsed().as_secs_f64() / time.as_secs_f64().max(1e-9);
+            progress.show("idle", fraction, "");
+            ControlFlow::Continue(())
+        })
+        .await;
+}
+
+/// Broadcasts, and how long each took.
+async fn broadcast(conductor: &mut Conductor<'_, '_>, times: &Mutex<Vec<f64>>) -> Vec<f64> {
+    if conductor.end.is_none() {
+        let run = conductor.run.clone();
+        run.set_interval((run.now(), u64::MAX));
+        run.phase.send_replace(Phase::Running(run.now()));
+        conductor.settle("broadcasting", |_| times.lock().len() as f64 / BROADCASTS as f64).await;
+    }
+    times.lock().clone()
+}

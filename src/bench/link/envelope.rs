@@ -1,0 +1,151 @@
+//! SockJS as a client reads it: lines of a response to frames, frames to messages.
+
+use crate::bench::trouble::Trouble;
+use crate::bench::url::Transport;
+use memchr::memchr;
+use std::borrow::Cow;
+use stompbox_frames::sockjs::{payload, percent_decode};
+use stompbox_frames::stomp::Decoder;
+
+/// Octets of one line at most.
+const LINE_BYTES_MAX: usize = 64 << 20;
+
+/// Cuts a response into frames.
+#[derive(Debug)]
+pub(super) struct Lines {
+    transport: Transport,
+    line: Vec<u8>,
+}
+
+impl Lines {
+    pub(super) fn new(transport: Transport) -> Lines {
+        Lines { transport, line: Vec::new() }
+    }
+
+    /// Takes octets of a body in and gives frames to `sink`.
+    pub(super) fn take(
+        &mut self,
+        mut octets: &[u8],
+        mut sink: impl FnMut(&[u8]) -> Result<(), Trouble>,
+    ) -> Result<(), Trouble> {
+        while let Some(end) = memchr(b'\n', octets) {
+            let line = match self.line.is_empty() {
+                true => Cow::Borrowed(&octets[..end]),
+                false => {
+                    self.line.extend_from_slice(&octets[..end]);
+                    Cow::Owned(std::mem::take(&mut self.line))
+                }
+            };
+            octets = &octets[end + 1..];
+            if let Some(frame) = frame_of(self.transport, line.trim_ascii_end()) {
+                sink(&frame)?;
+            }
+        }
+        if self.line.len() + octets.len() > LINE_BYTES_MAX {
+            return Err(Trouble::protocol("SockJS"));
+        }
+        self.line.extend_from_slice(octets);
+        Ok(())
+    }
+}
+
+/// The frame in a line of a response; `None` where the line is only its frame's setting.
+fn frame_of(transport: Transport, line: &[u8]) -> Option<Cow<'_, [u8]>> {
+    match transport {
+        Transport::SockjsEventSource => {
+            let data = line.strip_prefix(b"data:")?;
+            let data = data.strip_prefix(b" ").unwrap_or(data);
+            Some(match percent_decode(std::str::from_utf8(data).ok()?) {
+                Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+                Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+            })
+        }
+        Transport::SockjsHtmlFile => in_script(line.strip_prefix(b"p(")?),
+        Transport::SockjsJsonp => in_script(&line[memchr(b'(', line)? + 1..]),
+        _ if line.is_empty() => None,
+        _ => Some(Cow::Borrowed(line)),
+    }
+}
+
+/// A frame that is a script's argument: `"…");`.
+fn in_script(argument: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let literal = argument.strip_suffix(b");")?;
+    let text = payload::message(literal).ok()?;
+    let frame = text.iter().next()?.to_vec();
+    Some(Cow::Owned(frame))
+}
+
+/// Gives the messages of a frame to the decoder; `is_open` becomes true with the frame that says so.
+pub(super) fn take_frame(frame: &[u8], is_open: &mut bool, decoder: &mut Decoder) -> Result<(), Trouble> {
+    match frame {
+        [b'o'] => *is_open = true,
+        [b'h', ..] => {}
+        [b'a', array @ ..] => {
+            let strings = payload::array(array).map_err(|_| Trouble::protocol("SockJS"))?;
+            strings.iter().for_each(|string| decoder.feed(string));
+        }
+        [b'c', ..] => {
+            return Err(Trouble::Closed(format!(" (SockJS {})", String::from_utf8_lossy(frame))));
+        }
+        _ => return Err(Trouble::protocol("SockJS")),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stompbox_frames::sockjs::envelope::{EVENTSOURCE, HTMLFILE, JSONP, XHR, XHR_STREAMING};
+    use stompbox_frames::sockjs::{ARRAY_CLOSE, ARRAY_OPEN, Frame, quote};
+    use stompbox_frames::stomp::Limits;
+
+    const LIMITS: Limits =
+        Limits { frame_bytes_max: 1 << 20, header_count_max: 100, header_bytes_max: 1 << 16 };
+
+    #[test]
+    fn every_transport_is_read_back_however_it_is_cut() {
+        let text = "MESSAGE\ndestination:/topic/<a>\n\n100 % \"q\" \\ é </script>\0";
+        for (transport, envelope) in [
+            (Transport::SockjsXhr, XHR_STREAMING),
+            (Transport::SockjsXhrPolling, XHR),
+            (Transport::SockjsEventSource, EVENTSOURCE),
+            (Transport::SockjsHtmlFile, HTMLFILE),
+            (Transport::SockjsJsonp, JSONP),
+        ] {
+            let mark = envelope.quoting.mark();
+            let mut array = bytes::BytesMut::from(ARRAY_OPEN);
+            array.extend_from_slice(mark);
+            quote(envelope.quoting, text.as_bytes(), &mut array);
+            array.extend_from_slice(mark);
+            array.extend_from_slice(ARRAY_CLOSE);
+            let mut open = bytes::BytesMut::new();
+            Frame::Open.write(envelope.quoting, &mut open);
+            let whole = |frame: &[u8]| [&envelope.before("_jp.a"), frame, &envelope.after()].concat();
+            let wire = [&envelope.prelude("_jp.a")[..], &whole(&open), &whole(&array)].concat();
+            for step in [1, 2, 5, 64, wire.len()] {
+                let (mut lines, mut is_open) = (Lines::new(transport), false);
+                let mut decoder = Decoder::new(LIMITS);
+                for chunk in wire.chunks(step) {
+                    let sink = |frame: &[u8]| take_frame(frame, &mut is_open, &mut decoder);
+                    lines.take(chunk, sink).expect("SockJS");
+                }
+                let frame = decoder.next().expect("STOMP").expect("a frame");
+                assert!(is_open && frame.body.ends_with(b"</script>"), "{transport:?} {step}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_close_frame_and_nonsense_end_it() {
+        for (frame, part) in [
+            (&b"c[3000,\"Go away!\"]"[..], "(SockJS c[3000,\"Go away!\"])"),
+            (b"a[1]", "not SockJS"),
+            (b"x", "not SockJS"),
+            (b"", "not SockJS"),
+        ] {
+            let wrong =
+                take_frame(frame, &mut false, &mut Decoder::new(LIMITS)).expect_err("an end").to_string();
+            assert!(wrong.contains(part), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Just enough of a client's HTTP/1.1, sans-IO: responses with a length, in chunks, or without a body, on a
+//! connection that stays open.
+
+use crate::bench::trouble::Trouble;
+use memchr::memchr;
+
+/// Octets of a response's head at most.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// One response.
+#[derive(Debug)]
+pub(super) struct Response {
+    state: State,
+    status: u16,
+    /// Names in lower case.
+    headers: Vec<(String, String)>,
+    /// A line that is not whole.
+    line: Vec<u8>,
+    head_bytes: usize,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum State {
+    StatusLine,
+    Headers,
+    /// Octets of the body that are missing; more may follow `in_chunks`.
+    Body {
+        left: u64,
+        in_chunks: bool,
+    },
+    /// The line end behind a chunk.
+    ChunkEnd,
+    ChunkSize,
+    Trailers,
+    Whole,
+}
+
+impl Response {
+    pub(super) fn new() -> Response {
+        Response { state: State::StatusLine, status: 0, headers: Vec::new(), line: Vec::new(), head_bytes: 0 }
+    }
+
+    /// Its status; 0 until the whole head is there.
+    pub(super) fn status(&self) -> u16 {
+        if matches!(self.state, State::StatusLine | State::Headers) { 0 } else { self.status }
+    }
+
+    /// A header by its name in lower case.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Whether its end has been read.
+    pub(super) fn is_whole(&self) -> bool {
+        self.state == State::Whole
+    }
+
+    /// Whether the server closes the connection behind it.
+    pub(super) fn closes(&self) -> bool {
+        self.header("connection").is_some_and(|value| value.to_ascii_lowercase().contains("close"))
+    }
+
+    /// What is wrong where another status was expected.
+    pub(super) fn refused(&self, path: &str, body: &[u8]) -> Trouble {
+        let text = String::from_utf8_lossy(&body[..body.len().min(200)]).trim().to_owned();
+        Trouble::Refused { status: self.status, path: path.to_owned(), text }
+    }
+
+    /// Takes octets of the head in, and returns those behind it.
+    pub(super) fn take_head<'o>(&mut self, mut octets: &'o [u8]) -> Result<&'o [u8], Trouble> {
+        while !octets.is_empty() && matches!(self.state, State::StatusLine | State::Headers) {
+            octets = self.take_line(octets)?;
+        }
+        Ok(octets)
+    }
+
+    /// Takes octets in, gives those of the body to `sink`, and returns those behind the response.
+    pub(super) fn take<'o>(
+        &mut self,
+        mut octets: &'o [u8],
+        mut sink: impl FnMut(&[u8]) -> Result<(), Trouble>,
+    ) -> Result<&'o [u8], Trouble> {
+        while !octets.is_empty() && self.state != State::Whole {
+            let State::Body { left, in_chunks } = &mut self.state else {
+                octets = self.take_line(octets)?;
+                continue;
+            };
+            let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(octets.len());
+            *left -= taken as u64;
+            if *left == 0 {
+                self.state = if *in_chunks { State::ChunkEnd } else { State::Whole };
+            }
+            sink(&octets[..taken])?;
+            octets = &octets[taken..];
+        }
+        Ok(octets)
+    }
+
+    fn take_line<'o>(&mut self, octets: &'o [u8]) -> Result<&'o [u8], Trouble> {
+        let end = memchr(b'\n', octets);
+        let taken = end.map_or(octets.len(), |end| end + 1);
+        self.line.extend_from_slice(&octets[..taken]);
+        self.head_bytes += taken;
+        if self.line.len() > HEAD_BYTES_MAX || (self.status() == 0 && self.head_bytes > HEAD_BYTES_MAX) {
+            return Err(Trouble::protocol("HTTP"));
+        }
+        if end.is_some() {
+            let line = std::mem::take(&mut self.line);
+            let line = std::str::from_utf8(&line).map_err(|_| Trouble::protocol("HTTP"))?;
+            self.state = self.after(line.trim_end()).ok_or_else(|| Trouble::protocol("HTTP"))?;
+        }
+        Ok(&octets[taken..])
+    }
+
+    /// What follows a line; `None` where it is none that may stand there.
+    fn after(&mut self, line: &str) -> Option<State> {
+        match self.state {
+            State::StatusLine => {
+                self.status = line.strip_prefix("HTTP/1.")?.get(2..5)?.parse().ok()?;
+                Some(State::Headers)
+            }
+            State::Headers if line.is_empty() => self.body(),
+            State::Headers => {
+                let (name, value) = line.split_once(':')?;
+                self.headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
+                Some(State::Headers)
+            }
+            State::ChunkEnd => line.is_empty().then_some(State::ChunkSize),
+            State::ChunkSize => {
+                let size = line.split(';').next().unwrap_or_default().trim();
+                match u64::from_str_radix(size, 16).ok()? {
+                    0 => Some(State::Trailers),
+                    left => Some(State::Body { left, in_chunks: true }),
+                }
+            }
+            State::Trailers if line.is_empty() => Some(State::Whole),
+            State::Trailers => Some(State::Trailers),
+            State::Body { .. } | State::Whole => None,
+        }
+    }
+
+    fn body(&self) -> Option<State> {
+        if [101, 204, 304].contains(&self.status) {
+            return Some(State::Whole);
+        }
+        if self.header("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
+            return Some(State::ChunkSize);
+        }
+        // Without either, the body goes on until the connection ends.
+        match self.header("content-length").map_or(Some(u64::MAX), |length| length.parse().ok())? {
+            0 => Some(State::Whole),
+            left => Some(State::Body { left, in_chunks: false }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Status, body, and what was left over, read in pieces of `step` octets.
+    fn read(wire: &[u8], step: usize) -> (u16, Vec<u8>, Vec<u8>) {
+        let (mut response, mut body, mut rest) = (Response::new(), Vec::new(), Vec::new());
+        for chunk in wire.chunks(step) {
+            let behind = response.take(chunk, |piece| {
+                body.extend_from_slice(piece);
+                Ok(())
+            });
+            rest.extend_from_slice(behind.expect("HTTP"));
+        }
+        assert!(response.is_whole());
+        (response.status(), body, rest)
+    }
+
+    #[test]
+    fn responses_end_where_they_say() {
+        let cases: [(&[u8], u16, &[u8]); 4] = [
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelloX", 200, b"hello"),
+            (b"HTTP/1.1 204 No Content\r\nContent-Type: text/plain\r\n\r\nX", 204, b""),
+            (b"HTTP/1.1 200 OK\r\ncontent-length:0\r\n\r\nX", 200, b""),
+            (
+                b"HTTP/1.1 200 OK\r\ntransfer-encoding: Chunked\r\n\r\n5;x=y\r\nhello\r\n1\r\n!\r\n0\r\nA: b\r\n\r\nX",
+                200,
+                b"hello!",
+            ),
+        ];
+        for (wire, status, body) in cases {
+            for step in 1..=wire.len() {
+                assert_eq!(read(wire, step), (status, body.to_vec(), b"X".to_vec()), "{step}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_http_is_refused() {
+        for wire in [
+            &b"CONNECTED\n\n\0\n"[..],
+            b"HTTP/1.1 abc\r\n",
+            b"HTTP/1.1 200 OK\r\nno colon\r\n",
+            b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+            &[b'x'; HEAD_BYTES_MAX + 1],
+        ] {
+            assert!(
+                Response::new().take(wire, |_| Ok(())).is_err(),
+                "{}",
+                wire[..wire.len().min(40)].escape_ascii()
+            );
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! A STOMP connection of the client over any transport: frames go in, frames come out, and nothing is lost when a wait
+//! for it is given up.
+
+mod envelope;
+mod http;
+mod socket;
+mod sockjs;
+mod websocket;
+
+use super::trouble::Trouble;
+use super::url::{Transport, Url};
+use bytes::BytesMut;
+use socket::Socket;
+use sockjs::{Receiving, Sending};
+use std::net::SocketAddr;
+use stompbox_frames::sockjs::{Quoting, quote};
+use stompbox_frames::stomp::{Command, Decoder, Frame, Limits, Version};
+use websocket::WebSocket;
+
+/// Far more than a broker sends back of what we sent it.
+const LIMITS: Limits =
+    Limits { frame_bytes_max: 64 << 20, header_count_max: 1000, header_bytes_max: 1 << 20 };
+/// Octets that may wait to be sent before a publisher waits: what fills some segments of a TCP connection, but a body
+/// that any server takes.
+const ROOM: (usize, usize) = (64 * 1024, 16 * 1024);
+
+/// Where connections lead.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) url: Url,
+    address: SocketAddr,
+}
+
+impl Target {
+    /// Looks the host up.
+    pub(super) async fn find(url: &Url) -> Result<Target, Trouble> {
+        let no_host = |error| Trouble::NoHost { host: url.host.clone(), error };
+        let mut found = tokio::net::lookup_host((url.host.as_str(), url.port)).await.map_err(no_host)?;
+        let address = found.next().ok_or_else(|| no_host(std::io::ErrorKind::NotFound.into()))?;
+        Ok(Target { url: url.clone(), address })
+    }
+}
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Link {
+    address: SocketAddr,
+    main: Socket,
+    wire: Wire,
+    decoder: Decoder,
+}
+
+#[derive(Debug)]
+enum Wire {
+    Tcp,
+    WebSocket(WebSocket),
+    SockjsWebSocket { socket: WebSocket, message: Vec<u8>, is_open: bool },
+    Sockjs(Box<(Receiving, Sending)>),
+}
+
+impl Link {
+    /// Connects, and waits until STOMP can be spoken.
+    pub(super) async fn open(target: &Target) -> Result<Link, Trouble> {
+        let mut main = Socket::connect(target.address).await?;
+        let wire = Wire::begin(&target.url, &mut main.out)?;
+        let mut link = Link { address: target.address, main, wire, decoder: Decoder::new(LIMITS) };
+        while !link.wire.is_open() {
+            link.progress().await?;
+        }
+        Ok(link)
+    }
+
+    /// Sets the negotiated version.
+    pub(super) fn set_version(&mut self, version: Version) {
+        self.decoder.set_version(version);
+    }
+
+    /// Whether more should be queued: what waits is little.
+    pub(super) fn has_room(&self) -> bool {
+        match &self.wire {
+            Wire::Sockjs(halves) => halves.1.backlog() < ROOM.1,
+            _ => self.main.out.len() < ROOM.0,
+        }
+    }
+
+    /// Whether everything queued has been handed on.
+    pub(super) fn is_flushed(&self) -> bool {
+        match &self.wire {
+            Wire::Sockjs(halves) => halves.1.is_done(),
+            _ => self.main.out.is_empty(),
+        }
+    }
+
+    /// Queues a frame, which ends with its NUL.
+    pub(super) fn queue(&mut self, frame: &[u8]) {
+        let out = &mut self.main.out;
+        match &mut self.wire {
+            Wire::Tcp => out.extend_from_slice(frame),
+            Wire::WebSocket(socket) => socket.put_text(frame, out),
+            Wire::SockjsWebSocket { socket, .. } => {
+                let mut array = BytesMut::from(&b"[\""[..]);
+                quote(Quoting::Plain, frame, &mut array);
+                array.extend_from_slice(b"\"]");
+                socket.put_text(&array, out);
+            }
+            Wire::Sockjs(halves) => halves.1.put(frame),
+        }
+    }
+
+    /// Waits until some octets can be moved, and moves them. To drop it loses nothing.
+    pub(super) async fn progress(&mut self) -> Result<(), Trouble> {
+        let Link { address, main, wire, decoder } = self;
+        if let Wire::Sockjs(halves) = wire {
+            return progress_of_session(*address, main, halves, decoder).await;
+        }
+        let ready = main.ready().await?;
+        main.transfer(ready, |octets, out| match octets {
+            Some(octets) => wire.take(octets, decoder, out),
+            None => Err(Trouble::Closed(String::new())),
+        })
+    }
+
+    /// The next frame that has arrived; an ERROR is an error.
+    pub(super) fn next(&mut self) -> Result<Option<Frame>, Trouble> {
+        let frame = self.decoder.next().map_err(|error| Trouble::Protocol(format!("STOMP ({error})")))?;
+        match frame {
+            Some(frame) if frame.command == Command::Error => Err(Trouble::Error(error_text(&frame))),
+            frame => Ok(frame),
+        }
+    }
+}
+
+async fn progress_of_session(
+    address: SocketAddr,
+    main: &mut Socket,
+    (receiving, sending): &mut (Receiving, Sending),
+    decoder: &mut Decoder,
+) -> Result<(), Trouble> {
+    if receiving.wants_socket {
+        *main = Socket::connect(address).await?;
+        receiving.ask(&mut main.out);
+    }
+    // Not beside the other socket, whose every octet would interrupt it.
+    sending.connect(address).await?;
+    let sending_ready = async {
+        match sending.pump() {
+            Some(socket) => socket.ready().await,
+            None => std::future::pending().await,
+        }
+    };
+    let (to_main, ready) = tokio::select! {
+        ready = main.ready() => (true, ready?),
+        ready = sending_ready => (false, ready?),
+    };
+    if !to_main {
+        return sending.transfer(ready);
+    }
+    main.transfer(ready, |octets, out| match octets {
+        Some(octets) => receiving.take(octets, decoder, out),
+        None => Err(Trouble::Closed(String::new())),
+    })
+}
+
+impl Wire {
+    /// Writes what a connection begins with.
+    fn begin(url: &Url, out: &mut BytesMut) -> Result<Wire, Trouble> {
+        let host = url.authority();
+        let session = || {
+            let random =
+                getrandom::u64().map_err(|error| Trouble::Other(format!("no random numbers: {error}")))?;
+            Ok::<_, Trouble>(sockjs::session_path(url, random))
+        };
+        Ok(match url.transport {
+            Transport::Tcp => Wire::Tcp,
+            Transport::WebSocket => {
+                Wire::WebSocket(WebSocket::open(&url.path, &host, Some("v12.stomp, v11.stomp"), out))
+            }
+            Transport::SockjsWebSocket => {
+                let path = format!("{}/websocket", session()?);
+                let socket = WebSocket::open(&path, &host, None, out);
+                Wire::SockjsWebSocket { socket, message: Vec::new(), is_open: false }
+            }
+            _ => {
+                let session = session()?;
+                let mut receiving = Receiving::new(url, &session);
+                receiving.ask(out);
+                Wire::Sockjs(Box::new((receiving, Sending::new(url, &session))))
+            }
+        })
+    }
+
+    fn is_open(&self) -> bool {
+        match self {
+            Wire::Tcp => true,
+            Wire::WebSocket(socket) => socket.is_open(),
+            Wire::SockjsWebSocket { is_open, .. } => *is_open,
+            Wire::Sockjs(halves) => halves.0.is_open(),
+        }
+    }
+
+    fn take(&mut self, octets: &[u8], decoder: &mut Decoder, out: &mut BytesMut) -> Result<(), Trouble> {
+        match self {
+            Wire::Tcp => decoder.feed(octets),
+            Wire::WebSocket(socket) => socket.take(octets, out, |(piece, _)| {
+                decoder.feed(piece);
+                Ok(())
+            })?,
+            Wire::SockjsWebSocket { socket, message, is_open } => {
+                socket.take(octets, out, |(piece, end)| {
+                    match (end, message.is_empty()) {
+                        (true, true) => return envelope::take_frame(piece, is_open, decoder),
+                        _ => message.extend_from_slice(piece),
+                    }
+                    match end {
+                        true => envelope::take_frame(&std::mem::take(message), is_open, decoder),
+                        false => Ok(()),
+                    }
+                })?
+            }
+            Wire::Sockjs(halves) => halves.0.take(octets, decoder, out)?,
+        }
+        Ok(())
+    }
+}
+
+/// What an ERROR says, on one line.
+fn error_text(frame: &Frame) -> String {
+    let message = frame.header("message").unwrap_or_default().into_owned();
+    let body = String::from_utf8_lossy(&frame.body[..frame.body.len().min(300)]).trim().replace('\n', " ");
+    match (message.is_empty(), body.is_empty() || body == message) {
+        (_, true) => message,
+        (true, _) => body,
+        _ => format!("{message}: {body}"),
+    }
+}

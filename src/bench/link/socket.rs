@@ -1,0 +1,84 @@
+//! One TCP socket: what waits to be written, and one chunk read at a time into memory that all share.
+
+use crate::bench::trouble::{Trouble, of_socket};
+use bytes::{Buf, BytesMut};
+use std::cell::RefCell;
+use std::io;
+use std::net::SocketAddr;
+use tokio::io::{Interest, Ready};
+use tokio::net::TcpStream;
+
+/// Octets of one read at most.
+const READ_BYTES: usize = 256 * 1024;
+
+thread_local! {
+    /// A connection that has nothing to read holds no buffer.
+    static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
+}
+
+/// A connected socket.
+#[derive(Debug)]
+pub(super) struct Socket {
+    stream: TcpStream,
+    address: SocketAddr,
+    /// What is to be written.
+    pub(super) out: BytesMut,
+}
+
+impl Socket {
+    pub(super) async fn connect(address: SocketAddr) -> Result<Socket, Trouble> {
+        let trouble = |error| of_socket(&address.to_string(), error);
+        let stream = TcpStream::connect(address).await.map_err(trouble)?;
+        stream.set_nodelay(true).map_err(trouble)?;
+        Ok(Socket { stream, address, out: BytesMut::new() })
+    }
+
+    /// Waits until something can be read, or written where something waits. To drop it loses nothing.
+    pub(super) async fn ready(&self) -> Result<Ready, Trouble> {
+        let interest = match self.out.is_empty() {
+            true => Interest::READABLE,
+            false => Interest::READABLE | Interest::WRITABLE,
+        };
+        self.stream.ready(interest).await.map_err(|error| self.trouble(error))
+    }
+
+    /// Writes what can be written, and gives what can be read to `take`: `None` at its end.
+    pub(super) fn transfer(
+        &mut self,
+        ready: Ready,
+        take: impl FnOnce(Option<&mut [u8]>, &mut BytesMut) -> Result<(), Trouble>,
+    ) -> Result<(), Trouble> {
+        if ready.is_writable() {
+            self.write()?;
+        }
+        if !ready.is_readable() && !ready.is_read_closed() {
+            return Ok(());
+        }
+        let Socket { stream, address, out } = self;
+        SCRATCH.with_borrow_mut(|scratch| match stream.try_read(scratch) {
+            Ok(0) => take(None, out),
+            Ok(length) => take(Some(&mut scratch[..length]), out),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            Err(error) => Err(of_socket(&address.to_string(), error)),
+        })
+    }
+
+    fn write(&mut self) -> Result<(), Trouble> {
+        while !self.out.is_empty() {
+            match self.stream.try_write(&self.out) {
+                Ok(length) => self.out.advance(length),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(self.trouble(error)),
+            }
+        }
+        // What had to be kept for long is given back.
+        if self.out.capacity() > READ_BYTES {
+            self.out = BytesMut::new();
+        }
+        Ok(())
+    }
+
+    fn trouble(&self, error: io::Error) -> Trouble {
+        of_socket(&self.address.to_string(), error)
+    }
+}

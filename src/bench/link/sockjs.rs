@@ -1,0 +1,269 @@
+//! A SockJS session over HTTP as its client: one socket on which a response brings frames, another on which requests
+//! carry what is sent.
+
+use super::envelope::{Lines, take_frame};
+use super::http::Response;
+use super::socket::Socket;
+use crate::bench::trouble::Trouble;
+use crate::bench::url::{Transport, Url};
+use bytes::BytesMut;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use stompbox_frames::sockjs::{Quoting, quote};
+use stompbox_frames::stomp::Decoder;
+
+/// A sending socket that was idle for longer may be closed by the server just now.
+const IDLE_MAX: Duration = Duration::from_secs(2);
+
+/// Name, method and query of the requests that receive, and the name of those that send.
+fn endpoints(transport: Transport) -> (&'static str, &'static str, &'static str) {
+    match transport {
+        Transport::SockjsXhr => ("POST", "xhr_streaming", "xhr_send"),
+        Transport::SockjsXhrPolling => ("POST", "xhr", "xhr_send"),
+        Transport::SockjsEventSource => ("GET", "eventsource", "xhr_send"),
+        Transport::SockjsHtmlFile => ("GET", "htmlfile?c=_jp.bench", "xhr_send"),
+        _ => ("GET", "jsonp?c=_jp.bench", "jsonp_send"),
+    }
+}
+
+/// The path of a new session; `random` makes it unlike any other.
+pub(super) fn session_path(url: &Url, random: u64) -> String {
+    format!("{}/{:03}/{random:016x}", url.path, random % 1000)
+}
+
+/// The half that receives.
+#[derive(Debug)]
+pub(super) struct Receiving {
+    request: String,
+    path: String,
+    response: Response,
+    lines: Lines,
+    /// What a refusal says.
+    refusal: Vec<u8>,
+    is_open: bool,
+    /// The server ends the connection, so that the next request needs another.
+    pub(super) wants_socket: bool,
+}
+
+impl Receiving {
+    pub(super) fn new(url: &Url, session: &str) -> Receiving {
+        let (method, name, _) = endpoints(url.transport);
+        let path = format!("{session}/{name}");
+        let length = if method == "POST" { "Content-Length: 0\r\n" } else { "" };
+        let request =
+            format!("{method} {path} HTTP/1.1\r\nHost: {}\r\nAccept: */*\r\n{length}\r\n", url.authority());
+        Receiving {
+            request,
+            path,
+            response: Response::new(),
+            lines: Lines::new(url.transport),
+            refusal: Vec::new(),
+            is_open: false,
+            wants_socket: false,
+        }
+    }
+
+    /// Whether the SockJS session is there.
+    pub(super) fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    /// Asks for frames.
+    pub(super) fn ask(&mut self, out: &mut BytesMut) {
+        self.response = Response::new();
+        self.wants_socket = false;
+        out.extend_from_slice(self.request.as_bytes());
+    }
+
+    /// Takes octets in; asks again where a response has ended.
+    pub(super) fn take(
+        &mut self,
+        mut octets: &[u8],
+        decoder: &mut Decoder,
+        out: &mut BytesMut,
+    ) -> Result<(), Trouble> {
+        while !octets.is_empty() {
+            octets = self.response.take_head(octets)?;
+            let is_fine = self.response.status() == 200;
+            let Receiving { response, lines, is_open, refusal, .. } = self;
+            octets = response.take(octets, |piece| match is_fine {
+                true => lines.take(piece, |frame| take_frame(frame, is_open, decoder)),
+                false => {
+                    refusal.extend_from_slice(piece);
+                    Ok(())
+                }
+            })?;
+            if response.is_whole() && !is_fine {
+                return Err(response.refused(&self.path, refusal));
+            }
+            if response.is_whole() && response.closes() {
+                self.wants_socket = true;
+                return Ok(());
+            }
+            if response.is_whole() {
+                self.ask(out);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The half that sends: one request after the other.
+#[derive(Debug)]
+pub(super) struct Sending {
+    head: String,
+    path: String,
+    is_form: bool,
+    /// Strings of a JSON array that has neither begin nor end.
+    waiting: BytesMut,
+    response: Response,
+    is_under_way: bool,
+    socket: Option<Socket>,
+    last: Instant,
+}
+
+impl Sending {
+    pub(super) fn new(url: &Url, session: &str) -> Sending {
+        let name = endpoints(url.transport).2;
+        let is_form = name == "jsonp_send";
+        let media = if is_form { "application/x-www-form-urlencoded" } else { "text/plain" };
+        let path = format!("{session}/{name}");
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: {media}\r\nContent-Length: ",
+            url.authority()
+        );
+        Sending {
+            head,
+            path,
+            is_form,
+            waiting: BytesMut::new(),
+            response: Response::new(),
+            is_under_way: false,
+            socket: None,
+            last: Instant::now(),
+        }
+    }
+
+    /// Octets that wait to be sent or answered.
+    pub(super) fn backlog(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// Whether everything has been sent and answered.
+    pub(super) fn is_done(&self) -> bool {
+        self.waiting.is_empty() && !self.is_under_way
+    }
+
+    /// Appends a message.
+    pub(super) fn put(&mut self, text: &[u8]) {
+        if !self.waiting.is_empty() {
+            self.waiting.extend_from_slice(b",");
+        }
+        self.waiting.extend_from_slice(b"\"");
+        quote(Quoting::Plain, text, &mut self.waiting);
+        self.waiting.extend_from_slice(b"\"");
+    }
+
+    /// Opens a socket where there is something to send and none to send it on.
+    pub(super) async fn connect(&mut self, address: SocketAddr) -> Result<(), Trouble> {
+        let is_needed = !self.is_under_way && !self.waiting.is_empty();
+        if is_needed && (self.socket.is_none() || self.last.elapsed() > IDLE_MAX) {
+            self.socket = Some(Socket::connect(address).await?);
+            self.last = Instant::now();
+        }
+        Ok(())
+    }
+
+    /// The socket, with a request in it where something waits and none is under way.
+    pub(super) fn pump(&mut self) -> Option<&Socket> {
+        let socket = self.socket.as_mut()?;
+        if !self.is_under_way && !self.waiting.is_empty() {
+            let json = [b"[", &self.waiting[..], b"]"].concat();
+            self.waiting.clear();
+            let body = if self.is_form { form(&json) } else { json };
+            socket.out.extend_from_slice(format!("{}{}\r\n\r\n", self.head, body.len()).as_bytes());
+            socket.out.extend_from_slice(&body);
+            self.response = Response::new();
+            self.is_under_way = true;
+        }
+        Some(socket)
+    }
+
+    /// Moves octets of the sending socket.
+    pub(super) fn transfer(&mut self, ready: tokio::io::Ready) -> Result<(), Trouble> {
+        let Sending { socket: Some(socket), response, path, is_under_way, .. } = self else { return Ok(()) };
+        let mut closed = false;
+        socket.transfer(ready, |octets, _| {
+            let Some(octets) = octets else {
+                closed = true;
+                return if *is_under_way { Err(Trouble::Closed(String::new())) } else { Ok(()) };
+            };
+            let mut body = Vec::new();
+            response.take(octets, |piece| {
+                body.extend_from_slice(piece);
+                Ok(())
+            })?;
+            if response.is_whole() && ![200, 204].contains(&response.status()) {
+                return Err(response.refused(path, &body));
+            }
+            Ok(())
+        })?;
+        if response.is_whole() {
+            *is_under_way = false;
+            closed |= response.closes();
+            self.last = Instant::now();
+        }
+        if closed {
+            self.socket = None;
+        }
+        Ok(())
+    }
+}
+
+/// A form with the payload in its field `d`.
+fn form(json: &[u8]) -> Vec<u8> {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let mut out = Vec::with_capacity(json.len() * 3 / 2);
+    out.extend_from_slice(b"d=");
+    for octet in json {
+        match octet {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => out.push(*octet),
+            _ => out.extend([b'%', DIGITS[usize::from(octet >> 4)], DIGITS[usize::from(octet & 15)]]),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use stompbox_frames::sockjs::payload;
+    use stompbox_frames::stomp::Limits;
+
+    #[test]
+    fn a_form_is_read_as_it_was_meant() {
+        let json = "[\"SEND\\n\\n100 % + é \\u0000\"]".as_bytes();
+        let form = form(json);
+        let read = payload::form(&form, Some("application/x-www-form-urlencoded")).expect("a form");
+        assert_eq!(&*read, json);
+    }
+
+    #[test]
+    fn a_response_that_has_ended_is_asked_for_again() {
+        let url = Url::parse("sockjs+xhr-polling://h:1/ws").expect("a URL");
+        let mut receiving = Receiving::new(&url, &session_path(&url, 7));
+        let limits = Limits { frame_bytes_max: 1000, header_count_max: 10, header_bytes_max: 100 };
+        let (mut decoder, mut out) = (Decoder::new(limits), BytesMut::new());
+        receiving.ask(&mut out);
+        let request = "POST /ws/007/0000000000000007/xhr HTTP/1.1\r\nHost: h:1\r\n";
+        assert!(out.starts_with(request.as_bytes()), "{out:?}");
+        let length = out.len();
+        receiving
+            .take(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no\n", &mut decoder, &mut out)
+            .expect("o");
+        assert!(receiving.is_open() && out.len() == 2 * length);
+        let gone = b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\ngone";
+        let wrong = receiving.take(gone, &mut decoder, &mut out).expect_err("refused").to_string();
+        assert!(wrong.contains("404") && wrong.ends_with("gone"), "{wrong}");
+    }
+}

@@ -1,0 +1,250 @@
+//! The client's side of WebSocket (RFC 6455), sans-IO.
+
+use super::http::Response;
+use crate::bench::trouble::Trouble;
+use bytes::{BufMut, BytesMut};
+use std::io::Cursor;
+use stompbox_frames::websocket::{Opcode, head};
+use tokio_tungstenite::tungstenite::handshake::{client::generate_key, derive_accept_key};
+use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, OpCode};
+
+/// Octets of a message at most, and of the whole answer to the upgrade.
+const MESSAGE_BYTES_MAX: u64 = 64 << 20;
+const MASKED: u8 = 0x80;
+
+/// The reading half of one WebSocket, and the masks of its writing half.
+#[derive(Debug)]
+pub(super) struct WebSocket {
+    state: State,
+    /// A head that is not whole, or the payload of a control frame.
+    held: Vec<u8>,
+    mask: u32,
+}
+
+#[derive(Debug)]
+enum State {
+    Upgrading { accept: String, path: String, response: Response },
+    Head,
+    Payload { opcode: OpCode, last: bool, left: u64 },
+}
+
+/// What was read: a piece of a message, and whether it ends there.
+pub(super) type Piece<'a> = (&'a [u8], bool);
+
+impl WebSocket {
+    /// Writes the request for an upgrade; `protocol` is what it offers.
+    pub(super) fn open(path: &str, host: &str, protocol: Option<&str>, out: &mut BytesMut) -> WebSocket {
+        let key = generate_key();
+        let offer = protocol.map(|name| format!("Sec-WebSocket-Protocol: {name}\r\n")).unwrap_or_default();
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n{offer}\r\n"
+        );
+        out.extend_from_slice(request.as_bytes());
+        let accept = derive_accept_key(key.as_bytes());
+        let mask =
+            key.bytes().fold(0x9E37_79B9_u32, |mask, octet| mask.rotate_left(5) ^ u32::from(octet)) | 1;
+        let path = path.to_owned();
+        WebSocket {
+            state: State::Upgrading { accept, path, response: Response::new() },
+            held: Vec::new(),
+            mask,
+        }
+    }
+
+    /// Whether the upgrade is done.
+    pub(super) fn is_open(&self) -> bool {
+        !matches!(self.state, State::Upgrading { .. })
+    }
+
+    /// Takes octets in and gives pieces of messages to `sink`; answers pings into `out`.
+    pub(super) fn take(
+        &mut self,
+        mut octets: &[u8],
+        out: &mut BytesMut,
+        mut sink: impl FnMut(Piece<'_>) -> Result<(), Trouble>,
+    ) -> Result<(), Trouble> {
+        while !octets.is_empty() {
+            match &mut self.state {
+                State::Upgrading { accept, path, response } => {
+                    octets = response.take_head(octets)?;
+                    if response.status() == 0 {
+                        return Ok(());
+                    }
+                    if response.status() != 101 || response.header("sec-websocket-accept") != Some(accept) {
+                        return Err(response.refused(path, octets));
+                    }
+                    self.state = State::Head;
+                }
+                State::Head => octets = self.take_head(octets)?,
+                State::Payload { left, .. } => {
+                    let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(octets.len());
+                    let (piece, rest) = octets.split_at(taken);
+                    octets = rest;
+                    self.take_payload(piece, out, &mut sink)?;
+                }
+            }
+            if matches!(self.state, State::Payload { left: 0, .. }) {
+                self.take_payload(&[], out, &mut sink)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn take_head<'o>(&mut self, octets: &'o [u8]) -> Result<&'o [u8], Trouble> {
+        let held = self.held.len();
+        let parsed = match held {
+            0 => parse(octets)?,
+            _ => {
+                self.held.extend_from_slice(&octets[..octets.len().min(14)]);
+                parse(&self.held)?
+            }
+        };
+        let Some((head, length, bytes)) = parsed else {
+            if held == 0 {
+                self.held.extend_from_slice(octets);
+            }
+            return Ok(&[]);
+        };
+        self.held.clear();
+        if head.mask.is_some() || length > MESSAGE_BYTES_MAX {
+            return Err(Trouble::protocol("WebSocket"));
+        }
+        self.state = State::Payload { opcode: head.opcode, last: head.is_final, left: length };
+        Ok(&octets[bytes - held..])
+    }
+
+    fn take_payload(
+        &mut self,
+        piece: &[u8],
+        out: &mut BytesMut,
+        sink: &mut impl FnMut(Piece<'_>) -> Result<(), Trouble>,
+    ) -> Result<(), Trouble> {
+        let State::Payload { opcode, last, left } = &mut self.state else { return Ok(()) };
+        *left -= piece.len() as u64;
+        let (opcode, last, ends) = (*opcode, *last, *left == 0);
+        if ends {
+            self.state = State::Head;
+        }
+        let OpCode::Control(control) = opcode else { return sink((piece, last && ends)) };
+        self.held.extend_from_slice(piece);
+        if !ends {
+            return Ok(());
+        }
+        let payload = std::mem::take(&mut self.held);
+        match control {
+            Control::Ping => self.put(Opcode::Pong, &payload, out),
+            Control::Close => {
+                let reason = String::from_utf8_lossy(payload.get(2..).unwrap_or_default()).into_owned();
+                let code = payload.first_chunk::<2>().map_or(1005, |code| u16::from_be_bytes(*code));
+                return Err(Trouble::Closed(format!(" (WebSocket {code} {reason})")));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Appends a text message.
+    pub(super) fn put_text(&mut self, text: &[u8], out: &mut BytesMut) {
+        self.put(Opcode::Text, text, out);
+    }
+
+    fn put(&mut self, opcode: Opcode, payload: &[u8], out: &mut BytesMut) {
+        let at = out.len();
+        head(out, opcode, payload.len());
+        out[at + 1] |= MASKED;
+        // No secret of ours is at stake: that masks differ is enough for the proxies they protect.
+        self.mask ^= self.mask << 13;
+        self.mask ^= self.mask >> 17;
+        self.mask ^= self.mask << 5;
+        let mask = self.mask.to_be_bytes();
+        out.put_slice(&mask);
+        let from = out.len();
+        out.put_slice(payload);
+        for (octet, mask) in out[from..].iter_mut().zip(mask.iter().cycle()) {
+            *octet ^= mask;
+        }
+    }
+}
+
+/// A whole head, the length of its payload, and its own.
+fn parse(octets: &[u8]) -> Result<Option<(FrameHeader, u64, usize)>, Trouble> {
+    let mut cursor = Cursor::new(octets);
+    let parsed = FrameHeader::parse(&mut cursor).map_err(|_| Trouble::protocol("WebSocket"))?;
+    Ok(parsed.map(|(head, length)| (head, length, cursor.position() as usize)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open() -> WebSocket {
+        let mut out = BytesMut::new();
+        let mut socket = WebSocket::open("/ws", "h:1", Some("v12.stomp"), &mut out);
+        let State::Upgrading { accept, .. } = &socket.state else { panic!("it begins with the upgrade") };
+        let answer = format!("HTTP/1.1 101 x\r\nSec-WebSocket-Accept: {accept}\r\n\r\n");
+        let request = String::from_utf8(out.to_vec()).expect("ASCII");
+        assert!(
+            request.starts_with("GET /ws HTTP/1.1\r\nHost: h:1\r\n")
+                && request.ends_with("v12.stomp\r\n\r\n")
+        );
+        for octet in answer.as_bytes() {
+            assert!(!socket.is_open());
+            socket.take(&[*octet], &mut out, |_| panic!("no message yet")).expect("an upgrade");
+        }
+        assert!(socket.is_open());
+        socket
+    }
+
+    #[test]
+    fn messages_are_read_however_they_are_cut() {
+        let long = vec![b'x'; 70_000];
+        let mut wire = BytesMut::from(&[0x01, 2, b'a', b'b', 0x89, 1, b'p', 0x80, 1, b'c', 0x81, 0][..]);
+        head(&mut wire, Opcode::Text, 300);
+        wire.extend_from_slice(&long[..300]);
+        head(&mut wire, Opcode::Binary, long.len());
+        wire.extend_from_slice(&long);
+        for step in [1, 2, 3, 7, 1000, wire.len()] {
+            let (mut socket, mut out, mut messages) = (open(), BytesMut::new(), vec![Vec::new()]);
+            for chunk in wire.chunks(step) {
+                let sink = |(piece, end): Piece<'_>| {
+                    messages.last_mut().expect("never empty").extend_from_slice(piece);
+                    if end {
+                        messages.push(Vec::new());
+                    }
+                    Ok(())
+                };
+                socket.take(chunk, &mut out, sink).expect("WebSocket");
+            }
+            assert_eq!(
+                messages,
+                [b"abc".to_vec(), vec![], long[..300].to_vec(), long.clone(), vec![]],
+                "{step}"
+            );
+            assert_eq!((out[0], out[1], out.len()), (0x8A, 0x81, 7), "one masked pong");
+            assert_eq!(out[6] ^ out[2], b'p');
+        }
+    }
+
+    #[test]
+    fn a_close_and_a_masked_frame_end_it() {
+        let end = |octets: &[u8]| {
+            open().take(octets, &mut BytesMut::new(), |_| Ok(())).expect_err("an end").to_string()
+        };
+        assert_eq!(end(b"\x88\x05\x03\xE9bye"), "the broker closed the connection (WebSocket 1001 bye)");
+        assert!(end(b"\x81\x80\0\0\0\0").contains("not WebSocket"));
+    }
+
+    #[test]
+    fn a_refused_upgrade_says_why() {
+        let mut out = BytesMut::new();
+        let mut socket = WebSocket::open("/ws", "h:1", None, &mut out);
+        let wrong = socket.take(b"HTTP/1.1 403 Forbidden\r\n\r\norigin not allowed\n", &mut out, |_| Ok(()));
+        let wrong = wrong.expect_err("refused").to_string();
+        assert!(
+            wrong.starts_with("the broker answers 403 to /ws (") && wrong.ends_with("origin not allowed"),
+            "{wrong}"
+        );
+    }
+}

@@ -1,0 +1,155 @@
+//! The shape `ping-pong`: pairs of connections, of which one answers what the other sends, one message under way.
+
+use super::client::{connect_all, send_head, subscribe};
+use super::conductor::Conductor;
+use super::link::{Link, Target};
+use super::options::{Ack, Options, Pace};
+use super::progress::Progress;
+use super::report::Report;
+use super::run::{Phase, Run};
+use super::sequence::Sequence;
+use super::stamp::{Stamp, Wrong};
+use super::trouble::Trouble;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use stompbox_frames::stomp::{Command, Frame};
+
+/// Measures.
+pub(super) async fn run(
+    options: &Options,
+    target: &Arc<Target>,
+    id: u32,
+    progress: &mut Progress<'_>,
+) -> Result<Report, Trouble> {
+    let pairs = options.subscribers;
+    let connections = options.connections();
+    let tell = |count| {
+        progress.show("connecting", count as f64 / connections as f64, &format!("{count} of {connections}"))
+    };
+    let mut links = connect_all(target, &options.login, connections, tell).await?;
+    let options = &Options { pace: Pace::Window(1), ..options.clone() };
+    let mut conductor = Conductor::new(options, Run::new(options, id, &vec![1; pairs]), progress);
+    let run = conductor.run.clone();
+    for (index, link) in links.drain(..pairs).enumerate() {
+        conductor.spawn(Echo::new(&run, link, index).answer());
+    }
+    for (index, link) in links.into_iter().enumerate() {
+        conductor.spawn(Pinger::new(&run, link, index).ping());
+    }
+    conductor.subscribed(connections, true).await?;
+    conductor.measure(options, Run::sent).await;
+    let expected = run.sent();
+    Ok(Report::new(options, conductor, expected))
+}
+
+/// One end of a pair: what it subscribes to and where it sends.
+struct Seat {
+    run: Arc<Run>,
+    link: Link,
+    index: usize,
+    head: Vec<u8>,
+    is_ready: bool,
+}
+
+impl Seat {
+    /// Destination 2n takes the pings of pair n, 2n + 1 its pongs.
+    fn new(run: &Arc<Run>, mut link: Link, index: usize, hears: usize, tells: usize) -> Seat {
+        link.queue(&subscribe(&run.destination(2 * index + hears), Ack::Auto));
+        let head = send_head(&run.destination(2 * index + tells), run.stamper.bytes());
+        Seat { run: run.clone(), link, index, head, is_ready: false }
+    }
+
+    fn send(&mut self, body: &[u8]) {
+        let frame = [&self.head[..], b"\n", body, b"\0"].concat();
+        self.link.queue(&frame);
+    }
+
+    /// The next message that has arrived.
+    fn next(&mut self) -> Result<Option<Frame>, Trouble> {
+        while let Some(frame) = self.link.next()? {
+            if frame.command == Command::Message {
+                return Ok(Some(frame));
+            }
+            if !std::mem::replace(&mut self.is_ready, true) {
+                self.run.is_ready();
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The end that answers.
+struct Echo(Seat);
+
+impl Echo {
+    fn new(run: &Arc<Run>, link: Link, index: usize) -> Echo {
+        Echo(Seat::new(run, link, index, 0, 1))
+    }
+
+    async fn answer(mut self) -> Result<(), Trouble> {
+        loop {
+            self.0.link.progress().await?;
+            while let Some(frame) = self.0.next()? {
+                self.0.send(&frame.body);
+            }
+        }
+    }
+}
+
+/// The end that begins, and counts.
+struct Pinger {
+    seat: Seat,
+    sequence: Sequence,
+    next: u64,
+}
+
+impl Pinger {
+    fn new(run: &Arc<Run>, link: Link, index: usize) -> Pinger {
+        Pinger { seat: Seat::new(run, link, index, 1, 0), sequence: Sequence::default(), next: 0 }
+    }
+
+    async fn ping(mut self) -> Result<(), Trouble> {
+        let run = self.seat.run.clone();
+        let mut phase = run.phase.subscribe();
+        loop {
+            let is_running = matches!(*phase.borrow_and_update(), Phase::Running(_));
+            if is_running && run.windows[self.seat.index].take(self.next) {
+                self.serve();
+            }
+            tokio::select! {
+                moved = self.seat.link.progress() => moved?,
+                _ = phase.changed() => {}
+            }
+            while let Some(frame) = self.seat.next()? {
+                self.take(&frame);
+            }
+        }
+    }
+
+    fn serve(&mut self) {
+        let run = self.seat.run.clone();
+        let (now, (from, until)) = (run.now(), run.interval());
+        let mut body = Vec::new();
+        let stamp = Stamp { publisher: self.seat.index as u16, number: self.next, due: now };
+        run.stamper.write(&stamp, &mut body);
+        self.seat.send(&body);
+        self.next += 1;
+        run.sent[self.seat.index].store(self.next, Relaxed);
+        run.sent_measured.fetch_add(u64::from(from <= now && now < until), Relaxed);
+    }
+
+    fn take(&mut self, frame: &Frame) {
+        let (run, index) = (&self.seat.run, self.seat.index);
+        let mut tally = run.tally(index);
+        match run.stamper.read(&frame.body) {
+            Ok(stamp) if usize::from(stamp.publisher) == index => {
+                let arrival = self.sequence.arrive(stamp.number);
+                if tally.note(&stamp, arrival, run.now(), run.interval()) {
+                    run.windows[index].seen(stamp.number, 1);
+                }
+            }
+            Ok(_) | Err(Wrong::Corrupt) => tally.corrupt += 1,
+            Err(Wrong::Foreign) => tally.foreign += 1,
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! What processes cost: this one's CPU time and open files, another's memory.
+
+use super::trouble::Trouble;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::time::{ClockId, clock_gettime};
+use std::time::Duration;
+
+/// Files besides the connections: standard streams, the runtime's own, some to spare.
+const FILES_RESERVED: u64 = 32;
+
+/// CPU time of this process so far.
+pub(super) fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
+}
+
+/// Raises the limit of open files as far as it goes.
+///
+/// # Errors
+/// It is not enough for so many sockets.
+pub(super) fn allow_sockets(sockets: usize) -> Result<(), Trouble> {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    // Where that fails the limit stays, and is judged below.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    match (sockets as u64).saturating_add(FILES_RESERVED) <= limit {
+        true => Ok(()),
+        false => Err(Trouble::Other(format!(
+            "{sockets} sockets do not fit into the limit of {limit} open files: take fewer connections, or raise it \
+             with ulimit -n"
+        ))),
+    }
+}
+
+/// Octets of a process that are in RAM, as Linux tells.
+pub(super) fn resident_bytes(pid: u32) -> Result<u64, Trouble> {
+    let path = format!("/proc/{pid}/status");
+    let status = std::fs::read_to_string(&path).map_err(|error| {
+        Trouble::Other(format!(
+            "--pid {pid}: cannot read {path} ({error}); it takes Linux and a running process"
+        ))
+    })?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+    kib.map(|kib| kib * 1024).ok_or_else(|| Trouble::Other(format!("--pid {pid}: {path} tells no VmRSS")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_sockets_than_files_are_refused() {
+        assert!(allow_sockets(10).is_ok());
+        let wrong = allow_sockets(usize::MAX).expect_err("too many").to_string();
+        assert!(wrong.contains("ulimit -n"), "{wrong}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn memory_of_a_process_is_read() {
+        assert!(resident_bytes(std::process::id()).expect("this process") > 1 << 20);
+        let wrong = resident_bytes(u32::MAX).expect_err("no process").to_string();
+        assert!(wrong.starts_with("--pid 4294967295: cannot read"), "{wrong}");
+    }
+}

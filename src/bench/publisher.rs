@@ -1,0 +1,170 @@
+//! A connection that publishes, as fast as its window or its schedule lets it.
+
+use super::client::send_head;
+use super::link::Link;
+use super::options::Pace;
+use super::run::{Phase, Run};
+use super::schedule::Schedule;
+use super::stamp::{PROBE, Stamp};
+use super::trouble::Trouble;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use stompbox_frames::stomp::Command;
+use tokio::time::timeout;
+
+/// How long after a probe the next one is sent, while subscriptions are missing.
+const PROBE_EVERY: Duration = Duration::from_millis(100);
+
+/// One publisher.
+pub(super) struct Publisher {
+    run: Arc<Run>,
+    link: Link,
+    index: usize,
+    pace: Pace,
+    asks_receipts: bool,
+    head: Vec<u8>,
+    frame: Vec<u8>,
+    next: u64,
+    receipts: u64,
+}
+
+impl Publisher {
+    pub(super) fn new(run: Arc<Run>, link: Link, index: usize, pace: Pace, asks_receipts: bool) -> Publisher {
+        let destination = run.destination(index % run.destinations);
+        let head = send_head(&destination, run.stamper.bytes());
+        Publisher { run, link, index, pace, asks_receipts, head, frame: Vec::new(), next: 0, receipts: 0 }
+    }
+
+    /// Publishes until it is stopped; probes its destination before that if `probes`.
+    pub(super) async fn publish(mut self, probes: bool) -> Result<(), Trouble> {
+        let start = self.prepare(probes).await?;
+        let (run, index) = (self.run.clone(), self.index);
+        let schedule = match self.pace {
+            Pace::Rate(rate) => Some(Schedule::new(start, rate, index, run.sent.len())),
+            Pace::Window(_) => None,
+        };
+        let (mut phase, mut tick) = (run.phase.subscribe(), run.tick.subscribe());
+        loop {
+            if matches!(*phase.borrow_and_update(), Phase::Running(_)) {
+                self.fill(schedule.as_ref());
+            }
+            let may_send = async {
+                match run.windows.get(index) {
+                    Some(window) => window.freed().await,
+                    // The sender lives in `run`.
+                    None => drop(tick.changed().await),
+                }
+            };
+            tokio::select! {
+                moved = self.link.progress() => moved?,
+                () = may_send => {}
+                _ = phase.changed() => {}
+            }
+            self.take_receipts()?;
+        }
+    }
+
+    /// Publishes so many messages, each when the one before has arrived everywhere, and tells how many seconds that took.
+    pub(super) async fn broadcast(
+        mut self,
+        rounds: usize,
+        times: Arc<Mutex<Vec<f64>>>,
+    ) -> Result<(), Trouble> {
+        self.prepare(true).await?;
+        let run = self.run.clone();
+        for _ in 0..rounds {
+            self.fill(None);
+            let sent = run.now();
+            let freed = run.windows[self.index].freed();
+            tokio::pin!(freed);
+            loop {
+                tokio::select! {
+                    moved = self.link.progress() => moved?,
+                    () = &mut freed => break,
+                }
+                self.take_receipts()?;
+            }
+            times.lock().push((run.now() - sent) as f64 / 1e9);
+        }
+        loop {
+            self.link.progress().await?;
+            self.take_receipts()?;
+        }
+    }
+
+    /// Waits for the start, in nanoseconds.
+    async fn prepare(&mut self, probes: bool) -> Result<u64, Trouble> {
+        let mut phase = self.run.phase.subscribe();
+        loop {
+            if let Phase::Running(start) = *phase.borrow_and_update() {
+                return Ok(start);
+            }
+            if probes && self.link.is_flushed() {
+                self.put(&Stamp { publisher: PROBE, number: 0, due: self.run.now() }, None);
+            }
+            let changed = async {
+                loop {
+                    tokio::select! {
+                        moved = self.link.progress() => moved?,
+                        _ = phase.changed() => return Ok::<_, Trouble>(()),
+                    }
+                }
+            };
+            if let Ok(changed) = timeout(PROBE_EVERY, changed).await {
+                changed?;
+            }
+        }
+    }
+
+    /// Queues what may be sent now.
+    fn fill(&mut self, schedule: Option<&Schedule>) {
+        let run = self.run.clone();
+        let (from, until) = run.interval();
+        while self.link.has_room() {
+            let now = run.now();
+            let due = match (schedule, self.pace) {
+                (Some(schedule), _) => Some(schedule.due(self.next)).filter(|due| *due <= now),
+                (None, Pace::Window(window)) if self.is_receipted(window) => {
+                    run.windows[self.index].take(self.next).then_some(now)
+                }
+                (None, _) => None,
+            };
+            let Some(due) = due else { return };
+            let stamp = Stamp { publisher: self.index as u16, number: self.next, due };
+            self.put(&stamp, self.asks_receipts.then_some(self.next));
+            self.next += 1;
+            run.sent[self.index].store(self.next, Relaxed);
+            run.sent_measured.fetch_add(u64::from(from <= now && now < until), Relaxed);
+            run.unreceipted.fetch_add(u64::from(self.asks_receipts), Relaxed);
+        }
+    }
+
+    /// Whether the window has a place for another message without a receipt.
+    fn is_receipted(&self, window: usize) -> bool {
+        !self.asks_receipts || self.next - self.receipts < window as u64
+    }
+
+    fn put(&mut self, stamp: &Stamp, receipt: Option<u64>) {
+        self.frame.clear();
+        self.frame.extend_from_slice(&self.head);
+        if let Some(receipt) = receipt {
+            self.frame.extend_from_slice(format!("receipt:{receipt}\n").as_bytes());
+        }
+        self.frame.push(b'\n');
+        self.run.stamper.write(stamp, &mut self.frame);
+        self.frame.push(0);
+        self.link.queue(&self.frame);
+    }
+
+    fn take_receipts(&mut self) -> Result<(), Trouble> {
+        while let Some(frame) = self.link.next()? {
+            if frame.command == Command::Receipt {
+                self.receipts += 1;
+                self.run.unreceipted.fetch_sub(1, Relaxed);
+            }
+        }
+        Ok(())
+    }
+}

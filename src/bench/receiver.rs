@@ -1,0 +1,188 @@
+//! A connection that subscribes, and checks every message that it gets.
+
+use super::client::{acknowledge, subscribe};
+use super::link::Link;
+use super::options::Ack;
+use super::run::{Phase, Run};
+use super::sequence::{Arrival, Sequence};
+use super::stamp::{PROBE, Stamp, Wrong};
+use super::tally::{Interval, Tally};
+use super::trouble::Trouble;
+use parking_lot::Mutex;
+use std::sync::Arc;
+use stompbox_frames::stomp::Command;
+
+/// What a destination's competing consumers have seen together, a sequence per publisher.
+pub(super) type Group = Arc<Mutex<Vec<Sequence>>>;
+
+/// What has arrived, a sequence for each publisher of the destination.
+pub(super) enum Ledger {
+    /// Everything arrives here.
+    Own(Vec<Sequence>),
+    /// Each message arrives at one of the group; here numbers only rise.
+    Shared { group: Group, behind: Vec<u64> },
+}
+
+impl Ledger {
+    pub(super) fn own(publishers: usize) -> Ledger {
+        Ledger::Own((0..publishers).map(|_| Sequence::default()).collect())
+    }
+
+    pub(super) fn shared(group: Group) -> Ledger {
+        let publishers = group.lock().len();
+        Ledger::Shared { group, behind: vec![0; publishers] }
+    }
+
+    /// `None` for a publisher of another destination.
+    pub(super) fn arrive(&mut self, publisher: usize, number: u64) -> Option<Arrival> {
+        match self {
+            Ledger::Own(sequences) => Some(sequences.get_mut(publisher)?.arrive(number)),
+            Ledger::Shared { group, behind } => {
+                let arrival = group.lock().get_mut(publisher)?.arrive(number);
+                let behind = behind.get_mut(publisher)?;
+                let is_late = number < *behind;
+                *behind = (*behind).max(number + 1);
+                Some(match (arrival, is_late) {
+                    (Arrival::Again, _) => Arrival::Again,
+                    (_, true) => Arrival::Late,
+                    (_, false) => Arrival::InOrder,
+                })
+            }
+        }
+    }
+}
+
+/// One subscriber or consumer.
+pub(super) struct Receiver {
+    run: Arc<Run>,
+    link: Link,
+    index: usize,
+    ledger: Ledger,
+    ack: Ack,
+    is_ready: bool,
+    seen: Seen,
+}
+
+/// Deliveries of one publisher's group of messages that its window has not been told of.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    publisher: usize,
+    group: u64,
+    count: u64,
+}
+
+impl Receiver {
+    /// The receiver with this number; its destination is that number's, too.
+    pub(super) fn new(run: Arc<Run>, mut link: Link, index: usize, ledger: Ledger, ack: Ack) -> Receiver {
+        link.queue(&subscribe(&run.destination(index % run.destinations), ack));
+        Receiver { run, link, index, ledger, ack, is_ready: false, seen: Seen::default() }
+    }
+
+    /// Receives until it is stopped; who acknowledges ends by itself when everything is acknowledged.
+    pub(super) async fn receive(mut self) -> Result<(), Trouble> {
+        if self.ack == Ack::Auto {
+            loop {
+                self.link.progress().await?;
+                self.take()?;
+            }
+        }
+        let mut phase = self.run.phase.subscribe();
+        loop {
+            tokio::select! {
+                moved = self.link.progress() => moved?,
+                _ = phase.changed() => {}
+            }
+            self.take()?;
+            if *phase.borrow() == Phase::Closing && self.link.is_flushed() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Takes everything that has arrived.
+    fn take(&mut self) -> Result<(), Trouble> {
+        let run = self.run.clone();
+        let (now, interval) = (run.now(), run.interval());
+        let mut tally = run.tally(self.index);
+        let mut last = None;
+        while let Some(frame) = self.link.next()? {
+            if frame.command != Command::Message {
+                self.ready();
+                continue;
+            }
+            match run.stamper.read(&frame.body) {
+                Ok(stamp) if stamp.publisher == PROBE => self.ready(),
+                Ok(stamp) => self.arrive(&stamp, &mut tally, now, interval),
+                Err(Wrong::Foreign) => tally.foreign += 1,
+                Err(Wrong::Corrupt) => tally.corrupt += 1,
+            }
+            match self.ack {
+                Ack::Auto => {}
+                Ack::Client => last = Some(frame),
+                Ack::ClientIndividual => self.link.queue(&acknowledge(&frame)),
+            }
+        }
+        drop(tally);
+        if let Some(last) = last {
+            self.link.queue(&acknowledge(&last));
+        }
+        self.tell_window();
+        Ok(())
+    }
+
+    fn arrive(&mut self, stamp: &Stamp, tally: &mut Tally, now: u64, interval: Interval) {
+        let (publisher, destinations) = (usize::from(stamp.publisher), self.run.destinations);
+        let is_ours = publisher % destinations == self.index % destinations;
+        let arrival = self.ledger.arrive(publisher / destinations, stamp.number).filter(|_| is_ours);
+        match arrival {
+            None => tally.corrupt += 1,
+            Some(arrival) if tally.note(stamp, arrival, now, interval) => self.see(stamp),
+            Some(_) => {}
+        }
+    }
+
+    /// Counts a first delivery for its publisher's window.
+    fn see(&mut self, stamp: &Stamp) {
+        let publisher = usize::from(stamp.publisher);
+        let Some(window) = self.run.windows.get(publisher) else { return };
+        let group = window.group_of(stamp.number);
+        if (publisher, group) != (self.seen.publisher, self.seen.group) {
+            self.tell_window();
+            self.seen = Seen { publisher, group, count: 0 };
+        }
+        self.seen.count += 1;
+    }
+
+    fn tell_window(&mut self) {
+        let Seen { publisher, group, count } = self.seen;
+        if count > 0 {
+            self.run.windows[publisher].seen(group, count);
+            self.seen.count = 0;
+        }
+    }
+
+    /// The subscription is there: a receipt or a first message says so.
+    fn ready(&mut self) {
+        if !std::mem::replace(&mut self.is_ready, true) {
+            self.run.is_ready();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn competing_consumers_share_what_has_arrived_and_not_its_order() {
+        let group: Group = Arc::new(Mutex::new(vec![Sequence::default(), Sequence::default()]));
+        let (mut one, mut two) = (Ledger::shared(group.clone()), Ledger::shared(group));
+        assert_eq!(two.arrive(0, 1), Some(Arrival::InOrder));
+        assert_eq!(one.arrive(0, 0), Some(Arrival::InOrder), "another consumer was faster");
+        assert_eq!(one.arrive(0, 1), Some(Arrival::Again), "two consumers have it");
+        assert_eq!(two.arrive(0, 3), Some(Arrival::InOrder));
+        assert_eq!(two.arrive(0, 2), Some(Arrival::Late), "the order changed within one consumer");
+        assert_eq!(two.arrive(1, 0), Some(Arrival::InOrder));
+        assert_eq!(two.arrive(2, 0), None, "no publisher of this destination");
+    }
+}

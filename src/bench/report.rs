@@ -1,0 +1,297 @@
+//! What came out, in numbers.
+
+use super::conductor::{Conductor, End};
+use super::idle::Idle;
+use super::options::{Options, Pace, Shape};
+use super::tally::Tally;
+use serde_json::{Map, Value, json};
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Quantiles of the latency that are told: name in JSON, name in the table, quantile.
+pub(super) const QUANTILES: [(&str, &str, f64); 4] =
+    [("p50", "p50", 0.5), ("p90", "p90", 0.9), ("p99", "p99", 0.99), ("p99_9", "p99.9", 0.999)];
+
+/// The result of a measurement.
+#[derive(Clone, Debug)]
+pub(super) struct Report {
+    pub(super) options: Options,
+    /// What was measured, in seconds.
+    pub(super) seconds: f64,
+    /// Messages sent while it was measured, and in all.
+    pub(super) published: u64,
+    pub(super) sent: u64,
+    pub(super) tally: Tally,
+    /// Deliveries that all that was sent must bring.
+    pub(super) expected: u64,
+    pub(super) unreceipted: u64,
+    /// CPU time of this process while it was measured, in seconds.
+    pub(super) cpu_seconds: f64,
+    pub(super) idle: Option<Idle>,
+    pub(super) end: Option<End>,
+}
+
+impl Report {
+    /// Of a measurement that is over; its connections are closed.
+    pub(super) fn new(options: &Options, conductor: Conductor<'_, '_>, expected: u64) -> Report {
+        conductor.progress.clear();
+        let run = &conductor.run;
+        Report {
+            options: options.clone(),
+            seconds: conductor.seconds,
+            published: run.sent_measured.load(Relaxed),
+            sent: run.sent(),
+            tally: run.total(),
+            expected,
+            unreceipted: run.unreceipted.load(Relaxed),
+            cpu_seconds: conductor.cpu.as_secs_f64(),
+            idle: None,
+            end: conductor.end.clone(),
+        }
+    }
+
+    /// Deliveries that never came.
+    pub(super) fn lost(&self) -> u64 {
+        self.expected.saturating_sub(self.tally.delivered)
+    }
+
+    /// Whether every message arrived once, whole and in order, and nothing failed.
+    pub(super) fn is_fine(&self) -> bool {
+        let Tally { duplicated, reordered, corrupt, .. } = self.tally;
+        let faults = self.lost() + duplicated + reordered + corrupt + self.unreceipted;
+        faults == 0 && !matches!(self.end, Some(End::Failed(_)))
+    }
+
+    /// So many a second.
+    pub(super) fn rate(&self, count: u64) -> f64 {
+        if self.seconds > 0.0 { count as f64 / self.seconds } else { 0.0 }
+    }
+
+    /// Octets of bodies delivered in a second, in millions.
+    pub(super) fn megabytes_per_second(&self) -> f64 {
+        self.rate(self.tally.measured) * self.options.body_bytes as f64 / 1e6
+    }
+
+    /// What this process spends on a delivery, in microseconds; it publishes, too.
+    pub(super) fn cpu_microseconds(&self) -> f64 {
+        if self.tally.measured == 0 { 0.0 } else { self.cpu_seconds * 1e6 / self.tally.measured as f64 }
+    }
+
+    /// Cores that this process kept busy.
+    pub(super) fn cpu_cores(&self) -> f64 {
+        if self.seconds > 0.0 { self.cpu_seconds / self.seconds } else { 0.0 }
+    }
+
+    /// A quantile of the latency, in microseconds.
+    pub(super) fn latency(&self, quantile: f64) -> f64 {
+        self.tally.latency.value_at_quantile(quantile) as f64 / 1e3
+    }
+
+    /// One object; a name ends with its unit where there is one.
+    pub(super) fn to_json(&self) -> Value {
+        let options = &self.options;
+        let (window, rate) = match options.pace {
+            Pace::Window(window) => (json!(window), Value::Null),
+            Pace::Rate(rate) => (Value::Null, json!(rate)),
+        };
+        let mut all = object(json!({
+            "shape": options.shape.name(),
+            "url": options.url.to_string(),
+            "publishers": options.publishers,
+            "subscribers": options.subscribers,
+            "destinations": options.destinations,
+            "body_bytes": options.body_bytes,
+            "window_messages": window,
+            "rate_messages_per_second": rate,
+            "ack": options.ack.as_str(),
+            "receipts": options.receipts,
+            "warmup_seconds": options.warmup.as_secs_f64(),
+            "published": self.sent,
+            "delivered": self.tally.delivered,
+            "lost": self.lost(),
+            "duplicated": self.tally.duplicated,
+            "reordered": self.tally.reordered,
+            "corrupt": self.tally.corrupt,
+            "foreign": self.tally.foreign,
+            "receipts_missing": self.unreceipted,
+            "interrupted": self.end == Some(End::Interrupted),
+            "failure": match &self.end { Some(End::Failed(why)) => json!(why), _ => Value::Null },
+            "fine": self.is_fine(),
+        }));
+        for (name, _, quantile) in QUANTILES {
+            all.insert(format!("latency_{name}_microseconds"), json!(self.latency(quantile)));
+        }
+        all.insert("latency_max_microseconds".to_owned(), json!(self.tally.latency.max() as f64 / 1e3));
+        all.insert("latency_mean_microseconds".to_owned(), json!(self.tally.latency.mean() / 1e3));
+        all.extend(match &self.idle {
+            Some(idle) => idle_to_json(idle),
+            None => self.rates_to_json(),
+        });
+        Value::Object(all)
+    }
+
+    fn rates_to_json(&self) -> Map<String, Value> {
+        object(json!({
+            "measured_seconds": self.seconds,
+            "published_per_second": self.rate(self.published),
+            "delivered_per_second": self.rate(self.tally.measured),
+            "delivered_megabytes_per_second": self.megabytes_per_second(),
+            "own_cpu_microseconds_per_delivery": self.cpu_microseconds(),
+            "own_cpu_cores": self.cpu_cores(),
+        }))
+    }
+}
+
+impl Idle {
+    /// Connections made in a second.
+    pub(super) fn connects_per_second(&self) -> f64 {
+        self.connections as f64 / self.connect_seconds.max(1e-9)
+    }
+
+    /// Octets of the broker's memory for each connection.
+    pub(super) fn bytes_per_connection(&self) -> Option<f64> {
+        let (before, after) = self.resident_bytes?;
+        Some((after as f64 - before as f64) / self.connections as f64)
+    }
+}
+
+fn idle_to_json(idle: &Idle) -> Map<String, Value> {
+    let milliseconds: Vec<_> = idle.broadcast_seconds.iter().map(|seconds| seconds * 1e3).collect();
+    object(json!({
+        "connections": idle.connections,
+        "connect_seconds": idle.connect_seconds,
+        "connects_per_second": idle.connects_per_second(),
+        "broadcast_milliseconds": milliseconds,
+        "broker_resident_bytes_before": idle.resident_bytes.map(|(before, _)| before),
+        "broker_resident_bytes": idle.resident_bytes.map(|(_, after)| after),
+        "broker_resident_bytes_per_connection": idle.bytes_per_connection(),
+    }))
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+/// The noun for what a shape delivers.
+pub(super) fn deliveries(shape: Shape) -> &'static str {
+    match shape {
+        Shape::PingPong => "round trips",
+        _ => "delivered",
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::bench::options::{Ack, Login};
+    use crate::bench::sequence::Arrival;
+    use crate::bench::stamp::Stamp;
+    use crate::bench::url::Url;
+    use std::time::Duration;
+
+    /// Ten messages sent and delivered in two seconds, with latencies from 100 us to 1 ms.
+    pub(in crate::bench) fn report(shape: Shape) -> Report {
+        let mut tally = Tally::default();
+        for number in 0..10 {
+            let stamp = Stamp { publisher: 0, number, due: 0 };
+            tally.note(&stamp, Arrival::InOrder, (number + 1) * 100_000, (0, 2_000_000_000));
+        }
+        let options = Options {
+            shape,
+            url: Url::parse("tcp://127.0.0.1:61613").expect("a URL"),
+            login: Login::default(),
+            publishers: 1,
+            subscribers: 1,
+            destinations: 1,
+            destination: None,
+            body_bytes: 100,
+            pace: Pace::Window(64),
+            warmup: Duration::from_secs(1),
+            time: Duration::from_secs(2),
+            patience: Duration::from_secs(5),
+            ack: Ack::Auto,
+            receipts: false,
+            pid: None,
+            json: None,
+            terminal: false,
+        };
+        Report {
+            options,
+            seconds: 2.0,
+            published: 10,
+            sent: 10,
+            tally,
+            expected: 10,
+            unreceipted: 0,
+            cpu_seconds: 0.001,
+            idle: None,
+            end: None,
+        }
+    }
+
+    #[test]
+    fn json_has_stable_names_and_true_values() {
+        let value = report(Shape::FanOut).to_json();
+        assert_eq!((&value["shape"], &value["url"]), (&json!("fan-out"), &json!("tcp://127.0.0.1:61613")));
+        assert_eq!(
+            (&value["window_messages"], &value["rate_messages_per_second"]),
+            (&json!(64), &Value::Null)
+        );
+        assert_eq!(
+            (&value["delivered_per_second"], &value["delivered_megabytes_per_second"]),
+            (&json!(5.0), &json!(0.0005))
+        );
+        assert_eq!(
+            (&value["own_cpu_microseconds_per_delivery"], &value["own_cpu_cores"]),
+            (&json!(100.0), &json!(0.0005))
+        );
+        let p50 = value["latency_p50_microseconds"].as_f64().expect("a number");
+        assert!((499.0..501.0).contains(&p50), "{p50}");
+        assert_eq!(
+            (&value["lost"], &value["fine"], &value["failure"]),
+            (&json!(0), &json!(true), &Value::Null)
+        );
+        assert!(value.get("connects_per_second").is_none());
+    }
+
+    #[test]
+    fn json_of_idle_tells_connections_and_memory() {
+        let mut report = report(Shape::Idle);
+        let resident_bytes = Some((1 << 20, 3 << 20));
+        report.idle = Some(Idle {
+            connections: 1024,
+            connect_seconds: 0.5,
+            broadcast_seconds: vec![0.25, 0.125],
+            resident_bytes,
+        });
+        let value = report.to_json();
+        assert_eq!(value["connects_per_second"], json!(2048.0));
+        assert_eq!(value["broadcast_milliseconds"], json!([250.0, 125.0]));
+        assert_eq!(value["broker_resident_bytes_per_connection"], json!(2048.0));
+        assert!(value.get("delivered_per_second").is_none());
+    }
+
+    #[test]
+    fn every_fault_is_one() {
+        let faulty: [fn(&mut Report); 6] = [
+            |report| report.expected = 11,
+            |report| report.tally.duplicated = 1,
+            |report| report.tally.reordered = 1,
+            |report| report.tally.corrupt = 1,
+            |report| report.unreceipted = 1,
+            |report| report.end = Some(End::Failed("why".to_owned())),
+        ];
+        assert!(report(Shape::FanOut).is_fine());
+        for (index, spoil) in faulty.iter().enumerate() {
+            let mut report = report(Shape::FanOut);
+            spoil(&mut report);
+            assert!(!report.is_fine() && report.to_json()["fine"] == json!(false), "{index}");
+        }
+        let mut report = report(Shape::FanOut);
+        report.end = Some(End::Interrupted);
+        report.tally.foreign = 1;
+        assert!(report.is_fine(), "neither is the broker's fault");
+    }
+}

@@ -1,0 +1,51 @@
+//! The open loop: when each message is due, whatever the broker does. A message that leaves late still counts from the
+//! moment at which it was due, so that a broker that holds publishers up does not look fast (no coordinated
+//! omission).
+
+const SECOND: u128 = 1_000_000_000;
+
+/// The part of one publisher in a common rate: publishers take turns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Schedule {
+    start: u64,
+    rate: u128,
+    publisher: u128,
+    publishers: u128,
+}
+
+impl Schedule {
+    /// `rate` messages a second by all `publishers` together, the first at `start` (nanoseconds).
+    pub(super) fn new(start: u64, rate: u32, publisher: usize, publishers: usize) -> Schedule {
+        let rate = u128::from(rate.max(1));
+        Schedule { start, rate, publisher: publisher as u128, publishers: publishers as u128 }
+    }
+
+    /// When this publisher's message `number` is due, in nanoseconds.
+    pub(super) fn due(&self, number: u64) -> u64 {
+        let turn = u128::from(number) * self.publishers + self.publisher;
+        self.start + (turn * SECOND / self.rate) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn publishers_take_turns_at_the_common_rate() {
+        let all: Vec<_> = (0..3).map(|publisher| Schedule::new(500, 1000, publisher, 3)).collect();
+        for turn in 0..100 {
+            let schedule = all[turn % 3];
+            assert_eq!(schedule.due((turn / 3) as u64), 500 + turn as u64 * 1_000_000);
+        }
+    }
+
+    #[test]
+    fn a_rate_is_kept_exactly_however_long_it_takes() {
+        let schedule = Schedule::new(0, 7, 0, 1);
+        assert_eq!(schedule.due(7 * 3600 * 24), 3600 * 24 * 1_000_000_000);
+        assert_eq!((schedule.due(1), schedule.due(2)), (142_857_142, 285_714_285));
+        let fast = Schedule::new(0, u32::MAX, 0, 1);
+        assert_eq!(fast.due(u64::from(u32::MAX) * 1000), 1000 * 1_000_000_000);
+    }
+}

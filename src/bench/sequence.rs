@@ -1,0 +1,117 @@
+//! Which messages of one publisher have arrived.
+
+use std::collections::BTreeMap;
+
+/// Gaps that are remembered; of those beyond, the oldest counts as lost for good.
+const GAPS_MAX: usize = 16_384;
+
+/// What the arrival of a message means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// The first time, and none behind it has come.
+    InOrder,
+    /// The first time, after a later one.
+    Late,
+    /// Not the first time (or so late that nobody remembers).
+    Again,
+}
+
+/// The messages of one publisher that one receiver, or one group of competing ones, has seen. Numbers begin with 0.
+#[derive(Debug, Default)]
+pub(super) struct Sequence {
+    next: u64,
+    /// What is missing below `next`: first number to the one behind the last. Mostly nothing.
+    gaps: BTreeMap<u64, u64>,
+}
+
+impl Sequence {
+    /// Message `number` has arrived.
+    pub(super) fn arrive(&mut self, number: u64) -> Arrival {
+        if number < self.next {
+            return self.arrive_late(number);
+        }
+        if number > self.next {
+            self.gaps.insert(self.next, number);
+            if self.gaps.len() > GAPS_MAX {
+                self.gaps.pop_first();
+            }
+        }
+        self.next = number + 1;
+        Arrival::InOrder
+    }
+
+    fn arrive_late(&mut self, number: u64) -> Arrival {
+        let gaps = &mut self.gaps;
+        let Some((&from, &to)) = gaps.range(..=number).next_back() else { return Arrival::Again };
+        if number >= to {
+            return Arrival::Again;
+        }
+        match number == from {
+            true => gaps.remove(&from),
+            false => gaps.insert(from, number),
+        };
+        if number + 1 < to {
+            gaps.insert(number + 1, to);
+        }
+        Arrival::Late
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn order_gaps_and_repeats_are_told_apart() {
+        use Arrival::{Again, InOrder, Late};
+        let mut sequence = Sequence::default();
+        let arrivals = [
+            (0, InOrder),
+            (1, InOrder),
+            (1, Again),
+            (6, InOrder),
+            (3, Late),
+            (3, Again),
+            (2, Late),
+            (5, Late),
+            (4, Late),
+            (4, Again),
+            (0, Again),
+            (7, InOrder),
+            (6, Again),
+        ];
+        for (number, expected) in arrivals {
+            assert_eq!(sequence.arrive(number), expected, "{number}");
+        }
+        assert!(sequence.gaps.is_empty(), "what is complete takes no memory");
+    }
+
+    #[test]
+    fn memory_is_bounded_however_many_are_missing() {
+        let mut sequence = Sequence::default();
+        for number in 0..100_000 {
+            assert_eq!(sequence.arrive(number * 2 + 1), Arrival::InOrder);
+        }
+        assert_eq!(sequence.gaps.len(), GAPS_MAX);
+        assert_eq!(sequence.arrive(199_998), Arrival::Late);
+        assert_eq!(sequence.arrive(0), Arrival::Again, "forgotten");
+    }
+
+    proptest! {
+        #[test]
+        fn a_sequence_is_a_set_with_a_highest(numbers in prop::collection::vec(0u64..60, 0..200)) {
+            let (mut sequence, mut seen) = (Sequence::default(), BTreeSet::new());
+            for number in numbers {
+                let is_highest = seen.last().is_none_or(|highest| number > *highest);
+                let expected = match (seen.insert(number), is_highest) {
+                    (false, _) => Arrival::Again,
+                    (true, true) => Arrival::InOrder,
+                    (true, false) => Arrival::Late,
+                };
+                prop_assert_eq!(sequence.arrive(number), expected);
+            }
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Where the broker is, and by which transport it is reached.
+
+use std::fmt;
+
+/// How STOMP travels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Transport {
+    Tcp,
+    WebSocket,
+    SockjsWebSocket,
+    SockjsXhr,
+    SockjsXhrPolling,
+    SockjsEventSource,
+    SockjsHtmlFile,
+    SockjsJsonp,
+}
+
+/// What is particular about a transport's URLs.
+struct Row {
+    transport: Transport,
+    scheme: &'static str,
+    port: u16,
+    path: &'static str,
+}
+
+const fn row(transport: Transport, scheme: &'static str) -> Row {
+    Row { transport, scheme, port: 80, path: "/ws" }
+}
+
+const ROWS: [Row; 8] = [
+    Row { transport: Transport::Tcp, scheme: "tcp", port: 61613, path: "" },
+    row(Transport::WebSocket, "ws"),
+    row(Transport::SockjsWebSocket, "sockjs+ws"),
+    row(Transport::SockjsXhr, "sockjs+xhr"),
+    row(Transport::SockjsXhrPolling, "sockjs+xhr-polling"),
+    row(Transport::SockjsEventSource, "sockjs+eventsource"),
+    row(Transport::SockjsHtmlFile, "sockjs+htmlfile"),
+    row(Transport::SockjsJsonp, "sockjs+jsonp"),
+];
+
+impl Transport {
+    /// Every transport.
+    pub fn all() -> impl Iterator<Item = Transport> {
+        ROWS.iter().map(|row| row.transport)
+    }
+
+    fn row(self) -> &'static Row {
+        ROWS.iter().find(|row| row.transport == self).expect("every transport has a row")
+    }
+
+    /// The scheme of its URLs.
+    pub fn scheme(self) -> &'static str {
+        self.row().scheme
+    }
+
+    /// Sockets that one connection takes: SockJS over HTTP sends on another than it receives on.
+    pub(super) fn sockets(self) -> usize {
+        match self {
+            Transport::Tcp | Transport::WebSocket | Transport::SockjsWebSocket => 1,
+            _ => 2,
+        }
+    }
+}
+
+/// A broker's address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Url {
+    /// How STOMP travels.
+    pub transport: Transport,
+    /// Name or address, without brackets.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Path, empty for TCP; for SockJS the prefix of the endpoint, without a slash at its end.
+    pub path: String,
+}
+
+impl Url {
+    /// Reads `scheme://host:port/path`.
+    ///
+    /// # Errors
+    /// What was expected instead.
+    pub fn parse(text: &str) -> Result<Url, String> {
+        let (scheme, rest) = text
+            .split_once("://")
+            .ok_or_else(|| format!("{text:?} is no URL; expected one such as ws://127.0.0.1:8080/ws"))?;
+        let row = ROWS.iter().find(|row| row.scheme == scheme).ok_or_else(|| unknown(scheme))?;
+        let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+        if authority.contains('@') {
+            return Err("a user does not belong into the URL: use --login and --passcode".to_owned());
+        }
+        let (host, port) = host_and_port(authority, row.port).ok_or_else(|| {
+            format!("{authority:?} will not do; expected a host and a port, as in 127.0.0.1:8080")
+        })?;
+        let plain = |octet: u8| octet.is_ascii_graphic() && octet != b'#';
+        if !path.bytes().all(plain) {
+            return Err(format!("{path:?} is no path; expected one such as /ws"));
+        }
+        if row.transport == Transport::Tcp && !path.trim_end_matches('/').is_empty() {
+            return Err(format!("{text:?} has a path, which TCP does not know; expected tcp://host:port"));
+        }
+        let path = match path.trim_end_matches('/') {
+            "" if path.is_empty() => row.path,
+            _ if row.transport == Transport::WebSocket => path,
+            trimmed => trimmed,
+        };
+        Ok(Url { transport: row.transport, host, port, path: path.to_owned() })
+    }
+
+    /// Host and port as they stand in a `Host` header.
+    pub(super) fn authority(&self) -> String {
+        match self.host.contains(':') {
+            true => format!("[{}]:{}", self.host, self.port),
+            false => format!("{}:{}", self.host, self.port),
+        }
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}{}", self.transport.scheme(), self.authority(), self.path)
+    }
+}
+
+fn unknown(scheme: &str) -> String {
+    if ["wss", "https", "stomps", "ssl", "tls", "sockjs+wss"].contains(&scheme) {
+        return format!("{scheme:?}: no TLS here; measure the broker itself, or the plain port of its proxy");
+    }
+    let known: Vec<_> = ROWS.iter().map(|row| row.scheme).collect();
+    format!("{scheme:?} is no transport; expected one of {}", known.join(", "))
+}
+
+fn host_and_port(authority: &str, default: u16) -> Option<(String, u16)> {
+    let (host, rest) = match authority.strip_prefix('[') {
+        Some(rest) => rest.split_once(']')?,
+        None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
+    };
+    let port = match rest.strip_prefix(':') {
+        Some(port) => port.parse().ok().filter(|port| *port != 0)?,
+        None if rest.is_empty() => default,
+        None => return None,
+    };
+    let named = |octet: u8| octet.is_ascii_alphanumeric() || b"-._:%".contains(&octet);
+    (!host.is_empty() && host.bytes().all(named)).then(|| (host.to_owned(), port))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_transport_has_a_scheme() {
+        for transport in Transport::all() {
+            let url = Url::parse(&format!("{}://broker:1234", transport.scheme())).expect("a URL");
+            assert_eq!((url.transport, url.port), (transport, 1234));
+        }
+    }
+
+    #[test]
+    fn urls_are_read_and_written() {
+        for (text, shown) in [
+            ("tcp://127.0.0.1", "tcp://127.0.0.1:61613"),
+            ("tcp://127.0.0.1:1/", "tcp://127.0.0.1:1"),
+            ("ws://localhost:8080/ws", "ws://localhost:8080/ws"),
+            ("ws://localhost:8080/", "ws://localhost:8080/"),
+            ("ws://[::1]:8080", "ws://[::1]:8080/ws"),
+            ("sockjs+xhr://a.example/stomp/", "sockjs+xhr://a.example:80/stomp"),
+            ("sockjs+ws://a.example:9/a/b", "sockjs+ws://a.example:9/a/b"),
+            ("sockjs+jsonp://h:9/", "sockjs+jsonp://h:9"),
+        ] {
+            assert_eq!(Url::parse(text).map(|url| url.to_string()), Ok(shown.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_url_is_told_with_what_was_expected() {
+        for (text, part) in [
+            ("localhost:8080", "expected one such as ws://"),
+            ("http://h:1/ws", "expected one of tcp, ws, sockjs+ws"),
+            ("wss://h:1/ws", "no TLS"),
+            ("ws://alice:sesame@h:1/ws", "--login"),
+            ("ws://h:0/ws", "expected a host and a port"),
+            ("ws://h:65536/ws", "expected a host and a port"),
+            ("ws://:1/ws", "expected a host and a port"),
+            ("ws://[::1/ws", "expected a host and a port"),
+            ("ws://[::1]x/ws", "expected a host and a port"),
+            ("ws://h:1/w s", "is no path"),
+            ("ws://h:1/\r\nHost:x", "is no path"),
+            ("tcp://h:1/ws", "TCP does not know"),
+        ] {
+            let wrong = Url::parse(text).expect_err(text);
+            assert!(wrong.contains(part) && !wrong.contains("sesame"), "{text}: {wrong}");
+        }
+    }
+}

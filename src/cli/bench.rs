@@ -1,0 +1,318 @@
+//! `stompbox bench`: flags to a measurement. They are its own, and no options of the broker.
+
+use crate::bench::{Ack, BODY_BYTES_MIN, Json, Login, Options, Outcome, Pace, Shape, Url, run};
+use crate::config::{count, size, time};
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// The command's name.
+pub(super) const BENCH: &str = "bench";
+pub(super) const ABOUT: &str = "Measures a STOMP broker: this one or any other";
+/// Where the passcode may stand, so that nobody sees it in a list of processes.
+const PASSCODE: &str = "STOMPBOX_BENCH_PASSCODE";
+
+const AFTER_HELP: &str = "\
+Every delivery is checked. Latency is counted from the moment at which a message was due: with --rate that is its place in \
+the schedule, however late it left, with --window (a full window all the time) it is mostly waiting in line.\n\n\
+URL: tcp://HOST:PORT, ws://HOST:PORT/PATH, or over SockJS sockjs+ws://, sockjs+xhr://, sockjs+xhr-polling://, \
+sockjs+eventsource://, sockjs+htmlfile://, sockjs+jsonp://.  TIME: 500ms, 10s, 1m.  BYTES: 128, 64KiB.\n\n\
+Exit code: 0 fine; 1 could not run; 2 ran, and something was lost, duplicated, reordered or corrupt, or failed.";
+
+/// What a shape does by default.
+struct Row {
+    shape: Shape,
+    about: &'static str,
+    subscribers: &'static str,
+    window: &'static str,
+    time: &'static str,
+}
+
+const ROWS: [Row; 4] = [
+    Row {
+        shape: Shape::FanOut,
+        about: "Publishers to subscribers of topics",
+        subscribers: "100",
+        window: "64",
+        time: "8s",
+    },
+    Row {
+        shape: Shape::Queue,
+        about: "Publishers to competing consumers of queues",
+        subscribers: "1",
+        window: "256",
+        time: "8s",
+    },
+    Row {
+        shape: Shape::PingPong,
+        about: "Round trips of pairs, one message under way in each",
+        subscribers: "1",
+        window: "1",
+        time: "8s",
+    },
+    Row {
+        shape: Shape::Idle,
+        about: "Many connections that wait, then a few broadcasts to all",
+        subscribers: "1000",
+        window: "1",
+        time: "2s",
+    },
+];
+
+/// Parses what follows `stompbox bench`, measures, and tells.
+pub(super) fn bench(
+    arguments: impl IntoIterator<Item = OsString>,
+    passcode: Option<String>,
+    out: &mut dyn Write,
+    errors: &mut dyn Write,
+) -> ExitCode {
+    let arguments = std::iter::once(OsString::from("stompbox bench")).chain(arguments);
+    let matches = match command().try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(error) if error.use_stderr() => {
+            return super::say(errors, &error.render().to_string(), ExitCode::FAILURE);
+        }
+        Err(error) => return super::say(out, &error.render().to_string(), ExitCode::SUCCESS),
+    };
+    let options = match options(&matches, passcode) {
+        Ok(options) => options,
+        Err(wrong) => return super::say(errors, &format!("error: {wrong}\n"), ExitCode::FAILURE),
+    };
+    match run(&options, out, errors) {
+        Outcome::Fine => ExitCode::SUCCESS,
+        Outcome::NotRun => ExitCode::FAILURE,
+        Outcome::Faulty => ExitCode::from(2),
+    }
+}
+
+fn command() -> Command {
+    Command::new("stompbox bench")
+        .bin_name("stompbox bench")
+        .about(ABOUT)
+        .after_help(AFTER_HELP)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .disable_help_subcommand(true)
+        .subcommands(ROWS.iter().map(subcommand))
+}
+
+fn subcommand(row: &Row) -> Command {
+    let flag = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).help(help)
+    };
+    let command = Command::new(row.shape.name())
+        .about(row.about)
+        .after_help(AFTER_HELP)
+        .arg(flag("url", "URL", "The broker").default_value("ws://127.0.0.1:8080/ws"))
+        .arg(flag("login", "NAME", "login of CONNECT"))
+        .arg(flag("passcode", "PASSCODE", "passcode of CONNECT [env: STOMPBOX_BENCH_PASSCODE]"))
+        .arg(flag("vhost", "NAME", "host of CONNECT, where it is not the URL's"))
+        .arg(flag("destination", "PREFIX", "What destinations begin with [default: new ones]"))
+        .arg(flag("body", "BYTES", "Octets of a body, 40 at least").default_value("128"))
+        .arg(flag("time", "TIME", time_help(row.shape)).default_value(row.time))
+        .arg(
+            flag("patience", "TIME", "How long nothing may arrive before what is missing is lost")
+                .default_value("5s"),
+        )
+        .arg(
+            flag("json", "FILE", "Writes the result as JSON; - is standard output, in place of the table")
+                .value_hint(ValueHint::FilePath),
+        );
+    match row.shape {
+        Shape::FanOut => flow(command, row, flag, "Connections that subscribe"),
+        Shape::Queue => flow(command, row, flag, "Connections that consume").arg(
+            flag("ack", "MODE", "ack of the subscriptions")
+                .value_parser(PossibleValuesParser::new(Ack::ALL.map(Ack::as_str)))
+                .default_value("auto"),
+        ),
+        Shape::PingPong => command
+            .arg(flag("pairs", "N", "Pairs of connections").default_value(row.subscribers))
+            .arg(flag("warmup", "TIME", "How long before measuring begins").default_value("1s")),
+        Shape::Idle => command
+            .arg(flag("connections", "N", "Connections").default_value(row.subscribers))
+            .arg(flag("pid", "PID", "The broker's process, to read its memory (Linux)")),
+    }
+}
+
+fn time_help(shape: Shape) -> &'static str {
+    match shape {
+        Shape::Idle => "How long the connections wait before the broadcasts",
+        _ => "How long is measured",
+    }
+}
+
+/// Flags of the shapes in which messages flow.
+fn flow(
+    command: Command,
+    row: &Row,
+    flag: impl Fn(&'static str, &'static str, &'static str) -> Arg,
+    subscribers: &'static str,
+) -> Command {
+    command
+        .arg(flag("publishers", "N", "Connections that publish").default_value("1"))
+        .arg(flag("subscribers", "N", subscribers).default_value(row.subscribers))
+        .arg(flag("destinations", "N", "Destinations that they share out").default_value("1"))
+        .arg(flag("window", "N", "Closed loop: messages of a publisher under way").default_value(row.window))
+        .arg(
+            flag(
+                "rate",
+                "N",
+                "Open loop: messages a second by all publishers together, in place of --window",
+            )
+            .conflicts_with("window"),
+        )
+        .arg(flag("warmup", "TIME", "How long before measuring begins").default_value("1s"))
+        .arg(
+            Arg::new("receipts")
+                .long("receipts")
+                .action(ArgAction::SetTrue)
+                .help("Each SEND asks for a receipt"),
+        )
+}
+
+/// Values of one shape's flags.
+struct Flags<'m>(&'m ArgMatches);
+
+impl Flags<'_> {
+    /// The text of a flag; `None` where it was not given or the shape has none of that name.
+    fn text(&self, name: &str) -> Option<&str> {
+        self.0.try_get_one::<String>(name).ok().flatten().map(String::as_str)
+    }
+
+    fn owned(&self, name: &str) -> Option<String> {
+        self.text(name).map(str::to_owned)
+    }
+
+    /// A flag's value, or `default` where there is none.
+    fn read<T>(
+        &self,
+        name: &str,
+        default: T,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<T, String> {
+        match self.text(name) {
+            None => Ok(default),
+            Some(text) => parse(text).map_err(|wrong| format!("--{name}: {wrong}")),
+        }
+    }
+
+    fn number(&self, name: &str, default: usize) -> Result<usize, String> {
+        self.read(name, default, |text| count(text, 1..=1_000_000))
+    }
+}
+
+fn options(matches: &ArgMatches, passcode: Option<String>) -> Result<Options, String> {
+    let (name, matches) = matches.subcommand().expect("clap requires a shape");
+    let row = ROWS.iter().find(|row| row.shape.name() == name).expect("clap knows no other shape");
+    let flags = Flags(matches);
+    let length = |text: &str| time(text, Duration::ZERO);
+    let subscribers = match row.shape {
+        Shape::FanOut | Shape::Queue => "subscribers",
+        Shape::PingPong => "pairs",
+        Shape::Idle => "connections",
+    };
+    let pace = match flags.text("rate") {
+        None => Pace::Window(flags.number("window", 1)?),
+        Some(_) => Pace::Rate(flags.read("rate", 1, |text| count(text, 1..=1_000_000_000))?),
+    };
+    let ack = Ack::ALL.into_iter().find(|ack| flags.text("ack") == Some(ack.as_str()));
+    Ok(Options {
+        shape: row.shape,
+        url: Url::parse(flags.text("url").unwrap_or_default()).map_err(|wrong| format!("--url: {wrong}"))?,
+        login: Login {
+            login: flags.owned("login"),
+            passcode: flags.owned("passcode").or(passcode),
+            vhost: flags.owned("vhost"),
+        },
+        publishers: flags.number("publishers", 1)?,
+        subscribers: flags.number(subscribers, 1)?,
+        destinations: flags.number("destinations", 1)?,
+        destination: flags.owned("destination"),
+        body_bytes: flags
+            .read("body", BODY_BYTES_MIN, |text| size(text, BODY_BYTES_MIN as u64..=32 << 20))?,
+        pace,
+        warmup: flags.read("warmup", Duration::ZERO, length)?,
+        time: flags.read("time", Duration::ZERO, |text| time(text, Duration::from_millis(1)))?,
+        patience: flags
+            .read("patience", Duration::from_secs(5), |text| time(text, Duration::from_millis(1)))?,
+        ack: ack.unwrap_or(Ack::Auto),
+        receipts: matches.try_get_one::<bool>("receipts").ok().flatten() == Some(&true),
+        pid: flags.read("pid", None, |text| count(text, 1..=u64::from(u32::MAX)).map(Some))?,
+        json: flags.text("json").map(|path| if path == "-" { Json::Stdout } else { Json::File(path.into()) }),
+        terminal: io::stderr().is_terminal(),
+    })
+}
+
+/// The passcode that the environment gives.
+pub(super) fn passcode(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Option<String> {
+    let (_, value) = variables.into_iter().find(|(name, _)| name == PASSCODE)?;
+    value.into_string().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Result<Options, String> {
+        let arguments = ["stompbox bench"].iter().chain(arguments);
+        let matches = command().try_get_matches_from(arguments).map_err(|error| error.to_string())?;
+        options(&matches, Some("from the environment".to_owned()))
+    }
+
+    #[test]
+    fn clap_finds_no_fault_with_the_flags() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn every_shape_needs_nothing_but_its_name() {
+        for row in &ROWS {
+            let options = parse(&[row.shape.name()]).expect("defaults");
+            assert_eq!(options.check(), Ok(()));
+            assert_eq!((options.shape, options.body_bytes), (row.shape, 128));
+            assert_eq!(options.url.to_string(), "ws://127.0.0.1:8080/ws");
+            assert_eq!(options.subscribers.to_string(), row.subscribers);
+            assert!(options.warmup + options.time <= Duration::from_secs(10));
+        }
+    }
+
+    #[test]
+    fn flags_are_taken() {
+        let arguments = "queue --url sockjs+xhr://h:1/ws --login a --passcode b --vhost / --publishers 2 --subscribers 3 \
+                         --destinations 2 --body 1KiB --rate 500 --warmup 0 --time 1m --ack client-individual --receipts \
+                         --json - --destination /queue/x --patience 1s";
+        let options = parse(&arguments.split_whitespace().collect::<Vec<_>>()).expect("flags");
+        assert_eq!((options.publishers, options.subscribers, options.destinations), (2, 3, 2));
+        assert_eq!((options.body_bytes, options.pace, options.receipts), (1024, Pace::Rate(500), true));
+        assert_eq!((options.warmup, options.time), (Duration::ZERO, Duration::from_secs(60)));
+        assert_eq!((options.ack, options.json), (Ack::ClientIndividual, Some(Json::Stdout)));
+        assert_eq!(options.login.passcode.as_deref(), Some("b"));
+        let default = parse(&["fan-out"]).expect("defaults");
+        assert_eq!(default.login.passcode.as_deref(), Some("from the environment"));
+        assert!(!format!("{default:?}").contains("environment"), "a passcode is never shown");
+    }
+
+    #[test]
+    fn mistakes_are_told() {
+        for (arguments, part) in [
+            (&["fan-out", "--body", "39"][..], "--body: \"39\" will not do; expected 40 to"),
+            (&["fan-out", "--time", "5"], "--time: \"5\" is no time"),
+            (&["fan-out", "--rate", "0"], "--rate: \"0\" will not do"),
+            (&["fan-out", "--rate", "1", "--window", "1"], "cannot be used with"),
+            (&["fan-out", "--url", "http://h/"], "--url: \"http\" is no transport"),
+            (&["fan-out", "--ack", "client"], "unexpected argument"),
+            (&["queue", "--ack", "none"], "client-individual"),
+            (&["ping-pong", "--pairs", "0"], "--pairs: \"0\" will not do"),
+            (&["idle", "--pid", "x"], "--pid: \"x\" will not do"),
+            (&["fan-in"], "unrecognized subcommand"),
+        ] {
+            let wrong = parse(arguments).expect_err("a mistake");
+            assert!(wrong.contains(part), "{arguments:?}: {wrong}");
+        }
+        let check = parse(&["fan-out", "--destinations", "2"]).expect("flags").check();
+        assert!(check.expect_err("one publisher").contains("each needs a publisher and a subscriber"));
+    }
+}
