@@ -4,13 +4,18 @@ use super::action::Action;
 use super::state::State;
 use super::{Rejection, Session};
 use crate::users::{Credentials, Principal};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use stompbox_frames::stomp::{Command, Frame, HeartBeat, Version, encode};
 
 /// No interval of our own is shorter, in milliseconds.
 const HEART_BEAT_MIN: u32 = 500;
 
 impl Session {
+    /// How often the client is sent something at least, by what was agreed at CONNECT.
+    pub fn beats_every(&self) -> Option<Duration> {
+        self.timers.beats_every()
+    }
+
     /// The first frame.
     pub(super) fn connect(&mut self, frame: &Frame, actions: &mut Vec<Action>) -> Result<(), Rejection> {
         if !matches!(frame.command, Command::Connect | Command::Stomp) {

@@ -59,7 +59,7 @@ use reject::Rejection;
 use state::State;
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use stompbox_frames::message::{self, Delivery as Prefix};
 use stompbox_frames::stomp::{Command, DecodeError, Frame, Version, encode};
 use subscriptions::{Mode, Subscriptions};
@@ -232,11 +232,6 @@ impl Session {
             },
             State::Authenticating { .. } | State::Leaving | State::Closed => {}
         }
-    }
-
-    /// How often the client is sent something at least, by what was agreed at CONNECT.
-    pub fn beats_every(&self) -> Option<Duration> {
-        self.timers.beats_every()
     }
 
     /// Memory that subscriptions hold: their names, and what they remember of unsettled deliveries.

@@ -67,3 +67,23 @@ impl Line {
         self.cut.notified().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transport::seats::Seats;
+
+    #[test]
+    fn a_refused_upgrade_leaves_the_seat_to_the_connection() {
+        let [proxy, full, other] = [1, 2, 3].map(|last| IpAddr::from([127, 0, 0, last]));
+        let seats = Seats::new(10, 1);
+        let _taken = seats.take(full).expect("the first of its address");
+        let line = Line::new(Place::Seat(seats.take_for_proxy(proxy).expect("room")));
+        let limit = NoSeat::Full("connections-per-address-max");
+        assert_eq!(line.take_seat(full).expect_err("the second"), limit);
+        assert_eq!(line.take_seat(full).expect_err("the second still"), limit);
+        let seat = line.take_seat(other).expect("the connection was not spoiled");
+        assert_eq!((seat.address(), seats.taken()), (other, 2));
+        assert_eq!(line.take_seat(other).expect_err("once"), NoSeat::Taken);
+    }
+}

@@ -36,6 +36,22 @@ on_each_wire! {
         broker.until("budget_bytes", 0);
     }
 
+    fn what_strangers_hold_is_not_at_the_cost_of_others(wire: Wire) {
+        // A sixteenth of it is for those who are not signed in.
+        let broker = Broker::start(&["--memory-bytes-max", "16MiB", "--user", "a:b"]);
+        let begun = format!("CONNECT\n{}", format!("x:{}\n", "x".repeat(15_000)).repeat(4));
+        let mut strangers: Vec<_> = (0..40).map(|_| broker.open(wire)).collect();
+        for stranger in &mut strangers {
+            let _ = stranger.try_raw(begun.as_bytes());
+        }
+        broker.until_holds("limit_hits_total{limit=\"memory-bytes-max\"}", |hits| hits >= 10);
+        let mut client = broker.open(wire);
+        client.send("CONNECT\naccept-version:1.2\nlogin:a\npasscode:b\n\n\0");
+        client.frame("CONNECTED");
+        client.done("SEND\ndestination:/queue/a\nreceipt:done\n\nhas room\0");
+        assert!(broker.metric("budget_bytes") < 100_000);
+    }
+
     fn unsettled_deliveries_of_many_subscriptions_are_in_the_budget(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut client = broker.connect(wire);
