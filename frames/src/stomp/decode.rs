@@ -89,10 +89,11 @@ impl Decoder {
         match self.boundary.find(&self.buffer, &self.limits, self.version) {
             Ok(None) => Ok(None),
             Ok(Some(span)) => {
-                let octets = self.split_off(&span);
-                parse(&octets, &span, self.version)
-                    .map(Some)
-                    .map_err(|problem| self.fail(problem, &octets[..span.body]))
+                let mut octets = self.split_off(&span);
+                match parse(&mut octets, &span, self.version) {
+                    Ok(frame) => Ok(Some(frame)),
+                    Err(problem) => Err(self.fail(problem, &octets[..span.body])),
+                }
             }
             Err(problem) => {
                 let octets = std::mem::take(&mut self.buffer);
@@ -142,30 +143,33 @@ impl Decoder {
     }
 }
 
-/// The frame that `octets` are, without their NUL.
-fn parse(octets: &Bytes, span: &Span, version: Version) -> Result<Frame, Problem> {
-    let block = octets.slice(span.headers..span.body);
-    let place = |at: usize| place(&block, at, span.headers);
-    if let Err(error) = std::str::from_utf8(&block) {
+/// The frame that `octets` are, without their NUL; they are taken only if it is one.
+#[inline]
+fn parse(octets: &mut Bytes, span: &Span, version: Version) -> Result<Frame, Problem> {
+    let block = &octets[span.headers..span.body];
+    let place = |at: usize| place(block, at, span.headers);
+    if let Err(error) = std::str::from_utf8(block) {
         return Err(Problem::NotUtf8 { place: place(error.valid_up_to()) });
     }
-    let mut lines = grammar::lines(&block).map_err(|(wrong, at)| match wrong {
+    let mut lines = grammar::lines(block).map_err(|(wrong, at)| match wrong {
         Wrong::EmptyName => Problem::EmptyName { place: place(at) },
         Wrong::NoColon | Wrong::Other => Problem::NoColon { place: place(at) },
     })?;
     let dialect = Dialect::of(version, span.command.is_literal());
-    let plain = memchr2(b'\\', b'\r', &block).is_none();
+    let plain = memchr2(b'\\', b'\r', block).is_none();
     if !plain {
-        check(&block, &lines, dialect, version).map_err(|fault| fault.problem(place, version))?;
+        check(block, &lines, dialect, version).map_err(|fault| fault.problem(place, version))?;
     }
     if version == Version::V1_0 {
-        strip_leading_spaces(&block, &mut lines);
+        strip_leading_spaces(block, &mut lines);
     }
-    let escaped = !plain && dialect != Dialect::Literal && memchr(b'\\', &block).is_some();
+    let escaped = !plain && dialect != Dialect::Literal && memchr(b'\\', block).is_some();
+    let mut block = octets.split_to(span.body);
+    block.advance(span.headers);
     Ok(Frame {
         command: span.command,
         headers: Headers::new(block, lines, escaped, plain),
-        body: octets.slice(span.body..),
+        body: std::mem::take(octets),
     })
 }
 

@@ -79,19 +79,21 @@ fn headers(block: &[u8]) -> Parsed<'_, Lines> {
         value: place(value),
         value_end: place(value) + value.len() as u32,
     };
-    let push = |mut lines: Lines, pair| {
-        lines.push(line(pair));
-        lines
-    };
-    terminated(fold_many0(terminated(header, eol), Lines::new, push), eol).parse(block)
+    // Pushed where they stay: folded into an accumulator they would be moved with every line.
+    let mut lines = Lines::new();
+    let push = |(), pair| lines.push(line(pair));
+    let (rest, ()) = terminated(fold_many0(terminated(header, eol), || (), push), eol).parse(block)?;
+    Ok((rest, lines))
 }
 
 /// `header = name ":" value`
+#[inline]
 fn header(input: &[u8]) -> Parsed<'_, (&[u8], &[u8])> {
     separated_pair(name, tag(&b":"[..]), value).parse(input)
 }
 
 /// `name = 1*( any octet but LF and ":" )`; an EOL here is no header, and no fault.
+#[inline]
 fn name(input: &[u8]) -> Parsed<'_, &[u8]> {
     match memchr2(b':', b'\n', input) {
         Some(0) if input[0] == b':' => Err(Err::Failure(Fault { rest: input, wrong: Wrong::EmptyName })),
@@ -102,6 +104,7 @@ fn name(input: &[u8]) -> Parsed<'_, &[u8]> {
 }
 
 /// `value = *( any octet but LF )`, without the CR that belongs to the EOL.
+#[inline]
 fn value(input: &[u8]) -> Parsed<'_, &[u8]> {
     let line = &input[..memchr(b'\n', input).unwrap_or(input.len())];
     let value = line.strip_suffix(b"\r").unwrap_or(line);
@@ -109,6 +112,7 @@ fn value(input: &[u8]) -> Parsed<'_, &[u8]> {
 }
 
 /// `EOL = [CR] LF`
+#[inline]
 fn eol(input: &[u8]) -> Parsed<'_, &[u8]> {
     alt((tag(&b"\n"[..]), tag(&b"\r\n"[..]))).parse(input)
 }
