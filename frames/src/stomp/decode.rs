@@ -5,7 +5,7 @@
 
 use super::boundary::{Boundary, Span, padding};
 use super::escape::{self, Dialect, unescape};
-use super::grammar::{self, Lines, Wrong};
+use super::grammar::{self, Cut, Lines, Wrong};
 use super::problem::{Place, Problem};
 use super::{Frame, Headers, Limits, Version};
 use bytes::{Buf, Bytes, BytesMut};
@@ -82,7 +82,9 @@ impl Decoder {
         if let Some(error) = &self.failed {
             return Err(DecodeError::clone(error));
         }
-        self.skip_padding();
+        if self.boundary.is_fresh() {
+            self.skip_padding();
+        }
         if self.buffer.is_empty() {
             return Ok(None);
         }
@@ -90,8 +92,11 @@ impl Decoder {
             Ok(None) => Ok(None),
             Ok(Some(span)) => {
                 let mut octets = self.split_off(&span);
-                match parse(&mut octets, &span, self.version) {
-                    Ok(frame) => Ok(Some(frame)),
+                match parse(&mut octets, &span, self.boundary.cuts(), self.version) {
+                    Ok(frame) => {
+                        self.boundary = Boundary::default();
+                        Ok(Some(frame))
+                    }
                     Err(problem) => Err(self.fail(problem, &octets[..span.body])),
                 }
             }
@@ -114,9 +119,6 @@ impl Decoder {
 
     /// Drops what stands between frames, and the memory if nothing else is held.
     fn skip_padding(&mut self) {
-        if !self.boundary.is_fresh() {
-            return;
-        }
         let skip = padding(&self.buffer);
         if skip == self.buffer.len() {
             self.buffer = BytesMut::new();
@@ -129,7 +131,6 @@ impl Decoder {
     fn split_off(&mut self, span: &Span) -> Bytes {
         let octets = self.buffer.split_to(span.nul);
         self.buffer.advance(1);
-        self.boundary = Boundary::default();
         self.skip_padding();
         octets.freeze()
     }
@@ -137,6 +138,7 @@ impl Decoder {
     /// `lines` are whole, the first one is the command's.
     fn fail(&mut self, problem: Problem, lines: &[u8]) -> DecodeError {
         self.buffer = BytesMut::new();
+        self.boundary = Boundary::default();
         let error = problem.into_error(&self.limits, receipt(lines, self.version));
         self.failed = Some(Box::new(error.clone()));
         error
@@ -145,35 +147,35 @@ impl Decoder {
 
 /// The frame that `octets` are, without their NUL; they are taken only if it is one.
 #[inline]
-fn parse(octets: &mut Bytes, span: &Span, version: Version) -> Result<Frame, Problem> {
-    let block = &octets[span.headers..span.body];
-    let place = |at: usize| place(block, at, span.headers);
-    if let Err(error) = std::str::from_utf8(block) {
+fn parse(octets: &mut Bytes, span: &Span, cuts: &[Cut], version: Version) -> Result<Frame, Problem> {
+    let head = &octets[..span.body];
+    let place = |at: usize| place(head, at);
+    if !head.is_ascii()
+        && let Err(error) = std::str::from_utf8(head)
+    {
         return Err(Problem::NotUtf8 { place: place(error.valid_up_to()) });
     }
-    let mut lines = grammar::lines(block).map_err(|(wrong, at)| match wrong {
+    let mut lines = grammar::lines(head, span.headers, cuts).map_err(|(wrong, at)| match wrong {
         Wrong::EmptyName => Problem::EmptyName { place: place(at) },
         Wrong::NoColon | Wrong::Other => Problem::NoColon { place: place(at) },
     })?;
     let dialect = Dialect::of(version, span.command.is_literal());
-    let plain = memchr2(b'\\', b'\r', block).is_none();
+    let plain = memchr2(b'\\', b'\r', &head[span.headers..]).is_none();
     if !plain {
-        check(block, &lines, dialect, version).map_err(|fault| fault.problem(place, version))?;
+        check(head, &lines, dialect, version).map_err(|fault| fault.problem(place, version))?;
     }
     if version == Version::V1_0 {
-        strip_leading_spaces(block, &mut lines);
+        strip_leading_spaces(head, &mut lines);
     }
-    let escaped = !plain && dialect != Dialect::Literal && memchr(b'\\', block).is_some();
-    let mut block = octets.split_to(span.body);
-    block.advance(span.headers);
+    let escaped = !plain && dialect != Dialect::Literal && memchr(b'\\', head).is_some();
     Ok(Frame {
         command: span.command,
-        headers: Headers::new(block, lines, escaped, plain),
+        headers: Headers::new(octets.split_to(span.body), lines, escaped, plain),
         body: std::mem::take(octets),
     })
 }
 
-/// What the octets of a line may not be, and at which octet of the block.
+/// What the octets of a line may not be, and at which octet of the head.
 enum Fault {
     CarriageReturn(usize),
     Escape(usize, Option<u8>),
@@ -189,11 +191,11 @@ impl Fault {
 }
 
 /// 1.2 allows a CR only at the end of a line; 1.1 and 1.2 allow a backslash only in their sequences.
-fn check(block: &[u8], lines: &Lines, dialect: Dialect, version: Version) -> Result<(), Fault> {
+fn check(head: &[u8], lines: &Lines, dialect: Dialect, version: Version) -> Result<(), Fault> {
     for line in lines {
         for (from, to) in [(line.name, line.name_end), (line.value, line.value_end)] {
             let (from, to) = (from as usize, to as usize);
-            let part = &block[from..to];
+            let part = &head[from..to];
             if version == Version::V1_2
                 && let Some(at) = memchr(b'\r', part)
             {
@@ -210,15 +212,16 @@ fn check(block: &[u8], lines: &Lines, dialect: Dialect, version: Version) -> Res
 }
 
 /// 1.0 servers and clients write `name: value`.
-fn strip_leading_spaces(block: &[u8], lines: &mut Lines) {
+fn strip_leading_spaces(head: &[u8], lines: &mut Lines) {
     for line in lines {
-        let value = &block[line.value as usize..line.value_end as usize];
+        let value = &head[line.value as usize..line.value_end as usize];
         line.value += value.iter().take_while(|octet| **octet == b' ').count() as u32;
     }
 }
 
-fn place(block: &[u8], at: usize, headers: usize) -> Place {
-    Place { line: memchr_iter(b'\n', &block[..at]).count() + 1, octet: headers + at + 1 }
+#[cold]
+fn place(head: &[u8], at: usize) -> Place {
+    Place { line: memchr_iter(b'\n', &head[..at]).count(), octet: at + 1 }
 }
 
 /// The first `receipt` among whole lines of a frame, the first of them the command's.

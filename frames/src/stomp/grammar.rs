@@ -8,19 +8,31 @@
 //! EOL    = [CR] LF
 //! ```
 //!
-//! Only the structure is decided here. UTF-8, escapes and stray CRs are checked afterwards, and only where
-//! the block holds an octet that could make them wrong.
+//! Where lines end and names end is known from the search for the frame's end, so that no octet is looked for
+//! twice. Only the structure is decided here. UTF-8, escapes and stray CRs are checked afterwards, and only
+//! where the block holds an octet that could make them wrong.
 
-use memchr::{memchr, memchr2};
 use nom::branch::alt;
-use nom::bytes::tag;
+use nom::bytes::{tag, take};
 use nom::error::{ErrorKind, ParseError};
 use nom::multi::fold_many0;
 use nom::sequence::{separated_pair, terminated};
 use nom::{Err, IResult, Offset, Parser};
 use smallvec::SmallVec;
 
-/// Where the parts of one header line lie, in octets of the block.
+/// What was seen of one header line when its end was searched, in octets of the head.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cut {
+    /// Where its first colon stands; without one, as `end`.
+    pub(super) colon: u32,
+    /// Where its LF stands.
+    pub(super) end: u32,
+}
+
+/// The lines of a block as they were seen.
+pub(super) type Cuts = SmallVec<[Cut; 8]>;
+
+/// Where the parts of one header line lie, in octets of the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Line {
     pub(crate) name: u32,
@@ -60,55 +72,58 @@ impl<'a> ParseError<&'a [u8]> for Fault<'a> {
 
 type Parsed<'a, T> = IResult<&'a [u8], T, Fault<'a>>;
 
-/// The lines of a block, or what is wrong and at which octet of the block the offending line begins.
-pub(super) fn lines(block: &[u8]) -> Result<Lines, (Wrong, usize)> {
-    let fault = |fault: Fault<'_>| (fault.wrong, block.len() - fault.rest.len());
-    match headers(block) {
-        Ok((_, lines)) => Ok(lines),
-        Err(Err::Error(error) | Err::Failure(error)) => Err(fault(error)),
-        Err(Err::Incomplete(_)) => Err((Wrong::Other, block.len())),
+/// The lines of the block that `head` ends with from `headers` on, or what is wrong and at which octet of the
+/// head the offending line begins.
+#[inline]
+pub(super) fn lines(head: &[u8], headers: usize, cuts: &[Cut]) -> Result<Lines, (Wrong, usize)> {
+    let mut lines = Lines::new();
+    match block(head, headers, cuts, &mut lines) {
+        Ok(_) => Ok(lines),
+        Err(Err::Error(fault) | Err::Failure(fault)) => Err((fault.wrong, head.len() - fault.rest.len())),
+        Err(Err::Incomplete(_)) => Err((Wrong::Other, head.len())),
     }
 }
 
 /// `block = *( header EOL ) EOL`
-fn headers(block: &[u8]) -> Parsed<'_, Lines> {
-    let place = |part: &[u8]| block.offset(part) as u32;
+#[inline]
+fn block<'a>(head: &'a [u8], headers: usize, cuts: &[Cut], lines: &mut Lines) -> Parsed<'a, ()> {
+    let place = |part: &[u8]| head.offset(part) as u32;
     let line = |(name, value): (&[u8], &[u8])| Line {
         name: place(name),
         name_end: place(name) + name.len() as u32,
         value: place(value),
         value_end: place(value) + value.len() as u32,
     };
+    let mut cuts = cuts.iter();
+    let header = |input: &'a [u8]| match cuts.next() {
+        Some(cut) => header(input, head.len() - input.len(), *cut),
+        None => Err(Err::Error(Fault { rest: input, wrong: Wrong::Other })),
+    };
     // Pushed where they stay: folded into an accumulator they would be moved with every line.
-    let mut lines = Lines::new();
     let push = |(), pair| lines.push(line(pair));
-    let (rest, ()) = terminated(fold_many0(terminated(header, eol), || (), push), eol).parse(block)?;
-    Ok((rest, lines))
+    terminated(fold_many0(terminated(header, eol), || (), push), eol).parse(&head[headers..])
 }
 
-/// `header = name ":" value`
+/// `header = name ":" value`; the line begins at the octet `at` of the head.
 #[inline]
-fn header(input: &[u8]) -> Parsed<'_, (&[u8], &[u8])> {
-    separated_pair(name, tag(&b":"[..]), value).parse(input)
-}
-
-/// `name = 1*( any octet but LF and ":" )`; an EOL here is no header, and no fault.
-#[inline]
-fn name(input: &[u8]) -> Parsed<'_, &[u8]> {
-    match memchr2(b':', b'\n', input) {
-        Some(0) if input[0] == b':' => Err(Err::Failure(Fault { rest: input, wrong: Wrong::EmptyName })),
-        Some(at) if input[at] == b':' => Ok((&input[at..], &input[..at])),
-        _ if eol(input).is_ok() => Err(Err::Error(Fault { rest: input, wrong: Wrong::Other })),
-        _ => Err(Err::Failure(Fault { rest: input, wrong: Wrong::NoColon })),
-    }
+fn header(input: &[u8], at: usize, cut: Cut) -> Parsed<'_, (&[u8], &[u8])> {
+    let (colon, end) = (cut.colon as usize, cut.end as usize);
+    let wrong = match colon {
+        _ if colon == end => Wrong::NoColon,
+        _ if colon == at => Wrong::EmptyName,
+        _ => return separated_pair(take(colon - at), tag(&b":"[..]), value(end - colon - 1)).parse(input),
+    };
+    Err(Err::Failure(Fault { rest: input, wrong }))
 }
 
 /// `value = *( any octet but LF )`, without the CR that belongs to the EOL.
 #[inline]
-fn value(input: &[u8]) -> Parsed<'_, &[u8]> {
-    let line = &input[..memchr(b'\n', input).unwrap_or(input.len())];
-    let value = line.strip_suffix(b"\r").unwrap_or(line);
-    Ok((&input[value.len()..], value))
+fn value<'a>(octets: usize) -> impl Parser<&'a [u8], Output = &'a [u8], Error = Fault<'a>> {
+    move |input: &'a [u8]| {
+        let (_, value) = take(octets).parse(input)?;
+        let value = value.strip_suffix(b"\r").unwrap_or(value);
+        Ok((&input[value.len()..], value))
+    }
 }
 
 /// `EOL = [CR] LF`
@@ -120,6 +135,21 @@ fn eol(input: &[u8]) -> Parsed<'_, &[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn lines(block: &[u8]) -> Result<Lines, (Wrong, usize)> {
+        let ends = block.iter().enumerate().filter(|(_, octet)| **octet == b'\n').map(|(end, _)| end);
+        let mut start = 0;
+        let mut cuts = Cuts::new();
+        for end in ends {
+            let line = &block[std::mem::replace(&mut start, end + 1)..end];
+            if !matches!(line, b"" | b"\r") {
+                let colon = line.iter().position(|octet| *octet == b':');
+                let colon = colon.map_or(end, |colon| end - line.len() + colon);
+                cuts.push(Cut { colon: colon as u32, end: end as u32 });
+            }
+        }
+        super::lines(block, 0, &cuts)
+    }
 
     #[test]
     fn a_block_is_lines_and_a_blank_line() {

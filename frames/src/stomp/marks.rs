@@ -1,0 +1,148 @@
+//! Finds the octets that give the head of a frame its structure, eight octets at a time.
+//!
+//! Header lines are short: to find their colon and their end, a search that is fast over kilobytes spends more
+//! on its beginning than on the line. Here one word after the other is compared as a whole, whatever lines it
+//! is part of, and each line end and colon costs only the count of a bit.
+
+use memchr::memchr3;
+
+/// The places of all LF, NUL and colons in some octets, in their order. Other octets below 0x10 may be among
+/// them.
+pub(super) struct Marks<'a> {
+    octets: &'a [u8],
+    /// What has not been looked at.
+    rest: &'a [u8],
+    /// The first octet of the word that is being looked at.
+    word: usize,
+    /// The highest bit of each of its octets that is yet to be told.
+    marked: u64,
+}
+
+/// Words without a mark after which the line is held for a long one.
+const SHORT_LINE_WORDS: usize = 8;
+
+impl<'a> Marks<'a> {
+    pub(super) fn new(octets: &'a [u8]) -> Marks<'a> {
+        Marks { octets, rest: octets, word: 0, marked: 0 }
+    }
+
+    /// Goes on to a word with a mark, if there is one.
+    #[inline]
+    fn advance(&mut self) -> bool {
+        for _ in 0..SHORT_LINE_WORDS {
+            let Some((word, rest)) = self.rest.split_first_chunk() else { return self.last_word() };
+            self.word = self.octets.len() - self.rest.len();
+            self.rest = rest;
+            self.marked = marked(u64::from_le_bytes(*word));
+            if self.marked != 0 {
+                return true;
+            }
+        }
+        self.leap()
+    }
+
+    /// Looks at the octets that are no whole word.
+    #[inline]
+    fn last_word(&mut self) -> bool {
+        if self.rest.is_empty() {
+            return false;
+        }
+        let missing = 8 * (8 - self.rest.len()) as u32;
+        let word = match self.octets.last_chunk() {
+            // What has been looked at goes out below; zeros come in above, and are not looked at.
+            Some(last) => u64::from_le_bytes(*last) >> missing,
+            None => self.rest.iter().rfold(0, |word, octet| word << 8 | u64::from(*octet)),
+        };
+        self.word = self.octets.len() - self.rest.len();
+        self.rest = &[];
+        self.marked = marked(word) & u64::MAX >> missing;
+        self.marked != 0
+    }
+
+    /// Over the rest of a long line.
+    #[cold]
+    fn leap(&mut self) -> bool {
+        let Some(next) = memchr3(b'\n', 0, b':', self.rest) else {
+            self.rest = &[];
+            return false;
+        };
+        self.rest = &self.rest[next..];
+        self.advance()
+    }
+}
+
+impl Iterator for Marks<'_> {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        if self.marked == 0 && !self.advance() {
+            return None;
+        }
+        let octet = self.marked.trailing_zeros() / 8;
+        self.marked &= self.marked - 1;
+        Some(self.word + octet as usize)
+    }
+}
+
+/// The highest bit of each octet that is a colon or below 0x10.
+fn marked(word: u64) -> u64 {
+    const LOW: u64 = each(0x7f);
+    let from_16_on = ((word & LOW) + each(0x80 - 0x10)) | word;
+    let colons = word ^ each(b':');
+    let no_colon = ((colons & LOW) + LOW) | colons;
+    !(from_16_on & no_colon) & !LOW
+}
+
+const fn each(octet: u8) -> u64 {
+    u64::from_le_bytes([octet; 8])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn is_mark(octet: u8) -> bool {
+        matches!(octet, b'\n' | 0 | b':')
+    }
+
+    #[test]
+    fn every_octet_at_every_place_of_a_word_is_told_from_marks() {
+        for octet in 0..=u8::MAX {
+            for around in [b'x', 0x10, 0x7f, 0x80, 0xff, b':', b'\n', b'9', b';', 0xba] {
+                for place in 0..8 {
+                    let mut octets = [around; 8];
+                    octets[place] = octet;
+                    let expected = is_mark(octet) || octet < 0x10;
+                    let found = Marks::new(&octets).any(|at| at == place);
+                    assert_eq!(found, expected, "{octet} at {place} among {around}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_line_is_leapt_over() {
+        for length in 0..200 {
+            for end in [&b""[..], b":", b"\n:", b"x\0y:y\n"] {
+                let octets = [&vec![0xe9; length], end, &[b'x'; 9]].concat();
+                let expected: Vec<_> = (0..octets.len()).filter(|at| is_mark(octets[*at])).collect();
+                assert_eq!(Marks::new(&octets).collect::<Vec<_>>(), expected, "{length}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn marks_are_those_that_a_look_at_each_octet_finds(
+            octets in prop::collection::vec(prop::sample::select(b"\n\0:ax9;\x0b\r\x80\xba\xff".as_slice()), 0..100),
+        ) {
+            let found: Vec<_> = Marks::new(&octets).collect();
+            prop_assert!(found.is_sorted_by(|one, other| one < other));
+            for (at, octet) in octets.iter().enumerate() {
+                prop_assert_eq!(found.contains(&at) && *octet != 11 && *octet != 13, is_mark(*octet));
+            }
+        }
+    }
+}
