@@ -69,10 +69,16 @@ impl Decoder {
     /// Takes octets in. What is buffered never grows beyond one frame's limits and what `input` held;
     /// call `next` until it returns `None` after each.
     pub fn feed(&mut self, input: &[u8]) {
+        if self.failed.is_some() {
+            return;
+        }
+        if !self.buffer.is_empty() {
+            return self.buffer.extend_from_slice(input);
+        }
         // Heart-beats of an idle connection cost no memory.
-        let skip = if self.buffer.is_empty() { padding(input) } else { 0 };
-        if self.failed.is_none() && skip < input.len() {
-            self.buffer.extend_from_slice(&input[skip..]);
+        let skip = padding(input);
+        if skip < input.len() {
+            self.buffer = BytesMut::from(&input[skip..]);
         }
     }
 
@@ -119,19 +125,24 @@ impl Decoder {
 
     /// Drops what stands between frames, and the memory if nothing else is held.
     fn skip_padding(&mut self) {
-        let skip = padding(&self.buffer);
-        if skip == self.buffer.len() {
-            self.buffer = BytesMut::new();
-        } else {
-            self.buffer.advance(skip);
+        match padding(&self.buffer) {
+            0 => {}
+            skip if skip == self.buffer.len() => self.buffer = BytesMut::new(),
+            skip => self.buffer.advance(skip),
         }
     }
 
-    /// Takes a whole frame, without its NUL, out of the buffer.
+    /// Takes a whole frame, without its NUL, out of the buffer, and drops what stands behind it.
+    #[inline]
     fn split_off(&mut self, span: &Span) -> Bytes {
+        let rest = span.nul + 1 + padding(&self.buffer[span.nul + 1..]);
+        if rest == self.buffer.len() {
+            let mut octets = std::mem::take(&mut self.buffer);
+            octets.truncate(span.nul);
+            return octets.freeze();
+        }
         let octets = self.buffer.split_to(span.nul);
-        self.buffer.advance(1);
-        self.skip_padding();
+        self.buffer.advance(rest - span.nul);
         octets.freeze()
     }
 

@@ -12,11 +12,12 @@
 //! twice. Only the structure is decided here. UTF-8, escapes and stray CRs are checked afterwards, and only
 //! where the block holds an octet that could make them wrong.
 
-use nom::branch::alt;
-use nom::bytes::{tag, take};
+use nom::bytes::take;
+use nom::character::char;
+use nom::combinator::opt;
 use nom::error::{ErrorKind, ParseError};
 use nom::multi::fold_many0;
-use nom::sequence::{separated_pair, terminated};
+use nom::sequence::{preceded, separated_pair, terminated};
 use nom::{Err, IResult, Offset, Parser};
 use smallvec::SmallVec;
 
@@ -111,7 +112,7 @@ fn header(input: &[u8], at: usize, cut: Cut) -> Parsed<'_, (&[u8], &[u8])> {
     let wrong = match colon {
         _ if colon == end => Wrong::NoColon,
         _ if colon == at => Wrong::EmptyName,
-        _ => return separated_pair(take(colon - at), tag(&b":"[..]), value(end - colon - 1)).parse(input),
+        _ => return separated_pair(take(colon - at), char(':'), value(end - colon - 1)).parse(input),
     };
     Err(Err::Failure(Fault { rest: input, wrong }))
 }
@@ -128,8 +129,8 @@ fn value<'a>(octets: usize) -> impl Parser<&'a [u8], Output = &'a [u8], Error = 
 
 /// `EOL = [CR] LF`
 #[inline]
-fn eol(input: &[u8]) -> Parsed<'_, &[u8]> {
-    alt((tag(&b"\n"[..]), tag(&b"\r\n"[..]))).parse(input)
+fn eol(input: &[u8]) -> Parsed<'_, char> {
+    preceded(opt(char('\r')), char('\n')).parse(input)
 }
 
 #[cfg(test)]
