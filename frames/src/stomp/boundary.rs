@@ -279,7 +279,11 @@ impl Boundary {
         }
         let to = frame_max.min(octets.len());
         let from = self.scanned.min(to);
-        match memchr(0, &octets[from..to]) {
+        let nul = match &octets[from..to] {
+            [0, ..] => Some(0),
+            rest => memchr(0, rest),
+        };
+        match nul {
             Some(nul) => {
                 self.examine(from + nul + 1);
                 Ok(Some(self.span(command, from + nul)))

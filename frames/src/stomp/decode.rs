@@ -98,10 +98,13 @@ impl Decoder {
             Ok(None) => Ok(None),
             Ok(Some(span)) => {
                 let mut octets = self.split_off(&span);
-                match parse(&mut octets, &span, self.boundary.cuts(), self.version) {
-                    Ok(frame) => {
+                let mut lines = Lines::new();
+                match parse(&octets, &span, self.boundary.cuts(), self.version, &mut lines) {
+                    Ok(Kind { escaped, plain }) => {
                         self.boundary = Boundary::default();
-                        Ok(Some(frame))
+                        let head = octets.split_to(span.body);
+                        let headers = Headers::new(head, lines, escaped, plain);
+                        Ok(Some(Frame { command: span.command, headers, body: octets }))
                     }
                     Err(problem) => Err(self.fail(problem, &octets[..span.body])),
                 }
@@ -156,34 +159,57 @@ impl Decoder {
     }
 }
 
-/// The frame that `octets` are, without their NUL; they are taken only if it is one.
+/// What the lines of a head hold, see [`Headers::new`].
+struct Kind {
+    escaped: bool,
+    plain: bool,
+}
+
+/// Reads the header lines of a whole frame.
 #[inline]
-fn parse(octets: &mut Bytes, span: &Span, cuts: &[Cut], version: Version) -> Result<Frame, Problem> {
+fn parse(
+    octets: &[u8],
+    span: &Span,
+    cuts: &[Cut],
+    version: Version,
+    lines: &mut Lines,
+) -> Result<Kind, Problem> {
     let head = &octets[..span.body];
-    let place = |at: usize| place(head, at);
-    if !head.is_ascii()
-        && let Err(error) = std::str::from_utf8(head)
-    {
-        return Err(Problem::NotUtf8 { place: place(error.valid_up_to()) });
+    let simple = is_simple(head);
+    if !simple && let Err(error) = std::str::from_utf8(head) {
+        return Err(Problem::NotUtf8 { place: place(head, error.valid_up_to()) });
     }
-    let mut lines = grammar::lines(head, span.headers, cuts).map_err(|(wrong, at)| match wrong {
-        Wrong::EmptyName => Problem::EmptyName { place: place(at) },
-        Wrong::NoColon | Wrong::Other => Problem::NoColon { place: place(at) },
+    grammar::lines(head, span.headers, cuts, lines).map_err(|(wrong, at)| match wrong {
+        Wrong::EmptyName => Problem::EmptyName { place: place(head, at) },
+        Wrong::NoColon | Wrong::Other => Problem::NoColon { place: place(head, at) },
     })?;
     let dialect = Dialect::of(version, span.command.is_literal());
-    let plain = memchr2(b'\\', b'\r', &head[span.headers..]).is_none();
+    let plain = simple || memchr2(b'\\', b'\r', &head[span.headers..]).is_none();
     if !plain {
-        check(head, &lines, dialect, version).map_err(|fault| fault.problem(place, version))?;
+        let place = |at| place(head, at);
+        check(head, lines, dialect, version).map_err(|fault| fault.problem(place, version))?;
     }
     if version == Version::V1_0 {
-        strip_leading_spaces(head, &mut lines);
+        strip_leading_spaces(head, lines);
     }
     let escaped = !plain && dialect != Dialect::Literal && memchr(b'\\', head).is_some();
-    Ok(Frame {
-        command: span.command,
-        headers: Headers::new(octets.split_to(span.body), lines, escaped, plain),
-        body: std::mem::take(octets),
-    })
+    Ok(Kind { escaped, plain })
+}
+
+/// Whether all is ASCII, without a backslash and without a CR, as it is in most heads. No octet decides before
+/// the others are looked at, so that this is compiled to comparisons of sixteen at once.
+#[inline]
+fn is_simple(head: &[u8]) -> bool {
+    let odd = |octet: &u8| (octet & 0x80) | u8::from(*octet == b'\\') | u8::from(*octet == b'\r');
+    let Some(last) = head.last_chunk::<16>() else { return head.iter().all(|octet| odd(octet) == 0) };
+    let mut seen = [0; 16];
+    let (chunks, _) = head.as_chunks::<16>();
+    for chunk in chunks.iter().chain([last]) {
+        for (seen, octet) in seen.iter_mut().zip(chunk) {
+            *seen |= odd(octet);
+        }
+    }
+    u128::from_ne_bytes(seen) == 0
 }
 
 /// What the octets of a line may not be, and at which octet of the head.

@@ -73,13 +73,17 @@ impl<'a> ParseError<&'a [u8]> for Fault<'a> {
 
 type Parsed<'a, T> = IResult<&'a [u8], T, Fault<'a>>;
 
-/// The lines of the block that `head` ends with from `headers` on, or what is wrong and at which octet of the
-/// head the offending line begins.
+/// Appends the lines of the block that `head` ends with from `headers` on; or says what is wrong and at which
+/// octet of the head the offending line begins.
 #[inline]
-pub(super) fn lines(head: &[u8], headers: usize, cuts: &[Cut]) -> Result<Lines, (Wrong, usize)> {
-    let mut lines = Lines::new();
-    match block(head, headers, cuts, &mut lines) {
-        Ok(_) => Ok(lines),
+pub(super) fn lines(
+    head: &[u8],
+    headers: usize,
+    cuts: &[Cut],
+    lines: &mut Lines,
+) -> Result<(), (Wrong, usize)> {
+    match block(head, headers, cuts, lines) {
+        Ok(_) => Ok(()),
         Err(Err::Error(fault) | Err::Failure(fault)) => Err((fault.wrong, head.len() - fault.rest.len())),
         Err(Err::Incomplete(_)) => Err((Wrong::Other, head.len())),
     }
@@ -149,7 +153,8 @@ mod tests {
                 cuts.push(Cut { colon: colon as u32, end: end as u32 });
             }
         }
-        super::lines(block, 0, &cuts)
+        let mut lines = Lines::new();
+        super::lines(block, 0, &cuts, &mut lines).map(|()| lines)
     }
 
     #[test]

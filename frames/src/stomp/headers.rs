@@ -109,8 +109,9 @@ impl<'a> FromIterator<(&'a str, &'a str)> for Headers {
             cuts.push(Cut { colon: colon as u32, end: end as u32 });
         }
         block.extend_from_slice(b"\n");
-        let lines =
-            super::grammar::lines(&block, 0, &cuts).expect("the encoder writes nothing but header lines");
+        let mut lines = Lines::new();
+        super::grammar::lines(&block, 0, &cuts, &mut lines)
+            .expect("the encoder writes nothing but header lines");
         let escaped = memchr(b'\\', &block).is_some();
         Headers::new(block.freeze(), lines, escaped, !escaped)
     }
