@@ -95,11 +95,6 @@ pub(super) fn padding(octets: &[u8]) -> usize {
 }
 
 impl Boundary {
-    /// Whether no octet of a frame has been looked at.
-    pub(super) fn is_fresh(&self) -> bool {
-        self.scanned == 0
-    }
-
     /// Octets of `find`'s input that are whole lines, the command's included.
     pub(super) fn whole_lines(&self) -> usize {
         self.line

@@ -70,6 +70,7 @@ const _: () = {
 
 impl Command {
     /// The command that stands on the wire as `octets`; `None` if there is none of that name.
+    #[inline]
     pub fn from_wire(octets: &[u8]) -> Option<Command> {
         // Not a search in the table: this is decided by the length and one comparison.
         Some(match octets {

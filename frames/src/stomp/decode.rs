@@ -88,7 +88,8 @@ impl Decoder {
         if let Some(error) = &self.failed {
             return Err(DecodeError::clone(error));
         }
-        if self.boundary.is_fresh() {
+        // Nothing else is left of padding by those who put octets into the buffer and take frames out of it.
+        if self.buffer.first() == Some(&b'\r') {
             self.skip_padding();
         }
         if self.buffer.is_empty() {
@@ -98,16 +99,18 @@ impl Decoder {
             Ok(None) => Ok(None),
             Ok(Some(span)) => {
                 let mut octets = self.split_off(&span);
-                let mut lines = Lines::new();
-                match parse(&octets, &span, self.boundary.cuts(), self.version, &mut lines) {
-                    Ok(Kind { escaped, plain }) => {
-                        self.boundary = Boundary::default();
-                        let head = octets.split_to(span.body);
-                        let headers = Headers::new(head, lines, escaped, plain);
-                        Ok(Some(Frame { command: span.command, headers, body: octets }))
-                    }
-                    Err(problem) => Err(self.fail(problem, &octets[..span.body])),
+                // Made first and filled where it stays: its lines are no small thing to move.
+                let mut frame =
+                    Frame { command: span.command, headers: Headers::default(), body: Bytes::new() };
+                if let Err(problem) =
+                    parse(&octets, &span, self.boundary.cuts(), self.version, &mut frame.headers)
+                {
+                    return Err(self.fail(problem, &octets[..span.body]));
                 }
+                self.boundary = Boundary::default();
+                frame.headers.head = octets.split_to(span.body);
+                frame.body = octets;
+                Ok(Some(frame))
             }
             Err(problem) => {
                 let octets = std::mem::take(&mut self.buffer);
@@ -159,41 +162,35 @@ impl Decoder {
     }
 }
 
-/// What the lines of a head hold, see [`Headers::new`].
-struct Kind {
-    escaped: bool,
-    plain: bool,
-}
-
-/// Reads the header lines of a whole frame.
+/// Reads all of the headers of a whole frame but its octets.
 #[inline]
 fn parse(
     octets: &[u8],
     span: &Span,
     cuts: &[Cut],
     version: Version,
-    lines: &mut Lines,
-) -> Result<Kind, Problem> {
+    headers: &mut Headers,
+) -> Result<(), Problem> {
     let head = &octets[..span.body];
     let simple = is_simple(head);
     if !simple && let Err(error) = std::str::from_utf8(head) {
         return Err(Problem::NotUtf8 { place: place(head, error.valid_up_to()) });
     }
-    grammar::lines(head, span.headers, cuts, lines).map_err(|(wrong, at)| match wrong {
+    grammar::lines(head, span.headers, cuts, &mut headers.lines).map_err(|(wrong, at)| match wrong {
         Wrong::EmptyName => Problem::EmptyName { place: place(head, at) },
         Wrong::NoColon | Wrong::Other => Problem::NoColon { place: place(head, at) },
     })?;
     let dialect = Dialect::of(version, span.command.is_literal());
-    let plain = simple || memchr2(b'\\', b'\r', &head[span.headers..]).is_none();
-    if !plain {
+    headers.plain = simple || memchr2(b'\\', b'\r', &head[span.headers..]).is_none();
+    if !headers.plain {
         let place = |at| place(head, at);
-        check(head, lines, dialect, version).map_err(|fault| fault.problem(place, version))?;
+        check(head, &headers.lines, dialect, version).map_err(|fault| fault.problem(place, version))?;
     }
     if version == Version::V1_0 {
-        strip_leading_spaces(head, lines);
+        strip_leading_spaces(head, &mut headers.lines);
     }
-    let escaped = !plain && dialect != Dialect::Literal && memchr(b'\\', head).is_some();
-    Ok(Kind { escaped, plain })
+    headers.escaped = !headers.plain && dialect != Dialect::Literal && memchr(b'\\', head).is_some();
+    Ok(())
 }
 
 /// Whether all is ASCII, without a backslash and without a CR, as it is in most heads. No octet decides before

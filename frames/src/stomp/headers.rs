@@ -12,10 +12,14 @@ use std::borrow::Cow;
 /// Values are unescaped when asked for. Repeated names: the first counts.
 #[derive(Clone, Debug, Default)]
 pub struct Headers {
-    head: Bytes,
-    lines: Lines,
-    escaped: bool,
-    plain: bool,
+    /// Valid UTF-8.
+    pub(super) head: Bytes,
+    /// They lie in the head.
+    pub(super) lines: Lines,
+    /// They hold backslashes, each the begin of a valid escape.
+    pub(super) escaped: bool,
+    /// They hold neither a backslash nor a CR.
+    pub(super) plain: bool,
 }
 
 /// One line as it came, still escaped if the headers are: two pieces of valid UTF-8.
@@ -26,12 +30,6 @@ pub(crate) struct Raw<'a> {
 }
 
 impl Headers {
-    /// `head` is valid UTF-8 and `lines` lie in it. `escaped`: its lines hold backslashes, each the begin of a
-    /// valid escape. `plain`: they hold neither a backslash nor a CR.
-    pub(super) fn new(head: Bytes, lines: Lines, escaped: bool, plain: bool) -> Headers {
-        Headers { head, lines, escaped, plain }
-    }
-
     /// The first header called `name` (compared unescaped), unescaped.
     pub fn get(&self, name: &str) -> Option<Cow<'_, str>> {
         let line = self.lines.iter().find(|line| self.is_called(line, name))?;
@@ -113,7 +111,7 @@ impl<'a> FromIterator<(&'a str, &'a str)> for Headers {
         super::grammar::lines(&block, 0, &cuts, &mut lines)
             .expect("the encoder writes nothing but header lines");
         let escaped = memchr(b'\\', &block).is_some();
-        Headers::new(block.freeze(), lines, escaped, !escaped)
+        Headers { head: block.freeze(), lines, escaped, plain: !escaped }
     }
 }
 

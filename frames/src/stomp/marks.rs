@@ -9,9 +9,9 @@ use memchr::memchr3;
 /// The places of all LF, NUL and colons in some octets, in their order. There may be others among them.
 pub(super) struct Marks<'a> {
     octets: &'a [u8],
-    /// What has not been looked at.
+    /// What is behind the word that is being looked at.
     rest: &'a [u8],
-    /// The first octet of the word that is being looked at.
+    /// Octets of that word.
     word: usize,
     /// The highest bit of each of its octets that is yet to be told.
     marked: u64,
@@ -21,53 +21,54 @@ pub(super) struct Marks<'a> {
 const SHORT_LINE_WORDS: usize = 8;
 
 impl<'a> Marks<'a> {
+    #[inline]
     pub(super) fn new(octets: &'a [u8]) -> Marks<'a> {
-        Marks { octets, rest: octets, word: 0, marked: 0 }
+        Marks { octets, rest: octets, word: 8, marked: 0 }
     }
 
     /// Goes on to a word with a mark, if there is one.
     #[inline]
     fn advance(&mut self) -> bool {
-        for _ in 0..SHORT_LINE_WORDS {
-            let Some((word, rest)) = self.rest.split_first_chunk() else { return self.last_word() };
-            self.word = self.octets.len() - self.rest.len();
+        let mut patience = SHORT_LINE_WORDS;
+        while let Some((word, rest)) = self.rest.split_first_chunk() {
             self.rest = rest;
             self.marked = marked(u64::from_le_bytes(*word));
             if self.marked != 0 {
                 return true;
             }
+            patience -= 1;
+            if patience == 0 {
+                self.rest = leap(self.rest);
+                patience = SHORT_LINE_WORDS;
+            }
         }
-        self.leap()
-    }
-
-    /// Looks at the octets that are no whole word.
-    #[inline]
-    fn last_word(&mut self) -> bool {
         if self.rest.is_empty() {
             return false;
         }
-        let missing = 8 * (8 - self.rest.len()) as u32;
-        let word = match self.octets.last_chunk() {
-            // What has been looked at goes out below; zeros come in above, and are not looked at.
-            Some(last) => u64::from_le_bytes(*last) >> missing,
-            None => self.rest.iter().rfold(0, |word, octet| word << 8 | u64::from(*octet)),
-        };
-        self.word = self.octets.len() - self.rest.len();
+        self.marked = last_word(self.octets, self.rest);
+        self.word = self.rest.len();
         self.rest = &[];
-        self.marked = marked(word) & u64::MAX >> missing;
         self.marked != 0
     }
+}
 
-    /// Over the rest of a long line.
-    #[cold]
-    fn leap(&mut self) -> bool {
-        let Some(next) = memchr3(b'\n', 0, b':', self.rest) else {
-            self.rest = &[];
-            return false;
-        };
-        self.rest = &self.rest[next..];
-        self.advance()
-    }
+/// Looks at the octets at the end that are no whole word.
+#[inline]
+fn last_word(octets: &[u8], rest: &[u8]) -> u64 {
+    let missing = 8 * (8 - rest.len()) as u32;
+    let word = match octets.last_chunk() {
+        // What has been looked at goes out below; zeros come in above, and are not looked at.
+        Some(last) => u64::from_le_bytes(*last) >> missing,
+        None => rest.iter().rfold(0, |word, octet| word << 8 | u64::from(*octet)),
+    };
+    marked(word) & u64::MAX >> missing
+}
+
+/// From the next mark on: over the rest of a long line.
+#[cold]
+fn leap(rest: &[u8]) -> &[u8] {
+    let next = memchr3(b'\n', 0, b':', rest).unwrap_or(rest.len());
+    &rest[next..]
 }
 
 impl Iterator for Marks<'_> {
@@ -80,12 +81,13 @@ impl Iterator for Marks<'_> {
         }
         let octet = self.marked.trailing_zeros() / 8;
         self.marked &= self.marked - 1;
-        Some(self.word + octet as usize)
+        Some(self.octets.len() - self.rest.len() - self.word + octet as usize)
     }
 }
 
 /// The highest bit of each octet that is a colon or below 0x10, and of a few that only stand behind such a one:
 /// a borrow goes up.
+#[inline]
 fn marked(word: u64) -> u64 {
     let below_16 = word.wrapping_sub(each(0x10)) & !word;
     let colons = word ^ each(b':');
