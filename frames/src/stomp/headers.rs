@@ -27,6 +27,8 @@ pub struct Headers {
 pub(crate) struct Raw<'a> {
     pub(crate) name: &'a [u8],
     pub(crate) value: &'a [u8],
+    /// Name, colon, value and LF, where they stand together.
+    pub(crate) line: Option<&'a [u8]>,
 }
 
 impl Headers {
@@ -54,10 +56,16 @@ impl Headers {
     }
 
     /// Every line as it came.
+    #[inline]
     pub(crate) fn raw(&self) -> impl Iterator<Item = Raw<'_>> {
-        self.lines.iter().map(|line| Raw {
-            name: self.octets(line.name, line.name_end),
-            value: self.octets(line.value, line.value_end),
+        self.lines.iter().map(|line| {
+            // In 1.0 there may be spaces before the value, and everywhere a CR behind it.
+            let together = line.value == line.name_end + 1 && self.head[line.value_end as usize] == b'\n';
+            Raw {
+                name: self.octets(line.name, line.name_end),
+                value: self.octets(line.value, line.value_end),
+                line: together.then(|| self.octets(line.name, line.value_end + 1)),
+            }
         })
     }
 
