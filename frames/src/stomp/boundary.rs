@@ -141,7 +141,6 @@ impl Boundary {
         for mark in Marks::new(&octets[from..to]) {
             let at = from + mark;
             match octets[at] {
-                b':' if self.colon < self.line => self.colon = at,
                 b'\n' if self.headers == 0 => self.command_line(octets, at)?,
                 b'\n' => {
                     if self.header_line(octets, at, limits)? {
@@ -149,8 +148,9 @@ impl Boundary {
                         return Ok(true);
                     }
                 }
-                0 => return Err(self.unended(octets, Some(at), limits, frame_max)),
-                _ => {}
+                b':' if self.colon < self.line => self.colon = at,
+                b':' => {}
+                _ => return Err(self.unended(octets, Some(at), limits, frame_max)),
             }
         }
         self.examine(to);
@@ -173,7 +173,7 @@ impl Boundary {
         if self.command.is_none() && !name.iter().all(u8::is_ascii_alphabetic) {
             return Err(Problem::UnknownCommand { quoted: quote(name) });
         }
-        self.next_line(end);
+        self.line = end + 1;
         self.headers = self.line;
         Ok(())
     }
@@ -184,7 +184,8 @@ impl Boundary {
         let line = &octets[self.line..end];
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.is_empty() {
-            self.next_line(end);
+            self.line = end + 1;
+            self.examine(self.line);
             return Ok(true);
         }
         if line.len() > limits.header_bytes_max {
@@ -198,13 +199,8 @@ impl Boundary {
         if self.content_length.is_none() && line.starts_with(CONTENT_LENGTH) {
             self.content_length = Some((self.line + CONTENT_LENGTH.len(), self.line + line.len()));
         }
-        self.next_line(end);
-        Ok(false)
-    }
-
-    fn next_line(&mut self, end: usize) {
-        self.examine(end + 1);
         self.line = end + 1;
+        Ok(false)
     }
 
     /// The first octet that cannot be of the line that is being looked at, nor its LF.
