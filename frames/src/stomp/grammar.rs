@@ -14,11 +14,10 @@
 
 use nom::bytes::take;
 use nom::character::char;
-use nom::combinator::opt;
 use nom::error::{ErrorKind, ParseError};
 use nom::multi::fold_many0;
-use nom::sequence::{preceded, separated_pair, terminated};
-use nom::{Err, IResult, Offset, Parser};
+use nom::sequence::{preceded, terminated};
+use nom::{Err, IResult, Parser};
 use smallvec::SmallVec;
 
 /// What was seen of one header line when its end was searched, in octets of the head.
@@ -92,31 +91,30 @@ pub(super) fn lines(
 /// `block = *( header EOL ) EOL`
 #[inline]
 fn block<'a>(head: &'a [u8], headers: usize, cuts: &[Cut], lines: &mut Lines) -> Parsed<'a, ()> {
-    let place = |part: &[u8]| head.offset(part) as u32;
-    let line = |(name, value): (&[u8], &[u8])| Line {
-        name: place(name),
-        name_end: place(name) + name.len() as u32,
-        value: place(value),
-        value_end: place(value) + value.len() as u32,
-    };
     let mut cuts = cuts.iter();
     let header = |input: &'a [u8]| match cuts.next() {
         Some(cut) => header(input, head.len() - input.len(), *cut),
         None => Err(Err::Error(Fault { rest: input, wrong: Wrong::Other })),
     };
     // Pushed where they stay: folded into an accumulator they would be moved with every line.
-    let push = |(), pair| lines.push(line(pair));
+    let push = |(), line| lines.push(line);
     terminated(fold_many0(terminated(header, eol), || (), push), eol).parse(&head[headers..])
 }
 
 /// `header = name ":" value`; the line begins at the octet `at` of the head.
 #[inline]
-fn header(input: &[u8], at: usize, cut: Cut) -> Parsed<'_, (&[u8], &[u8])> {
+fn header(input: &[u8], at: usize, cut: Cut) -> Parsed<'_, Line> {
     let (colon, end) = (cut.colon as usize, cut.end as usize);
     let wrong = match colon {
         _ if colon == end => Wrong::NoColon,
         _ if colon == at => Wrong::EmptyName,
-        _ => return separated_pair(take(colon - at), char(':'), value(end - colon - 1)).parse(input),
+        _ => {
+            let value = value(end - colon - 1);
+            let (rest, value) = preceded((take(colon - at), char(':')), value).parse(input)?;
+            let start = cut.colon + 1;
+            let value_end = start + value.len() as u32;
+            return Ok((rest, Line { name: at as u32, name_end: cut.colon, value: start, value_end }));
+        }
     };
     Err(Err::Failure(Fault { rest: input, wrong }))
 }
@@ -134,7 +132,10 @@ fn value<'a>(octets: usize) -> impl Parser<&'a [u8], Output = &'a [u8], Error = 
 /// `EOL = [CR] LF`
 #[inline]
 fn eol(input: &[u8]) -> Parsed<'_, char> {
-    preceded(opt(char('\r')), char('\n')).parse(input)
+    match input {
+        [b'\r', ..] => preceded(char('\r'), char('\n')).parse(input),
+        _ => char('\n').parse(input),
+    }
 }
 
 #[cfg(test)]
