@@ -197,8 +197,10 @@ fn parse(
 /// the others are looked at, so that this is compiled to comparisons of sixteen at once.
 #[inline]
 fn is_simple(head: &[u8]) -> bool {
-    let odd = |octet: &u8| (octet & 0x80) | u8::from(*octet == b'\\') | u8::from(*octet == b'\r');
-    let Some(last) = head.last_chunk::<16>() else { return head.iter().all(|octet| odd(octet) == 0) };
+    const HIGHEST: u128 = u128::from_ne_bytes([0x80; 16]);
+    // The highest bit tells, of ASCII all of them are 0.
+    let odd = |octet: &u8| octet | 0u8.wrapping_sub(u8::from(*octet == b'\\') | u8::from(*octet == b'\r'));
+    let Some(last) = head.last_chunk::<16>() else { return head.iter().all(|octet| odd(octet) < 0x80) };
     let mut seen = [0; 16];
     let (chunks, _) = head.as_chunks::<16>();
     for chunk in chunks.iter().chain([last]) {
@@ -206,7 +208,7 @@ fn is_simple(head: &[u8]) -> bool {
             *seen |= odd(octet);
         }
     }
-    u128::from_ne_bytes(seen) == 0
+    u128::from_ne_bytes(seen) & HIGHEST == 0
 }
 
 /// What the octets of a line may not be, and at which octet of the head.
