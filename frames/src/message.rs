@@ -19,6 +19,7 @@ mod tail;
 
 use crate::sockjs::Quoting;
 use crate::stomp::encode;
+use crate::stomp::escape::is_bare;
 use crate::stomp::{Headers, Version};
 use bytes::{Bytes, BytesMut};
 use quoted::QuotedTails;
@@ -103,7 +104,9 @@ impl<G> Message<G> {
     /// Encodes the message. `guard` is called with the octets that the message will hold.
     pub fn new(parts: Parts<'_>, guard: impl FnOnce(usize) -> G) -> Message<G> {
         let Parts { id, destination, headers, extra, body } = parts;
-        Message::assembled(id, destination, extra, Lines::of_send(headers, extra), body, guard)
+        let mut lines = Lines::default();
+        lines.add_send(headers, extra);
+        Message::assembled(id, destination, extra, &lines, body, guard)
     }
 
     /// The same message for another destination, with headers replaced or added: a dead letter.
@@ -114,23 +117,29 @@ impl<G> Message<G> {
         extra: &[(&str, &str)],
         guard: impl FnOnce(usize) -> G,
     ) -> Message<G> {
-        let lines = Lines::of_tail(&self.shared.primary[self.shared.layout.headers()], extra);
-        Message::assembled(id, destination, extra, lines, self.body(), guard)
+        let mut lines = Lines::default();
+        lines.add_tail(&self.shared.primary[self.shared.layout.headers()], extra);
+        Message::assembled(id, destination, extra, &lines, self.body(), guard)
     }
 
     fn assembled(
         id: &str,
         destination: &str,
         extra: &[(&str, &str)],
-        lines: Lines<'_>,
+        lines: &Lines<'_>,
         body: &[u8],
         guard: impl FnOnce(usize) -> G,
     ) -> Message<G> {
         let (primary, layout) = assemble(id, destination, extra, lines, body);
-        let as_given = primary[layout.id()] == *id.as_bytes()
-            && primary[layout.destination()] == *destination.as_bytes();
+        let bare = is_bare(id.as_bytes()) && is_bare(destination.as_bytes());
+        let as_given = bare
+            || primary[layout.id()] == *id.as_bytes()
+                && primary[layout.destination()] == *destination.as_bytes();
         let unescaped = (!as_given).then(|| Box::new((id.to_owned(), destination.to_owned())));
-        let needs = Needs::of(&primary[layout.head()]);
+        let needs = match bare && extra.is_empty() && !lines.may_escape() {
+            true => Needs::Nothing,
+            false => Needs::of(&primary[layout.head()]),
+        };
         let guard = guard(primary.len() + Self::OVERHEAD_BYTES);
         let shared = Shared {
             primary,

@@ -64,6 +64,7 @@ pub(super) enum Needs {
 }
 
 impl Needs {
+    /// Of the lines of a tail.
     pub(super) fn of(head: &[u8]) -> Needs {
         let mut needs = Needs::Nothing;
         let mut at = 0;
@@ -83,53 +84,75 @@ impl Needs {
 #[derive(Clone, Debug)]
 pub(super) struct Line<'a> {
     raw: Raw<'a>,
-    /// `raw` is already as 1.2 writes it.
-    canonical: bool,
-    /// Where it is not: whether `raw` holds escapes.
-    escaped: bool,
+    form: Form,
+}
+
+/// How a line came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// As 1.2 writes it.
+    Canonical,
+    /// Otherwise, with escapes.
+    Escaped,
+    /// Otherwise, and backslashes stand for themselves.
+    Literal,
 }
 
 /// The headers that go into a tail, without repeats.
 #[derive(Debug, Default)]
-pub(super) struct Lines<'a>(SmallVec<[Line<'a>; 16]>);
+pub(super) struct Lines<'a> {
+    lines: SmallVec<[Line<'a>; 16]>,
+    /// Whether any of them may hold a backslash.
+    may_escape: bool,
+}
 
 impl<'a> Lines<'a> {
+    /// Whether any of them may hold a backslash, as 1.2 writes it.
+    pub(super) fn may_escape(&self) -> bool {
+        self.may_escape
+    }
+
     /// Of a SEND: what only the broker may set, and what `extra` replaces, is left out.
-    pub(super) fn of_send(headers: &'a Headers, extra: &[(&str, &str)]) -> Lines<'a> {
+    #[inline]
+    pub(super) fn add_send(&mut self, headers: &'a Headers, extra: &[(&str, &str)]) {
         let (plain, escaped) = (headers.is_plain(), headers.is_escaped());
-        let mut lines = Lines::default();
+        let otherwise = if escaped { Form::Escaped } else { Form::Literal };
         for raw in headers.raw() {
-            if !is_reserved(raw.name, escaped) && !is_replaced(raw.name, escaped, extra) {
-                let canonical =
-                    if plain { memchr(b':', raw.value).is_none() } else { raw.is_canonical(escaped) };
-                lines.0.push(Line { raw, canonical, escaped });
+            if is_reserved(raw.name, escaped) || is_replaced(raw.name, escaped, extra) {
+                continue;
             }
+            let canonical = if plain { escape::is_bare(raw.value) } else { raw.is_canonical(escaped) };
+            self.may_escape |= !(plain && canonical);
+            self.lines.push(Line { raw, form: if canonical { Form::Canonical } else { otherwise } });
         }
-        lines.without_repeats()
+        self.drop_repeats();
     }
 
     /// Of the header lines of a primary tail: what `extra` replaces is left out.
-    pub(super) fn of_tail(head: &'a [u8], extra: &[(&str, &str)]) -> Lines<'a> {
+    pub(super) fn add_tail(&mut self, head: &'a [u8], extra: &[(&str, &str)]) {
         let raws = raws(head).filter(|raw| !is_replaced(raw.name, true, extra));
-        Lines(raws.map(|raw| Line { raw, canonical: true, escaped: true }).collect())
+        self.lines.extend(raws.map(|raw| Line { raw, form: Form::Canonical }));
+        self.may_escape = true;
     }
 
     /// The first of a name counts. All names of one frame are written alike, so they compare as they came.
-    fn without_repeats(mut self) -> Lines<'a> {
+    #[inline]
+    fn drop_repeats(&mut self) {
         const FEW: usize = 16;
-        if self.0.len() <= FEW {
-            for at in (1..self.0.len()).rev() {
-                if self.0[..at].iter().any(|line| line.raw.name == self.0[at].raw.name) {
-                    self.0.remove(at);
+        let lines = &mut self.lines;
+        if lines.len() <= FEW {
+            for at in (1..lines.len()).rev() {
+                if lines[..at].iter().any(|line| line.raw.name == lines[at].raw.name) {
+                    lines.remove(at);
                 }
             }
-            return self;
+            return;
         }
-        let mut order: Vec<usize> = (0..self.0.len()).collect();
-        order.sort_by_key(|index| (self.0[*index].raw.name, *index));
-        order.dedup_by(|later, first| self.0[*later].raw.name == self.0[*first].raw.name);
+        let mut order: Vec<usize> = (0..lines.len()).collect();
+        order.sort_by_key(|index| (lines[*index].raw.name, *index));
+        order.dedup_by(|later, first| lines[*later].raw.name == lines[*first].raw.name);
         order.sort_unstable();
-        Lines(order.into_iter().map(|index| self.0[index].clone()).collect())
+        self.lines = order.into_iter().map(|index| lines[index].clone()).collect();
     }
 }
 
@@ -145,29 +168,36 @@ impl Raw<'_> {
 }
 
 impl Line<'_> {
+    #[inline]
     fn length(&self) -> usize {
-        match self.canonical {
-            true => self.raw.name.len() + self.raw.value.len() + 2,
-            false => line_length(Dialect::V1_2, &self.name(), &self.value()),
+        match self.form {
+            Form::Canonical => self.raw.name.len() + self.raw.value.len() + 2,
+            _ => line_length(Dialect::V1_2, &self.name(), &self.value()),
         }
     }
 
+    #[inline]
     fn write(&self, out: &mut BytesMut) {
-        if !self.canonical {
+        if self.form != Form::Canonical {
             return line(out, Dialect::V1_2, &self.name(), &self.value());
         }
-        out.extend_from_slice(self.raw.name);
-        out.extend_from_slice(b":");
-        out.extend_from_slice(self.raw.value);
-        out.extend_from_slice(b"\n");
+        match self.raw.line {
+            Some(whole) => out.extend_from_slice(whole),
+            None => {
+                out.extend_from_slice(self.raw.name);
+                out.extend_from_slice(b":");
+                out.extend_from_slice(self.raw.value);
+                out.extend_from_slice(b"\n");
+            }
+        }
     }
 
     fn name(&self) -> Cow<'_, str> {
-        text(self.raw.name, self.escaped)
+        text(self.raw.name, self.form == Form::Escaped)
     }
 
     fn value(&self) -> Cow<'_, str> {
-        text(self.raw.value, self.escaped)
+        text(self.raw.value, self.form == Form::Escaped)
     }
 }
 
@@ -176,7 +206,7 @@ pub(super) fn assemble(
     id: &str,
     destination: &str,
     extra: &[(&str, &str)],
-    lines: Lines<'_>,
+    lines: &Lines<'_>,
     body: &[u8],
 ) -> (Bytes, Layout) {
     const FIXED: usize = "destination:\nmessage-id:\ncontent-length:\n\n".len() + END.len();
@@ -187,7 +217,7 @@ pub(super) fn assemble(
         + escape::length(Dialect::V1_2, Part::Value, destination)
         + escape::length(Dialect::V1_2, Part::Value, id)
         + extra().map(|(name, value)| line_length(Dialect::V1_2, name, value)).sum::<usize>()
-        + lines.0.iter().map(Line::length).sum::<usize>()
+        + lines.lines.iter().map(Line::length).sum::<usize>()
         + decimal_length(body.len())
         + body.len();
     let mut out = BytesMut::with_capacity(octets);
@@ -199,7 +229,7 @@ pub(super) fn assemble(
     let id_end = out.len();
     out.extend_from_slice(b"\n");
     extra().for_each(|(name, value)| line(&mut out, Dialect::V1_2, name, value));
-    lines.0.iter().for_each(|line| line.write(&mut out));
+    lines.lines.iter().for_each(|line| line.write(&mut out));
     let headers_end = out.len();
     out.extend_from_slice(b"content-length:");
     decimal(&mut out, body.len());
@@ -232,31 +262,41 @@ fn raws(head: &[u8]) -> impl Iterator<Item = Raw<'_>> {
     std::iter::from_fn(move || {
         let colon = memchr(b':', rest)?;
         let end = colon + memchr(b'\n', &rest[colon..])?;
-        let raw = Raw { name: &rest[..colon], value: &rest[colon + 1..end] };
+        let raw = Raw { name: &rest[..colon], value: &rest[colon + 1..end], line: Some(&rest[..=end]) };
         rest = &rest[end + 1..];
         Some(raw)
     })
 }
 
 /// Whether only the broker may set a header of this name.
+#[inline]
 fn is_reserved(name: &[u8], escaped: bool) -> bool {
-    let name = trimmed(name, escaped);
-    RESERVED.iter().any(|reserved| reserved.as_bytes() == &*name)
+    let is_reserved = |name: &[u8]| RESERVED.iter().any(|reserved| reserved.as_bytes() == name);
+    match is_trim(name, escaped) {
+        true => is_reserved(name),
+        false => is_reserved(&trimmed(name, escaped)),
+    }
 }
 
+#[inline]
 fn is_replaced(name: &[u8], escaped: bool, extra: &[(&str, &str)]) -> bool {
-    !extra.is_empty() && {
-        let name = trimmed(name, escaped);
-        extra.iter().any(|(replacement, _)| replacement.as_bytes() == &*name)
+    let is_replaced = |name: &[u8]| extra.iter().any(|(replacement, _)| replacement.as_bytes() == name);
+    match extra.is_empty() || is_trim(name, escaped) {
+        true => is_replaced(name),
+        false => is_replaced(&trimmed(name, escaped)),
     }
+}
+
+/// Whether it is known at a glance that a name is what [`trimmed`] would make of it.
+#[inline]
+fn is_trim(name: &[u8], escaped: bool) -> bool {
+    let is_letter = |octet: Option<&u8>| octet.is_some_and(u8::is_ascii_alphanumeric);
+    is_letter(name.first()) && is_letter(name.last()) && !(escaped && memchr(b'\\', name).is_some())
 }
 
 /// The name as a client sees it that trims names.
-fn trimmed(name: &[u8], escaped: bool) -> Cow<'_, [u8]> {
-    let is_letter = |octet: Option<&u8>| octet.is_some_and(u8::is_ascii_alphanumeric);
-    if is_letter(name.first()) && is_letter(name.last()) && !(escaped && memchr(b'\\', name).is_some()) {
-        return Cow::Borrowed(name);
-    }
+#[cold]
+fn trimmed(name: &[u8], escaped: bool) -> Vec<u8> {
     let blank = |char: char| char.is_whitespace() || char.is_control() || char == '\u{feff}';
-    Cow::Owned(text(name, escaped).trim_matches(blank).as_bytes().to_vec())
+    text(name, escaped).trim_matches(blank).as_bytes().to_vec()
 }

@@ -12,9 +12,11 @@
 //! Each octet is looked at once, however the stream is cut: the place reached is kept from call to call. What
 //! is wrong is found at the first octet that makes it so, therefore every cut gives the same error.
 
+use super::grammar::{Cut, Cuts};
+use super::marks::Marks;
 use super::problem::{Place, Problem, quote};
 use super::{Command, Version};
-use memchr::{memchr, memchr2};
+use memchr::memchr;
 
 /// What one frame may cost. Each is checked before memory is spent on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,12 +54,16 @@ pub(super) struct Boundary {
     scanned: usize,
     /// Where the line begins that is being looked at; all lines before it are whole.
     line: usize,
-    /// Header lines so far.
-    count: usize,
-    /// Where the first header line begins.
+    /// Where the first colon of that line stands; it has none as long as this is before it.
+    colon: usize,
+    /// Where the first header line begins; 0 as long as the command line is not whole.
     headers: usize,
     /// The command line, without its end.
     command_end: usize,
+    /// What that is, if it is one.
+    command: Option<Command>,
+    /// The header lines so far.
+    cuts: Cuts,
     /// Where the value of the first content-length lies.
     content_length: Option<(usize, usize)>,
     #[cfg(test)]
@@ -66,25 +72,13 @@ pub(super) struct Boundary {
 
 #[derive(Clone, Copy, Debug, Default)]
 enum Phase {
+    /// The command line and the header lines.
     #[default]
-    Command,
-    Headers,
+    Head,
     /// The body ends at the first NUL.
     Open(Command),
     /// The body has this many octets.
     Counted(Command, usize),
-}
-
-/// How a line ended.
-enum Line {
-    /// With the LF that stands here.
-    Whole(usize),
-    /// Octets are missing.
-    Partial,
-    /// With the NUL that stands here.
-    Nul(usize),
-    /// It is longer than it may be.
-    TooLong,
 }
 
 /// Octets between frames that mean nothing: line ends and NULs. A CR at the very end is kept, for it may be
@@ -101,17 +95,18 @@ pub(super) fn padding(octets: &[u8]) -> usize {
 }
 
 impl Boundary {
-    /// Whether no octet of a frame has been looked at.
-    pub(super) fn is_fresh(&self) -> bool {
-        self.scanned == 0
-    }
-
     /// Octets of `find`'s input that are whole lines, the command's included.
     pub(super) fn whole_lines(&self) -> usize {
         self.line
     }
 
+    /// The header lines of what was looked at.
+    pub(super) fn cuts(&self) -> &[Cut] {
+        &self.cuts
+    }
+
     /// Looks for the end of the frame that `octets` begin with; they only ever grow from call to call.
+    #[inline]
     pub(super) fn find(
         &mut self,
         octets: &[u8],
@@ -122,94 +117,127 @@ impl Boundary {
             return Ok(None);
         }
         let frame_max = limits.frame_bytes_max.min(u32::MAX as usize);
-        loop {
-            let whole = match self.phase {
-                Phase::Command => self.command_line(octets, frame_max)?,
-                Phase::Headers => self.header_line(octets, frame_max, limits, version)?,
-                Phase::Open(command) => return self.open_body(octets, frame_max, command),
-                Phase::Counted(command, length) => return self.counted_body(octets, command, length),
-            };
-            if !whole {
-                return Ok(None);
-            }
+        if matches!(self.phase, Phase::Head) && !self.head(octets, frame_max, limits, version)? {
+            return Ok(None);
+        }
+        match self.phase {
+            Phase::Head => Ok(None),
+            Phase::Open(command) => self.open_body(octets, frame_max, command),
+            Phase::Counted(command, length) => self.counted_body(octets, command, length),
         }
     }
 
-    fn command_line(&mut self, octets: &[u8], frame_max: usize) -> Result<bool, Problem> {
-        match self.line_end(octets, COMMAND_BYTES_MAX, frame_max)? {
-            Line::Partial => return Ok(false),
-            Line::TooLong => {
-                return Err(Problem::CommandTooLong { quoted: quote(&octets[..COMMAND_BYTES_MAX + 1]) });
-            }
-            Line::Nul(at) => return Err(Problem::NulInCommand { quoted: quote(&octets[..at]) }),
-            Line::Whole(at) => self.command_end = at - usize::from(octets[..at].ends_with(b"\r")),
-        }
-        // What looks like a command may have a receipt among its headers; what does not is another protocol.
-        if !octets[..self.command_end].iter().all(u8::is_ascii_alphabetic) {
-            return Err(Problem::UnknownCommand { quoted: quote(&octets[..self.command_end]) });
-        }
-        self.line = self.scanned;
-        self.headers = self.scanned;
-        self.phase = Phase::Headers;
-        Ok(true)
-    }
-
-    fn header_line(
+    /// Goes over the lines that are there; whether the blank one is among them.
+    #[inline]
+    fn head(
         &mut self,
         octets: &[u8],
         frame_max: usize,
         limits: &Limits,
         version: Version,
     ) -> Result<bool, Problem> {
-        let place = Place { line: self.count + 1, octet: self.line + 1 };
-        let with_cr = limits.header_bytes_max.saturating_add(1);
-        let end = match self.line_end(octets, with_cr, frame_max)? {
-            Line::Partial => return Ok(false),
-            Line::TooLong => return Err(Problem::HeaderTooLong { place }),
-            Line::Nul(_) => return Err(Problem::NulInHeaders { place }),
-            Line::Whole(at) => at,
-        };
+        let to = frame_max.min(octets.len());
+        let from = self.scanned.min(to);
+        for mark in Marks::new(&octets[from..to]) {
+            let at = from + mark;
+            match octets[at] {
+                b'\n' if self.headers == 0 => self.command_line(octets, at)?,
+                b'\n' => {
+                    if self.header_line(octets, at, limits)? {
+                        self.phase = self.body(octets, frame_max, version)?;
+                        return Ok(true);
+                    }
+                }
+                b':' if self.colon < self.line => self.colon = at,
+                b':' => {}
+                _ => return Err(self.unended(octets, Some(at), limits, frame_max)),
+            }
+        }
+        self.examine(to);
+        match to < self.window(limits, frame_max) {
+            true => Ok(false),
+            false => Err(self.unended(octets, None, limits, frame_max)),
+        }
+    }
+
+    /// The first line ends with the LF that stands here.
+    #[inline]
+    fn command_line(&mut self, octets: &[u8], end: usize) -> Result<(), Problem> {
+        if end > COMMAND_BYTES_MAX {
+            return Err(command_too_long(octets));
+        }
+        self.command_end = end - usize::from(octets[..end].ends_with(b"\r"));
+        let name = &octets[..self.command_end];
+        self.command = Command::from_wire(name);
+        // What looks like a command may have a receipt among its headers; what does not is another protocol.
+        if self.command.is_none() && !name.iter().all(u8::is_ascii_alphabetic) {
+            return Err(Problem::UnknownCommand { quoted: quote(name) });
+        }
+        self.line = end + 1;
+        self.headers = self.line;
+        Ok(())
+    }
+
+    /// A header line ends with the LF that stands here; whether it is the blank line behind them.
+    #[inline]
+    fn header_line(&mut self, octets: &[u8], end: usize, limits: &Limits) -> Result<bool, Problem> {
         let line = &octets[self.line..end];
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.is_empty() {
-            self.line = self.scanned;
-            self.phase = self.body(octets, frame_max, version)?;
+            self.line = end + 1;
+            self.examine(self.line);
             return Ok(true);
         }
         if line.len() > limits.header_bytes_max {
-            return Err(Problem::HeaderTooLong { place });
+            return Err(Problem::HeaderTooLong { place: self.place() });
         }
-        if self.count == limits.header_count_max {
+        if self.cuts.len() == limits.header_count_max {
             return Err(Problem::TooManyHeaders);
         }
-        self.count += 1;
+        let colon = if self.colon < self.line { end } else { self.colon };
+        self.cuts.push(Cut { colon: colon as u32, end: end as u32 });
         if self.content_length.is_none() && line.starts_with(CONTENT_LENGTH) {
             self.content_length = Some((self.line + CONTENT_LENGTH.len(), self.line + line.len()));
         }
-        self.line = self.scanned;
-        Ok(true)
+        self.line = end + 1;
+        Ok(false)
     }
 
-    /// Finds where the line ends that is being looked at: `longest` octets at most, then LF.
-    fn line_end(&mut self, octets: &[u8], longest: usize, frame_max: usize) -> Result<Line, Problem> {
-        let line_max = self.line.saturating_add(longest).saturating_add(1);
-        let window = line_max.min(frame_max);
-        let to = window.min(octets.len());
-        if let Some(at) = self.scan(octets, to, |octets| memchr2(b'\n', 0, octets)) {
-            return Ok(if octets[at] == 0 { Line::Nul(at) } else { Line::Whole(at) });
+    /// The first octet that cannot be of the line that is being looked at, nor its LF.
+    fn window(&self, limits: &Limits, frame_max: usize) -> usize {
+        self.line_max(limits).min(frame_max)
+    }
+
+    fn line_max(&self, limits: &Limits) -> usize {
+        let with_cr = limits.header_bytes_max.saturating_add(1);
+        let longest = if self.headers == 0 { COMMAND_BYTES_MAX } else { with_cr };
+        self.line.saturating_add(longest).saturating_add(1)
+    }
+
+    /// What is wrong with a line that has no LF where it could be, but perhaps a NUL.
+    #[cold]
+    fn unended(&self, octets: &[u8], nul: Option<usize>, limits: &Limits, frame_max: usize) -> Problem {
+        let line_max = self.line_max(limits);
+        match nul {
+            Some(at) if at < line_max && self.headers == 0 => {
+                Problem::NulInCommand { quoted: quote(&octets[..at]) }
+            }
+            Some(at) if at < line_max => Problem::NulInHeaders { place: self.place() },
+            _ if line_max > frame_max => Problem::FrameTooLarge,
+            _ if self.headers == 0 => command_too_long(octets),
+            _ => Problem::HeaderTooLong { place: self.place() },
         }
-        match to < window {
-            true => Ok(Line::Partial),
-            false if window == line_max => Ok(Line::TooLong),
-            false => Err(Problem::FrameTooLarge),
-        }
+    }
+
+    fn place(&self) -> Place {
+        Place { line: self.cuts.len() + 1, octet: self.line + 1 }
     }
 
     /// The blank line has been read: decides how the body ends, before any of it is kept.
+    #[inline]
     fn body(&self, octets: &[u8], frame_max: usize, version: Version) -> Result<Phase, Problem> {
-        let name = &octets[..self.command_end];
-        let Some(command) = Command::from_wire(name) else {
-            return Err(Problem::UnknownCommand { quoted: quote(name) });
+        let Some(command) = self.command else {
+            return Err(Problem::UnknownCommand { quoted: quote(&octets[..self.command_end]) });
         };
         if self.scanned >= frame_max {
             return Err(Problem::FrameTooLarge);
@@ -241,10 +269,20 @@ impl Boundary {
             return Err(Problem::BodyNotAllowed { command });
         }
         let to = frame_max.min(octets.len());
-        match self.scan(octets, to, |octets| memchr(0, octets)) {
-            Some(nul) => Ok(Some(self.span(command, nul))),
-            None if to < frame_max => Ok(None),
-            None => Err(Problem::FrameTooLarge),
+        let from = self.scanned.min(to);
+        let nul = match &octets[from..to] {
+            [0, ..] => Some(0),
+            rest => memchr(0, rest),
+        };
+        match nul {
+            Some(nul) => {
+                self.examine(from + nul + 1);
+                Ok(Some(self.span(command, from + nul)))
+            }
+            None => {
+                self.examine(to);
+                if to < frame_max { Ok(None) } else { Err(Problem::FrameTooLarge) }
+            }
         }
     }
 
@@ -261,17 +299,19 @@ impl Boundary {
         Span { command, headers: self.headers, body: self.line, nul }
     }
 
-    /// Searches what has not been looked at, up to `to`, and goes behind what was found.
-    fn scan(&mut self, octets: &[u8], to: usize, search: impl Fn(&[u8]) -> Option<usize>) -> Option<usize> {
-        let from = self.scanned.min(to);
-        let found = search(&octets[from..to]).map(|at| from + at);
-        self.scanned = found.map_or(to.max(self.scanned), |at| at + 1);
+    /// All octets before `to` have been looked at.
+    fn examine(&mut self, to: usize) {
         #[cfg(test)]
         {
-            self.examined += self.scanned - from;
+            self.examined += to.saturating_sub(self.scanned);
         }
-        found
+        self.scanned = to.max(self.scanned);
     }
+}
+
+#[cold]
+fn command_too_long(octets: &[u8]) -> Problem {
+    Problem::CommandTooLong { quoted: quote(&octets[..COMMAND_BYTES_MAX + 1]) }
 }
 
 /// A decimal number of digits only; more than a `usize` holds counts as its maximum.

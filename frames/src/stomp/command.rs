@@ -60,10 +60,37 @@ const TABLE: [Row; 15] = [
     with_body(Command::Error, "ERROR"),
 ];
 
+const _: () = {
+    let mut index = 0;
+    while index < TABLE.len() {
+        assert!(TABLE[index].command as usize == index);
+        index += 1;
+    }
+};
+
 impl Command {
     /// The command that stands on the wire as `octets`; `None` if there is none of that name.
+    #[inline]
     pub fn from_wire(octets: &[u8]) -> Option<Command> {
-        TABLE.iter().find(|row| row.wire.as_bytes() == octets).map(|row| row.command)
+        // Not a search in the table: this is decided by the length and one comparison.
+        Some(match octets {
+            b"CONNECT" => Command::Connect,
+            b"STOMP" => Command::Stomp,
+            b"SEND" => Command::Send,
+            b"SUBSCRIBE" => Command::Subscribe,
+            b"UNSUBSCRIBE" => Command::Unsubscribe,
+            b"ACK" => Command::Ack,
+            b"NACK" => Command::Nack,
+            b"BEGIN" => Command::Begin,
+            b"COMMIT" => Command::Commit,
+            b"ABORT" => Command::Abort,
+            b"DISCONNECT" => Command::Disconnect,
+            b"CONNECTED" => Command::Connected,
+            b"MESSAGE" => Command::Message,
+            b"RECEIPT" => Command::Receipt,
+            b"ERROR" => Command::Error,
+            _ => return None,
+        })
     }
 
     /// The command as it stands on the wire.

@@ -5,7 +5,7 @@
 
 use super::boundary::{Boundary, Span, padding};
 use super::escape::{self, Dialect, unescape};
-use super::grammar::{self, Lines, Wrong};
+use super::grammar::{self, Cut, Lines, Wrong};
 use super::problem::{Place, Problem};
 use super::{Frame, Headers, Limits, Version};
 use bytes::{Buf, Bytes, BytesMut};
@@ -69,10 +69,16 @@ impl Decoder {
     /// Takes octets in. What is buffered never grows beyond one frame's limits and what `input` held;
     /// call `next` until it returns `None` after each.
     pub fn feed(&mut self, input: &[u8]) {
+        if self.failed.is_some() {
+            return;
+        }
+        if !self.buffer.is_empty() {
+            return self.buffer.extend_from_slice(input);
+        }
         // Heart-beats of an idle connection cost no memory.
-        let skip = if self.buffer.is_empty() { padding(input) } else { 0 };
-        if self.failed.is_none() && skip < input.len() {
-            self.buffer.extend_from_slice(&input[skip..]);
+        let skip = padding(input);
+        if skip < input.len() {
+            self.buffer = BytesMut::from(&input[skip..]);
         }
     }
 
@@ -82,17 +88,29 @@ impl Decoder {
         if let Some(error) = &self.failed {
             return Err(DecodeError::clone(error));
         }
-        self.skip_padding();
+        // Nothing else is left of padding by those who put octets into the buffer and take frames out of it.
+        if self.buffer.first() == Some(&b'\r') {
+            self.skip_padding();
+        }
         if self.buffer.is_empty() {
             return Ok(None);
         }
         match self.boundary.find(&self.buffer, &self.limits, self.version) {
             Ok(None) => Ok(None),
             Ok(Some(span)) => {
-                let octets = self.split_off(&span);
-                parse(&octets, &span, self.version)
-                    .map(Some)
-                    .map_err(|problem| self.fail(problem, &octets[..span.body]))
+                let mut octets = self.split_off(&span);
+                // Made first and filled where it stays: its lines are no small thing to move.
+                let mut frame =
+                    Frame { command: span.command, headers: Headers::default(), body: Bytes::new() };
+                if let Err(problem) =
+                    parse(&octets, &span, self.boundary.cuts(), self.version, &mut frame.headers)
+                {
+                    return Err(self.fail(problem, &octets[..span.body]));
+                }
+                self.boundary = Boundary::default();
+                frame.headers.head = octets.split_to(span.body);
+                frame.body = octets;
+                Ok(Some(frame))
             }
             Err(problem) => {
                 let octets = std::mem::take(&mut self.buffer);
@@ -113,63 +131,87 @@ impl Decoder {
 
     /// Drops what stands between frames, and the memory if nothing else is held.
     fn skip_padding(&mut self) {
-        if !self.boundary.is_fresh() {
-            return;
-        }
-        let skip = padding(&self.buffer);
-        if skip == self.buffer.len() {
-            self.buffer = BytesMut::new();
-        } else {
-            self.buffer.advance(skip);
+        match padding(&self.buffer) {
+            0 => {}
+            skip if skip == self.buffer.len() => self.buffer = BytesMut::new(),
+            skip => self.buffer.advance(skip),
         }
     }
 
-    /// Takes a whole frame, without its NUL, out of the buffer.
+    /// Takes a whole frame, without its NUL, out of the buffer, and drops what stands behind it.
+    #[inline]
     fn split_off(&mut self, span: &Span) -> Bytes {
+        let rest = span.nul + 1 + padding(&self.buffer[span.nul + 1..]);
+        if rest == self.buffer.len() {
+            let mut octets = std::mem::take(&mut self.buffer);
+            octets.truncate(span.nul);
+            return octets.freeze();
+        }
         let octets = self.buffer.split_to(span.nul);
-        self.buffer.advance(1);
-        self.boundary = Boundary::default();
-        self.skip_padding();
+        self.buffer.advance(rest - span.nul);
         octets.freeze()
     }
 
     /// `lines` are whole, the first one is the command's.
     fn fail(&mut self, problem: Problem, lines: &[u8]) -> DecodeError {
         self.buffer = BytesMut::new();
+        self.boundary = Boundary::default();
         let error = problem.into_error(&self.limits, receipt(lines, self.version));
         self.failed = Some(Box::new(error.clone()));
         error
     }
 }
 
-/// The frame that `octets` are, without their NUL.
-fn parse(octets: &Bytes, span: &Span, version: Version) -> Result<Frame, Problem> {
-    let block = octets.slice(span.headers..span.body);
-    let place = |at: usize| place(&block, at, span.headers);
-    if let Err(error) = std::str::from_utf8(&block) {
-        return Err(Problem::NotUtf8 { place: place(error.valid_up_to()) });
+/// Reads all of the headers of a whole frame but its octets.
+#[inline]
+fn parse(
+    octets: &[u8],
+    span: &Span,
+    cuts: &[Cut],
+    version: Version,
+    headers: &mut Headers,
+) -> Result<(), Problem> {
+    let head = &octets[..span.body];
+    let simple = is_simple(head);
+    if !simple && let Err(error) = std::str::from_utf8(head) {
+        return Err(Problem::NotUtf8 { place: place(head, error.valid_up_to()) });
     }
-    let mut lines = grammar::lines(&block).map_err(|(wrong, at)| match wrong {
-        Wrong::EmptyName => Problem::EmptyName { place: place(at) },
-        Wrong::NoColon | Wrong::Other => Problem::NoColon { place: place(at) },
+    grammar::lines(head, span.headers, cuts, &mut headers.lines).map_err(|(wrong, at)| match wrong {
+        Wrong::EmptyName => Problem::EmptyName { place: place(head, at) },
+        Wrong::NoColon | Wrong::Other => Problem::NoColon { place: place(head, at) },
     })?;
     let dialect = Dialect::of(version, span.command.is_literal());
-    let plain = memchr2(b'\\', b'\r', &block).is_none();
-    if !plain {
-        check(&block, &lines, dialect, version).map_err(|fault| fault.problem(place, version))?;
+    headers.plain = simple || memchr2(b'\\', b'\r', &head[span.headers..]).is_none();
+    if !headers.plain {
+        let place = |at| place(head, at);
+        check(head, &headers.lines, dialect, version).map_err(|fault| fault.problem(place, version))?;
     }
     if version == Version::V1_0 {
-        strip_leading_spaces(&block, &mut lines);
+        strip_leading_spaces(head, &mut headers.lines);
     }
-    let escaped = !plain && dialect != Dialect::Literal && memchr(b'\\', &block).is_some();
-    Ok(Frame {
-        command: span.command,
-        headers: Headers::new(block, lines, escaped, plain),
-        body: octets.slice(span.body..),
-    })
+    headers.escaped = !headers.plain && dialect != Dialect::Literal && memchr(b'\\', head).is_some();
+    Ok(())
 }
 
-/// What the octets of a line may not be, and at which octet of the block.
+/// Whether all is ASCII, without a backslash and without a CR, as it is in most heads. No octet decides before
+/// the others are looked at, so that this is compiled to comparisons of sixteen at once.
+#[inline]
+fn is_simple(head: &[u8]) -> bool {
+    const HIGHEST: u128 = u128::from_ne_bytes([0x80; 16]);
+    // The highest bit tells, of ASCII all of them are 0.
+    let odd = |octet: &u8| octet | 0u8.wrapping_sub(u8::from(*octet == b'\\') | u8::from(*octet == b'\r'));
+    let Some(last) = head.last_chunk::<16>() else { return head.iter().all(|octet| odd(octet) < 0x80) };
+    let mut seen = [0; 16];
+    let (chunks, _) = head.as_chunks::<16>();
+    for chunk in chunks.iter().chain([last]) {
+        for (seen, octet) in seen.iter_mut().zip(chunk) {
+            *seen |= odd(octet);
+        }
+    }
+    u128::from_ne_bytes(seen) & HIGHEST == 0
+}
+
+/// What the octets of a line may not be, and at which octet of the head.
 enum Fault {
     CarriageReturn(usize),
     Escape(usize, Option<u8>),
@@ -185,11 +227,11 @@ impl Fault {
 }
 
 /// 1.2 allows a CR only at the end of a line; 1.1 and 1.2 allow a backslash only in their sequences.
-fn check(block: &[u8], lines: &Lines, dialect: Dialect, version: Version) -> Result<(), Fault> {
+fn check(head: &[u8], lines: &Lines, dialect: Dialect, version: Version) -> Result<(), Fault> {
     for line in lines {
         for (from, to) in [(line.name, line.name_end), (line.value, line.value_end)] {
             let (from, to) = (from as usize, to as usize);
-            let part = &block[from..to];
+            let part = &head[from..to];
             if version == Version::V1_2
                 && let Some(at) = memchr(b'\r', part)
             {
@@ -206,15 +248,16 @@ fn check(block: &[u8], lines: &Lines, dialect: Dialect, version: Version) -> Res
 }
 
 /// 1.0 servers and clients write `name: value`.
-fn strip_leading_spaces(block: &[u8], lines: &mut Lines) {
+fn strip_leading_spaces(head: &[u8], lines: &mut Lines) {
     for line in lines {
-        let value = &block[line.value as usize..line.value_end as usize];
+        let value = &head[line.value as usize..line.value_end as usize];
         line.value += value.iter().take_while(|octet| **octet == b' ').count() as u32;
     }
 }
 
-fn place(block: &[u8], at: usize, headers: usize) -> Place {
-    Place { line: memchr_iter(b'\n', &block[..at]).count() + 1, octet: headers + at + 1 }
+#[cold]
+fn place(head: &[u8], at: usize) -> Place {
+    Place { line: memchr_iter(b'\n', &head[..at]).count(), octet: at + 1 }
 }
 
 /// The first `receipt` among whole lines of a frame, the first of them the command's.

@@ -94,8 +94,40 @@ pub(crate) fn unescape(wire: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
+/// Whether no dialect has to escape or to replace anything in `text`, as far as a quick look over eight octets
+/// at once can tell: control characters of any kind count as if they had to be.
+#[inline]
+pub(crate) fn is_bare(text: &[u8]) -> bool {
+    let Some(last) = text.last_chunk() else {
+        return text.iter().all(|octet| VALUE_1_2[usize::from(*octet)] == 0);
+    };
+    let (words, _) = text.as_chunks();
+    words.iter().chain([last]).fold(0, |seen, word| seen | odd(u64::from_le_bytes(*word))) == 0
+}
+
+/// The highest bit of octets below 0x10, colons and backslashes, and of some behind these: a borrow goes up.
+#[inline]
+fn odd(word: u64) -> u64 {
+    const fn each(octet: u8) -> u64 {
+        u64::from_le_bytes([octet; 8])
+    }
+    let [colons, backslashes] = [b':', b'\\'].map(|octet| word ^ each(octet));
+    let below_16 = word.wrapping_sub(each(0x10)) & !word;
+    let colons = colons.wrapping_sub(each(1)) & !colons;
+    let backslashes = backslashes.wrapping_sub(each(1)) & !backslashes;
+    (below_16 | colons | backslashes) & each(0x80)
+}
+
 /// Appends `text`, escaped; what `dialect` cannot carry is replaced.
+#[inline]
 pub(crate) fn put(out: &mut BytesMut, dialect: Dialect, part: Part, text: &str) {
+    match is_bare(text.as_bytes()) {
+        true => out.extend_from_slice(text.as_bytes()),
+        false => put_escaped(out, dialect, part, text),
+    }
+}
+
+fn put_escaped(out: &mut BytesMut, dialect: Dialect, part: Part, text: &str) {
     let table = dialect.table(part);
     let mut rest = text.as_bytes();
     while let Some(at) = rest.iter().position(|octet| table[usize::from(*octet)] != 0) {
@@ -110,7 +142,15 @@ pub(crate) fn put(out: &mut BytesMut, dialect: Dialect, part: Part, text: &str) 
 }
 
 /// Octets that [`put`] would append.
+#[inline]
 pub(crate) fn length(dialect: Dialect, part: Part, text: &str) -> usize {
+    match is_bare(text.as_bytes()) {
+        true => text.len(),
+        false => length_escaped(dialect, part, text),
+    }
+}
+
+fn length_escaped(dialect: Dialect, part: Part, text: &str) -> usize {
     let table = dialect.table(part);
     let escaped = |octet: &&u8| !matches!(table[usize::from(**octet)], 0 | SPACE | UNDERSCORE);
     text.len() + text.as_bytes().iter().filter(escaped).count()
@@ -119,6 +159,8 @@ pub(crate) fn length(dialect: Dialect, part: Part, text: &str) -> usize {
 /// For each octet: 0, it is written as it is; a space or an underscore, it is replaced by that; else the
 /// letter of its escape.
 type Table = [u8; 256];
+/// What 1.2 does with values is done with names too, and no other dialect does anything with other octets.
+static VALUE_1_2: Table = table(Dialect::V1_2, Part::Value);
 const SPACE: u8 = b' ';
 const UNDERSCORE: u8 = b'_';
 
@@ -212,6 +254,22 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_bare_is_written_as_it_is(text in "[a-c:;\\\\\\]\n\r\0\t\x10 é]{0,40}") {
+            if is_bare(text.as_bytes()) {
+                for dialect in [Dialect::Literal, Dialect::V1_1, Dialect::V1_2] {
+                    for part in [Part::Name, Part::Value] {
+                        let mut out = BytesMut::new();
+                        put_escaped(&mut out, dialect, part, &text);
+                        prop_assert_eq!(&out, text.as_bytes());
+                        prop_assert_eq!(length_escaped(dialect, part, &text), text.len());
+                    }
+                }
+            } else {
+                prop_assert!(text.contains(['\0', '\t', '\n', '\r', ':', '\\']));
+            }
+        }
+
         #[test]
         fn unescape_is_the_inverse_of_put(text in "[a\\\\:\n\r é]{0,12}") {
             for (dialect, expected) in [(Dialect::V1_2, text.clone()), (Dialect::V1_1, text.replace('\r', " "))] {

@@ -8,19 +8,31 @@
 //! EOL    = [CR] LF
 //! ```
 //!
-//! Only the structure is decided here. UTF-8, escapes and stray CRs are checked afterwards, and only where
-//! the block holds an octet that could make them wrong.
+//! Where lines end and names end is known from the search for the frame's end, so that no octet is looked for
+//! twice. Only the structure is decided here. UTF-8, escapes and stray CRs are checked afterwards, and only
+//! where the block holds an octet that could make them wrong.
 
-use memchr::{memchr, memchr2};
-use nom::branch::alt;
-use nom::bytes::tag;
+use nom::bytes::take;
+use nom::character::char;
 use nom::error::{ErrorKind, ParseError};
 use nom::multi::fold_many0;
-use nom::sequence::{separated_pair, terminated};
-use nom::{Err, IResult, Offset, Parser};
+use nom::sequence::{preceded, terminated};
+use nom::{Err, IResult, Parser};
 use smallvec::SmallVec;
 
-/// Where the parts of one header line lie, in octets of the block.
+/// What was seen of one header line when its end was searched, in octets of the head.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cut {
+    /// Where its first colon stands; without one, as `end`.
+    pub(super) colon: u32,
+    /// Where its LF stands.
+    pub(super) end: u32,
+}
+
+/// The lines of a block as they were seen.
+pub(super) type Cuts = SmallVec<[Cut; 8]>;
+
+/// Where the parts of one header line lie, in octets of the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Line {
     pub(crate) name: u32,
@@ -60,62 +72,91 @@ impl<'a> ParseError<&'a [u8]> for Fault<'a> {
 
 type Parsed<'a, T> = IResult<&'a [u8], T, Fault<'a>>;
 
-/// The lines of a block, or what is wrong and at which octet of the block the offending line begins.
-pub(super) fn lines(block: &[u8]) -> Result<Lines, (Wrong, usize)> {
-    let fault = |fault: Fault<'_>| (fault.wrong, block.len() - fault.rest.len());
-    match headers(block) {
-        Ok((_, lines)) => Ok(lines),
-        Err(Err::Error(error) | Err::Failure(error)) => Err(fault(error)),
-        Err(Err::Incomplete(_)) => Err((Wrong::Other, block.len())),
+/// Appends the lines of the block that `head` ends with from `headers` on; or says what is wrong and at which
+/// octet of the head the offending line begins.
+#[inline]
+pub(super) fn lines(
+    head: &[u8],
+    headers: usize,
+    cuts: &[Cut],
+    lines: &mut Lines,
+) -> Result<(), (Wrong, usize)> {
+    match block(head, headers, cuts, lines) {
+        Ok(_) => Ok(()),
+        Err(Err::Error(fault) | Err::Failure(fault)) => Err((fault.wrong, head.len() - fault.rest.len())),
+        Err(Err::Incomplete(_)) => Err((Wrong::Other, head.len())),
     }
 }
 
 /// `block = *( header EOL ) EOL`
-fn headers(block: &[u8]) -> Parsed<'_, Lines> {
-    let place = |part: &[u8]| block.offset(part) as u32;
-    let line = |(name, value): (&[u8], &[u8])| Line {
-        name: place(name),
-        name_end: place(name) + name.len() as u32,
-        value: place(value),
-        value_end: place(value) + value.len() as u32,
+#[inline]
+fn block<'a>(head: &'a [u8], headers: usize, cuts: &[Cut], lines: &mut Lines) -> Parsed<'a, ()> {
+    let mut cuts = cuts.iter();
+    let header = |input: &'a [u8]| match cuts.next() {
+        Some(cut) => header(input, head.len() - input.len(), *cut),
+        None => Err(Err::Error(Fault { rest: input, wrong: Wrong::Other })),
     };
-    let push = |mut lines: Lines, pair| {
-        lines.push(line(pair));
-        lines
-    };
-    terminated(fold_many0(terminated(header, eol), Lines::new, push), eol).parse(block)
+    // Pushed where they stay: folded into an accumulator they would be moved with every line.
+    let push = |(), line| lines.push(line);
+    terminated(fold_many0(terminated(header, eol), || (), push), eol).parse(&head[headers..])
 }
 
-/// `header = name ":" value`
-fn header(input: &[u8]) -> Parsed<'_, (&[u8], &[u8])> {
-    separated_pair(name, tag(&b":"[..]), value).parse(input)
-}
-
-/// `name = 1*( any octet but LF and ":" )`; an EOL here is no header, and no fault.
-fn name(input: &[u8]) -> Parsed<'_, &[u8]> {
-    match memchr2(b':', b'\n', input) {
-        Some(0) if input[0] == b':' => Err(Err::Failure(Fault { rest: input, wrong: Wrong::EmptyName })),
-        Some(at) if input[at] == b':' => Ok((&input[at..], &input[..at])),
-        _ if eol(input).is_ok() => Err(Err::Error(Fault { rest: input, wrong: Wrong::Other })),
-        _ => Err(Err::Failure(Fault { rest: input, wrong: Wrong::NoColon })),
-    }
+/// `header = name ":" value`; the line begins at the octet `at` of the head.
+#[inline]
+fn header(input: &[u8], at: usize, cut: Cut) -> Parsed<'_, Line> {
+    let (colon, end) = (cut.colon as usize, cut.end as usize);
+    let wrong = match colon {
+        _ if colon == end => Wrong::NoColon,
+        _ if colon == at => Wrong::EmptyName,
+        _ => {
+            let value = value(end - colon - 1);
+            let (rest, value) = preceded((take(colon - at), char(':')), value).parse(input)?;
+            let start = cut.colon + 1;
+            let value_end = start + value.len() as u32;
+            return Ok((rest, Line { name: at as u32, name_end: cut.colon, value: start, value_end }));
+        }
+    };
+    Err(Err::Failure(Fault { rest: input, wrong }))
 }
 
 /// `value = *( any octet but LF )`, without the CR that belongs to the EOL.
-fn value(input: &[u8]) -> Parsed<'_, &[u8]> {
-    let line = &input[..memchr(b'\n', input).unwrap_or(input.len())];
-    let value = line.strip_suffix(b"\r").unwrap_or(line);
-    Ok((&input[value.len()..], value))
+#[inline]
+fn value<'a>(octets: usize) -> impl Parser<&'a [u8], Output = &'a [u8], Error = Fault<'a>> {
+    move |input: &'a [u8]| {
+        let (_, value) = take(octets).parse(input)?;
+        let value = value.strip_suffix(b"\r").unwrap_or(value);
+        Ok((&input[value.len()..], value))
+    }
 }
 
 /// `EOL = [CR] LF`
-fn eol(input: &[u8]) -> Parsed<'_, &[u8]> {
-    alt((tag(&b"\n"[..]), tag(&b"\r\n"[..]))).parse(input)
+#[inline]
+fn eol(input: &[u8]) -> Parsed<'_, char> {
+    match input {
+        [b'\r', ..] => preceded(char('\r'), char('\n')).parse(input),
+        _ => char('\n').parse(input),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn lines(block: &[u8]) -> Result<Lines, (Wrong, usize)> {
+        let ends = block.iter().enumerate().filter(|(_, octet)| **octet == b'\n').map(|(end, _)| end);
+        let mut start = 0;
+        let mut cuts = Cuts::new();
+        for end in ends {
+            let line = &block[std::mem::replace(&mut start, end + 1)..end];
+            if !matches!(line, b"" | b"\r") {
+                let colon = line.iter().position(|octet| *octet == b':');
+                let colon = colon.map_or(end, |colon| end - line.len() + colon);
+                cuts.push(Cut { colon: colon as u32, end: end as u32 });
+            }
+        }
+        let mut lines = Lines::new();
+        super::lines(block, 0, &cuts, &mut lines).map(|()| lines)
+    }
 
     #[test]
     fn a_block_is_lines_and_a_blank_line() {

@@ -3,19 +3,23 @@
 use super::Version;
 use super::encode;
 use super::escape::unescape;
-use super::grammar::{Line, Lines};
+use super::grammar::{Cut, Cuts, Line, Lines};
 use bytes::{Bytes, BytesMut};
 use memchr::memchr;
 use std::borrow::Cow;
 
-/// The headers of one frame: a block of octets (valid UTF-8) and where each line's name and value lie in it.
+/// The headers of one frame: its head (valid UTF-8) and where each line's name and value lie in it.
 /// Values are unescaped when asked for. Repeated names: the first counts.
 #[derive(Clone, Debug, Default)]
 pub struct Headers {
-    block: Bytes,
-    lines: Lines,
-    escaped: bool,
-    plain: bool,
+    /// Valid UTF-8.
+    pub(super) head: Bytes,
+    /// They lie in the head.
+    pub(super) lines: Lines,
+    /// They hold backslashes, each the begin of a valid escape.
+    pub(super) escaped: bool,
+    /// They hold neither a backslash nor a CR.
+    pub(super) plain: bool,
 }
 
 /// One line as it came, still escaped if the headers are: two pieces of valid UTF-8.
@@ -23,15 +27,11 @@ pub struct Headers {
 pub(crate) struct Raw<'a> {
     pub(crate) name: &'a [u8],
     pub(crate) value: &'a [u8],
+    /// Name, colon, value and LF, where they stand together.
+    pub(crate) line: Option<&'a [u8]>,
 }
 
 impl Headers {
-    /// `block` is valid UTF-8 and `lines` lie in it. `escaped`: it holds backslashes, each the begin of a
-    /// valid escape. `plain`: it holds neither a backslash nor a CR.
-    pub(super) fn new(block: Bytes, lines: Lines, escaped: bool, plain: bool) -> Headers {
-        Headers { block, lines, escaped, plain }
-    }
-
     /// The first header called `name` (compared unescaped), unescaped.
     pub fn get(&self, name: &str) -> Option<Cow<'_, str>> {
         let line = self.lines.iter().find(|line| self.is_called(line, name))?;
@@ -56,10 +56,16 @@ impl Headers {
     }
 
     /// Every line as it came.
+    #[inline]
     pub(crate) fn raw(&self) -> impl Iterator<Item = Raw<'_>> {
-        self.lines.iter().map(|line| Raw {
-            name: self.octets(line.name, line.name_end),
-            value: self.octets(line.value, line.value_end),
+        self.lines.iter().map(|line| {
+            // In 1.0 there may be spaces before the value, and everywhere a CR behind it.
+            let together = line.value == line.name_end + 1 && self.head[line.value_end as usize] == b'\n';
+            Raw {
+                name: self.octets(line.name, line.name_end),
+                value: self.octets(line.value, line.value_end),
+                line: together.then(|| self.octets(line.name, line.value_end + 1)),
+            }
         })
     }
 
@@ -86,13 +92,13 @@ impl Headers {
     }
 
     fn octets(&self, from: u32, to: u32) -> &[u8] {
-        &self.block[from as usize..to as usize]
+        &self.head[from as usize..to as usize]
     }
 }
 
 /// A piece of a line, unescaped if it is `escaped`.
 pub(crate) fn text(raw: &[u8], escaped: bool) -> Cow<'_, str> {
-    let raw = std::str::from_utf8(raw).expect("the block was checked, and is cut at ASCII only");
+    let raw = std::str::from_utf8(raw).expect("the head was checked, and is cut at ASCII only");
     if escaped { unescape(raw) } else { Cow::Borrowed(raw) }
 }
 
@@ -100,13 +106,20 @@ pub(crate) fn text(raw: &[u8], escaped: bool) -> Cow<'_, str> {
 impl<'a> FromIterator<(&'a str, &'a str)> for Headers {
     fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(pairs: I) -> Headers {
         let mut block = BytesMut::new();
+        let mut cuts = Cuts::new();
         for (name, value) in pairs {
+            let start = block.len();
             encode::header(&mut block, Version::V1_2, name, value);
+            let end = block.len() - 1;
+            let colon = memchr(b':', &block[start..]).map_or(end, |colon| start + colon);
+            cuts.push(Cut { colon: colon as u32, end: end as u32 });
         }
         block.extend_from_slice(b"\n");
-        let lines = super::grammar::lines(&block).expect("the encoder writes nothing but header lines");
+        let mut lines = Lines::new();
+        super::grammar::lines(&block, 0, &cuts, &mut lines)
+            .expect("the encoder writes nothing but header lines");
         let escaped = memchr(b'\\', &block).is_some();
-        Headers::new(block.freeze(), lines, escaped, !escaped)
+        Headers { head: block.freeze(), lines, escaped, plain: !escaped }
     }
 }
 

@@ -9,6 +9,7 @@ pub mod frame;
 pub(crate) mod grammar;
 pub mod headers;
 pub mod heartbeat;
+mod marks;
 mod problem;
 pub mod version;
 
