@@ -10,7 +10,7 @@
 //!
 //! | what | octets |
 //! |---|---|
-//! | the connection: session, decoder, output, wire | 1,120 |
+//! | the connection: session, decoder, output, wire | 1,200 |
 //! | outbox and its few slots | 500 |
 //! | timer | 112 |
 //! | subscription: in the connection, the session and the roster | 600 |
