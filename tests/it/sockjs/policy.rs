@@ -157,6 +157,36 @@ fn scripts_and_frames_without_an_origin_are_judged_by_what_else_the_browser_says
 }
 
 #[test]
+fn only_the_iframe_page_itself_is_judged_as_one() {
+    let broker = Broker::start(&[]);
+    let cross_site = |path: &str| {
+        let mut http = Http::connect(broker.http);
+        http.ask(&Request::get(path).header("Sec-Fetch-Site", "cross-site"));
+        http.head().status
+    };
+    for server in ["iframe", "iframe-x", "iframe%2e", "iframe.html"] {
+        for transport in ["jsonp?c=f", "htmlfile?c=f", "eventsource"] {
+            assert_eq!(
+                cross_site(&format!("/ws/{server}/{}/{transport}", name())),
+                403,
+                "{server} {transport}"
+            );
+        }
+    }
+    for page in ["/ws/iframe.html", "/ws/iframe-1.6.1.html"] {
+        assert_eq!(cross_site(page), 200, "{page}");
+    }
+}
+
+#[test]
+fn an_upgrade_is_judged_as_one_only_where_there_is_a_websocket() {
+    let broker = Broker::start(&[]);
+    let request = Request::get(&format!("/ws/000/{}/jsonp?c=f", name()));
+    let headers = [("Sec-Fetch-Site", "cross-site"), ("Upgrade", "websocket")];
+    assert_eq!(ask(broker.http, &request.headers(&headers)).status, 403);
+}
+
+#[test]
 fn the_iframe_page_says_who_may_embed_it() {
     let broker = Broker::start(&["--allowed-origins", "https://app.example.com"]);
     let page = broker.get("/ws/iframe.html");

@@ -88,6 +88,32 @@ fn a_large_message_is_still_one_frame() {
     }
 }
 
+// ---- a session that changes its transport ----
+
+#[test]
+fn what_waits_is_quoted_for_the_transport_that_takes_it() {
+    let service = Service::start();
+    let mut session = service.open(Transport::XhrPolling);
+    session.send(&["<%\u{1}\u{1F600}\">"]);
+    let mut http = Http::connect(service.address);
+    http.ask(&Transport::JsonpPolling.receive(&session.path));
+    http.head();
+    let answer = Transport::JsonpPolling.unwrapped(&http.chunk().expect("a frame"));
+    assert_eq!(Frame::parse(&answer), Frame::Messages(vec!["<%\u{1}\u{1F600}\">".to_string()]));
+}
+
+#[test]
+fn a_session_with_much_waiting_ends_where_it_would_have_to_be_quoted_anew() {
+    let service = Service::start();
+    let mut session = service.open(Transport::XhrPolling);
+    session.send(&[&"x".repeat(100_000)]);
+    let mut http = Http::connect(service.address);
+    http.ask(&Transport::JsonpPolling.receive(&session.path));
+    http.head();
+    let answer = Transport::JsonpPolling.unwrapped(&http.chunk().expect("a frame"));
+    assert_eq!(Frame::parse(&answer), Frame::Close(1002, "Connection interrupted".to_string()));
+}
+
 // ---- callbacks ----
 
 /// The transports that call a function.
@@ -103,6 +129,17 @@ fn a_missing_or_empty_callback_is_500() {
         }
     }
     service.until_sessions(0);
+}
+
+#[test]
+fn a_callback_of_jsonp_has_32_characters_at_most_and_one_of_htmlfile_as_many_as_it_likes() {
+    let service = Service::start();
+    for (transport, length, status) in [("jsonp", 32, 200), ("jsonp", 33, 500), ("htmlfile", 300, 200)] {
+        let mut http = Http::connect(service.address);
+        let callback = "a".repeat(length);
+        http.ask(&Request::get(&format!("/echo/000/{}/{transport}?c={callback}", name())));
+        assert_eq!(http.head().status, status, "{transport} {length}");
+    }
 }
 
 #[test]

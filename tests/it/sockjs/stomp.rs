@@ -429,6 +429,18 @@ fn heart_beats_of_stomp_take_the_place_of_those_of_sockjs() {
 }
 
 #[test]
+fn heart_beats_of_stomp_that_are_frequent_enough_leave_those_of_sockjs_out() {
+    // Every second of silence there would be one of SockJS's before STOMP's comes.
+    let broker = Broker::start(&["--heart-beat=1500,0", "--sockjs-heartbeat=300ms"]);
+    for transport in [Transport::XhrStreaming, Transport::WebSocket] {
+        let mut session = open(&broker, transport);
+        session.stomp("CONNECT\naccept-version:1.2\nhost:a\nheart-beat:0,1500\n\n\0");
+        session.expect("CONNECTED", &[("heart-beat", "1500,0")], "");
+        assert_eq!(session.frame(), Frame::Messages(vec!["\n".to_string()]), "{transport:?}");
+    }
+}
+
+#[test]
 fn a_client_that_beats_stays_and_one_that_is_silent_is_told_why_it_goes() {
     let broker = Broker::start(&["--heart-beat", "500,500"]);
     let mut silent = Transport::ALL.map(|transport| connect_beating(&broker, transport, "500,0"));

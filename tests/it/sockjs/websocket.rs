@@ -52,6 +52,22 @@ fn a_get_that_is_no_proper_upgrade_is_400() {
 }
 
 #[test]
+fn http_1_0_knows_no_upgrade_and_a_handshake_has_no_body() {
+    let service = Service::start();
+    let headers = [UPGRADE, ("Connection", "Upgrade"), KEY, VERSION];
+    for path in PATHS {
+        let old = Request::get(path).headers(&headers).http_1_0();
+        assert_eq!(service.ask(&old).status, 400, "{path}");
+        let body = Request::get(path).headers(&headers).header("Content-Length", "0");
+        let mut socket = crate::support::http::Http::connect(service.address);
+        socket.ask(&body);
+        assert_eq!(socket.head().status, 101, "{path}");
+        let with_body = Request::get(path).headers(&headers).header("Transfer-Encoding", "chunked");
+        assert_eq!(service.ask(&with_body).status, 400, "{path}");
+    }
+}
+
+#[test]
 fn a_post_is_405_with_or_without_the_headers_of_an_upgrade() {
     let service = Service::start();
     for path in PATHS {

@@ -170,7 +170,7 @@ pub(crate) enum Frame {
 
 impl Frame {
     #[track_caller]
-    fn parse(text: &str) -> Frame {
+    pub(crate) fn parse(text: &str) -> Frame {
         match text.split_at(1) {
             ("o", "") => Frame::Open,
             ("h", "") => Frame::HeartBeat,
