@@ -36,6 +36,8 @@ for (const { choice, inUse, logged, endpoints } of TRANSPORTS) {
     await anna.sees(all);
     for (const { page } of [anna, ben]) {
       assert.equal(await page.evaluate('window.broken'), undefined, 'nothing said is run');
+      const scrolls = 'document.documentElement.scrollHeight > innerHeight';
+      assert.equal(await page.evaluate(scrolls), false, 'messages scroll, the page does not');
       const arabic = page.locator('.text', { hasText: TEXTS.Arabic });
       assert.equal(await arabic.evaluate((text) => getComputedStyle(text).direction), 'rtl');
     }
