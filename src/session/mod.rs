@@ -55,9 +55,8 @@ use crate::outbox::Parcel;
 use crate::users::{Principal, Refused};
 use bytes::{Bytes, BytesMut};
 use receipts::Receipts;
-use reject::Rejection;
+use reject::{Rejection, required};
 use state::State;
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 use stompbox_frames::message::{self, Delivery as Prefix};
@@ -85,6 +84,8 @@ pub struct Session {
     subscriptions: Subscriptions,
     transactions: Transactions,
     temps: Temps,
+    /// What the ERROR said with which it ended.
+    error: Option<Box<str>>,
 }
 
 impl Session {
@@ -101,6 +102,7 @@ impl Session {
             timers: Timers::new(now),
             rate: Rate::default(),
             receipts: Receipts::default(),
+            error: None,
             subscriptions: Subscriptions::default(),
             transactions: Transactions::default(),
             temps: Temps::default(),
@@ -353,6 +355,7 @@ impl Session {
         headers.extend(extra);
         let frame = encode::frame(Command::Error, self.version, &headers, texts.detail.as_bytes());
         actions.push(Action::Write(frame));
+        self.error = Some(texts.summary.into());
         self.close(closing, actions);
     }
 
@@ -390,9 +393,4 @@ fn asked(frame: &Frame) -> Option<Receipt> {
         Command::Connect | Command::Stomp => None,
         _ => frame.header("receipt").map(Receipt::from),
     }
-}
-
-/// A header without which the frame means nothing.
-fn required<'a>(frame: &'a Frame, name: &str) -> Result<Cow<'a, str>, Rejection> {
-    frame.header(name).ok_or_else(|| Rejection::missing(frame.command, name))
 }

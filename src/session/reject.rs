@@ -1,11 +1,12 @@
 //! Every ERROR that a session can say, in one table: the value of `message`, and a body that tells what was
 //! wrong, what was expected, and which option of the broker to change where it was a limit.
 
-use super::Closing;
 use super::timers::Late;
+use super::{Closing, Session};
 use crate::destination::DestinationError;
+use std::borrow::Cow;
 use std::fmt::{Display, Formatter, Result, Write};
-use stompbox_frames::stomp::{Command, DecodeError};
+use stompbox_frames::stomp::{Command, DecodeError, Frame};
 
 /// Contents of an ERROR.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +15,13 @@ pub struct Reject<'a> {
     pub summary: &'a str,
     /// The body.
     pub detail: &'a str,
+}
+
+impl Session {
+    /// What the ERROR said with which the conversation ended (its `message`).
+    pub fn error_said(&self) -> Option<&str> {
+        self.error.as_deref()
+    }
 }
 
 /// Why a frame is refused. The conversation ends with it.
@@ -175,4 +183,9 @@ impl Display for Quoted<'_> {
         }
         f.write_str(if rest.as_str().is_empty() { "\"" } else { "…\"" })
     }
+}
+
+/// A header without which the frame means nothing.
+pub(super) fn required<'a>(frame: &'a Frame, name: &str) -> std::result::Result<Cow<'a, str>, Rejection> {
+    frame.header(name).ok_or_else(|| Rejection::missing(frame.command, name))
 }

@@ -284,6 +284,7 @@ impl<W: Wire> Connection<W> {
         tracing::info!(
             reason = closing.as_str(),
             limit = closing.limit(),
+            error = self.session.error_said(),
             user = self.session.user(),
             address = %self.address,
             transport = self.wire.name(),

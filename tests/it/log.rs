@@ -171,6 +171,17 @@ on_each_wire! {
         assert_eq!(reasons, BTreeMap::from(expected), "{log}");
     }
 
+    fn a_rejection_is_logged_with_what_its_error_said(wire: Wire) {
+        let broker = Broker::start(&["--log-format=json"]);
+        let mut client = broker.connect(wire);
+        client.send("SEND\ndestination:/nowhere/secret-name\n\n\0");
+        let error = client.expect_error(&[]);
+        drop(client);
+        let line = broker.log_line(|line| line.contains("connection closed"));
+        assert_eq!(object(&line)["fields"]["error"].as_str(), error.header("message"));
+        assert!(!line.contains("secret-name"), "{line}");
+    }
+
     fn no_passcode_is_in_the_log_however_much_is_logged(wire: Wire) {
         for format in ["text", "json"] {
             let flags = ["--user=alice:open-sesame", "--user=bob:pass:word", "--log=trace", "--log-format", format];
