@@ -192,7 +192,7 @@ impl Link {
 
     // ---- a sending request ----
 
-    /// Octets of a request that are taken from this client: few before it has proved who it is.
+    /// Whether the client has proved who it is; before, a request of its may have few octets.
     pub(super) fn is_trusted(&self) -> bool {
         self.state.lock().trusted
     }
