@@ -207,7 +207,7 @@ impl Broker {
         let shared = &*self.shared;
         shared.ground.check_budget()?;
         let published = match publication.destination.kind() {
-            Kind::Topic => {
+            Kind::Topic | Kind::User | Kind::Presence | Kind::App => {
                 let reach = shared.topics.publish(&publication, now);
                 Published { reached: reach.reached, congested: reach.into_congested(now) }
             }

@@ -3,7 +3,7 @@
 use super::action::Action;
 use super::state::State;
 use super::{Rejection, Session};
-use crate::users::{Credentials, Principal};
+use crate::users::{Credentials, Principal, Secret};
 use std::time::{Duration, Instant};
 use stompbox_frames::stomp::{Command, Frame, HeartBeat, Version, encode};
 
@@ -27,8 +27,13 @@ impl Session {
         self.version = version;
         self.state = State::Authenticating { peer };
         let value = |name| frame.header(name).map(|value| without_padding(&value, version).to_owned());
-        actions
-            .push(Action::Authenticate(Credentials { login: value("login"), passcode: value("passcode") }));
+        let secret = |name| value(name).map(|text| Secret::new(&text));
+        actions.push(Action::Authenticate(Credentials {
+            login: value("login"),
+            passcode: secret("passcode"),
+            authorization: secret("Authorization").or_else(|| secret("authorization")),
+            ..Credentials::default()
+        }));
         Ok(())
     }
 

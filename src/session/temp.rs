@@ -75,7 +75,7 @@ impl Place<'_> {
         match destination.kind() {
             Kind::TempQueue if destination.name().starts_with(ADDRESS_MARK) => Place::Address,
             Kind::TempQueue => Place::Own(destination.name()),
-            Kind::Topic | Kind::Queue => Place::Elsewhere,
+            _ => Place::Elsewhere,
         }
     }
 }

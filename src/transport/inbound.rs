@@ -16,7 +16,7 @@ impl<W: Wire> Connection<W> {
         let Poll::Ready(result) = login.as_mut().poll(cx) else { return false };
         self.login = None;
         if let Err(refused) = &result {
-            tracing::info!(reason = refused.reason, address = %self.address, "login refused");
+            tracing::info!(reason = refused.reason.as_str(), address = %self.address, "login refused");
         }
         let mut actions = Vec::new();
         self.session.authenticated(result, now, &mut actions);

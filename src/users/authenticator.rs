@@ -1,7 +1,8 @@
 //! Bounds the checking of logins, so that a storm of reconnects converges.
 
+use super::anonymous::Anonymous;
 use super::listed::Listed;
-use super::source::{Source, Unknown};
+use super::source::{Source, Verdict};
 use super::{Credentials, Options, Principal, Refused};
 use std::sync::Arc;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -24,7 +25,7 @@ pub struct Authenticator {
 #[derive(Debug)]
 struct Shared {
     options: Options,
-    source: Arc<dyn Source>,
+    sources: Vec<Arc<dyn Source>>,
     desks: Semaphore,
     chairs: Semaphore,
 }
@@ -32,15 +33,22 @@ struct Shared {
 impl Authenticator {
     /// Knows the users of `options`.
     pub fn new(options: Options) -> Authenticator {
-        let listed = Listed::new(&options.listed, options.allow_anonymous);
-        Authenticator::with_source(options, Arc::new(listed))
+        let mut sources: Vec<Arc<dyn Source>> = Vec::new();
+        if !options.listed.is_empty() {
+            sources.push(Arc::new(Listed::new(&options.listed)));
+        }
+        if options.allow_anonymous || sources.is_empty() {
+            let is_alone = sources.is_empty();
+            sources.push(Arc::new(Anonymous { is_alone }));
+        }
+        Authenticator::with_sources(options, sources)
     }
 
-    /// Asks another source; of `options` only the bounds count.
-    pub fn with_source(options: Options, source: Arc<dyn Source>) -> Authenticator {
+    /// Asks other sources; of `options` only the bounds count.
+    pub fn with_sources(options: Options, sources: Vec<Arc<dyn Source>>) -> Authenticator {
         let desks = Semaphore::new(options.auth_parallel_max.clamp(1, Semaphore::MAX_PERMITS));
         let chairs = Semaphore::new(options.auth_waiting_max.min(Semaphore::MAX_PERMITS));
-        Authenticator { shared: Arc::new(Shared { options, source, desks, chairs }) }
+        Authenticator { shared: Arc::new(Shared { options, sources, desks, chairs }) }
     }
 
     /// Whom the credentials stand for.
@@ -52,13 +60,28 @@ impl Authenticator {
         let shared = &*self.shared;
         let checked = async {
             let _desk = shared.desk().await?;
-            shared.source.check(&credentials).await.map_err(|Unknown(reason)| refused(&credentials, reason))
+            shared.ask(&credentials).await
         };
         timeout(shared.options.auth_timeout, checked).await.unwrap_or_else(|_| Err(OUT_OF_TIME.refused()))
     }
 }
 
 impl Shared {
+    /// One source after the other, until one knows the client or refuses it.
+    async fn ask(&self, credentials: &Credentials) -> Result<Principal, Refused> {
+        for source in &self.sources {
+            match source.check(credentials).await {
+                Verdict::Known(principal) => return Ok(principal),
+                Verdict::NotMine => {}
+                Verdict::Refused(reason) | Verdict::Unavailable(reason) => {
+                    return Err(refused(credentials, format!("{}: {reason}", source.name())));
+                }
+            }
+        }
+        let reason = if credentials.is_empty() { "no login" } else { "nobody knows this login" };
+        Err(refused(credentials, reason.to_owned()))
+    }
+
     /// A desk, at once or after waiting in a chair.
     async fn desk(&self) -> Result<SemaphorePermit<'_>, Refused> {
         if let Ok(desk) = self.desks.try_acquire() {
@@ -93,13 +116,18 @@ const OUT_OF_TIME: Busy = Busy {
 impl Busy {
     fn refused(&self) -> Refused {
         let Busy { detail, reason, limit } = *self;
-        Refused { summary: "login not checked", detail: detail.to_owned(), reason, limit: Some(limit) }
+        Refused {
+            summary: "login not checked",
+            detail: detail.to_owned(),
+            reason: reason.to_owned(),
+            limit: Some(limit),
+        }
     }
 }
 
 /// What a client reads depends on what it sent only, never on what is known here.
-fn refused(credentials: &Credentials, reason: &'static str) -> Refused {
-    let detail = match credentials.login {
+fn refused(credentials: &Credentials, reason: String) -> Refused {
+    let detail = match credentials.login() {
         Some(_) => "This login and passcode stand for no user of this broker.",
         None => "This broker lets only its users in: send the headers login and passcode with CONNECT.",
     };
@@ -110,7 +138,7 @@ fn refused(credentials: &Credentials, reason: &'static str) -> Refused {
 mod tests {
     use super::*;
     use crate::users::source::Check;
-    use crate::users::{Passcode, Principal};
+    use crate::users::{Passcode, Principal, Secret};
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
     use tokio::task::JoinSet;
@@ -131,12 +159,16 @@ mod tests {
     }
 
     impl Source for Gate {
+        fn name(&self) -> &'static str {
+            "gate"
+        }
+
         fn check<'a>(&'a self, _: &'a Credentials) -> Check<'a> {
             Box::pin(async move {
                 self.most.fetch_max(self.now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                 self.open.acquire().await.expect("the gate stays").forget();
                 self.now.fetch_sub(1, Ordering::SeqCst);
-                Ok(Principal { name: None })
+                Verdict::Known(Principal::anonymous())
             })
         }
     }
@@ -146,13 +178,17 @@ mod tests {
     }
 
     fn credentials(login: &str, passcode: &str) -> Credentials {
-        Credentials { login: Some(login.to_owned()), passcode: Some(passcode.to_owned()) }
+        Credentials {
+            login: Some(login.to_owned()),
+            passcode: Some(Secret::new(passcode)),
+            ..Credentials::default()
+        }
     }
 
     #[tokio::test(start_paused = true)]
     async fn so_many_are_checked_so_many_wait_and_the_rest_is_refused() {
         let gate = Gate::closed();
-        let authenticator = Authenticator::with_source(options(3, 2), gate.clone());
+        let authenticator = Authenticator::with_sources(options(3, 2), vec![gate.clone()]);
         let mut tasks = JoinSet::new();
         for _ in 0..10 {
             let authenticator = authenticator.clone();
@@ -174,7 +210,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn waiting_counts_as_time_and_who_is_out_of_time_leaves() {
-        let authenticator = Authenticator::with_source(options(10, 1), Gate::closed());
+        let authenticator = Authenticator::with_sources(options(10, 1), vec![Gate::closed()]);
         let start = Instant::now();
         let (checked, waiting) = tokio::join!(
             authenticator.authenticate(Credentials::default()),
@@ -190,7 +226,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn without_chairs_nobody_waits() {
-        let authenticator = Authenticator::with_source(options(0, 1), Gate::closed());
+        let authenticator = Authenticator::with_sources(options(0, 1), vec![Gate::closed()]);
         let (checked, waiting) = tokio::join!(
             authenticator.authenticate(Credentials::default()),
             authenticator.authenticate(Credentials::default())

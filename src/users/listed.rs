@@ -1,43 +1,35 @@
 //! Users from a list in the configuration.
 
 use super::passcode::Passcode;
-use super::source::{Check, Source, Unknown};
+use super::source::{Check, Source, Verdict};
 use super::{Credentials, Principal};
 use std::collections::HashMap;
 use std::sync::Arc;
 use subtle::Choice;
 
-/// The list. A client without a login is anonymous if that is allowed, or if the list is empty.
+/// The list.
 #[derive(Debug)]
 pub(super) struct Listed {
     passcodes: HashMap<Arc<str>, Passcode>,
-    allow_anonymous: bool,
     /// Compared where there is no such user, so that it takes as long.
     nobody: Passcode,
 }
 
 impl Listed {
-    pub(super) fn new(listed: &[(String, Passcode)], allow_anonymous: bool) -> Listed {
+    pub(super) fn new(listed: &[(String, Passcode)]) -> Listed {
         let passcodes = listed.iter().map(|(name, passcode)| (Arc::from(name.as_str()), passcode.clone()));
         let nobody = Passcode::new("nobody").expect("it is short");
-        Listed { passcodes: passcodes.collect(), allow_anonymous, nobody }
+        Listed { passcodes: passcodes.collect(), nobody }
     }
 
-    fn find(&self, credentials: &Credentials) -> Result<Principal, Unknown> {
-        if self.passcodes.is_empty() {
-            return Ok(Principal { name: None });
-        }
-        let Some(login) = &credentials.login else {
-            let anonymous = Principal { name: None };
-            return if self.allow_anonymous { Ok(anonymous) } else { Err(Unknown("no login")) };
-        };
+    fn find(&self, credentials: &Credentials) -> Verdict {
+        let Some((login, presented)) = credentials.login() else { return Verdict::NotMine };
         let (name, passcode, listed) = self.expected(login);
-        let presented = credentials.passcode.as_deref().unwrap_or_default();
         let matches = passcode.ct_matches(presented) & listed;
         match (bool::from(matches), name) {
-            (true, Some(name)) => Ok(Principal { name: Some(name.clone()) }),
-            (_, Some(_)) => Err(Unknown("wrong passcode")),
-            (_, None) => Err(Unknown("unknown login")),
+            (true, Some(name)) => Verdict::Known(Principal::named(name, self.name())),
+            (_, Some(_)) => Verdict::Refused("wrong passcode".to_owned()),
+            (_, None) => Verdict::NotMine,
         }
     }
 
@@ -51,6 +43,10 @@ impl Listed {
 }
 
 impl Source for Listed {
+    fn name(&self) -> &'static str {
+        "user"
+    }
+
     fn check<'a>(&'a self, credentials: &'a Credentials) -> Check<'a> {
         Box::pin(std::future::ready(self.find(credentials)))
     }
@@ -60,51 +56,41 @@ impl Source for Listed {
 mod tests {
     use super::*;
 
-    fn listed(names: &[&str], allow_anonymous: bool) -> Listed {
+    fn listed(names: &[&str]) -> Listed {
         let passcode = |name: &str| Passcode::new(&format!("{name}'s")).expect("short");
         let users: Vec<_> = names.iter().map(|name| ((*name).to_owned(), passcode(name))).collect();
-        Listed::new(&users, allow_anonymous)
-    }
-
-    fn find(
-        listed: &Listed,
-        login: Option<&str>,
-        passcode: Option<&str>,
-    ) -> Result<Option<String>, &'static str> {
-        let credentials =
-            Credentials { login: login.map(str::to_owned), passcode: passcode.map(str::to_owned) };
-        let found = listed.find(&credentials);
-        found.map(|principal| principal.name.as_deref().map(str::to_owned)).map_err(|Unknown(reason)| reason)
+        Listed::new(&users)
     }
 
     #[test]
     fn who_is_let_in() {
-        let alice = || Ok(Some("alice".to_owned()));
-        for (names, anonymous, login, passcode, expected) in [
-            (&["alice", "bob"][..], false, Some("alice"), Some("alice's"), alice()),
-            (&["alice", "bob"], false, Some("alice"), Some("bob's"), Err("wrong passcode")),
-            (&["alice", "bob"], false, Some("alice"), None, Err("wrong passcode")),
-            (&["alice", "bob"], false, Some("alice"), Some(""), Err("wrong passcode")),
-            (&["alice", "bob"], false, Some("Alice"), Some("alice's"), Err("unknown login")),
-            (&["alice", "bob"], false, Some("nobody"), Some("nobody"), Err("unknown login")),
-            (&["alice", "bob"], false, Some(""), Some(""), Err("unknown login")),
-            (&["alice", "bob"], false, None, None, Err("no login")),
-            (&["alice", "bob"], false, None, Some("alice's"), Err("no login")),
-            (&["alice"], true, None, None, Ok(None)),
-            (&["alice"], true, Some("alice"), Some("wrong"), Err("wrong passcode")),
-            (&["alice"], true, Some("carol"), Some("x"), Err("unknown login")),
-            (&["alice"], true, Some("alice"), Some("alice's"), alice()),
-            (&[], false, None, None, Ok(None)),
-            (&[], true, Some("alice"), Some("anything"), Ok(None)),
+        let listed = listed(&["alice", "bob"]);
+        let known = |name| Verdict::Known(Principal::named(name, "user"));
+        let wrong = || Verdict::Refused("wrong passcode".to_owned());
+        for (login, passcode, expected) in [
+            (Some("alice"), Some("alice's"), known("alice")),
+            (Some("bob"), Some("bob's"), known("bob")),
+            (Some("alice"), Some("bob's"), wrong()),
+            (Some("alice"), None, wrong()),
+            (Some("alice"), Some(""), wrong()),
+            (Some("Alice"), Some("alice's"), Verdict::NotMine),
+            (Some("nobody"), Some("nobody"), Verdict::NotMine),
+            (Some(""), Some(""), Verdict::NotMine),
+            (None, None, Verdict::NotMine),
+            (None, Some("alice's"), Verdict::NotMine),
         ] {
-            let found = find(&listed(names, anonymous), login, passcode);
-            assert_eq!(found, expected, "{names:?} {anonymous} {login:?} {passcode:?}");
+            let credentials = Credentials {
+                login: login.map(str::to_owned),
+                passcode: passcode.map(crate::users::Secret::new),
+                ..Credentials::default()
+            };
+            assert_eq!(listed.find(&credentials), expected, "{login:?} {passcode:?}");
         }
     }
 
     #[test]
     fn an_unknown_login_costs_a_comparison_too_which_does_not_count() {
-        let listed = listed(&["alice"], false);
+        let listed = listed(&["alice"]);
         let (name, passcode, counts) = listed.expected("mallory");
         assert!(name.is_none() && passcode.matches("nobody") && !bool::from(counts));
         let (name, passcode, counts) = listed.expected("alice");

@@ -1,16 +1,22 @@
-//! Principals: who a client is. For now names and passcodes from the configuration.
+//! Principals: who a client is, by which of several sources, and what it may do.
 //!
-//! An [`Authenticator`] bounds the work and asks a [`Source`]; another way of knowing users is another file
-//! that implements it.
+//! An [`Authenticator`] bounds the work and asks one [`Source`] after the other; another way of knowing users is another
+//! file that implements it.
 
+mod anonymous;
 mod authenticator;
+mod credentials;
 mod listed;
 mod passcode;
+pub mod permissions;
+mod principal;
 mod source;
 
 pub use authenticator::Authenticator;
+pub use credentials::{Certificate, Credentials, Handshake, ProxyUser, Secret};
 pub use passcode::Passcode;
-pub use source::{Check, Source, Unknown};
+pub use principal::{Claims, Principal, SERVICE};
+pub use source::{Check, Source, Verdict};
 
 use std::time::Duration;
 
@@ -42,22 +48,6 @@ impl Default for Options {
     }
 }
 
-/// Who a session acts as; `name` is `None` for an anonymous one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Principal {
-    /// The user's name.
-    pub name: Option<std::sync::Arc<str>>,
-}
-
-/// What CONNECT brought. `Debug` shows no secret.
-#[derive(Clone, PartialEq, Eq, Default)]
-pub struct Credentials {
-    /// `login`.
-    pub login: Option<String>,
-    /// `passcode`.
-    pub passcode: Option<String>,
-}
-
 /// Why somebody was not let in. The texts for the peer are the same whether the name exists or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
@@ -65,14 +55,8 @@ pub struct Refused {
     pub summary: &'static str,
     /// For ERROR's body.
     pub detail: String,
-    /// For the log only.
-    pub reason: &'static str,
+    /// For the log only; holds no secret.
+    pub reason: String,
     /// The option of the limit, if one was met.
     pub limit: Option<&'static str>,
-}
-
-impl std::fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Credentials").field("login", &self.login).finish_non_exhaustive()
-    }
 }

@@ -97,7 +97,7 @@ impl Peer {
     }
 
     pub(super) fn let_in(&mut self, user: Option<&str>) -> &mut Peer {
-        let principal = Principal { name: user.map(Arc::from) };
+        let principal = user.map_or_else(Principal::anonymous, |name| Principal::named(name, "test"));
         self.session.authenticated(Ok(principal), self.now, &mut self.actions);
         self.decoder.set_version(self.session.version());
         self
@@ -171,7 +171,8 @@ impl Peer {
             Action::Write(frame) => self.written(frame),
             Action::HeartBeat => "heart-beat".into(),
             Action::Authenticate(credentials) => {
-                format!("authenticate {:?} {:?}", credentials.login, credentials.passcode)
+                let passcode = credentials.passcode.as_ref().map(crate::users::Secret::reveal);
+                format!("authenticate {:?} {passcode:?}", credentials.login)
             }
             Action::Established(version) => format!("established {}", version.as_str()),
             Action::OpenTemp(address) => format!("open {}", address.as_str()),

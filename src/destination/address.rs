@@ -1,0 +1,220 @@
+//! What a client writes: a destination of which it may not be settled whose it is.
+
+use super::owner::{decode, percent_decode};
+use super::pattern::{self, Pattern, Segment, Selector};
+use super::{Destination, DestinationError, Kind, Owner, PREFIXES, check_length, inspect, wrong};
+
+const USERS: &str = "/users/";
+const REFRESH: &str = "/auth/refresh";
+const ONLINE: &str = "users";
+const ROOM: &str = "topic/";
+
+/// The `destination` of a SEND or a SUBSCRIBE.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Address {
+    /// The same whoever asks.
+    Plain(Selector),
+    /// `/user/…`.
+    User(Whose, UserPath),
+    /// `/users/…`: of those whom the header `to` lists.
+    Users(UserPath),
+    /// `/auth/refresh`.
+    Refresh,
+}
+
+/// Whose a user's destination is, as the client says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// Its own.
+    Own,
+    /// A user's, by name.
+    Named(Box<str>),
+    /// A session's, by id: `/user/~ID/queue/x`.
+    Session(Box<str>),
+}
+
+/// `queue/x` or `topic/x` of a user; with wildcards in a SUBSCRIBE to one's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserPath {
+    text: Box<str>,
+    wild: bool,
+}
+
+impl Address {
+    /// Parses the `destination` of a SEND: no empty segment, no wildcard.
+    pub fn parse_send(text: &str, bytes_max: usize) -> Result<Address, DestinationError> {
+        let address = parse(text, bytes_max)?;
+        let (wild, no_target) = match &address {
+            Address::Plain(Selector::Pattern(_)) => (true, false),
+            Address::Plain(Selector::Exact(to)) => (false, to.kind() == Kind::Presence),
+            Address::User(_, path) | Address::Users(path) => (path.wild, false),
+            Address::Refresh => (false, false),
+        };
+        if wild {
+            return Err(wrong(format!(
+                "{text:?} has a wildcard. A message is sent to one destination; wildcards are for SUBSCRIBE to /topic/, \
+                 /app/ and one's own /user/."
+            )));
+        }
+        if no_target {
+            return Err(wrong(format!(
+                "{text:?} cannot be sent to: the broker itself tells there who is present. SUBSCRIBE to it."
+            )));
+        }
+        Ok(address)
+    }
+
+    /// Parses the `destination` of a SUBSCRIBE: as for SEND, and wildcard segments in `/topic/…`, `/app/…` and
+    /// one's own `/user/…`.
+    pub fn parse_subscribe(text: &str, bytes_max: usize) -> Result<Address, DestinationError> {
+        let address = parse(text, bytes_max)?;
+        match &address {
+            Address::Users(_) | Address::Refresh => Err(wrong(format!(
+                "{text:?} can only be sent to. What others send to you comes to /user/queue/ and a name of yours."
+            ))),
+            _ => Ok(address),
+        }
+    }
+
+    /// Where it leads, if that does not depend on who asks.
+    pub fn routed(&self) -> Option<Destination> {
+        match self {
+            Address::Plain(Selector::Exact(destination)) => Some(destination.clone()),
+            Address::User(Whose::Named(name), path) => path.of(&Owner::user(name)),
+            Address::User(Whose::Session(id), path) => path.of(&Owner::session(id)),
+            _ => None,
+        }
+    }
+}
+
+impl UserPath {
+    /// `queue/x`, as in `/user/queue/x`.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The destination of `owner`; `None` if it has wildcards.
+    pub fn of(&self, owner: &Owner) -> Option<Destination> {
+        (!self.wild).then(|| Destination { kind: Kind::User, text: self.text_of(owner).into() })
+    }
+
+    /// What `owner` subscribes to.
+    pub fn selector(&self, owner: &Owner) -> Result<Selector, DestinationError> {
+        if let Some(destination) = self.of(owner) {
+            return Ok(Selector::Exact(destination));
+        }
+        let text = self.text_of(owner);
+        let mut segments = vec![Segment::Literal(owner.as_str().into())];
+        segments.extend(pattern::segments(&text, &self.text)?);
+        Ok(Selector::Pattern(Pattern::new(Kind::User, text.into(), segments.into())))
+    }
+
+    fn text_of(&self, owner: &Owner) -> String {
+        format!("{}{}/{}", Kind::User.prefix(), owner.as_str(), self.text)
+    }
+}
+
+/// The names in the header `to`: commas between them, percent-encoded like those in `/user/NAME/…`.
+///
+/// # Errors
+/// A name that is empty, or no name.
+pub fn recipients(to: &str) -> Result<Vec<String>, DestinationError> {
+    let name = |text: &str| match percent_decode(text.trim())? {
+        name if name.is_empty() => {
+            Err(wrong("The header to has an empty name; expected names with commas between them.".to_owned()))
+        }
+        name => Ok(name),
+    };
+    to.split(',').map(name).collect()
+}
+
+fn parse(text: &str, bytes_max: usize) -> Result<Address, DestinationError> {
+    check_length(text, bytes_max)?;
+    if text == REFRESH {
+        return Ok(Address::Refresh);
+    }
+    if let Some(path) = text.strip_prefix(USERS) {
+        return Ok(Address::Users(user_path(text, path)?));
+    }
+    let Some((prefix, kind)) = PREFIXES.into_iter().find(|(prefix, _)| text.starts_with(prefix)) else {
+        let known = PREFIXES.map(|(prefix, _)| prefix).join(", ");
+        return Err(wrong(format!(
+            "{text:?} is no destination. Destinations start with one of: {known}, {USERS}, or are {REFRESH}."
+        )));
+    };
+    let name = &text[prefix.len()..];
+    match kind {
+        Kind::User => user(text, name),
+        Kind::Presence => presence(text, name),
+        _ => plain(kind, text, name),
+    }
+}
+
+fn plain(kind: Kind, text: &str, name: &str) -> Result<Address, DestinationError> {
+    let Some(wild) = inspect(text, name)? else {
+        return Ok(Address::Plain(Selector::Exact(Destination { kind, text: text.into() })));
+    };
+    if !kind.takes_wildcards() {
+        return Err(wrong(format!(
+            "{text:?} has the wildcard {wild:?}. Wildcards are for SUBSCRIBE to /topic/, /app/ and one's own /user/; \
+             a queue is named by its whole name."
+        )));
+    }
+    let segments = pattern::segments(text, name)?;
+    Ok(Address::Plain(Selector::Pattern(Pattern::new(kind, text.into(), segments.into()))))
+}
+
+fn presence(text: &str, name: &str) -> Result<Address, DestinationError> {
+    let topic = name.strip_prefix(ROOM);
+    if topic.is_none() && name != ONLINE {
+        return Err(wrong(format!(
+            "{text:?} is no destination. Expected /presence/topic/NAME, for who is subscribed to /topic/NAME, or \
+             /presence/users, for who is online."
+        )));
+    }
+    if let Some(wild) = topic.map_or(Ok(None), |topic| inspect(text, topic))? {
+        return Err(wrong(format!("{text:?} has the wildcard {wild:?}. Presence is that of one topic.")));
+    }
+    Ok(Address::Plain(Selector::Exact(Destination { kind: Kind::Presence, text: text.into() })))
+}
+
+fn user(text: &str, name: &str) -> Result<Address, DestinationError> {
+    if let Some(path) = as_path(name) {
+        return Ok(Address::User(Whose::Own, user_path(text, path)?));
+    }
+    let (whose, path) = name.split_once('/').unwrap_or((name, ""));
+    if whose.is_empty() || matches!(whose, "*" | "**" | "#" | ">") {
+        return Err(wrong(format!(
+            "{text:?} names no user. Expected /user/queue/x for one's own, or /user/NAME/queue/x, where %2F stands for \
+             a slash in NAME."
+        )));
+    }
+    let path = user_path(text, path)?;
+    if let (true, Some(wild)) = (path.wild, inspect(text, &path.text)?) {
+        return Err(wrong(format!(
+            "{text:?} has the wildcard {wild:?}. Behind /user/NAME/ there are none; one's own is /user/queue/…."
+        )));
+    }
+    Ok(match decode(whose)? {
+        Ok(name) => Address::User(Whose::Named(name.into()), path),
+        Err(id) => Address::User(Whose::Session(id.into()), path),
+    })
+}
+
+fn as_path(name: &str) -> Option<&str> {
+    let is_own =
+        ["queue/", "topic/"].iter().any(|start| name.starts_with(start)) || matches!(name, "queue" | "topic");
+    is_own.then_some(name)
+}
+
+fn user_path(text: &str, path: &str) -> Result<UserPath, DestinationError> {
+    let rest = path.strip_prefix("queue/").or_else(|| path.strip_prefix("topic/"));
+    let Some(rest) = rest else {
+        return Err(wrong(format!(
+            "{text:?} is no destination of a user. Expected queue/x or topic/x behind the user: /user/queue/x, \
+             /user/NAME/queue/x, /users/queue/x."
+        )));
+    };
+    let wild = inspect(text, rest)?.is_some();
+    Ok(UserPath { text: path.into(), wild })
+}

@@ -1,0 +1,189 @@
+//! Names, wildcards, and what is neither.
+
+use super::pattern::MANY_MAX;
+use super::*;
+use proptest::prelude::*;
+
+const ROOM: usize = 1024;
+
+fn topic(name: &str) -> Destination {
+    Destination::parse(&format!("/topic/{name}"), ROOM).unwrap()
+}
+
+fn pattern(name: &str) -> Pattern {
+    match Selector::parse(&format!("/topic/{name}"), ROOM).unwrap() {
+        Selector::Pattern(pattern) => pattern,
+        Selector::Exact(destination) => panic!("{destination:?} is no pattern"),
+    }
+}
+
+#[test]
+fn a_name_is_its_family_and_what_stands_behind_the_prefix() {
+    for (text, kind, name, segments) in [
+        ("/topic/a", Kind::Topic, "a", vec!["a"]),
+        ("/topic/a.b/c", Kind::Topic, "a.b/c", vec!["a", "b", "c"]),
+        ("/topic/topic/a", Kind::Topic, "topic/a", vec!["topic", "a"]),
+        ("/queue/orders", Kind::Queue, "orders", vec!["orders"]),
+        ("/queue/dead.orders", Kind::Queue, "dead.orders", vec!["dead", "orders"]),
+        ("/temp-queue/~x", Kind::TempQueue, "~x", vec!["~x"]),
+        ("/topic/ \t\n\0\u{7f}", Kind::Topic, " \t\n\0\u{7f}", vec![" \t\n\0\u{7f}"]),
+        ("/topic/größe.名", Kind::Topic, "größe.名", vec!["größe", "名"]),
+        ("/topic/c#", Kind::Topic, "c#", vec!["c#"]),
+        ("/topic/a>b.>c", Kind::Topic, "a>b.>c", vec!["a>b", ">c"]),
+    ] {
+        let destination = Destination::parse(text, ROOM).unwrap();
+        assert_eq!(destination.kind(), kind, "{text:?}");
+        assert_eq!(destination.name(), name, "{text:?}");
+        assert_eq!(destination.as_str(), text);
+        assert_eq!(destination.segments().collect::<Vec<_>>(), segments, "{text:?}");
+        assert_eq!(Selector::parse(text, ROOM), Ok(Selector::Exact(destination)), "{text:?}");
+    }
+}
+
+#[test]
+fn names_are_byte_distinct() {
+    assert_ne!(topic("a.b"), topic("a/b"));
+    assert_ne!(topic("a"), topic("A"));
+}
+
+#[test]
+fn what_neither_send_nor_subscribe_may_name() {
+    for (text, says) in [
+        ("", "/topic/, /queue/, /temp-queue/, /user/, /presence/, /app/, /users/"),
+        ("topic/a", "/topic/, /queue/, /temp-queue/, /user/, /presence/, /app/, /users/"),
+        ("/topic", "/topic/, /queue/, /temp-queue/, /user/, /presence/, /app/, /users/"),
+        ("/Topic/a", "/topic/, /queue/, /temp-queue/, /user/, /presence/, /app/, /users/"),
+        ("/exchange/a", "/topic/, /queue/, /temp-queue/, /user/, /presence/, /app/, /users/"),
+        ("/topics/a", "/topic/, /queue/, /temp-queue/, /user/, /presence/, /app/, /users/"),
+        ("/topic/", "empty segment"),
+        ("/queue//a", "empty segment"),
+        ("/topic/a/", "empty segment"),
+        ("/topic/a.", "empty segment"),
+        ("/topic/.a", "empty segment"),
+        ("/topic/a..b", "empty segment"),
+        ("/topic/a./b", "empty segment"),
+        ("/topic/*./b", "empty segment"),
+        ("/topic/a*", "inside the segment \"a*\""),
+        ("/topic/*a.b", "inside the segment \"*a\""),
+        ("/topic/x.***", "inside the segment \"***\""),
+        ("/topic/*.a*", "inside the segment \"a*\""),
+        ("/queue/a*", "inside the segment \"a*\""),
+        ("/queue/*", "wildcard"),
+        ("/queue/a.#", "wildcard"),
+        ("/queue/>", "wildcard"),
+        ("/temp-queue/**", "wildcard"),
+    ] {
+        for error in [Destination::parse(text, ROOM).err(), Selector::parse(text, ROOM).err()] {
+            let error = error.unwrap_or_else(|| panic!("{text:?} was taken"));
+            assert!(error.to_string().contains(says), "{text:?}: {error}");
+            assert_eq!(error.limit, None);
+        }
+    }
+}
+
+#[test]
+fn a_wildcard_segment_is_for_subscribe_alone() {
+    for name in ["*", "**", "#", ">", "a.*", "a/#/b", "*.>"] {
+        let error = Destination::parse(&format!("/topic/{name}"), ROOM).unwrap_err();
+        assert!(error.detail.contains("wildcard"), "{name}: {error}");
+        assert_eq!(pattern(name).as_str(), format!("/topic/{name}"));
+    }
+    let literal = |text: &str| Segment::Literal(text.into());
+    assert_eq!(pattern("a/*.#").segments(), [literal("a"), Segment::One, Segment::Many]);
+    assert_eq!(pattern("**.>.b").segments(), [Segment::Many, Segment::Many, literal("b")]);
+}
+
+#[test]
+fn a_name_of_the_longest_length_is_taken_and_one_octet_more_is_not() {
+    assert!(Destination::parse("/topic/aé", 10).is_ok());
+    for error in
+        [Destination::parse("/topic/aé", 9).unwrap_err(), Selector::parse("/topic/a.*", 9).unwrap_err()]
+    {
+        assert_eq!(error.limit, Some("destination-bytes-max"));
+        assert!(error.detail.contains("10 octets"), "{error}");
+    }
+}
+
+#[test]
+fn wildcards_match_whole_segments() {
+    for (wild, matching, other) in [
+        ("*", &["a", "b"][..], &["a.b", "a/b"][..]),
+        ("a.*", &["a.b", "a/b"], &["a", "b.a", "a.b.c", "ab"]),
+        ("*.b", &["a.b", "b/b"], &["b", "a.a.b"]),
+        ("**", &["a", "a.b", "a/b.c"], &[]),
+        ("a.**", &["a", "a.b", "a.b.c"], &["b", "b.a", "ab"]),
+        ("a.#", &["a", "a.b", "a.b.c"], &["b"]),
+        ("a.>", &["a", "a.b", "a.b.c"], &["b"]),
+        ("**.z", &["z", "a.z", "z.z", "a.b.z"], &["z.a", "a"]),
+        ("a.**.z", &["a.z", "a.b.z", "a.a.z.z"], &["a", "z", "a.b"]),
+        ("*.**", &["a", "a.b"], &[]),
+        ("**.*", &["a", "a.b"], &[]),
+        ("*.**.*", &["a.b", "a.b.c"], &["a"]),
+        ("**.a.**.a.**", &["a.a", "b.a.b.a.b"], &["a", "b.a.b"]),
+    ] {
+        let wild = pattern(wild);
+        for name in matching {
+            assert!(wild.matches(&topic(name)), "{} {name}", wild.as_str());
+        }
+        for name in other {
+            assert!(!wild.matches(&topic(name)), "{} {name}", wild.as_str());
+        }
+    }
+    let queue = Destination::parse("/queue/a", ROOM).unwrap();
+    assert!(!pattern("**").matches(&queue), "patterns are over topics");
+}
+
+#[test]
+fn many_wildcards_take_no_exponential_time() {
+    let wild = pattern(&["**.a"; MANY_MAX].join("."));
+    assert!(!wild.matches(&topic(&["a"; MANY_MAX - 1].join("."))));
+    assert!(wild.matches(&topic(&["a"; SEGMENTS_MAX].join("."))));
+    assert!(!wild.matches(&topic(&format!("{}.b", ["a"; SEGMENTS_MAX - 1].join(".")))));
+}
+
+#[test]
+fn what_matching_costs_is_bounded() {
+    let long = "a.".repeat(SEGMENTS_MAX) + "a";
+    for text in [format!("/topic/{long}"), format!("/queue/{long}")] {
+        let error = Destination::parse(&text, ROOM).expect_err("65 segments").to_string();
+        assert!(error.contains("65 segments") && error.contains("64"), "{error}");
+    }
+    let error = Selector::parse("/topic/**.a.#.b.>.c.**.d.**", ROOM).expect_err("five").to_string();
+    assert!(error.contains("5 wildcards for any number of segments"), "{error}");
+    assert!(Selector::parse("/topic/**.a.#.b.>.c.**.d.*", ROOM).is_ok());
+}
+
+/// The definition, word by word; exponential.
+fn by_definition(pattern: &[Segment], topic: &[&str]) -> bool {
+    match pattern {
+        [] => topic.is_empty(),
+        [Segment::Many, rest @ ..] => (0..=topic.len()).any(|n| by_definition(rest, &topic[n..])),
+        [Segment::One, rest @ ..] => !topic.is_empty() && by_definition(rest, &topic[1..]),
+        [Segment::Literal(literal), rest @ ..] => {
+            topic.first() == Some(&&**literal) && by_definition(rest, &topic[1..])
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn matches_is_the_definition(
+        wild in prop::collection::vec(prop::sample::select(vec!["a", "b", "*", "**", "#"]), 0..5),
+        name in prop::collection::vec(prop::sample::select(vec!["a", "b", "c"]), 1..7),
+    ) {
+        let wild = pattern(&[&wild[..], &["*"]].concat().join("."));
+        let topic = topic(&name.join("/"));
+        let segments: Vec<&str> = topic.segments().collect();
+        prop_assert_eq!(wild.matches(&topic), by_definition(wild.segments(), &segments));
+    }
+
+    #[test]
+    fn no_text_panics(text in "(/topic/|/queue/|/temp-queue/|)[ab*#>./\u{0}é]{0,12}", room in 0usize..30) {
+        let send = Destination::parse(&text, room);
+        let subscribe = Selector::parse(&text, room);
+        // Whatever can be sent to can be subscribed to by the same name.
+        if let Ok(destination) = send {
+            prop_assert_eq!(subscribe, Ok(Selector::Exact(destination)));
+        }
+    }
+}

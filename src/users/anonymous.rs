@@ -1,0 +1,24 @@
+//! Clients without a name.
+
+use super::source::{Check, Source, Verdict};
+use super::{Credentials, Principal};
+
+/// Lets those in that show nothing; where there is no other source, everybody: what a login says proves nothing then,
+/// so it names nobody.
+#[derive(Debug)]
+pub(super) struct Anonymous {
+    /// Whether there is no other source.
+    pub(super) is_alone: bool,
+}
+
+impl Source for Anonymous {
+    fn name(&self) -> &'static str {
+        "anonymous"
+    }
+
+    fn check<'a>(&'a self, credentials: &'a Credentials) -> Check<'a> {
+        let is_let_in = self.is_alone || credentials.is_empty();
+        let verdict = if is_let_in { Verdict::Known(Principal::anonymous()) } else { Verdict::NotMine };
+        Box::pin(std::future::ready(verdict))
+    }
+}

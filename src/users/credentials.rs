@@ -1,0 +1,201 @@
+//! What a client shows to be let in.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// A text that is never shown: a token, a passcode.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Secret(Box<str>);
+
+impl Secret {
+    /// Keeps `text` from view.
+    pub fn new(text: &str) -> Secret {
+        Secret(text.into())
+    }
+
+    /// The text itself. It belongs into no log and no error.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// What CONNECT brought, and what its connection had brought before. `Debug` shows no secret.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Credentials {
+    /// CONNECT's `login`.
+    pub login: Option<String>,
+    /// CONNECT's `passcode`.
+    pub passcode: Option<Secret>,
+    /// CONNECT's `Authorization`, in full; of a renewal the new token.
+    pub authorization: Option<Secret>,
+    /// Where and with what the connection was made.
+    pub handshake: Arc<Handshake>,
+}
+
+/// What was known when the connection (or the SockJS session) was made, before any STOMP. On TCP only the address is.
+///
+/// What browsers add by themselves (`basic`, `cookie`, `certificate`, `proxy`) is left out by whoever fills this in
+/// when the page that asked is not one of the broker's own or a listed one: no other page acts in the user's name.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Handshake {
+    /// The client's, behind trusted proxies its own.
+    pub address: Option<IpAddr>,
+    /// `Authorization: Bearer`.
+    pub bearer: Option<Secret>,
+    /// `Authorization: Basic`: login and passcode.
+    pub basic: Option<(String, Secret)>,
+    /// The query parameter `access_token` or `accessToken`.
+    pub query: Option<Secret>,
+    /// The cookie in which tokens travel.
+    pub cookie: Option<Secret>,
+    /// What a trusted proxy says of the user.
+    pub proxy: Option<ProxyUser>,
+    /// The client's certificate, verified by TLS.
+    pub certificate: Option<Certificate>,
+}
+
+/// What a trusted proxy says of the user it has signed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProxyUser {
+    /// The name.
+    pub name: String,
+    /// The roles.
+    pub roles: Vec<String>,
+}
+
+/// A client certificate, as far as it names somebody.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Certificate {
+    /// The subject's common name.
+    pub common_name: Option<String>,
+    /// Its alternative names: DNS names, e-mail addresses, URIs.
+    pub alternative_names: Vec<String>,
+}
+
+/// The scheme's own part of an `Authorization`.
+fn scheme<'a>(authorization: &'a str, name: &str) -> Option<&'a str> {
+    let (scheme, rest) = authorization.split_once(' ')?;
+    scheme.eq_ignore_ascii_case(name).then(|| rest.trim())
+}
+
+/// Three parts of base64url with dots between them are a token's form and no passcode's.
+fn looks_like_token(text: &str) -> bool {
+    let part =
+        |part: &str| part.bytes().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_'));
+    let mut parts = text.split('.');
+    let first = parts.next().is_some_and(|head| head.len() >= 8 && part(head));
+    first
+        && parts.next().is_some_and(|body| !body.is_empty() && part(body))
+        && parts.next().is_some_and(part)
+        && parts.next().is_none()
+}
+
+impl Credentials {
+    /// The token, if there is one: what CONNECT says comes before what the handshake said, what was written for this
+    /// connection before what the browser adds by itself.
+    pub fn token(&self) -> Option<&str> {
+        let connect = self.authorization.as_ref().map(Secret::reveal).and_then(|text| {
+            scheme(text, "bearer").or_else(|| looks_like_token(text.trim()).then(|| text.trim()))
+        });
+        let passcode = || self.passcode.as_ref().map(Secret::reveal).filter(|text| looks_like_token(text));
+        let handshake = &self.handshake;
+        let shaken = || {
+            [&handshake.bearer, &handshake.query, &handshake.cookie]
+                .into_iter()
+                .flatten()
+                .next()
+                .map(Secret::reveal)
+        };
+        connect.or_else(passcode).or_else(shaken)
+    }
+
+    /// Login and passcode: CONNECT's own, else those of HTTP Basic on the handshake. A passcode that is a token
+    /// is none.
+    pub fn login(&self) -> Option<(&str, &str)> {
+        match (&self.login, &self.handshake.basic) {
+            (Some(login), _) => {
+                let passcode = self.passcode.as_ref().map_or("", Secret::reveal);
+                (!looks_like_token(passcode)).then_some((login, passcode))
+            }
+            (None, Some((login, passcode))) => Some((login, passcode.reveal())),
+            (None, None) => None,
+        }
+    }
+
+    /// Whether nothing was shown at all.
+    pub fn is_empty(&self) -> bool {
+        let handshake = &self.handshake;
+        self.login().is_none()
+            && self.token().is_none()
+            && self.authorization.is_none()
+            && self.passcode.is_none()
+            && handshake.proxy.is_none()
+            && handshake.certificate.is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOKEN: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln";
+
+    fn secret(text: &str) -> Option<Secret> {
+        Some(Secret::new(text))
+    }
+
+    #[test]
+    fn the_token_that_was_written_for_this_connection_counts() {
+        let handshake = Handshake {
+            bearer: secret("h"),
+            query: secret("q"),
+            cookie: secret("c"),
+            ..Handshake::default()
+        };
+        let mut credentials = Credentials { handshake: Arc::new(handshake), ..Credentials::default() };
+        assert_eq!(credentials.token(), Some("h"));
+        credentials.passcode = secret("sesame");
+        assert_eq!(credentials.token(), Some("h"), "a passcode is no token");
+        credentials.passcode = secret(TOKEN);
+        assert_eq!(credentials.token(), Some(TOKEN));
+        for written in ["Bearer a.b", "bearer  a.b", "BEARER a.b "] {
+            credentials.authorization = secret(written);
+            assert_eq!(credentials.token(), Some("a.b"), "{written}");
+        }
+        credentials.authorization = secret(TOKEN);
+        assert_eq!(credentials.token(), Some(TOKEN), "without a scheme");
+    }
+
+    #[test]
+    fn logins_come_from_connect_else_from_basic() {
+        let basic = Some(("basic".to_owned(), Secret::new("b")));
+        let handshake = Arc::new(Handshake { basic, ..Handshake::default() });
+        let mut credentials = Credentials { handshake, ..Credentials::default() };
+        assert_eq!(credentials.login(), Some(("basic", "b")));
+        credentials.login = Some("connect".to_owned());
+        assert_eq!(credentials.login(), Some(("connect", "")));
+        credentials.passcode = secret(TOKEN);
+        assert_eq!(credentials.login(), None, "the passcode is a token");
+        assert!(Credentials::default().is_empty() && !credentials.is_empty());
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let basic = Some(("basic".to_owned(), Secret::new("sesame")));
+        let handshake =
+            Handshake { basic, bearer: secret("sesame"), query: secret("sesame"), ..Handshake::default() };
+        let credentials = Credentials {
+            passcode: secret("sesame"),
+            handshake: Arc::new(handshake),
+            ..Credentials::default()
+        };
+        assert!(!format!("{credentials:?}").contains("sesame"));
+    }
+}
