@@ -29,6 +29,7 @@ mod pattern;
 
 pub use address::{Address, UserPath, Whose, recipients};
 pub use owner::Owner;
+pub(crate) use owner::percent_decode;
 pub use pattern::{Pattern, Segment, Selector};
 
 use pattern::wildcard;
@@ -80,7 +81,7 @@ impl Kind {
 /// What dead letter queues begin with.
 const DEAD_PREFIX: &str = "/queue/dead.";
 /// Segments of a name or a pattern at most: what matching costs grows with them.
-const SEGMENTS_MAX: usize = 64;
+pub(crate) const SEGMENTS_MAX: usize = 64;
 
 /// Why a text is no destination; `Display` is one or two sentences for a peer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -59,7 +59,7 @@ pub(super) fn decode(text: &str) -> Result<Result<String, &str>, DestinationErro
 ///
 /// # Errors
 /// A `%` without two hexadecimal digits behind it, or octets that are not UTF-8: it is not guessed who is meant.
-pub(super) fn percent_decode(text: &str) -> Result<String, DestinationError> {
+pub(crate) fn percent_decode(text: &str) -> Result<String, DestinationError> {
     let malformed = || {
         wrong(format!(
             "{text:?} is no name: '%' begins a percent-encoded octet of UTF-8 there, and itself is written %25."
