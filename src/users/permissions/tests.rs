@@ -511,6 +511,7 @@ fn who_may_not_read_a_topic_may_not_see_who_does() {
     let topics = only(&["allow subscribe anyone /topic/**", "allow subscribe anyone /presence/users"]);
     assert!(!may_subscribe(&topics, &alice(), "/presence/topic/a"));
     assert!(may_subscribe(&topics, &alice(), "/presence/users"));
+    assert!(may_subscribe(&only(&["allow all anyone /presence/**"]), &alice(), "/presence/users"));
     let some = only(&["allow all anyone /presence/topic/a.*", "allow all anyone /topic/**"]);
     assert!(may_subscribe(&some, &alice(), "/presence/topic/a.b"));
     assert!(!may_subscribe(&some, &alice(), "/presence/topic/a.b.c"));
