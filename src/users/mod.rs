@@ -5,11 +5,18 @@
 
 mod anonymous;
 mod authenticator;
+pub mod certificate;
+mod claims;
 mod credentials;
+pub mod fetch;
 mod listed;
+mod name;
 mod passcode;
 pub mod permissions;
 mod principal;
+pub mod proxy;
+#[cfg(test)]
+mod site;
 mod source;
 
 pub use authenticator::Authenticator;
