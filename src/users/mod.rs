@@ -11,6 +11,7 @@ mod credentials;
 pub mod fetch;
 mod listed;
 mod name;
+mod now;
 mod passcode;
 pub mod permissions;
 mod principal;
@@ -18,6 +19,7 @@ pub mod proxy;
 #[cfg(test)]
 mod site;
 mod source;
+pub mod token;
 
 pub use authenticator::Authenticator;
 pub use credentials::{Certificate, Credentials, Handshake, ProxyUser, Secret};
