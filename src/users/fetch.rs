@@ -3,7 +3,7 @@
 use super::Secret;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, StatusCode, Uri};
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
@@ -148,7 +148,11 @@ impl Client {
 }
 
 fn request(method: Method, url: &Url) -> hyper::http::request::Builder {
-    Request::builder().method(method).uri(url.0.clone()).header(ACCEPT, "application/json")
+    Request::builder()
+        .method(method)
+        .uri(url.0.clone())
+        .header(ACCEPT, "application/json, */*")
+        .header(USER_AGENT, concat!("stompbox/", env!("CARGO_PKG_VERSION")))
 }
 
 /// An error with its causes. None of them holds the URL.

@@ -9,6 +9,7 @@ pub mod certificate;
 mod claims;
 mod credentials;
 pub mod fetch;
+pub mod hook;
 mod listed;
 mod name;
 mod now;

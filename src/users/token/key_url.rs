@@ -156,6 +156,8 @@ mod tests {
 
     /// How long ago something was, in seconds.
     type Ago = Option<u64>;
+    /// Keys, last tried, last asked again, under way, why somebody comes; what starts, who waits.
+    type Case = (Ago, Ago, Ago, bool, Want, (bool, bool));
 
     #[test]
     fn when_keys_are_fetched_and_who_waits() {
@@ -164,8 +166,7 @@ mod tests {
         const BOTH: (bool, bool) = (true, true);
         const WAIT: (bool, bool) = (false, true);
         let now = Instant::now() + Duration::from_secs(100_000);
-        let table: &[(Ago, Ago, Ago, bool, Want, (bool, bool))] = &[
-            // keys, tried, asked again, running
+        let table: &[Case] = &[
             (None, None, None, false, Want::Usual, BOTH),
             (None, None, None, false, Want::Again, BOTH),
             (None, Some(0), None, true, Want::Usual, WAIT),
