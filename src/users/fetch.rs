@@ -246,4 +246,57 @@ mod tests {
             client.post(&url(&site.url("/")), Some(&odd), String::new(), LATE).await.expect_err("unfit");
         assert_eq!(error, "the authorization is not fit for a header");
     }
+
+    /// A server with a certificate of its own that answers one question per connection, and the certificate.
+    async fn tls_site() -> (String, rustls::pki_types::CertificateDer<'static>) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+        let certificate = made.cert.der().clone();
+        let key =
+            rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .and_then(|tls| tls.with_no_client_auth().with_single_cert(vec![certificate.clone()], key))
+            .expect("a configuration");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
+        tokio::spawn(async move {
+            let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
+            while let Ok((socket, _)) = listener.accept().await {
+                // Who does not trust the certificate leaves here.
+                let Ok(socket) = acceptor.accept(socket).await else { continue };
+                let service = hyper::service::service_fn(async |_| {
+                    Ok::<_, std::convert::Infallible>(hyper::Response::new(Full::new(Bytes::from(
+                        "in private",
+                    ))))
+                });
+                let mut http = hyper::server::conn::http1::Builder::new();
+                let _ = http
+                    .keep_alive(false)
+                    .serve_connection(hyper_util::rt::TokioIo::new(socket), service)
+                    .await;
+            }
+        });
+        (format!("https://localhost:{port}/"), certificate)
+    }
+
+    #[tokio::test]
+    async fn over_tls_only_whom_an_authority_knows_is_heard() {
+        let (address, certificate) = tls_site().await;
+        let error = Client::new().get(&url(&address), LATE).await.expect_err("nobody knows this certificate");
+        assert!(error.contains("invalid peer certificate: UnknownIssuer"), "{error}");
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(certificate).expect("a root");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let client = Client::with_tls(tls);
+        assert_eq!(client.get(&url(&address), LATE).await.expect("an answer").body, "in private");
+        let other = address.replace("localhost", "127.0.0.1");
+        let error = client.get(&url(&other), LATE).await.expect_err("another name");
+        assert!(error.contains("certificate not valid for name"), "{error}");
+    }
 }
