@@ -172,12 +172,14 @@ mod tests {
             (None, Some(0), None, true, Want::Usual, WAIT),
             (None, Some(0), None, false, Want::Usual, NOTHING),
             (None, Some(1), None, false, Want::Usual, BOTH),
+            (None, Some(2), None, true, Want::Usual, WAIT),
             (Some(0), Some(0), None, false, Want::Usual, NOTHING),
             (Some(599), Some(599), None, false, Want::Usual, NOTHING),
             (Some(600), Some(600), None, false, Want::Usual, BEHIND),
             (Some(600), Some(0), None, true, Want::Usual, NOTHING),
             (Some(700), Some(29), None, false, Want::Usual, NOTHING),
             (Some(700), Some(30), None, false, Want::Usual, BEHIND),
+            (Some(700), Some(30), None, true, Want::Usual, NOTHING),
             (Some(1200), Some(1200), None, false, Want::Usual, BOTH),
             (Some(1200), Some(0), None, true, Want::Usual, WAIT),
             (Some(1200), Some(29), None, false, Want::Usual, NOTHING),
@@ -185,6 +187,7 @@ mod tests {
             (Some(0), Some(0), Some(29), false, Want::Again, NOTHING),
             (Some(0), Some(0), Some(29), true, Want::Again, WAIT),
             (Some(0), Some(0), Some(30), false, Want::Again, BOTH),
+            (Some(0), Some(30), Some(30), true, Want::Again, WAIT),
         ];
         for (keys, tried, again, is_running, want, expected) in table {
             let ago = |ago: &Ago| ago.map(|seconds| now - Duration::from_secs(seconds));

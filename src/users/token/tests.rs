@@ -320,6 +320,9 @@ async fn what_is_no_good_token() {
         (good.clone(), "alice"),
         (forged(&json!({"alg": "HS256"}), &payload, SECRET.to_uppercase().as_bytes()), "alice"),
         (rsa.good(), "alice"),
+        (make(json!({"alg": "HS256", "kid": "of no set"})), "alice"),
+        (hidden(json!({"alg": "HS256", "kid": "of no set"})), "!bad signature"),
+        (hidden(json!({"alg": "ES256", "kid": "of no set"})), "!unknown key"),
         (make(json!({"alg": "none"})), "!algorithm not allowed: none that"),
         (hidden(json!({"alg": "none"})), "!algorithm not allowed: none that"),
         (hidden(json!({"alg": "NONE"})), "!algorithm not allowed: none that"),
@@ -533,6 +536,21 @@ async fn while_keys_cannot_be_fetched_the_last_ones_are_used() {
     later(30).await;
     assert_eq!(asked(&tokens, &token).await, "!unknown key", "withdrawn");
     assert!(logged().contains("can be fetched again") && !logged().contains("sesame"), "{}", logged());
+}
+
+#[tokio::test]
+async fn of_several_sets_one_may_be_down() {
+    let (old, new) = (Issuer::called(Algorithm::EdDSA, "old"), Issuer::called(Algorithm::EdDSA, "new"));
+    let (text, serve) = serving(old.jwk(json!({})));
+    let site = Site::open(serve).await;
+    let mut options = by_url(&site);
+    options.jwks.insert(0, Site::closed_port().await.parse().unwrap());
+    let tokens = open(options);
+    assert_eq!(asked(&tokens, &old.good()).await, "alice");
+    *text.lock() = set(&[new.jwk(json!({}))]);
+    assert_eq!(asked(&tokens, &new.good()).await, "alice", "rotated");
+    let got = asked(&tokens, &old.good()).await;
+    assert!(got.starts_with("?the keys of "), "the other set may have had it: {got}");
 }
 
 #[tokio::test]
