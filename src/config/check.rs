@@ -1,6 +1,7 @@
 //! What values must be to each other.
 
 use super::{Config, Listen};
+use crate::users::check_users_file;
 use std::time::Duration;
 
 /// What a message has beyond the SEND it came from: headers of the broker's own.
@@ -16,8 +17,15 @@ pub(super) struct Check {
 
 pub(super) const CHECKS: &[Check] = &[
     Check { keys: &["tcp", "http"], wrong: nothing_listens },
-    Check { keys: &["tcp", "user", "allow-anonymous"], wrong: |c| exposed(c.listen_tcp.as_ref(), c) },
-    Check { keys: &["http", "user", "allow-anonymous"], wrong: |c| exposed(c.listen_http.as_ref(), c) },
+    Check {
+        keys: &["tcp", "user", "users-file", "allow-anonymous"],
+        wrong: |c| exposed(c.listen_tcp.as_ref(), c),
+    },
+    Check {
+        keys: &["http", "user", "users-file", "allow-anonymous"],
+        wrong: |c| exposed(c.listen_http.as_ref(), c),
+    },
+    Check { keys: &["users-file"], wrong: |c| check_users_file(c.users.users_file.as_ref()?).err() },
     Check { keys: &["connect-timeout", "connect-silence"], wrong: silence_beyond_timeout },
     Check { keys: &["connect-frame-bytes-max", "frame-bytes-max"], wrong: connect_beyond_frame },
     Check { keys: &["frame-bytes-max", "outbox-bytes-max"], wrong: frame_beyond_outbox },
@@ -33,12 +41,12 @@ fn nothing_listens(c: &Config) -> Option<String> {
 
 fn exposed(listen: Option<&Listen>, c: &Config) -> Option<String> {
     let listen = listen.filter(|listen| !listen.is_loopback())?;
-    if !c.users.listed.is_empty() || c.users.allow_anonymous {
+    if !c.users.listed.is_empty() || c.users.users_file.is_some() || c.users.allow_anonymous {
         return None;
     }
     Some(format!(
         "{listen} can be reached from other machines, and no user is configured: give users with user \
-         (NAME:PASSCODE), or let everybody in with allow-anonymous"
+         (NAME:PASSCODE) or users-file, or let everybody in with allow-anonymous"
     ))
 }
 
@@ -129,7 +137,7 @@ mod tests {
                 wrong(&[settings]),
                 [format!(
                     "{listen} can be reached from other machines, and no user is configured: give users with user \
-                     (NAME:PASSCODE), or let everybody in with allow-anonymous"
+                     (NAME:PASSCODE) or users-file, or let everybody in with allow-anonymous"
                 )]
             );
         }

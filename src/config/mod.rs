@@ -13,6 +13,7 @@ mod file;
 mod frames;
 mod listen;
 mod load;
+mod login;
 mod mistake;
 pub mod reference;
 mod row;
@@ -151,9 +152,13 @@ impl Config {
             users: users::Options {
                 listed: Vec::new(),
                 allow_anonymous: false,
+                users_file: None,
+                order: Vec::new(),
                 auth_timeout: zero,
                 auth_waiting_max: 0,
                 auth_parallel_max: 0,
+                auth_cache_max: 0,
+                auth_failures_free: 0,
             },
             memory_bytes_max: 0,
             drain_time: zero,

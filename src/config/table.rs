@@ -3,6 +3,7 @@
 
 use super::Config;
 use super::frames::FRAMES;
+use super::login::LOGIN;
 use super::row::variable;
 use super::row::{Group, Kind, Row};
 use super::sockjs::SOCKJS;
@@ -27,6 +28,7 @@ pub const GROUPS: &[Group] = &[
     Group { heading: "Listening", rows: LISTENING },
     Group { heading: "Browsers and proxies", rows: WEB },
     Group { heading: "Users", rows: USERS },
+    Group { heading: "Logins", rows: LOGIN },
     Group { heading: "Connections", rows: CONNECTIONS },
     Group { heading: "SockJS", rows: SOCKJS },
     Group { heading: "Frames", rows: FRAMES },
@@ -123,7 +125,7 @@ const USERS: &[Row] = &[
         value: "NAME:PASSCODE",
         default: "",
         help: "A user who may connect; give it once for each. With any user, CONNECT needs a login (see \
-               allow-anonymous); without any, everybody is let in and a login is ignored. Other users of \
+               allow-anonymous); without any, and without a users-file, everybody is let in and a login is ignored. Other users of \
                this machine can see flags: the file is a better place. In the environment commas separate users, so \
                a passcode with a comma belongs in the file, too.",
         kind: Kind::Secrets { clear: |c| c.users.listed.clear() },
@@ -145,23 +147,16 @@ const USERS: &[Row] = &[
         kind: Kind::Switch,
         set: |c, v| put(&mut c.users.allow_anonymous, switch(v)),
     },
-    timed(
-        "auth-timeout",
-        "10s",
-        "Time for checking a login, waiting included; then it is refused.",
-        |c, v| put(&mut c.users.auth_timeout, time(v, TICK)),
-    ),
-    number(
-        "auth-waiting-max",
-        "1024",
-        "Logins that wait to be checked; further ones are refused and may try again later.",
-        |c, v| put(&mut c.users.auth_waiting_max, count(v, 0..=MANY / 2)),
-    ),
-    number(
-        "auth-parallel-max",
-        "2",
-        "Logins that are checked at the same time; further ones wait.",
-        |c, v| put(&mut c.users.auth_parallel_max, count(v, 1..=65_535)),
+    text(
+        "users-file",
+        "FILE",
+        "",
+        "A file of users with hashes of their passcodes, made and changed by stompbox passwd. It is read again when it \
+         has changed, with the next login; while the new one will not do, the users of before stay.",
+        |c, v| {
+            c.users.users_file = Some(v).filter(|path| !path.is_empty()).map(Into::into);
+            Ok(())
+        },
     ),
 ];
 
@@ -378,6 +373,8 @@ mod tests {
                 (_, "ADDR") => "127.0.0.1:7",
                 (_, "PATH") => "/seven",
                 (_, "NAME:PASSCODE") => "seven:7",
+                (_, "FILE") => "/seven",
+                ("auth-order", _) => "user,users-file",
                 (_, "true|false") => "true",
                 (_, "MS,MS") => "7000,0",
                 (_, "TIME") => "7777ms",

@@ -3,7 +3,7 @@
 use super::{Listen, LogFormat};
 use crate::http::health::MetricsFrom;
 use crate::transport::sockjs::{Transport, Transports};
-use crate::users::Passcode;
+use crate::users::{Kind, Passcode};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 use stompbox_frames::stomp::HeartBeat;
@@ -149,6 +149,26 @@ pub(super) fn user(text: &str) -> Result<(String, Passcode), String> {
     let passcode = Passcode::new(passcode)
         .ok_or_else(|| format!("the passcode of {name:?} is longer than {} octets", Passcode::BYTES_MAX))?;
     Ok((name.to_owned(), passcode))
+}
+
+/// Kinds of sources of users, each at most once.
+pub(super) fn kinds(text: &str) -> Result<Vec<Kind>, String> {
+    let mut kinds = Vec::new();
+    for name in names(text)? {
+        match Kind::ALL.into_iter().find(|kind| kind.as_str() == name) {
+            Some(kind) if kinds.contains(&kind) => {
+                return Err(format!("{name:?} is given twice; expected each once"));
+            }
+            Some(kind) => kinds.push(kind),
+            None => {
+                let all = Kind::ALL.map(Kind::as_str).join(", ");
+                return Err(format!(
+                    "{name:?} will not do; expected some of {all}, with commas between them"
+                ));
+            }
+        }
+    }
+    Ok(kinds)
 }
 
 /// `SENDS,WANTS` in milliseconds.
@@ -346,6 +366,15 @@ mod tests {
         assert_eq!(metrics_from("Any"), Err("\"Any\" will not do; expected loopback, any or off".to_owned()));
         assert_eq!(log_format("json"), Ok(LogFormat::Json));
         assert_eq!(log_format("xml"), Err("\"xml\" will not do; expected text or json".to_owned()));
+    }
+
+    #[test]
+    fn orders() {
+        assert_eq!(kinds("hook, users-file"), Ok(vec![Kind::Hook, Kind::UsersFile]));
+        assert_eq!(kinds(&Kind::ALL.map(Kind::as_str).join(",")), Ok(Kind::ALL.to_vec()));
+        assert_eq!(kinds(""), Ok(Vec::new()));
+        assert_eq!(kinds("hook,hook"), Err("\"hook\" is given twice; expected each once".to_owned()));
+        assert!(kinds("ldap").expect_err("unknown").contains("expected some of proxy, certificate, token"));
     }
 
     #[test]
