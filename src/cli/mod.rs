@@ -7,13 +7,15 @@
 //! | 2 | the arguments or the configuration have mistakes; each is on standard error |
 //! | 128 + n | a second signal n came while the broker was stopping |
 //!
-//! `stompbox bench` is a command of its own: 0 fine, 1 could not run, 2 messages did not arrive as they should.
+//! `stompbox bench` is a command of its own: 0 fine, 1 could not run, 2 messages did not arrive as they should. So is
+//! `stompbox passwd`: 0 done, 1 the file will not do, 2 the arguments or the passcode will not.
 
 mod arguments;
 mod bench;
 mod check_config;
 mod logging;
 mod open_files;
+mod passwd;
 mod serve;
 
 use crate::config::{self, Loaded, Mistake};
@@ -36,6 +38,9 @@ fn run(
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     if arguments.get(1).is_some_and(|first| first == bench::BENCH) {
         return bench::bench(arguments.into_iter().skip(2), bench::passcode(variables), out, errors);
+    }
+    if arguments.get(1).is_some_and(|first| first == passwd::PASSWD) {
+        return passwd::passwd(arguments.into_iter().skip(2), &mut passwd::ask, out, errors);
     }
     let arguments = match arguments::parse(arguments) {
         Parsed::Arguments(arguments) => arguments,
