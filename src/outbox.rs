@@ -32,10 +32,11 @@ mod publishers;
 
 use self::publishers::{Publishers, Woken};
 use crate::budget::{Budget, Charge};
+use crate::destination::Owner;
 use crate::metrics::Metrics;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -120,11 +121,23 @@ struct State {
     room: Charge,
 }
 
+/// Whose outbox it is, known once the session is established.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// The session's id, as in CONNECTED.
+    pub session: Arc<str>,
+    /// Whose destinations are the session's own: its user's, or of an anonymous session nobody else's.
+    pub owner: Owner,
+    /// The user's name, unless the session is anonymous.
+    pub user: Option<Arc<str>>,
+}
+
 /// The mailbox. Pushing is cheap and never waits; taking is for the one receiver.
 #[derive(Debug)]
 pub struct Outbox {
     options: Options,
     metrics: Arc<Metrics>,
+    label: OnceLock<Arc<Label>>,
     state: Mutex<State>,
 }
 
@@ -144,7 +157,17 @@ impl Outbox {
             gauged: 0,
             room: budget.charge(0),
         };
-        Arc::new(Outbox { options, metrics, state: Mutex::new(state) })
+        Arc::new(Outbox { options, metrics, label: OnceLock::new(), state: Mutex::new(state) })
+    }
+
+    /// Says whose outbox it is, before anything is subscribed to or entered with it. Said once: later ones are ignored.
+    pub fn label(&self, label: Arc<Label>) {
+        let _ = self.label.set(label);
+    }
+
+    /// Whose outbox it is, if that has been said.
+    pub fn labelled(&self) -> Option<&Arc<Label>> {
+        self.label.get()
     }
 
     /// A broadcast message for this receiver. Above the bound the outbox overflows: it drops what it holds

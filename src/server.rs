@@ -192,8 +192,14 @@ impl Server {
             .map_err(|error| PublishError(error.to_string()))?;
         let extra: Vec<_> = headers.iter().copied().filter(|(name, _)| !RESERVED.contains(name)).collect();
         let none = Headers::default();
-        let publication =
-            Publication { destination: &parsed, shown: destination, headers: &none, extra: &extra, body };
+        let publication = Publication {
+            destination: &parsed,
+            to_session: None,
+            shown: destination,
+            headers: &none,
+            extra: &extra,
+            body,
+        };
         let published = self.hub.broker.publish(publication, Instant::now());
         published.map(|published| published.reached).map_err(|refusal| {
             if let Some(limit) = refusal.limit {

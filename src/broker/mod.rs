@@ -23,9 +23,11 @@ mod ground;
 mod ids;
 mod load;
 mod patterns;
+mod publication;
 mod queue;
 mod queues;
 mod roster;
+mod sessions;
 mod shelves;
 mod subscription;
 #[cfg(test)]
@@ -34,6 +36,8 @@ mod topic;
 mod topics;
 mod transaction;
 
+pub use self::publication::{Circular, Congested, Publication, Published};
+pub use self::sessions::Entry;
 pub use self::subscription::{Subscription, TempQueue};
 
 use self::alarms::Alarms;
@@ -49,9 +53,8 @@ use crate::outbox::{Key, Outbox, Tag};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use stompbox_frames::stomp::Headers;
 
-/// Limits of queues.
+/// Limits of queues and of presence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Work queues at most, dead letter queues included (`queues-max`). Temporary queues do not count.
@@ -66,6 +69,12 @@ pub struct Options {
     pub redelivery_backoff: Duration,
     /// ... up to this (`redelivery-backoff-max`).
     pub redelivery_backoff_max: Duration,
+    /// Users present up to whom watchers are told names; above it they are told numbers, unless they ask for names (`presence-names-max`).
+    pub presence_names_max: usize,
+    /// Who comes back within this has not left (`presence-grace`).
+    pub presence_grace: Duration,
+    /// Watchers are told at most once in this time (`presence-interval`).
+    pub presence_interval: Duration,
 }
 
 impl Default for Options {
@@ -77,6 +86,9 @@ impl Default for Options {
             max_deliveries: 20,
             redelivery_backoff: Duration::from_millis(10),
             redelivery_backoff_max: Duration::from_millis(250),
+            presence_names_max: 1_000,
+            presence_grace: Duration::from_secs(3),
+            presence_interval: Duration::from_millis(100),
         }
     }
 }
@@ -92,39 +104,6 @@ struct Shared {
     ground: Arc<Ground>,
     topics: Topics,
     queues: Queues,
-}
-
-/// A message to route.
-#[derive(Debug)]
-pub struct Publication<'a> {
-    /// Where to.
-    pub destination: &'a Destination,
-    /// MESSAGE's `destination`: as given on SEND.
-    pub shown: &'a str,
-    /// The SEND's headers.
-    pub headers: &'a Headers,
-    /// Headers set by the broker or the session (`reply-to`).
-    pub extra: &'a [(&'a str, &'a str)],
-    /// The body.
-    pub body: &'a [u8],
-}
-
-/// What became of a publication.
-#[derive(Debug, Default)]
-pub struct Published {
-    /// Subscriptions it was pushed to (a queue: 1 if the queue took it).
-    pub reached: usize,
-    /// Receivers that the publisher should wait for before it reads on.
-    pub congested: Vec<Congested>,
-}
-
-/// A receiver above half of its outbox.
-#[derive(Debug)]
-pub struct Congested {
-    /// Whose.
-    pub outbox: Arc<Outbox>,
-    /// Most of the message's receivers are as far behind.
-    pub crowd: bool,
 }
 
 /// Why the broker would not: for ERROR.
@@ -146,7 +125,7 @@ pub struct Subscriber {
     pub key: Key,
 }
 
-/// Credit of a work queue's consumer, and what it may have (ignored for topics).
+/// Credit of a work queue's consumer, and what it may have (ignored for topics); how much a watcher is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
     /// Messages given out and not settled at most.
@@ -158,6 +137,8 @@ pub struct Terms {
     /// consumers and all are text only, it goes to `/queue/dead.NAME` at once (`dead-reason:not-text`), unless it
     /// is in such a queue already, where it stays; in a temporary queue it is dropped and counted.
     pub text_only: bool,
+    /// A watcher of presence is told names, however many there are.
+    pub presence_names: bool,
 }
 
 /// How a delivery from a work queue ended.
@@ -177,6 +158,7 @@ pub enum Settlement {
 #[allow(missing_docs)]
 pub enum Step<'a> {
     Publish(Publication<'a>),
+    PublishToUsers(Circular<'a>),
     Settle { subscription: &'a Subscription, tags: &'a [Tag], settlement: Settlement },
 }
 
@@ -209,16 +191,34 @@ impl Broker {
         let published = match publication.destination.kind() {
             Kind::Topic | Kind::User | Kind::Presence | Kind::App => {
                 let reach = shared.topics.publish(&publication, now);
-                Published { reached: reach.reached, congested: reach.into_congested(now) }
+                Published {
+                    reached: reach.reached,
+                    congested: reach.into_congested(now),
+                    ..Published::default()
+                }
             }
             Kind::Queue | Kind::TempQueue => {
                 let message = shared.ground.message(&publication);
                 let is_taken = shared.queues.publish(publication.destination, &message, now)?;
-                Published { reached: usize::from(is_taken), congested: Vec::new() }
+                Published { reached: usize::from(is_taken), ..Published::default() }
             }
         };
         shared.ground.metrics.messages_published.inc();
         Ok(published)
+    }
+
+    /// Routes one message to the same destination of many users: encoded once for all. Whoever is listed twice gets it
+    /// once. Nothing is refused because nobody is there.
+    pub fn publish_to_users(&self, circular: Circular<'_>, now: Instant) -> Result<Published, Refusal> {
+        let _ = (circular, now);
+        Ok(Published::default())
+    }
+
+    /// The labelled session of this outbox is online until the entry is dropped: it is found by its id, and is one of
+    /// those in `/presence/users`.
+    pub fn enter(&self, outbox: &Arc<Outbox>, now: Instant) -> Entry {
+        let _ = (outbox, now);
+        Entry {}
     }
 
     /// All steps or none: nothing is applied when one would be refused.

@@ -63,7 +63,11 @@ pub(super) fn commit(shared: &Shared, steps: &[Step<'_>], now: Instant) -> Resul
     for (step, reservation) in steps.iter().zip(promised) {
         apply(shared, step, reservation, &mut outcome, now);
     }
-    Ok(Published { reached: outcome.reached, congested: outcome.congested.into_values().collect() })
+    Ok(Published {
+        reached: outcome.reached,
+        congested: outcome.congested.into_values().collect(),
+        ..Published::default()
+    })
 }
 
 /// Every delivery that is settled must be outstanding, and is settled once.
@@ -94,6 +98,7 @@ fn apply(shared: &Shared, step: &Step<'_>, reservation: Reservation, outcome: &m
             return subscription.settle(tags, *settlement, now);
         }
         Step::Publish(publication) => publication,
+        Step::PublishToUsers(_) => return,
     };
     shared.ground.metrics.messages_published.inc();
     let is_taken = match reservation {

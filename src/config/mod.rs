@@ -14,6 +14,7 @@ mod frames;
 mod listen;
 mod load;
 mod mistake;
+mod presence;
 pub mod reference;
 mod row;
 mod sockjs;
@@ -146,6 +147,9 @@ impl Config {
                 max_deliveries: 0,
                 redelivery_backoff: zero,
                 redelivery_backoff_max: zero,
+                presence_names_max: 0,
+                presence_grace: zero,
+                presence_interval: zero,
             },
             outbox: outbox::Options { outbox_bytes_max: 0, burst_patience: zero },
             users: users::Options {

@@ -3,6 +3,7 @@
 
 use super::Config;
 use super::frames::FRAMES;
+use super::presence::PRESENCE;
 use super::row::variable;
 use super::row::{Group, Kind, Row};
 use super::sockjs::SOCKJS;
@@ -32,6 +33,7 @@ pub const GROUPS: &[Group] = &[
     Group { heading: "Frames", rows: FRAMES },
     Group { heading: "Sessions", rows: SESSIONS },
     Group { heading: "Work queues", rows: QUEUES },
+    Group { heading: "Presence", rows: PRESENCE },
     Group { heading: "Memory and slow receivers", rows: MEMORY },
     Group { heading: "Running and logging", rows: RUNNING },
 ];

@@ -139,6 +139,7 @@ impl<W: Wire> Connection<W> {
             prefetch: subscribe.prefetch,
             prefetch_bytes: self.hub.options.prefetch_bytes,
             text_only: !self.wire.carries_binary(),
+            presence_names: false,
         };
         match self.hub.broker.subscribe(&subscribe.selector, subscriber, terms, now) {
             Ok(subscription) => {
@@ -223,6 +224,7 @@ fn reply_to(publish: &Publish) -> Option<(&str, &str)> {
 fn publication<'a>(publish: &'a Publish, extra: &'a [(&'a str, &'a str)]) -> Publication<'a> {
     Publication {
         destination: &publish.destination,
+        to_session: None,
         shown: &publish.shown,
         headers: &publish.frame.headers,
         extra,

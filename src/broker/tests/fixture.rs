@@ -13,7 +13,7 @@ use stompbox_frames::stomp::{Headers, Version};
 
 /// All credit.
 pub(in crate::broker) const ALL: Terms =
-    Terms { prefetch: 1_000_000, prefetch_bytes: usize::MAX, text_only: false };
+    Terms { prefetch: 1_000_000, prefetch_bytes: usize::MAX, text_only: false, presence_names: false };
 
 /// All credit, for text.
 pub(in crate::broker) const TEXT: Terms = Terms { text_only: true, ..ALL };
@@ -120,7 +120,14 @@ pub(in crate::broker) fn publication<'a>(
     body: &'a (impl AsRef<[u8]> + ?Sized),
     headers: &'a Headers,
 ) -> Publication<'a> {
-    Publication { destination, shown: destination.as_str(), headers, extra: &[], body: body.as_ref() }
+    Publication {
+        destination,
+        to_session: None,
+        shown: destination.as_str(),
+        headers,
+        extra: &[],
+        body: body.as_ref(),
+    }
 }
 
 pub(in crate::broker) fn publish_step<'a>(
