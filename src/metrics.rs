@@ -1,7 +1,8 @@
 //! Counters and gauges, kept by every room and read by `/metrics`; knows nobody.
 
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
-use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge, info::Info};
+pub use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::{counter::Counter, family::Family, info::Info};
 use prometheus_client::registry::{Metric, Registry};
 use std::sync::Arc;
 
@@ -92,6 +93,12 @@ metrics! {
         "Broadcasts that were not UTF-8 and passed over a subscription whose transport carries text only";
     subscriptions: Gauge = "subscriptions", "Live subscriptions";
     topics: Gauge = "topics", "Topics with subscribers";
+    sessions: Gauge = "sessions", "Sessions that are online: connected and let in";
+    user_destinations: Gauge = "user_destinations", "Destinations of users with subscribers";
+    services: Gauge = "services", "Destinations below /app to which a service subscribes by name";
+    presence_rooms: Gauge = "presence_rooms", "Topics whose presence is watched, /presence/users included";
+    presence_messages: Counter = "presence_messages",
+        "Messages about presence that were encoded, each for all who watch";
     queues: Gauge = "queues", "Work queues, temporary ones included";
     queue_messages: Gauge = "queue_messages",
         "Messages in work queues, those given to consumers and not settled included";

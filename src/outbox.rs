@@ -28,11 +28,15 @@
 //! | publishers that wait | overflow, [`Outbox::close`] | in any case: there is nothing to wait for any more |
 //! | publishers that wait | another one that begins to wait | at most once a second, so that those that have left are forgotten |
 
+mod label;
 mod publishers;
+mod state;
+
+pub use self::label::Label;
 
 use self::publishers::{Publishers, Woken};
+use self::state::{Phase, State, weight};
 use crate::budget::{Budget, Charge};
-use crate::destination::Owner;
 use crate::metrics::Metrics;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -62,17 +66,12 @@ pub struct Parcel {
     pub tag: Tag,
 }
 
-/// What the prefix and the wire's own head cost at most, roughly; added to each message's size.
-const OVERHEAD_BYTES: usize = 64;
 /// Below this the gauge is not told: one add a batch, not one a message.
 const GAUGE_STEP_BYTES: usize = 16 * 1024;
 /// How many times `outbox_bytes_max` may wait while there is patience with a burst.
 const BURST_FACTOR: usize = 4;
 /// Parcels for which an empty outbox keeps its room.
 const IDLE_PARCELS: usize = 8;
-/// Keeps every sum of a time and a patience a time.
-const PATIENCE_LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
-
 /// How much an outbox may hold and how long it is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -97,39 +96,6 @@ pub enum Pushed {
     Congested,
     /// It was one too many, or the connection has gone: not sent.
     Gone,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Open,
-    Overflowed,
-    Closed,
-}
-
-#[derive(Debug)]
-struct State {
-    parcels: VecDeque<Parcel>,
-    bytes: usize,
-    phase: Phase,
-    receiver: Option<Waker>,
-    receiver_waits: bool,
-    publishers: Publishers,
-    congested_since: Option<Instant>,
-    taken_at: Instant,
-    starved: bool,
-    gauged: usize,
-    room: Charge,
-}
-
-/// Whose outbox it is, known once the session is established.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Label {
-    /// The session's id, as in CONNECTED.
-    pub session: Arc<str>,
-    /// Whose destinations are the session's own: its user's, or of an anonymous session nobody else's.
-    pub owner: Owner,
-    /// The user's name, unless the session is anonymous.
-    pub user: Option<Arc<str>>,
 }
 
 /// The mailbox. Pushing is cheap and never waits; taking is for the one receiver.
@@ -336,6 +302,13 @@ impl Outbox {
         }
     }
 
+    /// Octets above one half: 0 for a receiver that need not be waited for; `None` if it has gone.
+    pub fn lag(&self) -> Option<usize> {
+        let state = self.state.lock();
+        let half = self.options.outbox_bytes_max / 2;
+        (state.phase == Phase::Open).then(|| state.bytes.saturating_sub(half))
+    }
+
     /// Octets waiting.
     pub fn bytes(&self) -> usize {
         self.state.lock().bytes
@@ -376,52 +349,9 @@ impl Drop for Outbox {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overflowed;
 
-impl State {
-    fn put(&mut self, parcel: Parcel, bytes: usize) {
-        if self.parcels.len() == self.parcels.capacity() {
-            self.parcels.reserve(1);
-            self.charge_room();
-        }
-        self.parcels.push_back(parcel);
-        self.bytes = bytes;
-    }
-
-    fn charge_room(&mut self) {
-        self.room.resize(self.parcels.capacity() * size_of::<Parcel>());
-    }
-
-    fn register(&mut self, cx: &mut Context<'_>) {
-        match &mut self.receiver {
-            Some(waker) => waker.clone_from(cx.waker()),
-            None => self.receiver = Some(cx.waker().clone()),
-        }
-    }
-
-    fn waiting_receiver(&mut self) -> Option<Waker> {
-        if std::mem::take(&mut self.receiver_waits) { self.receiver.take() } else { None }
-    }
-
-    fn end(&mut self, phase: Phase) -> VecDeque<Parcel> {
-        self.phase = phase;
-        self.bytes = 0;
-        let parcels = std::mem::take(&mut self.parcels);
-        self.charge_room();
-        parcels
-    }
-
-    fn patience_ends(&self, options: &Options, crowd: bool) -> Instant {
-        let since = self.congested_since.unwrap_or(self.taken_at);
-        let from = if crowd { since.max(self.taken_at) } else { since };
-        from + options.burst_patience.min(PATIENCE_LONGEST)
-    }
-}
-
-fn weight(parcel: &Parcel) -> usize {
-    parcel.message.size() + OVERHEAD_BYTES
-}
-
 #[cfg(test)]
 mod tests {
+    use super::state::OVERHEAD_BYTES;
     use super::*;
     use proptest::prelude::*;
     use std::sync::atomic::{AtomicUsize, Ordering};

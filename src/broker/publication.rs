@@ -22,6 +22,22 @@ pub struct Publication<'a> {
     pub body: &'a [u8],
 }
 
+/// What a message is made of, wherever it goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Content<'a> {
+    pub(super) shown: &'a str,
+    pub(super) headers: &'a Headers,
+    pub(super) extra: &'a [(&'a str, &'a str)],
+    pub(super) body: &'a [u8],
+}
+
+impl<'a> Publication<'a> {
+    pub(super) fn content(&self) -> Content<'a> {
+        let &Publication { shown, headers, extra, body, .. } = self;
+        Content { shown, headers, extra, body }
+    }
+}
+
 /// A message for the same destination of many users.
 #[derive(Debug)]
 pub struct Circular<'a> {
@@ -37,6 +53,13 @@ pub struct Circular<'a> {
     pub extra: &'a [(&'a str, &'a str)],
     /// The body.
     pub body: &'a [u8],
+}
+
+impl<'a> Circular<'a> {
+    pub(super) fn content(&self) -> Content<'a> {
+        let &Circular { shown, headers, extra, body, .. } = self;
+        Content { shown, headers, extra, body }
+    }
 }
 
 /// What became of a publication, or of all steps of a transaction.

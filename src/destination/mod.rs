@@ -71,6 +71,11 @@ impl Kind {
         prefix
     }
 
+    /// Whether messages are kept until a consumer has them.
+    pub fn is_kept(self) -> bool {
+        matches!(self, Kind::Queue | Kind::TempQueue)
+    }
+
     /// Whether a SUBSCRIBE may have wildcards.
     fn takes_wildcards(self) -> bool {
         matches!(self, Kind::Topic | Kind::User | Kind::App)
@@ -130,14 +135,41 @@ impl Destination {
         &self.text[self.kind.prefix().len()..]
     }
 
+    /// Of a user's destination: its owner's text, and what stands behind it.
+    fn owned(&self) -> Option<(&str, &str)> {
+        if self.kind == Kind::User { self.name().split_once('/') } else { None }
+    }
+
+    /// The id of the session whose destination it is, if it is one session's: `/user/~ID/…`.
+    pub fn session(&self) -> Option<&str> {
+        let (owner, _) = self.owned()?;
+        owner.strip_prefix(owner::SESSION)
+    }
+
+    /// The same destination of another owner; `None` if it is no user's.
+    pub fn of(&self, owner: &Owner) -> Option<Destination> {
+        let (_, path) = self.owned()?;
+        let text = format!("{}{}/{path}", self.kind.prefix(), owner.as_str());
+        Some(Destination { kind: self.kind, text: text.into() })
+    }
+
+    /// `/presence/users`: who is online.
+    pub fn online() -> Destination {
+        Destination { kind: Kind::Presence, text: "/presence/users".into() }
+    }
+
+    /// Of `/presence/topic/NAME`: `/topic/NAME`.
+    pub fn watched(&self) -> Option<Destination> {
+        let topic = self.text.strip_prefix(Kind::Presence.prefix().trim_end_matches('/'))?;
+        let is_topic = topic.starts_with(Kind::Topic.prefix());
+        is_topic.then(|| Destination { kind: Kind::Topic, text: topic.into() })
+    }
+
     /// The segments of the name, split at `/` and `.`; of a user's destination the owner first, which is one segment.
     pub fn segments(&self) -> impl Iterator<Item = &str> {
-        let (owner, rest) = match self.kind {
-            Kind::User => {
-                let (owner, rest) = self.name().split_once('/').unwrap_or((self.name(), ""));
-                (Some(owner), rest)
-            }
-            _ => (None, self.name()),
+        let (owner, rest) = match self.owned() {
+            Some((owner, path)) => (Some(owner), path),
+            None => (None, self.name()),
         };
         owner.into_iter().chain(split(rest))
     }

@@ -4,7 +4,7 @@ use super::{DestinationError, wrong};
 use std::sync::Arc;
 
 /// The mark before the id of a session.
-const SESSION: char = '~';
+pub(super) const SESSION: char = '~';
 
 /// A user, or one session that is nobody's: the segment behind `/user/` in the one form by which the broker routes.
 ///
@@ -39,6 +39,11 @@ impl Owner {
     /// The session of this id.
     pub fn session(id: &str) -> Owner {
         Owner(format!("{SESSION}{id}").into())
+    }
+
+    /// Whose a session's own destinations are: its user's, or its alone if it is anonymous.
+    pub fn of(user: Option<&str>, session: &str) -> Owner {
+        user.map_or_else(|| Owner::session(session), Owner::user)
     }
 
     /// The text, as in `/user/TEXT/queue/x`.
