@@ -7,14 +7,18 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// Users in their grace at most, beside as many as are present: beyond it the grace of those who left first is over. A
+/// crowd that is cut off and comes back is not told of; neither is everybody remembered who ever passed.
+const ABSENT_MAX: usize = 100_000;
+
 /// A user, or the anonymous sessions together.
 type Who = Option<Arc<str>>;
 
 /// The count of one room.
 #[derive(Debug, Default)]
 pub(super) struct Census {
-    /// Subscriptions of each session, which is known by the address of its outbox: members hold theirs.
-    subscriptions: HashMap<usize, u32>,
+    /// Each session by the address of its outbox: members hold theirs.
+    seen: HashMap<usize, Session>,
     /// Those who are there, who were told to be there, or who came and went since the last flush.
     users: BTreeMap<Arc<str>, Member>,
     anonymous: Tally,
@@ -25,6 +29,12 @@ pub(super) struct Census {
     dirty: Vec<Who>,
     /// Who has sessions less than told, and until when that is not told.
     waiting: BTreeSet<(Instant, Who)>,
+}
+
+#[derive(Debug)]
+struct Session {
+    who: Who,
+    subscriptions: usize,
 }
 
 #[derive(Debug, Default)]
@@ -79,12 +89,13 @@ pub(super) enum Event {
 impl Census {
     /// A subscription more, which began at `since`.
     pub(super) fn join(&mut self, outbox: &Arc<Outbox>, since: u64) {
-        let count = self.subscriptions.entry(Arc::as_ptr(outbox).addr()).or_default();
-        *count += 1;
-        if *count > 1 {
+        let new = || Session { who: user(outbox), subscriptions: 0 };
+        let session = self.seen.entry(Arc::as_ptr(outbox).addr()).or_insert_with(new);
+        session.subscriptions += 1;
+        if session.subscriptions > 1 {
             return;
         }
-        let who = user(outbox);
+        let who = session.who.clone();
         if let Some(name) = &who {
             let member = self.users.entry(name.clone()).or_default();
             let is_new = member.tally.here == 0 && member.tally.told == 0;
@@ -102,13 +113,12 @@ impl Census {
 
     /// A subscription less.
     pub(super) fn part(&mut self, outbox: &Arc<Outbox>) {
-        let Entry::Occupied(mut count) = self.subscriptions.entry(Arc::as_ptr(outbox).addr()) else { return };
-        *count.get_mut() -= 1;
-        if *count.get() > 0 {
+        let Entry::Occupied(mut session) = self.seen.entry(Arc::as_ptr(outbox).addr()) else { return };
+        session.get_mut().subscriptions -= 1;
+        if session.get().subscriptions > 0 {
             return;
         }
-        count.remove();
-        let who = user(outbox);
+        let Session { who, .. } = session.remove();
         let tally = self.tally(&who);
         tally.here -= 1;
         if tally.here == 0 {
@@ -155,8 +165,7 @@ impl Census {
                 self.waiting.insert((due, who));
             }
         }
-        // However many come and go within the grace, those that are remembered are bounded by those that are there.
-        let waiting_max = self.present.max(PAGE);
+        let waiting_max = self.present + ABSENT_MAX;
         while let Some((due, _)) = self.waiting.first()
             && (*due <= now || self.waiting.len() > waiting_max)
             && let Some((_, who)) = self.waiting.pop_first()
@@ -175,10 +184,10 @@ impl Census {
     /// Octets held, roughly.
     pub(super) fn bytes(&self) -> usize {
         let user = size_of::<(Arc<str>, Member)>() * 3 / 2;
-        let session = size_of::<(usize, u32)>() * 2;
+        let session = size_of::<(usize, Session)>() * 5 / 4;
         let pending = size_of::<(Instant, Who)>() * 3 / 2;
         self.users.len() * user
-            + self.subscriptions.capacity() * session
+            + self.seen.capacity() * session
             + self.waiting.len() * pending
             + self.dirty.capacity() * size_of::<Who>()
     }
