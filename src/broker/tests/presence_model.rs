@@ -134,14 +134,8 @@ impl Play {
                 *told.get_or_insert((watcher.client.version, totals)),
                 (watcher.client.version, totals)
             );
-            assert!(
-                watcher.client.users.is_some() || !watcher.names && totals.0 > 2,
-                "names where there are few"
-            );
-            assert!(
-                watcher.client.users.is_none() || watcher.names || totals.0 <= 3,
-                "and numbers where many"
-            );
+            let has_names = watcher.client.users.is_some();
+            assert_eq!(has_names, watcher.names || totals.0 <= 3, "names where there are few");
             if news > 0 && self.grace.is_zero() {
                 assert_eq!(told_by(&watcher.client, &truth), truth);
             }
