@@ -676,6 +676,31 @@ mod tests {
     }
 
     #[test]
+    fn lag_is_what_is_above_half_until_the_receiver_has_gone() {
+        let rig = Rig::new();
+        let unit = rig.outbox.options.outbox_bytes_max / UNITS;
+        assert_eq!(rig.outbox.lag(), Some(0));
+        for (push, lag) in [(8, 0), (1, unit), (7, 8 * unit)] {
+            rig.push(push, 0);
+            assert_eq!(rig.outbox.lag(), Some(lag));
+        }
+        rig.take(8, 0);
+        assert_eq!(rig.outbox.lag(), Some(0));
+        rig.outbox.close();
+        assert_eq!(rig.outbox.lag(), None);
+    }
+
+    #[test]
+    fn a_label_is_given_once() {
+        let rig = Rig::new();
+        let label = |session: &str| Arc::new(Label { session: session.into(), user: None });
+        assert_eq!(rig.outbox.labelled(), None);
+        rig.outbox.label(label("1"));
+        rig.outbox.label(label("2"));
+        assert_eq!(rig.outbox.labelled(), Some(&label("1")));
+    }
+
+    #[test]
     fn a_work_queue_fills_one_half_at_most_and_is_turned_away_then() {
         let rig = Rig::new();
         assert!((0..8).all(|_| rig.outbox.push_within(rig.parcel(1))));
