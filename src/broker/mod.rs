@@ -8,7 +8,7 @@
 //!                               └─ Consumers ─────────┘
 //! ```
 //!
-//! `/topic`, `/user` and `/app` are families of [`Topics`](topics::Topics), which share nothing but the code: to all who
+//! `/topic`, `/user` and `/app` are families of `Topics`, which share nothing but the code: to all who
 //! subscribe, to the sessions of one user, to one service in turn. `/presence` watches the members of a topic; who is
 //! online are the members of a topic of its own.
 //!

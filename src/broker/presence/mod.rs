@@ -31,7 +31,7 @@
 //! of nobody. `since` is in milliseconds of Unix time: when the first of the user's sessions came. Names come in pages
 //! of a thousand: a page of changes is applied as it comes; pages of a snapshot are one snapshot, and a snapshot at any
 //! time replaces all that was told before. Where there are too many names, watchers that did not ask for names get the
-//! same without `users` and `changes`; when there are few again they get a new snapshot.
+//! same without `users` and `changes`; when there are few again (a tenth below the limit) they get a new snapshot.
 
 mod census;
 mod report;

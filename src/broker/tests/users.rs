@@ -289,3 +289,37 @@ fn a_session_that_has_left_is_found_no_more() {
     drop(own);
     assert_eq!(drain(&outbox).len(), 1);
 }
+
+#[test]
+fn all_sessions_of_a_user_see_one_order_however_it_was_sent() {
+    const ROUNDS: usize = 300;
+    let fixture = Fixture::new();
+    let (one, two) = (fixture.session("1", Some("alice")), fixture.session("2", Some("alice")));
+    let _both = [fixture.join("/user/queue/x", &one, 1), fixture.join("/user/queue/**", &two, 1)];
+    std::thread::scope(|scope| {
+        let fixture = &fixture;
+        scope.spawn(move || {
+            for n in 0..ROUNDS {
+                assert!(fixture.send("/user/alice/queue/x", &format!("one {n}")) >= 2);
+            }
+        });
+        scope.spawn(move || {
+            for n in 0..ROUNDS {
+                let published = send_to_all(fixture, &["bob", "alice", "carol"], &format!("many {n}"));
+                assert!(published.sessions >= Some(2));
+            }
+        });
+        scope.spawn(move || {
+            for n in 0..ROUNDS {
+                let passing = fixture.session(&format!("p{n}"), Some("alice"));
+                let joined = fixture.join("/user/queue/x", &passing, 1);
+                drop(joined);
+                let held = passing.bodies();
+                assert!(held.len() <= 2 * ROUNDS && passing.outbox.bytes() == 0, "after drop");
+            }
+        });
+    });
+    let (one, two) = (one.bodies(), two.bodies());
+    assert_eq!(one.len(), 2 * ROUNDS);
+    assert_eq!(one, two);
+}
