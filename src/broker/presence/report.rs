@@ -14,14 +14,14 @@ pub(super) struct Head<'a> {
 }
 
 /// A user as a snapshot has it: name, since, sessions.
-pub(super) type Present<'a> = (&'a Arc<str>, u64, usize);
+pub(super) type Present = (Arc<str>, u64, usize);
 
 /// Everybody who is there, in pages.
-pub(super) fn snapshot<'a>(head: Head<'_>, users: impl Iterator<Item = Present<'a>>) -> Vec<String> {
-    let users = users.map(|(user, since, sessions)| {
+pub(super) fn snapshot(head: Head<'_>, users: &[Present]) -> Vec<String> {
+    let items = users.iter().map(|(user, since, sessions)| {
         format!(r#"{{"user":{},"since":{since},"sessions":{sessions}}}"#, quoted(user))
     });
-    pages(head, "snapshot", "users", users, head.totals.members)
+    pages(head, "snapshot", "users", items, users.len())
 }
 
 /// How many are there.

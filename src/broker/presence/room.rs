@@ -221,10 +221,13 @@ impl Room {
             return std::slice::from_ref(numbers);
         }
         watchers.snapshot.get_or_insert_with(|| {
-            let texts = {
+            // Copied, so that those who come and go wait for no text to be written.
+            let (totals, told): (Totals, Vec<_>) = {
                 let desk = self.desk.lock();
-                report::snapshot(self.head(version, desk.census.totals()), desk.census.told())
+                let told = desk.census.told().map(|(name, since, sessions)| (name.clone(), since, sessions));
+                (desk.census.totals(), told.collect())
             };
+            let texts = report::snapshot(self.head(version, totals), &told);
             texts.into_iter().map(|text| self.message("snapshot", &text)).collect()
         })
     }

@@ -385,6 +385,11 @@ fn there_is_no_gap_between_snapshot_and_changes_though_all_come_and_go() {
                     let session = stage.fixture.session(&format!("{thread} {round}"), Some(user));
                     let joined = stage.fixture.join(ROOM, &session, 1);
                     stage.fixture.send(ROOM, "m");
+                    // Some stay until they are told of.
+                    let tick = ticks.load(std::sync::atomic::Ordering::Acquire);
+                    while round % 4 == 0 && ticks.load(std::sync::atomic::Ordering::Acquire) < tick + 2 {
+                        std::thread::yield_now();
+                    }
                     drop(joined);
                 }
                 running.fetch_sub(1, std::sync::atomic::Ordering::AcqRel);
