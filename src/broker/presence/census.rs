@@ -96,19 +96,20 @@ impl Census {
             return;
         }
         let who = session.who.clone();
-        if let Some(name) = &who {
-            let member = self.users.entry(name.clone()).or_default();
-            let is_new = member.tally.here == 0 && member.tally.told == 0;
-            member.since = if is_new { since } else { member.since.min(since) };
-            self.present += usize::from(member.tally.here == 0);
-        }
-        let tally = self.tally(&who);
+        let tally = match &who {
+            Some(name) => {
+                let member = self.users.entry(name.clone()).or_default();
+                let is_new = member.tally.here == 0 && member.tally.told == 0;
+                member.since = if is_new { since } else { member.since.min(since) };
+                self.present += usize::from(member.tally.here == 0);
+                &mut member.tally
+            }
+            None => &mut self.anonymous,
+        };
         tally.here += 1;
-        if tally.here >= tally.told {
-            let due = tally.due.take();
-            self.wait_no_more(due, &who);
-        }
-        self.note(who);
+        let due = if tally.here >= tally.told { tally.due.take() } else { None };
+        let is_news = !std::mem::replace(&mut tally.dirty, true);
+        self.note(who, due, is_news);
     }
 
     /// A subscription less.
@@ -121,13 +122,12 @@ impl Census {
         let Session { who, .. } = session.remove();
         let tally = self.tally(&who);
         tally.here -= 1;
-        if tally.here == 0 {
-            // The last one has a grace of its own, whatever went before.
-            let due = tally.due.take();
-            self.wait_no_more(due, &who);
-            self.present -= usize::from(who.is_some());
-        }
-        self.note(who);
+        let is_last = tally.here == 0;
+        // The last one has a grace of its own, whatever went before.
+        let due = if is_last { tally.due.take() } else { None };
+        let is_news = !std::mem::replace(&mut tally.dirty, true);
+        self.present -= usize::from(is_last && who.is_some());
+        self.note(who, due, is_news);
     }
 
     /// Whether there is something to look at.
@@ -173,12 +173,21 @@ impl Census {
             self.tally(&who).due = None;
             self.tell(who, &mut changes);
         }
+        if self.seen.len() < self.seen.capacity() / 8 {
+            self.seen.shrink_to(self.seen.len() * 2);
+        }
         (self.told != before || !changes.is_empty()).then_some(changes)
     }
 
-    /// Everybody is told of as it is now: nobody watched before.
-    pub(super) fn settle(&mut self, now: Instant) {
-        self.flush(now, Duration::ZERO);
+    /// Everybody counts as told of, as it is: nobody watched before.
+    pub(super) fn settle(&mut self) {
+        self.dirty = Vec::new();
+        self.anonymous.settle();
+        for member in self.users.values_mut() {
+            self.told.sessions += member.tally.settle();
+        }
+        self.told.members = self.users.len();
+        self.told.anonymous = self.anonymous.told;
     }
 
     /// Octets held, roughly.
@@ -199,15 +208,12 @@ impl Census {
         }
     }
 
-    fn wait_no_more(&mut self, due: Option<Instant>, who: &Who) {
+    /// A tally has changed: what it waited for until `due` is off, and the next flush looks at it.
+    fn note(&mut self, who: Who, due: Option<Instant>, is_news: bool) {
         if let Some(due) = due {
             self.waiting.remove(&(due, who.clone()));
         }
-    }
-
-    fn note(&mut self, who: Who) {
-        let tally = self.tally(&who);
-        if !std::mem::replace(&mut tally.dirty, true) {
+        if is_news {
             self.dirty.push(who);
         }
         if self.dirty.len() > 2 * (self.present + self.told.members + PAGE) {
@@ -254,6 +260,15 @@ impl Census {
             self.users.remove(&user);
         }
         changes.extend(event.map(|event| Change { user, event }));
+    }
+}
+
+impl Tally {
+    /// All is told; how many sessions that are.
+    fn settle(&mut self) -> usize {
+        self.dirty = false;
+        self.told = self.here;
+        self.told
     }
 }
 

@@ -79,7 +79,7 @@ impl Room {
     ) -> Arc<Room> {
         let mut census = Census::default();
         members.for_each(|(member, since)| census.join(&member.outbox, since));
-        census.settle(now);
+        census.settle();
         let counted = census.totals().members > ground.options.presence_names_max;
         let watchers = Watchers {
             plain: Roster::default(),
