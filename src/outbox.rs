@@ -40,6 +40,7 @@ use crate::budget::{Budget, Charge};
 use crate::metrics::Metrics;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -104,6 +105,7 @@ pub struct Outbox {
     options: Options,
     metrics: Arc<Metrics>,
     label: OnceLock<Arc<Label>>,
+    text_only: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -123,7 +125,13 @@ impl Outbox {
             gauged: 0,
             room: budget.charge(0),
         };
-        Arc::new(Outbox { options, metrics, label: OnceLock::new(), state: Mutex::new(state) })
+        Arc::new(Outbox {
+            options,
+            metrics,
+            label: OnceLock::new(),
+            text_only: AtomicBool::new(false),
+            state: Mutex::new(state),
+        })
     }
 
     /// Says whose outbox it is, before anything is subscribed to or entered with it. Said once: later ones are ignored.
@@ -134,6 +142,16 @@ impl Outbox {
     /// Whose outbox it is, if that has been said.
     pub fn labelled(&self) -> Option<&Arc<Label>> {
         self.label.get()
+    }
+
+    /// Says that its receiver cannot be sent what is not text.
+    pub fn set_text_only(&self) {
+        self.text_only.store(true, Relaxed);
+    }
+
+    /// Whether its receiver cannot be sent what is not text.
+    pub fn is_text_only(&self) -> bool {
+        self.text_only.load(Relaxed)
     }
 
     /// A broadcast message for this receiver. Above the bound the outbox overflows: it drops what it holds

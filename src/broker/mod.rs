@@ -131,7 +131,7 @@ pub struct Subscriber {
     pub key: Key,
 }
 
-/// Credit of a work queue's consumer, and what it may have (ignored for topics); how much a watcher is told.
+/// Credit of a work queue's consumer, and what it or a service may have (ignored for topics); how much a watcher is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
     /// Messages given out and not settled at most.
@@ -141,7 +141,8 @@ pub struct Terms {
     pub prefetch_bytes: usize,
     /// It is never given a message whose body is not UTF-8. Such a message waits for another consumer; if there are
     /// consumers and all are text only, it goes to `/queue/dead.NAME` at once (`dead-reason:not-text`), unless it
-    /// is in such a queue already, where it stays; in a temporary queue it is dropped and counted.
+    /// is in such a queue already, where it stays; in a temporary queue it is dropped and counted. A service is
+    /// passed over.
     pub text_only: bool,
     /// A watcher of presence is told names, however many there are.
     pub presence_names: bool,
@@ -252,12 +253,14 @@ impl Broker {
         let shared = &self.shared;
         let to = match selector {
             Selector::Pattern(pattern) => {
+                shared.note_text_only(pattern.kind(), &subscriber, terms);
                 To::Pattern(shared.family(pattern.kind()).subscribe_pattern(pattern, subscriber))
             }
             Selector::Exact(shown) if shown.kind() == Kind::Presence => {
                 shared.watch(shown, subscriber, terms.presence_names, now)
             }
             Selector::Exact(destination) if !destination.kind().is_kept() => {
+                shared.note_text_only(destination.kind(), &subscriber, terms);
                 let family = shared.family(destination.kind());
                 let (topic, seat) = family.subscribe(destination, &subscriber, now);
                 To::Topic(destination.kind(), topic, seat)

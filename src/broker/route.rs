@@ -7,7 +7,7 @@ use super::queues::Queues;
 use super::sessions::{Entry, Sessions};
 use super::subscription::To;
 use super::topics::Topics;
-use super::{Stats, Subscriber, services, users};
+use super::{Stats, Subscriber, Terms, services, users};
 use crate::destination::{Destination, Kind};
 use crate::metrics::Gauge;
 use crate::outbox::Outbox;
@@ -91,6 +91,13 @@ impl Shared {
     pub(super) fn route_to_users(&self, circular: &Circular<'_>, now: Instant) -> Routed {
         let (reach, sessions) = users::publish_to_all(self, circular, now);
         Routed { reach, sessions: Some(sessions), services: None }
+    }
+
+    /// Remembers of a service what it may have. That is the same for all subscriptions of its connection.
+    pub(super) fn note_text_only(&self, kind: Kind, subscriber: &Subscriber, terms: Terms) {
+        if kind == Kind::App && terms.text_only {
+            subscriber.outbox.set_text_only();
+        }
     }
 
     /// Tells the watcher from now on who is present.

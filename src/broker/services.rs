@@ -16,7 +16,7 @@ pub(super) fn publish(shared: &Shared, publication: &Publication<'_>, now: Insta
     reach.unwrap_or_default()
 }
 
-/// Gives the message to the first in turn that is not behind. If all are, to the one that is least, and the publisher
+/// Gives the message to the first in turn that may have it and is not behind. If all are, to the one that is least, and the publisher
 /// should wait for it.
 fn give(groups: &[&[Subscriber]], turn: &mut u32, message: &Message, now: Instant) -> Reach {
     let count: usize = groups.iter().map(|members| members.len()).sum();
@@ -24,6 +24,9 @@ fn give(groups: &[&[Subscriber]], turn: &mut u32, message: &Message, now: Instan
     for step in 0..count {
         let index = (*turn as usize).wrapping_add(step) % count;
         let member = at(groups, index);
+        if member.outbox.is_text_only() && !message.is_text() {
+            continue;
+        }
         match member.outbox.lag() {
             None => {}
             // What this one message makes of it, the next one will see.

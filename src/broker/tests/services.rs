@@ -68,6 +68,21 @@ fn a_service_that_has_gone_is_passed_over() {
     assert_eq!((published.services, published.congested.len()), (Some(0), 0));
 }
 
+#[test]
+fn what_is_no_text_goes_to_those_who_can_be_sent_it() {
+    let fixture = Fixture::new();
+    let (text, any) = (fixture.receiver(1), fixture.receiver(2));
+    let publish = |body: &[u8]| fixture.publish("/app/orders.new", body).expect("taken").services;
+    let _text =
+        [fixture.subscribe("/app/**", &text, TEXT), fixture.subscribe("/app/orders.new", &text, TEXT)];
+    assert_eq!((publish(b"\xff"), publish(b"m")), (Some(0), Some(1)));
+    let _any = fixture.subscribe("/app/*.new", &any, ALL);
+    for _ in 0..5 {
+        assert_eq!(publish(b"\xff"), Some(1));
+    }
+    assert_eq!((text.parcels().len(), any.parcels().len()), (1, 5));
+}
+
 /// A service whose outbox has room for ten messages of a kilobyte, and holds so many.
 fn filled(fixture: &Fixture, messages: usize) -> Receiver {
     let outbox: Arc<Outbox> = fixture.outbox_of(12_000);
