@@ -63,6 +63,10 @@
 //!   crowd is waited for as long as it takes batches, beyond `burst-patience`; else a long burst to healthy
 //!   receivers would cut them all. While patience lasts an outbox may hold four times its limit, for what was under
 //!   way when it passed one half (a COMMIT, many publishers).
+//! - No pattern over `/topic` can see what is a user's: users' destinations and those of services are families with maps
+//!   and patterns of their own, so that this does not hang on a rule about names.
+//! - Presence is counted beside a topic only while it is watched, and told by the ticker under a lock that nobody takes
+//!   who publishes: ten thousand who watch cost those who join nothing.
 //! - The options are one declarative table (`config`), from which flags, environment, file keys and the
 //!   README's table come.
 
@@ -81,5 +85,5 @@ pub mod transport;
 pub mod users;
 
 pub use config::Config;
-pub use server::{BindError, Listeners, PublishError, Server};
+pub use server::{BindError, Listeners, PublishError, Rules, Server, StartError};
 pub use stompbox_frames::stomp::{HeartBeat, Limits};

@@ -1,7 +1,8 @@
 //! Counters and gauges, kept by every room and read by `/metrics`; knows nobody.
 
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
-use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge, info::Info};
+pub use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::{counter::Counter, family::Family, info::Info};
 use prometheus_client::registry::{Metric, Registry};
 use std::sync::Arc;
 
@@ -90,8 +91,15 @@ metrics! {
         "Messages that nobody could take: a temporary queue that is gone or whose consumers take text only, a full dead letter queue";
     messages_skipped: Counter = "messages_skipped",
         "Broadcasts that were not UTF-8 and passed over a subscription whose transport carries text only";
+    access_denied: Counter = "access_denied", "Frames refused by a rule, and subscriptions ended by one";
     subscriptions: Gauge = "subscriptions", "Live subscriptions";
     topics: Gauge = "topics", "Topics with subscribers";
+    sessions: Gauge = "sessions", "Sessions that are online: connected and let in";
+    user_destinations: Gauge = "user_destinations", "Destinations of users with subscribers";
+    services: Gauge = "services", "Destinations below /app to which a service subscribes by name";
+    presence_rooms: Gauge = "presence_rooms", "Topics whose presence is watched, /presence/users included";
+    presence_messages: Counter = "presence_messages",
+        "Messages about presence that were encoded, each for all who watch";
     queues: Gauge = "queues", "Work queues, temporary ones included";
     queue_messages: Gauge = "queue_messages",
         "Messages in work queues, those given to consumers and not settled included";

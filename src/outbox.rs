@@ -28,14 +28,20 @@
 //! | publishers that wait | overflow, [`Outbox::close`] | in any case: there is nothing to wait for any more |
 //! | publishers that wait | another one that begins to wait | at most once a second, so that those that have left are forgotten |
 
+mod label;
 mod publishers;
+mod state;
+
+pub use self::label::Label;
 
 use self::publishers::{Publishers, Woken};
+use self::state::{Phase, State, weight};
 use crate::budget::{Budget, Charge};
 use crate::metrics::Metrics;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
@@ -61,17 +67,12 @@ pub struct Parcel {
     pub tag: Tag,
 }
 
-/// What the prefix and the wire's own head cost at most, roughly; added to each message's size.
-const OVERHEAD_BYTES: usize = 64;
 /// Below this the gauge is not told: one add a batch, not one a message.
 const GAUGE_STEP_BYTES: usize = 16 * 1024;
 /// How many times `outbox_bytes_max` may wait while there is patience with a burst.
 const BURST_FACTOR: usize = 4;
 /// Parcels for which an empty outbox keeps its room.
 const IDLE_PARCELS: usize = 8;
-/// Keeps every sum of a time and a patience a time.
-const PATIENCE_LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
-
 /// How much an outbox may hold and how long it is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
@@ -98,33 +99,13 @@ pub enum Pushed {
     Gone,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    Open,
-    Overflowed,
-    Closed,
-}
-
-#[derive(Debug)]
-struct State {
-    parcels: VecDeque<Parcel>,
-    bytes: usize,
-    phase: Phase,
-    receiver: Option<Waker>,
-    receiver_waits: bool,
-    publishers: Publishers,
-    congested_since: Option<Instant>,
-    taken_at: Instant,
-    starved: bool,
-    gauged: usize,
-    room: Charge,
-}
-
 /// The mailbox. Pushing is cheap and never waits; taking is for the one receiver.
 #[derive(Debug)]
 pub struct Outbox {
     options: Options,
     metrics: Arc<Metrics>,
+    label: OnceLock<Arc<Label>>,
+    text_only: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -144,7 +125,33 @@ impl Outbox {
             gauged: 0,
             room: budget.charge(0),
         };
-        Arc::new(Outbox { options, metrics, state: Mutex::new(state) })
+        Arc::new(Outbox {
+            options,
+            metrics,
+            label: OnceLock::new(),
+            text_only: AtomicBool::new(false),
+            state: Mutex::new(state),
+        })
+    }
+
+    /// Says whose outbox it is, before anything is subscribed to or entered with it. Said once: later ones are ignored.
+    pub fn label(&self, label: Arc<Label>) {
+        let _ = self.label.set(label);
+    }
+
+    /// Whose outbox it is, if that has been said.
+    pub fn labelled(&self) -> Option<&Arc<Label>> {
+        self.label.get()
+    }
+
+    /// Says that its receiver cannot be sent what is not text.
+    pub fn set_text_only(&self) {
+        self.text_only.store(true, Relaxed);
+    }
+
+    /// Whether its receiver cannot be sent what is not text.
+    pub fn is_text_only(&self) -> bool {
+        self.text_only.load(Relaxed)
     }
 
     /// A broadcast message for this receiver. Above the bound the outbox overflows: it drops what it holds
@@ -313,6 +320,13 @@ impl Outbox {
         }
     }
 
+    /// Octets above one half: 0 for a receiver that need not be waited for; `None` if it has gone.
+    pub fn lag(&self) -> Option<usize> {
+        let state = self.state.lock();
+        let half = self.options.outbox_bytes_max / 2;
+        (state.phase == Phase::Open).then(|| state.bytes.saturating_sub(half))
+    }
+
     /// Octets waiting.
     pub fn bytes(&self) -> usize {
         self.state.lock().bytes
@@ -353,52 +367,9 @@ impl Drop for Outbox {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overflowed;
 
-impl State {
-    fn put(&mut self, parcel: Parcel, bytes: usize) {
-        if self.parcels.len() == self.parcels.capacity() {
-            self.parcels.reserve(1);
-            self.charge_room();
-        }
-        self.parcels.push_back(parcel);
-        self.bytes = bytes;
-    }
-
-    fn charge_room(&mut self) {
-        self.room.resize(self.parcels.capacity() * size_of::<Parcel>());
-    }
-
-    fn register(&mut self, cx: &mut Context<'_>) {
-        match &mut self.receiver {
-            Some(waker) => waker.clone_from(cx.waker()),
-            None => self.receiver = Some(cx.waker().clone()),
-        }
-    }
-
-    fn waiting_receiver(&mut self) -> Option<Waker> {
-        if std::mem::take(&mut self.receiver_waits) { self.receiver.take() } else { None }
-    }
-
-    fn end(&mut self, phase: Phase) -> VecDeque<Parcel> {
-        self.phase = phase;
-        self.bytes = 0;
-        let parcels = std::mem::take(&mut self.parcels);
-        self.charge_room();
-        parcels
-    }
-
-    fn patience_ends(&self, options: &Options, crowd: bool) -> Instant {
-        let since = self.congested_since.unwrap_or(self.taken_at);
-        let from = if crowd { since.max(self.taken_at) } else { since };
-        from + options.burst_patience.min(PATIENCE_LONGEST)
-    }
-}
-
-fn weight(parcel: &Parcel) -> usize {
-    parcel.message.size() + OVERHEAD_BYTES
-}
-
 #[cfg(test)]
 mod tests {
+    use super::state::OVERHEAD_BYTES;
     use super::*;
     use proptest::prelude::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -720,6 +691,31 @@ mod tests {
         assert_eq!(woken, 999, "once a second, to say that it is still there");
         rig.take(1, 1000);
         assert_eq!(staying.woken(), 1);
+    }
+
+    #[test]
+    fn lag_is_what_is_above_half_until_the_receiver_has_gone() {
+        let rig = Rig::new();
+        let unit = rig.outbox.options.outbox_bytes_max / UNITS;
+        assert_eq!(rig.outbox.lag(), Some(0));
+        for (push, lag) in [(8, 0), (1, unit), (7, 8 * unit)] {
+            rig.push(push, 0);
+            assert_eq!(rig.outbox.lag(), Some(lag));
+        }
+        rig.take(8, 0);
+        assert_eq!(rig.outbox.lag(), Some(0));
+        rig.outbox.close();
+        assert_eq!(rig.outbox.lag(), None);
+    }
+
+    #[test]
+    fn a_label_is_given_once() {
+        let rig = Rig::new();
+        let label = |session: &str| Arc::new(Label { session: session.into(), user: None });
+        assert_eq!(rig.outbox.labelled(), None);
+        rig.outbox.label(label("1"));
+        rig.outbox.label(label("2"));
+        assert_eq!(rig.outbox.labelled(), Some(&label("1")));
     }
 
     #[test]

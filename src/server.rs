@@ -9,10 +9,11 @@ use crate::metrics::Metrics;
 use crate::transport::sockjs::Endpoints;
 use crate::transport::{Hub, HubParts, Stomp, random_name, sockets};
 use crate::users::Authenticator;
+use crate::users::permissions::Permissions;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use stompbox_frames::message::RESERVED;
 use stompbox_frames::stomp::Headers;
@@ -22,6 +23,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How often the broker is asked what has become due (redelivery after a back-off).
 const TICK: Duration = Duration::from_millis(10);
+/// How often it is looked whether users have changed.
+const LOOK: Duration = Duration::from_secs(1);
 /// How long connections that are cut may take to say so.
 const CUT_TIME: Duration = Duration::from_millis(500);
 /// Octets of a boot id, which tells the ids of one start of the broker from those of another.
@@ -49,6 +52,17 @@ pub struct BindError {
     pub error: io::Error,
 }
 
+/// Why the broker cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// It cannot listen.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// A source of users cannot be made of its options; the text names the option.
+    #[error("{0}")]
+    Users(String),
+}
+
 /// Why a message was not published; `Display` says what was expected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -68,7 +82,7 @@ pub struct PublishError(String);
 /// runtime.block_on(async {
 ///     let tcp = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
 ///     let address = tcp.local_addr()?;
-///     let server = Server::start(Config::default(), Listeners { tcp: Some(tcp), http: None });
+///     let server = Server::start(Config::default(), Listeners { tcp: Some(tcp), http: None })?;
 ///
 ///     let client = tokio::task::spawn_blocking(move || {
 ///         let mut socket = std::net::TcpStream::connect(address)?;
@@ -109,7 +123,7 @@ pub struct Server {
 
 impl Server {
     /// Listens where `config` says and serves. Must be called within a tokio runtime, as all of this.
-    pub async fn bind(config: Config) -> Result<Server, BindError> {
+    pub async fn bind(config: Config) -> Result<Server, StartError> {
         let backlog = config.transport.backlog;
         let mut listeners = Listeners::default();
         for (option, listen) in [("tcp", &config.listen_tcp), ("http", &config.listen_http)] {
@@ -122,11 +136,17 @@ impl Server {
             let listener = sockets::listen(address, backlog).map_err(fail)?;
             *(if option == "tcp" { &mut listeners.tcp } else { &mut listeners.http }) = Some(listener);
         }
-        Ok(Server::start(config, listeners))
+        Server::start(config, listeners)
     }
 
-    /// Serves on sockets that are open already; what `config` says about addresses is not looked at.
-    pub fn start(config: Config, listeners: Listeners) -> Server {
+    /// Serves on sockets that are open already; what `config` says about addresses is not looked at, but for what users
+    /// may do by default ([`Config::preset`]).
+    ///
+    /// # Errors
+    /// [`StartError::Users`].
+    pub fn start(config: Config, listeners: Listeners) -> Result<Server, StartError> {
+        let permissions = config.permissions();
+        let authenticator = Authenticator::new(config.users).map_err(StartError::Users)?;
         let node = random_name()[..BOOT_ID_BYTES].to_owned();
         let budget = Budget::new(config.memory_bytes_max);
         let metrics = Metrics::new();
@@ -135,7 +155,8 @@ impl Server {
             broker: Broker::new(config.broker, &node, budget.clone(), metrics.clone()),
             budget,
             metrics,
-            authenticator: Authenticator::new(config.users),
+            authenticator,
+            permissions,
             options: config.transport,
             session: config.session,
             outbox: config.outbox,
@@ -158,6 +179,7 @@ impl Server {
             server.hub.metrics.clone(),
         ));
         server.tasks.spawn(tick(server.hub.broker.clone(), sockjs.clone()));
+        server.tasks.spawn(watch_users(server.hub.clone()));
         let stopping = &server.stopping;
         if let Some(listener) = listeners.tcp {
             let served = sockets::serve_tcp(server.hub.clone(), listener);
@@ -168,7 +190,7 @@ impl Server {
             let served = http::serve(server.hub.clone(), options, sockjs, listener, stopping.clone());
             server.tasks.spawn(until_stopped(stopping.clone(), served));
         }
-        server
+        Ok(server)
     }
 
     /// Where clients can connect, as URLs.
@@ -192,8 +214,14 @@ impl Server {
             .map_err(|error| PublishError(error.to_string()))?;
         let extra: Vec<_> = headers.iter().copied().filter(|(name, _)| !RESERVED.contains(name)).collect();
         let none = Headers::default();
-        let publication =
-            Publication { destination: &parsed, shown: destination, headers: &none, extra: &extra, body };
+        let publication = Publication {
+            destination: &parsed,
+            shown: &parsed.shown(),
+            headers: &none,
+            extra: &extra,
+            body,
+            to_session: None,
+        };
         let published = self.hub.broker.publish(publication, Instant::now());
         published.map(|published| published.reached).map_err(|refusal| {
             if let Some(limit) = refusal.limit {
@@ -201,6 +229,11 @@ impl Server {
             }
             PublishError(refusal.detail)
         })
+    }
+
+    /// A way to change what clients may do, for as long as the broker runs.
+    pub fn rules(&self) -> Rules {
+        Rules { hub: Arc::downgrade(&self.hub) }
     }
 
     /// Stops accepting, sends what is waiting, tells every client and waits for them to leave, for the drain
@@ -227,6 +260,37 @@ impl Server {
     fn stop(&self) {
         self.stopping.cancel();
         self.hub.stop(Instant::now() + self.drain_time);
+    }
+}
+
+/// Has sources look for changes of their users, so that live sessions learn of them without a login.
+async fn watch_users(hub: Arc<Hub>) {
+    let mut looks = tokio::time::interval(LOOK);
+    loop {
+        looks.tick().await;
+        hub.reload_users().await;
+    }
+}
+
+/// What clients may do: see [`Server::rules`].
+#[derive(Clone, Debug)]
+pub struct Rules {
+    hub: Weak<Hub>,
+}
+
+impl Rules {
+    /// These hold from now on; what is subscribed to is judged again.
+    pub fn permit(&self, permissions: Permissions) {
+        if let Some(hub) = self.hub.upgrade() {
+            hub.permit(permissions);
+        }
+    }
+
+    /// Reads the users file now, rather than within a second of its change.
+    pub async fn reload_users(&self) {
+        if let Some(hub) = self.hub.upgrade() {
+            hub.reload_users().await;
+        }
     }
 }
 

@@ -11,7 +11,8 @@ use stompbox_frames::sockjs::payload::{BadPayload, Payload, array};
 use stompbox_frames::sockjs::{Quoting, quote};
 use stompbox_frames::stomp::{Command, Decoder, Frame, Headers, Limits, Version, encode};
 
-const LIMITS: Limits = Limits { frame_bytes_max: 1 << 20, header_count_max: 100, header_bytes_max: 8192 };
+const LIMITS: Limits =
+    Limits { frame_bytes_max: 1 << 20, header_count_max: 100, header_bytes_max: 8192, to_bytes_max: 0 };
 
 const HEADERS: [(&str, &str); 5] = [
     ("destination", "/topic/prices.eur.usd"),

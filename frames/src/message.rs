@@ -273,8 +273,12 @@ mod tests {
     use crate::stomp::{Command, Decoder, Frame, Limits};
     use proptest::prelude::*;
 
-    const LIMITS: Limits =
-        Limits { frame_bytes_max: 1 << 20, header_count_max: 1000, header_bytes_max: 1 << 16 };
+    const LIMITS: Limits = Limits {
+        frame_bytes_max: 1 << 20,
+        header_count_max: 1000,
+        header_bytes_max: 1 << 16,
+        to_bytes_max: 0,
+    };
 
     fn headers(pairs: &[(&str, &str)]) -> Headers {
         pairs.iter().copied().collect()

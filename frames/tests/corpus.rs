@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use stompbox_frames::stomp::{Decoder, Limits, Version};
 
 /// Small, so that files at and above the limits are too.
-const LIMITS: Limits = Limits { frame_bytes_max: 512, header_count_max: 8, header_bytes_max: 64 };
+const LIMITS: Limits =
+    Limits { frame_bytes_max: 512, header_count_max: 8, header_bytes_max: 64, to_bytes_max: 0 };
 
 struct Case {
     path: PathBuf,

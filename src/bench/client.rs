@@ -123,7 +123,8 @@ mod tests {
     use stompbox_frames::stomp::{Decoder, Limits};
 
     fn decoded(octets: &[u8]) -> Frame {
-        let limits = Limits { frame_bytes_max: 1000, header_count_max: 10, header_bytes_max: 100 };
+        let limits =
+            Limits { frame_bytes_max: 1000, header_count_max: 10, header_bytes_max: 100, to_bytes_max: 0 };
         let mut decoder = Decoder::new(limits);
         decoder.feed(octets);
         decoder.next().expect("STOMP").expect("a frame")

@@ -1,38 +1,43 @@
-//! When which queue wants to be looked after: redelivery after back-off.
+//! When which queue or room wants to be looked after: redelivery after back-off, presence to tell.
 
-use super::queue::Queue;
 use parking_lot::Mutex;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-/// All alarms of a broker. A queue sets one when something is due earlier than all that it has set, so that it has
-/// few: no more than there are steps between the shortest back-off and the longest.
-#[derive(Debug, Default)]
-pub(super) struct Alarms {
-    heap: Mutex<BinaryHeap<Alarm>>,
+/// All alarms of one sort. Whoever wants one sets it when something is due earlier than all that it has set, so that it
+/// has few: no more than there are steps between the shortest wait and the longest.
+#[derive(Debug)]
+pub(super) struct Alarms<T> {
+    heap: Mutex<BinaryHeap<Alarm<T>>>,
 }
 
 #[derive(Debug)]
-struct Alarm {
+struct Alarm<T> {
     at: Instant,
-    queue: Weak<Queue>,
+    whose: Weak<T>,
 }
 
-impl Alarms {
+impl<T> Default for Alarms<T> {
+    fn default() -> Alarms<T> {
+        Alarms { heap: Mutex::default() }
+    }
+}
+
+impl<T> Alarms<T> {
     /// Rings at `at`.
-    pub(super) fn set(&self, at: Instant, queue: Weak<Queue>) {
-        self.heap.lock().push(Alarm { at, queue });
+    pub(super) fn set(&self, at: Instant, whose: Weak<T>) {
+        self.heap.lock().push(Alarm { at, whose });
     }
 
-    /// Takes out what is due, the earliest first. Queues that have gone are left out.
-    pub(super) fn due(&self, now: Instant) -> Vec<(Instant, Arc<Queue>)> {
+    /// Takes out what is due, the earliest first. What has gone is left out.
+    pub(super) fn due(&self, now: Instant) -> Vec<(Instant, Arc<T>)> {
         let mut heap = self.heap.lock();
         let mut due = Vec::new();
         while heap.peek().is_some_and(|alarm| alarm.at <= now) {
             let alarm = heap.pop().expect("one was seen");
-            due.extend(alarm.queue.upgrade().map(|queue| (alarm.at, queue)));
+            due.extend(alarm.whose.upgrade().map(|whose| (alarm.at, whose)));
         }
         if heap.is_empty() {
             *heap = BinaryHeap::new();
@@ -53,22 +58,22 @@ impl Alarms {
 }
 
 /// The heap's greatest is the earliest.
-impl Ord for Alarm {
-    fn cmp(&self, other: &Alarm) -> Ordering {
+impl<T> Ord for Alarm<T> {
+    fn cmp(&self, other: &Alarm<T>) -> Ordering {
         other.at.cmp(&self.at)
     }
 }
 
-impl PartialOrd for Alarm {
-    fn partial_cmp(&self, other: &Alarm) -> Option<Ordering> {
+impl<T> PartialOrd for Alarm<T> {
+    fn partial_cmp(&self, other: &Alarm<T>) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl PartialEq for Alarm {
-    fn eq(&self, other: &Alarm) -> bool {
+impl<T> PartialEq for Alarm<T> {
+    fn eq(&self, other: &Alarm<T>) -> bool {
         self.at == other.at
     }
 }
 
-impl Eq for Alarm {}
+impl<T> Eq for Alarm<T> {}

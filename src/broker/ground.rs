@@ -1,8 +1,12 @@
 //! What every destination stands on.
 
 use super::alarms::Alarms;
+use super::clock::Clock;
 use super::ids::Ids;
-use super::{Options, Publication, Refusal};
+use super::presence::Room;
+use super::publication::Content;
+use super::queue::Queue;
+use super::{Options, Refusal};
 use crate::budget::Budget;
 use crate::metrics::Metrics;
 use crate::outbox::Message;
@@ -16,7 +20,9 @@ pub(super) struct Ground {
     pub(super) ids: Ids,
     pub(super) budget: Arc<Budget>,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) alarms: Alarms,
+    pub(super) clock: Clock,
+    pub(super) alarms: Alarms<Queue>,
+    pub(super) room_alarms: Alarms<Room>,
 }
 
 impl Ground {
@@ -29,15 +35,10 @@ impl Ground {
         Err(Refusal::full("memory-bytes-max", self.budget.bytes_max(), &what))
     }
 
-    /// The publication with an id of its own, encoded once, its memory charged to the budget.
-    pub(super) fn message(&self, publication: &Publication<'_>) -> Message {
-        let parts = Parts {
-            id: &self.ids.next(),
-            destination: publication.shown,
-            headers: publication.headers,
-            extra: publication.extra,
-            body: publication.body,
-        };
+    /// The content with an id of its own, encoded once, its memory charged to the budget.
+    pub(super) fn message(&self, content: Content<'_>) -> Message {
+        let Content { shown, headers, extra, body } = content;
+        let parts = Parts { id: &self.ids.next(), destination: shown, headers, extra, body };
         Message::new(parts, |bytes| self.budget.charge(bytes))
     }
 }

@@ -1,20 +1,29 @@
 //! Destinations to subscribers.
 //!
 //! ```text
-//!   Broker ─┬─ Topics ── Topic ── Roster ───────────┐
-//!           │     └──── Patterns ── Group ── Roster ┴─ fan_out ──> Outbox::push
+//!   Broker ─┬─ Topics ── Topic ─┬─ Roster ──────────┐
+//!           │     │             └─ Room: who watches ├─ fan_out ──> Outbox::push
+//!           │     └──── Patterns ── Group ── Roster ─┘
 //!           └─ Queues ── Queue ─┬─ Shelves ── Backlog ┬─ dispatch ──> Outbox::push_within
 //!                               └─ Consumers ─────────┘
 //! ```
 //!
+//! `/topic`, `/user` and `/app` are families of `Topics`, which share nothing but the code: to all who
+//! subscribe, to the sessions of one user, to one service in turn. `/presence` watches the members of a topic; who is
+//! online are the members of a topic of its own.
+//!
 //! Each topic and each queue has a lock of its own, so that publishing to, and subscribing on, one destination is
 //! linearised and has nothing to wait for at another. Locks are taken in this order, never two of a kind: the map's
-//! shard (released before anything else is locked); a topic, then the trie of patterns (shared) or a group (shared);
-//! a queue, then the alarms; an outbox last. A destination that nobody needs any more dies under its own lock and
-//! is then taken out of the map; whoever finds a dead one starts again from the map.
+//! shard (released before anything else is locked); a topic, then the trie of patterns (shared), a group (shared), or
+//! the census of its room; the watchers of a room, then its census; a queue; then the alarms; an outbox last. Two
+//! exceptions: where one of all members is chosen, their groups are locked together, shared, by address; and what
+//! watchers get is pushed under the watchers' lock, which nobody takes while holding a topic's. A destination that nobody
+//! needs any more dies under its own lock and is then taken out of the map; whoever finds a dead one starts again from
+//! the map.
 
 mod alarms;
 mod backlog;
+mod clock;
 mod consumer;
 mod dead_letter;
 mod dispatch;
@@ -23,9 +32,14 @@ mod ground;
 mod ids;
 mod load;
 mod patterns;
+mod presence;
+mod publication;
 mod queue;
 mod queues;
 mod roster;
+mod route;
+mod services;
+mod sessions;
 mod shelves;
 mod subscription;
 #[cfg(test)]
@@ -33,15 +47,18 @@ mod tests;
 mod topic;
 mod topics;
 mod transaction;
+mod users;
 
+pub use self::publication::{Circular, Congested, Publication, Published};
+pub use self::sessions::Entry;
 pub use self::subscription::{Subscription, TempQueue};
 
 use self::alarms::Alarms;
+use self::clock::Clock;
 use self::ground::Ground;
 use self::ids::Ids;
-use self::queues::Queues;
+use self::route::{Routed, Shared};
 use self::subscription::To;
-use self::topics::Topics;
 use crate::budget::Budget;
 use crate::destination::{Destination, Kind, Selector};
 use crate::metrics::Metrics;
@@ -49,9 +66,8 @@ use crate::outbox::{Key, Outbox, Tag};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use stompbox_frames::stomp::Headers;
 
-/// Limits of queues.
+/// Limits of queues and of presence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Work queues at most, dead letter queues included (`queues-max`). Temporary queues do not count.
@@ -66,6 +82,12 @@ pub struct Options {
     pub redelivery_backoff: Duration,
     /// ... up to this (`redelivery-backoff-max`).
     pub redelivery_backoff_max: Duration,
+    /// Users present up to whom watchers are told names; above it they are told numbers, unless they ask for names (`presence-names-max`).
+    pub presence_names_max: usize,
+    /// Who comes back within this has not left (`presence-grace`).
+    pub presence_grace: Duration,
+    /// Watchers are told at most once in this time (`presence-interval`).
+    pub presence_interval: Duration,
 }
 
 impl Default for Options {
@@ -77,6 +99,9 @@ impl Default for Options {
             max_deliveries: 20,
             redelivery_backoff: Duration::from_millis(10),
             redelivery_backoff_max: Duration::from_millis(250),
+            presence_names_max: 1_000,
+            presence_grace: Duration::from_secs(3),
+            presence_interval: Duration::from_millis(100),
         }
     }
 }
@@ -85,46 +110,6 @@ impl Default for Options {
 #[derive(Clone)]
 pub struct Broker {
     shared: Arc<Shared>,
-}
-
-/// What the broker, its subscriptions and temporary queues share.
-struct Shared {
-    ground: Arc<Ground>,
-    topics: Topics,
-    queues: Queues,
-}
-
-/// A message to route.
-#[derive(Debug)]
-pub struct Publication<'a> {
-    /// Where to.
-    pub destination: &'a Destination,
-    /// MESSAGE's `destination`: as given on SEND.
-    pub shown: &'a str,
-    /// The SEND's headers.
-    pub headers: &'a Headers,
-    /// Headers set by the broker or the session (`reply-to`).
-    pub extra: &'a [(&'a str, &'a str)],
-    /// The body.
-    pub body: &'a [u8],
-}
-
-/// What became of a publication.
-#[derive(Debug, Default)]
-pub struct Published {
-    /// Subscriptions it was pushed to (a queue: 1 if the queue took it).
-    pub reached: usize,
-    /// Receivers that the publisher should wait for before it reads on.
-    pub congested: Vec<Congested>,
-}
-
-/// A receiver above half of its outbox.
-#[derive(Debug)]
-pub struct Congested {
-    /// Whose.
-    pub outbox: Arc<Outbox>,
-    /// Most of the message's receivers are as far behind.
-    pub crowd: bool,
 }
 
 /// Why the broker would not: for ERROR.
@@ -146,7 +131,7 @@ pub struct Subscriber {
     pub key: Key,
 }
 
-/// Credit of a work queue's consumer, and what it may have (ignored for topics).
+/// Credit of a work queue's consumer, and what it or a service may have (ignored for topics); how much a watcher is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
     /// Messages given out and not settled at most.
@@ -156,8 +141,11 @@ pub struct Terms {
     pub prefetch_bytes: usize,
     /// It is never given a message whose body is not UTF-8. Such a message waits for another consumer; if there are
     /// consumers and all are text only, it goes to `/queue/dead.NAME` at once (`dead-reason:not-text`), unless it
-    /// is in such a queue already, where it stays; in a temporary queue it is dropped and counted.
+    /// is in such a queue already, where it stays; in a temporary queue it is dropped and counted. A service is
+    /// passed over.
     pub text_only: bool,
+    /// A watcher of presence is told names, however many there are.
+    pub presence_names: bool,
 }
 
 /// How a delivery from a work queue ended.
@@ -177,13 +165,14 @@ pub enum Settlement {
 #[allow(missing_docs)]
 pub enum Step<'a> {
     Publish(Publication<'a>),
+    PublishToUsers(Circular<'a>),
     Settle { subscription: &'a Subscription, tags: &'a [Tag], settlement: Settlement },
 }
 
 /// How many destinations there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Topics that are subscribed to by name.
+    /// Topics that are subscribed to by name or watched.
     pub topics: usize,
     /// Patterns that are subscribed to.
     pub patterns: usize,
@@ -191,41 +180,63 @@ pub struct Stats {
     pub queues: usize,
     /// Queues that count for [`Options::queues_max`].
     pub work_queues: usize,
+    /// Users' destinations that are subscribed to, and patterns over them.
+    pub user_destinations: usize,
+    /// What services subscribe to below `/app`, names and patterns.
+    pub services: usize,
+    /// Sessions that are online.
+    pub sessions: usize,
+    /// Topics whose presence is watched, `/presence/users` included.
+    pub rooms: usize,
 }
 
 impl Broker {
     /// An empty broker. `node` is part of message ids and is unique per start (boot id).
     pub fn new(options: Options, node: &str, budget: Arc<Budget>, metrics: Arc<Metrics>) -> Broker {
         let ids = Ids::new(node);
-        let ground = Arc::new(Ground { options, ids, budget, metrics, alarms: Alarms::default() });
-        let (topics, queues) = (Topics::new(ground.clone()), Queues::new(ground.clone()));
-        Broker { shared: Arc::new(Shared { ground, topics, queues }) }
+        let (alarms, room_alarms) = (Alarms::default(), Alarms::default());
+        let ground = Ground { options, ids, budget, metrics, clock: Clock::new(), alarms, room_alarms };
+        Broker { shared: Arc::new(Shared::new(Arc::new(ground))) }
     }
 
     /// Routes one message: every subscriber of the destination sees the same order.
+    ///
+    /// That nobody is there is no reason to refuse a message.
     pub fn publish(&self, publication: Publication<'_>, now: Instant) -> Result<Published, Refusal> {
         let shared = &*self.shared;
         shared.ground.check_budget()?;
-        let published = match publication.destination.kind() {
-            Kind::Topic | Kind::User | Kind::Presence | Kind::App => {
-                let reach = shared.topics.publish(&publication, now);
-                Published { reached: reach.reached, congested: reach.into_congested(now) }
-            }
-            Kind::Queue | Kind::TempQueue => {
-                let message = shared.ground.message(&publication);
-                let is_taken = shared.queues.publish(publication.destination, &message, now)?;
-                Published { reached: usize::from(is_taken), congested: Vec::new() }
-            }
+        let published = if publication.destination.kind().is_kept() {
+            let message = shared.ground.message(publication.content());
+            let is_taken = shared.queues.publish(publication.destination, &message, now)?;
+            Published { reached: usize::from(is_taken), ..Published::default() }
+        } else {
+            shared.route(&publication, now).into_published(now)
         };
         shared.ground.metrics.messages_published.inc();
         Ok(published)
+    }
+
+    /// Routes one message to the same destination of many users: encoded once for all. Whoever is listed twice gets it
+    /// once. Nothing is refused because nobody is there.
+    pub fn publish_to_users(&self, circular: Circular<'_>, now: Instant) -> Result<Published, Refusal> {
+        let shared = &*self.shared;
+        shared.ground.check_budget()?;
+        let published = shared.route_to_users(&circular, now).into_published(now);
+        shared.ground.metrics.messages_published.inc();
+        Ok(published)
+    }
+
+    /// The labelled session of this outbox is online until the entry is dropped: it is found by its id, and is one of
+    /// those in `/presence/users`.
+    pub fn enter(&self, outbox: &Arc<Outbox>, now: Instant) -> Entry {
+        self.shared.enter(outbox, now)
     }
 
     /// All steps or none: nothing is applied when one would be refused.
     ///
     /// Room in queues that the steps themselves free by settling is not counted on.
     pub fn commit(&self, steps: &[Step<'_>], now: Instant) -> Result<Published, Refusal> {
-        if steps.iter().any(|step| matches!(step, Step::Publish(_))) {
+        if steps.iter().any(|step| !matches!(step, Step::Settle { .. })) {
             self.shared.ground.check_budget()?;
         }
         transaction::commit(&self.shared, steps, now)
@@ -241,10 +252,18 @@ impl Broker {
     ) -> Result<Subscription, Refusal> {
         let shared = &self.shared;
         let to = match selector {
-            Selector::Pattern(pattern) => To::Pattern(shared.topics.subscribe_pattern(pattern, subscriber)),
-            Selector::Exact(destination) if destination.kind() == Kind::Topic => {
-                let (topic, seat) = shared.topics.subscribe(destination, &subscriber);
-                To::Topic(topic, seat)
+            Selector::Pattern(pattern) => {
+                shared.note_text_only(pattern.kind(), &subscriber, terms);
+                To::Pattern(shared.family(pattern.kind()).subscribe_pattern(pattern, subscriber))
+            }
+            Selector::Exact(shown) if shown.kind() == Kind::Presence => {
+                shared.watch(shown, subscriber, terms.presence_names, now)
+            }
+            Selector::Exact(destination) if !destination.kind().is_kept() => {
+                shared.note_text_only(destination.kind(), &subscriber, terms);
+                let family = shared.family(destination.kind());
+                let (topic, seat) = family.subscribe(destination, &subscriber, now);
+                To::Topic(destination.kind(), topic, seat)
             }
             Selector::Exact(destination) => {
                 let (queue, id) = shared.queues.subscribe(destination, &subscriber, terms, now)?;
@@ -260,20 +279,23 @@ impl Broker {
         TempQueue::new(self.shared.clone(), self.shared.queues.open_temp(address))
     }
 
-    /// Does what is due (redelivery after back-off) and says when to call again; `None`: nothing waits *now*.
+    /// Does what is due (redelivery after back-off, telling who came and left) and says when to call again; `None`: nothing waits *now*.
     ///
     /// Nobody is woken when something begins to wait. Call it at a steady pace, every 10 to 25 ms: with nothing due
-    /// it takes one short lock.
+    /// it takes two short locks.
     pub fn expire(&self, now: Instant) -> Option<Instant> {
+        let ground = &self.shared.ground;
         self.shared.queues.expire(now);
-        self.shared.ground.alarms.next()
+        for (at, room) in ground.room_alarms.due(now) {
+            room.expire(at, now);
+        }
+        let next = [ground.alarms.next(), ground.room_alarms.next()];
+        next.into_iter().flatten().min()
     }
 
     /// How many destinations there are.
     pub fn stats(&self) -> Stats {
-        let (topics, patterns) = self.shared.topics.count();
-        let (queues, work_queues) = self.shared.queues.count();
-        Stats { topics, patterns, queues, work_queues }
+        self.shared.stats()
     }
 
     /// Whether nothing is subscribed to and nothing is kept.

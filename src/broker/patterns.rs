@@ -74,7 +74,7 @@ impl Patterns {
             }
             group
         };
-        let seat = group.roster.write().add(subscriber);
+        let seat = group.roster.write().add(subscriber, 0);
         Membership { pattern: pattern.clone(), group, seat }
     }
 

@@ -11,21 +11,29 @@ pub(super) struct Seat(usize);
 #[derive(Debug, Default)]
 pub(super) struct Roster {
     members: Vec<Subscriber>,
-    /// The seat of the member at the same index.
-    seats: Vec<Seat>,
+    /// The tenure of the member at the same index.
+    tenures: Vec<Tenure>,
     /// Seat to index.
     places: Slab<usize>,
+}
+
+/// What is known of a member and no publisher asks.
+#[derive(Clone, Copy, Debug)]
+struct Tenure {
+    seat: Seat,
+    /// When it came, in milliseconds of Unix time.
+    since: u64,
 }
 
 /// Capacity below which nothing is given back.
 const SMALL: usize = 16;
 
 impl Roster {
-    /// Takes a member in.
-    pub(super) fn add(&mut self, member: Subscriber) -> Seat {
+    /// Takes a member in that comes at `since`, in milliseconds of Unix time.
+    pub(super) fn add(&mut self, member: Subscriber, since: u64) -> Seat {
         let seat = Seat(self.places.insert(self.members.len()));
         self.members.push(member);
-        self.seats.push(seat);
+        self.tenures.push(Tenure { seat, since });
         seat
     }
 
@@ -33,9 +41,9 @@ impl Roster {
     pub(super) fn remove(&mut self, seat: Seat) -> Subscriber {
         let place = self.places.remove(seat.0);
         let member = self.members.swap_remove(place);
-        self.seats.swap_remove(place);
-        if let Some(moved) = self.seats.get(place) {
-            self.places[moved.0] = place;
+        self.tenures.swap_remove(place);
+        if let Some(moved) = self.tenures.get(place) {
+            self.places[moved.seat.0] = place;
         }
         self.shrink();
         member
@@ -44,6 +52,11 @@ impl Roster {
     /// All of them.
     pub(super) fn members(&self) -> &[Subscriber] {
         &self.members
+    }
+
+    /// All of them, and since when they are there.
+    pub(super) fn tenures(&self) -> impl Iterator<Item = (&Subscriber, u64)> {
+        self.members.iter().zip(self.tenures.iter().map(|tenure| tenure.since))
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -55,7 +68,7 @@ impl Roster {
             *self = Roster::default();
         } else if self.members.capacity() > SMALL && self.members.len() < self.members.capacity() / 4 {
             self.members.shrink_to(self.members.len() * 2);
-            self.seats.shrink_to(self.seats.len() * 2);
+            self.tenures.shrink_to(self.tenures.len() * 2);
             // Seats are names and cannot move; what is free at the end can go.
             self.places.shrink_to_fit();
         }
@@ -84,7 +97,7 @@ mod tests {
                     let member = roster.remove(there.remove(&gone).unwrap());
                     prop_assert_eq!(member.key, gone);
                 } else {
-                    there.insert(key, roster.add(Subscriber { outbox: outbox.clone(), key }));
+                    there.insert(key, roster.add(Subscriber { outbox: outbox.clone(), key }, 0));
                 }
                 let mut left: Vec<u32> = roster.members().iter().map(|member| member.key).collect();
                 left.sort_unstable();
@@ -105,12 +118,12 @@ mod tests {
         let outbox = fixture.outbox();
         let mut roster = Roster::default();
         let seats: Vec<Seat> =
-            (0..10_000).map(|key| roster.add(Subscriber { outbox: outbox.clone(), key })).collect();
+            (0..10_000).map(|key| roster.add(Subscriber { outbox: outbox.clone(), key }, 0)).collect();
         for &seat in &seats[10..] {
             roster.remove(seat);
         }
         assert_eq!(roster.members().len(), 10);
-        assert!(roster.members.capacity() < 100 && roster.seats.capacity() < 100);
+        assert!(roster.members.capacity() < 100 && roster.tenures.capacity() < 100);
         for &seat in &seats[..10] {
             roster.remove(seat);
         }

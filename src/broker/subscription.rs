@@ -6,8 +6,9 @@ use super::queue::Queue;
 use super::queues::Queues;
 use super::roster::Seat;
 use super::topic::Topic;
-use super::topics::Topics;
+use super::topics::{Topics, Watch};
 use super::{Settlement, Shared};
+use crate::destination::Kind;
 use crate::outbox::Tag;
 use std::fmt;
 use std::sync::Arc;
@@ -25,8 +26,11 @@ pub struct Subscription {
 
 /// What is subscribed to.
 pub(super) enum To {
-    Topic(Arc<Topic>, Seat),
+    /// Of a family whose messages are not kept.
+    Topic(Kind, Arc<Topic>, Seat),
     Pattern(Membership),
+    /// Presence.
+    Watch(Kind, Watch),
     Queue(Arc<Queue>, ConsumerId),
 }
 
@@ -57,7 +61,7 @@ impl Subscription {
     pub(super) fn consumer(&self) -> Option<(&Arc<Queue>, ConsumerId)> {
         match &self.to {
             To::Queue(queue, id) => Some((queue, *id)),
-            To::Topic(..) | To::Pattern(..) => None,
+            To::Topic(..) | To::Pattern(..) | To::Watch(..) => None,
         }
     }
 
@@ -65,16 +69,17 @@ impl Subscription {
         &self.shared.queues
     }
 
-    fn topics(&self) -> &Topics {
-        &self.shared.topics
+    fn topics(&self, kind: Kind) -> &Topics {
+        self.shared.family(kind)
     }
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
         match &self.to {
-            To::Topic(topic, seat) => self.topics().leave(topic, *seat),
-            To::Pattern(membership) => self.topics().leave_pattern(membership),
+            To::Topic(kind, topic, seat) => self.topics(*kind).leave(topic, *seat),
+            To::Pattern(membership) => self.topics(membership.pattern().kind()).leave_pattern(membership),
+            To::Watch(kind, watch) => self.topics(*kind).unwatch(watch),
             To::Queue(queue, id) => self.queues().leave(queue, *id),
         }
         self.shared.ground.metrics.subscriptions.dec();
@@ -84,7 +89,8 @@ impl Drop for Subscription {
 impl fmt::Debug for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let to = match &self.to {
-            To::Topic(topic, _) => topic.destination().as_str(),
+            To::Topic(_, topic, _) => topic.destination().as_str(),
+            To::Watch(_, watch) => watch.destination().as_str(),
             To::Pattern(membership) => membership.pattern().as_str(),
             To::Queue(queue, _) => queue.destination().as_str(),
         };

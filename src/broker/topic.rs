@@ -2,20 +2,25 @@
 
 use super::Subscriber;
 use super::fan_out::{Reach, fan_out};
+use super::ground::Ground;
 use super::patterns::{Matched, Patterns};
+use super::presence::Room;
 use super::roster::{Roster, Seat};
 use crate::destination::Destination;
-use crate::metrics::Metrics;
+use crate::metrics::Gauge;
 use crate::outbox::Message;
 use parking_lot::Mutex;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Instant;
 
-/// A topic that somebody subscribes to by name, or that is just being published to. Without a subscriber of its
-/// own it dies under its lock, and whoever then finds it dead starts again from the map:
+/// A topic (or another destination whose messages are not kept) that somebody subscribes to by name or watches, or
+/// that is just being published to. Without a subscriber of its own and unwatched it dies under its lock, and whoever
+/// then finds it dead starts again from the map:
 ///
 /// ```text
-///   created ── add ──> subscribed ── last one removed ──> dead ── out of the map
-///      └──────────── published to, nobody there ───────────^
+///   created ── add, watch ──> needed ── last one removed ──> dead ── out of the map
+///      └───────────── published to, nobody there ─────────────^
 /// ```
 #[derive(Debug)]
 pub(super) struct Topic {
@@ -28,38 +33,82 @@ struct State {
     roster: Roster,
     /// Groups of pattern subscribers, as of their generation. They hold no outbox once their members have gone.
     matched: Matched,
+    /// Where its members are watched, while somebody does.
+    room: Option<Arc<Room>>,
+    /// Whose turn it is where one of all gets a message.
+    turn: u32,
     dead: bool,
 }
 
 impl Topic {
     /// Not yet subscribed to, with the groups known to match.
     pub(super) fn new(destination: Destination, matched: Matched) -> Topic {
-        Topic { destination, state: Mutex::new(State { roster: Roster::default(), matched, dead: false }) }
+        let state = State { roster: Roster::default(), matched, room: None, turn: 0, dead: false };
+        Topic { destination, state: Mutex::new(state) }
     }
 
     pub(super) fn destination(&self) -> &Destination {
         &self.destination
     }
 
-    /// Takes a subscriber in; `None` if the topic is dead.
-    pub(super) fn add(&self, subscriber: Subscriber, metrics: &Metrics) -> Option<Seat> {
+    /// Takes a subscriber in that comes at `since`; `None` if the topic is dead. `gauge` counts topics with members.
+    pub(super) fn add(&self, subscriber: Subscriber, since: u64, gauge: &Gauge) -> Option<Seat> {
         let mut state = self.state.lock();
         if state.dead {
             return None;
         }
         if state.roster.is_empty() {
-            metrics.topics.inc();
+            gauge.inc();
         }
-        Some(state.roster.add(subscriber))
+        if let Some(room) = &state.room {
+            room.join(&subscriber.outbox, since);
+        }
+        Some(state.roster.add(subscriber, since))
     }
 
     /// Lets a subscriber go. Whether the topic died of it.
-    pub(super) fn remove(&self, seat: Seat, metrics: &Metrics) -> bool {
+    pub(super) fn remove(&self, seat: Seat, gauge: &Gauge) -> bool {
         let mut state = self.state.lock();
         let gone = state.roster.remove(seat);
+        if let Some(room) = &state.room {
+            room.part(&gone.outbox);
+        }
         if state.roster.is_empty() {
-            metrics.topics.dec();
-            state.dead = true;
+            gauge.dec();
+        }
+        state.dead = !state.is_needed();
+        let died = state.dead;
+        drop(state);
+        drop(gone);
+        died
+    }
+
+    /// The room where its members are watched, held once more; `None` if the topic is dead. `shown` is what is
+    /// subscribed to for that.
+    pub(super) fn hold_room(
+        &self,
+        shown: &Destination,
+        ground: &Arc<Ground>,
+        now: Instant,
+    ) -> Option<Arc<Room>> {
+        let mut state = self.state.lock();
+        if state.dead {
+            return None;
+        }
+        // From the roster under the topic's lock: whoever comes or goes later finds the room.
+        let State { roster, room, .. } = &mut *state;
+        let room = room.get_or_insert_with(|| Room::new(shown, roster.tenures(), ground, now));
+        room.hold();
+        Some(room.clone())
+    }
+
+    /// Somebody does not watch any more. Whether the topic died of it.
+    pub(super) fn release_room(&self, room: &Arc<Room>) -> bool {
+        let mut state = self.state.lock();
+        let mut gone = None;
+        if room.release() {
+            gone = state.room.take();
+            state.dead = !state.is_needed();
         }
         let died = state.dead;
         drop(state);
@@ -68,28 +117,78 @@ impl Topic {
     }
 
     /// Pushes to all subscribers, by name and by pattern; `None` if the topic is dead. Without a subscriber by
-    /// name it dies afterwards; the flag tells.
+    /// name it dies afterwards, unless it is watched; the flag tells.
     pub(super) fn publish(
         &self,
         message: &Message,
         patterns: &Patterns,
         now: Instant,
     ) -> Option<(Reach, bool)> {
+        let mut reach = Reach::default();
+        let died = self.visit(patterns, |members| fan_out(members, message, now, &mut reach))?;
+        Some((reach, died))
+    }
+
+    /// Shows `act` all subscribers, those by name and then group by group. `None` if the topic is dead, else whether
+    /// it died.
+    pub(super) fn visit(&self, patterns: &Patterns, mut act: impl FnMut(&[Subscriber])) -> Option<bool> {
         let mut state = self.state.lock();
         if state.dead {
             return None;
         }
-        // Under the lock, so that a pattern subscribed to before this publish is in.
-        if state.matched.generation != patterns.generation() {
-            state.matched = patterns.matching(&self.destination);
-        }
-        let mut reach = Reach::default();
-        fan_out(state.roster.members(), message, now, &mut reach);
+        state.match_again(&self.destination, patterns);
+        act(state.roster.members());
         for group in &state.matched.groups {
-            fan_out(group.roster.read().members(), message, now, &mut reach);
+            act(group.roster.read().members());
         }
-        state.dead = state.roster.is_empty();
-        Some((reach, state.dead))
+        state.dead = !state.is_needed();
+        Some(state.dead)
+    }
+
+    /// Shows `act` all subscribers at once, and whose turn it is; `turn` is for topics that only live for a moment. As
+    /// [`visit`](Topic::visit), beside what `act` says.
+    pub(super) fn choose<T>(
+        &self,
+        patterns: &Patterns,
+        turn: &AtomicU32,
+        act: impl FnOnce(&[&[Subscriber]], &mut u32) -> T,
+    ) -> Option<(T, bool)> {
+        let mut state = self.state.lock();
+        if state.dead {
+            return None;
+        }
+        state.match_again(&self.destination, patterns);
+        let State { roster, matched, turn: own, .. } = &mut *state;
+        // Locked together, and so by all in one order.
+        matched.groups.sort_unstable_by_key(|group| Arc::as_ptr(group).addr());
+        let groups: Vec<_> = matched.groups.iter().map(|group| group.roster.read()).collect();
+        let members = std::iter::once(roster.members()).chain(groups.iter().map(|group| group.members()));
+        let members: Vec<&[Subscriber]> = members.collect();
+        let chosen = if roster.is_empty() {
+            let mut passing = turn.load(Relaxed);
+            let chosen = act(&members, &mut passing);
+            turn.store(passing, Relaxed);
+            chosen
+        } else {
+            act(&members, own)
+        };
+        drop(members);
+        drop(groups);
+        state.dead = !state.is_needed();
+        Some((chosen, state.dead))
+    }
+}
+
+impl State {
+    fn is_needed(&self) -> bool {
+        !self.roster.is_empty() || self.room.is_some()
+    }
+
+    /// Under the topic's lock, so that a pattern subscribed to before this publish is in.
+    fn match_again(&mut self, destination: &Destination, patterns: &Patterns) {
+        if self.matched.generation != patterns.generation() {
+            self.matched = patterns.matching(destination);
+        }
     }
 }
 
@@ -109,18 +208,20 @@ mod tests {
         let (message, now) = (fixture.message("m"), fixture.now());
         assert!(matches!(topic.publish(&message, &patterns, now), Some((Reach { receivers: 0, .. }, true))));
         assert!(topic.publish(&message, &patterns, now).is_none());
-        assert!(topic.add(Subscriber { outbox: fixture.outbox(), key: 1 }, &fixture.metrics).is_none());
+        assert!(
+            topic.add(Subscriber { outbox: fixture.outbox(), key: 1 }, 0, &fixture.metrics.topics).is_none()
+        );
     }
 
     #[test]
     fn it_dies_with_its_last_subscriber_and_takes_nothing_more() {
         let (fixture, patterns, topic) = topic();
         let (message, now, outbox) = (fixture.message("m"), fixture.now(), fixture.outbox());
-        let add = |key| topic.add(Subscriber { outbox: outbox.clone(), key }, &fixture.metrics);
+        let add = |key| topic.add(Subscriber { outbox: outbox.clone(), key }, 0, &fixture.metrics.topics);
         let (first, second) = (add(1).expect("alive"), add(2).expect("alive"));
         assert!(matches!(topic.publish(&message, &patterns, now), Some((Reach { reached: 2, .. }, false))));
-        assert!(!topic.remove(first, &fixture.metrics));
-        assert!(topic.remove(second, &fixture.metrics));
+        assert!(!topic.remove(first, &fixture.metrics.topics));
+        assert!(topic.remove(second, &fixture.metrics.topics));
         assert!(add(3).is_none());
         assert!(topic.publish(&message, &patterns, now).is_none());
         assert_eq!(fixture.metrics.topics.get(), 0);

@@ -1,47 +1,70 @@
-//! All topics by name.
+//! All topics by name; and so of each other family whose messages are not kept.
 //!
 //! The map's guards are never held while a topic is locked or the map is asked again.
 
 use super::fan_out::Reach;
 use super::ground::Ground;
 use super::patterns::{Membership, Patterns};
+use super::presence::{Room, Stand};
 use super::roster::Seat;
 use super::topic::Topic;
 use super::{Publication, Subscriber};
 use crate::destination::{Destination, Pattern};
+use crate::metrics::Gauge;
 use crate::outbox::Message;
 use dashmap::DashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// The topics that somebody subscribes to by name, and all pattern subscriptions.
+/// The topics of one family that somebody subscribes to by name or watches, and all pattern subscriptions. Families
+/// have nothing in common: no pattern of one ever matches a name of another.
 #[derive(Debug)]
 pub(super) struct Topics {
     ground: Arc<Ground>,
     map: DashMap<Arc<str>, Arc<Topic>>,
     patterns: Patterns,
+    /// Counts those with a subscriber by name.
+    gauge: Gauge,
+}
+
+/// Somebody who watches the members of a topic.
+#[derive(Debug)]
+pub(super) struct Watch {
+    topic: Arc<Topic>,
+    room: Arc<Room>,
+    seat: Stand,
 }
 
 impl Topics {
-    pub(super) fn new(ground: Arc<Ground>) -> Topics {
-        Topics { ground, map: DashMap::new(), patterns: Patterns::new() }
+    pub(super) fn new(ground: Arc<Ground>, gauge: Gauge) -> Topics {
+        Topics { ground, map: DashMap::new(), patterns: Patterns::new(), gauge }
     }
 
     /// Pushes to everybody who subscribes; nothing is even encoded when nobody does.
     pub(super) fn publish(&self, publication: &Publication<'_>, now: Instant) -> Reach {
-        let destination = publication.destination;
         let mut message: Option<Message> = None;
+        let reach = self.at(publication.destination, |topic, patterns| {
+            let message = message.get_or_insert_with(|| self.ground.message(publication.content()));
+            topic.publish(message, patterns, now)
+        });
+        reach.unwrap_or_default()
+    }
+
+    /// Acts on the topic of that name if there are subscribers; what `act` says. It is called again if it finds the
+    /// topic dead (`None`), and tells with its second value whether the topic died.
+    pub(super) fn at<T>(
+        &self,
+        destination: &Destination,
+        mut act: impl FnMut(&Topic, &Patterns) -> Option<(T, bool)>,
+    ) -> Option<T> {
         loop {
-            let Some(topic) = self.find(destination).or_else(|| self.for_patterns(destination)) else {
-                return Reach::default();
-            };
-            let message = message.get_or_insert_with(|| self.ground.message(publication));
-            match topic.publish(message, &self.patterns, now) {
-                Some((reach, died)) => {
+            let topic = self.find(destination).or_else(|| self.for_patterns(destination))?;
+            match act(&topic, &self.patterns) {
+                Some((done, died)) => {
                     if died {
                         self.forget(&topic);
                     }
-                    return reach;
+                    return Some(done);
                 }
                 None => self.forget(&topic),
             }
@@ -49,24 +72,43 @@ impl Topics {
     }
 
     /// Subscribes by name.
-    pub(super) fn subscribe(&self, destination: &Destination, subscriber: &Subscriber) -> (Arc<Topic>, Seat) {
-        loop {
-            let topic = self
-                .map
-                .entry(destination.text().clone())
-                .or_insert_with(|| Arc::new(Topic::new(destination.clone(), Default::default())))
-                .clone();
-            match topic.add(subscriber.clone(), &self.ground.metrics) {
-                Some(seat) => return (topic, seat),
-                None => self.forget(&topic),
-            }
-        }
+    pub(super) fn subscribe(
+        &self,
+        destination: &Destination,
+        subscriber: &Subscriber,
+        now: Instant,
+    ) -> (Arc<Topic>, Seat) {
+        let since = self.ground.clock.millis(now);
+        self.living(destination, |topic| topic.add(subscriber.clone(), since, &self.gauge))
     }
 
     /// Ends a subscription by name.
     pub(super) fn leave(&self, topic: &Arc<Topic>, seat: Seat) {
-        if topic.remove(seat, &self.ground.metrics) {
+        if topic.remove(seat, &self.gauge) {
             self.forget(topic);
+        }
+    }
+
+    /// Tells the watcher who is subscribed to `destination` by name, and from then on who comes and goes. `shown` is
+    /// what it subscribed to.
+    pub(super) fn watch(
+        &self,
+        destination: &Destination,
+        shown: &Destination,
+        watcher: Subscriber,
+        names: bool,
+        now: Instant,
+    ) -> Watch {
+        let (topic, room) = self.living(destination, |topic| topic.hold_room(shown, &self.ground, now));
+        let seat = room.watch(watcher, names, now);
+        Watch { topic, room, seat }
+    }
+
+    /// Ends a watch.
+    pub(super) fn unwatch(&self, watch: &Watch) {
+        watch.room.unwatch(watch.seat);
+        if watch.topic.release_room(&watch.room) {
+            self.forget(&watch.topic);
         }
     }
 
@@ -80,9 +122,21 @@ impl Topics {
         self.patterns.leave(membership);
     }
 
-    /// Topics and patterns that are subscribed to.
+    /// Topics that are subscribed to by name or watched, and patterns that are subscribed to.
     pub(super) fn count(&self) -> (usize, usize) {
         (self.map.len(), self.patterns.len())
+    }
+
+    /// Does `act` with the topic of that name, which is made if need be, until it finds one that is alive.
+    fn living<T>(&self, destination: &Destination, act: impl Fn(&Topic) -> Option<T>) -> (Arc<Topic>, T) {
+        loop {
+            let create = || Arc::new(Topic::new(destination.clone(), Default::default()));
+            let topic = self.map.entry(destination.text().clone()).or_insert_with(create).clone();
+            match act(&topic) {
+                Some(done) => return (topic, done),
+                None => self.forget(&topic),
+            }
+        }
     }
 
     fn find(&self, destination: &Destination) -> Option<Arc<Topic>> {
@@ -102,5 +156,12 @@ impl Topics {
     /// Takes a dead topic out of the map, unless its successor is there already.
     fn forget(&self, dead: &Arc<Topic>) {
         self.map.remove_if(dead.destination().as_str(), |_, topic| Arc::ptr_eq(topic, dead));
+    }
+}
+
+impl Watch {
+    /// What is watched.
+    pub(super) fn destination(&self) -> &Destination {
+        self.topic.destination()
     }
 }

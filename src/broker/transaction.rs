@@ -5,11 +5,9 @@
 //! subscriptions of the one who commits; and promised room is nobody else's. Then the steps are applied in order,
 //! and none can fail. If something is refused, the promises are taken back and nothing was to be seen.
 
-use super::fan_out::Reach;
 use super::queue::Queue;
 use super::subscription::Subscription;
-use super::{Congested, Published, Refusal, Shared, Step};
-use crate::destination::Kind;
+use super::{Congested, Published, Refusal, Routed, Shared, Step};
 use crate::outbox::{Message, Outbox, Tag};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -34,13 +32,19 @@ enum Reservation {
 /// What became of all steps; each receiver that lags behind is listed once.
 #[derive(Default)]
 struct Outcome {
-    reached: usize,
+    published: Published,
     congested: HashMap<*const Outbox, Congested>,
 }
 
 impl Outcome {
-    fn add(&mut self, reach: Reach, now: Instant) {
-        self.reached += reach.reached;
+    /// What became of the step of that number.
+    fn add(&mut self, step: usize, routed: Routed, now: Instant) {
+        let Routed { reach, sessions, services } = routed;
+        let published = &mut self.published;
+        published.reached += reach.reached;
+        published.sessions = sum(published.sessions, sessions);
+        published.services = sum(published.services, services);
+        published.unserved.extend((services == Some(0)).then_some(step));
         for congested in reach.into_congested(now) {
             match self.congested.entry(Arc::as_ptr(&congested.outbox)) {
                 Entry::Occupied(mut known) => known.get_mut().crowd |= congested.crowd,
@@ -60,10 +64,11 @@ pub(super) fn commit(shared: &Shared, steps: &[Step<'_>], now: Instant) -> Resul
     }
     let mut outcome = Outcome::default();
     let promised = std::mem::take(&mut reservations.promised);
-    for (step, reservation) in steps.iter().zip(promised) {
-        apply(shared, step, reservation, &mut outcome, now);
+    for (number, (step, reservation)) in steps.iter().zip(promised).enumerate() {
+        apply(shared, (number, step), reservation, &mut outcome, now);
     }
-    Ok(Published { reached: outcome.reached, congested: outcome.congested.into_values().collect() })
+    let congested = outcome.congested.into_values().collect();
+    Ok(Published { congested, ..outcome.published })
 }
 
 /// Every delivery that is settled must be outstanding, and is settled once.
@@ -88,21 +93,35 @@ fn validate(steps: &[Step<'_>]) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn apply(shared: &Shared, step: &Step<'_>, reservation: Reservation, outcome: &mut Outcome, now: Instant) {
+fn sum(one: Option<usize>, other: Option<usize>) -> Option<usize> {
+    if one.is_none() { other } else { one.map(|one| one + other.unwrap_or(0)) }
+}
+
+fn apply(
+    shared: &Shared,
+    (number, step): (usize, &Step<'_>),
+    reservation: Reservation,
+    outcome: &mut Outcome,
+    now: Instant,
+) {
     let publication = match step {
         Step::Settle { subscription, tags, settlement } => {
             return subscription.settle(tags, *settlement, now);
         }
         Step::Publish(publication) => publication,
+        Step::PublishToUsers(circular) => {
+            shared.ground.metrics.messages_published.inc();
+            return outcome.add(number, shared.route_to_users(circular, now), now);
+        }
     };
     shared.ground.metrics.messages_published.inc();
     let is_taken = match reservation {
-        Reservation::None => return outcome.add(shared.topics.publish(publication, now), now),
+        Reservation::None => return outcome.add(number, shared.route(publication, now), now),
         Reservation::Room(queue, message) => shared.queues.publish_reserved(&queue, &message, now),
         Reservation::Gone => false,
     };
     if is_taken {
-        outcome.reached += 1;
+        outcome.published.reached += 1;
     } else {
         shared.ground.metrics.messages_dropped.inc();
     }
@@ -111,10 +130,10 @@ fn apply(shared: &Shared, step: &Step<'_>, reservation: Reservation, outcome: &m
 impl Reservations<'_> {
     fn reserve(&self, step: &Step<'_>) -> Result<Reservation, Refusal> {
         let Step::Publish(publication) = step else { return Ok(Reservation::None) };
-        if publication.destination.kind() == Kind::Topic {
+        if !publication.destination.kind().is_kept() {
             return Ok(Reservation::None);
         }
-        let message = self.shared.ground.message(publication);
+        let message = self.shared.ground.message(publication.content());
         match self.shared.queues.reserve(publication.destination, message.size())? {
             Some(queue) => Ok(Reservation::Room(queue, message)),
             None => Ok(Reservation::Gone),

@@ -1,6 +1,6 @@
 //! Flags, made from the table of options.
 
-use super::bench;
+use super::{bench, passwd};
 use crate::config::{Given, Kind, Row, Source, suggestion, table};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
@@ -33,11 +33,12 @@ pub(super) enum Parsed {
 /// Reads the arguments, the command's own name first.
 pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Parsed {
     match command().try_get_matches_from(arguments) {
-        Ok(matches) if matches.subcommand_name() == Some(bench::BENCH) => Parsed::Wrong(format!(
-            "error: {0} takes no options of the broker: begin with stompbox {0}\n",
-            bench::BENCH
-        )),
-        Ok(matches) => Parsed::Arguments(taken(&matches)),
+        Ok(matches) => match matches.subcommand_name() {
+            Some(own) if own != CHECK_CONFIG => Parsed::Wrong(format!(
+                "error: {own} takes no options of the broker: begin with stompbox {own}\n"
+            )),
+            _ => Parsed::Arguments(taken(&matches)),
+        },
         Err(error) if error.use_stderr() => Parsed::Wrong(explain(&error)),
         Err(error) => Parsed::Show(error.render().to_string()),
     }
@@ -66,7 +67,8 @@ fn command() -> Command {
         )
         .args(table::GROUPS.iter().flat_map(|group| group.rows.iter().map(|row| flag(row, group.heading))))
         .subcommand(check)
-        // Here for its place in the help: its flags are its own, and the broker's are none of its.
+        // Here for their place in the help: their flags are their own, and the broker's are none of theirs.
+        .subcommand(Command::new(passwd::PASSWD).about(passwd::ABOUT))
         .subcommand(Command::new(bench::BENCH).about(bench::ABOUT))
 }
 
@@ -86,7 +88,8 @@ fn flag(row: &'static Row, heading: &'static str) -> Arg {
             .require_equals(true)
             .default_missing_value("true")
             .help(format!("{} [default: {}]", row.help, row.default)),
-        Kind::Secrets { .. } => arg.action(ArgAction::Append).help(row.help),
+        Kind::Secret => arg.help(row.help),
+        Kind::Secrets { .. } | Kind::List { .. } => arg.action(ArgAction::Append).help(row.help),
     }
 }
 
@@ -118,10 +121,11 @@ fn explain(error: &clap::Error) -> String {
                 None => format!("--{flag}: unknown option; stompbox --help lists them all"),
             }
         }
-        None => match suggestion(stray, [CHECK_CONFIG, bench::BENCH]) {
+        None => match suggestion(stray, [CHECK_CONFIG, passwd::PASSWD, bench::BENCH]) {
             Some(near) => format!("{stray}: unknown command; did you mean {near}?"),
             None => format!(
-                "an argument that is neither an option nor its value; the commands are {CHECK_CONFIG} and {}",
+                "an argument that is neither an option nor its value; the commands are {CHECK_CONFIG}, {} and {}",
+                passwd::PASSWD,
                 bench::BENCH
             ),
         },
@@ -194,12 +198,16 @@ mod tests {
                 "error: bench takes no options of the broker: begin with stompbox bench\n",
             ),
             (
+                &["--tcp", "off", "passwd"],
+                "error: passwd takes no options of the broker: begin with stompbox passwd\n",
+            ),
+            (
                 &["--user", "alice:a", "bob:sesame"],
-                "error: an argument that is neither an option nor its value; the commands are check-config and bench\n",
+                "error: an argument that is neither an option nor its value; the commands are check-config, passwd and bench\n",
             ),
             (
                 &["check-config", "bob:sesame"],
-                "error: an argument that is neither an option nor its value; the commands are check-config and bench\n",
+                "error: an argument that is neither an option nor its value; the commands are check-config, passwd and bench\n",
             ),
         ] {
             assert_eq!(wrong(list), text, "{list:?}");

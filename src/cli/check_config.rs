@@ -12,12 +12,24 @@ pub(super) fn report(loaded: &Loaded) -> String {
             continue;
         }
         let value = match row.kind {
-            Kind::Secrets { .. } => format!("{:?}", setting.shown),
+            Kind::Secrets { .. } | Kind::List { .. } => format!("{:?}", setting.shown),
             Kind::Switch => setting.shown.concat(),
             Kind::Number if is_integer(&setting.shown.concat()) => setting.shown.concat(),
-            Kind::Text | Kind::Number => format!("{:?}", setting.shown.concat()),
+            Kind::Text | Kind::Number | Kind::Secret => format!("{:?}", setting.shown.concat()),
         };
         text.push_str(&format!("{} = {value}  # {}\n", setting.key, place(setting)));
+    }
+    text.push_str(&rules(loaded));
+    text
+}
+
+/// What users may do, rule by rule, in the order in which they are judged.
+fn rules(loaded: &Loaded) -> String {
+    let (preset, reason) = loaded.config.preset();
+    let mut text =
+        format!("\n# What users may do: the first rule that matches decides (preset {preset}: {reason}).\n");
+    for line in loaded.config.permissions().lines() {
+        text.push_str(&format!("# {line}\n"));
     }
     text
 }

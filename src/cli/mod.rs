@@ -7,13 +7,15 @@
 //! | 2 | the arguments or the configuration have mistakes; each is on standard error |
 //! | 128 + n | a second signal n came while the broker was stopping |
 //!
-//! `stompbox bench` is a command of its own: 0 fine, 1 could not run, 2 messages did not arrive as they should.
+//! `stompbox bench` is a command of its own: 0 fine, 1 could not run, 2 messages did not arrive as they should. So is
+//! `stompbox passwd`: 0 done, 1 the file will not do, 2 the arguments or the passcode will not.
 
 mod arguments;
 mod bench;
 mod check_config;
 mod logging;
 mod open_files;
+mod passwd;
 mod serve;
 
 use crate::config::{self, Loaded, Mistake};
@@ -37,25 +39,35 @@ fn run(
     if arguments.get(1).is_some_and(|first| first == bench::BENCH) {
         return bench::bench(arguments.into_iter().skip(2), bench::passcode(variables), out, errors);
     }
+    if arguments.get(1).is_some_and(|first| first == passwd::PASSWD) {
+        return passwd::passwd(arguments.into_iter().skip(2), &mut passwd::ask, out, errors);
+    }
     let arguments = match arguments::parse(arguments) {
         Parsed::Arguments(arguments) => arguments,
         Parsed::Show(text) => return say(out, &text, ExitCode::SUCCESS),
         Parsed::Wrong(text) => return say(errors, &text, ExitCode::from(2)),
     };
     let Arguments { check_config, config, flags } = arguments;
-    match config::load(config.as_deref(), variables, flags) {
+    let variables: Vec<_> = variables.into_iter().collect();
+    let load = move || config::load(config.as_deref(), variables.clone(), flags.clone());
+    match load() {
         Err(mistakes) => say(errors, &list(&mistakes), ExitCode::from(2)),
         Ok(loaded) if check_config => say(out, &check_config::report(&loaded), ExitCode::SUCCESS),
-        Ok(loaded) => start(loaded, errors),
+        Ok(loaded) => start(loaded, load, errors),
     }
 }
 
-fn start(mut loaded: Loaded, errors: &mut dyn Write) -> ExitCode {
+/// `load` reads the configuration once more.
+fn start(
+    mut loaded: Loaded,
+    load: impl Fn() -> Result<Loaded, Vec<Mistake>> + Send + 'static,
+    errors: &mut dyn Write,
+) -> ExitCode {
     logging::start(&loaded.config.log);
     if let Err(wrong) = open_files::prepare(&mut loaded) {
         return say(errors, &format!("error: {wrong}\n"), ExitCode::from(2));
     }
-    match serve::serve(loaded.config) {
+    match serve::serve(loaded, load) {
         Ok(()) => ExitCode::SUCCESS,
         Err(wrong) => say(errors, &format!("error: {wrong}\n"), ExitCode::FAILURE),
     }
@@ -99,7 +111,15 @@ mod tests {
             "configuration is valid\n\
              tcp = \"0.0.0.0:1\"  # --tcp\n\
              user = [\"alice:***\"]  # --user\n\
-             linger = \"1s\"  # STOMPBOX_LINGER\n"
+             linger = \"1s\"  # STOMPBOX_LINGER\n\n\
+             # What users may do: the first rule that matches decides (preset safe: other machines can connect).\n\
+             # allow send anyone /topic/chat.** (demo)\n\
+             # allow subscribe anyone /topic/** (preset safe)\n\
+             # allow subscribe anyone /presence/topic/** (preset safe)\n\
+             # allow all anyone /user/queue/** (preset safe)\n\
+             # allow all anyone /user/topic/** (preset safe)\n\
+             # allow send anyone /app/** (preset safe)\n\
+             # allow send users /user/*/queue/** (preset safe)\n"
         );
         assert_eq!(errors, "");
     }

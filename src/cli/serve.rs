@@ -1,7 +1,8 @@
-//! Runs the broker until it is asked to stop.
+//! Runs the broker until it is asked to stop. SIGHUP has it read its rules and its users anew.
 
 use crate::config::Config;
-use crate::server::Server;
+use crate::config::{Loaded, Mistake, Setting};
+use crate::server::{Rules, Server};
 use std::io::{self, Write};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
@@ -15,9 +16,10 @@ const RUNTIME_STOP: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// It could not start; the text is for the operator.
-pub(super) fn serve(config: Config) -> Result<(), String> {
-    let runtime = runtime(config.worker_threads).map_err(|error| format!("cannot start threads: {error}"))?;
-    let result = runtime.block_on(run(config));
+pub(super) fn serve(loaded: Loaded, load: impl Load) -> Result<(), String> {
+    let worker_threads = loaded.config.worker_threads;
+    let runtime = runtime(worker_threads).map_err(|error| format!("cannot start threads: {error}"))?;
+    let result = runtime.block_on(run(loaded, load));
     runtime.shutdown_timeout(RUNTIME_STOP);
     result
 }
@@ -30,12 +32,30 @@ fn runtime(worker_threads: usize) -> io::Result<Runtime> {
     builder.thread_name("stompbox").enable_all().build()
 }
 
-async fn run(config: Config) -> Result<(), String> {
+/// Reads the configuration once more.
+pub(super) trait Load: Fn() -> Result<Loaded, Vec<Mistake>> + Send + 'static {}
+
+impl<F: Fn() -> Result<Loaded, Vec<Mistake>> + Send + 'static> Load for F {}
+
+/// What a reload changes; all else needs a restart.
+const RELOADED: [&str; 2] = ["permissions", "permission"];
+
+async fn run(loaded: Loaded, load: impl Load) -> Result<(), String> {
     // Before anybody can know that we listen, so that no signal finds us unprepared.
     let mut signals = Signals::new().map_err(|error| format!("cannot wait for signals: {error}"))?;
+    let mut hang_ups =
+        signal(SignalKind::hangup()).map_err(|error| format!("cannot wait for signals: {error}"))?;
+    let Loaded { config, settings } = loaded;
     let drain_time = config.drain_time;
+    tell_rules(&config);
     let server = Server::bind(config).await.map_err(|error| error.to_string())?;
     announce(&server.listening());
+    let rules = server.rules();
+    let reloading = tokio::spawn(async move {
+        while hang_ups.recv().await.is_some() {
+            reload(&rules, &settings, load()).await;
+        }
+    });
     let stop = async move {
         let name = signals.next().await.name;
         info!(signal = name, ?drain_time, "stopping; a second signal stops at once");
@@ -46,8 +66,38 @@ async fn run(config: Config) -> Result<(), String> {
         });
     };
     server.run(stop).await;
+    reloading.abort();
     info!("stopped");
     Ok(())
+}
+
+/// By which rules clients are judged: where nobody wrote one, it is said what holds.
+fn tell_rules(config: &Config) {
+    let (preset, reason) = config.preset();
+    info!(permissions = preset.as_str(), reason, "what users may do; stompbox check-config shows every rule");
+    for rule in config.permissions().lines().iter().filter(|line| line.ends_with("(demo)")) {
+        info!(rule, "the demo page brings a rule; demo = false takes both away");
+    }
+}
+
+/// Takes what can be taken while running, and says what cannot. With a mistake everything stays as it is.
+async fn reload(rules: &Rules, before: &[Setting], loaded: Result<Loaded, Vec<Mistake>>) {
+    let loaded = match loaded {
+        Ok(loaded) => loaded,
+        Err(mistakes) => {
+            for mistake in &mistakes {
+                warn!(%mistake, "the configuration is not read anew");
+            }
+            return;
+        }
+    };
+    rules.permit(loaded.config.permissions());
+    rules.reload_users().await;
+    let changed = |setting: &&Setting| !before.contains(setting) && !RELOADED.contains(&setting.key);
+    for setting in loaded.settings.iter().filter(changed) {
+        warn!(option = setting.key, "has changed, and needs a restart");
+    }
+    info!("rules and users are read anew");
 }
 
 /// One line for each listener on standard output, for programs that wait for it. Nobody needs to read it.

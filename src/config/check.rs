@@ -1,6 +1,10 @@
 //! What values must be to each other.
 
 use super::{Config, Listen};
+use crate::http::forwarded::Proxies;
+use crate::users::check_users_file;
+use crate::users::fetch::Client;
+use crate::users::token::Tokens;
 use std::time::Duration;
 
 /// What a message has beyond the SEND it came from: headers of the broker's own.
@@ -16,9 +20,18 @@ pub(super) struct Check {
 
 pub(super) const CHECKS: &[Check] = &[
     Check { keys: &["tcp", "http"], wrong: nothing_listens },
-    Check { keys: &["tcp", "user", "allow-anonymous"], wrong: |c| exposed(c.listen_tcp.as_ref(), c) },
-    Check { keys: &["http", "user", "allow-anonymous"], wrong: |c| exposed(c.listen_http.as_ref(), c) },
+    Check {
+        keys: &["tcp", "user", "users-file", "allow-anonymous"],
+        wrong: |c| exposed(c.listen_tcp.as_ref(), c),
+    },
+    Check {
+        keys: &["http", "user", "users-file", "allow-anonymous"],
+        wrong: |c| exposed(c.listen_http.as_ref(), c),
+    },
+    Check { keys: &["users-file"], wrong: |c| check_users_file(c.users.users_file.as_ref()?).err() },
     Check { keys: &["connect-timeout", "connect-silence"], wrong: silence_beyond_timeout },
+    Check { keys: &["jwt-secret", "jwt-key-file", "jwt-jwks"], wrong: unfit_keys },
+    Check { keys: &["proxy-user-header", "trusted-proxies"], wrong: nobody_trusted },
     Check { keys: &["connect-frame-bytes-max", "frame-bytes-max"], wrong: connect_beyond_frame },
     Check { keys: &["frame-bytes-max", "outbox-bytes-max"], wrong: frame_beyond_outbox },
     Check { keys: &["ws-message-bytes-max", "frame-bytes-max"], wrong: frame_beyond_message },
@@ -33,13 +46,31 @@ fn nothing_listens(c: &Config) -> Option<String> {
 
 fn exposed(listen: Option<&Listen>, c: &Config) -> Option<String> {
     let listen = listen.filter(|listen| !listen.is_loopback())?;
-    if !c.users.listed.is_empty() || c.users.allow_anonymous {
+    let users = &c.users;
+    let knows_users = !users.listed.is_empty()
+        || users.users_file.is_some()
+        || users.proxy
+        || !users.token.is_empty()
+        || users.hook_url.is_some();
+    if knows_users || users.allow_anonymous {
         return None;
     }
     Some(format!(
         "{listen} can be reached from other machines, and no user is configured: give users with user \
-         (NAME:PASSCODE), or let everybody in with allow-anonymous"
+         (NAME:PASSCODE) or users-file, or let everybody in with allow-anonymous"
     ))
+}
+
+fn unfit_keys(c: &Config) -> Option<String> {
+    Tokens::new(c.users.token.clone(), Client::default()).err()
+}
+
+fn nobody_trusted(c: &Config) -> Option<String> {
+    let is_heard = !c.users.proxy || c.http.proxies != Proxies::default();
+    (!is_heard).then(|| {
+        "proxy-user-header is believed from trusted-proxies alone, and there is none; give the addresses of your proxies"
+            .to_owned()
+    })
 }
 
 fn silence_beyond_timeout(c: &Config) -> Option<String> {
@@ -129,7 +160,7 @@ mod tests {
                 wrong(&[settings]),
                 [format!(
                     "{listen} can be reached from other machines, and no user is configured: give users with user \
-                     (NAME:PASSCODE), or let everybody in with allow-anonymous"
+                     (NAME:PASSCODE) or users-file, or let everybody in with allow-anonymous"
                 )]
             );
         }

@@ -61,7 +61,8 @@ impl Environment {
             return;
         };
         let texts = match row.kind {
-            Kind::Secrets { .. } if value.is_empty() => Vec::new(),
+            Kind::Secrets { .. } | Kind::List { .. } if value.is_empty() => Vec::new(),
+            Kind::List { .. } => value.split(';').map(|text| text.trim().to_owned()).collect(),
             Kind::Secrets { .. } => value.split(',').map(str::to_owned).collect(),
             _ => vec![value],
         };

@@ -67,20 +67,24 @@ fn unknown(source: Source, name: &str, value: &DeValue<'_>) -> Mistake {
 fn texts(row: &Row, value: &DeValue<'_>) -> Result<Vec<String>, String> {
     let wrong = |expected: &str| Err(format!("{}; expected {expected}", kind_of(value)));
     match (row.kind, value) {
-        (Kind::Text | Kind::Number, DeValue::String(text)) => Ok(vec![text.clone().into_owned()]),
+        (Kind::Text | Kind::Number | Kind::Secret, DeValue::String(text)) => {
+            Ok(vec![text.clone().into_owned()])
+        }
         (Kind::Number, DeValue::Integer(number)) => Ok(vec![decimal(number)]),
         (Kind::Switch, DeValue::Boolean(on)) => Ok(vec![on.to_string()]),
-        (Kind::Secrets { .. }, DeValue::Array(items)) => {
+        (Kind::Secrets { .. } | Kind::List { .. }, DeValue::Array(items)) => {
             let texts = items.iter().map(|item| item.get_ref().as_str().map(str::to_owned));
             texts.collect::<Option<_>>().ok_or_else(|| {
                 format!("an array with something else than strings; expected [\"{}\", …]", row.value)
             })
         }
-        (Kind::Text, _) => wrong(&format!("a string, {}", row.value)),
+        (Kind::Text | Kind::Secret, _) => wrong(&format!("a string, {}", row.value)),
         (Kind::Number, _) if row.value == "N" => wrong("a whole number"),
         (Kind::Number, _) => wrong(&format!("a string with a unit, such as {:?}", row.default)),
         (Kind::Switch, _) => wrong("true or false, without quotes"),
-        (Kind::Secrets { .. }, _) => wrong(&format!("an array of strings, [\"{}\", …]", row.value)),
+        (Kind::Secrets { .. } | Kind::List { .. }, _) => {
+            wrong(&format!("an array of strings, [\"{}\", …]", row.value))
+        }
     }
 }
 

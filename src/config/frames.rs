@@ -37,6 +37,19 @@ pub(super) const FRAMES: &[Row] = &[
         },
     ),
     bytes(
+        "to-bytes-max",
+        "256KiB",
+        "Size of the header to, which lists the users that a SEND to /users/ is for; a longer one gets ERROR.",
+        |c, v| {
+            put(&mut c.session.to_bytes_max, size(v, 256..=GIB))?;
+            c.transport.limits.to_bytes_max = c.session.to_bytes_max;
+            Ok(())
+        },
+    ),
+    number("to-names-max", "10000", "Names in it; with more a SEND gets ERROR.", |c, v| {
+        put(&mut c.session.to_names_max, count(v, 1..=MANY))
+    }),
+    bytes(
         "ws-message-bytes-max",
         "16MiB",
         "Size of a WebSocket message from a client, which may hold many frames; a larger one gets ERROR.",

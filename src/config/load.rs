@@ -97,7 +97,7 @@ impl Layers {
         self.mistakes.extend(mistakes);
         for given in given {
             let Given { row, texts, source } = &given;
-            if let Kind::Secrets { clear } = row.kind {
+            if let Kind::Secrets { clear } | Kind::List { clear, .. } = row.kind {
                 clear(&mut self.config);
             }
             for text in texts {
@@ -272,10 +272,10 @@ mod tests {
 
     #[test]
     fn what_was_given_shows_no_secret() {
-        let given = flags(&[("user", "alice:secret")]);
-        assert!(!format!("{given:?}").contains("secret"));
+        let given = flags(&[("user", "alice:sesame")]);
+        assert!(!format!("{given:?}").contains("sesame"));
         let loaded = load(None, variables(&[]), given).expect("valid");
-        assert!(!format!("{loaded:?}").contains("secret"));
+        assert!(!format!("{loaded:?}").contains("sesame"));
     }
 
     #[test]

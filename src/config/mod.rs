@@ -7,17 +7,22 @@
 //!
 //! No room imports this module: each gets its own plain `Options`.
 
+mod access;
 mod check;
 mod environment;
 mod file;
 mod frames;
 mod listen;
 mod load;
+mod login;
 mod mistake;
+mod permissions;
+mod presence;
 pub mod reference;
 mod row;
 mod sockjs;
 pub mod table;
+mod token;
 mod value;
 mod web;
 
@@ -31,10 +36,11 @@ use crate::http::forwarded::Proxies;
 use crate::http::health::MetricsFrom;
 use crate::http::hosts::Hosts;
 use crate::http::origin::Origins;
+use crate::http::proxy_user::ProxyHeaders;
 
 use crate::{broker, http, outbox, session, transport, users};
 use std::time::Duration;
-use stompbox_frames::stomp::{HeartBeat, Limits};
+use stompbox_frames::stomp::Limits;
 
 /// Everything that can be set, a section per room. `Config::default()` is what the table says.
 #[derive(Clone, Debug)]
@@ -99,7 +105,7 @@ impl Config {
     /// Nothing set. Only a ground for the rows of the table, which fill in every field.
     fn blank() -> Config {
         let zero = Duration::ZERO;
-        let limits = Limits { frame_bytes_max: 0, header_count_max: 0, header_bytes_max: 0 };
+        let limits = Limits { frame_bytes_max: 0, header_count_max: 0, header_bytes_max: 0, to_bytes_max: 0 };
         Config {
             listen_tcp: None,
             listen_http: None,
@@ -122,39 +128,14 @@ impl Config {
                 origins: Origins::default(),
                 hosts: Hosts::default(),
                 proxies: Proxies::default(),
+                proxy_user: ProxyHeaders::default(),
+                demo: false,
             },
             sockjs: transport::sockjs::Options::default(),
-            session: session::Options {
-                heart_beat: HeartBeat { can: 0, wants: 0 },
-                connect_silence: zero,
-                connect_timeout: zero,
-                destination_bytes_max: 0,
-                subscriptions_max: 0,
-                transactions_max: 0,
-                transaction_frames_max: 0,
-                transaction_bytes_max: 0,
-                temp_queues_max: 0,
-                unsettled_max: 0,
-                prefetch_count: 0,
-                frames_per_second_max: 0,
-                server: concat!("stompbox/", env!("CARGO_PKG_VERSION")),
-            },
-            broker: broker::Options {
-                queues_max: 0,
-                queue_messages_max: 0,
-                queue_bytes_max: 0,
-                max_deliveries: 0,
-                redelivery_backoff: zero,
-                redelivery_backoff_max: zero,
-            },
-            outbox: outbox::Options { outbox_bytes_max: 0, burst_patience: zero },
-            users: users::Options {
-                listed: Vec::new(),
-                allow_anonymous: false,
-                auth_timeout: zero,
-                auth_waiting_max: 0,
-                auth_parallel_max: 0,
-            },
+            session: session::Options::default(),
+            broker: broker::Options::default(),
+            outbox: outbox::Options::default(),
+            users: users::Options::default(),
             memory_bytes_max: 0,
             drain_time: zero,
             log: LogOptions { filter: String::new(), format: LogFormat::Text },
@@ -166,6 +147,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use stompbox_frames::stomp::HeartBeat;
 
     #[test]
     fn the_defaults_are_those_that_the_rooms_state() {

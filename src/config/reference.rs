@@ -30,7 +30,7 @@ fn line(row: &Row) -> String {
         _ => format!(" {}", row.value.replace('|', "\\|")),
     };
     let default = match row.kind {
-        Kind::Secrets { .. } => "none".to_owned(),
+        Kind::Secrets { .. } | Kind::List { .. } | Kind::Secret => "none".to_owned(),
         Kind::Text if row.default.is_empty() => "none".to_owned(),
         _ => format!("`{}`", row.default),
     };

@@ -34,6 +34,15 @@ pub enum Kind {
         /// Empties the list, before a higher layer fills it.
         clear: fn(&mut Config),
     },
+    /// May be given many times; in the environment `;` separates its values.
+    List {
+        /// Empties the list, before a higher layer fills it.
+        clear: fn(&mut Config),
+        /// Whether its values are secrets.
+        hidden: bool,
+    },
+    /// A string that is a secret.
+    Secret,
 }
 
 /// Options under one heading.
@@ -54,9 +63,14 @@ impl Row {
     /// Sets the option to its default.
     pub(super) fn reset(&self, config: &mut Config) {
         match self.kind {
-            Kind::Secrets { clear } => clear(config),
+            Kind::Secrets { clear } | Kind::List { clear, .. } => clear(config),
             _ => self.apply(config, self.default).expect("a test reads every default of the table"),
         }
+    }
+
+    /// Whether it may be given many times.
+    pub fn is_list(&self) -> bool {
+        matches!(self.kind, Kind::Secrets { .. } | Kind::List { .. })
     }
 
     /// Its environment variable.
@@ -68,6 +82,7 @@ impl Row {
     pub fn shown(&self, text: &str) -> String {
         match self.kind {
             Kind::Secrets { .. } => format!("{}:***", text.split(':').next().unwrap_or_default()),
+            Kind::List { hidden: true, .. } | Kind::Secret => "***".to_owned(),
             _ => text.to_owned(),
         }
     }

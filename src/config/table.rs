@@ -2,10 +2,14 @@
 //! in `web`).
 
 use super::Config;
+use super::access::ACCESS;
 use super::frames::FRAMES;
+use super::login::LOGIN;
+use super::presence::PRESENCE;
 use super::row::variable;
 use super::row::{Group, Kind, Row};
 use super::sockjs::SOCKJS;
+use super::token::TOKEN;
 use super::value::{
     count, heart_beat, listen, log_filter, log_format, metrics_from, path, put, seconds, size, switch, time,
     user,
@@ -27,11 +31,15 @@ pub const GROUPS: &[Group] = &[
     Group { heading: "Listening", rows: LISTENING },
     Group { heading: "Browsers and proxies", rows: WEB },
     Group { heading: "Users", rows: USERS },
+    Group { heading: "Tokens, and a service that is asked", rows: TOKEN },
+    Group { heading: "Logins", rows: LOGIN },
+    Group { heading: "What users may do, and what the handshake says of them", rows: ACCESS },
     Group { heading: "Connections", rows: CONNECTIONS },
     Group { heading: "SockJS", rows: SOCKJS },
     Group { heading: "Frames", rows: FRAMES },
     Group { heading: "Sessions", rows: SESSIONS },
     Group { heading: "Work queues", rows: QUEUES },
+    Group { heading: "Presence", rows: PRESENCE },
     Group { heading: "Memory and slow receivers", rows: MEMORY },
     Group { heading: "Running and logging", rows: RUNNING },
 ];
@@ -123,7 +131,7 @@ const USERS: &[Row] = &[
         value: "NAME:PASSCODE",
         default: "",
         help: "A user who may connect; give it once for each. With any user, CONNECT needs a login (see \
-               allow-anonymous); without any, everybody is let in and a login is ignored. Other users of \
+               allow-anonymous); without any, and without a users-file, everybody is let in and a login is ignored. Other users of \
                this machine can see flags: the file is a better place. In the environment commas separate users, so \
                a passcode with a comma belongs in the file, too.",
         kind: Kind::Secrets { clear: |c| c.users.listed.clear() },
@@ -145,23 +153,16 @@ const USERS: &[Row] = &[
         kind: Kind::Switch,
         set: |c, v| put(&mut c.users.allow_anonymous, switch(v)),
     },
-    timed(
-        "auth-timeout",
-        "10s",
-        "Time for checking a login, waiting included; then it is refused.",
-        |c, v| put(&mut c.users.auth_timeout, time(v, TICK)),
-    ),
-    number(
-        "auth-waiting-max",
-        "1024",
-        "Logins that wait to be checked; further ones are refused and may try again later.",
-        |c, v| put(&mut c.users.auth_waiting_max, count(v, 0..=MANY / 2)),
-    ),
-    number(
-        "auth-parallel-max",
-        "2",
-        "Logins that are checked at the same time; further ones wait.",
-        |c, v| put(&mut c.users.auth_parallel_max, count(v, 1..=65_535)),
+    text(
+        "users-file",
+        "FILE",
+        "",
+        "A file of users with hashes of their passcodes, made and changed by stompbox passwd. It is read again when it \
+         has changed, with the next login; while the new one will not do, the users of before stay.",
+        |c, v| {
+            c.users.users_file = Some(v).filter(|path| !path.is_empty()).map(Into::into);
+            Ok(())
+        },
     ),
 ];
 
@@ -203,14 +204,14 @@ const CONNECTIONS: &[Row] = &[
         "tcp-keepalive",
         "30s",
         "Time without traffic after which the system probes whether the peer is there: how vanished clients without \
-         heart-beats are found. Whole seconds; 0: off.",
+         heart-beats are found. Up to a third longer for some, so that not all are probed at once. Whole seconds; 0: off.",
         |c, v| put(&mut c.transport.tcp_keepalive, seconds(v)),
     ),
     timed(
         "tcp-user-timeout",
-        "30s",
-        "Time for which sent octets may stay unacknowledged by the peer's system; then the connection is closed. 0: \
-         the system's own (many minutes).",
+        "60s",
+        "Time for which sent octets may stay unacknowledged by the peer's system; then the connection is closed. One lost \
+         probe of tcp-keepalive ends it, too, if this is not longer. 0: the system's own (many minutes).",
         |c, v| put(&mut c.transport.tcp_user_timeout, time(v, NONE)),
     ),
     timed(
@@ -361,7 +362,7 @@ mod tests {
 
     #[test]
     fn every_default_will_do() {
-        for row in rows().filter(|row| !matches!(row.kind, Kind::Secrets { .. })) {
+        for row in rows().filter(|row| !row.is_list()) {
             assert_eq!(row.apply(&mut Config::blank(), row.default), Ok(()), "{}", row.key);
         }
     }
@@ -375,9 +376,18 @@ mod tests {
                 ("allowed-origins", _) => "https://seven.example",
                 ("allowed-hosts", _) => "seven.example",
                 ("trusted-proxies", _) => "7.7.7.7",
+                ("demo" | "jwt-require-exp", _) => "false",
+                ("permissions", _) => "safe",
+                ("permission", _) => "allow send anyone /topic/seven",
                 (_, "ADDR") => "127.0.0.1:7",
                 (_, "PATH") => "/seven",
                 (_, "NAME:PASSCODE") => "seven:7",
+                (_, "NAME") => "x-seven",
+                (_, "FILE" | "FILE|URL") => "/seven",
+                (_, "CLAIM" | "TEXT") => "seven",
+                (_, "SECRET") => "seven-seven-seven-seven-seven-seven",
+                (_, "URL") => "http://127.0.0.1:7/",
+                ("auth-order", _) => "user,users-file",
                 (_, "true|false") => "true",
                 (_, "MS,MS") => "7000,0",
                 (_, "TIME") => "7777ms",

@@ -3,7 +3,9 @@
 use super::{Listen, LogFormat};
 use crate::http::health::MetricsFrom;
 use crate::transport::sockjs::{Transport, Transports};
-use crate::users::Passcode;
+use crate::users::permissions::Preset;
+use crate::users::{Kind, Passcode};
+use hyper::header::HeaderName;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 use stompbox_frames::stomp::HeartBeat;
@@ -149,6 +151,58 @@ pub(super) fn user(text: &str) -> Result<(String, Passcode), String> {
     let passcode = Passcode::new(passcode)
         .ok_or_else(|| format!("the passcode of {name:?} is longer than {} octets", Passcode::BYTES_MAX))?;
     Ok((name.to_owned(), passcode))
+}
+
+/// What holds behind the rules; `None`: that is found out.
+pub(super) fn preset(text: &str) -> Result<Option<Preset>, String> {
+    match text {
+        "auto" => Ok(None),
+        _ => Preset::parse(text)
+            .map(Some)
+            .map_err(|_| format!("{text:?} will not do; expected auto, safe or open")),
+    }
+}
+
+/// The name of an HTTP header.
+pub(super) fn header(text: &str) -> Result<HeaderName, String> {
+    HeaderName::try_from(text)
+        .map_err(|_| format!("{text:?} is no name of a header, such as X-Forwarded-User"))
+}
+
+/// The name of a claim.
+pub(super) fn claim(text: &str) -> Result<String, String> {
+    let is_name = !text.is_empty() && !text.contains(|c: char| c.is_control() || c.is_whitespace());
+    is_name
+        .then(|| text.to_owned())
+        .ok_or_else(|| format!("{text:?} is no name of a claim, such as sub or realm.user"))
+}
+
+/// The name of a cookie.
+pub(super) fn name(text: &str) -> Result<String, String> {
+    match names(text)?.as_slice() {
+        [name] => Ok(name.clone()),
+        _ => Err(format!("{text:?} will not do; expected one name")),
+    }
+}
+
+/// Kinds of sources of users, each at most once.
+pub(super) fn kinds(text: &str) -> Result<Vec<Kind>, String> {
+    let mut kinds = Vec::new();
+    for name in names(text)? {
+        match Kind::ALL.into_iter().find(|kind| kind.as_str() == name) {
+            Some(kind) if kinds.contains(&kind) => {
+                return Err(format!("{name:?} is given twice; expected each once"));
+            }
+            Some(kind) => kinds.push(kind),
+            None => {
+                let all = Kind::ALL.map(Kind::as_str).join(", ");
+                return Err(format!(
+                    "{name:?} will not do; expected some of {all}, with commas between them"
+                ));
+            }
+        }
+    }
+    Ok(kinds)
 }
 
 /// `SENDS,WANTS` in milliseconds.
@@ -346,6 +400,15 @@ mod tests {
         assert_eq!(metrics_from("Any"), Err("\"Any\" will not do; expected loopback, any or off".to_owned()));
         assert_eq!(log_format("json"), Ok(LogFormat::Json));
         assert_eq!(log_format("xml"), Err("\"xml\" will not do; expected text or json".to_owned()));
+    }
+
+    #[test]
+    fn orders() {
+        assert_eq!(kinds("hook, users-file"), Ok(vec![Kind::Hook, Kind::UsersFile]));
+        assert_eq!(kinds(&Kind::ALL.map(Kind::as_str).join(",")), Ok(Kind::ALL.to_vec()));
+        assert_eq!(kinds(""), Ok(Vec::new()));
+        assert_eq!(kinds("hook,hook"), Err("\"hook\" is given twice; expected each once".to_owned()));
+        assert!(kinds("ldap").expect_err("unknown").contains("expected some of proxy, certificate, token"));
     }
 
     #[test]

@@ -29,9 +29,11 @@ mod pattern;
 
 pub use address::{Address, UserPath, Whose, recipients};
 pub use owner::Owner;
+pub(crate) use owner::percent_decode;
 pub use pattern::{Pattern, Segment, Selector};
 
 use pattern::wildcard;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// The option behind the length limit.
@@ -71,6 +73,11 @@ impl Kind {
         prefix
     }
 
+    /// Whether messages are kept until a consumer has them.
+    pub fn is_kept(self) -> bool {
+        matches!(self, Kind::Queue | Kind::TempQueue)
+    }
+
     /// Whether a SUBSCRIBE may have wildcards.
     fn takes_wildcards(self) -> bool {
         matches!(self, Kind::Topic | Kind::User | Kind::App)
@@ -80,7 +87,7 @@ impl Kind {
 /// What dead letter queues begin with.
 const DEAD_PREFIX: &str = "/queue/dead.";
 /// Segments of a name or a pattern at most: what matching costs grows with them.
-const SEGMENTS_MAX: usize = 64;
+pub(crate) const SEGMENTS_MAX: usize = 64;
 
 /// Why a text is no destination; `Display` is one or two sentences for a peer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -130,14 +137,49 @@ impl Destination {
         &self.text[self.kind.prefix().len()..]
     }
 
+    /// What its subscribers see of it: a user's destination without the user.
+    pub fn shown(&self) -> Cow<'_, str> {
+        match (self.kind, self.name().split_once('/')) {
+            (Kind::User, Some((_, path))) => format!("{}{path}", self.kind.prefix()).into(),
+            _ => self.as_str().into(),
+        }
+    }
+
+    /// Of a user's destination: its owner's text, and what stands behind it.
+    fn owned(&self) -> Option<(&str, &str)> {
+        if self.kind == Kind::User { self.name().split_once('/') } else { None }
+    }
+
+    /// The id of the session whose destination it is, if it is one session's: `/user/~ID/…`.
+    pub fn session(&self) -> Option<&str> {
+        let (owner, _) = self.owned()?;
+        owner.strip_prefix(owner::SESSION)
+    }
+
+    /// The same destination of another owner; `None` if it is no user's.
+    pub fn of(&self, owner: &Owner) -> Option<Destination> {
+        let (_, path) = self.owned()?;
+        let text = format!("{}{}/{path}", self.kind.prefix(), owner.as_str());
+        Some(Destination { kind: self.kind, text: text.into() })
+    }
+
+    /// `/presence/users`: who is online.
+    pub fn online() -> Destination {
+        Destination { kind: Kind::Presence, text: "/presence/users".into() }
+    }
+
+    /// Of `/presence/topic/NAME`: `/topic/NAME`.
+    pub fn watched(&self) -> Option<Destination> {
+        let topic = self.text.strip_prefix(Kind::Presence.prefix().trim_end_matches('/'))?;
+        let is_topic = topic.starts_with(Kind::Topic.prefix());
+        is_topic.then(|| Destination { kind: Kind::Topic, text: topic.into() })
+    }
+
     /// The segments of the name, split at `/` and `.`; of a user's destination the owner first, which is one segment.
     pub fn segments(&self) -> impl Iterator<Item = &str> {
-        let (owner, rest) = match self.kind {
-            Kind::User => {
-                let (owner, rest) = self.name().split_once('/').unwrap_or((self.name(), ""));
-                (Some(owner), rest)
-            }
-            _ => (None, self.name()),
+        let (owner, rest) = match self.owned() {
+            Some((owner, path)) => (Some(owner), path),
+            None => (None, self.name()),
         };
         owner.into_iter().chain(split(rest))
     }

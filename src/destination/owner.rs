@@ -4,7 +4,7 @@ use super::{DestinationError, wrong};
 use std::sync::Arc;
 
 /// The mark before the id of a session.
-const SESSION: char = '~';
+pub(super) const SESSION: char = '~';
 
 /// A user, or one session that is nobody's: the segment behind `/user/` in the one form by which the broker routes.
 ///
@@ -41,6 +41,11 @@ impl Owner {
         Owner(format!("{SESSION}{id}").into())
     }
 
+    /// Whose a session's own destinations are: its user's, or its alone if it is anonymous.
+    pub fn of(user: Option<&str>, session: &str) -> Owner {
+        user.map_or_else(|| Owner::session(session), Owner::user)
+    }
+
     /// The text, as in `/user/TEXT/queue/x`.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -59,7 +64,7 @@ pub(super) fn decode(text: &str) -> Result<Result<String, &str>, DestinationErro
 ///
 /// # Errors
 /// A `%` without two hexadecimal digits behind it, or octets that are not UTF-8: it is not guessed who is meant.
-pub(super) fn percent_decode(text: &str) -> Result<String, DestinationError> {
+pub(crate) fn percent_decode(text: &str) -> Result<String, DestinationError> {
     let malformed = || {
         wrong(format!(
             "{text:?} is no name: '%' begins a percent-encoded octet of UTF-8 there, and itself is written %25."

@@ -165,6 +165,43 @@ fn by_definition(pattern: &[Segment], topic: &[&str]) -> bool {
     }
 }
 
+#[test]
+fn a_users_destination_is_known_by_its_owner_and_given_to_another() {
+    for (text, session, of_alice) in [
+        ("/user/bob/queue/x", None, Some("/user/alice/queue/x")),
+        ("/user/~s1/topic/x.y", Some("s1"), Some("/user/alice/topic/x.y")),
+        ("/user/%7Es1/queue/x", None, Some("/user/alice/queue/x")),
+        ("/topic/~s1/queue/x", None, None),
+    ] {
+        let destination = Destination::parse(text, ROOM).unwrap();
+        assert_eq!(destination.session(), session, "{text}");
+        let other = destination.of(&Owner::user("alice"));
+        assert_eq!(other, of_alice.map(|text| Destination::parse(text, ROOM).unwrap()), "{text}");
+    }
+    assert_eq!(Owner::of(Some("~s1"), "s1"), Owner::user("~s1"));
+    assert_eq!(Owner::of(None, "s1"), Owner::session("s1"));
+}
+
+#[test]
+fn presence_is_that_of_a_topic_or_of_all() {
+    let exact = |text: &str| match Selector::parse(text, ROOM).unwrap() {
+        Selector::Exact(destination) => destination,
+        Selector::Pattern(pattern) => panic!("{pattern:?}"),
+    };
+    assert_eq!(exact("/presence/topic/a.b/c").watched(), Some(topic("a.b/c")));
+    assert_eq!(exact("/presence/topic/topic/a").watched(), Some(topic("topic/a")));
+    assert_eq!(exact("/presence/users"), Destination::online());
+    for text in ["/presence/users", "/topic/a", "/queue/a"] {
+        assert_eq!(exact(text).watched(), None, "{text}");
+    }
+}
+
+#[test]
+fn only_queues_keep_messages() {
+    let kept: Vec<Kind> = PREFIXES.into_iter().map(|(_, kind)| kind).filter(|kind| kind.is_kept()).collect();
+    assert_eq!(kept, [Kind::Queue, Kind::TempQueue]);
+}
+
 proptest! {
     #[test]
     fn matches_is_the_definition(

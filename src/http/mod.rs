@@ -6,10 +6,11 @@ mod host;
 pub mod hosts;
 pub mod origin;
 pub mod pages;
+pub mod proxy_user;
 mod refusals;
 
 use crate::transport::sockjs::{self, Body, Endpoints, Visit};
-use crate::transport::{Hub, Line, Place, Stomp, sockets};
+use crate::transport::{Hub, Line, Place, Stomp, Trust, sockets};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use hyper::body::Incoming;
@@ -51,6 +52,10 @@ pub struct Options {
     pub hosts: hosts::Hosts,
     /// Whose word on the addresses of clients is taken (`trusted-proxies`).
     pub proxies: forwarded::Proxies,
+    /// The headers in which trusted proxies say whom they have signed in (`proxy-user-header`, `proxy-roles-header`).
+    pub proxy_user: proxy_user::ProxyHeaders,
+    /// Whether the demo page is served (`demo`).
+    pub demo: bool,
 }
 
 /// What all requests need to be answered.
@@ -161,10 +166,20 @@ impl Desk {
                     return self.refuse(&refused, address);
                 }
                 let ancestors = self.options.origins.frame_ancestors();
-                self.sockjs.answer(request, base.len(), Visit { address, line, ancestors }).await
+                let trust = self.trust(&request, below, peer);
+                self.sockjs.answer(request, base.len(), Visit { address, line, ancestors, trust }).await
             }
             _ => self.page(&request, address),
         }
+    }
+
+    /// What there is to say of who sent a request.
+    fn trust(&self, request: &Request<Incoming>, below: &str, peer: IpAddr) -> Trust {
+        let headers = request.headers();
+        let is_own_page = self.options.origins.is_own_page(headers, asked(request, below));
+        let says_who = self.options.proxies.is_trusted(peer);
+        let proxy = if says_who { self.options.proxy_user.user(headers) } else { None };
+        Trust { is_own_page, proxy }
     }
 
     /// A browser shows a page of somebody else that wants something from here.
@@ -185,6 +200,9 @@ impl Desk {
                 health::metrics(&self.hub.metrics, &self.hub.budget, asker, allowed)
             }
             _ => {
+                if !self.options.demo {
+                    return plain(StatusCode::NOT_FOUND, "not found\n".to_owned());
+                }
                 let site = pages::page(path, &self.options.ws_path, request.headers(), request.method());
                 return match site {
                     Some(response) => response.map(Body::from),

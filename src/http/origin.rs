@@ -125,6 +125,36 @@ impl Origins {
         }
     }
 
+    /// Whether the page that asks may act in the name of the user whose browser it is, so that cookies and the like
+    /// count: a page of the same origin, a listed one, on a broker of the user's own machine any page of that machine.
+    /// Those that only `*` or `null` let in may not, nor may requests across sites that say nothing of their origin.
+    pub fn is_own_page(&self, headers: &HeaderMap, ask: Ask) -> bool {
+        match only(headers, &ORIGIN).or_else(|| only(headers, &SEC_WEBSOCKET_ORIGIN)) {
+            Some(Ok(value)) => return self.is_own(value.to_str().ok().and_then(Origin::parse), headers),
+            Some(Err(Several)) => return false,
+            None if ask == Ask::WebSocket => return true,
+            None => {}
+        }
+        match (Site::of(headers), only(headers, &REFERER)) {
+            (Site::Same, _) => true,
+            (Site::Other, _) | (Site::Unknown, Some(Err(Several))) => false,
+            (Site::Unknown, Some(Ok(value))) if !value.is_empty() => {
+                let origin = value.to_str().ok().and_then(Origin::of_url);
+                origin.is_some_and(|origin| origin.is_same(headers))
+            }
+            (Site::Unknown, _) => true,
+        }
+    }
+
+    fn is_own(&self, origin: Option<Origin>, headers: &HeaderMap) -> bool {
+        let Some(origin) = origin else { return false };
+        let is_web = default_port(&origin.scheme).is_some();
+        let is_local =
+            || origin.host.is_loopback() && host_of(headers).is_some_and(|host| host.is_loopback());
+        is_web && (origin.is_same(headers) || is_local())
+            || self.listed.iter().any(|pattern| pattern.matches(&origin))
+    }
+
     /// The value of `content-security-policy` for the iframe page: who may embed it. `None` if everybody may.
     /// Listed IPv6 addresses and `null` are not in it, since it has no words for them.
     pub fn frame_ancestors(&self) -> Option<HeaderValue> {
@@ -237,6 +267,12 @@ impl Origin {
         let Some((host, port)) = value.to_str().ok().and_then(Host::parse_with_port) else { return false };
         self.host == host && self.port == port.or(default_port(&self.scheme))
     }
+}
+
+/// Where the request went.
+fn host_of(headers: &HeaderMap) -> Option<Host> {
+    let Some(Ok(value)) = only(headers, &HOST) else { return None };
+    value.to_str().ok().and_then(Host::parse_with_port).map(|(host, _)| host)
 }
 
 impl fmt::Display for Origin {

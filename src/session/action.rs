@@ -1,9 +1,10 @@
 //! What a session wishes: the connection task does it, in order.
 
 use super::Closing;
-use crate::destination::{Destination, Selector};
+use crate::destination::{Destination, Owner, Selector, UserPath};
 use crate::outbox::{Key, Tag};
 use crate::users::Credentials;
+use crate::users::permissions::{Denied, Verb};
 use bytes::Bytes;
 use stompbox_frames::stomp::{Frame, Version};
 
@@ -15,7 +16,6 @@ pub type Receipt = Box<str>;
 /// Every receipt in an action must come back by [`complete`](super::Session::complete) or
 /// [`refuse`](super::Session::refuse): those that come behind it wait for it.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "actions are done at once, and SEND is what most of them are")]
 pub enum Action {
     /// Write this frame (ends in NUL LF).
     Write(Bytes),
@@ -24,12 +24,22 @@ pub enum Action {
     /// Check these credentials and call [`authenticated`](super::Session::authenticated); until then no
     /// further frame is handled.
     Authenticate(Credentials),
+    /// Check the new token in these credentials and call [`renewed`](super::Session::renewed); until then no further
+    /// frame is handled.
+    Renew {
+        /// With nothing but the token.
+        credentials: Credentials,
+        /// Owed.
+        receipt: Option<Receipt>,
+    },
     /// CONNECTED was written: the decoder learns the version, the limits of a signed-in client apply.
     Established(Version),
     /// Open this session's temporary queue, before anything names it. It lives as long as the session.
     OpenTemp(Destination),
     /// Route a SEND, then complete or refuse.
     Publish(Publish),
+    /// Route what the broker itself has to say to this session. If it cannot be, nothing follows from it.
+    Report(Publish),
     /// Subscribe, then complete or refuse.
     Subscribe(Subscribe),
     /// End a subscription (what is still in the outbox for it goes back), then complete.
@@ -53,6 +63,15 @@ pub enum Action {
         /// Owed.
         receipt: Option<Receipt>,
     },
+    /// Something may not be done: log and count it.
+    Denied {
+        /// What.
+        verb: Verb,
+        /// With what.
+        destination: Box<str>,
+        /// By which rule.
+        denied: Denied,
+    },
     /// A limit was met (its option's name): count it.
     Limit(&'static str),
     /// Flush, linger and close. The last action.
@@ -62,16 +81,38 @@ pub enum Action {
 /// A SEND to be routed.
 #[derive(Clone, Debug)]
 pub struct Publish {
-    /// Where to, resolved (`/temp-queue/x` to its address).
-    pub destination: Destination,
-    /// As given on SEND: MESSAGE's `destination`.
+    /// Where to, resolved.
+    pub to: Target,
+    /// MESSAGE's `destination`: as given on SEND, without the user's name.
     pub shown: Box<str>,
     /// The frame: headers and body.
     pub frame: Frame,
-    /// The address that replaces `reply-to:/temp-queue/x`.
-    pub reply_to: Option<Destination>,
+    /// Headers that the broker sets, each in place of one of that name.
+    pub extra: Vec<(&'static str, Box<str>)>,
+    /// Of a user's sessions only this one.
+    pub session: Option<Box<str>>,
     /// Owed once it is done; `None` in a transaction.
     pub receipt: Option<Receipt>,
+}
+
+/// Where a SEND goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// One destination; `/temp-queue/x` is its address, a user's has its owner.
+    One(Destination),
+    /// The same destination of many users.
+    Users(Vec<Owner>, UserPath),
+}
+
+/// What a refusal is about: what must be taken back where it costs no more than that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// A SEND.
+    Publish,
+    /// The subscription of this name.
+    Subscribe(Key),
+    /// Anything else: it ends the conversation in any case.
+    Other,
 }
 
 /// A SUBSCRIBE to be done.
@@ -83,6 +124,8 @@ pub struct Subscribe {
     pub selector: Selector,
     /// Credit in messages, at least 1 and at most `unsettled-max`.
     pub prefetch: u32,
+    /// Of presence: all names, however many.
+    pub names: bool,
     /// Owed.
     pub receipt: Option<Receipt>,
 }

@@ -13,6 +13,10 @@ pub enum Closing {
     ConnectTimeout,
     /// Login refused.
     Unauthenticated,
+    /// The token is over, or its user is no more let in.
+    Expired,
+    /// It asked for what it may not have.
+    Denied,
     /// The peer broke the protocol, or asked for what is not there.
     Rejected,
     /// A limit was met, by its option's name.
@@ -32,6 +36,8 @@ impl Closing {
             Closing::HeartbeatLost => "heart-beat-lost",
             Closing::ConnectTimeout => "connect-timeout",
             Closing::Unauthenticated => "unauthenticated",
+            Closing::Expired => "expired",
+            Closing::Denied => "denied",
             Closing::Rejected => "rejected",
             Closing::Limit(_) => "limit",
             Closing::SlowConsumer(_) => "slow-consumer",

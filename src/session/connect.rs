@@ -1,5 +1,6 @@
 //! CONNECT and CONNECTED.
 
+use super::access::SOFT_ERRORS;
 use super::action::Action;
 use super::state::State;
 use super::{Rejection, Session};
@@ -26,6 +27,7 @@ impl Session {
         let peer = heart_beat(frame, version)?;
         self.version = version;
         self.state = State::Authenticating { peer };
+        self.soft_errors = frame.header(SOFT_ERRORS).is_some_and(|value| value.trim() == "true");
         let value = |name| frame.header(name).map(|value| without_padding(&value, version).to_owned());
         let secret = |name| value(name).map(|text| Secret::new(&text));
         actions.push(Action::Authenticate(Credentials {
@@ -50,7 +52,7 @@ impl Session {
             wants: at_least_the_minimum(self.options.heart_beat.wants),
         };
         self.state = State::Connected;
-        self.user = principal.name;
+        self.principal = principal;
         self.timers.agree(own, peer, now);
 
         let own = own.to_string();
@@ -60,7 +62,7 @@ impl Session {
             ("server", self.options.server),
             ("heart-beat", &own),
         ];
-        headers.extend(self.user.as_deref().filter(|name| is_literal(name)).map(|name| ("user-name", name)));
+        headers.extend(self.user().filter(|name| is_literal(name)).map(|name| ("user-name", name)));
         actions.push(Action::Write(encode::frame(Command::Connected, self.version, &headers, b"")));
         actions.push(Action::Established(self.version));
     }

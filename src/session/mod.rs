@@ -27,10 +27,13 @@
 //! the `id` of an ACK in 1.2; an ACK on a subscription in auto mode is ignored; `selector` is refused, since
 //! whoever sets it counts on being sent less; no two deliveries have the same `ack`.
 
+mod access;
 mod acknowledge;
 mod action;
 mod closing;
 mod connect;
+mod ending;
+mod grants;
 mod options;
 mod receipts;
 mod reject;
@@ -46,14 +49,16 @@ mod unsettled;
 #[cfg(test)]
 mod tests;
 
-pub use action::{Action, Delivery, Publish, Receipt, Settle, Step, Subscribe};
+pub use action::{About, Action, Delivery, Publish, Receipt, Settle, Step, Subscribe, Target};
 pub use closing::Closing;
 pub use options::Options;
 pub use reject::Reject;
 
 use crate::outbox::Parcel;
+use crate::users::permissions::Permissions;
 use crate::users::{Principal, Refused};
 use bytes::{Bytes, BytesMut};
+use grants::Grants;
 use receipts::Receipts;
 use reject::{Rejection, required};
 use state::State;
@@ -75,7 +80,11 @@ pub struct Session {
     options: Arc<Options>,
     addresses: Arc<Addresses>,
     id: Box<str>,
-    user: Option<Arc<str>>,
+    principal: Principal,
+    permissions: Arc<Permissions>,
+    grants: Grants,
+    /// Whether the client asked for them.
+    soft_errors: bool,
     version: Version,
     state: State,
     timers: Timers,
@@ -96,7 +105,10 @@ impl Session {
             options,
             addresses,
             id: id.into(),
-            user: None,
+            principal: Principal::default(),
+            permissions: Arc::default(),
+            grants: Grants::default(),
+            soft_errors: false,
             version: Version::V1_2,
             state: State::Connecting,
             timers: Timers::new(now),
@@ -112,6 +124,11 @@ impl Session {
     /// A frame has come. Not to be called between [`Action::Authenticate`] and [`Session::authenticated`].
     pub fn handle(&mut self, frame: Frame, now: Instant, actions: &mut Vec<Action>) {
         let mut receipt = asked(&frame);
+        if self.is_expired(now) && self.state == State::Connected {
+            return self.fail(receipt, &Rejection::expired(), actions);
+        }
+        let command = frame.command;
+        let transaction = self.part_of(&frame);
         let handled = match self.state {
             State::Connecting => self.connect(&frame, actions),
             State::Authenticating { .. } => Err(Rejection::while_authenticating(frame.command)),
@@ -119,8 +136,16 @@ impl Session {
             State::Leaving | State::Closed => Ok(()),
         };
         if let Err(rejection) = handled {
-            self.fail(receipt, &rejection, actions);
+            self.reject(command, transaction.as_deref(), receipt, &rejection, actions);
         }
+    }
+
+    /// The transaction of a SEND that may be refused without ending the conversation.
+    fn part_of(&self, frame: &Frame) -> Option<Box<str>> {
+        if !self.soft_errors || frame.command != Command::Send {
+            return None;
+        }
+        frame.header("transaction").map(Box::from)
     }
 
     /// The octets were no frame.
@@ -131,16 +156,20 @@ impl Session {
         }
     }
 
-    /// The answer to [`Action::Authenticate`].
+    /// The answer to [`Action::Authenticate`]; the rules as they are now.
     pub fn authenticated(
         &mut self,
         result: Result<Principal, Refused>,
+        permissions: Arc<Permissions>,
         now: Instant,
         actions: &mut Vec<Action>,
     ) {
         let State::Authenticating { peer } = self.state else { return };
         match result {
-            Ok(principal) => self.establish(principal, peer, now, actions),
+            Ok(principal) => {
+                self.permissions = permissions;
+                self.establish(principal, peer, now, actions);
+            }
             Err(refused) => {
                 let closing = refused.limit.map_or(Closing::Unauthenticated, Closing::Limit);
                 let texts = Reject { summary: refused.summary, detail: &refused.detail };
@@ -157,24 +186,17 @@ impl Session {
         }
         let frame = self.encode_receipt(&receipt, extra);
         self.receipts.done(&receipt, frame);
+        self.let_receipts_go(actions);
+    }
+
+    /// Those that nothing before them holds up any more.
+    fn let_receipts_go(&mut self, actions: &mut Vec<Action>) {
         while let Some(frame) = self.receipts.pop() {
             actions.push(Action::Write(frame));
         }
         if self.state == State::Leaving && self.receipts.is_empty() {
             self.close(Closing::Disconnected, actions);
         }
-    }
-
-    /// The broker or the connection refuses an action, or ends the conversation: ERROR and close. A
-    /// [`Closing::Limit`] is counted by an [`Action::Limit`]. Nothing happens if the session is closed already.
-    pub fn refuse(
-        &mut self,
-        receipt: Option<Receipt>,
-        error: Reject<'_>,
-        closing: Closing,
-        actions: &mut Vec<Action>,
-    ) {
-        self.error(receipt, error, None, closing, actions);
     }
 
     /// A parcel is about to be written: appends its prefix.
@@ -214,7 +236,9 @@ impl Session {
     pub fn deadline(&self) -> Option<Instant> {
         match self.state {
             State::Connecting => self.timers.connect_deadline(&self.options),
-            State::Connected => self.timers.beat_deadline(),
+            State::Connected => {
+                [self.timers.beat_deadline(), self.principal.expires].into_iter().flatten().min()
+            }
             State::Authenticating { .. } | State::Leaving | State::Closed => None,
         }
     }
@@ -227,6 +251,7 @@ impl Session {
                     self.fail(None, &Rejection::late(late), actions);
                 }
             }
+            State::Connected if self.is_expired(now) => self.fail(None, &Rejection::expired(), actions),
             State::Connected => match self.timers.beat(now) {
                 Some(Beat::Send) => actions.push(Action::HeartBeat),
                 Some(Beat::Lost) => self.close(Closing::HeartbeatLost, actions),
@@ -258,7 +283,12 @@ impl Session {
 
     /// The signed-in user's name.
     pub fn user(&self) -> Option<&str> {
-        self.user.as_deref()
+        self.principal.name.as_deref()
+    }
+
+    /// Who it acts as.
+    pub fn principal(&self) -> &Principal {
+        &self.principal
     }
 
     /// The id shown in CONNECTED.
@@ -298,16 +328,6 @@ impl Session {
         }
     }
 
-    /// DISCONNECT: its RECEIPT is the last one.
-    fn leave(&mut self, receipt: Option<Receipt>, actions: &mut Vec<Action>) {
-        self.receipt(receipt, actions);
-        if self.receipts.is_empty() {
-            return self.close(Closing::Disconnected, actions);
-        }
-        self.state = State::Leaving;
-        self.forget();
-    }
-
     /// The RECEIPT of a frame whose work is done.
     fn receipt(&mut self, receipt: Option<Receipt>, actions: &mut Vec<Action>) {
         let Some(receipt) = receipt else { return };
@@ -330,55 +350,13 @@ impl Session {
         let headers: Vec<_> = [("receipt-id", receipt)].into_iter().chain(extra.iter().copied()).collect();
         encode::frame(Command::Receipt, self.version, &headers, b"")
     }
-
-    fn fail(&mut self, receipt: Option<Receipt>, rejection: &Rejection, actions: &mut Vec<Action>) {
-        self.error(receipt, rejection.texts(), rejection.extra, rejection.closing, actions);
-    }
-
-    /// ERROR, and the end.
-    fn error(
-        &mut self,
-        receipt: Option<Receipt>,
-        texts: Reject<'_>,
-        extra: Option<(&str, &str)>,
-        closing: Closing,
-        actions: &mut Vec<Action>,
-    ) {
-        if self.state == State::Closed {
-            return;
-        }
-        if let Closing::Limit(option) = closing {
-            actions.push(Action::Limit(option));
-        }
-        let mut headers = vec![("message", texts.summary), ("content-type", "text/plain")];
-        headers.extend(receipt.as_deref().map(|receipt| ("receipt-id", receipt)));
-        headers.extend(extra);
-        let frame = encode::frame(Command::Error, self.version, &headers, texts.detail.as_bytes());
-        actions.push(Action::Write(frame));
-        self.error = Some(texts.summary.into());
-        self.close(closing, actions);
-    }
-
-    fn close(&mut self, closing: Closing, actions: &mut Vec<Action>) {
-        self.state = State::Closed;
-        self.forget();
-        self.receipts.clear();
-        actions.push(Action::Close(closing));
-    }
-
-    /// Subscriptions, transactions and temporary queues end with the conversation.
-    fn forget(&mut self) {
-        self.subscriptions = Subscriptions::default();
-        self.transactions = Transactions::default();
-        self.temps = Temps::default();
-    }
 }
 
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Session")
             .field("id", &self.id)
-            .field("user", &self.user)
+            .field("principal", &self.principal)
             .field("version", &self.version)
             .field("state", &self.state)
             .field("subscriptions", &self.subscriptions)

@@ -32,6 +32,12 @@ pub struct Options {
     pub prefetch_count: u32,
     /// `frames-per-second-max` (0: off).
     pub frames_per_second_max: u32,
+    /// `to-bytes-max` (256 KiB): octets of the header `to`.
+    pub to_bytes_max: usize,
+    /// `to-names-max` (10000): names in it.
+    pub to_names_max: usize,
+    /// `show-sender` (false): MESSAGEs of topics and queues say in `user-name` who sent them, too.
+    pub show_sender: bool,
     /// `server` header of CONNECTED, "stompbox/0.1.0".
     pub server: &'static str,
 }
@@ -51,6 +57,9 @@ impl Default for Options {
             unsettled_max: 10_000,
             prefetch_count: 100,
             frames_per_second_max: 0,
+            to_bytes_max: 256 * 1024,
+            to_names_max: 10_000,
+            show_sender: false,
             server: concat!("stompbox/", env!("CARGO_PKG_VERSION")),
         }
     }

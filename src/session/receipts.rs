@@ -45,6 +45,14 @@ impl Receipts {
         }
     }
 
+    /// The work of the oldest owed receipt of this name will not be done, and it does not leave.
+    pub(super) fn cancel(&mut self, receipt: &str) {
+        let owed = |place: &Place| matches!(place, Place::Owed(id) if **id == *receipt);
+        if let Some(at) = self.line.iter().position(owed) {
+            self.line.remove(at);
+        }
+    }
+
     /// The next receipt that may leave.
     pub(super) fn pop(&mut self) -> Option<Bytes> {
         match self.line.pop_front()? {

@@ -4,6 +4,7 @@
 use super::timers::Late;
 use super::{Closing, Session};
 use crate::destination::DestinationError;
+use crate::users::permissions::{Denied, Verb};
 use std::borrow::Cow;
 use std::fmt::{Display, Formatter, Result, Write};
 use stompbox_frames::stomp::{Command, DecodeError, Frame};
@@ -31,7 +32,9 @@ pub(super) struct Rejection {
     pub(super) detail: String,
     pub(super) closing: Closing,
     /// A further header of the ERROR.
-    pub(super) extra: Option<(&'static str, &'static str)>,
+    pub(super) extra: Option<(&'static str, Box<str>)>,
+    /// What may not be done, for the log.
+    pub(super) denied: Option<(Verb, Denied)>,
 }
 
 /// Rows of `name(arguments) = "summary", "detail", format arguments`. A summary has no colon and no backslash:
@@ -90,6 +93,20 @@ rejections! {
         "This session has no {}. SUBSCRIBE to it first, or name it in the reply-to of a SEND.", Quoted(destination);
     no_temp_queue(destination: &str) = "temporary queue not opened",
         "No address could be made for {}. This is a fault of the broker.", Quoted(destination);
+    to_missing() = "missing header",
+        "SEND to /users/ needs the header to, with the names of the users: to:alice,bob.";
+    to_names(name: &str) = "malformed to header",
+        "{}", name;
+    reply_to_elsewhere(destination: &str) = "reply-to is not yours",
+        "reply-to was {}. A message to a service can only be answered to its sender: expected /temp-queue/x, /user/queue/x, or no reply-to (that is /user/queue/replies).", Quoted(destination);
+    renewal_in_transaction() = "token cannot be renewed here",
+        "SEND to /auth/refresh is no part of a transaction. Send it without the header transaction.";
+    no_token() = "missing token",
+        "SEND to /auth/refresh has the new token as its body, or in the header Authorization.";
+    session_elsewhere(destination: &str) = "session header is not for this destination",
+        "The header session picks one session of a user: it goes with /user/queue/x and /user/NAME/queue/x, not with {}.", Quoted(destination);
+    refused_part(transaction: &str) = "transaction cannot be committed",
+        "A frame of the transaction {} was refused. Nothing of it was done.", Quoted(transaction);
     nack_in_1_0() = "NACK is not known in 1.0",
         "STOMP 1.0 has no NACK. Connect with accept-version 1.1 or 1.2 to use it.";
     not_unsettled(command: Command, id: &str) = "nothing to settle",
@@ -120,20 +137,24 @@ limits! {
         "The transaction {} has {max} frames, which is the most allowed.", Quoted(id);
     transaction_bytes(max: usize) @ "transaction-bytes-max" = "transactions too large",
         "The frames in the open transactions of this session would be larger than {max} octets, which is the most allowed.";
+    to_bytes(max: usize) @ "to-bytes-max" = "too many recipients",
+        "The header to is longer than {max} octets, which is the most allowed.";
+    to_count(max: usize) @ "to-names-max" = "too many recipients",
+        "The header to has more than {max} names, which is the most allowed.";
     frame_rate(max: u32) @ "frames-per-second-max" = "too many frames",
         "More than {max} frames came within a second, which is the most allowed.";
 }
 
 impl Rejection {
     fn rejected(summary: &'static str, detail: String) -> Rejection {
-        Rejection { summary, detail, closing: Closing::Rejected, extra: None }
+        Rejection { summary, detail, closing: Closing::Rejected, extra: None, denied: None }
     }
 
     /// No version in common. The body is the one that clients know from the specification.
     pub(super) fn no_common_version() -> Rejection {
         let detail = "Supported protocol versions are 1.0 1.1 1.2".to_owned();
         Rejection {
-            extra: Some(("version", "1.0,1.1,1.2")),
+            extra: Some(("version", "1.0,1.1,1.2".into())),
             ..Rejection::rejected("version mismatch", detail)
         }
     }
@@ -148,6 +169,46 @@ impl Rejection {
         };
         let rejection = Rejection::rejected("connect timeout", detail.to_owned());
         Rejection { closing: Closing::ConnectTimeout, ..rejection }
+    }
+
+    /// It may not be done, by a rule that only the log tells.
+    pub(super) fn denied(verb: Verb, destination: &str, denied: Denied) -> Rejection {
+        let what = match verb {
+            Verb::Send => "send to",
+            Verb::Subscribe => "subscribe to",
+        };
+        let detail = format!(
+            "This user may not {what} {}. The broker's operator grants it by a rule (permission).",
+            Quoted(destination)
+        );
+        Rejection {
+            closing: Closing::Denied,
+            extra: Some(("destination", destination.into())),
+            denied: Some((verb, denied)),
+            ..Rejection::rejected("access denied", detail)
+        }
+    }
+
+    /// What let this session in is true no more.
+    pub(super) fn expired() -> Rejection {
+        let detail = "The token with which this session was opened has expired. Connect with a new one; a SEND of the \
+                      new one to /auth/refresh in time keeps a session.";
+        Rejection { closing: Closing::Expired, ..Rejection::rejected("token expired", detail.to_owned()) }
+    }
+
+    /// The user was taken away, or its passcode was changed.
+    pub(super) fn revoked() -> Rejection {
+        let detail = "This user's access was changed by the broker's operator. Connect again.";
+        Rejection { closing: Closing::Expired, ..Rejection::rejected("access revoked", detail.to_owned()) }
+    }
+
+    /// The new token is another user's.
+    pub(super) fn other_principal() -> Rejection {
+        let detail = "The new token is not this session's user's. Open another connection for another user.";
+        Rejection {
+            closing: Closing::Unauthenticated,
+            ..Rejection::rejected("token refused", detail.to_owned())
+        }
     }
 
     pub(super) fn destination(error: DestinationError) -> Rejection {

@@ -1,13 +1,23 @@
-//! SEND, and what it has to do with temporary queues.
+//! SEND: where it goes, whether it may, and what the broker says of its sender.
 
-use super::action::{Action, Publish, Receipt};
+use super::action::{Action, Publish, Receipt, Target};
 use super::temp::Place;
 use super::transactions::Parked;
 use super::{Rejection, Session, required};
-use crate::destination::{Destination, Kind};
+use crate::destination::{Address, Destination, Kind, Owner, Selector, UserPath, Whose, recipients};
+use crate::users::permissions::Verb;
 use bytes::Bytes;
 use std::borrow::Cow;
 use stompbox_frames::stomp::Frame;
+
+/// Where `reply-to` leads on a message to a service that names none.
+const REPLIES: &str = "queue/replies";
+
+/// Where a SEND goes and what MESSAGE shows of that.
+struct Route {
+    to: Target,
+    shown: Box<str>,
+}
 
 impl Session {
     pub(super) fn send(
@@ -16,15 +26,16 @@ impl Session {
         receipt: &mut Option<Receipt>,
         actions: &mut Vec<Action>,
     ) -> Result<(), Rejection> {
-        let shown: Box<str> = required(&frame, "destination")?.into();
-        let destination = self.resolve(&shown)?;
+        let Some(route) = self.route(&frame)? else { return self.renew(&frame, receipt, actions) };
+        let session = self.picked_session(&frame, &route)?;
         let transaction: Option<Box<str>> = frame.header("transaction").map(Cow::into);
         let bytes = octets(&frame);
         if let Some(transaction) = &transaction {
             self.transactions.admit(frame.command, transaction, bytes, &self.options)?;
         }
-        let reply_to = self.reply_to(&frame, actions)?;
-        let publish = Publish { destination, shown, frame, reply_to, receipt: None };
+        let extra = self.own_headers(&route.to, &frame, actions)?;
+        let frame = if let Target::Users(..) = route.to { without_recipients(&frame) } else { frame };
+        let publish = Publish { to: route.to, shown: route.shown, frame, extra, session, receipt: None };
         match transaction {
             Some(transaction) => {
                 let publish = Publish { frame: compact(&publish.frame), ..publish };
@@ -36,47 +47,152 @@ impl Session {
         Ok(())
     }
 
-    /// Where a message goes: a temporary queue of this session's own is sent to by its address.
-    fn resolve(&self, shown: &str) -> Result<Destination, Rejection> {
-        let destination = self.destination(shown)?;
+    /// Where a SEND goes, if it may; `None`: it renews the token. The last destination is remembered, for most
+    /// clients send to the same one again and again.
+    fn route(&mut self, frame: &Frame) -> Result<Option<Route>, Rejection> {
+        let text = required(frame, "destination")?;
+        if let Some(destination) = self.grants.last(&text) {
+            return Ok(Some(Route { to: Target::One(destination), shown: text.into() }));
+        }
+        let max = self.options.destination_bytes_max;
+        let address = Address::parse_send(&text, max).map_err(Rejection::destination)?;
+        let (owner, path) = match address {
+            Address::Refresh => return Ok(None),
+            Address::Users(path) => return self.route_to_many(frame, path).map(Some),
+            Address::User(Whose::Own, path) => (self.owner(), path),
+            Address::User(Whose::Named(name), path) => (Owner::user(&name), path),
+            Address::User(Whose::Session(id), path) => (Owner::session(&id), path),
+            Address::Plain(Selector::Exact(destination)) => {
+                let destination = self.resolve(&text, destination)?;
+                self.may(Verb::Send, &text, &Selector::Exact(destination.clone()))?;
+                self.grants.remember(&text, &destination);
+                return Ok(Some(Route { to: Target::One(destination), shown: text.into() }));
+            }
+            Address::Plain(Selector::Pattern(_)) => unreachable!("parse_send refuses wildcards"),
+        };
+        let destination = path.of(&owner).expect("parse_send refuses wildcards");
+        self.may(Verb::Send, &text, &Selector::Exact(destination.clone()))?;
+        Ok(Some(Route { to: Target::One(destination), shown: shown(&path) }))
+    }
+
+    /// `/users/…`: every recipient is judged, and all or none are sent to.
+    fn route_to_many(&self, frame: &Frame, path: UserPath) -> Result<Route, Rejection> {
+        let to = frame.header("to").filter(|to| !to.is_empty()).ok_or_else(Rejection::to_missing)?;
+        if to.len() > self.options.to_bytes_max {
+            return Err(Rejection::to_bytes(self.options.to_bytes_max));
+        }
+        if to.bytes().filter(|octet| *octet == b',').count() >= self.options.to_names_max {
+            return Err(Rejection::to_count(self.options.to_names_max));
+        }
+        let names = recipients(&to).map_err(|error| Rejection::to_names(&error.detail))?;
+        let mut owners = Vec::with_capacity(names.len());
+        for name in names {
+            let owner = Owner::user(&name);
+            let destination = path.of(&owner).expect("parse_send refuses wildcards");
+            let text = format!("/user/{}/{}", owner.as_str(), path.as_str());
+            self.may(Verb::Send, &text, &Selector::Exact(destination))?;
+            owners.push(owner);
+        }
+        Ok(Route { shown: shown(&path), to: Target::Users(owners, path) })
+    }
+
+    /// A temporary queue of this session's own is sent to by its address.
+    fn resolve(&self, text: &str, destination: Destination) -> Result<Destination, Rejection> {
         match Place::of(&destination) {
             Place::Address | Place::Elsewhere => Ok(destination),
             Place::Own(name) => match self.temps.get(name) {
                 Some(temp) => Ok(temp.address.clone()),
-                None => Err(Rejection::unknown_temp_queue(shown)),
+                None => Err(Rejection::unknown_temp_queue(text)),
             },
         }
     }
 
-    /// The address for a `reply-to` that names a temporary queue of this session, which is opened and
-    /// subscribed to if it must be: whoever asks for an answer so waits for it, and need not say so.
-    fn reply_to(
+    /// The one session that the header `session` picks.
+    fn picked_session(&self, frame: &Frame, route: &Route) -> Result<Option<Box<str>>, Rejection> {
+        let Some(session) = frame.header("session") else { return Ok(None) };
+        match &route.to {
+            Target::One(destination) if destination.kind() == Kind::User => Ok(Some(session.into())),
+            // Elsewhere it is a header like `user-name`: not the client's to say, and left out.
+            Target::One(_) => Ok(None),
+            Target::Users(..) => Err(Rejection::session_elsewhere(&route.shown)),
+        }
+    }
+
+    /// What the broker says of the sender: where users or services are sent to, who it is; to services also how it is
+    /// answered.
+    fn own_headers(
         &mut self,
+        to: &Target,
         frame: &Frame,
         actions: &mut Vec<Action>,
-    ) -> Result<Option<Destination>, Rejection> {
-        let Some(shown) = frame.header("reply-to").filter(|text| text.starts_with(Kind::TempQueue.prefix()))
-        else {
-            return Ok(None);
+    ) -> Result<Vec<(&'static str, Box<str>)>, Rejection> {
+        let kind = match to {
+            Target::One(destination) => destination.kind(),
+            Target::Users(..) => Kind::User,
         };
-        let destination = self.destination(&shown)?;
+        let mut extra = Vec::new();
+        let reply_to = match (kind, frame.header("reply-to")) {
+            (_, Some(reply)) if reply.starts_with(Kind::TempQueue.prefix()) => {
+                self.temp_reply(&reply, actions)?
+            }
+            (Kind::App, reply) => Some(self.user_reply(reply.as_deref())?),
+            _ => None,
+        };
+        extra.extend(reply_to.map(|reply| ("reply-to", reply)));
+        if self.options.show_sender || matches!(kind, Kind::User | Kind::App) {
+            extra.extend(self.principal.name.as_deref().map(|name| ("user-name", name.into())));
+        }
+        if kind == Kind::App {
+            extra.push(("session", self.id.clone()));
+        }
+        Ok(extra)
+    }
+
+    /// The address for a `reply-to` that names a temporary queue of this session, which is opened and
+    /// subscribed to if it must be: whoever asks for an answer so waits for it, and need not say so. `None`: it is
+    /// an address already.
+    fn temp_reply(&mut self, text: &str, actions: &mut Vec<Action>) -> Result<Option<Box<str>>, Rejection> {
+        let destination =
+            Destination::parse(text, self.options.destination_bytes_max).map_err(Rejection::destination)?;
         let Place::Own(name) = Place::of(&destination) else { return Ok(None) };
         self.temps.admit(name, &self.options)?;
         if self.temps.get(name).is_none_or(|temp| temp.subscribers == 0) {
-            self.subscribe_implicitly(&shown, name, actions)?;
+            self.subscribe_implicitly(text, name, actions)?;
         }
-        Ok(self.temps.get(name).map(|temp| temp.address.clone()))
+        Ok(self.temps.get(name).map(|temp| temp.address.as_str().into()))
     }
 
-    fn destination(&self, text: &str) -> Result<Destination, Rejection> {
-        Destination::parse(text, self.options.destination_bytes_max).map_err(Rejection::destination)
+    /// The address by which a service answers to this session alone. Nothing else can be asked for: a service may do
+    /// more than its clients, and must not do it for them.
+    fn user_reply(&self, text: Option<&str>) -> Result<Box<str>, Rejection> {
+        let path = match text {
+            None => return Ok(format!("/user/{}/{REPLIES}", Owner::session(&self.id).as_str()).into()),
+            Some(text) => match Address::parse_send(text, self.options.destination_bytes_max) {
+                Ok(Address::User(Whose::Own, path)) => path,
+                Ok(_) => return Err(Rejection::reply_to_elsewhere(text)),
+                Err(error) => return Err(Rejection::destination(error)),
+            },
+        };
+        Ok(format!("/user/{}/{}", Owner::session(&self.id).as_str(), path.as_str()).into())
     }
+}
+
+/// What MESSAGE says of a user's destination: every user has one of that name.
+fn shown(path: &UserPath) -> Box<str> {
+    format!("/user/{}", path.as_str()).into()
 }
 
 /// What a frame counts for in a transaction: its header lines and its body.
 pub(super) fn octets(frame: &Frame) -> usize {
     let lines = frame.headers.iter().map(|(name, value)| name.len() + ":".len() + value.len() + "\n".len());
     lines.sum::<usize>() + frame.body.len()
+}
+
+/// The frame without `to`: nobody learns who else was sent to.
+fn without_recipients(frame: &Frame) -> Frame {
+    let lines: Vec<_> = frame.headers.iter().filter(|(name, _)| name.trim() != "to").collect();
+    let headers = lines.iter().map(|(name, value)| (&**name, &**value)).collect();
+    Frame { command: frame.command, headers, body: frame.body.clone() }
 }
 
 /// A copy that keeps nothing alive beside itself: a received frame is a slice of what was read with it.

@@ -5,8 +5,9 @@ use super::subscriptions::{Mode, Name, Subscription};
 use super::temp::Place;
 use super::unsettled::Unsettled;
 use super::{Rejection, Session, required};
-use crate::destination::{Destination, Kind, Selector};
+use crate::destination::{Address, Destination, Kind, Owner, Selector, Whose};
 use crate::outbox::Key;
+use crate::users::permissions::Verb;
 use stompbox_frames::stomp::{Frame, Version};
 
 /// What is subscribed to, once it is known that it may be.
@@ -16,6 +17,8 @@ struct Wanted<'a> {
     destination: &'a str,
     mode: Mode,
     prefetch: u32,
+    /// Of presence: all names.
+    names: bool,
     /// The local name, if it is a temporary queue.
     temp: Option<&'a str>,
     /// Asked for by a `reply-to`.
@@ -45,11 +48,14 @@ impl Session {
         }
         let mode = Mode::parse(frame.header("ack").as_deref())?;
         let prefetch = self.prefetch(frame.header("prefetch-count").as_deref())?;
-        let selector = Selector::parse(&destination, self.options.destination_bytes_max);
-        let selector = selector.map_err(Rejection::destination)?;
+        let selector = self.selector(&destination)?;
         let temp = own_name(&selector)?;
-        let wanted =
-            Wanted { id: id.as_deref(), destination: &destination, mode, prefetch, temp, implicit: false };
+        if temp.is_none() {
+            self.may(Verb::Subscribe, &destination, &selector)?;
+        }
+        let names = frame.header("presence-names").is_some_and(|value| value == "true");
+        let id = id.as_deref();
+        let wanted = Wanted { id, destination: &destination, mode, prefetch, names, temp, implicit: false };
 
         let replaced = self.implicit(temp);
         self.admit(&wanted, replaced)?;
@@ -72,6 +78,7 @@ impl Session {
             destination,
             mode: Mode::Auto,
             prefetch: self.prefetch(None)?,
+            names: false,
             temp: Some(name),
             implicit: true,
         };
@@ -129,8 +136,10 @@ impl Session {
         if let Some(name) = wanted.temp {
             self.temps.subscribed(name, key, wanted.implicit);
         }
+        let judged = wanted.temp.is_none().then(|| selector.clone());
         self.subscriptions.insert(Subscription {
             key,
+            selector: judged,
             id: wanted.id.map(Box::from),
             destination: (self.version == Version::V1_0).then(|| wanted.destination.into()),
             mode: wanted.mode,
@@ -138,7 +147,8 @@ impl Session {
             unsettled: Unsettled::default(),
         });
         let receipt = self.owe(receipt);
-        actions.push(Action::Subscribe(Subscribe { key, selector, prefetch: wanted.prefetch, receipt }));
+        let Wanted { prefetch, names, .. } = *wanted;
+        actions.push(Action::Subscribe(Subscribe { key, selector, prefetch, names, receipt }));
         Ok(())
     }
 
@@ -164,8 +174,24 @@ impl Session {
         self.temps.get(temp?)?.implicit
     }
 
+    /// What is subscribed to, with this session's own user destinations resolved: to nobody else's can be subscribed.
+    fn selector(&self, text: &str) -> Result<Selector, Rejection> {
+        let max = self.options.destination_bytes_max;
+        let (path, owner) = match Address::parse_subscribe(text, max).map_err(Rejection::destination)? {
+            Address::Plain(selector) => return Ok(selector),
+            Address::User(Whose::Own, path) => (path, self.owner()),
+            Address::User(Whose::Named(name), path) => (path, Owner::user(&name)),
+            Address::User(Whose::Session(id), path) => (path, Owner::session(&id)),
+            Address::Users(_) | Address::Refresh => return Err(self.foreign(text)),
+        };
+        if owner != self.owner() {
+            return Err(self.foreign(text));
+        }
+        path.selector(&owner).map_err(Rejection::destination)
+    }
+
     /// A subscription ends here; what it has not settled goes back in the broker.
-    fn end(&mut self, key: Key) {
+    pub(super) fn end(&mut self, key: Key) {
         let Some(subscription) = self.subscriptions.remove(key) else { return };
         self.transactions.lose(&subscription);
         if let Some(name) = &subscription.temp {

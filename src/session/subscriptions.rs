@@ -2,6 +2,7 @@
 
 use super::Rejection;
 use super::unsettled::{Reach, Unsettled};
+use crate::destination::Selector;
 use crate::outbox::Key;
 use stompbox_frames::stomp::Command;
 
@@ -52,6 +53,8 @@ pub(super) struct Subscription {
     /// As given on SUBSCRIBE; kept for 1.0 only.
     pub(super) destination: Option<Box<str>>,
     pub(super) mode: Mode,
+    /// To what, if that is a matter of permission.
+    pub(super) selector: Option<Selector>,
     /// The local name of the temporary queue, if it is one.
     pub(super) temp: Option<Box<str>>,
     pub(super) unsettled: Unsettled,

@@ -15,14 +15,23 @@ pub(super) enum Parked {
     Settle { key: Key, numbers: Vec<Number>, accepted: bool },
 }
 
+/// Why a transaction cannot be committed.
+#[derive(Debug)]
+enum Lost {
+    /// This subscription ended while deliveries of it were reserved here.
+    Subscription(Box<str>),
+    /// One of its frames was refused.
+    Part,
+}
+
 /// One open transaction.
 #[derive(Debug)]
 struct Transaction {
     serial: Serial,
     parked: Vec<Parked>,
     bytes: usize,
-    /// A subscription that ended while deliveries of it were reserved here: there can be no COMMIT any more.
-    lost: Option<Box<str>>,
+    /// There can be no COMMIT any more.
+    lost: Option<Lost>,
 }
 
 /// All open ones, by the client's names for them.
@@ -93,8 +102,15 @@ impl Transactions {
         for serial in subscription.unsettled.reserved_by() {
             let affected = self.open.values_mut().find(|one| one.serial == serial && one.lost.is_none());
             if let Some(transaction) = affected {
-                transaction.lost = Some(subscription.name().text().into());
+                transaction.lost = Some(Lost::Subscription(subscription.name().text().into()));
             }
+        }
+    }
+
+    /// A frame of it was refused, and the rest is not done without it.
+    pub(super) fn refuse_part(&mut self, id: &str) {
+        if let Some(transaction) = self.open.get_mut(id) {
+            transaction.lost.get_or_insert(Lost::Part);
         }
     }
 
@@ -126,8 +142,12 @@ impl Session {
     ) -> Result<(), Rejection> {
         let id = required(frame, "transaction")?;
         let transaction = self.transactions.end(Command::Commit, &id)?;
-        if let Some(subscription) = transaction.lost {
-            return Err(Rejection::lost_subscription(&id, &subscription));
+        match transaction.lost {
+            Some(Lost::Subscription(subscription)) => {
+                return Err(Rejection::lost_subscription(&id, &subscription));
+            }
+            Some(Lost::Part) => return Err(Rejection::refused_part(&id)),
+            None => {}
         }
         let steps = transaction.parked.into_iter().filter_map(|parked| self.step(parked)).collect();
         actions.push(Action::Commit { steps, receipt: self.owe(receipt) });

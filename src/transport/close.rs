@@ -91,7 +91,8 @@ impl<W: Wire> Connection<W> {
         self.subscriptions.retain(|key, _| on_their_way.contains(key));
         self.held.resize(0);
         self.temps.clear();
-        self.login = None;
+        self.question = None;
+        self.entry = None;
         self.pause = Default::default();
         self.parked.resize(0);
         self.count_transactions(0);
@@ -155,6 +156,8 @@ fn farewell(closing: Closing) -> Farewell {
         Closing::HeartbeatLost => (1002, "heart-beat lost"),
         Closing::ConnectTimeout => (1002, "no CONNECT in time"),
         Closing::Unauthenticated => (1002, "not authenticated"),
+        Closing::Expired => (1008, "access has ended"),
+        Closing::Denied => (1008, "access denied"),
         Closing::Limit(_) => (1002, "limit exceeded"),
         Closing::Rejected => (1002, "protocol error"),
     };

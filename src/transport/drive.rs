@@ -15,15 +15,16 @@ use super::close::Ending;
 use super::coalesce::Coalesce;
 use super::hub::{Hub, random_name};
 use super::pause::Pause;
-use super::seats::Seat;
+use super::question::Question;
+use super::visitor::Visitor;
 use super::wire::{ReadEnd, Wire};
-use crate::broker::{Settlement, Subscription, TempQueue};
+use crate::broker::{Entry, Settlement, Subscription, TempQueue};
 use crate::budget::Charge;
 use crate::outbox::{Key, Outbox, Tag};
 use crate::session::{Closing, Reject, Session};
-use crate::users::{Principal, Refused};
+use crate::users::Handshake;
 use std::collections::HashMap;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -43,13 +44,12 @@ const TURNS_MAX: usize = 16;
 /// Pushes to subscribers before a publisher lets other tasks run.
 pub(super) const PUSHES_MAX: usize = 2048;
 
-type Login = Pin<Box<dyn Future<Output = Result<Principal, Refused>> + Send>>;
-
 /// Serves one client from the first octet to the last.
-pub async fn serve<W: Wire>(hub: Arc<Hub>, wire: W, seat: Seat) {
+pub async fn serve<W: Wire>(hub: Arc<Hub>, wire: W, visitor: Visitor) {
     hub.metrics.opened(wire.name());
+    let Visitor { seat, handshake } = visitor;
     // Boxed, so that the task's own memory is small whatever the future makes of its arguments.
-    let mut connection = Box::new(Connection::new(hub, wire, seat.address()));
+    let mut connection = Box::new(Connection::new(hub, wire, seat.address(), handshake));
     connection.wire.open(&mut connection.out);
     poll_fn(|cx| connection.poll(cx)).await;
     // Whoever reads the line may come back at once.
@@ -71,7 +71,14 @@ pub(super) struct Connection<W> {
     /// Ended, but some of their messages are on their way to the socket and settle when they are written.
     pub(super) leaving: HashMap<Key, Subscription>,
     pub(super) temps: Vec<TempQueue>,
-    pub(super) login: Option<Login>,
+    /// What it has shown before CONNECT; nothing any more once it is let in.
+    pub(super) handshake: Option<Arc<Handshake>>,
+    /// What is being found out about it, while it is not read from.
+    pub(super) question: Option<Question>,
+    /// Its place among those who are online.
+    pub(super) entry: Option<Entry>,
+    /// The state of the rules and users by which it was judged.
+    pub(super) judged_at: u64,
     pub(super) pause: Pause,
     pub(super) parked: Charge,
     pub(super) transactions: usize,
@@ -97,10 +104,12 @@ pub(super) struct Connection<W> {
     pub(super) frames_sent: u64,
     /// Broadcasts that the wire could not carry.
     pub(super) skipped: u64,
+    /// Frames that were refused by a rule.
+    pub(super) denied: u64,
 }
 
 impl<W: Wire> Connection<W> {
-    fn new(hub: Arc<Hub>, wire: W, address: IpAddr) -> Connection<W> {
+    fn new(hub: Arc<Hub>, wire: W, address: IpAddr, handshake: Arc<Handshake>) -> Connection<W> {
         let now = Instant::now();
         let held = hub.strangers.charge(0);
         let outbox = Outbox::new(hub.outbox, &hub.budget, hub.metrics.clone(), now);
@@ -117,7 +126,10 @@ impl<W: Wire> Connection<W> {
             subscriptions: HashMap::new(),
             leaving: HashMap::new(),
             temps: Vec::new(),
-            login: None,
+            handshake: Some(handshake),
+            question: None,
+            entry: None,
+            judged_at: 0,
             pause: Pause::default(),
             transactions: 0,
             pushes: 0,
@@ -135,6 +147,7 @@ impl<W: Wire> Connection<W> {
             bytes_received: 0,
             frames_sent: 0,
             skipped: 0,
+            denied: 0,
         }
     }
 
@@ -148,6 +161,7 @@ impl<W: Wire> Connection<W> {
             if self.ending.is_some() {
                 return self.poll_ending(cx);
             }
+            self.judge_again(now);
             let writable = self.wire.poll_ready(cx).is_ready();
             if self.out.pending() == 0 || !writable {
                 // Whoever had nothing to take, or from where, has not been slow, however long ago that began.
@@ -157,7 +171,7 @@ impl<W: Wire> Connection<W> {
             let mut moved = self.receive(cx, room, now);
             // What was written makes room for more only if there was none.
             moved |= self.write(cx, now) && room == 0;
-            moved |= self.log_in(cx, now);
+            moved |= self.hear_answer(cx, now);
             moved |= self.read(cx, now);
             // Only now: a process that was stopped for a while looks at what has come before it judges silence.
             let pending = self.out.pending();

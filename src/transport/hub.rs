@@ -7,7 +7,9 @@ use crate::metrics::Metrics;
 use crate::outbox::{self, Outbox};
 use crate::session;
 use crate::users::Authenticator;
+use crate::users::permissions::Permissions;
 use dashmap::DashMap;
+use parking_lot::Mutex;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
@@ -55,6 +57,11 @@ pub struct Hub {
     pub metrics: Arc<Metrics>,
     /// Who may come in.
     pub authenticator: Authenticator,
+    /// What clients may do, and how often that, or who they are, has changed.
+    permissions: Mutex<Arc<Permissions>>,
+    judged_at: AtomicU64,
+    /// The generation of the users at the last look.
+    users_seen: AtomicU64,
     /// Options of connections.
     pub options: Options,
     /// Options of conversations.
@@ -85,6 +92,7 @@ pub struct Parts {
     pub budget: Arc<Budget>,
     pub metrics: Arc<Metrics>,
     pub authenticator: Authenticator,
+    pub permissions: Permissions,
     pub options: Options,
     pub session: session::Options,
     pub outbox: outbox::Options,
@@ -103,6 +111,9 @@ impl Hub {
             budget: parts.budget,
             metrics: parts.metrics,
             authenticator: parts.authenticator,
+            permissions: Mutex::new(Arc::new(parts.permissions)),
+            judged_at: AtomicU64::new(1),
+            users_seen: AtomicU64::new(0),
             options: parts.options,
             session: Arc::new(parts.session),
             outbox: parts.outbox,
@@ -128,6 +139,47 @@ impl Hub {
     /// Tells every connection that the broker stops and is gone at `drain_until`; new ones learn it at once.
     pub fn stop(&self, drain_until: Instant) {
         let _ = self.drain_until.set(drain_until);
+        self.nudge();
+    }
+
+    /// What clients may do, and the state that this is.
+    pub(super) fn permissions(&self) -> (Arc<Permissions>, u64) {
+        let permissions = self.permissions.lock();
+        (permissions.clone(), self.judged_at.load(Ordering::Acquire))
+    }
+
+    /// The state of rules and users: whoever was judged at another one is judged again.
+    pub(super) fn judged_at(&self) -> u64 {
+        self.judged_at.load(Ordering::Acquire)
+    }
+
+    /// Other rules hold from now on, for what is subscribed to already as well.
+    pub fn permit(&self, permissions: Permissions) {
+        *self.permissions.lock() = Arc::new(permissions);
+        self.judge_again();
+    }
+
+    /// Has the sources look whether users have changed, and everybody judged again if they have.
+    pub async fn reload_users(&self) {
+        if let Err(wrong) = self.authenticator.reload().await {
+            tracing::debug!(wrong, "users are not read anew");
+        }
+        let seen = self.authenticator.generation();
+        if self.users_seen.swap(seen, Ordering::AcqRel) != seen {
+            self.judge_again();
+        }
+    }
+
+    /// Rules or users have changed.
+    pub fn judge_again(&self) {
+        let permissions = self.permissions.lock();
+        self.judged_at.fetch_add(1, Ordering::AcqRel);
+        drop(permissions);
+        self.nudge();
+    }
+
+    /// Wakes all connections.
+    fn nudge(&self) {
         let outboxes: Vec<_> = self.outboxes.iter().filter_map(|entry| entry.upgrade()).collect();
         outboxes.iter().for_each(|outbox| outbox.nudge());
     }

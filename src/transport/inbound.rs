@@ -1,8 +1,8 @@
-//! The reading side of a connection: octets to frames to actions, a login's answer, the end of the input.
+//! The reading side of a connection: octets to frames to actions, the end of the input.
 
 use super::drive::Connection;
 use super::wire::{ReadEnd, Wire};
-use crate::session::{Action, Closing, Reject};
+use crate::session::{About, Action, Closing, Reject};
 use std::task::{Context, Poll};
 use std::time::Instant;
 use stompbox_frames::stomp::{Command, Frame};
@@ -10,20 +10,6 @@ use stompbox_frames::stomp::{Command, Frame};
 const MEMORY: &str = "memory-bytes-max";
 
 impl<W: Wire> Connection<W> {
-    /// The answer to a login, when it is there.
-    pub(super) fn log_in(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        let Some(login) = &mut self.login else { return false };
-        let Poll::Ready(result) = login.as_mut().poll(cx) else { return false };
-        self.login = None;
-        if let Err(refused) = &result {
-            tracing::info!(reason = refused.reason.as_str(), address = %self.address, "login refused");
-        }
-        let mut actions = Vec::new();
-        self.session.authenticated(result, now, &mut actions);
-        self.perform(actions, now);
-        true
-    }
-
     /// Handles what is buffered, and reads once if nothing forbids it.
     pub(super) fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let before = self.frames_received;
@@ -120,6 +106,6 @@ impl<W: Wire> Connection<W> {
                       caught up, or raise memory-bytes-max.";
         let reject = Reject { summary: "memory limit reached", detail };
         let receipt = frame.header("receipt").map(|receipt| receipt.into());
-        self.session.refuse(receipt, reject, Closing::Limit(MEMORY), actions);
+        self.session.refused(About::Publish, receipt, reject, Closing::Limit(MEMORY), actions);
     }
 }

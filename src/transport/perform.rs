@@ -1,13 +1,22 @@
 //! The session wishes, the connection does.
 
 use super::drive::Connection;
+use super::publish::{Outcome, settlement};
 use super::wire::{Piece, Tail, Wire};
-use crate::broker::{Publication, Published, Refusal, Settlement, Step, Subscriber, Terms};
+use crate::broker::{Refusal, Settlement, Subscriber, Terms};
 use crate::outbox::{Key, Tag};
-use crate::session::{self, Action, Closing, Publish, Receipt, Reject, Settle, Subscribe};
+use crate::session::{About, Action, Closing, Receipt, Reject, Subscribe};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::time::Instant;
+use stompbox_frames::stomp::Version;
+
+/// What could not be done.
+pub(super) struct Failed {
+    pub(super) about: About,
+    pub(super) receipt: Option<Receipt>,
+    pub(super) refusal: Refusal,
+}
 
 impl<W: Wire> Connection<W> {
     /// Does what the session wishes, in order. A refusal drops what is left: nothing that came behind the
@@ -18,11 +27,14 @@ impl<W: Wire> Connection<W> {
             let mut more = Vec::new();
             match self.perform_one(action, &mut more, now) {
                 Ok(()) => wishes.extend(more),
-                Err((receipt, refusal)) => {
+                Err(Failed { about, receipt, refusal }) => {
                     let closing = refusal.limit.map_or(Closing::Rejected, Closing::Limit);
                     let reject = Reject { summary: refusal.summary, detail: &refusal.detail };
-                    self.session.refuse(receipt, reject, closing, &mut more);
-                    wishes = more.into();
+                    self.session.refused(about, receipt, reject, closing, &mut more);
+                    if self.session.is_closed() {
+                        wishes.clear();
+                    }
+                    wishes.extend(more);
                 }
             }
         }
@@ -35,12 +47,8 @@ impl<W: Wire> Connection<W> {
     }
 
     /// One wish; what follows from it (a RECEIPT) goes into `more`.
-    fn perform_one(
-        &mut self,
-        action: Action,
-        more: &mut Vec<Action>,
-        now: Instant,
-    ) -> Result<(), (Option<Receipt>, Refusal)> {
+    fn perform_one(&mut self, action: Action, more: &mut Vec<Action>, now: Instant) -> Result<(), Failed> {
+        let mut outcome = Outcome::default();
         let receipt = match action {
             Action::Write(frame) => {
                 self.write_frame(&frame);
@@ -51,16 +59,23 @@ impl<W: Wire> Connection<W> {
                 return Ok(());
             }
             Action::Authenticate(credentials) => {
-                let authenticator = self.hub.authenticator.clone();
-                self.login = Some(Box::pin(async move { authenticator.authenticate(credentials).await }));
+                self.ask_login(credentials);
+                return Ok(());
+            }
+            Action::Renew { credentials, receipt } => {
+                self.ask_renewal(credentials, receipt);
+                return Ok(());
+            }
+            Action::Denied { .. } => {
+                self.log_denied(&action);
+                return Ok(());
+            }
+            Action::Report(publish) => {
+                self.tell_error(&publish, now);
                 return Ok(());
             }
             Action::Established(version) => {
-                self.established = true;
-                self.held = self.hub.budget.charge(self.held.bytes());
-                self.wire.trust(self.session.beats_every());
-                self.decoder.set_version(version);
-                self.decoder.set_limits(self.hub.options.limits);
+                self.establish(version, now);
                 return Ok(());
             }
             Action::OpenTemp(address) => {
@@ -75,7 +90,10 @@ impl<W: Wire> Connection<W> {
                 self.begin_ending(closing, now);
                 return Ok(());
             }
-            Action::Publish(publish) => self.publish(publish, now)?,
+            Action::Publish(publish) => {
+                outcome = self.publish(&publish, now)?;
+                publish.receipt
+            }
             Action::Subscribe(subscribe) => self.subscribe(subscribe, now)?,
             Action::Unsubscribe { key, receipt } => {
                 self.unsubscribe(key, now);
@@ -89,8 +107,20 @@ impl<W: Wire> Connection<W> {
             }
             Action::Commit { steps, receipt } => self.commit(&steps, receipt, now)?,
         };
-        self.session.complete(receipt, &[], more);
+        let headers = outcome.headers();
+        let headers: Vec<_> = headers.iter().map(|(name, count)| (*name, count.as_str())).collect();
+        self.session.complete(receipt, &headers, more);
         Ok(())
+    }
+
+    /// The client is let in: the limits of such clients hold, and it is online.
+    fn establish(&mut self, version: Version, now: Instant) {
+        self.established = true;
+        self.held = self.hub.budget.charge(self.held.bytes());
+        self.wire.trust(self.session.beats_every());
+        self.decoder.set_version(version);
+        self.decoder.set_limits(self.hub.options.limits);
+        self.enter(now);
     }
 
     fn write_frame(&mut self, frame: &Bytes) {
@@ -101,51 +131,23 @@ impl<W: Wire> Connection<W> {
         self.wire.wrap(piece, &mut self.out);
     }
 
-    fn publish(
-        &mut self,
-        publish: Publish,
-        now: Instant,
-    ) -> Result<Option<Receipt>, (Option<Receipt>, Refusal)> {
-        let reply_to = reply_to(&publish);
-        match self.hub.broker.publish(publication(&publish, reply_to.as_slice()), now) {
-            Ok(published) => {
-                self.published(published, now);
-                Ok(publish.receipt)
-            }
-            Err(refusal) => Err((publish.receipt, refusal)),
-        }
-    }
-
-    /// Receivers that are behind are waited for before the next frame is handled.
-    fn published(&mut self, published: Published, now: Instant) {
-        self.pushes += published.reached;
-        self.pause.congested.extend(published.congested);
-        self.pause_near_budget(now);
-    }
-
-    fn pause_near_budget(&mut self, now: Instant) {
-        if self.hub.budget.is_near() && self.pause.budget_until.is_none() {
-            self.pause.budget_until = Some(now + self.hub.outbox.burst_patience);
-        }
-    }
-
-    fn subscribe(
-        &mut self,
-        subscribe: Subscribe,
-        now: Instant,
-    ) -> Result<Option<Receipt>, (Option<Receipt>, Refusal)> {
+    fn subscribe(&mut self, subscribe: Subscribe, now: Instant) -> Result<Option<Receipt>, Failed> {
         let subscriber = Subscriber { outbox: self.outbox.clone(), key: subscribe.key };
         let terms = Terms {
             prefetch: subscribe.prefetch,
             prefetch_bytes: self.hub.options.prefetch_bytes,
             text_only: !self.wire.carries_binary(),
+            presence_names: subscribe.names,
         };
         match self.hub.broker.subscribe(&subscribe.selector, subscriber, terms, now) {
             Ok(subscription) => {
                 self.subscriptions.insert(subscribe.key, subscription);
                 Ok(subscribe.receipt)
             }
-            Err(refusal) => Err((subscribe.receipt, refusal)),
+            Err(refusal) => {
+                let about = About::Subscribe(subscribe.key);
+                Err(Failed { about, receipt: subscribe.receipt, refusal })
+            }
         }
     }
 
@@ -165,67 +167,11 @@ impl<W: Wire> Connection<W> {
         self.resume_starved(now);
     }
 
-    fn commit(
-        &mut self,
-        steps: &[session::Step],
-        receipt: Option<Receipt>,
-        now: Instant,
-    ) -> Result<Option<Receipt>, (Option<Receipt>, Refusal)> {
-        let replies: Vec<_> = steps
-            .iter()
-            .map(|step| match step {
-                session::Step::Publish(publish) => reply_to(publish),
-                session::Step::Settle(_) => None,
-            })
-            .collect();
-        let mut prepared = Vec::with_capacity(steps.len());
-        for (step, reply_to) in steps.iter().zip(&replies) {
-            match step {
-                session::Step::Publish(publish) => {
-                    prepared.push(Step::Publish(publication(publish, reply_to.as_slice())));
-                }
-                session::Step::Settle(settle) => {
-                    // The session refuses to commit what belongs to a subscription that has gone.
-                    let Some(subscription) = self.subscriptions.get(&settle.key) else { continue };
-                    let settlement = settlement(settle);
-                    prepared.push(Step::Settle { subscription, tags: &settle.tags, settlement });
-                }
-            }
-        }
-        match self.hub.broker.commit(&prepared, now) {
-            Ok(published) => {
-                drop(prepared);
-                self.published(published, now);
-                Ok(receipt)
-            }
-            Err(refusal) => Err((receipt, refusal)),
-        }
-    }
-
     /// Keeps the gauge of open transactions.
     pub(super) fn count_transactions(&mut self, open: usize) {
         if open != self.transactions {
             self.hub.metrics.transactions.inc_by(open as i64 - self.transactions as i64);
             self.transactions = open;
         }
-    }
-}
-
-fn settlement(settle: &Settle) -> Settlement {
-    if settle.accepted { Settlement::Accepted } else { Settlement::Returned }
-}
-
-/// The header that replaces a `reply-to` to a temporary queue.
-fn reply_to(publish: &Publish) -> Option<(&str, &str)> {
-    publish.reply_to.as_ref().map(|address| ("reply-to", address.as_str()))
-}
-
-fn publication<'a>(publish: &'a Publish, extra: &'a [(&'a str, &'a str)]) -> Publication<'a> {
-    Publication {
-        destination: &publish.destination,
-        shown: &publish.shown,
-        headers: &publish.frame.headers,
-        extra,
-        body: &publish.frame.body,
     }
 }

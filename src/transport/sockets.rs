@@ -4,6 +4,7 @@ use super::drive;
 use super::hub::{Hub, Options};
 use super::seats::Seat;
 use super::tcp::TcpWire;
+use super::visitor::Visitor;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use std::io;
 use std::net::SocketAddr;
@@ -64,8 +65,8 @@ fn prepare(stream: &TcpStream, options: &Options) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
     if !options.tcp_keepalive.is_zero() {
         let probe = (options.tcp_keepalive / 3).max(Duration::from_secs(1));
-        let keepalive =
-            TcpKeepalive::new().with_time(options.tcp_keepalive).with_interval(probe).with_retries(3);
+        let silence = options.tcp_keepalive + spread(stream, options.tcp_keepalive);
+        let keepalive = TcpKeepalive::new().with_time(silence).with_interval(probe).with_retries(3);
         socket.set_tcp_keepalive(&keepalive)?;
     }
     #[cfg(target_os = "linux")]
@@ -75,6 +76,13 @@ fn prepare(stream: &TcpStream, options: &Options) -> io::Result<()> {
         socket.set_tcp_notsent_lowat(NOT_SENT_BYTES_MAX)?;
     }
     Ok(())
+}
+
+/// Whole seconds up to a third of `time`, by the client's port: thousands of connections that were made at once and are
+/// silent are not to be probed at once, for the system drops what is too much, and takes it for the clients' silence.
+fn spread(stream: &TcpStream, time: Duration) -> Duration {
+    let port = stream.peer_addr().map_or(0, |peer| u64::from(peer.port()));
+    Duration::from_secs(port % (time.as_secs() / 3 + 1))
 }
 
 /// Accepts STOMP clients on a bare TCP listener until the returned future is dropped.
@@ -97,7 +105,7 @@ pub async fn serve_tcp(hub: Arc<Hub>, listener: TcpListener) {
 }
 
 fn serve_client(hub: &Arc<Hub>, stream: TcpStream, seat: Seat) {
-    let served = drive::serve(hub.clone(), TcpWire::new(stream), seat);
+    let served = drive::serve(hub.clone(), TcpWire::new(stream), Visitor::stranger(seat));
     hub.tasks.spawn(served);
 }
 

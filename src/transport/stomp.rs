@@ -2,8 +2,8 @@
 
 use super::drive;
 use super::hub::Hub;
-use super::seats::Seat;
 use super::sockjs::Application;
+use super::visitor::Visitor;
 use super::websocket::{Socket, WebSocketWire};
 use super::wire::Wire;
 use std::future::Future;
@@ -24,16 +24,16 @@ impl Stomp {
 }
 
 impl Application for Stomp {
-    fn converse<W: Wire>(&self, wire: W, seat: Seat) {
-        self.spawn(drive::serve(self.hub.clone(), wire, seat));
+    fn converse<W: Wire>(&self, wire: W, visitor: Visitor) {
+        self.spawn(drive::serve(self.hub.clone(), wire, visitor));
     }
 
     fn converse_raw<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         &self,
         socket: Socket<S>,
-        seat: Seat,
+        visitor: Visitor,
     ) {
-        self.converse(WebSocketWire::new(socket), seat);
+        self.converse(WebSocketWire::new(socket), visitor);
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {

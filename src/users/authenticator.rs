@@ -1,258 +1,299 @@
-//! Bounds the checking of logins, so that a storm of reconnects converges.
+//! The way of a login: who is slowed down, who waits, who is asked, and what the client hears.
 
-use super::anonymous::Anonymous;
-use super::listed::Listed;
-use super::source::{Source, Verdict};
-use super::{Credentials, Options, Principal, Refused};
+use super::keyed::{Digest, Key};
+use super::source::{Source, Standing, Verdict};
+use super::throttle::Throttle;
+use super::{Credentials, Handshake, Options, Principal, Refused, Secret, sources};
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
-use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::timeout;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{sleep, timeout};
 
 /// Says who somebody is; cheap to clone.
 ///
 /// ```text
-///  authenticate ──► desks (auth-parallel-max) free? ──► source.check ──► Principal, or Refused
-///                     │ no                                 ▲                   ▲
-///                     └─► chairs (auth-waiting-max) free? ─┘                   │
-///                           │ no                    out of time (auth-timeout) ┤
-///                           └──────────────────────────────────────────────────┘
+///  authenticate ──► chair (auth-waiting-max) free? ──► slowed down? wait ──► the same is under way? wait with it ─┐
+///                      │ no                                                   │ no                                │
+///                      ▼                                                      ▼ a task of its own                 │
+///                   Refused                                one source after the other (auth-timeout each)         │
+///                                                            └─► Principal, or Refused, for all who wait ◄────────┘
 /// ```
+/// A login that has begun is completed although its client may be gone: what it cost is not in vain, since successes are
+/// remembered, and a failure counts although nobody waits to hear of it.
 #[derive(Clone, Debug)]
 pub struct Authenticator {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
 struct Shared {
     options: Options,
     sources: Vec<Arc<dyn Source>>,
-    desks: Semaphore,
-    chairs: Semaphore,
+    chairs: Arc<Semaphore>,
+    throttle: Throttle,
+    key: Key,
+    under_way: Mutex<HashMap<Digest, Answers>>,
+}
+
+/// What is said in the end.
+type Answer = Result<Principal, Refused>;
+type Answers = watch::Receiver<Option<Answer>>;
+
+/// What the credentials are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Purpose {
+    Login,
+    Renewal,
 }
 
 impl Authenticator {
     /// Knows the users of `options`.
-    pub fn new(options: Options) -> Authenticator {
-        let mut sources: Vec<Arc<dyn Source>> = Vec::new();
-        if !options.listed.is_empty() {
-            sources.push(Arc::new(Listed::new(&options.listed)));
-        }
-        if options.allow_anonymous || sources.is_empty() {
-            let is_alone = sources.is_empty();
-            sources.push(Arc::new(Anonymous { is_alone }));
-        }
-        Authenticator::with_sources(options, sources)
+    ///
+    /// # Errors
+    /// A source cannot be made of its options: the text is for the operator.
+    pub fn new(options: Options) -> Result<Authenticator, String> {
+        let sources = sources::sources(&options)?;
+        Ok(Authenticator::with_sources(options, sources))
     }
 
     /// Asks other sources; of `options` only the bounds count.
     pub fn with_sources(options: Options, sources: Vec<Arc<dyn Source>>) -> Authenticator {
-        let desks = Semaphore::new(options.auth_parallel_max.clamp(1, Semaphore::MAX_PERMITS));
-        let chairs = Semaphore::new(options.auth_waiting_max.min(Semaphore::MAX_PERMITS));
-        Authenticator { shared: Arc::new(Shared { options, sources, desks, chairs }) }
+        let chairs = options.auth_waiting_max.clamp(1, Semaphore::MAX_PERMITS);
+        let throttle = Throttle::new(options.auth_failures_free);
+        Authenticator {
+            shared: Arc::new(Shared {
+                options,
+                sources,
+                chairs: Arc::new(Semaphore::new(chairs)),
+                throttle,
+                key: Key::random(),
+                under_way: Mutex::default(),
+            }),
+        }
     }
 
     /// Whom the credentials stand for.
     ///
     /// # Errors
-    /// They stand for nobody; or too many wait to be checked (`auth-waiting-max`); or it took too long
-    /// (`auth-timeout`).
+    /// They stand for nobody; or it cannot be said for now: too many logins are under way (`auth-waiting-max`), a source
+    /// took too long (`auth-timeout`) or cannot be reached.
     pub async fn authenticate(&self, credentials: Credentials) -> Result<Principal, Refused> {
-        let shared = &*self.shared;
-        let checked = async {
-            let _desk = shared.desk().await?;
-            shared.ask(&credentials).await
+        self.shared.answer(credentials, Purpose::Login).await
+    }
+
+    /// Whom a new token stands for: the one in `authorization` (with its scheme or bare), else the one in `passcode`. What
+    /// the connection brought when it was made does not count, and nobody becomes anonymous by this.
+    ///
+    /// # Errors
+    /// There is none, or as for [`Authenticator::authenticate`].
+    pub async fn renew(&self, credentials: Credentials) -> Result<Principal, Refused> {
+        let address = credentials.handshake.address;
+        let handshake = Arc::new(Handshake { address, ..Handshake::default() });
+        let shown = Credentials { login: None, handshake, ..credentials };
+        let bare = |secret: &'_ Option<Secret>| {
+            secret
+                .as_ref()
+                .map(|secret| Secret::new(secret.reveal().trim()))
+                .filter(|text| !text.reveal().is_empty())
         };
-        timeout(shared.options.auth_timeout, checked).await.unwrap_or_else(|_| Err(OUT_OF_TIME.refused()))
+        let token = shown.token().map(Secret::new);
+        let token = token.or_else(|| bare(&shown.authorization)).or_else(|| bare(&shown.passcode));
+        let Some(token) = token else {
+            let detail = "There is no token in this; send the new one.".to_owned();
+            return Err(Refused { summary: REFUSED, detail, reason: "no token".to_owned(), limit: None });
+        };
+        let authorization = Some(Secret::new(&format!("Bearer {}", token.reveal())));
+        self.shared.answer(Credentials { authorization, passcode: None, ..shown }, Purpose::Renewal).await
+    }
+
+    /// Changes whenever a principal that was named may not be what it was: ask [`Authenticator::standing`] then.
+    pub fn generation(&self) -> u64 {
+        self.shared.sources.iter().fold(0, |sum, source| sum.wrapping_add(source.generation()))
+    }
+
+    /// What the source that named the principal says of it now. Cheap.
+    pub fn standing(&self, principal: &Principal) -> Standing {
+        let source = self.shared.sources.iter().find(|source| source.name() == principal.source);
+        source.map_or(Standing::Same, |source| source.standing(principal))
+    }
+
+    /// The principal as it is now; `None` if it is let in no more.
+    pub fn revise(&self, principal: &Principal) -> Option<Principal> {
+        match self.standing(principal) {
+            Standing::Same => Some(principal.clone()),
+            Standing::Roles(roles) => Some(Principal { roles, ..principal.clone() }),
+            Standing::Gone => None,
+        }
+    }
+
+    /// Has all sources look whether what they know has changed: now, not with the next login. Cheap if it has not.
+    ///
+    /// # Errors
+    /// What will not do; what was known before still holds. The text is for the operator.
+    pub async fn reload(&self) -> Result<(), String> {
+        let shared = self.shared.clone();
+        let reload = move || {
+            let wrong = shared.sources.iter().filter_map(|source| source.reload().err());
+            wrong.collect::<Vec<_>>().join("; ")
+        };
+        match tokio::task::spawn_blocking(reload).await {
+            Ok(wrong) if wrong.is_empty() => Ok(()),
+            Ok(wrong) => Err(wrong),
+            Err(error) => Err(error.to_string()),
+        }
     }
 }
 
 impl Shared {
-    /// One source after the other, until one knows the client or refuses it.
-    async fn ask(&self, credentials: &Credentials) -> Result<Principal, Refused> {
+    async fn answer(self: &Arc<Shared>, credentials: Credentials, purpose: Purpose) -> Answer {
+        let Ok(chair) = self.chairs.clone().try_acquire_owned() else { return Err(crowded()) };
+        let delay = self.delay(&credentials);
+        if !delay.is_zero() {
+            sleep(delay).await;
+        }
+        let mut answers = self.join(credentials, purpose, chair);
+        let answer = answers.wait_for(Option::is_some).await.ok().and_then(|answer| answer.clone());
+        answer.unwrap_or_else(|| Err(not_checked("the check was given up".to_owned())))
+    }
+
+    /// Nobody guesses who shows nothing.
+    fn delay(&self, credentials: &Credentials) -> Duration {
+        if credentials.is_empty() {
+            return Duration::ZERO;
+        }
+        self.throttle.delay(credentials.handshake.address, credentials.login().map(|(name, _)| name))
+    }
+
+    /// The answers to this question: it is asked if nobody has asked the same, and then it takes the chair.
+    fn join(
+        self: &Arc<Shared>,
+        credentials: Credentials,
+        purpose: Purpose,
+        chair: OwnedSemaphorePermit,
+    ) -> Answers {
+        let digest = self.key.digest(&(&credentials, purpose));
+        let mut under_way = self.under_way.lock();
+        if let Some(answers) = under_way.get(&digest) {
+            return answers.clone();
+        }
+        let (tell, answers) = watch::channel(None);
+        under_way.insert(digest, answers.clone());
+        let question = Question { shared: self.clone(), digest, _chair: chair };
+        tokio::spawn(async move {
+            let verdict = question.shared.ask(&credentials, purpose).await;
+            question.shared.count(&credentials, &verdict);
+            let answer = heard(&credentials, verdict);
+            drop((question, credentials));
+            tell.send_replace(Some(answer));
+        });
+        answers
+    }
+
+    /// One source after the other, until one knows the client or refuses it. [`Verdict::NotMine`] if none is concerned.
+    async fn ask(&self, credentials: &Credentials, purpose: Purpose) -> Verdict {
         for source in &self.sources {
-            match source.check(credentials).await {
-                Verdict::Known(principal) => return Ok(principal),
-                Verdict::NotMine => {}
-                Verdict::Refused(reason) | Verdict::Unavailable(reason) => {
-                    return Err(refused(credentials, format!("{}: {reason}", source.name())));
-                }
+            if purpose == Purpose::Renewal && source.name() == sources::Kind::Anonymous.as_str() {
+                continue;
+            }
+            let verdict = match source.is_timed() {
+                true => timeout(self.options.auth_timeout, source.check(credentials)).await,
+                false => Ok(source.check(credentials).await),
+            };
+            let told = |reason: String| format!("{}: {reason}", source.name());
+            match verdict {
+                Ok(Verdict::NotMine) => {}
+                Ok(Verdict::Known(principal)) => return Verdict::Known(principal),
+                Ok(Verdict::Refused(reason)) => return Verdict::Refused(told(reason)),
+                Ok(Verdict::Unavailable(reason)) => return Verdict::Unavailable(told(reason)),
+                Err(_) => return Verdict::Unavailable(told("out of time (auth-timeout)".to_owned())),
             }
         }
-        let reason = if credentials.is_empty() { "no login" } else { "nobody knows this login" };
-        Err(refused(credentials, reason.to_owned()))
+        Verdict::NotMine
     }
 
-    /// A desk, at once or after waiting in a chair.
-    async fn desk(&self) -> Result<SemaphorePermit<'_>, Refused> {
-        if let Ok(desk) = self.desks.try_acquire() {
-            return Ok(desk);
+    fn count(&self, credentials: &Credentials, verdict: &Verdict) {
+        let name = credentials.login().map(|(name, _)| name);
+        match (verdict, name) {
+            (Verdict::Known(principal), Some(name)) if is_by_login(credentials, principal, name) => {
+                self.throttle.succeeded(name);
+            }
+            (Verdict::Refused(_) | Verdict::NotMine, _) if !credentials.is_empty() => {
+                self.throttle.failed(credentials.handshake.address, name);
+            }
+            _ => {}
         }
-        let Ok(_chair) = self.chairs.try_acquire() else {
-            return Err(CROWDED.refused());
-        };
-        Ok(self.desks.acquire().await.expect("nobody closes the semaphore"))
     }
 }
 
-/// The broker is too busy to say who somebody is.
-struct Busy {
-    detail: &'static str,
-    reason: &'static str,
-    limit: &'static str,
+/// Whether the success proves that the client knows the passcode of `name`: with a token of one's own nobody wipes out
+/// that they have guessed that of another.
+fn is_by_login(credentials: &Credentials, principal: &Principal, name: &str) -> bool {
+    let handshake = &credentials.handshake;
+    let others =
+        credentials.token().is_some() || handshake.proxy.is_some() || handshake.certificate.is_some();
+    !others || principal.name.as_deref() == Some(name)
 }
 
-const CROWDED: Busy = Busy {
-    detail: "Too many clients are logging in at this moment; try again later.",
-    reason: "too many logins wait",
-    limit: "auth-waiting-max",
-};
+/// A question that is under way; dropped, it is not any more.
+struct Question {
+    shared: Arc<Shared>,
+    digest: Digest,
+    _chair: OwnedSemaphorePermit,
+}
 
-const OUT_OF_TIME: Busy = Busy {
-    detail: "Checking the login took too long; try again later.",
-    reason: "out of time",
-    limit: "auth-timeout",
-};
-
-impl Busy {
-    fn refused(&self) -> Refused {
-        let Busy { detail, reason, limit } = *self;
-        Refused {
-            summary: "login not checked",
-            detail: detail.to_owned(),
-            reason: reason.to_owned(),
-            limit: Some(limit),
-        }
+impl Drop for Question {
+    fn drop(&mut self) {
+        self.shared.under_way.lock().remove(&self.digest);
     }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("options", &self.options)
+            .field("sources", &self.sources)
+            .field("throttle", &self.throttle)
+            .finish_non_exhaustive()
+    }
+}
+
+const REFUSED: &str = "login refused";
+const NOT_CHECKED: &str = "login not checked";
+
+fn crowded() -> Refused {
+    Refused {
+        summary: NOT_CHECKED,
+        detail: "Too many clients are logging in at this moment; try again later.".to_owned(),
+        reason: "too many logins are under way".to_owned(),
+        limit: Some("auth-waiting-max"),
+    }
+}
+
+fn not_checked(reason: String) -> Refused {
+    let detail = "Who you are cannot be checked at this moment; try again later.".to_owned();
+    Refused { summary: NOT_CHECKED, detail, reason, limit: None }
 }
 
 /// What a client reads depends on what it sent only, never on what is known here.
-fn refused(credentials: &Credentials, reason: String) -> Refused {
-    let detail = match credentials.login() {
-        Some(_) => "This login and passcode stand for no user of this broker.",
-        None => "This broker lets only its users in: send the headers login and passcode with CONNECT.",
+fn heard(credentials: &Credentials, verdict: Verdict) -> Answer {
+    let reason = match verdict {
+        Verdict::Known(principal) => return Ok(principal),
+        Verdict::Unavailable(reason) => return Err(not_checked(reason)),
+        Verdict::Refused(reason) => reason,
+        Verdict::NotMine if credentials.is_empty() => "no login".to_owned(),
+        Verdict::NotMine => "nobody knows this login".to_owned(),
     };
-    Refused { summary: "login refused", detail: detail.to_owned(), reason, limit: None }
+    let detail = match (credentials.token(), credentials.login()) {
+        (Some(_), _) => "This token is not accepted here; get a new one.",
+        (None, Some(_)) => "This login and passcode stand for no user of this broker.",
+        (None, None) => {
+            "This broker lets only its users in: send the headers login and passcode with CONNECT, or a token."
+        }
+    };
+    Err(Refused { summary: REFUSED, detail: detail.to_owned(), reason, limit: None })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::users::source::Check;
-    use crate::users::{Passcode, Principal, Secret};
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::time::Duration;
-    use tokio::task::JoinSet;
-    use tokio::time::Instant;
-
-    /// Lets everybody in, as soon as the test opens the gate for them.
-    #[derive(Debug)]
-    struct Gate {
-        open: Semaphore,
-        now: AtomicUsize,
-        most: AtomicUsize,
-    }
-
-    impl Gate {
-        fn closed() -> Arc<Gate> {
-            Arc::new(Gate { open: Semaphore::new(0), now: AtomicUsize::new(0), most: AtomicUsize::new(0) })
-        }
-    }
-
-    impl Source for Gate {
-        fn name(&self) -> &'static str {
-            "gate"
-        }
-
-        fn check<'a>(&'a self, _: &'a Credentials) -> Check<'a> {
-            Box::pin(async move {
-                self.most.fetch_max(self.now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                self.open.acquire().await.expect("the gate stays").forget();
-                self.now.fetch_sub(1, Ordering::SeqCst);
-                Verdict::Known(Principal::anonymous())
-            })
-        }
-    }
-
-    fn options(waiting: usize, parallel: usize) -> Options {
-        Options { auth_waiting_max: waiting, auth_parallel_max: parallel, ..Options::default() }
-    }
-
-    fn credentials(login: &str, passcode: &str) -> Credentials {
-        Credentials {
-            login: Some(login.to_owned()),
-            passcode: Some(Secret::new(passcode)),
-            ..Credentials::default()
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn so_many_are_checked_so_many_wait_and_the_rest_is_refused() {
-        let gate = Gate::closed();
-        let authenticator = Authenticator::with_sources(options(3, 2), vec![gate.clone()]);
-        let mut tasks = JoinSet::new();
-        for _ in 0..10 {
-            let authenticator = authenticator.clone();
-            tasks.spawn(async move { authenticator.authenticate(Credentials::default()).await });
-        }
-        let start = Instant::now();
-        for _ in 0..5 {
-            let result = tasks.join_next().await.expect("a task").expect("no panic");
-            let refused = result.expect_err("2 are checked and 3 wait");
-            assert_eq!(refused.limit, Some("auth-waiting-max"));
-            assert!(refused.detail.ends_with("try again later."), "{}", refused.detail);
-        }
-        assert_eq!(start.elapsed(), Duration::ZERO, "they are refused at once");
-        gate.open.add_permits(6);
-        assert!(tasks.join_all().await.iter().all(Result::is_ok), "who waits has a turn");
-        assert_eq!(gate.most.load(Ordering::SeqCst), 2, "never more than auth-parallel-max at a time");
-        assert!(authenticator.authenticate(Credentials::default()).await.is_ok(), "there is room again");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn waiting_counts_as_time_and_who_is_out_of_time_leaves() {
-        let authenticator = Authenticator::with_sources(options(10, 1), vec![Gate::closed()]);
-        let start = Instant::now();
-        let (checked, waiting) = tokio::join!(
-            authenticator.authenticate(Credentials::default()),
-            authenticator.authenticate(Credentials::default())
-        );
-        for result in [checked, waiting] {
-            assert_eq!(result.expect_err("nobody opens").limit, Some("auth-timeout"));
-        }
-        assert_eq!(start.elapsed(), Duration::from_secs(10));
-        assert_eq!(authenticator.shared.desks.available_permits(), 1);
-        assert_eq!(authenticator.shared.chairs.available_permits(), 10);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn without_chairs_nobody_waits() {
-        let authenticator = Authenticator::with_sources(options(0, 1), vec![Gate::closed()]);
-        let (checked, waiting) = tokio::join!(
-            authenticator.authenticate(Credentials::default()),
-            authenticator.authenticate(Credentials::default())
-        );
-        assert_eq!(checked.expect_err("nobody opens").limit, Some("auth-timeout"));
-        assert_eq!(waiting.expect_err("no chair").limit, Some("auth-waiting-max"));
-    }
-
-    #[tokio::test]
-    async fn a_client_cannot_tell_a_wrong_passcode_from_an_unknown_name() {
-        let passcode = Passcode::new("sesame").expect("short");
-        let options = Options { listed: vec![("alice".to_owned(), passcode)], ..Options::default() };
-        let authenticator = Authenticator::new(options);
-        let wrong = authenticator.authenticate(credentials("alice", "wrong")).await.expect_err("wrong");
-        let unknown =
-            authenticator.authenticate(credentials("mallory", "sesame")).await.expect_err("unknown");
-        assert_eq!(
-            (wrong.summary, &wrong.detail, wrong.limit),
-            (unknown.summary, &unknown.detail, unknown.limit)
-        );
-        assert_ne!(wrong.reason, unknown.reason, "the log knows");
-        let shown = format!("{wrong:?} {unknown:?} {authenticator:?}");
-        assert!(!shown.contains("sesame"), "{shown}");
-        let principal = authenticator.authenticate(credentials("alice", "sesame")).await.expect("alice");
-        assert_eq!(principal.name.as_deref(), Some("alice"));
-        let nameless = authenticator.authenticate(Credentials::default()).await.expect_err("no login");
-        assert!(nameless.detail.contains("send the headers login and passcode"));
-    }
-}
+mod tests;

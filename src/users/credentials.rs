@@ -3,10 +3,17 @@
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
+use zeroize::Zeroize;
 
-/// A text that is never shown: a token, a passcode.
+/// A text that is never shown: a token, a passcode. Its memory is wiped when it is dropped.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret(Box<str>);
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
 
 impl Secret {
     /// Keeps `text` from view.
@@ -27,7 +34,7 @@ impl fmt::Debug for Secret {
 }
 
 /// What CONNECT brought, and what its connection had brought before. `Debug` shows no secret.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Credentials {
     /// CONNECT's `login`.
     pub login: Option<String>,
@@ -43,7 +50,7 @@ pub struct Credentials {
 ///
 /// What browsers add by themselves (`basic`, `cookie`, `certificate`, `proxy`) is left out by whoever fills this in
 /// when the page that asked is not one of the broker's own or a listed one: no other page acts in the user's name.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Handshake {
     /// The client's, behind trusted proxies its own.
     pub address: Option<IpAddr>,
@@ -62,7 +69,7 @@ pub struct Handshake {
 }
 
 /// What a trusted proxy says of the user it has signed in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ProxyUser {
     /// The name.
     pub name: String,
@@ -71,7 +78,7 @@ pub struct ProxyUser {
 }
 
 /// A client certificate, as far as it names somebody.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Certificate {
     /// The subject's common name.
     pub common_name: Option<String>,
@@ -86,7 +93,7 @@ fn scheme<'a>(authorization: &'a str, name: &str) -> Option<&'a str> {
 }
 
 /// Three parts of base64url with dots between them are a token's form and no passcode's.
-fn looks_like_token(text: &str) -> bool {
+pub(crate) fn looks_like_token(text: &str) -> bool {
     let part =
         |part: &str| part.bytes().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_'));
     let mut parts = text.split('.');

@@ -1,23 +1,47 @@
 //! Principals: who a client is, by which of several sources, and what it may do.
 //!
 //! An [`Authenticator`] bounds the work and asks one [`Source`] after the other; another way of knowing users is another
-//! file that implements it.
+//! file that implements it, and a row in `sources`.
 
 mod anonymous;
 mod authenticator;
+pub mod certificate;
+mod claims;
 mod credentials;
+mod desk;
+pub mod fetch;
+mod file;
+mod hash;
+pub mod hook;
+mod keyed;
 mod listed;
+mod name;
+mod now;
 mod passcode;
 pub mod permissions;
 mod principal;
+pub mod proxy;
+mod recent;
+#[cfg(test)]
+mod site;
 mod source;
+mod sources;
+mod throttle;
+pub mod token;
+mod verifier;
 
 pub use authenticator::Authenticator;
+pub(crate) use credentials::looks_like_token;
 pub use credentials::{Certificate, Credentials, Handshake, ProxyUser, Secret};
+pub use file::check_users_file;
+pub(crate) use file::{edit, record};
+pub(crate) use hash::Hash;
 pub use passcode::Passcode;
 pub use principal::{Claims, Principal, SERVICE};
-pub use source::{Check, Source, Verdict};
+pub use source::{Check, Source, Standing, Verdict};
+pub use sources::Kind;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Who may come in, and what finding that out may cost.
@@ -26,24 +50,54 @@ pub struct Options {
     /// Names and passcodes (`user`). If there is none, everybody is anonymous and a login is ignored: it
     /// proves nothing, so it names nobody.
     pub listed: Vec<(String, Passcode)>,
+    /// A file of names and hashes of passcodes (`users-file`).
+    pub users_file: Option<PathBuf>,
     /// With users: whether a client that sends no login is let in, without a name (`allow-anonymous`, false).
     pub allow_anonymous: bool,
-    /// Time for checking a login, waiting included (`auth-timeout`, 10 s).
+    /// In which order sources are asked (`auth-order`); those that it leaves out come behind.
+    pub order: Vec<Kind>,
+    /// Time for a source to say who somebody is, once it has been asked (`auth-timeout`, 10 s).
     pub auth_timeout: Duration,
-    /// Logins that wait to be checked (`auth-waiting-max`, 1024); further ones are refused.
+    /// Logins under way, those that wait for their turn included (`auth-waiting-max`, 65,536); further ones are refused.
     pub auth_waiting_max: usize,
-    /// Logins that are checked at the same time (`auth-parallel-max`, 2).
+    /// Threads that hash passcodes (`auth-parallel-max`); 0, the default: one less than the cores, at least one.
     pub auth_parallel_max: usize,
+    /// Whether a trusted proxy says who somebody is (`proxy-user-header`).
+    pub proxy: bool,
+    /// How a client certificate names a user; `None`: it names nobody.
+    pub certificate: Option<certificate::Options>,
+    /// Which tokens are believed (`jwt-…`).
+    pub token: token::Options,
+    /// Who is asked over HTTP (`hook-url`).
+    pub hook_url: Option<fetch::Url>,
+    /// How (`hook-…`).
+    pub hook: hook::Options,
+    /// What who may do (`permissions`, `permission`).
+    pub permissions: permissions::Options,
+    /// Right logins that are remembered, and need no hash when they come again (`auth-cache-max`, 100,000).
+    pub auth_cache_max: usize,
+    /// Failed logins of an address, and of a name, before further ones are slowed down (`auth-failures-free`, 5).
+    pub auth_failures_free: u32,
 }
 
 impl Default for Options {
     fn default() -> Options {
         Options {
             listed: Vec::new(),
+            users_file: None,
             allow_anonymous: false,
+            order: Kind::ALL.to_vec(),
             auth_timeout: Duration::from_secs(10),
-            auth_waiting_max: 1024,
-            auth_parallel_max: 2,
+            auth_waiting_max: 65_536,
+            auth_parallel_max: 0,
+            auth_cache_max: 100_000,
+            auth_failures_free: 5,
+            proxy: false,
+            certificate: None,
+            token: token::Options::default(),
+            hook_url: None,
+            hook: hook::Options::default(),
+            permissions: permissions::Options::default(),
         }
     }
 }

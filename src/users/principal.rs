@@ -23,6 +23,9 @@ pub struct Principal {
     pub expires: Option<Instant>,
     /// Which source knows it, for the log.
     pub source: &'static str,
+    /// What the source knew it by, in the source's own terms: where that has changed since, so has who this is
+    /// ([`Source::standing`](super::Source::standing)).
+    pub stamp: u64,
 }
 
 impl Principal {

@@ -15,7 +15,8 @@ use stompbox::metrics::Metrics;
 use stompbox::outbox::{self, Outbox};
 use stompbox_frames::stomp::Headers;
 
-const TERMS: Terms = Terms { prefetch: 100, prefetch_bytes: 1 << 20, text_only: false };
+const TERMS: Terms =
+    Terms { prefetch: 100, prefetch_bytes: 1 << 20, text_only: false, presence_names: false };
 
 struct Stage {
     broker: Broker,
@@ -55,6 +56,7 @@ fn publish(stage: &Stage) -> usize {
     let headers = Headers::default();
     let publication = Publication {
         destination: &stage.hot,
+        to_session: None,
         shown: "/topic/hot",
         headers: &headers,
         extra: &[],

@@ -65,7 +65,7 @@ fn urls(broker: &Broker) -> Vec<String> {
 fn every_transport_delivers_everything() {
     let broker = Broker::start(&[]);
     for url in urls(&broker) {
-        let load = "--publishers 2 --subscribers 3 --destinations 2 --rate 500 --warmup 20ms --time 100ms";
+        let load = "--publishers 2 --subscribers 3 --destinations 2 --rate 500 --warmup 0 --time 300ms";
         let json = run(&format!("fan-out --url {url} {load} --json -")).assert_fine();
         assert_eq!((&json["url"], &json["shape"]), (&Value::from(url), &Value::from("fan-out")));
         assert!(json["latency_p50_microseconds"].as_f64() > Some(0.0), "{json}");
@@ -198,7 +198,12 @@ impl FakeBroker {
 
     fn serve(&self, mut stream: TcpStream) {
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
-        let limits = Limits { frame_bytes_max: 1 << 20, header_count_max: 100, header_bytes_max: 1 << 12 };
+        let limits = Limits {
+            frame_bytes_max: 1 << 20,
+            header_count_max: 100,
+            header_bytes_max: 1 << 12,
+            to_bytes_max: 0,
+        };
         let (mut decoder, mut chunk) = (Decoder::new(limits), [0; 4096]);
         while let Ok(length @ 1..) = stream.read(&mut chunk) {
             decoder.feed(&chunk[..length]);

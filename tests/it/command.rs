@@ -54,13 +54,16 @@ fn check_config_shows_what_differs_from_the_defaults_without_secrets() {
     let arguments = ["check-config", "--config", "stompbox.toml", "--max-deliveries", "7"];
     let (code, out, errors) = run(&directory, &arguments, &[("STOMPBOX_HTTP", "off")]);
     assert_eq!((code, errors.as_str()), (Some(0), ""));
+    let (settings, rules) = out.split_once("\n\n").expect("settings, and what users may do");
+    assert!(rules.contains("preset safe: other machines can connect"), "{rules}");
+    assert!(rules.lines().all(|line| line.starts_with("# ")), "it is TOML still: {rules}");
     assert_eq!(
-        out,
+        settings,
         "configuration is valid\n\
          http = \"off\"  # STOMPBOX_HTTP\n\
          tcp = \"0.0.0.0:61613\"  # stompbox.toml:2\n\
          user = [\"alice:***\"]  # stompbox.toml:3\n\
-         max-deliveries = 7  # --max-deliveries\n"
+         max-deliveries = 7  # --max-deliveries"
     );
 }
 

@@ -18,6 +18,7 @@ mod kill;
 mod limits;
 mod log;
 mod memory;
+mod passwd;
 mod queues;
 mod receipts;
 mod reconnect;

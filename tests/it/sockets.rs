@@ -36,7 +36,8 @@ fn an_idle_connection_is_probed_after_tcp_keepalive() {
                 }
                 assert!(started.elapsed() < PATIENCE, "{timer:?} over {wire:?} with {flag}");
             };
-            assert!(which == 0 || (1..=700).contains(&when), "{when} over {wire:?}");
+            // Up to a third later, so that not all are probed at once.
+            assert!(which == 0 || (1..=900).contains(&when), "{when} over {wire:?}");
             client.disconnect();
         }
     }

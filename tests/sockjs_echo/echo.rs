@@ -18,7 +18,7 @@ use stompbox::transport::coalesce::Coalesce;
 use stompbox::transport::sockjs::{Application, Body, Endpoints, Options, Transport, Transports, Visit};
 use stompbox::transport::websocket::{Socket, message};
 use stompbox::transport::wire::{Farewell, Piece, ReadEnd, Tail, Wire};
-use stompbox::transport::{Line, Place, Seat, Seats};
+use stompbox::transport::{Line, Place, Seat, Seats, Trust, Visitor};
 use stompbox_frames::websocket::Opcode;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -39,18 +39,18 @@ struct Echo {
 }
 
 impl Application for Echo {
-    fn converse<W: Wire>(&self, wire: W, seat: Seat) {
+    fn converse<W: Wire>(&self, wire: W, visitor: Visitor) {
         let mut conversation = Conversation::new(wire, self.closes);
         self.spawn(async move {
             poll_fn(|cx| conversation.poll(cx)).await;
-            drop((conversation, seat));
+            drop((conversation, visitor));
         });
     }
 
     fn converse_raw<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         &self,
         socket: Socket<S>,
-        seat: Seat,
+        visitor: Visitor,
     ) {
         let mut raw = Raw { socket, out: Coalesce::default(), message: BytesMut::new(), ending: self.closes };
         if raw.ending {
@@ -61,7 +61,7 @@ impl Application for Echo {
             // The close frame is written; what the client still sends must not reset the connection.
             let lingered = poll_fn(|cx| raw.socket.poll_discard(cx));
             let _ = tokio::time::timeout(Duration::from_secs(2), lingered).await;
-            drop(seat);
+            drop(visitor);
         });
     }
 
@@ -244,7 +244,7 @@ impl Services {
         let line = Arc::new(Line::new(Place::Seat(seat)));
         let own_line = line.clone();
         let service = service_fn(move |request| {
-            let visit = Visit { address, line: line.clone(), ancestors: None };
+            let visit = Visit { address, line: line.clone(), ancestors: None, trust: Trust::default() };
             let services = self.clone();
             async move { Ok::<_, Infallible>(services.answer(request, visit).await) }
         });

@@ -18,6 +18,7 @@ fuzz_target!(|data: &[u8]| {
         frame_bytes_max: [1, 20, 60, 512, 4096][usize::from(choice[1]) % 5],
         header_count_max: [0, 2, 8, 100][usize::from(choice[1] / 5) % 4],
         header_bytes_max: [0, 10, 64, 1024][usize::from(choice[1] / 20) % 4],
+        to_bytes_max: [0, 32][usize::from(choice[1] / 80) % 2],
     };
     let mut random = u32::from_le_bytes(*choice) | 1;
     let mut piece = || {

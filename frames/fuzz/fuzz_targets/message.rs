@@ -85,7 +85,7 @@ fn clean(name: &str) -> String {
 
 fn read(wire: &[u8], version: Version) -> Option<Frame> {
     let mut decoder =
-        Decoder::new(Limits { frame_bytes_max: 1 << 20, header_count_max: 1 << 16, header_bytes_max: 1 << 20 });
+        Decoder::new(Limits { frame_bytes_max: 1 << 20, header_count_max: 1 << 16, header_bytes_max: 1 << 20, to_bytes_max: 0 });
     decoder.set_version(version);
     decoder.feed(wire);
     decoder.next().ok().flatten()

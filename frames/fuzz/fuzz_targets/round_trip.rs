@@ -39,7 +39,7 @@ fuzz_target!(|input: Input| {
     let headers: Vec<_> = input.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
     let octets = encode::frame(command, version, &headers, body);
 
-    let mut decoder = Decoder::new(Limits { frame_bytes_max: 1 << 20, header_count_max: 1 << 16, header_bytes_max: 1 << 20 });
+    let mut decoder = Decoder::new(Limits { frame_bytes_max: 1 << 20, header_count_max: 1 << 16, header_bytes_max: 1 << 20, to_bytes_max: 0 });
     decoder.set_version(version);
     decoder.feed(&octets);
     let frame = decoder.next().expect("what is encoded is valid").expect("and whole");

@@ -27,12 +27,27 @@ pub struct Limits {
     pub header_count_max: usize,
     /// Octets of one header line (name, colon and value).
     pub header_bytes_max: usize,
+    /// The same for the header `to`, which lists many names, if that is more.
+    pub to_bytes_max: usize,
+}
+
+impl Limits {
+    /// What a header line that begins like this may have.
+    #[inline]
+    fn line_bytes_max(&self, line: &[u8]) -> usize {
+        if line.starts_with(TO) {
+            self.header_bytes_max.max(self.to_bytes_max)
+        } else {
+            self.header_bytes_max
+        }
+    }
 }
 
 /// Octets of a command line. No command comes near it; other protocols' first lines do.
 pub(super) const COMMAND_BYTES_MAX: usize = 32;
 
 const CONTENT_LENGTH: &[u8] = b"content-length:";
+const TO: &[u8] = b"to:";
 
 /// Where the parts of a whole frame lie, in octets from its command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,7 +169,7 @@ impl Boundary {
             }
         }
         self.examine(to);
-        match to < self.window(limits, frame_max) {
+        match to < self.window(octets, limits, frame_max) {
             true => Ok(false),
             false => Err(self.unended(octets, None, limits, frame_max)),
         }
@@ -188,8 +203,8 @@ impl Boundary {
             self.examine(self.line);
             return Ok(true);
         }
-        if line.len() > limits.header_bytes_max {
-            return Err(Problem::HeaderTooLong { place: self.place() });
+        if line.len() > limits.header_bytes_max && line.len() > limits.line_bytes_max(line) {
+            return Err(self.too_long(line, limits));
         }
         if self.cuts.len() == limits.header_count_max {
             return Err(Problem::TooManyHeaders);
@@ -204,12 +219,12 @@ impl Boundary {
     }
 
     /// The first octet that cannot be of the line that is being looked at, nor its LF.
-    fn window(&self, limits: &Limits, frame_max: usize) -> usize {
-        self.line_max(limits).min(frame_max)
+    fn window(&self, octets: &[u8], limits: &Limits, frame_max: usize) -> usize {
+        self.line_max(octets, limits).min(frame_max)
     }
 
-    fn line_max(&self, limits: &Limits) -> usize {
-        let with_cr = limits.header_bytes_max.saturating_add(1);
+    fn line_max(&self, octets: &[u8], limits: &Limits) -> usize {
+        let with_cr = limits.line_bytes_max(&octets[self.line.min(octets.len())..]).saturating_add(1);
         let longest = if self.headers == 0 { COMMAND_BYTES_MAX } else { with_cr };
         self.line.saturating_add(longest).saturating_add(1)
     }
@@ -217,7 +232,7 @@ impl Boundary {
     /// What is wrong with a line that has no LF where it could be, but perhaps a NUL.
     #[cold]
     fn unended(&self, octets: &[u8], nul: Option<usize>, limits: &Limits, frame_max: usize) -> Problem {
-        let line_max = self.line_max(limits);
+        let line_max = self.line_max(octets, limits);
         match nul {
             Some(at) if at < line_max && self.headers == 0 => {
                 Problem::NulInCommand { quoted: quote(&octets[..at]) }
@@ -225,7 +240,16 @@ impl Boundary {
             Some(at) if at < line_max => Problem::NulInHeaders { place: self.place() },
             _ if line_max > frame_max => Problem::FrameTooLarge,
             _ if self.headers == 0 => command_too_long(octets),
-            _ => Problem::HeaderTooLong { place: self.place() },
+            _ => self.too_long(&octets[self.line..], limits),
+        }
+    }
+
+    #[cold]
+    fn too_long(&self, line: &[u8], limits: &Limits) -> Problem {
+        let place = self.place();
+        match line.starts_with(TO) && limits.to_bytes_max > limits.header_bytes_max {
+            true => Problem::ToTooLong { place },
+            false => Problem::HeaderTooLong { place },
         }
     }
 
@@ -328,8 +352,12 @@ fn digits(octets: &[u8]) -> Option<usize> {
 mod tests {
     use super::*;
 
-    const WIDE: Limits =
-        Limits { frame_bytes_max: 1 << 20, header_count_max: 1000, header_bytes_max: 1 << 16 };
+    const WIDE: Limits = Limits {
+        frame_bytes_max: 1 << 20,
+        header_count_max: 1000,
+        header_bytes_max: 1 << 16,
+        to_bytes_max: 0,
+    };
 
     fn find(octets: &[u8], limits: &Limits) -> Result<Option<Span>, Problem> {
         Boundary::default().find(octets, limits, Version::V1_2)
@@ -368,17 +396,21 @@ mod tests {
         let counted = |body: usize| send(&format!("content-length:{body}\n"), body);
         let line = |octets: usize| send(&format!("x:{}\n", "y".repeat(octets - 2)), 0);
         let line_cr = |octets: usize| send(&format!("x:{}\r\n", "y".repeat(octets - 2)), 0);
+        let to = |octets: usize| send(&format!("to:{}\n", "y".repeat(octets - 3)), 0);
         let lines = |count: usize| send(&"a:b\n".repeat(count), 0);
         let frame = Limits { frame_bytes_max: 100, ..WIDE };
         let header = Limits { header_bytes_max: 20, ..WIDE };
         let count = Limits { header_count_max: 3, ..WIDE };
+        let recipients = Limits { header_bytes_max: 20, to_bytes_max: 50, ..WIDE };
         type Make<'a> = &'a dyn Fn(usize) -> Vec<u8>;
         // SEND, LF, LF and NUL are 7 octets of a frame, and content-length:NN and LF 18 more.
-        let cases: [(&str, &Limits, Make<'_>, usize); 5] = [
+        let cases: [(&str, &Limits, Make<'_>, usize); 7] = [
             ("frame-bytes-max", &frame, &|octets| send("", octets - 7), 100),
             ("frame-bytes-max", &frame, &|octets| counted(octets - 7 - 18), 100),
             ("header-bytes-max", &header, &line, 20),
             ("header-bytes-max", &header, &line_cr, 20),
+            ("to-bytes-max", &recipients, &to, 50),
+            ("header-bytes-max", &recipients, &line, 20),
             ("header-count-max", &count, &lines, 3),
         ];
         for (name, limits, make, limit) in cases {
@@ -428,7 +460,12 @@ mod tests {
 
     #[test]
     fn limits_of_nothing_let_nothing_pass_and_limits_of_everything_overflow_nowhere() {
-        let limits = |max| Limits { frame_bytes_max: max, header_count_max: max, header_bytes_max: max };
+        let limits = |max| Limits {
+            frame_bytes_max: max,
+            header_count_max: max,
+            header_bytes_max: max,
+            to_bytes_max: 0,
+        };
         let whole = b"SEND\nx:y\n\nbody\0";
         for max in [0, 1, 2] {
             assert_eq!(find(whole, &limits(max)), Err(Problem::FrameTooLarge), "{max}");

@@ -280,7 +280,8 @@ mod tests {
     use proptest::prelude::*;
     use std::borrow::Cow;
 
-    const LIMITS: Limits = Limits { frame_bytes_max: 4096, header_count_max: 20, header_bytes_max: 256 };
+    const LIMITS: Limits =
+        Limits { frame_bytes_max: 4096, header_count_max: 20, header_bytes_max: 256, to_bytes_max: 0 };
 
     fn decoder(version: Version) -> Decoder {
         let mut decoder = Decoder::new(LIMITS);
@@ -425,7 +426,12 @@ mod tests {
             let mut decoder = decoder(Version::V1_2);
             decoder.feed(&wire[..at]);
             ends(&mut decoder);
-            decoder.set_limits(Limits { frame_bytes_max: 10, header_count_max: 0, header_bytes_max: 3 });
+            decoder.set_limits(Limits {
+                frame_bytes_max: 10,
+                header_count_max: 0,
+                header_bytes_max: 3,
+                to_bytes_max: 0,
+            });
             decoder.feed(&wire[at..]);
             assert!(decoder.next().expect_err("too much").limit.is_some(), "{at}");
         }

@@ -22,6 +22,7 @@ pub(super) enum Problem {
     ContentTooLarge { quoted: String },
     TooManyHeaders,
     HeaderTooLong { place: Place },
+    ToTooLong { place: Place },
     NulInHeaders { place: Place },
     NotUtf8 { place: Place },
     NoColon { place: Place },
@@ -72,7 +73,7 @@ impl Problem {
             Problem::UnknownCommand { .. } => "unknown command",
             Problem::FrameTooLarge | Problem::ContentTooLarge { .. } => "frame too large",
             Problem::TooManyHeaders => "too many headers",
-            Problem::HeaderTooLong { .. } => "header too long",
+            Problem::HeaderTooLong { .. } | Problem::ToTooLong { .. } => "header too long",
             Problem::NulInHeaders { .. } => "incomplete frame",
             Problem::NotUtf8 { .. } => "headers are not UTF-8",
             Problem::NoColon { .. } | Problem::EmptyName { .. } | Problem::CarriageReturn { .. } => {
@@ -90,6 +91,7 @@ impl Problem {
             Problem::FrameTooLarge | Problem::ContentTooLarge { .. } => Some("frame-bytes-max"),
             Problem::TooManyHeaders => Some("header-count-max"),
             Problem::HeaderTooLong { .. } => Some("header-bytes-max"),
+            Problem::ToTooLong { .. } => Some("to-bytes-max"),
             _ => None,
         }
     }
@@ -125,6 +127,9 @@ impl Problem {
                 place.describe(),
                 limits.header_bytes_max
             ),
+            Problem::ToTooLong { place } => {
+                format!("{} has more than {} octets (to-bytes-max).", place.describe(), limits.to_bytes_max)
+            }
             Problem::NulInHeaders { place } => format!(
                 "{} contains NUL; expected a blank line between the headers and the body.",
                 place.describe()
@@ -192,6 +197,7 @@ mod tests {
             Problem::ContentTooLarge { quoted: quoted.clone() },
             Problem::TooManyHeaders,
             Problem::HeaderTooLong { place },
+            Problem::ToTooLong { place },
             Problem::NulInHeaders { place },
             Problem::NotUtf8 { place },
             Problem::NoColon { place },
@@ -202,7 +208,7 @@ mod tests {
             Problem::BodyNotAllowed { command: Command::Ack },
             Problem::NulMissing { content_length: 1, octet: 2, found: 3 },
         ];
-        let limits = Limits { frame_bytes_max: 1, header_count_max: 2, header_bytes_max: 3 };
+        let limits = Limits { frame_bytes_max: 1, header_count_max: 2, header_bytes_max: 3, to_bytes_max: 0 };
         for problem in problems {
             let error = problem.into_error(&limits, None);
             assert!(!error.summary.contains([':', '\\', '\n', '\r', '\0']), "{}", error.summary);

@@ -99,8 +99,12 @@ mod tests {
     use stompbox_frames::sockjs::{ARRAY_CLOSE, ARRAY_OPEN, Frame, quote};
     use stompbox_frames::stomp::Limits;
 
-    const LIMITS: Limits =
-        Limits { frame_bytes_max: 1 << 20, header_count_max: 100, header_bytes_max: 1 << 16 };
+    const LIMITS: Limits = Limits {
+        frame_bytes_max: 1 << 20,
+        header_count_max: 100,
+        header_bytes_max: 1 << 16,
+        to_bytes_max: 0,
+    };
 
     #[test]
     fn every_transport_is_read_back_however_it_is_cut() {

@@ -19,7 +19,7 @@ use websocket::WebSocket;
 
 /// Far more than a broker sends back of what we sent it.
 const LIMITS: Limits =
-    Limits { frame_bytes_max: 64 << 20, header_count_max: 1000, header_bytes_max: 1 << 20 };
+    Limits { frame_bytes_max: 64 << 20, header_count_max: 1000, header_bytes_max: 1 << 20, to_bytes_max: 0 };
 /// Octets that may wait to be sent before a publisher waits: what fills some segments of a TCP connection, but a body
 /// that any server takes.
 const ROOM: (usize, usize) = (64 * 1024, 16 * 1024);

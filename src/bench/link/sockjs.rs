@@ -252,7 +252,8 @@ mod tests {
     fn a_response_that_has_ended_is_asked_for_again() {
         let url = Url::parse("sockjs+xhr-polling://h:1/ws").expect("a URL");
         let mut receiving = Receiving::new(&url, &session_path(&url, 7));
-        let limits = Limits { frame_bytes_max: 1000, header_count_max: 10, header_bytes_max: 100 };
+        let limits =
+            Limits { frame_bytes_max: 1000, header_count_max: 10, header_bytes_max: 100, to_bytes_max: 0 };
         let (mut decoder, mut out) = (Decoder::new(limits), BytesMut::new());
         receiving.ask(&mut out);
         let request = "POST /ws/007/0000000000000007/xhr HTTP/1.1\r\nHost: h:1\r\n";

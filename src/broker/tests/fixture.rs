@@ -1,10 +1,12 @@
 //! A broker in memory, and receivers that drain their outboxes by hand.
 
-use super::super::{Broker, Options, Publication, Published, Refusal, Step, Subscriber, Subscription, Terms};
+use super::super::{
+    Broker, Entry, Options, Publication, Published, Refusal, Step, Subscriber, Subscription, Terms,
+};
 use crate::budget::Budget;
-use crate::destination::{Destination, Selector};
+use crate::destination::{Address, Destination, Owner, Selector, Whose};
 use crate::metrics::Metrics;
-use crate::outbox::{self, Key, Message, Outbox, Parcel};
+use crate::outbox::{self, Key, Label, Message, Outbox, Parcel};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
@@ -13,7 +15,7 @@ use stompbox_frames::stomp::{Headers, Version};
 
 /// All credit.
 pub(in crate::broker) const ALL: Terms =
-    Terms { prefetch: 1_000_000, prefetch_bytes: usize::MAX, text_only: false };
+    Terms { prefetch: 1_000_000, prefetch_bytes: usize::MAX, text_only: false, presence_names: false };
 
 /// All credit, for text.
 pub(in crate::broker) const TEXT: Terms = Terms { text_only: true, ..ALL };
@@ -99,6 +101,51 @@ impl Fixture {
         self.broker.subscribe(&selector(text), receiver.subscriber(), terms, self.start).expect("subscribed")
     }
 
+    /// A session that is online, of a user or anonymous.
+    pub(in crate::broker) fn session(&self, id: &str, user: Option<&str>) -> Session {
+        self.session_at(id, user, self.start)
+    }
+
+    pub(in crate::broker) fn session_at(&self, id: &str, user: Option<&str>, now: Instant) -> Session {
+        let outbox = self.outbox();
+        outbox.label(Arc::new(Label { session: id.into(), user: user.map(Arc::from) }));
+        let entry = self.broker.enter(&outbox, now);
+        Session { owner: Owner::of(user, id), outbox, _entry: entry }
+    }
+
+    /// Subscribes to what is the session's own, or to what is everybody's.
+    pub(in crate::broker) fn join(&self, text: &str, session: &Session, key: Key) -> Subscription {
+        self.join_at(text, session, key, self.start)
+    }
+
+    pub(in crate::broker) fn join_at(
+        &self,
+        text: &str,
+        session: &Session,
+        key: Key,
+        now: Instant,
+    ) -> Subscription {
+        let selector = match Address::parse_subscribe(text, usize::MAX).expect(text) {
+            Address::User(Whose::Own, path) => path.selector(&session.owner).expect(text),
+            _ => selector(text),
+        };
+        let subscriber = Subscriber { outbox: session.outbox.clone(), key };
+        self.broker.subscribe(&selector, subscriber, ALL, now).expect("subscribed")
+    }
+
+    /// Watches on these terms.
+    pub(in crate::broker) fn watch(
+        &self,
+        text: &str,
+        outbox: &Arc<Outbox>,
+        names: bool,
+        now: Instant,
+    ) -> Subscription {
+        let terms = Terms { presence_names: names, ..ALL };
+        let subscriber = Subscriber { outbox: outbox.clone(), key: 1 };
+        self.broker.subscribe(&selector(text), subscriber, terms, now).expect("subscribed")
+    }
+
     pub(in crate::broker) fn receiver(&self, key: Key) -> Receiver {
         Receiver { outbox: self.outbox(), key }
     }
@@ -120,7 +167,14 @@ pub(in crate::broker) fn publication<'a>(
     body: &'a (impl AsRef<[u8]> + ?Sized),
     headers: &'a Headers,
 ) -> Publication<'a> {
-    Publication { destination, shown: destination.as_str(), headers, extra: &[], body: body.as_ref() }
+    Publication {
+        destination,
+        to_session: None,
+        shown: destination.as_str(),
+        headers,
+        extra: &[],
+        body: body.as_ref(),
+    }
 }
 
 pub(in crate::broker) fn publish_step<'a>(
@@ -129,6 +183,20 @@ pub(in crate::broker) fn publish_step<'a>(
     headers: &'a Headers,
 ) -> Step<'a> {
     Step::Publish(publication(destination, body, headers))
+}
+
+/// A session with all its subscriptions.
+pub(in crate::broker) struct Session {
+    pub(in crate::broker) outbox: Arc<Outbox>,
+    pub(in crate::broker) owner: Owner,
+    _entry: Entry,
+}
+
+impl Session {
+    /// The bodies of everything that has come.
+    pub(in crate::broker) fn bodies(&self) -> Vec<String> {
+        bodies(&drain(&self.outbox))
+    }
 }
 
 /// One connection's end with one subscription.

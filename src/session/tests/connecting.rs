@@ -109,7 +109,7 @@ fn who_is_not_let_in_is_told_so() {
         peer.send("CONNECT accept-version:1.1").take();
         let refused =
             Refused { summary: "go away", detail: "You are wrong.".into(), reason: "x".into(), limit };
-        peer.session.authenticated(Err(refused), peer.now, &mut peer.actions);
+        peer.session.authenticated(Err(refused), Arc::default(), peer.now, &mut peer.actions);
         let counted = limit.map_or(String::new(), |limit| format!("limit {limit}\n"));
         peer.expect(&format!("{counted}ERROR go away\nclose {closing}"));
         assert_eq!(peer.detail, "You are wrong.");

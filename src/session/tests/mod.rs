@@ -1,5 +1,6 @@
 //! Conversations as transcripts: `peer.send(…)`, `peer.expect(…)`, against a clock that is moved by hand.
 
+mod access;
 mod acknowledgements;
 mod connecting;
 mod endings;
@@ -10,6 +11,7 @@ mod sending;
 mod subscribing;
 mod temporary;
 mod transacting;
+mod users;
 
 use super::*;
 use crate::budget::Budget;
@@ -39,7 +41,12 @@ impl Peer {
         let now = Instant::now();
         let made = AtomicUsize::new(0);
         let addresses = Arc::new(move || format!("~{}", made.fetch_add(1, Ordering::Relaxed)));
-        let limits = Limits { frame_bytes_max: 1 << 20, header_count_max: 100, header_bytes_max: 1 << 16 };
+        let limits = Limits {
+            frame_bytes_max: 1 << 20,
+            header_count_max: 100,
+            header_bytes_max: 1 << 16,
+            to_bytes_max: 0,
+        };
         Peer {
             session: Session::new(Arc::new(options), "s1".into(), addresses, now),
             decoder: Decoder::new(limits),
@@ -63,6 +70,15 @@ impl Peer {
         peer
     }
 
+    /// A connected peer of 1.2 that is signed in; with a role unless that is empty.
+    pub(super) fn user(name: &str, role: &str) -> Peer {
+        let mut peer = Peer::new(Options::default());
+        peer.send("CONNECT accept-version:1.2");
+        let roles = [role].into_iter().filter(|role| !role.is_empty()).map(Box::from).collect();
+        peer.let_in_as(Principal { roles, ..Principal::named(name, "test") }).take();
+        peer
+    }
+
     /// A connected peer of 1.2 with limits.
     pub(super) fn limited(limit: impl FnOnce(&mut Options)) -> Peer {
         let mut options = Options::default();
@@ -77,6 +93,14 @@ impl Peer {
             self.raw(&format!("{}\n\n{body}\0", head.replace(' ', "\n")));
         }
         self
+    }
+
+    /// A frame in which `_` stands for a space.
+    pub(super) fn spaced(&mut self, frame: &str) -> &mut Peer {
+        let (head, body) = frame.split_once(" = ").unwrap_or((frame, ""));
+        let head: Vec<_> = head.split(' ').collect();
+        let token = head.join("\n").replace("Bearer_", "Bearer ");
+        self.raw(&format!("{token}\n\n{}\0", body.replace('_', " ")))
     }
 
     /// Octets as they are.
@@ -97,8 +121,11 @@ impl Peer {
     }
 
     pub(super) fn let_in(&mut self, user: Option<&str>) -> &mut Peer {
-        let principal = user.map_or_else(Principal::anonymous, |name| Principal::named(name, "test"));
-        self.session.authenticated(Ok(principal), self.now, &mut self.actions);
+        self.let_in_as(user.map_or_else(Principal::anonymous, |name| Principal::named(name, "test")))
+    }
+
+    pub(super) fn let_in_as(&mut self, principal: Principal) -> &mut Peer {
+        self.session.authenticated(Ok(principal), Arc::default(), self.now, &mut self.actions);
         self.decoder.set_version(self.session.version());
         self
     }
@@ -166,6 +193,12 @@ impl Peer {
         self
     }
 
+    /// The conversation has ended by a limit of the broker's, which says by itself what to do.
+    #[track_caller]
+    pub(super) fn expect_limit_without_remedy(&mut self, option: &str, summary: &str) -> &mut Peer {
+        self.expect(&format!("limit {option}\nERROR {summary}\nclose Limit({option:?})"))
+    }
+
     fn line(&mut self, action: &Action) -> String {
         match action {
             Action::Write(frame) => self.written(frame),
@@ -174,11 +207,26 @@ impl Peer {
                 let passcode = credentials.passcode.as_ref().map(crate::users::Secret::reveal);
                 format!("authenticate {:?} {passcode:?}", credentials.login)
             }
+            Action::Renew { credentials, receipt } => {
+                let token = credentials.token().unwrap_or("nothing");
+                format!("renew {token}{}", owed(receipt))
+            }
+            Action::Denied { verb, destination, denied } => {
+                format!("denied {} {destination}: {}", verb.as_str(), denied.rule)
+            }
+            Action::Report(publish) => {
+                assert_eq!(publish.session.as_deref(), Some("s1"), "reports are for one session");
+                assert_eq!(&*publish.shown, "/user/queue/errors");
+                let extra = publish.extra.iter().filter(|(name, _)| *name != "content-type");
+                let extra: Vec<_> = extra.map(|(name, value)| format!("{name}:{value}")).collect();
+                format!("report {}", extra.join(" "))
+            }
             Action::Established(version) => format!("established {}", version.as_str()),
             Action::OpenTemp(address) => format!("open {}", address.as_str()),
             Action::Publish(publish) => published(publish),
-            Action::Subscribe(Subscribe { key, selector, prefetch, receipt }) => {
-                format!("subscribe {key} {} {prefetch}{}", selector.as_str(), owed(receipt))
+            Action::Subscribe(Subscribe { key, selector, prefetch, names, receipt }) => {
+                let names = if *names { " names" } else { "" };
+                format!("subscribe {key} {} {prefetch}{names}{}", selector.as_str(), owed(receipt))
             }
             Action::Unsubscribe { key, receipt } => format!("unsubscribe {key}{}", owed(receipt)),
             Action::Settle { settle, receipt } => format!("{}{}", settled(settle), owed(receipt)),
@@ -219,12 +267,20 @@ pub(super) fn parcel(key: Key, tag: Tag, id: &str, count: u32) -> Parcel {
 }
 
 fn published(publish: &Publish) -> String {
-    let Publish { destination, shown, frame, reply_to, receipt } = publish;
-    let shown = if **shown == *destination.as_str() { String::new() } else { format!(" as {shown}") };
-    let reply = reply_to.as_ref().map_or(String::new(), |address| format!(" reply {}", address.as_str()));
+    let Publish { to, shown, frame, extra, session, receipt } = publish;
+    let to = match to {
+        Target::One(destination) => destination.as_str().to_owned(),
+        Target::Users(owners, path) => {
+            let owners: Vec<_> = owners.iter().map(crate::destination::Owner::as_str).collect();
+            format!("[{}] {}", owners.join(" "), path.as_str())
+        }
+    };
+    let shown = if **shown == *to { String::new() } else { format!(" as {shown}") };
+    let extra: String = extra.iter().map(|(name, value)| format!(" {name}:{value}")).collect();
+    let only = session.as_ref().map_or(String::new(), |session| format!(" only {session}"));
     let body = String::from_utf8_lossy(&frame.body);
     let body = if body.is_empty() { String::new() } else { format!(" = {body}") };
-    format!("publish {}{shown}{reply}{body}{}", destination.as_str(), owed(receipt))
+    format!("publish {to}{shown}{extra}{only}{body}{}", owed(receipt))
 }
 
 fn settled(settle: &Settle) -> String {

@@ -25,12 +25,12 @@ fn a_reply_to_opens_and_subscribes_by_itself() {
         peer.expect(
             "open /temp-queue/~0
              subscribe 1 /temp-queue/~0 100
-             publish /queue/service reply /temp-queue/~0 = x receipt r",
+             publish /queue/service reply-to:/temp-queue/~0 = x receipt r",
         );
         assert_eq!(peer.deliver(1, 1, "m1"), Delivery::Write { settle_when_written: true });
         assert_eq!(peer.prefix, "MESSAGE subscription:/temp-queue/a");
         peer.send("SEND destination:/queue/service reply-to:/temp-queue/a");
-        peer.expect("publish /queue/service reply /temp-queue/~0");
+        peer.expect("publish /queue/service reply-to:/temp-queue/~0");
     }
 }
 
@@ -39,9 +39,9 @@ fn a_reply_to_uses_the_subscription_that_is_there() {
     let mut peer = Peer::connected(Version::V1_2);
     peer.send("SUBSCRIBE id:1 destination:/temp-queue/a").take();
     peer.send("SEND destination:/topic/a reply-to:/temp-queue/a");
-    peer.expect("publish /topic/a reply /temp-queue/~0");
+    peer.expect("publish /topic/a reply-to:/temp-queue/~0");
     peer.send("UNSUBSCRIBE id:1\nSEND destination:/topic/a reply-to:/temp-queue/a");
-    peer.expect("unsubscribe 1\nsubscribe 2 /temp-queue/~0 100\npublish /topic/a reply /temp-queue/~0");
+    peer.expect("unsubscribe 1\nsubscribe 2 /temp-queue/~0 100\npublish /topic/a reply-to:/temp-queue/~0");
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn in_a_transaction_only_the_sending_waits() {
     let mut peer = Peer::connected(Version::V1_2);
     peer.send("BEGIN transaction:t\nSEND destination:/topic/a transaction:t reply-to:/temp-queue/a = x");
     peer.expect("open /temp-queue/~0\nsubscribe 1 /temp-queue/~0 100");
-    peer.send("COMMIT transaction:t").expect("commit [publish /topic/a reply /temp-queue/~0 = x]");
+    peer.send("COMMIT transaction:t").expect("commit [publish /topic/a reply-to:/temp-queue/~0 = x]");
 }
 
 #[test]

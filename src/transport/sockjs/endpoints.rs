@@ -15,7 +15,8 @@ use crate::budget::Budget;
 use crate::metrics::Metrics;
 use crate::transport::hub::STRANGERS_PART;
 use crate::transport::line::Line;
-use crate::transport::seats::Seats;
+use crate::transport::seats::{Seat, Seats};
+use crate::transport::visitor::{Trust, Visitor, handshake};
 use crate::transport::websocket::offers_upgrade;
 use hyper::body::Incoming;
 use hyper::header::{HeaderName, HeaderValue};
@@ -55,6 +56,8 @@ pub struct Visit {
     pub line: Arc<Line>,
     /// The policy of who may embed the iframe page, if not everybody may.
     pub ancestors: Option<HeaderValue>,
+    /// What is known of who sent it.
+    pub trust: Trust,
 }
 
 /// What a path is, below the base.
@@ -187,7 +190,15 @@ impl<A: Application> Endpoints<A> {
 
     fn identity(&self, request: &Request<impl Sized>, visit: &Visit) -> u64 {
         let query = request.uri().query().unwrap_or_default();
-        identity(&self.hashing, &self.options, request.headers(), query, visit.address)
+        identity(&self.hashing, &self.options, request.headers(), query, visit.address, &visit.trust)
+    }
+
+    /// The client whose connection or session a request begins.
+    pub(super) fn visitor(&self, seat: Seat, request: &Request<impl Sized>, visit: &Visit) -> Visitor {
+        let query = request.uri().query().unwrap_or_default();
+        let cookie = self.options.token_cookie.as_deref();
+        let handshake = handshake(request.headers(), query, visit.address, &visit.trust, cookie);
+        Visitor { seat, handshake: Arc::new(handshake) }
     }
 
     // ---- receiving ----
@@ -225,7 +236,8 @@ impl<A: Application> Endpoints<A> {
         };
         let receiver = link.attach(way, &visit.line, Instant::now());
         if let Some(seat) = seat {
-            self.application.converse(HttpWire::new(link), seat);
+            let visitor = self.visitor(seat, request, visit);
+            self.application.converse(HttpWire::new(link), visitor);
         }
         // Proxies that know it pass each chunk on at once.
         let answer = answer.constant(ACCEL_BUFFERING, "no");

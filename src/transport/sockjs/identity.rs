@@ -2,6 +2,7 @@
 //! chosen by the client, and whoever learns it must not be able to read or write in another's name.
 
 use super::options::Options;
+use crate::transport::visitor::{TOKENS, Trust};
 use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, COOKIE, HeaderValue};
 use std::borrow::Cow;
@@ -9,8 +10,6 @@ use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::net::IpAddr;
 use stompbox_frames::sockjs::percent_decode;
 
-/// Query parameters that carry a token.
-const TOKENS: [&str; 2] = ["access_token", "accessToken"];
 /// The cookie by which balancers keep a client at one server.
 pub(super) const BALANCER_COOKIE: &str = "JSESSIONID";
 /// What this layer itself gives to whoever has no such cookie, so that it is as good as none.
@@ -23,6 +22,7 @@ pub(super) fn identity(
     headers: &HeaderMap,
     query: &str,
     address: IpAddr,
+    trust: &Trust,
 ) -> u64 {
     let mut hasher = hashing.build_hasher();
     for value in headers.get_all(AUTHORIZATION) {
@@ -32,10 +32,14 @@ pub(super) fn identity(
         (name, token).hash(&mut hasher);
     }
     for (name, value) in cookies(headers) {
-        let is_listed = options.identity_cookies.iter().any(|listed| listed.as_bytes() == name);
+        let listed = options.identity_cookies.iter().chain(&options.token_cookie);
+        let is_listed = listed.into_iter().any(|listed| listed.as_bytes() == name);
         if is_listed && (name, value) != (BALANCER_COOKIE.as_bytes(), NO_COOKIE.as_bytes()) {
             (name, value).hash(&mut hasher);
         }
+    }
+    if let Some(user) = &trust.proxy {
+        ("proxy", &user.name).hash(&mut hasher);
     }
     if options.check_address {
         address.to_canonical().hash(&mut hasher);
@@ -44,7 +48,7 @@ pub(super) fn identity(
 }
 
 /// The cookies in their order, names and values; other people's need not be ASCII.
-fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
+pub(in crate::transport) fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
     let lines = headers.get_all(COOKIE).into_iter().map(HeaderValue::as_bytes);
     lines.flat_map(|line| line.split(|octet| *octet == b';')).filter_map(|pair| {
         let pair = pair.trim_ascii();
@@ -60,6 +64,11 @@ pub(super) fn balancer_cookie(headers: &HeaderMap) -> Option<&[u8]> {
 
 fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
     query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+}
+
+/// The parameters of a query, decoded.
+pub(in crate::transport) fn parameters(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    pairs(query).map(|(name, value)| (percent_decode(name), percent_decode(value)))
 }
 
 /// The decoded value of a query's first parameter of this name.
@@ -79,7 +88,7 @@ mod tests {
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
             .collect();
         let address = address.parse().expect("an address");
-        identity(HASHING.get_or_init(RandomState::new), options, &headers, query, address)
+        identity(HASHING.get_or_init(RandomState::new), options, &headers, query, address, &Trust::default())
     }
 
     #[test]

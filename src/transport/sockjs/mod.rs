@@ -19,7 +19,7 @@
 mod answer;
 mod endpoints;
 mod http_wire;
-mod identity;
+pub(super) mod identity;
 mod link;
 mod options;
 mod receiver;
@@ -38,7 +38,7 @@ pub use options::{CLIENT_URL, Options, Transport, Transports};
 pub use receiver::{Body, Receiver};
 pub use segments::Segments;
 
-use super::seats::Seat;
+use super::visitor::Visitor;
 use super::websocket::Socket;
 use super::wire::Wire;
 use std::future::Future;
@@ -47,10 +47,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 /// What runs on the sessions.
 pub trait Application: Send + Sync + 'static {
     /// A session has begun; it is over when `wire` is dropped.
-    fn converse<W: Wire>(&self, wire: W, seat: Seat);
+    fn converse<W: Wire>(&self, wire: W, visitor: Visitor);
 
     /// A WebSocket without SockJS on it has been opened.
-    fn converse_raw<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, socket: Socket<S>, seat: Seat);
+    fn converse_raw<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        &self,
+        socket: Socket<S>,
+        visitor: Visitor,
+    );
 
     /// Runs a task of the layer's own.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);

@@ -98,6 +98,8 @@ pub struct Options {
     pub ws_message_bytes_max: u64,
     /// Cookies that all requests of a session must have alike (`sockjs-identity-cookies`).
     pub identity_cookies: Vec<String>,
+    /// The cookie in which tokens travel, which belongs to the identity too (`token-cookie`).
+    pub token_cookie: Option<String>,
     /// Whether all requests of a session must come from one address (`sockjs-check-address`).
     pub check_address: bool,
 }
@@ -119,6 +121,7 @@ impl Default for Options {
             body_timeout: Duration::from_secs(10),
             ws_message_bytes_max: 16 * 1024 * 1024,
             identity_cookies: IDENTITY_COOKIES.map(str::to_owned).to_vec(),
+            token_cookie: None,
             check_address: false,
         }
     }

@@ -6,7 +6,7 @@ use super::endpoints::{Endpoints, Visit};
 use super::receiver::Body;
 use super::socket_wire::SocketWire;
 use crate::transport::line::NoSeat;
-use crate::transport::seats::Seat;
+use crate::transport::visitor::Visitor;
 use crate::transport::websocket::{Socket, accept};
 use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
@@ -18,17 +18,17 @@ impl<A: Application> Endpoints<A> {
     pub(super) fn upgrade(&self, request: Request<Incoming>, visit: &Visit) -> Response<Body> {
         let options = self.options.clone();
         let untrusted = options.untrusted_send_bytes_max as u64;
-        self.hand_off(request, visit, untrusted, move |application, socket, seat| {
+        self.hand_off(request, visit, untrusted, move |application, socket, visitor| {
             let wire = SocketWire::new(socket, options.heartbeat, options.ws_message_bytes_max);
-            application.converse(wire, seat);
+            application.converse(wire, visitor);
         })
     }
 
     /// A WebSocket with nothing else on it.
     pub(super) fn upgrade_raw(&self, request: Request<Incoming>, visit: &Visit) -> Response<Body> {
         let message_bytes_max = self.options.ws_message_bytes_max;
-        self.hand_off(request, visit, message_bytes_max, |application, socket, seat| {
-            application.converse_raw(socket, seat);
+        self.hand_off(request, visit, message_bytes_max, |application, socket, visitor| {
+            application.converse_raw(socket, visitor);
         })
     }
 
@@ -38,7 +38,7 @@ impl<A: Application> Endpoints<A> {
         mut request: Request<Incoming>,
         visit: &Visit,
         message_bytes_max: u64,
-        begin: impl FnOnce(&A, Socket<TcpStream>, Seat) + Send + 'static,
+        begin: impl FnOnce(&A, Socket<TcpStream>, Visitor) + Send + 'static,
     ) -> Response<Body> {
         let handshake = accept(&request);
         if !handshake.accepted {
@@ -50,6 +50,7 @@ impl<A: Application> Endpoints<A> {
             // One connection is upgraded once.
             Err(NoSeat::Taken) => return Answer::to(request.headers()).empty(StatusCode::CONFLICT),
         };
+        let visitor = self.visitor(seat, &request, visit);
         let upgrade = hyper::upgrade::on(&mut request);
         let application = self.application.clone();
         self.application.spawn(async move {
@@ -60,7 +61,7 @@ impl<A: Application> Endpoints<A> {
             match upgraded.downcast::<TokioIo<TcpStream>>() {
                 Ok(parts) => {
                     let socket = Socket::new(parts.io.into_inner(), parts.read_buf, message_bytes_max);
-                    begin(&application, socket, seat);
+                    begin(&application, socket, visitor);
                 }
                 Err(_) => tracing::error!("an upgraded connection is not the socket that was accepted"),
             }

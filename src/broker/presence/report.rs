@@ -1,0 +1,89 @@
+//! What watchers are told, as JSON.
+
+use super::PAGE;
+use super::census::{Change, Event, Totals};
+use std::sync::Arc;
+
+/// What every report says.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Head<'a> {
+    /// `/topic/NAME`, or `users`.
+    pub(super) of: &'a str,
+    pub(super) version: u64,
+    pub(super) totals: Totals,
+}
+
+/// A user as a snapshot has it: name, since, sessions.
+pub(super) type Present = (Arc<str>, u64, usize);
+
+/// Everybody who is there, in pages.
+pub(super) fn snapshot(head: Head<'_>, users: &[Present]) -> Vec<String> {
+    let items = users.iter().map(|(user, since, sessions)| {
+        format!(r#"{{"user":{},"since":{since},"sessions":{sessions}}}"#, quoted(user))
+    });
+    pages(head, "snapshot", "users", items, users.len())
+}
+
+/// How many are there.
+pub(super) fn numbers(head: Head<'_>) -> String {
+    opened(head, "snapshot", 1, 1) + "}"
+}
+
+/// Who came and went, in pages.
+pub(super) fn changes(head: Head<'_>, changes: &[Change]) -> Vec<String> {
+    pages(head, "changes", "changes", changes.iter().map(change), changes.len())
+}
+
+/// How many are there now.
+pub(super) fn changed_numbers(head: Head<'_>) -> String {
+    opened(head, "changes", 1, 1) + "}"
+}
+
+fn change(change: &Change) -> String {
+    let user = quoted(&change.user);
+    match change.event {
+        Event::Join { since, sessions } => {
+            format!(r#"{{"event":"join","user":{user},"since":{since},"sessions":{sessions}}}"#)
+        }
+        Event::Update { since, sessions } => {
+            format!(r#"{{"event":"update","user":{user},"since":{since},"sessions":{sessions}}}"#)
+        }
+        Event::Leave => format!(r#"{{"event":"leave","user":{user}}}"#),
+    }
+}
+
+/// `count` items in pages, each page with the whole head; one empty page if there are none.
+fn pages(
+    head: Head<'_>,
+    event: &str,
+    list: &str,
+    mut items: impl Iterator<Item = String>,
+    count: usize,
+) -> Vec<String> {
+    let pages = count.div_ceil(PAGE).max(1);
+    let page = |page: usize| {
+        let mut text = opened(head, event, page, pages);
+        text.push_str(&format!(r#","{list}":["#));
+        for (index, item) in items.by_ref().take(PAGE).enumerate() {
+            if index > 0 {
+                text.push(',');
+            }
+            text.push_str(&item);
+        }
+        text + "]}"
+    };
+    (1..=pages).map(page).collect()
+}
+
+/// The head, its object still open.
+fn opened(head: Head<'_>, event: &str, page: usize, pages: usize) -> String {
+    let Head { of, version, totals: Totals { members, sessions, anonymous } } = head;
+    let of = quoted(of);
+    format!(
+        r#"{{"event":"{event}","of":{of},"version":{version},"page":{page},"pages":{pages},"members":{members},"sessions":{sessions},"anonymous":{anonymous}"#
+    )
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::to_string(text).expect("a text can be written as JSON")
+}

@@ -1,0 +1,70 @@
+//! Who is online.
+
+use super::Shared;
+use super::roster::Seat;
+use super::topic::Topic;
+use crate::outbox::Label;
+use dashmap::DashMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// Sessions by their ids.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    map: DashMap<Arc<str>, Arc<Label>>,
+}
+
+/// A session that is online; dropping it ends that.
+pub struct Entry {
+    shared: Arc<Shared>,
+    label: Option<Arc<Label>>,
+    topic: Arc<Topic>,
+    seat: Seat,
+}
+
+impl Sessions {
+    pub(super) fn enter(&self, label: &Arc<Label>) {
+        self.map.insert(label.session.clone(), label.clone());
+    }
+
+    /// The session of this id.
+    pub(super) fn find(&self, id: &str) -> Option<Arc<Label>> {
+        self.map.get(id).map(|label| label.clone())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.map.len()
+    }
+
+    fn leave(&self, label: &Arc<Label>) {
+        self.map.remove_if(&label.session, |_, entered| Arc::ptr_eq(entered, label));
+    }
+}
+
+impl Entry {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        label: Option<Arc<Label>>,
+        topic: Arc<Topic>,
+        seat: Seat,
+    ) -> Entry {
+        shared.ground.metrics.sessions.inc();
+        Entry { shared, label, topic, seat }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        if let Some(label) = &self.label {
+            self.shared.sessions.leave(label);
+        }
+        self.shared.online.leave(&self.topic, self.seat);
+        self.shared.ground.metrics.sessions.dec();
+    }
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Entry").field(&self.label).finish()
+    }
+}

@@ -1,0 +1,426 @@
+//! Who is there.
+
+use super::fixture::*;
+use super::presence_client::Client;
+use crate::broker::{Options, Stats, Subscription};
+use crate::outbox::Outbox;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const ROOM: &str = "/topic/room";
+const WATCH: &str = "/presence/topic/room";
+
+/// A broker, its time, and one who watches.
+struct Stage {
+    fixture: Fixture,
+    now: Instant,
+}
+
+struct Watcher {
+    outbox: Arc<Outbox>,
+    client: Client,
+    _watch: Subscription,
+}
+
+impl Stage {
+    fn new() -> Stage {
+        Stage::with(Options::default())
+    }
+
+    fn with(options: Options) -> Stage {
+        let fixture = Fixture::with(options, usize::MAX);
+        Stage { now: fixture.now(), fixture }
+    }
+
+    fn watch(&self, text: &str, names: bool) -> Watcher {
+        let outbox = self.fixture.outbox();
+        let watch = self.fixture.watch(text, &outbox, names, self.now);
+        Watcher { outbox, client: Client::default(), _watch: watch }
+    }
+
+    /// A session of a user, in the room.
+    fn come(&self, id: &str, user: Option<&str>) -> (Session, Subscription) {
+        let session = self.fixture.session_at(id, user, self.now);
+        let subscription = self.fixture.join_at(ROOM, &session, 1, self.now);
+        (session, subscription)
+    }
+
+    /// Lets time pass, ticking.
+    fn pass(&mut self, millis: u64) {
+        let end = self.now + Duration::from_millis(millis);
+        while self.now < end {
+            self.now += Duration::from_millis(10);
+            self.fixture.broker.expire(self.now);
+        }
+    }
+}
+
+impl Watcher {
+    fn read(&mut self) -> usize {
+        self.client.read(&self.outbox)
+    }
+
+    /// What has come since, told in short, and who is there then.
+    fn seen(&mut self) -> (usize, Vec<(&str, u64)>) {
+        (self.read(), self.client.names())
+    }
+}
+
+fn texts(outbox: &Outbox) -> Vec<String> {
+    let parcels = drain(outbox);
+    parcels.iter().for_each(|parcel| assert_eq!((parcel.key, parcel.count, parcel.tag), (1, 1, 0)));
+    bodies(&parcels)
+}
+
+#[test]
+fn a_snapshot_and_then_changes() {
+    let mut stage = Stage::new();
+    let _alice = stage.come("a1", Some("alice"));
+    stage.pass(1_000);
+    let (_more, anonymous) = (stage.come("a2", Some("alice")), stage.come("s", None));
+    let watcher = stage.watch(WATCH, false);
+    let told = texts(&watcher.outbox);
+    let since =
+        told[0].split_once(r#""since":"#).and_then(|(_, rest)| rest.split_once(',')).expect("since").0;
+    let of_bob = since.parse::<u64>().expect("a number") + 1_500;
+    assert_eq!(
+        told,
+        [format!(
+            r#"{{"event":"snapshot","of":"/topic/room","version":1,"page":1,"pages":1,"members":1,"sessions":2,"anonymous":1,"users":[{{"user":"alice","since":{since},"sessions":2}}]}}"#
+        )]
+    );
+    stage.pass(500);
+    let bob = stage.come("b", Some("bob"));
+    stage.pass(10);
+    assert_eq!(
+        texts(&watcher.outbox),
+        [format!(
+            r#"{{"event":"changes","of":"/topic/room","version":2,"page":1,"pages":1,"members":2,"sessions":3,"anonymous":1,"changes":[{{"event":"join","user":"bob","since":{of_bob},"sessions":1}}]}}"#
+        )]
+    );
+    drop((anonymous, bob));
+    stage.pass(3_200);
+    assert_eq!(
+        texts(&watcher.outbox),
+        [
+            r#"{"event":"changes","of":"/topic/room","version":3,"page":1,"pages":1,"members":1,"sessions":2,"anonymous":0,"changes":[{"event":"leave","user":"bob"}]}"#
+        ]
+    );
+}
+
+#[test]
+fn a_message_says_what_was_subscribed_to_and_is_one_for_all() {
+    let mut stage = Stage::new();
+    let watchers = [stage.watch(WATCH, false), stage.watch(WATCH, true), stage.watch(WATCH, false)];
+    let _alice = stage.come("a", Some("alice"));
+    stage.pass(10);
+    let got = watchers.map(|watcher| drain(&watcher.outbox));
+    for (nth, event) in ["snapshot", "changes"].into_iter().enumerate() {
+        assert!(got.iter().all(|parcels| parcels[nth].message.same(&got[0][nth].message)), "{event}");
+        let headers = headers(&got[0][nth]);
+        for line in
+            [&format!("destination:{WATCH}"), "content-type:application/json", &format!("event:{event}")]
+        {
+            assert!(headers.iter().any(|header| header == line), "{headers:?}");
+        }
+    }
+    assert_eq!(stage.fixture.metrics.presence_messages.get(), 2);
+    assert_eq!(stage.fixture.metrics.messages_published.get(), 0);
+}
+
+#[test]
+fn members_are_users_subscribed_by_name_each_once() {
+    let mut stage = Stage::new();
+    let (twice, wild) = (stage.come("a", Some("alice")), stage.fixture.session("w", Some("wild")));
+    let again = stage.fixture.join(ROOM, &twice.0, 2);
+    let _wild: Vec<_> = ["/topic/**", "/topic/*", WATCH, "/topic/room.x"]
+        .map(|text| stage.fixture.join(text, &wild, 1))
+        .into();
+    let mut watcher = stage.watch(WATCH, false);
+    assert_eq!(watcher.seen(), (1, vec![("alice", 1)]));
+    let third = stage.fixture.join_at(ROOM, &twice.0, 3, stage.now);
+    drop((again, third));
+    stage.pass(5_000);
+    assert_eq!(watcher.seen(), (0, vec![("alice", 1)]));
+    drop(twice);
+    stage.pass(5_000);
+    assert_eq!(watcher.seen(), (1, vec![]));
+}
+
+#[test]
+fn who_comes_back_within_the_grace_never_left() {
+    let mut stage = Stage::new();
+    let mut watcher = stage.watch(WATCH, false);
+    let mut alice = Some(stage.come("0", Some("alice")));
+    stage.pass(1_000);
+    assert_eq!(watcher.seen(), (2, vec![("alice", 1)]));
+    let since = watcher.client.users.clone();
+    for round in 1..20 {
+        drop(alice.take());
+        stage.pass(2_900);
+        alice = Some(stage.come(&round.to_string(), Some("alice")));
+        stage.pass(200);
+    }
+    assert_eq!(watcher.read(), 0);
+    drop(alice);
+    stage.pass(2_900);
+    assert_eq!(watcher.read(), 0);
+    assert_eq!(stage.watch(WATCH, false).seen(), (1, vec![("alice", 1)]));
+    let latecomer = stage.watch(WATCH, false);
+    stage.pass(300);
+    assert_eq!(watcher.seen(), (1, vec![]));
+    assert_ne!(watcher.client.users, since);
+    assert_eq!(texts(&latecomer.outbox).len(), 2);
+}
+
+#[test]
+fn sessions_that_leave_one_after_the_other_have_a_grace_of_their_own_for_the_last() {
+    let mut stage = Stage::new();
+    let mut watcher = stage.watch(WATCH, false);
+    let mut sessions: Vec<_> = (0..3).map(|n| stage.come(&n.to_string(), Some("alice"))).collect();
+    stage.pass(200);
+    assert_eq!(watcher.seen(), (2, vec![("alice", 3)]));
+    sessions.pop();
+    stage.pass(1_500);
+    sessions.pop();
+    stage.pass(1_700);
+    assert_eq!(watcher.seen(), (1, vec![("alice", 1)]));
+    sessions.push(stage.come("3", Some("alice")));
+    stage.pass(200);
+    assert_eq!(watcher.seen(), (1, vec![("alice", 2)]));
+    sessions.pop();
+    stage.pass(2_000);
+    sessions.pop();
+    stage.pass(2_500);
+    assert_eq!(watcher.read(), 0, "the last one left a short time ago");
+    stage.pass(600);
+    assert_eq!(watcher.seen(), (1, vec![]));
+}
+
+#[test]
+fn the_first_change_is_told_at_once_and_the_next_ones_together() {
+    let mut stage = Stage::new();
+    let mut watcher = stage.watch(WATCH, false);
+    let mut all = vec![stage.come("0", Some("0"))];
+    stage.pass(10);
+    assert_eq!(watcher.seen(), (2, vec![("0", 1)]));
+    for n in 1..10 {
+        all.push(stage.come(&n.to_string(), Some(&n.to_string())));
+        drop(stage.come("passing", Some("passing")));
+        stage.pass(10);
+    }
+    assert_eq!(watcher.read(), 0);
+    stage.pass(10);
+    assert_eq!(watcher.read(), 1);
+    assert_eq!(watcher.client.names().len(), 10, "who came and went in between was never told");
+    stage.pass(10_000);
+    assert_eq!(watcher.read(), 0);
+    assert_eq!(stage.fixture.broker.expire(stage.now), None, "nothing waits");
+}
+
+#[test]
+fn names_come_in_pages() {
+    let mut stage = Stage::new();
+    let early: Vec<_> = (0..2_500).map(|n| stage.come(&format!("e{n}"), Some(&format!("e{n}")))).collect();
+    let (mut named, mut plain) = (stage.watch(WATCH, true), stage.watch(WATCH, false));
+    assert_eq!((named.read(), plain.read()), (3, 1));
+    assert_eq!((named.client.names().len(), plain.client.users.is_none()), (2_500, true));
+    let late: Vec<_> = (0..1_001).map(|n| stage.come(&format!("l{n}"), Some(&format!("l{n}")))).collect();
+    stage.pass(10);
+    assert_eq!((named.read(), plain.read()), (2, 1), "changes have pages too");
+    assert_eq!((named.client.names().len(), plain.client.totals.0), (3_501, 3_501));
+    let more = stage.come("more", Some("more"));
+    stage.pass(190);
+    assert_eq!(named.read(), 0, "a page an interval");
+    stage.pass(10);
+    assert_eq!(named.read(), 1);
+    drop((early, late));
+    stage.pass(4_000);
+    assert_eq!((named.read(), plain.read()), (1, 2), "a snapshot is shorter than 3,501 names that left");
+    assert_eq!((named.client.names(), plain.client.names()), (vec![("more", 1)], vec![("more", 1)]));
+    drop(more);
+}
+
+#[test]
+fn above_the_limit_numbers_are_told_unless_names_are_asked_for() {
+    let options = Options { presence_names_max: 10, presence_grace: Duration::ZERO, ..Options::default() };
+    let mut stage = Stage::with(options);
+    let (mut named, mut plain) = (stage.watch(WATCH, true), stage.watch(WATCH, false));
+    let mut all: Vec<_> = (0..10).map(|n| stage.come(&n.to_string(), Some(&n.to_string()))).collect();
+    let step = |stage: &mut Stage, named: &mut Watcher, plain: &mut Watcher| {
+        stage.pass(110);
+        named.read();
+        plain.read();
+        assert_eq!(named.client.totals, plain.client.totals);
+        let mut fresh = stage.watch(WATCH, false);
+        fresh.read();
+        assert_eq!((fresh.client.version, &fresh.client.users), (plain.client.version, &plain.client.users));
+        (named.client.names().len(), plain.client.users.as_ref().map(|users| users.len()))
+    };
+    assert_eq!(step(&mut stage, &mut named, &mut plain), (10, Some(10)));
+    all.push(stage.come("10", Some("10")));
+    assert_eq!(step(&mut stage, &mut named, &mut plain), (11, None));
+    all.push(stage.come("11", Some("11")));
+    assert_eq!(step(&mut stage, &mut named, &mut plain), (12, None));
+    all.truncate(10);
+    assert_eq!(step(&mut stage, &mut named, &mut plain), (10, None), "not for a single one about the limit");
+    all.truncate(9);
+    assert_eq!(step(&mut stage, &mut named, &mut plain), (9, Some(9)));
+    all.push(stage.come("12", Some("12")));
+    assert_eq!(step(&mut stage, &mut named, &mut plain), (10, Some(10)));
+}
+
+#[test]
+fn who_is_online_is_told_as_well() {
+    let mut stage = Stage::new();
+    let alice = stage.fixture.session_at("a", Some("alice"), stage.now);
+    let mut watcher = stage.watch("/presence/users", false);
+    assert_eq!(watcher.seen(), (1, vec![("alice", 1)]));
+    let (bob, _nobody) = (stage.come("b", Some("bob")), stage.fixture.session_at("s", None, stage.now));
+    stage.pass(10);
+    assert_eq!(watcher.seen(), (1, vec![("alice", 1), ("bob", 1)]));
+    assert_eq!(watcher.client.totals.2, 1);
+    drop((alice, bob));
+    stage.pass(3_200);
+    assert_eq!(watcher.seen(), (1, vec![]));
+    let fresh = stage.watch("/presence/users", false);
+    assert!(texts(&fresh.outbox)[0].contains(r#""of":"users""#));
+    drop(stage.fixture.publish("/topic/users", "m").expect("taken"));
+    assert_eq!(watcher.read(), 0);
+}
+
+#[test]
+fn any_name_makes_valid_json() {
+    let mut stage = Stage::new();
+    let mut watcher = stage.watch("/presence/topic/\"\\room\n", false);
+    let names = ["\"", "\\", "\n\u{0}\u{7f}", "小明", "a/b %.~", "😀\u{2028}"];
+    let sessions: Vec<_> = names.map(|name| stage.fixture.session(name, Some(name))).into();
+    let _in: Vec<_> = sessions.iter().map(|s| stage.fixture.join("/topic/\"\\room\n", s, 1)).collect();
+    stage.pass(10);
+    let mut fresh = stage.watch("/presence/topic/\"\\room\n", false);
+    let mut expected: Vec<_> = names.map(|name| (name, 1)).into();
+    expected.sort_unstable();
+    assert_eq!(watcher.seen(), (2, expected.clone()));
+    assert_eq!(fresh.seen(), (1, expected));
+}
+
+#[test]
+fn a_topic_that_is_watched_lives_as_long_as_it_is_watched() {
+    let mut stage = Stage::new();
+    let (mut one, two) = (stage.watch(WATCH, false), stage.watch(WATCH, true));
+    let (broker, metrics) = (stage.fixture.broker.clone(), stage.fixture.metrics.clone());
+    assert_eq!(broker.stats(), Stats { topics: 1, rooms: 1, ..Stats::default() });
+    assert_eq!((metrics.topics.get(), metrics.presence_rooms.get()), (0, 1));
+    stage.fixture.send(ROOM, "m");
+    let alice = stage.come("a", Some("alice"));
+    assert_eq!(metrics.topics.get(), 1);
+    stage.pass(10);
+    drop(alice);
+    assert_eq!(metrics.topics.get(), 0);
+    stage.pass(5_000);
+    assert_eq!(one.read(), 3);
+    drop(two);
+    assert_eq!(broker.stats(), Stats { topics: 1, rooms: 1, ..Stats::default() });
+    let outbox = one.outbox.clone();
+    drop(one);
+    assert!(broker.is_empty());
+    assert_eq!((metrics.subscriptions.get(), metrics.presence_rooms.get()), (0, 0));
+    let _alice = stage.come("a", Some("alice"));
+    stage.pass(200);
+    assert!(drain(&outbox).is_empty());
+    drop(outbox);
+    assert_eq!(stage.fixture.broker.stats().rooms, 0);
+}
+
+#[test]
+fn when_all_have_left_no_memory_is_held() {
+    let mut stage = Stage::new();
+    let sessions: Vec<_> = (0..50).map(|n| stage.come(&n.to_string(), Some(&n.to_string()))).collect();
+    let watchers = [WATCH, "/presence/users"].map(|text| stage.watch(text, false));
+    assert!(stage.fixture.budget.used() > 50 * 100, "what is counted and told is charged");
+    stage.pass(100);
+    drop((sessions, watchers));
+    assert!(stage.fixture.broker.is_empty());
+    assert_eq!(stage.fixture.budget.used(), 0);
+    assert_eq!(stage.fixture.broker.expire(stage.now + Duration::from_secs(9)), None);
+}
+
+#[test]
+fn a_watcher_that_does_not_read_is_a_slow_consumer_and_the_others_go_on() {
+    let mut stage = Stage::new();
+    let mut reading = stage.watch(WATCH, false);
+    let slow = stage.fixture.outbox_of(2_000);
+    let _watch = stage.fixture.watch(WATCH, &slow, false, stage.now);
+    let mut all = Vec::new();
+    for n in 0..50 {
+        all.push(stage.come(&n.to_string(), Some(&n.to_string())));
+        stage.pass(110);
+        assert!(reading.read() > 0);
+    }
+    assert_eq!(slow.lag(), None);
+    assert_eq!(reading.client.names().len(), 50);
+}
+
+/// Threads come, go and watch while another one ticks: whoever watches gets a snapshot and then every change, without a
+/// gap and none twice (the client checks).
+#[test]
+fn there_is_no_gap_between_snapshot_and_changes_though_all_come_and_go() {
+    const ROUNDS: usize = 200;
+    let options = Options {
+        presence_names_max: 3,
+        presence_grace: Duration::from_millis(20),
+        presence_interval: Duration::from_millis(1),
+        ..Options::default()
+    };
+    let mut stage = Stage::with(options);
+    let mut staying = [stage.watch(WATCH, true), stage.watch(WATCH, false)];
+    let running = std::sync::atomic::AtomicUsize::new(6);
+    let ticks = std::sync::atomic::AtomicU64::new(0);
+    std::thread::scope(|scope| {
+        let (stage, running, ticks) = (&stage, &running, &ticks);
+        for thread in 0..4 {
+            scope.spawn(move || {
+                for round in 0..ROUNDS {
+                    let user = ["alice", "bob", "carol", "dave", "eve"][(thread + round) % 5];
+                    let session = stage.fixture.session(&format!("{thread} {round}"), Some(user));
+                    let joined = stage.fixture.join(ROOM, &session, 1);
+                    stage.fixture.send(ROOM, "m");
+                    // Some stay until they are told of.
+                    let tick = ticks.load(std::sync::atomic::Ordering::Acquire);
+                    while round % 4 == 0 && ticks.load(std::sync::atomic::Ordering::Acquire) < tick + 2 {
+                        std::thread::yield_now();
+                    }
+                    drop(joined);
+                }
+                running.fetch_sub(1, std::sync::atomic::Ordering::AcqRel);
+            });
+        }
+        for names in [true, false] {
+            scope.spawn(move || {
+                for _ in 0..ROUNDS {
+                    let mut watcher = stage.watch(WATCH, names);
+                    for _ in 0..5 {
+                        watcher.read();
+                    }
+                    assert!(watcher.client.version > 0);
+                }
+                running.fetch_sub(1, std::sync::atomic::Ordering::AcqRel);
+            });
+        }
+        scope.spawn(move || {
+            while running.load(std::sync::atomic::Ordering::Acquire) > 0 {
+                let tick = ticks.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
+                stage.fixture.broker.expire(stage.now + Duration::from_millis(tick));
+            }
+        });
+    });
+    stage.now += Duration::from_millis(ticks.into_inner());
+    stage.pass(1_000);
+    for watcher in &mut staying {
+        watcher.read();
+        assert_eq!((watcher.client.totals, watcher.client.names()), ((0, 0, 0), vec![]));
+    }
+    drop(staying);
+    assert!(stage.fixture.broker.is_empty());
+    assert_eq!(stage.fixture.budget.used(), 0);
+}

@@ -1,0 +1,104 @@
+//! What a client makes of what it is told about presence, and what it holds against the broker.
+
+use super::fixture::*;
+use crate::outbox::{Outbox, Parcel};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A client that watches.
+#[derive(Debug, Default)]
+pub(super) struct Client {
+    pub(super) version: u64,
+    /// By name: since, sessions. `None`: it is only told numbers.
+    pub(super) users: Option<BTreeMap<String, (u64, u64)>>,
+    /// Members, their sessions, anonymous ones.
+    pub(super) totals: (u64, u64, u64),
+    /// Messages so far.
+    pub(super) messages: usize,
+    /// Pages of the present version that are still to come.
+    missing: u64,
+}
+
+impl Client {
+    /// Takes in everything that has come; how many messages that was.
+    pub(super) fn read(&mut self, outbox: &Arc<Outbox>) -> usize {
+        let parcels = drain(outbox);
+        parcels.iter().for_each(|parcel| self.apply(parcel));
+        assert_eq!(self.missing, 0, "all pages come together");
+        if let Some(users) = &self.users {
+            let sessions = users.values().map(|(_, sessions)| sessions).sum::<u64>();
+            assert_eq!((users.len() as u64, sessions), (self.totals.0, self.totals.1), "{self:?}");
+        }
+        parcels.len()
+    }
+
+    fn apply(&mut self, parcel: &Parcel) {
+        let told: Value = serde_json::from_slice(parcel.message.body()).expect("JSON");
+        let number = |name: &str| told[name].as_u64().expect(name);
+        let event = told["event"].as_str().expect("an event");
+        assert!(headers(parcel).contains(&format!("event:{event}")));
+        assert!(headers(parcel).contains(&"content-type:application/json".to_owned()));
+        let (version, page, pages) = (number("version"), number("page"), number("pages"));
+        self.messages += 1;
+        if page > 1 {
+            assert_eq!((version, page), (self.version, pages - self.missing + 1), "the next page");
+        } else {
+            let is_next = version == self.version + 1;
+            assert!(is_next || self.version == 0 && event == "snapshot", "{version} after {}", self.version);
+            assert_eq!(self.missing, 0);
+            self.missing = pages;
+        }
+        self.missing -= 1;
+        self.version = version;
+        self.totals = (number("members"), number("sessions"), number("anonymous"));
+        match event {
+            "snapshot" => self.replace(&told, page),
+            "changes" => self.change(&told),
+            other => panic!("{other}"),
+        }
+    }
+
+    fn replace(&mut self, told: &Value, page: u64) {
+        if page == 1 {
+            self.users = told.get("users").map(|_| BTreeMap::new());
+        }
+        for user in told.get("users").and_then(Value::as_array).into_iter().flatten() {
+            let (name, present) = (user["user"].as_str().expect("a name"), present(user));
+            let before = self.users.as_mut().expect("names").insert(name.to_owned(), present);
+            assert_eq!(before, None, "{name} twice");
+        }
+    }
+
+    fn change(&mut self, told: &Value) {
+        let Some(changes) = told.get("changes").and_then(Value::as_array) else {
+            self.users = None;
+            return;
+        };
+        let users = self.users.as_mut().expect("who is told of changes knows the names");
+        for change in changes {
+            let name = change["user"].as_str().expect("a name");
+            match change["event"].as_str().expect("an event") {
+                "join" => {
+                    assert_eq!(users.insert(name.to_owned(), present(change)), None, "{name} joins twice")
+                }
+                "update" => {
+                    let before = users.insert(name.to_owned(), present(change)).expect("known");
+                    assert!(before.0 == present(change).0 && before.1 != present(change).1, "{name}");
+                }
+                "leave" => assert!(users.remove(name).is_some(), "{name} was not there"),
+                other => panic!("{other}"),
+            }
+        }
+    }
+
+    /// Names and sessions.
+    pub(super) fn names(&self) -> Vec<(&str, u64)> {
+        let users = self.users.as_ref().expect("names");
+        users.iter().map(|(name, (_, sessions))| (name.as_str(), *sessions)).collect()
+    }
+}
+
+fn present(user: &Value) -> (u64, u64) {
+    (user["since"].as_u64().expect("since"), user["sessions"].as_u64().expect("sessions"))
+}

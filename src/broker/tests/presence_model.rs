@@ -1,0 +1,232 @@
+//! Random sessions that come, go and watch, against a plain list of who is there: whoever applies a snapshot and the
+//! changes behind it knows at every flush what is true.
+
+use super::fixture::*;
+use super::presence_client::Client;
+use crate::broker::{Options, Subscription};
+use crate::outbox::Outbox;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const USERS: [Option<&str>; 6] = [Some("a"), Some("b"), Some("c"), Some("d"), Some("e"), None];
+const SESSIONS: usize = 10;
+const WATCHERS: usize = 3;
+const INTERVAL: u64 = 50;
+
+#[derive(Clone, Debug)]
+enum Op {
+    /// The session of this number subscribes once more.
+    Join(usize),
+    /// It gives up a subscription.
+    Part(usize),
+    /// It gives up all.
+    Leave(usize),
+    /// This one begins to watch, with names or not, or ends.
+    Watch(usize, bool),
+    Unwatch(usize),
+    /// So many ticks.
+    Pass(u64),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let (session, watcher) = (0..SESSIONS, 0..WATCHERS);
+    prop_oneof![
+        5 => session.clone().prop_map(Op::Join),
+        2 => session.clone().prop_map(Op::Part),
+        3 => session.prop_map(Op::Leave),
+        2 => (watcher.clone(), any::<bool>()).prop_map(|(watcher, names)| Op::Watch(watcher, names)),
+        1 => watcher.prop_map(Op::Unwatch),
+        4 => (0u64..9).prop_map(Op::Pass),
+    ]
+}
+
+struct Watcher {
+    outbox: Arc<Outbox>,
+    client: Client,
+    names: bool,
+    _watch: Subscription,
+}
+
+struct Play {
+    fixture: Fixture,
+    now: Instant,
+    grace: Duration,
+    sessions: Vec<Session>,
+    joined: Vec<Vec<Subscription>>,
+    watchers: [Option<Watcher>; WATCHERS],
+    /// When a user's number of sessions changed last.
+    changed: BTreeMap<Option<&'static str>, Instant>,
+    keys: u32,
+}
+
+impl Play {
+    fn new(grace: Duration) -> Play {
+        let options = Options {
+            presence_names_max: 3,
+            presence_grace: grace,
+            presence_interval: Duration::from_millis(INTERVAL),
+            ..Options::default()
+        };
+        let fixture = Fixture::with(options, usize::MAX);
+        let sessions: Vec<_> = (0..SESSIONS).map(|n| fixture.session(&n.to_string(), user(n))).collect();
+        let now = fixture.now();
+        Play {
+            fixture,
+            now,
+            grace,
+            joined: sessions.iter().map(|_| Vec::new()).collect(),
+            sessions,
+            watchers: Default::default(),
+            changed: BTreeMap::new(),
+            keys: 0,
+        }
+    }
+
+    fn perform(&mut self, op: Op) {
+        match op {
+            Op::Join(n) => {
+                self.keys += 1;
+                let joined = self.fixture.join_at("/topic/room", &self.sessions[n], self.keys, self.now);
+                self.joined[n].push(joined);
+                self.note(n, 1);
+            }
+            Op::Part(n) => {
+                if self.joined[n].pop().is_some() {
+                    self.note(n, 0);
+                }
+            }
+            Op::Leave(n) => {
+                if !self.joined[n].is_empty() {
+                    self.joined[n].clear();
+                    self.note(n, 0);
+                }
+            }
+            Op::Watch(n, names) => {
+                let outbox = self.fixture.outbox();
+                let watch = self.fixture.watch("/presence/topic/room", &outbox, names, self.now);
+                let mut watcher = Watcher { outbox, client: Client::default(), names, _watch: watch };
+                assert!(watcher.client.read(&watcher.outbox) > 0, "a snapshot at once");
+                self.watchers[n] = Some(watcher);
+            }
+            Op::Unwatch(n) => self.watchers[n] = None,
+            Op::Pass(ticks) => (0..ticks).for_each(|_| self.tick()),
+        }
+    }
+
+    /// The session has so many subscriptions, if that is another number of sessions of its user's.
+    fn note(&mut self, n: usize, edge: usize) {
+        if self.joined[n].len() == edge {
+            self.changed.insert(user(n), self.now);
+        }
+    }
+
+    fn tick(&mut self) {
+        self.now += Duration::from_millis(10);
+        self.fixture.broker.expire(self.now);
+        let truth = self.truth();
+        let mut told = None;
+        for watcher in self.watchers.iter_mut().flatten() {
+            let news = watcher.client.read(&watcher.outbox);
+            let totals = watcher.client.totals;
+            assert_eq!(
+                *told.get_or_insert((watcher.client.version, totals)),
+                (watcher.client.version, totals)
+            );
+            let has_names = watcher.client.users.is_some();
+            assert_eq!(has_names, watcher.names || totals.0 <= 3, "names where there are few");
+            if news > 0 && self.grace.is_zero() {
+                assert_eq!(told_by(&watcher.client, &truth), truth);
+            }
+            check_grace(&watcher.client, &truth, &self.changed, self.now, self.grace);
+        }
+    }
+
+    /// Sessions by user.
+    fn truth(&self) -> BTreeMap<Option<&'static str>, u64> {
+        let mut truth = BTreeMap::new();
+        for (n, joined) in self.joined.iter().enumerate() {
+            if !joined.is_empty() {
+                *truth.entry(user(n)).or_default() += 1;
+            }
+        }
+        truth
+    }
+
+    /// When it has been quiet for long enough, all that is told is true.
+    fn settle(mut self) {
+        let ticks = (self.grace.as_millis() as u64 + 3 * INTERVAL) / 10;
+        (0..ticks).for_each(|_| self.tick());
+        let truth = self.truth();
+        for watcher in self.watchers.iter().flatten() {
+            assert_eq!(told_by(&watcher.client, &truth), truth);
+        }
+        assert_eq!(self.fixture.broker.expire(self.now), None, "nothing waits");
+        let Play { fixture, sessions, joined, watchers, .. } = self;
+        drop((watchers, joined, sessions));
+        assert!(fixture.broker.is_empty());
+        assert_eq!((fixture.budget.used(), fixture.metrics.presence_rooms.get()), (0, 0));
+    }
+}
+
+fn user(n: usize) -> Option<&'static str> {
+    USERS[n % USERS.len()]
+}
+
+/// What the client knows; where it is told numbers only, whatever is true must have the same numbers.
+fn told_by(
+    client: &Client,
+    truth: &BTreeMap<Option<&'static str>, u64>,
+) -> BTreeMap<Option<&'static str>, u64> {
+    let (members, sessions, anonymous) = client.totals;
+    let mut told: BTreeMap<_, u64> = BTreeMap::new();
+    told.extend((anonymous > 0).then_some((None, anonymous)));
+    match &client.users {
+        Some(_) => {
+            let known = |name: &str| USERS.into_iter().flatten().find(|user| *user == name).expect("a user");
+            told.extend(client.names().into_iter().map(|(name, sessions)| (Some(known(name)), sessions)));
+        }
+        None => {
+            let users = truth.iter().filter(|(user, _)| user.is_some());
+            told.extend(users.clone().map(|(user, sessions)| (*user, *sessions)));
+            assert_eq!(
+                (members, sessions),
+                (users.clone().count() as u64, users.map(|(_, n)| n).sum::<u64>())
+            );
+        }
+    }
+    told
+}
+
+/// Nobody is told to have left, or to have a session less, before the grace is over; nor long after.
+fn check_grace(
+    client: &Client,
+    truth: &BTreeMap<Option<&'static str>, u64>,
+    changed: &BTreeMap<Option<&'static str>, Instant>,
+    now: Instant,
+    grace: Duration,
+) {
+    if client.users.is_none() {
+        return;
+    }
+    for user in USERS.into_iter().flatten() {
+        let here = truth.get(&Some(user)).copied().unwrap_or(0);
+        let told = client.names().into_iter().find(|(name, _)| *name == user).map_or(0, |(_, told)| told);
+        let ago = changed.get(&Some(user)).map_or(Duration::MAX, |at| now.saturating_duration_since(*at));
+        let late = Duration::from_millis(2 * INTERVAL + 10);
+        assert!(told <= here || ago <= grace + late, "{user}: {told} told, {here} here, for {ago:?}");
+        assert!(told >= here || ago <= late, "{user}: {told} told, {here} here, for {ago:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn who_applies_all_changes_knows_the_truth_at_every_flush(
+        ops in prop::collection::vec(op(), 1..120), grace in prop::sample::select(vec![0u64, 0, 70, 200]),
+    ) {
+        let mut play = Play::new(Duration::from_millis(grace));
+        ops.into_iter().for_each(|op| play.perform(op));
+        play.settle();
+    }
+}

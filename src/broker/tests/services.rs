@@ -1,0 +1,146 @@
+//! `/app`: each message to one service.
+
+use super::fixture::*;
+use crate::broker::{Published, Subscription};
+use crate::outbox::Outbox;
+use std::sync::Arc;
+
+fn send(fixture: &Fixture, body: &str) -> Published {
+    fixture.publish("/app/orders.new", body).expect("taken")
+}
+
+/// Services, each with an outbox of its own, that subscribe to these.
+fn services(fixture: &Fixture, texts: &[&str]) -> (Vec<Receiver>, Vec<Subscription>) {
+    let receivers: Vec<_> = (1u32..).zip(texts).map(|(key, _)| fixture.receiver(key)).collect();
+    let subscriptions =
+        texts.iter().zip(&receivers).map(|(text, to)| fixture.subscribe(text, to, ALL)).collect();
+    (receivers, subscriptions)
+}
+
+#[test]
+fn each_message_goes_to_one_in_turn_by_name_and_by_pattern_alike() {
+    for texts in [
+        &["/app/orders.new", "/app/orders.new", "/app/orders.new"][..],
+        &["/app/orders.new", "/app/orders.*", "/app/**", "/app/**"],
+        &["/app/orders.*", "/app/orders.*"],
+        &["/app/orders.*", "/app/**", "/app/*.new"],
+    ] {
+        let fixture = Fixture::new();
+        let (receivers, _subscriptions) = services(&fixture, texts);
+        for n in 0..texts.len() * 10 {
+            let published = send(&fixture, &n.to_string());
+            assert_eq!((published.reached, published.services, published.sessions), (1, Some(1), None));
+        }
+        for receiver in &receivers {
+            let got = receiver.parcels();
+            assert_eq!(got.len(), 10, "{texts:?}");
+            assert!(got.iter().all(|parcel| (parcel.key, parcel.count, parcel.tag) == (receiver.key, 1, 0)));
+        }
+    }
+}
+
+#[test]
+fn without_a_service_nothing_is_refused_and_nothing_kept() {
+    let fixture = Fixture::new();
+    let (_others, _subscriptions) = services(&fixture, &["/app/orders", "/app/orders/new", "/topic/**"]);
+    let published = send(&fixture, "m");
+    assert_eq!((published.reached, published.services), (0, Some(0)), "another name");
+    let (receivers, subscriptions) = services(&fixture, &["/app/orders.new"]);
+    assert!(receivers[0].bodies().is_empty(), "it was not kept");
+    assert_eq!(send(&fixture, "m").services, Some(1));
+    drop(subscriptions);
+    assert_eq!(send(&fixture, "m").services, Some(0));
+}
+
+#[test]
+fn a_service_that_has_gone_is_passed_over() {
+    let fixture = Fixture::new();
+    let (receivers, _subscriptions) = services(&fixture, &["/app/**"; 3]);
+    receivers[1].outbox.close();
+    for n in 0..10 {
+        assert_eq!(send(&fixture, &n.to_string()).services, Some(1));
+    }
+    let counts: Vec<usize> = receivers.iter().map(|receiver| receiver.parcels().len()).collect();
+    assert_eq!(counts.iter().sum::<usize>(), 10);
+    assert_eq!(counts[1], 0);
+    receivers.iter().for_each(|receiver| drop(receiver.outbox.close()));
+    let published = send(&fixture, "m");
+    assert_eq!((published.services, published.congested.len()), (Some(0), 0));
+}
+
+#[test]
+fn what_is_no_text_goes_to_those_who_can_be_sent_it() {
+    let fixture = Fixture::new();
+    let (text, any) = (fixture.receiver(1), fixture.receiver(2));
+    let publish = |body: &[u8]| fixture.publish("/app/orders.new", body).expect("taken").services;
+    let _text =
+        [fixture.subscribe("/app/**", &text, TEXT), fixture.subscribe("/app/orders.new", &text, TEXT)];
+    assert_eq!((publish(b"\xff"), publish(b"m")), (Some(0), Some(1)));
+    let _any = fixture.subscribe("/app/*.new", &any, ALL);
+    for _ in 0..5 {
+        assert_eq!(publish(b"\xff"), Some(1));
+    }
+    assert_eq!((text.parcels().len(), any.parcels().len()), (1, 5));
+}
+
+/// A service whose outbox has room for ten messages of a kilobyte, and holds so many.
+fn filled(fixture: &Fixture, messages: usize) -> Receiver {
+    let outbox: Arc<Outbox> = fixture.outbox_of(12_000);
+    let receiver = Receiver { outbox, key: 1 };
+    let filling = fixture.subscribe("/topic/fill", &receiver, ALL);
+    for _ in 0..messages {
+        fixture.send("/topic/fill", &"f".repeat(800));
+    }
+    drop(filling);
+    receiver
+}
+
+#[test]
+fn those_that_are_not_behind_get_it_and_else_the_least_behind_which_is_waited_for() {
+    let fixture = Fixture::new();
+    let receivers = [filled(&fixture, 9), filled(&fixture, 2), filled(&fixture, 7)];
+    let _all: Vec<_> = receivers.iter().map(|to| fixture.subscribe("/app/**", to, ALL)).collect();
+    let free = &receivers[1];
+    while free.outbox.lag() == Some(0) {
+        let before = free.outbox.bytes();
+        let published = send(&fixture, &"m".repeat(800));
+        assert_eq!((published.services, published.congested.len()), (Some(1), 0));
+        assert!(free.outbox.bytes() > before);
+    }
+    assert!(receivers.iter().all(|receiver| receiver.outbox.lag().is_some_and(|lag| lag > 0)));
+    let published = send(&fixture, &"m".repeat(800));
+    assert_eq!(published.services, Some(1));
+    assert_eq!(published.congested.len(), 1);
+    assert!(Arc::ptr_eq(&published.congested[0].outbox, &free.outbox));
+    assert!(published.congested[0].crowd, "all of them are behind");
+    receivers[0].parcels();
+    assert!(send(&fixture, "m").congested.is_empty());
+    assert_eq!(receivers[0].bodies(), ["m"]);
+}
+
+#[test]
+fn services_come_and_go_while_each_message_goes_to_one() {
+    const ROUNDS: usize = 300;
+    let fixture = Fixture::new();
+    let (staying, _subscriptions) = services(&fixture, &["/app/orders.new", "/app/**"]);
+    let passed = std::sync::atomic::AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        let (fixture, passed) = (&fixture, &passed);
+        for _ in 0..2 {
+            scope.spawn(move || (0..ROUNDS).for_each(|_| assert_eq!(send(fixture, "m").services, Some(1))));
+        }
+        for (key, text) in [(8, "/app/orders.new"), (9, "/app/orders.*")] {
+            scope.spawn(move || {
+                let receiver = fixture.receiver(key);
+                for _ in 0..ROUNDS {
+                    drop(fixture.subscribe(text, &receiver, ALL));
+                    let got = receiver.parcels().len();
+                    passed.fetch_add(got, std::sync::atomic::Ordering::Relaxed);
+                    assert_eq!(receiver.outbox.bytes(), 0, "after drop");
+                }
+            });
+        }
+    });
+    let stayed: usize = staying.iter().map(|receiver| receiver.parcels().len()).sum();
+    assert_eq!(stayed + passed.into_inner(), 2 * ROUNDS);
+}

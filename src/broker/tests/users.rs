@@ -1,0 +1,325 @@
+//! Destinations of users.
+
+use super::fixture::*;
+use crate::broker::{Circular, Publication, Published, Refusal, Stats, Step};
+use crate::destination::{Address, Owner, UserPath};
+use crate::outbox::Label;
+use std::sync::Arc;
+use std::time::Instant;
+use stompbox_frames::stomp::Headers;
+
+const SHOWN: &str = "/user/queue/x";
+
+fn path(text: &str) -> UserPath {
+    match Address::parse_send(text, usize::MAX).expect(text) {
+        Address::User(_, path) | Address::Users(path) => path,
+        address => panic!("{address:?}"),
+    }
+}
+
+/// Sends to `text`, of that to one session if it is named.
+fn send(fixture: &Fixture, text: &str, to_session: Option<&str>) -> Published {
+    let (destination, headers) = (to(text), Headers::default());
+    let publication = Publication { to_session, shown: SHOWN, ..publication(&destination, text, &headers) };
+    fixture.broker.publish(publication, fixture.now()).expect("taken")
+}
+
+fn send_to_all(fixture: &Fixture, names: &[&str], body: &str) -> Published {
+    let owners: Vec<Owner> = names.iter().map(|name| Owner::user(name)).collect();
+    publish_to_all(fixture, &owners, body, fixture.now()).expect("taken")
+}
+
+fn publish_to_all(
+    fixture: &Fixture,
+    owners: &[Owner],
+    body: &str,
+    now: Instant,
+) -> Result<Published, Refusal> {
+    let (path, headers) = (path("/users/queue/x"), Headers::default());
+    let circular =
+        Circular { owners, path: &path, shown: SHOWN, headers: &headers, extra: &[], body: body.as_bytes() };
+    fixture.broker.publish_to_users(circular, now)
+}
+
+/// Sessions by their ids that have got something.
+fn got<'a>(sessions: &'a [(&'a str, Session)]) -> Vec<&'a str> {
+    sessions.iter().filter(|(_, session)| !session.bodies().is_empty()).map(|(id, _)| *id).collect()
+}
+
+#[test]
+fn a_message_reaches_the_sessions_it_is_meant_for_and_no_other() {
+    let fixture = Fixture::new();
+    let sessions: Vec<_> =
+        [("a1", Some("alice")), ("a2", Some("alice")), ("b1", Some("bob")), ("s1", None), ("s2", None)]
+            .map(|(id, user)| (id, fixture.session(id, user)))
+            .into();
+    let _all: Vec<_> =
+        sessions.iter().map(|(_, session)| fixture.join("/user/queue/x", session, 1)).collect();
+    for (text, to_session, reached) in [
+        ("/user/alice/queue/x", None, &["a1", "a2"][..]),
+        ("/user/bob/queue/x", None, &["b1"]),
+        ("/user/alice/queue/y", None, &[]),
+        ("/user/alice/topic/x", None, &[]),
+        ("/user/carol/queue/x", None, &[]),
+        ("/user/alice/queue/x", Some("a2"), &["a2"]),
+        ("/user/alice/queue/x", Some("b1"), &[]),
+        ("/user/alice/queue/x", Some("s1"), &[]),
+        ("/user/alice/queue/x", Some("none"), &[]),
+        ("/user/~s1/queue/x", None, &["s1"]),
+        ("/user/~a2/queue/x", None, &["a2"]),
+        ("/user/~b1/queue/x", None, &["b1"]),
+        ("/user/~a2/queue/y", None, &[]),
+        ("/user/~none/queue/x", None, &[]),
+        ("/user/~a2/queue/x", Some("a2"), &["a2"]),
+        ("/user/~a2/queue/x", Some("a1"), &[]),
+        ("/user/%7Es1/queue/x", None, &[]),
+        ("/user/a1/queue/x", None, &[]),
+    ] {
+        let published = send(&fixture, text, to_session);
+        assert_eq!(
+            (published.reached, published.sessions, published.services),
+            (reached.len(), Some(reached.len()), None),
+            "{text} {to_session:?}"
+        );
+        assert_eq!(got(&sessions), reached, "{text} {to_session:?}");
+    }
+}
+
+#[test]
+fn names_are_whoever_they_say_however_they_are_written() {
+    for (name, written) in [
+        ("john.doe", "john.doe"),
+        ("a/b", "a%2Fb"),
+        ("a/b", "%61%2fb"),
+        ("100%", "100%25"),
+        ("%2F", "%252F"),
+        ("~s1", "%7Es1"),
+        ("Jo Doe", "Jo Doe"),
+        ("小明", "小明"),
+        ("小明", "%E5%B0%8F%E6%98%8E"),
+        ("queue", "%71ueue"),
+        ("*", "%2A"),
+        ("**", "%2A%2A"),
+    ] {
+        let fixture = Fixture::new();
+        let session = fixture.session("s1", Some(name));
+        let others: Vec<_> = ["john", "doe", "a", "b", "s1", "alice"]
+            .map(|other| (other, fixture.session(&format!("of-{other}"), Some(other))))
+            .into();
+        let _own = fixture.join("/user/queue/x", &session, 1);
+        let _others: Vec<_> = others
+            .iter()
+            .flat_map(|(_, other)| ["/user/queue/x", "/user/queue/**"].map(|text| (text, other)))
+            .map(|(text, other)| fixture.join(text, other, 1))
+            .collect();
+        assert_eq!(send(&fixture, &format!("/user/{written}/queue/x"), None).sessions, Some(1), "{name}");
+        assert_eq!(session.bodies().len(), 1, "{name}");
+        assert!(got(&others).is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn no_wildcard_sees_what_is_another_ones() {
+    let fixture = Fixture::new();
+    let (alice, eve) = (fixture.session("a", Some("alice")), fixture.session("e", Some("eve")));
+    let _wild: Vec<_> = (1..)
+        .zip(["/topic/**", "/topic/*.*", "/app/**", "/user/queue/**", "/user/queue/*", "/user/topic/**"])
+        .map(|(key, text)| fixture.join(text, &eve, key))
+        .collect();
+    let _own = fixture.join("/user/queue/x.y", &alice, 1);
+    for text in ["/user/alice/queue/x.y", "/user/alice/queue/x", "/user/alice/topic/x", "/user/~a/queue/x.y"]
+    {
+        let published = send(&fixture, text, None);
+        assert_eq!(published.sessions, Some(usize::from(text.ends_with("x.y"))));
+    }
+    assert!(eve.bodies().is_empty());
+    assert_eq!(alice.bodies().len(), 2);
+}
+
+#[test]
+fn one_may_subscribe_to_all_that_is_ones_own() {
+    let fixture = Fixture::new();
+    let alice = fixture.session("a", Some("al.ice"));
+    let anonymous = fixture.session("s", None);
+    let _wild = [fixture.join("/user/queue/**", &alice, 1), fixture.join("/user/queue/*", &anonymous, 1)];
+    for (text, sessions) in [
+        ("/user/al.ice/queue/x", 1),
+        ("/user/al.ice/queue/x.y", 1),
+        ("/user/al.ice/topic/x", 0),
+        ("/user/~a/queue/x.y", 1),
+        ("/user/~s/queue/x", 1),
+        ("/user/~s/queue/x.y", 0),
+        ("/user/al/queue/x", 0),
+        ("/user/ice/queue/x", 0),
+    ] {
+        assert_eq!(send(&fixture, text, None).sessions, Some(sessions), "{text}");
+    }
+    assert_eq!((alice.bodies().len(), anonymous.bodies().len()), (3, 1));
+}
+
+#[test]
+fn many_subscriptions_of_one_session_are_one_session_and_each_gets_its_own() {
+    let fixture = Fixture::new();
+    let (one, two) = (fixture.session("1", Some("alice")), fixture.session("2", Some("alice")));
+    let _all = [
+        fixture.join("/user/queue/x", &one, 1),
+        fixture.join("/user/queue/x", &one, 2),
+        fixture.join("/user/queue/*", &one, 3),
+        fixture.join("/user/queue/x", &two, 1),
+    ];
+    let published = send(&fixture, "/user/alice/queue/x", None);
+    assert_eq!((published.reached, published.sessions), (4, Some(2)));
+    let parcels = drain(&one.outbox);
+    assert_eq!(parcels.iter().map(|parcel| parcel.key).collect::<Vec<_>>(), [1, 2, 3]);
+    assert!(parcels.iter().all(|parcel| parcel.message.destination() == SHOWN && parcel.tag == 0));
+    let published = send(&fixture, "/user/~2/queue/x", None);
+    assert_eq!((published.reached, published.sessions), (1, Some(1)));
+}
+
+#[test]
+fn many_users_get_one_message_that_is_encoded_once() {
+    let fixture = Fixture::new();
+    let sessions: Vec<_> = [
+        ("a1", Some("alice")),
+        ("a2", Some("alice")),
+        ("b1", Some("b,ob")),
+        ("c", Some("carol")),
+        ("s", None),
+    ]
+    .map(|(id, user)| (id, fixture.session(id, user)))
+    .into();
+    let _all: Vec<_> =
+        sessions.iter().map(|(_, session)| fixture.join("/user/queue/*", session, 1)).collect();
+    let published = send_to_all(&fixture, &["alice", "b,ob", "nobody", "alice", "s", "b,ob"], "m");
+    assert_eq!((published.reached, published.sessions), (3, Some(3)));
+    let parcels: Vec<_> = sessions.iter().flat_map(|(_, session)| drain(&session.outbox)).collect();
+    assert_eq!(parcels.len(), 3);
+    assert!(parcels.iter().all(|parcel| parcel.message.same(&parcels[0].message)));
+    assert_eq!(parcels[0].message.id(), "node-1");
+    let published = send_to_all(&fixture, &["nobody"], "m");
+    assert_eq!((published.reached, published.sessions), (0, Some(0)));
+    assert_eq!(fixture.metrics.messages_published.get(), 2);
+}
+
+#[test]
+fn receivers_that_are_behind_are_named_once_and_refusals_are_those_of_memory() {
+    let fixture = Fixture::new();
+    let outbox = fixture.outbox_of(1_000);
+    outbox.label(Arc::new(Label { session: "s".into(), user: Some("alice".into()) }));
+    let receiver = Receiver { outbox, key: 1 };
+    let _all = [
+        fixture.subscribe("/user/alice/queue/x", &receiver, ALL),
+        fixture.subscribe("/user/alice/queue/x", &receiver, ALL),
+    ];
+    let published = send_to_all(&fixture, &["alice", "bob"], &"m".repeat(400));
+    assert_eq!((published.reached, published.sessions), (2, Some(1)));
+    assert_eq!(published.congested.len(), 1);
+    assert!(published.congested[0].crowd, "nobody else gets it");
+
+    let full = Fixture::with(Default::default(), 1);
+    let _more = full.budget.charge(2);
+    let refusal = publish_to_all(&full, &[], "m", full.now()).expect_err("full");
+    assert_eq!(refusal.limit, Some("memory-bytes-max"));
+}
+
+#[test]
+fn a_transaction_may_reach_users_and_services_and_tells_what_became_of_its_steps() {
+    let fixture = Fixture::new();
+    let (alice, service) = (fixture.session("a", Some("alice")), fixture.session("s", Some("service")));
+    let _all = [fixture.join("/user/queue/x", &alice, 1), fixture.join("/app/there", &service, 1)];
+    let headers = Headers::default();
+    let names = ["/user/alice/queue/x", "/app/there", "/app/gone", "/topic/t", "/user/bob/queue/x"].map(to);
+    let path = path("/users/queue/x");
+    let owners = [Owner::user("alice")];
+    let mut steps: Vec<Step<'_>> = names.iter().map(|name| publish_step(name, "m", &headers)).collect();
+    steps.push(Step::PublishToUsers(Circular {
+        owners: &owners,
+        path: &path,
+        shown: SHOWN,
+        headers: &headers,
+        extra: &[],
+        body: b"m",
+    }));
+    let published = fixture.broker.commit(&steps, fixture.now()).expect("taken");
+    assert_eq!((published.reached, published.sessions, published.services), (3, Some(2), Some(1)));
+    assert_eq!(published.unserved, [2]);
+    assert_eq!((alice.bodies().len(), service.bodies().len()), (2, 1));
+    assert_eq!(fixture.metrics.messages_published.get(), 6);
+    let plain = fixture.broker.commit(&[publish_step(&names[3], "m", &headers)], fixture.now());
+    let plain = plain.expect("taken");
+    assert_eq!((plain.sessions, plain.services), (None, None));
+}
+
+#[test]
+fn when_everybody_has_left_nothing_is_left() {
+    let fixture = Fixture::new();
+    let sessions = [fixture.session("1", Some("alice")), fixture.session("2", None)];
+    let all: Vec<_> = sessions
+        .iter()
+        .flat_map(|session| {
+            ["/user/queue/x", "/user/queue/*", "/app/x", "/app/**"].map(|text| (session, text))
+        })
+        .map(|(session, text)| fixture.join(text, session, 1))
+        .collect();
+    let expected = Stats { user_destinations: 4, services: 2, sessions: 2, ..Stats::default() };
+    assert_eq!(fixture.broker.stats(), expected);
+    let gauges = || {
+        let metrics = &fixture.metrics;
+        [&metrics.topics, &metrics.user_destinations, &metrics.services, &metrics.sessions]
+            .map(|gauge| gauge.get())
+    };
+    assert_eq!(gauges(), [0, 2, 1, 2]);
+    drop(all);
+    assert_eq!(fixture.broker.stats(), Stats { sessions: 2, ..Stats::default() });
+    drop(sessions);
+    assert!(fixture.broker.is_empty());
+    assert_eq!(gauges(), [0; 4]);
+    assert_eq!(fixture.budget.used(), 0);
+}
+
+#[test]
+fn a_session_that_has_left_is_found_no_more() {
+    let fixture = Fixture::new();
+    let alice = fixture.session("a", Some("alice"));
+    let outbox = alice.outbox.clone();
+    let own = fixture.join("/user/queue/x", &alice, 1);
+    assert_eq!(send(&fixture, "/user/~a/queue/x", None).sessions, Some(1));
+    drop(alice);
+    assert_eq!(send(&fixture, "/user/~a/queue/x", None).sessions, Some(0));
+    drop(own);
+    assert_eq!(drain(&outbox).len(), 1);
+}
+
+#[test]
+fn all_sessions_of_a_user_see_one_order_however_it_was_sent() {
+    const ROUNDS: usize = 300;
+    let fixture = Fixture::new();
+    let (one, two) = (fixture.session("1", Some("alice")), fixture.session("2", Some("alice")));
+    let _both = [fixture.join("/user/queue/x", &one, 1), fixture.join("/user/queue/**", &two, 1)];
+    std::thread::scope(|scope| {
+        let fixture = &fixture;
+        scope.spawn(move || {
+            for n in 0..ROUNDS {
+                assert!(fixture.send("/user/alice/queue/x", &format!("one {n}")) >= 2);
+            }
+        });
+        scope.spawn(move || {
+            for n in 0..ROUNDS {
+                let published = send_to_all(fixture, &["bob", "alice", "carol"], &format!("many {n}"));
+                assert!(published.sessions >= Some(2));
+            }
+        });
+        scope.spawn(move || {
+            for n in 0..ROUNDS {
+                let passing = fixture.session(&format!("p{n}"), Some("alice"));
+                let joined = fixture.join("/user/queue/x", &passing, 1);
+                drop(joined);
+                let held = passing.bodies();
+                assert!(held.len() <= 2 * ROUNDS && passing.outbox.bytes() == 0, "after drop");
+            }
+        });
+    });
+    let (one, two) = (one.bodies(), two.bodies());
+    assert_eq!(one.len(), 2 * ROUNDS);
+    assert_eq!(one, two);
+}

@@ -1,0 +1,106 @@
+//! To users: to all sessions of each, or to one session.
+//!
+//! A user's destination is a topic in a family of its own, by the name of its owner: `/user/alice/queue/x`. The
+//! destination of a session that is known by its id alone, `/user/~ID/queue/x`, is that of its owner, of which only this
+//! session gets what is sent there.
+
+use super::fan_out::Reach;
+use super::publication::{Circular, Content, Publication};
+use super::topics::Topics;
+use super::{Shared, Subscriber};
+use crate::destination::{Destination, Owner};
+use crate::outbox::{Message, Outbox, Parcel, Pushed};
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// One message on its way to users, and what has become of it.
+struct Delivery<'a> {
+    topics: &'a Topics,
+    content: Content<'a>,
+    now: Instant,
+    /// Encoded when the first subscriber is found.
+    message: Option<Message>,
+    reach: Reach,
+    sessions: usize,
+    /// Outboxes that took it, of one user; for a session with many subscriptions is one.
+    took: Vec<*const Outbox>,
+}
+
+/// To one user; how many sessions got it.
+pub(super) fn publish(shared: &Shared, publication: &Publication<'_>, now: Instant) -> (Reach, usize) {
+    let mut delivery = Delivery::new(shared, publication.content(), now);
+    delivery.send(shared, publication.destination, publication.to_session);
+    (delivery.reach, delivery.sessions)
+}
+
+/// To many users.
+pub(super) fn publish_to_all(shared: &Shared, circular: &Circular<'_>, now: Instant) -> (Reach, usize) {
+    let mut delivery = Delivery::new(shared, circular.content(), now);
+    let mut seen: HashSet<&Owner> = HashSet::with_capacity(circular.owners.len());
+    for owner in circular.owners {
+        if seen.insert(owner)
+            && let Some(destination) = circular.path.of(owner)
+        {
+            delivery.send(shared, &destination, None);
+        }
+    }
+    (delivery.reach, delivery.sessions)
+}
+
+impl<'a> Delivery<'a> {
+    fn new(shared: &'a Shared, content: Content<'a>, now: Instant) -> Delivery<'a> {
+        let topics = &shared.users;
+        let (reach, took) = (Reach::default(), Vec::new());
+        Delivery { topics, content, now, message: None, reach, sessions: 0, took }
+    }
+
+    /// To one destination, and there to one session if it is named.
+    fn send(&mut self, shared: &Shared, destination: &Destination, to_session: Option<&str>) {
+        let (destination, only) = match destination.session() {
+            Some(id) if to_session.is_some_and(|other| other != id) => return,
+            Some(id) => (owned(shared, destination, id), Some(id)),
+            None => (Cow::Borrowed(destination), to_session),
+        };
+        let topics = self.topics;
+        topics.at(&destination, |topic, patterns| {
+            let content = self.content;
+            let message = self.message.get_or_insert_with(|| shared.ground.message(content)).clone();
+            let died = topic.visit(patterns, |members| self.push(members, only, &message))?;
+            Some(((), died))
+        });
+        self.took.sort_unstable();
+        self.took.dedup();
+        self.sessions += self.took.len();
+        self.reach.receivers += self.took.len();
+        self.took.clear();
+    }
+
+    fn push(&mut self, members: &[Subscriber], only: Option<&str>, message: &Message) {
+        for member in members {
+            if only.is_some_and(|id| !is_session(&member.outbox, id)) {
+                continue;
+            }
+            let parcel = Parcel { message: message.clone(), key: member.key, count: 1, tag: 0 };
+            match member.outbox.push(parcel, self.now) {
+                Pushed::Accepted => {}
+                Pushed::Congested => self.reach.congested.push(member.outbox.clone()),
+                Pushed::Gone => continue,
+            }
+            self.reach.reached += 1;
+            self.took.push(Arc::as_ptr(&member.outbox));
+        }
+    }
+}
+
+/// The destination where the session of this id gets what is sent to `/user/~ID/…`.
+fn owned<'a>(shared: &Shared, destination: &'a Destination, id: &str) -> Cow<'a, Destination> {
+    let owner = shared.sessions.find(id).map(|label| Owner::of(label.user.as_deref(), id));
+    let owned = owner.and_then(|owner| destination.of(&owner));
+    owned.map_or(Cow::Borrowed(destination), Cow::Owned)
+}
+
+fn is_session(outbox: &Outbox, id: &str) -> bool {
+    outbox.labelled().is_some_and(|label| *label.session == *id)
+}

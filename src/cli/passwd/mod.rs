@@ -1,0 +1,228 @@
+//! `stompbox passwd`: makes and changes a users file. Its flags are its own, and no options of the broker.
+
+mod prompt;
+mod replace;
+
+pub(super) use prompt::ask;
+
+use crate::users::edit::{Change, Changed, edit};
+use crate::users::{Hash, Passcode, Secret, looks_like_token, record};
+use clap::error::ErrorKind;
+use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
+use replace::Locked;
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+/// The command's name.
+pub(super) const PASSWD: &str = "passwd";
+pub(super) const ABOUT: &str = "Makes and changes a users file: names with hashes of their passcodes";
+
+const AFTER_HELP: &str = "\
+The passcode is asked for twice on a terminal; from anything else one line of standard input is read. It is stored as an \
+argon2id hash. A running broker takes the change with the next login.\n\n\
+Exit code: 0 done; 1 the file cannot be read or written, or there is no such user; 2 a mistake in the arguments or in the \
+passcode.";
+
+/// Asks for the passcode of a user.
+pub(super) type Ask<'a> = &'a mut dyn FnMut(&str) -> Result<Secret, String>;
+
+/// Why it was not done, and whose fault that is.
+#[derive(Debug)]
+enum Trouble {
+    /// What was given will not do.
+    Given(String),
+    /// The file will not do.
+    File(String),
+}
+
+/// What is to be done.
+#[derive(Debug)]
+struct Wish {
+    path: PathBuf,
+    /// Without a name they are listed.
+    name: Option<String>,
+    roles: Option<Arc<[Box<str>]>>,
+    delete: bool,
+}
+
+/// Parses what follows `stompbox passwd`, does it, and tells.
+pub(super) fn passwd(
+    arguments: impl IntoIterator<Item = OsString>,
+    ask: Ask<'_>,
+    out: &mut dyn Write,
+    errors: &mut dyn Write,
+) -> ExitCode {
+    let arguments = std::iter::once(OsString::from("stompbox passwd")).chain(arguments);
+    let matches = match command().try_get_matches_from(arguments) {
+        Ok(matches) => matches,
+        Err(error) if error.use_stderr() => return super::say(errors, &explain(&error), ExitCode::from(2)),
+        Err(error) => return super::say(out, &error.render().to_string(), ExitCode::SUCCESS),
+    };
+    match wish(&matches).and_then(|wish| fulfil(&wish, ask)) {
+        Ok(text) => super::say(out, &text, ExitCode::SUCCESS),
+        Err(Trouble::Given(wrong)) => super::say(errors, &format!("error: {wrong}\n"), ExitCode::from(2)),
+        Err(Trouble::File(wrong)) => super::say(errors, &format!("error: {wrong}\n"), ExitCode::FAILURE),
+    }
+}
+
+fn command() -> Command {
+    Command::new("stompbox passwd")
+        .bin_name("stompbox passwd")
+        .about(ABOUT)
+        .after_help(AFTER_HELP)
+        .arg(
+            Arg::new("file")
+                .value_name("FILE")
+                .value_hint(ValueHint::FilePath)
+                .value_parser(clap::value_parser!(PathBuf))
+                .required(true)
+                .help("The users file; it is made if there is none"),
+        )
+        .arg(Arg::new("name").value_name("NAME").required_unless_present("list").help("The user"))
+        .arg(
+            Arg::new("role")
+                .long("role")
+                .value_name("ROLE")
+                .action(ArgAction::Append)
+                .help("A role; give it once for each. Without any those of before stay"),
+        )
+        .arg(
+            Arg::new("delete")
+                .long("delete")
+                .action(ArgAction::SetTrue)
+                .conflicts_with("role")
+                .help("Deletes the user"),
+        )
+        .arg(
+            Arg::new("list")
+                .long("list")
+                .action(ArgAction::SetTrue)
+                .conflicts_with_all(["name", "role", "delete"])
+                .help("Lists the users and their roles"),
+        )
+}
+
+/// The parser's words, except where they would repeat a stray value: it may be a passcode.
+fn explain(error: &clap::Error) -> String {
+    match error.kind() {
+        ErrorKind::UnknownArgument => {
+            "error: an argument too many, or an unknown option; the passcode is asked for and is \
+                                       no argument (see stompbox passwd --help)\n"
+                .to_owned()
+        }
+        _ => error.render().to_string(),
+    }
+}
+
+fn wish(matches: &ArgMatches) -> Result<Wish, Trouble> {
+    let name = matches.get_one::<String>("name").cloned();
+    if let Some(name) = &name {
+        record::check_name(name).map_err(Trouble::Given)?;
+    }
+    let roles = matches.get_many::<String>("role");
+    let roles = roles.map(|roles| record::roles(roles.flat_map(|role| role.split(','))));
+    Ok(Wish {
+        path: matches.get_one::<PathBuf>("file").cloned().unwrap_or_default(),
+        name,
+        roles: roles.transpose().map_err(|wrong| Trouble::Given(format!("--role: {wrong}")))?,
+        delete: matches.get_flag("delete"),
+    })
+}
+
+fn fulfil(wish: &Wish, ask: Ask<'_>) -> Result<String, Trouble> {
+    match &wish.name {
+        None => list(&wish.path),
+        Some(name) if wish.delete => delete(&wish.path, name),
+        Some(name) => set(wish, name, ask),
+    }
+}
+
+fn list(path: &Path) -> Result<String, Trouble> {
+    let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error.to_string()))?;
+    let records = record::parse(&text).map_err(|wrong| broken(path, &wrong))?;
+    let line = |user: &record::Record| match user.roles.is_empty() {
+        true => format!("{}\n", record::encode(&user.name)),
+        false => format!("{}: {}\n", record::encode(&user.name), user.roles.join(", ")),
+    };
+    Ok(records.iter().map(line).collect())
+}
+
+fn delete(path: &Path, name: &str) -> Result<String, Trouble> {
+    if !path.exists() {
+        return Err(unreadable(path, "there is no such file"));
+    }
+    let locked = lock(path)?;
+    match edit(locked.text(), name, Change::Delete).map_err(|wrong| broken(path, &wrong))? {
+        Some((text, _)) => {
+            locked.replace(&text).map_err(|wrong| unwritable(path, &wrong))?;
+            Ok(format!("{}: {} is deleted\n", path.display(), shown(name)))
+        }
+        None => Err(Trouble::File(format!("{}: there is no user {}", path.display(), shown(name)))),
+    }
+}
+
+fn set(wish: &Wish, name: &str, ask: Ask<'_>) -> Result<String, Trouble> {
+    let path = wish.path.as_path();
+    // Who has typed a passcode twice is not to hear then that the file will not do.
+    if path.exists() {
+        list(path)?;
+    }
+    let passcode = ask(name).map_err(Trouble::Given)?;
+    check(passcode.reveal()).map_err(Trouble::Given)?;
+    let hash = Hash::make(passcode.reveal())
+        .map_err(|_| Trouble::File("not enough memory for a hash".to_owned()))?;
+    drop(passcode);
+    let locked = lock(path)?;
+    let change = Change::Set { hash: &hash, roles: wish.roles.as_deref() };
+    let edited = edit(locked.text(), name, change).map_err(|wrong| broken(path, &wrong))?;
+    let (text, changed) = edited.expect("only deleting needs somebody who is there");
+    locked.replace(&text).map_err(|wrong| unwritable(path, &wrong))?;
+    let done = match (changed, &wish.roles) {
+        (Changed::Added, _) => "is added",
+        (_, None) => "has a new passcode",
+        (_, Some(_)) => "has a new passcode and other roles",
+    };
+    Ok(format!("{}: {} {done}\n", path.display(), shown(name)))
+}
+
+/// Whether somebody could log in with it.
+fn check(passcode: &str) -> Result<(), String> {
+    let most = Passcode::BYTES_MAX;
+    match passcode {
+        "" => Err("the passcode is empty".to_owned()),
+        long if long.len() > most => Err(format!("the passcode is longer than {most} octets")),
+        odd if odd.contains(|c: char| c.is_control()) => {
+            Err("the passcode has a control character; expected one line of text".to_owned())
+        }
+        token if looks_like_token(token) => {
+            Err("the passcode has the form of a token (three parts with dots between), and would be taken for one".to_owned())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn lock(path: &Path) -> Result<Locked, Trouble> {
+    Locked::new(path).map_err(|wrong| unreadable(path, &wrong))
+}
+
+fn shown(name: &str) -> String {
+    format!("{name:?}")
+}
+
+fn unreadable(path: &Path, wrong: &str) -> Trouble {
+    Trouble::File(format!("cannot read {}: {wrong}", path.display()))
+}
+
+fn unwritable(path: &Path, wrong: &str) -> Trouble {
+    Trouble::File(format!("cannot write {}: {wrong}", path.display()))
+}
+
+fn broken(path: &Path, wrong: &record::Wrong) -> Trouble {
+    Trouble::File(format!("{}:{wrong}", path.display()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,135 @@
+//! The command without its terminal.
+
+use super::*;
+use std::fs;
+
+/// A directory, gone when the test is over.
+struct Home(PathBuf);
+
+impl Home {
+    fn new(name: &str) -> Home {
+        let path = std::env::temp_dir().join(format!("stompbox-passwd-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).expect("a directory");
+        Home(path)
+    }
+
+    fn text(&self) -> String {
+        fs::read_to_string(self.0.join("users")).expect("a file")
+    }
+
+    /// Exit code, standard output and standard error, with the file's name cut to `users`.
+    fn run(&self, arguments: &[&str], passcode: Result<&str, &str>) -> (ExitCode, String, String) {
+        let (mut out, mut errors) = (Vec::new(), Vec::new());
+        let path = self.0.join("users");
+        let arguments = std::iter::once(path.into()).chain(arguments.iter().map(OsString::from));
+        let mut ask = |_: &str| passcode.map(Secret::new).map_err(str::to_owned);
+        let code = passwd(arguments, &mut ask, &mut out, &mut errors);
+        let text = |octets: Vec<u8>| {
+            let text = String::from_utf8(octets).expect("UTF-8");
+            text.replace(&format!("{}/", self.0.display()), "")
+        };
+        (code, text(out), text(errors))
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+#[test]
+fn clap_finds_no_fault_with_the_flags() {
+    command().debug_assert();
+}
+
+#[test]
+fn users_come_change_and_go() {
+    let home = Home::new("life");
+    let done = |arguments: &[&str], passcode: &str| {
+        let (code, out, errors) = home.run(arguments, Ok(passcode));
+        assert_eq!((code, errors.as_str()), (ExitCode::SUCCESS, ""), "{arguments:?}");
+        assert!(passcode.is_empty() || !out.contains(passcode) && !home.text().contains(passcode), "{out}");
+        out
+    };
+    assert_eq!(
+        done(&["alice", "--role", "service", "--role=a,b"], "open sesame"),
+        "users: \"alice\" is added\n"
+    );
+    let first = home.text();
+    assert!(first.starts_with("alice:$argon2id$v=19$m=19456,t=2,p=1$") && first.ends_with(":service,a,b\n"));
+    assert_eq!(done(&["b:b#%"], "sesame"), "users: \"b:b#%\" is added\n");
+    assert_eq!(done(&["--list"], ""), "alice: service, a, b\nb%3Ab#%25\n");
+    assert_eq!(done(&["alice"], "tulip"), "users: \"alice\" has a new passcode\n");
+    assert_ne!(home.text().lines().next(), first.lines().next());
+    assert_eq!(done(&["--list"], ""), "alice: service, a, b\nb%3Ab#%25\n", "the roles stay");
+    assert_eq!(
+        done(&["alice", "--role=c"], "tulip"),
+        "users: \"alice\" has a new passcode and other roles\n"
+    );
+    assert_eq!(done(&["b:b#%", "--delete"], ""), "users: \"b:b#%\" is deleted\n");
+    assert_eq!(done(&["--list"], ""), "alice: c\n");
+    let user = record::parse(&home.text()).expect("a file").remove(0);
+    assert_eq!(Hash::parse(user.hash.as_str()).expect("a hash"), *user.hash);
+}
+
+#[test]
+fn what_will_not_do_is_told_and_changes_nothing() {
+    let home = Home::new("wrong");
+    let long = "sesame".repeat(50);
+    for (arguments, passcode, code, error) in [
+        (&["a"][..], Ok(""), 2, "error: the passcode is empty\n"),
+        (&["a"], Ok(&*long), 2, "error: the passcode is longer than 256 octets\n"),
+        (
+            &["a"],
+            Ok("sesame\r"),
+            2,
+            "error: the passcode has a control character; expected one line of text\n",
+        ),
+        (&["a"], Ok("eyJhbGciOiJI.sesame.x"), 2, "error: the passcode has the form of a token"),
+        (&["a"], Err("the two differ; nothing is changed"), 2, "error: the two differ; nothing is changed\n"),
+        (&[""], Ok("sesame"), 2, "error: expected a name of 1 to 1024 octets\n"),
+        (&["a", "--role", "b c"], Ok("sesame"), 2, "error: --role: expected roles"),
+        (
+            &["a", "sesame"],
+            Ok("x"),
+            2,
+            "error: an argument too many, or an unknown option; the passcode is asked for",
+        ),
+        (&["a", "--passcode=sesame"], Ok("x"), 2, "error: an argument too many, or an unknown option"),
+        (
+            &["a", "--delete", "--role=b"],
+            Ok("x"),
+            2,
+            "error: the argument '--delete' cannot be used with '--role",
+        ),
+        (&["a", "--list"], Ok("x"), 2, "error: the argument"),
+        (&[], Ok("x"), 2, "error: the following required arguments were not provided:\n  <NAME>"),
+        (&["--list"], Ok("x"), 1, "error: cannot read users: "),
+        (&["a", "--delete"], Ok("x"), 1, "error: cannot read users: there is no such file\n"),
+    ] {
+        let (exit, out, errors) = home.run(arguments, passcode);
+        assert_eq!((exit, out.as_str()), (ExitCode::from(code), ""), "{arguments:?} {errors}");
+        assert!(errors.starts_with(error), "{arguments:?}: {errors}");
+        assert!(!errors.contains("sesame"), "{errors}");
+        assert!(!home.0.join("users").exists(), "{arguments:?}");
+    }
+    let broken = "# users\nalice:sesame\n";
+    fs::write(home.0.join("users"), broken).expect("a file");
+    for arguments in [&["a"][..], &["alice", "--delete"], &["--list"]] {
+        let (code, _, errors) = home.run(arguments, Ok("x"));
+        assert_eq!(code, ExitCode::FAILURE);
+        assert!(errors.starts_with("error: users:2: expected an argon2id hash"), "{errors}");
+        assert_eq!(home.text(), broken);
+    }
+    fs::write(home.0.join("users"), "# nobody\n").expect("a file");
+    let (code, _, errors) = home.run(&["a", "--delete"], Ok("x"));
+    assert_eq!((code, errors.as_str()), (ExitCode::FAILURE, "error: users: there is no user \"a\"\n"));
+}
+
+#[test]
+fn help_is_no_mistake() {
+    let (code, out, _) = Home::new("help").run(&["--help"], Ok(""));
+    assert_eq!(code, ExitCode::SUCCESS);
+    assert!(out.contains("stompbox passwd") && out.contains("Exit code: 0 done"), "{out}");
+}

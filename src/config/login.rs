@@ -1,0 +1,50 @@
+//! The part of the table about logins: in which order it is asked who somebody is, and what that may cost.
+
+use super::row::Row;
+use super::table::{MANY, TICK, number, text, timed};
+use super::value::{count, kinds, put, time};
+
+pub(super) const LOGIN: &[Row] = &[
+    text(
+        "auth-order",
+        "LIST",
+        "proxy,certificate,token,users-file,user,hook,anonymous",
+        "In which order it is asked who a client is, of what is configured; commas between. The first that knows the \
+         client, or refuses it, decides. What is left out comes behind, and anonymous always last.",
+        |c, v| put(&mut c.users.order, kinds(v)),
+    ),
+    timed(
+        "auth-timeout",
+        "10s",
+        "Time for checking a login once it has begun, where others are asked; then it is refused. Waiting for its turn \
+         to be hashed does not count: that takes as long as it takes.",
+        |c, v| put(&mut c.users.auth_timeout, time(v, TICK)),
+    ),
+    number(
+        "auth-waiting-max",
+        "65536",
+        "Logins under way, those that wait for their turn included; further ones are refused and may try again later.",
+        |c, v| put(&mut c.users.auth_waiting_max, count(v, 1..=MANY / 2)),
+    ),
+    number(
+        "auth-parallel-max",
+        "0",
+        "Threads that hash passcodes for the users-file, at a lower priority than those that run connections; further \
+         logins wait. 0: one less than the cores, at least one.",
+        |c, v| put(&mut c.users.auth_parallel_max, count(v, 0..=1024)),
+    ),
+    number(
+        "auth-cache-max",
+        "100000",
+        "Right logins that are remembered, so that they need no hash when they come again with the same passcode: a \
+         keyed digest of each, in memory only. 0: none.",
+        |c, v| put(&mut c.users.auth_cache_max, count(v, 0..=MANY)),
+    ),
+    number(
+        "auth-failures-free",
+        "5",
+        "Failed logins of an address, and of a name, after which each further one waits before it is checked: 250ms, \
+         doubling up to 15s. They are forgotten after 15 minutes without any, a name's also with a right login.",
+        |c, v| put(&mut c.users.auth_failures_free, count(v, 0..=MANY)),
+    ),
+];

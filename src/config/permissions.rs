@@ -1,0 +1,83 @@
+//! From the options to the rules that hold.
+
+use super::Config;
+use crate::users::permissions::{Permissions, Preset, Rule};
+
+/// What the demo's users do.
+const DEMO_RULE: &str = "allow send anyone /topic/chat.**";
+
+impl Config {
+    /// The rules that hold: the operator's, that of the demo, those of the preset.
+    pub fn permissions(&self) -> Permissions {
+        let (preset, _) = self.preset();
+        let options = &self.users.permissions;
+        let is_demo = self.http.demo && self.listen_http.is_some() && preset == Preset::Safe;
+        let demo = is_demo.then(|| ("demo", Rule::parse(DEMO_RULE).expect("it is a rule")));
+        Permissions::new(preset, options.rules.clone(), demo.into_iter().collect())
+    }
+
+    /// The preset that holds, and why.
+    pub fn preset(&self) -> (Preset, &'static str) {
+        if let Some(preset) = self.users.permissions.preset {
+            return (preset, "permissions says so");
+        }
+        let is_public =
+            [&self.listen_tcp, &self.listen_http].into_iter().flatten().any(|at| !at.is_loopback());
+        let reasons = [
+            (self.users.users_file.is_some(), "users-file is set"),
+            (!self.users.token.is_empty(), "tokens are configured (jwt-…)"),
+            (self.users.hook_url.is_some(), "hook-url is set"),
+            (self.http.proxy_user.user.is_some(), "proxy-user-header is set"),
+            (is_public, "other machines can connect"),
+        ];
+        match reasons.iter().find(|(holds, _)| *holds) {
+            Some((_, reason)) => (Preset::Safe, reason),
+            None => (Preset::Open, "only this machine can connect, and users are none or given with user"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::table;
+
+    fn config(settings: &[(&str, &str)]) -> Config {
+        let mut config = Config::default();
+        for (key, value) in settings {
+            table::find(key).expect(key).apply(&mut config, value).expect(value);
+        }
+        config
+    }
+
+    #[test]
+    fn the_preset_follows_from_what_is_configured() {
+        for (settings, preset) in [
+            (&[][..], Preset::Open),
+            (&[("user", "alice:a")], Preset::Open),
+            (&[("allow-anonymous", "true")], Preset::Open),
+            (&[("http", "0.0.0.0:80"), ("allow-anonymous", "true")], Preset::Safe),
+            (&[("tcp", "[::]:61613"), ("user", "alice:a")], Preset::Safe),
+            (&[("proxy-user-header", "X-User")], Preset::Safe),
+            (&[("users-file", "/some/users")], Preset::Safe),
+            (&[("jwt-secret", "0123456789abcdef0123456789abcdef")], Preset::Safe),
+            (&[("hook-url", "http://127.0.0.1:1/")], Preset::Safe),
+            (&[("proxy-user-header", "X-User"), ("permissions", "open")], Preset::Open),
+            (&[("permissions", "safe")], Preset::Safe),
+        ] {
+            assert_eq!(config(settings).preset().0, preset, "{settings:?}");
+        }
+    }
+
+    #[test]
+    fn the_demo_is_a_rule_that_is_shown() {
+        let lines = |settings| config(settings).permissions().lines();
+        let demo = "allow send anyone /topic/chat.** (demo)".to_owned();
+        assert!(lines(&[("permissions", "safe")]).contains(&demo));
+        assert!(!lines(&[("permissions", "safe"), ("demo", "false")]).contains(&demo));
+        assert!(!lines(&[("permissions", "safe"), ("http", "off")]).contains(&demo));
+        assert!(!lines(&[]).contains(&demo));
+        let rules = [("permissions", "safe"), ("permission", "deny send anyone /topic/chat.a")];
+        assert_eq!(lines(&rules)[0], "deny send anyone /topic/chat.a (permission)");
+    }
+}

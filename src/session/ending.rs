@@ -1,0 +1,82 @@
+//! How a conversation ends.
+
+use super::action::{Action, Receipt};
+use super::state::State;
+use super::subscriptions::Subscriptions;
+use super::temp::Temps;
+use super::transactions::Transactions;
+use super::{Closing, Reject, Rejection, Session};
+use stompbox_frames::stomp::{Command, encode};
+
+impl Session {
+    /// The broker or the connection refuses an action, or ends the conversation: ERROR and close. A
+    /// [`Closing::Limit`] is counted by an [`Action::Limit`]. Nothing happens if the session is closed already.
+    pub fn refuse(
+        &mut self,
+        receipt: Option<Receipt>,
+        error: Reject<'_>,
+        closing: Closing,
+        actions: &mut Vec<Action>,
+    ) {
+        self.error(receipt, error, None, closing, actions);
+    }
+
+    /// DISCONNECT: its RECEIPT is the last one.
+    pub(super) fn leave(&mut self, receipt: Option<Receipt>, actions: &mut Vec<Action>) {
+        self.receipt(receipt, actions);
+        if self.receipts.is_empty() {
+            return self.close(Closing::Disconnected, actions);
+        }
+        self.state = State::Leaving;
+        self.forget();
+    }
+
+    pub(super) fn fail(
+        &mut self,
+        receipt: Option<Receipt>,
+        rejection: &Rejection,
+        actions: &mut Vec<Action>,
+    ) {
+        self.tell_denied(rejection, actions);
+        let extra = rejection.extra.as_ref().map(|(name, value)| (*name, &**value));
+        self.error(receipt, rejection.texts(), extra, rejection.closing, actions);
+    }
+
+    /// ERROR, and the end.
+    pub(super) fn error(
+        &mut self,
+        receipt: Option<Receipt>,
+        texts: Reject<'_>,
+        extra: Option<(&str, &str)>,
+        closing: Closing,
+        actions: &mut Vec<Action>,
+    ) {
+        if self.state == State::Closed {
+            return;
+        }
+        if let Closing::Limit(option) = closing {
+            actions.push(Action::Limit(option));
+        }
+        let mut headers = vec![("message", texts.summary), ("content-type", "text/plain")];
+        headers.extend(receipt.as_deref().map(|receipt| ("receipt-id", receipt)));
+        headers.extend(extra);
+        let frame = encode::frame(Command::Error, self.version, &headers, texts.detail.as_bytes());
+        actions.push(Action::Write(frame));
+        self.error = Some(texts.summary.into());
+        self.close(closing, actions);
+    }
+
+    pub(super) fn close(&mut self, closing: Closing, actions: &mut Vec<Action>) {
+        self.state = State::Closed;
+        self.forget();
+        self.receipts.clear();
+        actions.push(Action::Close(closing));
+    }
+
+    /// Subscriptions, transactions and temporary queues end with the conversation.
+    fn forget(&mut self) {
+        self.subscriptions = Subscriptions::default();
+        self.transactions = Transactions::default();
+        self.temps = Temps::default();
+    }
+}

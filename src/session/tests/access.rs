@@ -1,0 +1,264 @@
+//! Permissions, what being refused costs, expiry and renewal.
+
+use super::*;
+use crate::users::permissions::{Permissions, Preset, Rule};
+use std::sync::Arc;
+
+fn rules(rules: &[&str]) -> Arc<Permissions> {
+    let rules = rules.iter().map(|rule| Rule::parse(rule).expect(rule)).collect();
+    Arc::new(Permissions::new(Preset::Safe, rules, Vec::new()))
+}
+
+/// A signed-in peer under the safe preset and these rules before it.
+fn safe(name: &str, own: &[&str]) -> Peer {
+    let mut peer = Peer::user(name, "");
+    peer.session.permit(rules(own), &mut peer.actions);
+    peer.expect("");
+    peer
+}
+
+fn soft(own: &[&str]) -> Peer {
+    let mut peer = Peer::new(Options::default());
+    peer.send("CONNECT accept-version:1.2 soft-errors:true").let_in(Some("alice")).take();
+    peer.session.permit(rules(own), &mut peer.actions);
+    peer
+}
+
+fn expiring(milliseconds: u64) -> Peer {
+    let mut peer = Peer::new(Options::default());
+    peer.send("CONNECT accept-version:1.2");
+    let expires = Some(peer.now + Duration::from_millis(milliseconds));
+    peer.let_in_as(Principal { expires, ..Principal::named("alice", "token") }).take();
+    peer
+}
+
+#[test]
+fn the_safe_preset_as_a_session_meets_it() {
+    for frame in [
+        "SUBSCRIBE id:1 destination:/topic/a",
+        "SUBSCRIBE id:1 destination:/topic/**",
+        "SUBSCRIBE id:1 destination:/presence/topic/a",
+        "SUBSCRIBE id:1 destination:/user/queue/a",
+        "SUBSCRIBE id:1 destination:/temp-queue/a",
+        "SEND destination:/app/a",
+        "SEND destination:/user/bob/queue/a",
+        "SEND destination:/user/queue/a",
+        "SEND destination:/users/queue/a to:bob",
+        "SEND destination:/user/~s2/topic/a",
+        "SEND destination:/temp-queue/~x",
+    ] {
+        let mut peer = safe("alice", &[]);
+        peer.send(frame);
+        assert!(!peer.take().iter().any(|line| line.starts_with("ERROR")), "{frame}");
+    }
+    for (verb, destination) in [
+        ("SEND", "/topic/a"),
+        ("SEND", "/queue/a"),
+        ("SUBSCRIBE", "/queue/a"),
+        ("SUBSCRIBE", "/app/a"),
+        ("SUBSCRIBE", "/presence/users"),
+        ("SEND", "/user/bob/topic/a"),
+    ] {
+        let mut peer = safe("alice", &[]);
+        peer.send(&format!("{verb} id:1 receipt:r destination:{destination}"));
+        let verb = verb.to_lowercase();
+        peer.expect(&format!(
+            "denied {verb} {destination}: no rule grants it (preset safe)\nERROR access denied receipt r\nclose Denied"
+        ));
+        assert!(peer.detail.contains(destination), "{}", peer.detail);
+    }
+    let mut service = Peer::user("backend", "service");
+    service.session.permit(rules(&["deny all anyone **"]), &mut service.actions);
+    service.send("SEND destination:/topic/a").expect("publish /topic/a");
+    service.send("SUBSCRIBE id:1 destination:/app/**").expect("subscribe 1 /app/** 100");
+}
+
+#[test]
+fn every_recipient_is_judged() {
+    let mut peer = safe("alice", &["deny send anyone /user/carol/**"]);
+    peer.send("SEND destination:/users/queue/x to:bob,carol").expect(
+        "denied send /user/carol/queue/x: deny send anyone /user/carol/**\nERROR access denied\nclose Denied",
+    );
+}
+
+#[test]
+fn a_grant_is_remembered_until_the_rules_change() {
+    let mut peer = safe("alice", &["allow send users /topic/a"]);
+    peer.send("SEND destination:/topic/a\nSEND destination:/topic/a")
+        .expect("publish /topic/a\npublish /topic/a");
+    peer.session.permit(rules(&[]), &mut peer.actions);
+    peer.send("SEND destination:/topic/a")
+        .expect("denied send /topic/a: no rule grants it (preset safe)\nERROR access denied\nclose Denied");
+}
+
+#[test]
+fn live_subscriptions_are_judged_again_when_rules_change() {
+    let mut peer = safe("alice", &[]);
+    peer.send("SUBSCRIBE id:1 destination:/topic/a\nSUBSCRIBE id:2 destination:/temp-queue/t").take();
+    peer.session.permit(rules(&["deny subscribe anyone /topic/b"]), &mut peer.actions);
+    peer.expect("");
+    peer.session.permit(rules(&["deny subscribe anyone /topic/a"]), &mut peer.actions);
+    peer.expect(
+        "denied subscribe /topic/a: deny subscribe anyone /topic/a\nERROR access denied\nclose Denied",
+    );
+
+    let mut peer = soft(&[]);
+    peer.send("SUBSCRIBE id:1 destination:/topic/**\nSUBSCRIBE id:2 destination:/topic/b").take();
+    peer.session.permit(rules(&["deny subscribe anyone /topic/a"]), &mut peer.actions);
+    peer.expect(
+        "unsubscribe 1\ndenied subscribe /topic/**: deny subscribe anyone /topic/a\n\
+         report message:access denied refused:/topic/**",
+    );
+    peer.send("UNSUBSCRIBE id:2").expect("unsubscribe 2");
+}
+
+#[test]
+fn soft_errors_cost_the_frame_alone() {
+    let mut peer = soft(&[]);
+    peer.send("SEND destination:/topic/a receipt:r1")
+        .expect(
+            "denied send /topic/a: no rule grants it (preset safe)\n\
+             report message:access denied receipt-id:r1 refused:/topic/a",
+        )
+        .send("SUBSCRIBE id:1 destination:/queue/a receipt:r2")
+        .expect(
+            "denied subscribe /queue/a: no rule grants it (preset safe)\n\
+             report message:access denied receipt-id:r2 refused:/queue/a",
+        )
+        .send("SEND destination:nowhere receipt:r3")
+        .expect("report message:invalid destination receipt-id:r3")
+        .send("SUBSCRIBE id:1 destination:/topic/a")
+        .expect("subscribe 1 /topic/a 100");
+    // What is no SEND and no SUBSCRIBE ends the conversation as ever.
+    peer.send("ACK id:nothing").expect_error("nothing to settle");
+}
+
+#[test]
+fn soft_errors_are_asked_for() {
+    for value in ["false", "", "yes", "TRUE"] {
+        let mut peer = Peer::new(Options::default());
+        peer.send(&format!("CONNECT accept-version:1.2 soft-errors:{value}")).let_in(None).take();
+        peer.send("SEND destination:nowhere").expect_error("invalid destination");
+    }
+}
+
+#[test]
+fn what_the_broker_refuses_is_taken_back_softly() {
+    let mut peer = soft(&["allow all users /queue/**"]);
+    let reject = Reject { summary: "limit reached", detail: "Full." };
+    peer.send("SEND destination:/queue/a receipt:r1\nSEND destination:/queue/b receipt:r2").take();
+    peer.complete("r2").expect("");
+    peer.session.refused(
+        About::Publish,
+        Some("r1".into()),
+        reject,
+        Closing::Limit("queues-max"),
+        &mut peer.actions,
+    );
+    peer.expect("limit queues-max\nreport message:limit reached receipt-id:r1\nRECEIPT receipt-id:r2");
+    peer.send("SUBSCRIBE id:1 destination:/queue/a receipt:r3").expect("subscribe 1 /queue/a 100 receipt r3");
+    peer.session.refused(
+        About::Subscribe(1),
+        Some("r3".into()),
+        reject,
+        Closing::Limit("queues-max"),
+        &mut peer.actions,
+    );
+    peer.expect("limit queues-max\nreport message:limit reached receipt-id:r3");
+    peer.send("SUBSCRIBE id:1 destination:/topic/a").expect("subscribe 2 /topic/a 100");
+    peer.session.refused(About::Other, None, reject, Closing::Limit("queues-max"), &mut peer.actions);
+    peer.expect_limit_without_remedy("queues-max", "limit reached");
+}
+
+#[test]
+fn a_transaction_with_a_refused_part_cannot_be_committed() {
+    let mut peer = soft(&["allow send users /topic/a"]);
+    peer.send("BEGIN transaction:t\nSEND destination:/topic/a transaction:t\nSEND destination:/topic/b transaction:t")
+        .expect(
+            "denied send /topic/b: no rule grants it (preset safe)\nreport message:access denied refused:/topic/b",
+        )
+        .send("COMMIT transaction:t")
+        .expect_error("transaction cannot be committed");
+}
+
+#[test]
+fn a_token_ends_to_the_moment() {
+    let mut peer = expiring(5_000);
+    assert_eq!(peer.waits(), Some(5_000));
+    peer.after(4_999).expect("");
+    assert!(!peer.session.is_expired(peer.now));
+    peer.after(1).expect("ERROR token expired\nclose Expired");
+    // What comes first sees it too.
+    let mut peer = expiring(5_000);
+    peer.now += Duration::from_secs(5);
+    assert!(peer.session.is_expired(peer.now));
+    peer.send("SEND destination:/topic/a receipt:r").expect("ERROR token expired receipt r\nclose Expired");
+    let mut peer = expiring(5_000);
+    peer.now += Duration::from_secs(5);
+    peer.send("SEND destination:/auth/refresh receipt:r = abc")
+        .expect("ERROR token expired receipt r\nclose Expired");
+}
+
+#[test]
+fn a_token_is_renewed_in_band() {
+    for frame in [
+        "SEND destination:/auth/refresh receipt:r = new",
+        "SEND destination:/auth/refresh receipt:r = Bearer_new",
+        "SEND destination:/auth/refresh receipt:r Authorization:Bearer_new",
+        "SEND destination:/auth/refresh receipt:r passcode:new",
+        "SEND destination:/auth/refresh receipt:r access_token:new",
+    ] {
+        let mut peer = expiring(5_000);
+        peer.session.permit(rules(&["deny all anyone **"]), &mut peer.actions);
+        peer.spaced(frame).expect("renew new receipt r");
+        let principal = Principal {
+            expires: Some(peer.now + Duration::from_secs(60)),
+            ..Principal::named("alice", "token")
+        };
+        peer.session.renewed(Ok(principal), Some("r".into()), &mut peer.actions);
+        peer.expect("RECEIPT receipt-id:r");
+        peer.after(59_999).expect("").after(1).expect("ERROR token expired\nclose Expired");
+    }
+}
+
+#[test]
+fn a_bad_renewal_ends_the_session() {
+    let refused = Refused { summary: "login refused", detail: "No.".into(), reason: "x".into(), limit: None };
+    for (result, says) in [
+        (Err(refused), "ERROR login refused receipt r\nclose Unauthenticated"),
+        (Ok(Principal::named("bob", "token")), "ERROR token refused receipt r\nclose Unauthenticated"),
+        (Ok(Principal::anonymous()), "ERROR token refused receipt r\nclose Unauthenticated"),
+    ] {
+        let mut peer = expiring(5_000);
+        peer.send("SEND destination:/auth/refresh receipt:r = new").take();
+        peer.session.renewed(result, Some("r".into()), &mut peer.actions);
+        peer.expect(says);
+    }
+    expiring(5_000).send("SEND destination:/auth/refresh").expect_error("missing token");
+    expiring(5_000)
+        .send("BEGIN transaction:t\nSEND destination:/auth/refresh transaction:t = a")
+        .expect_error("token cannot be renewed here");
+    expiring(5_000).send("SUBSCRIBE id:1 destination:/auth/refresh").expect_error("invalid destination");
+}
+
+#[test]
+fn a_renewed_token_judges_live_subscriptions_again() {
+    let mut peer = expiring(5_000);
+    peer.session.permit(rules(&["allow subscribe role:editor /queue/**"]), &mut peer.actions);
+    let editor = Principal { roles: ["editor".into()].into(), ..Principal::named("alice", "token") };
+    peer.session.renewed(Ok(editor), None, &mut peer.actions);
+    peer.send("SUBSCRIBE id:1 destination:/queue/a").expect("subscribe 1 /queue/a 100");
+    peer.session.renewed(Ok(Principal::named("alice", "token")), None, &mut peer.actions);
+    peer.expect(
+        "denied subscribe /queue/a: no rule grants it (preset safe)\nERROR access denied\nclose Denied",
+    );
+}
+
+#[test]
+fn whoever_is_taken_away_is_out() {
+    let mut peer = safe("alice", &[]);
+    peer.session.revise(Some(Principal::named("alice", "users-file")), &mut peer.actions);
+    peer.expect("");
+    peer.session.revise(None, &mut peer.actions);
+    peer.expect("ERROR access revoked\nclose Expired");
+}

@@ -1,0 +1,182 @@
+//! From a session's wish to send to the broker, and back: receivers to wait for, and what a RECEIPT tells.
+
+use super::drive::Connection;
+use super::perform::Failed;
+use super::wire::Wire;
+use crate::broker::{Circular, Publication, Published, Refusal, Settlement, Step};
+use crate::destination::{Destination, Owner, UserPath};
+use crate::session::{self, About, Publish, Receipt, Settle, Target};
+use std::time::Instant;
+use stompbox_frames::stomp::Headers;
+
+/// Whom a message reached, as its RECEIPT tells.
+#[derive(Default)]
+pub(super) struct Outcome {
+    sessions: Option<usize>,
+    services: Option<usize>,
+}
+
+impl Outcome {
+    pub(super) fn headers(&self) -> Vec<(&'static str, String)> {
+        let sessions = self.sessions.map(|count| ("delivered-sessions", count.to_string()));
+        let services = self.services.map(|count| ("delivered-services", count.to_string()));
+        sessions.into_iter().chain(services).collect()
+    }
+}
+
+impl<W: Wire> Connection<W> {
+    pub(super) fn publish(&mut self, publish: &Publish, now: Instant) -> Result<Outcome, Failed> {
+        let failed = |refusal| Failed { about: About::Publish, receipt: publish.receipt.clone(), refusal };
+        let published = self.route(publish, now).map_err(failed)?;
+        let outcome = Outcome { sessions: published.sessions, services: published.services };
+        if published.services == Some(0) {
+            self.tell_no_service(publish, now);
+        }
+        self.published(published, now);
+        Ok(outcome)
+    }
+
+    pub(super) fn route(&self, publish: &Publish, now: Instant) -> Result<Published, Refusal> {
+        let extra = extra(publish);
+        match &publish.to {
+            Target::One(destination) => {
+                self.hub.broker.publish(publication(publish, destination, &extra), now)
+            }
+            Target::Users(owners, path) => {
+                self.hub.broker.publish_to_users(circular(publish, owners, path, &extra), now)
+            }
+        }
+    }
+
+    /// Whoever cannot be told of an error is not told of that either.
+    pub(super) fn tell_error(&self, publish: &Publish, now: Instant) {
+        if let Err(refusal) = self.route(publish, now) {
+            tracing::debug!(detail = refusal.detail, "a client could not be told of an error");
+        }
+    }
+
+    /// Nobody serves the destination: whoever gave a `reply-to` is told there, instead of waiting.
+    fn tell_no_service(&self, publish: &Publish, now: Instant) {
+        if publish.frame.header("reply-to").is_none() {
+            return;
+        }
+        let reply_to = publish.extra.iter().find(|(name, _)| *name == "reply-to");
+        let Some(destination) = reply_to.and_then(|(_, text)| Destination::parse(text, usize::MAX).ok())
+        else {
+            return;
+        };
+        let given = publish.frame.header("reply-to").unwrap_or_default();
+        let detail = "No service is subscribed to this destination at the moment. Send again later.";
+        let mut extra =
+            vec![("message", "no service"), ("content-type", "text/plain"), ("refused", &*publish.shown)];
+        let correlation = publish.frame.header("correlation-id");
+        extra.extend(correlation.as_deref().map(|id| ("correlation-id", id)));
+        extra.extend(publish.receipt.as_deref().map(|receipt| ("receipt-id", receipt)));
+        let told = Publication {
+            destination: &destination,
+            shown: &given,
+            headers: &Headers::default(),
+            extra: &extra,
+            body: detail.as_bytes(),
+            to_session: None,
+        };
+        if let Err(refusal) = self.hub.broker.publish(told, now) {
+            tracing::debug!(detail = refusal.detail, "a client could not be told that there is no service");
+        }
+    }
+
+    /// Receivers that are behind are waited for before the next frame is handled.
+    fn published(&mut self, published: Published, now: Instant) {
+        self.pushes += published.reached;
+        self.pause.congested.extend(published.congested);
+        self.pause_near_budget(now);
+    }
+
+    pub(super) fn pause_near_budget(&mut self, now: Instant) {
+        if self.hub.budget.is_near() && self.pause.budget_until.is_none() {
+            self.pause.budget_until = Some(now + self.hub.outbox.burst_patience);
+        }
+    }
+
+    pub(super) fn commit(
+        &mut self,
+        steps: &[session::Step],
+        receipt: Option<Receipt>,
+        now: Instant,
+    ) -> Result<Option<Receipt>, Failed> {
+        let extras: Vec<_> = steps
+            .iter()
+            .map(|step| match step {
+                session::Step::Publish(publish) => extra(publish),
+                session::Step::Settle(_) => Vec::new(),
+            })
+            .collect();
+        let mut prepared = Vec::with_capacity(steps.len());
+        // Which of the steps: one that settles nothing any more is left out.
+        let mut places = Vec::with_capacity(steps.len());
+        for (place, (step, extra)) in steps.iter().zip(&extras).enumerate() {
+            match step {
+                session::Step::Publish(publish) => prepared.push(match &publish.to {
+                    Target::One(destination) => Step::Publish(publication(publish, destination, extra)),
+                    Target::Users(owners, path) => {
+                        Step::PublishToUsers(circular(publish, owners, path, extra))
+                    }
+                }),
+                session::Step::Settle(settle) => {
+                    // The session refuses to commit what belongs to a subscription that has gone.
+                    let Some(subscription) = self.subscriptions.get(&settle.key) else { continue };
+                    let settlement = settlement(settle);
+                    prepared.push(Step::Settle { subscription, tags: &settle.tags, settlement });
+                }
+            }
+            places.push(place);
+        }
+        match self.hub.broker.commit(&prepared, now) {
+            Ok(published) => {
+                drop(prepared);
+                for unserved in published.unserved.iter().filter_map(|at| places.get(*at)) {
+                    if let session::Step::Publish(publish) = &steps[*unserved] {
+                        self.tell_no_service(publish, now);
+                    }
+                }
+                self.published(published, now);
+                Ok(receipt)
+            }
+            Err(refusal) => Err(Failed { about: About::Other, receipt, refusal }),
+        }
+    }
+}
+
+pub(super) fn settlement(settle: &Settle) -> Settlement {
+    if settle.accepted { Settlement::Accepted } else { Settlement::Returned }
+}
+
+/// What the broker sets on a message.
+fn extra(publish: &Publish) -> Vec<(&str, &str)> {
+    publish.extra.iter().map(|(name, value)| (*name, &**value)).collect()
+}
+
+fn circular<'a>(
+    publish: &'a Publish,
+    owners: &'a [Owner],
+    path: &'a UserPath,
+    extra: &'a [(&'a str, &'a str)],
+) -> Circular<'a> {
+    let Publish { shown, frame, .. } = publish;
+    Circular { owners, path, shown, headers: &frame.headers, extra, body: &frame.body }
+}
+
+fn publication<'a>(
+    publish: &'a Publish,
+    destination: &'a Destination,
+    extra: &'a [(&'a str, &'a str)],
+) -> Publication<'a> {
+    Publication {
+        destination,
+        shown: &publish.shown,
+        headers: &publish.frame.headers,
+        extra,
+        body: &publish.frame.body,
+        to_session: publish.session.as_deref(),
+    }
+}

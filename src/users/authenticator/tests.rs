@@ -1,0 +1,282 @@
+//! Logins from first to last, with sources that answer when the test wants them to.
+
+use super::*;
+use crate::users::source::Check;
+use crate::users::{Passcode, Principal, Secret};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+/// Knows who says `sesame`, as soon as the test opens the gate for them; a token is refused, `nobody` is not its own.
+#[derive(Debug)]
+struct Gate {
+    open: Semaphore,
+    checks: AtomicUsize,
+    is_timed: bool,
+}
+
+impl Gate {
+    fn new(open: usize) -> Arc<Gate> {
+        Arc::new(Gate { open: Semaphore::new(open), checks: AtomicUsize::new(0), is_timed: true })
+    }
+
+    fn checks(&self) -> usize {
+        self.checks.load(Ordering::SeqCst)
+    }
+}
+
+impl Source for Gate {
+    fn name(&self) -> &'static str {
+        "gate"
+    }
+
+    fn check<'a>(&'a self, credentials: &'a Credentials) -> Check<'a> {
+        Box::pin(async move {
+            self.checks.fetch_add(1, Ordering::SeqCst);
+            self.open.acquire().await.expect("the gate stays").forget();
+            if credentials.token() == Some("good") {
+                return Verdict::Known(Principal::named("mallory", "gate"));
+            }
+            match credentials.login() {
+                Some((name, "sesame")) => Verdict::Known(Principal::named(name, "gate")),
+                Some((_, "down")) => Verdict::Unavailable("it is down".to_owned()),
+                Some(("nobody", _)) | None => Verdict::NotMine,
+                Some(_) => Verdict::Refused("wrong passcode".to_owned()),
+            }
+        })
+    }
+
+    fn is_timed(&self) -> bool {
+        self.is_timed
+    }
+}
+
+fn options(waiting: usize) -> Options {
+    Options { auth_waiting_max: waiting, ..Options::default() }
+}
+
+fn credentials(login: &str, passcode: &str) -> Credentials {
+    Credentials {
+        login: Some(login.to_owned()),
+        passcode: Some(Secret::new(passcode)),
+        ..Credentials::default()
+    }
+}
+
+fn from(address: &str, credentials: Credentials) -> Credentials {
+    let address: IpAddr = address.parse().expect("an address");
+    let handshake = Handshake { address: Some(address), ..(*credentials.handshake).clone() };
+    Credentials { handshake: Arc::new(handshake), ..credentials }
+}
+
+fn bearer(token: &str) -> Credentials {
+    Credentials { authorization: Some(Secret::new(&format!("Bearer {token}"))), ..Credentials::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn so_many_are_under_way_and_the_rest_is_refused() {
+    let gate = Gate::new(0);
+    let authenticator = Authenticator::with_sources(options(5), vec![gate.clone()]);
+    let mut tasks = JoinSet::new();
+    for number in 0..10 {
+        let authenticator = authenticator.clone();
+        tasks.spawn(
+            async move { authenticator.authenticate(credentials(&format!("{number}"), "sesame")).await },
+        );
+    }
+    let start = Instant::now();
+    for _ in 0..5 {
+        let result = tasks.join_next().await.expect("a task").expect("no panic");
+        let refused = result.expect_err("5 are under way");
+        assert_eq!((refused.summary, refused.limit), ("login not checked", Some("auth-waiting-max")));
+        assert!(refused.detail.ends_with("try again later."), "{}", refused.detail);
+    }
+    assert_eq!(start.elapsed(), Duration::ZERO, "they are refused at once");
+    gate.open.add_permits(6);
+    assert!(tasks.join_all().await.iter().all(Result::is_ok), "who waits has a turn");
+    assert!(authenticator.authenticate(credentials("late", "sesame")).await.is_ok(), "there is room again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_has_so_much_time_unless_it_has_a_queue_of_its_own() {
+    let start = Instant::now();
+    let authenticator = Authenticator::with_sources(options(10), vec![Gate::new(0)]);
+    let refused = authenticator.authenticate(credentials("a", "sesame")).await.expect_err("nobody opens");
+    assert_eq!(start.elapsed(), Duration::from_secs(10));
+    assert_eq!(
+        (refused.summary, &*refused.reason),
+        ("login not checked", "gate: out of time (auth-timeout)")
+    );
+    assert!(refused.detail.ends_with("try again later."));
+    assert_eq!(authenticator.shared.chairs.available_permits(), 10);
+    let gate = Arc::new(Gate { is_timed: false, open: Semaphore::new(0), checks: AtomicUsize::new(0) });
+    let authenticator = Authenticator::with_sources(options(10), vec![gate.clone()]);
+    let open = async {
+        tokio::time::advance(Duration::from_secs(3600)).await;
+        gate.open.add_permits(1);
+    };
+    let (result, ()) = tokio::join!(authenticator.authenticate(credentials("a", "sesame")), open);
+    assert!(result.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_login_is_checked_once_and_to_its_end_although_nobody_waits() {
+    let gate = Gate::new(0);
+    let authenticator = Authenticator::with_sources(options(10), vec![gate.clone()]);
+    let mut tries: Vec<_> =
+        (0..3).map(|_| Box::pin(authenticator.authenticate(credentials("a", "wrong")))).collect();
+    let mut other = Box::pin(authenticator.authenticate(from("192.0.2.1", credentials("a", "wrong"))));
+    for asked in tries.iter_mut().chain([&mut other]) {
+        assert!(futures_util::poll!(asked).is_pending());
+    }
+    tokio::task::yield_now().await;
+    assert_eq!(gate.checks(), 2, "another address is another question");
+    drop(tries);
+    gate.open.add_permits(2);
+    assert!(other.await.is_err());
+    assert!(authenticator.shared.under_way.lock().is_empty());
+    for _ in 0..3 {
+        authenticator.shared.throttle.failed(None, Some("a"));
+    }
+    let delay = authenticator.shared.throttle.delay(None, Some("a"));
+    assert_eq!(delay, Duration::from_millis(250), "the failure that nobody waited for counts, once");
+    assert_eq!(authenticator.shared.chairs.available_permits(), 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_guesses_is_slowed_down_by_address_and_by_name() {
+    let gate = Gate::new(1000);
+    let authenticator = Authenticator::with_sources(options(10), vec![gate.clone()]);
+    let took = async |credentials: Credentials| {
+        let start = Instant::now();
+        let result = authenticator.authenticate(credentials).await;
+        (start.elapsed().as_millis(), result.is_ok())
+    };
+    let (here, there, elsewhere) = ("192.0.2.1", "192.0.2.2", "192.0.2.3");
+    let mut waits = Vec::new();
+    for number in 0..13 {
+        let (wait, is_ok) = took(from(here, credentials("alice", &format!("guess-{number}")))).await;
+        assert!(!is_ok);
+        waits.push(wait);
+    }
+    assert_eq!(waits, [0, 0, 0, 0, 0, 250, 500, 1000, 2000, 4000, 8000, 15_000, 15_000]);
+    assert_eq!(took(from(here, credentials("bob", "sesame"))).await, (15_000, true), "the address");
+    assert_eq!(took(from(there, credentials("bob", "sesame"))).await, (0, true));
+    assert_eq!(took(from(here, Credentials::default())).await.0, 0, "who shows nothing does not guess");
+    assert_eq!(
+        took(from(there, credentials("alice", "sesame"))).await,
+        (15_000, true),
+        "the name, no longer"
+    );
+    assert_eq!(took(from(there, credentials("alice", "sesame"))).await, (0, true), "and then not at all");
+    assert_eq!(took(from(here, credentials("alice", "sesame"))).await, (15_000, true), "but the address");
+    for _ in 0..9 {
+        assert_eq!(
+            took(from(elsewhere, credentials("bob", "down"))).await,
+            (0, false),
+            "no failure of theirs"
+        );
+    }
+    for (number, wait) in [0, 0, 0, 0, 0, 250].into_iter().enumerate() {
+        let guess = credentials("nobody", &format!("{number}"));
+        assert_eq!(took(from(elsewhere, guess)).await, (wait, false), "an unknown name is slowed down, too");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_own_token_does_not_wipe_out_what_was_guessed_of_another() {
+    let authenticator = Authenticator::with_sources(options(10), vec![Gate::new(1000)]);
+    for number in 0..6 {
+        let guess = credentials("alice", &format!("{number}"));
+        authenticator.authenticate(guess).await.expect_err("wrong");
+    }
+    let own = Credentials { login: Some("alice".to_owned()), ..bearer("good") };
+    let known = authenticator.authenticate(own).await.expect("an own token");
+    assert_eq!(known.name.as_deref(), Some("mallory"));
+    assert!(authenticator.shared.throttle.delay(None, Some("alice")) > Duration::ZERO);
+    authenticator.authenticate(credentials("alice", "sesame")).await.expect("alice");
+    assert_eq!(authenticator.shared.throttle.delay(None, Some("alice")), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_having_guessed_holds_a_chair() {
+    let gate = Gate::new(1000);
+    let authenticator =
+        Authenticator::with_sources(Options { auth_failures_free: 0, ..options(1) }, vec![gate.clone()]);
+    authenticator.authenticate(credentials("a", "wrong")).await.expect_err("wrong");
+    let mut slow = Box::pin(authenticator.authenticate(credentials("a", "sesame")));
+    assert!(futures_util::poll!(&mut slow).is_pending());
+    let refused = authenticator.authenticate(credentials("b", "sesame")).await.expect_err("no chair");
+    assert_eq!(refused.limit, Some("auth-waiting-max"));
+    assert_eq!(gate.checks(), 1, "and is not checked yet");
+    assert!(slow.await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_client_hears() {
+    let authenticator = Authenticator::with_sources(options(10), vec![Gate::new(1000)]);
+    let login = "This login and passcode stand for no user of this broker.";
+    let token = "This token is not accepted here; get a new one.";
+    let both = Credentials { login: Some("a".to_owned()), ..bearer("bad") };
+    for (credentials, summary, detail, reason) in [
+        (credentials("a", "x"), "login refused", login, "gate: wrong passcode"),
+        (credentials("nobody", "x"), "login refused", login, "nobody knows this login"),
+        (bearer("bad"), "login refused", token, "nobody knows this login"),
+        (both, "login refused", token, "gate: wrong passcode"),
+        (Credentials::default(), "login refused", "send the headers login and passcode", "no login"),
+        (credentials("a", "down"), "login not checked", "try again later.", "gate: it is down"),
+    ] {
+        let refused = authenticator.authenticate(credentials).await.expect_err(reason);
+        assert_eq!((refused.summary, &*refused.reason, refused.limit), (summary, reason, None));
+        assert!(refused.detail.contains(detail), "{}", refused.detail);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_is_by_token_alone() {
+    let anonymous = Arc::new(crate::users::anonymous::Anonymous { is_alone: true });
+    let authenticator = Authenticator::with_sources(options(10), vec![Gate::new(1000), anonymous]);
+    let bare = |text: &str| Some(Secret::new(text));
+    let handshake = Handshake { bearer: bare("good"), ..Handshake::default() };
+    let shaken = Credentials { handshake: Arc::new(handshake), ..Credentials::default() };
+    for (credentials, expected) in [
+        (bearer("good"), Ok("mallory")),
+        (Credentials { authorization: bare(" good\n"), ..Credentials::default() }, Ok("mallory")),
+        (Credentials { passcode: bare("good"), ..Credentials::default() }, Ok("mallory")),
+        (Credentials { passcode: bare("bad"), ..bearer("good") }, Ok("mallory")),
+        (bearer("bad"), Err("nobody knows this login")),
+        (shaken, Err("no token")),
+        (Credentials { login: Some("a".to_owned()), ..Credentials::default() }, Err("no token")),
+        (credentials("a", "sesame"), Err("nobody knows this login")),
+        (Credentials::default(), Err("no token")),
+    ] {
+        let shown = format!("{credentials:?}");
+        let result = authenticator.renew(credentials).await;
+        let result = result.map_err(|refused| refused.reason);
+        let name = result.as_ref().map(|principal| principal.name.as_deref().unwrap_or("anonymous"));
+        assert_eq!(name.map_err(String::as_str), expected, "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_cannot_tell_a_wrong_passcode_from_an_unknown_name() {
+    let passcode = Passcode::new("sesame").expect("short");
+    let options = Options { listed: vec![("alice".to_owned(), passcode)], ..Options::default() };
+    let authenticator = Authenticator::new(options).expect("sources");
+    let wrong = authenticator.authenticate(credentials("alice", "wrong")).await.expect_err("wrong");
+    let unknown = authenticator.authenticate(credentials("mallory", "sesame")).await.expect_err("unknown");
+    assert_eq!(
+        (wrong.summary, &wrong.detail, wrong.limit),
+        (unknown.summary, &unknown.detail, unknown.limit)
+    );
+    assert_ne!(wrong.reason, unknown.reason, "the log knows");
+    let shown = format!("{wrong:?} {unknown:?} {authenticator:?}");
+    assert!(!shown.contains("sesame"), "{shown}");
+    let principal = authenticator.authenticate(credentials("alice", "sesame")).await.expect("alice");
+    assert_eq!(principal.name.as_deref(), Some("alice"));
+    let nameless = authenticator.authenticate(Credentials::default()).await.expect_err("no login");
+    assert!(nameless.detail.contains("send the headers login and passcode"));
+    assert_eq!((authenticator.generation(), authenticator.standing(&principal)), (0, Standing::Same));
+    assert_eq!(authenticator.reload().await, Ok(()));
+}

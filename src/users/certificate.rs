@@ -1,0 +1,112 @@
+//! Users that their TLS certificates name.
+
+use super::source::{Check, Source, Verdict};
+use super::{Certificate, Credentials, Principal, name};
+
+/// Which part of a certificate is the user's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Which {
+    /// The subject's common name.
+    #[default]
+    CommonName,
+    /// The first DNS name among the alternative names.
+    FirstDns,
+    /// The first e-mail address among the alternative names.
+    Email,
+}
+
+/// How a certificate names a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Options {
+    /// The part that is the name (`client-certificate-name`, `common-name`).
+    pub which: Which,
+}
+
+/// Believes a certificate: TLS has verified it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Certificates {
+    options: Options,
+}
+
+impl Certificates {
+    /// Names users as `options` say.
+    pub fn new(options: Options) -> Certificates {
+        Certificates { options }
+    }
+
+    fn find(&self, credentials: &Credentials) -> Verdict {
+        let Some(certificate) = &credentials.handshake.certificate else { return Verdict::NotMine };
+        let Some(found) = self.options.which.find(certificate) else {
+            return Verdict::Refused(self.options.which.missing().to_owned());
+        };
+        match name::checked(found) {
+            Ok(name) => Verdict::Known(Principal::named(&name, self.name())),
+            Err(reason) => Verdict::Refused(reason.to_owned()),
+        }
+    }
+}
+
+impl Which {
+    fn find(self, certificate: &Certificate) -> Option<&str> {
+        let mut others = certificate.alternative_names.iter().map(String::as_str);
+        match self {
+            Which::CommonName => certificate.common_name.as_deref(),
+            Which::FirstDns => others.find(|name| !name.contains(['@', ':', '/'])),
+            Which::Email => others.find(|name| name.contains('@') && !name.contains([':', '/'])),
+        }
+    }
+
+    fn missing(self) -> &'static str {
+        match self {
+            Which::CommonName => "the certificate has no common name",
+            Which::FirstDns => "the certificate has no DNS name",
+            Which::Email => "the certificate has no e-mail address",
+        }
+    }
+}
+
+impl Source for Certificates {
+    fn name(&self) -> &'static str {
+        "certificate"
+    }
+
+    fn check<'a>(&'a self, credentials: &'a Credentials) -> Check<'a> {
+        Box::pin(std::future::ready(self.find(credentials)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::users::Handshake;
+    use std::sync::Arc;
+
+    #[test]
+    fn whom_a_certificate_names() {
+        let full: &[&str] =
+            &["spiffe://house/alice@x", "alice@example.org", "alice.example.org", "b.example"];
+        for (which, common_name, others, expected) in [
+            (Which::CommonName, Some("alice"), full, Ok("alice")),
+            (Which::FirstDns, Some("alice"), full, Ok("alice.example.org")),
+            (Which::Email, Some("alice"), full, Ok("alice@example.org")),
+            (Which::CommonName, None, full, Err("the certificate has no common name")),
+            (Which::FirstDns, Some("alice"), &full[..2], Err("the certificate has no DNS name")),
+            (Which::Email, Some("alice"), &full[..1], Err("the certificate has no e-mail address")),
+            (Which::CommonName, Some(""), full, Err("the name is empty")),
+            (Which::CommonName, Some("a\0b"), full, Err("the name has a control character")),
+        ] {
+            let certificate = Certificate {
+                common_name: common_name.map(str::to_owned),
+                alternative_names: others.iter().map(|name| (*name).to_owned()).collect(),
+            };
+            let handshake = Arc::new(Handshake { certificate: Some(certificate), ..Handshake::default() });
+            let credentials = Credentials { handshake, ..Credentials::default() };
+            let expected = match expected {
+                Ok(name) => Verdict::Known(Principal::named(name, "certificate")),
+                Err(reason) => Verdict::Refused(reason.to_owned()),
+            };
+            assert_eq!(Certificates::new(Options { which }).find(&credentials), expected, "{which:?}");
+        }
+        assert_eq!(Certificates::default().find(&Credentials::default()), Verdict::NotMine);
+    }
+}

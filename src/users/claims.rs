@@ -1,0 +1,161 @@
+//! What JSON says of somebody: roles and claims.
+
+use super::Claims;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// Roles of one principal at most. More are an error: a rule that denies by role must not be lost.
+const ROLES_MAX: usize = 256;
+/// Claims of one principal at most; further ones are dropped: where a claim is missing no rule allows.
+const CLAIMS_MAX: usize = 64;
+/// Octets of names and values of the claims, all together.
+const CLAIMS_BYTES_MAX: usize = 4 << 10;
+/// How many names a dotted path has at most.
+const DEPTH_MAX: usize = 3;
+
+/// The value at a path: a member of just that name, else names with dots between them, each inside the one before.
+/// Names may have dots themselves.
+pub(super) fn at<'a>(map: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
+    let nested = || {
+        path.match_indices('.').find_map(|(dot, _)| at(map.get(&path[..dot])?.as_object()?, &path[dot + 1..]))
+    };
+    map.get(path).or_else(nested)
+}
+
+/// Roles: a list of texts, or one text with blanks or commas between them, or none.
+pub(super) fn roles(value: Option<&Value>) -> Result<Arc<[Box<str>]>, &'static str> {
+    const ODD: &str = "the roles are neither a list of texts nor a text";
+    let roles: Vec<Box<str>> = match value {
+        None | Some(Value::Null) => Vec::new(),
+        Some(Value::String(text)) => {
+            text.split([',', ' ', '\t']).filter(|role| !role.is_empty()).map(Box::from).collect()
+        }
+        Some(Value::Array(list)) => {
+            list.iter().map(|role| role.as_str().map(Box::from).ok_or(ODD)).collect::<Result<_, _>>()?
+        }
+        Some(_) => return Err(ODD),
+    };
+    if roles.len() > ROLES_MAX { Err("too many roles") } else { Ok(roles.into()) }
+}
+
+/// All texts, numbers and truth values, those inside of objects by dotted paths, but for some at the top. What lies less
+/// deep comes first where not all have room, and where two have one path.
+pub(super) fn flat(map: &Map<String, Value>, without: &[&str]) -> Claims {
+    let mut claims = Claims::new();
+    let (mut bytes, mut dropped) = (0, 0);
+    let mut level: Vec<(String, &Value)> = map
+        .iter()
+        .filter(|(name, _)| !without.contains(&name.as_str()))
+        .map(|(name, value)| (name.clone(), value))
+        .collect();
+    for _ in 0..DEPTH_MAX {
+        let mut below = Vec::new();
+        for (path, value) in level {
+            if let Value::Object(inside) = value {
+                below.extend(inside.iter().map(|(name, value)| (format!("{path}.{name}"), value)));
+            }
+            let Some(text) = scalar(value) else { continue };
+            if claims.contains_key(path.as_str()) {
+                continue;
+            }
+            let size = path.len() + text.len();
+            if claims.len() == CLAIMS_MAX || bytes + size > CLAIMS_BYTES_MAX {
+                dropped += 1;
+                continue;
+            }
+            bytes += size;
+            claims.insert(path.into(), text.into());
+        }
+        level = below;
+    }
+    if dropped > 0 {
+        tracing::debug!(
+            dropped,
+            kept = claims.len(),
+            "too many claims; rules do not see those that were dropped"
+        );
+    }
+    claims
+}
+
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(truth) => Some(truth.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn object(value: Value) -> Map<String, Value> {
+        value.as_object().expect("an object").clone()
+    }
+
+    #[test]
+    fn paths_lead_inside_and_names_may_have_dots() {
+        let map = object(json!({
+            "roles": 1,
+            "realm_access": {"roles": 2},
+            "https://example.org/roles": 3,
+            "apps": {"my.app": {"roles": 4}},
+            "a.b": 5, "a": {"b": 6},
+        }));
+        for (path, expected) in [
+            ("roles", Some(1)),
+            ("realm_access.roles", Some(2)),
+            ("https://example.org/roles", Some(3)),
+            ("apps.my.app.roles", Some(4)),
+            ("a.b", Some(5)),
+            ("a.c", None),
+            ("roles.x", None),
+            ("", None),
+            (".", None),
+        ] {
+            assert_eq!(at(&map, path).and_then(Value::as_i64), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn roles_are_a_list_or_a_text() {
+        for (value, expected) in [
+            (json!(null), Some("")),
+            (json!([]), Some("")),
+            (json!(""), Some("")),
+            (json!(["a", "b c"]), Some("a|b c")),
+            (json!("a, b  c,,d"), Some("a|b|c|d")),
+            (json!(7), None),
+            (json!({"a": true}), None),
+            (json!(["a", 7]), None),
+            (json!(vec!["r"; ROLES_MAX + 1]), None),
+        ] {
+            assert_eq!(roles(Some(&value)).ok().map(|roles| roles.join("|")).as_deref(), expected, "{value}");
+        }
+        assert_eq!(roles(None).map(|roles| roles.len()), Ok(0));
+    }
+
+    #[test]
+    fn claims_are_flat_and_bounded() {
+        let claims = flat(
+            &object(json!({
+                "exp": 1, "text": "t", "number": 1.5, "truth": true, "nothing": null, "list": ["x"],
+                "a": {"b": 2, "exp": 3, "c": {"d": "deep", "e": {"f": "too deep"}}}, "a.b": "top",
+            })),
+            &["exp"],
+        );
+        let shown: Vec<String> = claims.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(shown, ["a.b=top", "a.c.d=deep", "a.exp=3", "number=1.5", "text=t", "truth=true"]);
+
+        let many: Map<_, _> = (0..100).map(|n| (format!("{n:03}"), json!({"x": n}))).collect();
+        let mut top = many.clone();
+        top.insert("z".to_owned(), json!("last of the top"));
+        assert_eq!(flat(&top, &[]).len(), CLAIMS_MAX);
+        assert!(flat(&top, &[]).contains_key("z"), "what lies less deep comes first");
+        let long = object(json!({"a": "x".repeat(CLAIMS_BYTES_MAX), "b": "y".repeat(CLAIMS_BYTES_MAX - 1)}));
+        assert_eq!(flat(&long, &[]).keys().map(|name| &**name).collect::<Vec<_>>(), ["b"]);
+    }
+}

@@ -1,0 +1,302 @@
+//! A small HTTP client: one request, one answer, bounded in time and size. It follows no redirect and tells no secret.
+
+use super::Secret;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT};
+use hyper::{Method, Request, StatusCode, Uri};
+use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use std::error::Error;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// Octets of an answer at most.
+pub const ANSWER_BYTES_MAX: usize = 1 << 20;
+/// Connections that wait for the next request, per host.
+const IDLE_MAX: usize = 16;
+const IDLE_TIME: Duration = Duration::from_secs(30);
+
+/// Where something is fetched from: http or https, without user and password. Neither `Display` nor `Debug` shows the
+/// query, which may hold a secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Url(Uri);
+
+impl FromStr for Url {
+    type Err = &'static str;
+
+    /// The errors do not repeat what was written.
+    fn from_str(text: &str) -> Result<Url, &'static str> {
+        let uri: Uri = text.parse().map_err(|_| "this is no URL")?;
+        if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none_or(str::is_empty) {
+            return Err("a URL begins with http://HOST or https://HOST");
+        }
+        if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+            return Err("a URL here has no user and no password in it");
+        }
+        Ok(Url(uri))
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let authority = self.0.authority().map_or("", |authority| authority.as_str());
+        write!(f, "{}://{authority}{}", self.0.scheme_str().unwrap_or_default(), self.0.path())
+    }
+}
+
+impl fmt::Debug for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// What came back, whatever the status.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The body, [`ANSWER_BYTES_MAX`] at most.
+    pub body: Bytes,
+}
+
+/// The client; cheap to clone, its connections are shared and kept for a while.
+#[derive(Clone, Debug)]
+pub struct Client {
+    inner: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+}
+
+impl Default for Client {
+    fn default() -> Client {
+        Client::new()
+    }
+}
+
+impl Client {
+    /// Trusts the well-known authorities (those that Mozilla lists).
+    pub fn new() -> Client {
+        // The provider is named: what other crates switch on in rustls must not make the choice a panic.
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the provider has suites for the default versions")
+            .with_webpki_roots()
+            .with_no_client_auth();
+        Client::with_tls(tls)
+    }
+
+    fn with_tls(tls: rustls::ClientConfig) -> Client {
+        let connector =
+            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
+        let inner = legacy::Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(IDLE_TIME)
+            .pool_max_idle_per_host(IDLE_MAX)
+            .build(connector);
+        Client { inner }
+    }
+
+    /// Fetches.
+    ///
+    /// # Errors
+    /// There was no answer, or not in time, or too large a one; in words for the log.
+    pub async fn get(&self, url: &Url, time: Duration) -> Result<Answer, String> {
+        let request = request(Method::GET, url).body(Full::default());
+        self.ask(request.map_err(|_| "this cannot be asked".to_owned())?, time).await
+    }
+
+    /// Asks with a JSON body.
+    ///
+    /// # Errors
+    /// As of [`Client::get`]; or `authorization` has characters that no header may have.
+    pub async fn post(
+        &self,
+        url: &Url,
+        authorization: Option<&Secret>,
+        json: String,
+        time: Duration,
+    ) -> Result<Answer, String> {
+        let mut request = request(Method::POST, url).header(CONTENT_TYPE, "application/json");
+        if let Some(secret) = authorization {
+            let mut value = HeaderValue::from_str(secret.reveal())
+                .map_err(|_| "the authorization is not fit for a header".to_owned())?;
+            value.set_sensitive(true);
+            request = request.header(AUTHORIZATION, value);
+        }
+        let request = request.body(Full::from(json)).map_err(|_| "this cannot be asked".to_owned())?;
+        self.ask(request, time).await
+    }
+
+    async fn ask(&self, request: Request<Full<Bytes>>, time: Duration) -> Result<Answer, String> {
+        let asked = async {
+            let response = self.inner.request(request).await.map_err(|error| in_full(&error))?;
+            let status = response.status();
+            let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+            let body = body.map_err(|error| match error.downcast_ref::<LengthLimitError>() {
+                Some(_) => "the answer is too large".to_owned(),
+                None => in_full(&*error),
+            })?;
+            Ok(Answer { status, body: body.to_bytes() })
+        };
+        timeout(time, asked).await.unwrap_or_else(|_| Err(format!("no answer within {time:?}")))
+    }
+}
+
+fn request(method: Method, url: &Url) -> hyper::http::request::Builder {
+    Request::builder()
+        .method(method)
+        .uri(url.0.clone())
+        .header(ACCEPT, "application/json, */*")
+        .header(USER_AGENT, concat!("stompbox/", env!("CARGO_PKG_VERSION")))
+}
+
+/// An error with its causes. None of them holds the URL.
+fn in_full(error: &dyn Error) -> String {
+    let (mut text, mut cause) = (error.to_string(), error.source());
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::users::site::{Reply, Site};
+
+    const SOON: Duration = Duration::from_millis(50);
+    const LATE: Duration = Duration::from_secs(30);
+
+    fn url(text: &str) -> Url {
+        text.parse().expect("a URL")
+    }
+
+    #[test]
+    fn urls_and_how_they_are_shown() {
+        for (text, shown) in [
+            ("http://a", Some("http://a/")),
+            ("https://a.example:8443/keys?token=sesame", Some("https://a.example:8443/keys")),
+            ("http://[::1]:80/x", Some("http://[::1]:80/x")),
+            ("", None),
+            ("/keys", None),
+            ("ftp://a/", None),
+            ("file:///etc/passwd", None),
+            ("https://", None),
+            ("https://user:sesame@a/", None),
+            ("http://a b/", None),
+        ] {
+            let parsed = text.parse::<Url>();
+            assert_eq!(parsed.as_ref().ok().map(Url::to_string).as_deref(), shown, "{text}");
+            assert!(!format!("{parsed:?}").contains("sesame"), "{parsed:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_asked_arrives_and_the_answer_comes_back() {
+        let site = Site::open(|asked| {
+            let header =
+                |name: &str| asked.headers.get(name).map_or("", |value| value.to_str().unwrap_or("?"));
+            let shown =
+                [asked.method.as_str(), asked.uri.path(), asked.uri.query().unwrap_or(""), &asked.body];
+            Reply::Say(
+                418,
+                format!("{} {} {}", shown.join(" "), header("content-type"), header("authorization")),
+            )
+        })
+        .await;
+        let (client, url) = (Client::new(), url(&site.url("/a?b=c")));
+        let got = client.get(&url, LATE).await.expect("an answer");
+        assert_eq!((got.status.as_u16(), &got.body[..]), (418, b"GET /a b=c   ".as_slice()));
+        let secret = Secret::new("Key sesame");
+        let got = client.post(&url, Some(&secret), "{}".to_owned(), LATE).await.expect("an answer");
+        assert_eq!(got.body, "POST /a b=c {} application/json Key sesame");
+    }
+
+    #[tokio::test]
+    async fn what_goes_wrong_is_told_without_secrets() {
+        let site = Site::open(|asked| match asked.uri.path() {
+            "/long" => Reply::Say(200, "x".repeat(ANSWER_BYTES_MAX + 1)),
+            "/longest" => Reply::Say(200, "x".repeat(ANSWER_BYTES_MAX)),
+            "/away" => Reply::Away("/longest".to_owned()),
+            _ => Reply::Silence,
+        })
+        .await;
+        let client = Client::new();
+        assert_eq!(client.get(&url(&site.url("/longest")), LATE).await.expect("fits").body.len(), 1 << 20);
+        assert_eq!(client.get(&url(&site.url("/away")), LATE).await.expect("an answer").status, 302);
+        let closed = Site::closed_port().await;
+        let tls = site.url("/").replace("http:", "https:");
+        for (address, time, expected) in [
+            (site.url("/long?token=sesame"), LATE, "the answer is too large"),
+            (site.url("/silence?token=sesame"), SOON, "no answer within 50ms"),
+            (format!("{closed}?token=sesame"), LATE, "refused"),
+            (format!("{tls}?token=sesame"), LATE, "client error (Connect): "),
+        ] {
+            let error = client.get(&url(&address), time).await.expect_err("no answer");
+            assert!(error.contains(expected) && !error.contains("sesame"), "{address}: {error}");
+        }
+        let odd = Secret::new("sesame\n");
+        let error =
+            client.post(&url(&site.url("/")), Some(&odd), String::new(), LATE).await.expect_err("unfit");
+        assert_eq!(error, "the authorization is not fit for a header");
+    }
+
+    /// A server with a certificate of its own that answers one question per connection, and the certificate.
+    async fn tls_site() -> (String, rustls::pki_types::CertificateDer<'static>) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+        let certificate = made.cert.der().clone();
+        let key =
+            rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .and_then(|tls| tls.with_no_client_auth().with_single_cert(vec![certificate.clone()], key))
+            .expect("a configuration");
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = listener.local_addr().expect("an address").port();
+        tokio::spawn(async move {
+            let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
+            while let Ok((socket, _)) = listener.accept().await {
+                // Who does not trust the certificate leaves here.
+                let Ok(socket) = acceptor.accept(socket).await else { continue };
+                let service = hyper::service::service_fn(async |_| {
+                    Ok::<_, std::convert::Infallible>(hyper::Response::new(Full::new(Bytes::from(
+                        "in private",
+                    ))))
+                });
+                let mut http = hyper::server::conn::http1::Builder::new();
+                let _ = http
+                    .keep_alive(false)
+                    .serve_connection(hyper_util::rt::TokioIo::new(socket), service)
+                    .await;
+            }
+        });
+        (format!("https://localhost:{port}/"), certificate)
+    }
+
+    #[tokio::test]
+    async fn over_tls_only_whom_an_authority_knows_is_heard() {
+        let (address, certificate) = tls_site().await;
+        let error = Client::new().get(&url(&address), LATE).await.expect_err("nobody knows this certificate");
+        assert!(error.contains("invalid peer certificate: UnknownIssuer"), "{error}");
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(certificate).expect("a root");
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let client = Client::with_tls(tls);
+        assert_eq!(client.get(&url(&address), LATE).await.expect("an answer").body, "in private");
+        let other = address.replace("localhost", "127.0.0.1");
+        let error = client.get(&url(&other), LATE).await.expect_err("another name");
+        assert!(error.contains("certificate not valid for name"), "{error}");
+    }
+}

@@ -1,0 +1,156 @@
+//! A users file as it was read.
+
+use super::record::{self, Record};
+use crate::users::hash::Hash;
+use std::collections::HashMap;
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// Octets of a users file at most: several hundred thousand users.
+const FILE_BYTES_MAX: u64 = 64 << 20;
+/// For so long after a change another one may leave the file's times as they are.
+const SETTLED_AFTER: Duration = Duration::from_secs(2);
+
+/// Who is in the file.
+#[derive(Debug)]
+pub(super) struct Users {
+    by_name: HashMap<Arc<str>, Record>,
+    /// What is asked where there is no such user, so that it takes as long: like most of them.
+    pub(super) nobody: Arc<Hash>,
+}
+
+impl Users {
+    /// Reads a file's text.
+    ///
+    /// # Errors
+    /// The first line that will not do, and why.
+    pub(super) fn parse(text: &str) -> Result<Users, String> {
+        let records = record::parse(text).map_err(|wrong| wrong.to_string())?;
+        let nobody = Hash::of_nobody(usual(&records)).map_err(|_| " no randomness".to_owned())?;
+        let by_name = records.into_iter().map(|record| (record.name.clone(), record)).collect();
+        Ok(Users { by_name, nobody: Arc::new(nobody) })
+    }
+
+    pub(super) fn get(&self, name: &str) -> Option<&Record> {
+        self.by_name.get(name)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.by_name.len()
+    }
+}
+
+/// A hash that costs what most cost.
+fn usual(records: &[Record]) -> Option<&Hash> {
+    let mut costs: HashMap<_, (usize, &Hash)> = HashMap::new();
+    for record in records {
+        costs.entry(record.hash.cost()).or_insert((0, &record.hash)).0 += 1;
+    }
+    costs.into_iter().max_by_key(|(cost, (count, _))| (*count, *cost)).map(|(_, (_, hash))| hash)
+}
+
+/// By what a change of a file is noticed without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Look {
+    file: (u64, u64),
+    bytes: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+    /// Whether the next change will show.
+    is_settled: bool,
+}
+
+impl Look {
+    fn of(metadata: &Metadata) -> Look {
+        let age =
+            metadata.modified().ok().and_then(|modified| SystemTime::now().duration_since(modified).ok());
+        Look {
+            file: (metadata.dev(), metadata.ino()),
+            bytes: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+            is_settled: age.is_some_and(|age| age > SETTLED_AFTER),
+        }
+    }
+
+    /// Whether the file at `path` is certainly as it was at this look.
+    pub(super) fn holds(&self, path: &Path) -> bool {
+        self.is_settled && std::fs::metadata(path).is_ok_and(|metadata| Look::of(&metadata) == *self)
+    }
+}
+
+/// The text of the file at `path`, and how it looked before it was read.
+///
+/// # Errors
+/// It cannot be read; the text says why.
+pub(super) fn read(path: &Path) -> Result<(String, Look), String> {
+    let told = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => {
+            " there is no such file; stompbox passwd FILE NAME makes it with its first user".to_owned()
+        }
+        _ => format!(" cannot be read: {error}"),
+    };
+    let file = File::open(path).map_err(told)?;
+    let metadata = file.metadata().map_err(told)?;
+    if !metadata.is_file() {
+        return Err(" is no file".to_owned());
+    }
+    let mut octets = Vec::new();
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut octets).map_err(told)?;
+    if octets.len() as u64 > FILE_BYTES_MAX {
+        return Err(format!(" is longer than {FILE_BYTES_MAX} octets"));
+    }
+    let text = String::from_utf8(octets).map_err(|error| {
+        let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
+            .iter()
+            .filter(|octet| **octet == b'\n')
+            .count();
+        format!("{}: expected UTF-8", line + 1)
+    })?;
+    Ok((text, Look::of(&metadata)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::users::hash::tests::cheap;
+
+    #[test]
+    fn nobody_costs_what_most_cost() {
+        let dear = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+        let cheap = cheap("x");
+        let file = |dears: usize, cheaps: usize| {
+            let line = |number: usize| if number < dears { dear } else { cheap.as_str() };
+            (0..dears + cheaps).map(|number| format!("user-{number}:{}\n", line(number))).collect::<String>()
+        };
+        for (dears, cheaps, expected) in
+            [(2, 1, (256, 2, 1)), (1, 2, (8, 1, 1)), (1, 1, (256, 2, 1)), (0, 0, (19_456, 2, 1))]
+        {
+            let users = Users::parse(&file(dears, cheaps)).expect("a file");
+            assert_eq!((users.nobody.cost(), users.len()), (expected, dears + cheaps));
+        }
+    }
+
+    #[test]
+    fn a_look_holds_while_the_file_is_as_it_was_long_ago() {
+        let path = std::env::temp_dir().join(format!("stompbox-look-{}", std::process::id()));
+        let write = |text: &str, age: u64| {
+            std::fs::write(&path, text).expect("a file");
+            let file = File::options().write(true).open(&path).expect("an own file");
+            file.set_modified(SystemTime::now() - Duration::from_secs(age)).expect("an own file");
+            read(&path).expect("a file").1
+        };
+        assert!(!write("a", 0).holds(&path), "another change may not show yet");
+        let look = write("a", 3600);
+        assert!(look.holds(&path));
+        write("ab", 3600);
+        assert!(!look.holds(&path));
+        let look = write("a", 3600);
+        std::fs::remove_file(&path).expect("it is there");
+        assert!(!look.holds(&path));
+    }
+}

@@ -1,0 +1,234 @@
+//! Users from a file, which `stompbox passwd` makes and changes.
+
+mod contents;
+pub(crate) mod edit;
+pub(crate) mod record;
+
+use super::source::{Check, Source, Standing, Verdict};
+use super::verifier::Verifier;
+use super::{Credentials, Passcode, Principal};
+use contents::{Look, Users};
+use parking_lot::{Mutex, RwLock};
+use std::collections::hash_map::RandomState;
+use std::fmt;
+use std::hash::BuildHasher;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+/// How often it is looked whether the file has changed, at most.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How often a login is checked anew because its user changed meanwhile.
+const TRIES_MAX: usize = 3;
+
+/// The file: read when this is made, and again when it has changed. Where the new one will not do, the old users stay.
+///
+/// ```text
+///  check ──► a second since the last look? ──► looks changed? ──► text changed? ──► parse ──► new users, generation + 1
+///    │                                                                                └─► wrong: one warning, old users
+///    └─► hash of the name, or nobody's ──► Verifier ──► is it the user's hash still? ──► Verdict
+/// ```
+#[derive(Debug)]
+pub(super) struct UsersFile {
+    shared: Arc<Shared>,
+    verifier: Verifier,
+}
+
+struct Shared {
+    path: PathBuf,
+    /// An error if there never were any.
+    users: RwLock<Result<Arc<Users>, String>>,
+    generation: AtomicU64,
+    reading: Mutex<Reading>,
+    looked: Mutex<Instant>,
+    hasher: RandomState,
+}
+
+/// What was read last.
+struct Reading {
+    look: Option<Look>,
+    /// Of the text, or of why there is none.
+    content: Option<u64>,
+    /// What came of it.
+    result: Result<(), String>,
+}
+
+/// Whether there is such a users file without mistakes, and how many users it has.
+///
+/// # Errors
+/// What is wrong, with the file's name and the line.
+pub fn check_users_file(path: &Path) -> Result<usize, String> {
+    let users = contents::read(path).and_then(|(text, _)| Users::parse(&text));
+    users.map(|users| users.len()).map_err(|wrong| format!("{}:{wrong}", path.display()))
+}
+
+impl UsersFile {
+    /// Reads the file. If it will not do, nobody can log in until it does.
+    pub(super) fn new(path: &Path, verifier: Verifier) -> UsersFile {
+        let shared = Shared {
+            path: path.to_owned(),
+            users: RwLock::new(Err("not read yet".to_owned())),
+            generation: AtomicU64::new(0),
+            reading: Mutex::new(Reading { look: None, content: None, result: Ok(()) }),
+            looked: Mutex::new(Instant::now()),
+            hasher: RandomState::new(),
+        };
+        // A warning says what is wrong.
+        let _ = shared.read();
+        UsersFile { shared: Arc::new(shared), verifier }
+    }
+
+    /// Reads the file again if it is time to look and it has changed.
+    async fn look(&self) {
+        if self.shared.is_due() {
+            let shared = self.shared.clone();
+            // What went wrong is in the log; the old users hold.
+            let _ = tokio::task::spawn_blocking(move || shared.read()).await;
+        }
+    }
+
+    async fn verdict(&self, credentials: &Credentials) -> Verdict {
+        let Some((login, passcode)) = credentials.login() else { return Verdict::NotMine };
+        if login.len() > record::NAME_BYTES_MAX || passcode.len() > Passcode::BYTES_MAX {
+            // Nobody has such a one, so the answer tells nothing, and the queue holds nothing long.
+            return Verdict::Refused("a name or a passcode that is too long".to_owned());
+        }
+        self.look().await;
+        for _ in 0..TRIES_MAX {
+            let users = match &*self.shared.users.read() {
+                Ok(users) => users.clone(),
+                Err(wrong) => return Verdict::Unavailable(wrong.clone()),
+            };
+            let user = users.get(login);
+            let hash = user.map_or(&users.nobody, |user| &user.hash);
+            let matches = match self.verifier.verify(login, passcode, hash).await {
+                Ok(matches) => matches,
+                Err(reason) => return Verdict::Unavailable(reason.to_owned()),
+            };
+            match (user, matches) {
+                (None, _) => return Verdict::NotMine,
+                (Some(_), false) => return Verdict::Refused("wrong passcode".to_owned()),
+                (Some(user), true) => {
+                    // The turn may have come long after the question: the user of now counts.
+                    let known = self.shared.principal(login);
+                    if let Some(principal) = known.filter(|known| known.stamp == self.shared.stamp(user)) {
+                        return Verdict::Known(principal);
+                    }
+                }
+            }
+        }
+        Verdict::Unavailable("the user changes all the time".to_owned())
+    }
+}
+
+impl Source for UsersFile {
+    fn name(&self) -> &'static str {
+        "users-file"
+    }
+
+    fn check<'a>(&'a self, credentials: &'a Credentials) -> Check<'a> {
+        Box::pin(self.verdict(credentials))
+    }
+
+    fn is_timed(&self) -> bool {
+        false
+    }
+
+    fn reload(&self) -> Result<(), String> {
+        self.shared.read()
+    }
+
+    fn generation(&self) -> u64 {
+        self.shared.generation.load(Ordering::Acquire)
+    }
+
+    fn standing(&self, principal: &Principal) -> Standing {
+        let now = principal.name.as_deref().and_then(|name| self.shared.principal(name));
+        match now {
+            Some(now) if now.stamp != principal.stamp => Standing::Gone,
+            Some(now) if now.roles != principal.roles => Standing::Roles(now.roles),
+            Some(_) => Standing::Same,
+            None => Standing::Gone,
+        }
+    }
+}
+
+impl Shared {
+    /// Whether it is time to look; then it is not for a while.
+    fn is_due(&self) -> bool {
+        let mut looked = self.looked.lock();
+        let is_due = looked.elapsed() >= LOOK_EVERY;
+        if is_due {
+            *looked = Instant::now();
+        }
+        is_due
+    }
+
+    /// Reads the file if it has changed. Blocks.
+    fn read(&self) -> Result<(), String> {
+        let mut reading = self.reading.lock();
+        if reading.look.is_some_and(|look| look.holds(&self.path)) {
+            return reading.result.clone();
+        }
+        let read = contents::read(&self.path);
+        reading.look = read.as_ref().ok().map(|(_, look)| *look);
+        let content = Some(self.hasher.hash_one(read.as_ref().map(|(text, _)| text)));
+        if reading.content != content {
+            reading.content = content;
+            reading.result = read
+                .and_then(|(text, _)| Users::parse(&text))
+                .map(|users| self.take(users))
+                .map_err(|wrong| self.complain(&wrong));
+        }
+        reading.result.clone()
+    }
+
+    fn take(&self, users: Users) {
+        info!(path = %self.path.display(), users = users.len(), "users file read");
+        *self.users.write() = Ok(Arc::new(users));
+        self.generation.fetch_add(1, Ordering::Release);
+    }
+
+    fn complain(&self, wrong: &str) -> String {
+        let wrong = format!("{}:{wrong}", self.path.display());
+        let mut users = self.users.write();
+        match &mut *users {
+            Ok(_) => warn!("{wrong}: the users file will not do; the users of before stay"),
+            Err(none) => {
+                warn!("{wrong}: the users file will not do; nobody can log in");
+                none.clone_from(&wrong);
+            }
+        }
+        wrong
+    }
+
+    /// The user as it is now.
+    fn principal(&self, name: &str) -> Option<Principal> {
+        let users = self.users.read();
+        let user = users.as_ref().ok()?.get(name)?;
+        Some(Principal {
+            name: Some(user.name.clone()),
+            roles: user.roles.clone(),
+            source: "users-file",
+            stamp: self.stamp(user),
+            ..Principal::default()
+        })
+    }
+
+    /// What tells one hash from another.
+    fn stamp(&self, user: &record::Record) -> u64 {
+        self.hasher.hash_one(user.hash.as_str())
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

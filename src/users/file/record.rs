@@ -1,0 +1,234 @@
+//! The form of a users file: pure, so that it can be tested without one.
+//!
+//! ```text
+//! # a comment; blank lines are fine, too
+//! NAME:HASH:ROLES
+//! alice:$argon2id$v=19$m=19456,t=2,p=1$SALT$OUTPUT:service,admin
+//! bob%3A%25:$argon2id$v=19$m=19456,t=2,p=1$SALT$OUTPUT
+//! ```
+//! In NAME `%`, `:`, control characters and a `#` at its beginning are percent-encoded. ROLES are separated by commas and may be
+//! left out, with their colon or without.
+
+use crate::users::hash::Hash;
+use std::collections::HashMap;
+use std::fmt;
+use std::fmt::Write;
+use std::sync::Arc;
+
+/// Octets of a name at most.
+pub(crate) const NAME_BYTES_MAX: usize = 1024;
+/// Octets of a role at most.
+const ROLE_BYTES_MAX: usize = 64;
+/// What some editors put at the beginning of a file.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// A user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Record {
+    /// Counted from one.
+    pub(crate) line: usize,
+    pub(crate) name: Arc<str>,
+    pub(crate) hash: Arc<Hash>,
+    pub(crate) roles: Arc<[Box<str>]>,
+}
+
+/// What is wrong with a file. It shows no hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wrong {
+    /// Counted from one.
+    pub(crate) line: usize,
+    /// What was expected.
+    pub(crate) what: String,
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.line, self.what)
+    }
+}
+
+/// All users of a file.
+///
+/// # Errors
+/// The first line that will not do.
+pub(crate) fn parse(text: &str) -> Result<Vec<Record>, Wrong> {
+    let mut records = Vec::new();
+    let mut lines: HashMap<Arc<str>, usize> = HashMap::new();
+    for (line, text) in text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text).lines().enumerate() {
+        let line = line + 1;
+        if text.starts_with('#') || text.trim().is_empty() {
+            continue;
+        }
+        let record = record(line, text).map_err(|what| Wrong { line, what })?;
+        if let Some(other) = lines.insert(record.name.clone(), line) {
+            let what = format!("{:?} is in line {other} already; expected each name once", record.name);
+            return Err(Wrong { line, what });
+        }
+        records.push(record);
+    }
+    Ok(records)
+}
+
+fn record(line: usize, text: &str) -> Result<Record, String> {
+    let mut fields = text.splitn(3, ':');
+    let (Some(name), Some(hash)) = (fields.next(), fields.next()) else {
+        return Err("expected NAME:HASH or NAME:HASH:ROLES".to_owned());
+    };
+    let name = decode(name)?;
+    let hash = Hash::parse(hash)?;
+    let roles = roles(fields.next().unwrap_or_default().split(','))?;
+    Ok(Record { line, name: name.into(), hash: Arc::new(hash), roles })
+}
+
+/// Roles, each once, in their order; an empty text is none.
+pub(crate) fn roles<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Arc<[Box<str>]>, String> {
+    let mut roles: Vec<Box<str>> = Vec::new();
+    for role in texts.map(str::trim).filter(|role| !role.is_empty()) {
+        let is_plain =
+            !role.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, ':' | ','));
+        if !is_plain || role.len() > ROLE_BYTES_MAX {
+            return Err(format!(
+                "expected roles of {ROLE_BYTES_MAX} octets at most without blanks and colons, with commas between them"
+            ));
+        }
+        if !roles.iter().any(|other| **other == *role) {
+            roles.push(role.into());
+        }
+    }
+    Ok(roles.into())
+}
+
+/// A record as a line, without its end.
+pub(crate) fn line(name: &str, hash: &Hash, roles: &[Box<str>]) -> String {
+    let mut line = format!("{}:{}", encode(name), hash.as_str());
+    if !roles.is_empty() {
+        let _ = write!(line, ":{}", roles.join(","));
+    }
+    line
+}
+
+/// A name as it stands in a file.
+pub(crate) fn encode(name: &str) -> String {
+    let mut text = String::with_capacity(name.len());
+    for (at, c) in name.char_indices() {
+        let is_special =
+            matches!(c, '%' | ':') || c.is_control() || at == 0 && matches!(c, '#' | BYTE_ORDER_MARK);
+        if is_special {
+            let mut octets = [0; 4];
+            for octet in c.encode_utf8(&mut octets).bytes() {
+                let _ = write!(text, "%{octet:02X}");
+            }
+        } else {
+            text.push(c);
+        }
+    }
+    text
+}
+
+fn decode(text: &str) -> Result<String, String> {
+    const EXPECTED: &str = "expected a name, in which % is written %25 and : is written %3A";
+    let mut octets = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, behind @ ..] = rest {
+        rest = match (first, behind) {
+            (b'%', [high, low, behind @ ..]) => {
+                let digit =
+                    |octet: &u8| char::from(*octet).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+                octets.push(digit(high).zip(digit(low)).map(|(high, low)| high << 4 | low).ok_or(EXPECTED)?);
+                behind
+            }
+            (b'%', _) => return Err(EXPECTED.to_owned()),
+            _ => {
+                octets.push(*first);
+                behind
+            }
+        };
+    }
+    let name = String::from_utf8(octets).map_err(|_| EXPECTED)?;
+    check_name(&name)?;
+    Ok(name)
+}
+
+/// Whether a user may have this name.
+pub(crate) fn check_name(name: &str) -> Result<(), String> {
+    if name.is_empty() || name.len() > NAME_BYTES_MAX {
+        return Err(format!("expected a name of 1 to {NAME_BYTES_MAX} octets"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const HASH: &str = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+
+    #[test]
+    fn users_comments_and_blank_lines() {
+        let text = format!(
+            "\u{feff}# users\n\nalice:{HASH}:service,admin\n  \r\nb%3Ab:{HASH}:\r\n%23x:{HASH}\n张三 /a:{HASH}: a , a,,b \n"
+        );
+        let records = parse(&text).expect("a file");
+        let shown: Vec<_> =
+            records.iter().map(|record| (record.line, &*record.name, record.roles.join(" "))).collect();
+        assert_eq!(
+            shown,
+            [
+                (3, "alice", "service admin".to_owned()),
+                (5, "b:b", String::new()),
+                (6, "#x", String::new()),
+                (7, "张三 /a", "a b".to_owned())
+            ]
+        );
+        assert_eq!(records[0].hash.as_str(), HASH);
+        assert_eq!(parse(""), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_line_and_without_the_hash() {
+        let long = "n".repeat(NAME_BYTES_MAX + 1);
+        for (text, line, what) in [
+            ("alice".to_owned(), 1, "expected NAME:HASH or NAME:HASH:ROLES"),
+            (format!("\n# a\n:{HASH}"), 3, "expected a name of 1 to 1024 octets"),
+            (format!("{long}:{HASH}"), 1, "expected a name of 1 to 1024 octets"),
+            (format!("a%:{HASH}"), 1, "expected a name, in which %"),
+            (format!("a%2:{HASH}"), 1, "expected a name, in which %"),
+            (format!("a%xx:{HASH}"), 1, "expected a name, in which %"),
+            (format!("a%+1:{HASH}"), 1, "expected a name, in which %"),
+            (format!("a%FF:{HASH}"), 1, "expected a name, in which %"),
+            ("alice:sesame".to_owned(), 1, "expected an argon2id hash"),
+            (
+                "alice:$2y$05$bvIG6Nmid91Mu9RcmmWZfO5HJIMCT8riNW0hEp8f6/FuA2/mHZFpe".to_owned(),
+                1,
+                "stompbox passwd",
+            ),
+            (format!("alice:{HASH}:a b"), 1, "expected roles"),
+            (format!("alice:{HASH}:a:b"), 1, "expected roles"),
+            (format!("alice:{HASH}\nbob:{HASH}\n%61lice:{HASH}"), 3, "\"alice\" is in line 1 already"),
+        ] {
+            let wrong = parse(&text).expect_err(&text);
+            assert_eq!(wrong.line, line, "{text}: {wrong}");
+            assert!(wrong.what.starts_with(what) || wrong.what.contains(what), "{text}: {wrong}");
+            assert!(!wrong.what.contains("c29tZ") && !wrong.what.contains("sesame"), "{wrong}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_record_is_read_as_it_was_written(name in "\\PC{1,20}|[#%:\\x00-\\x20\u{feff}]{1,5}", roles in prop::collection::vec("[a-z]{1,5}", 0..3)) {
+            let hash = Hash::parse(HASH).expect("a hash");
+            let roles = super::roles(roles.iter().map(String::as_str)).expect("roles");
+            let text = line(&name, &hash, &roles);
+            let records = parse(&text).expect("a file");
+            prop_assert_eq!(records.len(), 1, "{}", text);
+            prop_assert_eq!(&*records[0].name, &*name);
+            prop_assert_eq!(&records[0].roles, &roles);
+        }
+
+        #[test]
+        fn no_text_panics(text in "[%:,#a\\n$\\PC]*") {
+            let _ = parse(&text);
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! A users file on disk, with hashes that cost next to nothing, or that are as slow as the test wants them.
+
+use super::*;
+use crate::users::hash::tests::cheap;
+use crate::users::verifier::tests::Slow;
+use crate::users::{Authenticator, Options, Secret};
+use std::fs;
+use tokio::task::JoinSet;
+
+/// A directory with a users file, gone when the test is over.
+struct Home(PathBuf);
+
+impl Home {
+    fn new(name: &str) -> Home {
+        let path = std::env::temp_dir().join(format!("stompbox-users-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).expect("a directory");
+        Home(path)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.join("users")
+    }
+
+    fn write(&self, text: &str) {
+        fs::write(self.path(), text).expect("a file");
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn credentials(login: &str, passcode: &str) -> Credentials {
+    Credentials {
+        login: Some(login.to_owned()),
+        passcode: Some(Secret::new(passcode)),
+        ..Credentials::default()
+    }
+}
+
+fn line(name: &str, passcode: &str, roles: &str) -> String {
+    format!("{name}:{}:{roles}\n", cheap(passcode).as_str())
+}
+
+fn open(home: &Home) -> UsersFile {
+    UsersFile::new(&home.path(), Verifier::new(1, 100, 100))
+}
+
+fn name_and_roles(verdict: Verdict) -> Result<(String, String), Verdict> {
+    match verdict {
+        Verdict::Known(principal) => {
+            Ok((principal.name.as_deref().unwrap_or_default().to_owned(), principal.roles.join(" ")))
+        }
+        other => Err(other),
+    }
+}
+
+#[tokio::test]
+async fn who_is_let_in() {
+    let home = Home::new("who");
+    home.write(&[line("alice", "sesame", "service,admin"), line("b%3A%25 /张", "", "")].concat());
+    let file = open(&home);
+    let wrong = || Err(Verdict::Refused("wrong passcode".to_owned()));
+    let known = |name: &str, roles: &str| Ok((name.to_owned(), roles.to_owned()));
+    for (login, passcode, expected) in [
+        ("alice", "sesame", known("alice", "service admin")),
+        ("alice", "sesame", known("alice", "service admin")),
+        ("alice", "Sesame", wrong()),
+        ("alice", "", wrong()),
+        ("b:% /张", "", known("b:% /张", "")),
+        ("b:% /张", "x", wrong()),
+        ("b%3A%25 /张", "", Err(Verdict::NotMine)),
+        ("Alice", "sesame", Err(Verdict::NotMine)),
+        ("nobody", "nobody", Err(Verdict::NotMine)),
+        ("", "", Err(Verdict::NotMine)),
+        ("alice", "a.b.c", wrong()),
+        ("alice", "eyJhbGciOiJIUzI1NiJ9.e30.c2ln", Err(Verdict::NotMine)),
+    ] {
+        let verdict = file.check(&credentials(login, passcode)).await;
+        assert_eq!(name_and_roles(verdict), expected, "{login} {passcode}");
+    }
+    assert_eq!(file.check(&Credentials::default()).await, Verdict::NotMine);
+    let long = Verdict::Refused("a name or a passcode that is too long".to_owned());
+    for (name, passcode) in [("alice", "x".repeat(257)), ("nobody", "x".repeat(257))] {
+        assert_eq!(file.check(&credentials(name, &passcode)).await, long);
+    }
+    assert_eq!(file.check(&credentials(&"x".repeat(1025), "x")).await, long);
+    let shown = format!("{file:?}");
+    assert!(!shown.contains("argon2"), "{shown}");
+}
+
+#[tokio::test]
+async fn an_unknown_name_costs_a_hash_too() {
+    let home = Home::new("unknown");
+    home.write(&line("alice", "sesame", ""));
+    let (verifier, slow) = Slow::verifier(1, 10);
+    let file = UsersFile::new(&home.path(), verifier);
+    slow.let_go(10);
+    assert_eq!(file.check(&credentials("mallory", "sesame")).await, Verdict::NotMine, "whatever it matches");
+    assert_eq!(slow.begun(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_is_seen_with_a_login_once_a_second() {
+    let home = Home::new("change");
+    home.write(&line("alice", "old", "a"));
+    let file = open(&home);
+    let Verdict::Known(alice) = file.check(&credentials("alice", "old")).await else { panic!("alice") };
+    assert_eq!((file.generation(), file.standing(&alice)), (1, Standing::Same));
+    home.write(&[line("alice", "new", "b"), line("bob", "b", "")].concat());
+    assert_eq!(file.check(&credentials("bob", "b")).await, Verdict::NotMine, "not looked yet");
+    tokio::time::advance(LOOK_EVERY).await;
+    let bob = file.check(&credentials("bob", "b")).await;
+    assert_eq!(name_and_roles(bob), Ok(("bob".to_owned(), String::new())));
+    assert_eq!((file.generation(), file.standing(&alice)), (2, Standing::Gone), "another passcode");
+    let old = file.check(&credentials("alice", "old")).await;
+    assert_eq!(old, Verdict::Refused("wrong passcode".to_owned()), "remembered, but of another hash");
+    let Verdict::Known(alice) = file.check(&credentials("alice", "new")).await else { panic!("alice") };
+
+    // Other roles, and the same hash.
+    let text = fs::read_to_string(home.path()).expect("a file");
+    home.write(&text.replace(":b\n", ":c,d\n"));
+    assert_eq!(file.reload(), Ok(()));
+    assert_eq!(file.standing(&alice), Standing::Roles(["c".into(), "d".into()].into()));
+    // A replaced file that says the same, and the same again.
+    for _ in 0..2 {
+        let generation = file.generation();
+        let text = fs::read_to_string(home.path()).expect("a file");
+        fs::remove_file(home.path()).expect("it is there");
+        home.write(&text);
+        assert_eq!((file.reload(), file.generation()), (Ok(()), generation));
+    }
+    home.write(&line("bob", "b", ""));
+    assert_eq!(file.reload(), Ok(()));
+    assert_eq!(file.standing(&alice), Standing::Gone, "no such user");
+}
+
+#[tokio::test]
+async fn while_a_new_file_will_not_do_the_old_users_stay() {
+    let home = Home::new("broken");
+    home.write(&line("alice", "sesame", ""));
+    let file = open(&home);
+    let place = home.path().display().to_string();
+    for (text, wrong) in [
+        (Some("# new\nalice:sesame\n"), format!("{place}:2: expected an argon2id hash")),
+        (Some("alice"), format!("{place}:1: expected NAME:HASH or NAME:HASH:ROLES")),
+        (None, format!("{place}: there is no such file; stompbox passwd")),
+    ] {
+        match text {
+            Some(text) => home.write(text),
+            None => fs::remove_file(home.path()).expect("it is there"),
+        }
+        for _ in 0..2 {
+            let error = file.reload().expect_err("it will not do");
+            assert!(error.starts_with(&wrong), "{error}");
+        }
+        let alice = file.check(&credentials("alice", "sesame")).await;
+        assert!(matches!(alice, Verdict::Known(_)), "{alice:?}");
+        assert_eq!(file.generation(), 1);
+    }
+    home.write(&line("bob", "b", ""));
+    assert_eq!((file.reload(), file.generation()), (Ok(()), 2));
+}
+
+#[tokio::test]
+async fn without_a_first_file_nobody_can_log_in_until_there_is_one() {
+    let home = Home::new("none");
+    let file = open(&home);
+    let verdict = file.check(&credentials("alice", "sesame")).await;
+    assert!(matches!(&verdict, Verdict::Unavailable(why) if why.contains("no such file")), "{verdict:?}");
+    assert_eq!(check_users_file(&home.path()).expect_err("none"), file.reload().expect_err("none"));
+    home.write(&line("alice", "sesame", ""));
+    assert_eq!((file.reload(), check_users_file(&home.path())), (Ok(()), Ok(1)));
+    assert!(matches!(file.check(&credentials("alice", "sesame")).await, Verdict::Known(_)));
+    home.write("alice:\u{fffd}:");
+    fs::write(home.path(), b"# ok\n\xff\n").expect("a file");
+    assert!(check_users_file(&home.path()).expect_err("no text").ends_with(":2: expected UTF-8"));
+    assert!(check_users_file(&home.0).expect_err("a directory").ends_with("is no file"));
+}
+
+#[tokio::test]
+async fn a_passcode_that_changes_while_its_login_waits_is_the_old_one() {
+    let home = Home::new("meanwhile");
+    home.write(&line("alice", "x", ""));
+    let (verifier, slow) = Slow::verifier(1, 0);
+    let file = UsersFile::new(&home.path(), verifier);
+    let alice = credentials("alice", "sesame");
+    for (begun, text, expected) in [
+        (2, line("alice", "other", "r"), Ok(("alice".to_owned(), "r".to_owned()))),
+        (4, line("bob", "x", ""), Err(Verdict::NotMine)),
+    ] {
+        let mut check = file.check(&alice);
+        assert!(futures_util::poll!(&mut check).is_pending());
+        home.write(&text);
+        assert_eq!(file.reload(), Ok(()));
+        slow.let_go(2);
+        assert_eq!(name_and_roles(check.await), expected);
+        assert_eq!(slow.begun(), begun, "asked again, of the users of now");
+    }
+}
+
+/// A thousand clients sign in at once, with one thread that hashes, and each of them gives up and comes again many times
+/// before its turn has come.
+#[tokio::test(start_paused = true)]
+async fn a_storm_of_impatient_clients_converges() {
+    const CLIENTS: usize = 1000;
+    let home = Home::new("storm");
+    let text: String = (0..CLIENTS).map(|number| line(&format!("user-{number}"), "x", "")).collect();
+    home.write(&text);
+    let (verifier, slow) = Slow::verifier(1, CLIENTS);
+    let file = UsersFile::new(&home.path(), verifier);
+    let options = Options { auth_waiting_max: 2 * CLIENTS, ..Options::default() };
+    let authenticator = Authenticator::with_sources(options, vec![Arc::new(file)]);
+    let ask = async |authenticator: Authenticator, number: usize| {
+        authenticator.authenticate(credentials(&format!("user-{number}"), "sesame")).await
+    };
+    for _ in 0..5 {
+        let mut asked: Vec<_> =
+            (0..CLIENTS).map(|number| Box::pin(ask(authenticator.clone(), number))).collect();
+        for asked in &mut asked {
+            assert!(futures_util::poll!(asked).is_pending());
+        }
+        // The tasks that check get their turn; then the clients give up.
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+    }
+    let mut clients = JoinSet::new();
+    for number in 0..CLIENTS {
+        clients.spawn(ask(authenticator.clone(), number));
+    }
+    slow.let_go(CLIENTS);
+    let results = clients.join_all().await;
+    let refused: Vec<_> = results.iter().filter_map(|result| result.as_ref().err()).collect();
+    assert!(refused.is_empty(), "{refused:?}");
+    assert_eq!(slow.begun(), CLIENTS, "one hash for each, however often it came");
+    assert!(ask(authenticator, 7).await.is_ok(), "and the next storm costs nothing");
+    assert_eq!(slow.begun(), CLIENTS);
+}

@@ -1,0 +1,181 @@
+//! A passcode as it is stored: an argon2id hash.
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::{Algorithm, Argon2, Block, Params, PasswordHasher, Version};
+use std::fmt;
+use subtle::ConstantTimeEq;
+
+/// Bounds of what a hash may ask for, so that no line of a file stops the broker.
+const MEMORY_KIB_MAX: u32 = 1 << 20;
+const PASSES_MAX: u32 = 64;
+const LANES_MAX: u32 = 16;
+/// Octets of the longest output.
+const OUTPUT_BYTES_MAX: usize = 64;
+
+/// An argon2id hash within bounds. `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Hash {
+    text: Box<str>,
+    params: Params,
+    salt: Box<[u8]>,
+    output: Box<[u8]>,
+}
+
+/// Memory in which hashes are computed, kept from one to the next.
+pub(super) type Memory = Vec<Block>;
+
+/// There was not enough memory, or no randomness.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct CannotHash;
+
+impl Hash {
+    /// Reads the form `$argon2id$v=19$m=19456,t=2,p=1$SALT$OUTPUT`.
+    ///
+    /// # Errors
+    /// What was expected; never what was found, since that is a secret.
+    pub(crate) fn parse(text: &str) -> Result<Hash, String> {
+        const FORM: &str =
+            "expected an argon2id hash ($argon2id$v=19$m=…,t=…,p=…$…$…) as stompbox passwd makes it";
+        let parsed = PasswordHash::new(text).map_err(|_| FORM.to_owned())?;
+        if parsed.algorithm.as_str() != "argon2id" {
+            return Err(format!("{FORM}; other kinds of hashes are not taken"));
+        }
+        if parsed.version != Some(Version::V0x13.into()) {
+            return Err(format!("{FORM}; other versions than v=19 are not taken"));
+        }
+        let params = Params::try_from(&parsed).map_err(|_| FORM.to_owned())?;
+        let cost = (params.m_cost(), params.t_cost(), params.p_cost());
+        if cost.0 > MEMORY_KIB_MAX || cost.1 > PASSES_MAX || cost.2 > LANES_MAX {
+            return Err(format!(
+                "the hash asks for too much; expected m (KiB) of {MEMORY_KIB_MAX}, t of {PASSES_MAX} and p of {LANES_MAX} \
+                 at most"
+            ));
+        }
+        let (Some(salt), Some(output)) = (parsed.salt, parsed.hash) else { return Err(FORM.to_owned()) };
+        Ok(Hash { text: text.into(), params, salt: (*salt).into(), output: output.as_bytes().into() })
+    }
+
+    /// Makes one of a passcode, with the usual cost and new salt.
+    pub(crate) fn make(passcode: &str) -> Result<Hash, CannotHash> {
+        let made: PasswordHash =
+            Argon2::default().hash_password(passcode.as_bytes()).map_err(|_| CannotHash)?;
+        Hash::parse(&made.to_string()).map_err(|_| CannotHash)
+    }
+
+    /// One that no passcode matches and that costs as much as `like`, or as one that is [made](Hash::make).
+    pub(super) fn of_nobody(like: Option<&Hash>) -> Result<Hash, CannotHash> {
+        let params = like.map_or(Params::DEFAULT, |like| like.params.clone());
+        let (salt_bytes, output_bytes) = like.map_or((16, 32), |like| (like.salt.len(), like.output.len()));
+        let (mut salt, mut output) = (vec![0; salt_bytes], vec![0; output_bytes]);
+        getrandom::fill(&mut salt).and_then(|()| getrandom::fill(&mut output)).map_err(|_| CannotHash)?;
+        Ok(Hash { text: "nobody".into(), params, salt: salt.into(), output: output.into() })
+    }
+
+    /// Whether it was made of this passcode. Hard work, by design.
+    pub(super) fn matches(&self, passcode: &str, memory: &mut Memory) -> Result<bool, CannotHash> {
+        let blocks = self.params.block_count();
+        memory.try_reserve_exact(blocks.saturating_sub(memory.len())).map_err(|_| CannotHash)?;
+        memory.resize(blocks.max(memory.len()), Block::new());
+        let mut output = [0; OUTPUT_BYTES_MAX];
+        let output = &mut output[..self.output.len()];
+        Argon2::new(Algorithm::Argon2id, Version::V0x13, self.params.clone())
+            .hash_password_into_with_memory(passcode.as_bytes(), &self.salt, output, &mut memory[..blocks])
+            .map_err(|_| CannotHash)?;
+        Ok(output.ct_eq(&self.output).into())
+    }
+
+    /// As it stands in a file.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// What it costs: memory in KiB, passes, lanes.
+    pub(super) fn cost(&self) -> (u32, u32, u32) {
+        (self.params.m_cost(), self.params.t_cost(), self.params.p_cost())
+    }
+}
+
+impl fmt::Debug for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A hash that costs next to nothing.
+    pub(in crate::users) fn cheap(passcode: &str) -> Hash {
+        let params = Params::new(8, 1, 1, None).expect("within bounds");
+        let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let made = hasher.hash_password(passcode.as_bytes()).expect("a hash");
+        Hash::parse(&made.to_string()).expect("an argon2id hash")
+    }
+
+    /// Of the passcode `password` and salt `somesalt`, made by the reference implementation.
+    const REFERENCE: &str =
+        "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+
+    #[test]
+    fn a_hash_of_the_reference_implementation_is_understood() {
+        let hash = Hash::parse(REFERENCE).expect("a hash");
+        let mut memory = Memory::new();
+        for _ in 0..2 {
+            assert_eq!(hash.matches("password", &mut memory), Ok(true), "in old memory, too");
+            assert_eq!(hash.matches("differentpassword", &mut memory), Ok(false));
+        }
+        assert_eq!(hash.as_str(), REFERENCE);
+    }
+
+    #[test]
+    fn what_is_made_matches_its_passcode_alone() {
+        let hash = Hash::make("open sesame").expect("a hash");
+        let mut memory = Memory::new();
+        assert_eq!(hash.matches("open sesame", &mut memory), Ok(true));
+        assert_eq!(hash.matches("open sesame ", &mut memory), Ok(false));
+        assert_eq!(hash.cost(), (19_456, 2, 1));
+        assert_ne!(hash.as_str(), Hash::make("open sesame").expect("a hash").as_str(), "salt");
+        let nobody = Hash::of_nobody(Some(&hash)).expect("a hash");
+        assert_eq!(nobody.cost(), hash.cost());
+        assert_eq!(nobody.matches("open sesame", &mut memory), Ok(false));
+    }
+
+    #[test]
+    fn only_argon2id_within_bounds_is_taken() {
+        let of = |kind: &str, cost: &str| {
+            format!("${kind}${cost}$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4")
+        };
+        for (text, expected) in [
+            (of("argon2id", "v=19$m=1048576,t=64,p=16"), None),
+            (of("argon2id", "v=19$m=1048577,t=1,p=1"), Some("too much")),
+            (of("argon2id", "v=19$m=8,t=65,p=1"), Some("too much")),
+            (of("argon2id", "v=19$m=1024,t=1,p=17"), Some("too much")),
+            (of("argon2id", "v=16$m=8,t=1,p=1"), Some("other versions")),
+            (of("argon2id", "m=8,t=1,p=1"), Some("other versions")),
+            (of("argon2id", "v=19$m=7,t=1,p=1"), Some("expected an argon2id hash")),
+            (of("argon2id", "v=19$m=8,t=0,p=1"), Some("expected an argon2id hash")),
+            (of("argon2i", "v=19$m=8,t=1,p=1"), Some("other kinds")),
+            (of("argon2d", "v=19$m=8,t=1,p=1"), Some("other kinds")),
+            ("$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ".to_owned(), Some("expected an argon2id hash")),
+            (
+                "$2y$05$bvIG6Nmid91Mu9RcmmWZfO5HJIMCT8riNW0hEp8f6/FuA2/mHZFpe".to_owned(),
+                Some("expected an argon2id"),
+            ),
+            ("{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=".to_owned(), Some("stompbox passwd")),
+            ("sesame".to_owned(), Some("stompbox passwd")),
+            (String::new(), Some("stompbox passwd")),
+        ] {
+            let error = Hash::parse(&text).err();
+            assert_eq!(error.is_some(), expected.is_some(), "{text}: {error:?}");
+            let error = error.unwrap_or_default();
+            assert!(error.contains(expected.unwrap_or_default()), "{text}: {error}");
+            assert!(!error.contains("c29tZXNhbHQ") && !error.contains("sesame"), "{error}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_nothing() {
+        assert_eq!(format!("{:?}", Hash::parse(REFERENCE)), "Ok(***)");
+    }
+}

@@ -1,0 +1,360 @@
+//! Users that another program knows: it is asked over HTTP.
+//!
+//! ```text
+//!  POST {"login": …, "passcode": …, "token": …, "address": …}     only what there is
+//!  200 {"name": "alice", "roles": […], "claims": {…}, "expires": 1790000000}     known; all but the name may be left out
+//!  200 {"name": null}, 401, 403                                   refused
+//!  204, 404                                                       another source may know
+//!  anything else, or nothing in time                              unavailable: nobody is let in
+//! ```
+
+mod cache;
+
+use super::fetch::{Answer, Client, Url};
+use super::now::Now;
+use super::source::{Check, Source, Verdict};
+use super::{Credentials, Principal, Secret, claims, name};
+use cache::Cache;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+
+const NAME: &str = "hook";
+
+/// Whom to ask, and what asking may cost. `Debug` shows no secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Time for an answer, waiting to ask included (`hook-timeout`, 2 s).
+    pub timeout: Duration,
+    /// How long a yes is remembered (`hook-cache`, 0 s: not at all).
+    pub cache: Duration,
+    /// Questions at the same time (`hook-parallel-max`, 64); further ones wait.
+    pub parallel_max: usize,
+    /// Sent as `Authorization`, so that the other side knows who asks (`hook-authorization`).
+    pub authorization: Option<Secret>,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        let timeout = Duration::from_secs(2);
+        Options { timeout, cache: Duration::ZERO, parallel_max: 64, authorization: None }
+    }
+}
+
+/// Asks.
+#[derive(Debug)]
+pub struct Hook {
+    url: Url,
+    options: Options,
+    client: Client,
+    desks: Semaphore,
+    cache: Cache,
+}
+
+impl Hook {
+    /// Asks at `url`, as `options` say.
+    pub fn new(url: Url, options: Options, client: Client) -> Hook {
+        let desks = Semaphore::new(options.parallel_max.clamp(1, Semaphore::MAX_PERMITS));
+        let cache = Cache::new(options.cache);
+        Hook { url, options, client, desks, cache }
+    }
+
+    async fn verdict(&self, question: Question<'_>) -> Verdict {
+        let key = self.cache.key(&question);
+        if let Some(principal) = self.cache.find(key) {
+            return Verdict::Known(principal);
+        }
+        let answer = match self.ask(&question).await {
+            Ok(answer) => answer,
+            Err(error) => return Verdict::Unavailable(error),
+        };
+        let verdict = read(&answer, Now::read());
+        if let Verdict::Known(principal) = &verdict {
+            self.cache.keep(key, principal);
+        }
+        verdict
+    }
+
+    async fn ask(&self, question: &Question<'_>) -> Result<Answer, String> {
+        let end = Instant::now() + self.options.timeout;
+        let Ok(desk) = timeout_at(end, self.desks.acquire()).await else {
+            return Err("too many questions at the same time (hook-parallel-max)".to_owned());
+        };
+        let _desk = desk.expect("nobody closes the semaphore");
+        let left = end.saturating_duration_since(Instant::now());
+        let (url, authorization) = (&self.url, &self.options.authorization);
+        self.client.post(url, authorization.as_ref(), question.json(), left).await
+    }
+}
+
+impl Source for Hook {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn check<'a>(&'a self, credentials: &'a Credentials) -> Check<'a> {
+        match Question::of(credentials) {
+            Some(question) => Box::pin(self.verdict(question)),
+            None => Box::pin(std::future::ready(Verdict::NotMine)),
+        }
+    }
+}
+
+/// All that is asked: of two equal questions one answer does for both.
+#[derive(Hash)]
+struct Question<'a> {
+    login: Option<(&'a str, &'a str)>,
+    token: Option<&'a str>,
+    address: Option<std::net::IpAddr>,
+}
+
+impl<'a> Question<'a> {
+    /// `None` if nothing was shown that could be asked about.
+    fn of(credentials: &'a Credentials) -> Option<Question<'a>> {
+        let (login, token) = (credentials.login(), credentials.token());
+        let is_any = login.is_some() || token.is_some();
+        is_any.then(|| Question { login, token, address: credentials.handshake.address })
+    }
+
+    fn json(&self) -> String {
+        let members = [
+            ("login", self.login.map(|(login, _)| login.to_owned())),
+            ("passcode", self.login.map(|(_, passcode)| passcode.to_owned())),
+            ("token", self.token.map(str::to_owned)),
+            ("address", self.address.map(|address| address.to_string())),
+        ];
+        let members = members.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into())));
+        Value::Object(members.collect()).to_string()
+    }
+}
+
+fn read(answer: &Answer, now: Now) -> Verdict {
+    match answer.status.as_u16() {
+        200 => match serde_json::from_slice::<Map<String, Value>>(&answer.body) {
+            Ok(map) => read_yes(&map, now).unwrap_or_else(|reason| Verdict::Unavailable(reason.to_owned())),
+            Err(_) => Verdict::Unavailable("the answer is no JSON object".to_owned()),
+        },
+        status @ (401 | 403) => Verdict::Refused(format!("the answer is {status}")),
+        204 | 404 => Verdict::NotMine,
+        status => Verdict::Unavailable(format!("the answer is {status}")),
+    }
+}
+
+/// # Errors
+/// The answer is none: its maker has to act, and nobody is let in.
+fn read_yes(map: &Map<String, Value>, now: Now) -> Result<Verdict, &'static str> {
+    let name = match map.get("name") {
+        Some(Value::Null) => return Ok(Verdict::Refused("the answer names nobody".to_owned())),
+        Some(Value::String(name)) => name::checked(name)?,
+        _ => return Err("the answer has no name that is a text"),
+    };
+    let expires = match map.get("expires") {
+        None | Some(Value::Null) => None,
+        Some(value) => match now.until(value.as_f64().ok_or("expires is no number")?) {
+            Some(instant) => Some(instant),
+            None => return Ok(Verdict::Refused("expired".to_owned())),
+        },
+    };
+    let claims = match map.get("claims") {
+        None | Some(Value::Null) => claims::flat(&Map::new(), &[]),
+        Some(Value::Object(map)) => claims::flat(map, &[]),
+        Some(_) => return Err("the claims are no object"),
+    };
+    let roles = claims::roles(map.get("roles"))?;
+    let claims = Arc::new(claims);
+    Ok(Verdict::Known(Principal { name: Some(name), roles, claims, expires, source: NAME, stamp: 0 }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::users::Handshake;
+    use crate::users::fetch::ANSWER_BYTES_MAX;
+    use crate::users::site::{Asked, Reply, Site};
+    use serde_json::json;
+
+    const TOKEN: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln";
+
+    fn login(login: &str, passcode: &str) -> Credentials {
+        Credentials {
+            login: Some(login.to_owned()),
+            passcode: Some(Secret::new(passcode)),
+            ..Credentials::default()
+        }
+    }
+
+    fn hook(url: &str, change: impl FnOnce(&mut Options)) -> Hook {
+        let mut options = Options { timeout: Duration::from_secs(30), ..Options::default() };
+        change(&mut options);
+        Hook::new(url.parse().unwrap(), options, Client::new())
+    }
+
+    /// The verdict in short: the name, or the reason after a sign of its kind.
+    fn short(verdict: &Verdict) -> String {
+        match verdict {
+            Verdict::Known(principal) => principal.name.as_deref().unwrap().to_owned(),
+            Verdict::NotMine => "-".to_owned(),
+            Verdict::Refused(reason) => format!("!{reason}"),
+            Verdict::Unavailable(reason) => format!("?{reason}"),
+        }
+    }
+
+    async fn asked(hook: &Hook, credentials: &Credentials) -> String {
+        let verdict = hook.check(credentials).await;
+        let short = short(&verdict);
+        assert!(!short.contains("sesame"), "{short}");
+        short
+    }
+
+    #[tokio::test]
+    async fn what_is_asked_is_what_there_is() {
+        let echo = |asked: Asked| {
+            let key = asked.headers.get("authorization").map(|value| value.to_str().unwrap().to_owned());
+            Reply::Say(200, json!({"name": "x", "claims": {"asked": asked.body, "key": key}}).to_string())
+        };
+        let site = Site::open(echo).await;
+        let address = Some("192.0.2.1".parse().unwrap());
+        let from = |mut credentials: Credentials, address| {
+            credentials.handshake = Arc::new(Handshake { address, ..Handshake::default() });
+            credentials
+        };
+        let by_token = Credentials { authorization: Some(Secret::new(TOKEN)), ..Credentials::default() };
+        for (credentials, expected) in [
+            (login("a\"b", "p"), Some(json!({"login": "a\"b", "passcode": "p"}))),
+            (
+                from(login("a", ""), address),
+                Some(json!({"login": "a", "passcode": "", "address": "192.0.2.1"})),
+            ),
+            (by_token.clone(), Some(json!({"token": TOKEN}))),
+            (from(by_token, address), Some(json!({"token": TOKEN, "address": "192.0.2.1"}))),
+            (login("a", TOKEN), Some(json!({"token": TOKEN}))),
+            (Credentials::default(), None),
+            (from(Credentials::default(), address), None),
+        ] {
+            for key in [None, Some("Key of ours")] {
+                let hook = hook(&site.url("/"), |options| options.authorization = key.map(Secret::new));
+                match (hook.check(&credentials).await, &expected) {
+                    (Verdict::Known(principal), Some(expected)) => {
+                        let told: Value = serde_json::from_str(principal.claim("asked").unwrap()).unwrap();
+                        assert_eq!((&told, principal.claim("key")), (expected, key));
+                    }
+                    (verdict, expected) => assert!(
+                        verdict == Verdict::NotMine && expected.is_none(),
+                        "{credentials:?}: {verdict:?}"
+                    ),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_answer_means() {
+        let now = Now { unix: 1000.0, instant: std::time::Instant::now() };
+        for (status, body, expected) in [
+            (200, json!({"name": "alice"}), "alice"),
+            (200, json!({"name": "alice", "roles": null, "claims": null, "expires": null}), "alice"),
+            (200, json!({"name": "alice", "roles": "a b", "claims": {"x": 1}, "expires": 1001}), "alice"),
+            (200, json!({"name": "alice", "unheard": "of"}), "alice"),
+            (200, json!({"name": null}), "!the answer names nobody"),
+            (200, json!({"name": "alice", "expires": 1000}), "!expired"),
+            (200, json!({}), "?the answer has no name that is a text"),
+            (200, json!({"name": 7}), "?the answer has no name that is a text"),
+            (200, json!({"name": ""}), "?the name is empty"),
+            (200, json!({"name": "a\nb"}), "?the name has a control character"),
+            (200, json!({"name": "x".repeat(257)}), "?the name has more than 256 octets"),
+            (200, json!({"name": "alice", "expires": "soon"}), "?expires is no number"),
+            (200, json!({"name": "alice", "claims": []}), "?the claims are no object"),
+            (200, json!({"name": "a", "roles": 7}), "?the roles are neither a list of texts nor a text"),
+            (200, json!([]), "?the answer is no JSON object"),
+            (201, json!({"name": "alice"}), "?the answer is 201"),
+            (204, json!(null), "-"),
+            (302, json!({"name": "alice"}), "?the answer is 302"),
+            (400, json!({"name": "alice"}), "?the answer is 400"),
+            (401, json!({"name": "alice"}), "!the answer is 401"),
+            (403, json!({"name": "alice"}), "!the answer is 403"),
+            (404, json!({"name": "alice"}), "-"),
+            (429, json!({"name": "alice"}), "?the answer is 429"),
+            (500, json!({"name": "alice"}), "?the answer is 500"),
+        ] {
+            let status = hyper::StatusCode::from_u16(status).unwrap();
+            let answer = Answer { status, body: body.to_string().into() };
+            assert_eq!(short(&read(&answer, now)), expected, "{status} {body}");
+        }
+        let body =
+            json!({"name": "alice", "roles": ["a", "service"], "claims": {"t": {"id": 7}}, "expires": 1060});
+        let answer = Answer { status: hyper::StatusCode::OK, body: body.to_string().into() };
+        let Verdict::Known(principal) = read(&answer, now) else { panic!("{body}") };
+        assert!(principal.has_role("a") && principal.is_service());
+        assert_eq!((principal.claim("t.id"), principal.source), (Some("7"), "hook"));
+        assert_eq!(principal.expires, Some(now.instant + Duration::from_secs(60)));
+    }
+
+    #[tokio::test]
+    async fn whoever_cannot_be_asked_lets_nobody_in() {
+        let site = Site::open(|asked| match asked.uri.path() {
+            "/yes" => Reply::Say(200, json!({"name": "alice"}).to_string()),
+            "/away" => Reply::Away("/yes".to_owned()),
+            "/garbage" => Reply::Say(200, "<html>".to_owned()),
+            "/long" => Reply::Say(200, "x".repeat(ANSWER_BYTES_MAX + 1)),
+            _ => Reply::Silence,
+        })
+        .await;
+        let closed = Site::closed_port().await;
+        for (url, expected) in [
+            (site.url("/yes"), "alice"),
+            (site.url("/away"), "?the answer is 302"),
+            (site.url("/garbage"), "?the answer is no JSON object"),
+            (site.url("/long"), "?the answer is too large"),
+            (closed, "?client error (Connect)"),
+        ] {
+            let got = asked(&hook(&url, |_| ()), &login("alice", "sesame")).await;
+            assert!(got.starts_with(expected), "{url}: {got}");
+        }
+        let slow = hook(&site.url("/silence"), |options| options.timeout = Duration::from_millis(50));
+        let got = asked(&slow, &login("alice", "sesame")).await;
+        assert!(got.starts_with("?no answer within "), "{got}");
+    }
+
+    #[tokio::test]
+    async fn so_many_ask_at_the_same_time() {
+        let site = Site::gated(|_| Reply::Say(200, json!({"name": "alice"}).to_string())).await;
+        let hook = hook(&site.url("/"), |options| {
+            options.parallel_max = 1;
+            options.timeout = Duration::from_millis(200);
+        });
+        let (one, other) = (login("a", ""), login("b", ""));
+        let (one, other) = tokio::join!(asked(&hook, &one), asked(&hook, &other));
+        assert!(one.starts_with("?no answer within "), "{one}");
+        assert!(other.starts_with("?too many questions") || other.starts_with("?no answer"), "{other}");
+        assert_eq!(site.asked(), 1);
+        assert_eq!(hook.desks.available_permits(), 1, "who is out of time leaves");
+    }
+
+    #[tokio::test]
+    async fn a_yes_is_remembered_if_that_is_wanted() {
+        let site = Site::open(|asked| {
+            let said = if asked.body.contains("mallory") { Value::Null } else { "alice".into() };
+            Reply::Say(200, json!({"name": said}).to_string())
+        })
+        .await;
+        let forgetful = hook(&site.url("/"), |_| ());
+        let mindful = hook(&site.url("/"), |options| options.cache = Duration::from_secs(60));
+        let mut count = 0;
+        for (hook, login, expected, asks) in [
+            (&forgetful, login("alice", "sesame"), "alice", 1),
+            (&forgetful, login("alice", "sesame"), "alice", 1),
+            (&mindful, login("alice", "sesame"), "alice", 1),
+            (&mindful, login("alice", "sesame"), "alice", 0),
+            (&mindful, login("alice", "other"), "alice", 1),
+            (&mindful, login("alic", "esesame"), "alice", 1),
+            (&mindful, login("mallory", "sesame"), "!the answer names nobody", 1),
+            (&mindful, login("mallory", "sesame"), "!the answer names nobody", 1),
+        ] {
+            assert_eq!(asked(hook, &login).await, expected);
+            count += asks;
+            assert_eq!(site.asked(), count, "{login:?}");
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! What a hook said yes to, for a while. Secrets are not kept, only a keyed hash of all that was asked.
+
+use crate::users::Principal;
+use parking_lot::Mutex;
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::time::{Duration, Instant};
+
+/// Remembered answers at most; the oldest give way.
+const ENTRIES_MAX: usize = 10_000;
+
+/// 128 bits by two keys that are drawn at start: nobody can look for two questions with one hash.
+pub(super) type Key = (u64, u64);
+
+#[derive(Debug)]
+pub(super) struct Cache {
+    time: Duration,
+    hashing: (RandomState, RandomState),
+    answers: Mutex<Answers>,
+}
+
+#[derive(Debug, Default)]
+struct Answers {
+    known: HashMap<Key, (Principal, Instant)>,
+    /// In the order in which they were kept. What was kept twice stands here twice, with two times.
+    order: VecDeque<(Key, Instant)>,
+}
+
+impl Cache {
+    /// Keeps answers for `time`; none, if that is zero.
+    pub(super) fn new(time: Duration) -> Cache {
+        let hashing = (RandomState::new(), RandomState::new());
+        Cache { time, hashing, answers: Mutex::default() }
+    }
+
+    pub(super) fn key(&self, question: &impl Hash) -> Key {
+        (self.hashing.0.hash_one(question), self.hashing.1.hash_one(question))
+    }
+
+    pub(super) fn find(&self, key: Key) -> Option<Principal> {
+        if self.time.is_zero() { None } else { self.answers.lock().find(key, Instant::now()) }
+    }
+
+    pub(super) fn keep(&self, key: Key, principal: &Principal) {
+        if !self.time.is_zero() {
+            self.answers.lock().keep(key, principal, self.time, Instant::now());
+        }
+    }
+}
+
+impl Answers {
+    fn find(&self, key: Key, now: Instant) -> Option<Principal> {
+        self.known.get(&key).filter(|(_, end)| now < *end).map(|(principal, _)| principal.clone())
+    }
+
+    fn keep(&mut self, key: Key, principal: &Principal, time: Duration, now: Instant) {
+        let end = now + time;
+        let end = principal.expires.map_or(end, |expires| end.min(expires));
+        self.known.insert(key, (principal.clone(), end));
+        self.order.push_back((key, end));
+        while self.order.front().is_some_and(|(_, end)| *end <= now || self.order.len() > ENTRIES_MAX) {
+            let Some((key, end)) = self.order.pop_front() else { break };
+            if self.known.get(&key).is_some_and(|(_, kept)| *kept == end) {
+                self.known.remove(&key);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn an_answer_ends_with_its_time_or_its_principal() {
+        let (mut answers, now) = (Answers::default(), Instant::now());
+        let mut alice = Principal::named("alice", "hook");
+        answers.keep((1, 1), &alice, MINUTE, now);
+        alice.expires = Some(now + SECOND);
+        answers.keep((2, 2), &alice, MINUTE, now);
+        alice.expires = Some(now + MINUTE * 2);
+        answers.keep((3, 3), &alice, MINUTE, now);
+        for (key, after, is_known) in [
+            (1, Duration::ZERO, true),
+            (1, MINUTE - SECOND, true),
+            (1, MINUTE, false),
+            (2, Duration::ZERO, true),
+            (2, SECOND, false),
+            (3, MINUTE - SECOND, true),
+            (3, MINUTE, false),
+            (4, Duration::ZERO, false),
+        ] {
+            assert_eq!(answers.find((key, key), now + after).is_some(), is_known, "{key} {after:?}");
+        }
+    }
+
+    #[test]
+    fn there_are_so_many_and_the_oldest_give_way() {
+        let (mut answers, now) = (Answers::default(), Instant::now());
+        let alice = Principal::named("alice", "hook");
+        for number in 0..=ENTRIES_MAX as u64 {
+            answers.keep((number, 0), &alice, MINUTE, now);
+        }
+        assert_eq!((answers.known.len(), answers.order.len()), (ENTRIES_MAX, ENTRIES_MAX));
+        assert!(answers.find((0, 0), now).is_none() && answers.find((1, 0), now).is_some());
+        for turn in 0..ENTRIES_MAX as u32 * 2 {
+            answers.keep((1, 0), &alice, MINUTE, now + Duration::from_nanos(turn.into()));
+        }
+        assert!(answers.order.len() <= ENTRIES_MAX, "bounded, whatever is kept twice");
+        assert!(answers.find((1, 0), now).is_some());
+        answers.keep((1, 0), &alice, MINUTE, now + MINUTE * 2);
+        assert_eq!((answers.known.len(), answers.order.len()), (1, 1), "what is over goes");
+    }
+}

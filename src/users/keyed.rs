@@ -1,0 +1,61 @@
+//! Digests that nobody outside of this process can compute.
+
+use blake2::Blake2bMac;
+use blake2::digest::consts::U32;
+use blake2::digest::{FixedOutput, KeyInit, Update};
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+/// A key that was made at random and is never shown.
+pub(super) struct Key([u8; 64]);
+
+/// What stands for a secret in a map: it says nothing of it, and no two secrets have the same.
+pub(super) type Digest = [u8; 32];
+
+impl Key {
+    pub(super) fn random() -> Key {
+        let mut key = [0; 64];
+        getrandom::fill(&mut key).expect("the system has a source of randomness");
+        Key(key)
+    }
+
+    /// The digest of everything that `what` hashes.
+    pub(super) fn digest(&self, what: &impl Hash) -> Digest {
+        let mut keyed = Keyed(Blake2bMac::new(&self.0.into()));
+        what.hash(&mut keyed);
+        keyed.0.finalize_fixed().into()
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+struct Keyed(Blake2bMac<U32>);
+
+impl Hasher for Keyed {
+    fn write(&mut self, octets: &[u8]) {
+        self.0.update(octets);
+    }
+
+    fn finish(&self) -> u64 {
+        unreachable!("the digest is taken whole")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_differ_by_key_and_by_where_a_text_ends() {
+        let key = Key::random();
+        assert_eq!(key.digest(&("a", "bc")), key.digest(&("a", "bc")));
+        assert_ne!(key.digest(&("a", "bc")), key.digest(&("ab", "c")));
+        assert_ne!(key.digest(&Some("")), key.digest(&None::<&str>));
+        assert_ne!(key.digest(&"a"), Key::random().digest(&"a"));
+        assert_eq!(format!("{key:?}"), "***");
+    }
+}

@@ -1,0 +1,51 @@
+//! The present, by both clocks: what is said of a user ends at a date, a session counts from now.
+
+use std::time::{Duration, Instant, SystemTime};
+
+/// What lies further in the future is as far as this.
+const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// One moment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Now {
+    /// Seconds since the Unix epoch.
+    pub(super) unix: f64,
+    /// The same moment on the clock that nobody sets.
+    pub(super) instant: Instant,
+}
+
+impl Now {
+    pub(super) fn read() -> Now {
+        let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Now { unix: unix.as_secs_f64(), instant: Instant::now() }
+    }
+
+    /// When it is `unix`; `None` if that is not to come.
+    pub(super) fn until(self, unix: f64) -> Option<Instant> {
+        let left = unix - self.unix;
+        (left > 0.0).then(|| self.instant + Duration::try_from_secs_f64(left).unwrap_or(FAR).min(FAR))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_to_come_and_when() {
+        let now = Now { unix: 1000.0, instant: Instant::now() };
+        let after = |time| Some(now.instant + time);
+        for (unix, expected) in [
+            (1000.5, after(Duration::from_millis(500))),
+            (1060.0, after(Duration::from_secs(60))),
+            (1e300, after(FAR)),
+            (f64::INFINITY, after(FAR)),
+            (1000.0, None),
+            (999.0, None),
+            (-1.0, None),
+            (f64::NAN, None),
+        ] {
+            assert_eq!(now.until(unix), expected, "{unix}");
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! One rule.
+//!
+//! ```text
+//! rule   = effect what who target                 ; blanks between them
+//! effect = "allow" | "deny"
+//! what   = "send" | "subscribe" | "all"
+//! who    = "anyone" | "users" | "anonymous"       ; users: everybody signed in
+//!        | "user:" NAME | "role:" NAME            ; percent-encoded
+//! ```
+
+use super::Verb;
+use super::automaton::Symbol;
+use super::target::{Symbols, Target};
+use crate::destination::{Kind, Owner, percent_decode};
+use crate::users::{Principal, SERVICE};
+use std::fmt;
+use std::sync::Arc;
+
+/// What a whole rule looks like, for those who wrote another thing.
+const EXPECTED: &str = "expected four words: allow|deny, send|subscribe|all, \
+                        anyone|users|anonymous|user:NAME|role:NAME, and a pattern such as /topic/news.**";
+
+/// One rule. `Display` is the rule as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    text: Arc<str>,
+    effect: Effect,
+    /// `None`: all.
+    verb: Option<Verb>,
+    who: Who,
+    target: Target,
+}
+
+/// What a rule that matches does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    Allow,
+    Deny,
+}
+
+/// Whom a rule is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Who {
+    Anyone,
+    Users,
+    Anonymous,
+    User(Box<str>),
+    Role(Box<str>),
+}
+
+impl Rule {
+    /// Parses a rule.
+    ///
+    /// # Errors
+    /// What was wrong and what was expected, for the operator.
+    pub fn parse(text: &str) -> Result<Rule, String> {
+        let words: Vec<&str> = text.split_whitespace().collect();
+        let [effect, what, who, target] = words[..] else {
+            return Err(format!("{text:?} has {} words; {EXPECTED}", words.len()));
+        };
+        let effect = match effect {
+            "allow" => Effect::Allow,
+            "deny" => Effect::Deny,
+            _ => return Err(format!("{effect:?} is neither allow nor deny; {EXPECTED}")),
+        };
+        let verb = match what {
+            "send" => Some(Verb::Send),
+            "subscribe" => Some(Verb::Subscribe),
+            "all" => None,
+            _ => return Err(format!("{what:?} is none of send, subscribe and all; {EXPECTED}")),
+        };
+        let who = Who::parse(who)?;
+        if effect == Effect::Deny && who == Who::Role(SERVICE.into()) {
+            return Err(format!("the role {SERVICE} may do everything; expected another role behind deny"));
+        }
+        // Blanks aside it is as written, on one line for the log.
+        Ok(Rule { text: words.join(" ").into(), effect, verb, who, target: Target::parse(target)? })
+    }
+
+    pub(super) fn text(&self) -> &Arc<str> {
+        &self.text
+    }
+
+    pub(super) fn effect(&self) -> Effect {
+        self.effect
+    }
+
+    /// Whether it is about this client doing that with destinations of this family.
+    pub(super) fn concerns(&self, who: &Principal, verb: Verb, kind: Kind) -> bool {
+        self.verb.is_none_or(|own| own == verb) && self.target.is_over(kind) && self.who.includes(who)
+    }
+
+    /// The pattern for this client. For one without the name or a claim that it speaks of, `allow` has none, and `deny`
+    /// denies whatever could have stood there.
+    pub(super) fn pattern<'a>(&'a self, who: &'a Principal, owner: &'a Owner) -> Option<Symbols<'a>> {
+        let missing = (self.effect == Effect::Deny).then_some(Symbol::One);
+        self.target.bind(who, owner, missing)
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl Who {
+    fn parse(text: &str) -> Result<Who, String> {
+        let who = match text {
+            "anyone" => Who::Anyone,
+            "users" => Who::Users,
+            "anonymous" => Who::Anonymous,
+            _ => match text.split_once(':') {
+                Some(("user", encoded)) => Who::User(name(text, encoded)?),
+                Some(("role", encoded)) => Who::Role(name(text, encoded)?),
+                _ => return Err(format!("{text:?} is nobody; {EXPECTED}")),
+            },
+        };
+        Ok(who)
+    }
+
+    fn includes(&self, who: &Principal) -> bool {
+        match self {
+            Who::Anyone => true,
+            Who::Users => who.name.is_some(),
+            Who::Anonymous => who.name.is_none(),
+            Who::User(name) => who.name.as_deref() == Some(name),
+            Who::Role(role) => who.has_role(role),
+        }
+    }
+}
+
+/// The name in `text`, of which it is `encoded`.
+fn name(text: &str, encoded: &str) -> Result<Box<str>, String> {
+    // Who writes `user:*` means everybody, and would deny nobody.
+    if encoded.is_empty() || encoded.contains(['*', '{', '}']) {
+        return Err(format!(
+            "{text:?} names nobody; expected one name behind the colon, with %2A, %7B and %7D for *, {{ and }}, or users \
+             for everybody signed in"
+        ));
+    }
+    percent_decode(encoded).map(Into::into).map_err(|error| error.to_string())
+}

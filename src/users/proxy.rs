@@ -1,0 +1,67 @@
+//! Users that a trusted proxy has signed in.
+
+use super::source::{Check, Source, Verdict};
+use super::{Credentials, Principal, name};
+
+/// Believes what the handshake says of the proxy: whoever fills that in knows which proxies are trusted.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Proxy;
+
+impl Proxy {
+    fn find(self, credentials: &Credentials) -> Verdict {
+        let Some(user) = &credentials.handshake.proxy else { return Verdict::NotMine };
+        // A proxy that lets a visitor through says so by an empty header.
+        if user.name.is_empty() {
+            return Verdict::NotMine;
+        }
+        match name::checked(&user.name) {
+            Ok(name) => Verdict::Known(Principal {
+                name: Some(name),
+                roles: user.roles.iter().map(|role| role.as_str().into()).collect(),
+                source: self.name(),
+                ..Principal::default()
+            }),
+            Err(reason) => Verdict::Refused(reason.to_owned()),
+        }
+    }
+}
+
+impl Source for Proxy {
+    fn name(&self) -> &'static str {
+        "proxy"
+    }
+
+    fn check<'a>(&'a self, credentials: &'a Credentials) -> Check<'a> {
+        Box::pin(std::future::ready(self.find(credentials)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::users::{Handshake, ProxyUser};
+    use std::sync::Arc;
+
+    fn said(name: &str, roles: &[&str]) -> Credentials {
+        let roles = roles.iter().map(|role| (*role).to_owned()).collect();
+        let proxy = Some(ProxyUser { name: name.to_owned(), roles });
+        Credentials {
+            handshake: Arc::new(Handshake { proxy, ..Handshake::default() }),
+            ..Credentials::default()
+        }
+    }
+
+    #[test]
+    fn whom_the_proxy_has_signed_in() {
+        let Verdict::Known(principal) = Proxy.find(&said("alice", &["admin", "service"])) else {
+            panic!("alice is known")
+        };
+        assert_eq!((principal.name.as_deref(), principal.source), (Some("alice"), "proxy"));
+        assert!(principal.has_role("admin") && principal.is_service());
+        assert_eq!(Proxy.find(&Credentials::default()), Verdict::NotMine);
+        assert_eq!(Proxy.find(&said("", &["admin"])), Verdict::NotMine, "a visitor");
+        for odd in ["a\nb", &"x".repeat(257)] {
+            assert!(matches!(Proxy.find(&said(odd, &[])), Verdict::Refused(_)), "{odd:?}");
+        }
+    }
+}

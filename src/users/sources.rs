@@ -1,0 +1,138 @@
+//! Which sources there are, and in which order they are asked.
+
+use super::Options;
+use super::anonymous::Anonymous;
+use super::certificate::Certificates;
+use super::fetch::Client;
+use super::file::UsersFile;
+use super::hook::Hook;
+use super::listed::Listed;
+use super::proxy::Proxy;
+use super::source::Source;
+use super::token::Tokens;
+use super::verifier::Verifier;
+use std::sync::Arc;
+
+/// A kind of source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A header of a trusted proxy.
+    Proxy,
+    /// A client certificate.
+    Certificate,
+    /// A token.
+    Token,
+    /// A users file.
+    UsersFile,
+    /// The list in the configuration.
+    User,
+    /// An HTTP service.
+    Hook,
+    /// Nobody in particular.
+    Anonymous,
+}
+
+impl Kind {
+    /// All, in the order in which they are asked by default: what others have verified already, what proves itself, what
+    /// has to be looked up here, what has to be asked elsewhere.
+    pub const ALL: [Kind; 7] = [
+        Kind::Proxy,
+        Kind::Certificate,
+        Kind::Token,
+        Kind::UsersFile,
+        Kind::User,
+        Kind::Hook,
+        Kind::Anonymous,
+    ];
+
+    /// Its name, in the configuration and in the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Proxy => "proxy",
+            Kind::Certificate => "certificate",
+            Kind::Token => "token",
+            Kind::UsersFile => "users-file",
+            Kind::User => "user",
+            Kind::Hook => "hook",
+            Kind::Anonymous => "anonymous",
+        }
+    }
+}
+
+/// The sources that the options ask for, in their order. Kinds that the order leaves out come behind the others.
+///
+/// # Errors
+/// One of them cannot be made of its options.
+pub(super) fn sources(options: &Options) -> Result<Vec<Arc<dyn Source>>, String> {
+    let client = Client::default();
+    let left_out = Kind::ALL.into_iter().filter(|kind| !options.order.contains(kind));
+    let order = options.order.iter().copied().chain(left_out);
+    // Anonymous is told whether it is alone.
+    let (last, named): (Vec<Kind>, Vec<Kind>) = order.partition(|kind| *kind == Kind::Anonymous);
+    let mut sources = Vec::new();
+    for kind in named {
+        sources.extend(source(kind, options, false, &client)?);
+    }
+    let is_alone = sources.is_empty();
+    for kind in last {
+        sources.extend(source(kind, options, is_alone, &client)?);
+    }
+    Ok(sources)
+}
+
+/// The source of this kind, if there is to be one.
+fn source(
+    kind: Kind,
+    options: &Options,
+    is_alone: bool,
+    client: &Client,
+) -> Result<Option<Arc<dyn Source>>, String> {
+    let source: Arc<dyn Source> = match kind {
+        Kind::Proxy if options.proxy => Arc::new(Proxy),
+        Kind::Certificate => match options.certificate {
+            Some(certificate) => Arc::new(Certificates::new(certificate)),
+            None => return Ok(None),
+        },
+        Kind::Token if !options.token.is_empty() => {
+            Arc::new(Tokens::new(options.token.clone(), client.clone())?)
+        }
+        Kind::Hook => match &options.hook_url {
+            Some(url) => Arc::new(Hook::new(url.clone(), options.hook.clone(), client.clone())),
+            None => return Ok(None),
+        },
+        Kind::UsersFile => {
+            let Some(path) = &options.users_file else { return Ok(None) };
+            let waiting_max = options.auth_waiting_max;
+            let verifier = Verifier::new(options.auth_parallel_max, waiting_max, options.auth_cache_max);
+            Arc::new(UsersFile::new(path, verifier))
+        }
+        Kind::User if !options.listed.is_empty() => Arc::new(Listed::new(&options.listed)),
+        Kind::Anonymous if options.allow_anonymous || is_alone => Arc::new(Anonymous { is_alone }),
+        Kind::Proxy | Kind::Token | Kind::User | Kind::Anonymous => return Ok(None),
+    };
+    Ok(Some(source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::users::Passcode;
+
+    fn names(options: &Options) -> Vec<&'static str> {
+        sources(options).expect("sources").iter().map(|source| source.name()).collect()
+    }
+
+    #[test]
+    fn sources_are_asked_in_their_order_and_anonymous_last() {
+        let mut options = Options::default();
+        assert_eq!(names(&options), ["anonymous"], "without any source everybody is let in");
+        options.users_file = Some("/nowhere/users".into());
+        assert_eq!(names(&options), ["users-file"]);
+        options.listed = vec![("alice".to_owned(), Passcode::new("a").expect("short"))];
+        options.allow_anonymous = true;
+        assert_eq!(names(&options), ["users-file", "user", "anonymous"]);
+        options.order = vec![Kind::Anonymous, Kind::User];
+        assert_eq!(names(&options), ["user", "users-file", "anonymous"]);
+        assert_eq!(Kind::ALL.map(Kind::as_str).len(), 7);
+    }
+}

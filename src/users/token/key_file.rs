@@ -1,0 +1,87 @@
+//! A key set in a file, read again when it has changed.
+
+use super::keys::{Key, parse_set};
+use crate::users::fetch::ANSWER_BYTES_MAX;
+use parking_lot::Mutex;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use tokio::time::Instant;
+
+/// How often the file is looked at, at most.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+#[derive(Debug)]
+pub(super) struct KeyFile {
+    path: PathBuf,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    keys: Arc<[Key]>,
+    stamp: Option<Stamp>,
+    looked_at: Instant,
+    is_odd: bool,
+}
+
+/// What tells one content from another without reading it.
+type Stamp = (SystemTime, u64);
+
+impl KeyFile {
+    /// Reads the file.
+    pub(super) fn open(path: &Path) -> Result<KeyFile, String> {
+        let stamp = stamp(path);
+        let keys = read(path).and_then(|json| parse_set(&json))?;
+        let state = Mutex::new(State { keys, stamp, looked_at: Instant::now(), is_odd: false });
+        Ok(KeyFile { path: path.to_owned(), state })
+    }
+
+    /// The keys as they are in the file, or as they last were when it could be read.
+    pub(super) fn keys(&self) -> Arc<[Key]> {
+        let mut state = self.state.lock();
+        if state.looked_at.elapsed() >= LOOK_INTERVAL {
+            state.looked_at = Instant::now();
+            state.look(&self.path);
+        }
+        state.keys.clone()
+    }
+}
+
+impl State {
+    fn look(&mut self, path: &Path) {
+        let stamp = stamp(path);
+        if stamp == self.stamp {
+            return;
+        }
+        match read(path).and_then(|json| parse_set(&json)) {
+            Ok(keys) => {
+                (self.keys, self.is_odd) = (keys, false);
+                tracing::info!(path = %path.display(), keys = self.keys.len(), "keys of tokens were read again");
+            }
+            // Half a file, perhaps: it has another stamp when it is whole.
+            Err(error) => {
+                if !self.is_odd {
+                    tracing::warn!(path = %path.display(), error, "cannot read keys of tokens, keeping the last ones");
+                }
+                self.is_odd = true;
+            }
+        }
+        self.stamp = stamp;
+    }
+}
+
+fn stamp(path: &Path) -> Option<Stamp> {
+    let metadata = path.metadata().ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
+}
+
+/// Reads a whole file of bounded size.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    let mut octets = Vec::new();
+    file.take(ANSWER_BYTES_MAX as u64 + 1).read_to_end(&mut octets).map_err(|error| error.to_string())?;
+    if octets.len() > ANSWER_BYTES_MAX { Err("the file is too large".to_owned()) } else { Ok(octets) }
+}

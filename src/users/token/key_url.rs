@@ -1,0 +1,209 @@
+//! A key set behind a URL: fetched by the first login that needs it, again when it is old or lacks a key.
+
+use super::keys::{Key, parse_set};
+use crate::users::fetch::{Client, Url};
+use parking_lot::Mutex;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// How often tokens of unknown keys, or failed fetches, make it fetched again, at most.
+const AGAIN_INTERVAL: Duration = Duration::from_secs(30);
+/// The same as long as there have been no keys at all, and nobody can come in.
+const FIRST_INTERVAL: Duration = Duration::from_secs(1);
+
+#[derive(Clone, Debug)]
+pub(super) struct KeyUrl {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    url: Url,
+    client: Client,
+    timeout: Duration,
+    refresh: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    keys: Option<(Arc<[Key]>, Instant)>,
+    /// When a fetch last began, or failed.
+    tried_at: Option<Instant>,
+    /// When one last began because of an unknown key.
+    asked_again_at: Option<Instant>,
+    /// Closed when the fetch under way has ended.
+    running: Option<watch::Receiver<()>>,
+    is_down: bool,
+}
+
+/// Why somebody wants the keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Want {
+    /// To look for one.
+    Usual,
+    /// Because those that there are lack one.
+    Again,
+}
+
+/// What has to be done before the keys are looked at.
+#[derive(Debug, PartialEq, Eq)]
+struct Plan {
+    /// A fetch begins.
+    starts: bool,
+    /// The fetch that begins or is under way is waited for.
+    waits: bool,
+}
+
+impl KeyUrl {
+    pub(super) fn new(url: Url, client: Client, timeout: Duration, refresh: Duration) -> KeyUrl {
+        let state = Mutex::new(State::default());
+        KeyUrl { shared: Arc::new(Shared { url, client, timeout, refresh, state }) }
+    }
+
+    pub(super) fn url(&self) -> &Url {
+        &self.shared.url
+    }
+
+    /// The keys; `None` if there have never been any. All who wait, wait for the same fetch, and it goes on when they
+    /// leave.
+    pub(super) async fn keys(&self, want: Want) -> Option<Arc<[Key]>> {
+        let running = {
+            let mut state = self.shared.state.lock();
+            let plan = state.plan(want, self.shared.refresh, Instant::now());
+            if plan.starts {
+                self.start(&mut state, want);
+            }
+            if plan.waits { state.running.clone() } else { None }
+        };
+        if let Some(mut running) = running {
+            // It is never sent to: the only news is its end.
+            let _ = running.changed().await;
+        }
+        self.shared.state.lock().keys.as_ref().map(|(keys, _)| keys.clone())
+    }
+
+    fn start(&self, state: &mut State, want: Want) {
+        let now = Instant::now();
+        let (done, running) = watch::channel(());
+        (state.tried_at, state.running) = (Some(now), Some(running));
+        if want == Want::Again {
+            state.asked_again_at = Some(now);
+        }
+        let shared = self.shared.clone();
+        tokio::spawn(async move {
+            let fetched = shared.fetch().await;
+            shared.settle(fetched);
+            drop(done);
+        });
+    }
+}
+
+impl State {
+    fn plan(&self, want: Want, refresh: Duration, now: Instant) -> Plan {
+        let is_past =
+            |at: Option<Instant>, pause| at.is_none_or(|at| now.saturating_duration_since(at) >= pause);
+        let age = self.keys.as_ref().map(|(_, at)| now.saturating_duration_since(*at));
+        let (is_due, waits) = match (age, want) {
+            (None, _) => (is_past(self.tried_at, FIRST_INTERVAL), true),
+            (_, Want::Again) => (is_past(self.asked_again_at, AGAIN_INTERVAL), true),
+            // A key may have been withdrawn while nobody came; only if there is no answer the old ones count.
+            (Some(age), _) if age >= refresh * 2 => (is_past(self.tried_at, AGAIN_INTERVAL), true),
+            (Some(age), _) if age >= refresh => (is_past(self.tried_at, AGAIN_INTERVAL), false),
+            _ => (false, false),
+        };
+        let is_running = self.running.as_ref().is_some_and(|running| running.has_changed().is_ok());
+        Plan { starts: is_due && !is_running, waits: waits && (is_due || is_running) }
+    }
+}
+
+impl Shared {
+    async fn fetch(&self) -> Result<Arc<[Key]>, String> {
+        let answer = self.client.get(&self.url, self.timeout).await?;
+        if answer.status != 200 {
+            return Err(format!("the answer is {}", answer.status));
+        }
+        parse_set(&answer.body)
+    }
+
+    fn settle(&self, fetched: Result<Arc<[Key]>, String>) {
+        let mut state = self.state.lock();
+        match fetched {
+            Ok(keys) => {
+                tracing::debug!(url = %self.url, keys = keys.len(), "keys of tokens were fetched");
+                if state.is_down {
+                    tracing::info!(url = %self.url, "keys of tokens can be fetched again");
+                }
+                state.keys = Some((keys, Instant::now()));
+                state.is_down = false;
+            }
+            Err(error) => {
+                if !state.is_down {
+                    let kept = state.keys.as_ref().map_or(0, |(keys, _)| keys.len());
+                    tracing::warn!(url = %self.url, error, kept, "cannot fetch keys of tokens");
+                }
+                (state.tried_at, state.is_down) = (Some(Instant::now()), true);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How long ago something was, in seconds.
+    type Ago = Option<u64>;
+    /// Keys, last tried, last asked again, under way, why somebody comes; what starts, who waits.
+    type Case = (Ago, Ago, Ago, bool, Want, (bool, bool));
+
+    #[test]
+    fn when_keys_are_fetched_and_who_waits() {
+        const NOTHING: (bool, bool) = (false, false);
+        const BEHIND: (bool, bool) = (true, false);
+        const BOTH: (bool, bool) = (true, true);
+        const WAIT: (bool, bool) = (false, true);
+        let now = Instant::now() + Duration::from_secs(100_000);
+        let table: &[Case] = &[
+            (None, None, None, false, Want::Usual, BOTH),
+            (None, None, None, false, Want::Again, BOTH),
+            (None, Some(0), None, true, Want::Usual, WAIT),
+            (None, Some(0), None, false, Want::Usual, NOTHING),
+            (None, Some(1), None, false, Want::Usual, BOTH),
+            (None, Some(2), None, true, Want::Usual, WAIT),
+            (Some(0), Some(0), None, false, Want::Usual, NOTHING),
+            (Some(599), Some(599), None, false, Want::Usual, NOTHING),
+            (Some(600), Some(600), None, false, Want::Usual, BEHIND),
+            (Some(600), Some(0), None, true, Want::Usual, NOTHING),
+            (Some(700), Some(29), None, false, Want::Usual, NOTHING),
+            (Some(700), Some(30), None, false, Want::Usual, BEHIND),
+            (Some(700), Some(30), None, true, Want::Usual, NOTHING),
+            (Some(1200), Some(1200), None, false, Want::Usual, BOTH),
+            (Some(1200), Some(0), None, true, Want::Usual, WAIT),
+            (Some(1200), Some(29), None, false, Want::Usual, NOTHING),
+            (Some(0), Some(0), None, false, Want::Again, BOTH),
+            (Some(0), Some(0), Some(29), false, Want::Again, NOTHING),
+            (Some(0), Some(0), Some(29), true, Want::Again, WAIT),
+            (Some(0), Some(0), Some(30), false, Want::Again, BOTH),
+            (Some(0), Some(30), Some(30), true, Want::Again, WAIT),
+        ];
+        for (keys, tried, again, is_running, want, expected) in table {
+            let ago = |ago: &Ago| ago.map(|seconds| now - Duration::from_secs(seconds));
+            let (done, running) = watch::channel(());
+            let done = is_running.then_some(done);
+            let state = State {
+                keys: ago(keys).map(|at| (Arc::from(Vec::new()), at)),
+                tried_at: ago(tried),
+                asked_again_at: ago(again),
+                running: Some(running),
+                is_down: false,
+            };
+            let plan = state.plan(*want, Duration::from_secs(600), now);
+            let case = (keys, tried, again, is_running, want);
+            assert_eq!((plan.starts, plan.waits), *expected, "{case:?}");
+            drop(done);
+        }
+    }
+}

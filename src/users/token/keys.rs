@@ -1,0 +1,207 @@
+//! Keys that verify signatures. Each knows its algorithms; a token has no say in that.
+
+use super::signed::Signed;
+use crate::users::Secret;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
+use jsonwebtoken::{Algorithm, DecodingKey, crypto};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Octets of a shared secret at least: as many as the hash of HS256 has.
+const SECRET_BYTES_MIN: usize = 32;
+/// Octets of an RSA modulus: what aws-lc verifies with.
+const MODULUS_BYTES: std::ops::RangeInclusive<usize> = 256..=1024;
+/// Keys of one set at most: each may have to be tried for a token that names none.
+const SET_KEYS_MAX: usize = 100;
+
+const HMAC: &[Algorithm] = &[Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
+const RSA: &[Algorithm] = &[
+    Algorithm::RS256,
+    Algorithm::RS384,
+    Algorithm::RS512,
+    Algorithm::PS256,
+    Algorithm::PS384,
+    Algorithm::PS512,
+];
+const P256: &[Algorithm] = &[Algorithm::ES256];
+const P384: &[Algorithm] = &[Algorithm::ES384];
+const ED25519: &[Algorithm] = &[Algorithm::EdDSA];
+
+/// One key. `Debug` shows no secret.
+#[derive(Debug)]
+pub(super) struct Key {
+    kid: Option<Box<str>>,
+    algorithms: Box<[Algorithm]>,
+    decoding: DecodingKey,
+}
+
+/// How near some keys come to verifying a token, the nearest last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Fit {
+    /// None is meant by its kid.
+    NoKey,
+    /// None of those that are meant has its algorithm.
+    NoAlgorithm,
+    /// None of those verifies it.
+    NoMatch,
+    /// One does.
+    Match,
+}
+
+impl Fit {
+    /// How near `keys` come, all of which are meant.
+    pub(super) fn of<'a>(keys: impl Iterator<Item = &'a Key>, signed: &Signed<'_>) -> Fit {
+        let mut fit = Fit::NoKey;
+        for key in keys {
+            fit = fit.max(key.fit(signed));
+            if fit == Fit::Match {
+                break;
+            }
+        }
+        fit
+    }
+
+    /// The same with the keys of a set: those of the token's kid, or all if it names none.
+    pub(super) fn of_set(keys: &[Key], signed: &Signed<'_>) -> Fit {
+        let kid = signed.kid.as_deref();
+        Fit::of(keys.iter().filter(|key| kid.is_none() || key.kid.as_deref() == kid), signed)
+    }
+}
+
+impl Key {
+    /// A shared secret.
+    pub(super) fn from_secret(secret: &Secret) -> Result<Key, String> {
+        let secret = secret.reveal();
+        if secret.len() < SECRET_BYTES_MIN {
+            return Err(format!("jwt-secret: a secret has at least {SECRET_BYTES_MIN} octets"));
+        }
+        // Who takes a public key for a secret lets in everybody who knows the public key.
+        if secret.contains("-----BEGIN ") {
+            return Err(
+                "jwt-secret: this is a key in PEM, no secret; a public key goes into jwt-key-file".into()
+            );
+        }
+        Ok(Key::new(None, HMAC, DecodingKey::from_secret(secret.as_bytes())))
+    }
+
+    /// All public keys of a PEM file.
+    pub(super) fn from_pem(text: &str) -> Result<Vec<Key>, String> {
+        let starts: Vec<usize> = text.match_indices("-----BEGIN ").map(|(at, _)| at).collect();
+        let ends = starts.iter().skip(1).copied().chain([text.len()]);
+        let keys: Result<Vec<Key>, _> =
+            starts.iter().zip(ends).map(|(start, end)| Key::from_block(&text[*start..end])).collect();
+        match keys {
+            Ok(keys) if keys.is_empty() => Err("no key in PEM in it".to_owned()),
+            keys => keys.map_err(str::to_owned),
+        }
+    }
+
+    fn from_block(block: &str) -> Result<Key, &'static str> {
+        let label = block.trim_start_matches("-----BEGIN ").split("-----").next().unwrap_or_default();
+        match label {
+            "PUBLIC KEY" | "RSA PUBLIC KEY" => {}
+            private if private.contains("PRIVATE") => {
+                return Err(
+                    "a private key: it belongs to whoever makes the tokens, here the public one is needed",
+                );
+            }
+            _ => return Err("not a PUBLIC KEY"),
+        }
+        let block = block.as_bytes();
+        let decoding = DecodingKey::from_ed_pem(block)
+            .or_else(|_| DecodingKey::from_ec_pem(block))
+            .or_else(|_| DecodingKey::from_rsa_pem(block))
+            .map_err(|_| "neither an RSA nor an EC nor an Ed25519 key")?;
+        let jwk =
+            Jwk::from_decoding_key(&decoding, None).map_err(|_| "the key is not one that is known here")?;
+        let algorithms = algorithms(&jwk)?;
+        if algorithms == HMAC {
+            return Err("not a public key");
+        }
+        Ok(Key::new(None, algorithms, decoding))
+    }
+
+    /// A key of a set.
+    fn from_jwk(json: &Value) -> Result<Key, &'static str> {
+        let jwk: Jwk = serde_json::from_value(json.clone()).map_err(|_| "malformed")?;
+        let common = &jwk.common;
+        if matches!(&common.public_key_use, Some(other) if *other != PublicKeyUse::Signature) {
+            return Err("not for signatures");
+        }
+        if common.key_operations.as_ref().is_some_and(|all| !all.contains(&KeyOperations::Verify)) {
+            return Err("not for verifying");
+        }
+        let mut algorithms = algorithms(&jwk)?.to_vec();
+        if let Some(only) = common.key_algorithm {
+            algorithms.retain(|algorithm| only == (*algorithm).into());
+        }
+        if algorithms.is_empty() {
+            return Err("its alg is not of its kind");
+        }
+        let decoding = DecodingKey::from_jwk(&jwk).map_err(|_| "malformed")?;
+        Ok(Key::new(common.key_id.as_deref(), &algorithms, decoding))
+    }
+
+    fn new(kid: Option<&str>, algorithms: &[Algorithm], decoding: DecodingKey) -> Key {
+        Key { kid: kid.map(Box::from), algorithms: algorithms.into(), decoding }
+    }
+
+    fn fit(&self, signed: &Signed<'_>) -> Fit {
+        if !self.algorithms.contains(&signed.algorithm) {
+            return Fit::NoAlgorithm;
+        }
+        match crypto::verify(signed.signature, signed.message.as_bytes(), &self.decoding, signed.algorithm) {
+            Ok(true) => Fit::Match,
+            Ok(false) | Err(_) => Fit::NoMatch,
+        }
+    }
+}
+
+/// Reads a key set (RFC 7517). Keys that cannot be used are passed over: a set may have some for other purposes.
+pub(super) fn parse_set(json: &[u8]) -> Result<Arc<[Key]>, String> {
+    let set: Value = serde_json::from_slice(json).map_err(|_| "this is no JSON".to_owned())?;
+    let list =
+        set.get("keys").and_then(Value::as_array).ok_or("this is no JSON object with a list `keys`")?;
+    if list.len() > SET_KEYS_MAX {
+        return Err(format!("more than {SET_KEYS_MAX} keys"));
+    }
+    let mut keys = Vec::new();
+    for json in list {
+        match Key::from_jwk(json) {
+            Ok(key) => keys.push(key),
+            Err(reason) => tracing::debug!(reason, "a key of a set is not used"),
+        }
+    }
+    Ok(keys.into())
+}
+
+/// What a key can do, if it is sound.
+fn algorithms(jwk: &Jwk) -> Result<&'static [Algorithm], &'static str> {
+    let decoded = |text: &str| URL_SAFE_NO_PAD.decode(text).map_err(|_| "malformed");
+    match &jwk.algorithm {
+        AlgorithmParameters::RSA(key) => {
+            let modulus = decoded(&key.n)?;
+            let zeros = modulus.iter().take_while(|octet| **octet == 0).count();
+            let fits = MODULUS_BYTES.contains(&(modulus.len() - zeros));
+            if fits { Ok(RSA) } else { Err("an RSA key has from 2048 to 8192 bits") }
+        }
+        AlgorithmParameters::EllipticCurve(key) => {
+            match (&key.curve, decoded(&key.x)?.len(), decoded(&key.y)?.len()) {
+                (EllipticCurve::P256, 32, 32) => Ok(P256),
+                (EllipticCurve::P384, 48, 48) => Ok(P384),
+                _ => Err("an EC key is one of P-256 or P-384"),
+            }
+        }
+        AlgorithmParameters::OctetKeyPair(key) => match (&key.curve, decoded(&key.x)?.len()) {
+            (EllipticCurve::Ed25519, 32) => Ok(ED25519),
+            _ => Err("an OKP key is one of Ed25519"),
+        },
+        AlgorithmParameters::OctetKey(key) => {
+            let fits = decoded(&key.value)?.len() >= SECRET_BYTES_MIN;
+            if fits { Ok(HMAC) } else { Err("a secret has at least 32 octets") }
+        }
+        _ => Err("of no kind that is known here"),
+    }
+}

@@ -1,0 +1,242 @@
+//! Users that a signed token (JWT) names.
+//!
+//! ```text
+//!  token ──► signed (parts, header) ──► keys: fixed, key_file, key_url ──► rules (time, issuer, audience) ──► Principal
+//! ```
+
+mod key_file;
+mod key_url;
+mod keys;
+mod rules;
+mod signed;
+#[cfg(test)]
+mod tests;
+
+use super::fetch::{Client, Url};
+use super::now::Now;
+use super::source::{Check, Source, Verdict};
+use super::{Credentials, Principal, Secret};
+use key_file::KeyFile;
+use key_url::{KeyUrl, Want};
+use keys::{Fit, Key};
+use signed::Signed;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+const NAME: &str = "token";
+
+/// Why a token is refused, for the log. Fixed texts: they cannot hold a part of it.
+type Reason = &'static str;
+
+/// Where a key set (JWKS) is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Jwks {
+    /// In a file, which is read again when it changes.
+    File(PathBuf),
+    /// Behind a URL, which is fetched again when keys are old or missing.
+    Url(Url),
+}
+
+impl FromStr for Jwks {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Jwks, &'static str> {
+        let is_url = text.contains("://");
+        if is_url { text.parse().map(Jwks::Url) } else { Ok(Jwks::File(text.into())) }
+    }
+}
+
+/// Which tokens are believed. `Debug` shows no secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// Shared secrets of 32 octets at least, for HS256, HS384 and HS512 (`jwt-secret`); several while they change.
+    pub secrets: Vec<Secret>,
+    /// Files with public keys in PEM (`jwt-key-file`): RSA for RS256 to RS512 and PS256 to PS512, P-256 for ES256, P-384
+    /// for ES384, Ed25519 for EdDSA.
+    pub key_files: Vec<PathBuf>,
+    /// Key sets (`jwt-jwks`).
+    pub jwks: Vec<Jwks>,
+    /// How old keys from a URL become before they are fetched again (`jwt-jwks-refresh`, 10 min).
+    pub jwks_refresh: Duration,
+    /// Who may have issued a token (`jwt-issuer`); anybody, if empty.
+    pub issuers: Vec<String>,
+    /// For whom a token may be (`jwt-audience`); anybody, and also for nobody, if empty.
+    pub audiences: Vec<String>,
+    /// By how much clocks may differ (`jwt-leeway`, 0 s).
+    pub leeway: Duration,
+    /// The claim that is the user's name (`jwt-name-claim`, `sub`); dots lead inside of objects.
+    pub name_claim: String,
+    /// The claim that has the user's roles (`jwt-roles-claim`, `roles`): a list, or a text with blanks or commas.
+    pub roles_claim: String,
+    /// Whether a token must say when it ends (`jwt-require-exp`, true).
+    pub require_exp: bool,
+    /// Time for fetching keys (`jwt-timeout`, 5 s).
+    pub timeout: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            secrets: Vec::new(),
+            key_files: Vec::new(),
+            jwks: Vec::new(),
+            jwks_refresh: Duration::from_secs(600),
+            issuers: Vec::new(),
+            audiences: Vec::new(),
+            leeway: Duration::ZERO,
+            name_claim: "sub".to_owned(),
+            roles_claim: "roles".to_owned(),
+            require_exp: true,
+            timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Options {
+    /// Whether there is nothing that a token could be verified with.
+    pub fn is_empty(&self) -> bool {
+        self.secrets.is_empty() && self.key_files.is_empty() && self.jwks.is_empty()
+    }
+}
+
+/// Believes signed tokens.
+#[derive(Debug)]
+pub struct Tokens {
+    options: Options,
+    fixed: Vec<Key>,
+    sets: Vec<Set>,
+}
+
+/// Keys that change.
+#[derive(Debug)]
+enum Set {
+    File(KeyFile),
+    Url(KeyUrl),
+}
+
+/// A token is not believed.
+#[derive(Debug)]
+enum Doubt {
+    Wrong(Reason),
+    NoKeys(String),
+}
+
+impl From<Reason> for Doubt {
+    fn from(reason: Reason) -> Doubt {
+        Doubt::Wrong(reason)
+    }
+}
+
+impl Tokens {
+    /// Reads secrets and files. What is behind URLs is fetched by the first login that needs it.
+    ///
+    /// # Errors
+    /// A secret is too short or no secret; a file cannot be read or has no fit key. The text names the option.
+    pub fn new(options: Options, client: Client) -> Result<Tokens, String> {
+        install_provider();
+        let mut fixed = options.secrets.iter().map(Key::from_secret).collect::<Result<Vec<Key>, _>>()?;
+        for path in &options.key_files {
+            let text = key_file::read(path).and_then(|octets| {
+                String::from_utf8(octets).map_err(|_| "this is no text, so no PEM".to_owned())
+            });
+            let keys = text.and_then(|text| Key::from_pem(&text));
+            fixed.extend(keys.map_err(|error| format!("jwt-key-file: {}: {error}", path.display()))?);
+        }
+        let sets =
+            options.jwks.iter().map(|jwks| Set::open(jwks, &options, &client)).collect::<Result<_, _>>()?;
+        Ok(Tokens { options, fixed, sets })
+    }
+
+    async fn verdict(&self, token: &str) -> Verdict {
+        match self.believe(token).await {
+            Ok(principal) => Verdict::Known(principal),
+            Err(Doubt::Wrong(reason)) => Verdict::Refused(reason.to_owned()),
+            Err(Doubt::NoKeys(reason)) => Verdict::Unavailable(reason),
+        }
+    }
+
+    async fn believe(&self, token: &str) -> Result<Principal, Doubt> {
+        let signed = Signed::parse(token)?;
+        match self.verify(&signed).await? {
+            Fit::Match => Ok(rules::judge(&self.options, &signed.claims()?, Now::read())?),
+            Fit::NoMatch => Err(Doubt::Wrong("bad signature")),
+            Fit::NoAlgorithm => Err(Doubt::Wrong("algorithm not allowed: no key is for it")),
+            Fit::NoKey => Err(Doubt::Wrong("unknown key")),
+        }
+    }
+
+    /// Goes from key to key, those first that cost nothing.
+    async fn verify(&self, signed: &Signed<'_>) -> Result<Fit, Doubt> {
+        let fixed = Fit::of(self.fixed.iter(), signed);
+        if fixed == Fit::Match {
+            return Ok(fixed);
+        }
+        let (found, missing) = self.look(signed, Want::Usual).await;
+        // Of the keys in sets only those are meant that have the token's kid; if none has, it may be a new one.
+        let is_new = signed.kid.is_some() && found == Fit::NoKey;
+        let (found, missing) = if is_new { self.look(signed, Want::Again).await } else { (found, missing) };
+        match (found, missing) {
+            (Fit::Match, _) => Ok(found),
+            (_, Some(url)) => Err(Doubt::NoKeys(format!("the keys of {url} could not be fetched so far"))),
+            // What a fixed key cannot do says nothing of one that a set should have.
+            (Fit::NoKey, None) if fixed == Fit::NoAlgorithm && !self.sets.is_empty() => Ok(found),
+            (found, None) => Ok(found.max(fixed)),
+        }
+    }
+
+    /// What the sets have; and the URL of one that has never had anything.
+    async fn look(&self, signed: &Signed<'_>, want: Want) -> (Fit, Option<&Url>) {
+        let (mut fit, mut missing) = (Fit::NoKey, None);
+        for set in &self.sets {
+            match set.keys(want).await {
+                Ok(keys) => fit = fit.max(Fit::of_set(&keys, signed)),
+                Err(url) => missing = Some(url),
+            }
+            if fit == Fit::Match {
+                break;
+            }
+        }
+        (fit, missing)
+    }
+}
+
+impl Set {
+    fn open(jwks: &Jwks, options: &Options, client: &Client) -> Result<Set, String> {
+        match jwks {
+            Jwks::File(path) => KeyFile::open(path)
+                .map(Set::File)
+                .map_err(|error| format!("jwt-jwks: {}: {error}", path.display())),
+            Jwks::Url(url) => {
+                Ok(Set::Url(KeyUrl::new(url.clone(), client.clone(), options.timeout, options.jwks_refresh)))
+            }
+        }
+    }
+
+    async fn keys(&self, want: Want) -> Result<Arc<[Key]>, &Url> {
+        match self {
+            Set::File(file) => Ok(file.keys()),
+            Set::Url(url) => url.keys(want).await.ok_or_else(|| url.url()),
+        }
+    }
+}
+
+impl Source for Tokens {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn check<'a>(&'a self, credentials: &'a Credentials) -> Check<'a> {
+        match credentials.token() {
+            Some(token) => Box::pin(self.verdict(token)),
+            None => Box::pin(std::future::ready(Verdict::NotMine)),
+        }
+    }
+}
+
+/// Where other crates switch on a second provider, jsonwebtoken would panic at first use.
+fn install_provider() {
+    // That it was installed before is no error.
+    let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
+}

@@ -1,0 +1,616 @@
+//! Tokens of every kind, good and bad, with keys that are made here.
+
+use super::rules::judge;
+use super::*;
+use crate::users::site::{Reply, Site};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
+use parking_lot::Mutex;
+use proptest::prelude::*;
+use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256};
+use serde_json::{Map, Value, json};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+const SECRET: &str = "a secret of thirty-two octets...";
+const ALL: [Algorithm; 12] = [
+    Algorithm::HS256,
+    Algorithm::HS384,
+    Algorithm::HS512,
+    Algorithm::RS256,
+    Algorithm::RS384,
+    Algorithm::RS512,
+    Algorithm::PS256,
+    Algorithm::PS384,
+    Algorithm::PS512,
+    Algorithm::ES256,
+    Algorithm::ES384,
+    Algorithm::EdDSA,
+];
+
+/// Somebody who makes tokens.
+struct Issuer {
+    algorithm: Algorithm,
+    encoding: EncodingKey,
+    decoding: DecodingKey,
+    /// The public key; none of a secret.
+    pem: String,
+    kid: Option<String>,
+}
+
+impl Issuer {
+    fn new(algorithm: Algorithm) -> Issuer {
+        install_provider();
+        let made =
+            |kind| KeyPair::generate_for(kind).map(|pair| (pair.serialize_pem(), pair.public_key_pem()));
+        let (encoding, decoding, pem) = match algorithm {
+            Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512 => {
+                let secret = SECRET.as_bytes();
+                (EncodingKey::from_secret(secret), DecodingKey::from_secret(secret), String::new())
+            }
+            Algorithm::ES256 | Algorithm::ES384 => {
+                let is_short = algorithm == Algorithm::ES256;
+                let kind = if is_short { &PKCS_ECDSA_P256_SHA256 } else { &PKCS_ECDSA_P384_SHA384 };
+                let (private, public) = made(kind).unwrap();
+                let decoding = DecodingKey::from_ec_pem(public.as_bytes()).unwrap();
+                (EncodingKey::from_ec_pem(private.as_bytes()).unwrap(), decoding, public)
+            }
+            Algorithm::EdDSA => {
+                let (private, public) = made(&PKCS_ED25519).unwrap();
+                let decoding = DecodingKey::from_ed_pem(public.as_bytes()).unwrap();
+                (EncodingKey::from_ed_pem(private.as_bytes()).unwrap(), decoding, public)
+            }
+            _ => {
+                let (private, public) = made(&PKCS_RSA_SHA256).unwrap();
+                let decoding = DecodingKey::from_rsa_pem(public.as_bytes()).unwrap();
+                (EncodingKey::from_rsa_pem(private.as_bytes()).unwrap(), decoding, public)
+            }
+        };
+        Issuer { algorithm, encoding, decoding, pem, kid: None }
+    }
+
+    fn called(algorithm: Algorithm, kid: &str) -> Issuer {
+        Issuer { kid: Some(kid.to_owned()), ..Issuer::new(algorithm) }
+    }
+
+    fn token(&self, claims: &Value) -> String {
+        let header = Header { kid: self.kid.clone(), ..Header::new(self.algorithm) };
+        jsonwebtoken::encode(&header, claims, &self.encoding).unwrap()
+    }
+
+    fn good(&self) -> String {
+        self.token(&json!({"sub": "alice", "exp": in_an_hour()}))
+    }
+
+    /// The key as in a set, with other members.
+    fn jwk(&self, others: Value) -> Value {
+        let mut jwk = serde_json::to_value(Jwk::from_decoding_key(&self.decoding, None).unwrap()).unwrap();
+        let members = jwk.as_object_mut().unwrap();
+        if let Some(kid) = &self.kid {
+            members.insert("kid".to_owned(), json!(kid));
+        }
+        members.extend(others.as_object().unwrap().clone());
+        jwk
+    }
+}
+
+fn in_an_hour() -> f64 {
+    (Now::read().unix + 3600.0).floor()
+}
+
+fn set(keys: &[Value]) -> String {
+    json!({"keys": keys}).to_string()
+}
+
+/// A file that goes with the test.
+struct Temporary(PathBuf);
+
+impl Temporary {
+    fn new(text: &str) -> Temporary {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let name = format!("stompbox-token-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::SeqCst));
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, text).unwrap();
+        Temporary(path)
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn with_secret() -> Options {
+    Options { secrets: vec![Secret::new(SECRET)], ..Options::default() }
+}
+
+fn with_set(text: &str) -> (Temporary, Options) {
+    let file = Temporary::new(text);
+    let options = Options { jwks: vec![Jwks::File(file.0.clone())], ..Options::default() };
+    (file, options)
+}
+
+fn open(options: Options) -> Tokens {
+    Tokens::new(options, Client::new()).unwrap()
+}
+
+async fn ask(tokens: &Tokens, token: &str) -> Verdict {
+    let credentials = Credentials {
+        authorization: Some(Secret::new(&format!("Bearer {token}"))),
+        ..Credentials::default()
+    };
+    let verdict = tokens.check(&credentials).await;
+    if let Verdict::Refused(reason) | Verdict::Unavailable(reason) = &verdict {
+        let parts = token.split('.').filter(|part| part.len() > 8);
+        assert!(parts.into_iter().all(|part| !reason.contains(part)), "no part of a token is told: {reason}");
+    }
+    verdict
+}
+
+/// The verdict in short: the name, or the reason after a sign of its kind.
+async fn asked(tokens: &Tokens, token: &str) -> String {
+    match ask(tokens, token).await {
+        Verdict::Known(principal) => principal.name.unwrap().to_string(),
+        Verdict::NotMine => "-".to_owned(),
+        Verdict::Refused(reason) => format!("!{reason}"),
+        Verdict::Unavailable(reason) => format!("?{reason}"),
+    }
+}
+
+#[tokio::test]
+async fn every_algorithm_by_every_kind_of_key() {
+    for algorithm in ALL {
+        let issuer = Issuer::new(algorithm);
+        let options = if issuer.pem.is_empty() {
+            with_secret()
+        } else {
+            let file = Temporary::new(&issuer.pem);
+            let tokens = open(Options { key_files: vec![file.0.clone()], ..Options::default() });
+            assert_eq!(asked(&tokens, &issuer.good()).await, "alice", "{algorithm:?} by a PEM");
+            let (_file, options) = with_set(&set(&[issuer.jwk(json!({"use": "sig"}))]));
+            let tokens = open(options);
+            assert_eq!(asked(&tokens, &issuer.good()).await, "alice", "{algorithm:?} by a set");
+            continue;
+        };
+        assert_eq!(asked(&open(options), &issuer.good()).await, "alice", "{algorithm:?}");
+        let (_file, options) = with_set(&set(&[issuer.jwk(json!({}))]));
+        assert_eq!(asked(&open(options), &issuer.good()).await, "alice", "{algorithm:?} by a set");
+    }
+}
+
+#[tokio::test]
+async fn a_token_says_who_the_user_is_and_how_long() {
+    let token = Issuer::new(Algorithm::HS256).token(&json!({
+        "sub": "alice", "exp": in_an_hour(), "iat": 1, "nbf": 1, "jti": "x",
+        "roles": ["admin"], "team": "red", "org": {"unit": {"id": 7}},
+    }));
+    let Verdict::Known(principal) = ask(&open(with_secret()), &token).await else { panic!("a good token") };
+    assert_eq!((principal.name.as_deref(), principal.source), (Some("alice"), "token"));
+    assert!(principal.has_role("admin"));
+    let claims: Vec<_> = principal.claims.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    assert_eq!(claims, ["org.unit.id=7", "sub=alice", "team=red"]);
+    let left = principal.expires.unwrap() - Instant::now();
+    assert!((3590..=3600).contains(&left.as_secs()), "{left:?}");
+}
+
+#[tokio::test]
+async fn where_there_is_no_token_another_source_is_asked() {
+    let tokens = open(with_secret());
+    assert_eq!(tokens.check(&Credentials::default()).await, Verdict::NotMine);
+    let login = Credentials {
+        login: Some("alice".to_owned()),
+        passcode: Some(Secret::new("sesame")),
+        ..Credentials::default()
+    };
+    assert_eq!(tokens.check(&login).await, Verdict::NotMine);
+    assert_eq!(tokens.name(), "token");
+}
+
+const NOW: f64 = 1_800_000_000.0;
+
+fn judged(options: &Options, claims: &Value, unix: f64) -> Result<Principal, Reason> {
+    let map: Map<String, Value> = claims.as_object().unwrap().clone();
+    judge(options, &map, Now { unix, instant: Instant::now() })
+}
+
+#[test]
+fn time_to_the_edge() {
+    for leeway in [0, 30] {
+        let options = Options { leeway: Duration::from_secs(leeway), ..Options::default() };
+        let edge = leeway as f64;
+        for (claims, unix, expected) in [
+            (json!({"exp": NOW}), NOW + edge - 0.5, None),
+            (json!({"exp": NOW}), NOW + edge, Some("expired")),
+            (json!({"exp": NOW}), NOW + edge + 1.0, Some("expired")),
+            (json!({"exp": NOW + 0.5}), NOW + edge, None),
+            (json!({"exp": 0}), NOW, Some("expired")),
+            (json!({"exp": -1}), NOW, Some("expired")),
+            (json!({"exp": u64::MAX}), NOW, None),
+            (json!({"exp": "soon"}), NOW, Some("malformed: exp is no number")),
+            (json!({"exp": null}), NOW, Some("malformed: exp is no number")),
+            (json!({"exp": 4e9, "nbf": NOW}), NOW - edge, None),
+            (json!({"exp": 4e9, "nbf": NOW}), NOW - edge - 0.5, Some("not yet valid")),
+            (json!({"exp": 4e9, "nbf": u64::MAX}), NOW, Some("not yet valid")),
+            (json!({"exp": 4e9, "nbf": "now"}), NOW, Some("malformed: nbf is no number")),
+        ] {
+            let mut claims = claims;
+            claims.as_object_mut().unwrap().insert("sub".to_owned(), json!("alice"));
+            let got = judged(&options, &claims, unix);
+            assert_eq!(got.as_ref().err().copied(), expected, "{claims} {unix} {leeway}");
+        }
+    }
+    let never = json!({"sub": "alice"});
+    let reason = judged(&Options::default(), &never, NOW).unwrap_err();
+    assert!(reason.contains("jwt-require-exp"), "{reason}");
+    let lax = Options { require_exp: false, ..Options::default() };
+    assert_eq!(judged(&lax, &never, NOW).unwrap().expires, None);
+    assert_eq!(judged(&lax, &json!({"sub": "alice", "exp": NOW}), NOW).unwrap_err(), "expired");
+}
+
+#[test]
+fn issuer_audience_name_and_roles() {
+    let any = Options::default();
+    let ours = Options { audiences: vec!["chat".into(), "mail".into()], ..Options::default() };
+    let theirs = Options { issuers: vec!["https://id".into()], ..Options::default() };
+    let deep =
+        Options { name_claim: "user.name".into(), roles_claim: "realm.roles".into(), ..Options::default() };
+    let none = "no name: the claim that has it is missing (jwt-name-claim)";
+    let odd = "no name: the claim that has it is neither a text nor a number (jwt-name-claim)";
+    for (options, claims, expected) in [
+        (&any, json!({"sub": "alice", "aud": "x", "iss": 7}), Ok("alice")),
+        (&ours, json!({"sub": "alice", "aud": "chat"}), Ok("alice")),
+        (&ours, json!({"sub": "alice", "aud": ["x", "mail"]}), Ok("alice")),
+        (&ours, json!({"sub": "alice"}), Err("wrong audience: the token names none")),
+        (&ours, json!({"sub": "alice", "aud": "Chat"}), Err("wrong audience")),
+        (&ours, json!({"sub": "alice", "aud": []}), Err("wrong audience")),
+        (&ours, json!({"sub": "alice", "aud": null}), Err("wrong audience")),
+        (&ours, json!({"sub": "alice", "aud": {"chat": true}}), Err("wrong audience")),
+        (&theirs, json!({"sub": "alice", "iss": "https://id"}), Ok("alice")),
+        (&theirs, json!({"sub": "alice", "iss": "https://id/"}), Err("wrong issuer")),
+        (&theirs, json!({"sub": "alice", "iss": ["https://id"]}), Err("wrong issuer")),
+        (&theirs, json!({"sub": "alice"}), Err("wrong issuer: the token names none")),
+        (&any, json!({"sub": 42}), Ok("42")),
+        (&any, json!({"sub": "a/b %"}), Ok("a/b %")),
+        (&any, json!({}), Err(none)),
+        (&any, json!({"sub": null}), Err(odd)),
+        (&any, json!({"sub": ["alice"]}), Err(odd)),
+        (&any, json!({"sub": ""}), Err("the name is empty")),
+        (&any, json!({"sub": "a\nb"}), Err("the name has a control character")),
+        (&any, json!({"sub": "x".repeat(257)}), Err("the name has more than 256 octets")),
+        (&any, json!({"sub": "a", "roles": 7}), Err("the roles are neither a list of texts nor a text")),
+        (&deep, json!({"sub": "x", "user": {"name": "alice"}, "realm": {"roles": "r"}}), Ok("alice")),
+        (&deep, json!({"sub": "x"}), Err(none)),
+    ] {
+        let mut claims = claims;
+        claims.as_object_mut().unwrap().insert("exp".to_owned(), json!(4e9));
+        let got = judged(options, &claims, NOW);
+        let got = got.as_ref().map(|principal| principal.name.as_deref().unwrap()).map_err(|reason| *reason);
+        assert_eq!(got, expected, "{claims}");
+    }
+}
+
+/// A token with any header, signed with the secret whatever the header says.
+fn forged(header: &Value, payload: &str, secret: &[u8]) -> String {
+    let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+    let message = format!("{}.{}", part(&header.to_string()), part(payload));
+    let key = EncodingKey::from_secret(secret);
+    let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key, Algorithm::HS256).unwrap();
+    format!("{message}.{signature}")
+}
+
+#[tokio::test]
+async fn what_is_no_good_token() {
+    let rsa = Issuer::called(Algorithm::RS256, "rsa");
+    let (_set, mut options) = with_set(&set(&[rsa.jwk(json!({"alg": "RS256"}))]));
+    let pem = Temporary::new(&rsa.pem);
+    options.key_files = vec![pem.0.clone()];
+    options.secrets = vec![Secret::new(SECRET), Secret::new(&SECRET.to_uppercase())];
+    let tokens = open(options);
+    let payload = json!({"sub": "alice", "exp": in_an_hour()}).to_string();
+    let make = |header: Value| forged(&header, &payload, SECRET.as_bytes());
+    let good = make(json!({"alg": "HS256"}));
+    let (head, tail) = good.split_once('.').unwrap();
+    let hidden = |header: Value| format!("{}.{tail}", URL_SAFE_NO_PAD.encode(header.to_string()));
+    let wrong = Issuer::new(Algorithm::RS256).good();
+    let unsigned = &good[..good.rfind('.').unwrap()];
+    for (token, expected) in [
+        (good.clone(), "alice"),
+        (forged(&json!({"alg": "HS256"}), &payload, SECRET.to_uppercase().as_bytes()), "alice"),
+        (rsa.good(), "alice"),
+        (make(json!({"alg": "HS256", "kid": "of no set"})), "alice"),
+        (hidden(json!({"alg": "HS256", "kid": "of no set"})), "!bad signature"),
+        (hidden(json!({"alg": "ES256", "kid": "of no set"})), "!unknown key"),
+        (make(json!({"alg": "none"})), "!algorithm not allowed: none that"),
+        (hidden(json!({"alg": "none"})), "!algorithm not allowed: none that"),
+        (hidden(json!({"alg": "NONE"})), "!algorithm not allowed: none that"),
+        (format!("{}.{}.", URL_SAFE_NO_PAD.encode(r#"{"alg":"none"}"#), "e30"), "!algorithm not allowed"),
+        (hidden(json!({"alg": "HS512"})), "!bad signature"),
+        (hidden(json!({"alg": "RS256"})), "!bad signature"),
+        (hidden(json!({"alg": "PS256"})), "!bad signature"),
+        (hidden(json!({"alg": "ES256"})), "!algorithm not allowed: no key"),
+        (hidden(json!({"alg": "ES256K"})), "!algorithm not allowed: none that"),
+        (hidden(json!({"alg": "HS256 "})), "!algorithm not allowed: none that"),
+        (forged(&json!({"alg": "HS256"}), &payload, rsa.pem.as_bytes()), "!bad signature"),
+        (forged(&json!({"alg": "HS256"}), &payload, rsa.pem.trim_end().as_bytes()), "!bad signature"),
+        (forged(&json!({"alg": "HS256"}), &payload, b""), "!bad signature"),
+        (wrong, "!bad signature"),
+        (unsigned.to_owned(), "!malformed: not three parts"),
+        (format!("{unsigned}."), "!bad signature"),
+        (format!("{good}="), "!bad signature"),
+        (format!("{good}.x"), "!malformed: not three parts"),
+        (format!("{good}.x.y"), "!malformed: not three parts"),
+        (format!("{head}..{tail}"), "!malformed: not three parts"),
+        (format!(".{tail}"), "!malformed: the header"),
+        ("..".to_owned(), "!malformed: the header"),
+        ("nothing".to_owned(), "!malformed: not three parts"),
+        (String::new(), "!malformed: not three parts"),
+        (hidden(json!("alg")), "!malformed: the header"),
+        (hidden(json!({"typ": "JWT"})), "!malformed: the header has no alg"),
+        (hidden(json!({"alg": 7})), "!malformed: the header has no alg"),
+        (make(json!({"alg": "HS256", "kid": 7})), "!malformed: the kid"),
+        (make(json!({"alg": "HS256", "crit": ["exp"]})), "!malformed: the header has critical"),
+        (forged(&json!({"alg": "HS256"}), "[]", SECRET.as_bytes()), "!malformed: the payload"),
+        (forged(&json!({"alg": "HS256"}), "{", SECRET.as_bytes()), "!malformed: the payload"),
+        (format!("{good}{}", "x".repeat(16 << 10)), "!malformed: longer than 16 KiB"),
+    ] {
+        let got = asked(&tokens, &token).await;
+        assert!(got.starts_with(expected), "{token}: {got}, not {expected}");
+    }
+}
+
+#[test]
+fn keys_that_are_not_taken() {
+    let rsa = Issuer::new(Algorithm::RS256);
+    let private = KeyPair::generate_for(&PKCS_ED25519).unwrap().serialize_pem();
+    let both = [rsa.pem.as_str(), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"].concat();
+    let refused = |options: Options| Tokens::new(options, Client::new()).map(|_| ()).unwrap_err();
+    for (secret, expected) in [("short, but sesame", "32 octets"), (&rsa.pem, "PEM"), ("", "32 octets")] {
+        let error = refused(Options { secrets: vec![Secret::new(secret)], ..Options::default() });
+        assert!(error.starts_with("jwt-secret: ") && error.contains(expected), "{error}");
+        assert!(!error.contains("sesame"), "{error}");
+    }
+    for (text, expected) in [
+        (private.as_str(), "private key"),
+        ("sesame", "no key in PEM"),
+        ("", "no key in PEM"),
+        (&both, "not a PUBLIC KEY"),
+        ("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n", "neither an RSA"),
+    ] {
+        let file = Temporary::new(text);
+        let error = refused(Options { key_files: vec![file.0.clone()], ..Options::default() });
+        assert!(error.starts_with("jwt-key-file: ") && error.contains(expected), "{error}");
+    }
+    for text in ["", "{", "[]", r#"{"keys": 7}"#, &set(&vec![json!({}); 101])] {
+        let (_file, options) = with_set(text);
+        assert!(refused(options).starts_with("jwt-jwks: "), "{text}");
+    }
+    let missing = Options { jwks: vec![Jwks::File("/nowhere/keys".into())], ..Options::default() };
+    assert!(refused(missing).starts_with("jwt-jwks: /nowhere/keys: "));
+    assert!(format!("{:?}", with_secret()).find(SECRET).is_none());
+    assert!(format!("{:?}", open(with_secret())).find(SECRET).is_none());
+}
+
+#[tokio::test]
+async fn a_key_of_a_set_is_used_for_what_it_is_for() {
+    let rsa = Issuer::called(Algorithm::RS256, "k");
+    let ec = Issuer::called(Algorithm::ES256, "k");
+    let hs = Issuer::called(Algorithm::HS256, "k");
+    let other = Issuer::called(Algorithm::RS256, "other");
+    let ps = || {
+        let header = Header { kid: Some("k".to_owned()), ..Header::new(Algorithm::PS256) };
+        jsonwebtoken::encode(&header, &json!({"sub": "alice", "exp": in_an_hour()}), &rsa.encoding).unwrap()
+    };
+    let short = json!({"kty": "oct", "kid": "k", "k": URL_SAFE_NO_PAD.encode("short")});
+    let nameless = Issuer { kid: None, ..Issuer::new(Algorithm::ES256) };
+    let no_algorithm = "!algorithm not allowed: no key is for it";
+    for (keys, token, expected) in [
+        (vec![rsa.jwk(json!({}))], rsa.good(), "alice"),
+        (vec![rsa.jwk(json!({}))], ps(), "alice"),
+        (vec![rsa.jwk(json!({"alg": "RS256"}))], ps(), no_algorithm),
+        (vec![rsa.jwk(json!({"alg": "PS256"}))], rsa.good(), no_algorithm),
+        (vec![rsa.jwk(json!({"alg": "HS256"}))], rsa.good(), "!unknown key"),
+        (vec![rsa.jwk(json!({"alg": "RSA-OAEP"}))], rsa.good(), "!unknown key"),
+        (vec![rsa.jwk(json!({"alg": "of tomorrow"}))], rsa.good(), "!unknown key"),
+        (vec![rsa.jwk(json!({"use": "enc"}))], rsa.good(), "!unknown key"),
+        (vec![rsa.jwk(json!({"key_ops": ["sign"]}))], rsa.good(), "!unknown key"),
+        (vec![rsa.jwk(json!({"key_ops": ["verify"]}))], rsa.good(), "alice"),
+        (vec![ec.jwk(json!({"crv": "P-384"}))], ec.good(), "!unknown key"),
+        (vec![ec.jwk(json!({"crv": "secp256k1"}))], ec.good(), "!unknown key"),
+        (vec![hs.jwk(json!({}))], hs.good(), "alice"),
+        (vec![short], hs.good(), "!unknown key"),
+        (vec![rsa.jwk(json!({})), ec.jwk(json!({}))], ec.good(), "alice"),
+        (vec![json!({"kty": "new"}), json!(7), rsa.jwk(json!({}))], rsa.good(), "alice"),
+        (vec![rsa.jwk(json!({}))], other.good(), "!unknown key"),
+        (vec![other.jwk(json!({"kid": "k"}))], rsa.good(), "!bad signature"),
+        (vec![rsa.jwk(json!({"kid": null}))], rsa.good(), "!unknown key"),
+        (vec![ec.jwk(json!({})), nameless.jwk(json!({"kid": "x"}))], nameless.good(), "alice"),
+        (vec![], rsa.good(), "!unknown key"),
+    ] {
+        let text = set(&keys);
+        let (_file, options) = with_set(&text);
+        assert_eq!(asked(&open(options), &token).await, expected, "{text}");
+    }
+}
+
+fn serving(keys: Value) -> (Arc<Mutex<String>>, impl Fn(crate::users::site::Asked) -> Reply) {
+    let text = Arc::new(Mutex::new(set(&[keys])));
+    let served = text.clone();
+    (text, move |_| match &*served.lock() {
+        down if down.is_empty() => Reply::Say(503, String::new()),
+        text => Reply::Say(200, text.clone()),
+    })
+}
+
+fn by_url(site: &Site) -> Options {
+    Options { jwks: vec![site.url("/keys?secret=sesame").parse().unwrap()], ..Options::default() }
+}
+
+/// Lets time go by for the broker; what comes over sockets then takes its own.
+async fn later(seconds: u64) {
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(seconds)).await;
+    tokio::time::resume();
+}
+
+#[tokio::test]
+async fn a_new_key_is_fetched_once_and_unknown_ones_not_all_the_time() {
+    let (old, new) = (Issuer::called(Algorithm::ES256, "old"), Issuer::called(Algorithm::ES256, "new"));
+    let (text, serve) = serving(old.jwk(json!({})));
+    let site = Site::open(serve).await;
+    let tokens = open(by_url(&site));
+    assert_eq!(site.asked(), 0, "nothing is fetched before the first login");
+    assert_eq!(asked(&tokens, &old.good()).await, "alice");
+    assert_eq!(asked(&tokens, &old.good()).await, "alice");
+    assert_eq!(site.asked(), 1);
+    *text.lock() = set(&[new.jwk(json!({}))]);
+    assert_eq!(asked(&tokens, &new.good()).await, "alice", "rotated");
+    assert_eq!(site.asked(), 2);
+    for _ in 0..5 {
+        assert_eq!(asked(&tokens, &old.good()).await, "!unknown key");
+        assert_eq!(asked(&tokens, &new.good()).await, "alice");
+    }
+    assert_eq!(site.asked(), 2, "once in 30 seconds");
+    later(30).await;
+    assert_eq!(asked(&tokens, &old.good()).await, "!unknown key");
+    assert_eq!(site.asked(), 3);
+    let nameless = Issuer { kid: None, ..Issuer::new(Algorithm::ES256) };
+    later(30).await;
+    assert_eq!(asked(&tokens, &nameless.good()).await, "!bad signature");
+    assert_eq!(site.asked(), 3, "who names no key asks for none");
+}
+
+#[tokio::test]
+async fn many_logins_share_one_fetch_which_outlives_them() {
+    let issuer = Issuer::called(Algorithm::EdDSA, "k");
+    let (_text, serve) = serving(issuer.jwk(json!({})));
+    let site = Site::gated(serve).await;
+    let tokens = Arc::new(open(by_url(&site)));
+    let token = issuer.good();
+    let mut first = Box::pin(asked(&tokens, &token));
+    assert!(futures_util::poll!(&mut first).is_pending());
+    drop(first);
+    let mut logins = tokio::task::JoinSet::new();
+    for _ in 0..100 {
+        let (tokens, token) = (tokens.clone(), token.clone());
+        logins.spawn(async move { asked(&tokens, &token).await });
+    }
+    tokio::task::yield_now().await;
+    site.let_through();
+    assert!(logins.join_all().await.iter().all(|name| name == "alice"));
+    assert_eq!(site.asked(), 1);
+}
+
+#[tokio::test]
+async fn while_keys_cannot_be_fetched_the_last_ones_are_used() {
+    let log = Temporary::new("");
+    let writer = Arc::new(std::fs::File::create(&log.0).unwrap());
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(writer).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let logged = || std::fs::read_to_string(&log.0).unwrap();
+    let warned = || logged().matches(" WARN ").count();
+    let issuer = Issuer::called(Algorithm::EdDSA, "k");
+    let (text, serve) = serving(issuer.jwk(json!({})));
+    let site = Site::open(serve).await;
+    let tokens = open(Options { require_exp: false, ..by_url(&site) });
+    let token = issuer.token(&json!({"sub": "alice"}));
+    let up = std::mem::take(&mut *text.lock());
+    let unavailable = asked(&tokens, &token).await;
+    assert!(unavailable.starts_with("?the keys of http://127.0.0.1:"), "{unavailable}");
+    assert!(!unavailable.contains("sesame"), "{unavailable}");
+    assert_eq!(asked(&tokens, &token).await, unavailable, "not asked again at once");
+    assert_eq!((site.asked(), warned()), (1, 1));
+    later(1).await;
+    text.lock().clone_from(&up);
+    assert_eq!(asked(&tokens, &token).await, "alice", "up again");
+    text.lock().clear();
+    for (seconds, asks) in [(1200, 3), (0, 3), (29, 3), (1, 4), (30, 5)] {
+        later(seconds).await;
+        assert_eq!(asked(&tokens, &token).await, "alice", "an outage of later");
+        assert_eq!(site.asked(), asks, "failed fetches are repeated every 30 seconds only");
+        assert_eq!(warned(), 2, "once per outage");
+    }
+    *text.lock() = set(&[Issuer::called(Algorithm::EdDSA, "other").jwk(json!({}))]);
+    later(30).await;
+    assert_eq!(asked(&tokens, &token).await, "!unknown key", "withdrawn");
+    assert!(logged().contains("can be fetched again") && !logged().contains("sesame"), "{}", logged());
+}
+
+#[tokio::test]
+async fn of_several_sets_one_may_be_down() {
+    let (old, new) = (Issuer::called(Algorithm::EdDSA, "old"), Issuer::called(Algorithm::EdDSA, "new"));
+    let (text, serve) = serving(old.jwk(json!({})));
+    let site = Site::open(serve).await;
+    let mut options = by_url(&site);
+    options.jwks.insert(0, Site::closed_port().await.parse().unwrap());
+    let tokens = open(options);
+    assert_eq!(asked(&tokens, &old.good()).await, "alice");
+    *text.lock() = set(&[new.jwk(json!({}))]);
+    assert_eq!(asked(&tokens, &new.good()).await, "alice", "rotated");
+    let got = asked(&tokens, &old.good()).await;
+    assert!(got.starts_with("?the keys of "), "the other set may have had it: {got}");
+}
+
+#[tokio::test]
+async fn garbage_behind_a_url_is_no_key() {
+    for reply in ["", "{", "<html>", r#"{"keys": {}}"#] {
+        let site = Site::open(move |_| Reply::Say(200, reply.to_owned())).await;
+        let got = asked(&open(by_url(&site)), &Issuer::called(Algorithm::HS256, "k").good()).await;
+        assert!(got.starts_with('?'), "{reply}: {got}");
+    }
+    let options = Options { jwks: vec![Site::closed_port().await.parse().unwrap()], ..with_secret() };
+    let tokens = open(options);
+    assert_eq!(asked(&tokens, &Issuer::new(Algorithm::HS256).good()).await, "alice", "by another key");
+}
+
+#[tokio::test]
+async fn a_set_in_a_file_is_read_again_when_it_has_changed() {
+    let (old, new) = (Issuer::called(Algorithm::EdDSA, "old"), Issuer::called(Algorithm::ES384, "newer"));
+    let (file, options) = with_set(&set(&[old.jwk(json!({}))]));
+    let tokens = open(options);
+    std::fs::write(&file.0, set(&[new.jwk(json!({}))])).unwrap();
+    assert_eq!(asked(&tokens, &new.good()).await, "!unknown key", "looked at once a second");
+    later(1).await;
+    assert_eq!(asked(&tokens, &new.good()).await, "alice");
+    assert_eq!(asked(&tokens, &old.good()).await, "!unknown key");
+    std::fs::write(&file.0, "half a fi").unwrap();
+    later(1).await;
+    assert_eq!(asked(&tokens, &new.good()).await, "alice", "the last good content counts");
+    std::fs::remove_file(&file.0).unwrap();
+    later(1).await;
+    assert_eq!(asked(&tokens, &new.good()).await, "alice");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+    /// Whatever octet of a good token is another, it is a good token no more.
+    #[test]
+    fn no_other_token_is_believed(which in 0..4_usize, at in any::<prop::sample::Index>(), octet in 0..128_u8) {
+        thread_local! {
+            static STAGE: (Tokens, Vec<String>, Vec<Temporary>) = stage();
+        }
+        STAGE.with(|(tokens, good, _)| {
+            let mut token = good[which].clone().into_bytes();
+            let at = at.index(token.len());
+            prop_assume!(token[at] != octet);
+            token[at] = octet;
+            let token = String::from_utf8(token).unwrap();
+            let mut check = Box::pin(tokens.verdict(&token));
+            let waker = std::task::Waker::noop();
+            let verdict = check.as_mut().poll(&mut std::task::Context::from_waker(waker));
+            prop_assert!(matches!(verdict, std::task::Poll::Ready(Verdict::Refused(_))), "{verdict:?}");
+            Ok(())
+        })?;
+    }
+}
+
+fn stage() -> (Tokens, Vec<String>, Vec<Temporary>) {
+    let makers = [Algorithm::HS256, Algorithm::RS256, Algorithm::ES256, Algorithm::EdDSA].map(Issuer::new);
+    let files: Vec<_> = makers[1..].iter().map(|maker| Temporary::new(&maker.pem)).collect();
+    let key_files = files.iter().map(|file| file.0.clone()).collect();
+    let tokens = open(Options { key_files, ..with_secret() });
+    (tokens, makers.iter().map(Issuer::good).collect(), files)
+}

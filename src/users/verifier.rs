@@ -1,0 +1,240 @@
+//! Passcodes against hashes.
+
+use super::Secret;
+use super::desk::Desks;
+use super::hash::{CannotHash, Hash, Memory};
+use super::keyed::{Digest, Key};
+use super::recent::Recent;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// Says whether a passcode matches a hash, without holding up the thread that asks.
+///
+/// ```text
+///  verify ──► remembered? ──────────────────────────────────────────► yes
+///               │ no
+///               ├─► the same is asked already? wait with whoever asked ──┐
+///               └─► queue of the desks ──► hash ──► remember a success ──┴► yes, no
+/// ```
+/// What is begun is completed although nobody may wait for it any more: whoever comes again finds it done, so a storm of
+/// clients whose patience is shorter than the queue comes to an end.
+#[derive(Debug)]
+pub(super) struct Verifier {
+    shared: Arc<Shared>,
+    desks: Desks,
+}
+
+/// Does the work; tests have one that is slow when they want it.
+type Matches = dyn Fn(&Hash, &str, &mut Memory) -> Result<bool, CannotHash> + Send + Sync;
+
+struct Shared {
+    key: Key,
+    matches: Box<Matches>,
+    state: Mutex<State>,
+}
+
+/// Everything goes by the digest of name, passcode and hash: another hash is another question.
+struct State {
+    pending: HashMap<Digest, watch::Receiver<Option<Answer>>>,
+    successes: Recent<Digest, ()>,
+}
+
+type Answer = Result<bool, CannotHash>;
+
+impl Verifier {
+    /// Hashes with so many threads (see [`Desks::new`]) for so many in the queue, and remembers so many successes.
+    pub(super) fn new(threads: usize, waiting_max: usize, remembered_max: usize) -> Verifier {
+        Verifier::with(threads, waiting_max, remembered_max, Box::new(Hash::matches))
+    }
+
+    pub(super) fn with(
+        threads: usize,
+        waiting_max: usize,
+        remembered_max: usize,
+        matches: Box<Matches>,
+    ) -> Verifier {
+        let state = State { pending: HashMap::new(), successes: Recent::new(remembered_max) };
+        let shared = Shared { key: Key::random(), matches, state: Mutex::new(state) };
+        Verifier { shared: Arc::new(shared), desks: Desks::new(threads, waiting_max) }
+    }
+
+    /// Whether the passcode of `name` is what `hash` was made of.
+    ///
+    /// # Errors
+    /// It cannot be said, for now; the text is for the log.
+    pub(super) async fn verify(
+        &self,
+        name: &str,
+        passcode: &str,
+        hash: &Arc<Hash>,
+    ) -> Result<bool, &'static str> {
+        let digest = self.shared.key.digest(&(name, passcode, hash.as_str()));
+        let mut pending = {
+            let mut state = self.shared.state.lock();
+            if state.successes.touch(&digest) {
+                return Ok(true);
+            }
+            match state.pending.get(&digest) {
+                Some(pending) => pending.clone(),
+                None => self.begin(&mut state, digest, passcode, hash)?,
+            }
+        };
+        let answer = pending.wait_for(Option::is_some).await.ok().and_then(|answer| *answer);
+        match answer {
+            Some(Ok(matches)) => Ok(matches),
+            Some(Err(CannotHash)) => Err("not enough memory for a hash"),
+            None => Err("the check was given up"),
+        }
+    }
+
+    fn begin(
+        &self,
+        state: &mut State,
+        digest: Digest,
+        passcode: &str,
+        hash: &Arc<Hash>,
+    ) -> Result<watch::Receiver<Option<Answer>>, &'static str> {
+        let (tell, told) = watch::channel(None);
+        let passcode = Secret::new(passcode);
+        let (shared, hash) = (self.shared.clone(), hash.clone());
+        state.pending.insert(digest, told.clone());
+        let put = self.desks.put(Box::new(move |memory| {
+            let matches = || (shared.matches)(&hash, passcode.reveal(), memory);
+            let answer = catch_unwind(AssertUnwindSafe(matches)).unwrap_or(Err(CannotHash));
+            // Its memory is wiped before anybody hears of it.
+            drop(passcode);
+            shared.end(&digest, answer);
+            tell.send_replace(Some(answer));
+        }));
+        put.inspect_err(|_| drop(state.pending.remove(&digest))).map(|()| told)
+    }
+}
+
+impl Shared {
+    fn end(&self, digest: &Digest, answer: Answer) {
+        let mut state = self.state.lock();
+        if answer == Ok(true) {
+            state.successes.insert(*digest, ());
+        }
+        state.pending.remove(digest);
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.state.lock();
+        f.debug_struct("Shared").field("pending", &state.pending.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::users::hash::tests::cheap;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc;
+
+    /// A hash that takes until the test lets it go on, one at a time.
+    pub(in crate::users) struct Slow {
+        pub(in crate::users) go_on: mpsc::Sender<()>,
+        pub(in crate::users) begun: Arc<AtomicUsize>,
+    }
+
+    impl Slow {
+        /// `sesame` matches everything, nothing else does.
+        pub(in crate::users) fn verifier(threads: usize, remembered_max: usize) -> (Verifier, Slow) {
+            let (go_on, wait) = mpsc::channel();
+            let (begun, wait) = (Arc::new(AtomicUsize::new(0)), Mutex::new(wait));
+            let count = begun.clone();
+            let matches = move |_: &Hash, passcode: &str, _: &mut Memory| {
+                count.fetch_add(1, Ordering::SeqCst);
+                let _ = wait.lock().recv();
+                match passcode {
+                    "huge" => Err(CannotHash),
+                    "panic" => panic!("a bug"),
+                    _ => Ok(passcode == "sesame"),
+                }
+            };
+            (Verifier::with(threads, 10_000, remembered_max, Box::new(matches)), Slow { go_on, begun })
+        }
+
+        pub(in crate::users) fn let_go(&self, count: usize) {
+            for _ in 0..count {
+                self.go_on.send(()).expect("the verifier is there");
+            }
+        }
+
+        pub(in crate::users) fn begun(&self) -> usize {
+            self.begun.load(Ordering::SeqCst)
+        }
+    }
+
+    #[tokio::test]
+    async fn answers() {
+        let (verifier, slow) = Slow::verifier(1, 10);
+        let hash = Arc::new(cheap("x"));
+        slow.let_go(5);
+        for (passcode, expected) in [
+            ("sesame", Ok(true)),
+            ("wrong", Ok(false)),
+            ("huge", Err("not enough memory for a hash")),
+            ("panic", Err("not enough memory for a hash")),
+            ("sesam", Ok(false)),
+        ] {
+            assert_eq!(verifier.verify("alice", passcode, &hash).await, expected, "{passcode}");
+        }
+        assert!(verifier.shared.state.lock().pending.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_success_is_remembered_a_failure_is_not_and_another_hash_is_another_question() {
+        let (verifier, slow) = Slow::verifier(1, 10);
+        let (hash, other) = (Arc::new(cheap("x")), Arc::new(cheap("x")));
+        slow.let_go(100);
+        for (name, passcode, hash, hashes) in [
+            ("alice", "sesame", &hash, 1),
+            ("alice", "sesame", &hash, 1),
+            ("alice", "wrong", &hash, 2),
+            ("alice", "wrong", &hash, 3),
+            ("alice", "sesame", &other, 4),
+            ("bob", "sesame", &hash, 5),
+            ("alice", "sesame", &hash, 5),
+        ] {
+            assert_eq!(verifier.verify(name, passcode, hash).await, Ok(passcode == "sesame"));
+            assert_eq!(slow.begun(), hashes, "{name} {passcode}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_same_question_is_asked_once_and_answered_although_nobody_waits() {
+        let (verifier, slow) = Slow::verifier(1, 10);
+        let hash = Arc::new(cheap("x"));
+        let ask = |passcode: &'static str| Box::pin(verifier.verify("alice", passcode, &hash));
+        let (mut first, mut second, mut other) = (ask("sesame"), ask("sesame"), ask("wrong"));
+        for asked in [&mut first, &mut second, &mut other] {
+            assert!(futures_util::poll!(asked).is_pending());
+        }
+        assert_eq!(verifier.shared.state.lock().pending.len(), 2);
+        drop((first, second));
+        slow.let_go(2);
+        assert_eq!(other.await, Ok(false));
+        assert_eq!(slow.begun(), 2);
+        assert_eq!(ask("sesame").await, Ok(true), "remembered");
+        assert_eq!(slow.begun(), 2);
+    }
+
+    #[tokio::test]
+    async fn the_memory_of_successes_is_bounded() {
+        let (verifier, slow) = Slow::verifier(1, 2);
+        let hash = Arc::new(cheap("x"));
+        slow.let_go(100);
+        for name in ["a", "b", "c", "c", "b", "a"] {
+            assert_eq!(verifier.verify(name, "sesame", &hash).await, Ok(true));
+        }
+        assert_eq!((slow.begun(), verifier.shared.state.lock().successes.len()), (4, 2));
+    }
+}

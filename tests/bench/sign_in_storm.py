@@ -1,0 +1,112 @@
+#!/usr/bin/env python3
+"""All users reconnect at once with name and passcode: how long until all are in, and what a session that is there
+already feels of it.
+
+    cargo build --release && python3 tests/bench/sign_in_storm.py target/release/stompbox [USERS]
+
+Two storms: the first hashes every passcode (argon2id), the second finds them remembered. The latency is that of a
+message which an established session sends to itself every 5 ms.
+"""
+import asyncio
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+PASSCODE = "correct horse"
+
+
+def users_file(binary, directory, count):
+    path = os.path.join(directory, "users")
+    subprocess.run([binary, "passwd", path, "pattern"], input=PASSCODE + "\n", text=True, check=True, stdout=subprocess.DEVNULL)
+    with open(path) as file:
+        record = next(line for line in file if line.startswith("pattern:")).rstrip("\n").split(":")[1]
+    # One hash for all: it is checked for each name by itself, and making ten thousand would take as long as the storm.
+    with open(path, "a") as file:
+        file.writelines(f"user{number}:{record}\n" for number in range(count))
+    return path
+
+
+def start(binary, users):
+    broker = subprocess.Popen(
+        [binary, "--tcp", "127.0.0.1:0", "--http", "off", "--users-file", users, "--permissions", "open"],
+        stdout=subprocess.PIPE,
+        stderr=open(os.environ.get("STORM_LOG", os.devnull), "w"),
+        text=True,
+    )
+    return broker, int(broker.stdout.readline().rsplit(":", 1)[1])
+
+
+async def sign_in(port, name):
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"CONNECT\naccept-version:1.2\nhost:a\nheart-beat:0,0\nlogin:{name}\npasscode:{PASSCODE}\n\n\0".encode())
+    answer = await reader.readuntil(b"\0")
+    assert answer.startswith(b"CONNECTED\n"), answer
+    return reader, writer
+
+
+async def feel(reader, writer, latencies, over):
+    writer.write(b"SUBSCRIBE\nid:1\ndestination:/topic/feel\n\n\0")
+    while not over.is_set():
+        begun = time.perf_counter()
+        writer.write(b"SEND\ndestination:/topic/feel\n\nhi\0")
+        await reader.readuntil(b"\0")
+        latencies.append(time.perf_counter() - begun)
+        await asyncio.sleep(0.005)
+
+
+def child_feels(port, pipe):
+    """A process of its own: what it measures is the broker, not ten thousand clients."""
+
+    async def run():
+        loop = asyncio.get_running_loop()
+        over = asyncio.Event()
+        loop.add_reader(pipe, over.set)
+        latencies = []
+        reader, writer = await sign_in(port, "pattern")
+        os.write(1, b"ready\n")
+        await feel(reader, writer, latencies, over)
+        latencies.sort()
+        at = lambda share: latencies[min(len(latencies) - 1, int(len(latencies) * share))] * 1000
+        print(f"latency of an established session: p50 {at(0.5):.2f} ms, p99 {at(0.99):.1f} ms, max {at(1):.1f} ms")
+
+    asyncio.run(run())
+
+
+async def storm(port, count, title):
+    begun = time.perf_counter()
+    sessions = await asyncio.gather(*(sign_in(port, f"user{number}") for number in range(count)))
+    took = time.perf_counter() - begun
+    print(f"{title}: {len(sessions)} of {count} are in after {took:.1f} s ({took / count * 1000:.2f} ms each)", flush=True)
+    for _, writer in sessions:
+        writer.transport.abort()
+
+
+def felt_storm(port, count, title):
+    probe = subprocess.Popen(
+        [sys.executable, __file__, "--feel", str(port)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert probe.stdout.readline() == "ready\n"
+    asyncio.run(storm(port, count, title))
+    out, _ = probe.communicate("over\n")
+    print("  " + out.strip(), flush=True)
+
+
+def main():
+    if sys.argv[1] == "--feel":
+        return child_feels(int(sys.argv[2]), 0)
+    binary, count = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 10_000
+    with tempfile.TemporaryDirectory() as directory:
+        broker, port = start(binary, users_file(binary, directory, count))
+        try:
+            felt_storm(port, count, "first storm, every passcode hashed")
+            felt_storm(port, count, "second storm, all remembered")
+            with open(f"/proc/{broker.pid}/status") as status:
+                print(next(line for line in status if line.startswith("VmRSS")).strip())
+        finally:
+            broker.terminate()
+            broker.wait()
+
+
+main()
