@@ -83,6 +83,13 @@ impl Site {
         self.asked.load(Ordering::SeqCst)
     }
 
+    /// Ready when somebody has asked.
+    pub(super) async fn was_asked(&self) {
+        while self.asked() == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Lets one more answer through.
     pub(super) fn let_through(&self) {
         self.gate.add_permits(1);
