@@ -14,7 +14,7 @@
 //!
 //! 1. The connection task ([`transport::drive`]) reads octets into a `Decoder`, which finds whole frames
 //!    under limits before it parses them.
-//! 2. [`session::Session`] judges each frame and answers with [`session::Action`]s: it wishes, the task does.
+//! 2. [`session::Session`] knows who its client is ([`users`]), judges each frame and answers with [`session::Action`]s: it wishes, the task does.
 //! 3. [`broker::Broker`] routes: the SEND becomes a message whose headers and body are encoded once, and a
 //!    pointer to it is pushed into the [`outbox::Outbox`] of every subscriber.
 //! 4. Each receiver's own task takes parcels out in batches, puts a small prefix before the shared tail and
@@ -25,7 +25,7 @@
 //! |---|---|---|---|
 //! | 0 | `stompbox-frames`, [`metrics`], [`budget`] | wire formats; counters; the byte budget | nothing of ours |
 //! | 1 | [`destination`], [`outbox`] | names and patterns; the mailbox of a connection | layer 0 |
-//! | 2 | [`users`] | who a client is | 0, 1 |
+//! | 2 | [`users`] | who a client is: one file a source; what it may do: [`users::permissions`] | 0, 1 |
 //! | 3 | [`session`], [`broker`] | one conversation, sans-IO; destinations to subscribers | 0–2, not each other |
 //! | 5 | [`transport`] | sockets, SockJS and the connection task | 0–3 |
 //! | 6 | [`http`] | the HTTP listener: who may ask, pages | 0–5 |
@@ -37,7 +37,7 @@
 //! a pure room.
 //!
 //! # Invariants
-//! - `stompbox-frames`, [`session`], [`destination`] and [`transport::sockjs::session`] are pure: no clock (time is an argument), no socket,
+//! - `stompbox-frames`, [`session`], [`destination`], [`users::permissions`] and [`transport::sockjs::session`] are pure: no clock (time is an argument), no socket,
 //!   no lock, no randomness, no log.
 //! - One task owns a connection. Others reach it only by pushing into its outbox. No lock is held across an
 //!   await.
@@ -50,6 +50,17 @@
 //!   clean up in `drop`, so whatever ends the task ends them.
 //!
 //! # Decisions that differ from what one might expect
+//! - A login is a task of its own that outlives its client, and equal logins are one: what a client was too impatient to
+//!   wait for is there when it comes again, so a storm of reconnects comes to an end. Waiting for a turn to be hashed is
+//!   bounded by the length of the queue (`auth-waiting-max`), not by time.
+//! - Users' destinations are topics in a map and a trie of their own: no pattern over `/topic` can reach one, whatever
+//!   mistake is made elsewhere. A session subscribes to its user's alone; there is no way to say another's.
+//! - A service answers at an address that leads to one session (`/user/~ID/…`, or a temporary queue's). Where else a
+//!   client asks it to answer is refused, for a service may do more than its clients.
+//! - What browsers add to requests by themselves (cookies, Basic, what a proxy makes of them) counts only from pages of
+//!   the same origin or listed by name: what `*` lets in speaks for nobody.
+//! - A session judges a destination once and remembers the last one; rules that change are a number that every
+//!   connection compares at each turn.
 //! - A parcel carries the charge for its message through the type parameter of `Message`, so that the memory
 //!   of a message shared by a thousand outboxes is counted once.
 //! - WebSocket frames are read by our own streaming reader over tungstenite's header codec: payload goes
