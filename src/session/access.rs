@@ -43,8 +43,14 @@ impl Session {
 
     /// Whether it may be done.
     pub(super) fn may(&self, verb: Verb, shown: &str, selector: &Selector) -> Result<(), Rejection> {
-        let judgement = self.permissions.judge(&self.principal, &self.owner(), verb, selector);
-        judgement.map_err(|denied| Rejection::denied(verb, shown, denied))
+        self.judge(verb, selector, &self.owner()).map_err(|denied| Rejection::denied(verb, shown, denied))
+    }
+
+    fn judge(&self, verb: Verb, selector: &Selector, owner: &Owner) -> Result<(), Denied> {
+        match &self.permissions {
+            Some(permissions) => permissions.judge(&self.principal, owner, verb, selector),
+            None => Err(Denied { rule: "nobody may do anything before CONNECTED".into() }),
+        }
     }
 
     /// Somebody else's destination, to which nobody else subscribes whatever the rules are.
@@ -55,7 +61,7 @@ impl Session {
 
     /// The rules have changed: what is subscribed to is judged again.
     pub fn permit(&mut self, permissions: Arc<Permissions>, actions: &mut Vec<Action>) {
-        self.permissions = permissions;
+        self.permissions = Some(permissions);
         if self.state == State::Connected {
             self.judge_again(actions);
         }
@@ -78,14 +84,14 @@ impl Session {
     fn judge_again(&mut self, actions: &mut Vec<Action>) {
         self.grants.forget();
         let owner = self.owner();
-        let judge =
-            |selector: &Selector| self.permissions.judge(&self.principal, &owner, Verb::Subscribe, selector);
         let denied: Vec<_> = self
             .subscriptions
             .iter()
             .filter_map(|one| {
                 let selector = one.selector.as_ref()?;
-                judge(selector).err().map(|denied| (one.key, selector.as_str().to_owned(), denied))
+                self.judge(Verb::Subscribe, selector, &owner)
+                    .err()
+                    .map(|denied| (one.key, selector.as_str().to_owned(), denied))
             })
             .collect();
         for (key, shown, denied) in denied {

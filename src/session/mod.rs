@@ -81,7 +81,8 @@ pub struct Session {
     addresses: Arc<Addresses>,
     id: Box<str>,
     principal: Principal,
-    permissions: Arc<Permissions>,
+    /// The rules; none before it is let in.
+    permissions: Option<Arc<Permissions>>,
     grants: Grants,
     /// Whether the client asked for them.
     soft_errors: bool,
@@ -106,7 +107,7 @@ impl Session {
             addresses,
             id: id.into(),
             principal: Principal::default(),
-            permissions: Arc::default(),
+            permissions: None,
             grants: Grants::default(),
             soft_errors: false,
             version: Version::V1_2,
@@ -167,7 +168,7 @@ impl Session {
         let State::Authenticating { peer } = self.state else { return };
         match result {
             Ok(principal) => {
-                self.permissions = permissions;
+                self.permissions = Some(permissions);
                 self.establish(principal, peer, now, actions);
             }
             Err(refused) => {

@@ -88,7 +88,7 @@ impl<W: Wire> Connection<W> {
         let unsent = self.outbox.close().iter().map(|parcel| (parcel.key, parcel.tag)).collect();
         self.settle_unwritten(unsent, now);
         let on_their_way: HashSet<Key> = self.out.unwritten().map(|mark| mark.key).collect();
-        self.subscriptions.retain(|key, _| on_their_way.contains(key));
+        self.subscriptions.retain(|key| on_their_way.contains(&key));
         self.held.resize(0);
         self.temps.clear();
         self.question = None;

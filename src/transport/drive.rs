@@ -11,6 +11,7 @@
 //! (burst patience), while the byte budget is nearly used up, and while the client does not take its answers.
 //! Writing never waits for reading.
 
+use super::by_key::ByKey;
 use super::close::Ending;
 use super::coalesce::Coalesce;
 use super::hub::{Hub, random_name};
@@ -23,7 +24,6 @@ use crate::budget::Charge;
 use crate::outbox::{Key, Outbox, Tag};
 use crate::session::{Closing, Reject, Session};
 use crate::users::Handshake;
-use std::collections::HashMap;
 use std::future::poll_fn;
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -67,9 +67,9 @@ pub(super) struct Connection<W> {
     pub(super) outbox: Arc<Outbox>,
     number: u64,
     pub(super) out: Coalesce,
-    pub(super) subscriptions: HashMap<Key, Subscription>,
+    pub(super) subscriptions: ByKey<Subscription>,
     /// Ended, but some of their messages are on their way to the socket and settle when they are written.
-    pub(super) leaving: HashMap<Key, Subscription>,
+    pub(super) leaving: ByKey<Subscription>,
     pub(super) temps: Vec<TempQueue>,
     /// What it has shown before CONNECT; nothing any more once it is let in.
     pub(super) handshake: Option<Arc<Handshake>>,
@@ -123,8 +123,8 @@ impl<W: Wire> Connection<W> {
             address,
             outbox,
             out: Coalesce::default(),
-            subscriptions: HashMap::new(),
-            leaving: HashMap::new(),
+            subscriptions: ByKey::default(),
+            leaving: ByKey::default(),
             temps: Vec::new(),
             handshake: Some(handshake),
             question: None,
@@ -204,7 +204,7 @@ impl<W: Wire> Connection<W> {
     /// Settles deliveries of work queues, one call per run of the same subscription.
     pub(super) fn settle(&self, deliveries: &[(Key, Tag)], settlement: Settlement, now: Instant) {
         for run in deliveries.chunk_by(|left, right| left.0 == right.0) {
-            let key = &run[0].0;
+            let key = run[0].0;
             if let Some(subscription) = self.subscriptions.get(key).or_else(|| self.leaving.get(key)) {
                 let tags: Vec<Tag> = run.iter().map(|(_, tag)| *tag).collect();
                 subscription.settle(&tags, settlement, now);

@@ -20,6 +20,7 @@
 //! jemalloc). `tests/it/idle.rs` fails when it grows past 12 KiB, that is, when a buffer stays. A SockJS session over
 //! HTTP with its receiver's connection was 18 KiB (5,000 streams and 5,000 polls): hyper keeps buffers for heads.
 
+mod by_key;
 mod close;
 pub mod coalesce;
 pub mod drive;

@@ -120,7 +120,7 @@ impl<W: Wire> Connection<W> {
     fn leave_written(&mut self) {
         if !self.leaving.is_empty() {
             let out = &self.out;
-            self.leaving.retain(|key, _| out.unwritten().any(|mark| mark.key == *key));
+            self.leaving.retain(|key| out.unwritten().any(|mark| mark.key == key));
         }
     }
 }

@@ -100,7 +100,7 @@ impl<W: Wire> Connection<W> {
                 receipt
             }
             Action::Settle { settle, receipt } => {
-                if let Some(subscription) = self.subscriptions.get(&settle.key) {
+                if let Some(subscription) = self.subscriptions.get(settle.key) {
                     subscription.settle(&settle.tags, settlement(&settle), now);
                 }
                 receipt
@@ -156,7 +156,7 @@ impl<W: Wire> Connection<W> {
     /// the socket the subscription stays, without a turn: nobody else must get them too, unless they are not
     /// written after all.
     fn unsubscribe(&mut self, key: Key, now: Instant) {
-        let Some(subscription) = self.subscriptions.remove(&key) else { return };
+        let Some(subscription) = self.subscriptions.remove(key) else { return };
         let waiting: Vec<Tag> = self.outbox.withdraw(key).iter().map(|parcel| parcel.tag).collect();
         subscription.settle(&waiting, Settlement::Unwritten, now);
         if self.out.unwritten().any(|mark| mark.key == key && mark.settles) {

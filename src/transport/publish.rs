@@ -124,7 +124,7 @@ impl<W: Wire> Connection<W> {
                 }),
                 session::Step::Settle(settle) => {
                     // The session refuses to commit what belongs to a subscription that has gone.
-                    let Some(subscription) = self.subscriptions.get(&settle.key) else { continue };
+                    let Some(subscription) = self.subscriptions.get(settle.key) else { continue };
                     let settlement = settlement(settle);
                     prepared.push(Step::Settle { subscription, tags: &settle.tags, settlement });
                 }

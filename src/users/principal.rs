@@ -1,7 +1,7 @@
 //! Who a session acts as.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 /// The role of backend services, which may do everything.
@@ -11,7 +11,7 @@ pub const SERVICE: &str = "service";
 pub type Claims = BTreeMap<Box<str>, Box<str>>;
 
 /// Who a session acts as.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
     /// The user's name; `None` for an anonymous one.
     pub name: Option<Arc<str>>,
@@ -26,6 +26,15 @@ pub struct Principal {
     /// What the source knew it by, in the source's own terms: where that has changed since, so has who this is
     /// ([`Source::standing`](super::Source::standing)).
     pub stamp: u64,
+}
+
+impl Default for Principal {
+    /// Nobody. All who have no claims share that they have none: an idle session is to be small.
+    fn default() -> Principal {
+        static NO_CLAIMS: OnceLock<Arc<Claims>> = OnceLock::new();
+        let claims = NO_CLAIMS.get_or_init(Arc::default).clone();
+        Principal { name: None, roles: Arc::default(), claims, expires: None, source: "", stamp: 0 }
+    }
 }
 
 impl Principal {

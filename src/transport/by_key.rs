@@ -1,0 +1,95 @@
+//! Things by the keys of a connection's subscriptions.
+
+use crate::outbox::Key;
+
+/// A map for the few subscriptions that most connections have: a hash table would cost an idle one more than these.
+/// Keys are given out in ascending order, so that a new one goes behind the others.
+#[derive(Debug)]
+pub(super) struct ByKey<T> {
+    entries: Vec<(Key, T)>,
+}
+
+impl<T> Default for ByKey<T> {
+    fn default() -> ByKey<T> {
+        ByKey { entries: Vec::new() }
+    }
+}
+
+impl<T> ByKey<T> {
+    pub(super) fn get(&self, key: Key) -> Option<&T> {
+        self.place(key).ok().map(|at| &self.entries[at].1)
+    }
+
+    /// Adds one; one that was there for the key goes.
+    pub(super) fn insert(&mut self, key: Key, value: T) {
+        if self.entries.len() == self.entries.capacity() {
+            // By half, and by one at first.
+            self.entries.reserve_exact(self.entries.len() / 2 + 1);
+        }
+        match self.place(key) {
+            Ok(at) => self.entries[at].1 = value,
+            Err(at) => self.entries.insert(at, (key, value)),
+        }
+    }
+
+    pub(super) fn remove(&mut self, key: Key) -> Option<T> {
+        let at = self.place(key).ok()?;
+        let (_, value) = self.entries.remove(at);
+        if self.entries.is_empty() {
+            self.entries = Vec::new();
+        }
+        Some(value)
+    }
+
+    pub(super) fn retain(&mut self, keeps: impl Fn(Key) -> bool) {
+        self.entries.retain(|(key, _)| keeps(*key));
+    }
+
+    pub(super) fn values(&self) -> impl Iterator<Item = &T> {
+        self.entries.iter().map(|(_, value)| value)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.entries = Vec::new();
+    }
+
+    fn place(&self, key: Key) -> Result<usize, usize> {
+        self.entries.binary_search_by_key(&key, |(key, _)| *key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    proptest! {
+        #[test]
+        fn it_is_a_map(steps in prop::collection::vec((0u32..20, 0u8..4), 0..100)) {
+            let (mut map, mut model) = (ByKey::default(), BTreeMap::new());
+            for (at, (key, step)) in steps.into_iter().enumerate() {
+                match step {
+                    0 | 1 => {
+                        map.insert(key, at);
+                        model.insert(key, at);
+                    }
+                    2 => prop_assert_eq!(map.remove(key), model.remove(&key)),
+                    _ => {
+                        map.retain(|one| one % 3 != key % 3);
+                        model.retain(|one, _| one % 3 != key % 3);
+                    }
+                }
+                prop_assert_eq!(map.get(key), model.get(&key));
+                prop_assert_eq!(map.is_empty(), model.is_empty());
+                prop_assert!(map.values().eq(model.values()));
+            }
+            map.clear();
+            prop_assert!(map.is_empty());
+        }
+    }
+}
