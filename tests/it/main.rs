@@ -3,6 +3,7 @@
 mod support;
 
 mod acks;
+mod auth;
 mod bad_input;
 mod bench;
 mod charges;

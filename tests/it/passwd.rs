@@ -1,58 +1,15 @@
 //! A users file from its first user on: the command that makes it, and the broker that reads it.
 
+use crate::support::home::Home;
 use crate::support::{Broker, Event, PATIENCE, Wire, on_each_wire};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
-
-/// A directory with a users file, gone when the test is over.
-struct Home(PathBuf);
-
-impl Home {
-    fn new(name: &str) -> Home {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).expect("a directory");
-        Home(path)
-    }
-
-    fn users(&self) -> String {
-        self.0.join("users").to_str().expect("UTF-8").to_owned()
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_stompbox"));
-        command.arg("passwd").arg("users").args(arguments).current_dir(&self.0);
-        command
-    }
-
-    /// Exit code, standard output and standard error of `stompbox passwd users …`.
-    fn passwd(&self, arguments: &[&str], input: &str) -> (Option<i32>, String, String) {
-        let mut command = self.command(arguments);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("the command runs");
-        // A command that wants no input may be over already.
-        let _ = child.stdin.take().expect("a pipe").write_all(input.as_bytes());
-        let output = child.wait_with_output().expect("it ends");
-        let text = |octets: Vec<u8>| String::from_utf8(octets).expect("UTF-8");
-        (output.status.code(), text(output.stdout), text(output.stderr))
-    }
-
-    fn done(&self, arguments: &[&str], input: &str) {
-        let (code, _, errors) = self.passwd(arguments, input);
-        assert_eq!((code, errors.as_str()), (Some(0), ""), "{arguments:?}");
-    }
-}
-
-impl Drop for Home {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
 
 /// Whether the broker lets somebody in.
 fn lets_in(broker: &Broker, wire: Wire, login: &str, passcode: &str) -> bool {

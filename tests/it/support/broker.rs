@@ -1,21 +1,22 @@
 //! The real binary on ports of its own, gone when the test is.
 
 use super::client::{Client, Wire};
-use super::http::{self, Response};
+use super::http::{self, Request, Response};
 use super::log::Log;
 use super::{PATIENCE, websocket};
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 /// A running broker.
 pub(crate) struct Broker {
     child: Child,
     /// Its stdout, line by line; hung up when the process has ended.
-    lines: Receiver<String>,
+    lines: Mutex<Receiver<String>>,
     log: Log,
     pub(crate) tcp: SocketAddr,
     pub(crate) http: SocketAddr,
@@ -51,7 +52,7 @@ impl Broker {
         std::thread::spawn(move || follow(stdout, &sender));
         let log = Log::follow(child.stderr.take().expect("stderr is piped"));
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut broker = Broker { child, lines, log, tcp: nowhere, http: nowhere };
+        let mut broker = Broker { child, lines: Mutex::new(lines), log, tcp: nowhere, http: nowhere };
         broker.await_listening();
         broker
     }
@@ -60,7 +61,7 @@ impl Broker {
     fn await_listening(&mut self) {
         let mut awaited = 3;
         while awaited > 0 {
-            let Ok(line) = self.lines.recv_timeout(PATIENCE) else {
+            let Ok(line) = self.line_within(PATIENCE) else {
                 panic!("the broker does not listen; it says:\n{}", self.log());
             };
             let Some(url) = line.strip_prefix("listening ") else { continue };
@@ -76,6 +77,10 @@ impl Broker {
         }
     }
 
+    fn line_within(&self, within: Duration) -> Result<String, RecvTimeoutError> {
+        self.lines.lock().expect("no reader panics").recv_timeout(within)
+    }
+
     /// A connection on which nothing has been said (over WebSocket: upgraded, v12.stomp).
     #[track_caller]
     pub(crate) fn open(&self, wire: Wire) -> Client {
@@ -87,6 +92,15 @@ impl Broker {
                 Client::new(wire, stream)
             }
         }
+    }
+
+    /// A WebSocket on which nothing has been said, with a handshake of one's own.
+    #[track_caller]
+    pub(crate) fn shake_hands(&self, request: Request) -> Client {
+        let request = request.header("Sec-WebSocket-Protocol", "v12.stomp");
+        let (stream, response) = websocket::upgrade_by(self.http, request);
+        assert_eq!(response.status, 101, "{response:?}");
+        Client::new(Wire::WebSocket, stream)
     }
 
     /// A connected client that speaks 1.2.
@@ -216,7 +230,7 @@ impl Broker {
     pub(crate) fn exit_status(&mut self, within: Duration) -> ExitStatus {
         let started = Instant::now();
         // The pipe is hung up when the process has ended.
-        while self.lines.recv_timeout(within.saturating_sub(started.elapsed())).is_ok() {}
+        while self.line_within(within.saturating_sub(started.elapsed())).is_ok() {}
         assert!(started.elapsed() < within, "it does not stop; it says:\n{}", self.log());
         self.child.wait().expect("an own child can be waited for")
     }

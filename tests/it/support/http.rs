@@ -60,6 +60,15 @@ impl Request {
         headers.iter().fold(self, |request, (name, value)| request.header(name, value))
     }
 
+    /// Puts this behind the query that there is.
+    pub(crate) fn query(mut self, query: &str) -> Request {
+        if !query.is_empty() {
+            let sign = if self.line.contains('?') { '&' } else { '?' };
+            self.line = self.line.replace(" HTTP/", &format!("{sign}{query} HTTP/"));
+        }
+        self
+    }
+
     /// The same in the older version of the protocol.
     pub(crate) fn http_1_0(mut self) -> Request {
         self.line = self.line.replace("HTTP/1.1", "HTTP/1.0");

@@ -3,6 +3,7 @@
 pub(crate) mod broker;
 pub(crate) mod client;
 pub(crate) mod frame;
+pub(crate) mod home;
 pub(crate) mod http;
 mod log;
 pub(crate) mod sockjs;

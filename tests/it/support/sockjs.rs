@@ -202,6 +202,7 @@ pub(crate) struct Session {
     pub(crate) transport: Transport,
     /// Sent with every request.
     headers: Vec<(String, String)>,
+    query: String,
     receiver: Option<Http>,
     socket: Option<Socket>,
     sender: Http,
@@ -218,6 +219,7 @@ impl Session {
             path: format!("{base}/000/{}", name()),
             transport,
             headers: Vec::new(),
+            query: String::new(),
             receiver: None,
             socket: None,
             sender: Http::connect(address),
@@ -232,6 +234,12 @@ impl Session {
         self
     }
 
+    /// Sends this query with every request from now on.
+    pub(crate) fn asking(mut self, query: &str) -> Session {
+        self.query = query.to_string();
+        self
+    }
+
     /// Its first frame has come.
     #[track_caller]
     pub(crate) fn opened(mut self) -> Session {
@@ -240,6 +248,7 @@ impl Session {
     }
 
     fn dressed(&self, request: Request) -> Request {
+        let request = request.query(&self.query);
         self.headers.iter().fold(request, |request, (name, value)| request.header(name, value))
     }
 
@@ -369,7 +378,8 @@ impl Session {
     #[track_caller]
     pub(crate) fn socket(&mut self) -> &mut Socket {
         if self.socket.is_none() {
-            self.socket = Some(Socket::open(self.address, &format!("{}/websocket", self.path)));
+            let request = self.dressed(self.transport.receive(&self.path));
+            self.socket = Some(Socket::open_by(self.address, request));
         }
         self.socket.as_mut().expect("just opened")
     }
@@ -449,7 +459,13 @@ impl Socket {
     /// An upgraded connection.
     #[track_caller]
     pub(crate) fn open(address: SocketAddr, path: &str) -> Socket {
-        let (stream, response) = websocket::upgrade(address, path, None);
+        Socket::open_by(address, Request::get(path))
+    }
+
+    /// The same with a request that has headers of its own.
+    #[track_caller]
+    pub(crate) fn open_by(address: SocketAddr, request: Request) -> Socket {
+        let (stream, response) = websocket::upgrade_by(address, request);
         assert_eq!(response.status, 101, "{response:?}");
         stream.set_nodelay(true).expect("a socket takes an option");
         Socket { stream, octets: Vec::new() }

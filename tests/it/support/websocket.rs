@@ -1,6 +1,6 @@
 //! WebSocket frames as a client writes and reads them (RFC 6455 §5.2), well-formed or not.
 
-use super::http::{self, Response};
+use super::http::{self, Request, Response};
 use std::net::{SocketAddr, TcpStream};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
@@ -25,12 +25,21 @@ pub(crate) struct Received {
 
 /// Asks for an upgrade at `path`, offering `protocols`, and checks the answer's key.
 pub(crate) fn upgrade(address: SocketAddr, path: &str, protocols: Option<&str>) -> (TcpStream, Response) {
-    let offer = protocols.map_or(String::new(), |offer| format!("Sec-WebSocket-Protocol: {offer}\r\n"));
-    let request = format!(
-        "GET {path} HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n\
-         Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{offer}\r\n"
-    );
-    let (stream, response) = http::exchange(address, request.as_bytes());
+    let request = protocols
+        .into_iter()
+        .fold(Request::get(path), |request, offer| request.header("Sec-WebSocket-Protocol", offer));
+    upgrade_by(address, request)
+}
+
+/// The same with a request that has headers of its own.
+pub(crate) fn upgrade_by(address: SocketAddr, request: Request) -> (TcpStream, Response) {
+    let request = request.headers(&[
+        ("Upgrade", "websocket"),
+        ("Connection", "keep-alive, Upgrade"),
+        ("Sec-WebSocket-Key", KEY),
+        ("Sec-WebSocket-Version", "13"),
+    ]);
+    let (stream, response) = http::exchange(address, &request.octets(address));
     if response.status == 101 {
         assert_eq!(response.header("sec-websocket-accept"), Some(derive_accept_key(KEY.as_bytes()).as_str()));
         assert_eq!(response.header("upgrade").map(str::to_lowercase).as_deref(), Some("websocket"));

@@ -1,0 +1,186 @@
+//! Users and rules that change while their sessions live.
+
+use super::peer::{Answer, Peer, Shown, Via};
+use crate::support::home::Home;
+use crate::support::{Broker, PATIENCE};
+use rustix::process::Signal;
+use std::fs;
+use std::time::{Duration, Instant};
+
+const FREE: &str = "--auth-failures-free=1000000";
+/// How long it may take until what has changed counts for sessions that live.
+const SOON: Duration = Duration::from_secs(3);
+
+fn alice() -> Shown {
+    Shown::login("alice", "alices-passcode")
+}
+
+fn bob() -> Shown {
+    Shown::login("bob", "bobs-passcode")
+}
+
+/// Asks again until it is so.
+#[track_caller]
+fn until(broker: &Broker, holds: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !holds() {
+        assert!(started.elapsed() < PATIENCE, "the change is not seen; the broker says:\n{}", broker.log());
+        broker.pass(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn who_is_added_comes_in_and_who_is_removed_goes() {
+    let home = Home::new("auth-comes-and-goes");
+    home.done(&["alice"], "alices-passcode");
+    let broker = Broker::start(&["--users-file", &home.users(), FREE]);
+    assert_eq!(Peer::answer(&broker, Via::Tcp, &bob()).refusal(), "login refused");
+    home.done(&["bob"], "bobs-passcode");
+    until(&broker, || Peer::answer(&broker, Via::Tcp, &bob()) == Answer::user("bob"));
+    let mut sessions = Via::ALL.map(|via| {
+        assert_eq!(Peer::answer(&broker, via, &bob()), Answer::user("bob"), "{via:?}");
+        (Peer::signed_in(&broker, via, &alice()), Peer::signed_in(&broker, via, &bob()))
+    });
+    let started = Instant::now();
+    home.done(&["bob", "--delete"], "");
+    for (_, bob) in &mut sessions {
+        bob.expect_error("access revoked", 1008, "access has ended");
+    }
+    assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
+    for (via, (alice, _)) in Via::ALL.into_iter().zip(&mut sessions) {
+        alice.subscribe("/topic/a");
+        assert_eq!(Peer::answer(&broker, via, &bob()).refusal(), "login refused", "{via:?}");
+    }
+    // A passcode that is changed ends what was opened with the old one.
+    let started = Instant::now();
+    home.done(&["alice"], "alices-new-passcode");
+    for (alice, _) in &mut sessions {
+        alice.expect_error("access revoked", 1008, "access has ended");
+    }
+    assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
+    let log = broker.whole_log();
+    let revoked = |user: &str| {
+        let told = format!("connection closed reason=\"expired\" error=\"access revoked\" user=\"{user}\"");
+        log.lines().filter(|line| line.contains(&told)).count()
+    };
+    assert_eq!((revoked("bob"), revoked("alice")), (8, 8), "{log}");
+}
+
+/// Other roles of a user whose passcode is the same.
+fn with_roles(home: &Home, user: &str, roles: &str) {
+    let text = fs::read_to_string(home.users()).expect("a file");
+    let lines = text.lines().map(|line| match line.strip_prefix(&format!("{user}:")) {
+        Some(rest) => format!("{user}:{}:{roles}\n", rest.split(':').next().expect("a hash")),
+        None => format!("{line}\n"),
+    });
+    fs::write(home.users(), lines.collect::<String>()).expect("a file");
+}
+
+#[test]
+fn other_roles_judge_subscriptions_again() {
+    let home = Home::new("auth-roles");
+    home.done(&["alice", "--role=staff"], "alices-passcode");
+    home.done(&["bob", "--role=staff"], "bobs-passcode");
+    let broker = Broker::start(&[
+        "--users-file",
+        &home.users(),
+        FREE,
+        "--permission=allow subscribe role:staff /topic/staff",
+        "--permission=deny subscribe anyone /topic/staff",
+    ]);
+    let mut sessions = Via::ALL.map(|via| {
+        let mut alice = Peer::signed_in(&broker, via, &alice());
+        alice.subscribe("/topic/staff");
+        let mut soft = Peer::signed_in(&broker, via, &self::alice().connect("soft-errors", "true"));
+        soft.subscribe("/user/queue/errors");
+        soft.subscribe("/topic/staff");
+        let mut bob = Peer::signed_in(&broker, via, &bob());
+        bob.subscribe("/topic/staff");
+        (alice, soft, bob)
+    });
+    with_roles(&home, "alice", "reader");
+    for (alice, soft, _) in &mut sessions {
+        let error = alice.expect_error("access denied", 1008, "access denied");
+        assert_eq!(error.must("destination"), "/topic/staff");
+        let told = soft.expect("MESSAGE", &[("message", "access denied"), ("refused", "/topic/staff")]);
+        assert_eq!(told.must("destination"), "/user/queue/errors");
+        // Only the subscription has gone.
+        soft.subscribe("/topic/a");
+    }
+    let denied = broker.log_line(|line| line.contains("access denied verb=\"subscribe\""));
+    assert!(denied.contains("rule=\"deny subscribe anyone /topic/staff\""), "{denied}");
+    // Back again.
+    with_roles(&home, "alice", "reader,staff");
+    until(&broker, || {
+        let mut alice = Peer::signed_in(&broker, Via::Tcp, &alice());
+        alice.send("SUBSCRIBE\nid:1\ndestination:/topic/staff\nreceipt:r\n\n\0");
+        alice.frame().command == "RECEIPT"
+    });
+    for (_, _, bob) in &mut sessions {
+        bob.subscribe("/topic/a");
+    }
+}
+
+/// A configuration that has users and these rules.
+fn configure(home: &Home, rules: &[&str]) {
+    let rules: String = rules.iter().map(|rule| format!("    {rule:?},\n")).collect();
+    let users = home.users();
+    let text = format!("users-file = {users:?}\nauth-failures-free = 1000000\npermission = [\n{rules}]\n");
+    fs::write(home.0.join("stompbox.toml"), text).expect("a file");
+}
+
+#[test]
+fn rules_are_read_anew_at_sighup() {
+    let home = Home::new("auth-rules");
+    home.done(&["alice"], "alices-passcode");
+    home.done(&["bob"], "bobs-passcode");
+    configure(&home, &["allow send anyone /topic/**"]);
+    let path = home.0.join("stompbox.toml");
+    let broker = Broker::start(&["--config", path.to_str().expect("UTF-8")]);
+    let mut sessions = Via::ALL.map(|via| {
+        let mut alice = Peer::signed_in(&broker, via, &alice());
+        alice.subscribe("/topic/a");
+        let mut bob = Peer::signed_in(&broker, via, &bob());
+        bob.subscribe("/topic/a");
+        (alice, bob)
+    });
+    // What is not to be understood changes nothing.
+    for (mistake, told) in [
+        ("permission = [\"allow everything\"]", "permission"),
+        ("permission = [", "stompbox.toml"),
+        ("no-such-option = 1", "no-such-option"),
+    ] {
+        fs::write(&path, mistake).expect("a file");
+        broker.signal(Signal::HUP);
+        let is_told = |line: &str| line.contains("the configuration is not read anew") && line.contains(told);
+        broker.log_line(is_told);
+        for (alice, bob) in &mut sessions {
+            alice.publish("/topic/other", "x");
+            bob.subscribe("/topic/b");
+            bob.send("UNSUBSCRIBE\nid:/topic/b\n\n\0");
+        }
+    }
+    configure(
+        &home,
+        &[
+            "deny subscribe user:alice /topic/a",
+            "deny send anyone /topic/other",
+            "allow send anyone /topic/**",
+        ],
+    );
+    broker.signal(Signal::HUP);
+    for (alice, _) in &mut sessions {
+        let error = alice.expect_error("access denied", 1008, "access denied");
+        assert_eq!(error.must("destination"), "/topic/a");
+    }
+    broker.log_line(|line| line.contains("rules and users are read anew"));
+    // Others go on, by the new rules.
+    for (_, bob) in &mut sessions {
+        bob.publish("/topic/b", "x");
+        bob.send("SEND\ndestination:/topic/other\n\nx\0");
+        let error = bob.expect_error("access denied", 1008, "access denied");
+        assert_eq!(error.must("destination"), "/topic/other");
+    }
+    let denied = broker.log_line(|line| line.contains("access denied verb=\"send\""));
+    assert!(denied.contains("rule=\"deny send anyone /topic/other\""), "{denied}");
+}

@@ -1,0 +1,16 @@
+//! Who a client is: every source, over every transport, with every outcome, told by the real broker.
+
+mod changes;
+mod expiry;
+mod hook;
+mod issuer;
+mod key_sets;
+mod pages;
+mod peer;
+mod proxies;
+mod renewal;
+mod site;
+mod sources;
+mod throttle;
+mod tokens;
+mod verdicts;

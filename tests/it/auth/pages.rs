@@ -1,0 +1,153 @@
+//! What a browser adds by itself counts for pages that may act in its user's name, and for no others.
+
+use super::issuer::{Issuer, SECRET};
+use super::peer::{Answer, Peer, Shown, Via};
+use super::verdicts::{Reasons, assert_log};
+use crate::support::Broker;
+use crate::support::sockjs::Transport;
+use jsonwebtoken::Algorithm;
+use std::thread;
+
+const LISTED: &str = "https://app.example.com";
+const FOREIGN: &str = "https://evil.example";
+
+/// Ways to sign in that need nothing of the page, and two that do: what it writes itself.
+fn ways() -> [(&'static str, Shown); 5] {
+    let issuer = Issuer::new(Algorithm::HS256);
+    let (cookie, bearer, query) = (issuer.good("dave"), issuer.good("dave"), issuer.good("dave"));
+    [
+        ("cookie", Shown::cookie(&cookie)),
+        ("Basic", Shown::basic("dave", "daves-passcode")),
+        ("proxy", Shown::default().header("X-User", "dave").secret("no secret of a proxy")),
+        ("Bearer", Shown::bearer(&bearer)),
+        ("query", Shown::default().query("access_token", &query).secret(&query)),
+    ]
+}
+
+/// Whether it is a way that a browser goes without the page.
+fn is_by_itself(way: &str) -> bool {
+    ["cookie", "Basic", "proxy"].contains(&way)
+}
+
+fn broker(origins: &str) -> Broker {
+    Broker::start(&[
+        "--user=dave:daves-passcode",
+        "--jwt-secret",
+        SECRET,
+        "--token-cookie=auth",
+        "--trusted-proxies=127.0.0.1",
+        "--proxy-user-header=X-User",
+        "--allowed-origins",
+        origins,
+        "--auth-failures-free=1000000",
+        "--log=debug",
+    ])
+}
+
+/// Headers that tell where a page comes from, and whether it may act in its user's name.
+type Page = (Vec<(&'static str, String)>, bool);
+
+/// All ways from all pages over all of `vias`. How many were refused, and what must not be in the log.
+fn play(broker: &Broker, vias: &[Via], pages: &[Page]) -> (usize, Vec<String>) {
+    let ways = ways();
+    let refused = thread::scope(|scope| {
+        let play = |via: &Via| {
+            let (via, ways) = (*via, &ways);
+            scope.spawn(move || {
+                let mut refused = 0;
+                for (headers, is_own) in pages {
+                    for (way, shown) in ways {
+                        let add = |shown: Shown, (name, value): &(&str, String)| shown.header(name, value);
+                        let shown = headers.iter().fold(shown.clone(), add);
+                        let answer = Peer::answer(broker, via, &shown);
+                        if *is_own || !is_by_itself(way) {
+                            assert_eq!(answer, Answer::user("dave"), "{way} from {headers:?} over {via:?}");
+                        } else {
+                            assert_eq!(
+                                answer.refusal(),
+                                "login refused",
+                                "{way} from {headers:?} over {via:?}"
+                            );
+                            refused += 1;
+                        }
+                    }
+                }
+                refused
+            })
+        };
+        let threads: Vec<_> = vias.iter().map(play).collect();
+        threads.into_iter().map(|thread| thread.join().expect("each row holds")).sum()
+    });
+    (refused, ways.iter().flat_map(|(_, shown)| shown.secrets().to_vec()).collect())
+}
+
+#[test]
+fn a_foreign_page_does_not_act_in_the_users_name() {
+    let broker = broker(&format!("*, {LISTED}, https://*.example.org"));
+    let own = format!("http://{}", broker.http);
+    let mut pages: Vec<Page> = vec![(Vec::new(), true)];
+    for (origin, is_own) in [
+        (own.as_str(), true),
+        (LISTED, true),
+        ("https://a.b.example.org", true),
+        // The broker is on the user's own machine, and so is the page.
+        ("http://localhost:3000", true),
+        (FOREIGN, false),
+        ("null", false),
+        ("http://app.example.com", false),
+        ("https://app.example.com.evil.example", false),
+        ("https://app.example.com:8443", false),
+        ("https://example.org", false),
+        ("file://", false),
+        ("garbage", false),
+    ] {
+        pages.push((vec![("Origin", origin.to_owned())], is_own));
+    }
+    // Two of them are a trick.
+    pages.push((vec![("Origin", LISTED.to_owned()), ("Origin", FOREIGN.to_owned())], false));
+    // What tells of the site does not make a page another one.
+    pages.push((vec![("Origin", FOREIGN.to_owned()), ("Sec-Fetch-Site", "same-origin".to_owned())], false));
+    pages.push((vec![("Origin", LISTED.to_owned()), ("Sec-Fetch-Site", "cross-site".to_owned())], true));
+    let vias: Vec<Via> = Via::with_handshake().collect();
+    let (refused, secrets) = play(&broker, &vias, &pages);
+    assert_eq!(refused, 7 * 10 * 3);
+    assert_log(broker, &Reasons::from([("no login".to_owned(), refused)]), &secrets);
+}
+
+/// For scripts, frames and event streams of the same origin browsers send no `Origin`.
+#[test]
+fn without_an_origin_the_site_decides() {
+    let broker = broker(&format!("*, {LISTED}"));
+    let own = format!("http://{}/page", broker.http);
+    let page = |headers: &[(&'static str, &str)], is_own| -> Page {
+        (headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(), is_own)
+    };
+    let pages = [
+        page(&[("Sec-Fetch-Site", "same-origin")], true),
+        page(&[("Sec-Fetch-Site", "cross-site")], false),
+        page(&[("Sec-Fetch-Site", "same-site")], false),
+        page(&[("Sec-Fetch-Site", "cross-site"), ("Referer", &format!("{LISTED}/page"))], false),
+        page(&[("Sec-Fetch-Site", "cross-site"), ("Referer", &own)], false),
+        page(&[("Referer", &own)], true),
+        page(&[("Referer", &format!("{FOREIGN}/page"))], false),
+        page(&[("Referer", "garbage")], false),
+    ];
+    let vias = [
+        Via::SockJs(Transport::JsonpPolling),
+        Via::SockJs(Transport::HtmlFile),
+        Via::SockJs(Transport::EventSource),
+    ];
+    let (refused, secrets) = play(&broker, &vias, &pages);
+    assert_eq!(refused, 3 * 6 * 3);
+    assert_log(broker, &Reasons::from([("no login".to_owned(), refused)]), &secrets);
+}
+
+/// Whoever is signed in by CONNECT needs no page's name: CONNECT is written by the page.
+#[test]
+fn a_foreign_page_may_bring_a_login_of_its_own() {
+    let broker = broker("*");
+    for via in Via::with_handshake() {
+        let shown = Shown::login("dave", "daves-passcode").header("Origin", FOREIGN);
+        assert_eq!(Peer::answer(&broker, via, &shown), Answer::user("dave"), "{via:?}");
+    }
+}

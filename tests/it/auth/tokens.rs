@@ -1,0 +1,264 @@
+//! Tokens of every kind, by every way and over every transport.
+
+use super::issuer::{self, AUDIENCE, ISSUER, Issuer, SECRET, claims, key_set, now};
+use super::peer::{Answer, Peer, Shown, Via};
+use super::verdicts::{Reasons, assert_log};
+use crate::support::Broker;
+use crate::support::home::Home;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use jsonwebtoken::Algorithm;
+use serde_json::{Value, json};
+use std::fs;
+use std::thread;
+
+/// Those whom the broker believes, one for each algorithm, and one whom it does not.
+struct Issuers {
+    hs256: Issuer,
+    rs256: Issuer,
+    es256: Issuer,
+    eddsa: Issuer,
+    stranger: Issuer,
+    /// Its key has the name of the one in the set.
+    impostor: Issuer,
+    unheard: Issuer,
+}
+
+impl Issuers {
+    fn new() -> Issuers {
+        Issuers {
+            hs256: Issuer::new(Algorithm::HS256),
+            rs256: Issuer::new(Algorithm::RS256),
+            es256: Issuer::new(Algorithm::ES256),
+            eddsa: Issuer::called(Algorithm::EdDSA, "ed-1"),
+            stranger: Issuer::new(Algorithm::ES256),
+            impostor: Issuer::called(Algorithm::EdDSA, "ed-1"),
+            unheard: Issuer::called(Algorithm::EdDSA, "ed-2"),
+        }
+    }
+}
+
+/// A token, and why it is refused, in the log; one that is good has no such reason.
+struct Case(&'static str, fn(&Issuers) -> String, Option<&'static str>);
+
+const GOOD: Option<&str> = None;
+
+const CASES: &[Case] = &[
+    Case("HS256", |by| by.hs256.good("dave"), GOOD),
+    Case("RS256", |by| by.rs256.good("dave"), GOOD),
+    Case("ES256", |by| by.es256.good("dave"), GOOD),
+    Case("EdDSA, of a key set", |by| by.eddsa.good("dave"), GOOD),
+    Case("valid since a second", |by| by.rs256.token(&with("nbf", json!(now() - 1.0))), GOOD),
+    Case("for several audiences", |by| by.es256.token(&with("aud", json!(["shop", AUDIENCE]))), GOOD),
+    Case("expired", |by| by.hs256.token(&with("exp", json!(now() - 1.0))), Some("expired")),
+    Case(
+        "without exp",
+        |by| by.hs256.token(&without("exp")),
+        Some("the token never expires: it has no exp (jwt-require-exp)"),
+    ),
+    Case("not yet valid", |by| by.rs256.token(&with("nbf", json!(now() + 60.0))), Some("not yet valid")),
+    Case("for another audience", |by| by.es256.token(&with("aud", json!("shop"))), Some("wrong audience")),
+    Case(
+        "for no audience",
+        |by| by.es256.token(&without("aud")),
+        Some("wrong audience: the token names none"),
+    ),
+    Case(
+        "of another issuer",
+        |by| by.eddsa.token(&with("iss", json!("https://evil.example"))),
+        Some("wrong issuer"),
+    ),
+    Case("of no issuer", |by| by.eddsa.token(&without("iss")), Some("wrong issuer: the token names none")),
+    Case(
+        "of nobody",
+        |by| by.hs256.token(&without("sub")),
+        Some("no name: the claim that has it is missing (jwt-name-claim)"),
+    ),
+    Case("of a stranger's key", |by| by.stranger.good("dave"), Some("bad signature")),
+    Case(
+        "of a stranger's key with the name of a known one",
+        |by| by.impostor.good("dave"),
+        Some("bad signature"),
+    ),
+    Case("of a key with an unknown name", |by| by.unheard.good("dave"), Some("unknown key")),
+    Case("alg none", |_| unsigned("none"), Some("algorithm not allowed: none that this broker knows")),
+    Case("alg None", |_| unsigned("None"), Some("algorithm not allowed: none that this broker knows")),
+    Case("alg RS256 without a signature", |_| unsigned("RS256"), Some("bad signature")),
+    Case(
+        "HS256, signed with RSA's public key",
+        |by| Issuer::of_secret(&by.rs256.pem).good("dave"),
+        Some("bad signature"),
+    ),
+    Case(
+        "HS256, signed with its own text",
+        |by| Issuer::of_secret(by.rs256.pem.trim()).good("dave"),
+        Some("bad signature"),
+    ),
+    Case(
+        "with another payload",
+        |by| tampered(&by.rs256.good("mallory"), &by.rs256.good("dave")),
+        Some("bad signature"),
+    ),
+    Case("with a cut signature", |by| cut(&by.es256.good("dave")), Some("bad signature")),
+];
+
+/// What a good token says, but for one claim.
+fn with(claim: &str, value: Value) -> Value {
+    let mut claims = claims("dave");
+    claims[claim] = value;
+    claims
+}
+
+fn without(claim: &str) -> Value {
+    let mut claims = claims("dave");
+    claims.as_object_mut().expect("an object").remove(claim);
+    claims
+}
+
+fn unsigned(algorithm: &str) -> String {
+    let part = |value: Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
+    format!("{}.{}.", part(json!({"alg": algorithm, "typ": "JWT"})), part(claims("dave")))
+}
+
+/// The first token with the payload of the second.
+fn tampered(token: &str, other: &str) -> String {
+    let payload = other.split('.').nth(1).expect("three parts");
+    let mut parts: Vec<&str> = token.split('.').collect();
+    parts[1] = payload;
+    parts.join(".")
+}
+
+fn cut(token: &str) -> String {
+    token[..token.len() - 4].to_owned()
+}
+
+/// A way in which a token travels, and whether it needs a handshake.
+type Way = (&'static str, bool, fn(&str) -> Shown);
+
+const WAYS: [Way; 6] = [
+    ("Authorization of CONNECT", false, |token| Shown::authorization(token)),
+    ("passcode of CONNECT", false, |token| Shown::default().connect("passcode", token).secret(token)),
+    ("Authorization", true, |token| Shown::bearer(token)),
+    ("cookie", true, |token| Shown::cookie(token)),
+    ("access_token", true, |token| Shown::default().query("access_token", token).secret(token)),
+    ("accessToken", true, |token| Shown::default().query("accessToken", token).secret(token)),
+];
+
+/// All cases by all ways over one transport.
+fn play(broker: &Broker, via: Via, issuers: &Issuers) -> (Reasons, Vec<String>) {
+    let (mut reasons, mut secrets) = (Reasons::new(), Vec::new());
+    for (way, needs_handshake, show) in WAYS {
+        if needs_handshake && via == Via::Tcp {
+            println!("n/a: {way} over tcp, which has no handshake");
+            continue;
+        }
+        for Case(name, token, refused) in CASES {
+            let shown = show(&token(issuers));
+            let answer = Peer::answer(broker, via, &shown);
+            secrets.extend_from_slice(shown.secrets());
+            let Some(reason) = refused else {
+                assert_eq!(answer, Answer::user("dave"), "{name} by {way} over {via:?}");
+                continue;
+            };
+            let words = "This token is not accepted here; get a new one.";
+            let expected = Answer::Out("login refused".to_owned(), words.to_owned());
+            assert_eq!(answer, expected, "{name} by {way} over {via:?}");
+            *reasons.entry(format!("token: {reason}")).or_default() += 1;
+        }
+    }
+    (reasons, secrets)
+}
+
+#[test]
+fn every_kind_of_token_by_every_way() {
+    let issuers = Issuers::new();
+    let home = Home::new("auth-tokens");
+    let file = |name: &str, text: &str| {
+        let path = home.0.join(name);
+        fs::write(&path, text).expect("a file");
+        path.to_str().expect("UTF-8").to_owned()
+    };
+    let rs256 = file("rs256.pem", &issuers.rs256.pem);
+    let es256 = file("es256.pem", &issuers.es256.pem);
+    let set = file("set.json", &key_set(&[&issuers.eddsa]));
+    let broker = Broker::start(&[
+        "--jwt-secret",
+        SECRET,
+        "--jwt-key-file",
+        &rs256,
+        "--jwt-key-file",
+        &es256,
+        "--jwt-jwks",
+        &set,
+        "--jwt-issuer",
+        ISSUER,
+        "--jwt-audience",
+        AUDIENCE,
+        "--token-cookie=auth",
+        "--auth-failures-free=1000000",
+        "--log=debug",
+    ]);
+    let (mut reasons, mut secrets) = (Reasons::new(), Vec::new());
+    thread::scope(|scope| {
+        let play = |via| {
+            let (broker, issuers) = (&broker, &issuers);
+            scope.spawn(move || play(broker, via, issuers))
+        };
+        for played in Via::ALL.map(play).map(|thread| thread.join().expect("each row holds")) {
+            played.0.into_iter().for_each(|(reason, count)| *reasons.entry(reason).or_default() += count);
+            secrets.extend(played.1);
+        }
+    });
+    let refused = CASES.iter().filter(|case| case.2.is_some()).count();
+    assert_eq!(reasons.values().sum::<usize>(), refused * (2 + 7 * 6), "two ways over tcp, six over others");
+    assert_log(broker, &reasons, &secrets);
+}
+
+/// The one mistake of which verifiers of tokens died: the token's own word on its algorithm is a question, no answer.
+#[test]
+fn a_public_key_is_no_secret() {
+    let issuer = Issuer::new(Algorithm::RS256);
+    let home = Home::new("auth-public-key");
+    let path = home.0.join("key.pem");
+    fs::write(&path, &issuer.pem).expect("a file");
+    let broker = Broker::start(&[
+        "--jwt-key-file",
+        path.to_str().expect("UTF-8"),
+        "--auth-failures-free=1000000",
+        "--log=debug",
+    ]);
+    let mut secrets = Vec::new();
+    for via in Via::ALL {
+        let good = Shown::authorization(&issuer.good("dave"));
+        assert_eq!(Peer::answer(&broker, via, &good), Answer::user("dave"));
+        let forged = Shown::authorization(&Issuer::of_secret(&issuer.pem).good("dave"));
+        assert_eq!(Peer::answer(&broker, via, &forged).refusal(), "login refused", "{via:?}");
+        secrets.extend([good.secrets(), forged.secrets()].concat());
+    }
+    let reason = "token: algorithm not allowed: no key is for it".to_owned();
+    assert_log(broker, &Reasons::from([(reason, Via::ALL.len())]), &secrets);
+}
+
+#[test]
+fn leeway_name_and_roles_are_as_configured() {
+    let issuer = Issuer::new(Algorithm::HS256);
+    let broker = Broker::start(&[
+        "--jwt-secret",
+        SECRET,
+        "--jwt-leeway=60s",
+        "--jwt-name-claim=user.mail",
+        "--jwt-roles-claim=realm_access.roles",
+        "--permission=allow send role:editor /topic/news",
+    ]);
+    let mut claims = issuer::claims_for("7", -30.0);
+    claims["user"] = json!({"mail": "dave@example.com"});
+    let reader = Shown::authorization(&issuer.token(&claims));
+    claims["realm_access"] = json!({"roles": ["editor"]});
+    let editor = Shown::authorization(&issuer.token(&claims));
+    assert_eq!(Peer::answer(&broker, Via::Tcp, &reader), Answer::user("dave@example.com"));
+    Peer::signed_in(&broker, Via::Tcp, &editor).publish("/topic/news", "hi");
+    let mut peer = Peer::signed_in(&broker, Via::Tcp, &reader);
+    peer.send("SEND\ndestination:/topic/news\n\nhi\0");
+    let error = peer.expect_error("access denied", 1008, "access denied");
+    assert_eq!(error.must("destination"), "/topic/news");
+}

@@ -1,0 +1,34 @@
+//! What the log says of logins, and what it must not.
+
+use crate::support::Broker;
+use std::collections::BTreeMap;
+
+/// Reasons, and how often each was given.
+pub(super) type Reasons = BTreeMap<String, usize>;
+
+/// Stops the broker and asserts that its log gives exactly these reasons for refusals, that each of them ended its
+/// connection, and that none of the secrets is in it.
+#[track_caller]
+pub(super) fn assert_log(broker: Broker, expected: &Reasons, secrets: &[String]) {
+    let log = broker.whole_log();
+    let mut found = Reasons::new();
+    for line in log.lines().filter(|line| line.contains("login refused reason=")) {
+        *found.entry(reason(line)).or_default() += 1;
+    }
+    assert_eq!(&found, expected);
+    let closed = log.lines().filter(|line| line.contains("connection closed reason=\"unauthenticated\""));
+    assert_eq!(closed.count(), expected.values().sum::<usize>(), "each refusal ends its connection");
+    assert!(!secrets.is_empty());
+    for secret in secrets {
+        assert!(secret.len() > 8, "{secret:?} could be there by chance");
+        let shown = log.lines().find(|line| line.contains(secret.as_str()));
+        assert_eq!(shown, None, "{secret} is in the log");
+    }
+}
+
+/// The value of the field `reason` of a line.
+pub(super) fn reason(line: &str) -> String {
+    let (_, rest) = line.split_once("reason=\"").unwrap_or_else(|| panic!("no reason in {line}"));
+    let end = rest.find("\" ").unwrap_or(rest.len());
+    rest[..end].trim_end_matches('"').replace("\\\"", "\"")
+}
