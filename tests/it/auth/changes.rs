@@ -58,6 +58,8 @@ fn who_is_added_comes_in_and_who_is_removed_goes() {
         alice.expect_error("access revoked", 1008, "access has ended");
     }
     assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
+    // The broker waits for those whom it has closed.
+    drop(sessions);
     let log = broker.whole_log();
     let revoked = |user: &str| {
         let told = format!("connection closed reason=\"expired\" error=\"access revoked\" user=\"{user}\"");

@@ -1,0 +1,267 @@
+"""Signing in with stomp.py by every method that it can express, over TCP in each version and over WebSocket.
+
+Usage: signin.py BROKER (the binary). One line per step; exits with 1 at the first that fails.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import pathlib
+import queue
+import subprocess
+import sys
+import tempfile
+import time
+
+import stomp
+
+PATIENCE = 10
+SECRET = "a-shared-secret-of-more-than-32-octets"
+PASSCODE = "sésame:\\ 50% 🔑"
+REFUSED = "login refused"
+
+
+class Expected(Exception):
+    pass
+
+
+def same(what, actual, wanted):
+    if actual != wanted:
+        raise Expected(f"{what}: {str(wanted)[:300]} was expected, not {str(actual)[:300]}")
+
+
+def token(sub, secret=SECRET, seconds=3600):
+    def part(octets):
+        return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()
+
+    claims = {"sub": sub, "exp": time.time() + seconds}
+    message = ".".join(part(json.dumps(one).encode()) for one in ({"alg": "HS256", "typ": "JWT"}, claims))
+    return f"{message}.{part(hmac.digest(secret.encode(), message.encode(), hashlib.sha256))}"
+
+
+def basic(login, passcode):
+    return {"Authorization": "Basic " + base64.b64encode(f"{login}:{passcode}".encode()).decode()}
+
+
+def bearer(text):
+    return {"Authorization": f"Bearer {text}"}
+
+
+class Broker:
+    """The real one, with users and tokens, gone at the end."""
+
+    def __init__(self, binary, directory):
+        users = str(pathlib.Path(directory) / "users")
+        for name in ("alice", "bob"):
+            subprocess.run([binary, "passwd", users, name], input=PASSCODE.encode(), check=True, stdout=subprocess.DEVNULL)
+        flags = ["--http", "127.0.0.1:0", "--tcp", "127.0.0.1:0", "--auth-failures-free", "1000000"]
+        flags += ["--users-file", users, "--user", "dave:daves-passcode", "--jwt-secret", SECRET]
+        flags += ["--token-cookie", "auth", "--heart-beat", "0,0"]
+        self.log = open(pathlib.Path(directory) / "log", "w+")
+        self.process = subprocess.Popen([binary, *flags], stdout=subprocess.PIPE, stderr=self.log, text=True)
+        self.ports = {}
+        while not {"tcp", "http"} <= self.ports.keys():
+            line = self.process.stdout.readline()
+            if not line:
+                raise Expected("the broker does not listen")
+            scheme, _, rest = line.removeprefix("listening ").strip().partition("://")
+            self.ports[scheme] = int(rest.split("/")[0].rpartition(":")[2])
+
+    def end(self):
+        self.process.terminate()
+        self.process.wait(PATIENCE)
+        self.log.seek(0)
+        return self.log.read()
+
+
+class Peer(stomp.ConnectionListener):
+    """A client and what has come for it."""
+
+    def __init__(self, kind, connect=None, header=None, query="", **named):
+        self.inboxes = {name: queue.Queue() for name in ("first", "message", "receipt", "error", "end")}
+        if kind == "ws":
+            where = [("127.0.0.1", BROKER.ports["http"])]
+            self.connection = stomp.WSStompConnection(where, ws_path=f"/ws{query}", header=header)
+        else:
+            make = getattr(stomp, f"StompConnection{kind}")
+            self.connection = make([("127.0.0.1", BROKER.ports["tcp"])])
+        self.connection.set_listener("sign-in", self)
+        self.connection.connect(headers=connect, **named)
+        self.first = self.take("first")
+
+    def on_connected(self, frame):
+        self.inboxes["first"].put(frame)
+
+    def on_error(self, frame):
+        self.inboxes["first"].put(frame)
+        self.inboxes["error"].put(frame)
+
+    def on_message(self, frame):
+        self.inboxes["message"].put(frame)
+
+    def on_receipt(self, frame):
+        self.inboxes["receipt"].put(frame)
+
+    def on_disconnected(self):
+        self.inboxes["end"].put(True)
+
+    def take(self, kind):
+        try:
+            return self.inboxes[kind].get(timeout=PATIENCE)
+        except queue.Empty:
+            raise Expected(f"{kind} was expected within {PATIENCE} s") from None
+
+    def is_in(self, user):
+        same("the answer", (self.first.cmd, self.first.headers.get("user-name")), ("CONNECTED", user))
+        return self
+
+    def is_ended(self, message):
+        same("message", self.take("error").headers["message"], message)
+        self.take("end")
+
+    def send(self, destination, body, **headers):
+        """Sends; the headers of the RECEIPT."""
+        self.connection.send(destination, body, receipt="sent", **headers)
+        return self.take("receipt").headers
+
+    def leave(self):
+        self.connection.disconnect(receipt="bye")
+        self.take("end")
+
+
+def right_and_wrong(user, right, wrong):
+    """A method: what is shown when it is right, and when it is not, and whose it is."""
+
+    def act(kind):
+        Peer(kind, **right()).is_in(user).leave()
+        Peer(kind, **wrong()).is_ended(REFUSED)
+
+    return act
+
+
+def over_websocket(user, right, wrong):
+    def act(kind):
+        if kind != "ws":
+            return "TCP has no handshake"
+        return right_and_wrong(user, right, wrong)(kind)
+
+    return act
+
+
+def nothing(kind):
+    Peer(kind).is_ended(REFUSED)
+
+
+def expires(kind):
+    peer = Peer(kind, connect=bearer(token("erin", seconds=1))).is_in("erin")
+    peer.is_ended("token expired")
+
+
+def renews(kind):
+    peer = Peer(kind, connect=bearer(token("erin", seconds=1.5))).is_in("erin")
+    end = time.time() + 1.5
+    peer.connection.subscribe("/user/queue/echo", id="1", receipt="subscribed")
+    peer.take("receipt")
+    peer.send("/auth/refresh", token("erin"))
+    seen = 0
+    while seen < end + 0.5:
+        peer.send("/user/queue/echo", str(time.time()))
+        seen = float(peer.take("message").body)
+    peer.connection.send("/auth/refresh", token("mallory"))
+    peer.is_ended("token refused")
+
+
+def messages(kind):
+    alice = Peer(kind, username="alice", passcode=PASSCODE).is_in("alice")
+    bob = Peer(kind, username="bob", passcode=PASSCODE).is_in("bob")
+    bob.connection.subscribe("/user/queue/inbox", id="1", receipt="subscribed")
+    bob.take("receipt")
+    same("delivered-sessions", alice.send("/user/bob/queue/inbox", "hello")["delivered-sessions"], "1")
+    message = bob.take("message")
+    same("body", message.body, "hello")
+    same("destination", message.headers["destination"], "/user/queue/inbox")
+    same("user-name", message.headers["user-name"], "alice")
+    bob.leave()
+    same("delivered-sessions", alice.send("/user/bob/queue/inbox", "hello")["delivered-sessions"], "0")
+    alice.connection.subscribe("/user/bob/queue/inbox", id="1")
+    alice.is_ended("access denied")
+
+
+STRANGER = "x" * 40
+
+STEPS = {
+    "login and passcode (users-file)": right_and_wrong(
+        "alice",
+        lambda: {"username": "alice", "passcode": PASSCODE},
+        lambda: {"username": "alice", "passcode": "guessed"},
+    ),
+    "login and passcode (user)": right_and_wrong(
+        "dave",
+        lambda: {"username": "dave", "passcode": "daves-passcode"},
+        lambda: {"username": "nobody", "passcode": "daves-passcode"},
+    ),
+    "Authorization of CONNECT": right_and_wrong(
+        "erin",
+        lambda: {"connect": bearer(token("erin"))},
+        lambda: {"connect": bearer(token("erin", secret=STRANGER))},
+    ),
+    "a token as passcode": right_and_wrong(
+        "erin",
+        lambda: {"username": "ignored", "passcode": token("erin")},
+        lambda: {"username": "ignored", "passcode": token("erin", seconds=-1)},
+    ),
+    "access_token": over_websocket(
+        "erin",
+        lambda: {"query": f"?access_token={token('erin')}"},
+        lambda: {"query": "?access_token=made-up"},
+    ),
+    "accessToken": over_websocket(
+        "erin",
+        lambda: {"query": f"?accessToken={token('erin')}"},
+        lambda: {"query": f"?accessToken={token('erin', secret=STRANGER)}"},
+    ),
+    "Authorization: Basic": over_websocket(
+        "bob",
+        lambda: {"header": basic("bob", PASSCODE)},
+        lambda: {"header": basic("bob", "guessed")},
+    ),
+    "Authorization: Bearer": over_websocket(
+        "erin",
+        lambda: {"header": bearer(token("erin"))},
+        lambda: {"header": bearer(token("erin", seconds=-1))},
+    ),
+    "a cookie": over_websocket(
+        "erin",
+        lambda: {"header": {"Cookie": f"theme=dark; auth={token('erin')}"}},
+        lambda: {"header": {"Cookie": "theme=dark; auth=made-up"}},
+    ),
+    "who shows nothing is refused": nothing,
+    "a session ends with its token": expires,
+    "a session that is renewed lives on": renews,
+    "messages to users": messages,
+}
+
+
+def play():
+    for kind, label in (("12", "TCP in 1.2"), ("11", "TCP in 1.1"), ("10", "TCP in 1.0"), ("ws", "WebSocket")):
+        for step, act in STEPS.items():
+            try:
+                why = act(kind)
+            except (Expected, stomp.exception.StompException) as error:
+                print(f"FAILED stomp.py over {label}: {step}: {error!r}", flush=True)
+                return 1
+            told = f"stomp.py over {label}: {step}"
+            print(f"n/a {told} ({why})" if why else f"ok {told}", flush=True)
+    return 0
+
+
+with tempfile.TemporaryDirectory(prefix="stompbox-signin-") as place:
+    BROKER = Broker(sys.argv[1], place)
+    try:
+        code = play()
+    finally:
+        log = BROKER.end()
+    if code:
+        print(f"the broker says:\n{log[-4000:]}")
+sys.exit(code)
