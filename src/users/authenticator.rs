@@ -74,13 +74,13 @@ impl Authenticator {
         }
     }
 
-    /// Whom the credentials stand for.
+    /// Whom the credentials stand for. Where CONNECT shows something, the handshake does not count.
     ///
     /// # Errors
     /// They stand for nobody; or it cannot be said for now: too many logins are under way (`auth-waiting-max`), a source
     /// took too long (`auth-timeout`) or cannot be reached.
     pub async fn authenticate(&self, credentials: Credentials) -> Result<Principal, Refused> {
-        self.shared.answer(credentials, Purpose::Login).await
+        self.shared.answer(credentials.explicit(), Purpose::Login).await
     }
 
     /// Whom a new token stands for: the one in `authorization` (with its scheme or bare), else the one in `passcode`. What

@@ -136,6 +136,21 @@ impl Credentials {
         }
     }
 
+    /// What counts of them: where CONNECT itself shows something, that alone, right or wrong. Who signs in as somebody is
+    /// not taken for somebody else because of what a browser or a proxy adds.
+    pub(super) fn explicit(self) -> Credentials {
+        let is_shown =
+            |secret: &Option<Secret>| secret.as_ref().is_some_and(|text| !text.reveal().is_empty());
+        let shows = self.login.as_ref().is_some_and(|login| !login.is_empty())
+            || is_shown(&self.passcode)
+            || is_shown(&self.authorization);
+        if !shows {
+            return self;
+        }
+        let address = self.handshake.address;
+        Credentials { handshake: Arc::new(Handshake { address, ..Handshake::default() }), ..self }
+    }
+
     /// Whether nothing was shown at all.
     pub fn is_empty(&self) -> bool {
         let handshake = &self.handshake;
@@ -191,6 +206,28 @@ mod tests {
         credentials.passcode = secret(TOKEN);
         assert_eq!(credentials.login(), None, "the passcode is a token");
         assert!(Credentials::default().is_empty() && !credentials.is_empty());
+    }
+
+    #[test]
+    fn what_connect_shows_stands_alone() {
+        let user = || Some(ProxyUser { name: "erin".to_owned(), roles: Vec::new() });
+        let address = Some(IpAddr::from([192, 0, 2, 1]));
+        let handshake =
+            Arc::new(Handshake { address, cookie: secret("c"), proxy: user(), ..Handshake::default() });
+        let silent = Credentials { handshake, ..Credentials::default() };
+        let login = Some("bob".to_owned());
+        for (shown, alone) in [
+            (silent.clone(), false),
+            (Credentials { login: Some(String::new()), passcode: secret(""), ..silent.clone() }, false),
+            (Credentials { login, ..silent.clone() }, true),
+            (Credentials { passcode: secret("sesame"), ..silent.clone() }, true),
+            (Credentials { authorization: secret("Bearer x"), ..silent.clone() }, true),
+        ] {
+            let explicit = shown.clone().explicit();
+            let handshake = &explicit.handshake;
+            assert_eq!((handshake.proxy.is_none(), handshake.cookie.is_none()), (alone, alone), "{shown:?}");
+            assert_eq!((handshake.address, &explicit.login), (address, &shown.login));
+        }
     }
 
     #[test]

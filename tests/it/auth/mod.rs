@@ -7,6 +7,7 @@ mod issuer;
 mod key_sets;
 mod pages;
 mod peer;
+mod precedence;
 mod proxies;
 mod renewal;
 mod site;
