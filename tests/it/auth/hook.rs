@@ -28,7 +28,7 @@ fn shown() -> [Shown; 2] {
 #[test]
 fn a_hook_that_is_down_lets_nobody_in() {
     let broker =
-        Broker::start(&["--hook-url", &Site::closed(), "--auth-failures-free=1000000", "--log=debug"]);
+        Broker::start(&["--hook-url", &Site::closed(), "--auth-failures-free=1000000", "--log=trace"]);
     let [login, token] = shown();
     refused(&broker, &login, "login not checked");
     refused(&broker, &token, "login not checked");
@@ -70,7 +70,7 @@ fn a_hook_that_answers_wrongly_lets_nobody_in() {
         }
     });
     let url = site.url("/");
-    let broker = Broker::start(&["--hook-url", &url, "--auth-failures-free=1000000", "--log=debug"]);
+    let broker = Broker::start(&["--hook-url", &url, "--auth-failures-free=1000000", "--log=trace"]);
     let [login, token] = shown();
     refused(&broker, &login, "login not checked");
     refused(&broker, &token, "login not checked");

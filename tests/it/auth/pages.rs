@@ -40,7 +40,7 @@ fn broker(origins: &str) -> Broker {
         "--allowed-origins",
         origins,
         "--auth-failures-free=1000000",
-        "--log=debug",
+        "--log=trace",
     ])
 }
 

@@ -150,7 +150,7 @@ fn every_way_to_send_the_new_token_over_every_transport() {
 #[test]
 fn a_token_that_will_not_do_ends_the_session() {
     let issuer = Issuer::new(Algorithm::HS256);
-    let broker = Broker::start(&[RULES, &["--jwt-secret", SECRET, "--log=debug"]].concat());
+    let broker = Broker::start(&[RULES, &["--jwt-secret", SECRET, "--log=trace"]].concat());
     let other = Issuer::of_secret("another-secret-of-more-than-32-octets");
     let cases: [(&str, String, &str); 6] = [
         ("another user's", issuer.good("mallory"), "token refused"),

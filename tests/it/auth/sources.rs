@@ -340,7 +340,7 @@ fn every_source_over_every_transport() {
         "--trusted-proxies=127.0.0.1",
         "--proxy-user-header=X-User",
         "--auth-failures-free=1000000",
-        "--log=debug",
+        "--log=trace",
     ]);
     let mut played = play(&broker, METHODS);
     // Ways that need no handshake: three times over eight transports; others over seven.
@@ -370,7 +370,7 @@ fn a_hook_over_every_transport() {
         &site.url("/sign-in"),
         "--token-cookie=auth",
         "--auth-failures-free=1000000",
-        "--log=debug",
+        "--log=trace",
     ]);
     let played = play(&broker, HOOK_METHODS);
     assert_eq!(counted(&played), (2 * 24 + 4 * 21, 4));
@@ -383,7 +383,7 @@ fn anonymous_over_every_transport() {
         "--user=bob:bobs-passcode",
         "--allow-anonymous",
         "--auth-failures-free=1000000",
-        "--log=debug",
+        "--log=trace",
     ]);
     let (right, wrong) = (Shown::login("bob", "bobs-passcode"), Shown::login("bob", "guessed-passcode"));
     for via in Via::ALL {

@@ -196,7 +196,7 @@ fn every_kind_of_token_by_every_way() {
         AUDIENCE,
         "--token-cookie=auth",
         "--auth-failures-free=1000000",
-        "--log=debug",
+        "--log=trace",
     ]);
     let (mut reasons, mut secrets) = (Reasons::new(), Vec::new());
     thread::scope(|scope| {
@@ -225,7 +225,7 @@ fn a_public_key_is_no_secret() {
         "--jwt-key-file",
         path.to_str().expect("UTF-8"),
         "--auth-failures-free=1000000",
-        "--log=debug",
+        "--log=trace",
     ]);
     let mut secrets = Vec::new();
     for via in Via::ALL {
