@@ -124,10 +124,11 @@ fn other_roles_judge_subscriptions_again() {
 }
 
 /// A configuration that has users and these rules.
-fn configure(home: &Home, rules: &[&str]) {
+fn configure(home: &Home, rules: &[&str], more: &str) {
     let rules: String = rules.iter().map(|rule| format!("    {rule:?},\n")).collect();
     let users = home.users();
-    let text = format!("users-file = {users:?}\nauth-failures-free = 1000000\npermission = [\n{rules}]\n");
+    let text =
+        format!("users-file = {users:?}\nauth-failures-free = 1000000\n{more}\npermission = [\n{rules}]\n");
     fs::write(home.0.join("stompbox.toml"), text).expect("a file");
 }
 
@@ -136,7 +137,7 @@ fn rules_are_read_anew_at_sighup() {
     let home = Home::new("auth-rules");
     home.done(&["alice"], "alices-passcode");
     home.done(&["bob"], "bobs-passcode");
-    configure(&home, &["allow send anyone /topic/**"]);
+    configure(&home, &["allow send anyone /topic/**"], "");
     let path = home.0.join("stompbox.toml");
     let broker = Broker::start(&["--config", path.to_str().expect("UTF-8")]);
     let mut sessions = Via::ALL.map(|via| {
@@ -151,6 +152,8 @@ fn rules_are_read_anew_at_sighup() {
         ("permission = [\"allow everything\"]", "permission"),
         ("permission = [", "stompbox.toml"),
         ("no-such-option = 1", "no-such-option"),
+        ("user = [\"a-secret-alone\"]", "expected NAME:PASSCODE"),
+        ("jwt-secret = [\"a-secret-too-short\"]", "32 octets"),
     ] {
         fs::write(&path, mistake).expect("a file");
         broker.signal(Signal::HUP);
@@ -169,6 +172,7 @@ fn rules_are_read_anew_at_sighup() {
             "deny send anyone /topic/other",
             "allow send anyone /topic/**",
         ],
+        "show-sender = true\nuser = [\"carol:a-secret-of-carol\"]",
     );
     broker.signal(Signal::HUP);
     for (alice, _) in &mut sessions {
@@ -185,4 +189,10 @@ fn rules_are_read_anew_at_sighup() {
     }
     let denied = broker.log_line(|line| line.contains("access denied verb=\"send\""));
     assert!(denied.contains("rule=\"deny send anyone /topic/other\""), "{denied}");
+    // What else is new is told, and no secret with it.
+    for option in ["show-sender", "user"] {
+        let told = format!("has changed, and needs a restart option=\"{option}\"");
+        broker.log_line(|line| line.contains(&told));
+    }
+    assert!(!broker.log().contains("a-secret"));
 }

@@ -1,9 +1,11 @@
 //! A hook that does not answer as it should: nobody comes in by it, and nobody waits for long.
 
+use super::issuer::now;
 use super::peer::{Answer, Peer, Shown, Via};
 use super::site::{Reply, Site};
 use super::verdicts::{Reasons, assert_log};
 use crate::support::Broker;
+use crate::support::sockjs::Transport;
 use serde_json::json;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -57,6 +59,49 @@ fn a_hook_that_is_slow_is_waited_for_no_longer_than_its_time() {
     let log = broker.whole_log();
     let late = log.lines().filter(|line| line.contains("login refused reason=\"hook: no answer within "));
     assert_eq!(late.count(), 16, "{log}");
+}
+
+#[test]
+fn all_sources_together_have_their_time() {
+    let site = Site::start(|_| Reply::Silence);
+    let url = site.url("/");
+    let broker = Broker::start(&["--hook-url", &url, "--hook-timeout=1m", "--auth-timeout=300ms"]);
+    let [login, _] = shown();
+    refused(&broker, &login, "login not checked");
+    let line = broker.log_line(|line| line.contains("login refused reason="));
+    assert!(line.contains("reason=\"hook: out of time (auth-timeout)\""), "{line}");
+}
+
+/// The hook's word on the end counts as a token's does, and so does its next one.
+#[test]
+fn a_session_by_a_hook_ends_when_the_hook_says_and_can_be_renewed() {
+    let site = Site::start(|asked| {
+        let expires = if asked.body.contains("opaque-short") { Some(now() + 2.0) } else { None };
+        let name = if asked.body.contains("of-mallory") { "mallory" } else { "frank" };
+        Reply::say(200, json!({"name": name, "expires": expires}))
+    });
+    let broker = Broker::start(&["--hook-url", &site.url("/"), "--heart-beat=0,0"]);
+    let refresh = |peer: &mut Peer, token: &str| {
+        peer.send(&format!("SEND\ndestination:/auth/refresh\nreceipt:done\n\n{token}\0"));
+    };
+    thread::scope(|scope| {
+        for via in [Via::Tcp, Via::WebSocket, Via::SockJs(Transport::XhrStreaming)] {
+            let (broker, refresh) = (&broker, &refresh);
+            scope.spawn(move || {
+                let begun = now();
+                let short = Shown::authorization("opaque-short-token");
+                let mut ends = Peer::signed_in(broker, via, &short);
+                let mut lives = Peer::signed_in(broker, via, &short);
+                refresh(&mut lives, "opaque-long-token");
+                lives.expect("RECEIPT", &[("receipt-id", "done")]);
+                ends.expect_error("token expired", 1008, "access has ended");
+                assert!((2.0..4.0).contains(&(now() - begun)), "{via:?}: {} s", now() - begun);
+                lives.subscribe("/topic/a");
+                refresh(&mut lives, "opaque-token-of-mallory");
+                lives.expect_error("token refused", 1002, "not authenticated");
+            });
+        }
+    });
 }
 
 #[test]
