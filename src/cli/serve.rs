@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::config::{Loaded, Mistake, Setting};
 use crate::server::{Rules, Server};
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
@@ -45,15 +46,14 @@ async fn run(loaded: Loaded, load: impl Load) -> Result<(), String> {
     let mut signals = Signals::new().map_err(|error| format!("cannot wait for signals: {error}"))?;
     let mut hang_ups =
         signal(SignalKind::hangup()).map_err(|error| format!("cannot wait for signals: {error}"))?;
-    let Loaded { config, settings } = loaded;
-    let drain_time = config.drain_time;
-    tell_rules(&config);
-    let server = Server::bind(config).await.map_err(|error| error.to_string())?;
+    let drain_time = loaded.config.drain_time;
+    tell_rules(&loaded.config);
+    let server = Server::bind(loaded.config.clone()).await.map_err(|error| error.to_string())?;
     announce(&server.listening());
     let rules = server.rules();
     let reloading = tokio::spawn(async move {
         while hang_ups.recv().await.is_some() {
-            reload(&rules, &settings, load()).await;
+            reload(&rules, &loaded, load()).await;
         }
     });
     let stop = async move {
@@ -81,7 +81,7 @@ fn tell_rules(config: &Config) {
 }
 
 /// Takes what can be taken while running, and says what cannot. With a mistake everything stays as it is.
-async fn reload(rules: &Rules, before: &[Setting], loaded: Result<Loaded, Vec<Mistake>>) {
+async fn reload(rules: &Rules, running: &Loaded, loaded: Result<Loaded, Vec<Mistake>>) {
     let loaded = match loaded {
         Ok(loaded) => loaded,
         Err(mistakes) => {
@@ -91,13 +91,26 @@ async fn reload(rules: &Rules, before: &[Setting], loaded: Result<Loaded, Vec<Mi
             return;
         }
     };
-    rules.permit(loaded.config.permissions());
+    // What needs a restart does not change what follows from it for the rules: which preset holds, whether there is a demo.
+    let mut config = running.config.clone();
+    config.users.permissions = loaded.config.users.permissions;
+    rules.permit(config.permissions());
     rules.reload_users().await;
-    let changed = |setting: &&Setting| !before.contains(setting) && !RELOADED.contains(&setting.key);
-    for setting in loaded.settings.iter().filter(changed) {
-        warn!(option = setting.key, "has changed, and needs a restart");
+    for option in changed(&running.settings, &loaded.settings) {
+        warn!(option, "has changed, and needs a restart");
     }
     info!("rules and users are read anew");
+}
+
+/// Options that are given otherwise than before, or no more, wherever they are given. Of secrets only their number shows.
+fn changed(before: &[Setting], now: &[Setting]) -> BTreeSet<&'static str> {
+    let differs = |one: &Setting, others: &[Setting]| {
+        !RELOADED.contains(&one.key)
+            && !others.iter().any(|other| (other.key, &other.shown) == (one.key, &one.shown))
+    };
+    let given = now.iter().filter(|setting| differs(setting, before));
+    let left_out = before.iter().filter(|setting| differs(setting, now));
+    given.chain(left_out).map(|setting| setting.key).collect()
 }
 
 /// One line for each listener on standard output, for programs that wait for it. Nobody needs to read it.

@@ -128,7 +128,7 @@ fn configure(home: &Home, rules: &[&str], more: &str) {
     let rules: String = rules.iter().map(|rule| format!("    {rule:?},\n")).collect();
     let users = home.users();
     let text =
-        format!("users-file = {users:?}\nauth-failures-free = 1000000\n{more}\npermission = [\n{rules}]\n");
+        format!("{more}\nusers-file = {users:?}\nauth-failures-free = 1000000\npermission = [\n{rules}]\n");
     fs::write(home.0.join("stompbox.toml"), text).expect("a file");
 }
 
@@ -194,5 +194,33 @@ fn rules_are_read_anew_at_sighup() {
         let told = format!("has changed, and needs a restart option=\"{option}\"");
         broker.log_line(|line| line.contains(&told));
     }
-    assert!(!broker.log().contains("a-secret"));
+    let log = broker.log();
+    assert!(!log.contains("a-secret"));
+    assert!(!log.contains("restart option=\"users-file\""), "it stands on another line only: {log}");
+}
+
+/// What needs a restart does not change either what it implies for rules: users are still asked for by the file, so what
+/// holds behind the rules is still `safe`.
+#[test]
+fn what_needs_a_restart_loosens_no_rule() {
+    let home = Home::new("auth-restart");
+    home.done(&["alice"], "alices-passcode");
+    configure(&home, &[], "demo = false");
+    let path = home.0.join("stompbox.toml");
+    let broker = Broker::start(&["--config", path.to_str().expect("UTF-8")]);
+    fs::write(&path, "permission = [\"allow send anyone /topic/a\"]\n").expect("a file");
+    broker.signal(Signal::HUP);
+    broker.log_line(|line| line.contains("rules and users are read anew"));
+    for option in ["users-file", "demo"] {
+        let told = format!("has changed, and needs a restart option=\"{option}\"");
+        broker.log_line(|line| line.contains(&told));
+    }
+    for via in Via::ALL {
+        assert_eq!(Peer::answer(&broker, via, &Shown::default()).refusal(), "login refused", "{via:?}");
+        let mut alice = Peer::signed_in(&broker, via, &alice());
+        alice.publish("/topic/a", "granted");
+        alice.send("SEND\ndestination:/topic/chat.room\n\nx\0");
+        let error = alice.expect_error("access denied", 1008, "access denied");
+        assert_eq!(error.must("destination"), "/topic/chat.room");
+    }
 }

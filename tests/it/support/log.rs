@@ -53,7 +53,10 @@ impl Log {
     pub(super) fn line(&self, is_meant: impl Fn(&str) -> bool) -> String {
         let find = |written: &Written| written.text.lines().find(|line| is_meant(line)).map(str::to_string);
         let written = self.until(|written| find(written).is_some());
-        find(&written).unwrap_or_else(|| panic!("no such line in the log:\n{}", written.text))
+        let found = find(&written);
+        // Whoever panics with the lock held would have the log lost.
+        drop(written);
+        found.unwrap_or_else(|| panic!("no such line in the log:\n{}", self.so_far()))
     }
 
     /// All of it, once its writer has gone.
