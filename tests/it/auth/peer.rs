@@ -12,13 +12,16 @@ use base64::prelude::BASE64_STANDARD;
 pub(super) enum Via {
     Tcp,
     WebSocket,
+    /// The WebSocket without SockJS's frames that SockJS has beside its own.
+    Raw,
     SockJs(Transport),
 }
 
 impl Via {
-    pub(super) const ALL: [Via; 8] = [
+    pub(super) const ALL: [Via; 9] = [
         Via::Tcp,
         Via::WebSocket,
+        Via::Raw,
         Via::SockJs(Transport::WebSocket),
         Via::SockJs(Transport::XhrStreaming),
         Via::SockJs(Transport::XhrPolling),
@@ -36,6 +39,7 @@ impl Via {
         match self {
             Via::Tcp => "tcp".to_owned(),
             Via::WebSocket => "websocket".to_owned(),
+            Via::Raw => "websocket (raw)".to_owned(),
             Via::SockJs(transport) => transport.label(),
         }
     }
@@ -148,11 +152,12 @@ impl Peer {
                 assert!(!shown.needs_handshake(), "TCP has no handshake");
                 Peer::Native(Box::new(broker.open(Wire::Tcp)))
             }
-            Via::WebSocket => {
+            Via::WebSocket | Via::Raw => {
+                let path = if via == Via::Raw { "/ws/websocket" } else { "/ws" };
                 let request = shown
                     .headers
                     .iter()
-                    .fold(Request::get("/ws").query(&shown.query), |request, (name, value)| {
+                    .fold(Request::get(path).query(&shown.query), |request, (name, value)| {
                         request.header(name, value)
                     });
                 Peer::Native(Box::new(broker.shake_hands(request)))

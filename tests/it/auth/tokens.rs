@@ -81,6 +81,25 @@ const CASES: &[Case] = &[
         Some("bad signature"),
     ),
     Case("of a key with an unknown name", |by| by.unheard.good("dave"), Some("unknown key")),
+    Case("for ever, nearly", |by| by.hs256.token(&with("exp", json!(1e300))), GOOD),
+    Case(
+        "exp in words",
+        |by| by.hs256.token(&with("exp", json!("soon"))),
+        Some("malformed: exp is no number"),
+    ),
+    Case("exp before time began", |by| by.hs256.token(&with("exp", json!(-1e300))), Some("expired")),
+    Case("valid from never on", |by| by.hs256.token(&with("nbf", json!(1e300))), Some("not yet valid")),
+    Case("of an empty name", |by| by.hs256.token(&with("sub", json!(""))), Some("the name is empty")),
+    Case(
+        "of a name with a line end",
+        |by| by.hs256.token(&with("sub", json!("a\nb"))),
+        Some("the name has a control character"),
+    ),
+    Case(
+        "with odd roles",
+        |by| by.hs256.token(&with("roles", json!(7))),
+        Some("the roles are neither a list of texts nor a text"),
+    ),
     Case("alg none", |_| unsigned("none"), Some("algorithm not allowed: none that this broker knows")),
     Case("alg None", |_| unsigned("None"), Some("algorithm not allowed: none that this broker knows")),
     Case("alg RS256 without a signature", |_| unsigned("RS256"), Some("bad signature")),
@@ -210,7 +229,7 @@ fn every_kind_of_token_by_every_way() {
         }
     });
     let refused = CASES.iter().filter(|case| case.2.is_some()).count();
-    assert_eq!(reasons.values().sum::<usize>(), refused * (2 + 7 * 6), "two ways over tcp, six over others");
+    assert_eq!(reasons.values().sum::<usize>(), refused * (2 + 8 * 6), "two ways over tcp, six over others");
     assert_log(broker, &reasons, &secrets);
 }
 
