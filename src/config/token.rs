@@ -6,6 +6,7 @@ use super::row::{Kind, Row};
 use super::table::{MANY, NONE, TICK, number, text, timed};
 use super::value::{claim, count, put, switch, time};
 use crate::users::Secret;
+use hyper::header::HeaderValue;
 
 /// A repeatable option.
 const fn list(
@@ -148,8 +149,35 @@ pub(super) const TOKEN: &[Row] = &[
         help: "Sent to it in the header Authorization, so that it knows who asks.",
         kind: Kind::Secret,
         set: |c, v| {
+            if HeaderValue::from_str(v).is_err() {
+                return Err(
+                    "expected a value for a header, on one line (not shown: it is a secret)".to_owned()
+                );
+            }
             c.users.hook.authorization = (!v.is_empty()).then(|| Secret::new(v));
             Ok(())
         },
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, table};
+
+    #[test]
+    fn what_no_header_can_carry_is_found_before_the_first_login() {
+        let mut config = Config::default();
+        let row = table::find("hook-authorization").expect("an option");
+        assert_eq!(row.apply(&mut config, "Bearer sesame"), Ok(()));
+        let authorization = config.users.hook.authorization.clone();
+        assert_eq!(authorization, Some(Secret::new("Bearer sesame")));
+        for wrong in ["Bearer sesame\n", "Bearer \0sesame"] {
+            let error = row.apply(&mut config, wrong).expect_err("no header");
+            assert!(!error.contains("sesame"), "{error}");
+        }
+        assert_eq!(config.users.hook.authorization, authorization);
+        assert_eq!(row.apply(&mut config, ""), Ok(()));
+        assert_eq!(config.users.hook.authorization, None);
+    }
+}
