@@ -10,7 +10,8 @@ pub(super) const LOGIN: &[Row] = &[
         "LIST",
         "proxy,certificate,token,users-file,user,hook,anonymous",
         "In which order it is asked who a client is, of what is configured; commas between. The first that knows the \
-         client, or refuses it, decides. What is left out comes behind, and anonymous always last.",
+         client, or refuses it, decides. What is left out comes behind, and anonymous always last. Where CONNECT shows a \
+         login or a token, that alone counts, and nothing of the handshake.",
         |c, v| put(&mut c.users.order, kinds(v)),
     ),
     timed(

@@ -61,7 +61,7 @@ pub(super) const TOKEN: &[Row] = &[
     timed(
         "jwt-jwks-refresh",
         "10m",
-        "How old keys from a URL become before they are fetched again.",
+        "How old keys from a URL become before they are fetched again; at most every 30s.",
         |c, v| put(&mut c.users.token.jwks_refresh, time(v, TICK)),
     ),
     timed("jwt-timeout", "5s", "Time for fetching keys from a URL.", |c, v| {
