@@ -2,9 +2,9 @@
 
 use super::issuer::{Issuer, SECRET, claims_for, now};
 use super::peer::{Peer, Shown, Via};
-use super::renewal::{Chatter, RULES};
-use crate::support::Broker;
+use super::renewal::{Chatter, RULES, chatter};
 use crate::support::sockjs::Transport;
+use crate::support::{Broker, Event, Wire};
 use jsonwebtoken::Algorithm;
 use std::thread;
 
@@ -63,10 +63,62 @@ fn a_quiet_session_is_ended_with_its_token() {
                 let claims = claims_for("dave", SECONDS);
                 let end = claims["exp"].as_f64().expect("a number");
                 let mut peer = Peer::signed_in(broker, via, &Shown::authorization(&issuer.token(&claims)));
-                peer.expect_error("token expired", 1008, "access has ended");
+                peer.expect("ERROR", &[("message", "token expired")]);
                 let seen = now();
+                peer.expect_closed(1008, "access has ended");
                 assert!((end..=end + 1.0).contains(&seen), "{via:?}: {} s behind its end", seen - end);
             });
         }
     });
+}
+
+/// What waits for a receiver that has read nothing does not reach it behind the end of its token.
+#[test]
+fn what_was_not_sent_by_the_end_is_not_sent_any_more() {
+    thread::scope(|scope| {
+        for wire in Wire::ALL {
+            scope.spawn(move || nothing_comes_behind_the_end(wire));
+        }
+    });
+}
+
+fn nothing_comes_behind_the_end(wire: Wire) {
+    const BODY: usize = 64 * 1024;
+    const WAITING: usize = 16 * BODY;
+    let issuer = Issuer::new(Algorithm::HS256);
+    let broker = Broker::start(&[RULES, &["--jwt-secret", SECRET]].concat());
+    let mut publisher = chatter(&broker, &issuer);
+    let claims = claims_for("dave", 2.0 * SECONDS);
+    let end = claims["exp"].as_f64().expect("a number");
+    let mut receiver = broker.open(wire);
+    receiver.narrow();
+    let token = issuer.token(&claims);
+    receiver.send(&format!("CONNECT\naccept-version:1.2\nhost:a\nAuthorization:Bearer {token}\n\n\0"));
+    receiver.expect("CONNECTED", &[("user-name", "dave")], "");
+    receiver.subscribe("1", Chatter::TOPIC, "");
+    // More than the system holds, less than makes a slow consumer of it.
+    let (mut sent, body) = (0, "x".repeat(BODY));
+    while broker.metric("outbox_bytes") < WAITING as i64 {
+        assert!(now() < end, "the system holds {} octets", sent * BODY);
+        for _ in 0..8 {
+            publisher.publish(Chatter::TOPIC, &body);
+            sent += 1;
+        }
+    }
+    // The broker ends it while nothing is read; what waits in it is thrown away.
+    broker.until("outbox_bytes", 0);
+    assert!(now() >= end);
+    let mut received = 0;
+    let error = loop {
+        match receiver.event() {
+            Event::Frame(frame) if frame.command == "MESSAGE" => received += 1,
+            Event::Frame(frame) => break frame,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!((error.command.as_str(), error.must("message")), ("ERROR", "token expired"));
+    receiver.expect_closed(1008);
+    assert!(received + WAITING / BODY / 2 < sent, "{received} of {sent} over {wire:?}");
+    drop(receiver);
+    broker.until("connections_closed_total{reason=\"expired\"}", 1);
 }

@@ -23,14 +23,8 @@ pub(super) struct Chatter {
 impl Chatter {
     pub(super) const TOPIC: &str = "/topic/time";
 
-    /// It has the role `service`, which may do all.
     pub(super) fn start(broker: &Broker, issuer: &Issuer) -> Chatter {
-        let mut claims = claims("chatter");
-        claims["roles"] = json!(["service"]);
-        let token = issuer.token(&claims);
-        let mut client: Client = broker.open(Wire::Tcp);
-        client.send(&format!("CONNECT\naccept-version:1.2\nhost:a\nAuthorization:Bearer {token}\n\n\0"));
-        client.expect("CONNECTED", &[("user-name", "chatter")], "");
+        let mut client = chatter(broker, issuer);
         let is_over = Arc::new(AtomicBool::new(false));
         let told = is_over.clone();
         let thread = thread::spawn(move || {
@@ -47,6 +41,18 @@ impl Chatter {
         self.is_over.store(true, Ordering::Relaxed);
         self.thread.join().expect("it could talk to the end");
     }
+}
+
+/// A client that may send wherever it likes: it has the role `service`.
+#[track_caller]
+pub(super) fn chatter(broker: &Broker, issuer: &Issuer) -> Client {
+    let mut claims = claims("chatter");
+    claims["roles"] = json!(["service"]);
+    let token = issuer.token(&claims);
+    let mut client = broker.open(Wire::Tcp);
+    client.send(&format!("CONNECT\naccept-version:1.2\nhost:a\nAuthorization:Bearer {token}\n\n\0"));
+    client.expect("CONNECTED", &[("user-name", "chatter")], "");
+    client
 }
 
 /// How a new token is sent.
