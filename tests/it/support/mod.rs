@@ -6,6 +6,7 @@ pub(crate) mod frame;
 pub(crate) mod home;
 pub(crate) mod http;
 mod log;
+pub(crate) mod people;
 pub(crate) mod sockjs;
 pub(crate) mod websocket;
 

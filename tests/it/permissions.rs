@@ -1,0 +1,287 @@
+//! Who may do what: the presets, the operator's rules, and what needs none.
+
+use crate::support::people::{as_service, by_passcode, by_token, token, with_tokens, with_users};
+use crate::support::{Broker, Client, Wire, on_each_wire};
+use serde_json::json;
+use std::process::Command;
+
+/// Somebody to whom a refusal is no end.
+#[track_caller]
+fn soft(broker: &Broker, wire: Wire, headers: &str) -> Client {
+    let (mut client, _) = broker.sign_in(wire, &format!("{headers}soft-errors:true\n"));
+    client.subscribe("errors", "/user/queue/errors", "");
+    client
+}
+
+/// Whether something may be done; what is refused is refused for that reason, with this header.
+#[track_caller]
+fn may(client: &mut Client, verb: &str, destination: &str) -> bool {
+    let head = match verb {
+        "send" => format!("SEND\ndestination:{destination}"),
+        _ => format!("SUBSCRIBE\nid:{destination}\ndestination:{destination}"),
+    };
+    let Some(refused) = client.refusal(&head) else { return true };
+    assert_eq!(refused.must("message"), "access denied", "{refused:?}");
+    assert_eq!(refused.must("refused"), destination, "{refused:?}");
+    false
+}
+
+#[track_caller]
+fn assert_rules(client: &mut Client, who: &str, rules: &[(&str, &str, bool)]) {
+    for (verb, destination, is_allowed) in rules {
+        assert_eq!(may(client, verb, destination), *is_allowed, "{who}: {verb} {destination}");
+    }
+}
+
+/// What `stompbox check-config` says.
+fn check_config(flags: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stompbox"));
+    let output = command.arg("check-config").args(flags).output().expect("the command runs");
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).expect("UTF-8")
+}
+
+on_each_wire! {
+    fn the_preset_safe(wire: Wire) {
+        let broker = with_users(&["alice", "bob"], &["--permissions=safe", "--allow-anonymous"]);
+        let mut alice = soft(&broker, wire, &by_passcode("alice"));
+        let of_all = [
+            ("subscribe", "/topic/a", true),
+            ("subscribe", "/topic/a.*.b", true),
+            ("subscribe", "/topic/**", true),
+            ("subscribe", "/topic/#", true),
+            ("send", "/topic/a", false),
+            ("send", "/topic/chat", true),
+            ("send", "/topic/chat.a", true),
+            ("send", "/topic/chat/a/b", true),
+            ("send", "/topic/chatter.a", false),
+            ("send", "/queue/a", false),
+            ("subscribe", "/queue/a", false),
+            ("subscribe", "/queue/dead.a", false),
+            ("send", "/app/a", true),
+            ("subscribe", "/app/a", false),
+            ("subscribe", "/app/**", false),
+            ("subscribe", "/presence/topic/a", true),
+            ("subscribe", "/presence/users", false),
+            ("send", "/user/queue/a", true),
+            ("send", "/user/topic/a", true),
+            ("subscribe", "/user/queue/a", true),
+            ("subscribe", "/user/queue/**", true),
+            ("subscribe", "/user/topic/*", true),
+            ("subscribe", "/user/bob/queue/a", false),
+            ("subscribe", "/temp-queue/a", true),
+        ];
+        assert_rules(&mut alice, "alice", &of_all);
+        let of_users = [
+            ("send", "/user/bob/queue/a", true),
+            ("send", "/user/bob/queue/a/b", true),
+            ("send", "/user/bob/topic/a", false),
+            ("send", "/user/alice/topic/a", true),
+        ];
+        assert_rules(&mut alice, "alice", &of_users);
+        let mut nobody = soft(&broker, wire, "");
+        assert_rules(&mut nobody, "nobody", &of_all);
+        let of_nobody = [
+            ("send", "/user/bob/queue/a", false),
+            ("send", "/user/bob/topic/a", false),
+            ("subscribe", "/user/alice/queue/a", false),
+        ];
+        assert_rules(&mut nobody, "nobody", &of_nobody);
+    }
+
+    fn the_preset_open(wire: Wire) {
+        let broker = with_users(&["alice", "bob"], &["--allow-anonymous"]);
+        for (who, headers) in [("alice", by_passcode("alice")), ("nobody", String::new())] {
+            let mut client = soft(&broker, wire, &headers);
+            let rules = [
+                ("send", "/topic/a", true),
+                ("subscribe", "/topic/a", true),
+                ("send", "/queue/a", true),
+                ("subscribe", "/queue/a", true),
+                ("subscribe", "/queue/dead.a", true),
+                ("subscribe", "/app/a", true),
+                ("subscribe", "/app/**", true),
+                ("send", "/app/b", true),
+                ("send", "/user/bob/queue/a", true),
+                ("send", "/user/bob/topic/a", true),
+                ("subscribe", "/user/bob/queue/a", false),
+                ("subscribe", "/user/bob/topic/a", false),
+                ("subscribe", "/presence/users", true),
+                ("subscribe", "/presence/topic/a", true),
+            ];
+            assert_rules(&mut client, who, &rules);
+        }
+    }
+
+    fn a_refusal_says_where_and_the_log_says_why(wire: Wire) {
+        let broker = with_tokens(&["--permission", "deny subscribe users /topic/secret.**"]);
+        let (mut alice, id) = broker.sign_in(wire, &by_token("alice"));
+        alice.send("SUBSCRIBE\nid:1\ndestination:/topic/secret.plans\nreceipt:r\n\n\0");
+        let denied = [("message", "access denied"), ("destination", "/topic/secret.plans"), ("receipt-id", "r")];
+        let error = alice.expect_error(&denied);
+        assert!(!error.text().contains("deny"), "rules are the operator's: {error:?}");
+        let line = broker.log_line(|line| line.contains("access denied"));
+        for part in [
+            "verb=\"subscribe\"",
+            "destination=\"/topic/secret.plans\"",
+            "deny subscribe users /topic/secret.**",
+            "user=\"alice\"",
+            &id,
+        ] {
+            assert!(line.contains(part), "{part} is not in {line}");
+        }
+        let (mut alice, _) = broker.sign_in(wire, &by_token("alice"));
+        alice.send("SEND\ndestination:/queue/a\nreceipt:r\n\n\0");
+        alice.expect_error(&[("message", "access denied"), ("destination", "/queue/a"), ("receipt-id", "r")]);
+        broker.log_line(|line| line.contains("access denied") && line.contains("no rule grants it (preset safe)"));
+        broker.until("access_denied_total", 2);
+        assert_eq!(broker.metric("queues"), 0, "it has not been made");
+    }
+
+    fn the_first_rule_that_matches_decides(wire: Wire) {
+        let flags = [
+            "--permission=deny all user:mallory **",
+            "--permission=allow send user:alice /topic/news.today",
+            "--permission=deny send anyone /topic/news.**",
+            "--permission=allow send role:editor /topic/news.**",
+            "--permission=allow send users /topic/**",
+            "--permission=allow all users /queue/{user}.*",
+            "--permission=allow all users /topic/teams/{claim.team}/**",
+            "--permission=deny subscribe users /topic/teams/**",
+            "--permission=deny subscribe users /topic/levels/{claim.level}",
+            "--permission=allow send users /app/{claim.at/home.x}/a",
+        ];
+        let broker = with_tokens(&flags);
+        let by = |name: &str, claims| format!("passcode:{}\n", token(name, claims));
+        let mut alice = soft(&broker, wire, &by("alice", json!({ "team": "a/b", "roles": ["editor"] })));
+        let rules = [
+            ("send", "/topic/news.today", true),
+            ("send", "/topic/news.tomorrow", false),
+            ("send", "/topic/news/today", true),
+            ("send", "/topic/weather", true),
+            ("send", "/queue/alice.1", true),
+            ("send", "/queue/alice.1.2", false),
+            ("send", "/queue/bob.1", false),
+            ("subscribe", "/topic/teams/b/1", false),
+            ("subscribe", "/topic/teams/a/b/1", false),
+            ("subscribe", "/topic/teams/*/1", false),
+            // The claim is missing, so the rule denies each.
+            ("subscribe", "/topic/levels/1", false),
+            ("subscribe", "/topic/levels/1/2", true),
+            ("subscribe", "/topic/levels/*", false),
+            ("subscribe", "/topic/**", false),
+        ];
+        assert_rules(&mut alice, "alice", &rules);
+        let mut bob = soft(&broker, wire, &by("bob", json!({ "team": "red", "level": "7" })));
+        let rules = [
+            ("subscribe", "/topic/teams/red/1", true),
+            ("subscribe", "/topic/teams/red/**", true),
+            ("subscribe", "/topic/teams/*/1", false),
+            ("subscribe", "/topic/levels/7", false),
+            ("subscribe", "/topic/levels/8", true),
+            ("subscribe", "/topic/other/**", true),
+        ];
+        assert_rules(&mut bob, "bob", &rules);
+        // What a token says widens nothing.
+        for team in ["*", "**", "#", ">", "{user}", "red/**", "", "blue.x"] {
+            let mut eve = soft(&broker, wire, &by("eve", json!({ "team": team, "level": "**" })));
+            let rules = [
+                ("subscribe", "/topic/teams/red/1", false),
+                ("subscribe", "/topic/teams/blue/x/1", false),
+                ("subscribe", "/topic/teams/*/1", false),
+                ("subscribe", "/topic/teams/**", false),
+            ];
+            assert_rules(&mut eve, team, &rules);
+        }
+        // Nobody is called so that others' queues are theirs.
+        for name in ["*", "**", "#", "alice.1", "alice/1"] {
+            let mut eve = soft(&broker, wire, &by(name, json!({ "level": "9" })));
+            assert_rules(&mut eve, name, &[("send", "/queue/alice.1", false), ("send", "/queue/alice", false)]);
+        }
+        let (mut mallory, _) = broker.sign_in(wire, &by("mallory", json!({ "roles": "editor" })));
+        mallory.send("SUBSCRIBE\nid:1\ndestination:/user/queue/a\n\n\0");
+        mallory.expect_error(&[("message", "access denied")]);
+        let mut service = soft(&broker, wire, &as_service("mallory"));
+        let rules = [
+            ("subscribe", "/topic/**", true),
+            ("subscribe", "/queue/dead.a", true),
+            ("subscribe", "/app/**", true),
+            ("subscribe", "/presence/users", true),
+            ("send", "/topic/news.tomorrow", true),
+            ("send", "/user/bob/topic/a", true),
+            ("subscribe", "/user/bob/queue/a", false),
+        ];
+        assert_rules(&mut service, "service", &rules);
+    }
+
+    fn some_things_need_no_rule(wire: Wire) {
+        let broker = with_tokens(&["--permission", "deny all anyone **"]);
+        let (mut alice, id) = broker.sign_in(wire, &by_token("alice"));
+        alice.subscribe("t", "/temp-queue/t", "");
+        alice.tell("/temp-queue/t", "", "mine");
+        alice.expect("MESSAGE", &[("subscription", "t")], "mine");
+        alice.tell(&format!("/user/~{id}/queue/x"), "", "an answer");
+        let fresh = token("alice", json!({ "roles": [] }));
+        alice.tell("/auth/refresh", "", &fresh);
+        for destination in ["/user/queue/x", "/topic/a"] {
+            let (mut alice, _) = broker.sign_in(wire, &by_token("alice"));
+            alice.send(&format!("SEND\ndestination:{destination}\n\n\0"));
+            alice.expect_error(&[("message", "access denied"), ("destination", destination)]);
+        }
+    }
+
+    fn each_of_several_recipients_is_judged_and_all_or_none_get_it(wire: Wire) {
+        let broker = with_tokens(&["--permission", "deny send users /user/boss/**"]);
+        let (mut alice, _) = broker.sign_in(wire, &by_token("alice"));
+        alice.subscribe("x", "/user/queue/x", "");
+        let (mut bob, _) = broker.sign_in(wire, &by_token("bob"));
+        assert_eq!(bob.reach("/users/queue/x", "to:alice,carol\n", "hi"), 1);
+        alice.hears("/user/queue/x", "hi");
+        for to in ["alice,boss", "boss", "alice,%62oss"] {
+            let (mut bob, _) = broker.sign_in(wire, &by_token("bob"));
+            bob.send(&format!("SEND\ndestination:/users/queue/x\nto:{to}\n\nno\0"));
+            bob.expect_error(&[("message", "access denied")]);
+        }
+        bob.send("SEND\ndestination:/users/topic/x\nto:alice\n\nno\0");
+        bob.expect_error(&[("message", "access denied")]);
+        alice.hears_nothing();
+    }
+}
+
+#[test]
+fn the_start_and_check_config_say_what_holds() {
+    let told = |broker: &Broker| broker.log_line(|line| line.contains("what users may do"));
+    let broker = with_users(&["alice"], &[]);
+    let line = told(&broker);
+    assert!(
+        line.contains("permissions=\"open\"") && line.contains("only this machine can connect"),
+        "{line}"
+    );
+    assert!(!broker.log().contains("/topic/chat"), "{}", broker.log());
+    let broker = with_tokens(&[]);
+    let line = told(&broker);
+    assert!(line.contains("permissions=\"safe\"") && line.contains("tokens are configured"), "{line}");
+    broker.log_line(|line| line.contains("allow send anyone /topic/chat.** (demo)"));
+    let broker = with_tokens(&["--demo=false"]);
+    told(&broker);
+    assert!(!broker.log().contains("/topic/chat"), "{}", broker.log());
+
+    let safe =
+        ["--permissions=safe", "--permission=allow send users /topic/a", "--permission", "deny all users **"];
+    let text = check_config(&safe);
+    let rules: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# ")).skip(1).collect();
+    let expected = [
+        "allow send users /topic/a (permission)",
+        "deny all users ** (permission)",
+        "allow send anyone /topic/chat.** (demo)",
+        "allow subscribe anyone /topic/** (preset safe)",
+        "allow subscribe anyone /presence/topic/** (preset safe)",
+        "allow all anyone /user/queue/** (preset safe)",
+        "allow all anyone /user/topic/** (preset safe)",
+        "allow send anyone /app/** (preset safe)",
+        "allow send users /user/*/queue/** (preset safe)",
+    ];
+    assert_eq!(rules, expected, "{text}");
+    assert!(!check_config(&["--permissions=safe", "--demo=false"]).contains("/topic/chat"));
+    assert!(check_config(&[]).contains("# allow all anyone ** (preset open)"));
+}

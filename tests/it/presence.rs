@@ -1,0 +1,354 @@
+//! `/presence/…`: who is there, first as it is and then as it changes.
+
+use crate::support::frame::Frame;
+use crate::support::people::{as_service, by_token, token, with_tokens};
+use crate::support::{Broker, Client, Event, PATIENCE, Wire, on_each_wire};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+const ROOM: &str = "/presence/topic/room";
+
+/// One who watches, and what it knows from what it was told.
+struct Watcher {
+    client: Client,
+    of: &'static str,
+    /// Users and the numbers of their sessions.
+    users: BTreeMap<String, u64>,
+    /// `members`, `sessions`, `anonymous`, as said last.
+    counts: [u64; 3],
+    version: u64,
+    /// Pages of a snapshot that are still to come.
+    pages_to_come: u64,
+}
+
+impl Watcher {
+    #[track_caller]
+    fn start(broker: &Broker, wire: Wire, who: &str, destination: &'static str, headers: &str) -> Watcher {
+        let (mut client, _) = broker.sign_in(wire, who);
+        client.subscribe("watch", destination, headers);
+        let of = destination.strip_prefix("/presence").expect("presence");
+        let of = if of == "/users" { "users" } else { of };
+        Watcher { client, of, users: BTreeMap::new(), counts: [0; 3], version: 0, pages_to_come: 0 }
+    }
+
+    /// Takes in the next event and tells it.
+    #[track_caller]
+    fn next(&mut self) -> Value {
+        let frame = self.client.frame("MESSAGE");
+        self.apply(&frame)
+    }
+
+    #[track_caller]
+    fn apply(&mut self, frame: &Frame) -> Value {
+        assert_eq!(frame.must("content-type"), "application/json");
+        assert_eq!(frame.must("subscription"), "watch");
+        let event: Value = serde_json::from_slice(&frame.body).expect("JSON");
+        assert_eq!(event["event"], frame.must("event"), "{event}");
+        assert_eq!(event["of"], self.of, "{event}");
+        let number = |name: &str| event[name].as_u64().unwrap_or_else(|| panic!("{name} in {event}"));
+        let (version, page, pages) = (number("version"), number("page"), number("pages"));
+        if page > 1 || self.version == 0 || event["event"] == "snapshot" {
+            assert!(version >= self.version, "{event} behind {}", self.version);
+        } else {
+            assert_eq!(version, self.version + 1, "no gap: {event}");
+        }
+        self.version = version;
+        self.counts = ["members", "sessions", "anonymous"].map(number);
+        self.pages_to_come = pages - page;
+        if event["event"] == "snapshot" {
+            if page == 1 {
+                self.users.clear();
+            }
+            for user in event["users"].as_array().into_iter().flatten() {
+                let name = user["user"].as_str().expect("a name").to_string();
+                assert!(user["since"].as_u64().is_some_and(|since| since > 1_600_000_000_000), "{user}");
+                let before = self.users.insert(name, user["sessions"].as_u64().expect("a number"));
+                assert_eq!(before, None, "{event}");
+            }
+        }
+        for change in event["changes"].as_array().into_iter().flatten() {
+            let name = change["user"].as_str().expect("a name").to_string();
+            let is_known = self.users.contains_key(&name);
+            match change["event"].as_str().expect("an event") {
+                "leave" => {
+                    assert!(self.users.remove(&name).is_some(), "{change}: who is not there cannot leave")
+                }
+                event => {
+                    assert_eq!(event == "update", is_known, "{change}");
+                    self.users.insert(name, change["sessions"].as_u64().expect("a number"));
+                }
+            }
+        }
+        if self.pages_to_come == 0 && (event["users"].is_array() || event["changes"].is_array()) {
+            assert_eq!(self.counts[0], self.users.len() as u64, "{event}");
+            assert_eq!(self.counts[1], self.users.values().sum::<u64>(), "{event}");
+        }
+        event
+    }
+
+    /// Takes in events until these users, each with so many sessions, are there.
+    #[track_caller]
+    fn until(&mut self, truth: &BTreeMap<String, u64>) {
+        while self.users != *truth || self.pages_to_come > 0 {
+            self.next();
+        }
+    }
+
+    #[track_caller]
+    fn until_these(&mut self, names: &[&str]) {
+        self.until(&names.iter().map(|name| (name.to_string(), 1)).collect());
+    }
+}
+
+/// Somebody in the room.
+#[track_caller]
+fn member(broker: &Broker, wire: Wire, who: &str) -> Client {
+    let (mut client, _) = broker.sign_in(wire, who);
+    client.subscribe("room", "/topic/room", "");
+    client
+}
+
+on_each_wire! {
+    fn a_snapshot_comes_first_and_then_who_comes_and_goes(wire: Wire) {
+        let broker = with_tokens(&["--presence-grace=50ms", "--presence-interval=10ms", "--allow-anonymous"]);
+        let mut alice = member(&broker, wire, &by_token("alice"));
+        alice.subscribe("again", "/topic/room", "");
+        let _second = member(&broker, wire, &by_token("alice"));
+        let _nobody = member(&broker, wire, "");
+        let mut watcher = Watcher::start(&broker, wire, &by_token("watcher"), ROOM, "");
+        let first = watcher.next();
+        assert_eq!(first["event"], "snapshot");
+        assert_eq!(watcher.counts, [1, 2, 1], "{first}");
+        assert_eq!(first["users"][0]["user"], "alice");
+        assert_eq!(first["users"][0]["sessions"], 2);
+
+        let bob = member(&broker, wire, &by_token("小明 / \"bob\""));
+        let joined = watcher.next();
+        assert_eq!(joined["changes"][0]["event"], "join");
+        assert_eq!(joined["changes"][0]["user"], "小明 / \"bob\"");
+        // Ended properly, cut off, and by UNSUBSCRIBE: all are leaves.
+        bob.reset();
+        assert_eq!(watcher.next()["changes"], json!([{ "event": "leave", "user": "小明 / \"bob\"" }]));
+        alice.done("UNSUBSCRIBE\nid:room\nreceipt:done\n\n\0");
+        alice.done("UNSUBSCRIBE\nid:again\nreceipt:done\n\n\0");
+        let update = watcher.next();
+        assert_eq!(update["changes"][0]["event"], "update", "{update}");
+        assert_eq!(update["changes"][0]["sessions"], 1);
+        let _another = member(&broker, wire, "");
+        watcher.next();
+        assert_eq!(watcher.counts, [1, 1, 2]);
+        watcher.client.hears_nothing();
+    }
+
+    fn who_watches_or_subscribes_by_a_pattern_is_no_member(wire: Wire) {
+        let broker = with_tokens(&["--presence-grace=0ms", "--presence-interval=10ms"]);
+        let mut watchers: Vec<_> = (0..3)
+            .map(|at| Watcher::start(&broker, wire, &by_token(&format!("watcher-{at}")), ROOM, ""))
+            .collect();
+        for (at, pattern) in ["/topic/*", "/topic/**", "/topic/#", "/topic/room.*"].into_iter().enumerate() {
+            let (mut client, _) = broker.sign_in(wire, &by_token(&format!("pattern-{at}")));
+            client.subscribe("p", pattern, "");
+            // It counts for the next one to have been looked at.
+            client.disconnect();
+        }
+        for watcher in &mut watchers {
+            watcher.next();
+            assert_eq!(watcher.counts, [0; 3]);
+        }
+        let _alice = member(&broker, wire, &by_token("alice"));
+        for watcher in &mut watchers {
+            watcher.next();
+            assert_eq!((watcher.counts, watcher.version), ([1, 1, 0], 2), "the first that was told");
+            watcher.client.hears_nothing();
+        }
+    }
+
+    fn who_comes_back_in_time_has_not_left(wire: Wire) {
+        let broker = with_tokens(&["--presence-grace=1s", "--presence-interval=10ms"]);
+        let alice = member(&broker, wire, &by_token("alice"));
+        let mut watcher = Watcher::start(&broker, wire, &by_token("watcher"), ROOM, "");
+        watcher.next();
+        alice.reset();
+        broker.until("sessions", 1);
+        let alice = member(&broker, wire, &by_token("alice"));
+        // Beyond the grace of the first session.
+        broker.pass(Duration::from_millis(1200));
+        watcher.client.hears_nothing();
+        assert_eq!(watcher.users.keys().collect::<Vec<_>>(), ["alice"]);
+        let left = Instant::now();
+        alice.disconnect();
+        assert_eq!(watcher.next()["changes"], json!([{ "event": "leave", "user": "alice" }]));
+        assert!(left.elapsed() >= Duration::from_millis(900), "{:?}", left.elapsed());
+    }
+
+    fn many_are_counted_and_named_on_request(wire: Wire) {
+        let broker =
+            with_tokens(&["--presence-names-max=3", "--presence-grace=0ms", "--presence-interval=10ms"]);
+        let mut members: Vec<_> =
+            (0..3).map(|at| member(&broker, wire, &by_token(&format!("m{at}")))).collect();
+        let mut plain = Watcher::start(&broker, wire, &by_token("watcher"), ROOM, "");
+        let mut named = Watcher::start(&broker, wire, &by_token("watcher"), ROOM, "presence-names:true\n");
+        assert!(plain.next()["users"].is_array());
+        assert!(named.next()["users"].is_array());
+        members.push(member(&broker, wire, &by_token("m3")));
+        let event = plain.next();
+        assert_eq!((event.get("changes"), plain.counts), (None, [4, 4, 0]), "{event}");
+        assert_eq!(named.next()["changes"][0]["user"], "m3");
+        let mut late = Watcher::start(&broker, wire, &by_token("watcher"), ROOM, "presence-names:false\n");
+        let event = late.next();
+        assert_eq!((event["event"].as_str(), event.get("users")), (Some("snapshot"), None), "{event}");
+        assert_eq!(late.counts, [4, 4, 0]);
+        // When they are few again, names come back.
+        for _ in 0..2 {
+            members.pop().expect("members").disconnect();
+        }
+        plain.until_these(&["m0", "m1"]);
+        named.until_these(&["m0", "m1"]);
+        late.until_these(&["m0", "m1"]);
+    }
+
+    fn who_is_online(wire: Wire) {
+        let flags = [
+            "--permission=allow subscribe role:chief /presence/users",
+            "--presence-grace=0ms",
+            "--presence-interval=10ms",
+            "--allow-anonymous",
+        ];
+        let broker = with_tokens(&flags);
+        for who in ["", &by_token("alice")] {
+            let (mut client, _) = broker.sign_in(wire, who);
+            client.send("SUBSCRIBE\nid:1\ndestination:/presence/users\n\n\0");
+            client.expect_error(&[("message", "access denied"), ("destination", "/presence/users")]);
+        }
+        broker.until("sessions", 0);
+        let chief = format!("passcode:{}\n", token("chief", json!({ "roles": ["chief"] })));
+        let mut watcher = Watcher::start(&broker, wire, &chief, "/presence/users", "");
+        watcher.until_these(&["chief"]);
+        let (alice, _) = broker.sign_in(wire, &by_token("alice"));
+        watcher.until_these(&["alice", "chief"]);
+        let nobody = broker.connect(wire);
+        watcher.next();
+        assert_eq!(watcher.counts, [2, 2, 1]);
+        // A login that fails is nobody who was online.
+        let mut refused = broker.open(wire);
+        refused.send("CONNECT\naccept-version:1.2\nhost:a\npasscode:a.b.c\n\n\0");
+        refused.expect_error(&[]);
+        alice.disconnect();
+        watcher.until_these(&["chief"]);
+        nobody.disconnect();
+        watcher.next();
+        assert_eq!(watcher.counts, [1, 1, 0]);
+        watcher.client.hears_nothing();
+        let mut service = Watcher::start(&broker, wire, &as_service("s"), "/presence/users", "");
+        service.until_these(&["chief", "s"]);
+    }
+
+    fn who_may_not_read_a_topic_may_not_see_who_does(wire: Wire) {
+        let broker = with_tokens(&["--permission=deny subscribe users /topic/board.**"]);
+        for destination in ["/presence/topic/board.a", "/presence/topic/board/a", "/presence/topic/board"] {
+            let (mut client, _) = broker.sign_in(wire, &by_token("alice"));
+            client.send(&format!("SUBSCRIBE\nid:1\ndestination:{destination}\n\n\0"));
+            client.expect_error(&[("message", "access denied"), ("destination", destination)]);
+        }
+        for destination in
+            ["/presence/topic/*", "/presence/**", "/presence/topic/", "/presence/queue/a", "/presence/user/bob"]
+        {
+            let (mut client, _) = broker.sign_in(wire, &by_token("alice"));
+            client.send(&format!("SUBSCRIBE\nid:1\ndestination:{destination}\n\n\0"));
+            client.expect_error(&[("message", "invalid destination")]);
+        }
+        let (mut client, _) = broker.sign_in(wire, &as_service("s"));
+        client.send("SEND\ndestination:/presence/topic/room\n\n\0");
+        client.expect_error(&[("message", "invalid destination")]);
+        assert_eq!(broker.metric("presence_rooms"), 0);
+    }
+}
+
+#[test]
+fn every_watcher_of_a_crowd_ends_up_with_the_truth() {
+    const MEMBERS: usize = 300;
+    let broker = with_tokens(&["--presence-grace=100ms", "--presence-interval=20ms"]);
+    let mut watchers: Vec<Watcher> = (0..20)
+        .map(|at| Watcher::start(&broker, Wire::ALL[at % 2], &by_token("watcher"), ROOM, ""))
+        .collect();
+    let name = |at: usize| format!("member-{at}");
+    let watch = |watchers: &mut Vec<Watcher>, truth: &BTreeMap<String, u64>| {
+        for watcher in watchers {
+            watcher.until(truth);
+        }
+    };
+    let mut members: Vec<Client> = Vec::new();
+    for at in 0..MEMBERS {
+        members.push(member(&broker, Wire::ALL[at % 2], &by_token(&name(at))));
+    }
+    // Some come twice, some leave for good and some come back at once, all at the same time.
+    let mut truth: BTreeMap<String, u64> = (0..MEMBERS).map(|at| (name(at), 1)).collect();
+    let gone: BTreeSet<usize> = (0..MEMBERS).step_by(3).collect();
+    let mut kept = Vec::new();
+    for (at, client) in members.into_iter().enumerate() {
+        if gone.contains(&at) {
+            client.reset();
+            truth.remove(&name(at));
+        } else {
+            kept.push(client);
+        }
+        if at % 6 == 0 {
+            kept.push(member(&broker, Wire::Tcp, &by_token(&name(at))));
+            truth.insert(name(at), 1);
+        }
+        if at % 60 == 1 {
+            kept.push(member(&broker, Wire::Tcp, &by_token(&name(at))));
+            truth.insert(name(at), 2);
+        }
+    }
+    watch(&mut watchers, &truth);
+    // What comes then is just that.
+    kept.push(member(&broker, Wire::Tcp, &by_token("the-last")));
+    truth.insert("the-last".into(), 1);
+    watch(&mut watchers, &truth);
+    let versions: BTreeSet<u64> = watchers.iter().map(|watcher| watcher.version).collect();
+    assert_eq!(versions.len(), 1, "all were told the same: {versions:?}");
+    kept.into_iter().for_each(Client::reset);
+    watch(&mut watchers, &BTreeMap::new());
+    drop(watchers);
+    for gauge in ["sessions", "subscriptions", "presence_rooms", "topics"] {
+        broker.until(gauge, 0);
+    }
+}
+
+#[test]
+fn watching_and_leaving_again_and_again_costs_nothing_lasting() {
+    let broker = with_tokens(&["--presence-grace=0ms", "--presence-interval=10ms"]);
+    let _alice = member(&broker, Wire::Tcp, &by_token("alice"));
+    std::thread::scope(|scope| {
+        for at in 0..4 {
+            let (mut client, _) = broker.sign_in(Wire::ALL[at % 2], &by_token(&format!("w{at}")));
+            scope.spawn(move || {
+                for round in 0..150 {
+                    let head = if round % 2 == 0 { "presence-names:true\n" } else { "" };
+                    client.send(&format!(
+                        "SUBSCRIBE\nid:w\ndestination:{ROOM}\n{head}\n\0SUBSCRIBE\nid:m\ndestination:/topic/room\n\n\0\
+                         UNSUBSCRIBE\nid:w\n\n\0UNSUBSCRIBE\nid:m\nreceipt:{round}\n\n\0"
+                    ));
+                    let started = Instant::now();
+                    let mut snapshots = 0;
+                    loop {
+                        assert!(started.elapsed() < PATIENCE);
+                        match client.event() {
+                            Event::Frame(frame) if frame.command == "RECEIPT" => break,
+                            Event::Frame(frame) => snapshots += usize::from(frame.must("event") == "snapshot"),
+                            other => panic!("{other:?}"),
+                        }
+                    }
+                    assert!(snapshots <= 2, "{snapshots}");
+                }
+            });
+        }
+    });
+    broker.until("sessions", 1);
+    broker.until("subscriptions", 1);
+    broker.until("presence_rooms", 0);
+    assert_eq!(broker.metric("topics"), 1);
+    broker.until("outbox_bytes", 0);
+}

@@ -1,0 +1,286 @@
+//! `/app/…`: a message goes to one service, with its sender; the answer goes to the session that asked.
+
+use crate::support::frame::Frame;
+use crate::support::people::{as_service, by_token, with_tokens};
+use crate::support::sockjs::{Session, Transport};
+use crate::support::{Broker, Client, Event, Wire, on_each_wire};
+
+/// A service at `/app/orders`.
+#[track_caller]
+fn service(broker: &Broker, wire: Wire) -> Client {
+    let (mut client, _) = broker.sign_in(wire, &as_service("orders"));
+    client.subscribe("s", "/app/orders", "");
+    client
+}
+
+/// Somebody who waits for answers.
+#[track_caller]
+fn asker(broker: &Broker, wire: Wire, headers: &str) -> (Client, String) {
+    let (mut client, id) = broker.sign_in(wire, headers);
+    client.subscribe("r", "/user/queue/replies", "");
+    (client, id)
+}
+
+/// How often a header of this name is there, whatever blanks are about it.
+fn count(frame: &Frame, name: &str) -> usize {
+    frame.headers.iter().filter(|(given, _)| given.trim().eq_ignore_ascii_case(name)).count()
+}
+
+on_each_wire! {
+    fn services_take_turns(wire: Wire) {
+        let broker = with_tokens(&[]);
+        let (mut one, mut two) = (service(&broker, wire), service(&broker, wire));
+        let (mut alice, _) = asker(&broker, wire, &by_token("alice"));
+        for at in 0..10 {
+            let receipt = alice.tell("/app/orders", "", &at.to_string());
+            assert_eq!(receipt.must("delivered-services"), "1");
+            assert_eq!(receipt.header("delivered-sessions"), None);
+        }
+        for service in [&mut one, &mut two] {
+            let mut numbers: Vec<usize> = (0..5).map(|_| service.message().1.parse().expect("a number")).collect();
+            assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]), "in order: {numbers:?}");
+            numbers.retain(|number| number % 2 == 0);
+            assert!(numbers.is_empty() || numbers.len() == 5, "in turn: {numbers:?}");
+            service.hears_nothing();
+        }
+        // A pattern is one of those that serve, too.
+        let (mut three, _) = broker.sign_in(wire, &as_service("all"));
+        three.subscribe("s", "/app/**", "");
+        (0..3).for_each(|_| drop(alice.tell("/app/orders", "", "turn")));
+        for service in [&mut one, &mut two, &mut three] {
+            service.expect("MESSAGE", &[("destination", "/app/orders")], "turn");
+            service.hears_nothing();
+        }
+    }
+
+    fn the_broker_says_who_asks_and_nobody_else_does(wire: Wire) {
+        let broker = with_tokens(&["--allow-anonymous"]);
+        let mut service = service(&broker, wire);
+        let (mut alice, id) = asker(&broker, wire, &by_token("alice"));
+        let forged = "user-name:root\nsession:1\nuser-name :root\n session:1\nsession :2\ndestination:/app/other\n\
+                      message-id:1\nsubscription:x\nack:1\nreply-to :/user/bob/queue/x\n reply-to:/queue/x\n\
+                      redelivered:true\ndelivery-count:7\nmood:good\n";
+        alice.tell("/app/orders", forged, "ask");
+        let reply_to = format!("/user/~{id}/queue/replies");
+        let headers = [
+            ("destination", "/app/orders"),
+            ("user-name", "alice"),
+            ("session", &id),
+            ("reply-to", &reply_to),
+            ("subscription", "s"),
+            ("mood", "good"),
+        ];
+        let message = service.expect("MESSAGE", &headers, "ask");
+        for name in ["user-name", "session", "reply-to", "destination", "message-id", "subscription"] {
+            assert_eq!(count(&message, name), 1, "{name} of {message:?}");
+        }
+        for name in ["ack", "redelivered", "delivery-count"] {
+            assert_eq!(count(&message, name), 0, "{name} of {message:?}");
+        }
+        assert_ne!(message.must("message-id"), "1");
+        for version in ["1.0", "1.1"] {
+            let (mut alice, id) = broker.sign_in_with(wire, version, &by_token("alice"));
+            alice.tell("/app/orders", "user-name : root\nsession:1\nuser-name:root\n", version);
+            let message = service.expect("MESSAGE", &[("user-name", "alice"), ("session", &id)], version);
+            assert_eq!((count(&message, "user-name"), count(&message, "session")), (1, 1), "{message:?}");
+        }
+        // Who is nobody is nobody there.
+        let (mut nobody, id) = asker(&broker, wire, "");
+        nobody.tell("/app/orders", "user-name:root\n", "ask");
+        let message = service.expect("MESSAGE", &[("session", &id)], "ask");
+        assert_eq!(count(&message, "user-name"), 0, "{message:?}");
+    }
+
+    fn an_answer_reaches_the_session_that_asked_alone(wire: Wire) {
+        let broker = with_tokens(&["--allow-anonymous"]);
+        let mut service = service(&broker, wire);
+        let (mut one, one_id) = asker(&broker, wire, &by_token("a/b 小明"));
+        let (mut two, _) = asker(&broker, wire, &by_token("a/b 小明"));
+        let (mut nobody, nobody_id) = asker(&broker, wire, "");
+        one.subscribe("mine", "/user/queue/mine", "");
+        two.subscribe("mine", "/user/queue/mine", "");
+        for (headers, destination) in
+            [("", "/user/queue/replies"), ("reply-to:/user/queue/mine\n", "/user/queue/mine")]
+        {
+            one.tell("/app/orders", headers, "ask");
+            let reply_to = service.expect("MESSAGE", &[("session", &one_id)], "ask").must("reply-to").to_string();
+            assert_eq!(service.reach(&reply_to, "correlation-id:7\n", "answer"), 1);
+            let headers = [("destination", destination), ("user-name", "orders"), ("correlation-id", "7")];
+            one.expect("MESSAGE", &headers, "answer");
+            one.hears_nothing();
+            two.hears_nothing();
+        }
+        nobody.tell("/app/orders", "", "ask");
+        let reply_to = service.expect("MESSAGE", &[("session", &nobody_id)], "ask").must("reply-to").to_string();
+        assert_eq!(service.reach(&reply_to, "", "answer"), 1);
+        nobody.hears("/user/queue/replies", "answer");
+        two.hears_nothing();
+        // Who has gone gets no answer, and nobody else does.
+        one.tell("/app/orders", "", "ask");
+        let reply_to = service.frame("MESSAGE").must("reply-to").to_string();
+        one.disconnect();
+        broker.until("sessions", 3);
+        assert_eq!(service.reach(&reply_to, "", "late"), 0);
+        two.hears_nothing();
+    }
+
+    fn an_answer_may_go_to_a_temporary_queue(wire: Wire) {
+        let broker = with_tokens(&[]);
+        let mut service = service(&broker, wire);
+        let (mut one, _) = asker(&broker, wire, &by_token("alice"));
+        let (mut two, _) = asker(&broker, wire, &by_token("alice"));
+        one.tell("/app/orders", "reply-to:/temp-queue/mine\n", "ask");
+        let reply_to = service.frame("MESSAGE").must("reply-to").to_string();
+        assert!(reply_to.starts_with("/temp-queue/~"), "{reply_to}");
+        service.tell(&reply_to, "", "answer");
+        one.expect("MESSAGE", &[("subscription", "/temp-queue/mine")], "answer");
+        two.hears_nothing();
+    }
+
+    /// A service may do more than those who ask it, and must not do it for them.
+    fn a_service_is_made_to_answer_nobody_else(wire: Wire) {
+        let broker = with_tokens(&[]);
+        let mut service = service(&broker, wire);
+        let (mut bob, bob_id) = asker(&broker, wire, &by_token("bob"));
+        // Whoever bob asked knows this address.
+        bob.tell("/app/orders", "reply-to:/temp-queue/t\n", "ask");
+        let temp = service.frame("MESSAGE").must("reply-to").to_string();
+        for reply_to in [
+            "/topic/news",
+            "/queue/orders",
+            "/user/bob/queue/replies",
+            "/user/alice/queue/replies",
+            "/users/queue/replies",
+            "/auth/refresh",
+            "/app/orders",
+            "/presence/users",
+            "/user/queue/*",
+            "/user/queue/**",
+            "",
+            "nowhere",
+            &temp,
+            &format!("/user/~{bob_id}/queue/replies"),
+            "/user/%71ueue/queue/x",
+            "/user/queue/a\\nreply-to:/topic/news",
+        ] {
+            let (mut alice, _) = asker(&broker, wire, &by_token("alice"));
+            alice.send(&format!("SEND\ndestination:/app/orders\nreply-to:{reply_to}\nreceipt:r\n\nask\0"));
+            match alice.event() {
+                Event::Frame(frame) if frame.command == "ERROR" => {}
+                other => {
+                    let asked = service.frame("MESSAGE");
+                    panic!("{reply_to:?} leads to {:?}, after {other:?}", asked.header("reply-to"));
+                }
+            }
+        }
+        service.hears_nothing();
+        bob.hears_nothing();
+    }
+
+    fn without_a_service_one_is_told_at_once(wire: Wire) {
+        let broker = with_tokens(&[]);
+        let (mut alice, _) = asker(&broker, wire, &by_token("alice"));
+        let (mut other, _) = asker(&broker, wire, &by_token("alice"));
+        let receipt = alice.tell("/app/orders", "", "ask");
+        assert_eq!(receipt.must("delivered-services"), "0");
+        alice.hears_nothing();
+        for (reply_to, subscription) in
+            [("/user/queue/replies", "r"), ("/temp-queue/t", "/temp-queue/t")]
+        {
+            alice.send(&format!(
+                "SEND\ndestination:/app/orders\nreply-to:{reply_to}\ncorrelation-id:7\nreceipt:q\n\nask\0"
+            ));
+            let mut seen = Vec::new();
+            for _ in 0..2 {
+                let Event::Frame(frame) = alice.event() else { panic!("two frames") };
+                if frame.command == "RECEIPT" {
+                    assert_eq!(frame.must("delivered-services"), "0");
+                } else {
+                    for (name, value) in [
+                        ("subscription", subscription),
+                        ("destination", reply_to),
+                        ("message", "no service"),
+                        ("correlation-id", "7"),
+                        ("refused", "/app/orders"),
+                        ("receipt-id", "q"),
+                    ] {
+                        assert_eq!(frame.must(name), value, "{name} of {frame:?}");
+                    }
+                    assert_eq!(frame.header("user-name"), None);
+                }
+                seen.push(frame.command);
+            }
+            seen.sort();
+            assert_eq!(seen, ["MESSAGE", "RECEIPT"], "{reply_to}");
+        }
+        // In a transaction it is told at COMMIT.
+        alice.send("BEGIN\ntransaction:t\n\n\0");
+        alice.tell("/app/orders", "transaction:t\nreply-to:/user/queue/replies\n", "ask");
+        alice.hears_nothing();
+        alice.send("COMMIT\ntransaction:t\n\n\0");
+        let message = alice.frame("MESSAGE");
+        assert_eq!((message.must("message"), message.must("destination")), ("no service", "/user/queue/replies"));
+        alice.hears_nothing();
+        other.hears_nothing();
+        // It was not kept.
+        let mut late = service(&broker, wire);
+        late.hears_nothing();
+    }
+
+    fn a_service_that_restarts_disconnects_nobody(wire: Wire) {
+        let broker = with_tokens(&[]);
+        let (mut alice, _) = asker(&broker, wire, &by_token("alice"));
+        for round in 0..3 {
+            let mut service = service(&broker, wire);
+            alice.tell("/app/orders", "", "ask");
+            let reply_to = service.expect("MESSAGE", &[], "ask").must("reply-to").to_string();
+            assert_eq!(service.reach(&reply_to, "", "answer"), 1);
+            alice.hears("/user/queue/replies", "answer");
+            if round % 2 == 0 { service.reset() } else { service.disconnect() }
+            broker.until("sessions", 1);
+            let receipt = alice.tell("/app/orders", "", "ask");
+            assert_eq!(receipt.must("delivered-services"), "0");
+        }
+        broker.until("services", 0);
+    }
+
+    fn who_is_no_service_cannot_serve(wire: Wire) {
+        let broker = with_tokens(&[]);
+        let mut service = service(&broker, wire);
+        for destination in ["/app/orders", "/app/**", "/app/*", "/app/#", "/app/>"] {
+            let (mut mallory, _) = broker.sign_in(wire, &by_token("mallory"));
+            mallory.send(&format!("SUBSCRIBE\nid:1\ndestination:{destination}\n\n\0"));
+            mallory.expect_error(&[("message", "access denied"), ("destination", destination)]);
+        }
+        let (mut mallory, _) = broker.sign_in(wire, &by_token("mallory"));
+        mallory.subscribe("all", "/topic/**", "");
+        let (mut alice, _) = asker(&broker, wire, &by_token("alice"));
+        alice.tell("/app/orders", "", "secret");
+        service.expect("MESSAGE", &[], "secret");
+        mallory.hears_nothing();
+    }
+}
+
+#[test]
+fn an_answer_reaches_the_one_session_behind_sockjs() {
+    let broker = with_tokens(&[]);
+    let mut service = service(&broker, Wire::WebSocket);
+    let mut sessions: Vec<(Session, String)> = Transport::ALL
+        .into_iter()
+        .map(|transport| {
+            let mut session = Session::new(broker.http, "/ws", transport).opened();
+            let id = session.sign_in(&by_token("alice"));
+            session.subscribe("r", "/user/queue/replies", "");
+            (session, id)
+        })
+        .collect();
+    for (session, id) in &mut sessions {
+        session.stomp("SEND\ndestination:/app/orders\n\nask\0");
+        let asked = service.expect("MESSAGE", &[("user-name", "alice"), ("session", id)], "ask");
+        assert!(!session.path.contains(id.as_str()), "the SockJS id is a secret");
+        assert_eq!(service.reach(&asked.must("reply-to").to_string(), "", id), 1);
+    }
+    for (session, id) in &mut sessions {
+        session.expect("MESSAGE", &[("destination", "/user/queue/replies")], id);
+    }
+}

@@ -1,0 +1,329 @@
+//! `/user/…` and `/users/…`: what is for a user reaches all of its sessions, or the one that is meant, and nobody else.
+
+use crate::support::people::{by_passcode, by_token, with_tokens, with_users};
+use crate::support::sockjs::{Session, Transport};
+use crate::support::{Broker, Client, Wire, on_each_wire};
+
+/// Names with everything that could be mistaken, and how they are written in a destination.
+const NAMES: [(&str, &str); 12] = [
+    ("a/b", "a%2Fb"),
+    ("a", "a"),
+    ("100%", "100%25"),
+    ("100%25", "100%2525"),
+    ("john.doe", "john.doe"),
+    ("Jo Doe", "Jo%20Doe"),
+    ("jo doe", "jo doe"),
+    ("~s1", "%7Es1"),
+    ("小明", "%E5%B0%8F%e6%98%8E"),
+    ("小", "小"),
+    ("queue", "%71ueue"),
+    ("*", "%2A"),
+];
+
+/// Somebody who listens at `/user/queue/x`.
+#[track_caller]
+fn listener(broker: &Broker, wire: Wire, headers: &str) -> (Client, String) {
+    let (mut client, id) = broker.sign_in(wire, headers);
+    client.subscribe("x", "/user/queue/x", "");
+    (client, id)
+}
+
+#[test]
+fn all_sessions_of_a_user_get_it_over_every_transport_and_in_every_version() {
+    let broker = with_users(&["alice", "bob"], &[]);
+    let alice = by_passcode("alice");
+    let forms = ["/user/queue/x", "/user/alice/queue/x", "/user/%61lice/queue/x"];
+    let mut clients = Vec::new();
+    for wire in Wire::ALL {
+        for (version, form) in ["1.0", "1.1", "1.2"].into_iter().zip(forms) {
+            let (mut client, _) = broker.sign_in_with(wire, version, &alice);
+            client.subscribe("x", form, "");
+            clients.push(client);
+        }
+    }
+    let mut sessions = Vec::new();
+    for (transport, form) in Transport::ALL.into_iter().zip(forms.into_iter().cycle()) {
+        let mut session = Session::new(broker.http, "/ws", transport).opened();
+        session.sign_in(&alice);
+        session.subscribe("x", form, "");
+        sessions.push(session);
+    }
+    let (mut other, _) = listener(&broker, Wire::Tcp, &by_passcode("bob"));
+    let (mut bob, _) = broker.sign_in(Wire::Tcp, &by_passcode("bob"));
+    assert_eq!(bob.reach("/user/alice/queue/x", "", "hi"), clients.len() + sessions.len());
+    let headers = [("destination", "/user/queue/x"), ("user-name", "bob"), ("subscription", "x")];
+    for client in &mut clients {
+        client.expect("MESSAGE", &headers, "hi");
+    }
+    for session in &mut sessions {
+        session.expect("MESSAGE", &headers, "hi");
+    }
+    other.hears_nothing();
+    // One who sends to its own reaches all of its own.
+    let (mut alice, _) = broker.sign_in(Wire::WebSocket, &alice);
+    assert_eq!(alice.reach("/user/queue/x", "", "note"), clients.len() + sessions.len());
+    let headers = [("destination", "/user/queue/x"), ("user-name", "alice")];
+    clients.iter_mut().for_each(|client| drop(client.expect("MESSAGE", &headers, "note")));
+    sessions.iter_mut().for_each(|session| drop(session.expect("MESSAGE", &headers, "note")));
+}
+
+on_each_wire! {
+    fn one_session_alone_is_reached_by_its_id(wire: Wire) {
+        let broker = with_users(&["alice", "bob"], &["--allow-anonymous"]);
+        let (mut one, one_id) = listener(&broker, wire, &by_passcode("alice"));
+        let (mut two, two_id) = listener(&broker, wire, &by_passcode("alice"));
+        let (mut bob, bob_id) = listener(&broker, wire, &by_passcode("bob"));
+        let (mut nobody, nobody_id) = listener(&broker, wire, "");
+        let (mut sender, sender_id) = broker.sign_in(wire, &by_passcode("bob"));
+        let to = |id: &str| format!("session:{id}\n");
+        // Another user's session.
+        assert_eq!(sender.reach("/user/alice/queue/x", &to(&two_id), "two"), 1);
+        let message = two.hears("/user/queue/x", "two");
+        assert_eq!(message.header("session"), None, "{message:?}");
+        // One's own.
+        assert_eq!(sender.reach("/user/queue/x", &to(&bob_id), "bob"), 1);
+        bob.hears("/user/queue/x", "bob");
+        // One that listens to nothing; those of others; none at all.
+        let wrong = "00000000000000000000000000000000";
+        for (destination, id) in [
+            ("/user/queue/x", sender_id.as_str()),
+            ("/user/queue/x", &one_id),
+            ("/user/queue/x", &nobody_id),
+            ("/user/queue/x", wrong),
+            ("/user/queue/x", ""),
+            ("/user/bob/queue/x", &one_id),
+            ("/user/alice/queue/x", &bob_id),
+            ("/user/alice/queue/x", &nobody_id),
+            ("/user/alice/queue/x", &format!("~{one_id}")),
+            ("/user/alice/queue/x", &one_id.to_uppercase().replace(char::is_alphabetic, "%61")),
+            ("/user/carol/queue/x", &one_id),
+            ("/user/alice/queue/y", &one_id),
+        ] {
+            assert_eq!(sender.reach(destination, &to(id), "lost"), 0, "{destination} {id:?}");
+        }
+        for client in [&mut one, &mut two, &mut bob, &mut nobody] {
+            client.hears_nothing();
+        }
+        // Who has gone is not there.
+        two.disconnect();
+        broker.until("sessions", 4);
+        assert_eq!(sender.reach("/user/alice/queue/x", &to(&two_id), "late"), 0);
+        one.hears_nothing();
+    }
+
+    fn anonymous_sessions_have_their_own(wire: Wire) {
+        let broker = with_users(&["alice"], &["--allow-anonymous"]);
+        let (mut one, one_id) = listener(&broker, wire, "");
+        let (mut two, _) = listener(&broker, wire, "");
+        let (mut alice, _) = listener(&broker, wire, &by_passcode("alice"));
+        let (mut sender, _) = broker.sign_in(wire, "");
+        one.send("SEND\ndestination:/user/queue/x\n\nmine\0");
+        let message = one.hears("/user/queue/x", "mine");
+        assert_eq!(message.header("user-name"), None, "{message:?}");
+        assert_eq!(sender.reach("/user/queue/x", "", "its own, where nobody listens"), 0);
+        assert_eq!(sender.reach(&format!("/user/~{one_id}/queue/x"), "", "by address"), 1);
+        one.hears("/user/queue/x", "by address");
+        // No name reaches them.
+        for name in ["", "anonymous", "nobody", "null", &format!("%7E{one_id}"), &one_id] {
+            if !name.is_empty() {
+                assert_eq!(sender.reach(&format!("/user/{name}/queue/x"), "", "?"), 0, "{name}");
+            }
+        }
+        for client in [&mut one, &mut two, &mut alice] {
+            client.hears_nothing();
+        }
+    }
+
+    fn names_of_every_kind_are_written_percent_encoded(wire: Wire) {
+        let names = NAMES.map(|(name, _)| name);
+        let broker = with_users(&names, &[]);
+        let mut clients: Vec<Client> = Vec::new();
+        for (name, written) in NAMES {
+            let (mut client, _) = broker.sign_in(wire, &by_passcode(name));
+            client.subscribe("x", &format!("/user/{written}/queue/x"), "");
+            clients.push(client);
+        }
+        let (mut sender, _) = broker.sign_in(wire, &by_passcode("小明"));
+        for (at, (name, written)) in NAMES.into_iter().enumerate() {
+            assert_eq!(sender.reach(&format!("/user/{written}/queue/x"), "", name), 1, "{name}");
+            let message = clients[at].hears("/user/queue/x", name);
+            assert_eq!(message.must("user-name"), "小明");
+        }
+        let all = NAMES.map(|(_, written)| written).join(",");
+        assert_eq!(sender.reach("/users/queue/x", &format!("to:{all}\n"), "all"), NAMES.len());
+        for client in &mut clients {
+            client.hears("/user/queue/x", "all");
+            client.hears_nothing();
+        }
+    }
+
+    fn what_is_for_several_users_reaches_each_once_and_tells_of_none(wire: Wire) {
+        let broker = with_users(&["alice", "bob", "a,b", "carol"], &[]);
+        let (mut one, _) = listener(&broker, wire, &by_passcode("alice"));
+        let (mut two, _) = listener(&broker, wire, &by_passcode("alice"));
+        let (mut bob, _) = listener(&broker, wire, &by_passcode("bob"));
+        let (mut comma, _) = listener(&broker, wire, &by_passcode("a,b"));
+        let (mut carol, _) = listener(&broker, wire, &by_passcode("carol"));
+        let (mut sender, _) = broker.sign_in(wire, &by_passcode("carol"));
+        assert_eq!(sender.reach("/users/queue/x", "to:alice,bob\nmood:good\n", "two"), 3);
+        for client in [&mut one, &mut two, &mut bob] {
+            let message = client.expect(
+                "MESSAGE",
+                &[("destination", "/user/queue/x"), ("user-name", "carol"), ("mood", "good")],
+                "two",
+            );
+            assert_eq!(message.header("to"), None, "{message:?}");
+        }
+        assert_eq!(sender.reach("/users/queue/x", "to:a%2Cb, a%2cb,nobody,a%2Cb\n", "comma"), 1);
+        comma.hears("/user/queue/x", "comma");
+        for client in [&mut one, &mut two, &mut bob, &mut comma, &mut carol] {
+            client.hears_nothing();
+        }
+        for (to, message) in [
+            ("", "missing header"),
+            ("to:\n", "missing header"),
+            ("to:alice,,bob\n", "malformed to header"),
+            ("to:alice,%zz\n", "malformed to header"),
+            ("to:alice\nsession:1\n", "session header is not for this destination"),
+        ] {
+            let (mut sender, _) = broker.sign_in(wire, &by_passcode("carol"));
+            sender.send(&format!("SEND\ndestination:/users/queue/x\n{to}\n\0"));
+            sender.expect_error(&[("message", message)]);
+        }
+        one.hears_nothing();
+    }
+
+    fn five_thousand_users_fit_into_one_send(wire: Wire) {
+        let broker = with_tokens(&["--to-names-max=5000", "--to-bytes-max=100KiB"]);
+        let mut some = ["name-0000-of-many", "name-2500-of-many", "name-4999-of-many"]
+            .map(|name| listener(&broker, wire, &by_token(name)).0);
+        let (mut outsider, _) = listener(&broker, wire, &by_token("name-5000-of-many"));
+        let names = |count: usize| (0..count).map(|at| format!("name-{at:04}-of-many")).collect::<Vec<_>>();
+        let to = format!("to:{}\n", names(5000).join(","));
+        assert!(to.len() > 64 * 1024);
+        let (mut sender, _) = broker.sign_in(wire, &by_token("sender"));
+        assert_eq!(sender.reach("/users/queue/x", &to, "to all of you"), 3);
+        for client in &mut some {
+            let message = client.hears("/user/queue/x", "to all of you");
+            assert_eq!(message.header("to"), None);
+        }
+        // In a transaction too, and a moment later it is another header of that length that is refused.
+        sender.send("BEGIN\ntransaction:t\n\n\0");
+        sender.tell("/users/queue/x", &format!("transaction:t\n{to}"), "again");
+        some[0].hears_nothing();
+        sender.done("COMMIT\ntransaction:t\nreceipt:done\n\n\0");
+        some.iter_mut().for_each(|client| drop(client.hears("/user/queue/x", "again")));
+
+        let to = format!("to:{}\n", names(5001).join(","));
+        sender.send(&format!("SEND\ndestination:/users/queue/x\n{to}\n\0"));
+        let error = sender.expect_error(&[("message", "too many recipients")]);
+        assert!(error.text().contains("`to-names-max`"), "{error:?}");
+        let (mut sender, _) = broker.sign_in(wire, &by_token("sender"));
+        sender.send(&format!("SEND\ndestination:/users/queue/x\nto:{}\n\n\0", "n".repeat(100 * 1024 + 1)));
+        let error = sender.expect_error(&[]);
+        assert!(error.text().contains("to-bytes-max"), "{error:?}");
+        for limit in ["to-names-max", "to-bytes-max"] {
+            assert_eq!(broker.limit_hits(limit), 1, "{limit}");
+        }
+        some[0].hears_nothing();
+        outsider.hears_nothing();
+    }
+
+    fn a_session_counts_once_however_often_it_subscribes(wire: Wire) {
+        let broker = with_users(&["alice", "bob"], &[]);
+        let (mut one, _) = listener(&broker, wire, &by_passcode("alice"));
+        one.subscribe("again", "/user/queue/x", "");
+        one.subscribe("all", "/user/queue/**", "");
+        let (mut two, _) = listener(&broker, wire, &by_passcode("alice"));
+        let (mut bob, _) = broker.sign_in(wire, &by_passcode("bob"));
+        assert_eq!(bob.reach("/user/alice/queue/x", "", "hi"), 2);
+        let mut ids: Vec<String> = (0..3).map(|_| one.message().0).collect();
+        ids.sort();
+        assert_eq!(ids, ["again", "all", "x"]);
+        two.hears("/user/queue/x", "hi");
+        for id in ["x", "again", "all"] {
+            one.done(&format!("UNSUBSCRIBE\nid:{id}\nreceipt:done\n\n\0"));
+        }
+        assert_eq!(bob.reach("/user/alice/queue/x", "", "bye"), 1);
+        two.hears("/user/queue/x", "bye");
+        two.disconnect();
+        broker.until("sessions", 2);
+        assert_eq!(bob.reach("/user/alice/queue/x", "", "nobody"), 0);
+        one.hears_nothing();
+        assert_eq!(broker.metric("user_destinations"), 0);
+    }
+
+    fn patterns_over_ones_own_match_ones_own(wire: Wire) {
+        let broker = with_users(&["alice", "bob"], &[]);
+        let (mut alice, _) = broker.sign_in(wire, &by_passcode("alice"));
+        alice.subscribe("all", "/user/queue/**", "");
+        alice.subscribe("one", "/user/queue/*.news", "");
+        alice.subscribe("topics", "/user/topic/#", "");
+        let (mut bob, _) = broker.sign_in(wire, &by_passcode("bob"));
+        bob.subscribe("all", "/user/queue/**", "");
+        let (mut sender, _) = broker.sign_in(wire, &by_passcode("bob"));
+        for (destination, ids) in [
+            ("queue/a.news", &["all", "one"][..]),
+            ("queue/a.b.news", &["all"]),
+            ("queue/a/news", &["all", "one"]),
+            ("topic/a", &["topics"]),
+        ] {
+            assert_eq!(sender.reach(&format!("/user/alice/{destination}"), "", destination), 1);
+            let mut found: Vec<_> = ids
+                .iter()
+                .map(|_| {
+                    let message = alice.hears(&format!("/user/{destination}"), destination);
+                    message.must("subscription").to_string()
+                })
+                .collect();
+            found.sort();
+            assert_eq!(found, ids, "{destination}");
+        }
+        bob.hears_nothing();
+    }
+
+    fn a_transaction_is_for_users_too(wire: Wire) {
+        let broker = with_users(&["alice", "bob"], &[]);
+        let (mut alice, id) = listener(&broker, wire, &by_passcode("alice"));
+        let (mut two, _) = listener(&broker, wire, &by_passcode("alice"));
+        let (mut bob, _) = broker.sign_in(wire, &by_passcode("bob"));
+        for end in ["ABORT", "COMMIT"] {
+            bob.send("BEGIN\ntransaction:t\n\n\0");
+            bob.tell("/user/alice/queue/x", "transaction:t\n", "all");
+            bob.tell("/user/alice/queue/x", &format!("transaction:t\nsession:{id}\n"), "one");
+            bob.tell("/users/queue/x", "transaction:t\nto:alice,bob\n", "many");
+            bob.done(&format!("{end}\ntransaction:t\nreceipt:done\n\n\0"));
+        }
+        for body in ["all", "one", "many"] {
+            let message = alice.hears("/user/queue/x", body);
+            assert_eq!(message.must("user-name"), "bob");
+            assert_eq!((message.header("to"), message.header("transaction")), (None, None));
+        }
+        for body in ["all", "many"] {
+            two.hears("/user/queue/x", body);
+        }
+        alice.hears_nothing();
+        two.hears_nothing();
+    }
+
+    fn older_clients_send_to_users_too(wire: Wire) {
+        let broker = with_users(&["alice", "bob"], &[]);
+        let (mut alice, id) = listener(&broker, wire, &by_passcode("alice"));
+        for version in ["1.0", "1.1"] {
+            let (mut bob, _) = broker.sign_in_with(wire, version, &by_passcode("bob"));
+            assert_eq!(bob.reach("/user/alice/queue/x", "", version), 1);
+            assert_eq!(bob.reach("/user/alice/queue/x", &format!("session:{id}\n"), version), 1);
+            assert_eq!(bob.reach("/users/queue/x", "to:alice,bob\n", version), 1);
+            for _ in 0..3 {
+                let message = alice.hears("/user/queue/x", version);
+                assert_eq!((message.must("user-name"), message.header("to")), ("bob", None));
+            }
+        }
+        // 1.0 pads its values.
+        let (mut bob, _) = broker.sign_in_with(wire, "1.0", &by_passcode("bob"));
+        bob.send("SEND\ndestination: /users/queue/x\nto: alice\nreceipt: r\n\npadded\0");
+        bob.expect("RECEIPT", &[("receipt-id", "r"), ("delivered-sessions", "1")], "");
+        let message = alice.hears("/user/queue/x", "padded");
+        assert_eq!(message.header("to"), None, "{message:?}");
+    }
+}
