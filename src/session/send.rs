@@ -133,7 +133,7 @@ impl Session {
         let mut extra = Vec::new();
         let reply_to = match (kind, frame.header("reply-to")) {
             (_, Some(reply)) if reply.starts_with(Kind::TempQueue.prefix()) => {
-                self.temp_reply(&reply, actions)?
+                self.temp_reply(&reply, kind, actions)?
             }
             (Kind::App, reply) => Some(self.user_reply(reply.as_deref())?),
             _ => None,
@@ -150,11 +150,21 @@ impl Session {
 
     /// The address for a `reply-to` that names a temporary queue of this session, which is opened and
     /// subscribed to if it must be: whoever asks for an answer so waits for it, and need not say so. `None`: it is
-    /// an address already.
-    fn temp_reply(&mut self, text: &str, actions: &mut Vec<Action>) -> Result<Option<Box<str>>, Rejection> {
+    /// an address already, which may be passed on; but a service answers to those who ask it.
+    fn temp_reply(
+        &mut self,
+        text: &str,
+        kind: Kind,
+        actions: &mut Vec<Action>,
+    ) -> Result<Option<Box<str>>, Rejection> {
         let destination =
             Destination::parse(text, self.options.destination_bytes_max).map_err(Rejection::destination)?;
-        let Place::Own(name) = Place::of(&destination) else { return Ok(None) };
+        let name = match Place::of(&destination) {
+            Place::Own(name) => name,
+            _ if kind != Kind::App => return Ok(None),
+            _ if self.temps.has(&destination) => return Ok(Some(text.into())),
+            _ => return Err(Rejection::reply_to_elsewhere(text)),
+        };
         self.temps.admit(name, &self.options)?;
         if self.temps.get(name).is_none_or(|temp| temp.subscribers == 0) {
             self.subscribe_implicitly(text, name, actions)?;

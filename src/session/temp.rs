@@ -29,6 +29,11 @@ impl Temps {
         self.by_name.get(name)
     }
 
+    /// Whether one of them has this address.
+    pub(super) fn has(&self, address: &Destination) -> bool {
+        self.by_name.values().any(|temp| temp.address == *address)
+    }
+
     /// Whether one more may be opened.
     pub(super) fn admit(&self, name: &str, options: &Options) -> Result<(), Rejection> {
         if self.by_name.len() >= options.temp_queues_max && self.get(name).is_none() {

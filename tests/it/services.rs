@@ -135,6 +135,10 @@ on_each_wire! {
         service.tell(&reply_to, "", "answer");
         one.expect("MESSAGE", &[("subscription", "/temp-queue/mine")], "answer");
         two.hears_nothing();
+        // By its address it is one's own, too, and nothing stands beside it.
+        one.tell("/app/orders", &format!("reply-to:{reply_to}\nreply-to :/topic/x\n"), "ask");
+        let asked = service.frame("MESSAGE");
+        assert_eq!((asked.must("reply-to"), count(&asked, "reply-to")), (reply_to.as_str(), 1), "{asked:?}");
     }
 
     /// A service may do more than those who ask it, and must not do it for them.
@@ -161,7 +165,6 @@ on_each_wire! {
             &temp,
             &format!("/user/~{bob_id}/queue/replies"),
             "/user/%71ueue/queue/x",
-            "/user/queue/a\\nreply-to:/topic/news",
         ] {
             let (mut alice, _) = asker(&broker, wire, &by_token("alice"));
             alice.send(&format!("SEND\ndestination:/app/orders\nreply-to:{reply_to}\nreceipt:r\n\nask\0"));

@@ -4,6 +4,7 @@ use super::frame::Frame;
 use super::{Broker, Client, Event, Wire, sockjs};
 use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::{Value, json};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The passcode of everybody who has one.
 const PASSCODE: &str = "open:sesame";
@@ -99,10 +100,12 @@ impl Client {
     /// has come instead. Messages before it are passed over.
     #[track_caller]
     pub(crate) fn refusal(&mut self, head: &str) -> Option<Frame> {
-        self.send(&format!("{head}\nreceipt:asked\n\n\0"));
+        static ASKED: AtomicUsize = AtomicUsize::new(0);
+        let receipt = format!("asked-{}", ASKED.fetch_add(1, Ordering::Relaxed));
+        self.send(&format!("{head}\nreceipt:{receipt}\n\n\0"));
         loop {
             match self.event() {
-                Event::Frame(frame) if frame.header("receipt-id") == Some("asked") => {
+                Event::Frame(frame) if frame.header("receipt-id") == Some(&receipt) => {
                     return (frame.command != "RECEIPT").then_some(frame);
                 }
                 Event::Frame(frame) if frame.command == "MESSAGE" => {}
