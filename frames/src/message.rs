@@ -41,7 +41,8 @@ pub struct Parts<'a> {
     pub body: &'a [u8],
 }
 
-/// Headers of a SEND that are not copied to the MESSAGE: the broker's own, and those meant for the broker.
+/// Headers of a SEND that are not copied to the MESSAGE: the broker's own, and those meant for the broker. There are
+/// clients that put what they sign in with on every frame; it is nobody else's.
 /// White space around a name does not make it another one here, for there are clients that trim names.
 pub const RESERVED: &[&str] = &[
     "destination",
@@ -59,6 +60,9 @@ pub const RESERVED: &[&str] = &[
     "transaction",
     "login",
     "passcode",
+    "Authorization",
+    "authorization",
+    "access_token",
 ];
 
 /// One message; cloning it copies a pointer. `G` lives exactly as long as the last clone (a memory charge, say).

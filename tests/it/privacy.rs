@@ -1,1 +1,483 @@
-//! x
+//! Nobody reads what is for another user: no spelling, no forged header, no other's session and no race leads there.
+
+use crate::support::http::{self, Request};
+use crate::support::people::{as_service, by_token, token, with_tokens};
+use crate::support::sockjs::{self, Session, Transport};
+use crate::support::{Broker, Client, Event, Wire, on_each_wire};
+use serde_json::json;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+/// Somebody who listens at `/user/queue/x`.
+#[track_caller]
+fn listener(broker: &Broker, wire: Wire, headers: &str) -> (Client, String) {
+    let (mut client, id) = broker.sign_in(wire, headers);
+    client.subscribe("x", "/user/queue/x", "");
+    (client, id)
+}
+
+/// Takes what comes until the RECEIPT or the end; no MESSAGE is among it that says `secret`.
+#[track_caller]
+fn learns_nothing(client: &mut Client, what: &str) {
+    loop {
+        match client.event() {
+            Event::Frame(frame) if frame.command == "RECEIPT" => return,
+            Event::End | Event::Reset => return,
+            Event::Frame(frame) => assert!(!frame.text().contains("secret"), "{what}: {frame:?}"),
+            Event::HeartBeat | Event::Close(_) => {}
+            other @ Event::Pong(_) => panic!("{other:?}"),
+        }
+    }
+}
+
+/// How bob's destination may be spelt, `ID` being the id of his session.
+const SPELLINGS: [&str; 46] = [
+    "/user/bob/queue/x",
+    "/user/bob/topic/x",
+    "/user/%62ob/queue/x",
+    "/user/%62%6F%62/queue/x",
+    "/user/bo%62/queue/x",
+    "/user/%2562ob/queue/x",
+    "/user/bob%2Fqueue%2Fx",
+    "/user/bob%2fqueue/x",
+    "/user%2Fbob/queue/x",
+    "/%75ser/bob/queue/x",
+    "/user/./bob/queue/x",
+    "/user/%2e/bob/queue/x",
+    "/user/%2e%2e/user/bob/queue/x",
+    "/user/queue/../bob/queue/x",
+    "/user/queue/%2e%2e/bob/queue/x",
+    "/user/queue/%2E%2E%2Fbob%2Fqueue%2Fx",
+    "/user/alice/../bob/queue/x",
+    "/user/alice/queue/../../bob/queue/x",
+    "/user//bob/queue/x",
+    "//user/bob/queue/x",
+    "/user/bob//queue/x",
+    "/user/bob/queue/x/",
+    "/user/bob/queue/x ",
+    " /user/bob/queue/x",
+    "/user/bob/queue/x\\n",
+    "/user/ bob/queue/x",
+    "/User/bob/queue/x",
+    "/USER/bob/queue/x",
+    "/user/Bob/queue/x",
+    "/user/bob\\c/queue/x",
+    "/user/~ID/queue/x",
+    "/user/%7EID/queue/x",
+    "/user/~%49D/queue/x",
+    "/user/*/queue/x",
+    "/user/**/queue/x",
+    "/user/**",
+    "/user/#",
+    "/user/>",
+    "/user/*/queue/*",
+    "/user/bob/queue/**",
+    "/user/bob/**",
+    "/user/~*/queue/x",
+    "/users/queue/x",
+    "/**",
+    "/#",
+    "/*/bob/queue/x",
+];
+
+/// What one may subscribe to, and which gets nothing of bob's.
+const WIDE: [&str; 14] = [
+    "/topic/**",
+    "/topic/#",
+    "/topic/>",
+    "/topic/*",
+    "/topic/user/bob/queue/x",
+    "/topic/user.bob.queue.x",
+    "/queue/x",
+    "/queue/user/bob/queue/x",
+    "/queue/x-user-bob",
+    "/app/**",
+    "/user/queue/**",
+    "/user/topic/**",
+    "/user/queue/*",
+    "/user/queue/bob.queue.x",
+];
+
+on_each_wire! {
+    fn no_spelling_subscribes_to_what_is_anothers(wire: Wire) {
+        for permissions in ["--permissions=safe", "--permissions=open"] {
+            let broker = with_tokens(&[permissions, "--allow-anonymous", "--permission=allow all user:greedy **"]);
+            let (mut bob, id) = listener(&broker, wire, &by_token("bob"));
+            let (mut sender, _) = broker.sign_in(wire, &by_token("carol"));
+            let mut spies = Vec::new();
+            for who in ["", &by_token("alice"), &by_token("greedy"), &as_service("service")] {
+                for spelling in SPELLINGS {
+                    let spelling = spelling.replace("ID", &id);
+                    let (mut spy, _) = broker.sign_in(wire, who);
+                    match spy.refusal(&format!("SUBSCRIBE\nid:spy\ndestination:{spelling}")) {
+                        None => spies.push((format!("{who:?} at {spelling:?}"), spy)),
+                        Some(error) => {
+                            assert_eq!(error.command, "ERROR");
+                            assert!(!error.text().contains("online"), "{error:?}");
+                        }
+                    }
+                }
+                let (mut spy, _) = broker.sign_in(wire, &format!("{who}soft-errors:true\n"));
+                spy.subscribe("errors", "/user/queue/errors", "");
+                for (at, destination) in WIDE.into_iter().enumerate() {
+                    let _ = spy.refusal(&format!("SUBSCRIBE\nid:{at}\ndestination:{destination}"));
+                }
+                spies.push((format!("{who:?} far and wide"), spy));
+            }
+            assert_eq!(sender.reach("/user/bob/queue/x", "", "secret"), 1);
+            assert_eq!(sender.reach(&format!("/user/~{id}/queue/x"), "", "secret"), 1);
+            assert_eq!(sender.reach("/users/queue/x", "to:bob\n", "secret"), 1);
+            (0..3).for_each(|_| drop(bob.hears("/user/queue/x", "secret")));
+            for (who, spy) in &mut spies {
+                spy.send("UNSUBSCRIBE\nid:spy\nreceipt:r\n\n\0");
+                learns_nothing(spy, who);
+            }
+        }
+    }
+
+    fn forged_headers_change_nothing(wire: Wire) {
+        let broker = with_tokens(&["--permissions=open", "--show-sender"]);
+        let (mut bob, bob_id) = listener(&broker, wire, &by_token("bob"));
+        bob.subscribe("t", "/topic/t", "");
+        let (mut carol, _) = listener(&broker, wire, &by_token("carol"));
+        let (mut alice, _) = broker.sign_in(wire, &by_token("alice"));
+        let forged = "user-name:root\nsubscription:x\nmessage-id:1\ndestination:/user/carol/queue/x\nack:1\n\
+                      user-name :root\n\\nuser-name:root\nsubscription :x\nsequence:kept\nredelivered:true\n";
+        for (destination, shown) in [("/user/bob/queue/x", "/user/queue/x"), ("/topic/t", "/topic/t")] {
+            alice.tell(destination, forged, "forged");
+            let message = bob.hears(shown, "forged");
+            assert_eq!((message.must("user-name"), message.must("sequence")), ("alice", "kept"));
+            for (name, value) in &message.headers {
+                let is_broker_s = ["user-name", "subscription", "message-id", "destination"].contains(&name.as_str());
+                assert!(!value.contains("root") && (is_broker_s || !name.contains("user")), "{message:?}");
+            }
+            assert_ne!(message.must("message-id"), "1");
+        }
+        // The id of another user's session leads nowhere.
+        for destination in ["/user/queue/x", "/user/carol/queue/x", "/user/alice/queue/x"] {
+            assert_eq!(alice.reach(destination, &format!("session:{bob_id}\n"), "lost"), 0, "{destination}");
+        }
+        // `login` on a SEND signs nobody in.
+        alice.tell("/user/queue/x", "login:bob\npasscode:x\nuser:bob\n", "mine");
+        for client in [&mut bob, &mut carol] {
+            client.hears_nothing();
+        }
+    }
+
+    fn a_message_shows_nothing_of_others(wire: Wire) {
+        let broker = with_tokens(&["--permissions=open"]);
+        let (mut bob, bob_id) = listener(&broker, wire, &by_token("bob"));
+        bob.subscribe("t", "/topic/t", "");
+        bob.subscribe("q", "/queue/q", "");
+        let secrets = "login:alice-login\npasscode:secret\nAuthorization:Bearer secret\nauthorization:Bearer secret\n\
+                       access_token:secret\npasscode :secret\nto:alice,carol\nsession:SID\n";
+        for (version, destination) in [
+            ("1.2", "/user/bob/queue/x"),
+            ("1.1", "/users/queue/x"),
+            ("1.0", "/user/bob/queue/x"),
+            ("1.2", "/topic/t"),
+            ("1.2", "/queue/q"),
+        ] {
+            let (mut alice, alice_id) = broker.sign_in_with(wire, version, &by_token("alice"));
+            let of_many = destination.starts_with("/users");
+            let secrets = if of_many {
+                secrets.replace("session:SID\n", "").replace("alice,carol", "bob,carol")
+            } else if destination.starts_with("/user/") {
+                secrets.replace("SID", &bob_id)
+            } else {
+                secrets.replace("SID", &alice_id)
+            };
+            alice.tell(destination, &secrets, "hi");
+            let message = bob.frame("MESSAGE");
+            let text = format!("{:?}", message.headers);
+            for secret in ["secret", "alice-login", alice_id.as_str(), bob_id.as_str()] {
+                assert!(!text.contains(secret), "{secret} at {destination}: {text}");
+            }
+            assert_eq!(message.header("to").is_some(), !of_many, "elsewhere it means nothing: {message:?}");
+        }
+    }
+
+    fn what_no_rule_grants_is_not_to_be_had_by_another_way(wire: Wire) {
+        let flags = [
+            "--permission=allow all user:worker /queue/jobs",
+            "--permission=deny subscribe user:alice /topic/board.**",
+            "--max-deliveries=1",
+        ];
+        let broker = with_tokens(&flags);
+        let (mut worker, _) = broker.sign_in(wire, &by_token("worker"));
+        worker.tell("/queue/jobs", "", "secret");
+        worker.subscribe("q", "/queue/jobs", "ack:client-individual\n");
+        let ack = worker.frame("MESSAGE").must("ack").to_string();
+        worker.done(&format!("NACK\nid:{ack}\nreceipt:done\n\n\0"));
+        broker.until("dead_letters_total", 1);
+        let refused = [
+            "SUBSCRIBE\nid:1\ndestination:/queue/jobs",
+            "SUBSCRIBE\nid:1\ndestination:/queue/dead.jobs",
+            "SUBSCRIBE\nid:1\ndestination:/queue/dead/jobs",
+            "SEND\ndestination:/queue/jobs",
+            "SEND\ndestination:/queue/dead.jobs",
+            "SUBSCRIBE\nid:1\ndestination:/topic/board.a",
+            "SUBSCRIBE\nid:1\ndestination:/topic/board/a",
+            "SUBSCRIBE\nid:1\ndestination:/topic/**",
+            "SUBSCRIBE\nid:1\ndestination:/topic/*.a",
+            "SUBSCRIBE\nid:1\ndestination:/presence/topic/board.a",
+            "SUBSCRIBE\nid:1\ndestination:/presence/users",
+            "SUBSCRIBE\nid:1\ndestination:/app/**",
+        ];
+        for head in refused {
+            let (mut alice, _) = broker.sign_in(wire, &by_token("alice"));
+            let error = alice.refusal(head).unwrap_or_else(|| panic!("{head} is allowed"));
+            assert_eq!(error.must("message"), "access denied", "{head}");
+        }
+        // Nor does a soft error put its foot in the door.
+        let (mut alice, _) = broker.sign_in(wire, &format!("{}soft-errors:true\n", by_token("alice")));
+        alice.subscribe("errors", "/user/queue/errors", "");
+        for head in refused {
+            assert!(alice.refusal(head).is_some(), "{head}");
+        }
+        let mut service = broker.sign_in(wire, &as_service("s")).0;
+        service.tell("/topic/board.a", "", "secret");
+        alice.hears_nothing();
+        // Somebody else's deliveries are not settled.
+        let (mut alice, _) = broker.sign_in(wire, &by_token("alice"));
+        alice.send(&format!("ACK\nid:{ack}\n\n\0"));
+        alice.expect_error(&[("message", "nothing to settle")]);
+    }
+
+    fn a_temporary_queue_is_its_sessions_alone(wire: Wire) {
+        let broker = with_tokens(&["--permissions=open"]);
+        let (mut bob, _) = broker.sign_in(wire, &by_token("bob"));
+        let (mut two, _) = broker.sign_in(wire, &by_token("bob"));
+        two.subscribe("t", "/temp-queue/t", "");
+        let (mut peer, _) = broker.sign_in(wire, &by_token("peer"));
+        peer.subscribe("p", "/topic/p", "");
+        bob.send("SEND\ndestination:/topic/p\nreply-to:/temp-queue/t\n\n\0");
+        let address = peer.frame("MESSAGE").must("reply-to").to_string();
+        for destination in [address.clone(), address.replace('~', "%7E"), address.replace('~', "")] {
+            for who in ["alice", "bob"] {
+                let (mut spy, _) = broker.sign_in(wire, &format!("{}soft-errors:true\n", by_token(who)));
+                spy.subscribe("errors", "/user/queue/errors", "");
+                let _ = spy.refusal(&format!("SUBSCRIBE\nid:1\ndestination:{destination}"));
+                peer.tell(&address, "", "for bob");
+                bob.expect("MESSAGE", &[("subscription", "/temp-queue/t")], "for bob");
+                spy.hears_nothing();
+            }
+        }
+        two.hears_nothing();
+    }
+}
+
+// ---- SockJS ----
+
+/// Ways in which a request says who sends it, and that of another one.
+fn sockjs_identities() -> Vec<(&'static str, String)> {
+    vec![
+        ("Authorization", format!("Bearer {}", token("bob", json!({})))),
+        ("Authorization", format!("Bearer {}", token("alice", json!({})))),
+        ("Cookie", format!("auth={}", token("bob", json!({})))),
+        ("Cookie", format!("auth={}", token("alice", json!({})))),
+        ("X-User", "bob".to_owned()),
+        ("X-User", "alice".to_owned()),
+        ("X-Nothing", String::new()),
+    ]
+}
+
+#[test]
+fn a_sockjs_session_is_taken_over_by_nobody_who_knows_its_id() {
+    let flags = ["--token-cookie=auth", "--trusted-proxies=127.0.0.1", "--proxy-user-header=X-User"];
+    let broker = with_tokens(&flags);
+    let identities = sockjs_identities();
+    let (mut sender, _) = broker.sign_in(Wire::Tcp, &by_token("carol"));
+    for (at, (name, value)) in identities.iter().enumerate().take(6).filter(|(at, _)| at % 2 == 0) {
+        for transport in Transport::HTTP {
+            let mut session = Session::new(broker.http, "/ws", transport).with(name, value).opened();
+            session.sign_in("");
+            session.subscribe("x", "/user/queue/x", "");
+            // Those of before may not have gone yet.
+            assert!(sender.reach("/user/bob/queue/x", "", "secret") >= 1);
+            for (other, (name, value)) in identities.iter().enumerate().filter(|(other, _)| *other != at) {
+                for transport in Transport::HTTP {
+                    let request = transport.receive(&session.path).header(name, value);
+                    let answer = http::ask(broker.http, &request);
+                    assert_eq!(answer.status, 404, "{other} takes {at} by {transport:?}: {answer:?}");
+                    assert!(!answer.body.contains("secret"));
+                    let json = r#"["SEND\ndestination:/user/queue/x\n\nforged\u0000"]"#;
+                    let request = transport.send(&session.path, json).header(name, value);
+                    let answer = http::ask(broker.http, &request);
+                    assert_eq!(answer.status, 404, "{other} sends as {at} by {transport:?}: {answer:?}");
+                }
+            }
+            // The token of another in the query is another identity too.
+            let with_query = format!("{}/xhr?access_token={}", session.path, token("alice", json!({})));
+            let answer = http::ask(broker.http, &Request::post(&with_query, "").header(name, value));
+            assert_eq!(answer.status, 404);
+            session.expect("MESSAGE", &[("destination", "/user/queue/x")], "secret");
+        }
+    }
+}
+
+#[test]
+fn a_guessed_id_opens_a_session_of_ones_own() {
+    let broker = with_tokens(&[]);
+    let path = format!("/ws/000/{}", sockjs::name());
+    // A WebSocket of the same name is another session, and an id belongs to nobody once its session is over.
+    let bearer = |name: &str| format!("Bearer {}", token(name, json!({})));
+    let poll = |name: &str| Request::post(&format!("{path}/xhr"), "").header("Authorization", &bearer(name));
+    http::ask(broker.http, &poll("bob")).assert(200, "o");
+    assert_eq!(http::ask(broker.http, &poll("alice")).status, 404);
+    let mut socket = sockjs::Socket::open(broker.http, &format!("{path}/websocket"));
+    assert_eq!(socket.frame(), sockjs::Frame::Open);
+    drop(socket);
+    let send = |name: &str, text: &str| {
+        let json = serde_json::to_string(&[text]).expect("JSON");
+        let request = Request::post(&format!("{path}/xhr_send"), json).header("Authorization", &bearer(name));
+        http::ask(broker.http, &request).status
+    };
+    assert_eq!(send("alice", "CONNECT\naccept-version:1.2\nhost:a\n\n\0"), 404);
+    assert_eq!(send("bob", "CONNECT\naccept-version:1.2\nhost:a\n\n\0DISCONNECT\nreceipt:d\n\n\0"), 204);
+    let answer = http::ask(broker.http, &poll("bob"));
+    assert!(answer.body.contains("user-name:bob"), "{answer:?}");
+    broker.until("sessions", 0);
+    assert_eq!(http::ask(broker.http, &poll("alice")).status, 404, "its end is bob's to hear");
+}
+
+#[test]
+fn a_page_from_elsewhere_acts_in_nobodys_name() {
+    let flags = ["--token-cookie=auth", "--trusted-proxies=127.0.0.1", "--proxy-user-header=X-User"];
+    let broker = with_tokens(&flags);
+    for (name, value) in sockjs_identities().into_iter().filter(|(name, _)| *name != "Authorization") {
+        let path = format!("/ws/000/{}", sockjs::name());
+        let request = Request::post(&format!("{path}/xhr"), "");
+        let request = request.header(name, &value).header("Origin", "https://evil.example");
+        let answer = http::ask(broker.http, &request);
+        assert_eq!(answer.status, 403, "{name}: {answer:?}");
+        let handshake = Request::get("/ws")
+            .headers(&[("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Version", "13")])
+            .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
+            .header(name, &value)
+            .header("Origin", "https://evil.example");
+        assert_eq!(http::ask(broker.http, &handshake).status, 403, "{name}");
+    }
+}
+
+// ---- races ----
+
+/// A client over TCP, from any thread.
+fn sign_in(address: SocketAddr, headers: &str) -> Client {
+    let mut client = Client::new(Wire::Tcp, TcpStream::connect(address).expect("the TCP port accepts"));
+    client.send(&format!("CONNECT\naccept-version:1.2\nhost:a\n{headers}\n\0"));
+    client.expect("CONNECTED", &[], "");
+    client
+}
+
+#[test]
+fn users_who_come_and_go_never_get_what_is_for_others() {
+    const ROUNDS: usize = 120;
+    let broker = with_tokens(&["--permissions=open"]);
+    let address = broker.tcp;
+    let (is_over, reached) = (AtomicBool::new(false), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        let mut threads = Vec::new();
+        for at in 0..4 {
+            // Each is alice and bob by turns, so that their places are taken at once.
+            threads.push(scope.spawn(move || {
+                let mut heard = 0;
+                for round in 0..ROUNDS {
+                    let name = ["alice", "bob"][(at + round) % 2];
+                    let mut client = sign_in(address, &by_token(name));
+                    let pattern = if round % 3 == 0 { "/user/queue/**" } else { "/user/queue/x" };
+                    client.subscribe("x", pattern, "");
+                    client.send("SEND\ndestination:/user/queue/own\nreceipt:r\n\n\0");
+                    // What it has sent to itself by a pattern is from itself.
+                    loop {
+                        match client.event() {
+                            Event::Frame(frame) if frame.command == "RECEIPT" => break,
+                            Event::Frame(frame) if frame.must("destination") == "/user/queue/own" => {
+                                assert_eq!(frame.must("user-name"), name);
+                            }
+                            Event::Frame(frame) => {
+                                assert_eq!(frame.text(), name, "{frame:?}");
+                                heard += 1;
+                            }
+                            other => panic!("{other:?}"),
+                        }
+                    }
+                    if round % 2 == 0 { client.reset() } else { drop(client) }
+                }
+                heard
+            }));
+        }
+        for name in ["alice", "bob"] {
+            let (is_over, reached) = (&is_over, &reached);
+            scope.spawn(move || {
+                let mut sender = sign_in(address, &by_token("sender"));
+                while !is_over.load(Ordering::Relaxed) {
+                    reached.fetch_add(
+                        sender.reach(&format!("/user/{name}/queue/x"), "", name),
+                        Ordering::Relaxed,
+                    );
+                    reached.fetch_add(
+                        sender.reach("/users/queue/x", &format!("to:{name}\n"), name),
+                        Ordering::Relaxed,
+                    );
+                }
+            });
+        }
+        let heard: Vec<_> = threads.into_iter().map(|thread| thread.join()).collect();
+        is_over.store(true, Ordering::Relaxed);
+        let heard: usize = heard.into_iter().map(|heard| heard.expect("nobody has heard another's")).sum();
+        assert!(heard > 0 && reached.load(Ordering::Relaxed) > 0, "{heard}");
+    });
+    for gauge in ["sessions", "subscriptions", "user_destinations", "outbox_bytes"] {
+        broker.until(gauge, 0);
+    }
+}
+
+#[test]
+fn answers_find_the_session_that_asked_while_others_come_and_go() {
+    const ROUNDS: usize = 60;
+    let broker = with_tokens(&[]);
+    let address = broker.tcp;
+    let (mut service, _) = broker.sign_in(Wire::Tcp, &as_service("echo"));
+    service.subscribe("s", "/app/echo", "");
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            loop {
+                match service.event() {
+                    Event::Frame(frame) if frame.command == "MESSAGE" => {
+                        if frame.text() == "over" {
+                            break;
+                        }
+                        let reply_to = frame.must("reply-to");
+                        service.send(&format!("SEND\ndestination:{reply_to}\n\n{}\0", frame.text()));
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+        });
+        let askers: Vec<_> = (0..4)
+            .map(|at| {
+                scope.spawn(move || {
+                    for round in 0..ROUNDS {
+                        // All are the same user.
+                        let mut client = sign_in(address, &by_token("alice"));
+                        client.subscribe("r", "/user/queue/replies", "");
+                        client.send("SEND\ndestination:/app/echo\n\nleft behind\0");
+                        let question = format!("{at}-{round}");
+                        client.send(&format!("SEND\ndestination:/app/echo\n\n{question}\0"));
+                        assert_eq!(client.message(), ("r".to_owned(), "left behind".to_owned()));
+                        assert_eq!(client.message(), ("r".to_owned(), question));
+                        client.send("SEND\ndestination:/app/echo\n\nleft behind\0");
+                        client.reset();
+                    }
+                })
+            })
+            .collect();
+        let results: Vec<_> = askers.into_iter().map(|asker| asker.join()).collect();
+        sign_in(address, &by_token("alice")).tell("/app/echo", "", "over");
+        results.into_iter().for_each(|result| result.expect("each answer is one's own"));
+    });
+    for gauge in ["sessions", "subscriptions", "services", "user_destinations", "outbox_bytes"] {
+        broker.until(gauge, 0);
+    }
+}
