@@ -7,7 +7,7 @@
 //!            +------------------------------------------------------+
 //! ```
 //!
-//! Reading pauses while a login is being checked, while receivers of what was published are waited for
+//! Reading pauses while a login is being checked (but for learning that the client has gone), while receivers of what was published are waited for
 //! (burst patience), while the byte budget is nearly used up, and while the client does not take its answers.
 //! Writing never waits for reading.
 

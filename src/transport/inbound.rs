@@ -8,13 +8,15 @@ use std::time::Instant;
 use stompbox_frames::stomp::{Command, Frame};
 
 const MEMORY: &str = "memory-bytes-max";
+/// Octets that are taken from a client of which something is being found out, for the sake of learning that it has gone.
+const AHEAD_BYTES: usize = 16 * 1024;
 
 impl<W: Wire> Connection<W> {
     /// Handles what is buffered, and reads once if nothing forbids it.
     pub(super) fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let before = self.frames_received;
         let mut moved = self.handle_frames(cx, now);
-        if self.input_ended.is_none() && self.may_read(cx, now) {
+        if self.input_ended.is_none() && (self.may_read(cx, now) || self.looks_ahead()) {
             let Connection { wire, out, decoder, bytes_received, .. } = self;
             let mut fed = 0;
             let read = wire.poll_read(cx, out, &mut |octets| {
@@ -37,7 +39,7 @@ impl<W: Wire> Connection<W> {
                 }
             }
         }
-        if self.may_read(cx, now)
+        if (self.may_read(cx, now) || self.has_given_up())
             && let Some(end) = self.input_ended.take()
         {
             self.end_of_input(end, now);
@@ -45,6 +47,23 @@ impl<W: Wire> Connection<W> {
         }
         self.hub.metrics.frames_received.inc_by(self.frames_received - before);
         moved
+    }
+
+    /// Whether the client is read from only to learn whether it is still there: what is being found out may take long,
+    /// and whoever does not wait for it shall not keep a place.
+    fn looks_ahead(&self) -> bool {
+        self.question.is_some() && self.ending.is_none() && self.decoder.buffered() < AHEAD_BYTES
+    }
+
+    /// Whether the client has gone before it was found out. What it had sent before it closed is handled first, and who
+    /// has closed one side of a stream may still want to know.
+    fn has_given_up(&self) -> bool {
+        let has_gone = match &self.input_ended {
+            Some(ReadEnd::Failed(_)) => true,
+            Some(ReadEnd::Closed) => self.decoder.buffered() == 0 && !self.wire.closes_by_halves(),
+            _ => false,
+        };
+        has_gone && self.question.is_some() && self.ending.is_none()
     }
 
     fn handle_frames(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {

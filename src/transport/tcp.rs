@@ -26,6 +26,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Wire for TcpWire<S> {
         "tcp"
     }
 
+    fn closes_by_halves(&self) -> bool {
+        true
+    }
+
     fn poll_read(
         &mut self,
         cx: &mut Context<'_>,

@@ -103,6 +103,11 @@ pub trait Wire: Unpin + Send + 'static {
         true
     }
 
+    /// Whether a client that has closed its side may still read.
+    fn closes_by_halves(&self) -> bool {
+        false
+    }
+
     /// Appends what the wire says first.
     fn open(&mut self, _out: &mut Coalesce) {}
 
