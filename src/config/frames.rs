@@ -33,6 +33,7 @@ pub(super) const FRAMES: &[Row] = &[
         |c, v| {
             put(&mut c.transport.limits.header_bytes_max, size(v, 256..=GIB))?;
             c.transport.connect_limits.header_bytes_max = c.transport.limits.header_bytes_max;
+            c.session.header_bytes_max = c.transport.limits.header_bytes_max;
             Ok(())
         },
     ),

@@ -32,7 +32,9 @@ pub struct Options {
     pub prefetch_count: u32,
     /// `frames-per-second-max` (0: off).
     pub frames_per_second_max: u32,
-    /// `to-bytes-max` (256 KiB): octets of the header `to`.
+    /// `header-bytes-max` (16 KiB): octets of a header line; frames come with no longer one but `to`.
+    pub header_bytes_max: usize,
+    /// `to-bytes-max` (256 KiB): octets of the header `to` of a SEND to `/users/`.
     pub to_bytes_max: usize,
     /// `to-names-max` (10000): names in it.
     pub to_names_max: usize,
@@ -57,6 +59,7 @@ impl Default for Options {
             unsettled_max: 10_000,
             prefetch_count: 100,
             frames_per_second_max: 0,
+            header_bytes_max: 16 * 1024,
             to_bytes_max: 256 * 1024,
             to_names_max: 10_000,
             show_sender: false,

@@ -139,6 +139,10 @@ limits! {
         "The frames in the open transactions of this session would be larger than {max} octets, which is the most allowed.";
     to_bytes(max: usize) @ "to-bytes-max" = "too many recipients",
         "The header to is longer than {max} octets, which is the most allowed.";
+    to_elsewhere(destination: &str, max: usize) @ "header-bytes-max" = "header line too long",
+        "The header to has more than {max} octets. Only SEND to /users/ may have a longer one, not to {}.", Quoted(destination);
+    recipient(name: &str, max: usize) @ "destination-bytes-max" = "invalid destination",
+        "{} in the header to makes a destination longer than {max} octets.", Quoted(name);
     to_count(max: usize) @ "to-names-max" = "too many recipients",
         "The header to has more than {max} names, which is the most allowed.";
     frame_rate(max: u32) @ "frames-per-second-max" = "too many frames",

@@ -30,6 +30,7 @@ impl Session {
         let session = self.picked_session(&frame, &route)?;
         let transaction: Option<Box<str>> = frame.header("transaction").map(Cow::into);
         let bytes = octets(&frame);
+        self.check_recipients(&frame, &route, bytes)?;
         if let Some(transaction) = &transaction {
             self.transactions.admit(frame.command, transaction, bytes, &self.options)?;
         }
@@ -45,6 +46,18 @@ impl Session {
             None => actions.push(Action::Publish(Publish { receipt: self.owe(receipt), ..publish })),
         }
         Ok(())
+    }
+
+    /// The header `to` may be longer than others for the broker alone, which takes it out: nobody receives it.
+    fn check_recipients(&self, frame: &Frame, route: &Route, bytes: usize) -> Result<(), Rejection> {
+        let max = self.options.header_bytes_max;
+        if bytes <= max || matches!(route.to, Target::Users(..)) {
+            return Ok(());
+        }
+        match frame.header("to") {
+            Some(to) if "to:".len() + to.len() > max => Err(Rejection::to_elsewhere(&route.shown, max)),
+            _ => Ok(()),
+        }
     }
 
     /// Where a SEND goes, if it may; `None`: it renews the token. The last destination is remembered, for most
@@ -90,6 +103,9 @@ impl Session {
             let owner = Owner::user(&name);
             let destination = path.of(&owner).expect("parse_send refuses wildcards");
             let text = format!("/user/{}/{}", owner.as_str(), path.as_str());
+            if text.len() > self.options.destination_bytes_max {
+                return Err(Rejection::recipient(&name, self.options.destination_bytes_max));
+            }
             self.may(Verb::Send, &text, &Selector::Exact(destination))?;
             owners.push(owner);
         }

@@ -1,9 +1,10 @@
 //! Open transactions and what is parked in them; BEGIN, COMMIT and ABORT.
 
-use super::action::{Action, Publish, Receipt, Settle, Step};
+use super::action::{Action, Publish, Receipt, Settle, Step, Target};
 use super::subscriptions::Subscription;
 use super::unsettled::{Number, Serial};
 use super::{Options, Rejection, Session, required};
+use crate::destination::Owner;
 use crate::outbox::Key;
 use std::collections::BTreeMap;
 use stompbox_frames::stomp::{Command, Frame};
@@ -41,11 +42,27 @@ pub(super) struct Transactions {
     begun: u64,
     frames: usize,
     bytes: usize,
+    /// Users that parked frames are for, of each frame one after the other.
+    recipients: usize,
+}
+
+impl Parked {
+    fn recipients(&self) -> usize {
+        match self {
+            Parked::Publish(publish) => match &publish.to {
+                Target::Users(owners, _) => owners.len(),
+                Target::One(_) => 0,
+            },
+            Parked::Settle { .. } => 0,
+        }
+    }
 }
 
 impl Transactions {
     /// What a parked frame costs beside its octets.
     const OVERHEAD_BYTES: usize = size_of::<Parked>() + size_of::<Publish>();
+    /// What each of many recipients costs beside its name: a pointer, and what the allocator adds to a short text.
+    const RECIPIENT_BYTES: usize = size_of::<Owner>() + 32;
 
     pub(super) fn len(&self) -> usize {
         self.open.len()
@@ -53,7 +70,7 @@ impl Transactions {
 
     /// Octets that all of them hold: more than the limit counts, which is what clients know of.
     pub(super) fn bytes(&self) -> usize {
-        self.bytes + self.frames * Self::OVERHEAD_BYTES
+        self.bytes + self.frames * Self::OVERHEAD_BYTES + self.recipients * Self::RECIPIENT_BYTES
     }
 
     fn begin(&mut self, id: &str, options: &Options) -> Result<(), Rejection> {
@@ -90,6 +107,7 @@ impl Transactions {
     /// Parks a frame that was admitted.
     pub(super) fn park(&mut self, id: &str, parked: Parked, bytes: usize) {
         if let Some(transaction) = self.open.get_mut(id) {
+            self.recipients += parked.recipients();
             transaction.parked.push(parked);
             transaction.bytes += bytes;
             self.bytes += bytes;
@@ -118,6 +136,7 @@ impl Transactions {
         let transaction = self.open.remove(id).ok_or_else(|| Rejection::no_transaction(command, id))?;
         self.bytes -= transaction.bytes;
         self.frames -= transaction.parked.len();
+        self.recipients -= transaction.parked.iter().map(Parked::recipients).sum::<usize>();
         Ok(transaction)
     }
 }
