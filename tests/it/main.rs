@@ -3,6 +3,7 @@
 mod support;
 
 mod acks;
+mod attacks;
 mod auth;
 mod bad_input;
 mod bench;

@@ -1,0 +1,478 @@
+//! What the ill-meaning try with logins, tokens and destinations: nothing of it lasts, and others notice nothing.
+
+use crate::support::frame::Frame;
+use crate::support::people::{by_token, token, with_tokens};
+use crate::support::{Broker, Client, Event, PATIENCE, Wire, on_each_wire};
+use rustix::process::Signal;
+use serde_json::json;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+/// Everything that somebody could leave behind.
+const GAUGES: [&str; 9] = [
+    "sessions",
+    "subscriptions",
+    "topics",
+    "user_destinations",
+    "services",
+    "presence_rooms",
+    "transactions",
+    "queues",
+    "outbox_bytes",
+];
+
+#[track_caller]
+fn assert_nothing_is_left(broker: &Broker) {
+    for gauge in GAUGES {
+        broker.until(gauge, 0);
+    }
+    broker.until("connections{transport=\"tcp\"}", 0);
+    broker.until("connections{transport=\"websocket\"}", 0);
+    // Asked for anew with each look at it.
+    broker.until("budget_bytes", 0);
+}
+
+on_each_wire! {
+    fn connections_are_cut_at_every_step(wire: Wire) {
+        let broker = with_tokens(&["--presence-grace=0ms", "--permission=allow all users /queue/**"]);
+        let alice = by_token("alice");
+        let script = [
+            format!("CONNECT\naccept-version:1.2\nhost:a\nsoft-errors:true\n{alice}\n\0"),
+            "SUBSCRIBE\nid:1\ndestination:/user/queue/**\n\n\0".to_owned(),
+            "SUBSCRIBE\nid:2\ndestination:/topic/room\n\n\0".to_owned(),
+            "SUBSCRIBE\nid:3\ndestination:/presence/topic/room\n\n\0".to_owned(),
+            "SEND\ndestination:/app/x\nreply-to:/temp-queue/t\n\n\0".to_owned(),
+            "BEGIN\ntransaction:t\n\n\0".to_owned(),
+            "SEND\ndestination:/users/queue/x\nto:alice,bob\ntransaction:t\n\nx\0".to_owned(),
+            format!("SEND\ndestination:/auth/refresh\n\n{}\0", token("alice", json!({}))),
+            "SEND\ndestination:/topic/forbidden\n\n\0".to_owned(),
+            "COMMIT\ntransaction:t\n\n\0".to_owned(),
+            "SEND\ndestination:/auth/refresh\n\nno.good.token\0".to_owned(),
+        ];
+        // Behind each frame at once and after an answer has come; and within the frames.
+        for upto in 0..=script.len() {
+            for kind in 0..3 {
+                let mut client = broker.open(wire);
+                for frame in &script[..upto] {
+                    client.send(frame);
+                }
+                match kind {
+                    0 => client.reset(),
+                    1 => drop(client),
+                    _ => {
+                        if upto > 0 {
+                            client.event();
+                        }
+                        client.reset();
+                    }
+                }
+            }
+        }
+        let whole = script.concat().into_bytes();
+        for upto in (0..whole.len()).step_by(29) {
+            let mut client = broker.open(wire);
+            let octets = &whole[..upto];
+            match wire {
+                Wire::Tcp => client.octets(octets),
+                // What ends within a message, too.
+                Wire::WebSocket => {
+                    let message = crate::support::websocket::frame(0x81, &whole);
+                    client.octets(&message[..upto]);
+                }
+            }
+            if upto % 2 == 0 { client.reset() } else { drop(client) }
+        }
+        assert_nothing_is_left(&broker);
+        broker_lets_in(&broker, wire);
+    }
+
+    fn destinations_made_of_anything_lead_to_nobody_else(wire: Wire) {
+        const PARTS: [&str; 30] = [
+            "/", "/", "/", "user", "users", "bob", "%62ob", "queue", "topic", "x", ".", "..", "%2F", "%2f", "%2e", "%00",
+            "%25", "~", "~ID", "*", "**", "#", ">", "alice", "presence", "app", "temp-queue", " ", "\\n", "\\c",
+        ];
+        let broker = with_tokens(&["--permissions=open"]);
+        let (mut bob, id) = broker.sign_in(wire, &by_token("bob"));
+        bob.subscribe("x", "/user/queue/x", "");
+        bob.subscribe("t", "/temp-queue/t", "");
+        let (mut carol, _) = broker.sign_in(wire, &by_token("carol"));
+        let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+        let mut chance = move |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state % below as u64) as usize
+        };
+        for round in 0..6 {
+            let (mut alice, _) = broker.sign_in(wire, &format!("{}soft-errors:true\n", by_token("alice")));
+            alice.subscribe("errors", "/user/queue/errors", "");
+            let mut script = String::new();
+            for at in 0..500 {
+                let start = ["/user/", "/user/", "/user/bob/queue/x", "/", "/topic/"][chance(5)];
+                let parts = (0..1 + chance(7)).map(|_| PARTS[chance(PARTS.len())]);
+                let destination = parts.fold(start.to_owned(), |text, part| text + part).replace("ID", &id);
+                script.push_str(&format!("SUBSCRIBE\nid:{at}\ndestination:{destination}\n\n\0"));
+            }
+            script.push_str("SEND\ndestination:/user/queue/errors\nlast:1\n\n\0");
+            if wire == Wire::Tcp { alice.octets(script.as_bytes()) } else { alice.send(&script) }
+            while alice.frame("MESSAGE").header("last").is_none() {}
+            let secret = format!("secret {round}");
+            assert_eq!(carol.reach("/user/bob/queue/x", "", &secret), 1);
+            bob.hears("/user/queue/x", &secret);
+            alice.send("SEND\ndestination:/user/queue/errors\nlast:2\n\n\0");
+            loop {
+                let frame = alice.frame("MESSAGE");
+                assert!(!frame.text().contains("secret"), "{frame:?}");
+                if frame.header("last") == Some("2") {
+                    break;
+                }
+            }
+            alice.reset();
+        }
+        drop((bob, carol));
+        assert_nothing_is_left(&broker);
+    }
+
+    fn recipients_without_end_cost_the_sender_alone(wire: Wire) {
+        let broker = with_tokens(&["--to-bytes-max=64KiB"]);
+        let (mut bob, _) = broker.sign_in(wire, &by_token("bob"));
+        bob.subscribe("x", "/user/queue/x", "");
+        // One name as long as all of the header may be: no user is called so, and no ERROR and no log repeats it.
+        let name = "n".repeat(60 * 1024);
+        for (destination, to) in [
+            ("/users/queue/x", format!("bob,{name}")),
+            ("/users/topic/x", name.clone()),
+            ("/users/queue/x", format!("bob,{}", "%25".repeat(20_000))),
+        ] {
+            let (mut alice, _) = broker.sign_in(wire, &by_token("alice"));
+            alice.send(&format!("SEND\ndestination:{destination}\nto:{to}\nreceipt:r\n\nx\0"));
+            let error = alice.expect_error(&[("receipt-id", "r")]);
+            let size: usize = error.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+            assert!(size + error.body.len() < 4096, "{size} octets of ERROR about {}", &to[..20]);
+        }
+        assert!(broker.log().lines().all(|line| line.len() < 4096), "the log is not the sender's to fill");
+        bob.hears_nothing();
+        // The longest of all headers is for /users/ alone.
+        for destination in ["/user/bob/queue/x", "/topic/chat.a", "/app/a"] {
+            let (mut alice, _) = broker.sign_in(wire, &by_token("alice"));
+            alice.send(&format!("SEND\ndestination:{destination}\nto:{name}\nreceipt:r\n\nx\0"));
+            let frame = alice.frame("ERROR");
+            assert!(frame.text().contains("header-bytes-max"), "{destination}: {frame:?}");
+        }
+        bob.hears_nothing();
+        // Names that are short cost more than their octets, and that is counted.
+        let (mut alice, _) = broker.sign_in(wire, &by_token("alice"));
+        let to: Vec<String> = (0..9_000).map(|at| format!("{at:x}")).collect();
+        let to = to.join(",");
+        alice.send("BEGIN\ntransaction:t\n\n\0");
+        alice.tell("/users/queue/x", &format!("transaction:t\nto:{to}\n"), "");
+        let counted = broker.metric("budget_bytes");
+        assert!(counted > 9_000 * 48, "{counted}");
+        alice.done("ABORT\ntransaction:t\nreceipt:done\n\n\0");
+        drop((alice, bob));
+        assert_nothing_is_left(&broker);
+    }
+
+    fn soft_errors_that_nobody_reads_are_bounded(wire: Wire) {
+        let broker = with_tokens(&["--outbox-bytes-max=64KiB", "--frame-bytes-max=32KiB", "--connect-frame-bytes-max=32KiB", "--stall-timeout=1s", "--burst-patience=100ms"]);
+        let (client, _) = broker.sign_in(wire, &format!("{}soft-errors:true\n", by_token("alice")));
+        let mut client = client;
+        client.narrow();
+        client.subscribe("errors", "/user/queue/errors", "");
+        let script = "SEND\ndestination:/topic/a\n\n\0".repeat(1000);
+        // It reads nothing, and so is closed.
+        let started = Instant::now();
+        while client.try_raw(script.as_bytes()).is_ok() {
+            assert!(started.elapsed() < PATIENCE, "it is still let send");
+            assert!(broker.metric("outbox_bytes") < 1024 * 1024);
+        }
+        drop(client);
+        broker.until("sessions", 0);
+        let denied = broker.log().lines().filter(|line| line.contains("access denied")).count();
+        assert!(denied <= 20, "{denied} lines of one client");
+        assert_nothing_is_left(&broker);
+    }
+
+    fn renewals_are_done_in_order_and_one_at_a_time(wire: Wire) {
+        let broker = with_tokens(&[]);
+        let (mut alice, _) = broker.sign_in(wire, &by_token("alice"));
+        alice.subscribe("x", "/user/queue/x", "");
+        let fresh = token("alice", json!({ "roles": ["service"] }));
+        let stale = token("alice", json!({}));
+        let mut script = String::new();
+        for at in 0..200 {
+            let token = if at % 2 == 0 { &fresh } else { &stale };
+            script.push_str(&format!("SEND\ndestination:/auth/refresh\nreceipt:{at}\n\n{token}\0"));
+            if at % 2 == 0 {
+                // What only a service may, behind the renewal that makes it one.
+                script.push_str("SEND\ndestination:/topic/for.services\n\n\0");
+            }
+        }
+        if wire == Wire::Tcp { alice.octets(script.as_bytes()) } else { alice.send(&script) }
+        for at in 0..200 {
+            alice.expect("RECEIPT", &[("receipt-id", &at.to_string())], "");
+        }
+        // The last one has made it none.
+        alice.send("SEND\ndestination:/topic/for.services\n\n\0");
+        alice.expect_error(&[("message", "access denied")]);
+        for (bad, message) in [
+            (token("bob", json!({})), "token refused"),
+            (token("Alice", json!({})), "token refused"),
+            (token("alice", json!({ "exp": 1_000_000_000 })), "login refused"),
+            ("a.b.c".to_owned(), "login refused"),
+            ("x".repeat(100_000), "login refused"),
+        ] {
+            let (mut alice, _) = broker.sign_in(wire, &by_token("alice"));
+            alice.send(&format!(
+                "SEND\ndestination:/auth/refresh\nreceipt:r\n\n{bad}\0SEND\ndestination:/user/alice/queue/x\n\nno\0"
+            ));
+            let error = alice.expect_error(&[("receipt-id", "r")]);
+            assert_eq!(error.must("message"), message, "{error:?}");
+            assert!(!error.text().contains(&bad[..5]), "{error:?}");
+        }
+        let log = broker.log();
+        assert!(!log.contains(&fresh) && !log.contains("a.b.c") && !log.contains("xxxxx"), "{log}");
+        drop(alice);
+        assert_nothing_is_left(&broker);
+    }
+
+    /// An older client knows no escapes, and is not made to read a header that nobody wrote.
+    fn a_line_break_in_a_header_makes_no_second_header(wire: Wire) {
+        let broker = with_tokens(&[]);
+        let mut listeners = ["1.0", "1.1", "1.2"].map(|version| {
+            let (mut client, _) = broker.sign_in_with(wire, version, &by_token("bob"));
+            client.subscribe("x", "/user/queue/**", "");
+            client
+        });
+        let (mut alice, _) = broker.sign_in(wire, &by_token("alice"));
+        for (destination, headers) in [
+            ("/user/bob/queue/x", "mood:good\\nuser-name\\croot\\n\\nsecret\n"),
+            ("/user/bob/queue/x", "mo\\nuser-name\\croot\\nod:good\n"),
+            ("/user/bob/queue/x\\nuser-name\\croot", ""),
+            ("/user/bob/queue/x\\r\\nuser-name\\croot", "a\\r:b\\r\n"),
+        ] {
+            assert_eq!(alice.reach(destination, headers, "body"), 3);
+            for client in &mut listeners {
+                let message: Frame = client.expect("MESSAGE", &[("user-name", "alice")], "body");
+                let named = |(name, value): &&(String, String)| name == "user-name" || value == "root";
+                assert_eq!(message.headers.iter().filter(named).count(), 1, "{message:?}");
+            }
+        }
+    }
+}
+
+#[track_caller]
+fn broker_lets_in(broker: &Broker, wire: Wire) {
+    let (mut client, _) = broker.sign_in(wire, &by_token("alice"));
+    client.hears_nothing();
+    client.disconnect();
+}
+
+// ---- logins that take their time ----
+
+/// A hook that says yes to everybody, when it is let go; from then on at once.
+struct SlowHook {
+    url: String,
+    let_go: std::sync::mpsc::Sender<()>,
+}
+
+impl SlowHook {
+    fn start() -> SlowHook {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}/", listener.local_addr().expect("an address"));
+        let (let_go, gone) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let mut waiting = Vec::new();
+            // The first one to come holds all up.
+            if let Ok((stream, _)) = listener.accept() {
+                waiting.push(stream);
+            }
+            if gone.recv().is_err() {
+                return;
+            }
+            for stream in waiting.into_iter().map(Ok).chain(listener.incoming()) {
+                let Ok(stream) = stream else { return };
+                std::thread::spawn(move || answer(stream));
+            }
+        });
+        SlowHook { url, let_go }
+    }
+}
+
+/// Answers questions, one after the other, with the login as the name.
+fn answer(stream: TcpStream) {
+    let Ok(writing) = stream.try_clone() else { return };
+    let (mut reader, mut writing) = (BufReader::new(stream), writing);
+    loop {
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            if !reader.read_line(&mut line).is_ok_and(|count| count > 0) {
+                return;
+            }
+            let line = line.trim().to_ascii_lowercase();
+            if let Some(digits) = line.strip_prefix("content-length:") {
+                length = digits.trim().parse().expect("a length");
+            }
+            if line.is_empty() {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        if reader.read_exact(&mut body).is_err() {
+            return;
+        }
+        let question: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+        let said = json!({ "name": question["login"] }).to_string();
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{said}", said.len());
+        if writing.write_all(answer.as_bytes()).is_err() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_thousand_logins_that_wait_hinder_nobody_and_can_be_given_up() {
+    const LOGINS: usize = 1000;
+    let hook = SlowHook::start();
+    let flags =
+        ["--hook-url", &hook.url, "--hook-timeout=1m", "--auth-timeout=1m", "--auth-waiting-max=1001"];
+    let broker = with_tokens(&flags);
+    let login = |at: usize| format!("CONNECT\naccept-version:1.2\nhost:a\nlogin:user-{at}\npasscode:p\n\n\0");
+    let mut waiting: Vec<Client> = (0..LOGINS)
+        .map(|at| {
+            let mut client = broker.open(Wire::ALL[at % 2]);
+            client.send(&login(at));
+            client
+        })
+        .collect();
+    broker.until("connections", LOGINS as i64);
+    // Who brings a token waits for none of them.
+    broker_lets_in(&broker, Wire::Tcp);
+    // Whoever is known to have gone leaves its place. A client that has closed its side of a stream may still read.
+    let rest = waiting.split_off(LOGINS / 2);
+    for (at, client) in rest.into_iter().enumerate() {
+        if at % 2 == 0 { client.reset() } else { drop(client) }
+    }
+    broker.until("connections", (LOGINS / 2) as i64);
+    broker_lets_in(&broker, Wire::Tcp);
+    assert_eq!(broker.metric("sessions"), 0);
+    hook.let_go.send(()).expect("the hook is there");
+    for (at, client) in waiting.iter_mut().enumerate() {
+        client.expect("CONNECTED", &[("user-name", &format!("user-{at}"))], "");
+    }
+    assert_eq!(broker.metric("sessions"), (LOGINS / 2) as i64);
+    drop(waiting);
+    assert_nothing_is_left(&broker);
+}
+
+/// A users file, gone when the test is over.
+struct UsersFile(PathBuf);
+
+impl UsersFile {
+    fn new(name: &str) -> UsersFile {
+        let name = format!("{name}-{}", std::process::id());
+        UsersFile(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name))
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().expect("UTF-8")
+    }
+
+    fn add(&self, name: &str, passcode: &str) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stompbox"));
+        command.args(["passwd", self.path(), name]).stdin(Stdio::piped()).stdout(Stdio::null());
+        let mut child = command.spawn().expect("the command runs");
+        child.stdin.take().expect("a pipe").write_all(passcode.as_bytes()).expect("it reads");
+        assert!(child.wait().expect("it ends").success());
+    }
+}
+
+impl Drop for UsersFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn signals_and_new_files_while_logins_run_let_in_whoever_is_right() {
+    let users = UsersFile::new("storm");
+    users.add("alice", "sesame");
+    let one = std::fs::read(&users.0).expect("a file");
+    users.add("bob", "tulip");
+    let both = std::fs::read(&users.0).expect("a file");
+    let flags = ["--users-file", users.path(), "--auth-failures-free=100000", "--auth-cache-max=0"];
+    let broker = Broker::start(&[&flags[..], &["--permission=deny send users /user/queue/no"]].concat());
+    let beside = users.0.with_extension("new");
+    for round in 0..30 {
+        // Replaced whole, as `passwd` and editors do.
+        std::fs::write(&beside, if round % 2 == 0 { &one } else { &both }).expect("a file");
+        std::fs::rename(&beside, &users.0).expect("it is replaced");
+        let mut clients = [0, 1, 2].map(|at| broker.open(Wire::ALL[at % 2]));
+        let logins = [("alice", "sesame"), ("bob", "tulip"), ("alice", "wrong")];
+        for (client, (login, passcode)) in clients.iter_mut().zip(logins) {
+            broker.signal(Signal::HUP);
+            client.send(&format!(
+                "CONNECT\naccept-version:1.2\nhost:a\nlogin:{login}\npasscode:{passcode}\n\n\0"
+            ));
+        }
+        broker.signal(Signal::HUP);
+        clients[0].expect("CONNECTED", &[("user-name", "alice")], "");
+        clients[0].hears_nothing();
+        match clients[1].event() {
+            Event::Frame(frame) if frame.command == "CONNECTED" => {}
+            Event::Frame(frame) => assert_eq!(frame.must("message"), "login refused"),
+            other => panic!("{other:?}"),
+        }
+        clients[2].expect_error(&[("message", "login refused")]);
+        // The rules are the same behind every signal.
+        clients[0].send("SEND\ndestination:/user/queue/no\n\n\0");
+        clients[0].expect_error(&[("message", "access denied")]);
+    }
+    assert_nothing_is_left(&broker);
+}
+
+#[test]
+fn a_user_who_is_taken_away_is_gone_and_its_messages_stay_with_it() {
+    let users = UsersFile::new("gone");
+    users.add("alice", "sesame");
+    let without_bob = std::fs::read(&users.0).expect("a file");
+    users.add("bob", "tulip");
+    let broker = Broker::start(&["--users-file", users.path()]);
+    let (mut bob, _) = broker.sign_in(Wire::Tcp, "login:bob\npasscode:tulip\n");
+    bob.subscribe("x", "/user/queue/x", "");
+    let (mut alice, _) = broker.sign_in(Wire::Tcp, "login:alice\npasscode:sesame\n");
+    std::fs::write(&users.0, without_bob).expect("a file");
+    broker.signal(Signal::HUP);
+    broker.log_line(|line| line.contains("rules and users are read anew"));
+    bob.expect_error(&[("message", "access revoked")]);
+    broker.until("sessions", 1);
+    assert_eq!(alice.reach("/user/bob/queue/x", "", "for bob"), 0);
+    let mut again = broker.open(Wire::Tcp);
+    again.send("CONNECT\naccept-version:1.2\nhost:a\nlogin:bob\npasscode:tulip\n\n\0");
+    again.expect_error(&[("message", "login refused")]);
+    alice.hears_nothing();
+}
+
+#[test]
+fn names_at_the_limit_are_names() {
+    let broker = with_tokens(&["--destination-bytes-max=1024"]);
+    let (mut sender, _) = broker.sign_in(Wire::Tcp, &by_token("sender"));
+    for name in ["n".repeat(256), "/".repeat(256), "%".repeat(256), "小".repeat(85), "~".repeat(256)] {
+        let (mut client, _) = broker.sign_in(Wire::Tcp, &by_token(&name));
+        client.subscribe("x", "/user/queue/x", "");
+        let written: String = name.bytes().map(|octet| format!("%{octet:02x}")).collect();
+        assert_eq!(sender.reach(&format!("/user/{written}/queue/x"), "", "hi"), 1);
+        client.hears("/user/queue/x", "hi");
+        assert_eq!(sender.reach("/users/queue/x", &format!("to:{written}\n"), "hi"), 1);
+        client.hears("/user/queue/x", "hi");
+    }
+    for name in ["n".repeat(257), String::new(), "a\nb".to_owned(), "a\0b".to_owned()] {
+        let mut client = broker.open(Wire::Tcp);
+        client.send(&format!("CONNECT\naccept-version:1.2\nhost:a\n{}\n\0", by_token(&name)));
+        client.expect_error(&[("message", "login refused")]);
+    }
+}
