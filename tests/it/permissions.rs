@@ -1,8 +1,10 @@
 //! Who may do what: the presets, the operator's rules, and what needs none.
 
 use crate::support::people::{as_service, by_passcode, by_token, token, with_tokens, with_users};
-use crate::support::{Broker, Client, Wire, on_each_wire};
+use crate::support::{Broker, Client, Event, Wire, on_each_wire};
+use rustix::process::Signal;
 use serde_json::json;
+use std::path::PathBuf;
 use std::process::Command;
 
 /// Somebody to whom a refusal is no end.
@@ -40,6 +42,34 @@ fn check_config(flags: &[&str]) -> String {
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).expect("UTF-8")
 }
+
+/// A configuration file, gone when the test is over.
+struct Rules(PathBuf);
+
+impl Rules {
+    fn new(name: &str) -> Rules {
+        let name = format!("{name}-{}.toml", std::process::id());
+        Rules(PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name))
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().expect("UTF-8")
+    }
+
+    fn write(&self, text: &str) {
+        std::fs::write(&self.0, text).expect("a file");
+    }
+}
+
+impl Drop for Rules {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// What a watcher of a topic is told where nobody is.
+const EMPTY_ROOM: &str = "{\"event\":\"snapshot\",\"of\":\"/topic/board.b\",\"version\":1,\"page\":1,\"pages\":1,\
+                          \"members\":0,\"sessions\":0,\"anonymous\":0,\"users\":[]}";
 
 on_each_wire! {
     fn the_preset_safe(wire: Wire) {
@@ -146,14 +176,10 @@ on_each_wire! {
             "--permission=allow send role:editor /topic/news.**",
             "--permission=allow send users /topic/**",
             "--permission=allow all users /queue/{user}.*",
-            "--permission=allow all users /topic/teams/{claim.team}/**",
-            "--permission=deny subscribe users /topic/teams/**",
-            "--permission=deny subscribe users /topic/levels/{claim.level}",
-            "--permission=allow send users /app/{claim.at/home.x}/a",
         ];
         let broker = with_tokens(&flags);
         let by = |name: &str, claims| format!("passcode:{}\n", token(name, claims));
-        let mut alice = soft(&broker, wire, &by("alice", json!({ "team": "a/b", "roles": ["editor"] })));
+        let mut alice = soft(&broker, wire, &by("alice", json!({ "roles": ["editor"] })));
         let rules = [
             ("send", "/topic/news.today", true),
             ("send", "/topic/news.tomorrow", false),
@@ -162,6 +188,39 @@ on_each_wire! {
             ("send", "/queue/alice.1", true),
             ("send", "/queue/alice.1.2", false),
             ("send", "/queue/bob.1", false),
+        ];
+        assert_rules(&mut alice, "alice", &rules);
+        // Nobody is called so that others' queues are theirs.
+        for name in ["*", "**", "#", "alice.1", "alice/1"] {
+            let mut eve = soft(&broker, wire, &by_token(name));
+            assert_rules(&mut eve, name, &[("send", "/queue/alice.1", false), ("send", "/queue/alice", false)]);
+        }
+        let (mut mallory, _) = broker.sign_in(wire, &by("mallory", json!({ "roles": "editor" })));
+        mallory.send("SUBSCRIBE\nid:1\ndestination:/user/queue/a\n\n\0");
+        mallory.expect_error(&[("message", "access denied")]);
+        let mut service = soft(&broker, wire, &as_service("mallory"));
+        let rules = [
+            ("subscribe", "/topic/**", true),
+            ("subscribe", "/queue/dead.a", true),
+            ("subscribe", "/app/**", true),
+            ("subscribe", "/presence/users", true),
+            ("send", "/topic/news.tomorrow", true),
+            ("send", "/user/bob/topic/a", true),
+            ("subscribe", "/user/bob/queue/a", false),
+        ];
+        assert_rules(&mut service, "service", &rules);
+    }
+
+    fn a_claim_is_one_segment_whatever_it_says(wire: Wire) {
+        let flags = [
+            "--permission=allow subscribe users /topic/teams/{claim.team}/**",
+            "--permission=deny subscribe users /topic/teams/**",
+            "--permission=deny subscribe users /topic/levels/{claim.level}",
+        ];
+        let broker = with_tokens(&flags);
+        let by = |name: &str, claims| format!("passcode:{}\n", token(name, claims));
+        let mut alice = soft(&broker, wire, &by("alice", json!({ "team": "a/b" })));
+        let rules = [
             ("subscribe", "/topic/teams/b/1", false),
             ("subscribe", "/topic/teams/a/b/1", false),
             ("subscribe", "/topic/teams/*/1", false),
@@ -193,25 +252,77 @@ on_each_wire! {
             ];
             assert_rules(&mut eve, team, &rules);
         }
-        // Nobody is called so that others' queues are theirs.
-        for name in ["*", "**", "#", "alice.1", "alice/1"] {
-            let mut eve = soft(&broker, wire, &by(name, json!({ "level": "9" })));
-            assert_rules(&mut eve, name, &[("send", "/queue/alice.1", false), ("send", "/queue/alice", false)]);
+    }
+
+    fn rules_that_change_hold_for_what_is_subscribed_to_already(wire: Wire) {
+        let rules = Rules::new(&format!("rules-{}", wire.label()));
+        rules.write("permission = [\"allow send users /topic/**\"]\n");
+        let broker = with_tokens(&["--config", rules.path()]);
+        let (mut alice, _) = broker.sign_in(wire, &by_token("alice"));
+        alice.subscribe("1", "/topic/board.a", "");
+        let mut bob = soft(&broker, wire, &by_token("bob"));
+        bob.subscribe("1", "/topic/board.a", "");
+        bob.subscribe("2", "/topic/**", "");
+        bob.subscribe("3", "/topic/other", "");
+        bob.subscribe("4", "/presence/topic/board.b", "");
+        bob.expect("MESSAGE", &[("subscription", "4"), ("event", "snapshot")], EMPTY_ROOM);
+        let (mut carol, _) = broker.sign_in(wire, &by_token("carol"));
+        carol.send("BEGIN\ntransaction:t\n\n\0");
+        carol.tell("/topic/other", "transaction:t\n", "parked");
+        carol.tell("/topic/other", "", "now");
+        bob.frame("MESSAGE");
+        bob.frame("MESSAGE");
+        // With a mistake all stays as it is.
+        rules.write("permission = [\"allow everything\"]\n");
+        broker.signal(Signal::HUP);
+        broker.log_line(|line| line.contains("the configuration is not read anew"));
+        carol.tell("/topic/other", "", "still");
+        bob.frame("MESSAGE");
+        bob.frame("MESSAGE");
+        rules.write("permission = [\"deny all users /topic/board.**\", \"deny send user:carol /topic/other\"]\n");
+        broker.signal(Signal::HUP);
+        broker.log_line(|line| line.contains("rules and users are read anew"));
+        alice.expect_error(&[("message", "access denied"), ("destination", "/topic/board.a")]);
+        let mut ended: Vec<String> = (0..3)
+            .map(|_| {
+                let told = bob.frame("MESSAGE");
+                assert_eq!(told.must("message"), "access denied");
+                told.must("refused").to_string()
+            })
+            .collect();
+        ended.sort();
+        assert_eq!(ended, ["/presence/topic/board.b", "/topic/**", "/topic/board.a"]);
+        // The last destination of a sender is not remembered as granted.
+        carol.send("SEND\ndestination:/topic/other\n\nno\0");
+        carol.expect_error(&[("message", "access denied"), ("destination", "/topic/other")]);
+        let mut service = broker.sign_in(wire, &as_service("s")).0;
+        service.tell("/topic/other", "", "last");
+        bob.expect("MESSAGE", &[("subscription", "3")], "last");
+        bob.hears_nothing();
+    }
+
+    fn a_new_token_with_less_takes_what_it_grants_no_more(wire: Wire) {
+        let flags = ["--permission=allow subscribe role:staff /topic/staff", "--permission=deny all users /topic/staff"];
+        let broker = with_tokens(&flags);
+        let staff = token("alice", json!({ "roles": ["staff"] }));
+        let mut alice = soft(&broker, wire, &format!("passcode:{staff}\n"));
+        alice.subscribe("1", "/topic/staff", "");
+        alice.subscribe("2", "/topic/other", "");
+        alice.tell("/auth/refresh", "", &staff);
+        alice.send(&format!("SEND\ndestination:/auth/refresh\nreceipt:r\n\n{}\0", token("alice", json!({}))));
+        let mut seen = Vec::new();
+        for _ in 0..2 {
+            let Event::Frame(frame) = alice.event() else { panic!("two frames") };
+            seen.push((frame.command.clone(), frame.header("refused").map(str::to_string)));
         }
-        let (mut mallory, _) = broker.sign_in(wire, &by("mallory", json!({ "roles": "editor" })));
-        mallory.send("SUBSCRIBE\nid:1\ndestination:/user/queue/a\n\n\0");
-        mallory.expect_error(&[("message", "access denied")]);
-        let mut service = soft(&broker, wire, &as_service("mallory"));
-        let rules = [
-            ("subscribe", "/topic/**", true),
-            ("subscribe", "/queue/dead.a", true),
-            ("subscribe", "/app/**", true),
-            ("subscribe", "/presence/users", true),
-            ("send", "/topic/news.tomorrow", true),
-            ("send", "/user/bob/topic/a", true),
-            ("subscribe", "/user/bob/queue/a", false),
-        ];
-        assert_rules(&mut service, "service", &rules);
+        seen.sort();
+        assert_eq!(seen, [("MESSAGE".to_string(), Some("/topic/staff".to_string())), ("RECEIPT".to_string(), None)]);
+        let mut service = broker.sign_in(wire, &as_service("s")).0;
+        service.tell("/topic/staff", "", "secret");
+        service.tell("/topic/other", "", "hi");
+        alice.expect("MESSAGE", &[("subscription", "2")], "hi");
+        alice.hears_nothing();
+        broker.until("subscriptions", 2);
     }
 
     fn some_things_need_no_rule(wire: Wire) {
