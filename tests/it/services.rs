@@ -281,7 +281,7 @@ fn an_answer_reaches_the_one_session_behind_sockjs() {
         session.stomp("SEND\ndestination:/app/orders\n\nask\0");
         let asked = service.expect("MESSAGE", &[("user-name", "alice"), ("session", id)], "ask");
         assert!(!session.path.contains(id.as_str()), "the SockJS id is a secret");
-        assert_eq!(service.reach(&asked.must("reply-to").to_string(), "", id), 1);
+        assert_eq!(service.reach(asked.must("reply-to"), "", id), 1);
     }
     for (session, id) in &mut sessions {
         session.expect("MESSAGE", &[("destination", "/user/queue/replies")], id);
