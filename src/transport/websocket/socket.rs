@@ -5,7 +5,7 @@ use super::reader::{Event, Reader, Violation};
 use crate::transport::coalesce::Coalesce;
 use crate::transport::wire::{Farewell, ReadEnd};
 use crate::transport::{scratch, tcp};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -30,8 +30,8 @@ pub struct Data<'a> {
 #[derive(Debug)]
 pub struct Socket<S> {
     io: S,
-    /// Octets that came right behind the handshake.
-    early: Bytes,
+    /// Octets that came right behind the handshake, until they are looked at.
+    early: Option<Box<[u8]>>,
     inbound: Inbound,
 }
 
@@ -50,6 +50,8 @@ impl<S> Socket<S> {
     /// (`ws-message-bytes-max`) are refused at their head.
     pub fn new(io: S, early: Bytes, message_bytes_max: u64) -> Socket<S> {
         let reader = Reader::new(message_bytes_max);
+        // A copy: even of nothing, a slice would keep the whole buffer into which the handshake was read.
+        let early = (!early.is_empty()).then(|| Box::from(&early[..]));
         Socket { io, early, inbound: Inbound { reader, violation: None, closed_by_client: None } }
     }
 
@@ -88,8 +90,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         sink: impl FnMut(Data<'_>) -> Result<(), Violation>,
     ) -> Poll<Result<usize, ReadEnd>> {
         let Socket { io, early, inbound } = self;
-        if !early.is_empty() {
-            let mut early = BytesMut::from(std::mem::take(early));
+        if let Some(mut early) = early.take() {
             return Poll::Ready(inbound.take(&mut early, out, sink));
         }
         let read = scratch::poll_read(io, cx, |octets| match octets {
