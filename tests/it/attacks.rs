@@ -369,6 +369,35 @@ fn a_thousand_logins_that_wait_hinder_nobody_and_can_be_given_up() {
     assert_nothing_is_left(&broker);
 }
 
+#[test]
+fn who_has_closed_only_its_own_side_is_answered_and_what_it_had_sent_is_done() {
+    let hook = SlowHook::start();
+    let flags = ["--hook-url", &hook.url, "--hook-timeout=1m", "--auth-timeout=1m", "--permissions=open"];
+    let broker = with_tokens(&flags);
+    let (mut alice, _) = broker.sign_in(Wire::Tcp, &by_token("alice"));
+    alice.subscribe("x", "/user/queue/x", "");
+    let connect = "CONNECT\naccept-version:1.2\nhost:a\nlogin:bob\npasscode:p\n\n\0";
+    let send = "SEND\ndestination:/user/alice/queue/x\n\nlast words\0";
+    let mut half = broker.open(Wire::Tcp);
+    half.send(connect);
+    half.finish();
+    let mut gone = broker.open(Wire::WebSocket);
+    gone.send(connect);
+    gone.send(send);
+    drop(gone);
+    let mut given_up = broker.open(Wire::WebSocket);
+    given_up.send(connect);
+    drop(given_up);
+    broker.log_line(|line| line.contains("peer-left"));
+    hook.let_go.send(()).expect("the hook is there");
+    half.expect("CONNECTED", &[("user-name", "bob")], "");
+    half.expect_end();
+    let message = alice.hears("/user/queue/x", "last words");
+    assert_eq!(message.must("user-name"), "bob");
+    drop(alice);
+    assert_nothing_is_left(&broker);
+}
+
 /// A users file, gone when the test is over.
 struct UsersFile(PathBuf);
 
