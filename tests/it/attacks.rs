@@ -177,7 +177,8 @@ on_each_wire! {
     }
 
     fn soft_errors_that_nobody_reads_are_bounded(wire: Wire) {
-        let broker = with_tokens(&["--outbox-bytes-max=64KiB", "--frame-bytes-max=32KiB", "--connect-frame-bytes-max=32KiB", "--stall-timeout=1s", "--burst-patience=100ms"]);
+        let broker = with_tokens(&["--outbox-bytes-max=64KiB", "--frame-bytes-max=32KiB", "--connect-frame-bytes-max=32KiB", "--stall-timeout=1s",
+            "--linger=200ms", "--burst-patience=100ms"]);
         let (client, _) = broker.sign_in(wire, &format!("{}soft-errors:true\n", by_token("alice")));
         let mut client = client;
         client.narrow();
@@ -436,7 +437,7 @@ fn signals_and_new_files_while_logins_run_let_in_whoever_is_right() {
     let flags = ["--users-file", users.path(), "--auth-failures-free=100000", "--auth-cache-max=0"];
     let broker = Broker::start(&[&flags[..], &["--permission=deny send users /user/queue/no"]].concat());
     let beside = users.0.with_extension("new");
-    for round in 0..30 {
+    for round in 0..15 {
         // Replaced whole, as `passwd` and editors do.
         std::fs::write(&beside, if round % 2 == 0 { &one } else { &both }).expect("a file");
         std::fs::rename(&beside, &users.0).expect("it is replaced");
