@@ -2,6 +2,7 @@ import { decode, encode, type Said } from './body.ts';
 import { Connection, type Credentials, type Listener, type State } from './connection.ts';
 import type { Endpoint } from './endpoint.ts';
 import { DEFAULT_ROOM, hashOfRoom, roomNamed, roomOfHash } from './room.ts';
+import { NOBODY, tell, type People } from './presence.ts';
 import { load, save } from './stored.ts';
 
 /** A line of a room. */
@@ -11,6 +12,10 @@ export interface Line extends Said {
   status: 'sending' | 'sent' | 'unsent' | null;
   /** Why the broker refused it. */
   refusal: string | null;
+  /** The user whom it is for alone; null: the room. */
+  to: string | null;
+  /** No message: something that happened in the room. */
+  note: boolean;
 }
 
 /** Lines that are kept; the oldest go first. */
@@ -35,13 +40,28 @@ export class Chat implements Listener {
   /** Why one is at the sign-in again. */
   signInError = $state<string | null>(null);
   passcodeExpected = $state(false);
+  /** Who one is to the broker; null: a guest. */
+  user = $state<string | null>(null);
+  /** Who is in the room; null: the broker does not say. */
+  people = $state.raw<People | null>(NOBODY);
+  /** With whom one talks alone; null: with the room. */
+  peer = $state<string | null>(null);
+  /** Messages of users that one has not looked at. */
+  unread = $state.raw<ReadonlyMap<string, number>>(new Map());
   joining = $derived.by(() => !this.entered && this.state !== 'disconnected');
 
   /** In the broker's order. */
   #received = $state.raw<Line[]>([]);
   /** Ours that have not come back from the broker. */
   #outgoing = $state.raw<Line[]>([]);
-  lines = $derived.by(() => [...this.#received, ...this.#outgoing]);
+  /** What was said between oneself and each user. */
+  #private = $state.raw<ReadonlyMap<string, Line[]>>(new Map());
+  lines = $derived.by(() => {
+    const said = this.peer === null ? this.#received : (this.#private.get(this.peer) ?? []);
+    return [...said, ...this.#outgoing.filter(({ to }) => to === this.peer)];
+  });
+  /** All with whom one has talked alone. */
+  peers = $derived.by(() => [...this.#private.keys()]);
   unsent = $derived.by(() => this.#outgoing.filter(isLost).length);
 
   #connection: Connection | null = null;
@@ -59,17 +79,17 @@ export class Chat implements Listener {
       this.signInError = 'Passcodes are not stored: please enter yours again.';
     } else {
       this.entered = true;
-      this.#open('');
+      this.#open('', '');
     }
   }
 
-  join(name: string, passcode: string, room: string): void {
+  join(name: string, passcode: string, token: string, room: string): void {
     this.name = name.trim();
     this.room = roomNamed(room);
     this.signInError = null;
-    this.passcodeExpected = passcode !== '';
+    this.passcodeExpected = passcode !== '' || token !== '';
     history.replaceState(null, '', hashOfRoom(this.room));
-    this.#open(passcode);
+    this.#open(passcode, token.trim());
   }
 
   leave(): void {
@@ -77,12 +97,23 @@ export class Chat implements Listener {
     this.#connection = null;
     this.entered = false;
     this.#received = this.#outgoing = [];
+    this.#forgetPeople();
     this.#save(false);
   }
 
+  /** Talks with one user alone; null: with the room again. */
+  talkTo(user: string | null): void {
+    this.peer = user;
+    if (user === null) return;
+    if (!this.#private.has(user)) this.#private = new Map(this.#private).set(user, []);
+    const unread = new Map(this.unread);
+    unread.delete(user);
+    this.unread = unread;
+  }
+
   say(text: string): void {
-    const said = { from: this.name, text, at: new Date() };
-    const line: Line = { ...said, key: crypto.getRandomValues(new Uint32Array(4)).join('-'), status: 'unsent', refusal: null };
+    const said = { from: this.user ?? this.name, text, at: new Date() };
+    const line: Line = { ...said, key: crypto.getRandomValues(new Uint32Array(4)).join('-'), status: 'unsent', refusal: null, to: this.peer, note: false };
     this.#outgoing = [...this.#outgoing, line];
     this.sendAgain(line.key);
   }
@@ -90,7 +121,8 @@ export class Chat implements Listener {
   sendAgain(key: string): void {
     const line = this.#outgoing.find((line) => line.key === key);
     if (!line || line.status === 'sending') return;
-    const sent = this.#connection?.send(key, encode(line)) ?? false;
+    const body = encode(line);
+    const sent = (line.to === null ? this.#connection?.send(key, body) : this.#connection?.sendTo(line.to, key, body)) ?? false;
     this.#change(key, { status: sent ? 'sending' : 'unsent', refusal: null });
   }
 
@@ -121,23 +153,60 @@ export class Chat implements Listener {
     if (state !== 'connecting') this.reason = reason;
     if (state === 'connected' || state === 'waiting') this.entered = true;
     if (state !== 'connected') this.#unsend();
+    if (state !== 'connected') this.people = NOBODY;
   }
 
   transportIs(name: string | null): void {
     this.transport = name;
   }
 
-  received(id: string | undefined, body: string): void {
-    const own = this.#outgoing.find(({ key }) => key === id);
+  knownAs(user: string | null): void {
+    this.user = user;
+    if (user !== null) this.name = user;
+  }
+
+  received(id: string | undefined, body: string, sender: string | undefined): void {
+    const own = this.#outgoing.find(({ key, to }) => key === id && to === null);
     if (own) this.discard(own.key);
-    const line: Line = own
-      ? { ...own, status: 'sent', refusal: null }
-      : { ...decode(body), key: `r${++this.#count}`, status: null, refusal: null };
+    const line: Line = own ? { ...own, status: 'sent', refusal: null } : this.#line(body, sender, null);
     this.#received = [...this.#received, line].slice(-LINES_MAX);
   }
 
-  receipted(id: string): void {
-    this.#change(id, { status: 'sent' });
+  receivedPrivately(id: string | undefined, body: string, sender: string | undefined, to: string | undefined): void {
+    if (to !== undefined) {
+      // A copy from another window of one's own, or from this one, where it is known already.
+      if (sender === undefined || sender !== this.user) return;
+      const known = [...this.#outgoing, ...(this.#private.get(to) ?? [])].some(({ key }) => key === id);
+      if (!known) this.#keep(to, { ...this.#line(body, sender, to), status: 'sent' });
+      return;
+    }
+    const from = sender ?? 'a guest';
+    this.#keep(from, this.#line(body, from, null));
+    if (this.peer !== from) this.unread = new Map(this.unread).set(from, (this.unread.get(from) ?? 0) + 1);
+  }
+
+  presenceTold(body: string): void {
+    const { people, joined, left } = tell(this.people ?? NOBODY, body);
+    this.people = people;
+    const notes = [...joined.map((name) => `${name} joined`), ...left.map((name) => `${name} left`)];
+    const own = [`${this.user} joined`, `${this.user} left`];
+    for (const text of notes) {
+      if (this.user !== null && own.includes(text)) continue;
+      const line = { from: '', text, at: new Date(), key: `n${++this.#count}`, status: null, refusal: null, to: null, note: true };
+      this.#received = [...this.#received, line].slice(-LINES_MAX);
+    }
+  }
+
+  presenceRefused(): void {
+    this.people = null;
+  }
+
+  receipted(id: string, sessions: number | null): void {
+    const line = this.#outgoing.find(({ key }) => key === id);
+    if (line === undefined || line.to === null) return this.#change(id, { status: 'sent' });
+    if (sessions === 0) return this.#change(id, { status: 'unsent', refusal: `${line.to} is not online: nobody got it` });
+    this.discard(id);
+    this.#keep(line.to, { ...line, status: 'sent', refusal: null });
   }
 
   refused(id: string, reason: string): void {
@@ -154,9 +223,10 @@ export class Chat implements Listener {
 
   // ---- its own ----
 
-  #open(passcode: string): void {
+  #open(passcode: string, token: string): void {
     this.#connection?.close();
-    const credentials: Credentials = { login: this.name, passcode };
+    this.#forgetPeople();
+    const credentials: Credentials = { login: this.name, passcode, token };
     this.#connection = new Connection(this.endpoint, credentials, this.room, this.choice, this);
     this.#save(true);
     this.#connection.open();
@@ -166,8 +236,29 @@ export class Chat implements Listener {
   #follow(room: string): void {
     if (room === this.room) return;
     this.room = room;
-    this.#received = this.#outgoing = [];
+    this.#received = [];
+    this.#outgoing = this.#outgoing.filter(({ to }) => to !== null);
+    this.people = NOBODY;
+    this.peer = null;
     this.#connection?.enter(room);
+  }
+
+  #line(body: string, sender: string | undefined, to: string | null): Line {
+    const said = decode(body);
+    return { ...said, from: sender ?? said.from, key: `r${++this.#count}`, status: null, refusal: null, to, note: false };
+  }
+
+  /** Puts a line to what was said with a user. */
+  #keep(user: string, line: Line): void {
+    const lines = [...(this.#private.get(user) ?? []), line].slice(-LINES_MAX);
+    this.#private = new Map(this.#private).set(user, lines);
+  }
+
+  #forgetPeople(): void {
+    this.people = NOBODY;
+    this.peer = null;
+    this.unread = new Map();
+    this.#private = new Map();
   }
 
   /** Without a receipt before the connection was lost, nobody knows whether the message arrived. */

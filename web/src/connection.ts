@@ -1,7 +1,8 @@
 import { Client, TickerStrategy, type IFrame, type IMessage, type IStompSocket } from '@stomp/stompjs';
 import { backoff } from './backoff.ts';
 import type { Endpoint } from './endpoint.ts';
-import { destinationOf } from './room.ts';
+import { PRIVATE, privateDestination } from './people.ts';
+import { destinationOf, presenceOf } from './room.ts';
 import { nextWay, type Way } from './transports.ts';
 
 /**
@@ -14,6 +15,8 @@ export interface Credentials {
   login: string;
   /** Kept in memory alone, for reconnecting. */
   passcode: string;
+  /** Instead of a passcode; kept in memory alone, too. */
+  token: string;
 }
 
 /** What a connection tells whoever opened it. */
@@ -22,9 +25,17 @@ export interface Listener {
   stateIs(state: State, retryAt: number | null, reason: string | null): void;
   /** The transport in use, null while there is none. */
   transportIs(name: string | null): void;
-  received(id: string | undefined, body: string): void;
-  /** The broker has the message. */
-  receipted(id: string): void;
+  /** Who one is to the broker; null: a guest. */
+  knownAs(user: string | null): void;
+  /** `sender`: as the broker knows it, if it says so. */
+  received(id: string | undefined, body: string, sender: string | undefined): void;
+  /** From a user alone; `to`: a copy of what one has written to that user in another window. */
+  receivedPrivately(id: string | undefined, body: string, sender: string | undefined, to: string | undefined): void;
+  /** A message of `/presence/…`. */
+  presenceTold(body: string): void;
+  presenceRefused(): void;
+  /** The broker has the message. `sessions`: to how many of a user's sessions it has given it. */
+  receipted(id: string, sessions: number | null): void;
   /** The broker refused this message; it closes the connection with that. */
   refused(id: string, reason: string): void;
   /** The broker does not let this user in. */
@@ -37,6 +48,7 @@ interface Attempt {
   way: Way;
   opened: boolean;
   subscription: string | null;
+  presence: string | null;
   error: IFrame | null;
 }
 
@@ -44,6 +56,11 @@ interface Attempt {
 const TIMEOUT = { native: 8_000, sockjs: 20_000 };
 /** Our own header: with it a message that comes back from the broker is known again by its sender. */
 const ID_HEADER = 'chat-id';
+/** Ours, too: for whom a copy was meant. */
+const TO_HEADER = 'chat-to';
+const ERRORS = '/user/queue/errors';
+/** ERRORs behind which one has to sign in again. */
+const SIGN_IN_AGAIN = ['login refused', 'login not checked', 'token expired', 'token refused', 'access revoked'];
 
 /** A place in a room that is kept: after every loss it connects again, by itself. */
 export class Connection {
@@ -93,6 +110,7 @@ export class Connection {
     const attempt = this.#attempt;
     if (attempt?.client.connected && !attempt.error) {
       if (attempt.subscription) attempt.client.unsubscribe(attempt.subscription);
+      if (attempt.presence) attempt.client.unsubscribe(attempt.presence);
       this.#become('connecting');
       this.#subscribe(attempt);
     } else if (this.#state === 'disconnected') {
@@ -102,11 +120,26 @@ export class Connection {
 
   /** Sends to the room; false if there is no connection. The receipt, or its loss, is told to the listener. */
   send(id: string, body: string): boolean {
+    return this.#publish(destinationOf(this.room), id, body);
+  }
+
+  /** The same to one user, and to one's own other windows. */
+  sendTo(name: string, id: string, body: string): boolean {
+    if (!this.#publish(privateDestination(name), id, body)) return false;
+    const headers = { 'content-type': 'application/json', [ID_HEADER]: id, [TO_HEADER]: name };
+    this.#attempt?.client.publish({ destination: PRIVATE, headers, body });
+    return true;
+  }
+
+  #publish(destination: string, id: string, body: string): boolean {
     const attempt = this.#attempt;
     if (this.#state !== 'connected' || !attempt?.client.connected) return false;
-    attempt.client.watchForReceipt(id, () => this.#isCurrent(attempt) && this.listener.receipted(id));
+    attempt.client.watchForReceipt(id, ({ headers }) => {
+      const sessions = headers['delivered-sessions'];
+      if (this.#isCurrent(attempt)) this.listener.receipted(id, sessions === undefined ? null : Number(sessions));
+    });
     attempt.client.publish({
-      destination: destinationOf(this.room),
+      destination,
       headers: { 'content-type': 'application/json', receipt: id, [ID_HEADER]: id },
       body,
     });
@@ -139,7 +172,7 @@ export class Connection {
     const last = this.#attempt;
     this.#drop();
     const way = nextWay(this.choice, last);
-    const attempt: Attempt = { client: new Client(), way, opened: false, subscription: null, error: null };
+    const attempt: Attempt = { client: new Client(), way, opened: false, subscription: null, presence: null, error: null };
     this.#attempt = attempt;
     this.#become('connecting');
     this.#prepare(attempt);
@@ -157,7 +190,7 @@ export class Connection {
       heartbeatIncoming: 10_000,
       heartbeatStrategy: TickerStrategy.Interval,
       discardWebsocketOnCommFailure: true,
-      onConnect: () => this.#isCurrent(attempt) && this.#connected(attempt),
+      onConnect: (frame) => this.#isCurrent(attempt) && this.#connected(attempt, frame),
       onStompError: (frame) => {
         if (this.#isCurrent(attempt)) this.#failed(attempt, frame);
       },
@@ -181,14 +214,38 @@ export class Connection {
   }
 
   #connectHeaders(): Record<string, string> {
-    const { login, passcode } = this.credentials;
-    return passcode === '' ? { login } : { login, passcode };
+    const { login, passcode, token } = this.credentials;
+    const soft = { 'soft-errors': 'true' };
+    if (token !== '') return { Authorization: `Bearer ${token}`, ...soft };
+    return passcode === '' ? { login, ...soft } : { login, passcode, ...soft };
   }
 
-  #connected(attempt: Attempt): void {
+  #connected(attempt: Attempt, frame: IFrame): void {
     attempt.opened = true;
     this.listener.transportIs(transportOf(attempt));
+    this.listener.knownAs(frame.headers['user-name'] ?? null);
+    const subscribe = (destination: string, heard: (message: IMessage) => void) => {
+      attempt.client.subscribe(destination, (message) => this.#isCurrent(attempt) && heard(message));
+    };
+    subscribe(ERRORS, (message) => this.#refused(attempt, message));
+    subscribe(PRIVATE, ({ headers, body }) => {
+      this.listener.receivedPrivately(headers[ID_HEADER], body, headers['user-name'], headers[TO_HEADER]);
+    });
     this.#subscribe(attempt);
+  }
+
+  /** A frame was refused, and the connection lives. Only the broker can have put `message` beside no sender. */
+  #refused(attempt: Attempt, { headers, body }: IMessage): void {
+    const about = headers['receipt-id'];
+    if (about === undefined || headers['user-name'] !== undefined) return;
+    if (about === attempt.presence) {
+      this.listener.presenceRefused();
+    } else if (about === attempt.subscription) {
+      this.#drop();
+      this.#become('disconnected', null, body);
+    } else {
+      this.listener.refused(about, body);
+    }
   }
 
   #subscribe(attempt: Attempt): void {
@@ -201,16 +258,21 @@ export class Connection {
     });
     const received = (message: IMessage) => {
       if (!this.#isCurrent(attempt) || attempt.subscription !== id) return;
-      this.listener.received(message.headers[ID_HEADER], message.body);
+      this.listener.received(message.headers[ID_HEADER], message.body, message.headers['user-name']);
     };
     attempt.client.subscribe(destinationOf(this.room), received, { id, receipt: id });
+    const presence = (attempt.presence = `people-${this.#subscriptions}`);
+    const told = (message: IMessage) => {
+      if (this.#isCurrent(attempt) && attempt.presence === presence) this.listener.presenceTold(message.body);
+    };
+    attempt.client.subscribe(presenceOf(this.room), told, { id: presence, receipt: presence });
   }
 
   /** An ERROR, after which the broker closes. */
   #failed(attempt: Attempt, frame: IFrame): void {
     attempt.error = frame;
     const about = frame.headers['receipt-id'];
-    if (frame.headers['message'] === 'login refused') {
+    if (SIGN_IN_AGAIN.includes(frame.headers['message'] ?? '')) {
       this.#drop();
       this.#become('disconnected', null, textOf(frame));
       this.listener.loginRefused(textOf(frame));

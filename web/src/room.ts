@@ -22,6 +22,11 @@ export function hashOfRoom(room: string): string {
   return '#' + encodeURIComponent(room);
 }
 
+/** Who is subscribed to it. */
+export function presenceOf(room: string): string {
+  return `/presence${destinationOf(room)}`;
+}
+
 export function destinationOf(room: string): string {
   return `/topic/chat.${room}`;
 }
