@@ -4,6 +4,7 @@ import './chat.mjs';
 import './restart.mjs';
 import './origins.mjs';
 import './old.mjs';
+import './people.mjs';
 import { play } from './stage.mjs';
 
 // Brokers and browsers are ended at the exit.
