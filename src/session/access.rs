@@ -7,7 +7,7 @@
 use super::action::{About, Action, Publish, Receipt, Target};
 use super::state::State;
 use super::{Closing, Reject, Rejection, Session};
-use crate::destination::{Address, Owner, Selector};
+use crate::destination::{Address, Destination, Owner, Selector};
 use crate::users::permissions::{Denied, Permissions, Verb};
 use crate::users::{Credentials, Principal, Refused, Secret};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use std::time::Instant;
 use stompbox_frames::stomp::{Command, Frame, Headers};
 
 /// Where soft errors come.
-const ERRORS: &str = "/user/queue/errors";
+pub(super) const ERRORS: &str = "/user/queue/errors";
 /// How a client asks for them.
 pub(super) const SOFT_ERRORS: &str = "soft-errors";
 /// Headers that may bring a new token, before the body is taken for one.
@@ -53,6 +53,15 @@ impl Session {
         }
     }
 
+    /// What the broker says to one session must not be said by anybody else.
+    pub(super) fn not_for_errors(&self, shown: &str) -> Result<(), Rejection> {
+        if shown != ERRORS {
+            return Ok(());
+        }
+        let denied = Denied { rule: "only the broker sends to /user/queue/errors".into() };
+        Err(Rejection::denied(Verb::Send, shown, denied))
+    }
+
     /// Somebody else's destination, to which nobody else subscribes whatever the rules are.
     pub(super) fn foreign(&self, shown: &str) -> Rejection {
         let denied = Denied { rule: "nobody subscribes to another user's destinations".into() };
@@ -84,6 +93,15 @@ impl Session {
     fn judge_again(&mut self, actions: &mut Vec<Action>) {
         self.grants.forget();
         let owner = self.owner();
+        let may_send =
+            |to: &Destination| self.judge(Verb::Send, &Selector::Exact(to.clone()), &owner).is_ok();
+        let refused = self.transactions.with_sends(|target| match target {
+            Target::One(destination) => !may_send(destination),
+            Target::Users(owners, path) => {
+                !owners.iter().filter_map(|owner| path.of(owner)).all(|to| may_send(&to))
+            }
+        });
+        self.transactions.refuse_parts(&refused);
         let denied: Vec<_> = self
             .subscriptions
             .iter()

@@ -83,6 +83,7 @@ impl Session {
             }
             Address::Plain(Selector::Pattern(_)) => unreachable!("parse_send refuses wildcards"),
         };
+        self.not_for_errors(&shown(&path))?;
         let destination = path.of(&owner).expect("parse_send refuses wildcards");
         self.may(Verb::Send, &text, &Selector::Exact(destination.clone()))?;
         Ok(Some(Route { to: Target::One(destination), shown: shown(&path) }))
@@ -98,6 +99,7 @@ impl Session {
             return Err(Rejection::to_count(self.options.to_names_max));
         }
         let names = recipients(&to).map_err(|error| Rejection::to_names(&error.detail))?;
+        self.not_for_errors(&shown(&path))?;
         let mut owners = Vec::with_capacity(names.len());
         for name in names {
             let owner = Owner::user(&name);

@@ -125,6 +125,21 @@ impl Transactions {
         }
     }
 
+    /// The open ones in which a SEND is parked that `is_refused`.
+    pub(super) fn with_sends(&self, is_refused: impl Fn(&Target) -> bool) -> Vec<Box<str>> {
+        let has_one = |one: &Transaction| {
+            one.parked
+                .iter()
+                .any(|parked| matches!(parked, Parked::Publish(publish) if is_refused(&publish.to)))
+        };
+        self.open.iter().filter(|(_, one)| has_one(one)).map(|(id, _)| id.clone()).collect()
+    }
+
+    /// What was allowed when it was parked is not any more: there is no COMMIT of these.
+    pub(super) fn refuse_parts(&mut self, ids: &[Box<str>]) {
+        ids.iter().for_each(|id| self.refuse_part(id));
+    }
+
     /// A frame of it was refused, and the rest is not done without it.
     pub(super) fn refuse_part(&mut self, id: &str) {
         if let Some(transaction) = self.open.get_mut(id) {

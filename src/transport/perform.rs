@@ -105,7 +105,11 @@ impl<W: Wire> Connection<W> {
                 }
                 receipt
             }
-            Action::Commit { steps, receipt } => self.commit(&steps, receipt, now)?,
+            Action::Commit { steps, receipt } => {
+                let (receipt, committed) = self.commit(&steps, receipt, now)?;
+                outcome = committed;
+                receipt
+            }
         };
         let headers = outcome.headers();
         let headers: Vec<_> = headers.iter().map(|(name, count)| (*name, count.as_str())).collect();

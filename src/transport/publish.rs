@@ -103,7 +103,7 @@ impl<W: Wire> Connection<W> {
         steps: &[session::Step],
         receipt: Option<Receipt>,
         now: Instant,
-    ) -> Result<Option<Receipt>, Failed> {
+    ) -> Result<(Option<Receipt>, Outcome), Failed> {
         let extras: Vec<_> = steps
             .iter()
             .map(|step| match step {
@@ -139,8 +139,9 @@ impl<W: Wire> Connection<W> {
                         self.tell_no_service(publish, now);
                     }
                 }
+                let outcome = Outcome { sessions: published.sessions, services: published.services };
                 self.published(published, now);
-                Ok(receipt)
+                Ok((receipt, outcome))
             }
             Err(refusal) => Err(Failed { about: About::Other, receipt, refusal }),
         }

@@ -182,6 +182,37 @@ fn a_transaction_with_a_refused_part_cannot_be_committed() {
 }
 
 #[test]
+fn what_is_parked_is_judged_again_when_rules_change() {
+    let mut peer = safe("alice", &["allow send users /topic/a"]);
+    peer.send("BEGIN transaction:t\nSEND destination:/topic/a transaction:t\nBEGIN transaction:u").take();
+    peer.send("SEND destination:/users/queue/x to:bob,carol transaction:u").take();
+    peer.session.permit(rules(&["allow send users /topic/a"]), &mut peer.actions);
+    peer.session
+        .permit(rules(&["allow send users /topic/a", "deny send anyone /user/carol/**"]), &mut peer.actions);
+    peer.expect("").send("COMMIT transaction:t").expect("commit [publish /topic/a]");
+    peer.send("COMMIT transaction:u").expect_error("transaction cannot be committed");
+}
+
+#[test]
+fn nobody_but_the_broker_tells_of_errors() {
+    for frame in [
+        "SEND destination:/user/bob/queue/errors",
+        "SEND destination:/user/~s2/queue/errors",
+        "SEND destination:/user/queue/errors",
+        "SEND destination:/users/queue/errors to:bob",
+    ] {
+        let mut peer = Peer::user("alice", "service");
+        peer.send(frame).expect(
+            "denied send /user/queue/errors: only the broker sends to /user/queue/errors\n\
+             ERROR access denied\nclose Denied",
+        );
+    }
+    let mut peer = Peer::user("alice", "");
+    peer.send("SUBSCRIBE id:1 destination:/user/queue/errors")
+        .expect("subscribe 1 /user/alice/queue/errors 100");
+}
+
+#[test]
 fn a_token_ends_to_the_moment() {
     let mut peer = expiring(5_000);
     assert_eq!(peer.waits(), Some(5_000));
