@@ -109,6 +109,7 @@ on_each_wire! {
         for round in 0..6 {
             let (mut alice, _) = broker.sign_in(wire, &format!("{}soft-errors:true\n", by_token("alice")));
             alice.subscribe("errors", "/user/queue/errors", "");
+            alice.subscribe("marks", "/user/queue/marks", "");
             let mut script = String::new();
             for at in 0..500 {
                 let start = ["/user/", "/user/", "/user/bob/queue/x", "/", "/topic/"][chance(5)];
@@ -116,13 +117,13 @@ on_each_wire! {
                 let destination = parts.fold(start.to_owned(), |text, part| text + part).replace("ID", &id);
                 script.push_str(&format!("SUBSCRIBE\nid:{at}\ndestination:{destination}\n\n\0"));
             }
-            script.push_str("SEND\ndestination:/user/queue/errors\nlast:1\n\n\0");
+            script.push_str("SEND\ndestination:/user/queue/marks\nlast:1\n\n\0");
             if wire == Wire::Tcp { alice.octets(script.as_bytes()) } else { alice.send(&script) }
             while alice.frame("MESSAGE").header("last").is_none() {}
             let secret = format!("secret {round}");
             assert_eq!(carol.reach("/user/bob/queue/x", "", &secret), 1);
             bob.hears("/user/queue/x", &secret);
-            alice.send("SEND\ndestination:/user/queue/errors\nlast:2\n\n\0");
+            alice.send("SEND\ndestination:/user/queue/marks\nlast:2\n\n\0");
             loop {
                 let frame = alice.frame("MESSAGE");
                 assert!(!frame.text().contains("secret"), "{frame:?}");

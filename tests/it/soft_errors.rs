@@ -146,13 +146,17 @@ on_each_wire! {
     }
 
     fn nobody_can_fake_an_error_of_the_brokers(wire: Wire) {
-        // A sender may use the name, but is named.
         let broker = with_tokens(&[]);
         let mut alice = soft(&broker, wire, "1.2");
-        let (mut bob, _) = broker.sign_in(wire, &by_token("bob"));
-        assert_eq!(bob.reach("/user/alice/queue/errors", "message:access denied\nreceipt-id:r\n", "x"), 1);
-        let message = alice.hears("/user/queue/errors", "x");
-        assert_eq!(message.header("user-name"), Some("bob"), "the broker's own have no sender: {message:?}");
+        for destination in ["/user/alice/queue/errors", "/users/queue/errors", "/user/queue/errors"] {
+            let (mut bob, _) = broker.sign_in(wire, &by_token("bob"));
+            let fake = "to:alice\nmessage:access denied\nreceipt-id:r\n";
+            bob.send(&format!("SEND\ndestination:{destination}\n{fake}\nx\0"));
+            bob.expect_error(&[("message", "access denied")]);
+        }
+        // The first that comes is her own.
+        alice.send("SEND\ndestination:/topic/a\nreceipt:own\n\n\0");
+        alice.expect("MESSAGE", &[("receipt-id", "own")], &frame_text("/topic/a"));
     }
 }
 
