@@ -5,7 +5,7 @@ import { scene } from './stage.mjs';
 import { Visitor } from './visitor.mjs';
 
 const CLIENT = ['--sockjs-client-url', '/sockjs.min.js'];
-const USERS = ['--user', 'alice:a', '--user', 'bob:b'];
+const USERS = ['--user', 'alice:a', '--user', 'bob:b', '--user', 'dave:d'];
 
 const enter = (stage, name, choice = 'native', room = 'garden') =>
   Visitor.enter(stage, name, { passcode: name[0], choice, room });
@@ -74,7 +74,31 @@ scene('the demo page: who reloads has neither left nor joined, and windows of on
   await others(bob, ['alice']);
   await alice.say('still nothing');
   await bob.sees(['still nothing']);
-  assert.deepEqual(await notes(alice), ['bob joined']);
+  // Whoever leaves now is told of after the grace, and so after anybody who had left before.
+  const dave = await enter(stage, 'dave');
+  await others(alice, ['bob', 'dave']);
+  await dave.leave();
+  await alice.page.getByTestId('note').getByText('dave left').waitFor();
+  assert.deepEqual(await notes(alice), ['bob joined', 'dave joined', 'dave left']);
+});
+
+scene('the demo page: a draft stays with its conversation, and lines with their user', async (stage) => {
+  await stage.startBroker(...USERS);
+  const alice = await enter(stage, 'alice');
+  await alice.page.getByTestId('write-to').fill('bob');
+  await alice.page.getByTestId('write-to').press('Enter');
+  await alice.page.getByTestId('composer').fill('for bob');
+  await alice.page.getByTestId('to-room').click();
+  assert.equal(await alice.page.getByTestId('composer').inputValue(), '');
+  await alice.page.getByTestId('person').click();
+  assert.equal(await alice.page.getByTestId('composer').inputValue(), 'for bob');
+  await alice.page.getByTestId('send').click();
+  await alice.page.getByText('bob is not online: nobody got it').waitFor();
+  await alice.leave();
+  await alice.signIn('dave', { passcode: 'd' });
+  await alice.is('connected');
+  await alice.sees([]);
+  assert.equal(await alice.page.getByTestId('person').count(), 0);
 });
 
 scene('the demo page: guests are counted, and names are their own word', async (stage) => {

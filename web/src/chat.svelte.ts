@@ -1,4 +1,5 @@
 import { decode, encode, type Said } from './body.ts';
+import { GUESTS } from './people.ts';
 import { Connection, type Credentials, type Listener, type State } from './connection.ts';
 import type { Endpoint } from './endpoint.ts';
 import { DEFAULT_ROOM, hashOfRoom, roomNamed, roomOfHash } from './room.ts';
@@ -24,6 +25,14 @@ const LINES_MAX = 500;
 /** Nobody knows whether it arrived. What the broker refused, it would refuse again. */
 function isLost({ status, refusal }: Line): boolean {
   return status === 'unsent' && refusal === null;
+}
+
+/** One line for what happened at once, however many did it. */
+function happened(names: string[], what: string): string[] {
+  const NAMED = 3;
+  const more = names.length - NAMED;
+  if (names.length === 0) return [];
+  return [`${names.slice(0, NAMED).join(', ')}${more > 0 ? ` and ${more} more` : ''} ${what}`];
 }
 
 /** All that the page shows. */
@@ -60,6 +69,8 @@ export class Chat implements Listener {
     const said = this.peer === null ? this.#received : (this.#private.get(this.peer) ?? []);
     return [...said, ...this.#outgoing.filter(({ to }) => to === this.peer)];
   });
+  /** What one has begun to write, by conversation: what is meant for one must not be sent to another. */
+  drafts = new Map<string | null, string>();
   /** All with whom one has talked alone. */
   peers = $derived.by(() => [...this.#private.keys()]);
   unsent = $derived.by(() => this.#outgoing.filter(isLost).length);
@@ -89,7 +100,7 @@ export class Chat implements Listener {
     this.signInError = null;
     this.passcodeExpected = passcode !== '' || token !== '';
     history.replaceState(null, '', hashOfRoom(this.room));
-    this.#open(passcode, token.trim());
+    this.#open(passcode, token.replace(/^\s*Bearer\s/i, '').replace(/\s/g, ''));
   }
 
   leave(): void {
@@ -176,22 +187,22 @@ export class Chat implements Listener {
     if (to !== undefined) {
       // A copy from another window of one's own, or from this one, where it is known already.
       if (sender === undefined || sender !== this.user) return;
+      if (id === undefined) return;
       const known = [...this.#outgoing, ...(this.#private.get(to) ?? [])].some(({ key }) => key === id);
-      if (!known) this.#keep(to, { ...this.#line(body, sender, to), status: 'sent' });
+      if (!known) this.#keep(to, { ...this.#line(body, sender, to), key: id, status: 'sent' });
       return;
     }
-    const from = sender ?? 'a guest';
-    this.#keep(from, this.#line(body, from, null));
+    const from = sender ?? GUESTS;
+    this.#keep(from, this.#line(body, sender, null));
     if (this.peer !== from) this.unread = new Map(this.unread).set(from, (this.unread.get(from) ?? 0) + 1);
   }
 
   presenceTold(body: string): void {
     const { people, joined, left } = tell(this.people ?? NOBODY, body);
     this.people = people;
-    const notes = [...joined.map((name) => `${name} joined`), ...left.map((name) => `${name} left`)];
-    const own = [`${this.user} joined`, `${this.user} left`];
+    const others = (names: string[]) => names.filter((name) => name !== this.user);
+    const notes = [...happened(others(joined), 'joined'), ...happened(others(left), 'left')];
     for (const text of notes) {
-      if (this.user !== null && own.includes(text)) continue;
       const line = { from: '', text, at: new Date(), key: `n${++this.#count}`, status: null, refusal: null, to: null, note: true };
       this.#received = [...this.#received, line].slice(-LINES_MAX);
     }
@@ -217,6 +228,9 @@ export class Chat implements Listener {
     this.#connection?.close();
     this.#connection = null;
     this.entered = false;
+    // Whoever signs in next may be somebody else.
+    this.#received = this.#outgoing = [];
+    this.#forgetPeople();
     this.signInError = reason;
     this.#save(false);
   }
@@ -259,6 +273,7 @@ export class Chat implements Listener {
     this.peer = null;
     this.unread = new Map();
     this.#private = new Map();
+    this.drafts.clear();
   }
 
   /** Without a receipt before the connection was lost, nobody knows whether the message arrived. */

@@ -49,6 +49,8 @@ interface Attempt {
   opened: boolean;
   subscription: string | null;
   presence: string | null;
+  /** The broker said that the presence is subscribed to. */
+  presenceGranted: boolean;
   error: IFrame | null;
 }
 
@@ -60,7 +62,7 @@ const ID_HEADER = 'chat-id';
 const TO_HEADER = 'chat-to';
 const ERRORS = '/user/queue/errors';
 /** ERRORs behind which one has to sign in again. */
-const SIGN_IN_AGAIN = ['login refused', 'login not checked', 'token expired', 'token refused', 'access revoked'];
+const SIGN_IN_AGAIN = ['login refused', 'token expired', 'token refused', 'access revoked'];
 
 /** A place in a room that is kept: after every loss it connects again, by itself. */
 export class Connection {
@@ -110,7 +112,7 @@ export class Connection {
     const attempt = this.#attempt;
     if (attempt?.client.connected && !attempt.error) {
       if (attempt.subscription) attempt.client.unsubscribe(attempt.subscription);
-      if (attempt.presence) attempt.client.unsubscribe(attempt.presence);
+      if (attempt.presence && attempt.presenceGranted) attempt.client.unsubscribe(attempt.presence);
       this.#become('connecting');
       this.#subscribe(attempt);
     } else if (this.#state === 'disconnected') {
@@ -123,20 +125,22 @@ export class Connection {
     return this.#publish(destinationOf(this.room), id, body);
   }
 
-  /** The same to one user, and to one's own other windows. */
+  /** The same to one user; when somebody has it, one's own other windows get it, too. */
   sendTo(name: string, id: string, body: string): boolean {
-    if (!this.#publish(privateDestination(name), id, body)) return false;
-    const headers = { 'content-type': 'application/json', [ID_HEADER]: id, [TO_HEADER]: name };
-    this.#attempt?.client.publish({ destination: PRIVATE, headers, body });
-    return true;
+    return this.#publish(privateDestination(name), id, body, () => {
+      const headers = { 'content-type': 'application/json', [ID_HEADER]: id, [TO_HEADER]: name };
+      this.#attempt?.client.publish({ destination: PRIVATE, headers, body });
+    });
   }
 
-  #publish(destination: string, id: string, body: string): boolean {
+  #publish(destination: string, id: string, body: string, arrived?: () => void): boolean {
     const attempt = this.#attempt;
     if (this.#state !== 'connected' || !attempt?.client.connected) return false;
     attempt.client.watchForReceipt(id, ({ headers }) => {
       const sessions = headers['delivered-sessions'];
-      if (this.#isCurrent(attempt)) this.listener.receipted(id, sessions === undefined ? null : Number(sessions));
+      if (!this.#isCurrent(attempt)) return;
+      if (sessions !== '0') arrived?.();
+      this.listener.receipted(id, sessions === undefined ? null : Number(sessions));
     });
     attempt.client.publish({
       destination,
@@ -172,7 +176,7 @@ export class Connection {
     const last = this.#attempt;
     this.#drop();
     const way = nextWay(this.choice, last);
-    const attempt: Attempt = { client: new Client(), way, opened: false, subscription: null, presence: null, error: null };
+    const attempt: Attempt = { client: new Client(), way, opened: false, subscription: null, presence: null, presenceGranted: false, error: null };
     this.#attempt = attempt;
     this.#become('connecting');
     this.#prepare(attempt);
@@ -234,16 +238,20 @@ export class Connection {
     this.#subscribe(attempt);
   }
 
-  /** A frame was refused, and the connection lives. Only the broker can have put `message` beside no sender. */
+  /** Something was refused, and the connection lives. Nobody but the broker sends there. */
   #refused(attempt: Attempt, { headers, body }: IMessage): void {
-    const about = headers['receipt-id'];
-    if (about === undefined || headers['user-name'] !== undefined) return;
-    if (about === attempt.presence) {
+    const [about, destination] = [headers['receipt-id'], headers['refused']];
+    // What had been granted may be taken away later, and then answers no frame.
+    const [isPresence, isRoom] = about === undefined
+      ? [destination === presenceOf(this.room), destination === destinationOf(this.room)]
+      : [about === attempt.presence, about === attempt.subscription];
+    if (isPresence) {
+      attempt.presence = null;
       this.listener.presenceRefused();
-    } else if (about === attempt.subscription) {
+    } else if (isRoom) {
       this.#drop();
       this.#become('disconnected', null, body);
-    } else {
+    } else if (about !== undefined) {
       this.listener.refused(about, body);
     }
   }
@@ -265,6 +273,10 @@ export class Connection {
     const told = (message: IMessage) => {
       if (this.#isCurrent(attempt) && attempt.presence === presence) this.listener.presenceTold(message.body);
     };
+    attempt.presenceGranted = false;
+    attempt.client.watchForReceipt(presence, () => {
+      if (attempt.presence === presence) attempt.presenceGranted = true;
+    });
     attempt.client.subscribe(presenceOf(this.room), told, { id: presence, receipt: presence });
   }
 

@@ -11,6 +11,7 @@ test('a name is one segment, whatever is in it', () => {
     ['~x', '/user/%7Ex/queue/chat'],
     ['queue', '/user/%71ueue/queue/chat'],
     ['topic', '/user/%74opic/queue/chat'],
+    ['*', '/user/%2A/queue/chat'],
     ['小明', '/user/%E5%B0%8F%E6%98%8E/queue/chat'],
   ] as const;
   for (const [name, destination] of rows) assert.equal(privateDestination(name), destination);
