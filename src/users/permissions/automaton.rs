@@ -180,3 +180,181 @@ fn skip_many(pattern: &[Symbol<'_>], mut states: States) -> States {
 fn is_accepting(pattern: &[Symbol<'_>], states: States) -> bool {
     states >> pattern.len() & 1 == 1
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn pattern(text: &str) -> Vec<Symbol<'_>> {
+        let symbol = |segment| match segment {
+            "*" => Symbol::One,
+            "**" => Symbol::Many,
+            literal => Symbol::Literal(Cow::Borrowed(literal)),
+        };
+        text.split('.').filter(|segment| !segment.is_empty()).map(symbol).collect()
+    }
+
+    /// Matching as one would explain it.
+    fn matches(pattern: &[Symbol<'_>], word: &[&str]) -> bool {
+        match (pattern, word) {
+            ([], []) => true,
+            ([Symbol::Many, rest @ ..], _) => {
+                matches(rest, word) || !word.is_empty() && matches(pattern, &word[1..])
+            }
+            ([Symbol::Literal(text), rest @ ..], [first, tail @ ..]) => text == first && matches(rest, tail),
+            ([Symbol::One, rest @ ..], [_, tail @ ..]) => matches(rest, tail),
+            _ => false,
+        }
+    }
+
+    /// All sequences of these, up to a length.
+    fn sequences(letters: &[&'static str], length_max: usize) -> Vec<Vec<&'static str>> {
+        let mut all = vec![vec![]];
+        let mut from = 0;
+        for _ in 0..length_max {
+            let until = all.len();
+            for at in from..until {
+                for letter in letters {
+                    let mut longer = all[at].clone();
+                    longer.push(*letter);
+                    all.push(longer);
+                }
+            }
+            from = until;
+        }
+        all
+    }
+
+    /// Which of `words` a pattern matches.
+    fn language(pattern: &[Symbol<'_>], words: &[Vec<&str>]) -> Vec<bool> {
+        words.iter().map(|word| matches(pattern, word)).collect()
+    }
+
+    /// By trying all words: whether both match one, whether the first matches all that the second does.
+    fn tried(one: &[bool], other: &[bool], words: &[Vec<&str>], length_min: usize) -> (bool, bool) {
+        let pairs = || one.iter().zip(other).zip(words).filter(|(_, word)| word.len() >= length_min);
+        (pairs().any(|((one, other), _)| *one && *other), pairs().all(|((one, other), _)| *one || !*other))
+    }
+
+    #[test]
+    fn what_holds_what() {
+        for (outer, inner, holds, meets) in [
+            ("*.**", "**.*", true, true),
+            ("**.*", "*.**", true, true),
+            ("*.**.b", "**.b.b", true, true),
+            ("**.b.b", "*.**.b", false, true),
+            ("**", "a.*.**", true, true),
+            ("*.**", "**", true, true),
+            ("a.**", "a.b.**", true, true),
+            ("a.b.**", "a.**", false, true),
+            ("a.*", "a.**", false, true),
+            ("a.*", "b.*", false, false),
+            ("a.*", "*.b", false, true),
+            ("*.*", "a.b.**", false, true),
+            ("*", "a.b.**", false, false),
+            ("**.a.**", "**.a.**.a.**", true, true),
+            ("**.a.**.a.**", "**.a.**", false, true),
+            ("**.a", "**.b", false, false),
+            ("**.a.*", "**.*.a", false, true),
+            ("**.a.**.b.**", "**.a.*.*.b", true, true),
+            ("*.*.**", "**.a.**.b.**", true, true),
+        ] {
+            let (one, other) = (pattern(outer), pattern(inner));
+            assert_eq!(contains(&one, &other, 1), holds, "{outer} holds {inner}");
+            assert_eq!(intersects(&one, &other, 1), meets, "{outer} meets {inner}");
+            assert_eq!(intersects(&other, &one, 1), meets, "{inner} meets {outer}");
+        }
+    }
+
+    #[test]
+    fn short_patterns_all_of_them_against_all_words() {
+        let words = sequences(&["a", "b", "other"], 6);
+        let patterns: Vec<_> = sequences(&["a", "b", "*", "**"], 3).iter().map(|p| pattern_of(p)).collect();
+        let languages: Vec<_> = patterns.iter().map(|pattern| language(pattern, &words)).collect();
+        for (one, matched) in patterns.iter().zip(&languages) {
+            for (word, matched) in words.iter().zip(matched) {
+                assert_eq!(accepts(one, word), *matched, "{one:?} {word:?}");
+            }
+            for (other, matched_too) in patterns.iter().zip(&languages) {
+                for length_min in [0, 1, 3] {
+                    let found = (intersects(one, other, length_min), contains(one, other, length_min));
+                    let expected = tried(matched, matched_too, &words, length_min);
+                    assert_eq!(found, expected, "{one:?} {other:?} {length_min}");
+                }
+            }
+        }
+    }
+
+    fn pattern_of(segments: &[&'static str]) -> Vec<Symbol<'static>> {
+        segments.iter().flat_map(|segment| pattern(segment)).collect()
+    }
+
+    fn any_pattern(length_max: usize) -> impl Strategy<Value = Vec<Symbol<'static>>> {
+        let symbol = prop::sample::select(vec!["a", "b", "*", "**", "**"]);
+        prop::collection::vec(symbol, 0..=length_max).prop_map(|segments| pattern_of(&segments))
+    }
+
+    /// A pattern, and words that it matches.
+    fn pattern_with_words() -> impl Strategy<Value = (Vec<Symbol<'static>>, Vec<Vec<&'static str>>)> {
+        let letter = prop::sample::select(vec!["a", "b", "c", "other"]);
+        let gaps = prop::collection::vec(prop::collection::vec(letter, 0..4), 14);
+        (any_pattern(12), prop::collection::vec(gaps, 20)).prop_map(|(pattern, many)| {
+            let word = |gaps: &Vec<Vec<&'static str>>| {
+                let fill = |(symbol, gap): (&Symbol<'static>, &Vec<&'static str>)| match symbol {
+                    Symbol::Literal(Cow::Borrowed(text)) => vec![*text],
+                    Symbol::Many => gap.clone(),
+                    _ => vec![gap.first().copied().unwrap_or("other")],
+                };
+                pattern.iter().zip(gaps).flat_map(fill).collect()
+            };
+            let words = many.iter().map(word).collect();
+            (pattern, words)
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(96))]
+
+        #[test]
+        fn patterns_against_all_words(one in any_pattern(5), other in any_pattern(4), length_min in 0..4_usize) {
+            let words = sequences(&["a", "b", "other"], 7);
+            let (matched, matched_too) = (language(&one, &words), language(&other, &words));
+            let found = (intersects(&one, &other, length_min), contains(&one, &other, length_min));
+            prop_assert_eq!(found, tried(&matched, &matched_too, &words, length_min));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn long_patterns_against_words_that_they_match((inner, words) in pattern_with_words(), outer in any_pattern(12)) {
+            let (holds, meets) = (contains(&outer, &inner, 1), intersects(&outer, &inner, 1));
+            prop_assert!(meets || !holds || inner.is_empty());
+            prop_assert!(contains(&inner, &inner, 1));
+            for word in words.iter().filter(|word| !word.is_empty()) {
+                prop_assert!(accepts(&inner, word));
+                prop_assert_eq!(accepts(&outer, word), matches(&outer, word));
+                prop_assert!(!holds || accepts(&outer, word), "{:?}", word);
+                prop_assert!(meets || !accepts(&outer, word), "{:?}", word);
+            }
+        }
+    }
+
+    #[test]
+    fn what_would_cost_too_much_is_not_held() {
+        let stars = ".*".repeat(40);
+        let hard = format!("**.a{stars}");
+        assert!(!contains(&pattern(&hard), &pattern(&format!("**.a{stars}.b.**.a{stars}")), 1));
+        // That is so, yet would take 2^40 steps to find.
+        assert!(!contains(&pattern(&hard), &pattern(&format!("**.b.**{stars}.a{stars}")), 1));
+        assert!(intersects(&pattern(&hard), &pattern(&format!("**.b.**{stars}.a{stars}")), 1));
+    }
+
+    #[test]
+    fn the_longest_patterns_fit() {
+        let long = vec!["a"; STATES_MAX - 1].join(".");
+        assert!(contains(&pattern(&long), &pattern(&long), 1));
+        assert!(intersects(&pattern(&long), &pattern("**.a"), 1));
+        assert!(accepts(&pattern(&long), &vec!["a"; STATES_MAX - 1]));
+    }
+}

@@ -1,1 +1,611 @@
+//! The grammar of rules, and what they come to.
 
+use super::*;
+use crate::destination::{Address, Whose};
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+const ROOM: usize = 1024;
+/// The session whom these tests are about.
+const SESSION: &str = "s1";
+
+fn rule(text: &str) -> Rule {
+    Rule::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// These rules and behind them no more: what they do not grant is refused.
+fn only(rules: &[&str]) -> Permissions {
+    let mut rules: Vec<Rule> = rules.iter().map(|text| rule(text)).collect();
+    rules.push(rule("deny all anyone **"));
+    Permissions::new(Preset::Open, rules, Vec::new())
+}
+
+fn preset(preset: Preset) -> Permissions {
+    Permissions::new(preset, Vec::new(), Vec::new())
+}
+
+fn alice() -> Principal {
+    Principal::named("alice", "test")
+}
+
+fn with_claims(name: &str, claims: &[(&str, &str)]) -> Principal {
+    let claims: BTreeMap<Box<str>, Box<str>> =
+        claims.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    Principal { claims: claims.into(), ..Principal::named(name, "test") }
+}
+
+fn with_roles(roles: &[&str]) -> Principal {
+    Principal { roles: roles.iter().map(|role| (*role).into()).collect(), ..alice() }
+}
+
+fn owner(who: &Principal) -> Owner {
+    who.name.as_deref().map_or_else(|| Owner::session(SESSION), Owner::user)
+}
+
+/// What a client's text comes to; `None` if it is none.
+fn selector(who: &Principal, verb: Verb, text: &str) -> Option<Selector> {
+    let address = match verb {
+        Verb::Send => Address::parse_send(text, ROOM),
+        Verb::Subscribe => Address::parse_subscribe(text, ROOM),
+    };
+    match address.ok()? {
+        Address::Plain(selector) => Some(selector),
+        Address::User(whose, path) => {
+            let owner = match whose {
+                Whose::Own => owner(who),
+                Whose::Named(name) => Owner::user(&name),
+                Whose::Session(id) => Owner::session(&id),
+            };
+            path.selector(&owner).ok()
+        }
+        Address::Users(_) | Address::Refresh => None,
+    }
+}
+
+fn asked(permissions: &Permissions, who: &Principal, verb: Verb, text: &str) -> Result<(), String> {
+    let to = selector(who, verb, text).unwrap_or_else(|| panic!("{text:?} is no destination"));
+    permissions.judge(who, &owner(who), verb, &to).map_err(|denied| denied.rule.to_string())
+}
+
+fn may_send(permissions: &Permissions, who: &Principal, text: &str) -> bool {
+    asked(permissions, who, Verb::Send, text).is_ok()
+}
+
+fn may_subscribe(permissions: &Permissions, who: &Principal, text: &str) -> bool {
+    asked(permissions, who, Verb::Subscribe, text).is_ok()
+}
+
+// ---- grammar ----
+
+#[test]
+fn a_rule_is_shown_as_it_was_written() {
+    for text in [
+        "allow send anyone /topic/news.**",
+        "deny subscribe users /queue/orders.*",
+        "allow all anonymous **",
+        "allow all user:Jo%20Doe /user/*/queue/**",
+        "deny all role:guest /user/queue/**",
+        "allow send anyone /app/#",
+        "allow send anyone /app/a.>",
+        "allow subscribe anyone /presence/users",
+        "allow subscribe anyone /presence/topic/a.*",
+        "allow subscribe anyone /presence/**",
+        "allow subscribe anyone /topic/{user}.{claim.https://example.com/tenant.id}/x",
+        "allow all anyone /user/{user}/topic/x",
+        "allow all anyone /user/a%2Fb%2A/queue/x",
+        "allow all anyone /user/bob/**",
+        "allow all anyone /user/**",
+        "allow all anyone /user/**/queue/**",
+        "allow all role:service /topic/**",
+    ] {
+        assert_eq!(rule(text).to_string(), text);
+    }
+    assert_eq!(rule("  allow\tsend   anyone /topic/a\n").to_string(), "allow send anyone /topic/a");
+}
+
+#[test]
+fn what_is_no_rule_is_told_with_what_was_expected() {
+    let long = format!("allow send anyone /topic/{}", vec!["a"; 67].join("."));
+    for (text, says) in [
+        ("", "has 0 words; expected four words: allow|deny, send|subscribe|all, anyone|users"),
+        ("allow send anyone", "has 3 words; expected four words"),
+        ("allow send anyone /topic/a b", "has 5 words; expected four words"),
+        ("permit send anyone /topic/a", "\"permit\" is neither allow nor deny"),
+        ("Allow send anyone /topic/a", "\"Allow\" is neither allow nor deny"),
+        ("allow read anyone /topic/a", "\"read\" is none of send, subscribe and all"),
+        ("allow send everyone /topic/a", "\"everyone\" is nobody; expected"),
+        ("allow send alice /topic/a", "\"alice\" is nobody; expected"),
+        ("allow send group:a /topic/a", "\"group:a\" is nobody; expected"),
+        ("allow send user: /topic/a", "\"user:\" names nobody; expected one name behind the colon"),
+        ("deny send user:* /topic/a", "\"user:*\" names nobody"),
+        ("deny send user:{user} /topic/a", "\"user:{user}\" names nobody"),
+        ("allow send user:100% /topic/a", "percent-encoded"),
+        ("allow send role:%ff /topic/a", "percent-encoded"),
+        ("deny send role:service /topic/a", "the role service may do everything; expected another role"),
+        ("allow send anyone topic/a", "begins with /topic/, /queue/, /user/, /presence/, /app/, or ** alone"),
+        ("allow send anyone /topic", "begins with /topic/"),
+        ("allow send anyone /exchange/a", "begins with /topic/"),
+        ("allow send anyone /**", "begins with /topic/"),
+        ("allow send anyone *", "or ** alone"),
+        ("allow send anyone #", "or ** alone"),
+        ("allow send anyone /users/queue/x", "needs no rule: each user that the header to names"),
+        ("deny all anyone /temp-queue/**", "needs no rule: a session's own are always allowed"),
+        ("deny send anyone /auth/refresh", "needs no rule: renewing one's own token"),
+        ("allow send anyone /topic/", "a segment is empty"),
+        ("allow send anyone /topic/a..b", "a segment is empty"),
+        ("allow send anyone /topic/a.", "a segment is empty"),
+        ("allow send anyone /user//queue/x", "a segment is empty"),
+        ("allow send anyone /topic/a*", "\"a*\" has * inside a segment"),
+        ("allow send anyone /topic/***", "\"***\" has * inside a segment"),
+        ("allow send anyone /user/team-*/queue/x", "\"team-*\" has * inside a segment"),
+        ("allow send anyone /user/queue.**", "\"queue.**\" has * inside a segment"),
+        ("allow send anyone /topic/{name}", "\"{name}\" is no variable; expected {user} or {claim.NAME}"),
+        ("allow send anyone /topic/{claim.}", "\"{claim.}\" is no variable"),
+        ("allow send anyone /topic/{claim}", "\"{claim}\" is no variable"),
+        ("allow send anyone /topic/a{user}", "\"a{user}\" is no variable"),
+        ("allow send anyone /topic/{user}{user}", "is no variable"),
+        ("allow send anyone /topic/{user", "\"{user\" is no variable"),
+        ("allow send anyone /topic/user}.a", "\"user}\" is no variable"),
+        ("allow send anyone /topic/{claim.a{b}}", "is no variable"),
+        ("allow send anyone /user/x-{user}/queue/a", "\"x-{user}\" is no variable"),
+        ("allow send anyone /user/~s1/queue/a", "\"~s1\" is a session"),
+        ("allow send anyone /user/100%/queue/a", "percent-encoded"),
+        ("allow send anyone /user/bob", "matches no destination that there could be; expected /user/queue/x"),
+        ("allow send anyone /user/queue", "matches no destination"),
+        ("allow send anyone /user/*/queue", "matches no destination"),
+        ("allow send anyone /user/*/*", "matches no destination"),
+        ("allow send anyone /user/bob/inbox/x", "matches no destination"),
+        ("deny send anyone /user/**/bob/queue/x", "behind /user/** stands queue, topic or nothing"),
+        ("deny send anyone /user/**/{user}/queue/x", "behind /user/** stands queue, topic or nothing"),
+        (
+            "allow subscribe anyone /presence/topic",
+            "matches no destination that there could be; expected /presence",
+        ),
+        ("allow subscribe anyone /presence/queue/x", "matches no destination"),
+        ("allow subscribe anyone /presence/users/x", "matches no destination"),
+        (&*long, "has 67 segments; a pattern has 66 at most"),
+    ] {
+        let error = Rule::parse(text).expect_err(text);
+        assert!(error.contains(says), "{text:?}: {error}");
+    }
+    assert_eq!(Preset::parse("closed"), Err("\"closed\" will not do; expected safe or open".to_owned()));
+}
+
+// ---- one destination ----
+
+#[test]
+fn the_first_rule_that_matches_decides() {
+    let permissions = only(&[
+        "deny send users /topic/a.b",
+        "allow send anyone /topic/a.**",
+        "deny all anyone /topic/a.c",
+        "allow subscribe user:alice /queue/orders",
+        "deny all anyone /queue/**",
+        "allow send anyone **",
+    ]);
+    let anonymous = Principal::anonymous();
+    for (who, verb, text, says) in [
+        (&alice(), Verb::Send, "/topic/a.b", Some("deny send users /topic/a.b")),
+        (&alice(), Verb::Send, "/topic/a/b", Some("deny send users /topic/a.b")),
+        (&anonymous, Verb::Send, "/topic/a.b", None),
+        (&alice(), Verb::Send, "/topic/a.c", None),
+        (&alice(), Verb::Subscribe, "/topic/a.c", Some("deny all anyone /topic/a.c")),
+        (&alice(), Verb::Subscribe, "/topic/a.d", Some("deny all anyone **")),
+        (&alice(), Verb::Subscribe, "/queue/orders", None),
+        (&alice(), Verb::Send, "/queue/orders", Some("deny all anyone /queue/**")),
+        (&anonymous, Verb::Subscribe, "/queue/orders", Some("deny all anyone /queue/**")),
+        (&alice(), Verb::Send, "/topic/b", None),
+        (&alice(), Verb::Send, "/app/x", None),
+        (&alice(), Verb::Subscribe, "/app/x", Some("deny all anyone **")),
+        (&alice(), Verb::Send, "/user/bob/queue/x", None),
+    ] {
+        assert_eq!(asked(&permissions, who, verb, text).err().as_deref(), says, "{verb:?} {text}");
+    }
+}
+
+#[test]
+fn a_pattern_matches_in_its_own_family_alone() {
+    for (pattern, matching, other) in [
+        (
+            "/topic/news.**",
+            &["/topic/news", "/topic/news.a/b"][..],
+            &["/topic/new", "/queue/news", "/app/news"][..],
+        ),
+        ("/topic/**", &["/topic/a"], &["/queue/a", "/app/a", "/user/queue/a", "/user/bob/topic/a"]),
+        ("/queue/orders.*", &["/queue/orders.a"], &["/queue/orders", "/queue/orders.a.b", "/topic/orders.a"]),
+        ("/app/#.x", &["/app/x", "/app/a/b.x"], &["/app/x.a"]),
+        (
+            "/user/*/queue/**",
+            &["/user/bob/queue/a", "/user/queue/a"],
+            &["/user/bob/topic/a", "/topic/bob.queue.a"],
+        ),
+        (
+            "/user/bob/**",
+            &["/user/bob/queue/a", "/user/bob/topic/a.b"],
+            &["/user/queue/a", "/user/bobby/queue/a"],
+        ),
+        ("/user/bob/queue/a", &["/user/bob/queue/a", "/user/b%6Fb/queue/a"], &["/user/bob/queue/a.b"]),
+        ("/user/b%6fb/queue/a", &["/user/bob/queue/a"], &[]),
+        ("/user/%71ueue/queue/a", &["/user/%71ueue/queue/a"], &["/user/queue/queue/a", "/user/queue/a"]),
+        ("/user/john.doe/queue/a", &["/user/john.doe/queue/a"], &["/user/john/queue/a"]),
+        ("/user/%2A/queue/a", &["/user/%2A/queue/a"], &["/user/bob/queue/a"]),
+        (
+            "/user/queue/**",
+            &["/user/queue/a", "/user/alice/queue/a"],
+            &["/user/topic/a", "/user/bob/queue/a"],
+        ),
+        ("/user/topic/a", &["/user/topic/a"], &["/user/topic/b", "/user/queue/a", "/user/bob/topic/a"]),
+        ("/user/**", &["/user/queue/a", "/user/bob/topic/a"], &["/topic/a"]),
+        ("/user/**/queue/a", &["/user/queue/a", "/user/bob/queue/a"], &["/user/bob/topic/a"]),
+        ("**", &["/topic/a", "/queue/a", "/app/a", "/user/queue/a", "/user/bob/queue/a"], &[]),
+    ] {
+        let permissions = only(&[&format!("allow all anyone {pattern}")]);
+        for text in matching {
+            assert!(may_send(&permissions, &alice(), text), "{pattern} {text}");
+        }
+        for text in other {
+            assert!(!may_send(&permissions, &alice(), text), "{pattern} {text}");
+        }
+    }
+}
+
+#[test]
+fn who_a_rule_is_about() {
+    let guest = with_roles(&["guest", "night shift"]);
+    let bob = Principal::named("bob", "test");
+    let jo = Principal::named("Jo Doe", "test");
+    let anonymous = Principal::anonymous();
+    for (who, about, not_about) in [
+        ("anyone", &[&guest, &bob, &jo, &anonymous][..], &[][..]),
+        ("users", &[&guest, &bob, &jo], &[&anonymous]),
+        ("anonymous", &[&anonymous], &[&guest, &bob, &jo]),
+        ("user:bob", &[&bob], &[&guest, &jo, &anonymous]),
+        ("user:Bob", &[], &[&bob]),
+        ("user:Jo%20Doe", &[&jo], &[&guest, &bob, &anonymous]),
+        ("role:guest", &[&guest], &[&bob, &jo, &anonymous]),
+        ("role:night%20shift", &[&guest], &[&bob, &jo, &anonymous]),
+        ("role:night", &[], &[&guest]),
+    ] {
+        let allow = only(&[&format!("allow send {who} /topic/a")]);
+        let deny = Permissions::new(Preset::Open, vec![rule(&format!("deny send {who} /topic/a"))], vec![]);
+        for client in about {
+            assert!(
+                may_send(&allow, client, "/topic/a") && !may_send(&deny, client, "/topic/a"),
+                "{who} {client:?}"
+            );
+        }
+        for client in not_about {
+            assert!(
+                !may_send(&allow, client, "/topic/a") && may_send(&deny, client, "/topic/a"),
+                "{who} {client:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_no_rule_is_asked_about() {
+    let nothing = only(&[]);
+    let service = with_roles(&["other", "service"]);
+    for text in ["/topic/a", "/queue/a", "/user/bob/queue/a", "/app/a", "/temp-queue/a"] {
+        assert!(may_send(&nothing, &service, text), "{text}");
+    }
+    for text in ["/topic/**", "/app/**", "/presence/users", "/presence/topic/a", "/user/queue/**"] {
+        assert!(may_subscribe(&nothing, &service, text), "{text}");
+        assert!(!may_subscribe(&nothing, &alice(), text), "{text}");
+    }
+    assert!(!may_send(&nothing, &with_roles(&["Service", "services"]), "/topic/a"));
+    assert!(
+        may_send(&nothing, &alice(), "/temp-queue/a") && may_subscribe(&nothing, &alice(), "/temp-queue/a")
+    );
+    assert!(may_send(&nothing, &alice(), "/user/~s2/queue/replies"));
+    assert!(!may_send(&nothing, &alice(), "/user/%7Es2/queue/replies"), "a user of such a name");
+    assert!(!may_subscribe(&nothing, &alice(), "/user/~s2/queue/replies"));
+    assert!(!may_send(&nothing, &alice(), "/topic/~s2"));
+}
+
+// ---- variables ----
+
+/// Names and claims that could be taken for something else, and how they stand in `/user/…`.
+const ODD: [(&str, &str); 14] = [
+    ("a.b", "a.b"),
+    ("a/b", "a%2Fb"),
+    (".", "."),
+    ("/", "%2F"),
+    ("*", "%2A"),
+    ("**", "%2A*"),
+    ("#", "%23"),
+    (">", "%3E"),
+    ("%", "%25"),
+    ("%2A", "%252A"),
+    ("~s2", "%7Es2"),
+    ("queue", "%71ueue"),
+    ("{user}", "{user}"),
+    ("小 明", "小 明"),
+];
+
+#[test]
+fn a_variable_is_one_literal_segment_whatever_it_contains() {
+    let permissions = only(&[
+        "allow all anyone /topic/{claim.tenant}.x",
+        "allow all anyone /topic/of.{user}",
+        "allow all anyone /queue/{claim.tenant}/**",
+    ]);
+    for (value, _) in ODD {
+        let who = with_claims(value, &[("tenant", value)]);
+        let is_segment = !value.contains(['.', '/', '*']) && !matches!(value, "#" | ">");
+        for text in [format!("/topic/{value}.x"), format!("/topic/of.{value}"), format!("/queue/{value}.a")] {
+            if let Some(to) = selector(&who, Verb::Send, &text) {
+                assert_eq!(
+                    permissions.judge(&who, &owner(&who), Verb::Send, &to).is_ok(),
+                    is_segment,
+                    "{text}"
+                );
+            }
+            if let Some(to) = selector(&who, Verb::Subscribe, &text) {
+                let may = permissions.judge(&who, &owner(&who), Verb::Subscribe, &to).is_ok();
+                assert_eq!(may, is_segment, "{text}");
+            }
+        }
+        for text in [
+            "/topic/a.x",
+            "/topic/a.b.x",
+            "/topic/a/b/x",
+            "/topic/x",
+            "/topic/of.a",
+            "/topic/of",
+            "/queue/a.b",
+        ] {
+            assert!(!may_send(&permissions, &who, text), "{value} {text}");
+        }
+        for text in ["/topic/**", "/topic/*.x", "/topic/**.x", "/topic/#", "/topic/of.*", "/topic/>.x"] {
+            assert!(!may_subscribe(&permissions, &who, text), "{value} {text}");
+        }
+    }
+}
+
+#[test]
+fn behind_user_a_variable_is_the_user_of_that_name() {
+    let rules = ["/user/{claim.friend}/queue/**", "/user/{user}/topic/**"];
+    let permissions =
+        only(&rules.map(|pattern| format!("allow send anyone {pattern}")).each_ref().map(|r| &**r));
+    for (value, encoded) in ODD {
+        let who = with_claims(value, &[("friend", value)]);
+        for path in ["queue/a.b", "topic/a"] {
+            assert!(may_send(&permissions, &who, &format!("/user/{encoded}/{path}")), "{value} {path}");
+            for (_, other) in ODD.iter().filter(|(other, _)| *other != value) {
+                assert!(
+                    !may_send(&permissions, &who, &format!("/user/{other}/{path}")),
+                    "{value} {other} {path}"
+                );
+            }
+            assert!(!may_send(&permissions, &who, &format!("/user/a/{path}")), "{value} {path}");
+        }
+        assert!(may_send(&permissions, &who, "/user/queue/a"), "{value} is a friend of its own");
+    }
+    let stranger = with_claims("bob", &[("friend", "~s2")]);
+    assert!(!may_subscribe(
+        &only(&["allow all anyone /user/{claim.friend}/queue/**"]),
+        &stranger,
+        "/user/~s2/queue/a"
+    ));
+}
+
+#[test]
+fn what_a_client_has_not_allows_nothing_and_denies_all_that_could_be_meant() {
+    let allow = only(&["allow all anyone /topic/{claim.tenant}.x", "allow all anyone /user/{user}/queue/**"]);
+    let rules =
+        ["deny all anyone /topic/{claim.tenant}.x", "deny all anyone /user/{user}/queue/**"].map(rule);
+    let deny = Permissions::new(Preset::Open, rules.into(), vec![]);
+    let anonymous = Principal::anonymous();
+    for who in [alice(), with_claims("alice", &[("tenant", "")]), with_claims("alice", &[("Tenant", "t")])] {
+        for text in ["/topic/t.x", "/topic/.x", "/topic/tenant.x", "/topic/t.y", "/topic/x"] {
+            let Some(to) = selector(&who, Verb::Send, text) else { continue };
+            assert!(allow.judge(&who, &owner(&who), Verb::Send, &to).is_err(), "{text}");
+        }
+        assert!(!may_send(&deny, &who, "/topic/t.x") && !may_send(&deny, &who, "/topic/u.x"));
+        assert!(!may_subscribe(&deny, &who, "/topic/*.x") && !may_subscribe(&deny, &who, "/topic/**"));
+        assert!(may_send(&deny, &who, "/topic/t.y") && may_send(&deny, &who, "/topic/t.t.x"));
+        assert!(may_subscribe(&deny, &who, "/topic/*.y"));
+    }
+    let tenant = with_claims("alice", &[("tenant", "t")]);
+    assert!(may_send(&allow, &tenant, "/topic/t.x") && !may_send(&allow, &tenant, "/topic/u.x"));
+    assert!(!may_send(&deny, &tenant, "/topic/t.x") && may_send(&deny, &tenant, "/topic/u.x"));
+    assert!(!may_subscribe(&allow, &anonymous, "/user/queue/a"), "nobody's name");
+    assert!(
+        !may_send(&deny, &anonymous, "/user/bob/queue/a") && may_send(&deny, &anonymous, "/user/bob/topic/a")
+    );
+}
+
+// ---- wildcard subscriptions ----
+
+#[test]
+fn a_deny_that_intersects_refuses_and_an_allow_that_contains_grants() {
+    for (rules, text, says) in [
+        (&["allow subscribe anyone /topic/**"][..], "/topic/**", None),
+        (&["allow subscribe anyone /topic/*.**"], "/topic/**.*", None),
+        (&["allow subscribe anyone /topic/**.*"], "/topic/**", None),
+        (&["allow subscribe anyone /topic/*.**.b"], "/topic/**.b.b", None),
+        (&["allow subscribe anyone **"], "/topic/**", None),
+        (&["allow subscribe anyone **"], "/user/queue/**", None),
+        (&["allow send anyone /topic/**"], "/topic/**", Some("deny all anyone **")),
+        (&["allow subscribe anyone /app/**"], "/topic/**", Some("deny all anyone **")),
+        // A part is passed over, and so are two parts.
+        (&["allow subscribe anyone /topic/a.**"], "/topic/**", Some("deny all anyone **")),
+        (&["allow subscribe anyone /topic/a.*"], "/topic/a.**", Some("deny all anyone **")),
+        (&["allow all anyone /topic/a", "allow all anyone /topic/*.**"], "/topic/**", None),
+        (
+            &["allow all anyone /topic/*", "allow all anyone /topic/*.*.**"],
+            "/topic/**",
+            Some("deny all anyone **"),
+        ),
+        // The order counts.
+        (
+            &["deny all anyone /topic/a.secret", "allow all anyone /topic/**"],
+            "/topic/a.*",
+            Some("deny all anyone /topic/a.secret"),
+        ),
+        (&["deny all anyone /topic/a.secret", "allow all anyone /topic/**"], "/topic/b.*", None),
+        (&["allow all anyone /topic/a.*", "deny all anyone /topic/a.secret"], "/topic/a.*", None),
+        (
+            &["allow all anyone /topic/a.b", "deny all anyone /topic/a.secret"],
+            "/topic/a.*",
+            Some("deny all anyone /topic/a.secret"),
+        ),
+        (
+            &["deny all anyone /topic/**.secret.**", "allow all anyone **"],
+            "/topic/a.*.b",
+            Some("deny all anyone /topic/**.secret.**"),
+        ),
+        (&["deny all anyone /topic/**.secret", "allow all anyone **"], "/topic/**.public", None),
+        (&["deny send anyone /topic/**", "allow all anyone **"], "/topic/**", None),
+        (&["deny all users /topic/**", "allow all anyone **"], "/topic/**", Some("deny all users /topic/**")),
+        (&["deny all anonymous /topic/**", "allow all anyone **"], "/topic/**", None),
+        (&["deny all anyone **", "allow all anyone **"], "/app/**", Some("deny all anyone **")),
+        // A user's destination is an owner, queue or topic, and a name.
+        (&["deny all anyone /user/*/topic/**", "allow all anyone **"], "/user/queue/**", None),
+        (&["allow all anyone /user/queue/*.**"], "/user/queue/**", None),
+        (&["allow all anyone /user/{user}/queue/**"], "/user/queue/*.a", None),
+        (&["allow all anyone /user/bob/queue/**"], "/user/queue/**", Some("deny all anyone **")),
+        (&["deny all anyone /user/bob/queue/**", "allow all anyone **"], "/user/queue/**", None),
+        (
+            &["deny all anyone /user/alice/queue/a.b", "allow all anyone **"],
+            "/user/queue/#.b",
+            Some("deny all anyone /user/alice/queue/a.b"),
+        ),
+        (&["allow all anyone /topic/{claim.tenant}.**"], "/topic/t.**", None),
+        (&["allow all anyone /topic/{claim.tenant}.**"], "/topic/*.**", Some("deny all anyone **")),
+        (
+            &["deny all anyone /topic/{claim.tenant}.a", "allow all anyone **"],
+            "/topic/*.*",
+            Some("deny all anyone /topic/{claim.tenant}.a"),
+        ),
+        (&["deny all anyone /topic/{claim.tenant}.a", "allow all anyone **"], "/topic/u.*", None),
+    ] {
+        let who = with_claims("alice", &[("tenant", "t")]);
+        let result = asked(&only(rules), &who, Verb::Subscribe, text);
+        assert_eq!(result.err().as_deref(), says, "{rules:?} {text}");
+    }
+}
+
+// ---- presence ----
+
+#[test]
+fn who_may_not_read_a_topic_may_not_see_who_does() {
+    let permissions = only(&[
+        "allow subscribe anyone /presence/topic/**",
+        "deny subscribe anyone /topic/a.secret",
+        "allow subscribe anyone /topic/a.*",
+        "allow subscribe anyone /topic/users",
+    ]);
+    for (text, says) in [
+        ("/presence/topic/a.b", None),
+        ("/presence/topic/a/b", None),
+        ("/presence/topic/a.secret", Some("deny subscribe anyone /topic/a.secret")),
+        ("/presence/topic/b", Some("deny all anyone **")),
+        ("/presence/topic/users", None),
+        ("/presence/users", Some("deny all anyone **")),
+    ] {
+        assert_eq!(asked(&permissions, &alice(), Verb::Subscribe, text).err().as_deref(), says, "{text}");
+    }
+    let topics = only(&["allow subscribe anyone /topic/**", "allow subscribe anyone /presence/users"]);
+    assert!(!may_subscribe(&topics, &alice(), "/presence/topic/a"));
+    assert!(may_subscribe(&topics, &alice(), "/presence/users"));
+    assert!(may_subscribe(&only(&["allow all anyone /presence/**"]), &alice(), "/presence/users"));
+    let some = only(&["allow all anyone /presence/topic/a.*", "allow all anyone /topic/**"]);
+    assert!(may_subscribe(&some, &alice(), "/presence/topic/a.b"));
+    assert!(!may_subscribe(&some, &alice(), "/presence/topic/a.b.c"));
+}
+
+// ---- presets ----
+
+#[test]
+fn what_the_presets_grant() {
+    use Verb::{Send, Subscribe};
+    let (anonymous, end) = (Principal::anonymous(), Err("no rule grants it (preset safe)".to_owned()));
+    for (verb, text, users, anybody) in [
+        (Subscribe, "/topic/a", true, true),
+        (Subscribe, "/topic/**", true, true),
+        (Send, "/topic/a", false, false),
+        (Subscribe, "/presence/topic/a", true, true),
+        (Subscribe, "/presence/users", false, false),
+        (Subscribe, "/queue/a", false, false),
+        (Send, "/queue/a", false, false),
+        (Send, "/app/a", true, true),
+        (Subscribe, "/app/a", false, false),
+        (Subscribe, "/app/**", false, false),
+        (Subscribe, "/user/queue/a", true, true),
+        (Subscribe, "/user/queue/**", true, true),
+        (Subscribe, "/user/topic/*.a", true, true),
+        (Send, "/user/topic/a", true, true),
+        (Send, "/user/bob/queue/a", true, false),
+        (Send, "/user/bob/topic/a", false, false),
+        (Subscribe, "/user/bob/queue/a", false, false),
+        (Subscribe, "/user/bob/topic/a", false, false),
+        (Subscribe, "/user/~s2/queue/a", false, false),
+        (Send, "/user/~s2/queue/a", true, true),
+        (Send, "/temp-queue/a", true, true),
+    ] {
+        for (who, granted) in [(alice(), users), (anonymous.clone(), anybody)] {
+            let expected = if granted { Ok(()) } else { end.clone() };
+            assert_eq!(asked(&preset(Preset::Safe), &who, verb, text), expected, "{verb:?} {text} {who:?}");
+            assert_eq!(asked(&Permissions::default(), &who, verb, text), Ok(()), "{verb:?} {text} {who:?}");
+        }
+    }
+}
+
+#[test]
+fn all_rules_are_shown_in_order_with_where_they_come_from() {
+    let rules = vec![rule("deny all role:guest /topic/a"), rule("allow send users /topic/**")];
+    let demo = vec![("demo", rule("allow send anyone /topic/chat.**"))];
+    let permissions = Permissions::new(Preset::Safe, rules, demo);
+    let lines = permissions.lines();
+    assert_eq!(lines.len(), 3 + Preset::Safe.rules().len());
+    assert_eq!(
+        lines[..4],
+        [
+            "deny all role:guest /topic/a (permission)",
+            "allow send users /topic/** (permission)",
+            "allow send anyone /topic/chat.** (demo)",
+            "allow subscribe anyone /topic/** (preset safe)",
+        ]
+    );
+    assert!(may_send(&permissions, &Principal::anonymous(), "/topic/chat.room"));
+    assert!(!may_send(&permissions, &Principal::anonymous(), "/topic/chats"));
+    assert_eq!(Permissions::default().lines(), ["allow all anyone ** (preset open)"]);
+    assert_eq!(Permissions::default(), preset(Preset::Open));
+    assert_eq!(permissions.preset(), Preset::Safe);
+    for preset in [Preset::Safe, Preset::Open] {
+        assert_eq!(Preset::parse(&preset.to_string()), Ok(preset));
+    }
+}
+
+/// Texts out of what could lead to somebody's messages.
+fn any_text() -> impl Strategy<Value = String> {
+    let pieces = vec![
+        "user", "users", "queue", "topic", "presence", "app", "bob", "alice", "b%6Fb", "bob%2F", "%71ueue",
+        "%2A", "*", "**", "#", ">", "~s1", "~s2", "%7Es1", "..", "a", "{user}", "",
+    ];
+    let separator = prop::sample::select(vec!["/", "/", "/", ".", "%2F", "%2f", "//"]);
+    prop::collection::vec((separator, prop::sample::select(pieces)), 1..6).prop_map(|pieces| {
+        let user = if pieces.len() % 2 == 0 { "/user" } else { "" };
+        pieces.iter().fold(user.to_owned(), |text, (separator, piece)| text + separator + piece)
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4096))]
+
+    #[test]
+    fn with_safe_no_subscription_gets_at_the_messages_of_others(text in any_text()) {
+        for who in [alice(), Principal::anonymous(), Principal::named("queue", "test"), Principal::named("*", "test")] {
+            let Some(to) = selector(&who, Verb::Subscribe, &text) else { continue };
+            let own = owner(&who);
+            if preset(Preset::Safe).judge(&who, &own, Verb::Subscribe, &to).is_ok() {
+                prop_assert!(matches!(to.kind(), Kind::Topic | Kind::User | Kind::Presence | Kind::TempQueue));
+                let is_own = to.segments().first() == Some(&Segment::Literal(own.as_str().into()));
+                prop_assert!(to.kind() != Kind::User || is_own, "{} got {}", own.as_str(), to.as_str());
+            }
+        }
+    }
+}
