@@ -8,7 +8,6 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{sleep, timeout};
 
@@ -149,21 +148,9 @@ impl Authenticator {
 impl Shared {
     async fn answer(self: &Arc<Shared>, credentials: Credentials, purpose: Purpose) -> Answer {
         let Ok(chair) = self.chairs.clone().try_acquire_owned() else { return Err(crowded()) };
-        let delay = self.delay(&credentials);
-        if !delay.is_zero() {
-            sleep(delay).await;
-        }
         let mut answers = self.join(credentials, purpose, chair);
         let answer = answers.wait_for(Option::is_some).await.ok().and_then(|answer| answer.clone());
         answer.unwrap_or_else(|| Err(not_checked("the check was given up".to_owned())))
-    }
-
-    /// Nobody guesses who shows nothing.
-    fn delay(&self, credentials: &Credentials) -> Duration {
-        if credentials.is_empty() {
-            return Duration::ZERO;
-        }
-        self.throttle.delay(credentials.handshake.address, credentials.login().map(|(name, _)| name))
     }
 
     /// The answers to this question: it is asked if nobody has asked the same, and then it takes the chair.
@@ -182,13 +169,28 @@ impl Shared {
         under_way.insert(digest, answers.clone());
         let question = Question { shared: self.clone(), digest, _chair: chair };
         tokio::spawn(async move {
-            let verdict = question.shared.ask(&credentials, purpose).await;
-            question.shared.count(&credentials, &verdict);
+            let verdict = question.shared.in_turn(&credentials, purpose).await;
             let answer = heard(&credentials, verdict);
             drop((question, credentials));
             tell.send_replace(Some(answer));
         });
         answers
+    }
+
+    /// Asks, after whatever a login by name has to wait. Whoever shows a token or nothing guesses nothing.
+    async fn in_turn(&self, credentials: &Credentials, purpose: Purpose) -> Verdict {
+        let Some((name, _)) = credentials.login() else { return self.ask(credentials, purpose).await };
+        let Some(turn) = self.throttle.enter(credentials.handshake.address, name) else {
+            return Verdict::Unavailable(
+                "too many logins of this name are under way from this address".to_owned(),
+            );
+        };
+        if !turn.delay.is_zero() {
+            sleep(turn.delay).await;
+        }
+        let verdict = self.ask(credentials, purpose).await;
+        self.count(credentials, name, &verdict);
+        verdict
     }
 
     /// One source after the other, until one knows the client or refuses it. [`Verdict::NotMine`] if none is concerned.
@@ -213,16 +215,15 @@ impl Shared {
         Verdict::NotMine
     }
 
-    fn count(&self, credentials: &Credentials, verdict: &Verdict) {
-        let name = credentials.login().map(|(name, _)| name);
-        match (verdict, name) {
-            (Verdict::Known(principal), Some(name)) if is_by_login(credentials, principal, name) => {
+    fn count(&self, credentials: &Credentials, name: &str, verdict: &Verdict) {
+        match verdict {
+            Verdict::Known(principal) if is_by_login(credentials, principal, name) => {
                 self.throttle.succeeded(name);
             }
-            (Verdict::Refused(_) | Verdict::NotMine, _) if !credentials.is_empty() => {
+            Verdict::Refused(_) | Verdict::NotMine => {
                 self.throttle.failed(credentials.handshake.address, name);
             }
-            _ => {}
+            Verdict::Known(_) | Verdict::Unavailable(_) => {}
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::users::source::Check;
 use crate::users::{Passcode, Principal, Secret};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -137,9 +138,9 @@ async fn the_same_login_is_checked_once_and_to_its_end_although_nobody_waits() {
     assert!(other.await.is_err());
     assert!(authenticator.shared.under_way.lock().is_empty());
     for _ in 0..3 {
-        authenticator.shared.throttle.failed(None, Some("a"));
+        authenticator.shared.throttle.failed(None, "a");
     }
-    let delay = authenticator.shared.throttle.delay(None, Some("a"));
+    let delay = authenticator.shared.throttle.delay(None, "a", 0);
     assert_eq!(delay, Duration::from_millis(250), "the failure that nobody waited for counts, once");
     assert_eq!(authenticator.shared.chairs.available_permits(), 10);
 }
@@ -194,9 +195,9 @@ async fn an_own_token_does_not_wipe_out_what_was_guessed_of_another() {
     let own = Credentials { login: Some("alice".to_owned()), ..bearer("good") };
     let known = authenticator.authenticate(own).await.expect("an own token");
     assert_eq!(known.name.as_deref(), Some("mallory"));
-    assert!(authenticator.shared.throttle.delay(None, Some("alice")) > Duration::ZERO);
+    assert!(authenticator.shared.throttle.delay(None, "alice", 0) > Duration::ZERO);
     authenticator.authenticate(credentials("alice", "sesame")).await.expect("alice");
-    assert_eq!(authenticator.shared.throttle.delay(None, Some("alice")), Duration::ZERO);
+    assert_eq!(authenticator.shared.throttle.delay(None, "alice", 0), Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
