@@ -131,8 +131,8 @@ const USERS: &[Row] = &[
         value: "NAME:PASSCODE",
         default: "",
         help: "A user who may connect; give it once for each. With any user, CONNECT needs a login (see \
-               allow-anonymous); without any, and without a users-file, everybody is let in and a login is ignored. Other users of \
-               this machine can see flags: the file is a better place. In the environment commas separate users, so \
+               allow-anonymous); where users are known by nothing else either, everybody is let in and a login is ignored. Other \
+               users of this machine can see flags: the file is a better place. In the environment commas separate users, so \
                a passcode with a comma belongs in the file, too.",
         kind: Kind::Secrets { clear: |c| c.users.listed.clear() },
         set: |c, v| {
@@ -157,8 +157,8 @@ const USERS: &[Row] = &[
         "users-file",
         "FILE",
         "",
-        "A file of users with hashes of their passcodes, made and changed by stompbox passwd. It is read again when it \
-         has changed, with the next login; while the new one will not do, the users of before stay.",
+        "A file of users with hashes of their passcodes, made and changed by stompbox passwd. It is read again within \
+         a second of its change; while the new one will not do, the users of before stay.",
         |c, v| {
             c.users.users_file = Some(v).filter(|path| !path.is_empty()).map(Into::into);
             Ok(())

@@ -181,9 +181,9 @@ impl Session {
     pub(super) fn reject(
         &mut self,
         command: Command,
-        transaction: Option<&str>,
+        (transaction, destination): (Option<&str>, Option<Box<str>>),
         receipt: Option<Receipt>,
-        rejection: &Rejection,
+        mut rejection: Rejection,
         actions: &mut Vec<Action>,
     ) {
         let is_soft = self.soft_errors
@@ -191,7 +191,10 @@ impl Session {
             && matches!(command, Command::Send | Command::Subscribe)
             && rejection.closing != Closing::Limit("frames-per-second-max");
         if !is_soft {
-            return self.fail(receipt, rejection, actions);
+            return self.fail(receipt, &rejection, actions);
+        }
+        if rejection.extra.is_none() {
+            rejection.extra = destination.map(|destination| ("destination", destination));
         }
         if let Some(transaction) = transaction {
             self.transactions.refuse_part(transaction);
@@ -199,7 +202,7 @@ impl Session {
         if let Closing::Limit(option) = rejection.closing {
             actions.push(Action::Limit(option));
         }
-        self.report(receipt, rejection, actions);
+        self.report(receipt, &rejection, actions);
     }
 
     /// The broker refuses what an action was about: ERROR and close, or where `soft-errors` were asked for a MESSAGE.

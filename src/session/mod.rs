@@ -129,7 +129,7 @@ impl Session {
             return self.fail(receipt, &Rejection::expired(), actions);
         }
         let command = frame.command;
-        let transaction = self.part_of(&frame);
+        let (transaction, destination) = self.part_of(&frame);
         let handled = match self.state {
             State::Connecting => self.connect(&frame, actions),
             State::Authenticating { .. } => Err(Rejection::while_authenticating(frame.command)),
@@ -137,16 +137,17 @@ impl Session {
             State::Leaving | State::Closed => Ok(()),
         };
         if let Err(rejection) = handled {
-            self.reject(command, transaction.as_deref(), receipt, &rejection, actions);
+            self.reject(command, (transaction.as_deref(), destination), receipt, rejection, actions);
         }
     }
 
-    /// The transaction of a SEND that may be refused without ending the conversation.
-    fn part_of(&self, frame: &Frame) -> Option<Box<str>> {
-        if !self.soft_errors || frame.command != Command::Send {
-            return None;
+    /// Transaction and destination of a frame that may be refused without ending the conversation.
+    fn part_of(&self, frame: &Frame) -> (Option<Box<str>>, Option<Box<str>>) {
+        if !self.soft_errors || !matches!(frame.command, Command::Send | Command::Subscribe) {
+            return (None, None);
         }
-        frame.header("transaction").map(Box::from)
+        let transaction = frame.header("transaction").filter(|_| frame.command == Command::Send);
+        (transaction.map(Box::from), frame.header("destination").map(Box::from))
     }
 
     /// The octets were no frame.

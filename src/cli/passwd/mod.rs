@@ -22,7 +22,7 @@ pub(super) const ABOUT: &str = "Makes and changes a users file: names with hashe
 
 const AFTER_HELP: &str = "\
 The passcode is asked for twice on a terminal; from anything else one line of standard input is read. It is stored as an \
-argon2id hash. A running broker takes the change with the next login.\n\n\
+argon2id hash. A running broker takes the change within a second.\n\n\
 Exit code: 0 done; 1 the file cannot be read or written, or there is no such user; 2 a mistake in the arguments or in the \
 passcode.";
 

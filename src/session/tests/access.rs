@@ -126,7 +126,7 @@ fn soft_errors_cost_the_frame_alone() {
              report message:access denied receipt-id:r2 refused:/queue/a",
         )
         .send("SEND destination:nowhere receipt:r3")
-        .expect("report message:invalid destination receipt-id:r3")
+        .expect("report message:invalid destination receipt-id:r3 refused:nowhere")
         .send("SUBSCRIBE id:1 destination:/topic/a")
         .expect("subscribe 1 /topic/a 100");
     // What is no SEND and no SUBSCRIBE ends the conversation as ever.
