@@ -1,8 +1,8 @@
 //! Threads for hashing passcodes: the threads that run connections never do it.
 
 use super::hash::Memory;
+use super::turns::{Party, Turns};
 use parking_lot::{Condvar, Mutex};
-use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use tracing::{debug, error};
 /// By how much the threads step back behind those that run connections.
 const NICE: i32 = 10;
 
-/// Some threads and one queue before them, first come, first served. The threads start with the first work that needs
+/// Some threads and one queue before them, in which addresses take turns. The threads start with the first work that needs
 /// them and end when this is dropped; work that waits then is dropped, too.
 pub(super) struct Desks {
     shared: Arc<Shared>,
@@ -29,7 +29,7 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    queue: VecDeque<Job>,
+    queue: Turns<Job>,
     threads: usize,
     idle: usize,
     is_closed: bool,
@@ -44,11 +44,11 @@ impl Desks {
         Desks { shared: Arc::new(Shared { state, work: Condvar::new(), threads_max, waiting_max }) }
     }
 
-    /// Puts the work at the end of the queue.
+    /// Puts the work at the end of the line of `party`, for whom it is done.
     ///
     /// # Errors
     /// Too much waits, or no thread can be started. The text is for the log.
-    pub(super) fn put(&self, job: Job) -> Result<(), &'static str> {
+    pub(super) fn put(&self, party: Party, job: Job) -> Result<(), &'static str> {
         let mut state = self.shared.state.lock();
         if state.queue.len() >= self.shared.waiting_max {
             return Err("too many logins wait (auth-waiting-max)");
@@ -60,7 +60,7 @@ impl Desks {
         if state.threads == 0 {
             return Err("no thread could be started");
         }
-        state.queue.push_back(job);
+        state.queue.push(party, job);
         self.shared.work.notify_one();
         Ok(())
     }
@@ -100,7 +100,7 @@ impl Shared {
         let mut memory = Memory::new();
         let mut state = self.state.lock();
         while !state.is_closed {
-            let Some(job) = state.queue.pop_front() else {
+            let Some(job) = state.queue.pop() else {
                 // Megabytes are not held while nobody logs in.
                 memory = Memory::new();
                 state.idle += 1;
@@ -147,11 +147,14 @@ mod tests {
             for number in 0..20 {
                 let done = done.clone();
                 desks
-                    .put(Box::new(move |_| {
-                        let name = std::thread::current().name().map(str::to_owned);
-                        done.send((number, name)).expect("the test waits");
-                        assert_ne!(number, 3, "this one fails");
-                    }))
+                    .put(
+                        None,
+                        Box::new(move |_| {
+                            let name = std::thread::current().name().map(str::to_owned);
+                            done.send((number, name)).expect("the test waits");
+                            assert_ne!(number, 3, "this one fails");
+                        }),
+                    )
                     .expect("room");
             }
             let mut results: Vec<_> = results.iter().take(20).collect();
@@ -174,16 +177,19 @@ mod tests {
         let (open, gate) = mpsc::channel::<()>();
         let (begun, began) = mpsc::channel();
         desks
-            .put(Box::new(move |_| {
-                begun.send(()).expect("the test waits");
-                let _ = gate.recv();
-            }))
+            .put(
+                None,
+                Box::new(move |_| {
+                    begun.send(()).expect("the test waits");
+                    let _ = gate.recv();
+                }),
+            )
             .expect("room");
         began.recv().expect("it begins");
         for _ in 0..2 {
-            desks.put(Box::new(|_| {})).expect("room");
+            desks.put(None, Box::new(|_| {})).expect("room");
         }
-        assert_eq!(desks.put(Box::new(|_| {})), Err("too many logins wait (auth-waiting-max)"));
+        assert_eq!(desks.put(None, Box::new(|_| {})), Err("too many logins wait (auth-waiting-max)"));
         drop(open);
     }
 
@@ -191,7 +197,7 @@ mod tests {
     fn the_threads_end_with_the_desks() {
         let desks = Desks::new(2, 10);
         let (done, results) = mpsc::channel();
-        desks.put(Box::new(move |_| done.send(()).expect("the test waits"))).expect("room");
+        desks.put(None, Box::new(move |_| done.send(()).expect("the test waits"))).expect("room");
         results.recv().expect("done");
         let shared = Arc::downgrade(&desks.shared);
         drop(desks);
@@ -208,9 +214,12 @@ mod tests {
         let desks = Desks::new(1, 10);
         let (tell, told) = mpsc::channel();
         desks
-            .put(Box::new(move |_| {
-                tell.send(getpriority_process(Some(rustix::thread::gettid()))).expect("the test waits");
-            }))
+            .put(
+                None,
+                Box::new(move |_| {
+                    tell.send(getpriority_process(Some(rustix::thread::gettid()))).expect("the test waits");
+                }),
+            )
             .expect("room");
         assert_eq!(told.recv().expect("told").expect("a priority"), (own + NICE).min(19));
         assert_eq!(getpriority_process(Some(rustix::thread::gettid())).expect("a priority"), own);

@@ -28,6 +28,7 @@ mod source;
 mod sources;
 mod throttle;
 pub mod token;
+mod turns;
 mod verifier;
 
 pub use authenticator::Authenticator;

@@ -5,6 +5,7 @@ use super::desk::Desks;
 use super::hash::{CannotHash, Hash, Memory};
 use super::keyed::{Digest, Key};
 use super::recent::Recent;
+use super::turns::Party;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fmt;
@@ -68,6 +69,7 @@ impl Verifier {
     /// It cannot be said, for now; the text is for the log.
     pub(super) async fn verify(
         &self,
+        party: Party,
         name: &str,
         passcode: &str,
         hash: &Arc<Hash>,
@@ -80,7 +82,7 @@ impl Verifier {
             }
             match state.pending.get(&digest) {
                 Some(pending) => pending.clone(),
-                None => self.begin(&mut state, digest, passcode, hash)?,
+                None => self.begin(&mut state, party, digest, passcode, hash)?,
             }
         };
         let answer = pending.wait_for(Option::is_some).await.ok().and_then(|answer| *answer);
@@ -94,6 +96,7 @@ impl Verifier {
     fn begin(
         &self,
         state: &mut State,
+        party: Party,
         digest: Digest,
         passcode: &str,
         hash: &Arc<Hash>,
@@ -102,14 +105,17 @@ impl Verifier {
         let passcode = Secret::new(passcode);
         let (shared, hash) = (self.shared.clone(), hash.clone());
         state.pending.insert(digest, told.clone());
-        let put = self.desks.put(Box::new(move |memory| {
-            let matches = || (shared.matches)(&hash, passcode.reveal(), memory);
-            let answer = catch_unwind(AssertUnwindSafe(matches)).unwrap_or(Err(CannotHash));
-            // Its memory is wiped before anybody hears of it.
-            drop(passcode);
-            shared.end(&digest, answer);
-            tell.send_replace(Some(answer));
-        }));
+        let put = self.desks.put(
+            party,
+            Box::new(move |memory| {
+                let matches = || (shared.matches)(&hash, passcode.reveal(), memory);
+                let answer = catch_unwind(AssertUnwindSafe(matches)).unwrap_or(Err(CannotHash));
+                // Its memory is wiped before anybody hears of it.
+                drop(passcode);
+                shared.end(&digest, answer);
+                tell.send_replace(Some(answer));
+            }),
+        );
         put.inspect_err(|_| drop(state.pending.remove(&digest))).map(|()| told)
     }
 }
@@ -185,7 +191,7 @@ pub(super) mod tests {
             ("panic", Err("not enough memory for a hash")),
             ("sesam", Ok(false)),
         ] {
-            assert_eq!(verifier.verify("alice", passcode, &hash).await, expected, "{passcode}");
+            assert_eq!(verifier.verify(None, "alice", passcode, &hash).await, expected, "{passcode}");
         }
         assert!(verifier.shared.state.lock().pending.is_empty());
     }
@@ -204,7 +210,7 @@ pub(super) mod tests {
             ("bob", "sesame", &hash, 5),
             ("alice", "sesame", &hash, 5),
         ] {
-            assert_eq!(verifier.verify(name, passcode, hash).await, Ok(passcode == "sesame"));
+            assert_eq!(verifier.verify(None, name, passcode, hash).await, Ok(passcode == "sesame"));
             assert_eq!(slow.begun(), hashes, "{name} {passcode}");
         }
     }
@@ -213,7 +219,7 @@ pub(super) mod tests {
     async fn the_same_question_is_asked_once_and_answered_although_nobody_waits() {
         let (verifier, slow) = Slow::verifier(1, 10);
         let hash = Arc::new(cheap("x"));
-        let ask = |passcode: &'static str| Box::pin(verifier.verify("alice", passcode, &hash));
+        let ask = |passcode: &'static str| Box::pin(verifier.verify(None, "alice", passcode, &hash));
         let (mut first, mut second, mut other) = (ask("sesame"), ask("sesame"), ask("wrong"));
         for asked in [&mut first, &mut second, &mut other] {
             assert!(futures_util::poll!(asked).is_pending());
@@ -233,7 +239,7 @@ pub(super) mod tests {
         let hash = Arc::new(cheap("x"));
         slow.let_go(100);
         for name in ["a", "b", "c", "c", "b", "a"] {
-            assert_eq!(verifier.verify(name, "sesame", &hash).await, Ok(true));
+            assert_eq!(verifier.verify(None, name, "sesame", &hash).await, Ok(true));
         }
         assert_eq!((slow.begun(), verifier.shared.state.lock().successes.len()), (4, 2));
     }

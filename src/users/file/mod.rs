@@ -5,6 +5,7 @@ pub(crate) mod edit;
 pub(crate) mod record;
 
 use super::source::{Check, Source, Standing, Verdict};
+use super::throttle::network;
 use super::verifier::Verifier;
 use super::{Credentials, Passcode, Principal};
 use contents::{Look, Users};
@@ -96,6 +97,7 @@ impl UsersFile {
             // Nobody has such a one, so the answer tells nothing, and the queue holds nothing long.
             return Verdict::Refused("a name or a passcode that is too long".to_owned());
         }
+        let party = credentials.handshake.address.map(network);
         self.look().await;
         for _ in 0..TRIES_MAX {
             let users = match &*self.shared.users.read() {
@@ -104,7 +106,7 @@ impl UsersFile {
             };
             let user = users.get(login);
             let hash = user.map_or(&users.nobody, |user| &user.hash);
-            let matches = match self.verifier.verify(login, passcode, hash).await {
+            let matches = match self.verifier.verify(party, login, passcode, hash).await {
                 Ok(matches) => matches,
                 Err(reason) => return Verdict::Unavailable(reason.to_owned()),
             };

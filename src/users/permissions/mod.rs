@@ -132,9 +132,15 @@ impl Permissions {
         }
     }
 
-    /// Who may not read a topic may not see either who does.
+    /// Who may not read a topic may not see either who does, and who may not have a queue may not have its dead letters:
+    /// a user called `dead` is not to have everybody's by a rule for `/queue/{user}.**`.
     fn judge_all(&self, client: Client<'_>, verb: Verb, kind: Kind, asked: Asked<'_>) -> Result<(), Denied> {
         self.go_down(client, verb, kind, asked)?;
+        if let (Kind::Queue, Asked::Exact(["dead", origin @ ..])) = (kind, asked)
+            && !origin.is_empty()
+        {
+            return self.judge_all(client, verb, kind, Asked::Exact(origin));
+        }
         let Some(topic) = asked.topic().filter(|_| kind == Kind::Presence) else { return Ok(()) };
         self.go_down(client, Verb::Subscribe, Kind::Topic, topic)
     }

@@ -609,3 +609,23 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn dead_letters_need_their_queue_too() {
+    let rules = vec![Rule::parse("allow all users /queue/{user}.**").expect("a rule")];
+    let permissions = Permissions::new(Preset::Safe, rules, Vec::new());
+    let may = |name: &str, queue: &str| {
+        let to = Selector::parse(queue, 1024).expect("a queue");
+        permissions.judge(&Principal::named(name, "test"), &Owner::user(name), Verb::Subscribe, &to).is_ok()
+    };
+    assert!(may("alice", "/queue/alice.in"));
+    assert!(!may("alice", "/queue/dead.alice.in"), "no rule grants it");
+    assert!(!may("dead", "/queue/dead.alice.in"), "whatever one is called");
+    assert!(!may("dead", "/queue/dead.dead.in"), "the dead letters of dead letters");
+    let rules = ["allow subscribe users /queue/dead.**", "allow all users /queue/{user}.**"];
+    let rules = rules.map(|rule| Rule::parse(rule).expect("a rule")).to_vec();
+    let permissions = Permissions::new(Preset::Safe, rules, Vec::new());
+    let to = Selector::parse("/queue/dead.alice.in", 1024).expect("a queue");
+    let alice = Principal::named("alice", "test");
+    assert!(permissions.judge(&alice, &Owner::user("alice"), Verb::Subscribe, &to).is_ok());
+}
