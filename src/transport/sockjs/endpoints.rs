@@ -227,10 +227,17 @@ impl<A: Application> Endpoints<A> {
             let seat = seat.insert(self.seats.take(visit.address)?).clone();
             let delays =
                 Delays { heartbeat: self.options.heartbeat, disconnect: self.options.disconnect_delay };
-            Ok(Link::new(id, identity, self.registry.weak(), delays, way.clone(), seat))
+            Ok(Link::new(
+                id,
+                (identity, visit.trust.is_own_page),
+                self.registry.weak(),
+                delays,
+                way.clone(),
+                seat,
+            ))
         });
         let link = match made {
-            Ok(link) if link.identity() != identity => return answer.not_found(),
+            Ok(link) if !link.is_of(identity, visit.trust.is_own_page) => return answer.not_found(),
             Ok(link) => link,
             Err(limit) => return self.full(answer, limit),
         };
@@ -275,7 +282,7 @@ impl<A: Application> Endpoints<A> {
         visit: &Visit,
     ) -> Response<Body> {
         let identity = self.identity(&request, visit);
-        let link = self.registry.find(id).filter(|link| link.identity() == identity);
+        let link = self.registry.find(id).filter(|link| link.is_of(identity, visit.trust.is_own_page));
         let (limit, bytes_max, budget) = match &link {
             Some(link) if link.is_trusted() => {
                 ("sockjs-send-bytes-max", self.options.send_bytes_max, &self.budget)

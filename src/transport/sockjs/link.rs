@@ -35,6 +35,8 @@ pub(super) struct Link {
     id: Box<str>,
     /// Whose it is, see [`super::identity`].
     identity: u64,
+    /// Whether a page opened it that may speak for its user: no other page goes on with it.
+    is_own_page: bool,
     registry: Weak<Registry>,
     state: Mutex<State>,
     /// Requests that send wait in the order in which they came.
@@ -79,7 +81,7 @@ pub(super) struct Over;
 impl Link {
     pub(super) fn new(
         id: &str,
-        identity: u64,
+        (identity, is_own_page): (u64, bool),
         registry: Weak<Registry>,
         delays: Delays,
         way: Way,
@@ -101,6 +103,7 @@ impl Link {
         Arc::new(Link {
             id: id.into(),
             identity,
+            is_own_page,
             registry,
             state: Mutex::new(state),
             turnstile: tokio::sync::Mutex::new(()),
@@ -111,8 +114,9 @@ impl Link {
         &self.id
     }
 
-    pub(super) fn identity(&self) -> u64 {
-        self.identity
+    /// Whether a request of this identity, and of a page that may speak for its user or not, is of this session.
+    pub(super) fn is_of(&self, identity: u64, is_own_page: bool) -> bool {
+        self.identity == identity && (is_own_page || !self.is_own_page)
     }
 
     // ---- a receiving request ----
