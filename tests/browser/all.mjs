@@ -1,10 +1,10 @@
 // Pages in a real browser that talk to the broker: node all.mjs PATH-OF-THE-BROKER [WORDS-OF-A-TITLE]
 
 import './chat.mjs';
+import './people.mjs';
 import './restart.mjs';
 import './origins.mjs';
 import './old.mjs';
-import './people.mjs';
 import { play } from './stage.mjs';
 
 // Brokers and browsers are ended at the exit.

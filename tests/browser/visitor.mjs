@@ -23,14 +23,16 @@ export const TRANSPORTS = [
   })),
 ];
 
+/** Milliseconds for what is compared as a whole. */
+const PATIENCE = 20_000;
 const MESSAGE = '[data-testid="message"]';
 
 export class Visitor {
   /** Opens the page of `stage`'s broker and goes into a room by the given transport. */
-  static async enter(stage, name, { room = 'garden', choice = 'native', passcode = '' } = {}) {
-    const visitor = new Visitor(await stage.open(name));
+  static async enter(stage, name, { room = 'garden', choice = 'native', passcode = '', token = '' } = {}) {
+    const visitor = new Visitor(await stage.open(name || 'nobody'));
     await visitor.goTo(stage.broker);
-    await visitor.signIn(name, { room, choice, passcode });
+    await visitor.signIn(name, { room, choice, passcode, token });
     await visitor.is('connected');
     await visitor.page.evaluate(noteLosses);
     return visitor;
@@ -46,7 +48,12 @@ export class Visitor {
     assert.match(await response.text(), /stompbox-endpoint/, 'this broker was built without its page (npm is needed)');
   }
 
-  async signIn(name, { room = 'garden', choice = 'native', passcode = '' } = {}) {
+  async signIn(name, { room = 'garden', choice = 'native', passcode = '', token = '' } = {}) {
+    if (token) {
+      // Open already where the page asks for it again.
+      if (!(await this.#at('token').isVisible())) await this.page.getByText('Sign in with a token').click();
+      await this.#at('token').fill(token);
+    }
     await this.#at('name').fill(name);
     await this.#at('room').fill(room);
     await this.#at('passcode').fill(passcode);
@@ -111,6 +118,69 @@ export class Visitor {
   /** Waits for the page to ask who one is. */
   async isAsked() {
     await this.#at('join').waitFor();
+  }
+
+  // ---- people ----
+
+  /** Waits until the list of people says exactly this, in its order. */
+  async seesPeople(...people) {
+    await this.#sees('[data-testid="people"] li bdi, [data-testid="people"] li .extra', people);
+  }
+
+  /** Waits until exactly this was told of who came and went. */
+  async isTold(...notices) {
+    await this.#sees('[data-testid="notice"]', notices);
+  }
+
+  /** Waits for what is told of guests. */
+  async seesGuests(text) {
+    await this.#sees('[data-testid="guests"]', text ? [text] : []);
+  }
+
+  /** By whose name it is shown who one is. */
+  async isShownAs(text) {
+    await this.#at('identity').getByText(text, { exact: true }).waitFor();
+  }
+
+  person(name) {
+    return this.page.locator(`[data-testid="person"][data-name="${name}"]`);
+  }
+
+  /** Opens the private conversation with somebody. */
+  async writeTo(name) {
+    await this.person(name).getByRole('button').click();
+    await this.#at('partner').getByText(name, { exact: true }).waitFor();
+  }
+
+  async backToRoom() {
+    await this.#at('to-room').click();
+    await this.#at('partner').waitFor({ state: 'detached' });
+  }
+
+  /** Waits for a number of unread messages of somebody. */
+  async hasUnread(name, count) {
+    await this.person(name).getByTestId('unread').getByText(String(count)).waitFor();
+  }
+
+  /** Waits until exactly these texts and what is said of each stand there: `['hello', 'Sent']`. */
+  async seesOwn(...said) {
+    await this.#sees('[data-testid="message"] .text, [data-testid="message"] :is(.status, .unsent span)', said.flat());
+  }
+
+  async #sees(selector, texts) {
+    const seen = () =>
+      this.page.evaluate((selector) => {
+        // What is for screen readers stands beside what is seen.
+        const shown = (element) => element.querySelector('[aria-hidden]')?.textContent ?? element.textContent;
+        return [...document.querySelectorAll(selector)].map((element) => shown(element).trim());
+      }, selector);
+    const deadline = Date.now() + PATIENCE;
+    for (;;) {
+      const now = await seen();
+      if (JSON.stringify(now) === JSON.stringify(texts)) return;
+      if (Date.now() > deadline) assert.deepEqual(now, texts, `what ${this.view.name} sees`);
+      await this.page.evaluate(() => new Promise((resolve) => requestAnimationFrame(resolve)));
+    }
   }
 
   get lastText() {

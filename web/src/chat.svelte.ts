@@ -1,43 +1,29 @@
-import { decode, encode, type Said } from './body.ts';
-import { GUESTS } from './people.ts';
-import { Connection, type Credentials, type Listener, type State } from './connection.ts';
+import { SvelteMap } from 'svelte/reactivity';
+import { decode, encode } from './body.ts';
+import { Connection, type Listener, type State } from './connection.ts';
+import { Conversation } from './conversation.svelte.ts';
 import type { Endpoint } from './endpoint.ts';
-import { DEFAULT_ROOM, hashOfRoom, roomNamed, roomOfHash } from './room.ts';
-import { NOBODY, tell, type People } from './presence.ts';
+import type { Incoming } from './message.ts';
+import { namesOf, peopleOf, privateTo } from './people.ts';
+import { step, type Presence } from './presence.ts';
+import { DEFAULT_ROOM, destinationOf, hashOfRoom, roomNamed, roomOfHash } from './room.ts';
 import { load, save } from './stored.ts';
 
-/** A line of a room. */
-export interface Line extends Said {
-  key: string;
-  /** This window's own: how far it came. What came from others has none. */
-  status: 'sending' | 'sent' | 'unsent' | null;
-  /** Why the broker refused it. */
-  refusal: string | null;
-  /** The user whom it is for alone; null: the room. */
-  to: string | null;
-  /** No message: something that happened in the room. */
-  note: boolean;
-}
-
-/** Lines that are kept; the oldest go first. */
-const LINES_MAX = 500;
-
-/** Nobody knows whether it arrived. What the broker refused, it would refuse again. */
-function isLost({ status, refusal }: Line): boolean {
-  return status === 'unsent' && refusal === null;
-}
-
-/** One line for what happened at once, however many did it. */
-function happened(names: string[], what: string): string[] {
-  const NAMED = 3;
-  const more = names.length - NAMED;
-  if (names.length === 0) return [];
-  return [`${names.slice(0, NAMED).join(', ')}${more > 0 ? ` and ${more} more` : ''} ${what}`];
+/** What one signs in with. */
+export interface Entry {
+  name: string;
+  passcode: string;
+  token: string;
+  room: string;
 }
 
 /** All that the page shows. */
 export class Chat implements Listener {
+  /** As it was entered. */
   name = $state('');
+  /** Who one is by the broker's word; null: a guest, whose name is only shown. */
+  user = $state<string | null>(null);
+  shownName = $derived.by(() => this.user ?? (this.name || 'guest'));
   room = $state(DEFAULT_ROOM);
   choice = $state('');
   state = $state<State>('disconnected');
@@ -49,101 +35,91 @@ export class Chat implements Listener {
   /** Why one is at the sign-in again. */
   signInError = $state<string | null>(null);
   passcodeExpected = $state(false);
-  /** Who one is to the broker; null: a guest. */
-  user = $state<string | null>(null);
-  /** Who is in the room; null: the broker does not say. */
-  people = $state.raw<People | null>(NOBODY);
-  /** With whom one talks alone; null: with the room. */
-  peer = $state<string | null>(null);
-  /** Messages of users that one has not looked at. */
-  unread = $state.raw<ReadonlyMap<string, number>>(new Map());
+  tokenExpected = $state(false);
   joining = $derived.by(() => !this.entered && this.state !== 'disconnected');
 
-  /** In the broker's order. */
-  #received = $state.raw<Line[]>([]);
-  /** Ours that have not come back from the broker. */
-  #outgoing = $state.raw<Line[]>([]);
-  /** What was said between oneself and each user. */
-  #private = $state.raw<ReadonlyMap<string, Line[]>>(new Map());
-  lines = $derived.by(() => {
-    const said = this.peer === null ? this.#received : (this.#private.get(this.peer) ?? []);
-    return [...said, ...this.#outgoing.filter(({ to }) => to === this.peer)];
-  });
-  /** What one has begun to write, by conversation: what is meant for one must not be sent to another. */
-  drafts = new Map<string | null, string>();
-  /** All with whom one has talked alone. */
-  peers = $derived.by(() => [...this.#private.keys()]);
-  unsent = $derived.by(() => this.#outgoing.filter(isLost).length);
+  /** Who is in the room; null as long as nothing is known. */
+  presence = $state.raw<Presence | null>(null);
+  /** Why it is not told. */
+  presenceRefusal = $state<string | null>(null);
+  inRoom = $state.raw(new Conversation(null));
+  /** With whom one talks privately. */
+  #partners = new SvelteMap<string, Conversation>();
+  #openPartner = $state<string | null>(null);
+  /** The one that is shown. */
+  open = $derived.by(() => this.privateWith(this.#openPartner) ?? this.inRoom);
+  people = $derived.by(() => peopleOf(this.presence, this.user, this.#partners.keys()));
+  unread = $derived.by(() => [this.inRoom, ...this.#partners.values()].reduce((sum, { unread }) => sum + unread, 0));
 
   #connection: Connection | null = null;
-  #count = 0;
 
   constructor(private readonly endpoint: Endpoint) {
     const stored = load();
     this.name = stored.name;
     this.choice = stored.choice;
     this.passcodeExpected = stored.passcode;
+    this.tokenExpected = stored.token;
     this.room = roomOfHash(location.hash) ?? DEFAULT_ROOM;
     window.addEventListener('hashchange', () => this.#follow(roomOfHash(location.hash) ?? DEFAULT_ROOM));
     if (!stored.joined) return;
-    if (stored.passcode) {
-      this.signInError = 'Passcodes are not stored: please enter yours again.';
+    if (stored.passcode || stored.token) {
+      const what = stored.token ? 'Tokens' : 'Passcodes';
+      this.signInError = `${what} are not stored: please enter yours again.`;
     } else {
       this.entered = true;
-      this.#open('', '');
+      this.#connect('', '');
     }
   }
 
-  join(name: string, passcode: string, token: string, room: string): void {
+  join({ name, passcode, token, room }: Entry): void {
     this.name = name.trim();
-    this.room = roomNamed(room);
+    this.#moveTo(roomNamed(room));
     this.signInError = null;
-    this.passcodeExpected = passcode !== '' || token !== '';
+    this.passcodeExpected = passcode !== '' && token === '';
+    this.tokenExpected = token !== '';
     history.replaceState(null, '', hashOfRoom(this.room));
-    this.#open(passcode, token.replace(/^\s*Bearer\s/i, '').replace(/\s/g, ''));
+    this.#connect(passcode, token);
   }
 
   leave(): void {
-    this.#connection?.close();
-    this.#connection = null;
-    this.entered = false;
-    this.#received = this.#outgoing = [];
-    this.#forgetPeople();
+    this.#close();
+    this.user = null;
+    this.inRoom = new Conversation(null);
+    this.#forgetPartners();
     this.#save(false);
   }
 
-  /** Talks with one user alone; null: with the room again. */
-  talkTo(user: string | null): void {
-    this.peer = user;
-    if (user === null) return;
-    if (!this.#private.has(user)) this.#private = new Map(this.#private).set(user, []);
-    const unread = new Map(this.unread);
-    unread.delete(user);
-    this.unread = unread;
+  // ---- conversations ----
+
+  privateWith(partner: string | null): Conversation | undefined {
+    return partner === null ? undefined : this.#partners.get(partner);
+  }
+
+  /** Shows the private conversation with `partner`, null: the room. */
+  show(partner: string | null): void {
+    this.#openPartner = partner;
+    if (partner !== null) this.#with(partner);
+    this.open.unread = 0;
   }
 
   say(text: string): void {
-    const said = { from: this.user ?? this.name, text, at: new Date() };
-    const line: Line = { ...said, key: crypto.getRandomValues(new Uint32Array(4)).join('-'), status: 'unsent', refusal: null, to: this.peer, note: false };
-    this.#outgoing = [...this.#outgoing, line];
-    this.sendAgain(line.key);
+    const { open } = this;
+    this.#send(open, open.write({ from: this.shownName, text, at: new Date() }));
   }
 
   sendAgain(key: string): void {
-    const line = this.#outgoing.find((line) => line.key === key);
-    if (!line || line.status === 'sending') return;
-    const body = encode(line);
-    const sent = (line.to === null ? this.#connection?.send(key, body) : this.#connection?.sendTo(line.to, key, body)) ?? false;
-    this.#change(key, { status: sent ? 'sending' : 'unsent', refusal: null });
+    this.#send(this.open, key);
   }
 
   sendAllAgain(): void {
-    for (const line of this.#outgoing) if (isLost(line)) this.sendAgain(line.key);
+    for (const key of this.open.lost()) this.sendAgain(key);
   }
 
   discard(key: string): void {
-    this.#outgoing = this.#outgoing.filter((line) => line.key !== key);
+    this.open.discard(key);
   }
+
+  // ---- the connection ----
 
   use(choice: string): void {
     this.choice = choice;
@@ -156,136 +132,158 @@ export class Chat implements Listener {
     this.#connection?.retryNow();
   }
 
-  // ---- what the connection tells ----
-
   stateIs(state: State, retryAt: number | null, reason: string | null): void {
     this.state = state;
     this.retryAt = retryAt;
     if (state !== 'connecting') this.reason = reason;
     if (state === 'connected' || state === 'waiting') this.entered = true;
-    if (state !== 'connected') this.#unsend();
-    if (state !== 'connected') this.people = NOBODY;
+    if (state === 'connected') return;
+    this.#unsend();
+    this.presence = this.presenceRefusal = null;
   }
 
   transportIs(name: string | null): void {
     this.transport = name;
   }
 
-  knownAs(user: string | null): void {
-    this.user = user;
-    if (user !== null) this.name = user;
+  userIs(name: string | null): void {
+    if (name === this.user) return;
+    // What another user said and was told is not this one's.
+    if (this.user !== null) this.inRoom = new Conversation(null);
+    this.#forgetPartners();
+    this.user = name;
   }
 
-  received(id: string | undefined, body: string, sender: string | undefined): void {
-    const own = this.#outgoing.find(({ key, to }) => key === id && to === null);
-    if (own) this.discard(own.key);
-    const line: Line = own ? { ...own, status: 'sent', refusal: null } : this.#line(body, sender, null);
-    this.#received = [...this.#received, line].slice(-LINES_MAX);
+  received({ id, user, body }: Incoming): void {
+    if (id !== undefined && this.inRoom.settle(id)) return;
+    const said = decode(body);
+    this.inRoom.hear({ ...said, from: user ?? said.from });
+    this.#count(this.inRoom);
   }
 
-  receivedPrivately(id: string | undefined, body: string, sender: string | undefined, to: string | undefined): void {
-    if (to !== undefined) {
-      // A copy from another window of one's own, or from this one, where it is known already.
-      if (sender === undefined || sender !== this.user) return;
-      if (id === undefined) return;
-      const known = [...this.#outgoing, ...(this.#private.get(to) ?? [])].some(({ key }) => key === id);
-      if (!known) this.#keep(to, { ...this.#line(body, sender, to), key: id, status: 'sent' });
+  receivedPrivately({ id, user, to, body }: Incoming): void {
+    // Who it is from is the broker's to say: not the body's, and not that of a guest.
+    if (user === null) return;
+    const said = { ...decode(body), from: user };
+    if (user !== this.user) {
+      const conversation = this.#with(user);
+      conversation.hear(said);
+      this.#count(conversation);
+    } else if (id !== undefined && to !== null && to !== user) {
+      this.#with(to).echo(id, said);
+    }
+  }
+
+  presenceIs(body: string): void {
+    const { presence, joined, left } = step(this.presence, body);
+    this.presence = presence;
+    this.#note(joined, 'joined');
+    this.#note(left, 'left');
+  }
+
+  presenceRefused(reason: string): void {
+    this.presence = null;
+    this.presenceRefusal = reason;
+  }
+
+  receipted(id: string, delivered: number | null): void {
+    for (const [partner, conversation] of this.#partners) {
+      const line = conversation.lines.find(({ key, status }) => key === id && status === 'sending');
+      if (!line) continue;
+      if (delivered === 0) return conversation.change(id, { status: 'missed' });
+      conversation.settle(id);
+      this.#connection?.copy(partner, { id, body: encode(line) });
       return;
     }
-    const from = sender ?? GUESTS;
-    this.#keep(from, this.#line(body, sender, null));
-    if (this.peer !== from) this.unread = new Map(this.unread).set(from, (this.unread.get(from) ?? 0) + 1);
-  }
-
-  presenceTold(body: string): void {
-    const { people, joined, left } = tell(this.people ?? NOBODY, body);
-    this.people = people;
-    const others = (names: string[]) => names.filter((name) => name !== this.user);
-    const notes = [...happened(others(joined), 'joined'), ...happened(others(left), 'left')];
-    for (const text of notes) {
-      const line = { from: '', text, at: new Date(), key: `n${++this.#count}`, status: null, refusal: null, to: null, note: true };
-      this.#received = [...this.#received, line].slice(-LINES_MAX);
-    }
-  }
-
-  presenceRefused(): void {
-    this.people = null;
-  }
-
-  receipted(id: string, sessions: number | null): void {
-    const line = this.#outgoing.find(({ key }) => key === id);
-    if (line === undefined || line.to === null) return this.#change(id, { status: 'sent' });
-    if (sessions === 0) return this.#change(id, { status: 'unsent', refusal: `${line.to} is not online: nobody got it` });
-    this.discard(id);
-    this.#keep(line.to, { ...line, status: 'sent', refusal: null });
+    this.inRoom.change(id, { status: 'sent' });
   }
 
   refused(id: string, reason: string): void {
-    this.#change(id, { status: 'unsent', refusal: reason });
+    for (const conversation of this.#conversations()) conversation.change(id, { status: 'unsent', refusal: reason });
   }
 
+  /** What was said stays, for the same user to come back to. */
   loginRefused(reason: string): void {
-    this.#connection?.close();
-    this.#connection = null;
-    this.entered = false;
-    // Whoever signs in next may be somebody else.
-    this.#received = this.#outgoing = [];
-    this.#forgetPeople();
+    this.#close();
     this.signInError = reason;
     this.#save(false);
   }
 
   // ---- its own ----
 
-  #open(passcode: string, token: string): void {
+  #connect(passcode: string, token: string): void {
     this.#connection?.close();
-    this.#forgetPeople();
-    const credentials: Credentials = { login: this.name, passcode, token };
+    const credentials = { login: this.name, passcode, token };
     this.#connection = new Connection(this.endpoint, credentials, this.room, this.choice, this);
     this.#save(true);
     this.#connection.open();
   }
 
+  #close(): void {
+    this.#connection?.close();
+    this.#connection = null;
+    this.entered = false;
+  }
+
   /** The user went to another room by its address. */
   #follow(room: string): void {
-    if (room === this.room) return;
+    if (this.#moveTo(room)) this.#connection?.enter(room);
+  }
+
+  /** False if one is there. */
+  #moveTo(room: string): boolean {
+    if (room === this.room) return false;
     this.room = room;
-    this.#received = [];
-    this.#outgoing = this.#outgoing.filter(({ to }) => to !== null);
-    this.people = NOBODY;
-    this.peer = null;
-    this.#connection?.enter(room);
+    const { draft } = this.inRoom;
+    this.inRoom = new Conversation(null);
+    this.inRoom.draft = draft;
+    this.show(null);
+    return true;
   }
 
-  #line(body: string, sender: string | undefined, to: string | null): Line {
-    const said = decode(body);
-    return { ...said, from: sender ?? said.from, key: `r${++this.#count}`, status: null, refusal: null, to, note: false };
+  #with(partner: string): Conversation {
+    const known = this.#partners.get(partner);
+    if (known) return known;
+    const conversation = new Conversation(partner);
+    this.#partners.set(partner, conversation);
+    return conversation;
   }
 
-  /** Puts a line to what was said with a user. */
-  #keep(user: string, line: Line): void {
-    const lines = [...(this.#private.get(user) ?? []), line].slice(-LINES_MAX);
-    this.#private = new Map(this.#private).set(user, lines);
+  #forgetPartners(): void {
+    this.#partners.clear();
+    this.#openPartner = null;
   }
 
-  #forgetPeople(): void {
-    this.people = NOBODY;
-    this.peer = null;
-    this.unread = new Map();
-    this.#private = new Map();
-    this.drafts.clear();
+  #conversations(): Conversation[] {
+    return [this.inRoom, ...this.#partners.values()];
   }
 
-  /** Without a receipt before the connection was lost, nobody knows whether the message arrived. */
+  #send(conversation: Conversation, key: string): void {
+    const line = conversation.unsentLine(key);
+    if (!line) return;
+    const { partner } = conversation;
+    const destination = partner === null ? destinationOf(this.room) : privateTo(partner);
+    // Before it is sent: the answer may be there at once.
+    conversation.change(key, { status: 'sending', refusal: null });
+    const sent = this.#connection?.send({ id: key, destination, body: encode(line) }) ?? false;
+    if (!sent) conversation.change(key, { status: 'unsent' });
+  }
+
+  #count(conversation: Conversation): void {
+    if (conversation !== this.open) conversation.unread++;
+  }
+
+  #note(names: string[], what: string): void {
+    const others = names.filter((name) => name !== this.user);
+    if (others.length > 0) this.inRoom.note(`${namesOf(others)} ${what}`);
+  }
+
   #unsend(): void {
-    for (const { key, status } of this.#outgoing) if (status === 'sending') this.#change(key, { status: 'unsent' });
-  }
-
-  #change(key: string, change: Partial<Line>): void {
-    this.#outgoing = this.#outgoing.map((line) => (line.key === key ? { ...line, ...change } : line));
+    for (const conversation of this.#conversations()) conversation.unsend();
   }
 
   #save(joined: boolean): void {
-    save({ name: this.name, joined, passcode: this.passcodeExpected, choice: this.choice });
+    const { name, choice, passcodeExpected: passcode, tokenExpected: token } = this;
+    save({ name, joined, passcode, token, choice });
   }
 }

@@ -1,7 +1,9 @@
 import { Client, TickerStrategy, type IFrame, type IMessage, type IStompSocket } from '@stomp/stompjs';
 import { backoff } from './backoff.ts';
 import type { Endpoint } from './endpoint.ts';
-import { PRIVATE, privateDestination } from './people.ts';
+import { deliveredOf, headersOf, incoming, type Incoming, type Outgoing } from './message.ts';
+import { OWN_MESSAGES } from './people.ts';
+import { refusalOf, type Refusal } from './refusal.ts';
 import { destinationOf, presenceOf } from './room.ts';
 import { nextWay, type Way } from './transports.ts';
 
@@ -15,7 +17,7 @@ export interface Credentials {
   login: string;
   /** Kept in memory alone, for reconnecting. */
   passcode: string;
-  /** Instead of a passcode; kept in memory alone, too. */
+  /** A JWT; with it neither of the others is sent. Kept like the passcode. */
   token: string;
 }
 
@@ -25,20 +27,21 @@ export interface Listener {
   stateIs(state: State, retryAt: number | null, reason: string | null): void;
   /** The transport in use, null while there is none. */
   transportIs(name: string | null): void;
-  /** Who one is to the broker; null: a guest. */
-  knownAs(user: string | null): void;
-  /** `sender`: as the broker knows it, if it says so. */
-  received(id: string | undefined, body: string, sender: string | undefined): void;
-  /** From a user alone; `to`: a copy of what one has written to that user in another window. */
-  receivedPrivately(id: string | undefined, body: string, sender: string | undefined, to: string | undefined): void;
-  /** A message of `/presence/…`. */
-  presenceTold(body: string): void;
-  presenceRefused(): void;
-  /** The broker has the message. `sessions`: to how many of a user's sessions it has given it. */
-  receipted(id: string, sessions: number | null): void;
-  /** The broker refused this message; it closes the connection with that. */
+  /** Who one is by the broker's word; null: a guest. */
+  userIs(name: string | null): void;
+  /** Said in the room. */
+  received(message: Incoming): void;
+  /** Said to this user alone, or by its own other window. */
+  receivedPrivately(message: Incoming): void;
+  /** A message of presence: who is in the room. */
+  presenceIs(body: string): void;
+  /** The broker does not tell who is in the room. */
+  presenceRefused(reason: string): void;
+  /** The broker has the message; to how many windows it went, if that was counted. */
+  receipted(id: string, delivered: number | null): void;
+  /** The broker refused this message. */
   refused(id: string, reason: string): void;
-  /** The broker does not let this user in. */
+  /** The broker does not let this user in, or no longer. */
   loginRefused(reason: string): void;
 }
 
@@ -48,21 +51,14 @@ interface Attempt {
   way: Way;
   opened: boolean;
   subscription: string | null;
-  presence: string | null;
-  /** The broker said that the presence is subscribed to. */
-  presenceGranted: boolean;
-  error: IFrame | null;
+  /** That of the room's presence. */
+  watch: string | null;
+  error: Refusal | null;
 }
 
 /** Milliseconds until CONNECTED must have come. SockJS may try several transports in that time. */
 const TIMEOUT = { native: 8_000, sockjs: 20_000 };
-/** Our own header: with it a message that comes back from the broker is known again by its sender. */
-const ID_HEADER = 'chat-id';
-/** Ours, too: for whom a copy was meant. */
-const TO_HEADER = 'chat-to';
 const ERRORS = '/user/queue/errors';
-/** ERRORs behind which one has to sign in again. */
-const SIGN_IN_AGAIN = ['login refused', 'token expired', 'token refused', 'access revoked'];
 
 /** A place in a room that is kept: after every loss it connects again, by itself. */
 export class Connection {
@@ -111,8 +107,7 @@ export class Connection {
     this.room = room;
     const attempt = this.#attempt;
     if (attempt?.client.connected && !attempt.error) {
-      if (attempt.subscription) attempt.client.unsubscribe(attempt.subscription);
-      if (attempt.presence && attempt.presenceGranted) attempt.client.unsubscribe(attempt.presence);
+      for (const id of [attempt.subscription, attempt.watch]) if (id) attempt.client.unsubscribe(id);
       this.#become('connecting');
       this.#subscribe(attempt);
     } else if (this.#state === 'disconnected') {
@@ -120,34 +115,22 @@ export class Connection {
     }
   }
 
-  /** Sends to the room; false if there is no connection. The receipt, or its loss, is told to the listener. */
-  send(id: string, body: string): boolean {
-    return this.#publish(destinationOf(this.room), id, body);
-  }
-
-  /** The same to one user; when somebody has it, one's own other windows get it, too. */
-  sendTo(name: string, id: string, body: string): boolean {
-    return this.#publish(privateDestination(name), id, body, () => {
-      const headers = { 'content-type': 'application/json', [ID_HEADER]: id, [TO_HEADER]: name };
-      this.#attempt?.client.publish({ destination: PRIVATE, headers, body });
-    });
-  }
-
-  #publish(destination: string, id: string, body: string, arrived?: () => void): boolean {
+  /** Sends; false if there is no connection. The receipt, or its loss, is told to the listener. */
+  send({ id, destination, body }: Outgoing): boolean {
     const attempt = this.#attempt;
     if (this.#state !== 'connected' || !attempt?.client.connected) return false;
     attempt.client.watchForReceipt(id, ({ headers }) => {
-      const sessions = headers['delivered-sessions'];
-      if (!this.#isCurrent(attempt)) return;
-      if (sessions !== '0') arrived?.();
-      this.listener.receipted(id, sessions === undefined ? null : Number(sessions));
+      if (this.#isCurrent(attempt)) this.listener.receipted(id, deliveredOf(headers));
     });
-    attempt.client.publish({
-      destination,
-      headers: { 'content-type': 'application/json', receipt: id, [ID_HEADER]: id },
-      body,
-    });
+    attempt.client.publish({ destination, headers: { ...headersOf(id), receipt: id }, body });
     return true;
+  }
+
+  /** Shows this user's other windows what went to `to`. Nobody waits for it. */
+  copy(to: string, { id, body }: Omit<Outgoing, 'destination'>): void {
+    const client = this.#attempt?.client;
+    if (!client?.connected) return;
+    client.publish({ destination: OWN_MESSAGES, headers: headersOf(id, to), body });
   }
 
   #online = () => {
@@ -176,7 +159,7 @@ export class Connection {
     const last = this.#attempt;
     this.#drop();
     const way = nextWay(this.choice, last);
-    const attempt: Attempt = { client: new Client(), way, opened: false, subscription: null, presence: null, presenceGranted: false, error: null };
+    const attempt: Attempt = { client: new Client(), way, opened: false, subscription: null, watch: null, error: null };
     this.#attempt = attempt;
     this.#become('connecting');
     this.#prepare(attempt);
@@ -194,9 +177,11 @@ export class Connection {
       heartbeatIncoming: 10_000,
       heartbeatStrategy: TickerStrategy.Interval,
       discardWebsocketOnCommFailure: true,
-      onConnect: (frame) => this.#isCurrent(attempt) && this.#connected(attempt, frame),
+      onConnect: (frame) => {
+        if (this.#isCurrent(attempt)) this.#connected(attempt, frame);
+      },
       onStompError: (frame) => {
-        if (this.#isCurrent(attempt)) this.#failed(attempt, frame);
+        if (this.#isCurrent(attempt)) this.#failed(attempt, refusalOf(frame));
       },
       onWebSocketClose: (event: CloseEvent) => this.#isCurrent(attempt) && this.#lost(attempt, event),
     });
@@ -220,86 +205,77 @@ export class Connection {
   #connectHeaders(): Record<string, string> {
     const { login, passcode, token } = this.credentials;
     const soft = { 'soft-errors': 'true' };
-    if (token !== '') return { Authorization: `Bearer ${token}`, ...soft };
-    return passcode === '' ? { login, ...soft } : { login, passcode, ...soft };
+    if (token !== '') return { ...soft, Authorization: `Bearer ${token}` };
+    return passcode === '' ? { ...soft, login } : { ...soft, login, passcode };
   }
 
-  #connected(attempt: Attempt, frame: IFrame): void {
+  #connected(attempt: Attempt, { headers }: IFrame): void {
     attempt.opened = true;
+    const user = headers['user-name'] ?? null;
+    this.listener.userIs(user);
     this.listener.transportIs(transportOf(attempt));
-    this.listener.knownAs(frame.headers['user-name'] ?? null);
-    const subscribe = (destination: string, heard: (message: IMessage) => void) => {
-      attempt.client.subscribe(destination, (message) => this.#isCurrent(attempt) && heard(message));
-    };
-    subscribe(ERRORS, (message) => this.#refused(attempt, message));
-    subscribe(PRIVATE, ({ headers, body }) => {
-      this.listener.receivedPrivately(headers[ID_HEADER], body, headers['user-name'], headers[TO_HEADER]);
-    });
+    // The first of all: it says what of the others is refused.
+    this.#listen(attempt, ERRORS, 'errors', (message) => this.#refused(attempt, refusalOf(message)));
+    if (user !== null) {
+      const heard = (message: IMessage) => this.listener.receivedPrivately(incoming(message));
+      this.#listen(attempt, OWN_MESSAGES, 'private', heard);
+    }
     this.#subscribe(attempt);
   }
 
-  /** Something was refused, and the connection lives. Nobody but the broker sends there. */
-  #refused(attempt: Attempt, { headers, body }: IMessage): void {
-    const [about, destination] = [headers['receipt-id'], headers['refused']];
-    // What had been granted may be taken away later, and then answers no frame.
-    const [isPresence, isRoom] = about === undefined
-      ? [destination === presenceOf(this.room), destination === destinationOf(this.room)]
-      : [about === attempt.presence, about === attempt.subscription];
-    if (isPresence) {
-      attempt.presence = null;
-      this.listener.presenceRefused();
-    } else if (isRoom) {
-      this.#drop();
-      this.#become('disconnected', null, body);
-    } else if (about !== undefined) {
-      this.listener.refused(about, body);
-    }
-  }
-
   #subscribe(attempt: Attempt): void {
-    const id = `room-${++this.#subscriptions}`;
+    const number = ++this.#subscriptions;
+    const id = `room-${number}`;
+    const watch = `presence-${number}`;
     attempt.subscription = id;
+    attempt.watch = watch;
     attempt.client.watchForReceipt(id, () => {
       if (!this.#isCurrent(attempt) || attempt.subscription !== id) return;
       this.#retries = 0;
       this.#become('connected');
     });
-    const received = (message: IMessage) => {
-      if (!this.#isCurrent(attempt) || attempt.subscription !== id) return;
-      this.listener.received(message.headers[ID_HEADER], message.body, message.headers['user-name']);
-    };
-    attempt.client.subscribe(destinationOf(this.room), received, { id, receipt: id });
-    const presence = (attempt.presence = `people-${this.#subscriptions}`);
-    const told = (message: IMessage) => {
-      if (this.#isCurrent(attempt) && attempt.presence === presence) this.listener.presenceTold(message.body);
-    };
-    attempt.presenceGranted = false;
-    attempt.client.watchForReceipt(presence, () => {
-      if (attempt.presence === presence) attempt.presenceGranted = true;
+    this.#listen(attempt, destinationOf(this.room), id, (message) => {
+      if (attempt.subscription === id) this.listener.received(incoming(message));
     });
-    attempt.client.subscribe(presenceOf(this.room), told, { id: presence, receipt: presence });
+    this.#listen(attempt, presenceOf(this.room), watch, ({ body }) => {
+      if (attempt.watch === watch) this.listener.presenceIs(body);
+    });
+  }
+
+  #listen(attempt: Attempt, destination: string, id: string, heard: (message: IMessage) => void): void {
+    const current = (message: IMessage) => this.#isCurrent(attempt) && heard(message);
+    attempt.client.subscribe(destination, current, { id, receipt: id });
   }
 
   /** An ERROR, after which the broker closes. */
-  #failed(attempt: Attempt, frame: IFrame): void {
-    attempt.error = frame;
-    const about = frame.headers['receipt-id'];
-    if (SIGN_IN_AGAIN.includes(frame.headers['message'] ?? '')) {
+  #failed(attempt: Attempt, error: Refusal): void {
+    attempt.error = error;
+    if (error.signInAgain) {
       this.#drop();
-      this.#become('disconnected', null, textOf(frame));
-      this.listener.loginRefused(textOf(frame));
-    } else if (about !== undefined && about === attempt.subscription) {
+      this.#become('disconnected', null, error.text);
+      this.listener.loginRefused(error.text);
+    } else {
+      this.#refused(attempt, error);
+    }
+  }
+
+  /** What one frame was about is refused. */
+  #refused(attempt: Attempt, { about, destination, text }: Refusal): void {
+    const of = (id: string | null, subscribed: string) => (about === undefined ? destination === subscribed : about === id);
+    if (of(attempt.watch, presenceOf(this.room))) {
+      this.listener.presenceRefused(text);
+    } else if (of(attempt.subscription, destinationOf(this.room))) {
       // The room is refused, and would be again: only the user can go on from here.
       this.#drop();
-      this.#become('disconnected', null, textOf(frame));
+      this.#become('disconnected', null, text);
     } else if (about !== undefined) {
-      this.listener.refused(about, textOf(frame));
+      this.listener.refused(about, text);
     }
   }
 
   #lost(attempt: Attempt, event: CloseEvent): void {
     this.listener.transportIs(null);
-    this.#retryLater(attempt.error ? textOf(attempt.error) : reasonOf(event));
+    this.#retryLater(attempt.error?.text ?? reasonOf(event));
   }
 
   #retryLater(reason: string | null): void {
@@ -314,11 +290,6 @@ function transportOf({ client, way }: Attempt): string {
   if (way.kind === 'native') return 'WebSocket';
   const socket = client.webSocket as { transport?: string } | undefined;
   return `SockJS ${socket?.transport ?? ''}`.trim();
-}
-
-/** What an ERROR says, in a sentence: its body, else its summary. */
-function textOf(frame: IFrame): string {
-  return frame.body.trim() || frame.headers['message'] || 'The broker refused.';
 }
 
 function reasonOf(event: CloseEvent): string | null {

@@ -1,16 +1,54 @@
-/** How a user's name is written between `/user/` and `/queue/…`: percent-encoded where it could mean something else. */
-export function segmentOf(name: string): string {
-  if (name === 'queue' || name === 'topic') return `%${name.charCodeAt(0).toString(16)}${name.slice(1)}`;
-  return encodeURIComponent(name).replace(/^~/, '%7E').replaceAll('*', '%2A');
-}
+import type { Presence } from './presence.ts';
 
-/** Where private messages to somebody go. */
-export function privateDestination(name: string): string {
+/** Where each window gets what is said to its user alone, and where one's own windows are told. */
+export const OWN_MESSAGES = '/user/queue/chat';
+
+/** Where to send what is for a user alone. */
+export function privateTo(name: string): string {
   return `/user/${segmentOf(name)}/queue/chat`;
 }
 
-/** Stands for all senders without a name: no user can be called so, and nobody can be answered by it. */
-export const GUESTS = '\n';
+/** A name as one segment of a destination, which could be taken for nothing else. */
+export function segmentOf(name: string): string {
+  return encodeURIComponent(name)
+    .replaceAll('*', '%2A')
+    .replace(/^~/, '%7E')
+    .replace(/^queue$/, '%71ueue')
+    .replace(/^topic$/, '%74opic');
+}
 
-/** Where one's own come: those of others, and copies of what one has written in another window. */
-export const PRIVATE = '/user/queue/chat';
+/** Somebody in the list of people. */
+export interface Person {
+  name: string;
+  /** Zero: not in the room. */
+  sessions: number;
+  isMe: boolean;
+}
+
+/** Oneself first, then who is in the room, then those one only has a conversation with. */
+export function peopleOf(presence: Presence | null, me: string | null, partners: Iterable<string>): Person[] {
+  const present = [...(presence?.users?.values() ?? [])];
+  const here = new Set(present.map(({ name }) => name));
+  const away = [...partners].filter((name) => !here.has(name)).map((name) => ({ name, sessions: 0 }));
+  const people = [...present, ...away].map((one) => ({ ...one, isMe: one.name === me }));
+  const rank = ({ isMe, sessions }: Person) => (isMe ? 0 : sessions > 0 ? 1 : 2);
+  return people.sort((a, b) => rank(a) - rank(b) || a.name.localeCompare(b.name));
+}
+
+/** Names in a line, however many there are: at most three are told. */
+export function namesOf(names: readonly string[]): string {
+  const [first = '', second, third] = names;
+  if (second === undefined) return first;
+  if (third === undefined) return `${first} and ${second}`;
+  if (names.length === 3) return `${first}, ${second} and ${third}`;
+  return `${first}, ${second} and ${names.length - 2} others`;
+}
+
+/** Who is there without a name. */
+export function guestsOf(guests: number, named: number, meToo: boolean): string {
+  if (guests === 0) return '';
+  const count = guests === 1 ? '1 guest' : `${guests.toLocaleString('en')} guests`;
+  const text = named > 0 ? `and ${count}` : count;
+  if (!meToo) return text;
+  return guests === 1 ? `${text} (you)` : `${text}, you among them`;
+}

@@ -22,11 +22,11 @@ export function hashOfRoom(room: string): string {
   return '#' + encodeURIComponent(room);
 }
 
-/** Who is subscribed to it. */
-export function presenceOf(room: string): string {
-  return `/presence${destinationOf(room)}`;
-}
-
 export function destinationOf(room: string): string {
   return `/topic/chat.${room}`;
+}
+
+/** Where the broker tells who is in the room. */
+export function presenceOf(room: string): string {
+  return `/presence${destinationOf(room)}`;
 }

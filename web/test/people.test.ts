@@ -1,18 +1,54 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { privateDestination } from '../src/people.ts';
+import { guestsOf, namesOf, peopleOf, privateTo, segmentOf } from '../src/people.ts';
 
-test('a name is one segment, whatever is in it', () => {
+test('a name is one segment that nothing else could be meant by', () => {
   const rows = [
-    ['bob', '/user/bob/queue/chat'],
-    ['john.doe', '/user/john.doe/queue/chat'],
-    ['a/b', '/user/a%2Fb/queue/chat'],
-    ['100%', '/user/100%25/queue/chat'],
-    ['~x', '/user/%7Ex/queue/chat'],
-    ['queue', '/user/%71ueue/queue/chat'],
-    ['topic', '/user/%74opic/queue/chat'],
-    ['*', '/user/%2A/queue/chat'],
-    ['小明', '/user/%E5%B0%8F%E6%98%8E/queue/chat'],
+    ['alice', 'alice'],
+    ['john.doe', 'john.doe'],
+    ['Jo Doe', 'Jo%20Doe'],
+    ['a/b', 'a%2Fb'],
+    ['100%', '100%25'],
+    ['小', '%E5%B0%8F'],
+    ['~s1', '%7Es1'],
+    ['a~b', 'a~b'],
+    ['queue', '%71ueue'],
+    ['topic', '%74opic'],
+    ['queues', 'queues'],
+    ['*', '%2A'],
+    ['**', '%2A%2A'],
+    ['#', '%23'],
+    ['>', '%3E'],
   ] as const;
-  for (const [name, destination] of rows) assert.equal(privateDestination(name), destination);
+  for (const [name, segment] of rows) {
+    assert.equal(segmentOf(name), segment, name);
+    assert.equal(decodeURIComponent(segment), name);
+  }
+  assert.equal(privateTo('bob'), '/user/bob/queue/chat');
+});
+
+test('oneself first, then who is here, then whom one only talks to', () => {
+  const users = new Map(['zoe', 'bob', 'me'].map((name) => [name, { name, sessions: 1 }]));
+  const presence = { users, members: 3, guests: 0, pages: null };
+  const order = (people: { name: string }[]) => people.map(({ name }) => name);
+  assert.deepEqual(order(peopleOf(presence, 'me', ['carol', 'bob'])), ['me', 'bob', 'zoe', 'carol']);
+  assert.deepEqual(order(peopleOf(null, null, ['bob'])), ['bob']);
+  assert.equal(peopleOf(presence, 'me', ['carol']).at(-1)?.sessions, 0);
+});
+
+test('names in a line', () => {
+  const rows: [string[], string][] = [
+    [['a'], 'a'],
+    [['a', 'b'], 'a and b'],
+    [['a', 'b', 'c'], 'a, b and c'],
+    [['a', 'b', 'c', 'd'], 'a, b and 2 others'],
+  ];
+  for (const [names, text] of rows) assert.equal(namesOf(names), text);
+});
+
+test('guests are counted', () => {
+  assert.equal(guestsOf(0, 3, false), '');
+  assert.equal(guestsOf(1, 3, false), 'and 1 guest');
+  assert.equal(guestsOf(1, 0, true), '1 guest (you)');
+  assert.equal(guestsOf(1234, 2, true), 'and 1,234 guests, you among them');
 });
