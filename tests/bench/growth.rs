@@ -1,0 +1,346 @@
+//! How the cost of a publish, and of coming and going, grows with what else there is.
+//!
+//! `growth` lists its rows, `growth ROW` does one and prints `operations<TAB>median nanoseconds of one`. What is
+//! measured runs inside [`counted`], so that `callgrind --toggle-collect=*counted*` counts its instructions;
+//! `tests/bench/count --growth` does that for all rows and makes the table of the README.
+
+#![allow(missing_docs, unreachable_pub)]
+
+mod stage;
+
+use stage::{Stage, selector, topic};
+use std::env;
+use std::hint::black_box;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use stompbox::broker::Subscription;
+use stompbox::destination::{Destination, Selector};
+use stompbox::outbox::Outbox;
+
+/// Operations between two looks at the clock; what is in the outboxes is dropped then.
+const BATCH: usize = 100;
+const BATCHES: usize = 20;
+const HOT: &str = "/topic/hot";
+
+type Run = fn(&mut Meter, u32);
+
+/// Title, how it is done, with how many.
+const ROWS: &[(&str, Run, &[u32])] = &[
+    ("publish-destinations-hot", destinations_hot, &[1, 1_000, 100_000, 1_000_000]),
+    ("publish-destinations-random", destinations_random, &[1, 1_000, 100_000, 1_000_000]),
+    ("publish-patterns-hot", patterns_hot, &[0, 1, 1_000, 100_000]),
+    ("publish-patterns-random", patterns_random, &[1, 1_000, 100_000]),
+    ("publish-connections-hot", connections_hot, &[1, 1_000, 100_000]),
+    ("publish-1-in-100-after-a-change", changes_seldom, &[0, 1_000, 100_000]),
+    ("publish-after-a-change-elsewhere", changes_elsewhere, &[0, 1_000, 100_000]),
+    ("publish-after-a-change-beside", changes_beside, &[0, 1_000, 100_000]),
+    ("publish-after-a-change-of-all", changes_of_all, &[0, 1_000, 100_000]),
+    ("pattern-come-and-go", pattern_comes_and_goes, &[0, 1_000, 100_000]),
+    ("subscribe", subscribe, &[1_000, 100_000]),
+    ("unsubscribe", unsubscribe, &[1_000, 100_000]),
+    ("subscribe-all", subscribe_all, &[1_000, 100_000]),
+    ("unsubscribe-all", unsubscribe_all, &[1_000, 100_000]),
+];
+
+/// What is measured, and nothing else.
+#[inline(never)]
+fn counted(act: &mut dyn FnMut()) {
+    black_box(act)();
+}
+
+/// Times what is counted.
+#[derive(Default)]
+struct Meter {
+    operations: usize,
+    /// Of the batch.
+    time: Duration,
+    since: usize,
+    nanos: Vec<u128>,
+}
+
+impl Meter {
+    fn count(&mut self, operations: usize, mut act: impl FnMut()) {
+        let start = Instant::now();
+        counted(&mut act);
+        self.time += start.elapsed();
+        self.since += operations;
+    }
+
+    fn end_batch(&mut self) {
+        self.nanos.push(self.time.as_nanos() / self.since.max(1) as u128);
+        self.operations += self.since;
+        (self.time, self.since) = (Duration::ZERO, 0);
+    }
+
+    /// Publishes to each in turn, `BATCHES` times `BATCH`.
+    fn publish(&mut self, stage: &Stage, to: &[Destination]) {
+        let mut to = to.iter().cycle();
+        for batch in 0..=BATCHES {
+            let batched: Vec<&Destination> = to.by_ref().take(BATCH).collect();
+            let act = || batched.iter().for_each(|to| publish(stage, to));
+            match batch {
+                // What happens once is not counted.
+                0 => batched.iter().for_each(|to| publish(stage, to)),
+                _ => self.count(BATCH, act),
+            }
+            stage.drain();
+            if batch > 0 {
+                self.end_batch();
+            }
+        }
+    }
+
+    /// Publishes to a topic each time that `change` has come or gone.
+    fn publish_after(&mut self, stage: &Stage, to: &Destination, change: &Selector, outbox: &Arc<Outbox>) {
+        let mut other = None;
+        for at in 0..=BATCHES * BATCH {
+            other = match other {
+                None => Some(stage.subscribe(change, outbox, 9)),
+                Some(_) => None,
+            };
+            if at == 0 {
+                stage.publish(to);
+                continue;
+            }
+            self.count(1, || publish(stage, to));
+            if at % BATCH == 0 {
+                stage.drain();
+                self.end_batch();
+            }
+        }
+    }
+}
+
+fn publish(stage: &Stage, to: &Destination) {
+    black_box(stage.publish(to));
+}
+
+/// Numbers that look random and are the same each time.
+fn random(n: u32) -> impl Iterator<Item = u32> {
+    let mut state = 0x9E37_79B9_u64;
+    std::iter::repeat_with(move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((state >> 33) % u64::from(n.max(1))) as u32
+    })
+}
+
+/// A stage with a subscriber of `/topic/hot`.
+fn hot() -> Stage {
+    let mut stage = Stage::new();
+    let outbox = stage.outbox();
+    stage.seat(HOT, &outbox, 1);
+    stage
+}
+
+fn other(number: u32) -> String {
+    format!("/topic/other.{number}")
+}
+
+/// So many topics in all.
+fn with_destinations(n: u32) -> Stage {
+    let mut stage = hot();
+    let outbox = stage.outbox();
+    for number in 1..n {
+        stage.seat(&other(number), &outbox, number);
+    }
+    stage
+}
+
+fn destinations_hot(meter: &mut Meter, n: u32) {
+    meter.publish(&with_destinations(n), &[topic(HOT)]);
+}
+
+fn destinations_random(meter: &mut Meter, n: u32) {
+    let name = |number| if number == 0 { topic(HOT) } else { topic(&other(number)) };
+    let to: Vec<Destination> = random(n).take(BATCH * (BATCHES + 1)).map(name).collect();
+    meter.publish(&with_destinations(n), &to);
+}
+
+/// So many patterns; none matches `/topic/hot`.
+fn with_patterns(n: u32) -> Stage {
+    let mut stage = hot();
+    let outbox = stage.outbox();
+    for number in 0..n {
+        stage.seat(&format!("/topic/room.{number}.*"), &outbox, number + 2);
+    }
+    stage
+}
+
+fn patterns_hot(meter: &mut Meter, n: u32) {
+    meter.publish(&with_patterns(n), &[topic(HOT)]);
+}
+
+/// Nobody subscribes to these by name, one pattern matches each.
+fn patterns_random(meter: &mut Meter, n: u32) {
+    let name = |number| topic(&format!("/topic/room.{number}.news"));
+    let to: Vec<Destination> = random(n).take(BATCH * (BATCHES + 1)).map(name).collect();
+    meter.publish(&with_patterns(n), &to);
+}
+
+fn connections_hot(meter: &mut Meter, n: u32) {
+    let mut stage = hot();
+    for number in 1..n {
+        stage.enter(&format!("session-{number}"), Some(&format!("user-{number}")));
+    }
+    meter.publish(&stage, &[topic(HOT)]);
+}
+
+/// 100 patterns come or go in a second in which 10,000 messages are published.
+fn changes_seldom(meter: &mut Meter, n: u32) {
+    let mut stage = with_patterns(n);
+    let (hot, outbox) = (topic(HOT), stage.outbox());
+    let change = selector("/topic/elsewhere.*");
+    let mut other = None;
+    stage.publish(&hot);
+    for _ in 0..BATCHES {
+        other = match other {
+            None => Some(stage.subscribe(&change, &outbox, 9)),
+            Some(_) => None,
+        };
+        meter.count(BATCH, || (0..BATCH).for_each(|_| publish(&stage, &hot)));
+        stage.drain();
+        meter.end_batch();
+    }
+}
+
+fn changes_elsewhere(meter: &mut Meter, n: u32) {
+    let mut stage = with_patterns(n);
+    let outbox = stage.outbox();
+    meter.publish_after(&stage, &topic(HOT), &selector("/topic/elsewhere.*"), &outbox);
+}
+
+/// The pattern begins as the topic does, and there are as many others that do.
+fn changes_beside(meter: &mut Meter, n: u32) {
+    let mut stage = with_patterns(n);
+    let outbox = stage.outbox();
+    stage.seat("/topic/room.hot", &outbox, 1);
+    meter.publish_after(&stage, &topic("/topic/room.hot"), &selector("/topic/room.beside.*"), &outbox);
+}
+
+/// The pattern begins with a wildcard.
+fn changes_of_all(meter: &mut Meter, n: u32) {
+    let mut stage = with_patterns(n);
+    let outbox = stage.outbox();
+    meter.publish_after(&stage, &topic(HOT), &selector("/topic/*.elsewhere"), &outbox);
+}
+
+fn pattern_comes_and_goes(meter: &mut Meter, n: u32) {
+    let mut stage = with_patterns(n);
+    let outbox = stage.outbox();
+    let change = selector("/topic/room.beside.*");
+    for _ in 0..BATCHES {
+        let act = || (0..BATCH).for_each(|_| drop(black_box(stage.subscribe(&change, &outbox, 9))));
+        meter.count(BATCH, act);
+        meter.end_batch();
+    }
+}
+
+/// A topic that so many subscribe to, each with an outbox.
+struct Crowd {
+    stage: Stage,
+    hot: Selector,
+    outboxes: Vec<Arc<Outbox>>,
+    subscriptions: Vec<Option<Subscription>>,
+}
+
+impl Crowd {
+    fn new(n: u32) -> Crowd {
+        let stage = Stage::new();
+        let outboxes: Vec<_> = (0..n).map(|_| stage.lone_outbox()).collect();
+        let mut crowd = Crowd { stage, hot: selector(HOT), outboxes, subscriptions: Vec::new() };
+        crowd.subscriptions = (0..crowd.outboxes.len()).map(|at| Some(crowd.subscribe(at))).collect();
+        crowd
+    }
+
+    fn subscribe(&self, at: usize) -> Subscription {
+        self.stage.subscribe(&self.hot, &self.outboxes[at], 1)
+    }
+}
+
+/// Random ones that have gone come back.
+fn subscribe(meter: &mut Meter, n: u32) {
+    let mut crowd = Crowd::new(n);
+    for some in choices(n) {
+        some.iter().for_each(|&at| crowd.subscriptions[at] = None);
+        let mut back = Vec::with_capacity(BATCH);
+        meter.count(some.len(), || back.extend(some.iter().map(|&at| Some(crowd.subscribe(at)))));
+        some.iter().zip(back).for_each(|(&at, back)| crowd.subscriptions[at] = back);
+        meter.end_batch();
+    }
+}
+
+/// Random ones go.
+fn unsubscribe(meter: &mut Meter, n: u32) {
+    let mut crowd = Crowd::new(n);
+    for some in choices(n) {
+        meter.count(some.len(), || some.iter().for_each(|&at| crowd.subscriptions[at] = None));
+        some.iter().for_each(|&at| crowd.subscriptions[at] = Some(crowd.subscribe(at)));
+        meter.end_batch();
+    }
+}
+
+/// Batches of different ones of `n`.
+fn choices(n: u32) -> impl Iterator<Item = Vec<usize>> {
+    let mut all: Vec<usize> = (0..n as usize).collect();
+    shuffle(&mut all);
+    let mut all = all.into_iter().cycle();
+    std::iter::repeat_with(move || all.by_ref().take(BATCH).collect()).take(BATCHES)
+}
+
+fn shuffle<T>(all: &mut [T]) {
+    for (at, to) in random(all.len() as u32).take(all.len()).enumerate() {
+        all.swap(at, to as usize);
+    }
+}
+
+/// From nobody on, the growing included.
+fn subscribe_all(meter: &mut Meter, n: u32) {
+    for _ in 0..rounds(n) {
+        let mut crowd = Crowd::new(n);
+        crowd.subscriptions.clear();
+        let mut all = Vec::with_capacity(crowd.outboxes.len());
+        meter.count(crowd.outboxes.len(), || {
+            all.extend((0..crowd.outboxes.len()).map(|at| crowd.subscribe(at)))
+        });
+        meter.end_batch();
+    }
+}
+
+/// To the last one, in no order, the shrinking included.
+fn unsubscribe_all(meter: &mut Meter, n: u32) {
+    for _ in 0..rounds(n) {
+        let mut crowd = Crowd::new(n);
+        shuffle(&mut crowd.subscriptions);
+        meter.count(crowd.subscriptions.len(), || crowd.subscriptions.iter_mut().for_each(|one| *one = None));
+        meter.end_batch();
+    }
+}
+
+/// Enough for a median where it takes little time.
+fn rounds(n: u32) -> usize {
+    if n > 10_000 { 3 } else { 9 }
+}
+
+fn main() -> ExitCode {
+    // What `cargo bench` adds begins with a dash.
+    let Some(wanted) = env::args().skip(1).find(|argument| !argument.starts_with('-')) else {
+        for (title, _, sizes) in ROWS {
+            sizes.iter().for_each(|size| println!("{title}:{size}"));
+        }
+        return ExitCode::SUCCESS;
+    };
+    let row = ROWS.iter().find_map(|(title, run, sizes)| {
+        let size = sizes.iter().find(|size| wanted == format!("{title}:{size}"))?;
+        Some((run, *size))
+    });
+    let Some((run, size)) = row else {
+        eprintln!("{wanted:?} is no row; without an argument all are listed");
+        return ExitCode::FAILURE;
+    };
+    let mut meter = Meter::default();
+    run(&mut meter, size);
+    meter.nanos.sort_unstable();
+    println!("{}\t{}", meter.operations, meter.nanos[meter.nanos.len() / 2]);
+    ExitCode::SUCCESS
+}

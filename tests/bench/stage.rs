@@ -1,0 +1,116 @@
+//! A broker with subscribers, for benchmarks.
+
+#![allow(dead_code, reason = "each benchmark uses a part")]
+
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::Instant;
+use stompbox::broker::{Broker, Entry, Options, Publication, Subscriber, Subscription, Terms};
+use stompbox::budget::{Budget, Charge};
+use stompbox::destination::{Destination, Selector};
+use stompbox::metrics::Metrics;
+use stompbox::outbox::{self, Key, Label, Outbox, Parcel};
+use stompbox_frames::stomp::Headers;
+
+/// As the command has it: what an allocation costs depends little on those before it.
+#[cfg(all(feature = "jemalloc", unix, not(target_env = "musl")))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// It does not tidy up because time has passed, which may be while something is counted. `tests/bench/count` has the same.
+pub const MALLOC_CONF: &str = "dirty_decay_ms:-1,muzzy_decay_ms:-1,tcache_gc_incr_bytes:1099511627776";
+
+const TERMS: Terms =
+    Terms { prefetch: 100, prefetch_bytes: 1 << 20, text_only: false, presence_names: false };
+
+/// A broker whose clock stands still, and what must live as long.
+pub struct Stage {
+    pub broker: Broker,
+    pub now: Instant,
+    budget: Arc<Budget>,
+    metrics: Arc<Metrics>,
+    subscriptions: Vec<Subscription>,
+    entries: Vec<Entry>,
+    outboxes: Vec<Arc<Outbox>>,
+}
+
+impl Stage {
+    pub fn new() -> Stage {
+        let (budget, metrics, now) = (Budget::new(usize::MAX), Metrics::new(), Instant::now());
+        let broker = Broker::new(Options::default(), "bench", budget.clone(), metrics.clone());
+        let (subscriptions, entries, outboxes) = Default::default();
+        Stage { broker, now, budget, metrics, subscriptions, entries, outboxes }
+    }
+
+    /// An outbox that [`drain`](Stage::drain) empties.
+    pub fn outbox(&mut self) -> Arc<Outbox> {
+        let outbox = self.lone_outbox();
+        self.outboxes.push(outbox.clone());
+        outbox
+    }
+
+    pub fn lone_outbox(&self) -> Arc<Outbox> {
+        Outbox::new(outbox::Options::default(), &self.budget, self.metrics.clone(), self.now)
+    }
+
+    /// The outbox of a session that is online.
+    pub fn enter(&mut self, id: &str, user: Option<&str>) -> Arc<Outbox> {
+        let outbox = self.lone_outbox();
+        outbox.label(Arc::new(Label { session: id.into(), user: user.map(Arc::from) }));
+        self.entries.push(self.broker.enter(&outbox, self.now));
+        outbox
+    }
+
+    pub fn charge(&self, bytes: usize) -> Charge {
+        self.budget.charge(bytes)
+    }
+
+    pub fn subscribe(&self, to: &Selector, outbox: &Arc<Outbox>, key: Key) -> Subscription {
+        let subscriber = Subscriber { outbox: outbox.clone(), key };
+        self.broker.subscribe(to, subscriber, TERMS, self.now).expect("room")
+    }
+
+    /// Subscribes for as long as the stage stands.
+    pub fn seat(&mut self, to: &str, outbox: &Arc<Outbox>, key: Key) {
+        let subscription = self.subscribe(&selector(to), outbox, key);
+        self.subscriptions.push(subscription);
+    }
+
+    /// Sends 128 octets.
+    pub fn publish(&self, to: &Destination) -> usize {
+        self.publish_with(to, &Headers::default())
+    }
+
+    pub fn publish_with(&self, to: &Destination, headers: &Headers) -> usize {
+        let publication = Publication {
+            destination: to,
+            to_session: None,
+            shown: to.as_str(),
+            headers,
+            extra: &[],
+            body: &[b'x'; 128],
+        };
+        self.broker.publish(publication, self.now).expect("room").reached
+    }
+
+    /// What lies in the outboxes is taken out and dropped.
+    pub fn drain(&self) {
+        for outbox in &self.outboxes {
+            take(outbox, &mut Vec::new(), self.now);
+        }
+    }
+}
+
+/// Takes everything.
+pub fn take(outbox: &Outbox, batch: &mut Vec<Parcel>, now: Instant) {
+    let mut cx = Context::from_waker(Waker::noop());
+    let _ = outbox.poll_take(&mut cx, batch, usize::MAX, now);
+}
+
+pub fn selector(text: &str) -> Selector {
+    Selector::parse(text, 1024).expect("a destination")
+}
+
+pub fn topic(text: &str) -> Destination {
+    Destination::parse(text, 1024).expect("a destination without wildcards")
+}
