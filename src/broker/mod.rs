@@ -28,6 +28,7 @@ mod consumer;
 mod dead_letter;
 mod dispatch;
 mod fan_out;
+mod generations;
 mod ground;
 mod ids;
 mod load;

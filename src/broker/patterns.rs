@@ -10,19 +10,20 @@
 //! there. A name has at most 64 segments and a pattern at most four times `**`, so that the work for a pattern is
 //! bounded.
 //!
-//! Topics cache the groups that match them, together with the generation of the trie; the generation changes
-//! whenever a group comes or goes. Members come and go under their group's own lock, which a publisher holds
-//! while it pushes: once a subscription has been dropped nothing is pushed to it any more, and what a topic may
-//! still cache is an empty group and nobody's outbox.
+//! Topics cache the groups that match them, together with what [`Generations`] said of them then, and match again
+//! when a group has come or gone that might concern them. Members come and go under their group's own lock, which a
+//! publisher holds while it pushes: once a subscription has been dropped nothing is pushed to it any more, and what
+//! a topic may still cache is an empty group and nobody's outbox.
 
 use super::Subscriber;
+use super::generations::{Generations, begins};
 use super::roster::{Roster, Seat};
 use crate::destination::{Destination, Pattern, Segment};
 use parking_lot::RwLock;
 use slab::Slab;
+use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The subscribers of one pattern.
 #[derive(Debug, Default)]
@@ -30,10 +31,13 @@ pub(super) struct Group {
     pub(super) roster: RwLock<Roster>,
 }
 
-/// The groups that match a topic, as of a generation.
+/// The groups that match a topic, as of a generation. The default is that of no pattern ever.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Matched {
-    pub(super) generation: u64,
+    /// Of all patterns.
+    latest: u64,
+    /// Of those that might concern the topic.
+    generation: u64,
     pub(super) groups: Vec<Arc<Group>>,
 }
 
@@ -41,8 +45,8 @@ pub(super) struct Matched {
 #[derive(Debug)]
 pub(super) struct Patterns {
     trie: RwLock<Trie>,
-    /// Changes under the trie's write lock; starts at 1, so that 0 is never current while there is a pattern.
-    generation: AtomicU64,
+    /// They change under the trie's write lock.
+    generations: Generations,
 }
 
 /// A member of a pattern's group.
@@ -61,7 +65,7 @@ impl Membership {
 
 impl Patterns {
     pub(super) fn new() -> Patterns {
-        Patterns { trie: RwLock::new(Trie::new()), generation: AtomicU64::new(1) }
+        Patterns { trie: RwLock::new(Trie::new()), generations: Generations::new() }
     }
 
     /// Takes a subscriber in; from the return on every publish finds it.
@@ -70,7 +74,7 @@ impl Patterns {
             let mut trie = self.trie.write();
             let (group, is_new) = trie.join(pattern.segments());
             if is_new {
-                self.generation.fetch_add(1, Ordering::Release);
+                self.generations.change(pattern.segments());
             }
             group
         };
@@ -83,21 +87,27 @@ impl Patterns {
         let gone = membership.group.roster.write().remove(membership.seat);
         let mut trie = self.trie.write();
         if trie.leave(membership.pattern.segments()) {
-            self.generation.fetch_add(1, Ordering::Release);
+            self.generations.change(membership.pattern.segments());
         }
         drop(trie);
         drop(gone);
     }
 
-    /// The trie's generation: groups matched at another one must be matched again.
-    pub(super) fn generation(&self) -> u64 {
-        self.generation.load(Ordering::Acquire)
-    }
-
-    /// The groups that match `topic`.
-    pub(super) fn matching(&self, topic: &Destination) -> Matched {
+    /// Brings `matched` up to date, which is of this topic or new: every pattern subscribed to before is in.
+    pub(super) fn update(&self, matched: &mut Matched, topic: &Destination) {
+        let latest = self.generations.latest();
+        if matched.latest == latest {
+            return;
+        }
+        let begins = begins(topic);
+        if matched.generation == self.generations.of(begins) {
+            matched.latest = latest;
+            return;
+        }
         let trie = self.trie.read();
-        Matched { generation: self.generation.load(Ordering::Relaxed), groups: trie.matching(topic) }
+        matched.latest = self.generations.latest();
+        matched.generation = self.generations.of(begins);
+        matched.groups = trie.matching(topic);
     }
 
     /// Patterns that are subscribed to.
@@ -108,6 +118,8 @@ impl Patterns {
 
 type NodeId = usize;
 const ROOT: NodeId = 0;
+/// Nodes that what has been read of a name leads to; few with most patterns.
+type Live = SmallVec<[NodeId; 16]>;
 
 #[derive(Debug, Default)]
 struct Node {
@@ -189,32 +201,33 @@ impl Trie {
         if self.groups == 0 {
             return Vec::new();
         }
-        let mut live = Vec::new();
-        let mut next = Vec::new();
-        self.enter(ROOT, &mut live);
+        let (mut live, mut next) = (&mut Live::new(), &mut Live::new());
+        self.enter(ROOT, live);
         for segment in topic.segments() {
-            for &at in &live {
+            for &at in &*live {
                 let node = &self.nodes[at];
                 if node.stays {
-                    self.enter(at, &mut next);
+                    self.enter(at, next);
                 }
                 if let Some(&child) = node.literals.get(segment) {
-                    self.enter(child, &mut next);
+                    self.enter(child, next);
                 }
                 if let Some(child) = node.one {
-                    self.enter(child, &mut next);
+                    self.enter(child, next);
                 }
             }
-            next.sort_unstable();
-            next.dedup();
+            if next.len() > 1 {
+                next.sort_unstable();
+                next.dedup();
+            }
             std::mem::swap(&mut live, &mut next);
             next.clear();
         }
-        live.into_iter().filter_map(|at| self.nodes[at].end.as_ref()).map(|end| end.group.clone()).collect()
+        live.iter().filter_map(|&at| self.nodes[at].end.as_ref()).map(|end| end.group.clone()).collect()
     }
 
     /// `at` is live, and with it what `**` without a segment leads to.
-    fn enter(&self, mut at: NodeId, live: &mut Vec<NodeId>) {
+    fn enter(&self, mut at: NodeId, live: &mut Live) {
         loop {
             live.push(at);
             match self.nodes[at].many {
@@ -283,7 +296,10 @@ mod tests {
 
     /// The keys of all members that match, sorted.
     fn keys(patterns: &Patterns, topic: &Destination) -> Vec<u32> {
-        let groups = patterns.matching(topic).groups;
+        keys_of(&patterns.trie.read().matching(topic))
+    }
+
+    fn keys_of(groups: &[Arc<Group>]) -> Vec<u32> {
         let mut keys: Vec<u32> = groups
             .iter()
             .flat_map(|group| {
@@ -300,17 +316,17 @@ mod tests {
         let outbox = fixture.outbox();
         let patterns = Patterns::new();
         let member = |key| Subscriber { outbox: outbox.clone(), key };
-        let start = patterns.generation();
+        let start = patterns.generations.latest();
         let first = patterns.subscribe(&pattern("a.*"), member(1));
-        let one = patterns.generation();
+        let one = patterns.generations.latest();
         assert_ne!(start, one);
         let second = patterns.subscribe(&pattern("a/*"), member(2));
-        assert_eq!(patterns.generation(), one, "the same segments are the same group");
+        assert_eq!(patterns.generations.latest(), one, "the same segments are the same group");
         patterns.leave(&first);
-        assert_eq!(patterns.generation(), one);
+        assert_eq!(patterns.generations.latest(), one);
         assert_eq!(keys(&patterns, &topic("a.b")), [2]);
         patterns.leave(&second);
-        assert_ne!(patterns.generation(), one);
+        assert_ne!(patterns.generations.latest(), one);
         assert_eq!(patterns.len(), 0);
     }
 
@@ -342,7 +358,42 @@ mod tests {
         assert_eq!(keys(&patterns, &topic(&["a"; 3].join("."))), [8]);
     }
 
+    /// What a topic has kept, brought up to date.
+    fn kept(patterns: &Patterns, matched: &mut Matched, topic: &Destination) -> Vec<u32> {
+        patterns.update(matched, topic);
+        keys_of(&matched.groups)
+    }
+
     proptest! {
+        #[test]
+        fn what_topics_keep_follows_every_change(
+            changes in prop::collection::vec(
+                (prop::collection::vec(prop::sample::select(vec!["a", "b", "c", "*", "**"]), 0..4), any::<u8>()),
+                1..40,
+            ),
+        ) {
+            let fixture = Fixture::new();
+            let outbox = fixture.outbox();
+            let patterns = Patterns::new();
+            let names = ["a", "b", "a.b", "a.c", "b.a", "a.b.c", "a.b.a", "c.c.c.c"];
+            let mut topics: Vec<_> = names.map(|name| (topic(name), Matched::default())).into();
+            let mut there: Vec<Membership> = Vec::new();
+            for (key, (wild, choice)) in (0u32..).zip(&changes) {
+                if choice % 3 == 0 && !there.is_empty() {
+                    patterns.leave(&there.swap_remove(usize::from(*choice) % there.len()));
+                } else {
+                    let wild = pattern(&[&wild[..], &["*"]].concat().join("."));
+                    there.push(patterns.subscribe(&wild, Subscriber { outbox: outbox.clone(), key }));
+                }
+                // Some are published to now and then only.
+                for (number, (topic, matched)) in topics.iter_mut().enumerate() {
+                    if (usize::from(*choice) + number) % 4 > 0 {
+                        prop_assert_eq!(kept(&patterns, matched, topic), keys(&patterns, topic));
+                    }
+                }
+            }
+        }
+
         #[test]
         fn the_trie_matches_as_the_patterns_do(
             wilds in prop::collection::vec(

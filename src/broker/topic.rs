@@ -31,7 +31,7 @@ pub(super) struct Topic {
 #[derive(Debug)]
 struct State {
     roster: Roster,
-    /// Groups of pattern subscribers, as of their generation. They hold no outbox once their members have gone.
+    /// Groups of pattern subscribers, brought up to date under this lock by every publish. They hold no outbox once their members have gone.
     matched: Matched,
     /// Where its members are watched, while somebody does.
     room: Option<Arc<Room>>,
@@ -136,7 +136,7 @@ impl Topic {
         if state.dead {
             return None;
         }
-        state.match_again(&self.destination, patterns);
+        patterns.update(&mut state.matched, &self.destination);
         act(state.roster.members());
         for group in &state.matched.groups {
             act(group.roster.read().members());
@@ -157,7 +157,7 @@ impl Topic {
         if state.dead {
             return None;
         }
-        state.match_again(&self.destination, patterns);
+        patterns.update(&mut state.matched, &self.destination);
         let State { roster, matched, turn: own, .. } = &mut *state;
         // Locked together, and so by all in one order.
         matched.groups.sort_unstable_by_key(|group| Arc::as_ptr(group).addr());
@@ -182,13 +182,6 @@ impl Topic {
 impl State {
     fn is_needed(&self) -> bool {
         !self.roster.is_empty() || self.room.is_some()
-    }
-
-    /// Under the topic's lock, so that a pattern subscribed to before this publish is in.
-    fn match_again(&mut self, destination: &Destination, patterns: &Patterns) {
-        if self.matched.generation != patterns.generation() {
-            self.matched = patterns.matching(destination);
-        }
     }
 }
 

@@ -4,7 +4,7 @@
 
 use super::fan_out::Reach;
 use super::ground::Ground;
-use super::patterns::{Membership, Patterns};
+use super::patterns::{Matched, Membership, Patterns};
 use super::presence::{Room, Stand};
 use super::roster::Seat;
 use super::topic::Topic;
@@ -145,7 +145,8 @@ impl Topics {
 
     /// Nobody subscribes by name: an entry for the sake of the order, if anybody does by pattern.
     fn for_patterns(&self, destination: &Destination) -> Option<Arc<Topic>> {
-        let matched = self.patterns.matching(destination);
+        let mut matched = Matched::default();
+        self.patterns.update(&mut matched, destination);
         if matched.groups.is_empty() {
             return None;
         }
