@@ -30,7 +30,8 @@ pub(super) const ACCESS: &[Row] = &[
         "auto",
         "What holds behind the rules of permission. safe: read topics and see who is there, send to services and to \
          users' queues, and everything of one's own. open: everything but other users' messages. auto: open as long as \
-         only this machine can connect and users are none or given with user; else safe. check-config shows the rules.",
+         only this machine can connect, no proxy before it either (trusted-proxies, allowed-hosts), and users are none or \
+         given with user; else safe. check-config shows the rules.",
         |c, v| put(&mut c.users.permissions.preset, preset(v)),
     ),
     Row {

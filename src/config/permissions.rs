@@ -1,6 +1,8 @@
 //! From the options to the rules that hold.
 
 use super::Config;
+use crate::http::forwarded::Proxies;
+use crate::http::hosts::Hosts;
 use crate::users::permissions::{Permissions, Preset, Rule};
 
 /// What the demo's users do.
@@ -29,6 +31,8 @@ impl Config {
             (self.users.hook_url.is_some(), "hook-url is set"),
             (self.http.proxy_user.user.is_some(), "proxy-user-header is set"),
             (is_public, "other machines can connect"),
+            (self.http.proxies != Proxies::default(), "a proxy stands before it (trusted-proxies)"),
+            (self.http.hosts != Hosts::default(), "it has a name that others use (allowed-hosts)"),
         ];
         match reasons.iter().find(|(holds, _)| *holds) {
             Some((_, reason)) => (Preset::Safe, reason),
@@ -63,6 +67,8 @@ mod tests {
             (&[("jwt-secret", "0123456789abcdef0123456789abcdef")], Preset::Safe),
             (&[("hook-url", "http://127.0.0.1:1/")], Preset::Safe),
             (&[("proxy-user-header", "X-User"), ("permissions", "open")], Preset::Open),
+            (&[("trusted-proxies", "127.0.0.1"), ("user", "alice:a")], Preset::Safe),
+            (&[("allowed-hosts", "chat.example.com"), ("user", "alice:a")], Preset::Safe),
             (&[("permissions", "safe")], Preset::Safe),
         ] {
             assert_eq!(config(settings).preset().0, preset, "{settings:?}");

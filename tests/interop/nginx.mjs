@@ -38,7 +38,10 @@ process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
 
 async function startBroker() {
   const readme = ['--allowed-hosts', HOST, '--trusted-proxies', PROXY];
-  const ours = ['--http', '127.0.0.1:0', '--tcp', 'off', '--heart-beat', `${BEAT_MS},${BEAT_MS}`];
+  const ours = [
+    ...['--http', '127.0.0.1:0', '--tcp', 'off', '--heart-beat', `${BEAT_MS},${BEAT_MS}`],
+    ...['--permissions', 'open'], // the clients here are anonymous, which `safe` lets only listen
+  ];
   const broker = start(process.argv[2], [...readme, ...ours]);
   const [, port] = await broker.out.find(/^listening http:.*:(\d+)$/);
   return { ...broker, port };
