@@ -53,8 +53,9 @@
 //! - A login is a task of its own that outlives its client, and equal logins are one: what a client was too impatient to
 //!   wait for is there when it comes again, so a storm of reconnects comes to an end. Waiting for a turn to be hashed is
 //!   bounded by the length of the queue (`auth-waiting-max`), not by time.
-//! - Users' destinations are topics in a map and a trie of their own: no pattern over `/topic` can reach one, whatever
-//!   mistake is made elsewhere. A session subscribes to its user's alone; there is no way to say another's.
+//! - Users' destinations, and those of services, are topics in maps and tries of their own: no pattern over `/topic` can
+//!   reach one, whatever mistake is made elsewhere. A session subscribes to its user's alone; there is no way to say
+//!   another's.
 //! - A service answers at an address that leads to one session (`/user/~ID/…`, or a temporary queue's). Where else a
 //!   client asks it to answer is refused, for a service may do more than its clients.
 //! - What browsers add to requests by themselves (cookies, Basic, what a proxy makes of them) counts only from pages of
@@ -74,8 +75,6 @@
 //!   crowd is waited for as long as it takes batches, beyond `burst-patience`; else a long burst to healthy
 //!   receivers would cut them all. While patience lasts an outbox may hold four times its limit, for what was under
 //!   way when it passed one half (a COMMIT, many publishers).
-//! - No pattern over `/topic` can see what is a user's: users' destinations and those of services are families with maps
-//!   and patterns of their own, so that this does not hang on a rule about names.
 //! - Presence is counted beside a topic only while it is watched, and told by the ticker under a lock that nobody takes
 //!   who publishes: ten thousand who watch cost those who join nothing.
 //! - The options are one declarative table (`config`), from which flags, environment, file keys and the

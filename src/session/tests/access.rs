@@ -33,6 +33,17 @@ fn expiring(milliseconds: u64) -> Peer {
 }
 
 #[test]
+fn no_rule_keeps_a_session_from_hearing_why_it_is_refused() {
+    let mut peer = soft(&["deny all anyone **"]);
+    peer.send("SUBSCRIBE id:e destination:/user/queue/errors")
+        .expect("subscribe 1 /user/alice/queue/errors 100");
+    peer.session.permit(rules(&["deny all anyone **"]), &mut peer.actions);
+    peer.expect("");
+    peer.send("SUBSCRIBE id:2 destination:/user/queue/*");
+    assert!(peer.take().iter().any(|line| line.starts_with("denied subscribe /user/queue/*")));
+}
+
+#[test]
 fn the_safe_preset_as_a_session_meets_it() {
     for frame in [
         "SUBSCRIBE id:1 destination:/topic/a",
