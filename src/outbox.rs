@@ -31,8 +31,10 @@
 mod label;
 mod publishers;
 mod state;
+mod wakes;
 
 pub use self::label::Label;
+pub use self::wakes::{Deferral, defer_wakes};
 
 use self::publishers::{Publishers, Woken};
 use self::state::{Phase, State, weight};
@@ -175,14 +177,18 @@ impl Outbox {
         }
         state.put(parcel, bytes);
         let congested = bytes > self.options.outbox_bytes_max / 2;
-        if congested && state.congested_since.is_none() {
+        let begins = congested && state.congested_since.is_none();
+        if begins {
             state.congested_since = Some(now);
         }
         self.gauge(&mut state);
         let receiver = state.waiting_receiver();
         drop(state);
         if let Some(receiver) = receiver {
-            receiver.wake();
+            wakes::wake(receiver);
+        }
+        if begins {
+            wakes::wake_deferred();
         }
         if congested { Pushed::Congested } else { Pushed::Accepted }
     }
@@ -212,7 +218,7 @@ impl Outbox {
         let receiver = state.waiting_receiver();
         drop(state);
         if let Some(receiver) = receiver {
-            receiver.wake();
+            wakes::wake(receiver);
         }
         true
     }

@@ -21,7 +21,7 @@ use super::visitor::Visitor;
 use super::wire::{ReadEnd, Wire};
 use crate::broker::{Entry, Settlement, Subscription, TempQueue};
 use crate::budget::Charge;
-use crate::outbox::{Key, Outbox, Tag};
+use crate::outbox::{Key, Outbox, Tag, defer_wakes};
 use crate::session::{Closing, Reject, Session};
 use crate::users::Handshake;
 use std::future::poll_fn;
@@ -42,7 +42,7 @@ const SECOND_LOOK: Duration = Duration::from_millis(50);
 /// Turns in a row before other tasks get theirs.
 const TURNS_MAX: usize = 16;
 /// Pushes to subscribers before a publisher lets other tasks run.
-pub(super) const PUSHES_MAX: usize = 2048;
+pub(super) const PUSHES_MAX: usize = 16384;
 
 /// Serves one client from the first octet to the last.
 pub async fn serve<W: Wire>(hub: Arc<Hub>, wire: W, visitor: Visitor) {
@@ -152,6 +152,7 @@ impl<W: Wire> Connection<W> {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let _deferral = defer_wakes();
         self.pushes = 0;
         for _ in 0..TURNS_MAX {
             let now = Instant::now();
