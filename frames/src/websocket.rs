@@ -17,6 +17,9 @@ const FINAL: u8 = 0x80;
 /// Lengths up to here stand in the second octet; 126 and 127 say that 2 or 8 octets of length follow.
 const SHORT_MAX: usize = 125;
 
+/// The longest head.
+pub const HEAD_BYTES_MAX: usize = 10;
+
 /// Appends the head of an unfragmented frame with `payload_bytes` of payload: 2, 4 or 10 octets.
 pub fn head(out: &mut BytesMut, opcode: Opcode, payload_bytes: usize) {
     out.put_u8(FINAL | opcode.wire());

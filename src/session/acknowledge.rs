@@ -57,7 +57,7 @@ impl Session {
     /// Settles here, and says what is to be settled in a queue.
     fn settle(&mut self, target: &Target, accepted: bool) -> Option<Settle> {
         let &Target::Delivery { key, at, reach } = target else { return None };
-        let tags = self.subscriptions.get_mut(key)?.unsettled.settle(at, reach);
+        let tags = self.subscriptions.change(key, |subscription| subscription.unsettled.settle(at, reach))?;
         (!tags.is_empty()).then_some(Settle { key, tags, accepted })
     }
 
@@ -72,9 +72,9 @@ impl Session {
         let bytes = octets(frame);
         let serial = self.transactions.admit(frame.command, transaction, bytes, &self.options)?;
         if let &Target::Delivery { key, at, reach } = target
-            && let Some(subscription) = self.subscriptions.get_mut(key)
+            && let Some(numbers) =
+                self.subscriptions.change(key, |subscription| subscription.unsettled.reserve(at, reach, serial))
         {
-            let numbers = subscription.unsettled.reserve(at, reach, serial);
             self.transactions.park(transaction, Parked::Settle { key, numbers, accepted }, bytes);
         }
         Ok(())

@@ -66,7 +66,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use stompbox_frames::message::{self, Delivery as Prefix};
 use stompbox_frames::stomp::{Command, DecodeError, Frame, Version, encode};
-use subscriptions::{Mode, Subscriptions};
+use subscriptions::{Mode, Subscription, Subscriptions};
 use temp::Temps;
 use timers::{Beat, Rate, Timers};
 use transactions::Transactions;
@@ -203,25 +203,24 @@ impl Session {
 
     /// A parcel is about to be written: appends its prefix.
     pub fn deliver(&mut self, parcel: &Parcel, prefix: &mut BytesMut) -> Delivery {
-        let Some(subscription) = self.subscriptions.get_mut(parcel.key) else { return Delivery::Skip };
-        let mut spelling = Spelling::default();
-        let mut ack = None;
-        if let Mode::Client(_) = subscription.mode {
-            if parcel.tag == 0 && subscription.unsettled.len() >= self.options.unsettled_max {
-                return Delivery::TooManyUnsettled;
+        let (version, unsettled_max) = (self.version, self.options.unsettled_max);
+        let deliver = |subscription: &mut Subscription| {
+            let mut spelling = Spelling::default();
+            let mut ack = None;
+            if let Mode::Client(_) = subscription.mode {
+                if parcel.tag == 0 && subscription.unsettled.len() >= unsettled_max {
+                    return Delivery::TooManyUnsettled;
+                }
+                let number = subscription.unsettled.deliver(parcel.tag, parcel.message.id());
+                if version == Version::V1_2 {
+                    ack = Some(AckId { key: parcel.key, number }.spell(&mut spelling));
+                }
             }
-            let number = subscription.unsettled.deliver(parcel.tag, parcel.message.id());
-            if self.version == Version::V1_2 {
-                ack = Some(AckId { key: parcel.key, number }.spell(&mut spelling));
-            }
-        }
-        let subscription_id = subscription.id.as_deref();
-        message::prefix(
-            prefix,
-            self.version,
-            Prefix { subscription: subscription_id, ack, count: parcel.count },
-        );
-        Delivery::Write { settle_when_written: subscription.mode == Mode::Auto && parcel.tag != 0 }
+            let subscription_id = subscription.id.as_deref();
+            message::prefix(prefix, version, Prefix { subscription: subscription_id, ack, count: parcel.count });
+            Delivery::Write { settle_when_written: subscription.mode == Mode::Auto && parcel.tag != 0 }
+        };
+        self.subscriptions.change(parcel.key, deliver).unwrap_or(Delivery::Skip)
     }
 
     /// Any octet was received.

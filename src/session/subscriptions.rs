@@ -68,6 +68,10 @@ impl Subscription {
             None => Name::Destination(self.destination.as_deref().unwrap_or_default()),
         }
     }
+
+    fn held_bytes(&self) -> usize {
+        self.name().text().len() + self.unsettled.held_bytes()
+    }
 }
 
 /// All of them. A hash table would cost an idle session more than these two lists.
@@ -78,6 +82,8 @@ pub(super) struct Subscriptions {
     /// Keys by ascending name.
     names: Vec<Key>,
     last_key: Key,
+    /// Of names, and of the memory of unsettled deliveries.
+    held_bytes: usize,
 }
 
 impl Subscriptions {
@@ -87,7 +93,7 @@ impl Subscriptions {
 
     /// Names, and the memory of unsettled deliveries.
     pub(super) fn held_bytes(&self) -> usize {
-        self.list.iter().map(|one| one.name().text().len() + one.unsettled.held_bytes()).sum()
+        self.held_bytes
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Subscription> {
@@ -106,6 +112,7 @@ impl Subscriptions {
             grow(&mut self.names);
             self.names.insert(at, subscription.key);
             grow(&mut self.list);
+            self.held_bytes += subscription.held_bytes();
             self.list.push(subscription);
         }
     }
@@ -115,15 +122,23 @@ impl Subscriptions {
         if let Ok(place) = self.place(self.list[at].name()) {
             self.names.remove(place);
         }
-        Some(self.list.remove(at))
+        let subscription = self.list.remove(at);
+        self.held_bytes -= subscription.held_bytes();
+        Some(subscription)
     }
 
     pub(super) fn get(&self, key: Key) -> Option<&Subscription> {
         self.index(key).map(|at| &self.list[at])
     }
 
-    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Subscription> {
-        self.index(key).map(|at| &mut self.list[at])
+    /// Lets `act` change a subscription, but for its name.
+    pub(super) fn change<T>(&mut self, key: Key, act: impl FnOnce(&mut Subscription) -> T) -> Option<T> {
+        let at = self.index(key)?;
+        let subscription = &mut self.list[at];
+        let before = subscription.unsettled.held_bytes();
+        let done = act(subscription);
+        self.held_bytes = self.held_bytes - before + subscription.unsettled.held_bytes();
+        Some(done)
     }
 
     pub(super) fn named(&self, name: Name<'_>) -> Option<&Subscription> {

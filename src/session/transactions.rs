@@ -193,7 +193,7 @@ impl Session {
         match parked {
             Parked::Publish(publish) => Some(Step::Publish(*publish)),
             Parked::Settle { key, numbers, accepted } => {
-                let tags = self.subscriptions.get_mut(key)?.unsettled.settle_reserved(&numbers);
+                let tags = self.subscriptions.change(key, |subscription| subscription.unsettled.settle_reserved(&numbers))?;
                 (!tags.is_empty()).then_some(Step::Settle(Settle { key, tags, accepted }))
             }
         }
@@ -207,10 +207,8 @@ impl Session {
     ) -> Result<(), Rejection> {
         let transaction = self.transactions.end(Command::Abort, &required(frame, "transaction")?)?;
         for parked in transaction.parked {
-            if let Parked::Settle { key, numbers, .. } = parked
-                && let Some(subscription) = self.subscriptions.get_mut(key)
-            {
-                subscription.unsettled.release(&numbers);
+            if let Parked::Settle { key, numbers, .. } = parked {
+                self.subscriptions.change(key, |subscription| subscription.unsettled.release(&numbers));
             }
         }
         self.receipt(receipt.take(), actions);

@@ -56,6 +56,13 @@ pub struct Coalesce {
 }
 
 impl Coalesce {
+    /// Makes room for a frame, if it will be copied whole: once instead of piece by piece.
+    pub fn reserve(&mut self, octets: usize) {
+        if octets <= COPY_BYTES_MAX {
+            self.small.reserve(octets);
+        }
+    }
+
     /// Appends a piece that is cheap to copy.
     pub fn copy(&mut self, piece: &[u8]) {
         self.small.extend_from_slice(piece);
@@ -71,15 +78,20 @@ impl Coalesce {
 
     /// Appends a piece, of this message if it is one's, without a copy if it is large.
     pub fn chain(&mut self, piece: &Bytes, keeper: Option<&Message>) {
-        if piece.len() <= COPY_BYTES_MAX {
-            return self.copy(piece);
+        self.chain_front(piece, piece.len(), keeper);
+    }
+
+    /// As [`chain`](Coalesce::chain), but for what comes behind `length` octets.
+    pub fn chain_front(&mut self, piece: &Bytes, length: usize, keeper: Option<&Message>) {
+        if length <= COPY_BYTES_MAX {
+            return self.copy(&piece[..length]);
         }
         self.flush_small();
-        self.appended += piece.len() as u64;
+        self.appended += length as u64;
         if keeper.is_some() {
-            self.shared += piece.len();
+            self.shared += length;
         }
-        self.chunks.push_back(Chunk { octets: piece.clone(), keeper: keeper.cloned() });
+        self.chunks.push_back(Chunk { octets: piece.slice(..length), keeper: keeper.cloned() });
     }
 
     /// What was appended since the last call is one frame.

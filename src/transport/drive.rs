@@ -95,7 +95,8 @@ pub(super) struct Connection<W> {
     /// Silence or a stall was seen: it counts if it is still so then.
     pub(super) second_look: Option<Instant>,
     pub(super) timer: Pin<Box<Sleep>>,
-    pub(super) timer_armed: bool,
+    /// When the timer fires, once it is set.
+    pub(super) timer_at: Option<Instant>,
     /// When the socket last took octets, or last had none to take.
     pub(super) progress_at: Instant,
     began_at: Instant,
@@ -140,7 +141,7 @@ impl<W: Wire> Connection<W> {
             held,
             second_look: None,
             timer: Box::pin(tokio::time::sleep_until(now.into())),
-            timer_armed: false,
+            timer_at: None,
             progress_at: now,
             began_at: now,
             frames_received: 0,

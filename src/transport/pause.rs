@@ -85,16 +85,19 @@ impl<W: Wire> Connection<W> {
         if deadline <= now {
             return Poll::Ready(());
         }
-        if !self.timer_armed || self.timer.deadline().into_std() > deadline {
-            self.timer.as_mut().reset(deadline.into());
-            self.timer_armed = true;
+        // One task owns the connection: it is registered with the timer, which need not be touched.
+        if self.timer_at.is_some_and(|at| now < at && at <= deadline) {
+            return Poll::Pending;
         }
-        while self.timer.as_mut().poll(cx).is_ready() {
+        self.timer_at = Some(deadline);
+        loop {
             self.timer.as_mut().reset(deadline.into());
+            if self.timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
             if deadline <= Instant::now() {
                 return Poll::Ready(());
             }
         }
-        Poll::Pending
     }
 }

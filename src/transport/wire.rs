@@ -57,14 +57,14 @@ impl<'a> Tail<'a> {
         }
     }
 
-    /// As it is, without a line end.
-    pub fn plain(&self) -> Bytes {
+    /// As it is, and how much of it stands before a line end.
+    pub fn plain(&self) -> (&'a Bytes, usize) {
         match self {
             Tail::Shared(message, version) => {
                 let tail = message.tail(*version);
-                tail.slice(..tail.len() - 1)
+                (tail, tail.len() - 1)
             }
-            Tail::Own(tail) => Bytes::clone(tail),
+            Tail::Own(tail) => (tail, tail.len()),
         }
     }
 

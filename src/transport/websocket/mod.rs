@@ -17,7 +17,7 @@ use super::coalesce::Coalesce;
 use super::wire::{Farewell, Piece, ReadEnd, Wire};
 use std::io;
 use std::task::{Context, Poll};
-use stompbox_frames::websocket::Opcode;
+use stompbox_frames::websocket::{HEAD_BYTES_MAX, Opcode};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// The wire of a WebSocket connection.
@@ -51,11 +51,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Wire for WebSocketWire<
     }
 
     fn wrap(&mut self, piece: Piece<'_>, out: &mut Coalesce) {
-        let tail = piece.tail.plain();
+        let (tail, length) = piece.tail.plain();
+        let payload_bytes = piece.prefix.len() + length;
         let opcode = if piece.text { Opcode::Text } else { Opcode::Binary };
-        socket::write_head(opcode, piece.prefix.len() + tail.len(), out);
+        out.reserve(HEAD_BYTES_MAX + payload_bytes);
+        socket::write_head(opcode, payload_bytes, out);
         out.copy(piece.prefix);
-        out.chain(&tail, piece.tail.message());
+        out.chain_front(tail, length, piece.tail.message());
         out.end_frame(piece.mark);
     }
 
