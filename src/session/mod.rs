@@ -75,23 +75,24 @@ use unsettled::{AckId, Spelling};
 /// Makes names that nobody can guess for temporary queues: the part behind `/temp-queue/`, starting with `~`.
 type Addresses = dyn Fn() -> String + Send + Sync;
 
-/// The conversation.
+/// The conversation; in memory as it stands here: first what deliveries touch.
+#[repr(C)]
 pub struct Session {
+    state: State,
+    version: Version,
+    /// Whether the client asked for them.
+    soft_errors: bool,
+    timers: Timers,
+    subscriptions: Subscriptions,
     options: Arc<Options>,
+    principal: Principal,
+    receipts: Receipts,
     addresses: Arc<Addresses>,
     id: Box<str>,
-    principal: Principal,
     /// The rules; none before it is let in.
     permissions: Option<Arc<Permissions>>,
     grants: Grants,
-    /// Whether the client asked for them.
-    soft_errors: bool,
-    version: Version,
-    state: State,
-    timers: Timers,
     rate: Rate,
-    receipts: Receipts,
-    subscriptions: Subscriptions,
     transactions: Transactions,
     temps: Temps,
     /// What the ERROR said with which it ended.

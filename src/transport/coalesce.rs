@@ -126,6 +126,11 @@ impl Coalesce {
         used
     }
 
+    /// What comes next, if that is all and in one piece.
+    pub fn single(&self) -> Option<&[u8]> {
+        self.chunks.is_empty().then_some(&self.small[..])
+    }
+
     /// An array for [`Coalesce::slices`].
     pub fn no_slices<'a>() -> [IoSlice<'a>; SLICES_MAX] {
         [IoSlice::new(&[]); SLICES_MAX]

@@ -24,7 +24,7 @@ use crate::budget::Charge;
 use crate::outbox::{Key, Outbox, Tag, defer_wakes};
 use crate::session::{Closing, Reject, Session};
 use crate::users::Handshake;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -45,64 +45,70 @@ const TURNS_MAX: usize = 16;
 pub(super) const PUSHES_MAX: usize = 16384;
 
 /// Serves one client from the first octet to the last.
-pub async fn serve<W: Wire>(hub: Arc<Hub>, wire: W, visitor: Visitor) {
+pub fn serve<W: Wire>(hub: Arc<Hub>, wire: W, visitor: Visitor) -> impl Future<Output = ()> + Send + use<W> {
     hub.metrics.opened(wire.name());
     let Visitor { seat, handshake } = visitor;
-    // Boxed, so that the task's own memory is small whatever the future makes of its arguments.
+    // Made and boxed before the future, so that this holds no more than two pointers.
     let mut connection = Box::new(Connection::new(hub, wire, seat.address(), handshake));
     connection.wire.open(&mut connection.out);
-    poll_fn(|cx| connection.poll(cx)).await;
-    // Whoever reads the line may come back at once.
-    drop(seat);
-    connection.report();
+    async move {
+        poll_fn(|cx| connection.poll(cx)).await;
+        // Whoever reads the line may come back at once.
+        drop(seat);
+        connection.report();
+    }
 }
 
 /// One client.
+///
+/// In memory as it stands here: what every turn of a receiver touches lies together, for where there are many, each
+/// line of it comes from far away.
+#[repr(C)]
 pub(super) struct Connection<W> {
     pub(super) hub: Arc<Hub>,
-    pub(super) wire: W,
-    pub(super) address: IpAddr,
-    pub(super) session: Session,
-    pub(super) decoder: Decoder,
     pub(super) outbox: Arc<Outbox>,
-    number: u64,
-    pub(super) out: Coalesce,
-    pub(super) subscriptions: ByKey<Subscription>,
-    /// Ended, but some of their messages are on their way to the socket and settle when they are written.
-    pub(super) leaving: ByKey<Subscription>,
-    pub(super) temps: Vec<TempQueue>,
-    /// What it has shown before CONNECT; nothing any more once it is let in.
-    pub(super) handshake: Option<Arc<Handshake>>,
-    /// What is being found out about it, while it is not read from.
-    pub(super) question: Option<Question>,
-    /// Its place among those who are online.
-    pub(super) entry: Option<Entry>,
+    /// When the socket last took octets, or last had none to take.
+    pub(super) progress_at: Instant,
+    /// Silence or a stall was seen: it counts if it is still so then.
+    pub(super) second_look: Option<Instant>,
+    /// When the timer fires, once it is set.
+    pub(super) timer_at: Option<Instant>,
     /// The state of the rules and users by which it was judged.
     pub(super) judged_at: u64,
-    pub(super) pause: Pause,
-    pub(super) parked: Charge,
-    pub(super) transactions: usize,
     pub(super) pushes: usize,
+    pub(super) frames_sent: u64,
+    pub(super) frames_received: u64,
+    /// Octets of answers (RECEIPT, ERROR) appended since the output was last empty.
+    pub(super) answers_bytes: usize,
+    /// Ended, but some of their messages are on their way to the socket and settle when they are written.
+    pub(super) leaving: ByKey<Subscription>,
+    pub(super) pause: Pause,
     /// Whether the limits of a signed-in client hold.
     pub(super) established: bool,
     pub(super) ending: Option<Ending>,
+    /// What is being found out about it, while it is not read from.
+    pub(super) question: Option<Question>,
     /// The client sends no more; what it had sent is handled first.
     pub(super) input_ended: Option<ReadEnd>,
-    /// Octets of answers (RECEIPT, ERROR) appended since the output was last empty.
-    pub(super) answers_bytes: usize,
     /// Octets that wait in the output, the decoder and the session's lists, in the budget.
     pub(super) held: Charge,
-    /// Silence or a stall was seen: it counts if it is still so then.
-    pub(super) second_look: Option<Instant>,
+    pub(super) out: Coalesce,
+    pub(super) session: Session,
+    pub(super) decoder: Decoder,
+    pub(super) wire: W,
+    pub(super) subscriptions: ByKey<Subscription>,
+    pub(super) temps: Vec<TempQueue>,
+    /// What it has shown before CONNECT; nothing any more once it is let in.
+    pub(super) handshake: Option<Arc<Handshake>>,
+    /// Its place among those who are online.
+    pub(super) entry: Option<Entry>,
+    pub(super) parked: Charge,
+    pub(super) transactions: usize,
     pub(super) timer: Pin<Box<Sleep>>,
-    /// When the timer fires, once it is set.
-    pub(super) timer_at: Option<Instant>,
-    /// When the socket last took octets, or last had none to take.
-    pub(super) progress_at: Instant,
+    pub(super) address: IpAddr,
+    number: u64,
     began_at: Instant,
-    pub(super) frames_received: u64,
     pub(super) bytes_received: u64,
-    pub(super) frames_sent: u64,
     /// Broadcasts that the wire could not carry.
     pub(super) skipped: u64,
     /// Frames that were refused by a rule.

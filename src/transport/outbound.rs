@@ -110,7 +110,9 @@ impl<W: Wire> Connection<W> {
         self.frames_sent += frames;
         self.hub.metrics.frames_sent.inc_by(frames);
         self.hub.metrics.bytes_sent.inc_by(written as u64);
-        self.settle(&settled, Settlement::Accepted, now);
+        if !settled.is_empty() {
+            self.settle(&settled, Settlement::Accepted, now);
+        }
         self.leave_written();
         self.resume_starved(now);
         true

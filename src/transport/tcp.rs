@@ -90,11 +90,11 @@ pub(super) fn poll_write(
     cx: &mut Context<'_>,
     out: &Coalesce,
 ) -> Poll<io::Result<usize>> {
-    let mut slices = Coalesce::no_slices();
-    let used = out.slices(&mut slices);
-    if let [piece] = &slices[..used] {
-        // `send` costs less than `writev`.
+    // `send` costs less than `writev`.
+    if let Some(piece) = out.single() {
         return Pin::new(socket).poll_write(cx, piece);
     }
+    let mut slices = Coalesce::no_slices();
+    let used = out.slices(&mut slices);
     Pin::new(socket).poll_write_vectored(cx, &slices[..used])
 }
