@@ -72,8 +72,9 @@ impl Session {
         let bytes = octets(frame);
         let serial = self.transactions.admit(frame.command, transaction, bytes, &self.options)?;
         if let &Target::Delivery { key, at, reach } = target
-            && let Some(numbers) =
-                self.subscriptions.change(key, |subscription| subscription.unsettled.reserve(at, reach, serial))
+            && let Some(numbers) = self
+                .subscriptions
+                .change(key, |subscription| subscription.unsettled.reserve(at, reach, serial))
         {
             self.transactions.park(transaction, Parked::Settle { key, numbers, accepted }, bytes);
         }

@@ -218,7 +218,11 @@ impl Session {
                 }
             }
             let subscription_id = subscription.id.as_deref();
-            message::prefix(prefix, version, Prefix { subscription: subscription_id, ack, count: parcel.count });
+            message::prefix(
+                prefix,
+                version,
+                Prefix { subscription: subscription_id, ack, count: parcel.count },
+            );
             Delivery::Write { settle_when_written: subscription.mode == Mode::Auto && parcel.tag != 0 }
         };
         self.subscriptions.change(parcel.key, deliver).unwrap_or(Delivery::Skip)

@@ -193,7 +193,9 @@ impl Session {
         match parked {
             Parked::Publish(publish) => Some(Step::Publish(*publish)),
             Parked::Settle { key, numbers, accepted } => {
-                let tags = self.subscriptions.change(key, |subscription| subscription.unsettled.settle_reserved(&numbers))?;
+                let tags = self
+                    .subscriptions
+                    .change(key, |subscription| subscription.unsettled.settle_reserved(&numbers))?;
                 (!tags.is_empty()).then_some(Step::Settle(Settle { key, tags, accepted }))
             }
         }

@@ -17,6 +17,7 @@ use super::coalesce::Coalesce;
 use super::hub::{Hub, random_name};
 use super::pause::Pause;
 use super::question::Question;
+use super::seats::Seat;
 use super::visitor::Visitor;
 use super::wire::{ReadEnd, Wire};
 use crate::broker::{Entry, Settlement, Subscription, TempQueue};
@@ -24,11 +25,11 @@ use crate::budget::Charge;
 use crate::outbox::{Key, Outbox, Tag, defer_wakes};
 use crate::session::{Closing, Reject, Session};
 use crate::users::Handshake;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use stompbox_frames::stomp::Decoder;
 use tokio::time::Sleep;
@@ -45,17 +46,29 @@ const TURNS_MAX: usize = 16;
 pub(super) const PUSHES_MAX: usize = 16384;
 
 /// Serves one client from the first octet to the last.
-pub fn serve<W: Wire>(hub: Arc<Hub>, wire: W, visitor: Visitor) -> impl Future<Output = ()> + Send + use<W> {
+pub fn serve<W: Wire>(hub: Arc<Hub>, wire: W, visitor: Visitor) -> Serving<W> {
     hub.metrics.opened(wire.name());
     let Visitor { seat, handshake } = visitor;
-    // Made and boxed before the future, so that this holds no more than two pointers.
-    let mut connection = Box::new(Connection::new(hub, wire, seat.address(), handshake));
+    let mut connection = Connection::new(hub, wire, seat.address(), handshake);
     connection.wire.open(&mut connection.out);
-    async move {
-        poll_fn(|cx| connection.poll(cx)).await;
+    Serving { connection, seat: Some(seat) }
+}
+
+/// A client that is being served. Not an `async fn`: its future would hold its arguments beside what it makes of them.
+pub struct Serving<W> {
+    connection: Connection<W>,
+    seat: Option<Seat>,
+}
+
+impl<W: Wire> Future for Serving<W> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        ready!(self.connection.poll(cx));
         // Whoever reads the line may come back at once.
-        drop(seat);
-        connection.report();
+        drop(self.seat.take());
+        self.connection.report();
+        Poll::Ready(())
     }
 }
 
