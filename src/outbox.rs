@@ -27,6 +27,8 @@
 //! | publishers that wait | taking, withdrawing | at or below one half |
 //! | publishers that wait | overflow, [`Outbox::close`] | in any case: there is nothing to wait for any more |
 //! | publishers that wait | another one that begins to wait | at most once a second, so that those that have left are forgotten |
+//!
+//! Whom a push wakes while [`defer_wakes`] holds is woken when that ends, or as soon as any outbox passes one half.
 
 mod label;
 mod publishers;
@@ -188,6 +190,7 @@ impl Outbox {
             wakes::wake(receiver);
         }
         if begins {
+            // It shall begin to take while this turn goes on.
             wakes::wake_deferred();
         }
         if congested { Pushed::Congested } else { Pushed::Accepted }
@@ -538,6 +541,25 @@ mod tests {
         assert_eq!(rig.take(1, 0), None);
         assert_eq!(rig.outbox.bytes(), 0);
         assert!(rig.outbox.close().is_empty());
+    }
+
+    #[test]
+    fn in_a_turn_the_receiver_is_woken_at_the_end_or_when_it_falls_behind() {
+        let rig = Rig::new();
+        assert_eq!(rig.take(9, 0), None);
+        let turn = defer_wakes();
+        rig.push(8, 0);
+        assert_eq!(rig.receiver.woken(), 0, "more may come");
+        drop(turn);
+        assert_eq!(rig.receiver.woken(), 1);
+        assert!(rig.take(9, 0).is_some());
+        assert_eq!(rig.take(9, 0), None);
+        let turn = defer_wakes();
+        rig.push(9, 0);
+        assert_eq!(rig.receiver.woken(), 1, "above half it shall begin");
+        rig.push(1, 0);
+        drop(turn);
+        assert_eq!(rig.receiver.woken(), 0, "once");
     }
 
     #[test]
