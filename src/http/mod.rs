@@ -21,6 +21,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use origin::{Ask, Refused};
 use std::convert::Infallible;
+use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -102,39 +103,47 @@ pub async fn serve(
     }
 }
 
-/// One HTTP connection, request after request.
-async fn converse(desk: Desk, stream: TcpStream, peer: IpAddr, line: Arc<Line>, stopping: CancellationToken) {
+/// One HTTP connection, request after request. Not an `async fn`: its future would hold its arguments beside what it
+/// makes of them.
+fn converse(
+    desk: Desk,
+    stream: TcpStream,
+    peer: IpAddr,
+    line: Arc<Line>,
+    stopping: CancellationToken,
+) -> impl Future<Output = ()> + Send {
     let header_timeout = desk.options.header_timeout;
-    let own_line = line.clone();
+    // What happens once in a connection's life is not to cost something at every turn.
+    let mut once = FuturesUnordered::new();
+    once.push(Box::pin(once_in_its_life(stopping, line.clone())));
     let service = service_fn(move |request| {
         let (desk, line) = (desk.clone(), line.clone());
-        async move { Ok::<_, Infallible>(desk.answer(request, peer, line).await) }
+        // Boxed: hyper keeps the room of an answer that is being made for as long as the connection lives.
+        Box::pin(async move { Ok::<_, Infallible>(desk.answer(request, peer, line).await) })
     });
-    let connection = http1::Builder::new()
+    let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(header_timeout)
         .max_buf_size(HEAD_BYTES_MAX)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    let mut connection = std::pin::pin!(connection);
-    // What happens once in a connection's life is not to cost something at every turn.
-    let mut once = FuturesUnordered::new();
-    once.push(once_in_its_life(stopping, own_line));
-    let result = loop {
-        tokio::select! {
-            biased;
-            result = connection.as_mut() => break result,
-            Some(end) = once.next() => match end {
-                Once::Cut => return,
-                Once::Stopping(line) => {
-                    connection.as_mut().graceful_shutdown();
-                    once.push(once_in_its_life(CancellationToken::new(), line));
-                }
-            },
+    async move {
+        let result = loop {
+            tokio::select! {
+                biased;
+                result = &mut connection => break result,
+                Some(end) = once.next() => match end {
+                    Once::Cut => return,
+                    Once::Stopping(line) => {
+                        Pin::new(&mut connection).graceful_shutdown();
+                        once.push(Box::pin(once_in_its_life(CancellationToken::new(), line)));
+                    }
+                },
+            }
+        };
+        if let Err(error) = result {
+            tracing::debug!(%error, "an HTTP connection ended early");
         }
-    };
-    if let Err(error) = result {
-        tracing::debug!(%error, "an HTTP connection ended early");
     }
 }
 
