@@ -28,7 +28,7 @@ pub struct Options {
     /// `unsettled-max` (10000): unsettled deliveries of a subscription in a client mode. No prefetch is
     /// greater.
     pub unsettled_max: usize,
-    /// `prefetch-count` (100) unless the SUBSCRIBE says otherwise.
+    /// `prefetch-count` (250) unless the SUBSCRIBE says otherwise.
     pub prefetch_count: u32,
     /// `frames-per-second-max` (0: off).
     pub frames_per_second_max: u32,
@@ -57,7 +57,7 @@ impl Default for Options {
             transaction_bytes_max: 4 * 1024 * 1024,
             temp_queues_max: 100,
             unsettled_max: 10_000,
-            prefetch_count: 100,
+            prefetch_count: 250,
             frames_per_second_max: 0,
             header_bytes_max: 16 * 1024,
             to_bytes_max: 256 * 1024,
