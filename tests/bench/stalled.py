@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""One subscriber of a thousand stops reading: what the others feel of it, second by second.
+
+    cargo build --release && python3 tests/bench/stalled.py target/release/stompbox [SECONDS]
+
+A publisher sends 50 messages a second whether the broker keeps up or not; a message's delay lasts from when it was due
+until the last of the others has it. Fails (exit code 1) if the others miss anything, if more than one second is as
+slow as `burst-patience` makes it, or if the stalled client is not cut off.
+"""
+import selectors
+import socket
+import subprocess
+import sys
+import time
+
+OTHERS = 999
+RATE = 50
+BODY = b"x" * 2048
+PATIENCE_SECONDS = 1.0
+SUBSCRIBE = b"SUBSCRIBE\nid:1\ndestination:/topic/crowd\nreceipt:in\n\n\0"
+SEND = b"SEND\ndestination:/topic/crowd\n\n" + BODY + b"\0"
+
+
+def start(binary):
+    # Small, so that it is full in seconds; the system holds some hundred kilobytes more of a client that stalls.
+    limits = ["--outbox-bytes-max", "512KiB", "--burst-patience", f"{int(PATIENCE_SECONDS)}s"]
+    limits += ["--frame-bytes-max", "64KiB", "--heart-beat", "0,0"]
+    listen = ["--tcp", "127.0.0.1:0", "--http", "off", "--log", "warn"]
+    broker = subprocess.Popen([binary, *listen, *limits], stdout=subprocess.PIPE, text=True)
+    return broker, int(broker.stdout.readline().rsplit(":", 1)[1])
+
+
+def connect(port, subscribes, window=None):
+    client = socket.socket()
+    if window:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+    client.connect(("127.0.0.1", port))
+    client.sendall(b"CONNECT\naccept-version:1.2\nhost:h\nheart-beat:0,0\n\n\0" + (SUBSCRIBE if subscribes else b""))
+    answer = b""
+    while answer.count(b"\0") < 1 + subscribes:
+        answer += client.recv(4096)
+    client.setblocking(False)
+    return client
+
+
+class Crowd:
+    """The others: how many have which message, and when the last one had it."""
+
+    def __init__(self, clients):
+        self.selector = selectors.EpollSelector()
+        for client in clients:
+            self.selector.register(client, selectors.EVENT_READ, [0])
+        self.missing, self.due, self.delays = [], [], []
+
+    def sent(self, due):
+        self.missing.append(OTHERS)
+        self.due.append(due)
+        self.delays.append(None)
+
+    def read(self, until):
+        for key, _ in self.selector.select(max(0, until - time.monotonic())):
+            octets = key.fileobj.recv(1 << 18)
+            if not octets:
+                sys.exit("one of the others was cut off")
+            for _ in range(octets.count(b"\0")):
+                number = key.data[0]
+                key.data[0] += 1
+                self.missing[number] -= 1
+                if self.missing[number] == 0:
+                    self.delays[number] = time.monotonic() - self.due[number]
+
+
+def publish(publisher, crowd, seconds):
+    begun, waiting = time.monotonic(), b""
+    for number in range(seconds * RATE):
+        due = begun + number / RATE
+        while time.monotonic() < due:
+            crowd.read(due)
+        crowd.sent(due)
+        waiting += SEND
+        try:
+            waiting = waiting[publisher.send(waiting):]
+        except BlockingIOError:
+            pass
+    publisher.setblocking(True)
+    publisher.sendall(waiting)
+    end = time.monotonic() + 10
+    while None in crowd.delays and time.monotonic() < end:
+        crowd.read(end)
+
+
+def is_cut_off(stalled):
+    """Whether its connection has ended, once all that had been sent is read."""
+    stalled.settimeout(5)
+    try:
+        while stalled.recv(1 << 16):
+            pass
+    except ConnectionResetError:
+        pass
+    except TimeoutError:
+        return False
+    return True
+
+
+def main(binary, seconds="30"):
+    seconds = int(seconds)
+    broker, port = start(binary)
+    try:
+        crowd = Crowd([connect(port, True) for _ in range(OTHERS)])
+        stalled, publisher = connect(port, True, window=4096), connect(port, False)
+        publish(publisher, crowd, seconds)
+        cut = is_cut_off(stalled)
+    finally:
+        broker.kill()
+    print("second  median delay  longest delay")
+    slow = []
+    for second in range(seconds):
+        delays = sorted(delay or 10.0 for delay in crowd.delays[second * RATE:(second + 1) * RATE])
+        slow += [second] if delays[-1] > PATIENCE_SECONDS / 2 else []
+        print(f"{second:>6}  {delays[RATE // 2] * 1000:>9.1f} ms  {delays[-1] * 1000:>10.1f} ms")
+    print(f"{len(slow)} of {seconds} seconds slow; the stalled client was {'' if cut else 'not '}cut off")
+    # Patience may begin in one second and end in the next.
+    once = len(slow) <= 2 and (not slow or slow[-1] - slow[0] <= 1)
+    sys.exit(0 if once and cut and None not in crowd.delays else 1)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
