@@ -255,7 +255,7 @@ const SESSIONS: &[Row] = &[
 const QUEUES: &[Row] = &[
     number(
         "prefetch-count",
-        "100",
+        "250",
         "Messages given to a work queue's consumer and not settled, unless its SUBSCRIBE says otherwise; further ones \
          wait in the queue.",
         |c, v| put(&mut c.session.prefetch_count, count(v, 1..=MANY)),

@@ -36,7 +36,7 @@ fn expiring(milliseconds: u64) -> Peer {
 fn no_rule_keeps_a_session_from_hearing_why_it_is_refused() {
     let mut peer = soft(&["deny all anyone **"]);
     peer.send("SUBSCRIBE id:e destination:/user/queue/errors")
-        .expect("subscribe 1 /user/alice/queue/errors 100");
+        .expect("subscribe 1 /user/alice/queue/errors 250");
     peer.session.permit(rules(&["deny all anyone **"]), &mut peer.actions);
     peer.expect("");
     peer.send("SUBSCRIBE id:2 destination:/user/queue/*");
@@ -81,7 +81,7 @@ fn the_safe_preset_as_a_session_meets_it() {
     let mut service = Peer::user("backend", "service");
     service.session.permit(rules(&["deny all anyone **"]), &mut service.actions);
     service.send("SEND destination:/topic/a").expect("publish /topic/a");
-    service.send("SUBSCRIBE id:1 destination:/app/**").expect("subscribe 1 /app/** 100");
+    service.send("SUBSCRIBE id:1 destination:/app/**").expect("subscribe 1 /app/** 250");
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn soft_errors_cost_the_frame_alone() {
         .send("SEND destination:nowhere receipt:r3")
         .expect("report message:invalid destination receipt-id:r3 refused:nowhere")
         .send("SUBSCRIBE id:1 destination:/topic/a")
-        .expect("subscribe 1 /topic/a 100");
+        .expect("subscribe 1 /topic/a 250");
     // What is no SEND and no SUBSCRIBE ends the conversation as ever.
     peer.send("ACK id:nothing").expect_error("nothing to settle");
 }
@@ -167,7 +167,7 @@ fn what_the_broker_refuses_is_taken_back_softly() {
         &mut peer.actions,
     );
     peer.expect("limit queues-max\nreport message:limit reached receipt-id:r1\nRECEIPT receipt-id:r2");
-    peer.send("SUBSCRIBE id:1 destination:/queue/a receipt:r3").expect("subscribe 1 /queue/a 100 receipt r3");
+    peer.send("SUBSCRIBE id:1 destination:/queue/a receipt:r3").expect("subscribe 1 /queue/a 250 receipt r3");
     peer.session.refused(
         About::Subscribe(1),
         Some("r3".into()),
@@ -176,7 +176,7 @@ fn what_the_broker_refuses_is_taken_back_softly() {
         &mut peer.actions,
     );
     peer.expect("limit queues-max\nreport message:limit reached receipt-id:r3");
-    peer.send("SUBSCRIBE id:1 destination:/topic/a").expect("subscribe 2 /topic/a 100");
+    peer.send("SUBSCRIBE id:1 destination:/topic/a").expect("subscribe 2 /topic/a 250");
     peer.session.refused(About::Other, None, reject, Closing::Limit("queues-max"), &mut peer.actions);
     peer.expect_limit_without_remedy("queues-max", "limit reached");
 }
@@ -220,7 +220,7 @@ fn nobody_but_the_broker_tells_of_errors() {
     }
     let mut peer = Peer::user("alice", "");
     peer.send("SUBSCRIBE id:1 destination:/user/queue/errors")
-        .expect("subscribe 1 /user/alice/queue/errors 100");
+        .expect("subscribe 1 /user/alice/queue/errors 250");
 }
 
 #[test]
@@ -289,7 +289,7 @@ fn a_renewed_token_judges_live_subscriptions_again() {
     peer.session.permit(rules(&["allow subscribe role:editor /queue/**"]), &mut peer.actions);
     let editor = Principal { roles: ["editor".into()].into(), ..Principal::named("alice", "token") };
     peer.session.renewed(Ok(editor), None, &mut peer.actions);
-    peer.send("SUBSCRIBE id:1 destination:/queue/a").expect("subscribe 1 /queue/a 100");
+    peer.send("SUBSCRIBE id:1 destination:/queue/a").expect("subscribe 1 /queue/a 250");
     peer.session.renewed(Ok(Principal::named("alice", "token")), None, &mut peer.actions);
     peer.expect(
         "denied subscribe /queue/a: no rule grants it (preset safe)\nERROR access denied\nclose Denied",

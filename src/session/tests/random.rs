@@ -112,7 +112,7 @@ impl Model {
                 let mode = usize::from(mode);
                 self.subscriptions.push(Subscribed { id, topic, mode, alive: true, count: 0 });
                 let kind = if topic { "topic" } else { "queue" };
-                Ok(format!("subscribe {} /{kind}/a 100", self.subscriptions.len()))
+                Ok(format!("subscribe {} /{kind}/a 250", self.subscriptions.len()))
             }
             Event::Unsubscribe { id } => {
                 let place = self.subscription(id).ok_or(Refused)?;

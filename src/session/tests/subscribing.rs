@@ -10,11 +10,11 @@ fn a_subscription_begins_when_the_broker_has_it() {
     for version in VERSIONS {
         let mut peer = Peer::connected(version);
         peer.send("SUBSCRIBE id:1 destination:/topic/a.* receipt:r")
-            .expect("subscribe 1 /topic/a.* 100 receipt r");
+            .expect("subscribe 1 /topic/a.* 250 receipt r");
         peer.complete("r").expect("RECEIPT receipt-id:r");
-        peer.send("SUBSCRIBE id:2 destination:/topic/a.*").expect("subscribe 2 /topic/a.* 100");
+        peer.send("SUBSCRIBE id:2 destination:/topic/a.*").expect("subscribe 2 /topic/a.* 250");
         peer.send("UNSUBSCRIBE id:1 receipt:s").expect("unsubscribe 1 receipt s");
-        peer.send("SUBSCRIBE id:1 destination:/queue/b").expect("subscribe 3 /queue/b 100");
+        peer.send("SUBSCRIBE id:1 destination:/queue/b").expect("subscribe 3 /queue/b 250");
     }
 }
 
@@ -44,7 +44,7 @@ fn a_subscription_that_breaks_a_rule_is_refused() {
     for version in VERSIONS {
         for (frame, summary) in table {
             let mut peer = Peer::connected(version);
-            peer.send("SUBSCRIBE id:taken destination:/topic/a").expect("subscribe 1 /topic/a 100");
+            peer.send("SUBSCRIBE id:taken destination:/topic/a").expect("subscribe 1 /topic/a 250");
             peer.send(frame).expect_error(summary);
         }
     }
@@ -63,14 +63,14 @@ fn an_id_is_required_from_1_1_on() {
 #[test]
 fn in_1_0_a_destination_may_be_the_name() {
     let mut peer = Peer::connected(Version::V1_0);
-    peer.send("SUBSCRIBE destination:/topic/a").expect("subscribe 1 /topic/a 100");
+    peer.send("SUBSCRIBE destination:/topic/a").expect("subscribe 1 /topic/a 250");
     assert_eq!(peer.deliver(1, 0, "m1"), WRITE);
     assert_eq!(peer.prefix, "MESSAGE");
-    peer.send("SUBSCRIBE destination:/topic/b").expect("subscribe 2 /topic/b 100");
-    peer.send("SUBSCRIBE id:/topic/a destination:/topic/c").expect("subscribe 3 /topic/c 100");
+    peer.send("SUBSCRIBE destination:/topic/b").expect("subscribe 2 /topic/b 250");
+    peer.send("SUBSCRIBE id:/topic/a destination:/topic/c").expect("subscribe 3 /topic/c 250");
     peer.send("UNSUBSCRIBE destination:/topic/a").expect("unsubscribe 1");
     assert_eq!(peer.deliver(1, 0, "m2"), Delivery::Skip);
-    peer.send("SUBSCRIBE destination:/topic/a").expect("subscribe 4 /topic/a 100");
+    peer.send("SUBSCRIBE destination:/topic/a").expect("subscribe 4 /topic/a 250");
     peer.send("SUBSCRIBE destination:/topic/a").expect_error("duplicate subscription");
 }
 
@@ -80,7 +80,7 @@ fn in_1_0_a_destination_ends_the_one_subscription_to_it() {
     peer.send("SUBSCRIBE id:1 destination:/topic/a\nSUBSCRIBE id:2 destination:/topic/b").take();
     peer.send("UNSUBSCRIBE destination:/topic/b").expect("unsubscribe 2");
     peer.send("SUBSCRIBE id:3 destination:/topic/a\nUNSUBSCRIBE id:1 destination:/topic/b");
-    peer.expect("subscribe 3 /topic/a 100\nunsubscribe 1");
+    peer.expect("subscribe 3 /topic/a 250\nunsubscribe 1");
     peer.send("SUBSCRIBE id:4 destination:/topic/a").take();
     peer.send("UNSUBSCRIBE destination:/topic/a").expect_error("ambiguous UNSUBSCRIBE");
     let mut peer = Peer::connected(Version::V1_0);

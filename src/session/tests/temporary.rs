@@ -7,13 +7,13 @@ fn a_temporary_queue_is_opened_by_subscribing() {
     for version in VERSIONS {
         let mut peer = Peer::connected(version);
         peer.send("SUBSCRIBE id:1 destination:/temp-queue/a receipt:r");
-        peer.expect("open /temp-queue/~0\nsubscribe 1 /temp-queue/~0 100 receipt r");
+        peer.expect("open /temp-queue/~0\nsubscribe 1 /temp-queue/~0 250 receipt r");
         peer.send("SUBSCRIBE id:2 destination:/temp-queue/a ack:client prefetch-count:1");
         peer.expect("subscribe 2 /temp-queue/~0 1");
         peer.send("SUBSCRIBE id:3 destination:/temp-queue/b").complete("r");
-        peer.expect("open /temp-queue/~1\nsubscribe 3 /temp-queue/~1 100\nRECEIPT receipt-id:r");
+        peer.expect("open /temp-queue/~1\nsubscribe 3 /temp-queue/~1 250\nRECEIPT receipt-id:r");
         peer.send("UNSUBSCRIBE id:1\nUNSUBSCRIBE id:2\nSUBSCRIBE id:1 destination:/temp-queue/a");
-        peer.expect("unsubscribe 1\nunsubscribe 2\nsubscribe 4 /temp-queue/~0 100");
+        peer.expect("unsubscribe 1\nunsubscribe 2\nsubscribe 4 /temp-queue/~0 250");
     }
 }
 
@@ -24,7 +24,7 @@ fn a_reply_to_opens_and_subscribes_by_itself() {
         peer.send("SEND destination:/queue/service reply-to:/temp-queue/a receipt:r = x");
         peer.expect(
             "open /temp-queue/~0
-             subscribe 1 /temp-queue/~0 100
+             subscribe 1 /temp-queue/~0 250
              publish /queue/service reply-to:/temp-queue/~0 = x receipt r",
         );
         assert_eq!(peer.deliver(1, 1, "m1"), Delivery::Write { settle_when_written: true });
@@ -41,7 +41,7 @@ fn a_reply_to_uses_the_subscription_that_is_there() {
     peer.send("SEND destination:/topic/a reply-to:/temp-queue/a");
     peer.expect("publish /topic/a reply-to:/temp-queue/~0");
     peer.send("UNSUBSCRIBE id:1\nSEND destination:/topic/a reply-to:/temp-queue/a");
-    peer.expect("unsubscribe 1\nsubscribe 2 /temp-queue/~0 100\npublish /topic/a reply-to:/temp-queue/~0");
+    peer.expect("unsubscribe 1\nsubscribe 2 /temp-queue/~0 250\npublish /topic/a reply-to:/temp-queue/~0");
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn an_explicit_subscription_replaces_the_implicit_one() {
         let mut peer = Peer::limited(|options| options.subscriptions_max = 1);
         peer.send("SEND destination:/topic/a reply-to:/temp-queue/a").take();
         peer.send(&format!("SUBSCRIBE id:{id} destination:/temp-queue/a ack:client receipt:r"));
-        peer.expect("unsubscribe 1\nsubscribe 2 /temp-queue/~0 100 receipt r");
+        peer.expect("unsubscribe 1\nsubscribe 2 /temp-queue/~0 250 receipt r");
         assert_eq!(peer.deliver(1, 1, "m1"), Delivery::Skip);
         peer.complete("r").take();
         peer.send(&format!("UNSUBSCRIBE id:{id}")).expect("unsubscribe 2");
@@ -65,7 +65,7 @@ fn the_implicit_subscription_can_be_ended_by_its_name() {
     peer.send("SEND destination:/topic/a reply-to:/temp-queue/a").take();
     peer.send("UNSUBSCRIBE id:/temp-queue/a").expect("unsubscribe 1");
     peer.send("SUBSCRIBE id:/temp-queue/a destination:/temp-queue/a")
-        .expect("subscribe 2 /temp-queue/~0 100");
+        .expect("subscribe 2 /temp-queue/~0 250");
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn other_reply_tos_are_the_senders_own_business() {
 fn in_a_transaction_only_the_sending_waits() {
     let mut peer = Peer::connected(Version::V1_2);
     peer.send("BEGIN transaction:t\nSEND destination:/topic/a transaction:t reply-to:/temp-queue/a = x");
-    peer.expect("open /temp-queue/~0\nsubscribe 1 /temp-queue/~0 100");
+    peer.expect("open /temp-queue/~0\nsubscribe 1 /temp-queue/~0 250");
     peer.send("COMMIT transaction:t").expect("commit [publish /topic/a reply-to:/temp-queue/~0 = x]");
 }
 
@@ -105,7 +105,7 @@ fn in_a_transaction_only_the_sending_waits() {
 fn in_1_0_the_destination_names_it() {
     let mut peer = Peer::connected(Version::V1_0);
     peer.send("SEND destination:/topic/a reply-to:/temp-queue/a").take();
-    peer.send("SUBSCRIBE destination:/temp-queue/a").expect("unsubscribe 1\nsubscribe 2 /temp-queue/~0 100");
+    peer.send("SUBSCRIBE destination:/temp-queue/a").expect("unsubscribe 1\nsubscribe 2 /temp-queue/~0 250");
     peer.send("UNSUBSCRIBE destination:/temp-queue/a").expect("unsubscribe 2");
 }
 

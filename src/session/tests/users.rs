@@ -17,11 +17,11 @@ fn a_users_own_destination_is_resolved_and_shown_without_the_name() {
         .send("SEND destination:/user/topic/x")
         .expect("publish /user/alice/topic/x as /user/topic/x user-name:alice")
         .send("SUBSCRIBE id:1 destination:/user/queue/x")
-        .expect("subscribe 1 /user/alice/queue/x 100")
+        .expect("subscribe 1 /user/alice/queue/x 250")
         .send("SUBSCRIBE id:2 destination:/user/alice/queue/y")
-        .expect("subscribe 2 /user/alice/queue/y 100")
+        .expect("subscribe 2 /user/alice/queue/y 250")
         .send("SUBSCRIBE id:3 destination:/user/queue/**")
-        .expect("subscribe 3 /user/alice/queue/** 100");
+        .expect("subscribe 3 /user/alice/queue/** 250");
 }
 
 #[test]
@@ -81,9 +81,9 @@ fn nobody_subscribes_to_another_users_destinations() {
 fn an_anonymous_session_has_destinations_of_its_own() {
     Peer::connected(Version::V1_2)
         .send("SUBSCRIBE id:1 destination:/user/queue/x")
-        .expect("subscribe 1 /user/~s1/queue/x 100")
+        .expect("subscribe 1 /user/~s1/queue/x 250")
         .send("SUBSCRIBE id:2 destination:/user/~s1/queue/y")
-        .expect("subscribe 2 /user/~s1/queue/y 100")
+        .expect("subscribe 2 /user/~s1/queue/y 250")
         .send("SEND destination:/user/queue/x")
         .expect("publish /user/~s1/queue/x as /user/queue/x");
 }
@@ -142,7 +142,7 @@ fn services_learn_who_asks_and_where_to_answer() {
         .expect("publish /app/a reply-to:/user/~s1/queue/mine user-name:alice session:s1")
         .send("SEND destination:/app/a reply-to:/temp-queue/t")
         .expect(
-            "open /temp-queue/~0\nsubscribe 1 /temp-queue/~0 100\n\
+            "open /temp-queue/~0\nsubscribe 1 /temp-queue/~0 250\n\
              publish /app/a reply-to:/temp-queue/~0 user-name:alice session:s1",
         );
     Peer::connected(Version::V1_2)
@@ -168,9 +168,9 @@ fn a_service_is_not_made_to_answer_elsewhere() {
 fn presence_is_subscribed_to_and_not_sent_to() {
     alice()
         .send("SUBSCRIBE id:1 destination:/presence/topic/a.b")
-        .expect("subscribe 1 /presence/topic/a.b 100")
+        .expect("subscribe 1 /presence/topic/a.b 250")
         .send("SUBSCRIBE id:2 destination:/presence/users presence-names:true")
-        .expect("subscribe 2 /presence/users 100 names");
+        .expect("subscribe 2 /presence/users 250 names");
     for destination in ["/presence/topic/a", "/presence/users"] {
         alice().send(&format!("SEND destination:{destination}")).expect_error("invalid destination");
     }
