@@ -172,9 +172,9 @@ impl<W: Wire> Connection<W> {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let _deferral = defer_wakes();
         self.pushes = 0;
         for _ in 0..TURNS_MAX {
+            let _deferral = defer_wakes();
             let now = Instant::now();
             if self.ending.is_none() && self.hub.is_stopping() {
                 self.shut_down(cx, now);
