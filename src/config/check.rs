@@ -2,9 +2,9 @@
 
 use super::{Config, Listen};
 use crate::http::forwarded::Proxies;
-use crate::users::check_users_file;
 use crate::users::fetch::Client;
 use crate::users::token::Tokens;
+use crate::users::{Kind, check_users_file};
 use std::time::Duration;
 
 /// What a message has beyond the SEND it came from: headers of the broker's own.
@@ -46,13 +46,7 @@ fn nothing_listens(c: &Config) -> Option<String> {
 
 fn exposed(listen: Option<&Listen>, c: &Config) -> Option<String> {
     let listen = listen.filter(|listen| !listen.is_loopback())?;
-    let users = &c.users;
-    let knows_users = !users.listed.is_empty()
-        || users.users_file.is_some()
-        || users.proxy
-        || !users.token.is_empty()
-        || users.hook_url.is_some();
-    if knows_users || users.allow_anonymous {
+    if Kind::ALL.into_iter().any(|kind| c.users.has(kind)) {
         return None;
     }
     Some(format!(

@@ -3,6 +3,7 @@
 use super::Config;
 use crate::http::forwarded::Proxies;
 use crate::http::hosts::Hosts;
+use crate::users::Kind;
 use crate::users::permissions::{Permissions, Preset, Rule};
 
 /// What the demo's users do.
@@ -26,10 +27,10 @@ impl Config {
         let is_public =
             [&self.listen_tcp, &self.listen_http].into_iter().flatten().any(|at| !at.is_loopback());
         let reasons = [
-            (self.users.users_file.is_some(), "users-file is set"),
-            (!self.users.token.is_empty(), "tokens are configured (jwt-…)"),
-            (self.users.hook_url.is_some(), "hook-url is set"),
-            (self.http.proxy_user.user.is_some(), "proxy-user-header is set"),
+            (self.users.has(Kind::UsersFile), "users-file is set"),
+            (self.users.has(Kind::Token), "tokens are configured (jwt-…)"),
+            (self.users.has(Kind::Hook), "hook-url is set"),
+            (self.users.has(Kind::Proxy), "proxy-user-header is set"),
             (is_public, "other machines can connect"),
             (self.http.proxies != Proxies::default(), "a proxy stands before it (trusted-proxies)"),
             (self.http.hosts != Hosts::default(), "it has a name that others use (allowed-hosts)"),

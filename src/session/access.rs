@@ -48,8 +48,6 @@ impl Session {
 
     fn judge(&self, verb: Verb, selector: &Selector, owner: &Owner) -> Result<(), Denied> {
         match &self.permissions {
-            // No rule can have a session refused without a word.
-            Some(_) if verb == Verb::Subscribe && is_errors(selector, owner) => Ok(()),
             Some(permissions) => permissions.judge(&self.principal, owner, verb, selector),
             None => Err(Denied { rule: "nobody may do anything before CONNECTED".into() }),
         }
@@ -245,7 +243,8 @@ impl Session {
         about: Option<(&'static str, Box<str>)>,
         actions: &mut Vec<Action>,
     ) {
-        let Some(destination) = errors_of(&self.owner()) else { return };
+        let Ok(Address::User(_, path)) = Address::parse_send(ERRORS, usize::MAX) else { return };
+        let Some(destination) = path.of(&self.owner()) else { return };
         let mut extra: Vec<(&'static str, Box<str>)> =
             vec![("message", error.summary.into()), ("content-type", "text/plain".into())];
         extra.extend(receipt.map(|receipt| ("receipt-id", receipt)));
@@ -270,15 +269,4 @@ impl Session {
             actions.push(Action::Denied { verb: *verb, destination, denied: denied.clone() });
         }
     }
-}
-
-fn errors_of(owner: &Owner) -> Option<Destination> {
-    match Address::parse_send(ERRORS, usize::MAX) {
-        Ok(Address::User(_, path)) => path.of(owner),
-        _ => None,
-    }
-}
-
-fn is_errors(selector: &Selector, owner: &Owner) -> bool {
-    matches!(selector, Selector::Exact(one) if errors_of(owner).as_ref() == Some(one))
 }

@@ -81,6 +81,21 @@ pub struct Options {
     pub auth_failures_free: u32,
 }
 
+impl Options {
+    /// Whether a source of this kind is configured.
+    pub fn has(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Proxy => self.proxy,
+            Kind::Certificate => self.certificate.is_some(),
+            Kind::Token => !self.token.is_empty(),
+            Kind::Hook => self.hook_url.is_some(),
+            Kind::UsersFile => self.users_file.is_some(),
+            Kind::User => !self.listed.is_empty(),
+            Kind::Anonymous => self.allow_anonymous,
+        }
+    }
+}
+
 impl Default for Options {
     fn default() -> Options {
         Options {

@@ -6,7 +6,8 @@
 //! over. The end refuses.
 //!
 //! Before any rule: services may do everything, and so may anybody with a temporary queue (the session has made sure
-//! whose it is) and in answering at a session's address. Subscribing to another user's destinations is refused by the
+//! whose it is), in answering at a session's address, and in subscribing to one's own `/user/queue/errors`: no rule can
+//! have a session refused without a word. Subscribing to another user's destinations is refused by the
 //! session itself, whatever the rules say.
 
 mod automaton;
@@ -116,7 +117,8 @@ impl Permissions {
     /// # Errors
     /// The rule that refuses it.
     pub fn judge(&self, who: &Principal, owner: &Owner, verb: Verb, to: &Selector) -> Result<(), Denied> {
-        if who.is_service() || to.kind() == Kind::TempQueue || is_reply(verb, to) {
+        let stands_before_rules = is_reply(verb, to) || is_own_errors(verb, to, owner);
+        if who.is_service() || to.kind() == Kind::TempQueue || stands_before_rules {
             return Ok(());
         }
         let client = Client { who, owner };
@@ -186,6 +188,14 @@ impl<'a> Asked<'a> {
 fn is_reply(verb: Verb, to: &Selector) -> bool {
     verb == Verb::Send
         && to.as_str().strip_prefix(Kind::User.prefix()).is_some_and(|name| name.starts_with('~'))
+}
+
+/// Whether it is where a session hears of what it is refused.
+fn is_own_errors(verb: Verb, to: &Selector, owner: &Owner) -> bool {
+    let Selector::Exact(to) = to else { return false };
+    verb == Verb::Subscribe
+        && to.kind() == Kind::User
+        && to.segments().eq([owner.as_str(), "queue", "errors"])
 }
 
 /// How many segments the destinations of a family have at least; a user's: the owner, `queue` and a name.

@@ -1,8 +1,8 @@
 //! Users and rules that change while their sessions live.
 
-use super::peer::{Answer, Peer, Shown, Via};
+use super::peer::{Answer, Peer, Shown, Via, until};
+use crate::support::Broker;
 use crate::support::home::Home;
-use crate::support::{Broker, PATIENCE};
 use rustix::process::Signal;
 use std::fs;
 use std::time::{Duration, Instant};
@@ -17,16 +17,6 @@ fn alice() -> Shown {
 
 fn bob() -> Shown {
     Shown::login("bob", "bobs-passcode")
-}
-
-/// Asks again until it is so.
-#[track_caller]
-fn until(broker: &Broker, holds: impl Fn() -> bool) {
-    let started = Instant::now();
-    while !holds() {
-        assert!(started.elapsed() < PATIENCE, "the change is not seen; the broker says:\n{}", broker.log());
-        broker.pass(Duration::from_millis(50));
-    }
 }
 
 #[test]

@@ -1,15 +1,14 @@
 //! Key sets that change while the broker runs.
 
 use super::issuer::{Issuer, key_set};
-use super::peer::{Answer, Peer, Shown, Via};
+use super::peer::{Answer, Peer, Shown, Via, until};
 use super::site::{Reply, Site};
 use super::verdicts::reason;
+use crate::support::Broker;
 use crate::support::home::Home;
-use crate::support::{Broker, PATIENCE};
 use jsonwebtoken::Algorithm;
 use std::fs;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
 
 fn answer(broker: &Broker, via: Via, token: &str) -> Answer {
     Peer::answer(broker, via, &Shown::authorization(token))
@@ -42,16 +41,6 @@ fn a_file_is_read_again_when_it_changes() {
     for via in Via::ALL {
         assert_eq!(answer(&broker, via, &by_new), Answer::user("dave"), "{via:?}");
         assert_eq!(answer(&broker, via, &by_old).refusal(), "login refused", "{via:?}");
-    }
-}
-
-/// Asks again until it is so.
-#[track_caller]
-fn until(broker: &Broker, holds: impl Fn() -> bool) {
-    let started = Instant::now();
-    while !holds() {
-        assert!(started.elapsed() < PATIENCE, "the change is not seen; the broker says:\n{}", broker.log());
-        broker.pass(Duration::from_millis(50));
     }
 }
 

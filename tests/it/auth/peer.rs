@@ -3,9 +3,10 @@
 use crate::support::frame::Frame;
 use crate::support::http::Request;
 use crate::support::sockjs::{Session, Transport};
-use crate::support::{Broker, Client, Event, Wire};
+use crate::support::{Broker, Client, Event, PATIENCE, Wire};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use std::time::{Duration, Instant};
 
 /// How a client is connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -279,5 +280,15 @@ impl Peer {
     fn leave(mut self) {
         self.done("DISCONNECT\nreceipt:done\n\n\0");
         self.expect_closed(1000, "");
+    }
+}
+
+/// Asks again until it is so.
+#[track_caller]
+pub(super) fn until(broker: &Broker, holds: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !holds() {
+        assert!(started.elapsed() < PATIENCE, "the change is not seen; the broker says:\n{}", broker.log());
+        broker.pass(Duration::from_millis(50));
     }
 }
