@@ -4,8 +4,8 @@
     cargo build --release && python3 tests/bench/stalled.py target/release/stompbox [SECONDS]
 
 A publisher sends 50 messages a second whether the broker keeps up or not; a message's delay lasts from when it was due
-until the last of the others has it. Fails (exit code 1) if the others miss anything, if more than one second is as
-slow as `burst-patience` makes it, or if the stalled client is not cut off.
+until the last of the others has it. Fails (exit code 1) if the others miss anything, if they are slow for longer than one
+`burst-patience`, or if the stalled client is not cut off.
 """
 import selectors
 import socket

@@ -4,9 +4,9 @@ use crate::support::client::publish;
 use crate::support::sockjs::{Session, Transport};
 use crate::support::{Broker, Client, Wire, on_each_wire};
 
-/// See the page of `transport`: about 7 KiB in the release build; a buffer held would be 4 KiB or more on top
-/// of what the larger frames of an unoptimised build need.
-const BYTES_PER_CONNECTION_MAX: usize = 12 * 1024;
+/// See the page of `transport`: 3.2 KiB in the release build, and little more in others; a buffer held would be 4 KiB or
+/// more on top.
+const BYTES_PER_CONNECTION_MAX: usize = 8 * 1024;
 
 fn idle(broker: &Broker, wire: Wire, count: usize) -> Vec<Client> {
     let mut clients = Vec::with_capacity(count);
@@ -20,7 +20,7 @@ fn idle(broker: &Broker, wire: Wire, count: usize) -> Vec<Client> {
 
 /// A SockJS stream and the connection by which its client has sent: two of hyper's, each with a buffer for the next
 /// head, beside what a WebSocket costs.
-const BYTES_PER_STREAM_MAX: usize = 64 * 1024;
+const BYTES_PER_STREAM_MAX: usize = 32 * 1024;
 
 fn streams(broker: &Broker, count: usize) -> Vec<Session> {
     let mut sessions = Vec::with_capacity(count);
