@@ -3,7 +3,7 @@
 
 #![allow(missing_docs, unreachable_pub)]
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use gungraun::{library_benchmark, library_benchmark_group, main};
 use std::hint::black_box;
 use stompbox_frames::message::{Delivery, Message, Parts, prefix};
@@ -56,6 +56,14 @@ fn decode((mut decoder, octets): (Decoder, Vec<u8>)) -> (Decoder, Option<Frame>)
         last = Some(frame);
     }
     (decoder, last)
+}
+
+// What a client is told most often.
+#[library_benchmark]
+#[bench::receipt(&[("receipt-id", "message-1234"), ("delivered-sessions", "2")])]
+#[bench::receipt_with_escapes(&[("receipt-id", "message:1234")])]
+fn encode_frame(headers: &[(&str, &str)]) -> Bytes {
+    encode::frame(Command::Receipt, Version::V1_2, black_box(headers), b"")
 }
 
 fn headers() -> (Headers, Vec<u8>) {
@@ -160,6 +168,6 @@ fn payload(body: Vec<u8>) -> (Vec<u8>, Result<Payload, BadPayload>) {
 
 library_benchmark_group!(
     name = frames,
-    benchmarks = [decode, message_new, tail, prefix_1_2, quote_256_octets, payload]
+    benchmarks = [decode, encode_frame, message_new, tail, prefix_1_2, quote_256_octets, payload]
 );
 main!(library_benchmark_groups = frames);
