@@ -16,7 +16,7 @@
 //!    under limits before it parses them.
 //! 2. [`session::Session`] knows who its client is ([`users`]), judges each frame and answers with [`session::Action`]s: it wishes, the task does.
 //! 3. [`broker::Broker`] routes: the SEND becomes a message whose headers and body are encoded once, and a
-//!    pointer to it is pushed into the [`outbox::Outbox`] of every subscriber. Whom that wakes is woken when the
+//!    pointer to it is pushed into the [`outbox::Outbox`] of every subscriber. Whom that wakes is, as a rule, woken when the
 //!    publisher's turn ends, and so finds all of its messages at once.
 //! 4. Each receiver's own task takes parcels out in batches, puts a small prefix before the shared tail and
 //!    writes a batch with one write.

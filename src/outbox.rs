@@ -28,7 +28,8 @@
 //! | publishers that wait | overflow, [`Outbox::close`] | in any case: there is nothing to wait for any more |
 //! | publishers that wait | another one that begins to wait | at most once a second, so that those that have left are forgotten |
 //!
-//! Whom a push wakes while [`defer_wakes`] holds is woken when that ends, or as soon as any outbox passes one half.
+//! Whom a push wakes while [`defer_wakes`] holds is woken when that ends; before that when an outbox that was drained
+//! passes one half or overflows, when very many are to be woken, and by [`wake_deferred`].
 
 mod label;
 mod publishers;
@@ -36,7 +37,7 @@ mod state;
 mod wakes;
 
 pub use self::label::Label;
-pub use self::wakes::{Deferral, defer_wakes};
+pub use self::wakes::{Deferral, defer_wakes, wake_deferred};
 
 use self::publishers::{Publishers, Woken};
 use self::state::{Phase, State, weight};
@@ -174,6 +175,8 @@ impl Outbox {
             drop(state);
             drop(dropped);
             receiver.into_iter().for_each(Waker::wake);
+            // It may be noted down already.
+            wake_deferred();
             publishers.wake();
             return Pushed::Gone;
         }
@@ -191,7 +194,7 @@ impl Outbox {
         }
         if begins {
             // It shall begin to take while this turn goes on.
-            wakes::wake_deferred();
+            wake_deferred();
         }
         if congested { Pushed::Congested } else { Pushed::Accepted }
     }

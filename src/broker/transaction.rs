@@ -8,11 +8,14 @@
 use super::queue::Queue;
 use super::subscription::Subscription;
 use super::{Congested, Published, Refusal, Routed, Shared, Step};
-use crate::outbox::{Message, Outbox, Tag};
+use crate::outbox::{Message, Outbox, Tag, wake_deferred};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
+
+/// Pushes after which those who have got something need not wait for the end of the transaction.
+const PUSHES_MAX: usize = 16_384;
 
 /// Room promised to the messages of a transaction, step by step; what is not used is given back on drop.
 struct Reservations<'a> {
@@ -64,8 +67,13 @@ pub(super) fn commit(shared: &Shared, steps: &[Step<'_>], now: Instant) -> Resul
     }
     let mut outcome = Outcome::default();
     let promised = std::mem::take(&mut reservations.promised);
+    let mut woken_at = 0;
     for (number, (step, reservation)) in steps.iter().zip(promised).enumerate() {
         apply(shared, (number, step), reservation, &mut outcome, now);
+        if outcome.published.reached - woken_at >= PUSHES_MAX {
+            woken_at = outcome.published.reached;
+            wake_deferred();
+        }
     }
     let congested = outcome.congested.into_values().collect();
     Ok(Published { congested, ..outcome.published })

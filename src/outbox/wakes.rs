@@ -26,6 +26,7 @@ pub struct Deferral {
 
 /// Begins to note down who is to be woken.
 pub fn defer_wakes() -> Deferral {
+    debug_assert!(!IS_ON.get(), "a turn within a turn");
     IS_ON.set(true);
     Deferral { _here: PhantomData }
 }
@@ -52,7 +53,7 @@ pub(super) fn wake(receiver: Waker) {
 }
 
 /// Wakes all that are noted down: somebody must not wait any longer.
-pub(super) fn wake_deferred() {
+pub fn wake_deferred() {
     // Not borrowed meanwhile, for a waker may do as it likes. The list keeps its room for the next turn.
     let mut wakers = WAKERS.take();
     wakers.drain(..).for_each(Waker::wake);

@@ -1,5 +1,6 @@
-//! What is on its way to one socket: small pieces copied together, large ones chained, one vectored write a
-//! batch. Remembers where each frame ends, so that a frame is known to be written, and none is cut in two.
+//! What is on its way to one socket: small pieces copied together, large ones chained, one write a batch, vectored
+//! where there are several pieces. Remembers where each frame ends, so that a frame is known to be written, and none is
+//! cut in two.
 
 use crate::outbox::{Key, Message, Tag};
 use bytes::{Buf, Bytes, BytesMut};
@@ -81,7 +82,7 @@ impl Coalesce {
         self.chain_front(piece, piece.len(), keeper);
     }
 
-    /// As [`chain`](Coalesce::chain), but for what comes behind `length` octets.
+    /// As [`chain`](Coalesce::chain), of the first `length` octets of the piece alone.
     pub fn chain_front(&mut self, piece: &Bytes, length: usize, keeper: Option<&Message>) {
         if length <= COPY_BYTES_MAX {
             return self.copy(&piece[..length]);
@@ -126,7 +127,7 @@ impl Coalesce {
         used
     }
 
-    /// What comes next, if that is all and in one piece.
+    /// All there is, if nothing is chained.
     pub fn single(&self) -> Option<&[u8]> {
         self.chunks.is_empty().then_some(&self.small[..])
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!            +---------------------- one turn ----------------------+
-//!  outbox -> | receive: parcels to frames  ->  write: one vectored  | -> socket
+//!  outbox -> | receive: parcels to frames  ->  write: once a batch  | -> socket
 //!  socket -> | read: octets to frames -> session -> perform actions | -> broker
 //!            +------------------------------------------------------+
 //! ```
@@ -18,6 +18,7 @@ use super::hub::{Hub, random_name};
 use super::pause::Pause;
 use super::question::Question;
 use super::seats::Seat;
+use super::timer::Timer;
 use super::visitor::Visitor;
 use super::wire::{ReadEnd, Wire};
 use crate::broker::{Entry, Settlement, Subscription, TempQueue};
@@ -32,7 +33,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use stompbox_frames::stomp::Decoder;
-use tokio::time::Sleep;
 
 /// Octets turned into frames ahead of the socket.
 const BATCH_BYTES: usize = 128 * 1024;
@@ -42,7 +42,8 @@ const HELD_BYTES_MIN: usize = 16 * 1024;
 const SECOND_LOOK: Duration = Duration::from_millis(50);
 /// Turns in a row before other tasks get theirs.
 const TURNS_MAX: usize = 16;
-/// Pushes to subscribers before a publisher lets other tasks run.
+/// Pushes to subscribers before a publisher lets other tasks run: sixteen messages to a thousand, so that each of these
+/// is woken, and writes, once for all sixteen.
 pub(super) const PUSHES_MAX: usize = 16384;
 
 /// Serves one client from the first octet to the last.
@@ -74,8 +75,8 @@ impl<W: Wire> Future for Serving<W> {
 
 /// One client.
 ///
-/// In memory as it stands here: what every turn of a receiver touches lies together, for where there are many, each
-/// line of it comes from far away.
+/// In memory as it stands here: first what every turn of a receiver touches, the wire's socket excepted, for where there
+/// are many, each line of it comes from far away.
 #[repr(C)]
 pub(super) struct Connection<W> {
     pub(super) hub: Arc<Hub>,
@@ -84,8 +85,7 @@ pub(super) struct Connection<W> {
     pub(super) progress_at: Instant,
     /// Silence or a stall was seen: it counts if it is still so then.
     pub(super) second_look: Option<Instant>,
-    /// When the timer fires, once it is set.
-    pub(super) timer_at: Option<Instant>,
+    pub(super) timer: Timer,
     /// The state of the rules and users by which it was judged.
     pub(super) judged_at: u64,
     pub(super) pushes: usize,
@@ -117,7 +117,6 @@ pub(super) struct Connection<W> {
     pub(super) entry: Option<Entry>,
     pub(super) parked: Charge,
     pub(super) transactions: usize,
-    pub(super) timer: Pin<Box<Sleep>>,
     pub(super) address: IpAddr,
     number: u64,
     began_at: Instant,
@@ -159,8 +158,7 @@ impl<W: Wire> Connection<W> {
             answers_bytes: 0,
             held,
             second_look: None,
-            timer: Box::pin(tokio::time::sleep_until(now.into())),
-            timer_at: None,
+            timer: Timer::new(now),
             progress_at: now,
             began_at: now,
             frames_received: 0,

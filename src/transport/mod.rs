@@ -17,7 +17,7 @@
 //! | the runtime's registration of the socket | 256 |
 //!
 //! With what allocators round up that was 3.2 KiB resident for each of 9,900 connections (release build,
-//! jemalloc). `tests/it/idle.rs` fails when it grows past 8 KiB, that is, when a buffer stays.
+//! jemalloc). `tests/it/idle.rs` fails when it grows past 6 KiB, that is, when a buffer stays.
 //!
 //! A SockJS session over HTTP was 23.5 KiB (4,000 streams), for it has two connections, the one that it receives by and
 //! the one by which it has sent, and hyper keeps of each a page for reading heads and one for writing them, beside
@@ -41,6 +41,7 @@ pub mod sockets;
 pub mod sockjs;
 mod stomp;
 pub mod tcp;
+mod timer;
 mod visitor;
 pub mod websocket;
 pub mod wire;

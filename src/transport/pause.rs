@@ -3,7 +3,6 @@
 use super::drive::{Connection, PUSHES_MAX};
 use super::wire::Wire;
 use crate::broker::Congested;
-use std::future::Future;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -78,26 +77,11 @@ impl<W: Wire> Connection<W> {
         [silence, patience, budget, self.wire.deadline()].into_iter().flatten().min()
     }
 
-    /// `Ready` when a deadline has come. The timer is moved only to an earlier moment: one that fires too
-    /// early costs less than one that is moved at every frame.
+    /// `Ready` when a deadline has come; else the task is woken when one does.
     pub(super) fn poll_timer(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
-        let Some(deadline) = self.deadline(now) else { return Poll::Pending };
-        if deadline <= now {
-            return Poll::Ready(());
-        }
-        // One task owns the connection: it is registered with the timer, which need not be touched.
-        if self.timer_at.is_some_and(|at| now < at && at <= deadline) {
-            return Poll::Pending;
-        }
-        self.timer_at = Some(deadline);
-        loop {
-            self.timer.as_mut().reset(deadline.into());
-            if self.timer.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-            if deadline <= Instant::now() {
-                return Poll::Ready(());
-            }
+        match self.deadline(now) {
+            Some(deadline) => self.timer.poll(cx, now, deadline),
+            None => Poll::Pending,
         }
     }
 }

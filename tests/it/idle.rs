@@ -4,9 +4,9 @@ use crate::support::client::publish;
 use crate::support::sockjs::{Session, Transport};
 use crate::support::{Broker, Client, Wire, on_each_wire};
 
-/// See the page of `transport`: 3.2 KiB in the release build, and little more in others; a buffer held would be 4 KiB or
-/// more on top.
-const BYTES_PER_CONNECTION_MAX: usize = 8 * 1024;
+/// See the page of `transport`: 3.2 KiB in the release build, 4.1 KiB in others; a buffer held would be 4 KiB or more on
+/// top.
+const BYTES_PER_CONNECTION_MAX: usize = 6 * 1024;
 
 fn idle(broker: &Broker, wire: Wire, count: usize) -> Vec<Client> {
     let mut clients = Vec::with_capacity(count);

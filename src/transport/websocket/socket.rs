@@ -100,7 +100,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
         read.map(|read| read.unwrap_or_else(|error| Err(ReadEnd::Failed(error))))
     }
 
-    /// One vectored write of what `out` holds.
+    /// One write of what `out` holds.
     pub fn poll_write(&mut self, cx: &mut Context<'_>, out: &Coalesce) -> Poll<io::Result<usize>> {
         tcp::poll_write(&mut self.io, cx, out)
     }
