@@ -566,6 +566,18 @@ mod tests {
     }
 
     #[test]
+    fn an_overflow_wakes_who_was_to_be_woken_at_the_end_of_the_turn() {
+        let rig = Rig::new();
+        assert_eq!(rig.take(9, 0), None);
+        let turn = defer_wakes();
+        rig.push(1, 0);
+        let huge = Parcel { message: message(&rig.budget, 40_000 * 80), key: 1, count: 1, tag: 0 };
+        assert_eq!(rig.outbox.push(huge, rig.start), Pushed::Gone);
+        assert_eq!(rig.receiver.woken(), 1);
+        drop(turn);
+    }
+
+    #[test]
     fn the_receiver_is_woken_once_per_wait() {
         let rig = Rig::new();
         rig.push(1, 0);
