@@ -21,8 +21,10 @@ pub(super) struct Item {
     /// Its place, from 1 on; its own for ever.
     pub(super) position: Tag,
     pub(super) message: Message,
-    /// Times it was given to a consumer.
-    pub(super) count: u32,
+    /// Times it was sent to a consumer, for `delivery-count`.
+    pub(super) sent: u32,
+    /// Deliveries that failed: those that were NACKed, or that a client was working on when its connection was lost.
+    pub(super) failed: u32,
     /// Who gave it back last: others go first.
     pub(super) last: Option<ConsumerId>,
 }
@@ -206,7 +208,7 @@ mod tests {
     use std::time::Duration;
 
     fn item(fixture: &Fixture, position: Tag) -> Item {
-        Item { position, message: fixture.message("m"), count: 1, last: None }
+        Item { position, message: fixture.message("m"), sent: 1, failed: 1, last: None }
     }
 
     #[test]

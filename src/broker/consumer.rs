@@ -127,7 +127,7 @@ impl Consumers {
         let parcel = Parcel {
             message: item.message.clone(),
             key: consumer.subscriber.key,
-            count: item.count.saturating_add(1),
+            count: item.sent.saturating_add(1),
             tag: item.position,
         };
         let taken = consumer.subscriber.outbox.push_within(parcel);
@@ -140,7 +140,7 @@ impl Consumers {
     /// The consumer has the message; its next turn is the last.
     pub(super) fn keep(&mut self, id: ConsumerId, mut item: Item) {
         let Some(consumer) = self.by_id.get_mut(&id) else { return };
-        item.count = item.count.saturating_add(1);
+        item.sent = item.sent.saturating_add(1);
         consumer.outstanding_bytes += item.message.size();
         consumer.outstanding.insert(item.position, item);
         let terms = consumer.terms;

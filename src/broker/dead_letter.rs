@@ -1,4 +1,4 @@
-//! Where a message goes that was given out too often, or that no consumer of its queue may have.
+//! Dead letters: messages that failed too often, that a consumer rejected, or that no consumer of the queue may have.
 //!
 //! A message of `/queue/NAME` goes to `/queue/dead.NAME`, with the reason, its origin and the number of deliveries
 //! in its headers. One of a dead letter queue stays where it is. One of a session's own queue is dropped: nobody
@@ -20,19 +20,22 @@ pub(super) struct Outcast {
 }
 
 /// Why a message cannot stay in its queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Reason {
-    /// It was given back too often.
+    /// Its deliveries failed too often.
     MaxDeliveries,
+    /// A consumer rejected it (NACK with `requeue:false`).
+    Rejected,
     /// Its body is not UTF-8, and all consumers are text only.
     NotText,
 }
 
 impl Reason {
     /// For the header `dead-reason`.
-    fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Reason::MaxDeliveries => "max-deliveries",
+            Reason::Rejected => "rejected",
             Reason::NotText => "not-text",
         }
     }
@@ -59,7 +62,7 @@ pub(super) fn dead_letter(
     origin: &Destination,
     to: &Destination,
 ) -> Message {
-    let deliveries = item.count.to_string();
+    let deliveries = item.sent.to_string();
     let extra = [
         ("dead-reason", reason.as_str()),
         ("dead-origin", origin.as_str()),

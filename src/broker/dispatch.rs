@@ -21,7 +21,7 @@ pub(super) fn dispatch(shelves: &mut Shelves, consumers: &mut Consumers, metrics
     while let Some(Match { spot, to, .. }) = next(shelves, consumers) {
         if consumers.offer(to, shelves.get(spot)) {
             let item = shelves.take(spot);
-            if item.count > 0 {
+            if item.sent > 0 {
                 metrics.redeliveries.inc();
             }
             consumers.keep(to, item);

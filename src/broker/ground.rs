@@ -2,6 +2,7 @@
 
 use super::alarms::Alarms;
 use super::clock::Clock;
+use super::dead_letter_log::DeadLetterLog;
 use super::ids::Ids;
 use super::presence::Room;
 use super::publication::Content;
@@ -23,6 +24,7 @@ pub(super) struct Ground {
     pub(super) clock: Clock,
     pub(super) alarms: Alarms<Queue>,
     pub(super) room_alarms: Alarms<Room>,
+    pub(super) dead_letter_log: DeadLetterLog,
 }
 
 impl Ground {

@@ -26,6 +26,7 @@ mod backlog;
 mod clock;
 mod consumer;
 mod dead_letter;
+mod dead_letter_log;
 mod dispatch;
 mod fan_out;
 mod generations;
@@ -56,6 +57,7 @@ pub use self::subscription::{Subscription, TempQueue};
 
 use self::alarms::Alarms;
 use self::clock::Clock;
+use self::dead_letter_log::DeadLetterLog;
 use self::ground::Ground;
 use self::ids::Ids;
 use self::route::{Routed, Shared};
@@ -77,7 +79,7 @@ pub struct Options {
     pub queue_messages_max: usize,
     /// Their octets (`queue-bytes-max`).
     pub queue_bytes_max: usize,
-    /// Deliveries of one message before it goes to `/queue/dead.NAME` (`max-deliveries`).
+    /// Failed deliveries of one message after which it goes to `/queue/dead.NAME` (`max-deliveries`).
     pub max_deliveries: u32,
     /// Redelivery to the consumer that had the message last waits: nothing at first, then this and twice as much each time (`redelivery-backoff`).
     pub redelivery_backoff: Duration,
@@ -154,9 +156,15 @@ pub struct Terms {
 pub enum Settlement {
     /// Done (ACK, or written in auto mode): forgotten.
     Accepted,
-    /// NACK: back to its place, the delivery counts.
+    /// NACK: back to its place. The delivery failed, which counts for [`Options::max_deliveries`].
     Returned,
-    /// It never left the broker: back to its place, the delivery does not count. The consumer gets nothing more
+    /// NACK with `requeue:false`: to the dead letter queue at once. A message of a dead letter queue is returned
+    /// instead, and one of a temporary queue is dropped.
+    Rejected,
+    /// The connection was lost while the client was working on it: back to its place. The delivery failed, which counts
+    /// for [`Options::max_deliveries`]. The consumer gets nothing more until [`Subscription::resume`].
+    Lost,
+    /// It never left the broker: back to its place, and it does not count as sent. The consumer gets nothing more
     /// until [`Subscription::resume`].
     Unwritten,
 }
@@ -196,7 +204,9 @@ impl Broker {
     pub fn new(options: Options, node: &str, budget: Arc<Budget>, metrics: Arc<Metrics>) -> Broker {
         let ids = Ids::new(node);
         let (alarms, room_alarms) = (Alarms::default(), Alarms::default());
-        let ground = Ground { options, ids, budget, metrics, clock: Clock::new(), alarms, room_alarms };
+        let dead_letter_log = DeadLetterLog::default();
+        let clock = Clock::new();
+        let ground = Ground { options, ids, budget, metrics, clock, alarms, room_alarms, dead_letter_log };
         Broker { shared: Arc::new(Shared::new(Arc::new(ground))) }
     }
 
@@ -280,17 +290,18 @@ impl Broker {
         TempQueue::new(self.shared.clone(), self.shared.queues.open_temp(address))
     }
 
-    /// Does what is due (redelivery after back-off, telling who came and left) and says when to call again; `None`: nothing waits *now*.
+    /// Does what is due (redelivery after back-off, telling who came and left, log lines) and says when to call again; `None`: nothing waits *now*.
     ///
     /// Nobody is woken when something begins to wait. Call it at a steady pace, every 10 to 25 ms: with nothing due
-    /// it takes two short locks.
+    /// it takes three short locks.
     pub fn expire(&self, now: Instant) -> Option<Instant> {
         let ground = &self.shared.ground;
         self.shared.queues.expire(now);
         for (at, room) in ground.room_alarms.due(now) {
             room.expire(at, now);
         }
-        let next = [ground.alarms.next(), ground.room_alarms.next()];
+        ground.dead_letter_log.write_due(now);
+        let next = [ground.alarms.next(), ground.room_alarms.next(), ground.dead_letter_log.next()];
         next.into_iter().flatten().min()
     }
 

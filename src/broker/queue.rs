@@ -5,13 +5,17 @@
 //!   (nowhere) ─────────> in the backlog ──────────────> outstanding ─────────> (nowhere)
 //!                          │   ^    Returned, Unwritten,      │
 //!                          │   └──────── consumer gone ───────┤
-//!                          │                                  └─ Returned too often ─> dead letter
+//!                          │       Lost                       └─ Rejected, or failed too often ─> dead letter
 //!                          └─ no text, and all consumers are text only ──────────────> dead letter
 //! ```
 //!
 //! No message that all consumers would have to pass over is ever left in the backlog, but in a dead letter queue:
 //! whatever adds a message or changes who is there calls [`cast_out`](Queue::cast_out). What a consumer gives back
 //! while it stays, it may have again.
+//!
+//! Being sent is not having been worked on. A delivery fails when it is NACKed (`Returned`), or when the client was
+//! working on it as its connection was lost (`Lost`); only failed deliveries count for `max-deliveries`. A consumer that
+//! leaves gives back everything else uncounted. How often a message was sent is counted apart, for `delivery-count`.
 //!
 //! Everything happens under the queue's lock; no second queue is locked meanwhile (dead letters are handed to the
 //! caller), and outboxes, locked last, call nobody.
@@ -172,8 +176,8 @@ impl Queue {
         })
     }
 
-    /// Settles what the consumer has; other tags are ignored. Messages that were given back too often are out of
-    /// the queue, and returned.
+    /// Settles what the consumer has; other tags are ignored. Messages that failed too often or were rejected are out
+    /// of the queue, and returned.
     pub(super) fn settle(
         &self,
         id: ConsumerId,
@@ -183,7 +187,7 @@ impl Queue {
     ) -> Vec<Outcast> {
         let mut outcasts = Vec::new();
         let mut state = self.state.lock();
-        if settlement == Settlement::Unwritten {
+        if matches!(settlement, Settlement::Unwritten | Settlement::Lost) {
             state.consumers.starve(id);
         }
         for &tag in tags {
@@ -191,15 +195,22 @@ impl Queue {
             match settlement {
                 Settlement::Accepted => self.forget(&mut state, &item),
                 Settlement::Unwritten => {
-                    item.count -= 1;
+                    item.sent -= 1;
                     item.last = None;
                     state.backlog.give_back(item);
                 }
-                Settlement::Returned if self.is_spent(&item) => {
-                    self.forget(&mut state, &item);
-                    outcasts.push(Outcast { item, reason: Reason::MaxDeliveries });
+                Settlement::Returned | Settlement::Rejected | Settlement::Lost => {
+                    item.failed = item.failed.saturating_add(1);
+                    if let Some(reason) = self.dead_after(&item, settlement) {
+                        self.forget(&mut state, &item);
+                        outcasts.push(Outcast { item, reason });
+                    } else if settlement == Settlement::Lost {
+                        item.last = None;
+                        state.backlog.give_back(item);
+                    } else {
+                        self.give_back(&mut state, item, id, now);
+                    }
                 }
-                Settlement::Returned => self.give_back(&mut state, item, id, now),
             }
         }
         self.proceed(&mut state, Some(now));
@@ -220,24 +231,17 @@ impl Queue {
     }
 
     /// Lets a consumer go; what it had goes back and to others, and what still lies in its outbox goes back as
-    /// unwritten. What had been given out too often, or nobody here may have any more, is out of the queue, and
-    /// returned.
+    /// unwritten. No delivery fails by that: what a lost client was working on is settled as `Lost` before. Messages
+    /// that no remaining consumer may have are out of the queue, and returned.
     pub(super) fn leave(&self, id: ConsumerId) -> Vec<Outcast> {
-        let mut outcasts = Vec::new();
         let mut state = self.state.lock();
         let left = state.consumers.remove(id);
         for mut item in left.outstanding {
-            let is_unwritten = left.unwritten.contains(&item.position);
-            item.count -= u32::from(is_unwritten);
-            if self.is_spent(&item) && !is_unwritten {
-                self.forget(&mut state, &item);
-                outcasts.push(Outcast { item, reason: Reason::MaxDeliveries });
-            } else {
-                item.last = None;
-                state.backlog.give_back(item);
-            }
+            item.sent -= u32::from(left.unwritten.contains(&item.position));
+            item.last = None;
+            state.backlog.give_back(item);
         }
-        outcasts.extend(self.cast_out(&mut state));
+        let outcasts = self.cast_out(&mut state);
         self.proceed(&mut state, None);
         outcasts
     }
@@ -299,7 +303,7 @@ impl Queue {
         state.load.add(message.size());
         self.ground.metrics.queue_messages.inc();
         self.ground.metrics.queue_bytes.inc_by(message.size() as i64);
-        state.backlog.push(Item { position: state.last_position, message, count: 0, last: None });
+        state.backlog.push(Item { position: state.last_position, message, sent: 0, failed: 0, last: None });
     }
 
     fn forget(&self, state: &mut State, item: &Item) {
@@ -308,9 +312,15 @@ impl Queue {
         self.ground.metrics.queue_bytes.dec_by(item.message.size() as i64);
     }
 
-    /// Whether a message that comes back was given out often enough.
-    fn is_spent(&self, item: &Item) -> bool {
-        item.count >= self.ground.options.max_deliveries && !is_dead_letter_queue(&self.destination)
+    /// Why a message whose delivery failed becomes a dead letter; `None` if it stays in the queue.
+    fn dead_after(&self, item: &Item, settlement: Settlement) -> Option<Reason> {
+        if is_dead_letter_queue(&self.destination) {
+            None
+        } else if settlement == Settlement::Rejected {
+            Some(Reason::Rejected)
+        } else {
+            (item.failed >= self.ground.options.max_deliveries).then_some(Reason::MaxDeliveries)
+        }
     }
 
     /// Takes out what is not text when there are consumers and all are text only; a dead letter queue keeps it.
@@ -325,11 +335,11 @@ impl Queue {
     }
 
     /// Back to its place. The consumer that had it gets it again at once the first time, later after a back-off;
-    /// others need not wait, unless it was given out so often that only the name of the queue keeps it.
+    /// others need not wait, unless it failed so often that only the name of the queue keeps it.
     fn give_back(&self, state: &mut State, mut item: Item, from: ConsumerId, now: Instant) {
         let options = &self.ground.options;
-        let backoff = backoff(options, item.count);
-        let holder = if item.count >= options.max_deliveries { Holder::All } else { Holder::One(from) };
+        let backoff = backoff(options, item.failed);
+        let holder = if item.failed >= options.max_deliveries { Holder::All } else { Holder::One(from) };
         item.last = Some(from);
         if backoff.is_zero() {
             state.backlog.give_back(item);
@@ -365,9 +375,9 @@ impl Drop for Queue {
     }
 }
 
-/// What a message that was given out `count` times waits for at the consumer that had it: nothing at first.
-fn backoff(options: &Options, count: u32) -> Duration {
-    let Some(doublings) = count.checked_sub(2) else { return Duration::ZERO };
+/// How long a message that failed `failed` times waits at the consumer that returned it: not at all the first time.
+fn backoff(options: &Options, failed: u32) -> Duration {
+    let Some(doublings) = failed.checked_sub(2) else { return Duration::ZERO };
     let factor = 1u32.checked_shl(doublings).unwrap_or(u32::MAX);
     options.redelivery_backoff.saturating_mul(factor).min(options.redelivery_backoff_max).min(BACKOFF_LONGEST)
 }

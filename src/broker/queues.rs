@@ -5,6 +5,7 @@
 
 use super::consumer::ConsumerId;
 use super::dead_letter::{Outcast, dead_letter, dead_letter_queue};
+use super::dead_letter_log::Fate;
 use super::ground::Ground;
 use super::queue::{Dead, Queue};
 use super::{Refusal, Settlement, Subscriber, Terms};
@@ -166,6 +167,7 @@ impl Queues {
 
     fn bury(&self, origin: &Queue, outcasts: Vec<Outcast>) {
         let origin = origin.destination();
+        let log = &self.ground.dead_letter_log;
         for outcast in outcasts {
             let Some(to) = dead_letter_queue(origin) else {
                 self.ground.metrics.messages_dropped.inc();
@@ -176,14 +178,11 @@ impl Queues {
                 Ok(dropped) => {
                     self.ground.metrics.dead_letters.inc();
                     self.ground.metrics.messages_dropped.inc_by(dropped);
+                    log.add(origin, Fate::Kept(outcast.reason));
                 }
                 Err(refusal) => {
                     self.ground.metrics.messages_dropped.inc();
-                    tracing::warn!(
-                        origin = origin.as_str(),
-                        limit = refusal.limit,
-                        "a dead letter is lost: its queue cannot be made"
-                    );
+                    log.add(origin, Fate::Dropped { limit: refusal.limit.unwrap_or_default() });
                 }
             }
         }

@@ -16,9 +16,12 @@ use std::time::Instant;
 
 /// A live subscription; dropping it unsubscribes, and returns what a work queue's consumer did not settle.
 ///
+/// Dropping is an orderly end: no delivery fails by it. If the connection was lost, the owner first settles the delivery
+/// that the client was working on as [`Settlement::Lost`].
+///
 /// Once the drop is done nothing is pushed for it any more. Of a work queue's messages, those that still lie in the
 /// outbox are taken out of it and go back as unwritten; what the caller took out of the outbox and did not write
-/// either, it settles as [`Settlement::Unwritten`] before the drop; all else goes back as delivered.
+/// either, it settles as [`Settlement::Unwritten`] before the drop; all else goes back as sent.
 pub struct Subscription {
     shared: Arc<Shared>,
     to: To,

@@ -284,7 +284,8 @@ const QUEUES: &[Row] = &[
     number(
         "max-deliveries",
         "20",
-        "Deliveries of one message; not accepted then, it goes to the dead letter queue /queue/dead.NAME.",
+        "Failed deliveries of one message (NACK, or a connection that is lost while the client works on it), after which it \
+         goes to /queue/dead.NAME.",
         |c, v| put(&mut c.broker.max_deliveries, count(v, 1..=MANY)),
     ),
     timed(

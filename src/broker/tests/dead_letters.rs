@@ -1,4 +1,4 @@
-//! Messages that are given out too often.
+//! Messages that fail too often, or are rejected.
 
 use super::fixture::*;
 use crate::broker::{Options, Settlement, Subscription};
@@ -70,23 +70,93 @@ fn deliveries_to_several_consumers_add_up() {
 }
 
 #[test]
-fn deliveries_that_a_lost_connection_did_not_settle_count() {
+fn only_what_a_lost_client_was_working_on_counts_and_its_neighbours_do_not() {
     let fixture = brief(3);
-    fixture.send(Q, "poison");
-    fixture.send(Q, "innocent");
+    for body in ["poison", "one", "two", "unread"] {
+        fixture.send(Q, body);
+    }
     for count in 1..=3 {
         let receiver = fixture.receiver(1);
         let consumer = fixture.subscribe(Q, &receiver, ALL);
-        let mut batch = Vec::new();
-        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-        assert!(receiver.outbox.poll_take(&mut cx, &mut batch, 1, fixture.now()).is_ready());
-        assert_eq!((batch.len(), batch[0].count), (1, count), "the other one stays in the outbox");
+        let bodies = ["poison", "one", "two", "unread"].map(str::to_owned);
+        let seen = receiver.seen().into_iter().map(|(body, count, _)| (body, count));
+        assert_eq!(seen.collect::<Vec<_>>(), bodies.map(|body| (body, count)), "all are sent again");
+        consumer.settle(&[1], Settlement::Lost, fixture.now());
+        assert!(receiver.seen().is_empty(), "a lost client gets nothing more");
         drop(consumer);
+        assert_eq!(fixture.metrics.dead_letters.get(), u64::from(count == 3));
     }
-    assert_eq!(fixture.metrics.dead_letters.get(), 1);
     let receiver = fixture.receiver(1);
     let _consumer = fixture.subscribe(Q, &receiver, ALL);
-    assert_eq!(receiver.seen(), [("innocent".to_string(), 1, 2)]);
+    let left = [("one", 4, 2), ("two", 4, 3), ("unread", 4, 4)]
+        .map(|(body, count, tag)| (body.to_owned(), count, tag));
+    assert_eq!(receiver.seen(), left);
+}
+
+#[test]
+fn consumers_that_leave_a_hundred_times_without_settling_make_no_dead_letter() {
+    let fixture = brief(1);
+    fixture.send(Q, "patient");
+    for count in 1..=100 {
+        let receiver = fixture.receiver(1);
+        let consumer = fixture.subscribe(Q, &receiver, ALL);
+        assert_eq!(receiver.seen(), [("patient".to_owned(), count, 1)]);
+        drop(consumer);
+    }
+    assert_eq!((fixture.metrics.dead_letters.get(), fixture.metrics.queue_messages.get()), (0, 1));
+}
+
+#[test]
+fn how_often_a_message_was_sent_is_told_apart_from_how_often_it_failed() {
+    let fixture = brief(2);
+    fixture.send(Q, "m");
+    for settlement in [None, Some(Settlement::Lost), None, Some(Settlement::Returned)] {
+        let receiver = fixture.receiver(1);
+        let consumer = fixture.subscribe(Q, &receiver, ALL);
+        assert_eq!(receiver.parcels().len(), 1);
+        settlement.into_iter().for_each(|settlement| consumer.settle(&[1], settlement, fixture.now()));
+        drop(consumer);
+    }
+    let mourner = fixture.receiver(2);
+    let _dead = fixture.subscribe(DEAD, &mourner, ALL);
+    let letters = mourner.parcels();
+    let headers = headers(&letters[0]);
+    for header in ["dead-reason:max-deliveries", "dead-deliveries:4"] {
+        assert!(headers.iter().any(|line| line == header), "{header} in {headers:?}");
+    }
+}
+
+#[test]
+fn a_rejected_message_is_a_dead_letter_at_once() {
+    let fixture = Fixture::new();
+    let (receiver, mourner) = (fixture.receiver(1), fixture.receiver(2));
+    let consumer = fixture.subscribe(Q, &receiver, ALL);
+    fixture.send(Q, "broken");
+    fixture.send(Q, "good");
+    receiver.parcels();
+    consumer.settle(&[1], Settlement::Rejected, fixture.now());
+    assert!(receiver.seen().is_empty());
+    let dead = fixture.subscribe(DEAD, &mourner, ALL);
+    let letters = mourner.parcels();
+    assert_eq!(bodies(&letters), ["broken"]);
+    let headers = headers(&letters[0]);
+    for header in ["dead-reason:rejected", "dead-origin:/queue/q", "dead-deliveries:1"] {
+        assert!(headers.iter().any(|line| line == header), "{header} in {headers:?}");
+    }
+    dead.settle(&[1], Settlement::Rejected, fixture.now());
+    assert_eq!(mourner.seen(), [("broken".to_owned(), 2, 1)], "a dead letter queue keeps what it has");
+}
+
+#[test]
+fn a_rejected_message_of_a_temporary_queue_is_dropped() {
+    let fixture = Fixture::new();
+    let receiver = fixture.receiver(1);
+    let _temp = fixture.broker.open_temp(&to("/temp-queue/~x"));
+    let consumer = fixture.subscribe("/temp-queue/~x", &receiver, ALL);
+    fixture.send("/temp-queue/~x", "m");
+    receiver.parcels();
+    consumer.settle(&[1], Settlement::Rejected, fixture.now());
+    assert_eq!((fixture.metrics.dead_letters.get(), fixture.metrics.messages_dropped.get()), (0, 1));
 }
 
 #[test]

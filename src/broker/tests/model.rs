@@ -21,7 +21,7 @@ enum Op {
     Go(usize),
     /// Take what is in the outbox, and let the queue go on.
     Read(usize),
-    /// Settle the nth of what was read, and so many more.
+    /// Settle the nth of what was read, and so many more, in any way that there is.
     Settle(usize, usize, usize, Settlement),
     Resume(usize),
     Sleep(u64),
@@ -34,6 +34,8 @@ fn op() -> impl Strategy<Value = Op> {
         Settlement::Accepted,
         Settlement::Returned,
         Settlement::Returned,
+        Settlement::Rejected,
+        Settlement::Lost,
         Settlement::Unwritten,
     ]);
     prop_oneof![
@@ -64,6 +66,16 @@ enum Where {
 /// Deaths.
 const SPENT: Where = Where::Dead("max-deliveries");
 const REFUSED: Where = Where::Dead("not-text");
+const REJECTED: Where = Where::Dead("rejected");
+
+/// What is known of a message.
+struct Known {
+    place: Where,
+    /// How often it was sent.
+    sent: u32,
+    /// How many of its deliveries failed.
+    failed: u32,
+}
 
 /// A message is its number; what is not text has another octet behind it.
 fn encode(message: usize, is_text: bool) -> Vec<u8> {
@@ -91,7 +103,7 @@ struct Play {
     fixture: Fixture,
     now: Instant,
     outbox_bytes: usize,
-    messages: Vec<(Where, u32)>,
+    messages: Vec<Known>,
     /// Which of them are text.
     text: Vec<bool>,
     ever_given: BTreeSet<usize>,
@@ -122,7 +134,7 @@ impl Play {
                 for _ in 0..n {
                     let body = encode(self.messages.len(), is_text);
                     self.fixture.publish_at(Q, &body, self.now).expect("room");
-                    self.messages.push((Where::Kept(None), 0));
+                    self.messages.push(Known { place: Where::Kept(None), sent: 0, failed: 0 });
                     self.text.push(is_text);
                     self.bury_refused();
                 }
@@ -147,7 +159,7 @@ impl Play {
     fn bury_refused(&mut self) {
         let mut seats = self.seats.iter().flatten().peekable();
         if seats.peek().is_some() && seats.all(|seat| seat.text_only) {
-            for ((place, _), is_text) in self.messages.iter_mut().zip(&self.text) {
+            for (Known { place, .. }, is_text) in self.messages.iter_mut().zip(&self.text) {
                 if matches!(place, Where::Kept(_)) && !is_text {
                     *place = REFUSED;
                 }
@@ -175,7 +187,7 @@ impl Play {
         let Some(seat) = self.seats[seat].take() else { return };
         // What it has, read or not, must be known before it goes.
         self.note_given(&seat, &mut BTreeMap::new(), false);
-        for (message, (place, count)) in self.messages.iter_mut().enumerate() {
+        for (message, Known { place, sent, .. }) in self.messages.iter_mut().enumerate() {
             if *place != Where::Given(seat.visit) {
                 if let Where::Kept(wait @ Some(_)) = place
                     && wait.is_some_and(|(visit, _)| visit == seat.visit)
@@ -184,12 +196,9 @@ impl Play {
                 }
                 continue;
             }
-            if seat.hand.contains_key(&message) {
-                *place = if *count >= MAX_DELIVERIES { SPENT } else { Where::Kept(None) };
-            } else {
-                *place = Where::Kept(None);
-                *count -= 1;
-            }
+            // That it was sent is remembered, but going is not failing.
+            *place = Where::Kept(None);
+            *sent -= u32::from(!seat.hand.contains_key(&message));
         }
         self.bury_refused();
     }
@@ -204,13 +213,13 @@ impl Play {
                 "{message} is not text, and visit {} is given it",
                 seat.visit
             );
-            let (place, count) = &mut self.messages[message];
+            let Known { place, sent, .. } = &mut self.messages[message];
             assert!(matches!(place, Where::Kept(_)), "{message} was {place:?} and is given again");
-            *count += 1;
-            assert_eq!(parcel.count, *count, "of {message}");
+            *sent += 1;
+            assert_eq!(parcel.count, *sent, "of {message}");
             assert_eq!(parcel.key as u64, seat.visit);
             *place = Where::Given(seat.visit);
-            if *count == 1 && !self.ever_given.contains(&message) {
+            if *sent == 1 && !self.ever_given.contains(&message) {
                 assert!(last < Some(message), "first deliveries are in order");
                 last = Some(message);
             }
@@ -242,20 +251,23 @@ impl Play {
         if chosen.is_empty() {
             return;
         }
-        seat.idle |= settlement == Settlement::Unwritten;
+        seat.idle |= matches!(settlement, Settlement::Unwritten | Settlement::Lost);
         let tags: Vec<Tag> = chosen.iter().map(|&(_, tag)| tag).collect();
         for (message, _) in chosen {
             seat.hand.remove(&message);
-            let (place, count) = &mut self.messages[message];
+            let Known { place, sent, failed } = &mut self.messages[message];
+            *failed += u32::from(!matches!(settlement, Settlement::Accepted | Settlement::Unwritten));
             *place = match settlement {
                 Settlement::Accepted => Where::Accepted,
                 Settlement::Unwritten => {
-                    *count -= 1;
+                    *sent -= 1;
                     Where::Kept(None)
                 }
-                Settlement::Returned if *count >= MAX_DELIVERIES => SPENT,
+                Settlement::Rejected => REJECTED,
+                Settlement::Returned | Settlement::Lost if *failed >= MAX_DELIVERIES => SPENT,
+                Settlement::Lost => Where::Kept(None),
                 Settlement::Returned => {
-                    let wait = [0, 0, 10, 20, 40][*count as usize];
+                    let wait = [0, 0, 10, 20, 40][*failed as usize];
                     let due = self.now + Duration::from_millis(wait);
                     Where::Kept((wait > 0).then_some((seat.visit, due)))
                 }
@@ -271,7 +283,7 @@ impl Play {
         }
         let starving = |seat: &Seat| seat.idle || seat.hand.len() >= seat.credit;
         for seat in self.seats.iter().flatten().filter(|seat| !starving(seat)) {
-            for (message, (place, _)) in self.messages.iter().enumerate() {
+            for (message, Known { place, .. }) in self.messages.iter().enumerate() {
                 let Where::Kept(wait) = place else { continue };
                 if seat.text_only && !self.text[message] {
                     continue;
@@ -281,7 +293,7 @@ impl Play {
             }
         }
         for is_text in [true, false] {
-            let is_kept = |message: &usize| matches!(self.messages[*message].0, Where::Kept(_));
+            let is_kept = |message: &usize| matches!(self.messages[*message].place, Where::Kept(_));
             let mut of_kind = (0..self.messages.len()).filter(|&message| self.text[message] == is_text);
             let kept = of_kind.clone().find(|message| !self.ever_given.contains(message) && is_kept(message));
             let given = of_kind.rfind(|message| self.ever_given.contains(message));
@@ -292,8 +304,8 @@ impl Play {
     }
 
     fn check_gauges(&self) {
-        let dead = self.messages.iter().filter(|(place, _)| matches!(place, Where::Dead(_))).count();
-        let gone = self.messages.iter().filter(|(place, _)| *place == Where::Accepted).count();
+        let dead = self.messages.iter().filter(|known| matches!(known.place, Where::Dead(_))).count();
+        let gone = self.messages.iter().filter(|known| known.place == Where::Accepted).count();
         let metrics = &self.fixture.metrics;
         assert_eq!(metrics.dead_letters.get(), dead as u64);
         assert_eq!(
@@ -317,13 +329,13 @@ impl Play {
                 let message = decode(&parcel);
                 assert!(taken.insert(message), "twice");
                 assert_eq!(parcel.message.body(), encode(message, self.text[message]));
-                if let (Where::Dead(reason), _) = self.messages[message] {
+                if let Where::Dead(reason) = self.messages[message].place {
                     assert!(headers(&parcel).contains(&format!("dead-reason:{reason}")), "{message}");
                 }
                 last.settle(&[parcel.tag], Settlement::Accepted, self.now);
             }
         }
-        for (message, (place, _)) in self.messages.iter().enumerate() {
+        for (message, Known { place, .. }) in self.messages.iter().enumerate() {
             let expected = [matches!(place, Where::Kept(_)), matches!(place, Where::Dead(_))];
             assert_eq!(
                 taken.each_ref().map(|taken| taken.contains(&message)),

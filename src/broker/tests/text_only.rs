@@ -282,6 +282,7 @@ fn what_is_not_text_and_came_back_too_often_is_a_dead_letter_for_that() {
     assert_eq!(every.bodies(), ["�1"]);
     everything.settle(&[1], Settlement::Returned, fixture.now());
     assert_eq!(every.bodies(), ["�2"]);
+    everything.settle(&[2], Settlement::Lost, fixture.now());
     drop(everything);
     let reasons = [("�1", "max-deliveries"), ("�2", "max-deliveries"), ("�3", "not-text")];
     assert_eq!(fixture.letters(), reasons.map(|(body, reason)| (body.to_string(), reason.to_string())));
