@@ -2,11 +2,11 @@
 //!
 //! | version | names the delivery by                                                     |
 //! |---------|---------------------------------------------------------------------------|
-//! | 1.2     | `id` (the MESSAGE's `ack`), else `message-id` and perhaps `subscription`  |
+//! | 1.2     | `id` (the MESSAGE's `ack`, or its `message-id`), else as in 1.1           |
 //! | 1.1     | `message-id` (or `id`, meaning the same) and perhaps `subscription`       |
 //! | 1.0     | the same; no NACK                                                         |
 
-use super::action::{Action, Receipt, Settle};
+use super::action::{Action, Disposition, Receipt, Settle};
 use super::send::octets;
 use super::subscriptions::{Mode, Name, Subscription};
 use super::transactions::Parked;
@@ -26,6 +26,7 @@ enum Target {
 
 /// How a frame names a delivery.
 enum Naming<'a> {
+    /// By `id` in 1.2: the MESSAGE's `ack`. Clients that know only `message-id` put that there.
     Ack(Cow<'a, str>),
     Message(Cow<'a, str>),
 }
@@ -34,20 +35,20 @@ impl Session {
     pub(super) fn acknowledge(
         &mut self,
         frame: &Frame,
-        accepted: bool,
         receipt: &mut Option<Receipt>,
         actions: &mut Vec<Action>,
     ) -> Result<(), Rejection> {
-        if !accepted && self.version == Version::V1_0 {
+        if frame.command == Command::Nack && self.version == Version::V1_0 {
             return Err(Rejection::nack_in_1_0());
         }
+        let disposition = disposition(frame)?;
         let target = self.target(frame)?;
         if let Some(transaction) = frame.header("transaction") {
-            self.reserve(frame, &transaction, &target, accepted)?;
+            self.reserve(frame, &transaction, &target, disposition)?;
             self.receipt(receipt.take(), actions);
             return Ok(());
         }
-        match self.settle(&target, accepted) {
+        match self.settle(&target, disposition) {
             Some(settle) => actions.push(Action::Settle { settle, receipt: self.owe(receipt) }),
             None => self.receipt(receipt.take(), actions),
         }
@@ -55,10 +56,10 @@ impl Session {
     }
 
     /// Settles here, and says what is to be settled in a queue.
-    fn settle(&mut self, target: &Target, accepted: bool) -> Option<Settle> {
+    fn settle(&mut self, target: &Target, disposition: Disposition) -> Option<Settle> {
         let &Target::Delivery { key, at, reach } = target else { return None };
         let tags = self.subscriptions.change(key, |subscription| subscription.unsettled.settle(at, reach))?;
-        (!tags.is_empty()).then_some(Settle { key, tags, accepted })
+        (!tags.is_empty()).then_some(Settle { key, tags, disposition })
     }
 
     /// In a transaction: set apart until COMMIT or ABORT.
@@ -67,7 +68,7 @@ impl Session {
         frame: &Frame,
         transaction: &str,
         target: &Target,
-        accepted: bool,
+        disposition: Disposition,
     ) -> Result<(), Rejection> {
         let bytes = octets(frame);
         let serial = self.transactions.admit(frame.command, transaction, bytes, &self.options)?;
@@ -76,28 +77,31 @@ impl Session {
                 .subscriptions
                 .change(key, |subscription| subscription.unsettled.reserve(at, reach, serial))
         {
-            self.transactions.park(transaction, Parked::Settle { key, numbers, accepted }, bytes);
+            self.transactions.park(transaction, Parked::Settle { key, numbers, disposition }, bytes);
         }
         Ok(())
     }
 
+    /// Finds what the frame names. Where that is nothing, but the subscription is in auto mode, there is nothing to do.
     fn target(&self, frame: &Frame) -> Result<Target, Rejection> {
-        let naming = self.naming(frame)?;
         let subscription = frame.header("subscription");
         let named = subscription.as_deref().and_then(|id| self.subscriptions.named(Name::Id(id)));
-        let is_auto = named.is_some_and(|named| named.mode == Mode::Auto);
-        match (&naming, subscription.as_deref(), named) {
-            (Naming::Ack(id), _, _) => self.by_ack(frame.command, id).or_else(|error| match is_auto {
-                true => Ok(Target::Auto),
-                false => Err(error),
-            }),
-            (Naming::Message(_), _, _) if is_auto => Ok(Target::Auto),
-            (Naming::Message(id), None, _) => self.by_message(frame.command, id),
-            (Naming::Message(id), Some(_), Some(named)) => {
-                target_in(frame.command, id, named, named.unsettled.by_message(id))
-            }
-            (Naming::Message(_), Some(name), None) => Err(Rejection::not_subscribed(frame.command, name)),
-        }
+        let is_auto = |one: &Subscription| one.mode == Mode::Auto;
+        let all_auto = || self.subscriptions.len() > 0 && self.subscriptions.iter().all(is_auto);
+        let naming = match self.naming(frame) {
+            Err(_) if named.is_some_and(is_auto) => return Ok(Target::Auto),
+            naming => naming?,
+        };
+        let found = match naming {
+            Naming::Ack(id) => self.by_ack(frame.command, &id, named),
+            Naming::Message(_) if named.is_some_and(is_auto) => Ok(Target::Auto),
+            Naming::Message(id) => match (subscription.as_deref(), named) {
+                (Some(name), None) => Err(Rejection::not_subscribed(frame.command, name)),
+                (_, named) => self.by_message(frame.command, &id, named),
+            },
+        };
+        let is_harmless = if subscription.is_some() { named.is_some_and(is_auto) } else { all_auto() };
+        found.or_else(|rejection| if is_harmless { Ok(Target::Auto) } else { Err(rejection) })
     }
 
     fn naming<'a>(&self, frame: &'a Frame) -> Result<Naming<'a>, Rejection> {
@@ -110,39 +114,74 @@ impl Session {
         naming.ok_or_else(|| Rejection::missing(frame.command, needed))
     }
 
-    fn by_ack(&self, command: Command, id: &str) -> Result<Target, Rejection> {
-        let parsed = AckId::parse(id);
+    /// By the value of `ack`, or if no delivery has it, by the same text as a `message-id`.
+    fn by_ack(
+        &self,
+        command: Command,
+        id: &str,
+        subscription: Option<&Subscription>,
+    ) -> Result<Target, Rejection> {
+        let parsed = AckId::parse(self.token, id);
         match parsed.and_then(|AckId { key, number }| Some((self.subscriptions.get(key)?, number))) {
             Some((subscription, number)) => {
-                target_in(command, id, subscription, subscription.unsettled.by_number(number))
+                let found = subscription.unsettled.by_number(number);
+                self.target_in(command, id, subscription, found)
             }
-            None => Err(Rejection::not_unsettled(command, id)),
+            None => self.by_message(command, id, subscription),
         }
     }
 
-    /// By the message alone: it must be unsettled in one subscription, and in one only.
-    fn by_message(&self, command: Command, id: &str) -> Result<Target, Rejection> {
-        let mut target = Err(Rejection::not_unsettled(command, id));
+    /// By the message: in the subscription that is named, else it must be unsettled in one subscription only.
+    fn by_message(
+        &self,
+        command: Command,
+        id: &str,
+        subscription: Option<&Subscription>,
+    ) -> Result<Target, Rejection> {
+        if let Some(subscription) = subscription {
+            return self.target_in(command, id, subscription, subscription.unsettled.by_message(id));
+        }
+        let mut target = Err(Rejection::not_unsettled(command, id, self.hint()));
         for subscription in self.subscriptions.iter() {
             match (subscription.unsettled.by_message(id), &target) {
                 (Found::Nowhere, _) | (Found::Reserved, Ok(_)) => {}
-                (Found::At(_), Ok(_)) => return Err(Rejection::ambiguous_message(command, id)),
-                (found, Err(_)) => target = target_in(command, id, subscription, found),
+                (Found::At(_), Ok(_)) => return Err(Rejection::ambiguous_message(command, id, self.hint())),
+                (found, Err(_)) => target = self.target_in(command, id, subscription, found),
             }
         }
         target
     }
+
+    fn target_in(
+        &self,
+        command: Command,
+        id: &str,
+        subscription: &Subscription,
+        found: Found,
+    ) -> Result<Target, Rejection> {
+        match (found, subscription.mode) {
+            (Found::At(at), Mode::Client(reach)) => Ok(Target::Delivery { key: subscription.key, at, reach }),
+            (Found::Reserved, _) => Err(Rejection::reserved(command, id)),
+            (Found::At(_) | Found::Nowhere, _) => Err(Rejection::not_unsettled(command, id, self.hint())),
+        }
+    }
+
+    /// What the ERROR says about identifiers where the version has two kinds of them.
+    fn hint(&self) -> &'static str {
+        match self.version {
+            Version::V1_2 => " In STOMP 1.2 id is the ack header of the MESSAGE.",
+            Version::V1_0 | Version::V1_1 => "",
+        }
+    }
 }
 
-fn target_in(
-    command: Command,
-    id: &str,
-    subscription: &Subscription,
-    found: Found,
-) -> Result<Target, Rejection> {
-    match (found, subscription.mode) {
-        (Found::At(at), Mode::Client(reach)) => Ok(Target::Delivery { key: subscription.key, at, reach }),
-        (Found::Reserved, _) => Err(Rejection::reserved(command, id)),
-        (Found::At(_) | Found::Nowhere, _) => Err(Rejection::not_unsettled(command, id)),
+fn disposition(frame: &Frame) -> Result<Disposition, Rejection> {
+    if frame.command == Command::Ack {
+        return Ok(Disposition::Accepted);
+    }
+    match frame.header("requeue").as_deref() {
+        None | Some("true") => Ok(Disposition::Returned),
+        Some("false") => Ok(Disposition::Rejected),
+        Some(other) => Err(Rejection::requeue(other)),
     }
 }

@@ -49,6 +49,9 @@ pub enum Action {
         /// Owed.
         receipt: Option<Receipt>,
     },
+    /// The connection is lost: each of these deliveries is the one that the client was working on in its subscription,
+    /// if it was written. Always before [`Action::Close`].
+    Lost(Vec<(Key, Tag)>),
     /// Settle deliveries of a work queue, then complete.
     Settle {
         /// What.
@@ -137,8 +140,19 @@ pub struct Settle {
     pub key: Key,
     /// Places in the queue, in the order of delivery; never 0, never empty.
     pub tags: Vec<Tag>,
-    /// ACK (`true`) or NACK.
-    pub accepted: bool,
+    /// What the client says about them.
+    pub disposition: Disposition,
+}
+
+/// What a client says about a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disposition {
+    /// ACK: done.
+    Accepted,
+    /// NACK: somebody shall try again.
+    Returned,
+    /// NACK with `requeue:false`: nobody shall try again.
+    Rejected,
 }
 
 /// One step of a transaction.

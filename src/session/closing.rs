@@ -45,6 +45,25 @@ impl Closing {
         }
     }
 
+    /// Whether the client may have failed at a message: it is gone without a word, stopped answering, or did what is
+    /// refused. What it was working on then counts as failed, or a message that makes its consumer misbehave would be
+    /// delivered for ever. An orderly end, and one that has nothing to do with the client's work, counts nothing.
+    pub fn is_lost(self) -> bool {
+        match self {
+            Closing::PeerLeft
+            | Closing::HeartbeatLost
+            | Closing::Denied
+            | Closing::Rejected
+            | Closing::Limit(_)
+            | Closing::SlowConsumer(_) => true,
+            Closing::Disconnected
+            | Closing::ConnectTimeout
+            | Closing::Unauthenticated
+            | Closing::Expired
+            | Closing::Shutdown => false,
+        }
+    }
+
     /// The option whose limit was met, if that is why.
     pub fn limit(self) -> Option<&'static str> {
         match self {

@@ -2,10 +2,11 @@
 
 use super::action::{Action, Receipt};
 use super::state::State;
-use super::subscriptions::Subscriptions;
+use super::subscriptions::{Subscription, Subscriptions};
 use super::temp::Temps;
 use super::transactions::Transactions;
 use super::{Closing, Reject, Rejection, Session};
+use crate::outbox::{Key, Tag};
 use stompbox_frames::stomp::{Command, encode};
 
 impl Session {
@@ -67,10 +68,26 @@ impl Session {
     }
 
     pub(super) fn close(&mut self, closing: Closing, actions: &mut Vec<Action>) {
+        let lost = self.finish(closing);
+        if !lost.is_empty() {
+            actions.push(Action::Lost(lost));
+        }
+        actions.push(Action::Close(closing));
+    }
+
+    /// The conversation is over, for whatever reason: nothing is handled and nothing is emitted any more. If the client is
+    /// lost, returns the delivery of each subscription that it was working on, as far as the session knows: it may not be
+    /// written yet. Returns nothing the second time.
+    pub fn finish(&mut self, closing: Closing) -> Vec<(Key, Tag)> {
+        let oldest = |one: &Subscription| one.unsettled.oldest().map(|tag| (one.key, tag));
+        let lost = match closing.is_lost() {
+            true => self.subscriptions.iter().filter_map(oldest).collect(),
+            false => Vec::new(),
+        };
         self.state = State::Closed;
         self.forget();
         self.receipts.clear();
-        actions.push(Action::Close(closing));
+        lost
     }
 
     /// Subscriptions, transactions and temporary queues end with the conversation.

@@ -24,8 +24,9 @@
 //! messages it wishes for, and hears of it by [`Session::complete`] or [`Session::refuse`].
 //!
 //! Where the specification leaves a choice: `host` may be anything or be missing; a `message-id` is taken for
-//! the `id` of an ACK in 1.2; an ACK on a subscription in auto mode is ignored; `selector` is refused, since
-//! whoever sets it counts on being sent less; no two deliveries have the same `ack`.
+//! the `id` of an ACK in 1.2; an ACK on a subscription in auto mode is ignored; UNSUBSCRIBE of an unknown subscription
+//! does nothing, successfully; `selector` is refused, since whoever sets it counts on being sent less; no two deliveries
+//! of all sessions have the same `ack`, so that what a client kept from the connection before settles nothing on the next.
 
 mod access;
 mod acknowledge;
@@ -49,7 +50,7 @@ mod unsettled;
 #[cfg(test)]
 mod tests;
 
-pub use action::{About, Action, Delivery, Publish, Receipt, Settle, Step, Subscribe, Target};
+pub use action::{About, Action, Delivery, Disposition, Publish, Receipt, Settle, Step, Subscribe, Target};
 pub use closing::Closing;
 pub use options::Options;
 pub use reject::Reject;
@@ -57,6 +58,7 @@ pub use reject::Reject;
 use crate::outbox::Parcel;
 use crate::users::permissions::Permissions;
 use crate::users::{Principal, Refused};
+use access::may_be_soft;
 use bytes::{Bytes, BytesMut};
 use grants::Grants;
 use receipts::Receipts;
@@ -70,7 +72,7 @@ use subscriptions::{Mode, Subscription, Subscriptions};
 use temp::Temps;
 use timers::{Beat, Rate, Timers};
 use transactions::Transactions;
-use unsettled::{AckId, Spelling};
+use unsettled::{AckId, Spelling, Token};
 
 /// Makes names that nobody can guess for temporary queues: the part behind `/temp-queue/`, starting with `~`.
 type Addresses = dyn Fn() -> String + Send + Sync;
@@ -82,6 +84,7 @@ pub struct Session {
     version: Version,
     /// Whether the client asked for them.
     soft_errors: bool,
+    token: Token,
     timers: Timers,
     subscriptions: Subscriptions,
     options: Arc<Options>,
@@ -100,12 +103,13 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session that awaits CONNECT. `id` is shown in CONNECTED; `addresses` makes unguessable names (the
+    /// A session that awaits CONNECT. `id` is random, is shown in CONNECTED and is a part of `ack` values; `addresses` makes unguessable names (the
     /// part behind `/temp-queue/`, starting with `~`) for temporary queues.
     pub fn new(options: Arc<Options>, id: String, addresses: Arc<Addresses>, now: Instant) -> Session {
         Session {
             options,
             addresses,
+            token: Token::of(&id),
             id: id.into(),
             principal: Principal::default(),
             permissions: None,
@@ -144,10 +148,11 @@ impl Session {
 
     /// Transaction and destination of a frame that may be refused without ending the conversation.
     fn part_of(&self, frame: &Frame) -> (Option<Box<str>>, Option<Box<str>>) {
-        if !self.soft_errors || !matches!(frame.command, Command::Send | Command::Subscribe) {
+        if !self.soft_errors || !may_be_soft(frame.command) {
             return (None, None);
         }
-        let transaction = frame.header("transaction").filter(|_| frame.command == Command::Send);
+        let in_transactions = matches!(frame.command, Command::Send | Command::Ack | Command::Nack);
+        let transaction = frame.header("transaction").filter(|_| in_transactions);
         (transaction.map(Box::from), frame.header("destination").map(Box::from))
     }
 
@@ -204,7 +209,7 @@ impl Session {
 
     /// A parcel is about to be written: appends its prefix.
     pub fn deliver(&mut self, parcel: &Parcel, prefix: &mut BytesMut) -> Delivery {
-        let (version, unsettled_max) = (self.version, self.options.unsettled_max);
+        let (version, token, unsettled_max) = (self.version, self.token, self.options.unsettled_max);
         let deliver = |subscription: &mut Subscription| {
             let mut spelling = Spelling::default();
             let mut ack = None;
@@ -214,7 +219,7 @@ impl Session {
                 }
                 let number = subscription.unsettled.deliver(parcel.tag, parcel.message.id());
                 if version == Version::V1_2 {
-                    ack = Some(AckId { key: parcel.key, number }.spell(&mut spelling));
+                    ack = Some(AckId { key: parcel.key, number }.spell(token, &mut spelling));
                 }
             }
             let subscription_id = subscription.id.as_deref();
@@ -318,8 +323,7 @@ impl Session {
             Command::Send => self.send(frame, receipt, actions),
             Command::Subscribe => self.subscribe(&frame, receipt, actions),
             Command::Unsubscribe => self.unsubscribe(&frame, receipt, actions),
-            Command::Ack => self.acknowledge(&frame, true, receipt, actions),
-            Command::Nack => self.acknowledge(&frame, false, receipt, actions),
+            Command::Ack | Command::Nack => self.acknowledge(&frame, receipt, actions),
             Command::Begin => self.begin(&frame, receipt, actions),
             Command::Commit => self.commit(&frame, receipt, actions),
             Command::Abort => self.abort(&frame, receipt, actions),

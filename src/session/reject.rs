@@ -109,12 +109,14 @@ rejections! {
         "A frame of the transaction {} was refused. Nothing of it was done.", Quoted(transaction);
     nack_in_1_0() = "NACK is not known in 1.0",
         "STOMP 1.0 has no NACK. Connect with accept-version 1.1 or 1.2 to use it.";
-    not_unsettled(command: Command, id: &str) = "nothing to settle",
-        "{} names {}, which was not delivered to this session or is settled already.", command.as_str(), Quoted(id);
+    not_unsettled(command: Command, id: &str, hint: &str) = "nothing to settle",
+        "{} names {}, which was not delivered to this session or is settled already.{hint}", command.as_str(), Quoted(id);
+    requeue(value: &str) = "malformed requeue header",
+        "requeue was {}; expected true (deliver the message again) or false (move it to the dead letter queue).", Quoted(value);
     reserved(command: Command, id: &str) = "already in a transaction",
         "{} names {}, which an open transaction settles already.", command.as_str(), Quoted(id);
-    ambiguous_message(command: Command, id: &str) = "ambiguous message-id",
-        "{} names {}, which was delivered to several subscriptions. Say which one in the header subscription.", command.as_str(), Quoted(id);
+    ambiguous_message(command: Command, id: &str, hint: &str) = "ambiguous message-id",
+        "{} names {}, which was delivered to several subscriptions. Say which one in the header subscription.{hint}", command.as_str(), Quoted(id);
     begun_already(id: &str) = "duplicate transaction",
         "The transaction {} is open already. Use another name, or COMMIT or ABORT it first.", Quoted(id);
     no_transaction(command: Command, id: &str) = "unknown transaction",

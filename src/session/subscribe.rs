@@ -94,15 +94,19 @@ impl Session {
         receipt: &mut Option<Receipt>,
         actions: &mut Vec<Action>,
     ) -> Result<(), Rejection> {
-        let key = match (frame.header("id"), frame.header("destination")) {
+        let subscription = match (frame.header("id"), frame.header("destination")) {
             (None, Some(destination)) if self.version == Version::V1_0 => {
-                self.subscriptions.to(&destination)?.key
+                self.subscriptions.to(&destination)?
             }
             (id, _) => {
                 let id = id.ok_or_else(|| Rejection::missing(frame.command, "id"))?;
-                let subscription = self.subscriptions.named(Name::Id(&id));
-                subscription.ok_or_else(|| Rejection::not_subscribed(frame.command, &id))?.key
+                self.subscriptions.named(Name::Id(&id))
             }
+        };
+        // What a client asks for is the case already: a component of a page may be unmounted twice.
+        let Some(key) = subscription.map(|subscription| subscription.key) else {
+            self.receipt(receipt.take(), actions);
+            return Ok(());
         };
         self.end(key);
         actions.push(Action::Unsubscribe { key, receipt: self.owe(receipt) });

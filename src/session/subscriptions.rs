@@ -4,7 +4,6 @@ use super::Rejection;
 use super::unsettled::{Reach, Unsettled};
 use crate::destination::Selector;
 use crate::outbox::Key;
-use stompbox_frames::stomp::Command;
 
 /// How deliveries of a subscription are settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,15 +145,14 @@ impl Subscriptions {
     }
 
     /// The subscription that an UNSUBSCRIBE of 1.0 without an id ends: the one without an id, else the only one.
-    pub(super) fn to(&self, destination: &str) -> Result<&Subscription, Rejection> {
+    pub(super) fn to(&self, destination: &str) -> Result<Option<&Subscription>, Rejection> {
         if let Some(subscription) = self.named(Name::Destination(destination)) {
-            return Ok(subscription);
+            return Ok(Some(subscription));
         }
         let mut all = self.list.iter().filter(|one| one.destination.as_deref() == Some(destination));
         match (all.next(), all.next()) {
-            (Some(subscription), None) => Ok(subscription),
             (Some(_), Some(_)) => Err(Rejection::ambiguous_unsubscribe(destination)),
-            (None, _) => Err(Rejection::not_subscribed(Command::Unsubscribe, destination)),
+            (only, _) => Ok(only),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Open transactions and what is parked in them; BEGIN, COMMIT and ABORT.
 
-use super::action::{Action, Publish, Receipt, Settle, Step, Target};
+use super::action::{Action, Disposition, Publish, Receipt, Settle, Step, Target};
 use super::subscriptions::Subscription;
 use super::unsettled::{Number, Serial};
 use super::{Options, Rejection, Session, required};
@@ -13,7 +13,7 @@ use stompbox_frames::stomp::{Command, Frame};
 #[derive(Debug)]
 pub(super) enum Parked {
     Publish(Box<Publish>),
-    Settle { key: Key, numbers: Vec<Number>, accepted: bool },
+    Settle { key: Key, numbers: Vec<Number>, disposition: Disposition },
 }
 
 /// Why a transaction cannot be committed.
@@ -192,11 +192,11 @@ impl Session {
     fn step(&mut self, parked: Parked) -> Option<Step> {
         match parked {
             Parked::Publish(publish) => Some(Step::Publish(*publish)),
-            Parked::Settle { key, numbers, accepted } => {
+            Parked::Settle { key, numbers, disposition } => {
                 let tags = self
                     .subscriptions
                     .change(key, |subscription| subscription.unsettled.settle_reserved(&numbers))?;
-                (!tags.is_empty()).then_some(Step::Settle(Settle { key, tags, accepted }))
+                (!tags.is_empty()).then_some(Step::Settle(Settle { key, tags, disposition }))
             }
         }
     }

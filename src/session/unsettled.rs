@@ -11,7 +11,7 @@
 
 use crate::outbox::{Key, Tag};
 use std::collections::VecDeque;
-use std::fmt::{Display, Formatter, Result as Formatted};
+use std::fmt::Result as Formatted;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZeroU64;
 
@@ -24,7 +24,35 @@ pub(super) type Serial = NonZeroU64;
 /// Above this an empty list gives its memory back.
 const IDLE_DELIVERIES: usize = 32;
 
-/// The value of `ack` on a MESSAGE: no two deliveries of a session have the same.
+/// The part of every `ack` value that tells a session from all others.
+///
+/// Clients keep `ack` values when they reconnect. Without this part, a value of the connection before would name another
+/// delivery on the new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Token {
+    bytes: [u8; Token::BYTES_MAX],
+    length: u8,
+}
+
+impl Token {
+    /// Of a random session id of hexadecimal digits, this keeps 48 bits.
+    const BYTES_MAX: usize = 12;
+
+    /// The beginning of the session's id, which is random.
+    pub(super) fn of(session: &str) -> Token {
+        let end = session.floor_char_boundary(Token::BYTES_MAX);
+        let mut bytes = [0; Token::BYTES_MAX];
+        bytes[..end].copy_from_slice(&session.as_bytes()[..end]);
+        Token { bytes, length: end as u8 }
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..self.length.into()]).unwrap_or_default()
+    }
+}
+
+/// A delivery, as the value of `ack` on a MESSAGE says it behind the session's [`Token`]: no two deliveries of a session
+/// have the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct AckId {
     pub(super) key: Key,
@@ -32,39 +60,40 @@ pub(super) struct AckId {
 }
 
 impl AckId {
-    /// The inverse of `Display`.
-    pub(super) fn parse(text: &str) -> Option<AckId> {
-        let (key, number) = text.split_once('-')?;
+    /// The inverse of [`AckId::spell`]; `None` if the value is another session's, or none at all.
+    pub(super) fn parse(token: Token, text: &str) -> Option<AckId> {
+        let (key, number) = text.strip_prefix(token.as_str())?.strip_prefix('-')?.split_once('-')?;
         let id = AckId { key: key.parse().ok()?, number: number.parse().ok()? };
-        id.says(text).then_some(id)
+        id.is_spelled(token, text).then_some(id)
     }
 
-    /// Whether `text` is this id exactly: no sign and no leading zero.
-    fn says(self, text: &str) -> bool {
+    /// Whether `text` is the spelling of this id exactly: no sign and no leading zero.
+    fn is_spelled(self, token: Token, text: &str) -> bool {
         let mut spelling = Spelling::default();
-        *self.spell(&mut spelling) == *text
+        *self.spell(token, &mut spelling) == *text
     }
 
-    /// The text, without an allocation.
-    pub(super) fn spell(self, spelling: &mut Spelling) -> &str {
+    /// Returns `TOKEN-KEY-NUMBER`, without an allocation.
+    pub(super) fn spell(self, token: Token, spelling: &mut Spelling) -> &str {
         spelling.length = 0;
-        let written = std::fmt::write(spelling, format_args!("{self}"));
+        let text = format_args!("{}-{}-{}", token.as_str(), self.key, self.number);
+        let written = std::fmt::write(spelling, text);
         debug_assert!(written.is_ok(), "a spelling has room for every id");
         std::str::from_utf8(&spelling.octets[..spelling.length]).unwrap_or_default()
     }
 }
 
-impl Display for AckId {
-    fn fmt(&self, f: &mut Formatter<'_>) -> Formatted {
-        write!(f, "{}-{}", self.key, self.number)
-    }
+/// Room for the longest `ack` value: a token, ten digits, twenty digits, and a dash before both numbers.
+#[derive(Debug)]
+pub(super) struct Spelling {
+    octets: [u8; Token::BYTES_MAX + 32],
+    length: usize,
 }
 
-/// Room for the longest [`AckId`]: ten digits, a dash, twenty digits.
-#[derive(Debug, Default)]
-pub(super) struct Spelling {
-    octets: [u8; 31],
-    length: usize,
+impl Default for Spelling {
+    fn default() -> Spelling {
+        Spelling { octets: [0; Token::BYTES_MAX + 32], length: 0 }
+    }
 }
 
 impl std::fmt::Write for Spelling {
@@ -216,6 +245,13 @@ impl Unsettled {
         }
         self.rest();
         tags
+    }
+
+    /// The place in its queue of the oldest delivery that is neither settled nor reserved: the one that a client that
+    /// works in order is working on. `None` if there is none, or if it did not come from a queue.
+    pub(super) fn oldest(&self) -> Option<Tag> {
+        let oldest = self.deliveries.iter().find(|delivered| delivered.reserved.is_none())?;
+        (oldest.tag != 0).then_some(oldest.tag)
     }
 
     /// The transactions that have reserved something, with repetitions.

@@ -7,6 +7,9 @@
 //!    +-- socket failed, or time is up ------------------------------------------------------+
 //! ```
 //!
+//! How the connection ended decides what counts: a client that is lost has failed at the oldest delivery of each
+//! subscription that it had been sent and had not settled. Everything else goes back to its queue uncounted.
+//!
 //! Flushing lasts as long as the client takes something now and then, at a shutdown until the drain time is over.
 //! Closing a socket with unread input resets it and may destroy the last frame on its way, so input is read
 //! and thrown away until the client closes too.
@@ -46,6 +49,7 @@ impl<W: Wire> Connection<W> {
         if self.ending.is_some() {
             return;
         }
+        self.finish_session(closing, now);
         self.release(now);
         self.wire.farewell(farewell(closing), &mut self.out);
         self.progress_at = now;
@@ -70,8 +74,26 @@ impl<W: Wire> Connection<W> {
     pub(super) fn end_at_once(&mut self, now: Instant) {
         let closing = self.ending.as_ref().map_or(Closing::PeerLeft, |ending| ending.closing);
         self.drop_unsent(now);
+        self.finish_session(closing, now);
         self.release(now);
         self.ending = Some(Ending { closing, until: now, phase: Phase::Done });
+    }
+
+    /// Tells a session that does not know it yet that the connection ends.
+    fn finish_session(&mut self, closing: Closing, now: Instant) {
+        let lost = self.session.finish(closing);
+        self.count_lost(&lost, now);
+    }
+
+    /// The client was working on these deliveries when it was lost, unless they were not written yet. They go back and
+    /// count as failed.
+    pub(super) fn count_lost(&mut self, deliveries: &[(Key, Tag)], now: Instant) {
+        if deliveries.is_empty() {
+            return;
+        }
+        let unwritten: HashSet<(Key, Tag)> = self.out.unwritten().map(|mark| (mark.key, mark.tag)).collect();
+        let written = deliveries.iter().copied().filter(|delivery| !unwritten.contains(delivery));
+        self.settle(&written.collect::<Vec<_>>(), Settlement::Lost, now);
     }
 
     /// Drops everything but the frame in flight; what came from work queues goes back, uncounted.

@@ -5,7 +5,7 @@ use super::publish::{Outcome, settlement};
 use super::wire::{Piece, Tail, Wire};
 use crate::broker::{Refusal, Settlement, Subscriber, Terms};
 use crate::outbox::{Key, Tag};
-use crate::session::{About, Action, Closing, Receipt, Reject, Subscribe};
+use crate::session::{About, Action, Closing, Receipt, Reject, Settle, Subscribe};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -86,6 +86,10 @@ impl<W: Wire> Connection<W> {
                 self.hub.metrics.limit_hit(option);
                 return Ok(());
             }
+            Action::Lost(deliveries) => {
+                self.count_lost(&deliveries, now);
+                return Ok(());
+            }
             Action::Close(closing) => {
                 self.begin_ending(closing, now);
                 return Ok(());
@@ -100,9 +104,7 @@ impl<W: Wire> Connection<W> {
                 receipt
             }
             Action::Settle { settle, receipt } => {
-                if let Some(subscription) = self.subscriptions.get(settle.key) {
-                    subscription.settle(&settle.tags, settlement(&settle), now);
-                }
+                self.settle_for_client(&settle, now);
                 receipt
             }
             Action::Commit { steps, receipt } => {
@@ -111,10 +113,21 @@ impl<W: Wire> Connection<W> {
                 receipt
             }
         };
+        self.complete(receipt, &outcome, more);
+        Ok(())
+    }
+
+    fn complete(&mut self, receipt: Option<Receipt>, outcome: &Outcome, more: &mut Vec<Action>) {
         let headers = outcome.headers();
         let headers: Vec<_> = headers.iter().map(|(name, count)| (*name, count.as_str())).collect();
         self.session.complete(receipt, &headers, more);
-        Ok(())
+    }
+
+    /// Settles what the client has acknowledged, or has not.
+    fn settle_for_client(&self, settle: &Settle, now: Instant) {
+        if let Some(subscription) = self.subscriptions.get(settle.key) {
+            subscription.settle(&settle.tags, settlement(settle), now);
+        }
     }
 
     /// The client is let in: the limits of such clients hold, and it is online.

@@ -5,7 +5,7 @@ use super::perform::Failed;
 use super::wire::Wire;
 use crate::broker::{Circular, Publication, Published, Refusal, Settlement, Step};
 use crate::destination::{Destination, Owner, UserPath};
-use crate::session::{self, About, Publish, Receipt, Settle, Target};
+use crate::session::{self, About, Disposition, Publish, Receipt, Settle, Target};
 use std::time::Instant;
 use stompbox_frames::stomp::Headers;
 
@@ -149,7 +149,11 @@ impl<W: Wire> Connection<W> {
 }
 
 pub(super) fn settlement(settle: &Settle) -> Settlement {
-    if settle.accepted { Settlement::Accepted } else { Settlement::Returned }
+    match settle.disposition {
+        Disposition::Accepted => Settlement::Accepted,
+        Disposition::Returned => Settlement::Returned,
+        Disposition::Rejected => Settlement::Rejected,
+    }
 }
 
 /// What the broker sets on a message.

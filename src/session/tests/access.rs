@@ -140,8 +140,27 @@ fn soft_errors_cost_the_frame_alone() {
         .expect("report message:invalid destination receipt-id:r3 refused:nowhere")
         .send("SUBSCRIBE id:1 destination:/topic/a")
         .expect("subscribe 1 /topic/a 250");
-    // What is no SEND and no SUBSCRIBE ends the conversation as ever.
-    peer.send("ACK id:nothing").expect_error("nothing to settle");
+    // What says nothing about a message or a subscription ends the conversation as ever.
+    peer.send("ABORT transaction:nothing").expect_error("unknown transaction");
+}
+
+#[test]
+fn soft_errors_cover_acknowledgements_and_the_end_of_subscriptions() {
+    let mut peer = soft(&[]);
+    peer.send("SUBSCRIBE id:1 destination:/topic/a ack:client").take();
+    for (frame, message) in [
+        ("ACK id:nothing", "nothing to settle"),
+        ("NACK id:nothing", "nothing to settle"),
+        ("ACK", "missing header"),
+        ("NACK id:nothing requeue:perhaps", "malformed requeue header"),
+        ("ACK id:nothing transaction:t", "nothing to settle"),
+        ("UNSUBSCRIBE", "missing header"),
+    ] {
+        peer.send(&format!("{frame} receipt:r")).expect(&format!("report message:{message} receipt-id:r"));
+    }
+    // What was to be a part of a transaction was not done, and the rest is not done without it.
+    peer.send("BEGIN transaction:t\nACK id:nothing transaction:t").expect("report message:nothing to settle");
+    peer.send("COMMIT transaction:t").expect_error("transaction cannot be committed");
 }
 
 #[test]

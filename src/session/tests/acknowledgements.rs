@@ -25,15 +25,15 @@ fn delivered(version: Version) -> Peer {
 #[test]
 fn an_acknowledgement_settles_what_its_mode_says() {
     let table = [
-        (Version::V1_2, "ACK id:1-1", "accept 1 [10, 11]"),
-        (Version::V1_2, "NACK id:1-2", "return 1 [10, 11, 12]"),
-        (Version::V1_2, "ACK id:2-1", "accept 2 [21]"),
-        (Version::V1_2, "NACK id:2-0", "return 2 [20]"),
-        (Version::V1_2, "ACK id:4-2", ""),
-        (Version::V1_2, "NACK id:4-2", ""),
-        (Version::V1_2, "ACK id:1-0 subscription:i", "accept 1 [10]"),
-        (Version::V1_2, "ACK id:1-0 subscription:a", "accept 1 [10]"),
-        (Version::V1_2, "ACK id:1-0 message-id:2.0", "accept 1 [10]"),
+        (Version::V1_2, "ACK id:s1-1-1", "accept 1 [10, 11]"),
+        (Version::V1_2, "NACK id:s1-1-2", "return 1 [10, 11, 12]"),
+        (Version::V1_2, "ACK id:s1-2-1", "accept 2 [21]"),
+        (Version::V1_2, "NACK id:s1-2-0", "return 2 [20]"),
+        (Version::V1_2, "ACK id:s1-4-2", ""),
+        (Version::V1_2, "NACK id:s1-4-2", ""),
+        (Version::V1_2, "ACK id:s1-1-0 subscription:i", "accept 1 [10]"),
+        (Version::V1_2, "ACK id:s1-1-0 subscription:a", "accept 1 [10]"),
+        (Version::V1_2, "ACK id:s1-1-0 message-id:2.0", "accept 1 [10]"),
         (Version::V1_2, "ACK message-id:1.1", "accept 1 [10, 11]"),
         (Version::V1_2, "ACK message-id:2.1 subscription:i", "accept 2 [21]"),
         (Version::V1_1, "ACK message-id:1.1 subscription:c", "accept 1 [10, 11]"),
@@ -61,7 +61,7 @@ fn an_acknowledgement_settles_what_its_mode_says() {
 fn an_acknowledgement_in_auto_mode_is_ignored() {
     let table = [
         (Version::V1_2, "ACK id:undefined subscription:a"),
-        (Version::V1_2, "NACK id:3-0 subscription:a"),
+        (Version::V1_2, "NACK id:s1-3-0 subscription:a"),
         (Version::V1_2, "ACK message-id:3.0 subscription:a"),
         (Version::V1_1, "ACK message-id:3.0 subscription:a"),
         (Version::V1_1, "NACK message-id:3.0 subscription:a"),
@@ -79,23 +79,25 @@ fn what_cannot_be_settled_is_refused() {
     let table = [
         (Version::V1_2, "ACK", "missing header"),
         (Version::V1_2, "ACK subscription:c", "missing header"),
-        (Version::V1_2, "ACK id:1-3", "nothing to settle"),
-        (Version::V1_2, "ACK id:3-0", "nothing to settle"),
-        (Version::V1_2, "ACK id:9-0", "nothing to settle"),
+        (Version::V1_2, "ACK id:s1-1-3", "nothing to settle"),
+        (Version::V1_2, "ACK id:s1-3-0", "nothing to settle"),
+        (Version::V1_2, "ACK id:s1-9-0", "nothing to settle"),
         (Version::V1_2, "ACK id:", "nothing to settle"),
         (Version::V1_2, "ACK id:-", "nothing to settle"),
         (Version::V1_2, "ACK id:1", "nothing to settle"),
         (Version::V1_2, "ACK id:1-+1", "nothing to settle"),
-        (Version::V1_2, "ACK id:01-1", "nothing to settle"),
-        (Version::V1_2, "ACK id:1-99999999999999999999999", "nothing to settle"),
-        (Version::V1_2, "ACK id:1.1", "nothing to settle"),
+        (Version::V1_2, "ACK id:s1-01-1", "nothing to settle"),
+        (Version::V1_2, "ACK id:s1-1-99999999999999999999999", "nothing to settle"),
+        (Version::V1_2, "ACK id:1-1", "nothing to settle"),
+        (Version::V1_2, "ACK id:s2-1-1", "nothing to settle"),
+        (Version::V1_2, "ACK id:1.1 subscription:i", "nothing to settle"),
         (Version::V1_2, "NACK message-id:1.3", "nothing to settle"),
         (Version::V1_2, "ACK message-id:1.0 subscription:i", "nothing to settle"),
         (Version::V1_1, "ACK subscription:c", "missing header"),
         (Version::V1_1, "ACK message-id:1.3 subscription:c", "nothing to settle"),
         (Version::V1_1, "ACK message-id:1.0 subscription:i", "nothing to settle"),
         (Version::V1_1, "ACK message-id:1.0 subscription:x", "unknown subscription"),
-        (Version::V1_1, "ACK id:1-0", "nothing to settle"),
+        (Version::V1_1, "ACK id:s1-1-0", "nothing to settle"),
         (Version::V1_0, "ACK", "missing header"),
         (Version::V1_0, "ACK message-id:3.0", "nothing to settle"),
         (Version::V1_0, "NACK message-id:1.0", "NACK is not known in 1.0"),
@@ -108,12 +110,12 @@ fn what_cannot_be_settled_is_refused() {
 #[test]
 fn nothing_is_settled_twice() {
     let table = [
-        (Version::V1_2, "ACK id:1-1", "ACK id:1-1"),
-        (Version::V1_2, "ACK id:1-1", "ACK id:1-0"),
-        (Version::V1_2, "ACK id:1-1", "NACK id:1-0"),
-        (Version::V1_2, "NACK id:2-1", "ACK id:2-1"),
-        (Version::V1_2, "ACK id:4-1", "ACK id:4-0"),
-        (Version::V1_2, "ACK id:2-1", "ACK message-id:2.1"),
+        (Version::V1_2, "ACK id:s1-1-1", "ACK id:s1-1-1"),
+        (Version::V1_2, "ACK id:s1-1-1", "ACK id:s1-1-0"),
+        (Version::V1_2, "ACK id:s1-1-1", "NACK id:s1-1-0"),
+        (Version::V1_2, "NACK id:s1-2-1", "ACK id:s1-2-1"),
+        (Version::V1_2, "ACK id:s1-4-1", "ACK id:s1-4-0"),
+        (Version::V1_2, "ACK id:s1-2-1", "ACK message-id:2.1"),
         (Version::V1_1, "ACK message-id:1.1 subscription:c", "ACK message-id:1.0 subscription:c"),
         (Version::V1_0, "ACK message-id:2.1", "ACK message-id:2.1"),
     ];
@@ -127,7 +129,7 @@ fn nothing_is_settled_twice() {
 #[test]
 fn what_is_left_can_be_settled_later() {
     let mut peer = delivered(Version::V1_2);
-    peer.send("ACK id:1-0\nACK id:2-1\nNACK id:1-2\nACK id:2-2\nNACK id:2-0");
+    peer.send("ACK id:s1-1-0\nACK id:s1-2-1\nNACK id:s1-1-2\nACK id:s1-2-2\nNACK id:s1-2-0");
     peer.expect("accept 1 [10]\naccept 2 [21]\nreturn 1 [11, 12]\naccept 2 [22]\nreturn 2 [20]");
 }
 
@@ -146,30 +148,171 @@ fn a_message_in_several_subscriptions_must_be_told_apart() {
 #[test]
 fn a_message_returned_and_delivered_again_is_a_new_delivery() {
     let mut peer = delivered(Version::V1_2);
-    peer.send("NACK id:2-0").expect("return 2 [20]");
+    peer.send("NACK id:s1-2-0").expect("return 2 [20]");
     peer.redeliver(2, 20, "2.0", 2);
-    assert_eq!(peer.prefix, "MESSAGE subscription:i ack:2-3 redelivered:true delivery-count:2");
-    peer.send("ACK id:2-3").expect("accept 2 [20]");
-    peer.send("ACK id:2-0").expect_error("nothing to settle");
+    assert_eq!(peer.prefix, "MESSAGE subscription:i ack:s1-2-3 redelivered:true delivery-count:2");
+    peer.send("ACK id:s1-2-3").expect("accept 2 [20]");
+    peer.send("ACK id:s1-2-0").expect_error("nothing to settle");
 }
 
 #[test]
 fn unsubscribing_forgets_what_was_unsettled() {
     let mut peer = delivered(Version::V1_2);
     peer.send("UNSUBSCRIBE id:c").expect("unsubscribe 1");
-    peer.send("ACK id:1-0").expect_error("nothing to settle");
+    peer.send("ACK id:s1-1-0").expect_error("nothing to settle");
 }
 
 #[test]
-fn an_ack_id_reads_back_and_every_other_spelling_is_none() {
-    use super::super::unsettled::{AckId, Spelling};
+fn an_ack_value_reads_back_and_every_other_spelling_is_none() {
+    use super::super::unsettled::{AckId, Spelling, Token};
+    let token = Token::of("0123456789abcdef");
     for (key, number) in [(0, 0), (1, 9), (u32::MAX, u64::MAX), (10, 1 << 40)] {
         let id = AckId { key, number };
-        assert_eq!(id.spell(&mut Spelling::default()), format!("{key}-{number}"));
-        assert_eq!(AckId::parse(&id.to_string()), Some(id));
+        let mut spelling = Spelling::default();
+        let text = id.spell(token, &mut spelling);
+        assert_eq!(text, format!("0123456789ab-{key}-{number}"));
+        assert_eq!(AckId::parse(token, text), Some(id));
+        assert_eq!(AckId::parse(Token::of("another"), text), None);
     }
-    for text in ["", "-", "1-", "-1", "1--1", "1-1-1", " 1-1", "1-1 ", "+1-1", "1-01", "4294967296-1", "１-1"]
+    let spelled = |text: &str| AckId::parse(token, &format!("0123456789ab{text}"));
+    assert_eq!(spelled("-1-1"), Some(AckId { key: 1, number: 1 }));
+    for text in ["", "-", "--", "-1-", "--1", "-1--1", "-1-1-1", "- 1-1", "-1-1 ", "-+1-1", "-1-01", "1-1"] {
+        assert_eq!(spelled(text), None, "{text}");
+    }
+    for text in ["1-1", "-4294967296-1", "-１-1", "0123456789a-1-1", "0123456789AB-1-1"] {
+        assert_eq!(AckId::parse(token, text), None, "{text}");
+    }
+}
+
+#[test]
+fn a_token_is_the_beginning_of_a_session_id() {
+    use super::super::unsettled::{AckId, Spelling, Token};
+    for (session, expected) in
+        [("", "-1-2"), ("s1", "s1-1-2"), ("ééééééé", "éééééé-1-2"), ("xéééééé", "xééééé-1-2")]
     {
-        assert_eq!(AckId::parse(text), None, "{text}");
+        let mut spelling = Spelling::default();
+        let text = AckId { key: 1, number: 2 }.spell(Token::of(session), &mut spelling);
+        assert_eq!(text, expected, "{session}");
+    }
+}
+
+#[test]
+fn an_ack_value_of_another_session_settles_nothing() {
+    let mut before = Peer::connected(Version::V1_2);
+    before.send("SUBSCRIBE id:w destination:/queue/jobs ack:client-individual").take();
+    before.session.token = super::super::unsettled::Token::of("s0");
+    before.deliver(1, 7, "job-a");
+    let stale = before.prefix.rsplit_once("ack:").expect("1.2 has an ack header").1.to_owned();
+    for command in ["ACK", "NACK"] {
+        for transaction in ["", " transaction:t"] {
+            let mut peer = Peer::connected(Version::V1_2);
+            peer.send("SUBSCRIBE id:w destination:/queue/jobs ack:client-individual\nBEGIN transaction:t")
+                .take();
+            peer.deliver(1, 8, "job-b");
+            peer.send(&format!("{command} id:{stale}{transaction}")).expect_error("nothing to settle");
+            assert!(
+                peer.detail.contains("In STOMP 1.2 id is the ack header of the MESSAGE"),
+                "{}",
+                peer.detail
+            );
+        }
+    }
+}
+
+#[test]
+fn a_nack_that_forbids_requeueing_rejects() {
+    let table = [
+        ("NACK id:s1-2-1 requeue:false", "reject 2 [21]"),
+        ("NACK id:s1-1-1 requeue:false", "reject 1 [10, 11]"),
+        ("NACK id:s1-2-1 requeue:true", "return 2 [21]"),
+        ("NACK id:s1-4-1 requeue:false", ""),
+        ("ACK id:s1-2-1 requeue:false", "accept 2 [21]"),
+    ];
+    for (frame, wish) in table {
+        delivered(Version::V1_2).send(frame).expect(wish);
+    }
+    delivered(Version::V1_1).send("NACK message-id:2.1 subscription:i requeue:false").expect("reject 2 [21]");
+    let mut peer = delivered(Version::V1_2);
+    peer.send("BEGIN transaction:t\nNACK id:s1-2-1 transaction:t requeue:false\nCOMMIT transaction:t");
+    peer.expect("commit [reject 2 [21]]");
+    for value in ["no", "", "False", "0"] {
+        let mut peer = delivered(Version::V1_2);
+        peer.send(&format!("NACK id:s1-2-1 requeue:{value}")).expect_error("malformed requeue header");
+        assert!(peer.detail.contains("expected true"), "{}", peer.detail);
+    }
+}
+
+#[test]
+fn in_1_2_an_id_may_be_the_message_id_if_that_is_unambiguous() {
+    let table = [
+        ("ACK id:2.1", "accept 2 [21]"),
+        ("NACK id:2.1", "return 2 [21]"),
+        ("ACK id:1.1", "accept 1 [10, 11]"),
+        ("ACK id:1.1 subscription:c", "accept 1 [10, 11]"),
+        ("ACK id:1.1 subscription:unknown", "accept 1 [10, 11]"),
+        ("ACK id:4.1", ""),
+    ];
+    for (frame, wish) in table {
+        delivered(Version::V1_2).send(frame).expect(wish);
+    }
+    let mut peer = delivered(Version::V1_2);
+    peer.deliver(1, 1, "same");
+    peer.deliver(2, 2, "same");
+    peer.send("ACK id:same subscription:i").expect("accept 2 [2]");
+    peer.deliver(2, 3, "same");
+    peer.send("ACK id:same").expect_error("ambiguous message-id");
+    assert!(peer.detail.contains("In STOMP 1.2 id is the ack header of the MESSAGE"), "{}", peer.detail);
+    // The value of `ack` goes first, whatever message-ids there are.
+    let mut peer = delivered(Version::V1_2);
+    peer.deliver(2, 24, "s1-2-0");
+    peer.send("ACK id:s1-2-0").expect("accept 2 [20]");
+}
+
+#[test]
+fn where_all_subscriptions_are_automatic_no_acknowledgement_is_refused() {
+    for version in VERSIONS {
+        let frames = ["ACK id:undefined", "ACK message-id:unknown", "ACK id:", "ACK id:s1-1-0"];
+        for frame in frames {
+            let mut peer = Peer::connected(version);
+            peer.send("SUBSCRIBE id:a destination:/queue/a\nSUBSCRIBE id:b destination:/topic/a").take();
+            peer.send(&format!("{frame} receipt:r")).expect("RECEIPT receipt-id:r");
+            peer.send("SUBSCRIBE id:c destination:/queue/a ack:client").take();
+            peer.send(frame).expect_error("nothing to settle");
+        }
+    }
+}
+
+#[test]
+fn a_lost_client_was_working_on_the_oldest_delivery_of_each_subscription() {
+    let mut peer = delivered(Version::V1_2);
+    // Neither of subscriptions in auto mode nor of topics is there anything to give back.
+    peer.send("SEND").take();
+    assert_eq!(peer.lost, [(1, 10), (2, 20)]);
+    let mut peer = delivered(Version::V1_2);
+    peer.send("ACK id:s1-1-0\nNACK id:s1-2-0").take();
+    peer.redeliver(2, 20, "2.0", 2);
+    assert_eq!(peer.session.finish(Closing::PeerLeft), [(1, 11), (2, 21)], "in the order of delivery");
+    assert_eq!(peer.session.finish(Closing::PeerLeft), [], "only once");
+    // What an open transaction acknowledges was worked on.
+    let mut peer = delivered(Version::V1_2);
+    peer.send("BEGIN transaction:t\nACK id:s1-1-1 transaction:t\nACK id:s1-2-0 transaction:t").take();
+    assert_eq!(peer.session.finish(Closing::HeartbeatLost), [(1, 12), (2, 21)]);
+}
+
+#[test]
+fn an_orderly_end_loses_nothing() {
+    for closing in [Closing::Disconnected, Closing::Shutdown, Closing::Expired] {
+        let mut peer = delivered(Version::V1_2);
+        peer.refuse(None, closing).take();
+        assert_eq!(peer.lost, [], "{closing:?}");
+        assert_eq!(delivered(Version::V1_2).session.finish(closing), [], "{closing:?}");
+    }
+    let mut peer = delivered(Version::V1_2);
+    peer.send("DISCONNECT receipt:r").take();
+    assert_eq!(peer.session.finish(Closing::PeerLeft), [], "it had said goodbye");
+    for closing in [Closing::Rejected, Closing::Denied, Closing::Limit("x"), Closing::SlowConsumer("x")] {
+        let mut peer = delivered(Version::V1_2);
+        peer.refuse(None, closing).take();
+        assert_eq!(peer.lost, [(1, 10), (2, 20)], "{closing:?}");
     }
 }

@@ -33,6 +33,8 @@ pub(super) struct Peer {
     pub(super) detail: String,
     /// What the last MESSAGE began with, one header a word.
     pub(super) prefix: String,
+    /// What the client was working on when it was lost.
+    pub(super) lost: Vec<(Key, Tag)>,
 }
 
 impl Peer {
@@ -54,6 +56,7 @@ impl Peer {
             actions: Vec::new(),
             detail: String::new(),
             prefix: String::new(),
+            lost: Vec::new(),
         }
     }
 
@@ -165,9 +168,15 @@ impl Peer {
         delivery
     }
 
-    /// What was wished for since the last look, each as one line.
+    /// What was wished for since the last look, each as one line; what was lost is in `lost` instead.
     pub(super) fn take(&mut self) -> Vec<String> {
-        let actions = std::mem::take(&mut self.actions);
+        let mut actions = std::mem::take(&mut self.actions);
+        if let Some(at) = actions.iter().position(|action| matches!(action, Action::Lost(_)))
+            && let Action::Lost(lost) = actions.remove(at)
+        {
+            assert!(matches!(actions.get(at), Some(Action::Close(_))), "{actions:?}");
+            self.lost = lost;
+        }
         actions.iter().map(|action| self.line(action)).collect()
     }
 
@@ -238,6 +247,7 @@ impl Peer {
                 format!("commit [{}]{}", steps.collect::<Vec<_>>().join("; "), owed(receipt))
             }
             Action::Limit(option) => format!("limit {option}"),
+            Action::Lost(lost) => format!("lost {lost:?}"),
             Action::Close(closing) => format!("close {closing:?}"),
         }
     }
@@ -284,7 +294,11 @@ fn published(publish: &Publish) -> String {
 }
 
 fn settled(settle: &Settle) -> String {
-    let verb = if settle.accepted { "accept" } else { "return" };
+    let verb = match settle.disposition {
+        Disposition::Accepted => "accept",
+        Disposition::Returned => "return",
+        Disposition::Rejected => "reject",
+    };
     format!("{verb} {} {:?}", settle.key, settle.tags)
 }
 

@@ -115,7 +115,7 @@ impl Model {
                 Ok(format!("subscribe {} /{kind}/a 250", self.subscriptions.len()))
             }
             Event::Unsubscribe { id } => {
-                let place = self.subscription(id).ok_or(Refused)?;
+                let Some(place) = self.subscription(id) else { return Ok(String::new()) };
                 self.subscriptions[place].alive = false;
                 for delivered in self.deliveries.iter_mut().filter(|one| one.key as usize == place + 1) {
                     if let Standing::Reserved(serial) = delivered.standing {
@@ -170,8 +170,10 @@ impl Model {
         let Delivered { key, number, standing, .. } = self.deliveries[place];
         let id = self.subscriptions[key as usize - 1].id;
         let now = self.subscription(id).map(|place| self.subscriptions[place].mode);
-        if version == Version::V1_1 && now == Some(0) {
-            // The id is that of a subscription in auto mode by now.
+        let mut alive = self.subscriptions.iter().filter(|one| one.alive).peekable();
+        let all_auto = alive.peek().is_some() && alive.all(|one| one.mode == 0);
+        if if version == Version::V1_1 { now == Some(0) } else { all_auto } {
+            // The id is that of a subscription in auto mode by now, or without one there is nothing but such.
             return transaction.map_or(Ok(0), |name| self.transaction(name)).map(|_| String::new());
         }
         let serial = transaction.map(|name| self.transaction(name)).transpose()?;
@@ -228,6 +230,15 @@ impl Model {
         }
     }
 
+    /// The oldest unsettled delivery of each subscription to a queue.
+    fn worked_on(&self) -> Vec<(Key, Tag)> {
+        let of_key = |key: Key| {
+            self.deliveries.iter().find(move |one| one.key == key && one.standing == Standing::Unsettled)
+        };
+        let alive = (1..).zip(&self.subscriptions).filter(|(_, one)| one.alive && !one.topic);
+        alive.filter_map(|(key, _)| of_key(key).map(|one| (key, one.tag))).collect()
+    }
+
     /// The receipts that leave now.
     fn receipts(&mut self) -> Vec<String> {
         let mut lines = Vec::new();
@@ -260,7 +271,7 @@ fn frame(event: &Event, model: &Model, version: Version) -> String {
         Event::Settle { delivery, accepted, transaction } => {
             let Delivered { key, number, .. } = model.deliveries[*delivery];
             let name = match version {
-                Version::V1_2 => format!("id:{key}-{number}"),
+                Version::V1_2 => format!("id:s1-{key}-{number}"),
                 Version::V1_1 => {
                     format!(
                         "message-id:m{delivery} subscription:{}",
@@ -320,6 +331,7 @@ fn handle(peer: &mut Peer, model: &mut Model, event: &Event, receipt: Option<Str
         let lines = peer.take();
         assert!(lines.len() == 2 && lines[0].starts_with("ERROR ") && lines[0].ends_with(&owed), "{lines:?}");
         assert_eq!(lines[1], "close Rejected");
+        assert_eq!(peer.lost, model.worked_on());
         return;
     };
     model.leaving = matches!(event, Event::Disconnect);

@@ -60,10 +60,10 @@ fn a_destination_is_bounded() {
 #[test]
 fn an_error_quotes_no_more_than_is_useful_and_nothing_that_a_terminal_obeys() {
     let mut peer = Peer::connected(Version::V1_2);
-    peer.raw(&format!("UNSUBSCRIBE\nid:\u{1b}[2J\"\\n{}\n\n\0", "x".repeat(10_000)));
-    peer.expect_error("unknown subscription");
+    peer.raw(&format!("COMMIT\ntransaction:\u{1b}[2J\"\\n{}\n\n\0", "x".repeat(10_000)));
+    peer.expect_error("unknown transaction");
     assert!(
-        peer.detail.starts_with("UNSUBSCRIBE names the subscription \"\u{fffd}[2J'\u{fffd}xxx"),
+        peer.detail.starts_with("COMMIT names the transaction \"\u{fffd}[2J'\u{fffd}xxx"),
         "{}",
         peer.detail
     );

@@ -38,8 +38,6 @@ fn a_subscription_that_breaks_a_rule_is_refused() {
         ("SUBSCRIBE id:1 destination:/topic/a prefetch-count:4294967296", "malformed prefetch-count header"),
         ("SUBSCRIBE id:taken destination:/topic/b", "duplicate subscription"),
         ("UNSUBSCRIBE", "missing header"),
-        ("UNSUBSCRIBE id:2", "unknown subscription"),
-        ("UNSUBSCRIBE id:TAKEN", "unknown subscription"),
     ];
     for version in VERSIONS {
         for (frame, summary) in table {
@@ -83,8 +81,26 @@ fn in_1_0_a_destination_ends_the_one_subscription_to_it() {
     peer.expect("subscribe 3 /topic/a 250\nunsubscribe 1");
     peer.send("SUBSCRIBE id:4 destination:/topic/a").take();
     peer.send("UNSUBSCRIBE destination:/topic/a").expect_error("ambiguous UNSUBSCRIBE");
-    let mut peer = Peer::connected(Version::V1_0);
-    peer.send("UNSUBSCRIBE destination:/topic/a").expect_error("unknown subscription");
+}
+
+#[test]
+fn unsubscribing_from_what_is_unknown_is_receipted_and_costs_nothing() {
+    let table = [
+        (Version::V1_0, "UNSUBSCRIBE destination:/topic/a"),
+        (Version::V1_0, "UNSUBSCRIBE id:2"),
+        (Version::V1_1, "UNSUBSCRIBE id:2"),
+        (Version::V1_2, "UNSUBSCRIBE id:2"),
+        (Version::V1_2, "UNSUBSCRIBE id:TAKEN"),
+    ];
+    for (version, frame) in table {
+        let mut peer = Peer::connected(version);
+        peer.send("SUBSCRIBE id:taken destination:/topic/b").take();
+        peer.send(frame).expect("");
+        peer.send(&format!("{frame} receipt:r")).expect("RECEIPT receipt-id:r");
+        peer.send("UNSUBSCRIBE id:taken receipt:1\nUNSUBSCRIBE id:taken receipt:2")
+            .expect("unsubscribe 1 receipt 1");
+        peer.complete("1").expect("RECEIPT receipt-id:1\nRECEIPT receipt-id:2");
+    }
 }
 
 #[test]
@@ -108,7 +124,7 @@ fn every_mode_is_known_in_every_version() {
             peer.send(&format!("SUBSCRIBE id:1 destination:/queue/a ack:{mode}")).take();
             let delivery = peer.deliver(1, 7, "m1");
             assert_eq!(delivery, Delivery::Write { settle_when_written: settles }, "{mode}");
-            let ack = if version == Version::V1_2 && !settles { " ack:1-0" } else { "" };
+            let ack = if version == Version::V1_2 && !settles { " ack:s1-1-0" } else { "" };
             assert_eq!(peer.prefix, format!("MESSAGE subscription:1{ack}"));
         }
     }
@@ -133,7 +149,7 @@ fn no_two_deliveries_have_the_same_ack() {
         peer.deliver(key, tag, "m1");
         peer.prefix.rsplit(' ').next().map(str::to_owned)
     });
-    assert_eq!(acks.map(Option::unwrap), ["ack:1-0", "ack:2-0", "ack:1-1", "ack:2-1"]);
+    assert_eq!(acks.map(Option::unwrap), ["ack:s1-1-0", "ack:s1-2-0", "ack:s1-1-1", "ack:s1-2-1"]);
 }
 
 #[test]
@@ -180,7 +196,7 @@ fn unsettled_broadcasts_are_bounded_and_queues_bound_their_own() {
         assert_eq!(peer.deliver(1, 0, id), delivery, "{id}");
     }
     assert_eq!(peer.prefix, "");
-    peer.send("ACK id:1-0").expect("");
+    peer.send("ACK id:s1-1-0").expect("");
     assert_eq!(peer.deliver(1, 0, "m3"), WRITE);
     for tag in 1..=3 {
         assert_eq!(peer.deliver(2, tag, "m"), WRITE);

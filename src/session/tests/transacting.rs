@@ -70,27 +70,27 @@ fn a_parked_frame_keeps_nothing_alive_of_what_was_read_with_it() {
 #[test]
 fn acknowledgements_wait_for_commit() {
     let mut peer = begun();
-    peer.send("ACK id:1-1 transaction:t receipt:a").expect("RECEIPT receipt-id:a");
+    peer.send("ACK id:s1-1-1 transaction:t receipt:a").expect("RECEIPT receipt-id:a");
     peer.send(
-        "SEND destination:/queue/b transaction:t = x\nNACK id:2-0 transaction:t\nACK id:3-1 transaction:t",
+        "SEND destination:/queue/b transaction:t = x\nNACK id:s1-2-0 transaction:t\nACK id:s1-3-1 transaction:t",
     );
     peer.expect("").send("COMMIT transaction:t");
     peer.expect("commit [accept 1 [10, 11]; publish /queue/b = x; return 2 [20]]");
-    peer.send("ACK id:1-2\nACK id:2-1\nACK id:3-2").expect("accept 1 [12]\naccept 2 [21]");
-    peer.send("ACK id:1-0").expect_error("nothing to settle");
+    peer.send("ACK id:s1-1-2\nACK id:s1-2-1\nACK id:s1-3-2").expect("accept 1 [12]\naccept 2 [21]");
+    peer.send("ACK id:s1-1-0").expect_error("nothing to settle");
 }
 
 #[test]
 fn what_a_transaction_settles_cannot_be_settled_by_another_frame() {
     for frame in [
-        "ACK id:1-1",
-        "NACK id:1-0",
-        "ACK id:1-1 transaction:t",
-        "ACK id:1-0 transaction:u",
+        "ACK id:s1-1-1",
+        "NACK id:s1-1-0",
+        "ACK id:s1-1-1 transaction:t",
+        "ACK id:s1-1-0 transaction:u",
         "ACK message-id:1.1",
     ] {
         let mut peer = begun();
-        peer.send("BEGIN transaction:u\nACK id:1-1 transaction:t").expect("");
+        peer.send("BEGIN transaction:u\nACK id:s1-1-1 transaction:t").expect("");
         peer.send(frame).expect_error("already in a transaction");
     }
 }
@@ -98,32 +98,32 @@ fn what_a_transaction_settles_cannot_be_settled_by_another_frame() {
 #[test]
 fn a_cumulative_acknowledgement_passes_over_what_is_reserved() {
     let mut peer = begun();
-    peer.send("NACK id:1-0 transaction:t\nACK id:1-2").expect("accept 1 [11, 12]");
+    peer.send("NACK id:s1-1-0 transaction:t\nACK id:s1-1-2").expect("accept 1 [11, 12]");
     peer.send("COMMIT transaction:t").expect("commit [return 1 [10]]");
     let mut peer = begun();
     peer.send(
-        "BEGIN transaction:u\nNACK id:1-0 transaction:t\nACK id:1-1 transaction:u\nCOMMIT transaction:u",
+        "BEGIN transaction:u\nNACK id:s1-1-0 transaction:t\nACK id:s1-1-1 transaction:u\nCOMMIT transaction:u",
     );
     peer.expect("commit [accept 1 [11]]");
-    peer.send("ABORT transaction:t\nACK id:1-2").expect("accept 1 [10, 12]");
+    peer.send("ABORT transaction:t\nACK id:s1-1-2").expect("accept 1 [10, 12]");
 }
 
 #[test]
 fn what_was_passed_over_keeps_its_order() {
     let mut peer = begun();
-    peer.send("NACK id:1-1 transaction:t\nACK id:1-2").expect("accept 1 [12]");
-    peer.send("ABORT transaction:t\nACK id:1-0\nNACK id:1-1").expect("accept 1 [10]\nreturn 1 [11]");
+    peer.send("NACK id:s1-1-1 transaction:t\nACK id:s1-1-2").expect("accept 1 [12]");
+    peer.send("ABORT transaction:t\nACK id:s1-1-0\nNACK id:s1-1-1").expect("accept 1 [10]\nreturn 1 [11]");
 }
 
 #[test]
 fn after_abort_everything_is_unsettled_again_at_its_place() {
     let mut peer = begun();
     peer.send(
-        "ACK id:1-1 transaction:t\nNACK id:2-1 transaction:t\nSEND destination:/queue/b transaction:t = x",
+        "ACK id:s1-1-1 transaction:t\nNACK id:s1-2-1 transaction:t\nSEND destination:/queue/b transaction:t = x",
     );
     peer.send("ABORT transaction:t receipt:a").expect("RECEIPT receipt-id:a");
     assert_eq!((peer.session.parked_bytes(), peer.session.open_transactions()), (0, 0));
-    peer.send("ACK id:2-1\nACK id:1-0\nNACK id:1-2")
+    peer.send("ACK id:s1-2-1\nACK id:s1-1-0\nNACK id:s1-1-2")
         .expect("accept 2 [21]\naccept 1 [10]\nreturn 1 [11, 12]");
     peer.send("ABORT transaction:t").expect_error("unknown transaction");
 }
@@ -131,14 +131,14 @@ fn after_abort_everything_is_unsettled_again_at_its_place() {
 #[test]
 fn an_empty_transaction_can_be_committed() {
     begun().send("COMMIT transaction:t receipt:c").expect("commit [] receipt c");
-    begun().send("ACK id:3-0 transaction:t\nCOMMIT transaction:t").expect("commit []");
+    begun().send("ACK id:s1-3-0 transaction:t\nCOMMIT transaction:t").expect("commit []");
 }
 
 #[test]
 fn names_can_be_used_again() {
     let mut peer = begun();
-    peer.send("ACK id:1-0 transaction:t\nABORT transaction:t\nBEGIN transaction:t").expect("");
-    peer.send("ACK id:1-0 transaction:t\nCOMMIT transaction:t\nBEGIN transaction:t")
+    peer.send("ACK id:s1-1-0 transaction:t\nABORT transaction:t\nBEGIN transaction:t").expect("");
+    peer.send("ACK id:s1-1-0 transaction:t\nCOMMIT transaction:t\nBEGIN transaction:t")
         .expect("commit [accept 1 [10]]");
     peer.send("COMMIT transaction:t").expect("commit []");
 }
@@ -153,8 +153,8 @@ fn a_frame_that_breaks_a_rule_of_transactions_is_refused() {
         ("COMMIT transaction:u", "unknown transaction"),
         ("ABORT transaction:u", "unknown transaction"),
         ("SEND destination:/queue/a transaction:u", "unknown transaction"),
-        ("ACK id:1-0 transaction:u", "unknown transaction"),
-        ("ACK id:1-9 transaction:t", "nothing to settle"),
+        ("ACK id:s1-1-0 transaction:u", "unknown transaction"),
+        ("ACK id:s1-1-9 transaction:t", "nothing to settle"),
         ("SEND destination:nowhere transaction:t", "invalid destination"),
     ];
     for (frame, summary) in table {
@@ -165,7 +165,9 @@ fn a_frame_that_breaks_a_rule_of_transactions_is_refused() {
 #[test]
 fn deliveries_of_a_subscription_that_has_ended_cannot_be_committed() {
     let mut peer = begun();
-    peer.send("BEGIN transaction:u\nACK id:1-0 transaction:t\nACK id:2-0 transaction:u\nUNSUBSCRIBE id:c");
+    peer.send(
+        "BEGIN transaction:u\nACK id:s1-1-0 transaction:t\nACK id:s1-2-0 transaction:u\nUNSUBSCRIBE id:c",
+    );
     peer.expect("unsubscribe 1");
     peer.send("COMMIT transaction:u").expect("commit [accept 2 [20]]");
     peer.send("SEND destination:/queue/a transaction:t\nCOMMIT transaction:t");
@@ -176,7 +178,7 @@ fn deliveries_of_a_subscription_that_has_ended_cannot_be_committed() {
 #[test]
 fn such_a_transaction_can_be_aborted() {
     let mut peer = begun();
-    peer.send("ACK id:1-0 transaction:t\nUNSUBSCRIBE id:c\nABORT transaction:t").expect("unsubscribe 1");
+    peer.send("ACK id:s1-1-0 transaction:t\nUNSUBSCRIBE id:c\nABORT transaction:t").expect("unsubscribe 1");
 }
 
 #[test]
@@ -201,8 +203,10 @@ fn transactions_are_bounded() {
 fn frames_in_a_transaction_are_bounded() {
     let mut peer = delivered(Options { transaction_frames_max: 2, ..Options::default() });
     peer.send("BEGIN transaction:t\nBEGIN transaction:u");
-    peer.send("SEND destination:/queue/a transaction:t\nACK id:1-0 transaction:t\nACK id:1-1 transaction:u")
-        .expect("");
+    peer.send(
+        "SEND destination:/queue/a transaction:t\nACK id:s1-1-0 transaction:t\nACK id:s1-1-1 transaction:u",
+    )
+    .expect("");
     peer.send("SEND destination:/queue/a transaction:t");
     peer.expect_limit("transaction-frames-max", "transaction too long");
 }
@@ -227,7 +231,7 @@ fn octets_in_all_transactions_are_bounded() {
 #[test]
 fn the_end_aborts_all_transactions() {
     let mut peer = begun();
-    peer.send("ACK id:1-0 transaction:t\nSEND destination:/queue/a transaction:t\nDISCONNECT")
+    peer.send("ACK id:s1-1-0 transaction:t\nSEND destination:/queue/a transaction:t\nDISCONNECT")
         .expect("close Disconnected");
     assert_eq!((peer.session.parked_bytes(), peer.session.open_transactions()), (0, 0));
 }
