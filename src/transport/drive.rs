@@ -98,6 +98,8 @@ pub(super) struct Connection<W> {
     pub(super) pause: Pause,
     /// Whether the limits of a signed-in client hold.
     pub(super) established: bool,
+    /// Writing has failed. What the client had sent before is still handled, then the connection ends.
+    pub(super) output_failed: bool,
     pub(super) ending: Option<Ending>,
     /// What is being found out about it, while it is not read from.
     pub(super) question: Option<Question>,
@@ -153,6 +155,7 @@ impl<W: Wire> Connection<W> {
             transactions: 0,
             pushes: 0,
             established: false,
+            output_failed: false,
             ending: None,
             input_ended: None,
             answers_bytes: 0,
@@ -181,7 +184,7 @@ impl<W: Wire> Connection<W> {
                 return self.poll_ending(cx);
             }
             self.judge_again(now);
-            let writable = self.wire.poll_ready(cx).is_ready();
+            let writable = !self.output_failed && self.wire.poll_ready(cx).is_ready();
             if self.out.pending() == 0 || !writable {
                 // Whoever had nothing to take, or from where, has not been slow, however long ago that began.
                 self.progress_at = now;

@@ -16,6 +16,10 @@ impl<W: Wire> Connection<W> {
     pub(super) fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let before = self.frames_received;
         let mut moved = self.handle_frames(cx, now);
+        if self.output_failed && self.leaves_answers_unread() && self.ending.is_none() {
+            self.end_at_once(now);
+            return true;
+        }
         if self.input_ended.is_none() && (self.may_read(cx, now) || self.looks_ahead()) {
             let Connection { wire, out, decoder, bytes_received, .. } = self;
             let mut fed = 0;
@@ -26,6 +30,10 @@ impl<W: Wire> Connection<W> {
             *bytes_received += fed;
             self.hub.metrics.bytes_received.inc_by(fed);
             match read {
+                Poll::Pending if self.output_failed => {
+                    self.end_at_once(now);
+                    moved = true;
+                }
                 Poll::Pending => {}
                 Poll::Ready(Ok(_)) => {
                     self.session.heard(now);

@@ -75,8 +75,14 @@ impl<W: Wire> Connection<W> {
     }
 
     /// Writes until the socket takes no more or nothing is left.
+    ///
+    /// A client that was killed, or that closes with messages unread, resets the connection, and the next write fails. What
+    /// it had sent until then may still be in the socket's buffer, acknowledgements among it: it is read first.
     pub(super) fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        if self.out.pending() == 0 {
+        if self.output_failed && self.ending.is_some() {
+            self.end_at_once(now);
+        }
+        if self.out.pending() == 0 || self.output_failed {
             return false;
         }
         let mut written = 0;
@@ -91,6 +97,10 @@ impl<W: Wire> Connection<W> {
                         }
                     });
                     written += octets;
+                }
+                Poll::Ready(_) if self.ending.is_none() => {
+                    self.output_failed = true;
+                    break;
                 }
                 Poll::Ready(_) => {
                     self.end_at_once(now);

@@ -30,7 +30,12 @@ impl Pause {
 impl<W: Wire> Connection<W> {
     /// Whether what the client sends is left alone for now, so that its silence means nothing.
     pub(super) fn ignores_input(&self) -> bool {
-        self.pause.is_on() || self.question.is_some() || self.answers_bytes >= UNREAD_BYTES_MAX
+        self.pause.is_on() || self.question.is_some() || self.leaves_answers_unread()
+    }
+
+    /// Whether the client does not read its answers.
+    pub(super) fn leaves_answers_unread(&self) -> bool {
+        self.answers_bytes >= UNREAD_BYTES_MAX
     }
 
     /// Whether the next frame may be handled; [`super::drive`] says what forbids it.
