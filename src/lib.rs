@@ -48,7 +48,8 @@
 //!   is half read or half written) is charged to one budget; a charge is given back by whoever held it, when
 //!   dropped.
 //! - Leaving is releasing: a connection's subscriptions, temporary queues, charges and seat are values that
-//!   clean up in `drop`, so whatever ends the task ends them.
+//!   clean up in `drop`, so whatever ends the task ends them. A drop counts no delivery as failed: what a lost client was
+//!   working on is settled as [`broker::Settlement::Lost`] before.
 //!
 //! # Decisions that differ from what one might expect
 //! - A login is a task of its own that outlives its client, and equal logins are one: what a client was too impatient to
@@ -63,6 +64,13 @@
 //!   the same origin or listed by name: what `*` lets in speaks for nobody.
 //! - A session judges a destination once and remembers the last one; rules that change are a number that every
 //!   connection compares at each turn.
+//! - Being sent is not having been worked on. Only a NACK and the oldest unsettled delivery of each subscription of a lost
+//!   connection count for `max-deliveries`; `delivery-count` counts what was sent. The session knows which delivery that is
+//!   ([`session::Session::finish`]), the connection task knows whether it was written, the broker counts.
+//! - A value of `ack` begins with a part of the session's random id: clients keep values over a reconnect, and one of the
+//!   connection before must not name another delivery.
+//! - When writing fails, what the client had sent before is read and handled first: a client that closes with messages
+//!   unread resets its connection, and its last acknowledgements lie behind the failure.
 //! - A parcel carries the charge for its message through the type parameter of `Message`, so that the memory
 //!   of a message shared by a thousand outboxes is counted once.
 //! - WebSocket frames are read by our own streaming reader over tungstenite's header codec: payload goes

@@ -150,6 +150,53 @@ on_each_wire! {
         client.disconnect();
     }
 
+    fn in_1_2_the_id_may_be_the_message_id(wire: Wire) {
+        let broker = Broker::start(&[]);
+        for mode in ["client", "client-individual"] {
+            let queue = format!("/queue/dialect.{mode}");
+            let mut client = broker.connect(wire);
+            client.publish(&queue, "m");
+            client.subscribe("s", &queue, &format!("ack:{mode}\n"));
+            let message = client.expect("MESSAGE", &[], "m");
+            client.done(&format!("ACK\nid:{}\nreceipt:done\n\n\0", message.must("message-id")));
+            assert_eq!(broker.metric("queue_messages"), 0);
+            client.send(&format!("ACK\nid:{}\nreceipt:5\n\n\0", message.must("message-id")));
+            let error = client.expect_error(&[("message", "nothing to settle"), ("receipt-id", "5")]);
+            assert!(error.text().contains("In STOMP 1.2 id is the ack header of the MESSAGE"), "{error:?}");
+        }
+    }
+
+    fn an_ack_on_an_auto_subscription_is_harmless_whatever_its_id(wire: Wire) {
+        let broker = Broker::start(&[]);
+        for version in ["1.0", "1.1", "1.2"] {
+            let (mut client, messages) = consumer(&broker, wire, version, "auto");
+            let message_id = messages[0].must("message-id");
+            for name in [
+                format!("id:{message_id}"),
+                format!("id:{message_id}\nsubscription:s"),
+                "id:undefined\nsubscription:s".into(),
+                "id:1-0".into(),
+                "id:".into(),
+                "subscription:s".into(),
+            ] {
+                client.done(&format!("ACK\n{name}\nreceipt:done\n\n\0"));
+            }
+            client.disconnect();
+        }
+    }
+
+    fn unsubscribe_of_an_unknown_id_is_receipted(wire: Wire) {
+        let broker = Broker::start(&[]);
+        for version in ["1.0", "1.1", "1.2"] {
+            let mut client = broker.connect_with(wire, version);
+            client.subscribe("s", "/topic/a", "");
+            for id in ["unknown", "s", "s"] {
+                client.done(&format!("UNSUBSCRIBE\nid:{id}\nreceipt:done\n\n\0"));
+            }
+            client.expect_quiet();
+        }
+    }
+
     fn an_ack_for_an_auto_subscription_is_ignored(wire: Wire) {
         let broker = Broker::start(&[]);
         let (mut client, messages) = consumer(&broker, wire, "1.1", "auto");

@@ -18,7 +18,6 @@ on_each_wire! {
             "SUBSCRIBE\nid:1\nreceipt:5",
             "SUBSCRIBE\nid:1\ndestination:/nowhere\nreceipt:5",
             "UNSUBSCRIBE\nreceipt:5",
-            "UNSUBSCRIBE\nid:unknown\nreceipt:5",
             "MESSAGE\ndestination:/topic/a\nreceipt:5",
         ];
         for frame in frames {

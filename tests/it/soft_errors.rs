@@ -119,11 +119,23 @@ on_each_wire! {
         broker.until("transactions", 0);
     }
 
-    fn what_is_no_send_and_no_subscribe_ends_the_conversation_all_the_same(wire: Wire) {
+    fn acknowledgements_and_unsubscribe_are_covered_too(wire: Wire) {
+        let broker = with_tokens(&[]);
+        for (version, name) in [("1.0", "message-id:7"), ("1.1", "message-id:7\nsubscription:1"), ("1.2", "id:7")] {
+            let mut client = soft(&broker, wire, version);
+            client.subscribe("1", "/topic/a", "ack:client\n");
+            told(&mut client, &format!("ACK\n{name}"), "nothing to settle");
+            let message = if version == "1.0" { "NACK is not known in 1.0" } else { "nothing to settle" };
+            told(&mut client, &format!("NACK\n{name}"), message);
+            told(&mut client, "UNSUBSCRIBE\nx:y", "missing header");
+            client.disconnect();
+        }
+    }
+
+    fn what_has_no_message_and_no_subscription_ends_the_conversation_all_the_same(wire: Wire) {
         let broker = with_tokens(&[]);
         for (frame, message) in [
-            ("UNSUBSCRIBE\nid:7\n\n\0", "unknown subscription"),
-            ("ACK\nid:7\n\n\0", "nothing to settle"),
+            ("ABORT\ntransaction:7\n\n\0", "unknown transaction"),
             ("COMMIT\ntransaction:7\n\n\0", "unknown transaction"),
             ("BOGUS\n\n\0", "unknown command"),
         ] {

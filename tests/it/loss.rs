@@ -1,0 +1,366 @@
+//! No message is lost, done twice, or given up, however its worker leaves.
+//!
+//! A worker connects, takes one job, acknowledges it and leaves, as a script does that a timer starts. What was sent to it
+//! beside that job must be there for the next worker, and must not count as having failed.
+
+use crate::support::client::publish;
+use crate::support::frame::Frame;
+use crate::support::http::Http;
+use crate::support::sockjs::{Session, Transport};
+use crate::support::{Broker, Client, Event, Wire, on_each_wire};
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Rounds of each way to leave, in each mode and version, on each transport.
+const ROUNDS: usize = 100;
+/// Workers at the same time.
+const THREADS: usize = 12;
+
+const VERSIONS: [&str; 3] = ["1.0", "1.1", "1.2"];
+const MODES: [&str; 3] = ["auto", "client", "client-individual"];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Leave {
+    Disconnect,
+    Unsubscribe,
+    /// The end of the stream, without DISCONNECT.
+    Finish,
+    Reset,
+    /// As the system closes for a process that was killed: with messages unread.
+    Killed,
+}
+
+impl Leave {
+    const ALL: [Leave; 5] =
+        [Leave::Disconnect, Leave::Unsubscribe, Leave::Finish, Leave::Reset, Leave::Killed];
+}
+
+/// A worker's connection.
+enum Worker {
+    Socket(Client),
+    Polling(Box<Session>),
+}
+
+impl Worker {
+    fn connect(broker: &Broker, wire: Option<Wire>, version: &str) -> Worker {
+        match wire {
+            Some(wire) => Worker::Socket(broker.connect_with(wire, version)),
+            None => {
+                let mut session = Session::new(broker.http, "/ws", Transport::XhrPolling).opened();
+                session.connect(version);
+                Worker::Polling(session.into())
+            }
+        }
+    }
+
+    fn send(&mut self, frame: &str) {
+        match self {
+            Worker::Socket(client) => client.send(frame),
+            Worker::Polling(session) => session.stomp(frame),
+        }
+    }
+
+    fn frame(&mut self) -> Frame {
+        match self {
+            Worker::Socket(client) => loop {
+                match client.event() {
+                    Event::Frame(frame) => return frame,
+                    Event::HeartBeat => {}
+                    other => panic!("a frame was expected, not {other:?}"),
+                }
+            },
+            Worker::Polling(session) => session.stomp_frame(),
+        }
+    }
+
+    /// The next MESSAGE.
+    fn take(&mut self) -> Frame {
+        let frame = self.frame();
+        assert_eq!(frame.command, "MESSAGE", "{frame:?}");
+        frame
+    }
+
+    /// Acknowledges without waiting for anything.
+    fn acknowledge(&mut self, version: &str, message: &Frame) {
+        let name = match version {
+            "1.2" => format!("id:{}", message.must("ack")),
+            "1.1" => format!("message-id:{}\nsubscription:s", message.must("message-id")),
+            _ => format!("message-id:{}", message.must("message-id")),
+        };
+        self.send(&format!("ACK\n{name}\n\n\0"));
+    }
+
+    /// Sends a frame and takes what comes until its RECEIPT.
+    fn done(&mut self, frame: &str) {
+        self.send(&format!("{frame}\nreceipt:done\n\n\0"));
+        while self.frame().command != "RECEIPT" {}
+    }
+
+    fn leave(mut self, broker: &Broker, way: Leave) {
+        match way {
+            Leave::Disconnect => return self.done("DISCONNECT"),
+            Leave::Unsubscribe => return self.done("UNSUBSCRIBE\nid:s"),
+            Leave::Finish | Leave::Reset | Leave::Killed => {}
+        }
+        match (self, way) {
+            (Worker::Socket(mut client), Leave::Finish) => {
+                client.finish();
+                while !matches!(client.event(), Event::End | Event::Reset | Event::Close(_)) {}
+            }
+            (Worker::Socket(client), Leave::Reset) => client.reset(),
+            (Worker::Socket(client), _) => drop(client),
+            (Worker::Polling(session), Leave::Finish) => drop(session),
+            (Worker::Polling(session), way) => {
+                let mut poll = Http::connect(broker.http);
+                poll.ask(&session.transport.receive(&session.path));
+                if way == Leave::Reset {
+                    poll.reset();
+                }
+            }
+        }
+    }
+}
+
+/// One queue, and its workers one after the other.
+struct Lane {
+    way: Leave,
+    mode: &'static str,
+    version: &'static str,
+    queue: String,
+    done: BTreeSet<String>,
+}
+
+impl Lane {
+    /// One worker, for one job. In auto mode all that is written is settled, so there is but one job at a time.
+    fn round(&mut self, broker: &Broker, wire: Option<Wire>) {
+        if self.mode == "auto" {
+            publish(broker, &self.queue, &self.done.len().to_string());
+        }
+        let mut worker = Worker::connect(broker, wire, self.version);
+        worker.send(&format!("SUBSCRIBE\nid:s\ndestination:{}\nack:{}\n\n\0", self.queue, self.mode));
+        let message = worker.take();
+        if self.mode != "auto" {
+            worker.acknowledge(self.version, &message);
+        }
+        worker.leave(broker, self.way);
+        assert!(self.done.insert(message.text()), "done twice: {message:?} of {}", self.queue);
+    }
+}
+
+/// All ways to leave in all modes and versions, [`ROUNDS`] of each: `rounds` on each of so many queues as it takes.
+fn every_job_is_done_once(wire: Option<Wire>, rounds: usize) {
+    // A job may be the oldest one that a lost worker had, once: in the round before its own.
+    let broker = Broker::start(&["--max-deliveries=2"]);
+    let mut publisher = broker.connect(Wire::Tcp);
+    let mut lanes = Vec::new();
+    for way in Leave::ALL {
+        for (mode, version) in MODES.into_iter().flat_map(|mode| VERSIONS.map(|version| (mode, version))) {
+            for number in 0..ROUNDS / rounds {
+                let queue = format!("/queue/{way:?}.{mode}.{version}.{number}");
+                let jobs = if mode == "auto" { 0 } else { rounds };
+                let sends = |job| format!("SEND\ndestination:{queue}\n\n{job}\0");
+                publisher.send(&(0..jobs).map(sends).collect::<String>());
+                lanes.push(Mutex::new(Lane { way, mode, version, queue, done: BTreeSet::new() }));
+            }
+        }
+    }
+    publisher.disconnect();
+    for _ in 0..rounds {
+        let next = AtomicUsize::new(0);
+        let work = || {
+            while let Some(lane) = lanes.get(next.fetch_add(1, Ordering::Relaxed)) {
+                lane.lock().expect("no worker panics").round(&broker, wire);
+            }
+        };
+        std::thread::scope(|scope| (0..THREADS).for_each(|_| drop(scope.spawn(work))));
+    }
+    broker.until("queue_messages", 0);
+    assert_eq!(broker.metric("dead_letters_total"), 0);
+    assert_eq!(broker.metric("messages_dropped_total"), 0);
+    for lane in lanes {
+        let lane = lane.into_inner().expect("no worker panics");
+        assert_eq!(lane.done, (0..rounds).map(|job| job.to_string()).collect(), "{}", lane.queue);
+    }
+}
+
+#[test]
+fn however_workers_leave_every_job_is_done_once_over_tcp() {
+    every_job_is_done_once(Some(Wire::Tcp), 20);
+}
+
+#[test]
+fn however_workers_leave_every_job_is_done_once_over_websocket() {
+    every_job_is_done_once(Some(Wire::WebSocket), 20);
+}
+
+/// A session that was left without a word ends seconds later: few rounds after one another, on many queues.
+#[test]
+fn however_workers_leave_every_job_is_done_once_over_sockjs_polling() {
+    every_job_is_done_once(None, 4);
+}
+
+/// Takes what comes in order, acknowledges it, and dies of `poison`.
+fn work(broker: &Broker, wire: Wire, done: &mut BTreeSet<String>, jobs: usize) {
+    let mut worker = broker.connect(wire);
+    worker.subscribe("s", "/queue/jobs", "ack:client-individual\n");
+    while done.len() < jobs {
+        let message = worker.frame("MESSAGE");
+        if message.text() == "poison" {
+            return worker.reset();
+        }
+        worker.send(&format!("ACK\nid:{}\n\n\0", message.must("ack")));
+        assert!(done.insert(message.text()), "{message:?} is done twice");
+    }
+    worker.disconnect();
+}
+
+on_each_wire! {
+    /// What a timer starts every minute: one job, and gone. The broker's options are the defaults.
+    fn a_cron_style_worker_does_all_jobs_and_none_is_given_up(wire: Wire) {
+        let broker = Broker::start(&[]);
+        for way in Leave::ALL {
+            let queue = format!("/queue/cron.{way:?}");
+            let mut publisher = broker.connect(Wire::Tcp);
+            (0..100).for_each(|job| publisher.publish(&queue, &job.to_string()));
+            publisher.disconnect();
+            for job in 0..100 {
+                let mut worker = Worker::connect(&broker, Some(wire), "1.2");
+                worker.send(&format!("SUBSCRIBE\nid:s\ndestination:{queue}\nack:client-individual\n\n\0"));
+                let message = worker.take();
+                assert_eq!(message.text(), job.to_string(), "{way:?}");
+                worker.acknowledge("1.2", &message);
+                worker.leave(&broker, way);
+            }
+            let mut undertaker = broker.connect(Wire::Tcp);
+            undertaker.subscribe("dead", &format!("/queue/dead.cron.{way:?}"), "");
+            undertaker.expect_quiet();
+        }
+        broker.until("queue_messages", 0);
+        assert_eq!(broker.metric("dead_letters_total"), 0);
+    }
+
+    fn a_message_that_kills_its_consumer_is_a_dead_letter_and_its_neighbours_are_not(wire: Wire) {
+        let broker = Broker::start(&["--max-deliveries=5"]);
+        let mut publisher = broker.connect(Wire::Tcp);
+        for job in 0..20 {
+            publisher.publish("/queue/jobs", &if job == 5 { "poison".into() } else { job.to_string() });
+        }
+        publisher.disconnect();
+        let mut done = BTreeSet::new();
+        let mut workers = 0;
+        while done.len() < 19 {
+            work(&broker, wire, &mut done, 19);
+            workers += 1;
+        }
+        assert_eq!(workers, 6, "five died of it");
+        assert_eq!(broker.metric("dead_letters_total"), 1);
+        let mut undertaker = broker.connect(wire);
+        undertaker.subscribe("dead", "/queue/dead.jobs", "");
+        let headers = [("dead-reason", "max-deliveries"), ("dead-origin", "/queue/jobs"), ("dead-deliveries", "5")];
+        undertaker.expect("MESSAGE", &headers, "poison");
+        undertaker.expect_quiet();
+        let line = broker.log_line(|line| line.contains("dead letter queue"));
+        for part in ["WARN", "queue=\"/queue/jobs\"", "messages=1", "reason=\"max-deliveries\""] {
+            assert!(line.contains(part), "{part} in {line}");
+        }
+    }
+
+    fn what_was_sent_and_not_settled_says_so_when_it_comes_again(wire: Wire) {
+        let broker = Broker::start(&["--max-deliveries=1"]);
+        publish(&broker, "/queue/a", "m");
+        for sent in 1..=5 {
+            let mut client = broker.connect(wire);
+            client.subscribe("s", "/queue/a", "ack:client\n");
+            let message = client.expect("MESSAGE", &[], "m");
+            let expected = (sent > 1).then(|| sent.to_string());
+            assert_eq!(message.header("delivery-count"), expected.as_deref());
+            assert_eq!(message.header("redelivered"), expected.map(|_| "true"));
+            client.disconnect();
+        }
+        assert_eq!(broker.metric("dead_letters_total"), 0);
+    }
+
+    fn nack_without_requeueing_is_a_dead_letter_with_its_reason(wire: Wire) {
+        let broker = Broker::start(&[]);
+        for version in ["1.1", "1.2"] {
+            let queue = format!("/queue/{version}");
+            publish(&broker, &queue, "broken");
+            let mut client = broker.connect_with(wire, version);
+            client.subscribe("s", &queue, "ack:client-individual\n");
+            let message = client.expect("MESSAGE", &[], "broken");
+            let name = match version {
+                "1.2" => format!("id:{}", message.must("ack")),
+                _ => format!("message-id:{}\nsubscription:s", message.must("message-id")),
+            };
+            client.done(&format!("NACK\n{name}\nrequeue:false\nreceipt:done\n\n\0"));
+            client.subscribe("dead", &format!("/queue/dead.{version}"), "");
+            let headers = [("dead-reason", "rejected"), ("dead-origin", &*queue), ("dead-deliveries", "1")];
+            client.expect("MESSAGE", &headers, "broken");
+            client.expect_quiet();
+        }
+    }
+
+    fn the_headers_of_dead_letters_cannot_be_forged(wire: Wire) {
+        let broker = Broker::start(&[]);
+        let mut client = broker.connect(wire);
+        for destination in ["/queue/a", "/queue/dead.a", "/topic/a"] {
+            client.subscribe(destination, destination, "");
+            client.send(&format!(
+                "SEND\ndestination:{destination}\ndead-reason:max-deliveries\ndead-origin:/queue/b\n\
+                 dead-deliveries:20\nkept:1\n\nm\0"
+            ));
+            let message = client.expect("MESSAGE", &[("kept", "1")], "m");
+            let forged = message.headers.iter().find(|(name, _)| name.starts_with("dead-"));
+            assert_eq!(forged, None, "{message:?}");
+        }
+    }
+}
+
+/// A worker that is thrown off while it does job A, and comes back with what it kept of A.
+fn a_worker_that_comes_back(broker: &Broker, wire: Wire, mode: &str) -> (Client, Client, Frame) {
+    let headers = format!("ack:{mode}\nprefetch-count:1\n");
+    publish(broker, "/queue/jobs", "A");
+    let mut before = broker.connect(wire);
+    before.subscribe("s", "/queue/jobs", &headers);
+    let kept = before.expect("MESSAGE", &[], "A");
+    before.reset();
+    let mut other = broker.connect(wire);
+    other.subscribe("s", "/queue/jobs", &headers);
+    other.expect("MESSAGE", &[("redelivered", "true")], "A");
+    publish(broker, "/queue/jobs", "B");
+    let mut again = broker.connect(wire);
+    again.subscribe("s", "/queue/jobs", &headers);
+    let given = again.expect("MESSAGE", &[], "B");
+    assert_ne!(given.must("ack"), kept.must("ack"));
+    (again, other, kept)
+}
+
+on_each_wire! {
+    fn an_ack_kept_from_the_connection_before_settles_nothing(wire: Wire) {
+        for mode in ["client", "client-individual"] {
+            for command in ["ACK", "NACK", "NACK\nrequeue:false"] {
+                let broker = Broker::start(&[]);
+                let (mut again, _other, kept) = a_worker_that_comes_back(&broker, wire, mode);
+                again.send(&format!("{command}\nid:{}\nreceipt:5\n\n\0", kept.must("ack")));
+                let error = again.expect_error(&[("message", "nothing to settle"), ("receipt-id", "5")]);
+                assert!(error.text().contains("In STOMP 1.2 id is the ack header of the MESSAGE"), "{error:?}");
+                let mut heir = broker.connect(wire);
+                heir.subscribe("s", "/queue/jobs", "ack:client\n");
+                heir.expect("MESSAGE", &[("redelivered", "true")], "B");
+                assert_eq!((broker.metric("queue_messages"), broker.metric("dead_letters_total")), (2, 0));
+            }
+        }
+    }
+
+    fn no_ack_value_is_used_again_after_a_restart(wire: Wire) {
+        let values = [0, 1].map(|_| {
+            let broker = Broker::start(&[]);
+            let mut client = broker.connect(wire);
+            client.subscribe("s", "/topic/a", "ack:client\n");
+            client.send("SEND\ndestination:/topic/a\n\nm\0");
+            client.expect("MESSAGE", &[], "m").must("ack").to_owned()
+        });
+        assert_ne!(values[0], values[1]);
+    }
+}

@@ -1,0 +1,450 @@
+//! Workers that come back and settle what they kept from the connection before, in memory, against a plain list of jobs: a
+//! job is done only by a worker that holds it on the connection on which it says so, and fails only as often as the list
+//! says.
+
+use proptest::prelude::*;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Instant;
+use stompbox::broker::{self, Broker, Publication, Settlement, Subscriber, Subscription, Terms};
+use stompbox::budget::Budget;
+use stompbox::destination::{Destination, Selector};
+use stompbox::metrics::Metrics;
+use stompbox::outbox::{self, Outbox, Parcel};
+use stompbox::session::{Action, Closing, Delivery, Disposition, Options, Session};
+use stompbox::users::Principal;
+use stompbox_frames::stomp::{Decoder, Headers, Limits};
+
+const QUEUE: &str = "/queue/jobs";
+const WORKERS: usize = 3;
+const MAX_DELIVERIES: u32 = 3;
+const VERSIONS: [&str; 3] = ["1.0", "1.1", "1.2"];
+const MODES: [&str; 3] = ["auto", "client", "client-individual"];
+
+#[derive(Clone, Copy, Debug)]
+enum Event {
+    Publish,
+    /// What waits for a worker is written to it.
+    Deliver(usize),
+    /// A worker settles one of the deliveries that it has ever got on any connection, the newest first.
+    Settle {
+        worker: usize,
+        nth: usize,
+        verb: Disposition,
+        by_message: bool,
+    },
+    /// A worker leaves and comes back.
+    Leave {
+        worker: usize,
+        way: Way,
+        version: usize,
+        mode: usize,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Disconnect,
+    Unsubscribe,
+    Shutdown,
+    Lost,
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let verbs = [Disposition::Accepted, Disposition::Accepted, Disposition::Returned, Disposition::Rejected];
+    let ways = [Way::Disconnect, Way::Unsubscribe, Way::Shutdown, Way::Lost, Way::Lost];
+    let (verbs, ways) = (prop::sample::select(verbs.to_vec()), prop::sample::select(ways.to_vec()));
+    prop_oneof![
+        3 => Just(Event::Publish),
+        4 => (0..WORKERS).prop_map(Event::Deliver),
+        6 => (0..WORKERS, 0..8_usize, verbs, any::<bool>())
+            .prop_map(|(worker, nth, verb, by_message)| Event::Settle { worker, nth, verb, by_message }),
+        2 => (0..WORKERS, ways, 0..3_usize, 0..3_usize)
+            .prop_map(|(worker, way, version, mode)| Event::Leave { worker, way, version, mode }),
+    ]
+}
+
+/// What a worker remembers of a delivery.
+#[derive(Clone, Debug)]
+struct Kept {
+    job: usize,
+    ack: Option<String>,
+    message_id: String,
+}
+
+struct Worker {
+    session: Session,
+    decoder: Decoder,
+    outbox: Arc<Outbox>,
+    subscription: Option<Subscription>,
+    version: usize,
+    mode: usize,
+    /// Deliveries of this connection that are not settled, in order.
+    held: Vec<Kept>,
+    /// Every delivery of every connection, the newest last.
+    kept: Vec<Kept>,
+    /// An ERROR was said.
+    errored: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// In the queue, or in a mailbox on its way to a worker.
+    Queued,
+    Held(usize),
+    Done,
+    Dead(&'static str),
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Job {
+    place: Place,
+    failed: u32,
+}
+
+struct World {
+    broker: Broker,
+    metrics: Arc<Metrics>,
+    budget: Arc<Budget>,
+    now: Instant,
+    sessions: usize,
+    workers: Vec<Worker>,
+    jobs: Vec<Job>,
+}
+
+impl Worker {
+    fn new(
+        world_of: (&Broker, &Arc<Budget>, &Arc<Metrics>),
+        id: usize,
+        (version, mode): (usize, usize),
+    ) -> Worker {
+        let (broker, budget, metrics) = world_of;
+        let now = Instant::now();
+        let outbox = Outbox::new(outbox::Options::default(), budget, metrics.clone(), now);
+        // Random where it matters here: at its beginning.
+        let session = Session::new(
+            Arc::new(Options::default()),
+            format!("{id:032x}").chars().rev().collect(),
+            Arc::new(String::new),
+            now,
+        );
+        let limits = Limits {
+            frame_bytes_max: 1 << 16,
+            header_count_max: 100,
+            header_bytes_max: 1 << 14,
+            to_bytes_max: 0,
+        };
+        let mut worker = Worker {
+            session,
+            decoder: Decoder::new(limits),
+            outbox,
+            subscription: None,
+            version,
+            mode,
+            held: Vec::new(),
+            kept: Vec::new(),
+            errored: false,
+        };
+        worker.say(broker, &format!("CONNECT\naccept-version:{}\nhost:a\n\n\0", VERSIONS[version]));
+        worker.subscribe(broker);
+        worker
+    }
+
+    fn subscribe(&mut self, broker: &Broker) {
+        let ack = MODES[self.mode];
+        self.say(broker, &format!("SUBSCRIBE\nid:s\ndestination:{QUEUE}\nack:{ack}\nprefetch-count:4\n\n\0"));
+        assert!(self.subscription.is_some());
+    }
+
+    fn say(&mut self, broker: &Broker, frame: &str) {
+        let now = Instant::now();
+        self.decoder.feed(frame.as_bytes());
+        while let Some(frame) = self.decoder.next().expect("a frame") {
+            let mut actions = Vec::new();
+            self.session.handle(frame, now, &mut actions);
+            self.perform(broker, actions, now);
+        }
+    }
+
+    /// As a connection does, on which everything is written at once.
+    fn perform(&mut self, broker: &Broker, actions: Vec<Action>, now: Instant) {
+        for action in actions {
+            match action {
+                Action::Write(frame) => self.errored |= frame.starts_with(b"ERROR"),
+                Action::Authenticate(_) => {
+                    let mut more = Vec::new();
+                    self.session.authenticated(Ok(Principal::anonymous()), Arc::default(), now, &mut more);
+                    self.perform(broker, more, now);
+                }
+                Action::Established(version) => self.decoder.set_version(version),
+                Action::Subscribe(subscribe) => {
+                    let subscriber = Subscriber { outbox: self.outbox.clone(), key: subscribe.key };
+                    let prefetch = subscribe.prefetch;
+                    let terms = Terms {
+                        prefetch,
+                        prefetch_bytes: usize::MAX,
+                        text_only: false,
+                        presence_names: false,
+                    };
+                    let subscription = broker.subscribe(&subscribe.selector, subscriber, terms, now);
+                    self.subscription = Some(subscription.expect("a queue takes every consumer"));
+                }
+                Action::Settle { settle, .. } => {
+                    let settlement = match settle.disposition {
+                        Disposition::Accepted => Settlement::Accepted,
+                        Disposition::Returned => Settlement::Returned,
+                        Disposition::Rejected => Settlement::Rejected,
+                    };
+                    self.settle(&settle.tags, settlement, now);
+                }
+                Action::Lost(lost) => {
+                    lost.iter().for_each(|(_, tag)| self.settle(&[*tag], Settlement::Lost, now))
+                }
+                Action::Unsubscribe { .. } | Action::Close(_) => drop(self.subscription.take()),
+                other => panic!("a worker does not make a session wish for {other:?}"),
+            }
+        }
+    }
+
+    fn settle(&self, tags: &[u64], settlement: Settlement, now: Instant) {
+        self.subscription.as_ref().expect("it is subscribed").settle(tags, settlement, now);
+    }
+
+    fn parcels(&self) -> Vec<Parcel> {
+        let mut batch = Vec::new();
+        let taken = self.outbox.poll_take(
+            &mut Context::from_waker(Waker::noop()),
+            &mut batch,
+            usize::MAX,
+            Instant::now(),
+        );
+        assert!(!matches!(taken, Poll::Ready(Err(_))), "no overflow");
+        batch
+    }
+}
+
+impl World {
+    fn new() -> World {
+        let (budget, metrics) = (Budget::new(usize::MAX), Metrics::new());
+        let options = broker::Options {
+            max_deliveries: MAX_DELIVERIES,
+            // Nothing waits here for a clock.
+            redelivery_backoff: std::time::Duration::ZERO,
+            ..broker::Options::default()
+        };
+        let broker = Broker::new(options, "node", budget.clone(), metrics.clone());
+        let mut world = World {
+            broker,
+            metrics,
+            budget,
+            now: Instant::now(),
+            sessions: 0,
+            workers: Vec::new(),
+            jobs: Vec::new(),
+        };
+        for worker in 0..WORKERS {
+            let new = world.connect(2, worker);
+            world.workers.push(new);
+        }
+        world
+    }
+
+    fn connect(&mut self, version: usize, mode: usize) -> Worker {
+        self.sessions += 1;
+        Worker::new((&self.broker, &self.budget, &self.metrics), self.sessions, (version, mode))
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Publish => {
+                let body = self.jobs.len().to_string();
+                let destination = Destination::parse(QUEUE, usize::MAX).expect("a queue");
+                let publication = Publication {
+                    destination: &destination,
+                    to_session: None,
+                    shown: QUEUE,
+                    headers: &Headers::default(),
+                    extra: &[],
+                    body: body.as_bytes(),
+                };
+                self.broker.publish(publication, self.now).expect("there is room");
+                self.jobs.push(Job { place: Place::Queued, failed: 0 });
+            }
+            Event::Deliver(worker) => self.deliver(worker),
+            Event::Settle { worker, nth, verb, by_message } => self.settle(worker, nth, verb, by_message),
+            Event::Leave { worker, way, version, mode } => self.leave(worker, way, (version, mode)),
+        }
+    }
+
+    fn deliver(&mut self, at: usize) {
+        let worker = &mut self.workers[at];
+        loop {
+            let parcels = worker.parcels();
+            if parcels.is_empty() {
+                return;
+            }
+            for parcel in parcels {
+                let mut prefix = bytes::BytesMut::new();
+                let delivery = worker.session.deliver(&parcel, &mut prefix);
+                let Delivery::Write { settle_when_written } = delivery else { panic!("{delivery:?}") };
+                let job: usize = String::from_utf8_lossy(parcel.message.body()).parse().expect("a number");
+                assert_eq!(self.jobs[job].place, Place::Queued, "{job} is given to two workers");
+                let head = String::from_utf8(prefix.to_vec()).expect("headers are text");
+                let ack = head.lines().find_map(|line| line.strip_prefix("ack:")).map(str::to_owned);
+                let kept = Kept { job, ack, message_id: parcel.message.id().to_owned() };
+                worker.kept.push(kept.clone());
+                if settle_when_written {
+                    worker.settle(&[parcel.tag], Settlement::Accepted, self.now);
+                    self.jobs[job].place = Place::Done;
+                } else {
+                    worker.held.push(kept);
+                    self.jobs[job].place = Place::Held(at);
+                }
+            }
+        }
+    }
+
+    fn settle(&mut self, at: usize, nth: usize, verb: Disposition, by_message: bool) {
+        let worker = &mut self.workers[at];
+        let (version, mode) = (worker.version, worker.mode);
+        let Some(kept) = worker.kept.iter().rev().nth(nth).cloned() else { return };
+        if version == 0 && verb != Disposition::Accepted {
+            return;
+        }
+        let name = match (version, kept.ack.clone().filter(|_| !by_message)) {
+            (2, Some(ack)) => format!("id:{ack}"),
+            (2, None) => format!("id:{}", kept.message_id),
+            (1, _) => format!("message-id:{}\nsubscription:s", kept.message_id),
+            _ => format!("message-id:{}", kept.message_id),
+        };
+        let frame = match verb {
+            Disposition::Accepted => format!("ACK\n{name}\n\n\0"),
+            Disposition::Returned => format!("NACK\n{name}\n\n\0"),
+            Disposition::Rejected => format!("NACK\n{name}\nrequeue:false\n\n\0"),
+        };
+        // A value of `ack` names a delivery, a message-id whatever delivery of the message there is on this connection.
+        let is_named = |held: &Kept| match name.strip_prefix("id:") {
+            Some(id) if id != kept.message_id => held.ack.as_deref() == Some(id),
+            _ => held.message_id == kept.message_id,
+        };
+        let place = worker.held.iter().position(is_named);
+        worker.say(&self.broker, &frame);
+        match place {
+            _ if MODES[mode] == "auto" => assert!(!worker.errored, "harmless in auto mode: {frame:?}"),
+            Some(place) => {
+                assert!(!worker.errored, "{frame:?} of {kept:?} is refused");
+                let from = if MODES[mode] == "client" { 0 } else { place };
+                let settled: Vec<_> = worker.held.drain(from..=place).collect();
+                settled.iter().for_each(|held| self.settled(held.job, verb));
+            }
+            None => {
+                assert!(worker.errored, "{frame:?} of {kept:?} settles something");
+                self.gone(at, true);
+                self.come_back(at, (version, mode));
+            }
+        }
+    }
+
+    fn settled(&mut self, job: usize, verb: Disposition) {
+        match verb {
+            Disposition::Accepted => self.jobs[job].place = Place::Done,
+            Disposition::Rejected => self.jobs[job].place = Place::Dead("rejected"),
+            Disposition::Returned => self.failed(job),
+        }
+    }
+
+    fn failed(&mut self, job: usize) {
+        let Job { place, failed } = &mut self.jobs[job];
+        *failed += 1;
+        *place = if *failed >= MAX_DELIVERIES { Place::Dead("max-deliveries") } else { Place::Queued };
+    }
+
+    /// What a worker held is there for others; if it was lost, the oldest of it has failed.
+    fn gone(&mut self, at: usize, lost: bool) {
+        let held = std::mem::take(&mut self.workers[at].held);
+        held.iter().for_each(|held| self.jobs[held.job].place = Place::Queued);
+        if let Some(oldest) = held.first().filter(|_| lost) {
+            self.failed(oldest.job);
+        }
+    }
+
+    fn leave(&mut self, at: usize, way: Way, what_next: (usize, usize)) {
+        let (broker, now) = (&self.broker, self.now);
+        let worker = &mut self.workers[at];
+        let mut is_lost = false;
+        match way {
+            Way::Disconnect => worker.say(broker, "DISCONNECT\n\n\0"),
+            Way::Unsubscribe => {
+                worker.say(broker, "UNSUBSCRIBE\nid:s\n\n\0");
+                self.gone(at, false);
+                // The same connection goes on, and what it kept is of no use on it either.
+                return self.workers[at].subscribe(&self.broker);
+            }
+            Way::Shutdown | Way::Lost => {
+                is_lost = matches!(way, Way::Lost);
+                let closing = if is_lost { Closing::PeerLeft } else { Closing::Shutdown };
+                let lost = worker.session.finish(closing);
+                worker.perform(broker, vec![Action::Lost(lost), Action::Close(closing)], now);
+            }
+        }
+        self.gone(at, is_lost);
+        self.come_back(at, what_next);
+    }
+
+    fn come_back(&mut self, at: usize, (version, mode): (usize, usize)) {
+        assert!(self.workers[at].subscription.is_none(), "who has left is subscribed to nothing");
+        let kept = std::mem::take(&mut self.workers[at].kept);
+        self.workers[at] = Worker { kept, ..self.connect(version, mode) };
+    }
+
+    fn check(&self) {
+        let count = |is: fn(&Place) -> bool| self.jobs.iter().filter(|job| is(&job.place)).count();
+        let (dead, done) =
+            (count(|place| matches!(place, Place::Dead(_))), count(|place| *place == Place::Done));
+        assert_eq!(self.metrics.dead_letters.get(), dead as u64);
+        assert_eq!(self.metrics.queue_messages.get(), (self.jobs.len() - done) as i64);
+    }
+
+    /// All leave; what the list says is in the queues, once.
+    fn finish(mut self) {
+        self.workers.clear();
+        for (queue, is_there) in [
+            (QUEUE, (|place| matches!(place, Place::Queued | Place::Held(_))) as fn(&Place) -> bool),
+            ("/queue/dead.jobs", |place| matches!(place, Place::Dead(_))),
+        ] {
+            let outbox =
+                Outbox::new(outbox::Options::default(), &self.budget, self.metrics.clone(), self.now);
+            let selector = Selector::parse(queue, usize::MAX).expect("a queue");
+            let terms = Terms {
+                prefetch: 10_000,
+                prefetch_bytes: usize::MAX,
+                text_only: false,
+                presence_names: false,
+            };
+            let subscriber = Subscriber { outbox: outbox.clone(), key: 1 };
+            let _subscription =
+                self.broker.subscribe(&selector, subscriber, terms, self.now).expect("subscribed");
+            let mut batch = Vec::new();
+            let _ =
+                outbox.poll_take(&mut Context::from_waker(Waker::noop()), &mut batch, usize::MAX, self.now);
+            let number =
+                |parcel: &Parcel| String::from_utf8_lossy(parcel.message.body()).parse().expect("a number");
+            let mut there: Vec<usize> = batch.iter().map(number).collect();
+            there.sort_unstable();
+            let expected = (0..self.jobs.len()).filter(|&job| is_there(&self.jobs[job].place));
+            assert_eq!(there, expected.collect::<Vec<_>>(), "{queue} of {:?}", self.jobs);
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_job_is_settled_only_by_the_connection_that_holds_it(events in prop::collection::vec(event(), 1..150)) {
+        let mut world = World::new();
+        for event in events {
+            world.happen(event);
+            world.check();
+        }
+        world.finish();
+    }
+}
