@@ -231,7 +231,7 @@ pub(crate) fn answer(stream: &mut TcpStream) -> Response {
     response
 }
 
-/// Reads the head of an answer, octet by octet, so that nothing behind it is lost.
+/// Reads the head of an answer, and nothing behind it.
 #[track_caller]
 fn head(stream: &mut TcpStream) -> Response {
     let head = until(stream, "\r\n\r\n");
@@ -258,15 +258,24 @@ fn take(stream: &mut TcpStream, count: usize) -> String {
     String::from_utf8(octets).expect("a body that is text")
 }
 
+/// Reads up to and including `end`, and nothing behind it.
 #[track_caller]
 fn until(stream: &mut TcpStream, end: &str) -> String {
     let mut line = Vec::new();
+    let fail = |what: &str, line: &[u8]| -> ! {
+        panic!("an answer, not {what} behind {:?}", String::from_utf8_lossy(line))
+    };
     while !line.ends_with(end.as_bytes()) {
-        let mut octet = [0];
-        stream.read_exact(&mut octet).unwrap_or_else(|error| {
-            panic!("an answer, not {error} behind {:?}", String::from_utf8_lossy(&line))
-        });
-        line.push(octet[0]);
+        let mut ahead = [0; 1024];
+        let count = stream.peek(&mut ahead).unwrap_or_else(|error| fail(&error.to_string(), &line));
+        if count == 0 {
+            fail("the end", &line);
+        }
+        let (before, from) = (line.len(), (line.len() + 1).saturating_sub(end.len()));
+        line.extend_from_slice(&ahead[..count]);
+        let found = line[from..].windows(end.len()).position(|window| window == end.as_bytes());
+        line.truncate(found.map_or(line.len(), |at| from + at + end.len()));
+        stream.read_exact(&mut ahead[..line.len() - before]).expect("what was peeked at can be read");
     }
     String::from_utf8(line).expect("an answer's head is text")
 }
