@@ -2,12 +2,20 @@
 //!
 //! ```text
 //! stream = *( *( EOL / NUL ) frame )
-//! frame  = COMMAND EOL *( header EOL ) EOL body NUL
+//! frame  = COMMAND EOL *( header EOL ) [ EOL body ] NUL
+//! body   = *OCTET            ; of SEND, MESSAGE and ERROR
+//!        / *EOL              ; of every other command: line ends alone are no body
 //! EOL    = [CR] LF
 //!
 //!            LF                     blank line          NUL, or content-length octets and NUL
 //!  Command ------> Headers(LF...) ---------------> Body -------------------------------------> found
+//!                       |                                                                       ^
+//!                       +-----------------------------------------------------------------------+
+//!                         NUL where a line would begin: a frame without a body may leave out its blank line
 //! ```
+//!
+//! Of a command that has no body, the bytes behind the blank line decide, not `content-length`: clients copy the
+//! headers of a MESSAGE into the ACK for it.
 //!
 //! Each octet is looked at once, however the stream is cut: the place reached is kept from call to call. What
 //! is wrong is found at the first octet that makes it so, therefore every cut gives the same error.
@@ -55,8 +63,10 @@ pub(super) struct Span {
     pub(super) command: Command,
     /// Where the first header line begins.
     pub(super) headers: usize,
-    /// Where the body begins: behind the blank line.
+    /// Where the body begins: behind the blank line, or behind the headers where that is left out.
     pub(super) body: usize,
+    /// Where the body ends. The line ends that may follow a command without a body are no part of it.
+    pub(super) body_end: usize,
     /// Where the NUL stands that ends the frame.
     pub(super) nul: usize,
 }
@@ -94,6 +104,8 @@ enum Phase {
     Open(Command),
     /// The body has this many octets.
     Counted(Command, usize),
+    /// No body is allowed: nothing but line ends may stand before the NUL.
+    Bodyless(Command),
 }
 
 /// Octets between frames that mean nothing: line ends and NULs. A CR at the very end is kept, for it may be
@@ -139,6 +151,7 @@ impl Boundary {
             Phase::Head => Ok(None),
             Phase::Open(command) => self.open_body(octets, frame_max, command),
             Phase::Counted(command, length) => self.counted_body(octets, command, length),
+            Phase::Bodyless(command) => self.no_body(octets, frame_max, command),
         }
     }
 
@@ -165,7 +178,10 @@ impl Boundary {
                 }
                 b':' if self.colon < self.line => self.colon = at,
                 b':' => {}
-                _ => return Err(self.unended(octets, Some(at), limits, frame_max)),
+                _ => {
+                    self.phase = self.nul_in_head(octets, at, limits, frame_max, version)?;
+                    return Ok(true);
+                }
             }
         }
         self.examine(to);
@@ -218,6 +234,27 @@ impl Boundary {
         Ok(false)
     }
 
+    /// A NUL stands here. Where a header line would begin it ends a frame without a body, whose client left the blank
+    /// line out; anywhere else, and behind a `content-length` that announces a body, the frame is incomplete.
+    #[cold]
+    fn nul_in_head(
+        &mut self,
+        octets: &[u8],
+        at: usize,
+        limits: &Limits,
+        frame_max: usize,
+        version: Version,
+    ) -> Result<Phase, Problem> {
+        if self.headers == 0 || at != self.line {
+            return Err(self.unended(octets, Some(at), limits, frame_max));
+        }
+        self.examine(at);
+        match self.body(octets, frame_max, version)? {
+            Phase::Counted(_, length) if length > 0 => Err(Problem::NulInHeaders { place: self.place() }),
+            phase => Ok(phase),
+        }
+    }
+
     /// The first octet that cannot be of the line that is being looked at, nor its LF.
     fn window(&self, octets: &[u8], limits: &Limits, frame_max: usize) -> usize {
         self.line_max(octets, limits).min(frame_max)
@@ -266,6 +303,9 @@ impl Boundary {
         if self.scanned >= frame_max {
             return Err(Problem::FrameTooLarge);
         }
+        if !command.may_have_body() {
+            return Ok(Phase::Bodyless(command));
+        }
         let Some((start, end)) = self.content_length else { return Ok(Phase::Open(command)) };
         let mut value = &octets[start..end];
         if version == Version::V1_0 {
@@ -274,9 +314,6 @@ impl Boundary {
         }
         let content_length =
             digits(value).ok_or_else(|| Problem::BadContentLength { quoted: quote(value) })?;
-        if content_length > 0 && !command.may_have_body() {
-            return Err(Problem::BodyNotAllowed { command });
-        }
         if content_length > frame_max - self.scanned - 1 {
             return Err(Problem::ContentTooLarge { quoted: quote(value) });
         }
@@ -289,9 +326,6 @@ impl Boundary {
         frame_max: usize,
         command: Command,
     ) -> Result<Option<Span>, Problem> {
-        if !command.may_have_body() && octets.get(self.line).is_some_and(|octet| *octet != 0) {
-            return Err(Problem::BodyNotAllowed { command });
-        }
         let to = frame_max.min(octets.len());
         let from = self.scanned.min(to);
         let nul = match &octets[from..to] {
@@ -319,8 +353,34 @@ impl Boundary {
         }
     }
 
+    /// Skips line ends; only a NUL may follow them.
+    fn no_body(
+        &mut self,
+        octets: &[u8],
+        frame_max: usize,
+        command: Command,
+    ) -> Result<Option<Span>, Problem> {
+        let to = frame_max.min(octets.len());
+        let mut at = self.scanned;
+        loop {
+            match octets[at.min(to)..to] {
+                [0, ..] => {
+                    self.examine(at + 1);
+                    return Ok(Some(Span { body_end: self.line, ..self.span(command, at) }));
+                }
+                [b'\n', ..] => at += 1,
+                [b'\r', b'\n', ..] => at += 2,
+                [] | [b'\r'] => {
+                    self.examine(at);
+                    return if to < frame_max { Ok(None) } else { Err(Problem::FrameTooLarge) };
+                }
+                [found, ..] => return Err(Problem::BodyNotAllowed { command, octet: at + 1, found }),
+            }
+        }
+    }
+
     fn span(&self, command: Command, nul: usize) -> Span {
-        Span { command, headers: self.headers, body: self.line, nul }
+        Span { command, headers: self.headers, body: self.line, body_end: nul, nul }
     }
 
     /// All octets before `to` have been looked at.
@@ -384,7 +444,7 @@ mod tests {
     #[test]
     fn a_span_says_where_the_parts_are() {
         let octets = b"SEND\r\nx:y\r\n\r\nbody\0MORE";
-        let expected = Span { command: Command::Send, headers: 6, body: 13, nul: 17 };
+        let expected = Span { command: Command::Send, headers: 6, body: 13, body_end: 17, nul: 17 };
         assert_eq!(find(octets, &WIDE), Ok(Some(expected)));
     }
 

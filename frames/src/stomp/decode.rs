@@ -144,11 +144,11 @@ impl Decoder {
         let rest = span.nul + 1 + padding(&self.buffer[span.nul + 1..]);
         if rest == self.buffer.len() {
             let mut octets = std::mem::take(&mut self.buffer);
-            octets.truncate(span.nul);
+            octets.truncate(span.body_end);
             return octets.freeze();
         }
-        let octets = self.buffer.split_to(span.nul);
-        self.buffer.advance(rest - span.nul);
+        let octets = self.buffer.split_to(span.body_end);
+        self.buffer.advance(rest - span.body_end);
         octets.freeze()
     }
 
@@ -466,6 +466,134 @@ mod tests {
         }
     }
 
+    const BODYLESS: [Command; 11] = [
+        Command::Connect,
+        Command::Stomp,
+        Command::Subscribe,
+        Command::Unsubscribe,
+        Command::Ack,
+        Command::Nack,
+        Command::Begin,
+        Command::Commit,
+        Command::Abort,
+        Command::Disconnect,
+        Command::Receipt,
+    ];
+
+    /// Decodes `wire` whole and at every cut, in every version; all must agree.
+    fn agreed(wire: &[u8]) -> (Vec<Seen>, Option<DecodeError>) {
+        let whole = all(Version::V1_2, [wire].into_iter());
+        for version in Version::ALL {
+            let seen = all(version, [wire].into_iter());
+            assert_eq!(seen.0, whole.0, "{version} {}", wire.escape_ascii());
+            for at in 0..=wire.len() {
+                let (one, two) = wire.split_at(at);
+                assert_eq!(all(version, [one, two].into_iter()), seen, "{version} {}", wire.escape_ascii());
+            }
+            assert_eq!(all(version, wire.chunks(1)), seen, "{version} {}", wire.escape_ascii());
+        }
+        whole
+    }
+
+    #[test]
+    fn content_length_of_a_command_without_a_body_is_ignored_if_nul_follows_the_blank_line() {
+        for command in BODYLESS {
+            for length in ["0", "1", "3", "2097152", "99999999999999999999", "x", "", "-1"] {
+                let wire = format!("{command}\nid:1\ncontent-length:{length}\n\n\0\nSEND\n\nhi\0");
+                let (frames, error) = agreed(wire.as_bytes());
+                assert_eq!(error, None, "{wire:?}");
+                let commands: Vec<_> = frames.iter().map(|(command, ..)| *command).collect();
+                assert_eq!(commands, [command, Command::Send], "{wire:?}");
+                assert_eq!((&*frames[0].2, &*frames[1].2), (&b""[..], &b"hi"[..]), "{wire:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_command_without_a_body_is_refused_with_one_whatever_its_content_length() {
+        for command in BODYLESS {
+            for length in ["", "content-length:0\n", "content-length:3\n", "content-length:x\n"] {
+                for (body, octet, found) in [
+                    ("abc", 0, "0x61"),
+                    ("\nabc", 1, "0x61"),
+                    ("\r\0", 0, "0x0d"),
+                    (" ", 0, "0x20"),
+                    ("\n\rx", 1, "0x0d"),
+                ] {
+                    let head = format!("{command}\nid:1\n{length}\n");
+                    let (frames, error) = agreed(format!("{head}{body}\0").as_bytes());
+                    let error = error.expect("a body is an error");
+                    assert_eq!((frames.len(), error.summary), (0, "body not allowed"), "{head}{body}");
+                    let place =
+                        format!("{found} stands behind its headers (octet {} of", head.len() + octet + 1);
+                    assert!(error.detail.contains(&place), "{place}: {}", error.detail);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn line_ends_alone_are_no_body() {
+        for command in BODYLESS {
+            for length in ["", "content-length:0\n", "content-length:1\n", "content-length:2\n"] {
+                for ends in ["\n", "\r\n", "\n\n\n", "\n\r\n\n"] {
+                    let wire = format!("{command}\nid:1\n{length}\n{ends}\0{ends}SEND\n\n{ends}\0");
+                    let (frames, error) = agreed(wire.as_bytes());
+                    assert_eq!(error, None, "{wire:?}");
+                    assert_eq!((frames.len(), &*frames[0].2), (2, &b""[..]), "{wire:?}");
+                    assert_eq!(frames[1].2, ends.as_bytes(), "the body of a SEND is what it is");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn line_ends_without_a_nul_are_bounded_by_the_frame_limit() {
+        let mut decoder = Decoder::new(Limits { frame_bytes_max: 100, ..LIMITS });
+        decoder.feed(b"ACK\nid:1\n\n");
+        for _ in 0..89 {
+            decoder.feed(b"\n");
+            ends(&mut decoder);
+        }
+        decoder.feed(b"\n\n");
+        assert_eq!(decoder.next().expect_err("too large").limit, Some("frame-bytes-max"));
+    }
+
+    #[test]
+    fn a_frame_without_a_body_may_end_in_nul_right_after_its_headers() {
+        let headers = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+            pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
+        };
+        let cases: [(&str, Command, &[(&str, &str)]); 7] = [
+            ("DISCONNECT\n\0", Command::Disconnect, &[]),
+            ("DISCONNECT\r\n\0", Command::Disconnect, &[]),
+            ("DISCONNECT\nreceipt:1\n\0", Command::Disconnect, &[("receipt", "1")]),
+            ("CONNECT\r\nlogin:a\r\n\0\n", Command::Connect, &[("login", "a")]),
+            ("ACK\nid:1\ncontent-length:3\n\0", Command::Ack, &[("id", "1"), ("content-length", "3")]),
+            ("SEND\ndestination:/a\n\0", Command::Send, &[("destination", "/a")]),
+            ("SEND\nx:y\ncontent-length:0\n\0", Command::Send, &[("x", "y"), ("content-length", "0")]),
+        ];
+        for (wire, command, expected) in cases {
+            let (frames, error) = agreed(wire.as_bytes());
+            assert_eq!((frames, error), (vec![(command, headers(expected), Vec::new())], None), "{wire:?}");
+        }
+    }
+
+    #[test]
+    fn nul_anywhere_else_in_the_headers_is_an_incomplete_frame() {
+        for wire in [
+            "DISCONNECT\0",
+            "DISCONNECT\r\0",
+            "DISCONNECT\nreceipt:1\0",
+            "DISCONNECT\n\r\0",
+            "SEND\ndestination:/a\ncontent-length:2\n\0",
+        ] {
+            let (frames, error) = agreed(wire.as_bytes());
+            assert_eq!((frames.len(), error.expect("an error").summary), (0, "incomplete frame"), "{wire:?}");
+        }
+        assert_eq!(agreed(b"FOO\n\0").1.expect("an error").summary, "unknown command");
+    }
+
     #[test]
     fn an_error_never_shows_a_header_value() {
         let secret = "s3cret";
@@ -522,7 +650,7 @@ mod tests {
             version in prop::sample::select(&Version::ALL),
             words in prop::collection::vec(prop::sample::select(&[
                 "SEND\n", "ACK\r\n", "CONNECT\n", "x:y\n", "content-length:3\n", "content-length:x\n", "receipt:1\n",
-                "\n", "\r\n", "\r", "\0", "\n\0", "abc", "\\n", "\\q", ":", "a\\:b\n", "é", "receipt:\\c\r\n",
+                "DISCONNECT\n", "\n", "\r\n", "\r", "\0", "\n\0", "abc", "\\n", "\\q", ":", "a\\:b\n", "é", "receipt:\\c\r\n",
             ][..]), 0..16),
             at in any::<prop::sample::Index>(),
         ) {

@@ -30,7 +30,7 @@ pub(super) enum Problem {
     CarriageReturn { place: Place },
     BadEscape { place: Place, version: Version, letter: Option<u8> },
     BadContentLength { quoted: String },
-    BodyNotAllowed { command: Command },
+    BodyNotAllowed { command: Command, octet: usize, found: u8 },
     NulMissing { content_length: usize, octet: usize, found: u8 },
 }
 
@@ -157,9 +157,9 @@ impl Problem {
             Problem::BadContentLength { quoted } => {
                 format!("The content-length is {quoted}; expected digits, the number of octets in the body.")
             }
-            Problem::BodyNotAllowed { command } => {
-                format!("{command} came with a body; only SEND, MESSAGE and ERROR may have one.")
-            }
+            Problem::BodyNotAllowed { command, octet, found } => format!(
+                "{command} came with a body: 0x{found:02x} stands behind its headers (octet {octet} of the frame). Expected a blank line and NUL; only SEND, MESSAGE and ERROR may have a body."
+            ),
             Problem::NulMissing { content_length, octet, found } => format!(
                 "The {content_length} octets that content-length announced are followed by 0x{found:02x} (octet {octet} of the frame); expected NUL."
             ),
@@ -205,7 +205,7 @@ mod tests {
             Problem::CarriageReturn { place },
             Problem::BadEscape { place, version: Version::V1_1, letter: Some(b'r') },
             Problem::BadContentLength { quoted },
-            Problem::BodyNotAllowed { command: Command::Ack },
+            Problem::BodyNotAllowed { command: Command::Ack, octet: 2, found: 3 },
             Problem::NulMissing { content_length: 1, octet: 2, found: 3 },
         ];
         let limits = Limits { frame_bytes_max: 1, header_count_max: 2, header_bytes_max: 3, to_bytes_max: 0 };
