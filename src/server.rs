@@ -15,7 +15,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
-use stompbox_frames::message::RESERVED;
+use stompbox_frames::message::is_reserved;
 use stompbox_frames::stomp::Headers;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -212,7 +212,7 @@ impl Server {
     ) -> Result<usize, PublishError> {
         let parsed = Destination::parse(destination, self.destination_bytes_max)
             .map_err(|error| PublishError(error.to_string()))?;
-        let extra: Vec<_> = headers.iter().copied().filter(|(name, _)| !RESERVED.contains(name)).collect();
+        let extra: Vec<_> = headers.iter().copied().filter(|(name, _)| !is_reserved(name)).collect();
         let none = Headers::default();
         let publication = Publication {
             destination: &parsed,

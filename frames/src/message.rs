@@ -43,7 +43,7 @@ pub struct Parts<'a> {
 
 /// Headers of a SEND that are not copied to the MESSAGE: the broker's own, and those meant for the broker. There are
 /// clients that put what they sign in with on every frame; it is nobody else's.
-/// White space around a name does not make it another one here, for there are clients that trim names.
+/// Names are compared as [`is_reserved`] does.
 pub const RESERVED: &[&str] = &[
     "destination",
     "message-id",
@@ -63,10 +63,20 @@ pub const RESERVED: &[&str] = &[
     "transaction",
     "login",
     "passcode",
-    "Authorization",
     "authorization",
     "access_token",
 ];
+
+/// Whether a header of this name is one of [`RESERVED`], in any case and with white space around it: many receivers
+/// compare names without case, or trim them, and would take `User-Name` for the broker's own `user-name`.
+pub fn is_reserved(name: &str) -> bool {
+    tail::is_reserved(name.as_bytes(), false)
+}
+
+/// Whether two header names are the same to a receiver that compares them without case and trims them.
+pub fn is_same_name(one: &str, other: &str) -> bool {
+    tail::folded(one) == tail::folded(other)
+}
 
 /// One message; cloning it copies a pointer. `G` lives exactly as long as the last clone (a memory charge, say).
 #[derive(Debug)]
@@ -367,13 +377,47 @@ mod tests {
                 format!("{name}\u{a0}"),
                 format!("\n{name}\r"),
                 format!("\u{feff}{name}\t"),
+                name.to_uppercase(),
+                format!(" {}\t", name.to_uppercase()),
+                title(name),
+                name.replace('s', "\u{17f}"),
+                name.replace('k', "\u{212a}"),
+                name.replace('i', "\u{131}"),
+                name.replace('i', "\u{130}"),
             ] {
+                assert!(is_reserved(&name), "{name:?}");
                 let message = message("/a", &[(&name, "forged"), ("kept", "1")], &[], b"");
                 for version in Version::ALL {
                     let tail = text(&message, version);
                     assert!(!tail.contains("forged") && tail.contains("kept:1"), "{name:?}: {tail:?}");
                 }
             }
+        }
+    }
+
+    /// `user-name` as `User-Name`.
+    fn title(name: &str) -> String {
+        let parts = name.split('-').map(|part| part[..1].to_uppercase() + &part[1..]);
+        parts.collect::<Vec<_>>().join("-")
+    }
+
+    #[test]
+    fn names_that_only_resemble_a_reserved_one_are_the_senders_own() {
+        for name in
+            ["user_name", "username", "x-user-name", "user-names", "sessions", "user--name", "to", "é"]
+        {
+            assert!(!is_reserved(name), "{name:?}");
+            let message = message("/a", &[(name, "kept")], &[], b"");
+            assert!(text(&message, Version::V1_2).contains("kept"), "{name:?}");
+        }
+        assert!(RESERVED.iter().all(|name| *name == name.to_lowercase() && name.len() < 64));
+    }
+
+    #[test]
+    fn extra_headers_replace_the_senders_in_any_case() {
+        for name in ["Reply-To", "REPLY-TO", " reply-to", "Reply-To\t"] {
+            let tail = text(&message("/a", &[(name, "forged")], &[("reply-to", "mine")], b""), Version::V1_2);
+            assert!(tail.contains("reply-to:mine") && !tail.contains("forged"), "{tail:?}");
         }
     }
 

@@ -8,6 +8,7 @@ use crate::destination::{Address, Destination, Kind, Owner, Selector, UserPath, 
 use crate::users::permissions::Verb;
 use bytes::Bytes;
 use std::borrow::Cow;
+use stompbox_frames::message::is_same_name;
 use stompbox_frames::stomp::Frame;
 
 /// Where `reply-to` leads on a message to a service that names none.
@@ -216,9 +217,9 @@ pub(super) fn octets(frame: &Frame) -> usize {
     lines.sum::<usize>() + frame.body.len()
 }
 
-/// The frame without `to`: nobody learns who else was sent to.
+/// The frame without `to`, in any case: no recipient learns who the others are.
 fn without_recipients(frame: &Frame) -> Frame {
-    let lines: Vec<_> = frame.headers.iter().filter(|(name, _)| name.trim() != "to").collect();
+    let lines: Vec<_> = frame.headers.iter().filter(|(name, _)| !is_same_name(name, "to")).collect();
     let headers = lines.iter().map(|(name, value)| (&**name, &**value)).collect();
     Frame { command: frame.command, headers, body: frame.body.clone() }
 }

@@ -142,7 +142,8 @@ on_each_wire! {
         let (mut carol, _) = listener(&broker, wire, &by_token("carol"));
         let (mut alice, _) = broker.sign_in(wire, &by_token("alice"));
         let forged = "user-name:root\nsubscription:x\nmessage-id:1\ndestination:/user/carol/queue/x\nack:1\n\
-                      user-name :root\n\\nuser-name:root\nsubscription :x\nsequence:kept\nredelivered:true\n";
+                      user-name :root\n\\nuser-name:root\nsubscription :x\nsequence:kept\nredelivered:true\n\
+                      User-Name:root\nUSER-NAME:root\n User-name :root\nu\u{17f}er-name:root\nSubscription:root\n";
         for (destination, shown) in [("/user/bob/queue/x", "/user/queue/x"), ("/topic/t", "/topic/t")] {
             alice.tell(destination, forged, "forged");
             let message = bob.hears(shown, "forged");

@@ -59,7 +59,8 @@ on_each_wire! {
         let (mut alice, id) = asker(&broker, wire, &by_token("alice"));
         let forged = "user-name:root\nsession:1\nuser-name :root\n session:1\nsession :2\ndestination:/app/other\n\
                       message-id:1\nsubscription:x\nack:1\nreply-to :/user/bob/queue/x\n reply-to:/queue/x\n\
-                      redelivered:true\ndelivery-count:7\nmood:good\n";
+                      redelivered:true\ndelivery-count:7\nmood:good\nUser-Name:root\nSession:1\nSESSION :1\n\
+                      se\u{17f}\u{17f}ion:1\nReply-To:/queue/x\nReply-to\u{a0}:/queue/x\nMessage-Id:1\nAck:1\n";
         alice.tell("/app/orders", forged, "ask");
         let reply_to = format!("/user/~{id}/queue/replies");
         let headers = [

@@ -6,7 +6,7 @@
 use arbitrary::Arbitrary;
 use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
-use stompbox_frames::message::{Delivery, Message, Parts, RESERVED, prefix};
+use stompbox_frames::message::{Delivery, Message, Parts, is_reserved, is_same_name, prefix};
 use stompbox_frames::stomp::{Decoder, Frame, Limits, Version};
 
 #[derive(Arbitrary, Debug)]
@@ -30,7 +30,7 @@ fuzz_target!(|input: Input| {
     let extra: Vec<_> = input
         .extra
         .iter()
-        .filter(|(name, _)| !RESERVED.contains(&&*clean(name)))
+        .filter(|(name, _)| !is_reserved(name))
         .map(|(name, value)| (&**name, &**value))
         .collect();
     let parts = Parts {
@@ -64,9 +64,8 @@ fn safe(input: &Input, message: &Message, id: &str, version: Version) {
     assert_eq!(frame.header("message-id").as_deref(), Some(id));
     assert_eq!(frame.header("content-length").as_deref(), Some(&*input.body.len().to_string()));
     for (name, _) in frame.headers.iter() {
-        let name = clean(&name);
-        if RESERVED.contains(&&*name) {
-            let times = frame.headers.iter().filter(|(other, _)| clean(other) == name).count();
+        if is_reserved(&name) {
+            let times = frame.headers.iter().filter(|(other, _)| is_same_name(other, &name)).count();
             let own = match &*name {
                 "destination" | "message-id" | "content-length" => true,
                 "subscription" => delivery.subscription.is_some(),
@@ -77,10 +76,6 @@ fn safe(input: &Input, message: &Message, id: &str, version: Version) {
             assert!(own && times == 1, "{name} {times} times in {version}");
         }
     }
-}
-
-fn clean(name: &str) -> String {
-    name.trim_matches(|char: char| char.is_whitespace() || char.is_control() || char == '\u{feff}').to_owned()
 }
 
 fn read(wire: &[u8], version: Version) -> Option<Frame> {

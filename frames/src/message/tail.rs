@@ -268,35 +268,60 @@ fn raws(head: &[u8]) -> impl Iterator<Item = Raw<'_>> {
     })
 }
 
+/// A bit for each length that a reserved name has: most names of a message need no comparison.
+const RESERVED_LENGTHS: u64 = {
+    let (mut lengths, mut at) = (0, 0);
+    while at < RESERVED.len() {
+        lengths |= 1 << RESERVED[at].len();
+        at += 1;
+    }
+    lengths
+};
+
 /// Whether only the broker may set a header of this name.
 #[inline]
-fn is_reserved(name: &[u8], escaped: bool) -> bool {
-    let is_reserved = |name: &[u8]| RESERVED.iter().any(|reserved| reserved.as_bytes() == name);
+pub(super) fn is_reserved(name: &[u8], escaped: bool) -> bool {
+    let is_reserved = |name: &[u8]| {
+        name.len() < 64
+            && RESERVED_LENGTHS >> name.len() & 1 == 1
+            && RESERVED.iter().any(|reserved| reserved.as_bytes().eq_ignore_ascii_case(name))
+    };
     match is_trim(name, escaped) {
         true => is_reserved(name),
-        false => is_reserved(&trimmed(name, escaped)),
+        false => is_reserved(folded(&text(name, escaped)).as_bytes()),
     }
 }
 
 #[inline]
 fn is_replaced(name: &[u8], escaped: bool, extra: &[(&str, &str)]) -> bool {
-    let is_replaced = |name: &[u8]| extra.iter().any(|(replacement, _)| replacement.as_bytes() == name);
-    match extra.is_empty() || is_trim(name, escaped) {
-        true => is_replaced(name),
-        false => is_replaced(&trimmed(name, escaped)),
+    if extra.is_empty() {
+        return false;
+    }
+    match is_trim(name, escaped) {
+        true => extra.iter().any(|(replacement, _)| replacement.as_bytes().eq_ignore_ascii_case(name)),
+        false => {
+            let name = folded(&text(name, escaped));
+            extra.iter().any(|(replacement, _)| folded(replacement) == name)
+        }
     }
 }
 
-/// Whether it is known at a glance that a name is what [`trimmed`] would make of it.
+/// Whether it is known at a glance that [`folded`] would change nothing of a name but the case of ASCII letters.
 #[inline]
 fn is_trim(name: &[u8], escaped: bool) -> bool {
     let is_letter = |octet: Option<&u8>| octet.is_some_and(u8::is_ascii_alphanumeric);
-    is_letter(name.first()) && is_letter(name.last()) && !(escaped && memchr(b'\\', name).is_some())
+    is_letter(name.first())
+        && is_letter(name.last())
+        && name.is_ascii()
+        && !(escaped && memchr(b'\\', name).is_some())
 }
 
-/// The name as a client sees it that trims names.
+/// The name as receivers see it that trim names and compare them without case. Upper case first: some letters beyond
+/// ASCII are taken for an ASCII letter only by that way (`\u{17f}` is S, `\u{131}` is I), others only by lower case
+/// (`\u{212a}` is k).
 #[cold]
-fn trimmed(name: &[u8], escaped: bool) -> Vec<u8> {
+pub(super) fn folded(name: &str) -> String {
     let blank = |char: char| char.is_whitespace() || char.is_control() || char == '\u{feff}';
-    text(name, escaped).trim_matches(blank).as_bytes().to_vec()
+    // Of the capital I with a dot the dot is dropped, as by those who fold letter by letter.
+    name.trim_matches(blank).to_uppercase().to_lowercase().replace('\u{307}', "")
 }
