@@ -1,8 +1,9 @@
 //! The part of the table about what clients send at a time.
 
+use super::access::switched;
 use super::row::Row;
 use super::table::{GIB, HUGE, KIB, MANY, bytes, number};
-use super::value::{count, put, size};
+use super::value::{count, put, size, switch};
 
 /// Octets of JSON that one octet of a frame may take (`\u0000`).
 const JSON_FACTOR: usize = 6;
@@ -64,5 +65,19 @@ pub(super) const FRAMES: &[Row] = &[
         "0",
         "Frames a second from one connection, averaged; with more it gets ERROR. 0: no limit.",
         |c, v| put(&mut c.session.frames_per_second_max, count(v, 0..=MANY)),
+    ),
+    switched(
+        "strict-headers",
+        "false",
+        "A SEND whose headers ask for what Stompbox does not have (expires, priority, delay: see Headers of other \
+         brokers) gets ERROR. Without it such a header is ignored, with a WARN in the log.",
+        |c, v| put(&mut c.session.strict_headers, switch(v)),
+    ),
+    switched(
+        "trailing-lf",
+        "true",
+        "Whether a LF follows the NUL of each frame over TCP. Set it to false for clients that take the LF for the \
+         start of a frame. WebSocket and SockJS never have it.",
+        |c, v| put(&mut c.transport.trailing_lf, switch(v)),
     ),
 ];

@@ -119,6 +119,7 @@ impl Config {
                 stall_timeout: zero,
                 tcp_user_timeout: zero,
                 tcp_keepalive: zero,
+                trailing_lf: false,
                 linger: zero,
             },
             http: http::Options {

@@ -1,4 +1,4 @@
-//! The table of options as the README shows it.
+//! The table of options as the README shows it. The README's table of extension headers is held to the code here, too.
 
 use super::row::{Kind, Row};
 use super::table;
@@ -42,19 +42,24 @@ fn line(row: &Row) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::session::extensions;
 
     /// `UPDATE_README=1 cargo test readme` writes the section anew.
     #[test]
     fn the_readme_says_what_the_table_says() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
         let readme = std::fs::read_to_string(path).expect("README.md");
-        let start = readme.find("## Options\n").expect("the section");
-        let end = readme[start + 1..].find("\n## ").map_or(readme.len(), |end| start + 1 + end);
+        let mut renewed = readme.clone();
+        for section in [markdown(), extensions::markdown()] {
+            let heading = &section[..=section.find('\n').expect("a heading")];
+            let start = renewed.find(heading).expect("the section");
+            let end = renewed[start + 1..].find("\n## ").map_or(renewed.len(), |end| start + 1 + end);
+            renewed.replace_range(start..end, &section);
+        }
         if std::env::var_os("UPDATE_README").is_some() {
-            let renewed = format!("{}{}{}", &readme[..start], markdown(), &readme[end..]);
             std::fs::write(path, renewed).expect("README.md");
             return;
         }
-        assert!(readme[start..end] == markdown(), "run UPDATE_README=1 cargo test readme");
+        assert!(readme == renewed, "run UPDATE_README=1 cargo test readme");
     }
 }

@@ -197,8 +197,16 @@ const CONNECTIONS: &[Row] = &[
         "MS,MS",
         "10000,10000",
         "The broker's own heart-beat in milliseconds: how often it can send, how often it wants to hear from a client. \
-         0 is never, other values are 500 or more. A client silent for twice the agreed time is closed.",
+         0 is never, other values are 500 or more. A client that is silent for too long is closed: see \
+         heart-beat-tolerance.",
         |c, v| put(&mut c.session.heart_beat, heart_beat(v)),
+    ),
+    number(
+        "heart-beat-tolerance",
+        "2",
+        "How many of the agreed intervals a client may be silent before it is closed as lost; one second more than one \
+         interval at least. Browsers let hidden tabs beat once a minute: 7 keeps them at heartbeats of 10 s.",
+        |c, v| put(&mut c.session.heart_beat_tolerance, count(v, 1..=1000)),
     ),
     timed(
         "tcp-keepalive",
@@ -377,7 +385,7 @@ mod tests {
                 ("allowed-origins", _) => "https://seven.example",
                 ("allowed-hosts", _) => "seven.example",
                 ("trusted-proxies", _) => "7.7.7.7",
-                ("demo" | "jwt-require-exp", _) => "false",
+                ("demo" | "jwt-require-exp" | "trailing-lf", _) => "false",
                 ("permissions", _) => "safe",
                 ("permission", _) => "allow send anyone /topic/seven",
                 (_, "ADDR") => "127.0.0.1:7",

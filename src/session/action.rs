@@ -75,6 +75,13 @@ pub enum Action {
         /// By which rule.
         denied: Denied,
     },
+    /// A SEND has a header that asks for what is not available, and was not refused for it: log it.
+    IgnoredHeader {
+        /// Its name.
+        name: &'static str,
+        /// Why it is ignored, and what to use instead.
+        reason: &'static str,
+    },
     /// A limit was met (its option's name): count it.
     Limit(&'static str),
     /// Flush, linger and close. The last action.
@@ -127,6 +134,8 @@ pub struct Subscribe {
     pub selector: Selector,
     /// Credit in messages, at least 1 and at most `unsettled-max`.
     pub prefetch: u32,
+    /// Credit in bytes, if the client asked for one: it counts where it is less than `prefetch-bytes`.
+    pub prefetch_bytes: Option<usize>,
     /// Of presence: all names, however many.
     pub names: bool,
     /// Owed.

@@ -53,15 +53,15 @@ impl Session {
         };
         self.state = State::Connected;
         self.principal = principal;
-        self.timers.agree(own, peer, now);
+        self.timers.agree(own, peer, self.options.heart_beat_tolerance, now);
 
         let own = own.to_string();
-        let mut headers = vec![
-            ("version", self.version.as_str()),
-            ("session", &self.id),
-            ("server", self.options.server),
-            ("heart-beat", &own),
-        ];
+        let mut headers =
+            vec![("version", self.version.as_str()), ("session", &self.id), ("server", self.options.server)];
+        // 1.0 has no heartbeats: a client that knows the header would wait for those that never come.
+        if self.version > Version::V1_0 {
+            headers.push(("heart-beat", &own));
+        }
         headers.extend(self.user().filter(|name| is_literal(name)).map(|name| ("user-name", name)));
         actions.push(Action::Write(encode::frame(Command::Connected, self.version, &headers, b"")));
         actions.push(Action::Established(self.version));

@@ -25,8 +25,9 @@
 //!
 //! Where the specification leaves a choice: `host` may be anything or be missing; a `message-id` is taken for
 //! the `id` of an ACK in 1.2; an ACK on a subscription in auto mode is ignored; UNSUBSCRIBE of an unknown subscription
-//! does nothing, successfully; `selector` is refused, since whoever sets it counts on being sent less; no two deliveries
-//! of all sessions have the same `ack`, so that what a client kept from the connection before settles nothing on the next.
+//! does nothing, successfully; no two deliveries of all sessions have the same `ack`, so that what a client kept from the
+//! connection before settles nothing on the next. Headers that other brokers know and STOMP does not are in
+//! [`extensions`].
 
 mod access;
 mod acknowledge;
@@ -34,8 +35,10 @@ mod action;
 mod closing;
 mod connect;
 mod ending;
+pub mod extensions;
 mod grants;
 mod options;
+mod prefetch;
 mod receipts;
 mod reject;
 mod send;
@@ -60,6 +63,7 @@ use crate::users::permissions::Permissions;
 use crate::users::{Principal, Refused};
 use access::may_be_soft;
 use bytes::{Bytes, BytesMut};
+use extensions::Warned;
 use grants::Grants;
 use receipts::Receipts;
 use reject::{Rejection, required};
@@ -98,6 +102,8 @@ pub struct Session {
     rate: Rate,
     transactions: Transactions,
     temps: Temps,
+    /// Ignored headers that the log has been told of.
+    warned: Warned,
     /// What the ERROR said with which it ended.
     error: Option<Box<str>>,
 }
@@ -124,6 +130,7 @@ impl Session {
             subscriptions: Subscriptions::default(),
             transactions: Transactions::default(),
             temps: Temps::default(),
+            warned: Warned::default(),
         }
     }
 

@@ -40,6 +40,10 @@ pub struct Options {
     pub to_names_max: usize,
     /// `show-sender` (false): MESSAGEs of topics and queues say in `user-name` who sent them, too.
     pub show_sender: bool,
+    /// `strict-headers` (false): a SEND whose headers ask for what is not available is refused.
+    pub strict_headers: bool,
+    /// `heart-beat-tolerance` (2): a client is lost after so many intervals of silence.
+    pub heart_beat_tolerance: u32,
     /// `server` header of CONNECTED, "stompbox/0.1.0".
     pub server: &'static str,
 }
@@ -63,6 +67,8 @@ impl Default for Options {
             to_bytes_max: 256 * 1024,
             to_names_max: 10_000,
             show_sender: false,
+            strict_headers: false,
+            heart_beat_tolerance: 2,
             server: concat!("stompbox/", env!("CARGO_PKG_VERSION")),
         }
     }

@@ -75,12 +75,14 @@ rejections! {
         "heart-beat was {}. Two numbers of milliseconds with a comma between them were expected, as in 10000,10000.", Quoted(value);
     missing(command: Command, header: &str) = "missing header",
         "{} needs the header {header}.", command.as_str();
-    selector(value: &str) = "selector is not supported",
-        "SUBSCRIBE asked for the selector {}. This broker does not filter messages: subscribe to a narrower destination.", Quoted(value);
+    unsupported_header(command: Command, name: &str, value: &str, instead: &str) = "unsupported header",
+        "{} has the header {name}, which is {} and not supported: {instead} Send the frame without it.", command.as_str(), Quoted(value);
+    conflicting_headers(name: &str, value: &str, other: &str, other_value: &str) = "conflicting headers",
+        "{name} is {} and {other} is {}, which say the same thing in two ways. Send one of them.", Quoted(value), Quoted(other_value);
     ack_mode(value: &str) = "unknown ack mode",
         "ack was {}. Known are auto, client and client-individual.", Quoted(value);
-    prefetch(value: &str) = "malformed prefetch-count header",
-        "prefetch-count was {}. A whole number from 1 to 4294967295 was expected.", Quoted(value);
+    malformed_prefetch(name: &str, value: &str, expected: &str) = "malformed prefetch header",
+        "{name} is {}; expected {expected}.", Quoted(value);
     subscribed_already(name: &str) = "duplicate subscription",
         "This session has a subscription {} already. Use another id, or UNSUBSCRIBE first.", Quoted(name);
     not_subscribed(command: Command, name: &str) = "unknown subscription",

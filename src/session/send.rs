@@ -27,6 +27,7 @@ impl Session {
         receipt: &mut Option<Receipt>,
         actions: &mut Vec<Action>,
     ) -> Result<(), Rejection> {
+        self.check_extensions(&frame, actions)?;
         let Some(route) = self.route(&frame)? else { return self.renew(&frame, receipt, actions) };
         let session = self.picked_session(&frame, &route)?;
         let transaction: Option<Box<str>> = frame.header("transaction").map(Cow::into);

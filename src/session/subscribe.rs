@@ -1,6 +1,7 @@
 //! SUBSCRIBE and UNSUBSCRIBE.
 
 use super::action::{Action, Receipt, Subscribe};
+use super::prefetch::Prefetch;
 use super::subscriptions::{Mode, Name, Subscription};
 use super::temp::Place;
 use super::unsettled::Unsettled;
@@ -16,7 +17,7 @@ struct Wanted<'a> {
     /// As given.
     destination: &'a str,
     mode: Mode,
-    prefetch: u32,
+    prefetch: Prefetch,
     /// Of presence: all names.
     names: bool,
     /// The local name, if it is a temporary queue.
@@ -43,11 +44,9 @@ impl Session {
             Version::V1_0 => frame.header("id"),
             Version::V1_1 | Version::V1_2 => Some(required(frame, "id")?),
         };
-        if let Some(selector) = frame.header("selector") {
-            return Err(Rejection::selector(&selector));
-        }
+        self.check_extensions(frame, actions)?;
         let mode = Mode::parse(frame.header("ack").as_deref())?;
-        let prefetch = self.prefetch(frame.header("prefetch-count").as_deref())?;
+        let prefetch = self.prefetch(frame)?;
         let selector = self.selector(&destination)?;
         let temp = own_name(&selector)?;
         if temp.is_none() {
@@ -77,7 +76,7 @@ impl Session {
             id: Some(destination),
             destination,
             mode: Mode::Auto,
-            prefetch: self.prefetch(None)?,
+            prefetch: self.default_prefetch(None),
             names: false,
             temp: Some(name),
             implicit: true,
@@ -152,7 +151,15 @@ impl Session {
         });
         let receipt = self.owe(receipt);
         let Wanted { prefetch, names, .. } = *wanted;
-        actions.push(Action::Subscribe(Subscribe { key, selector, prefetch, names, receipt }));
+        let Prefetch { count: prefetch, bytes: prefetch_bytes } = prefetch;
+        actions.push(Action::Subscribe(Subscribe {
+            key,
+            selector,
+            prefetch,
+            prefetch_bytes,
+            names,
+            receipt,
+        }));
         Ok(())
     }
 
@@ -202,22 +209,6 @@ impl Session {
             self.temps.unsubscribed(name, key);
         }
     }
-
-    /// Credit in messages. What a client has not settled is bounded, however much it asks for.
-    fn prefetch(&self, header: Option<&str>) -> Result<u32, Rejection> {
-        let asked = match header {
-            Some(value) => parse_prefetch(value).ok_or_else(|| Rejection::prefetch(value))?,
-            None => self.options.prefetch_count,
-        };
-        let most = u32::try_from(self.options.unsettled_max).unwrap_or(u32::MAX);
-        Ok(asked.min(most).max(1))
-    }
-}
-
-/// Digits only, and not zero.
-fn parse_prefetch(value: &str) -> Option<u32> {
-    let digits = value.bytes().all(|octet| octet.is_ascii_digit());
-    value.parse().ok().filter(|&count| digits && count > 0)
 }
 
 /// The session's name for a temporary queue; addresses of others cannot be subscribed to.

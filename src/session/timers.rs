@@ -49,11 +49,11 @@ impl Timers {
     }
 
     /// CONNECTED leaves: heart-beats begin, as both sides' `heart-beat` headers say.
-    pub(super) fn agree(&mut self, own: HeartBeat, peer: HeartBeat, now: Instant) {
+    pub(super) fn agree(&mut self, own: HeartBeat, peer: HeartBeat, tolerance: u32, now: Instant) {
         self.heard(now);
         self.wrote(now);
         self.beat_after = interval(own.sends_to(peer)).map(|every| every * 4 / 5);
-        self.lost_after = interval(peer.sends_to(own)).map(patience);
+        self.lost_after = interval(peer.sends_to(own)).map(|every| lost_after(every, tolerance));
     }
 
     /// How often something goes to the peer at least.
@@ -107,9 +107,9 @@ fn interval(milliseconds: u32) -> Option<Duration> {
     (milliseconds > 0).then(|| Duration::from_millis(milliseconds.into()))
 }
 
-/// Twice the agreed interval, and at least one second more than it: a busy network is no lost peer.
-fn patience(interval: Duration) -> Duration {
-    (interval * 2).max(interval + Duration::from_secs(1))
+/// `tolerance` times the agreed interval, and at least one second more than it: a busy network is no lost peer.
+fn lost_after(interval: Duration, tolerance: u32) -> Duration {
+    interval.saturating_mul(tolerance).max(interval + Duration::from_secs(1))
 }
 
 fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {

@@ -1,5 +1,6 @@
 //! What all connections share.
 
+use super::ignored_headers::IgnoredHeaders;
 use super::seats::{Seat, Seats};
 use crate::broker::Broker;
 use crate::budget::Budget;
@@ -35,6 +36,8 @@ pub struct Options {
     pub prefetch_bytes: usize,
     /// How long a receiver may take nothing while something waits for it (`stall-timeout`).
     pub stall_timeout: Duration,
+    /// Whether a LF follows the NUL of each frame over TCP (`trailing-lf`).
+    pub trailing_lf: bool,
     /// How long a last frame may take to arrive (`linger`).
     pub linger: Duration,
     /// Unacknowledged octets end a connection after this; zero: after what the system likes (`tcp-user-timeout`).
@@ -68,6 +71,8 @@ pub struct Hub {
     pub session: Arc<session::Options>,
     /// Options of outboxes.
     pub outbox: outbox::Options,
+    /// Limits the log lines about ignored headers.
+    pub(super) ignored_headers: IgnoredHeaders,
     /// The tasks of all connections.
     pub tasks: TaskTracker,
     pub(super) addresses: Arc<dyn Fn() -> String + Send + Sync>,
@@ -117,6 +122,7 @@ impl Hub {
             options: parts.options,
             session: Arc::new(parts.session),
             outbox: parts.outbox,
+            ignored_headers: IgnoredHeaders::default(),
             tasks: TaskTracker::new(),
             addresses: Arc::new(move || format!("~{node}-{}", random_name())),
             seats,

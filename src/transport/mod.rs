@@ -28,6 +28,7 @@ mod close;
 pub mod coalesce;
 pub mod drive;
 mod hub;
+mod ignored_headers;
 mod inbound;
 pub mod line;
 mod outbound;

@@ -70,6 +70,10 @@ impl<W: Wire> Connection<W> {
                 self.log_denied(&action);
                 return Ok(());
             }
+            Action::IgnoredHeader { name, reason } => {
+                self.log_ignored_header(name, reason, now);
+                return Ok(());
+            }
             Action::Report(publish) => {
                 self.tell_error(&publish, now);
                 return Ok(());
@@ -152,7 +156,9 @@ impl<W: Wire> Connection<W> {
         let subscriber = Subscriber { outbox: self.outbox.clone(), key: subscribe.key };
         let terms = Terms {
             prefetch: subscribe.prefetch,
-            prefetch_bytes: self.hub.options.prefetch_bytes,
+            prefetch_bytes: subscribe
+                .prefetch_bytes
+                .map_or(self.hub.options.prefetch_bytes, |bytes| bytes.min(self.hub.options.prefetch_bytes)),
             text_only: !self.wire.carries_binary(),
             presence_names: subscribe.names,
         };

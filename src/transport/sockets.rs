@@ -96,7 +96,8 @@ pub async fn serve_tcp(hub: Arc<Hub>, listener: TcpListener) {
                 hub.metrics.limit_hit(limit);
                 let error = format!(
                     "ERROR\nmessage:too many connections\ncontent-type:text/plain\n\nThe limit {limit} is met. \
-                     Close connections, come back later, or raise {limit}.\n\0\n"
+                     Close connections, come back later, or raise {limit}.\n\0{}",
+                    if hub.options.trailing_lf { "\n" } else { "" }
                 );
                 refuse(&hub, stream, error, &refusals);
             }
@@ -105,7 +106,8 @@ pub async fn serve_tcp(hub: Arc<Hub>, listener: TcpListener) {
 }
 
 fn serve_client(hub: &Arc<Hub>, stream: TcpStream, seat: Seat) {
-    let served = drive::serve(hub.clone(), TcpWire::new(stream), Visitor::stranger(seat));
+    let served =
+        drive::serve(hub.clone(), TcpWire::new(stream, hub.options.trailing_lf), Visitor::stranger(seat));
     hub.tasks.spawn(served);
 }
 

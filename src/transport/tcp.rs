@@ -1,4 +1,4 @@
-//! STOMP on a bare byte stream: frames as they are, a LF behind each, one LF as a heart-beat.
+//! STOMP on a bare byte stream: frames as they are, a LF behind each unless `trailing-lf` is off, one LF as a heartbeat.
 
 use super::coalesce::Coalesce;
 use super::scratch;
@@ -12,12 +12,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 #[derive(Debug)]
 pub struct TcpWire<S> {
     socket: S,
+    trailing_lf: bool,
 }
 
 impl<S> TcpWire<S> {
-    /// STOMP straight on `socket`.
-    pub fn new(socket: S) -> TcpWire<S> {
-        TcpWire { socket }
+    /// STOMP straight on `socket`; whether a LF follows the NUL of each frame.
+    pub fn new(socket: S, trailing_lf: bool) -> TcpWire<S> {
+        TcpWire { socket, trailing_lf }
     }
 }
 
@@ -51,10 +52,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Wire for TcpWire<S> {
         out.copy(piece.prefix);
         match piece.tail {
             // A shared tail has the LF already.
-            Tail::Shared(message, version) => out.chain(message.tail(version), Some(message)),
-            Tail::Own(tail) => {
+            Tail::Shared(message, version) if self.trailing_lf => {
+                out.chain(message.tail(version), Some(message));
+            }
+            Tail::Own(tail) if self.trailing_lf => {
                 out.chain(tail, None);
                 out.copy(b"\n");
+            }
+            tail => {
+                let (octets, length) = tail.plain();
+                out.chain_front(octets, length, tail.message());
             }
         }
         out.end_frame(piece.mark);

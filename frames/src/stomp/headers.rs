@@ -45,6 +45,12 @@ impl Headers {
             .map(|line| (self.text(line.name, line.name_end), self.text(line.value, line.value_end)))
     }
 
+    /// Every name in the order received, as it stands on the wire: a name that holds a backslash, a colon or a line
+    /// end is still escaped.
+    pub fn names(&self) -> impl Iterator<Item = &[u8]> {
+        self.lines.iter().map(|line| self.octets(line.name, line.name_end))
+    }
+
     /// Number of lines.
     pub fn len(&self) -> usize {
         self.lines.len()

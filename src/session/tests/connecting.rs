@@ -2,7 +2,7 @@
 
 use super::*;
 
-const CONNECTED: &str = "session:s1 server:stompbox/0.1.0 heart-beat:10000,10000";
+const CONNECTED: &str = "session:s1 server:stompbox/0.1.0";
 
 #[test]
 fn the_highest_common_version_is_spoken() {
@@ -21,7 +21,8 @@ fn the_highest_common_version_is_spoken() {
         peer.send(frame).expect("authenticate None None");
         assert_eq!(peer.session.version().as_str(), version);
         peer.let_in(None);
-        peer.expect(&format!("CONNECTED version:{version} {CONNECTED}\nestablished {version}"));
+        let heart_beat = if version == "1.0" { "" } else { " heart-beat:10000,10000" };
+        peer.expect(&format!("CONNECTED version:{version} {CONNECTED}{heart_beat}\nestablished {version}"));
     }
 }
 
@@ -88,7 +89,9 @@ fn a_signed_in_user_is_named() {
     let mut peer = Peer::new(Options::default());
     peer.send("CONNECT accept-version:1.2").take();
     peer.let_in(Some("alice"));
-    peer.expect(&format!("CONNECTED version:1.2 {CONNECTED} user-name:alice\nestablished 1.2"));
+    peer.expect(&format!(
+        "CONNECTED version:1.2 {CONNECTED} heart-beat:10000,10000 user-name:alice\nestablished 1.2"
+    ));
     assert_eq!((peer.session.user(), peer.session.id()), (Some("alice"), "s1"));
 }
 
@@ -97,7 +100,7 @@ fn a_user_name_cannot_forge_a_header() {
     let mut peer = Peer::new(Options::default());
     peer.send("CONNECT accept-version:1.2").take();
     peer.let_in(Some("alice\nrole:admin"));
-    peer.expect(&format!("CONNECTED version:1.2 {CONNECTED}\nestablished 1.2"));
+    peer.expect(&format!("CONNECTED version:1.2 {CONNECTED} heart-beat:10000,10000\nestablished 1.2"));
 }
 
 #[test]

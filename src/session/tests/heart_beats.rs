@@ -105,3 +105,35 @@ fn a_clock_that_stands_still_or_steps_back_does_no_harm() {
     peer.expect("");
     assert_eq!(peer.waits(), Some(800));
 }
+
+#[test]
+fn a_session_of_1_0_is_told_of_no_heartbeats_because_it_has_none() {
+    for own in [(10_000, 10_000), (0, 0)] {
+        let heart_beat = HeartBeat { can: own.0, wants: own.1 };
+        let mut peer = Peer::new(Options { heart_beat, ..Options::default() });
+        peer.send("CONNECT heart-beat:1000,1000").take();
+        peer.let_in(None);
+        peer.expect("CONNECTED version:1.0 session:s1 server:stompbox/0.1.0\nestablished 1.0");
+        assert_eq!(peer.waits(), None);
+        assert_eq!(peer.session.beats_every(), None);
+    }
+}
+
+#[test]
+fn a_client_is_lost_after_as_many_silent_intervals_as_the_tolerance_says() {
+    for (tolerance, interval, lost) in [
+        (1, 10_000, 11_000),
+        (2, 10_000, 20_000),
+        (7, 10_000, 70_000),
+        (1000, u32::MAX, 1000 * u64::from(u32::MAX)),
+        (2, 600, 1_600),
+    ] {
+        let heart_beat = HeartBeat { can: 0, wants: 500 };
+        let mut peer =
+            Peer::new(Options { heart_beat, heart_beat_tolerance: tolerance, ..Options::default() });
+        peer.send(&format!("CONNECT accept-version:1.2 heart-beat:{interval},0")).let_in(None).take();
+        assert_eq!(peer.waits(), Some(u128::from(lost)), "{tolerance} times {interval}");
+        peer.after(lost - 1).expect("");
+        peer.after(1).expect("close HeartbeatLost");
+    }
+}

@@ -4,6 +4,7 @@ mod access;
 mod acknowledgements;
 mod connecting;
 mod endings;
+mod extensions;
 mod heart_beats;
 mod random;
 mod receipts;
@@ -233,9 +234,10 @@ impl Peer {
             Action::Established(version) => format!("established {}", version.as_str()),
             Action::OpenTemp(address) => format!("open {}", address.as_str()),
             Action::Publish(publish) => published(publish),
-            Action::Subscribe(Subscribe { key, selector, prefetch, names, receipt }) => {
+            Action::Subscribe(Subscribe { key, selector, prefetch, prefetch_bytes, names, receipt }) => {
                 let names = if *names { " names" } else { "" };
-                format!("subscribe {key} {} {prefetch}{names}{}", selector.as_str(), owed(receipt))
+                let bytes = prefetch_bytes.map_or(String::new(), |bytes| format!(" bytes {bytes}"));
+                format!("subscribe {key} {} {prefetch}{bytes}{names}{}", selector.as_str(), owed(receipt))
             }
             Action::Unsubscribe { key, receipt } => format!("unsubscribe {key}{}", owed(receipt)),
             Action::Settle { settle, receipt } => format!("{}{}", settled(settle), owed(receipt)),
@@ -246,6 +248,7 @@ impl Peer {
                 });
                 format!("commit [{}]{}", steps.collect::<Vec<_>>().join("; "), owed(receipt))
             }
+            Action::IgnoredHeader { name, .. } => format!("ignored {name}"),
             Action::Limit(option) => format!("limit {option}"),
             Action::Lost(lost) => format!("lost {lost:?}"),
             Action::Close(closing) => format!("close {closing:?}"),

@@ -1,0 +1,284 @@
+//! Extension headers: what RabbitMQ, ActiveMQ, Artemis, Apollo and Spring know beyond STOMP, and what is done here.
+//!
+//! A header that asks for something must not be answered by a RECEIPT and then ignored. Each known header is therefore
+//! honoured, refused, warned about, or harmless; [`table`] is the only place where that is said.
+//!
+//! A header that changes the meaning of a SUBSCRIBE is refused by ERROR. On SEND it is ignored with a warning in the log,
+//! once a connection, because many libraries set such headers on every message; with `strict-headers` the SEND is
+//! refused. What a header's value does not ask for (`durable:false`) is harmless everywhere.
+
+mod table;
+
+use super::action::Action;
+use super::{Rejection, Session};
+use crate::destination::Kind;
+use std::borrow::Cow;
+use std::fmt::Write;
+use stompbox_frames::stomp::{Command, Frame};
+use table::TABLE;
+
+/// One known header on some commands.
+#[derive(Debug)]
+struct Extension {
+    name: &'static str,
+    commands: &'static [Command],
+    /// The brokers that know it.
+    from: &'static str,
+    does: Does,
+    /// Values that ask for something.
+    asks: Asks,
+    /// Why, and what to use instead.
+    text: &'static str,
+}
+
+/// How a header is treated whose value asks for something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Does {
+    /// It does what it says.
+    Honoured,
+    /// SUBSCRIBE is refused. SEND is warned about, and refused with `strict-headers`.
+    Unsupported,
+    /// Warned about, and never refused: clients send it by habit.
+    Habit,
+    /// Nothing is missed by whoever sends it.
+    Ignored,
+}
+
+/// Which values of a header ask for something; an empty one never does.
+#[derive(Clone, Copy, Debug)]
+enum Asks {
+    /// Every value.
+    Always,
+    /// Every value but these, in any case.
+    Unless(&'static [&'static str]),
+    /// The same, on a work queue; elsewhere none does.
+    OfQueueUnless(&'static [&'static str]),
+    /// `ANYCAST` on a broadcast and `MULTICAST` on a queue, and any other value.
+    OtherRouting,
+}
+
+/// The headers that this connection has been warned about, a bit for each row of the table. Most connections never are.
+#[derive(Debug, Default)]
+pub(super) struct Warned(Option<Box<u128>>);
+
+const _: () = assert!(TABLE.len() <= 128, "a row has a bit in Warned");
+
+impl Warned {
+    /// Whether this is the first time for that row.
+    fn first(&mut self, row: usize) -> bool {
+        let rows = self.0.get_or_insert_default();
+        let first = **rows >> row & 1 == 0;
+        **rows |= 1 << row;
+        first
+    }
+}
+
+impl Extension {
+    /// Whether a frame may be refused or warned about for it.
+    const fn is_checked(&self) -> bool {
+        matches!(self.does, Does::Unsupported | Does::Habit)
+    }
+}
+
+impl Asks {
+    fn asks(self, value: &str, destination: &str) -> bool {
+        let value = value.trim();
+        let is_none_of = |values: &[&str]| !values.iter().any(|other| other.eq_ignore_ascii_case(value));
+        match self {
+            _ if value.is_empty() => false,
+            Asks::Always => true,
+            Asks::Unless(values) => is_none_of(values),
+            Asks::OfQueueUnless(values) => {
+                destination.starts_with(Kind::Queue.prefix()) && is_none_of(values)
+            }
+            Asks::OtherRouting => match value {
+                "ANYCAST" => [Kind::Topic, Kind::User, Kind::Presence]
+                    .iter()
+                    .any(|kind| destination.starts_with(kind.prefix())),
+                "MULTICAST" => [Kind::Queue, Kind::TempQueue, Kind::App]
+                    .iter()
+                    .any(|kind| destination.starts_with(kind.prefix())),
+                _ => true,
+            },
+        }
+    }
+}
+
+impl Session {
+    /// Refuses a SEND or SUBSCRIBE for a header that asks for what is not available, or warns about it.
+    pub(super) fn check_extensions(
+        &mut self,
+        frame: &Frame,
+        actions: &mut Vec<Action>,
+    ) -> Result<(), Rejection> {
+        for (row, extension) in known(frame) {
+            let value = frame.header(extension.name).unwrap_or_default();
+            let destination = || frame.header("destination").unwrap_or_default();
+            match extension.does {
+                Does::Honoured | Does::Ignored => {}
+                Does::Unsupported | Does::Habit if !extension.asks.asks(&value, &destination()) => {}
+                Does::Unsupported if frame.command == Command::Subscribe || self.options.strict_headers => {
+                    return Err(Rejection::unsupported_header(
+                        frame.command,
+                        extension.name,
+                        &value,
+                        extension.text,
+                    ));
+                }
+                Does::Unsupported | Does::Habit => {
+                    if self.warned.first(row) {
+                        actions.push(Action::IgnoredHeader { name: extension.name, reason: extension.text });
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The rows of the table that are checked and that the frame has headers for, with their places in it.
+fn known(frame: &Frame) -> impl Iterator<Item = (usize, &'static Extension)> {
+    let command = frame.command;
+    let may_be_known = frame.headers.names().filter(|name| may_be_known(name));
+    may_be_known.filter_map(move |name| {
+        TABLE
+            .iter()
+            .enumerate()
+            .find(|(_, row)| row.name.as_bytes() == name && row.commands.contains(&command))
+    })
+}
+
+/// Whether a header that is checked has this first byte and this length: no other name is looked for in the table.
+#[inline]
+fn may_be_known(name: &[u8]) -> bool {
+    let lengths = name.first().and_then(|first| LENGTHS.get(usize::from(*first)));
+    lengths.is_some_and(|lengths| name.len() < 64 && lengths >> name.len() & 1 == 1)
+}
+
+/// For each first byte a bit for each length of a name that is checked.
+static LENGTHS: [u64; 128] = {
+    let mut lengths = [0; 128];
+    let mut row = 0;
+    while row < TABLE.len() {
+        let name = TABLE[row].name.as_bytes();
+        if TABLE[row].is_checked() {
+            lengths[name[0] as usize] |= 1 << name.len();
+        }
+        row += 1;
+    }
+    lengths
+};
+
+/// The README's section, from its heading on, as Markdown.
+pub fn markdown() -> String {
+    let mut text = String::from(
+        "## Headers of other brokers\n\n\
+         Clients that were written for RabbitMQ, ActiveMQ, Artemis, Apollo or Spring may set headers that STOMP does not \
+         have. Stompbox knows these. A refused SUBSCRIBE gets an ERROR that names the header and what to use instead. An \
+         ignored header on SEND is a WARN in the log, once a connection and at most once a minute for each header; with \
+         `strict-headers` such a SEND gets an ERROR, too. Other headers are passed on to receivers.\n\n\
+         | header | on | known from | what Stompbox does |\n|---|---|---|---|\n",
+    );
+    let is_alike = |one: &Extension, other: &Extension| {
+        one.commands == other.commands && one.text == other.text && treatment(one) == treatment(other)
+    };
+    for rows in TABLE.chunk_by(is_alike) {
+        let names: Vec<_> = rows.iter().map(|row| format!("`{}`", row.name)).collect();
+        let commands: Vec<_> = rows[0].commands.iter().map(|command| command.as_str()).collect();
+        let mut from: Vec<_> = rows.iter().flat_map(|row| row.from.split(", ")).collect();
+        from.sort_unstable();
+        from.dedup();
+        let (names, commands, from) = (names.join(", "), commands.join(", "), from.join(", "));
+        let _ =
+            writeln!(text, "| {names} | {commands} | {from} | {}: {} |", treatment(&rows[0]), rows[0].text);
+    }
+    text
+}
+
+/// What is done about a header, in the README's words.
+fn treatment(row: &Extension) -> Cow<'static, str> {
+    let what = match (row.does, row.commands) {
+        (Does::Honoured, _) => return "honoured".into(),
+        (Does::Ignored, _) => return "harmless".into(),
+        (Does::Habit, _) => "ignored with a warning (never refused)",
+        (Does::Unsupported, [Command::Subscribe]) => "refused",
+        (Does::Unsupported, [Command::Send]) => "ignored with a warning",
+        (Does::Unsupported, _) => "refused on SUBSCRIBE and ignored with a warning on SEND",
+    };
+    let unless =
+        |values: &[&str]| values.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", ");
+    match row.asks {
+        Asks::Always => what.into(),
+        Asks::Unless(values) => format!("{what}, unless {}", unless(values)).into(),
+        Asks::OfQueueUnless(values) => format!("for `/queue/…` {what}, unless {}", unless(values)).into(),
+        Asks::OtherRouting => {
+            format!("{what}, unless `ANYCAST` for a queue or `MULTICAST` for a topic").into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn each_header_has_one_row_for_each_command() {
+        let mut seen = BTreeSet::new();
+        for row in TABLE {
+            assert!(row.name.is_ascii() && row.name.len() < 64, "{}", row.name);
+            assert!(row.text.ends_with('.') && !row.text.contains('|'), "{}: {}", row.name, row.text);
+            for command in row.commands {
+                assert!(seen.insert((row.name, command.as_str())), "{} on {command} twice", row.name);
+            }
+            let is_checked = row.commands.iter().all(|on| matches!(on, Command::Send | Command::Subscribe));
+            assert!(is_checked || matches!(row.does, Does::Honoured | Does::Ignored), "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn names_that_are_not_in_the_table_are_rarely_looked_for() {
+        for row in TABLE.iter().filter(|row| row.is_checked()) {
+            assert!(may_be_known(row.name.as_bytes()), "{}", row.name);
+        }
+        for name in [
+            "destination",
+            "content-length",
+            "content-type",
+            "correlation-id",
+            "receipt",
+            "transaction",
+            "id",
+            "ack",
+            "",
+            "é",
+            "x",
+        ] {
+            assert!(!may_be_known(name.as_bytes()), "{name:?}");
+        }
+        assert!(!may_be_known(&[b'x'; 64]) && !may_be_known(&[0xff; 4]));
+    }
+
+    #[test]
+    fn a_value_that_asks_for_nothing_is_harmless() {
+        let switch = Asks::Unless(&["false", "0", "no", "off"]);
+        for (asks, value, destination, expected) in [
+            (switch, "true", "/queue/a", true),
+            (switch, "1", "/queue/a", true),
+            (switch, " FALSE ", "/queue/a", false),
+            (switch, "0", "/queue/a", false),
+            (switch, "", "/queue/a", false),
+            (Asks::Always, "", "/queue/a", false),
+            (Asks::Always, "false", "/queue/a", true),
+            (Asks::OfQueueUnless(&["false"]), "true", "/queue/a", true),
+            (Asks::OfQueueUnless(&["false"]), "true", "/topic/a", false),
+            (Asks::OtherRouting, "ANYCAST", "/queue/a", false),
+            (Asks::OtherRouting, "ANYCAST", "/topic/a", true),
+            (Asks::OtherRouting, "MULTICAST", "/topic/a", false),
+            (Asks::OtherRouting, "MULTICAST", "/queue/a", true),
+            (Asks::OtherRouting, "BOTH", "/queue/a", true),
+        ] {
+            assert_eq!(asks.asks(value, destination), expected, "{asks:?} {value:?} {destination}");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The table of extension headers: the only place where one is named, and the source of the README's table.
+
+use super::{Asks, Does, Extension};
+use stompbox_frames::stomp::Command;
+
+/// Values of a switch that ask for nothing.
+const IF_ON: Asks = Asks::Unless(&["false", "0", "no", "off"]);
+
+const DURABLE: &str = "durable subscriptions are not available. Messages are kept in /queue/NAME while no client is \
+                       subscribed: send to a queue of the subscriber's own.";
+const ONE_CONSUMER: &str = "all consumers of a queue take turns. For one consumer at a time let only one client \
+                            subscribe; for strict order use prefetch-count:1.";
+const NO_LOCAL: &str = "a session receives its own messages, too. Put an id of the sender into a header of your own \
+                        and drop what you sent.";
+const REPLAY: &str = "a topic keeps no messages for later subscribers. Use /queue/NAME, which does.";
+const QUEUE_LIMITS: &str = "limits are the same for all queues. The operator sets queue-messages-max and \
+                            queue-bytes-max.";
+const DEAD_LETTERS: &str = "what max-deliveries gives up goes to /queue/dead.NAME. Subscribe there.";
+const EXPIRY: &str =
+    "messages do not expire. Put the time into a header of your own and let receivers check it.";
+const DELAY: &str = "messages are delivered at once. Send the message when it is due.";
+const ORDER: &str = "queues are first in, first out. Use a queue of its own for what is urgent.";
+const GROUPS: &str = "consumers take turns whatever the group is. Use a queue for each group.";
+const RETAIN: &str = "topics remember no message. Send the state again, or ask a service under /app/ for it.";
+const LAST_VALUE: &str = "a queue keeps every message, not the last one of each key.";
+const DUPLICATES: &str = "duplicates are not looked for. Let receivers compare an id of your own.";
+const SENDER: &str = "Stompbox does not check it, and any client can send any value. The header user-name, which no \
+                      client can set, says who the sender is (see show-sender).";
+const STREAMS: &str = "there are no streams. Use /topic/NAME, or /queue/NAME to keep messages.";
+const PRIORITIES: &str = "all consumers of a queue take equal turns.";
+const ROUTING: &str = "the prefix decides: /queue/NAME is for one consumer, /topic/NAME for all subscribers.";
+const BODIES: &str = "bodies are passed on as they are. Convert them in the client.";
+const BROWSE: &str = "queues cannot be looked at without taking from them. Subscribe with ack:client-individual and \
+                      UNSUBSCRIBE without an ACK: the messages go back to the queue.";
+const IN_MEMORY: &str = "queues are kept in memory and do not outlive the broker.";
+const NOTHING_TO_DELETE: &str = "there is no durable subscription that could be deleted.";
+const PASSED_ON: &str = "passed on to receivers as it is.";
+const COUNT: &str = "how many messages of a work queue may wait for their ACK, as prefetch-count.";
+
+macro_rules! extensions {
+    ($($name:literal [$($command:ident)+] $from:literal $does:ident $asks:expr, $text:expr;)+) => {
+        /// Every known extension header, a row for each name and way of treating it.
+        pub(super) const TABLE: &[Extension] = &[$(Extension {
+            name: $name,
+            commands: &[$(Command::$command),+],
+            from: $from,
+            does: Does::$does,
+            asks: $asks,
+            text: $text,
+        }),+];
+    };
+}
+
+extensions! {
+    "prefetch-count" [Subscribe] "RabbitMQ" Honoured Asks::Always, "how many messages of a work queue may wait for their ACK.";
+    "x-prefetch-count" [Subscribe] "RabbitMQ" Honoured Asks::Always, COUNT;
+    "prefetch_count" [Subscribe] "RabbitMQ" Honoured Asks::Always, COUNT;
+    "activemq.prefetchSize" [Subscribe] "ActiveMQ" Honoured Asks::Always, COUNT;
+    "credit" [Subscribe] "Apollo" Honoured Asks::Always, "`COUNT` as prefetch-count; `COUNT,BYTES` also bounds the bytes that wait for their ACK, unless BYTES is 0.";
+    "consumer-window-size" [Subscribe] "Artemis" Honoured Asks::Always, "bytes that may wait for their ACK; 0: one message at a time; -1: as much as the broker allows.";
+    "reply-to" [Send] "RabbitMQ, ActiveMQ, Apollo" Honoured Asks::Always, "`/temp-queue/NAME` becomes an address that receivers can send to.";
+    "requeue" [Nack] "RabbitMQ" Honoured Asks::Always, "`false` sends the message to the dead letter queue at once.";
+
+    "durable" [Subscribe] "RabbitMQ" Unsupported IF_ON, DURABLE;
+    "persistent" [Subscribe] "RabbitMQ, Apollo" Unsupported IF_ON, DURABLE;
+    "activemq.subscriptionName" [Subscribe] "ActiveMQ, Artemis" Unsupported Asks::Always, DURABLE;
+    "activemq.subcriptionName" [Subscribe] "ActiveMQ" Unsupported Asks::Always, DURABLE;
+    "durable-subscription-name" [Subscribe] "Artemis" Unsupported Asks::Always, DURABLE;
+    "durable-subscriber-name" [Subscribe] "Artemis" Unsupported Asks::Always, DURABLE;
+    "x-queue-name" [Subscribe Send] "RabbitMQ" Unsupported Asks::Always, DURABLE;
+    "auto-delete" [Subscribe Send] "RabbitMQ" Unsupported Asks::OfQueueUnless(&["false", "0", "no", "off"]), "a queue is kept with its messages when its consumers leave. Use /temp-queue/NAME for one that ends with the session.";
+    "exclusive" [Subscribe Send] "RabbitMQ, Apollo" Unsupported IF_ON, ONE_CONSUMER;
+    "activemq.exclusive" [Subscribe] "ActiveMQ" Unsupported IF_ON, ONE_CONSUMER;
+    "x-single-active-consumer" [Subscribe Send] "RabbitMQ" Unsupported IF_ON, ONE_CONSUMER;
+    "no-local" [Subscribe] "ActiveMQ, Artemis" Unsupported IF_ON, NO_LOCAL;
+    "activemq.noLocal" [Subscribe] "ActiveMQ, Artemis" Unsupported IF_ON, NO_LOCAL;
+    "activemq.retroactive" [Subscribe] "ActiveMQ" Unsupported IF_ON, REPLAY;
+    "browser" [Subscribe] "ActiveMQ, Apollo" Unsupported IF_ON, BROWSE;
+    "selector" [Subscribe] "ActiveMQ, Artemis, Apollo, Spring" Unsupported Asks::Always, "messages are not filtered. Subscribe to a narrower destination.";
+    "include-seq" [Subscribe] "Apollo" Unsupported Asks::Always, "messages have no sequence numbers.";
+    "from-seq" [Subscribe] "Apollo" Unsupported Asks::Always, REPLAY;
+    "activemq.priority" [Subscribe] "ActiveMQ" Unsupported Asks::Unless(&["0"]), PRIORITIES;
+    "x-priority" [Subscribe] "RabbitMQ" Unsupported Asks::Unless(&["0"]), PRIORITIES;
+    "activemq.maximumPendingMessageLimit" [Subscribe] "ActiveMQ" Unsupported Asks::Unless(&["0", "-1"]), "no message is dropped for a slow receiver: it is closed beyond outbox-bytes-max.";
+    "subscription-type" [Subscribe] "Artemis" Unsupported Asks::OtherRouting, ROUTING;
+    "destination-type" [Subscribe Send] "Artemis" Unsupported Asks::OtherRouting, ROUTING;
+    "transformation" [Subscribe Send] "ActiveMQ" Unsupported Asks::Always, BODIES;
+    "x-queue-type" [Subscribe Send] "RabbitMQ" Unsupported Asks::Unless(&["classic"]), "there is one type of queue, which is kept in memory.";
+    "x-message-ttl" [Subscribe Send] "RabbitMQ" Unsupported Asks::Always, EXPIRY;
+    "x-expires" [Subscribe Send] "RabbitMQ" Unsupported Asks::Always, "a queue lives as long as it has messages or consumers.";
+    "x-max-length" [Subscribe Send] "RabbitMQ" Unsupported Asks::Always, QUEUE_LIMITS;
+    "x-max-length-bytes" [Subscribe Send] "RabbitMQ" Unsupported Asks::Always, QUEUE_LIMITS;
+    "x-overflow" [Subscribe Send] "RabbitMQ" Unsupported Asks::Unless(&["reject-publish"]), "a SEND to a full queue gets ERROR.";
+    "x-max-priority" [Subscribe Send] "RabbitMQ" Unsupported Asks::Always, ORDER;
+    "x-dead-letter-exchange" [Subscribe Send] "RabbitMQ" Unsupported Asks::Always, DEAD_LETTERS;
+    "x-dead-letter-routing-key" [Subscribe Send] "RabbitMQ" Unsupported Asks::Always, DEAD_LETTERS;
+    "x-delivery-limit" [Subscribe Send] "RabbitMQ" Unsupported Asks::Always, "the limit is the same for all queues. The operator sets max-deliveries.";
+    "x-max-age" [Subscribe Send] "RabbitMQ" Unsupported Asks::Always, STREAMS;
+    "x-stream-max-segment-size-bytes" [Subscribe Send] "RabbitMQ" Unsupported Asks::Always, STREAMS;
+    "x-stream-filter-size-bytes" [Subscribe Send] "RabbitMQ" Unsupported Asks::Always, STREAMS;
+    "x-stream-offset" [Subscribe] "RabbitMQ" Unsupported Asks::Unless(&["next"]), STREAMS;
+    "x-stream-filter" [Subscribe] "RabbitMQ" Unsupported Asks::Always, "messages are not filtered. Subscribe to a narrower destination.";
+    "x-stream-match-unfiltered" [Subscribe] "RabbitMQ" Unsupported IF_ON, "messages are not filtered. Subscribe to a narrower destination.";
+    "x-stream-filter-value" [Send] "RabbitMQ" Unsupported Asks::Always, "messages are not filtered. Send to a narrower destination.";
+
+    "durable" [Send] "RabbitMQ" Unsupported IF_ON, IN_MEMORY;
+    "expires" [Send] "ActiveMQ, Artemis, Apollo" Unsupported Asks::Unless(&["0"]), EXPIRY;
+    "ttl" [Send] "Apollo" Unsupported Asks::Always, EXPIRY;
+    "expiration" [Send] "RabbitMQ" Unsupported Asks::Always, EXPIRY;
+    "priority" [Send] "RabbitMQ, ActiveMQ, Artemis" Unsupported Asks::Unless(&["4"]), ORDER;
+    "delay" [Send] "various" Unsupported Asks::Unless(&["0"]), DELAY;
+    "x-delay" [Send] "RabbitMQ" Unsupported Asks::Unless(&["0"]), DELAY;
+    "AMQ_SCHEDULED_DELAY" [Send] "ActiveMQ, Artemis" Unsupported Asks::Unless(&["0"]), DELAY;
+    "AMQ_SCHEDULED_TIME" [Send] "Artemis" Unsupported Asks::Unless(&["0"]), DELAY;
+    "AMQ_SCHEDULED_PERIOD" [Send] "ActiveMQ" Unsupported Asks::Unless(&["0"]), DELAY;
+    "AMQ_SCHEDULED_REPEAT" [Send] "ActiveMQ" Unsupported Asks::Unless(&["0"]), DELAY;
+    "AMQ_SCHEDULED_CRON" [Send] "ActiveMQ" Unsupported Asks::Always, DELAY;
+    "JMSXGroupID" [Send] "ActiveMQ, Artemis" Unsupported Asks::Always, GROUPS;
+    "JMSXGroupSeq" [Send] "ActiveMQ, Artemis" Unsupported Asks::Unless(&["0"]), GROUPS;
+    "message_group" [Send] "Apollo" Unsupported Asks::Always, GROUPS;
+    "retain" [Send] "Apollo" Unsupported IF_ON, RETAIN;
+    "ActiveMQ.Retain" [Send] "ActiveMQ" Unsupported IF_ON, RETAIN;
+    "_AMQ_LVQ_NAME" [Send] "Artemis" Unsupported Asks::Always, LAST_VALUE;
+    "_AMQ_DUPL_ID" [Send] "Artemis" Unsupported Asks::Always, DUPLICATES;
+    "user-id" [Send] "RabbitMQ" Unsupported Asks::Always, SENDER;
+    "JMSXUserID" [Send] "ActiveMQ, Artemis" Unsupported Asks::Always, SENDER;
+    "persistent" [Send] "RabbitMQ, ActiveMQ, Artemis, Apollo" Habit Asks::OfQueueUnless(&["false", "0", "no", "off"]), IN_MEMORY;
+
+    "browser-end" [Subscribe] "Apollo" Ignored Asks::Always, "it changes browser, which is refused.";
+    "activemq.dispatchAsync" [Subscribe] "ActiveMQ" Ignored Asks::Always, "deliveries are always asynchronous.";
+    "durable" [Unsubscribe] "RabbitMQ" Ignored Asks::Always, NOTHING_TO_DELETE;
+    "persistent" [Unsubscribe] "RabbitMQ, Apollo" Ignored Asks::Always, NOTHING_TO_DELETE;
+    "auto-delete" [Unsubscribe] "RabbitMQ" Ignored Asks::Always, NOTHING_TO_DELETE;
+    "activemq.subscriptionName" [Unsubscribe] "ActiveMQ, Artemis" Ignored Asks::Always, NOTHING_TO_DELETE;
+    "durable-subscription-name" [Unsubscribe] "Artemis" Ignored Asks::Always, NOTHING_TO_DELETE;
+    "durable-subscriber-name" [Unsubscribe] "Artemis" Ignored Asks::Always, NOTHING_TO_DELETE;
+    "correlation-id" [Send] "RabbitMQ, ActiveMQ, Artemis" Ignored Asks::Always, PASSED_ON;
+    "content-encoding" [Send] "RabbitMQ" Ignored Asks::Always, PASSED_ON;
+    "type" [Send] "RabbitMQ, ActiveMQ, Artemis" Ignored Asks::Always, PASSED_ON;
+    "timestamp" [Send] "RabbitMQ" Ignored Asks::Always, PASSED_ON;
+    "app-id" [Send] "RabbitMQ" Ignored Asks::Always, PASSED_ON;
+    "amqp-message-id" [Send] "RabbitMQ" Ignored Asks::Always, PASSED_ON;
+    "amq-msg-type" [Send] "ActiveMQ" Ignored Asks::Always, PASSED_ON;
+    "host" [Connect] "STOMP 1.1" Ignored Asks::Always, "any value will do: there are no virtual hosts.";
+    "client-id" [Connect] "ActiveMQ, Artemis" Ignored Asks::Always, "it names durable subscriptions, which are refused. Several connections may have the same one.";
+    "request-id" [Connect] "ActiveMQ" Ignored Asks::Always, "CONNECTED has no response-id.";
+    "endpoint-id" [Connect] "USP (TR-369)" Ignored Asks::Always, "CONNECTED has no subscribe-dest: configure the agent's own.";
+    "X-CSRF-TOKEN" [Connect] "Spring" Ignored Asks::Always, "the page's origin is checked instead (allowed-origins).";
+}

@@ -1,0 +1,244 @@
+//! Headers of other brokers: honoured, refused, warned about or harmless, and never pretended.
+
+use super::*;
+
+/// SUBSCRIBE with headers that are to be refused, and a word of what the ERROR says to use instead.
+const REFUSED: [(&str, &str); 34] = [
+    ("durable:true", "/queue/NAME"),
+    ("durable:1", "/queue/NAME"),
+    ("persistent:true", "/queue/NAME"),
+    ("activemq.subscriptionName:x", "/queue/NAME"),
+    ("activemq.subcriptionName:x", "/queue/NAME"),
+    ("durable-subscription-name:x", "/queue/NAME"),
+    ("durable-subscriber-name:x", "/queue/NAME"),
+    ("x-queue-name:x", "/queue/NAME"),
+    ("auto-delete:true", "/temp-queue/NAME"),
+    ("exclusive:true", "prefetch-count:1"),
+    ("activemq.exclusive:true", "prefetch-count:1"),
+    ("x-single-active-consumer:true", "prefetch-count:1"),
+    ("no-local:true", "its own messages"),
+    ("activemq.noLocal:true", "its own messages"),
+    ("activemq.retroactive:true", "/queue/NAME"),
+    ("browser:true", "NACK"),
+    ("selector:x=1", "narrower destination"),
+    ("include-seq:seq", "sequence numbers"),
+    ("from-seq:0", "/queue/NAME"),
+    ("activemq.priority:9", "equal turns"),
+    ("x-priority:-1", "equal turns"),
+    ("activemq.maximumPendingMessageLimit:5", "outbox-bytes-max"),
+    ("subscription-type:MULTICAST", "prefix"),
+    ("destination-type:MULTICAST", "prefix"),
+    ("transformation:jms-json", "Convert"),
+    ("x-queue-type:quorum", "in memory"),
+    ("x-message-ttl:1000", "do not expire"),
+    ("x-expires:1000", "as long as"),
+    ("x-max-length:5", "queue-messages-max"),
+    ("x-overflow:drop-head", "full queue"),
+    ("x-max-priority:5", "first out"),
+    ("x-dead-letter-exchange:dlx", "/queue/dead.NAME"),
+    ("x-stream-offset:first", "no streams"),
+    ("x-stream-filter:a", "narrower destination"),
+];
+
+#[test]
+fn a_header_that_changes_the_meaning_of_subscribe_is_refused_by_name() {
+    for version in VERSIONS {
+        for (header, instead) in REFUSED {
+            let mut peer = Peer::connected(version);
+            peer.send(&format!("SUBSCRIBE id:1 destination:/queue/a receipt:r {header}"));
+            peer.expect("ERROR unsupported header receipt r\nclose Rejected");
+            let (name, value) = header.split_once(':').expect("a header");
+            let named = format!("SUBSCRIBE has the header {name}, which is \"{value}\"");
+            assert!(
+                peer.detail.starts_with(&named) && peer.detail.contains(instead),
+                "{header}: {}",
+                peer.detail
+            );
+        }
+    }
+}
+
+#[test]
+fn a_header_of_subscribe_whose_value_asks_for_nothing_is_harmless() {
+    for headers in [
+        "durable:false persistent:false auto-delete:false exclusive:FALSE no-local:false activemq.noLocal:false",
+        "activemq.exclusive:false activemq.retroactive:false x-single-active-consumer:false browser:false browser-end:false",
+        "activemq.priority:0 activemq.maximumPendingMessageLimit:-1 activemq.dispatchAsync:true x-priority:0",
+        "activemq.maximumPendingMessageLimit:0 activemq.subscriptionName: selector: x-queue-type:classic",
+        "x-stream-offset:next subscription-type:ANYCAST destination-type:ANYCAST x-overflow:reject-publish",
+        "Durable:true DURABLE:true durable-x:true xdurable:true",
+        "durable:false durable:true",
+    ] {
+        let mut peer = Peer::connected(Version::V1_2);
+        peer.send(&format!("SUBSCRIBE id:1 destination:/queue/a {headers}"))
+            .expect("subscribe 1 /queue/a 250");
+    }
+    let mut peer = Peer::connected(Version::V1_2);
+    peer.send("SUBSCRIBE id:1 destination:/topic/a auto-delete:true subscription-type:MULTICAST");
+    peer.expect("subscribe 1 /topic/a 250");
+    peer.send("UNSUBSCRIBE id:1 durable:true auto-delete:false activemq.subscriptionName:x")
+        .expect("unsubscribe 1");
+}
+
+#[test]
+fn with_soft_errors_a_refused_header_costs_no_connection() {
+    let mut peer = Peer::new(Options::default());
+    peer.send("CONNECT accept-version:1.2 soft-errors:true").let_in(None).take();
+    peer.send("SUBSCRIBE id:1 destination:/queue/a browser:true receipt:r");
+    peer.expect("report message:unsupported header receipt-id:r refused:/queue/a");
+    peer.send("SUBSCRIBE id:1 destination:/queue/a").expect("subscribe 1 /queue/a 250");
+}
+
+/// SEND with headers that ask for what there is not.
+const IGNORED: [&str; 22] = [
+    "expires:1700000000000",
+    "ttl:1000",
+    "expiration:1000",
+    "priority:9",
+    "delay:5",
+    "x-delay:5",
+    "AMQ_SCHEDULED_DELAY:1",
+    "AMQ_SCHEDULED_TIME:1",
+    "AMQ_SCHEDULED_PERIOD:1",
+    "AMQ_SCHEDULED_REPEAT:1",
+    "AMQ_SCHEDULED_CRON:x",
+    "JMSXGroupID:a",
+    "message_group:a",
+    "retain:set",
+    "ActiveMQ.Retain:true",
+    "_AMQ_LVQ_NAME:a",
+    "_AMQ_DUPL_ID:a",
+    "transformation:jms-json",
+    "durable:true",
+    "x-message-ttl:5",
+    "user-id:root",
+    "JMSXUserID:root",
+];
+
+#[test]
+fn a_header_that_changes_the_meaning_of_send_is_warned_about_once_a_connection() {
+    for header in IGNORED {
+        let mut peer = Peer::connected(Version::V1_2);
+        let name = header.split(':').next().expect("a name");
+        peer.send(&format!("SEND destination:/queue/a {header} = x"));
+        peer.expect(&format!("ignored {name}\npublish /queue/a = x"));
+        peer.send(&format!("SEND destination:/topic/b {header} = y")).expect("publish /topic/b = y");
+        peer.send(&format!("SEND destination:/topic/b {header} AMQ_SCHEDULED_DELAY:1 = z"));
+        let other = if name == "AMQ_SCHEDULED_DELAY" { "" } else { "ignored AMQ_SCHEDULED_DELAY\n" };
+        peer.expect(&format!("{other}publish /topic/b = z"));
+    }
+}
+
+#[test]
+fn with_strict_headers_such_a_send_is_refused_by_name() {
+    for header in IGNORED {
+        let mut peer = Peer::limited(|options| options.strict_headers = true);
+        peer.send(&format!("SEND destination:/queue/a receipt:r {header} = x"));
+        peer.expect("ERROR unsupported header receipt r\nclose Rejected");
+        let name = header.split(':').next().expect("a name");
+        assert!(
+            peer.detail.starts_with(&format!("SEND has the header {name}, ")),
+            "{header}: {}",
+            peer.detail
+        );
+    }
+    let mut peer = Peer::limited(|options| options.strict_headers = true);
+    peer.send("BEGIN transaction:t").take();
+    peer.send("SEND destination:/queue/a transaction:t ttl:5 = x").expect_error("unsupported header");
+}
+
+#[test]
+fn persistent_messages_to_a_queue_are_warned_about_and_never_refused() {
+    for strict in [false, true] {
+        let mut peer = Peer::limited(|options| options.strict_headers = strict);
+        peer.send("SEND destination:/topic/a persistent:true = x").expect("publish /topic/a = x");
+        peer.send("SEND destination:/queue/a persistent:false = x").expect("publish /queue/a = x");
+        peer.send("SEND destination:/queue/a persistent:true = x");
+        peer.expect("ignored persistent\npublish /queue/a = x");
+        peer.send("SEND destination:/queue/a persistent:true = x").expect("publish /queue/a = x");
+    }
+}
+
+#[test]
+fn a_header_of_send_whose_value_asks_for_nothing_is_harmless() {
+    let mut peer = Peer::limited(|options| options.strict_headers = true);
+    for headers in [
+        "expires:0 priority:4 delay:0 AMQ_SCHEDULED_DELAY:0 JMSXGroupSeq:0 ttl: retain:false durable:false",
+        "correlation-id:1 type:t timestamp:5 app-id:a content-encoding:gzip amq-msg-type:text reply-to:/queue/b",
+        "destination-type:ANYCAST x-anything:1 Priority:9",
+    ] {
+        peer.send(&format!("SEND destination:/queue/a {headers} = x")).expect("publish /queue/a = x");
+    }
+}
+
+// ---- prefetch ----
+
+#[test]
+fn every_dialect_of_prefetch_is_honoured() {
+    for (headers, granted) in [
+        ("prefetch-count:7", "7"),
+        ("x-prefetch-count:7", "7"),
+        ("prefetch_count:7", "7"),
+        ("activemq.prefetchSize:7", "7"),
+        ("credit:7", "7"),
+        ("credit:7,0", "7"),
+        ("credit:7,2000", "7 bytes 2000"),
+        ("credit:0,2000", "250 bytes 2000"),
+        ("consumer-window-size:2000", "250 bytes 2000"),
+        ("consumer-window-size:0", "1"),
+        ("consumer-window-size:-1", "10000"),
+        ("consumer-window-size:-1 prefetch-count:7", "7"),
+        ("consumer-window-size:2000 activemq.prefetchSize:7", "7 bytes 2000"),
+        ("consumer-window-size:99999999999999999999", "250 bytes 18446744073709551615"),
+        ("prefetch-count:7 x-prefetch-count:7 credit:7,2000 consumer-window-size:2000", "7 bytes 2000"),
+        ("consumer-window-size:0 prefetch-count:1", "1"),
+        ("activemq.prefetchSize:4294967295", "10000"),
+    ] {
+        let mut peer = Peer::connected(Version::V1_1);
+        peer.send(&format!("SUBSCRIBE id:1 destination:/queue/a {headers}"));
+        peer.expect(&format!("subscribe 1 /queue/a {granted}"));
+    }
+}
+
+#[test]
+fn prefetch_headers_that_contradict_each_other_are_refused_with_both_names() {
+    for (one, other) in [
+        ("prefetch-count:7", "x-prefetch-count:8"),
+        ("prefetch-count:7", "activemq.prefetchSize:8"),
+        ("prefetch_count:7", "credit:8"),
+        ("prefetch-count:7", "consumer-window-size:0"),
+        ("credit:7,1000", "consumer-window-size:2000"),
+    ] {
+        let mut peer = Peer::connected(Version::V1_2);
+        peer.send(&format!("SUBSCRIBE id:1 destination:/queue/a {one} {other}"));
+        peer.expect_error("conflicting headers");
+        for header in [one, other] {
+            let (name, value) = header.split_once(':').expect("a header");
+            assert!(peer.detail.contains(&format!("{name} is \"{value}\"")), "{}", peer.detail);
+        }
+    }
+}
+
+#[test]
+fn a_malformed_prefetch_is_refused_with_what_was_expected() {
+    for (header, expected) in [
+        ("activemq.prefetchSize:0", "a whole number from 1 to 4294967295"),
+        ("x-prefetch-count:-1", "a whole number from 1 to 4294967295"),
+        ("prefetch_count:4294967296", "a whole number from 1 to 4294967295"),
+        ("credit:", "COUNT or COUNT,BYTES"),
+        ("credit:0", "COUNT or COUNT,BYTES"),
+        ("credit:0,0", "COUNT or COUNT,BYTES"),
+        ("credit:1,2,3", "COUNT or COUNT,BYTES"),
+        ("credit:-1", "COUNT or COUNT,BYTES"),
+        ("consumer-window-size:-2", "0 for one message at a time, or -1 for no bound"),
+        ("consumer-window-size:10KiB", "0 for one message at a time, or -1 for no bound"),
+        ("consumer-window-size:", "0 for one message at a time, or -1 for no bound"),
+    ] {
+        let mut peer = Peer::connected(Version::V1_2);
+        peer.send(&format!("SUBSCRIBE id:1 destination:/queue/a {header}"));
+        peer.expect_error("malformed prefetch header");
+        let (name, value) = header.split_once(':').expect("a header");
+        assert!(peer.detail.starts_with(&format!("{name} is \"{value}\"; expected ")), "{}", peer.detail);
+        assert!(peer.detail.contains(expected), "{}", peer.detail);
+    }
+}

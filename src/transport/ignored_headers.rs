@@ -1,0 +1,80 @@
+//! Log lines about headers of SEND that are ignored: one a minute for each header, however many clients send it.
+
+use super::drive::Connection;
+use super::wire::Wire;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// Time between two lines about one header.
+const EVERY: Duration = Duration::from_secs(60);
+
+/// The headers that have been logged: a bounded number, for their names come from the table of extension headers.
+#[derive(Debug, Default)]
+pub(super) struct IgnoredHeaders {
+    by_name: Mutex<BTreeMap<&'static str, Logged>>,
+}
+
+#[derive(Debug)]
+struct Logged {
+    at: Instant,
+    /// Connections that sent it since then.
+    connections: u64,
+}
+
+impl IgnoredHeaders {
+    /// Counts a connection that sends this header. Returns the number of connections that a line about it stands for,
+    /// or `None` if one was written less than a minute ago.
+    fn note(&self, name: &'static str, now: Instant) -> Option<u64> {
+        let mut by_name = self.by_name.lock();
+        match by_name.get_mut(name) {
+            Some(logged) if now.saturating_duration_since(logged.at) < EVERY => {
+                logged.connections += 1;
+                None
+            }
+            Some(logged) => {
+                logged.at = now;
+                Some(std::mem::take(&mut logged.connections) + 1)
+            }
+            None => {
+                by_name.insert(name, Logged { at: now, connections: 0 });
+                Some(1)
+            }
+        }
+    }
+}
+
+impl<W: Wire> Connection<W> {
+    /// The session ignored a header for the first time.
+    pub(super) fn log_ignored_header(&self, name: &'static str, reason: &'static str, now: Instant) {
+        let Some(connections) = self.hub.ignored_headers.note(name, now) else { return };
+        tracing::warn!(
+            header = name,
+            reason,
+            connections,
+            user = self.session.user(),
+            address = %self.address,
+            session = self.session.id(),
+            "ignored a header of SEND that asks for what is not available; strict-headers refuses such messages"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_is_logged_once_a_minute_with_the_number_of_connections() {
+        let (headers, start) = (IgnoredHeaders::default(), Instant::now());
+        let after = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(headers.note("priority", after(0)), Some(1));
+        assert_eq!(headers.note("expires", after(1)), Some(1));
+        for second in 2..60 {
+            assert_eq!(headers.note("priority", after(second)), None);
+        }
+        assert_eq!(headers.note("priority", after(60)), Some(59));
+        assert_eq!(headers.note("priority", after(61)), None);
+        assert_eq!(headers.note("expires", after(62)), Some(1));
+    }
+}
