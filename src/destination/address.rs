@@ -1,5 +1,6 @@
 //! What a client writes: a destination of which it may not be settled whose it is.
 
+use super::dialect::check_dialect;
 use super::owner::{decode, percent_decode};
 use super::pattern::{self, Pattern, Segment, Selector};
 use super::{Destination, DestinationError, Kind, Owner, PREFIXES, check_length, inspect, wrong};
@@ -130,6 +131,7 @@ pub fn recipients(to: &str) -> Result<Vec<String>, DestinationError> {
 
 fn parse(text: &str, bytes_max: usize) -> Result<Address, DestinationError> {
     check_length(text, bytes_max)?;
+    check_dialect(text)?;
     if text == REFRESH {
         return Ok(Address::Refresh);
     }

@@ -24,10 +24,12 @@
 //! a user's destination is.
 
 mod address;
+mod dialect;
 mod owner;
 mod pattern;
 
 pub use address::{Address, UserPath, Whose, recipients};
+pub use dialect::check_dialect;
 pub use owner::Owner;
 pub(crate) use owner::percent_decode;
 pub use pattern::{Pattern, Segment, Selector};

@@ -224,6 +224,10 @@ impl Rejection {
         Rejection { closing, ..Rejection::rejected("invalid destination", error.detail) }
     }
 
+    pub(super) fn reply_to(error: DestinationError) -> Rejection {
+        Rejection::rejected("invalid reply-to", format!("In the header reply-to, {}", error.detail))
+    }
+
     pub(super) fn undecodable(error: &DecodeError) -> Rejection {
         let closing = error.limit.map_or(Closing::Rejected, Closing::Limit);
         Rejection { closing, ..Rejection::rejected(error.summary, error.detail.clone()) }

@@ -4,7 +4,9 @@ use super::action::{Action, Publish, Receipt, Target};
 use super::temp::Place;
 use super::transactions::Parked;
 use super::{Rejection, Session, required};
-use crate::destination::{Address, Destination, Kind, Owner, Selector, UserPath, Whose, recipients};
+use crate::destination::{
+    Address, Destination, Kind, Owner, Selector, UserPath, Whose, check_dialect, recipients,
+};
 use crate::users::permissions::Verb;
 use bytes::Bytes;
 use std::borrow::Cow;
@@ -151,7 +153,12 @@ impl Session {
             Target::Users(..) => Kind::User,
         };
         let mut extra = Vec::new();
-        let reply_to = match (kind, frame.header("reply-to")) {
+        let reply_to = frame.header("reply-to");
+        if let Some(reply) = reply_to.as_deref().filter(|reply| reply.starts_with('/')) {
+            // Passed on, it would be refused where the receiver answers, who cannot know why.
+            check_dialect(reply).map_err(Rejection::reply_to)?;
+        }
+        let reply_to = match (kind, reply_to) {
             (_, Some(reply)) if reply.starts_with(Kind::TempQueue.prefix()) => {
                 self.temp_reply(&reply, kind, actions)?
             }

@@ -19,7 +19,7 @@ const REFUSED: [(&str, &str); 34] = [
     ("no-local:true", "its own messages"),
     ("activemq.noLocal:true", "its own messages"),
     ("activemq.retroactive:true", "/queue/NAME"),
-    ("browser:true", "NACK"),
+    ("browser:true", "client-individual"),
     ("selector:x=1", "narrower destination"),
     ("include-seq:seq", "sequence numbers"),
     ("from-seq:0", "/queue/NAME"),
@@ -241,4 +241,28 @@ fn a_malformed_prefetch_is_refused_with_what_was_expected() {
         assert!(peer.detail.starts_with(&format!("{name} is \"{value}\"; expected ")), "{}", peer.detail);
         assert!(peer.detail.contains(expected), "{}", peer.detail);
     }
+}
+
+// ---- destinations ----
+
+#[test]
+fn options_and_lists_of_destinations_are_refused_in_send_subscribe_and_reply_to() {
+    for (form, way_out) in
+        [("/queue/a?x=1", "%3F"), ("/queue/a,/queue/b", "%2C"), ("/queue/a,topic://b", "%2C")]
+    {
+        for (frame, summary) in [
+            (format!("SEND destination:{form}"), "invalid destination"),
+            (format!("SUBSCRIBE id:1 destination:{form}"), "invalid destination"),
+            (format!("SEND destination:/queue/c reply-to:{form}"), "invalid reply-to"),
+            (format!("SEND destination:/topic/c reply-to:{form}"), "invalid reply-to"),
+            (format!("SEND destination:/app/c reply-to:{form}"), "invalid reply-to"),
+        ] {
+            let mut peer = Peer::connected(Version::V1_2);
+            peer.send(&frame).expect_error(summary);
+            assert!(peer.detail.contains(form) && peer.detail.contains(way_out), "{frame}: {}", peer.detail);
+        }
+    }
+    let mut peer = Peer::connected(Version::V1_2);
+    peer.send("SEND destination:/topic/a,b reply-to:/topic/c,d?e").expect("publish /topic/a,b");
+    peer.send("SEND destination:/topic/a reply-to:amq.gen-x,/y?z=1").expect("publish /topic/a");
 }

@@ -1,0 +1,109 @@
+//! ActiveMQ's forms of a destination, which must not be taken for a literal name.
+//!
+//! ```text
+//! options   = name "?" key "=" …            ; /queue/a?consumer.prefetchSize=1
+//! composite = name "," *SP other …          ; /queue/a,/queue/b and /queue/a,topic://b
+//! key       = 1*( letter / digit / "." / "-" / "_" )
+//! other     = "/" … | "queue://" … | "topic://" … | "temp-queue://" … | "temp-topic://" …
+//! ```
+//!
+//! A comma or a question mark anywhere else is a character like any other.
+
+use super::{DestinationError, wrong};
+
+const SCHEMES: [&str; 4] = ["queue://", "topic://", "temp-queue://", "temp-topic://"];
+
+/// Refuses a destination in one of these forms.
+///
+/// # Errors
+/// What the form is, what to do instead, and how to write a name that really has the characters.
+pub fn check_dialect(text: &str) -> Result<(), DestinationError> {
+    if text.split('?').skip(1).any(begins_with_option) {
+        return Err(wrong(format!(
+            "{text:?} has options behind '?', as in ActiveMQ. Stompbox has no options of destinations: name the \
+             destination alone; prefetch is a header of SUBSCRIBE (prefetch-count). In a name that has a '?' and a '=' \
+             write the '?' as %3F."
+        )));
+    }
+    if text.split(',').skip(1).any(|rest| is_another(rest.trim_start_matches(' '))) {
+        return Err(wrong(format!(
+            "{text:?} lists several destinations, as in ActiveMQ. Use a frame for each destination. In a name that has a \
+             comma before a '/' write the comma as %2C."
+        )));
+    }
+    Ok(())
+}
+
+fn begins_with_option(text: &str) -> bool {
+    let is_key = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
+    text.split_once('=').is_some_and(|(key, _)| !key.is_empty() && key.bytes().all(is_key))
+}
+
+fn is_another(text: &str) -> bool {
+    text.starts_with('/') || SCHEMES.iter().any(|scheme| text.starts_with(scheme))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::destination::{Address, Destination, Selector};
+
+    #[test]
+    fn options_and_lists_of_destinations_are_no_names() {
+        for (text, says) in [
+            ("/queue/a?x=1", "%3F"),
+            ("/queue/a?consumer.prefetchSize=1&consumer.exclusive=true", "%3F"),
+            ("/topic/a.b?consumer.retroactive=true", "%3F"),
+            ("/topic/what?/a?x=", "%3F"),
+            ("/user/bob/queue/a?x=1", "%3F"),
+            ("/user/a?x=1/queue/a", "%3F"),
+            ("/temp-queue/a?x=1", "%3F"),
+            ("/queue/a,/queue/b", "%2C"),
+            ("/queue/a,/queue/b,/topic/c", "%2C"),
+            ("/queue/a,  /queue/b", "%2C"),
+            ("/queue/a,queue://b", "%2C"),
+            ("/queue/a,topic://b", "%2C"),
+            ("/topic/a,b,/topic/c", "%2C"),
+            ("/user/queue/a,/queue/b", "%2C"),
+            ("/presence/topic/a,/topic/b", "%2C"),
+        ] {
+            for error in [
+                Address::parse_send(text, 1024).err(),
+                Address::parse_subscribe(text, 1024).err(),
+                Destination::parse(text, 1024).err(),
+                Selector::parse(text, 1024).err(),
+            ] {
+                let error = error.unwrap_or_else(|| panic!("{text} is refused"));
+                assert!(error.detail.contains(text) && error.detail.contains(says), "{text}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn commas_and_question_marks_in_names_are_characters_like_any_other() {
+        for text in [
+            "/topic/a,b",
+            "/topic/a,b,c",
+            "/topic/a, b/c",
+            "/topic/a/b,c/d",
+            "/topic/a,",
+            "/topic/,a",
+            "/queue/a,queue:b",
+            "/topic/what?",
+            "/topic/a?b",
+            "/topic/a?b/c",
+            "/topic/a?=b",
+            "/topic/a? b=c",
+            "/topic/a=b?",
+            "/topic/a=b,c=d",
+            "/queue/a%3Fx=1",
+            "/queue/a%2C/queue/b",
+        ] {
+            assert!(Destination::parse(text, 1024).is_ok(), "{text}");
+            assert!(Selector::parse(text, 1024).is_ok(), "{text}");
+        }
+        for text in ["/user/a%3Fx=1/queue/a", "/user/a%2C/queue/a", "/user/a,b/queue/a"] {
+            assert!(Destination::parse(text, 1024).is_ok(), "{text}");
+        }
+    }
+}
