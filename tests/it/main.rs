@@ -10,6 +10,7 @@ mod bench;
 mod charges;
 mod command;
 mod connect;
+mod dialects;
 mod endings;
 mod errors;
 mod fairness;

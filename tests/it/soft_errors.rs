@@ -56,7 +56,7 @@ on_each_wire! {
                 ("SEND\nx:y", "missing header"),
                 ("SUBSCRIBE\nid:errors\ndestination:/topic/a", "duplicate subscription"),
                 ("SUBSCRIBE\nid:2\ndestination:/topic/a\nack:never", "unknown ack mode"),
-                ("SUBSCRIBE\nid:2\ndestination:/topic/a\nselector:a=1", "selector is not supported"),
+                ("SUBSCRIBE\nid:2\ndestination:/topic/a\nselector:a=1", "unsupported header"),
                 ("SEND\ndestination:/app/a\nreply-to:/user/bob/queue/a", "reply-to is not yours"),
                 ("SEND\ndestination:/users/queue/a", "missing header"),
             ] {

@@ -49,6 +49,8 @@ pub(crate) struct Client {
     socket: TcpStream,
     octets: Vec<u8>,
     read_to: usize,
+    /// Over TCP: a LF follows each frame.
+    trailing_lf: bool,
     /// Over TCP: the LF behind the last frame is still to come.
     owes_lf: bool,
     marks: usize,
@@ -58,7 +60,12 @@ impl Client {
     pub(crate) fn new(wire: Wire, socket: TcpStream) -> Client {
         socket.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
         socket.set_nodelay(true).expect("a socket takes an option");
-        Client { wire, socket, octets: Vec::new(), read_to: 0, owes_lf: false, marks: 0 }
+        Client { wire, socket, octets: Vec::new(), read_to: 0, trailing_lf: true, owes_lf: false, marks: 0 }
+    }
+
+    /// The same over TCP without a LF behind each frame.
+    pub(crate) fn without_trailing_lf(self) -> Client {
+        Client { trailing_lf: false, ..self }
     }
 
     /// Its own end of the connection.
@@ -292,7 +299,7 @@ impl Client {
                 assert!(!owed, "a LF follows each frame, not {other}");
                 let (frame, length) = Frame::parse(&self.octets[self.read_to..])?;
                 self.read_to += length;
-                self.owes_lf = true;
+                self.owes_lf = self.trailing_lf;
                 Some(Event::Frame(frame))
             }
         }

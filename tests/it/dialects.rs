@@ -1,0 +1,149 @@
+//! Clients that were written for other brokers, or before there was a specification.
+
+use crate::support::{Broker, Client, Event, Wire, on_each_wire};
+
+/// A MESSAGE's headers as they are echoed on the frame that answers it.
+fn echoed(headers: &[(String, String)]) -> String {
+    headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect()
+}
+
+fn fill(client: &mut Client, queue: &str, messages: usize, body: &str) {
+    for _ in 0..messages {
+        client.publish(queue, body);
+    }
+}
+
+on_each_wire! {
+    fn an_ack_that_echoes_the_headers_of_its_message_settles_it(wire: Wire) {
+        let broker = Broker::start(&[]);
+        for version in ["1.0", "1.1", "1.2"] {
+            let mut client = broker.connect_with(wire, version);
+            fill(&mut client, "/queue/a", 2, "hello");
+            client.done(
+                "SUBSCRIBE\nid:s\ndestination:/queue/a\nack:client-individual\ncontent-length:5\nreceipt:done\n\n\0",
+            );
+            let messages = [(); 2].map(|()| client.expect("MESSAGE", &[("content-length", "5")], "hello"));
+            for (left, message) in [(1, &messages[0]), (0, &messages[1])] {
+                let id = message.header("ack").map_or(String::new(), |ack| format!("id:{ack}\n"));
+                client.done(&format!("ACK\n{id}{}receipt:done\n\n\0", echoed(&message.headers)));
+                assert_eq!(broker.metric("queue_messages"), left, "{version}");
+            }
+            client.done("UNSUBSCRIBE\nid:s\ncontent-length:5\nreceipt:done\n\n\0");
+            client.done("BEGIN\ntransaction:t\ncontent-length:9999999999\nreceipt:done\n\n\0");
+            client.done("COMMIT\ntransaction:t\ncontent-length:x\nreceipt:done\n\n\0");
+            client.done("DISCONNECT\ncontent-length:1\nreceipt:done\n\n\0");
+            client.expect_closed(1000);
+        }
+    }
+
+    fn a_body_on_ack_is_an_error_whatever_its_content_length(wire: Wire) {
+        let broker = Broker::start(&[]);
+        for length in ["", "content-length:3\n", "content-length:0\n"] {
+            let mut client = broker.connect(wire);
+            client.send(&format!("ACK\nid:1\nreceipt:r\n{length}\nabc\0"));
+            let error = client.expect_error(&[("message", "body not allowed"), ("receipt-id", "r")]);
+            assert!(error.text().starts_with("ACK came with a body: 0x61 "), "{error:?}");
+        }
+    }
+
+    fn old_clients_that_end_frames_in_their_own_way_are_understood(wire: Wire) {
+        let broker = Broker::start(&[]);
+        let mut client = broker.open(wire);
+        client.send("CONNECT\nlogin:a\npasscode:b\n\n\n\0\n");
+        let connected = client.expect("CONNECTED", &[("version", "1.0")], "");
+        assert_eq!(connected.header("heart-beat"), None, "1.0 has no heartbeats");
+        client.done("SUBSCRIBE\r\ndestination:/topic/a\r\nreceipt:done\r\n\r\n\r\n\0\r\n");
+        client.send("SEND\ndestination:/topic/a\n\nhi\0");
+        client.expect("MESSAGE", &[], "hi");
+        client.done("DISCONNECT\nreceipt:done\n\0");
+        client.expect_closed(1000);
+    }
+
+    fn a_subscription_that_wants_to_look_at_a_queue_does_not_empty_it(wire: Wire) {
+        let broker = Broker::start(&[]);
+        for header in ["browser:true", "durable:true", "exclusive:true", "no-local:true", "selector:a=1"] {
+            let mut client = broker.connect(wire);
+            fill(&mut client, &format!("/queue/{}", &header[..4]), 1, "kept");
+            let kept = broker.metric("queue_messages");
+            client.send(&format!("SUBSCRIBE\nid:1\ndestination:/queue/{}\n{header}\n\n\0", &header[..4]));
+            let error = client.expect_error(&[("message", "unsupported header")]);
+            assert!(error.text().contains(header.split(':').next().expect("a name")), "{error:?}");
+            assert_eq!(broker.metric("queue_messages"), kept);
+        }
+    }
+
+    fn an_ignored_header_of_send_is_one_warning_in_the_log(wire: Wire) {
+        let broker = Broker::start(&[]);
+        for _ in 0..2 {
+            let mut client = broker.connect(wire);
+            for _ in 0..2 {
+                client.done("SEND\ndestination:/queue/a\npriority:9\nreceipt:done\n\nhi\0");
+                client.done("SEND\ndestination:/queue/a\npriority:4\nexpires:0\nreceipt:done\n\nhi\0");
+            }
+            client.disconnect();
+        }
+        broker.terminate();
+        let log = broker.log_to_the_end();
+        let lines: Vec<_> = log.lines().filter(|line| line.contains("ignored a header of SEND")).collect();
+        assert_eq!(lines.len(), 1, "{log}");
+        assert!(lines[0].contains("WARN") && lines[0].contains("priority") && lines[0].contains("strict-headers"), "{log}");
+    }
+
+    fn with_strict_headers_a_send_is_refused_for_what_would_be_ignored(wire: Wire) {
+        let broker = Broker::start(&["--strict-headers"]);
+        let mut client = broker.connect(wire);
+        client.done("SEND\ndestination:/queue/a\npersistent:true\nexpires:0\nreceipt:done\n\nhi\0");
+        client.send("SEND\ndestination:/queue/a\nexpires:1700000000000\nreceipt:r\n\nhi\0");
+        let error = client.expect_error(&[("message", "unsupported header"), ("receipt-id", "r")]);
+        assert!(error.text().starts_with("SEND has the header expires, which is \"1700000000000\""), "{error:?}");
+        assert_eq!(broker.metric("queue_messages"), 1);
+    }
+
+    fn a_consumer_window_in_bytes_bounds_what_waits_for_its_ack(wire: Wire) {
+        let broker = Broker::start(&[]);
+        let mut client = broker.connect(wire);
+        fill(&mut client, "/queue/a", 6, &"x".repeat(10_000));
+        // Messages are given until their bytes reach the window; 0 is one message at a time.
+        for (window, given) in [("consumer-window-size:0", 1), ("consumer-window-size:25000", 3), ("credit:9,15000", 2)] {
+            client.subscribe("s", "/queue/a", &format!("ack:client-individual\n{window}\n"));
+            for _ in 0..given {
+                client.frame("MESSAGE");
+            }
+            client.expect_quiet();
+            client.done("UNSUBSCRIBE\nid:s\nreceipt:done\n\n\0");
+        }
+        client.subscribe("s", "/queue/a", "ack:client-individual\nconsumer-window-size:0\n");
+        for _ in 0..6 {
+            let message = client.frame("MESSAGE");
+            client.expect_quiet();
+            client.done(&format!("ACK\nid:{}\nreceipt:done\n\n\0", message.must("ack")));
+        }
+        assert_eq!(broker.metric("queue_messages"), 0);
+    }
+
+    fn trailing_lf_can_be_left_out_and_heartbeats_are_still_a_lf(wire: Wire) {
+        let broker = Broker::start(&["--trailing-lf=false", "--heart-beat=500,0"]);
+        let mut client = broker.open(wire).without_trailing_lf();
+        let mut next = |client: &mut Client, text: &str| {
+            client.send(text);
+            match client.event() {
+                Event::Frame(frame) => frame,
+                other => panic!("a frame was expected, not {other:?}"),
+            }
+        };
+        assert_eq!(next(&mut client, "CONNECT\naccept-version:1.2\nhost:a\n\n\0").command, "CONNECTED");
+        let subscribe = "SUBSCRIBE\nid:1\ndestination:/topic/a\nreceipt:1\n\n\0";
+        assert_eq!(next(&mut client, subscribe).command, "RECEIPT");
+        // Small tails are copied, large ones are shared.
+        for body in ["hi".to_owned(), "x".repeat(100_000)] {
+            let message = next(&mut client, &format!("SEND\ndestination:/topic/a\n\n{body}\0"));
+            assert_eq!((&*message.command, message.text()), ("MESSAGE", body));
+        }
+        assert_eq!(next(&mut client, "SEND\n\n\0").command, "ERROR");
+        client.expect_end();
+        let mut beating = broker.open(wire).without_trailing_lf();
+        beating.send("CONNECT\naccept-version:1.2\nhost:a\nheart-beat:0,500\n\n\0");
+        assert!(matches!(beating.event(), Event::Frame(_)));
+        assert_eq!(beating.event(), Event::HeartBeat);
+    }
+}
