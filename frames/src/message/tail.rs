@@ -116,9 +116,10 @@ impl<'a> Lines<'a> {
     #[inline]
     pub(super) fn add_send(&mut self, headers: &'a Headers, extra: &[(&str, &str)]) {
         let (plain, escaped) = (headers.is_plain(), headers.is_escaped());
+        let simple = headers.is_simple();
         let otherwise = if escaped { Form::Escaped } else { Form::Literal };
         for raw in headers.raw() {
-            if is_reserved(raw.name, escaped) || is_replaced(raw.name, escaped, extra) {
+            if is_reserved(raw.name, escaped, simple) || is_replaced(raw.name, escaped, simple, extra) {
                 continue;
             }
             let canonical = if plain { escape::is_bare(raw.value) } else { raw.is_canonical(escaped) };
@@ -130,7 +131,7 @@ impl<'a> Lines<'a> {
 
     /// Of the header lines of a primary tail: what `extra` replaces is left out.
     pub(super) fn add_tail(&mut self, head: &'a [u8], extra: &[(&str, &str)]) {
-        let raws = raws(head).filter(|raw| !is_replaced(raw.name, true, extra));
+        let raws = raws(head).filter(|raw| !is_replaced(raw.name, true, false, extra));
         self.lines.extend(raws.map(|raw| Line { raw, form: Form::Canonical }));
         self.may_escape = true;
     }
@@ -268,36 +269,67 @@ fn raws(head: &[u8]) -> impl Iterator<Item = Raw<'_>> {
     })
 }
 
-/// A bit for each length that a reserved name has: most names of a message need no comparison.
-const RESERVED_LENGTHS: u64 = {
-    let (mut lengths, mut at) = (0, 0);
-    while at < RESERVED.len() {
-        lengths |= 1 << RESERVED[at].len();
-        at += 1;
+/// Where reserved names are found: by first letter and length, which few of them share. Rows are counted from 1, so
+/// that 0 is none.
+struct Index {
+    first: [u8; 1024],
+    next: [u8; RESERVED.len() + 1],
+}
+
+static INDEX: Index = {
+    let mut index = Index { first: [0; 1024], next: [0; RESERVED.len() + 1] };
+    let mut row = RESERVED.len();
+    while row > 0 {
+        let name = RESERVED[row - 1].as_bytes();
+        let key = Index::key(name[0], name.len());
+        index.next[row] = index.first[key];
+        index.first[key] = row as u8;
+        row -= 1;
     }
-    lengths
+    index
 };
 
-/// Whether only the broker may set a header of this name.
-#[inline]
-pub(super) fn is_reserved(name: &[u8], escaped: bool) -> bool {
-    let is_reserved = |name: &[u8]| {
-        name.len() < 64
-            && RESERVED_LENGTHS >> name.len() & 1 == 1
-            && RESERVED.iter().any(|reserved| reserved.as_bytes().eq_ignore_ascii_case(name))
-    };
-    match is_trim(name, escaped) {
-        true => is_reserved(name),
-        false => is_reserved(folded(&text(name, escaped)).as_bytes()),
+impl Index {
+    /// The same for capital and small letters.
+    const fn key(first: u8, length: usize) -> usize {
+        ((first & 0x1f) as usize) << 5 | (length & 0x1f)
     }
 }
 
+/// Whether only the broker may set a header of this name. `simple`: the name is known to be ASCII without a backslash.
 #[inline]
-fn is_replaced(name: &[u8], escaped: bool, extra: &[(&str, &str)]) -> bool {
+pub(super) fn is_reserved(name: &[u8], escaped: bool, simple: bool) -> bool {
+    match is_trim(name, simple) {
+        true => is_reserved_trim(name),
+        false => is_reserved_trim(folded(&text(name, escaped)).as_bytes()),
+    }
+}
+
+#[inline(always)]
+fn is_reserved_trim(name: &[u8]) -> bool {
+    RESERVED.iter().any(|reserved| reserved.as_bytes() == name) || is_reserved_in_capitals(name)
+}
+
+/// The same for a name that is not written as in the list.
+#[inline]
+fn is_reserved_in_capitals(name: &[u8]) -> bool {
+    let Some(first) = name.first() else { return false };
+    let mut row = usize::from(INDEX.first[Index::key(*first, name.len())]);
+    while row > 0 {
+        if RESERVED[row - 1].as_bytes().eq_ignore_ascii_case(name) {
+            return true;
+        }
+        row = usize::from(INDEX.next[row]);
+    }
+    false
+}
+
+#[inline]
+fn is_replaced(name: &[u8], escaped: bool, simple: bool, extra: &[(&str, &str)]) -> bool {
     if extra.is_empty() {
         return false;
     }
-    match is_trim(name, escaped) {
+    match is_trim(name, simple) {
         true => extra.iter().any(|(replacement, _)| replacement.as_bytes().eq_ignore_ascii_case(name)),
         false => {
             let name = folded(&text(name, escaped));
@@ -308,12 +340,11 @@ fn is_replaced(name: &[u8], escaped: bool, extra: &[(&str, &str)]) -> bool {
 
 /// Whether it is known at a glance that [`folded`] would change nothing of a name but the case of ASCII letters.
 #[inline]
-fn is_trim(name: &[u8], escaped: bool) -> bool {
+fn is_trim(name: &[u8], simple: bool) -> bool {
     let is_letter = |octet: Option<&u8>| octet.is_some_and(u8::is_ascii_alphanumeric);
     is_letter(name.first())
         && is_letter(name.last())
-        && name.is_ascii()
-        && !(escaped && memchr(b'\\', name).is_some())
+        && (simple || name.iter().all(|octet| octet.is_ascii() && *octet != b'\\'))
 }
 
 /// The name as receivers see it that trim names and compare them without case. Upper case first: some letters beyond

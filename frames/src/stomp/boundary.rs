@@ -178,10 +178,7 @@ impl Boundary {
                 }
                 b':' if self.colon < self.line => self.colon = at,
                 b':' => {}
-                _ => {
-                    self.phase = self.nul_in_head(octets, at, limits, frame_max, version)?;
-                    return Ok(true);
-                }
+                _ => return self.nul_in_head(octets, at, limits, frame_max, version),
             }
         }
         self.examine(to);
@@ -244,14 +241,15 @@ impl Boundary {
         limits: &Limits,
         frame_max: usize,
         version: Version,
-    ) -> Result<Phase, Problem> {
+    ) -> Result<bool, Problem> {
         if self.headers == 0 || at != self.line {
             return Err(self.unended(octets, Some(at), limits, frame_max));
         }
         self.examine(at);
-        match self.body(octets, frame_max, version)? {
+        self.phase = self.body(octets, frame_max, version)?;
+        match self.phase {
             Phase::Counted(_, length) if length > 0 => Err(Problem::NulInHeaders { place: self.place() }),
-            phase => Ok(phase),
+            _ => Ok(true),
         }
     }
 
@@ -295,7 +293,7 @@ impl Boundary {
     }
 
     /// The blank line has been read: decides how the body ends, before any of it is kept.
-    #[inline]
+    #[inline(always)]
     fn body(&self, octets: &[u8], frame_max: usize, version: Version) -> Result<Phase, Problem> {
         let Some(command) = self.command else {
             return Err(Problem::UnknownCommand { quoted: quote(&octets[..self.command_end]) });
@@ -353,8 +351,23 @@ impl Boundary {
         }
     }
 
-    /// Skips line ends; only a NUL may follow them.
+    /// Only a NUL may follow.
+    #[inline]
     fn no_body(
+        &mut self,
+        octets: &[u8],
+        frame_max: usize,
+        command: Command,
+    ) -> Result<Option<Span>, Problem> {
+        match octets.get(self.line) {
+            Some(0) if self.line < frame_max => Ok(Some(self.span(command, self.line))),
+            _ => self.line_ends(octets, frame_max, command),
+        }
+    }
+
+    /// Skips line ends; only a NUL may follow them.
+    #[cold]
+    fn line_ends(
         &mut self,
         octets: &[u8],
         frame_max: usize,

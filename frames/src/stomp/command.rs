@@ -60,6 +60,16 @@ const TABLE: [Row; 15] = [
     with_body(Command::Error, "ERROR"),
 ];
 
+/// A bit for each command that may have a body.
+const WITH_BODY: u32 = {
+    let (mut bits, mut index) = (0, 0);
+    while index < TABLE.len() {
+        bits |= (TABLE[index].may_have_body as u32) << index;
+        index += 1;
+    }
+    bits
+};
+
 const _: () = {
     let mut index = 0;
     while index < TABLE.len() {
@@ -99,8 +109,9 @@ impl Command {
     }
 
     /// Whether the frame may carry a body: SEND, MESSAGE and ERROR only.
+    #[inline]
     pub fn may_have_body(self) -> bool {
-        TABLE[self as usize].may_have_body
+        WITH_BODY >> self as u32 & 1 == 1
     }
 
     /// Whether header values are never escaped: CONNECT, STOMP, CONNECTED.

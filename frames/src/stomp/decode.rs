@@ -6,6 +6,7 @@
 use super::boundary::{Boundary, Span, padding};
 use super::escape::{self, Dialect, unescape};
 use super::grammar::{self, Cut, Lines, Wrong};
+use super::headers::Looks;
 use super::problem::{Place, Problem};
 use super::{Frame, Headers, Limits, Version};
 use bytes::{Buf, Bytes, BytesMut};
@@ -181,15 +182,20 @@ fn parse(
         Wrong::NoColon | Wrong::Other => Problem::NoColon { place: place(head, at) },
     })?;
     let dialect = Dialect::of(version, span.command.is_literal());
-    headers.plain = simple || memchr2(b'\\', b'\r', &head[span.headers..]).is_none();
-    if !headers.plain {
+    headers.looks = match simple {
+        true => Looks::Simple,
+        false if memchr2(b'\\', b'\r', &head[span.headers..]).is_none() => Looks::Plain,
+        false => Looks::Any,
+    };
+    if headers.looks == Looks::Any {
         let place = |at| place(head, at);
         check(head, &headers.lines, dialect, version).map_err(|fault| fault.problem(place, version))?;
     }
     if version == Version::V1_0 {
         strip_leading_spaces(head, &mut headers.lines);
     }
-    headers.escaped = !headers.plain && dialect != Dialect::Literal && memchr(b'\\', head).is_some();
+    headers.escaped =
+        headers.looks == Looks::Any && dialect != Dialect::Literal && memchr(b'\\', head).is_some();
     Ok(())
 }
 

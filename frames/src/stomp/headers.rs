@@ -18,8 +18,19 @@ pub struct Headers {
     pub(super) lines: Lines,
     /// They hold backslashes, each the begin of a valid escape.
     pub(super) escaped: bool,
-    /// They hold neither a backslash nor a CR.
-    pub(super) plain: bool,
+    pub(super) looks: Looks,
+}
+
+/// What no octet of the headers is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Looks {
+    /// Nothing is known.
+    #[default]
+    Any,
+    /// A backslash or a CR.
+    Plain,
+    /// A backslash, a CR, or beyond ASCII.
+    Simple,
 }
 
 /// One line as it came, still escaped if the headers are: two pieces of valid UTF-8.
@@ -82,7 +93,12 @@ impl Headers {
 
     /// Whether there is no backslash and no CR in any line.
     pub(crate) fn is_plain(&self) -> bool {
-        self.plain
+        self.looks != Looks::Any
+    }
+
+    /// The same, and nothing beyond ASCII.
+    pub(crate) fn is_simple(&self) -> bool {
+        self.looks == Looks::Simple
     }
 
     fn is_called(&self, line: &Line, name: &str) -> bool {
@@ -125,7 +141,12 @@ impl<'a> FromIterator<(&'a str, &'a str)> for Headers {
         super::grammar::lines(&block, 0, &cuts, &mut lines)
             .expect("the encoder writes nothing but header lines");
         let escaped = memchr(b'\\', &block).is_some();
-        Headers { head: block.freeze(), lines, escaped, plain: !escaped }
+        let looks = match escaped {
+            true => Looks::Any,
+            false if block.is_ascii() => Looks::Simple,
+            false => Looks::Plain,
+        };
+        Headers { head: block.freeze(), lines, escaped, looks }
     }
 }
 
