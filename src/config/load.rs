@@ -58,7 +58,7 @@ impl Loaded {
 /// `STOMPBOX_CONFIG`), then the environment, then the flags.
 ///
 /// # Errors
-/// Everything that is wrong, in the order in which it would be applied.
+/// Everything that is wrong: that in the file by its lines, then that in the environment, then that in flags.
 pub fn load(
     config: Option<&str>,
     variables: impl IntoIterator<Item = (OsString, OsString)>,
@@ -121,6 +121,7 @@ impl Layers {
             }
         }
         if !self.mistakes.is_empty() {
+            self.mistakes.sort_by_key(|mistake| mistake.source.rank());
             return Err(self.mistakes);
         }
         let setting = |row: &'static Row| {
@@ -252,12 +253,12 @@ mod tests {
         assert_eq!(
             shown(&mistakes),
             [
-                format!("{path}:4: key \"usr\": unknown key; did you mean \"user\"?"),
                 format!("{path}:1: key \"tcp\": \"here\" {address}"),
                 format!(
                     "{path}:2: key \"linger\": \"5\" is no time; expected a number and its unit such as 500ms, 10s, \
                      1m or 2h"
                 ),
+                format!("{path}:4: key \"usr\": unknown key; did you mean \"user\"?"),
                 format!("environment variable STOMPBOX_TCP: \"there\" {address}"),
                 "environment variable STOMPBOX_USER: expected NAME:PASSCODE, neither of them empty, without line \
                  ends (not shown: it is a secret)"
@@ -285,5 +286,14 @@ mod tests {
         let text = shown(&mistakes).remove(0);
         let start = format!("{}:2: key \"outbox-bytes-max\": ", file.path());
         assert!(mistakes.len() == 1 && text.starts_with(&start), "{text}");
+    }
+
+    #[test]
+    fn what_is_wrong_in_the_file_is_told_by_line_whatever_found_it() {
+        let text = "frame-bytes-max = \"8MiB\"\nbacklgo = 1\nlinger = 5\nconnect-silence = \"61s\"\ntcp = \"here\"\n";
+        let file = File::new("lines", text);
+        let mistakes = load(Some(file.path()), variables(&[]), Vec::new()).expect_err("mistakes");
+        let lines: Vec<_> = mistakes.iter().map(|mistake| mistake.source.rank().1).collect();
+        assert_eq!(lines, [1, 2, 3, 4, 5], "{:#?}", shown(&mistakes));
     }
 }

@@ -21,6 +21,18 @@ pub enum Source {
     Flag,
 }
 
+impl Source {
+    /// Orders what is reported: the file by its lines, the environment, flags, defaults.
+    pub(super) fn rank(&self) -> (u8, usize) {
+        match self {
+            Source::File { line, .. } => (0, *line),
+            Source::Environment => (1, 0),
+            Source::Flag => (2, 0),
+            Source::Default => (3, 0),
+        }
+    }
+}
+
 /// One mistake. `Display` is a whole sentence for an operator, without any secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistake {
