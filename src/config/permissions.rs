@@ -1,11 +1,14 @@
 //! From the options to the rules that hold.
 
 use super::Config;
+use crate::destination;
 use crate::http::forwarded::Proxies;
 use crate::http::hosts::Hosts;
 use crate::users::Kind;
-use crate::users::permissions::{Permissions, Preset, Rule};
+use crate::users::permissions::{Permissions, Preset, Rule, Verb};
 
+/// Where the demo's rule comes from.
+const DEMO: &str = "demo";
 /// What the demo's users do.
 const DEMO_RULE: &str = "allow send anyone /topic/chat.**";
 
@@ -15,8 +18,23 @@ impl Config {
         let (preset, _) = self.preset();
         let options = &self.users.permissions;
         let is_demo = self.http.demo && self.listen_http.is_some() && preset == Preset::Safe;
-        let demo = is_demo.then(|| ("demo", Rule::parse(DEMO_RULE).expect("it is a rule")));
+        let demo = is_demo.then(|| (DEMO, Rule::parse(DEMO_RULE).expect("it is a rule")));
         Permissions::new(preset, options.rules.clone(), demo.into_iter().collect())
+    }
+
+    /// What no rule lets anybody do (but services), of what most applications need. The demo's rule is for the demo's
+    /// users alone.
+    pub fn not_granted(&self) -> Vec<&'static str> {
+        let permissions = self.permissions();
+        let needs = [
+            (Verb::Send, destination::Kind::Topic, "send to /topic"),
+            (Verb::Send, destination::Kind::Queue, "send to /queue"),
+            (Verb::Subscribe, destination::Kind::Queue, "subscribe to /queue"),
+        ];
+        let missing = |(verb, kind, _): &(Verb, destination::Kind, _)| {
+            !permissions.grant_to_anybody(*verb, *kind, DEMO)
+        };
+        needs.into_iter().filter(missing).map(|(_, _, what)| what).collect()
     }
 
     /// The preset that holds, and why.
@@ -86,5 +104,31 @@ mod tests {
         assert!(!lines(&[]).contains(&demo));
         let rules = [("permissions", "safe"), ("permission", "deny send anyone /topic/chat.a")];
         assert_eq!(lines(&rules)[0], "deny send anyone /topic/chat.a (permission)");
+    }
+
+    #[test]
+    fn what_no_rule_grants_to_anybody_is_known() {
+        let rule = |rules: &[&str]| {
+            let mut config = config(&[("permissions", "safe")]);
+            for rule in rules {
+                table::find("permission").expect("a row").apply(&mut config, rule).expect("a rule");
+            }
+            config.not_granted()
+        };
+        let [send, queue_send, queue_read] = ["send to /topic", "send to /queue", "subscribe to /queue"];
+        assert_eq!(config(&[]).not_granted(), [] as [&str; 0]);
+        for (rules, missing) in [
+            (&[][..], &[send, queue_send, queue_read][..]),
+            (&["allow send users /topic/**"], &[queue_send, queue_read]),
+            (&["allow send user:a /topic/news"], &[queue_send, queue_read]),
+            (&["allow all users /queue/**", "allow subscribe users /topic/**"], &[send]),
+            (&["allow all role:editor **"], &[]),
+            (&["allow subscribe users /queue/a"], &[send, queue_send]),
+            (&["deny all anyone /queue/**", "allow all users **"], &[queue_send, queue_read]),
+            (&["deny all anonymous **", "allow all users **"], &[]),
+            (&["deny send anyone /topic/secret.**", "allow all users **"], &[]),
+        ] {
+            assert_eq!(rule(rules), missing, "{rules:?}");
+        }
     }
 }

@@ -112,6 +112,14 @@ impl Permissions {
         self.lines.iter().map(|line| format!("{} ({})", line.rule, line.origin)).collect()
     }
 
+    /// Whether a rule lets anybody do that with any destination of the family, rules from `origin` left aside. Services
+    /// need no rule.
+    pub fn grant_to_anybody(&self, verb: Verb, kind: Kind, origin: &str) -> bool {
+        let mut lines = self.lines.iter().filter(|line| line.origin != origin);
+        let first = lines.find(|line| line.rule.is_grant(verb, kind) || line.rule.is_end(verb, kind));
+        first.is_some_and(|line| line.rule.effect() == Effect::Allow)
+    }
+
     /// Whether `who`, whose own user destinations are those of `owner`, may do that.
     ///
     /// # Errors

@@ -85,6 +85,19 @@ impl Rule {
         self.effect
     }
 
+    /// Whether it lets somebody do that with some destinations of this family.
+    pub(super) fn is_grant(&self, verb: Verb, kind: Kind) -> bool {
+        self.effect == Effect::Allow && self.verb.is_none_or(|own| own == verb) && self.target.is_over(kind)
+    }
+
+    /// Whether it keeps everybody from doing that with any destination of this family, so that no rule behind it counts.
+    pub(super) fn is_end(&self, verb: Verb, kind: Kind) -> bool {
+        self.effect == Effect::Deny
+            && self.who == Who::Anyone
+            && self.verb.is_none_or(|own| own == verb)
+            && self.target.is_over_all_of(kind)
+    }
+
     /// Whether it is about this client doing that with destinations of this family.
     pub(super) fn concerns(&self, who: &Principal, verb: Verb, kind: Kind) -> bool {
         self.verb.is_none_or(|own| own == verb) && self.target.is_over(kind) && self.who.includes(who)

@@ -110,6 +110,11 @@ impl Target {
         self.kind.is_none_or(|own| own == kind)
     }
 
+    /// Whether it is over every destination of this family.
+    pub(super) fn is_over_all_of(&self, kind: Kind) -> bool {
+        self.is_over(kind) && *self.steps == [Step::Many]
+    }
+
     /// The pattern for this client. What it has not (a name, a claim) becomes `missing`; `None` makes that nothing.
     pub(super) fn bind<'a>(
         &'a self,
