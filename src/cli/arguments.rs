@@ -7,6 +7,16 @@ use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 use std::ffi::OsString;
 
 const CHECK_CONFIG: &str = "check-config";
+/// What `-h` shows: the options that most operators need, each in few words. `--help` shows all in full.
+const BASICS: [(&str, &str); 7] = [
+    ("http", "HTTP and WebSocket: HOST:PORT or off"),
+    ("tcp", "STOMP over TCP: HOST:PORT or off"),
+    ("allowed-origins", "Web pages of other hosts that may connect"),
+    ("users-file", "Users, made by stompbox passwd"),
+    ("user", "A user; may be given many times"),
+    ("permission", "A rule: allow send users /topic/**"),
+    ("log", "off, error, warn, info, debug or trace"),
+];
 
 /// What the command is to do.
 #[derive(Debug)]
@@ -32,7 +42,9 @@ pub(super) enum Parsed {
 
 /// Reads the arguments, the command's own name first.
 pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Parsed {
-    match command().try_get_matches_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let is_short = arguments.iter().any(|argument| argument == "-h");
+    match command(is_short).try_get_matches_from(arguments) {
         Ok(matches) => match matches.subcommand_name() {
             Some(own) if own != CHECK_CONFIG => Parsed::Wrong(format!(
                 "error: {own} takes no options of the broker: begin with stompbox {own}\n"
@@ -44,52 +56,59 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Parsed {
     }
 }
 
-fn command() -> Command {
-    let check = Command::new(CHECK_CONFIG)
-        .about("Checks file, environment and flags, tells every mistake, and does not start");
+/// `is_short`: it is to show its short help, which has one line for each option and no headings.
+fn command(is_short: bool) -> Command {
+    let check = Command::new(CHECK_CONFIG).about("Checks file, environment and flags without starting");
     Command::new("stompbox")
         .version(env!("CARGO_PKG_VERSION"))
         .about(env!("CARGO_PKG_DESCRIPTION"))
-        .after_help(
+        .after_help("stompbox --help describes every option.")
+        .after_long_help(
             "Every option can also be set in the environment (--frame-bytes-max: STOMPBOX_FRAME_BYTES_MAX) and in \
              the file (frame-bytes-max = \"2MiB\"; users: user = [\"NAME:PASSCODE\"]). Flags win over the \
              environment, the environment over the file.\n\nBYTES: 65536, 64KiB, 2MiB, 1GiB. TIME: 500ms, 10s, 1m, 2h.",
         )
         .disable_help_subcommand(true)
-        .next_line_help(true)
+        .next_line_help(!is_short)
         .arg(
             Arg::new("config")
                 .long("config")
                 .value_name("FILE")
                 .value_hint(ValueHint::FilePath)
                 .global(true)
-                .help("A TOML file of options [env: STOMPBOX_CONFIG]"),
+                .help("A TOML file of options")
+                .long_help("A TOML file of options [env: STOMPBOX_CONFIG]"),
         )
-        .args(table::GROUPS.iter().flat_map(|group| group.rows.iter().map(|row| flag(row, group.heading))))
+        .args(table::GROUPS.iter().flat_map(|group| {
+            let heading = (!is_short).then_some(group.heading);
+            group.rows.iter().map(move |row| flag(row, heading))
+        }))
         .subcommand(check)
         // Here for their place in the help: their flags are their own, and the broker's are none of theirs.
         .subcommand(Command::new(passwd::PASSWD).about(passwd::ABOUT))
         .subcommand(Command::new(bench::BENCH).about(bench::ABOUT))
 }
 
-fn flag(row: &'static Row, heading: &'static str) -> Arg {
+fn flag(row: &'static Row, heading: Option<&'static str>) -> Arg {
+    let basic = BASICS.iter().find(|(key, _)| *key == row.key);
     let arg = Arg::new(row.key)
         .long(row.key)
         .value_name(row.value)
         .help_heading(heading)
         .global(true)
         .allow_hyphen_values(false)
-        .hide_possible_values(true);
+        .hide_possible_values(true)
+        .hide_short_help(basic.is_none())
+        .help(basic.map_or("", |(_, words)| words));
+    let with_default = || format!("{} [default: {}]", row.help, row.default);
     match row.kind {
-        Kind::Text if row.default.is_empty() => arg.help(row.help),
-        Kind::Text | Kind::Number => arg.help(format!("{} [default: {}]", row.help, row.default)),
-        Kind::Switch => arg
-            .num_args(0..=1)
-            .require_equals(true)
-            .default_missing_value("true")
-            .help(format!("{} [default: {}]", row.help, row.default)),
-        Kind::Secret => arg.help(row.help),
-        Kind::Secrets { .. } | Kind::List { .. } => arg.action(ArgAction::Append).help(row.help),
+        Kind::Text if row.default.is_empty() => arg.long_help(row.help),
+        Kind::Text | Kind::Number => arg.long_help(with_default()),
+        Kind::Switch => {
+            arg.num_args(0..=1).require_equals(true).default_missing_value("true").long_help(with_default())
+        }
+        Kind::Secret => arg.long_help(row.help),
+        Kind::Secrets { .. } | Kind::List { .. } => arg.action(ArgAction::Append).long_help(row.help),
     }
 }
 
@@ -157,7 +176,8 @@ mod tests {
 
     #[test]
     fn clap_finds_no_fault_with_the_flags() {
-        command().debug_assert();
+        command(false).debug_assert();
+        command(true).debug_assert();
     }
 
     #[test]
@@ -214,6 +234,27 @@ mod tests {
         }
         assert!(wrong(&["--tcp"]).contains("--tcp <ADDR>"));
         assert!(wrong(&["--tcp", "off", "--tcp", "off"]).contains("cannot be used multiple times"));
+    }
+
+    #[test]
+    fn short_help_fits_a_small_terminal_and_says_where_the_rest_is() {
+        let narrow = command(true).term_width(80).render_help().to_string();
+        assert!(narrow.lines().count() <= 25, "{narrow}");
+        for list in [&["-h"][..], &["--tcp", "off", "-h"]] {
+            let Parsed::Show(help) = parse(list) else { panic!("no help") };
+            assert!(help.lines().count() <= 25, "{help}");
+            assert!(help.lines().all(|line| line.len() <= 100), "{help}");
+            for (key, words) in BASICS {
+                assert!(
+                    help.lines().any(
+                        |line| line.contains(&format!("--{key} ")) || line.contains(&format!("--{key}["))
+                    ),
+                    "{key}: {help}"
+                );
+                assert!(help.contains(words), "{words}: {help}");
+            }
+            assert!(help.contains("stompbox --help") && !help.contains("--queues-max"), "{help}");
+        }
     }
 
     #[test]

@@ -21,8 +21,8 @@ pub(super) fn prepare(loaded: &mut Loaded) -> Result<(), String> {
         warn!(
             open_files,
             connections_max = fitting,
-            "connections-max is lowered from {wanted} to {fitting}: the limit of open files allows no more (raise it \
-             with ulimit -n, or LimitNOFILE= in a systemd unit)"
+            "connections-max is lowered from {wanted} to {fitting}: the limit of open files allows no more, since the \
+             broker reserves {RESERVED} for itself (raise it with ulimit -n, or LimitNOFILE= in a systemd unit)"
         );
     }
     loaded.config.transport.connections_max = fitting;
@@ -47,9 +47,14 @@ fn fit(wanted: usize, explicit: bool, open_files: u64) -> Result<usize, String> 
     match (wanted <= room, explicit) {
         (true, _) => Ok(wanted),
         (false, false) if room > 0 => Ok(room),
+        (false, _) if room == 0 => Err(format!(
+            "the limit of {open_files} open files leaves none for connections, since the broker reserves {RESERVED} for \
+             itself: raise it above {RESERVED} with ulimit -n or LimitNOFILE= in a systemd unit"
+        )),
         (false, _) => Err(format!(
-            "connections-max is {wanted}, and the limit of {open_files} open files leaves {room} for connections: \
-             lower connections-max, or raise the limit with ulimit -n or LimitNOFILE= in a systemd unit"
+            "connections-max is {wanted}, and the limit of {open_files} open files leaves {room} for connections \
+             ({RESERVED} are reserved for the broker itself): lower connections-max, or raise the limit with ulimit -n \
+             or LimitNOFILE= in a systemd unit"
         )),
     }
 }
@@ -74,8 +79,22 @@ mod tests {
         }
         assert_eq!(
             fit(2000, true, 1024).expect_err("too many"),
-            "connections-max is 2000, and the limit of 1024 open files leaves 768 for connections: lower \
-             connections-max, or raise the limit with ulimit -n or LimitNOFILE= in a systemd unit"
+            "connections-max is 2000, and the limit of 1024 open files leaves 768 for connections (256 are reserved for \
+             the broker itself): lower connections-max, or raise the limit with ulimit -n or LimitNOFILE= in a systemd \
+             unit"
         );
+    }
+
+    #[test]
+    fn too_few_open_files_for_any_connection_is_told_with_the_reserve_and_not_blamed_on_connections_max() {
+        for (explicit, open_files) in [(false, 256), (true, 256), (true, 100), (false, 0)] {
+            assert_eq!(
+                fit(2000, explicit, open_files).expect_err("too few"),
+                format!(
+                    "the limit of {open_files} open files leaves none for connections, since the broker reserves 256 \
+                     for itself: raise it above 256 with ulimit -n or LimitNOFILE= in a systemd unit"
+                )
+            );
+        }
     }
 }
