@@ -1,5 +1,8 @@
 //! Counters and gauges, kept by every room and read by `/metrics`; knows nobody.
 
+mod process;
+
+use process::Process;
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 pub use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::{counter::Counter, family::Family, info::Info};
@@ -47,9 +50,11 @@ macro_rules! metrics {
         impl Metrics {
             /// All zero.
             pub fn new() -> Arc<Metrics> {
-                let mut registry = Registry::with_prefix("stompbox");
-                registry.register("build", "The running version, always 1", Info::new(BUILD));
-                let mut families = Registration(&mut registry);
+                let mut registry = Registry::default();
+                registry.register_collector(Box::new(Process));
+                let own = registry.sub_registry_with_prefix("stompbox");
+                own.register("build", "The running version, always 1", Info::new(BUILD));
+                let mut families = Registration(own);
                 Arc::new(Metrics {
                     connections: families.add("connections", "Open connections"),
                     accepted: families.add("connections_accepted", "Connections accepted"),
@@ -111,7 +116,38 @@ metrics! {
     budget_bytes_max: Gauge = "budget_limit_bytes", "The value of memory-bytes-max; set when it is asked for";
 }
 
+/// The values that labels can have.
+#[derive(Debug)]
+pub struct Labels {
+    /// The transports by which connections come.
+    pub transports: Vec<&'static str>,
+    /// The reasons for which connections close.
+    pub reasons: Vec<&'static str>,
+    /// The options of limits.
+    pub limits: Vec<&'static str>,
+    /// The options that would allow refused HTTP requests.
+    pub policies: Vec<&'static str>,
+}
+
 impl Metrics {
+    /// Makes every series exist with the value 0, so that a rate or an alert needs no special case for what has not
+    /// happened yet.
+    pub fn begin(&self, labels: Labels) {
+        for transport in labels.transports {
+            let _ = self.connections.get_or_create(&Transport { transport });
+            let _ = self.accepted.get_or_create(&Transport { transport });
+        }
+        for reason in labels.reasons {
+            let _ = self.closed.get_or_create(&Reason { reason });
+        }
+        for limit in labels.limits {
+            let _ = self.limits.get_or_create(&Limit { limit });
+        }
+        for option in labels.policies {
+            let _ = self.refused.get_or_create(&Policy { option });
+        }
+    }
+
     /// A connection has come by `transport`.
     pub fn opened(&self, transport: &'static str) {
         self.connections.get_or_create(&Transport { transport }).inc();
@@ -170,5 +206,43 @@ mod tests {
             assert!(text.lines().any(|shown| shown == line), "{line} is not in\n{text}");
         }
         assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn every_known_series_exists_before_anything_has_happened() {
+        let metrics = Metrics::new();
+        metrics.begin(Labels {
+            transports: vec!["tcp"],
+            reasons: vec!["peer-left"],
+            limits: vec!["frame-bytes-max"],
+            policies: vec!["allowed-hosts"],
+        });
+        let text = metrics.render();
+        for line in [
+            "stompbox_connections{transport=\"tcp\"} 0",
+            "stompbox_connections_accepted_total{transport=\"tcp\"} 0",
+            "stompbox_connections_closed_total{reason=\"peer-left\"} 0",
+            "stompbox_limit_hits_total{limit=\"frame-bytes-max\"} 0",
+            "stompbox_requests_refused_total{option=\"allowed-hosts\"} 0",
+        ] {
+            assert!(text.lines().any(|shown| shown == line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_the_process_uses_has_the_usual_names() {
+        let text = Metrics::new().render();
+        let value = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+            line.unwrap_or_else(|| panic!("{name} is not in\n{text}")).parse::<f64>().expect("a number")
+        };
+        assert!(value("process_resident_memory_bytes") > 65_536.0);
+        assert!(value("process_cpu_seconds_total") >= 0.0);
+        assert!(value("process_open_fds") >= 3.0, "the standard streams");
+        assert!(value("process_max_fds") >= value("process_open_fds"));
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock");
+        let age = now.as_secs_f64() - value("process_start_time_seconds");
+        assert!((-2.0..86_400.0 * 30.0).contains(&age), "it started {age} s ago");
     }
 }

@@ -1,0 +1,76 @@
+//! What this process uses of the machine, under the names that every Prometheus client library gives it.
+//!
+//! The values come from `/proc`: on systems other than Linux these metrics do not exist.
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Unit;
+use std::fmt;
+
+/// Reads the values each time that metrics are rendered.
+#[derive(Debug)]
+pub(super) struct Process;
+
+/// One reading.
+struct Reading {
+    resident_bytes: u64,
+    cpu_seconds: f64,
+    open_files: u64,
+    /// `None` if there is no limit.
+    open_files_max: Option<u64>,
+    /// In Unix time.
+    started_seconds: u64,
+}
+
+impl Collector for Process {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let Some(reading) = read() else { return Ok(()) };
+        let mut put = |name: &str, help: &str, unit: Option<&Unit>, metric: &dyn EncodeMetric| {
+            metric.encode(encoder.encode_descriptor(name, help, unit, metric.metric_type())?)
+        };
+        let gauge = |value: u64| ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+        let cpu = ConstCounter::new(reading.cpu_seconds);
+        put("process_cpu", "CPU time of the process.", Some(&Unit::Seconds), &cpu)?;
+        let resident = gauge(reading.resident_bytes);
+        put(
+            "process_resident_memory",
+            "Memory of the process that is in RAM.",
+            Some(&Unit::Bytes),
+            &resident,
+        )?;
+        put("process_open_fds", "Open file descriptors of the process.", None, &gauge(reading.open_files))?;
+        if let Some(max) = reading.open_files_max {
+            put("process_max_fds", "Limit of open file descriptors.", None, &gauge(max))?;
+        }
+        let started = gauge(reading.started_seconds);
+        put("process_start_time", "When the process started, in Unix time.", Some(&Unit::Seconds), &started)
+    }
+}
+
+/// Reads the values of this process, if the system tells all of them.
+#[cfg(target_os = "linux")]
+fn read() -> Option<Reading> {
+    use procfs::WithCurrentSystemInfo;
+    use procfs::process::{LimitValue, Process};
+    let process = Process::myself().ok()?;
+    let stat = process.stat().ok()?;
+    let ticks_per_second = procfs::ticks_per_second();
+    let open_files_max = match process.limits().ok()?.max_open_files.soft_limit {
+        LimitValue::Value(max) => Some(max),
+        LimitValue::Unlimited => None,
+    };
+    Some(Reading {
+        resident_bytes: stat.rss_bytes().get(),
+        cpu_seconds: (stat.utime + stat.stime) as f64 / ticks_per_second as f64,
+        open_files: process.fd_count().ok()? as u64,
+        open_files_max,
+        started_seconds: procfs::boot_time_secs().ok()? + stat.starttime / ticks_per_second,
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn read() -> Option<Reading> {
+    None
+}
