@@ -1,5 +1,10 @@
 //! A running broker: listeners, their tasks, and the way in for a program that embeds it.
 
+mod bind;
+mod metrics;
+
+pub use bind::BindError;
+
 use crate::broker::{Broker, Publication};
 use crate::budget::Budget;
 use crate::config::Config;
@@ -25,8 +30,9 @@ use tokio_util::sync::CancellationToken;
 const TICK: Duration = Duration::from_millis(10);
 /// How often it is looked whether users have changed.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long connections that are cut may take to say so.
-const CUT_TIME: Duration = Duration::from_millis(500);
+/// The last part of the drain time, in which connections that are cut log their end and the process ends: an eighth of
+/// it, but no longer than this.
+const CUT_TIME_MAX: Duration = Duration::from_millis(500);
 /// Octets of a boot id, which tells the ids of one start of the broker from those of another.
 const BOOT_ID_BYTES: usize = 12;
 
@@ -37,19 +43,6 @@ pub struct Listeners {
     pub tcp: Option<TcpListener>,
     /// HTTP: WebSocket, health, metrics.
     pub http: Option<TcpListener>,
-}
-
-/// Why the broker cannot listen where it should.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} (option {option}): {error}")]
-pub struct BindError {
-    /// The option that names the address.
-    pub option: &'static str,
-    /// The address.
-    pub address: String,
-    /// What the system said.
-    #[source]
-    pub error: io::Error,
 }
 
 /// Why the broker cannot start.
@@ -103,8 +96,7 @@ pub struct PublishError(String);
 ///
 ///     let mut heard = String::new();
 ///     client.read_to_string(&mut heard)?;
-///     assert!(heard.starts_with("MESSAGE\nsubscription:1\n") && heard.contains("\n\nhello\0"));
-///     assert!(heard.contains("ERROR\nmessage:shutting down\n"));
+///     assert!(heard.starts_with("MESSAGE\nsubscription:1\n") && heard.ends_with("\n\nhello\0\n"));
 ///     Ok::<_, Box<dyn std::error::Error>>(())
 /// })?;
 /// # Ok::<_, Box<dyn std::error::Error>>(())
@@ -150,6 +142,7 @@ impl Server {
         let node = random_name()[..BOOT_ID_BYTES].to_owned();
         let budget = Budget::new(config.memory_bytes_max);
         let metrics = Metrics::new();
+        metrics.begin(metrics::labels());
         let destination_bytes_max = config.session.destination_bytes_max;
         let hub = Hub::new(HubParts {
             broker: Broker::new(config.broker, &node, budget.clone(), metrics.clone()),
@@ -172,9 +165,14 @@ impl Server {
             drain_time: config.drain_time,
             destination_bytes_max,
         };
+        let mut sockjs = config.sockjs;
+        if sockjs.client_url.is_none() && http::pages::has_sockjs_client() {
+            // Relative to the page, so that it is found behind a proxy that knows only `ws-path`.
+            sockjs.client_url = Some(http::pages::SOCKJS_CLIENT[1..].to_owned());
+        }
         let sockjs = Arc::new(Endpoints::new(
             Stomp::new(server.hub.clone()),
-            config.sockjs,
+            sockjs,
             server.hub.budget.clone(),
             server.hub.metrics.clone(),
         ));
@@ -236,16 +234,22 @@ impl Server {
         Rules { hub: Arc::downgrade(&self.hub) }
     }
 
-    /// Stops accepting, sends what is waiting, tells every client and waits for them to leave, for the drain
-    /// time at most. Returns how many connections had to be cut.
+    /// Stops accepting, sends what is waiting, tells every client and waits for them to leave, all of it within the
+    /// drain time. Returns how many connections had to be cut.
     pub async fn shut_down(mut self) -> usize {
+        // Half of the cut time is left for what comes behind this, such as the end of the process.
+        let ends_at = Instant::now() + self.drain_time - cut_time(self.drain_time) / 2;
         self.stop();
         self.tasks.abort_all();
         while self.tasks.join_next().await.is_some() {}
         self.hub.tasks.close();
-        // Connections end by themselves when the drain time is over, and say so in the log.
-        if tokio::time::timeout(self.drain_time + CUT_TIME, self.hub.tasks.wait()).await.is_err() {
+        // STOMP connections end by themselves before that and log it; HTTP requests that hang do not.
+        if tokio::time::timeout_at(ends_at.into(), self.hub.tasks.wait()).await.is_err() {
             tracing::warn!(connections = self.hub.tasks.len(), "drain time is over, cutting what is left");
+        }
+        let messages = self.hub.metrics.queue_messages.get();
+        if messages > 0 {
+            tracing::warn!(messages, "messages in work queues are forgotten: they are kept in memory only");
         }
         self.hub.tasks.len()
     }
@@ -259,8 +263,13 @@ impl Server {
 
     fn stop(&self) {
         self.stopping.cancel();
-        self.hub.stop(Instant::now() + self.drain_time);
+        self.hub.stop(Instant::now() + self.drain_time - cut_time(self.drain_time));
     }
+}
+
+/// The part of the drain time that begins when clients are cut.
+fn cut_time(drain_time: Duration) -> Duration {
+    (drain_time / 8).min(CUT_TIME_MAX)
 }
 
 /// Has sources look for changes of their users, so that live sessions learn of them without a login.
@@ -320,5 +329,18 @@ async fn until_stopped(stopping: CancellationToken, served: impl Future<Output =
     tokio::select! {
         () = stopping.cancelled() => {}
         () = served => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_are_cut_before_the_drain_time_is_over() {
+        for (drain_time, cut_time) in [(0, 0), (80, 10), (4000, 500), (8000, 500), (3_600_000, 500)] {
+            let drain_time = Duration::from_millis(drain_time);
+            assert_eq!(super::cut_time(drain_time), Duration::from_millis(cut_time), "{drain_time:?}");
+        }
     }
 }

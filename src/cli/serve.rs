@@ -5,12 +5,12 @@ use crate::config::{Loaded, Mistake, Setting};
 use crate::server::{Rules, Server};
 use std::collections::BTreeSet;
 use std::io::{self, Write};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
-/// How long the runtime may still be busy (resolving a name, say) when everything else is over.
+/// How long the runtime may still be busy (resolving a name, say) when the broker could not start.
 const RUNTIME_STOP: Duration = Duration::from_secs(1);
 
 /// Serves until SIGINT or SIGTERM.
@@ -20,9 +20,13 @@ const RUNTIME_STOP: Duration = Duration::from_secs(1);
 pub(super) fn serve(loaded: Loaded, load: impl Load) -> Result<(), String> {
     let worker_threads = loaded.config.worker_threads;
     let runtime = runtime(worker_threads).map_err(|error| format!("cannot start threads: {error}"))?;
-    let result = runtime.block_on(run(loaded, load));
-    runtime.shutdown_timeout(RUNTIME_STOP);
-    result
+    let ends_at = runtime.block_on(run(loaded, load));
+    let now = Instant::now();
+    // All of the stop lies within the drain time.
+    runtime.shutdown_timeout(
+        ends_at.as_ref().map_or(RUNTIME_STOP, |ends_at| ends_at.saturating_duration_since(now)),
+    );
+    ends_at.map(|_| ())
 }
 
 fn runtime(worker_threads: usize) -> io::Result<Runtime> {
@@ -41,7 +45,8 @@ impl<F: Fn() -> Result<Loaded, Vec<Mistake>> + Send + 'static> Load for F {}
 /// What a reload changes; all else needs a restart.
 const RELOADED: [&str; 2] = ["permissions", "permission"];
 
-async fn run(loaded: Loaded, load: impl Load) -> Result<(), String> {
+/// Returns when the process has to have ended.
+async fn run(loaded: Loaded, load: impl Load) -> Result<Instant, String> {
     // Before anybody can know that we listen, so that no signal finds us unprepared.
     let mut signals = Signals::new().map_err(|error| format!("cannot wait for signals: {error}"))?;
     let mut hang_ups =
@@ -56,19 +61,18 @@ async fn run(loaded: Loaded, load: impl Load) -> Result<(), String> {
             reload(&rules, &loaded, load()).await;
         }
     });
-    let stop = async move {
-        let name = signals.next().await.name;
-        info!(signal = name, ?drain_time, "stopping; a second signal stops at once");
-        tokio::spawn(async move {
-            let again = signals.next().await;
-            warn!(signal = again.name, "stopped at once");
-            std::process::exit(128 + again.number);
-        });
-    };
-    server.run(stop).await;
+    let name = signals.next().await.name;
+    let ends_at = Instant::now() + drain_time;
+    info!(signal = name, ?drain_time, "stopping; a second signal stops at once");
+    tokio::spawn(async move {
+        let again = signals.next().await;
+        warn!(signal = again.name, "stopped at once");
+        std::process::exit(128 + again.number);
+    });
+    server.run(std::future::ready(())).await;
     reloading.abort();
     info!("stopped");
-    Ok(())
+    Ok(ends_at)
 }
 
 /// By which rules clients are judged: where nobody wrote one, it is said what holds.
@@ -77,6 +81,14 @@ fn tell_rules(config: &Config) {
     info!(permissions = preset.as_str(), reason, "what users may do; stompbox check-config shows every rule");
     for rule in config.permissions().lines().iter().filter(|line| line.ends_with("(demo)")) {
         info!(rule, "the demo page brings a rule; demo = false takes both away");
+    }
+    let missing = config.not_granted();
+    if !missing.is_empty() {
+        warn!(
+            "no rule lets anybody {}, except clients with the role service; to let all users do it, set permission = \
+             [\"allow send users /topic/**\", \"allow all users /queue/**\"]",
+            missing.join(" or ")
+        );
     }
 }
 

@@ -20,6 +20,7 @@ mod permissions;
 mod presence;
 pub mod reference;
 mod row;
+mod running;
 mod sockjs;
 pub mod table;
 mod token;
@@ -121,6 +122,8 @@ impl Config {
                 tcp_keepalive: zero,
                 trailing_lf: false,
                 linger: zero,
+                shutdown_error: false,
+                health_check_from: transport::Networks::default(),
             },
             http: http::Options {
                 ws_path: String::new(),

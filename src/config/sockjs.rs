@@ -63,10 +63,11 @@ pub(super) const SOCKJS: &[Row] = &[
     text(
         "sockjs-client-url",
         "URL",
-        crate::transport::sockjs::CLIENT_URL,
+        "auto",
         "Where the page for SockJS's iframe transports finds the client library, which must be the version that your \
-         pages use. /sockjs.min.js is the version of the demo page, from the broker itself, where it is built in.",
-        |c, v| put(&mut c.sockjs.client_url, url(v)),
+         pages use. auto: sockjs.min.js below ws-path, which is the demo page's version from the broker itself, where it \
+         is built in; else https://cdn.jsdelivr.net/npm/sockjs-client@1/dist/sockjs.min.js.",
+        |c, v| put(&mut c.sockjs.client_url, if v == "auto" { Ok(None) } else { url(v).map(Some) }),
     ),
     text(
         "sockjs-identity-cookies",

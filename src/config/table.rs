@@ -8,12 +8,10 @@ use super::login::LOGIN;
 use super::presence::PRESENCE;
 use super::row::variable;
 use super::row::{Group, Kind, Row};
+use super::running::RUNNING;
 use super::sockjs::SOCKJS;
 use super::token::TOKEN;
-use super::value::{
-    count, heart_beat, listen, log_filter, log_format, metrics_from, path, put, seconds, size, switch, time,
-    user,
-};
+use super::value::{count, heart_beat, listen, metrics_from, path, put, seconds, size, switch, time, user};
 use super::web::WEB;
 use std::time::Duration;
 
@@ -341,29 +339,6 @@ const MEMORY: &[Row] = &[
     ),
 ];
 
-const RUNNING: &[Row] = &[
-    timed(
-        "drain-time",
-        "10s",
-        "Time for clients to take what waits for them when the broker stops; then connections are cut.",
-        |c, v| put(&mut c.drain_time, time(v, NONE)),
-    ),
-    number("worker-threads", "0", "Threads that run connections. 0: one per core.", |c, v| {
-        put(&mut c.worker_threads, count(v, 0..=1024))
-    }),
-    text(
-        "log",
-        "FILTER",
-        "info",
-        "What is logged, on standard error: off, error, warn, info, debug or trace, also per module: \
-         info,stompbox::session=debug.",
-        |c, v| put(&mut c.log.filter, log_filter(v)),
-    ),
-    text("log-format", "text|json", "text", "How a line of the log looks.", |c, v| {
-        put(&mut c.log.format, log_format(v))
-    }),
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -388,6 +363,7 @@ mod tests {
                 ("demo" | "jwt-require-exp" | "trailing-lf", _) => "false",
                 ("permissions", _) => "safe",
                 ("permission", _) => "allow send anyone /topic/seven",
+                (_, "NETWORKS") => "7.7.7.7",
                 (_, "ADDR") => "127.0.0.1:7",
                 (_, "PATH") => "/seven",
                 (_, "NAME:PASSCODE") => "seven:7",

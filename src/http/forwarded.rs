@@ -1,35 +1,27 @@
 //! Who asks, when a proxy asks for them.
 
+use crate::transport::Networks;
 use hyper::HeaderMap;
 use hyper::header::{FORWARDED, HeaderName, VIA};
-use ipnet::{IpNet, Ipv4Net};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-/// Octets of the prefix by which IPv4 addresses are mapped into IPv6 (RFC 4291, 2.5.5.2), in bits.
-const MAPPED_BITS: u8 = 96;
-
 /// The proxies whose word on their clients is taken (`trusted-proxies`). Without any, headers count for nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proxies {
-    networks: Vec<IpNet>,
+    networks: Networks,
 }
 
 impl Proxies {
     /// Reads a list with commas of networks and addresses: `10.0.0.0/8, 127.0.0.1, ::1`. An empty text is an empty
     /// list. The error says what was expected.
     pub fn parse(list: &str) -> Result<Proxies, String> {
-        if list.trim().is_empty() {
-            return Ok(Proxies::default());
-        }
-        let networks = list.split(',').map(|item| network(item.trim())).collect::<Result<_, _>>()?;
-        Ok(Proxies { networks })
+        Ok(Proxies { networks: Networks::parse(list)? })
     }
 
     /// Whether that is a proxy of ours.
     pub fn is_trusted(&self, peer: IpAddr) -> bool {
-        let peer = peer.to_canonical();
-        self.networks.iter().any(|network| network.contains(&peer))
+        self.networks.contains(peer)
     }
 
     /// The address of the client: the peer's own, unless the peer is a proxy of ours.
@@ -69,28 +61,6 @@ impl Proxies {
             }
         }
         last
-    }
-}
-
-/// A network or a single address; addresses that are IPv4 mapped into IPv6 become IPv4.
-fn network(text: &str) -> Result<IpNet, String> {
-    let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-    let network = network.map_err(|_| {
-        format!(
-            "{text:?} is no network; expected an address or a network such as 127.0.0.1, 10.0.0.0/8, ::1 or \
-             fd00::/8"
-        )
-    })?;
-    Ok(canonical(network).trunc())
-}
-
-fn canonical(network: IpNet) -> IpNet {
-    let (IpAddr::V4(address), IpNet::V6(_)) = (network.addr().to_canonical(), network) else {
-        return network;
-    };
-    match network.prefix_len().checked_sub(MAPPED_BITS).map(|bits| Ipv4Net::new(address, bits)) {
-        Some(Ok(network)) => IpNet::V4(network),
-        _ => network,
     }
 }
 

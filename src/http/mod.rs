@@ -92,7 +92,7 @@ pub async fn serve(
             Err(limit) => match spare.clone().try_acquire_owned() {
                 Ok(permit) => Place::Spare(limit, permit),
                 Err(_) => {
-                    hub.metrics.limit_hit(limit);
+                    hub.refused(limit, peer.ip());
                     sockets::refuse(&hub, stream, unavailable(limit), &refused);
                     continue;
                 }
@@ -169,6 +169,10 @@ impl Desk {
             return self.refuse(&refused, address);
         }
         let base = &self.options.ws_path;
+        // The page for iframe transports loads it from beside itself, whether or not there is a demo.
+        if matches!(request.uri().path().strip_prefix(&**base), Some(pages::SOCKJS_CLIENT)) {
+            return self.file(pages::SOCKJS_CLIENT, &request);
+        }
         match request.uri().path().strip_prefix(&**base) {
             Some(below) if below.is_empty() || below.starts_with('/') => {
                 if let Err(refused) = self.options.origins.judge(request.headers(), asked(&request, below)) {
@@ -209,14 +213,10 @@ impl Desk {
                 health::metrics(&self.hub.metrics, &self.hub.budget, asker, allowed)
             }
             _ => {
-                if !self.options.demo {
+                if !self.options.demo && path != pages::SOCKJS_CLIENT {
                     return plain(StatusCode::NOT_FOUND, "not found\n".to_owned());
                 }
-                let site = pages::page(path, &self.options.ws_path, request.headers(), request.method());
-                return match site {
-                    Some(response) => response.map(Body::from),
-                    None => plain(StatusCode::NOT_FOUND, "not found\n".to_owned()),
-                };
+                return self.file(path, request);
             }
         };
         if page.status != StatusCode::NOT_FOUND && !matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -229,6 +229,14 @@ impl Desk {
         *response.status_mut() = page.status;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(page.content_type));
         response
+    }
+
+    /// A file of the site that is built in.
+    fn file(&self, path: &str, request: &Request<Incoming>) -> Response<Body> {
+        match pages::page(path, &self.options.ws_path, request.headers(), request.method()) {
+            Some(response) => response.map(Body::from),
+            None => plain(StatusCode::NOT_FOUND, "not found\n".to_owned()),
+        }
     }
 
     fn readiness(&self) -> Readiness {

@@ -7,6 +7,8 @@ pub enum Closing {
     Disconnected,
     /// The peer closed or reset the socket.
     PeerLeft,
+    /// The peer closed or reset the socket and had never sent a byte on it: a health check, or a port scan.
+    NoData,
     /// Nothing heard for twice the heart-beat.
     HeartbeatLost,
     /// No complete CONNECT in time.
@@ -28,11 +30,28 @@ pub enum Closing {
 }
 
 impl Closing {
+    /// The reasons of all kinds ([`Closing::as_str`]).
+    pub const REASONS: [&'static str; 12] = [
+        Closing::Disconnected.as_str(),
+        Closing::PeerLeft.as_str(),
+        Closing::NoData.as_str(),
+        Closing::HeartbeatLost.as_str(),
+        Closing::ConnectTimeout.as_str(),
+        Closing::Unauthenticated.as_str(),
+        Closing::Expired.as_str(),
+        Closing::Denied.as_str(),
+        Closing::Rejected.as_str(),
+        Closing::Limit("").as_str(),
+        Closing::SlowConsumer("").as_str(),
+        Closing::Shutdown.as_str(),
+    ];
+
     /// The reason in logs and metrics: one word for one thing.
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Closing::Disconnected => "disconnected",
             Closing::PeerLeft => "peer-left",
+            Closing::NoData => "no-data",
             Closing::HeartbeatLost => "heart-beat-lost",
             Closing::ConnectTimeout => "connect-timeout",
             Closing::Unauthenticated => "unauthenticated",
@@ -57,6 +76,7 @@ impl Closing {
             | Closing::Limit(_)
             | Closing::SlowConsumer(_) => true,
             Closing::Disconnected
+            | Closing::NoData
             | Closing::ConnectTimeout
             | Closing::Unauthenticated
             | Closing::Expired
@@ -70,5 +90,39 @@ impl Closing {
             Closing::Limit(option) | Closing::SlowConsumer(option) => Some(option),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The reason behind this one. A new reason has to be entered here, or this does not compile.
+    fn next(closing: Closing) -> Option<Closing> {
+        Some(match closing {
+            Closing::Disconnected => Closing::PeerLeft,
+            Closing::PeerLeft => Closing::NoData,
+            Closing::NoData => Closing::HeartbeatLost,
+            Closing::HeartbeatLost => Closing::ConnectTimeout,
+            Closing::ConnectTimeout => Closing::Unauthenticated,
+            Closing::Unauthenticated => Closing::Expired,
+            Closing::Expired => Closing::Denied,
+            Closing::Denied => Closing::Rejected,
+            Closing::Rejected => Closing::Limit("frame-bytes-max"),
+            Closing::Limit(_) => Closing::SlowConsumer("stall-timeout"),
+            Closing::SlowConsumer(_) => Closing::Shutdown,
+            Closing::Shutdown => return None,
+        })
+    }
+
+    #[test]
+    fn every_reason_is_in_the_list_from_which_metrics_begin() {
+        let mut reasons = Vec::new();
+        let mut closing = Some(Closing::Disconnected);
+        while let Some(one) = closing {
+            reasons.push(one.as_str());
+            closing = next(one);
+        }
+        assert_eq!(reasons, Closing::REASONS);
     }
 }

@@ -4,6 +4,7 @@
 use super::timers::Late;
 use super::{Closing, Session};
 use crate::destination::DestinationError;
+use crate::outbox::Key;
 use crate::users::permissions::{Denied, Verb};
 use std::borrow::Cow;
 use std::fmt::{Display, Formatter, Result, Write};
@@ -22,6 +23,19 @@ impl Session {
     /// What the ERROR said with which the conversation ended (its `message`).
     pub fn error_said(&self) -> Option<&str> {
         self.error.as_deref()
+    }
+
+    /// The body of the ERROR for a client that does not acknowledge what a subscription delivers ([`super::Delivery::TooManyUnsettled`]).
+    pub fn too_many_unsettled(&self, key: Key) -> String {
+        let subscription = self.subscriptions.get(key);
+        let name = subscription.map_or("", |subscription| subscription.name().text());
+        let waiting = subscription.map_or(0, |subscription| subscription.unsettled.len());
+        format!(
+            "{waiting} deliveries of the subscription {} wait for an ACK or NACK of this client, which is the most that \
+             unsettled-max allows, and what had not been sent was dropped. Acknowledge messages as they are handled, \
+             subscribe with ack:auto, or raise unsettled-max.",
+            Quoted(name)
+        )
     }
 }
 
@@ -171,9 +185,13 @@ impl Rejection {
     pub(super) fn late(late: Late) -> Rejection {
         let detail = match late {
             Late::Silence => {
-                "Nothing came for as long as `connect-silence` allows before CONNECT is complete."
+                "Nothing came for as long as `connect-silence` allows before CONNECT is complete. Send CONNECT at once, \
+                 ending with a NUL byte, or raise connect-silence."
             }
-            Late::Timeout => "CONNECT was not complete within `connect-timeout`.",
+            Late::Timeout => {
+                "CONNECT was not complete within `connect-timeout`. It ends with a NUL byte: send it at once, or raise \
+                 connect-timeout."
+            }
         };
         let rejection = Rejection::rejected("connect timeout", detail.to_owned());
         Rejection { closing: Closing::ConnectTimeout, ..rejection }

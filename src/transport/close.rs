@@ -70,9 +70,14 @@ impl<W: Wire> Connection<W> {
         }
     }
 
+    /// The reason of a connection that the client has closed or reset.
+    pub(super) fn left(&self) -> Closing {
+        if self.wire.is_bare() && self.bytes_received == 0 { Closing::NoData } else { Closing::PeerLeft }
+    }
+
     /// The socket is gone: nothing more can be said.
     pub(super) fn end_at_once(&mut self, now: Instant) {
-        let closing = self.ending.as_ref().map_or(Closing::PeerLeft, |ending| ending.closing);
+        let closing = self.ending.as_ref().map_or_else(|| self.left(), |ending| ending.closing);
         self.drop_unsent(now);
         self.finish_session(closing, now);
         self.release(now);
@@ -169,7 +174,7 @@ impl<W: Wire> Connection<W> {
 /// The close code and reason for each end (RFC 6455 §7.4.1).
 fn farewell(closing: Closing) -> Farewell {
     let (code, reason) = match closing {
-        Closing::Disconnected | Closing::PeerLeft => (1000, ""),
+        Closing::Disconnected | Closing::PeerLeft | Closing::NoData => (1000, ""),
         Closing::Shutdown => (1001, "shutting down"),
         Closing::Limit("frame-bytes-max" | "connect-frame-bytes-max" | "ws-message-bytes-max") => {
             (1009, "too big")

@@ -18,6 +18,7 @@ use super::hub::{Hub, random_name};
 use super::pause::Pause;
 use super::question::Question;
 use super::seats::Seat;
+use super::slow::Slowness;
 use super::timer::Timer;
 use super::visitor::Visitor;
 use super::wire::{ReadEnd, Wire};
@@ -120,8 +121,8 @@ pub(super) struct Connection<W> {
     pub(super) parked: Charge,
     pub(super) transactions: usize,
     pub(super) address: IpAddr,
-    number: u64,
-    began_at: Instant,
+    pub(super) number: u64,
+    pub(super) began_at: Instant,
     pub(super) bytes_received: u64,
     /// Broadcasts that the wire could not carry.
     pub(super) skipped: u64,
@@ -266,7 +267,7 @@ impl<W: Wire> Connection<W> {
             Some(_) => self.second_look = None,
         }
         if stalled {
-            return self.end_slow_consumer("stall-timeout", now);
+            return self.end_slow_consumer(Slowness::Stalled, now);
         }
         if self.ignores_input() {
             // What the client may have sent meanwhile was not looked at: it is not to blame for silence.
@@ -275,18 +276,6 @@ impl<W: Wire> Connection<W> {
         let mut actions = Vec::new();
         self.session.expire(now, &mut actions);
         self.perform(actions, now);
-    }
-
-    /// Tells a client that it is too slow: ERROR behind the frame in flight, nothing else.
-    pub(super) fn end_slow_consumer(&mut self, option: &'static str, now: Instant) {
-        self.hub.metrics.limit_hit(option);
-        self.drop_unsent(now);
-        let detail = format!(
-            "This client did not take its messages fast enough: the limit {option} was met, and what had \
-             not been sent was dropped. Read faster, subscribe to less, or raise {option}."
-        );
-        let reject = Reject { summary: "slow consumer", detail: &detail };
-        self.end_with(reject, Closing::SlowConsumer(option), now);
     }
 
     /// Ends with an ERROR that no frame of the client's asked for.
@@ -304,34 +293,12 @@ impl<W: Wire> Connection<W> {
         if self.ending.is_some() {
             return;
         }
-        if self.wire.tells_shutdown() {
+        // Clients with automatic reconnection take an ERROR for a fault of their own and give up.
+        if self.wire.tells_shutdown() || !self.hub.options.shutdown_error {
             return self.begin_ending(Closing::Shutdown, now);
         }
         let reject =
             Reject { summary: "shutting down", detail: "The broker stops. Reconnect after a while." };
         self.end_with(reject, Closing::Shutdown, now);
-    }
-
-    /// The one line about a connection that has ended, and its place in the statistics.
-    fn report(&mut self) {
-        let closing = self.ending.as_ref().map_or(Closing::PeerLeft, |ending| ending.closing);
-        self.hub.leave(self.number);
-        self.hub.metrics.closed(self.wire.name(), closing.as_str());
-        tracing::info!(
-            reason = closing.as_str(),
-            limit = closing.limit(),
-            error = self.session.error_said(),
-            user = self.session.user(),
-            address = %self.address,
-            transport = self.wire.name(),
-            session = self.session.id(),
-            seconds = self.began_at.elapsed().as_secs_f64(),
-            frames_received = self.frames_received,
-            bytes_received = self.bytes_received,
-            frames_sent = self.frames_sent,
-            bytes_sent = self.out.written(),
-            skipped = self.skipped,
-            "connection closed"
-        );
     }
 }

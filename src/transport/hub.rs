@@ -1,6 +1,9 @@
 //! What all connections share.
 
+use super::full::log_full;
 use super::ignored_headers::IgnoredHeaders;
+use super::log_limit::LogLimit;
+use super::networks::Networks;
 use super::seats::{Seat, Seats};
 use crate::broker::Broker;
 use crate::budget::Budget;
@@ -46,6 +49,10 @@ pub struct Options {
     pub tcp_keepalive: Duration,
     /// Connections that may wait to be accepted (`backlog`).
     pub backlog: i32,
+    /// Whether clients on bare TCP are sent an ERROR frame when the broker stops (`shutdown-error`).
+    pub shutdown_error: bool,
+    /// Networks whose clients may be health checks (`health-check-from`).
+    pub health_check_from: Networks,
 }
 
 /// The rooms below, and what connections have in common.
@@ -77,6 +84,7 @@ pub struct Hub {
     pub tasks: TaskTracker,
     pub(super) addresses: Arc<dyn Fn() -> String + Send + Sync>,
     seats: Arc<Seats>,
+    refusals: LogLimit,
     outboxes: DashMap<u64, Weak<Outbox>>,
     next_outbox: AtomicU64,
     /// Set when the broker stops: when its clients have to be gone.
@@ -126,6 +134,7 @@ impl Hub {
             tasks: TaskTracker::new(),
             addresses: Arc::new(move || format!("~{node}-{}", random_name())),
             seats,
+            refusals: LogLimit::default(),
             outboxes: DashMap::new(),
             next_outbox: AtomicU64::new(0),
             drain_until: OnceLock::new(),
@@ -140,6 +149,17 @@ impl Hub {
     /// A seat for a connection of a proxy that speaks for many clients.
     pub fn proxy_seat(&self, address: IpAddr) -> Result<Seat, &'static str> {
         self.seats.take_for_proxy(address)
+    }
+
+    /// Counts and logs that the client at `address` is refused because `limit` is reached.
+    pub fn refused(&self, limit: &'static str, address: IpAddr) {
+        self.metrics.limit_hit(limit);
+        log_full(&self.refusals, limit, address);
+    }
+
+    /// Whether clients at `address` may be health checks (`health-check-from`).
+    pub fn is_health_check(&self, address: IpAddr) -> bool {
+        self.options.health_check_from.contains(address)
     }
 
     /// Tells every connection that the broker stops and is gone at `drain_until`; new ones learn it at once.

@@ -104,7 +104,7 @@ impl<W: Wire> Connection<W> {
 
     fn end_of_input(&mut self, end: ReadEnd, now: Instant) {
         match end {
-            ReadEnd::Closed => self.begin_ending(Closing::PeerLeft, now),
+            ReadEnd::Closed => self.begin_ending(self.left(), now),
             ReadEnd::Failed(_) => self.end_at_once(now),
             ReadEnd::Violation(reason) => {
                 tracing::debug!(address = %self.address, reason, "the client broke the rules of its transport");

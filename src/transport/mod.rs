@@ -27,17 +27,22 @@ mod by_key;
 mod close;
 pub mod coalesce;
 pub mod drive;
+mod full;
 mod hub;
 mod ignored_headers;
 mod inbound;
 pub mod line;
+mod log_limit;
+mod networks;
 mod outbound;
 mod pause;
 mod perform;
 mod publish;
 mod question;
+mod report;
 mod scratch;
 mod seats;
+mod slow;
 pub mod sockets;
 pub mod sockjs;
 mod stomp;
@@ -49,6 +54,13 @@ pub mod wire;
 
 pub use hub::{Hub, Options, Parts as HubParts, random_name};
 pub use line::{Line, Place};
+pub use log_limit::LogLimit;
+pub use networks::Networks;
 pub use seats::{Seat, Seats};
 pub use stomp::Stomp;
 pub use visitor::{Trust, Visitor};
+
+/// The names of all transports in logs and metrics.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    ["tcp", "websocket"].into_iter().chain(sockjs::names())
+}

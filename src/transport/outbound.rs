@@ -2,6 +2,7 @@
 
 use super::coalesce::Mark;
 use super::drive::Connection;
+use super::slow::Slowness;
 use super::wire::{Piece, Tail, Wire};
 use crate::broker::Settlement;
 use crate::outbox::{Key, Parcel, Tag};
@@ -17,7 +18,7 @@ impl<W: Wire> Connection<W> {
         let drained = match self.outbox.poll_take(cx, &mut batch, room, now) {
             Poll::Pending => return false,
             Poll::Ready(Err(_)) => {
-                self.end_slow_consumer("outbox-bytes-max", now);
+                self.end_slow_consumer(Slowness::Overflow, now);
                 return true;
             }
             Poll::Ready(Ok(drained)) => drained,
@@ -38,7 +39,7 @@ impl<W: Wire> Connection<W> {
                 Delivery::TooManyUnsettled => {
                     let unsent = batch[place..].iter().map(|parcel| (parcel.key, parcel.tag)).collect();
                     self.settle_unwritten(unsent, now);
-                    self.end_slow_consumer("unsettled-max", now);
+                    self.end_slow_consumer(Slowness::Unsettled(parcel.key), now);
                     break;
                 }
             }

@@ -93,7 +93,7 @@ pub async fn serve_tcp(hub: Arc<Hub>, listener: TcpListener) {
         match hub.seat(peer.ip()) {
             Ok(seat) => serve_client(&hub, stream, seat),
             Err(limit) => {
-                hub.metrics.limit_hit(limit);
+                hub.refused(limit, peer.ip());
                 let error = format!(
                     "ERROR\nmessage:too many connections\ncontent-type:text/plain\n\nThe limit {limit} is met. \
                      Close connections, come back later, or raise {limit}.\n\0{}",

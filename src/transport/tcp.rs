@@ -31,6 +31,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Wire for TcpWire<S> {
         true
     }
 
+    fn is_bare(&self) -> bool {
+        true
+    }
+
     fn poll_read(
         &mut self,
         cx: &mut Context<'_>,

@@ -108,6 +108,11 @@ pub trait Wire: Unpin + Send + 'static {
         false
     }
 
+    /// Whether the client's bytes come straight from its socket, so that it may speak another protocol altogether.
+    fn is_bare(&self) -> bool {
+        false
+    }
+
     /// Appends what the wire says first.
     fn open(&mut self, _out: &mut Coalesce) {}
 
@@ -148,7 +153,8 @@ pub trait Wire: Unpin + Send + 'static {
     /// Appends one heart-beat.
     fn heart_beat(&mut self, out: &mut Coalesce);
 
-    /// Whether the client learns of a shutdown by [`Wire::farewell`] rather than by an ERROR frame.
+    /// Whether [`Wire::farewell`] tells the client of a shutdown, so that no ERROR frame is needed even where
+    /// `shutdown-error` asks for one.
     fn tells_shutdown(&self) -> bool;
 
     /// Appends the wire's own last words.

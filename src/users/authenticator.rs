@@ -266,7 +266,8 @@ const NOT_CHECKED: &str = "login not checked";
 fn crowded() -> Refused {
     Refused {
         summary: NOT_CHECKED,
-        detail: "Too many clients are logging in at this moment; try again later.".to_owned(),
+        detail: "Too many clients are logging in at this moment (limit auth-waiting-max); try again later."
+            .to_owned(),
         reason: "too many logins are under way".to_owned(),
         limit: Some("auth-waiting-max"),
     }

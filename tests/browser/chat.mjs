@@ -7,11 +7,10 @@ import { TRANSPORTS, Visitor } from './visitor.mjs';
 
 /** Of each of the two. */
 const MESSAGES = 25;
-const CLIENT = ['--sockjs-client-url', '/sockjs.min.js'];
 
 for (const { choice, inUse, logged, endpoints } of TRANSPORTS) {
   scene(`the demo page over ${choice}: order, every text, 64 KiB, leaving`, async (stage) => {
-    const broker = await stage.startBroker(...CLIENT);
+    const broker = await stage.startBroker();
     const [anna, ben] = await Promise.all(['Anna', 'Ben'].map((name) => Visitor.enter(stage, name, { choice })));
     for (const { page, view } of [anna, ben]) {
       assert.equal(await page.getByTestId('transport-in-use').textContent(), inUse);
@@ -56,7 +55,7 @@ function foreign({ view }, endpoints) {
 }
 
 scene('the demo page changes its transport while one is in a room', async (stage) => {
-  await stage.startBroker(...CLIENT);
+  await stage.startBroker();
   const anna = await Visitor.enter(stage, 'Anna');
   const ben = await Visitor.enter(stage, 'Ben');
   const all = [];

@@ -77,13 +77,13 @@ fn check_config_shows_every_mistake_and_exits_with_2() {
     assert_eq!((code, out.as_str()), (Some(2), ""));
     assert_eq!(
         errors,
-        "error: a.toml:3: key \"frame-byte-max\": unknown key; did you mean \"frame-bytes-max\"?\n\
+        "error: a.toml:1: key \"tcp\": tcp and http are both off, so nobody could connect; give one of them an \
+         address\n\
+         error: a.toml:3: key \"frame-byte-max\": unknown key; did you mean \"frame-bytes-max\"?\n\
          error: a.toml:4: key \"user\": expected NAME:PASSCODE, neither of them empty, without line ends (not shown: \
          it is a secret)\n\
          error: environment variable STOMPBOX_LINGR: unknown variable; did you mean STOMPBOX_LINGER?\n\
          error: --backlog: \"many\" will not do; expected a whole number from 1 to 65535\n\
-         error: a.toml:1: key \"tcp\": tcp and http are both off, so nobody could connect; give one of them an \
-         address\n\
          5 mistakes in the configuration\n"
     );
 }
@@ -120,6 +120,52 @@ fn more_connections_than_open_files_are_refused_if_asked_for() {
     let (code, out, errors) = run(&directory, &["--connections-max", "4294967295", "--log", "off"], &[]);
     assert_eq!((code, out.as_str()), (Some(2), ""));
     assert!(errors.starts_with("error: connections-max is 4294967295, and the limit of "), "{errors}");
+    assert!(errors.contains("256 are reserved"), "{errors}");
+}
+
+#[test]
+fn a_port_that_is_in_use_is_told_with_the_option_to_change() {
+    let directory = Directory::new("port-in-use");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("an address");
+    let option = format!("--tcp={address}");
+    let (code, out, errors) = run(&directory, &[&option, "--http=off", "--log=off"], &[]);
+    assert_eq!((code, out.as_str()), (Some(1), ""));
+    let start =
+        format!("error: cannot listen on {address} (option tcp): another program, perhaps another stompbox,");
+    assert!(errors.starts_with(&start), "{errors}");
+    assert!(errors.contains("for example --tcp 127.0.0.1:"), "{errors}");
+}
+
+#[test]
+fn an_address_that_this_machine_has_not_is_told_with_the_option_to_change() {
+    let directory = Directory::new("no-such-address");
+    // A network for documentation (RFC 5737), which no machine has.
+    let arguments = ["--http=192.0.2.1:8080", "--tcp=off", "--allow-anonymous", "--log=off"];
+    let (code, _, errors) = run(&directory, &arguments, &[]);
+    assert_eq!(code, Some(1));
+    assert!(
+        errors.starts_with("error: cannot listen on 192.0.2.1:8080 (option http): this machine has no such"),
+        "{errors}"
+    );
+    assert!(errors.contains("--http 0.0.0.0:8080"), "{errors}");
+}
+
+#[test]
+fn where_no_rule_lets_anybody_send_or_use_queues_the_start_warns_with_a_rule_that_would() {
+    let broker = Broker::start(&["--permissions=safe"]);
+    let line = broker.log_line(|line| line.contains("no rule lets anybody"));
+    assert!(
+        line.contains(" WARN ") && line.contains("send to /topic or send to /queue or subscribe to /queue"),
+        "{line}"
+    );
+    assert!(
+        line.contains("allow send users /topic/**") && line.contains("allow all users /queue/**"),
+        "{line}"
+    );
+    let rules = ["--permission=allow send users /topic/**", "--permission=allow all users /queue/**"];
+    let granted = Broker::start(&[&["--permissions=safe"][..], &rules].concat());
+    assert!(!granted.whole_log().contains("no rule lets anybody"));
 }
 
 #[cfg(target_os = "linux")]
@@ -147,9 +193,12 @@ fn connections_max_is_lowered_to_what_the_open_files_allow() {
     let broker = Broker::start_behind("ulimit -n 262", &[]);
     let line = broker.log_line(|line| line.contains("connections-max is lowered"));
     assert!(line.contains("from 16384 to 6:") && line.contains("open_files=262"), "{line}");
+    assert!(line.contains("reserves 256 for itself"), "{line}");
     let clients: Vec<_> = (0..6).map(|_| broker.connect(Wire::Tcp)).collect();
     let mut refused = broker.open(Wire::Tcp);
     assert!(refused.expect_error(&[]).text().contains("connections-max"));
+    let line = broker.log_line(|line| line.contains("refused a client"));
+    assert!(line.contains(" WARN ") && line.contains("limit=\"connections-max\""), "{line}");
     drop(clients);
     broker.until("connections", 0);
     broker.assert_serves();
@@ -163,4 +212,15 @@ fn version_and_help_are_shown() {
     let (code, out, errors) = run(&directory, &["--help"], &[]);
     assert_eq!((code, errors.as_str()), (Some(0), ""));
     assert!(out.contains("--tcp <ADDR>") && out.contains("check-config"), "{out}");
+}
+
+#[test]
+fn short_help_is_short_and_long_help_has_every_option() {
+    let directory = Directory::new("short-help");
+    let (code, short, errors) = run(&directory, &["-h"], &[]);
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    assert!(short.lines().count() <= 25, "{short}");
+    assert!(short.contains("stompbox --help"), "{short}");
+    let (_, long, _) = run(&directory, &["--help"], &[]);
+    assert!(long.lines().count() > 200 && long.contains("--queues-max"), "{long}");
 }

@@ -25,6 +25,65 @@ fn metrics_are_openmetrics_with_a_help_for_each() {
 }
 
 #[test]
+fn series_of_what_has_not_happened_yet_are_0() {
+    let broker = Broker::start(&[]);
+    let metrics = broker.get("/metrics").body;
+    for series in [
+        "connections{transport=\"tcp\"}",
+        "connections_accepted_total{transport=\"sockjs-jsonp-polling\"}",
+        "connections_closed_total{reason=\"heart-beat-lost\"}",
+        "connections_closed_total{reason=\"no-data\"}",
+        "connections_closed_total{reason=\"shutdown\"}",
+        "limit_hits_total{limit=\"connections-max\"}",
+        "limit_hits_total{limit=\"stall-timeout\"}",
+        "limit_hits_total{limit=\"sockjs-sessions-max\"}",
+        "requests_refused_total{option=\"allowed-origins\"}",
+    ] {
+        assert!(metrics.contains(&format!("\nstompbox_{series} 0\n")), "{series} in {metrics}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_the_process_uses_is_measured_under_the_usual_names() {
+    let broker = Broker::start(&[]);
+    let held = Wire::ALL.map(|wire| broker.connect(wire));
+    let metrics = broker.get("/metrics").body;
+    let value = |name: &str| -> f64 {
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("{name} in {metrics}")).parse().expect("a number")
+    };
+    let process = format!("/proc/{}", broker.process());
+    let files = std::fs::read_dir(format!("{process}/fd")).expect("Linux has /proc").count();
+    assert!(value("process_open_fds") >= (files - 1) as f64, "the request took one more");
+    assert!(value("process_max_fds") >= value("process_open_fds"));
+    assert!(value("process_resident_memory_bytes") > 1_000_000.0);
+    assert!(value("process_cpu_seconds_total") < 60.0);
+    assert!(value("process_start_time_seconds") > 1_600_000_000.0);
+    drop(held);
+}
+
+#[test]
+fn the_page_for_iframe_transports_loads_the_brokers_own_client_library_where_it_is_built_in() {
+    for demo in ["--demo=true", "--demo=false"] {
+        let broker = Broker::start(&["--ws-path=/a/b", demo]);
+        let page = broker.get("/a/b/iframe.html").body;
+        let beside = broker.get("/a/b/sockjs.min.js");
+        assert_eq!(beside.status, broker.get("/sockjs.min.js").status, "{demo}");
+        let url = match beside.status {
+            200 => "sockjs.min.js",
+            _ => "https://cdn.jsdelivr.net/npm/sockjs-client@1/dist/sockjs.min.js",
+        };
+        assert!(page.contains(&format!("<script src=\"{url}\"></script>")), "{demo}: {page}");
+        if beside.status == 200 {
+            assert!(beside.body.contains("SockJS"), "it is the library");
+        }
+    }
+    let broker = Broker::start(&["--sockjs-client-url=/own.js"]);
+    assert!(broker.get("/ws/iframe.html").body.contains("<script src=\"/own.js\"></script>"));
+}
+
+#[test]
 fn connections_are_counted_by_transport() {
     let broker = Broker::start(&[]);
     for wire in Wire::ALL {

@@ -129,7 +129,9 @@ on_each_wire! {
         }
         bystander.publish("/topic/a", "one too many");
         let error = client.expect_error(&[("message", "slow consumer")]);
-        assert!(error.text().contains("unsettled-max"), "{error:?}");
+        let text = "5 deliveries of the subscription \"1\" wait for an ACK or NACK of this client";
+        assert!(error.text().starts_with(text) && error.text().contains("unsettled-max"), "{error:?}");
+        assert!(!error.text().contains("Read faster"), "{error:?}");
         assert_eq!(broker.limit_hits("unsettled-max"), 1);
         drop(client);
         broker.until(&closed_for("slow-consumer"), 1);
@@ -228,7 +230,7 @@ on_each_wire! {
     }
 
     fn stall_timeout(wire: Wire) {
-        let broker = Broker::start(&["--stall-timeout", "300ms"]);
+        let broker = Broker::start(&["--stall-timeout=300ms", "--linger=1m"]);
         let mut bystander = broker.connect(wire);
         let mut stalled = broker.connect(wire);
         stalled.subscribe("1", "/queue/a", "");
@@ -237,6 +239,14 @@ on_each_wire! {
             bystander.publish("/queue/a", &body);
         }
         broker.until("limit_hits_total{limit=\"stall-timeout\"}", 1);
+        let error = loop {
+            match stalled.event() {
+                Event::Frame(frame) if frame.command == "ERROR" => break frame,
+                Event::Frame(frame) => assert_eq!(frame.command, "MESSAGE"),
+                other => panic!("an ERROR is expected, not {other:?}"),
+            }
+        };
+        assert!(error.text().starts_with("This client took nothing for 300ms although "), "{error:?}");
         drop(stalled);
         let line = broker.log_line(|line| line.contains("connection closed"));
         assert!(line.contains("reason=\"slow-consumer\" limit=\"stall-timeout\""), "{line}");
@@ -275,6 +285,8 @@ fn refused(broker: &Broker, wire: Wire, option: &str) {
     let words: Vec<_> = text.split([' ', '.', ',']).collect();
     assert!(words.contains(&option), "{option} in {text}");
     assert_eq!(broker.limit_hits(option), 1);
+    let line = broker.log_line(|line| line.contains("refused a client"));
+    assert!(line.contains(&format!("limit=\"{option}\"")) && line.contains("address=127.0.0.1"), "{line}");
 }
 
 #[test]

@@ -51,6 +51,11 @@ fn object(line: &str) -> Map<String, Value> {
     }
 }
 
+/// Whether that is the message of a line in JSON form.
+fn says(line: &Map<String, Value>, message: &str) -> bool {
+    line.get("message").and_then(Value::as_str) == Some(message)
+}
+
 on_each_wire! {
     fn a_connection_that_has_ended_is_one_line_with_its_facts(wire: Wire) {
         let broker = Broker::start(&["--user", "alice:open-sesame"]);
@@ -78,7 +83,9 @@ on_each_wire! {
         assert_eq!(received, visit.bytes_received as i64, "the log and the metrics agree");
         // CONNECTED, RECEIPT, MESSAGE, RECEIPT; over WebSocket its own close frame.
         assert_eq!(frames_sent, if wire == Wire::Tcp { 4 } else { 5 }, "{line}");
-        assert!(facts["seconds"].parse::<f64>().is_ok_and(|seconds| seconds > 0.0), "{line}");
+        assert!(facts["seconds"].parse::<f64>().is_ok_and(|seconds| seconds >= 0.0), "{line}");
+        let digits = facts["seconds"].split_once('.').map_or(0, |(_, digits)| digits.len());
+        assert!(digits <= 3, "milliseconds are enough: {line}");
         assert!(!facts.contains_key("limit"), "no limit was met: {line}");
     }
 
@@ -92,10 +99,9 @@ on_each_wire! {
             for name in ["timestamp", "level", "target"] {
                 assert!(line.get(name).is_some_and(Value::is_string), "{name} in {line:?}");
             }
-            assert!(line.get("fields").is_some_and(Value::is_object), "{line:?}");
+            assert!(!line.contains_key("fields"), "fields stand beside them: {line:?}");
         }
-        let closed = |fields: &&Value| fields["message"] == "connection closed";
-        let closed: Vec<_> = lines.iter().map(|line| &line["fields"]).filter(closed).collect();
+        let closed: Vec<_> = lines.iter().filter(|line| says(line, "connection closed")).collect();
         let [fields] = closed[..] else { panic!("one line is expected:\n{log}") };
         let expected: [(&str, Value); 9] = [
             ("reason", "disconnected".into()),
@@ -109,9 +115,9 @@ on_each_wire! {
             ("bytes_sent", sent.into()),
         ];
         for (name, value) in expected {
-            assert_eq!(fields[name], value, "{name} in {fields}");
+            assert_eq!(fields[name], value, "{name} in {fields:?}");
         }
-        assert!(fields["seconds"].is_number(), "{fields}");
+        assert!(fields["seconds"].is_number(), "{fields:?}");
     }
 
     fn every_end_has_a_line_with_its_reason(wire: Wire) {
@@ -144,16 +150,12 @@ on_each_wire! {
         drop(strangers);
         broker.until("connections_closed_total", 6);
         broker.terminate();
-        if let Some(client) = stays.as_mut().filter(|_| wire == Wire::Tcp) {
-            client.frame("ERROR");
-        }
         stays.as_mut().expect("one stays to the end").expect_end();
         drop(stays);
         let log = broker.log_to_the_end();
         let mut reasons = BTreeMap::new();
-        for line in log.lines().map(object) {
-            let fields = &line["fields"];
-            if fields["message"] == "connection closed" {
+        for fields in log.lines().map(object) {
+            if says(&fields, "connection closed") {
                 let limit = fields.get("limit").and_then(Value::as_str);
                 reasons.insert(fields["reason"].as_str().map(str::to_string), limit.map(str::to_string));
             }
@@ -178,7 +180,7 @@ on_each_wire! {
         let error = client.expect_error(&[]);
         drop(client);
         let line = broker.log_line(|line| line.contains("connection closed"));
-        assert_eq!(object(&line)["fields"]["error"].as_str(), error.header("message"));
+        assert_eq!(object(&line)["error"].as_str(), error.header("message"));
         assert!(!line.contains("secret-name"), "{line}");
     }
 
@@ -216,5 +218,60 @@ on_each_wire! {
                 assert!(!log.contains(secret), "{secret} is in the log:\n{log}");
             }
         }
+    }
+}
+
+#[test]
+fn a_tcp_connection_that_never_sent_a_byte_is_no_data_and_logged_at_debug() {
+    let broker = Broker::start(&["--log=debug"]);
+    let [closed, reset] = [broker.open(Wire::Tcp), broker.open(Wire::Tcp)];
+    drop(closed);
+    reset.reset();
+    broker.until("connections_closed_total{reason=\"no-data\"}", 2);
+    let mut talks = broker.open(Wire::Tcp);
+    talks.send("\n");
+    drop(talks);
+    broker.until("connections_closed_total{reason=\"peer-left\"}", 1);
+    let log = broker.whole_log();
+    let closed: Vec<_> = log.lines().filter(|line| line.contains("connection closed")).collect();
+    let levels = |reason: &str| -> Vec<_> {
+        let of_reason = closed.iter().filter(|line| line.contains(&format!("reason=\"{reason}\"")));
+        of_reason.map(|line| line.split_whitespace().nth(1).unwrap_or_default()).collect()
+    };
+    assert_eq!((levels("no-data"), levels("peer-left")), (vec!["DEBUG", "DEBUG"], vec!["INFO"]), "{log}");
+}
+
+on_each_wire! {
+    fn a_health_check_that_only_signs_in_is_logged_at_debug_if_it_comes_from_a_listed_network(wire: Wire) {
+        for (networks, level) in [("10.0.0.0/8", "INFO"), ("127.0.0.0/8,::1", "DEBUG")] {
+            let broker = Broker::start(&["--log=debug", "--health-check-from", networks]);
+            // One takes its leave, one does not.
+            broker.connect(wire).disconnect();
+            drop(broker.connect(wire));
+            broker.until("connections_closed_total", 2);
+            let log = broker.whole_log();
+            let closed = log.lines().filter(|line| line.contains("connection closed"));
+            let levels: Vec<_> = closed.filter_map(|line| line.split_whitespace().nth(1)).collect();
+            assert_eq!(levels, [level, level], "{networks}: {log}");
+        }
+    }
+
+    fn a_client_from_a_health_checks_network_that_does_more_is_logged_at_info(wire: Wire) {
+        let broker = Broker::start(&["--log=debug", "--health-check-from=127.0.0.1", "--user=alice:a"]);
+        let sign_in = "CONNECT\naccept-version:1.2\nhost:a\nlogin:alice\npasscode:a\n\n\0";
+        let mut sends = broker.open(wire);
+        sends.send(sign_in);
+        sends.frame("CONNECTED");
+        sends.publish("/topic/a", "hello");
+        drop(sends);
+        let mut wrong = broker.open(wire);
+        wrong.send("CONNECT\naccept-version:1.2\nhost:a\nlogin:alice\npasscode:b\n\n\0");
+        wrong.expect_error(&[]);
+        drop(wrong);
+        broker.until("connections_closed_total", 2);
+        let log = broker.whole_log();
+        let closed = log.lines().filter(|line| line.contains("connection closed"));
+        let levels: Vec<_> = closed.filter_map(|line| line.split_whitespace().nth(1)).collect();
+        assert_eq!(levels, ["INFO", "INFO"], "{log}");
     }
 }

@@ -9,22 +9,29 @@ use std::time::Duration;
 const SOON: Duration = Duration::from_secs(8);
 
 #[test]
-fn clients_are_told_and_the_exit_code_is_0() {
+fn tcp_is_closed_without_an_error_frame_and_websocket_with_1001_and_the_exit_code_is_0() {
     let mut broker = Broker::start(&["--drain-time", "5s"]);
     let mut tcp = broker.connect(Wire::Tcp);
     let mut websocket = broker.connect(Wire::WebSocket);
     tcp.subscribe("1", "/topic/a", "");
     websocket.subscribe("1", "/topic/a", "");
     broker.terminate();
+    // A FIN, not a RST.
+    assert_eq!(tcp.event(), Event::End);
+    assert_eq!(websocket.event(), Event::Close(Some(1001)));
+    drop((tcp, websocket));
+    assert_eq!(broker.exit_status(SOON).code(), Some(0));
+}
+
+#[test]
+fn shutdown_error_tells_tcp_clients_with_an_error_frame_and_others_with_1001() {
+    let mut broker = Broker::start(&["--drain-time", "5s", "--shutdown-error"]);
+    let mut tcp = broker.connect(Wire::Tcp);
+    let mut websocket = broker.connect(Wire::WebSocket);
+    broker.terminate();
     tcp.expect("ERROR", &[("message", "shutting down")], "");
     assert_eq!(tcp.event(), Event::End);
-    let close = loop {
-        match websocket.event() {
-            Event::Frame(frame) => assert_eq!(frame.command, "ERROR"),
-            other => break other,
-        }
-    };
-    assert_eq!(close, Event::Close(Some(1001)));
+    assert_eq!(websocket.event(), Event::Close(Some(1001)));
     drop((tcp, websocket));
     assert_eq!(broker.exit_status(SOON).code(), Some(0));
 }
@@ -63,7 +70,7 @@ fn what_was_receipted_is_delivered_before_the_end() {
     for number in 0..100 {
         subscriber.expect("MESSAGE", &[], &number.to_string());
     }
-    subscriber.expect("ERROR", &[("message", "shutting down")], "");
+    assert_eq!(subscriber.event(), Event::End);
     drop((subscriber, publisher));
     assert_eq!(broker.exit_status(SOON).code(), Some(0));
 }
@@ -120,4 +127,21 @@ fn who_stalls_through_the_drain_has_its_line_in_the_log() {
     let log = broker.whole_log();
     drop(stalled);
     assert_eq!(log.matches("connection closed").count(), 31, "{log}");
+}
+
+#[test]
+fn the_stop_says_how_many_messages_of_queues_are_forgotten() {
+    let broker = Broker::start(&["--drain-time", "300ms"]);
+    let mut consumer = broker.connect(Wire::Tcp);
+    consumer.subscribe("1", "/queue/a", "ack:client\n");
+    for destination in ["/queue/a", "/queue/b", "/queue/b", "/topic/c"] {
+        publish(&broker, destination, "hello");
+    }
+    consumer.expect("MESSAGE", &[], "hello");
+    let log = broker.whole_log();
+    drop(consumer);
+    let line = log.lines().find(|line| line.contains("forgotten")).unwrap_or_default();
+    assert!(line.contains(" WARN ") && line.ends_with("messages=3"), "one was given to a consumer: {log}");
+    let nothing = Broker::start(&["--drain-time", "300ms"]).whole_log();
+    assert!(!nothing.contains("forgotten"), "{nothing}");
 }

@@ -83,6 +83,7 @@ on_each_wire! {
             "--outbox-bytes-max=256KiB",
             "--frame-bytes-max=64KiB",
             "--burst-patience=200ms",
+            "--linger=1m",
         ]);
         // One patience is what it may cost the others; the rest is for a busy machine.
         let bound = Duration::from_secs(2);
@@ -117,6 +118,7 @@ on_each_wire! {
             }
         };
         assert_eq!(last.command, "ERROR", "the last word to a slow consumer");
+        assert!(last.text().starts_with("More than 262144 bytes waited for this client"), "{last:?}");
         assert!(received < count, "it was not stalled");
         stalled.expect_end();
         broker.until("connections_closed_total{reason=\"slow-consumer\"}", 1);

@@ -4,7 +4,7 @@ use super::answer::Answer;
 use super::http_wire::HttpWire;
 use super::identity::{identity, parameter};
 use super::link::{Link, Sent};
-use super::options::{Options, Transport};
+use super::options::{CLIENT_URL, Options, Transport};
 use super::receiver::Body;
 use super::registry::Registry;
 use super::session::Delays;
@@ -13,8 +13,10 @@ use super::table::{Kind, ROWS, Row, Way};
 use super::{Application, upload};
 use crate::budget::Budget;
 use crate::metrics::Metrics;
+use crate::transport::full::log_full;
 use crate::transport::hub::STRANGERS_PART;
 use crate::transport::line::Line;
+use crate::transport::log_limit::LogLimit;
 use crate::transport::seats::{Seat, Seats};
 use crate::transport::visitor::{Trust, Visitor, handshake};
 use crate::transport::websocket::offers_upgrade;
@@ -44,6 +46,7 @@ pub struct Endpoints<A> {
     /// For bodies of clients that have not proved who they are: they must not use up what the others need.
     strangers: Arc<Budget>,
     metrics: Arc<Metrics>,
+    refusals: LogLimit,
     hashing: RandomState,
 }
 
@@ -75,7 +78,7 @@ impl<A: Application> Endpoints<A> {
         let per_address = options.sessions_per_address_max;
         Endpoints {
             application: Arc::new(application),
-            iframe: IframePage::new(&options.client_url),
+            iframe: IframePage::new(options.client_url.as_deref().unwrap_or(CLIENT_URL)),
             registry: Arc::default(),
             seats: Seats::named(
                 options.sessions_max,
@@ -86,6 +89,7 @@ impl<A: Application> Endpoints<A> {
             strangers: Budget::new(budget.bytes_max() / STRANGERS_PART),
             budget,
             metrics,
+            refusals: LogLimit::default(),
             hashing: RandomState::new(),
         }
     }
@@ -218,7 +222,7 @@ impl<A: Application> Endpoints<A> {
             Some(Err(bad)) => return answer.text(StatusCode::INTERNAL_SERVER_ERROR, format!("{bad}\n")),
         };
         if let Some(limit) = visit.line.limit() {
-            return self.full(answer, limit);
+            return self.full(answer, limit, visit);
         }
         let way = Way::new(row, envelope, name.as_ref().map_or("", Callback::as_str), room);
         let identity = self.identity(request, visit);
@@ -239,7 +243,7 @@ impl<A: Application> Endpoints<A> {
         let link = match made {
             Ok(link) if !link.is_of(identity, visit.trust.is_own_page) => return answer.not_found(),
             Ok(link) => link,
-            Err(limit) => return self.full(answer, limit),
+            Err(limit) => return self.full(answer, limit, visit),
         };
         let receiver = link.attach(way, &visit.line, Instant::now());
         if let Some(seat) = seat {
@@ -263,8 +267,9 @@ impl<A: Application> Endpoints<A> {
         response
     }
 
-    pub(super) fn full(&self, answer: Answer<'_>, limit: &'static str) -> Response<Body> {
+    pub(super) fn full(&self, answer: Answer<'_>, limit: &'static str, visit: &Visit) -> Response<Body> {
         self.metrics.limit_hit(limit);
+        log_full(&self.refusals, limit, visit.address);
         answer.text(
             StatusCode::SERVICE_UNAVAILABLE,
             format!("The limit {limit} is met. Close connections, come back later, or raise {limit}.\n"),
@@ -328,14 +333,20 @@ impl<A: Application> Endpoints<A> {
         limit: &'static str,
     ) -> Response<Body> {
         use upload::Problem;
-        let (status, limit) = match problem {
-            Problem::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, limit),
-            Problem::TooSlow => (StatusCode::REQUEST_TIMEOUT, "stall-timeout"),
-            Problem::NoMemory => (StatusCode::SERVICE_UNAVAILABLE, "memory-bytes-max"),
+        let (status, limit, advice) = match problem {
+            Problem::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, limit, "Send less at a time"),
+            Problem::TooSlow => {
+                let advice = "No part of the body came for that long: send it without pauses";
+                (StatusCode::REQUEST_TIMEOUT, "stall-timeout", advice)
+            }
+            Problem::NoMemory => {
+                let advice = "Send again when consumers have caught up";
+                (StatusCode::SERVICE_UNAVAILABLE, "memory-bytes-max", advice)
+            }
             Problem::Broken => return answer.text(StatusCode::BAD_REQUEST, "The body was cut off.\n"),
         };
         self.metrics.limit_hit(limit);
-        answer.text(status, format!("The limit {limit} was met. Send less at a time, or raise {limit}.\n"))
+        answer.text(status, format!("The limit {limit} was met. {advice}, or raise {limit}.\n"))
     }
 }
 

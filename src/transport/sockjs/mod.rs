@@ -37,6 +37,7 @@ pub use endpoints::{Endpoints, Visit, is_iframe_page};
 pub use options::{CLIENT_URL, Options, Transport, Transports};
 pub use receiver::{Body, Receiver};
 pub use segments::Segments;
+pub use table::names;
 
 use super::visitor::Visitor;
 use super::websocket::Socket;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// The client library that the iframe page loads unless another is configured.
+/// The client library that the iframe page loads if none is configured and the broker has none of its own.
 pub const CLIENT_URL: &str = "https://cdn.jsdelivr.net/npm/sockjs-client@1/dist/sockjs.min.js";
 
 /// A transport, as sockjs-client calls it.
@@ -80,8 +80,8 @@ pub struct Options {
     pub native: bool,
     /// Whether responses set JSESSIONID, by which balancers keep a client at one server (`sockjs-cookie`).
     pub cookie: bool,
-    /// Where the iframe page finds the client library (`sockjs-client-url`).
-    pub client_url: String,
+    /// Where the iframe page finds the client library (`sockjs-client-url`); `None`: at [`CLIENT_URL`].
+    pub client_url: Option<String>,
     /// What clients may use (`sockjs-transports`).
     pub transports: Transports,
     /// Sessions over HTTP at most (`sockjs-sessions-max`).
@@ -112,7 +112,7 @@ impl Default for Options {
             stream_bytes_max: 128 * 1024,
             native: true,
             cookie: false,
-            client_url: CLIENT_URL.to_owned(),
+            client_url: None,
             transports: Transports::ALL,
             sessions_max: 16_384,
             sessions_per_address_max: 0,

@@ -45,6 +45,11 @@ pub(super) struct Row {
     pub(super) name: &'static str,
 }
 
+/// The names of SockJS transports in logs and metrics.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    ROWS.iter().map(|row| row.name).filter(|name| !name.is_empty())
+}
+
 const fn receive(envelope: &'static Envelope, polling: bool, callback: Option<usize>) -> Kind {
     Kind::Receive { envelope, polling, callback }
 }

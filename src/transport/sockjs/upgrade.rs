@@ -46,7 +46,7 @@ impl<A: Application> Endpoints<A> {
         }
         let seat = match visit.line.take_seat(visit.address) {
             Ok(seat) => seat,
-            Err(NoSeat::Full(limit)) => return self.full(Answer::to(request.headers()), limit),
+            Err(NoSeat::Full(limit)) => return self.full(Answer::to(request.headers()), limit, visit),
             // One connection is upgraded once.
             Err(NoSeat::Taken) => return Answer::to(request.headers()).empty(StatusCode::CONFLICT),
         };

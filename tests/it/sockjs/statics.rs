@@ -95,14 +95,14 @@ fn the_iframe_pages_tag_is_stable_and_is_its_contents() {
         response.header("etag").expect("a tag").to_string()
     };
     let (first, again) = (Service::start(), Service::start());
-    let other = Service::with(|options| options.client_url = "/own/sockjs.js".to_string());
+    let other = Service::with(|options| options.client_url = Some("/own/sockjs.js".to_string()));
     assert_eq!(tag(&first), tag(&again));
     assert_ne!(tag(&first), tag(&other));
 }
 
 #[test]
 fn the_iframe_page_loads_the_configured_library() {
-    let service = Service::with(|options| options.client_url = "/js/sockjs.js?a=1&b=\"2\"".to_string());
+    let service = Service::with(|options| options.client_url = Some("/js/sockjs.js?a=1&b=\"2\"".to_string()));
     let page = service.ask(&Request::get("/echo/iframe.html")).body;
     assert_eq!(page.trim(), IFRAME.replace("{URL}", "/js/sockjs.js?a=1&amp;b=&quot;2&quot;"));
 }

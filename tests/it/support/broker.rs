@@ -171,7 +171,9 @@ impl Broker {
     /// How often a limit was met.
     #[track_caller]
     pub(crate) fn limit_hits(&self, option: &str) -> i64 {
-        self.metric(&format!("limit_hits_total{{limit=\"{option}\"}}"))
+        let series = format!("limit_hits_total{{limit=\"{option}\"}}");
+        assert!(self.get("/metrics").body.contains(&series), "{series} does not exist from the start");
+        self.metric(&series)
     }
 
     /// What the broker has written to stderr so far.

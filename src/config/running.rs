@@ -1,0 +1,47 @@
+//! The part of the table about how the broker runs, stops and logs.
+
+use super::row::{Kind, Row};
+use super::table::{NONE, number, text, timed};
+use super::value::{count, log_filter, log_format, put, switch, time};
+use crate::transport::Networks;
+
+pub(super) const RUNNING: &[Row] = &[
+    text(
+        "health-check-from",
+        "NETWORKS",
+        "",
+        "Where health checks come from, by address or network: 127.0.0.1, 10.0.0.0/8, ::1; commas between them. A \
+         connection from there that only signs in and disconnects is logged at debug, not at info.",
+        |c, v| put(&mut c.transport.health_check_from, Networks::parse(v)),
+    ),
+    timed(
+        "drain-time",
+        "8s",
+        "Time for all of a stop. Clients take what waits for them; connections that are left are cut half a second (at \
+         most an eighth of the time) before it is over. Container runtimes kill a process after 10 s.",
+        |c, v| put(&mut c.drain_time, time(v, NONE)),
+    ),
+    Row {
+        key: "shutdown-error",
+        value: "true|false",
+        default: "false",
+        help: "Sends clients on TCP an ERROR with the message shutting down when the broker stops. Without it their \
+               connections are closed, which clients with automatic reconnection do not take for a fault of their own.",
+        kind: Kind::Switch,
+        set: |c, v| put(&mut c.transport.shutdown_error, switch(v)),
+    },
+    number("worker-threads", "0", "Threads that run connections. 0: one per core.", |c, v| {
+        put(&mut c.worker_threads, count(v, 0..=1024))
+    }),
+    text(
+        "log",
+        "FILTER",
+        "info",
+        "What is logged, on standard error: off, error, warn, info, debug or trace, also per module: \
+         info,stompbox::session=debug.",
+        |c, v| put(&mut c.log.filter, log_filter(v)),
+    ),
+    text("log-format", "text|json", "text", "How a line of the log looks.", |c, v| {
+        put(&mut c.log.format, log_format(v))
+    }),
+];

@@ -1,0 +1,91 @@
+//! Why the broker cannot listen, and what the operator can do about it.
+
+use std::fmt::{self, Display, Formatter};
+use std::io::{self, ErrorKind};
+
+/// Ports below this one need a privilege.
+const UNPRIVILEGED_PORT_MIN: u16 = 1024;
+
+/// Why the broker cannot listen where it should.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {address} (option {option}): {}", Advice(self))]
+pub struct BindError {
+    /// The option that names the address.
+    pub option: &'static str,
+    /// The address.
+    pub address: String,
+    /// What the system said.
+    #[source]
+    pub error: io::Error,
+}
+
+/// What is wrong and what to change, with an example.
+struct Advice<'a>(&'a BindError);
+
+impl Display for Advice<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let BindError { option, address, error } = self.0;
+        let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
+        let port: u16 = port.parse().unwrap_or(0);
+        // The port that the option has by default.
+        let usual = if *option == "http" { 8080 } else { 61613 };
+        match error.kind() {
+            ErrorKind::AddrInUse => {
+                let other = port.checked_add(1).unwrap_or(usual);
+                write!(
+                    f,
+                    "another program, perhaps another stompbox, uses this port. Stop it, or choose another port, for \
+                     example --{option} {host}:{other}; port 0 takes any free one"
+                )
+            }
+            ErrorKind::PermissionDenied if port < UNPRIVILEGED_PORT_MIN => write!(
+                f,
+                "ports below {UNPRIVILEGED_PORT_MIN} need a privilege. Choose a higher port, for example --{option} \
+                 {host}:{usual}, or grant the privilege: AmbientCapabilities=CAP_NET_BIND_SERVICE in a systemd unit, \
+                 or setcap cap_net_bind_service=+ep on the program"
+            ),
+            ErrorKind::AddrNotAvailable => write!(
+                f,
+                "this machine has no such address. Choose one of its own, for example --{option} 127.0.0.1:{port} for \
+                 programs of this machine, or --{option} 0.0.0.0:{port} for every IPv4 address"
+            ),
+            _ => write!(
+                f,
+                "{error}; expected an address of this machine, for example --{option} 127.0.0.1:{usual}"
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(option: &'static str, address: &str, kind: ErrorKind) -> String {
+        BindError { option, address: address.to_owned(), error: kind.into() }.to_string()
+    }
+
+    #[test]
+    fn a_bind_error_names_the_option_and_an_address_that_may_do() {
+        for (option, address, kind, why, example) in [
+            ("tcp", "127.0.0.1:61613", ErrorKind::AddrInUse, "uses this port", "--tcp 127.0.0.1:61614;"),
+            ("http", "[::1]:8080", ErrorKind::AddrInUse, "uses this port", "--http [::1]:8081;"),
+            ("tcp", "0.0.0.0:65535", ErrorKind::AddrInUse, "uses this port", "--tcp 0.0.0.0:61613;"),
+            ("http", "0.0.0.0:80", ErrorKind::PermissionDenied, "ports below 1024", "--http 0.0.0.0:8080,"),
+            ("tcp", "[::]:23", ErrorKind::PermissionDenied, "ports below 1024", "--tcp [::]:61613,"),
+            ("http", "192.0.2.1:81", ErrorKind::AddrNotAvailable, "no such address", "--http 0.0.0.0:81 "),
+            ("tcp", "nowhere.example:1", ErrorKind::NotFound, "not found", "--tcp 127.0.0.1:61613"),
+            (
+                "http",
+                "0.0.0.0:8080",
+                ErrorKind::PermissionDenied,
+                "permission denied",
+                "--http 127.0.0.1:8080",
+            ),
+        ] {
+            let text = told(option, address, kind);
+            assert!(text.starts_with(&format!("cannot listen on {address} (option {option}): ")), "{text}");
+            assert!(text.contains(why) && text.contains(example), "{text}");
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! The label values of metrics, so that every series exists from the start.
+
+use crate::config::table;
+use crate::metrics::Labels;
+use crate::session::Closing;
+use crate::transport;
+
+/// Options that end in `-max` and are no limit that a client can meet.
+const NO_LIMITS: [&str; 4] =
+    ["auth-cache-max", "auth-parallel-max", "presence-names-max", "redelivery-backoff-max"];
+/// Limits whose options do not end in `-max`.
+const OTHER_LIMITS: [&str; 1] = ["stall-timeout"];
+/// The options that would allow HTTP requests which are refused without them.
+const POLICIES: [&str; 2] = ["allowed-origins", "allowed-hosts"];
+
+/// All of them.
+pub(super) fn labels() -> Labels {
+    let limits =
+        table::rows().map(|row| row.key).filter(|key| key.ends_with("-max") && !NO_LIMITS.contains(key));
+    Labels {
+        transports: transport::names().collect(),
+        reasons: Closing::REASONS.to_vec(),
+        limits: limits.chain(OTHER_LIMITS).collect(),
+        policies: POLICIES.to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_exists() {
+        assert!(NO_LIMITS.iter().chain(&OTHER_LIMITS).chain(&POLICIES).all(|key| table::find(key).is_some()));
+    }
+}

@@ -1,0 +1,17 @@
+//! The log line about clients for which there is no room.
+
+use super::log_limit::LogLimit;
+use std::net::IpAddr;
+use std::time::Instant;
+
+/// Logs that the client at `address` is refused because the limit of `option` is reached, as often as `log` allows.
+pub(super) fn log_full(log: &LogLimit, option: &'static str, address: IpAddr) {
+    if let Some(others) = log.due(Instant::now()) {
+        tracing::warn!(
+            limit = option,
+            %address,
+            others,
+            "refused a client: {option} is reached; raise it, or find out who holds so many connections"
+        );
+    }
+}

@@ -1,0 +1,48 @@
+//! At most one log line a second about what any client can cause as often as it likes.
+
+use parking_lot::Mutex;
+use std::time::{Duration, Instant};
+
+/// Time between two lines.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Decides whether an event is logged, and counts those that are not.
+#[derive(Debug, Default)]
+pub struct LogLimit {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    logged_at: Option<Instant>,
+    suppressed: u64,
+}
+
+impl LogLimit {
+    /// Returns how many events were not logged since the last line if this one is to be logged, else `None`.
+    pub fn due(&self, now: Instant) -> Option<u64> {
+        let mut state = self.state.lock();
+        if state.logged_at.is_some_and(|logged_at| now < logged_at + INTERVAL) {
+            state.suppressed += 1;
+            return None;
+        }
+        state.logged_at = Some(now);
+        Some(std::mem::take(&mut state.suppressed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_a_second_counts_the_others() {
+        let limit = LogLimit::default();
+        let now = Instant::now();
+        assert_eq!(limit.due(now), Some(0));
+        assert_eq!(limit.due(now), None);
+        assert_eq!(limit.due(now + INTERVAL / 2), None);
+        assert_eq!(limit.due(now + INTERVAL), Some(2));
+        assert_eq!(limit.due(now + INTERVAL * 3), Some(0));
+    }
+}

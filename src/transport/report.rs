@@ -1,0 +1,56 @@
+//! The log line of a connection that has ended, and its place in the statistics.
+
+use super::drive::Connection;
+use super::wire::Wire;
+use crate::session::Closing;
+
+/// Frames of a health check that signs in: CONNECT, and DISCONNECT where it takes its leave.
+const CHECK_FRAMES: [(Closing, u64); 2] = [(Closing::Disconnected, 2), (Closing::PeerLeft, 1)];
+
+/// Logs one line at a level that depends on the connection: levels are constants in `tracing`.
+macro_rules! log_closed {
+    ($level:ident, $connection:expr, $closing:expr) => {
+        tracing::$level!(
+            reason = $closing.as_str(),
+            limit = $closing.limit(),
+            error = $connection.session.error_said(),
+            user = $connection.session.user(),
+            address = %$connection.address,
+            transport = $connection.wire.name(),
+            session = $connection.session.id(),
+            seconds = $connection.seconds(),
+            frames_received = $connection.frames_received,
+            bytes_received = $connection.bytes_received,
+            frames_sent = $connection.frames_sent,
+            bytes_sent = $connection.out.written(),
+            skipped = $connection.skipped,
+            "connection closed"
+        )
+    };
+}
+
+impl<W: Wire> Connection<W> {
+    /// Counts and logs the end of the connection.
+    pub(super) fn report(&mut self) {
+        let closing = self.ending.as_ref().map_or(Closing::PeerLeft, |ending| ending.closing);
+        self.hub.leave(self.number);
+        self.hub.metrics.closed(self.wire.name(), closing.as_str());
+        match self.is_routine(closing) {
+            true => log_closed!(debug, self, closing),
+            false => log_closed!(info, self, closing),
+        }
+    }
+
+    /// Whether the line is worth reading only to who looks for it: a connection without a byte, or a health check from
+    /// an address where they come from (`health-check-from`) that only signed in and left.
+    fn is_routine(&self, closing: Closing) -> bool {
+        let frames_max = CHECK_FRAMES.iter().find(|(end, _)| *end == closing).map(|(_, frames)| *frames);
+        let is_check = frames_max.is_some_and(|frames_max| self.frames_received <= frames_max);
+        closing == Closing::NoData || is_check && self.hub.is_health_check(self.address)
+    }
+
+    /// How long the connection lasted, in seconds to the millisecond.
+    fn seconds(&self) -> f64 {
+        (self.began_at.elapsed().as_secs_f64() * 1000.0).round() / 1000.0
+    }
+}
