@@ -46,8 +46,8 @@ impl Token {
         Token { bytes, length: end as u8 }
     }
 
-    fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.bytes[..self.length.into()]).unwrap_or_default()
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.length.into()]
     }
 }
 
@@ -62,7 +62,8 @@ pub(super) struct AckId {
 impl AckId {
     /// The inverse of [`AckId::spell`]; `None` if the value is another session's, or none at all.
     pub(super) fn parse(token: Token, text: &str) -> Option<AckId> {
-        let (key, number) = text.strip_prefix(token.as_str())?.strip_prefix('-')?.split_once('-')?;
+        let numbers = text.as_bytes().strip_prefix(token.as_bytes())?.strip_prefix(b"-")?;
+        let (key, number) = std::str::from_utf8(numbers).ok()?.split_once('-')?;
         let id = AckId { key: key.parse().ok()?, number: number.parse().ok()? };
         id.is_spelled(token, text).then_some(id)
     }
@@ -76,8 +77,8 @@ impl AckId {
     /// Returns `TOKEN-KEY-NUMBER`, without an allocation.
     pub(super) fn spell(self, token: Token, spelling: &mut Spelling) -> &str {
         spelling.length = 0;
-        let text = format_args!("{}-{}-{}", token.as_str(), self.key, self.number);
-        let written = std::fmt::write(spelling, text);
+        let numbers = format_args!("-{}-{}", self.key, self.number);
+        let written = spelling.push(token.as_bytes()).and_then(|()| std::fmt::write(spelling, numbers));
         debug_assert!(written.is_ok(), "a spelling has room for every id");
         std::str::from_utf8(&spelling.octets[..spelling.length]).unwrap_or_default()
     }
@@ -96,13 +97,19 @@ impl Default for Spelling {
     }
 }
 
-impl std::fmt::Write for Spelling {
-    fn write_str(&mut self, text: &str) -> Formatted {
-        let end = self.length + text.len();
+impl Spelling {
+    fn push(&mut self, bytes: &[u8]) -> Formatted {
+        let end = self.length + bytes.len();
         let room = self.octets.get_mut(self.length..end).ok_or(std::fmt::Error)?;
-        room.copy_from_slice(text.as_bytes());
+        room.copy_from_slice(bytes);
         self.length = end;
         Ok(())
+    }
+}
+
+impl std::fmt::Write for Spelling {
+    fn write_str(&mut self, text: &str) -> Formatted {
+        self.push(text.as_bytes())
     }
 }
 

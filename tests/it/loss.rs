@@ -266,6 +266,27 @@ on_each_wire! {
         }
     }
 
+    fn a_message_that_was_not_written_whole_does_not_count_when_its_connection_is_lost(wire: Wire) {
+        let sizes = ["--frame-bytes-max=20MiB", "--ws-message-bytes-max=24MiB", "--outbox-bytes-max=64MiB"];
+        let broker = Broker::start(&[&sizes[..], &["--max-deliveries=1"]].concat());
+        // More than the systems of both sides hold between them.
+        let large = "x".repeat(16 << 20);
+        publish(&broker, "/queue/large", &large);
+        for lost in 1..=3 {
+            let mut client = broker.connect(wire);
+            client.narrow();
+            let sent = broker.metric("sent_bytes_total");
+            client.send("SUBSCRIBE\nid:s\ndestination:/queue/large\nack:client\n\n\0");
+            broker.until_holds("sent_bytes_total", |now| now > sent + 1000);
+            client.reset();
+            broker.until("connections_closed_total{reason=\"peer-left\"}", lost);
+        }
+        let mut heir = broker.connect(wire);
+        heir.subscribe("s", "/queue/large", "ack:client\n");
+        assert_eq!(heir.frame("MESSAGE").body.len(), large.len());
+        assert_eq!(broker.metric("dead_letters_total"), 0);
+    }
+
     fn what_was_sent_and_not_settled_says_so_when_it_comes_again(wire: Wire) {
         let broker = Broker::start(&["--max-deliveries=1"]);
         publish(&broker, "/queue/a", "m");
