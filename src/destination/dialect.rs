@@ -45,7 +45,6 @@ fn is_another(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::destination::{Address, Destination, Selector};
 
     #[test]

@@ -124,7 +124,7 @@ on_each_wire! {
     fn trailing_lf_can_be_left_out_and_heartbeats_are_still_a_lf(wire: Wire) {
         let broker = Broker::start(&["--trailing-lf=false", "--heart-beat=500,0"]);
         let mut client = broker.open(wire).without_trailing_lf();
-        let mut next = |client: &mut Client, text: &str| {
+        let next = |client: &mut Client, text: &str| {
             client.send(text);
             match client.event() {
                 Event::Frame(frame) => frame,

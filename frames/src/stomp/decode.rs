@@ -570,7 +570,8 @@ mod tests {
         let headers = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
             pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
         };
-        let cases: [(&str, Command, &[(&str, &str)]); 7] = [
+        type Case<'a> = (&'a str, Command, &'a [(&'a str, &'a str)]);
+        let cases: [Case<'_>; 7] = [
             ("DISCONNECT\n\0", Command::Disconnect, &[]),
             ("DISCONNECT\r\n\0", Command::Disconnect, &[]),
             ("DISCONNECT\nreceipt:1\n\0", Command::Disconnect, &[("receipt", "1")]),
