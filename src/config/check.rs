@@ -28,7 +28,12 @@ pub(super) const CHECKS: &[Check] = &[
         keys: &["http", "user", "users-file", "allow-anonymous"],
         wrong: |c| exposed(c.listen_http.as_ref(), c),
     },
-    Check { keys: &["users-file"], wrong: |c| check_users_file(c.users.users_file.as_ref()?).err() },
+    Check {
+        keys: &["users-file", "user-names"],
+        wrong: |c| check_users_file(c.users.users_file.as_ref()?, c.users.names).err(),
+    },
+    Check { keys: &["user", "user-names"], wrong: listed_names },
+    Check { keys: &["permission", "user-names"], wrong: names_in_rules },
     Check { keys: &["connect-timeout", "connect-silence"], wrong: silence_beyond_timeout },
     Check { keys: &["jwt-secret", "jwt-key-file", "jwt-jwks"], wrong: unfit_keys },
     Check { keys: &["proxy-user-header", "trusted-proxies"], wrong: nobody_trusted },
@@ -53,6 +58,18 @@ fn exposed(listen: Option<&Listen>, c: &Config) -> Option<String> {
         "{listen} can be reached from other machines, and no user is configured: give users with user \
          (NAME:PASSCODE) or users-file, or let everybody in with allow-anonymous"
     ))
+}
+
+fn listed_names(c: &Config) -> Option<String> {
+    c.users.listed.iter().find_map(|(name, _)| c.users.names.check(name).err())
+}
+
+/// A rule about a user who cannot exist would never apply.
+fn names_in_rules(c: &Config) -> Option<String> {
+    c.users.permissions.rules.iter().find_map(|rule| {
+        let wrong = c.users.names.check(rule.user()?).err()?;
+        Some(format!("{rule}: {wrong}"))
+    })
 }
 
 fn unfit_keys(c: &Config) -> Option<String> {

@@ -2,9 +2,18 @@
 
 use super::row::Row;
 use super::table::{MANY, TICK, number, text, timed};
-use super::value::{count, kinds, put, time};
+use super::value::{count, kinds, put, time, user_names};
 
 pub(super) const LOGIN: &[Row] = &[
+    text(
+        "user-names",
+        "precis|any",
+        "precis",
+        "Which user names are accepted, from every source of users. precis: letters and digits of any script and printable \
+         ASCII characters, without spaces and invisible characters (the profile UsernameCasePreserved of RFC 8265). any: \
+         whatever the source gives; use it if your users have names with spaces.",
+        |c, v| put(&mut c.users.names, user_names(v)),
+    ),
     text(
         "auth-order",
         "LIST",
@@ -44,8 +53,9 @@ pub(super) const LOGIN: &[Row] = &[
     number(
         "auth-failures-free",
         "5",
-        "Failed logins of an address, and of a name, after which each further one waits before it is checked: 250ms, \
-         doubling up to 15s. They are forgotten after 15 minutes without any, a name's also with a right login.",
+        "Wrong passcodes of a name from one address after which each further guess waits: 250ms, doubling up to 15s. After \
+         20 times as many of a name from all addresses, or of many names from one address, there is one guess in 4s; logins \
+         that were right before do not wait. Forgotten after 15 minutes without any, and with a right login.",
         |c, v| put(&mut c.users.auth_failures_free, count(v, 0..=MANY)),
     ),
 ];

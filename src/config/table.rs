@@ -372,6 +372,7 @@ mod tests {
                 (_, "CLAIM" | "TEXT") => "seven",
                 (_, "SECRET") => "seven-seven-seven-seven-seven-seven",
                 (_, "URL") => "http://127.0.0.1:7/",
+                ("user-names", _) => "any",
                 ("auth-order", _) => "user,users-file",
                 (_, "true|false") => "true",
                 (_, "MS,MS") => "7000,0",

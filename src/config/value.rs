@@ -4,7 +4,7 @@ use super::{Listen, LogFormat};
 use crate::http::health::MetricsFrom;
 use crate::transport::sockjs::{Transport, Transports};
 use crate::users::permissions::Preset;
-use crate::users::{Kind, Passcode};
+use crate::users::{Kind, Names, Passcode, taken_for_token};
 use hyper::header::HeaderName;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -150,9 +150,20 @@ pub(super) fn user(text: &str) -> Result<(String, Passcode), String> {
     if name.is_empty() || passcode.is_empty() || text.contains(|c: char| c.is_control()) {
         return Err(expected.to_owned());
     }
+    if taken_for_token(passcode) {
+        return Err(format!(
+            "the passcode of {name:?} has the form of a token (three parts with dots between them, or Bearer and a word) \
+             and would be taken for one; expected another"
+        ));
+    }
     let passcode = Passcode::new(passcode)
         .ok_or_else(|| format!("the passcode of {name:?} is longer than {} octets", Passcode::BYTES_MAX))?;
     Ok((name.to_owned(), passcode))
+}
+
+/// Which user names are accepted.
+pub(super) fn user_names(text: &str) -> Result<Names, String> {
+    Names::parse(text).ok_or_else(|| format!("{text:?} will not do; expected precis or any"))
 }
 
 /// What holds behind the rules; `None`: that is found out.

@@ -9,7 +9,7 @@ use super::state::State;
 use super::{Closing, Reject, Rejection, Session};
 use crate::destination::{Address, Destination, Owner, Selector};
 use crate::users::permissions::{Denied, Permissions, Verb};
-use crate::users::{Credentials, Principal, Refused, Secret};
+use crate::users::{Credentials, Principal, Refused, Secret, bare_token};
 use std::sync::Arc;
 use std::time::Instant;
 use stompbox_frames::stomp::{Command, Frame, Headers};
@@ -142,11 +142,10 @@ impl Session {
             return Err(Rejection::renewal_in_transaction());
         }
         let header = TOKEN_HEADERS.iter().find_map(|name| frame.header(name));
-        let token = match &header {
-            Some(value) => value.trim(),
-            None => std::str::from_utf8(&frame.body).unwrap_or_default().trim(),
-        };
-        let token = token.strip_prefix("Bearer ").unwrap_or(token).trim();
+        let token = bare_token(match &header {
+            Some(value) => value,
+            None => std::str::from_utf8(&frame.body).unwrap_or_default(),
+        });
         if token.is_empty() {
             return Err(Rejection::no_token());
         }

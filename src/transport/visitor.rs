@@ -2,16 +2,19 @@
 
 use super::seats::Seat;
 use super::sockjs::identity::{cookies, parameters};
-use crate::users::{Handshake, ProxyUser, Secret};
+use crate::users::{Handshake, ProxyUser, Secret, scheme};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use hyper::HeaderMap;
-use hyper::header::AUTHORIZATION;
+use hyper::header::{AUTHORIZATION, USER_AGENT};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Query parameters that carry a token.
 pub(super) const TOKENS: [&str; 2] = ["access_token", "accessToken"];
+
+/// Characters of a client's program that are shown.
+const AGENT_CHARS_MAX: usize = 120;
 
 /// A client that has been given a place.
 #[derive(Debug)]
@@ -50,12 +53,12 @@ pub(super) fn handshake(
 ) -> Handshake {
     let mut handshake = Handshake { address: Some(address), ..Handshake::default() };
     let authorization = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    if let Some((scheme, rest)) = authorization.and_then(|text| text.trim().split_once(' ')) {
-        if scheme.eq_ignore_ascii_case("bearer") {
-            handshake.bearer = Some(Secret::new(rest.trim()));
-        } else if scheme.eq_ignore_ascii_case("basic") && trust.is_own_page {
-            handshake.basic = basic(rest.trim());
-        }
+    let of_scheme = |name| authorization.and_then(|text| scheme(text, name));
+    handshake.agent =
+        headers.get(USER_AGENT).and_then(|value| shown_agent(&String::from_utf8_lossy(value.as_bytes())));
+    handshake.bearer = of_scheme("bearer").map(Secret::new);
+    if trust.is_own_page {
+        handshake.basic = of_scheme("basic").and_then(basic);
     }
     let token = parameters(query).find(|(name, value)| TOKENS.contains(&&**name) && !value.is_empty());
     handshake.query = token.map(|(_, value)| Secret::new(&value));
@@ -67,6 +70,13 @@ pub(super) fn handshake(
         handshake.proxy = trust.proxy.clone();
     }
     handshake
+}
+
+/// Returns the name of a client's program as it may stand in the log: short, on one line, without control characters.
+pub(super) fn shown_agent(text: &str) -> Option<Box<str>> {
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    let shown: String = text.trim().chars().take(AGENT_CHARS_MAX).map(plain).collect();
+    (!shown.is_empty()).then(|| shown.into())
 }
 
 /// Login and passcode of HTTP Basic (RFC 7617).
@@ -97,7 +107,7 @@ mod tests {
 
     #[test]
     fn each_way_of_showing_something_is_read() {
-        for scheme in ["Bearer abc", "bearer  abc ", "BEARER abc"] {
+        for scheme in ["Bearer abc", "bearer  abc ", "BEARER abc", "Bearer\tabc"] {
             assert_eq!(shown(&of(&[("authorization", scheme)], "", true).bearer), Some("abc"), "{scheme}");
         }
         for (query, token) in [
@@ -123,6 +133,17 @@ mod tests {
         for bad in ["Basic", "Basic !", "Basic YWxpY2U=", "Basic /////w=="] {
             assert_eq!(of(&[("authorization", bad)], "", true).basic, None, "{bad}");
         }
+    }
+
+    #[test]
+    fn the_program_of_a_client_is_shown_short_and_on_one_line() {
+        assert_eq!(
+            of(&[("user-agent", " Firefox/144.0 ")], "", false).agent.as_deref(),
+            Some("Firefox/144.0")
+        );
+        assert_eq!(of(&[("user-agent", "")], "", false).agent, None);
+        assert_eq!(shown_agent("a\nb\u{1b}[0mc").as_deref(), Some("a b [0mc"));
+        assert_eq!(shown_agent(&"\u{738b}".repeat(500)).map(|agent| agent.chars().count()), Some(120));
     }
 
     #[test]

@@ -1,24 +1,30 @@
 //! The way of a login: who is slowed down, who waits, who is asked, and what the client hears.
 
+use super::gate::{Gates, Pass};
 use super::keyed::{Digest, Key};
 use super::source::{Source, Standing, Verdict};
-use super::throttle::Throttle;
-use super::{Credentials, Handshake, Options, Principal, Refused, Secret, sources};
+use super::throttle::{Outcome, Throttle, Ticket, network};
+use super::{Cause, Credentials, Handshake, Options, Principal, Refused, Secret, bare_token, sources};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
+
+/// Logins of one address that are checked at the same time, before it is known whether they are right.
+const CHECKS_PER_ADDRESS: usize = 256;
 
 /// Says who somebody is; cheap to clone.
 ///
 /// ```text
-///  authenticate ──► chair (auth-waiting-max) free? ──► slowed down? wait ──► the same is under way? wait with it ─┐
-///                      │ no                                                   │ no                                │
-///                      ▼                                                      ▼ a task of its own                 │
-///                   Refused                                one source after the other (auth-timeout each)         │
-///                                                            └─► Principal, or Refused, for all who wait ◄────────┘
+///  authenticate ──► permit (auth-waiting-max) free? ──► the same is under way? wait with it ───────────────────┐
+///                      │ no                               │ no: a task of its own                             │
+///                      ▼                                  ▼                                                   │
+///                   Refused             throttled? wait, or Refused ──► one source after the other            │
+///                                                                       (auth-timeout each)                   │
+///                                              Principal, or Refused (held back if repeated), for all who wait ◄┘
 /// ```
 /// A login that has begun is completed although its client may be gone: what it cost is not in vain, since successes are
 /// remembered, and a failure counts although nobody waits to hear of it.
@@ -31,7 +37,8 @@ struct Shared {
     options: Options,
     sources: Vec<Arc<dyn Source>>,
     chairs: Arc<Semaphore>,
-    throttle: Throttle,
+    gates: Gates,
+    throttle: Mutex<Throttle>,
     key: Key,
     under_way: Mutex<HashMap<Digest, Answers>>,
 }
@@ -60,13 +67,14 @@ impl Authenticator {
     /// Asks other sources; of `options` only the bounds count.
     pub fn with_sources(options: Options, sources: Vec<Arc<dyn Source>>) -> Authenticator {
         let chairs = options.auth_waiting_max.clamp(1, Semaphore::MAX_PERMITS);
-        let throttle = Throttle::new(options.auth_failures_free);
+        let throttle = Throttle::new(options.auth_failures_free, options.auth_cache_max);
         Authenticator {
             shared: Arc::new(Shared {
                 options,
                 sources,
                 chairs: Arc::new(Semaphore::new(chairs)),
-                throttle,
+                gates: Gates::new(CHECKS_PER_ADDRESS),
+                throttle: Mutex::new(throttle),
                 key: Key::random(),
                 under_way: Mutex::default(),
             }),
@@ -92,16 +100,14 @@ impl Authenticator {
         let handshake = Arc::new(Handshake { address, ..Handshake::default() });
         let shown = Credentials { login: None, handshake, ..credentials };
         let bare = |secret: &'_ Option<Secret>| {
-            secret
-                .as_ref()
-                .map(|secret| Secret::new(secret.reveal().trim()))
-                .filter(|text| !text.reveal().is_empty())
+            let token = bare_token(secret.as_ref()?.reveal());
+            (!token.is_empty()).then(|| Secret::new(token))
         };
         let token = shown.token().map(Secret::new);
         let token = token.or_else(|| bare(&shown.authorization)).or_else(|| bare(&shown.passcode));
         let Some(token) = token else {
             let detail = "There is no token in this; send the new one.".to_owned();
-            return Err(Refused { summary: REFUSED, detail, reason: "no token".to_owned(), limit: None });
+            return Err(refused(detail, "no token".to_owned()));
         };
         let authorization = Some(Secret::new(&format!("Bearer {}", token.reveal())));
         self.shared.answer(Credentials { authorization, passcode: None, ..shown }, Purpose::Renewal).await
@@ -148,9 +154,25 @@ impl Authenticator {
 impl Shared {
     async fn answer(self: &Arc<Shared>, credentials: Credentials, purpose: Purpose) -> Answer {
         let Ok(chair) = self.chairs.clone().try_acquire_owned() else { return Err(crowded()) };
+        let credentials = self.canonical(credentials);
         let mut answers = self.join(credentials, purpose, chair);
         let answer = answers.wait_for(Option::is_some).await.ok().and_then(|answer| answer.clone());
-        answer.unwrap_or_else(|| Err(not_checked("the check was given up".to_owned())))
+        answer
+            .unwrap_or_else(|| Err(not_checked("the check was given up".to_owned(), Cause::Source("broker"))))
+    }
+
+    /// The same credentials with the login in its canonical form, in which sources and the throttle know it.
+    fn canonical(&self, mut credentials: Credentials) -> Credentials {
+        let names = self.options.names;
+        if let Some(login) = &mut credentials.login {
+            *login = names.canonical(login).into_owned();
+        }
+        let basic = credentials.handshake.basic.as_ref();
+        let basic = basic.map(|(login, passcode)| (names.canonical(login).into_owned(), passcode.clone()));
+        if basic != credentials.handshake.basic {
+            Arc::make_mut(&mut credentials.handshake).basic = basic;
+        }
+        credentials
     }
 
     /// The answers to this question: it is asked if nobody has asked the same, and then it takes the chair.
@@ -169,32 +191,61 @@ impl Shared {
         under_way.insert(digest, answers.clone());
         let question = Question { shared: self.clone(), digest, _chair: chair };
         tokio::spawn(async move {
-            let verdict = question.shared.in_turn(&credentials, purpose).await;
-            let answer = heard(&credentials, verdict);
+            let checked = question.shared.in_turn(&credentials, purpose).await;
+            let answer = heard(&credentials, checked);
             drop((question, credentials));
             tell.send_replace(Some(answer));
         });
         answers
     }
 
-    /// Asks, after whatever a login by name has to wait. Whoever shows a token or nothing guesses nothing.
-    async fn in_turn(&self, credentials: &Credentials, purpose: Purpose) -> Verdict {
-        let Some((name, _)) = credentials.login() else { return self.ask(credentials, purpose).await };
-        let Some(turn) = self.throttle.enter(credentials.handshake.address, name) else {
-            return Verdict::Unavailable(
-                "too many logins of this name are under way from this address".to_owned(),
-            );
+    /// Asks the sources once the throttle admits the login. A client that shows a token or nothing guesses nothing.
+    async fn in_turn(&self, credentials: &Credentials, purpose: Purpose) -> Checked {
+        let Some((name, passcode)) = credentials.login() else { return self.ask(credentials, purpose).await };
+        let turn = match self.turn(credentials.handshake.address, name, passcode).await {
+            Ok(turn) => turn,
+            Err(reason) => return Checked::Throttled(reason),
         };
-        if !turn.delay.is_zero() {
-            sleep(turn.delay).await;
+        let checked = self.ask(credentials, purpose).await;
+        let outcome = match &checked {
+            Checked::Known(principal) if is_by_login(credentials, principal, name) => Outcome::Right,
+            Checked::Refused(_) | Checked::Unknown => Outcome::Wrong,
+            Checked::Known(_) | Checked::BadName(_) | Checked::Unavailable(..) | Checked::Throttled(_) => {
+                Outcome::Unknown
+            }
+        };
+        let answer_at = turn.settle(outcome);
+        if outcome == Outcome::Wrong {
+            sleep_until(answer_at).await;
         }
-        let verdict = self.ask(credentials, purpose).await;
-        self.count(credentials, name, &verdict);
-        verdict
+        checked
     }
 
-    /// One source after the other, until one knows the client or refuses it. [`Verdict::NotMine`] if none is concerned.
-    async fn ask(&self, credentials: &Credentials, purpose: Purpose) -> Verdict {
+    /// Waits until the login may be checked.
+    async fn turn(
+        &self,
+        address: Option<IpAddr>,
+        name: &str,
+        passcode: &str,
+    ) -> Result<Turn<'_>, &'static str> {
+        let attempt = self.throttle.lock().attempt(address, name, passcode);
+        let is_known = self.throttle.lock().is_known(&attempt);
+        let pass = match address.filter(|_| !is_known) {
+            Some(address) => Some(self.gates.pass(network(address)).await),
+            None => None,
+        };
+        let now = Instant::now();
+        let ticket = self.throttle.lock().enter(attempt, now)?;
+        let check_at = ticket.check_at;
+        let turn = Turn { shared: self, ticket: Some(ticket), _pass: pass.filter(|_| check_at <= now) };
+        if check_at > now {
+            sleep_until(check_at).await;
+        }
+        Ok(turn)
+    }
+
+    /// One source after the other, until one knows the client or refuses it.
+    async fn ask(&self, credentials: &Credentials, purpose: Purpose) -> Checked {
         for source in &self.sources {
             if purpose == Purpose::Renewal && source.name() == sources::Kind::Anonymous.as_str() {
                 continue;
@@ -204,26 +255,58 @@ impl Shared {
                 false => Ok(source.check(credentials).await),
             };
             let told = |reason: String| format!("{}: {reason}", source.name());
+            let unavailable = |reason| Checked::Unavailable(source.name(), told(reason));
             match verdict {
                 Ok(Verdict::NotMine) => {}
-                Ok(Verdict::Known(principal)) => return Verdict::Known(principal),
-                Ok(Verdict::Refused(reason)) => return Verdict::Refused(told(reason)),
-                Ok(Verdict::Unavailable(reason)) => return Verdict::Unavailable(told(reason)),
-                Err(_) => return Verdict::Unavailable(told("out of time (auth-timeout)".to_owned())),
+                Ok(Verdict::Known(principal)) => {
+                    let named =
+                        principal.name.as_deref().map_or(Ok(()), |name| self.options.names.check(name));
+                    return named
+                        .map_or_else(|wrong| Checked::BadName(told(wrong)), |()| Checked::Known(principal));
+                }
+                Ok(Verdict::Refused(reason)) => return Checked::Refused(told(reason)),
+                Ok(Verdict::Unavailable(reason)) => return unavailable(reason),
+                Err(_) => return unavailable("out of time (auth-timeout)".to_owned()),
             }
         }
-        Verdict::NotMine
+        Checked::Unknown
     }
+}
 
-    fn count(&self, credentials: &Credentials, name: &str, verdict: &Verdict) {
-        match verdict {
-            Verdict::Known(principal) if is_by_login(credentials, principal, name) => {
-                self.throttle.succeeded(name);
-            }
-            Verdict::Refused(_) | Verdict::NotMine => {
-                self.throttle.failed(credentials.handshake.address, name);
-            }
-            Verdict::Known(_) | Verdict::Unavailable(_) => {}
+/// What came of a check. Reasons are for the log.
+enum Checked {
+    Known(Principal),
+    /// A source knows the client by a name that is not accepted here.
+    BadName(String),
+    Refused(String),
+    /// No source knows the client.
+    Unknown,
+    /// A source, by its name, could not say.
+    Unavailable(&'static str, String),
+    Throttled(&'static str),
+}
+
+/// A login that may be checked; dropped before it is settled, it counts nothing.
+struct Turn<'a> {
+    shared: &'a Shared,
+    ticket: Option<Ticket>,
+    _pass: Option<Pass<'a>>,
+}
+
+impl Turn<'_> {
+    /// Counts what came of it, and says when a refusal may be answered.
+    fn settle(mut self, outcome: Outcome) -> Instant {
+        let now = Instant::now();
+        let Some(ticket) = self.ticket.take() else { return now };
+        self.shared.throttle.lock().settle(&ticket, outcome, now);
+        ticket.answer_at
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.shared.throttle.lock().settle(&ticket, Outcome::Unknown, Instant::now());
         }
     }
 }
@@ -269,23 +352,37 @@ fn crowded() -> Refused {
         detail: "Too many clients are logging in at this moment (limit auth-waiting-max); try again later."
             .to_owned(),
         reason: "too many logins are under way".to_owned(),
+        cause: Cause::Busy,
         limit: Some("auth-waiting-max"),
     }
 }
 
-fn not_checked(reason: String) -> Refused {
-    let detail = "Who you are cannot be checked at this moment; try again later.".to_owned();
-    Refused { summary: NOT_CHECKED, detail, reason, limit: None }
+fn not_checked(reason: String, cause: Cause) -> Refused {
+    let detail = match cause {
+        Cause::Busy => "Too many logins were refused; try again later.",
+        _ => "Who you are cannot be checked at this moment; try again later.",
+    };
+    Refused { summary: NOT_CHECKED, detail: detail.to_owned(), reason, cause, limit: None }
 }
 
-/// What a client reads depends on what it sent only, never on what is known here.
-fn heard(credentials: &Credentials, verdict: Verdict) -> Answer {
-    let reason = match verdict {
-        Verdict::Known(principal) => return Ok(principal),
-        Verdict::Unavailable(reason) => return Err(not_checked(reason)),
-        Verdict::Refused(reason) => reason,
-        Verdict::NotMine if credentials.is_empty() => "no login".to_owned(),
-        Verdict::NotMine => "nobody knows this login".to_owned(),
+fn refused(detail: String, reason: String) -> Refused {
+    Refused { summary: REFUSED, detail, reason, cause: Cause::Credentials, limit: None }
+}
+
+/// What a client reads depends on what it sent only, never on what is known here. Only a client that has proved who it is
+/// reads that its name is not accepted.
+fn heard(credentials: &Credentials, checked: Checked) -> Answer {
+    let reason = match checked {
+        Checked::Known(principal) => return Ok(principal),
+        Checked::Unavailable(source, reason) => return Err(not_checked(reason, Cause::Source(source))),
+        Checked::Throttled(reason) => return Err(not_checked(reason.to_owned(), Cause::Busy)),
+        Checked::BadName(reason) => {
+            let detail = "Your user name is not accepted by this broker; its log says why (user-names).";
+            return Err(refused(detail.to_owned(), reason));
+        }
+        Checked::Refused(reason) => reason,
+        Checked::Unknown if credentials.is_empty() => "no login".to_owned(),
+        Checked::Unknown => "nobody knows this login".to_owned(),
     };
     let detail = match (credentials.token(), credentials.login()) {
         (Some(_), _) => "This token is not accepted here; get a new one.",
@@ -294,7 +391,7 @@ fn heard(credentials: &Credentials, verdict: Verdict) -> Answer {
             "This broker lets only its users in: send the headers login and passcode with CONNECT, or a token."
         }
     };
-    Err(Refused { summary: REFUSED, detail: detail.to_owned(), reason, limit: None })
+    Err(refused(detail.to_owned(), reason))
 }
 
 #[cfg(test)]

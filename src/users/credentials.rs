@@ -66,6 +66,8 @@ pub struct Handshake {
     pub proxy: Option<ProxyUser>,
     /// The client's certificate, verified by TLS.
     pub certificate: Option<Certificate>,
+    /// The client's program (`User-Agent`), for the log: it proves nothing.
+    pub agent: Option<Box<str>>,
 }
 
 /// What a trusted proxy says of the user it has signed in.
@@ -86,14 +88,37 @@ pub struct Certificate {
     pub alternative_names: Vec<String>,
 }
 
-/// The scheme's own part of an `Authorization`.
-fn scheme<'a>(authorization: &'a str, name: &str) -> Option<&'a str> {
-    let (scheme, rest) = authorization.split_once(' ')?;
-    scheme.eq_ignore_ascii_case(name).then(|| rest.trim())
+/// Returns what follows the scheme `name` in the value of an `Authorization` header. The scheme may have any case, and
+/// blanks around it.
+pub(crate) fn scheme<'a>(authorization: &'a str, name: &str) -> Option<&'a str> {
+    let (scheme, rest) = authorization.trim().split_once([' ', '\t'])?;
+    scheme.eq_ignore_ascii_case(name).then(|| rest.trim_start())
+}
+
+/// Returns what follows the scheme `Bearer`: empty, if nothing does.
+fn bearer(text: &str) -> Option<&str> {
+    scheme(text, "bearer").or_else(|| text.trim().eq_ignore_ascii_case("bearer").then_some(""))
+}
+
+/// Returns the token in `text`, which may have the scheme `Bearer` before it; empty if there is none.
+pub(crate) fn bare_token(text: &str) -> &str {
+    bearer(text).unwrap_or(text.trim())
+}
+
+/// Returns the token that a client has sent as its passcode: the form of a JWT, or `Bearer` and one word.
+fn token_in_passcode(passcode: &str) -> Option<&str> {
+    let text = passcode.trim();
+    let bearer = scheme(text, "bearer").filter(|token| !token.contains(char::is_whitespace));
+    bearer.or_else(|| looks_like_token(text).then_some(text))
+}
+
+/// Whether a passcode would be taken for a token, so that nobody can sign in with it.
+pub(crate) fn taken_for_token(passcode: &str) -> bool {
+    token_in_passcode(passcode).is_some()
 }
 
 /// Three parts of base64url with dots between them are a token's form and no passcode's.
-pub(crate) fn looks_like_token(text: &str) -> bool {
+fn looks_like_token(text: &str) -> bool {
     let part =
         |part: &str| part.bytes().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_'));
     let mut parts = text.split('.');
@@ -108,10 +133,12 @@ impl Credentials {
     /// The token, if there is one: what CONNECT says comes before what the handshake said, what was written for this
     /// connection before what the browser adds by itself.
     pub fn token(&self) -> Option<&str> {
-        let connect = self.authorization.as_ref().map(Secret::reveal).and_then(|text| {
-            scheme(text, "bearer").or_else(|| looks_like_token(text.trim()).then(|| text.trim()))
-        });
-        let passcode = || self.passcode.as_ref().map(Secret::reveal).filter(|text| looks_like_token(text));
+        let connect = self
+            .authorization
+            .as_ref()
+            .map(Secret::reveal)
+            .and_then(|text| bearer(text).or_else(|| looks_like_token(text.trim()).then(|| text.trim())));
+        let passcode = || self.passcode.as_ref().map(Secret::reveal).and_then(token_in_passcode);
         let handshake = &self.handshake;
         let shaken = || {
             [&handshake.bearer, &handshake.query, &handshake.cookie]
@@ -129,7 +156,7 @@ impl Credentials {
         match (&self.login, &self.handshake.basic) {
             (Some(login), _) => {
                 let passcode = self.passcode.as_ref().map_or("", Secret::reveal);
-                (!looks_like_token(passcode)).then_some((login, passcode))
+                (!taken_for_token(passcode)).then_some((login, passcode))
             }
             (None, Some((login, passcode))) => Some((login, passcode.reveal())),
             (None, None) => None,
@@ -187,12 +214,43 @@ mod tests {
         assert_eq!(credentials.token(), Some("h"), "a passcode is no token");
         credentials.passcode = secret(TOKEN);
         assert_eq!(credentials.token(), Some(TOKEN));
-        for written in ["Bearer a.b", "bearer  a.b", "BEARER a.b "] {
+        for written in ["Bearer a.b", "bearer  a.b", "BEARER a.b ", " Bearer a.b", "\t Bearer\ta.b"] {
             credentials.authorization = secret(written);
             assert_eq!(credentials.token(), Some("a.b"), "{written}");
         }
         credentials.authorization = secret(TOKEN);
         assert_eq!(credentials.token(), Some(TOKEN), "without a scheme");
+    }
+
+    #[test]
+    fn a_passcode_with_the_scheme_bearer_is_a_token() {
+        for (passcode, token) in [
+            ("Bearer a.b", Some("a.b")),
+            ("bearer  opaque", Some("opaque")),
+            (" Bearer opaque ", Some("opaque")),
+            (TOKEN, Some(TOKEN)),
+            ("Bearer of good news", None),
+            ("Bearer", None),
+            ("Bearer ", None),
+            ("Bearersesame", None),
+            ("a.b", None),
+        ] {
+            let login = Some("alice".to_owned());
+            let credentials = Credentials { login, passcode: secret(passcode), ..Credentials::default() };
+            assert_eq!(credentials.token(), token, "{passcode:?}");
+            let login = token.is_none().then_some(("alice", passcode));
+            assert_eq!(credentials.login(), login, "{passcode:?}");
+            assert_eq!(taken_for_token(passcode), token.is_some(), "{passcode:?}");
+        }
+    }
+
+    #[test]
+    fn a_new_token_may_have_its_scheme_before_it() {
+        for (text, token) in
+            [("x", "x"), (" x\n", "x"), ("Bearer x", "x"), (" bearer\t x ", "x"), ("Bearer", ""), (" ", "")]
+        {
+            assert_eq!(bare_token(text), token, "{text:?}");
+        }
     }
 
     #[test]

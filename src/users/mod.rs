@@ -11,6 +11,7 @@ mod credentials;
 mod desk;
 pub mod fetch;
 mod file;
+mod gate;
 mod hash;
 pub mod hook;
 mod keyed;
@@ -32,15 +33,17 @@ mod turns;
 mod verifier;
 
 pub use authenticator::Authenticator;
-pub(crate) use credentials::looks_like_token;
 pub use credentials::{Certificate, Credentials, Handshake, ProxyUser, Secret};
+pub(crate) use credentials::{bare_token, scheme, taken_for_token};
 pub use file::check_users_file;
 pub(crate) use file::{edit, record};
 pub(crate) use hash::Hash;
+pub use name::Names;
 pub use passcode::Passcode;
 pub use principal::{Claims, Principal, SERVICE};
 pub use source::{Check, Source, Standing, Verdict};
 pub use sources::Kind;
+pub(crate) use throttle::network;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -55,6 +58,8 @@ pub struct Options {
     pub users_file: Option<PathBuf>,
     /// With users: whether a client that sends no login is let in, without a name (`allow-anonymous`, false).
     pub allow_anonymous: bool,
+    /// Which user names are accepted, whatever source they come from (`user-names`, `precis`).
+    pub names: Names,
     /// In which order sources are asked (`auth-order`); those that it leaves out come behind.
     pub order: Vec<Kind>,
     /// Time for a source to say who somebody is, once it has been asked (`auth-timeout`, 10 s).
@@ -102,6 +107,7 @@ impl Default for Options {
             listed: Vec::new(),
             users_file: None,
             allow_anonymous: false,
+            names: Names::default(),
             order: Kind::ALL.to_vec(),
             auth_timeout: Duration::from_secs(10),
             auth_waiting_max: 65_536,
@@ -118,6 +124,17 @@ impl Default for Options {
     }
 }
 
+/// What a client was refused for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// What the client has shown.
+    Credentials,
+    /// Too many logins, right or wrong: the client may try again later.
+    Busy,
+    /// A source, by its name, could not say who the client is.
+    Source(&'static str),
+}
+
 /// Why somebody was not let in. The texts for the peer are the same whether the name exists or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
@@ -127,6 +144,8 @@ pub struct Refused {
     pub detail: String,
     /// For the log only; holds no secret.
     pub reason: String,
+    /// Whose fault it is.
+    pub cause: Cause,
     /// The option of the limit, if one was met.
     pub limit: Option<&'static str>,
 }

@@ -1,14 +1,18 @@
-//! Names of users that come from outside.
+//! User names that come from outside.
 
+use precis_core::Error;
+use precis_core::profile::PrecisFastInvocation;
+use precis_profiles::UsernameCasePreserved;
+use std::borrow::Cow;
 use std::sync::Arc;
 
-/// Octets of a name at most.
+/// Length limit of a user name, in bytes.
 pub(super) const NAME_BYTES_MAX: usize = 256;
 
-/// The name, if it is fit to be one: it stands in headers, in destinations and in the log.
+/// Returns the name if it can stand in headers, in destinations and in the log.
 ///
 /// # Errors
-/// What is wrong with it, in words for the log.
+/// What is wrong with the name, for the log.
 pub(super) fn checked(name: &str) -> Result<Arc<str>, &'static str> {
     match name {
         "" => Err("the name is empty"),
@@ -16,6 +20,65 @@ pub(super) fn checked(name: &str) -> Result<Arc<str>, &'static str> {
         odd if odd.contains(char::is_control) => Err("the name has a control character"),
         name => Ok(name.into()),
     }
+}
+
+/// Which user names are accepted (`user-names`). The rule holds for every source of users.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Names {
+    /// Names in the canonical form of the PRECIS profile UsernameCasePreserved (RFC 8265, section 3.4): letters and
+    /// digits of any script and printable ASCII, without spaces and invisible characters, in Unicode normalization form
+    /// C. Two users whose names look alike because of such characters cannot exist.
+    #[default]
+    Precis,
+    /// Any name that the source of users gives.
+    Any,
+}
+
+impl Names {
+    /// Parses the value of `user-names`.
+    pub fn parse(text: &str) -> Option<Names> {
+        match text {
+            "precis" => Some(Names::Precis),
+            "any" => Some(Names::Any),
+            _ => None,
+        }
+    }
+
+    /// Checks that a user may have this name. A name that is not in its canonical form is refused and not converted: a
+    /// source that knows two users by two names must not have one of them taken for the other.
+    ///
+    /// # Errors
+    /// What is wrong with the name, and which option accepts it. Invisible characters are shown as escapes.
+    pub fn check(self, name: &str) -> Result<(), String> {
+        if self == Names::Any || is_plain(name) {
+            return Ok(());
+        }
+        let what = match UsernameCasePreserved::enforce(name) {
+            Ok(canonical) if canonical == name => return Ok(()),
+            Ok(canonical) => format!("is not in its canonical form {canonical:?}"),
+            Err(Error::BadCodepoint(bad)) => format!("has the character U+{:04X}", bad.cp),
+            Err(Error::Invalid) if name.is_empty() => "is empty".to_owned(),
+            Err(_) => "mixes writing directions in a way that is not allowed".to_owned(),
+        };
+        Err(format!(
+            "the user name {name:?} {what}; expected a name by the PRECIS profile UsernameCasePreserved (no spaces, no \
+             invisible characters), or user-names = any"
+        ))
+    }
+
+    /// Returns the canonical form of a login that a client has typed, or the login itself if it has none. The passcode
+    /// proves who the client is, so that converting the login takes nobody for somebody else.
+    pub(super) fn canonical(self, login: &str) -> Cow<'_, str> {
+        if self == Names::Any || is_plain(login) {
+            return Cow::Borrowed(login);
+        }
+        UsernameCasePreserved::enforce(login).unwrap_or(Cow::Borrowed(login))
+    }
+}
+
+/// Whether the name is of printable ASCII characters without the space, all of which the profile allows as they are.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 #[cfg(test)]
@@ -39,6 +102,77 @@ mod tests {
             ("a\u{85}", false),
         ] {
             assert_eq!(checked(name).is_ok(), is_fit, "{name:?}");
+        }
+    }
+
+    #[test]
+    fn names_in_canonical_form_are_accepted() {
+        for name in [
+            "alice",
+            "Alice",
+            "john.doe",
+            "alice@example.org",
+            "DOMAIN\\alice",
+            "auth0|5f7c8ec7",
+            "al:%/ice",
+            "~#!{}",
+            "\u{738b}\u{5c0f}\u{660e}",
+            "Jos\u{e9}",
+            "\u{434}\u{43c}\u{438}\u{442}\u{440}\u{438}\u{439}",
+            "\u{5d3}\u{5d5}\u{5d3}",
+            // A zero-width joiner where Sinhala needs it to be spelled.
+            "\u{dc1}\u{dca}\u{200d}\u{dbb}\u{dd3}",
+        ] {
+            assert_eq!(Names::Precis.check(name), Ok(()), "{name}");
+            assert_eq!(Names::Precis.canonical(name), name);
+        }
+    }
+
+    #[test]
+    fn names_that_look_like_another_name_are_refused() {
+        for (name, what) in [
+            (" bob", "has the character U+0020"),
+            ("bob ", "has the character U+0020"),
+            ("John Smith", "has the character U+0020"),
+            ("bob\u{a0}", "has the character U+00A0"),
+            ("bob\u{3000}", "has the character U+"),
+            ("bo\u{200b}b", "has the character U+200B"),
+            ("bo\u{200d}b", "has the character U+200D"),
+            ("bo\u{2060}b", "has the character U+2060"),
+            ("bo\u{ad}b", "has the character U+00AD"),
+            ("\u{feff}bob", "has the character U+FEFF"),
+            ("bob\u{200e}", "has the character U+200E"),
+            ("\u{202e}bob", "has the character U+202E"),
+            ("\u{2066}bob", "has the character U+2066"),
+            ("bob\u{2028}", "has the character U+2028"),
+            ("bob\u{e0041}", "has the character U+E0041"),
+            ("bob\u{fe0f}", "has the character U+FE0F"),
+            ("bob\u{3164}", "has the character U+"),
+            ("\u{ff42}ob", "is not in its canonical form \"bob\""),
+            ("Jose\u{301}", "is not in its canonical form \"Jos\u{e9}\""),
+            ("", "is empty"),
+            ("\u{5d3}a", "mixes writing directions"),
+        ] {
+            let wrong = Names::Precis.check(name).expect_err(name);
+            assert!(wrong.contains(what) && wrong.contains("user-names = any"), "{name:?}: {wrong}");
+            let is_visible =
+                |c: char| c == ' ' || !c.is_whitespace() && !"\u{200b}\u{202e}\u{feff}".contains(c);
+            assert!(wrong.chars().all(is_visible), "{wrong:?}");
+            assert_eq!(Names::Any.check(name), Ok(()), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_login_is_converted_to_its_canonical_form_where_it_has_one() {
+        for (login, canonical) in [
+            ("alice", "alice"),
+            ("\u{ff41}lice", "alice"),
+            ("Jose\u{301}", "Jos\u{e9}"),
+            ("bob ", "bob "),
+            ("", ""),
+        ] {
+            assert_eq!(Names::Precis.canonical(login), canonical);
+            assert_eq!(Names::Any.canonical(login), login);
         }
     }
 }

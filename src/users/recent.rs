@@ -29,6 +29,15 @@ impl<K: Hash + Eq + Clone, V> Recent<K, V> {
         self.entries.get(key).map(|entry| &entry.value)
     }
 
+    pub(super) fn contains(&self, key: &K) -> bool {
+        self.entries.contains_key(key)
+    }
+
+    /// Returns the value without counting this as a use.
+    pub(super) fn get_mut(&mut self, key: &K) -> Option<&mut V> {
+        self.entries.get_mut(key).map(|entry| &mut entry.value)
+    }
+
     /// Puts the entry in, or another value into it, and touches it.
     pub(super) fn insert(&mut self, key: K, value: V) {
         if self.max == 0 {
@@ -56,8 +65,8 @@ impl<K: Hash + Eq + Clone, V> Recent<K, V> {
         }
     }
 
-    pub(super) fn remove(&mut self, key: &K) {
-        self.entries.remove(key);
+    pub(super) fn remove(&mut self, key: &K) -> Option<V> {
+        self.entries.remove(key).map(|entry| entry.value)
     }
 
     #[cfg(test)]

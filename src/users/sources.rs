@@ -104,7 +104,7 @@ fn source(
             let Some(path) = &options.users_file else { return Ok(None) };
             let waiting_max = options.auth_waiting_max;
             let verifier = Verifier::new(options.auth_parallel_max, waiting_max, options.auth_cache_max);
-            Arc::new(UsersFile::new(path, verifier))
+            Arc::new(UsersFile::new(path, options.names, verifier))
         }
         Kind::User if !options.listed.is_empty() => Arc::new(Listed::new(&options.listed)),
         Kind::Anonymous if options.allow_anonymous || is_alone => Arc::new(Anonymous { is_alone }),

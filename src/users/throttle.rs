@@ -1,149 +1,332 @@
-//! Slows down whoever guesses.
+//! Slows down clients that guess passcodes, and nobody else.
+//!
+//! ```text
+//!  login ──► right before, with this passcode? ─────────────────────────────────► checked at once
+//!              │ no
+//!              ├─► refused before, with this passcode? ─────────────────────────► checked at once, the refusal is held back
+//!              └─► a new guess: waits for its slot of (address, name), and unless this name has signed in from this
+//!                  address before, for those of the name and of the address ─────► checked in its slot
+//! ```
+//! | what is counted | free | then one guess each |
+//! |---|---|---|
+//! | different passcodes of one name from one address | `free` | 250 ms, doubling to 15 s |
+//! | different passcodes of one name, from all addresses | 20 · `free` | 250 ms, doubling to 4 s |
+//! | different passcodes from one address, 5 · `free` of each name at most | 20 · `free` | 250 ms, doubling to 4 s |
+//!
+//! The same wrong passcode of a name again is no new guess: a client that repeats it delays its own refusals only. A guess that is being checked counts as a wrong one until it proves
+//! right, so that guessing in parallel gains nothing. A guess that would wait longer than 15 s is not checked at all. A
+//! right login takes back what its own address and name have counted. Counts are forgotten after 15 minutes without a
+//! refusal. An IPv6 address counts as its /64 network, which is what one customer has.
 
 use super::recent::Recent;
-use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
 use std::fmt;
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, Hash};
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// The first delay; each further failure doubles it.
-const DELAY: Duration = Duration::from_millis(250);
-/// The longest delay: so long can somebody who guesses the passcode of another user keep that one out.
-const DELAY_MAX: Duration = Duration::from_secs(15);
-/// After so long without a failure all is forgotten.
+/// The first interval between two guesses; it doubles with each further guess.
+const INTERVAL: Duration = Duration::from_millis(250);
+/// The longest interval between two guesses of one name from one address.
+const INTERVAL_MAX: Duration = Duration::from_secs(15);
+/// The longest interval between two guesses of one name, or from one address.
+const WIDE_INTERVAL_MAX: Duration = Duration::from_secs(4);
+/// Counts of one name, or of one address, may be this many times as high as those of one name from one address.
+const WIDE: u32 = 20;
+/// The same of what one name adds to the count of its address: four names make it full, or a hundred with one guess each.
+const PER_NAME: u32 = 5;
+/// A guess that would have to wait longer is not checked.
+const WAIT_MAX: Duration = Duration::from_secs(15);
+/// Time without a refusal after which a count is forgotten.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(15 * 60);
-/// Addresses and names with failures that are remembered at most; the oldest are forgotten.
+/// Length limit of each table; the least recently used entries are forgotten.
 const ENTRIES_MAX: usize = 65_536;
-/// Logins of one name from one address that are under way at the same time, with different passcodes; more are guesses.
-const TOGETHER_MAX: u32 = 16;
 
-/// Counts failed logins by address and by name.
-///
-/// | failures of the address or the name | each further login waits |
-/// |---|---|
-/// | fewer than `free` | not at all |
-/// | `free` | 250 ms |
-/// | `free` + n | 250 ms · 2ⁿ, 15 s at most |
-///
-/// A name's failures are forgotten with a success, an address's are not: else one own account would do for guessing
-/// those of others. Logins of a name that are under way from one address count like failures until they prove right, so
-/// that guessing side by side gains nothing; there are sixteen of them at most. An IPv6 address counts as its network of 64 bits, which is what one customer has.
+/// Counts refused logins. Pure but for the key of its hashes: time is an argument.
 pub(super) struct Throttle {
     free: u32,
     hasher: RandomState,
-    failures: Mutex<Failures>,
-    /// Under way, by a hash of address and name.
-    together: Mutex<HashMap<u64, u32>>,
-}
-
-/// A login that is under way; dropped, it is not any more.
-pub(super) struct Turn<'a> {
-    throttle: &'a Throttle,
-    pair: u64,
-    /// How long it has to wait before it is checked.
-    pub(super) delay: Duration,
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        let mut together = self.throttle.together.lock();
-        if let Entry::Occupied(mut count) = together.entry(self.pair) {
-            *count.get_mut() -= 1;
-            if *count.get() == 0 {
-                count.remove();
-            }
-        }
-    }
-}
-
-struct Failures {
-    addresses: Recent<IpAddr, Count>,
-    /// By a hash: names are as long as whoever guesses likes.
+    /// Names from addresses.
+    pairs: Recent<u64, Pair>,
     names: Recent<u64, Count>,
+    addresses: Recent<IpAddr, Count>,
+    /// Names that have signed in from an address.
+    known_pairs: Recent<u64, ()>,
+    /// Names with passcodes that were right, and with passcodes that were not.
+    right: Recent<u64, ()>,
+    wrong: Recent<u64, ()>,
+    /// How often a name with a passcode is being checked, and with how many passcodes a name is.
+    checks: HashMap<(u64, u64), u32>,
+    checked_names: HashMap<u64, u32>,
 }
 
-#[derive(Clone, Copy)]
-struct Count {
-    failures: u32,
+/// Who wants to sign in, by keyed hashes: names and passcodes are as long as a client likes, and secret.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attempt {
+    network: Option<IpAddr>,
+    pair: u64,
+    name: u64,
+    passcode: u64,
+}
+
+/// A login that is admitted. It must be given to [`Throttle::settle`] in the end.
+#[derive(Debug)]
+pub(super) struct Ticket {
+    attempt: Attempt,
+    kind: Kind,
+    /// When the login may be checked.
+    pub(super) check_at: Instant,
+    /// Before this time a refusal must not be answered.
+    pub(super) answer_at: Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// This name and passcode were right before.
+    Right,
+    /// This name and passcode were refused before.
+    Repeated,
+    /// A new guess.
+    Guess,
+}
+
+/// What came of a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// The passcode is that of the name.
+    Right,
+    /// It is not.
+    Wrong,
+    /// The check says nothing about the passcode.
+    Unknown,
+}
+
+/// Guesses of one name from one address.
+#[derive(Clone, Copy, Debug)]
+struct Pair {
+    /// Guesses, those that are being checked included.
+    guesses: u32,
+    /// Guesses that were wrong.
+    wrong: u32,
+    /// Refused logins.
+    refusals: u32,
     last: Instant,
+    next_at: Instant,
+}
+
+/// What is counted of one name, or of one address.
+#[derive(Clone, Copy, Debug)]
+struct Count {
+    count: u32,
+    last: Instant,
+    next_at: Instant,
 }
 
 impl Throttle {
-    pub(super) fn new(free: u32) -> Throttle {
-        let failures = Failures { addresses: Recent::new(ENTRIES_MAX), names: Recent::new(ENTRIES_MAX) };
+    /// Leaves `free` guesses without delay, and remembers `right_max` right logins.
+    pub(super) fn new(free: u32, right_max: usize) -> Throttle {
         Throttle {
             free,
             hasher: RandomState::new(),
-            failures: Mutex::new(failures),
-            together: Mutex::default(),
+            pairs: Recent::new(ENTRIES_MAX),
+            names: Recent::new(ENTRIES_MAX),
+            addresses: Recent::new(ENTRIES_MAX),
+            known_pairs: Recent::new(ENTRIES_MAX),
+            right: Recent::new(right_max),
+            wrong: Recent::new(ENTRIES_MAX),
+            checks: HashMap::new(),
+            checked_names: HashMap::new(),
         }
     }
 
-    /// Takes a login in, and says how long it has to wait; `None`: too many of that name are under way from there.
-    pub(super) fn enter(&self, address: Option<IpAddr>, name: &str) -> Option<Turn<'_>> {
-        let pair = self.hasher.hash_one((address.map(network), name));
-        let before = {
-            let mut together = self.together.lock();
-            let count = together.entry(pair).or_default();
-            if *count >= TOGETHER_MAX {
-                return None;
+    pub(super) fn attempt(&self, address: Option<IpAddr>, name: &str, passcode: &str) -> Attempt {
+        let network = address.map(network);
+        Attempt {
+            network,
+            pair: self.hasher.hash_one((network, name)),
+            name: self.hasher.hash_one(name),
+            passcode: self.hasher.hash_one((name, passcode)),
+        }
+    }
+
+    /// Whether the login needs no slot beside that of its own address and name.
+    pub(super) fn is_known(&self, attempt: &Attempt) -> bool {
+        self.right.contains(&attempt.passcode) || self.known_pairs.contains(&attempt.pair)
+    }
+
+    /// Admits a login, now or later.
+    ///
+    /// # Errors
+    /// The login would have to wait too long. What is too much, for the log.
+    pub(super) fn enter(&mut self, attempt: Attempt, now: Instant) -> Result<Ticket, &'static str> {
+        let pair = self.pairs.get(&attempt.pair).copied().filter(|pair| pair.last + FORGOTTEN_AFTER > now);
+        let pair = pair.unwrap_or_else(|| Pair::new(now));
+        let ticket = |kind, check_at, answer_at| Ticket { attempt, kind, check_at, answer_at };
+        if self.right.touch(&attempt.passcode) {
+            self.begin(attempt);
+            return Ok(ticket(Kind::Right, now, now));
+        }
+        if self.wrong.touch(&attempt.passcode) {
+            self.begin(attempt);
+            return Ok(ticket(Kind::Repeated, now, now + interval(pair.refusals, self.free, INTERVAL_MAX)));
+        }
+        let is_known = self.known_pairs.touch(&attempt.pair);
+        let name = self.names.get(&attempt.name).copied().unwrap_or_else(|| Count::new(now)).at(now);
+        let address = attempt.network.and_then(|network| self.addresses.get(&network));
+        let address = address.copied().unwrap_or_else(|| Count::new(now)).at(now);
+        let mut check_at = now.max(pair.next_at);
+        if !is_known {
+            check_at = check_at.max(name.next_at).max(address.next_at);
+        }
+        if check_at > now + WAIT_MAX {
+            return Err(match check_at {
+                _ if pair.next_at == check_at => "too many wrong passcodes of this name from this address",
+                _ if name.next_at == check_at => "too many wrong passcodes of this name from all addresses",
+                _ => "too many wrong passcodes of many names from this address",
+            });
+        }
+        let answer_at = check_at + interval(pair.guesses, self.free, INTERVAL_MAX);
+        let guesses = pair.guesses.saturating_add(1);
+        self.pairs.insert(attempt.pair, Pair { guesses, next_at: answer_at, last: now, ..pair });
+        if !is_known {
+            self.reserve(attempt, name, address, check_at);
+        }
+        self.begin(attempt);
+        Ok(ticket(Kind::Guess, check_at, answer_at))
+    }
+
+    /// Takes the slot at `at` of the name and of the address, where these have counted too much.
+    fn reserve(&mut self, attempt: Attempt, name: Count, address: Count, at: Instant) {
+        let free = self.free.max(1).saturating_mul(WIDE);
+        let checked = self.checked_names.get(&attempt.name).copied().unwrap_or_default();
+        let wait = interval(name.count.saturating_add(checked), free, WIDE_INTERVAL_MAX);
+        if !wait.is_zero() {
+            self.names.insert(attempt.name, Count { next_at: at + wait, ..name });
+        }
+        let wait = interval(address.count, free, WIDE_INTERVAL_MAX);
+        if let Some(network) = attempt.network.filter(|_| !wait.is_zero()) {
+            self.addresses.insert(network, Count { next_at: at + wait, ..address });
+        }
+    }
+
+    fn begin(&mut self, attempt: Attempt) {
+        let checks = self.checks.entry((attempt.name, attempt.passcode)).or_default();
+        *checks += 1;
+        if *checks == 1 {
+            *self.checked_names.entry(attempt.name).or_default() += 1;
+        }
+    }
+
+    fn end(&mut self, attempt: Attempt) {
+        if release(&mut self.checks, (attempt.name, attempt.passcode)) {
+            release(&mut self.checked_names, attempt.name);
+        }
+    }
+
+    /// Counts what came of a login.
+    pub(super) fn settle(&mut self, ticket: &Ticket, outcome: Outcome, now: Instant) {
+        let attempt = ticket.attempt;
+        self.end(attempt);
+        match outcome {
+            Outcome::Right => self.forgive(attempt),
+            Outcome::Wrong => self.refused(attempt, ticket.kind, now),
+            Outcome::Unknown if ticket.kind == Kind::Guess => self.take_back(attempt),
+            Outcome::Unknown => {}
+        }
+    }
+
+    fn forgive(&mut self, attempt: Attempt) {
+        self.right.insert(attempt.passcode, ());
+        self.wrong.remove(&attempt.passcode);
+        self.known_pairs.insert(attempt.pair, ());
+        let wrong = self.pairs.remove(&attempt.pair).map_or(0, |pair| pair.wrong);
+        if let Some(name) = self.names.get_mut(&attempt.name) {
+            name.count = name.count.saturating_sub(wrong);
+        }
+        let wrong = wrong.min(self.per_name());
+        if let Some(address) = attempt.network.and_then(|network| self.addresses.get_mut(&network)) {
+            address.count = address.count.saturating_sub(wrong);
+        }
+    }
+
+    fn refused(&mut self, attempt: Attempt, kind: Kind, now: Instant) {
+        let pair = self.pairs.get(&attempt.pair).copied().unwrap_or_else(|| Pair::new(now));
+        let mut pair = Pair { refusals: pair.refusals.saturating_add(1), last: now, ..pair };
+        // The passcode may have been changed since.
+        self.right.remove(&attempt.passcode);
+        self.wrong.insert(attempt.passcode, ());
+        if kind != Kind::Repeated {
+            pair.wrong = pair.wrong.saturating_add(1);
+            pair.guesses = pair.guesses.max(pair.wrong);
+            count(&mut self.names, attempt.name, 1, now);
+            let more = u32::from(pair.wrong <= self.per_name());
+            if let Some(network) = attempt.network {
+                count(&mut self.addresses, network, more, now);
             }
-            *count += 1;
-            *count - 1
-        };
-        Some(Turn { throttle: self, pair, delay: self.delay(address, name, before) })
+        }
+        self.pairs.insert(attempt.pair, pair);
     }
 
-    pub(super) fn delay(&self, address: Option<IpAddr>, name: &str, together: u32) -> Duration {
-        let failures = self.failures.lock();
-        let address = address.and_then(|address| failures.addresses.get(&network(address)));
-        let name = failures.names.get(&self.hasher.hash_one(name));
-        let of = |count: Option<&Count>| count.map_or(0, |count| count.now());
-        self.delay_of(of(address)).max(self.delay_of(of(name).saturating_add(together)))
+    /// What one name adds to the count of its address at most.
+    fn per_name(&self) -> u32 {
+        self.free.max(1).saturating_mul(PER_NAME)
     }
 
-    fn delay_of(&self, failures: u32) -> Duration {
-        match failures.checked_sub(self.free) {
-            // Without a failure there is none, however few are free.
-            Some(more) if failures > 0 => DELAY.saturating_mul(1 << more.min(16)).min(DELAY_MAX),
-            _ => Duration::ZERO,
+    fn take_back(&mut self, attempt: Attempt) {
+        let Some(pair) = self.pairs.get_mut(&attempt.pair) else { return };
+        pair.guesses = pair.guesses.saturating_sub(1);
+        if pair.guesses == 0 && pair.refusals == 0 {
+            self.pairs.remove(&attempt.pair);
         }
     }
+}
 
-    /// A login has failed.
-    pub(super) fn failed(&self, address: Option<IpAddr>, name: &str) {
-        let mut failures = self.failures.lock();
-        if let Some(address) = address.map(network) {
-            let more = Count::more(failures.addresses.get(&address));
-            failures.addresses.insert(address, more);
-        }
-        let name = self.hasher.hash_one(name);
-        let more = Count::more(failures.names.get(&name));
-        failures.names.insert(name, more);
-    }
-
-    /// A login by this name has succeeded.
-    pub(super) fn succeeded(&self, name: &str) {
-        self.failures.lock().names.remove(&self.hasher.hash_one(name));
+impl Pair {
+    fn new(now: Instant) -> Pair {
+        Pair { guesses: 0, wrong: 0, refusals: 0, last: now, next_at: now }
     }
 }
 
 impl Count {
-    fn now(self) -> u32 {
-        if self.last.elapsed() < FORGOTTEN_AFTER { self.failures } else { 0 }
+    fn new(now: Instant) -> Count {
+        Count { count: 0, last: now, next_at: now }
     }
 
-    fn more(count: Option<&Count>) -> Count {
-        Count { failures: count.map_or(0, |count| count.now()).saturating_add(1), last: Instant::now() }
+    /// The count as it is now: nothing, if it was forgotten.
+    fn at(self, now: Instant) -> Count {
+        if self.last + FORGOTTEN_AFTER > now { self } else { Count::new(now) }
     }
 }
 
-/// What is counted as one address.
-pub(super) fn network(address: IpAddr) -> IpAddr {
+fn count<K: Hash + Eq + Clone>(counts: &mut Recent<K, Count>, key: K, more: u32, now: Instant) {
+    let old = counts.get(&key).copied().unwrap_or_else(|| Count::new(now)).at(now);
+    counts.insert(key, Count { count: old.count.saturating_add(more), last: now, ..old });
+}
+
+/// The time between a guess, before which there were so many, and the next one.
+fn interval(guesses: u32, free: u32, max: Duration) -> Duration {
+    match guesses.checked_sub(free) {
+        // The first one costs nothing, even if none is free.
+        Some(more) if guesses > 0 => INTERVAL.saturating_mul(1 << more.min(16)).min(max),
+        _ => Duration::ZERO,
+    }
+}
+
+/// Counts one less; whether that was the last.
+fn release<K: Hash + Eq>(counts: &mut HashMap<K, u32>, key: K) -> bool {
+    let Entry::Occupied(mut count) = counts.entry(key) else { return false };
+    *count.get_mut() -= 1;
+    let is_last = *count.get() == 0;
+    if is_last {
+        count.remove();
+    }
+    is_last
+}
+
+/// Returns the network that counts as one address.
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) if !address.is_loopback() => {
             let [a, b, c, d, ..] = address.segments();
@@ -160,92 +343,4 @@ impl fmt::Debug for Throttle {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn address(text: &str) -> Option<IpAddr> {
-        Some(text.parse().expect("an address"))
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_delay_doubles_and_is_forgotten() {
-        let throttle = Throttle::new(5);
-        let mut delays = Vec::new();
-        for _ in 0..14 {
-            delays.push(throttle.delay(None, "alice", 0).as_millis());
-            throttle.failed(None, "alice");
-        }
-        assert_eq!(delays, [0, 0, 0, 0, 0, 250, 500, 1000, 2000, 4000, 8000, 15_000, 15_000, 15_000]);
-        tokio::time::advance(FORGOTTEN_AFTER - Duration::from_secs(1)).await;
-        assert_eq!(throttle.delay(None, "alice", 0), DELAY_MAX);
-        tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!(throttle.delay(None, "alice", 0), Duration::ZERO);
-        throttle.failed(None, "alice");
-        assert_eq!(throttle.delay(None, "alice", 0), Duration::ZERO, "counted from one again");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn addresses_and_names_count_by_themselves() {
-        let throttle = Throttle::new(1);
-        let (here, there) = (address("192.0.2.1"), address("192.0.2.2"));
-        throttle.failed(here, "alice");
-        throttle.failed(here, "bob");
-        let delay = |address, name| throttle.delay(address, name, 0).as_millis();
-        assert_eq!(delay(here, "carol"), 500, "two failures of the address");
-        assert_eq!(delay(there, "alice"), 250, "one of the name");
-        assert_eq!(delay(there, "carol"), 0);
-        assert_eq!(delay(None, "carol"), 0);
-        throttle.succeeded("alice");
-        assert_eq!(delay(there, "alice"), 0);
-        assert_eq!(delay(here, "alice"), 500, "the address still counts");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_is_one_address() {
-        for (one, other, is_same) in [
-            ("192.0.2.1", "::ffff:192.0.2.1", true),
-            ("192.0.2.1", "192.0.2.2", false),
-            ("127.0.0.1", "127.0.0.1", true),
-            ("2001:db8:1:2:3::4", "2001:db8:1:2:ffff::1", true),
-            ("2001:db8:1:2::1", "2001:db8:1:3::1", false),
-            ("::1", "::2", false),
-        ] {
-            let throttle = Throttle::new(1);
-            throttle.failed(address(one), "a");
-            assert_eq!(throttle.delay(address(other), "b", 0) > Duration::ZERO, is_same, "{one} {other}");
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn without_free_failures_the_first_one_slows_down() {
-        let throttle = Throttle::new(0);
-        assert_eq!(throttle.delay(None, "a", 0), Duration::ZERO);
-        throttle.failed(None, "a");
-        assert_eq!(throttle.delay(None, "a", 0), DELAY * 2);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn so_many_names_are_remembered() {
-        let throttle = Throttle::new(1);
-        for number in 0..=ENTRIES_MAX {
-            throttle.failed(None, &number.to_string());
-        }
-        assert_eq!(throttle.delay(None, "0", 0), Duration::ZERO, "the oldest is forgotten");
-        assert_eq!(throttle.delay(None, "1", 0), DELAY);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn guessing_side_by_side_gains_nothing() {
-        let throttle = Throttle::new(5);
-        let (here, there) = (address("192.0.2.1"), address("192.0.2.2"));
-        let turns: Vec<_> = (0..TOGETHER_MAX).map(|_| throttle.enter(here, "alice").expect("room")).collect();
-        let delays: Vec<_> = turns.iter().map(|turn| turn.delay.as_millis()).take(8).collect();
-        assert_eq!(delays, [0, 0, 0, 0, 0, 250, 500, 1000]);
-        assert!(throttle.enter(here, "alice").is_none(), "so many together");
-        let elsewhere = throttle.enter(there, "alice").expect("room for the true one");
-        assert_eq!(elsewhere.delay, Duration::ZERO);
-        assert!(throttle.enter(here, "bob").is_some());
-        drop((turns, elsewhere));
-        assert!(throttle.together.lock().is_empty());
-    }
-}
+mod tests;

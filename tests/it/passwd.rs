@@ -63,7 +63,7 @@ on_each_wire! {
         }
     }
 
-    fn who_guesses_is_slowed_down(wire: Wire) {
+    fn a_refusal_of_a_client_that_guesses_is_held_back(wire: Wire) {
         let home = Home::new(&format!("passwd-guess-{}", wire.label()));
         home.done(&["alice"], "sesame");
         let broker = Broker::start(&["--users-file", &home.users(), "--auth-failures-free=2"]);
@@ -73,8 +73,7 @@ on_each_wire! {
         let start = Instant::now();
         assert!(!lets_in(&broker, wire, "alice", "c"));
         assert!(start.elapsed() >= Duration::from_millis(250));
-        assert!(lets_in(&broker, wire, "alice", "sesame"));
-        assert!(start.elapsed() >= Duration::from_millis(750));
+        assert!(lets_in(&broker, wire, "alice", "sesame"), "and then the right passcode is checked");
     }
 }
 

@@ -111,7 +111,8 @@ fn member(broker: &Broker, wire: Wire, who: &str) -> Client {
 
 on_each_wire! {
     fn a_snapshot_comes_first_and_then_who_comes_and_goes(wire: Wire) {
-        let broker = with_tokens(&["--presence-grace=50ms", "--presence-interval=10ms", "--allow-anonymous"]);
+        let flags = ["--presence-grace=50ms", "--presence-interval=10ms", "--allow-anonymous"];
+        let broker = with_tokens(&[&flags[..], &["--user-names=any"]].concat());
         let mut alice = member(&broker, wire, &by_token("alice"));
         alice.subscribe("again", "/topic/room", "");
         let _second = member(&broker, wire, &by_token("alice"));

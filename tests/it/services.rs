@@ -93,7 +93,7 @@ on_each_wire! {
     }
 
     fn an_answer_reaches_the_session_that_asked_alone(wire: Wire) {
-        let broker = with_tokens(&["--allow-anonymous"]);
+        let broker = with_tokens(&["--allow-anonymous", "--user-names=any"]);
         let mut service = service(&broker, wire);
         let (mut one, one_id) = asker(&broker, wire, &by_token("a/b 小明"));
         let (mut two, _) = asker(&broker, wire, &by_token("a/b 小明"));

@@ -6,7 +6,7 @@ mod replace;
 pub(super) use prompt::ask;
 
 use crate::users::edit::{Change, Changed, edit};
-use crate::users::{Hash, Passcode, Secret, looks_like_token, record};
+use crate::users::{Hash, Names, Passcode, Secret, record, taken_for_token};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 use replace::Locked;
@@ -45,6 +45,8 @@ struct Wish {
     /// Without a name they are listed.
     name: Option<String>,
     roles: Option<Arc<[Box<str>]>>,
+    /// Whether a new user may have a name that brokers refuse unless `user-names` is `any`.
+    any_name: bool,
     delete: bool,
 }
 
@@ -89,6 +91,9 @@ fn command() -> Command {
                 .action(ArgAction::Append)
                 .help("A role; give it once for each. Without any those of before stay"),
         )
+        .arg(Arg::new("any-name").long("any-name").action(ArgAction::SetTrue).conflicts_with("delete").help(
+            "Accepts a new name with spaces or other characters for which the broker needs user-names = any",
+        ))
         .arg(
             Arg::new("delete")
                 .long("delete")
@@ -100,7 +105,7 @@ fn command() -> Command {
             Arg::new("list")
                 .long("list")
                 .action(ArgAction::SetTrue)
-                .conflicts_with_all(["name", "role", "delete"])
+                .conflicts_with_all(["name", "role", "any-name", "delete"])
                 .help("Lists the users and their roles"),
         )
 }
@@ -128,6 +133,7 @@ fn wish(matches: &ArgMatches) -> Result<Wish, Trouble> {
         path: matches.get_one::<PathBuf>("file").cloned().unwrap_or_default(),
         name,
         roles: roles.transpose().map_err(|wrong| Trouble::Given(format!("--role: {wrong}")))?,
+        any_name: matches.get_flag("any-name"),
         delete: matches.get_flag("delete"),
     })
 }
@@ -140,9 +146,13 @@ fn fulfil(wish: &Wish, ask: Ask<'_>) -> Result<String, Trouble> {
     }
 }
 
-fn list(path: &Path) -> Result<String, Trouble> {
+fn users(path: &Path) -> Result<Vec<record::Record>, Trouble> {
     let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error.to_string()))?;
-    let records = record::parse(&text).map_err(|wrong| broken(path, &wrong))?;
+    record::parse(&text).map_err(|wrong| broken(path, &wrong))
+}
+
+fn list(path: &Path) -> Result<String, Trouble> {
+    let records = users(path)?;
     let line = |user: &record::Record| match user.roles.is_empty() {
         true => format!("{}\n", record::encode(&user.name)),
         false => format!("{}: {}\n", record::encode(&user.name), user.roles.join(", ")),
@@ -167,8 +177,10 @@ fn delete(path: &Path, name: &str) -> Result<String, Trouble> {
 fn set(wish: &Wish, name: &str, ask: Ask<'_>) -> Result<String, Trouble> {
     let path = wish.path.as_path();
     // Who has typed a passcode twice is not to hear then that the file will not do.
-    if path.exists() {
-        list(path)?;
+    let users = if path.exists() { users(path)? } else { Vec::new() };
+    if !wish.any_name && !users.iter().any(|user| *user.name == *name) {
+        let refused = |wrong| Trouble::Given(format!("{wrong}; add the user with --any-name then"));
+        Names::Precis.check(name).map_err(refused)?;
     }
     let passcode = ask(name).map_err(Trouble::Given)?;
     check(passcode.reveal()).map_err(Trouble::Given)?;
@@ -197,8 +209,10 @@ fn check(passcode: &str) -> Result<(), String> {
         odd if odd.contains(|c: char| c.is_control()) => {
             Err("the passcode has a control character; expected one line of text".to_owned())
         }
-        token if looks_like_token(token) => {
-            Err("the passcode has the form of a token (three parts with dots between), and would be taken for one".to_owned())
+        token if taken_for_token(token) => {
+            Err("the passcode has the form of a token (three parts with dots between, or Bearer and a word), and would be \
+                 taken for one"
+                .to_owned())
         }
         _ => Ok(()),
     }

@@ -89,6 +89,14 @@ fn what_will_not_do_is_told_and_changes_nothing() {
         (&["a"], Ok("eyJhbGciOiJI.sesame.x"), 2, "error: the passcode has the form of a token"),
         (&["a"], Err("the two differ; nothing is changed"), 2, "error: the two differ; nothing is changed\n"),
         (&[""], Ok("sesame"), 2, "error: expected a name of 1 to 1024 octets\n"),
+        (
+            &["John Smith"],
+            Ok("sesame"),
+            2,
+            "error: the user name \"John Smith\" has the character U+0020; expected a name by the PRECIS profile \
+             UsernameCasePreserved (no spaces, no invisible characters), or user-names = any; add the user with \
+             --any-name then\n",
+        ),
         (&["a", "--role", "b c"], Ok("sesame"), 2, "error: --role: expected roles"),
         (
             &["a", "sesame"],
@@ -125,6 +133,19 @@ fn what_will_not_do_is_told_and_changes_nothing() {
     fs::write(home.0.join("users"), "# nobody\n").expect("a file");
     let (code, _, errors) = home.run(&["a", "--delete"], Ok("x"));
     assert_eq!((code, errors.as_str()), (ExitCode::FAILURE, "error: users: there is no user \"a\"\n"));
+}
+
+#[test]
+fn a_name_with_a_space_is_added_where_the_site_wants_it_and_stays_changeable() {
+    let home = Home::new("any-name");
+    for (arguments, told) in [
+        (&["John Smith", "--any-name"][..], "users: \"John Smith\" is added\n"),
+        (&["John Smith"], "users: \"John Smith\" has a new passcode\n"),
+        (&["John Smith", "--delete"], "users: \"John Smith\" is deleted\n"),
+    ] {
+        let (code, out, errors) = home.run(arguments, Ok("tulip"));
+        assert_eq!((code, out.as_str(), errors.as_str()), (ExitCode::SUCCESS, told, ""), "{arguments:?}");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Permissions, what being refused costs, expiry and renewal.
 
 use super::*;
+use crate::users::Cause;
 use crate::users::permissions::{Permissions, Preset, Rule};
 use std::sync::Arc;
 
@@ -284,7 +285,13 @@ fn a_token_is_renewed_in_band() {
 
 #[test]
 fn a_bad_renewal_ends_the_session() {
-    let refused = Refused { summary: "login refused", detail: "No.".into(), reason: "x".into(), limit: None };
+    let refused = Refused {
+        summary: "login refused",
+        detail: "No.".into(),
+        reason: "x".into(),
+        cause: Cause::Credentials,
+        limit: None,
+    };
     for (result, says) in [
         (Err(refused), "ERROR login refused receipt r\nclose Unauthenticated"),
         (Ok(Principal::named("bob", "token")), "ERROR token refused receipt r\nclose Unauthenticated"),

@@ -1,8 +1,20 @@
 //! CONNECT, versions, logins, connect timeouts.
 
 use super::*;
+use crate::users::Cause;
 
 const CONNECTED: &str = "session:s1 server:stompbox/0.1.0";
+
+#[test]
+fn a_client_may_say_which_program_it_is() {
+    for header in ["user-agent", "agent"] {
+        let mut peer = Peer::new(Options::default());
+        peer.send(&format!("CONNECT accept-version:1.2 {header}:pump/7"));
+        assert!(
+            matches!(&peer.actions[..], [Action::Authenticate(_), Action::Agent(agent)] if **agent == *"pump/7")
+        );
+    }
+}
 
 #[test]
 fn the_highest_common_version_is_spoken() {
@@ -110,8 +122,13 @@ fn who_is_not_let_in_is_told_so() {
     {
         let mut peer = Peer::new(Options::default());
         peer.send("CONNECT accept-version:1.1").take();
-        let refused =
-            Refused { summary: "go away", detail: "You are wrong.".into(), reason: "x".into(), limit };
+        let refused = Refused {
+            summary: "go away",
+            detail: "You are wrong.".into(),
+            reason: "x".into(),
+            cause: Cause::Credentials,
+            limit,
+        };
         peer.session.authenticated(Err(refused), Arc::default(), peer.now, &mut peer.actions);
         let counted = limit.map_or(String::new(), |limit| format!("limit {limit}\n"));
         peer.expect(&format!("{counted}ERROR go away\nclose {closing}"));

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::users::source::Check;
-use crate::users::{Passcode, Principal, Secret};
+use crate::users::{Certificate, Names, Passcode, Principal, ProxyUser, Secret};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -75,6 +75,13 @@ fn bearer(token: &str) -> Credentials {
     Credentials { authorization: Some(Secret::new(&format!("Bearer {token}"))), ..Credentials::default() }
 }
 
+/// Milliseconds until the answer, and whether the client is let in.
+async fn took(authenticator: &Authenticator, credentials: Credentials) -> (u128, bool) {
+    let start = Instant::now();
+    let result = authenticator.authenticate(credentials).await;
+    (start.elapsed().as_millis(), result.is_ok())
+}
+
 #[tokio::test(start_paused = true)]
 async fn so_many_are_under_way_and_the_rest_is_refused() {
     let gate = Gate::new(0);
@@ -137,52 +144,84 @@ async fn the_same_login_is_checked_once_and_to_its_end_although_nobody_waits() {
     gate.open.add_permits(2);
     assert!(other.await.is_err());
     assert!(authenticator.shared.under_way.lock().is_empty());
-    for _ in 0..3 {
-        authenticator.shared.throttle.failed(None, "a");
+    gate.open.add_permits(10);
+    let mut waits = Vec::new();
+    for number in 0..5 {
+        waits.push(took(&authenticator, credentials("a", &format!("{number}"))).await);
     }
-    let delay = authenticator.shared.throttle.delay(None, "a", 0);
-    assert_eq!(delay, Duration::from_millis(250), "the failure that nobody waited for counts, once");
+    let refused = |wait| (wait, false);
+    assert_eq!(waits, [0, 0, 0, 0, 250].map(refused), "the failure that nobody waited for counts, once");
     assert_eq!(authenticator.shared.chairs.available_permits(), 10);
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_guesses_is_slowed_down_by_address_and_by_name() {
+async fn a_client_that_guesses_is_slowed_down_and_its_neighbours_are_not() {
     let gate = Gate::new(1000);
     let authenticator = Authenticator::with_sources(options(10), vec![gate.clone()]);
-    let took = async |credentials: Credentials| {
-        let start = Instant::now();
-        let result = authenticator.authenticate(credentials).await;
-        (start.elapsed().as_millis(), result.is_ok())
-    };
-    let (here, there, elsewhere) = ("192.0.2.1", "192.0.2.2", "192.0.2.3");
+    let took = |address, credentials| took(&authenticator, from(address, credentials));
+    let (here, there) = ("192.0.2.1", "192.0.2.2");
     let mut waits = Vec::new();
     for number in 0..13 {
-        let (wait, is_ok) = took(from(here, credentials("alice", &format!("guess-{number}")))).await;
+        let (wait, is_ok) = took(here, credentials("alice", &format!("guess-{number}"))).await;
         assert!(!is_ok);
         waits.push(wait);
     }
     assert_eq!(waits, [0, 0, 0, 0, 0, 250, 500, 1000, 2000, 4000, 8000, 15_000, 15_000]);
-    assert_eq!(took(from(here, credentials("bob", "sesame"))).await, (15_000, true), "the address");
-    assert_eq!(took(from(there, credentials("bob", "sesame"))).await, (0, true));
-    assert_eq!(took(from(here, Credentials::default())).await.0, 0, "who shows nothing does not guess");
-    assert_eq!(
-        took(from(there, credentials("alice", "sesame"))).await,
-        (15_000, true),
-        "the name, no longer"
-    );
-    assert_eq!(took(from(there, credentials("alice", "sesame"))).await, (0, true), "and then not at all");
-    assert_eq!(took(from(here, credentials("alice", "sesame"))).await, (15_000, true), "but the address");
+    assert_eq!(took(here, credentials("bob", "sesame")).await, (0, true), "another user behind the address");
+    assert_eq!(took(there, credentials("alice", "sesame")).await, (0, true), "the same user elsewhere");
+    assert_eq!(took(here, Credentials::default()).await.0, 0, "who shows nothing does not guess");
+    assert_eq!(took(here, credentials("alice", "sesame")).await, (0, true), "and the right passcode");
     for _ in 0..9 {
-        assert_eq!(
-            took(from(elsewhere, credentials("bob", "down"))).await,
-            (0, false),
-            "no failure of theirs"
-        );
+        assert_eq!(took(here, credentials("bob", "down")).await, (0, false), "no failure of theirs");
     }
     for (number, wait) in [0, 0, 0, 0, 0, 250].into_iter().enumerate() {
         let guess = credentials("nobody", &format!("{number}"));
-        assert_eq!(took(from(elsewhere, guess)).await, (wait, false), "an unknown name is slowed down, too");
+        assert_eq!(took(here, guess).await, (wait, false), "an unknown name is slowed down, too");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_under_attack_is_told_to_try_later_unless_it_is_known() {
+    let authenticator = Authenticator::with_sources(options(5000), vec![Gate::new(10_000)]);
+    assert!(took(&authenticator, from("192.0.2.1", credentials("alice", "sesame"))).await.1);
+    let mut tasks = JoinSet::new();
+    for number in 0..500 {
+        let guess = credentials("alice", &format!("{number}"));
+        let guess = from(&format!("198.51.{}.{}", number / 250, number % 250), guess);
+        let authenticator = authenticator.clone();
+        tasks.spawn(async move { authenticator.authenticate(guess).await.expect_err("wrong") });
+    }
+    let refused = tasks.join_all().await;
+    let turned: Vec<_> = refused.iter().filter(|refused| refused.cause == Cause::Busy).collect();
+    assert!(turned.len() > 380, "{}", turned.len());
+    let refused = turned[0];
+    let expected = ("login not checked", "Too many logins were refused; try again later.", Cause::Busy);
+    assert_eq!((refused.summary, &*refused.detail, refused.cause), expected);
+    assert_eq!(refused.reason, "too many wrong passcodes of this name from all addresses");
+    for address in ["192.0.2.1", "203.0.113.2"] {
+        let right = took(&authenticator, from(address, credentials("alice", "sesame"))).await;
+        assert_eq!(right, (0, true), "{address}");
+    }
+}
+
+/// A storm of right logins from one address waits for their source alone.
+#[tokio::test(start_paused = true)]
+async fn right_logins_in_a_storm_from_one_address_are_all_checked_without_delay() {
+    let gate = Gate::new(0);
+    let authenticator = Authenticator::with_sources(options(5000), vec![gate.clone()]);
+    let mut tasks = JoinSet::new();
+    for number in 0..2000 {
+        let authenticator = authenticator.clone();
+        let login = from("192.0.2.1", credentials(&format!("user-{number}"), "sesame"));
+        tasks.spawn(async move { took(&authenticator, login).await });
+    }
+    while gate.checks() < CHECKS_PER_ADDRESS {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(gate.checks(), CHECKS_PER_ADDRESS, "so many at a time");
+    gate.open.add_permits(2000);
+    assert!(tasks.join_all().await.iter().all(|answer| *answer == (0, true)));
+    assert_eq!(authenticator.shared.gates.len(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -195,23 +234,57 @@ async fn an_own_token_does_not_wipe_out_what_was_guessed_of_another() {
     let own = Credentials { login: Some("alice".to_owned()), ..bearer("good") };
     let known = authenticator.authenticate(own).await.expect("an own token");
     assert_eq!(known.name.as_deref(), Some("mallory"));
-    assert!(authenticator.shared.throttle.delay(None, "alice", 0) > Duration::ZERO);
+    // The token was checked in the slot of a guess: the next one waits for its own, 500 ms, and its refusal as long.
+    assert_eq!(took(&authenticator, credentials("alice", "6")).await, (1000, false));
     authenticator.authenticate(credentials("alice", "sesame")).await.expect("alice");
-    assert_eq!(authenticator.shared.throttle.delay(None, "alice", 0), Duration::ZERO);
+    assert_eq!(took(&authenticator, credentials("alice", "7")).await, (0, false));
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_having_guessed_holds_a_chair() {
+async fn a_refusal_that_is_held_back_holds_a_permit() {
     let gate = Gate::new(1000);
     let authenticator =
         Authenticator::with_sources(Options { auth_failures_free: 0, ..options(1) }, vec![gate.clone()]);
     authenticator.authenticate(credentials("a", "wrong")).await.expect_err("wrong");
-    let mut slow = Box::pin(authenticator.authenticate(credentials("a", "sesame")));
-    assert!(futures_util::poll!(&mut slow).is_pending());
-    let refused = authenticator.authenticate(credentials("b", "sesame")).await.expect_err("no chair");
-    assert_eq!(refused.limit, Some("auth-waiting-max"));
-    assert_eq!(gate.checks(), 1, "and is not checked yet");
-    assert!(slow.await.is_ok());
+    let mut held = Box::pin(authenticator.authenticate(credentials("a", "wrong again")));
+    assert!(futures_util::poll!(&mut held).is_pending());
+    tokio::task::yield_now().await;
+    let refused = authenticator.authenticate(credentials("b", "sesame")).await.expect_err("no permit");
+    assert_eq!((refused.limit, refused.cause), (Some("auth-waiting-max"), Cause::Busy));
+    assert_eq!(gate.checks(), 2, "b is not checked");
+    assert!(held.await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_cannot_name_a_user_as_nobody_may_be_named() {
+    let bad = "gate: the user name \"bob \" has the character U+0020; expected a name by the PRECIS profile \
+               UsernameCasePreserved (no spaces, no invisible characters), or user-names = any";
+    let authenticator = Authenticator::with_sources(options(10), vec![Gate::new(1000)]);
+    let refused = authenticator.authenticate(credentials("bob ", "sesame")).await.expect_err("not bob");
+    assert_eq!(
+        (refused.summary, &*refused.reason, refused.cause),
+        ("login refused", bad, Cause::Credentials)
+    );
+    assert!(refused.detail.contains("user-names"), "{}", refused.detail);
+    // What is typed in another form of the same name is that name.
+    let typed = credentials("\u{ff42}ob", "sesame");
+    let known = authenticator.authenticate(typed).await.expect("bob");
+    assert_eq!(known.name.as_deref(), Some("bob"));
+    let basic = Some(("Jose\u{301}".to_owned(), Secret::new("sesame")));
+    let handshake = Arc::new(Handshake { basic, ..Handshake::default() });
+    let known = authenticator.authenticate(Credentials { handshake, ..Credentials::default() }).await;
+    assert_eq!(known.expect("by Basic").name.as_deref(), Some("Jos\u{e9}"));
+    for number in 0..10 {
+        let guess = credentials("bob", &format!("{number}"));
+        authenticator.authenticate(guess).await.expect_err("wrong");
+    }
+    let variant = took(&authenticator, credentials("\u{ff42}ob", "10")).await;
+    assert_eq!(variant, (8000, false), "a variant of the name has no guesses of its own");
+    let any = Options { names: Names::Any, ..options(10) };
+    let authenticator = Authenticator::with_sources(any, vec![Gate::new(1000)]);
+    let known =
+        authenticator.authenticate(credentials("bob ", "sesame")).await.expect("as the site wants it");
+    assert_eq!(known.name.as_deref(), Some("bob "));
 }
 
 #[tokio::test(start_paused = true)]
@@ -257,6 +330,25 @@ async fn a_renewal_is_by_token_alone() {
         let result = result.map_err(|refused| refused.reason);
         let name = result.as_ref().map(|principal| principal.name.as_deref().unwrap_or("anonymous"));
         assert_eq!(name.map_err(String::as_str), expected, "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn certificates_and_proxies_cannot_name_a_user_as_nobody_may_be_named() {
+    let certificate = Some(crate::users::certificate::Options::default());
+    let options = Options { certificate, proxy: true, ..Options::default() };
+    let authenticator = Authenticator::new(options).expect("sources");
+    let name = "bob\u{200b}";
+    let certificate = Certificate { common_name: Some(name.to_owned()), alternative_names: Vec::new() };
+    let proxy = ProxyUser { name: name.to_owned(), roles: Vec::new() };
+    for (source, handshake) in [
+        ("certificate", Handshake { certificate: Some(certificate), ..Handshake::default() }),
+        ("proxy", Handshake { proxy: Some(proxy), ..Handshake::default() }),
+    ] {
+        let credentials = Credentials { handshake: Arc::new(handshake), ..Credentials::default() };
+        let refused = authenticator.authenticate(credentials).await.expect_err(source);
+        let reason = format!("{source}: the user name \"bob\\u{{200b}}\" has the character U+200B");
+        assert!(refused.reason.starts_with(&reason), "{}", refused.reason);
     }
 }
 

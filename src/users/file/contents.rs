@@ -1,6 +1,7 @@
 //! A users file as it was read.
 
 use super::record::{self, Record};
+use crate::users::Names;
 use crate::users::hash::Hash;
 use std::collections::HashMap;
 use std::fs::{File, Metadata};
@@ -24,12 +25,15 @@ pub(super) struct Users {
 }
 
 impl Users {
-    /// Reads a file's text.
+    /// Parses the text of a file. Users must have names that `names` accepts.
     ///
     /// # Errors
-    /// The first line that will not do, and why.
-    pub(super) fn parse(text: &str) -> Result<Users, String> {
+    /// The number of the first line that is not accepted, and what is wrong with it.
+    pub(super) fn parse(text: &str, names: Names) -> Result<Users, String> {
         let records = record::parse(text).map_err(|wrong| wrong.to_string())?;
+        for record in &records {
+            names.check(&record.name).map_err(|wrong| format!("{}: {wrong}", record.line))?;
+        }
         let nobody = Hash::of_nobody(usual(&records)).map_err(|_| " no randomness".to_owned())?;
         let by_name = records.into_iter().map(|record| (record.name.clone(), record)).collect();
         Ok(Users { by_name, nobody: Arc::new(nobody) })
@@ -130,7 +134,7 @@ mod tests {
         for (dears, cheaps, expected) in
             [(2, 1, (256, 2, 1)), (1, 2, (8, 1, 1)), (1, 1, (256, 2, 1)), (0, 0, (19_456, 2, 1))]
         {
-            let users = Users::parse(&file(dears, cheaps)).expect("a file");
+            let users = Users::parse(&file(dears, cheaps), Names::Precis).expect("a file");
             assert_eq!((users.nobody.cost(), users.len()), (expected, dears + cheaps));
         }
     }

@@ -7,7 +7,7 @@ pub(crate) mod record;
 use super::source::{Check, Source, Standing, Verdict};
 use super::throttle::network;
 use super::verifier::Verifier;
-use super::{Credentials, Passcode, Principal};
+use super::{Credentials, Names, Passcode, Principal};
 use contents::{Look, Users};
 use parking_lot::{Mutex, RwLock};
 use std::collections::hash_map::RandomState;
@@ -40,6 +40,7 @@ pub(super) struct UsersFile {
 
 struct Shared {
     path: PathBuf,
+    names: Names,
     /// An error if there never were any.
     users: RwLock<Result<Arc<Users>, String>>,
     generation: AtomicU64,
@@ -61,16 +62,17 @@ struct Reading {
 ///
 /// # Errors
 /// What is wrong, with the file's name and the line.
-pub fn check_users_file(path: &Path) -> Result<usize, String> {
-    let users = contents::read(path).and_then(|(text, _)| Users::parse(&text));
+pub fn check_users_file(path: &Path, names: Names) -> Result<usize, String> {
+    let users = contents::read(path).and_then(|(text, _)| Users::parse(&text, names));
     users.map(|users| users.len()).map_err(|wrong| format!("{}:{wrong}", path.display()))
 }
 
 impl UsersFile {
     /// Reads the file. If it will not do, nobody can log in until it does.
-    pub(super) fn new(path: &Path, verifier: Verifier) -> UsersFile {
+    pub(super) fn new(path: &Path, names: Names, verifier: Verifier) -> UsersFile {
         let shared = Shared {
             path: path.to_owned(),
+            names,
             users: RwLock::new(Err("not read yet".to_owned())),
             generation: AtomicU64::new(0),
             reading: Mutex::new(Reading { look: None, content: None, result: Ok(()) }),
@@ -181,7 +183,7 @@ impl Shared {
         if reading.content != content {
             reading.content = content;
             reading.result = read
-                .and_then(|(text, _)| Users::parse(&text))
+                .and_then(|(text, _)| Users::parse(&text, self.names))
                 .map(|users| self.take(users))
                 .map_err(|wrong| self.complain(&wrong));
         }

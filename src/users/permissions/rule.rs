@@ -81,6 +81,14 @@ impl Rule {
         &self.text
     }
 
+    /// Returns the name of the user whom the rule is about, if it is about one.
+    pub(crate) fn user(&self) -> Option<&str> {
+        match &self.who {
+            Who::User(name) => Some(name),
+            _ => None,
+        }
+    }
+
     pub(super) fn effect(&self) -> Effect {
         self.effect
     }

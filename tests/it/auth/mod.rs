@@ -5,6 +5,7 @@ mod expiry;
 mod hook;
 mod issuer;
 mod key_sets;
+mod names;
 mod pages;
 mod peer;
 mod precedence;

@@ -1,65 +1,89 @@
-//! Whoever guesses is slowed down, by name and by address; whoever knows the passcode comes in.
+//! A client that guesses passcodes is slowed down, and its neighbours are not.
 
-use super::peer::{Answer, Peer, Shown, Via};
+use super::peer::{Answer, Peer, Shown, Via, until};
 use crate::support::Broker;
-use std::thread;
 use std::time::{Duration, Instant};
 
-/// The first wait; each further failure doubles it.
+/// The first time by which a refusal is held back; each further guess doubles it.
 const DELAY: Duration = Duration::from_millis(250);
 
-/// A login from that address, as a proxy tells it, and how long the answer took.
-fn timed(broker: &Broker, via: Via, address: &str, login: &str, passcode: &str) -> (Answer, Duration) {
-    let shown = Shown::login(login, passcode).header("X-Forwarded-For", address);
-    let mut peer = Peer::open(broker, via, &shown);
-    let started = Instant::now();
-    let answer = peer.ask(&shown);
-    (answer, started.elapsed())
-}
+const USERS: [&str; 3] =
+    ["--user=alice:alices-passcode", "--user=bob:bobs-passcode", "--user=carol:carols-passcode"];
 
+/// Eleven guesses of alice at once: the last is refused after 15 seconds. Her neighbours come in meanwhile.
 #[test]
-fn a_name_that_is_guessed_at_from_everywhere() {
-    let broker = Broker::start(&[
-        "--user=alice:alices-passcode",
-        "--user=bob:bobs-passcode",
-        "--trusted-proxies=127.0.0.1",
-    ]);
-    // The first five cost nothing, the sixth waits; each comes from another address.
-    for number in 1..=6 {
-        let address = format!("192.0.2.{number}");
-        let (answer, _) = timed(&broker, Via::WebSocket, &address, "alice", "guessed-passcode");
-        assert_eq!(answer.refusal(), "login refused");
-    }
-    thread::scope(|scope| {
-        let guess = scope.spawn(|| timed(&broker, Via::WebSocket, "192.0.2.7", "alice", "guessed-passcode"));
-        // Others do not wait with them.
-        let (answer, _) = timed(&broker, Via::WebSocket, "192.0.2.8", "bob", "bobs-passcode");
-        assert_eq!(answer, Answer::user("bob"));
-        let (answer, took) = guess.join().expect("it is answered");
-        assert_eq!(answer.refusal(), "login refused");
-        assert!(took >= DELAY, "{took:?}");
-    });
-    let (answer, took) = timed(&broker, Via::WebSocket, "192.0.2.9", "alice", "alices-passcode");
-    assert_eq!(answer, Answer::user("alice"));
-    assert!(took >= DELAY, "the right passcode waits its turn: {took:?}");
-    let (answer, took) = timed(&broker, Via::WebSocket, "192.0.2.9", "alice", "alices-passcode");
-    assert_eq!(answer, Answer::user("alice"));
-    assert!(took < DELAY * 4, "and the name is free again: {took:?}");
-}
-
-/// An address is one over all transports; a success by one of its own names does not wash it clean.
-#[test]
-fn an_address_that_guesses_at_names() {
-    let broker = Broker::start(&["--user=alice:alices-passcode"]);
-    for (number, via) in Via::ALL.into_iter().take(6).enumerate() {
-        let shown = Shown::login(&format!("user-{number}"), "guessed-passcode");
-        assert_eq!(Peer::answer(&broker, via, &shown).refusal(), "login refused", "{via:?}");
-    }
+fn right_logins_of_others_behind_the_same_address_do_not_wait_for_a_client_that_guesses() {
     for via in [Via::Tcp, Via::WebSocket] {
-        let shown = Shown::login("alice", "alices-passcode");
+        let broker = Broker::start(&USERS);
+        let guesses: Vec<Peer> = (0..11)
+            .map(|number| {
+                let mut peer = Peer::open(&broker, via, &Shown::default());
+                let connect = "CONNECT\naccept-version:1.2\nhost:a\nlogin:alice\npasscode:guessed-passcode";
+                peer.send(&format!("{connect}-{number}\n\n\0"));
+                peer
+            })
+            .collect();
+        let refused = || broker.metric("logins_total{result=\"refused\"}");
+        until(&broker, || refused() >= 5);
+        for name in ["bob", "carol"] {
+            let shown = Shown::login(name, &format!("{name}s-passcode"));
+            assert_eq!(Peer::answer(&broker, via, &shown), Answer::user(name), "{via:?}");
+        }
+        assert!(refused() < 11, "a guess of alice is still held back");
+        drop(guesses);
+    }
+}
+
+#[test]
+fn the_right_passcode_after_wrong_ones_is_let_in_and_forgives() {
+    let broker = Broker::start(&USERS);
+    for round in 0..3 {
+        for number in 0..6 {
+            let shown = Shown::login("alice", &format!("guessed-passcode-{round}-{number}"));
+            assert_eq!(Peer::answer(&broker, Via::Tcp, &shown).refusal(), "login refused");
+        }
+        let right = Shown::login("alice", "alices-passcode");
+        assert_eq!(Peer::answer(&broker, Via::Tcp, &right), Answer::user("alice"));
+    }
+}
+
+/// A refusal is held back by the address and the name, over whatever transport the guesses come.
+#[test]
+fn guesses_are_counted_over_all_transports_together() {
+    let broker = Broker::start(&USERS);
+    for (number, via) in Via::ALL.into_iter().take(6).enumerate() {
+        let shown = Shown::login("alice", &format!("guessed-passcode-{number}"));
         let mut peer = Peer::open(&broker, via, &shown);
         let started = Instant::now();
-        assert_eq!(peer.ask(&shown), Answer::user("alice"), "{via:?}");
-        assert!(started.elapsed() >= DELAY, "{via:?}: {:?}", started.elapsed());
+        assert_eq!(peer.ask(&shown).refusal(), "login refused", "{via:?}");
+        assert!(number < 5 || started.elapsed() >= DELAY, "{via:?}: {:?}", started.elapsed());
     }
+}
+
+/// Sixty addresses guess at alice; she comes in from her own, and by her passcode from anywhere.
+#[test]
+fn a_name_that_is_guessed_at_from_everywhere_stays_open_to_its_user() {
+    let broker =
+        Broker::start(&[&USERS[..], &["--trusted-proxies=127.0.0.1", "--auth-failures-free=1"]].concat());
+    let from =
+        |address: &str, passcode: &str| Shown::login("alice", passcode).header("X-Forwarded-For", address);
+    let answer =
+        |address: &str, passcode: &str| Peer::answer(&broker, Via::WebSocket, &from(address, passcode));
+    assert_eq!(answer("192.0.2.1", "alices-passcode"), Answer::user("alice"));
+    let guesses: Vec<Peer> = (0..60)
+        .map(|number| {
+            let shown = from(&format!("198.51.100.{number}"), "");
+            let mut peer = Peer::open(&broker, Via::WebSocket, &shown);
+            let connect = "CONNECT\naccept-version:1.2\nhost:a\nlogin:alice\npasscode:guessed-passcode";
+            peer.send(&format!("{connect}-{number}\n\n\0"));
+            peer
+        })
+        .collect();
+    // Twenty guesses are free, a few wait for their turn, and the others are not even checked.
+    let turned = || broker.metric("logins_total{result=\"busy\"}");
+    until(&broker, || turned() > 5);
+    for address in ["192.0.2.1", "203.0.113.7"] {
+        assert_eq!(answer(address, "alices-passcode"), Answer::user("alice"), "{address}");
+    }
+    drop(guesses);
 }

@@ -121,6 +121,27 @@ const CASES: &[Case] = &[
     Case("with a cut signature", |by| cut(&by.es256.good("dave")), Some("bad signature")),
 ];
 
+/// Clients that put the scheme where the protocol has no place for it, or blanks around it.
+#[test]
+fn a_token_is_found_behind_bearer_wherever_it_is_sent() {
+    let issuer = Issuer::new(Algorithm::HS256);
+    let broker = Broker::start(&["--jwt-secret", SECRET, "--heart-beat=0,0"]);
+    let token = issuer.good("dave");
+    let answer = |shown: &Shown| Peer::answer(&broker, Via::Tcp, shown);
+    for value in ["Bearer TOKEN", " Bearer TOKEN", "  bearer   TOKEN ", "\tBearer\tTOKEN", " TOKEN"] {
+        let value = value.replace("TOKEN", &token);
+        for header in ["Authorization", "authorization", "passcode"] {
+            let shown = Shown::default().connect(header, &value).secret(&token);
+            assert_eq!(answer(&shown), Answer::user("dave"), "{header}:{value:?}");
+            let shown = Shown::default().connect("login", "dave").connect(header, &value);
+            assert_eq!(answer(&shown), Answer::user("dave"), "{header}:{value:?}");
+            let mut peer = Peer::signed_in(&broker, Via::Tcp, &shown);
+            peer.done(&format!("SEND\ndestination:/auth/refresh\nreceipt:done\n{header}:{value}\n\n\0"));
+            peer.done(&format!("SEND\ndestination:/auth/refresh\nreceipt:done\n\n{value}\0"));
+        }
+    }
+}
+
 /// What a good token says, but for one claim.
 fn with(claim: &str, value: Value) -> Value {
     let mut claims = claims("dave");

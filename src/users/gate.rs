@@ -1,0 +1,80 @@
+//! Bounds how many logins of one address are checked at the same time before it is known whether they are right.
+
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// One gate for each address from which logins are being checked. Those that wait are admitted in their order.
+#[derive(Debug)]
+pub(super) struct Gates {
+    width: usize,
+    gates: Mutex<HashMap<IpAddr, Arc<Semaphore>>>,
+}
+
+/// A login that has passed the gate; dropped, it makes room for the next one.
+pub(super) struct Pass<'a> {
+    gates: &'a Gates,
+    address: IpAddr,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Gates {
+    /// Lets `width` logins of each address pass at the same time.
+    pub(super) fn new(width: usize) -> Gates {
+        Gates { width, gates: Mutex::default() }
+    }
+
+    /// Waits until the login may be checked.
+    pub(super) async fn pass(&self, address: IpAddr) -> Pass<'_> {
+        let gate = {
+            let mut gates = self.gates.lock();
+            gates.entry(address).or_insert_with(|| Arc::new(Semaphore::new(self.width))).clone()
+        };
+        // Made before the wait, so that a login that is given up leaves no gate behind.
+        let mut pass = Pass { gates: self, address, permit: None };
+        pass.permit = gate.acquire_owned().await.ok();
+        pass
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.gates.lock().len()
+    }
+}
+
+impl Drop for Pass<'_> {
+    fn drop(&mut self) {
+        let mut gates = self.gates.gates.lock();
+        drop(self.permit.take());
+        // Whoever waits or has passed holds a clone.
+        if gates.get(&self.address).is_some_and(|gate| Arc::strong_count(gate) == 1) {
+            gates.remove(&self.address);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn logins_of_one_address_pass_in_their_order_and_others_do_not_wait() {
+        let gates = Gates::new(2);
+        let (here, there) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
+        let (first, second) = (gates.pass(here).await, gates.pass(here).await);
+        let (mut third, mut fourth) = (Box::pin(gates.pass(here)), Box::pin(gates.pass(here)));
+        assert!(
+            futures_util::poll!(&mut third).is_pending() && futures_util::poll!(&mut fourth).is_pending()
+        );
+        drop(gates.pass(there).await);
+        drop(first);
+        assert!(futures_util::poll!(&mut fourth).is_pending(), "the third is first");
+        let third = third.await;
+        drop(fourth);
+        assert_eq!(gates.len(), 1);
+        drop((second, third));
+        assert_eq!(gates.len(), 0, "nothing is kept of an address without logins");
+    }
+}

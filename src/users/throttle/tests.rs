@@ -1,0 +1,334 @@
+//! The throttle with a clock of the test's own: attackers, their neighbours and the users whom they attack.
+
+use super::*;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A throttle and the time there.
+struct Scene {
+    throttle: Throttle,
+    now: Instant,
+}
+
+/// What a client notices.
+#[derive(Debug, PartialEq, Eq)]
+enum Noticed {
+    /// Milliseconds until the login is checked, and until a refusal is answered.
+    Waits(u128, u128),
+    Turned(&'static str),
+}
+
+impl Scene {
+    fn new(free: u32) -> Scene {
+        Scene { throttle: Throttle::new(free, 1000), now: Instant::now() }
+    }
+
+    fn enter(&mut self, address: &str, name: &str, passcode: &str) -> Result<Ticket, &'static str> {
+        let address = (!address.is_empty()).then(|| address.parse().expect("an address"));
+        let attempt = self.throttle.attempt(address, name, passcode);
+        self.throttle.enter(attempt, self.now)
+    }
+
+    /// Checks a login and waits for its answer.
+    fn login(&mut self, address: &str, name: &str, passcode: &str, outcome: Outcome) -> Noticed {
+        let ticket = match self.enter(address, name, passcode) {
+            Ok(ticket) => ticket,
+            Err(reason) => return Noticed::Turned(reason),
+        };
+        let began = self.now;
+        self.now = self.now.max(ticket.check_at);
+        let checked = (self.now - began).as_millis();
+        self.throttle.settle(&ticket, outcome, self.now);
+        if outcome == Outcome::Wrong {
+            self.now = self.now.max(ticket.answer_at);
+        }
+        Noticed::Waits(checked, (self.now - began).as_millis())
+    }
+
+    fn wrong(&mut self, address: &str, name: &str, passcode: &str) -> u128 {
+        match self.login(address, name, passcode, Outcome::Wrong) {
+            Noticed::Waits(_, answered) => answered,
+            turned => panic!("{turned:?}"),
+        }
+    }
+
+    /// How long a right login waits until it is checked.
+    fn right(&mut self, address: &str, name: &str, passcode: &str) -> u128 {
+        match self.login(address, name, passcode, Outcome::Right) {
+            Noticed::Waits(checked, _) => checked,
+            turned => panic!("{turned:?}"),
+        }
+    }
+}
+
+#[test]
+fn the_interval_between_guesses_doubles_and_is_forgotten() {
+    let mut scene = Scene::new(5);
+    let waits: Vec<_> = (0..14).map(|n| scene.wrong("192.0.2.1", "alice", &format!("{n}"))).collect();
+    assert_eq!(waits, [0, 0, 0, 0, 0, 250, 500, 1000, 2000, 4000, 8000, 15_000, 15_000, 15_000]);
+    // The last refusal was held back for 15 s.
+    scene.now += FORGOTTEN_AFTER - 16 * SECOND;
+    assert_eq!(scene.wrong("192.0.2.1", "alice", "14"), 15_000);
+    scene.now += FORGOTTEN_AFTER;
+    assert_eq!(scene.wrong("192.0.2.1", "alice", "15"), 0);
+    let mut scene = Scene::new(0);
+    assert_eq!(
+        [0, 1].map(|n| scene.wrong("", "alice", &format!("{n}"))),
+        [0, 500],
+        "the first costs nothing"
+    );
+}
+
+#[test]
+fn right_logins_of_neighbours_are_not_delayed() {
+    for wrong in [10, 14, 99] {
+        let mut scene = Scene::new(5);
+        for n in 0..wrong {
+            scene.wrong("192.0.2.1", "alice", &format!("{n}"));
+        }
+        for (name, passcode) in [("bob", "b"), ("carol", "c")] {
+            assert_eq!(scene.right("192.0.2.1", name, passcode), 0, "{name} behind {wrong} of alice");
+        }
+        assert_eq!(scene.right("192.0.2.2", "alice", "a"), 0, "alice elsewhere");
+    }
+}
+
+#[test]
+fn a_right_login_is_checked_at_once_after_the_last_refusal_and_forgives_its_own_failures() {
+    let mut scene = Scene::new(5);
+    for n in 0..14 {
+        scene.wrong("192.0.2.1", "alice", &format!("{n}"));
+        scene.wrong("192.0.2.1", "bob", &format!("{n}"));
+    }
+    assert_eq!(scene.right("192.0.2.1", "alice", "a"), 0);
+    assert_eq!(scene.wrong("192.0.2.1", "alice", "x"), 0, "counted from one again");
+    assert_eq!(scene.wrong("192.0.2.1", "bob", "x"), 15_000, "only its own");
+}
+
+#[test]
+fn a_login_remembered_as_right_is_not_delayed_by_guesses_of_its_name() {
+    let mut scene = Scene::new(5);
+    scene.right("192.0.2.1", "alice", "a");
+    for n in 0..200 {
+        scene.wrong("192.0.2.1", "alice", &format!("{n}"));
+    }
+    let guess = scene.enter("192.0.2.1", "alice", "guess").expect("a slot");
+    assert_eq!((guess.answer_at - scene.now).as_secs(), 15);
+    for address in ["192.0.2.1", "192.0.2.2", "2001:db8::1"] {
+        assert_eq!(scene.right(address, "alice", "a"), 0, "{address}");
+    }
+}
+
+#[test]
+fn a_passcode_that_is_right_no_more_is_refused_and_no_longer_remembered() {
+    let mut scene = Scene::new(1);
+    scene.right("192.0.2.1", "alice", "a");
+    assert_eq!(scene.wrong("192.0.2.1", "alice", "a"), 0);
+    assert_eq!(scene.throttle.right.len(), 0);
+    assert_eq!(scene.wrong("192.0.2.1", "alice", "a"), 250, "it delays its own refusals");
+    assert_eq!(scene.right("192.0.2.1", "alice", "a"), 0, "and is right once more");
+    assert_eq!((scene.throttle.right.len(), scene.throttle.wrong.len()), (1, 0));
+}
+
+#[test]
+fn a_stale_passcode_that_is_repeated_delays_its_own_refusals_only() {
+    let mut scene = Scene::new(5);
+    let waits: Vec<_> = (0..9).map(|_| scene.wrong("192.0.2.1", "alice", "stale")).collect();
+    assert_eq!(waits, [0, 0, 0, 0, 0, 250, 500, 1000, 2000]);
+    for _ in 0..500 {
+        scene.wrong("192.0.2.1", "alice", "stale");
+    }
+    assert_eq!(scene.right("192.0.2.1", "alice", "new"), 0, "the same user with the new passcode");
+    // A shared login whose passcode has changed, on many devices.
+    for device in 0..200 {
+        assert_eq!(scene.wrong(&format!("198.51.100.{device}"), "sensors", "stale"), 0);
+    }
+    assert_eq!(scene.right("192.0.2.9", "sensors", "new"), 0);
+}
+
+#[test]
+fn guesses_in_parallel_wait_for_one_another() {
+    let mut scene = Scene::new(5);
+    let start = scene.now;
+    let mut checks = Vec::new();
+    let mut tickets = Vec::new();
+    for n in 0..100 {
+        match scene.enter("192.0.2.1", "alice", &format!("{n}")) {
+            Ok(ticket) => {
+                checks.push((ticket.check_at - start).as_millis());
+                tickets.push(ticket);
+            }
+            Err(reason) => assert_eq!(reason, "too many wrong passcodes of this name from this address"),
+        }
+    }
+    assert_eq!(checks, [0, 0, 0, 0, 0, 0, 250, 750, 1750, 3750, 7750]);
+    assert!(scene.enter("192.0.2.1", "bob", "b").is_ok_and(|ticket| ticket.check_at == start));
+    tickets.iter().for_each(|ticket| scene.throttle.settle(ticket, Outcome::Unknown, start));
+    assert_eq!(scene.throttle.checks.len(), 1, "bob's");
+    assert_eq!(scene.wrong("192.0.2.1", "alice", "x"), 0, "checks that say nothing are no guesses");
+}
+
+#[test]
+fn a_check_that_says_nothing_counts_nothing() {
+    let mut scene = Scene::new(1);
+    for n in 0..50 {
+        let noticed = scene.login("192.0.2.1", "alice", &format!("{n}"), Outcome::Unknown);
+        assert_eq!(noticed, Noticed::Waits(0, 0));
+    }
+    assert_eq!(scene.throttle.pairs.len(), 0);
+}
+
+#[test]
+fn an_ipv6_network_of_one_customer_is_one_address() {
+    for (one, other, is_same) in [
+        ("192.0.2.1", "::ffff:192.0.2.1", true),
+        ("192.0.2.1", "192.0.2.2", false),
+        ("2001:db8:1:2:3::4", "2001:db8:1:2:ffff::1", true),
+        ("2001:db8:1:2::1", "2001:db8:1:3::1", false),
+        ("::1", "::2", false),
+    ] {
+        let mut scene = Scene::new(1);
+        scene.wrong(one, "alice", "0");
+        assert_eq!(scene.wrong(other, "alice", "1") > 0, is_same, "{one} {other}");
+    }
+}
+
+#[test]
+fn a_name_under_attack_from_many_addresses_stays_open_to_its_user() {
+    let mut scene = Scene::new(5);
+    scene.right("192.0.2.1", "alice", "a");
+    // A thousand addresses that guess in parallel, and try again at once where they are turned away.
+    for round in 0..3 {
+        for n in 0..1000 {
+            let address = format!("198.51.{}.{}", n / 250, n % 250);
+            if let Ok(ticket) = scene.enter(&address, "alice", &format!("{round}-{n}")) {
+                scene.throttle.settle(&ticket, Outcome::Wrong, scene.now);
+            }
+        }
+    }
+    let stranger = scene.login("203.0.113.1", "alice", "guess", Outcome::Wrong);
+    assert_eq!(stranger, Noticed::Turned("too many wrong passcodes of this name from all addresses"));
+    assert_eq!(scene.right("203.0.113.2", "alice", "a"), 0, "the passcode was right before");
+    assert_eq!(scene.right("192.0.2.1", "alice", "another"), 0, "the address is hers");
+    assert_eq!(scene.right("198.51.0.1", "bob", "b"), 0, "other names, from an address of the attack");
+}
+
+#[test]
+fn an_address_that_tries_many_names_is_slowed_down_and_known_users_there_are_not() {
+    let mut scene = Scene::new(5);
+    scene.right("192.0.2.1", "alice", "a");
+    let mut last = Noticed::Waits(0, 0);
+    for n in 0..300 {
+        last = scene.login("192.0.2.1", &format!("user-{n}"), "123456", Outcome::Wrong);
+        if n == 99 {
+            assert_eq!(last, Noticed::Waits(0, 0), "a hundred names cost nothing");
+            assert_eq!(scene.right("192.0.2.1", "bob", "b"), 0);
+        }
+    }
+    assert_eq!(last, Noticed::Waits(4000, 4000));
+    assert_eq!(scene.right("192.0.2.1", "alice", "another"), 0, "she has signed in from there before");
+    assert_eq!(scene.right("192.0.2.1", "bob", "b"), 0, "and this passcode was right before");
+    assert!(scene.right("192.0.2.1", "carol", "c") <= 4000, "a user of whom nothing is known yet");
+    assert_eq!(scene.right("192.0.2.2", "carol", "c"), 0);
+    // The first hundred names were not forgotten by the right logins of others.
+    assert_eq!(scene.login("192.0.2.1", "next", "123456", Outcome::Wrong), Noticed::Waits(4000, 4000));
+}
+
+#[test]
+fn its_memory_is_bounded_whatever_is_guessed() {
+    let mut scene = Scene::new(1_000_000);
+    for n in 0..ENTRIES_MAX as u32 + 1000 {
+        let address = IpAddr::from(n.to_be_bytes());
+        let attempt = scene.throttle.attempt(Some(address), &format!("{n}"), "x");
+        let ticket = scene.throttle.enter(attempt, scene.now).expect("all are free");
+        scene.throttle.settle(&ticket, if n % 2 == 0 { Outcome::Wrong } else { Outcome::Right }, scene.now);
+    }
+    let throttle = &scene.throttle;
+    let lens = [throttle.pairs.len(), throttle.names.len(), throttle.addresses.len(), throttle.wrong.len()];
+    assert!(lens.iter().all(|len| *len <= ENTRIES_MAX), "{lens:?}");
+    assert_eq!((throttle.known_pairs.len(), throttle.right.len()), ((ENTRIES_MAX + 1000) / 2, 1000));
+    assert_eq!((throttle.checks.len(), throttle.checked_names.len()), (0, 0));
+}
+
+// ---- guesses an hour ----
+
+/// Attackers that guess as fast as the throttle lets them, `parallel` at a time from each address.
+struct Attack {
+    addresses: u32,
+    names: u32,
+    parallel: u32,
+}
+
+/// What happens next; by time, then in the order in which it was planned.
+enum Step {
+    Guess { worker: u32 },
+    Check { worker: u32, name: u32, ticket: Ticket },
+}
+
+impl Attack {
+    /// Guesses that were checked in each hour: the most of one name, and of all.
+    fn guesses(&self, hours: usize) -> Vec<(u32, u32)> {
+        let (mut throttle, start) = (Throttle::new(5, 1000), Instant::now());
+        let mut steps = Vec::new();
+        let mut heap = BinaryHeap::new();
+        let plan = |steps: &mut Vec<Option<Step>>, heap: &mut BinaryHeap<_>, at: Instant, step| {
+            heap.push(Reverse((at, steps.len())));
+            steps.push(Some(step));
+        };
+        for worker in 0..self.addresses * self.parallel {
+            plan(&mut steps, &mut heap, start, Step::Guess { worker });
+        }
+        let mut found = vec![(vec![0; self.names as usize], 0); hours];
+        let mut guess = 0_u32;
+        while let Some(Reverse((now, number))) = heap.pop() {
+            let hour = ((now - start).as_secs() / HOUR.as_secs()) as usize;
+            if hour >= hours {
+                break;
+            }
+            match steps[number].take().expect("each step is taken once") {
+                Step::Guess { worker } => {
+                    let (address, name) = (worker % self.addresses, guess % self.names);
+                    guess += 1;
+                    let address = IpAddr::from((0x0a00_0000 + address).to_be_bytes());
+                    let attempt = throttle.attempt(Some(address), &name.to_string(), &guess.to_string());
+                    match throttle.enter(attempt, now) {
+                        Ok(ticket) => {
+                            let at = ticket.check_at;
+                            plan(&mut steps, &mut heap, at, Step::Check { worker, name, ticket });
+                        }
+                        Err(_) => {
+                            let retry = now + SECOND * (20 + worker % 41);
+                            plan(&mut steps, &mut heap, retry, Step::Guess { worker });
+                        }
+                    }
+                }
+                Step::Check { worker, name, ticket } => {
+                    throttle.settle(&ticket, Outcome::Wrong, now);
+                    found[hour].0[name as usize] += 1;
+                    found[hour].1 += 1;
+                    plan(&mut steps, &mut heap, now.max(ticket.answer_at), Step::Guess { worker });
+                }
+            }
+        }
+        found.into_iter().map(|(names, all)| (names.into_iter().max().unwrap_or(0), all)).collect()
+    }
+}
+
+#[test]
+fn guesses_an_hour_are_bounded_per_name_and_in_all() {
+    for (addresses, names, parallel, expected) in [
+        (1, 1, 16, [(250, 250), (240, 240)]),
+        (1, 3, 48, [(250, 750), (240, 720)]),
+        (1, 4, 64, [(250, 1000), (240, 960)]),
+        (1, 10_000, 16, [(1, 1012), (1, 900)]),
+        (1000, 1, 1, [(1004, 1004), (900, 900)]),
+        // Addresses do not help one another: of a thousand it is fifty times as many in all.
+        (20, 10_000, 8, [(3, 20_080), (3, 18_000)]),
+    ] {
+        let found = Attack { addresses, names, parallel }.guesses(2);
+        assert_eq!(found, expected, "{addresses} addresses, {names} names");
+    }
+}
