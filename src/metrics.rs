@@ -28,6 +28,21 @@ struct Policy {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct LoginResult {
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Source {
+    source: &'static str,
+}
+
+/// What may come of a login.
+const LOGIN_RESULTS: [&str; 4] = ["accepted", "refused", "busy", "unavailable"];
+/// Sources of users that may be unable to say who a client is.
+const SOURCES: [&str; 3] = ["hook", "token", "users-file"];
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Transport {
     transport: &'static str,
 }
@@ -44,6 +59,8 @@ macro_rules! metrics {
             closed: Family<Reason, Counter>,
             limits: Family<Limit, Counter>,
             refused: Family<Policy, Counter>,
+            logins: Family<LoginResult, Counter>,
+            source_errors: Family<Source, Counter>,
             $(#[doc = $help] pub $field: $kind,)*
         }
 
@@ -55,7 +72,7 @@ macro_rules! metrics {
                 let own = registry.sub_registry_with_prefix("stompbox");
                 own.register("build", "The running version, always 1", Info::new(BUILD));
                 let mut families = Registration(own);
-                Arc::new(Metrics {
+                let metrics = Metrics {
                     connections: families.add("connections", "Open connections"),
                     accepted: families.add("connections_accepted", "Connections accepted"),
                     closed: families.add("connections_closed", "Connections closed"),
@@ -64,9 +81,20 @@ macro_rules! metrics {
                         "requests_refused",
                         "HTTP requests refused for where their page came from, by the option that would allow them",
                     ),
+                    logins: families.add(
+                        "logins",
+                        "Logins, by result: accepted, refused, busy (too many are under way or were wrong), unavailable (a source could not say)",
+                    ),
+                    source_errors: families.add(
+                        "auth_source_errors",
+                        "Logins and new tokens that could not be checked, by the source of users that failed",
+                    ),
                     $($field: families.add($name, $help),)*
                     registry,
-                })
+                };
+                LOGIN_RESULTS.iter().for_each(|result| drop(metrics.logins.get_or_create(&LoginResult { result })));
+                SOURCES.iter().for_each(|source| drop(metrics.source_errors.get_or_create(&Source { source })));
+                Arc::new(metrics)
             }
         }
     };
@@ -165,6 +193,16 @@ impl Metrics {
         self.limits.get_or_create(&Limit { limit }).inc();
     }
 
+    /// A login was checked, or not, with this result.
+    pub fn login(&self, result: &'static str) {
+        self.logins.get_or_create(&LoginResult { result }).inc();
+    }
+
+    /// A source of users could not say who a client is.
+    pub fn source_failed(&self, source: &'static str) {
+        self.source_errors.get_or_create(&Source { source }).inc();
+    }
+
     /// A request was refused that the option `option` would allow.
     pub fn refused(&self, option: &'static str) {
         self.refused.get_or_create(&Policy { option }).inc();
@@ -190,6 +228,7 @@ mod tests {
         metrics.closed("tcp", "peer-left");
         metrics.limit_hit("frame-bytes-max");
         metrics.bytes_received.inc_by(7);
+        metrics.login("refused");
         let text = metrics.render();
         for line in [
             concat!("stompbox_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
@@ -197,6 +236,9 @@ mod tests {
             "stompbox_connections_accepted_total{transport=\"tcp\"} 2",
             "stompbox_connections_closed_total{reason=\"peer-left\"} 1",
             "stompbox_limit_hits_total{limit=\"frame-bytes-max\"} 1",
+            "stompbox_logins_total{result=\"refused\"} 1",
+            "stompbox_logins_total{result=\"accepted\"} 0",
+            "stompbox_auth_source_errors_total{source=\"hook\"} 0",
             "stompbox_received_bytes_total 7",
             "stompbox_sent_bytes_total 0",
             "stompbox_queue_bytes 0",

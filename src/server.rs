@@ -176,7 +176,7 @@ impl Server {
             server.hub.budget.clone(),
             server.hub.metrics.clone(),
         ));
-        server.tasks.spawn(tick(server.hub.broker.clone(), sockjs.clone()));
+        server.tasks.spawn(tick(server.hub.clone(), sockjs.clone()));
         server.tasks.spawn(watch_users(server.hub.clone()));
         let stopping = &server.stopping;
         if let Some(listener) = listeners.tcp {
@@ -251,6 +251,7 @@ impl Server {
         if messages > 0 {
             tracing::warn!(messages, "messages in work queues are forgotten: they are kept in memory only");
         }
+        self.hub.tell_last_refused_logins(Instant::now());
         self.hub.tasks.len()
     }
 
@@ -314,13 +315,14 @@ fn address(listener: &Option<TcpListener>) -> Option<SocketAddr> {
 }
 
 /// Drives what is timed without a connection.
-async fn tick(broker: Broker, sockjs: Arc<Endpoints<Stomp>>) {
+async fn tick(hub: Arc<Hub>, sockjs: Arc<Endpoints<Stomp>>) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         let now = Instant::now();
-        broker.expire(now);
+        hub.broker.expire(now);
+        hub.tell_refused_logins(now);
         sockjs.expire(now);
     }
 }

@@ -24,6 +24,8 @@ pub enum Action {
     /// Check these credentials and call [`authenticated`](super::Session::authenticated); until then no
     /// further frame is handled.
     Authenticate(Credentials),
+    /// The client of the last [`Action::Authenticate`] calls its program so.
+    Agent(Box<str>),
     /// Check the new token in these credentials and call [`renewed`](super::Session::renewed); until then no further
     /// frame is handled.
     Renew {

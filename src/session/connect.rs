@@ -8,6 +8,8 @@ use crate::users::{Credentials, Principal, Secret};
 use std::time::{Duration, Instant};
 use stompbox_frames::stomp::{Command, Frame, HeartBeat, Version, encode};
 
+/// Headers in which a client may say which program it is.
+const AGENT_HEADERS: [&str; 2] = ["user-agent", "agent"];
 /// No interval of our own is shorter, in milliseconds.
 const HEART_BEAT_MIN: u32 = 500;
 
@@ -36,6 +38,8 @@ impl Session {
             authorization: secret("Authorization").or_else(|| secret("authorization")),
             ..Credentials::default()
         }));
+        let agent = AGENT_HEADERS.iter().find_map(|name| frame.header(name));
+        actions.extend(agent.map(|agent| Action::Agent((*agent).into())));
         Ok(())
     }
 

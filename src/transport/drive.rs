@@ -101,6 +101,8 @@ pub(super) struct Connection<W> {
     pub(super) established: bool,
     /// Writing has failed. What the client had sent before is still handled, then the connection ends.
     pub(super) output_failed: bool,
+    /// Its refusal was one of many, and so is its end.
+    pub(super) untold: bool,
     pub(super) ending: Option<Ending>,
     /// What is being found out about it, while it is not read from.
     pub(super) question: Option<Question>,
@@ -157,6 +159,7 @@ impl<W: Wire> Connection<W> {
             pushes: 0,
             established: false,
             output_failed: false,
+            untold: false,
             ending: None,
             input_ended: None,
             answers_bytes: 0,

@@ -3,6 +3,7 @@
 use super::full::log_full;
 use super::ignored_headers::IgnoredHeaders;
 use super::log_limit::LogLimit;
+use super::login_log::{LoginLog, Summary};
 use super::networks::Networks;
 use super::seats::{Seat, Seats};
 use crate::broker::Broker;
@@ -83,6 +84,7 @@ pub struct Hub {
     /// The tasks of all connections.
     pub tasks: TaskTracker,
     pub(super) addresses: Arc<dyn Fn() -> String + Send + Sync>,
+    pub(super) login_log: LoginLog,
     seats: Arc<Seats>,
     refusals: LogLimit,
     outboxes: DashMap<u64, Weak<Outbox>>,
@@ -132,6 +134,7 @@ impl Hub {
             outbox: parts.outbox,
             ignored_headers: IgnoredHeaders::default(),
             tasks: TaskTracker::new(),
+            login_log: LoginLog::default(),
             addresses: Arc::new(move || format!("~{node}-{}", random_name())),
             seats,
             refusals: LogLimit::default(),
@@ -204,6 +207,16 @@ impl Hub {
         self.nudge();
     }
 
+    /// Logs how many logins were refused beside those that the log has told one by one, where it is time to.
+    pub fn tell_refused_logins(&self, now: Instant) {
+        self.login_log.summaries(now).iter().for_each(tell_refused);
+    }
+
+    /// Logs what [`Hub::tell_refused_logins`] would log later.
+    pub fn tell_last_refused_logins(&self, now: Instant) {
+        self.login_log.last_summaries(now).iter().for_each(tell_refused);
+    }
+
     /// Wakes all connections.
     fn nudge(&self) {
         let outboxes: Vec<_> = self.outboxes.iter().filter_map(|entry| entry.upgrade()).collect();
@@ -231,6 +244,12 @@ impl Hub {
     pub(super) fn leave(&self, number: u64) {
         self.outboxes.remove(&number);
     }
+}
+
+fn tell_refused(summary: &Summary) {
+    let (logins, seconds) = (summary.logins, summary.time.as_secs());
+    let address = summary.address.map(tracing::field::display);
+    tracing::info!(logins, seconds, address, "more refused logins");
 }
 
 /// 128 random bits in hexadecimal: a session id, the secret part of a temporary queue's address.

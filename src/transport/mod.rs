@@ -33,6 +33,7 @@ mod ignored_headers;
 mod inbound;
 pub mod line;
 mod log_limit;
+mod login_log;
 mod networks;
 mod outbound;
 mod pause;

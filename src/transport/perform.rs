@@ -58,12 +58,8 @@ impl<W: Wire> Connection<W> {
                 self.wire.heart_beat(&mut self.out);
                 return Ok(());
             }
-            Action::Authenticate(credentials) => {
-                self.ask_login(credentials);
-                return Ok(());
-            }
-            Action::Renew { credentials, receipt } => {
-                self.ask_renewal(credentials, receipt);
+            action @ (Action::Authenticate(_) | Action::Agent(_) | Action::Renew { .. }) => {
+                self.authenticate(action);
                 return Ok(());
             }
             Action::Denied { .. } => {

@@ -2,10 +2,11 @@
 //! it may do when that has changed.
 
 use super::drive::Connection;
+use super::visitor::shown_agent;
 use super::wire::Wire;
 use crate::outbox::Label;
 use crate::session::{Action, Receipt};
-use crate::users::{Credentials, Principal, Refused};
+use crate::users::{Cause, Credentials, Principal, Refused};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -17,29 +18,67 @@ const DENIED_LOGGED: u64 = 10;
 
 type Answer = Pin<Box<dyn Future<Output = Result<Principal, Refused>> + Send>>;
 
-/// Something that is being found out.
+/// An authentication request in flight.
 pub(super) struct Question {
     answer: Answer,
     about: About,
 }
 
 enum About {
-    Login,
+    /// With the name of the client's program.
+    Login(Option<Box<str>>),
     Renewal(Option<Receipt>),
 }
 
+/// Logs one line at a level that depends on the connection: levels are constants in `tracing`.
+macro_rules! log_signed_in {
+    ($level:ident, $connection:expr, $agent:expr) => {
+        tracing::$level!(
+            user = $connection.session.user(),
+            source = $connection.session.principal().source,
+            address = %$connection.address,
+            transport = $connection.wire.name(),
+            agent = $agent,
+            session = $connection.session.id(),
+            "signed in"
+        )
+    };
+}
+
 impl<W: Wire> Connection<W> {
+    /// Does what the session wishes about who its client is.
+    pub(super) fn authenticate(&mut self, action: Action) {
+        match action {
+            Action::Authenticate(credentials) => self.ask_login(credentials),
+            Action::Agent(agent) => self.name_agent(&agent),
+            Action::Renew { credentials, receipt } => self.ask_renewal(credentials, receipt),
+            _ => {}
+        }
+    }
+
     /// Asks whether the client is let in.
-    pub(super) fn ask_login(&mut self, credentials: Credentials) {
+    fn ask_login(&mut self, credentials: Credentials) {
         let authenticator = self.hub.authenticator.clone();
-        let handshake = self.handshake.take().unwrap_or_default();
+        let mut handshake = self.handshake.take().unwrap_or_default();
+        let agent = handshake.agent.clone();
+        if agent.is_some() {
+            // What proves nothing must not make two equal logins differ.
+            Arc::make_mut(&mut handshake).agent = None;
+        }
         let credentials = Credentials { handshake, ..credentials };
         let answer = Box::pin(async move { authenticator.authenticate(credentials).await });
-        self.question = Some(Question { answer, about: About::Login });
+        self.question = Some(Question { answer, about: About::Login(agent) });
+    }
+
+    /// The client has said in CONNECT which program it is.
+    fn name_agent(&mut self, agent: &str) {
+        if let Some(Question { about: About::Login(known), .. }) = &mut self.question {
+            *known = shown_agent(agent).or(known.take());
+        }
     }
 
     /// Asks whether a new token is good.
-    pub(super) fn ask_renewal(&mut self, credentials: Credentials, receipt: Option<Receipt>) {
+    fn ask_renewal(&mut self, credentials: Credentials, receipt: Option<Receipt>) {
         let authenticator = self.hub.authenticator.clone();
         let answer = Box::pin(async move { authenticator.renew(credentials).await });
         self.question = Some(Question { answer, about: About::Renewal(receipt) });
@@ -49,21 +88,64 @@ impl<W: Wire> Connection<W> {
     pub(super) fn hear_answer(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let Some(question) = &mut self.question else { return false };
         let Poll::Ready(result) = question.answer.as_mut().poll(cx) else { return false };
-        let about = self.question.take().map(|question| question.about);
+        let Some(question) = self.question.take() else { return false };
         if let Err(refused) = &result {
-            tracing::info!(reason = refused.reason.as_str(), address = %self.address, "login refused");
+            self.log_refused(refused, now);
         }
         let mut actions = Vec::new();
-        match about {
-            Some(About::Renewal(receipt)) => self.session.renewed(result, receipt, &mut actions),
-            _ => {
+        match question.about {
+            About::Renewal(receipt) => {
+                self.session.renewed(result, receipt, &mut actions);
+                self.perform(actions, now);
+            }
+            About::Login(agent) => {
+                self.hub.metrics.login(outcome(&result));
                 let (permissions, judged_at) = self.hub.permissions();
                 self.judged_at = judged_at;
                 self.session.authenticated(result, permissions, now, &mut actions);
+                self.perform(actions, now);
+                if self.established {
+                    self.log_signed_in(agent.as_deref());
+                }
             }
         }
-        self.perform(actions, now);
         true
+    }
+
+    /// The one line about a client that has signed in; at debug if it comes from where health checks come from.
+    fn log_signed_in(&self, agent: Option<&str>) {
+        if self.hub.is_health_check(self.address) {
+            log_signed_in!(debug, self, agent);
+        } else {
+            log_signed_in!(info, self, agent);
+        }
+    }
+
+    /// A login, or a new token, was refused. A source that is down is a fault of its own; of clients that are refused again
+    /// and again the log tells a few refusals and sums up the others.
+    fn log_refused(&mut self, refused: &Refused, now: Instant) {
+        let (reason, address, log) = (refused.reason.as_str(), self.address, &self.hub.login_log);
+        let is_told = match refused.cause {
+            Cause::Source(source) => {
+                self.hub.metrics.source_failed(source);
+                let logins = log.not_checked(source, now);
+                if let Some(logins) = logins {
+                    tracing::warn!(source, reason, logins, "logins cannot be checked");
+                }
+                tracing::debug!(reason, %address, "{}", refused.summary);
+                logins.is_some()
+            }
+            Cause::Credentials | Cause::Busy => {
+                let is_told = log.refused(address, now);
+                if is_told {
+                    tracing::info!(reason, %address, "{}", refused.summary);
+                } else {
+                    tracing::debug!(reason, %address, "{}", refused.summary);
+                }
+                is_told
+            }
+        };
+        self.untold = !is_told;
     }
 
     /// The client is let in: its mailbox has a name, and it is online.
@@ -112,5 +194,15 @@ impl<W: Wire> Connection<W> {
                 "access denied"
             );
         }
+    }
+}
+
+/// How a login counts in the metrics.
+fn outcome(result: &Result<Principal, Refused>) -> &'static str {
+    match result.as_ref().map_err(|refused| refused.cause) {
+        Ok(_) => "accepted",
+        Err(Cause::Credentials) => "refused",
+        Err(Cause::Busy) => "busy",
+        Err(Cause::Source(_)) => "unavailable",
     }
 }

@@ -42,11 +42,11 @@ impl<W: Wire> Connection<W> {
     }
 
     /// Whether the line is worth reading only to who looks for it: a connection without a byte, or a health check from
-    /// an address where they come from (`health-check-from`) that only signed in and left.
+    /// an address where they come from (`health-check-from`) that only signed in and left, or one of many refused logins.
     fn is_routine(&self, closing: Closing) -> bool {
         let frames_max = CHECK_FRAMES.iter().find(|(end, _)| *end == closing).map(|(_, frames)| *frames);
         let is_check = frames_max.is_some_and(|frames_max| self.frames_received <= frames_max);
-        closing == Closing::NoData || is_check && self.hub.is_health_check(self.address)
+        self.untold || closing == Closing::NoData || is_check && self.hub.is_health_check(self.address)
     }
 
     /// How long the connection lasted, in seconds to the millisecond.

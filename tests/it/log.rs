@@ -173,6 +173,49 @@ on_each_wire! {
         assert_eq!(reasons, BTreeMap::from(expected), "{log}");
     }
 
+    fn a_client_that_signs_in_is_one_line_with_its_program(wire: Wire) {
+        let broker = Broker::start(&["--user", "alice:open-sesame", "--allow-anonymous"]);
+        let mut client = broker.open(wire);
+        let connect = SIGN_IN.replace("host:a\n", "host:a\nuser-agent:pump/7 \u{1b}[31m\n");
+        client.send(&connect);
+        let session = client.frame("CONNECTED").must("session").to_string();
+        let _nobody = broker.connect(wire);
+        let line = broker.log_line(|line| line.contains("signed in") && line.contains(&session));
+        let facts = pairs(&line);
+        let expected =
+            [("user", "alice"), ("source", "user"), ("address", "127.0.0.1"), ("transport", wire.label())];
+        for (name, value) in expected {
+            assert_eq!(facts.get(name), Some(&value), "{name} in {line}");
+        }
+        assert!(line.contains("INFO") && line.contains("agent=\"pump/7  [31m\""), "{line}");
+        let line = broker.log_line(|line| line.contains("signed in source=\"anonymous\""));
+        assert!(!line.contains("user="), "{line}");
+        assert_eq!(broker.metric("logins_total{result=\"accepted\"}"), 2);
+        assert_eq!(broker.metric("logins_total{result=\"refused\"}"), 0, "shown before the first one");
+    }
+
+    fn a_client_that_is_refused_again_and_again_costs_few_lines(wire: Wire) {
+        let broker = Broker::start(&["--user", "alice:open-sesame"]);
+        for _ in 0..100 {
+            let mut client = broker.open(wire);
+            client.send("CONNECT\naccept-version:1.2\nhost:a\n\n\0");
+            client.expect_error(&[("message", "login refused")]);
+        }
+        broker.until("connections_closed_total", 100);
+        assert_eq!(broker.metric("logins_total{result=\"refused\"}"), 100);
+        broker.terminate();
+        let log = broker.log_to_the_end();
+        let count = |text: &str| log.lines().filter(|line| line.contains(text)).count();
+        // A slow machine may need more than one window of ten seconds.
+        let windows = count("more refused logins");
+        assert!((1..10).contains(&windows), "{log}");
+        assert!((5..=5 * (windows + 1)).contains(&count("login refused reason=")), "{log}");
+        assert_eq!(count("login refused reason="), count("connection closed reason=\"unauthenticated\""), "{log}");
+        let summed = log.lines().filter(|line| line.contains("more refused logins"));
+        let summed: usize = summed.map(|line| pairs(line)["logins"].parse::<usize>().expect("a number")).sum();
+        assert_eq!(summed + count("login refused reason="), 100, "none is lost:\n{log}");
+    }
+
     fn a_rejection_is_logged_with_what_its_error_said(wire: Wire) {
         let broker = Broker::start(&["--log-format=json"]);
         let mut client = broker.connect(wire);

@@ -217,6 +217,7 @@ impl Peer {
                 let passcode = credentials.passcode.as_ref().map(crate::users::Secret::reveal);
                 format!("authenticate {:?} {passcode:?}", credentials.login)
             }
+            Action::Agent(agent) => format!("agent {agent}"),
             Action::Renew { credentials, receipt } => {
                 let token = credentials.token().unwrap_or("nothing");
                 format!("renew {token}{}", owed(receipt))

@@ -34,8 +34,18 @@ fn a_hook_that_is_down_lets_nobody_in() {
     let [login, token] = shown();
     refused(&broker, &login, "login not checked");
     refused(&broker, &token, "login not checked");
-    let line = broker.log_line(|line| line.contains("login refused reason="));
+    let line = broker.log_line(|line| line.contains("logins cannot be checked"));
+    assert!(line.contains("WARN") && line.contains("source=\"hook\""), "{line}");
     assert!(line.contains("reason=\"hook: client error (Connect)"), "{line}");
+    assert_eq!(broker.metric("auth_source_errors_total{source=\"hook\"}"), 2 * Via::ALL.len() as i64);
+    assert_eq!(broker.metric("logins_total{result=\"unavailable\"}"), 2 * Via::ALL.len() as i64);
+    assert_eq!(broker.metric("logins_total{result=\"refused\"}"), 0);
+    // One warning in ten seconds, and no refusal at the usual level.
+    let warnings = broker.log().lines().filter(|line| line.contains("logins cannot be checked")).count();
+    assert!((1..Via::ALL.len()).contains(&warnings), "{warnings}");
+    assert!(
+        !broker.log().lines().any(|line| line.contains("INFO") && line.contains("login not checked reason="))
+    );
     let log = broker.whole_log();
     for secret in [login.secrets(), token.secrets()].concat() {
         assert!(!log.contains(&secret), "{secret} is in the log");
@@ -46,7 +56,8 @@ fn a_hook_that_is_down_lets_nobody_in() {
 fn a_hook_that_is_slow_is_waited_for_no_longer_than_its_time() {
     let site = Site::start(|_| Reply::Silence);
     let url = site.url("/");
-    let broker = Broker::start(&["--hook-url", &url, "--hook-timeout=300ms", "--auth-failures-free=1000000"]);
+    let flags = ["--hook-timeout=300ms", "--auth-failures-free=1000000", "--log=debug"];
+    let broker = Broker::start(&[&["--hook-url", &url], flags.as_slice()].concat());
     let [login, token] = shown();
     let started = Instant::now();
     // Beside those who wait, others that need no hook are served.
@@ -57,7 +68,7 @@ fn a_hook_that_is_slow_is_waited_for_no_longer_than_its_time() {
     assert!(started.elapsed() >= Duration::from_millis(300));
     refused(&broker, &token, "login not checked");
     let log = broker.whole_log();
-    let late = log.lines().filter(|line| line.contains("login refused reason=\"hook: no answer within "));
+    let late = log.lines().filter(|line| line.contains("login not checked reason=\"hook: no answer within "));
     assert_eq!(late.count(), 2 * Via::ALL.len(), "{log}");
 }
 
@@ -68,7 +79,7 @@ fn all_sources_together_have_their_time() {
     let broker = Broker::start(&["--hook-url", &url, "--hook-timeout=1m", "--auth-timeout=300ms"]);
     let [login, _] = shown();
     refused(&broker, &login, "login not checked");
-    let line = broker.log_line(|line| line.contains("login refused reason="));
+    let line = broker.log_line(|line| line.contains("logins cannot be checked"));
     assert!(line.contains("reason=\"hook: out of time (auth-timeout)\""), "{line}");
 }
 

@@ -1,0 +1,187 @@
+//! Which refused logins the log tells one by one. A client that reconnects without a pause is refused thousands of times a
+//! second; it must not fill the log, and must not hide what else is there.
+
+use crate::users::network;
+use parking_lot::Mutex;
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+/// Refusals are summed up over this time.
+const WINDOW: Duration = Duration::from_secs(10);
+/// Refusals of one address that are told one by one in each window.
+const PER_ADDRESS: u64 = 5;
+/// The same of all addresses together.
+const IN_ALL: u64 = 100;
+/// Addresses that are told apart in a window; the refusals of others are summed up together.
+const ADDRESSES_MAX: usize = 1024;
+/// Addresses that have a summary of their own, those with the most refusals first.
+const SUMMARIES_MAX: usize = 10;
+
+/// Counts refused logins by address, and logins that a source could not check by source.
+#[derive(Debug, Default)]
+pub(super) struct LoginLog {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// When the present window began; `None` without a refusal.
+    began: Option<Instant>,
+    told: u64,
+    addresses: HashMap<IpAddr, Refusals>,
+    others: u64,
+    sources: HashMap<&'static str, Failures>,
+}
+
+#[derive(Debug, Default)]
+struct Refusals {
+    told: u64,
+    more: u64,
+}
+
+#[derive(Debug)]
+struct Failures {
+    told_at: Instant,
+    more: u64,
+}
+
+/// Refusals that were not told one by one.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Summary {
+    /// The address, or the network of an IPv6 address; `None`: of several.
+    pub(super) address: Option<IpAddr>,
+    pub(super) logins: u64,
+    pub(super) time: Duration,
+}
+
+impl LoginLog {
+    /// A login from `address` is refused; whether that is a line of its own.
+    pub(super) fn refused(&self, address: IpAddr, now: Instant) -> bool {
+        let state = &mut *self.state.lock();
+        state.began.get_or_insert(now);
+        let address = network(address);
+        if state.addresses.len() >= ADDRESSES_MAX && !state.addresses.contains_key(&address) {
+            state.others += 1;
+            return false;
+        }
+        let refusals = state.addresses.entry(address).or_default();
+        let is_told = refusals.told < PER_ADDRESS && state.told < IN_ALL;
+        if is_told {
+            refusals.told += 1;
+            state.told += 1;
+        } else {
+            refusals.more += 1;
+        }
+        is_told
+    }
+
+    /// A source could not check a login. How many logins since the last line, if it is time for one.
+    pub(super) fn not_checked(&self, source: &'static str, now: Instant) -> Option<u64> {
+        let sources = &mut self.state.lock().sources;
+        let Some(failures) = sources.get_mut(source) else {
+            sources.insert(source, Failures { told_at: now, more: 0 });
+            return Some(1);
+        };
+        failures.more += 1;
+        if now.saturating_duration_since(failures.told_at) < WINDOW {
+            return None;
+        }
+        failures.told_at = now;
+        Some(std::mem::take(&mut failures.more))
+    }
+
+    /// Returns what was not told in a window that is over by now.
+    pub(super) fn summaries(&self, now: Instant) -> Vec<Summary> {
+        let mut state = self.state.lock();
+        let is_over = |began: Instant| now.saturating_duration_since(began) >= WINDOW;
+        if state.began.is_none_or(|began| !is_over(began)) {
+            return Vec::new();
+        }
+        state.summaries(now)
+    }
+
+    /// Returns what was not told, although the window is not over: the broker stops.
+    pub(super) fn last_summaries(&self, now: Instant) -> Vec<Summary> {
+        self.state.lock().summaries(now)
+    }
+}
+
+impl State {
+    fn summaries(&mut self, now: Instant) -> Vec<Summary> {
+        let Some(began) = self.began.take() else { return Vec::new() };
+        let time = now.saturating_duration_since(began);
+        self.told = 0;
+        let mut more: Vec<_> = std::mem::take(&mut self.addresses)
+            .into_iter()
+            .filter(|(_, refusals)| refusals.more > 0)
+            .map(|(address, refusals)| (refusals.more, address))
+            .collect();
+        more.sort_unstable_by(|left, right| right.cmp(left));
+        let rest = more.split_off(more.len().min(SUMMARIES_MAX));
+        let others = std::mem::take(&mut self.others) + rest.iter().map(|(logins, _)| logins).sum::<u64>();
+        let own = more.into_iter().map(|(logins, address)| (logins, Some(address)));
+        let others = (others > 0).then_some((others, None));
+        own.chain(others).map(|(logins, address)| Summary { address, logins, time }).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn address(number: u32) -> IpAddr {
+        IpAddr::from((0xc000_0200 + number).to_be_bytes())
+    }
+
+    #[test]
+    fn a_client_that_is_refused_thousands_of_times_costs_few_lines() {
+        let (log, start) = (LoginLog::default(), Instant::now());
+        let told = (0..12_000_u32).filter(|n| log.refused(address(1), start + SECOND * *n / 2000)).count();
+        assert_eq!(told, 5);
+        assert!(log.refused(address(2), start + SECOND * 6), "another address has lines of its own");
+        assert_eq!(log.summaries(start + SECOND * 9), []);
+        let summary = Summary { address: Some(address(1)), logins: 11_995, time: SECOND * 10 };
+        assert_eq!(log.summaries(start + SECOND * 10), [summary]);
+        assert_eq!(log.summaries(start + SECOND * 20), [], "nothing more");
+        assert!(log.refused(address(1), start + SECOND * 21), "and a new window");
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_address() {
+        let (log, start) = (LoginLog::default(), Instant::now());
+        let host = |n: u32| format!("2001:db8::{n:x}").parse().expect("an address");
+        assert_eq!((1..100).filter(|n| log.refused(host(*n), start)).count(), 5);
+        let summary = Summary { address: Some(host(0)), logins: 94, time: SECOND };
+        assert_eq!(log.last_summaries(start + SECOND), [summary]);
+    }
+
+    #[test]
+    fn lines_and_memory_are_bounded_whatever_the_number_of_addresses() {
+        let (log, start) = (LoginLog::default(), Instant::now());
+        let told = (0..5000).filter(|n| log.refused(address(*n), start)).count();
+        assert_eq!(told, 100);
+        assert_eq!(log.state.lock().addresses.len(), ADDRESSES_MAX);
+        for _ in 0..7 {
+            log.refused(address(3), start);
+        }
+        let summaries = log.summaries(start + WINDOW);
+        assert_eq!(summaries.len(), SUMMARIES_MAX + 1);
+        assert_eq!((summaries[0].logins, summaries[SUMMARIES_MAX].address), (7, None));
+        assert_eq!(summaries.iter().map(|summary| summary.logins).sum::<u64>(), 5007 - 100);
+    }
+
+    #[test]
+    fn a_source_that_is_down_is_one_line_in_ten_seconds() {
+        let (log, start) = (LoginLog::default(), Instant::now());
+        assert_eq!(log.not_checked("hook", start), Some(1));
+        for _ in 0..9 {
+            assert_eq!(log.not_checked("hook", start + SECOND), None);
+        }
+        assert_eq!(log.not_checked("token", start + SECOND), Some(1));
+        assert_eq!(log.not_checked("hook", start + WINDOW), Some(10));
+        assert_eq!(log.not_checked("hook", start + WINDOW), None);
+    }
+}
