@@ -82,8 +82,7 @@ pub fn run(options: &Options, out: &mut dyn Write, errors: &mut dyn Write) -> Ou
 fn measure(options: &Options, progress: &mut Progress<'_>) -> Result<Report, Trouble> {
     process::allow_sockets(options.connections() * options.url.transport.sockets())?;
     let unusable = |error: &dyn std::fmt::Display| Trouble::Other(format!("this machine: {error}"));
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| unusable(&error))?;
+    let runtime = runtime(options.shape).map_err(|error| unusable(&error))?;
     let id = getrandom::u32().map_err(|error| unusable(&error))?;
     let report = runtime.block_on(async {
         let target = Arc::new(Target::find(&options.url).await?);
@@ -95,6 +94,18 @@ fn measure(options: &Options, progress: &mut Progress<'_>) -> Result<Report, Tro
     });
     runtime.shutdown_background();
     report
+}
+
+/// Makes the runtime of the clients.
+///
+/// Both ends of a pair run on one thread: with several, each message would wake a thread that sleeps, which takes as
+/// long as the broker does and would count as the broker's.
+fn runtime(shape: Shape) -> std::io::Result<tokio::runtime::Runtime> {
+    let mut builder = match shape {
+        Shape::PingPong => tokio::runtime::Builder::new_current_thread(),
+        Shape::FanOut | Shape::Queue | Shape::Idle => tokio::runtime::Builder::new_multi_thread(),
+    };
+    builder.enable_all().build()
 }
 
 /// Writes the table, and JSON where it is wanted.
