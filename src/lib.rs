@@ -24,7 +24,7 @@
 //! # Code map
 //! | layer | room | what it holds | may import |
 //! |---|---|---|---|
-//! | 0 | `stompbox-frames`, [`metrics`], [`budget`] | wire formats; counters; the byte budget | nothing of ours |
+//! | 0 | `stompbox-frames`, [`metrics`], [`budget`], [`work`] | wire formats; counters; the byte budget; the account of work | nothing of ours |
 //! | 1 | [`destination`], [`outbox`] | names and patterns; the mailbox of a connection | layer 0 |
 //! | 2 | [`users`] | who a client is: one file a source; what it may do: [`users::permissions`] | 0, 1 |
 //! | 3 | [`session`], [`broker`] | one conversation, sans-IO; destinations to subscribers | 0–2, not each other |
@@ -40,6 +40,8 @@
 //! # Invariants
 //! - `stompbox-frames`, [`session`], [`destination`], [`users::permissions`] and [`transport::sockjs::session`] are pure: no clock (time is an argument), no socket,
 //!   no lock, no randomness, no log.
+//! - No work is free: what a frame makes the broker do is reported to the account of the thread ([`work`]), and a poll of a
+//!   connection ends when its share is used up. No single step costs more for what other clients have piled up.
 //! - One task owns a connection. Others reach it only by pushing into its outbox. No lock is held across an
 //!   await.
 //! - Publishing to and subscribing on one destination is linearised by that destination's own lock: all
@@ -106,6 +108,7 @@ pub mod server;
 pub mod session;
 pub mod transport;
 pub mod users;
+pub mod work;
 
 pub use config::Config;
 pub use server::{BindError, Listeners, PublishError, Rules, Server, StartError};

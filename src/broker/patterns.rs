@@ -2,13 +2,11 @@
 //!
 //! ```text
 //!   root ──"a"── o ──*── o  group of /topic/a.*
-//!     │          └───**─ o  group of /topic/a.**      (a node under ** stays live for any further segment)
+//!     │          └───**─ o  group of /topic/a.**
 //!     └────**─── o ──"z"─ o  group of /topic/**.z
 //! ```
 //!
-//! Matching walks the *set* of live nodes, one segment at a time; a node is in it once however many ways lead
-//! there. A name has at most 64 segments and a pattern at most four times `**`, so that the work for a pattern is
-//! bounded.
+//! Matching visits each node at most once, whatever the name and however many times `**` leads there: see [`walk`].
 //!
 //! Topics cache the groups that match them, together with what [`Generations`] said of them then, and match again
 //! when a group has come or gone that might concern them. Members come and go under their group's own lock, which a
@@ -19,11 +17,14 @@ use super::Subscriber;
 use super::generations::{Generations, begins};
 use super::roster::{Roster, Seat};
 use crate::destination::{Destination, Pattern, Segment};
+use crate::work;
 use parking_lot::RwLock;
 use slab::Slab;
-use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::sync::Arc;
+use walk::Walk;
+
+mod walk;
 
 /// The subscribers of one pattern.
 #[derive(Debug, Default)]
@@ -70,6 +71,7 @@ impl Patterns {
 
     /// Takes a subscriber in; from the return on every publish finds it.
     pub(super) fn subscribe(&self, pattern: &Pattern, subscriber: Subscriber) -> Membership {
+        work::add(pattern.segments().len());
         let group = {
             let mut trie = self.trie.write();
             let (group, is_new) = trie.join(pattern.segments());
@@ -84,6 +86,7 @@ impl Patterns {
 
     /// Lets a subscriber go; from the return on nothing is pushed to it.
     pub(super) fn leave(&self, membership: &Membership) {
+        work::add(membership.pattern.segments().len());
         let gone = membership.group.roster.write().remove(membership.seat);
         let mut trie = self.trie.write();
         if trie.leave(membership.pattern.segments()) {
@@ -118,16 +121,12 @@ impl Patterns {
 
 type NodeId = usize;
 const ROOT: NodeId = 0;
-/// Nodes that what has been read of a name leads to; few with most patterns.
-type Live = SmallVec<[NodeId; 16]>;
 
 #[derive(Debug, Default)]
 struct Node {
     literals: HashMap<Box<str>, NodeId>,
     one: Option<NodeId>,
     many: Option<NodeId>,
-    /// Entered by `**`: stays live.
-    stays: bool,
     end: Option<End>,
 }
 
@@ -197,44 +196,14 @@ impl Trie {
         true
     }
 
+    /// Returns the groups whose patterns match, and reports the nodes visited as work.
     fn matching(&self, topic: &Destination) -> Vec<Arc<Group>> {
         if self.groups == 0 {
             return Vec::new();
         }
-        let (mut live, mut next) = (&mut Live::new(), &mut Live::new());
-        self.enter(ROOT, live);
-        for segment in topic.segments() {
-            for &at in &*live {
-                let node = &self.nodes[at];
-                if node.stays {
-                    self.enter(at, next);
-                }
-                if let Some(&child) = node.literals.get(segment) {
-                    self.enter(child, next);
-                }
-                if let Some(child) = node.one {
-                    self.enter(child, next);
-                }
-            }
-            if next.len() > 1 {
-                next.sort_unstable();
-                next.dedup();
-            }
-            std::mem::swap(&mut live, &mut next);
-            next.clear();
-        }
-        live.iter().filter_map(|&at| self.nodes[at].end.as_ref()).map(|end| end.group.clone()).collect()
-    }
-
-    /// `at` is live, and with it what `**` without a segment leads to.
-    fn enter(&self, mut at: NodeId, live: &mut Live) {
-        loop {
-            live.push(at);
-            match self.nodes[at].many {
-                Some(many) => at = many,
-                None => return,
-            }
-        }
+        let (groups, visits) = Walk::new(self, topic).groups();
+        work::add_visits(visits);
+        groups
     }
 
     fn child(&self, at: NodeId, segment: &Segment) -> Option<NodeId> {
@@ -247,7 +216,7 @@ impl Trie {
     }
 
     fn grow(&mut self, at: NodeId, segment: &Segment) -> NodeId {
-        let child = self.nodes.insert(Node { stays: *segment == Segment::Many, ..Node::default() });
+        let child = self.nodes.insert(Node::default());
         let node = &mut self.nodes[at];
         match segment {
             Segment::Literal(literal) => {
@@ -283,14 +252,14 @@ mod tests {
     use crate::destination::Selector;
     use proptest::prelude::*;
 
-    fn pattern(name: &str) -> Pattern {
+    pub(super) fn pattern(name: &str) -> Pattern {
         match Selector::parse(&format!("/topic/{name}"), usize::MAX).unwrap() {
             Selector::Pattern(pattern) => pattern,
             Selector::Exact(destination) => panic!("{destination:?} is no pattern"),
         }
     }
 
-    fn topic(name: &str) -> Destination {
+    pub(super) fn topic(name: &str) -> Destination {
         Destination::parse(&format!("/topic/{name}"), usize::MAX).unwrap()
     }
 

@@ -1,0 +1,180 @@
+//! Matching one name against the trie of patterns.
+//!
+//! A node is visited with the set of *positions* it can be reached at: position `i` is in it if the path to the node
+//! matches the first `i` segments of the name. A name has few segments, so that a set is one word of bits, and a step
+//! along an edge is one operation on it:
+//!
+//! | edge | positions behind it |
+//! |---|---|
+//! | a literal | those in front of which that segment stands, plus one |
+//! | `*` | all, plus one |
+//! | `**` | the lowest, and all above it |
+//!
+//! A pattern matches if the position behind the last segment is in the set of its last node. As a node has one parent,
+//! each is visited at most once: the cost of a name is at most the number of nodes.
+
+use super::{Group, NodeId, ROOT, Trie};
+use crate::destination::Destination;
+use smallvec::SmallVec;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A set of positions in the name.
+type Positions = u128;
+
+/// Segments of a name at most, the owner of a user's destination included, so that every position has its bit.
+const SEGMENTS_MAX: usize = Positions::BITS as usize - 1;
+
+/// Nodes to visit, each with its positions.
+type Open = SmallVec<[(NodeId, Positions); 16]>;
+
+/// The segments of a name, for the time of one walk.
+pub(super) struct Walk<'a> {
+    trie: &'a Trie,
+    segments: SmallVec<[&'a str; 16]>,
+    /// The positions in front of each segment, made when first needed.
+    places: HashMap<&'a str, Positions>,
+    open: Open,
+    visits: usize,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(trie: &'a Trie, name: &'a Destination) -> Walk<'a> {
+        let segments: SmallVec<_> = name.segments().collect();
+        debug_assert!(segments.len() <= SEGMENTS_MAX, "a destination is parsed with fewer segments");
+        Walk { trie, segments, places: HashMap::new(), open: SmallVec::from_iter([(ROOT, 1)]), visits: 0 }
+    }
+
+    /// Returns the groups of all patterns that match, and how many nodes and edges were looked at.
+    pub(super) fn groups(mut self) -> (Vec<Arc<Group>>, usize) {
+        let end: Positions = 1 << self.segments.len();
+        let all = end | (end - 1);
+        let mut groups = Vec::new();
+        while let Some((at, positions)) = self.open.pop() {
+            self.visits += 1;
+            let node = &self.trie.nodes[at];
+            if positions & end != 0
+                && let Some(end) = &node.end
+            {
+                groups.push(end.group.clone());
+            }
+            if let Some(many) = node.many {
+                self.enter(many, all & (positions & positions.wrapping_neg()).wrapping_neg());
+            }
+            // Behind the last segment stands none.
+            let before = positions & !end;
+            if before == 0 {
+                continue;
+            }
+            if let Some(one) = node.one {
+                self.enter(one, before << 1);
+            }
+            self.follow_literals(at, before);
+        }
+        (groups, self.visits)
+    }
+
+    /// Enters what the literals at `at` lead to: by the segments at these positions or by the literals, whichever
+    /// are fewer.
+    fn follow_literals(&mut self, at: NodeId, positions: Positions) {
+        let literals = &self.trie.nodes[at].literals;
+        if literals.is_empty() {
+            return;
+        }
+        if positions.is_power_of_two() {
+            self.visits += 1;
+            let segment = self.segments[positions.trailing_zeros() as usize];
+            if let Some(&child) = literals.get(segment) {
+                self.enter(child, positions << 1);
+            }
+            return;
+        }
+        if self.places.is_empty() {
+            for (position, segment) in self.segments.iter().enumerate() {
+                *self.places.entry(segment).or_default() |= 1 << position;
+            }
+            self.visits += self.segments.len();
+        }
+        self.visits += literals.len().min(self.places.len());
+        if literals.len() <= self.places.len() {
+            for (literal, &child) in literals {
+                let matched = self.places.get(&**literal).map_or(0, |places| places & positions);
+                enter(&mut self.open, child, matched << 1);
+            }
+        } else {
+            for (segment, places) in &self.places {
+                if places & positions != 0
+                    && let Some(&child) = literals.get(*segment)
+                {
+                    enter(&mut self.open, child, (places & positions) << 1);
+                }
+            }
+        }
+    }
+
+    fn enter(&mut self, node: NodeId, positions: Positions) {
+        enter(&mut self.open, node, positions);
+    }
+}
+
+fn enter(open: &mut Open, node: NodeId, positions: Positions) {
+    if positions != 0 {
+        open.push((node, positions));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{pattern, topic};
+    use super::*;
+
+    /// Nodes and edges looked at, and patterns that match.
+    fn cost(patterns: &[String], name: &str) -> (usize, usize, usize) {
+        let mut trie = Trie::new();
+        for text in patterns {
+            trie.join(pattern(text).segments());
+        }
+        let (groups, visits) = Walk::new(&trie, &topic(name)).groups();
+        (visits, trie.nodes.len(), groups.len())
+    }
+
+    fn literals(count: usize) -> String {
+        "a.".repeat(count)
+    }
+
+    #[test]
+    fn matching_costs_a_few_visits_a_node_however_often_a_node_can_be_reached() {
+        // Every segment of the name can begin what stands behind each `**`.
+        let dear: Vec<String> = (1..58)
+            .flat_map(|i| (1..58).map(move |j| (i, j)))
+            .filter(|(i, j)| i + j < 59)
+            .map(|(i, j)| format!("**.{}**.{}**.{}b", literals(i), literals(j), literals(59 - i - j)))
+            .collect();
+        assert_eq!(dear.len(), 1653);
+        let (visits, nodes, matched) = cost(&dear, &format!("{}a", literals(63)));
+        assert_eq!(matched, 0);
+        assert!(nodes > 30_000 && visits <= 10 * nodes, "{visits} visits of {nodes} nodes");
+        // With wildcards for one segment in the place of literals.
+        let wild: Vec<String> =
+            (2..60).map(|n| format!("**.a.{}**.{}b", "*.".repeat(n), "*.".repeat(60 - n))).collect();
+        let (visits, nodes, matched) = cost(&wild, &format!("{}a", literals(63)));
+        assert_eq!(matched, 0);
+        assert!(visits <= 10 * nodes, "{visits} visits of {nodes} nodes");
+    }
+
+    #[test]
+    fn many_literals_at_one_place_cost_no_more_than_the_name_has_segments() {
+        let children: Vec<String> = (0..10_000).map(|n| format!("**.x{n}.*")).collect();
+        let (visits, _, matched) = cost(&children, "a.b.x77.c");
+        assert_eq!(matched, 1);
+        assert!(visits < 20, "{visits} visits");
+    }
+
+    #[test]
+    fn names_of_the_greatest_length_are_matched_to_their_end() {
+        let name = format!("{}z", literals(63));
+        let whole = format!("{}*.z", literals(62));
+        let (_, _, matched) = cost(&["**.z".into(), "**".into(), whole, "**.a".into()], &name);
+        assert_eq!(matched, 3);
+    }
+}

@@ -1,0 +1,72 @@
+//! An account of the work that a thread does for the connection it is serving.
+//!
+//! A frame can cost far more than its length suggests: an UNSUBSCRIBE returns messages to a queue, a SEND is matched
+//! against wildcard subscriptions. The code that does such work reports it here with [`add`]; the connection task reads
+//! the account before and after each step and stops when it has used its share ([`crate::transport`]).
+//!
+//! The account is one counter for each thread, so that it reaches code that runs in `drop` and needs no parameter on
+//! the way.
+//!
+//! One unit is about 100 ns of one core. Reports are estimates: what matters is that no work is free.
+
+use std::cell::Cell;
+
+thread_local! {
+    static DONE: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Handling one frame, beside what it makes the broker do.
+pub const FRAME: usize = 6;
+/// Bytes that are read, parsed, copied or written for one unit.
+pub const BYTES_PER_UNIT: usize = 512;
+/// One call of the operating system that reads or writes.
+pub const SYSTEM_CALL: usize = 20;
+/// Turning one delivery into a frame.
+pub const DELIVERY: usize = 2;
+/// Giving one message of a work queue to a consumer, or taking it back.
+pub const QUEUE_MESSAGE: usize = 3;
+/// Creating or removing a subscription.
+pub const SUBSCRIPTION: usize = 8;
+/// Visits of small records, such as nodes of a trie or entries of a list, for one unit.
+pub const VISITS_PER_UNIT: usize = 8;
+
+/// Reports `units` of work done by this thread.
+pub fn add(units: usize) {
+    DONE.with(|done| done.set(done.get().wrapping_add(units as u64)));
+}
+
+/// Reports visits of small records.
+pub fn add_visits(visits: usize) {
+    add(visits.div_ceil(VISITS_PER_UNIT));
+}
+
+/// Reports bytes that were read, parsed, copied or written.
+pub fn add_bytes(bytes: usize) {
+    add(bytes / BYTES_PER_UNIT);
+}
+
+/// Returns the units reported by this thread so far. Only differences mean something.
+pub fn done() -> u64 {
+    DONE.with(Cell::get)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn work_is_counted_per_thread() {
+        let before = done();
+        add(3);
+        add_visits(VISITS_PER_UNIT + 1);
+        add_bytes(2 * BYTES_PER_UNIT);
+        assert_eq!(done() - before, 3 + 2 + 2);
+        let elsewhere = std::thread::spawn(|| {
+            let before = done();
+            add(5);
+            done() - before
+        });
+        assert_eq!(elsewhere.join().expect("the thread ends"), 5);
+        assert_eq!(done() - before, 7);
+    }
+}
