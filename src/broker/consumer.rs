@@ -15,6 +15,7 @@
 use super::backlog::Item;
 use super::{Subscriber, Terms};
 use crate::outbox::{Parcel, Tag};
+use crate::work;
 use std::collections::{BTreeMap, HashSet};
 
 /// A consumer of one queue; never used twice.
@@ -83,8 +84,9 @@ impl Consumers {
         if let Some(turn) = consumer.turn {
             self.turns_of(consumer.terms).remove(&turn);
         }
+        work::add(consumer.outstanding.len() * work::QUEUE_MESSAGE);
         let Subscriber { outbox, key } = consumer.subscriber;
-        let unwritten = outbox.withdraw(key).iter().map(|parcel| parcel.tag).collect();
+        let unwritten = outbox.withdraw(key).into_iter().collect();
         Left { outstanding: consumer.outstanding.into_values().collect(), unwritten }
     }
 

@@ -15,10 +15,12 @@ use super::consumer::{ConsumerId, Consumers};
 use super::shelves::{Shelf, Shelves, Spot};
 use crate::metrics::Metrics;
 use crate::outbox::Tag;
+use crate::work;
 
 /// Gives away all that may go.
 pub(super) fn dispatch(shelves: &mut Shelves, consumers: &mut Consumers, metrics: &Metrics) {
     while let Some(Match { spot, to, .. }) = next(shelves, consumers) {
+        work::add(work::QUEUE_MESSAGE);
         if consumers.offer(to, shelves.get(spot)) {
             let item = shelves.take(spot);
             if item.sent > 0 {

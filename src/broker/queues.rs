@@ -11,6 +11,7 @@ use super::queue::{Dead, Queue};
 use super::{Refusal, Settlement, Subscriber, Terms};
 use crate::destination::{Destination, Kind};
 use crate::outbox::{Message, Tag};
+use crate::work;
 use dashmap::{DashMap, Entry};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -121,6 +122,7 @@ impl Queues {
         settlement: Settlement,
         now: Instant,
     ) {
+        work::add(tags.len() * work::QUEUE_MESSAGE);
         let outcasts = queue.settle(id, tags, settlement, now);
         self.bury(queue, outcasts);
     }

@@ -11,6 +11,7 @@
 
 use super::backlog::{Backlog, Holder, Item, Place};
 use crate::outbox::Tag;
+use crate::work;
 use std::time::Instant;
 
 /// See the module.
@@ -109,6 +110,7 @@ impl Shelves {
     pub(super) fn sort(&mut self) {
         if !self.sorted {
             self.sorted = true;
+            work::add(self.common.len());
             self.binary = self.common.split_off(|item| !item.message.is_text());
         }
     }

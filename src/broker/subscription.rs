@@ -10,6 +10,7 @@ use super::topics::{Topics, Watch};
 use super::{Settlement, Shared};
 use crate::destination::Kind;
 use crate::outbox::Tag;
+use crate::work;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
@@ -40,6 +41,7 @@ pub(super) enum To {
 impl Subscription {
     pub(super) fn new(shared: Arc<Shared>, to: To) -> Subscription {
         shared.ground.metrics.subscriptions.inc();
+        work::add(work::SUBSCRIPTION);
         Subscription { shared, to }
     }
 
@@ -79,6 +81,7 @@ impl Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
+        work::add(work::SUBSCRIPTION);
         match &self.to {
             To::Topic(kind, topic, seat) => self.topics(*kind).leave(topic, *seat),
             To::Pattern(membership) => self.topics(membership.pattern().kind()).leave_pattern(membership),

@@ -9,6 +9,7 @@ use super::queue::Queue;
 use super::subscription::Subscription;
 use super::{Congested, Published, Refusal, Routed, Shared, Step};
 use crate::outbox::{Message, Outbox, Tag, wake_deferred};
+use crate::work;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -59,6 +60,7 @@ impl Outcome {
 
 /// Applies all steps or none.
 pub(super) fn commit(shared: &Shared, steps: &[Step<'_>], now: Instant) -> Result<Published, Refusal> {
+    work::add(steps.len() * work::FRAME);
     validate(steps)?;
     let mut reservations = Reservations { shared, promised: Vec::with_capacity(steps.len()) };
     for step in steps {

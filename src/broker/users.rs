@@ -10,10 +10,14 @@ use super::topics::Topics;
 use super::{Shared, Subscriber};
 use crate::destination::{Destination, Owner};
 use crate::outbox::{Message, Outbox, Parcel, Pushed};
+use crate::work;
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
+
+/// Work of finding the sessions of one user, see [`crate::work`].
+const OWNER: usize = 4;
 
 /// One message on its way to users, and what has become of it.
 struct Delivery<'a> {
@@ -39,6 +43,7 @@ pub(super) fn publish(shared: &Shared, publication: &Publication<'_>, now: Insta
 pub(super) fn publish_to_all(shared: &Shared, circular: &Circular<'_>, now: Instant) -> (Reach, usize) {
     let mut delivery = Delivery::new(shared, circular.content(), now);
     let mut seen: HashSet<&Owner> = HashSet::with_capacity(circular.owners.len());
+    work::add(circular.owners.len() * OWNER);
     for owner in circular.owners {
         if seen.insert(owner)
             && let Some(destination) = circular.path.of(owner)

@@ -13,6 +13,10 @@ use tracing::{info, warn};
 /// How long the runtime may still be busy (resolving a name, say) when the broker could not start.
 const RUNTIME_STOP: Duration = Duration::from_secs(1);
 
+/// Polls of tasks after which a worker thread looks at its sockets. With tokio's default of 61 a client with one frame
+/// waits for that many polls of others, each of which may take a whole share ([`crate::transport`]).
+const EVENT_INTERVAL: u32 = 16;
+
 /// Serves until SIGINT or SIGTERM.
 ///
 /// # Errors
@@ -34,7 +38,7 @@ fn runtime(worker_threads: usize) -> io::Result<Runtime> {
     if worker_threads > 0 {
         builder.worker_threads(worker_threads);
     }
-    builder.thread_name("stompbox").enable_all().build()
+    builder.thread_name("stompbox").event_interval(EVENT_INTERVAL).enable_all().build()
 }
 
 /// Reads the configuration once more.

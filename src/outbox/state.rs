@@ -1,9 +1,10 @@
 //! What an outbox holds and who waits for it.
 
 use super::publishers::Publishers;
-use super::{Options, Parcel};
+use super::{Key, Options, Parcel, Tag};
 use crate::budget::Charge;
-use std::collections::VecDeque;
+use crate::work;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
@@ -33,7 +34,18 @@ pub(super) struct State {
     pub(super) starved: bool,
     pub(super) gauged: usize,
     pub(super) room: Charge,
+    /// Of each consumer, the messages of its work queue that wait here, in order.
+    pub(super) from_queues: BTreeMap<Key, VecDeque<Tag>>,
+    /// Messages of work queues that wait here.
+    pub(super) from_queues_len: usize,
+    /// Subscriptions that were withdrawn while their parcels may still lie here.
+    pub(super) withdrawn: BTreeSet<Key>,
+    /// Parcels that may be looked at to find those of withdrawn subscriptions: see [`State::withdraw`].
+    pub(super) sweep_credit: usize,
 }
+
+/// Parcels that each withdrawal may look at, beside one for each parcel that was put in.
+const CREDIT_PER_WITHDRAWAL: usize = 16;
 
 impl State {
     pub(super) fn put(&mut self, parcel: Parcel, bytes: usize) {
@@ -41,8 +53,73 @@ impl State {
             self.parcels.reserve(1);
             self.charge_room();
         }
+        if parcel.tag != 0 {
+            self.from_queues.entry(parcel.key).or_default().push_back(parcel.tag);
+            self.from_queues_len += 1;
+        }
         self.parcels.push_back(parcel);
+        self.sweep_credit = self.sweep_credit.saturating_add(1);
         self.bytes = bytes;
+    }
+
+    /// Takes the next parcel out; those of withdrawn subscriptions go into `withdrawn`. The caller subtracts the weight
+    /// of both from `bytes`.
+    pub(super) fn pop(&mut self, withdrawn: &mut Vec<Parcel>) -> Option<Parcel> {
+        loop {
+            let parcel = self.parcels.pop_front()?;
+            if !self.withdrawn.is_empty() && self.withdrawn.contains(&parcel.key) {
+                withdrawn.push(parcel);
+                continue;
+            }
+            if parcel.tag != 0
+                && let Some(tags) = self.from_queues.get_mut(&parcel.key)
+            {
+                tags.pop_front();
+                self.from_queues_len -= 1;
+                if tags.is_empty() {
+                    self.from_queues.remove(&parcel.key);
+                }
+            }
+            return Some(parcel);
+        }
+    }
+
+    /// Forgets what waits for one subscription: the tags of messages from its work queue, in order, and the parcels
+    /// that could be removed at once.
+    ///
+    /// Finding parcels means looking at all that wait. A client could have that done with a short frame again and
+    /// again, so it has to be earned: by parcels that were put in since the last time, and a little by each
+    /// withdrawal. Until then the parcels stay, and [`State::pop`] passes over them. They count for the bound meanwhile,
+    /// and are at most as many as what else waits.
+    pub(super) fn withdraw(&mut self, key: Key) -> (VecDeque<Tag>, Vec<Parcel>) {
+        let tags = self.from_queues.remove(&key).unwrap_or_default();
+        self.from_queues_len -= tags.len();
+        if self.parcels.is_empty() {
+            self.parcels = VecDeque::new();
+            self.charge_room();
+            return (tags, Vec::new());
+        }
+        self.withdrawn.insert(key);
+        self.sweep_credit = self.sweep_credit.saturating_add(CREDIT_PER_WITHDRAWAL);
+        (tags, if self.sweep_credit < self.parcels.len() / 2 { Vec::new() } else { self.sweep() })
+    }
+
+    /// Takes out all parcels of withdrawn subscriptions.
+    fn sweep(&mut self) -> Vec<Parcel> {
+        work::add_visits(self.parcels.len());
+        let withdrawn = std::mem::take(&mut self.withdrawn);
+        self.sweep_credit = 0;
+        let is_withdrawn = |parcel: &Parcel| withdrawn.contains(&parcel.key);
+        if !self.parcels.iter().any(is_withdrawn) {
+            return Vec::new();
+        }
+        let mut out = Vec::new();
+        for parcel in std::mem::take(&mut self.parcels) {
+            if is_withdrawn(&parcel) { out.push(parcel) } else { self.parcels.push_back(parcel) }
+        }
+        self.charge_room();
+        self.bytes -= out.iter().map(weight).sum::<usize>();
+        out
     }
 
     pub(super) fn charge_room(&mut self) {
@@ -63,8 +140,14 @@ impl State {
     pub(super) fn end(&mut self, phase: Phase) -> VecDeque<Parcel> {
         self.phase = phase;
         self.bytes = 0;
-        let parcels = std::mem::take(&mut self.parcels);
+        let mut parcels = std::mem::take(&mut self.parcels);
         self.charge_room();
+        self.from_queues.clear();
+        self.from_queues_len = 0;
+        let withdrawn = std::mem::take(&mut self.withdrawn);
+        if !withdrawn.is_empty() {
+            parcels.retain(|parcel| !withdrawn.contains(&parcel.key));
+        }
         parcels
     }
 

@@ -114,7 +114,7 @@ impl<W: Wire> Connection<W> {
     fn release(&mut self, now: Instant) {
         let unsent = self.outbox.close().iter().map(|parcel| (parcel.key, parcel.tag)).collect();
         self.settle_unwritten(unsent, now);
-        let on_their_way: HashSet<Key> = self.out.unwritten().map(|mark| mark.key).collect();
+        let on_their_way = self.keys_on_their_way();
         self.subscriptions.retain(|key| on_their_way.contains(&key));
         self.held.resize(0);
         self.temps.clear();

@@ -244,6 +244,11 @@ impl Coalesce {
         self.ends.iter().any(|end| end.mark.is_some())
     }
 
+    /// Returns how many frames are not written whole.
+    pub fn frames_unwritten(&self) -> usize {
+        self.ends.len()
+    }
+
     /// The marks of frames not written whole, in order; the frames stay.
     pub fn unwritten(&self) -> impl Iterator<Item = Mark> + '_ {
         self.ends.iter().filter_map(|end| end.mark)

@@ -18,6 +18,7 @@ use super::hub::{Hub, random_name};
 use super::pause::Pause;
 use super::question::Question;
 use super::seats::Seat;
+use super::share::{Quantum, Turn};
 use super::slow::Slowness;
 use super::timer::Timer;
 use super::visitor::Visitor;
@@ -27,6 +28,7 @@ use crate::budget::Charge;
 use crate::outbox::{Key, Outbox, Tag, defer_wakes};
 use crate::session::{Closing, Reject, Session};
 use crate::users::Handshake;
+use crate::work;
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
@@ -41,11 +43,8 @@ const BATCH_BYTES: usize = 128 * 1024;
 const HELD_BYTES_MIN: usize = 16 * 1024;
 /// How long after a timeout was seen it is looked at again.
 const SECOND_LOOK: Duration = Duration::from_millis(50);
-/// Turns in a row before other tasks get theirs.
-const TURNS_MAX: usize = 16;
-/// Pushes to subscribers before a publisher lets other tasks run: sixteen messages to a thousand, so that each of these
-/// is woken, and writes, once for all sixteen.
-pub(super) const PUSHES_MAX: usize = 16384;
+/// Iterations of one poll, whatever they cost.
+const ITERATIONS_MAX: usize = 16;
 
 /// Serves one client from the first octet to the last.
 pub fn serve<W: Wire>(hub: Arc<Hub>, wire: W, visitor: Visitor) -> Serving<W> {
@@ -89,7 +88,8 @@ pub(super) struct Connection<W> {
     pub(super) timer: Timer,
     /// The state of the rules and users by which it was judged.
     pub(super) judged_at: u64,
-    pub(super) pushes: usize,
+    /// What is left of this poll's share.
+    pub(super) quantum: Quantum,
     pub(super) frames_sent: u64,
     pub(super) frames_received: u64,
     /// Octets of answers (RECEIPT, ERROR) appended since the output was last empty.
@@ -111,6 +111,8 @@ pub(super) struct Connection<W> {
     /// Octets that wait in the output, the decoder and the session's lists, in the budget.
     pub(super) held: Charge,
     pub(super) out: Coalesce,
+    /// Its place among the connections whose polls use up their share; `None` as long as its do not.
+    turn: Option<Box<Turn>>,
     pub(super) session: Session,
     pub(super) decoder: Decoder,
     pub(super) wire: W,
@@ -156,7 +158,8 @@ impl<W: Wire> Connection<W> {
             judged_at: 0,
             pause: Pause::default(),
             transactions: 0,
-            pushes: 0,
+            quantum: Quantum::new(now),
+            turn: None,
             established: false,
             output_failed: false,
             untold: false,
@@ -177,15 +180,37 @@ impl<W: Wire> Connection<W> {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.pushes = 0;
-        for _ in 0..TURNS_MAX {
+        if let Some(turn) = &mut self.turn {
+            ready!(turn.poll(cx));
+        }
+        let Some(polled) = self.poll_share(cx) else {
+            if self.ending.is_none() && !self.charge_held() {
+                self.end_for_memory(Instant::now());
+            }
+            let turn = self.turn.get_or_insert_with(|| Box::new(Turn::new(&self.hub.permits)));
+            turn.again();
+            // It always waits, be it for the sockets to be looked at.
+            ready!(turn.poll(cx));
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        };
+        self.turn = None;
+        polled
+    }
+
+    /// Does what there is to do; `None` when the share of this poll is used up before that.
+    fn poll_share(&mut self, cx: &mut Context<'_>) -> Option<Poll<()>> {
+        for iteration in 0..ITERATIONS_MAX {
             let _deferral = defer_wakes();
             let now = Instant::now();
+            if iteration == 0 {
+                self.quantum = Quantum::new(now);
+            }
             if self.ending.is_none() && self.hub.is_stopping() {
                 self.shut_down(cx, now);
             }
             if self.ending.is_some() {
-                return self.poll_ending(cx);
+                return Some(self.poll_ending(cx));
             }
             self.judge_again(now);
             let writable = !self.output_failed && self.wire.poll_ready(cx).is_ready();
@@ -206,24 +231,26 @@ impl<W: Wire> Connection<W> {
                 continue;
             }
             moved |= self.out.pending() != pending;
-            if self.pushes >= PUSHES_MAX {
-                break;
+            if self.quantum.is_used_up() {
+                return None;
             }
             if !moved && !self.hub.is_stopping() && self.poll_timer(cx, now).is_pending() {
                 if self.charge_held() {
-                    return Poll::Pending;
+                    return Some(Poll::Pending);
                 }
                 self.end_for_memory(now);
             }
         }
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        None
     }
 
     /// Work queues that found no room in the outbox may try again.
     pub(super) fn resume_starved(&self, now: Instant) {
         if self.outbox.take_starved() {
-            self.subscriptions.values().for_each(|subscription| subscription.resume(now));
+            for subscription in self.subscriptions.values() {
+                work::add(1);
+                subscription.resume(now);
+            }
         }
     }
 

@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 use stompbox_frames::stomp::Limits;
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 /// The part of the byte budget that there is, beside it, for clients that are not signed in.
@@ -83,6 +84,8 @@ pub struct Hub {
     pub(super) ignored_headers: IgnoredHeaders,
     /// The tasks of all connections.
     pub tasks: TaskTracker,
+    /// For polls of connections that have used up their share, one for each worker thread.
+    pub(super) permits: Arc<Semaphore>,
     pub(super) addresses: Arc<dyn Fn() -> String + Send + Sync>,
     pub(super) login_log: LoginLog,
     seats: Arc<Seats>,
@@ -135,6 +138,7 @@ impl Hub {
             ignored_headers: IgnoredHeaders::default(),
             tasks: TaskTracker::new(),
             login_log: LoginLog::default(),
+            permits: Arc::new(Semaphore::new(worker_threads())),
             addresses: Arc::new(move || format!("~{node}-{}", random_name())),
             seats,
             refusals: LogLimit::default(),
@@ -250,6 +254,11 @@ fn tell_refused(summary: &Summary) {
     let (logins, seconds) = (summary.logins, summary.time.as_secs());
     let address = summary.address.map(tracing::field::display);
     tracing::info!(logins, seconds, address, "more refused logins");
+}
+
+/// Returns the number of worker threads of the runtime this is called in, 1 outside of one.
+fn worker_threads() -> usize {
+    tokio::runtime::Handle::try_current().map_or(1, |runtime| runtime.metrics().num_workers())
 }
 
 /// 128 random bits in hexadecimal: a session id, the secret part of a temporary queue's address.

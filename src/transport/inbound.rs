@@ -3,6 +3,7 @@
 use super::drive::Connection;
 use super::wire::{ReadEnd, Wire};
 use crate::session::{About, Action, Closing, Reject};
+use crate::work;
 use std::task::{Context, Poll};
 use std::time::Instant;
 use stompbox_frames::stomp::{Command, Frame};
@@ -28,6 +29,8 @@ impl<W: Wire> Connection<W> {
                 decoder.feed(octets);
             });
             *bytes_received += fed;
+            work::add(work::SYSTEM_CALL);
+            work::add_bytes(fed as usize);
             self.hub.metrics.bytes_received.inc_by(fed);
             match read {
                 Poll::Pending if self.output_failed => {
@@ -82,6 +85,7 @@ impl<W: Wire> Connection<W> {
                 Ok(None) => break,
                 Ok(Some(frame)) => {
                     self.frames_received += 1;
+                    work::add(work::FRAME);
                     if frame.command == Command::Send && self.established && self.hub.budget.is_exhausted() {
                         self.refuse_for_memory(&frame, &mut actions);
                     } else {

@@ -43,11 +43,14 @@ mod question;
 mod report;
 mod scratch;
 mod seats;
+mod share;
 mod slow;
 pub mod sockets;
 pub mod sockjs;
 mod stomp;
 pub mod tcp;
+#[cfg(test)]
+mod tests;
 mod timer;
 mod visitor;
 pub mod websocket;

@@ -7,7 +7,9 @@ use super::wire::{Piece, Tail, Wire};
 use crate::broker::Settlement;
 use crate::outbox::{Key, Parcel, Tag};
 use crate::session::Delivery;
+use crate::work;
 use bytes::BytesMut;
+use std::collections::HashSet;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -23,6 +25,11 @@ impl<W: Wire> Connection<W> {
             }
             Poll::Ready(Ok(drained)) => drained,
         };
+        if batch.is_empty() {
+            // What was withdrawn has made room.
+            self.resume_starved(now);
+        }
+        work::add(batch.len() * work::DELIVERY);
         let mut prefix = BytesMut::with_capacity(128);
         let mut delivered = 0;
         for (place, parcel) in batch.iter().enumerate() {
@@ -89,6 +96,7 @@ impl<W: Wire> Connection<W> {
         let mut written = 0;
         let mut settled: Vec<(Key, Tag)> = Vec::new();
         while self.out.pending() > 0 {
+            work::add(work::SYSTEM_CALL);
             match self.wire.poll_write(cx, &mut self.out) {
                 Poll::Pending => break,
                 Poll::Ready(Ok(octets)) if octets > 0 => {
@@ -112,6 +120,7 @@ impl<W: Wire> Connection<W> {
         if written == 0 {
             return false;
         }
+        work::add_bytes(written);
         if self.out.pending() == 0 {
             self.answers_bytes = 0;
         }
@@ -129,11 +138,17 @@ impl<W: Wire> Connection<W> {
         true
     }
 
+    /// Returns the subscriptions that have deliveries of work queues in the output.
+    pub(super) fn keys_on_their_way(&self) -> HashSet<Key> {
+        work::add_visits(self.out.frames_unwritten());
+        self.out.unwritten().map(|mark| mark.key).collect()
+    }
+
     /// Lets subscriptions go that had ended and of which everything is written now.
     fn leave_written(&mut self) {
         if !self.leaving.is_empty() {
-            let out = &self.out;
-            self.leaving.retain(|key| out.unwritten().any(|mark| mark.key == key));
+            let on_their_way = self.keys_on_their_way();
+            self.leaving.retain(|key| on_their_way.contains(&key));
         }
     }
 }

@@ -1,6 +1,6 @@
 //! When a connection does not read, and when it looks again without an event.
 
-use super::drive::{Connection, PUSHES_MAX};
+use super::drive::Connection;
 use super::wire::Wire;
 use crate::broker::Congested;
 use std::task::{Context, Poll};
@@ -42,7 +42,7 @@ impl<W: Wire> Connection<W> {
     pub(super) fn may_read(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         self.poll_pause(cx, now).is_ready()
             && self.ending.is_none()
-            && self.pushes < PUSHES_MAX
+            && !self.quantum.is_used_up()
             && !self.ignores_input()
     }
 

@@ -6,6 +6,7 @@ use super::wire::{Piece, Tail, Wire};
 use crate::broker::{Refusal, Settlement, Subscriber, Terms};
 use crate::outbox::{Key, Tag};
 use crate::session::{About, Action, Closing, Receipt, Reject, Settle, Subscribe};
+use crate::work;
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -176,8 +177,9 @@ impl<W: Wire> Connection<W> {
     /// written after all.
     fn unsubscribe(&mut self, key: Key, now: Instant) {
         let Some(subscription) = self.subscriptions.remove(key) else { return };
-        let waiting: Vec<Tag> = self.outbox.withdraw(key).iter().map(|parcel| parcel.tag).collect();
+        let waiting: Vec<Tag> = self.outbox.withdraw(key).into();
         subscription.settle(&waiting, Settlement::Unwritten, now);
+        work::add_visits(self.out.frames_unwritten());
         if self.out.unwritten().any(|mark| mark.key == key && mark.settles) {
             self.leaving.insert(key, subscription);
         } else {

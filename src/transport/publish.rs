@@ -87,7 +87,7 @@ impl<W: Wire> Connection<W> {
 
     /// Receivers that are behind are waited for before the next frame is handled.
     fn published(&mut self, published: Published, now: Instant) {
-        self.pushes += published.reached;
+        self.quantum.pushed(published.reached);
         self.pause.congested.extend(published.congested);
         self.pause_near_budget(now);
     }

@@ -8,6 +8,8 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 /// Octets of one read at most.
 const READ_BYTES: usize = 64 * 1024;
+/// Reads of one poll that only throw away.
+const DISCARDS_MAX: usize = 16;
 
 thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
@@ -29,13 +31,16 @@ pub(super) fn poll_read<R>(
     })
 }
 
-/// Reads and throws away until the end of the input or a failure.
+/// Reads and throws away until the end of the input or a failure; a client that sends without a pause is left to later
+/// polls.
 pub(super) fn poll_discard(socket: &mut (impl AsyncRead + Unpin), cx: &mut Context<'_>) -> Poll<()> {
-    loop {
+    for _ in 0..DISCARDS_MAX {
         match poll_read(socket, cx, |octets| octets.len()) {
             Poll::Ready(Ok(0)) | Poll::Ready(Err(_)) => return Poll::Ready(()),
             Poll::Ready(Ok(_)) => {}
             Poll::Pending => return Poll::Pending,
         }
     }
+    cx.waker().wake_by_ref();
+    Poll::Pending
 }

@@ -11,6 +11,7 @@ use crate::broker::roster::{Roster, Seat};
 use crate::budget::Charge;
 use crate::destination::{Destination, Kind};
 use crate::outbox::{Message, Outbox};
+use crate::work;
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
@@ -66,6 +67,10 @@ pub(in crate::broker) struct Stand {
     seat: Seat,
 }
 
+/// Work of counting or naming one member, see [`crate::work`].
+const MEMBER: usize = 3;
+/// Work of telling a watcher who is there, beside [`MEMBER`] for each.
+const SNAPSHOT: usize = 30;
 /// Keeps every sum of a time and an option a time.
 const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
@@ -78,7 +83,10 @@ impl Room {
         now: Instant,
     ) -> Arc<Room> {
         let mut census = Census::default();
-        members.for_each(|(member, since)| census.join(&member.outbox, since));
+        members.for_each(|(member, since)| {
+            work::add(MEMBER);
+            census.join(&member.outbox, since);
+        });
         census.settle();
         let counted = census.totals().members > ground.options.presence_names_max;
         let watchers = Watchers {
@@ -129,6 +137,7 @@ impl Room {
 
     /// Takes a watcher in and tells it who is there. The room is held for it.
     pub(in crate::broker) fn watch(&self, watcher: Subscriber, names: bool, now: Instant) -> Stand {
+        work::add(SNAPSHOT);
         let mut watchers = self.watchers.lock();
         for message in self.snapshot(&mut watchers, names) {
             fan_out(std::slice::from_ref(&watcher), message, now, &mut Reach::default());
@@ -227,6 +236,7 @@ impl Room {
                 let told = desk.census.told().map(|(name, since, sessions)| (name.clone(), since, sessions));
                 (desk.census.totals(), told.collect())
             };
+            work::add(told.len() * MEMBER);
             let texts = report::snapshot(self.head(version, totals), &told);
             texts.into_iter().map(|text| self.message("snapshot", &text)).collect()
         })

@@ -435,8 +435,13 @@ fn everything_is_given_back_to_the_budget() {
     let bodies = fixture.metrics.queue_bytes.get() as usize;
     assert!(fixture.budget.used() > bodies, "the queue's own room is charged too");
     let consumer = fixture.subscribe(Q, &receiver, ALL);
-    let tags: Vec<Tag> = receiver.parcels().iter().map(|parcel| parcel.tag).collect();
-    fixture.settle(&consumer, &tags, Settlement::Accepted);
+    // No more than a few hundred wait in the outbox at once.
+    while fixture.gauges().0 > 0 {
+        let tags: Vec<Tag> = receiver.parcels().iter().map(|parcel| parcel.tag).collect();
+        assert!(!tags.is_empty(), "the queue goes on when the receiver has taken what waited");
+        fixture.settle(&consumer, &tags, Settlement::Accepted);
+        consumer.resume(fixture.now());
+    }
     assert_eq!((fixture.budget.used(), fixture.gauges()), (0, (0, 1)));
 }
 
