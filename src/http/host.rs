@@ -35,6 +35,13 @@ impl Host {
         Some((Host::parse(host)?, port))
     }
 
+    /// Reads what stands behind `://` in an origin of an app's own scheme: often nothing (`file://`), or an identifier.
+    pub(super) fn opaque(text: &str) -> Option<Host> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte);
+        let is_opaque = text.len() <= NAME_BYTES_MAX && text.bytes().all(plain);
+        is_opaque.then(|| Host(text.to_ascii_lowercase()))
+    }
+
     /// Whether it names the machine of whoever asks: `localhost` and every name under it, 127.0.0.0/8, `[::1]`.
     pub(super) fn is_loopback(&self) -> bool {
         match self.address() {

@@ -4,9 +4,12 @@
 //! the broker itself has to ask where the page came from. The header `Origin` says it; requests for which browsers
 //! leave it out are judged by `Sec-Fetch-Site`, and by `Referer` where that does not say enough.
 
-use super::host::{Host, HostPattern, parse_port, split_port};
+mod pattern;
+
+use super::host::{Host, HostPattern};
 use hyper::HeaderMap;
 use hyper::header::{HOST, HeaderName, HeaderValue, ORIGIN, REFERER};
+use pattern::{Pattern, SOCKETS, default_port, split_origin, write_port};
 use std::fmt;
 
 /// The option of [`Origins`].
@@ -15,10 +18,6 @@ const OPTION: &str = "allowed-origins";
 const WHAT_BYTES_MAX: usize = 200;
 const SEC_WEBSOCKET_ORIGIN: HeaderName = HeaderName::from_static("sec-websocket-origin");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-
-/// The schemes of web pages and of their sockets, with their default ports.
-const WEB: [(&str, u16); 2] = [("http", 80), ("https", 443)];
-const SOCKETS: [&str; 2] = ["ws", "wss"];
 
 /// Where the iframe page may be embedded besides by those listed. Content Security Policy knows no IPv6 address and
 /// no network, so pages from `[::1]` or from 127.0.0.2 use the transports that need no frame.
@@ -79,7 +78,7 @@ impl Origins {
     /// - `https://app.example.com`, `http://app.example.com:8080`: this scheme, host and port;
     /// - `https://*.example.com`: the `*` is one or more whole labels, so not `https://example.com`;
     /// - `https://app.example.com:*`: any port;
-    /// - `capacitor://localhost`: other schemes than those of web pages, too;
+    /// - `capacitor://localhost`, `file://`, `chrome-extension://abc`: the schemes of apps, too, whatever stands behind;
     /// - `null`: pages without an origin of their own (files, sandboxed frames);
     /// - `*`: everybody.
     ///
@@ -162,9 +161,9 @@ impl Origins {
             return None;
         }
         let mut policy = ANCESTORS.to_owned();
-        for pattern in self.listed.iter().filter(|pattern| pattern.is_for_policies()) {
+        for source in self.listed.iter().filter_map(Pattern::policy_source) {
             policy.push(' ');
-            policy.push_str(&pattern.to_string());
+            policy.push_str(&source);
         }
         Some(HeaderValue::try_from(policy).expect("patterns are made of plain ASCII"))
     }
@@ -172,7 +171,7 @@ impl Origins {
     /// Hosts named exactly by the list: a loopback listener accepts them in `Host`, too.
     pub fn hosts(&self) -> impl Iterator<Item = &str> {
         self.listed.iter().filter_map(|pattern| match &pattern.host {
-            HostPattern::Exactly(host) => Some(host.as_str()),
+            HostPattern::Exactly(host) => Some(host.as_str()).filter(|host| !host.is_empty()),
             HostPattern::Under(_) => None,
         })
     }
@@ -245,11 +244,16 @@ struct Origin {
 }
 
 impl Origin {
-    /// Reads `scheme://host` or `scheme://host:port`, and no path.
+    /// Reads `scheme://host` or `scheme://host:port`, and no path but `/`. Clients that are no browsers write the URL of
+    /// the WebSocket instead: `ws` for `http`, `wss` for `https`, perhaps with its path.
     fn parse(text: &str) -> Option<Origin> {
-        let (scheme, authority) = text.split_once("://")?;
-        let scheme = parse_scheme(scheme)?;
-        let (host, port) = Host::parse_with_port(authority)?;
+        let (mut scheme, mut authority) = split_origin(text)?;
+        if let Some((_, page)) = SOCKETS.iter().find(|(socket, _)| *socket == scheme) {
+            scheme = (*page).to_owned();
+            authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
+        }
+        let opaque = || Host::opaque(authority).filter(|_| default_port(&scheme).is_none());
+        let (host, port) = Host::parse_with_port(authority).or_else(|| Some((opaque()?, None)))?;
         let port = port.or(default_port(&scheme));
         Some(Origin { scheme, host, port })
     }
@@ -279,69 +283,6 @@ impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}", self.scheme, self.host)?;
         write_port(f, &self.scheme, self.port)
-    }
-}
-
-/// Origins as the option lists them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Pattern {
-    scheme: String,
-    host: HostPattern,
-    port: PortPattern,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum PortPattern {
-    Any,
-    /// As in [`Origin`].
-    Exactly(Option<u16>),
-}
-
-impl Pattern {
-    fn parse(text: &str) -> Result<Pattern, String> {
-        Pattern::read(text).ok_or_else(|| {
-            format!(
-                "{text:?} is no origin; expected a scheme and a host without a path, such as \
-                 https://app.example.com, http://*.example.com:8080 or https://app.example.com:* (any port), or \
-                 null, or * for every origin; the scheme is that of the page (not ws), letters beyond ASCII are \
-                 written as xn--"
-            )
-        })
-    }
-
-    fn read(text: &str) -> Option<Pattern> {
-        let (scheme, authority) = text.split_once("://")?;
-        let scheme = parse_scheme(scheme).filter(|scheme| !SOCKETS.contains(&scheme.as_str()))?;
-        let (host, port) = split_port(authority);
-        let port = match port {
-            Some("*") => PortPattern::Any,
-            Some(port) => PortPattern::Exactly(Some(parse_port(port)?)),
-            None => PortPattern::Exactly(default_port(&scheme)),
-        };
-        Some(Pattern { host: HostPattern::parse(host)?, scheme, port })
-    }
-
-    fn matches(&self, origin: &Origin) -> bool {
-        let port = match self.port {
-            PortPattern::Any => true,
-            PortPattern::Exactly(port) => port == origin.port,
-        };
-        port && self.scheme == origin.scheme && self.host.matches(&origin.host)
-    }
-
-    /// Whether Content Security Policy can say it.
-    fn is_for_policies(&self) -> bool {
-        !matches!(&self.host, HostPattern::Exactly(host) if host.address().is_some_and(|address| address.is_ipv6()))
-    }
-}
-
-impl fmt::Display for Pattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", self.scheme, self.host)?;
-        match self.port {
-            PortPattern::Any => f.write_str(":*"),
-            PortPattern::Exactly(port) => write_port(f, &self.scheme, port),
-        }
     }
 }
 
@@ -375,24 +316,6 @@ fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Result<&'a Head
     let mut values = headers.get_all(name).iter();
     let first = values.next()?;
     Some(if values.next().is_some() { Err(Several) } else { Ok(first) })
-}
-
-/// RFC 3986, 3.1, in lower case.
-fn parse_scheme(text: &str) -> Option<String> {
-    let plain = |octet: u8| octet.is_ascii_alphanumeric() || b"+-.".contains(&octet);
-    let good = text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.bytes().all(plain);
-    good.then(|| text.to_ascii_lowercase())
-}
-
-fn default_port(scheme: &str) -> Option<u16> {
-    WEB.iter().find(|(name, _)| *name == scheme).map(|(_, port)| *port)
-}
-
-fn write_port(f: &mut fmt::Formatter<'_>, scheme: &str, port: Option<u16>) -> fmt::Result {
-    match port {
-        Some(port) if default_port(scheme) != Some(port) => write!(f, ":{port}"),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]
@@ -454,7 +377,19 @@ mod tests {
             ("https://chat.example.com", "user@chat.example.com", false),
             // No page of the web, so it has to be listed even so.
             ("app://chat.example.com", "chat.example.com", false),
-            ("ws://chat.example.com", "chat.example.com", false),
+            // Other clients than browsers write the scheme of the socket, and a slash.
+            ("ws://chat.example.com", "chat.example.com", true),
+            ("wss://chat.example.com", "chat.example.com:443", true),
+            ("WSS://chat.example.com:8443", "chat.example.com:8443", true),
+            ("ws://chat.example.com:8080/", "chat.example.com:8080", true),
+            ("ws://chat.example.com:8080/ws?a=b", "chat.example.com:8080", true),
+            ("ws://evil.example/chat.example.com:8080", "chat.example.com:8080", false),
+            ("https://chat.example.com/", "chat.example.com", true),
+            ("ws://chat.example.com", "chat.example.com:443", false),
+            ("wss://chat.example.com", "chat.example.com:80", false),
+            ("ws://chat.example.com:8080", "chat.example.com:8081", false),
+            ("ws://evil.example", "chat.example.com", false),
+            ("wsx://chat.example.com", "chat.example.com", false),
         ] {
             assert_eq!(allows("", origin, host), allowed, "{origin} {host}");
         }
@@ -537,6 +472,23 @@ mod tests {
             ("https://xn--mnchen-3ya.example", "https://xn--mnchen-3ya.example", true),
             ("capacitor://localhost", "capacitor://localhost", true),
             ("capacitor://localhost", "ionic://localhost", false),
+            ("file://", "file://", true),
+            ("file://", "file:///", true),
+            ("file:///", "file://", true),
+            ("file://", "FILE://", true),
+            ("file://", "file://host", false),
+            ("", "file://", false),
+            ("https://a.example", "file://", false),
+            ("app://.", "app://.", true),
+            ("app://-", "app://-", true),
+            ("chrome-extension://abcdefghijklmnop", "chrome-extension://abcdefghijklmnop", true),
+            ("moz-extension://1b2c-3d4e", "moz-extension://5f6a-7b8c", false),
+            ("vscode-webview://a_b~c", "vscode-webview://A_b~c", true),
+            ("https://app.example.com/", "https://app.example.com", true),
+            ("https://app.example.com", "https://app.example.com/", true),
+            ("https://app.example.com", "wss://app.example.com", true),
+            ("https://app.example.com", "ws://app.example.com", false),
+            ("http://app.example.com:8080", "ws://app.example.com:8080/", true),
             ("capacitor://localhost:*", "capacitor://localhost:1", true),
             ("null", "null", true),
             ("", "null", false),
@@ -561,8 +513,9 @@ mod tests {
             "//app.example.com",
             "https:app.example.com",
             "https://",
-            "https://app.example.com/",
+            "https://app.example.com//",
             "https://app.example.com/path",
+            "https://app.example.com/path/",
             "https://app.example.com?query",
             "https://app.example.com#fragment",
             "https://user@app.example.com",
@@ -730,6 +683,7 @@ mod tests {
                 Some(" https://*.example.com http://a.example:8080 https://b.example:*"),
             ),
             ("null, http://[2001:db8::1], http://192.0.2.1", Some(" http://192.0.2.1")),
+            ("file://, app://a~b, capacitor://localhost", Some(" file: capacitor://localhost")),
             ("https://a.example, *", None),
         ] {
             assert_eq!(policy(list).as_deref(), added, "{list}");
@@ -740,8 +694,9 @@ mod tests {
 
     #[test]
     fn hosts_are_those_named_exactly() {
-        let origins =
-            origins("https://A.example:8443, http://*.b.example, null, http://[::2], https://c.example:*");
+        let origins = origins(
+            "https://A.example:8443, http://*.b.example, null, http://[::2], https://c.example:*, file://",
+        );
         assert_eq!(origins.hosts().collect::<Vec<_>>(), ["a.example", "[::2]", "c.example"]);
     }
 
@@ -753,7 +708,10 @@ mod tests {
             ("https://a.example,,https://b.example", ""),
             (",", ""),
             ("https://a.example https://b.example", "https://a.example https://b.example"),
-            ("https://a.example/", "https://a.example/"),
+            ("https://a.example//", "https://a.example//"),
+            ("file://a b", "file://a b"),
+            ("file:", "file:"),
+            ("app://a;script-src", "app://a;script-src"),
             ("*, https://a.example/x", "https://a.example/x"),
             ("https://", "https://"),
             ("https://*", "https://*"),

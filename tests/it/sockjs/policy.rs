@@ -122,6 +122,61 @@ fn listed_origins_are_let_in_and_told_that_they_may_read() {
     }
 }
 
+/// What Go's WebSocket packages send: the URL that is dialled, or an address with a slash, as their `Origin`.
+#[test]
+fn an_origin_of_scheme_ws_or_with_a_slash_counts_as_that_of_the_page() {
+    let flags = ["--allowed-hosts=chat.example.com", "--allowed-origins=https://app.example.com"];
+    let broker = Broker::start(&flags);
+    let here = ("Host", "chat.example.com:8080");
+    for (origin, allowed) in [
+        ("ws://chat.example.com:8080", true),
+        ("wss://chat.example.com:8080", true),
+        ("ws://chat.example.com:8080/ws", true),
+        ("http://chat.example.com:8080/", true),
+        ("http://localhost/", true),
+        ("https://app.example.com/", true),
+        ("wss://app.example.com", true),
+        ("ws://app.example.com", false),
+        ("ws://chat.example.com", false),
+        ("ws://evil.example/chat.example.com:8080", false),
+        ("https://evil.example/", false),
+    ] {
+        for transport in Transport::ALL {
+            let status = receive(&broker, transport, &[here, ("Origin", origin)]).status;
+            assert_eq!(status, if allowed { accepted(transport) } else { 403 }, "{transport:?} {origin}");
+        }
+        if allowed {
+            let request = Request::get("/ws").headers(&[here, ("Origin", origin)]);
+            let mut client = broker.shake_hands(request);
+            client.send("CONNECT\naccept-version:1.2\nhost:a\n\n\0");
+            client.expect("CONNECTED", &[("version", "1.2")], "");
+            client.disconnect();
+        }
+    }
+}
+
+#[test]
+fn schemes_of_apps_are_let_in_where_they_are_listed() {
+    let broker =
+        Broker::start(&["--allowed-origins", "file://, capacitor://localhost, chrome-extension://abc"]);
+    for (origin, allowed) in [
+        ("file://", true),
+        ("capacitor://localhost", true),
+        ("chrome-extension://abc", true),
+        ("chrome-extension://def", false),
+        ("ionic://localhost", false),
+        ("app://.", false),
+    ] {
+        for transport in Transport::ALL {
+            let status = receive(&broker, transport, &[("Origin", origin)]).status;
+            assert_eq!(status, if allowed { accepted(transport) } else { 403 }, "{transport:?} {origin}");
+        }
+    }
+    let page = broker.get("/ws/iframe.html");
+    let policy = page.header("content-security-policy").expect("a policy");
+    assert!(policy.ends_with(" file: capacitor://localhost chrome-extension://abc"), "{policy}");
+}
+
 #[test]
 fn a_star_lets_everybody_in() {
     let broker = Broker::start(&["--allowed-origins", "*"]);
