@@ -188,6 +188,12 @@ impl Metrics {
         self.closed.get_or_create(&Reason { reason }).inc();
     }
 
+    /// A connection by `transport` has ended for `reason` before a conversation began on it.
+    pub fn closed_at_once(&self, transport: &'static str, reason: &'static str) {
+        self.accepted.get_or_create(&Transport { transport }).inc();
+        self.closed.get_or_create(&Reason { reason }).inc();
+    }
+
     /// The limit of the option `limit` was met.
     pub fn limit_hit(&self, limit: &'static str) {
         self.limits.get_or_create(&Limit { limit }).inc();
@@ -226,6 +232,7 @@ mod tests {
         metrics.opened("tcp");
         metrics.opened("tcp");
         metrics.closed("tcp", "peer-left");
+        metrics.closed_at_once("http", "no-data");
         metrics.limit_hit("frame-bytes-max");
         metrics.bytes_received.inc_by(7);
         metrics.login("refused");
@@ -235,6 +242,8 @@ mod tests {
             "stompbox_connections{transport=\"tcp\"} 1",
             "stompbox_connections_accepted_total{transport=\"tcp\"} 2",
             "stompbox_connections_closed_total{reason=\"peer-left\"} 1",
+            "stompbox_connections_accepted_total{transport=\"http\"} 1",
+            "stompbox_connections_closed_total{reason=\"no-data\"} 1",
             "stompbox_limit_hits_total{limit=\"frame-bytes-max\"} 1",
             "stompbox_logins_total{result=\"refused\"} 1",
             "stompbox_logins_total{result=\"accepted\"} 0",

@@ -9,7 +9,7 @@ use crate::broker::{Broker, Publication};
 use crate::budget::Budget;
 use crate::config::Config;
 use crate::destination::Destination;
-use crate::http;
+use crate::http::HttpServer;
 use crate::metrics::Metrics;
 use crate::transport::sockjs::Endpoints;
 use crate::transport::{Hub, HubParts, Stomp, random_name, sockets};
@@ -180,13 +180,12 @@ impl Server {
         server.tasks.spawn(watch_users(server.hub.clone()));
         let stopping = &server.stopping;
         if let Some(listener) = listeners.tcp {
-            let served = sockets::serve_tcp(server.hub.clone(), listener);
+            let served = sockets::serve_tcp(server.hub.clone(), listener, Arc::default());
             server.tasks.spawn(until_stopped(stopping.clone(), served));
         }
         if let Some(listener) = listeners.http {
-            let options = Arc::new(config.http);
-            let served = http::serve(server.hub.clone(), options, sockjs, listener, stopping.clone());
-            server.tasks.spawn(until_stopped(stopping.clone(), served));
+            let http = HttpServer::new(server.hub.clone(), config.http, sockjs, stopping.clone());
+            server.tasks.spawn(until_stopped(stopping.clone(), http.serve(listener)));
         }
         Ok(server)
     }

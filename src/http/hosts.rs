@@ -6,8 +6,8 @@
 
 use super::host::{Host, HostPattern};
 use super::origin::{Origins, Refused};
-use hyper::HeaderMap;
 use hyper::header::HOST;
+use hyper::{HeaderMap, Version};
 use std::net::{IpAddr, Ipv6Addr};
 
 /// The option of [`Hosts`].
@@ -67,6 +67,17 @@ impl Hosts {
                     && (host.is_loopback() || origins.hosts().any(|named| named == host.as_str()))
         });
         if accepted { Ok(()) } else { Err(Refused::new("host ", value.as_bytes(), OPTION)) }
+    }
+}
+
+/// Checks how often a request has the header `Host` (RFC 9112, 3.2); the error is the text of a 400.
+pub(super) fn check_count(version: Version, headers: &HeaderMap) -> Result<(), &'static str> {
+    match headers.get_all(HOST).iter().count() {
+        0 if version >= Version::HTTP_11 => {
+            Err("The request has no header Host; expected one, which HTTP/1.1 requires (RFC 9112, 3.2).\n")
+        }
+        0 | 1 => Ok(()),
+        _ => Err("The request has more than one header Host; expected one (RFC 9112, 3.2).\n"),
     }
 }
 

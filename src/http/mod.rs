@@ -9,8 +9,10 @@ pub mod pages;
 pub mod proxy_user;
 mod refusals;
 
+use crate::session::Closing;
+use crate::transport::protocol::Port;
 use crate::transport::sockjs::{self, Body, Endpoints, Visit};
-use crate::transport::{Hub, Line, Place, Stomp, Trust, sockets};
+use crate::transport::{First, HttpSocket, Hub, Line, Place, Stomp, Trust, sockets};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use hyper::body::Incoming;
@@ -21,12 +23,13 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use origin::{Ask, Refused};
 use std::convert::Infallible;
+use std::error::Error;
 use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -59,73 +62,125 @@ pub struct Options {
     pub demo: bool,
 }
 
-/// What all requests need to be answered.
+/// The HTTP server of a broker, on any number of listeners.
 #[derive(Clone)]
-struct Desk {
-    hub: Arc<Hub>,
-    options: Arc<Options>,
-    sockjs: Arc<Endpoints<Stomp>>,
+pub struct HttpServer {
+    shared: Arc<Shared>,
     /// Whether only this machine can reach the listener.
     is_loopback: bool,
-    refusals: Arc<refusals::Refusals>,
 }
 
-/// Accepts HTTP connections until the returned future is dropped; those that are open finish their request
-/// when `stopping` is cancelled.
-pub async fn serve(
+/// What all connections need.
+struct Shared {
     hub: Arc<Hub>,
-    options: Arc<Options>,
+    options: Options,
     sockjs: Arc<Endpoints<Stomp>>,
-    listener: TcpListener,
+    refusals: refusals::Refusals,
+    /// Permits for connections beyond the limits.
+    spare: Arc<Semaphore>,
+    /// Connections that are being refused.
+    refused: Arc<AtomicUsize>,
     stopping: CancellationToken,
-) {
-    let spare = Arc::new(Semaphore::new(SPARE_SOCKETS));
-    let refused = Arc::new(AtomicUsize::new(0));
-    let is_loopback = listener.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback());
-    let desk = Desk { hub: hub.clone(), options, sockjs, is_loopback, refusals: Arc::default() };
-    loop {
-        let (stream, peer) = sockets::accept(&listener, &hub.options).await;
-        let is_proxy = desk.options.proxies.is_trusted(peer.ip());
-        let seat = if is_proxy { hub.proxy_seat(peer.ip()) } else { hub.seat(peer.ip()) };
-        let place = match seat {
-            Ok(seat) => Place::Seat(seat),
-            Err(limit) => match spare.clone().try_acquire_owned() {
-                Ok(permit) => Place::Spare(limit, permit),
-                Err(_) => {
-                    hub.refused(limit, peer.ip());
-                    sockets::refuse(&hub, stream, unavailable(limit), &refused);
-                    continue;
-                }
-            },
+}
+
+impl HttpServer {
+    /// A server without listeners. Connections that are open finish their request when `stopping` is cancelled.
+    pub fn new(
+        hub: Arc<Hub>,
+        options: Options,
+        sockjs: Arc<Endpoints<Stomp>>,
+        stopping: CancellationToken,
+    ) -> HttpServer {
+        let shared = Shared {
+            hub,
+            options,
+            sockjs,
+            refusals: refusals::Refusals::default(),
+            spare: Arc::new(Semaphore::new(SPARE_SOCKETS)),
+            refused: Arc::default(),
+            stopping,
         };
-        let line = Arc::new(Line::new(place));
-        hub.tasks.spawn(converse(desk.clone(), stream, peer.ip(), line, stopping.clone()));
+        HttpServer { shared: Arc::new(shared), is_loopback: false }
+    }
+
+    /// Accepts connections from `listener` until the returned future is dropped.
+    pub async fn serve(mut self, listener: TcpListener) {
+        self.is_loopback =
+            listener.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback());
+        let Shared { hub, options, spare, refused, .. } = &*self.shared;
+        loop {
+            let (stream, peer) = sockets::accept(&listener, &hub.options).await;
+            let is_proxy = options.proxies.is_trusted(peer.ip());
+            let seat = if is_proxy { hub.proxy_seat(peer.ip()) } else { hub.seat(peer.ip()) };
+            let place = match seat {
+                Ok(seat) => Place::Seat(seat),
+                Err(limit) => match spare.clone().try_acquire_owned() {
+                    Ok(permit) => Place::Spare(limit, permit),
+                    Err(_) => {
+                        hub.refused(limit, peer.ip());
+                        sockets::refuse(hub, stream, unavailable(limit), refused);
+                        continue;
+                    }
+                },
+            };
+            let line = Arc::new(Line::new(place));
+            hub.tasks.spawn(begin(self.clone(), HttpSocket::new(stream, line.clone()), peer.ip(), line));
+        }
+    }
+}
+
+/// Waits for the first bytes of a connection, and serves it if they may be HTTP. A task of its own: what it needs is
+/// not kept as long as the connection lives.
+async fn begin(server: HttpServer, mut socket: HttpSocket, peer: IpAddr, line: Arc<Line>) {
+    let Shared { hub, options, refused, stopping, .. } = &*server.shared;
+    let first = tokio::select! {
+        first = tokio::time::timeout(options.header_timeout, socket.first()) => first,
+        () = stopping.cancelled() => return,
+    };
+    match first {
+        Ok(First::Http) => {
+            hub.tasks.spawn(converse(server.clone(), socket, peer, line));
+        }
+        Ok(First::Foreign(protocol)) => {
+            hub.metrics.closed_at_once("http", Closing::WrongProtocol.as_str());
+            hub.wrong_protocols.log(protocol, Port::Http, peer);
+            sockets::refuse(hub, socket.into_parts().0, protocol.answer(Port::Http), refused);
+        }
+        Err(_) if !socket.is_silent() => {
+            tracing::debug!(address = %peer, "the head of an HTTP request did not come within http-header-timeout");
+        }
+        Ok(First::NoData) | Err(_) => {
+            let reason = Closing::NoData.as_str();
+            hub.metrics.closed_at_once("http", reason);
+            tracing::debug!(reason, address = %peer, transport = "http", "connection closed");
+        }
     }
 }
 
 /// One HTTP connection, request after request. Not an `async fn`: its future would hold its arguments beside what it
 /// makes of them.
 fn converse(
-    desk: Desk,
-    stream: TcpStream,
+    server: HttpServer,
+    socket: HttpSocket,
     peer: IpAddr,
     line: Arc<Line>,
-    stopping: CancellationToken,
 ) -> impl Future<Output = ()> + Send {
-    let header_timeout = desk.options.header_timeout;
+    let header_timeout = server.shared.options.header_timeout;
     // What happens once in a connection's life is not to cost something at every turn.
     let mut once = FuturesUnordered::new();
-    once.push(Box::pin(once_in_its_life(stopping, line.clone())));
+    once.push(Box::pin(once_in_its_life(server.shared.stopping.clone(), line.clone())));
     let service = service_fn(move |request| {
-        let (desk, line) = (desk.clone(), line.clone());
+        let (server, line) = (server.clone(), line.clone());
         // Boxed: hyper keeps the room of an answer that is being made for as long as the connection lives.
-        Box::pin(async move { Ok::<_, Infallible>(desk.answer(request, peer, line).await) })
+        Box::pin(async move { Ok::<_, Infallible>(server.answer(request, peer, line).await) })
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(header_timeout)
         .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service)
+        // A client that has closed its side behind a whole request is answered; `HttpSocket` says who is not.
+        .half_close(true)
+        .serve_connection(TokioIo::new(socket), service)
         .with_upgrades();
     async move {
         let result = loop {
@@ -142,7 +197,7 @@ fn converse(
             }
         };
         if let Err(error) = result {
-            tracing::debug!(%error, "an HTTP connection ended early");
+            tracing::debug!(%error, cause = error.source(), "an HTTP connection ended early");
         }
     }
 }
@@ -160,27 +215,35 @@ async fn once_in_its_life(stopping: CancellationToken, line: Arc<Line>) -> Once 
     }
 }
 
-impl Desk {
+impl HttpServer {
     async fn answer(&self, request: Request<Incoming>, peer: IpAddr, line: Arc<Line>) -> Response<Body> {
-        let address = self.options.proxies.client(peer, request.headers());
+        let address = self.shared.options.proxies.client(peer, request.headers());
+        if let Err(text) = hosts::check_count(request.version(), request.headers()) {
+            return plain(StatusCode::BAD_REQUEST, text.to_owned());
+        }
         if let Err(refused) =
-            self.options.hosts.judge(request.headers(), self.is_loopback, &self.options.origins)
+            self.shared.options.hosts.judge(request.headers(), self.is_loopback, &self.shared.options.origins)
         {
             return self.refuse(&refused, address);
         }
-        let base = &self.options.ws_path;
+        let base = &self.shared.options.ws_path;
         // The page for iframe transports loads it from beside itself, whether or not there is a demo.
         if matches!(request.uri().path().strip_prefix(&**base), Some(pages::SOCKJS_CLIENT)) {
             return self.file(pages::SOCKJS_CLIENT, &request);
         }
         match request.uri().path().strip_prefix(&**base) {
             Some(below) if below.is_empty() || below.starts_with('/') => {
-                if let Err(refused) = self.options.origins.judge(request.headers(), asked(&request, below)) {
+                if let Err(refused) =
+                    self.shared.options.origins.judge(request.headers(), asked(&request, below))
+                {
                     return self.refuse(&refused, address);
                 }
-                let ancestors = self.options.origins.frame_ancestors();
+                let ancestors = self.shared.options.origins.frame_ancestors();
                 let trust = self.trust(&request, below, peer);
-                self.sockjs.answer(request, base.len(), Visit { address, line, ancestors, trust }).await
+                self.shared
+                    .sockjs
+                    .answer(request, base.len(), Visit { address, line, ancestors, trust })
+                    .await
             }
             _ => self.page(&request, address),
         }
@@ -189,16 +252,16 @@ impl Desk {
     /// What there is to say of who sent a request.
     fn trust(&self, request: &Request<Incoming>, below: &str, peer: IpAddr) -> Trust {
         let headers = request.headers();
-        let is_own_page = self.options.origins.is_own_page(headers, asked(request, below));
-        let says_who = self.options.proxies.is_trusted(peer);
-        let proxy = if says_who { self.options.proxy_user.user(headers) } else { None };
+        let is_own_page = self.shared.options.origins.is_own_page(headers, asked(request, below));
+        let says_who = self.shared.options.proxies.is_trusted(peer);
+        let proxy = if says_who { self.shared.options.proxy_user.user(headers) } else { None };
         Trust { is_own_page, proxy }
     }
 
     /// A browser shows a page of somebody else that wants something from here.
     fn refuse(&self, refused: &Refused, address: IpAddr) -> Response<Body> {
-        self.hub.metrics.refused(refused.option);
-        self.refusals.log(refused, address);
+        self.shared.hub.metrics.refused(refused.option);
+        self.shared.refusals.log(refused, address);
         plain(StatusCode::FORBIDDEN, format!("{refused}\n"))
     }
 
@@ -208,12 +271,12 @@ impl Desk {
             "/health" => health::health(),
             "/ready" => health::ready(self.readiness()),
             "/metrics" => {
-                let allowed = self.options.metrics_from;
+                let allowed = self.shared.options.metrics_from;
                 let asker = (!forwarded::is_passed_on(request.headers())).then_some(address);
-                health::metrics(&self.hub.metrics, &self.hub.budget, asker, allowed)
+                health::metrics(&self.shared.hub.metrics, &self.shared.hub.budget, asker, allowed)
             }
             _ => {
-                if !self.options.demo && path != pages::SOCKJS_CLIENT {
+                if !self.shared.options.demo && path != pages::SOCKJS_CLIENT {
                     return plain(StatusCode::NOT_FOUND, "not found\n".to_owned());
                 }
                 return self.file(path, request);
@@ -233,14 +296,14 @@ impl Desk {
 
     /// A file of the site that is built in.
     fn file(&self, path: &str, request: &Request<Incoming>) -> Response<Body> {
-        match pages::page(path, &self.options.ws_path, request.headers(), request.method()) {
+        match pages::page(path, &self.shared.options.ws_path, request.headers(), request.method()) {
             Some(response) => response.map(Body::from),
             None => plain(StatusCode::NOT_FOUND, "not found\n".to_owned()),
         }
     }
 
     fn readiness(&self) -> Readiness {
-        if self.hub.is_stopping() { Readiness::Draining } else { Readiness::Ready }
+        if self.shared.hub.is_stopping() { Readiness::Draining } else { Readiness::Ready }
     }
 }
 

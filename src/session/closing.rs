@@ -21,6 +21,8 @@ pub enum Closing {
     Denied,
     /// The peer broke the protocol, or asked for what is not there.
     Rejected,
+    /// The first bytes were those of another protocol.
+    WrongProtocol,
     /// A limit was met, by its option's name.
     Limit(&'static str),
     /// Outbox overflow, no progress, or too many unsettled: the option of the limit that was met.
@@ -31,7 +33,7 @@ pub enum Closing {
 
 impl Closing {
     /// The reasons of all kinds ([`Closing::as_str`]).
-    pub const REASONS: [&'static str; 12] = [
+    pub const REASONS: [&'static str; 13] = [
         Closing::Disconnected.as_str(),
         Closing::PeerLeft.as_str(),
         Closing::NoData.as_str(),
@@ -41,6 +43,7 @@ impl Closing {
         Closing::Expired.as_str(),
         Closing::Denied.as_str(),
         Closing::Rejected.as_str(),
+        Closing::WrongProtocol.as_str(),
         Closing::Limit("").as_str(),
         Closing::SlowConsumer("").as_str(),
         Closing::Shutdown.as_str(),
@@ -58,6 +61,7 @@ impl Closing {
             Closing::Expired => "expired",
             Closing::Denied => "denied",
             Closing::Rejected => "rejected",
+            Closing::WrongProtocol => "wrong-protocol",
             Closing::Limit(_) => "limit",
             Closing::SlowConsumer(_) => "slow-consumer",
             Closing::Shutdown => "shutdown",
@@ -80,6 +84,7 @@ impl Closing {
             | Closing::ConnectTimeout
             | Closing::Unauthenticated
             | Closing::Expired
+            | Closing::WrongProtocol
             | Closing::Shutdown => false,
         }
     }
@@ -108,7 +113,8 @@ mod tests {
             Closing::Unauthenticated => Closing::Expired,
             Closing::Expired => Closing::Denied,
             Closing::Denied => Closing::Rejected,
-            Closing::Rejected => Closing::Limit("frame-bytes-max"),
+            Closing::Rejected => Closing::WrongProtocol,
+            Closing::WrongProtocol => Closing::Limit("frame-bytes-max"),
             Closing::Limit(_) => Closing::SlowConsumer("stall-timeout"),
             Closing::SlowConsumer(_) => Closing::Shutdown,
             Closing::Shutdown => return None,

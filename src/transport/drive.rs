@@ -14,6 +14,7 @@
 use super::by_key::ByKey;
 use super::close::Ending;
 use super::coalesce::Coalesce;
+use super::first_bytes::FirstBytes;
 use super::hub::{Hub, random_name};
 use super::pause::Pause;
 use super::question::Question;
@@ -124,6 +125,8 @@ pub(super) struct Connection<W> {
     pub(super) entry: Option<Entry>,
     pub(super) parked: Charge,
     pub(super) transactions: usize,
+    /// Whether the input is STOMP, until that is known.
+    pub(super) first_bytes: FirstBytes,
     pub(super) address: IpAddr,
     pub(super) number: u64,
     pub(super) began_at: Instant,
@@ -152,6 +155,7 @@ impl<W: Wire> Connection<W> {
             subscriptions: ByKey::default(),
             leaving: ByKey::default(),
             temps: Vec::new(),
+            first_bytes: FirstBytes::default(),
             handshake: Some(handshake),
             question: None,
             entry: None,

@@ -6,6 +6,7 @@ use super::log_limit::LogLimit;
 use super::login_log::{LoginLog, Summary};
 use super::networks::Networks;
 use super::seats::{Seat, Seats};
+use super::wrong_protocol::WrongProtocols;
 use crate::broker::Broker;
 use crate::budget::Budget;
 use crate::metrics::Metrics;
@@ -82,6 +83,8 @@ pub struct Hub {
     pub outbox: outbox::Options,
     /// Limits the log lines about ignored headers.
     pub(super) ignored_headers: IgnoredHeaders,
+    /// The log lines about clients that speak another protocol than their port.
+    pub wrong_protocols: WrongProtocols,
     /// The tasks of all connections.
     pub tasks: TaskTracker,
     /// For polls of connections that have used up their share, one for each worker thread.
@@ -136,6 +139,7 @@ impl Hub {
             session: Arc::new(parts.session),
             outbox: parts.outbox,
             ignored_headers: IgnoredHeaders::default(),
+            wrong_protocols: WrongProtocols::default(),
             tasks: TaskTracker::new(),
             login_log: LoginLog::default(),
             permits: Arc::new(Semaphore::new(worker_threads())),

@@ -22,16 +22,21 @@ impl<W: Wire> Connection<W> {
             return true;
         }
         if self.input_ended.is_none() && (self.may_read(cx, now) || self.looks_ahead()) {
-            let Connection { wire, out, decoder, bytes_received, .. } = self;
+            let Connection { wire, out, decoder, bytes_received, first_bytes, .. } = self;
+            let is_bare = wire.is_bare();
             let mut fed = 0;
             let read = wire.poll_read(cx, out, &mut |octets| {
                 fed += octets.len() as u64;
-                decoder.feed(octets);
+                first_bytes.feed(is_bare, octets, |octets| decoder.feed(octets));
             });
             *bytes_received += fed;
             work::add(work::SYSTEM_CALL);
             work::add_bytes(fed as usize);
             self.hub.metrics.bytes_received.inc_by(fed);
+            if let Some(found) = self.first_bytes.not_stomp() {
+                self.refuse_start(found, now);
+                return true;
+            }
             match read {
                 Poll::Pending if self.output_failed => {
                     self.end_at_once(now);

@@ -1,8 +1,10 @@
-//! One HTTP connection, as its requests share it: its seat, and a way to cut it.
+//! One HTTP connection, as its requests share it: its seat, whether a receiver is attached, and a way to cut it.
 
 use super::seats::Seat;
 use parking_lot::Mutex;
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 /// What an HTTP connection sits on.
@@ -19,7 +21,12 @@ pub enum Place {
 pub struct Line {
     place: Mutex<Option<Place>>,
     cut: Notify,
+    receivers: AtomicUsize,
 }
+
+/// Says that a receiver of a SockJS session is attached to a connection, until it is dropped.
+#[derive(Debug)]
+pub struct Attached(Arc<Line>);
 
 /// Why a request cannot become a connection of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +40,7 @@ pub enum NoSeat {
 impl Line {
     /// A connection at `place`.
     pub fn new(place: Place) -> Line {
-        Line { place: Mutex::new(Some(place)), cut: Notify::new() }
+        Line { place: Mutex::new(Some(place)), cut: Notify::new(), receivers: AtomicUsize::new(0) }
     }
 
     /// The seat, for an upgrade by the client at `address`: it is the connection's no more, unless that client has
@@ -57,6 +64,18 @@ impl Line {
         }
     }
 
+    /// Marks the connection as one that a receiver is attached to: it ends when its client closes it, be there
+    /// unread input or not.
+    pub fn attach(self: &Arc<Line>) -> Attached {
+        self.receivers.fetch_add(1, Ordering::Relaxed);
+        Attached(self.clone())
+    }
+
+    /// Whether a receiver is attached.
+    pub fn has_receiver(&self) -> bool {
+        self.receivers.load(Ordering::Relaxed) > 0
+    }
+
     /// Ends the connection, whatever it is writing.
     pub fn cut(&self) {
         self.cut.notify_one();
@@ -65,6 +84,12 @@ impl Line {
     /// Ready when the connection is to be ended at once.
     pub async fn is_cut(&self) {
         self.cut.notified().await;
+    }
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        self.0.receivers.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -27,7 +27,9 @@ mod by_key;
 mod close;
 pub mod coalesce;
 pub mod drive;
+mod first_bytes;
 mod full;
+mod http_socket;
 mod hub;
 mod ignored_headers;
 mod inbound;
@@ -38,6 +40,7 @@ mod networks;
 mod outbound;
 mod pause;
 mod perform;
+pub mod protocol;
 mod publish;
 mod question;
 mod report;
@@ -55,7 +58,9 @@ mod timer;
 mod visitor;
 pub mod websocket;
 pub mod wire;
+mod wrong_protocol;
 
+pub use http_socket::{First, HttpSocket};
 pub use hub::{Hub, Options, Parts as HubParts, random_name};
 pub use line::{Line, Place};
 pub use log_limit::LogLimit;
@@ -63,6 +68,7 @@ pub use networks::Networks;
 pub use seats::{Seat, Seats};
 pub use stomp::Stomp;
 pub use visitor::{Trust, Visitor};
+pub use wrong_protocol::WrongProtocols;
 
 /// The names of all transports in logs and metrics.
 pub fn names() -> impl Iterator<Item = &'static str> {

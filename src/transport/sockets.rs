@@ -42,7 +42,8 @@ pub async fn accept(listener: &TcpListener, options: &Options) -> (TcpStream, So
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => match prepare(&stream, options) {
-                Ok(()) => return (stream, peer),
+                // A listener for IPv4 and IPv6 shows IPv4 clients as IPv6 addresses.
+                Ok(()) => return (stream, SocketAddr::new(peer.ip().to_canonical(), peer.port())),
                 Err(error) => tracing::debug!(%error, address = %peer.ip(), "a connection was lost at once"),
             },
             Err(error) if is_of_one_connection(&error) => {}
@@ -85,9 +86,9 @@ fn spread(stream: &TcpStream, time: Duration) -> Duration {
     Duration::from_secs(port % (time.as_secs() / 3 + 1))
 }
 
-/// Accepts STOMP clients on a bare TCP listener until the returned future is dropped.
-pub async fn serve_tcp(hub: Arc<Hub>, listener: TcpListener) {
-    let refusals = Arc::new(AtomicUsize::new(0));
+/// Accepts STOMP clients on a bare TCP listener until the returned future is dropped. `refusals` counts the clients
+/// that are being refused, on all listeners together.
+pub async fn serve_tcp(hub: Arc<Hub>, listener: TcpListener, refusals: Arc<AtomicUsize>) {
     loop {
         let (stream, peer) = accept(&listener, &hub.options).await;
         match hub.seat(peer.ip()) {
@@ -112,15 +113,15 @@ fn serve_client(hub: &Arc<Hub>, stream: TcpStream, seat: Seat) {
 }
 
 /// Says why, waits a moment for the client to close, closes. The socket is the only thing held.
-pub fn refuse(hub: &Hub, mut stream: TcpStream, answer: String, refusals: &Arc<AtomicUsize>) {
+pub fn refuse(hub: &Hub, mut stream: TcpStream, answer: impl Into<Vec<u8>>, refusals: &Arc<AtomicUsize>) {
     if refusals.fetch_add(1, Ordering::AcqRel) >= REFUSALS_MAX {
         refusals.fetch_sub(1, Ordering::AcqRel);
         return;
     }
-    let refusals = refusals.clone();
+    let (answer, refusals) = (answer.into(), refusals.clone());
     hub.tasks.spawn(async move {
         let told = async {
-            stream.write_all(answer.as_bytes()).await?;
+            stream.write_all(&answer).await?;
             stream.shutdown().await?;
             tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
         };

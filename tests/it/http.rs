@@ -1,6 +1,6 @@
 //! What the HTTP port answers besides WebSocket.
 
-use crate::support::http::{answer, exchange};
+use crate::support::http::{Http, Request, answer, exchange};
 use crate::support::{Broker, Wire};
 use std::io::{Read, Write};
 
@@ -179,4 +179,35 @@ fn metrics_can_be_switched_off() {
     let broker = Broker::start(&["--metrics-from", "off"]);
     assert!([403, 404].contains(&broker.get("/metrics").status));
     assert_eq!(broker.get("/health").status, 200);
+}
+
+#[test]
+fn http_1_1_without_host_is_400_and_says_so() {
+    let broker = Broker::start(&[]);
+    for path in ["/", "/health", "/metrics", "/ws", "/ws/info", "/nowhere"] {
+        for (headers, status) in [("", 400), ("Host: a\r\nHost: a\r\n", 400)] {
+            let request = format!("GET {path} HTTP/1.1\r\n{headers}\r\n");
+            let (_, response) = exchange(broker.http, request.as_bytes());
+            assert_eq!(response.status, status, "{path} {headers:?}");
+            assert!(response.body.contains("header Host"), "{response:?}");
+        }
+    }
+    for request in ["GET /health HTTP/1.0\r\n\r\n", "GET /health HTTP/1.1\r\nHost:\r\n\r\n"] {
+        let (_, response) = exchange(broker.http, request.as_bytes());
+        assert_eq!(response.status, 200, "{request:?}");
+    }
+}
+
+#[test]
+fn a_client_that_has_closed_its_side_behind_a_whole_request_is_answered() {
+    let broker = Broker::start(&[]);
+    for path in ["/health", "/metrics", "/ws/info", "/ws"] {
+        for _ in 0..20 {
+            let mut http = Http::connect(broker.http);
+            http.ask(&Request::get(path));
+            http.finish();
+            assert_eq!(http.answer().status, 200, "{path}");
+            assert_eq!(http.rest(), "", "and then the broker closes, too");
+        }
+    }
 }

@@ -43,3 +43,4 @@ mod user_destinations;
 mod users;
 mod versions;
 mod websocket;
+mod wrong_protocol;

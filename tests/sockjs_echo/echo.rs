@@ -18,7 +18,7 @@ use stompbox::transport::coalesce::Coalesce;
 use stompbox::transport::sockjs::{Application, Body, Endpoints, Options, Transport, Transports, Visit};
 use stompbox::transport::websocket::{Socket, message};
 use stompbox::transport::wire::{Farewell, Piece, ReadEnd, Tail, Wire};
-use stompbox::transport::{Line, Place, Seat, Seats, Trust, Visitor};
+use stompbox::transport::{HttpSocket, Line, Place, Seat, Seats, Trust, Visitor};
 use stompbox_frames::websocket::Opcode;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -250,7 +250,8 @@ impl Services {
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
-            .serve_connection(TokioIo::new(stream), service)
+            .half_close(true)
+            .serve_connection(TokioIo::new(HttpSocket::new(stream, own_line.clone())), service)
             .with_upgrades();
         tokio::select! {
             _ = connection => {}

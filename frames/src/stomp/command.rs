@@ -103,6 +103,11 @@ impl Command {
         })
     }
 
+    /// Whether some command begins with these bytes.
+    pub fn may_begin_with(start: &[u8]) -> bool {
+        TABLE.iter().any(|row| row.wire.as_bytes().starts_with(start))
+    }
+
     /// The command as it stands on the wire.
     pub fn as_str(self) -> &'static str {
         TABLE[self as usize].wire
@@ -142,6 +147,21 @@ mod tests {
     fn commands_are_case_sensitive_and_exact() {
         for wire in ["send", "Send", "SEND ", " SEND", "SENDX", "SEN", "", "SEND\r"] {
             assert_eq!(Command::from_wire(wire.as_bytes()), None, "{wire:?}");
+        }
+    }
+
+    #[test]
+    fn the_beginning_of_a_command_is_known_as_one() {
+        for (start, expected) in [
+            ("", true),
+            ("S", true),
+            ("CONNECT", true),
+            ("UNSUB", true),
+            ("SX", false),
+            ("send", false),
+            ("SENDX", false),
+        ] {
+            assert_eq!(Command::may_begin_with(start.as_bytes()), expected, "{start:?}");
         }
     }
 

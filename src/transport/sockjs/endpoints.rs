@@ -48,6 +48,8 @@ pub struct Endpoints<A> {
     metrics: Arc<Metrics>,
     refusals: LogLimit,
     hashing: RandomState,
+    /// Log lines about handshakes that a proxy has changed.
+    pub(super) mangled: LogLimit,
 }
 
 /// Who asks.
@@ -91,6 +93,7 @@ impl<A: Application> Endpoints<A> {
             metrics,
             refusals: LogLimit::default(),
             hashing: RandomState::new(),
+            mangled: LogLimit::default(),
         }
     }
 

@@ -150,7 +150,7 @@ impl Link {
         let task = state.task.clone();
         drop(state);
         task.into_iter().for_each(Waker::wake);
-        Receiver::new(self.clone(), (room > 0).then_some(ticket), script)
+        Receiver::new(self.clone(), (room > 0).then(|| (ticket, line.attach())), script)
     }
 
     /// The next chunk of the receiver with this ticket, and whether its response ends with it.

@@ -2,6 +2,7 @@
 
 use super::link::Link;
 use super::segments::Segments;
+use crate::transport::line::Attached;
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use std::collections::VecDeque;
@@ -23,6 +24,8 @@ pub struct Receiver {
     link: Arc<Link>,
     /// Which of its session's receivers this is; none if it was refused.
     ticket: Option<u64>,
+    /// Has its connection watched.
+    attached: Option<Attached>,
     /// Chunks to be sent first.
     script: VecDeque<Bytes>,
     /// Nothing comes behind the script.
@@ -30,9 +33,10 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// A receiver that sends `script` first.
-    pub(super) fn new(link: Arc<Link>, ticket: Option<u64>, script: VecDeque<Bytes>) -> Receiver {
-        Receiver { link, ticket, script, ended: false }
+    /// A receiver that sends `script` first. One with a ticket is attached to its connection.
+    pub(super) fn new(link: Arc<Link>, ticket: Option<(u64, Attached)>, script: VecDeque<Bytes>) -> Receiver {
+        let (ticket, attached) = ticket.unzip();
+        Receiver { link, ticket, attached, script, ended: false }
     }
 
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Segments>> {
@@ -47,6 +51,7 @@ impl Receiver {
         };
         if last {
             self.ticket = None;
+            self.attached = None;
             self.ended = true;
         }
         Poll::Ready(chunk)

@@ -5,12 +5,14 @@ use super::answer::Answer;
 use super::endpoints::{Endpoints, Visit};
 use super::receiver::Body;
 use super::socket_wire::SocketWire;
+use crate::transport::http_socket::HttpSocket;
 use crate::transport::line::NoSeat;
 use crate::transport::visitor::Visitor;
-use crate::transport::websocket::{Socket, accept};
+use crate::transport::websocket::{PROXY_REMEDY, Socket, accept};
 use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use std::time::Instant;
 use tokio::net::TcpStream;
 
 impl<A: Application> Endpoints<A> {
@@ -41,6 +43,15 @@ impl<A: Application> Endpoints<A> {
         begin: impl FnOnce(&A, Socket<TcpStream>, Visitor) + Send + 'static,
     ) -> Response<Body> {
         let handshake = accept(&request);
+        if let Some(removed) = handshake.removed
+            && let Some(others) = self.mangled.due(Instant::now())
+        {
+            tracing::warn!(
+                address = %visit.address,
+                others,
+                "refused a WebSocket handshake {removed}: a proxy has changed it. {PROXY_REMEDY}"
+            );
+        }
         if !handshake.accepted {
             return handshake.response.map(Body::from);
         }
@@ -58,9 +69,11 @@ impl<A: Application> Endpoints<A> {
                 Ok(upgraded) => upgraded,
                 Err(error) => return tracing::debug!(%error, "a WebSocket handshake was not finished"),
             };
-            match upgraded.downcast::<TokioIo<TcpStream>>() {
+            match upgraded.downcast::<TokioIo<HttpSocket>>() {
                 Ok(parts) => {
-                    let socket = Socket::new(parts.io.into_inner(), parts.read_buf, message_bytes_max);
+                    let (stream, ahead) = parts.io.into_inner().into_parts();
+                    let read = [parts.read_buf, ahead].concat().into();
+                    let socket = Socket::new(stream, read, message_bytes_max);
                     begin(&application, socket, visitor);
                 }
                 Err(_) => tracing::error!("an upgraded connection is not the socket that was accepted"),

@@ -10,6 +10,10 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 /// The subprotocols of STOMP, best first.
 const SUBPROTOCOLS: [&str; 3] = ["v12.stomp", "v11.stomp", "v10.stomp"];
 
+/// What an operator does about a proxy that removes parts of handshakes.
+pub const PROXY_REMEDY: &str = "Have the proxy pass on Upgrade and Connection by HTTP/1.1; nginx: proxy_http_version \
+    1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection \"upgrade\"";
+
 /// RFC 6455, and the drafts before it whose handshake and frames are the same.
 const VERSIONS: [&[u8]; 3] = [b"13", b"8", b"7"];
 
@@ -20,6 +24,8 @@ pub struct Handshake {
     pub response: Response<String>,
     /// Whether it is 101.
     pub accepted: bool,
+    /// What a proxy on the way has taken away, if that is why it is refused.
+    pub removed: Option<&'static str>,
 }
 
 /// Whether the request asks for a WebSocket at all, properly or not: a proxy may have eaten a part of it.
@@ -34,7 +40,13 @@ pub fn accept<B>(request: &Request<B>) -> Handshake {
     if request.method() != Method::GET {
         let mut response = refusal(StatusCode::METHOD_NOT_ALLOWED, "");
         response.headers_mut().insert(hyper::header::ALLOW, HeaderValue::from_static("GET"));
-        return Handshake { response, accepted: false };
+        return Handshake { response, accepted: false, removed: None };
+    }
+    if let Some(removed) = removed_by_proxy(request) {
+        let text = format!(
+            "This is a WebSocket handshake {removed}: a proxy on the way has changed it. {PROXY_REMEDY}.\n"
+        );
+        return Handshake { removed: Some(removed), ..refused(StatusCode::BAD_REQUEST, &text) };
     }
     if !has_token(headers, UPGRADE, "websocket") || request.version() < Version::HTTP_11 {
         return refused(StatusCode::BAD_REQUEST, "Can \"Upgrade\" only to \"WebSocket\".\n");
@@ -72,7 +84,26 @@ pub fn accept<B>(request: &Request<B>) -> Handshake {
     if let Some(protocol) = subprotocol(headers) {
         answer.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol));
     }
-    Handshake { response, accepted: true }
+    Handshake { response, accepted: true, removed: None }
+}
+
+/// What a handshake is without that no client leaves out, but proxies do that know nothing of WebSocket.
+fn removed_by_proxy<B>(request: &Request<B>) -> Option<&'static str> {
+    let headers = request.headers();
+    if !headers.contains_key(SEC_WEBSOCKET_KEY) {
+        return None;
+    }
+    if !headers.contains_key(UPGRADE) {
+        Some("without the header Upgrade")
+    } else if !has_token(headers, UPGRADE, "websocket") {
+        None
+    } else if request.version() < Version::HTTP_11 {
+        Some("in HTTP/1.0")
+    } else if !has_token(headers, CONNECTION, "upgrade") {
+        Some("without Upgrade in the header Connection")
+    } else {
+        None
+    }
 }
 
 /// The highest STOMP version among those offered; a client that offers only others gets none.
@@ -100,7 +131,7 @@ fn is_key(key: &[u8]) -> bool {
 }
 
 fn refused(status: StatusCode, reason: &str) -> Handshake {
-    Handshake { response: refusal(status, reason), accepted: false }
+    Handshake { response: refusal(status, reason), accepted: false, removed: None }
 }
 
 fn refusal(status: StatusCode, reason: &str) -> Response<String> {
@@ -165,6 +196,27 @@ mod tests {
             assert!(handshake.accepted);
             let answer = handshake.response.headers().get(SEC_WEBSOCKET_PROTOCOL);
             assert_eq!(answer.map(|value| value.to_str().expect("ASCII")), chosen, "{offered}");
+        }
+    }
+
+    #[test]
+    fn what_a_proxy_has_removed_is_named() {
+        let mut old = request(&[]);
+        *old.version_mut() = Version::HTTP_10;
+        for (request, removed) in [
+            (request(&[("upgrade", "")]), Some("without the header Upgrade")),
+            (request(&[("upgrade", ""), ("connection", "close")]), Some("without the header Upgrade")),
+            (request(&[("connection", "")]), Some("without Upgrade in the header Connection")),
+            (request(&[("connection", "close")]), Some("without Upgrade in the header Connection")),
+            (old, Some("in HTTP/1.0")),
+            (request(&[("upgrade", "h2c")]), None),
+            (request(&[("upgrade", ""), ("sec-websocket-key", "")]), None),
+        ] {
+            let handshake = accept(&request);
+            assert_eq!((handshake.removed, handshake.response.status().as_u16()), (removed, 400));
+            let says_what_to_do =
+                handshake.response.body().contains("proxy_set_header Upgrade $http_upgrade");
+            assert_eq!(says_what_to_do, removed.is_some(), "{}", handshake.response.body());
         }
     }
 

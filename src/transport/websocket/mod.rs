@@ -9,7 +9,7 @@ mod reader;
 mod socket;
 mod utf8;
 
-pub use handshake::{Handshake, accept, offers_upgrade};
+pub use handshake::{Handshake, PROXY_REMEDY, accept, offers_upgrade};
 pub use reader::{Event, Reader, Violation};
 pub use socket::{Data, Socket, message};
 

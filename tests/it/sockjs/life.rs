@@ -298,6 +298,137 @@ fn an_aborted_receiver_ends_its_session_without_grace() {
     }
 }
 
+/// Services in which nothing but the end of a connection ends a session.
+fn silent() -> Service {
+    Service::with(|options| {
+        options.disconnect_delay = LONG;
+        options.heartbeat = Duration::ZERO;
+    })
+}
+
+/// What clients send behind the request of a receiver: a stray byte, the next request, more than one read takes.
+fn sent_behind(service: &Service) -> [Vec<u8>; 3] {
+    let request = Request::get("/echo/info").octets(service.address);
+    [b"\n".to_vec(), request.clone(), request.repeat(40)]
+}
+
+#[test]
+fn input_behind_the_request_does_not_hide_that_a_receiver_has_left() {
+    let service = silent();
+    for transport in Transport::HTTP {
+        for (how, leave) in LEAVES {
+            for behind in sent_behind(&service) {
+                let mut session = service.open(transport);
+                let mut receiver = session.detach();
+                receiver.octets(&behind);
+                let left = leave(receiver);
+                service.until_sessions(0);
+                drop(left);
+                let status = session.try_send("[\"x\"]").status;
+                assert_eq!(status, 404, "{transport:?} {how} behind {} bytes", behind.len());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_receiver_asked_for_behind_other_requests_ends_with_its_connection() {
+    let service = silent();
+    for transport in Transport::STREAMING {
+        for (_, leave) in LEAVES {
+            let mut http = Http::connect(service.address);
+            let path = format!("/echo/000/{}", name());
+            let requests = [Request::get("/echo"), transport.receive(&path), Request::get("/echo")];
+            let octets: Vec<u8> =
+                requests.iter().flat_map(|request| request.octets(service.address)).collect();
+            http.octets(&octets);
+            http.answer().assert(200, "Welcome to SockJS!");
+            assert_eq!(http.head().status, 200);
+            let left = leave(http);
+            service.until_sessions(0);
+            drop(left);
+        }
+    }
+}
+
+#[test]
+fn the_body_of_a_receiving_request_does_not_hide_that_its_client_has_left() {
+    let service = silent();
+    for transport in [Transport::XhrStreaming, Transport::XhrPolling] {
+        for (_, leave) in LEAVES {
+            let mut session = service.session(transport);
+            if transport.polls() {
+                session = session.opened();
+            }
+            let mut http = Http::connect(service.address);
+            let request =
+                Request::post(&format!("{}/{}", session.path, transport.segment()), "x".repeat(3000));
+            let octets = request.octets(service.address);
+            let (first, rest) = octets.split_at(octets.len() - 1000);
+            http.octets(first);
+            assert_eq!(http.head().status, 200);
+            http.octets(rest);
+            let left = leave(http);
+            service.until_sessions(0);
+            drop(left);
+        }
+    }
+}
+
+#[test]
+fn a_client_that_goes_on_sending_behind_its_receiver_is_cut_off() {
+    let service = silent();
+    for transport in Transport::HTTP {
+        let mut session = service.open(transport);
+        let mut receiver = session.detach();
+        receiver.octets(&Request::get("/echo").header("x", &"y".repeat(64 * 1024)).octets(service.address));
+        service.until_sessions(0);
+    }
+}
+
+#[test]
+fn requests_that_come_while_a_poll_is_held_are_answered_behind_it() {
+    let service = silent();
+    for transport in Transport::POLLING {
+        let mut session = service.open(transport);
+        let mut receiver = session.detach();
+        for request in [transport.receive(&session.path), Request::get("/echo")] {
+            for octet in request.octets(service.address) {
+                receiver.octets(&[octet]);
+            }
+        }
+        for message in ["first", "second"] {
+            session.send(&[message]);
+            let sent = if message == "first" { receiver.chunk() } else { Some(receiver.answer().body) };
+            assert_eq!(sent, Some(transport.wrapped(&format!("a[\"{message}\"]"))), "{transport:?}");
+            if message == "first" {
+                assert_eq!(receiver.chunk(), None);
+            }
+        }
+        receiver.answer().assert(200, "Welcome to SockJS!");
+    }
+}
+
+#[test]
+fn a_client_that_has_closed_its_side_behind_a_whole_request_is_answered() {
+    let service = silent();
+    let mut session = service.open(Transport::XhrPolling);
+    for _ in 0..20 {
+        for (request, status) in [
+            (Request::get("/echo/info"), 200),
+            (Transport::XhrPolling.send(&session.path, "[\"sent\"]"), 204),
+            (Transport::XhrPolling.receive(&format!("/echo/000/{}", name())), 200),
+        ] {
+            let mut http = Http::connect(service.address);
+            http.ask(&request);
+            http.finish();
+            assert_eq!(http.answer().status, status, "{request:?}");
+            assert_eq!(http.rest(), "");
+        }
+        session.expect_message("sent");
+    }
+}
+
 #[test]
 fn a_receiver_that_was_refused_may_leave_without_harm() {
     let service = patient();

@@ -67,6 +67,43 @@ fn a_work_queue_with_acknowledgements() {
 }
 
 #[test]
+fn a_client_that_leaves_behind_unread_input_holds_nothing() {
+    let flags = ["--sockjs-heartbeat=0", "--heart-beat=0,0", "--sockjs-disconnect-delay=1h"];
+    let broker = Broker::start(&flags);
+    let mut watcher = broker.connect(Wire::Tcp);
+    watcher.subscribe("watch", "/presence/topic/room", "");
+    watcher.frame("MESSAGE");
+    let mut other = broker.connect(Wire::Tcp);
+    for transport in Transport::HTTP {
+        for resets in [false, true] {
+            let mut session = connect(&broker, transport);
+            session.subscribe("1", "/topic/room", "");
+            session.subscribe("2", "/queue/jobs", "ack:client-individual\n");
+            client::publish(&broker, "/queue/jobs", "job");
+            session.expect("MESSAGE", &[], "job");
+            let mut receiver = session.detach();
+            receiver.octets(b"\n");
+            if resets {
+                receiver.reset();
+            } else {
+                drop(receiver);
+            }
+            other.subscribe("1", "/queue/jobs", "ack:client-individual\n");
+            let job = other.expect("MESSAGE", &[("redelivered", "true")], "job");
+            other.done(&format!("ACK\nid:{}\nreceipt:done\n\n\0", job.must("ack")));
+            other.done("UNSUBSCRIBE\nid:1\nreceipt:done\n\n\0");
+            broker.until("subscriptions", 1);
+            broker.until("sessions", 2);
+            other.subscribe("2", "/presence/topic/room", "");
+            let snapshot = other.frame("MESSAGE");
+            assert_eq!(snapshot.must("event"), "snapshot");
+            assert!(snapshot.text().contains("\"sessions\":0"), "{transport:?}: {snapshot:?}");
+            other.done("UNSUBSCRIBE\nid:2\nreceipt:done\n\n\0");
+        }
+    }
+}
+
+#[test]
 fn a_transaction_is_committed_as_one() {
     let broker = Broker::start(&[]);
     for transport in Transport::ALL {

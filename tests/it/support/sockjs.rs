@@ -205,7 +205,8 @@ pub(crate) struct Session {
     query: String,
     receiver: Option<Http>,
     socket: Option<Socket>,
-    sender: Http,
+    /// The connection by which it sends; none before that.
+    sender: Option<Http>,
     messages: VecDeque<String>,
     marks: usize,
 }
@@ -222,7 +223,7 @@ impl Session {
             query: String::new(),
             receiver: None,
             socket: None,
-            sender: Http::connect(address),
+            sender: None,
             messages: VecDeque::new(),
             marks: 0,
         }
@@ -371,7 +372,8 @@ impl Session {
     #[track_caller]
     pub(crate) fn try_send(&mut self, json: &str) -> Response {
         let request = self.dressed(self.transport.send(&self.path, json));
-        self.sender.exchange(&request)
+        let address = self.address;
+        self.sender.get_or_insert_with(|| Http::connect(address)).exchange(&request)
     }
 
     /// The WebSocket.

@@ -1,0 +1,196 @@
+//! The first bytes of a connection: whether they can be STOMP is known before a whole line has come.
+//!
+//! Without this, a client that speaks something else and waits for an answer learns nothing until `connect-silence` is
+//! over, and its operator reads "connect timeout".
+
+use super::protocol::{Guess, Port, Protocol, START_BYTES, recognise};
+use stompbox_frames::stomp::Command;
+
+/// The start of a connection's input. Bytes that may still become another protocol are held back.
+#[derive(Debug, Default)]
+pub(super) struct FirstBytes {
+    start: [u8; START_BYTES],
+    length: u8,
+    /// How many bytes of the start were passed on.
+    passed: u8,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum State {
+    #[default]
+    Open,
+    Stomp,
+    NotStomp(NotStomp),
+}
+
+/// What the input is instead of STOMP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotStomp {
+    /// A protocol of another port.
+    Foreign(Protocol),
+    /// Anything else that does not begin with a command.
+    Other,
+}
+
+impl FirstBytes {
+    /// Takes bytes and passes on to `sink` what may be STOMP. `is_bare`: they come straight from a socket, so another
+    /// protocol can be recognised.
+    #[inline]
+    pub(super) fn feed(&mut self, is_bare: bool, bytes: &[u8], sink: impl FnMut(&[u8])) {
+        let mut sink = sink;
+        if self.state == State::Stomp {
+            sink(bytes);
+        } else {
+            self.feed_start(is_bare, bytes, &mut sink);
+        }
+    }
+
+    /// What was found instead of STOMP.
+    pub(super) fn not_stomp(&self) -> Option<NotStomp> {
+        match self.state {
+            State::NotStomp(found) => Some(found),
+            State::Open | State::Stomp => None,
+        }
+    }
+
+    /// The first bytes as text for people.
+    pub(super) fn shown(&self) -> String {
+        self.start[..self.length.into()].escape_ascii().to_string()
+    }
+
+    #[cold]
+    fn feed_start(&mut self, is_bare: bool, bytes: &[u8], sink: &mut dyn FnMut(&[u8])) {
+        if self.state != State::Open {
+            return;
+        }
+        let before = usize::from(self.length);
+        let taken = bytes.len().min(START_BYTES - before);
+        self.start[before..before + taken].copy_from_slice(&bytes[..taken]);
+        self.length += taken as u8;
+        let start = &self.start[..self.length.into()];
+        let guess = if is_bare { recognise(Port::Stomp, start) } else { Guess::NotForeign };
+        match guess {
+            // There is room, so all of it is held.
+            Guess::Undecided => return,
+            Guess::Foreign(protocol) => {
+                self.state = State::NotStomp(NotStomp::Foreign(protocol));
+                return;
+            }
+            Guess::NotForeign => {}
+        }
+        match line(start) {
+            Line::Other => self.state = State::NotStomp(NotStomp::Other),
+            decided => {
+                let held = &start[self.passed.into()..before];
+                if !held.is_empty() {
+                    sink(held);
+                }
+                self.passed = self.length;
+                sink(bytes);
+                if decided == Line::Whole || start.len() == START_BYTES {
+                    self.state = State::Stomp;
+                }
+            }
+        }
+    }
+}
+
+/// What the first line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Line {
+    /// It may become a command.
+    Begins,
+    /// It is a command.
+    Whole,
+    /// No command begins like this.
+    Other,
+}
+
+fn line(start: &[u8]) -> Line {
+    let mut rest = start;
+    while let [b'\n' | 0, behind @ ..] | [b'\r', b'\n', behind @ ..] = rest {
+        rest = behind;
+    }
+    let end = rest.iter().position(|byte| *byte == b'\n');
+    let first = &rest[..end.unwrap_or(rest.len())];
+    let command = first.strip_suffix(b"\r").unwrap_or(first);
+    match end {
+        Some(_) if Command::from_wire(command).is_some() => Line::Whole,
+        None if Command::may_begin_with(command) => Line::Begins,
+        _ => Line::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is passed on, and what is found, when the bytes come in pieces of `size`.
+    fn fed(is_bare: bool, bytes: &[u8], size: usize) -> (Vec<u8>, Option<NotStomp>) {
+        let mut first = FirstBytes::default();
+        let mut passed = Vec::new();
+        for piece in bytes.chunks(size) {
+            first.feed(is_bare, piece, |bytes| passed.extend_from_slice(bytes));
+        }
+        (passed, first.not_stomp())
+    }
+
+    #[test]
+    fn stomp_passes_whole_however_it_is_cut() {
+        for bytes in [
+            &b"CONNECT\naccept-version:1.2\n\n\0SEND\ndestination:/topic/a\n\nhi\0"[..],
+            b"STOMP\r\n\r\n\0",
+            b"\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\n\nCONNECT\n\n\0",
+            b"\r\n\r\nCONNECT\n\n\0",
+            b"UNSUBSCRIBE\r\nid:1\r\n\r\n\0",
+        ] {
+            for is_bare in [true, false] {
+                for size in 1..=bytes.len() {
+                    let shown = bytes.escape_ascii();
+                    assert_eq!(fed(is_bare, bytes, size), (bytes.to_vec(), None), "{shown} by {size}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_a_command_is_found_at_once() {
+        for bytes in [
+            &b"{"[..],
+            b"[\"",
+            b"<?xml",
+            b"42[",
+            b"hello",
+            b"CONNEXION",
+            b"HELLO\n",
+            b"send\n",
+            b" CONNECT\n",
+            b"\n\n{\n",
+            b"\xef\xbb\xbfCONNECT\n",
+        ] {
+            for size in 1..=bytes.len() {
+                let (passed, found) = fed(false, bytes, size);
+                assert_eq!(found, Some(NotStomp::Other), "{} by {size}", bytes.escape_ascii());
+                assert!(passed.len() < bytes.len(), "the rest of the line is not waited for");
+            }
+        }
+    }
+
+    #[test]
+    fn another_protocol_is_found_on_a_bare_stream_and_none_of_it_passes() {
+        for (bytes, protocol) in [
+            (&b"GET / HTTP/1.1\r\n\r\n"[..], Protocol::Http),
+            (b"CONNECT a:443 HTTP/1.1\r\n", Protocol::Http),
+            (b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c", Protocol::Proxy),
+            (b"\x16\x03\x01\x02\0\x01\0\x01\xfc", Protocol::Tls),
+        ] {
+            for size in 1..=bytes.len() {
+                let (passed, found) = fed(true, bytes, size);
+                assert_eq!(found, Some(NotStomp::Foreign(protocol)), "{} by {size}", bytes.escape_ascii());
+                assert_eq!(passed, b"");
+            }
+            assert_ne!(fed(false, bytes, bytes.len()).1, Some(NotStomp::Foreign(protocol)));
+        }
+    }
+}

@@ -1,0 +1,380 @@
+//! Protocols that clients speak on a port where something else is spoken, recognised by the first bytes of a connection.
+//!
+//! | protocol | first bytes |
+//! |---|---|
+//! | TLS | a handshake record (`16 03`) with a ClientHello |
+//! | PROXY v1, v2 | `PROXY `, or `\r\n\r\n\0\r\nQUIT\n` |
+//! | HTTP | a method, a space, and the beginning of a target |
+//! | AMQP | `AMQP` |
+//! | OpenWire | a length, the type 1, `ActiveMQ` |
+//! | MQTT | CONNECT with the protocol name `MQTT` or `MQIsdp` |
+//! | STOMP | a line that is a command |
+//!
+//! Each is decided within [`START_BYTES`], however the stream is cut: a start that could still become one of them is
+//! [`Guess::Undecided`].
+
+use stompbox_frames::stomp::Command;
+
+/// Bytes within which every protocol is decided.
+pub const START_BYTES: usize = 16;
+
+/// A protocol of another port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// TLS, and so HTTPS, WSS and STOMP over TLS.
+    Tls,
+    /// The header that proxies put before a connection to say who the client is.
+    Proxy,
+    /// HTTP, and so WebSocket and SockJS.
+    Http,
+    /// AMQP 0-9-1 and 1.0.
+    Amqp,
+    /// The protocol of ActiveMQ's own clients.
+    OpenWire,
+    /// MQTT, with the protocol level that the client asks for.
+    Mqtt(u8),
+    /// STOMP on a bare stream.
+    Stomp,
+}
+
+/// What a port is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Port {
+    /// STOMP over TCP (option `tcp`).
+    Stomp,
+    /// HTTP, WebSocket and SockJS (option `http`).
+    Http,
+}
+
+/// What the start of a connection shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guess {
+    /// It may still become a protocol of another port.
+    Undecided,
+    /// It is one.
+    Foreign(Protocol),
+    /// It is none that is known here.
+    NotForeign,
+}
+
+/// How much of a pattern a start has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fit {
+    Not,
+    Begins,
+    Whole,
+}
+
+/// Methods of HTTP, and the word with which HTTP/2 begins.
+const METHODS: [&[u8]; 10] =
+    [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH", b"PRI"];
+const PROXY_V1: &[u8] = b"PROXY ";
+const PROXY_V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
+/// Stands behind the length of the first OpenWire command: the command's type and the magic word.
+const OPEN_WIRE: &[u8] = b"\x01ActiveMQ";
+/// The protocol names of MQTT with their lengths: since 3.1.1, and 3.1.
+const MQTT: [&[u8]; 2] = [b"\0\x04MQTT", b"\0\x06MQIsdp"];
+/// A TLS record with the fatal alert handshake_failure (RFC 8446, section 6).
+const TLS_ALERT: &[u8] = b"\x15\x03\x03\0\x02\x02\x28";
+/// CONNACK "unacceptable protocol version" of MQTT 3, and "unsupported protocol version" of MQTT 5.
+const MQTT_3_REFUSAL: &[u8] = b"\x20\x02\0\x01";
+const MQTT_5_REFUSAL: &[u8] = b"\x20\x03\0\x84\0";
+
+/// Recognises a protocol that is not spoken on `port` by the first bytes of a connection. [`START_BYTES`] decide.
+pub fn recognise(port: Port, start: &[u8]) -> Guess {
+    let (mqtt, level) = fits_mqtt(start);
+    let fits = [
+        (fits_tls(start), Protocol::Tls),
+        (either(fits(start, PROXY_V1), fits(start, PROXY_V2)), Protocol::Proxy),
+        (fits(start, b"AMQP"), Protocol::Amqp),
+        (either(fits_open_wire(start), fits(start, OPEN_WIRE)), Protocol::OpenWire),
+        (mqtt, Protocol::Mqtt(level)),
+        match port {
+            Port::Stomp => (fits_http(start), Protocol::Http),
+            Port::Http => (fits_stomp(start), Protocol::Stomp),
+        },
+    ];
+    if let Some((_, protocol)) = fits.iter().find(|(fit, _)| *fit == Fit::Whole) {
+        return Guess::Foreign(*protocol);
+    }
+    let is_open = start.len() < START_BYTES && fits.iter().any(|(fit, _)| *fit == Fit::Begins);
+    if is_open { Guess::Undecided } else { Guess::NotForeign }
+}
+
+impl Protocol {
+    /// How many protocols there are, whatever their parameters.
+    pub const COUNT: usize = 7;
+
+    /// Its number, below [`Protocol::COUNT`].
+    pub fn index(self) -> usize {
+        match self {
+            Protocol::Tls => 0,
+            Protocol::Proxy => 1,
+            Protocol::Http => 2,
+            Protocol::Amqp => 3,
+            Protocol::OpenWire => 4,
+            Protocol::Mqtt(_) => 5,
+            Protocol::Stomp => 6,
+        }
+    }
+
+    /// Its name in logs and answers.
+    pub fn name(self) -> &'static str {
+        ["TLS", "PROXY protocol", "HTTP", "AMQP", "OpenWire", "MQTT", "STOMP"][self.index()]
+    }
+
+    /// What the operator or the user of the client changes.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Protocol::Tls => {
+                "Stompbox speaks no TLS: let a proxy before it (nginx, HAProxy, stunnel) end TLS and connect here \
+                 without, or switch TLS off in the client"
+            }
+            Protocol::Proxy => {
+                "Stompbox reads no PROXY header: switch it off in the proxy (HAProxy: send-proxy; nginx: \
+                 proxy_protocol on); for HTTP, trusted-proxies believes X-Forwarded-For instead"
+            }
+            Protocol::Http => {
+                "HTTP, WebSocket and SockJS are served at the address of the option http; this is the address of the \
+                 option tcp, for STOMP over TCP"
+            }
+            Protocol::Stomp => {
+                "STOMP over TCP is served at the address of the option tcp; this is the address of the option http, \
+                 where STOMP is spoken within WebSocket or SockJS (option ws-path)"
+            }
+            Protocol::Amqp | Protocol::OpenWire | Protocol::Mqtt(_) => {
+                "Stompbox speaks STOMP: use a client for STOMP, or give the client the address of another broker"
+            }
+        }
+    }
+
+    /// What the client is told before its connection is closed: in its own protocol where that can say so, else in
+    /// the port's.
+    pub fn answer(self, port: Port) -> Vec<u8> {
+        let text = format!(
+            "The connection began with {}, which is not spoken here. {}.",
+            self.name(),
+            self.remedy()
+        );
+        match (self, port) {
+            (Protocol::Tls, _) => TLS_ALERT.to_vec(),
+            (Protocol::Mqtt(5..), _) => MQTT_5_REFUSAL.to_vec(),
+            (Protocol::Mqtt(_), _) => MQTT_3_REFUSAL.to_vec(),
+            (Protocol::Http, _) | (Protocol::Proxy | Protocol::Amqp | Protocol::OpenWire, Port::Http) => {
+                http_400(&text)
+            }
+            (Protocol::Stomp, _) | (Protocol::Proxy | Protocol::Amqp | Protocol::OpenWire, Port::Stomp) => {
+                format!("ERROR\nmessage:wrong protocol\ncontent-type:text/plain\n\n{text}\n\0\n").into_bytes()
+            }
+        }
+    }
+}
+
+fn http_400(text: &str) -> Vec<u8> {
+    let length = text.len() + 1;
+    format!(
+        "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=UTF-8\r\ncontent-length: {length}\r\n\
+         connection: close\r\n\r\n{text}\n"
+    )
+    .into_bytes()
+}
+
+fn fits(start: &[u8], pattern: &[u8]) -> Fit {
+    if start.starts_with(pattern) {
+        Fit::Whole
+    } else if pattern.starts_with(start) {
+        Fit::Begins
+    } else {
+        Fit::Not
+    }
+}
+
+fn either(one: Fit, other: Fit) -> Fit {
+    match (one, other) {
+        (Fit::Whole, _) | (_, Fit::Whole) => Fit::Whole,
+        (Fit::Begins, _) | (_, Fit::Begins) => Fit::Begins,
+        _ => Fit::Not,
+    }
+}
+
+/// Type handshake, major version 3, a minor version there is, two bytes of length, type ClientHello.
+fn fits_tls(start: &[u8]) -> Fit {
+    let expected: [fn(u8) -> bool; 6] =
+        [|byte| byte == 0x16, |byte| byte == 3, |byte| byte <= 4, |_| true, |_| true, |byte| byte == 1];
+    match start.iter().zip(expected).all(|(byte, expected)| expected(*byte)) {
+        true if start.len() >= expected.len() => Fit::Whole,
+        true => Fit::Begins,
+        false => Fit::Not,
+    }
+}
+
+/// Four bytes of a length below 64 KiB stand before the first command.
+fn fits_open_wire(start: &[u8]) -> Fit {
+    match start {
+        [0, 0, _, _, rest @ ..] => fits(rest, OPEN_WIRE),
+        [0, 0] | [0, 0, _] | [0] | [] => Fit::Begins,
+        _ => Fit::Not,
+    }
+}
+
+/// The packet type CONNECT, a length of one to four bytes, the protocol's name; and the level behind it.
+fn fits_mqtt(start: &[u8]) -> (Fit, u8) {
+    let rest = match start {
+        [] => return (Fit::Begins, 0),
+        [0x10, rest @ ..] => rest,
+        _ => return (Fit::Not, 0),
+    };
+    let body = match rest.iter().take(4).position(|byte| byte & 0x80 == 0) {
+        Some(last) => &rest[last + 1..],
+        None if rest.len() < 4 => return (Fit::Begins, 0),
+        None => return (Fit::Not, 0),
+    };
+    let mut begins = Fit::Not;
+    for name in MQTT {
+        match (fits(body, name), body.get(name.len())) {
+            (Fit::Whole, Some(level)) => return (Fit::Whole, *level),
+            (Fit::Whole | Fit::Begins, _) => begins = Fit::Begins,
+            (Fit::Not, _) => {}
+        }
+    }
+    (begins, 0)
+}
+
+/// A method, a space and the first byte of a target: `CONNECT` alone is STOMP's.
+fn fits_http(start: &[u8]) -> Fit {
+    let mut found = Fit::Not;
+    for method in METHODS {
+        let fit = match (fits(start, method), start.get(method.len()..)) {
+            (Fit::Whole, Some([] | [b' '])) => Fit::Begins,
+            (Fit::Whole, Some([b' ', target, ..])) if target.is_ascii_graphic() => Fit::Whole,
+            (Fit::Whole, _) | (Fit::Not, _) => Fit::Not,
+            (Fit::Begins, _) => Fit::Begins,
+        };
+        found = either(found, fit);
+    }
+    found
+}
+
+/// A command alone on its line, perhaps behind empty lines.
+fn fits_stomp(start: &[u8]) -> Fit {
+    let line_ends = start.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    let start = &start[line_ends..];
+    let is_whole = start.contains(&b'\n');
+    let line = start.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    match is_whole {
+        true if Command::from_wire(line).is_some() => Fit::Whole,
+        false if Command::may_begin_with(line) => Fit::Begins,
+        _ => Fit::Not,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// First bytes that decide, and what they are on the STOMP port and on the HTTP port.
+    fn table() -> Vec<(Vec<u8>, Guess, Guess)> {
+        let foreign = Guess::Foreign;
+        let both = |start: &[u8], protocol| (start.to_vec(), foreign(protocol), foreign(protocol));
+        let stomp = |start: &str| (start.as_bytes().to_vec(), Guess::NotForeign, foreign(Protocol::Stomp));
+        let http = |start: &str| (start.as_bytes().to_vec(), foreign(Protocol::Http), Guess::NotForeign);
+        let neither = |start: &[u8]| (start.to_vec(), Guess::NotForeign, Guess::NotForeign);
+        vec![
+            both(b"\x16\x03\x01\x02\0\x01", Protocol::Tls),
+            both(b"\x16\x03\x03\0\xf4\x01", Protocol::Tls),
+            both(b"PROXY ", Protocol::Proxy),
+            both(b"\r\n\r\n\0\r\nQUIT\n", Protocol::Proxy),
+            both(b"AMQP", Protocol::Amqp),
+            both(b"\0\0\x01\x3a\x01ActiveMQ", Protocol::OpenWire),
+            both(b"\x01ActiveMQ", Protocol::OpenWire),
+            both(b"\x10\x10\0\x04MQTT\x04", Protocol::Mqtt(4)),
+            both(b"\x10\x90\x01\0\x04MQTT\x05", Protocol::Mqtt(5)),
+            both(b"\x10\xff\xff\xff\x7f\0\x06MQIsdp\x03", Protocol::Mqtt(3)),
+            http("GET /"),
+            http("POST h"),
+            http("CONNECT e"),
+            http("OPTIONS *"),
+            http("PRI *"),
+            stomp("CONNECT\n"),
+            stomp("CONNECT\r\n"),
+            stomp("STOMP\n"),
+            stomp("\n\r\nSEND\n"),
+            neither(b"{\"type\":\"hello\"}"),
+            neither(b"hello"),
+            neither(b"\x16\x03\x01\x02\0\x02"),
+            neither(b"\x16\x02"),
+            neither(b"CONNECT \n"),
+            neither(b"GET \n"),
+            neither(b"get /"),
+            neither(b"PROXYING"),
+            neither(b"AMQ "),
+            neither(b"\x10\xff\xff\xff\xff\x7f"),
+            neither(b"\0\0\0\0\0\0"),
+            neither(&[b'\n'; START_BYTES]),
+        ]
+    }
+
+    #[test]
+    fn each_protocol_is_recognised_by_its_first_bytes() {
+        for (start, on_stomp, on_http) in table() {
+            let shown = start.escape_ascii().to_string();
+            assert_eq!(recognise(Port::Stomp, &start), on_stomp, "{shown}");
+            assert_eq!(recognise(Port::Http, &start), on_http, "{shown}");
+        }
+    }
+
+    #[test]
+    fn what_could_still_become_a_protocol_is_undecided() {
+        for (start, on_stomp, on_http) in table() {
+            for (port, whole) in [(Port::Stomp, on_stomp), (Port::Http, on_http)] {
+                for length in 0..start.len() {
+                    let guess = recognise(port, &start[..length]);
+                    let shown = start[..length].escape_ascii();
+                    if whole != Guess::NotForeign {
+                        assert_eq!(guess, Guess::Undecided, "{shown} on {port:?}");
+                    } else {
+                        assert!(!matches!(guess, Guess::Foreign(_)), "{shown} on {port:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_answer_is_in_the_clients_protocol_or_in_the_ports() {
+        for (protocol, port, start) in [
+            (Protocol::Tls, Port::Stomp, &b"\x15\x03\x03\0\x02\x02\x28"[..]),
+            (Protocol::Tls, Port::Http, b"\x15\x03\x03\0\x02\x02\x28"),
+            (Protocol::Mqtt(3), Port::Stomp, b"\x20\x02\0\x01"),
+            (Protocol::Mqtt(5), Port::Http, b"\x20\x03\0\x84\0"),
+            (Protocol::Http, Port::Stomp, b"HTTP/1.1 400 Bad Request\r\n"),
+            (Protocol::Stomp, Port::Http, b"ERROR\nmessage:wrong protocol\n"),
+            (Protocol::Proxy, Port::Stomp, b"ERROR\nmessage:wrong protocol\n"),
+            (Protocol::Proxy, Port::Http, b"HTTP/1.1 400 Bad Request\r\n"),
+            (Protocol::Amqp, Port::Stomp, b"ERROR\n"),
+            (Protocol::OpenWire, Port::Http, b"HTTP/1.1 400 "),
+        ] {
+            let answer = protocol.answer(port);
+            assert!(answer.starts_with(start), "{protocol:?} on {port:?}: {}", answer.escape_ascii());
+            let text = String::from_utf8_lossy(&answer);
+            let says_what_to_do = text.contains(protocol.name()) && text.contains(protocol.remedy());
+            assert!(says_what_to_do || matches!(protocol, Protocol::Tls | Protocol::Mqtt(_)), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn start_bytes_decide_and_more_bytes_change_nothing(
+            start in prop::collection::vec(any::<u8>(), START_BYTES..64),
+            commands in "[A-Z\r\n ]{16,40}",
+        ) {
+            for port in [Port::Stomp, Port::Http] {
+                for start in [&start[..], commands.as_bytes()] {
+                    prop_assert_ne!(recognise(port, &start[..START_BYTES]), Guess::Undecided);
+                }
+            }
+        }
+    }
+}

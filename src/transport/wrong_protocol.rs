@@ -1,0 +1,64 @@
+//! What happens to clients that speak another protocol than their port does.
+
+use super::drive::Connection;
+use super::first_bytes::NotStomp;
+use super::log_limit::LogLimit;
+use super::protocol::{Port, Protocol};
+use super::wire::Wire;
+use crate::session::{Closing, Reject};
+use std::net::IpAddr;
+use std::time::Instant;
+
+/// The log lines about such clients: each protocol has its own limit, so that a port scan hides none of the others.
+#[derive(Debug, Default)]
+pub struct WrongProtocols {
+    limits: [LogLimit; Protocol::COUNT],
+}
+
+impl WrongProtocols {
+    /// Logs what came and what to do, at most once a second for each protocol.
+    pub fn log(&self, protocol: Protocol, port: Port, address: IpAddr) {
+        let option = match port {
+            Port::Stomp => "tcp",
+            Port::Http => "http",
+        };
+        let name = protocol.name();
+        match self.limits[protocol.index()].due(Instant::now()) {
+            Some(others) => tracing::warn!(
+                protocol = name,
+                option,
+                %address,
+                others,
+                "a client speaks the wrong protocol for this port: {}",
+                protocol.remedy()
+            ),
+            None => {
+                tracing::debug!(protocol = name, option, %address, "one more client speaks the wrong protocol")
+            }
+        }
+    }
+}
+
+impl<W: Wire> Connection<W> {
+    /// Ends a connection whose first bytes are not STOMP, and says why.
+    pub(super) fn refuse_start(&mut self, found: NotStomp, now: Instant) {
+        match found {
+            NotStomp::Foreign(protocol) => {
+                self.hub.wrong_protocols.log(protocol, Port::Stomp, self.address);
+                self.out.copy(&protocol.answer(Port::Stomp));
+                self.out.end_frame(None);
+                self.begin_ending(Closing::WrongProtocol, now);
+            }
+            NotStomp::Other => {
+                let detail = format!(
+                    "The connection began with \"{}\", which is no STOMP frame. This address speaks STOMP 1.0, 1.1 and \
+                     1.2: the first frame is CONNECT, in capitals on a line of its own, then headers, a blank line \
+                     and NUL. Use a client for STOMP.",
+                    self.first_bytes.shown()
+                );
+                let reject = Reject { summary: "not STOMP", detail: &detail };
+                self.end_with(reject, Closing::Rejected, now);
+            }
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! Clients that speak something else than their port does: each is told in its own protocol where that is possible, and
+//! one line of the log says what to change.
+
+use crate::support::http::{Http, Request, Response, ask};
+use crate::support::sockjs::{Session, Transport};
+use crate::support::{Broker, Client, PATIENCE, Wire, on_each_wire};
+use rustls::pki_types::ServerName;
+use rustls::{AlertDescription, ClientConfig, ClientConnection, RootCertStore};
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::Arc;
+
+const TLS_ALERT: &[u8] = b"\x15\x03\x03\0\x02\x02\x28";
+const MQTT_REFUSAL: &[u8] = b"\x20\x02\0\x01";
+const PROXY_V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x7f\0\0\x01\x7f\0\0\x01\x80\x01\xf0\xaf";
+const MQTT: &[u8] = b"\x10\x10\0\x04MQTT\x04\x02\0\x3c\0\x04test";
+const OPEN_WIRE: &[u8] = b"\0\0\x01\x3a\x01ActiveMQ\0\0\0\x0c\x01\0\0\x01\x28";
+
+/// Sends bytes, keeps its own side open, and reads to the end.
+#[track_caller]
+fn told(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
+    let mut stream = TcpStream::connect(address).expect("the port accepts");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
+    stream.write_all(bytes).expect("bytes can be sent");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("the broker closes");
+    answer
+}
+
+/// A broker that waits for ever for whatever may still come.
+fn patient() -> Broker {
+    Broker::start(&["--connect-silence=1h", "--connect-timeout=1h", "--http-header-timeout=1h"])
+}
+
+/// Protocol, first bytes, how the answer begins, what the log line says.
+type Row = (&'static str, &'static [u8], &'static [u8], &'static str);
+
+const ON_TCP: [Row; 9] = [
+    ("TLS", b"\x16\x03\x01\0\xf4\x01\0\0\xf0", TLS_ALERT, "speaks no TLS"),
+    (
+        "PROXY protocol",
+        b"PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r\n",
+        b"ERROR\nmessage:wrong protocol\n",
+        "send-proxy",
+    ),
+    ("PROXY protocol", PROXY_V2, b"ERROR\nmessage:wrong protocol\n", "send-proxy"),
+    ("HTTP", b"GET /ws HTTP/1.1\r\nHost: a\r\n\r\n", b"HTTP/1.1 400 Bad Request\r\n", "the option http"),
+    ("HTTP", b"CONNECT a:1 HTTP/1.1\r\n\r\n", b"HTTP/1.1 400 Bad Request\r\n", "the option http"),
+    ("HTTP", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"HTTP/1.1 400 Bad Request\r\n", "the option http"),
+    ("AMQP", b"AMQP\0\0\x09\x01", b"ERROR\nmessage:wrong protocol\n", "a client for STOMP"),
+    ("OpenWire", OPEN_WIRE, b"ERROR\nmessage:wrong protocol\n", "a client for STOMP"),
+    ("MQTT", MQTT, MQTT_REFUSAL, "a client for STOMP"),
+];
+
+const ON_HTTP: [Row; 8] = [
+    ("TLS", b"\x16\x03\x01\0\xf4\x01\0\0\xf0", TLS_ALERT, "speaks no TLS"),
+    (
+        "PROXY protocol",
+        b"PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r\n",
+        b"HTTP/1.1 400 Bad Request\r\n",
+        "trusted-proxies",
+    ),
+    ("PROXY protocol", PROXY_V2, b"HTTP/1.1 400 Bad Request\r\n", "trusted-proxies"),
+    ("STOMP", b"CONNECT\naccept-version:1.2\n\n\0", b"ERROR\nmessage:wrong protocol\n", "the option tcp"),
+    ("STOMP", b"STOMP\r\naccept-version:1.2\r\n\r\n\0", b"ERROR\nmessage:wrong protocol\n", "the option tcp"),
+    ("AMQP", b"AMQP\0\0\x09\x01", b"HTTP/1.1 400 Bad Request\r\n", "a client for STOMP"),
+    ("OpenWire", OPEN_WIRE, b"HTTP/1.1 400 Bad Request\r\n", "a client for STOMP"),
+    ("MQTT", MQTT, MQTT_REFUSAL, "a client for STOMP"),
+];
+
+#[test]
+fn a_protocol_of_another_port_is_named_and_answered_at_once() {
+    for (rows, option) in [(&ON_TCP[..], "tcp"), (&ON_HTTP[..], "http")] {
+        for (protocol, bytes, answer, remedy) in rows {
+            let broker = patient();
+            let address = if option == "tcp" { broker.tcp } else { broker.http };
+            let shown = bytes.escape_ascii();
+            let told = told(address, bytes);
+            assert!(told.starts_with(answer), "{shown} on {option}: {}", told.escape_ascii());
+            let line = broker.log_line(|line| line.contains("wrong protocol for this port"));
+            let facts = [
+                &format!("protocol=\"{protocol}\""),
+                &format!("option=\"{option}\""),
+                "address=127.0.0.1",
+                remedy,
+            ];
+            for fact in facts {
+                assert!(line.contains(fact), "{fact} in {line}");
+            }
+            broker.until("connections_closed_total{reason=\"wrong-protocol\"}", 1);
+            broker.until("connections", 0);
+            broker.assert_serves();
+            let log = broker.whole_log();
+            assert!(!log.contains("reason=\"wrong-protocol\""), "one line says it:\n{log}");
+        }
+    }
+}
+
+#[test]
+fn the_answer_to_http_is_a_whole_response_that_says_where_http_is() {
+    let broker = patient();
+    let mut http = Http::connect(broker.tcp);
+    let response = http.exchange(&Request::get("/ws"));
+    assert_eq!(response.status, 400);
+    assert!(response.body.contains("the address of the option http"), "{response:?}");
+    assert_eq!(http.rest(), "");
+}
+
+#[test]
+fn the_answer_to_stomp_on_the_http_port_is_a_whole_frame() {
+    let broker = patient();
+    let mut client = Client::new(Wire::Tcp, TcpStream::connect(broker.http).expect("the port accepts"));
+    client.send("CONNECT\naccept-version:1.2\nhost:a\n\n\0");
+    let error = client.expect_error(&[("message", "wrong protocol")]);
+    assert!(error.text().contains("the option tcp"), "{error:?}");
+}
+
+#[test]
+fn a_tls_client_is_told_by_an_alert() {
+    let broker = patient();
+    let config = ClientConfig::builder().with_root_certificates(RootCertStore::empty()).with_no_client_auth();
+    for address in [broker.tcp, broker.http] {
+        let name = ServerName::try_from("localhost").expect("a name");
+        let mut tls = ClientConnection::new(Arc::new(config.clone()), name).expect("a client");
+        let mut hello = Vec::new();
+        tls.write_tls(&mut hello).expect("a buffer takes it");
+        let answer = told(address, &hello);
+        tls.read_tls(&mut &answer[..]).expect("a record");
+        let error = tls.process_new_packets().expect_err("an alert");
+        assert_eq!(error, rustls::Error::AlertReceived(AlertDescription::HandshakeFailure));
+    }
+}
+
+#[test]
+fn bytes_that_come_one_by_one_are_recognised_and_stomp_is_not_taken_for_http() {
+    let broker = patient();
+    for (_, bytes, answer, _) in ON_TCP {
+        let mut stream = TcpStream::connect(broker.tcp).expect("the port accepts");
+        stream.set_nodelay(true).expect("a socket takes an option");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
+        for byte in bytes {
+            // The broker closes as soon as it knows.
+            if stream.write_all(&[*byte]).is_err() {
+                break;
+            }
+        }
+        let _ = stream.shutdown(Shutdown::Write);
+        let mut told = vec![0; answer.len()];
+        stream.read_exact(&mut told).expect("an answer");
+        assert_eq!(told, answer, "{}", bytes.escape_ascii());
+    }
+    let mut client = broker.open(Wire::Tcp);
+    for byte in b"\r\nCONNECT\naccept-version:1.2\nhost:a\n\n\0" {
+        client.octets(&[*byte]);
+    }
+    client.expect("CONNECTED", &[("version", "1.2")], "");
+    client.disconnect();
+}
+
+#[test]
+fn many_clients_of_one_protocol_are_one_line_and_hide_no_other() {
+    let broker = patient();
+    for _ in 0..20 {
+        told(broker.tcp, b"GET / HTTP/1.1\r\n\r\n");
+    }
+    told(broker.tcp, b"AMQP\0\0\x09\x01");
+    broker.until("connections_closed_total{reason=\"wrong-protocol\"}", 21);
+    let log = broker.whole_log();
+    let lines = |protocol: &str| log.lines().filter(|line| line.contains(protocol)).count();
+    assert!(lines("protocol=\"HTTP\"") < 20, "{log}");
+    assert_eq!(lines("protocol=\"AMQP\""), 1, "{log}");
+}
+
+const NO_STOMP: [&str; 6] = [
+    "{\"type\":\"hello\"}",
+    "[1]",
+    "hello",
+    "42[\"message\"]",
+    "<stream>",
+    "connect\naccept-version:1.2\n\n\0",
+];
+
+on_each_wire! {
+    fn text_that_cannot_be_stomp_is_refused_at_once(wire: Wire) {
+        let broker = patient();
+        for text in NO_STOMP {
+            let mut client = broker.open(wire);
+            client.send(text);
+            let error = client.expect_error(&[("message", "not STOMP")]);
+            assert!(error.text().contains("speaks STOMP 1.0, 1.1 and 1.2: the first frame is CONNECT"), "{error:?}");
+            let begin = text[..2].escape_default().to_string();
+            assert!(error.text().contains(&begin), "it shows what came: {error:?}");
+        }
+        broker.assert_serves();
+    }
+}
+
+#[test]
+fn text_that_cannot_be_stomp_is_refused_at_once_on_sockjs_too() {
+    let broker = patient();
+    for transport in Transport::ALL {
+        let mut session = Session::new(broker.http, "/ws", transport).opened();
+        session.send(&["{\"type\":\"hello\"}"]);
+        let error = session.expect("ERROR", &[("message", "not STOMP")], "");
+        assert!(error.text().contains("the first frame is CONNECT"), "{error:?}");
+        session.expect_close(1002, "protocol error");
+    }
+}
+
+#[test]
+fn a_connection_to_the_http_port_that_sends_nothing_is_counted_and_no_line() {
+    for (flags, leaves) in
+        [(&["--http-header-timeout=1h"][..], true), (&["--http-header-timeout=100ms"], false)]
+    {
+        let broker = Broker::start(&[flags, &["--log", "info,stompbox::http=debug"]].concat());
+        let stream = TcpStream::connect(broker.http).expect("the port accepts");
+        if leaves {
+            drop(stream);
+        } else {
+            told(broker.http, b"");
+        }
+        let line = broker.log_line(|line| line.contains("reason=\"no-data\""));
+        assert!(line.contains("DEBUG") && line.contains("address=127.0.0.1"), "{line}");
+        broker.until_holds("connections_closed_total{reason=\"no-data\"}", |count| count >= 1);
+        broker.until_holds("connections_accepted_total{transport=\"http\"}", |count| count >= 1);
+        assert_eq!(broker.metric("connections"), 0, "it never was one of a client");
+        assert!(
+            !broker
+                .whole_log()
+                .lines()
+                .any(|line| line.contains("INFO") && line.contains("connection closed"))
+        );
+    }
+}
+
+/// An opening handshake from which a proxy has taken something.
+#[track_caller]
+fn mangled(broker: &Broker, path: &str, headers: &[(&str, &str)], is_old: bool) -> Response {
+    let proper = [("Sec-WebSocket-Version", "13"), ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")];
+    let request = Request::get(path).headers(&proper).headers(headers);
+    ask(broker.http, &if is_old { request.http_1_0() } else { request })
+}
+
+#[test]
+fn a_handshake_that_a_proxy_has_changed_is_named_in_the_answer_and_in_the_log() {
+    let broker = Broker::start(&[]);
+    let upgrade = ("Upgrade", "websocket");
+    for path in ["/ws", "/ws/websocket", "/ws/000/a/websocket"] {
+        for (headers, is_old, removed) in [
+            (&[][..], false, "without the header Upgrade"),
+            (&[("Connection", "close")], true, "without the header Upgrade"),
+            (&[upgrade, ("Connection", "close")], false, "without Upgrade in the header Connection"),
+            (&[upgrade, ("Connection", "Upgrade")], true, "in HTTP/1.0"),
+        ] {
+            let response = mangled(&broker, path, headers, is_old);
+            assert_eq!(response.status, 400, "{path} {headers:?}");
+            for part in [removed, "a proxy", "proxy_set_header Upgrade $http_upgrade"] {
+                assert!(response.body.contains(part), "{part} in {response:?}");
+            }
+        }
+    }
+    let line = broker.log_line(|line| line.contains("refused a WebSocket handshake"));
+    for part in ["WARN", "address=127.0.0.1", "without the header Upgrade", "proxy_set_header Connection"] {
+        assert!(line.contains(part), "{part} in {line}");
+    }
+    // Nobody's handshake: a page that was opened in a browser.
+    let page = ask(broker.http, &Request::get("/ws/websocket"));
+    page.assert(400, "Can \"Upgrade\" only to \"WebSocket\".");
+}
