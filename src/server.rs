@@ -1,6 +1,7 @@
 //! A running broker: listeners, their tasks, and the way in for a program that embeds it.
 
 mod bind;
+mod listening;
 mod metrics;
 
 pub use bind::BindError;
@@ -9,15 +10,15 @@ use crate::broker::{Broker, Publication};
 use crate::budget::Budget;
 use crate::config::Config;
 use crate::destination::Destination;
-use crate::http::HttpServer;
+use crate::http::{self, HttpServer};
 use crate::metrics::Metrics;
 use crate::transport::sockjs::Endpoints;
 use crate::transport::{Hub, HubParts, Stomp, random_name, sockets};
 use crate::users::Authenticator;
 use crate::users::permissions::Permissions;
 use std::future::Future;
-use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use stompbox_frames::message::is_reserved;
@@ -40,9 +41,9 @@ const BOOT_ID_BYTES: usize = 12;
 #[derive(Debug, Default)]
 pub struct Listeners {
     /// STOMP on a bare byte stream.
-    pub tcp: Option<TcpListener>,
-    /// HTTP: WebSocket, health, metrics.
-    pub http: Option<TcpListener>,
+    pub tcp: Vec<TcpListener>,
+    /// HTTP: WebSocket, SockJS, health, metrics.
+    pub http: Vec<TcpListener>,
 }
 
 /// Why the broker cannot start.
@@ -75,7 +76,7 @@ pub struct PublishError(String);
 /// runtime.block_on(async {
 ///     let tcp = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
 ///     let address = tcp.local_addr()?;
-///     let server = Server::start(Config::default(), Listeners { tcp: Some(tcp), http: None })?;
+///     let server = Server::start(Config::default(), Listeners { tcp: vec![tcp], http: Vec::new() })?;
 ///
 ///     let client = tokio::task::spawn_blocking(move || {
 ///         let mut socket = std::net::TcpStream::connect(address)?;
@@ -104,8 +105,8 @@ pub struct PublishError(String);
 #[derive(Debug)]
 pub struct Server {
     hub: Arc<Hub>,
-    tcp: Option<SocketAddr>,
-    http: Option<SocketAddr>,
+    tcp: Vec<SocketAddr>,
+    http: Vec<SocketAddr>,
     ws_path: String,
     tasks: JoinSet<()>,
     stopping: CancellationToken,
@@ -116,18 +117,8 @@ pub struct Server {
 impl Server {
     /// Listens where `config` says and serves. Must be called within a tokio runtime, as all of this.
     pub async fn bind(config: Config) -> Result<Server, StartError> {
-        let backlog = config.transport.backlog;
-        let mut listeners = Listeners::default();
-        for (option, listen) in [("tcp", &config.listen_tcp), ("http", &config.listen_http)] {
-            let Some(listen) = listen else { continue };
-            let fail = |error| BindError { option, address: listen.to_string(), error };
-            let address = tokio::net::lookup_host(listen.to_string())
-                .await
-                .and_then(|mut found| found.next().ok_or(io::ErrorKind::NotFound.into()))
-                .map_err(fail)?;
-            let listener = sockets::listen(address, backlog).map_err(fail)?;
-            *(if option == "tcp" { &mut listeners.tcp } else { &mut listeners.http }) = Some(listener);
-        }
+        let listeners =
+            listening::bind(&config.listen_tcp, &config.listen_http, config.transport.backlog).await?;
         Server::start(config, listeners)
     }
 
@@ -157,8 +148,8 @@ impl Server {
         });
         let mut server = Server {
             hub,
-            tcp: address(&listeners.tcp),
-            http: address(&listeners.http),
+            tcp: addresses(&listeners.tcp),
+            http: addresses(&listeners.http),
             ws_path: config.http.ws_path.clone(),
             tasks: JoinSet::new(),
             stopping: CancellationToken::new(),
@@ -179,23 +170,26 @@ impl Server {
         server.tasks.spawn(tick(server.hub.clone(), sockjs.clone()));
         server.tasks.spawn(watch_users(server.hub.clone()));
         let stopping = &server.stopping;
-        if let Some(listener) = listeners.tcp {
-            let served = sockets::serve_tcp(server.hub.clone(), listener, Arc::default());
+        let refusals = Arc::new(AtomicUsize::new(0));
+        for listener in listeners.tcp {
+            let served = sockets::serve_tcp(server.hub.clone(), listener, refusals.clone());
             server.tasks.spawn(until_stopped(stopping.clone(), served));
         }
-        if let Some(listener) = listeners.http {
-            let http = HttpServer::new(server.hub.clone(), config.http, sockjs, stopping.clone());
-            server.tasks.spawn(until_stopped(stopping.clone(), http.serve(listener)));
+        let http = HttpServer::new(server.hub.clone(), config.http, sockjs, stopping.clone());
+        for listener in listeners.http {
+            server.tasks.spawn(until_stopped(stopping.clone(), http.clone().serve(listener)));
         }
         Ok(server)
     }
 
-    /// Where clients can connect, as URLs.
+    /// Where clients can connect, as URLs: one for each listener for STOMP over TCP, two for each HTTP listener.
     pub fn listening(&self) -> Vec<String> {
-        let tcp = self.tcp.map(|address| format!("tcp://{address}"));
-        let http = self.http.map(|address| format!("http://{address}"));
-        let websocket = self.http.map(|address| format!("ws://{address}{}", self.ws_path));
-        [tcp, http, websocket].into_iter().flatten().collect()
+        let tcp = self.tcp.iter().map(|address| format!("tcp://{address}"));
+        let http = self
+            .http
+            .iter()
+            .flat_map(|address| [format!("http://{address}"), format!("ws://{address}{}", self.ws_path)]);
+        tcp.chain(http).collect()
     }
 
     /// Publishes a message, as a SEND would; returns how many subscriptions (1 for a queue) it was given to.
@@ -309,8 +303,8 @@ impl Drop for Server {
     }
 }
 
-fn address(listener: &Option<TcpListener>) -> Option<SocketAddr> {
-    listener.as_ref().and_then(|listener| listener.local_addr().ok())
+fn addresses(listeners: &[TcpListener]) -> Vec<SocketAddr> {
+    listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
 }
 
 /// Drives what is timed without a connection.

@@ -107,6 +107,7 @@ fn flag(row: &'static Row, heading: Option<&'static str>) -> Arg {
         Kind::Switch => {
             arg.num_args(0..=1).require_equals(true).default_missing_value("true").long_help(with_default())
         }
+        Kind::Texts => arg.action(ArgAction::Append).long_help(with_default()),
         Kind::Secret => arg.long_help(row.help),
         Kind::Secrets { .. } | Kind::List { .. } => arg.action(ArgAction::Append).long_help(row.help),
     }
@@ -196,11 +197,24 @@ mod tests {
     }
 
     #[test]
-    fn a_switch_needs_no_value_and_users_may_be_many() {
-        let arguments = arguments(&["--allow-anonymous", "--user", "a:1", "--user", "b:2", "check-config"]);
+    fn a_switch_needs_no_value_and_users_and_addresses_may_be_many() {
+        let list = [
+            "--allow-anonymous",
+            "--user",
+            "a:1",
+            "--user",
+            "b:2",
+            "--tcp",
+            "c:3",
+            "--tcp",
+            "d:4",
+            "check-config",
+        ];
+        let arguments = arguments(&list);
         let flags: Vec<_> =
             arguments.flags.iter().map(|given| (given.row.key, given.texts.join(" "))).collect();
-        assert_eq!(flags, [("user", "a:1 b:2".to_owned()), ("allow-anonymous", "true".to_owned())]);
+        let expected = [("tcp", "c:3 d:4"), ("user", "a:1 b:2"), ("allow-anonymous", "true")];
+        assert_eq!(flags, expected.map(|(key, texts)| (key, texts.to_owned())));
     }
 
     #[test]
@@ -233,7 +247,7 @@ mod tests {
             assert_eq!(wrong(list), text, "{list:?}");
         }
         assert!(wrong(&["--tcp"]).contains("--tcp <ADDR>"));
-        assert!(wrong(&["--tcp", "off", "--tcp", "off"]).contains("cannot be used multiple times"));
+        assert!(wrong(&["--ws-path", "/a", "--ws-path", "/b"]).contains("cannot be used multiple times"));
     }
 
     #[test]

@@ -13,9 +13,10 @@ pub(super) fn report(loaded: &Loaded) -> String {
         }
         let value = match row.kind {
             Kind::Secrets { .. } | Kind::List { .. } => format!("{:?}", setting.shown),
+            Kind::Texts if setting.shown.len() > 1 => format!("{:?}", setting.shown),
             Kind::Switch => setting.shown.concat(),
             Kind::Number if is_integer(&setting.shown.concat()) => setting.shown.concat(),
-            Kind::Text | Kind::Number | Kind::Secret => format!("{:?}", setting.shown.concat()),
+            Kind::Text | Kind::Texts | Kind::Number | Kind::Secret => format!("{:?}", setting.shown.concat()),
         };
         text.push_str(&format!("{} = {value}  # {}\n", setting.key, place(setting)));
     }

@@ -20,14 +20,9 @@ pub(super) struct Check {
 
 pub(super) const CHECKS: &[Check] = &[
     Check { keys: &["tcp", "http"], wrong: nothing_listens },
-    Check {
-        keys: &["tcp", "user", "users-file", "allow-anonymous"],
-        wrong: |c| exposed(c.listen_tcp.as_ref(), c),
-    },
-    Check {
-        keys: &["http", "user", "users-file", "allow-anonymous"],
-        wrong: |c| exposed(c.listen_http.as_ref(), c),
-    },
+    Check { keys: &["tcp", "http"], wrong: listens_twice },
+    Check { keys: &["tcp", "user", "users-file", "allow-anonymous"], wrong: |c| exposed(&c.listen_tcp, c) },
+    Check { keys: &["http", "user", "users-file", "allow-anonymous"], wrong: |c| exposed(&c.listen_http, c) },
     Check {
         keys: &["users-file", "user-names"],
         wrong: |c| check_users_file(c.users.users_file.as_ref()?, c.users.names).err(),
@@ -44,13 +39,19 @@ pub(super) const CHECKS: &[Check] = &[
 ];
 
 fn nothing_listens(c: &Config) -> Option<String> {
-    let nothing = c.listen_tcp.is_none() && c.listen_http.is_none();
+    let nothing = c.listen_tcp.is_empty() && c.listen_http.is_empty();
     nothing
         .then(|| "tcp and http are both off, so nobody could connect; give one of them an address".to_owned())
 }
 
-fn exposed(listen: Option<&Listen>, c: &Config) -> Option<String> {
-    let listen = listen.filter(|listen| !listen.is_loopback())?;
+fn listens_twice(c: &Config) -> Option<String> {
+    let is_http = |address: &&Listen| address.port != 0 && c.listen_http.contains(address);
+    let address = c.listen_tcp.iter().find(is_http)?;
+    Some(format!("tcp and http are both to listen at {address}; give one of them another port"))
+}
+
+fn exposed(addresses: &[Listen], c: &Config) -> Option<String> {
+    let listen = addresses.iter().find(|address| !address.is_loopback())?;
     if Kind::ALL.into_iter().any(|kind| c.users.has(kind)) {
         return None;
     }
@@ -165,6 +166,7 @@ mod tests {
         for (settings, listen) in [
             (("tcp", "0.0.0.0:61613"), "0.0.0.0:61613"),
             (("http", "[::]:8080"), "[::]:8080"),
+            (("http", "127.0.0.1:8080, [::1]:8080, 192.0.2.1:8080"), "192.0.2.1:8080"),
             (("http", "broker.example:8080"), "broker.example:8080"),
         ] {
             assert_eq!(
@@ -181,6 +183,7 @@ mod tests {
     fn limits_that_contradict_each_other_are_told_with_both_names() {
         for (settings, names) in [
             (&[("tcp", "off"), ("http", "off")][..], ["tcp", "http"]),
+            (&[("tcp", "127.0.0.1:7,[::1]:7"), ("http", "[::1]:7")], ["tcp and http", "[::1]:7"]),
             (
                 &[("connect-frame-bytes-max", "4MiB")],
                 ["connect-frame-bytes-max (4194304)", "frame-bytes-max (2097152)"],

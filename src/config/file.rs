@@ -67,18 +67,22 @@ fn unknown(source: Source, name: &str, value: &DeValue<'_>) -> Mistake {
 fn texts(row: &Row, value: &DeValue<'_>) -> Result<Vec<String>, String> {
     let wrong = |expected: &str| Err(format!("{}; expected {expected}", kind_of(value)));
     match (row.kind, value) {
-        (Kind::Text | Kind::Number | Kind::Secret, DeValue::String(text)) => {
+        (Kind::Text | Kind::Texts | Kind::Number | Kind::Secret, DeValue::String(text)) => {
             Ok(vec![text.clone().into_owned()])
         }
         (Kind::Number, DeValue::Integer(number)) => Ok(vec![decimal(number)]),
         (Kind::Switch, DeValue::Boolean(on)) => Ok(vec![on.to_string()]),
-        (Kind::Secrets { .. } | Kind::List { .. }, DeValue::Array(items)) => {
+        (Kind::Texts, DeValue::Array(items)) if items.is_empty() => {
+            Err(format!("an empty array; expected {:?}, or some of {}", "off", row.value))
+        }
+        (Kind::Secrets { .. } | Kind::List { .. } | Kind::Texts, DeValue::Array(items)) => {
             let texts = items.iter().map(|item| item.get_ref().as_str().map(str::to_owned));
             texts.collect::<Option<_>>().ok_or_else(|| {
                 format!("an array with something else than strings; expected [\"{}\", …]", row.value)
             })
         }
         (Kind::Text | Kind::Secret, _) => wrong(&format!("a string, {}", row.value)),
+        (Kind::Texts, _) => wrong(&format!("a string, {0}, or an array of strings, [\"{0}\", …]", row.value)),
         (Kind::Number, _) if row.value == "N" => wrong("a whole number"),
         (Kind::Number, _) => wrong(&format!("a string with a unit, such as {:?}", row.default)),
         (Kind::Switch, _) => wrong("true or false, without quotes"),
@@ -146,8 +150,16 @@ mod tests {
                 "a.toml:3: key \"frame-byte-max\": unknown key; did you mean \"frame-bytes-max\"?",
             ),
             ("colour = 1", "a.toml:1: key \"colour\": unknown key; stompbox --help lists them all"),
-            ("tcp = 61613", "a.toml:1: key \"tcp\": an integer; expected a string, ADDR"),
-            ("\ntcp = [\"a:1\"]", "a.toml:2: key \"tcp\": an array; expected a string, ADDR"),
+            (
+                "tcp = 61613",
+                "a.toml:1: key \"tcp\": an integer; expected a string, ADDR, or an array of strings, [\"ADDR\", …]",
+            ),
+            ("\ntcp = []", "a.toml:2: key \"tcp\": an empty array; expected \"off\", or some of ADDR"),
+            (
+                "tcp = [61613]",
+                "a.toml:1: key \"tcp\": an array with something else than strings; expected [\"ADDR\", …]",
+            ),
+            ("\nws-path = [\"/a\"]", "a.toml:2: key \"ws-path\": an array; expected a string, PATH"),
             ("max-deliveries = 1.5", "a.toml:1: key \"max-deliveries\": a float; expected a whole number"),
             (
                 "frame-bytes-max = true",

@@ -100,6 +100,8 @@ impl Layers {
             if let Kind::Secrets { clear } | Kind::List { clear, .. } = row.kind {
                 clear(&mut self.config);
             }
+            let joined = [texts.join(",")];
+            let texts = if matches!(row.kind, Kind::Texts) { &joined[..] } else { &texts[..] };
             for text in texts {
                 if let Err(wrong) = row.apply(&mut self.config, text) {
                     self.mistakes.push(Mistake::new(source.clone(), row.key, wrong));
@@ -224,6 +226,30 @@ mod tests {
         let loaded = load(Some(file.path()), variables(&[("STOMPBOX_USER", "c:3")]), given).expect("valid");
         assert_eq!(names(&loaded), ["d", "e"]);
         assert_eq!(loaded.settings[0].shown, ["d:***", "e:***"]);
+    }
+
+    #[test]
+    fn several_addresses_are_flags_an_array_or_a_text_with_commas() {
+        let expected = ["127.0.0.1:7", "[::1]:7"];
+        let tcp =
+            |loaded: Loaded| loaded.config.listen_tcp.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let array = File::new("array", "tcp = [\"127.0.0.1:7\", \"[::1]:7\"]\n");
+        let text = File::new("text", "tcp = \"127.0.0.1:7, [::1]:7\"\n");
+        for file in [&array, &text] {
+            assert_eq!(tcp(load(Some(file.path()), variables(&[]), Vec::new()).expect("valid")), expected);
+        }
+        let variable = || variables(&[("STOMPBOX_TCP", "127.0.0.1:7,[::1]:7")]);
+        assert_eq!(tcp(load(None, variable(), Vec::new()).expect("valid")), expected);
+        let given = flags(&[("tcp", "127.0.0.1:7"), ("tcp", "[::1]:7")]);
+        let loaded = load(None, variables(&[("STOMPBOX_TCP", "127.0.0.1:9")]), given).expect("valid");
+        assert_eq!(loaded.settings[0].shown, expected);
+        assert_eq!(tcp(loaded), expected, "a higher layer replaces the list");
+        for wrong in
+            [&[("tcp", "127.0.0.1:7"), ("tcp", "off")], &[("tcp", "127.0.0.1:7"), ("tcp", "127.0.0.1:7")]]
+        {
+            let mistakes = load(None, variables(&[]), flags(wrong)).expect_err("a contradiction");
+            assert!(shown(&mistakes)[0].starts_with("--tcp: "), "{mistakes:?}");
+        }
     }
 
     #[test]

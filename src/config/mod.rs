@@ -46,10 +46,10 @@ use stompbox_frames::stomp::Limits;
 /// Everything that can be set, a section per room. `Config::default()` is what the table says.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where STOMP over TCP is served; `None`: nowhere (`tcp`).
-    pub listen_tcp: Option<Listen>,
-    /// Where HTTP, and so WebSocket, is served; `None`: nowhere (`http`).
-    pub listen_http: Option<Listen>,
+    /// Where STOMP over TCP is served (`tcp`).
+    pub listen_tcp: Vec<Listen>,
+    /// Where HTTP, and so WebSocket, is served (`http`).
+    pub listen_http: Vec<Listen>,
     /// What holds for every connection, however it came.
     pub transport: transport::Options,
     /// HTTP, WebSocket and the pages for operators.
@@ -108,8 +108,8 @@ impl Config {
         let zero = Duration::ZERO;
         let limits = Limits { frame_bytes_max: 0, header_count_max: 0, header_bytes_max: 0, to_bytes_max: 0 };
         Config {
-            listen_tcp: None,
-            listen_http: None,
+            listen_tcp: Vec::new(),
+            listen_http: Vec::new(),
             transport: transport::Options {
                 connect_limits: limits,
                 limits,
@@ -166,8 +166,8 @@ mod tests {
             config.transport.connect_limits.header_count_max,
             config.transport.limits.header_count_max
         );
-        assert_eq!(config.listen_tcp.as_ref().map(Listen::to_string).as_deref(), Some("127.0.0.1:61613"));
-        assert_eq!(config.listen_http.as_ref().map(Listen::to_string).as_deref(), Some("127.0.0.1:8080"));
+        assert_eq!(config.listen_tcp.iter().map(Listen::to_string).collect::<Vec<_>>(), ["127.0.0.1:61613"]);
+        assert_eq!(config.listen_http.iter().map(Listen::to_string).collect::<Vec<_>>(), ["127.0.0.1:8080"]);
         assert_eq!(config.http.metrics_from, MetricsFrom::Loopback);
         assert_eq!(config.http.origins, Origins::same_origin_and_loopback());
         assert_eq!(config.http.hosts, Hosts::default());

@@ -17,7 +17,7 @@ impl Config {
     pub fn permissions(&self) -> Permissions {
         let (preset, _) = self.preset();
         let options = &self.users.permissions;
-        let is_demo = self.http.demo && self.listen_http.is_some() && preset == Preset::Safe;
+        let is_demo = self.http.demo && !self.listen_http.is_empty() && preset == Preset::Safe;
         let demo = is_demo.then(|| (DEMO, Rule::parse(DEMO_RULE).expect("it is a rule")));
         Permissions::new(preset, options.rules.clone(), demo.into_iter().collect())
     }
@@ -42,8 +42,7 @@ impl Config {
         if let Some(preset) = self.users.permissions.preset {
             return (preset, "permissions says so");
         }
-        let is_public =
-            [&self.listen_tcp, &self.listen_http].into_iter().flatten().any(|at| !at.is_loopback());
+        let is_public = self.listen_tcp.iter().chain(&self.listen_http).any(|address| !address.is_loopback());
         let reasons = [
             (self.users.has(Kind::UsersFile), "users-file is set"),
             (self.users.has(Kind::Token), "tokens are configured (jwt-…)"),

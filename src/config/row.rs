@@ -25,6 +25,8 @@ pub struct Row {
 pub enum Kind {
     /// A string.
     Text,
+    /// A list that is one string with commas, or an array of strings; it may be given many times.
+    Texts,
     /// A number, or a string with a unit.
     Number,
     /// A flag without a value; `true` or `false` elsewhere.

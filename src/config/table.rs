@@ -80,20 +80,24 @@ pub(super) const fn timed(key: &'static str, default: &'static str, help: &'stat
 }
 
 const LISTENING: &[Row] = &[
-    text(
-        "http",
-        "ADDR",
-        "127.0.0.1:8080",
-        "Address for HTTP, and so for WebSocket and SockJS: HOST:PORT, or off. Port 0 takes any free port.",
-        |c, v| put(&mut c.listen_http, listen(v)),
-    ),
-    text(
-        "tcp",
-        "ADDR",
-        "127.0.0.1:61613",
-        "Address for STOMP over TCP: HOST:PORT, or off. Port 0 takes any free port.",
-        |c, v| put(&mut c.listen_tcp, listen(v)),
-    ),
+    Row {
+        key: "http",
+        value: "ADDR",
+        default: "127.0.0.1:8080",
+        help: "Addresses for HTTP, and so for WebSocket and SockJS: HOST:PORT, or off. May be given many times or with \
+               commas; in the file as an array, too. A name means all of its addresses, port 0 any free port. \
+               [::]:PORT takes IPv4 as well, unless an IPv4 address with the same port is given beside it.",
+        kind: Kind::Texts,
+        set: |c, v| put(&mut c.listen_http, listen(v)),
+    },
+    Row {
+        key: "tcp",
+        value: "ADDR",
+        default: "127.0.0.1:61613",
+        help: "Addresses for STOMP over TCP, written as those of http.",
+        kind: Kind::Texts,
+        set: |c, v| put(&mut c.listen_tcp, listen(v)),
+    },
     text(
         "ws-path",
         "PATH",

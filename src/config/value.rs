@@ -90,9 +90,23 @@ pub(super) fn switch(text: &str) -> Result<bool, String> {
     text.parse().map_err(|_| format!("{text:?} will not do; expected true or false"))
 }
 
-/// An address to listen on, or `off`.
-pub(super) fn listen(text: &str) -> Result<Option<Listen>, String> {
-    if text == "off" { Ok(None) } else { Listen::parse(text).map(Some) }
+/// Addresses to listen on with commas between them, or `off`.
+pub(super) fn listen(text: &str) -> Result<Vec<Listen>, String> {
+    if text == "off" {
+        return Ok(Vec::new());
+    }
+    let mut addresses: Vec<Listen> = Vec::new();
+    for item in text.split(',').map(str::trim) {
+        if item == "off" {
+            return Err(format!("{text:?} will not do; expected addresses, or off alone"));
+        }
+        let address = Listen::parse(item)?;
+        if address.port != 0 && addresses.contains(&address) {
+            return Err(format!("{item:?} is given twice; expected each address once"));
+        }
+        addresses.push(address);
+    }
+    Ok(addresses)
 }
 
 /// The path of an endpoint: not one of the broker's own pages.
@@ -408,11 +422,33 @@ mod tests {
         assert_eq!(switch("true"), Ok(true));
         assert_eq!(switch("false"), Ok(false));
         assert!(switch("yes").is_err());
-        assert_eq!(listen("off"), Ok(None));
+        assert_eq!(listen("off"), Ok(Vec::new()));
         assert_eq!(metrics_from("any"), Ok(MetricsFrom::Any));
         assert_eq!(metrics_from("Any"), Err("\"Any\" will not do; expected loopback, any or off".to_owned()));
         assert_eq!(log_format("json"), Ok(LogFormat::Json));
         assert_eq!(log_format("xml"), Err("\"xml\" will not do; expected text or json".to_owned()));
+    }
+
+    #[test]
+    fn addresses_to_listen_on_are_a_list() {
+        let shown = |text| listen(text).map(|list| list.iter().map(Listen::to_string).collect::<Vec<_>>());
+        assert_eq!(shown("127.0.0.1:1"), Ok(vec!["127.0.0.1:1".to_owned()]));
+        assert_eq!(shown("127.0.0.1:1, [::1]:1"), Ok(vec!["127.0.0.1:1".to_owned(), "[::1]:1".to_owned()]));
+        assert_eq!(
+            shown("localhost:0,localhost:0").map(|list| list.len()),
+            Ok(2),
+            "each gets a port of its own"
+        );
+        for (text, error) in [
+            ("a:1,b:2,a:1", "\"a:1\" is given twice; expected each address once"),
+            ("off,a:1", "\"off,a:1\" will not do; expected addresses, or off alone"),
+            ("a:1, off", "\"a:1, off\" will not do; expected addresses, or off alone"),
+        ] {
+            assert_eq!(shown(text), Err(error.to_owned()));
+        }
+        for text in ["", "a:1,", ",", "a:1 b:2"] {
+            assert!(listen(text).expect_err(text).contains("is no address; expected HOST:PORT"), "{text}");
+        }
     }
 
     #[test]

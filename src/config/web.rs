@@ -14,8 +14,8 @@ pub(super) const WEB: &[Row] = &[
         "",
         "Origins of web pages that may use what is under ws-path, besides pages of the same origin and of the user's \
          own machine (localhost): https://app.example.com, https://*.example.com (one or more labels before it), \
-         https://app.example.com:* (any port), null (files and sandboxed frames), or * for every page; commas \
-         between them.",
+         https://app.example.com:* (any port), the schemes of apps (file://, capacitor://localhost), null (files and \
+         sandboxed frames), or * for every page; commas between them.",
         |c, v| put(&mut c.http.origins, Origins::parse(v)),
     ),
     text(

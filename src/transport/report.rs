@@ -46,7 +46,9 @@ impl<W: Wire> Connection<W> {
     fn is_routine(&self, closing: Closing) -> bool {
         let frames_max = CHECK_FRAMES.iter().find(|(end, _)| *end == closing).map(|(_, frames)| *frames);
         let is_check = frames_max.is_some_and(|frames_max| self.frames_received <= frames_max);
-        self.untold || closing == Closing::NoData || is_check && self.hub.is_health_check(self.address)
+        // Another protocol was logged when it was found, with what to do.
+        let is_told = self.untold || matches!(closing, Closing::NoData | Closing::WrongProtocol);
+        is_told || is_check && self.hub.is_health_check(self.address)
     }
 
     /// How long the connection lasted, in seconds to the millisecond.

@@ -19,6 +19,7 @@ mod http;
 mod idle;
 mod kill;
 mod limits;
+mod listening;
 mod log;
 mod loss;
 mod memory;

@@ -20,6 +20,25 @@ pub(crate) struct Broker {
     log: Log,
     pub(crate) tcp: SocketAddr,
     pub(crate) http: SocketAddr,
+    /// Everything that it announces, as URLs.
+    pub(crate) urls: Vec<String>,
+}
+
+/// Lines about further listeners: one for each address of `--tcp`, two for each of `--http`.
+fn further_lines(flags: &[&str]) -> usize {
+    let mut lines = 0;
+    let mut flags = flags.iter();
+    while let Some(flag) = flags.next() {
+        let (name, value) = flag.split_once('=').unwrap_or((flag, ""));
+        let for_each = match name {
+            "--tcp" => 1,
+            "--http" => 2,
+            _ => continue,
+        };
+        let value = if value.is_empty() { flags.next().copied().unwrap_or_default() } else { value };
+        lines += for_each * value.split(',').count();
+    }
+    lines
 }
 
 impl Broker {
@@ -52,15 +71,15 @@ impl Broker {
         std::thread::spawn(move || follow(stdout, &sender));
         let log = Log::follow(child.stderr.take().expect("stderr is piped"));
         let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut broker = Broker { child, lines: Mutex::new(lines), log, tcp: nowhere, http: nowhere };
-        broker.await_listening();
+        let urls = Vec::new();
+        let mut broker = Broker { child, lines: Mutex::new(lines), log, tcp: nowhere, http: nowhere, urls };
+        broker.await_listening(3 + further_lines(flags));
         broker
     }
 
     #[track_caller]
-    fn await_listening(&mut self) {
-        let mut awaited = 3;
-        while awaited > 0 {
+    fn await_listening(&mut self, lines: usize) {
+        while self.urls.len() < lines {
             let Ok(line) = self.line_within(PATIENCE) else {
                 panic!("the broker does not listen; it says:\n{}", self.log());
             };
@@ -70,10 +89,12 @@ impl Broker {
             let address = rest.split('/').next().and_then(|address| address.parse().ok());
             let address = address.expect("an address is announced");
             match scheme {
-                "tcp" => self.tcp = address,
-                _ => self.http = address,
+                // The first ones are those that every test has.
+                "tcp" if self.tcp.port() == 0 => self.tcp = address,
+                "http" if self.http.port() == 0 => self.http = address,
+                _ => {}
             }
-            awaited -= 1;
+            self.urls.push(url.to_owned());
         }
     }
 

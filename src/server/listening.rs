@@ -1,0 +1,138 @@
+//! From the options `tcp` and `http` to listening sockets.
+
+use super::{BindError, Listeners};
+use crate::config::Listen;
+use crate::transport::sockets;
+use rustix::io::Errno;
+use std::collections::HashSet;
+use std::io;
+use std::net::SocketAddr;
+use tokio::net::TcpListener;
+
+/// An address as the operator wrote it, and what it stands for.
+struct Wanted<'a> {
+    option: &'static str,
+    listen: &'a Listen,
+    addresses: Vec<SocketAddr>,
+}
+
+/// Listens at all of the addresses. A name means every address that it has on this machine.
+///
+/// An IPv6 wildcard address takes IPv4 clients as well, unless an IPv4 address is given with the same port: the system
+/// would refuse one of the two.
+pub(super) async fn bind(tcp: &[Listen], http: &[Listen], backlog: i32) -> Result<Listeners, BindError> {
+    let mut wanted = Vec::new();
+    for (option, list) in [("tcp", tcp), ("http", http)] {
+        for listen in list {
+            let found = resolve(listen).await;
+            let addresses = found.map_err(|error| failed(option, listen, error))?;
+            wanted.push(Wanted { option, listen, addresses });
+        }
+    }
+    let ipv4_ports: HashSet<u16> = wanted
+        .iter()
+        .flat_map(|wanted| &wanted.addresses)
+        .filter(|address| address.is_ipv4() && address.port() != 0)
+        .map(SocketAddr::port)
+        .collect();
+    let mut listeners = Listeners::default();
+    for wanted in &wanted {
+        let opened = open(wanted, &ipv4_ports, backlog);
+        let opened = opened.map_err(|error| failed(wanted.option, wanted.listen, error))?;
+        if wanted.option == "tcp" { &mut listeners.tcp } else { &mut listeners.http }.extend(opened);
+    }
+    Ok(listeners)
+}
+
+fn failed(option: &'static str, listen: &Listen, error: io::Error) -> BindError {
+    BindError { option, address: listen.to_string(), error }
+}
+
+/// The addresses of a name, each once, in the order in which the system prefers them.
+async fn resolve(listen: &Listen) -> io::Result<Vec<SocketAddr>> {
+    let mut addresses: Vec<SocketAddr> = Vec::new();
+    for address in tokio::net::lookup_host(listen.to_string()).await? {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    if addresses.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(addresses) }
+}
+
+/// Listens at every address; those that this machine does not have are left out as long as one of them is there.
+fn open(wanted: &Wanted<'_>, ipv4_ports: &HashSet<u16>, backlog: i32) -> io::Result<Vec<TcpListener>> {
+    let mut opened = Vec::new();
+    let mut missing = None;
+    for address in &wanted.addresses {
+        let is_wildcard = address.is_ipv6() && address.ip().is_unspecified();
+        let takes_ipv4 = is_wildcard && !ipv4_ports.contains(&address.port());
+        match sockets::listen(*address, takes_ipv4, backlog) {
+            Ok(listener) => opened.push(listener),
+            Err(error) if is_missing(&error) => missing = Some((address, error)),
+            Err(error) => return Err(error),
+        }
+    }
+    match missing {
+        Some((_, error)) if opened.is_empty() => Err(error),
+        Some((address, error)) => {
+            let Wanted { option, listen, .. } = wanted;
+            tracing::warn!(option, %listen, %address, %error, "not listening at one of the addresses of this name");
+            Ok(opened)
+        }
+        None => Ok(opened),
+    }
+}
+
+/// Whether this machine has no such address.
+fn is_missing(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::AddrNotAvailable
+        || error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpStream;
+
+    fn listens(list: &[&str]) -> Vec<Listen> {
+        list.iter().map(|text| Listen::parse(text).expect(text)).collect()
+    }
+
+    /// A port that is free on every address, most probably still when it is asked for.
+    fn free_port() -> u16 {
+        let listener = std::net::TcpListener::bind("[::]:0").expect("a port is free");
+        listener.local_addr().expect("a listener has an address").port()
+    }
+
+    #[tokio::test]
+    async fn the_wildcards_of_ipv4_and_ipv6_share_a_port() {
+        let port = free_port();
+        let both = listens(&[&format!("[::]:{port}"), &format!("0.0.0.0:{port}")]);
+        let listeners = bind(&both, &[], 8).await.expect("both are opened");
+        assert_eq!(listeners.tcp.len(), 2);
+        for (host, at) in [("[::1]", 0), ("127.0.0.1", 1)] {
+            let _client = TcpStream::connect(format!("{host}:{port}")).expect("it listens");
+            let (_, peer) = listeners.tcp[at].accept().await.expect("a client");
+            assert_eq!(peer.is_ipv6(), at == 0);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_means_each_of_its_addresses() {
+        let found = resolve(&Listen::parse("localhost:0").expect("an address")).await.expect("it has one");
+        let listeners = bind(&[], &listens(&["localhost:0"]), 8).await.expect("it listens");
+        let bound: Vec<_> =
+            listeners.http.iter().map(|listener| listener.local_addr().expect("bound").ip()).collect();
+        assert_eq!(bound, found.iter().map(SocketAddr::ip).collect::<Vec<_>>());
+        assert!(bound.iter().all(|address| address.is_loopback()), "{bound:?}");
+    }
+
+    #[tokio::test]
+    async fn an_address_that_cannot_be_had_is_named_with_its_option() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let address = taken.local_addr().expect("a listener has an address").to_string();
+        let error = bind(&listens(&["127.0.0.1:0"]), &listens(&["127.0.0.1:0", &address]), 8).await;
+        let error = error.expect_err("the second address of http is taken");
+        assert_eq!((error.option, error.address), ("http", address));
+    }
+}
