@@ -12,7 +12,8 @@
 
 import { sendBytes } from './raw.mjs';
 
-const PATIENCE_MS = 10_000;
+/** A deadline that only guards against a hang. */
+export const HANG_TIMEOUT_MS = 60_000;
 
 class Expected extends Error {}
 
@@ -20,7 +21,7 @@ class Expected extends Error {}
 export function expected(what, promise) {
   let timer;
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Expected(`${what} was expected within ${PATIENCE_MS} ms`)), PATIENCE_MS);
+    timer = setTimeout(() => reject(new Expected(`${what} was expected within ${HANG_TIMEOUT_MS} ms`)), HANG_TIMEOUT_MS);
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
@@ -211,11 +212,11 @@ const steps = {
   async 'heart-beats both ways'({ a }) {
     const { beats } = a.client;
     const before = { ...beats };
-    const enough = () => beats.received - before.received >= 5 && beats.sent - before.sent >= 5;
+    const enough = () => beats.received - before.received >= 3 && beats.sent - before.sent >= 3;
     const seen = new Promise((resolve) => {
       beats.changed = () => enough() && resolve();
     });
-    await expected('five heart-beats each way', seen);
+    await expected('three heart-beats each way', seen);
     same('still connected', a.closed.isEmpty, true);
     a.send('/topic/after-beats', 'x', { receipt: 'alive' });
     await a.receipt('alive');
@@ -238,7 +239,7 @@ const steps = {
 /** Plays all steps with each of the adapters; the process's exit code says how it went. */
 export async function play(adapters) {
   const url = `ws://127.0.0.1:${process.argv[3]}/ws`;
-  const options = { beatMs: 500 };
+  const options = { beatMs: 1000 };
   for (const adapter of adapters) {
     const peers = [];
     const connect = async () => {

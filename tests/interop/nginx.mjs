@@ -15,15 +15,15 @@ import zlib from 'node:zlib';
 import { Client } from '@stomp/stompjs';
 import SockJS from 'sockjs-client';
 import { WebSocket } from 'ws';
-import { expected, same } from './conversation.mjs';
+import { HANG_TIMEOUT_MS, expected, same } from './conversation.mjs';
 import { start } from './program.mjs';
 
 const HOST = 'chat.example.com';
 const PROXY = '127.0.0.1';
 const CLIENT = '127.0.0.2';
 const FORGED = '203.0.113.9';
-/** Of those who want to hear from the broker that often. */
-const BEAT_MS = 1000;
+/** Heartbeats of clients that must see the loss of a connection. They wait for twice as long. */
+const BEAT_MS = 2000;
 const SOCKJS = ['websocket', 'xhr-streaming', 'eventsource', 'xhr-polling'];
 const KINDS = ['native WebSocket', ...SOCKJS];
 /** Root's nginx would change its user; ours is somebody without privileges from the start. */
@@ -53,7 +53,7 @@ function makeCertificate() {
     ...['req', '-x509', '-nodes', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-days', '2'],
     ...['-subj', `/CN=${HOST}`, '-addext', `subjectAltName=DNS:${HOST}`],
     ...['-keyout', paths.key, '-out', paths.certificate],
-  ], { stdio: ['ignore', 'ignore', 'pipe'], timeout: 10_000 });
+  ], { stdio: ['ignore', 'ignore', 'pipe'], timeout: HANG_TIMEOUT_MS });
   return paths;
 }
 
@@ -101,7 +101,7 @@ async function startNginx(broker) {
   const nginx = start('nginx', args, { env, ...NOBODY });
   await nginx.log.find(/start worker process \d+/);
   const reload = () =>
-    execFileSync('nginx', [...args, '-s', 'reload'], { env, timeout: 10_000, stdio: 'pipe', ...NOBODY });
+    execFileSync('nginx', [...args, '-s', 'reload'], { env, timeout: HANG_TIMEOUT_MS, stdio: 'pipe', ...NOBODY });
   return { ...nginx, port, leftPort, bufferedPort, reload, ca: readFileSync(certificate.certificate) };
 }
 

@@ -9,16 +9,10 @@ import threading
 
 import stomp
 
-PATIENCE = 10
+from broker import HANG_TIMEOUT_SECONDS, Expected, same
 
-
-class Expected(Exception):
-    pass
-
-
-def same(what, actual, wanted):
-    if actual != wanted:
-        raise Expected(f"{what}: {str(wanted)[:300]} was expected, not {str(actual)[:300]}")
+# The scale makes stomp.py wait for ten missing heartbeats, so that a busy machine does not end a connection.
+BEATS = {"heartbeats": (1000, 1000), "heart_beat_receive_scale": 10}
 
 
 class Peer(stomp.ConnectionListener):
@@ -26,7 +20,7 @@ class Peer(stomp.ConnectionListener):
 
     def __init__(self, connection, version, port):
         kind = getattr(stomp, f"StompConnection{connection}")
-        beats = {} if connection == "10" else {"heartbeats": (500, 500)}
+        beats = {} if connection == "10" else BEATS
         self.version = version
         self.connection = kind([("127.0.0.1", port)], auto_decode=False, **beats)
         self.inboxes = {name: queue.Queue() for name in ("connected", "message", "receipt", "error", "end")}
@@ -60,9 +54,9 @@ class Peer(stomp.ConnectionListener):
 
     def take(self, kind):
         try:
-            return self.inboxes[kind].get(timeout=PATIENCE)
+            return self.inboxes[kind].get(timeout=HANG_TIMEOUT_SECONDS)
         except queue.Empty:
-            raise Expected(f"{kind} was expected within {PATIENCE} s") from None
+            raise Expected(f"{kind} was expected within {HANG_TIMEOUT_SECONDS} s") from None
 
     def message(self, body):
         message = self.take("message")
@@ -178,8 +172,8 @@ def beats(a, b, name):
         return "1.0 has no heart-beats"
     for _ in range(5):
         for what, seen in (("from", a.beats), ("to", a.sent_beats)):
-            if not seen.acquire(timeout=PATIENCE):
-                raise Expected(f"a heart-beat {what} the broker was expected within {PATIENCE} s")
+            if not seen.acquire(timeout=HANG_TIMEOUT_SECONDS):
+                raise Expected(f"a heart-beat {what} the broker was expected within {HANG_TIMEOUT_SECONDS} s")
     a.connection.send(f"/topic/{name}", "x", receipt="alive")
     a.receipt("alive")
 

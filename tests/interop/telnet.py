@@ -11,12 +11,7 @@ import select
 import sys
 import time
 
-PATIENCE = 10
-
-
-class Expected(Exception):
-    pass
-
+from broker import HANG_TIMEOUT_SECONDS, Expected
 
 class Telnet:
     """One terminal with one telnet in it."""
@@ -37,7 +32,7 @@ class Telnet:
 
     def wait_for(self, pattern):
         """Reads on until the pattern is on the screen; what stands behind it is kept."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + HANG_TIMEOUT_SECONDS
         while True:
             found = re.search(pattern, self.screen)
             if found:
@@ -45,7 +40,7 @@ class Telnet:
                 return found
             left = deadline - time.monotonic()
             if left <= 0 or not select.select([self.terminal], [], [], left)[0]:
-                raise Expected(f"{pattern!r} was expected within {PATIENCE} s; the screen shows {self.screen!r}")
+                raise Expected(f"{pattern!r} was expected within {HANG_TIMEOUT_SECONDS} s; the screen shows {self.screen!r}")
             try:
                 more = os.read(self.terminal, 65536)
             except OSError:

@@ -1,0 +1,46 @@
+"""The real broker, for scripts that start their own: on free ports, gone at the end."""
+
+import pathlib
+import re
+import subprocess
+import urllib.request
+
+# A deadline that only guards against a hang.
+HANG_TIMEOUT_SECONDS = 60
+
+
+class Expected(Exception):
+    """A failed expectation."""
+
+
+def same(what, actual, wanted):
+    if actual != wanted:
+        raise Expected(f"{what}: {str(wanted)[:300]} was expected, not {str(actual)[:300]}")
+
+
+class Broker:
+    def __init__(self, binary, directory, *flags):
+        flags = ["--http", "127.0.0.1:0", "--tcp", "127.0.0.1:0", *flags]
+        self.log = open(pathlib.Path(directory) / "log", "w+")
+        self.process = subprocess.Popen([binary, *flags], stdout=subprocess.PIPE, stderr=self.log, text=True)
+        self.ports = {}
+        while not {"tcp", "http"} <= self.ports.keys():
+            line = self.process.stdout.readline()
+            if not line:
+                raise Expected("the broker does not listen")
+            scheme, _, rest = line.removeprefix("listening ").strip().partition("://")
+            self.ports[scheme] = int(rest.split("/")[0].rpartition(":")[2])
+
+    def metric(self, name):
+        """Returns the value of a series without labels, or the sum over all labels."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.ports['http']}/metrics") as page:
+            text = page.read().decode()
+        values = re.findall(rf"^stompbox_{name}(?:\{{.*\}})? (\d+)$", text, re.M)
+        return sum(map(int, values))
+
+    def end(self):
+        """Stops the broker and returns its log."""
+        self.process.terminate()
+        self.process.wait(HANG_TIMEOUT_SECONDS)
+        self.log.seek(0)
+        return self.log.read()

@@ -1,0 +1,147 @@
+<?php
+// PHP clients that send the headers of a MESSAGE back in its ACK: the PECL extension, and a client that writes
+// frames as FuseSource's stomp-php does, `content-length` included.
+//
+// Usage: php echo_headers.php TCP_PORT HTTP_PORT. One line per step; exits with 1 at the first that fails.
+
+declare(strict_types=1);
+
+/** A deadline that only guards against a hang. */
+const HANG_TIMEOUT_SECONDS = 60;
+
+/** A failed expectation. */
+class Expected extends Exception
+{
+}
+
+function same(string $what, mixed $actual, mixed $wanted): void
+{
+    if ($actual !== $wanted) {
+        throw new Expected("$what: " . json_encode($wanted) . ' was expected, not ' . json_encode($actual));
+    }
+}
+
+/** Returns the number of messages that all queues of the broker hold. */
+function queued_messages(int $http_port): int
+{
+    $metrics = file_get_contents("http://127.0.0.1:$http_port/metrics");
+    same('/metrics has stompbox_queue_messages', preg_match('/^stompbox_queue_messages (\d+)$/m', $metrics, $found), 1);
+    return (int) $found[1];
+}
+
+/** A client without a library: one socket, frames as text. */
+class EchoingClient
+{
+    private $socket;
+
+    public function __construct(int $port, private string $version)
+    {
+        $this->socket = stream_socket_client("tcp://127.0.0.1:$port", $code, $why, HANG_TIMEOUT_SECONDS);
+        if (!$this->socket) {
+            throw new Expected("a connection was expected, not $why");
+        }
+        stream_set_timeout($this->socket, HANG_TIMEOUT_SECONDS);
+        $this->write('CONNECT', ['accept-version' => $version, 'host' => 'localhost']);
+        same('version', $this->read('CONNECTED')['headers']['version'], $version);
+    }
+
+    public function write(string $command, array $headers, string $body = ''): void
+    {
+        $lines = array_map(fn ($name) => "$name:{$headers[$name]}\n", array_keys($headers));
+        fwrite($this->socket, $command . "\n" . implode('', $lines) . "\n" . $body . "\0\n");
+    }
+
+    /** Reads the next frame; the bodies here have no NUL. */
+    public function read(string $command): array
+    {
+        $text = stream_get_line($this->socket, 1 << 20, "\0");
+        if ($text === false) {
+            throw new Expected("$command was expected, not the end of the connection");
+        }
+        [$head, $body] = explode("\n\n", ltrim($text, "\n"), 2);
+        $lines = explode("\n", $head);
+        same("the frame $head", array_shift($lines), $command);
+        $headers = [];
+        foreach ($lines as $line) {
+            [$name, $value] = explode(':', $line, 2);
+            $headers[$name] = $value;
+        }
+        return ['headers' => $headers, 'body' => $body];
+    }
+
+    /** Sends every header of the message back; in STOMP 1.2, `id` beside them. */
+    public function settle(string $command, array $message): void
+    {
+        $headers = $message['headers'];
+        if ($this->version === '1.2') {
+            $headers['id'] = $headers['ack'];
+        }
+        same('the message has content-length', isset($headers['content-length']), true);
+        $this->write($command, [...$headers, 'receipt' => $command]);
+        same('receipt-id', $this->read('RECEIPT')['headers']['receipt-id'], $command);
+    }
+}
+
+/** Sends, receives, refuses where the version can, acknowledges; the queue is empty then. */
+function echoes(string $version): Closure
+{
+    return function (int $tcp_port, int $http_port) use ($version): void {
+        $client = new EchoingClient($tcp_port, $version);
+        $queue = "/queue/echo.$version";
+        $subscribe = ['id' => '1', 'destination' => $queue, 'ack' => 'client-individual', 'receipt' => 'subscribed'];
+        $client->write('SUBSCRIBE', $subscribe);
+        $client->read('RECEIPT');
+        foreach (['one', 'two'] as $body) {
+            $client->write('SEND', ['destination' => $queue, 'content-length' => strlen($body)], $body);
+            $message = $client->read('MESSAGE');
+            same('body', $message['body'], $body);
+            if ($version !== '1.0') {
+                $client->settle('NACK', $message);
+                $message = $client->read('MESSAGE');
+                same('body after NACK', $message['body'], $body);
+            }
+            $client->settle('ACK', $message);
+            same('messages in the queue after ACK', queued_messages($http_port), 0);
+        }
+        $client->write('DISCONNECT', ['receipt' => 'bye']);
+        $client->read('RECEIPT');
+    };
+}
+
+/** The same with the PECL extension, in the versions that its ack() can speak. */
+function pecl(array $connect): Closure
+{
+    return function (int $tcp_port, int $http_port) use ($connect): void {
+        $client = new Stomp("tcp://127.0.0.1:$tcp_port", '', '', $connect);
+        $client->setReadTimeout(HANG_TIMEOUT_SECONDS);
+        $queue = '/queue/pecl';
+        $subscribe = ['id' => '1', 'ack' => 'client-individual', 'receipt' => 'subscribed'];
+        same('subscribe', $client->subscribe($queue, $subscribe), true);
+        foreach (['one', 'two'] as $body) {
+            same('send', $client->send($queue, $body, ['receipt' => "sent $body"]), true);
+            $message = $client->readFrame();
+            same('a frame', $message !== false, true);
+            same('command and body', [$message->command, $message->body], ['MESSAGE', $body]);
+            same('ack', $client->ack($message, ['receipt' => "acknowledged $body"]), true);
+            same('an error after ack', $client->error(), false);
+            same('messages in the queue after ACK', queued_messages($http_port), 0);
+        }
+    };
+}
+
+$steps = [
+    'all headers echoed in 1.0' => echoes('1.0'),
+    'all headers echoed in 1.1' => echoes('1.1'),
+    'all headers echoed in 1.2' => echoes('1.2'),
+    'PECL stomp in 1.0' => pecl([]),
+    'PECL stomp in 1.1' => pecl(['accept-version' => '1.1', 'host' => 'localhost']),
+];
+foreach ($steps as $step => $act) {
+    try {
+        $act((int) $argv[1], (int) $argv[2]);
+        echo "ok PHP: $step\n";
+    } catch (Throwable $error) {
+        echo "FAILED PHP: $step: {$error->getMessage()}\n";
+        exit(1);
+    }
+}

@@ -1,0 +1,105 @@
+// WebSocket clients with an `Origin` whose scheme is ws or wss, as Go's golang.org/x/net/websocket sends it: the URL
+// that is connected to. With the broker's own host and port it counts as the broker's own origin; another host does
+// not. Usage: node origin.mjs BROKER (the binary).
+
+import { once } from 'node:events';
+import net from 'node:net';
+import { expected, same } from './conversation.mjs';
+import { start } from './program.mjs';
+
+const broker = start(process.argv[2], ['--http', '127.0.0.1:0', '--tcp', 'off']);
+const [, port] = await broker.out.find(/^listening http:.*:(\d+)$/);
+const HOST = `127.0.0.1:${port}`;
+
+/** Opens a WebSocket as Go's package writes the request. Resolves with the status and the open socket. */
+async function shakeHands(origin) {
+  const socket = net.connect(Number(port), '127.0.0.1');
+  await expected('a connection', once(socket, 'connect'));
+  socket.write(
+    `GET /ws HTTP/1.1\r\nHost: ${HOST}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
+      `Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: ${origin}\r\n` +
+      'Sec-WebSocket-Protocol: v12.stomp\r\nSec-WebSocket-Version: 13\r\n\r\n',
+  );
+  const reader = new Reader(socket);
+  const head = await reader.until('\r\n\r\n');
+  return { status: Number(/^HTTP\/1\.1 (\d+)/.exec(head)?.[1]), socket, reader };
+}
+
+/** What a socket has received and nobody has taken yet. */
+class Reader {
+  #bytes = Buffer.alloc(0);
+  #check = () => {};
+
+  constructor(socket) {
+    socket.on('data', (data) => {
+      this.#bytes = Buffer.concat([this.#bytes, data]);
+      this.#check();
+    });
+  }
+
+  /** Takes everything up to the end of `part`. */
+  until(part) {
+    return expected(JSON.stringify(part), new Promise((resolve) => {
+      this.#check = () => {
+        const at = this.#bytes.indexOf(part);
+        if (at < 0) return;
+        const taken = this.#bytes.subarray(0, at + part.length);
+        this.#bytes = this.#bytes.subarray(at + part.length);
+        this.#check = () => {};
+        resolve(String(taken));
+      };
+      this.#check();
+    }));
+  }
+}
+
+/** A masked text message of at most 125 bytes. */
+function message(text) {
+  const payload = Buffer.from(text);
+  const mask = Buffer.from([1, 2, 3, 4]);
+  const masked = payload.map((byte, index) => byte ^ mask[index % mask.length]);
+  return Buffer.concat([Buffer.from([0x81, 0x80 | payload.length]), mask, masked]);
+}
+
+const steps = {
+  async 'an Origin of scheme ws, and its own host and port, is let in and talks STOMP'() {
+    for (const origin of [`ws://${HOST}`, `ws://${HOST}/`, `ws://${HOST}/ws`]) {
+      const { status, socket, reader } = await shakeHands(origin);
+      same(`status with Origin ${origin}`, status, 101);
+      socket.write(message('CONNECT\naccept-version:1.2\nhost:localhost\n\n\0'));
+      await reader.until('CONNECTED\n');
+      socket.write(message('SUBSCRIBE\nid:1\ndestination:/topic/a\nreceipt:subscribed\n\n\0'));
+      await reader.until('receipt-id:subscribed\n');
+      socket.write(message('SEND\ndestination:/topic/a\n\nhello from Go\0'));
+      await reader.until('hello from Go\0');
+      socket.destroy();
+    }
+  },
+
+  async 'the same of scheme http, as pages have it, is let in'() {
+    for (const origin of [`http://${HOST}`, `http://${HOST}/`]) {
+      const { status, socket } = await shakeHands(origin);
+      same(`status with Origin ${origin}`, status, 101);
+      socket.destroy();
+    }
+  },
+
+  async 'an Origin of scheme ws with another host is refused'() {
+    for (const origin of ['ws://evil.example', `ws://evil.example:${port}`, `wss://evil.example:${port}/`]) {
+      const { status, socket } = await shakeHands(origin);
+      same(`status with Origin ${origin}`, status, 403);
+      socket.destroy();
+    }
+  },
+};
+
+for (const [step, act] of Object.entries(steps)) {
+  try {
+    await act();
+    console.log(`ok Origin: ${step}`);
+  } catch (error) {
+    console.log(`FAILED Origin: ${step}: ${error.stack}\nthe broker's log:\n${broker.log.tail()}`);
+    process.exit(1);
+  }
+}
+process.exit(0);

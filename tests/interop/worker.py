@@ -1,0 +1,126 @@
+"""Workers as cron starts them, with stomp.py: each connects, takes one job, acknowledges it, and leaves.
+
+Every job is done once, and none is dead-lettered, however the workers leave and however many jobs they were sent.
+
+Usage: worker.py BROKER (the binary). One line per step; exits with 1 at the first that fails.
+"""
+
+import itertools
+import queue
+import sys
+import tempfile
+
+import stomp
+
+from broker import HANG_TIMEOUT_SECONDS, Broker, Expected, same
+
+JOBS = 100
+# Workers take turns in the versions that they speak.
+VERSIONS = ("10", "11", "12")
+
+
+class Client(stomp.ConnectionListener):
+    """A connected client and what has come for it."""
+
+    def __init__(self, version):
+        self.version = version
+        self.inboxes = {name: queue.Queue() for name in ("message", "receipt", "error", "end")}
+        self.connection = getattr(stomp, f"StompConnection{version}")([("127.0.0.1", BROKER.ports["tcp"])])
+        self.connection.set_listener("worker", self)
+        self.connection.connect(wait=True)
+
+    def on_message(self, frame):
+        self.inboxes["message"].put(frame)
+
+    def on_receipt(self, frame):
+        self.inboxes["receipt"].put(frame.headers["receipt-id"])
+
+    def on_error(self, frame):
+        self.inboxes["error"].put(frame)
+
+    def on_disconnected(self):
+        self.inboxes["end"].put(True)
+
+    def take(self, kind):
+        try:
+            return self.inboxes[kind].get(timeout=HANG_TIMEOUT_SECONDS)
+        except queue.Empty:
+            errors = list(self.inboxes["error"].queue)
+            raise Expected(f"{kind} was expected within {HANG_TIMEOUT_SECONDS} s; errors: {errors}") from None
+
+    def receipt(self, id):
+        same("receipt-id", self.take("receipt"), id)
+
+    def acknowledge(self, message):
+        names = {"12": ["ack"], "11": ["message-id", "subscription"], "10": ["message-id"]}[self.version]
+        self.connection.ack(*(message.headers[name] for name in names), receipt="acknowledged")
+        self.receipt("acknowledged")
+
+    def disconnect(self):
+        self.connection.disconnect(receipt="bye")
+        self.take("end")
+
+
+def leaves_by_disconnect(worker):
+    worker.disconnect()
+
+
+def leaves_by_unsubscribe(worker):
+    worker.connection.unsubscribe(id="job", receipt="unsubscribed")
+    worker.receipt("unsubscribed")
+    worker.connection.transport.disconnect_socket()
+
+
+def leaves_by_closing_the_socket(worker):
+    worker.connection.transport.disconnect_socket()
+
+
+def works(destination, version, leave):
+    """Runs one worker; the body of the job that it did."""
+    worker = Client(version)
+    worker.connection.subscribe(destination, id="job", ack="client-individual")
+    job = worker.take("message")
+    worker.acknowledge(job)
+    leave(worker)
+    return job.body
+
+
+def does_all(name, leave):
+    destination = f"/queue/{name}"
+    producer = Client("12")
+    jobs = [f"job {number}" for number in range(JOBS)]
+    for job in jobs:
+        producer.connection.send(destination, job, receipt=job)
+        producer.receipt(job)
+    producer.disconnect()
+    versions = itertools.cycle(VERSIONS)
+    done = [works(destination, next(versions), leave) for _ in jobs]
+    same("jobs that were done", sorted(done), sorted(jobs))
+    same("dead letters", BROKER.metric("dead_letters_total"), 0)
+    same("messages in queues", BROKER.metric("queue_messages"), 0)
+
+
+STEPS = {"DISCONNECT": leaves_by_disconnect, "UNSUBSCRIBE": leaves_by_unsubscribe, "a closed socket": leaves_by_closing_the_socket}
+
+
+def play():
+    for number, (step, leave) in enumerate(STEPS.items()):
+        told = f"stomp.py: {JOBS} workers that take one job and leave by {step}"
+        try:
+            does_all(f"jobs.{number}", leave)
+        except (Expected, stomp.exception.StompException) as error:
+            print(f"FAILED {told}: {error!r}", flush=True)
+            return 1
+        print(f"ok {told}", flush=True)
+    return 0
+
+
+with tempfile.TemporaryDirectory(prefix="stompbox-worker-") as place:
+    BROKER = Broker(sys.argv[1], place)
+    try:
+        code = play()
+    finally:
+        log = BROKER.end()
+    if code:
+        print(f"the broker's log:\n{log[-4000:]}")
+sys.exit(code)
