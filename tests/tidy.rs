@@ -511,6 +511,31 @@ fn waits_and_skips(files: &[File]) -> Vec<String> {
     findings
 }
 
+/// Deadlines that only guard against a hang.
+const HANG_GUARDS: &[&str] = &["HANG_TIMEOUT", "PATIENCE", "within"];
+
+/// Finds tests that assert that something took less than some time: on a busy machine it takes longer.
+fn races_against_the_clock(files: &[File]) -> Vec<String> {
+    let mut findings = Vec::new();
+    for file in files {
+        for (at, token) in file.tokens.iter().enumerate().filter(|(_, token)| token.text == "<") {
+            let text = |index: usize| file.tokens.get(index).map_or("", |token| token.text.as_str());
+            let is_time = text(at.wrapping_sub(1)) == "took"
+                || (text(at.wrapping_sub(1)), text(at.wrapping_sub(3))) == (")", "elapsed");
+            // Back to the beginning of the statement.
+            let statement = (0..at).rev().map(text).take_while(|text| ![";", "{", "}"].contains(text));
+            let is_asserted = statement.into_iter().any(|text| text == "assert");
+            let guards = (at..at + 6).any(|index| HANG_GUARDS.contains(&text(index)));
+            if is_time && is_asserted && !guards {
+                findings.push(
+                    file.finding(token.line, "a test does not measure the machine: count work instead"),
+                );
+            }
+        }
+    }
+    findings
+}
+
 // ---- the house, judged ----
 
 fn house() -> &'static Path {
@@ -626,6 +651,11 @@ fn file_names_say_what_is_inside() {
 #[test]
 fn tests_do_not_sleep_and_nothing_is_left_out() {
     assert_none(waits_and_skips(&everything()));
+}
+
+#[test]
+fn tests_do_not_measure_the_speed_of_the_machine() {
+    assert_none(races_against_the_clock(&everything()));
 }
 
 // ---- each rule can fail ----
@@ -753,5 +783,20 @@ fn a_sleep_an_ignored_test_and_a_gap_are_found() {
     ];
     for (path, text, lines) in table {
         assert_eq!(lines_found(waits_and_skips, path, text), *lines, "{path}: {text}");
+    }
+}
+
+#[test]
+fn an_upper_limit_of_wall_clock_time_is_found() {
+    for (text, lines) in [
+        ("fn f() {\n assert!(started.elapsed() < Duration::from_secs(2), \"slow\"); }", &[2][..]),
+        ("fn f() { assert!(took < DELAY * 4); }", &[1]),
+        ("fn f() { assert!(took >= DELAY && took < 5 * DELAY); }", &[1]),
+        ("fn f() { assert!(took > DELAY); if took < DELAY { act(); } }", &[]),
+        ("fn f() { assert!(started.elapsed() < HANG_TIMEOUT); }", &[]),
+        ("fn f() { assert!(started.elapsed() < crate::support::PATIENCE); }", &[]),
+        ("fn f() { while started.elapsed() < second { act(); } assert!(took >= second); }", &[]),
+    ] {
+        assert_eq!(lines_found(races_against_the_clock, "tests/it/a.rs", text), lines, "{text}");
     }
 }
