@@ -15,8 +15,8 @@ use std::time::{Duration, Instant, SystemTime};
 /// What the page is made of, in `web/`.
 const SOURCES: &[&str] =
     &["index.html", "package.json", "package-lock.json", "src", "tsconfig.json", "vite.config.ts"];
-/// How long npm may take, all in all.
-const TIME_MAX: Duration = Duration::from_secs(120);
+/// How long npm may take, all in all. Guards against a hang: far above what it takes on a busy machine.
+const TIME_MAX: Duration = Duration::from_secs(900);
 const PATIENCE: Duration = Duration::from_millis(50);
 const NPM: &str = if cfg!(windows) { "npm.cmd" } else { "npm" };
 

@@ -74,7 +74,7 @@ mod tests {
         for spends in [false, true] {
             // Watched by another task, for what wakes this one would have it look at the deadline as well.
             let waiting = tokio::spawn(wait(spends));
-            let waited = tokio::time::timeout(Duration::from_secs(20), waiting).await;
+            let waited = tokio::time::timeout(Duration::from_secs(60), waiting).await;
             waited.unwrap_or_else(|_| panic!("spends {spends}: the task was not woken")).expect("no panic");
         }
     }

@@ -6,8 +6,8 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 
 const BINARY = process.argv[2];
-/** Milliseconds for everything that the broker is asked to do. */
-const PATIENCE = 15_000;
+/** Milliseconds. A deadline that only guards against a hang. */
+export const HANG_TIMEOUT = 60_000;
 /** Lines of the log that are shown when a test fails. */
 const LINES_SHOWN = 40;
 
@@ -71,7 +71,7 @@ export class Broker {
     if (enough()) return;
     const { promise, resolve, reject } = withResolvers();
     const watch = () => enough() && resolve();
-    const timer = setTimeout(() => reject(new Error(`the broker did not log ${pattern} (${count})`)), PATIENCE);
+    const timer = setTimeout(() => reject(new Error(`the broker did not log ${pattern} (${count})`)), HANG_TIMEOUT);
     this.#watchers.add(watch);
     await promise.finally(() => {
       clearTimeout(timer);
@@ -98,7 +98,7 @@ export class Broker {
 
   async #listening(child) {
     const { promise, resolve, reject } = withResolvers();
-    const timer = setTimeout(() => reject(new Error(`the broker does not listen:\n${this.lastWords}`)), PATIENCE);
+    const timer = setTimeout(() => reject(new Error(`the broker does not listen:\n${this.lastWords}`)), HANG_TIMEOUT);
     createInterface({ input: child.stdout }).on('line', (line) => {
       const port = /^listening http:\/\/.*:(\d+)$/.exec(line)?.[1];
       if (port) resolve(Number(port));
@@ -109,7 +109,7 @@ export class Broker {
 
   async #end(signal) {
     this.#child.kill(signal);
-    const timer = setTimeout(() => this.#child?.kill('SIGKILL'), PATIENCE);
+    const timer = setTimeout(() => this.#child?.kill('SIGKILL'), HANG_TIMEOUT);
     const end = await this.#ended;
     clearTimeout(timer);
     this.#child = undefined;

@@ -26,7 +26,7 @@ for (const transport of TRANSPORTS) {
   scene(`sockjs-client 1.1.2 with stompjs 2.3.3 over ${transport}`, async (stage) => {
     const site = await stage.site();
     const library = `${site.origin()}/sockjs-client-1.1.2.js`;
-    const broker = await stage.startBroker('--heart-beat', '2000,2000', '--sockjs-client-url', library);
+    const broker = await stage.startBroker('--heart-beat', '4000,4000', '--sockjs-client-url', library);
     const page = `${site.origin()}/old.html`;
     const [one, two] = await Promise.all(['one', 'two'].map((name) => Peer.connect(stage, page, transport, name)));
     const bodies = [];

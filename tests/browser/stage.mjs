@@ -3,11 +3,9 @@
 
 import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';
-import { Broker } from './broker.mjs';
+import { Broker, HANG_TIMEOUT } from './broker.mjs';
 import { Site } from './site.mjs';
 
-/** Milliseconds for whatever a page is waited for. */
-const PATIENCE = 20_000;
 /** Lines of each kind that are shown when a test fails. */
 const LINES_SHOWN = 40;
 /** Tests that are played at the same time. */
@@ -95,7 +93,7 @@ class Stage {
   /** A window without a past: no cookies, nothing stored. */
   async open(name) {
     const context = await this.#browser.newContext();
-    context.setDefaultTimeout(PATIENCE);
+    context.setDefaultTimeout(HANG_TIMEOUT);
     const view = await View.open(name, context);
     this.views.push(view);
     return view;

@@ -1,6 +1,7 @@
 // Somebody who uses the broker's own page.
 
 import assert from 'node:assert/strict';
+import { HANG_TIMEOUT } from './broker.mjs';
 
 /** How the names in the page's switch differ: its value, what is then in use, and the endpoints that this takes. */
 export const TRANSPORTS = [
@@ -23,8 +24,6 @@ export const TRANSPORTS = [
   })),
 ];
 
-/** Milliseconds for what is compared as a whole. */
-const PATIENCE = 20_000;
 const MESSAGE = '[data-testid="message"]';
 
 export class Visitor {
@@ -48,16 +47,17 @@ export class Visitor {
     assert.match(await response.text(), /stompbox-endpoint/, 'this broker was built without its page (npm is needed)');
   }
 
+  /** Fills in the form and sends it. `token` may be a function, which is called when all else is filled in. */
   async signIn(name, { room = 'garden', choice = 'native', passcode = '', token = '' } = {}) {
-    if (token) {
-      // Open already where the page asks for it again.
-      if (!(await this.#at('token').isVisible())) await this.page.getByText('Sign in with a token').click();
-      await this.#at('token').fill(token);
-    }
     await this.#at('name').fill(name);
     await this.#at('room').fill(room);
     await this.#at('passcode').fill(passcode);
     await this.#at('transport-select').selectOption(choice);
+    if (token) {
+      // Open already where the page asks for it again.
+      if (!(await this.#at('token').isVisible())) await this.page.getByText('Sign in with a token').click();
+      await this.#at('token').fill(typeof token === 'function' ? token() : token);
+    }
     await this.#at('join').click();
   }
 
@@ -174,7 +174,7 @@ export class Visitor {
         const shown = (element) => element.querySelector('[aria-hidden]')?.textContent ?? element.textContent;
         return [...document.querySelectorAll(selector)].map((element) => shown(element).trim());
       }, selector);
-    const deadline = Date.now() + PATIENCE;
+    const deadline = Date.now() + HANG_TIMEOUT;
     for (;;) {
       const now = await seen();
       if (JSON.stringify(now) === JSON.stringify(texts)) return;

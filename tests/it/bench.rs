@@ -77,7 +77,7 @@ fn every_transport_delivers_everything() {
 fn a_closed_loop_goes_on_over_many_responses() {
     let broker = Broker::start(&["--sockjs-stream-bytes-max", "4KiB"]);
     for url in urls(&broker) {
-        let load = "--subscribers 2 --window 16 --body 1KiB --warmup 0 --time 150ms";
+        let load = "--subscribers 2 --window 16 --body 1KiB --warmup 0 --time 1s";
         let json = run(&format!("fan-out --url {url} {load} --json -")).assert_fine();
         assert!(json["delivered"].as_u64() > Some(32), "{json}");
     }
@@ -273,7 +273,7 @@ fn what_a_broker_does_wrong_is_found_and_exits_with_2() {
         (Fault::Error, [0; 4], "the broker sent an ERROR: enough"),
         (Fault::Hangup, [0; 4], "the broker closed the connection"),
     ] {
-        let load = "--subscribers 1 --rate 500 --warmup 0 --time 100ms --patience 300ms --json -";
+        let load = "--subscribers 1 --rate 500 --warmup 0 --time 100ms --patience 3s --json -";
         let run = run(&format!("fan-out --url tcp://{} {load}", FakeBroker::start(fault)));
         assert_eq!(run.code, Some(2), "{fault:?}: {}{}", run.out, run.errors);
         let json = run.json();

@@ -1,7 +1,7 @@
 //! How connections end: what was sent before the end is executed, what was receipted arrives, nothing is lost.
 
 use crate::support::websocket::{self, CLOSE, FIN, TEXT};
-use crate::support::{Broker, Client, Event, Wire, on_each_wire};
+use crate::support::{Broker, Client, Event, HANG_TIMEOUT, Wire, on_each_wire};
 use rustix::process::Signal;
 use std::cell::Cell;
 use std::thread::JoinHandle;
@@ -111,18 +111,18 @@ on_each_wire! {
     }
 
     fn a_process_that_was_stopped_finds_the_beats_that_lie_unread(wire: Wire) {
-        let broker = Broker::start(&["--heart-beat", "500,500"]);
+        let broker = Broker::start(&["--heart-beat", "1500,1500"]);
         let mut clients: Vec<Client> = (0..20)
             .map(|_| {
                 let mut client = broker.open(wire);
-                client.send("CONNECT\naccept-version:1.2\nhost:a\nheart-beat:500,0\n\n\0");
+                client.send("CONNECT\naccept-version:1.2\nhost:a\nheart-beat:1500,0\n\n\0");
                 client.expect("CONNECTED", &[], "");
                 client
             })
             .collect();
         broker.signal(Signal::STOP);
         let started = Instant::now();
-        while started.elapsed() < Duration::from_secs(3) {
+        while started.elapsed() < Duration::from_secs(5) {
             assert_eq!(clients[0].event_within(Duration::from_millis(200)), None);
             clients.iter_mut().for_each(|client| client.send("\n"));
         }
@@ -138,7 +138,7 @@ on_each_wire! {
         const COUNT: usize = 10;
         let clock = Broker::start(&[]);
         let mut broker =
-            Broker::start(&["--linger=300ms", "--drain-time=20s", "--outbox-bytes-max=32MiB"]);
+            Broker::start(&["--linger=1s", "--drain-time=60s", "--outbox-bytes-max=32MiB"]);
         let mut subscriber = broker.connect(wire);
         subscriber.subscribe("1", "/topic/a", "");
         subscriber.narrow();
@@ -149,7 +149,7 @@ on_each_wire! {
         }
         broker.terminate();
         // Once much longer than it may linger, then steadily; in all longer than a flush without a drain time.
-        clock.pass(Duration::from_millis(600));
+        clock.pass(Duration::from_secs(2));
         for _ in 0..80 {
             assert!(subscriber.take_in(100_000), "cut off");
             clock.pass(Duration::from_millis(45));
@@ -163,7 +163,7 @@ on_each_wire! {
         }
         assert_eq!(subscriber.event(), Event::End);
         drop((subscriber, publisher));
-        assert_eq!(broker.exit_status(Duration::from_secs(8)).code(), Some(0));
+        assert_eq!(broker.exit_status(HANG_TIMEOUT).code(), Some(0));
     }
 
     fn unsubscribe_on_a_full_socket_and_a_lost_connection_lose_no_message(wire: Wire) {

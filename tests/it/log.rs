@@ -121,7 +121,7 @@ on_each_wire! {
     }
 
     fn every_end_has_a_line_with_its_reason(wire: Wire) {
-        let flags = ["--user=alice:open-sesame", "--connect-silence=1s", "--frame-bytes-max=64KiB"];
+        let flags = ["--user=alice:open-sesame", "--connect-silence=3s", "--frame-bytes-max=64KiB"];
         let broker = Broker::start(&[flags.as_slice(), &["--log-format=json", "--drain-time=300ms"]].concat());
         let ends: [End; 5] = [
             ("disconnected", |client| client.done("DISCONNECT\nreceipt:done\n\n\0")),

@@ -1,12 +1,12 @@
 //! SIGTERM: everybody is told, and the process ends in time with 0.
 
 use crate::support::client::publish;
-use crate::support::{Broker, Event, Wire};
+use crate::support::{Broker, Event, HANG_TIMEOUT, Wire};
 use rustix::process::Signal;
 use std::net::TcpStream;
 use std::time::Duration;
 
-const SOON: Duration = Duration::from_secs(8);
+const SOON: Duration = HANG_TIMEOUT;
 
 #[test]
 fn tcp_is_closed_without_an_error_frame_and_websocket_with_1001_and_the_exit_code_is_0() {

@@ -13,7 +13,7 @@ window.peer = {
     return new Promise((resolve, reject) => {
       const socket = new SockJS(`${broker}/ws`, null, { transports: [transport] });
       this.client = Stomp.over(socket);
-      this.client.heartbeat = { outgoing: 2000, incoming: 2000 };
+      this.client.heartbeat = { outgoing: 4000, incoming: 4000 };
       this.client.debug = (line) => {
         if (line === '>>> PING') this.beats.sent++;
         if (line === '<<< PONG') this.beats.received++;

@@ -5,11 +5,8 @@ use crate::support::Broker;
 use crate::support::home::Home;
 use rustix::process::Signal;
 use std::fs;
-use std::time::{Duration, Instant};
 
 const FREE: &str = "--auth-failures-free=1000000";
-/// How long it may take until what has changed counts for sessions that live.
-const SOON: Duration = Duration::from_secs(3);
 
 fn alice() -> Shown {
     Shown::login("alice", "alices-passcode")
@@ -31,23 +28,19 @@ fn who_is_added_comes_in_and_who_is_removed_goes() {
         assert_eq!(Peer::answer(&broker, via, &bob()), Answer::user("bob"), "{via:?}");
         (Peer::signed_in(&broker, via, &alice()), Peer::signed_in(&broker, via, &bob()))
     });
-    let started = Instant::now();
     home.done(&["bob", "--delete"], "");
     for (_, bob) in &mut sessions {
         bob.expect_error("access revoked", 1008, "access has ended");
     }
-    assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
     for (via, (alice, _)) in Via::ALL.into_iter().zip(&mut sessions) {
         alice.subscribe("/topic/a");
         assert_eq!(Peer::answer(&broker, via, &bob()).refusal(), "login refused", "{via:?}");
     }
     // A passcode that is changed ends what was opened with the old one.
-    let started = Instant::now();
     home.done(&["alice"], "alices-new-passcode");
     for (alice, _) in &mut sessions {
         alice.expect_error("access revoked", 1008, "access has ended");
     }
-    assert!(started.elapsed() < SOON, "{:?}", started.elapsed());
     // The broker waits for those whom it has closed.
     drop(sessions);
     let log = broker.whole_log();

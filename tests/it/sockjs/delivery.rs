@@ -5,7 +5,7 @@ use crate::support::sockjs::{Frame, Session, Transport};
 use crate::support::{Broker, Client, Wire, client, frame};
 
 /// A broker that forgets a session as soon as a busy machine allows.
-const FORGETFUL: &str = "--sockjs-disconnect-delay=1s";
+const FORGETFUL: &str = "--sockjs-disconnect-delay=3s";
 /// One that never does in a test's time.
 const PATIENT: &str = "--sockjs-disconnect-delay=1h";
 
@@ -221,12 +221,8 @@ fn a_poll_that_is_cut_off_before_its_answer_loses_no_message_of_a_work_queue() {
 #[test]
 fn a_stream_that_is_not_read_is_cut_and_what_it_did_not_take_goes_to_another() {
     const COUNT: usize = 30;
-    let broker = Broker::start(&[
-        "--stall-timeout=300ms",
-        "--linger=200ms",
-        "--sockjs-stream-bytes-max=1GiB",
-        PATIENT,
-    ]);
+    let broker =
+        Broker::start(&["--stall-timeout=2s", "--linger=200ms", "--sockjs-stream-bytes-max=1GiB", PATIENT]);
     let mut stalled = connect(&broker, Transport::XhrStreaming);
     stalled.subscribe("1", "/queue/a", "");
     let receiver = stalled.detach();

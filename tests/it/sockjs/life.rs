@@ -11,7 +11,7 @@ const SHORT: Duration = Duration::from_millis(200);
 const LONG: Duration = Duration::from_secs(3600);
 
 /// As short as a busy machine allows between two requests of a test.
-const FORGET: Duration = Duration::from_millis(600);
+const FORGET: Duration = Duration::from_secs(2);
 
 /// Services that forget a session after [`FORGET`].
 fn forgetful() -> Service {

@@ -1,9 +1,9 @@
 //! The services of the conformance example, on a port of their own, gone when the test is.
 
 use super::echo::Services;
-use crate::support::PATIENCE;
 use crate::support::http::{Request, Response, ask};
 use crate::support::sockjs::{Session, Transport};
+use crate::support::{HANG_TIMEOUT, PATIENCE};
 use std::net::SocketAddr;
 use std::time::Instant;
 use stompbox::transport::sockjs::Options;
@@ -21,13 +21,17 @@ impl Service {
         Service::with(|_| {})
     }
 
-    /// With other options.
+    /// With other options. A client that polls may be a minute late, unless they say otherwise.
     pub(super) fn with(change: impl Fn(&mut Options)) -> Service {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.expect("a runtime starts");
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port is free");
         let address = listener.local_addr().expect("a listener has an address");
-        runtime.spawn(Services::new(change).serve(listener));
+        let patient = |options: &mut Options| {
+            options.disconnect_delay = HANG_TIMEOUT;
+            change(options);
+        };
+        runtime.spawn(Services::new(patient).serve(listener));
         Service { address, _runtime: runtime }
     }
 

@@ -61,6 +61,8 @@ impl Broker {
         let mut child = command
             .args(["--http", "127.0.0.1:0", "--tcp", "127.0.0.1:0"])
             .args(flags)
+            // A client that polls may be late on a busy machine. Tests of the delay set it with a flag.
+            .env("STOMPBOX_SOCKJS_DISCONNECT_DELAY", "1m")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
