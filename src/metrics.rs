@@ -140,7 +140,9 @@ metrics! {
     outbox_bytes: Gauge = "outbox_bytes", "Octets waiting for receivers, to within 16 KiB for each";
     transactions: Gauge = "transactions", "Open transactions";
     budget_bytes: Gauge = "budget_bytes",
-        "Octets in outboxes, work queues and transactions, which memory-bytes-max limits; set when it is asked for";
+        "Bytes that clients make the broker hold, which memory-bytes-max limits; set when it is asked for";
+    subscription_bytes: Gauge = "subscription_bytes",
+        "Bytes of budget_bytes that subscriptions and their names hold; a quarter of memory-bytes-max at most; set when it is asked for";
     budget_bytes_max: Gauge = "budget_limit_bytes", "The value of memory-bytes-max; set when it is asked for";
 }
 

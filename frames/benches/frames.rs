@@ -100,7 +100,7 @@ fn message_with_escapes() -> Message {
 #[library_benchmark]
 #[bench::v1_1_with_escapes(setup = message_with_escapes)]
 fn tail(message: Message) -> Message {
-    black_box(message.tail(Version::V1_1));
+    black_box(message.tail(Version::V1_1, |_, _| None));
     message
 }
 
@@ -130,8 +130,8 @@ fn text() -> (Vec<u8>, BytesMut) {
         };
         Message::new(parts, |_| ())
     };
-    let missing = 256 - message(&body).tail(Version::V1_2).len();
-    (message(&(body + &" ".repeat(missing))).tail(Version::V1_2).to_vec(), room())
+    let missing = 256 - message(&body).tail(Version::V1_2, |_, _| None).len();
+    (message(&(body + &" ".repeat(missing))).tail(Version::V1_2, |_, _| None).to_vec(), room())
 }
 
 /// The same size, without anything to escape.

@@ -13,8 +13,11 @@
 //!
 //! Behind SockJS a tail travels as a part of a JSON string. That form too is made when the first client needs
 //! it, one for each tail and [`Quoting`].
+//!
+//! A copy that is made later is kept only if the caller takes responsibility for its memory (a guard of its own);
+//! otherwise each client that needs one gets a copy of its own.
 
-mod quoted;
+mod copies;
 mod tail;
 
 use crate::sockjs::Quoting;
@@ -22,7 +25,8 @@ use crate::stomp::encode;
 use crate::stomp::escape::is_bare;
 use crate::stomp::{Headers, Version};
 use bytes::{Bytes, BytesMut};
-use quoted::QuotedTails;
+use copies::{Copies, in_quotes};
+use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 use tail::{Layout, Lines, Needs, assemble, translate};
 
@@ -92,13 +96,18 @@ struct Shared<G> {
     needs: Needs,
     /// The id and the destination, where the tail holds them escaped.
     unescaped: Option<Box<(String, String)>>,
-    v1_1: OnceLock<Bytes>,
-    v1_0: OnceLock<Bytes>,
+    /// Tails of older versions; most messages need none.
+    translated: OnceLock<Box<Copies<G, 2>>>,
     is_text: OnceLock<bool>,
     /// For SockJS; a message that no such client receives has none.
-    quoted: OnceLock<Box<QuotedTails<G>>>,
+    quoted: OnceLock<Box<Copies<G, QUOTINGS>>>,
+    /// The same of the tails of older versions, which few clients read.
+    quoted_translated: OnceLock<Box<Copies<G, { 2 * QUOTINGS }>>>,
     guard: G,
 }
+
+/// Quoted forms of one tail.
+const QUOTINGS: usize = Quoting::ALL.len();
 
 /// Which of a message's tails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,7 +125,10 @@ impl<G> Clone for Message<G> {
 
 impl<G> Message<G> {
     /// Octets of a message beside its primary tail: the shared block and its two counts.
-    const OVERHEAD_BYTES: usize = size_of::<Shared<G>>() + 2 * size_of::<usize>();
+    pub const OVERHEAD_BYTES: usize = size_of::<Shared<G>>() + 2 * size_of::<usize>();
+
+    /// What the id and the destination without escapes cost beside their text: the block and what allocators add.
+    const UNESCAPED_BYTES: usize = size_of::<(String, String)>() + 32;
 
     /// Encodes the message. `guard` is called with the octets that the message will hold.
     pub fn new(parts: Parts<'_>, guard: impl FnOnce(usize) -> G) -> Message<G> {
@@ -157,52 +169,64 @@ impl<G> Message<G> {
             true => Needs::Nothing,
             false => Needs::of(&primary[layout.head()]),
         };
-        let guard = guard(primary.len() + Self::OVERHEAD_BYTES);
+        let unescaped_bytes =
+            unescaped.as_ref().map_or(0, |_| Self::UNESCAPED_BYTES + id.len() + destination.len());
+        let guard = guard(primary.len() + Self::OVERHEAD_BYTES + unescaped_bytes);
         let shared = Shared {
             primary,
             layout,
             needs,
             unescaped,
-            v1_1: OnceLock::new(),
-            v1_0: OnceLock::new(),
+            translated: OnceLock::new(),
             is_text: OnceLock::new(),
             quoted: OnceLock::new(),
+            quoted_translated: OnceLock::new(),
             guard,
         };
         Message { shared: Arc::new(shared) }
     }
 
-    /// Headers, blank line, body, NUL and LF for a peer of `version`; encoded at first use, then shared.
-    /// Ends in `NUL LF`.
-    pub fn tail(&self, version: Version) -> &Bytes {
+    /// Headers, blank line, body, NUL and LF for a peer of `version`. Ends in `NUL LF`.
+    ///
+    /// A tail that differs from the primary one is made at first use and kept for others if `guard` agrees. It is called
+    /// with the message's own guard and the bytes that the copy will hold; `None` refuses, and the tail is the
+    /// caller's own.
+    pub fn tail(&self, version: Version, guard: impl FnOnce(&G, usize) -> Option<G>) -> Cow<'_, Bytes> {
         let shared = &*self.shared;
-        let own = match self.form(version) {
-            Form::Primary => return &shared.primary,
-            Form::V1_1 => &shared.v1_1,
-            Form::V1_0 => &shared.v1_0,
+        let slot = match self.form(version) {
+            Form::Primary => return Cow::Borrowed(&shared.primary),
+            Form::V1_1 => 0,
+            Form::V1_0 => 1,
         };
-        own.get_or_init(|| translate(&shared.primary, &shared.layout, version))
+        let make = || translate(&shared.primary, &shared.layout, version);
+        Copies::get_or_make(&shared.translated, slot, make, |bytes| guard(&shared.guard, bytes))
     }
 
     /// The tail for a client of `version` behind SockJS, quoted; without the last LF, for the string of a SockJS
-    /// message ends in NUL. Octets of the body that are no UTF-8 come as U+FFFD.
+    /// message ends in NUL. Bytes of the body that are no UTF-8 come as U+FFFD.
     ///
-    /// Quoted at first use, once for each tail and quoting, then shared. `guard` is called with the message's own
-    /// guard and the octets that the quoted form holds, when it is made.
+    /// Quoted at first use, once for each tail and quoting, and kept for others if `guard` agrees, as in
+    /// [`tail`](Message::tail).
     pub fn quoted_tail(
         &self,
         version: Version,
         quoting: Quoting,
-        guard: impl FnOnce(&G, usize) -> G,
-    ) -> &Bytes {
+        guard: impl FnOnce(&G, usize) -> Option<G>,
+    ) -> Cow<'_, Bytes> {
         let shared = &*self.shared;
-        let quoted = shared.quoted.get_or_init(Box::default);
-        quoted.get_or_quote(
-            self.form(version),
-            quoting,
-            || self.tail(version),
-            |octets| guard(&shared.guard, octets),
-        )
+        let guard = |bytes| guard(&shared.guard, bytes);
+        let older = match self.form(version) {
+            Form::Primary => {
+                let make = || in_quotes(quoting, &shared.primary);
+                return Copies::get_or_make(&shared.quoted, quoting as usize, make, guard);
+            }
+            Form::V1_1 => 0,
+            Form::V1_0 => 1,
+        };
+        // Not kept unquoted: clients behind SockJS need only the quoted form.
+        let make = || in_quotes(quoting, &translate(&shared.primary, &shared.layout, version));
+        let slot = older * QUOTINGS + quoting as usize;
+        Copies::get_or_make(&shared.quoted_translated, slot, make, guard)
     }
 
     /// Which tail `version` has.
@@ -306,14 +330,26 @@ mod tests {
         Message::new(Parts { id: "n-1", destination, headers: &headers, extra, body }, |_| ())
     }
 
+    /// The tail, kept.
+    fn tail(message: &Message, version: Version) -> &Bytes {
+        kept(message.tail(version, |(), _| Some(())))
+    }
+
+    fn kept(copy: Cow<'_, Bytes>) -> &Bytes {
+        match copy {
+            Cow::Borrowed(kept) => kept,
+            Cow::Owned(bytes) => panic!("a copy of its own: {bytes:?}"),
+        }
+    }
+
     fn text(message: &Message, version: Version) -> String {
-        String::from_utf8(message.tail(version).to_vec()).expect("UTF-8")
+        String::from_utf8(tail(message, version).to_vec()).expect("UTF-8")
     }
 
     fn received(version: Version, delivery: Delivery<'_>, message: &Message) -> Frame {
         let mut out = BytesMut::new();
         prefix(&mut out, version, delivery);
-        out.extend_from_slice(message.tail(version));
+        out.extend_from_slice(tail(message, version));
         let mut decoder = Decoder::new(LIMITS);
         decoder.set_version(version);
         decoder.feed(&out);
@@ -455,7 +491,8 @@ mod tests {
 
     #[test]
     fn versions_share_a_tail_where_they_do_not_differ() {
-        let same = |message: &Message, one, other| message.tail(one).as_ptr() == message.tail(other).as_ptr();
+        let same =
+            |message: &Message, one, other| tail(message, one).as_ptr() == tail(message, other).as_ptr();
         use Version::*;
         let plain = message("/a", &[("x", "1")], &[], b"b\\");
         assert!(same(&plain, V1_2, V1_1) && same(&plain, V1_2, V1_0));
@@ -467,7 +504,7 @@ mod tests {
     }
 
     fn quoted(message: &Message, version: Version, quoting: Quoting) -> &Bytes {
-        message.quoted_tail(version, quoting, |(), _| ())
+        kept(message.quoted_tail(version, quoting, |(), _| Some(())))
     }
 
     #[test]
@@ -494,7 +531,8 @@ mod tests {
             let mut string = BytesMut::new();
             quote(quoting, &head, &mut string);
             string.extend_from_slice(quoted(&message, Version::V1_2, quoting));
-            let expected = [&head[..], message.tail(Version::V1_2).strip_suffix(b"\n").expect("LF")].concat();
+            let expected =
+                [&head[..], tail(&message, Version::V1_2).strip_suffix(b"\n").expect("LF")].concat();
             assert_eq!(unquote(quoting, &string).map(String::into_bytes), Some(expected));
         }
     }
@@ -534,7 +572,7 @@ mod tests {
             for quoting in Quoting::ALL {
                 let held = message.quoted_tail(version, quoting, |own, octets| {
                     told.push(octets);
-                    Arc::clone(own)
+                    Some(Arc::clone(own))
                 });
                 assert!(told.last().is_some_and(|octets| *octets >= held.len()));
             }
@@ -547,7 +585,57 @@ mod tests {
 
     #[test]
     fn a_message_that_is_never_quoted_pays_two_pointers() {
-        assert_eq!(size_of::<OnceLock<Box<QuotedTails<Arc<()>>>>>(), 2 * size_of::<usize>());
+        assert_eq!(size_of::<OnceLock<Box<Copies<Arc<()>, QUOTINGS>>>>(), 2 * size_of::<usize>());
+    }
+
+    #[test]
+    fn each_copy_has_a_guard_of_its_size_that_lives_as_long_as_the_message() {
+        let guard = Arc::new(());
+        let headers = headers(&[("x", "1:2\r")]);
+        let parts = Parts { id: "1", destination: "/a", headers: &headers, extra: &[], body: b"x" };
+        let message = Message::new(parts, |_| guard.clone());
+        let mut told = 0;
+        for version in [Version::V1_1, Version::V1_0, Version::V1_2, Version::V1_1] {
+            let agree = |own: &Arc<()>, bytes| {
+                told += bytes;
+                Some(Arc::clone(own))
+            };
+            assert!(matches!(message.tail(version, agree), Cow::Borrowed(_)));
+        }
+        let copies = [Version::V1_1, Version::V1_0].map(|version| message.tail(version, |_, _| None).len());
+        assert!(told >= copies.iter().sum(), "{told} of {copies:?}");
+        assert_eq!(Arc::strong_count(&guard), 1 + 1 + 2);
+        drop(message);
+        assert_eq!(Arc::strong_count(&guard), 1);
+    }
+
+    #[test]
+    fn a_copy_whose_memory_is_refused_is_not_kept() {
+        let message = message("/a", &[("x", "\r")], &[], b"x");
+        for _ in 0..2 {
+            let mut asked = 0;
+            let copy = message.tail(Version::V1_0, |(), bytes| {
+                asked = bytes;
+                None
+            });
+            assert!(matches!(copy, Cow::Owned(_)) && asked >= copy.len());
+            let quoted = message.quoted_tail(Version::V1_0, Quoting::Plain, |(), _| None);
+            assert!(matches!(quoted, Cow::Owned(_)));
+        }
+        assert_eq!(*message.tail(Version::V1_0, |(), _| None), *tail(&message, Version::V1_0));
+    }
+
+    #[test]
+    fn an_escaped_destination_is_part_of_what_the_message_holds() {
+        let held = |destination: &str| {
+            let headers = headers(&[]);
+            let parts = Parts { id: "1", destination, headers: &headers, extra: &[], body: b"" };
+            let mut held = 0;
+            let _message: Message<()> = Message::new(parts, |bytes| held = bytes);
+            held
+        };
+        let name = "x".repeat(1000);
+        assert!(held(&format!("/topic/{name}:")) >= held(&format!("/topic/{name}-")) + 1000);
     }
 
     #[test]

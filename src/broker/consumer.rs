@@ -14,6 +14,7 @@
 
 use super::backlog::Item;
 use super::{Subscriber, Terms};
+use crate::budget::btree_allocation;
 use crate::outbox::{Parcel, Tag};
 use crate::work;
 use std::collections::{BTreeMap, HashSet};
@@ -92,6 +93,16 @@ impl Consumers {
 
     pub(super) fn is_empty(&self) -> bool {
         self.by_id.is_empty()
+    }
+
+    /// What `count` consumers of one queue cost, beside their messages.
+    pub(super) const fn bytes(count: usize) -> usize {
+        btree_allocation(count, size_of::<(ConsumerId, Consumer)>())
+            + btree_allocation(count, size_of::<(u64, ConsumerId)>())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.by_id.len()
     }
 
     /// Whether there are consumers, and none of them may have what is not text.

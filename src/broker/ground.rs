@@ -8,11 +8,14 @@ use super::presence::Room;
 use super::publication::Content;
 use super::queue::Queue;
 use super::{Options, Refusal};
-use crate::budget::Budget;
+use crate::budget::{Budget, Reservation};
 use crate::metrics::Metrics;
 use crate::outbox::Message;
 use std::sync::Arc;
 use stompbox_frames::message::Parts;
+
+/// The option of the byte budget.
+const MEMORY: &str = "memory-bytes-max";
 
 /// Shared by all topics and queues of one broker.
 #[derive(Debug)]
@@ -20,6 +23,8 @@ pub(super) struct Ground {
     pub(super) options: Options,
     pub(super) ids: Ids,
     pub(super) budget: Arc<Budget>,
+    /// The part of the budget that subscriptions are charged to.
+    pub(super) share: Arc<Budget>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) clock: Clock,
     pub(super) alarms: Alarms<Queue>,
@@ -33,14 +38,53 @@ impl Ground {
         if !self.budget.is_exhausted() {
             return Ok(());
         }
-        let what = format!("the broker holds {} octets for all its clients", self.budget.used());
-        Err(Refusal::full("memory-bytes-max", self.budget.bytes_max(), &what))
+        let what = format!("the broker holds {} bytes for all its clients", self.budget.used());
+        Err(Refusal::full(MEMORY, self.budget.bytes_max(), &what))
+    }
+
+    /// Checks that a subscription, or a temporary queue, of `bytes` bytes has room.
+    pub(super) fn check_share(&self, bytes: usize) -> Result<(), Refusal> {
+        if self.share.admits(bytes) {
+            return Ok(());
+        }
+        let detail = format!(
+            "A subscription that needs {bytes} bytes has no room: all clients together hold {} bytes, {} of them for \
+             subscriptions. {MEMORY} allows {}, of which a quarter is for subscriptions. Subscribe to less, try again \
+             later, or ask the operator to raise {MEMORY}.",
+            self.budget.used(),
+            self.share.used(),
+            self.budget.bytes_max()
+        );
+        Err(Refusal { summary: "memory limit reached", detail, limit: Some(MEMORY) })
+    }
+
+    /// Sets `bytes` aside that a transaction is about to add.
+    pub(super) fn reserve(&self, bytes: usize) -> Result<Reservation, Refusal> {
+        self.budget.reserve(bytes).ok_or_else(|| {
+            let detail = format!(
+                "COMMIT would make the broker hold {bytes} bytes more. It holds {} bytes for all its clients, \
+                 {MEMORY} allows {}, and one transaction may take half of what is left. Nothing of the transaction \
+                 was done. Commit less at a time, try again later, or ask the operator to raise {MEMORY}.",
+                self.budget.used(),
+                self.budget.bytes_max()
+            );
+            Refusal { summary: "memory limit reached", detail, limit: Some(MEMORY) }
+        })
     }
 
     /// The content with an id of its own, encoded once, its memory charged to the budget.
     pub(super) fn message(&self, content: Content<'_>) -> Message {
+        self.message_charged_to(&self.budget, content)
+    }
+
+    /// A message that is kept for subscribers to come.
+    pub(super) fn kept_message(&self, content: Content<'_>) -> Message {
+        self.message_charged_to(&self.share, content)
+    }
+
+    fn message_charged_to(&self, budget: &Arc<Budget>, content: Content<'_>) -> Message {
         let Content { shown, headers, extra, body } = content;
         let parts = Parts { id: &self.ids.next(), destination: shown, headers, extra, body };
-        Message::new(parts, |bytes| self.budget.charge(bytes))
+        Message::new(parts, |bytes| budget.charge(bytes))
     }
 }

@@ -25,6 +25,7 @@ mod alarms;
 mod backlog;
 mod clock;
 mod consumer;
+mod cost;
 mod dead_letter;
 mod dead_letter_log;
 mod dispatch;
@@ -205,8 +206,9 @@ impl Broker {
         let ids = Ids::new(node);
         let (alarms, room_alarms) = (Alarms::default(), Alarms::default());
         let dead_letter_log = DeadLetterLog::default();
-        let clock = Clock::new();
-        let ground = Ground { options, ids, budget, metrics, clock, alarms, room_alarms, dead_letter_log };
+        let (clock, share) = (Clock::new(), budget.share());
+        let ground =
+            Ground { options, ids, budget, share, metrics, clock, alarms, room_alarms, dead_letter_log };
         Broker { shared: Arc::new(Shared::new(Arc::new(ground))) }
     }
 
@@ -253,7 +255,20 @@ impl Broker {
         transaction::commit(&self.shared, steps, now)
     }
 
+    /// The part of the byte budget that subscriptions are charged to, here and elsewhere.
+    pub fn subscription_budget(&self) -> &Arc<Budget> {
+        &self.shared.ground.share
+    }
+
+    /// What a subscription costs in bytes that has nothing in common with others.
+    pub fn subscription_bytes(&self, selector: &Selector) -> usize {
+        cost::subscription(selector)
+    }
+
     /// Subscribes. From its return on every publish reaches the subscriber.
+    ///
+    /// # Errors
+    /// There is no memory for it (`memory-bytes-max`), or no room for the queue that it needs.
     pub fn subscribe(
         &self,
         selector: &Selector,
@@ -262,6 +277,8 @@ impl Broker {
         now: Instant,
     ) -> Result<Subscription, Refusal> {
         let shared = &self.shared;
+        let bytes = cost::subscription(selector);
+        shared.ground.check_share(bytes)?;
         let to = match selector {
             Selector::Pattern(pattern) => {
                 shared.note_text_only(pattern.kind(), &subscriber, terms);
@@ -281,13 +298,18 @@ impl Broker {
                 To::Queue(queue, id)
             }
         };
-        Ok(Subscription::new(shared.clone(), to))
+        Ok(Subscription::new(shared.clone(), to, bytes))
     }
 
     /// Opens a temporary queue under its unguessable address.
-    pub fn open_temp(&self, address: &Destination) -> TempQueue {
+    ///
+    /// # Errors
+    /// There is no memory for it (`memory-bytes-max`).
+    pub fn open_temp(&self, address: &Destination) -> Result<TempQueue, Refusal> {
         debug_assert_eq!(address.kind(), Kind::TempQueue);
-        TempQueue::new(self.shared.clone(), self.shared.queues.open_temp(address))
+        let shared = &self.shared;
+        shared.ground.check_share(cost::temp_queue(address))?;
+        Ok(TempQueue::new(shared.clone(), shared.queues.open_temp(address)))
     }
 
     /// Does what is due (redelivery after back-off, telling who came and left, log lines) and says when to call again; `None`: nothing waits *now*.

@@ -16,6 +16,7 @@
 use super::Subscriber;
 use super::generations::{Generations, begins};
 use super::roster::{Roster, Seat};
+use crate::budget::{Budget, Charge, allocation, shared_allocation, table_allocation};
 use crate::destination::{Destination, Pattern, Segment};
 use crate::work;
 use parking_lot::RwLock;
@@ -27,8 +28,10 @@ use walk::Walk;
 mod walk;
 
 /// The subscribers of one pattern.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Group {
+    /// Shared with all subscribers.
+    pattern: Pattern,
     pub(super) roster: RwLock<Roster>,
 }
 
@@ -42,31 +45,55 @@ pub(super) struct Matched {
     pub(super) groups: Vec<Arc<Group>>,
 }
 
+impl Matched {
+    /// What the list costs.
+    pub(super) fn bytes(&self) -> usize {
+        allocation(self.groups.capacity() * size_of::<Arc<Group>>())
+    }
+}
+
 /// All patterns.
 #[derive(Debug)]
 pub(super) struct Patterns {
     trie: RwLock<Trie>,
     /// They change under the trie's write lock.
     generations: Generations,
+    /// What their memory is charged to.
+    share: Option<Arc<Budget>>,
 }
 
 /// A member of a pattern's group.
 #[derive(Debug)]
 pub(super) struct Membership {
-    pattern: Pattern,
     group: Arc<Group>,
     seat: Seat,
 }
 
 impl Membership {
     pub(super) fn pattern(&self) -> &Pattern {
-        &self.pattern
+        &self.group.pattern
     }
 }
 
 impl Patterns {
     pub(super) fn new() -> Patterns {
-        Patterns { trie: RwLock::new(Trie::new()), generations: Generations::new() }
+        Patterns { trie: RwLock::new(Trie::new()), generations: Generations::new(), share: None }
+    }
+
+    /// Patterns whose memory is charged to `share`.
+    pub(super) fn charged_to(share: &Arc<Budget>) -> Patterns {
+        Patterns { share: Some(share.clone()), ..Patterns::new() }
+    }
+
+    /// What a pattern costs that has nothing in common with others, and its first subscriber.
+    pub(super) fn bytes(pattern: &Pattern) -> usize {
+        let nodes = pattern.segments().iter().map(|segment| match segment {
+            Segment::Literal(literal) => {
+                NODE_BYTES + table_allocation(1, LITERAL_BYTES) + allocation(literal.len())
+            }
+            Segment::One | Segment::Many => NODE_BYTES,
+        });
+        nodes.sum::<usize>() + Group::bytes(pattern) + Roster::first_bytes()
     }
 
     /// Takes a subscriber in; from the return on every publish finds it.
@@ -74,23 +101,30 @@ impl Patterns {
         work::add(pattern.segments().len());
         let group = {
             let mut trie = self.trie.write();
-            let (group, is_new) = trie.join(pattern.segments());
+            let (group, is_new) = trie.join(pattern);
             if is_new {
                 self.generations.change(pattern.segments());
+                trie.charge(self.share.as_ref());
             }
             group
         };
-        let seat = group.roster.write().add(subscriber, 0);
-        Membership { pattern: pattern.clone(), group, seat }
+        let mut roster = group.roster.write();
+        let seat = roster.add(subscriber, 0);
+        if let Some(share) = &self.share {
+            roster.charge_to(share);
+        }
+        drop(roster);
+        Membership { group, seat }
     }
 
     /// Lets a subscriber go; from the return on nothing is pushed to it.
     pub(super) fn leave(&self, membership: &Membership) {
-        work::add(membership.pattern.segments().len());
+        work::add(membership.pattern().segments().len());
         let gone = membership.group.roster.write().remove(membership.seat);
         let mut trie = self.trie.write();
-        if trie.leave(membership.pattern.segments()) {
-            self.generations.change(membership.pattern.segments());
+        if trie.leave(membership.pattern()) {
+            self.generations.change(membership.pattern().segments());
+            trie.charge(self.share.as_ref());
         }
         drop(trie);
         drop(gone);
@@ -128,6 +162,8 @@ struct Node {
     one: Option<NodeId>,
     many: Option<NodeId>,
     end: Option<End>,
+    /// What the table of literals costs.
+    table_bytes: usize,
 }
 
 /// A pattern ends here.
@@ -141,19 +177,58 @@ struct End {
 struct Trie {
     nodes: Slab<Node>,
     groups: usize,
+    /// What groups and literals cost, with the tables of nodes.
+    texts_bytes: usize,
+    memory: Option<Charge>,
+}
+
+/// What an entry of the slab costs.
+const NODE_BYTES: usize = size_of::<Node>() + size_of::<usize>();
+/// An entry of a node's table.
+const LITERAL_BYTES: usize = size_of::<(Box<str>, NodeId)>();
+/// Nodes for which an emptier slab keeps its room.
+const IDLE_NODES: usize = 256;
+
+impl Group {
+    /// What the group of a pattern costs, without its roster.
+    fn bytes(pattern: &Pattern) -> usize {
+        let literals = pattern.segments().iter().map(|segment| match segment {
+            Segment::Literal(literal) => allocation(literal.len()),
+            Segment::One | Segment::Many => 0,
+        });
+        shared_allocation(size_of::<Group>())
+            + shared_allocation(pattern.as_str().len())
+            + shared_allocation(size_of_val(pattern.segments()))
+            + literals.sum::<usize>()
+    }
 }
 
 impl Trie {
     fn new() -> Trie {
         let mut nodes = Slab::new();
         nodes.insert(Node::default());
-        Trie { nodes, groups: 0 }
+        Trie { nodes, groups: 0, texts_bytes: 0, memory: None }
+    }
+
+    /// What all of it costs.
+    fn bytes(&self) -> usize {
+        allocation(self.nodes.capacity() * NODE_BYTES) + self.texts_bytes
+    }
+
+    /// Charges what it costs now.
+    fn charge(&mut self, share: Option<&Arc<Budget>>) {
+        let bytes = self.bytes();
+        match (&mut self.memory, share) {
+            (Some(memory), _) if self.groups > 0 => memory.resize(bytes),
+            (memory @ None, Some(share)) if self.groups > 0 => *memory = Some(share.charge(bytes)),
+            (memory, _) => *memory = None,
+        }
     }
 
     /// Counts one member more; whether its group is new.
-    fn join(&mut self, pattern: &[Segment]) -> (Arc<Group>, bool) {
+    fn join(&mut self, pattern: &Pattern) -> (Arc<Group>, bool) {
         let mut at = ROOT;
-        for segment in pattern {
+        for segment in pattern.segments() {
             at = match self.child(at, segment) {
                 Some(child) => child,
                 None => self.grow(at, segment),
@@ -163,16 +238,17 @@ impl Trie {
             end.members += 1;
             return (end.group.clone(), false);
         }
-        let group = Arc::new(Group::default());
+        self.texts_bytes += Group::bytes(pattern);
+        let group = Arc::new(Group { pattern: pattern.clone(), roster: RwLock::default() });
         self.nodes[at].end = Some(End { group: group.clone(), members: 1 });
         self.groups += 1;
         (group, true)
     }
 
     /// Counts one member less; whether its group has gone, together with the nodes that led nowhere else.
-    fn leave(&mut self, pattern: &[Segment]) -> bool {
+    fn leave(&mut self, pattern: &Pattern) -> bool {
         let mut path = vec![ROOT];
-        for segment in pattern {
+        for segment in pattern.segments() {
             let at = path[path.len() - 1];
             path.push(self.child(at, segment).expect("a member's pattern has its nodes"));
         }
@@ -183,17 +259,37 @@ impl Trie {
         }
         self.nodes[path[path.len() - 1]].end = None;
         self.groups -= 1;
-        for (segment, step) in pattern.iter().zip(path.windows(2)).rev() {
+        self.texts_bytes -= Group::bytes(pattern);
+        for (segment, step) in pattern.segments().iter().zip(path.windows(2)).rev() {
             if !self.nodes[step[1]].is_bare() {
                 break;
             }
-            self.nodes.remove(step[1]);
-            self.nodes[step[0]].cut(segment);
+            self.texts_bytes -= self.nodes.remove(step[1]).table_bytes;
+            self.texts_bytes -= self.nodes[step[0]].cut(segment);
         }
         if self.groups == 0 {
             *self = Trie::new();
+        } else if self.nodes.capacity() > IDLE_NODES && self.nodes.len() < self.nodes.capacity() / 4 {
+            self.compact();
         }
         true
+    }
+
+    /// Gives back the room of nodes that have gone: all nodes move together, in their order.
+    fn compact(&mut self) {
+        let nodes = std::mem::take(&mut self.nodes);
+        let mut moved = HashMap::with_capacity(nodes.len());
+        moved.extend(nodes.iter().enumerate().map(|(new, (old, _))| (old, new)));
+        self.nodes = Slab::with_capacity(nodes.len());
+        for (_, mut node) in nodes {
+            self.texts_bytes -= node.table_bytes;
+            node.literals = node.literals.into_iter().map(|(literal, at)| (literal, moved[&at])).collect();
+            node.table_bytes = table_allocation(node.literals.capacity(), LITERAL_BYTES);
+            self.texts_bytes += node.table_bytes;
+            node.one = node.one.map(|at| moved[&at]);
+            node.many = node.many.map(|at| moved[&at]);
+            self.nodes.insert(node);
+        }
     }
 
     /// Returns the groups whose patterns match, and reports the nodes visited as work.
@@ -221,6 +317,10 @@ impl Trie {
         match segment {
             Segment::Literal(literal) => {
                 node.literals.insert(literal.clone(), child);
+                let table_bytes =
+                    table_allocation(node.literals.capacity(), LITERAL_BYTES).max(node.table_bytes);
+                self.texts_bytes += allocation(literal.len()) + table_bytes - node.table_bytes;
+                node.table_bytes = table_bytes;
             }
             Segment::One => node.one = Some(child),
             Segment::Many => node.many = Some(child),
@@ -234,14 +334,16 @@ impl Node {
         self.end.is_none() && self.one.is_none() && self.many.is_none() && self.literals.is_empty()
     }
 
-    fn cut(&mut self, segment: &Segment) {
+    /// Forgets a child; the bytes of its literal are returned.
+    fn cut(&mut self, segment: &Segment) -> usize {
         match segment {
             Segment::Literal(literal) => {
-                self.literals.remove(literal);
+                return self.literals.remove(literal).map_or(0, |_| allocation(literal.len()));
             }
             Segment::One => self.one = None,
             Segment::Many => self.many = None,
         }
+        0
     }
 }
 
@@ -297,6 +399,30 @@ mod tests {
         patterns.leave(&second);
         assert_ne!(patterns.generations.latest(), one);
         assert_eq!(patterns.len(), 0);
+    }
+
+    #[test]
+    fn what_is_charged_follows_the_patterns_and_comes_back_to_zero() {
+        let fixture = Fixture::new();
+        let outbox = fixture.outbox();
+        let patterns = Patterns::charged_to(&fixture.budget);
+        let member = |key| Subscriber { outbox: outbox.clone(), key };
+        let deep = |number: u32| pattern(&format!("{}*", format!("{number}.").repeat(63)));
+        let mut there: Vec<_> = (0..200).map(|key| patterns.subscribe(&deep(key), member(key))).collect();
+        let used = fixture.budget.used();
+        let estimates: usize = (0..200).map(|key| Patterns::bytes(&deep(key))).sum();
+        assert!(used * 10 > estimates * 10 && used * 10 < estimates * 15, "{used}, estimated {estimates}");
+        let shared = patterns.subscribe(&deep(7), member(200));
+        assert!(fixture.budget.used() - used < 200, "a subscriber more has the nodes of the first");
+        patterns.leave(&shared);
+        there.split_off(3).iter().for_each(|one| patterns.leave(one));
+        assert!(fixture.budget.used() < used / 30, "{} of {used}", fixture.budget.used());
+        for key in 0..3 {
+            let name = format!("{}x", format!("{key}.").repeat(63));
+            assert_eq!(keys(&patterns, &topic(&name)), [key], "found after the others have gone");
+        }
+        there.iter().for_each(|one| patterns.leave(one));
+        assert_eq!(fixture.budget.used(), 0);
     }
 
     #[test]

@@ -29,7 +29,7 @@ use super::ground::Ground;
 use super::load::Load;
 use super::shelves::Shelves;
 use super::{Refusal, Settlement, Subscriber, Terms};
-use crate::budget::Charge;
+use crate::budget::{Budget, Charge, allocation, shared_allocation, table_entry};
 use crate::destination::{Destination, Kind};
 use crate::outbox::{Message, Tag};
 use parking_lot::Mutex;
@@ -62,15 +62,32 @@ struct State {
     /// The alarms that are set, each earlier than those before it.
     alarms: BTreeSet<Instant>,
     dead: bool,
-    /// The queue's own memory, beside the messages'.
+    /// The memory of lists of messages, beside the messages'.
     room: Charge,
+    /// The memory of lists of consumers.
+    consumers_memory: Charge,
+    /// The memory of the queue itself.
+    _memory: Charge,
 }
 
-/// The room of messages is charged in steps of so many octets.
+/// The room of messages is charged in steps of so many bytes.
 const ROOM_STEP_BYTES: usize = 16 * 1024;
+/// What a message costs in lists: they have room to spare.
+const ITEM_BYTES: usize = size_of::<Item>() * 3 / 2;
+/// Messages that a new list has room for.
+const FIRST_ITEMS: usize = 4;
 
 impl Queue {
-    pub(super) fn new(destination: Destination, ground: &Arc<Ground>) -> Arc<Queue> {
+    /// What a queue of this name costs: its entry in the map and the first list of messages, but no message.
+    pub(super) fn bytes(destination: &Destination) -> usize {
+        shared_allocation(size_of::<Queue>())
+            + shared_allocation(destination.as_str().len())
+            + table_entry(size_of::<(Arc<str>, Arc<Queue>)>())
+            + allocation(FIRST_ITEMS * size_of::<Item>())
+    }
+
+    /// A queue whose own memory is charged to `payer`.
+    pub(super) fn new(destination: Destination, ground: &Arc<Ground>, payer: &Arc<Budget>) -> Arc<Queue> {
         let state = State {
             backlog: Shelves::default(),
             consumers: Consumers::default(),
@@ -80,6 +97,8 @@ impl Queue {
             alarms: BTreeSet::new(),
             dead: false,
             room: ground.budget.charge(0),
+            consumers_memory: ground.share.charge(0),
+            _memory: payer.charge(Queue::bytes(&destination)),
         };
         ground.metrics.queues.inc();
         Arc::new_cyclic(|me| Queue {
@@ -170,6 +189,7 @@ impl Queue {
                 state.backlog.sort();
             }
             let id = state.consumers.add(subscriber.clone(), terms);
+            state.consumers_memory.resize(Consumers::bytes(state.consumers.len()));
             let outcasts = self.cast_out(state);
             self.proceed(state, Some(now));
             (id, outcasts)
@@ -236,6 +256,8 @@ impl Queue {
     pub(super) fn leave(&self, id: ConsumerId) -> Vec<Outcast> {
         let mut state = self.state.lock();
         let left = state.consumers.remove(id);
+        let consumers_bytes = Consumers::bytes(state.consumers.len());
+        state.consumers_memory.resize(consumers_bytes);
         for mut item in left.outstanding {
             item.sent -= u32::from(left.unwritten.contains(&item.position));
             item.last = None;
@@ -277,6 +299,7 @@ impl Queue {
         self.ground.metrics.queue_bytes.dec_by(state.load.bytes as i64);
         state.load = Load::default();
         state.room.resize(0);
+        state.consumers_memory.resize(0);
         let gone = (std::mem::take(&mut state.backlog), std::mem::take(&mut state.consumers));
         drop(state);
         drop(gone);
@@ -361,7 +384,7 @@ impl Queue {
             state.alarms.insert(due);
             self.ground.alarms.set(due, self.me.clone());
         }
-        let room = state.load.messages * size_of::<Item>();
+        let room = state.load.messages * ITEM_BYTES;
         if room.abs_diff(state.room.bytes()) >= ROOM_STEP_BYTES || (room == 0 && state.room.bytes() > 0) {
             state.room.resize(room);
         }

@@ -9,6 +9,7 @@ use super::dead_letter_log::Fate;
 use super::ground::Ground;
 use super::queue::{Dead, Queue};
 use super::{Refusal, Settlement, Subscriber, Terms};
+use crate::budget::Budget;
 use crate::destination::{Destination, Kind};
 use crate::outbox::{Message, Tag};
 use crate::work;
@@ -35,7 +36,7 @@ impl Queues {
     /// has gone, and the message is dropped and counted.
     pub(super) fn publish(&self, to: &Destination, message: &Message, now: Instant) -> Result<bool, Refusal> {
         loop {
-            let Some(queue) = self.find_or_create(to)? else {
+            let Some(queue) = self.find_or_create(to, &self.ground.budget)? else {
                 self.ground.metrics.messages_dropped.inc();
                 return Ok(false);
             };
@@ -65,7 +66,7 @@ impl Queues {
     /// Promises room for a message of `bytes` octets; `None` if the session's own queue has gone.
     pub(super) fn reserve(&self, to: &Destination, bytes: usize) -> Result<Option<Arc<Queue>>, Refusal> {
         loop {
-            let Some(queue) = self.find_or_create(to)? else { return Ok(None) };
+            let Some(queue) = self.find_or_create(to, &self.ground.budget)? else { return Ok(None) };
             match queue.reserve(bytes) {
                 Ok(Ok(())) => return Ok(Some(queue)),
                 Ok(Err(refusal)) => {
@@ -92,7 +93,7 @@ impl Queues {
         now: Instant,
     ) -> Result<(Arc<Queue>, ConsumerId), Refusal> {
         loop {
-            let Some(queue) = self.find_or_create(to)? else {
+            let Some(queue) = self.find_or_create(to, &self.ground.share)? else {
                 return Err(Refusal {
                     summary: "no such queue",
                     detail: format!(
@@ -136,7 +137,7 @@ impl Queues {
 
     /// Opens a session's own queue. Should the address be taken, its queue is closed: addresses are used once.
     pub(super) fn open_temp(&self, address: &Destination) -> Arc<Queue> {
-        let queue = Queue::new(address.clone(), &self.ground);
+        let queue = Queue::new(address.clone(), &self.ground, &self.ground.share);
         let before = self.map.insert(address.text().clone(), queue.clone());
         if let Some(before) = before {
             self.drop_contents(&before);
@@ -192,7 +193,7 @@ impl Queues {
 
     fn bury_letter(&self, to: &Destination, letter: &Message) -> Result<u64, Refusal> {
         loop {
-            let Some(queue) = self.find_or_create(to)? else { return Ok(1) };
+            let Some(queue) = self.find_or_create(to, &self.ground.budget)? else { return Ok(1) };
             match queue.bury(letter) {
                 Ok(dropped) => {
                     self.sweep(&queue);
@@ -203,8 +204,17 @@ impl Queues {
         }
     }
 
-    /// `None` if it is a session's own queue and not there; others are made.
-    fn find_or_create(&self, destination: &Destination) -> Result<Option<Arc<Queue>>, Refusal> {
+    /// Whether there is a queue of that name.
+    pub(super) fn is_there(&self, destination: &Destination) -> bool {
+        self.map.contains_key(destination.as_str())
+    }
+
+    /// `None` if it is a session's own queue and not there; others are made, and their memory is charged to `payer`.
+    fn find_or_create(
+        &self,
+        destination: &Destination,
+        payer: &Arc<Budget>,
+    ) -> Result<Option<Arc<Queue>>, Refusal> {
         if let Some(queue) = self.map.get(destination.as_str()) {
             return Ok(Some(queue.clone()));
         }
@@ -221,7 +231,7 @@ impl Queues {
                         format!("there are {max} queues, and {:?} would be one more", destination.as_str());
                     return Err(Refusal::full("queues-max", max, &what));
                 }
-                let queue = Queue::new(destination.clone(), &self.ground);
+                let queue = Queue::new(destination.clone(), &self.ground, payer);
                 Ok(Some(vacant.insert(queue).clone()))
             }
         }

@@ -1,7 +1,9 @@
 //! The subscribers of one topic or pattern: dense for the hot loop, with O(1) coming and going.
 
 use super::Subscriber;
+use crate::budget::{Budget, Charge, allocation};
 use slab::Slab;
+use std::sync::Arc;
 
 /// A member's seat; its own until it leaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +17,8 @@ pub(super) struct Roster {
     tenures: Vec<Tenure>,
     /// Seat to index.
     places: Slab<usize>,
+    /// The memory of the lists, if it is accounted for.
+    memory: Option<Charge>,
 }
 
 /// What is known of a member and no publisher asks.
@@ -27,6 +31,10 @@ struct Tenure {
 
 /// Capacity below which nothing is given back.
 const SMALL: usize = 16;
+/// What a list has room for when it gets its first entry.
+const FIRST_ENTRIES: usize = 4;
+/// What an entry of the slab costs.
+const PLACE_BYTES: usize = 2 * size_of::<usize>();
 
 impl Roster {
     /// Takes a member in that comes at `since`, in milliseconds of Unix time.
@@ -34,7 +42,31 @@ impl Roster {
         let seat = Seat(self.places.insert(self.members.len()));
         self.members.push(member);
         self.tenures.push(Tenure { seat, since });
+        self.recharge();
         seat
+    }
+
+    /// Charges the memory of the lists to `share` from now on, until the last member has left.
+    pub(super) fn charge_to(&mut self, share: &Arc<Budget>) {
+        if self.memory.is_none() {
+            self.memory = Some(share.charge(self.bytes()));
+        }
+    }
+
+    /// What the lists of a roster with one member cost.
+    pub(super) const fn first_bytes() -> usize {
+        lists_bytes(FIRST_ENTRIES, FIRST_ENTRIES)
+    }
+
+    fn bytes(&self) -> usize {
+        lists_bytes(self.members.capacity(), self.places.capacity())
+    }
+
+    fn recharge(&mut self) {
+        let bytes = self.bytes();
+        if let Some(memory) = &mut self.memory {
+            memory.resize(bytes);
+        }
     }
 
     /// Lets the member go whose seat this is.
@@ -71,8 +103,16 @@ impl Roster {
             self.tenures.shrink_to(self.tenures.len() * 2);
             // Seats are names and cannot move; what is free at the end can go.
             self.places.shrink_to_fit();
+            self.recharge();
         }
     }
+}
+
+/// What the lists cost that have room for so many members and so many seats.
+const fn lists_bytes(members: usize, places: usize) -> usize {
+    allocation(members * size_of::<Subscriber>())
+        + allocation(members * size_of::<Tenure>())
+        + allocation(places * PLACE_BYTES)
 }
 
 #[cfg(test)]
@@ -110,6 +150,27 @@ mod tests {
             }
             prop_assert!(roster.is_empty());
         }
+    }
+
+    #[test]
+    fn what_is_charged_is_the_memory_of_the_lists() {
+        let fixture = Fixture::new();
+        let (outbox, mut roster) = (fixture.outbox(), Roster::default());
+        let mut seats = Vec::new();
+        for key in 0..1000 {
+            seats.push(roster.add(Subscriber { outbox: outbox.clone(), key }, 0));
+            roster.charge_to(&fixture.budget);
+            let lists = roster.members.capacity() * size_of::<Subscriber>()
+                + roster.tenures.capacity() * size_of::<Tenure>()
+                + roster.places.capacity() * 16;
+            assert_eq!(fixture.budget.used(), lists);
+            assert!(key > 0 || lists == Roster::first_bytes());
+        }
+        while let Some(seat) = seats.pop() {
+            roster.remove(seat);
+            assert_eq!(fixture.budget.used(), roster.bytes());
+        }
+        assert_eq!(fixture.budget.used(), 0);
     }
 
     #[test]

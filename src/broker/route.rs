@@ -50,7 +50,7 @@ impl Shared {
             users: family(&metrics.user_destinations),
             services: family(&metrics.services),
             turn: AtomicU32::new(0),
-            online: family(&Gauge::default()),
+            online: Topics::of_connections(ground.clone()),
             sessions: Sessions::default(),
             queues: Queues::new(ground.clone()),
             everybody: Destination::online(),

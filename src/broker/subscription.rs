@@ -8,7 +8,7 @@ use super::roster::Seat;
 use super::topic::Topic;
 use super::topics::{Topics, Watch};
 use super::{Settlement, Shared};
-use crate::destination::Kind;
+use crate::destination::{Kind, Selector};
 use crate::outbox::Tag;
 use crate::work;
 use std::fmt;
@@ -26,6 +26,7 @@ use std::time::Instant;
 pub struct Subscription {
     shared: Arc<Shared>,
     to: To,
+    bytes: usize,
 }
 
 /// What is subscribed to.
@@ -39,10 +40,28 @@ pub(super) enum To {
 }
 
 impl Subscription {
-    pub(super) fn new(shared: Arc<Shared>, to: To) -> Subscription {
+    pub(super) fn new(shared: Arc<Shared>, to: To, bytes: usize) -> Subscription {
         shared.ground.metrics.subscriptions.inc();
         work::add(work::SUBSCRIPTION);
-        Subscription { shared, to }
+        Subscription { shared, to, bytes }
+    }
+
+    /// What it would cost if it had nothing in common with other subscriptions, as [`Broker::subscription_bytes`]
+    /// says.
+    ///
+    /// [`Broker::subscription_bytes`]: super::Broker::subscription_bytes
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// What it is subscribed to, in the form that all of its subscribers share in memory.
+    pub fn selector(&self) -> Selector {
+        match &self.to {
+            To::Topic(_, topic, _) => Selector::Exact(topic.destination().clone()),
+            To::Pattern(membership) => Selector::Pattern(membership.pattern().clone()),
+            To::Watch(_, watch) => Selector::Exact(watch.shown().clone()),
+            To::Queue(queue, _) => Selector::Exact(queue.destination().clone()),
+        }
     }
 
     /// Settles deliveries by their tags; unknown tags and topics are ignored.
@@ -113,6 +132,11 @@ pub struct TempQueue {
 impl TempQueue {
     pub(super) fn new(shared: Arc<Shared>, queue: Arc<Queue>) -> TempQueue {
         TempQueue { shared, queue }
+    }
+
+    /// What it costs, without messages and consumers.
+    pub fn bytes(&self) -> usize {
+        Queue::bytes(self.queue.destination())
     }
 }
 

@@ -6,6 +6,7 @@ use super::ground::Ground;
 use super::patterns::{Matched, Patterns};
 use super::presence::Room;
 use super::roster::{Roster, Seat};
+use crate::budget::{Budget, Charge, shared_allocation, table_entry};
 use crate::destination::Destination;
 use crate::metrics::Gauge;
 use crate::outbox::Message;
@@ -38,12 +39,15 @@ struct State {
     /// Whose turn it is where one of all gets a message.
     turn: u32,
     dead: bool,
+    /// The memory of the topic and of its list of groups, once it is subscribed to.
+    memory: Option<Charge>,
 }
 
 impl Topic {
     /// Not yet subscribed to, with the groups known to match.
     pub(super) fn new(destination: Destination, matched: Matched) -> Topic {
-        let state = State { roster: Roster::default(), matched, room: None, turn: 0, dead: false };
+        let roster = Roster::default();
+        let state = State { roster, matched, room: None, turn: 0, dead: false, memory: None };
         Topic { destination, state: Mutex::new(state) }
     }
 
@@ -51,8 +55,22 @@ impl Topic {
         &self.destination
     }
 
-    /// Takes a subscriber in that comes at `since`; `None` if the topic is dead. `gauge` counts topics with members.
-    pub(super) fn add(&self, subscriber: Subscriber, since: u64, gauge: &Gauge) -> Option<Seat> {
+    /// What a topic of this name costs, its entry in the map included.
+    pub(super) fn bytes(destination: &Destination) -> usize {
+        shared_allocation(size_of::<Topic>())
+            + shared_allocation(destination.as_str().len())
+            + table_entry(size_of::<(Arc<str>, Arc<Topic>)>())
+    }
+
+    /// Takes a subscriber in that comes at `since`; `None` if the topic is dead. `gauge` counts topics with members;
+    /// the memory is charged to `share`, unless connections account for it.
+    pub(super) fn add(
+        &self,
+        subscriber: Subscriber,
+        since: u64,
+        gauge: &Gauge,
+        share: Option<&Arc<Budget>>,
+    ) -> Option<Seat> {
         let mut state = self.state.lock();
         if state.dead {
             return None;
@@ -63,7 +81,36 @@ impl Topic {
         if let Some(room) = &state.room {
             room.join(&subscriber.outbox, since);
         }
+        if let Some(share) = share {
+            self.charge_to(share, &mut state);
+            state.roster.charge_to(share);
+        }
         Some(state.roster.add(subscriber, since))
+    }
+
+    fn charge_to(&self, share: &Arc<Budget>, state: &mut State) {
+        if state.memory.is_none() {
+            state.memory = Some(share.charge(Topic::bytes(&self.destination) + state.matched.bytes()));
+        }
+    }
+
+    /// Brings the groups up to date, lets `act` use them, and keeps them if there is room for a list of that size.
+    fn with_groups<T>(&self, state: &mut State, patterns: &Patterns, act: impl FnOnce(&mut State) -> T) -> T {
+        let before = state.matched.bytes();
+        patterns.update(&mut state.matched, &self.destination);
+        let done = act(state);
+        let bytes = state.matched.bytes();
+        if bytes != before
+            && let Some(memory) = &mut state.memory
+        {
+            let own = Topic::bytes(&self.destination);
+            if !memory.try_resize(own + bytes) {
+                // The next message is matched again.
+                state.matched = Matched::default();
+                memory.resize(own);
+            }
+        }
+        done
     }
 
     /// Lets a subscriber go. Whether the topic died of it.
@@ -89,11 +136,15 @@ impl Topic {
         &self,
         shown: &Destination,
         ground: &Arc<Ground>,
+        share: Option<&Arc<Budget>>,
         now: Instant,
     ) -> Option<Arc<Room>> {
         let mut state = self.state.lock();
         if state.dead {
             return None;
+        }
+        if let Some(share) = share {
+            self.charge_to(share, &mut state);
         }
         // From the roster under the topic's lock: whoever comes or goes later finds the room.
         let State { roster, room, .. } = &mut *state;
@@ -129,6 +180,18 @@ impl Topic {
         Some((reach, died))
     }
 
+    /// Returns how many subscribers a message would be pushed to.
+    pub(super) fn receivers(&self, patterns: &Patterns) -> usize {
+        let mut state = self.state.lock();
+        if state.dead {
+            return 0;
+        }
+        self.with_groups(&mut state, patterns, |state| {
+            let by_pattern = state.matched.groups.iter().map(|group| group.roster.read().members().len());
+            state.roster.members().len() + by_pattern.sum::<usize>()
+        })
+    }
+
     /// Shows `act` all subscribers, those by name and then group by group. `None` if the topic is dead, else whether
     /// it died.
     pub(super) fn visit(&self, patterns: &Patterns, mut act: impl FnMut(&[Subscriber])) -> Option<bool> {
@@ -136,11 +199,12 @@ impl Topic {
         if state.dead {
             return None;
         }
-        patterns.update(&mut state.matched, &self.destination);
-        act(state.roster.members());
-        for group in &state.matched.groups {
-            act(group.roster.read().members());
-        }
+        self.with_groups(&mut state, patterns, |state| {
+            act(state.roster.members());
+            for group in &state.matched.groups {
+                act(group.roster.read().members());
+            }
+        });
         state.dead = !state.is_needed();
         Some(state.dead)
     }
@@ -157,23 +221,21 @@ impl Topic {
         if state.dead {
             return None;
         }
-        patterns.update(&mut state.matched, &self.destination);
-        let State { roster, matched, turn: own, .. } = &mut *state;
-        // Locked together, and so by all in one order.
-        matched.groups.sort_unstable_by_key(|group| Arc::as_ptr(group).addr());
-        let groups: Vec<_> = matched.groups.iter().map(|group| group.roster.read()).collect();
-        let members = std::iter::once(roster.members()).chain(groups.iter().map(|group| group.members()));
-        let members: Vec<&[Subscriber]> = members.collect();
-        let chosen = if roster.is_empty() {
+        let chosen = self.with_groups(&mut state, patterns, |state| {
+            let State { roster, matched, turn: own, .. } = state;
+            // Locked together, and so by all in one order.
+            matched.groups.sort_unstable_by_key(|group| Arc::as_ptr(group).addr());
+            let groups: Vec<_> = matched.groups.iter().map(|group| group.roster.read()).collect();
+            let members = std::iter::once(roster.members()).chain(groups.iter().map(|group| group.members()));
+            let members: Vec<&[Subscriber]> = members.collect();
+            if !roster.is_empty() {
+                return act(&members, own);
+            }
             let mut passing = turn.load(Relaxed);
             let chosen = act(&members, &mut passing);
             turn.store(passing, Relaxed);
             chosen
-        } else {
-            act(&members, own)
-        };
-        drop(members);
-        drop(groups);
+        });
         state.dead = !state.is_needed();
         Some((chosen, state.dead))
     }
@@ -202,7 +264,9 @@ mod tests {
         assert!(matches!(topic.publish(&message, &patterns, now), Some((Reach { receivers: 0, .. }, true))));
         assert!(topic.publish(&message, &patterns, now).is_none());
         assert!(
-            topic.add(Subscriber { outbox: fixture.outbox(), key: 1 }, 0, &fixture.metrics.topics).is_none()
+            topic
+                .add(Subscriber { outbox: fixture.outbox(), key: 1 }, 0, &fixture.metrics.topics, None)
+                .is_none()
         );
     }
 
@@ -210,7 +274,8 @@ mod tests {
     fn it_dies_with_its_last_subscriber_and_takes_nothing_more() {
         let (fixture, patterns, topic) = topic();
         let (message, now, outbox) = (fixture.message("m"), fixture.now(), fixture.outbox());
-        let add = |key| topic.add(Subscriber { outbox: outbox.clone(), key }, 0, &fixture.metrics.topics);
+        let add =
+            |key| topic.add(Subscriber { outbox: outbox.clone(), key }, 0, &fixture.metrics.topics, None);
         let (first, second) = (add(1).expect("alive"), add(2).expect("alive"));
         assert!(matches!(topic.publish(&message, &patterns, now), Some((Reach { reached: 2, .. }, false))));
         assert!(!topic.remove(first, &fixture.metrics.topics));

@@ -9,6 +9,7 @@ use super::presence::{Room, Stand};
 use super::roster::Seat;
 use super::topic::Topic;
 use super::{Publication, Subscriber};
+use crate::budget::Budget;
 use crate::destination::{Destination, Pattern};
 use crate::metrics::Gauge;
 use crate::outbox::Message;
@@ -25,6 +26,8 @@ pub(super) struct Topics {
     patterns: Patterns,
     /// Counts those with a subscriber by name.
     gauge: Gauge,
+    /// What the memory of topics is charged to; `None` where each connection is a member and accounts for that.
+    share: Option<Arc<Budget>>,
 }
 
 /// Somebody who watches the members of a topic.
@@ -37,7 +40,25 @@ pub(super) struct Watch {
 
 impl Topics {
     pub(super) fn new(ground: Arc<Ground>, gauge: Gauge) -> Topics {
-        Topics { ground, map: DashMap::new(), patterns: Patterns::new(), gauge }
+        let share = ground.share.clone();
+        let patterns = Patterns::charged_to(&share);
+        Topics { ground, map: DashMap::new(), patterns, gauge, share: Some(share) }
+    }
+
+    /// Topics whose members are connections as such, which other limits bound.
+    pub(super) fn of_connections(ground: Arc<Ground>) -> Topics {
+        let (map, patterns) = (DashMap::new(), Patterns::new());
+        Topics { ground, map, patterns, gauge: Gauge::default(), share: None }
+    }
+
+    /// Subscribers that a message to this destination would be pushed to.
+    pub(super) fn receivers(&self, destination: &Destination) -> usize {
+        if let Some(topic) = self.find(destination) {
+            return topic.receivers(&self.patterns);
+        }
+        let mut matched = Matched::default();
+        self.patterns.update(&mut matched, destination);
+        matched.groups.iter().map(|group| group.roster.read().members().len()).sum()
     }
 
     /// Pushes to everybody who subscribes; nothing is even encoded when nobody does.
@@ -79,7 +100,9 @@ impl Topics {
         now: Instant,
     ) -> (Arc<Topic>, Seat) {
         let since = self.ground.clock.millis(now);
-        self.living(destination, |topic| topic.add(subscriber.clone(), since, &self.gauge))
+        self.living(destination, |topic| {
+            topic.add(subscriber.clone(), since, &self.gauge, self.share.as_ref())
+        })
     }
 
     /// Ends a subscription by name.
@@ -99,7 +122,9 @@ impl Topics {
         names: bool,
         now: Instant,
     ) -> Watch {
-        let (topic, room) = self.living(destination, |topic| topic.hold_room(shown, &self.ground, now));
+        let share = self.share.as_ref();
+        let hold = |topic: &Topic| topic.hold_room(shown, &self.ground, share, now);
+        let (topic, room) = self.living(destination, hold);
         let seat = room.watch(watcher, names, now);
         Watch { topic, room, seat }
     }
@@ -164,5 +189,10 @@ impl Watch {
     /// What is watched.
     pub(super) fn destination(&self) -> &Destination {
         self.topic.destination()
+    }
+
+    /// What was subscribed to.
+    pub(super) fn shown(&self) -> &Destination {
+        self.room.shown()
     }
 }

@@ -1,13 +1,14 @@
 //! A committed transaction: all steps or none.
 //!
-//! First everything that could be refused is asked for: deliveries to settle must be outstanding, and queues
+//! First everything that could be refused is asked for: deliveries to settle must be outstanding, the byte budget must
+//! have room for all that the steps add (messages, and places in the outbound queues of their receivers), and queues
 //! promise room for each message. Nobody else can settle those deliveries meanwhile, for they belong to the
 //! subscriptions of the one who commits; and promised room is nobody else's. Then the steps are applied in order,
 //! and none can fail. If something is refused, the promises are taken back and nothing was to be seen.
 
 use super::queue::Queue;
 use super::subscription::Subscription;
-use super::{Congested, Published, Refusal, Routed, Shared, Step};
+use super::{Congested, Published, Refusal, Routed, Shared, Step, cost};
 use crate::outbox::{Message, Outbox, Tag, wake_deferred};
 use crate::work;
 use std::collections::hash_map::Entry;
@@ -62,6 +63,8 @@ impl Outcome {
 pub(super) fn commit(shared: &Shared, steps: &[Step<'_>], now: Instant) -> Result<Published, Refusal> {
     work::add(steps.len() * work::FRAME);
     validate(steps)?;
+    let bytes = cost::transaction(shared, steps);
+    let mut memory = shared.ground.reserve(bytes)?;
     let mut reservations = Reservations { shared, promised: Vec::with_capacity(steps.len()) };
     for step in steps {
         let reservation = reservations.reserve(step)?;
@@ -72,6 +75,8 @@ pub(super) fn commit(shared: &Shared, steps: &[Step<'_>], now: Instant) -> Resul
     let mut woken_at = 0;
     for (number, (step, reservation)) in steps.iter().zip(promised).enumerate() {
         apply(shared, (number, step), reservation, &mut outcome, now);
+        // What it has added is charged by now.
+        memory.release(bytes / steps.len());
         if outcome.published.reached - woken_at >= PUSHES_MAX {
             woken_at = outcome.published.reached;
             wake_deferred();

@@ -236,6 +236,21 @@ const SESSIONS: &[Row] = &[
     number("subscriptions-max", "1000", "Subscriptions of a session; one more gets ERROR.", |c, v| {
         put(&mut c.session.subscriptions_max, count(v, 1..=MANY))
     }),
+    bytes(
+        "subscription-bytes-max",
+        "8MiB",
+        "Bytes of the subscriptions and temporary queues of a session, names, ids and wildcards included; one more gets \
+         ERROR. A thousand ordinary ones take about 1 MiB. Deliveries that wait for ACK count as well, 40 bytes each; with \
+         more the session is closed as a slow consumer.",
+        |c, v| put(&mut c.session.subscription_bytes_max, size(v, 16 * KIB..=HUGE)),
+    ),
+    bytes(
+        "id-bytes-max",
+        "1KiB",
+        "Bytes of a name that a client chooses: the headers id of SUBSCRIBE, transaction of BEGIN, and receipt; a longer \
+         one gets ERROR.",
+        |c, v| put(&mut c.session.id_bytes_max, size(v, 16..=HUGE)),
+    ),
     number("transactions-max", "100", "Open transactions of a session; one more gets ERROR.", |c, v| {
         put(&mut c.session.transactions_max, count(v, 0..=MANY))
     }),
@@ -314,8 +329,9 @@ const MEMORY: &[Row] = &[
     bytes(
         "memory-bytes-max",
         "1GiB",
-        "Octets in outboxes, work queues and transactions together. Publishers are slowed down from seven eighths on; \
-         at the limit SENDs are refused.",
+        "Bytes that clients make the broker hold: outbound queues, work queues, transactions, half-read frames, and \
+         subscriptions with their names. Publishers are throttled from seven eighths on; at the limit SEND is rejected. \
+         Subscriptions may use a quarter of it; beyond that SUBSCRIBE is rejected. A COMMIT may add half of what is left.",
         |c, v| put(&mut c.memory_bytes_max, size(v, KIB * KIB..=HUGE)),
     ),
     bytes(

@@ -273,7 +273,10 @@ impl HttpServer {
             "/metrics" => {
                 let allowed = self.shared.options.metrics_from;
                 let asker = (!forwarded::is_passed_on(request.headers())).then_some(address);
-                health::metrics(&self.shared.hub.metrics, &self.shared.hub.budget, asker, allowed)
+                let hub = &self.shared.hub;
+                let subscriptions = hub.broker.subscription_budget().used();
+                hub.metrics.subscription_bytes.set(i64::try_from(subscriptions).unwrap_or(i64::MAX));
+                health::metrics(&hub.metrics, &hub.budget, asker, allowed)
             }
             _ => {
                 if !self.shared.options.demo && path != pages::SOCKJS_CLIENT {

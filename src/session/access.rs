@@ -227,6 +227,7 @@ impl Session {
         }
         if let About::Subscribe(key) = about {
             self.end(key);
+            self.temps.refused(key);
         }
         if let Some(receipt) = &receipt {
             self.receipts.cancel(receipt);

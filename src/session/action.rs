@@ -36,7 +36,8 @@ pub enum Action {
     },
     /// CONNECTED was written: the decoder learns the version, the limits of a signed-in client apply.
     Established(Version),
-    /// Open this session's temporary queue, before anything names it. It lives as long as the session.
+    /// Open this session's temporary queue for the subscription that follows, before anything names it. It lives as long
+    /// as the session, unless that subscription is refused.
     OpenTemp(Destination),
     /// Route a SEND, then complete or refuse.
     Publish(Publish),
@@ -186,6 +187,8 @@ pub enum Delivery {
     },
     /// The subscription is gone: not sent.
     Skip,
-    /// The subscription has too many unsettled deliveries: the slow-consumer outcome.
+    /// The subscription has too many unsettled deliveries (`unsettled-max`): the slow-consumer outcome.
     TooManyUnsettled,
+    /// All unsettled deliveries of the session take too much memory (`subscription-bytes-max`): the same.
+    TooMuchUnsettled,
 }

@@ -137,12 +137,17 @@ impl Session {
     /// A frame has come. Not to be called between [`Action::Authenticate`] and [`Session::authenticated`].
     pub fn handle(&mut self, frame: Frame, now: Instant, actions: &mut Vec<Action>) {
         let mut receipt = asked(&frame);
+        let receipt_fits = receipt.as_deref().map_or(Ok(()), |receipt| self.check_id("receipt", receipt));
+        if receipt_fits.is_err() {
+            receipt = None;
+        }
         if self.is_expired(now) && self.state == State::Connected {
             return self.fail(receipt, &Rejection::expired(), actions);
         }
         let command = frame.command;
         let (transaction, destination) = self.part_of(&frame);
         let handled = match self.state {
+            State::Connected if receipt_fits.is_err() => receipt_fits,
             State::Connecting => self.connect(&frame, actions),
             State::Authenticating { .. } => Err(Rejection::while_authenticating(frame.command)),
             State::Connected => self.converse(frame, &mut receipt, now, actions),
@@ -217,12 +222,17 @@ impl Session {
     /// A parcel is about to be written: appends its prefix.
     pub fn deliver(&mut self, parcel: &Parcel, prefix: &mut BytesMut) -> Delivery {
         let (version, token, unsettled_max) = (self.version, self.token, self.options.unsettled_max);
+        let is_full = self.subscriptions.unsettled_bytes() >= self.options.subscription_bytes_max;
         let deliver = |subscription: &mut Subscription| {
             let mut spelling = Spelling::default();
             let mut ack = None;
             if let Mode::Client(_) = subscription.mode {
+                // A work queue's deliveries are bounded by the credit of its consumer.
                 if parcel.tag == 0 && subscription.unsettled.len() >= unsettled_max {
                     return Delivery::TooManyUnsettled;
+                }
+                if parcel.tag == 0 && is_full {
+                    return Delivery::TooMuchUnsettled;
                 }
                 let number = subscription.unsettled.deliver(parcel.tag, parcel.message.id());
                 if version == Version::V1_2 {
@@ -279,9 +289,14 @@ impl Session {
         }
     }
 
-    /// Memory that subscriptions hold: their names, and what they remember of unsettled deliveries.
+    /// Memory of what is remembered of unsettled deliveries.
     pub fn held_bytes(&self) -> usize {
-        self.subscriptions.held_bytes()
+        self.subscriptions.unsettled_bytes()
+    }
+
+    /// Memory of subscriptions and temporary queues, beside the broker's.
+    pub fn subscription_bytes(&self) -> usize {
+        self.subscriptions.bytes() + self.temps.bytes()
     }
 
     /// Memory that transactions hold: octets parked, and what each parked frame costs beside them.

@@ -17,6 +17,10 @@ pub struct Options {
     pub destination_bytes_max: usize,
     /// `subscriptions-max` (1000).
     pub subscriptions_max: usize,
+    /// `subscription-bytes-max` (8 MiB): unsettled deliveries count for it, too; the rest is checked by the connection.
+    pub subscription_bytes_max: usize,
+    /// `id-bytes-max` (1 KiB): names that a client chooses.
+    pub id_bytes_max: usize,
     /// `transactions-max` (100).
     pub transactions_max: usize,
     /// `transaction-frames-max` (10000): frames in one open transaction.
@@ -56,6 +60,8 @@ impl Default for Options {
             connect_timeout: Duration::from_secs(60),
             destination_bytes_max: 1024,
             subscriptions_max: 1000,
+            subscription_bytes_max: 8 * 1024 * 1024,
+            id_bytes_max: 1024,
             transactions_max: 100,
             transaction_frames_max: 10_000,
             transaction_bytes_max: 4 * 1024 * 1024,

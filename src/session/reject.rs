@@ -155,6 +155,8 @@ limits! {
         "The transaction {} has {max} frames, which is the most allowed.", Quoted(id);
     transaction_bytes(max: usize) @ "transaction-bytes-max" = "transactions too large",
         "The frames in the open transactions of this session would be larger than {max} octets, which is the most allowed.";
+    id_bytes(header: &str, bytes: usize, max: usize) @ "id-bytes-max" = "id too long",
+        "The header {header} has {bytes} bytes; {max} is the most allowed for a name that the client chooses.";
     to_bytes(max: usize) @ "to-bytes-max" = "too many recipients",
         "The header to is longer than {max} octets, which is the most allowed.";
     to_elsewhere(destination: &str, max: usize) @ "header-bytes-max" = "header line too long",

@@ -44,6 +44,9 @@ impl Session {
             Version::V1_0 => frame.header("id"),
             Version::V1_1 | Version::V1_2 => Some(required(frame, "id")?),
         };
+        if let Some(id) = &id {
+            self.check_id("id", id)?;
+        }
         self.check_extensions(frame, actions)?;
         let mode = Mode::parse(frame.header("ack").as_deref())?;
         let prefetch = self.prefetch(frame)?;
@@ -133,7 +136,7 @@ impl Session {
     ) -> Result<(), Rejection> {
         let key = self.subscriptions.next_key()?;
         let selector = match wanted.temp {
-            Some(name) => Selector::Exact(self.address(name, wanted.destination, actions)?),
+            Some(name) => Selector::Exact(self.address(name, wanted.destination, key, actions)?),
             None => selector.clone(),
         };
         if let Some(name) = wanted.temp {
@@ -168,6 +171,7 @@ impl Session {
         &mut self,
         name: &str,
         shown: &str,
+        opener: Key,
         actions: &mut Vec<Action>,
     ) -> Result<Destination, Rejection> {
         if let Some(temp) = self.temps.get(name) {
@@ -175,7 +179,7 @@ impl Session {
         }
         let text = format!("{}{}", Kind::TempQueue.prefix(), (self.addresses)());
         let address = Destination::parse(&text, usize::MAX).map_err(|_| Rejection::no_temp_queue(shown))?;
-        self.temps.open(name, address.clone());
+        self.temps.open(name, address.clone(), opener);
         actions.push(Action::OpenTemp(address.clone()));
         Ok(address)
     }
@@ -208,6 +212,21 @@ impl Session {
         if let Some(name) = &subscription.temp {
             self.temps.unsubscribed(name, key);
         }
+    }
+
+    /// Checks the length of a name that the client has chosen and the broker keeps.
+    pub(super) fn check_id(&self, header: &str, id: &str) -> Result<(), Rejection> {
+        let max = self.options.id_bytes_max;
+        if id.len() > max { Err(Rejection::id_bytes(header, id.len(), max)) } else { Ok(()) }
+    }
+
+    /// The broker has subscribed: from now on the text of the destination is shared with it.
+    pub fn share_selector(&mut self, key: Key, selector: Selector) {
+        self.subscriptions.change(key, |subscription| {
+            if let Some(own) = &mut subscription.selector {
+                *own = selector;
+            }
+        });
     }
 }
 

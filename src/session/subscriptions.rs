@@ -2,6 +2,7 @@
 
 use super::Rejection;
 use super::unsettled::{Reach, Unsettled};
+use crate::budget::allocation;
 use crate::destination::Selector;
 use crate::outbox::Key;
 
@@ -68,10 +69,15 @@ impl Subscription {
         }
     }
 
-    fn held_bytes(&self) -> usize {
-        self.name().text().len() + self.unsettled.held_bytes()
+    /// What its texts cost: those that it does not share with the broker.
+    fn texts_bytes(&self) -> usize {
+        let texts = [&self.id, &self.destination, &self.temp];
+        texts.into_iter().flatten().map(|text| allocation(text.len())).sum()
     }
 }
+
+/// Capacity below which nothing is given back.
+const SMALL: usize = 16;
 
 /// All of them. A hash table would cost an idle session more than these two lists.
 #[derive(Debug, Default)]
@@ -81,8 +87,9 @@ pub(super) struct Subscriptions {
     /// Keys by ascending name.
     names: Vec<Key>,
     last_key: Key,
-    /// Of names, and of the memory of unsettled deliveries.
-    held_bytes: usize,
+    texts_bytes: usize,
+    /// The memory of unsettled deliveries.
+    unsettled_bytes: usize,
 }
 
 impl Subscriptions {
@@ -90,9 +97,16 @@ impl Subscriptions {
         self.list.len()
     }
 
-    /// Names, and the memory of unsettled deliveries.
-    pub(super) fn held_bytes(&self) -> usize {
-        self.held_bytes
+    /// Memory of the lists and of the client's names.
+    pub(super) fn bytes(&self) -> usize {
+        allocation(self.list.capacity() * size_of::<Subscription>())
+            + allocation(self.names.capacity() * size_of::<Key>())
+            + self.texts_bytes
+    }
+
+    /// Memory of unsettled deliveries.
+    pub(super) fn unsettled_bytes(&self) -> usize {
+        self.unsettled_bytes
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Subscription> {
@@ -111,7 +125,8 @@ impl Subscriptions {
             grow(&mut self.names);
             self.names.insert(at, subscription.key);
             grow(&mut self.list);
-            self.held_bytes += subscription.held_bytes();
+            self.texts_bytes += subscription.texts_bytes();
+            self.unsettled_bytes += subscription.unsettled.held_bytes();
             self.list.push(subscription);
         }
     }
@@ -122,7 +137,9 @@ impl Subscriptions {
             self.names.remove(place);
         }
         let subscription = self.list.remove(at);
-        self.held_bytes -= subscription.held_bytes();
+        self.texts_bytes -= subscription.texts_bytes();
+        self.unsettled_bytes -= subscription.unsettled.held_bytes();
+        self.shrink();
         Some(subscription)
     }
 
@@ -136,7 +153,7 @@ impl Subscriptions {
         let subscription = &mut self.list[at];
         let before = subscription.unsettled.held_bytes();
         let done = act(subscription);
-        self.held_bytes = self.held_bytes - before + subscription.unsettled.held_bytes();
+        self.unsettled_bytes = self.unsettled_bytes - before + subscription.unsettled.held_bytes();
         Some(done)
     }
 
@@ -153,6 +170,15 @@ impl Subscriptions {
         match (all.next(), all.next()) {
             (Some(_), Some(_)) => Err(Rejection::ambiguous_unsubscribe(destination)),
             (only, _) => Ok(only),
+        }
+    }
+
+    /// Gives back the room of subscriptions that have ended.
+    fn shrink(&mut self) {
+        let len = self.list.len();
+        if self.list.capacity() > SMALL && len < self.list.capacity() / 4 {
+            self.list.shrink_to(len * 2);
+            self.names.shrink_to(len * 2);
         }
     }
 

@@ -1,6 +1,7 @@
 //! A session's own queues: `/temp-queue/NAME` is an address that others may send to.
 
 use super::{Options, Rejection};
+use crate::budget::{allocation, btree_allocation};
 use crate::destination::{Destination, Kind};
 use crate::outbox::Key;
 use std::collections::BTreeMap;
@@ -16,12 +17,15 @@ pub(super) struct Temp {
     pub(super) subscribers: usize,
     /// The one that `reply-to` made.
     pub(super) implicit: Option<Key>,
+    /// The one that it was opened for; without it there is no queue.
+    opener: Key,
 }
 
 /// All of them, by the session's names for them.
 #[derive(Debug, Default)]
 pub(super) struct Temps {
     by_name: BTreeMap<Box<str>, Temp>,
+    names_bytes: usize,
 }
 
 impl Temps {
@@ -42,9 +46,24 @@ impl Temps {
         Ok(())
     }
 
-    /// Opens a queue at the address that was made for it.
-    pub(super) fn open(&mut self, name: &str, address: Destination) {
-        self.by_name.insert(name.into(), Temp { address, subscribers: 0, implicit: None });
+    /// Opens a queue at the address that was made for it, for a subscription.
+    pub(super) fn open(&mut self, name: &str, address: Destination, opener: Key) {
+        self.names_bytes += allocation(name.len());
+        self.by_name.insert(name.into(), Temp { address, subscribers: 0, implicit: None, opener });
+    }
+
+    /// The subscription was refused: a queue that was opened for it is not there.
+    pub(super) fn refused(&mut self, key: Key) {
+        let name = self.by_name.iter().find(|(_, temp)| temp.opener == key).map(|(name, _)| name.clone());
+        if let Some(name) = name {
+            self.names_bytes -= allocation(name.len());
+            self.by_name.remove(&name);
+        }
+    }
+
+    /// Memory of the list.
+    pub(super) fn bytes(&self) -> usize {
+        btree_allocation(self.by_name.len(), size_of::<(Box<str>, Temp)>()) + self.names_bytes
     }
 
     /// A subscription to it has begun.

@@ -4,6 +4,7 @@ use super::action::{Action, Disposition, Publish, Receipt, Settle, Step, Target}
 use super::subscriptions::Subscription;
 use super::unsettled::{Number, Serial};
 use super::{Options, Rejection, Session, required};
+use crate::budget::allocation;
 use crate::destination::Owner;
 use crate::outbox::Key;
 use std::collections::BTreeMap;
@@ -42,27 +43,34 @@ pub(super) struct Transactions {
     begun: u64,
     frames: usize,
     bytes: usize,
-    /// Users that parked frames are for, of each frame one after the other.
-    recipients: usize,
+    /// What the names of transactions and the texts beside parked frames cost.
+    texts_bytes: usize,
 }
 
 impl Parked {
-    fn recipients(&self) -> usize {
-        match self {
-            Parked::Publish(publish) => match &publish.to {
-                Target::Users(owners, _) => owners.len(),
-                Target::One(_) => 0,
-            },
-            Parked::Settle { .. } => 0,
-        }
+    /// What its texts cost beside the frame's.
+    fn texts_bytes(&self) -> usize {
+        let publish = match self {
+            Parked::Publish(publish) => publish,
+            Parked::Settle { numbers, .. } => return allocation(numbers.len() * size_of::<Number>()),
+        };
+        let to = match &publish.to {
+            Target::Users(owners, path) => owners.len() * RECIPIENT_BYTES + path.as_str().len(),
+            Target::One(destination) => destination.as_str().len(),
+        };
+        let extra = publish.extra.iter().map(|(_, value)| value.len()).sum::<usize>();
+        to + extra + publish.shown.len() + publish.session.as_deref().map_or(0, str::len)
     }
 }
+
+/// What each of many recipients costs beside its name: a pointer, and what the allocator adds to a short text.
+const RECIPIENT_BYTES: usize = size_of::<Owner>() + 32;
 
 impl Transactions {
     /// What a parked frame costs beside its octets.
     const OVERHEAD_BYTES: usize = size_of::<Parked>() + size_of::<Publish>();
-    /// What each of many recipients costs beside its name: a pointer, and what the allocator adds to a short text.
-    const RECIPIENT_BYTES: usize = size_of::<Owner>() + 32;
+    /// What an open transaction costs beside its name.
+    const OPEN_BYTES: usize = size_of::<(Box<str>, Transaction)>() * 3 / 2;
 
     pub(super) fn len(&self) -> usize {
         self.open.len()
@@ -70,7 +78,7 @@ impl Transactions {
 
     /// Octets that all of them hold: more than the limit counts, which is what clients know of.
     pub(super) fn bytes(&self) -> usize {
-        self.bytes + self.frames * Self::OVERHEAD_BYTES + self.recipients * Self::RECIPIENT_BYTES
+        self.bytes + self.frames * Self::OVERHEAD_BYTES + self.texts_bytes
     }
 
     fn begin(&mut self, id: &str, options: &Options) -> Result<(), Rejection> {
@@ -82,6 +90,7 @@ impl Transactions {
         }
         let serial = Serial::MIN.saturating_add(self.begun);
         self.begun += 1;
+        self.texts_bytes += Self::OPEN_BYTES + allocation(id.len());
         self.open.insert(id.into(), Transaction { serial, parked: Vec::new(), bytes: 0, lost: None });
         Ok(())
     }
@@ -107,7 +116,7 @@ impl Transactions {
     /// Parks a frame that was admitted.
     pub(super) fn park(&mut self, id: &str, parked: Parked, bytes: usize) {
         if let Some(transaction) = self.open.get_mut(id) {
-            self.recipients += parked.recipients();
+            self.texts_bytes += parked.texts_bytes();
             transaction.parked.push(parked);
             transaction.bytes += bytes;
             self.bytes += bytes;
@@ -151,7 +160,8 @@ impl Transactions {
         let transaction = self.open.remove(id).ok_or_else(|| Rejection::no_transaction(command, id))?;
         self.bytes -= transaction.bytes;
         self.frames -= transaction.parked.len();
-        self.recipients -= transaction.parked.iter().map(Parked::recipients).sum::<usize>();
+        self.texts_bytes -= transaction.parked.iter().map(Parked::texts_bytes).sum::<usize>();
+        self.texts_bytes -= Self::OPEN_BYTES + allocation(id.len());
         Ok(transaction)
     }
 }
@@ -163,7 +173,9 @@ impl Session {
         receipt: &mut Option<Receipt>,
         actions: &mut Vec<Action>,
     ) -> Result<(), Rejection> {
-        self.transactions.begin(&required(frame, "transaction")?, &self.options)?;
+        let id = required(frame, "transaction")?;
+        self.check_id("transaction", &id)?;
+        self.transactions.begin(&id, &self.options)?;
         self.receipt(receipt.take(), actions);
         Ok(())
     }

@@ -1,6 +1,10 @@
 //! Things by the keys of a connection's subscriptions.
 
+use crate::budget::allocation;
 use crate::outbox::Key;
+
+/// Capacity below which nothing is given back.
+const SMALL: usize = 16;
 
 /// A map for the few subscriptions that most connections have: a hash table would cost an idle one more than these.
 /// Keys are given out in ascending order, so that a new one goes behind the others.
@@ -37,6 +41,8 @@ impl<T> ByKey<T> {
         let (_, value) = self.entries.remove(at);
         if self.entries.is_empty() {
             self.entries = Vec::new();
+        } else if self.entries.capacity() > SMALL && self.entries.len() < self.entries.capacity() / 4 {
+            self.entries.shrink_to(self.entries.len() * 2);
         }
         Some(value)
     }
@@ -47,6 +53,11 @@ impl<T> ByKey<T> {
 
     pub(super) fn values(&self) -> impl Iterator<Item = &T> {
         self.entries.iter().map(|(_, value)| value)
+    }
+
+    /// Memory of the list.
+    pub(super) fn bytes(&self) -> usize {
+        allocation(self.entries.capacity() * size_of::<(Key, T)>())
     }
 
     pub(super) fn is_empty(&self) -> bool {

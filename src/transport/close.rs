@@ -117,7 +117,10 @@ impl<W: Wire> Connection<W> {
         let on_their_way = self.keys_on_their_way();
         self.subscriptions.retain(|key| on_their_way.contains(&key));
         self.held.resize(0);
-        self.temps.clear();
+        self.temps = Vec::new();
+        self.opening = None;
+        self.subscribed.resize(0);
+        self.subscription_bytes = 0;
         self.question = None;
         self.entry = None;
         self.pause = Default::default();

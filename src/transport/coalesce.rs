@@ -105,9 +105,11 @@ impl Coalesce {
         (self.appended - self.written) as usize
     }
 
-    /// Octets not yet written that are this connection's own.
+    /// Bytes that this connection's own output holds: pieces that no message accounts for, and the lists of frames and
+    /// pieces.
     pub fn held_bytes(&self) -> usize {
-        self.pending() - self.shared
+        let lists = self.ends.len() * size_of::<End>() + self.chunks.len() * size_of::<Chunk>();
+        self.pending() - self.shared + lists
     }
 
     /// Octets written since the beginning of the connection.
@@ -265,6 +267,7 @@ impl Coalesce {
 mod tests {
     use super::*;
     use crate::budget::Budget;
+    use crate::transport::wire::Tail;
     use stompbox_frames::message::Parts;
     use stompbox_frames::stomp::{Headers, Version};
 
@@ -348,18 +351,37 @@ mod tests {
         let parts =
             Parts { id: "1", destination: "/topic/a", headers: &headers, extra: &[], body: &[b'x'; 3000] };
         let message = Message::new(parts, |octets| budget.charge(octets));
-        let tail = message.tail(Version::V1_2).clone();
+        let tail = message.tail(Version::V1_2, |_, _| None).into_owned();
         let mut out = Coalesce::default();
         out.copy(b"MESSAGE\n");
         out.chain(&tail, Some(&message));
         out.end_frame(None);
         drop(message);
         assert!(budget.used() >= 3000);
-        assert_eq!(out.held_bytes(), 8);
+        let lists = |chunks: usize| chunks * size_of::<Chunk>() + size_of::<End>();
+        assert_eq!(out.held_bytes(), 8 + lists(2));
         out.advance(100, |_| {});
-        assert_eq!((out.held_bytes(), out.pending()), (0, tail.len() - 92));
+        assert_eq!((out.held_bytes(), out.pending()), (lists(1), tail.len() - 92));
         out.advance(tail.len() - 92, |_| {});
         assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn a_copy_for_an_older_version_is_charged_to_the_message_or_near_the_limit_to_the_connection() {
+        for (memory, is_kept) in [(usize::MAX, true), (6000, false)] {
+            let budget = Budget::new(memory);
+            let headers: Headers = [("x", "\r")].into_iter().collect();
+            let parts =
+                Parts { id: "1", destination: "/topic/a", headers: &headers, extra: &[], body: &[b'x'; 5000] };
+            let message = Message::new(parts, |bytes| budget.charge(bytes));
+            let before = budget.used();
+            let (tail, _) = Tail::Shared(&message, Version::V1_0).plain();
+            let mut out = Coalesce::default();
+            out.chain(&tail.bytes, tail.keeper);
+            out.end_frame(None);
+            assert_eq!(budget.used() >= before + 5000, is_kept, "{} bytes", budget.used());
+            assert_eq!(out.held_bytes() >= 5000, !is_kept, "{} bytes", out.held_bytes());
+        }
     }
 
     #[test]

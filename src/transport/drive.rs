@@ -26,6 +26,7 @@ use super::visitor::Visitor;
 use super::wire::{ReadEnd, Wire};
 use crate::broker::{Entry, Settlement, Subscription, TempQueue};
 use crate::budget::Charge;
+use crate::destination::Destination;
 use crate::outbox::{Key, Outbox, Tag, defer_wakes};
 use crate::session::{Closing, Reject, Session};
 use crate::users::Handshake;
@@ -40,8 +41,8 @@ use stompbox_frames::stomp::Decoder;
 
 /// Octets turned into frames ahead of the socket.
 const BATCH_BYTES: usize = 128 * 1024;
-/// Octets waiting beside the outbox that are worth counting.
-const HELD_BYTES_MIN: usize = 16 * 1024;
+/// Bytes waiting beside the outbox that are worth counting.
+const HELD_BYTES_MIN: usize = 4 * 1024;
 /// How long after a timeout was seen it is looked at again.
 const SECOND_LOOK: Duration = Duration::from_millis(50);
 /// Iterations of one poll, whatever they cost.
@@ -119,6 +120,12 @@ pub(super) struct Connection<W> {
     pub(super) wire: W,
     pub(super) subscriptions: ByKey<Subscription>,
     pub(super) temps: Vec<TempQueue>,
+    /// A temporary queue that the next subscription is to open.
+    pub(super) opening: Option<Destination>,
+    /// The memory of this connection's and its session's lists of subscriptions.
+    pub(super) subscribed: Charge,
+    /// What the broker's part of them would cost if no other session had the same.
+    pub(super) subscription_bytes: usize,
     /// What it has shown before CONNECT; nothing any more once it is let in.
     pub(super) handshake: Option<Arc<Handshake>>,
     /// Its place among those who are online.
@@ -147,6 +154,9 @@ impl<W: Wire> Connection<W> {
             session: Session::new(hub.session.clone(), random_name(), hub.addresses.clone(), now),
             decoder: Decoder::new(hub.options.connect_limits),
             parked: hub.budget.charge(0),
+            subscribed: hub.broker.subscription_budget().charge(0),
+            subscription_bytes: 0,
+            opening: None,
             hub,
             wire,
             address,

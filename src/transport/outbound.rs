@@ -43,10 +43,12 @@ impl<W: Wire> Connection<W> {
                     delivered += 1;
                 }
                 Delivery::Skip => {}
-                Delivery::TooManyUnsettled => {
+                full @ (Delivery::TooManyUnsettled | Delivery::TooMuchUnsettled) => {
                     let unsent = batch[place..].iter().map(|parcel| (parcel.key, parcel.tag)).collect();
                     self.settle_unwritten(unsent, now);
-                    self.end_slow_consumer(Slowness::Unsettled(parcel.key), now);
+                    let many = full == Delivery::TooManyUnsettled;
+                    let slowness = if many { Slowness::Unsettled(parcel.key) } else { Slowness::UnsettledBytes };
+                    self.end_slow_consumer(slowness, now);
                     break;
                 }
             }

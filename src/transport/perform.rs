@@ -3,7 +3,8 @@
 use super::drive::Connection;
 use super::publish::{Outcome, settlement};
 use super::wire::{Piece, Tail, Wire};
-use crate::broker::{Refusal, Settlement, Subscriber, Terms};
+use crate::broker::{Refusal, Settlement, Subscriber, TempQueue, Terms};
+use crate::destination::Selector;
 use crate::outbox::{Key, Tag};
 use crate::session::{About, Action, Closing, Receipt, Reject, Settle, Subscribe};
 use crate::work;
@@ -44,6 +45,7 @@ impl<W: Wire> Connection<W> {
             self.pause_near_budget(now);
         }
         self.parked.resize(parked);
+        self.charge_subscriptions();
         self.count_transactions(self.session.open_transactions());
     }
 
@@ -80,7 +82,7 @@ impl<W: Wire> Connection<W> {
                 return Ok(());
             }
             Action::OpenTemp(address) => {
-                self.temps.push(self.hub.broker.open_temp(&address));
+                self.opening = Some(address);
                 return Ok(());
             }
             Action::Limit(option) => {
@@ -159,8 +161,19 @@ impl<W: Wire> Connection<W> {
             text_only: !self.wire.carries_binary(),
             presence_names: subscribe.names,
         };
-        match self.hub.broker.subscribe(&subscribe.selector, subscriber, terms, now) {
-            Ok(subscription) => {
+        let subscribed = self.open_temp(&subscribe.selector).and_then(|temp| {
+            self.check_subscription(&subscribe.selector)?;
+            let subscription = self.hub.broker.subscribe(&subscribe.selector, subscriber, terms, now)?;
+            Ok((temp, subscription))
+        });
+        match subscribed {
+            Ok((temp, subscription)) => {
+                if let Some(temp) = temp {
+                    self.subscription_bytes += temp.bytes();
+                    self.temps.push(temp);
+                }
+                self.subscription_bytes += subscription.bytes();
+                self.session.share_selector(subscribe.key, subscription.selector());
                 self.subscriptions.insert(subscribe.key, subscription);
                 Ok(subscribe.receipt)
             }
@@ -171,12 +184,49 @@ impl<W: Wire> Connection<W> {
         }
     }
 
+    /// The temporary queue that the session wanted opened for this subscription.
+    fn open_temp(&mut self, selector: &Selector) -> Result<Option<TempQueue>, Refusal> {
+        match self.opening.take() {
+            Some(address) if address.as_str() == selector.as_str() => {
+                self.hub.broker.open_temp(&address).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Checks that this session may hold one subscription more. It is counted as if it had nothing in common with other
+    /// sessions' subscriptions, so that what a session may do does not depend on others.
+    fn check_subscription(&self, selector: &Selector) -> Result<(), Refusal> {
+        let max = self.hub.session.subscription_bytes_max;
+        let held = self.subscription_bytes + self.session.subscription_bytes();
+        let bytes = self.hub.broker.subscription_bytes(selector);
+        if held.saturating_add(bytes) <= max {
+            return Ok(());
+        }
+        let detail = format!(
+            "The subscriptions and temporary queues of this session hold {held} bytes, and the one to {selector} needs \
+             {bytes}; subscription-bytes-max allows {max}. Subscribe to less, with shorter names and ids and fewer \
+             wildcards, or ask the operator to raise subscription-bytes-max.",
+            selector = shortened(selector.as_str())
+        );
+        Err(Refusal { summary: "subscriptions too large", detail, limit: Some("subscription-bytes-max") })
+    }
+
+    /// Keeps the charge for subscriptions. The broker charges its own part.
+    fn charge_subscriptions(&mut self) {
+        let bytes = self.session.subscription_bytes() + self.subscriptions.bytes();
+        if bytes != self.subscribed.bytes() {
+            self.subscribed.resize(bytes);
+        }
+    }
+
     /// What still waits in the outbox goes back uncounted; what the session gave to the client and the
     /// client did not settle goes back with the subscription. While messages in auto mode are on their way to
     /// the socket the subscription stays, without a turn: nobody else must get them too, unless they are not
     /// written after all.
     fn unsubscribe(&mut self, key: Key, now: Instant) {
         let Some(subscription) = self.subscriptions.remove(key) else { return };
+        self.subscription_bytes -= subscription.bytes();
         let waiting: Vec<Tag> = self.outbox.withdraw(key).into();
         subscription.settle(&waiting, Settlement::Unwritten, now);
         work::add_visits(self.out.frames_unwritten());
@@ -195,4 +245,11 @@ impl<W: Wire> Connection<W> {
             self.transactions = open;
         }
     }
+}
+
+/// A destination as an ERROR shows it.
+fn shortened(text: &str) -> String {
+    const CHARACTERS_MAX: usize = 100;
+    let shown: String = text.chars().take(CHARACTERS_MAX).collect();
+    if shown.len() < text.len() { format!("{shown:?}…") } else { format!("{shown:?}") }
 }

@@ -143,7 +143,12 @@ impl<W: Wire> Connection<W> {
                 self.published(published, now);
                 Ok((receipt, outcome))
             }
-            Err(refusal) => Err(Failed { about: About::Other, receipt, refusal }),
+            Err(refusal) => {
+                // A session cannot take back that it has settled deliveries, and so does not go on.
+                let settles = prepared.iter().any(|step| matches!(step, Step::Settle { .. }));
+                let about = if settles { About::Other } else { About::Publish };
+                Err(Failed { about, receipt, refusal })
+            }
         }
     }
 }

@@ -15,6 +15,8 @@ pub(super) enum Slowness {
     Stalled,
     /// It did not acknowledge what this subscription delivered (`unsettled-max`).
     Unsettled(Key),
+    /// It did not acknowledge what all of its subscriptions delivered (`subscription-bytes-max`).
+    UnsettledBytes,
 }
 
 impl Slowness {
@@ -24,6 +26,7 @@ impl Slowness {
             Slowness::Overflow => "outbox-bytes-max",
             Slowness::Stalled => "stall-timeout",
             Slowness::Unsettled(_) => "unsettled-max",
+            Slowness::UnsettledBytes => "subscription-bytes-max",
         }
     }
 }
@@ -46,6 +49,12 @@ impl<W: Wire> Connection<W> {
                 self.out.pending()
             ),
             Slowness::Unsettled(key) => self.session.too_many_unsettled(key),
+            Slowness::UnsettledBytes => format!(
+                "The deliveries to this session that wait for ACK or NACK take {} bytes, and {option} allows {}. \
+                 Acknowledge what you receive, subscribe with ack:auto, or raise {option}.",
+                self.session.held_bytes(),
+                self.hub.session.subscription_bytes_max
+            ),
         };
         self.drop_unsent(now);
         let reject = Reject { summary: "slow consumer", detail: &detail };

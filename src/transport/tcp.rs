@@ -56,16 +56,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Wire for TcpWire<S> {
         out.copy(piece.prefix);
         match piece.tail {
             // A shared tail has the LF already.
-            Tail::Shared(message, version) if self.trailing_lf => {
-                out.chain(message.tail(version), Some(message));
+            Tail::Shared(..) if self.trailing_lf => {
+                let (tail, _) = piece.tail.plain();
+                out.chain(&tail.bytes, tail.keeper);
             }
             Tail::Own(tail) if self.trailing_lf => {
                 out.chain(tail, None);
                 out.copy(b"\n");
             }
             tail => {
-                let (octets, length) = tail.plain();
-                out.chain_front(octets, length, tail.message());
+                let (tail, length) = tail.plain();
+                out.chain_front(&tail.bytes, length, tail.keeper);
             }
         }
         out.end_frame(piece.mark);

@@ -4,6 +4,7 @@
 //! ([`super::drive`]) knows nothing else of it.
 
 use super::coalesce::{Coalesce, Mark};
+use crate::budget::Charge;
 use crate::outbox::Message;
 use bytes::{Bytes, BytesMut};
 use std::borrow::Cow;
@@ -48,36 +49,52 @@ pub enum Tail<'a> {
     Own(&'a Bytes),
 }
 
+/// A tail as it goes out.
+#[derive(Debug)]
+pub struct Encoded<'a> {
+    /// Its bytes.
+    pub bytes: Cow<'a, Bytes>,
+    /// The message that accounts for them; `None`: they are this connection's own.
+    pub keeper: Option<&'a Message>,
+}
+
+impl<'a> Encoded<'a> {
+    fn new(bytes: Cow<'a, Bytes>, message: &'a Message) -> Encoded<'a> {
+        let keeper = matches!(bytes, Cow::Borrowed(_)).then_some(message);
+        Encoded { bytes, keeper }
+    }
+
+    fn own(bytes: Cow<'a, Bytes>) -> Encoded<'a> {
+        Encoded { bytes, keeper: None }
+    }
+}
+
 impl<'a> Tail<'a> {
-    /// The message it is of.
-    pub fn message(&self) -> Option<&'a Message> {
-        match self {
-            Tail::Shared(message, _) => Some(message),
-            Tail::Own(_) => None,
-        }
-    }
-
-    /// As it is, and how much of it stands before a line end.
-    pub fn plain(&self) -> (&'a Bytes, usize) {
+    /// Returns the tail as it is, and how much of it stands before a line end.
+    ///
+    /// What has to be translated for the client's version is kept for others while the byte budget has room.
+    pub fn plain(&self) -> (Encoded<'a>, usize) {
         match self {
             Tail::Shared(message, version) => {
-                let tail = message.tail(*version);
-                (tail, tail.len() - 1)
+                let tail = message.tail(*version, Charge::for_copy);
+                let length = tail.len() - 1;
+                (Encoded::new(tail, message), length)
             }
-            Tail::Own(tail) => (tail, tail.len()),
+            Tail::Own(tail) => (Encoded::own(Cow::Borrowed(tail)), tail.len()),
         }
     }
 
-    /// As a part of a SockJS string; of a shared message quoted once for all.
-    pub fn quoted(&self, quoting: Quoting) -> Cow<'_, Bytes> {
+    /// Returns the tail as a part of a SockJS string; of a shared message quoted once for all while the byte budget has
+    /// room.
+    pub fn quoted(&self, quoting: Quoting) -> Encoded<'a> {
         match self {
             Tail::Shared(message, version) => {
-                Cow::Borrowed(message.quoted_tail(*version, quoting, |charge, bytes| charge.sibling(bytes)))
+                Encoded::new(message.quoted_tail(*version, quoting, Charge::for_copy), message)
             }
             Tail::Own(tail) => {
                 let mut quoted = BytesMut::with_capacity(tail.len() + tail.len() / 8);
                 quote(quoting, tail, &mut quoted);
-                Cow::Owned(quoted.freeze())
+                Encoded::own(Cow::Owned(quoted.freeze()))
             }
         }
     }

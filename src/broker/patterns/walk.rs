@@ -132,7 +132,7 @@ mod tests {
     fn cost(patterns: &[String], name: &str) -> (usize, usize, usize) {
         let mut trie = Trie::new();
         for text in patterns {
-            trie.join(pattern(text).segments());
+            trie.join(&pattern(text));
         }
         let (groups, visits) = Walk::new(&trie, &topic(name)).groups();
         (visits, trie.nodes.len(), groups.len())

@@ -1,6 +1,7 @@
 //! Who is there, who watchers were told is there, and what is still to be told.
 
 use super::PAGE;
+use crate::budget::{allocation, btree_allocation, shared_allocation, table_allocation};
 use crate::outbox::Outbox;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -21,6 +22,8 @@ pub(super) struct Census {
     seen: HashMap<usize, Session>,
     /// Those who are there, who were told to be there, or who came and went since the last flush.
     users: BTreeMap<Arc<str>, Member>,
+    /// What their names cost.
+    names_bytes: usize,
     anonymous: Tally,
     /// Users with a session.
     present: usize,
@@ -98,7 +101,7 @@ impl Census {
         let who = session.who.clone();
         let tally = match &who {
             Some(name) => {
-                let member = self.users.entry(name.clone()).or_default();
+                let member = member(&mut self.users, &mut self.names_bytes, name);
                 let is_new = member.tally.here == 0 && member.tally.told == 0;
                 member.since = if is_new { since } else { member.since.min(since) };
                 self.present += usize::from(member.tally.here == 0);
@@ -190,20 +193,18 @@ impl Census {
         self.told.anonymous = self.anonymous.told;
     }
 
-    /// Octets held, roughly.
+    /// What the lists cost, and the names of users who may have gone.
     pub(super) fn bytes(&self) -> usize {
-        let user = size_of::<(Arc<str>, Member)>() * 3 / 2;
-        let session = size_of::<(usize, Session)>() * 5 / 4;
-        let pending = size_of::<(Instant, Who)>() * 3 / 2;
-        self.users.len() * user
-            + self.seen.capacity() * session
-            + self.waiting.len() * pending
-            + self.dirty.capacity() * size_of::<Who>()
+        btree_allocation(self.users.len(), size_of::<(Arc<str>, Member)>())
+            + self.names_bytes
+            + table_allocation(self.seen.capacity(), size_of::<(usize, Session)>())
+            + btree_allocation(self.waiting.len(), size_of::<(Instant, Who)>())
+            + allocation(self.dirty.capacity() * size_of::<Who>())
     }
 
     fn tally(&mut self, who: &Who) -> &mut Tally {
         match who {
-            Some(name) => &mut self.users.entry(name.clone()).or_default().tally,
+            Some(name) => &mut member(&mut self.users, &mut self.names_bytes, name).tally,
             None => &mut self.anonymous,
         }
     }
@@ -223,12 +224,13 @@ impl Census {
 
     /// Forgets those who came and went since the last flush.
     fn sweep(&mut self) {
-        let users = &mut self.users;
+        let Census { users, names_bytes, .. } = self;
         self.dirty.retain(|who| {
             let Some(name) = who else { return true };
             let is_known = users.get(name).is_some_and(|member| member.tally.here + member.tally.told > 0);
             if !is_known {
                 users.remove(name);
+                *names_bytes -= shared_allocation(name.len());
             }
             is_known
         });
@@ -256,8 +258,8 @@ impl Census {
             Some(Event::Leave) => self.told.members -= 1,
             _ => {}
         }
-        if here == 0 {
-            self.users.remove(&user);
+        if here == 0 && self.users.remove(&user).is_some() {
+            self.names_bytes -= shared_allocation(user.len());
         }
         changes.extend(event.map(|event| Change { user, event }));
     }
@@ -270,6 +272,18 @@ impl Tally {
         self.told = self.here;
         self.told
     }
+}
+
+/// The member of that name, who is entered if need be.
+fn member<'a>(
+    users: &'a mut BTreeMap<Arc<str>, Member>,
+    names_bytes: &mut usize,
+    name: &Arc<str>,
+) -> &'a mut Member {
+    users.entry(name.clone()).or_insert_with(|| {
+        *names_bytes += shared_allocation(name.len());
+        Member::default()
+    })
 }
 
 /// Whose outbox it is; one without a label is nobody's.

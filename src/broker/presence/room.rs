@@ -8,7 +8,7 @@ use crate::broker::fan_out::{Reach, fan_out};
 use crate::broker::ground::Ground;
 use crate::broker::publication::Content;
 use crate::broker::roster::{Roster, Seat};
-use crate::budget::Charge;
+use crate::budget::{Charge, shared_allocation};
 use crate::destination::{Destination, Kind};
 use crate::outbox::{Message, Outbox};
 use crate::work;
@@ -67,6 +67,9 @@ pub(in crate::broker) struct Stand {
     seat: Seat,
 }
 
+/// What all texts are.
+const JSON: (&str, &str) = ("content-type", "application/json");
+
 /// Work of counting or naming one member, see [`crate::work`].
 const MEMBER: usize = 3;
 /// Work of telling a watcher who is there, beside [`MEMBER`] for each.
@@ -97,7 +100,7 @@ impl Room {
             snapshot: None,
             numbers: None,
         };
-        let memory = ground.budget.charge(census.bytes());
+        let memory = ground.share.charge(Room::bytes(shown) + census.bytes());
         let desk = Desk { census, holders: 0, not_before: now, alarms: BTreeSet::new(), memory };
         ground.metrics.presence_rooms.inc();
         Arc::new_cyclic(|me| Room {
@@ -107,6 +110,16 @@ impl Room {
             watchers: Mutex::new(watchers),
             desk: Mutex::new(desk),
         })
+    }
+
+    /// What a room costs in which nobody is present.
+    pub(in crate::broker) fn bytes(shown: &Destination) -> usize {
+        shared_allocation(size_of::<Room>()) + shared_allocation(shown.as_str().len())
+    }
+
+    /// What is subscribed to.
+    pub(in crate::broker) fn shown(&self) -> &Destination {
+        &self.shown
     }
 
     /// Somebody is about to watch.
@@ -143,7 +156,9 @@ impl Room {
             fan_out(std::slice::from_ref(&watcher), message, now, &mut Reach::default());
         }
         let roster = if names { &mut watchers.named } else { &mut watchers.plain };
-        Stand { names, seat: roster.add(watcher, 0) }
+        let seat = roster.add(watcher, 0);
+        roster.charge_to(&self.ground.share);
+        Stand { names, seat }
     }
 
     /// Lets a watcher go; from the return on nothing is pushed to it.
@@ -173,7 +188,7 @@ impl Room {
         // A page an interval: who asks for many names gets them no faster for many changes.
         let interval = self.ground.options.presence_interval.min(LONGEST);
         desk.not_before = now + interval.saturating_mul(pages.max(1)).min(LONGEST);
-        let bytes = desk.census.bytes();
+        let bytes = Room::bytes(&self.shown) + desk.census.bytes();
         desk.memory.resize(bytes);
         self.arrange(&mut desk);
     }
@@ -225,7 +240,7 @@ impl Room {
         if watchers.counted && !names {
             let numbers = watchers.numbers.get_or_insert_with(|| {
                 let totals = self.desk.lock().census.totals();
-                self.message("snapshot", &report::numbers(self.head(version, totals)))
+                self.kept(&report::numbers(self.head(version, totals)))
             });
             return std::slice::from_ref(numbers);
         }
@@ -238,7 +253,7 @@ impl Room {
             };
             work::add(told.len() * MEMBER);
             let texts = report::snapshot(self.head(version, totals), &told);
-            texts.into_iter().map(|text| self.message("snapshot", &text)).collect()
+            texts.into_iter().map(|text| self.kept(&text)).collect()
         })
     }
 
@@ -252,12 +267,24 @@ impl Room {
 
     fn message(&self, event: &str, text: &str) -> Message {
         self.ground.metrics.presence_messages.inc();
-        self.ground.message(Content {
-            shown: self.shown.as_str(),
-            headers: &Headers::default(),
-            extra: &[("content-type", "application/json"), ("event", event)],
-            body: text.as_bytes(),
-        })
+        let (headers, extra) = (Headers::default(), [JSON, ("event", event)]);
+        self.ground.message(self.content(&headers, &extra, text))
+    }
+
+    /// A snapshot, kept for watchers to come.
+    fn kept(&self, text: &str) -> Message {
+        self.ground.metrics.presence_messages.inc();
+        let (headers, extra) = (Headers::default(), [JSON, ("event", "snapshot")]);
+        self.ground.kept_message(self.content(&headers, &extra, text))
+    }
+
+    fn content<'a>(
+        &'a self,
+        headers: &'a Headers,
+        extra: &'a [(&'a str, &'a str)],
+        text: &'a str,
+    ) -> Content<'a> {
+        Content { shown: self.shown.as_str(), headers, extra, body: text.as_bytes() }
     }
 
     /// Sets an alarm for what is to be looked at next, unless one is set that rings before.

@@ -237,7 +237,7 @@ fn a_letter_whose_queue_cannot_be_made_is_dropped_and_counted() {
 fn a_sessions_own_queue_drops_what_came_back_too_often() {
     let fixture = brief(2);
     let receiver = fixture.receiver(1);
-    let _temp = fixture.broker.open_temp(&to("/temp-queue/~x"));
+    let _temp = fixture.broker.open_temp(&to("/temp-queue/~x")).expect("opened");
     let consumer = fixture.subscribe("/temp-queue/~x", &receiver, ALL);
     fixture.send("/temp-queue/~x", "m");
     let (counts, _) = poison(&fixture, &consumer, &receiver, 4);

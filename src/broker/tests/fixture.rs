@@ -246,6 +246,7 @@ pub(in crate::broker) fn body(parcel: &Parcel) -> String {
 
 /// The lines of MESSAGE's head that all receivers share.
 pub(in crate::broker) fn headers(parcel: &Parcel) -> Vec<String> {
-    let tail = String::from_utf8_lossy(parcel.message.tail(Version::V1_2));
+    let tail = parcel.message.tail(Version::V1_2, |_, _| None);
+    let tail = String::from_utf8_lossy(&tail);
     tail.split("\n\n").next().unwrap_or_default().lines().map(str::to_owned).collect()
 }

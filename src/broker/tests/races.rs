@@ -203,7 +203,7 @@ fn a_temporary_queue_takes_or_drops_each_message_while_it_closes() {
     let fixture = Fixture::new();
     for _ in 0..200 {
         let before = fixture.metrics.messages_dropped.get();
-        let temp = fixture.broker.open_temp(&to("/temp-queue/~x"));
+        let temp = fixture.broker.open_temp(&to("/temp-queue/~x")).expect("opened");
         thread::scope(|scope| {
             scope.spawn(|| {
                 for _ in 0..10 {

@@ -9,7 +9,7 @@ const TEMP: &str = "/temp-queue/~4f1c";
 fn an_open_one_is_a_queue() {
     let fixture = Fixture::new();
     let receiver = fixture.receiver(1);
-    let temp = fixture.broker.open_temp(&to(TEMP));
+    let temp = fixture.broker.open_temp(&to(TEMP)).expect("opened");
     assert_eq!(fixture.send(TEMP, "a"), 1);
     let consumer = fixture.subscribe(TEMP, &receiver, ALL);
     fixture.send(TEMP, "b");
@@ -29,7 +29,7 @@ fn a_message_to_one_that_is_not_open_is_dropped_and_counted() {
     assert_eq!(fixture.send(TEMP, "m"), 0);
     let counted = || (fixture.metrics.messages_published.get(), fixture.metrics.messages_dropped.get());
     assert_eq!(counted(), (1, 1));
-    drop(fixture.broker.open_temp(&to(TEMP)));
+    drop(fixture.broker.open_temp(&to(TEMP)).expect("opened"));
     assert_eq!(fixture.send(TEMP, "m"), 0);
     assert_eq!(counted(), (2, 2));
     assert!(fixture.broker.is_empty());
@@ -51,7 +51,7 @@ fn subscribing_to_one_that_is_not_open_is_refused() {
 fn closing_drops_its_messages_and_its_consumers_are_left_with_nothing() {
     let fixture = Fixture::new();
     let receiver = fixture.receiver(1);
-    let temp = fixture.broker.open_temp(&to(TEMP));
+    let temp = fixture.broker.open_temp(&to(TEMP)).expect("opened");
     let consumer = fixture.subscribe(TEMP, &receiver, credit(1));
     for body in ["a", "b", "c"] {
         fixture.send(TEMP, body);
@@ -73,7 +73,7 @@ fn closing_drops_its_messages_and_its_consumers_are_left_with_nothing() {
 fn the_bounds_of_queues_are_its_bounds() {
     let options = Options { queue_messages_max: 1, queues_max: 0, ..Options::default() };
     let fixture = Fixture::with(options, usize::MAX);
-    let _temp = fixture.broker.open_temp(&to(TEMP));
+    let _temp = fixture.broker.open_temp(&to(TEMP)).expect("opened");
     assert_eq!(fixture.send(TEMP, "m"), 1);
     assert_eq!(fixture.publish(TEMP, "m").unwrap_err().limit, Some("queue-messages-max"));
 }
@@ -81,9 +81,9 @@ fn the_bounds_of_queues_are_its_bounds() {
 #[test]
 fn an_address_opened_again_is_another_queue() {
     let fixture = Fixture::new();
-    let first = fixture.broker.open_temp(&to(TEMP));
+    let first = fixture.broker.open_temp(&to(TEMP)).expect("opened");
     fixture.send(TEMP, "m");
-    let second = fixture.broker.open_temp(&to(TEMP));
+    let second = fixture.broker.open_temp(&to(TEMP)).expect("opened");
     assert_eq!((fixture.metrics.messages_dropped.get(), fixture.metrics.queues.get()), (1, 1));
     drop(first);
     assert_eq!(fixture.send(TEMP, "m"), 1, "the end of the first is not the end of the second");
@@ -94,6 +94,6 @@ fn an_address_opened_again_is_another_queue() {
 #[test]
 fn an_address_is_not_shown() {
     let fixture = Fixture::new();
-    let temp = fixture.broker.open_temp(&to(TEMP));
+    let temp = fixture.broker.open_temp(&to(TEMP)).expect("opened");
     assert!(!format!("{temp:?} {:?}", fixture.broker).contains("4f1c"));
 }

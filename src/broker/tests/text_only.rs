@@ -369,7 +369,7 @@ fn a_full_queue_refuses_what_would_not_stay_as_it_refuses_all() {
 #[test]
 fn a_sessions_own_queue_drops_what_all_its_consumers_refuse() {
     let fixture = Fixture::new();
-    let temp = fixture.broker.open_temp(&to(TEMP));
+    let temp = fixture.broker.open_temp(&to(TEMP)).expect("opened");
     let reader = fixture.receiver(1);
     fixture.put(TEMP, &["�1", "a"]);
     let text = fixture.subscribe(TEMP, &reader, TEXT);

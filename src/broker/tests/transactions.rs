@@ -132,7 +132,7 @@ fn tags_of_topics_are_ignored_as_ever() {
 #[test]
 fn a_message_for_a_session_that_has_gone_is_dropped_and_the_rest_is_done() {
     let fixture = Fixture::new();
-    let _temp = fixture.broker.open_temp(&to("/temp-queue/~b"));
+    let _temp = fixture.broker.open_temp(&to("/temp-queue/~b")).expect("opened");
     let messages = [("/temp-queue/~a", "m"), ("/temp-queue/~b", "m"), ("/queue/q", "m")];
     assert_eq!(commit(&fixture, &messages, &[]), Ok(2));
     assert_eq!(fixture.metrics.messages_dropped.get(), 1);

@@ -419,7 +419,7 @@ fn one_queue_too_many_is_refused_by_name_to_sender_and_subscriber() {
     assert_eq!(refusal.limit, Some("queues-max"));
     assert_eq!(fixture.metrics.subscriptions.get(), 1);
     assert_eq!(fixture.send("/queue/a", "m"), 1, "those that are there go on");
-    let _temp = fixture.broker.open_temp(&to("/temp-queue/~x"));
+    let _temp = fixture.broker.open_temp(&to("/temp-queue/~x")).expect("opened");
     assert_eq!(fixture.send("/temp-queue/~x", "m"), 1, "a session's own do not count");
     drop(second);
     assert_eq!(fixture.send("/queue/c", "m"), 1, "one that vanished makes room");

@@ -167,7 +167,8 @@ impl Wire for HttpWire {
             out.extend_from_slice(quoting.mark());
             quote(quoting, piece.prefix, out);
         });
-        out.chain(&piece.tail.quoted(quoting), piece.tail.message());
+        let tail = piece.tail.quoted(quoting);
+        out.chain(&tail.bytes, tail.keeper);
         out.copy(quoting.mark());
         out.end_frame(piece.mark);
     }

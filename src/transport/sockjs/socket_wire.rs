@@ -111,12 +111,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Wire for SocketWire<S> 
             let mut prefix = BytesMut::with_capacity(piece.prefix.len() + 16);
             quote(QUOTING, piece.prefix, &mut prefix);
             let marks = 2 * QUOTING.mark().len();
-            head(out, Opcode::Text, ARRAY_OPEN.len() + marks + prefix.len() + tail.len() + ARRAY_CLOSE.len());
+            head(
+                out,
+                Opcode::Text,
+                ARRAY_OPEN.len() + marks + prefix.len() + tail.bytes.len() + ARRAY_CLOSE.len(),
+            );
             out.extend_from_slice(ARRAY_OPEN);
             out.extend_from_slice(QUOTING.mark());
             out.extend_from_slice(&prefix);
         });
-        out.chain(&tail, piece.tail.message());
+        out.chain(&tail.bytes, tail.keeper);
         out.copy(QUOTING.mark());
         out.copy(ARRAY_CLOSE);
         out.end_frame(piece.mark);

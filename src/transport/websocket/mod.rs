@@ -57,7 +57,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Wire for WebSocketWire<
         out.reserve(HEAD_BYTES_MAX + payload_bytes);
         socket::write_head(opcode, payload_bytes, out);
         out.copy(piece.prefix);
-        out.chain_front(tail, length, piece.tail.message());
+        out.chain_front(&tail.bytes, length, tail.keeper);
         out.end_frame(piece.mark);
     }
 
