@@ -37,6 +37,7 @@ mod sockets;
 mod sockjs;
 mod soft_errors;
 mod stale_acks;
+mod subscription_memory;
 mod temp_queues;
 mod topics;
 mod transactions;

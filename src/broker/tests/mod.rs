@@ -4,6 +4,7 @@ pub(super) mod fixture;
 
 mod broadcast;
 mod dead_letters;
+mod memory;
 mod model;
 mod presence;
 mod presence_client;

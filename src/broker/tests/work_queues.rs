@@ -1,6 +1,8 @@
 //! Work queues: turns, credit, redelivery, bounds.
 
 use super::fixture::*;
+use crate::broker::consumer::Consumers;
+use crate::broker::queue::Queue;
 use crate::broker::{Options, Settlement, Subscription, Terms};
 use crate::outbox::Tag;
 use std::time::{Duration, Instant};
@@ -442,7 +444,14 @@ fn everything_is_given_back_to_the_budget() {
         fixture.settle(&consumer, &tags, Settlement::Accepted);
         consumer.resume(fixture.now());
     }
-    assert_eq!((fixture.budget.used(), fixture.gauges()), (0, (0, 1)));
+    assert_eq!(fixture.gauges(), (0, 1));
+    assert_eq!(
+        fixture.budget.used(),
+        Queue::bytes(&to(Q)) + Consumers::bytes(1),
+        "the queue and its consumer are there"
+    );
+    drop(consumer);
+    assert_eq!(fixture.budget.used(), 0);
 }
 
 #[test]

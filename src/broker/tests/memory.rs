@@ -1,0 +1,208 @@
+//! What subscriptions and transactions cost is known before, bounded, and given back.
+
+use super::fixture::*;
+use crate::broker::{Options, Refusal, Subscriber, Subscription};
+use crate::destination::Selector;
+use crate::outbox::Outbox;
+use std::sync::Arc;
+use stompbox_frames::stomp::Headers;
+
+/// The option of the limit.
+const MEMORY: Option<&str> = Some("memory-bytes-max");
+
+fn try_subscribe(
+    fixture: &Fixture,
+    selector: &Selector,
+    outbox: &Arc<Outbox>,
+) -> Result<Subscription, Refusal> {
+    let subscriber = Subscriber { outbox: outbox.clone(), key: 1 };
+    fixture.broker.subscribe(selector, subscriber, ALL, fixture.now())
+}
+
+/// Every kind of destination, by number.
+fn kinds() -> Vec<(&'static str, Box<dyn Fn(usize) -> String>)> {
+    let long = |prefix: &'static str| {
+        Box::new(move |n: usize| format!("{prefix}{n}-{}", "x".repeat(1000))) as Box<dyn Fn(usize) -> String>
+    };
+    vec![
+        ("short topics", Box::new(|n| format!("/topic/{n}"))),
+        ("long topics", long("/topic/")),
+        ("users", long("/user/alice/queue/")),
+        ("services", long("/app/")),
+        ("short queues", Box::new(|n| format!("/queue/{n}"))),
+        ("long queues", long("/queue/")),
+        ("deep patterns", Box::new(|n| format!("/topic/{}*", format!("{n}.").repeat(63)))),
+        ("short patterns", Box::new(|n| format!("/topic/{n}.*"))),
+        ("long presence", long("/presence/topic/")),
+        ("short presence", Box::new(|n| format!("/presence/topic/{n}"))),
+    ]
+}
+
+#[test]
+fn a_subscription_is_charged_about_what_it_was_admitted_for_and_gives_it_back() {
+    for (kind, name) in kinds() {
+        let fixture = Fixture::new();
+        let outbox = fixture.outbox();
+        let selectors: Vec<_> = (0..300).map(|n| selector(&name(n))).collect();
+        let subscriptions: Vec<_> =
+            selectors.iter().map(|one| try_subscribe(&fixture, one, &outbox).expect("room")).collect();
+        drain(&outbox);
+        let (charged, share) = (fixture.budget.used(), fixture.broker.subscription_budget().used());
+        let admitted: usize = selectors.iter().map(|one| fixture.broker.subscription_bytes(one)).sum();
+        assert_eq!(admitted, subscriptions.iter().map(Subscription::bytes).sum::<usize>(), "{kind}");
+        assert!(share * 13 >= admitted * 10, "{kind}: {share} charged, admitted for {admitted}");
+        assert!(share * 10 <= admitted * 16, "{kind}: {share} charged, admitted for {admitted}");
+        assert!(charged - share < 100_000, "{kind}: {charged} in all, {share} for subscriptions");
+        drop(subscriptions);
+        drain(&outbox);
+        assert_eq!((fixture.budget.used(), fixture.broker.subscription_budget().used()), (0, 0), "{kind}");
+    }
+}
+
+#[test]
+fn subscriptions_fill_their_share_at_most_and_the_next_is_refused_by_name() {
+    for (kind, name) in kinds() {
+        let fixture = Fixture::with(Options::default(), 4 << 20);
+        let outbox = fixture.outbox();
+        let mut subscriptions = Vec::new();
+        let refused = loop {
+            match try_subscribe(&fixture, &selector(&name(subscriptions.len())), &outbox) {
+                Ok(subscription) => subscriptions.push(subscription),
+                Err(refusal) => break refusal,
+            }
+            drain(&outbox);
+        };
+        assert_eq!(refused.limit, MEMORY, "{kind}");
+        assert!(refused.detail.contains("memory-bytes-max"), "{}", refused.detail);
+        let share = fixture.broker.subscription_budget();
+        assert!(
+            share.used() <= share.bytes_max() * 5 / 4,
+            "{kind}: {} of {}",
+            share.used(),
+            share.bytes_max()
+        );
+        assert!(share.used() >= share.bytes_max() / 2, "{kind}: {} of {}", share.used(), share.bytes_max());
+        assert!(fixture.publish("/topic/innocent", "m").is_ok(), "{kind}: publishers are not locked out");
+        assert!(fixture.publish("/queue/innocent", "m").is_ok(), "{kind}");
+        subscriptions.truncate(subscriptions.len() / 2);
+        assert!(try_subscribe(&fixture, &selector("/topic/innocent"), &outbox).is_ok(), "{kind}: room again");
+    }
+}
+
+#[test]
+fn a_temporary_queue_without_room_is_refused_by_name() {
+    let fixture = Fixture::with(Options::default(), 4 << 20);
+    let mut queues = Vec::new();
+    let refused = loop {
+        match fixture.broker.open_temp(&to(&format!("/temp-queue/~{}", queues.len()))) {
+            Ok(queue) => queues.push(queue),
+            Err(refusal) => break refusal,
+        }
+    };
+    assert_eq!(refused.limit, MEMORY);
+    let bytes: usize = queues.iter().map(super::super::TempQueue::bytes).sum();
+    assert_eq!(fixture.broker.subscription_budget().used(), bytes);
+    queues.pop();
+    assert!(fixture.broker.open_temp(&to("/temp-queue/~new")).is_ok());
+}
+
+#[test]
+fn consumers_may_come_while_messages_fill_the_budget() {
+    let fixture = Fixture::with(Options::default(), 1 << 20);
+    for n in 0..20 {
+        let _ = fixture.publish(&format!("/queue/{n}"), &"x".repeat(100_000));
+    }
+    assert!(fixture.budget.is_exhausted());
+    let receiver = fixture.receiver(1);
+    let subscriptions: Vec<_> =
+        (0..20).map(|n| fixture.subscribe(&format!("/queue/{n}"), &receiver, ALL)).collect();
+    assert!(!receiver.parcels().is_empty());
+    drop(subscriptions);
+}
+
+#[test]
+fn many_subscribers_of_one_topic_are_charged_their_places_alone() {
+    let fixture = Fixture::new();
+    let outbox = fixture.outbox();
+    let topic = selector(&format!("/topic/{}", "x".repeat(1000)));
+    let subscriptions: Vec<_> =
+        (0..1000).map(|_| try_subscribe(&fixture, &topic, &outbox).expect("room")).collect();
+    let used = fixture.budget.used();
+    assert!((48 * 1000..100 * 1000).contains(&used), "{used} bytes for 1000 places");
+    drop(subscriptions);
+    assert_eq!(fixture.budget.used(), 0);
+}
+
+#[test]
+fn groups_that_match_a_topic_are_remembered_only_while_there_is_room() {
+    let fixture = Fixture::with(Options::default(), 16 << 20);
+    let outbox = fixture.outbox();
+    let patterns: Vec<_> = (0..2000)
+        .map(|n| {
+            try_subscribe(&fixture, &selector(&format!("/topic/{}*", "*.".repeat(n % 8))), &outbox)
+                .expect("room")
+        })
+        .collect();
+    let many = Subscriber { outbox: outbox.clone(), key: 2 };
+    let deep: Vec<_> = (0..500)
+        .map(|n| selector(&format!("/topic/a.**.{n}.**")))
+        .map(|one| fixture.broker.subscribe(&one, many.clone(), ALL, fixture.now()).expect("room"))
+        .collect();
+    let mut names = Vec::new();
+    for n in 0..10_000 {
+        match try_subscribe(&fixture, &selector(&format!("/topic/{n}")), &outbox) {
+            Ok(subscription) => names.push(subscription),
+            Err(_) => break,
+        }
+    }
+    let before = fixture.broker.subscription_budget().used();
+    for n in 0..names.len() {
+        fixture.send(&format!("/topic/{n}"), "m");
+        drain(&outbox);
+    }
+    let share = fixture.broker.subscription_budget();
+    assert!(share.used() <= share.bytes_max().max(before), "{} of {}", share.used(), share.bytes_max());
+    drop((patterns, deep, names));
+    assert_eq!(fixture.budget.used(), 0);
+}
+
+#[test]
+fn a_commit_that_would_add_too_much_is_refused_by_name_and_nothing_is_applied() {
+    let fixture = Fixture::with(Options::default(), 4 << 20);
+    let receivers: Vec<_> = (0..200).map(|key| fixture.receiver(key)).collect();
+    let _subscriptions: Vec<_> =
+        receivers.iter().map(|receiver| fixture.subscribe("/topic/t", receiver, ALL)).collect();
+    let (headers, topic, queue) = (Headers::default(), to("/topic/t"), to("/queue/q"));
+    let commit = |sends: usize| {
+        let mut steps: Vec<_> = (0..sends).map(|_| publish_step(&topic, "m", &headers)).collect();
+        steps.push(publish_step(&queue, "m", &headers));
+        fixture.broker.commit(&steps, fixture.now())
+    };
+    let before = fixture.budget.used();
+    // A pointer and a key in each of 200 outbound queues are some 10 KB a message.
+    let refusal = commit(1000).expect_err("ten times what there is");
+    assert_eq!(refusal.limit, MEMORY);
+    assert!(refusal.detail.contains("Nothing of the transaction"), "{}", refusal.detail);
+    assert_eq!(fixture.budget.used(), before);
+    assert!(receivers.iter().all(|receiver| receiver.parcels().is_empty()));
+    assert_eq!((fixture.broker.stats().queues, fixture.metrics.messages_published.get()), (0, 0));
+    assert_eq!(commit(10).expect("a small one has room").reached, 2001);
+    assert!(fixture.publish("/topic/t", "m").is_ok());
+}
+
+#[test]
+fn a_commit_to_queues_is_admitted_by_the_messages_and_queues_it_adds() {
+    let fixture = Fixture::with(Options::default(), 1 << 20);
+    let (headers, body) = (Headers::default(), "x".repeat(1000));
+    let queues: Vec<_> = (0..1000).map(|n| to(&format!("/queue/{n}"))).collect();
+    let commit = |count: usize| {
+        let steps: Vec<_> =
+            queues[..count].iter().map(|queue| publish_step(queue, &body, &headers)).collect();
+        fixture.broker.commit(&steps, fixture.now()).map(|published| published.reached)
+    };
+    assert_eq!(commit(1000).map_err(|refusal| refusal.limit), Err(MEMORY));
+    assert_eq!(fixture.broker.stats().queues, 0, "no queue was made");
+    assert_eq!(commit(100), Ok(100));
+    let used = fixture.budget.used();
+    assert!((100 * 2000..100 * 3000).contains(&used), "{used}");
+}

@@ -1,0 +1,337 @@
+//! Memory of subscriptions, names and ids: counted at what it costs, bounded, and at nobody else's cost.
+
+use crate::support::{Broker, Client, Event, Wire, on_each_wire};
+
+// ---- the account against the process' memory ----
+
+/// Enough for the memory of a process to tell.
+const BYTES_MIN: usize = 48 << 20;
+/// Limits that let one session have everything.
+const OPEN: &[&str] = &[
+    "--memory-bytes-max=2GiB",
+    "--subscription-bytes-max=1GiB",
+    "--id-bytes-max=16KiB",
+    "--temp-queues-max=1000",
+    "--permissions=open",
+];
+
+/// Sends `frame(session, number)` with receipts for the last until `count` are done in each of `sessions` sessions.
+fn grow(
+    broker: &Broker,
+    sessions: usize,
+    count: usize,
+    frame: impl Fn(usize, usize) -> String,
+) -> Vec<Client> {
+    (0..sessions)
+        .map(|session| {
+            let mut client = broker.connect(Wire::Tcp);
+            // Answered in between, so that neither side waits for the other to read.
+            for begin in (0..count).step_by(100) {
+                let frames: String = (begin..begin + 100).map(|number| frame(session, number)).collect();
+                client.send(&frames);
+                client.send("SEND\ndestination:/topic/none\nreceipt:batch\n\n\0");
+                loop {
+                    match client.event() {
+                        Event::Frame(frame) if frame.command == "RECEIPT" => break,
+                        Event::Frame(frame) if frame.command == "MESSAGE" => {}
+                        other => panic!("{other:?}"),
+                    }
+                }
+            }
+            client
+        })
+        .collect()
+}
+
+/// Compares the process' memory with the account while `sessions` sessions hold `count` of something.
+#[track_caller]
+fn account_is_true(sessions: usize, count: usize, frame: impl Fn(usize, usize) -> String) {
+    let broker = Broker::start(OPEN);
+    // Whatever is made once is there.
+    drop(grow(&broker, 1, 100, |_, number| frame(1_000_000, number)));
+    broker.until("connections", 0);
+    let (resident, account) = (broker.resident_bytes(), broker.metric("budget_bytes"));
+    let clients = grow(&broker, sessions, count, frame);
+    let grown = broker.resident_bytes().saturating_sub(resident);
+    let counted = usize::try_from(broker.metric("budget_bytes") - account).expect("it has grown");
+    assert!(grown >= BYTES_MIN, "{grown} bytes are too few to compare");
+    assert!(grown * 10 <= counted * 13, "{grown} bytes of memory, only {counted} in the account");
+    assert!(counted * 10 <= grown * 13, "{counted} bytes in the account, only {grown} of memory");
+    drop(clients);
+    broker.until("connections", 0);
+}
+
+/// `prefix` and a name of 1 KiB in all.
+fn long(prefix: &str, session: usize, number: usize) -> String {
+    let name = format!("{prefix}{session}-{number}-");
+    let rest = 1024 - name.len();
+    name + &"x".repeat(rest)
+}
+
+fn subscribe(number: usize, destination: &str) -> String {
+    format!("SUBSCRIBE\nid:{number}\ndestination:{destination}\n\n\0")
+}
+
+#[test]
+fn deep_wildcard_subscriptions_are_in_the_account() {
+    account_is_true(10, 300, |session, number| {
+        subscribe(number, &format!("/topic/{session}.{number}.{}*", "a.b.c.".repeat(20)))
+    });
+}
+
+#[test]
+fn topics_with_long_names_are_in_the_account() {
+    account_is_true(40, 1000, |session, number| subscribe(number, &long("/topic/", session, number)));
+}
+
+#[test]
+fn temporary_queues_are_in_the_account() {
+    account_is_true(30, 1000, |_, number| subscribe(number, &format!("/temp-queue/t{number}")));
+}
+
+#[test]
+fn long_subscription_ids_are_in_the_account() {
+    account_is_true(6, 1000, |_, number| {
+        format!("SUBSCRIBE\nid:{number}-{}\ndestination:/topic/a\n\n\0", "x".repeat(16_000))
+    });
+}
+
+#[test]
+fn presence_of_topics_with_long_names_is_in_the_account() {
+    account_is_true(15, 1000, |session, number| {
+        subscribe(number, &long("/presence/topic/", session, number))
+    });
+}
+
+#[test]
+fn queues_with_long_names_are_in_the_account() {
+    account_is_true(1, 20_000, |session, number| {
+        format!("SEND\ndestination:{}\n\nhi\0", long("/queue/", session, number))
+    });
+}
+
+#[test]
+fn queues_with_short_names_are_in_the_account() {
+    account_is_true(1, 70_000, |session, number| {
+        format!("SEND\ndestination:/queue/{session}-{number}\n\nhi\0")
+    });
+}
+
+// ---- who is refused, and who is not ----
+
+/// Subscribes to names of 1 KiB until that is refused; what was said.
+#[track_caller]
+fn subscribe_until_refused(client: &mut Client, session: usize) -> (usize, String) {
+    for number in 0.. {
+        client.send(&format!(
+            "SUBSCRIBE\nid:{number}\ndestination:{}\nreceipt:{number}\n\n\0",
+            long("/topic/", session, number)
+        ));
+        let Event::Frame(frame) = client.event() else { panic!("an answer is expected") };
+        if frame.command != "RECEIPT" {
+            assert_eq!(
+                (frame.command.as_str(), frame.must("receipt-id")),
+                ("ERROR", number.to_string().as_str())
+            );
+            return (number, frame.text());
+        }
+    }
+    unreachable!("the loop has no end of its own")
+}
+
+on_each_wire! {
+    fn a_session_that_subscribes_to_too_much_is_refused_by_name(wire: Wire) {
+        let broker = Broker::start(&["--subscription-bytes-max=64KiB"]);
+        let mut other = broker.connect(wire);
+        other.subscribe("1", "/topic/a", "");
+        let mut client = broker.connect(wire);
+        let (taken, said) = subscribe_until_refused(&mut client, 0);
+        assert!(said.contains("subscription-bytes-max allows 65536"), "{said}");
+        assert!((25..45).contains(&taken), "{taken} subscriptions of some 2 KB fit");
+        client.expect_end();
+        assert_eq!(broker.limit_hits("subscription-bytes-max"), 1);
+        broker.until("subscriptions", 1);
+        other.publish("/topic/a", "hi");
+        other.expect("MESSAGE", &[], "hi");
+        drop(other);
+        broker.until("budget_bytes", 0);
+    }
+
+    fn a_thousand_ordinary_subscriptions_fit_by_default(wire: Wire) {
+        let broker = Broker::start(&[]);
+        let mut client = broker.connect(wire);
+        for number in 0..1000 {
+            let name = format!("/topic/market.{number}.prices.{}.*", "x".repeat(60));
+            client.send(&subscribe(number, &name));
+        }
+        client.publish("/topic/none", "and the connection lives");
+        assert_eq!(broker.metric("subscriptions"), 1000);
+    }
+
+    fn subscribers_that_fill_their_share_do_not_lock_out_publishers(wire: Wire) {
+        let broker = Broker::start(&["--memory-bytes-max=4MiB"]);
+        let (mut receiver, mut sender) = (broker.connect(wire), broker.connect(wire));
+        receiver.subscribe("1", "/topic/a", "");
+        // Filled by sessions that stay below the limit, then met by one more.
+        let hoarders: Vec<_> = (0..4)
+            .map(|session| {
+                let mut client = broker.connect(wire);
+                (0..100).for_each(|n| client.subscribe(&n.to_string(), &long("/topic/", session, n), ""));
+                client
+            })
+            .collect();
+        let mut last = broker.connect(wire);
+        let (taken, said) = subscribe_until_refused(&mut last, 9);
+        assert!(said.contains("memory-bytes-max"), "{said}");
+        assert!(taken > 10, "{taken}");
+        last.expect_end();
+        let mut greedy = broker.connect(wire);
+        let _ = subscribe_until_refused(&mut greedy, 10);
+        for number in 0..20 {
+            sender.publish("/topic/a", &number.to_string());
+            receiver.expect("MESSAGE", &[], &number.to_string());
+            broker.connect(wire).publish("/queue/a", "of a client that comes now");
+        }
+        drop(hoarders);
+        broker.until("subscriptions", 1);
+        receiver.subscribe("2", &long("/topic/", 0, 0), "");
+    }
+
+    fn a_subscribe_without_room_is_told_softly_and_the_session_goes_on(wire: Wire) {
+        let broker = Broker::start(&["--subscription-bytes-max=64KiB", "--permissions=open"]);
+        let mut client = broker.open(wire);
+        client.send("CONNECT\naccept-version:1.2\nhost:a\nsoft-errors:true\n\n\0");
+        client.frame("CONNECTED");
+        client.subscribe("errors", "/user/queue/errors", "");
+        for round in 0..2 {
+            let mut number = 0;
+            let told = loop {
+                let id = format!("{round}-{number}");
+                client.send(&format!(
+                    "SUBSCRIBE\nid:{id}\ndestination:/temp-queue/{id}-{}\nreceipt:r\n\n\0",
+                    "x".repeat(900)
+                ));
+                let Event::Frame(frame) = client.event() else { panic!("an answer is expected") };
+                if frame.command == "MESSAGE" {
+                    break frame;
+                }
+                assert_eq!(frame.command, "RECEIPT");
+                number += 1;
+                if round == 1 {
+                    assert!(number < 100, "a temporary queue lasts as long as its session");
+                }
+            };
+            assert!(told.text().contains("subscription-bytes-max"), "{told:?}");
+            assert!(round == 1 || number > 10, "{number}");
+        }
+        client.publish("/topic/a", "and it lives");
+        client.disconnect();
+        broker.until("budget_bytes", 0);
+        broker.until("queues", 0);
+    }
+
+    fn a_name_that_a_client_chooses_has_a_greatest_length(wire: Wire) {
+        let broker = Broker::start(&[]);
+        let (fits, long) = ("x".repeat(1024), "x".repeat(1025));
+        let mut client = broker.connect(wire);
+        client.done(&format!("SUBSCRIBE\nid:{fits}\ndestination:/topic/a\nreceipt:done\n\n\0"));
+        client.done(&format!("BEGIN\ntransaction:{fits}\nreceipt:done\n\n\0"));
+        client.send(&format!("SEND\ndestination:/topic/b\nreceipt:{fits}\n\nhi\0"));
+        client.expect("RECEIPT", &[("receipt-id", &fits)], "");
+        for (hits, (frame, header)) in [
+            (format!("SUBSCRIBE\nid:{long}\ndestination:/topic/a\n\n\0"), "id"),
+            (format!("BEGIN\ntransaction:{long}\n\n\0"), "transaction"),
+            (format!("SEND\ndestination:/topic/b\nreceipt:{long}\n\nhi\0"), "receipt"),
+            (format!("DISCONNECT\nreceipt:{long}\n\n\0"), "receipt"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let mut client = broker.connect(wire);
+            client.send(&frame);
+            let error = client.expect_error(&[("message", "id too long")]);
+            assert!(error.text().contains(&format!("The header {header} has 1025 bytes; 1024")), "{error:?}");
+            assert!(error.text().contains("id-bytes-max") && error.header("receipt-id").is_none(), "{error:?}");
+            assert_eq!(broker.limit_hits("id-bytes-max"), hits as i64 + 1);
+        }
+        assert_eq!(broker.metric("messages_published_total"), 1);
+    }
+
+    fn a_commit_that_would_add_too_much_is_refused_by_name_and_nobody_else_suffers(wire: Wire) {
+        let broker = Broker::start(&["--memory-bytes-max=4MiB"]);
+        let (mut receiver, mut sender) = (broker.connect(wire), broker.connect(wire));
+        let subscriptions = (0..200).map(|id| format!("SUBSCRIBE\nid:{id}\ndestination:/topic/a\n\n\0"));
+        receiver.send(&subscriptions.collect::<String>());
+        receiver.subscribe("b", "/topic/b", "");
+        let mut client = broker.connect(wire);
+        client.send("BEGIN\ntransaction:t\n\n\0");
+        client.send(&"SEND\ndestination:/topic/a\ntransaction:t\n\nhi\0".repeat(1000));
+        client.send("SEND\ndestination:/queue/a\ntransaction:t\n\nhi\0");
+        client.send("COMMIT\ntransaction:t\nreceipt:7\n\n\0");
+        let error = client.expect_error(&[("receipt-id", "7")]);
+        assert!(error.text().contains("memory-bytes-max"), "{error:?}");
+        client.expect_end();
+        assert_eq!((broker.metric("messages_published_total"), broker.metric("queues")), (0, 0));
+        sender.publish("/topic/b", "hi");
+        receiver.expect("MESSAGE", &[("subscription", "b")], "hi");
+    }
+
+    fn unsettled_deliveries_of_a_session_are_bounded_together(wire: Wire) {
+        let broker = Broker::start(&["--subscription-bytes-max=256KiB"]);
+        let mut client = broker.connect(wire);
+        let frames = (1..100).map(|id| format!("SUBSCRIBE\nid:{id}\ndestination:/topic/a\nack:client\n\n\0"));
+        client.send(&frames.collect::<String>());
+        client.subscribe("100", "/topic/a", "ack:client\n");
+        let mut publisher = broker.connect(Wire::Tcp);
+        let error = loop {
+            publisher.publish("/topic/a", "hi");
+            let mut messages = 0;
+            let ended = loop {
+                match client.event() {
+                    Event::Frame(frame) if frame.command == "MESSAGE" => messages += 1,
+                    Event::Frame(frame) => break Some(frame),
+                    other => panic!("{other:?}"),
+                }
+                if messages == 100 {
+                    break None;
+                }
+            };
+            if let Some(error) = ended {
+                break error;
+            }
+        };
+        assert!(error.text().contains("subscription-bytes-max"), "{error:?}");
+        assert_eq!(broker.limit_hits("subscription-bytes-max"), 1);
+        publisher.publish("/topic/a", "goes on");
+    }
+}
+
+#[test]
+fn copies_for_older_versions_do_not_pass_the_limit() {
+    const LIMIT: i64 = 64 << 20;
+    let broker =
+        Broker::start(&["--memory-bytes-max=64MiB", "--prefetch-bytes=64MiB", "--burst-patience=10ms"]);
+    let mut sender = broker.connect(Wire::Tcp);
+    let (header, body) = ("x".repeat(15_000), "y".repeat(85_000));
+    let count = 480;
+    for _ in 0..count {
+        sender.done(&format!("SEND\ndestination:/queue/a\nx:\\r{header}\nreceipt:done\n\n{body}\0"));
+    }
+    let filled = (broker.metric("budget_bytes"), broker.resident_bytes());
+    for version in ["1.1", "1.0"] {
+        let mut reader = broker.connect_with(Wire::Tcp, version);
+        reader.subscribe("1", "/queue/a", "ack:client\nprefetch-count:10000\n");
+        for _ in 0..count {
+            let message = reader.frame("MESSAGE");
+            assert_eq!(message.text().len(), body.len());
+        }
+        reader.reset();
+        broker.until("subscriptions", 0);
+    }
+    let account = broker.metric("budget_bytes");
+    assert!(account >= filled.0 && account <= LIMIT, "{account} in the account, {} before", filled.0);
+    // Memory that was used and is free again may stay with the allocator for a while.
+    let grown = broker.resident_bytes().saturating_sub(filled.1);
+    assert!(grown < 40 << 20, "{grown} bytes more than the {} of the messages", filled.0);
+    sender.publish("/topic/a", "and publishers go on");
+}
