@@ -46,9 +46,11 @@
 //!   await.
 //! - Publishing to and subscribing on one destination is linearised by that destination's own lock: all
 //!   subscribers see one order, and destinations do not wait for one another.
-//! - Everything that can grow has a limit with a name, and memory that waits (outboxes, queues, transactions, what
-//!   is half read or half written) is charged to one budget; a charge is given back by whoever held it, when
-//!   dropped.
+//! - Everything that can grow has a limit with a name, and memory that a client can make grow (outboxes, queues,
+//!   transactions, what is half read or half written, subscriptions and their names) is charged to one budget at what it
+//!   costs the allocator; a charge is given back by whoever held it, when dropped.
+//! - Subscriptions are charged to a share of that budget, and each is admitted before it is made. A subscriber cannot lock
+//!   out publishers, and publishers cannot lock out the consumers that would drain their queues.
 //! - Leaving is releasing: a connection's subscriptions, temporary queues, charges and seat are values that
 //!   clean up in `drop`, so whatever ends the task ends them. A drop counts no delivery as failed: what a lost client was
 //!   working on is settled as [`broker::Settlement::Lost`] before.

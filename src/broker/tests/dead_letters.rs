@@ -151,7 +151,7 @@ fn a_rejected_message_is_a_dead_letter_at_once() {
 fn a_rejected_message_of_a_temporary_queue_is_dropped() {
     let fixture = Fixture::new();
     let receiver = fixture.receiver(1);
-    let _temp = fixture.broker.open_temp(&to("/temp-queue/~x"));
+    let _temp = fixture.broker.open_temp(&to("/temp-queue/~x")).expect("opened");
     let consumer = fixture.subscribe("/temp-queue/~x", &receiver, ALL);
     fixture.send("/temp-queue/~x", "m");
     receiver.parcels();

@@ -204,6 +204,47 @@ fn unsettled_broadcasts_are_bounded_and_queues_bound_their_own() {
 }
 
 #[test]
+fn unsettled_broadcasts_of_all_subscriptions_are_bounded_together() {
+    let mut peer = Peer::limited(|options| options.subscription_bytes_max = 16 * 1024);
+    for id in 1..=10 {
+        peer.send(&format!("SUBSCRIBE id:{id} destination:/topic/a ack:client")).take();
+    }
+    let delivered = (0..10_000).take_while(|n| peer.deliver(1 + n % 10, 0, "m") == WRITE).count();
+    assert!((200..1000).contains(&delivered), "{delivered}");
+    assert_eq!(peer.deliver(1, 0, "m"), Delivery::TooMuchUnsettled);
+    assert_eq!(peer.deliver(2, 1, "m"), WRITE, "a work queue bounds its own");
+}
+
+#[test]
+fn what_subscriptions_hold_grows_with_names_and_is_given_back() {
+    let mut peer = Peer::connected(Version::V1_2);
+    assert_eq!(peer.session.subscription_bytes(), 0);
+    for id in 0..100 {
+        peer.send(&format!("SUBSCRIBE id:{id}-{} destination:/topic/a", "x".repeat(900))).take();
+    }
+    let bytes = peer.session.subscription_bytes();
+    assert!((100 * 1024..150 * 1024).contains(&bytes), "{bytes}");
+    for id in 0..100 {
+        peer.send(&format!("UNSUBSCRIBE id:{id}-{}", "x".repeat(900))).take();
+    }
+    assert!(peer.session.subscription_bytes() < 10_000, "{}", peer.session.subscription_bytes());
+}
+
+#[test]
+fn ids_are_bounded() {
+    for frame in [
+        "SUBSCRIBE id:12345 destination:/topic/a",
+        "BEGIN transaction:12345",
+        "SEND destination:/topic/a receipt:12345",
+        "DISCONNECT receipt:12345",
+    ] {
+        let mut peer = Peer::limited(|options| options.id_bytes_max = 4);
+        peer.send("SUBSCRIBE id:1234 destination:/topic/a\nBEGIN transaction:1234 receipt:1234").take();
+        peer.send(frame).expect_limit("id-bytes-max", "id too long");
+    }
+}
+
+#[test]
 fn subscriptions_are_bounded() {
     let mut peer = Peer::limited(|options| options.subscriptions_max = 2);
     peer.send("SUBSCRIBE id:1 destination:/topic/a\nSUBSCRIBE id:2 destination:/topic/a\nUNSUBSCRIBE id:1");

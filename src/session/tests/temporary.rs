@@ -124,6 +124,22 @@ fn temporary_queues_are_bounded() {
 }
 
 #[test]
+fn a_temporary_queue_is_opened_anew_after_the_subscription_that_opened_it_was_refused() {
+    let mut peer = Peer::new(Options::default());
+    peer.send("CONNECT accept-version:1.2 soft-errors:true").let_in(None).take();
+    peer.send("SUBSCRIBE id:1 destination:/temp-queue/a");
+    peer.expect("open /temp-queue/~0\nsubscribe 1 /temp-queue/~0 250");
+    let bytes = peer.session.subscription_bytes();
+    let mut actions = Vec::new();
+    let error = Reject { summary: "limit reached", detail: "no room" };
+    let closing = Closing::Limit("memory-bytes-max");
+    peer.session.refused(About::Subscribe(1), None, error, closing, &mut actions);
+    assert!(peer.session.subscription_bytes() < bytes, "neither is there");
+    peer.send("SUBSCRIBE id:1 destination:/temp-queue/a");
+    peer.expect("open /temp-queue/~1\nsubscribe 2 /temp-queue/~1 250");
+}
+
+#[test]
 fn implicit_subscriptions_count() {
     let mut peer = Peer::limited(|options| options.subscriptions_max = 1);
     peer.send("SUBSCRIBE id:1 destination:/topic/a").take();
