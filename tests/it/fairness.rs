@@ -136,7 +136,7 @@ on_each_wire! {
     }
 
     fn hundreds_of_dear_patterns_do_not_stop_the_broker(wire: Wire) {
-        let broker = Broker::start(&[]);
+        let broker = Broker::start(&["--subscription-bytes-max=64MiB"]);
         let mut subscriber = broker.connect(wire);
         let literals = |count: usize| "a.".repeat(count);
         let mut patterns = (1..58).flat_map(|i| (1..58).flat_map(move |j| (1..58).map(move |k| (i, j, k))));
