@@ -7,7 +7,7 @@ use super::consumer::Consumers;
 use super::patterns::Patterns;
 use super::presence::Room;
 use super::publication::Content;
-use super::queue::Queue;
+use super::queue_memory::QueueMemory;
 use super::roster::Roster;
 use super::topic::Topic;
 use super::{Shared, Step};
@@ -29,7 +29,7 @@ pub(super) fn subscription(selector: &Selector) -> usize {
     };
     match destination.kind() {
         Kind::Topic | Kind::User | Kind::App => Topic::bytes(destination) + Roster::first_bytes(),
-        Kind::Queue => Queue::bytes(destination) + Consumers::bytes(1),
+        Kind::Queue => QueueMemory::bytes(destination) + Consumers::bytes(1),
         // The queue is opened by itself.
         Kind::TempQueue => Consumers::bytes(1),
         Kind::Presence => {
@@ -45,7 +45,7 @@ pub(super) fn subscription(selector: &Selector) -> usize {
 
 /// What a temporary queue costs.
 pub(super) fn temp_queue(address: &Destination) -> usize {
-    Queue::bytes(address)
+    QueueMemory::bytes(address)
 }
 
 /// What the steps of a transaction add: messages, queues for them, and places in outbound queues.
@@ -60,7 +60,7 @@ pub(super) fn transaction(shared: &Shared, steps: &[Step<'_>]) -> usize {
                 let destination = publication.destination;
                 let is_kept = destination.kind().is_kept();
                 if is_kept && !shared.queues.is_there(destination) && new_queues.insert(destination) {
-                    bytes += Queue::bytes(destination);
+                    bytes += QueueMemory::bytes(destination);
                 }
                 let receivers = if is_kept || destination.kind() == Kind::App {
                     1

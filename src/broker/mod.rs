@@ -38,6 +38,7 @@ mod patterns;
 mod presence;
 mod publication;
 mod queue;
+mod queue_memory;
 mod queues;
 mod roster;
 mod route;

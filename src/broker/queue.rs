@@ -27,9 +27,10 @@ use super::dead_letter::{Outcast, Reason, is_dead_letter_queue};
 use super::dispatch::dispatch;
 use super::ground::Ground;
 use super::load::Load;
+use super::queue_memory::QueueMemory;
 use super::shelves::Shelves;
 use super::{Refusal, Settlement, Subscriber, Terms};
-use crate::budget::{Budget, Charge, allocation, shared_allocation, table_entry};
+use crate::budget::Budget;
 use crate::destination::{Destination, Kind};
 use crate::outbox::{Message, Tag};
 use parking_lot::Mutex;
@@ -62,30 +63,10 @@ struct State {
     /// The alarms that are set, each earlier than those before it.
     alarms: BTreeSet<Instant>,
     dead: bool,
-    /// The memory of lists of messages, beside the messages'.
-    room: Charge,
-    /// The memory of lists of consumers.
-    consumers_memory: Charge,
-    /// The memory of the queue itself.
-    _memory: Charge,
+    memory: QueueMemory,
 }
 
-/// The room of messages is charged in steps of so many bytes.
-const ROOM_STEP_BYTES: usize = 16 * 1024;
-/// What a message costs in lists: they have room to spare.
-const ITEM_BYTES: usize = size_of::<Item>() * 3 / 2;
-/// Messages that a new list has room for.
-const FIRST_ITEMS: usize = 4;
-
 impl Queue {
-    /// What a queue of this name costs: its entry in the map and the first list of messages, but no message.
-    pub(super) fn bytes(destination: &Destination) -> usize {
-        shared_allocation(size_of::<Queue>())
-            + shared_allocation(destination.as_str().len())
-            + table_entry(size_of::<(Arc<str>, Arc<Queue>)>())
-            + allocation(FIRST_ITEMS * size_of::<Item>())
-    }
-
     /// A queue whose own memory is charged to `payer`.
     pub(super) fn new(destination: Destination, ground: &Arc<Ground>, payer: &Arc<Budget>) -> Arc<Queue> {
         let state = State {
@@ -96,9 +77,7 @@ impl Queue {
             reserved: Load::default(),
             alarms: BTreeSet::new(),
             dead: false,
-            room: ground.budget.charge(0),
-            consumers_memory: ground.share.charge(0),
-            _memory: payer.charge(Queue::bytes(&destination)),
+            memory: QueueMemory::new(&destination, ground, payer),
         };
         ground.metrics.queues.inc();
         Arc::new_cyclic(|me| Queue {
@@ -189,7 +168,7 @@ impl Queue {
                 state.backlog.sort();
             }
             let id = state.consumers.add(subscriber.clone(), terms);
-            state.consumers_memory.resize(Consumers::bytes(state.consumers.len()));
+            state.memory.set_consumers(state.consumers.len());
             let outcasts = self.cast_out(state);
             self.proceed(state, Some(now));
             (id, outcasts)
@@ -256,8 +235,8 @@ impl Queue {
     pub(super) fn leave(&self, id: ConsumerId) -> Vec<Outcast> {
         let mut state = self.state.lock();
         let left = state.consumers.remove(id);
-        let consumers_bytes = Consumers::bytes(state.consumers.len());
-        state.consumers_memory.resize(consumers_bytes);
+        let consumers = state.consumers.len();
+        state.memory.set_consumers(consumers);
         for mut item in left.outstanding {
             item.sent -= u32::from(left.unwritten.contains(&item.position));
             item.last = None;
@@ -298,8 +277,8 @@ impl Queue {
         self.ground.metrics.queue_messages.dec_by(state.load.messages as i64);
         self.ground.metrics.queue_bytes.dec_by(state.load.bytes as i64);
         state.load = Load::default();
-        state.room.resize(0);
-        state.consumers_memory.resize(0);
+        state.memory.set_messages(0);
+        state.memory.set_consumers(0);
         let gone = (std::mem::take(&mut state.backlog), std::mem::take(&mut state.consumers));
         drop(state);
         drop(gone);
@@ -384,10 +363,8 @@ impl Queue {
             state.alarms.insert(due);
             self.ground.alarms.set(due, self.me.clone());
         }
-        let room = state.load.messages * ITEM_BYTES;
-        if room.abs_diff(state.room.bytes()) >= ROOM_STEP_BYTES || (room == 0 && state.room.bytes() > 0) {
-            state.room.resize(room);
-        }
+        let messages = state.load.messages;
+        state.memory.set_messages(messages);
     }
 }
 

@@ -3,6 +3,7 @@
 use super::consumer::ConsumerId;
 use super::patterns::Membership;
 use super::queue::Queue;
+use super::queue_memory::QueueMemory;
 use super::queues::Queues;
 use super::roster::Seat;
 use super::topic::Topic;
@@ -136,7 +137,7 @@ impl TempQueue {
 
     /// What it costs, without messages and consumers.
     pub fn bytes(&self) -> usize {
-        Queue::bytes(self.queue.destination())
+        QueueMemory::bytes(self.queue.destination())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::fixture::*;
 use crate::broker::consumer::Consumers;
-use crate::broker::queue::Queue;
+use crate::broker::queue_memory::QueueMemory;
 use crate::broker::{Options, Settlement, Subscription, Terms};
 use crate::outbox::Tag;
 use std::time::{Duration, Instant};
@@ -447,7 +447,7 @@ fn everything_is_given_back_to_the_budget() {
     assert_eq!(fixture.gauges(), (0, 1));
     assert_eq!(
         fixture.budget.used(),
-        Queue::bytes(&to(Q)) + Consumers::bytes(1),
+        QueueMemory::bytes(&to(Q)) + Consumers::bytes(1),
         "the queue and its consumer are there"
     );
     drop(consumer);
