@@ -255,19 +255,31 @@ on_each_wire! {
     }
 
     fn a_commit_that_would_add_too_much_is_refused_by_name_and_nobody_else_suffers(wire: Wire) {
-        let broker = Broker::start(&["--memory-bytes-max=4MiB"]);
+        let broker = Broker::start(&["--memory-bytes-max=4MiB", "--permissions=open"]);
         let (mut receiver, mut sender) = (broker.connect(wire), broker.connect(wire));
         let subscriptions = (0..200).map(|id| format!("SUBSCRIBE\nid:{id}\ndestination:/topic/a\n\n\0"));
         receiver.send(&subscriptions.collect::<String>());
         receiver.subscribe("b", "/topic/b", "");
+        let commit = |client: &mut Client| {
+            client.send("BEGIN\ntransaction:t\n\n\0");
+            client.send(&"SEND\ndestination:/topic/a\ntransaction:t\n\nhi\0".repeat(1000));
+            client.send("SEND\ndestination:/queue/a\ntransaction:t\n\nhi\0");
+            client.send("COMMIT\ntransaction:t\nreceipt:7\n\n\0");
+        };
         let mut client = broker.connect(wire);
-        client.send("BEGIN\ntransaction:t\n\n\0");
-        client.send(&"SEND\ndestination:/topic/a\ntransaction:t\n\nhi\0".repeat(1000));
-        client.send("SEND\ndestination:/queue/a\ntransaction:t\n\nhi\0");
-        client.send("COMMIT\ntransaction:t\nreceipt:7\n\n\0");
+        commit(&mut client);
         let error = client.expect_error(&[("receipt-id", "7")]);
         assert!(error.text().contains("memory-bytes-max"), "{error:?}");
-        assert_eq!((broker.metric("messages_published_total"), broker.metric("queues")), (0, 0));
+        let mut soft = broker.open(wire);
+        soft.send("CONNECT\naccept-version:1.2\nhost:a\nsoft-errors:true\n\n\0");
+        soft.frame("CONNECTED");
+        soft.subscribe("errors", "/user/queue/errors", "");
+        commit(&mut soft);
+        let told = soft.frame("MESSAGE");
+        assert_eq!((told.must("receipt-id"), told.must("message")), ("7", "memory limit reached"));
+        assert!(told.text().contains("Nothing of the transaction was done"), "{told:?}");
+        assert_eq!((broker.metric("deliveries_total"), broker.metric("queues")), (1, 0), "but for what was told");
+        soft.publish("/topic/none", "and the session goes on");
         sender.publish("/topic/b", "hi");
         receiver.expect("MESSAGE", &[("subscription", "b")], "hi");
     }
