@@ -63,7 +63,7 @@ impl Session {
         headers.extend(extra);
         let frame = encode::frame(Command::Error, self.version, &headers, texts.detail.as_bytes());
         actions.push(Action::Write(frame));
-        self.error = Some(texts.summary.into());
+        self.rare.get_or_insert_default().error = Some(texts.summary.into());
         self.close(closing, actions);
     }
 

@@ -102,6 +102,13 @@ pub struct Session {
     rate: Rate,
     transactions: Transactions,
     temps: Temps,
+    /// What most sessions never have.
+    rare: Option<Box<Rare>>,
+}
+
+/// What most sessions never have.
+#[derive(Debug, Default)]
+struct Rare {
     /// Ignored headers that the log has been told of.
     warned: Warned,
     /// What the ERROR said with which it ended.
@@ -126,11 +133,10 @@ impl Session {
             timers: Timers::new(now),
             rate: Rate::default(),
             receipts: Receipts::default(),
-            error: None,
             subscriptions: Subscriptions::default(),
             transactions: Transactions::default(),
             temps: Temps::default(),
-            warned: Warned::default(),
+            rare: None,
         }
     }
 

@@ -22,7 +22,7 @@ pub struct Reject<'a> {
 impl Session {
     /// What the ERROR said with which the conversation ended (its `message`).
     pub fn error_said(&self) -> Option<&str> {
-        self.error.as_deref()
+        self.rare.as_ref()?.error.as_deref()
     }
 
     /// The body of the ERROR for a client that does not acknowledge what a subscription delivers ([`super::Delivery::TooManyUnsettled`]).

@@ -2,6 +2,7 @@
 
 use super::drive::Connection;
 use super::wire::Wire;
+use crate::session::Action;
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -45,8 +46,16 @@ impl IgnoredHeaders {
 }
 
 impl<W: Wire> Connection<W> {
+    /// Logs what the session wants to be logged: an ignored header, or a frame that a rule forbids.
+    pub(super) fn log_wish(&mut self, action: &Action, now: Instant) {
+        match *action {
+            Action::IgnoredHeader { name, reason } => self.log_ignored_header(name, reason, now),
+            _ => self.log_denied(action),
+        }
+    }
+
     /// The session ignored a header for the first time.
-    pub(super) fn log_ignored_header(&self, name: &'static str, reason: &'static str, now: Instant) {
+    fn log_ignored_header(&self, name: &'static str, reason: &'static str, now: Instant) {
         let Some(connections) = self.hub.ignored_headers.note(name, now) else { return };
         tracing::warn!(
             header = name,

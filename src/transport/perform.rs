@@ -65,12 +65,8 @@ impl<W: Wire> Connection<W> {
                 self.authenticate(action);
                 return Ok(());
             }
-            Action::Denied { .. } => {
-                self.log_denied(&action);
-                return Ok(());
-            }
-            Action::IgnoredHeader { name, reason } => {
-                self.log_ignored_header(name, reason, now);
+            Action::Denied { .. } | Action::IgnoredHeader { .. } => {
+                self.log_wish(&action, now);
                 return Ok(());
             }
             Action::Report(publish) => {

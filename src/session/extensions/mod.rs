@@ -57,18 +57,17 @@ enum Asks {
     OtherRouting,
 }
 
-/// The headers that this connection has been warned about, a bit for each row of the table. Most connections never are.
+/// The headers that this connection has been warned about, a bit for each row of the table.
 #[derive(Debug, Default)]
-pub(super) struct Warned(Option<Box<u128>>);
+pub(super) struct Warned(u128);
 
 const _: () = assert!(TABLE.len() <= 128, "a row has a bit in Warned");
 
 impl Warned {
     /// Whether this is the first time for that row.
     fn first(&mut self, row: usize) -> bool {
-        let rows = self.0.get_or_insert_default();
-        let first = **rows >> row & 1 == 0;
-        **rows |= 1 << row;
+        let first = self.0 >> row & 1 == 0;
+        self.0 |= 1 << row;
         first
     }
 }
@@ -126,7 +125,7 @@ impl Session {
                     ));
                 }
                 Does::Unsupported | Does::Habit => {
-                    if self.warned.first(row) {
+                    if self.rare.get_or_insert_default().warned.first(row) {
                         actions.push(Action::IgnoredHeader { name: extension.name, reason: extension.text });
                     }
                 }
