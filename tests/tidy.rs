@@ -24,11 +24,7 @@ const ROOMS: &[Room] = &[
     Room("broker", 3, &["frames", "metrics", "budget", "work", "destination", "outbox", "users"]),
     Room("store", 4, &["frames", "metrics", "budget", "work", "destination", "outbox", "users", "broker"]),
     Room("cluster", 4, &["frames", "metrics", "budget", "work", "destination", "outbox", "users", "broker"]),
-    Room(
-        "transport",
-        5,
-        &["frames", "metrics", "budget", "work", "destination", "outbox", "users", "session", "broker"],
-    ),
+    Room("transport", 5, TO_BROKER),
     Room("http", 6, TO_TRANSPORT),
     Room("bench", 7, &["frames"]),
     Room("config", 7, ALL),
@@ -37,6 +33,8 @@ const ROOMS: &[Room] = &[
     Room("lib", 7, ALL),
     Room("main", 7, ALL),
 ];
+const TO_BROKER: &[&str] =
+    &["frames", "metrics", "budget", "work", "destination", "outbox", "users", "session", "broker"];
 const TO_TRANSPORT: &[&str] = &[
     "frames",
     "metrics",

@@ -47,7 +47,8 @@ impl<W: Wire> Connection<W> {
                     let unsent = batch[place..].iter().map(|parcel| (parcel.key, parcel.tag)).collect();
                     self.settle_unwritten(unsent, now);
                     let many = full == Delivery::TooManyUnsettled;
-                    let slowness = if many { Slowness::Unsettled(parcel.key) } else { Slowness::UnsettledBytes };
+                    let slowness =
+                        if many { Slowness::Unsettled(parcel.key) } else { Slowness::UnsettledBytes };
                     self.end_slow_consumer(slowness, now);
                     break;
                 }

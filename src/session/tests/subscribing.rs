@@ -191,8 +191,7 @@ fn unsettled_broadcasts_are_bounded_and_queues_bound_their_own() {
         "SUBSCRIBE id:1 destination:/topic/a ack:client\nSUBSCRIBE id:2 destination:/queue/a ack:client",
     )
     .take();
-    for (id, delivery) in [("m1", WRITE), ("m2", WRITE), ("m3", Delivery::TooManyUnsettled)]
-    {
+    for (id, delivery) in [("m1", WRITE), ("m2", WRITE), ("m3", Delivery::TooManyUnsettled)] {
         assert_eq!(peer.deliver(1, 0, id), delivery, "{id}");
     }
     assert_eq!(peer.prefix, "");
