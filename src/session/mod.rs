@@ -116,8 +116,8 @@ struct Rare {
 }
 
 impl Session {
-    /// A session that awaits CONNECT. `id` is random, is shown in CONNECTED and is a part of `ack` values; `addresses` makes unguessable names (the
-    /// part behind `/temp-queue/`, starting with `~`) for temporary queues.
+    /// A session that awaits CONNECT. `id` is random, is shown in CONNECTED and is a part of `ack` values; `addresses`
+    /// makes unguessable names (the part behind `/temp-queue/`, starting with `~`) for temporary queues.
     pub fn new(options: Arc<Options>, id: String, addresses: Arc<Addresses>, now: Instant) -> Session {
         Session {
             options,

@@ -29,25 +29,24 @@ const IDLE_DELIVERIES: usize = 32;
 /// Clients keep `ack` values when they reconnect. Without this part, a value of the connection before would name another
 /// delivery on the new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Token {
-    bytes: [u8; Token::BYTES_MAX],
-    length: u8,
-}
+pub(super) struct Token([u8; Token::BYTES_MAX]);
 
 impl Token {
-    /// Of a random session id of hexadecimal digits, this keeps 48 bits.
-    const BYTES_MAX: usize = 12;
+    /// Of a random session id of hexadecimal digits, this keeps 40 bits.
+    const BYTES_MAX: usize = 10;
 
     /// The beginning of the session's id, which is random.
     pub(super) fn of(session: &str) -> Token {
         let end = session.floor_char_boundary(Token::BYTES_MAX);
         let mut bytes = [0; Token::BYTES_MAX];
         bytes[..end].copy_from_slice(&session.as_bytes()[..end]);
-        Token { bytes, length: end as u8 }
+        Token(bytes)
     }
 
     fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..self.length.into()]
+        // A shorter id is filled up with zeros.
+        let end = self.0.iter().position(|&byte| byte == 0).unwrap_or(Token::BYTES_MAX);
+        &self.0[..end]
     }
 }
 

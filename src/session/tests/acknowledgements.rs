@@ -170,16 +170,16 @@ fn an_ack_value_reads_back_and_every_other_spelling_is_none() {
         let id = AckId { key, number };
         let mut spelling = Spelling::default();
         let text = id.spell(token, &mut spelling);
-        assert_eq!(text, format!("0123456789ab-{key}-{number}"));
+        assert_eq!(text, format!("0123456789-{key}-{number}"));
         assert_eq!(AckId::parse(token, text), Some(id));
         assert_eq!(AckId::parse(Token::of("another"), text), None);
     }
-    let spelled = |text: &str| AckId::parse(token, &format!("0123456789ab{text}"));
+    let spelled = |text: &str| AckId::parse(token, &format!("0123456789{text}"));
     assert_eq!(spelled("-1-1"), Some(AckId { key: 1, number: 1 }));
     for text in ["", "-", "--", "-1-", "--1", "-1--1", "-1-1-1", "- 1-1", "-1-1 ", "-+1-1", "-1-01", "1-1"] {
         assert_eq!(spelled(text), None, "{text}");
     }
-    for text in ["1-1", "-4294967296-1", "-１-1", "0123456789a-1-1", "0123456789AB-1-1"] {
+    for text in ["1-1", "-4294967296-1", "-１-1", "012345678-1-1", "012345678a-1-1"] {
         assert_eq!(AckId::parse(token, text), None, "{text}");
     }
 }
@@ -188,7 +188,7 @@ fn an_ack_value_reads_back_and_every_other_spelling_is_none() {
 fn a_token_is_the_beginning_of_a_session_id() {
     use super::super::unsettled::{AckId, Spelling, Token};
     for (session, expected) in
-        [("", "-1-2"), ("s1", "s1-1-2"), ("ééééééé", "éééééé-1-2"), ("xéééééé", "xééééé-1-2")]
+        [("", "-1-2"), ("s1", "s1-1-2"), ("ééééééé", "ééééé-1-2"), ("xéééééé", "xéééé-1-2")]
     {
         let mut spelling = Spelling::default();
         let text = AckId { key: 1, number: 2 }.spell(Token::of(session), &mut spelling);
