@@ -82,7 +82,7 @@ fn hub() -> Arc<Hub> {
         authenticator: Authenticator::new(config.users).expect("nobody is configured"),
         permissions,
         options: config.transport,
-        session: config.session.into(),
+        session: config.session,
         outbox: config.outbox,
         node,
     })

@@ -145,7 +145,7 @@ fn what_cannot_run_says_what_to_do_and_exits_with_1() {
         (format!("tcp://{free}"), "", "nobody listens at"),
         (format!("ws://{http}/nowhere"), "", "answers 404 to /nowhere (check the path of --url"),
         (format!("sockjs+jsonp://{http}/nowhere"), "", "check the path of --url"),
-        (format!("ws://{tcp}/ws"), "", "is it the right transport in --url?"),
+        (format!("ws://{tcp}/ws"), "", "served at the address of the option http"),
         (format!("tcp://{tcp}"), "", "give the right --login and --passcode"),
         (format!("tcp://{tcp}"), "--login alice --passcode wrong", "STOMPBOX_BENCH_PASSCODE"),
         (format!("tcp://{tcp}"), "--connections 1000000", "ulimit -n"),

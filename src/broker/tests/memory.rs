@@ -19,10 +19,13 @@ fn try_subscribe(
     fixture.broker.subscribe(selector, subscriber, ALL, fixture.now())
 }
 
+/// Makes the destination with a number.
+type Numbered = Box<dyn Fn(usize) -> String>;
+
 /// Every kind of destination, by number.
-fn kinds() -> Vec<(&'static str, Box<dyn Fn(usize) -> String>)> {
+fn kinds() -> Vec<(&'static str, Numbered)> {
     let long = |prefix: &'static str| {
-        Box::new(move |n: usize| format!("{prefix}{n}-{}", "x".repeat(1000))) as Box<dyn Fn(usize) -> String>
+        Box::new(move |n: usize| format!("{prefix}{n}-{}", "x".repeat(1000))) as Numbered
     };
     vec![
         ("short topics", Box::new(|n| format!("/topic/{n}"))),
