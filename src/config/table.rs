@@ -242,7 +242,7 @@ const SESSIONS: &[Row] = &[
         "Bytes of the subscriptions and temporary queues of a session, names, ids and wildcards included; one more gets \
          ERROR. A thousand ordinary ones take about 1 MiB. Deliveries that wait for ACK count as well, 40 bytes each; with \
          more the session is closed as a slow consumer.",
-        |c, v| put(&mut c.session.subscription_bytes_max, size(v, 16 * KIB..=HUGE)),
+        |c, v| put(&mut c.session.subscription_bytes_max, size(v, 16 * KIB..=GIB)),
     ),
     bytes(
         "id-bytes-max",

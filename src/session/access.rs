@@ -227,7 +227,9 @@ impl Session {
         }
         if let About::Subscribe(key) = about {
             self.end(key);
-            self.temps.refused(key);
+            if let Some(name) = self.temps.refused(key) {
+                self.subscriptions.remove_text(&name);
+            }
         }
         if let Some(receipt) = &receipt {
             self.receipts.cancel(receipt);

@@ -37,6 +37,7 @@ mod connect;
 mod ending;
 pub mod extensions;
 mod grants;
+mod memory;
 mod options;
 mod prefetch;
 mod receipts;
@@ -293,26 +294,6 @@ impl Session {
             },
             State::Authenticating { .. } | State::Leaving | State::Closed => {}
         }
-    }
-
-    /// Memory of what is remembered of unsettled deliveries.
-    pub fn held_bytes(&self) -> usize {
-        self.subscriptions.unsettled_bytes()
-    }
-
-    /// Memory of subscriptions and temporary queues, beside the broker's.
-    pub fn subscription_bytes(&self) -> usize {
-        self.subscriptions.bytes() + self.temps.bytes()
-    }
-
-    /// Memory that transactions hold: octets parked, and what each parked frame costs beside them.
-    pub fn parked_bytes(&self) -> usize {
-        self.transactions.bytes()
-    }
-
-    /// Open transactions.
-    pub fn open_transactions(&self) -> usize {
-        self.transactions.len()
     }
 
     /// The version, once negotiated; 1.2 before.

@@ -180,6 +180,7 @@ impl Session {
         let text = format!("{}{}", Kind::TempQueue.prefix(), (self.addresses)());
         let address = Destination::parse(&text, usize::MAX).map_err(|_| Rejection::no_temp_queue(shown))?;
         self.temps.open(name, address.clone(), opener);
+        self.subscriptions.add_text(name);
         actions.push(Action::OpenTemp(address.clone()));
         Ok(address)
     }

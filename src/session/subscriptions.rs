@@ -70,9 +70,9 @@ impl Subscription {
     }
 
     /// What its texts cost: those that it does not share with the broker.
-    fn texts_bytes(&self) -> usize {
+    fn texts_bytes(&self) -> u32 {
         let texts = [&self.id, &self.destination, &self.temp];
-        texts.into_iter().flatten().map(|text| allocation(text.len())).sum()
+        texts.into_iter().flatten().map(|text| text_bytes(text)).sum()
     }
 }
 
@@ -87,7 +87,8 @@ pub(super) struct Subscriptions {
     /// Keys by ascending name.
     names: Vec<Key>,
     last_key: Key,
-    texts_bytes: usize,
+    /// What the client's names cost; subscription-bytes-max keeps it far below 4 GiB.
+    texts_bytes: u32,
     /// The memory of unsettled deliveries.
     unsettled_bytes: usize,
 }
@@ -101,7 +102,17 @@ impl Subscriptions {
     pub(super) fn bytes(&self) -> usize {
         allocation(self.list.capacity() * size_of::<Subscription>())
             + allocation(self.names.capacity() * size_of::<Key>())
-            + self.texts_bytes
+            + self.texts_bytes as usize
+    }
+
+    /// Counts the name of a temporary queue.
+    pub(super) fn add_text(&mut self, text: &str) {
+        self.texts_bytes += text_bytes(text);
+    }
+
+    /// The temporary queue of that name is not there.
+    pub(super) fn remove_text(&mut self, text: &str) {
+        self.texts_bytes -= text_bytes(text);
     }
 
     /// Memory of unsettled deliveries.
@@ -192,6 +203,11 @@ impl Subscriptions {
             None => std::cmp::Ordering::Less,
         })
     }
+}
+
+/// What a name costs; frames bound its length.
+fn text_bytes(text: &str) -> u32 {
+    u32::try_from(allocation(text.len())).unwrap_or(u32::MAX)
 }
 
 /// By half, and by one at first: most sessions have one subscription.

@@ -1,7 +1,7 @@
 //! A session's own queues: `/temp-queue/NAME` is an address that others may send to.
 
 use super::{Options, Rejection};
-use crate::budget::{allocation, btree_allocation};
+use crate::budget::btree_allocation;
 use crate::destination::{Destination, Kind};
 use crate::outbox::Key;
 use std::collections::BTreeMap;
@@ -25,7 +25,6 @@ pub(super) struct Temp {
 #[derive(Debug, Default)]
 pub(super) struct Temps {
     by_name: BTreeMap<Box<str>, Temp>,
-    names_bytes: usize,
 }
 
 impl Temps {
@@ -48,22 +47,20 @@ impl Temps {
 
     /// Opens a queue at the address that was made for it, for a subscription.
     pub(super) fn open(&mut self, name: &str, address: Destination, opener: Key) {
-        self.names_bytes += allocation(name.len());
         self.by_name.insert(name.into(), Temp { address, subscribers: 0, implicit: None, opener });
     }
 
-    /// The subscription was refused: a queue that was opened for it is not there.
-    pub(super) fn refused(&mut self, key: Key) {
-        let name = self.by_name.iter().find(|(_, temp)| temp.opener == key).map(|(name, _)| name.clone());
-        if let Some(name) = name {
-            self.names_bytes -= allocation(name.len());
-            self.by_name.remove(&name);
-        }
+    /// The subscription was refused: a queue that was opened for it is not there. Returns its name.
+    pub(super) fn refused(&mut self, key: Key) -> Option<Box<str>> {
+        let (name, _) = self.by_name.iter().find(|(_, temp)| temp.opener == key)?;
+        let name = name.clone();
+        self.by_name.remove(&name);
+        Some(name)
     }
 
-    /// Memory of the list.
+    /// Memory of the list, without the names.
     pub(super) fn bytes(&self) -> usize {
-        btree_allocation(self.by_name.len(), size_of::<(Box<str>, Temp)>()) + self.names_bytes
+        btree_allocation(self.by_name.len(), size_of::<(Box<str>, Temp)>())
     }
 
     /// A subscription to it has begun.

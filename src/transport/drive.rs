@@ -281,7 +281,7 @@ impl<W: Wire> Connection<W> {
 
     /// What waits outside the outbox counts too, once it is more than a few small frames. `false`: strangers hold as
     /// much as they may, and this is one of them.
-    fn charge_held(&mut self) -> bool {
+    pub(super) fn charge_held(&mut self) -> bool {
         let waiting = self.out.held_bytes()
             + self.decoder.buffered()
             + self.session.held_bytes()

@@ -91,7 +91,7 @@ impl<W: Wire> Connection<W> {
                 Ok(Some(frame)) => {
                     self.frames_received += 1;
                     work::add(work::FRAME);
-                    if frame.command == Command::Send && self.established && self.hub.budget.is_exhausted() {
+                    if frame.command == Command::Send && self.established && self.has_no_memory() {
                         self.refuse_for_memory(&frame, &mut actions);
                     } else {
                         self.session.handle(frame, now, &mut actions);
@@ -109,6 +109,14 @@ impl<W: Wire> Connection<W> {
             self.perform(actions, now);
         }
         moved
+    }
+
+    /// Whether the byte budget is used up. What this client had sent of the frame is not counted beside the frame.
+    fn has_no_memory(&mut self) -> bool {
+        if self.hub.budget.is_exhausted() {
+            self.charge_held();
+        }
+        self.hub.budget.is_exhausted()
     }
 
     fn end_of_input(&mut self, end: ReadEnd, now: Instant) {
