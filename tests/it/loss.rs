@@ -151,7 +151,8 @@ impl Lane {
 /// All ways to leave in all modes and versions, [`ROUNDS`] of each: `rounds` on each of so many queues as it takes.
 fn every_job_is_done_once(wire: Option<Wire>, rounds: usize) {
     // A job may be the oldest one that a lost worker had, once: in the round before its own.
-    let broker = Broker::start(&["--max-deliveries=2"]);
+    // A polling worker that leaves without a word is waited for, in each round.
+    let broker = Broker::start(&["--max-deliveries=2", "--sockjs-disconnect-delay=5s"]);
     let mut publisher = broker.connect(Wire::Tcp);
     let mut lanes = Vec::new();
     for way in Leave::ALL {
