@@ -242,7 +242,7 @@ impl Server {
         }
         let messages = self.hub.metrics.queue_messages.get();
         if messages > 0 {
-            tracing::warn!(messages, "messages in work queues are forgotten: they are kept in memory only");
+            tracing::warn!(messages, "discarding the messages of work queues: they are kept in memory only");
         }
         self.hub.tell_last_refused_logins(Instant::now());
         self.hub.tasks.len()

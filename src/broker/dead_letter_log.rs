@@ -104,7 +104,12 @@ fn write(report: Vec<Line>) {
                 "messages were moved to the dead letter queue"
             ),
             Fate::Dropped { limit } => {
-                tracing::warn!(queue, messages, limit, "dead letters were dropped: the limit leaves no room");
+                tracing::warn!(
+                    queue,
+                    messages,
+                    limit,
+                    "dead letters were dropped: the limit does not allow their dead letter queue"
+                );
             }
         }
     }

@@ -70,7 +70,7 @@ async fn run(loaded: Loaded, load: impl Load) -> Result<Instant, String> {
     info!(signal = name, ?drain_time, "stopping; a second signal stops at once");
     tokio::spawn(async move {
         let again = signals.next().await;
-        warn!(signal = again.name, "stopped at once");
+        warn!(signal = again.name, "stopped at once by the second signal");
         std::process::exit(128 + again.number);
     });
     server.run(std::future::ready(())).await;
@@ -89,7 +89,7 @@ fn tell_rules(config: &Config) {
     let missing = config.not_granted();
     if !missing.is_empty() {
         warn!(
-            "no rule lets anybody {}, except clients with the role service; to let all users do it, set permission = \
+            "no rule lets users {}; only clients with the role service can. To let all users do it, set permission = \
              [\"allow send users /topic/**\", \"allow all users /queue/**\"]",
             missing.join(" or ")
         );

@@ -150,7 +150,7 @@ pub(super) fn url(text: &str) -> Result<String, String> {
     let is_absolute = ["/", "http://", "https://"].iter().any(|start| text.starts_with(start));
     if !is_absolute || text.contains(|c: char| c.is_control() || c.is_whitespace()) {
         return Err(format!(
-            "{text:?} is no URL; expected auto, or one that begins with /, http:// or https://"
+            "{text:?} is not a URL; expected auto, or a URL that begins with /, http:// or https://"
         ));
     }
     Ok(text.to_owned())

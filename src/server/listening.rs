@@ -76,7 +76,7 @@ fn open(wanted: &Wanted<'_>, ipv4_ports: &HashSet<u16>, backlog: i32) -> io::Res
         Some((_, error)) if opened.is_empty() => Err(error),
         Some((address, error)) => {
             let Wanted { option, listen, .. } = wanted;
-            tracing::warn!(option, %listen, %address, %error, "not listening at one of the addresses of this name");
+            tracing::warn!(option, %listen, %address, %error, "not listening at one of the addresses of this name: this machine does not have it");
             Ok(opened)
         }
         None => Ok(opened),

@@ -90,7 +90,7 @@ rejections! {
     missing(command: Command, header: &str) = "missing header",
         "{} needs the header {header}.", command.as_str();
     unsupported_header(command: Command, name: &str, value: &str, instead: &str) = "unsupported header",
-        "{} has the header {name}, which is {} and not supported: {instead} Send the frame without it.", command.as_str(), Quoted(value);
+        "{} has the header {name} with the value {}, which Stompbox does not support: {instead} Send the frame without it.", command.as_str(), Quoted(value);
     conflicting_headers(name: &str, value: &str, other: &str, other_value: &str) = "conflicting headers",
         "{name} is {} and {other} is {}, which say the same thing in two ways. Send one of them.", Quoted(value), Quoted(other_value);
     ack_mode(value: &str) = "unknown ack mode",
@@ -128,7 +128,7 @@ rejections! {
     not_unsettled(command: Command, id: &str, hint: &str) = "nothing to settle",
         "{} names {}, which was not delivered to this session or is settled already.{hint}", command.as_str(), Quoted(id);
     requeue(value: &str) = "malformed requeue header",
-        "requeue was {}; expected true (deliver the message again) or false (move it to the dead letter queue).", Quoted(value);
+        "requeue is {}; expected true (deliver the message again) or false (move it to the dead letter queue).", Quoted(value);
     reserved(command: Command, id: &str) = "already in a transaction",
         "{} names {}, which an open transaction settles already.", command.as_str(), Quoted(id);
     ambiguous_message(command: Command, id: &str, hint: &str) = "ambiguous message-id",

@@ -127,12 +127,12 @@ impl Protocol {
     pub fn remedy(self) -> &'static str {
         match self {
             Protocol::Tls => {
-                "Stompbox speaks no TLS: let a proxy before it (nginx, HAProxy, stunnel) end TLS and connect here \
-                 without, or switch TLS off in the client"
+                "Stompbox does not support TLS: put a proxy in front of it that terminates TLS (nginx, HAProxy, \
+                 stunnel), or switch TLS off in the client"
             }
             Protocol::Proxy => {
-                "Stompbox reads no PROXY header: switch it off in the proxy (HAProxy: send-proxy; nginx: \
-                 proxy_protocol on); for HTTP, trusted-proxies believes X-Forwarded-For instead"
+                "Stompbox does not read the PROXY header: switch it off in the proxy (HAProxy: send-proxy; nginx: \
+                 proxy_protocol on); for HTTP, set trusted-proxies, which reads X-Forwarded-For"
             }
             Protocol::Http => {
                 "HTTP, WebSocket and SockJS are served at the address of the option http; this is the address of the \
@@ -143,7 +143,7 @@ impl Protocol {
                  where STOMP is spoken within WebSocket or SockJS (option ws-path)"
             }
             Protocol::Amqp | Protocol::OpenWire | Protocol::Mqtt(_) => {
-                "Stompbox speaks STOMP: use a client for STOMP, or give the client the address of another broker"
+                "Stompbox only speaks STOMP: use a client for STOMP, or give the client the address of another broker"
             }
         }
     }
@@ -152,7 +152,7 @@ impl Protocol {
     /// the port's.
     pub fn answer(self, port: Port) -> Vec<u8> {
         let text = format!(
-            "The connection began with {}, which is not spoken here. {}.",
+            "The connection began with {}, which this port does not accept. {}.",
             self.name(),
             self.remedy()
         );

@@ -51,7 +51,7 @@ impl<W: Wire> Connection<W> {
             }
             NotStomp::Other => {
                 let detail = format!(
-                    "The connection began with \"{}\", which is no STOMP frame. This address speaks STOMP 1.0, 1.1 and \
+                    "The connection began with \"{}\", which is not a STOMP frame. This address speaks STOMP 1.0, 1.1 and \
                      1.2: the first frame is CONNECT, in capitals on a line of its own, then headers, a blank line \
                      and NUL. Use a client for STOMP.",
                     self.first_bytes.shown()

@@ -360,7 +360,7 @@ fn crowded() -> Refused {
 fn not_checked(reason: String, cause: Cause) -> Refused {
     let detail = match cause {
         Cause::Busy => "Too many logins were refused; try again later.",
-        _ => "Who you are cannot be checked at this moment; try again later.",
+        _ => "Your login cannot be checked at this moment; try again later.",
     };
     Refused { summary: NOT_CHECKED, detail: detail.to_owned(), reason, cause, limit: None }
 }
@@ -382,7 +382,7 @@ fn heard(credentials: &Credentials, checked: Checked) -> Answer {
         }
         Checked::Refused(reason) => reason,
         Checked::Unknown if credentials.is_empty() => "no login".to_owned(),
-        Checked::Unknown => "nobody knows this login".to_owned(),
+        Checked::Unknown => "no source of users knows this login".to_owned(),
     };
     let detail = match (credentials.token(), credentials.login()) {
         (Some(_), _) => "This token is not accepted here; get a new one.",

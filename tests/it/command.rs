@@ -152,9 +152,9 @@ fn an_address_that_this_machine_has_not_is_told_with_the_option_to_change() {
 }
 
 #[test]
-fn where_no_rule_lets_anybody_send_or_use_queues_the_start_warns_with_a_rule_that_would() {
+fn the_start_warns_if_no_rule_lets_users_send_or_use_queues() {
     let broker = Broker::start(&["--permissions=safe"]);
-    let line = broker.log_line(|line| line.contains("no rule lets anybody"));
+    let line = broker.log_line(|line| line.contains("no rule lets users"));
     assert!(
         line.contains(" WARN ") && line.contains("send to /topic or send to /queue or subscribe to /queue"),
         "{line}"
@@ -165,7 +165,7 @@ fn where_no_rule_lets_anybody_send_or_use_queues_the_start_warns_with_a_rule_tha
     );
     let rules = ["--permission=allow send users /topic/**", "--permission=allow all users /queue/**"];
     let granted = Broker::start(&[&["--permissions=safe"][..], &rules].concat());
-    assert!(!granted.whole_log().contains("no rule lets anybody"));
+    assert!(!granted.whole_log().contains("no rule lets users"));
 }
 
 #[cfg(target_os = "linux")]

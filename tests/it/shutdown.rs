@@ -130,7 +130,7 @@ fn who_stalls_through_the_drain_has_its_line_in_the_log() {
 }
 
 #[test]
-fn the_stop_says_how_many_messages_of_queues_are_forgotten() {
+fn the_log_says_at_a_stop_how_many_queue_messages_are_discarded() {
     let broker = Broker::start(&["--drain-time", "300ms"]);
     let mut consumer = broker.connect(Wire::Tcp);
     consumer.subscribe("1", "/queue/a", "ack:client\n");
@@ -140,8 +140,8 @@ fn the_stop_says_how_many_messages_of_queues_are_forgotten() {
     consumer.expect("MESSAGE", &[], "hello");
     let log = broker.whole_log();
     drop(consumer);
-    let line = log.lines().find(|line| line.contains("forgotten")).unwrap_or_default();
+    let line = log.lines().find(|line| line.contains("discarding")).unwrap_or_default();
     assert!(line.contains(" WARN ") && line.ends_with("messages=3"), "one was given to a consumer: {log}");
     let nothing = Broker::start(&["--drain-time", "300ms"]).whole_log();
-    assert!(!nothing.contains("forgotten"), "{nothing}");
+    assert!(!nothing.contains("discarding"), "{nothing}");
 }

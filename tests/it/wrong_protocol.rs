@@ -36,7 +36,7 @@ fn patient() -> Broker {
 type Row = (&'static str, &'static [u8], &'static [u8], &'static str);
 
 const ON_TCP: [Row; 9] = [
-    ("TLS", b"\x16\x03\x01\0\xf4\x01\0\0\xf0", TLS_ALERT, "speaks no TLS"),
+    ("TLS", b"\x16\x03\x01\0\xf4\x01\0\0\xf0", TLS_ALERT, "does not support TLS"),
     (
         "PROXY protocol",
         b"PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r\n",
@@ -53,7 +53,7 @@ const ON_TCP: [Row; 9] = [
 ];
 
 const ON_HTTP: [Row; 8] = [
-    ("TLS", b"\x16\x03\x01\0\xf4\x01\0\0\xf0", TLS_ALERT, "speaks no TLS"),
+    ("TLS", b"\x16\x03\x01\0\xf4\x01\0\0\xf0", TLS_ALERT, "does not support TLS"),
     (
         "PROXY protocol",
         b"PROXY TCP4 127.0.0.1 127.0.0.1 1 2\r\n",

@@ -295,8 +295,8 @@ async fn what_the_client_hears() {
     let both = Credentials { login: Some("a".to_owned()), ..bearer("bad") };
     for (credentials, summary, detail, reason) in [
         (credentials("a", "x"), "login refused", login, "gate: wrong passcode"),
-        (credentials("nobody", "x"), "login refused", login, "nobody knows this login"),
-        (bearer("bad"), "login refused", token, "nobody knows this login"),
+        (credentials("nobody", "x"), "login refused", login, "no source of users knows this login"),
+        (bearer("bad"), "login refused", token, "no source of users knows this login"),
         (both, "login refused", token, "gate: wrong passcode"),
         (Credentials::default(), "login refused", "send the headers login and passcode", "no login"),
         (credentials("a", "down"), "login not checked", "try again later.", "gate: it is down"),
@@ -319,10 +319,10 @@ async fn a_renewal_is_by_token_alone() {
         (Credentials { authorization: bare(" good\n"), ..Credentials::default() }, Ok("mallory")),
         (Credentials { passcode: bare("good"), ..Credentials::default() }, Ok("mallory")),
         (Credentials { passcode: bare("bad"), ..bearer("good") }, Ok("mallory")),
-        (bearer("bad"), Err("nobody knows this login")),
+        (bearer("bad"), Err("no source of users knows this login")),
         (shaken, Err("no token")),
         (Credentials { login: Some("a".to_owned()), ..Credentials::default() }, Err("no token")),
-        (credentials("a", "sesame"), Err("nobody knows this login")),
+        (credentials("a", "sesame"), Err("no source of users knows this login")),
         (Credentials::default(), Err("no token")),
     ] {
         let shown = format!("{credentials:?}");

@@ -17,7 +17,7 @@ fn refused(broker: &Broker, shown: &Shown, message: &str) {
         for via in Via::ALL {
             scope.spawn(move || {
                 let answer = Peer::answer(broker, via, shown);
-                let words = "Who you are cannot be checked at this moment; try again later.";
+                let words = "Your login cannot be checked at this moment; try again later.";
                 assert_eq!(answer, Answer::Out(message.to_owned(), words.to_owned()), "{via:?}");
             });
         }

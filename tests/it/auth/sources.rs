@@ -270,7 +270,8 @@ impl Played {
                 self.lines.push(format!("{row}: CONNECTED as {}", method.user));
             }
             Wrong | Unknown => {
-                let reason = if worth == Wrong { method.wrong } else { "nobody knows this login" };
+                let reason =
+                    if worth == Wrong { method.wrong } else { "no source of users knows this login" };
                 assert_eq!(answer.refusal(), "login refused", "{row}");
                 *self.reasons.entry(reason.to_owned()).or_default() += 1;
                 self.lines.push(format!("{row}: login refused ({reason})"));
