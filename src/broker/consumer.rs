@@ -95,7 +95,7 @@ impl Consumers {
         self.by_id.is_empty()
     }
 
-    /// What `count` consumers of one queue cost, beside their messages.
+    /// Returns the bytes of `count` consumers of one queue, without their messages.
     pub(super) const fn bytes(count: usize) -> usize {
         btree_allocation(count, size_of::<(ConsumerId, Consumer)>())
             + btree_allocation(count, size_of::<(u64, ConsumerId)>())

@@ -1,7 +1,7 @@
-//! What is about to be added to the broker's memory, before it is: an upper bound, for admission.
+//! Upper bounds of the memory that a subscription or a transaction is going to add. They are used for admission.
 //!
-//! What is there is charged by those who hold it, at what it really costs. A subscription is admitted as if it had
-//! nothing in common with others, and a transaction as if no receiver took anything meanwhile.
+//! Once added, memory is charged by its owner at its real size. A subscription is admitted as if it shared nothing with
+//! other subscriptions, and a transaction as if no receiver took a message in the meantime.
 
 use super::consumer::Consumers;
 use super::patterns::Patterns;
@@ -16,12 +16,12 @@ use crate::destination::{Destination, Kind, Selector};
 use crate::outbox::{Message, Parcel};
 use std::collections::{HashMap, HashSet};
 
-/// Texts of a snapshot of presence beside the names in it.
+/// Bytes of the texts of a presence snapshot, without the names in it.
 const SNAPSHOT_BYTES: usize = 256;
 /// An outbound queue that grows doubles.
 const GROWTH: usize = 2;
 
-/// What a subscription costs that is the only one to its destination.
+/// Returns the bytes of a subscription that is the only one to its destination.
 pub(super) fn subscription(selector: &Selector) -> usize {
     let destination = match selector {
         Selector::Pattern(pattern) => return Patterns::bytes(pattern),
@@ -43,12 +43,12 @@ pub(super) fn subscription(selector: &Selector) -> usize {
     }
 }
 
-/// What a temporary queue costs.
+/// Returns the bytes of a temporary queue.
 pub(super) fn temp_queue(address: &Destination) -> usize {
     QueueMemory::bytes(address)
 }
 
-/// What the steps of a transaction add: messages, queues for them, and places in outbound queues.
+/// Returns the bytes that the steps of a transaction add: messages, queues for them, and entries of outbound queues.
 pub(super) fn transaction(shared: &Shared, steps: &[Step<'_>]) -> usize {
     let mut receivers_of: HashMap<&Destination, usize> = HashMap::new();
     let mut new_queues: HashSet<&Destination> = HashSet::new();

@@ -1,4 +1,4 @@
-//! Dead letters: messages that failed too often, that a consumer rejected, or that no consumer of the queue may have.
+//! Dead letters: messages that failed too often, that a consumer rejected, or that no consumer of the queue can take.
 //!
 //! A message of `/queue/NAME` goes to `/queue/dead.NAME`, with the reason, its origin and the number of deliveries
 //! in its headers. One of a dead letter queue stays where it is. One of a session's own queue is dropped: nobody

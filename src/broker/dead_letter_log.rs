@@ -30,9 +30,9 @@ struct State {
 /// What happened to a message that could not stay in its queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Fate {
-    /// It is in the dead letter queue.
+    /// The message is in the dead letter queue.
     Kept(Reason),
-    /// It was dropped, because its dead letter queue could not be created.
+    /// The message was dropped, because its dead letter queue could not be created.
     Dropped {
         /// The option of the limit that was reached.
         limit: &'static str,
@@ -59,7 +59,7 @@ impl DeadLetterLog {
         *counts.entry(key).or_default() += 1;
     }
 
-    /// Time of the next report; `None` if there is nothing to report.
+    /// Returns the time of the next report; `None` if there is nothing to report.
     pub(super) fn next(&self) -> Option<Instant> {
         let state = self.state.lock();
         state.quiet_until.filter(|_| !state.counts.is_empty())
@@ -70,7 +70,7 @@ impl DeadLetterLog {
         write(self.take_due(now));
     }
 
-    /// Takes the report out if one is due.
+    /// Returns the report if one is due, and starts the next one.
     fn take_due(&self, now: Instant) -> Vec<Line> {
         let mut state = self.state.lock();
         if state.counts.is_empty() || state.quiet_until.is_some_and(|until| now < until) {
@@ -82,7 +82,7 @@ impl DeadLetterLog {
 }
 
 impl Drop for DeadLetterLog {
-    /// Messages that were counted since the last report are reported when the broker ends.
+    /// Reports the messages that were counted since the last report: the broker ends.
     fn drop(&mut self) {
         write(lines(self.state.get_mut()));
     }

@@ -14,7 +14,7 @@ use crate::outbox::Message;
 use std::sync::Arc;
 use stompbox_frames::message::Parts;
 
-/// The option of the byte budget.
+/// The option that sets the byte budget.
 const MEMORY: &str = "memory-bytes-max";
 
 /// Shared by all topics and queues of one broker.
@@ -42,7 +42,7 @@ impl Ground {
         Err(Refusal::full(MEMORY, self.budget.bytes_max(), &what))
     }
 
-    /// Checks that a subscription, or a temporary queue, of `bytes` bytes has room.
+    /// Checks that a subscription or a temporary queue of `bytes` bytes fits into the share of subscriptions.
     pub(super) fn check_share(&self, bytes: usize) -> Result<(), Refusal> {
         if self.share.admits(bytes) {
             return Ok(());
@@ -58,7 +58,7 @@ impl Ground {
         Err(Refusal { summary: "memory limit reached", detail, limit: Some(MEMORY) })
     }
 
-    /// Sets `bytes` aside that a transaction is about to add.
+    /// Reserves `bytes` that a transaction is about to add.
     pub(super) fn reserve(&self, bytes: usize) -> Result<Reservation, Refusal> {
         self.budget.reserve(bytes).ok_or_else(|| {
             let detail = format!(
@@ -77,7 +77,7 @@ impl Ground {
         self.message_charged_to(&self.budget, content)
     }
 
-    /// A message that is kept for subscribers to come.
+    /// Creates a message that is kept for later subscribers.
     pub(super) fn kept_message(&self, content: Content<'_>) -> Message {
         self.message_charged_to(&self.share, content)
     }

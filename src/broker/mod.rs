@@ -261,7 +261,7 @@ impl Broker {
         &self.shared.ground.share
     }
 
-    /// What a subscription costs in bytes that has nothing in common with others.
+    /// Returns the bytes of a subscription that shares nothing with others.
     pub fn subscription_bytes(&self, selector: &Selector) -> usize {
         cost::subscription(selector)
     }

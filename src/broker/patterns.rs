@@ -46,7 +46,7 @@ pub(super) struct Matched {
 }
 
 impl Matched {
-    /// What the list costs.
+    /// Returns the bytes of the list.
     pub(super) fn bytes(&self) -> usize {
         allocation(self.groups.capacity() * size_of::<Arc<Group>>())
     }
@@ -58,7 +58,7 @@ pub(super) struct Patterns {
     trie: RwLock<Trie>,
     /// They change under the trie's write lock.
     generations: Generations,
-    /// What their memory is charged to.
+    /// The budget that pays for the patterns.
     share: Option<Arc<Budget>>,
 }
 
@@ -80,12 +80,12 @@ impl Patterns {
         Patterns { trie: RwLock::new(Trie::new()), generations: Generations::new(), share: None }
     }
 
-    /// Patterns whose memory is charged to `share`.
+    /// Creates an empty index whose memory is charged to `share`.
     pub(super) fn charged_to(share: &Arc<Budget>) -> Patterns {
         Patterns { share: Some(share.clone()), ..Patterns::new() }
     }
 
-    /// What a pattern costs that has nothing in common with others, and its first subscriber.
+    /// Returns the bytes of a pattern that shares no node with others, and of its first subscriber.
     pub(super) fn bytes(pattern: &Pattern) -> usize {
         let nodes = pattern.segments().iter().map(|segment| match segment {
             Segment::Literal(literal) => {
@@ -162,7 +162,7 @@ struct Node {
     one: Option<NodeId>,
     many: Option<NodeId>,
     end: Option<End>,
-    /// What the table of literals costs.
+    /// Bytes of the table of literals.
     table_bytes: usize,
 }
 
@@ -177,20 +177,20 @@ struct End {
 struct Trie {
     nodes: Slab<Node>,
     groups: usize,
-    /// What groups and literals cost, with the tables of nodes.
+    /// Bytes of groups, literals and the tables of nodes.
     texts_bytes: usize,
     memory: Option<Charge>,
 }
 
-/// What an entry of the slab costs.
+/// Bytes of an entry of the slab.
 const NODE_BYTES: usize = size_of::<Node>() + size_of::<usize>();
 /// An entry of a node's table.
 const LITERAL_BYTES: usize = size_of::<(Box<str>, NodeId)>();
-/// Nodes for which an emptier slab keeps its room.
+/// Number of nodes for which the slab keeps its capacity even when it is nearly empty.
 const IDLE_NODES: usize = 256;
 
 impl Group {
-    /// What the group of a pattern costs, without its roster.
+    /// Returns the bytes of the group of a pattern, without its subscriber list.
     fn bytes(pattern: &Pattern) -> usize {
         let literals = pattern.segments().iter().map(|segment| match segment {
             Segment::Literal(literal) => allocation(literal.len()),
@@ -210,12 +210,12 @@ impl Trie {
         Trie { nodes, groups: 0, texts_bytes: 0, memory: None }
     }
 
-    /// What all of it costs.
+    /// Returns the bytes of the whole index.
     fn bytes(&self) -> usize {
         allocation(self.nodes.capacity() * NODE_BYTES) + self.texts_bytes
     }
 
-    /// Charges what it costs now.
+    /// Adjusts the charge to the current size.
     fn charge(&mut self, share: Option<&Arc<Budget>>) {
         let bytes = self.bytes();
         match (&mut self.memory, share) {
@@ -275,7 +275,7 @@ impl Trie {
         true
     }
 
-    /// Gives back the room of nodes that have gone: all nodes move together, in their order.
+    /// Frees the memory of removed nodes: the remaining nodes are moved together and keep their order.
     fn compact(&mut self) {
         let nodes = std::mem::take(&mut self.nodes);
         let mut moved = HashMap::with_capacity(nodes.len());
@@ -334,7 +334,7 @@ impl Node {
         self.end.is_none() && self.one.is_none() && self.many.is_none() && self.literals.is_empty()
     }
 
-    /// Forgets a child; the bytes of its literal are returned.
+    /// Removes a child and returns the bytes of its literal.
     fn cut(&mut self, segment: &Segment) -> usize {
         match segment {
             Segment::Literal(literal) => {
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_charged_follows_the_patterns_and_comes_back_to_zero() {
+    fn the_charge_follows_the_patterns_and_returns_to_zero() {
         let fixture = Fixture::new();
         let outbox = fixture.outbox();
         let patterns = Patterns::charged_to(&fixture.budget);

@@ -13,9 +13,10 @@
 //! whatever adds a message or changes who is there calls [`cast_out`](Queue::cast_out). What a consumer gives back
 //! while it stays, it may have again.
 //!
-//! Being sent is not having been worked on. A delivery fails when it is NACKed (`Returned`), or when the client was
-//! working on it as its connection was lost (`Lost`); only failed deliveries count for `max-deliveries`. A consumer that
-//! leaves gives back everything else uncounted. How often a message was sent is counted apart, for `delivery-count`.
+//! A delivery fails when it is NACKed (`Returned`), or when the client was working on it as its connection was lost
+//! (`Lost`). Only failed deliveries count for `max-deliveries`: not every message that was sent has been worked on. A
+//! consumer that leaves gives back everything else uncounted. How often a message was sent is counted separately, for
+//! `delivery-count`.
 //!
 //! Everything happens under the queue's lock; no second queue is locked meanwhile (dead letters are handed to the
 //! caller), and outboxes, locked last, call nobody.
@@ -67,7 +68,7 @@ struct State {
 }
 
 impl Queue {
-    /// A queue whose own memory is charged to `payer`.
+    /// Creates a queue whose own memory is charged to `payer`.
     pub(super) fn new(destination: Destination, ground: &Arc<Ground>, payer: &Arc<Budget>) -> Arc<Queue> {
         let state = State {
             backlog: Shelves::default(),
@@ -314,7 +315,7 @@ impl Queue {
         self.ground.metrics.queue_bytes.dec_by(item.message.size() as i64);
     }
 
-    /// Why a message whose delivery failed becomes a dead letter; `None` if it stays in the queue.
+    /// Returns why a message whose delivery failed becomes a dead letter; `None` if it stays in the queue.
     fn dead_after(&self, item: &Item, settlement: Settlement) -> Option<Reason> {
         if is_dead_letter_queue(&self.destination) {
             None
@@ -375,7 +376,7 @@ impl Drop for Queue {
     }
 }
 
-/// How long a message that failed `failed` times waits at the consumer that returned it: not at all the first time.
+/// Returns how long a message that failed `failed` times waits at the consumer that returned it: zero the first time.
 fn backoff(options: &Options, failed: u32) -> Duration {
     let Some(doublings) = failed.checked_sub(2) else { return Duration::ZERO };
     let factor = 1u32.checked_shl(doublings).unwrap_or(u32::MAX);

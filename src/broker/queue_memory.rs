@@ -1,4 +1,4 @@
-//! What a queue costs beside its messages.
+//! The memory of a queue, without its messages.
 
 use super::backlog::Item;
 use super::consumer::Consumers;
@@ -11,23 +11,23 @@ use std::sync::Arc;
 /// The charges of one queue.
 #[derive(Debug)]
 pub(super) struct QueueMemory {
-    /// Of lists of messages, beside the messages'.
+    /// The charge for the lists of messages, without the messages.
     messages: Charge,
-    /// Of lists of consumers.
+    /// The charge for the lists of consumers.
     consumers: Charge,
-    /// Of the queue itself.
+    /// The charge for the queue itself.
     _own: Charge,
 }
 
-/// Lists of messages are charged in steps of so many bytes.
+/// Step in bytes by which the charge for lists of messages changes.
 const STEP_BYTES: usize = 16 * 1024;
-/// What a message costs in lists: they have room to spare.
+/// Bytes of a message in the lists, their spare capacity included.
 const ITEM_BYTES: usize = size_of::<Item>() * 3 / 2;
-/// Messages that a new list has room for.
+/// Capacity of a new list, in messages.
 const FIRST_ITEMS: usize = 4;
 
 impl QueueMemory {
-    /// What a queue of this name costs: its entry in the map and the first list of messages, but no message.
+    /// Returns the bytes of a queue of this name: its entry in the map and the first list of messages, but no message.
     pub(super) fn bytes(destination: &Destination) -> usize {
         shared_allocation(size_of::<Queue>())
             + shared_allocation(destination.as_str().len())
@@ -35,7 +35,7 @@ impl QueueMemory {
             + allocation(FIRST_ITEMS * size_of::<Item>())
     }
 
-    /// Of a queue whose own memory is charged to `payer`.
+    /// Creates the charges of a queue whose own memory is charged to `payer`.
     pub(super) fn new(destination: &Destination, ground: &Ground, payer: &Arc<Budget>) -> QueueMemory {
         QueueMemory {
             messages: ground.budget.charge(0),
@@ -44,7 +44,7 @@ impl QueueMemory {
         }
     }
 
-    /// There are `count` messages, those given out included.
+    /// Adjusts the charge to `count` messages, those that are being delivered included.
     pub(super) fn set_messages(&mut self, count: usize) {
         let (bytes, charged) = (count * ITEM_BYTES, self.messages.bytes());
         if bytes.abs_diff(charged) >= STEP_BYTES || (bytes == 0 && charged > 0) {
@@ -52,7 +52,7 @@ impl QueueMemory {
         }
     }
 
-    /// There are `count` consumers.
+    /// Adjusts the charge to `count` consumers.
     pub(super) fn set_consumers(&mut self, count: usize) {
         self.consumers.resize(Consumers::bytes(count));
     }

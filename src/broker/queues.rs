@@ -204,12 +204,12 @@ impl Queues {
         }
     }
 
-    /// Whether there is a queue of that name.
+    /// Returns whether a queue of that name exists.
     pub(super) fn is_there(&self, destination: &Destination) -> bool {
         self.map.contains_key(destination.as_str())
     }
 
-    /// `None` if it is a session's own queue and not there; others are made, and their memory is charged to `payer`.
+    /// Returns the queue; `None` if it is a missing temporary queue. Other queues are created and charged to `payer`.
     fn find_or_create(
         &self,
         destination: &Destination,

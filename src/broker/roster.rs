@@ -17,7 +17,7 @@ pub(super) struct Roster {
     tenures: Vec<Tenure>,
     /// Seat to index.
     places: Slab<usize>,
-    /// The memory of the lists, if it is accounted for.
+    /// The charge for the lists; `None` if the memory is not accounted for.
     memory: Option<Charge>,
 }
 
@@ -31,9 +31,9 @@ struct Tenure {
 
 /// Capacity below which nothing is given back.
 const SMALL: usize = 16;
-/// What a list has room for when it gets its first entry.
+/// Capacity of a list when it gets its first entry.
 const FIRST_ENTRIES: usize = 4;
-/// What an entry of the slab costs.
+/// Bytes of an entry of the slab.
 const PLACE_BYTES: usize = 2 * size_of::<usize>();
 
 impl Roster {
@@ -53,7 +53,7 @@ impl Roster {
         }
     }
 
-    /// What the lists of a roster with one member cost.
+    /// Returns the bytes of the lists with one subscriber.
     pub(super) const fn first_bytes() -> usize {
         lists_bytes(FIRST_ENTRIES, FIRST_ENTRIES)
     }
@@ -108,7 +108,7 @@ impl Roster {
     }
 }
 
-/// What the lists cost that have room for so many members and so many seats.
+/// Returns the bytes of lists with these capacities.
 const fn lists_bytes(members: usize, places: usize) -> usize {
     allocation(members * size_of::<Subscriber>())
         + allocation(members * size_of::<Tenure>())
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_charged_is_the_memory_of_the_lists() {
+    fn the_charge_is_the_memory_of_the_lists() {
         let fixture = Fixture::new();
         let (outbox, mut roster) = (fixture.outbox(), Roster::default());
         let mut seats = Vec::new();

@@ -47,15 +47,15 @@ impl Subscription {
         Subscription { shared, to, bytes }
     }
 
-    /// What it would cost if it had nothing in common with other subscriptions, as [`Broker::subscription_bytes`]
-    /// says.
+    /// Returns the bytes of the subscription as if it shared nothing with other subscriptions, see
+    /// [`Broker::subscription_bytes`].
     ///
     /// [`Broker::subscription_bytes`]: super::Broker::subscription_bytes
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// What it is subscribed to, in the form that all of its subscribers share in memory.
+    /// Returns the destination, in the form that all of its subscribers share in memory.
     pub fn selector(&self) -> Selector {
         match &self.to {
             To::Topic(_, topic, _) => Selector::Exact(topic.destination().clone()),
@@ -135,7 +135,7 @@ impl TempQueue {
         TempQueue { shared, queue }
     }
 
-    /// What it costs, without messages and consumers.
+    /// Returns the bytes of the destination, without messages and consumers.
     pub fn bytes(&self) -> usize {
         QueueMemory::bytes(self.queue.destination())
     }

@@ -55,14 +55,14 @@ impl Topic {
         &self.destination
     }
 
-    /// What a topic of this name costs, its entry in the map included.
+    /// Returns the bytes of a topic of this name, its entry in the map included.
     pub(super) fn bytes(destination: &Destination) -> usize {
         shared_allocation(size_of::<Topic>())
             + shared_allocation(destination.as_str().len())
             + table_entry(size_of::<(Arc<str>, Arc<Topic>)>())
     }
 
-    /// Takes a subscriber in that comes at `since`; `None` if the topic is dead. `gauge` counts topics with members;
+    /// Adds a subscriber that subscribed at `since`; `None` if the topic is removed. `gauge` counts topics with subscribers;
     /// the memory is charged to `share`, unless connections account for it.
     pub(super) fn add(
         &self,
@@ -105,7 +105,7 @@ impl Topic {
         {
             let own = Topic::bytes(&self.destination);
             if !memory.try_resize(own + bytes) {
-                // The next message is matched again.
+                // The next message is matched again, since the groups are not kept.
                 state.matched = Matched::default();
                 memory.resize(own);
             }
@@ -223,7 +223,7 @@ impl Topic {
         }
         let chosen = self.with_groups(&mut state, patterns, |state| {
             let State { roster, matched, turn: own, .. } = state;
-            // Locked together, and so by all in one order.
+            // All groups are locked together, so every thread locks them in this order.
             matched.groups.sort_unstable_by_key(|group| Arc::as_ptr(group).addr());
             let groups: Vec<_> = matched.groups.iter().map(|group| group.roster.read()).collect();
             let members = std::iter::once(roster.members()).chain(groups.iter().map(|group| group.members()));

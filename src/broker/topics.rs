@@ -26,7 +26,7 @@ pub(super) struct Topics {
     patterns: Patterns,
     /// Counts those with a subscriber by name.
     gauge: Gauge,
-    /// What the memory of topics is charged to; `None` where each connection is a member and accounts for that.
+    /// The budget that pays for topics; `None` where each connection is a subscriber and accounts for it.
     share: Option<Arc<Budget>>,
 }
 
@@ -45,13 +45,13 @@ impl Topics {
         Topics { ground, map: DashMap::new(), patterns, gauge, share: Some(share) }
     }
 
-    /// Topics whose members are connections as such, which other limits bound.
+    /// Creates topics whose subscribers are connections, which other limits bound.
     pub(super) fn of_connections(ground: Arc<Ground>) -> Topics {
         let (map, patterns) = (DashMap::new(), Patterns::new());
         Topics { ground, map, patterns, gauge: Gauge::default(), share: None }
     }
 
-    /// Subscribers that a message to this destination would be pushed to.
+    /// Returns the number of subscribers that a message to this destination would be pushed to.
     pub(super) fn receivers(&self, destination: &Destination) -> usize {
         if let Some(topic) = self.find(destination) {
             return topic.receivers(&self.patterns);
@@ -191,7 +191,7 @@ impl Watch {
         self.topic.destination()
     }
 
-    /// What was subscribed to.
+    /// Returns the destination or pattern of the subscription.
     pub(super) fn shown(&self) -> &Destination {
         self.room.shown()
     }

@@ -75,7 +75,7 @@ pub(super) fn commit(shared: &Shared, steps: &[Step<'_>], now: Instant) -> Resul
     let mut woken_at = 0;
     for (number, (step, reservation)) in steps.iter().zip(promised).enumerate() {
         apply(shared, (number, step), reservation, &mut outcome, now);
-        // What it has added is charged by now.
+        // The messages of this step are charged now, so its part of the reservation is given back.
         memory.release(bytes / steps.len());
         if outcome.published.reached - woken_at >= PUSHES_MAX {
             woken_at = outcome.published.reached;

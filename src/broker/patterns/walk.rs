@@ -1,6 +1,6 @@
 //! Matching one name against the trie of patterns.
 //!
-//! A node is visited with the set of *positions* it can be reached at: position `i` is in it if the path to the node
+//! A node is visited with the set of *positions* at which it can be reached: the set contains `i` if the path to the node
 //! matches the first `i` segments of the name. A name has few segments, so that a set is one word of bits, and a step
 //! along an edge is one operation on it:
 //!
@@ -45,7 +45,7 @@ impl<'a> Walk<'a> {
         Walk { trie, segments, places: HashMap::new(), open: SmallVec::from_iter([(ROOT, 1)]), visits: 0 }
     }
 
-    /// Returns the groups of all patterns that match, and how many nodes and edges were looked at.
+    /// Returns the groups of all patterns that match, and the number of nodes and edges visited.
     pub(super) fn groups(mut self) -> (Vec<Arc<Group>>, usize) {
         let end: Positions = 1 << self.segments.len();
         let all = end | (end - 1);
@@ -61,7 +61,7 @@ impl<'a> Walk<'a> {
             if let Some(many) = node.many {
                 self.enter(many, all & (positions & positions.wrapping_neg()).wrapping_neg());
             }
-            // Behind the last segment stands none.
+            // No segment follows the last one.
             let before = positions & !end;
             if before == 0 {
                 continue;
@@ -128,7 +128,7 @@ mod tests {
     use super::super::tests::{pattern, topic};
     use super::*;
 
-    /// Nodes and edges looked at, and patterns that match.
+    /// Returns the number of nodes and edges visited, and of patterns that match.
     fn cost(patterns: &[String], name: &str) -> (usize, usize, usize) {
         let mut trie = Trie::new();
         for text in patterns {

@@ -22,7 +22,7 @@ pub(super) struct Census {
     seen: HashMap<usize, Session>,
     /// Those who are there, who were told to be there, or who came and went since the last flush.
     users: BTreeMap<Arc<str>, Member>,
-    /// What their names cost.
+    /// Bytes of the members' names.
     names_bytes: usize,
     anonymous: Tally,
     /// Users with a session.
@@ -193,7 +193,7 @@ impl Census {
         self.told.anonymous = self.anonymous.told;
     }
 
-    /// What the lists cost, and the names of users who may have gone.
+    /// Returns the bytes of the lists, and of the names of users who may have left.
     pub(super) fn bytes(&self) -> usize {
         btree_allocation(self.users.len(), size_of::<(Arc<str>, Member)>())
             + self.names_bytes
@@ -274,7 +274,7 @@ impl Tally {
     }
 }
 
-/// The member of that name, who is entered if need be.
+/// Returns the member of that name, and adds it if it is missing.
 fn member<'a>(
     users: &'a mut BTreeMap<Arc<str>, Member>,
     names_bytes: &mut usize,

@@ -72,7 +72,7 @@ const JSON: (&str, &str) = ("content-type", "application/json");
 
 /// Work of counting or naming one member, see [`crate::work`].
 const MEMBER: usize = 3;
-/// Work of telling a watcher who is there, beside [`MEMBER`] for each.
+/// Work of sending a snapshot to a watcher, in addition to [`MEMBER`] for each member.
 const SNAPSHOT: usize = 30;
 /// Keeps every sum of a time and an option a time.
 const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -112,7 +112,7 @@ impl Room {
         })
     }
 
-    /// What a room costs in which nobody is present.
+    /// Returns the bytes of a presence tracker without members.
     pub(in crate::broker) fn bytes(shown: &Destination) -> usize {
         shared_allocation(size_of::<Room>()) + shared_allocation(shown.as_str().len())
     }

@@ -1,4 +1,4 @@
-//! What subscriptions and transactions cost is known before, bounded, and given back.
+//! Memory of subscriptions and transactions: estimated before admission, bounded, and given back.
 
 use super::fixture::*;
 use crate::broker::{Options, Refusal, Subscriber, Subscription};
@@ -7,7 +7,7 @@ use crate::outbox::Outbox;
 use std::sync::Arc;
 use stompbox_frames::stomp::Headers;
 
-/// The option of the limit.
+/// Name of the option that sets the limit.
 const MEMORY: Option<&str> = Some("memory-bytes-max");
 
 fn try_subscribe(
@@ -19,7 +19,7 @@ fn try_subscribe(
     fixture.broker.subscribe(selector, subscriber, ALL, fixture.now())
 }
 
-/// Makes the destination with a number.
+/// Returns the destination with a number.
 type Numbered = Box<dyn Fn(usize) -> String>;
 
 /// Every kind of destination, by number.
@@ -124,7 +124,7 @@ fn consumers_may_come_while_messages_fill_the_budget() {
 }
 
 #[test]
-fn many_subscribers_of_one_topic_are_charged_their_places_alone() {
+fn many_subscribers_of_one_topic_are_charged_only_their_slots() {
     let fixture = Fixture::new();
     let outbox = fixture.outbox();
     let topic = selector(&format!("/topic/{}", "x".repeat(1000)));

@@ -68,7 +68,7 @@ const SPENT: Where = Where::Dead("max-deliveries");
 const REFUSED: Where = Where::Dead("not-text");
 const REJECTED: Where = Where::Dead("rejected");
 
-/// What is known of a message.
+/// Expected state of a message.
 struct Known {
     place: Where,
     /// How often it was sent.
@@ -196,7 +196,7 @@ impl Play {
                 }
                 continue;
             }
-            // That it was sent is remembered, but going is not failing.
+            // The message counts as sent, but a consumer that leaves has not failed.
             *place = Where::Kept(None);
             *sent -= u32::from(!seat.hand.contains_key(&message));
         }
