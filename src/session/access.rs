@@ -1,8 +1,8 @@
 //! What a session may do, for how long, and what being refused costs.
 //!
 //! A refused frame ends the conversation, as STOMP wants it, unless the client asked for `soft-errors` at CONNECT: then
-//! a refused SEND, SUBSCRIBE, UNSUBSCRIBE, ACK or NACK costs no more than itself, and what the ERROR would have said comes
-//! as a MESSAGE of `/user/queue/errors`.
+//! a refused SEND, SUBSCRIBE, UNSUBSCRIBE, ACK or NACK does not end the session, and the text of the ERROR comes as a
+//! MESSAGE of `/user/queue/errors`.
 
 use super::action::{About, Action, Publish, Receipt, Target};
 use super::state::State;
@@ -21,7 +21,7 @@ pub(super) const SOFT_ERRORS: &str = "soft-errors";
 /// Headers that may bring a new token, before the body is taken for one.
 const TOKEN_HEADERS: [&str; 4] = ["Authorization", "authorization", "passcode", "access_token"];
 
-/// Whether a frame of this command may be refused without ending the conversation, where `soft-errors` were asked for.
+/// Returns whether a refused frame of this command leaves the session open if the client asked for `soft-errors`.
 pub(super) fn may_be_soft(command: Command) -> bool {
     use Command::{Ack, Nack, Send, Subscribe, Unsubscribe};
     matches!(command, Send | Subscribe | Unsubscribe | Ack | Nack)

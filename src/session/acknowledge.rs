@@ -26,7 +26,7 @@ enum Target {
 
 /// How a frame names a delivery.
 enum Naming<'a> {
-    /// By `id` in 1.2: the MESSAGE's `ack`. Clients that know only `message-id` put that there.
+    /// The header `id` of STOMP 1.2: the MESSAGE's `ack`, or its `message-id` from clients that know only that.
     Ack(Cow<'a, str>),
     Message(Cow<'a, str>),
 }
@@ -82,7 +82,7 @@ impl Session {
         Ok(())
     }
 
-    /// Finds what the frame names. Where that is nothing, but the subscription is in auto mode, there is nothing to do.
+    /// Finds the delivery that the frame names. Does nothing if there is none and the subscription is in auto mode.
     fn target(&self, frame: &Frame) -> Result<Target, Rejection> {
         let subscription = frame.header("subscription");
         let named = subscription.as_deref().and_then(|id| self.subscriptions.named(Name::Id(id)));
@@ -114,7 +114,7 @@ impl Session {
         naming.ok_or_else(|| Rejection::missing(frame.command, needed))
     }
 
-    /// By the value of `ack`, or if no delivery has it, by the same text as a `message-id`.
+    /// Finds a delivery by its `ack` value, or if no delivery has it, by the same text as a `message-id`.
     fn by_ack(
         &self,
         command: Command,
@@ -131,7 +131,8 @@ impl Session {
         }
     }
 
-    /// By the message: in the subscription that is named, else it must be unsettled in one subscription only.
+    /// Finds a delivery by its message, in the named subscription. If none is named, the message must be unsettled in
+    /// exactly one.
     fn by_message(
         &self,
         command: Command,
@@ -166,7 +167,7 @@ impl Session {
         }
     }
 
-    /// What the ERROR says about identifiers where the version has two kinds of them.
+    /// Returns the hint of an ERROR about identifiers, in versions that have two kinds of them.
     fn hint(&self) -> &'static str {
         match self.version {
             Version::V1_2 => " In STOMP 1.2 id is the ack header of the MESSAGE.",

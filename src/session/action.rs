@@ -24,7 +24,7 @@ pub enum Action {
     /// Check these credentials and call [`authenticated`](super::Session::authenticated); until then no
     /// further frame is handled.
     Authenticate(Credentials),
-    /// The client of the last [`Action::Authenticate`] calls its program so.
+    /// The name of the program of the client in the last [`Action::Authenticate`].
     Agent(Box<str>),
     /// Check the new token in these credentials and call [`renewed`](super::Session::renewed); until then no further
     /// frame is handled.
@@ -78,11 +78,11 @@ pub enum Action {
         /// By which rule.
         denied: Denied,
     },
-    /// A SEND has a header that asks for what is not available, and was not refused for it: log it.
+    /// Log that a header of a SEND was ignored, since Stompbox does not support it.
     IgnoredHeader {
-        /// Its name.
+        /// The name of the header.
         name: &'static str,
-        /// Why it is ignored, and what to use instead.
+        /// Why the header is ignored, and what to use instead.
         reason: &'static str,
     },
     /// A limit was met (its option's name): count it.
@@ -137,7 +137,7 @@ pub struct Subscribe {
     pub selector: Selector,
     /// Credit in messages, at least 1 and at most `unsettled-max`.
     pub prefetch: u32,
-    /// Credit in bytes, if the client asked for one: it counts where it is less than `prefetch-bytes`.
+    /// Credit in bytes, if the client asked for one. It applies if it is less than `prefetch-bytes`.
     pub prefetch_bytes: Option<usize>,
     /// Of presence: all names, however many.
     pub names: bool,
@@ -152,18 +152,18 @@ pub struct Settle {
     pub key: Key,
     /// Places in the queue, in the order of delivery; never 0, never empty.
     pub tags: Vec<Tag>,
-    /// What the client says about them.
+    /// How the client settles them.
     pub disposition: Disposition,
 }
 
-/// What a client says about a delivery.
+/// How a client settles a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disposition {
-    /// ACK: done.
+    /// ACK: the message is done.
     Accepted,
-    /// NACK: somebody shall try again.
+    /// NACK: the message is delivered again.
     Returned,
-    /// NACK with `requeue:false`: nobody shall try again.
+    /// NACK with `requeue:false`: the message is not delivered again.
     Rejected,
 }
 
@@ -189,6 +189,7 @@ pub enum Delivery {
     Skip,
     /// The subscription has too many unsettled deliveries (`unsettled-max`): the slow-consumer outcome.
     TooManyUnsettled,
-    /// All unsettled deliveries of the session take too much memory (`subscription-bytes-max`): the same.
+    /// All unsettled deliveries of the session take too much memory (`subscription-bytes-max`): the slow-consumer
+    /// outcome.
     TooMuchUnsettled,
 }

@@ -68,9 +68,10 @@ impl Closing {
         }
     }
 
-    /// Whether the client may have failed at a message: it is gone without a word, stopped answering, or did what is
-    /// refused. What it was working on then counts as failed, or a message that makes its consumer misbehave would be
-    /// delivered for ever. An orderly end, and one that has nothing to do with the client's work, counts nothing.
+    /// Returns whether the client may have failed at a message: its connection broke, it stopped answering, or a frame
+    /// was refused. The delivery that it was working on then counts as failed; otherwise a message that makes its
+    /// consumer misbehave would be delivered for ever. An orderly end, and one without relation to the client's work,
+    /// does not count.
     pub fn is_lost(self) -> bool {
         match self {
             Closing::PeerLeft

@@ -8,7 +8,7 @@ use crate::users::{Credentials, Principal, Secret};
 use std::time::{Duration, Instant};
 use stompbox_frames::stomp::{Command, Frame, HeartBeat, Version, encode};
 
-/// Headers in which a client may say which program it is.
+/// Headers in which a client may name its program.
 const AGENT_HEADERS: [&str; 2] = ["user-agent", "agent"];
 /// No interval of our own is shorter, in milliseconds.
 const HEART_BEAT_MIN: u32 = 500;
@@ -62,7 +62,7 @@ impl Session {
         let own = own.to_string();
         let mut headers =
             vec![("version", self.version.as_str()), ("session", &self.id), ("server", self.options.server)];
-        // 1.0 has no heartbeats: a client that knows the header would wait for those that never come.
+        // 1.0 has no heartbeats: a client that reads the header would wait for heartbeats that never come.
         if self.version > Version::V1_0 {
             headers.push(("heart-beat", &own));
         }

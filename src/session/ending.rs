@@ -75,9 +75,9 @@ impl Session {
         actions.push(Action::Close(closing));
     }
 
-    /// The conversation is over, for whatever reason: nothing is handled and nothing is emitted any more. If the client is
-    /// lost, returns the delivery of each subscription that it was working on, as far as the session knows: it may not be
-    /// written yet. Returns nothing the second time.
+    /// Ends the conversation: no further frame is handled, no further action is emitted. If the client is lost, returns
+    /// the delivery of each subscription that it was working on, which may not be written yet. Returns nothing the second
+    /// time.
     pub fn finish(&mut self, closing: Closing) -> Vec<(Key, Tag)> {
         let oldest = |one: &Subscription| one.unsettled.oldest().map(|tag| (one.key, tag));
         let lost = match closing.is_lost() {

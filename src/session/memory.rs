@@ -1,19 +1,19 @@
-//! What a session holds.
+//! The memory that a session holds.
 
 use super::Session;
 
 impl Session {
-    /// Memory of what is remembered of unsettled deliveries.
+    /// Returns the memory of the records of unsettled deliveries.
     pub fn held_bytes(&self) -> usize {
         self.subscriptions.unsettled_bytes()
     }
 
-    /// Memory of subscriptions and temporary queues, beside the broker's.
+    /// Returns the memory of subscriptions and temporary queues, without the broker's part.
     pub fn subscription_bytes(&self) -> usize {
         self.subscriptions.bytes() + self.temps.bytes()
     }
 
-    /// Memory that transactions hold: bytes parked, and what each parked frame costs beside them.
+    /// Returns the memory of transactions: bytes of the parked frames, and the overhead of each.
     pub fn parked_bytes(&self) -> usize {
         self.transactions.bytes()
     }

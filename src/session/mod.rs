@@ -110,7 +110,7 @@ pub struct Session {
 /// What most sessions never have.
 #[derive(Debug, Default)]
 struct Rare {
-    /// Ignored headers that the log has been told of.
+    /// Ignored headers that were logged.
     warned: Warned,
     /// What the ERROR said with which it ended.
     error: Option<Box<str>>,

@@ -17,7 +17,7 @@ pub struct Options {
     pub destination_bytes_max: usize,
     /// `subscriptions-max` (1000).
     pub subscriptions_max: usize,
-    /// `subscription-bytes-max` (8 MiB): unsettled deliveries count for it, too; the rest is checked by the connection.
+    /// `subscription-bytes-max` (8 MiB), which includes unsettled deliveries. The connection checks the rest.
     pub subscription_bytes_max: usize,
     /// `id-bytes-max` (1 KiB): names that a client chooses.
     pub id_bytes_max: usize,
@@ -44,9 +44,9 @@ pub struct Options {
     pub to_names_max: usize,
     /// `show-sender` (false): MESSAGEs of topics and queues say in `user-name` who sent them, too.
     pub show_sender: bool,
-    /// `strict-headers` (false): a SEND whose headers ask for what is not available is refused.
+    /// `strict-headers` (false): a SEND whose headers ask for missing features is refused.
     pub strict_headers: bool,
-    /// `heart-beat-tolerance` (2): a client is lost after so many intervals of silence.
+    /// `heart-beat-tolerance` (2): number of silent intervals after which a client is lost.
     pub heart_beat_tolerance: u32,
     /// `server` header of CONNECTED, "stompbox/0.1.0".
     pub server: &'static str,

@@ -1,20 +1,20 @@
-//! How much of a work queue may wait for its ACK, in the words of several brokers.
+//! Prefetch limits of a SUBSCRIBE, in the headers of several brokers.
 
 use super::{Rejection, Session};
 use stompbox_frames::stomp::Frame;
 
 /// Headers that give the number of messages.
 const COUNTS: [&str; 4] = ["prefetch-count", "x-prefetch-count", "prefetch_count", "activemq.prefetchSize"];
-/// Apollo's: `COUNT` or `COUNT,BYTES`.
+/// The header of Apollo: `COUNT` or `COUNT,BYTES`.
 const CREDIT: &str = "credit";
-/// That of Artemis: bytes; 0 is one message at a time, -1 no bound.
+/// The header of Artemis: bytes; 0 is one message at a time, -1 no bound.
 const WINDOW: &str = "consumer-window-size";
 
 const COUNT_EXPECTED: &str = "a whole number from 1 to 4294967295";
 const CREDIT_EXPECTED: &str = "COUNT or COUNT,BYTES: whole numbers, of which one is more than 0";
 const WINDOW_EXPECTED: &str = "a whole number of bytes, 0 for one message at a time, or -1 for no bound";
 
-/// Credit of a subscription.
+/// The credit of a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Prefetch {
     /// In messages, at least 1 and at most `unsettled-max`.
@@ -23,14 +23,14 @@ pub(super) struct Prefetch {
     pub(super) bytes: Option<usize>,
 }
 
-/// What one header says, and its name and value.
+/// The limit that one header sets, with the header's name and value.
 struct Said<'a, T> {
     amount: T,
     name: &'static str,
     value: &'a str,
 }
 
-/// What all headers together say; two that contradict each other are refused.
+/// The limits of all headers together; two that contradict each other are refused.
 struct Wishes<'a, T>(Option<Said<'a, T>>);
 
 impl<'a, T: PartialEq> Wishes<'a, T> {
@@ -49,7 +49,7 @@ impl<'a, T: PartialEq> Wishes<'a, T> {
 }
 
 impl Session {
-    /// The credit that a SUBSCRIBE asks for; all of its headers for that must agree.
+    /// Returns the credit that a SUBSCRIBE asks for. All of its prefetch headers must agree.
     pub(super) fn prefetch(&self, frame: &Frame) -> Result<Prefetch, Rejection> {
         let values: Vec<_> = COUNTS
             .into_iter()
@@ -93,21 +93,21 @@ impl Session {
         Ok(Prefetch { bytes: bytes.0.map(|said| said.amount), ..self.default_prefetch(count) })
     }
 
-    /// What a client has not settled is bounded, however much it asks for.
+    /// Bounds the credit by `unsettled-max`, however much the client asks for.
     pub(super) fn default_prefetch(&self, asked: Option<u32>) -> Prefetch {
         let most = u32::try_from(self.options.unsettled_max).unwrap_or(u32::MAX);
         Prefetch { count: asked.unwrap_or(self.options.prefetch_count).min(most).max(1), bytes: None }
     }
 }
 
-/// `COUNT` or `COUNT,BYTES`, not both 0.
+/// Parses `COUNT` or `COUNT,BYTES`, not both 0.
 fn credit(value: &str) -> Option<(u32, usize)> {
     let (count, size) = value.split_once(',').unwrap_or((value, "0"));
     let (count, size) = (number(count.trim())?, number(size.trim())?);
     (count > 0 || size > 0).then_some((u32::try_from(count).unwrap_or(u32::MAX), size))
 }
 
-/// Digits only; more than a `usize` holds counts as its maximum.
+/// Parses digits; a number that does not fit into a `usize` becomes its maximum.
 fn number(value: &str) -> Option<usize> {
     let is_number = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| value.parse().unwrap_or(usize::MAX))

@@ -25,7 +25,8 @@ impl Session {
         self.rare.as_ref()?.error.as_deref()
     }
 
-    /// The body of the ERROR for a client that does not acknowledge what a subscription delivers ([`super::Delivery::TooManyUnsettled`]).
+    /// Returns the body of the ERROR for a client that does not acknowledge its deliveries
+    /// ([`super::Delivery::TooManyUnsettled`]).
     pub fn too_many_unsettled(&self, key: Key) -> String {
         let subscription = self.subscriptions.get(key);
         let name = subscription.map_or("", |subscription| subscription.name().text());

@@ -155,7 +155,7 @@ impl Session {
         let mut extra = Vec::new();
         let reply_to = frame.header("reply-to");
         if let Some(reply) = reply_to.as_deref().filter(|reply| reply.starts_with('/')) {
-            // Passed on, it would be refused where the receiver answers, who cannot know why.
+            // Passed on, it would make the answer fail at the receiver, which could not tell why.
             check_dialect(reply).map_err(Rejection::reply_to)?;
         }
         let reply_to = match (kind, reply_to) {
@@ -225,7 +225,7 @@ pub(super) fn octets(frame: &Frame) -> usize {
     lines.sum::<usize>() + frame.body.len()
 }
 
-/// The frame without `to`, in any case: no recipient learns who the others are.
+/// Removes the header `to`, in any case: recipients do not learn of one another.
 fn without_recipients(frame: &Frame) -> Frame {
     let lines: Vec<_> = frame.headers.iter().filter(|(name, _)| !is_same_name(name, "to")).collect();
     let headers = lines.iter().map(|(name, value)| (&**name, &**value)).collect();

@@ -105,7 +105,7 @@ impl Session {
                 self.subscriptions.named(Name::Id(&id))
             }
         };
-        // What a client asks for is the case already: a component of a page may be unmounted twice.
+        // Not an error: the subscription has ended already. A component of a page may be unmounted twice.
         let Some(key) = subscription.map(|subscription| subscription.key) else {
             self.receipt(receipt.take(), actions);
             return Ok(());
@@ -221,7 +221,7 @@ impl Session {
         if id.len() > max { Err(Rejection::id_bytes(header, id.len(), max)) } else { Ok(()) }
     }
 
-    /// The broker has subscribed: from now on the text of the destination is shared with it.
+    /// Records that the broker has subscribed: the text of the destination is shared with the broker from now on.
     pub fn share_selector(&mut self, key: Key, selector: Selector) {
         self.subscriptions.change(key, |subscription| {
             if let Some(own) = &mut subscription.selector {

@@ -69,14 +69,14 @@ impl Subscription {
         }
     }
 
-    /// What its texts cost: those that it does not share with the broker.
+    /// Returns the bytes of the texts that are not shared with the broker.
     fn texts_bytes(&self) -> u32 {
         let texts = [&self.id, &self.destination, &self.temp];
         texts.into_iter().flatten().map(|text| text_bytes(text)).sum()
     }
 }
 
-/// Capacity below which nothing is given back.
+/// Capacity below which no memory is given back.
 const SMALL: usize = 16;
 
 /// All of them. A hash table would cost an idle session more than these two lists.
@@ -87,7 +87,7 @@ pub(super) struct Subscriptions {
     /// Keys by ascending name.
     names: Vec<Key>,
     last_key: Key,
-    /// What the client's names cost; subscription-bytes-max keeps it far below 4 GiB.
+    /// Bytes of the client's names; subscription-bytes-max keeps them far below 4 GiB.
     texts_bytes: u32,
     /// The memory of unsettled deliveries.
     unsettled_bytes: usize,
@@ -110,7 +110,7 @@ impl Subscriptions {
         self.texts_bytes += text_bytes(text);
     }
 
-    /// The temporary queue of that name is not there.
+    /// No longer counts the name of a temporary queue.
     pub(super) fn remove_text(&mut self, text: &str) {
         self.texts_bytes -= text_bytes(text);
     }
@@ -184,7 +184,7 @@ impl Subscriptions {
         }
     }
 
-    /// Gives back the room of subscriptions that have ended.
+    /// Gives back the memory of subscriptions that have ended.
     fn shrink(&mut self) {
         let len = self.list.len();
         if self.list.capacity() > SMALL && len < self.list.capacity() / 4 {
@@ -205,7 +205,7 @@ impl Subscriptions {
     }
 }
 
-/// What a name costs; frames bound its length.
+/// Returns the bytes of a name; frames bound its length.
 fn text_bytes(text: &str) -> u32 {
     u32::try_from(allocation(text.len())).unwrap_or(u32::MAX)
 }

@@ -17,7 +17,7 @@ pub(super) struct Temp {
     pub(super) subscribers: usize,
     /// The one that `reply-to` made.
     pub(super) implicit: Option<Key>,
-    /// The one that it was opened for; without it there is no queue.
+    /// The subscription that the queue was opened for; without it the queue does not exist.
     opener: Key,
 }
 
@@ -45,12 +45,12 @@ impl Temps {
         Ok(())
     }
 
-    /// Opens a queue at the address that was made for it, for a subscription.
+    /// Opens a queue at the address that was created for it, for a subscription.
     pub(super) fn open(&mut self, name: &str, address: Destination, opener: Key) {
         self.by_name.insert(name.into(), Temp { address, subscribers: 0, implicit: None, opener });
     }
 
-    /// The subscription was refused: a queue that was opened for it is not there. Returns its name.
+    /// Removes the queue that was opened for a refused subscription, and returns its name.
     pub(super) fn refused(&mut self, key: Key) -> Option<Box<str>> {
         let (name, _) = self.by_name.iter().find(|(_, temp)| temp.opener == key)?;
         let name = name.clone();

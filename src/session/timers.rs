@@ -107,7 +107,8 @@ fn interval(milliseconds: u32) -> Option<Duration> {
     (milliseconds > 0).then(|| Duration::from_millis(milliseconds.into()))
 }
 
-/// `tolerance` times the agreed interval, and at least one second more than it: a busy network is no lost peer.
+/// Returns `tolerance` times the agreed interval, and at least one second more than it, so that a busy network does not
+/// count as loss.
 fn lost_after(interval: Duration, tolerance: u32) -> Duration {
     interval.saturating_mul(tolerance).max(interval + Duration::from_secs(1))
 }

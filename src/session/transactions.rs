@@ -43,12 +43,12 @@ pub(super) struct Transactions {
     begun: u64,
     frames: usize,
     bytes: usize,
-    /// What the names of transactions and the texts beside parked frames cost.
+    /// Bytes of the names of transactions and of the texts beside parked frames.
     texts_bytes: usize,
 }
 
 impl Parked {
-    /// What its texts cost beside the frame's.
+    /// Returns the bytes of its texts, without the frame's.
     fn texts_bytes(&self) -> usize {
         let publish = match self {
             Parked::Publish(publish) => publish,
@@ -63,13 +63,13 @@ impl Parked {
     }
 }
 
-/// What each of many recipients costs beside its name: a pointer, and what the allocator adds to a short text.
+/// Bytes of each of many recipients, without its name: a pointer, and the overhead of the allocator for a short text.
 const RECIPIENT_BYTES: usize = size_of::<Owner>() + 32;
 
 impl Transactions {
     /// What a parked frame costs beside its octets.
     const OVERHEAD_BYTES: usize = size_of::<Parked>() + size_of::<Publish>();
-    /// What an open transaction costs beside its name.
+    /// Bytes of an open transaction, without its name.
     const OPEN_BYTES: usize = size_of::<(Box<str>, Transaction)>() * 3 / 2;
 
     pub(super) fn len(&self) -> usize {

@@ -24,7 +24,7 @@ pub(super) type Serial = NonZeroU64;
 /// Above this an empty list gives its memory back.
 const IDLE_DELIVERIES: usize = 32;
 
-/// The part of every `ack` value that tells a session from all others.
+/// The part of every `ack` value that identifies the session.
 ///
 /// Clients keep `ack` values when they reconnect. Without this part, a value of the connection before would name another
 /// delivery on the new one.
@@ -32,10 +32,10 @@ const IDLE_DELIVERIES: usize = 32;
 pub(super) struct Token([u8; Token::BYTES_MAX]);
 
 impl Token {
-    /// Of a random session id of hexadecimal digits, this keeps 40 bits.
+    /// Number of hexadecimal digits of the random session id that are kept: 40 bits.
     const BYTES_MAX: usize = 10;
 
-    /// The beginning of the session's id, which is random.
+    /// Returns the beginning of the session's id, which is random.
     pub(super) fn of(session: &str) -> Token {
         let end = session.floor_char_boundary(Token::BYTES_MAX);
         let mut bytes = [0; Token::BYTES_MAX];
@@ -50,8 +50,7 @@ impl Token {
     }
 }
 
-/// A delivery, as the value of `ack` on a MESSAGE says it behind the session's [`Token`]: no two deliveries of a session
-/// have the same.
+/// The identifier of a delivery within its session. In the `ack` value of a MESSAGE it follows the session's [`Token`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct AckId {
     pub(super) key: Key,
@@ -59,7 +58,7 @@ pub(super) struct AckId {
 }
 
 impl AckId {
-    /// The inverse of [`AckId::spell`]; `None` if the value is another session's, or none at all.
+    /// Parses an `ack` value, the inverse of [`AckId::spell`]; `None` if it is malformed or another session's.
     pub(super) fn parse(token: Token, text: &str) -> Option<AckId> {
         let numbers = text.as_bytes().strip_prefix(token.as_bytes())?.strip_prefix(b"-")?;
         let (key, number) = std::str::from_utf8(numbers).ok()?.split_once('-')?;
@@ -67,7 +66,7 @@ impl AckId {
         id.is_spelled(token, text).then_some(id)
     }
 
-    /// Whether `text` is the spelling of this id exactly: no sign and no leading zero.
+    /// Returns whether `text` is exactly the spelling of this id: no sign and no leading zero.
     fn is_spelled(self, token: Token, text: &str) -> bool {
         let mut spelling = Spelling::default();
         *self.spell(token, &mut spelling) == *text
@@ -83,7 +82,7 @@ impl AckId {
     }
 }
 
-/// Room for the longest `ack` value: a token, ten digits, twenty digits, and a dash before both numbers.
+/// A buffer for the longest `ack` value: a token, ten digits, twenty digits, and a dash before both numbers.
 #[derive(Debug)]
 pub(super) struct Spelling {
     octets: [u8; Token::BYTES_MAX + 32],
@@ -253,8 +252,8 @@ impl Unsettled {
         tags
     }
 
-    /// The place in its queue of the oldest delivery that is neither settled nor reserved: the one that a client that
-    /// works in order is working on. `None` if there is none, or if it did not come from a queue.
+    /// Returns the tag of the oldest delivery that is neither settled nor reserved. A client that works in order is
+    /// working on it. `None` without such a delivery, or if it did not come from a queue.
     pub(super) fn oldest(&self) -> Option<Tag> {
         let oldest = self.deliveries.iter().find(|delivered| delivered.reserved.is_none())?;
         (oldest.tag != 0).then_some(oldest.tag)

@@ -1,7 +1,7 @@
-//! Extension headers: what RabbitMQ, ActiveMQ, Artemis, Apollo and Spring know beyond STOMP, and what is done here.
+//! Extension headers of RabbitMQ, ActiveMQ, Artemis, Apollo and Spring, and how Stompbox treats them.
 //!
-//! A header that asks for something must not be answered by a RECEIPT and then ignored. Each known header is therefore
-//! honoured, refused, warned about, or harmless; [`table`] is the only place where that is said.
+//! A header that asks for a feature must not be answered by a RECEIPT and then ignored. Each known header is therefore
+//! honoured, refused, warned about, or harmless. [`table`] is the only place that lists them.
 //!
 //! A header that changes the meaning of a SUBSCRIBE is refused by ERROR. On SEND it is ignored with a warning in the log,
 //! once a connection, because many libraries set such headers on every message; with `strict-headers` the SEND is
@@ -17,41 +17,41 @@ use std::fmt::Write;
 use stompbox_frames::stomp::{Command, Frame};
 use table::TABLE;
 
-/// One known header on some commands.
+/// A known header on some commands.
 #[derive(Debug)]
 struct Extension {
     name: &'static str,
     commands: &'static [Command],
-    /// The brokers that know it.
+    /// The brokers that know the header.
     from: &'static str,
     does: Does,
-    /// Values that ask for something.
+    /// Values that ask for the feature.
     asks: Asks,
-    /// Why, and what to use instead.
+    /// Why the header is treated so, and what to use instead.
     text: &'static str,
 }
 
-/// How a header is treated whose value asks for something.
+/// The treatment of a header whose value asks for a feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Does {
-    /// It does what it says.
+    /// The header has its effect.
     Honoured,
     /// SUBSCRIBE is refused. SEND is warned about, and refused with `strict-headers`.
     Unsupported,
     /// Warned about, and never refused: clients send it by habit.
     Habit,
-    /// Nothing is missed by whoever sends it.
+    /// Ignored: the sender misses nothing by it.
     Ignored,
 }
 
-/// Which values of a header ask for something; an empty one never does.
+/// The values of a header that ask for a feature; an empty one never does.
 #[derive(Clone, Copy, Debug)]
 enum Asks {
     /// Every value.
     Always,
     /// Every value but these, in any case.
     Unless(&'static [&'static str]),
-    /// The same, on a work queue; elsewhere none does.
+    /// Every value but these, in any case, on a work queue; elsewhere no value.
     OfQueueUnless(&'static [&'static str]),
     /// `ANYCAST` on a broadcast and `MULTICAST` on a queue, and any other value.
     OtherRouting,
@@ -64,7 +64,7 @@ pub(super) struct Warned(u128);
 const _: () = assert!(TABLE.len() <= 128, "a row has a bit in Warned");
 
 impl Warned {
-    /// Whether this is the first time for that row.
+    /// Records the row, and returns whether it is the first time.
     fn first(&mut self, row: usize) -> bool {
         let first = self.0 >> row & 1 == 0;
         self.0 |= 1 << row;
@@ -73,7 +73,7 @@ impl Warned {
 }
 
 impl Extension {
-    /// Whether a frame may be refused or warned about for it.
+    /// Returns whether a frame may be refused or warned about for the header.
     const fn is_checked(&self) -> bool {
         matches!(self.does, Does::Unsupported | Does::Habit)
     }
@@ -104,7 +104,7 @@ impl Asks {
 }
 
 impl Session {
-    /// Refuses a SEND or SUBSCRIBE for a header that asks for what is not available, or warns about it.
+    /// Refuses a SEND or SUBSCRIBE with a header that asks for a missing feature, or warns about it.
     pub(super) fn check_extensions(
         &mut self,
         frame: &Frame,
@@ -135,7 +135,7 @@ impl Session {
     }
 }
 
-/// The rows of the table that are checked and that the frame has headers for, with their places in it.
+/// Returns the checked rows of the table for which the frame has headers, with their indices.
 fn known(frame: &Frame) -> impl Iterator<Item = (usize, &'static Extension)> {
     let command = frame.command;
     let may_be_known = frame.headers.names().filter(|name| may_be_known(name));
@@ -147,14 +147,14 @@ fn known(frame: &Frame) -> impl Iterator<Item = (usize, &'static Extension)> {
     })
 }
 
-/// Whether a header that is checked has this first byte and this length: no other name is looked for in the table.
+/// Returns whether a checked header has this first byte and this length. Other names need no search of the table.
 #[inline]
 fn may_be_known(name: &[u8]) -> bool {
     let lengths = name.first().and_then(|first| LENGTHS.get(usize::from(*first)));
     lengths.is_some_and(|lengths| name.len() < 64 && lengths >> name.len() & 1 == 1)
 }
 
-/// For each first byte a bit for each length of a name that is checked.
+/// A bit for each length of a checked name, by first byte.
 static LENGTHS: [u64; 128] = {
     let mut lengths = [0; 128];
     let mut row = 0;
@@ -168,7 +168,7 @@ static LENGTHS: [u64; 128] = {
     lengths
 };
 
-/// The README's section, from its heading on, as Markdown.
+/// Returns the README's section, from its heading on, as Markdown.
 pub fn markdown() -> String {
     let mut text = String::from(
         "## Headers of other brokers\n\n\
@@ -194,7 +194,7 @@ pub fn markdown() -> String {
     text
 }
 
-/// What is done about a header, in the README's words.
+/// Returns the treatment of a header, in the README's words.
 fn treatment(row: &Extension) -> Cow<'static, str> {
     let what = match (row.does, row.commands) {
         (Does::Honoured, _) => return "honoured".into(),
