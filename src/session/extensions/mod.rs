@@ -174,8 +174,8 @@ pub fn markdown() -> String {
         "## Headers of other brokers\n\n\
          Clients that were written for RabbitMQ, ActiveMQ, Artemis, Apollo or Spring may set headers that STOMP does not \
          have. Stompbox knows these. A refused SUBSCRIBE gets an ERROR that names the header and what to use instead. An \
-         ignored header on SEND is a WARN in the log, once a connection and at most once a minute for each header; with \
-         `strict-headers` such a SEND gets an ERROR, too. Other headers are passed on to receivers.\n\n\
+         ignored header on SEND causes a WARN in the log, once a connection and at most once a minute for each header. \
+         With `strict-headers` such a SEND gets an ERROR. Other headers are passed on to receivers.\n\n\
          | header | on | known from | what Stompbox does |\n|---|---|---|---|\n",
     );
     let is_alike = |one: &Extension, other: &Extension| {
