@@ -70,7 +70,7 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// The reason of a connection that the client has closed or reset.
+    /// Returns the reason of a connection that the client has closed or reset.
     pub(super) fn left(&self) -> Closing {
         if self.wire.is_bare() && self.bytes_received == 0 { Closing::NoData } else { Closing::PeerLeft }
     }
@@ -84,7 +84,7 @@ impl<W: Wire> Connection<W> {
         self.ending = Some(Ending { closing, until: now, phase: Phase::Done });
     }
 
-    /// Tells a session that does not know it yet that the connection ends.
+    /// Ends the session if that has not been done yet: the connection ends.
     fn finish_session(&mut self, closing: Closing, now: Instant) {
         let lost = self.session.finish(closing);
         self.count_lost(&lost, now);

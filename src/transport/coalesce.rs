@@ -105,8 +105,8 @@ impl Coalesce {
         (self.appended - self.written) as usize
     }
 
-    /// Bytes that this connection's own output holds: pieces that no message accounts for, and the lists of frames and
-    /// pieces.
+    /// Returns the bytes that this connection's own output holds: pieces that no message accounts for, and the lists of
+    /// frames and pieces.
     pub fn held_bytes(&self) -> usize {
         let lists = self.ends.len() * size_of::<End>() + self.chunks.len() * size_of::<Chunk>();
         self.pending() - self.shared + lists
@@ -246,7 +246,7 @@ impl Coalesce {
         self.ends.iter().any(|end| end.mark.is_some())
     }
 
-    /// Returns how many frames are not written whole.
+    /// Returns the number of frames that are not written completely.
     pub fn frames_unwritten(&self) -> usize {
         self.ends.len()
     }

@@ -41,11 +41,11 @@ use stompbox_frames::stomp::Decoder;
 
 /// Octets turned into frames ahead of the socket.
 const BATCH_BYTES: usize = 128 * 1024;
-/// Bytes waiting beside the outbox that are worth counting.
+/// Fewest bytes outside of the outbox that are charged to the budget.
 const HELD_BYTES_MIN: usize = 4 * 1024;
 /// How long after a timeout was seen it is looked at again.
 const SECOND_LOOK: Duration = Duration::from_millis(50);
-/// Iterations of one poll, whatever they cost.
+/// Most iterations of one poll, whatever their work.
 const ITERATIONS_MAX: usize = 16;
 
 /// Serves one client from the first octet to the last.
@@ -90,7 +90,7 @@ pub(super) struct Connection<W> {
     pub(super) timer: Timer,
     /// The state of the rules and users by which it was judged.
     pub(super) judged_at: u64,
-    /// What is left of this poll's share.
+    /// The remaining share of this poll.
     pub(super) quantum: Quantum,
     pub(super) frames_sent: u64,
     pub(super) frames_received: u64,
@@ -103,7 +103,7 @@ pub(super) struct Connection<W> {
     pub(super) established: bool,
     /// Writing has failed. What the client had sent before is still handled, then the connection ends.
     pub(super) output_failed: bool,
-    /// Its refusal was one of many, and so is its end.
+    /// Whether the refusal was summed up in the log; the end of the connection is then logged at debug.
     pub(super) untold: bool,
     pub(super) ending: Option<Ending>,
     /// What is being found out about it, while it is not read from.
@@ -113,7 +113,7 @@ pub(super) struct Connection<W> {
     /// Octets that wait in the output, the decoder and the session's lists, in the budget.
     pub(super) held: Charge,
     pub(super) out: Coalesce,
-    /// Its place among the connections whose polls use up their share; `None` as long as its do not.
+    /// Its position in the queue of connections that used up their share; `None` if it did not.
     turn: Option<Box<Turn>>,
     pub(super) session: Session,
     pub(super) decoder: Decoder,
@@ -212,7 +212,7 @@ impl<W: Wire> Connection<W> {
         polled
     }
 
-    /// Does what there is to do; `None` when the share of this poll is used up before that.
+    /// Does all work that is ready; `None` if the share of this poll is used up before.
     fn poll_share(&mut self, cx: &mut Context<'_>) -> Option<Poll<()>> {
         for iteration in 0..ITERATIONS_MAX {
             let _deferral = defer_wakes();
@@ -337,7 +337,7 @@ impl<W: Wire> Connection<W> {
         if self.ending.is_some() {
             return;
         }
-        // Clients with automatic reconnection take an ERROR for a fault of their own and give up.
+        // Clients with automatic reconnection give up after an ERROR, which they take for their own fault.
         if self.wire.tells_shutdown() || !self.hub.options.shutdown_error {
             return self.begin_ending(Closing::Shutdown, now);
         }

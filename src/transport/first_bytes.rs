@@ -1,7 +1,7 @@
-//! The first bytes of a connection: whether they can be STOMP is known before a whole line has come.
+//! Checks whether the first bytes of a connection can be STOMP, before a whole line has come.
 //!
-//! Without this, a client that speaks something else and waits for an answer learns nothing until `connect-silence` is
-//! over, and its operator reads "connect timeout".
+//! Without this check, a client of another protocol that waits for an answer would get none until `connect-silence` is
+//! over, and its operator would read "connect timeout".
 
 use super::protocol::{Guess, Port, Protocol, START_BYTES, recognise};
 use stompbox_frames::stomp::Command;
@@ -11,7 +11,7 @@ use stompbox_frames::stomp::Command;
 pub(super) struct FirstBytes {
     start: [u8; START_BYTES],
     length: u8,
-    /// How many bytes of the start were passed on.
+    /// Number of bytes of the start that were passed on.
     passed: u8,
     state: State,
 }
@@ -24,7 +24,7 @@ enum State {
     NotStomp(NotStomp),
 }
 
-/// What the input is instead of STOMP.
+/// An input that is not STOMP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NotStomp {
     /// A protocol of another port.
@@ -46,7 +46,7 @@ impl FirstBytes {
         }
     }
 
-    /// What was found instead of STOMP.
+    /// Returns what was found instead of STOMP.
     pub(super) fn not_stomp(&self) -> Option<NotStomp> {
         match self.state {
             State::NotStomp(found) => Some(found),
@@ -54,7 +54,7 @@ impl FirstBytes {
         }
     }
 
-    /// The first bytes as text for people.
+    /// Returns the first bytes as printable text.
     pub(super) fn shown(&self) -> String {
         self.start[..self.length.into()].escape_ascii().to_string()
     }
@@ -71,7 +71,7 @@ impl FirstBytes {
         let start = &self.start[..self.length.into()];
         let guess = if is_bare { recognise(Port::Stomp, start) } else { Guess::NotForeign };
         match guess {
-            // There is room, so all of it is held.
+            // The buffer has room, so all bytes are held.
             Guess::Undecided => return,
             Guess::Foreign(protocol) => {
                 self.state = State::NotStomp(NotStomp::Foreign(protocol));
@@ -96,7 +96,7 @@ impl FirstBytes {
     }
 }
 
-/// What the first line is.
+/// The state of the first line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Line {
     /// It may become a command.
@@ -126,7 +126,7 @@ fn line(start: &[u8]) -> Line {
 mod tests {
     use super::*;
 
-    /// What is passed on, and what is found, when the bytes come in pieces of `size`.
+    /// Returns the bytes passed on and the finding, when the input comes in pieces of `size`.
     fn fed(is_bare: bool, bytes: &[u8], size: usize) -> (Vec<u8>, Option<NotStomp>) {
         let mut first = FirstBytes::default();
         let mut passed = Vec::new();

@@ -1,4 +1,4 @@
-//! The log line about clients for which there is no room.
+//! The log line about clients that are refused because of a connection limit.
 
 use super::log_limit::LogLimit;
 use std::net::IpAddr;

@@ -8,8 +8,8 @@
 //! into a small buffer from which hyper reads later, and fails when the client has gone. It does so whenever hyper
 //! writes or flushes, which is at least once in every poll of the connection.
 //!
-//! A client that closes only its sending side behind a whole request still gets the answer, unless that is a receiver:
-//! nobody polls a session over a connection that can carry no further request.
+//! A client that closes only its sending side after a whole request still gets the answer. The exception is a receiver:
+//! no client polls a session over a connection that cannot carry a further request.
 
 use super::line::Line;
 use super::protocol::{Guess, Port, Protocol, START_BYTES, recognise};
@@ -34,23 +34,23 @@ const AHEAD_BYTES_MAX: usize = 8 * 1024;
 pub struct HttpSocket {
     stream: TcpStream,
     line: Arc<Line>,
-    /// Read and not yet taken by hyper.
+    /// Bytes that were read and that hyper has not taken yet.
     ahead: BytesMut,
 }
 
-/// How the input of an HTTP connection begins.
+/// The beginning of the input of an HTTP connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum First {
-    /// With what may be HTTP.
+    /// Bytes that may be HTTP.
     Http,
-    /// With another protocol.
+    /// Another protocol.
     Foreign(Protocol),
-    /// It ended before the first byte.
+    /// The input ended before the first byte.
     NoData,
 }
 
 impl HttpSocket {
-    /// The socket of the connection `line`.
+    /// Creates the socket of the connection `line`.
     pub fn new(stream: TcpStream, line: Arc<Line>) -> HttpSocket {
         HttpSocket { stream, line, ahead: BytesMut::new() }
     }
@@ -67,7 +67,7 @@ impl HttpSocket {
                 }
                 match ready!(self.poll_ahead(cx)) {
                     Ok(1..) => {}
-                    // hyper is told the same again.
+                    // hyper gets the same result again.
                     _ if self.ahead.is_empty() => return Poll::Ready(First::NoData),
                     _ => return Poll::Ready(First::Http),
                 }
@@ -76,12 +76,12 @@ impl HttpSocket {
         .await
     }
 
-    /// Whether nothing has come yet.
+    /// Returns whether no byte has come yet.
     pub fn is_silent(&self) -> bool {
         self.ahead.is_empty()
     }
 
-    /// The socket, and what was read from it and not taken.
+    /// Returns the socket, and the bytes that were read from it and not taken.
     pub fn into_parts(self) -> (TcpStream, Bytes) {
         (self.stream, self.ahead.freeze())
     }
@@ -95,7 +95,7 @@ impl HttpSocket {
         Poll::Ready(Ok(buffer.filled().len()))
     }
 
-    /// Fails if the client of an attached receiver has gone; else the task is woken when it goes.
+    /// Fails if the client of an attached receiver has left; otherwise the task is woken when it leaves.
     fn watch(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         while self.line.has_receiver() {
             match self.poll_ahead(cx) {
@@ -115,7 +115,7 @@ impl HttpSocket {
         Ok(())
     }
 
-    /// A write that waits for the client is no reason not to look whether it is there.
+    /// Checks for a client that has left even while a write waits for it.
     fn watched<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_pending() {
             self.watch(cx)?;

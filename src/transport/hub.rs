@@ -87,7 +87,7 @@ pub struct Hub {
     pub wrong_protocols: WrongProtocols,
     /// The tasks of all connections.
     pub tasks: TaskTracker,
-    /// For polls of connections that have used up their share, one for each worker thread.
+    /// Permits for polls of connections that have used up their share, one for each worker thread.
     pub(super) permits: Arc<Semaphore>,
     pub(super) addresses: Arc<dyn Fn() -> String + Send + Sync>,
     pub(super) login_log: LoginLog,
@@ -168,7 +168,7 @@ impl Hub {
         log_full(&self.refusals, limit, address);
     }
 
-    /// Whether clients at `address` may be health checks (`health-check-from`).
+    /// Returns whether clients at `address` may be health checks (`health-check-from`).
     pub fn is_health_check(&self, address: IpAddr) -> bool {
         self.options.health_check_from.contains(address)
     }
@@ -215,7 +215,7 @@ impl Hub {
         self.nudge();
     }
 
-    /// Logs how many logins were refused beside those that the log has told one by one, where it is time to.
+    /// Logs the number of refused logins that had no line of their own, if a summary is due.
     pub fn tell_refused_logins(&self, now: Instant) {
         self.login_log.summaries(now).iter().for_each(tell_refused);
     }

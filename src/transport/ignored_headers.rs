@@ -19,7 +19,7 @@ pub(super) struct IgnoredHeaders {
 #[derive(Debug)]
 struct Logged {
     at: Instant,
-    /// Connections that sent it since then.
+    /// Connections that have sent it since the last line.
     connections: u64,
 }
 
@@ -46,7 +46,7 @@ impl IgnoredHeaders {
 }
 
 impl<W: Wire> Connection<W> {
-    /// Logs what the session wants to be logged: an ignored header, or a frame that a rule forbids.
+    /// Logs an ignored header, or a frame that a rule forbids.
     pub(super) fn log_wish(&mut self, action: &Action, now: Instant) {
         match *action {
             Action::IgnoredHeader { name, reason } => self.log_ignored_header(name, reason, now),
@@ -54,7 +54,7 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// The session ignored a header for the first time.
+    /// Logs a header that the session ignored for the first time.
     fn log_ignored_header(&self, name: &'static str, reason: &'static str, now: Instant) {
         let Some(connections) = self.hub.ignored_headers.note(name, now) else { return };
         tracing::warn!(

@@ -111,7 +111,7 @@ impl<W: Wire> Connection<W> {
         moved
     }
 
-    /// Whether the byte budget is used up. What this client had sent of the frame is not counted beside the frame.
+    /// Returns whether the byte budget is used up. The received part of a frame is not counted twice.
     fn has_no_memory(&mut self) -> bool {
         if self.hub.budget.is_exhausted() {
             self.charge_held();

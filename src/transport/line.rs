@@ -24,7 +24,7 @@ pub struct Line {
     receivers: AtomicUsize,
 }
 
-/// Says that a receiver of a SockJS session is attached to a connection, until it is dropped.
+/// Marks a connection as having a receiver of a SockJS session attached, until it is dropped.
 #[derive(Debug)]
 pub struct Attached(Arc<Line>);
 
@@ -64,14 +64,13 @@ impl Line {
         }
     }
 
-    /// Marks the connection as one that a receiver is attached to: it ends when its client closes it, be there
-    /// unread input or not.
+    /// Marks the connection as having a receiver attached: it ends when its client closes it, even with unread input.
     pub fn attach(self: &Arc<Line>) -> Attached {
         self.receivers.fetch_add(1, Ordering::Relaxed);
         Attached(self.clone())
     }
 
-    /// Whether a receiver is attached.
+    /// Returns whether a receiver is attached.
     pub fn has_receiver(&self) -> bool {
         self.receivers.load(Ordering::Relaxed) > 0
     }

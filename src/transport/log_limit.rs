@@ -1,4 +1,4 @@
-//! At most one log line a second about what any client can cause as often as it likes.
+//! Limits log lines about events that any client can cause to one a second.
 
 use parking_lot::Mutex;
 use std::time::{Duration, Instant};

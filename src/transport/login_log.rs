@@ -1,5 +1,5 @@
-//! Which refused logins the log tells one by one. A client that reconnects without a pause is refused thousands of times a
-//! second; it must not fill the log, and must not hide what else is there.
+//! Decides which refused logins have a log line of their own. A client that reconnects without a pause is refused
+//! thousands of times a second. It must not fill the log, and must not hide other lines.
 
 use crate::users::network;
 use parking_lot::Mutex;
@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 /// Refusals are summed up over this time.
 const WINDOW: Duration = Duration::from_secs(10);
-/// Refusals of one address that are told one by one in each window.
+/// Refusals of one address that have a line of their own in each window.
 const PER_ADDRESS: u64 = 5;
-/// The same of all addresses together.
+/// Refusals of all addresses together that have a line of their own in each window.
 const IN_ALL: u64 = 100;
-/// Addresses that are told apart in a window; the refusals of others are summed up together.
+/// Addresses that are counted separately in a window; the refusals of others are summed up together.
 const ADDRESSES_MAX: usize = 1024;
 /// Addresses that have a summary of their own, those with the most refusals first.
 const SUMMARIES_MAX: usize = 10;
@@ -46,17 +46,17 @@ struct Failures {
     more: u64,
 }
 
-/// Refusals that were not told one by one.
+/// A summary of refusals that had no line of their own.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Summary {
-    /// The address, or the network of an IPv6 address; `None`: of several.
+    /// The address, or the network of an IPv6 address; `None` for several addresses.
     pub(super) address: Option<IpAddr>,
     pub(super) logins: u64,
     pub(super) time: Duration,
 }
 
 impl LoginLog {
-    /// A login from `address` is refused; whether that is a line of its own.
+    /// Counts a refused login from `address`, and returns whether it gets a line of its own.
     pub(super) fn refused(&self, address: IpAddr, now: Instant) -> bool {
         let state = &mut *self.state.lock();
         state.began.get_or_insert(now);
@@ -76,7 +76,7 @@ impl LoginLog {
         is_told
     }
 
-    /// A source could not check a login. How many logins since the last line, if it is time for one.
+    /// Counts a login that a source could not check. Returns the number since the last line if a line is due.
     pub(super) fn not_checked(&self, source: &'static str, now: Instant) -> Option<u64> {
         let sources = &mut self.state.lock().sources;
         let Some(failures) = sources.get_mut(source) else {
@@ -91,7 +91,7 @@ impl LoginLog {
         Some(std::mem::take(&mut failures.more))
     }
 
-    /// Returns what was not told in a window that is over by now.
+    /// Returns the summaries of a window that is over.
     pub(super) fn summaries(&self, now: Instant) -> Vec<Summary> {
         let mut state = self.state.lock();
         let is_over = |began: Instant| now.saturating_duration_since(began) >= WINDOW;
@@ -101,7 +101,7 @@ impl LoginLog {
         state.summaries(now)
     }
 
-    /// Returns what was not told, although the window is not over: the broker stops.
+    /// Returns the summaries of the current window: the broker stops.
     pub(super) fn last_summaries(&self, now: Instant) -> Vec<Summary> {
         self.state.lock().summaries(now)
     }

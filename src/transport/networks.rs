@@ -1,4 +1,4 @@
-//! Lists of IP networks, as several options have them.
+//! Lists of IP networks, the values of several options.
 
 use ipnet::{IpNet, Ipv4Net};
 use std::net::IpAddr;
@@ -20,7 +20,7 @@ impl Networks {
         list.split(',').map(|item| network(item.trim())).collect::<Result<_, _>>().map(Networks)
     }
 
-    /// Whether one of the networks contains `address`. IPv4 addresses mapped into IPv6 count as IPv4.
+    /// Returns whether one of the networks contains `address`. IPv4 addresses mapped into IPv6 count as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         self.0.iter().any(|network| network.contains(&address))

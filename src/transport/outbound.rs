@@ -26,7 +26,7 @@ impl<W: Wire> Connection<W> {
             Poll::Ready(Ok(drained)) => drained,
         };
         if batch.is_empty() {
-            // What was withdrawn has made room.
+            // The withdrawn deliveries have made room in the outbox.
             self.resume_starved(now);
         }
         work::add(batch.len() * work::DELIVERY);
@@ -87,8 +87,8 @@ impl<W: Wire> Connection<W> {
 
     /// Writes until the socket takes no more or nothing is left.
     ///
-    /// A client that was killed, or that closes with messages unread, resets the connection, and the next write fails. What
-    /// it had sent until then may still be in the socket's buffer, acknowledgements among it: it is read first.
+    /// A client that was killed, or that closes with messages unread, resets the connection, and the next write fails.
+    /// Frames that it sent before, such as acknowledgements, may still be in the socket's buffer: they are read first.
     pub(super) fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         if self.output_failed && self.ending.is_some() {
             self.end_at_once(now);

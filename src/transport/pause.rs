@@ -33,7 +33,7 @@ impl<W: Wire> Connection<W> {
         self.pause.is_on() || self.question.is_some() || self.leaves_answers_unread()
     }
 
-    /// Whether the client does not read its answers.
+    /// Returns whether the client does not read its answers.
     pub(super) fn leaves_answers_unread(&self) -> bool {
         self.answers_bytes >= UNREAD_BYTES_MAX
     }

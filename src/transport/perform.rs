@@ -122,7 +122,7 @@ impl<W: Wire> Connection<W> {
         self.session.complete(receipt, &headers, more);
     }
 
-    /// Settles what the client has acknowledged, or has not.
+    /// Settles deliveries that the client has acknowledged or rejected.
     fn settle_for_client(&self, settle: &Settle, now: Instant) {
         if let Some(subscription) = self.subscriptions.get(settle.key) {
             subscription.settle(&settle.tags, settlement(settle), now);
@@ -190,8 +190,8 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Checks that this session may hold one subscription more. It is counted as if it had nothing in common with other
-    /// sessions' subscriptions, so that what a session may do does not depend on others.
+    /// Checks that this session may hold one more subscription. It is counted as if it shared nothing with other
+    /// sessions' subscriptions, so that the limit of a session does not depend on others.
     fn check_subscription(&self, selector: &Selector) -> Result<(), Refusal> {
         let max = self.hub.session.subscription_bytes_max;
         let held = self.subscription_bytes + self.session.subscription_bytes();
@@ -243,7 +243,7 @@ impl<W: Wire> Connection<W> {
     }
 }
 
-/// A destination as an ERROR shows it.
+/// Returns a destination as an ERROR shows it.
 fn shortened(text: &str) -> String {
     const CHARACTERS_MAX: usize = 100;
     let shown: String = text.chars().take(CHARACTERS_MAX).collect();

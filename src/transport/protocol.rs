@@ -1,4 +1,4 @@
-//! Protocols that clients speak on a port where something else is spoken, recognised by the first bytes of a connection.
+//! Protocols that clients speak on the wrong port, recognised by the first bytes of a connection.
 //!
 //! | protocol | first bytes |
 //! |---|---|
@@ -23,7 +23,7 @@ pub const START_BYTES: usize = 16;
 pub enum Protocol {
     /// TLS, and so HTTPS, WSS and STOMP over TLS.
     Tls,
-    /// The header that proxies put before a connection to say who the client is.
+    /// The header that proxies put before a connection to name the client's address.
     Proxy,
     /// HTTP, and so WebSocket and SockJS.
     Http,
@@ -37,7 +37,7 @@ pub enum Protocol {
     Stomp,
 }
 
-/// What a port is for.
+/// The purpose of a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Port {
     /// STOMP over TCP (option `tcp`).
@@ -46,18 +46,18 @@ pub enum Port {
     Http,
 }
 
-/// What the start of a connection shows.
+/// The protocol of a connection, as far as its start shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guess {
-    /// It may still become a protocol of another port.
+    /// The start may still become a protocol of another port.
     Undecided,
-    /// It is one.
+    /// The start is a protocol of another port.
     Foreign(Protocol),
-    /// It is none that is known here.
+    /// The start is no known protocol of another port.
     NotForeign,
 }
 
-/// How much of a pattern a start has.
+/// How much of a pattern a start matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fit {
     Not,
@@ -70,7 +70,7 @@ const METHODS: [&[u8]; 10] =
     [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH", b"PRI"];
 const PROXY_V1: &[u8] = b"PROXY ";
 const PROXY_V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
-/// Stands behind the length of the first OpenWire command: the command's type and the magic word.
+/// The bytes after the length of the first OpenWire command: the command's type and the magic word.
 const OPEN_WIRE: &[u8] = b"\x01ActiveMQ";
 /// The protocol names of MQTT with their lengths: since 3.1.1, and 3.1.
 const MQTT: [&[u8]; 2] = [b"\0\x04MQTT", b"\0\x06MQIsdp"];
@@ -102,10 +102,10 @@ pub fn recognise(port: Port, start: &[u8]) -> Guess {
 }
 
 impl Protocol {
-    /// How many protocols there are, whatever their parameters.
+    /// Number of protocols, whatever their parameters.
     pub const COUNT: usize = 7;
 
-    /// Its number, below [`Protocol::COUNT`].
+    /// Returns its number, below [`Protocol::COUNT`].
     pub fn index(self) -> usize {
         match self {
             Protocol::Tls => 0,
@@ -118,12 +118,12 @@ impl Protocol {
         }
     }
 
-    /// Its name in logs and answers.
+    /// Returns its name in logs and answers.
     pub fn name(self) -> &'static str {
         ["TLS", "PROXY protocol", "HTTP", "AMQP", "OpenWire", "MQTT", "STOMP"][self.index()]
     }
 
-    /// What the operator or the user of the client changes.
+    /// Returns what the operator or the user of the client can change.
     pub fn remedy(self) -> &'static str {
         match self {
             Protocol::Tls => {
@@ -148,7 +148,7 @@ impl Protocol {
         }
     }
 
-    /// What the client is told before its connection is closed: in its own protocol where that can say so, else in
+    /// Returns the answer to the client before its connection is closed: in its own protocol if possible, otherwise in
     /// the port's.
     pub fn answer(self, port: Port) -> Vec<u8> {
         let text = format!(
@@ -197,7 +197,7 @@ fn either(one: Fit, other: Fit) -> Fit {
     }
 }
 
-/// Type handshake, major version 3, a minor version there is, two bytes of length, type ClientHello.
+/// Matches type handshake, major version 3, a known minor version, two bytes of length, type ClientHello.
 fn fits_tls(start: &[u8]) -> Fit {
     let expected: [fn(u8) -> bool; 6] =
         [|byte| byte == 0x16, |byte| byte == 3, |byte| byte <= 4, |_| true, |_| true, |byte| byte == 1];
@@ -208,7 +208,7 @@ fn fits_tls(start: &[u8]) -> Fit {
     }
 }
 
-/// Four bytes of a length below 64 KiB stand before the first command.
+/// Matches four bytes of a length below 64 KiB, then the first command.
 fn fits_open_wire(start: &[u8]) -> Fit {
     match start {
         [0, 0, _, _, rest @ ..] => fits(rest, OPEN_WIRE),
@@ -217,7 +217,7 @@ fn fits_open_wire(start: &[u8]) -> Fit {
     }
 }
 
-/// The packet type CONNECT, a length of one to four bytes, the protocol's name; and the level behind it.
+/// Matches the packet type CONNECT, a length of one to four bytes, the protocol's name, and the level after it.
 fn fits_mqtt(start: &[u8]) -> (Fit, u8) {
     let rest = match start {
         [] => return (Fit::Begins, 0),
@@ -240,7 +240,7 @@ fn fits_mqtt(start: &[u8]) -> (Fit, u8) {
     (begins, 0)
 }
 
-/// A method, a space and the first byte of a target: `CONNECT` alone is STOMP's.
+/// Matches a method, a space and the first byte of a target: `CONNECT` alone is STOMP's.
 fn fits_http(start: &[u8]) -> Fit {
     let mut found = Fit::Not;
     for method in METHODS {
@@ -255,7 +255,7 @@ fn fits_http(start: &[u8]) -> Fit {
     found
 }
 
-/// A command alone on its line, perhaps behind empty lines.
+/// Matches a command alone on its line, possibly after empty lines.
 fn fits_stomp(start: &[u8]) -> Fit {
     let line_ends = start.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
     let start = &start[line_ends..];

@@ -144,7 +144,7 @@ impl<W: Wire> Connection<W> {
                 Ok((receipt, outcome))
             }
             Err(refusal) => {
-                // A session cannot take back that it has settled deliveries, and so does not go on.
+                // The session has settled deliveries already and cannot undo that, so it ends.
                 let settles = prepared.iter().any(|step| matches!(step, Step::Settle { .. }));
                 let about = if settles { About::Other } else { About::Publish };
                 Err(Failed { about, receipt, refusal })

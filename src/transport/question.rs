@@ -46,7 +46,7 @@ macro_rules! log_signed_in {
 }
 
 impl<W: Wire> Connection<W> {
-    /// Does what the session wishes about who its client is.
+    /// Starts the authentication, or renewal, that the session asks for.
     pub(super) fn authenticate(&mut self, action: Action) {
         match action {
             Action::Authenticate(credentials) => self.ask_login(credentials),
@@ -62,7 +62,7 @@ impl<W: Wire> Connection<W> {
         let mut handshake = self.handshake.take().unwrap_or_default();
         let agent = handshake.agent.clone();
         if agent.is_some() {
-            // What proves nothing must not make two equal logins differ.
+            // The agent is no credential and must not make two equal logins differ.
             Arc::make_mut(&mut handshake).agent = None;
         }
         let credentials = Credentials { handshake, ..credentials };
@@ -70,7 +70,7 @@ impl<W: Wire> Connection<W> {
         self.question = Some(Question { answer, about: About::Login(agent) });
     }
 
-    /// The client has said in CONNECT which program it is.
+    /// Records the name of the client's program from CONNECT.
     fn name_agent(&mut self, agent: &str) {
         if let Some(Question { about: About::Login(known), .. }) = &mut self.question {
             *known = shown_agent(agent).or(known.take());
@@ -112,7 +112,7 @@ impl<W: Wire> Connection<W> {
         true
     }
 
-    /// The one line about a client that has signed in; at debug if it comes from where health checks come from.
+    /// Logs a client that has signed in; at debug if its address is in `health-check-from`.
     fn log_signed_in(&self, agent: Option<&str>) {
         if self.hub.is_health_check(self.address) {
             log_signed_in!(debug, self, agent);
@@ -121,8 +121,8 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// A login, or a new token, was refused. A source that is down is a fault of its own; of clients that are refused again
-    /// and again the log tells a few refusals and sums up the others.
+    /// Logs a refused login or token. A source that is down has a warning of its own. Of clients that are refused again
+    /// and again, the log shows a few refusals and sums up the others.
     fn log_refused(&mut self, refused: &Refused, now: Instant) {
         let (reason, address, log) = (refused.reason.as_str(), self.address, &self.hub.login_log);
         let is_told = match refused.cause {
@@ -197,7 +197,7 @@ impl<W: Wire> Connection<W> {
     }
 }
 
-/// How a login counts in the metrics.
+/// Returns the label of a refused login in the metrics.
 fn outcome(result: &Result<Principal, Refused>) -> &'static str {
     match result.as_ref().map_err(|refused| refused.cause) {
         Ok(_) => "accepted",

@@ -4,7 +4,7 @@ use super::drive::Connection;
 use super::wire::Wire;
 use crate::session::Closing;
 
-/// Frames of a health check that signs in: CONNECT, and DISCONNECT where it takes its leave.
+/// Most frames of a health check that signs in, by the way it ends: CONNECT, and DISCONNECT if it sends one.
 const CHECK_FRAMES: [(Closing, u64); 2] = [(Closing::Disconnected, 2), (Closing::PeerLeft, 1)];
 
 /// Logs one line at a level that depends on the connection: levels are constants in `tracing`.
@@ -41,17 +41,17 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Whether the line is worth reading only to who looks for it: a connection without a byte, or a health check from
-    /// an address where they come from (`health-check-from`) that only signed in and left, or one of many refused logins.
+    /// Returns whether the line is logged at debug only: a connection without a byte, a health check from an address in
+    /// `health-check-from` that only signed in and left, or one of many refused logins.
     fn is_routine(&self, closing: Closing) -> bool {
         let frames_max = CHECK_FRAMES.iter().find(|(end, _)| *end == closing).map(|(_, frames)| *frames);
         let is_check = frames_max.is_some_and(|frames_max| self.frames_received <= frames_max);
-        // Another protocol was logged when it was found, with what to do.
+        // The wrong protocol was logged when it was found, with the remedy.
         let is_told = self.untold || matches!(closing, Closing::NoData | Closing::WrongProtocol);
         is_told || is_check && self.hub.is_health_check(self.address)
     }
 
-    /// How long the connection lasted, in seconds to the millisecond.
+    /// Returns the duration of the connection, in seconds to the millisecond.
     fn seconds(&self) -> f64 {
         (self.began_at.elapsed().as_secs_f64() * 1000.0).round() / 1000.0
     }

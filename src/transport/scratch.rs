@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 
 /// Octets of one read at most.
 const READ_BYTES: usize = 64 * 1024;
-/// Reads of one poll that only throw away.
+/// Most reads of one poll whose bytes are discarded.
 const DISCARDS_MAX: usize = 16;
 
 thread_local! {
@@ -31,8 +31,8 @@ pub(super) fn poll_read<R>(
     })
 }
 
-/// Reads and throws away until the end of the input or a failure; a client that sends without a pause is left to later
-/// polls.
+/// Reads and discards the input until its end or a failure. Further input of a client that sends without a pause is left
+/// to later polls.
 pub(super) fn poll_discard(socket: &mut (impl AsyncRead + Unpin), cx: &mut Context<'_>) -> Poll<()> {
     for _ in 0..DISCARDS_MAX {
         match poll_read(socket, cx, |octets| octets.len()) {

@@ -24,28 +24,28 @@ pub(super) const WORK_MAX: u64 = 2048;
 /// Pushes to subscribers in one poll: sixteen messages to a thousand, so that each of these is woken, and writes, once
 /// for all sixteen.
 pub(super) const PUSHES_MAX: usize = 16384;
-/// How long one poll may take, beside [`PUSH_TIME`] for each push. It ends polls whose work is dearer than it was
+/// Longest time of one poll, in addition to [`PUSH_TIME`] for each push. It ends polls that cost more than was
 /// estimated, and those that must share their core with other programs.
 const TIME_MAX: Duration = Duration::from_micros(500);
-/// How long a push to a subscriber may take; pushes have a bound of their own.
+/// Time allowed for a push to a subscriber; pushes have a bound of their own.
 const PUSH_TIME: Duration = Duration::from_nanos(150);
-/// Work between two looks at the clock.
+/// Work between two readings of the clock.
 const CLOCK_UNITS: u64 = 128;
 
-/// What is left of one poll's share.
+/// The remaining share of one poll.
 #[derive(Debug)]
 pub(super) struct Quantum {
     /// The account of the thread at the start of the poll.
     began_with: u64,
     began_at: Instant,
-    /// The account at which the clock is looked at next.
+    /// The account at which the clock is read next.
     look_at: u64,
     pushes: usize,
     is_used_up: bool,
 }
 
 impl Quantum {
-    /// A whole share, from now on.
+    /// Creates a whole share that starts now.
     pub(super) fn new(now: Instant) -> Quantum {
         let began_with = work::done();
         Quantum { began_with, began_at: now, look_at: began_with + CLOCK_UNITS, pushes: 0, is_used_up: false }
@@ -56,7 +56,7 @@ impl Quantum {
         self.pushes += pushes;
     }
 
-    /// Whether the poll must end. Once `true` it stays so.
+    /// Returns whether the poll must end. Once `true`, it stays `true`.
     pub(super) fn is_used_up(&mut self) -> bool {
         if self.is_used_up {
             return true;
@@ -77,22 +77,22 @@ impl Quantum {
 pub(super) struct Turn {
     permits: PollSemaphore,
     permit: Option<OwnedSemaphorePermit>,
-    /// How the task lets others go first since the permit was given.
+    /// Step of yielding to other tasks since the permit was given.
     yields: Yields,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Yields {
-    /// To the runtime, which looks at its sockets.
+    /// Yields to the runtime, which polls its sockets.
     ToSockets,
-    /// To the tasks that these events have made ready: the runtime would run this one before them.
+    /// Yields to the tasks that these events have made ready: the runtime would run this one before them.
     ToTasks,
-    /// It has.
+    /// Has yielded.
     NoMore,
 }
 
 impl Turn {
-    /// Behind all others that wait for one of `permits`.
+    /// Queues behind all others that wait for one of `permits`.
     pub(super) fn new(permits: &Arc<Semaphore>) -> Turn {
         Turn { permits: PollSemaphore::new(permits.clone()), permit: None, yields: Yields::ToSockets }
     }
@@ -107,7 +107,7 @@ impl Turn {
     /// is kept until [`Turn::again`] or the drop.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.permit.is_none() {
-            // `None` is a closed semaphore; nobody closes it.
+            // `None` means a closed semaphore, and no code closes this one.
             self.permit = ready!(self.permits.poll_acquire(cx));
         }
         match self.yields {

@@ -1,4 +1,4 @@
-//! How a client that is too slow is told so.
+//! The ERROR for a client that is too slow.
 
 use super::drive::Connection;
 use super::wire::Wire;
@@ -6,21 +6,21 @@ use crate::outbox::Key;
 use crate::session::{Closing, Reject};
 use std::time::Instant;
 
-/// In what a client is too slow.
+/// The way in which a client is too slow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Slowness {
     /// Its outbox overflowed (`outbox-bytes-max`).
     Overflow,
-    /// It took nothing for `stall-timeout` although something waited for it.
+    /// It read nothing for `stall-timeout` although data waited for it.
     Stalled,
-    /// It did not acknowledge what this subscription delivered (`unsettled-max`).
+    /// It did not acknowledge the deliveries of this subscription (`unsettled-max`).
     Unsettled(Key),
-    /// It did not acknowledge what all of its subscriptions delivered (`subscription-bytes-max`).
+    /// It did not acknowledge the deliveries of all of its subscriptions (`subscription-bytes-max`).
     UnsettledBytes,
 }
 
 impl Slowness {
-    /// The option of the limit that was met.
+    /// Returns the option of the limit that was reached.
     fn option(self) -> &'static str {
         match self {
             Slowness::Overflow => "outbox-bytes-max",
@@ -32,7 +32,7 @@ impl Slowness {
 }
 
 impl<W: Wire> Connection<W> {
-    /// Tells a client that it is too slow: ERROR behind the frame in flight, nothing else.
+    /// Ends the output of a slow client with an ERROR after the frame in flight.
     pub(super) fn end_slow_consumer(&mut self, slowness: Slowness, now: Instant) {
         let option = slowness.option();
         self.hub.metrics.limit_hit(option);

@@ -24,12 +24,12 @@ const NOT_SENT_BYTES_MAX: u32 = 256 * 1024;
 /// Refused clients that are told why at the same time; more are closed without a word.
 const REFUSALS_MAX: usize = 64;
 
-/// Listens at `address`; `takes_ipv4`: on an IPv6 wildcard address for IPv4 clients, too.
+/// Listens at `address`. With `takes_ipv4` an IPv6 wildcard address accepts IPv4 clients as well.
 pub fn listen(address: SocketAddr, takes_ipv4: bool, backlog: i32) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
-        // An IPv4 address that is mapped into IPv6 is one of IPv4.
+        // An IPv4 address that is mapped into IPv6 counts as an IPv4 address.
         let is_ipv4 = address.ip().to_canonical().is_ipv4();
         socket.set_only_v6(!takes_ipv4 && !is_ipv4)?;
     }

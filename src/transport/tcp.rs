@@ -16,7 +16,7 @@ pub struct TcpWire<S> {
 }
 
 impl<S> TcpWire<S> {
-    /// STOMP straight on `socket`; whether a LF follows the NUL of each frame.
+    /// Creates STOMP on a bare `socket`. With `trailing_lf` a LF follows the NUL of each frame.
     pub fn new(socket: S, trailing_lf: bool) -> TcpWire<S> {
         TcpWire { socket, trailing_lf }
     }

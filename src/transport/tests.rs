@@ -96,7 +96,7 @@ fn serve(hub: &Arc<Hub>, flood: Flood) -> Pin<Box<impl Future<Output = ()> + use
 /// Work of giving `unsettled-max` messages back and others out.
 const UNSETTLED_WORK: u64 = (10_000 + 2 * 512) * work::QUEUE_MESSAGE as u64;
 
-/// Each flood: its name, what the client sends first, what it sends again and again, and the work of its dearest frame
+/// The floods: name, what the client sends first, what it sends again and again, and the work of its most expensive frame
 /// with what follows from it.
 fn floods() -> Vec<(&'static str, String, String, u64)> {
     let queue: String = (0..10_000).map(|n| format!("SEND\ndestination:/queue/a\n\n{n}\0")).collect();
@@ -139,7 +139,7 @@ fn floods() -> Vec<(&'static str, String, String, u64)> {
     ]
 }
 
-/// Polls a connection again and again; the work of each poll.
+/// Polls a connection again and again, and returns the work of each poll.
 async fn polls(connection: &mut Pin<Box<impl Future<Output = ()>>>, count: usize) -> Vec<u64> {
     let mut done = Vec::new();
     for _ in 0..count {
@@ -191,7 +191,7 @@ async fn connections_that_use_up_their_share_take_turns() {
             busy += usize::from(done > WORK_MAX / 2);
             *share += done;
         }
-        // The first polls find out who floods.
+        // The first polls identify the connections that flood.
         assert!(round < 2 || busy <= 2, "{busy} of them worked in round {round}");
     }
     let least = shares.iter().min().copied().unwrap_or_default();

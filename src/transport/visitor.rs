@@ -13,7 +13,7 @@ use std::sync::Arc;
 /// Query parameters that carry a token.
 pub(super) const TOKENS: [&str; 2] = ["access_token", "accessToken"];
 
-/// Characters of a client's program that are shown.
+/// Most characters of a program's name that the log shows.
 const AGENT_CHARS_MAX: usize = 120;
 
 /// A client that has been given a place.
@@ -72,7 +72,7 @@ pub(super) fn handshake(
     handshake
 }
 
-/// Returns the name of a client's program as it may stand in the log: short, on one line, without control characters.
+/// Returns the name of a client's program as the log shows it: short, on one line, without control characters.
 pub(super) fn shown_agent(text: &str) -> Option<Box<str>> {
     let plain = |c: char| if c.is_control() { ' ' } else { c };
     let shown: String = text.trim().chars().take(AGENT_CHARS_MAX).map(plain).collect();

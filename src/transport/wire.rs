@@ -49,12 +49,12 @@ pub enum Tail<'a> {
     Own(&'a Bytes),
 }
 
-/// A tail as it goes out.
+/// A tail in the form in which it is written.
 #[derive(Debug)]
 pub struct Encoded<'a> {
-    /// Its bytes.
+    /// The bytes of the tail.
     pub bytes: Cow<'a, Bytes>,
-    /// The message that accounts for them; `None`: they are this connection's own.
+    /// The message that accounts for the bytes; `None` if this connection does.
     pub keeper: Option<&'a Message>,
 }
 
@@ -70,7 +70,7 @@ impl<'a> Encoded<'a> {
 }
 
 impl<'a> Tail<'a> {
-    /// Returns the tail as it is, and how much of it stands before a line end.
+    /// Returns the tail as it is, and the number of its bytes before a line end.
     ///
     /// What has to be translated for the client's version is kept for others while the byte budget has room.
     pub fn plain(&self) -> (Encoded<'a>, usize) {
@@ -125,7 +125,7 @@ pub trait Wire: Unpin + Send + 'static {
         false
     }
 
-    /// Whether the client's bytes come straight from its socket, so that it may speak another protocol altogether.
+    /// Returns whether the client's bytes come directly from its socket, so that it may speak another protocol.
     fn is_bare(&self) -> bool {
         false
     }

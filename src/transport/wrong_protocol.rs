@@ -1,4 +1,4 @@
-//! What happens to clients that speak another protocol than their port does.
+//! The handling of clients that speak the wrong protocol for their port.
 
 use super::drive::Connection;
 use super::first_bytes::NotStomp;
@@ -16,7 +16,7 @@ pub struct WrongProtocols {
 }
 
 impl WrongProtocols {
-    /// Logs what came and what to do, at most once a second for each protocol.
+    /// Logs the protocol and the remedy, at most once a second for each protocol.
     pub fn log(&self, protocol: Protocol, port: Port, address: IpAddr) {
         let option = match port {
             Port::Stomp => "tcp",

@@ -24,7 +24,7 @@ pub struct Receiver {
     link: Arc<Link>,
     /// Which of its session's receivers this is; none if it was refused.
     ticket: Option<u64>,
-    /// Has its connection watched.
+    /// Keeps the connection marked as having a receiver.
     attached: Option<Attached>,
     /// Chunks to be sent first.
     script: VecDeque<Bytes>,
@@ -33,7 +33,7 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// A receiver that sends `script` first. One with a ticket is attached to its connection.
+    /// Creates a receiver that sends `script` first. With a ticket, it is attached to its connection.
     pub(super) fn new(link: Arc<Link>, ticket: Option<(u64, Attached)>, script: VecDeque<Bytes>) -> Receiver {
         let (ticket, attached) = ticket.unzip();
         Receiver { link, ticket, attached, script, ended: false }

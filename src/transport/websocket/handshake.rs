@@ -10,7 +10,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 /// The subprotocols of STOMP, best first.
 const SUBPROTOCOLS: [&str; 3] = ["v12.stomp", "v11.stomp", "v10.stomp"];
 
-/// What an operator does about a proxy that removes parts of handshakes.
+/// Advice about a proxy that removes parts of handshakes.
 pub const PROXY_REMEDY: &str = "Have the proxy pass on Upgrade and Connection by HTTP/1.1; nginx: proxy_http_version \
     1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection \"upgrade\"";
 
@@ -24,7 +24,7 @@ pub struct Handshake {
     pub response: Response<String>,
     /// Whether it is 101.
     pub accepted: bool,
-    /// What a proxy on the way has taken away, if that is why it is refused.
+    /// The part that a proxy has removed, if the handshake is refused for that.
     pub removed: Option<&'static str>,
 }
 
@@ -87,7 +87,7 @@ pub fn accept<B>(request: &Request<B>) -> Handshake {
     Handshake { response, accepted: true, removed: None }
 }
 
-/// What a handshake is without that no client leaves out, but proxies do that know nothing of WebSocket.
+/// Returns the missing part of a handshake that every client sends, and that a proxy without WebSocket support removes.
 fn removed_by_proxy<B>(request: &Request<B>) -> Option<&'static str> {
     let headers = request.headers();
     if !headers.contains_key(SEC_WEBSOCKET_KEY) {
