@@ -8,9 +8,9 @@
 //! A [`Charge`] is held by whatever owns the memory and gives it back when dropped, so that the sum cannot
 //! drift. Charging never fails: code that takes in *new* work asks [`Budget::is_exhausted`] or [`Budget::admits`] first.
 //!
-//! Subscriptions have a share of their own, so that neither side locks the other out: subscriptions never fill more than the
-//! share, and so leave three quarters to messages; and where messages fill the whole budget, a quarter of the share
-//! stays open to subscriptions, so that consumers can come and drain the queues.
+//! Subscriptions have a share of their own, so that neither side locks the other out. Subscriptions never fill more than
+//! the share, and so leave three quarters to messages. If messages fill the whole budget, a quarter of the share stays
+//! open to subscriptions, so that consumers can come and drain the queues.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ const RESERVE_PART: usize = 4;
 #[derive(Debug)]
 pub struct Budget {
     used: AtomicUsize,
-    /// Bytes that admitted work is going to charge.
+    /// Bytes that are reserved for admitted work and not charged yet.
     reserved: AtomicUsize,
     bytes_max: usize,
     /// The budget that this is a share of.
@@ -64,12 +64,12 @@ impl Budget {
         Some(Reservation { budget: self.clone(), bytes })
     }
 
-    /// Bytes charged at this moment.
+    /// Returns the bytes charged at this moment.
     pub fn used(&self) -> usize {
         self.used.load(Relaxed)
     }
 
-    /// The limit in bytes.
+    /// Returns the limit in bytes.
     pub fn bytes_max(&self) -> usize {
         self.bytes_max
     }
@@ -120,7 +120,7 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// Gives `bytes` back, which are charged by now.
+    /// Gives back `bytes` that have been charged in the meantime.
     pub fn release(&mut self, bytes: usize) {
         let bytes = bytes.min(self.bytes);
         self.bytes -= bytes;
@@ -184,7 +184,7 @@ pub const fn table_allocation(capacity: usize, entry_bytes: usize) -> usize {
     allocation(buckets * (entry_bytes + 1) + GROUP_BYTES)
 }
 
-/// What an entry of `entry_bytes` bytes of a large hash table that grows costs on average.
+/// Returns the average bytes of an entry of `entry_bytes` bytes in a large hash table that grows.
 pub const fn table_entry(entry_bytes: usize) -> usize {
     (entry_bytes + 1) * 3 / 2
 }
@@ -197,12 +197,12 @@ pub struct Charge {
 }
 
 impl Charge {
-    /// Bytes held.
+    /// Returns the bytes charged.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Takes `bytes` of the same budget for a copy that can be done without; `None` near the limit.
+    /// Charges `bytes` to the same budget for an optional copy; `None` near the limit.
     pub fn for_copy(&self, bytes: usize) -> Option<Charge> {
         self.has_room().then(|| self.budget.charge(bytes))
     }

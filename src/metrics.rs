@@ -37,9 +37,9 @@ struct Source {
     source: &'static str,
 }
 
-/// What may come of a login.
+/// The possible results of a login.
 const LOGIN_RESULTS: [&str; 4] = ["accepted", "refused", "busy", "unavailable"];
-/// Sources of users that may be unable to say who a client is.
+/// Sources of users that may fail to check a login.
 const SOURCES: [&str; 3] = ["hook", "token", "users-file"];
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -190,7 +190,7 @@ impl Metrics {
         self.closed.get_or_create(&Reason { reason }).inc();
     }
 
-    /// A connection by `transport` has ended for `reason` before a conversation began on it.
+    /// Counts a connection by `transport` that ended for `reason` before its session began.
     pub fn closed_at_once(&self, transport: &'static str, reason: &'static str) {
         self.accepted.get_or_create(&Transport { transport }).inc();
         self.closed.get_or_create(&Reason { reason }).inc();
@@ -201,12 +201,12 @@ impl Metrics {
         self.limits.get_or_create(&Limit { limit }).inc();
     }
 
-    /// A login was checked, or not, with this result.
+    /// Counts a login with this result.
     pub fn login(&self, result: &'static str) {
         self.logins.get_or_create(&LoginResult { result }).inc();
     }
 
-    /// A source of users could not say who a client is.
+    /// Counts a login that a source of users could not check.
     pub fn source_failed(&self, source: &'static str) {
         self.source_errors.get_or_create(&Source { source }).inc();
     }

@@ -78,7 +78,7 @@ const GAUGE_STEP_BYTES: usize = 16 * 1024;
 const BURST_FACTOR: usize = 4;
 /// Parcels for which an empty outbox keeps its room.
 const IDLE_PARCELS: usize = 8;
-/// Messages of work queues that wait at most: a consumer that comes or goes makes no more work than that at once.
+/// Most messages of work queues that wait here. It bounds the work when a consumer comes or goes.
 const FROM_QUEUES_MAX: usize = 512;
 /// How much an outbox may hold and how long it is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -303,10 +303,10 @@ impl Outbox {
         std::mem::take(&mut self.state.lock().starved)
     }
 
-    /// Withdraws what waits for one subscription: nothing of it is taken any more. Returns the tags of what came from a
-    /// work queue, in order.
+    /// Withdraws the deliveries that wait for one subscription: the receiver does not get them. Returns the tags of those
+    /// from a work queue, in order.
     ///
-    /// Costs as much as waits for this subscription, however much waits for others, see [`State::withdraw`].
+    /// The cost depends only on the deliveries for this subscription, see [`State::withdraw`].
     pub fn withdraw(&self, key: Key) -> VecDeque<Tag> {
         let mut state = self.state.lock();
         let (tags, removed) = state.withdraw(key);
@@ -798,7 +798,8 @@ mod tests {
         assert_eq!(rig.outbox.bytes(), 0);
     }
 
-    /// Work of `count` subscriptions that come, get one message and go, beside `pile` messages for another.
+    /// Returns the work of `count` subscriptions that come, get one message and go, while `pile` messages wait for
+    /// another.
     fn work_beside(pile: usize, count: u32) -> u64 {
         let (budget, now) = (Budget::new(usize::MAX), Instant::now());
         let options = Options { outbox_bytes_max: usize::MAX, burst_patience: PATIENCE };

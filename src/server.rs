@@ -182,7 +182,7 @@ impl Server {
         Ok(server)
     }
 
-    /// Where clients can connect, as URLs: one for each listener for STOMP over TCP, two for each HTTP listener.
+    /// Returns the URLs at which clients can connect: one for each TCP listener, two for each HTTP listener.
     pub fn listening(&self) -> Vec<String> {
         let tcp = self.tcp.iter().map(|address| format!("tcp://{address}"));
         let http = self
@@ -227,16 +227,16 @@ impl Server {
         Rules { hub: Arc::downgrade(&self.hub) }
     }
 
-    /// Stops accepting, sends what is waiting, tells every client and waits for them to leave, all of it within the
-    /// drain time. Returns how many connections had to be cut.
+    /// Stops accepting, sends all waiting messages, closes every client and waits for them to leave, within the drain
+    /// time. Returns the number of connections that had to be cut.
     pub async fn shut_down(mut self) -> usize {
-        // Half of the cut time is left for what comes behind this, such as the end of the process.
+        // Half of the cut time is left for the end of the process.
         let ends_at = Instant::now() + self.drain_time - cut_time(self.drain_time) / 2;
         self.stop();
         self.tasks.abort_all();
         while self.tasks.join_next().await.is_some() {}
         self.hub.tasks.close();
-        // STOMP connections end by themselves before that and log it; HTTP requests that hang do not.
+        // STOMP connections end before that and log it; HTTP requests that hang do not.
         if tokio::time::timeout_at(ends_at.into(), self.hub.tasks.wait()).await.is_err() {
             tracing::warn!(connections = self.hub.tasks.len(), "drain time is over, cutting what is left");
         }
@@ -261,7 +261,7 @@ impl Server {
     }
 }
 
-/// The part of the drain time that begins when clients are cut.
+/// Returns the last part of the drain time, which begins when clients are cut.
 fn cut_time(drain_time: Duration) -> Duration {
     (drain_time / 8).min(CUT_TIME_MAX)
 }

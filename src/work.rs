@@ -15,7 +15,7 @@ thread_local! {
     static DONE: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Handling one frame, beside what it makes the broker do.
+/// Handling one frame, without the work that it causes in the broker.
 pub const FRAME: usize = 6;
 /// Bytes that are read, parsed, copied or written for one unit.
 pub const BYTES_PER_UNIT: usize = 512;

@@ -71,13 +71,14 @@ pub const RESERVED: &[&str] = &[
     "access_token",
 ];
 
-/// Whether a header of this name is one of [`RESERVED`], in any case and with white space around it: many receivers
-/// compare names without case, or trim them, and would take `User-Name` for the broker's own `user-name`.
+/// Returns whether a header of this name is one of [`RESERVED`], in any case and with white space around it.
+///
+/// Many receivers compare names without case, or trim them, and would take `User-Name` for the broker's `user-name`.
 pub fn is_reserved(name: &str) -> bool {
     tail::is_reserved(name.as_bytes(), false, false)
 }
 
-/// Whether two header names are the same to a receiver that compares them without case and trims them.
+/// Returns whether two header names are the same to a receiver that compares them without case and trims them.
 pub fn is_same_name(one: &str, other: &str) -> bool {
     tail::folded(one) == tail::folded(other)
 }
@@ -127,7 +128,7 @@ impl<G> Message<G> {
     /// Octets of a message beside its primary tail: the shared block and its two counts.
     pub const OVERHEAD_BYTES: usize = size_of::<Shared<G>>() + 2 * size_of::<usize>();
 
-    /// What the id and the destination without escapes cost beside their text: the block and what allocators add.
+    /// Overhead of the id and of the unescaped destination: the block and the rounding of allocators.
     const UNESCAPED_BYTES: usize = size_of::<(String, String)>() + 32;
 
     /// Encodes the message. `guard` is called with the octets that the message will hold.
@@ -330,7 +331,7 @@ mod tests {
         Message::new(Parts { id: "n-1", destination, headers: &headers, extra, body }, |_| ())
     }
 
-    /// The tail, kept.
+    /// Returns the tail, and keeps it.
     fn tail(message: &Message, version: Version) -> &Bytes {
         kept(message.tail(version, |(), _| Some(())))
     }

@@ -7,7 +7,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 use std::ffi::OsString;
 
 const CHECK_CONFIG: &str = "check-config";
-/// What `-h` shows: the options that most operators need, each in few words. `--help` shows all in full.
+/// The short help (`-h`): the options that most operators need, each in few words. `--help` shows all in full.
 const BASICS: [(&str, &str); 7] = [
     ("http", "HTTP and WebSocket: HOST:PORT or off"),
     ("tcp", "STOMP over TCP: HOST:PORT or off"),
@@ -56,7 +56,7 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Parsed {
     }
 }
 
-/// `is_short`: it is to show its short help, which has one line for each option and no headings.
+/// With `is_short` the command shows its short help, which has one line for each option and no headings.
 fn command(is_short: bool) -> Command {
     let check = Command::new(CHECK_CONFIG).about("Checks file, environment and flags without starting");
     Command::new("stompbox")

@@ -11,7 +11,7 @@ pub(super) fn start(options: &LogOptions) {
     // An error means that somebody logs already; then that is where lines go.
     let _ = match options.format {
         LogFormat::Text => log.with_ansi(wants_colour()).try_init(),
-        // One flat object a line: what log collectors index without being told how.
+        // One flat object a line, which log collectors index without configuration.
         LogFormat::Json => log.json().flatten_event(true).with_ansi(false).try_init(),
     };
 }

@@ -10,11 +10,11 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
-/// How long the runtime may still be busy (resolving a name, say) when the broker could not start.
+/// Longest wait for the runtime's blocking work, such as resolving a name, when the broker could not start.
 const RUNTIME_STOP: Duration = Duration::from_secs(1);
 
-/// Polls of tasks after which a worker thread looks at its sockets. With tokio's default of 61 a client with one frame
-/// waits for that many polls of others, each of which may take a whole share ([`crate::transport`]).
+/// Polls of tasks after which a worker thread polls its sockets. With tokio's default of 61, a client with one frame
+/// would wait for that many polls of others, each of which may take a whole share ([`crate::transport`]).
 const EVENT_INTERVAL: u32 = 16;
 
 /// Serves until SIGINT or SIGTERM.
@@ -26,7 +26,7 @@ pub(super) fn serve(loaded: Loaded, load: impl Load) -> Result<(), String> {
     let runtime = runtime(worker_threads).map_err(|error| format!("cannot start threads: {error}"))?;
     let ends_at = runtime.block_on(run(loaded, load));
     let now = Instant::now();
-    // All of the stop lies within the drain time.
+    // The whole stop takes at most the drain time.
     runtime.shutdown_timeout(
         ends_at.as_ref().map_or(RUNTIME_STOP, |ends_at| ends_at.saturating_duration_since(now)),
     );
@@ -49,7 +49,7 @@ impl<F: Fn() -> Result<Loaded, Vec<Mistake>> + Send + 'static> Load for F {}
 /// What a reload changes; all else needs a restart.
 const RELOADED: [&str; 2] = ["permissions", "permission"];
 
-/// Returns when the process has to have ended.
+/// Serves until a signal, and returns the time by which the process must have ended.
 async fn run(loaded: Loaded, load: impl Load) -> Result<Instant, String> {
     // Before anybody can know that we listen, so that no signal finds us unprepared.
     let mut signals = Signals::new().map_err(|error| format!("cannot wait for signals: {error}"))?;

@@ -65,7 +65,7 @@ fn listed_names(c: &Config) -> Option<String> {
     c.users.listed.iter().find_map(|(name, _)| c.users.names.check(name).err())
 }
 
-/// A rule about a user who cannot exist would never apply.
+/// Reports rules about users who cannot exist: they would never apply.
 fn names_in_rules(c: &Config) -> Option<String> {
     c.users.permissions.rules.iter().find_map(|rule| {
         let wrong = c.users.names.check(rule.user()?).err()?;

@@ -58,7 +58,7 @@ impl Loaded {
 /// `STOMPBOX_CONFIG`), then the environment, then the flags.
 ///
 /// # Errors
-/// Everything that is wrong: that in the file by its lines, then that in the environment, then that in flags.
+/// All mistakes: those in the file by line, then those in the environment, then those in flags.
 pub fn load(
     config: Option<&str>,
     variables: impl IntoIterator<Item = (OsString, OsString)>,
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_in_the_file_is_told_by_line_whatever_found_it() {
+    fn mistakes_in_the_file_are_reported_in_the_order_of_lines() {
         let text = "frame-bytes-max = \"8MiB\"\nbacklgo = 1\nlinger = 5\nconnect-silence = \"61s\"\ntcp = \"here\"\n";
         let file = File::new("lines", text);
         let mistakes = load(Some(file.path()), variables(&[]), Vec::new()).expect_err("mistakes");

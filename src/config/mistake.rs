@@ -22,7 +22,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// Orders what is reported: the file by its lines, the environment, flags, defaults.
+    /// Returns the key of the order of reports: the file by its lines, the environment, flags, defaults.
     pub(super) fn rank(&self) -> (u8, usize) {
         match self {
             Source::File { line, .. } => (0, *line),

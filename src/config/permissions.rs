@@ -7,7 +7,7 @@ use crate::http::hosts::Hosts;
 use crate::users::Kind;
 use crate::users::permissions::{Permissions, Preset, Rule, Verb};
 
-/// Where the demo's rule comes from.
+/// The origin of the demo's rule.
 const DEMO: &str = "demo";
 /// What the demo's users do.
 const DEMO_RULE: &str = "allow send anyone /topic/chat.**";
@@ -22,8 +22,8 @@ impl Config {
         Permissions::new(preset, options.rules.clone(), demo.into_iter().collect())
     }
 
-    /// What no rule lets anybody do (but services), of what most applications need. The demo's rule is for the demo's
-    /// users alone.
+    /// Returns the actions that most applications need and that no rule grants to users. Rights of services and the
+    /// demo's rule do not count.
     pub fn not_granted(&self) -> Vec<&'static str> {
         let permissions = self.permissions();
         let needs = [
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_rule_grants_to_anybody_is_known() {
+    fn actions_that_no_rule_grants_are_found() {
         let rule = |rules: &[&str]| {
             let mut config = config(&[("permissions", "safe")]);
             for rule in rules {

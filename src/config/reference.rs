@@ -1,4 +1,4 @@
-//! The table of options as the README shows it. The README's table of extension headers is held to the code here, too.
+//! The table of options as the README shows it. A test also compares the README's table of extension headers.
 
 use super::row::{Kind, Row};
 use super::table;

@@ -35,7 +35,7 @@ impl Host {
         Some((Host::parse(host)?, port))
     }
 
-    /// Reads what stands behind `://` in an origin of an app's own scheme: often nothing (`file://`), or an identifier.
+    /// Reads the part after `://` in an origin of an app's own scheme: often empty (`file://`), or an identifier.
     pub(super) fn opaque(text: &str) -> Option<Host> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte);
         let is_opaque = text.len() <= NAME_BYTES_MAX && text.bytes().all(plain);

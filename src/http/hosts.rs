@@ -70,7 +70,7 @@ impl Hosts {
     }
 }
 
-/// Checks how often a request has the header `Host` (RFC 9112, 3.2); the error is the text of a 400.
+/// Checks that a request has one header `Host` (RFC 9112, 3.2); the error is the text of a 400.
 pub(super) fn check_count(version: Version, headers: &HeaderMap) -> Result<(), &'static str> {
     match headers.get_all(HOST).iter().count() {
         0 if version >= Version::HTTP_11 => {

@@ -70,7 +70,7 @@ pub struct HttpServer {
     is_loopback: bool,
 }
 
-/// What all connections need.
+/// The state that all connections share.
 struct Shared {
     hub: Arc<Hub>,
     options: Options,
@@ -84,7 +84,7 @@ struct Shared {
 }
 
 impl HttpServer {
-    /// A server without listeners. Connections that are open finish their request when `stopping` is cancelled.
+    /// Creates a server without listeners. Open connections finish their request when `stopping` is cancelled.
     pub fn new(
         hub: Arc<Hub>,
         options: Options,
@@ -178,7 +178,7 @@ fn converse(
         .timer(TokioTimer::new())
         .header_read_timeout(header_timeout)
         .max_buf_size(HEAD_BYTES_MAX)
-        // A client that has closed its side behind a whole request is answered; `HttpSocket` says who is not.
+        // A client that has closed its side after a whole request gets its answer; `HttpSocket` handles the exceptions.
         .half_close(true)
         .serve_connection(TokioIo::new(socket), service)
         .with_upgrades();
@@ -297,7 +297,7 @@ impl HttpServer {
         response
     }
 
-    /// A file of the site that is built in.
+    /// Answers with a file of the built-in site.
     fn file(&self, path: &str, request: &Request<Incoming>) -> Response<Body> {
         match pages::page(path, &self.shared.options.ws_path, request.headers(), request.method()) {
             Some(response) => response.map(Body::from),

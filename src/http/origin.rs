@@ -244,8 +244,8 @@ struct Origin {
 }
 
 impl Origin {
-    /// Reads `scheme://host` or `scheme://host:port`, and no path but `/`. Clients that are no browsers write the URL of
-    /// the WebSocket instead: `ws` for `http`, `wss` for `https`, perhaps with its path.
+    /// Parses `scheme://host` or `scheme://host:port`, with no path but `/`. Clients other than browsers may send the URL
+    /// of the WebSocket instead: `ws` for `http`, `wss` for `https`, possibly with its path.
     fn parse(text: &str) -> Option<Origin> {
         let (mut scheme, mut authority) = split_origin(text)?;
         if let Some((_, page)) = SOCKETS.iter().find(|(socket, _)| *socket == scheme) {

@@ -49,7 +49,7 @@ pub fn page(path: &str, endpoint: &str, headers: &HeaderMap, method: &Method) ->
 /// The client library of SockJS, at its path.
 pub const SOCKJS_CLIENT: &str = "/sockjs.min.js";
 
-/// Whether the client library of SockJS is built in.
+/// Returns whether the client library of SockJS is built in.
 pub fn has_sockjs_client() -> bool {
     EMBEDDED.0.contains_key(&SOCKJS_CLIENT[1..])
 }

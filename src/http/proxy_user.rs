@@ -16,7 +16,7 @@ pub struct ProxyHeaders {
 impl ProxyHeaders {
     /// Whom the proxy has signed in, if it says so exactly once: a second header may be the client's own.
     pub(super) fn user(&self, headers: &HeaderMap) -> Option<ProxyUser> {
-        // Only the blanks that HTTP puts around a value are taken off: with others it is another user's name.
+        // Only the blanks that HTTP allows around a value are removed: a name with other blanks is another user's.
         let name = once(headers, self.user.as_ref()?)?.trim_matches([' ', '\t']);
         let roles = self.roles.as_ref().and_then(|roles| once(headers, roles)).unwrap_or_default();
         let roles = roles.split(',').map(str::trim).filter(|role| !role.is_empty()).map(str::to_owned);

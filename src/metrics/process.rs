@@ -1,4 +1,4 @@
-//! What this process uses of the machine, under the names that every Prometheus client library gives it.
+//! Metrics of this process, under the names that Prometheus client libraries use.
 //!
 //! The values come from `/proc`: on systems other than Linux these metrics do not exist.
 

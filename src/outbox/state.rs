@@ -40,11 +40,11 @@ pub(super) struct State {
     pub(super) from_queues_len: usize,
     /// Subscriptions that were withdrawn while their parcels may still lie here.
     pub(super) withdrawn: BTreeSet<Key>,
-    /// Parcels that may be looked at to find those of withdrawn subscriptions: see [`State::withdraw`].
+    /// Number of parcels that a scan for withdrawn ones may visit, see [`State::withdraw`].
     pub(super) sweep_credit: usize,
 }
 
-/// Parcels that each withdrawal may look at, beside one for each parcel that was put in.
+/// Parcels that each withdrawal allows a scan to visit, in addition to one for each parcel added.
 const CREDIT_PER_WITHDRAWAL: usize = 16;
 
 impl State {
@@ -84,13 +84,13 @@ impl State {
         }
     }
 
-    /// Forgets what waits for one subscription: the tags of messages from its work queue, in order, and the parcels
-    /// that could be removed at once.
+    /// Withdraws the deliveries that wait for one subscription. Returns the tags of messages from its work queue, in
+    /// order, and the parcels that could be removed at once.
     ///
-    /// Finding parcels means looking at all that wait. A client could have that done with a short frame again and
-    /// again, so it has to be earned: by parcels that were put in since the last time, and a little by each
-    /// withdrawal. Until then the parcels stay, and [`State::pop`] passes over them. They count for the bound meanwhile,
-    /// and are at most as many as what else waits.
+    /// Finding the parcels needs a scan of all that wait, which a client could cause again and again with a short frame.
+    /// The scan therefore runs only when enough parcels were added, and withdrawals made, since the last one. Until then
+    /// the parcels stay, and [`State::pop`] passes over them. They count for the bound, and are at most as many as the
+    /// other waiting parcels.
     pub(super) fn withdraw(&mut self, key: Key) -> (VecDeque<Tag>, Vec<Parcel>) {
         let tags = self.from_queues.remove(&key).unwrap_or_default();
         self.from_queues_len -= tags.len();

@@ -1,4 +1,4 @@
-//! Why the broker cannot listen, and what the operator can do about it.
+//! The error of a broker that cannot listen, with advice for the operator.
 
 use std::fmt::{self, Display, Formatter};
 use std::io::{self, ErrorKind};
@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind};
 /// Ports below this one need a privilege.
 const UNPRIVILEGED_PORT_MIN: u16 = 1024;
 
-/// Why the broker cannot listen where it should.
+/// The error of listening at one address.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address} (option {option}): {}", Advice(self))]
 pub struct BindError {
@@ -14,12 +14,12 @@ pub struct BindError {
     pub option: &'static str,
     /// The address.
     pub address: String,
-    /// What the system said.
+    /// The error of the operating system.
     #[source]
     pub error: io::Error,
 }
 
-/// What is wrong and what to change, with an example.
+/// The cause and the advice, with an example.
 struct Advice<'a>(&'a BindError);
 
 impl Display for Advice<'_> {
@@ -27,7 +27,7 @@ impl Display for Advice<'_> {
         let BindError { option, address, error } = self.0;
         let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
         let port: u16 = port.parse().unwrap_or(0);
-        // The port that the option has by default.
+        // The default port of the option.
         let usual = if *option == "http" { 8080 } else { 61613 };
         match error.kind() {
             ErrorKind::AddrInUse => {
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bind_error_names_the_option_and_an_address_that_may_do() {
+    fn a_bind_error_names_the_option_and_suggests_an_address() {
         for (option, address, kind, why, example) in [
             ("tcp", "127.0.0.1:61613", ErrorKind::AddrInUse, "uses this port", "--tcp 127.0.0.1:61614;"),
             ("http", "[::1]:8080", ErrorKind::AddrInUse, "uses this port", "--http [::1]:8081;"),

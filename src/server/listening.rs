@@ -9,7 +9,7 @@ use std::io;
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
 
-/// An address as the operator wrote it, and what it stands for.
+/// An address as the operator wrote it, and the socket addresses that it stands for.
 struct Wanted<'a> {
     option: &'static str,
     listen: &'a Listen,
@@ -48,7 +48,7 @@ fn failed(option: &'static str, listen: &Listen, error: io::Error) -> BindError 
     BindError { option, address: listen.to_string(), error }
 }
 
-/// The addresses of a name, each once, in the order in which the system prefers them.
+/// Returns the addresses of a name, each once, in the order in which the system prefers them.
 async fn resolve(listen: &Listen) -> io::Result<Vec<SocketAddr>> {
     let mut addresses: Vec<SocketAddr> = Vec::new();
     for address in tokio::net::lookup_host(listen.to_string()).await? {
@@ -59,7 +59,7 @@ async fn resolve(listen: &Listen) -> io::Result<Vec<SocketAddr>> {
     if addresses.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(addresses) }
 }
 
-/// Listens at every address; those that this machine does not have are left out as long as one of them is there.
+/// Listens at every address. Skips addresses that this machine does not have, unless it has none of them.
 fn open(wanted: &Wanted<'_>, ipv4_ports: &HashSet<u16>, backlog: i32) -> io::Result<Vec<TcpListener>> {
     let mut opened = Vec::new();
     let mut missing = None;
@@ -83,7 +83,7 @@ fn open(wanted: &Wanted<'_>, ipv4_ports: &HashSet<u16>, backlog: i32) -> io::Res
     }
 }
 
-/// Whether this machine has no such address.
+/// Returns whether the error means that this machine has no such address.
 fn is_missing(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AddrNotAvailable
         || error.raw_os_error() == Some(Errno::AFNOSUPPORT.raw_os_error())

@@ -5,7 +5,7 @@ use crate::metrics::Labels;
 use crate::session::Closing;
 use crate::transport;
 
-/// Options that end in `-max` and are no limit that a client can meet.
+/// Options that end in `-max` and are not limits that a client can reach.
 const NO_LIMITS: [&str; 4] =
     ["auth-cache-max", "auth-parallel-max", "presence-names-max", "redelivery-backoff-max"];
 /// Limits whose options do not end in `-max`.

@@ -199,7 +199,8 @@ impl Shared {
         answers
     }
 
-    /// Asks the sources once the throttle admits the login. A client that shows a token or nothing guesses nothing.
+    /// Asks the sources once the throttle admits the login. A login without a passcode is not a guess and is not
+    /// throttled.
     async fn in_turn(&self, credentials: &Credentials, purpose: Purpose) -> Checked {
         let Some((name, passcode)) = credentials.login() else { return self.ask(credentials, purpose).await };
         let turn = match self.turn(credentials.handshake.address, name, passcode).await {
@@ -244,7 +245,7 @@ impl Shared {
         Ok(turn)
     }
 
-    /// One source after the other, until one knows the client or refuses it.
+    /// Asks one source after the other, until one knows the client or refuses it.
     async fn ask(&self, credentials: &Credentials, purpose: Purpose) -> Checked {
         for source in &self.sources {
             if purpose == Purpose::Renewal && source.name() == sources::Kind::Anonymous.as_str() {
@@ -273,7 +274,7 @@ impl Shared {
     }
 }
 
-/// What came of a check. Reasons are for the log.
+/// The result of a check. Reasons are for the log.
 enum Checked {
     Known(Principal),
     /// A source knows the client by a name that is not accepted here.
@@ -281,12 +282,12 @@ enum Checked {
     Refused(String),
     /// No source knows the client.
     Unknown,
-    /// A source, by its name, could not say.
+    /// The named source could not check the login.
     Unavailable(&'static str, String),
     Throttled(&'static str),
 }
 
-/// A login that may be checked; dropped before it is settled, it counts nothing.
+/// An admitted login. If it is dropped before it is settled, it is not counted.
 struct Turn<'a> {
     shared: &'a Shared,
     ticket: Option<Ticket>,
@@ -294,7 +295,7 @@ struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    /// Counts what came of it, and says when a refusal may be answered.
+    /// Counts the result, and returns when a refusal may be answered.
     fn settle(mut self, outcome: Outcome) -> Instant {
         let now = Instant::now();
         let Some(ticket) = self.ticket.take() else { return now };
@@ -369,8 +370,8 @@ fn refused(detail: String, reason: String) -> Refused {
     Refused { summary: REFUSED, detail, reason, cause: Cause::Credentials, limit: None }
 }
 
-/// What a client reads depends on what it sent only, never on what is known here. Only a client that has proved who it is
-/// reads that its name is not accepted.
+/// Returns the answer to a client. The text of a refusal depends only on the credentials that the client sent, never on
+/// known users: only a client with correct credentials reads that its name is not accepted.
 fn heard(credentials: &Credentials, checked: Checked) -> Answer {
     let reason = match checked {
         Checked::Known(principal) => return Ok(principal),

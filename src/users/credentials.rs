@@ -112,7 +112,7 @@ fn token_in_passcode(passcode: &str) -> Option<&str> {
     bearer.or_else(|| looks_like_token(text).then_some(text))
 }
 
-/// Whether a passcode would be taken for a token, so that nobody can sign in with it.
+/// Returns whether a passcode has the form of a token, so that no user could sign in with it.
 pub(crate) fn taken_for_token(passcode: &str) -> bool {
     token_in_passcode(passcode).is_some()
 }

@@ -48,7 +48,7 @@ impl Drop for Pass<'_> {
     fn drop(&mut self) {
         let mut gates = self.gates.gates.lock();
         drop(self.permit.take());
-        // Whoever waits or has passed holds a clone.
+        // Every login that waits or has passed holds a clone.
         if gates.get(&self.address).is_some_and(|gate| Arc::strong_count(gate) == 1) {
             gates.remove(&self.address);
         }

@@ -124,14 +124,14 @@ impl Default for Options {
     }
 }
 
-/// What a client was refused for.
+/// The cause of a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// What the client has shown.
+    /// The credentials are wrong.
     Credentials,
     /// Too many logins, right or wrong: the client may try again later.
     Busy,
-    /// A source, by its name, could not say who the client is.
+    /// The named source could not check the login.
     Source(&'static str),
 }
 
@@ -144,7 +144,7 @@ pub struct Refused {
     pub detail: String,
     /// For the log only; holds no secret.
     pub reason: String,
-    /// Whose fault it is.
+    /// The cause, for the log and the metrics.
     pub cause: Cause,
     /// The option of the limit, if one was met.
     pub limit: Option<&'static str>,

@@ -12,7 +12,7 @@ pub(super) const NAME_BYTES_MAX: usize = 256;
 /// Returns the name if it can stand in headers, in destinations and in the log.
 ///
 /// # Errors
-/// What is wrong with the name, for the log.
+/// The fault of a name, for the log.
 pub(super) fn checked(name: &str) -> Result<Arc<str>, &'static str> {
     match name {
         "" => Err("the name is empty"),
@@ -67,7 +67,7 @@ impl Names {
     }
 
     /// Returns the canonical form of a login that a client has typed, or the login itself if it has none. The passcode
-    /// proves who the client is, so that converting the login takes nobody for somebody else.
+    /// proves who the client is, so that converting the login cannot confuse two users.
     pub(super) fn canonical(self, login: &str) -> Cow<'_, str> {
         if self == Names::Any || is_plain(login) {
             return Cow::Borrowed(login);
@@ -76,7 +76,8 @@ impl Names {
     }
 }
 
-/// Whether the name is of printable ASCII characters without the space, all of which the profile allows as they are.
+/// Returns whether the name consists of printable ASCII characters other than the space. The profile allows all of them
+/// unchanged.
 fn is_plain(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic())
 }

@@ -1,4 +1,4 @@
-//! Slows down clients that guess passcodes, and nobody else.
+//! Slows down clients that guess passcodes, without a delay for other clients.
 //!
 //! ```text
 //!  login ──► right before, with this passcode? ─────────────────────────────────► checked at once
@@ -57,12 +57,12 @@ pub(super) struct Throttle {
     /// Names with passcodes that were right, and with passcodes that were not.
     right: Recent<u64, ()>,
     wrong: Recent<u64, ()>,
-    /// How often a name with a passcode is being checked, and with how many passcodes a name is.
+    /// Number of checks in progress by name and passcode, and number of passcodes being checked by name.
     checks: HashMap<(u64, u64), u32>,
     checked_names: HashMap<u64, u32>,
 }
 
-/// Who wants to sign in, by keyed hashes: names and passcodes are as long as a client likes, and secret.
+/// The keyed hashes of a login: names and passcodes have any length, and are secret.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Attempt {
     network: Option<IpAddr>,
@@ -92,12 +92,12 @@ enum Kind {
     Guess,
 }
 
-/// What came of a login.
+/// The result of a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// The passcode is that of the name.
+    /// The passcode is correct.
     Right,
-    /// It is not.
+    /// The passcode is wrong.
     Wrong,
     /// The check says nothing about the passcode.
     Unknown,
@@ -116,7 +116,7 @@ struct Pair {
     next_at: Instant,
 }
 
-/// What is counted of one name, or of one address.
+/// The counts of one name, or of one address.
 #[derive(Clone, Copy, Debug)]
 struct Count {
     count: u32,
@@ -125,7 +125,7 @@ struct Count {
 }
 
 impl Throttle {
-    /// Leaves `free` guesses without delay, and remembers `right_max` right logins.
+    /// Creates a throttle that allows `free` guesses without delay, and remembers `right_max` correct logins.
     pub(super) fn new(free: u32, right_max: usize) -> Throttle {
         Throttle {
             free,
@@ -151,7 +151,7 @@ impl Throttle {
         }
     }
 
-    /// Whether the login needs no slot beside that of its own address and name.
+    /// Returns whether the login needs only the slot of its own address and name.
     pub(super) fn is_known(&self, attempt: &Attempt) -> bool {
         self.right.contains(&attempt.passcode) || self.known_pairs.contains(&attempt.pair)
     }
@@ -159,7 +159,7 @@ impl Throttle {
     /// Admits a login, now or later.
     ///
     /// # Errors
-    /// The login would have to wait too long. What is too much, for the log.
+    /// The login would have to wait too long. The text names the exceeded count, for the log.
     pub(super) fn enter(&mut self, attempt: Attempt, now: Instant) -> Result<Ticket, &'static str> {
         let pair = self.pairs.get(&attempt.pair).copied().filter(|pair| pair.last + FORGOTTEN_AFTER > now);
         let pair = pair.unwrap_or_else(|| Pair::new(now));
@@ -269,7 +269,7 @@ impl Throttle {
         self.pairs.insert(attempt.pair, pair);
     }
 
-    /// What one name adds to the count of its address at most.
+    /// Returns the most that one name adds to the count of its address.
     fn per_name(&self) -> u32 {
         self.free.max(1).saturating_mul(PER_NAME)
     }
@@ -294,7 +294,7 @@ impl Count {
         Count { count: 0, last: now, next_at: now }
     }
 
-    /// The count as it is now: nothing, if it was forgotten.
+    /// Returns the current count; zero if it has expired.
     fn at(self, now: Instant) -> Count {
         if self.last + FORGOTTEN_AFTER > now { self } else { Count::new(now) }
     }
@@ -305,7 +305,7 @@ fn count<K: Hash + Eq + Clone>(counts: &mut Recent<K, Count>, key: K, more: u32,
     counts.insert(key, Count { count: old.count.saturating_add(more), last: now, ..old });
 }
 
-/// The time between a guess, before which there were so many, and the next one.
+/// Returns the time between a guess, after `guesses` earlier ones, and the next one.
 fn interval(guesses: u32, free: u32, max: Duration) -> Duration {
     match guesses.checked_sub(free) {
         // The first one costs nothing, even if none is free.
@@ -314,7 +314,7 @@ fn interval(guesses: u32, free: u32, max: Duration) -> Duration {
     }
 }
 
-/// Counts one less; whether that was the last.
+/// Decrements the count, and returns whether it was the last.
 fn release<K: Hash + Eq>(counts: &mut HashMap<K, u32>, key: K) -> bool {
     let Entry::Occupied(mut count) = counts.entry(key) else { return false };
     *count.get_mut() -= 1;

@@ -269,7 +269,7 @@ fn raws(head: &[u8]) -> impl Iterator<Item = Raw<'_>> {
     })
 }
 
-/// Where reserved names are found: by first letter and length, which few of them share. Rows are counted from 1, so
+/// The index of reserved names by first letter and length, which few of them share. Rows are counted from 1, so
 /// that 0 is none.
 struct Index {
     first: [u8; 1024],
@@ -296,7 +296,7 @@ impl Index {
     }
 }
 
-/// Whether only the broker may set a header of this name. `simple`: the name is known to be ASCII without a backslash.
+/// Returns whether only the broker may set a header of this name. With `simple` the name is ASCII without a backslash.
 #[inline]
 pub(super) fn is_reserved(name: &[u8], escaped: bool, simple: bool) -> bool {
     match is_trim(name, simple) {
@@ -310,7 +310,7 @@ fn is_reserved_trim(name: &[u8]) -> bool {
     RESERVED.iter().any(|reserved| reserved.as_bytes() == name) || is_reserved_in_capitals(name)
 }
 
-/// The same for a name that is not written as in the list.
+/// Returns the same for a name that is not spelled as in the list.
 #[inline]
 fn is_reserved_in_capitals(name: &[u8]) -> bool {
     let Some(first) = name.first() else { return false };
@@ -338,7 +338,7 @@ fn is_replaced(name: &[u8], escaped: bool, simple: bool, extra: &[(&str, &str)])
     }
 }
 
-/// Whether it is known at a glance that [`folded`] would change nothing of a name but the case of ASCII letters.
+/// Returns whether [`folded`] is certain to change only the case of ASCII letters of a name.
 #[inline]
 fn is_trim(name: &[u8], simple: bool) -> bool {
     let is_letter = |octet: Option<&u8>| octet.is_some_and(u8::is_ascii_alphanumeric);

@@ -103,7 +103,7 @@ impl Command {
         })
     }
 
-    /// Whether some command begins with these bytes.
+    /// Returns whether some command begins with these bytes.
     pub fn may_begin_with(start: &[u8]) -> bool {
         TABLE.iter().any(|row| row.wire.as_bytes().starts_with(start))
     }

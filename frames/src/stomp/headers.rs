@@ -21,7 +21,7 @@ pub struct Headers {
     pub(super) looks: Looks,
 }
 
-/// What no octet of the headers is.
+/// The bytes that are known to be absent from the headers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Looks {
     /// Nothing is known.

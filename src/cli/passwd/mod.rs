@@ -45,7 +45,7 @@ struct Wish {
     /// Without a name they are listed.
     name: Option<String>,
     roles: Option<Arc<[Box<str>]>>,
-    /// Whether a new user may have a name that brokers refuse unless `user-names` is `any`.
+    /// Whether a new user may have a name that brokers only accept with `user-names = any`.
     any_name: bool,
     delete: bool,
 }

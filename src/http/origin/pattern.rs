@@ -8,7 +8,7 @@ use std::fmt;
 const WEB: [(&str, u16); 2] = [("http", 80), ("https", 443)];
 pub(super) const SOCKETS: [(&str, &str); 2] = [("ws", "http"), ("wss", "https")];
 
-/// Origins as the option lists them.
+/// An entry of the option `allowed-origins`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pattern {
     scheme: String,
@@ -67,7 +67,8 @@ impl Pattern {
         port && self.scheme == origin.scheme && self.host.matches(&origin.host)
     }
 
-    /// It as a source of Content Security Policy, which has no words for IPv6 addresses and for identifiers of apps.
+    /// Returns the source for a Content Security Policy; `None` for IPv6 addresses and identifiers of apps, which a
+    /// policy cannot express.
     pub(super) fn policy_source(&self) -> Option<String> {
         match &self.host {
             HostPattern::Exactly(host) if host.as_str().is_empty() => Some(format!("{}:", self.scheme)),
@@ -88,13 +89,13 @@ impl fmt::Display for Pattern {
     }
 }
 
-/// The scheme in lower case and what stands behind `://`, a slash at its end left out.
+/// Returns the scheme in lower case and the part after `://`, without a slash at its end.
 pub(super) fn split_origin(text: &str) -> Option<(String, &str)> {
     let (scheme, authority) = text.split_once("://")?;
     Some((parse_scheme(scheme)?, authority.strip_suffix('/').unwrap_or(authority)))
 }
 
-/// RFC 3986, 3.1, in lower case.
+/// Parses a scheme (RFC 3986, 3.1), and returns it in lower case.
 fn parse_scheme(text: &str) -> Option<String> {
     let plain = |octet: u8| octet.is_ascii_alphanumeric() || b"+-.".contains(&octet);
     let good = text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.bytes().all(plain);

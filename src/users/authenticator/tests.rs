@@ -75,7 +75,7 @@ fn bearer(token: &str) -> Credentials {
     Credentials { authorization: Some(Secret::new(&format!("Bearer {token}"))), ..Credentials::default() }
 }
 
-/// Milliseconds until the answer, and whether the client is let in.
+/// Milliseconds until the answer, and whether the login is accepted.
 async fn took(authenticator: &Authenticator, credentials: Credentials) -> (u128, bool) {
     let start = Instant::now();
     let result = authenticator.authenticate(credentials).await;

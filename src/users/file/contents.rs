@@ -28,7 +28,7 @@ impl Users {
     /// Parses the text of a file. Users must have names that `names` accepts.
     ///
     /// # Errors
-    /// The number of the first line that is not accepted, and what is wrong with it.
+    /// The number of the first line that is not accepted, and the reason.
     pub(super) fn parse(text: &str, names: Names) -> Result<Users, String> {
         let records = record::parse(text).map_err(|wrong| wrong.to_string())?;
         for record in &records {

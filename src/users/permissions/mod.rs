@@ -112,8 +112,8 @@ impl Permissions {
         self.lines.iter().map(|line| format!("{} ({})", line.rule, line.origin)).collect()
     }
 
-    /// Whether a rule lets anybody do that with any destination of the family, rules from `origin` left aside. Services
-    /// need no rule.
+    /// Returns whether a rule allows `verb` to any user with any destination of the family, without the rules from
+    /// `origin`. Services need no rule.
     pub fn grant_to_anybody(&self, verb: Verb, kind: Kind, origin: &str) -> bool {
         let mut lines = self.lines.iter().filter(|line| line.origin != origin);
         let first = lines.find(|line| line.rule.is_grant(verb, kind) || line.rule.is_end(verb, kind));

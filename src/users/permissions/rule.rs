@@ -93,12 +93,13 @@ impl Rule {
         self.effect
     }
 
-    /// Whether it lets somebody do that with some destinations of this family.
+    /// Returns whether the rule allows this to some user with some destinations of the family.
     pub(super) fn is_grant(&self, verb: Verb, kind: Kind) -> bool {
         self.effect == Effect::Allow && self.verb.is_none_or(|own| own == verb) && self.target.is_over(kind)
     }
 
-    /// Whether it keeps everybody from doing that with any destination of this family, so that no rule behind it counts.
+    /// Returns whether the rule denies this to every user with any destination of the family. Later rules then do not
+    /// count.
     pub(super) fn is_end(&self, verb: Verb, kind: Kind) -> bool {
         self.effect == Effect::Deny
             && self.who == Who::Anyone

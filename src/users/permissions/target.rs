@@ -110,7 +110,7 @@ impl Target {
         self.kind.is_none_or(|own| own == kind)
     }
 
-    /// Whether it is over every destination of this family.
+    /// Returns whether the target covers every destination of the family.
     pub(super) fn is_over_all_of(&self, kind: Kind) -> bool {
         self.is_over(kind) && *self.steps == [Step::Many]
     }

@@ -1,4 +1,4 @@
-//! The throttle with a clock of the test's own: attackers, their neighbours and the users whom they attack.
+//! Tests of the throttle with a simulated clock: attackers, their neighbours, and the users under attack.
 
 use super::*;
 use std::cmp::Reverse;
@@ -13,7 +13,7 @@ struct Scene {
     now: Instant,
 }
 
-/// What a client notices.
+/// The outcome of a login for its client.
 #[derive(Debug, PartialEq, Eq)]
 enum Noticed {
     /// Milliseconds until the login is checked, and until a refusal is answered.
@@ -262,7 +262,7 @@ struct Attack {
     parallel: u32,
 }
 
-/// What happens next; by time, then in the order in which it was planned.
+/// A planned event; ordered by time, then by the order of planning.
 enum Step {
     Guess { worker: u32 },
     Check { worker: u32, name: u32, ticket: Ticket },
