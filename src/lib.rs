@@ -40,15 +40,15 @@
 //! # Invariants
 //! - `stompbox-frames`, [`session`], [`destination`], [`users::permissions`] and [`transport::sockjs::session`] are pure: no clock (time is an argument), no socket,
 //!   no lock, no randomness, no log.
-//! - No work is free: what a frame makes the broker do is reported to the account of the thread ([`work`]), and a poll of a
-//!   connection ends when its share is used up. No single step costs more for what other clients have piled up.
+//! - All work for a frame is reported to the account of the thread ([`work`]), and a poll of a connection ends when its
+//!   share is used up. The cost of a single step does not grow with the messages and subscriptions of other clients.
 //! - One task owns a connection. Others reach it only by pushing into its outbox. No lock is held across an
 //!   await.
 //! - Publishing to and subscribing on one destination is linearised by that destination's own lock: all
 //!   subscribers see one order, and destinations do not wait for one another.
-//! - Everything that can grow has a limit with a name, and memory that a client can make grow (outboxes, queues,
-//!   transactions, what is half read or half written, subscriptions and their names) is charged to one budget at what it
-//!   costs the allocator; a charge is given back by whoever held it, when dropped.
+//! - Everything that can grow has a limit with a name. Memory that a client can make grow (outboxes, queues, transactions,
+//!   half-read and half-written frames, subscriptions and their names) is charged to one budget, at the size that the
+//!   allocator needs. The owner of the memory holds the charge and gives it back when dropped.
 //! - Subscriptions are charged to a share of that budget, and each is admitted before it is made. A subscriber cannot lock
 //!   out publishers, and publishers cannot lock out the consumers that would drain their queues.
 //! - Leaving is releasing: a connection's subscriptions, temporary queues, charges and seat are values that
@@ -60,8 +60,8 @@
 //!   wait for is there when it comes again, so a storm of reconnects comes to an end. Waiting for a turn to be hashed is
 //!   bounded by the length of the queue (`auth-waiting-max`), not by time.
 //! - Guesses are throttled by address and name; by name or address alone only beyond much higher counts, and never where a
-//!   login was right before: a client that guesses delays itself, not its neighbours. Its refusals are held back, so that
-//!   the right passcode is checked at once.
+//!   login was right before: a client that guesses delays itself, not its neighbours. Refusals are delayed and checks are
+//!   not, so that the right passcode is checked at once.
 //! - A user name is checked in one place, behind all sources of users ([`users::Names`]).
 //! - Users' destinations, and those of services, are topics in maps and tries of their own: no pattern over `/topic` can
 //!   reach one, whatever mistake is made elsewhere. A session subscribes to its user's alone; there is no way to say
@@ -72,13 +72,13 @@
 //!   the same origin or listed by name: what `*` lets in speaks for nobody.
 //! - A session judges a destination once and remembers the last one; rules that change are a number that every
 //!   connection compares at each turn.
-//! - Being sent is not having been worked on. Only a NACK and the oldest unsettled delivery of each subscription of a lost
-//!   connection count for `max-deliveries`; `delivery-count` counts what was sent. The session knows which delivery that is
-//!   ([`session::Session::finish`]), the connection task knows whether it was written, the broker counts.
-//! - A value of `ack` begins with a part of the session's random id: clients keep values over a reconnect, and one of the
-//!   connection before must not name another delivery.
-//! - When writing fails, what the client had sent before is read and handled first: a client that closes with messages
-//!   unread resets its connection, and its last acknowledgements lie behind the failure.
+//! - Only a NACK, and the oldest unsettled delivery of each subscription of a lost connection, count for `max-deliveries`;
+//!   `delivery-count` counts every time a message was sent. The session determines the oldest delivery
+//!   ([`session::Session::finish`]), the connection task checks whether it was written, and the broker counts.
+//! - A value of `ack` begins with a part of the session's random id. Clients keep values over a reconnect, and a value of
+//!   an earlier connection must not name another delivery.
+//! - When writing fails, the frames that the client had sent before are read and handled first. A client that closes with
+//!   messages unread resets its connection, and its last acknowledgements are still in the receive buffer.
 //! - A parcel carries the charge for its message through the type parameter of `Message`, so that the memory
 //!   of a message shared by a thousand outboxes is counted once.
 //! - WebSocket frames are read by our own streaming reader over tungstenite's header codec: payload goes

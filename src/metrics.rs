@@ -284,7 +284,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn what_the_process_uses_has_the_usual_names() {
+    fn process_metrics_have_the_usual_names() {
         let text = Metrics::new().render();
         let value = |name: &str| {
             let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));

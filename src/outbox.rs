@@ -835,7 +835,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_withdrawn_and_stays_for_a_while_is_less_than_what_else_waits() {
+    fn withdrawn_parcels_are_never_more_than_the_other_waiting_parcels() {
         let (budget, now) = (Budget::new(usize::MAX), Instant::now());
         let options = Options { outbox_bytes_max: usize::MAX, burst_patience: PATIENCE };
         let outbox = Outbox::new(options, &budget, Metrics::new(), now);

@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn too_few_open_files_for_any_connection_is_told_with_the_reserve_and_not_blamed_on_connections_max() {
+    fn the_error_for_too_few_open_files_names_the_reserve_and_not_connections_max() {
         for (explicit, open_files) in [(false, 256), (true, 256), (true, 100), (false, 0)] {
             assert_eq!(
                 fit(2000, explicit, open_files).expect_err("too few"),

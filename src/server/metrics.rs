@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_left_out_exists() {
+    fn excluded_options_exist() {
         assert!(NO_LIMITS.iter().chain(&OTHER_LIMITS).chain(&POLICIES).all(|key| table::find(key).is_some()));
     }
 }

@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_command_is_found_at_once() {
+    fn bytes_that_cannot_be_a_command_are_found_at_once() {
         for bytes in [
             &b"{"[..],
             b"[\"",

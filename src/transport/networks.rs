@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_network_is_told_with_what_was_expected() {
+    fn the_error_for_a_malformed_network_says_what_is_expected() {
         for list in ["10.0.0.0/33", "localhost", "10.0.0.1,", "10.0.0"] {
             let error = Networks::parse(list).expect_err(list);
             assert!(error.contains("is no network; expected an address or a network such as"), "{error}");

@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_still_become_a_protocol_is_undecided() {
+    fn bytes_that_could_still_become_a_protocol_are_undecided() {
         for (start, on_stomp, on_http) in table() {
             for (port, whole) in [(Port::Stomp, on_stomp), (Port::Http, on_http)] {
                 for length in 0..start.len() {

@@ -25,7 +25,7 @@ async function shakeHands(origin) {
   return { status: Number(/^HTTP\/1\.1 (\d+)/.exec(head)?.[1]), socket, reader };
 }
 
-/** What a socket has received and nobody has taken yet. */
+/** The bytes that a socket has received and that were not taken yet. */
 class Reader {
   #bytes = Buffer.alloc(0);
   #check = () => {};

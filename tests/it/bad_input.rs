@@ -17,7 +17,7 @@ fn throw(broker: &Broker, wire: Wire, connected: bool, octets: &[u8]) {
     if connected {
         read_out(&mut client);
     } else {
-        // What speaks another protocol is answered in it.
+        // A client of another protocol gets an answer in that protocol.
         while client.take_in(1) {}
     }
 }

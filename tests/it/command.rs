@@ -124,7 +124,7 @@ fn more_connections_than_open_files_are_refused_if_asked_for() {
 }
 
 #[test]
-fn a_port_that_is_in_use_is_told_with_the_option_to_change() {
+fn the_error_for_a_port_in_use_names_the_option_to_change() {
     let directory = Directory::new("port-in-use");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("an address");
@@ -138,7 +138,7 @@ fn a_port_that_is_in_use_is_told_with_the_option_to_change() {
 }
 
 #[test]
-fn an_address_that_this_machine_has_not_is_told_with_the_option_to_change() {
+fn the_error_for_a_missing_address_names_the_option_to_change() {
     let directory = Directory::new("no-such-address");
     // A network for documentation (RFC 5737), which no machine has.
     let arguments = ["--http=192.0.2.1:8080", "--tcp=off", "--allow-anonymous", "--log=off"];

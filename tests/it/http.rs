@@ -25,7 +25,7 @@ fn metrics_are_openmetrics_with_a_help_for_each() {
 }
 
 #[test]
-fn series_of_what_has_not_happened_yet_are_0() {
+fn every_series_starts_at_0() {
     let broker = Broker::start(&[]);
     let metrics = broker.get("/metrics").body;
     for series in [
@@ -45,7 +45,7 @@ fn series_of_what_has_not_happened_yet_are_0() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn what_the_process_uses_is_measured_under_the_usual_names() {
+fn process_metrics_are_exported_under_the_usual_names() {
     let broker = Broker::start(&[]);
     let held = Wire::ALL.map(|wire| broker.connect(wire));
     let metrics = broker.get("/metrics").body;

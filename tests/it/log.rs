@@ -51,7 +51,7 @@ fn object(line: &str) -> Map<String, Value> {
     }
 }
 
-/// Whether that is the message of a line in JSON form.
+/// Returns whether that is the message of a line in JSON form.
 fn says(line: &Map<String, Value>, message: &str) -> bool {
     line.get("message").and_then(Value::as_str) == Some(message)
 }
@@ -288,7 +288,7 @@ on_each_wire! {
     fn a_health_check_that_only_signs_in_is_logged_at_debug_if_it_comes_from_a_listed_network(wire: Wire) {
         for (networks, level) in [("10.0.0.0/8", "INFO"), ("127.0.0.0/8,::1", "DEBUG")] {
             let broker = Broker::start(&["--log=debug", "--health-check-from", networks]);
-            // One takes its leave, one does not.
+            // One client sends DISCONNECT, the other does not.
             broker.connect(wire).disconnect();
             drop(broker.connect(wire));
             broker.until("connections_closed_total", 2);

@@ -1,7 +1,7 @@
-//! No message is lost, done twice, or given up, however its worker leaves.
+//! No message is lost, done twice, or moved to the dead letter queue, however its worker leaves.
 //!
-//! A worker connects, takes one job, acknowledges it and leaves, as a script does that a timer starts. What was sent to it
-//! beside that job must be there for the next worker, and must not count as having failed.
+//! A worker connects, takes one job, acknowledges it and leaves, like a script that a timer starts. The other messages
+//! that were sent to it must reach the next worker, and must not count as failed.
 
 use crate::support::client::publish;
 use crate::support::frame::Frame;
@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Rounds of each way to leave, in each mode and version, on each transport.
+/// Number of rounds of each way to leave, in each mode and version, on each transport.
 const ROUNDS: usize = 100;
 /// Workers at the same time.
 const THREADS: usize = 12;
@@ -132,7 +132,7 @@ struct Lane {
 }
 
 impl Lane {
-    /// One worker, for one job. In auto mode all that is written is settled, so there is but one job at a time.
+    /// Runs one worker for one job. In auto mode all written messages are settled, so the queue has one job at a time.
     fn round(&mut self, broker: &Broker, wire: Option<Wire>) {
         if self.mode == "auto" {
             publish(broker, &self.queue, &self.done.len().to_string());
@@ -195,13 +195,13 @@ fn however_workers_leave_every_job_is_done_once_over_websocket() {
     every_job_is_done_once(Some(Wire::WebSocket), 20);
 }
 
-/// A session that was left without a word ends seconds later: few rounds after one another, on many queues.
+/// An abandoned session ends seconds later, so few rounds run one after another, on many queues.
 #[test]
 fn however_workers_leave_every_job_is_done_once_over_sockjs_polling() {
     every_job_is_done_once(None, 4);
 }
 
-/// Takes what comes in order, acknowledges it, and dies of `poison`.
+/// Takes messages in order, acknowledges them, and is killed at `poison`.
 fn work(broker: &Broker, wire: Wire, done: &mut BTreeSet<String>, jobs: usize) {
     let mut worker = broker.connect(wire);
     worker.subscribe("s", "/queue/jobs", "ack:client-individual\n");
@@ -270,7 +270,7 @@ on_each_wire! {
     fn a_message_that_was_not_written_whole_does_not_count_when_its_connection_is_lost(wire: Wire) {
         let sizes = ["--frame-bytes-max=20MiB", "--ws-message-bytes-max=24MiB", "--outbox-bytes-max=64MiB"];
         let broker = Broker::start(&[&sizes[..], &["--max-deliveries=1"]].concat());
-        // More than the systems of both sides hold between them.
+        // More than the socket buffers of both sides hold.
         let large = "x".repeat(16 << 20);
         publish(&broker, "/queue/large", &large);
         for lost in 1..=3 {

@@ -1,6 +1,5 @@
-//! Workers that come back and settle what they kept from the connection before, in memory, against a plain list of jobs: a
-//! job is done only by a worker that holds it on the connection on which it says so, and fails only as often as the list
-//! says.
+//! Workers that reconnect and settle deliveries of the connection before, in memory, compared with a model. A job is done
+//! only if a worker acknowledges it on the connection that delivered it, and fails only as often as in the model.
 
 use proptest::prelude::*;
 use std::sync::Arc;
@@ -24,9 +23,9 @@ const MODES: [&str; 3] = ["auto", "client", "client-individual"];
 #[derive(Clone, Copy, Debug)]
 enum Event {
     Publish,
-    /// What waits for a worker is written to it.
+    /// The waiting messages are written to a worker.
     Deliver(usize),
-    /// A worker settles one of the deliveries that it has ever got on any connection, the newest first.
+    /// A worker settles one of its deliveries of any connection; 0 is the newest.
     Settle {
         worker: usize,
         nth: usize,
@@ -64,7 +63,7 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// What a worker remembers of a delivery.
+/// A delivery as a worker remembers it.
 #[derive(Clone, Debug)]
 struct Kept {
     job: usize,
@@ -83,7 +82,7 @@ struct Worker {
     held: Vec<Kept>,
     /// Every delivery of every connection, the newest last.
     kept: Vec<Kept>,
-    /// An ERROR was said.
+    /// The client has received an ERROR.
     errored: bool,
 }
 
@@ -121,7 +120,7 @@ impl Worker {
         let (broker, budget, metrics) = world_of;
         let now = Instant::now();
         let outbox = Outbox::new(outbox::Options::default(), budget, metrics.clone(), now);
-        // Random where it matters here: at its beginning.
+        // Only the beginning of the id must be random here.
         let session = Session::new(
             Arc::new(Options::default()),
             format!("{id:032x}").chars().rev().collect(),
@@ -359,7 +358,7 @@ impl World {
         *place = if *failed >= MAX_DELIVERIES { Place::Dead("max-deliveries") } else { Place::Queued };
     }
 
-    /// What a worker held is there for others; if it was lost, the oldest of it has failed.
+    /// Returns the deliveries of a worker to the queue; if the worker was lost, the oldest of them has failed.
     fn gone(&mut self, at: usize, lost: bool) {
         let held = std::mem::take(&mut self.workers[at].held);
         held.iter().for_each(|held| self.jobs[held.job].place = Place::Queued);
@@ -377,7 +376,7 @@ impl World {
             Way::Unsubscribe => {
                 worker.say(broker, "UNSUBSCRIBE\nid:s\n\n\0");
                 self.gone(at, false);
-                // The same connection goes on, and what it kept is of no use on it either.
+                // The same connection goes on, and the value is not valid on it either.
                 return self.workers[at].subscribe(&self.broker);
             }
             Way::Shutdown | Way::Lost => {

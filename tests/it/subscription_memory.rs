@@ -1,10 +1,10 @@
-//! Memory of subscriptions, names and ids: counted at what it costs, bounded, and at nobody else's cost.
+//! Memory of subscriptions, names and ids is counted at its real size, bounded, and taken from no other client.
 
 use crate::support::{Broker, Client, Event, Wire, on_each_wire};
 
 // ---- the account against the process' memory ----
 
-/// Enough for the memory of a process to tell.
+/// Enough bytes to be visible in the memory of the process.
 const BYTES_MIN: usize = 24 << 20;
 /// Limits that let one session have everything.
 const OPEN: &[&str] = &[
@@ -47,7 +47,7 @@ fn grow(
 #[track_caller]
 fn account_is_true(sessions: usize, count: usize, frame: impl Fn(usize, usize) -> String) {
     let broker = Broker::start(OPEN);
-    // Whatever is made once is there.
+    // Memory that is allocated once is allocated now.
     drop(grow(&broker, 1, 100, |_, number| frame(1_000_000, number)));
     broker.until("connections", 0);
     let (resident, account) = (broker.resident_bytes(), broker.metric("budget_bytes"));
@@ -115,9 +115,9 @@ fn queues_with_short_names_are_in_the_account() {
     });
 }
 
-// ---- who is refused, and who is not ----
+// ---- refusals ----
 
-/// Subscribes to names of 1 KiB until that is refused; what was said.
+/// Subscribes to names of 1 KiB until one is refused, and returns the ERROR.
 #[track_caller]
 fn subscribe_until_refused(client: &mut Client, session: usize) -> (usize, String) {
     for number in 0.. {
@@ -170,7 +170,7 @@ on_each_wire! {
         let broker = Broker::start(&["--memory-bytes-max=4MiB"]);
         let (mut receiver, mut sender) = (broker.connect(wire), broker.connect(wire));
         receiver.subscribe("1", "/topic/a", "");
-        // Filled by sessions that stay below the limit, then met by one more.
+        // Sessions below the limit fill the share, then one more session reaches it.
         let hoarders: Vec<_> = (0..4)
             .map(|session| {
                 let mut client = broker.connect(wire);

@@ -1,5 +1,5 @@
-//! Clients that speak something else than their port does: each is told in its own protocol where that is possible, and
-//! one line of the log says what to change.
+//! Clients that speak the wrong protocol for a port get an answer in their own protocol where possible, and one line of
+//! the log says what to change.
 
 use crate::support::http::{Http, Request, Response, ask};
 use crate::support::sockjs::{Session, Transport};
@@ -27,7 +27,7 @@ fn told(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     answer
 }
 
-/// A broker that waits for ever for whatever may still come.
+/// Starts a broker whose timeouts do not expire during a test.
 fn patient() -> Broker {
     Broker::start(&["--connect-silence=1h", "--connect-timeout=1h", "--http-header-timeout=1h"])
 }
@@ -139,7 +139,7 @@ fn bytes_that_come_one_by_one_are_recognised_and_stomp_is_not_taken_for_http() {
         stream.set_nodelay(true).expect("a socket takes an option");
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
         for byte in bytes {
-            // The broker closes as soon as it knows.
+            // The broker closes as soon as it has recognised the protocol.
             if stream.write_all(&[*byte]).is_err() {
                 break;
             }
@@ -233,7 +233,7 @@ fn a_connection_to_the_http_port_that_sends_nothing_is_counted_and_no_line() {
     }
 }
 
-/// An opening handshake from which a proxy has taken something.
+/// An opening handshake from which a proxy has removed a part.
 #[track_caller]
 fn mangled(broker: &Broker, path: &str, headers: &[(&str, &str)], is_old: bool) -> Response {
     let proper = [("Sec-WebSocket-Version", "13"), ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")];
@@ -263,7 +263,7 @@ fn a_handshake_that_a_proxy_has_changed_is_named_in_the_answer_and_in_the_log() 
     for part in ["WARN", "address=127.0.0.1", "without the header Upgrade", "proxy_set_header Connection"] {
         assert!(line.contains(part), "{part} in {line}");
     }
-    // Nobody's handshake: a page that was opened in a browser.
+    // Not a handshake: a page that was opened in a browser.
     let page = ask(broker.http, &Request::get("/ws/websocket"));
     page.assert(400, "Can \"Upgrade\" only to \"WebSocket\".");
 }

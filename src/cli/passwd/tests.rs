@@ -136,7 +136,7 @@ fn what_will_not_do_is_told_and_changes_nothing() {
 }
 
 #[test]
-fn a_name_with_a_space_is_added_where_the_site_wants_it_and_stays_changeable() {
+fn any_name_adds_a_name_with_a_space_that_can_be_changed_later() {
     let home = Home::new("any-name");
     for (arguments, told) in [
         (&["John Smith", "--any-name"][..], "users: \"John Smith\" is added\n"),

@@ -141,7 +141,7 @@ fn soft_errors_cost_the_frame_alone() {
         .expect("report message:invalid destination receipt-id:r3 refused:nowhere")
         .send("SUBSCRIBE id:1 destination:/topic/a")
         .expect("subscribe 1 /topic/a 250");
-    // What says nothing about a message or a subscription ends the conversation as ever.
+    // Commands that are not about a message or a subscription still end the session.
     peer.send("ABORT transaction:nothing").expect_error("unknown transaction");
 }
 
@@ -159,7 +159,7 @@ fn soft_errors_cover_acknowledgements_and_the_end_of_subscriptions() {
     ] {
         peer.send(&format!("{frame} receipt:r")).expect(&format!("report message:{message} receipt-id:r"));
     }
-    // What was to be a part of a transaction was not done, and the rest is not done without it.
+    // A refused part of a transaction is not done, and so the other parts are not done either.
     peer.send("BEGIN transaction:t\nACK id:nothing transaction:t").expect("report message:nothing to settle");
     peer.send("COMMIT transaction:t").expect_error("transaction cannot be committed");
 }

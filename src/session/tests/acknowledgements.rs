@@ -262,14 +262,14 @@ fn in_1_2_an_id_may_be_the_message_id_if_that_is_unambiguous() {
     peer.deliver(2, 3, "same");
     peer.send("ACK id:same").expect_error("ambiguous message-id");
     assert!(peer.detail.contains("In STOMP 1.2 id is the ack header of the MESSAGE"), "{}", peer.detail);
-    // The value of `ack` goes first, whatever message-ids there are.
+    // The value of `ack` takes precedence over any message-id.
     let mut peer = delivered(Version::V1_2);
     peer.deliver(2, 24, "s1-2-0");
     peer.send("ACK id:s1-2-0").expect("accept 2 [20]");
 }
 
 #[test]
-fn where_all_subscriptions_are_automatic_no_acknowledgement_is_refused() {
+fn no_acknowledgement_is_refused_if_all_subscriptions_are_automatic() {
     for version in VERSIONS {
         let frames = ["ACK id:undefined", "ACK message-id:unknown", "ACK id:", "ACK id:s1-1-0"];
         for frame in frames {
@@ -285,7 +285,7 @@ fn where_all_subscriptions_are_automatic_no_acknowledgement_is_refused() {
 #[test]
 fn a_lost_client_was_working_on_the_oldest_delivery_of_each_subscription() {
     let mut peer = delivered(Version::V1_2);
-    // Neither of subscriptions in auto mode nor of topics is there anything to give back.
+    // Deliveries in auto mode and deliveries of topics are not given back.
     peer.send("SEND").take();
     assert_eq!(peer.lost, [(1, 10), (2, 20)]);
     let mut peer = delivered(Version::V1_2);
@@ -293,7 +293,7 @@ fn a_lost_client_was_working_on_the_oldest_delivery_of_each_subscription() {
     peer.redeliver(2, 20, "2.0", 2);
     assert_eq!(peer.session.finish(Closing::PeerLeft), [(1, 11), (2, 21)], "in the order of delivery");
     assert_eq!(peer.session.finish(Closing::PeerLeft), [], "only once");
-    // What an open transaction acknowledges was worked on.
+    // Deliveries that an open transaction acknowledges were worked on.
     let mut peer = delivered(Version::V1_2);
     peer.send("BEGIN transaction:t\nACK id:s1-1-1 transaction:t\nACK id:s1-2-0 transaction:t").take();
     assert_eq!(peer.session.finish(Closing::HeartbeatLost), [(1, 12), (2, 21)]);

@@ -1,8 +1,8 @@
-//! Headers of other brokers: honoured, refused, warned about or harmless, and never pretended.
+//! Headers of other brokers are honoured, refused, warned about or harmless.
 
 use super::*;
 
-/// SUBSCRIBE with headers that are to be refused, and a word of what the ERROR says to use instead.
+/// Headers of SUBSCRIBE that are refused, and a word of the alternative that the ERROR names.
 const REFUSED: [(&str, &str); 34] = [
     ("durable:true", "/queue/NAME"),
     ("durable:1", "/queue/NAME"),
@@ -89,7 +89,7 @@ fn with_soft_errors_a_refused_header_costs_no_connection() {
     peer.send("SUBSCRIBE id:1 destination:/queue/a").expect("subscribe 1 /queue/a 250");
 }
 
-/// SEND with headers that ask for what there is not.
+/// Headers of SEND that ask for missing features.
 const IGNORED: [&str; 22] = [
     "expires:1700000000000",
     "ttl:1000",

@@ -34,7 +34,7 @@ pub(super) struct Peer {
     pub(super) detail: String,
     /// What the last MESSAGE began with, one header a word.
     pub(super) prefix: String,
-    /// What the client was working on when it was lost.
+    /// Deliveries that the client was working on when it was lost.
     pub(super) lost: Vec<(Key, Tag)>,
 }
 
@@ -169,7 +169,7 @@ impl Peer {
         delivery
     }
 
-    /// What was wished for since the last look, each as one line; what was lost is in `lost` instead.
+    /// Returns the actions since the last call, one line each; lost deliveries are in `lost` instead.
     pub(super) fn take(&mut self) -> Vec<String> {
         let mut actions = std::mem::take(&mut self.actions);
         if let Some(at) = actions.iter().position(|action| matches!(action, Action::Lost(_)))

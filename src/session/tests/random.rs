@@ -173,7 +173,7 @@ impl Model {
         let mut alive = self.subscriptions.iter().filter(|one| one.alive).peekable();
         let all_auto = alive.peek().is_some() && alive.all(|one| one.mode == 0);
         if if version == Version::V1_1 { now == Some(0) } else { all_auto } {
-            // The id is that of a subscription in auto mode by now, or without one there is nothing but such.
+            // The id belongs to a subscription in auto mode now; without an id, all subscriptions are in auto mode.
             return transaction.map_or(Ok(0), |name| self.transaction(name)).map(|_| String::new());
         }
         let serial = transaction.map(|name| self.transaction(name)).transpose()?;

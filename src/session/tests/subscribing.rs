@@ -83,7 +83,7 @@ fn in_1_0_a_destination_ends_the_one_subscription_to_it() {
 }
 
 #[test]
-fn unsubscribing_from_what_is_unknown_is_receipted_and_costs_nothing() {
+fn unsubscribe_of_an_unknown_subscription_succeeds_and_changes_nothing() {
     let table = [
         (Version::V1_0, "UNSUBSCRIBE destination:/topic/a"),
         (Version::V1_0, "UNSUBSCRIBE id:2"),
@@ -215,7 +215,7 @@ fn unsettled_broadcasts_of_all_subscriptions_are_bounded_together() {
 }
 
 #[test]
-fn what_subscriptions_hold_grows_with_names_and_is_given_back() {
+fn memory_of_subscriptions_grows_with_names_and_is_given_back() {
     let mut peer = Peer::connected(Version::V1_2);
     assert_eq!(peer.session.subscription_bytes(), 0);
     for id in 0..100 {

@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_proxy_has_removed_is_named() {
+    fn the_part_that_a_proxy_has_removed_is_named() {
         let mut old = request(&[]);
         *old.version_mut() = Version::HTTP_10;
         for (request, removed) in [

@@ -256,7 +256,7 @@ async fn a_refusal_that_is_held_back_holds_a_permit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_cannot_name_a_user_as_nobody_may_be_named() {
+async fn a_source_cannot_give_a_user_a_name_that_is_not_accepted() {
     let bad = "gate: the user name \"bob \" has the character U+0020; expected a name by the PRECIS profile \
                UsernameCasePreserved (no spaces, no invisible characters), or user-names = any";
     let authenticator = Authenticator::with_sources(options(10), vec![Gate::new(1000)]);
@@ -334,7 +334,7 @@ async fn a_renewal_is_by_token_alone() {
 }
 
 #[tokio::test]
-async fn certificates_and_proxies_cannot_name_a_user_as_nobody_may_be_named() {
+async fn certificates_and_proxies_cannot_give_a_user_a_name_that_is_not_accepted() {
     let certificate = Some(crate::users::certificate::Options::default());
     let options = Options { certificate, proxy: true, ..Options::default() };
     let authenticator = Authenticator::new(options).expect("sources");

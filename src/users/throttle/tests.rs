@@ -123,7 +123,7 @@ fn a_login_remembered_as_right_is_not_delayed_by_guesses_of_its_name() {
 }
 
 #[test]
-fn a_passcode_that_is_right_no_more_is_refused_and_no_longer_remembered() {
+fn a_changed_passcode_is_refused_and_no_longer_remembered() {
     let mut scene = Scene::new(1);
     scene.right("192.0.2.1", "alice", "a");
     assert_eq!(scene.wrong("192.0.2.1", "alice", "a"), 0);
@@ -238,7 +238,7 @@ fn an_address_that_tries_many_names_is_slowed_down_and_known_users_there_are_not
 }
 
 #[test]
-fn its_memory_is_bounded_whatever_is_guessed() {
+fn memory_of_the_throttle_is_bounded() {
     let mut scene = Scene::new(1_000_000);
     for n in 0..ENTRIES_MAX as u32 + 1000 {
         let address = IpAddr::from(n.to_be_bytes());

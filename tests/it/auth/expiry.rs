@@ -10,7 +10,7 @@ use std::thread;
 
 /// How long the tokens of these tests are valid: a client signs in within that time on a busy machine, too.
 pub(super) const SECONDS: f64 = 5.0;
-/// Guards against a session that never ends. What ends in time is tested where the clock is given.
+/// Guards against a session that never ends. Tests with a simulated clock check the exact time.
 const LATE_MAX: f64 = 60.0;
 
 pub(super) const VIAS: [Via; 3] = [Via::Tcp, Via::WebSocket, Via::SockJs(Transport::XhrStreaming)];

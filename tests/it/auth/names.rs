@@ -1,4 +1,4 @@
-//! A user's name is what others see: no source can name somebody so that others take them for another user.
+//! No source can give a user a name that others could mistake for another user's.
 
 use super::issuer::{Issuer, SECRET};
 use super::peer::{Answer, Peer, Shown, Via};
@@ -67,10 +67,10 @@ fn a_hook_and_a_proxy_cannot_name_such_a_user() {
     let flags = ["--trusted-proxies=127.0.0.1", "--proxy-user-header=X-User", "--log=debug"];
     let broker = Broker::start(&[&["--hook-url", &url], &flags[..]].concat());
     for (name, what) in NAMES {
-        // The passcode is what the hook makes a name of.
+        // The hook uses the passcode as the name.
         let shown = Shown::default().connect("login", "anybody").connect("passcode", name);
         assert_refused(&broker, "hook", name, what, &Peer::answer(&broker, Via::Tcp, &shown));
-        // HTTP takes plain spaces off a value.
+        // HTTP removes plain spaces around a value.
         if !name.contains(' ') {
             let shown = Shown::default().header("X-User", name);
             assert_refused(&broker, "proxy", name, what, &Peer::answer(&broker, Via::WebSocket, &shown));

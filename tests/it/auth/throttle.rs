@@ -4,7 +4,7 @@ use super::peer::{Answer, Peer, Shown, Via, until};
 use crate::support::Broker;
 use std::time::{Duration, Instant};
 
-/// The first time by which a refusal is held back; each further guess doubles it.
+/// The first delay of a refusal; each further guess doubles it.
 const DELAY: Duration = Duration::from_millis(250);
 
 const USERS: [&str; 3] =
@@ -47,7 +47,7 @@ fn the_right_passcode_after_wrong_ones_is_let_in_and_forgives() {
     }
 }
 
-/// A refusal is held back by the address and the name, over whatever transport the guesses come.
+/// Refusals are delayed by address and name, whichever transport the guesses use.
 #[test]
 fn guesses_are_counted_over_all_transports_together() {
     let broker = Broker::start(&USERS);

@@ -121,7 +121,7 @@ const CASES: &[Case] = &[
     Case("with a cut signature", |by| cut(&by.es256.good("dave")), Some("bad signature")),
 ];
 
-/// Clients that put the scheme where the protocol has no place for it, or blanks around it.
+/// Clients that put the scheme into a header without one, or blanks around it.
 #[test]
 fn a_token_is_found_behind_bearer_wherever_it_is_sent() {
     let issuer = Issuer::new(Algorithm::HS256);

@@ -306,7 +306,7 @@ fn silent() -> Service {
     })
 }
 
-/// What clients send behind the request of a receiver: a stray byte, the next request, more than one read takes.
+/// Input after the request of a receiver: a stray byte, the next request, more than one read takes.
 fn sent_behind(service: &Service) -> [Vec<u8>; 3] {
     let request = Request::get("/echo/info").octets(service.address);
     [b"\n".to_vec(), request.clone(), request.repeat(40)]

@@ -122,7 +122,7 @@ fn listed_origins_are_let_in_and_told_that_they_may_read() {
     }
 }
 
-/// What Go's WebSocket packages send: the URL that is dialled, or an address with a slash, as their `Origin`.
+/// The `Origin` of Go's WebSocket packages: the dialled URL, or an address with a slash.
 #[test]
 fn an_origin_of_scheme_ws_or_with_a_slash_counts_as_that_of_the_page() {
     let flags = ["--allowed-hosts=chat.example.com", "--allowed-origins=https://app.example.com"];

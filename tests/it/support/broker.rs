@@ -20,7 +20,7 @@ pub(crate) struct Broker {
     log: Log,
     pub(crate) tcp: SocketAddr,
     pub(crate) http: SocketAddr,
-    /// Everything that it announces, as URLs.
+    /// Returns every address that the broker announces, as URLs.
     pub(crate) urls: Vec<String>,
 }
 

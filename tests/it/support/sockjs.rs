@@ -205,7 +205,7 @@ pub(crate) struct Session {
     query: String,
     receiver: Option<Http>,
     socket: Option<Socket>,
-    /// The connection by which it sends; none before that.
+    /// The connection for `xhr_send`; `None` before the first message.
     sender: Option<Http>,
     messages: VecDeque<String>,
     marks: usize,
