@@ -69,8 +69,8 @@ pub(super) const FRAMES: &[Row] = &[
     switched(
         "strict-headers",
         "false",
-        "A SEND whose headers ask for what Stompbox does not have (expires, priority, delay: see Headers of other \
-         brokers) gets ERROR. Without it such a header is ignored, with a WARN in the log.",
+        "A SEND whose headers ask for features that Stompbox does not have (expires, priority, delay: see Headers of \
+         other brokers) gets ERROR. With false such a header is ignored, with a WARN in the log.",
         |c, v| put(&mut c.session.strict_headers, switch(v)),
     ),
     switched(

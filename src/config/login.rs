@@ -53,9 +53,9 @@ pub(super) const LOGIN: &[Row] = &[
     number(
         "auth-failures-free",
         "5",
-        "Wrong passcodes of a name from one address after which each further guess waits: 250ms, doubling up to 15s. After \
-         20 times as many of a name from all addresses, or of many names from one address, there is one guess in 4s; logins \
-         that were right before do not wait. Forgotten after 15 minutes without any, and with a right login.",
+        "Wrong passcodes of a name from one address after which each further guess waits: 250ms, doubling up to 15s. \
+         After 20 times as many of one name, or from one address, one guess every 4s is checked; logins that were \
+         correct before do not wait. A correct login, or 15 minutes without a wrong one, resets the count.",
         |c, v| put(&mut c.users.auth_failures_free, count(v, 0..=MANY)),
     ),
 ];

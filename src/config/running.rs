@@ -10,15 +10,15 @@ pub(super) const RUNNING: &[Row] = &[
         "health-check-from",
         "NETWORKS",
         "",
-        "Where health checks come from, by address or network: 127.0.0.1, 10.0.0.0/8, ::1; commas between them. A \
-         connection from there that only signs in and disconnects is logged at debug, not at info.",
+        "Addresses and networks of health checks: 127.0.0.1, 10.0.0.0/8, ::1; commas between them. A connection from \
+         one of them that only signs in and disconnects is logged at debug, not at info.",
         |c, v| put(&mut c.transport.health_check_from, Networks::parse(v)),
     ),
     timed(
         "drain-time",
         "8s",
-        "Time for all of a stop. Clients take what waits for them; connections that are left are cut half a second (at \
-         most an eighth of the time) before it is over. Container runtimes kill a process after 10 s.",
+        "Longest time of a stop. Until then clients receive their waiting messages. Remaining connections are cut \
+         half a second (at most an eighth of the time) before the end. Container runtimes kill a process after 10 s.",
         |c, v| put(&mut c.drain_time, time(v, NONE)),
     ),
     Row {
@@ -26,7 +26,7 @@ pub(super) const RUNNING: &[Row] = &[
         value: "true|false",
         default: "false",
         help: "Sends clients on TCP an ERROR with the message shutting down when the broker stops. Without it their \
-               connections are closed, which clients with automatic reconnection do not take for a fault of their own.",
+               connections are closed, so that clients with automatic reconnection come back.",
         kind: Kind::Switch,
         set: |c, v| put(&mut c.transport.shutdown_error, switch(v)),
     },

@@ -84,9 +84,9 @@ const LISTENING: &[Row] = &[
         key: "http",
         value: "ADDR",
         default: "127.0.0.1:8080",
-        help: "Addresses for HTTP, and so for WebSocket and SockJS: HOST:PORT, or off. May be given many times or with \
-               commas; in the file as an array, too. A name means all of its addresses, port 0 any free port. \
-               [::]:PORT takes IPv4 as well, unless an IPv4 address with the same port is given beside it.",
+        help: "Addresses for HTTP, and so for WebSocket and SockJS: HOST:PORT, or off. May be given several times, \
+               with commas, or in the file as an array. A name means all of its addresses, port 0 any free port. \
+               [::]:PORT takes IPv4 clients as well, unless an IPv4 address with the same port is also given.",
         kind: Kind::Texts,
         set: |c, v| put(&mut c.listen_http, listen(v)),
     },
@@ -94,7 +94,7 @@ const LISTENING: &[Row] = &[
         key: "tcp",
         value: "ADDR",
         default: "127.0.0.1:61613",
-        help: "Addresses for STOMP over TCP, written as those of http.",
+        help: "Addresses for STOMP over TCP, in the form of the option http.",
         kind: Kind::Texts,
         set: |c, v| put(&mut c.listen_tcp, listen(v)),
     },
@@ -206,8 +206,9 @@ const CONNECTIONS: &[Row] = &[
     number(
         "heart-beat-tolerance",
         "2",
-        "How many of the agreed intervals a client may be silent before it is closed as lost; one second more than one \
-         interval at least. Browsers let hidden tabs beat once a minute: 7 keeps them at heartbeats of 10 s.",
+        "Number of silent heartbeat intervals after which a client is closed as lost; at least one interval and a \
+         second. Browsers run the timers of hidden tabs once a minute: 7 keeps such tabs connected at heartbeats of \
+         10 s.",
         |c, v| put(&mut c.session.heart_beat_tolerance, count(v, 1..=1000)),
     ),
     timed(
@@ -239,16 +240,16 @@ const SESSIONS: &[Row] = &[
     bytes(
         "subscription-bytes-max",
         "8MiB",
-        "Bytes of the subscriptions and temporary queues of a session, names, ids and wildcards included; one more gets \
-         ERROR. A thousand ordinary ones take about 1 MiB. Deliveries that wait for ACK count as well, 40 bytes each; with \
-         more the session is closed as a slow consumer.",
+        "Memory of the subscriptions and temporary queues of a session, names, ids and wildcards included; beyond it \
+         SUBSCRIBE gets ERROR. A thousand ordinary subscriptions take about 1 MiB. Deliveries that wait for ACK \
+         count 40 bytes each; a session that exceeds the limit by them is closed as a slow consumer.",
         |c, v| put(&mut c.session.subscription_bytes_max, size(v, 16 * KIB..=GIB)),
     ),
     bytes(
         "id-bytes-max",
         "1KiB",
-        "Bytes of a name that a client chooses: the headers id of SUBSCRIBE, transaction of BEGIN, and receipt; a longer \
-         one gets ERROR.",
+        "Length limit in bytes of a name that a client chooses: the headers id of SUBSCRIBE, transaction of BEGIN, \
+         and receipt. A longer one gets ERROR.",
         |c, v| put(&mut c.session.id_bytes_max, size(v, 16..=HUGE)),
     ),
     number("transactions-max", "100", "Open transactions of a session; one more gets ERROR.", |c, v| {
