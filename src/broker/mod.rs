@@ -269,7 +269,7 @@ impl Broker {
     /// Subscribes. From its return on every publish reaches the subscriber.
     ///
     /// # Errors
-    /// There is no memory for it (`memory-bytes-max`), or no room for the queue that it needs.
+    /// The memory limit (`memory-bytes-max`) or the limit of queues does not allow the subscription.
     pub fn subscribe(
         &self,
         selector: &Selector,

@@ -34,7 +34,7 @@ pub(super) struct State {
     pub(super) starved: bool,
     pub(super) gauged: usize,
     pub(super) room: Charge,
-    /// Of each consumer, the messages of its work queue that wait here, in order.
+    /// The waiting messages of work queues by consumer, in order.
     pub(super) from_queues: BTreeMap<Key, VecDeque<Tag>>,
     /// Messages of work queues that wait here.
     pub(super) from_queues_len: usize,

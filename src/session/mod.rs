@@ -103,11 +103,11 @@ pub struct Session {
     rate: Rate,
     transactions: Transactions,
     temps: Temps,
-    /// What most sessions never have.
+    /// State that few sessions need.
     rare: Option<Box<Rare>>,
 }
 
-/// What most sessions never have.
+/// State that few sessions need, in a box of its own.
 #[derive(Debug, Default)]
 struct Rare {
     /// Ignored headers that were logged.

@@ -124,7 +124,7 @@ pub(super) struct Connection<W> {
     pub(super) opening: Option<Destination>,
     /// The memory of this connection's and its session's lists of subscriptions.
     pub(super) subscribed: Charge,
-    /// What the broker's part of them would cost if no other session had the same.
+    /// Bytes of the broker's part of them, as if no other session shared it.
     pub(super) subscription_bytes: usize,
     /// What it has shown before CONNECT; nothing any more once it is let in.
     pub(super) handshake: Option<Arc<Handshake>>,

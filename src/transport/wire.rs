@@ -72,7 +72,7 @@ impl<'a> Encoded<'a> {
 impl<'a> Tail<'a> {
     /// Returns the tail as it is, and the number of its bytes before a line end.
     ///
-    /// What has to be translated for the client's version is kept for others while the byte budget has room.
+    /// A translation for the client's version is kept for other clients while the byte budget has room.
     pub fn plain(&self) -> (Encoded<'a>, usize) {
         match self {
             Tail::Shared(message, version) => {

@@ -217,7 +217,7 @@ fn work(broker: &Broker, wire: Wire, done: &mut BTreeSet<String>, jobs: usize) {
 }
 
 on_each_wire! {
-    /// What a timer starts every minute: one job, and gone. The broker's options are the defaults.
+    /// A script that a timer starts every minute: it takes one job and leaves. The broker has default options.
     fn a_cron_style_worker_does_all_jobs_and_none_is_given_up(wire: Wire) {
         let broker = Broker::start(&[]);
         for way in Leave::ALL {

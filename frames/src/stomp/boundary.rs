@@ -14,8 +14,8 @@
 //!                         NUL where a line would begin: a frame without a body may leave out its blank line
 //! ```
 //!
-//! Of a command that has no body, the bytes behind the blank line decide, not `content-length`: clients copy the
-//! headers of a MESSAGE into the ACK for it.
+//! The end of a command that has no body is found by the bytes after the blank line, not by `content-length`: clients
+//! copy the headers of a MESSAGE into the ACK for it.
 //!
 //! Each octet is looked at once, however the stream is cut: the place reached is kept from call to call. What
 //! is wrong is found at the first octet that makes it so, therefore every cut gives the same error.

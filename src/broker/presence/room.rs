@@ -67,7 +67,7 @@ pub(in crate::broker) struct Stand {
     seat: Seat,
 }
 
-/// What all texts are.
+/// The header of all snapshots and changes: they are JSON.
 const JSON: (&str, &str) = ("content-type", "application/json");
 
 /// Work of counting or naming one member, see [`crate::work`].
