@@ -95,7 +95,7 @@ on_each_wire! {
         client.done("SEND\ndestination:/queue/a\npersistent:true\nexpires:0\nreceipt:done\n\nhi\0");
         client.send("SEND\ndestination:/queue/a\nexpires:1700000000000\nreceipt:r\n\nhi\0");
         let error = client.expect_error(&[("message", "unsupported header"), ("receipt-id", "r")]);
-        assert!(error.text().starts_with("SEND has the header expires, which is \"1700000000000\""), "{error:?}");
+        assert!(error.text().starts_with("SEND has the header expires with the value \"1700000000000\""), "{error:?}");
         assert_eq!(broker.metric("queue_messages"), 1);
     }
 

@@ -48,7 +48,7 @@ fn a_header_that_changes_the_meaning_of_subscribe_is_refused_by_name() {
             peer.send(&format!("SUBSCRIBE id:1 destination:/queue/a receipt:r {header}"));
             peer.expect("ERROR unsupported header receipt r\nclose Rejected");
             let (name, value) = header.split_once(':').expect("a header");
-            let named = format!("SUBSCRIBE has the header {name}, which is \"{value}\"");
+            let named = format!("SUBSCRIBE has the header {name} with the value \"{value}\"");
             assert!(
                 peer.detail.starts_with(&named) && peer.detail.contains(instead),
                 "{header}: {}",
@@ -137,7 +137,7 @@ fn with_strict_headers_such_a_send_is_refused_by_name() {
         peer.expect("ERROR unsupported header receipt r\nclose Rejected");
         let name = header.split(':').next().expect("a name");
         assert!(
-            peer.detail.starts_with(&format!("SEND has the header {name}, ")),
+            peer.detail.starts_with(&format!("SEND has the header {name} with the value ")),
             "{header}: {}",
             peer.detail
         );
