@@ -1,5 +1,7 @@
 //! Why a conversation ends.
 
+use crate::outbox::Key;
+
 /// Why a connection ends. Expected ends are values, logged and counted in one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Closing {
@@ -9,7 +11,7 @@ pub enum Closing {
     PeerLeft,
     /// The peer closed or reset the socket and had never sent a byte on it: a health check, or a port scan.
     NoData,
-    /// Nothing heard for twice the heart-beat.
+    /// The client was silent for `heart-beat-tolerance` times the interval of its heartbeats.
     HeartbeatLost,
     /// No complete CONNECT in time.
     ConnectTimeout,
@@ -21,19 +23,55 @@ pub enum Closing {
     Denied,
     /// The peer broke the protocol, or asked for what is not there.
     Rejected,
+    /// The client acknowledged a delivery that it cannot settle, such as one of its connection before, or committed a
+    /// transaction that cannot be settled.
+    NotSettled,
     /// The first bytes were those of another protocol.
     WrongProtocol,
     /// A limit was met, by its option's name.
     Limit(&'static str),
-    /// Outbox overflow, no progress, or too many unsettled: the option of the limit that was met.
-    SlowConsumer(&'static str),
+    /// The client receives or acknowledges too slowly.
+    SlowConsumer(Slowness),
     /// The broker stops.
     Shutdown,
 }
 
+/// The way in which a client is too slow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Slowness {
+    /// Its outbound queue overflowed (`outbox-bytes-max`).
+    Overflow,
+    /// It read nothing for `stall-timeout` although data waited for it.
+    Stalled,
+    /// It did not acknowledge the deliveries of this subscription (`unsettled-max`).
+    Unsettled(Key),
+    /// It did not acknowledge the deliveries of all of its subscriptions (`subscription-bytes-max`).
+    UnsettledBytes,
+}
+
+impl Slowness {
+    /// Returns the option of the limit that was reached.
+    pub fn option(self) -> &'static str {
+        match self {
+            Slowness::Overflow => "outbox-bytes-max",
+            Slowness::Stalled => "stall-timeout",
+            Slowness::Unsettled(_) => "unsettled-max",
+            Slowness::UnsettledBytes => "subscription-bytes-max",
+        }
+    }
+
+    /// Returns whether a message may be the cause. An overflow tells how much is published, not how it is handled.
+    fn is_lost(self) -> bool {
+        match self {
+            Slowness::Stalled | Slowness::Unsettled(_) | Slowness::UnsettledBytes => true,
+            Slowness::Overflow => false,
+        }
+    }
+}
+
 impl Closing {
     /// The reasons of all kinds ([`Closing::as_str`]).
-    pub const REASONS: [&'static str; 13] = [
+    pub const REASONS: [&'static str; 14] = [
         Closing::Disconnected.as_str(),
         Closing::PeerLeft.as_str(),
         Closing::NoData.as_str(),
@@ -43,9 +81,10 @@ impl Closing {
         Closing::Expired.as_str(),
         Closing::Denied.as_str(),
         Closing::Rejected.as_str(),
+        Closing::NotSettled.as_str(),
         Closing::WrongProtocol.as_str(),
         Closing::Limit("").as_str(),
-        Closing::SlowConsumer("").as_str(),
+        Closing::SlowConsumer(Slowness::Overflow).as_str(),
         Closing::Shutdown.as_str(),
     ];
 
@@ -61,6 +100,7 @@ impl Closing {
             Closing::Expired => "expired",
             Closing::Denied => "denied",
             Closing::Rejected => "rejected",
+            Closing::NotSettled => "not-settled",
             Closing::WrongProtocol => "wrong-protocol",
             Closing::Limit(_) => "limit",
             Closing::SlowConsumer(_) => "slow-consumer",
@@ -68,23 +108,22 @@ impl Closing {
         }
     }
 
-    /// Returns whether the client may have failed at a message: its connection broke, it stopped answering, or a frame
-    /// was refused. The delivery that it was working on then counts as failed; otherwise a message that makes its
-    /// consumer misbehave would be delivered for ever. An orderly end, and one without relation to the client's work,
-    /// does not count.
+    /// Returns whether the client may have failed at a message: it left without DISCONNECT, stopped answering, or broke
+    /// the protocol. The delivery that it was working on then counts as failed; otherwise a message that makes its
+    /// consumer misbehave would be delivered for ever. An orderly end does not count. Neither does an ERROR whose cause
+    /// says nothing about the message: a stale ACK, a rule, a limit, or an overflow of the outbound queue.
     pub fn is_lost(self) -> bool {
         match self {
-            Closing::PeerLeft
-            | Closing::HeartbeatLost
-            | Closing::Denied
-            | Closing::Rejected
-            | Closing::Limit(_)
-            | Closing::SlowConsumer(_) => true,
+            Closing::PeerLeft | Closing::HeartbeatLost | Closing::Rejected => true,
+            Closing::SlowConsumer(slowness) => slowness.is_lost(),
             Closing::Disconnected
             | Closing::NoData
             | Closing::ConnectTimeout
             | Closing::Unauthenticated
             | Closing::Expired
+            | Closing::Denied
+            | Closing::NotSettled
+            | Closing::Limit(_)
             | Closing::WrongProtocol
             | Closing::Shutdown => false,
         }
@@ -93,7 +132,8 @@ impl Closing {
     /// The option whose limit was met, if that is why.
     pub fn limit(self) -> Option<&'static str> {
         match self {
-            Closing::Limit(option) | Closing::SlowConsumer(option) => Some(option),
+            Closing::Limit(option) => Some(option),
+            Closing::SlowConsumer(slowness) => Some(slowness.option()),
             _ => None,
         }
     }
@@ -114,12 +154,24 @@ mod tests {
             Closing::Unauthenticated => Closing::Expired,
             Closing::Expired => Closing::Denied,
             Closing::Denied => Closing::Rejected,
-            Closing::Rejected => Closing::WrongProtocol,
+            Closing::Rejected => Closing::NotSettled,
+            Closing::NotSettled => Closing::WrongProtocol,
             Closing::WrongProtocol => Closing::Limit("frame-bytes-max"),
-            Closing::Limit(_) => Closing::SlowConsumer("stall-timeout"),
+            Closing::Limit(_) => Closing::SlowConsumer(Slowness::Overflow),
             Closing::SlowConsumer(_) => Closing::Shutdown,
             Closing::Shutdown => return None,
         })
+    }
+
+    #[test]
+    fn only_an_end_that_a_message_may_have_caused_is_lost() {
+        let mut lost = vec![Slowness::Stalled, Slowness::Unsettled(1), Slowness::UnsettledBytes];
+        lost.retain(|&slowness| Closing::SlowConsumer(slowness).is_lost());
+        assert_eq!(lost.len(), 3, "{lost:?}");
+        assert!(!Closing::SlowConsumer(Slowness::Overflow).is_lost());
+        let all = std::iter::successors(Some(Closing::Disconnected), |&closing| next(closing));
+        let lost: Vec<_> = all.filter(|closing| closing.is_lost()).collect();
+        assert_eq!(lost, [Closing::PeerLeft, Closing::HeartbeatLost, Closing::Rejected]);
     }
 
     #[test]

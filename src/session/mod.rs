@@ -55,7 +55,7 @@ mod unsettled;
 mod tests;
 
 pub use action::{About, Action, Delivery, Disposition, Publish, Receipt, Settle, Step, Subscribe, Target};
-pub use closing::Closing;
+pub use closing::{Closing, Slowness};
 pub use options::Options;
 pub use reject::Reject;
 

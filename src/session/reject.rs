@@ -52,13 +52,13 @@ pub(super) struct Rejection {
     pub(super) denied: Option<(Verb, Denied)>,
 }
 
-/// Rows of `name(arguments) = "summary", "detail", format arguments`. A summary has no colon and no backslash:
-/// it may have to be written before it is known how the peer escapes.
+/// The reason of the close, then rows of `name(arguments) = "summary", "detail", format arguments`. A summary has no
+/// colon and no backslash: it may have to be written before it is known how the peer escapes.
 macro_rules! rejections {
-    ($($name:ident($($argument:ident: $kind:ty),*) = $summary:literal, $detail:literal $(, $value:expr)*;)+) => {
+    ($closing:ident: $($name:ident($($argument:ident: $kind:ty),*) = $summary:literal, $detail:literal $(, $value:expr)*;)+) => {
         impl Rejection {
             $(pub(super) fn $name($($argument: $kind),*) -> Rejection {
-                Rejection::rejected($summary, format!($detail $(, $value)*))
+                Rejection { closing: Closing::$closing, ..Rejection::rejected($summary, format!($detail $(, $value)*)) }
             })+
         }
     };
@@ -78,6 +78,7 @@ macro_rules! limits {
 }
 
 rejections! {
+    Rejected:
     before_connect(command: Command) = "not connected",
         "{} came before CONNECT. The first frame must be CONNECT or STOMP.", command.as_str();
     while_authenticating(command: Command) = "not connected",
@@ -122,22 +123,26 @@ rejections! {
         "SEND to /auth/refresh has the new token as its body, or in the header Authorization.";
     session_elsewhere(destination: &str) = "session header is not for this destination",
         "The header session picks one session of a user: it goes with /user/queue/x and /user/NAME/queue/x, not with {}.", Quoted(destination);
-    refused_part(transaction: &str) = "transaction cannot be committed",
-        "A frame of the transaction {} was refused. Nothing of it was done.", Quoted(transaction);
     nack_in_1_0() = "NACK is not known in 1.0",
         "STOMP 1.0 has no NACK. Connect with accept-version 1.1 or 1.2 to use it.";
-    not_unsettled(command: Command, id: &str, hint: &str) = "nothing to settle",
-        "{} names {}, which was not delivered to this session or is settled already.{hint}", command.as_str(), Quoted(id);
     requeue(value: &str) = "malformed requeue header",
         "requeue is {}; expected true (deliver the message again) or false (move it to the dead letter queue).", Quoted(value);
-    reserved(command: Command, id: &str) = "already in a transaction",
-        "{} names {}, which an open transaction settles already.", command.as_str(), Quoted(id);
-    ambiguous_message(command: Command, id: &str, hint: &str) = "ambiguous message-id",
-        "{} names {}, which was delivered to several subscriptions. Say which one in the header subscription.{hint}", command.as_str(), Quoted(id);
     begun_already(id: &str) = "duplicate transaction",
         "The transaction {} is open already. Use another name, or COMMIT or ABORT it first.", Quoted(id);
     no_transaction(command: Command, id: &str) = "unknown transaction",
         "{} names the transaction {}, which is not open. BEGIN it first.", command.as_str(), Quoted(id);
+}
+
+rejections! {
+    NotSettled:
+    not_unsettled(command: Command, id: &str, hint: &str) = "nothing to settle",
+        "{} names {}, which was not delivered to this session or is settled already.{hint}", command.as_str(), Quoted(id);
+    reserved(command: Command, id: &str) = "already in a transaction",
+        "{} names {}, which an open transaction settles already.", command.as_str(), Quoted(id);
+    ambiguous_message(command: Command, id: &str, hint: &str) = "ambiguous message-id",
+        "{} names {}, which was delivered to several subscriptions. Say which one in the header subscription.{hint}", command.as_str(), Quoted(id);
+    refused_part(transaction: &str) = "transaction cannot be committed",
+        "A frame of the transaction {} was refused. Nothing of it was done.", Quoted(transaction);
     lost_subscription(transaction: &str, subscription: &str) = "transaction cannot be committed",
         "The transaction {} settles deliveries of the subscription {}, which has ended: they went back to their queue. Nothing of it was done.",
         Quoted(transaction), Quoted(subscription);

@@ -189,7 +189,7 @@ fn farewell(closing: Closing) -> Farewell {
         Closing::Expired => (1008, "access has ended"),
         Closing::Denied => (1008, "access denied"),
         Closing::Limit(_) => (1002, "limit exceeded"),
-        Closing::Rejected | Closing::WrongProtocol => (1002, "protocol error"),
+        Closing::Rejected | Closing::NotSettled | Closing::WrongProtocol => (1002, "protocol error"),
     };
     Farewell { code, reason }
 }

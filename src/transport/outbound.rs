@@ -2,11 +2,10 @@
 
 use super::coalesce::Mark;
 use super::drive::Connection;
-use super::slow::Slowness;
 use super::wire::{Piece, Tail, Wire};
 use crate::broker::Settlement;
 use crate::outbox::{Key, Parcel, Tag};
-use crate::session::Delivery;
+use crate::session::{Delivery, Slowness};
 use crate::work;
 use bytes::BytesMut;
 use std::collections::HashSet;

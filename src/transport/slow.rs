@@ -2,34 +2,8 @@
 
 use super::drive::Connection;
 use super::wire::Wire;
-use crate::outbox::Key;
-use crate::session::{Closing, Reject};
+use crate::session::{Closing, Reject, Slowness};
 use std::time::Instant;
-
-/// The way in which a client is too slow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Slowness {
-    /// Its outbox overflowed (`outbox-bytes-max`).
-    Overflow,
-    /// It read nothing for `stall-timeout` although data waited for it.
-    Stalled,
-    /// It did not acknowledge the deliveries of this subscription (`unsettled-max`).
-    Unsettled(Key),
-    /// It did not acknowledge the deliveries of all of its subscriptions (`subscription-bytes-max`).
-    UnsettledBytes,
-}
-
-impl Slowness {
-    /// Returns the option of the limit that was reached.
-    fn option(self) -> &'static str {
-        match self {
-            Slowness::Overflow => "outbox-bytes-max",
-            Slowness::Stalled => "stall-timeout",
-            Slowness::Unsettled(_) => "unsettled-max",
-            Slowness::UnsettledBytes => "subscription-bytes-max",
-        }
-    }
-}
 
 impl<W: Wire> Connection<W> {
     /// Ends the output of a slow client with an ERROR after the frame in flight.
@@ -58,6 +32,6 @@ impl<W: Wire> Connection<W> {
         };
         self.drop_unsent(now);
         let reject = Reject { summary: "slow consumer", detail: &detail };
-        self.end_with(reject, Closing::SlowConsumer(option), now);
+        self.end_with(reject, Closing::SlowConsumer(slowness), now);
     }
 }

@@ -362,16 +362,41 @@ on_each_wire! {
     fn an_ack_kept_from_the_connection_before_settles_nothing(wire: Wire) {
         for mode in ["client", "client-individual"] {
             for command in ["ACK", "NACK", "NACK\nrequeue:false"] {
-                let broker = Broker::start(&[]);
+                // A has failed once by now, and B never.
+                let broker = Broker::start(&["--max-deliveries=2"]);
                 let (mut again, _other, kept) = a_worker_that_comes_back(&broker, wire, mode);
-                again.send(&format!("{command}\nid:{}\nreceipt:5\n\n\0", kept.must("ack")));
-                let error = again.expect_error(&[("message", "nothing to settle"), ("receipt-id", "5")]);
-                assert!(error.text().contains("In STOMP 1.2 id is the ack header of the MESSAGE"), "{error:?}");
-                let mut heir = broker.connect(wire);
-                heir.subscribe("s", "/queue/jobs", "ack:client\n");
-                heir.expect("MESSAGE", &[("redelivered", "true")], "B");
+                for _ in 0..3 {
+                    again.send(&format!("{command}\nid:{}\nreceipt:5\n\n\0", kept.must("ack")));
+                    let error = again.expect_error(&[("message", "nothing to settle"), ("receipt-id", "5")]);
+                    assert!(error.text().contains("In STOMP 1.2 id is the ack header of the MESSAGE"), "{error:?}");
+                    again = broker.connect(wire);
+                    again.subscribe("s", "/queue/jobs", "ack:client\nprefetch-count:1\n");
+                    again.expect("MESSAGE", &[("redelivered", "true")], "B");
+                }
                 assert_eq!((broker.metric("queue_messages"), broker.metric("dead_letters_total")), (2, 0));
             }
+        }
+    }
+
+    fn an_error_counts_a_failed_delivery_only_if_the_client_broke_the_protocol(wire: Wire) {
+        for (frame, summary, is_failed) in [
+            ("ACK\nid:1-0", "nothing to settle", false),
+            ("SEND\ndestination:/user/queue/errors", "access denied", false),
+            ("SUBSCRIBE\nid:t\ndestination:/topic/a", "too many subscriptions", false),
+            ("SEND", "missing header", true),
+            ("SEND\ndestination:/nowhere", "invalid destination", true),
+        ] {
+            let broker = Broker::start(&["--max-deliveries=1", "--subscriptions-max=1"]);
+            publish(&broker, "/queue/jobs", "job");
+            let mut worker = broker.connect(wire);
+            worker.subscribe("s", "/queue/jobs", "ack:client\n");
+            worker.expect("MESSAGE", &[], "job");
+            worker.send(&format!("{frame}\n\n\0"));
+            worker.expect_error(&[("message", summary)]);
+            let mut heir = broker.connect(wire);
+            heir.subscribe("s", if is_failed { "/queue/dead.jobs" } else { "/queue/jobs" }, "");
+            heir.expect("MESSAGE", &[], "job");
+            assert_eq!(broker.metric("dead_letters_total"), i64::from(is_failed), "{frame}");
         }
     }
 

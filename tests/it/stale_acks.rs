@@ -338,7 +338,8 @@ impl World {
             }
             None => {
                 assert!(worker.errored, "{frame:?} of {kept:?} settles something");
-                self.gone(at, true);
+                // A stale acknowledgement says nothing about what the worker holds.
+                self.gone(at, false);
                 self.come_back(at, (version, mode));
             }
         }

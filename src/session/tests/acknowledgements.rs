@@ -300,8 +300,16 @@ fn a_lost_client_was_working_on_the_oldest_delivery_of_each_subscription() {
 }
 
 #[test]
-fn an_orderly_end_loses_nothing() {
-    for closing in [Closing::Disconnected, Closing::Shutdown, Closing::Expired] {
+fn an_end_that_no_message_has_caused_loses_nothing() {
+    for closing in [
+        Closing::Disconnected,
+        Closing::Shutdown,
+        Closing::Expired,
+        Closing::Denied,
+        Closing::NotSettled,
+        Closing::Limit("x"),
+        Closing::SlowConsumer(Slowness::Overflow),
+    ] {
         let mut peer = delivered(Version::V1_2);
         peer.refuse(None, closing).take();
         assert_eq!(peer.lost, [], "{closing:?}");
@@ -310,7 +318,7 @@ fn an_orderly_end_loses_nothing() {
     let mut peer = delivered(Version::V1_2);
     peer.send("DISCONNECT receipt:r").take();
     assert_eq!(peer.session.finish(Closing::PeerLeft), [], "it had said goodbye");
-    for closing in [Closing::Rejected, Closing::Denied, Closing::Limit("x"), Closing::SlowConsumer("x")] {
+    for closing in [Closing::Rejected, Closing::HeartbeatLost, Closing::SlowConsumer(Slowness::Stalled)] {
         let mut peer = delivered(Version::V1_2);
         peer.refuse(None, closing).take();
         assert_eq!(peer.lost, [(1, 10), (2, 20)], "{closing:?}");

@@ -28,7 +28,7 @@ fn after_the_end_nothing_is_done() {
 #[test]
 fn a_refusal_from_outside_says_why_and_closes() {
     for (receipt, said) in [(None, ""), (Some("r"), " receipt r")] {
-        for closing in [Closing::Shutdown, Closing::SlowConsumer("outbox-bytes-max"), Closing::Rejected] {
+        for closing in [Closing::Shutdown, Closing::SlowConsumer(Slowness::Overflow), Closing::Rejected] {
             let mut peer = Peer::connected(Version::V1_2);
             peer.refuse(receipt, closing).expect(&format!("ERROR no{said}\nclose {closing:?}"));
             assert_eq!(peer.detail, "Because.");

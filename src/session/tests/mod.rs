@@ -24,6 +24,14 @@ use stompbox_frames::stomp::{Decoder, Headers, HeartBeat, Limits};
 
 pub(super) const VERSIONS: [Version; 3] = [Version::V1_0, Version::V1_1, Version::V1_2];
 
+/// Summaries of the ERRORs that refuse to settle; they are no failure of what the client works on.
+const NOT_SETTLED: [&str; 4] = [
+    "nothing to settle",
+    "already in a transaction",
+    "ambiguous message-id",
+    "transaction cannot be committed",
+];
+
 /// A client, its session between them, and what the session wished for and nobody has looked at.
 pub(super) struct Peer {
     pub(super) session: Session,
@@ -192,7 +200,8 @@ impl Peer {
     /// The conversation has ended by an ERROR of this summary.
     #[track_caller]
     pub(super) fn expect_error(&mut self, summary: &str) -> &mut Peer {
-        self.expect(&format!("ERROR {summary}\nclose Rejected"))
+        let closing = if NOT_SETTLED.contains(&summary) { Closing::NotSettled } else { Closing::Rejected };
+        self.expect(&format!("ERROR {summary}\nclose {closing:?}"))
     }
 
     /// The conversation has ended by a limit.
