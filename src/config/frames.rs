@@ -70,7 +70,8 @@ pub(super) const FRAMES: &[Row] = &[
         "strict-headers",
         "false",
         "A SEND whose headers ask for features that Stompbox does not have (expires, priority, delay: see Headers of \
-         other brokers) gets ERROR. With false such a header is ignored, with a WARN in the log.",
+         other brokers) gets ERROR. With false such a header is ignored, with a WARN in the log. \
+         persistent:true is never refused: many clients send it by habit.",
         |c, v| put(&mut c.session.strict_headers, switch(v)),
     ),
     switched(
