@@ -8,6 +8,11 @@ impl Session {
         self.subscriptions.unsettled_bytes()
     }
 
+    /// Returns the number of deliveries that wait for an ACK or NACK, of all subscriptions.
+    pub fn unsettled(&self) -> usize {
+        self.subscriptions.iter().map(|subscription| subscription.unsettled.len()).sum()
+    }
+
     /// Returns the memory of subscriptions and temporary queues, without the broker's part.
     pub fn subscription_bytes(&self) -> usize {
         self.subscriptions.bytes() + self.temps.bytes()

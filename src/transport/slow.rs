@@ -24,8 +24,10 @@ impl<W: Wire> Connection<W> {
             ),
             Slowness::Unsettled(key) => self.session.too_many_unsettled(key),
             Slowness::UnsettledBytes => format!(
-                "The deliveries to this session that wait for ACK or NACK take {} bytes, and {option} allows {}. \
-                 Acknowledge what you receive, subscribe with ack:auto, or raise {option}.",
+                "{} deliveries to this session wait for an ACK or NACK of this client. They take {} bytes, and {option} \
+                 allows {}. What had not been sent was dropped. Acknowledge messages as they are handled, subscribe with \
+                 ack:auto, or raise {option}.",
+                self.session.unsettled(),
                 self.session.held_bytes(),
                 self.hub.session.subscription_bytes_max
             ),

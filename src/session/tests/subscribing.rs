@@ -211,7 +211,9 @@ fn unsettled_broadcasts_of_all_subscriptions_are_bounded_together() {
     let delivered = (0..10_000).take_while(|n| peer.deliver(1 + n % 10, 0, "m") == WRITE).count();
     assert!((200..1000).contains(&delivered), "{delivered}");
     assert_eq!(peer.deliver(1, 0, "m"), Delivery::TooMuchUnsettled);
+    assert_eq!(peer.session.unsettled(), delivered);
     assert_eq!(peer.deliver(2, 1, "m"), WRITE, "a work queue bounds its own");
+    assert_eq!(peer.session.unsettled(), delivered + 1);
 }
 
 #[test]
