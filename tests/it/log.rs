@@ -296,6 +296,9 @@ on_each_wire! {
             let closed = log.lines().filter(|line| line.contains("connection closed"));
             let levels: Vec<_> = closed.filter_map(|line| line.split_whitespace().nth(1)).collect();
             assert_eq!(levels, [level, level], "{networks}: {log}");
+            let signed_in = log.lines().filter(|line| line.contains("signed in"));
+            let levels: Vec<_> = signed_in.filter_map(|line| line.split_whitespace().nth(1)).collect();
+            assert_eq!(levels, [level, level], "{networks}: {log}");
         }
     }
 
