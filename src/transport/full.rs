@@ -11,7 +11,13 @@ pub(super) fn log_full(log: &LogLimit, option: &'static str, address: IpAddr) {
             limit = option,
             %address,
             others,
-            "refused a client: {option} is reached; raise it, or find out who holds so many connections"
+            "refused a client: {option} is reached; raise it, or find out who holds so many {}",
+            held(option)
         );
     }
+}
+
+/// Returns what `option` limits.
+pub(super) fn held(option: &str) -> &'static str {
+    if option.starts_with("sockjs-sessions") { "SockJS sessions" } else { "connections" }
 }

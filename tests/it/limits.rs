@@ -287,6 +287,7 @@ fn refused(broker: &Broker, wire: Wire, option: &str) {
     assert_eq!(broker.limit_hits(option), 1);
     let line = broker.log_line(|line| line.contains("refused a client"));
     assert!(line.contains(&format!("limit=\"{option}\"")) && line.contains("address=127.0.0.1"), "{line}");
+    assert!(line.contains("who holds so many connections"), "{line}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use super::table::{Kind, ROWS, Row, Way};
 use super::{Application, upload};
 use crate::budget::Budget;
 use crate::metrics::Metrics;
-use crate::transport::full::log_full;
+use crate::transport::full::{held, log_full};
 use crate::transport::hub::STRANGERS_PART;
 use crate::transport::line::Line;
 use crate::transport::log_limit::LogLimit;
@@ -275,7 +275,7 @@ impl<A: Application> Endpoints<A> {
         log_full(&self.refusals, limit, visit.address);
         answer.text(
             StatusCode::SERVICE_UNAVAILABLE,
-            format!("The limit {limit} is met. Close connections, come back later, or raise {limit}.\n"),
+            format!("The limit {limit} is met. Close {}, come back later, or raise {limit}.\n", held(limit)),
         )
     }
 

@@ -308,7 +308,12 @@ fn a_session_too_many_is_503_and_names_the_option() {
     }
     let refused = ask(broker.http, &Transport::XhrPolling.receive("/ws/000/one-more"));
     assert!(refused.body.contains("sockjs-sessions-max"), "{refused:?}");
+    assert!(refused.body.contains("Close SockJS sessions"), "{refused:?}");
     assert_eq!(broker.limit_hits("sockjs-sessions-max"), 6);
+    let line = broker.log_line(|line| line.contains("refused a client"));
+    for part in [" WARN ", "limit=\"sockjs-sessions-max\"", "who holds so many SockJS sessions"] {
+        assert!(line.contains(part), "{part} in {line}");
+    }
     connect(&broker, Transport::WebSocket).expect_quiet();
     sessions.iter_mut().for_each(Session::expect_quiet);
 }
