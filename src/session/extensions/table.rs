@@ -32,6 +32,9 @@ const ROUTING: &str = "the prefix decides: /queue/NAME is for one consumer, /top
 const BODIES: &str = "bodies are passed on as they are. Convert them in the client.";
 const BROWSE: &str = "queues cannot be looked at without taking from them. Subscribe with ack:client-individual and \
                       UNSUBSCRIBE without an ACK: the messages go back to the queue.";
+const WHOLE: &str = "queues are kept in memory as a whole. The operator bounds them by queue-messages-max and \
+                     queue-bytes-max.";
+const ONE_NODE: &str = "there is one node, which holds all queues.";
 const IN_MEMORY: &str = "queues are kept in memory and do not outlive the broker.";
 const NOTHING_TO_DELETE: &str = "there is no durable subscription that could be deleted.";
 const PASSED_ON: &str = "passed on to receivers as it is.";
@@ -86,6 +89,10 @@ extensions! {
     "destination-type" [Subscribe Send] "Artemis" Unsupported Asks::OtherRouting, ROUTING;
     "transformation" [Subscribe Send] "ActiveMQ" Unsupported Asks::Always, BODIES;
     "x-queue-type" [Subscribe Send] "RabbitMQ" Unsupported Asks::Unless(&["classic"]), "there is one type of queue, which is kept in memory.";
+    "x-queue-mode" [Subscribe Send] "RabbitMQ" Unsupported Asks::Unless(&["default"]), WHOLE;
+    "x-max-in-memory-length" [Subscribe Send] "RabbitMQ" Unsupported Asks::Always, WHOLE;
+    "x-max-in-memory-bytes" [Subscribe Send] "RabbitMQ" Unsupported Asks::Always, WHOLE;
+    "x-quorum-initial-group-size" [Subscribe Send] "RabbitMQ" Unsupported Asks::Unless(&["1"]), "queues are not replicated: there is one node.";
     "x-message-ttl" [Subscribe Send] "RabbitMQ" Unsupported Asks::Always, EXPIRY;
     "x-expires" [Subscribe Send] "RabbitMQ" Unsupported Asks::Always, "a queue lives as long as it has messages or consumers.";
     "x-max-length" [Subscribe Send] "RabbitMQ" Unsupported Asks::Always, QUEUE_LIMITS;
@@ -94,6 +101,7 @@ extensions! {
     "x-max-priority" [Subscribe Send] "RabbitMQ" Unsupported Asks::Always, ORDER;
     "x-dead-letter-exchange" [Subscribe Send] "RabbitMQ" Unsupported Asks::Always, DEAD_LETTERS;
     "x-dead-letter-routing-key" [Subscribe Send] "RabbitMQ" Unsupported Asks::Always, DEAD_LETTERS;
+    "x-dead-letter-strategy" [Subscribe Send] "RabbitMQ" Unsupported Asks::Unless(&["at-most-once"]), "a full dead letter queue drops its oldest message. Subscribe to /queue/dead.NAME in time.";
     "x-delivery-limit" [Subscribe Send] "RabbitMQ" Unsupported Asks::Always, "the limit is the same for all queues. The operator sets max-deliveries.";
     "x-max-age" [Subscribe Send] "RabbitMQ" Unsupported Asks::Always, STREAMS;
     "x-stream-max-segment-size-bytes" [Subscribe Send] "RabbitMQ" Unsupported Asks::Always, STREAMS;
@@ -114,9 +122,12 @@ extensions! {
     "AMQ_SCHEDULED_TIME" [Send] "Artemis" Unsupported Asks::Unless(&["0"]), DELAY;
     "AMQ_SCHEDULED_PERIOD" [Send] "ActiveMQ" Unsupported Asks::Unless(&["0"]), DELAY;
     "AMQ_SCHEDULED_REPEAT" [Send] "ActiveMQ" Unsupported Asks::Unless(&["0"]), DELAY;
+    "_AMQ_SCHED_DELIVERY" [Send] "Artemis" Unsupported Asks::Unless(&["0"]), DELAY;
     "AMQ_SCHEDULED_CRON" [Send] "ActiveMQ" Unsupported Asks::Always, DELAY;
     "JMSXGroupID" [Send] "ActiveMQ, Artemis" Unsupported Asks::Always, GROUPS;
+    "_AMQ_GROUP_ID" [Send] "Artemis" Unsupported Asks::Always, GROUPS;
     "JMSXGroupSeq" [Send] "ActiveMQ, Artemis" Unsupported Asks::Unless(&["0"]), GROUPS;
+    "_AMQ_GROUP_SEQUENCE" [Send] "Artemis" Unsupported Asks::Unless(&["0"]), GROUPS;
     "message_group" [Send] "Apollo" Unsupported Asks::Always, GROUPS;
     "retain" [Send] "Apollo" Unsupported IF_ON, RETAIN;
     "ActiveMQ.Retain" [Send] "ActiveMQ" Unsupported IF_ON, RETAIN;
@@ -128,6 +139,10 @@ extensions! {
 
     "browser-end" [Subscribe] "Apollo" Ignored Asks::Always, "it changes browser, which is refused.";
     "activemq.dispatchAsync" [Subscribe] "ActiveMQ" Ignored Asks::Always, "deliveries are always asynchronous.";
+    "x-queue-leader-locator" [Subscribe Send] "RabbitMQ" Ignored Asks::Always, ONE_NODE;
+    "x-queue-master-locator" [Subscribe Send] "RabbitMQ" Ignored Asks::Always, ONE_NODE;
+    "x-cancel-on-ha-failover" [Subscribe] "RabbitMQ" Ignored Asks::Always, "there is one node, and no failover.";
+    "credit" [Ack] "Apollo" Ignored Asks::Always, "an ACK makes room for as many deliveries as it settles. The header of SUBSCRIBE says how many may wait.";
     "durable" [Unsubscribe] "RabbitMQ" Ignored Asks::Always, NOTHING_TO_DELETE;
     "persistent" [Unsubscribe] "RabbitMQ, Apollo" Ignored Asks::Always, NOTHING_TO_DELETE;
     "auto-delete" [Unsubscribe] "RabbitMQ" Ignored Asks::Always, NOTHING_TO_DELETE;

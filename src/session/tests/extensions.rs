@@ -2,62 +2,6 @@
 
 use super::*;
 
-/// Headers of SUBSCRIBE that are refused, and a word of the alternative that the ERROR names.
-const REFUSED: [(&str, &str); 34] = [
-    ("durable:true", "/queue/NAME"),
-    ("durable:1", "/queue/NAME"),
-    ("persistent:true", "/queue/NAME"),
-    ("activemq.subscriptionName:x", "/queue/NAME"),
-    ("activemq.subcriptionName:x", "/queue/NAME"),
-    ("durable-subscription-name:x", "/queue/NAME"),
-    ("durable-subscriber-name:x", "/queue/NAME"),
-    ("x-queue-name:x", "/queue/NAME"),
-    ("auto-delete:true", "/temp-queue/NAME"),
-    ("exclusive:true", "prefetch-count:1"),
-    ("activemq.exclusive:true", "prefetch-count:1"),
-    ("x-single-active-consumer:true", "prefetch-count:1"),
-    ("no-local:true", "its own messages"),
-    ("activemq.noLocal:true", "its own messages"),
-    ("activemq.retroactive:true", "/queue/NAME"),
-    ("browser:true", "client-individual"),
-    ("selector:x=1", "narrower destination"),
-    ("include-seq:seq", "sequence numbers"),
-    ("from-seq:0", "/queue/NAME"),
-    ("activemq.priority:9", "equal turns"),
-    ("x-priority:-1", "equal turns"),
-    ("activemq.maximumPendingMessageLimit:5", "outbox-bytes-max"),
-    ("subscription-type:MULTICAST", "prefix"),
-    ("destination-type:MULTICAST", "prefix"),
-    ("transformation:jms-json", "Convert"),
-    ("x-queue-type:quorum", "in memory"),
-    ("x-message-ttl:1000", "do not expire"),
-    ("x-expires:1000", "as long as"),
-    ("x-max-length:5", "queue-messages-max"),
-    ("x-overflow:drop-head", "full queue"),
-    ("x-max-priority:5", "first out"),
-    ("x-dead-letter-exchange:dlx", "/queue/dead.NAME"),
-    ("x-stream-offset:first", "no streams"),
-    ("x-stream-filter:a", "narrower destination"),
-];
-
-#[test]
-fn a_header_that_changes_the_meaning_of_subscribe_is_refused_by_name() {
-    for version in VERSIONS {
-        for (header, instead) in REFUSED {
-            let mut peer = Peer::connected(version);
-            peer.send(&format!("SUBSCRIBE id:1 destination:/queue/a receipt:r {header}"));
-            peer.expect("ERROR unsupported header receipt r\nclose Rejected");
-            let (name, value) = header.split_once(':').expect("a header");
-            let named = format!("SUBSCRIBE has the header {name} with the value \"{value}\"");
-            assert!(
-                peer.detail.starts_with(&named) && peer.detail.contains(instead),
-                "{header}: {}",
-                peer.detail
-            );
-        }
-    }
-}
-
 #[test]
 fn a_header_of_subscribe_whose_value_asks_for_nothing_is_harmless() {
     for headers in [
@@ -89,59 +33,8 @@ fn with_soft_errors_a_refused_header_costs_no_connection() {
     peer.send("SUBSCRIBE id:1 destination:/queue/a").expect("subscribe 1 /queue/a 250");
 }
 
-/// Headers of SEND that ask for missing features.
-const IGNORED: [&str; 22] = [
-    "expires:1700000000000",
-    "ttl:1000",
-    "expiration:1000",
-    "priority:9",
-    "delay:5",
-    "x-delay:5",
-    "AMQ_SCHEDULED_DELAY:1",
-    "AMQ_SCHEDULED_TIME:1",
-    "AMQ_SCHEDULED_PERIOD:1",
-    "AMQ_SCHEDULED_REPEAT:1",
-    "AMQ_SCHEDULED_CRON:x",
-    "JMSXGroupID:a",
-    "message_group:a",
-    "retain:set",
-    "ActiveMQ.Retain:true",
-    "_AMQ_LVQ_NAME:a",
-    "_AMQ_DUPL_ID:a",
-    "transformation:jms-json",
-    "durable:true",
-    "x-message-ttl:5",
-    "user-id:root",
-    "JMSXUserID:root",
-];
-
 #[test]
-fn a_header_that_changes_the_meaning_of_send_is_warned_about_once_a_connection() {
-    for header in IGNORED {
-        let mut peer = Peer::connected(Version::V1_2);
-        let name = header.split(':').next().expect("a name");
-        peer.send(&format!("SEND destination:/queue/a {header} = x"));
-        peer.expect(&format!("ignored {name}\npublish /queue/a = x"));
-        peer.send(&format!("SEND destination:/topic/b {header} = y")).expect("publish /topic/b = y");
-        peer.send(&format!("SEND destination:/topic/b {header} AMQ_SCHEDULED_DELAY:1 = z"));
-        let other = if name == "AMQ_SCHEDULED_DELAY" { "" } else { "ignored AMQ_SCHEDULED_DELAY\n" };
-        peer.expect(&format!("{other}publish /topic/b = z"));
-    }
-}
-
-#[test]
-fn with_strict_headers_such_a_send_is_refused_by_name() {
-    for header in IGNORED {
-        let mut peer = Peer::limited(|options| options.strict_headers = true);
-        peer.send(&format!("SEND destination:/queue/a receipt:r {header} = x"));
-        peer.expect("ERROR unsupported header receipt r\nclose Rejected");
-        let name = header.split(':').next().expect("a name");
-        assert!(
-            peer.detail.starts_with(&format!("SEND has the header {name} with the value ")),
-            "{header}: {}",
-            peer.detail
-        );
-    }
+fn with_strict_headers_a_send_is_refused_within_a_transaction_too() {
     let mut peer = Peer::limited(|options| options.strict_headers = true);
     peer.send("BEGIN transaction:t").take();
     peer.send("SEND destination:/queue/a transaction:t ttl:5 = x").expect_error("unsupported header");

@@ -1,0 +1,176 @@
+//! Each row of the table of extension headers has its effect on sessions.
+
+use super::*;
+use crate::session::tests::{Peer, VERSIONS};
+use std::collections::BTreeSet;
+use stompbox_frames::stomp::Version;
+
+/// Unsupported headers, a value that asks for the feature, and one that does not.
+const VALUES: [(&str, &str, &str); 26] = [
+    ("durable persistent auto-delete exclusive activemq.exclusive x-single-active-consumer", "true", "false"),
+    ("no-local activemq.noLocal activemq.retroactive browser x-stream-match-unfiltered", "1", "FALSE"),
+    ("activemq.subscriptionName activemq.subcriptionName x-queue-name", "x", ""),
+    ("durable-subscription-name durable-subscriber-name", "x", ""),
+    ("selector", "x=1", ""),
+    ("include-seq from-seq", "0", ""),
+    ("activemq.priority", "9", "0"),
+    ("x-priority", "-1", "0"),
+    ("activemq.maximumPendingMessageLimit", "5", "-1"),
+    ("subscription-type destination-type", "MULTICAST", "ANYCAST"),
+    ("transformation", "jms-json", ""),
+    ("x-queue-type", "quorum", "classic"),
+    ("x-queue-mode", "lazy", "default"),
+    ("x-quorum-initial-group-size", "3", "1"),
+    ("x-message-ttl x-expires x-max-age ttl expiration", "1000", ""),
+    ("x-max-length x-max-length-bytes x-max-in-memory-length x-max-in-memory-bytes", "5", ""),
+    ("x-overflow", "drop-head", "reject-publish"),
+    ("x-max-priority x-delivery-limit", "5", ""),
+    ("x-dead-letter-exchange x-dead-letter-routing-key", "dlx", ""),
+    ("x-dead-letter-strategy", "at-least-once", "at-most-once"),
+    (
+        "x-stream-max-segment-size-bytes x-stream-filter-size-bytes x-stream-filter x-stream-filter-value",
+        "16",
+        "",
+    ),
+    ("x-stream-offset", "first", "next"),
+    ("priority", "9", "4"),
+    (
+        "expires delay x-delay AMQ_SCHEDULED_DELAY AMQ_SCHEDULED_TIME AMQ_SCHEDULED_PERIOD AMQ_SCHEDULED_REPEAT \
+         _AMQ_SCHED_DELIVERY JMSXGroupSeq _AMQ_GROUP_SEQUENCE",
+        "1700000000000",
+        "0",
+    ),
+    (
+        "AMQ_SCHEDULED_CRON JMSXGroupID _AMQ_GROUP_ID message_group _AMQ_LVQ_NAME _AMQ_DUPL_ID user-id JMSXUserID",
+        "a",
+        "",
+    ),
+    ("retain ActiveMQ.Retain", "true", "false"),
+];
+
+/// Returns every unsupported row of `command`, with a value that asks for the feature and one that does not.
+fn unsupported(command: Command) -> Vec<(&'static Extension, &'static str, &'static str)> {
+    let rows = TABLE.iter().filter(|row| row.does == Does::Unsupported && row.commands.contains(&command));
+    let with_values = |row: &'static Extension| {
+        let values = VALUES.iter().find(|(names, ..)| names.split(' ').any(|name| name == row.name));
+        let (_, asking, harmless) = values.unwrap_or_else(|| panic!("{} has no values in VALUES", row.name));
+        (row, *asking, *harmless)
+    };
+    rows.map(with_values).collect()
+}
+
+/// Returns whether the ERROR names the header of a row, its value, and the alternative.
+fn is_named(peer: &Peer, command: &str, row: &Extension, value: &str) -> bool {
+    let begin = format!("{command} has the header {} with the value \"{value}\", ", row.name);
+    peer.detail.starts_with(&begin) && peer.detail.contains(row.text)
+}
+
+#[test]
+fn a_header_that_changes_the_meaning_of_subscribe_is_refused_by_name() {
+    for (row, asking, harmless) in unsupported(Command::Subscribe) {
+        let name = row.name;
+        for version in VERSIONS {
+            let mut peer = Peer::connected(version);
+            peer.send(&format!("SUBSCRIBE id:1 destination:/queue/a receipt:r {name}:{asking}"));
+            peer.expect("ERROR unsupported header receipt r\nclose Rejected");
+            assert!(is_named(&peer, "SUBSCRIBE", row, asking), "{name}: {}", peer.detail);
+            let mut peer = Peer::connected(version);
+            peer.send(&format!("SUBSCRIBE id:1 destination:/queue/a {name}:{harmless}"));
+            peer.expect("subscribe 1 /queue/a 250");
+        }
+    }
+}
+
+#[test]
+fn a_header_that_changes_the_meaning_of_send_is_warned_about_once_a_connection() {
+    for (row, asking, harmless) in unsupported(Command::Send) {
+        let name = row.name;
+        let mut peer = Peer::connected(Version::V1_2);
+        peer.send(&format!("SEND destination:/queue/a {name}:{harmless} = x")).expect("publish /queue/a = x");
+        peer.send(&format!("SEND destination:/queue/a {name}:{asking} = x"));
+        peer.expect(&format!("ignored {name}\npublish /queue/a = x"));
+        peer.send(&format!("SEND destination:/queue/b {name}:{asking} = y")).expect("publish /queue/b = y");
+        peer.send(&format!("SEND destination:/queue/b {name}:{asking} AMQ_SCHEDULED_DELAY:1 = z"));
+        let other = if name == "AMQ_SCHEDULED_DELAY" { "" } else { "ignored AMQ_SCHEDULED_DELAY\n" };
+        peer.expect(&format!("{other}publish /queue/b = z"));
+    }
+}
+
+#[test]
+fn with_strict_headers_such_a_send_is_refused_by_name() {
+    for (row, asking, harmless) in unsupported(Command::Send) {
+        let name = row.name;
+        let mut peer = Peer::limited(|options| options.strict_headers = true);
+        peer.send(&format!("SEND destination:/queue/a {name}:{harmless} = x")).expect("publish /queue/a = x");
+        peer.send(&format!("SEND destination:/queue/a receipt:r {name}:{asking} = x"));
+        peer.expect("ERROR unsupported header receipt r\nclose Rejected");
+        assert!(is_named(&peer, "SEND", row, asking), "{name}: {}", peer.detail);
+    }
+}
+
+#[test]
+fn every_value_in_this_test_is_of_a_row_of_the_table() {
+    for name in VALUES.iter().flat_map(|(names, ..)| names.split(' ')) {
+        assert!(TABLE.iter().any(|row| row.name == name && row.does == Does::Unsupported), "{name}");
+    }
+}
+
+#[test]
+fn each_header_has_one_row_for_each_command() {
+    let mut seen = BTreeSet::new();
+    for row in TABLE {
+        assert!(row.name.is_ascii() && row.name.len() < 64, "{}", row.name);
+        assert!(row.text.ends_with('.') && !row.text.contains('|'), "{}: {}", row.name, row.text);
+        for command in row.commands {
+            assert!(seen.insert((row.name, command.as_str())), "{} on {command} twice", row.name);
+        }
+        let is_checked = row.commands.iter().all(|on| matches!(on, Command::Send | Command::Subscribe));
+        assert!(is_checked || matches!(row.does, Does::Honoured | Does::Ignored), "{}", row.name);
+    }
+}
+
+#[test]
+fn names_that_are_not_in_the_table_are_rarely_looked_for() {
+    for row in TABLE.iter().filter(|row| row.is_checked()) {
+        assert!(may_be_known(row.name.as_bytes()), "{}", row.name);
+    }
+    for name in [
+        "destination",
+        "content-length",
+        "content-type",
+        "correlation-id",
+        "receipt",
+        "transaction",
+        "id",
+        "ack",
+        "",
+        "é",
+        "x",
+    ] {
+        assert!(!may_be_known(name.as_bytes()), "{name:?}");
+    }
+    assert!(!may_be_known(&[b'x'; 64]) && !may_be_known(&[0xff; 4]));
+}
+
+#[test]
+fn a_value_that_asks_for_nothing_is_harmless() {
+    let switch = Asks::Unless(&["false", "0", "no", "off"]);
+    for (asks, value, destination, expected) in [
+        (switch, "true", "/queue/a", true),
+        (switch, "1", "/queue/a", true),
+        (switch, " FALSE ", "/queue/a", false),
+        (switch, "0", "/queue/a", false),
+        (switch, "", "/queue/a", false),
+        (Asks::Always, "", "/queue/a", false),
+        (Asks::Always, "false", "/queue/a", true),
+        (Asks::OfQueueUnless(&["false"]), "true", "/queue/a", true),
+        (Asks::OfQueueUnless(&["false"]), "true", "/topic/a", false),
+        (Asks::OtherRouting, "ANYCAST", "/queue/a", false),
+        (Asks::OtherRouting, "ANYCAST", "/topic/a", true),
+        (Asks::OtherRouting, "MULTICAST", "/topic/a", false),
+        (Asks::OtherRouting, "MULTICAST", "/queue/a", true),
+        (Asks::OtherRouting, "BOTH", "/queue/a", true),
+    ] {
+        assert_eq!(asks.asks(value, destination), expected, "{asks:?} {value:?} {destination}");
+    }
+}
