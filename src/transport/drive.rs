@@ -100,8 +100,8 @@ pub(super) struct Connection<W> {
     pub(super) pause: Pause,
     /// Whether the limits of a signed-in client hold.
     pub(super) established: bool,
-    /// Writing has failed. What the client had sent before is still handled, then the connection ends.
-    pub(super) output_failed: bool,
+    /// When writing failed. What the client had sent before is still handled, then the connection ends.
+    pub(super) output_failed: Option<Instant>,
     /// Whether the refusal was summed up in the log; the end of the connection is then logged at debug.
     pub(super) untold: bool,
     pub(super) ending: Option<Ending>,
@@ -174,7 +174,7 @@ impl<W: Wire> Connection<W> {
             quantum: Quantum::new(now),
             turn: None,
             established: false,
-            output_failed: false,
+            output_failed: None,
             untold: false,
             ending: None,
             input_ended: None,
@@ -226,7 +226,7 @@ impl<W: Wire> Connection<W> {
                 return Some(self.poll_ending(cx));
             }
             self.judge_again(now);
-            let writable = !self.output_failed && self.wire.poll_ready(cx).is_ready();
+            let writable = self.output_failed.is_none() && self.wire.poll_ready(cx).is_ready();
             if self.out.pending() == 0 || !writable {
                 // Whoever had nothing to take, or from where, has not been slow, however long ago that began.
                 self.progress_at = now;

@@ -17,7 +17,7 @@ impl<W: Wire> Connection<W> {
     pub(super) fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let before = self.frames_received;
         let mut moved = self.handle_frames(cx, now);
-        if self.output_failed && self.leaves_answers_unread() && self.ending.is_none() {
+        if self.output_failed.is_some() && self.leaves_answers_unread() && self.ending.is_none() {
             self.end_at_once(now);
             return true;
         }
@@ -38,7 +38,7 @@ impl<W: Wire> Connection<W> {
                 return true;
             }
             match read {
-                Poll::Pending if self.output_failed => {
+                Poll::Pending if self.waits_for_the_last_input_until().is_some_and(|until| now >= until) => {
                     self.end_at_once(now);
                     moved = true;
                 }

@@ -89,10 +89,10 @@ impl<W: Wire> Connection<W> {
     /// A client that was killed, or that closes with messages unread, resets the connection, and the next write fails.
     /// Frames that it sent before, such as acknowledgements, may still be in the socket's buffer: they are read first.
     pub(super) fn write(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        if self.output_failed && self.ending.is_some() {
+        if self.output_failed.is_some() && self.ending.is_some() {
             self.end_at_once(now);
         }
-        if self.out.pending() == 0 || self.output_failed {
+        if self.out.pending() == 0 || self.output_failed.is_some() {
             return false;
         }
         let mut written = 0;
@@ -110,7 +110,7 @@ impl<W: Wire> Connection<W> {
                     written += octets;
                 }
                 Poll::Ready(_) if self.ending.is_none() => {
-                    self.output_failed = true;
+                    self.output_failed = Some(now);
                     break;
                 }
                 Poll::Ready(_) => {

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 /// A client that leaves this many octets of answers (not of messages) unread is not read from.
 const UNREAD_BYTES_MAX: usize = 256 * 1024;
+/// How long the end of the input is waited for after the output failed.
+const LAST_INPUT_TIME: Duration = Duration::from_secs(1);
 /// How often a pause for the byte budget is looked at.
 const BUDGET_PAUSE: Duration = Duration::from_millis(20);
 
@@ -67,6 +69,12 @@ impl<W: Wire> Connection<W> {
         (self.out.pending() > 0).then(|| self.progress_at + self.hub.options.stall_timeout)
     }
 
+    /// Returns until when the end of a client whose output failed is waited for. The input ends as well, but the runtime
+    /// may tell of the failed write before it tells of the input that came just before.
+    pub(super) fn waits_for_the_last_input_until(&self) -> Option<Instant> {
+        self.output_failed.map(|at| at + LAST_INPUT_TIME)
+    }
+
     /// The earliest moment at which something is to be done without an event.
     fn deadline(&self, now: Instant) -> Option<Instant> {
         if let Some(ending) = &self.ending {
@@ -79,7 +87,9 @@ impl<W: Wire> Connection<W> {
         let patience =
             self.pause.congested.last().map(|receiver| receiver.outbox.patience_ends(receiver.crowd));
         let budget = self.pause.budget_until.map(|until| until.min(now + BUDGET_PAUSE));
-        [silence, patience, budget, self.wire.deadline()].into_iter().flatten().min()
+        // While reading is paused nothing is waited for but the end of the pause.
+        let last_input = self.waits_for_the_last_input_until().filter(|_| !self.ignores_input());
+        [silence, patience, budget, last_input, self.wire.deadline()].into_iter().flatten().min()
     }
 
     /// `Ready` when a deadline has come; else the task is woken when one does.
