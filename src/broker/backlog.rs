@@ -153,6 +153,19 @@ impl Backlog {
         }
     }
 
+    /// Takes out any message, at a cost that does not depend on how many there are.
+    pub(super) fn take_any(&mut self) -> Option<Item> {
+        let place = if !self.fresh.is_empty() {
+            Place::Fresh
+        } else if let Some(&position) = self.ready.keys().next() {
+            Place::Ready(position)
+        } else {
+            let &(_, position, holder) = self.due.first()?;
+            Place::Held(holder, position)
+        };
+        Some(self.take(place))
+    }
+
     /// Takes out what `goes`, each at its place.
     pub(super) fn split_off(&mut self, goes: impl Fn(&Item) -> bool) -> Backlog {
         let all = std::mem::take(self);

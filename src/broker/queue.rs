@@ -34,6 +34,7 @@ use super::{Refusal, Settlement, Subscriber, Terms};
 use crate::budget::Budget;
 use crate::destination::{Destination, Kind};
 use crate::outbox::{Message, Tag};
+use crate::work;
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
@@ -267,14 +268,12 @@ impl Queue {
         true
     }
 
-    /// Dies with all its messages; how many nobody had been given. `None` if it was dead already.
-    pub(super) fn close(&self) -> Option<u64> {
+    /// Ends the queue and drops its messages. Returns how many of them no consumer had.
+    pub(super) fn close(&self) -> u64 {
         let mut state = self.state.lock();
-        if state.dead {
-            return None;
-        }
         self.die(&mut state);
         let dropped = state.backlog.len() as u64;
+        work::add(state.load.messages * work::QUEUE_MESSAGE);
         self.ground.metrics.queue_messages.dec_by(state.load.messages as i64);
         self.ground.metrics.queue_bytes.dec_by(state.load.bytes as i64);
         state.load = Load::default();
@@ -283,12 +282,27 @@ impl Queue {
         let gone = (std::mem::take(&mut state.backlog), std::mem::take(&mut state.consumers));
         drop(state);
         drop(gone);
-        Some(dropped)
+        dropped
+    }
+
+    /// Ends the queue: it takes no messages and no consumers from now on. Drops up to `max` of the messages that no
+    /// consumer has, and returns how many these were.
+    pub(super) fn close_partly(&self, max: usize) -> usize {
+        let mut state = self.state.lock();
+        self.die(&mut state);
+        let gone: Vec<Item> = std::iter::from_fn(|| state.backlog.take_any()).take(max).collect();
+        gone.iter().for_each(|item| self.forget(&mut state, item));
+        let left = state.load.messages;
+        state.memory.set_messages(left);
+        drop(state);
+        work::add(gone.len() * work::QUEUE_MESSAGE);
+        gone.len()
     }
 
     fn die(&self, state: &mut State) {
-        state.dead = true;
-        self.ground.metrics.queues.dec();
+        if !std::mem::replace(&mut state.dead, true) {
+            self.ground.metrics.queues.dec();
+        }
     }
 
     fn alive<T>(&self, act: impl FnOnce(&mut State) -> T) -> Result<T, Dead> {

@@ -151,6 +151,15 @@ impl Queues {
         self.forget(queue);
     }
 
+    /// Closes a session's own queue as [`Queues::close_temp`] does, but drops `max` of its messages at most. Returns
+    /// whether it is empty.
+    pub(super) fn close_temp_partly(&self, queue: &Arc<Queue>, max: usize) -> bool {
+        self.forget(queue);
+        let dropped = queue.close_partly(max);
+        self.ground.metrics.messages_dropped.inc_by(dropped as u64);
+        dropped < max
+    }
+
     /// Redelivers what is due.
     pub(super) fn expire(&self, now: Instant) {
         for (at, queue) in self.ground.alarms.due(now) {
@@ -164,8 +173,7 @@ impl Queues {
     }
 
     fn drop_contents(&self, queue: &Queue) {
-        let dropped = queue.close().unwrap_or(0);
-        self.ground.metrics.messages_dropped.inc_by(dropped);
+        self.ground.metrics.messages_dropped.inc_by(queue.close());
     }
 
     fn bury(&self, origin: &Queue, outcasts: Vec<Outcast>) {

@@ -91,6 +91,11 @@ impl Shelves {
         }
     }
 
+    /// Takes out any message.
+    pub(super) fn take_any(&mut self) -> Option<Item> {
+        self.common.take_any().or_else(|| self.binary.take_any())
+    }
+
     /// Messages on both.
     pub(super) fn len(&self) -> usize {
         self.common.len() + self.binary.len()

@@ -139,6 +139,12 @@ impl TempQueue {
     pub fn bytes(&self) -> usize {
         QueueMemory::bytes(self.queue.destination())
     }
+
+    /// Closes the queue, as the drop does, but drops at most `max` messages, so that a queue of many messages can be
+    /// closed in several steps. Returns whether no message is left that no consumer has.
+    pub fn close_partly(&self, max: usize) -> bool {
+        self.shared.queues.close_temp_partly(&self.queue, max)
+    }
 }
 
 impl Drop for TempQueue {

@@ -47,8 +47,22 @@ impl<T> ByKey<T> {
         Some(value)
     }
 
+    /// Removes the one with the lowest key.
+    pub(super) fn pop_first(&mut self) -> Option<T> {
+        let first = self.entries.first()?.0;
+        self.remove(first)
+    }
+
     pub(super) fn retain(&mut self, keeps: impl Fn(Key) -> bool) {
         self.entries.retain(|(key, _)| keeps(*key));
+    }
+
+    /// Moves those that `moves` to another map.
+    pub(super) fn move_to(&mut self, other: &mut ByKey<T>, moves: impl Fn(Key) -> bool) {
+        let (go, stay) = std::mem::take(&mut self.entries).into_iter().partition(|(key, _)| moves(*key));
+        self.entries = stay;
+        let go: Vec<(Key, T)> = go;
+        go.into_iter().for_each(|(key, value)| other.insert(key, value));
     }
 
     pub(super) fn values(&self) -> impl Iterator<Item = &T> {
@@ -64,10 +78,6 @@ impl<T> ByKey<T> {
         self.entries.is_empty()
     }
 
-    pub(super) fn clear(&mut self) {
-        self.entries = Vec::new();
-    }
-
     fn place(&self, key: Key) -> Result<usize, usize> {
         self.entries.binary_search_by_key(&key, |(key, _)| *key)
     }
@@ -81,7 +91,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_a_map(steps in prop::collection::vec((0u32..20, 0u8..4), 0..100)) {
+        fn it_is_a_map(steps in prop::collection::vec((0u32..20, 0u8..5), 0..100)) {
             let (mut map, mut model) = (ByKey::default(), BTreeMap::new());
             for (at, (key, step)) in steps.into_iter().enumerate() {
                 match step {
@@ -90,17 +100,21 @@ mod tests {
                         model.insert(key, at);
                     }
                     2 => prop_assert_eq!(map.remove(key), model.remove(&key)),
+                    3 => prop_assert_eq!(map.pop_first(), model.pop_first().map(|(_, value)| value)),
                     _ => {
                         map.retain(|one| one % 3 != key % 3);
                         model.retain(|one, _| one % 3 != key % 3);
+                        let mut other = ByKey::default();
+                        map.move_to(&mut other, |one| one % 2 == key % 2);
+                        prop_assert!(other.values().eq(model.iter().filter(|(one, _)| *one % 2 == key % 2).map(|(_, value)| value)));
+                        other.move_to(&mut map, |_| true);
+                        prop_assert!(other.is_empty());
                     }
                 }
                 prop_assert_eq!(map.get(key), model.get(&key));
                 prop_assert_eq!(map.is_empty(), model.is_empty());
                 prop_assert!(map.values().eq(model.values()));
             }
-            map.clear();
-            prop_assert!(map.is_empty());
         }
     }
 }

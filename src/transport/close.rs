@@ -1,11 +1,14 @@
-//! How a connection ends: its subscriptions are released at once, the last frame arrives, then the socket
-//! closes.
+//! How a connection ends: its subscriptions are released, the last frame arrives, then the socket closes.
 //!
 //! ```text
 //!  Flush --all written--> HalfClose --FIN sent--> Linger --client's FIN, or time is up--> Done
 //!    |                                                                                     ^
 //!    +-- socket failed, or time is up ------------------------------------------------------+
 //! ```
+//!
+//! Releasing begins with the outbound queue: once that is closed, the broker gives this connection nothing more. The
+//! subscriptions and temporary queues follow one by one, in as many polls as they need. A task that is dropped meanwhile
+//! releases the rest at once.
 //!
 //! How the connection ended decides what counts: a client that is lost has failed at the oldest delivery of each
 //! subscription that it had been sent and had not settled. Everything else goes back to its queue uncounted.
@@ -19,6 +22,7 @@ use super::wire::{Farewell, Wire};
 use crate::broker::Settlement;
 use crate::outbox::{Key, Tag};
 use crate::session::Closing;
+use crate::work;
 use std::collections::HashSet;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -33,6 +37,9 @@ enum Phase {
 
 /// A flush that makes progress may take so many times as long as one that makes none.
 const FLUSH_LINGERS: u32 = 12;
+/// Deliveries that are returned, or messages of a temporary queue that are dropped, between two looks at the share of the
+/// poll.
+const RELEASE_STEP: usize = 256;
 
 /// A connection that is ending.
 #[derive(Debug)]
@@ -41,6 +48,9 @@ pub(super) struct Ending {
     /// Whatever happens, the phase is over by then.
     until: Instant,
     phase: Phase,
+    /// Deliveries of work queues that lay in the outbound queue, by subscription. They are returned before the
+    /// subscriptions are dropped.
+    unsent: std::vec::IntoIter<(Key, Tag)>,
 }
 
 impl<W: Wire> Connection<W> {
@@ -50,14 +60,14 @@ impl<W: Wire> Connection<W> {
             return;
         }
         self.finish_session(closing, now);
-        self.release(now);
+        let unsent = self.begin_release();
         self.wire.farewell(farewell(closing), &mut self.out);
         self.progress_at = now;
         let until = match self.hub.drain_until() {
             Some(drained) => drained,
             None => now + self.hub.options.linger * FLUSH_LINGERS,
         };
-        self.ending = Some(Ending { closing, until, phase: Phase::Flush });
+        self.ending = Some(Box::new(Ending { closing, until, phase: Phase::Flush, unsent }));
     }
 
     /// When the present phase is over at the latest.
@@ -77,11 +87,15 @@ impl<W: Wire> Connection<W> {
 
     /// The socket is gone: nothing more can be said.
     pub(super) fn end_at_once(&mut self, now: Instant) {
-        let closing = self.ending.as_ref().map_or_else(|| self.left(), |ending| ending.closing);
-        self.drop_unsent(now);
+        self.cut_output(now);
+        if let Some(ending) = &mut self.ending {
+            (ending.until, ending.phase) = (now, Phase::Done);
+            return;
+        }
+        let closing = self.left();
         self.finish_session(closing, now);
-        self.release(now);
-        self.ending = Some(Ending { closing, until: now, phase: Phase::Done });
+        let unsent = self.begin_release();
+        self.ending = Some(Box::new(Ending { closing, until: now, phase: Phase::Done, unsent }));
     }
 
     /// Ends the session if that has not been done yet: the connection ends.
@@ -101,37 +115,63 @@ impl<W: Wire> Connection<W> {
         self.settle(&written.collect::<Vec<_>>(), Settlement::Lost, now);
     }
 
-    /// Drops everything but the frame in flight; what came from work queues goes back, uncounted.
-    pub(super) fn drop_unsent(&mut self, now: Instant) {
+    /// Drops the output but the frame in flight; what came from work queues goes back, uncounted.
+    pub(super) fn cut_output(&mut self, now: Instant) {
         let mut unsent: Vec<(Key, Tag)> = Vec::new();
         self.out.cut(|mark| unsent.push((mark.key, mark.tag)));
-        unsent.extend(self.outbox.close().iter().map(|parcel| (parcel.key, parcel.tag)));
         self.settle_unwritten(unsent, now);
     }
 
-    /// Ends subscriptions, temporary queues and transactions. Only a subscription whose messages are on
-    /// their way to the socket stays until they are written: they are not given to anybody else before.
-    fn release(&mut self, now: Instant) {
-        let unsent = self.outbox.close().iter().map(|parcel| (parcel.key, parcel.tag)).collect();
-        self.settle_unwritten(unsent, now);
+    /// Closes the outbound queue and ends what takes little work. Returns the deliveries of work queues that lay there.
+    fn begin_release(&mut self) -> std::vec::IntoIter<(Key, Tag)> {
+        let parcels = self.outbox.close();
+        work::add(parcels.len());
+        let mut unsent: Vec<(Key, Tag)> =
+            parcels.iter().filter(|parcel| parcel.tag != 0).map(|parcel| (parcel.key, parcel.tag)).collect();
+        drop(parcels);
+        unsent.sort_by_key(|(key, _)| *key);
+        // A subscription with messages on their way to the socket stays until they are written: the broker must not
+        // give them to another client before.
         let on_their_way = self.keys_on_their_way();
-        self.subscriptions.retain(|key| on_their_way.contains(&key));
+        self.subscriptions.move_to(&mut self.leaving, |key| on_their_way.contains(&key));
         self.held.resize(0);
-        self.temps = Vec::new();
         self.opening = None;
-        self.subscribed.resize(0);
-        self.subscription_bytes = 0;
         self.question = None;
         self.entry = None;
         self.pause = Default::default();
         self.parked.resize(0);
         self.count_transactions(0);
+        unsent.into_iter()
     }
 
-    /// Nothing is on its way any more.
-    fn release_written(&mut self) {
-        self.subscriptions.clear();
-        self.leaving.clear();
+    /// Returns unsent deliveries, then drops subscriptions, then temporary queues, until the share of this poll is used
+    /// up. Returns whether all is released but the subscriptions whose messages are on their way.
+    fn release(&mut self, now: Instant) -> bool {
+        while !self.is_released() {
+            if self.quantum.is_used_up() {
+                return false;
+            }
+            let step = self.ending.iter_mut().flat_map(|ending| ending.unsent.by_ref().take(RELEASE_STEP));
+            let unsent: Vec<(Key, Tag)> = step.collect();
+            if !unsent.is_empty() {
+                self.settle(&unsent, Settlement::Unwritten, now);
+            } else if let Some(subscription) = self.subscriptions.pop_first() {
+                drop(subscription);
+            } else if self.temps.last().is_none_or(|temp| temp.close_partly(RELEASE_STEP)) {
+                self.temps.pop();
+            }
+            // The client is not to blame for this time.
+            self.progress_at = now;
+        }
+        self.temps = Vec::new();
+        self.subscribed.resize(0);
+        self.subscription_bytes = 0;
+        true
+    }
+
+    fn is_released(&self) -> bool {
+        let is_returned = self.ending.as_ref().is_none_or(|ending| ending.unsent.as_slice().is_empty());
+        is_returned && self.subscriptions.is_empty() && self.temps.is_empty()
     }
 
     pub(super) fn settle_unwritten(&self, mut deliveries: Vec<(Key, Tag)>, now: Instant) {
@@ -140,35 +180,40 @@ impl<W: Wire> Connection<W> {
         self.settle(&deliveries, Settlement::Unwritten, now);
     }
 
-    /// Goes on closing; `Ready` when the connection is gone.
-    pub(super) fn poll_ending(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Goes on closing; `Ready` when the connection is gone, `None` when the share of this poll is used up before that.
+    pub(super) fn poll_ending(&mut self, cx: &mut Context<'_>) -> Option<Poll<()>> {
         loop {
             let now = Instant::now();
-            let Some(ending) = &self.ending else { return Poll::Ready(()) };
+            if !self.release(now) {
+                return None;
+            }
+            let Some(ending) = &self.ending else { return Some(Poll::Ready(())) };
             let phase = if now >= self.ends_at(ending) { Phase::Done } else { ending.phase };
+            if phase != Phase::Flush {
+                self.leaving.move_to(&mut self.subscriptions, |_| true);
+            }
             if phase == Phase::Done {
-                self.drop_unsent(now);
-                self.release_written();
-                return Poll::Ready(());
+                self.cut_output(now);
+                return self.release(now).then_some(Poll::Ready(()));
             }
             let done = match phase {
                 Phase::Flush => {
                     self.write(cx, now);
                     self.out.pending() == 0
                 }
-                Phase::HalfClose => {
-                    self.release_written();
-                    self.wire.poll_shutdown(cx).is_ready()
-                }
+                Phase::HalfClose => self.wire.poll_shutdown(cx).is_ready(),
                 _ => self.wire.poll_discard(cx).is_ready(),
             };
-            let Some(ending) = &mut self.ending else { return Poll::Ready(()) };
+            let Some(ending) = &mut self.ending else { return Some(Poll::Ready(())) };
             // A write that failed has ended it all already.
             if done && ending.phase != Phase::Done {
                 ending.phase = phase.next();
                 ending.until = ending.until.min(now + self.hub.options.linger);
-            } else if ending.phase != Phase::Done && self.poll_timer(cx, now).is_pending() {
-                return Poll::Pending;
+            } else if ending.phase != Phase::Done
+                && self.is_released()
+                && self.poll_timer(cx, now).is_pending()
+            {
+                return Some(Poll::Pending);
             }
         }
     }

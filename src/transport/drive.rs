@@ -104,7 +104,7 @@ pub(super) struct Connection<W> {
     pub(super) output_failed: Option<Instant>,
     /// Whether the refusal was summed up in the log; the end of the connection is then logged at debug.
     pub(super) untold: bool,
-    pub(super) ending: Option<Ending>,
+    pub(super) ending: Option<Box<Ending>>,
     /// What is being found out about it, while it is not read from.
     pub(super) question: Option<Question>,
     /// The client sends no more; what it had sent is handled first.
@@ -223,7 +223,7 @@ impl<W: Wire> Connection<W> {
                 self.shut_down(cx, now);
             }
             if self.ending.is_some() {
-                return Some(self.poll_ending(cx));
+                return self.poll_ending(cx);
             }
             self.judge_again(now);
             let writable = self.output_failed.is_none() && self.wire.poll_ready(cx).is_ready();

@@ -146,11 +146,17 @@ impl<W: Wire> Connection<W> {
         self.out.unwritten().map(|mark| mark.key).collect()
     }
 
-    /// Lets subscriptions go that had ended and of which everything is written now.
+    /// Drops the ended subscriptions of which everything is written now. A connection that is ending drops them with its
+    /// others.
     fn leave_written(&mut self) {
-        if !self.leaving.is_empty() {
-            let on_their_way = self.keys_on_their_way();
+        if self.leaving.is_empty() {
+            return;
+        }
+        let on_their_way = self.keys_on_their_way();
+        if self.ending.is_none() {
             self.leaving.retain(|key| on_their_way.contains(&key));
+        } else {
+            self.leaving.move_to(&mut self.subscriptions, |key| !on_their_way.contains(&key));
         }
     }
 }

@@ -32,7 +32,7 @@ impl<W: Wire> Connection<W> {
                 self.hub.session.subscription_bytes_max
             ),
         };
-        self.drop_unsent(now);
+        self.cut_output(now);
         let reject = Reject { summary: "slow consumer", detail: &detail };
         self.end_with(reject, Closing::SlowConsumer(slowness), now);
     }

@@ -18,8 +18,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// A socket whose client sends its first frames, and then others again and again without a pause; it takes all that it
-/// is sent.
+/// A socket whose client sends its first frames, and then others again and again without a pause, or closes if there are
+/// none. It takes all that it is sent.
 struct Flood {
     first: Vec<u8>,
     again: Vec<u8>,
@@ -31,7 +31,7 @@ impl Flood {
     fn new(first: &str, again: &str) -> Flood {
         let connect = "CONNECT\naccept-version:1.2\nhost:a\nheart-beat:0,0\n\n\0";
         // Long enough for one read.
-        let again = again.repeat(64 * 1024 / again.len() + 1).into_bytes();
+        let again = again.repeat(64 * 1024 / again.len().max(1) + 1).into_bytes();
         let first = format!("{connect}{first}").into_bytes();
         Flood { first, again, sent: 0, written: Arc::default() }
     }
@@ -46,6 +46,7 @@ impl AsyncRead for Flood {
         let first = self.first.len();
         let rest = match self.sent.checked_sub(first) {
             None => &self.first[self.sent..],
+            Some(_) if self.again.is_empty() => return Poll::Ready(Ok(())),
             Some(again) => &self.again[again % self.again.len()..],
         };
         let length = rest.len().min(out.remaining());
@@ -169,6 +170,83 @@ async fn no_poll_of_a_flooding_connection_does_more_than_its_share_and_one_step(
         );
         let frames = hub.metrics.frames_received.get();
         assert!(frames > 150, "{name}: only {frames} frames were handled");
+    }
+}
+
+/// Each client that has much and closes: its name, what it sends, and the work of releasing the largest thing that it has.
+fn endings() -> Vec<(&'static str, String, u64)> {
+    let each = |count: u32, frames: fn(u32) -> String| (0..count).map(frames).collect::<String>();
+    let topics = each(1000, |n| format!("SUBSCRIBE\nid:{n}\ndestination:/topic/{n}\n\n\0"));
+    let patterns = each(300, |n| format!("SUBSCRIBE\nid:{n}\ndestination:/topic/{n}.**.a\n\n\0"));
+    let queues = each(50, |n| {
+        let send = format!("SEND\ndestination:/queue/{n}\n\nx\0").repeat(100);
+        format!("{send}SUBSCRIBE\nid:{n}\ndestination:/queue/{n}\nack:client\nprefetch-count:100\n\n\0")
+    });
+    let temporary = format!(
+        "SUBSCRIBE\nid:1\ndestination:/temp-queue/a\nack:client\nprefetch-count:1\n\n\0{}",
+        "SEND\ndestination:/temp-queue/a\n\nx\0".repeat(20_000)
+    );
+    vec![
+        ("topics", topics, 100),
+        ("patterns", patterns, 100),
+        ("queues", queues, 100 + 3 * 100 * work::QUEUE_MESSAGE as u64),
+        ("temporary queue", temporary, 100 + 2 * 256 * work::QUEUE_MESSAGE as u64),
+    ]
+}
+
+/// Polls a connection until its client has sent all and the connection ends, `true`, or has done `stop_after` polls that
+/// release something; the work of each of these.
+async fn polls_of_the_end(
+    hub: &Hub,
+    connection: &mut Pin<Box<impl Future<Output = ()>>>,
+    stop_after: usize,
+) -> (Vec<u64>, bool) {
+    let mut done = Vec::new();
+    let held =
+        || (hub.metrics.subscriptions.get(), hub.metrics.queues.get(), hub.metrics.queue_messages.get());
+    loop {
+        let (before, held_before) = (work::done(), held());
+        let polled = poll_fn(|cx| Poll::Ready(connection.as_mut().poll(cx))).await;
+        let held = held();
+        if held.0 < held_before.0 || held.1 < held_before.1 || held.2 < held_before.2 {
+            done.push(work::done() - before);
+        }
+        if polled.is_ready() || done.len() >= stop_after {
+            return (done, polled.is_ready());
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_has_much_releases_it_in_several_polls() {
+    for (name, first, step) in endings() {
+        let hub = hub();
+        let mut connection = serve(&hub, Flood::new(&first, ""));
+        let (done, ended) = polls_of_the_end(&hub, &mut connection, usize::MAX).await;
+        let most = done.iter().max().copied().unwrap_or_default();
+        assert!(ended && done.len() > 1, "{name}: {} polls", done.len());
+        assert!(
+            most <= WORK_MAX + step,
+            "{name}: one poll did {most}, its share is {WORK_MAX}, a step {step}"
+        );
+        assert_eq!(hub.metrics.subscriptions.get(), 0, "{name}");
+        assert_eq!(hub.permits.available_permits(), 1, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_dropped_while_it_is_releasing_releases_the_rest() {
+    for (name, first, _) in endings() {
+        let hub = hub();
+        let mut connection = serve(&hub, Flood::new(&first, ""));
+        let (_, ended) = polls_of_the_end(&hub, &mut connection, 1).await;
+        assert!(!ended, "{name}");
+        drop(connection);
+        assert_eq!(hub.metrics.subscriptions.get(), 0, "{name}");
+        let kept = if name == "queues" { 50 * 100 } else { 0 };
+        assert_eq!(hub.metrics.queue_messages.get(), kept, "{name}");
+        assert_eq!(hub.permits.available_permits(), 1, "{name}");
     }
 }
 
