@@ -27,6 +27,11 @@ pub const DELIVERY: usize = 2;
 pub const QUEUE_MESSAGE: usize = 3;
 /// Creating or removing a subscription.
 pub const SUBSCRIPTION: usize = 8;
+/// Checking who a client is: the signature of a token, or a login that is passed on. Tokens and hashes are checked by
+/// other tasks and threads; this is what a client is charged that asks for it again and again.
+pub const AUTHENTICATION: usize = 1000;
+/// Bytes of JSON that are parsed for one unit.
+pub const JSON_BYTES_PER_UNIT: usize = 64;
 /// Visits of small records, such as nodes of a trie or entries of a list, for one unit.
 pub const VISITS_PER_UNIT: usize = 8;
 

@@ -7,6 +7,7 @@ use super::wire::Wire;
 use crate::outbox::Label;
 use crate::session::{Action, Receipt};
 use crate::users::{Cause, Credentials, Principal, Refused};
+use crate::work;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -58,6 +59,7 @@ impl<W: Wire> Connection<W> {
 
     /// Asks whether the client is let in.
     fn ask_login(&mut self, credentials: Credentials) {
+        work::add(work::AUTHENTICATION);
         let authenticator = self.hub.authenticator.clone();
         let mut handshake = self.handshake.take().unwrap_or_default();
         let agent = handshake.agent.clone();
@@ -79,6 +81,7 @@ impl<W: Wire> Connection<W> {
 
     /// Asks whether a new token is good.
     fn ask_renewal(&mut self, credentials: Credentials, receipt: Option<Receipt>) {
+        work::add(work::AUTHENTICATION);
         let authenticator = self.hub.authenticator.clone();
         let answer = Box::pin(async move { authenticator.renew(credentials).await });
         self.question = Some(Question { answer, about: About::Renewal(receipt) });
