@@ -68,7 +68,7 @@ macro_rules! metrics {
             /// All zero.
             pub fn new() -> Arc<Metrics> {
                 let mut registry = Registry::default();
-                registry.register_collector(Box::new(Process));
+                registry.register_collector(Box::new(Process::default()));
                 let own = registry.sub_registry_with_prefix("stompbox");
                 own.register("build", "The running version, always 1", Info::new(BUILD));
                 let mut families = Registration(own);

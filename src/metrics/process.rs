@@ -2,18 +2,27 @@
 //!
 //! The values come from `/proc`: on systems other than Linux these metrics do not exist.
 
+use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 use std::fmt;
+use std::time::{Duration, Instant};
 
-/// Reads the values each time that metrics are rendered.
-#[derive(Debug)]
-pub(super) struct Process;
+/// How long a reading is used again: it takes up to a millisecond with many open files, and requests may come one behind
+/// the other.
+const KEPT: Duration = Duration::from_secs(1);
+
+/// Reads the values when metrics are rendered, at most once in [`KEPT`].
+#[derive(Debug, Default)]
+pub(super) struct Process {
+    last: Mutex<Option<(Instant, Option<Reading>)>>,
+}
 
 /// One reading.
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Reading {
     resident_bytes: u64,
     cpu_seconds: f64,
@@ -24,9 +33,20 @@ struct Reading {
     started_seconds: u64,
 }
 
+impl Process {
+    /// Returns the last reading, or a new one by `read` if there is none or it is too old.
+    fn reading(&self, now: Instant, read: impl FnOnce() -> Option<Reading>) -> Option<Reading> {
+        let mut last = self.last.lock();
+        match *last {
+            Some((at, reading)) if now.saturating_duration_since(at) < KEPT => reading,
+            _ => last.insert((now, read())).1,
+        }
+    }
+}
+
 impl Collector for Process {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let Some(reading) = read() else { return Ok(()) };
+        let Some(reading) = self.reading(Instant::now(), read) else { return Ok(()) };
         let mut put = |name: &str, help: &str, unit: Option<&Unit>, metric: &dyn EncodeMetric| {
             metric.encode(encoder.encode_descriptor(name, help, unit, metric.metric_type())?)
         };
@@ -73,4 +93,29 @@ fn read() -> Option<Reading> {
 #[cfg(not(target_os = "linux"))]
 fn read() -> Option<Reading> {
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reading_is_used_for_a_second() {
+        let (process, now) = (Process::default(), Instant::now());
+        let read_at = |millis, open_files| {
+            let reading = Reading {
+                resident_bytes: 1,
+                cpu_seconds: 1.0,
+                open_files,
+                open_files_max: None,
+                started_seconds: 1,
+            };
+            let read = process.reading(now + Duration::from_millis(millis), || Some(reading));
+            read.map(|reading| reading.open_files)
+        };
+        assert_eq!(read_at(0, 1), Some(1));
+        assert_eq!(read_at(999, 2), Some(1), "not read again");
+        assert_eq!(read_at(1000, 3), Some(3));
+        assert_eq!(read_at(1500, 4), Some(3));
+    }
 }
