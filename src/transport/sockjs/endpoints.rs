@@ -27,7 +27,8 @@ use std::hash::RandomState;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
-use stompbox_frames::sockjs::{BadCallback, Callback, Envelope, payload};
+use stompbox_frames::sockjs::{BadCallback, Callback, Envelope};
+use tokio::sync::Semaphore;
 
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 /// Octets of a body for a session that there is not; what it holds decides between two errors.
@@ -50,6 +51,8 @@ pub struct Endpoints<A> {
     hashing: RandomState,
     /// Log lines about handshakes that a proxy has changed.
     pub(super) mangled: LogLimit,
+    /// The permit for parsing a large body.
+    parsing: Arc<Semaphore>,
 }
 
 /// Who asks.
@@ -94,6 +97,7 @@ impl<A: Application> Endpoints<A> {
             refusals: LogLimit::default(),
             hashing: RandomState::new(),
             mangled: LogLimit::default(),
+            parsing: Arc::new(Semaphore::new(1)),
         }
     }
 
@@ -306,11 +310,8 @@ impl<A: Application> Endpoints<A> {
             Err(upload::Problem::TooLarge) if link.is_none() => return answer.not_found(),
             Err(problem) => return self.refuse_upload(answer, problem, limit),
         };
-        let content_type = request.headers().get(hyper::header::CONTENT_TYPE);
-        let content_type = content_type.and_then(|value| value.to_str().ok());
-        let json =
-            if form { payload::form(&upload.body, content_type) } else { Ok((&upload.body[..]).into()) };
-        let payload = match json.and_then(|json| payload::array(&json)) {
+        let (upload, payload) = upload.parse(form, request.headers(), &self.parsing).await;
+        let payload = match payload {
             Ok(payload) => payload,
             Err(bad) => return answer.text(StatusCode::INTERNAL_SERVER_ERROR, format!("{bad}\n")),
         };

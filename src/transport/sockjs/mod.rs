@@ -37,6 +37,8 @@ pub use endpoints::{Endpoints, Visit, is_iframe_page};
 pub use options::{CLIENT_URL, Options, Transport, Transports};
 pub use receiver::{Body, Receiver};
 pub use segments::Segments;
+#[cfg(test)]
+pub(super) use socket_wire::SocketWire;
 pub use table::names;
 
 use super::visitor::Visitor;

@@ -4,6 +4,7 @@ use super::session::are_enough;
 use crate::transport::coalesce::Coalesce;
 use crate::transport::websocket::{Data, Socket, Violation, message};
 use crate::transport::wire::{Farewell, Piece, ReadEnd, Wire};
+use crate::work;
 use bytes::BytesMut;
 use std::io;
 use std::task::{Context, Poll};
@@ -19,7 +20,7 @@ const NORMAL: Farewell = Farewell { code: 1000, reason: "Normal closure" };
 const QUOTING: Quoting = Quoting::Plain;
 
 /// See the module.
-pub(super) struct SocketWire<S> {
+pub(in crate::transport) struct SocketWire<S> {
     socket: Socket<S>,
     /// The message that is being read; empty, it holds no memory.
     message: Vec<u8>,
@@ -31,7 +32,11 @@ pub(super) struct SocketWire<S> {
 
 impl<S> SocketWire<S> {
     /// On a socket that takes messages as a client may send them who is not trusted yet.
-    pub(super) fn new(socket: Socket<S>, heartbeat: Duration, message_bytes_max: u64) -> SocketWire<S> {
+    pub(in crate::transport) fn new(
+        socket: Socket<S>,
+        heartbeat: Duration,
+        message_bytes_max: u64,
+    ) -> SocketWire<S> {
         SocketWire { socket, message: Vec::new(), heartbeat, wrote_at: Instant::now(), message_bytes_max }
     }
 }
@@ -42,6 +47,7 @@ fn take(whole: &mut Vec<u8>, data: Data<'_>, sink: &mut dyn FnMut(&[u8])) -> Res
         whole.extend_from_slice(data.payload);
         return Ok(());
     }
+    work::add((whole.len() + data.payload.len()) / work::JSON_BYTES_PER_UNIT);
     let payload = match whole.is_empty() {
         true => payload::message(data.payload),
         false => {
