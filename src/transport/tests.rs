@@ -1,14 +1,18 @@
 //! How much one poll of a connection does, and how connections share a thread. Work is counted, not timed.
 
 use super::share::WORK_MAX;
+use super::sockjs::SocketWire;
 use super::tcp::TcpWire;
+use super::websocket::{Socket, WebSocketWire};
 use super::{Hub, HubParts, Visitor, drive, random_name};
 use crate::broker::Broker;
 use crate::budget::Budget;
 use crate::config::Config;
 use crate::metrics::Metrics;
-use crate::users::Authenticator;
+use crate::users::permissions::Permissions;
+use crate::users::{Authenticator, Secret};
 use crate::work;
+use bytes::Bytes;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -16,6 +20,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A socket whose client sends its first frames, and then others again and again without a pause, or closes if there are
@@ -29,11 +34,61 @@ struct Flood {
 
 impl Flood {
     fn new(first: &str, again: &str) -> Flood {
-        let connect = "CONNECT\naccept-version:1.2\nhost:a\nheart-beat:0,0\n\n\0";
+        Flood::over(Transport::Tcp, first, again)
+    }
+
+    fn over(transport: Transport, first: &str, again: &str) -> Flood {
         // Long enough for one read.
-        let again = again.repeat(64 * 1024 / again.len().max(1) + 1).into_bytes();
-        let first = format!("{connect}{first}").into_bytes();
-        Flood { first, again, sent: 0, written: Arc::default() }
+        let again = again.repeat(64 * 1024 / again.len().max(1) + 1);
+        let first = [&transport.encode(&connect()), &transport.encode(first)[..]].concat();
+        Flood { first, again: transport.encode(&again), sent: 0, written: Arc::default() }
+    }
+}
+
+/// The login of alice.
+fn connect() -> String {
+    format!("CONNECT\naccept-version:1.2\nhost:a\nheart-beat:0,0\nAuthorization:Bearer {}\n\n\0", token())
+}
+
+/// A token of alice that does not expire.
+fn token() -> String {
+    let key = jsonwebtoken::EncodingKey::from_secret(SECRET.as_bytes());
+    let claims = serde_json::json!({"sub": "alice", "exp": 32_503_680_000u64});
+    jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).expect("a token")
+}
+
+const SECRET: &str = "a secret of thirty-two octets...";
+
+/// How the frames of a flood travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Transport {
+    Tcp,
+    WebSocket,
+    SockJs,
+}
+
+impl Transport {
+    /// STOMP frames as the client sends them.
+    fn encode(self, frames: &str) -> Vec<u8> {
+        if self == Transport::Tcp {
+            return frames.as_bytes().to_vec();
+        }
+        let mut encoded = Vec::new();
+        for piece in frames.as_bytes().chunks(8 * 1024) {
+            let piece = match self {
+                Transport::SockJs => {
+                    serde_json::to_vec(&[std::str::from_utf8(piece).expect("ASCII")]).expect("JSON")
+                }
+                _ => piece.to_vec(),
+            };
+            let length = u16::try_from(piece.len()).expect("a short piece");
+            // A whole text message, masked with zeros.
+            encoded.extend([0x81, 0x80 | 126]);
+            encoded.extend(length.to_be_bytes());
+            encoded.extend([0; 4]);
+            encoded.extend(piece);
+        }
+        encoded
     }
 }
 
@@ -72,16 +127,18 @@ impl AsyncWrite for Flood {
 }
 
 fn hub() -> Arc<Hub> {
-    let config = Config::default();
-    let permissions = config.permissions();
+    let mut config = Config::default();
+    config.users.token.secrets = vec![Secret::new(SECRET)];
+    // For many patterns.
+    config.session.subscription_bytes_max = 256 << 20;
     let node = random_name();
     let (budget, metrics) = (Budget::new(config.memory_bytes_max), Metrics::new());
     Hub::new(HubParts {
         broker: Broker::new(config.broker, &node, budget.clone(), metrics.clone()),
         budget,
         metrics,
-        authenticator: Authenticator::new(config.users).expect("nobody is configured"),
-        permissions,
+        authenticator: Authenticator::new(config.users).expect("good options"),
+        permissions: Permissions::default(),
         options: config.transport,
         session: config.session,
         outbox: config.outbox,
@@ -89,13 +146,37 @@ fn hub() -> Arc<Hub> {
     })
 }
 
-fn serve(hub: &Arc<Hub>, flood: Flood) -> Pin<Box<impl Future<Output = ()> + use<>>> {
+type Connection = Pin<Box<dyn Future<Output = ()>>>;
+
+fn serve(hub: &Arc<Hub>, flood: Flood) -> Connection {
+    serve_over(hub, Transport::Tcp, flood)
+}
+
+fn serve_over(hub: &Arc<Hub>, transport: Transport, flood: Flood) -> Connection {
     let seat = hub.seat(IpAddr::V4(Ipv4Addr::LOCALHOST)).expect("there is room");
-    Box::pin(drive::serve(hub.clone(), TcpWire::new(flood, false), Visitor::stranger(seat)))
+    let visitor = Visitor::stranger(seat);
+    let bytes_max = 16 << 20;
+    match transport {
+        Transport::Tcp => Box::pin(drive::serve(hub.clone(), TcpWire::new(flood, false), visitor)),
+        Transport::WebSocket => {
+            let socket = Socket::new(flood, Bytes::new(), bytes_max);
+            Box::pin(drive::serve(hub.clone(), WebSocketWire::new(socket), visitor))
+        }
+        Transport::SockJs => {
+            let socket = Socket::new(flood, Bytes::new(), bytes_max);
+            let wire = SocketWire::new(socket, Duration::ZERO, bytes_max);
+            Box::pin(drive::serve(hub.clone(), wire, visitor))
+        }
+    }
 }
 
 /// Work of giving `unsettled-max` messages back and others out.
 const UNSETTLED_WORK: u64 = (10_000 + 2 * 512) * work::QUEUE_MESSAGE as u64;
+
+/// Messages of one transaction.
+const COMMITTED: usize = 1000;
+/// Names in the header `to`.
+const RECIPIENTS: usize = 1000;
 
 /// The floods: name, what the client sends first, what it sends again and again, and the work of its most expensive frame
 /// with what follows from it.
@@ -108,6 +189,17 @@ fn floods() -> Vec<(&'static str, String, String, u64)> {
         })
         .collect();
     let name = "a.".repeat(61);
+    let own_patterns: String = (0..900u32)
+        .map(|id| {
+            let bits: String = (0..10).map(|bit| if id >> bit & 1 == 1 { "a." } else { "*." }).collect();
+            format!("SUBSCRIBE\nid:{id}\ndestination:/user/queue/**.a.{bits}{}b\n\n\0", "*.".repeat(48))
+        })
+        .collect();
+    let transaction = format!(
+        "BEGIN\ntransaction:t\n\n\0{}COMMIT\ntransaction:t\n\n\0",
+        "SEND\ndestination:/topic/a\ntransaction:t\n\nx\0".repeat(COMMITTED)
+    );
+    let names: Vec<String> = (0..RECIPIENTS).map(|n| format!("user{n}")).collect();
     let pair = |destination: &str, headers: &str| {
         format!("SUBSCRIBE\nid:x\ndestination:{destination}\n{headers}\n\0UNSUBSCRIBE\nid:x\n\n\0")
     };
@@ -137,11 +229,33 @@ fn floods() -> Vec<(&'static str, String, String, u64)> {
         ("queue", queue, pair("/queue/a", "ack:client-individual\nprefetch-count:10000\n"), UNSETTLED_WORK),
         // Each node of the patterns is visited once.
         ("patterns", patterns, format!("SEND\ndestination:/topic/{name}c\n\nx\0"), 100 * 50),
+        (
+            "own patterns",
+            own_patterns,
+            format!("SEND\ndestination:/user/alice/queue/{name}c\n\nx\0"),
+            // Of each pattern every segment is looked at.
+            (900 * 64 / work::VISITS_PER_UNIT) as u64 + small,
+        ),
+        // All of it is published at once.
+        ("commit", String::new(), transaction, (COMMITTED * work::FRAME) as u64 + small),
+        // Each name is looked up, `to-names-max` at most.
+        (
+            "users",
+            String::new(),
+            format!("SEND\ndestination:/users/queue/a\nto:{}\n\nx\0", names.join(",")),
+            5 * RECIPIENTS as u64 + small,
+        ),
+        (
+            "refresh",
+            String::new(),
+            format!("SEND\ndestination:/auth/refresh\n\n{}\0", token()),
+            work::AUTHENTICATION as u64 + small,
+        ),
     ]
 }
 
 /// Polls a connection again and again, and returns the work of each poll.
-async fn polls(connection: &mut Pin<Box<impl Future<Output = ()>>>, count: usize) -> Vec<u64> {
+async fn polls(connection: &mut Connection, count: usize) -> Vec<u64> {
     let mut done = Vec::new();
     for _ in 0..count {
         poll_fn(|cx| {
@@ -159,17 +273,56 @@ async fn polls(connection: &mut Pin<Box<impl Future<Output = ()>>>, count: usize
 
 #[tokio::test]
 async fn no_poll_of_a_flooding_connection_does_more_than_its_share_and_one_step() {
-    for (name, first, again, step) in floods() {
+    for transport in [Transport::Tcp, Transport::WebSocket, Transport::SockJs] {
+        for (name, first, again, step) in floods() {
+            let name = format!("{name} over {transport:?}");
+            let hub = hub();
+            let flood = Flood::over(transport, &first, &again);
+            let mut connection = serve_over(&hub, transport, flood);
+            // All that is sent first, and then the flood.
+            let frames_of = |text: &str| text.matches('\0').count() as u64;
+            let enough = 1 + frames_of(&first) + (2 * frames_of(&again)).max(60);
+            while hub.metrics.frames_received.get() < enough {
+                let done = polls(&mut connection, 1).await[0];
+                // What one read and its JSON cost comes on top.
+                let step = step + JSON_OF_A_READ * u64::from(transport == Transport::SockJs);
+                assert!(
+                    done <= WORK_MAX + step,
+                    "{name}: one poll did {done}, its share is {WORK_MAX}, a step {step}"
+                );
+            }
+        }
+    }
+}
+
+/// Work of parsing the JSON in one read.
+const JSON_OF_A_READ: u64 = 2 * (64 * 1024 / work::JSON_BYTES_PER_UNIT) as u64;
+
+#[tokio::test]
+async fn connections_that_flood_end_soon_when_the_broker_stops() {
+    for (name, first, again, _) in floods() {
         let hub = hub();
-        let mut connection = serve(&hub, Flood::new(&first, &again));
-        let done = polls(&mut connection, 300).await;
-        let most = done.iter().max().copied().unwrap_or_default();
-        assert!(
-            most <= WORK_MAX + step,
-            "{name}: one poll did {most}, its share is {WORK_MAX}, a step {step}"
-        );
-        let frames = hub.metrics.frames_received.get();
-        assert!(frames > 150, "{name}: only {frames} frames were handled");
+        let floods: Vec<Flood> = (0..4).map(|_| Flood::over(Transport::WebSocket, &first, &again)).collect();
+        let mut connections: Vec<_> =
+            floods.into_iter().map(|flood| serve_over(&hub, Transport::WebSocket, flood)).collect();
+        let mut busy = 0;
+        while busy < 20 {
+            for connection in &mut connections {
+                polls(connection, 1).await;
+            }
+            busy += usize::from(hub.metrics.sessions.get() == 4);
+        }
+        let held = |hub: &Hub| hub.metrics.subscriptions.get() + hub.metrics.sessions.get();
+        hub.stop(Instant::now() + Duration::from_secs(3600));
+        let mut rounds = 0;
+        while held(&hub) > 0 {
+            rounds += 1;
+            assert!(rounds <= 40, "{name}: {} sessions and subscriptions are left", held(&hub));
+            for connection in &mut connections {
+                let _ = poll_fn(|cx| Poll::Ready(connection.as_mut().poll(cx))).await;
+                tokio::task::yield_now().await;
+            }
+        }
     }
 }
 
@@ -196,11 +349,7 @@ fn endings() -> Vec<(&'static str, String, u64)> {
 
 /// Polls a connection until its client has sent all and the connection ends, `true`, or has done `stop_after` polls that
 /// release something; the work of each of these.
-async fn polls_of_the_end(
-    hub: &Hub,
-    connection: &mut Pin<Box<impl Future<Output = ()>>>,
-    stop_after: usize,
-) -> (Vec<u64>, bool) {
+async fn polls_of_the_end(hub: &Hub, connection: &mut Connection, stop_after: usize) -> (Vec<u64>, bool) {
     let mut done = Vec::new();
     let held =
         || (hub.metrics.subscriptions.get(), hub.metrics.queues.get(), hub.metrics.queue_messages.get());
@@ -281,8 +430,9 @@ async fn connections_that_use_up_their_share_take_turns() {
 async fn a_connection_that_ends_while_it_has_a_turn_gives_the_permit_back() {
     let hub = hub();
     let mut connection = serve(&hub, Flood::new("", "SEND\ndestination:/topic/a\n\nx\0"));
-    polls(&mut connection, 2).await;
-    assert_eq!(hub.permits.available_permits(), 0);
+    while hub.permits.available_permits() > 0 {
+        polls(&mut connection, 1).await;
+    }
     drop(connection);
     assert_eq!(hub.permits.available_permits(), 1);
 }
