@@ -41,7 +41,9 @@
 //! - `stompbox-frames`, [`session`], [`destination`], [`users::permissions`] and [`transport::sockjs::session`] are pure: no clock (time is an argument), no socket,
 //!   no lock, no randomness, no log.
 //! - All work for a frame is reported to the account of the thread ([`work`]), and a poll of a connection ends when its
-//!   share is used up. The cost of a single step does not grow with the messages and subscriptions of other clients.
+//!   share is used up: after about half a millisecond, plus at most one frame. The most expensive frames are COMMIT and
+//!   UNSUBSCRIBE (a few milliseconds); `transport/tests.rs` counts the work of each. The end of a connection takes as many
+//!   polls as it needs. The cost of a single step does not grow with the messages and subscriptions of other clients.
 //! - One task owns a connection. Others reach it only by pushing into its outbox. No lock is held across an
 //!   await.
 //! - Publishing to and subscribing on one destination is linearised by that destination's own lock: all

@@ -72,7 +72,8 @@ pub struct PublishError(String);
 /// use std::io::{Read, Write};
 /// use stompbox::{Config, Listeners, Server};
 ///
-/// let runtime = tokio::runtime::Runtime::new()?;
+/// // With tokio's default interval, a client with one frame waits longer while others send without a pause.
+/// let runtime = tokio::runtime::Builder::new_multi_thread().event_interval(16).enable_all().build()?;
 /// runtime.block_on(async {
 ///     let tcp = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
 ///     let address = tcp.local_addr()?;
