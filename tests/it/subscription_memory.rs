@@ -255,8 +255,10 @@ on_each_wire! {
     }
 
     fn a_commit_that_would_add_too_much_is_refused_by_name_and_nobody_else_suffers(wire: Wire) {
+        const LIMIT: usize = 4 << 20;
         let broker = Broker::start(&["--memory-bytes-max=4MiB", "--permissions=open"]);
         let (mut receiver, mut sender) = (broker.connect(wire), broker.connect(wire));
+        let resident = broker.resident_bytes();
         let subscriptions = (0..200).map(|id| format!("SUBSCRIBE\nid:{id}\ndestination:/topic/a\n\n\0"));
         receiver.send(&subscriptions.collect::<String>());
         receiver.subscribe("b", "/topic/b", "");
@@ -282,6 +284,8 @@ on_each_wire! {
         soft.publish("/topic/none", "and the session goes on");
         sender.publish("/topic/b", "hi");
         receiver.expect("MESSAGE", &[("subscription", "b")], "hi");
+        let grown = broker.resident_bytes_peak().saturating_sub(resident);
+        assert!(grown * 10 <= LIMIT * 13, "{grown} bytes of memory at the peak; the limit is {LIMIT}");
     }
 
     fn unsettled_deliveries_of_a_session_are_bounded_together(wire: Wire) {
@@ -324,16 +328,18 @@ on_each_wire! {
 
 #[test]
 fn copies_for_older_versions_do_not_pass_the_limit() {
-    const LIMIT: i64 = 64 << 20;
+    const LIMIT: usize = 64 << 20;
     let broker =
         Broker::start(&["--memory-bytes-max=64MiB", "--prefetch-bytes=64MiB", "--burst-patience=10ms"]);
     let mut sender = broker.connect(Wire::Tcp);
+    let resident = broker.resident_bytes();
     let (header, body) = ("x".repeat(15_000), "y".repeat(85_000));
     let count = 480;
     for _ in 0..count {
         sender.done(&format!("SEND\ndestination:/queue/a\nx:\\r{header}\nreceipt:done\n\n{body}\0"));
     }
-    let filled = (broker.metric("budget_bytes"), broker.resident_bytes());
+    let account_of = |broker: &Broker| usize::try_from(broker.metric("budget_bytes")).expect("not negative");
+    let filled = account_of(&broker);
     for version in ["1.1", "1.0"] {
         let mut reader = broker.connect_with(Wire::Tcp, version);
         reader.subscribe("1", "/queue/a", "ack:client\nprefetch-count:10000\n");
@@ -344,10 +350,11 @@ fn copies_for_older_versions_do_not_pass_the_limit() {
         reader.reset();
         broker.until("subscriptions", 0);
     }
-    let account = broker.metric("budget_bytes");
-    assert!(account >= filled.0 && account <= LIMIT, "{account} in the account, {} before", filled.0);
-    // Memory that was used and is free again may stay with the allocator for a while.
-    let grown = broker.resident_bytes().saturating_sub(filled.1);
-    assert!(grown < 40 << 20, "{grown} bytes more than the {} of the messages", filled.0);
+    let account = account_of(&broker);
+    assert!(account >= filled && account <= LIMIT, "{account} in the account, {filled} before");
+    let grown = broker.resident_bytes().saturating_sub(resident);
+    assert!(grown * 10 <= account * 13, "{grown} bytes of memory, only {account} in the account");
+    let grown = broker.resident_bytes_peak().saturating_sub(resident);
+    assert!(grown * 10 <= LIMIT * 13, "{grown} bytes of memory at the peak; the limit is {LIMIT}");
     sender.publish("/topic/a", "and publishers go on");
 }

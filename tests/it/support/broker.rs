@@ -229,12 +229,25 @@ impl Broker {
         self.child.id()
     }
 
-    /// Memory of the process that is in RAM (`VmRSS`).
+    /// Returns the memory of the process that is in RAM (`VmRSS`).
     #[track_caller]
     pub(crate) fn resident_bytes(&self) -> usize {
+        self.status_bytes("VmRSS:")
+    }
+
+    /// Returns the most memory of the process that has been in RAM at one time (`VmHWM`).
+    #[track_caller]
+    pub(crate) fn resident_bytes_peak(&self) -> usize {
+        self.status_bytes("VmHWM:")
+    }
+
+    /// Returns the amount of memory that stands behind `label` in the status of the process.
+    #[track_caller]
+    fn status_bytes(&self, label: &str) -> usize {
         let status =
             std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("Linux has /proc");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS is listed");
+        let line = status.lines().find_map(|line| line.strip_prefix(label));
+        let line = line.unwrap_or_else(|| panic!("no {label} in\n{status}"));
         let kib: usize = line.trim().trim_end_matches(" kB").parse().expect("a number of kB");
         kib * 1024
     }
