@@ -1,0 +1,116 @@
+//! What flooders send.
+
+/// Users that flooders log in as.
+pub const USERS: usize = 64;
+/// Messages in each queue, and prefetch of each subscription, of [`Flood::Queue`].
+const QUEUE_MESSAGES: usize = 10_000;
+/// Unread messages before each flooder of [`Flood::Pile`].
+const PILE_MESSAGES: usize = 8_000;
+const PATTERNS: usize = 900;
+
+#[derive(Clone, Copy)]
+pub enum Flood {
+    /// SUBSCRIBE to a queue of 10,000 messages, all prefetched, and UNSUBSCRIBE.
+    Queue,
+    /// SEND to a name that is matched against 900 patterns of 61 segments, and matches none.
+    Patterns,
+    /// SUBSCRIBE to the presence of a topic, and UNSUBSCRIBE.
+    Presence,
+    /// SUBSCRIBE to a topic, and UNSUBSCRIBE.
+    Topic,
+    /// SEND to a topic without subscribers.
+    Send,
+    /// BEGIN and ABORT.
+    Begin,
+    /// SEND with a receipt of 200 bytes.
+    Receipt,
+    /// SUBSCRIBE and UNSUBSCRIBE while the client does not read 8,000 messages of another subscription.
+    Pile,
+}
+
+/// The frames of one flooder.
+pub struct Script {
+    pub setup: Vec<String>,
+    /// Sent again and again.
+    pub cycle: Vec<String>,
+    /// Whether the client reads its messages.
+    pub reads: bool,
+}
+
+impl Flood {
+    pub const ALL: [Flood; 8] = [
+        Flood::Queue,
+        Flood::Patterns,
+        Flood::Presence,
+        Flood::Topic,
+        Flood::Send,
+        Flood::Begin,
+        Flood::Receipt,
+        Flood::Pile,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Flood::Queue => "queue",
+            Flood::Patterns => "patterns",
+            Flood::Presence => "presence",
+            Flood::Topic => "topic",
+            Flood::Send => "send",
+            Flood::Begin => "begin",
+            Flood::Receipt => "receipt",
+            Flood::Pile => "pile",
+        }
+    }
+
+    /// Returns the frames of flooder `number`.
+    pub fn script(self, number: usize) -> Script {
+        let (setup, cycle) = match self {
+            Flood::Queue => {
+                let queue = format!("/queue/flood.{number}");
+                let headers = format!("ack:client-individual\nprefetch-count:{QUEUE_MESSAGES}\n");
+                let setup = (0..QUEUE_MESSAGES).map(|body| send(&queue, "", &body.to_string())).collect();
+                (setup, subscribe_and_unsubscribe(&queue, &headers))
+            }
+            Flood::Patterns => {
+                let setup = (0..PATTERNS).map(subscribe_to_pattern).collect();
+                (setup, vec![send(&format!("/user/queue/{}c", "a.".repeat(61)), "", "x")])
+            }
+            Flood::Presence => (Vec::new(), subscribe_and_unsubscribe("/presence/topic/flood", "")),
+            Flood::Topic => (Vec::new(), subscribe_and_unsubscribe("/topic/flood", "")),
+            Flood::Send => (Vec::new(), vec![send("/topic/none", "", "x")]),
+            Flood::Begin => {
+                let frames = ["BEGIN", "ABORT"].map(|command| format!("{command}\ntransaction:t\n\n\0"));
+                (Vec::new(), frames.into())
+            }
+            Flood::Receipt => {
+                let header = format!("receipt:{}\n", "r".repeat(200));
+                (Vec::new(), vec![send("/topic/none", &header, "x")])
+            }
+            Flood::Pile => {
+                let topic = format!("/topic/pile.{number}");
+                let mut setup = vec![format!("SUBSCRIBE\nid:pile\ndestination:{topic}\n\n\0")];
+                setup.extend((0..PILE_MESSAGES).map(|_| send(&topic, "", &"x".repeat(100))));
+                (setup, subscribe_and_unsubscribe(&format!("/topic/other.{number}"), ""))
+            }
+        };
+        Script { setup, cycle, reads: !matches!(self, Flood::Pile) }
+    }
+}
+
+fn send(destination: &str, headers: &str, body: &str) -> String {
+    format!("SEND\ndestination:{destination}\n{headers}\n{body}\0")
+}
+
+fn subscribe_and_unsubscribe(destination: &str, headers: &str) -> Vec<String> {
+    vec![
+        format!("SUBSCRIBE\nid:1\ndestination:{destination}\n{headers}\n\0"),
+        "UNSUBSCRIBE\nid:1\n\n\0".into(),
+    ]
+}
+
+/// Each pattern differs in ten segments. None matches, because the names that are sent to end differently.
+fn subscribe_to_pattern(id: usize) -> String {
+    let segment = |bit: usize| if (id >> bit) & 1 == 1 { "a." } else { "*." };
+    let pattern = format!("**.a.{}{}b", (0..10).map(segment).collect::<String>(), "*.".repeat(48));
+    format!("SUBSCRIBE\nid:p{id}\ndestination:/user/queue/{pattern}\n\n\0")
+}
