@@ -85,7 +85,7 @@ function block(port, brokerPort, certificate) {
 
 async function startNginx(broker) {
   const certificate = makeCertificate();
-  const [port, leftPort, bufferedPort] = [await freePort(), await freePort(), await freePort()];
+  const [port, leftPort, bufferedPort, plainPort] = await Promise.all(Array.from({ length: 4 }, freePort));
   const site = block(port, broker.port, certificate);
   // The same server as if somebody had forgotten a line.
   const server = site.slice(site.indexOf('server {\n'));
@@ -95,6 +95,9 @@ async function startNginx(broker) {
   writeFileSync(join(directory, 'left.conf'), left.replace(`:${port}`, `:${leftPort}`));
   const buffered = server.replace('proxy_buffering off;', 'proxy_ignore_headers X-Accel-Buffering;');
   writeFileSync(join(directory, 'buffered.conf'), buffered.replace(`:${port}`, `:${bufferedPort}`));
+  const upgradeLines = /^ *proxy_set_header (Upgrade|Connection) .*\n/gm;
+  same('README passes on Upgrade and Connection', server.match(upgradeLines)?.length, 2);
+  writeFileSync(join(directory, 'plain.conf'), server.replace(upgradeLines, '').replace(`:${port}`, `:${plainPort}`));
   copyFileSync(new URL('nginx.conf', import.meta.url), join(directory, 'nginx.conf'));
   if (NOBODY.uid) for (const path of [directory, certificate.key]) chownSync(path, NOBODY.uid, NOBODY.gid);
   const args = ['-e', 'stderr', '-p', `${directory}/`, '-c', 'nginx.conf'];
@@ -102,7 +105,7 @@ async function startNginx(broker) {
   await nginx.log.find(/start worker process \d+/);
   const reload = () =>
     execFileSync('nginx', [...args, '-s', 'reload'], { env, timeout: HANG_TIMEOUT_MS, stdio: 'pipe', ...NOBODY });
-  return { ...nginx, port, leftPort, bufferedPort, reload, ca: readFileSync(certificate.certificate) };
+  return { ...nginx, port, leftPort, bufferedPort, plainPort, reload, ca: readFileSync(certificate.certificate) };
 }
 
 // ---- ways through the proxy ----
@@ -196,6 +199,20 @@ function shakeHands(headers) {
   return expected('an answer to a handshake', new Promise((resolve, reject) => {
     handshake.on('open', () => (resolve(101), handshake.close()));
     handshake.on('unexpected-response', (_, response) => (resolve(response.statusCode), handshake.terminate()));
+    handshake.on('error', reject);
+  }));
+}
+
+/** The response to a handshake that is refused. */
+function refusal(options) {
+  const handshake = socket(KINDS[0], options);
+  return expected('a refusal of a handshake', new Promise((resolve, reject) => {
+    handshake.on('open', () => reject(new Error('the handshake is accepted')));
+    handshake.on('unexpected-response', async (_, response) => {
+      let text = '';
+      for await (const chunk of response) text += chunk;
+      resolve({ status: response.statusCode, text });
+    });
     handshake.on('error', reject);
   }));
 }
@@ -376,6 +393,22 @@ const checks = {
     same('transport', peer.socket.transport, 'xhr-polling');
     peer.send('/topic/a', 'slowly');
     same('body', await peer.take(), 'slowly');
+    await peer.leave();
+  },
+
+  async 'without the lines for Upgrade and Connection, the answer and the log name them, and SockJS falls back'() {
+    const remedy = 'proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade"';
+    const { status, text } = await refusal({ port: nginx.plainPort });
+    same('status of the handshake', status, 400);
+    for (const part of ['a WebSocket handshake without the header Upgrade: a proxy', remedy]) {
+      same(`${part} in ${text}`, text.includes(part), true);
+    }
+    const line = /WARN.*refused a WebSocket handshake without the header Upgrade: a proxy.*proxy_set_header Upgrade.* address=(\S+)/;
+    same('address in the log', (await broker.log.find(line))[1], CLIENT);
+    const peer = await Peer.connect(SOCKJS, '/topic/a', { port: nginx.plainPort });
+    same('transport', peer.socket.transport, 'xhr-streaming');
+    peer.send('/topic/a', 'by another way');
+    same('body', await peer.take(), 'by another way');
     await peer.leave();
   },
 };
