@@ -10,13 +10,12 @@ const TRANSPORTS = {
   websocket: ['websocket'],
   'xhr-streaming': ['xhr_streaming', 'xhr_send'],
   eventsource: ['eventsource', 'xhr_send'],
-  'iframe-eventsource': ['iframe.html', 'eventsource', 'xhr_send'],
-  'iframe-htmlfile': ['iframe.html', 'htmlfile', 'xhr_send'],
+  'iframe-eventsource': ['iframe.html', 'sockjs.min.js', 'eventsource', 'xhr_send'],
+  'iframe-htmlfile': ['iframe.html', 'sockjs.min.js', 'htmlfile', 'xhr_send'],
   'xhr-polling': ['xhr', 'xhr_send'],
-  'iframe-xhr-polling': ['iframe.html', 'xhr', 'xhr_send'],
+  'iframe-xhr-polling': ['iframe.html', 'sockjs.min.js', 'xhr', 'xhr_send'],
   'jsonp-polling': ['jsonp', 'jsonp_send'],
 };
-const LIBRARY = '/sockjs-client-1.6.1.js';
 const REFUSED = /refused a request \(403\).*option="allowed-origins"/;
 
 /** Whether pages may come from there, by the broker's options. */
@@ -30,7 +29,7 @@ for (const { who, name, flags } of LET_IN) {
     scene(`${who} is let in over ${transport}`, async (stage) => {
       const site = await stage.site();
       const origin = site.origin(name);
-      await stage.startBroker('--sockjs-client-url', `${site.origin()}${LIBRARY}`, '--sockjs-cookie', ...flags(origin));
+      await stage.startBroker('--sockjs-cookie', ...flags(origin));
       const page = `${origin}/current.html`;
       const [one, two] = await Promise.all(['one', 'two'].map((name) => Peer.connect(stage, page, transport, name)));
       const bodies = [...Object.values(TEXTS), long(64 * 1024)];
@@ -100,7 +99,7 @@ scene('a page from elsewhere is refused everywhere, and the log says which optio
 
 scene('the page for iframes cannot be framed by a page from elsewhere that hides where it comes from', async (stage) => {
   const site = await stage.site();
-  const broker = await stage.startBroker('--sockjs-client-url', `${site.origin()}${LIBRARY}`);
+  const broker = await stage.startBroker();
   for (const [name, framed] of [['127.0.0.1', true], ['evil.example.test', false]]) {
     const view = await stage.open(name);
     if (!framed) view.expect(/frame-ancestors/);

@@ -5,10 +5,9 @@ import { createHmac } from 'node:crypto';
 import { scene } from './stage.mjs';
 import { Visitor } from './visitor.mjs';
 
-const USERS = ['--user', 'alice:a', '--user', 'bob:b', '--user', 'Jo/~ %:j'];
+const USERS = ['--user', 'alice:a', '--user', 'bob:b', '--user', 'Jo/~ %:j', '--user-names', 'any'];
 /** Who leaves is told soon. */
 const SOON = ['--presence-grace', '100ms'];
-const CLIENT = ['--sockjs-client-url', '/sockjs.min.js'];
 /** How long a token is valid that ends in a scene: much longer than what comes before its end, on a busy machine, too. */
 const EXPIRING_SECONDS = 15;
 const SECRET = 'a secret of more than thirty-two octets';
@@ -18,7 +17,7 @@ const robert = (stage, more) => Visitor.enter(stage, 'bob', { passcode: 'b', ...
 
 for (const choice of ['native', 'sockjs-xhr-polling']) {
   scene(`people over ${choice}: who comes and goes, and what is for one alone`, async (stage) => {
-    await stage.startBroker(...USERS, ...SOON, ...CLIENT);
+    await stage.startBroker(...USERS, ...SOON);
     const alice = await alicia(stage, { choice });
     await alice.isShownAs('as alice');
     await alice.seesPeople('alice', '(you)');
