@@ -101,15 +101,7 @@ fn command() -> Command {
     });
     Command::new("flood")
         .about("Measures round trips of two clients while other clients flood the broker with frames")
-        .arg(
-            Arg::new("broker")
-                .long("broker")
-                .value_name("PATH")
-                .value_parser(value_parser!(PathBuf))
-                .default_value(env!("CARGO_BIN_EXE_stompbox"))
-                .hide_default_value(true)
-                .help("Program to measure; by default the broker that was built with this benchmark"),
-        )
+        .arg(broker())
         .arg(list("flooders", "Numbers of flooders").value_parser(count()).default_value("2,8,64"))
         .arg(list("transport", "How flooders connect").value_parser(transports).default_value("tcp"))
         .arg(
@@ -140,13 +132,7 @@ fn command() -> Command {
                 .action(ArgAction::SetTrue)
                 .help("Measures each run a second time with the flood on another broker"),
         )
-        .arg(
-            Arg::new("label")
-                .long("label")
-                .value_name("TEXT")
-                .default_value("stompbox")
-                .help("First column, to tell brokers apart"),
-        )
+        .arg(label())
         .arg(
             Arg::new("out")
                 .long("out")
@@ -164,4 +150,22 @@ fn command() -> Command {
                 .value_parser(value_parser!(OsString))
                 .help("Further options of the broker"),
         )
+}
+
+fn broker() -> Arg {
+    Arg::new("broker")
+        .long("broker")
+        .value_name("PATH")
+        .value_parser(value_parser!(PathBuf))
+        .default_value(env!("CARGO_BIN_EXE_stompbox"))
+        .hide_default_value(true)
+        .help("Program to measure; by default the broker that was built with this benchmark")
+}
+
+fn label() -> Arg {
+    Arg::new("label")
+        .long("label")
+        .value_name("TEXT")
+        .default_value("stompbox")
+        .help("First column, to tell brokers apart")
 }
