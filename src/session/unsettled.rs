@@ -10,6 +10,7 @@
 //! ```
 
 use crate::outbox::{Key, Tag};
+use crate::work;
 use std::collections::VecDeque;
 use std::fmt::Result as Formatted;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -179,6 +180,7 @@ impl Unsettled {
 
     /// The oldest unsettled delivery of a message.
     pub(super) fn by_message(&self, id: &str) -> Found {
+        work::add_visits(self.deliveries.len());
         let message = fingerprint(id);
         let places = || (0..self.deliveries.len()).filter(|&at| self.deliveries[at].message == message);
         let unsettled = places().find(|&at| self.deliveries[at].reserved.is_none());

@@ -53,6 +53,9 @@ impl Names {
         if self == Names::Any || is_plain(name) {
             return Ok(());
         }
+        if name.len() > NAME_BYTES_MAX {
+            return Err(format!("the user name has {} bytes; expected at most {NAME_BYTES_MAX}", name.len()));
+        }
         let what = match UsernameCasePreserved::enforce(name) {
             Ok(canonical) if canonical == name => return Ok(()),
             Ok(canonical) => format!("is not in its canonical form {canonical:?}"),
@@ -68,8 +71,11 @@ impl Names {
 
     /// Returns the canonical form of a login that a client has typed, or the login itself if it has none. The passcode
     /// proves who the client is, so that converting the login cannot confuse two users.
+    ///
+    /// A login that is longer than any user name stays as it is: the rules of the profile look at all characters of a
+    /// name for some of them, so that a long one would take long.
     pub(super) fn canonical(self, login: &str) -> Cow<'_, str> {
-        if self == Names::Any || is_plain(login) {
+        if self == Names::Any || is_plain(login) || login.len() > NAME_BYTES_MAX {
             return Cow::Borrowed(login);
         }
         UsernameCasePreserved::enforce(login).unwrap_or(Cow::Borrowed(login))
@@ -104,6 +110,15 @@ mod tests {
         ] {
             assert_eq!(checked(name).is_ok(), is_fit, "{name:?}");
         }
+    }
+
+    #[test]
+    fn a_login_longer_than_any_name_is_not_converted_and_its_name_is_refused_unread() {
+        // Each of these characters has the profile look at all others.
+        let long = "\u{30fb}\u{738b}".repeat(NAME_BYTES_MAX) + "\u{ff21}";
+        assert_eq!(Names::Precis.canonical(&long), long, "the last character alone would become A");
+        let error = Names::Precis.check(&long).expect_err("too long");
+        assert_eq!(error, "the user name has 1539 bytes; expected at most 256");
     }
 
     #[test]
