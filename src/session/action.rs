@@ -84,6 +84,8 @@ pub enum Action {
         name: &'static str,
         /// Why the header is ignored, and what to use instead.
         reason: &'static str,
+        /// Whether `strict-headers` refuses a SEND with this header.
+        can_be_refused: bool,
     },
     /// A limit was met (its option's name): count it.
     Limit(&'static str),

@@ -49,14 +49,23 @@ impl<W: Wire> Connection<W> {
     /// Logs an ignored header, or a frame that a rule forbids.
     pub(super) fn log_wish(&mut self, action: &Action, now: Instant) {
         match *action {
-            Action::IgnoredHeader { name, reason } => self.log_ignored_header(name, reason, now),
+            Action::IgnoredHeader { name, reason, can_be_refused } => {
+                self.log_ignored_header(name, reason, can_be_refused, now);
+            }
             _ => self.log_denied(action),
         }
     }
 
     /// Logs a header that the session ignored for the first time.
-    fn log_ignored_header(&self, name: &'static str, reason: &'static str, now: Instant) {
+    fn log_ignored_header(
+        &self,
+        name: &'static str,
+        reason: &'static str,
+        can_be_refused: bool,
+        now: Instant,
+    ) {
         let Some(connections) = self.hub.ignored_headers.note(name, now) else { return };
+        let remedy = if can_be_refused { "; with strict-headers such a SEND gets an ERROR" } else { "" };
         tracing::warn!(
             header = name,
             reason,
@@ -64,7 +73,7 @@ impl<W: Wire> Connection<W> {
             user = self.session.user(),
             address = %self.address,
             session = self.session.id(),
-            "ignored a header of SEND that asks for what is not available; strict-headers refuses such messages"
+            "ignored a header of SEND that asks for a feature that Stompbox does not have{remedy}"
         );
     }
 }

@@ -89,6 +89,14 @@ on_each_wire! {
         assert!(lines[0].contains("WARN") && lines[0].contains("priority") && lines[0].contains("strict-headers"), "{log}");
     }
 
+    fn the_warning_about_persistent_does_not_mention_strict_headers(wire: Wire) {
+        let broker = Broker::start(&["--strict-headers"]);
+        let mut client = broker.connect(wire);
+        client.done("SEND\ndestination:/queue/a\npersistent:true\nreceipt:done\n\nhi\0");
+        let line = broker.log_line(|line| line.contains("ignored a header of SEND"));
+        assert!(line.contains("header=\"persistent\"") && !line.contains("strict-headers"), "{line}");
+    }
+
     fn with_strict_headers_a_send_is_refused_for_what_would_be_ignored(wire: Wire) {
         let broker = Broker::start(&["--strict-headers"]);
         let mut client = broker.connect(wire);

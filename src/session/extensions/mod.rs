@@ -126,7 +126,11 @@ impl Session {
                 }
                 Does::Unsupported | Does::Habit => {
                     if self.rare.get_or_insert_default().warned.first(row) {
-                        actions.push(Action::IgnoredHeader { name: extension.name, reason: extension.text });
+                        actions.push(Action::IgnoredHeader {
+                            name: extension.name,
+                            reason: extension.text,
+                            can_be_refused: extension.does == Does::Unsupported,
+                        });
                     }
                 }
             }
@@ -173,9 +177,10 @@ pub fn markdown() -> String {
     let mut text = String::from(
         "## Headers of other brokers\n\n\
          Clients that were written for RabbitMQ, ActiveMQ, Artemis, Apollo or Spring may set headers that STOMP does not \
-         have. Stompbox knows these. A refused SUBSCRIBE gets an ERROR that names the header and what to use instead. An \
-         ignored header on SEND causes a WARN in the log, once a connection and at most once a minute for each header. \
-         With `strict-headers` such a SEND gets an ERROR. Other headers are passed on to receivers.\n\n\
+         have. Stompbox knows these. A refused SUBSCRIBE gets an ERROR that names the header and, where \
+         there is one, what to use instead. An ignored header on SEND causes a WARN in the log, once a connection and \
+         at most once a minute for each header. With `strict-headers` such a SEND gets an ERROR, except for \
+         `persistent`. Other headers are passed on to receivers.\n\n\
          | header | on | known from | what Stompbox does |\n|---|---|---|---|\n",
     );
     let is_alike = |one: &Extension, other: &Extension| {
