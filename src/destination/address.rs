@@ -1,6 +1,6 @@
 //! What a client writes: a destination of which it may not be settled whose it is.
 
-use super::dialect::check_dialect;
+use super::dialect::{check_dialect, equivalent};
 use super::owner::{decode, percent_decode};
 use super::pattern::{self, Pattern, Segment, Selector};
 use super::{Destination, DestinationError, Kind, Owner, PREFIXES, check_length, inspect, wrong};
@@ -140,8 +140,9 @@ fn parse(text: &str, bytes_max: usize) -> Result<Address, DestinationError> {
     }
     let Some((prefix, kind)) = PREFIXES.into_iter().find(|(prefix, _)| text.starts_with(prefix)) else {
         let known = PREFIXES.map(|(prefix, _)| prefix).join(", ");
+        let equivalent = equivalent(text);
         return Err(wrong(format!(
-            "{text:?} is no destination. Destinations start with one of: {known}, {USERS}, or are {REFRESH}."
+            "{text:?} is no destination. Destinations start with one of: {known}, {USERS}, or are {REFRESH}.{equivalent}"
         )));
     };
     let name = &text[prefix.len()..];

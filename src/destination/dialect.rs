@@ -34,6 +34,17 @@ pub fn check_dialect(text: &str) -> Result<(), DestinationError> {
     Ok(())
 }
 
+/// Returns the hint of an ERROR about a RabbitMQ destination that has an equivalent; else nothing.
+pub(super) fn equivalent(text: &str) -> &'static str {
+    if text.starts_with("/exchange/") {
+        " For RabbitMQ's /exchange/amq.topic/KEY use /topic/KEY."
+    } else if text.starts_with("/amq/queue/") {
+        " For RabbitMQ's /amq/queue/NAME use /queue/NAME."
+    } else {
+        ""
+    }
+}
+
 fn begins_with_option(text: &str) -> bool {
     let is_key = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_');
     text.split_once('=').is_some_and(|(key, _)| !key.is_empty() && key.bytes().all(is_key))

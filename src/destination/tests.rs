@@ -54,6 +54,8 @@ fn what_neither_send_nor_subscribe_may_name() {
         ("/topic", "/topic/, /queue/, /temp-queue/, /user/, /presence/, /app/, /users/"),
         ("/Topic/a", "/topic/, /queue/, /temp-queue/, /user/, /presence/, /app/, /users/"),
         ("/exchange/a", "/topic/, /queue/, /temp-queue/, /user/, /presence/, /app/, /users/"),
+        ("/exchange/amq.topic/a", "For RabbitMQ's /exchange/amq.topic/KEY use /topic/KEY."),
+        ("/amq/queue/a", "For RabbitMQ's /amq/queue/NAME use /queue/NAME."),
         ("/topics/a", "/topic/, /queue/, /temp-queue/, /user/, /presence/, /app/, /users/"),
         ("/topic/", "empty segment"),
         ("/queue//a", "empty segment"),

@@ -36,6 +36,7 @@ on_each_wire! {
         for prefix in ["/topic/", "/queue/", "/temp-queue/"] {
             assert!(error.text().contains(prefix), "{error:?}");
         }
+        assert!(error.text().contains("use /topic/KEY"), "{error:?}");
     }
 
     fn a_wildcard_in_a_send_is_refused_also_within_a_transaction(wire: Wire) {
