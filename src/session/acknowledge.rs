@@ -170,7 +170,9 @@ impl Session {
     /// Returns the hint of an ERROR about identifiers, in versions that have two kinds of them.
     fn hint(&self) -> &'static str {
         match self.version {
-            Version::V1_2 => " In STOMP 1.2 id is the ack header of the MESSAGE.",
+            Version::V1_2 => {
+                " In STOMP 1.2 id is the ack header of the MESSAGE, or its message-id if only one delivery has it."
+            }
             Version::V1_0 | Version::V1_1 => "",
         }
     }

@@ -136,7 +136,7 @@ rejections! {
 rejections! {
     NotSettled:
     not_unsettled(command: Command, id: &str, hint: &str) = "nothing to settle",
-        "{} names {}, which was not delivered to this session or is settled already.{hint}", command.as_str(), Quoted(id);
+        "{} names {}, which was not delivered to this session or is settled already. After a reconnect wait for the MESSAGE to come again.{hint}", command.as_str(), Quoted(id);
     reserved(command: Command, id: &str) = "already in a transaction",
         "{} names {}, which an open transaction settles already.", command.as_str(), Quoted(id);
     ambiguous_message(command: Command, id: &str, hint: &str) = "ambiguous message-id",
