@@ -113,7 +113,7 @@ async fn reload(rules: &Rules, running: &Loaded, loaded: Result<Loaded, Vec<Mist
     rules.permit(config.permissions());
     rules.reload_users().await;
     for option in changed(&running.settings, &loaded.settings) {
-        warn!(option, "has changed, and needs a restart");
+        warn!(option, "an option has changed and needs a restart");
     }
     info!("rules and users are read anew");
 }

@@ -174,7 +174,7 @@ fn rules_are_read_anew_at_sighup() {
     assert!(denied.contains("rule=\"deny send anyone /topic/other\""), "{denied}");
     // What else is new is told, and no secret with it.
     for option in ["show-sender", "user"] {
-        let told = format!("has changed, and needs a restart option=\"{option}\"");
+        let told = format!("an option has changed and needs a restart option=\"{option}\"");
         broker.log_line(|line| line.contains(&told));
     }
     let log = broker.log();
@@ -195,7 +195,7 @@ fn what_needs_a_restart_loosens_no_rule() {
     broker.signal(Signal::HUP);
     broker.log_line(|line| line.contains("rules and users are read anew"));
     for option in ["users-file", "demo"] {
-        let told = format!("has changed, and needs a restart option=\"{option}\"");
+        let told = format!("an option has changed and needs a restart option=\"{option}\"");
         broker.log_line(|line| line.contains(&told));
     }
     for via in Via::ALL {
