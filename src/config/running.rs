@@ -18,7 +18,8 @@ pub(super) const RUNNING: &[Row] = &[
         "drain-time",
         "8s",
         "Longest time of a stop. Until then clients receive their waiting messages. Remaining connections are cut \
-         half a second (at most an eighth of the time) before the end. Container runtimes kill a process after 10 s.",
+         half a second (at most an eighth of the time) before the end. One TCP client that does not close its socket \
+         makes a stop last linger. Container runtimes kill a process after 10 s.",
         |c, v| put(&mut c.drain_time, time(v, NONE)),
     ),
     Row {

@@ -289,7 +289,8 @@ const QUEUES: &[Row] = &[
     bytes(
         "prefetch-bytes",
         "1MiB",
-        "Their octets; one message is always given, however large. Further ones wait in the queue.",
+        "Bytes of these messages: each message counts its body, its headers and about 200 bytes. One message is always \
+         given, however large; further ones wait in the queue.",
         |c, v| put(&mut c.transport.prefetch_bytes, size(v, 1..=HUGE)),
     ),
     number(

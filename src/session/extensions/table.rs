@@ -59,8 +59,8 @@ extensions! {
     "x-prefetch-count" [Subscribe] "RabbitMQ" Honoured Asks::Always, COUNT;
     "prefetch_count" [Subscribe] "RabbitMQ" Honoured Asks::Always, COUNT;
     "activemq.prefetchSize" [Subscribe] "ActiveMQ" Honoured Asks::Always, COUNT;
-    "credit" [Subscribe] "Apollo" Honoured Asks::Always, "`COUNT` as prefetch-count; `COUNT,BYTES` also bounds the bytes that wait for their ACK, unless BYTES is 0.";
-    "consumer-window-size" [Subscribe] "Artemis" Honoured Asks::Always, "bytes that may wait for their ACK; 0: one message at a time; -1: as much as the broker allows.";
+    "credit" [Subscribe] "Apollo" Honoured Asks::Always, "`COUNT` as prefetch-count; `COUNT,BYTES` also bounds the bytes that wait for their ACK, unless BYTES is 0. Each message counts its body, its headers and about 200 bytes.";
+    "consumer-window-size" [Subscribe] "Artemis" Honoured Asks::Always, "bytes that may wait for their ACK; 0: one message at a time; -1: as much as the broker allows. Each message counts its body, its headers and about 200 bytes.";
     "reply-to" [Send] "RabbitMQ, ActiveMQ, Apollo" Honoured Asks::Always, "`/temp-queue/NAME` becomes an address that receivers can send to.";
     "requeue" [Nack] "RabbitMQ" Honoured Asks::Always, "`false` sends the message to the dead letter queue at once.";
 
@@ -70,7 +70,8 @@ extensions! {
     "activemq.subcriptionName" [Subscribe] "ActiveMQ" Unsupported Asks::Always, DURABLE;
     "durable-subscription-name" [Subscribe] "Artemis" Unsupported Asks::Always, DURABLE;
     "durable-subscriber-name" [Subscribe] "Artemis" Unsupported Asks::Always, DURABLE;
-    "x-queue-name" [Subscribe Send] "RabbitMQ" Unsupported Asks::Always, DURABLE;
+    "x-queue-name" [Subscribe] "RabbitMQ" Unsupported Asks::Always, DURABLE;
+    "x-queue-name" [Send] "RabbitMQ" Unsupported Asks::Always, "the destination names the queue. Send to /queue/NAME.";
     "auto-delete" [Subscribe Send] "RabbitMQ" Unsupported Asks::OfQueueUnless(&["false", "0", "no", "off"]), "a queue is kept with its messages when its consumers leave. Use /temp-queue/NAME for one that ends with the session.";
     "exclusive" [Subscribe Send] "RabbitMQ, Apollo" Unsupported IF_ON, ONE_CONSUMER;
     "activemq.exclusive" [Subscribe] "ActiveMQ" Unsupported IF_ON, ONE_CONSUMER;
