@@ -21,6 +21,7 @@ pub(super) struct Check {
 pub(super) const CHECKS: &[Check] = &[
     Check { keys: &["tcp", "http"], wrong: nothing_listens },
     Check { keys: &["tcp", "http"], wrong: listens_twice },
+    Check { keys: &["tcp", "http"], wrong: overlapping },
     Check { keys: &["tcp", "user", "users-file", "allow-anonymous"], wrong: |c| exposed(&c.listen_tcp, c) },
     Check { keys: &["http", "user", "users-file", "allow-anonymous"], wrong: |c| exposed(&c.listen_http, c) },
     Check {
@@ -48,6 +49,25 @@ fn listens_twice(c: &Config) -> Option<String> {
     let is_http = |address: &&Listen| address.port != 0 && c.listen_http.contains(address);
     let address = c.listen_tcp.iter().find(is_http)?;
     Some(format!("tcp and http are both to listen at {address}; give one of them another port"))
+}
+
+/// Reports a wildcard address and another address of the same port that it includes: the system refuses the second.
+/// Identical addresses are reported elsewhere, and addresses of names are found when the broker starts.
+fn overlapping(c: &Config) -> Option<String> {
+    let with_option = |option| move |listen| (option, listen);
+    let all: Vec<(&str, &Listen)> = c
+        .listen_tcp
+        .iter()
+        .map(with_option("tcp"))
+        .chain(c.listen_http.iter().map(with_option("http")))
+        .collect();
+    all.iter().find_map(|&(option, wildcard)| {
+        let (other_option, other) = all.iter().find(|(_, other)| wildcard.includes(other))?;
+        Some(format!(
+            "{wildcard} (option {option}) includes {other} (option {other_option}); leave out one of them or give it \
+             another port"
+        ))
+    })
 }
 
 fn exposed(addresses: &[Listen], c: &Config) -> Option<String> {
@@ -185,6 +205,19 @@ mod tests {
             (&[("tcp", "off"), ("http", "off")][..], ["tcp", "http"]),
             (&[("tcp", "127.0.0.1:7,[::1]:7"), ("http", "[::1]:7")], ["tcp and http", "[::1]:7"]),
             (
+                &[("tcp", "127.0.0.1:7,0.0.0.0:7"), ("allow-anonymous", "true")],
+                ["0.0.0.0:7 (option tcp) includes", "127.0.0.1:7 (option tcp)"],
+            ),
+            (
+                &[("tcp", "0.0.0.0:7"), ("http", "localhost:7"), ("allow-anonymous", "true")],
+                ["0.0.0.0:7 (option tcp) includes", "localhost:7 (option http)"],
+            ),
+            (
+                &[("tcp", "[::1]:7"), ("http", "[::]:7"), ("allow-anonymous", "true")],
+                ["[::]:7 (option http) includes", "[::1]:7 (option tcp)"],
+            ),
+            (&[("tcp", "localhost:7,127.0.0.1:7")], ["localhost:7 (option tcp) includes", "127.0.0.1:7"]),
+            (
                 &[("connect-frame-bytes-max", "4MiB")],
                 ["connect-frame-bytes-max (4194304)", "frame-bytes-max (2097152)"],
             ),
@@ -200,6 +233,20 @@ mod tests {
             let wrong = wrong(settings);
             assert_eq!(wrong.len(), 1, "{settings:?}: {wrong:?}");
             assert!(names.iter().all(|name| wrong[0].contains(name)), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn addresses_that_do_not_overlap_may_share_a_port() {
+        for addresses in [
+            "[::]:7,0.0.0.0:7",
+            "[::]:7,127.0.0.1:7",
+            "0.0.0.0:7,[::1]:7",
+            "0.0.0.0:0,127.0.0.1:0",
+            "0.0.0.0:7,127.0.0.1:8",
+        ] {
+            let wrong = wrong(&[("tcp", addresses), ("http", "off"), ("allow-anonymous", "true")]);
+            assert_eq!(wrong, [] as [&str; 0], "{addresses}");
         }
     }
 

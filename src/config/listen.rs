@@ -1,7 +1,7 @@
 //! Where to listen.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// A host (a name or an IP address) and a port; port 0 lets the system choose one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,20 @@ impl Listen {
         };
         let port = Some(port).filter(|port| port.bytes().all(|octet| octet.is_ascii_digit()))?;
         Some(Listen { host: host.to_owned(), port: port.parse().ok()? })
+    }
+
+    /// Returns whether this address covers the other one, of the same port and family, without being the same.
+    /// `localhost` always has the address 127.0.0.1; what other names stand for is not known here.
+    pub(super) fn includes(&self, other: &Listen) -> bool {
+        let is_localhost = |listen: &Listen| listen.host.eq_ignore_ascii_case("localhost");
+        let address = |listen: &Listen| match listen.host.parse::<IpAddr>() {
+            Ok(address) => Some(address.to_canonical()),
+            Err(_) => is_localhost(listen).then_some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        };
+        let (Some(own), Some(others)) = (address(self), address(other)) else { return false };
+        let covers = own.is_unspecified() && own.is_ipv4() == others.is_ipv4() && !others.is_unspecified();
+        let is_alias = own == others && is_localhost(self) && !is_localhost(other);
+        self.port != 0 && self.port == other.port && (covers || is_alias)
     }
 
     /// Whether only this machine can reach it. A name other than `localhost` is taken to be reachable from

@@ -34,8 +34,8 @@ impl Display for Advice<'_> {
                 let other = port.checked_add(1).unwrap_or(usual);
                 write!(
                     f,
-                    "another program, perhaps another stompbox, uses this port. Stop it, or choose another port, for \
-                     example --{option} {host}:{other}; port 0 takes any free one"
+                    "another program, perhaps another stompbox, uses this port, or two of the addresses given here \
+                     overlap. Stop the program, or choose another port, for example --{option} {host}:{other}; port 0 takes any free one"
                 )
             }
             ErrorKind::PermissionDenied if port < UNPRIVILEGED_PORT_MIN => write!(
@@ -63,6 +63,12 @@ mod tests {
 
     fn told(option: &'static str, address: &str, kind: ErrorKind) -> String {
         BindError { option, address: address.to_owned(), error: kind.into() }.to_string()
+    }
+
+    #[test]
+    fn a_port_in_use_may_be_that_of_another_option() {
+        let text = told("tcp", "127.0.0.1:61613", ErrorKind::AddrInUse);
+        assert!(text.contains("or two of the addresses given here overlap"), "{text}");
     }
 
     #[test]
