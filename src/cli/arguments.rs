@@ -44,14 +44,14 @@ pub(super) enum Parsed {
 pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Parsed {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let is_short = arguments.iter().any(|argument| argument == "-h");
-    match command(is_short).try_get_matches_from(arguments) {
+    match command(is_short).try_get_matches_from(&arguments) {
         Ok(matches) => match matches.subcommand_name() {
             Some(own) if own != CHECK_CONFIG => Parsed::Wrong(format!(
                 "error: {own} takes no options of the broker: begin with stompbox {own}\n"
             )),
             _ => Parsed::Arguments(taken(&matches)),
         },
-        Err(error) if error.use_stderr() => Parsed::Wrong(explain(&error)),
+        Err(error) if error.use_stderr() => Parsed::Wrong(explain(&error, &arguments)),
         Err(error) => Parsed::Show(error.render().to_string()),
     }
 }
@@ -125,8 +125,8 @@ fn taken(matches: &ArgMatches) -> Arguments {
     }
 }
 
-/// The parser's words, except where they would repeat a stray value: it may be a passcode.
-fn explain(error: &clap::Error) -> String {
+/// Returns the parser's words, except where they would repeat a stray value behind an option: it may be a passcode.
+fn explain(error: &clap::Error, arguments: &[OsString]) -> String {
     let stray = match (error.get(ContextKind::InvalidArg), error.get(ContextKind::InvalidSubcommand)) {
         (Some(ContextValue::String(arg)), _) if error.kind() == ErrorKind::UnknownArgument => arg,
         (_, Some(ContextValue::String(arg))) => arg,
@@ -143,14 +143,31 @@ fn explain(error: &clap::Error) -> String {
         }
         None => match suggestion(stray, [CHECK_CONFIG, passwd::PASSWD, bench::BENCH]) {
             Some(near) => format!("{stray}: unknown command; did you mean {near}?"),
-            None => format!(
-                "an argument that is neither an option nor its value; the commands are {CHECK_CONFIG}, {} and {}",
-                passwd::PASSWD,
-                bench::BENCH
-            ),
+            None => explain_stray(stray, arguments),
         },
     };
     format!("error: {wrong}\n")
+}
+
+/// Explains an argument that is neither an option, nor its value, nor a command.
+fn explain_stray(stray: &str, arguments: &[OsString]) -> String {
+    let at = arguments.iter().skip(1).position(|argument| argument == stray).map_or(0, |at| at + 1);
+    let before = arguments[..at].last().and_then(|argument| argument.to_str()).unwrap_or_default();
+    let switch = table::rows()
+        .find(|row| matches!(row.kind, Kind::Switch) && before.strip_prefix("--") == Some(row.key));
+    if let (Some(row), "true" | "false") = (switch, stray) {
+        return format!(
+            "{before} {stray}: for a true/false option write {before}={stray}",
+            before = format!("--{}", row.key)
+        );
+    }
+    let commands = format!("the commands are {CHECK_CONFIG}, {} and {}", passwd::PASSWD, bench::BENCH);
+    if at == 1 {
+        return format!("{stray}: unknown command; {commands}; without a command the broker starts");
+    }
+    format!(
+        "argument {at} is neither an option nor its value (it is not shown, for it may be a passcode); {commands}"
+    )
 }
 
 #[cfg(test)]
@@ -237,11 +254,23 @@ mod tests {
             ),
             (
                 &["--user", "alice:a", "bob:sesame"],
-                "error: an argument that is neither an option nor its value; the commands are check-config, passwd and bench\n",
+                "error: argument 3 is neither an option nor its value (it is not shown, for it may be a passcode); the commands are check-config, passwd and bench\n",
+            ),
+            (
+                &["serve"],
+                "error: serve: unknown command; the commands are check-config, passwd and bench; without a command the broker starts\n",
+            ),
+            (
+                &["--demo", "--trailing-lf", "false"],
+                "error: --trailing-lf false: for a true/false option write --trailing-lf=false\n",
+            ),
+            (
+                &["--strict-headers", "true"],
+                "error: --strict-headers true: for a true/false option write --strict-headers=true\n",
             ),
             (
                 &["check-config", "bob:sesame"],
-                "error: an argument that is neither an option nor its value; the commands are check-config, passwd and bench\n",
+                "error: argument 2 is neither an option nor its value (it is not shown, for it may be a passcode); the commands are check-config, passwd and bench\n",
             ),
         ] {
             assert_eq!(wrong(list), text, "{list:?}");
