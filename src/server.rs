@@ -223,6 +223,11 @@ impl Server {
         })
     }
 
+    /// Returns the counters of this broker.
+    pub(crate) fn metrics(&self) -> Arc<Metrics> {
+        self.hub.metrics.clone()
+    }
+
     /// A way to change what clients may do, for as long as the broker runs.
     pub fn rules(&self) -> Rules {
         Rules { hub: Arc::downgrade(&self.hub) }
@@ -241,10 +246,7 @@ impl Server {
         if tokio::time::timeout_at(ends_at.into(), self.hub.tasks.wait()).await.is_err() {
             tracing::warn!(connections = self.hub.tasks.len(), "drain time is over, cutting what is left");
         }
-        let messages = self.hub.metrics.queue_messages.get();
-        if messages > 0 {
-            tracing::warn!(messages, "discarding the messages of work queues: they are kept in memory only");
-        }
+        tell_discarded(&self.hub.metrics);
         self.hub.tell_last_refused_logins(Instant::now());
         self.hub.tasks.len()
     }
@@ -259,6 +261,14 @@ impl Server {
     fn stop(&self) {
         self.stopping.cancel();
         self.hub.stop(Instant::now() + self.drain_time - cut_time(self.drain_time));
+    }
+}
+
+/// Logs the number of messages that are lost when the process ends now, if there are any.
+pub(crate) fn tell_discarded(metrics: &Metrics) {
+    let messages = metrics.queue_messages.get();
+    if messages > 0 {
+        tracing::warn!(messages, "discarding the messages of work queues: they are kept in memory only");
     }
 }
 

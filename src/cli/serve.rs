@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::config::{Loaded, Mistake, Setting};
-use crate::server::{Rules, Server};
+use crate::server::{Rules, Server, tell_discarded};
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
@@ -60,6 +60,7 @@ async fn run(loaded: Loaded, load: impl Load) -> Result<Instant, String> {
     let server = Server::bind(loaded.config.clone()).await.map_err(|error| error.to_string())?;
     announce(&server.listening());
     let rules = server.rules();
+    let metrics = server.metrics();
     let reloading = tokio::spawn(async move {
         while hang_ups.recv().await.is_some() {
             reload(&rules, &loaded, load()).await;
@@ -71,6 +72,7 @@ async fn run(loaded: Loaded, load: impl Load) -> Result<Instant, String> {
     tokio::spawn(async move {
         let again = signals.next().await;
         warn!(signal = again.name, "stopped at once by the second signal");
+        tell_discarded(&metrics);
         std::process::exit(128 + again.number);
     });
     server.run(std::future::ready(())).await;
@@ -89,8 +91,8 @@ fn tell_rules(config: &Config) {
     let missing = config.not_granted();
     if !missing.is_empty() {
         warn!(
-            "no rule lets users {}; only clients with the role service can. To let all users do it, set permission = \
-             [\"allow send users /topic/**\", \"allow all users /queue/**\"]",
+            "no rule lets users {}; only clients with the role service can. To let all users do it, add to \
+             permission: \"allow send users /topic/**\", \"allow all users /queue/**\"",
             missing.join(" or ")
         );
     }

@@ -101,6 +101,22 @@ fn a_second_signal_stops_at_once_with_128_and_its_number() {
 }
 
 #[test]
+fn a_second_signal_logs_the_number_of_queue_messages_that_are_lost() {
+    let broker = Broker::start(&["--drain-time", "1h", "--linger", "1h"]);
+    for destination in ["/queue/a", "/queue/b", "/queue/b", "/topic/c"] {
+        publish(&broker, destination, "hello");
+    }
+    // A client that does not close its socket holds up the stop for `linger`.
+    let client = broker.connect(Wire::Tcp);
+    broker.signal(Signal::TERM);
+    broker.log_line(|line| line.contains("shutting down"));
+    broker.signal(Signal::TERM);
+    let line = broker.log_line(|line| line.contains("discarding"));
+    assert!(line.contains(" WARN ") && line.ends_with("messages=3"), "{line}");
+    drop(client);
+}
+
+#[test]
 fn who_is_cut_at_the_end_of_the_drain_has_its_line_in_the_log() {
     let broker = Broker::start(&["--drain-time", "300ms"]);
     let clients = Wire::ALL.map(|wire| broker.connect(wire));
