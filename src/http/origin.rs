@@ -177,11 +177,19 @@ impl Origins {
     }
 
     fn judge_origin(&self, value: &HeaderValue, headers: &HeaderMap) -> Result<(), Refused> {
+        let origin = value.to_str().ok().and_then(Origin::parse);
         let allowed = match value.as_bytes() {
             b"null" => self.null,
-            _ => value.to_str().ok().and_then(Origin::parse).is_some_and(|o| self.allows(&o, headers)),
+            _ => origin.as_ref().is_some_and(|origin| self.allows(origin, headers)),
         };
-        if allowed { Ok(()) } else { Err(Refused::new("origin ", value.as_bytes(), OPTION)) }
+        if allowed {
+            return Ok(());
+        }
+        // In the form that the option takes: `https` for `wss`.
+        let is_web = |origin: &Origin| default_port(&origin.scheme).is_some();
+        let shown = origin.filter(is_web).map(|origin| origin.to_string());
+        let shown = shown.as_deref().map_or(value.as_bytes(), str::as_bytes);
+        Err(Refused::new("origin ", shown, OPTION))
     }
 
     fn judge_referer(&self, value: &HeaderValue, headers: &HeaderMap) -> Result<(), Refused> {
@@ -645,6 +653,8 @@ mod tests {
         let cut = format!("origin https://{}...", "ab".repeat(91));
         for (name, value, what) in [
             ("origin", "https://evil.example", "origin https://evil.example"),
+            ("origin", "ws://evil.example", "origin http://evil.example"),
+            ("origin", "wss://evil.example:444/ws", "origin https://evil.example:444"),
             ("origin", "null", "origin null"),
             ("origin", "", "origin "),
             ("origin", "<b a=\"'&\\\t\u{e9}>", r"origin \x3cb a=\x22\x27\x26\x5c\x09\xc3\xa9\x3e"),
