@@ -11,23 +11,29 @@ use crate::users::permissions::{Permissions, Preset, Rule, Verb};
 const DEMO: &str = "demo";
 /// What the demo's users do.
 const DEMO_RULE: &str = "allow send anyone /topic/chat.**";
+/// A missing right, without and with the rule of the demo.
+const SEND_TO_TOPICS: [&str; 2] = ["send to /topic", "send to /topic (except to /topic/chat.**)"];
 
 impl Config {
     /// The rules that hold: the operator's, that of the demo, those of the preset.
     pub fn permissions(&self) -> Permissions {
         let (preset, _) = self.preset();
         let options = &self.users.permissions;
-        let is_demo = self.http.demo && !self.listen_http.is_empty() && preset == Preset::Safe;
-        let demo = is_demo.then(|| (DEMO, Rule::parse(DEMO_RULE).expect("it is a rule")));
+        let demo = self.has_demo_rule(preset).then(|| (DEMO, Rule::parse(DEMO_RULE).expect("it is a rule")));
         Permissions::new(preset, options.rules.clone(), demo.into_iter().collect())
     }
 
-    /// Returns the actions that most applications need and that no rule grants to users. Rights of services and the
-    /// demo's rule do not count.
+    fn has_demo_rule(&self, preset: Preset) -> bool {
+        self.http.demo && !self.listen_http.is_empty() && preset == Preset::Safe
+    }
+
+    /// Returns the actions that most applications need and that no rule grants to users. Rights of services do
+    /// not count, and the demo's rule is an exception to what is missing.
     pub fn not_granted(&self) -> Vec<&'static str> {
         let permissions = self.permissions();
+        let has_demo_rule = self.has_demo_rule(self.preset().0);
         let needs = [
-            (Verb::Send, destination::Kind::Topic, "send to /topic"),
+            (Verb::Send, destination::Kind::Topic, SEND_TO_TOPICS[usize::from(has_demo_rule)]),
             (Verb::Send, destination::Kind::Queue, "send to /queue"),
             (Verb::Subscribe, destination::Kind::Queue, "subscribe to /queue"),
         ];
@@ -114,7 +120,10 @@ mod tests {
             }
             config.not_granted()
         };
-        let [send, queue_send, queue_read] = ["send to /topic", "send to /queue", "subscribe to /queue"];
+        let [send, queue_send, queue_read] =
+            ["send to /topic (except to /topic/chat.**)", "send to /queue", "subscribe to /queue"];
+        let without_demo = config(&[("permissions", "safe"), ("demo", "false")]).not_granted();
+        assert_eq!(without_demo, ["send to /topic", queue_send, queue_read]);
         assert_eq!(config(&[]).not_granted(), [] as [&str; 0]);
         for (rules, missing) in [
             (&[][..], &[send, queue_send, queue_read][..]),

@@ -156,9 +156,13 @@ fn the_start_warns_if_no_rule_lets_users_send_or_use_queues() {
     let broker = Broker::start(&["--permissions=safe"]);
     let line = broker.log_line(|line| line.contains("no rule lets users"));
     assert!(
-        line.contains(" WARN ") && line.contains("send to /topic or send to /queue or subscribe to /queue"),
+        line.contains(" WARN ")
+            && line.contains(
+                "send to /topic (except to /topic/chat.**) or send to /queue or subscribe to /queue"
+            ),
         "{line}"
     );
+    assert!(line.contains("add to permission:"), "{line}");
     assert!(
         line.contains("allow send users /topic/**") && line.contains("allow all users /queue/**"),
         "{line}"
