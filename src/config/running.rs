@@ -10,8 +10,8 @@ pub(super) const RUNNING: &[Row] = &[
         "health-check-from",
         "NETWORKS",
         "",
-        "Addresses and networks of health checks: 127.0.0.1, 10.0.0.0/8, ::1; commas between them. A connection from \
-         one of them that only signs in and disconnects is logged at debug, not at info.",
+        "Addresses and networks of health checks: 127.0.0.1, 10.0.0.0/8, ::1; commas between them. A login from one \
+         of them is logged at debug, not at info, and so is the end of a connection that only signs in and disconnects.",
         |c, v| put(&mut c.transport.health_check_from, Networks::parse(v)),
     ),
     timed(
