@@ -44,7 +44,7 @@ fuzz_target!(|input: Input| {
     let message: Message = Message::new(parts, |octets| told = octets);
     assert_eq!(told, message.size());
     assert_eq!(message.destination(), input.destination);
-    assert_eq!(message.is_text(), std::str::from_utf8(message.tail(Version::V1_2, |_, _| None)).is_ok());
+    assert_eq!(message.is_text(), std::str::from_utf8(&message.tail(Version::V1_2, |_, _| None)).is_ok());
     let dead = message.readdressed("n-2", "/queue/dead.a", &extra, |_| ());
     for version in Version::ALL {
         safe(&input, &message, "n-1", version);
@@ -57,7 +57,7 @@ fn safe(input: &Input, message: &Message, id: &str, version: Version) {
         Delivery { subscription: input.subscription.as_deref(), ack: input.ack.as_deref(), count: input.count };
     let mut wire = BytesMut::new();
     prefix(&mut wire, version, delivery);
-    wire.extend_from_slice(message.tail(version, |_, _| None));
+    wire.extend_from_slice(&message.tail(version, |_, _| None));
     let frame = read(&wire, version).expect("a MESSAGE is valid in its version");
     assert_eq!(frame.body, input.body);
     assert_eq!(message.body(), input.body);
