@@ -111,18 +111,19 @@ on_each_wire! {
     }
 
     fn a_process_that_was_stopped_finds_the_beats_that_lie_unread(wire: Wire) {
-        let broker = Broker::start(&["--heart-beat", "1500,1500"]);
+        // Lost after 6 s of silence: stopped for longer than that, and time for all clients on a busy machine.
+        let broker = Broker::start(&["--heart-beat", "3000,3000"]);
         let mut clients: Vec<Client> = (0..20)
             .map(|_| {
                 let mut client = broker.open(wire);
-                client.send("CONNECT\naccept-version:1.2\nhost:a\nheart-beat:1500,0\n\n\0");
+                client.send("CONNECT\naccept-version:1.2\nhost:a\nheart-beat:3000,0\n\n\0");
                 client.expect("CONNECTED", &[], "");
                 client
             })
             .collect();
         broker.signal(Signal::STOP);
         let started = Instant::now();
-        while started.elapsed() < Duration::from_secs(5) {
+        while started.elapsed() < Duration::from_secs(8) {
             assert_eq!(clients[0].event_within(Duration::from_millis(200)), None);
             clients.iter_mut().for_each(|client| client.send("\n"));
         }
