@@ -9,9 +9,8 @@
 //!                          └─ no text, and all consumers are text only ──────────────> dead letter
 //! ```
 //!
-//! No message that all consumers would have to pass over is ever left in the backlog, but in a dead letter queue:
-//! whatever adds a message or changes who is there calls [`cast_out`](Queue::cast_out). What a consumer gives back
-//! while it stays, it may have again.
+//! A message that no consumer may have stays in the backlog of a dead letter queue only: code that adds a message or
+//! changes the consumers calls [`cast_out`](Queue::cast_out). A consumer may get again what it gave back.
 //!
 //! A delivery fails when it is NACKed (`Returned`), or when the client was working on it as its connection was lost
 //! (`Lost`). Only failed deliveries count for `max-deliveries`: not every message that was sent has been worked on. A

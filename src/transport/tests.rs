@@ -178,23 +178,22 @@ const COMMITTED: usize = 1000;
 /// Names in the header `to`.
 const RECIPIENTS: usize = 1000;
 
+/// Returns SUBSCRIBE frames for `count` different patterns of many segments below `prefix`.
+fn different_patterns(count: u32, prefix: &str) -> String {
+    let subscribe = |id: u32| {
+        let bits: String = (0..10).map(|bit| if id >> bit & 1 == 1 { "a." } else { "*." }).collect();
+        format!("SUBSCRIBE\nid:{id}\ndestination:{prefix}/**.a.{bits}{}b\n\n\0", "*.".repeat(48))
+    };
+    (0..count).map(subscribe).collect()
+}
+
 /// The floods: name, what the client sends first, what it sends again and again, and the work of its most expensive frame
 /// with what follows from it.
 fn floods() -> Vec<(&'static str, String, String, u64)> {
     let queue: String = (0..10_000).map(|n| format!("SEND\ndestination:/queue/a\n\n{n}\0")).collect();
-    let patterns: String = (0..100u32)
-        .map(|id| {
-            let bits: String = (0..10).map(|bit| if id >> bit & 1 == 1 { "a." } else { "*." }).collect();
-            format!("SUBSCRIBE\nid:{id}\ndestination:/topic/**.a.{bits}{}b\n\n\0", "*.".repeat(48))
-        })
-        .collect();
+    let patterns = different_patterns(100, "/topic");
     let name = "a.".repeat(61);
-    let own_patterns: String = (0..900u32)
-        .map(|id| {
-            let bits: String = (0..10).map(|bit| if id >> bit & 1 == 1 { "a." } else { "*." }).collect();
-            format!("SUBSCRIBE\nid:{id}\ndestination:/user/queue/**.a.{bits}{}b\n\n\0", "*.".repeat(48))
-        })
-        .collect();
+    let own_patterns = different_patterns(900, "/user/queue");
     let transaction = format!(
         "BEGIN\ntransaction:t\n\n\0{}COMMIT\ntransaction:t\n\n\0",
         "SEND\ndestination:/topic/a\ntransaction:t\n\nx\0".repeat(COMMITTED)
