@@ -12,7 +12,7 @@
 //! no client polls a session over a connection that cannot carry a further request.
 
 use super::line::Line;
-use super::protocol::{Guess, Port, Protocol, START_BYTES, recognise};
+use super::protocol::{Guess, Port, Protocol, START_BYTES, recognise, recognise_request};
 use bytes::{Buf, Bytes, BytesMut};
 use std::future::poll_fn;
 use std::io;
@@ -60,16 +60,23 @@ impl HttpSocket {
         poll_fn(|cx| {
             loop {
                 let start = &self.ahead[..self.ahead.len().min(START_BYTES)];
-                match recognise(Port::Http, start) {
+                let guess = match recognise(Port::Http, start) {
+                    Guess::NotForeign => recognise_request(&self.ahead),
+                    guess => guess,
+                };
+                match guess {
                     Guess::Foreign(protocol) => return Poll::Ready(First::Foreign(protocol)),
                     Guess::NotForeign => return Poll::Ready(First::Http),
+                    // hyper judges the length of a target.
+                    Guess::Undecided if self.ahead.len() >= READ_BYTES => return Poll::Ready(First::Http),
                     Guess::Undecided => {}
                 }
                 match ready!(self.poll_ahead(cx)) {
                     Ok(1..) => {}
-                    // hyper gets the same result again.
                     _ if self.ahead.is_empty() => return Poll::Ready(First::NoData),
-                    _ => return Poll::Ready(First::Http),
+                    Ok(0) => return Poll::Ready(First::Foreign(Protocol::Unknown)),
+                    // hyper gets the same error again.
+                    Err(_) => return Poll::Ready(First::Http),
                 }
             }
         })

@@ -8,10 +8,11 @@
 //! | AMQP | `AMQP` |
 //! | OpenWire | a length, the type 1, `ActiveMQ` |
 //! | MQTT | CONNECT with the protocol name `MQTT` or `MQIsdp` |
+//! | SSH | `SSH-` |
 //! | STOMP | a line that is a command |
 //!
 //! Each is decided within [`START_BYTES`], however the stream is cut: a start that could still become one of them is
-//! [`Guess::Undecided`].
+//! [`Guess::Undecided`]. On the HTTP port [`recognise_request`] then tells HTTP from everything else.
 
 use stompbox_frames::stomp::Command;
 
@@ -35,6 +36,10 @@ pub enum Protocol {
     Mqtt(u8),
     /// STOMP on a bare stream.
     Stomp,
+    /// SSH.
+    Ssh,
+    /// Bytes that are neither the port's protocol nor one of the others.
+    Unknown,
 }
 
 /// The purpose of a port.
@@ -89,6 +94,7 @@ pub fn recognise(port: Port, start: &[u8]) -> Guess {
         (fits(start, b"AMQP"), Protocol::Amqp),
         (either(fits_open_wire(start), fits(start, OPEN_WIRE)), Protocol::OpenWire),
         (mqtt, Protocol::Mqtt(level)),
+        (fits(start, b"SSH-"), Protocol::Ssh),
         match port {
             Port::Stomp => (fits_http(start), Protocol::Http),
             Port::Http => (fits_stomp(start), Protocol::Stomp),
@@ -101,9 +107,30 @@ pub fn recognise(port: Port, start: &[u8]) -> Guess {
     if is_open { Guess::Undecided } else { Guess::NotForeign }
 }
 
+/// Tells an HTTP/1 request line (RFC 9112, section 3: a method, a target and the version, with one space between) from
+/// other bytes. The line may follow line ends, as hyper accepts it.
+pub fn recognise_request(start: &[u8]) -> Guess {
+    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    let is_target = |byte: &u8| *byte > b' ' && *byte != 0x7f;
+    let line_ends = start.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    let mut parts = start[line_ends..].splitn(3, |byte| *byte == b' ');
+    let fit = match (parts.next().unwrap_or_default(), parts.next(), parts.next()) {
+        (method, ..) if !method.iter().all(is_token) => Fit::Not,
+        (_, Some(target), _) if !target.iter().all(is_target) => Fit::Not,
+        ([], Some(_), _) | (_, Some([]), Some(_)) => Fit::Not,
+        (.., Some(version)) => fits(version, b"HTTP/1."),
+        (.., None) => Fit::Begins,
+    };
+    match fit {
+        Fit::Not => Guess::Foreign(Protocol::Unknown),
+        Fit::Begins => Guess::Undecided,
+        Fit::Whole => Guess::NotForeign,
+    }
+}
+
 impl Protocol {
     /// Number of protocols, whatever their parameters.
-    pub const COUNT: usize = 7;
+    pub const COUNT: usize = 9;
 
     /// Returns its number, below [`Protocol::COUNT`].
     pub fn index(self) -> usize {
@@ -115,12 +142,15 @@ impl Protocol {
             Protocol::OpenWire => 4,
             Protocol::Mqtt(_) => 5,
             Protocol::Stomp => 6,
+            Protocol::Ssh => 7,
+            Protocol::Unknown => 8,
         }
     }
 
     /// Returns its name in logs and answers.
     pub fn name(self) -> &'static str {
-        ["TLS", "PROXY protocol", "HTTP", "AMQP", "OpenWire", "MQTT", "STOMP"][self.index()]
+        ["TLS", "PROXY protocol", "HTTP", "AMQP", "OpenWire", "MQTT", "STOMP", "SSH", "unknown bytes"]
+            [self.index()]
     }
 
     /// Returns what the operator or the user of the client can change.
@@ -145,6 +175,11 @@ impl Protocol {
             Protocol::Amqp | Protocol::OpenWire | Protocol::Mqtt(_) => {
                 "Stompbox only speaks STOMP: use a client for STOMP, or give the client the address of another broker"
             }
+            Protocol::Ssh => "Stompbox does not speak SSH: give the client the address of the SSH server",
+            Protocol::Unknown => {
+                "the address of the option http is for HTTP/1.1, WebSocket and SockJS, and that of the option tcp is for \
+                 STOMP over TCP: check the address, the port and the protocol that the client is set to"
+            }
         }
     }
 
@@ -160,10 +195,8 @@ impl Protocol {
             (Protocol::Tls, _) => TLS_ALERT.to_vec(),
             (Protocol::Mqtt(5..), _) => MQTT_5_REFUSAL.to_vec(),
             (Protocol::Mqtt(_), _) => MQTT_3_REFUSAL.to_vec(),
-            (Protocol::Http, _) | (Protocol::Proxy | Protocol::Amqp | Protocol::OpenWire, Port::Http) => {
-                http_400(&text)
-            }
-            (Protocol::Stomp, _) | (Protocol::Proxy | Protocol::Amqp | Protocol::OpenWire, Port::Stomp) => {
+            (Protocol::Http, _) | (_, Port::Http) if self != Protocol::Stomp => http_400(&text),
+            _ => {
                 format!("ERROR\nmessage:wrong protocol\ncontent-type:text/plain\n\n{text}\n\0\n").into_bytes()
             }
         }
@@ -301,6 +334,7 @@ mod tests {
             stomp("CONNECT\r\n"),
             stomp("STOMP\n"),
             stomp("\n\r\nSEND\n"),
+            both(b"SSH-", Protocol::Ssh),
             neither(b"{\"type\":\"hello\"}"),
             neither(b"hello"),
             neither(b"\x16\x03\x01\x02\0\x02"),
@@ -355,12 +389,49 @@ mod tests {
             (Protocol::Proxy, Port::Http, b"HTTP/1.1 400 Bad Request\r\n"),
             (Protocol::Amqp, Port::Stomp, b"ERROR\n"),
             (Protocol::OpenWire, Port::Http, b"HTTP/1.1 400 "),
+            (Protocol::Ssh, Port::Stomp, b"ERROR\n"),
+            (Protocol::Unknown, Port::Http, b"HTTP/1.1 400 "),
         ] {
             let answer = protocol.answer(port);
             assert!(answer.starts_with(start), "{protocol:?} on {port:?}: {}", answer.escape_ascii());
             let text = String::from_utf8_lossy(&answer);
             let says_what_to_do = text.contains(protocol.name()) && text.contains(protocol.remedy());
             assert!(says_what_to_do || matches!(protocol, Protocol::Tls | Protocol::Mqtt(_)), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_request_line_is_told_from_other_bytes_by_the_first_byte_that_cannot_belong_to_it() {
+        for line in [
+            "GET / HTTP/1.1",
+            "PROPFIND http://a/%20 HTTP/1.0",
+            "\r\n\nM-SEARCH * HTTP/1.",
+            "GET /\u{e4} HTTP/1.1",
+        ] {
+            let decided = line.find("HTTP/1.").expect("a version") + "HTTP/1.".len();
+            for length in 0..=line.len() {
+                let expected = if length < decided { Guess::Undecided } else { Guess::NotForeign };
+                assert_eq!(recognise_request(&line.as_bytes()[..length]), expected, "{line:?} to {length}");
+            }
+        }
+        for line in [
+            &b"hello\r"[..],
+            b"hello world\r",
+            b"GET / \r",
+            b"GET / HTTP/2",
+            b"GET  ",
+            b" ",
+            b"{",
+            b"\0",
+            b"\xff",
+            b"GET /\0",
+            b"GET /\x7f",
+            b"\n\n\t",
+        ] {
+            let shown = line.escape_ascii();
+            let before = recognise_request(&line[..line.len() - 1]);
+            assert_eq!(before, Guess::Undecided, "{shown} before its last byte");
+            assert_eq!(recognise_request(line), Guess::Foreign(Protocol::Unknown), "{shown}");
         }
     }
 

@@ -57,7 +57,11 @@ impl<W: Wire> Connection<W> {
                     self.first_bytes.shown()
                 );
                 let reject = Reject { summary: "not STOMP", detail: &detail };
-                self.end_with(reject, Closing::Rejected, now);
+                if !self.wire.is_bare() {
+                    return self.end_with(reject, Closing::Rejected, now);
+                }
+                self.hub.wrong_protocols.log(Protocol::Unknown, Port::Stomp, self.address);
+                self.end_with(reject, Closing::WrongProtocol, now);
             }
         }
     }

@@ -14,6 +14,8 @@ const TLS_ALERT: &[u8] = b"\x15\x03\x03\0\x02\x02\x28";
 const MQTT_REFUSAL: &[u8] = b"\x20\x02\0\x01";
 const PROXY_V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\x7f\0\0\x01\x7f\0\0\x01\x80\x01\xf0\xaf";
 const MQTT: &[u8] = b"\x10\x10\0\x04MQTT\x04\x02\0\x3c\0\x04test";
+const BAD_REQUEST: &[u8] = b"HTTP/1.1 400 Bad Request\r\n";
+const NOT_STOMP: &[u8] = b"ERROR\nmessage:not STOMP\n";
 const OPEN_WIRE: &[u8] = b"\0\0\x01\x3a\x01ActiveMQ\0\0\0\x0c\x01\0\0\x01\x28";
 
 /// Sends bytes, keeps its own side open, and reads to the end.
@@ -35,7 +37,7 @@ fn patient() -> Broker {
 /// Protocol, first bytes, how the answer begins, what the log line says.
 type Row = (&'static str, &'static [u8], &'static [u8], &'static str);
 
-const ON_TCP: [Row; 9] = [
+const ON_TCP: [Row; 12] = [
     ("TLS", b"\x16\x03\x01\0\xf4\x01\0\0\xf0", TLS_ALERT, "does not support TLS"),
     (
         "PROXY protocol",
@@ -50,9 +52,12 @@ const ON_TCP: [Row; 9] = [
     ("AMQP", b"AMQP\0\0\x09\x01", b"ERROR\nmessage:wrong protocol\n", "a client for STOMP"),
     ("OpenWire", OPEN_WIRE, b"ERROR\nmessage:wrong protocol\n", "a client for STOMP"),
     ("MQTT", MQTT, MQTT_REFUSAL, "a client for STOMP"),
+    ("SSH", b"SSH-2.0-x\r\n", b"ERROR\nmessage:wrong protocol\n", "the SSH server"),
+    ("unknown bytes", b"hello\r\n", NOT_STOMP, "the option tcp is for STOMP over TCP"),
+    ("unknown bytes", b"\xff\xfe\xfd\xfc", NOT_STOMP, "the option tcp is for STOMP over TCP"),
 ];
 
-const ON_HTTP: [Row; 8] = [
+const ON_HTTP: [Row; 13] = [
     ("TLS", b"\x16\x03\x01\0\xf4\x01\0\0\xf0", TLS_ALERT, "does not support TLS"),
     (
         "PROXY protocol",
@@ -66,6 +71,11 @@ const ON_HTTP: [Row; 8] = [
     ("AMQP", b"AMQP\0\0\x09\x01", b"HTTP/1.1 400 Bad Request\r\n", "a client for STOMP"),
     ("OpenWire", OPEN_WIRE, b"HTTP/1.1 400 Bad Request\r\n", "a client for STOMP"),
     ("MQTT", MQTT, MQTT_REFUSAL, "a client for STOMP"),
+    ("SSH", b"SSH-2.0-x\r\n", BAD_REQUEST, "the SSH server"),
+    ("unknown bytes", b"hello\r\n", BAD_REQUEST, "the option http is for HTTP/1.1, WebSocket and SockJS"),
+    ("unknown bytes", b"EHLO mail.example.org\r\n", BAD_REQUEST, "the option http is for HTTP/1.1"),
+    ("unknown bytes", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", BAD_REQUEST, "the option http is for HTTP/1.1"),
+    ("unknown bytes", b"\xff\xfe\xfd\xfc", BAD_REQUEST, "the option http is for HTTP/1.1"),
 ];
 
 #[test]
@@ -104,6 +114,29 @@ fn the_answer_to_http_is_a_whole_response_that_says_where_http_is() {
     assert_eq!(response.status, 400);
     assert!(response.body.contains("the address of the option http"), "{response:?}");
     assert_eq!(http.rest(), "");
+}
+
+#[test]
+fn the_answer_to_unknown_bytes_on_the_http_port_is_a_whole_response_that_says_what_is_spoken() {
+    let broker = patient();
+    for bytes in [&b"hello\r\n"[..], b"\x80\x81\x82", b"LIST 1\r\n"] {
+        let answer = String::from_utf8(told(broker.http, bytes)).expect("text");
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        assert!(head.contains(&format!("content-length: {}", body.len())), "{answer}");
+        assert!(body.contains("the option http is for HTTP/1.1, WebSocket and SockJS"), "{answer}");
+    }
+}
+
+#[test]
+fn bytes_that_end_before_a_request_line_is_whole_are_answered_as_unknown() {
+    let broker = patient();
+    let mut stream = TcpStream::connect(broker.http).expect("the port accepts");
+    stream.write_all(b"hello").expect("bytes can be sent");
+    stream.shutdown(Shutdown::Write).expect("one side closes");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("the broker closes");
+    assert!(answer.starts_with(BAD_REQUEST), "{}", answer.escape_ascii());
 }
 
 #[test]
