@@ -1,10 +1,13 @@
 //! The way of a login: who is slowed down, who waits, who is asked, and what the client hears.
 
+mod answer;
+
 use super::gate::{Gates, Pass};
 use super::keyed::{Digest, Key};
 use super::source::{Source, Standing, Verdict};
 use super::throttle::{Outcome, Throttle, Ticket, network};
 use super::{Cause, Credentials, Handshake, Options, Principal, Refused, Secret, bare_token, sources};
+use answer::{Checked, crowded, heard, not_checked, refused};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fmt;
@@ -274,19 +277,6 @@ impl Shared {
     }
 }
 
-/// The result of a check. Reasons are for the log.
-enum Checked {
-    Known(Principal),
-    /// A source knows the client by a name that is not accepted here.
-    BadName(String),
-    Refused(String),
-    /// No source knows the client.
-    Unknown,
-    /// The named source could not check the login.
-    Unavailable(&'static str, String),
-    Throttled(&'static str),
-}
-
 /// An admitted login. If it is dropped before it is settled, it is not counted.
 struct Turn<'a> {
     shared: &'a Shared,
@@ -342,57 +332,6 @@ impl fmt::Debug for Shared {
             .field("throttle", &self.throttle)
             .finish_non_exhaustive()
     }
-}
-
-const REFUSED: &str = "login refused";
-const NOT_CHECKED: &str = "login not checked";
-
-fn crowded() -> Refused {
-    Refused {
-        summary: NOT_CHECKED,
-        detail: "Too many clients are logging in at this moment (limit auth-waiting-max); try again later."
-            .to_owned(),
-        reason: "too many logins are under way".to_owned(),
-        cause: Cause::Busy,
-        limit: Some("auth-waiting-max"),
-    }
-}
-
-fn not_checked(reason: String, cause: Cause) -> Refused {
-    let detail = match cause {
-        Cause::Busy => "Too many logins were refused; try again later.",
-        _ => "Your login cannot be checked at this moment; try again later.",
-    };
-    Refused { summary: NOT_CHECKED, detail: detail.to_owned(), reason, cause, limit: None }
-}
-
-fn refused(detail: String, reason: String) -> Refused {
-    Refused { summary: REFUSED, detail, reason, cause: Cause::Credentials, limit: None }
-}
-
-/// Returns the answer to a client. The text of a refusal depends only on the credentials that the client sent, never on
-/// known users: only a client with correct credentials reads that its name is not accepted.
-fn heard(credentials: &Credentials, checked: Checked) -> Answer {
-    let reason = match checked {
-        Checked::Known(principal) => return Ok(principal),
-        Checked::Unavailable(source, reason) => return Err(not_checked(reason, Cause::Source(source))),
-        Checked::Throttled(reason) => return Err(not_checked(reason.to_owned(), Cause::Busy)),
-        Checked::BadName(reason) => {
-            let detail = "Your user name is not accepted by this broker; its log says why (user-names).";
-            return Err(refused(detail.to_owned(), reason));
-        }
-        Checked::Refused(reason) => reason,
-        Checked::Unknown if credentials.is_empty() => "no login".to_owned(),
-        Checked::Unknown => "no source of users knows this login".to_owned(),
-    };
-    let detail = match (credentials.token(), credentials.login()) {
-        (Some(_), _) => "This token is not accepted here; get a new one.",
-        (None, Some(_)) => "This login and passcode stand for no user of this broker.",
-        (None, None) => {
-            "This broker lets only its users in: send the headers login and passcode with CONNECT, or a token."
-        }
-    };
-    Err(refused(detail.to_owned(), reason))
 }
 
 #[cfg(test)]

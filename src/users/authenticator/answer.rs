@@ -1,0 +1,68 @@
+//! The answers to clients, in words.
+
+use super::Answer;
+use crate::users::{Cause, Credentials, Principal, Refused};
+
+/// The result of a check. Reasons are for the log.
+pub(super) enum Checked {
+    Known(Principal),
+    /// A source knows the client by a name that is not accepted here.
+    BadName(String),
+    Refused(String),
+    /// No source knows the client.
+    Unknown,
+    /// The named source could not check the login.
+    Unavailable(&'static str, String),
+    Throttled(&'static str),
+}
+
+const REFUSED: &str = "login refused";
+const NOT_CHECKED: &str = "login not checked";
+
+pub(super) fn crowded() -> Refused {
+    Refused {
+        summary: NOT_CHECKED,
+        detail: "Too many clients are logging in at this moment (limit auth-waiting-max); try again later."
+            .to_owned(),
+        reason: "too many logins are under way".to_owned(),
+        cause: Cause::Busy,
+        limit: Some("auth-waiting-max"),
+    }
+}
+
+pub(super) fn not_checked(reason: String, cause: Cause) -> Refused {
+    let detail = match cause {
+        Cause::Busy => "Too many logins were refused; try again later.",
+        _ => "Your login cannot be checked at this moment; try again later.",
+    };
+    Refused { summary: NOT_CHECKED, detail: detail.to_owned(), reason, cause, limit: None }
+}
+
+pub(super) fn refused(detail: String, reason: String) -> Refused {
+    Refused { summary: REFUSED, detail, reason, cause: Cause::Credentials, limit: None }
+}
+
+/// Returns the answer to a client. The text of a refusal depends only on the credentials that the client sent, never on
+/// known users: only a client with correct credentials reads that its name is not accepted.
+pub(super) fn heard(credentials: &Credentials, checked: Checked) -> Answer {
+    let reason = match checked {
+        Checked::Known(principal) => return Ok(principal),
+        Checked::Unavailable(source, reason) => return Err(not_checked(reason, Cause::Source(source))),
+        Checked::Throttled(reason) => return Err(not_checked(reason.to_owned(), Cause::Busy)),
+        Checked::BadName(reason) => {
+            let detail = "Your user name is not accepted by this broker; its log says why (user-names).";
+            return Err(refused(detail.to_owned(), reason));
+        }
+        Checked::Refused(reason) => reason,
+        Checked::Unknown if credentials.is_empty() => "no login".to_owned(),
+        Checked::Unknown => "no source of users knows this login".to_owned(),
+    };
+    let detail = match (credentials.token(), credentials.login()) {
+        (Some(_), _) => "This token is not accepted here; get a new one.",
+        (None, Some(_)) => "This login and passcode stand for no user of this broker.",
+        (None, None) => {
+            "This broker lets only its users in: send the headers login and passcode with CONNECT, or a token."
+        }
+    };
+    Err(refused(detail.to_owned(), reason))
+}
