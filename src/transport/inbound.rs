@@ -50,6 +50,7 @@ impl<W: Wire> Connection<W> {
                 }
                 Poll::Ready(Err(end)) => {
                     self.input_ended = Some(end);
+                    self.tell_input_ended();
                     self.handle_frames(cx, now);
                     moved = true;
                 }
@@ -72,7 +73,7 @@ impl<W: Wire> Connection<W> {
     }
 
     /// Whether the client has gone before it was found out. What it had sent before it closed is handled first, and who
-    /// has closed one side of a stream may still want to know.
+    /// has closed one side of a stream may still want to know ([`Connection::tell_input_ended`] bounds that wait).
     fn has_given_up(&self) -> bool {
         let has_gone = match &self.input_ended {
             Some(ReadEnd::Failed(_)) => true,

@@ -13,6 +13,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 /// Refusals of one connection that the log tells one by one.
 const DENIED_LOGGED: u64 = 10;
@@ -22,6 +23,8 @@ type Answer = Pin<Box<dyn Future<Output = Result<Principal, Refused>> + Send>>;
 /// An authentication request in flight.
 pub(super) struct Question {
     answer: Answer,
+    /// Cancelled when the client sends nothing more.
+    input_ended: CancellationToken,
     about: About,
 }
 
@@ -68,8 +71,11 @@ impl<W: Wire> Connection<W> {
             Arc::make_mut(&mut handshake).agent = None;
         }
         let credentials = Credentials { handshake, ..credentials };
-        let answer = Box::pin(async move { authenticator.authenticate(credentials).await });
-        self.question = Some(Question { answer, about: About::Login(agent) });
+        let input_ended = CancellationToken::new();
+        let left = input_ended.clone().cancelled_owned();
+        let answer = Box::pin(async move { authenticator.authenticate_until(left, credentials).await });
+        self.question = Some(Question { answer, input_ended, about: About::Login(agent) });
+        self.tell_input_ended();
     }
 
     /// Records the name of the client's program from CONNECT.
@@ -84,7 +90,15 @@ impl<W: Wire> Connection<W> {
         work::add(work::AUTHENTICATION);
         let authenticator = self.hub.authenticator.clone();
         let answer = Box::pin(async move { authenticator.renew(credentials).await });
-        self.question = Some(Question { answer, about: About::Renewal(receipt) });
+        let input_ended = CancellationToken::new();
+        self.question = Some(Question { answer, input_ended, about: About::Renewal(receipt) });
+    }
+
+    /// Has a login that is held back answered at once if the client sends nothing more: it is not to keep a permit.
+    pub(super) fn tell_input_ended(&self) {
+        if let (Some(question), Some(_)) = (&self.question, &self.input_ended) {
+            question.input_ended.cancel();
+        }
     }
 
     /// The answer, when it is there.

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 /// A socket whose client sends its first frames, and then others again and again without a pause, or closes if there are
 /// none. It takes all that it is sent.
@@ -127,7 +127,10 @@ impl AsyncWrite for Flood {
 }
 
 fn hub() -> Arc<Hub> {
-    let mut config = Config::default();
+    hub_of(Config::default())
+}
+
+fn hub_of(mut config: Config) -> Arc<Hub> {
     config.users.token.secrets = vec![Secret::new(SECRET)];
     // For many patterns.
     config.session.subscription_bytes_max = 256 << 20;
@@ -434,4 +437,29 @@ async fn a_connection_that_ends_while_it_has_a_turn_gives_the_permit_back() {
     }
     drop(connection);
     assert_eq!(hub.permits.available_permits(), 1);
+}
+
+/// Guesses of alice, each on the only permit; the sixth is the first that the throttle holds back, for 250 ms.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_has_closed_its_side_keeps_no_permit_while_its_login_is_held_back() {
+    let mut config = Config::default();
+    config.transport.connections_max = 1;
+    let hub = hub_of(config);
+    let start = tokio::time::Instant::now();
+    let pipelined = "SEND\ndestination:/topic/a\n\n\0";
+    for (number, behind) in ["", "", "", "", "", "", pipelined].into_iter().enumerate() {
+        let (mut client, socket) = tokio::io::duplex(4096);
+        let seat = hub.seat(IpAddr::V4(Ipv4Addr::LOCALHOST)).expect("the connection before has ended");
+        let served =
+            tokio::spawn(drive::serve(hub.clone(), TcpWire::new(socket, true), Visitor::stranger(seat)));
+        let connect = format!("CONNECT\naccept-version:1.2\nhost:a\nlogin:alice\npasscode:{number}\n\n\0");
+        client.write_all((connect + behind).as_bytes()).await.expect("the broker reads");
+        client.shutdown().await.expect("one side closes");
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).await.expect("the broker closes");
+        let expected = if number < 5 { "login refused" } else { "login not checked" };
+        assert!(answer.contains(&format!("message:{expected}\n")), "guess {number}: {answer}");
+        served.await.expect("no panic");
+    }
+    assert_eq!(start.elapsed(), Duration::ZERO, "nothing waited for the throttle");
 }

@@ -7,7 +7,7 @@ use super::keyed::{Digest, Key};
 use super::source::{Source, Standing, Verdict};
 use super::throttle::{Outcome, Throttle, Ticket, network};
 use super::{Cause, Credentials, Handshake, Options, Principal, Refused, Secret, bare_token, sources};
-use answer::{Checked, crowded, heard, not_checked, refused};
+use answer::{Checked, crowded, heard, left_early, not_checked, refused};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fmt;
@@ -48,7 +48,15 @@ struct Shared {
 
 /// What is said in the end.
 type Answer = Result<Principal, Refused>;
-type Answers = watch::Receiver<Option<Answer>>;
+type Answers = watch::Receiver<Progress>;
+
+/// How far a login has come.
+#[derive(Clone, Debug, Default)]
+struct Progress {
+    /// Whether the throttle delays the check, or the answer if that is a refusal. Known before the check.
+    is_held_back: bool,
+    answer: Option<Answer>,
+}
 
 /// What the credentials are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -91,6 +99,30 @@ impl Authenticator {
     /// took too long (`auth-timeout`) or cannot be reached.
     pub async fn authenticate(&self, credentials: Credentials) -> Result<Principal, Refused> {
         self.shared.answer(credentials.explicit(), Purpose::Login).await
+    }
+
+    /// Like [`Authenticator::authenticate`], for a client that may leave: once `left` is done, a login that the throttle
+    /// holds back is answered with "login not checked", at once and whatever its result. The check goes on and counts.
+    ///
+    /// # Errors
+    /// As for [`Authenticator::authenticate`], or the client has left.
+    pub async fn authenticate_until(
+        &self,
+        left: impl Future<Output = ()>,
+        credentials: Credentials,
+    ) -> Result<Principal, Refused> {
+        let credentials = self.shared.canonical(credentials.explicit());
+        let mut progress = self.shared.join(credentials, Purpose::Login)?;
+        let mut held_back = progress.clone();
+        let gives_up = async move {
+            left.await;
+            held_back.wait_for(|progress| progress.is_held_back).await.is_ok()
+        };
+        tokio::select! {
+            biased;
+            true = gives_up => Err(left_early()),
+            answer = answered(&mut progress) => answer,
+        }
     }
 
     /// Whom a new token stands for: the one in `authorization` (with its scheme or bare), else the one in `passcode`. What
@@ -156,12 +188,8 @@ impl Authenticator {
 
 impl Shared {
     async fn answer(self: &Arc<Shared>, credentials: Credentials, purpose: Purpose) -> Answer {
-        let Ok(chair) = self.chairs.clone().try_acquire_owned() else { return Err(crowded()) };
         let credentials = self.canonical(credentials);
-        let mut answers = self.join(credentials, purpose, chair);
-        let answer = answers.wait_for(Option::is_some).await.ok().and_then(|answer| answer.clone());
-        answer
-            .unwrap_or_else(|| Err(not_checked("the check was given up".to_owned(), Cause::Source("broker"))))
+        answered(&mut self.join(credentials, purpose)?).await
     }
 
     /// The same credentials with the login in its canonical form, in which sources and the throttle know it.
@@ -179,34 +207,35 @@ impl Shared {
     }
 
     /// The answers to this question: it is asked if nobody has asked the same, and then it takes the chair.
-    fn join(
-        self: &Arc<Shared>,
-        credentials: Credentials,
-        purpose: Purpose,
-        chair: OwnedSemaphorePermit,
-    ) -> Answers {
+    fn join(self: &Arc<Shared>, credentials: Credentials, purpose: Purpose) -> Result<Answers, Refused> {
+        let Ok(chair) = self.chairs.clone().try_acquire_owned() else { return Err(crowded()) };
         let digest = self.key.digest(&(&credentials, purpose));
         let mut under_way = self.under_way.lock();
         if let Some(answers) = under_way.get(&digest) {
-            return answers.clone();
+            return Ok(answers.clone());
         }
-        let (tell, answers) = watch::channel(None);
+        let (tell, answers) = watch::channel(Progress::default());
         under_way.insert(digest, answers.clone());
         let question = Question { shared: self.clone(), digest, _chair: chair };
         tokio::spawn(async move {
-            let checked = question.shared.in_turn(&credentials, purpose).await;
+            let checked = question.shared.in_turn(&credentials, purpose, &tell).await;
             let answer = heard(&credentials, checked);
             drop((question, credentials));
-            tell.send_replace(Some(answer));
+            tell.send_modify(|progress| progress.answer = Some(answer));
         });
-        answers
+        Ok(answers)
     }
 
     /// Asks the sources once the throttle admits the login. A login without a passcode is not a guess and is not
     /// throttled.
-    async fn in_turn(&self, credentials: &Credentials, purpose: Purpose) -> Checked {
+    async fn in_turn(
+        &self,
+        credentials: &Credentials,
+        purpose: Purpose,
+        tell: &watch::Sender<Progress>,
+    ) -> Checked {
         let Some((name, passcode)) = credentials.login() else { return self.ask(credentials, purpose).await };
-        let turn = match self.turn(credentials.handshake.address, name, passcode).await {
+        let turn = match self.turn(credentials.handshake.address, name, passcode, tell).await {
             Ok(turn) => turn,
             Err(reason) => return Checked::Throttled(reason),
         };
@@ -231,6 +260,7 @@ impl Shared {
         address: Option<IpAddr>,
         name: &str,
         passcode: &str,
+        tell: &watch::Sender<Progress>,
     ) -> Result<Turn<'_>, &'static str> {
         let attempt = self.throttle.lock().attempt(address, name, passcode);
         let is_known = self.throttle.lock().is_known(&attempt);
@@ -241,6 +271,9 @@ impl Shared {
         let now = Instant::now();
         let ticket = self.throttle.lock().enter(attempt, now)?;
         let check_at = ticket.check_at;
+        if ticket.answer_at > now {
+            tell.send_modify(|progress| progress.is_held_back = true);
+        }
         let turn = Turn { shared: self, ticket: Some(ticket), _pass: pass.filter(|_| check_at <= now) };
         if check_at > now {
             sleep_until(check_at).await;
@@ -309,6 +342,14 @@ fn is_by_login(credentials: &Credentials, principal: &Principal, name: &str) -> 
     let others =
         credentials.token().is_some() || handshake.proxy.is_some() || handshake.certificate.is_some();
     !others || principal.name.as_deref() == Some(name)
+}
+
+/// Waits for the answer.
+async fn answered(progress: &mut Answers) -> Answer {
+    let progress = progress.wait_for(|progress| progress.answer.is_some()).await.ok();
+    progress
+        .and_then(|progress| progress.answer.clone())
+        .unwrap_or_else(|| Err(not_checked("the check was given up".to_owned(), Cause::Source("broker"))))
 }
 
 /// A question that is under way; dropped, it is not any more.

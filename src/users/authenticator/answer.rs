@@ -38,6 +38,15 @@ pub(super) fn not_checked(reason: String, cause: Cause) -> Refused {
     Refused { summary: NOT_CHECKED, detail: detail.to_owned(), reason, cause, limit: None }
 }
 
+pub(super) fn left_early() -> Refused {
+    Refused {
+        detail: "Too many logins were refused, so this one has to wait. The client closed its side of the connection before \
+                 that; keep it open until the answer, or try again later."
+            .to_owned(),
+        ..not_checked("the client left while its login was held back".to_owned(), Cause::Busy)
+    }
+}
+
 pub(super) fn refused(detail: String, reason: String) -> Refused {
     Refused { summary: REFUSED, detail, reason, cause: Cause::Credentials, limit: None }
 }

@@ -204,6 +204,42 @@ async fn a_name_under_attack_is_told_to_try_later_unless_it_is_known() {
     }
 }
 
+/// A right and a wrong guess, each after five that were refused.
+#[tokio::test(start_paused = true)]
+async fn a_login_that_is_held_back_is_answered_when_its_client_leaves_and_still_counts() {
+    for (passcode, result, checks, later) in
+        [("wrong", (500, false), 7, (1000, false)), ("sesame", (0, true), 8, (0, false))]
+    {
+        let gate = Gate::new(1000);
+        let authenticator = Authenticator::with_sources(options(10), vec![gate.clone()]);
+        for number in 0..6 {
+            took(&authenticator, credentials("alice", &format!("{number}"))).await;
+        }
+        let start = Instant::now();
+        let login = credentials("alice", passcode);
+        let refused = authenticator.authenticate_until(async {}, login).await.expect_err("it is held back");
+        assert_eq!((refused.summary, refused.cause), ("login not checked", Cause::Busy), "{passcode}");
+        assert_eq!(start.elapsed(), Duration::ZERO, "{passcode}");
+        // The check goes on: this waits for the same one, or follows a right one.
+        assert_eq!(took(&authenticator, credentials("alice", passcode)).await, result, "{passcode}");
+        assert_eq!(gate.checks(), checks, "{passcode}");
+        assert_eq!(authenticator.shared.chairs.available_permits(), 10);
+        assert_eq!(took(&authenticator, credentials("alice", "last")).await, later, "after {passcode}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_that_is_only_being_checked_is_answered_although_its_client_sends_no_more() {
+    let gate = Gate::new(0);
+    let authenticator = Authenticator::with_sources(options(10), vec![gate.clone()]);
+    let mut login = Box::pin(authenticator.authenticate_until(async {}, credentials("alice", "sesame")));
+    assert!(futures_util::poll!(&mut login).is_pending());
+    tokio::task::yield_now().await;
+    assert!(futures_util::poll!(&mut login).is_pending());
+    gate.open.add_permits(1);
+    assert!(login.await.is_ok());
+}
+
 /// A storm of right logins from one address waits for their source alone.
 #[tokio::test(start_paused = true)]
 async fn right_logins_in_a_storm_from_one_address_are_all_checked_without_delay() {
