@@ -144,7 +144,12 @@ async fn begin(server: HttpServer, mut socket: HttpSocket, peer: IpAddr, line: A
         Ok(First::Foreign(protocol)) => {
             hub.metrics.closed_at_once("http", Closing::WrongProtocol.as_str());
             hub.wrong_protocols.log(protocol, Port::Http, peer);
-            sockets::refuse(hub, socket.into_parts().0, protocol.answer(Port::Http), refused);
+            sockets::refuse(
+                hub,
+                socket.into_parts().0,
+                protocol.answer(Port::Http, hub.options.trailing_lf),
+                refused,
+            );
         }
         Err(_) if !socket.is_silent() => {
             tracing::debug!(address = %peer, "the head of an HTTP request did not come within http-header-timeout");

@@ -184,8 +184,8 @@ impl Protocol {
     }
 
     /// Returns the answer to the client before its connection is closed: in its own protocol if possible, otherwise in
-    /// the port's.
-    pub fn answer(self, port: Port) -> Vec<u8> {
+    /// the port's. `trailing_lf`: a LF follows the NUL of an ERROR (`trailing-lf`).
+    pub fn answer(self, port: Port, trailing_lf: bool) -> Vec<u8> {
         let text = format!(
             "The connection began with {}, which this port does not accept. {}.",
             self.name(),
@@ -197,7 +197,9 @@ impl Protocol {
             (Protocol::Mqtt(_), _) => MQTT_3_REFUSAL.to_vec(),
             (Protocol::Http, _) | (_, Port::Http) if self != Protocol::Stomp => http_400(&text),
             _ => {
-                format!("ERROR\nmessage:wrong protocol\ncontent-type:text/plain\n\n{text}\n\0\n").into_bytes()
+                let end = if trailing_lf { "\0\n" } else { "\0" };
+                format!("ERROR\nmessage:wrong protocol\ncontent-type:text/plain\n\n{text}\n{end}")
+                    .into_bytes()
             }
         }
     }
@@ -392,7 +394,10 @@ mod tests {
             (Protocol::Ssh, Port::Stomp, b"ERROR\n"),
             (Protocol::Unknown, Port::Http, b"HTTP/1.1 400 "),
         ] {
-            let answer = protocol.answer(port);
+            let answer = protocol.answer(port, true);
+            let without_lf = protocol.answer(port, false);
+            let is_stomp = start.starts_with(b"ERROR");
+            assert_eq!(without_lf, answer.strip_suffix(b"\n").filter(|_| is_stomp).unwrap_or(&answer));
             assert!(answer.starts_with(start), "{protocol:?} on {port:?}: {}", answer.escape_ascii());
             let text = String::from_utf8_lossy(&answer);
             let says_what_to_do = text.contains(protocol.name()) && text.contains(protocol.remedy());

@@ -45,7 +45,7 @@ impl<W: Wire> Connection<W> {
         match found {
             NotStomp::Foreign(protocol) => {
                 self.hub.wrong_protocols.log(protocol, Port::Stomp, self.address);
-                self.out.copy(&protocol.answer(Port::Stomp));
+                self.out.copy(&protocol.answer(Port::Stomp, self.hub.options.trailing_lf));
                 self.out.end_frame(None);
                 self.begin_ending(Closing::WrongProtocol, now);
             }

@@ -149,6 +149,25 @@ fn the_answer_to_stomp_on_the_http_port_is_a_whole_frame() {
 }
 
 #[test]
+fn the_error_frame_has_no_trailing_lf_if_the_option_is_off() {
+    for (flag, end) in [("--trailing-lf=true", &b"\0\n"[..]), ("--trailing-lf=false", b"\0")] {
+        let broker = Broker::start(&[flag]);
+        for (address, bytes) in [
+            (broker.tcp, &b"AMQP\0\0\x09\x01"[..]),
+            (broker.tcp, b"hello\n"),
+            (broker.http, b"CONNECT\naccept-version:1.2\n\n\0"),
+        ] {
+            let answer = told(address, bytes);
+            assert!(
+                answer.starts_with(b"ERROR\n") && answer.ends_with(end),
+                "{flag}: {}",
+                answer.escape_ascii()
+            );
+        }
+    }
+}
+
+#[test]
 fn a_tls_client_is_told_by_an_alert() {
     let broker = patient();
     let config = ClientConfig::builder().with_root_certificates(RootCertStore::empty()).with_no_client_auth();
