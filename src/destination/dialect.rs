@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! options   = name "?" key "=" …            ; /queue/a?consumer.prefetchSize=1
-//! composite = name "," *SP other …          ; /queue/a,/queue/b and /queue/a,topic://b
+//! composite = name "," *WSP other …          ; /queue/a,/queue/b and /queue/a,topic://b
 //! key       = 1*( letter / digit / "." / "-" / "_" )
 //! other     = "/" … | "queue://" … | "topic://" … | "temp-queue://" … | "temp-topic://" …
 //! ```
@@ -25,7 +25,7 @@ pub fn check_dialect(text: &str) -> Result<(), DestinationError> {
              write the '?' as %3F."
         )));
     }
-    if text.split(',').skip(1).any(|rest| is_another(rest.trim_start_matches(' '))) {
+    if text.split(',').skip(1).any(|rest| is_another(rest.trim_ascii_start())) {
         return Err(wrong(format!(
             "{text:?} lists several destinations, as in ActiveMQ. Use a frame for each destination. In a name that has a \
              comma before a '/' write the comma as %2C."
@@ -71,6 +71,9 @@ mod tests {
             ("/queue/a,/queue/b", "%2C"),
             ("/queue/a,/queue/b,/topic/c", "%2C"),
             ("/queue/a,  /queue/b", "%2C"),
+            ("/queue/a,\t/queue/b", "%2C"),
+            ("/queue/a ,\t topic://b", "%2C"),
+            ("/queue/a,\r\n/queue/b", "%2C"),
             ("/queue/a,queue://b", "%2C"),
             ("/queue/a,topic://b", "%2C"),
             ("/topic/a,b,/topic/c", "%2C"),
@@ -84,7 +87,8 @@ mod tests {
                 Selector::parse(text, 1024).err(),
             ] {
                 let error = error.unwrap_or_else(|| panic!("{text} is refused"));
-                assert!(error.detail.contains(text) && error.detail.contains(says), "{text}: {error}");
+                let shown = format!("{text:?}");
+                assert!(error.detail.contains(&shown) && error.detail.contains(says), "{text}: {error}");
             }
         }
     }
