@@ -92,14 +92,21 @@ impl Session {
             Err(_) if named.is_some_and(is_auto) => return Ok(Target::Auto),
             naming => naming?,
         };
-        let found = match naming {
-            Naming::Ack(id) => self.by_ack(frame.command, &id, named),
+        let found = match &naming {
+            Naming::Ack(id) => self.by_ack(frame.command, id, named),
             Naming::Message(_) if named.is_some_and(is_auto) => Ok(Target::Auto),
             Naming::Message(id) => match (subscription.as_deref(), named) {
                 (Some(name), None) => Err(Rejection::not_subscribed(frame.command, name)),
-                (_, named) => self.by_message(frame.command, &id, named),
+                (_, named) => self.by_message(frame.command, id, named),
             },
         };
+        if let (Ok(Target::Delivery { key, .. }), Some(name)) = (&found, subscription.as_deref())
+            && let Some(other) = self.subscriptions.get(*key)
+            && named.is_none_or(|named| named.key != *key)
+        {
+            let (Naming::Ack(id) | Naming::Message(id)) = &naming;
+            return Err(Rejection::delivered_to_other(frame.command, id, name, other.name().text()));
+        }
         let is_harmless = if subscription.is_some() { named.is_some_and(is_auto) } else { all_auto() };
         found.or_else(|rejection| if is_harmless { Ok(Target::Auto) } else { Err(rejection) })
     }
@@ -140,7 +147,10 @@ impl Session {
         subscription: Option<&Subscription>,
     ) -> Result<Target, Rejection> {
         if let Some(subscription) = subscription {
-            return self.target_in(command, id, subscription, subscription.unsettled.by_message(id));
+            return match subscription.unsettled.by_message(id) {
+                Found::Nowhere => Err(Rejection::not_delivered_to(command, id, subscription.name().text())),
+                found => self.target_in(command, id, subscription, found),
+            };
         }
         let mut target = Err(Rejection::not_unsettled(command, id, self.hint()));
         for subscription in self.subscriptions.iter() {

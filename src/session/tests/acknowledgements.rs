@@ -31,8 +31,7 @@ fn an_acknowledgement_settles_what_its_mode_says() {
         (Version::V1_2, "NACK id:s1-2-0", "return 2 [20]"),
         (Version::V1_2, "ACK id:s1-4-2", ""),
         (Version::V1_2, "NACK id:s1-4-2", ""),
-        (Version::V1_2, "ACK id:s1-1-0 subscription:i", "accept 1 [10]"),
-        (Version::V1_2, "ACK id:s1-1-0 subscription:a", "accept 1 [10]"),
+        (Version::V1_2, "ACK id:s1-1-0 subscription:c", "accept 1 [10]"),
         (Version::V1_2, "ACK id:s1-1-0 message-id:2.0", "accept 1 [10]"),
         (Version::V1_2, "ACK message-id:1.1", "accept 1 [10, 11]"),
         (Version::V1_2, "ACK message-id:2.1 subscription:i", "accept 2 [21]"),
@@ -105,6 +104,34 @@ fn what_cannot_be_settled_is_refused() {
     for (version, frame, summary) in table {
         delivered(version).send(frame).expect_error(summary);
     }
+}
+
+#[test]
+fn an_acknowledgement_that_names_another_subscription_than_the_message_is_refused_and_names_both() {
+    let table = [
+        (Version::V1_2, "ACK id:s1-1-0 subscription:i", "1-0", "\"i\""),
+        (Version::V1_2, "NACK id:s1-2-1 subscription:c", "2-1", "\"c\""),
+        (Version::V1_2, "ACK id:s1-1-0 subscription:a", "1-0", "\"a\""),
+        (Version::V1_2, "ACK id:s1-1-0 subscription:unknown", "1-0", "\"unknown\""),
+        (Version::V1_2, "ACK id:s1-4-0 subscription:c", "4-0", "\"c\""),
+        (Version::V1_2, "ACK id:1.1 subscription:unknown", "1.1", "\"unknown\""),
+        (Version::V1_2, "ACK id:1.1 subscription:i", "1.1", "\"i\""),
+        (Version::V1_2, "ACK message-id:1.1 subscription:i", "1.1", "\"i\""),
+        (Version::V1_1, "ACK message-id:1.1 subscription:i", "1.1", "\"i\""),
+        (Version::V1_1, "NACK message-id:2.1 subscription:t", "2.1", "\"t\""),
+    ];
+    for (version, frame, delivery, subscription) in table {
+        let mut peer = delivered(version);
+        peer.send(frame).expect_error("nothing to settle");
+        for part in [delivery, subscription] {
+            assert!(peer.detail.contains(part), "{part} in {}", peer.detail);
+        }
+    }
+    let mut peer = delivered(Version::V1_2);
+    peer.send("ACK id:s1-1-0 subscription:i").expect_error("nothing to settle");
+    assert!(
+        peer.detail.contains("of the subscription \"i\", but it was delivered to the subscription \"c\"")
+    );
 }
 
 #[test]
@@ -249,7 +276,6 @@ fn in_1_2_an_id_may_be_the_message_id_if_that_is_unambiguous() {
         ("NACK id:2.1", "return 2 [21]"),
         ("ACK id:1.1", "accept 1 [10, 11]"),
         ("ACK id:1.1 subscription:c", "accept 1 [10, 11]"),
-        ("ACK id:1.1 subscription:unknown", "accept 1 [10, 11]"),
         ("ACK id:4.1", ""),
     ];
     for (frame, wish) in table {
