@@ -69,6 +69,21 @@ impl Slowness {
     }
 }
 
+/// Limits on one frame, and on a transaction, of a client that is signed in. What a client sends as a reaction to a message
+/// can meet them each time that it gets the message.
+const LIMITS_ON_FRAMES: [&str; 10] = [
+    "frame-bytes-max",
+    "header-bytes-max",
+    "header-count-max",
+    "to-bytes-max",
+    "to-names-max",
+    "destination-bytes-max",
+    "id-bytes-max",
+    "ws-message-bytes-max",
+    "transaction-frames-max",
+    "transaction-bytes-max",
+];
+
 impl Closing {
     /// The reasons of all kinds ([`Closing::as_str`]).
     pub const REASONS: [&'static str; 14] = [
@@ -108,14 +123,16 @@ impl Closing {
         }
     }
 
-    /// Returns whether the client may have failed at a message: it left without DISCONNECT, stopped answering, or broke
-    /// the protocol. The delivery that it was working on then counts as failed; otherwise a message that makes its
-    /// consumer misbehave would be delivered for ever. An orderly end does not count. Neither does an ERROR whose cause
-    /// says nothing about the message: a stale ACK, a rule, a limit, or an overflow of the outbound queue.
+    /// Returns whether the client may have failed at a message: it left without DISCONNECT, stopped answering, broke the
+    /// protocol, or sent a frame or a transaction that is too large. The delivery that it was working on then counts as
+    /// failed; otherwise a message that makes its consumer misbehave would be delivered for ever. An orderly end does not
+    /// count. Neither does an ERROR whose cause says nothing about the message: a stale ACK, a rule, an overflow of the
+    /// outbound queue, or a limit on what the client has in all, on its rate, or on what all clients have.
     pub fn is_lost(self) -> bool {
         match self {
             Closing::PeerLeft | Closing::HeartbeatLost | Closing::Rejected => true,
             Closing::SlowConsumer(slowness) => slowness.is_lost(),
+            Closing::Limit(option) => LIMITS_ON_FRAMES.contains(&option),
             Closing::Disconnected
             | Closing::NoData
             | Closing::ConnectTimeout
@@ -123,7 +140,6 @@ impl Closing {
             | Closing::Expired
             | Closing::Denied
             | Closing::NotSettled
-            | Closing::Limit(_)
             | Closing::WrongProtocol
             | Closing::Shutdown => false,
         }
@@ -156,7 +172,7 @@ mod tests {
             Closing::Denied => Closing::Rejected,
             Closing::Rejected => Closing::NotSettled,
             Closing::NotSettled => Closing::WrongProtocol,
-            Closing::WrongProtocol => Closing::Limit("frame-bytes-max"),
+            Closing::WrongProtocol => Closing::Limit("memory-bytes-max"),
             Closing::Limit(_) => Closing::SlowConsumer(Slowness::Overflow),
             Closing::SlowConsumer(_) => Closing::Shutdown,
             Closing::Shutdown => return None,
@@ -169,6 +185,19 @@ mod tests {
         lost.retain(|&slowness| Closing::SlowConsumer(slowness).is_lost());
         assert_eq!(lost.len(), 3, "{lost:?}");
         assert!(!Closing::SlowConsumer(Slowness::Overflow).is_lost());
+        for (option, is_lost) in [
+            ("frame-bytes-max", true),
+            ("ws-message-bytes-max", true),
+            ("header-count-max", true),
+            ("transaction-bytes-max", true),
+            ("memory-bytes-max", false),
+            ("frames-per-second-max", false),
+            ("queue-messages-max", false),
+            ("subscriptions-max", false),
+            ("transactions-max", false),
+        ] {
+            assert_eq!(Closing::Limit(option).is_lost(), is_lost, "{option}");
+        }
         let all = std::iter::successors(Some(Closing::Disconnected), |&closing| next(closing));
         let lost: Vec<_> = all.filter(|closing| closing.is_lost()).collect();
         assert_eq!(lost, [Closing::PeerLeft, Closing::HeartbeatLost, Closing::Rejected]);

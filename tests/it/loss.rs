@@ -267,6 +267,27 @@ on_each_wire! {
         }
     }
 
+    /// Its worker always reacts with a frame, or a transaction, that is too large.
+    fn a_message_that_makes_its_consumer_send_too_much_is_a_dead_letter(wire: Wire) {
+        let limits = ["--frame-bytes-max=100KiB", "--transaction-bytes-max=50KiB", "--ws-message-bytes-max=200KiB"];
+        let broker = Broker::start(&[&limits[..], &["--max-deliveries=3"]].concat());
+        let send = |size| format!("SEND\ndestination:/topic/results\ntransaction:t\n\n{}\0", "x".repeat(size));
+        for (queue, size) in [("frame", 110_000), ("transaction", 60_000), ("transport", 250_000)] {
+            publish(&broker, &format!("/queue/{queue}"), "poison");
+            for _ in 0..3 {
+                let mut worker = broker.connect(wire);
+                worker.subscribe("s", &format!("/queue/{queue}"), "ack:client-individual\n");
+                worker.expect("MESSAGE", &[], "poison");
+                worker.send("BEGIN\ntransaction:t\n\n\0");
+                worker.send(&send(size));
+                worker.frame("ERROR");
+            }
+            let mut undertaker = broker.connect(wire);
+            undertaker.subscribe("dead", &format!("/queue/dead.{queue}"), "");
+            undertaker.expect("MESSAGE", &[("dead-reason", "max-deliveries")], "poison");
+        }
+    }
+
     fn a_message_that_was_not_written_whole_does_not_count_when_its_connection_is_lost(wire: Wire) {
         let sizes = ["--frame-bytes-max=20MiB", "--ws-message-bytes-max=24MiB", "--outbox-bytes-max=64MiB"];
         let broker = Broker::start(&[&sizes[..], &["--max-deliveries=1"]].concat());

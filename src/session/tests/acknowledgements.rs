@@ -333,7 +333,7 @@ fn an_end_that_no_message_has_caused_loses_nothing() {
         Closing::Expired,
         Closing::Denied,
         Closing::NotSettled,
-        Closing::Limit("x"),
+        Closing::Limit("memory-bytes-max"),
         Closing::SlowConsumer(Slowness::Overflow),
     ] {
         let mut peer = delivered(Version::V1_2);
@@ -344,7 +344,12 @@ fn an_end_that_no_message_has_caused_loses_nothing() {
     let mut peer = delivered(Version::V1_2);
     peer.send("DISCONNECT receipt:r").take();
     assert_eq!(peer.session.finish(Closing::PeerLeft), [], "it had said goodbye");
-    for closing in [Closing::Rejected, Closing::HeartbeatLost, Closing::SlowConsumer(Slowness::Stalled)] {
+    for closing in [
+        Closing::Rejected,
+        Closing::HeartbeatLost,
+        Closing::SlowConsumer(Slowness::Stalled),
+        Closing::Limit("frame-bytes-max"),
+    ] {
         let mut peer = delivered(Version::V1_2);
         peer.refuse(None, closing).take();
         assert_eq!(peer.lost, [(1, 10), (2, 20)], "{closing:?}");
