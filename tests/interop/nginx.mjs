@@ -138,7 +138,9 @@ class Peer {
     peer.bodies = [];
     peer.client = new Client({
       reconnectDelay: 100,
-      ...(beatMs && { heartbeatIncoming: beatMs }),
+      heartbeatIncoming: beatMs ?? 0,
+      // On a busy machine a client may be silent for long, and would miss messages of a topic after it is closed.
+      heartbeatOutgoing: 0,
       webSocketFactory: () => (peer.socket = socket(kind, options)),
       onConnect: ({ headers }) => {
         peer.session = headers.session;
