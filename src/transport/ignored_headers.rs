@@ -1,6 +1,7 @@
 //! Log lines about headers of SEND that are ignored: one a minute for each header, however many clients send it.
 
 use super::drive::Connection;
+use super::log_limit::Events;
 use super::wire::Wire;
 use crate::session::Action;
 use parking_lot::Mutex;
@@ -13,35 +14,15 @@ const EVERY: Duration = Duration::from_secs(60);
 /// The headers that have been logged: a bounded number, for their names come from the table of extension headers.
 #[derive(Debug, Default)]
 pub(super) struct IgnoredHeaders {
-    by_name: Mutex<BTreeMap<&'static str, Logged>>,
-}
-
-#[derive(Debug)]
-struct Logged {
-    at: Instant,
-    /// Connections that have sent it since the last line.
-    connections: u64,
+    connections: Mutex<BTreeMap<&'static str, Events>>,
 }
 
 impl IgnoredHeaders {
     /// Counts a connection that sends this header. Returns the number of connections that a line about it stands for,
     /// or `None` if one was written less than a minute ago.
     fn note(&self, name: &'static str, now: Instant) -> Option<u64> {
-        let mut by_name = self.by_name.lock();
-        match by_name.get_mut(name) {
-            Some(logged) if now.saturating_duration_since(logged.at) < EVERY => {
-                logged.connections += 1;
-                None
-            }
-            Some(logged) => {
-                logged.at = now;
-                Some(std::mem::take(&mut logged.connections) + 1)
-            }
-            None => {
-                by_name.insert(name, Logged { at: now, connections: 0 });
-                Some(1)
-            }
-        }
+        let others = self.connections.lock().entry(name).or_default().due(EVERY, now)?;
+        Some(others + 1)
     }
 }
 

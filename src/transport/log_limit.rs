@@ -9,25 +9,32 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// Decides whether an event is logged, and counts those that are not.
 #[derive(Debug, Default)]
 pub struct LogLimit {
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    logged_at: Option<Instant>,
-    suppressed: u64,
+    events: Mutex<Events>,
 }
 
 impl LogLimit {
     /// Returns how many events were not logged since the last line if this one is to be logged, else `None`.
     pub fn due(&self, now: Instant) -> Option<u64> {
-        let mut state = self.state.lock();
-        if state.logged_at.is_some_and(|logged_at| now < logged_at + INTERVAL) {
-            state.suppressed += 1;
+        self.events.lock().due(INTERVAL, now)
+    }
+}
+
+/// Events of one kind, for lines with another interval.
+#[derive(Debug, Default)]
+pub(super) struct Events {
+    logged_at: Option<Instant>,
+    suppressed: u64,
+}
+
+impl Events {
+    /// Like [`LogLimit::due`], with `interval` between two lines.
+    pub(super) fn due(&mut self, interval: Duration, now: Instant) -> Option<u64> {
+        if self.logged_at.is_some_and(|logged_at| now.saturating_duration_since(logged_at) < interval) {
+            self.suppressed += 1;
             return None;
         }
-        state.logged_at = Some(now);
-        Some(std::mem::take(&mut state.suppressed))
+        self.logged_at = Some(now);
+        Some(std::mem::take(&mut self.suppressed))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Decides which refused logins have a log line of their own. A client that reconnects without a pause is refused
 //! thousands of times a second. It must not fill the log, and must not hide other lines.
 
+use super::log_limit::Events;
 use crate::users::network;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -31,18 +32,12 @@ struct State {
     told: u64,
     addresses: HashMap<IpAddr, Refusals>,
     others: u64,
-    sources: HashMap<&'static str, Failures>,
+    sources: HashMap<&'static str, Events>,
 }
 
 #[derive(Debug, Default)]
 struct Refusals {
     told: u64,
-    more: u64,
-}
-
-#[derive(Debug)]
-struct Failures {
-    told_at: Instant,
     more: u64,
 }
 
@@ -78,17 +73,8 @@ impl LoginLog {
 
     /// Counts a login that a source could not check. Returns the number since the last line if a line is due.
     pub(super) fn not_checked(&self, source: &'static str, now: Instant) -> Option<u64> {
-        let sources = &mut self.state.lock().sources;
-        let Some(failures) = sources.get_mut(source) else {
-            sources.insert(source, Failures { told_at: now, more: 0 });
-            return Some(1);
-        };
-        failures.more += 1;
-        if now.saturating_duration_since(failures.told_at) < WINDOW {
-            return None;
-        }
-        failures.told_at = now;
-        Some(std::mem::take(&mut failures.more))
+        let others = self.state.lock().sources.entry(source).or_default().due(WINDOW, now)?;
+        Some(others + 1)
     }
 
     /// Returns the summaries of a window that is over.

@@ -35,10 +35,14 @@ struct State {
     is_closed: bool,
 }
 
+/// Returns the number of cores that this process may use; 1 if it is unknown.
+pub(super) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 impl Desks {
     /// So many threads, 0: one less than the cores, at least one; and so much work that may wait for them.
     pub(super) fn new(threads: usize, waiting_max: usize) -> Desks {
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let threads_max = if threads == 0 { cores().saturating_sub(1).max(1) } else { threads };
         let state = Mutex::new(State::default());
         Desks { shared: Arc::new(Shared { state, work: Condvar::new(), threads_max, waiting_max }) }

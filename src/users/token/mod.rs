@@ -12,6 +12,7 @@ mod signed;
 #[cfg(test)]
 mod tests;
 
+use super::desk::cores;
 use super::fetch::{Client, Url};
 use super::now::Now;
 use super::source::{Check, Source, Verdict};
@@ -150,7 +151,7 @@ impl Tokens {
         }
         let sets =
             options.jwks.iter().map(|jwks| Set::open(jwks, &options, &client)).collect::<Result<_, _>>()?;
-        let turns = Semaphore::new(std::thread::available_parallelism().map_or(1, usize::from));
+        let turns = Semaphore::new(cores());
         Ok(Tokens { options, fixed, sets, turns })
     }
 
