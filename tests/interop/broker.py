@@ -3,6 +3,8 @@
 import pathlib
 import re
 import subprocess
+import sys
+import tempfile
 import urllib.request
 
 # A deadline that only guards against a hang.
@@ -44,3 +46,19 @@ class Broker:
         self.process.wait(HANG_TIMEOUT_SECONDS)
         self.log.seek(0)
         return self.log.read()
+
+
+def run(start, play):
+    """Lets `play` act on the broker that `start(binary, directory)` starts, and exits with its code.
+
+    The binary is the script's argument. If the code is not 0, the end of the broker's log is printed.
+    """
+    with tempfile.TemporaryDirectory(prefix="stompbox-") as directory:
+        broker = start(sys.argv[1], directory)
+        try:
+            code = play(broker)
+        finally:
+            log = broker.end()
+        if code:
+            print(f"the broker's log:\n{log[-4000:]}")
+    sys.exit(code)

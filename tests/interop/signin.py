@@ -10,13 +10,11 @@ import json
 import pathlib
 import queue
 import subprocess
-import sys
-import tempfile
 import time
 
 import stomp
 
-from broker import HANG_TIMEOUT_SECONDS, Broker, Expected, same
+from broker import HANG_TIMEOUT_SECONDS, Broker, Expected, run, same
 
 # How long a token is valid that a step sees expire. A client signs in within that time on a busy machine, too.
 TOKEN_SECONDS = 4
@@ -220,7 +218,9 @@ STEPS = {
 }
 
 
-def play():
+def play(broker):
+    global BROKER
+    BROKER = broker
     for kind, label in (("12", "TCP in 1.2"), ("11", "TCP in 1.1"), ("10", "TCP in 1.0"), ("ws", "WebSocket")):
         for step, act in STEPS.items():
             try:
@@ -233,12 +233,4 @@ def play():
     return 0
 
 
-with tempfile.TemporaryDirectory(prefix="stompbox-signin-") as place:
-    BROKER = start(sys.argv[1], place)
-    try:
-        code = play()
-    finally:
-        log = BROKER.end()
-    if code:
-        print(f"the broker says:\n{log[-4000:]}")
-sys.exit(code)
+run(start, play)

@@ -7,12 +7,10 @@ Usage: worker.py BROKER (the binary). One line per step; exits with 1 at the fir
 
 import itertools
 import queue
-import sys
-import tempfile
 
 import stomp
 
-from broker import HANG_TIMEOUT_SECONDS, Broker, Expected, same
+from broker import HANG_TIMEOUT_SECONDS, Broker, Expected, run, same
 
 JOBS = 100
 # Workers take turns in the versions that they speak.
@@ -103,7 +101,9 @@ def does_all(name, leave):
 STEPS = {"DISCONNECT": leaves_by_disconnect, "UNSUBSCRIBE": leaves_by_unsubscribe, "a closed socket": leaves_by_closing_the_socket}
 
 
-def play():
+def play(broker):
+    global BROKER
+    BROKER = broker
     for number, (step, leave) in enumerate(STEPS.items()):
         told = f"stomp.py: {JOBS} workers that take one job and leave by {step}"
         try:
@@ -115,12 +115,4 @@ def play():
     return 0
 
 
-with tempfile.TemporaryDirectory(prefix="stompbox-worker-") as place:
-    BROKER = Broker(sys.argv[1], place)
-    try:
-        code = play()
-    finally:
-        log = BROKER.end()
-    if code:
-        print(f"the broker's log:\n{log[-4000:]}")
-sys.exit(code)
+run(Broker, play)
