@@ -13,6 +13,7 @@ use super::transactions::Parked;
 use super::unsettled::{AckId, Found, Reach};
 use super::{Rejection, Session};
 use crate::outbox::Key;
+use crate::work;
 use std::borrow::Cow;
 use stompbox_frames::stomp::{Command, Frame, Version};
 
@@ -87,7 +88,10 @@ impl Session {
         let subscription = frame.header("subscription");
         let named = subscription.as_deref().and_then(|id| self.subscriptions.named(Name::Id(id)));
         let is_auto = |one: &Subscription| one.mode == Mode::Auto;
-        let all_auto = || self.subscriptions.len() > 0 && self.subscriptions.iter().all(is_auto);
+        let all_auto = || {
+            work::add_visits(self.subscriptions.len());
+            self.subscriptions.len() > 0 && self.subscriptions.iter().all(is_auto)
+        };
         let naming = match self.naming(frame) {
             Err(_) if named.is_some_and(is_auto) => return Ok(Target::Auto),
             naming => naming?,
@@ -107,8 +111,8 @@ impl Session {
             let (Naming::Ack(id) | Naming::Message(id)) = &naming;
             return Err(Rejection::delivered_to_other(frame.command, id, name, other.name().text()));
         }
-        let is_harmless = if subscription.is_some() { named.is_some_and(is_auto) } else { all_auto() };
-        found.or_else(|rejection| if is_harmless { Ok(Target::Auto) } else { Err(rejection) })
+        let is_harmless = || if subscription.is_some() { named.is_some_and(is_auto) } else { all_auto() };
+        found.or_else(|rejection| if is_harmless() { Ok(Target::Auto) } else { Err(rejection) })
     }
 
     fn naming<'a>(&self, frame: &'a Frame) -> Result<Naming<'a>, Rejection> {
@@ -152,6 +156,7 @@ impl Session {
                 found => self.target_in(command, id, subscription, found),
             };
         }
+        work::add_visits(self.subscriptions.len());
         let mut target = Err(Rejection::not_unsettled(command, id, self.hint()));
         for subscription in self.subscriptions.iter() {
             match (subscription.unsettled.by_message(id), &target) {

@@ -171,10 +171,9 @@ pub enum Disposition {
 
 /// One step of a transaction.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "most steps are the large one")]
 pub enum Step {
     /// A SEND.
-    Publish(Publish),
+    Publish(Box<Publish>),
     /// An ACK or a NACK.
     Settle(Settle),
 }

@@ -7,7 +7,8 @@ use super::{Options, Rejection, Session, required};
 use crate::budget::allocation;
 use crate::destination::Owner;
 use crate::outbox::Key;
-use std::collections::BTreeMap;
+use crate::work;
+use std::collections::{BTreeMap, BTreeSet};
 use stompbox_frames::stomp::{Command, Frame};
 
 /// A frame that waits for COMMIT.
@@ -126,7 +127,8 @@ impl Transactions {
 
     /// What was reserved of this subscription has gone back to its queue.
     pub(super) fn lose(&mut self, subscription: &Subscription) {
-        for serial in subscription.unsettled.reserved_by() {
+        let serials: BTreeSet<Serial> = subscription.unsettled.reserved_by().collect();
+        for serial in serials {
             let affected = self.open.values_mut().find(|one| one.serial == serial && one.lost.is_none());
             if let Some(transaction) = affected {
                 transaction.lost = Some(Lost::Subscription(subscription.name().text().into()));
@@ -195,19 +197,26 @@ impl Session {
             Some(Lost::Part) => return Err(Rejection::refused_part(&id)),
             None => {}
         }
-        let steps = transaction.parked.into_iter().filter_map(|parked| self.step(parked)).collect();
+        work::add_visits(transaction.parked.len());
+        let mut keys = BTreeSet::new();
+        let steps =
+            transaction.parked.into_iter().filter_map(|parked| self.step(parked, &mut keys)).collect();
+        for key in keys {
+            self.subscriptions
+                .change(key, |subscription| subscription.unsettled.settle_reserved(transaction.serial));
+        }
         actions.push(Action::Commit { steps, receipt: self.owe(receipt) });
         Ok(())
     }
 
-    /// What COMMIT does of a parked frame outside this session: nothing where a broadcast was acknowledged.
-    fn step(&mut self, parked: Parked) -> Option<Step> {
+    /// What COMMIT does of a parked frame outside this session: nothing where a broadcast was acknowledged. Adds the
+    /// subscription whose deliveries it settles to `keys`.
+    fn step(&self, parked: Parked, keys: &mut BTreeSet<Key>) -> Option<Step> {
         match parked {
-            Parked::Publish(publish) => Some(Step::Publish(*publish)),
+            Parked::Publish(publish) => Some(Step::Publish(publish)),
             Parked::Settle { key, numbers, disposition } => {
-                let tags = self
-                    .subscriptions
-                    .change(key, |subscription| subscription.unsettled.settle_reserved(&numbers))?;
+                keys.insert(key);
+                let tags = self.subscriptions.get(key)?.unsettled.tags(&numbers);
                 (!tags.is_empty()).then_some(Step::Settle(Settle { key, tags, disposition }))
             }
         }

@@ -146,6 +146,8 @@ struct Delivered {
 #[derive(Debug, Default)]
 pub(super) struct Unsettled {
     next: Number,
+    /// Every delivery below this number is reserved. A cumulative ACK need not look at these again.
+    reserved_below: Number,
     deliveries: VecDeque<Delivered>,
 }
 
@@ -201,12 +203,19 @@ impl Unsettled {
     /// Forgets what an ACK or NACK of the delivery at this place settles, and returns the tags of what came
     /// from a queue. What is reserved stays.
     pub(super) fn settle(&mut self, at: usize, reach: Reach) -> Vec<Tag> {
+        // The list closes a gap from its shorter side.
+        work::add_visits(at.min(self.deliveries.len() - at));
         let settled = match reach {
             Reach::One => self.deliveries.remove(at).into_iter().collect(),
             Reach::Cumulative => {
+                let from = self.first_to_look_at(at);
+                work::add_visits(at - from);
                 let (reserved, settled): (Vec<_>, Vec<_>) =
-                    self.deliveries.drain(..=at).partition(|delivered| delivered.reserved.is_some());
+                    self.deliveries.drain(from..=at).partition(|delivered| delivered.reserved.is_some());
+                // Those before stand aside for a moment: only the ends of the list grow without moving it.
+                self.deliveries.rotate_left(from);
                 reserved.into_iter().rev().for_each(|delivered| self.deliveries.push_front(delivered));
+                self.deliveries.rotate_right(from);
                 settled
             }
         };
@@ -214,9 +223,20 @@ impl Unsettled {
         settled.into_iter().map(|delivered: Delivered| delivered.tag).filter(|&tag| tag != 0).collect()
     }
 
+    /// Returns the place of the first delivery that a cumulative ACK or NACK of the one at `at` may settle.
+    fn first_to_look_at(&self, at: usize) -> usize {
+        self.deliveries.partition_point(|delivered| delivered.number < self.reserved_below).min(at)
+    }
+
     /// Reserves for a transaction what an ACK or NACK of the delivery at this place would settle.
     pub(super) fn reserve(&mut self, at: usize, reach: Reach, serial: Serial) -> Vec<Number> {
-        let from = if reach == Reach::Cumulative { 0 } else { at };
+        let mut from = at;
+        if reach == Reach::Cumulative {
+            from = self.first_to_look_at(at);
+            work::add_visits(at - from);
+            let below = self.deliveries.get(at).map_or(0, |delivered| delivered.number + 1);
+            self.reserved_below = self.reserved_below.max(below);
+        }
         let unsettled = self.deliveries.range_mut(from..=at).filter(|delivered| delivered.reserved.is_none());
         unsettled
             .map(|delivered| {
@@ -228,30 +248,27 @@ impl Unsettled {
 
     /// The transaction was aborted: unsettled again, at their places.
     pub(super) fn release(&mut self, numbers: &[Number]) {
+        work::add_visits(numbers.len());
         for &number in numbers {
             if let Some(at) = self.place(number) {
                 self.deliveries[at].reserved = None;
+                self.reserved_below = self.reserved_below.min(number);
             }
         }
     }
 
-    /// The transaction is committed: forgets them and returns the tags of what came from a queue.
-    pub(super) fn settle_reserved(&mut self, numbers: &[Number]) -> Vec<Tag> {
-        let places = numbers.iter().filter_map(|&number| self.place(number)).collect::<Vec<_>>();
-        let tags = places.iter().map(|&at| self.deliveries[at].tag).filter(|&tag| tag != 0).collect();
-        match places[..] {
-            [at] => drop(self.deliveries.remove(at)),
-            // Numbers ascend, and so do their places.
-            _ => {
-                let mut at = 0;
-                self.deliveries.retain(|_| {
-                    at += 1;
-                    places.binary_search(&(at - 1)).is_err()
-                });
-            }
-        }
+    /// Returns the tags of those of these deliveries that came from a queue.
+    pub(super) fn tags(&self, numbers: &[Number]) -> Vec<Tag> {
+        work::add_visits(numbers.len());
+        let places = numbers.iter().filter_map(|&number| self.place(number));
+        places.map(|at| self.deliveries[at].tag).filter(|&tag| tag != 0).collect()
+    }
+
+    /// The transaction is committed: forgets what was reserved for it. One pass, however many frames reserved something.
+    pub(super) fn settle_reserved(&mut self, serial: Serial) {
+        work::add_visits(self.deliveries.len());
+        self.deliveries.retain(|delivered| delivered.reserved != Some(serial));
         self.rest();
-        tags
     }
 
     /// Returns the tag of the oldest delivery that is neither settled nor reserved. A client that works in order is
@@ -263,6 +280,7 @@ impl Unsettled {
 
     /// The transactions that have reserved something, with repetitions.
     pub(super) fn reserved_by(&self) -> impl Iterator<Item = Serial> + '_ {
+        work::add_visits(self.deliveries.len());
         self.deliveries.iter().filter_map(|delivered| delivered.reserved)
     }
 

@@ -109,6 +109,17 @@ fn a_cumulative_acknowledgement_passes_over_what_is_reserved() {
 }
 
 #[test]
+fn what_an_abort_releases_among_reserved_deliveries_is_settled_by_the_next_acknowledgement() {
+    let mut peer = begun();
+    peer.deliver(1, 13, "1.3");
+    peer.send("BEGIN transaction:u\nBEGIN transaction:v");
+    peer.send("ACK id:s1-1-0 transaction:t\nACK id:s1-1-1 transaction:u\nACK id:s1-1-2 transaction:v")
+        .expect("");
+    peer.send("ABORT transaction:u\nACK id:s1-1-3").expect("accept 1 [11, 13]");
+    peer.send("ABORT transaction:v\nABORT transaction:t\nNACK id:s1-1-2").expect("return 1 [10, 12]");
+}
+
+#[test]
 fn what_was_passed_over_keeps_its_order() {
     let mut peer = begun();
     peer.send("NACK id:s1-1-1 transaction:t\nACK id:s1-1-2").expect("accept 1 [12]");
