@@ -29,7 +29,7 @@
 //! | publishers that wait | another one that begins to wait | at most once a second, so that those that have left are forgotten |
 //!
 //! Whom a push wakes while [`defer_wakes`] holds is woken when that ends; before that when an outbox that was drained
-//! passes one half or overflows, when very many are to be woken, and by [`wake_deferred`].
+//! passes one half or overflows, and when very many are to be woken.
 
 mod label;
 mod publishers;
@@ -37,10 +37,11 @@ mod state;
 mod wakes;
 
 pub use self::label::Label;
-pub use self::wakes::{Deferral, defer_wakes, wake_deferred};
+pub use self::wakes::{Deferral, defer_wakes};
 
 use self::publishers::{Publishers, Woken};
 use self::state::{Phase, State, weight};
+use self::wakes::wake_deferred;
 use crate::budget::{Budget, Charge};
 use crate::metrics::Metrics;
 use parking_lot::Mutex;
@@ -206,7 +207,7 @@ impl Outbox {
     }
 
     /// Whether `bytes` are too many. While patience with a burst lasts, a few times as many may wait: publishers
-    /// stop for this receiver, but what one frame (a COMMIT) or many publishers had under way comes all the same.
+    /// stop for this receiver, but what many publishers had under way comes all the same.
     fn overflows(&self, state: &State, bytes: usize, now: Instant) -> bool {
         let bytes_max = self.options.outbox_bytes_max;
         if bytes <= bytes_max || state.bytes == 0 {

@@ -10,16 +10,19 @@ use super::publication::Content;
 use super::queue_memory::QueueMemory;
 use super::roster::Roster;
 use super::topic::Topic;
-use super::{Shared, Step};
+use super::{Shared, Step, users};
 use crate::budget::allocation;
 use crate::destination::{Destination, Kind, Selector};
 use crate::outbox::{Message, Parcel};
+use crate::work;
 use std::collections::{HashMap, HashSet};
 
 /// Bytes of the texts of a presence snapshot, without the names in it.
 const SNAPSHOT_BYTES: usize = 256;
 /// An outbound queue that grows doubles.
 const GROWTH: usize = 2;
+/// Work of estimating what one message adds, see [`crate::work`].
+const ESTIMATE: usize = 2;
 
 /// Returns the bytes of a subscription that is the only one to its destination.
 pub(super) fn subscription(selector: &Selector) -> usize {
@@ -48,30 +51,38 @@ pub(super) fn temp_queue(address: &Destination) -> usize {
     QueueMemory::bytes(address)
 }
 
-/// Returns the bytes that the steps of a transaction add: messages, queues for them, and entries of outbound queues.
-pub(super) fn transaction(shared: &Shared, steps: &[Step<'_>]) -> usize {
-    let mut receivers_of: HashMap<&Destination, usize> = HashMap::new();
-    let mut new_queues: HashSet<&Destination> = HashSet::new();
-    let mut bytes = 0;
-    for step in steps {
+/// Estimates what the steps of one transaction add: messages, queues for them, and entries of outbound queues.
+#[derive(Default)]
+pub(super) struct Estimate {
+    receivers_of: HashMap<Destination, usize>,
+    new_queues: HashSet<Destination>,
+}
+
+impl Estimate {
+    /// Returns the bytes that one more step adds.
+    pub(super) fn add(&mut self, shared: &Shared, step: &Step<'_>) -> usize {
+        let mut bytes = 0;
         let (content, receivers) = match step {
-            Step::Settle { .. } => continue,
+            Step::Settle { .. } => return 0,
             Step::Publish(publication) => {
+                work::add(ESTIMATE);
                 let destination = publication.destination;
                 let is_kept = destination.kind().is_kept();
-                if is_kept && !shared.queues.is_there(destination) && new_queues.insert(destination) {
+                if is_kept
+                    && !shared.queues.is_there(destination)
+                    && self.new_queues.insert(destination.clone())
+                {
                     bytes += QueueMemory::bytes(destination);
                 }
                 let receivers = if is_kept || destination.kind() == Kind::App {
                     1
                 } else {
-                    *receivers_of
-                        .entry(destination)
-                        .or_insert_with(|| shared.family(destination.kind()).receivers(destination))
+                    self.receivers(shared, destination)
                 };
                 (publication.content(), receivers)
             }
             Step::PublishToUsers(circular) => {
+                work::add(circular.owners.len() * users::OWNER);
                 let users = circular.owners.iter().filter_map(|owner| circular.path.of(owner));
                 (circular.content(), users.map(|destination| shared.users.receivers(&destination)).sum())
             }
@@ -79,8 +90,17 @@ pub(super) fn transaction(shared: &Shared, steps: &[Step<'_>]) -> usize {
         if receivers > 0 {
             bytes += message(content) + receivers * GROWTH * size_of::<Parcel>();
         }
+        bytes
     }
-    bytes
+
+    fn receivers(&mut self, shared: &Shared, destination: &Destination) -> usize {
+        if let Some(&receivers) = self.receivers_of.get(destination) {
+            return receivers;
+        }
+        let receivers = shared.family(destination.kind()).receivers(destination);
+        self.receivers_of.insert(destination.clone(), receivers);
+        receivers
+    }
 }
 
 fn message(content: Content<'_>) -> usize {

@@ -55,14 +55,15 @@ mod users;
 
 pub use self::publication::{Circular, Congested, Publication, Published};
 pub use self::sessions::Entry;
-pub use self::subscription::{Subscription, TempQueue};
+pub use self::subscription::{Consumer, Subscription, TempQueue};
+pub use self::transaction::Commit;
 
 use self::alarms::Alarms;
 use self::clock::Clock;
 use self::dead_letter_log::DeadLetterLog;
 use self::ground::Ground;
 use self::ids::Ids;
-use self::route::{Routed, Shared};
+use self::route::Shared;
 use self::subscription::To;
 use crate::budget::Budget;
 use crate::destination::{Destination, Kind, Selector};
@@ -177,7 +178,7 @@ pub enum Settlement {
 pub enum Step<'a> {
     Publish(Publication<'a>),
     PublishToUsers(Circular<'a>),
-    Settle { subscription: &'a Subscription, tags: &'a [Tag], settlement: Settlement },
+    Settle { consumer: &'a Consumer, tags: &'a [Tag], settlement: Settlement },
 }
 
 /// How many destinations there are.
@@ -246,14 +247,11 @@ impl Broker {
         self.shared.enter(outbox, now)
     }
 
-    /// All steps or none: nothing is applied when one would be refused.
+    /// Begins to commit a transaction: all steps or none.
     ///
     /// Room in queues that the steps themselves free by settling is not counted on.
-    pub fn commit(&self, steps: &[Step<'_>], now: Instant) -> Result<Published, Refusal> {
-        if steps.iter().any(|step| !matches!(step, Step::Settle { .. })) {
-            self.shared.ground.check_budget()?;
-        }
-        transaction::commit(&self.shared, steps, now)
+    pub fn commit(&self) -> Commit {
+        Commit::new(self.shared.clone())
     }
 
     /// The part of the byte budget that subscriptions are charged to, here and elsewhere.

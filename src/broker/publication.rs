@@ -62,17 +62,15 @@ impl<'a> Circular<'a> {
     }
 }
 
-/// What became of a publication, or of all steps of a transaction.
+/// What became of a publication, or of one step of a transaction.
 #[derive(Debug, Default)]
 pub struct Published {
     /// Subscriptions it was pushed to (a queue: 1 if the queue took it).
     pub reached: usize,
     /// Of users' destinations: sessions that it was pushed to, each counted once. `None` for others.
     pub sessions: Option<usize>,
-    /// Of `/app`: services that got it, 0 or 1 for each message. `None` for others.
+    /// Of `/app`: services that got it, 0 or 1. `None` for others.
     pub services: Option<usize>,
-    /// Of a transaction: the steps that were for `/app` and found no service.
-    pub unserved: Vec<usize>,
     /// Receivers that the publisher should wait for before it reads on.
     pub congested: Vec<Congested>,
 }

@@ -179,6 +179,7 @@ impl Queues {
     fn bury(&self, origin: &Queue, outcasts: Vec<Outcast>) {
         let origin = origin.destination();
         let log = &self.ground.dead_letter_log;
+        work::add(outcasts.len() * work::FRAME);
         for outcast in outcasts {
             let Some(to) = dead_letter_queue(origin) else {
                 self.ground.metrics.messages_dropped.inc();

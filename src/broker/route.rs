@@ -141,6 +141,6 @@ impl Routed {
     pub(super) fn into_published(self, now: Instant) -> Published {
         let Routed { reach, sessions, services } = self;
         let reached = reach.reached;
-        Published { reached, sessions, services, unserved: Vec::new(), congested: reach.into_congested(now) }
+        Published { reached, sessions, services, congested: reach.into_congested(now) }
     }
 }

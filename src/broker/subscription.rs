@@ -82,10 +82,10 @@ impl Subscription {
         }
     }
 
-    /// The queue and the consumer, if it is one's.
-    pub(super) fn consumer(&self) -> Option<(&Arc<Queue>, ConsumerId)> {
+    /// Returns the consumer of a queue, for the steps of a transaction. `None` for topics, where nothing is settled.
+    pub fn consumer(&self) -> Option<Consumer> {
         match &self.to {
-            To::Queue(queue, id) => Some((queue, *id)),
+            To::Queue(queue, id) => Some(Consumer { queue: queue.clone(), id: *id }),
             To::Topic(..) | To::Pattern(..) | To::Watch(..) => None,
         }
     }
@@ -96,6 +96,20 @@ impl Subscription {
 
     fn topics(&self, kind: Kind) -> &Topics {
         self.shared.family(kind)
+    }
+}
+
+/// One consumer of a queue, as a name: it does not keep the subscription alive. Once that has ended, there is nothing to
+/// settle.
+#[derive(Clone)]
+pub struct Consumer {
+    pub(super) queue: Arc<Queue>,
+    pub(super) id: ConsumerId,
+}
+
+impl fmt::Debug for Consumer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Consumer").field(&self.id).finish()
     }
 }
 

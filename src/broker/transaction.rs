@@ -1,167 +1,188 @@
-//! A committed transaction: all steps or none.
+//! A transaction that is being committed: all steps or none.
+//!
+//! ```text
+//!   check each step ──> admit ──> promise room to each step ──> apply each step
+//!          │              │                  │
+//!          └──────────────┴──────────────────┴─ refused: promised room is given back, nothing was to be seen
+//! ```
 //!
 //! First everything that could be refused is asked for: deliveries to settle must be outstanding, the byte budget must
 //! have room for all that the steps add (messages, and places in the outbound queues of their receivers), and queues
 //! promise room for each message. Nobody else can settle those deliveries meanwhile, for they belong to the
 //! subscriptions of the one who commits; and promised room is nobody else's. Then the steps are applied in order,
-//! and none can fail. If something is refused, the promises are taken back and nothing was to be seen.
+//! and none can fail.
+//!
+//! The caller hands in one step at a time and may do other work in between: a transaction can be far more work than a
+//! connection may do at a time. Nothing is locked between two steps. The messages of a transaction keep their order, and
+//! messages of other clients may come between them. The memory that is reserved for a step is given back when the step
+//! is applied, since its messages are charged then. A queue that has promised room does not vanish. A session's own queue
+//! may be closed meanwhile: what was for it is dropped and counted.
 
+use super::consumer::ConsumerId;
+use super::cost::Estimate;
 use super::queue::Queue;
-use super::subscription::Subscription;
-use super::{Congested, Published, Refusal, Routed, Shared, Step, cost};
-use crate::outbox::{Message, Outbox, Tag, wake_deferred};
+use super::{Consumer, Published, Refusal, Shared, Step};
+use crate::budget::Reservation;
+use crate::outbox::{Message, Tag};
 use crate::work;
-use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashSet, VecDeque};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Pushes after which those who have got something need not wait for the end of the transaction.
-const PUSHES_MAX: usize = 16_384;
-
-/// Room promised to the messages of a transaction, step by step; what is not used is given back on drop.
-struct Reservations<'a> {
-    shared: &'a Shared,
-    promised: Vec<Reservation>,
+/// A transaction that is being committed. Each pass takes all steps, in the same order: [`Commit::check`],
+/// [`Commit::admit`] after the last of them, [`Commit::promise`], [`Commit::apply`]. Dropping it gives back what is
+/// reserved for steps that were not applied.
+pub struct Commit {
+    shared: Arc<Shared>,
+    estimate: Estimate,
+    /// The deliveries that checked steps settle: the address of the queue, consumer, tag.
+    settled: HashSet<(usize, ConsumerId, Tag)>,
+    memory: Option<Reservation>,
+    /// Steps that are checked and not applied.
+    steps: VecDeque<Prepared>,
+    promised: usize,
 }
 
-enum Reservation {
-    /// The step needs none.
+#[derive(Default)]
+struct Prepared {
+    /// Memory that the step adds.
+    bytes: usize,
+    room: Room,
+}
+
+/// Room in a queue.
+#[derive(Default)]
+enum Room {
+    /// The step needs none, or none is promised yet.
+    #[default]
     None,
-    /// Room in a queue for this message.
-    Room(Arc<Queue>, Message),
+    /// Room for this message.
+    Promised(Arc<Queue>, Message),
     /// The session's own queue that the message is for has gone.
     Gone,
 }
 
-/// What became of all steps; each receiver that lags behind is listed once.
-#[derive(Default)]
-struct Outcome {
-    published: Published,
-    congested: HashMap<*const Outbox, Congested>,
-}
-
-impl Outcome {
-    /// What became of the step of that number.
-    fn add(&mut self, step: usize, routed: Routed, now: Instant) {
-        let Routed { reach, sessions, services } = routed;
-        let published = &mut self.published;
-        published.reached += reach.reached;
-        published.sessions = sum(published.sessions, sessions);
-        published.services = sum(published.services, services);
-        published.unserved.extend((services == Some(0)).then_some(step));
-        for congested in reach.into_congested(now) {
-            match self.congested.entry(Arc::as_ptr(&congested.outbox)) {
-                Entry::Occupied(mut known) => known.get_mut().crowd |= congested.crowd,
-                Entry::Vacant(new) => drop(new.insert(congested)),
-            }
+impl Commit {
+    pub(super) fn new(shared: Arc<Shared>) -> Commit {
+        Commit {
+            shared,
+            estimate: Estimate::default(),
+            settled: HashSet::new(),
+            memory: None,
+            steps: VecDeque::new(),
+            promised: 0,
         }
     }
-}
 
-/// Applies all steps or none.
-pub(super) fn commit(shared: &Shared, steps: &[Step<'_>], now: Instant) -> Result<Published, Refusal> {
-    work::add(steps.len() * work::FRAME);
-    validate(steps)?;
-    let bytes = cost::transaction(shared, steps);
-    let mut memory = shared.ground.reserve(bytes)?;
-    let mut reservations = Reservations { shared, promised: Vec::with_capacity(steps.len()) };
-    for step in steps {
-        let reservation = reservations.reserve(step)?;
-        reservations.promised.push(reservation);
-    }
-    let mut outcome = Outcome::default();
-    let promised = std::mem::take(&mut reservations.promised);
-    let mut woken_at = 0;
-    for (number, (step, reservation)) in steps.iter().zip(promised).enumerate() {
-        apply(shared, (number, step), reservation, &mut outcome, now);
-        // The messages of this step are charged now, so its part of the reservation is given back.
-        memory.release(bytes / steps.len());
-        if outcome.published.reached - woken_at >= PUSHES_MAX {
-            woken_at = outcome.published.reached;
-            wake_deferred();
+    /// First pass: whether the step may be done at all, and what it adds.
+    pub fn check(&mut self, step: &Step<'_>) -> Result<(), Refusal> {
+        match step {
+            Step::Settle { consumer, tags, .. } => self.check_settlement(consumer, tags)?,
+            Step::Publish(_) | Step::PublishToUsers(_) => self.shared.ground.check_budget()?,
         }
+        let bytes = self.estimate.add(&self.shared, step);
+        self.steps.push_back(Prepared { bytes, room: Room::None });
+        Ok(())
     }
-    let congested = outcome.congested.into_values().collect();
-    Ok(Published { congested, ..outcome.published })
-}
 
-/// Every delivery that is settled must be outstanding, and is settled once.
-fn validate(steps: &[Step<'_>]) -> Result<(), Refusal> {
-    let mut seen: HashSet<(*const Subscription, Tag)> = HashSet::new();
-    for step in steps {
-        let Step::Settle { subscription, tags, .. } = step else { continue };
-        let Some((queue, id)) = subscription.consumer() else { continue };
-        let once = tags.iter().all(|&tag| seen.insert((std::ptr::from_ref(*subscription), tag)));
-        if !once || !queue.has(id, tags) {
-            return Err(Refusal {
-                summary: "unknown delivery",
-                detail: format!(
-                    "The transaction settles a message of {:?} that is not outstanding, or settles it twice. \
-                     Nothing of the transaction was done.",
-                    queue.destination().as_str()
-                ),
-                limit: None,
-            });
-        }
+    /// Reserves the memory that all steps add.
+    pub fn admit(&mut self) -> Result<(), Refusal> {
+        (self.estimate, self.settled) = Default::default();
+        let bytes = self.steps.iter().map(|step| step.bytes).sum();
+        self.memory = Some(self.shared.ground.reserve(bytes)?);
+        Ok(())
     }
-    Ok(())
-}
 
-fn sum(one: Option<usize>, other: Option<usize>) -> Option<usize> {
-    if one.is_none() { other } else { one.map(|one| one + other.unwrap_or(0)) }
-}
-
-fn apply(
-    shared: &Shared,
-    (number, step): (usize, &Step<'_>),
-    reservation: Reservation,
-    outcome: &mut Outcome,
-    now: Instant,
-) {
-    let publication = match step {
-        Step::Settle { subscription, tags, settlement } => {
-            return subscription.settle(tags, *settlement, now);
-        }
-        Step::Publish(publication) => publication,
-        Step::PublishToUsers(circular) => {
-            shared.ground.metrics.messages_published.inc();
-            return outcome.add(number, shared.route_to_users(circular, now), now);
-        }
-    };
-    shared.ground.metrics.messages_published.inc();
-    let is_taken = match reservation {
-        Reservation::None => return outcome.add(number, shared.route(publication, now), now),
-        Reservation::Room(queue, message) => shared.queues.publish_reserved(&queue, &message, now),
-        Reservation::Gone => false,
-    };
-    if is_taken {
-        outcome.published.reached += 1;
-    } else {
-        shared.ground.metrics.messages_dropped.inc();
-    }
-}
-
-impl Reservations<'_> {
-    fn reserve(&self, step: &Step<'_>) -> Result<Reservation, Refusal> {
-        let Step::Publish(publication) = step else { return Ok(Reservation::None) };
+    /// Second pass: reserves room in a queue for the message of the step.
+    pub fn promise(&mut self, step: &Step<'_>) -> Result<(), Refusal> {
+        let prepared = self.steps.get_mut(self.promised);
+        self.promised += 1;
+        let Step::Publish(publication) = step else { return Ok(()) };
         if !publication.destination.kind().is_kept() {
-            return Ok(Reservation::None);
+            return Ok(());
         }
+        work::add(work::FRAME);
         let message = self.shared.ground.message(publication.content());
-        match self.shared.queues.reserve(publication.destination, message.size())? {
-            Some(queue) => Ok(Reservation::Room(queue, message)),
-            None => Ok(Reservation::Gone),
+        let queue = self.shared.queues.reserve(publication.destination, message.size())?;
+        let room = queue.map_or(Room::Gone, |queue| Room::Promised(queue, message));
+        if let Some(prepared) = prepared {
+            prepared.room = room;
         }
+        Ok(())
+    }
+
+    /// Third pass: does the step. It cannot fail.
+    pub fn apply(&mut self, step: &Step<'_>, now: Instant) -> Published {
+        work::add(work::FRAME);
+        let Prepared { bytes, room } = self.steps.pop_front().unwrap_or_default();
+        let published = self.apply_to(step, room, now);
+        if let Some(memory) = &mut self.memory {
+            // The messages of this step are charged now.
+            memory.release(bytes);
+        }
+        published
+    }
+
+    /// Every delivery that is settled must be outstanding, and is settled once.
+    fn check_settlement(&mut self, consumer: &Consumer, tags: &[Tag]) -> Result<(), Refusal> {
+        work::add(tags.len());
+        let &Consumer { ref queue, id } = consumer;
+        let address = Arc::as_ptr(queue).addr();
+        let once = tags.iter().all(|&tag| self.settled.insert((address, id, tag)));
+        if once && queue.has(id, tags) {
+            return Ok(());
+        }
+        Err(Refusal {
+            summary: "unknown delivery",
+            detail: format!(
+                "The transaction settles a message of {:?} that is not outstanding, or settles it twice. \
+                 Nothing of the transaction was done.",
+                queue.destination().as_str()
+            ),
+            limit: None,
+        })
+    }
+
+    fn apply_to(&self, step: &Step<'_>, room: Room, now: Instant) -> Published {
+        let Shared { ground, queues, .. } = &*self.shared;
+        let routed = match step {
+            Step::Settle { consumer, tags, settlement } => {
+                queues.settle(&consumer.queue, consumer.id, tags, *settlement, now);
+                return Published::default();
+            }
+            Step::PublishToUsers(circular) => self.shared.route_to_users(circular, now),
+            Step::Publish(publication) => match room {
+                Room::None => self.shared.route(publication, now),
+                Room::Promised(queue, message) if queues.publish_reserved(&queue, &message, now) => {
+                    ground.metrics.messages_published.inc();
+                    return Published { reached: 1, ..Published::default() };
+                }
+                Room::Promised(..) | Room::Gone => {
+                    ground.metrics.messages_published.inc();
+                    ground.metrics.messages_dropped.inc();
+                    return Published::default();
+                }
+            },
+        };
+        ground.metrics.messages_published.inc();
+        routed.into_published(now)
     }
 }
 
-impl Drop for Reservations<'_> {
+impl Drop for Commit {
     fn drop(&mut self) {
-        for reservation in self.promised.drain(..) {
-            if let Reservation::Room(queue, message) = reservation {
+        for Prepared { room, .. } in self.steps.drain(..) {
+            if let Room::Promised(queue, message) = room {
+                work::add(work::QUEUE_MESSAGE);
                 self.shared.queues.release(&queue, message.size());
             }
         }
+    }
+}
+
+impl fmt::Debug for Commit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Commit").field("steps", &self.steps.len()).finish_non_exhaustive()
     }
 }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// Work of finding the sessions of one user, see [`crate::work`].
-const OWNER: usize = 4;
+pub(super) const OWNER: usize = 4;
 
 /// One message on its way to users, and what has become of it.
 struct Delivery<'a> {

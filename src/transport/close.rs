@@ -6,8 +6,8 @@
 //!    +-- socket failed, or time is up ------------------------------------------------------+
 //! ```
 //!
-//! Releasing begins with the outbound queue: once that is closed, the broker gives this connection nothing more. The
-//! subscriptions and temporary queues follow one by one, in as many polls as they need. A task that is dropped meanwhile
+//! Releasing begins with the outbound queue: once that is closed, the broker gives this connection nothing more. A COMMIT
+//! that is under way is done to its end. The subscriptions and temporary queues follow one by one, in as many polls as they need. A task that is dropped meanwhile
 //! releases the rest at once.
 //!
 //! How the connection ended decides what counts: a client that is lost has failed at the oldest delivery of each
@@ -144,7 +144,7 @@ impl<W: Wire> Connection<W> {
         unsent.into_iter()
     }
 
-    /// Returns unsent deliveries, then drops subscriptions, then temporary queues, until the share of this poll is used
+    /// Returns unsent deliveries, then ends a COMMIT, then drops subscriptions, then temporary queues, until the share of this poll is used
     /// up. Returns whether all is released but the subscriptions whose messages are on their way.
     fn release(&mut self, now: Instant) -> bool {
         while !self.is_released() {
@@ -155,6 +155,8 @@ impl<W: Wire> Connection<W> {
             let unsent: Vec<(Key, Tag)> = step.collect();
             if !unsent.is_empty() {
                 self.settle(&unsent, Settlement::Unwritten, now);
+            } else if self.commit.is_some() {
+                self.commit_last(now);
             } else if let Some(subscription) = self.subscriptions.pop_first() {
                 drop(subscription);
             } else if self.temps.last().is_none_or(|temp| temp.close_partly(RELEASE_STEP)) {
@@ -171,7 +173,7 @@ impl<W: Wire> Connection<W> {
 
     fn is_released(&self) -> bool {
         let is_returned = self.ending.as_ref().is_none_or(|ending| ending.unsent.as_slice().is_empty());
-        is_returned && self.subscriptions.is_empty() && self.temps.is_empty()
+        is_returned && self.commit.is_none() && self.subscriptions.is_empty() && self.temps.is_empty()
     }
 
     pub(super) fn settle_unwritten(&self, mut deliveries: Vec<(Key, Tag)>, now: Instant) {

@@ -7,13 +7,14 @@
 //!            +------------------------------------------------------+
 //! ```
 //!
-//! Reading pauses while a login is being checked (but for learning that the client has gone), while receivers of what was published are waited for
-//! (burst patience), while the byte budget is nearly used up, and while the client does not take its answers.
+//! Reading pauses while a login is being checked (but for learning that the client has gone), while a COMMIT is being done, while
+//! receivers of what was published are waited for (burst patience), while the byte budget is nearly used up, and while the client does not take its answers.
 //! Writing never waits for reading.
 
 use super::by_key::ByKey;
 use super::close::Ending;
 use super::coalesce::Coalesce;
+use super::commit::Committing;
 use super::first_bytes::FirstBytes;
 use super::hub::{Hub, random_name};
 use super::pause::Pause;
@@ -95,6 +96,8 @@ pub(super) struct Connection<W> {
     pub(super) frames_received: u64,
     /// Octets of answers (RECEIPT, ERROR) appended since the output was last empty.
     pub(super) answers_bytes: usize,
+    /// A COMMIT that is being done.
+    pub(super) commit: Option<Box<Committing>>,
     /// Ended, but some of their messages are on their way to the socket and settle when they are written.
     pub(super) leaving: ByKey<Subscription>,
     pub(super) pause: Pause,
@@ -162,6 +165,7 @@ impl<W: Wire> Connection<W> {
             outbox,
             out: Coalesce::default(),
             subscriptions: ByKey::default(),
+            commit: None,
             leaving: ByKey::default(),
             temps: Vec::new(),
             first_bytes: FirstBytes::default(),

@@ -84,7 +84,7 @@ impl<W: Wire> Connection<W> {
     }
 
     fn handle_frames(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        let mut moved = false;
+        let mut moved = self.go_on_committing(cx, now);
         while self.may_read(cx, now) {
             let mut actions = Vec::new();
             match self.decoder.next() {
@@ -108,6 +108,7 @@ impl<W: Wire> Connection<W> {
             }
             moved = true;
             self.perform(actions, now);
+            self.go_on_committing(cx, now);
         }
         moved
     }

@@ -26,6 +26,7 @@
 mod by_key;
 mod close;
 pub mod coalesce;
+mod commit;
 pub mod drive;
 mod first_bytes;
 mod full;

@@ -146,10 +146,10 @@ impl<W: Wire> Connection<W> {
         self.out.unwritten().map(|mark| mark.key).collect()
     }
 
-    /// Drops the ended subscriptions of which everything is written now. A connection that is ending drops them with its
-    /// others.
-    fn leave_written(&mut self) {
-        if self.leaving.is_empty() {
+    /// Drops the ended subscriptions of which everything is written now, but not while a COMMIT may settle deliveries of
+    /// them. A connection that is ending drops them with its others.
+    pub(super) fn leave_written(&mut self) {
+        if self.leaving.is_empty() || self.commit.is_some() {
             return;
         }
         let on_their_way = self.keys_on_their_way();

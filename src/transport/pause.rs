@@ -32,7 +32,7 @@ impl Pause {
 impl<W: Wire> Connection<W> {
     /// Whether what the client sends is left alone for now, so that its silence means nothing.
     pub(super) fn ignores_input(&self) -> bool {
-        self.pause.is_on() || self.question.is_some() || self.leaves_answers_unread()
+        self.pause.is_on() || self.commit.is_some() || self.question.is_some() || self.leaves_answers_unread()
     }
 
     /// Returns whether the client does not read its answers.
@@ -48,7 +48,7 @@ impl<W: Wire> Connection<W> {
             && !self.ignores_input()
     }
 
-    fn poll_pause(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
+    pub(super) fn poll_pause(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
         while let Some(receiver) = self.pause.congested.last() {
             if receiver.outbox.poll_drained(cx, receiver.crowd, now).is_pending() {
                 return Poll::Pending;

@@ -29,10 +29,8 @@ impl<W: Wire> Connection<W> {
             let mut more = Vec::new();
             match self.perform_one(action, &mut more, now) {
                 Ok(()) => wishes.extend(more),
-                Err(Failed { about, receipt, refusal }) => {
-                    let closing = refusal.limit.map_or(Closing::Rejected, Closing::Limit);
-                    let reject = Reject { summary: refusal.summary, detail: &refusal.detail };
-                    self.session.refused(about, receipt, reject, closing, &mut more);
+                Err(failed) => {
+                    self.refuse(failed, &mut more);
                     if self.session.is_closed() {
                         wishes.clear();
                     }
@@ -107,16 +105,23 @@ impl<W: Wire> Connection<W> {
                 receipt
             }
             Action::Commit { steps, receipt } => {
-                let (receipt, committed) = self.commit(&steps, receipt, now)?;
-                outcome = committed;
-                receipt
+                self.begin_commit(steps, receipt);
+                return Ok(());
             }
         };
         self.complete(receipt, &outcome, more);
         Ok(())
     }
 
-    fn complete(&mut self, receipt: Option<Receipt>, outcome: &Outcome, more: &mut Vec<Action>) {
+    /// Tells the session that something could not be done; what follows goes into `more`.
+    pub(super) fn refuse(&mut self, failed: Failed, more: &mut Vec<Action>) {
+        let Failed { about, receipt, refusal } = failed;
+        let closing = refusal.limit.map_or(Closing::Rejected, Closing::Limit);
+        let reject = Reject { summary: refusal.summary, detail: &refusal.detail };
+        self.session.refused(about, receipt, reject, closing, more);
+    }
+
+    pub(super) fn complete(&mut self, receipt: Option<Receipt>, outcome: &Outcome, more: &mut Vec<Action>) {
         let headers = outcome.headers();
         let headers: Vec<_> = headers.iter().map(|(name, count)| (*name, count.as_str())).collect();
         self.session.complete(receipt, &headers, more);
@@ -226,7 +231,8 @@ impl<W: Wire> Connection<W> {
         let waiting: Vec<Tag> = self.outbox.withdraw(key).into();
         subscription.settle(&waiting, Settlement::Unwritten, now);
         work::add_visits(self.out.frames_unwritten());
-        if self.out.unwritten().any(|mark| mark.key == key && mark.settles) {
+        // A COMMIT may settle deliveries of it.
+        if self.commit.is_some() || self.out.unwritten().any(|mark| mark.key == key && mark.settles) {
             self.leaving.insert(key, subscription);
         } else {
             drop(subscription);

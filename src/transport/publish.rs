@@ -3,20 +3,26 @@
 use super::drive::Connection;
 use super::perform::Failed;
 use super::wire::Wire;
-use crate::broker::{Circular, Publication, Published, Refusal, Settlement, Step};
+use crate::broker::{Circular, Publication, Published, Refusal, Settlement};
 use crate::destination::{Destination, Owner, UserPath};
-use crate::session::{self, About, Disposition, Publish, Receipt, Settle, Target};
+use crate::session::{About, Disposition, Publish, Settle, Target};
 use std::time::Instant;
 use stompbox_frames::stomp::Headers;
 
-/// Whom a message reached, as its RECEIPT tells.
-#[derive(Default)]
+/// Whom a message, or the messages of a transaction, reached, as the RECEIPT tells.
+#[derive(Debug, Default)]
 pub(super) struct Outcome {
     sessions: Option<usize>,
     services: Option<usize>,
 }
 
 impl Outcome {
+    /// Adds what became of a message.
+    pub(super) fn add(&mut self, published: &Published) {
+        self.sessions = sum(self.sessions, published.sessions);
+        self.services = sum(self.services, published.services);
+    }
+
     pub(super) fn headers(&self) -> Vec<(&'static str, String)> {
         let sessions = self.sessions.map(|count| ("delivered-sessions", count.to_string()));
         let services = self.services.map(|count| ("delivered-services", count.to_string()));
@@ -28,11 +34,10 @@ impl<W: Wire> Connection<W> {
     pub(super) fn publish(&mut self, publish: &Publish, now: Instant) -> Result<Outcome, Failed> {
         let failed = |refusal| Failed { about: About::Publish, receipt: publish.receipt.clone(), refusal };
         let published = self.route(publish, now).map_err(failed)?;
-        let outcome = Outcome { sessions: published.sessions, services: published.services };
-        if published.services == Some(0) {
-            self.tell_no_service(publish, now);
-        }
-        self.published(published, now);
+        let mut outcome = Outcome::default();
+        outcome.add(&published);
+        self.published(publish, published, now);
+        self.pause_near_budget(now);
         Ok(outcome)
     }
 
@@ -85,11 +90,13 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Receivers that are behind are waited for before the next frame is handled.
-    fn published(&mut self, published: Published, now: Instant) {
+    /// A message was routed. Receivers that are behind are waited for before the next one.
+    pub(super) fn published(&mut self, publish: &Publish, published: Published, now: Instant) {
+        if published.services == Some(0) {
+            self.tell_no_service(publish, now);
+        }
         self.quantum.pushed(published.reached);
         self.pause.congested.extend(published.congested);
-        self.pause_near_budget(now);
     }
 
     pub(super) fn pause_near_budget(&mut self, now: Instant) {
@@ -97,60 +104,10 @@ impl<W: Wire> Connection<W> {
             self.pause.budget_until = Some(now + self.hub.outbox.burst_patience);
         }
     }
+}
 
-    pub(super) fn commit(
-        &mut self,
-        steps: &[session::Step],
-        receipt: Option<Receipt>,
-        now: Instant,
-    ) -> Result<(Option<Receipt>, Outcome), Failed> {
-        let extras: Vec<_> = steps
-            .iter()
-            .map(|step| match step {
-                session::Step::Publish(publish) => extra(publish),
-                session::Step::Settle(_) => Vec::new(),
-            })
-            .collect();
-        let mut prepared = Vec::with_capacity(steps.len());
-        // Which of the steps: one that settles nothing any more is left out.
-        let mut places = Vec::with_capacity(steps.len());
-        for (place, (step, extra)) in steps.iter().zip(&extras).enumerate() {
-            match step {
-                session::Step::Publish(publish) => prepared.push(match &publish.to {
-                    Target::One(destination) => Step::Publish(publication(publish, destination, extra)),
-                    Target::Users(owners, path) => {
-                        Step::PublishToUsers(circular(publish, owners, path, extra))
-                    }
-                }),
-                session::Step::Settle(settle) => {
-                    // The session refuses to commit what belongs to a subscription that has gone.
-                    let Some(subscription) = self.subscriptions.get(settle.key) else { continue };
-                    let settlement = settlement(settle);
-                    prepared.push(Step::Settle { subscription, tags: &settle.tags, settlement });
-                }
-            }
-            places.push(place);
-        }
-        match self.hub.broker.commit(&prepared, now) {
-            Ok(published) => {
-                drop(prepared);
-                for unserved in published.unserved.iter().filter_map(|at| places.get(*at)) {
-                    if let session::Step::Publish(publish) = &steps[*unserved] {
-                        self.tell_no_service(publish, now);
-                    }
-                }
-                let outcome = Outcome { sessions: published.sessions, services: published.services };
-                self.published(published, now);
-                Ok((receipt, outcome))
-            }
-            Err(refusal) => {
-                // The session has settled deliveries already and cannot undo that, so it ends.
-                let settles = prepared.iter().any(|step| matches!(step, Step::Settle { .. }));
-                let about = if settles { About::Other } else { About::Publish };
-                Err(Failed { about, receipt, refusal })
-            }
-        }
-    }
+fn sum(one: Option<usize>, other: Option<usize>) -> Option<usize> {
+    if one.is_none() { other } else { one.map(|one| one + other.unwrap_or(0)) }
 }
 
 pub(super) fn settlement(settle: &Settle) -> Settlement {
@@ -162,11 +119,11 @@ pub(super) fn settlement(settle: &Settle) -> Settlement {
 }
 
 /// What the broker sets on a message.
-fn extra(publish: &Publish) -> Vec<(&str, &str)> {
+pub(super) fn extra(publish: &Publish) -> Vec<(&str, &str)> {
     publish.extra.iter().map(|(name, value)| (*name, &**value)).collect()
 }
 
-fn circular<'a>(
+pub(super) fn circular<'a>(
     publish: &'a Publish,
     owners: &'a [Owner],
     path: &'a UserPath,
@@ -176,7 +133,7 @@ fn circular<'a>(
     Circular { owners, path, shown, headers: &frame.headers, extra, body: &frame.body }
 }
 
-fn publication<'a>(
+pub(super) fn publication<'a>(
     publish: &'a Publish,
     destination: &'a Destination,
     extra: &'a [(&'a str, &'a str)],

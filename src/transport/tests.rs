@@ -1,5 +1,7 @@
 //! How much one poll of a connection does, and how connections share a thread. Work is counted, not timed.
 
+mod commits;
+
 use super::share::WORK_MAX;
 use super::sockjs::SocketWire;
 use super::tcp::TcpWire;
@@ -127,13 +129,18 @@ impl AsyncWrite for Flood {
 }
 
 fn hub() -> Arc<Hub> {
-    hub_of(Config::default())
+    hub_of(config())
 }
 
-fn hub_of(mut config: Config) -> Arc<Hub> {
+fn config() -> Config {
+    let mut config = Config::default();
     config.users.token.secrets = vec![Secret::new(SECRET)];
     // For many patterns.
     config.session.subscription_bytes_max = 256 << 20;
+    config
+}
+
+fn hub_of(config: Config) -> Arc<Hub> {
     let node = random_name();
     let (budget, metrics) = (Budget::new(config.memory_bytes_max), Metrics::new());
     Hub::new(HubParts {
@@ -202,6 +209,9 @@ fn floods() -> Vec<(&'static str, String, String, u64)> {
         "SEND\ndestination:/topic/a\ntransaction:t\n\nx\0".repeat(COMMITTED)
     );
     let names: Vec<String> = (0..RECIPIENTS).map(|n| format!("user{n}")).collect();
+    let to_users = format!("SEND\ndestination:/users/queue/a\ntransaction:t\nto:{}\n\nx\0", names.join(","));
+    let transaction_to_users =
+        format!("BEGIN\ntransaction:t\n\n\0{}COMMIT\ntransaction:t\n\n\0", to_users.repeat(20));
     let pair = |destination: &str, headers: &str| {
         format!("SUBSCRIBE\nid:x\ndestination:{destination}\n{headers}\n\0UNSUBSCRIBE\nid:x\n\n\0")
     };
@@ -238,8 +248,10 @@ fn floods() -> Vec<(&'static str, String, String, u64)> {
             // Of each pattern every segment is looked at.
             (900 * 64 / work::VISITS_PER_UNIT) as u64 + small,
         ),
-        // All of it is published at once.
-        ("commit", String::new(), transaction, (COMMITTED * work::FRAME) as u64 + small),
+        // Each step of COMMIT is one of a poll; the session finds all of them at once.
+        ("commit", String::new(), transaction, (COMMITTED / work::VISITS_PER_UNIT) as u64 + small),
+        // Each message to many users is one step, and all names of its header are parsed at once.
+        ("commit to users", String::new(), transaction_to_users, 5 * RECIPIENTS as u64 + small),
         // Each name is looked up, `to-names-max` at most.
         (
             "users",
@@ -442,7 +454,7 @@ async fn a_connection_that_ends_while_it_has_a_turn_gives_the_permit_back() {
 /// Guesses of alice, each on the only permit; the sixth is the first that the throttle holds back, for 250 ms.
 #[tokio::test(start_paused = true)]
 async fn a_client_that_has_closed_its_side_keeps_no_permit_while_its_login_is_held_back() {
-    let mut config = Config::default();
+    let mut config = config();
     config.transport.connections_max = 1;
     let hub = hub_of(config);
     let start = tokio::time::Instant::now();

@@ -1,7 +1,7 @@
 //! A broker in memory, and receivers that drain their outboxes by hand.
 
 use super::super::{
-    Broker, Entry, Options, Publication, Published, Refusal, Step, Subscriber, Subscription, Terms,
+    Broker, Congested, Entry, Options, Publication, Published, Refusal, Step, Subscriber, Subscription, Terms,
 };
 use crate::budget::Budget;
 use crate::destination::{Address, Destination, Owner, Selector, Whose};
@@ -183,6 +183,42 @@ pub(in crate::broker) fn publish_step<'a>(
     headers: &'a Headers,
 ) -> Step<'a> {
     Step::Publish(publication(destination, body, headers))
+}
+
+/// What became of a transaction.
+#[derive(Debug, Default)]
+pub(in crate::broker) struct Committed {
+    pub(in crate::broker) reached: usize,
+    pub(in crate::broker) sessions: Option<usize>,
+    pub(in crate::broker) services: Option<usize>,
+    /// The steps that were for `/app` and found no service.
+    pub(in crate::broker) unserved: Vec<usize>,
+    /// The receivers to be waited for after each step.
+    pub(in crate::broker) congested: Vec<Vec<Congested>>,
+}
+
+/// Commits a transaction in one go.
+pub(in crate::broker) fn commit(
+    broker: &Broker,
+    steps: &[Step<'_>],
+    now: Instant,
+) -> Result<Committed, Refusal> {
+    let mut commit = broker.commit();
+    steps.iter().try_for_each(|step| commit.check(step))?;
+    commit.admit()?;
+    steps.iter().try_for_each(|step| commit.promise(step))?;
+    let mut committed = Committed::default();
+    let sum =
+        |one: Option<usize>, other: Option<usize>| one.map_or(other, |one| Some(one + other.unwrap_or(0)));
+    for (place, step) in steps.iter().enumerate() {
+        let published = commit.apply(step, now);
+        committed.reached += published.reached;
+        committed.sessions = sum(committed.sessions, published.sessions);
+        committed.services = sum(committed.services, published.services);
+        committed.unserved.extend((published.services == Some(0)).then_some(place));
+        committed.congested.push(published.congested);
+    }
+    Ok(committed)
 }
 
 /// A session with all its subscriptions.

@@ -3,7 +3,7 @@
 use super::fixture::*;
 use crate::broker::{Options, Refusal, Subscriber, Subscription};
 use crate::destination::Selector;
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, Parcel};
 use std::sync::Arc;
 use stompbox_frames::stomp::Headers;
 
@@ -176,20 +176,20 @@ fn a_commit_that_would_add_too_much_is_refused_by_name_and_nothing_is_applied() 
     let _subscriptions: Vec<_> =
         receivers.iter().map(|receiver| fixture.subscribe("/topic/t", receiver, ALL)).collect();
     let (headers, topic, queue) = (Headers::default(), to("/topic/t"), to("/queue/q"));
-    let commit = |sends: usize| {
+    let commit_sends = |sends: usize| {
         let mut steps: Vec<_> = (0..sends).map(|_| publish_step(&topic, "m", &headers)).collect();
         steps.push(publish_step(&queue, "m", &headers));
-        fixture.broker.commit(&steps, fixture.now())
+        commit(&fixture.broker, &steps, fixture.now())
     };
     let before = fixture.budget.used();
     // A pointer and a key in each of 200 outbound queues are some 10 KB a message.
-    let refusal = commit(1000).expect_err("ten times what there is");
+    let refusal = commit_sends(1000).expect_err("ten times what there is");
     assert_eq!(refusal.limit, MEMORY);
     assert!(refusal.detail.contains("Nothing of the transaction"), "{}", refusal.detail);
     assert_eq!(fixture.budget.used(), before);
     assert!(receivers.iter().all(|receiver| receiver.parcels().is_empty()));
     assert_eq!((fixture.broker.stats().queues, fixture.metrics.messages_published.get()), (0, 0));
-    assert_eq!(commit(10).expect("a small one has room").reached, 2001);
+    assert_eq!(commit_sends(10).expect("a small one has room").reached, 2001);
     assert!(fixture.publish("/topic/t", "m").is_ok());
 }
 
@@ -198,14 +198,57 @@ fn a_commit_to_queues_is_admitted_by_the_messages_and_queues_it_adds() {
     let fixture = Fixture::with(Options::default(), 1 << 20);
     let (headers, body) = (Headers::default(), "x".repeat(1000));
     let queues: Vec<_> = (0..1000).map(|n| to(&format!("/queue/{n}"))).collect();
-    let commit = |count: usize| {
+    let commit_sends = |count: usize| {
         let steps: Vec<_> =
             queues[..count].iter().map(|queue| publish_step(queue, &body, &headers)).collect();
-        fixture.broker.commit(&steps, fixture.now()).map(|published| published.reached)
+        commit(&fixture.broker, &steps, fixture.now()).map(|published| published.reached)
     };
-    assert_eq!(commit(1000).map_err(|refusal| refusal.limit), Err(MEMORY));
+    assert_eq!(commit_sends(1000).map_err(|refusal| refusal.limit), Err(MEMORY));
     assert_eq!(fixture.broker.stats().queues, 0, "no queue was made");
-    assert_eq!(commit(100), Ok(100));
+    assert_eq!(commit_sends(100), Ok(100));
     let used = fixture.budget.used();
     assert!((100 * 2000..100 * 3000).contains(&used), "{used}");
+}
+
+#[test]
+fn the_reservation_of_a_commit_shrinks_with_each_step_until_the_last() {
+    let fixture = Fixture::with(Options::default(), 8 << 20);
+    let receivers: Vec<_> = (0..200).map(|key| fixture.receiver(key)).collect();
+    let _subscriptions: Vec<_> =
+        receivers.iter().map(|receiver| fixture.subscribe("/topic/t", receiver, ALL)).collect();
+    let reserved = || {
+        // Half of what is left may be reserved.
+        let fits = |bytes: usize| fixture.budget.reserve(bytes).is_some();
+        let bits = (0..23).rev().map(|bit| 1 << bit);
+        let half = bits.fold(0, |sum, bit| if fits(sum + bit) { sum + bit } else { sum });
+        fixture.budget.bytes_max() - fixture.budget.used() - 2 * half
+    };
+    let (headers, topic) = (Headers::default(), to("/topic/t"));
+    let steps: Vec<_> = (0..100).map(|_| publish_step(&topic, "m", &headers)).collect();
+    let mut commit = fixture.broker.commit();
+    assert!(steps.iter().all(|step| commit.check(step).is_ok()));
+    assert!(reserved() < 2);
+    assert!(commit.admit().is_ok() && steps.iter().all(|step| commit.promise(step).is_ok()));
+    let all = reserved();
+    assert!(all > 100 * 200 * size_of::<Parcel>(), "{all}");
+    for (done, step) in steps.iter().enumerate() {
+        let expected = all - all * done / 100;
+        assert!(reserved().abs_diff(expected) < 100, "{} of {all} after {done} steps", reserved());
+        commit.apply(step, fixture.now());
+    }
+    assert!(reserved() < 2);
+}
+
+#[test]
+fn a_commit_that_is_given_up_between_its_steps_gives_back_what_it_has_reserved() {
+    let fixture = Fixture::with(Options::default(), 8 << 20);
+    let (headers, queue, body) = (Headers::default(), to("/queue/q"), "x".repeat(1000));
+    let steps: Vec<_> = (0..100).map(|_| publish_step(&queue, &body, &headers)).collect();
+    let mut commit = fixture.broker.commit();
+    assert!(steps.iter().all(|step| commit.check(step).is_ok()));
+    assert!(commit.admit().is_ok() && steps[..50].iter().all(|step| commit.promise(step).is_ok()));
+    assert!(fixture.budget.used() > 50_000);
+    drop(commit);
+    assert_eq!((fixture.budget.used(), fixture.broker.stats().queues), (0, 0));
+    assert!(fixture.budget.reserve(4 << 20).is_some());
 }

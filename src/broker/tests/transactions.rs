@@ -14,13 +14,12 @@ fn commit(
     let headers = Headers::default();
     let destinations: Vec<_> = messages.iter().map(|(text, _)| to(text)).collect();
     let publish = destinations.iter().zip(messages).map(|(to, (_, body))| publish_step(to, body, &headers));
-    let settle = settled.iter().map(|&(subscription, tags, settlement)| Step::Settle {
-        subscription,
-        tags,
-        settlement,
+    let consumers: Vec<_> = settled.iter().map(|(subscription, ..)| subscription.consumer()).collect();
+    let settle = consumers.iter().zip(settled).filter_map(|(consumer, &(_, tags, settlement))| {
+        Some(Step::Settle { consumer: consumer.as_ref()?, tags, settlement })
     });
     let steps: Vec<Step<'_>> = publish.chain(settle).collect();
-    fixture.broker.commit(&steps, fixture.now()).map(|published| published.reached)
+    super::fixture::commit(&fixture.broker, &steps, fixture.now()).map(|committed| committed.reached)
 }
 
 #[test]
@@ -153,15 +152,16 @@ fn at_the_budget_messages_are_refused_and_settling_goes_on() {
 }
 
 #[test]
-fn a_receiver_that_lags_behind_is_listed_once_for_all_steps() {
+fn each_step_tells_of_the_receiver_that_lags_behind() {
     let fixture = Fixture::new();
     let outbox = fixture.outbox_of(100_000);
     let _topic = fixture.subscribe("/topic/t", &Receiver { outbox, key: 1 }, ALL);
     let (headers, topic, large) = (Headers::default(), to("/topic/t"), "x".repeat(30_000));
     let steps = [0; 3].map(|_| publish_step(&topic, &large, &headers));
-    let published = fixture.broker.commit(&steps, fixture.now()).unwrap();
-    assert_eq!((published.reached, published.congested.len()), (3, 1));
-    assert!(published.congested[0].crowd);
+    let committed = super::fixture::commit(&fixture.broker, &steps, fixture.now()).unwrap();
+    let congested: Vec<usize> = committed.congested.iter().map(Vec::len).collect();
+    assert_eq!((committed.reached, &congested[..]), (3, &[0, 1, 1][..]));
+    assert!(committed.congested[2][0].crowd);
 }
 
 #[test]

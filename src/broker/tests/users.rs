@@ -240,12 +240,12 @@ fn a_transaction_may_reach_users_and_services_and_tells_what_became_of_its_steps
         extra: &[],
         body: b"m",
     }));
-    let published = fixture.broker.commit(&steps, fixture.now()).expect("taken");
+    let published = commit(&fixture.broker, &steps, fixture.now()).expect("taken");
     assert_eq!((published.reached, published.sessions, published.services), (3, Some(2), Some(1)));
     assert_eq!(published.unserved, [2]);
     assert_eq!((alice.bodies().len(), service.bodies().len()), (2, 1));
     assert_eq!(fixture.metrics.messages_published.get(), 6);
-    let plain = fixture.broker.commit(&[publish_step(&names[3], "m", &headers)], fixture.now());
+    let plain = commit(&fixture.broker, &[publish_step(&names[3], "m", &headers)], fixture.now());
     let plain = plain.expect("taken");
     assert_eq!((plain.sessions, plain.services), (None, None));
 }

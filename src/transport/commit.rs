@@ -1,0 +1,215 @@
+//! A COMMIT that is being done: in portions, since a transaction can be far more work than a connection may do at a time.
+//!
+//! ```text
+//!   COMMIT ──> check each step ──> promise room to each step ──> apply each step ──> RECEIPT
+//!                      │                        │
+//!                      └─ refused ──────────────┴──> ERROR, nothing was applied
+//! ```
+//!
+//! After each step the share of the poll is looked at ([`super::share`]), and while steps are applied, receivers that are
+//! behind are waited for, as after a SEND. Until the COMMIT is done no other frame of the connection is handled.
+//!
+//! A connection that ends does the rest of its COMMIT first, without waiting for receivers: what the client had sent
+//! before it left counts. A task that is dropped does the rest at once, if the first step was applied. Only a broker that
+//! stops leaves out the rest when the drain time is over: its queues go with it, and so do the receivers.
+
+use super::drive::Connection;
+use super::hub::Hub;
+use super::perform::Failed;
+use super::publish::{Outcome, circular, extra, publication, settlement};
+use super::wire::Wire;
+use crate::broker::{self, Commit, Consumer, Published, Refusal};
+use crate::budget::Charge;
+use crate::session::{About, Publish, Receipt, Settle, Step, Target};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::Context;
+use std::time::Instant;
+
+/// A COMMIT under way.
+#[derive(Debug)]
+pub(super) struct Committing {
+    hub: Arc<Hub>,
+    commit: Commit,
+    /// Steps that are not applied.
+    steps: VecDeque<Part>,
+    pass: Pass,
+    /// What a refusal is about.
+    about: About,
+    receipt: Option<Receipt>,
+    outcome: Outcome,
+    /// The frames that wait here.
+    held: Charge,
+}
+
+#[derive(Debug)]
+enum Part {
+    Publish(Box<Publish>),
+    Settle(Settle, Consumer),
+}
+
+/// What is done with each step now, and the number of the next one.
+#[derive(Clone, Copy, Debug)]
+enum Pass {
+    Check(usize),
+    Promise(usize),
+    Apply,
+}
+
+/// What one portion has done.
+enum Portion {
+    Prepared,
+    Published(Box<Publish>, Published),
+    Settled,
+    /// There is no step left.
+    Done,
+}
+
+impl Part {
+    /// Shows the step to the broker.
+    fn show<T>(&self, act: impl FnOnce(&broker::Step<'_>) -> T) -> T {
+        let publish = match self {
+            Part::Publish(publish) => publish,
+            Part::Settle(settle, consumer) => {
+                let settlement = settlement(settle);
+                return act(&broker::Step::Settle { consumer, tags: &settle.tags, settlement });
+            }
+        };
+        let extra = extra(publish);
+        act(&match &publish.to {
+            Target::One(destination) => broker::Step::Publish(publication(publish, destination, &extra)),
+            Target::Users(owners, path) => {
+                broker::Step::PublishToUsers(circular(publish, owners, path, &extra))
+            }
+        })
+    }
+}
+
+impl Committing {
+    /// Checks, promises or applies one step.
+    fn advance(&mut self, now: Instant) -> Result<Portion, Refusal> {
+        let Committing { commit, steps, .. } = self;
+        match self.pass {
+            Pass::Check(at) => match steps.get(at) {
+                Some(part) => {
+                    part.show(|step| commit.check(step))?;
+                    self.pass = Pass::Check(at + 1);
+                }
+                None => {
+                    commit.admit()?;
+                    self.pass = Pass::Promise(0);
+                }
+            },
+            Pass::Promise(at) => match steps.get(at) {
+                Some(part) => {
+                    part.show(|step| commit.promise(step))?;
+                    self.pass = Pass::Promise(at + 1);
+                }
+                None => self.pass = Pass::Apply,
+            },
+            Pass::Apply => return Ok(self.apply(now)),
+        }
+        Ok(Portion::Prepared)
+    }
+
+    /// Whether the broker ends now with all that the rest could reach.
+    fn is_in_vain(&self, now: Instant) -> bool {
+        self.hub.drain_until().is_some_and(|until| now >= until)
+    }
+
+    fn apply(&mut self, now: Instant) -> Portion {
+        let bytes = self.held.bytes().checked_div(self.steps.len()).unwrap_or_default();
+        let Some(part) = self.steps.pop_front() else { return Portion::Done };
+        let published = part.show(|step| self.commit.apply(step, now));
+        self.outcome.add(&published);
+        self.held.resize(self.held.bytes() - bytes);
+        match part {
+            Part::Publish(publish) => Portion::Published(publish, published),
+            Part::Settle(..) => Portion::Settled,
+        }
+    }
+}
+
+impl Drop for Committing {
+    fn drop(&mut self) {
+        let now = Instant::now();
+        if matches!(self.pass, Pass::Apply) && !self.is_in_vain(now) {
+            while !matches!(self.apply(now), Portion::Done) {}
+        }
+    }
+}
+
+impl<W: Wire> Connection<W> {
+    /// Begins a COMMIT that the session has judged. Nothing is done yet.
+    pub(super) fn begin_commit(&mut self, steps: Vec<Step>, receipt: Option<Receipt>) {
+        // The session has settled deliveries already and cannot undo that: if they are refused, it ends.
+        let settles = steps.iter().any(|step| matches!(step, Step::Settle(_)));
+        let part = |step| match step {
+            Step::Publish(publish) => Some(Part::Publish(publish)),
+            Step::Settle(settle) => {
+                let consumer = self.subscriptions.get(settle.key)?.consumer()?;
+                Some(Part::Settle(settle, consumer))
+            }
+        };
+        let steps: VecDeque<Part> = steps.into_iter().filter_map(part).collect();
+        // The session holds them no longer, and its charge is about to shrink.
+        let bytes = self.parked.bytes().saturating_sub(self.session.parked_bytes());
+        self.commit = Some(Box::new(Committing {
+            commit: self.hub.broker.commit(),
+            steps,
+            pass: Pass::Check(0),
+            about: if settles { About::Other } else { About::Publish },
+            receipt,
+            outcome: Outcome::default(),
+            held: self.hub.budget.charge(bytes),
+            hub: self.hub.clone(),
+        }));
+    }
+
+    /// Goes on with a COMMIT until it is done, the share of this poll is used up, or a receiver has to be waited for.
+    /// Returns whether something was done.
+    pub(super) fn go_on_committing(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let mut moved = false;
+        while self.commit.is_some()
+            && self.ending.is_none()
+            && !self.quantum.is_used_up()
+            && self.poll_pause(cx, now).is_ready()
+        {
+            self.commit_one(now);
+            moved = true;
+        }
+        moved
+    }
+
+    /// Does one portion of the COMMIT of a connection that ends.
+    pub(super) fn commit_last(&mut self, now: Instant) {
+        if self.commit.as_ref().is_some_and(|committing| committing.is_in_vain(now)) {
+            self.commit = None;
+        }
+        self.commit_one(now);
+        // Nobody is waited for.
+        self.pause = Default::default();
+    }
+
+    /// Does one portion of the COMMIT that is under way. After the last one its RECEIPT is queued.
+    fn commit_one(&mut self, now: Instant) {
+        let Some(committing) = &mut self.commit else { return };
+        let mut more = Vec::new();
+        match committing.advance(now) {
+            Ok(Portion::Prepared | Portion::Settled) => return,
+            Ok(Portion::Published(publish, published)) => return self.published(&publish, published, now),
+            Ok(Portion::Done) => {
+                let (receipt, outcome) = (committing.receipt.take(), std::mem::take(&mut committing.outcome));
+                self.complete(receipt, &outcome, &mut more);
+                self.pause_near_budget(now);
+            }
+            Err(refusal) => {
+                let failed = Failed { about: committing.about, receipt: committing.receipt.take(), refusal };
+                self.refuse(failed, &mut more);
+            }
+        }
+        self.commit = None;
+        self.leave_written();
+        self.perform(more, now);
+    }
+}

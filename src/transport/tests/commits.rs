@@ -1,0 +1,411 @@
+//! COMMITs that take several polls: what each poll does, what is seen in between, and how they end.
+
+use super::*;
+use crate::broker::{Subscriber, Subscription, Terms};
+use crate::destination::Selector;
+use crate::outbox::Outbox;
+use crate::transport::share::PUSHES_MAX;
+use crate::users::permissions::{Preset, Rule};
+use std::sync::atomic::AtomicBool;
+use std::task::Waker;
+use tokio::io::DuplexStream;
+
+/// Bytes that may wait for the client to read them.
+const PIPE_BYTES: usize = 16 << 20;
+
+/// The broker's end of a connection that can be reset.
+struct Socket {
+    stream: DuplexStream,
+    is_reset: Arc<AtomicBool>,
+}
+
+impl Socket {
+    fn check(&self) -> io::Result<()> {
+        if self.is_reset.load(Relaxed) { Err(io::ErrorKind::ConnectionReset.into()) } else { Ok(()) }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.check()?;
+        Pin::new(&mut self.stream).poll_read(cx, out)
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+        self.check()?;
+        Pin::new(&mut self.stream).poll_write(cx, octets)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// A client, and the task that serves it, which runs only when it is polled here.
+struct Client {
+    connection: Option<Connection>,
+    stream: Option<DuplexStream>,
+    is_reset: Arc<AtomicBool>,
+    /// What the client has read.
+    text: String,
+}
+
+impl Client {
+    /// Signs alice in.
+    async fn connect(hub: &Arc<Hub>, headers: &str) -> Client {
+        let (stream, other) = tokio::io::duplex(PIPE_BYTES);
+        let is_reset = Arc::new(AtomicBool::new(false));
+        let socket = Socket { stream: other, is_reset: is_reset.clone() };
+        let seat = hub.seat(IpAddr::V4(Ipv4Addr::LOCALHOST)).expect("there is room");
+        let wire = TcpWire::new(socket, false);
+        let connection = Box::pin(drive::serve(hub.clone(), wire, Visitor::stranger(seat)));
+        let mut client =
+            Client { connection: Some(connection), stream: Some(stream), is_reset, text: String::new() };
+        client.send(&connect().replace("\n\n", &format!("\n{headers}\n"))).await;
+        client.until("CONNECTED").await;
+        client
+    }
+
+    /// Hands frames to the connection, which does not run meanwhile.
+    async fn send(&mut self, frames: &str) {
+        let stream = self.stream.as_mut().expect("the client is connected");
+        poll_all(stream, frames.as_bytes()).await;
+    }
+
+    /// Polls once, with the work that this was, and takes in what was written.
+    async fn poll(&mut self) -> (u64, Poll<()>) {
+        let Some(connection) = &mut self.connection else { return (0, Poll::Ready(())) };
+        let before = work::done();
+        let polled = poll_fn(|cx| Poll::Ready(connection.as_mut().poll(cx))).await;
+        let done = work::done() - before;
+        self.take_in().await;
+        tokio::task::yield_now().await;
+        (done, polled)
+    }
+
+    /// Reads what is there; closes when the broker does.
+    async fn take_in(&mut self) {
+        let Some(stream) = &mut self.stream else { return };
+        let mut room = vec![0; 64 * 1024];
+        loop {
+            let mut read = ReadBuf::new(&mut room);
+            let polled = poll_fn(|cx| Poll::Ready(Pin::new(&mut *stream).poll_read(cx, &mut read))).await;
+            if polled.is_pending() {
+                return;
+            }
+            if read.filled().is_empty() {
+                self.stream = None;
+                return;
+            }
+            self.text.push_str(std::str::from_utf8(read.filled()).expect("text"));
+        }
+    }
+
+    /// Polls until the client has read `text`; the work of each poll.
+    async fn until(&mut self, text: &str) -> Vec<u64> {
+        let mut done = Vec::new();
+        while !self.text.contains(text) {
+            assert!(done.len() < 100_000, "{text:?} does not come: {}", self.text);
+            let (work, polled) = self.poll().await;
+            done.push(work);
+            assert!(polled.is_pending(), "the connection ended before {text:?}: {}", self.text);
+        }
+        done
+    }
+
+    /// Polls until a COMMIT is partly applied.
+    async fn until_half_applied(&mut self, hub: &Hub) {
+        while hub.metrics.messages_published.get() == 0 {
+            assert!(self.poll().await.1.is_pending());
+        }
+        assert!(hub.metrics.messages_published.get() < SENDS as u64, "the COMMIT was done in one poll");
+    }
+
+    /// Polls until the task is over.
+    async fn until_over(&mut self) {
+        for _ in 0..100_000 {
+            if self.poll().await.1.is_ready() {
+                self.connection = None;
+                return;
+            }
+        }
+        panic!("the connection does not end");
+    }
+}
+
+/// Writes everything.
+async fn poll_all(stream: &mut DuplexStream, mut octets: &[u8]) {
+    while !octets.is_empty() {
+        let written = poll_fn(|cx| Pin::new(&mut *stream).poll_write(cx, octets)).await;
+        octets = &octets[written.expect("the pipe has room")..];
+    }
+}
+
+/// A subscriber of its own connection, whose messages the test takes.
+struct Reader {
+    outbox: Arc<Outbox>,
+    _subscription: Subscription,
+}
+
+impl Reader {
+    fn subscribe(hub: &Hub, topic: &str) -> Reader {
+        let now = Instant::now();
+        let outbox = Outbox::new(hub.outbox, &hub.budget, hub.metrics.clone(), now);
+        let subscriber = Subscriber { outbox: outbox.clone(), key: 1 };
+        let terms = Terms { prefetch: 1, prefetch_bytes: 1, text_only: false, presence_names: false };
+        let selector = Selector::parse(topic, usize::MAX).expect("a topic");
+        let subscription = hub.broker.subscribe(&selector, subscriber, terms, now).expect("room");
+        Reader { outbox, _subscription: subscription }
+    }
+
+    /// The bodies of what has come since the last call.
+    fn bodies(&self) -> Vec<String> {
+        let mut batch = Vec::new();
+        let mut cx = Context::from_waker(Waker::noop());
+        let _ = self.outbox.poll_take(&mut cx, &mut batch, usize::MAX, Instant::now());
+        batch.iter().map(|one| String::from_utf8_lossy(one.message.body()).into_owned()).collect()
+    }
+}
+
+/// Messages of a large transaction: by turns to a queue and to a topic.
+const SENDS: usize = 3000;
+
+fn transaction(sends: impl Iterator<Item = String>) -> String {
+    format!("BEGIN\ntransaction:t\n\n\0{}", sends.collect::<String>())
+}
+
+fn send(destination: &str, body: impl std::fmt::Display) -> String {
+    format!("SEND\ndestination:{destination}\ntransaction:t\n\n{body}\0")
+}
+
+const COMMIT: &str = "COMMIT\ntransaction:t\nreceipt:committed\n\n\0";
+
+fn large_transaction() -> String {
+    transaction((0..SENDS).map(|n| send(if n % 2 == 0 { "/queue/q" } else { "/topic/t" }, n)))
+}
+
+fn odd_numbers() -> Vec<String> {
+    (0..SENDS).filter(|n| n % 2 == 1).map(|n| n.to_string()).collect()
+}
+
+#[tokio::test]
+async fn cumulative_acks_of_one_commit_are_settled_in_several_polls_and_each_delivery_once() {
+    const MESSAGES: usize = 4000;
+    let hub = hub();
+    let mut client = Client::connect(&hub, "").await;
+    let sends: String = (0..MESSAGES).map(|n| format!("SEND\ndestination:/queue/q\n\n{n}\0")).collect();
+    client.send(&sends).await;
+    client.send("SUBSCRIBE\nid:1\ndestination:/queue/q\nack:client\nprefetch-count:10000\n\n\0").await;
+    client.until(&format!("\n\n{}\0", MESSAGES - 1)).await;
+    let acks: Vec<&str> = client.text.lines().filter_map(|line| line.strip_prefix("ack:")).collect();
+    assert_eq!(acks.len(), MESSAGES);
+    let acks = acks.iter().map(|ack| format!("ACK\nid:{ack}\ntransaction:t\n\n\0"));
+    let frames = transaction(acks) + "BEGIN\ntransaction:u\nreceipt:parked\n\n\0";
+    client.send(&frames).await;
+    let reserved: u64 = client.until("receipt-id:parked").await.iter().sum();
+    client.send(COMMIT).await;
+    let done = client.until("receipt-id:committed").await;
+    assert_eq!(hub.metrics.queue_messages.get(), 0);
+    let (most, sum) = (done.iter().max().copied().unwrap_or_default(), done.iter().sum::<u64>());
+    // The session finds the deliveries of all steps at once.
+    let step = 3 * MESSAGES as u64 / 2;
+    assert!(most <= WORK_MAX + step, "one poll did {most}");
+    assert!(sum < 20 * MESSAGES as u64, "{sum} units for {MESSAGES} deliveries");
+    assert!(reserved < 20 * MESSAGES as u64, "{reserved} units for {MESSAGES} frames");
+}
+
+#[tokio::test]
+async fn a_poll_of_a_commit_to_many_readers_pushes_a_bounded_number_of_messages() {
+    const READERS: usize = 700;
+    let hub = hub();
+    let readers: Vec<Reader> = (0..READERS).map(|_| Reader::subscribe(&hub, "/topic/t")).collect();
+    let mut client = Client::connect(&hub, "").await;
+    client.send(&transaction((0..200).map(|n| send("/topic/t", n)))).await;
+    client.send(COMMIT).await;
+    let mut bodies = vec![Vec::new(); READERS];
+    while !client.text.contains("receipt-id:committed") {
+        assert!(client.poll().await.1.is_pending());
+        let mut pushed = 0;
+        for (reader, bodies) in readers.iter().zip(&mut bodies) {
+            let new = reader.bodies();
+            pushed += new.len();
+            bodies.extend(new);
+        }
+        assert!(pushed <= PUSHES_MAX + READERS, "one poll pushed {pushed}");
+    }
+    let all: Vec<String> = (0..200).map(|n| n.to_string()).collect();
+    assert!(bodies.iter().all(|bodies| *bodies == all), "everybody gets all in order");
+}
+
+#[tokio::test]
+async fn nothing_else_of_the_connection_is_handled_before_the_receipt_of_a_commit() {
+    let hub = hub();
+    let reader = Reader::subscribe(&hub, "/topic/t");
+    let mut client = Client::connect(&hub, "").await;
+    client.send("SUBSCRIBE\nid:1\ndestination:/user/queue/x\n\n\0").await;
+    let sends = (0..SENDS).map(|n| send(if n % 2 == 0 { "/user/alice/queue/x" } else { "/topic/t" }, n));
+    client.send(&transaction(sends)).await;
+    client.send(COMMIT).await;
+    client.send("SEND\ndestination:/topic/t\nreceipt:behind\n\nbehind\0").await;
+    client.until_half_applied(&hub).await;
+    client.until("receipt-id:committed").await;
+    assert!(client.text.contains(&format!("receipt-id:committed\ndelivered-sessions:{}\n", SENDS / 2)));
+    client.until("receipt-id:behind").await;
+    client.until(&format!("\n\n{}\0", SENDS - 2)).await;
+    let bodies = reader.bodies();
+    assert_eq!(bodies[..SENDS / 2], odd_numbers()[..], "each once, in order");
+    assert_eq!(bodies[SENDS / 2..], ["behind"]);
+    let own =
+        client.text.split('\0').filter_map(|frame| frame.split_once("MESSAGE\n")?.1.rsplit_once("\n\n"));
+    let own: Vec<&str> = own.map(|(_, body)| body).collect();
+    assert_eq!(own, (0..SENDS).step_by(2).map(|n| n.to_string()).collect::<Vec<_>>());
+}
+
+/// How a connection ends while its COMMIT is half applied.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum End {
+    Closed,
+    Reset,
+    Shutdown,
+    Denied,
+    TaskDropped,
+}
+
+/// Changes the rules: nobody may subscribe there.
+fn deny(hub: &Hub, destination: &str) {
+    let rule = Rule::parse(&format!("deny subscribe anyone {destination}")).expect("a rule");
+    hub.permit(Permissions::new(Preset::Open, vec![rule], Vec::new()));
+}
+
+fn end(hub: &Arc<Hub>, client: &mut Client, end: End) {
+    match end {
+        End::Closed => drop(client.stream.take()),
+        End::Reset => client.is_reset.store(true, Relaxed),
+        End::Shutdown => hub.stop(Instant::now() + Duration::from_secs(3600)),
+        End::Denied => deny(hub, "/topic/own"),
+        End::TaskDropped => drop(client.connection.take()),
+    }
+}
+
+#[tokio::test]
+async fn a_commit_that_has_begun_is_applied_as_a_whole_and_once_however_the_connection_ends() {
+    for how in [End::Closed, End::Reset, End::Shutdown, End::Denied, End::TaskDropped] {
+        let hub = hub();
+        let reader = Reader::subscribe(&hub, "/topic/t");
+        let mut client = Client::connect(&hub, "").await;
+        client.send("SUBSCRIBE\nid:own\ndestination:/topic/own\n\n\0").await;
+        client.send(&large_transaction()).await;
+        client.send(COMMIT).await;
+        client.until_half_applied(&hub).await;
+        end(&hub, &mut client, how);
+        client.until_over().await;
+        assert_eq!(hub.metrics.messages_published.get(), SENDS as u64, "{how:?}");
+        assert_eq!(hub.metrics.queue_messages.get(), SENDS as i64 / 2, "{how:?}");
+        assert_eq!(reader.bodies(), odd_numbers(), "{how:?}");
+        assert_eq!((hub.metrics.transactions.get(), hub.metrics.subscriptions.get()), (0, 1), "{how:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_commit_settles_deliveries_of_a_subscription_that_a_new_rule_ends_meanwhile() {
+    let hub = hub();
+    let mut client = Client::connect(&hub, "soft-errors:true\n").await;
+    client.send("SEND\ndestination:/queue/jobs\n\nfirst\0SEND\ndestination:/queue/jobs\n\nsecond\0").await;
+    client.send("SUBSCRIBE\nid:1\ndestination:/queue/jobs\nack:client-individual\n\n\0").await;
+    client.until("\n\nsecond\0").await;
+    let ack = client.text.lines().find_map(|line| line.strip_prefix("ack:")).expect("a delivery").to_owned();
+    client.send(&transaction((0..SENDS).map(|n| send("/topic/t", n)))).await;
+    client.send(&format!("ACK\nid:{ack}\ntransaction:t\n\n\0{COMMIT}")).await;
+    client.until_half_applied(&hub).await;
+    while hub.metrics.messages_published.get() < 3 {
+        assert!(client.poll().await.1.is_pending());
+    }
+    deny(&hub, "/queue/jobs");
+    assert!(client.poll().await.1.is_pending());
+    assert_eq!(hub.metrics.queue_messages.get(), 2, "the COMMIT is not done");
+    client.until("receipt-id:committed").await;
+    assert_eq!((hub.metrics.queue_messages.get(), hub.metrics.subscriptions.get()), (1, 0));
+    deny(&hub, "/queue/others");
+    let before = client.text.len();
+    client.send("SUBSCRIBE\nid:2\ndestination:/queue/jobs\nreceipt:again\n\n\0").await;
+    client.until("redelivered:true").await;
+    let text = &client.text[before..];
+    assert!(text.contains("\n\nsecond\0") && !text.contains("\n\nfirst\0"), "{text}");
+}
+
+#[tokio::test]
+async fn a_commit_that_is_refused_after_several_polls_has_applied_nothing() {
+    let mut config = config();
+    config.broker.queue_messages_max = SENDS / 2 - 1;
+    let hub = hub_of(config);
+    let reader = Reader::subscribe(&hub, "/topic/t");
+    let mut client = Client::connect(&hub, "soft-errors:true\n").await;
+    client.send("SUBSCRIBE\nid:1\ndestination:/user/queue/errors\n\n\0").await;
+    client.send(&large_transaction()).await;
+    client.send("BEGIN\ntransaction:u\nreceipt:parked\n\n\0").await;
+    client.until("receipt-id:parked").await;
+    client.send(COMMIT).await;
+    let polls = client.until("queue-messages-max").await;
+    assert!(polls.len() > 2, "it was refused after {} polls", polls.len());
+    assert!(reader.bodies().is_empty());
+    assert_eq!(hub.metrics.messages_published.get(), 1, "the report of the refusal");
+    assert_eq!(hub.metrics.queue_messages.get(), 0);
+    assert_eq!(hub.broker.stats().queues, 0, "no room is promised any more");
+    assert!(!client.text.contains("RECEIPT\nreceipt-id:committed"));
+    client.send("SEND\ndestination:/topic/t\nreceipt:next\n\nnext\0").await;
+    client.until("receipt-id:next").await;
+    assert_eq!(reader.bodies(), ["next"]);
+}
+
+#[tokio::test]
+async fn a_commit_waits_for_a_receiver_that_is_behind() {
+    let mut config = config();
+    config.outbox.burst_patience = Duration::from_secs(3600);
+    config.session.transaction_bytes_max = 64 << 20;
+    let hub = hub_of(config);
+    let reader = Reader::subscribe(&hub, "/topic/t");
+    let mut client = Client::connect(&hub, "").await;
+    let large = "x".repeat(100_000);
+    client.send(&transaction((0..100).map(|n| send("/topic/t", format!("{n} {large}"))))).await;
+    client.send(COMMIT).await;
+    let (mut bodies, mut waited) = (Vec::new(), 0);
+    while !client.text.contains("receipt-id:committed") {
+        let before = hub.metrics.messages_published.get();
+        assert!(client.poll().await.1.is_pending());
+        if before > 0 && hub.metrics.messages_published.get() == before {
+            waited += 1;
+            let new = reader.bodies();
+            assert!(new.len() <= 22, "half of outbox-bytes-max and one more: {}", new.len());
+            bodies.extend(new);
+        }
+    }
+    bodies.extend(reader.bodies());
+    assert!(waited >= 4, "it waited {waited} times");
+    let numbers = bodies.iter().map(|body| body.split(' ').next().unwrap_or_default().to_owned());
+    assert_eq!(numbers.collect::<Vec<_>>(), (0..100).map(|n| n.to_string()).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn after_a_commit_that_outlived_its_client_no_memory_is_reserved() {
+    let hub = hub();
+    let mut client = Client::connect(&hub, "").await;
+    client.send(&large_transaction()).await;
+    client.send(COMMIT).await;
+    client.until_half_applied(&hub).await;
+    client.is_reset.store(true, Relaxed);
+    client.until_over().await;
+    let kept = hub.metrics.queue_bytes.get() as usize;
+    assert!(hub.budget.used() >= kept && hub.budget.used() < 2 * kept, "{} of {kept}", hub.budget.used());
+    let all = hub.budget.bytes_max() - hub.budget.used();
+    assert!(hub.budget.reserve(all / 2).is_some(), "nothing is reserved any more");
+}
