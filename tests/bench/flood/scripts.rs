@@ -7,6 +7,9 @@ const QUEUE_MESSAGES: usize = 10_000;
 /// Unread messages before each flooder of [`Flood::Pile`].
 const PILE_MESSAGES: usize = 8_000;
 const PATTERNS: usize = 900;
+/// Messages of each transaction, and users of each message, of [`Flood::Commit`].
+const COMMIT_MESSAGES: usize = 95;
+const COMMIT_USERS: usize = 10_000;
 
 #[derive(Clone, Copy)]
 pub enum Flood {
@@ -26,6 +29,8 @@ pub enum Flood {
     Receipt,
     /// SUBSCRIBE and UNSUBSCRIBE while the client does not read 8,000 messages of another subscription.
     Pile,
+    /// COMMIT of 95 SENDs to 10,000 users each.
+    Commit,
 }
 
 /// The frames of one flooder.
@@ -38,7 +43,7 @@ pub struct Script {
 }
 
 impl Flood {
-    pub const ALL: [Flood; 8] = [
+    pub const ALL: [Flood; 9] = [
         Flood::Queue,
         Flood::Patterns,
         Flood::Presence,
@@ -47,6 +52,7 @@ impl Flood {
         Flood::Begin,
         Flood::Receipt,
         Flood::Pile,
+        Flood::Commit,
     ];
 
     pub fn name(self) -> &'static str {
@@ -59,6 +65,7 @@ impl Flood {
             Flood::Begin => "begin",
             Flood::Receipt => "receipt",
             Flood::Pile => "pile",
+            Flood::Commit => "commit",
         }
     }
 
@@ -92,9 +99,23 @@ impl Flood {
                 setup.extend((0..PILE_MESSAGES).map(|_| send(&topic, "", &"x".repeat(100))));
                 (setup, subscribe_and_unsubscribe(&format!("/topic/other.{number}"), ""))
             }
+            Flood::Commit => {
+                let users: Vec<String> = (0..COMMIT_USERS).map(short_name).collect();
+                let headers = format!("transaction:t\nto:{}\n", users.join(","));
+                let sends = (0..COMMIT_MESSAGES).map(|_| send("/users/queue/none", &headers, "x"));
+                let begin = "BEGIN\ntransaction:t\n\n\0".to_owned();
+                let commit = "COMMIT\ntransaction:t\n\n\0".to_owned();
+                (Vec::new(), std::iter::once(begin).chain(sends).chain([commit]).collect())
+            }
         };
         Script { setup, cycle, reads: !matches!(self, Flood::Pile) }
     }
+}
+
+/// Returns three letters, so that the transaction stays below `transaction-bytes-max`.
+fn short_name(user: usize) -> String {
+    let letter = |place: usize| char::from(b"abcdefghijklmnopqrstuvwxyz"[user / place % 26]);
+    [letter(676), letter(26), letter(1)].iter().collect()
 }
 
 fn send(destination: &str, headers: &str, body: &str) -> String {
