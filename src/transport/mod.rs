@@ -24,6 +24,7 @@
 //! some 3 KiB of its own.
 
 mod by_key;
+mod byte_stream;
 mod close;
 pub mod coalesce;
 mod commit;
@@ -61,6 +62,7 @@ pub mod websocket;
 pub mod wire;
 mod wrong_protocol;
 
+pub use byte_stream::ByteStream;
 pub use http_socket::{First, HttpSocket};
 pub use hub::{Hub, Options, Parts as HubParts, random_name};
 pub use line::{Line, Place};

@@ -56,12 +56,17 @@ impl<W: Wire> Connection<W> {
             self.pause.congested.pop();
         }
         if let Some(until) = self.pause.budget_until {
-            if now < until && self.hub.budget.is_near() {
+            if now < until && self.hub.budget.is_near() && !self.input_has_ended() {
                 return Poll::Pending;
             }
             self.pause.budget_until = None;
         }
         Poll::Ready(())
+    }
+
+    /// Returns whether the client sends nothing more. What it has sent is finite: to slow it down only keeps its connection.
+    fn input_has_ended(&self) -> bool {
+        self.input_ended.is_some() || self.output_failed.is_some() || self.wire.input_has_ended()
     }
 
     /// When a client that takes nothing of what waits for it is too slow.

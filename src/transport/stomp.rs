@@ -1,5 +1,6 @@
 //! STOMP as what runs on WebSockets and SockJS sessions.
 
+use super::byte_stream::ByteStream;
 use super::drive;
 use super::hub::Hub;
 use super::sockjs::Application;
@@ -8,7 +9,6 @@ use super::websocket::{Socket, WebSocketWire};
 use super::wire::Wire;
 use std::future::Future;
 use std::sync::Arc;
-use tokio::io::{AsyncRead, AsyncWrite};
 
 /// The broker's own application.
 #[derive(Debug)]
@@ -28,11 +28,7 @@ impl Application for Stomp {
         self.spawn(drive::serve(self.hub.clone(), wire, visitor));
     }
 
-    fn converse_raw<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-        &self,
-        socket: Socket<S>,
-        visitor: Visitor,
-    ) {
+    fn converse_raw<S: ByteStream>(&self, socket: Socket<S>, visitor: Visitor) {
         self.converse(WebSocketWire::new(socket), visitor);
     }
 

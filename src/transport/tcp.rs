@@ -1,12 +1,13 @@
 //! STOMP on a bare byte stream: frames as they are, a LF behind each unless `trailing-lf` is off, one LF as a heartbeat.
 
+use super::byte_stream::ByteStream;
 use super::coalesce::Coalesce;
 use super::scratch;
 use super::wire::{Farewell, Piece, ReadEnd, Tail, Wire};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::AsyncWrite;
 
 /// The wire of a TCP connection.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ impl<S> TcpWire<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Wire for TcpWire<S> {
+impl<S: ByteStream> Wire for TcpWire<S> {
     fn name(&self) -> &'static str {
         "tcp"
     }
@@ -33,6 +34,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Wire for TcpWire<S> {
 
     fn is_bare(&self) -> bool {
         true
+    }
+
+    fn input_has_ended(&self) -> bool {
+        self.socket.input_has_ended()
     }
 
     fn poll_read(

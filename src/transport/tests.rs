@@ -6,7 +6,7 @@ use super::share::WORK_MAX;
 use super::sockjs::SocketWire;
 use super::tcp::TcpWire;
 use super::websocket::{Socket, WebSocketWire};
-use super::{Hub, HubParts, Visitor, drive, random_name};
+use super::{ByteStream, Hub, HubParts, Visitor, drive, random_name};
 use crate::broker::Broker;
 use crate::budget::Budget;
 use crate::config::Config;
@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 
 /// A socket whose client sends its first frames, and then others again and again without a pause, or closes if there are
 /// none. It takes all that it is sent.
@@ -32,6 +32,7 @@ struct Flood {
     again: Vec<u8>,
     sent: usize,
     written: Arc<AtomicUsize>,
+    has_ended: bool,
 }
 
 impl Flood {
@@ -43,7 +44,7 @@ impl Flood {
         // Long enough for one read.
         let again = again.repeat(64 * 1024 / again.len().max(1) + 1);
         let first = [&transport.encode(&connect()), &transport.encode(first)[..]].concat();
-        Flood { first, again: transport.encode(&again), sent: 0, written: Arc::default() }
+        Flood { first, again: transport.encode(&again), sent: 0, written: Arc::default(), has_ended: false }
     }
 }
 
@@ -125,6 +126,19 @@ impl AsyncWrite for Flood {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
+    }
+}
+
+impl ByteStream for Flood {
+    fn input_has_ended(&self) -> bool {
+        self.has_ended
+    }
+}
+
+/// A pipe does not tell that its other end has closed before it is read to the end.
+impl ByteStream for DuplexStream {
+    fn input_has_ended(&self) -> bool {
+        false
     }
 }
 
@@ -474,4 +488,34 @@ async fn a_client_that_has_closed_its_side_keeps_no_permit_while_its_login_is_he
         served.await.expect("no panic");
     }
     assert_eq!(start.elapsed(), Duration::ZERO, "nothing waited for the throttle");
+}
+
+/// Sends 1000 messages to a queue while `used` bytes of the byte budget are used. Returns how many of them are in the queue
+/// when the connection has ended, or else after many polls, and whether it has ended.
+async fn sends_at(transport: Transport, used: fn(&Hub) -> usize, has_ended: bool) -> (i64, bool) {
+    let mut config = config();
+    config.outbox.burst_patience = Duration::from_secs(3600);
+    let hub = hub_of(config);
+    let _used = hub.budget.charge(used(&hub));
+    let sends = "SEND\ndestination:/queue/a\n\nx\0".repeat(1000);
+    let mut connection =
+        serve_over(&hub, transport, Flood { has_ended, ..Flood::over(transport, &sends, "") });
+    for _ in 0..200 {
+        if poll_fn(|cx| Poll::Ready(connection.as_mut().poll(cx))).await.is_ready() {
+            return (hub.metrics.queue_messages.get(), true);
+        }
+        tokio::task::yield_now().await;
+    }
+    (hub.metrics.queue_messages.get(), false)
+}
+
+#[tokio::test]
+async fn near_the_byte_budget_only_clients_that_can_send_more_are_slowed_down() {
+    let near = |hub: &Hub| hub.budget.bytes_max() - hub.budget.bytes_max() / 8;
+    let exhausted = |hub: &Hub| hub.budget.bytes_max();
+    for transport in [Transport::Tcp, Transport::WebSocket, Transport::SockJs] {
+        assert_eq!(sends_at(transport, near, false).await, (1, false), "{transport:?}");
+        assert_eq!(sends_at(transport, near, true).await, (1000, true), "{transport:?}");
+        assert_eq!(sends_at(transport, exhausted, true).await, (0, true), "{transport:?}");
+    }
 }

@@ -137,6 +137,9 @@ pub trait Wire: Unpin + Send + 'static {
     /// something at least as often.
     fn trust(&mut self, _beats: Option<Duration>) {}
 
+    /// Returns whether the client sends nothing more. Bytes that it sent before may still be unread.
+    fn input_has_ended(&self) -> bool;
+
     /// `Ready` while there is somewhere to write to. The task is woken when that changes.
     fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<()> {
         Poll::Ready(())

@@ -18,9 +18,8 @@ use stompbox::transport::coalesce::Coalesce;
 use stompbox::transport::sockjs::{Application, Body, Endpoints, Options, Transport, Transports, Visit};
 use stompbox::transport::websocket::{Socket, message};
 use stompbox::transport::wire::{Farewell, Piece, ReadEnd, Tail, Wire};
-use stompbox::transport::{HttpSocket, Line, Place, Seat, Seats, Trust, Visitor};
+use stompbox::transport::{ByteStream, HttpSocket, Line, Place, Seat, Seats, Trust, Visitor};
 use stompbox_frames::websocket::Opcode;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Sleep;
 
@@ -47,11 +46,7 @@ impl Application for Echo {
         });
     }
 
-    fn converse_raw<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-        &self,
-        socket: Socket<S>,
-        visitor: Visitor,
-    ) {
+    fn converse_raw<S: ByteStream>(&self, socket: Socket<S>, visitor: Visitor) {
         let mut raw = Raw { socket, out: Coalesce::default(), message: BytesMut::new(), ending: self.closes };
         if raw.ending {
             raw.socket.farewell(GO_AWAY, &mut raw.out);
@@ -148,7 +143,7 @@ struct Raw<S> {
     ending: bool,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
+impl<S: ByteStream> Raw<S> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             while self.out.pending() > 0 {

@@ -121,6 +121,10 @@ impl Wire for HttpWire {
         self.link.trust(beats);
     }
 
+    fn input_has_ended(&self) -> bool {
+        self.link.is_over()
+    }
+
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         // What is on its way is being written, whether or not its response is still the receiver.
         if self.link.poll_ready(cx).is_ready() || self.is_aloft() { Poll::Ready(()) } else { Poll::Pending }

@@ -241,6 +241,11 @@ impl Link {
         if state.session.is_live() { Poll::Pending } else { Poll::Ready(Err(Over)) }
     }
 
+    /// Returns whether the session is over. What clients sent before may still wait to be taken.
+    pub(super) fn is_over(&self) -> bool {
+        !self.state.lock().session.is_live()
+    }
+
     /// Whether there is a receiver to write to.
     pub(super) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state.lock();

@@ -41,11 +41,11 @@ pub use segments::Segments;
 pub(super) use socket_wire::SocketWire;
 pub use table::names;
 
+use super::byte_stream::ByteStream;
 use super::visitor::Visitor;
 use super::websocket::Socket;
 use super::wire::Wire;
 use std::future::Future;
-use tokio::io::{AsyncRead, AsyncWrite};
 
 /// What runs on the sessions.
 pub trait Application: Send + Sync + 'static {
@@ -53,11 +53,7 @@ pub trait Application: Send + Sync + 'static {
     fn converse<W: Wire>(&self, wire: W, visitor: Visitor);
 
     /// A WebSocket without SockJS on it has been opened.
-    fn converse_raw<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-        &self,
-        socket: Socket<S>,
-        visitor: Visitor,
-    );
+    fn converse_raw<S: ByteStream>(&self, socket: Socket<S>, visitor: Visitor);
 
     /// Runs a task of the layer's own.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);

@@ -1,6 +1,7 @@
 //! The wire of a SockJS session over WebSocket: its life is that of the socket, and every frame is a text message.
 
 use super::session::are_enough;
+use crate::transport::byte_stream::ByteStream;
 use crate::transport::coalesce::Coalesce;
 use crate::transport::websocket::{Data, Socket, Violation, message};
 use crate::transport::wire::{Farewell, Piece, ReadEnd, Wire};
@@ -11,7 +12,6 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use stompbox_frames::sockjs::{ARRAY_CLOSE, ARRAY_OPEN, Frame, Quoting, payload, quote};
 use stompbox_frames::websocket::{Opcode, head};
-use tokio::io::{AsyncRead, AsyncWrite};
 
 /// What a client is told that sends what is no JSON; without a SockJS close frame.
 const BROKEN: Violation = Violation { code: 3000, reason: "Broken framing." };
@@ -65,7 +65,7 @@ fn text(frame: &Frame<'_>, out: &mut Coalesce) {
     message(Opcode::Text, &whole, out);
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Wire for SocketWire<S> {
+impl<S: ByteStream> Wire for SocketWire<S> {
     fn name(&self) -> &'static str {
         "sockjs-websocket"
     }
@@ -83,6 +83,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Wire for SocketWire<S> 
             self.heartbeat = Duration::ZERO;
         }
         self.socket.set_message_bytes_max(self.message_bytes_max);
+    }
+
+    fn input_has_ended(&self) -> bool {
+        self.socket.input_has_ended()
     }
 
     fn held_bytes(&self) -> usize {

@@ -8,7 +8,6 @@ use crate::transport::share::PUSHES_MAX;
 use crate::users::permissions::{Preset, Rule};
 use std::sync::atomic::AtomicBool;
 use std::task::Waker;
-use tokio::io::DuplexStream;
 
 /// Bytes that may wait for the client to read them.
 const PIPE_BYTES: usize = 16 << 20;
@@ -48,6 +47,12 @@ impl AsyncWrite for Socket {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl ByteStream for Socket {
+    fn input_has_ended(&self) -> bool {
+        self.stream.input_has_ended()
     }
 }
 

@@ -13,12 +13,12 @@ pub use handshake::{Handshake, PROXY_REMEDY, accept, offers_upgrade};
 pub use reader::{Event, Reader, Violation};
 pub use socket::{Data, Socket, message};
 
+use super::byte_stream::ByteStream;
 use super::coalesce::Coalesce;
 use super::wire::{Farewell, Piece, ReadEnd, Wire};
 use std::io;
 use std::task::{Context, Poll};
 use stompbox_frames::websocket::{HEAD_BYTES_MAX, Opcode};
-use tokio::io::{AsyncRead, AsyncWrite};
 
 /// The wire of a WebSocket connection.
 #[derive(Debug)]
@@ -33,9 +33,13 @@ impl<S> WebSocketWire<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Wire for WebSocketWire<S> {
+impl<S: ByteStream> Wire for WebSocketWire<S> {
     fn name(&self) -> &'static str {
         "websocket"
+    }
+
+    fn input_has_ended(&self) -> bool {
+        self.socket.input_has_ended()
     }
 
     fn poll_read(

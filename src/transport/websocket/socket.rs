@@ -2,6 +2,7 @@
 //! whoever has the socket: STOMP, SockJS, an echo.
 
 use super::reader::{Event, Reader, Violation};
+use crate::transport::byte_stream::ByteStream;
 use crate::transport::coalesce::Coalesce;
 use crate::transport::wire::{Farewell, ReadEnd};
 use crate::transport::{scratch, tcp};
@@ -10,7 +11,6 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use stompbox_frames::websocket::{Opcode, head};
-use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Pings are answered one by one, but not by more than this: the latest counts (RFC 6455 §5.5.3).
 const PONG_BACKLOG_BYTES_MAX: usize = 64 * 1024;
@@ -81,7 +81,12 @@ impl<S> Socket<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
+impl<S: ByteStream> Socket<S> {
+    /// Returns whether the client has closed its side. Bytes that it sent before may still be unread.
+    pub fn input_has_ended(&self) -> bool {
+        self.io.input_has_ended()
+    }
+
     /// Reads once; pongs go to `out`, pieces of messages to `sink`, which may find a violation of its own.
     pub fn poll_read(
         &mut self,

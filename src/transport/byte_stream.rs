@@ -1,0 +1,21 @@
+//! The socket below a wire.
+
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use tokio::io::{AsyncRead, AsyncWrite, Interest};
+use tokio::net::TcpStream;
+
+/// A stream of bytes from and to a client.
+pub trait ByteStream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// Returns whether the client has closed its side. Bytes that it sent before may still be unread.
+    fn input_has_ended(&self) -> bool;
+}
+
+impl ByteStream for TcpStream {
+    fn input_has_ended(&self) -> bool {
+        // The runtime records what the system reports of the socket, read or not. Asked once, nothing is waited for.
+        let mut cx = Context::from_waker(Waker::noop());
+        let readiness = pin!(self.ready(Interest::READABLE)).poll(&mut cx);
+        matches!(readiness, Poll::Ready(Ok(ready)) if ready.is_read_closed())
+    }
+}
