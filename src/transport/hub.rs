@@ -126,12 +126,13 @@ impl Hub {
     pub fn new(parts: Parts) -> Arc<Hub> {
         let seats = Seats::new(parts.options.connections_max, parts.options.connections_per_address_max);
         let node = parts.node;
+        let strangers = Budget::new(parts.budget.bytes_max() / STRANGERS_PART);
         Arc::new(Hub {
             broker: parts.broker,
-            strangers: Budget::new(parts.budget.bytes_max() / STRANGERS_PART),
+            authenticator: parts.authenticator.with_budget(strangers.clone()),
+            strangers,
             budget: parts.budget,
             metrics: parts.metrics,
-            authenticator: parts.authenticator,
             permissions: Mutex::new(Arc::new(parts.permissions)),
             judged_at: AtomicU64::new(1),
             users_seen: AtomicU64::new(0),

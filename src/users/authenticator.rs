@@ -2,12 +2,13 @@
 
 mod answer;
 
+use self::answer::{Checked, crowded, heard, left_early, no_memory, not_checked, refused};
 use super::gate::{Gates, Pass};
 use super::keyed::{Digest, Key};
 use super::source::{Source, Standing, Verdict};
 use super::throttle::{Outcome, Throttle, Ticket, network};
 use super::{Cause, Credentials, Handshake, Options, Principal, Refused, Secret, bare_token, sources};
-use answer::{Checked, crowded, heard, left_early, not_checked, refused};
+use crate::budget::{Budget, Charge};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fmt;
@@ -18,6 +19,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 /// Logins of one address that are checked at the same time, before it is known whether they are right.
 const CHECKS_PER_ADDRESS: usize = 256;
+/// Logins up to this many bytes are not refused for want of memory: `auth-waiting-max` bounds them.
+const SMALL_BYTES_MAX: usize = 1024;
 
 /// Says who somebody is; cheap to clone.
 ///
@@ -34,6 +37,8 @@ const CHECKS_PER_ADDRESS: usize = 256;
 #[derive(Clone, Debug)]
 pub struct Authenticator {
     shared: Arc<Shared>,
+    /// The account of the credentials of logins under way.
+    budget: Arc<Budget>,
 }
 
 struct Shared {
@@ -89,16 +94,22 @@ impl Authenticator {
                 key: Key::random(),
                 under_way: Mutex::default(),
             }),
+            budget: Budget::new(usize::MAX),
         }
+    }
+
+    /// Charges the credentials of logins to `budget` until they are checked. A large login that does not fit is refused.
+    pub fn with_budget(self, budget: Arc<Budget>) -> Authenticator {
+        Authenticator { budget, ..self }
     }
 
     /// Whom the credentials stand for. Where CONNECT shows something, the handshake does not count.
     ///
     /// # Errors
-    /// They stand for nobody; or it cannot be said for now: too many logins are under way (`auth-waiting-max`), a source
-    /// took too long (`auth-timeout`) or cannot be reached.
+    /// They stand for nobody; or it cannot be said for now: too many logins are under way (`auth-waiting-max`), or too
+    /// large ones (`memory-bytes-max`), a source took too long (`auth-timeout`) or cannot be reached.
     pub async fn authenticate(&self, credentials: Credentials) -> Result<Principal, Refused> {
-        self.shared.answer(credentials.explicit(), Purpose::Login).await
+        self.shared.answer(credentials.explicit(), Purpose::Login, self.budget.charge(0)).await
     }
 
     /// Like [`Authenticator::authenticate`], for a client that may leave: once `left` is done, a login that the throttle
@@ -112,7 +123,7 @@ impl Authenticator {
         credentials: Credentials,
     ) -> Result<Principal, Refused> {
         let credentials = self.shared.canonical(credentials.explicit());
-        let mut progress = self.shared.join(credentials, Purpose::Login)?;
+        let mut progress = self.shared.join(credentials, Purpose::Login, self.budget.charge(0))?;
         let mut held_back = progress.clone();
         let gives_up = async move {
             left.await;
@@ -145,7 +156,8 @@ impl Authenticator {
             return Err(refused(detail, "no token".to_owned()));
         };
         let authorization = Some(Secret::new(&format!("Bearer {}", token.reveal())));
-        self.shared.answer(Credentials { authorization, passcode: None, ..shown }, Purpose::Renewal).await
+        let credentials = Credentials { authorization, passcode: None, ..shown };
+        self.shared.answer(credentials, Purpose::Renewal, self.budget.charge(0)).await
     }
 
     /// Changes whenever a principal that was named may not be what it was: ask [`Authenticator::standing`] then.
@@ -187,13 +199,20 @@ impl Authenticator {
 }
 
 impl Shared {
-    async fn answer(self: &Arc<Shared>, credentials: Credentials, purpose: Purpose) -> Answer {
+    async fn answer(
+        self: &Arc<Shared>,
+        credentials: Credentials,
+        purpose: Purpose,
+        charge: Charge,
+    ) -> Answer {
         let credentials = self.canonical(credentials);
-        answered(&mut self.join(credentials, purpose)?).await
+        answered(&mut self.join(credentials, purpose, charge)?).await
     }
 
-    /// The same credentials with the login in its canonical form, in which sources and the throttle know it.
+    /// The same credentials with the login in its canonical form, in which sources and the throttle know it, and without
+    /// anything that no source reads.
     fn canonical(&self, mut credentials: Credentials) -> Credentials {
+        credentials.drop_unread();
         let names = self.options.names;
         if let Some(login) = &mut credentials.login {
             *login = names.canonical(login).into_owned();
@@ -206,38 +225,58 @@ impl Shared {
         credentials
     }
 
-    /// The answers to this question: it is asked if nobody has asked the same, and then it takes the chair.
-    fn join(self: &Arc<Shared>, credentials: Credentials, purpose: Purpose) -> Result<Answers, Refused> {
+    /// The answers to this question: it is asked if nobody has asked the same, and then it takes the chair, and a login
+    /// the charge.
+    fn join(
+        self: &Arc<Shared>,
+        credentials: Credentials,
+        purpose: Purpose,
+        mut charge: Charge,
+    ) -> Result<Answers, Refused> {
         let Ok(chair) = self.chairs.clone().try_acquire_owned() else { return Err(crowded()) };
         let digest = self.key.digest(&(&credentials, purpose));
         let mut under_way = self.under_way.lock();
         if let Some(answers) = under_way.get(&digest) {
             return Ok(answers.clone());
         }
+        match credentials.bytes() {
+            // A client that has signed in renews its token whatever others send.
+            _ if purpose == Purpose::Renewal => {}
+            bytes @ ..=SMALL_BYTES_MAX => charge.resize(bytes),
+            bytes if charge.try_grow(bytes) => {}
+            _ => return Err(no_memory()),
+        }
         let (tell, answers) = watch::channel(Progress::default());
         under_way.insert(digest, answers.clone());
         let question = Question { shared: self.clone(), digest, _chair: chair };
         tokio::spawn(async move {
-            let checked = question.shared.in_turn(&credentials, purpose, &tell).await;
+            let (checked, answer_at) = question.shared.in_turn(&credentials, purpose, &tell).await;
             let answer = heard(&credentials, checked);
-            drop((question, credentials));
+            // A refusal that is held back holds nothing else.
+            drop((credentials, charge));
+            if let Some(answer_at) = answer_at {
+                sleep_until(answer_at).await;
+            }
+            drop(question);
             tell.send_modify(|progress| progress.answer = Some(answer));
         });
         Ok(answers)
     }
 
     /// Asks the sources once the throttle admits the login. A login without a passcode is not a guess and is not
-    /// throttled.
+    /// throttled. Returns the result, and when a refusal may be answered if that is to be held back.
     async fn in_turn(
         &self,
         credentials: &Credentials,
         purpose: Purpose,
         tell: &watch::Sender<Progress>,
-    ) -> Checked {
-        let Some((name, passcode)) = credentials.login() else { return self.ask(credentials, purpose).await };
+    ) -> (Checked, Option<Instant>) {
+        let Some((name, passcode)) = credentials.login() else {
+            return (self.ask(credentials, purpose).await, None);
+        };
         let turn = match self.turn(credentials.handshake.address, name, passcode, tell).await {
             Ok(turn) => turn,
-            Err(reason) => return Checked::Throttled(reason),
+            Err(reason) => return (Checked::Throttled(reason), None),
         };
         let checked = self.ask(credentials, purpose).await;
         let outcome = match &checked {
@@ -248,10 +287,7 @@ impl Shared {
             }
         };
         let answer_at = turn.settle(outcome);
-        if outcome == Outcome::Wrong {
-            sleep_until(answer_at).await;
-        }
-        checked
+        (checked, (outcome == Outcome::Wrong).then_some(answer_at))
     }
 
     /// Waits until the login may be checked.

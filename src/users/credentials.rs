@@ -133,11 +133,6 @@ impl Credentials {
     /// The token, if there is one: what CONNECT says comes before what the handshake said, what was written for this
     /// connection before what the browser adds by itself.
     pub fn token(&self) -> Option<&str> {
-        let connect = self
-            .authorization
-            .as_ref()
-            .map(Secret::reveal)
-            .and_then(|text| bearer(text).or_else(|| looks_like_token(text.trim()).then(|| text.trim())));
         let passcode = || self.passcode.as_ref().map(Secret::reveal).and_then(token_in_passcode);
         let handshake = &self.handshake;
         let shaken = || {
@@ -147,7 +142,38 @@ impl Credentials {
                 .next()
                 .map(Secret::reveal)
         };
-        connect.or_else(passcode).or_else(shaken)
+        self.authorized().or_else(passcode).or_else(shaken)
+    }
+
+    /// Returns the token in CONNECT's `Authorization`.
+    fn authorized(&self) -> Option<&str> {
+        let text = self.authorization.as_ref()?.reveal();
+        bearer(text).or_else(|| looks_like_token(text.trim()).then(|| text.trim()))
+    }
+
+    /// Drops an `Authorization` that no source reads: of another scheme, beside a login. Equal logins are then equal.
+    pub(super) fn drop_unread(&mut self) {
+        if self.authorized().is_none() && self.login().is_some() {
+            self.authorization = None;
+        }
+    }
+
+    /// Returns the bytes of all texts in them.
+    pub(super) fn bytes(&self) -> usize {
+        let Handshake { address: _, bearer, basic, query, cookie, proxy, certificate, agent } =
+            &*self.handshake;
+        let secrets = [&self.passcode, &self.authorization, bearer, query, cookie];
+        let secrets = secrets.into_iter().flatten().map(|secret| secret.reveal().len());
+        let login = self.login.as_ref().map_or(0, String::len);
+        let basic = basic.as_ref().map_or(0, |(login, passcode)| login.len() + passcode.reveal().len());
+        let roles = |proxy: &ProxyUser| proxy.roles.iter().map(String::len).sum::<usize>();
+        let proxy = proxy.as_ref().map_or(0, |proxy| proxy.name.len() + roles(proxy));
+        let certificate = certificate.as_ref().map_or(0, |certificate| {
+            let names = certificate.common_name.iter().chain(&certificate.alternative_names);
+            names.map(String::len).sum()
+        });
+        let agent = agent.as_ref().map_or(0, |agent| agent.len());
+        secrets.sum::<usize>() + login + basic + proxy + certificate + agent
     }
 
     /// Login and passcode: CONNECT's own, else those of HTTP Basic on the handshake. A passcode that is a token
@@ -286,6 +312,49 @@ mod tests {
             assert_eq!((handshake.proxy.is_none(), handshake.cookie.is_none()), (alone, alone), "{shown:?}");
             assert_eq!((handshake.address, &explicit.login), (address, &shown.login));
         }
+    }
+
+    #[test]
+    fn an_authorization_that_is_no_token_is_dropped_beside_a_login() {
+        let login = || Some("alice".to_owned());
+        for (login, authorization, kept) in [
+            (login(), "Basic x", false),
+            (login(), "Digest x", false),
+            (login(), "Bearer x", true),
+            (login(), "Bearer", true),
+            (login(), TOKEN, true),
+            // Without a login it shows something: the client is not anonymous.
+            (None, "Basic x", true),
+        ] {
+            let authorization = secret(authorization);
+            let mut credentials = Credentials { login, authorization, ..Credentials::default() };
+            let token = credentials.token().map(str::to_owned);
+            credentials.drop_unread();
+            assert_eq!(credentials.authorization.is_some(), kept);
+            assert_eq!(credentials.token(), token.as_deref());
+        }
+    }
+
+    #[test]
+    fn every_text_is_counted() {
+        let certificate =
+            Certificate { common_name: Some("1".to_owned()), alternative_names: vec!["12".to_owned()] };
+        let handshake = Handshake {
+            address: Some(IpAddr::from([192, 0, 2, 1])),
+            bearer: secret("1"),
+            basic: Some(("1".to_owned(), Secret::new("12"))),
+            query: secret("12"),
+            cookie: secret("123"),
+            proxy: Some(ProxyUser { name: "1".to_owned(), roles: vec!["12".to_owned()] }),
+            certificate: Some(certificate),
+            agent: Some("12".into()),
+        };
+        let handshake = Arc::new(handshake);
+        let login = Some("1".to_owned());
+        let credentials =
+            Credentials { login, passcode: secret("12"), authorization: secret("123"), handshake };
+        assert_eq!(credentials.bytes(), 1 + 2 + 3 + 1 + 3 + 2 + 3 + 3 + 3 + 2);
+        assert_eq!(Credentials::default().bytes(), 0);
     }
 
     #[test]

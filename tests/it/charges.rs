@@ -4,7 +4,7 @@ use crate::support::http::answer;
 use crate::support::websocket::{self, CONTINUATION, FIN, TEXT, upgrade};
 use crate::support::{Broker, Client, Event, PATIENCE, Wire, on_each_wire};
 use std::io::Read;
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 use std::time::Instant;
 
@@ -50,6 +50,35 @@ on_each_wire! {
         client.frame("CONNECTED");
         client.done("SEND\ndestination:/queue/a\nreceipt:done\n\nhas room\0");
         assert!(broker.metric("budget_bytes") < 100_000);
+    }
+
+    fn long_logins_that_wait_are_refused_beyond_the_part_for_them_and_short_ones_are_not(wire: Wire) {
+        // Its answers do not come, so that logins wait.
+        let hook = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let hook = format!("--hook-url=http://{}/", hook.local_addr().expect("an address"));
+        let waits = [&*hook, "--hook-timeout=1h", "--auth-timeout=1h"];
+        let flags = ["--memory-bytes-max=16MiB", "--user=a:b", "--permissions=open"];
+        let broker = Broker::start(&[&flags[..], &waits].concat());
+        let login = |number: usize| {
+            let passcode = "x".repeat(15_000);
+            format!("CONNECT\naccept-version:1.2\nlogin:{number}\npasscode:{passcode}\n\n\0")
+        };
+        // A sixteenth of the limit has room for 69 of them.
+        let mut clients: Vec<_> = (0..100).map(|_| broker.open(wire)).collect();
+        for (number, client) in clients.iter_mut().enumerate() {
+            client.send(&login(number));
+        }
+        broker.until("limit_hits_total{limit=\"memory-bytes-max\"}", 31);
+        // The broker checks a login that has begun to its end, although its client has gone.
+        clients.into_iter().for_each(Client::reset);
+        broker.until("connections", 0);
+        let mut late = broker.open(wire);
+        late.send(&login(100));
+        let error = late.expect_error(&[("message", "login not checked")]);
+        assert!(error.text().contains("memory-bytes-max"), "{error:?}");
+        let mut client = broker.open(wire);
+        client.send("CONNECT\naccept-version:1.2\nlogin:a\npasscode:b\n\n\0");
+        client.frame("CONNECTED");
     }
 
     fn unsettled_deliveries_of_many_subscriptions_are_in_the_budget(wire: Wire) {

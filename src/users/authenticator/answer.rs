@@ -1,4 +1,4 @@
-//! The answers to clients, in words.
+//! What a client is told of its login.
 
 use super::Answer;
 use crate::users::{Cause, Credentials, Principal, Refused};
@@ -27,6 +27,19 @@ pub(super) fn crowded() -> Refused {
         reason: "too many logins are under way".to_owned(),
         cause: Cause::Busy,
         limit: Some("auth-waiting-max"),
+    }
+}
+
+/// Refuses a large login that waiting logins leave no room for.
+pub(super) fn no_memory() -> Refused {
+    Refused {
+        summary: NOT_CHECKED,
+        detail: "Clients that are not signed in hold as much as they may (a part of memory-bytes-max), and this login is \
+                 long. Try again later with a shorter login or token, or raise memory-bytes-max."
+            .to_owned(),
+        reason: "logins under way hold as much memory as they may (memory-bytes-max)".to_owned(),
+        cause: Cause::Busy,
+        limit: Some("memory-bytes-max"),
     }
 }
 

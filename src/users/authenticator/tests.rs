@@ -409,3 +409,95 @@ async fn a_client_cannot_tell_a_wrong_passcode_from_an_unknown_name() {
     assert_eq!((authenticator.generation(), authenticator.standing(&principal)), (0, Standing::Same));
     assert_eq!(authenticator.reload().await, Ok(()));
 }
+
+/// As long as a frame before CONNECTED may be.
+const LONG_BYTES: usize = 27_000;
+
+/// A login of `bytes` bytes with a wrong passcode.
+fn long_login(number: usize, bytes: usize) -> Credentials {
+    let name = format!("user-{number:04}");
+    credentials(&name, &"x".repeat(bytes - name.len()))
+}
+
+#[tokio::test(start_paused = true)]
+async fn logins_are_charged_until_they_are_checked_and_not_while_their_answer_is_held_back() {
+    let (gate, budget) = (Gate::new(1000), Budget::new(1000 * LONG_BYTES));
+    let options = Options { auth_failures_free: 0, ..options(5000) };
+    let authenticator = Authenticator::with_sources(options, vec![gate.clone()]).with_budget(budget.clone());
+    for number in 0..1000 {
+        authenticator.authenticate(long_login(number, 20)).await.expect_err("wrong");
+    }
+    assert_eq!(budget.used(), 0);
+    let mut tasks = JoinSet::new();
+    for number in 0..1000 {
+        let authenticator = authenticator.clone();
+        tasks.spawn(async move { authenticator.authenticate(long_login(number, LONG_BYTES)).await });
+    }
+    while gate.checks() < 2000 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(budget.used(), 1000 * LONG_BYTES);
+    let start = Instant::now();
+    gate.open.add_permits(1000);
+    while budget.used() > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(authenticator.shared.chairs.available_permits(), 4000, "the answers are held back");
+    assert_eq!(start.elapsed(), Duration::ZERO);
+    assert!(
+        tasks.join_all().await.iter().all(|answer| matches!(answer, Err(refused) if refused.limit.is_none()))
+    );
+    assert!(start.elapsed() > Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn long_logins_that_do_not_fit_are_refused_and_short_ones_are_not() {
+    let (gate, budget) = (Gate::new(0), Budget::new(10 * LONG_BYTES));
+    let authenticator =
+        Authenticator::with_sources(options(5000), vec![gate.clone()]).with_budget(budget.clone());
+    let mut tasks = JoinSet::new();
+    for number in 0..30 {
+        let authenticator = authenticator.clone();
+        tasks.spawn(async move { authenticator.authenticate(long_login(number, LONG_BYTES)).await });
+    }
+    for _ in 0..20 {
+        let answer = tasks.join_next().await.expect("a task").expect("no panic");
+        let refused = answer.expect_err("ten are under way");
+        assert_eq!((refused.summary, refused.limit), ("login not checked", Some("memory-bytes-max")));
+        assert!(refused.detail.contains("memory-bytes-max"), "{}", refused.detail);
+    }
+    let mut short = Box::pin(authenticator.authenticate(credentials("alice", "sesame")));
+    assert!(futures_util::poll!(&mut short).is_pending());
+    let mut renewal = Box::pin(authenticator.renew(bearer(&"x".repeat(LONG_BYTES))));
+    assert!(futures_util::poll!(&mut renewal).is_pending(), "of a client that has signed in");
+    gate.open.add_permits(12);
+    assert!(short.await.is_ok());
+    assert_eq!(renewal.await.expect_err("no such token").limit, None);
+    tasks.join_all().await;
+    assert_eq!(budget.used(), 0);
+    gate.open.add_permits(1);
+    let alone = long_login(0, 11 * LONG_BYTES);
+    assert_eq!(authenticator.authenticate(alone).await.expect_err("wrong").limit, None, "it is checked");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_authorization_that_no_source_reads_does_not_make_equal_logins_differ() {
+    let gate = Gate::new(0);
+    let authenticator = Authenticator::with_sources(options(10), vec![gate.clone()]);
+    let mut tries: Vec<_> = (0..3)
+        .map(|number| {
+            let authorization = Some(Secret::new(&format!("Junk {number}")));
+            let login = Credentials { authorization, ..credentials("alice", "sesame") };
+            Box::pin(authenticator.authenticate(login))
+        })
+        .collect();
+    for login in &mut tries {
+        assert!(futures_util::poll!(login).is_pending());
+    }
+    tokio::task::yield_now().await;
+    assert_eq!(gate.checks(), 1);
+    gate.open.add_permits(1);
+    for login in tries {
+        assert!(login.await.is_ok());
+    }
+}
