@@ -1,24 +1,26 @@
 //! The broker-wide byte budget: the memory that clients can make the broker hold.
 //!
 //! ```text
-//!   budget (memory-bytes-max) ── messages: outbound queues, work queues, open transactions, input half read
-//!      └── share (a quarter) ── subscriptions: their names, ids, patterns, temporary queues, presence
+//!   budget (memory-bytes-max) ── messages: outbound queues, work queues, open transactions
+//!      ├── share (a quarter) ── subscriptions: their names, ids, patterns, temporary queues, presence
+//!      └── share (a quarter) ── input of signed-in clients: frames half read, frames not handled yet
 //! ```
 //!
 //! A [`Charge`] is held by whatever owns the memory and gives it back when dropped, so that the sum cannot
-//! drift. Charging never fails: code that takes in *new* work asks [`Budget::is_exhausted`] or [`Budget::admits`] first.
+//! drift. Charging never fails: code that takes in *new* work asks [`Budget::is_exhausted`] or [`Budget::admits`] first,
+//! or uses [`Charge::try_grow`].
 //!
-//! Subscriptions have a share of their own, so that neither side locks the other out. Subscriptions never fill more than
-//! the share, and so leave three quarters to messages. If messages fill the whole budget, a quarter of the share stays
-//! open to subscriptions, so that consumers can come and drain the queues.
+//! Subscriptions and input have shares of their own, so that none locks the others out. They never fill more than their
+//! shares, and so leave half of the budget to messages. If messages fill the whole budget, a quarter of each share stays
+//! open: consumers can subscribe and acknowledge, and so drain the queues.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// The part of the budget that subscriptions may use.
+/// The part of the budget that is one share.
 const SHARE_PART: usize = 4;
-/// The part of the share that is open to subscriptions even while messages fill the budget.
+/// The part of a share that stays open even while messages fill the budget.
 const RESERVE_PART: usize = 4;
 
 /// The budget; shared by all modules.
@@ -38,7 +40,7 @@ impl Budget {
         Budget::of(bytes_max, None)
     }
 
-    /// Creates the share of subscriptions: what is charged to it is charged to this budget as well.
+    /// Creates a share, for subscriptions or for input: what is charged to it is charged to this budget as well.
     pub fn share(self: &Arc<Budget>) -> Arc<Budget> {
         Budget::of(self.bytes_max / SHARE_PART, Some(self.clone()))
     }
@@ -216,6 +218,17 @@ impl Charge {
         fits
     }
 
+    /// Changes the charge to `bytes`, unless it grows and the budget does not admit that; returns whether it did. The only
+    /// charge of a budget may always grow, so that one large frame can be read where the limit is small.
+    pub fn try_grow(&mut self, bytes: usize) -> bool {
+        let is_alone = self.budget.used() == self.bytes;
+        let is_admitted = is_alone || self.budget.admits(bytes.saturating_sub(self.bytes));
+        if is_admitted {
+            self.resize(bytes);
+        }
+        is_admitted
+    }
+
     fn has_room(&self) -> bool {
         !self.budget.is_near() && self.budget.whole.as_ref().is_none_or(|whole| !whole.is_near())
     }
@@ -342,6 +355,21 @@ mod tests {
         assert!(own.for_copy(1).is_none());
         let share = budget.share();
         assert!(share.charge(1).for_copy(1).is_none(), "the whole counts, too");
+    }
+
+    #[test]
+    fn a_charge_grows_within_its_budget_or_alone() {
+        let budget = Budget::new(1600);
+        let share = budget.share();
+        let mut large = share.charge(0);
+        assert!(large.try_grow(500), "no other charge");
+        let mut small = share.charge(0);
+        assert!(!small.try_grow(1), "the share is full");
+        assert!(large.try_grow(399) && small.try_grow(1) && !small.try_grow(2));
+        assert_eq!((share.used(), budget.used()), (400, 400));
+        drop(large);
+        assert!(small.try_grow(2000), "alone again");
+        assert_eq!(budget.used(), 2000);
     }
 
     #[test]

@@ -165,7 +165,8 @@ impl Server {
         let sockjs = Arc::new(Endpoints::new(
             Stomp::new(server.hub.clone()),
             sockjs,
-            server.hub.budget.clone(),
+            server.hub.input.clone(),
+            server.hub.strangers.clone(),
             server.hub.metrics.clone(),
         ));
         server.tasks.spawn(tick(server.hub.clone(), sockjs.clone()));

@@ -26,6 +26,7 @@ use crate::work;
 use std::collections::HashSet;
 use std::task::{Context, Poll};
 use std::time::Instant;
+use stompbox_frames::stomp::Decoder;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -135,6 +136,9 @@ impl<W: Wire> Connection<W> {
         let on_their_way = self.keys_on_their_way();
         self.subscriptions.move_to(&mut self.leaving, |key| on_their_way.contains(&key));
         self.held.resize(0);
+        // Nothing more is read.
+        self.decoder = Decoder::new(self.hub.options.connect_limits);
+        self.input.resize(self.wire.held_bytes());
         self.opening = None;
         self.question = None;
         self.entry = None;

@@ -41,8 +41,8 @@ use stompbox_frames::stomp::Decoder;
 
 /// Octets turned into frames ahead of the socket.
 const BATCH_BYTES: usize = 128 * 1024;
-/// Fewest bytes outside of the outbox that are charged to the budget.
-const HELD_BYTES_MIN: usize = 4 * 1024;
+/// Fewest bytes of input, and of output outside of the outbox, that are charged to the budget.
+pub(super) const HELD_BYTES_MIN: usize = 4 * 1024;
 /// How long after a timeout was seen it is looked at again.
 const SECOND_LOOK: Duration = Duration::from_millis(50);
 /// Most iterations of one poll, whatever their work.
@@ -112,8 +112,10 @@ pub(super) struct Connection<W> {
     pub(super) question: Option<Question>,
     /// The client sends no more; what it had sent is handled first.
     pub(super) input_ended: Option<ReadEnd>,
-    /// Octets that wait in the output, the decoder and the session's lists, in the budget.
+    /// The charge for the output and the session's lists.
     pub(super) held: Charge,
+    /// The charge for frames that are half read or not handled yet.
+    pub(super) input: Charge,
     pub(super) out: Coalesce,
     /// Its position in the queue of connections that used up their share; `None` if it did not.
     turn: Option<Box<Turn>>,
@@ -149,7 +151,7 @@ pub(super) struct Connection<W> {
 impl<W: Wire> Connection<W> {
     fn new(hub: Arc<Hub>, wire: W, address: IpAddr, handshake: Arc<Handshake>) -> Connection<W> {
         let now = Instant::now();
-        let held = hub.strangers.charge(0);
+        let (held, input) = (hub.strangers.charge(0), hub.strangers.charge(0));
         let outbox = Outbox::new(hub.outbox, &hub.budget, hub.metrics.clone(), now);
         Connection {
             number: hub.enter(&outbox),
@@ -184,6 +186,7 @@ impl<W: Wire> Connection<W> {
             input_ended: None,
             answers_bytes: 0,
             held,
+            input,
             second_look: None,
             timer: Timer::new(now),
             progress_at: now,
@@ -285,15 +288,17 @@ impl<W: Wire> Connection<W> {
     /// What waits outside the outbox counts too, once it is more than a few small frames. `false`: strangers hold as
     /// much as they may, and this is one of them.
     pub(super) fn charge_held(&mut self) -> bool {
-        let waiting = self.out.held_bytes()
-            + self.decoder.buffered()
-            + self.session.held_bytes()
-            + self.wire.held_bytes();
-        let waiting = if waiting < HELD_BYTES_MIN { 0 } else { waiting };
-        if waiting.abs_diff(self.held.bytes()) >= HELD_BYTES_MIN || waiting == 0 {
-            self.held.resize(waiting);
-        }
-        waiting == 0 || self.established || !self.hub.strangers.is_exhausted()
+        adjust(&mut self.held, self.out.held_bytes() + self.session.held_bytes());
+        // Not refused here: whole frames wait because the broker does not handle them for the moment.
+        adjust(&mut self.input, self.decoder.buffered() + self.wire.held_bytes());
+        let holds_nothing = self.held.bytes() + self.input.bytes() == 0;
+        holds_nothing || self.established || !self.hub.strangers.is_exhausted()
+    }
+
+    /// Charges the frame that is half read. Returns `false` if the budget does not admit that it grows.
+    pub(super) fn admits_input(&mut self) -> bool {
+        let bytes = self.decoder.buffered() + self.wire.held_bytes();
+        bytes < self.input.bytes() + HELD_BYTES_MIN || self.input.try_grow(bytes)
     }
 
     /// Heart-beats and timeouts.
@@ -347,5 +352,13 @@ impl<W: Wire> Connection<W> {
         let reject =
             Reject { summary: "shutting down", detail: "The broker stops. Reconnect after a while." };
         self.end_with(reject, Closing::Shutdown, now);
+    }
+}
+
+/// Changes a charge to `bytes` if they are more than a few small frames and the difference is worth it.
+fn adjust(charge: &mut Charge, bytes: usize) {
+    let bytes = if bytes < HELD_BYTES_MIN { 0 } else { bytes };
+    if bytes.abs_diff(charge.bytes()) >= HELD_BYTES_MIN || bytes == 0 {
+        charge.resize(bytes);
     }
 }

@@ -25,7 +25,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 /// The part of the byte budget that there is, beside it, for clients that are not signed in.
-pub(super) const STRANGERS_PART: usize = 16;
+const STRANGERS_PART: usize = 16;
 
 /// Limits and habits of connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +66,8 @@ pub struct Hub {
     pub budget: Arc<Budget>,
     /// What clients that have not proved who they are may hold together: they must not use up what others need.
     pub strangers: Arc<Budget>,
+    /// The share of the budget for what signed-in clients have sent and the broker has not handled yet.
+    pub input: Arc<Budget>,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// Who may come in.
@@ -131,6 +133,7 @@ impl Hub {
             broker: parts.broker,
             authenticator: parts.authenticator.with_budget(strangers.clone()),
             strangers,
+            input: parts.budget.share(),
             budget: parts.budget,
             metrics: parts.metrics,
             permissions: Mutex::new(Arc::new(parts.permissions)),

@@ -9,6 +9,8 @@ use std::time::Instant;
 use stompbox_frames::stomp::{Command, Frame};
 
 const MEMORY: &str = "memory-bytes-max";
+const NO_MEMORY: &str = "The broker holds as much as it may (limit memory-bytes-max). Send again when consumers have \
+                         caught up, or raise memory-bytes-max.";
 /// Octets that are taken from a client of which something is being found out, for the sake of learning that it has gone.
 const AHEAD_BYTES: usize = 16 * 1024;
 
@@ -88,7 +90,12 @@ impl<W: Wire> Connection<W> {
         while self.may_read(cx, now) {
             let mut actions = Vec::new();
             match self.decoder.next() {
-                Ok(None) => break,
+                Ok(None) => {
+                    if !self.admits_input() {
+                        self.end_for_memory(now);
+                    }
+                    break;
+                }
                 Ok(Some(frame)) => {
                     self.frames_received += 1;
                     work::add(work::FRAME);
@@ -137,20 +144,30 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// A stranger holds octets, and strangers hold as much as they may.
+    /// Ends a client whose unfinished input does not fit into the part of the budget for it.
     pub(super) fn end_for_memory(&mut self, now: Instant) {
-        self.hub.metrics.limit_hit(MEMORY);
-        let detail = "Clients that are not signed in hold as much as they may (a part of memory-bytes-max). Send \
-                      CONNECT at once, come back later, or raise memory-bytes-max.";
-        let reject = Reject { summary: "memory limit reached", detail };
+        let detail = if !self.established {
+            "Clients that are not signed in hold as much as they may (a part of memory-bytes-max). Send CONNECT at \
+             once, come back later, or raise memory-bytes-max."
+                .to_owned()
+        } else if self.hub.budget.is_exhausted() {
+            NO_MEMORY.to_owned()
+        } else {
+            format!(
+                "{} bytes of an unfinished frame of this client have come; unfinished frames of all clients may hold {} \
+                 bytes together (a quarter of memory-bytes-max). Send it again later, send smaller frames, or raise \
+                 memory-bytes-max.",
+                self.decoder.buffered() + self.wire.held_bytes(),
+                self.hub.input.bytes_max()
+            )
+        };
+        let reject = Reject { summary: "memory limit reached", detail: &detail };
         self.end_with(reject, Closing::Limit(MEMORY), now);
     }
 
     /// Nothing new at the limit of the byte budget.
     fn refuse_for_memory(&mut self, frame: &Frame, actions: &mut Vec<Action>) {
-        let detail = "The broker holds as much as it may (limit memory-bytes-max). Send again when consumers have \
-                      caught up, or raise memory-bytes-max.";
-        let reject = Reject { summary: "memory limit reached", detail };
+        let reject = Reject { summary: "memory limit reached", detail: NO_MEMORY };
         let receipt = frame.header("receipt").map(|receipt| receipt.into());
         self.session.refused(About::Publish, receipt, reject, Closing::Limit(MEMORY), actions);
     }

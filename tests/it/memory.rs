@@ -1,6 +1,8 @@
 //! The broker-wide budget: at the limit new messages are refused, before it publishers are slowed down, and
 //! room that consumers make is used again.
 
+use crate::support::http::Http;
+use crate::support::sockjs::{Session, Transport};
 use crate::support::{Broker, Client, Event, Wire, on_each_wire};
 use std::time::Duration;
 
@@ -68,7 +70,72 @@ fn refused(broker: &Broker, mut client: Client, hits: i64) {
     broker.until("connections_closed_total{reason=\"limit\"}", hits);
 }
 
+/// A quarter of it is for frames that are half read: three of [`HALF_READ_BYTES`].
+const SHARED: &[&str] = &["--memory-bytes-max=8MiB", "--permissions=open"];
+const SHARE: i64 = 2 << 20;
+const HALF_READ_BYTES: usize = 600_000;
+/// Fewest bytes that are in the account of each: the last 4 KiB may be missing.
+const CHARGED_BYTES: usize = HALF_READ_BYTES - 4096;
+
+/// A SEND frame that is not finished.
+fn half_a_send() -> String {
+    format!("SEND\ndestination:/queue/a\ncontent-length:700000\n\n{}", "x".repeat(HALF_READ_BYTES))
+}
+
 on_each_wire! {
+    fn clients_that_do_not_finish_their_frames_are_refused_and_others_go_on(wire: Wire) {
+        let broker = Broker::start(SHARED);
+        let (mut receiver, mut sender) = (broker.connect(wire), broker.connect(wire));
+        receiver.subscribe("1", "/topic/a", "");
+        let mut hoarders: Vec<_> = (0..20).map(|_| broker.connect(wire)).collect();
+        for (number, hoarder) in hoarders.iter_mut().enumerate() {
+            hoarder.send(&half_a_send());
+            if number < 3 {
+                broker.until_holds("budget_bytes", |bytes| bytes >= ((number + 1) * CHARGED_BYTES) as i64);
+                continue;
+            }
+            let error = hoarder.expect_error(&[("message", "memory limit reached")]);
+            let text = error.text();
+            assert!(text.contains("memory-bytes-max") && text.contains(&format!("hold {SHARE} bytes")), "{text}");
+        }
+        assert_eq!(broker.limit_hits("memory-bytes-max"), 17);
+        assert!(broker.metric("budget_bytes") <= SHARE + SHARE / 4, "{}", broker.metric("budget_bytes"));
+        for number in 0..5 {
+            // Many whole frames at once are no frame that is half read.
+            sender.send(&"SEND\ndestination:/topic/b\n\nhi\0".repeat(3000));
+            sender.publish("/topic/a", &number.to_string());
+            receiver.expect("MESSAGE", &[], &number.to_string());
+        }
+        broker.connect(wire).publish("/queue/b", "of a client that comes now");
+        // The client that is within the limit can finish its frame.
+        hoarders[0].send(&format!("{}\0", "x".repeat(700_000 - HALF_READ_BYTES)));
+        broker.until("queue_messages", 2);
+        drop(hoarders);
+        broker.until_holds("budget_bytes", |bytes| bytes < SHARE / 2);
+        sender.publish("/queue/a", &"x".repeat(700_000));
+    }
+
+    fn one_client_can_send_a_frame_that_is_larger_than_the_part_for_input(wire: Wire) {
+        let broker = Broker::start(&["--memory-bytes-max=1MiB", "--frame-bytes-max=768KiB"]);
+        broker.connect(wire).publish("/topic/a", &"x".repeat(700_000));
+        broker.until("budget_bytes", 0);
+    }
+
+    fn near_the_limit_a_publisher_that_has_closed_is_not_waited_for(wire: Wire) {
+        let broker = start("1h");
+        let mut filled = 0;
+        while broker.metric("budget_bytes") < NEAR {
+            broker.connect(wire).publish("/queue/full", &body());
+            filled += 1;
+        }
+        let mut publisher = broker.connect(wire);
+        publisher.send(&"SEND\ndestination:/queue/a\n\nhi\0".repeat(50));
+        publisher.finish();
+        broker.until("queue_messages", filled + 50);
+        assert_eq!(broker.limit_hits("memory-bytes-max"), 0);
+        broker.until("connections", 0);
+    }
+
     fn at_the_limit_a_send_is_refused_and_consumers_go_on(wire: Wire) {
         let broker = start("50ms");
         let mut bystander = broker.connect(wire);
@@ -176,4 +243,41 @@ on_each_wire! {
         assert_eq!(broker.limit_hits("memory-bytes-max"), 0);
         publisher.disconnect();
     }
+}
+
+#[test]
+fn sockjs_bodies_that_are_not_finished_are_refused_and_others_go_on() {
+    let broker = Broker::start(SHARED);
+    let body = serde_json::to_string(&[half_a_send()]).expect("JSON");
+    let hoarders: Vec<_> = (0..20)
+        .map(|number| {
+            let mut session = Session::new(broker.http, "/ws", Transport::XhrPolling).opened();
+            session.connect("1.2");
+            let mut sender = Http::connect(broker.http);
+            sender.octets(
+                format!(
+                    "POST {}/xhr_send HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}",
+                    session.path,
+                    body.len() + 1
+                )
+                .as_bytes(),
+            );
+            if number < 3 {
+                let held = (number + 1) * CHARGED_BYTES;
+                broker.until_holds("budget_bytes", |bytes| bytes >= held as i64);
+            } else {
+                let refused = sender.answer();
+                assert_eq!(refused.status, 503, "{refused:?}");
+                assert!(refused.body.contains("The limit memory-bytes-max was met."), "{refused:?}");
+            }
+            (session, sender)
+        })
+        .collect();
+    assert!(broker.metric("budget_bytes") <= SHARE + SHARE / 4, "{}", broker.metric("budget_bytes"));
+    let mut session = Session::new(broker.http, "/ws", Transport::XhrPolling).opened();
+    session.connect("1.2");
+    session.done("SEND\ndestination:/queue/a\nreceipt:done\n\nhi\0");
+    broker.connect(Wire::Tcp).publish("/queue/a", "hi");
+    drop((hoarders, session));
+    broker.until_holds("budget_bytes", |bytes| bytes < SHARE / 4);
 }

@@ -202,7 +202,7 @@ impl Services {
                 ..Options::default()
             };
             change(&mut options);
-            Endpoints::new(Echo { closes }, options, budget.clone(), Metrics::new())
+            Endpoints::new(Echo { closes }, options, budget.clone(), budget.clone(), Metrics::new())
         };
         let services = vec![
             ("/echo", service(false, false, Transports::ALL)),

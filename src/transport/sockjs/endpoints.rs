@@ -14,7 +14,6 @@ use super::{Application, upload};
 use crate::budget::Budget;
 use crate::metrics::Metrics;
 use crate::transport::full::{held, log_full};
-use crate::transport::hub::STRANGERS_PART;
 use crate::transport::line::Line;
 use crate::transport::log_limit::LogLimit;
 use crate::transport::seats::{Seat, Seats};
@@ -43,7 +42,8 @@ pub struct Endpoints<A> {
     iframe: IframePage,
     registry: Arc<Registry>,
     seats: Arc<Seats>,
-    budget: Arc<Budget>,
+    /// For bodies of clients that have signed in.
+    input: Arc<Budget>,
     /// For bodies of clients that have not proved who they are: they must not use up what the others need.
     strangers: Arc<Budget>,
     metrics: Arc<Metrics>,
@@ -78,8 +78,15 @@ enum Place<'a> {
 }
 
 impl<A: Application> Endpoints<A> {
-    /// A service without sessions. What clients send is charged to `budget` until the application takes it.
-    pub fn new(application: A, options: Options, budget: Arc<Budget>, metrics: Arc<Metrics>) -> Endpoints<A> {
+    /// A service without sessions. What clients send is charged to `input`, before they have signed in to `strangers`,
+    /// until the application takes it.
+    pub fn new(
+        application: A,
+        options: Options,
+        input: Arc<Budget>,
+        strangers: Arc<Budget>,
+        metrics: Arc<Metrics>,
+    ) -> Endpoints<A> {
         let per_address = options.sessions_per_address_max;
         Endpoints {
             application: Arc::new(application),
@@ -91,8 +98,8 @@ impl<A: Application> Endpoints<A> {
                 ["sockjs-sessions-max", "sockjs-sessions-per-address-max"],
             ),
             options: Arc::new(options),
-            strangers: Budget::new(budget.bytes_max() / STRANGERS_PART),
-            budget,
+            input,
+            strangers,
             metrics,
             refusals: LogLimit::default(),
             hashing: RandomState::new(),
@@ -297,7 +304,7 @@ impl<A: Application> Endpoints<A> {
         let link = self.registry.find(id).filter(|link| link.is_of(identity, visit.trust.is_own_page));
         let (limit, bytes_max, budget) = match &link {
             Some(link) if link.is_trusted() => {
-                ("sockjs-send-bytes-max", self.options.send_bytes_max, &self.budget)
+                ("sockjs-send-bytes-max", self.options.send_bytes_max, &self.input)
             }
             Some(_) => ("connect-frame-bytes-max", self.options.untrusted_send_bytes_max, &self.strangers),
             None => ("", STRAY_BYTES_MAX, &self.strangers),
@@ -317,7 +324,7 @@ impl<A: Application> Endpoints<A> {
         };
         let Some(link) = link else { return answer.not_found() };
         if !payload.is_empty() {
-            let budget = if link.is_trusted() { &self.budget } else { &self.strangers };
+            let budget = if link.is_trusted() { &self.input } else { &self.strangers };
             let charge = budget.charge(payload.bytes());
             drop(upload);
             link.send(Sent::new(payload, charge)).await;
@@ -344,7 +351,7 @@ impl<A: Application> Endpoints<A> {
                 (StatusCode::REQUEST_TIMEOUT, "stall-timeout", advice)
             }
             Problem::NoMemory => {
-                let advice = "Send again when consumers have caught up";
+                let advice = "Input that is not handled yet fills its part of it: send again later, send less at a time";
                 (StatusCode::SERVICE_UNAVAILABLE, "memory-bytes-max", advice)
             }
             Problem::Broken => return answer.text(StatusCode::BAD_REQUEST, "The body was cut off.\n"),

@@ -1,6 +1,7 @@
 //! Reading the body of a request: bounded in size, in time and by the byte budget; and parsing it.
 
 use crate::budget::{Budget, Charge};
+use crate::transport::drive::HELD_BYTES_MIN;
 use bytes::{Buf, BytesMut};
 use http_body_util::BodyExt;
 use hyper::HeaderMap;
@@ -55,7 +56,7 @@ pub(super) enum Problem {
     TooLarge,
     /// No progress for too long.
     TooSlow,
-    /// The byte budget is used up.
+    /// The byte budget has no room for it.
     NoMemory,
     /// The client left.
     Broken,
@@ -95,10 +96,11 @@ pub(super) async fn read(
         if data.remaining() > bytes_max - body.len() {
             return Err(Problem::TooLarge);
         }
-        if budget.is_exhausted() {
+        let bytes = body.len() + data.remaining();
+        // As on other wires, small frames cost nothing: they are not refused because of what others send.
+        if bytes >= HELD_BYTES_MIN && !charge.try_grow(bytes) {
             return Err(Problem::NoMemory);
         }
-        charge.resize(body.len() + data.remaining());
         while data.has_remaining() {
             let piece = data.chunk();
             body.extend_from_slice(piece);
