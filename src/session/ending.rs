@@ -4,7 +4,6 @@ use super::action::{Action, Receipt};
 use super::state::State;
 use super::subscriptions::{Subscription, Subscriptions};
 use super::temp::Temps;
-use super::transactions::Transactions;
 use super::{Closing, Reject, Rejection, Session};
 use crate::outbox::{Key, Tag};
 use stompbox_frames::stomp::{Command, encode};
@@ -93,7 +92,7 @@ impl Session {
     /// Subscriptions, transactions and temporary queues end with the conversation.
     fn forget(&mut self) {
         self.subscriptions = Subscriptions::default();
-        self.transactions = Transactions::default();
+        std::mem::take(&mut self.transactions).into_sends().for_each(|publish| self.discard(publish));
         self.temps = Temps::default();
     }
 }

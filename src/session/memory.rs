@@ -1,6 +1,12 @@
 //! The memory that a session holds.
 
-use super::Session;
+use super::transactions::texts_bytes;
+use super::{Publish, Session, Target};
+use crate::work;
+
+/// Recipients above which the memory of a frame is not freed together with that of others: each recipient is an
+/// allocation of its own.
+const RECIPIENTS_FREED_MAX: usize = 256;
 
 impl Session {
     /// Returns the memory of the records of unsettled deliveries.
@@ -18,13 +24,45 @@ impl Session {
         self.subscriptions.bytes() + self.temps.bytes()
     }
 
-    /// Returns the memory of transactions: bytes of the parked frames, and the overhead of each.
+    /// Returns the memory of transactions: bytes of the parked frames, and the overhead of each. The names of recipients
+    /// count until they are freed.
     pub fn parked_bytes(&self) -> usize {
-        self.transactions.bytes()
+        let discarded = self.rare.iter().flat_map(|rare| &rare.discarded);
+        self.transactions.bytes() + discarded.map(texts_bytes).sum::<usize>()
+    }
+
+    /// Frees a frame of a transaction that is not sent; one with many recipients only by [`Session::free_discarded`].
+    pub fn discard(&mut self, publish: Box<Publish>) {
+        if recipients(&publish) > RECIPIENTS_FREED_MAX {
+            self.rare.get_or_insert_default().discarded.push(*publish);
+        }
+    }
+
+    /// Returns whether discarded frames wait to be freed. No further frame is to be handled before.
+    pub fn has_discarded(&self) -> bool {
+        self.rare.as_ref().is_some_and(|rare| !rare.discarded.is_empty())
+    }
+
+    /// Frees one discarded frame.
+    pub fn free_discarded(&mut self) {
+        let Some(rare) = &mut self.rare else { return };
+        if let Some(publish) = rare.discarded.pop() {
+            work::add(recipients(&publish));
+        }
+        if rare.discarded.is_empty() {
+            rare.discarded = Vec::new();
+        }
     }
 
     /// Open transactions.
     pub fn open_transactions(&self) -> usize {
         self.transactions.len()
+    }
+}
+
+fn recipients(publish: &Publish) -> usize {
+    match &publish.to {
+        Target::Users(owners, _) => owners.len(),
+        Target::One(_) => 1,
     }
 }

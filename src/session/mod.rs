@@ -114,6 +114,8 @@ struct Rare {
     warned: Warned,
     /// What the ERROR said with which it ended.
     error: Option<Box<str>>,
+    /// Frames of transactions that were aborted or refused, with many recipients.
+    discarded: Vec<Publish>,
 }
 
 impl Session {

@@ -51,17 +51,29 @@ pub(super) struct Transactions {
 impl Parked {
     /// Returns the bytes of its texts, without the frame's.
     fn texts_bytes(&self) -> usize {
-        let publish = match self {
-            Parked::Publish(publish) => publish,
-            Parked::Settle { numbers, .. } => return allocation(numbers.len() * size_of::<Number>()),
-        };
-        let to = match &publish.to {
-            Target::Users(owners, path) => owners.len() * RECIPIENT_BYTES + path.as_str().len(),
-            Target::One(destination) => destination.as_str().len(),
-        };
-        let extra = publish.extra.iter().map(|(_, value)| value.len()).sum::<usize>();
-        to + extra + publish.shown.len() + publish.session.as_deref().map_or(0, str::len)
+        match self {
+            Parked::Publish(publish) => texts_bytes(publish),
+            Parked::Settle { numbers, .. } => allocation(numbers.len() * size_of::<Number>()),
+        }
     }
+}
+
+/// Returns the SENDs among parked frames.
+fn sends(parked: impl IntoIterator<Item = Parked>) -> impl Iterator<Item = Box<Publish>> {
+    parked.into_iter().filter_map(|parked| match parked {
+        Parked::Publish(publish) => Some(publish),
+        Parked::Settle { .. } => None,
+    })
+}
+
+/// Returns the bytes of the texts beside a parked frame.
+pub(super) fn texts_bytes(publish: &Publish) -> usize {
+    let to = match &publish.to {
+        Target::Users(owners, path) => owners.len() * RECIPIENT_BYTES + path.as_str().len(),
+        Target::One(destination) => destination.as_str().len(),
+    };
+    let extra = publish.extra.iter().map(|(_, value)| value.len()).sum::<usize>();
+    to + extra + publish.shown.len() + publish.session.as_deref().map_or(0, str::len)
 }
 
 /// Bytes of each of many recipients, without its name: a pointer, and the overhead of the allocator for a short text.
@@ -158,6 +170,11 @@ impl Transactions {
         }
     }
 
+    /// Ends all of them, with the connection. Returns the SENDs that are parked in them.
+    pub(super) fn into_sends(self) -> impl Iterator<Item = Box<Publish>> {
+        sends(self.open.into_values().flat_map(|transaction| transaction.parked))
+    }
+
     fn end(&mut self, command: Command, id: &str) -> Result<Transaction, Rejection> {
         let transaction = self.open.remove(id).ok_or_else(|| Rejection::no_transaction(command, id))?;
         self.bytes -= transaction.bytes;
@@ -190,12 +207,14 @@ impl Session {
     ) -> Result<(), Rejection> {
         let id = required(frame, "transaction")?;
         let transaction = self.transactions.end(Command::Commit, &id)?;
-        match transaction.lost {
-            Some(Lost::Subscription(subscription)) => {
-                return Err(Rejection::lost_subscription(&id, &subscription));
-            }
-            Some(Lost::Part) => return Err(Rejection::refused_part(&id)),
-            None => {}
+        let rejection = match &transaction.lost {
+            Some(Lost::Subscription(subscription)) => Some(Rejection::lost_subscription(&id, subscription)),
+            Some(Lost::Part) => Some(Rejection::refused_part(&id)),
+            None => None,
+        };
+        if let Some(rejection) = rejection {
+            sends(transaction.parked).for_each(|publish| self.discard(publish));
+            return Err(rejection);
         }
         work::add_visits(transaction.parked.len());
         let mut keys = BTreeSet::new();
@@ -230,8 +249,11 @@ impl Session {
     ) -> Result<(), Rejection> {
         let transaction = self.transactions.end(Command::Abort, &required(frame, "transaction")?)?;
         for parked in transaction.parked {
-            if let Parked::Settle { key, numbers, .. } = parked {
-                self.subscriptions.change(key, |subscription| subscription.unsettled.release(&numbers));
+            match parked {
+                Parked::Publish(publish) => self.discard(publish),
+                Parked::Settle { key, numbers, .. } => {
+                    self.subscriptions.change(key, |subscription| subscription.unsettled.release(&numbers));
+                }
             }
         }
         self.receipt(receipt.take(), actions);

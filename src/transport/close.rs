@@ -159,8 +159,8 @@ impl<W: Wire> Connection<W> {
             let unsent: Vec<(Key, Tag)> = step.collect();
             if !unsent.is_empty() {
                 self.settle(&unsent, Settlement::Unwritten, now);
-            } else if self.commit.is_some() {
-                self.commit_last(now);
+            } else if self.has_portions() {
+                self.do_last_portion(now);
             } else if let Some(subscription) = self.subscriptions.pop_first() {
                 drop(subscription);
             } else if self.temps.last().is_none_or(|temp| temp.close_partly(RELEASE_STEP)) {
@@ -177,7 +177,7 @@ impl<W: Wire> Connection<W> {
 
     fn is_released(&self) -> bool {
         let is_returned = self.ending.as_ref().is_none_or(|ending| ending.unsent.as_slice().is_empty());
-        is_returned && self.commit.is_none() && self.subscriptions.is_empty() && self.temps.is_empty()
+        is_returned && !self.has_portions() && self.subscriptions.is_empty() && self.temps.is_empty()
     }
 
     pub(super) fn settle_unwritten(&self, mut deliveries: Vec<(Key, Tag)>, now: Instant) {

@@ -9,6 +9,9 @@
 //! After each step the share of the poll is looked at ([`super::share`]), and while steps are applied, receivers that are
 //! behind are waited for, as after a SEND. Until the COMMIT is done no other frame of the connection is handled.
 //!
+//! Frames with many recipients that are not sent after all (ABORT, a refused COMMIT, the end of the connection) are freed
+//! in portions, too: freeing a million names takes a tenth of a second.
+//!
 //! A connection that ends does the rest of its COMMIT first, without waiting for receivers: what the client had sent
 //! before it left counts. A task that is dropped does the rest at once, if the first step was applied. Only a broker that
 //! stops leaves out the rest when the drain time is over: its queues go with it, and so do the receivers.
@@ -66,6 +69,13 @@ enum Portion {
 }
 
 impl Part {
+    fn into_send(self) -> Option<Box<Publish>> {
+        match self {
+            Part::Publish(publish) => Some(publish),
+            Part::Settle(..) => None,
+        }
+    }
+
     /// Shows the step to the broker.
     fn show<T>(&self, act: impl FnOnce(&broker::Step<'_>) -> T) -> T {
         let publish = match self {
@@ -166,29 +176,44 @@ impl<W: Wire> Connection<W> {
         }));
     }
 
-    /// Goes on with a COMMIT until it is done, the share of this poll is used up, or a receiver has to be waited for.
-    /// Returns whether something was done.
-    pub(super) fn go_on_committing(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+    /// Whether there is work left that is done in portions: a COMMIT, or frames of a transaction that have to be freed.
+    pub(super) fn has_portions(&self) -> bool {
+        self.commit.is_some() || self.session.has_discarded()
+    }
+
+    /// Does portions until all are done, the share of this poll is used up, or a receiver has to be waited for. Returns
+    /// whether something was done.
+    pub(super) fn do_portions(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let mut moved = false;
-        while self.commit.is_some()
+        while self.has_portions()
             && self.ending.is_none()
             && !self.quantum.is_used_up()
             && self.poll_pause(cx, now).is_ready()
         {
-            self.commit_one(now);
+            self.do_portion(now);
             moved = true;
         }
         moved
     }
 
-    /// Does one portion of the COMMIT of a connection that ends.
-    pub(super) fn commit_last(&mut self, now: Instant) {
+    /// Does one portion of a connection that ends.
+    pub(super) fn do_last_portion(&mut self, now: Instant) {
         if self.commit.as_ref().is_some_and(|committing| committing.is_in_vain(now)) {
             self.commit = None;
         }
-        self.commit_one(now);
+        self.do_portion(now);
         // Nobody is waited for.
         self.pause = Default::default();
+    }
+
+    fn do_portion(&mut self, now: Instant) {
+        if self.commit.is_some() {
+            return self.commit_one(now);
+        }
+        self.session.free_discarded();
+        if !self.session.has_discarded() {
+            self.parked.resize(self.session.parked_bytes());
+        }
     }
 
     /// Does one portion of the COMMIT that is under way. After the last one its RECEIPT is queued.
@@ -205,7 +230,12 @@ impl<W: Wire> Connection<W> {
             }
             Err(refusal) => {
                 let failed = Failed { about: committing.about, receipt: committing.receipt.take(), refusal };
+                let steps = std::mem::take(&mut committing.steps);
                 self.refuse(failed, &mut more);
+                steps
+                    .into_iter()
+                    .filter_map(Part::into_send)
+                    .for_each(|publish| self.session.discard(publish));
             }
         }
         self.commit = None;

@@ -86,7 +86,7 @@ impl<W: Wire> Connection<W> {
     }
 
     fn handle_frames(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        let mut moved = self.go_on_committing(cx, now);
+        let mut moved = self.do_portions(cx, now);
         while self.may_read(cx, now) {
             let mut actions = Vec::new();
             match self.decoder.next() {
@@ -115,7 +115,7 @@ impl<W: Wire> Connection<W> {
             }
             moved = true;
             self.perform(actions, now);
-            self.go_on_committing(cx, now);
+            self.do_portions(cx, now);
         }
         moved
     }

@@ -414,3 +414,50 @@ async fn after_a_commit_that_outlived_its_client_no_memory_is_reserved() {
     let all = hub.budget.bytes_max() - hub.budget.used();
     assert!(hub.budget.reserve(all / 2).is_some(), "nothing is reserved any more");
 }
+
+#[tokio::test]
+async fn names_of_frames_that_are_not_sent_are_freed_in_several_polls() {
+    const FRAMES: usize = 60;
+    const NAMES: usize = 1000;
+    let names: Vec<String> = (0..NAMES).map(|n| format!("user{n}")).collect();
+    let to_users = format!("SEND\ndestination:/users/queue/a\ntransaction:t\nto:{}\n\nx\0", names.join(","));
+    let sends = transaction((0..FRAMES).map(|_| to_users.clone()));
+    let mut config = config();
+    config.broker.queue_messages_max = 0;
+    for (last, answer) in [
+        ("ABORT\ntransaction:t\n\n\0".to_owned(), "receipt-id:next"),
+        (send("/queue/full", "x") + COMMIT, "queue-messages-max"),
+    ] {
+        let hub = hub_of(config.clone());
+        let mut client = Client::connect(&hub, "soft-errors:true\n").await;
+        client.send(&format!("SUBSCRIBE\nid:1\ndestination:/user/queue/errors\n\n\0{sends}")).await;
+        client.send("BEGIN\ntransaction:u\nreceipt:parked\n\n\0").await;
+        client.until("receipt-id:parked").await;
+        client.send(&last).await;
+        client.send("BEGIN\ntransaction:v\nreceipt:next\n\n\0").await;
+        let done = client.until("receipt-id:next").await;
+        assert!(client.text.contains(answer), "{}", client.text);
+        let most = done.iter().max().copied().unwrap_or_default();
+        assert!(most <= WORK_MAX + 5 * NAMES as u64, "one poll did {most}");
+        assert!(done.len() >= FRAMES * NAMES / (WORK_MAX as usize + NAMES), "{} polls", done.len());
+    }
+}
+
+#[tokio::test]
+async fn a_connection_with_a_large_open_transaction_frees_it_in_several_polls() {
+    let hub = hub();
+    let mut client = Client::connect(&hub, "").await;
+    let names: Vec<String> = (0..1000).map(|n| format!("user{n}")).collect();
+    let to_users = format!("SEND\ndestination:/users/queue/a\ntransaction:t\nto:{}\n\nx\0", names.join(","));
+    client.send(&transaction((0..60).map(|_| to_users.clone()))).await;
+    client.send("BEGIN\ntransaction:u\nreceipt:parked\n\n\0").await;
+    client.until("receipt-id:parked").await;
+    client.stream = None;
+    let mut polls = 0;
+    while client.poll().await.1.is_pending() {
+        polls += 1;
+    }
+    assert!((60 * 1000 / (WORK_MAX as usize + 1000)..1000).contains(&polls), "{polls} polls");
+    client.connection = None;
+    assert_eq!(hub.budget.used(), 0);
+}
