@@ -1,12 +1,14 @@
 //! The way of a login: who is slowed down, who waits, who is asked, and what the client hears.
 
 mod answer;
+mod turn;
 
 use self::answer::{Checked, crowded, heard, left_early, no_memory, not_checked, refused};
-use super::gate::{Gates, Pass};
+use self::turn::Turn;
+use super::gate::Gates;
 use super::keyed::{Digest, Key};
 use super::source::{Source, Standing, Verdict};
-use super::throttle::{Outcome, Throttle, Ticket, network};
+use super::throttle::{Outcome, Throttle, network};
 use super::{Cause, Credentials, Handshake, Options, Principal, Refused, Secret, bare_token, sources};
 use crate::budget::{Budget, Charge};
 use parking_lot::Mutex;
@@ -310,7 +312,7 @@ impl Shared {
         if ticket.answer_at > now {
             tell.send_modify(|progress| progress.is_held_back = true);
         }
-        let turn = Turn { shared: self, ticket: Some(ticket), _pass: pass.filter(|_| check_at <= now) };
+        let turn = Turn::new(&self.throttle, ticket, pass.filter(|_| check_at <= now));
         if check_at > now {
             sleep_until(check_at).await;
         }
@@ -343,31 +345,6 @@ impl Shared {
             }
         }
         Checked::Unknown
-    }
-}
-
-/// An admitted login. If it is dropped before it is settled, it is not counted.
-struct Turn<'a> {
-    shared: &'a Shared,
-    ticket: Option<Ticket>,
-    _pass: Option<Pass<'a>>,
-}
-
-impl Turn<'_> {
-    /// Counts the result, and returns when a refusal may be answered.
-    fn settle(mut self, outcome: Outcome) -> Instant {
-        let now = Instant::now();
-        let Some(ticket) = self.ticket.take() else { return now };
-        self.shared.throttle.lock().settle(&ticket, outcome, now);
-        ticket.answer_at
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
-            self.shared.throttle.lock().settle(&ticket, Outcome::Unknown, Instant::now());
-        }
     }
 }
 
