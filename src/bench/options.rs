@@ -147,7 +147,7 @@ impl Options {
         }
         if self.destinations > publishers.min(subscribers) {
             return Err(format!(
-                "--destinations: {} will not do: each needs a publisher and a subscriber, and there are {publishers} and \
+                "--destinations: invalid value \"{}\": each needs a publisher and a subscriber, and there are {publishers} and \
                  {subscribers}",
                 self.destinations
             ));

@@ -91,7 +91,7 @@ impl Url {
             return Err("a user does not belong into the URL: use --login and --passcode".to_owned());
         }
         let (host, port) = host_and_port(authority, row.port).ok_or_else(|| {
-            format!("{authority:?} will not do; expected a host and a port, as in 127.0.0.1:8080")
+            format!("invalid value {authority:?}: expected a host and a port, as in 127.0.0.1:8080")
         })?;
         let plain = |octet: u8| octet.is_ascii_graphic() && octet != b'#';
         if !path.bytes().all(plain) {

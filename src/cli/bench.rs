@@ -298,15 +298,15 @@ mod tests {
     #[test]
     fn mistakes_are_told() {
         for (arguments, part) in [
-            (&["fan-out", "--body", "39"][..], "--body: \"39\" will not do; expected 40 to"),
-            (&["fan-out", "--time", "5"], "--time: \"5\" is no time"),
-            (&["fan-out", "--rate", "0"], "--rate: \"0\" will not do"),
+            (&["fan-out", "--body", "39"][..], "--body: invalid value \"39\": expected 40 to"),
+            (&["fan-out", "--time", "5"], "--time: invalid value \"5\""),
+            (&["fan-out", "--rate", "0"], "--rate: invalid value \"0\""),
             (&["fan-out", "--rate", "1", "--window", "1"], "cannot be used with"),
             (&["fan-out", "--url", "http://h/"], "--url: \"http\" is no transport"),
             (&["fan-out", "--ack", "client"], "unexpected argument"),
             (&["queue", "--ack", "none"], "client-individual"),
-            (&["ping-pong", "--pairs", "0"], "--pairs: \"0\" will not do"),
-            (&["idle", "--pid", "x"], "--pid: \"x\" will not do"),
+            (&["ping-pong", "--pairs", "0"], "--pairs: invalid value \"0\""),
+            (&["idle", "--pid", "x"], "--pid: invalid value \"x\""),
             (&["fan-in"], "unrecognized subcommand"),
         ] {
             let wrong = parse(arguments).expect_err("a mistake");

@@ -8,7 +8,7 @@
 //! | 128 + n | a second signal n came while the broker was stopping |
 //!
 //! `stompbox bench` is a command of its own: 0 fine, 1 could not run, 2 messages did not arrive as they should. So is
-//! `stompbox passwd`: 0 done, 1 the file will not do, 2 the arguments or the passcode will not.
+//! `stompbox passwd`: 0 done, 1 the file is invalid, 2 the arguments or the passcode are.
 
 mod arguments;
 mod bench;
@@ -132,7 +132,7 @@ mod tests {
         assert_eq!(
             errors,
             "error: environment variable STOMPBOX_BACKLGO: unknown variable; did you mean STOMPBOX_BACKLOG?\n\
-             error: --linger: \"5\" is no time; expected a number and its unit such as 500ms, 10s, 1m or 2h\n\
+             error: --linger: invalid value \"5\": expected a number and its unit such as 500ms, 10s, 1m or 2h\n\
              error: --tcp: tcp and http are both off, so nobody could connect; give one of them an address\n\
              3 mistakes in the configuration\n"
         );

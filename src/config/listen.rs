@@ -22,7 +22,7 @@ impl Listen {
                 ""
             };
             format!(
-                "{text:?} is no address; expected HOST:PORT such as 127.0.0.1:61613, [::1]:61613 or \
+                "invalid value {text:?}: expected HOST:PORT such as 127.0.0.1:61613, [::1]:61613 or \
                  localhost:0 (any free port), or off{every}"
             )
         })
@@ -119,7 +119,7 @@ mod tests {
             "OFF ",
         ] {
             let error = Listen::parse(text).expect_err(text);
-            assert!(error.starts_with(&format!("{text:?} is no address; expected HOST:PORT")), "{error}");
+            assert!(error.starts_with(&format!("invalid value {text:?}: expected HOST:PORT")), "{error}");
         }
         assert!(Listen::parse(":61613").expect_err("no host").ends_with("on every IPv6 address [::]:PORT"));
     }

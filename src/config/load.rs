@@ -274,22 +274,22 @@ mod tests {
         let given = flags(&[("tcp", "everywhere"), ("connect-frame-bytes-max", "4MiB")]);
         let mistakes = load(Some(file.path()), environment, given).expect_err("mistakes");
         let path = file.path();
-        let address = "is no address; expected HOST:PORT such as 127.0.0.1:61613, [::1]:61613 or localhost:0 (any \
+        let address = "expected HOST:PORT such as 127.0.0.1:61613, [::1]:61613 or localhost:0 (any \
                        free port), or off";
         assert_eq!(
             shown(&mistakes),
             [
-                format!("{path}:1: key \"tcp\": \"here\" {address}"),
+                format!("{path}:1: key \"tcp\": invalid value \"here\": {address}"),
                 format!(
-                    "{path}:2: key \"linger\": \"5\" is no time; expected a number and its unit such as 500ms, 10s, \
+                    "{path}:2: key \"linger\": invalid value \"5\": expected a number and its unit such as 500ms, 10s, \
                      1m or 2h"
                 ),
                 format!("{path}:4: key \"usr\": unknown key; did you mean \"user\"?"),
-                format!("environment variable STOMPBOX_TCP: \"there\" {address}"),
+                format!("environment variable STOMPBOX_TCP: invalid value \"there\": {address}"),
                 "environment variable STOMPBOX_USER: expected NAME:PASSCODE, neither of them empty, without line \
                  ends (not shown: it is a secret)"
                     .to_owned(),
-                format!("--tcp: \"everywhere\" {address}"),
+                format!("--tcp: invalid value \"everywhere\": {address}"),
                 "--connect-frame-bytes-max: connect-frame-bytes-max (4194304) is more than frame-bytes-max (2097152); \
                  lower the first or raise the second"
                     .to_owned(),

@@ -57,7 +57,7 @@ pub struct Group {
 }
 
 impl Row {
-    /// Sets the option from one text; the config is as before if the text will not do.
+    /// Sets the option from one text. If the text is invalid, the configuration stays unchanged.
     pub fn apply(&self, config: &mut Config, text: &str) -> Result<(), String> {
         (self.set)(config, text)
     }

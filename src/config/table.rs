@@ -160,7 +160,7 @@ const USERS: &[Row] = &[
         "FILE",
         "",
         "A file of users with hashes of their passcodes, made and changed by stompbox passwd. It is read again within \
-         a second of its change; while the new one will not do, the users of before stay.",
+         a second of its change; while the new content is invalid, the users read before stay in force.",
         |c, v| {
             c.users.users_file = Some(v).filter(|path| !path.is_empty()).map(Into::into);
             Ok(())

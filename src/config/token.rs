@@ -53,7 +53,7 @@ pub(super) const TOKEN: &[Row] = &[
         false,
         |c| c.users.token.jwks.clear(),
         |c, v| {
-            let set = v.parse().map_err(|wrong| format!("{v:?} will not do: {wrong}"))?;
+            let set = v.parse().map_err(|wrong| format!("invalid value {v:?}: {wrong}"))?;
             c.users.token.jwks.push(set);
             Ok(())
         },
@@ -124,8 +124,9 @@ pub(super) const TOKEN: &[Row] = &[
          is let in by it.",
         |c, v| {
             let url = |v: &str| {
-                v.parse()
-                    .map_err(|wrong| format!("that will not do: {wrong} (not shown: it may hold a secret)"))
+                v.parse().map_err(|wrong| {
+                    format!("invalid value (not shown, since it may hold a secret): {wrong}")
+                })
             };
             put(&mut c.users.hook_url, optional(v, url))
         },

@@ -38,7 +38,7 @@ pub(super) fn put<T>(slot: &mut T, value: Result<T, String>) -> Result<(), Strin
 pub(crate) fn count<T: TryFrom<u64>>(text: &str, range: RangeInclusive<u64>) -> Result<T, String> {
     let number = digits(text).filter(|number| range.contains(number));
     number.and_then(|number| T::try_from(number).ok()).ok_or_else(|| {
-        format!("{text:?} will not do; expected a whole number from {} to {}", range.start(), range.end())
+        format!("invalid value {text:?}: expected a whole number from {} to {}", range.start(), range.end())
     })
 }
 
@@ -48,15 +48,16 @@ pub(crate) fn size(text: &str, range: RangeInclusive<u64>) -> Result<usize, Stri
         Some(octets) => octets,
         None => {
             return Err(format!(
-                "{text:?} is no size; expected octets such as 65536, 64KiB, 2MiB or 1GiB (KB, MB and GB are \
+                "invalid value {text:?}: expected bytes such as 65536, 64KiB, 2MiB or 1GiB (KB, MB and GB are \
                  powers of 1000)"
             ));
         }
     };
     if !range.contains(&octets) {
-        return Err(format!("{text:?} will not do; expected {} to {} octets", range.start(), range.end()));
+        return Err(format!("invalid value {text:?}: expected {} to {} bytes", range.start(), range.end()));
     }
-    usize::try_from(octets).map_err(|_| format!("{text:?} is more than this machine can address"))
+    usize::try_from(octets)
+        .map_err(|_| format!("invalid value {text:?}: this machine cannot address so much memory"))
 }
 
 /// A time: `500ms`, `10s`, `1m`, `2h`; `0` needs no unit.
@@ -67,11 +68,11 @@ pub(crate) fn time(text: &str, least: Duration) -> Result<Duration, String> {
         _ => quantity(text, &TIME_UNITS).map(Duration::from_millis),
     };
     match time {
-        None => {
-            Err(format!("{text:?} is no time; expected a number and its unit such as 500ms, 10s, 1m or 2h"))
-        }
-        Some(time) if time < least => Err(format!("{text:?} is too short; expected {least:?} or more")),
-        Some(time) if time > TIME_MAX => Err(format!("{text:?} is too long; expected 720h or less")),
+        None => Err(format!(
+            "invalid value {text:?}: expected a number and its unit such as 500ms, 10s, 1m or 2h"
+        )),
+        Some(time) if time < least => Err(format!("invalid value {text:?}: expected {least:?} or more")),
+        Some(time) if time > TIME_MAX => Err(format!("invalid value {text:?}: expected 720h or less")),
         Some(time) => Ok(time),
     }
 }
@@ -80,14 +81,14 @@ pub(crate) fn time(text: &str, least: Duration) -> Result<Duration, String> {
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     let time = time(text, Duration::ZERO)?;
     if time.subsec_nanos() != 0 || time.as_secs() > 32_767 {
-        return Err(format!("{text:?} will not do; expected whole seconds up to 32767s, or 0 for off"));
+        return Err(format!("invalid value {text:?}: expected whole seconds up to 32767s, or 0 for off"));
     }
     Ok(time)
 }
 
 /// `true` or `false`.
 pub(super) fn switch(text: &str) -> Result<bool, String> {
-    text.parse().map_err(|_| format!("{text:?} will not do; expected true or false"))
+    text.parse().map_err(|_| format!("invalid value {text:?}: expected true or false"))
 }
 
 /// Addresses to listen on with commas between them, or `off`.
@@ -98,7 +99,7 @@ pub(super) fn listen(text: &str) -> Result<Vec<Listen>, String> {
     let mut addresses: Vec<Listen> = Vec::new();
     for item in text.split(',').map(str::trim) {
         if item == "off" {
-            return Err(format!("{text:?} will not do; expected addresses, or off alone"));
+            return Err(format!("invalid value {text:?}: expected addresses, or off alone"));
         }
         let address = Listen::parse(item)?;
         if address.port != 0 && addresses.contains(&address) {
@@ -115,7 +116,7 @@ pub(super) fn path(text: &str) -> Result<String, String> {
     let plain = text.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"/-._~".contains(&octet));
     if taken || !plain || !text.starts_with('/') || text.contains("//") {
         return Err(format!(
-            "{text:?} will not do; expected a path such as /ws (letters, digits, - . _ ~ and /) other than /, \
+            "invalid value {text:?}: expected a path such as /ws (letters, digits, - . _ ~ and /) other than /, \
              /assets, /health, /ready and /metrics, without a / at its end"
         ));
     }
@@ -128,7 +129,7 @@ pub(super) fn transports(text: &str) -> Result<Transports, String> {
         let known = Transport::ALL.into_iter().find(|transport| transport.as_str() == name);
         known.map(|transport| set.with(transport)).ok_or_else(|| {
             let all = Transport::ALL.map(Transport::as_str).join(", ");
-            format!("{name:?} is no SockJS transport; expected some of {all}, with commas between them")
+            format!("invalid value {name:?}: expected some of {all}, with commas between them")
         })
     })
 }
@@ -140,7 +141,7 @@ pub(super) fn names(text: &str) -> Result<Vec<String>, String> {
     }
     let names = text.split(',').map(str::trim);
     if names.clone().any(|name| name.is_empty() || name.contains(|c: char| c.is_control() || c == ';')) {
-        return Err(format!("{text:?} will not do; expected names with commas between them"));
+        return Err(format!("invalid value {text:?}: expected names with commas between them"));
     }
     Ok(names.map(str::to_owned).collect())
 }
@@ -171,13 +172,13 @@ pub(super) fn user(text: &str) -> Result<(String, Passcode), String> {
         ));
     }
     let passcode = Passcode::new(passcode)
-        .ok_or_else(|| format!("the passcode of {name:?} is longer than {} octets", Passcode::BYTES_MAX))?;
+        .ok_or_else(|| format!("the passcode of {name:?} is longer than {} bytes", Passcode::BYTES_MAX))?;
     Ok((name.to_owned(), passcode))
 }
 
 /// Which user names are accepted.
 pub(super) fn user_names(text: &str) -> Result<Names, String> {
-    Names::parse(text).ok_or_else(|| format!("{text:?} will not do; expected precis or any"))
+    Names::parse(text).ok_or_else(|| format!("invalid value {text:?}: expected precis or any"))
 }
 
 /// What holds behind the rules; `None`: that is found out.
@@ -186,29 +187,30 @@ pub(super) fn preset(text: &str) -> Result<Option<Preset>, String> {
         "auto" => Ok(None),
         _ => Preset::parse(text)
             .map(Some)
-            .map_err(|_| format!("{text:?} will not do; expected auto, safe or open")),
+            .map_err(|_| format!("invalid value {text:?}: expected auto, safe or open")),
     }
 }
 
 /// The name of an HTTP header.
 pub(super) fn header(text: &str) -> Result<HeaderName, String> {
-    HeaderName::try_from(text)
-        .map_err(|_| format!("{text:?} is no name of a header, such as X-Forwarded-User"))
+    HeaderName::try_from(text).map_err(|_| {
+        format!("invalid value {text:?}: expected the name of a header, such as X-Forwarded-User")
+    })
 }
 
 /// The name of a claim.
 pub(super) fn claim(text: &str) -> Result<String, String> {
     let is_name = !text.is_empty() && !text.contains(|c: char| c.is_control() || c.is_whitespace());
-    is_name
-        .then(|| text.to_owned())
-        .ok_or_else(|| format!("{text:?} is no name of a claim, such as sub or realm.user"))
+    is_name.then(|| text.to_owned()).ok_or_else(|| {
+        format!("invalid value {text:?}: expected the name of a claim, such as sub or realm.user")
+    })
 }
 
 /// The name of a cookie.
 pub(super) fn name(text: &str) -> Result<String, String> {
     match names(text)?.as_slice() {
         [name] => Ok(name.clone()),
-        _ => Err(format!("{text:?} will not do; expected one name")),
+        _ => Err(format!("invalid value {text:?}: expected one name")),
     }
 }
 
@@ -224,7 +226,7 @@ pub(super) fn kinds(text: &str) -> Result<Vec<Kind>, String> {
             None => {
                 let all = Kind::ALL.map(Kind::as_str).join(", ");
                 return Err(format!(
-                    "{name:?} will not do; expected some of {all}, with commas between them"
+                    "invalid value {name:?}: expected some of {all}, with commas between them"
                 ));
             }
         }
@@ -254,7 +256,7 @@ pub(super) fn metrics_from(text: &str) -> Result<MetricsFrom, String> {
         "loopback" => Ok(MetricsFrom::Loopback),
         "any" => Ok(MetricsFrom::Any),
         "off" => Ok(MetricsFrom::Off),
-        _ => Err(format!("{text:?} will not do; expected loopback, any or off")),
+        _ => Err(format!("invalid value {text:?}: expected loopback, any or off")),
     }
 }
 
@@ -263,7 +265,7 @@ pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
     match text {
         "text" => Ok(LogFormat::Text),
         "json" => Ok(LogFormat::Json),
-        _ => Err(format!("{text:?} will not do; expected text or json")),
+        _ => Err(format!("invalid value {text:?}: expected text or json")),
     }
 }
 
@@ -339,10 +341,10 @@ mod tests {
             "18446744073709551616",
         ] {
             let error = size(text, 0..=u64::MAX).expect_err(text);
-            assert!(error.contains("is no size; expected octets such as 65536, 64KiB"), "{error}");
+            assert!(error.contains("expected bytes such as 65536, 64KiB"), "{error}");
         }
-        assert!(size("17179869184GiB", 0..=u64::MAX).is_err(), "2^64 octets");
-        assert_eq!(size("9", 10..=20), Err("\"9\" will not do; expected 10 to 20 octets".to_owned()));
+        assert!(size("17179869184GiB", 0..=u64::MAX).is_err(), "2^64 bytes");
+        assert_eq!(size("9", 10..=20), Err("invalid value \"9\": expected 10 to 20 bytes".to_owned()));
         assert!(size("21", 10..=20).is_err());
     }
 
@@ -361,18 +363,15 @@ mod tests {
         }
         for text in ["", "10", "s", "-1s", "1.5s", "1m30s", "10sec", "1d", "99999999999999999999s"] {
             let error = time(text, Duration::ZERO).expect_err(text);
-            assert!(
-                error.contains("is no time; expected a number and its unit such as 500ms, 10s"),
-                "{error}"
-            );
+            assert!(error.contains("expected a number and its unit such as 500ms, 10s"), "{error}");
         }
         assert_eq!(
             time("5ms", Duration::from_secs(1)),
-            Err("\"5ms\" is too short; expected 1s or more".to_owned())
+            Err("invalid value \"5ms\": expected 1s or more".to_owned())
         );
         assert_eq!(
             time("721h", Duration::ZERO),
-            Err("\"721h\" is too long; expected 720h or less".to_owned())
+            Err("invalid value \"721h\": expected 720h or less".to_owned())
         );
         assert_eq!(seconds("30s"), Ok(Duration::from_secs(30)));
         assert_eq!(seconds("0"), Ok(Duration::ZERO));
@@ -384,7 +383,7 @@ mod tests {
         assert_eq!(count::<u32>("1", 1..=9), Ok(1));
         for text in ["0", "10", "", "1e3", "-1", "+1", " 1", "one", "99999999999999999999"] {
             let error = count::<u32>(text, 1..=9).expect_err(text);
-            assert_eq!(error, format!("{text:?} will not do; expected a whole number from 1 to 9"));
+            assert_eq!(error, format!("invalid value {text:?}: expected a whole number from 1 to 9"));
         }
         assert!(count::<u8>("256", 0..=1000).is_err(), "what does not fit is refused, not cut");
     }
@@ -414,7 +413,7 @@ mod tests {
             let error = user(text).expect_err("no user");
             assert!(!error.contains("secret:") && !error.contains("xxx"), "{error}");
         }
-        assert_eq!(user(&long), Err("the passcode of \"alice\" is longer than 256 octets".to_owned()));
+        assert_eq!(user(&long), Err("the passcode of \"alice\" is longer than 256 bytes".to_owned()));
     }
 
     #[test]
@@ -424,9 +423,12 @@ mod tests {
         assert!(switch("yes").is_err());
         assert_eq!(listen("off"), Ok(Vec::new()));
         assert_eq!(metrics_from("any"), Ok(MetricsFrom::Any));
-        assert_eq!(metrics_from("Any"), Err("\"Any\" will not do; expected loopback, any or off".to_owned()));
+        assert_eq!(
+            metrics_from("Any"),
+            Err("invalid value \"Any\": expected loopback, any or off".to_owned())
+        );
         assert_eq!(log_format("json"), Ok(LogFormat::Json));
-        assert_eq!(log_format("xml"), Err("\"xml\" will not do; expected text or json".to_owned()));
+        assert_eq!(log_format("xml"), Err("invalid value \"xml\": expected text or json".to_owned()));
     }
 
     #[test]
@@ -441,13 +443,13 @@ mod tests {
         );
         for (text, error) in [
             ("a:1,b:2,a:1", "\"a:1\" is given twice; expected each address once"),
-            ("off,a:1", "\"off,a:1\" will not do; expected addresses, or off alone"),
-            ("a:1, off", "\"a:1, off\" will not do; expected addresses, or off alone"),
+            ("off,a:1", "invalid value \"off,a:1\": expected addresses, or off alone"),
+            ("a:1, off", "invalid value \"a:1, off\": expected addresses, or off alone"),
         ] {
             assert_eq!(shown(text), Err(error.to_owned()));
         }
         for text in ["", "a:1,", ",", "a:1 b:2"] {
-            assert!(listen(text).expect_err(text).contains("is no address; expected HOST:PORT"), "{text}");
+            assert!(listen(text).expect_err(text).contains("expected HOST:PORT"), "{text}");
         }
     }
 

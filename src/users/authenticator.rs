@@ -185,7 +185,7 @@ impl Authenticator {
     /// Has all sources look whether what they know has changed: now, not with the next login. Cheap if it has not.
     ///
     /// # Errors
-    /// What will not do; what was known before still holds. The text is for the operator.
+    /// What is invalid; what was known before still holds. The text is for the operator.
     pub async fn reload(&self) -> Result<(), String> {
         let shared = self.shared.clone();
         let reload = move || {

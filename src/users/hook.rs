@@ -263,7 +263,7 @@ mod tests {
             (200, json!({"name": 7}), "?the answer has no name that is a text"),
             (200, json!({"name": ""}), "?the name is empty"),
             (200, json!({"name": "a\nb"}), "?the name has a control character"),
-            (200, json!({"name": "x".repeat(257)}), "?the name has more than 256 octets"),
+            (200, json!({"name": "x".repeat(257)}), "?the name has more than 256 bytes"),
             (200, json!({"name": "alice", "expires": "soon"}), "?expires is no number"),
             (200, json!({"name": "alice", "claims": []}), "?the claims are no object"),
             (200, json!({"name": "a", "roles": 7}), "?the roles are neither a list of texts nor a text"),

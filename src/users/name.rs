@@ -16,7 +16,7 @@ pub(super) const NAME_BYTES_MAX: usize = 256;
 pub(super) fn checked(name: &str) -> Result<Arc<str>, &'static str> {
     match name {
         "" => Err("the name is empty"),
-        long if long.len() > NAME_BYTES_MAX => Err("the name has more than 256 octets"),
+        long if long.len() > NAME_BYTES_MAX => Err("the name has more than 256 bytes"),
         odd if odd.contains(char::is_control) => Err("the name has a control character"),
         name => Ok(name.into()),
     }

@@ -51,7 +51,7 @@ pub trait Source: fmt::Debug + Send + Sync {
     /// Looks at once whether what it knows has changed. May block: not to be called where connections run.
     ///
     /// # Errors
-    /// It has, and will not do; what was known before still holds. The text is for the operator.
+    /// The new content is invalid; what was known before still holds. The text is for the operator.
     fn reload(&self) -> Result<(), String> {
         Ok(())
     }

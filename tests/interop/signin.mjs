@@ -205,7 +205,7 @@ const checks = {
     await peer.isEnded('token refused');
   },
 
-  async 'a token that will not do ends the session'(kind) {
+  async 'an invalid token ends the session'(kind) {
     const peer = await signedIn(kind, 'erin');
     peer.client.publish({ destination: '/auth/refresh', body: token('erin', { secret: 'x'.repeat(40) }) });
     await peer.isEnded('login refused');

@@ -83,7 +83,7 @@ fn check_config_shows_every_mistake_and_exits_with_2() {
          error: a.toml:4: key \"user\": expected NAME:PASSCODE, neither of them empty, without line ends (not shown: \
          it is a secret)\n\
          error: environment variable STOMPBOX_LINGR: unknown variable; did you mean STOMPBOX_LINGER?\n\
-         error: --backlog: \"many\" will not do; expected a whole number from 1 to 65535\n\
+         error: --backlog: invalid value \"many\": expected a whole number from 1 to 65535\n\
          5 mistakes in the configuration\n"
     );
 }

@@ -51,7 +51,7 @@ on_each_wire! {
         until(&|| !is_in("alice", "tulip"));
         fs::write(home.users(), "# a mistake\nalice:tulip\n").expect("a file");
         let complains = |log: &str| {
-            let mut lines = log.lines().filter(|line| line.contains("the users of before stay"));
+            let mut lines = log.lines().filter(|line| line.contains("the users read before stay"));
             lines.next().is_some_and(|line| line.contains("users:2: expected an argon2id hash"))
                 && lines.next().is_none()
         };

@@ -32,9 +32,9 @@ pub(super) type Ask<'a> = &'a mut dyn FnMut(&str) -> Result<Secret, String>;
 /// Why it was not done, and whose fault that is.
 #[derive(Debug)]
 enum Trouble {
-    /// What was given will not do.
+    /// An argument or the passcode is invalid.
     Given(String),
-    /// The file will not do.
+    /// The file is invalid, or cannot be read or written.
     File(String),
 }
 
@@ -176,7 +176,7 @@ fn delete(path: &Path, name: &str) -> Result<String, Trouble> {
 
 fn set(wish: &Wish, name: &str, ask: Ask<'_>) -> Result<String, Trouble> {
     let path = wish.path.as_path();
-    // Who has typed a passcode twice is not to hear then that the file will not do.
+    // Before the prompt: an invalid file is reported before the passcode is typed twice.
     let users = if path.exists() { users(path)? } else { Vec::new() };
     if !wish.any_name && !users.iter().any(|user| *user.name == *name) {
         let refused = |wrong| Trouble::Given(format!("{wrong}; add the user with --any-name then"));
@@ -205,7 +205,7 @@ fn check(passcode: &str) -> Result<(), String> {
     let most = Passcode::BYTES_MAX;
     match passcode {
         "" => Err("the passcode is empty".to_owned()),
-        long if long.len() > most => Err(format!("the passcode is longer than {most} octets")),
+        long if long.len() > most => Err(format!("the passcode is longer than {most} bytes")),
         odd if odd.contains(|c: char| c.is_control()) => {
             Err("the passcode has a control character; expected one line of text".to_owned())
         }

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 /// Asks on the terminal, twice; where standard input is none, it has one line.
 ///
 /// # Errors
-/// What came will not do, or nothing came.
+/// The input is invalid or empty.
 pub(in crate::cli) fn ask(name: &str) -> Result<Secret, String> {
     let input = io::stdin();
     if !input.is_terminal() {
@@ -39,7 +39,7 @@ fn line_of(input: &mut dyn BufRead, is_all: bool) -> Result<Secret, String> {
     if is_ended {
         line.pop();
     } else if line.len() as u64 == most {
-        return Err(format!("the passcode is longer than {} octets", Passcode::BYTES_MAX));
+        return Err(format!("the passcode is longer than {} bytes", Passcode::BYTES_MAX));
     }
     if is_all && is_ended && !input.fill_buf().is_ok_and(<[u8]>::is_empty) {
         return Err("more than one line came; expected the passcode alone".to_owned());
@@ -88,7 +88,7 @@ mod tests {
             ("sesame\r\n", Ok("sesame\r")),
             (&longest, Ok(&longest)),
             (&format!("{longest}\n"), Ok(&longest)),
-            (&format!("{longest}x"), Err("the passcode is longer than 256 octets")),
+            (&format!("{longest}x"), Err("the passcode is longer than 256 bytes")),
             ("a\nb", Err("more than one line came; expected the passcode alone")),
             ("a\n\n", Err("more than one line came; expected the passcode alone")),
         ] {

@@ -79,7 +79,7 @@ fn what_will_not_do_is_told_and_changes_nothing() {
     let long = "sesame".repeat(50);
     for (arguments, passcode, code, error) in [
         (&["a"][..], Ok(""), 2, "error: the passcode is empty\n"),
-        (&["a"], Ok(&*long), 2, "error: the passcode is longer than 256 octets\n"),
+        (&["a"], Ok(&*long), 2, "error: the passcode is longer than 256 bytes\n"),
         (
             &["a"],
             Ok("sesame\r"),

@@ -26,7 +26,7 @@ pub(crate) enum Changed {
 /// The text of a file after the change; `None` if there is nobody to delete.
 ///
 /// # Errors
-/// The file has a line that will not do.
+/// The file has an invalid line.
 pub(crate) fn edit(text: &str, name: &str, change: Change<'_>) -> Result<Option<(String, Changed)>, Wrong> {
     let records = record::parse(text)?;
     let user = records.iter().find(|record| *record.name == *name);

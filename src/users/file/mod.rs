@@ -25,7 +25,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often a login is checked anew because its user changed meanwhile.
 const TRIES_MAX: usize = 3;
 
-/// The file: read when this is made, and again when it has changed. Where the new one will not do, the old users stay.
+/// A users file, read at start and again when it has changed. If the new content is invalid, the users read before stay.
 ///
 /// ```text
 ///  check ──► a second since the last look? ──► looks changed? ──► text changed? ──► parse ──► new users, generation + 1
@@ -68,7 +68,7 @@ pub fn check_users_file(path: &Path, names: Names) -> Result<usize, String> {
 }
 
 impl UsersFile {
-    /// Reads the file. If it will not do, nobody can log in until it does.
+    /// Reads the file. While it is invalid, no user of it can log in.
     pub(super) fn new(path: &Path, names: Names, verifier: Verifier) -> UsersFile {
         let shared = Shared {
             path: path.to_owned(),
@@ -200,9 +200,9 @@ impl Shared {
         let wrong = format!("{}:{wrong}", self.path.display());
         let mut users = self.users.write();
         match &mut *users {
-            Ok(_) => warn!("{wrong}: the users file will not do; the users of before stay"),
+            Ok(_) => warn!("{wrong}: invalid users file; the users read before stay in force"),
             Err(none) => {
-                warn!("{wrong}: the users file will not do; nobody can log in");
+                warn!("{wrong}: invalid users file; no user of it can log in until it is corrected");
                 none.clone_from(&wrong);
             }
         }

@@ -50,7 +50,7 @@ impl fmt::Display for Wrong {
 /// All users of a file.
 ///
 /// # Errors
-/// The first line that will not do.
+/// The first invalid line.
 pub(crate) fn parse(text: &str) -> Result<Vec<Record>, Wrong> {
     let mut records = Vec::new();
     let mut lines: HashMap<Arc<str>, usize> = HashMap::new();

@@ -153,7 +153,7 @@ async fn while_a_new_file_will_not_do_the_old_users_stay() {
             None => fs::remove_file(home.path()).expect("it is there"),
         }
         for _ in 0..2 {
-            let error = file.reload().expect_err("it will not do");
+            let error = file.reload().expect_err("the file is invalid");
             assert!(error.starts_with(&wrong), "{error}");
         }
         let alice = file.check(&credentials("alice", "sesame")).await;

@@ -31,7 +31,7 @@ impl Preset {
         match text {
             "safe" => Ok(Preset::Safe),
             "open" => Ok(Preset::Open),
-            _ => Err(format!("{text:?} will not do; expected safe or open")),
+            _ => Err(format!("invalid value {text:?}: expected safe or open")),
         }
     }
 

@@ -168,7 +168,7 @@ fn what_is_no_rule_is_told_with_what_was_expected() {
         let error = Rule::parse(text).expect_err(text);
         assert!(error.contains(says), "{text:?}: {error}");
     }
-    assert_eq!(Preset::parse("closed"), Err("\"closed\" will not do; expected safe or open".to_owned()));
+    assert_eq!(Preset::parse("closed"), Err("invalid value \"closed\": expected safe or open".to_owned()));
 }
 
 // ---- one destination ----

@@ -301,7 +301,7 @@ fn issuer_audience_name_and_roles() {
         (&any, json!({"sub": ["alice"]}), Err(odd)),
         (&any, json!({"sub": ""}), Err("the name is empty")),
         (&any, json!({"sub": "a\nb"}), Err("the name has a control character")),
-        (&any, json!({"sub": "x".repeat(257)}), Err("the name has more than 256 octets")),
+        (&any, json!({"sub": "x".repeat(257)}), Err("the name has more than 256 bytes")),
         (&any, json!({"sub": "a", "roles": 7}), Err("the roles are neither a list of texts nor a text")),
         (&deep, json!({"sub": "x", "user": {"name": "alice"}, "realm": {"roles": "r"}}), Ok("alice")),
         (&deep, json!({"sub": "x"}), Err(none)),

@@ -167,7 +167,7 @@ const METHODS: &[Method] = &[
             Shown::default().header("X-User", if worth == Right { "erin" } else { &long })
         },
         has_names: false,
-        wrong: "proxy: the name has more than 256 octets",
+        wrong: "proxy: the name has more than 256 bytes",
     },
 ];
 
