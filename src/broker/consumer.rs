@@ -172,6 +172,19 @@ impl Consumers {
         Some(item)
     }
 
+    /// Notes that messages were not sent to the consumer, which is about to leave. It gets nothing more, and keeps these
+    /// until then.
+    pub(super) fn note_unwritten(&mut self, id: ConsumerId, tags: &[Tag]) {
+        self.starve(id);
+        let Some(consumer) = self.by_id.get_mut(&id) else { return };
+        work::add(tags.len() * work::QUEUE_MESSAGE);
+        for tag in tags {
+            if let Some(item) = consumer.outstanding.get_mut(tag) {
+                item.sent = item.sent.saturating_sub(1);
+            }
+        }
+    }
+
     /// Whether the consumer has the message.
     pub(super) fn has(&self, id: ConsumerId, tag: Tag) -> bool {
         self.by_id.get(&id).is_some_and(|consumer| consumer.outstanding.contains_key(&tag))

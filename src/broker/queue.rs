@@ -217,6 +217,12 @@ impl Queue {
         outcasts
     }
 
+    /// Notes that a consumer that is about to leave was not sent these messages. They go back when it leaves, together
+    /// with all else that it has: another consumer gets them in order.
+    pub(super) fn note_unwritten(&self, id: ConsumerId, tags: &[Tag]) {
+        self.state.lock().consumers.note_unwritten(id, tags);
+    }
+
     /// Whether the consumer has all these messages.
     pub(super) fn has(&self, id: ConsumerId, tags: &[Tag]) -> bool {
         let state = self.state.lock();

@@ -23,7 +23,7 @@ use std::time::Instant;
 ///
 /// Once the drop is done nothing is pushed for it any more. Of a work queue's messages, those that still lie in the
 /// outbox are taken out of it and go back as unwritten; what the caller took out of the outbox and did not write
-/// either, it settles as [`Settlement::Unwritten`] before the drop; all else goes back as sent.
+/// either, it tells by [`Subscription::note_unwritten`] before the drop; all else goes back as sent.
 pub struct Subscription {
     shared: Arc<Shared>,
     to: To,
@@ -72,6 +72,15 @@ impl Subscription {
     pub fn settle(&self, tags: &[Tag], settlement: Settlement, now: Instant) {
         if let To::Queue(queue, id) = &self.to {
             self.queues().settle(queue, *id, tags, settlement, now);
+        }
+    }
+
+    /// Notes that these deliveries were not sent. They go back when the subscription is dropped, in order with all others:
+    /// after [`Settlement::Unwritten`] another consumer could get later messages first. Unknown tags and topics are
+    /// ignored. The queue gives this consumer nothing more until [`Subscription::resume`].
+    pub fn note_unwritten(&self, tags: &[Tag]) {
+        if let To::Queue(queue, id) = &self.to {
+            queue.note_unwritten(*id, tags);
         }
     }
 

@@ -61,6 +61,10 @@ impl<W: Wire> Connection<W> {
             return;
         }
         self.finish_session(closing, now);
+        // A subscription with messages on their way to the socket stays until they are written: the broker must not
+        // give them to another client before.
+        let on_their_way = self.keys_on_their_way();
+        self.subscriptions.move_to(&mut self.leaving, |key| on_their_way.contains(&key));
         let unsent = self.begin_release();
         self.wire.farewell(farewell(closing), &mut self.out);
         self.progress_at = now;
@@ -116,11 +120,12 @@ impl<W: Wire> Connection<W> {
         self.settle(&written.collect::<Vec<_>>(), Settlement::Lost, now);
     }
 
-    /// Drops the output but the frame in flight; what came from work queues goes back, uncounted.
+    /// Drops the output but the frame in flight, because the connection ends. What came from work queues goes back with
+    /// its subscription, as unsent.
     pub(super) fn cut_output(&mut self, now: Instant) {
         let mut unsent: Vec<(Key, Tag)> = Vec::new();
         self.out.cut(|mark| unsent.push((mark.key, mark.tag)));
-        self.settle_unwritten(unsent, now);
+        self.return_unsent(unsent, now);
     }
 
     /// Closes the outbound queue and ends what takes little work. Returns the deliveries of work queues that lay there.
@@ -131,10 +136,6 @@ impl<W: Wire> Connection<W> {
             parcels.iter().filter(|parcel| parcel.tag != 0).map(|parcel| (parcel.key, parcel.tag)).collect();
         drop(parcels);
         unsent.sort_by_key(|(key, _)| *key);
-        // A subscription with messages on their way to the socket stays until they are written: the broker must not
-        // give them to another client before.
-        let on_their_way = self.keys_on_their_way();
-        self.subscriptions.move_to(&mut self.leaving, |key| on_their_way.contains(&key));
         self.held.resize(0);
         // Nothing more is read.
         self.decoder = Decoder::new(self.hub.options.connect_limits);
@@ -158,7 +159,7 @@ impl<W: Wire> Connection<W> {
             let step = self.ending.iter_mut().flat_map(|ending| ending.unsent.by_ref().take(RELEASE_STEP));
             let unsent: Vec<(Key, Tag)> = step.collect();
             if !unsent.is_empty() {
-                self.settle(&unsent, Settlement::Unwritten, now);
+                self.return_unsent(unsent, now);
             } else if self.has_portions() {
                 self.do_last_portion(now);
             } else if let Some(subscription) = self.subscriptions.pop_first() {
@@ -180,10 +181,19 @@ impl<W: Wire> Connection<W> {
         is_returned && !self.has_portions() && self.subscriptions.is_empty() && self.temps.is_empty()
     }
 
-    pub(super) fn settle_unwritten(&self, mut deliveries: Vec<(Key, Tag)>, now: Instant) {
+    /// Returns deliveries that were not sent, because the connection ends: with their subscriptions, which are dropped
+    /// next. Those of a subscription that waits for messages on their way go back at once.
+    pub(super) fn return_unsent(&self, mut deliveries: Vec<(Key, Tag)>, now: Instant) {
         deliveries.retain(|(_, tag)| *tag != 0);
         deliveries.sort_by_key(|(key, _)| *key);
-        self.settle(&deliveries, Settlement::Unwritten, now);
+        for run in deliveries.chunk_by(|left, right| left.0 == right.0) {
+            match self.subscriptions.get(run[0].0) {
+                Some(subscription) => {
+                    subscription.note_unwritten(&run.iter().map(|(_, tag)| *tag).collect::<Vec<_>>());
+                }
+                None => self.settle(run, Settlement::Unwritten, now),
+            }
+        }
     }
 
     /// Goes on closing; `Ready` when the connection is gone, `None` when the share of this poll is used up before that.

@@ -130,8 +130,9 @@ impl<W: Wire> Connection<W> {
 
     fn end_of_input(&mut self, end: ReadEnd, now: Instant) {
         match end {
-            ReadEnd::Closed => self.begin_ending(self.left(), now),
-            ReadEnd::Failed(_) => self.end_at_once(now),
+            // After a write that failed nothing can be sent, and the system may report the reset as an ordinary end.
+            ReadEnd::Closed if self.output_failed.is_none() => self.begin_ending(self.left(), now),
+            ReadEnd::Closed | ReadEnd::Failed(_) => self.end_at_once(now),
             ReadEnd::Violation(reason) => {
                 tracing::debug!(address = %self.address, reason, "the client broke the rules of its transport");
                 self.begin_ending(Closing::Rejected, now);

@@ -44,7 +44,7 @@ impl<W: Wire> Connection<W> {
                 Delivery::Skip => {}
                 full @ (Delivery::TooManyUnsettled | Delivery::TooMuchUnsettled) => {
                     let unsent = batch[place..].iter().map(|parcel| (parcel.key, parcel.tag)).collect();
-                    self.settle_unwritten(unsent, now);
+                    self.return_unsent(unsent, now);
                     let many = full == Delivery::TooManyUnsettled;
                     let slowness =
                         if many { Slowness::Unsettled(parcel.key) } else { Slowness::UnsettledBytes };

@@ -229,13 +229,14 @@ impl<W: Wire> Connection<W> {
     fn unsubscribe(&mut self, key: Key, now: Instant) {
         let Some(subscription) = self.subscriptions.remove(key) else { return };
         self.subscription_bytes -= subscription.bytes();
-        let waiting: Vec<Tag> = self.outbox.withdraw(key).into();
-        subscription.settle(&waiting, Settlement::Unwritten, now);
         work::add_visits(self.out.frames_unwritten());
         // A COMMIT may settle deliveries of it.
         if self.commit.is_some() || self.out.unwritten().any(|mark| mark.key == key && mark.settles) {
+            let waiting: Vec<Tag> = self.outbox.withdraw(key).into();
+            subscription.settle(&waiting, Settlement::Unwritten, now);
             self.leaving.insert(key, subscription);
         } else {
+            // What waits in the outbound queue goes back with all else that it has, in order.
             drop(subscription);
         }
         self.resume_starved(now);

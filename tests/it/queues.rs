@@ -36,6 +36,29 @@ on_each_wire! {
         broker.until("queue_messages", 0);
     }
 
+    /// Some of the messages of the first consumer were sent, and the rest waited in its outbound queue.
+    fn what_a_lost_consumer_had_goes_to_the_next_one_in_order(wire: Wire) {
+        const COUNT: usize = 100;
+        let broker = Broker::start(&["--prefetch-bytes=64MiB", "--outbox-bytes-max=64MiB"]);
+        let mut first = broker.connect(wire);
+        first.narrow();
+        first.subscribe("1", "/queue/a", "ack:client-individual\n");
+        let padding = "x".repeat(64 * 1024);
+        let mut publisher = broker.connect(Wire::Tcp);
+        for number in 0..COUNT {
+            publisher.publish("/queue/a", &format!("{number} {padding}"));
+        }
+        publisher.disconnect();
+        let mut second = broker.connect(wire);
+        second.subscribe("1", "/queue/a", "ack:client-individual\n");
+        second.expect_quiet();
+        first.reset();
+        for number in 0..COUNT {
+            let (_, body) = second.message();
+            assert_eq!(body.split(' ').next(), Some(&*number.to_string()));
+        }
+    }
+
     fn each_message_goes_to_one_consumer_in_turns(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut consumers = [0, 1, 2].map(|_| broker.connect(wire));
