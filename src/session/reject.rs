@@ -138,7 +138,7 @@ rejections! {
     not_unsettled(command: Command, id: &str, hint: &str) = "nothing to settle",
         "{} names {}, which was not delivered to this session or is settled already. After a reconnect wait for the MESSAGE to come again.{hint}", command.as_str(), Quoted(id);
     not_delivered_to(command: Command, id: &str, named: &str) = "nothing to settle",
-        "{} names {} of the subscription {}, to which it was not delivered, or where it is settled already. Send the header subscription of the MESSAGE, or leave it out. After a reconnect wait for the MESSAGE to come again.", command.as_str(), Quoted(id), Quoted(named);
+        "{} names {} of the subscription {}, but it was not delivered to that subscription or is settled already. Send the header subscription of the MESSAGE, or leave it out. After a reconnect wait for the MESSAGE to come again.", command.as_str(), Quoted(id), Quoted(named);
     delivered_to_other(command: Command, id: &str, named: &str, other: &str) = "nothing to settle",
         "{} names {} of the subscription {}, but it was delivered to the subscription {}. Send the header subscription of the MESSAGE, or leave it out.", command.as_str(), Quoted(id), Quoted(named), Quoted(other);
     reserved(command: Command, id: &str) = "already in a transaction",

@@ -74,8 +74,9 @@ impl<W: Wire> Connection<W> {
         self.question.is_some() && self.ending.is_none() && self.decoder.buffered() < AHEAD_BYTES
     }
 
-    /// Whether the client has gone before it was found out. What it had sent before it closed is handled first, and who
-    /// has closed one side of a stream may still want to know ([`Connection::tell_input_ended`] bounds that wait).
+    /// Returns whether the client has gone during its authentication. What it had sent before it closed is handled
+    /// first, and a client that has closed only its own side may still wait for the answer;
+    /// [`Connection::tell_input_ended`] bounds that wait.
     fn has_given_up(&self) -> bool {
         let has_gone = match &self.input_ended {
             Some(ReadEnd::Failed(_)) => true,
@@ -145,7 +146,7 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Ends a client whose unfinished input does not fit into the part of the budget for it.
+    /// Closes a connection whose unfinished input does not fit into its part of the budget.
     pub(super) fn end_for_memory(&mut self, now: Instant) {
         let detail = if !self.established {
             "Clients that are not signed in hold as much as they may (a part of memory-bytes-max). Send CONNECT at \
@@ -155,8 +156,8 @@ impl<W: Wire> Connection<W> {
             NO_MEMORY.to_owned()
         } else {
             format!(
-                "{} bytes of an unfinished frame of this client have come; unfinished frames of all clients may hold {} \
-                 bytes together (a quarter of memory-bytes-max). Send it again later, send smaller frames, or raise \
+                "{} bytes of an unfinished frame have arrived, and the input of all clients may hold {} bytes (a \
+                 quarter of memory-bytes-max). Send the frame again later, send smaller frames, or raise \
                  memory-bytes-max.",
                 self.decoder.buffered() + self.wire.held_bytes(),
                 self.hub.input.bytes_max()

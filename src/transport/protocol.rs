@@ -38,7 +38,7 @@ pub enum Protocol {
     Stomp,
     /// SSH.
     Ssh,
-    /// Bytes that are neither the port's protocol nor one of the others.
+    /// Neither the port's protocol nor a known one.
     Unknown,
 }
 
@@ -107,8 +107,8 @@ pub fn recognise(port: Port, start: &[u8]) -> Guess {
     if is_open { Guess::Undecided } else { Guess::NotForeign }
 }
 
-/// Tells an HTTP/1 request line (RFC 9112, section 3: a method, a target and the version, with one space between) from
-/// other bytes. The line may follow line ends, as hyper accepts it.
+/// Distinguishes an HTTP/1 request line from other bytes (RFC 9112, section 3: a method, a target and the version,
+/// separated by single spaces). Empty lines may come before it, as hyper accepts them.
 pub fn recognise_request(start: &[u8]) -> Guess {
     let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     let is_target = |byte: &u8| *byte > b' ' && *byte != 0x7f;
@@ -177,14 +177,15 @@ impl Protocol {
             }
             Protocol::Ssh => "Stompbox does not speak SSH: give the client the address of the SSH server",
             Protocol::Unknown => {
-                "the address of the option http is for HTTP/1.1, WebSocket and SockJS, and that of the option tcp is for \
-                 STOMP over TCP: check the address, the port and the protocol that the client is set to"
+                "the address of the option http is for HTTP/1.1, WebSocket and SockJS, and that of the option tcp is \
+                 for STOMP over TCP: check the address, the port and the protocol that the client is set to"
             }
         }
     }
 
     /// Returns the answer to the client before its connection is closed: in its own protocol if possible, otherwise in
-    /// the port's. `trailing_lf`: a LF follows the NUL of an ERROR (`trailing-lf`).
+    /// the port's. `trailing_lf` is the option `trailing-lf`: whether a LF follows the
+    /// NUL of an ERROR.
     pub fn answer(self, port: Port, trailing_lf: bool) -> Vec<u8> {
         let text = format!(
             "The connection began with {}, which this port does not accept. {}.",

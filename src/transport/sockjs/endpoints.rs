@@ -78,8 +78,8 @@ enum Place<'a> {
 }
 
 impl<A: Application> Endpoints<A> {
-    /// A service without sessions. What clients send is charged to `input`, before they have signed in to `strangers`,
-    /// until the application takes it.
+    /// Creates a service without sessions. Messages from clients are charged until the application takes them: to
+    /// `input` if the client has signed in, to `strangers` before.
     pub fn new(
         application: A,
         options: Options,
@@ -351,7 +351,7 @@ impl<A: Application> Endpoints<A> {
                 (StatusCode::REQUEST_TIMEOUT, "stall-timeout", advice)
             }
             Problem::NoMemory => {
-                let advice = "Input that is not handled yet fills its part of it: send again later, send less at a time";
+                let advice = "Send again later, send smaller messages, or raise memory-bytes-max";
                 (StatusCode::SERVICE_UNAVAILABLE, "memory-bytes-max", advice)
             }
             Problem::Broken => return answer.text(StatusCode::BAD_REQUEST, "The body was cut off.\n"),

@@ -1,4 +1,4 @@
-//! What a client is told of its login.
+//! The answers to logins.
 
 use super::Answer;
 use crate::users::{Cause, Credentials, Principal, Refused};
@@ -30,12 +30,12 @@ pub(super) fn crowded() -> Refused {
     }
 }
 
-/// Refuses a large login that waiting logins leave no room for.
+/// Returns the refusal of a large login that does not fit into the budget.
 pub(super) fn no_memory() -> Refused {
     Refused {
         summary: NOT_CHECKED,
-        detail: "Clients that are not signed in hold as much as they may (a part of memory-bytes-max), and this login is \
-                 long. Try again later with a shorter login or token, or raise memory-bytes-max."
+        detail: "Clients that are not signed in hold as much as they may (a part of memory-bytes-max), and this login \
+                 is longer than 1 KiB. Try again later, use a shorter login or token, or raise memory-bytes-max."
             .to_owned(),
         reason: "logins under way hold as much memory as they may (memory-bytes-max)".to_owned(),
         cause: Cause::Busy,
@@ -53,9 +53,10 @@ pub(super) fn not_checked(reason: String, cause: Cause) -> Refused {
 
 pub(super) fn left_early() -> Refused {
     Refused {
-        detail: "Too many logins were refused, so this one has to wait. The client closed its side of the connection before \
-                 that; keep it open until the answer, or try again later."
-            .to_owned(),
+        detail:
+            "Too many logins were refused, so this one has to wait, but the client closed its side of the \
+                 connection. Keep the connection open until the answer arrives, or try again later."
+                .to_owned(),
         ..not_checked("the client left while its login was held back".to_owned(), Cause::Busy)
     }
 }
