@@ -332,9 +332,9 @@ const MEMORY: &[Row] = &[
         "memory-bytes-max",
         "1GiB",
         "Bytes that clients make the broker hold: outbound queues, work queues, transactions, input, and subscriptions \
-         with their names. Publishers are throttled from seven eighths on; at the limit SEND is rejected. Subscriptions \
-         may use a quarter of it; beyond that SUBSCRIBE is rejected. Unfinished frames may use another quarter; beyond \
-         that a client that sends more of one gets an ERROR. A COMMIT may add half of what is left.",
+         with their names. Publishers are throttled from seven eighths on; at the limit SEND is rejected. \
+         Subscriptions may use a quarter of it; beyond that SUBSCRIBE is rejected. Unfinished frames may use another \
+         quarter; a client whose frame does not fit gets an ERROR. A COMMIT may add half of what is left.",
         |c, v| put(&mut c.memory_bytes_max, size(v, KIB * KIB..=HUGE)),
     ),
     bytes(
