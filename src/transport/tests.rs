@@ -135,7 +135,7 @@ impl ByteStream for Flood {
     }
 }
 
-/// A pipe does not tell that its other end has closed before it is read to the end.
+/// A pipe reports the end of its input only when it is read to the end.
 impl ByteStream for DuplexStream {
     fn input_has_ended(&self) -> bool {
         false
@@ -262,7 +262,7 @@ fn floods() -> Vec<(&'static str, String, String, u64)> {
             // Of each pattern every segment is looked at.
             (900 * 64 / work::VISITS_PER_UNIT) as u64 + small,
         ),
-        // Each step of COMMIT is one of a poll; the session finds all of them at once.
+        // A poll may end after each step of a COMMIT, but the session collects all steps at once.
         ("commit", String::new(), transaction, (COMMITTED / work::VISITS_PER_UNIT) as u64 + small),
         // Each message to many users is one step, and all names of its header are parsed at once.
         ("commit to users", String::new(), transaction_to_users, 5 * RECIPIENTS as u64 + small),
@@ -465,7 +465,7 @@ async fn a_connection_that_ends_while_it_has_a_turn_gives_the_permit_back() {
     assert_eq!(hub.permits.available_permits(), 1);
 }
 
-/// Guesses of alice, each on the only permit; the sixth is the first that the throttle holds back, for 250 ms.
+/// Each guess for alice needs the only permit. The sixth is the first that the throttle holds back, for 250 ms.
 #[tokio::test(start_paused = true)]
 async fn a_client_that_has_closed_its_side_keeps_no_permit_while_its_login_is_held_back() {
     let mut config = config();
@@ -490,8 +490,8 @@ async fn a_client_that_has_closed_its_side_keeps_no_permit_while_its_login_is_he
     assert_eq!(start.elapsed(), Duration::ZERO, "nothing waited for the throttle");
 }
 
-/// Sends 1000 messages to a queue while `used` bytes of the byte budget are used. Returns how many of them are in the queue
-/// when the connection has ended, or else after many polls, and whether it has ended.
+/// Sends 1000 messages to a queue while `used` bytes of the byte budget are used, until the connection has ended or 200
+/// polls are over. Returns the number of messages in the queue, and whether the connection has ended.
 async fn sends_at(transport: Transport, used: fn(&Hub) -> usize, has_ended: bool) -> (i64, bool) {
     let mut config = config();
     config.outbox.burst_patience = Duration::from_secs(3600);

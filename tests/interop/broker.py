@@ -49,7 +49,7 @@ class Broker:
 
 
 def run(start, play):
-    """Lets `play` act on the broker that `start(binary, directory)` starts, and exits with its code.
+    """Starts a broker with `start(binary, directory)`, calls `play` with it, and exits with its result.
 
     The binary is the script's argument. If the code is not 0, the end of the broker's log is printed.
     """

@@ -16,8 +16,8 @@ import { sendBytes } from './raw.mjs';
 export const HANG_TIMEOUT_MS = 60_000;
 
 /**
- * Heartbeats of the clients whose heartbeats are counted. Client libraries close a connection after twice this time
- * without input, also when the machine was busy with other programs.
+ * Interval of the heartbeats that are counted. Client libraries close a connection after twice this time without input,
+ * even if the machine was busy with other programs.
  */
 const BEAT_MS = 10_000;
 

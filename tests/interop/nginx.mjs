@@ -139,7 +139,7 @@ class Peer {
     peer.client = new Client({
       reconnectDelay: 100,
       heartbeatIncoming: beatMs ?? 0,
-      // On a busy machine a client may be silent for long, and would miss messages of a topic after it is closed.
+      // On a busy machine a client may be silent for long. If the broker closed it, it would miss messages of a topic.
       heartbeatOutgoing: 0,
       webSocketFactory: () => (peer.socket = socket(kind, options)),
       onConnect: ({ headers }) => {

@@ -53,7 +53,7 @@ on_each_wire! {
     }
 
     fn long_logins_that_wait_are_refused_beyond_the_part_for_them_and_short_ones_are_not(wire: Wire) {
-        // Its answers do not come, so that logins wait.
+        // The hook never answers, so that logins wait.
         let hook = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let hook = format!("--hook-url=http://{}/", hook.local_addr().expect("an address"));
         let waits = [&*hook, "--hook-timeout=1h", "--auth-timeout=1h"];
@@ -69,7 +69,7 @@ on_each_wire! {
             client.send(&login(number));
         }
         broker.until("limit_hits_total{limit=\"memory-bytes-max\"}", 31);
-        // The broker checks a login that has begun to its end, although its client has gone.
+        // The broker finishes the check of a login although its client has gone.
         clients.into_iter().for_each(Client::reset);
         broker.until("connections", 0);
         let mut late = broker.open(wire);

@@ -267,7 +267,7 @@ on_each_wire! {
         }
     }
 
-    /// Its worker always reacts with a frame, or a transaction, that is too large.
+    /// The worker always reacts to the message with a frame, or a transaction, that is too large.
     fn a_message_that_makes_its_consumer_send_too_much_is_a_dead_letter(wire: Wire) {
         let limits = ["--frame-bytes-max=100KiB", "--transaction-bytes-max=50KiB", "--ws-message-bytes-max=200KiB"];
         let broker = Broker::start(&[&limits[..], &["--max-deliveries=3"]].concat());

@@ -70,11 +70,11 @@ fn refused(broker: &Broker, mut client: Client, hits: i64) {
     broker.until("connections_closed_total{reason=\"limit\"}", hits);
 }
 
-/// A quarter of it is for frames that are half read: three of [`HALF_READ_BYTES`].
+/// A quarter of this memory is for unfinished frames: it has room for three of [`HALF_READ_BYTES`].
 const SHARED: &[&str] = &["--memory-bytes-max=8MiB", "--permissions=open"];
 const SHARE: i64 = 2 << 20;
 const HALF_READ_BYTES: usize = 600_000;
-/// Fewest bytes that are in the account of each: the last 4 KiB may be missing.
+/// Fewest bytes that are charged for each: up to 4 KiB may not be charged yet.
 const CHARGED_BYTES: usize = HALF_READ_BYTES - 4096;
 
 /// A SEND frame that is not finished.
@@ -101,7 +101,7 @@ on_each_wire! {
         assert_eq!(broker.limit_hits("memory-bytes-max"), 17);
         assert!(broker.metric("budget_bytes") <= SHARE + SHARE / 4, "{}", broker.metric("budget_bytes"));
         for number in 0..5 {
-            // Many whole frames at once are no frame that is half read.
+            // Whole frames do not count as unfinished, however many arrive at once.
             sender.send(&"SEND\ndestination:/topic/b\n\nhi\0".repeat(3000));
             sender.publish("/topic/a", &number.to_string());
             receiver.expect("MESSAGE", &[], &number.to_string());

@@ -185,7 +185,7 @@ pub(in crate::broker) fn publish_step<'a>(
     Step::Publish(publication(destination, body, headers))
 }
 
-/// What became of a transaction.
+/// The result of a committed transaction.
 #[derive(Debug, Default)]
 pub(in crate::broker) struct Committed {
     pub(in crate::broker) reached: usize,

@@ -240,7 +240,7 @@ fn the_reservation_of_a_commit_shrinks_with_each_step_until_the_last() {
 }
 
 #[test]
-fn a_commit_that_is_given_up_between_its_steps_gives_back_what_it_has_reserved() {
+fn a_commit_that_is_dropped_between_its_steps_releases_its_reservations() {
     let fixture = Fixture::with(Options::default(), 8 << 20);
     let (headers, queue, body) = (Headers::default(), to("/queue/q"), "x".repeat(1000));
     let steps: Vec<_> = (0..100).map(|_| publish_step(&queue, &body, &headers)).collect();

@@ -152,7 +152,7 @@ fn at_the_budget_messages_are_refused_and_settling_goes_on() {
 }
 
 #[test]
-fn each_step_tells_of_the_receiver_that_lags_behind() {
+fn each_step_reports_the_receiver_that_lags_behind() {
     let fixture = Fixture::new();
     let outbox = fixture.outbox_of(100_000);
     let _topic = fixture.subscribe("/topic/t", &Receiver { outbox, key: 1 }, ALL);

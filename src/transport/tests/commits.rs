@@ -1,4 +1,4 @@
-//! COMMITs that take several polls: what each poll does, what is seen in between, and how they end.
+//! COMMITs that take several polls: the work of each poll, the order of messages, and the end of the connection.
 
 use super::*;
 use crate::broker::{Subscriber, Subscription, Terms};
@@ -56,7 +56,7 @@ impl ByteStream for Socket {
     }
 }
 
-/// A client, and the task that serves it, which runs only when it is polled here.
+/// A client and the task of its connection, which runs only when a test polls it.
 struct Client {
     connection: Option<Connection>,
     stream: Option<DuplexStream>,
@@ -81,13 +81,13 @@ impl Client {
         client
     }
 
-    /// Hands frames to the connection, which does not run meanwhile.
+    /// Writes frames to the connection without polling it.
     async fn send(&mut self, frames: &str) {
         let stream = self.stream.as_mut().expect("the client is connected");
         poll_all(stream, frames.as_bytes()).await;
     }
 
-    /// Polls once, with the work that this was, and takes in what was written.
+    /// Polls the connection once and reads what it wrote. Returns the work of the poll and its result.
     async fn poll(&mut self) -> (u64, Poll<()>) {
         let Some(connection) = &mut self.connection else { return (0, Poll::Ready(())) };
         let before = work::done();
@@ -98,7 +98,7 @@ impl Client {
         (done, polled)
     }
 
-    /// Reads what is there; closes when the broker does.
+    /// Reads the available bytes. Closes the stream if the broker has closed it.
     async fn take_in(&mut self) {
         let Some(stream) = &mut self.stream else { return };
         let mut room = vec![0; 64 * 1024];
@@ -116,7 +116,7 @@ impl Client {
         }
     }
 
-    /// Polls until the client has read `text`; the work of each poll.
+    /// Polls until the client has read `text`. Returns the work of each poll.
     async fn until(&mut self, text: &str) -> Vec<u64> {
         let mut done = Vec::new();
         while !self.text.contains(text) {
@@ -156,7 +156,7 @@ async fn poll_all(stream: &mut DuplexStream, mut octets: &[u8]) {
     }
 }
 
-/// A subscriber of its own connection, whose messages the test takes.
+/// A subscriber with an outbox of its own, which the test drains.
 struct Reader {
     outbox: Arc<Outbox>,
     _subscription: Subscription,
@@ -182,7 +182,7 @@ impl Reader {
     }
 }
 
-/// Messages of a large transaction: by turns to a queue and to a topic.
+/// Number of messages of a large transaction, alternately to a queue and to a topic.
 const SENDS: usize = 3000;
 
 fn transaction(sends: impl Iterator<Item = String>) -> String {
@@ -204,7 +204,7 @@ fn odd_numbers() -> Vec<String> {
 }
 
 #[tokio::test]
-async fn cumulative_acks_of_one_commit_are_settled_in_several_polls_and_each_delivery_once() {
+async fn cumulative_acks_of_one_commit_settle_each_delivery_once_in_several_polls() {
     const MESSAGES: usize = 4000;
     let hub = hub();
     let mut client = Client::connect(&hub, "").await;
@@ -222,7 +222,7 @@ async fn cumulative_acks_of_one_commit_are_settled_in_several_polls_and_each_del
     let done = client.until("receipt-id:committed").await;
     assert_eq!(hub.metrics.queue_messages.get(), 0);
     let (most, sum) = (done.iter().max().copied().unwrap_or_default(), done.iter().sum::<u64>());
-    // The session finds the deliveries of all steps at once.
+    // The session collects the deliveries of all steps at once.
     let step = 3 * MESSAGES as u64 / 2;
     assert!(most <= WORK_MAX + step, "one poll did {most}");
     assert!(sum < 20 * MESSAGES as u64, "{sum} units for {MESSAGES} deliveries");
@@ -253,7 +253,7 @@ async fn a_poll_of_a_commit_to_many_readers_pushes_a_bounded_number_of_messages(
 }
 
 #[tokio::test]
-async fn nothing_else_of_the_connection_is_handled_before_the_receipt_of_a_commit() {
+async fn no_other_frame_of_the_connection_is_handled_before_the_receipt_of_a_commit() {
     let hub = hub();
     let reader = Reader::subscribe(&hub, "/topic/t");
     let mut client = Client::connect(&hub, "").await;
@@ -286,7 +286,7 @@ enum End {
     TaskDropped,
 }
 
-/// Changes the rules: nobody may subscribe there.
+/// Changes the rules so that no client may subscribe to `destination`.
 fn deny(hub: &Hub, destination: &str) {
     let rule = Rule::parse(&format!("deny subscribe anyone {destination}")).expect("a rule");
     hub.permit(Permissions::new(Preset::Open, vec![rule], Vec::new()));
@@ -401,7 +401,7 @@ async fn a_commit_waits_for_a_receiver_that_is_behind() {
 }
 
 #[tokio::test]
-async fn after_a_commit_that_outlived_its_client_no_memory_is_reserved() {
+async fn a_commit_that_is_completed_after_its_client_left_releases_its_reservation() {
     let hub = hub();
     let mut client = Client::connect(&hub, "").await;
     client.send(&large_transaction()).await;
@@ -416,7 +416,7 @@ async fn after_a_commit_that_outlived_its_client_no_memory_is_reserved() {
 }
 
 #[tokio::test]
-async fn names_of_frames_that_are_not_sent_are_freed_in_several_polls() {
+async fn frames_of_an_aborted_or_refused_transaction_are_freed_in_several_polls() {
     const FRAMES: usize = 60;
     const NAMES: usize = 1000;
     let names: Vec<String> = (0..NAMES).map(|n| format!("user{n}")).collect();

@@ -410,7 +410,7 @@ async fn a_client_cannot_tell_a_wrong_passcode_from_an_unknown_name() {
     assert_eq!(authenticator.reload().await, Ok(()));
 }
 
-/// As long as a frame before CONNECTED may be.
+/// About the largest login that fits into a frame before CONNECTED.
 const LONG_BYTES: usize = 27_000;
 
 /// A login of `bytes` bytes with a wrong passcode.

@@ -112,7 +112,7 @@ impl Flood {
     }
 }
 
-/// Returns three letters, so that the transaction stays below `transaction-bytes-max`.
+/// Returns a name of three letters. Short names keep the transaction below `transaction-bytes-max`.
 fn short_name(user: usize) -> String {
     let letter = |place: usize| char::from(b"abcdefghijklmnopqrstuvwxyz"[user / place % 26]);
     [letter(676), letter(26), letter(1)].iter().collect()

@@ -106,8 +106,8 @@ fn what_waits_is_quoted_for_the_transport_that_takes_it() {
 fn a_session_with_much_waiting_ends_where_it_would_have_to_be_quoted_anew() {
     let service = Service::start();
     let mut session = service.open(Transport::XhrPolling);
-    // A request is answered when its message is queued, and more than 64 KiB are queued only after the echo has taken all
-    // of the message before. After the third answer, the first echo therefore waits, quoted for XHR.
+    // A request is answered when its message is queued, and a message of more than 64 KiB is queued only after the echo
+    // has taken the previous one. After the third answer, the first echo therefore waits, quoted for XHR.
     for _ in 0..3 {
         session.send(&[&"x".repeat(100_000)]);
     }
