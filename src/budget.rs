@@ -3,24 +3,24 @@
 //! ```text
 //!   budget (memory-bytes-max) ── messages: outbound queues, work queues, open transactions
 //!      ├── share (a quarter) ── subscriptions: their names, ids, patterns, temporary queues, presence
-//!      └── share (a quarter) ── input of signed-in clients: frames half read, frames not handled yet
+//!      └── share (a quarter) ── input of signed-in clients: unfinished frames, and frames not handled yet
 //! ```
 //!
 //! A [`Charge`] is held by whatever owns the memory and gives it back when dropped, so that the sum cannot
-//! drift. Charging never fails: code that takes in *new* work asks [`Budget::is_exhausted`] or [`Budget::admits`] first,
-//! or uses [`Charge::try_grow`].
+//! drift. Charging never fails: code that accepts *new* work calls [`Budget::is_exhausted`] or [`Budget::admits`]
+//! first, or uses [`Charge::try_grow`].
 //!
-//! Subscriptions and input have shares of their own, so that none locks the others out. They never fill more than their
-//! shares, and so leave half of the budget to messages. If messages fill the whole budget, a quarter of each share stays
-//! open: consumers can subscribe and acknowledge, and so drain the queues.
+//! Subscriptions and input have shares of their own, so that neither can use up the memory for messages: each is
+//! limited to its share, and half of the budget remains for messages. If messages fill the whole budget, a quarter of
+//! each share stays available: consumers can subscribe and acknowledge, and so drain the queues.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// The part of the budget that is one share.
+/// Each share is the budget divided by this.
 const SHARE_PART: usize = 4;
-/// The part of a share that stays open even while messages fill the budget.
+/// The part of a share that stays available while messages fill the budget is the share divided by this.
 const RESERVE_PART: usize = 4;
 
 /// The budget; shared by all modules.
@@ -40,7 +40,7 @@ impl Budget {
         Budget::of(bytes_max, None)
     }
 
-    /// Creates a share, for subscriptions or for input: what is charged to it is charged to this budget as well.
+    /// Creates a share, for subscriptions or for input. Every charge to the share is charged to this budget as well.
     pub fn share(self: &Arc<Budget>) -> Arc<Budget> {
         Budget::of(self.bytes_max / SHARE_PART, Some(self.clone()))
     }
@@ -218,8 +218,8 @@ impl Charge {
         fits
     }
 
-    /// Changes the charge to `bytes`, unless it grows and the budget does not admit that; returns whether it did. The only
-    /// charge of a budget may always grow, so that one large frame can be read where the limit is small.
+    /// Changes the charge to `bytes` and returns `true`, or returns `false` if the budget does not admit the growth.
+    /// The only charge of a budget may always grow, so that a small limit still allows one large frame.
     pub fn try_grow(&mut self, bytes: usize) -> bool {
         let is_alone = self.budget.used() == self.bytes;
         let is_admitted = is_alone || self.budget.admits(bytes.saturating_sub(self.bytes));

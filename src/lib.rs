@@ -42,9 +42,9 @@
 //!   no lock, no randomness, no log.
 //! - All work for a frame is reported to the account of the thread ([`work`]), and a poll of a connection ends when its
 //!   share is used up: after about half a millisecond, plus at most one frame. The most expensive frames are SEND to
-//!   thousands of users and UNSUBSCRIBE (a few milliseconds); `transport/tests.rs` counts the work of each. A COMMIT and
-//!   the end of a connection take as many polls as they need. The cost of a single step does not grow with the messages
-//!   and subscriptions of other clients.
+//!   thousands of users and UNSUBSCRIBE (a few milliseconds); `transport/tests.rs` counts the work of each. A COMMIT
+//!   and the end of a connection take as many polls as they need. The cost of a single step does not grow with the
+//!   messages and subscriptions of other clients.
 //! - One task owns a connection. Others reach it only by pushing into its outbox. No lock is held across an
 //!   await.
 //! - Publishing to and subscribing on one destination is linearised by that destination's own lock: all
@@ -95,9 +95,9 @@
 //!   crowd is waited for as long as it takes batches, beyond `burst-patience`; else a long burst to healthy
 //!   receivers would cut them all. While patience lasts an outbox may hold four times its limit, for what was under
 //!   way when it passed one half (many publishers).
-//! - A COMMIT is admitted as a whole and applied in portions, so messages of other clients come between its steps. No
-//!   other frame of its connection is handled meanwhile. If the connection ends, the rest is applied all the same: what
-//!   was admitted cannot be taken back.
+//! - A COMMIT is admitted as a whole and applied in portions, so messages of other clients may come between its steps.
+//!   No other frame of its connection is handled meanwhile. If the connection ends, the remaining steps are still
+//!   applied: an admitted COMMIT cannot be undone.
 //! - Presence is counted beside a topic only while it is watched, and told by the ticker under a lock that nobody takes
 //!   who publishes: ten thousand who watch cost those who join nothing.
 //! - The options are one declarative table (`config`), from which flags, environment, file keys and the

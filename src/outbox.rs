@@ -29,7 +29,7 @@
 //! | publishers that wait | another one that begins to wait | at most once a second, so that those that have left are forgotten |
 //!
 //! Whom a push wakes while [`defer_wakes`] holds is woken when that ends; before that when an outbox that was drained
-//! passes one half or overflows, and when very many are to be woken.
+//! passes one half or overflows, or when very many are to be woken.
 
 mod label;
 mod publishers;

@@ -51,7 +51,8 @@ pub(super) fn temp_queue(address: &Destination) -> usize {
     QueueMemory::bytes(address)
 }
 
-/// Estimates what the steps of one transaction add: messages, queues for them, and entries of outbound queues.
+/// An estimate of the bytes that the steps of one transaction add: messages, queues for them, and entries of outbound
+/// queues.
 #[derive(Default)]
 pub(super) struct Estimate {
     receivers_of: HashMap<Destination, usize>,

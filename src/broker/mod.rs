@@ -247,9 +247,9 @@ impl Broker {
         self.shared.enter(outbox, now)
     }
 
-    /// Begins to commit a transaction: all steps or none.
+    /// Begins a COMMIT, which applies all steps of a transaction or none.
     ///
-    /// Room in queues that the steps themselves free by settling is not counted on.
+    /// The room that its steps free in queues by settling is not available to its messages.
     pub fn commit(&self) -> Commit {
         Commit::new(self.shared.clone())
     }

@@ -91,7 +91,8 @@ impl Subscription {
         }
     }
 
-    /// Returns the consumer of a queue, for the steps of a transaction. `None` for topics, where nothing is settled.
+    /// Returns the consumer of a queue, for the steps of a transaction, or `None` for a topic, where nothing is
+    /// settled.
     pub fn consumer(&self) -> Option<Consumer> {
         match &self.to {
             To::Queue(queue, id) => Some(Consumer { queue: queue.clone(), id: *id }),
@@ -108,8 +109,8 @@ impl Subscription {
     }
 }
 
-/// One consumer of a queue, as a name: it does not keep the subscription alive. Once that has ended, there is nothing to
-/// settle.
+/// The identity of one consumer of a queue. It does not keep the subscription alive; once the subscription has ended,
+/// settling has no effect.
 #[derive(Clone)]
 pub struct Consumer {
     pub(super) queue: Arc<Queue>,

@@ -3,20 +3,20 @@
 //! ```text
 //!   check each step ──> admit ──> promise room to each step ──> apply each step
 //!          │              │                  │
-//!          └──────────────┴──────────────────┴─ refused: promised room is given back, nothing was to be seen
+//!          └──────────────┴──────────────────┴─ refused: gives promised room back; nothing was visible
 //! ```
 //!
-//! First everything that could be refused is asked for: deliveries to settle must be outstanding, the byte budget must
-//! have room for all that the steps add (messages, and places in the outbound queues of their receivers), and queues
-//! promise room for each message. Nobody else can settle those deliveries meanwhile, for they belong to the
-//! subscriptions of the one who commits; and promised room is nobody else's. Then the steps are applied in order,
-//! and none can fail.
+//! The first passes do everything that can be refused: deliveries to settle must be outstanding, the byte budget must
+//! have room for all that the steps add (messages, and entries in the outbound queues of their receivers), and queues
+//! promise room for each message. Other clients cannot settle those deliveries meanwhile, because they belong to
+//! subscriptions of the committing session, and cannot use the promised room. The last pass applies the steps in order;
+//! it cannot fail.
 //!
-//! The caller hands in one step at a time and may do other work in between: a transaction can be far more work than a
-//! connection may do at a time. Nothing is locked between two steps. The messages of a transaction keep their order, and
-//! messages of other clients may come between them. The memory that is reserved for a step is given back when the step
-//! is applied, since its messages are charged then. A queue that has promised room does not vanish. A session's own queue
-//! may be closed meanwhile: what was for it is dropped and counted.
+//! The caller passes one step at a time and may do other work in between, because a transaction can be far more work
+//! than a connection may do at a time. No lock is held between two steps. The messages of a transaction keep their
+//! order, and messages of other clients may come between them. The memory that is reserved for a step is released when
+//! the step is applied, because its messages are charged then. A queue that has promised room is not removed. A
+//! temporary queue may be closed meanwhile: messages for it are dropped and counted.
 
 use super::consumer::ConsumerId;
 use super::cost::Estimate;
@@ -59,7 +59,7 @@ enum Room {
     None,
     /// Room for this message.
     Promised(Arc<Queue>, Message),
-    /// The session's own queue that the message is for has gone.
+    /// The temporary queue that the message is for has been closed.
     Gone,
 }
 
@@ -75,7 +75,10 @@ impl Commit {
         }
     }
 
-    /// First pass: whether the step may be done at all, and what it adds.
+    /// Checks a step and estimates the memory that it adds (first pass).
+    ///
+    /// # Errors
+    /// The byte budget is exhausted, or a delivery to settle is not outstanding.
     pub fn check(&mut self, step: &Step<'_>) -> Result<(), Refusal> {
         match step {
             Step::Settle { consumer, tags, .. } => self.check_settlement(consumer, tags)?,
@@ -86,7 +89,10 @@ impl Commit {
         Ok(())
     }
 
-    /// Reserves the memory that all steps add.
+    /// Reserves the memory that all steps add, between the first and the second pass.
+    ///
+    /// # Errors
+    /// The steps would add more than half of the remaining memory.
     pub fn admit(&mut self) -> Result<(), Refusal> {
         (self.estimate, self.settled) = Default::default();
         let bytes = self.steps.iter().map(|step| step.bytes).sum();
@@ -94,7 +100,10 @@ impl Commit {
         Ok(())
     }
 
-    /// Second pass: reserves room in a queue for the message of the step.
+    /// Reserves room in a queue for the message of a step (second pass).
+    ///
+    /// # Errors
+    /// The queue is full, or cannot be created.
     pub fn promise(&mut self, step: &Step<'_>) -> Result<(), Refusal> {
         let prepared = self.steps.get_mut(self.promised);
         self.promised += 1;
@@ -112,7 +121,7 @@ impl Commit {
         Ok(())
     }
 
-    /// Third pass: does the step. It cannot fail.
+    /// Applies a step (third pass). It cannot fail.
     pub fn apply(&mut self, step: &Step<'_>, now: Instant) -> Published {
         work::add(work::FRAME);
         let Prepared { bytes, room } = self.steps.pop_front().unwrap_or_default();
@@ -124,7 +133,7 @@ impl Commit {
         published
     }
 
-    /// Every delivery that is settled must be outstanding, and is settled once.
+    /// Checks that every delivery is outstanding and is settled only once.
     fn check_settlement(&mut self, consumer: &Consumer, tags: &[Tag]) -> Result<(), Refusal> {
         work::add(tags.len());
         let &Consumer { ref queue, id } = consumer;

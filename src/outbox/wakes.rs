@@ -52,7 +52,7 @@ pub(super) fn wake(receiver: Waker) {
     }
 }
 
-/// Wakes all that are noted down: somebody must not wait any longer.
+/// Wakes all receivers whose wake was deferred, before the end of the poll.
 pub(super) fn wake_deferred() {
     // Not borrowed meanwhile, for a waker may do as it likes. The list keeps its room for the next turn.
     let mut wakers = WAKERS.take();

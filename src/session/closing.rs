@@ -69,8 +69,8 @@ impl Slowness {
     }
 }
 
-/// Limits on one frame, and on a transaction, of a client that is signed in. What a client sends as a reaction to a message
-/// can meet them each time that it gets the message.
+/// Limits on one frame, and on one transaction, of a client that is signed in. A client that reacts to a message with
+/// such a frame exceeds the limit at every redelivery.
 const LIMITS_ON_FRAMES: [&str; 10] = [
     "frame-bytes-max",
     "header-bytes-max",
@@ -123,11 +123,11 @@ impl Closing {
         }
     }
 
-    /// Returns whether the client may have failed at a message: it left without DISCONNECT, stopped answering, broke the
-    /// protocol, or sent a frame or a transaction that is too large. The delivery that it was working on then counts as
-    /// failed; otherwise a message that makes its consumer misbehave would be delivered for ever. An orderly end does not
-    /// count. Neither does an ERROR whose cause says nothing about the message: a stale ACK, a rule, an overflow of the
-    /// outbound queue, or a limit on what the client has in all, on its rate, or on what all clients have.
+    /// Returns whether the client may have failed at a message: it left without DISCONNECT, stopped answering, broke
+    /// the protocol, or sent a frame or a transaction that is too large. The delivery that it was working on then
+    /// counts as failed; otherwise a message that makes its consumer misbehave would be delivered for ever. An orderly
+    /// end does not count. Neither does an ERROR whose cause says nothing about the message: a stale ACK, a rule, an
+    /// overflow of the outbound queue, or a limit on the client's rate, on its total, or on the total of all clients.
     pub fn is_lost(self) -> bool {
         match self {
             Closing::PeerLeft | Closing::HeartbeatLost | Closing::Rejected => true,

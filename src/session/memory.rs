@@ -4,8 +4,7 @@ use super::transactions::texts_bytes;
 use super::{Publish, Session, Target};
 use crate::work;
 
-/// Recipients above which the memory of a frame is not freed together with that of others: each recipient is an
-/// allocation of its own.
+/// A discarded frame with more recipients than this is freed in a step of its own: each recipient is an allocation.
 const RECIPIENTS_FREED_MAX: usize = 256;
 
 impl Session {
@@ -24,21 +23,22 @@ impl Session {
         self.subscriptions.bytes() + self.temps.bytes()
     }
 
-    /// Returns the memory of transactions: bytes of the parked frames, and the overhead of each. The names of recipients
+    /// Returns the memory of transactions: the bytes of the parked frames, and the overhead of each. Discarded frames
     /// count until they are freed.
     pub fn parked_bytes(&self) -> usize {
         let discarded = self.rare.iter().flat_map(|rare| &rare.discarded);
         self.transactions.bytes() + discarded.map(texts_bytes).sum::<usize>()
     }
 
-    /// Frees a frame of a transaction that is not sent; one with many recipients only by [`Session::free_discarded`].
+    /// Discards a frame of a transaction that is not sent. A frame with many recipients is kept until
+    /// [`Session::free_discarded`] frees it; others are freed at once.
     pub fn discard(&mut self, publish: Box<Publish>) {
         if recipients(&publish) > RECIPIENTS_FREED_MAX {
             self.rare.get_or_insert_default().discarded.push(*publish);
         }
     }
 
-    /// Returns whether discarded frames wait to be freed. No further frame is to be handled before.
+    /// Returns whether discarded frames wait to be freed. The caller must free them before it handles the next frame.
     pub fn has_discarded(&self) -> bool {
         self.rare.as_ref().is_some_and(|rare| !rare.discarded.is_empty())
     }

@@ -114,7 +114,7 @@ struct Rare {
     warned: Warned,
     /// What the ERROR said with which it ended.
     error: Option<Box<str>>,
-    /// Frames of transactions that were aborted or refused, with many recipients.
+    /// Frames with many recipients of aborted or refused transactions, until they are freed.
     discarded: Vec<Publish>,
 }
 

@@ -66,7 +66,7 @@ fn sends(parked: impl IntoIterator<Item = Parked>) -> impl Iterator<Item = Box<P
     })
 }
 
-/// Returns the bytes of the texts beside a parked frame.
+/// Returns the bytes of the texts that belong to a parked SEND, without those of its frame.
 pub(super) fn texts_bytes(publish: &Publish) -> usize {
     let to = match &publish.to {
         Target::Users(owners, path) => owners.len() * RECIPIENT_BYTES + path.as_str().len(),
@@ -170,7 +170,7 @@ impl Transactions {
         }
     }
 
-    /// Ends all of them, with the connection. Returns the SENDs that are parked in them.
+    /// Ends all transactions and returns the SENDs that were parked in them.
     pub(super) fn into_sends(self) -> impl Iterator<Item = Box<Publish>> {
         sends(self.open.into_values().flat_map(|transaction| transaction.parked))
     }
@@ -228,8 +228,8 @@ impl Session {
         Ok(())
     }
 
-    /// What COMMIT does of a parked frame outside this session: nothing where a broadcast was acknowledged. Adds the
-    /// subscription whose deliveries it settles to `keys`.
+    /// Returns the step that COMMIT applies outside this session for a parked frame, or `None` for the acknowledgement
+    /// of a broadcast. Adds the subscription whose deliveries the frame settles to `keys`.
     fn step(&self, parked: Parked, keys: &mut BTreeSet<Key>) -> Option<Step> {
         match parked {
             Parked::Publish(publish) => Some(Step::Publish(publish)),

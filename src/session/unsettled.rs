@@ -212,7 +212,7 @@ impl Unsettled {
                 work::add_visits(at - from);
                 let (reserved, settled): (Vec<_>, Vec<_>) =
                     self.deliveries.drain(from..=at).partition(|delivered| delivered.reserved.is_some());
-                // Those before stand aside for a moment: only the ends of the list grow without moving it.
+                // Rotates the deliveries before `from` to the back, since only the ends of the list grow cheaply.
                 self.deliveries.rotate_left(from);
                 reserved.into_iter().rev().for_each(|delivered| self.deliveries.push_front(delivered));
                 self.deliveries.rotate_right(from);
@@ -223,7 +223,7 @@ impl Unsettled {
         settled.into_iter().map(|delivered: Delivered| delivered.tag).filter(|&tag| tag != 0).collect()
     }
 
-    /// Returns the place of the first delivery that a cumulative ACK or NACK of the one at `at` may settle.
+    /// Returns the place of the first delivery that a cumulative ACK or NACK of the delivery at `at` may settle.
     fn first_to_look_at(&self, at: usize) -> usize {
         self.deliveries.partition_point(|delivered| delivered.number < self.reserved_below).min(at)
     }
@@ -246,7 +246,7 @@ impl Unsettled {
             .collect()
     }
 
-    /// The transaction was aborted: unsettled again, at their places.
+    /// Releases the reservations of an aborted transaction. The deliveries keep their places.
     pub(super) fn release(&mut self, numbers: &[Number]) {
         work::add_visits(numbers.len());
         for &number in numbers {
@@ -257,14 +257,15 @@ impl Unsettled {
         }
     }
 
-    /// Returns the tags of those of these deliveries that came from a queue.
+    /// Returns the tags of the deliveries with these `numbers` that came from a queue.
     pub(super) fn tags(&self, numbers: &[Number]) -> Vec<Tag> {
         work::add_visits(numbers.len());
         let places = numbers.iter().filter_map(|&number| self.place(number));
         places.map(|at| self.deliveries[at].tag).filter(|&tag| tag != 0).collect()
     }
 
-    /// The transaction is committed: forgets what was reserved for it. One pass, however many frames reserved something.
+    /// Removes the deliveries that a committed transaction reserved. It takes one pass for all frames of the
+    /// transaction.
     pub(super) fn settle_reserved(&mut self, serial: Serial) {
         work::add_visits(self.deliveries.len());
         self.deliveries.retain(|delivered| delivered.reserved != Some(serial));

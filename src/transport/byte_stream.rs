@@ -1,4 +1,4 @@
-//! The socket below a wire.
+//! The socket that a wire reads and writes.
 
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -13,7 +13,7 @@ pub trait ByteStream: AsyncRead + AsyncWrite + Unpin + Send + 'static {
 
 impl ByteStream for TcpStream {
     fn input_has_ended(&self) -> bool {
-        // The runtime records what the system reports of the socket, read or not. Asked once, nothing is waited for.
+        // Tokio records a closed read side (EPOLLRDHUP) while bytes are still unread. A single poll does not wait.
         let mut cx = Context::from_waker(Waker::noop());
         let readiness = pin!(self.ready(Interest::READABLE)).poll(&mut cx);
         matches!(readiness, Poll::Ready(Ok(ready)) if ready.is_read_closed())

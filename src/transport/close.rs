@@ -6,9 +6,9 @@
 //!    +-- socket failed, or time is up ------------------------------------------------------+
 //! ```
 //!
-//! Releasing begins with the outbound queue: once that is closed, the broker gives this connection nothing more. A COMMIT
-//! that is under way is done to its end. The subscriptions and temporary queues follow one by one, in as many polls as they need. A task that is dropped meanwhile
-//! releases the rest at once.
+//! Releasing begins with the outbound queue: once that is closed, the broker gives this connection nothing more. The
+//! rest of a COMMIT is applied next. The subscriptions and temporary queues follow one by one, in as many polls as they
+//! need. A task that is dropped meanwhile releases the rest at once.
 //!
 //! How the connection ended decides what counts: a client that is lost has failed at the oldest delivery of each
 //! subscription that it had been sent and had not settled. Everything else goes back to its queue uncounted.
@@ -137,7 +137,7 @@ impl<W: Wire> Connection<W> {
         drop(parcels);
         unsent.sort_by_key(|(key, _)| *key);
         self.held.resize(0);
-        // Nothing more is read.
+        // The connection reads no more, so its input buffers are freed.
         self.decoder = Decoder::new(self.hub.options.connect_limits);
         self.input.resize(self.wire.held_bytes());
         self.opening = None;
@@ -149,8 +149,9 @@ impl<W: Wire> Connection<W> {
         unsent.into_iter()
     }
 
-    /// Returns unsent deliveries, then ends a COMMIT, then drops subscriptions, then temporary queues, until the share of this poll is used
-    /// up. Returns whether all is released but the subscriptions whose messages are on their way.
+    /// Returns unsent deliveries, then finishes a COMMIT, then drops subscriptions, then temporary queues, until the
+    /// share of this poll is used up. Returns whether all is released but the subscriptions whose messages are on their
+    /// way.
     fn release(&mut self, now: Instant) -> bool {
         while !self.is_released() {
             if self.quantum.is_used_up() {

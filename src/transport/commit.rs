@@ -1,20 +1,21 @@
-//! A COMMIT that is being done: in portions, since a transaction can be far more work than a connection may do at a time.
+//! Applies a COMMIT in portions, since a transaction can be far more work than a connection may do at a time.
 //!
 //! ```text
 //!   COMMIT ──> check each step ──> promise room to each step ──> apply each step ──> RECEIPT
 //!                      │                        │
-//!                      └─ refused ──────────────┴──> ERROR, nothing was applied
+//!                      └─ refused ──────────────┴──> ERROR, nothing is applied
 //! ```
 //!
-//! After each step the share of the poll is looked at ([`super::share`]), and while steps are applied, receivers that are
-//! behind are waited for, as after a SEND. Until the COMMIT is done no other frame of the connection is handled.
+//! After each step the connection checks its share of the poll ([`super::share`]). While it applies steps, it waits for
+//! receivers that are behind, as after a SEND. It handles no other frame until the COMMIT is complete.
 //!
-//! Frames with many recipients that are not sent after all (ABORT, a refused COMMIT, the end of the connection) are freed
-//! in portions, too: freeing a million names takes a tenth of a second.
+//! Frames with many recipients that are not sent (after ABORT, a refused COMMIT, or the end of the connection) are
+//! freed in portions, too: freeing a million names takes a tenth of a second.
 //!
-//! A connection that ends does the rest of its COMMIT first, without waiting for receivers: what the client had sent
-//! before it left counts. A task that is dropped does the rest at once, if the first step was applied. Only a broker that
-//! stops leaves out the rest when the drain time is over: its queues go with it, and so do the receivers.
+//! A connection that ends first applies the rest of its COMMIT, without waiting for receivers, because frames that the
+//! client sent before it left are handled. A task that is dropped applies the rest at once if [`Pass::Apply`] has
+//! begun. When the drain time of a stopping broker is over, the rest is skipped: the queues and receivers end with the
+//! process.
 
 use super::drive::Connection;
 use super::hub::Hub;
@@ -37,11 +38,11 @@ pub(super) struct Committing {
     /// Steps that are not applied.
     steps: VecDeque<Part>,
     pass: Pass,
-    /// What a refusal is about.
+    /// The kind of request that a refusal refers to.
     about: About,
     receipt: Option<Receipt>,
     outcome: Outcome,
-    /// The frames that wait here.
+    /// The charge for the frames in `steps`.
     held: Charge,
 }
 
@@ -51,7 +52,7 @@ enum Part {
     Settle(Settle, Consumer),
 }
 
-/// What is done with each step now, and the number of the next one.
+/// The current pass over the steps, and the index of the next step.
 #[derive(Clone, Copy, Debug)]
 enum Pass {
     Check(usize),
@@ -59,12 +60,12 @@ enum Pass {
     Apply,
 }
 
-/// What one portion has done.
+/// The result of one portion.
 enum Portion {
     Prepared,
     Published(Box<Publish>, Published),
     Settled,
-    /// There is no step left.
+    /// All steps are applied.
     Done,
 }
 
@@ -76,7 +77,7 @@ impl Part {
         }
     }
 
-    /// Shows the step to the broker.
+    /// Calls `act` with the step in the form that the broker takes.
     fn show<T>(&self, act: impl FnOnce(&broker::Step<'_>) -> T) -> T {
         let publish = match self {
             Part::Publish(publish) => publish,
@@ -122,7 +123,7 @@ impl Committing {
         Ok(Portion::Prepared)
     }
 
-    /// Whether the broker ends now with all that the rest could reach.
+    /// Returns whether the drain time of a stopping broker is over, so that applying the rest would have no effect.
     fn is_in_vain(&self, now: Instant) -> bool {
         self.hub.drain_until().is_some_and(|until| now >= until)
     }
@@ -150,9 +151,10 @@ impl Drop for Committing {
 }
 
 impl<W: Wire> Connection<W> {
-    /// Begins a COMMIT that the session has judged. Nothing is done yet.
+    /// Begins a COMMIT that the session has accepted. [`Connection::do_portions`] applies it.
     pub(super) fn begin_commit(&mut self, steps: Vec<Step>, receipt: Option<Receipt>) {
-        // The session has settled deliveries already and cannot undo that: if they are refused, it ends.
+        // The session has settled deliveries already and cannot undo that: if the broker refuses them, the session
+        // ends.
         let settles = steps.iter().any(|step| matches!(step, Step::Settle(_)));
         let part = |step| match step {
             Step::Publish(publish) => Some(Part::Publish(publish)),
@@ -162,7 +164,7 @@ impl<W: Wire> Connection<W> {
             }
         };
         let steps: VecDeque<Part> = steps.into_iter().filter_map(part).collect();
-        // The session holds them no longer, and its charge is about to shrink.
+        // The session no longer holds these frames, and its charge is about to shrink.
         let bytes = self.parked.bytes().saturating_sub(self.session.parked_bytes());
         self.commit = Some(Box::new(Committing {
             commit: self.hub.broker.commit(),
@@ -176,13 +178,13 @@ impl<W: Wire> Connection<W> {
         }));
     }
 
-    /// Whether there is work left that is done in portions: a COMMIT, or frames of a transaction that have to be freed.
+    /// Returns whether a COMMIT is under way or discarded frames wait to be freed.
     pub(super) fn has_portions(&self) -> bool {
         self.commit.is_some() || self.session.has_discarded()
     }
 
-    /// Does portions until all are done, the share of this poll is used up, or a receiver has to be waited for. Returns
-    /// whether something was done.
+    /// Does portions until none is left, the share of this poll is used up, or the connection has to wait for a
+    /// receiver. Returns whether it did at least one.
     pub(super) fn do_portions(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let mut moved = false;
         while self.has_portions()
@@ -202,7 +204,7 @@ impl<W: Wire> Connection<W> {
             self.commit = None;
         }
         self.do_portion(now);
-        // Nobody is waited for.
+        // A connection that ends does not wait for receivers.
         self.pause = Default::default();
     }
 
@@ -216,7 +218,7 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Does one portion of the COMMIT that is under way. After the last one its RECEIPT is queued.
+    /// Does one portion of the COMMIT that is under way. After the last portion it queues the RECEIPT.
     fn commit_one(&mut self, now: Instant) {
         let Some(committing) = &mut self.commit else { return };
         let mut more = Vec::new();

@@ -7,9 +7,9 @@
 //!            +------------------------------------------------------+
 //! ```
 //!
-//! Reading pauses while a login is being checked (but for learning that the client has gone), while a COMMIT is being done, while
-//! receivers of what was published are waited for (burst patience), while the byte budget is nearly used up, and while the client does not take its answers.
-//! Writing never waits for reading.
+//! Reading pauses while a login is being checked (except to detect that the client has gone), while a COMMIT is under
+//! way, while the connection waits for receivers of what it published (burst patience), while the byte budget is nearly
+//! used up, and while the client does not read its answers. Writing never waits for reading.
 
 use super::by_key::ByKey;
 use super::close::Ending;
@@ -96,7 +96,7 @@ pub(super) struct Connection<W> {
     pub(super) frames_received: u64,
     /// Octets of answers (RECEIPT, ERROR) appended since the output was last empty.
     pub(super) answers_bytes: usize,
-    /// A COMMIT that is being done.
+    /// The COMMIT that is under way.
     pub(super) commit: Option<Box<Committing>>,
     /// Ended, but some of their messages are on their way to the socket and settle when they are written.
     pub(super) leaving: ByKey<Subscription>,
@@ -114,7 +114,7 @@ pub(super) struct Connection<W> {
     pub(super) input_ended: Option<ReadEnd>,
     /// The charge for the output and the session's lists.
     pub(super) held: Charge,
-    /// The charge for frames that are half read or not handled yet.
+    /// The charge for unfinished frames, and for frames that are not handled yet.
     pub(super) input: Charge,
     pub(super) out: Coalesce,
     /// Its position in the queue of connections that used up their share; `None` if it did not.
@@ -289,13 +289,13 @@ impl<W: Wire> Connection<W> {
     /// much as they may, and this is one of them.
     pub(super) fn charge_held(&mut self) -> bool {
         adjust(&mut self.held, self.out.held_bytes() + self.session.held_bytes());
-        // Not refused here: whole frames wait because the broker does not handle them for the moment.
+        // Input is not refused here: whole frames wait only because reading is paused.
         adjust(&mut self.input, self.decoder.buffered() + self.wire.held_bytes());
         let holds_nothing = self.held.bytes() + self.input.bytes() == 0;
         holds_nothing || self.established || !self.hub.strangers.is_exhausted()
     }
 
-    /// Charges the frame that is half read. Returns `false` if the budget does not admit that it grows.
+    /// Charges the unfinished frame. Returns `false` if the budget does not admit its growth.
     pub(super) fn admits_input(&mut self) -> bool {
         let bytes = self.decoder.buffered() + self.wire.held_bytes();
         bytes < self.input.bytes() + HELD_BYTES_MIN || self.input.try_grow(bytes)
@@ -355,7 +355,7 @@ impl<W: Wire> Connection<W> {
     }
 }
 
-/// Changes a charge to `bytes` if they are more than a few small frames and the difference is worth it.
+/// Changes a charge to `bytes` if the difference is at least [`HELD_BYTES_MIN`]. Fewer bytes than that are not charged.
 fn adjust(charge: &mut Charge, bytes: usize) {
     let bytes = if bytes < HELD_BYTES_MIN { 0 } else { bytes };
     if bytes.abs_diff(charge.bytes()) >= HELD_BYTES_MIN || bytes == 0 {

@@ -67,7 +67,7 @@ impl HttpSocket {
                 match guess {
                     Guess::Foreign(protocol) => return Poll::Ready(First::Foreign(protocol)),
                     Guess::NotForeign => return Poll::Ready(First::Http),
-                    // hyper judges the length of a target.
+                    // hyper enforces the limit on the length of a request target.
                     Guess::Undecided if self.ahead.len() >= READ_BYTES => return Poll::Ready(First::Http),
                     Guess::Undecided => {}
                 }
@@ -75,7 +75,7 @@ impl HttpSocket {
                     Ok(1..) => {}
                     _ if self.ahead.is_empty() => return Poll::Ready(First::NoData),
                     Ok(0) => return Poll::Ready(First::Foreign(Protocol::Unknown)),
-                    // hyper gets the same error again.
+                    // hyper reads the same error again and handles it.
                     Err(_) => return Poll::Ready(First::Http),
                 }
             }

@@ -66,7 +66,7 @@ pub struct Hub {
     pub budget: Arc<Budget>,
     /// What clients that have not proved who they are may hold together: they must not use up what others need.
     pub strangers: Arc<Budget>,
-    /// The share of the budget for what signed-in clients have sent and the broker has not handled yet.
+    /// The share of the budget for input of signed-in clients that the broker has not handled yet.
     pub input: Arc<Budget>,
     /// Counters.
     pub metrics: Arc<Metrics>,

@@ -19,7 +19,7 @@ impl LogLimit {
     }
 }
 
-/// Events of one kind, for lines with another interval.
+/// A counter of events of one kind, for log lines with an interval of their own.
 #[derive(Debug, Default)]
 pub(super) struct Events {
     logged_at: Option<Instant>,

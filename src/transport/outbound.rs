@@ -146,8 +146,8 @@ impl<W: Wire> Connection<W> {
         self.out.unwritten().map(|mark| mark.key).collect()
     }
 
-    /// Drops the ended subscriptions of which everything is written now, but not while a COMMIT may settle deliveries of
-    /// them. A connection that is ending drops them with its others.
+    /// Drops the ended subscriptions whose messages are all written, unless a COMMIT is under way that may settle their
+    /// deliveries. A connection that is ending drops them with its others.
     pub(super) fn leave_written(&mut self) {
         if self.leaving.is_empty() || self.commit.is_some() {
             return;

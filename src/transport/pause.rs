@@ -64,7 +64,8 @@ impl<W: Wire> Connection<W> {
         Poll::Ready(())
     }
 
-    /// Returns whether the client sends nothing more. What it has sent is finite: to slow it down only keeps its connection.
+    /// Returns whether the client sends nothing more. The input that is left is finite, and throttling it would only
+    /// delay the end of the connection.
     fn input_has_ended(&self) -> bool {
         self.input_ended.is_some() || self.output_failed.is_some() || self.wire.input_has_ended()
     }

@@ -113,7 +113,7 @@ impl<W: Wire> Connection<W> {
         Ok(())
     }
 
-    /// Tells the session that something could not be done; what follows goes into `more`.
+    /// Reports a failed request to the session, and adds the actions that follow to `more`.
     pub(super) fn refuse(&mut self, failed: Failed, more: &mut Vec<Action>) {
         let Failed { about, receipt, refusal } = failed;
         let closing = refusal.limit.map_or(Closing::Rejected, Closing::Limit);
@@ -230,7 +230,7 @@ impl<W: Wire> Connection<W> {
         let Some(subscription) = self.subscriptions.remove(key) else { return };
         self.subscription_bytes -= subscription.bytes();
         work::add_visits(self.out.frames_unwritten());
-        // A COMMIT may settle deliveries of it.
+        // A COMMIT under way may still settle its deliveries.
         if self.commit.is_some() || self.out.unwritten().any(|mark| mark.key == key && mark.settles) {
             let waiting: Vec<Tag> = self.outbox.withdraw(key).into();
             subscription.settle(&waiting, Settlement::Unwritten, now);

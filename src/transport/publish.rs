@@ -9,7 +9,7 @@ use crate::session::{About, Disposition, Publish, Settle, Target};
 use std::time::Instant;
 use stompbox_frames::stomp::Headers;
 
-/// Whom a message, or the messages of a transaction, reached, as the RECEIPT tells.
+/// The numbers of receivers of a message, or of all messages of a transaction, for the RECEIPT.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
     sessions: Option<usize>,
@@ -17,7 +17,7 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
-    /// Adds what became of a message.
+    /// Adds the receivers of one message.
     pub(super) fn add(&mut self, published: &Published) {
         self.sessions = sum(self.sessions, published.sessions);
         self.services = sum(self.services, published.services);
@@ -90,7 +90,7 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// A message was routed. Receivers that are behind are waited for before the next one.
+    /// Records a routed message: the connection waits for receivers that are behind before it routes the next one.
     pub(super) fn published(&mut self, publish: &Publish, published: Published, now: Instant) {
         if published.services == Some(0) {
             self.tell_no_service(publish, now);

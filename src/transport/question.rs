@@ -94,7 +94,8 @@ impl<W: Wire> Connection<W> {
         self.question = Some(Question { answer, input_ended, about: About::Renewal(receipt) });
     }
 
-    /// Has a login that is held back answered at once if the client sends nothing more: it is not to keep a permit.
+    /// Tells the pending authentication if the client sends nothing more. A login that is held back is then answered at
+    /// once, so that it releases its connection permit.
     pub(super) fn tell_input_ended(&self) {
         if let (Some(question), Some(_)) = (&self.question, &self.input_ended) {
             question.input_ended.cancel();

@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 /// Logins of one address that are checked at the same time, before it is known whether they are right.
 const CHECKS_PER_ADDRESS: usize = 256;
-/// Logins up to this many bytes are not refused for want of memory: `auth-waiting-max` bounds them.
+/// Logins of at most this size are never refused for lack of memory: `auth-waiting-max` bounds them.
 const SMALL_BYTES_MAX: usize = 1024;
 
 /// Says who somebody is; cheap to clone.
@@ -39,7 +39,7 @@ const SMALL_BYTES_MAX: usize = 1024;
 #[derive(Clone, Debug)]
 pub struct Authenticator {
     shared: Arc<Shared>,
-    /// The account of the credentials of logins under way.
+    /// The byte budget for the credentials of logins under way.
     budget: Arc<Budget>,
 }
 
@@ -57,10 +57,10 @@ struct Shared {
 type Answer = Result<Principal, Refused>;
 type Answers = watch::Receiver<Progress>;
 
-/// How far a login has come.
+/// The progress of a login.
 #[derive(Clone, Debug, Default)]
 struct Progress {
-    /// Whether the throttle delays the check, or the answer if that is a refusal. Known before the check.
+    /// Whether the throttle delays the check, or a refusal. It is decided before the check.
     is_held_back: bool,
     answer: Option<Answer>,
 }
@@ -100,7 +100,7 @@ impl Authenticator {
         }
     }
 
-    /// Charges the credentials of logins to `budget` until they are checked. A large login that does not fit is refused.
+    /// Charges the credentials of logins to `budget` until they are checked. Refuses a large login that does not fit.
     pub fn with_budget(self, budget: Arc<Budget>) -> Authenticator {
         Authenticator { budget, ..self }
     }
@@ -108,14 +108,15 @@ impl Authenticator {
     /// Whom the credentials stand for. Where CONNECT shows something, the handshake does not count.
     ///
     /// # Errors
-    /// They stand for nobody; or it cannot be said for now: too many logins are under way (`auth-waiting-max`), or too
-    /// large ones (`memory-bytes-max`), a source took too long (`auth-timeout`) or cannot be reached.
+    /// The credentials are wrong, or they cannot be checked now: too many logins are under way (`auth-waiting-max`),
+    /// they hold too much memory (`memory-bytes-max`), or a source took too long (`auth-timeout`) or cannot be reached.
     pub async fn authenticate(&self, credentials: Credentials) -> Result<Principal, Refused> {
         self.shared.answer(credentials.explicit(), Purpose::Login, self.budget.charge(0)).await
     }
 
-    /// Like [`Authenticator::authenticate`], for a client that may leave: once `left` is done, a login that the throttle
-    /// holds back is answered with "login not checked", at once and whatever its result. The check goes on and counts.
+    /// Like [`Authenticator::authenticate`], for a client that may leave. Once `left` completes, a login that the
+    /// throttle holds back is answered with "login not checked" at once, whatever its result. The check continues and
+    /// counts.
     ///
     /// # Errors
     /// As for [`Authenticator::authenticate`], or the client has left.
@@ -211,8 +212,8 @@ impl Shared {
         answered(&mut self.join(credentials, purpose, charge)?).await
     }
 
-    /// The same credentials with the login in its canonical form, in which sources and the throttle know it, and without
-    /// anything that no source reads.
+    /// Returns the credentials with the login in the canonical form that sources and the throttle use, and without
+    /// parts that no source reads.
     fn canonical(&self, mut credentials: Credentials) -> Credentials {
         credentials.drop_unread();
         let names = self.options.names;
@@ -227,8 +228,11 @@ impl Shared {
         credentials
     }
 
-    /// The answers to this question: it is asked if nobody has asked the same, and then it takes the chair, and a login
-    /// the charge.
+    /// Returns the answers to this request, and starts the request unless an equal one is under way. A started request
+    /// holds a permit (`auth-waiting-max`) until it is answered, and a login also `charge` until it is checked.
+    ///
+    /// # Errors
+    /// Too many requests are under way, or a large login does not fit into the budget.
     fn join(
         self: &Arc<Shared>,
         credentials: Credentials,
@@ -242,7 +246,7 @@ impl Shared {
             return Ok(answers.clone());
         }
         match credentials.bytes() {
-            // A client that has signed in renews its token whatever others send.
+            // Logins of other clients must not block the renewal of a token by a client that has signed in.
             _ if purpose == Purpose::Renewal => {}
             bytes @ ..=SMALL_BYTES_MAX => charge.resize(bytes),
             bytes if charge.try_grow(bytes) => {}
@@ -254,7 +258,7 @@ impl Shared {
         tokio::spawn(async move {
             let (checked, answer_at) = question.shared.in_turn(&credentials, purpose, &tell).await;
             let answer = heard(&credentials, checked);
-            // A refusal that is held back holds nothing else.
+            // Frees the credentials before a refusal is held back.
             drop((credentials, charge));
             if let Some(answer_at) = answer_at {
                 sleep_until(answer_at).await;
@@ -266,7 +270,7 @@ impl Shared {
     }
 
     /// Asks the sources once the throttle admits the login. A login without a passcode is not a guess and is not
-    /// throttled. Returns the result, and when a refusal may be answered if that is to be held back.
+    /// throttled. Returns the result and, for a wrong passcode, the time before which the refusal must not be sent.
     async fn in_turn(
         &self,
         credentials: &Credentials,

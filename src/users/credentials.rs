@@ -151,14 +151,15 @@ impl Credentials {
         bearer(text).or_else(|| looks_like_token(text.trim()).then(|| text.trim()))
     }
 
-    /// Drops an `Authorization` that no source reads: of another scheme, beside a login. Equal logins are then equal.
+    /// Drops an `Authorization` that no source reads: one that is no token, beside a login. Requests that differ only
+    /// in it then share one check.
     pub(super) fn drop_unread(&mut self) {
         if self.authorized().is_none() && self.login().is_some() {
             self.authorization = None;
         }
     }
 
-    /// Returns the bytes of all texts in them.
+    /// Returns the length of all texts in the credentials, in bytes.
     pub(super) fn bytes(&self) -> usize {
         let Handshake { address: _, bearer, basic, query, cookie, proxy, certificate, agent } =
             &*self.handshake;
@@ -323,7 +324,7 @@ mod tests {
             (login(), "Bearer x", true),
             (login(), "Bearer", true),
             (login(), TOKEN, true),
-            // Without a login it shows something: the client is not anonymous.
+            // Without a login it is kept: such a client is not anonymous.
             (None, "Basic x", true),
         ] {
             let authorization = secret(authorization);

@@ -241,7 +241,7 @@ impl Link {
         if state.session.is_live() { Poll::Pending } else { Poll::Ready(Err(Over)) }
     }
 
-    /// Returns whether the session is over. What clients sent before may still wait to be taken.
+    /// Returns whether the session is over. Messages that its client sent before may still be unread.
     pub(super) fn is_over(&self) -> bool {
         !self.state.lock().session.is_live()
     }

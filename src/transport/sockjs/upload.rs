@@ -56,7 +56,7 @@ pub(super) enum Problem {
     TooLarge,
     /// No progress for too long.
     TooSlow,
-    /// The byte budget has no room for it.
+    /// The byte budget has no room for the body.
     NoMemory,
     /// The client left.
     Broken,
@@ -97,7 +97,7 @@ pub(super) async fn read(
             return Err(Problem::TooLarge);
         }
         let bytes = body.len() + data.remaining();
-        // As on other wires, small frames cost nothing: they are not refused because of what others send.
+        // As on other wires, small bodies are not charged, so that large input of other clients does not block them.
         if bytes >= HELD_BYTES_MIN && !charge.try_grow(bytes) {
             return Err(Problem::NoMemory);
         }

@@ -1,4 +1,4 @@
-//! The permission of the throttle to check one login.
+//! A login that the throttle has admitted.
 
 use crate::users::gate::Pass;
 use crate::users::throttle::{Outcome, Throttle, Ticket};
@@ -17,7 +17,7 @@ impl<'a> Turn<'a> {
         Turn { throttle, ticket: Some(ticket), _pass: pass }
     }
 
-    /// Counts the result, and returns when a refusal may be answered.
+    /// Counts the result, and returns the time before which a refusal must not be sent.
     pub(super) fn settle(mut self, outcome: Outcome) -> Instant {
         let now = Instant::now();
         let Some(ticket) = self.ticket.take() else { return now };
