@@ -23,6 +23,7 @@
 
 mod alarms;
 mod backlog;
+mod backoff;
 mod clock;
 mod consumer;
 mod cost;

@@ -20,8 +20,8 @@
 //! Everything happens under the queue's lock; no second queue is locked meanwhile (dead letters are handed to the
 //! caller), and outboxes, locked last, call nobody.
 
-use super::Options;
 use super::backlog::{Holder, Item};
+use super::backoff::backoff;
 use super::consumer::{ConsumerId, Consumers};
 use super::dead_letter::{Outcast, Reason, is_dead_letter_queue};
 use super::dispatch::dispatch;
@@ -37,7 +37,7 @@ use crate::work;
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// A queue, for all or of one session.
 #[derive(Debug)]
@@ -394,13 +394,3 @@ impl Drop for Queue {
         self.close();
     }
 }
-
-/// Returns how long a message that failed `failed` times waits at the consumer that returned it: zero the first time.
-fn backoff(options: &Options, failed: u32) -> Duration {
-    let Some(doublings) = failed.checked_sub(2) else { return Duration::ZERO };
-    let factor = 1u32.checked_shl(doublings).unwrap_or(u32::MAX);
-    options.redelivery_backoff.saturating_mul(factor).min(options.redelivery_backoff_max).min(BACKOFF_LONGEST)
-}
-
-/// Keeps every sum of a time and a back-off a time.
-const BACKOFF_LONGEST: Duration = Duration::from_secs(24 * 60 * 60);

@@ -41,6 +41,8 @@ pub struct Decoder {
     limits: Limits,
     version: Version,
     buffer: BytesMut,
+    /// Bytes of frames that were taken out of the memory that the buffer still shares.
+    taken: usize,
     boundary: Boundary,
     failed: Option<Box<DecodeError>>,
 }
@@ -52,6 +54,7 @@ impl Decoder {
             limits,
             version: Version::V1_2,
             buffer: BytesMut::new(),
+            taken: 0,
             boundary: Boundary::default(),
             failed: None,
         }
@@ -80,6 +83,7 @@ impl Decoder {
         let skip = padding(input);
         if skip < input.len() {
             self.buffer = BytesMut::from(&input[skip..]);
+            self.taken = 0;
         }
     }
 
@@ -97,7 +101,10 @@ impl Decoder {
             return Ok(None);
         }
         match self.boundary.find(&self.buffer, &self.limits, self.version) {
-            Ok(None) => Ok(None),
+            Ok(None) => {
+                self.unshare();
+                Ok(None)
+            }
             Ok(Some(span)) => {
                 let mut octets = self.split_off(&span);
                 // Made first and filled where it stays: its lines are no small thing to move.
@@ -150,7 +157,17 @@ impl Decoder {
         }
         let octets = self.buffer.split_to(span.body_end);
         self.buffer.advance(rest - span.body_end);
+        self.taken += rest;
         octets.freeze()
+    }
+
+    /// Copies the begin of a frame that is smaller than the frames before it, out of the memory that it shares with them.
+    /// Otherwise one byte behind a large frame would keep all of that frame's memory.
+    fn unshare(&mut self) {
+        if self.taken > self.buffer.len() {
+            self.buffer = BytesMut::from(&*self.buffer);
+            self.taken = 0;
+        }
     }
 
     /// `lines` are whole, the first one is the command's.
@@ -303,6 +320,17 @@ mod tests {
 
     fn one(decoder: &mut Decoder) -> Frame {
         decoder.next().expect("a valid frame").expect("a whole frame")
+    }
+
+    #[test]
+    fn the_begin_of_a_frame_does_not_keep_the_memory_of_the_frames_before_it() {
+        let mut decoder = fed(format!("SEND\ndestination:a\n\n{}\0S", "x".repeat(2000)).as_bytes());
+        let frame = one(&mut decoder);
+        ends(&mut decoder);
+        drop(frame.headers);
+        assert!(frame.body.is_unique(), "the decoder shares it");
+        decoder.feed(b"END\ndestination:b\n\ny\0");
+        assert_eq!(one(&mut decoder).body, "y");
     }
 
     fn ends(decoder: &mut Decoder) {
