@@ -117,14 +117,18 @@ async fn reload(rules: &Rules, running: &Loaded, loaded: Result<Loaded, Vec<Mist
     for option in changed(&running.settings, &loaded.settings) {
         warn!(option, "an option has changed and needs a restart");
     }
-    info!("rules and users are read anew");
+    if running.config.users.users_file.is_some() {
+        info!("rules and the users file are read again");
+    } else {
+        info!("rules are read again");
+    }
 }
 
-/// Options that are given otherwise than before, or no more, wherever they are given. Of secrets only their number shows.
+/// Returns the options whose values differ between the two configurations. Secrets are compared too, but never shown.
 fn changed(before: &[Setting], now: &[Setting]) -> BTreeSet<&'static str> {
     let differs = |one: &Setting, others: &[Setting]| {
         !RELOADED.contains(&one.key)
-            && !others.iter().any(|other| (other.key, &other.shown) == (one.key, &one.shown))
+            && !others.iter().any(|other| (other.key, &other.values) == (one.key, &one.values))
     };
     let given = now.iter().filter(|setting| differs(setting, before));
     let left_out = before.iter().filter(|setting| differs(setting, now));

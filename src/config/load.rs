@@ -4,6 +4,7 @@ use super::environment;
 use super::mistake::{Mistake, Source};
 use super::row::{Kind, Row};
 use super::{Config, check, file, table};
+use crate::users::Secret;
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 
@@ -34,6 +35,8 @@ pub struct Setting {
     pub key: &'static str,
     /// Its values, without secrets.
     pub shown: Vec<String>,
+    /// Its values as written. `Debug` does not show them.
+    pub values: Vec<Secret>,
     /// Where it was given last.
     pub source: Source,
 }
@@ -129,7 +132,8 @@ impl Layers {
         let setting = |row: &'static Row| {
             let given = self.sources.get(row.key)?;
             let shown = given.texts.iter().map(|text| row.shown(text)).collect();
-            Some(Setting { key: row.key, shown, source: given.source.clone() })
+            let values = given.texts.iter().map(|text| Secret::new(text)).collect();
+            Some(Setting { key: row.key, shown, values, source: given.source.clone() })
         };
         Ok(Loaded { settings: table::rows().filter_map(setting).collect(), config: self.config })
     }

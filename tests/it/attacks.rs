@@ -478,7 +478,7 @@ fn a_user_who_is_taken_away_is_gone_and_its_messages_stay_with_it() {
     let (mut alice, _) = broker.sign_in(Wire::Tcp, "login:alice\npasscode:sesame\n");
     std::fs::write(&users.0, without_bob).expect("a file");
     broker.signal(Signal::HUP);
-    broker.log_line(|line| line.contains("rules and users are read anew"));
+    broker.log_line(|line| line.contains("rules and the users file are read again"));
     bob.expect_error(&[("message", "access revoked")]);
     broker.until("sessions", 1);
     assert_eq!(alice.reach("/user/bob/queue/x", "", "for bob"), 0);

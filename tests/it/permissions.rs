@@ -281,7 +281,7 @@ on_each_wire! {
         bob.frame("MESSAGE");
         rules.write("permission = [\"deny all users /topic/board.**\", \"deny send user:carol /topic/other\"]\n");
         broker.signal(Signal::HUP);
-        broker.log_line(|line| line.contains("rules and users are read anew"));
+        broker.log_line(|line| line.contains("rules are read again"));
         alice.expect_error(&[("message", "access denied"), ("destination", "/topic/board.a")]);
         let mut ended: Vec<String> = (0..3)
             .map(|_| {

@@ -162,7 +162,7 @@ fn rules_are_read_anew_at_sighup() {
         let error = alice.expect_error("access denied", 1008, "access denied");
         assert_eq!(error.must("destination"), "/topic/a");
     }
-    broker.log_line(|line| line.contains("rules and users are read anew"));
+    broker.log_line(|line| line.contains("rules and the users file are read again"));
     // Others go on, by the new rules.
     for (_, bob) in &mut sessions {
         bob.publish("/topic/b", "x");
@@ -193,7 +193,7 @@ fn what_needs_a_restart_loosens_no_rule() {
     let broker = Broker::start(&["--config", path.to_str().expect("UTF-8")]);
     fs::write(&path, "permission = [\"allow send anyone /topic/a\"]\n").expect("a file");
     broker.signal(Signal::HUP);
-    broker.log_line(|line| line.contains("rules and users are read anew"));
+    broker.log_line(|line| line.contains("rules and the users file are read again"));
     for option in ["users-file", "demo"] {
         let told = format!("an option has changed and needs a restart option=\"{option}\"");
         broker.log_line(|line| line.contains(&told));
@@ -205,5 +205,33 @@ fn what_needs_a_restart_loosens_no_rule() {
         alice.send("SEND\ndestination:/topic/chat.room\n\nx\0");
         let error = alice.expect_error("access denied", 1008, "access denied");
         assert_eq!(error.must("destination"), "/topic/chat.room");
+    }
+}
+
+#[test]
+fn sighup_names_each_changed_secret_that_needs_a_restart() {
+    let home = Home::new("auth-secrets");
+    let path = home.0.join("stompbox.toml");
+    let write = |passcode: &str, key: &str, authorization: &str| {
+        let text = format!(
+            "user = [\"alice:{passcode}\"]\njwt-secret = [\"{key}\"]\nhook-url = \"http://127.0.0.1:1/\"\n\
+             hook-authorization = \"{authorization}\"\n"
+        );
+        fs::write(&path, text).expect("a file");
+    };
+    write("old-passcode", &"old-key-".repeat(4), "Bearer old-token");
+    let broker = Broker::start(&["--config", path.to_str().expect("UTF-8")]);
+    broker.signal(Signal::HUP);
+    broker.log_line(|line| line.contains("rules are read again"));
+    assert!(!broker.log().contains("needs a restart"), "nothing has changed");
+    write("new-passcode", &"new-key-".repeat(4), "Bearer new-token");
+    broker.signal(Signal::HUP);
+    for option in ["user", "jwt-secret", "hook-authorization"] {
+        let told = format!("an option has changed and needs a restart option=\"{option}\"");
+        broker.log_line(|line| line.contains(&told));
+    }
+    let log = broker.log();
+    for secret in ["-passcode", "-key-", "-token"] {
+        assert!(!log.contains(secret), "{secret} is in the log: {log}");
     }
 }
