@@ -244,6 +244,9 @@ impl Queue {
         let left = state.consumers.remove(id);
         let consumers = state.consumers.len();
         state.memory.set_consumers(consumers);
+        if consumers == 0 && self.destination.kind() != Kind::TempQueue {
+            state.memory.charge_to(&self.ground.budget);
+        }
         for mut item in left.outstanding {
             item.sent -= u32::from(left.unwritten.contains(&item.position));
             item.last = None;

@@ -16,7 +16,7 @@ pub(super) struct QueueMemory {
     /// The charge for the lists of consumers.
     consumers: Charge,
     /// The charge for the queue itself.
-    _own: Charge,
+    own: Charge,
 }
 
 /// Step in bytes by which the charge for lists of messages changes.
@@ -40,7 +40,7 @@ impl QueueMemory {
         QueueMemory {
             messages: ground.budget.charge(0),
             consumers: ground.share.charge(0),
-            _own: payer.charge(QueueMemory::bytes(destination)),
+            own: payer.charge(QueueMemory::bytes(destination)),
         }
     }
 
@@ -50,6 +50,12 @@ impl QueueMemory {
         if bytes.abs_diff(charged) >= STEP_BYTES || (bytes == 0 && charged > 0) {
             self.messages.resize(bytes);
         }
+    }
+
+    /// Charges the queue itself to `budget`: no subscription keeps it any longer, only its messages do. Otherwise queues
+    /// that clients have left behind would fill the share of subscriptions, and nobody could subscribe to drain them.
+    pub(super) fn charge_to(&mut self, budget: &Arc<Budget>) {
+        self.own = budget.charge(self.own.bytes());
     }
 
     /// Adjusts the charge to `count` consumers.

@@ -1,7 +1,7 @@
 //! Memory of subscriptions and transactions: estimated before admission, bounded, and given back.
 
 use super::fixture::*;
-use crate::broker::{Options, Refusal, Subscriber, Subscription};
+use crate::broker::{Options, Refusal, Settlement, Subscriber, Subscription};
 use crate::destination::Selector;
 use crate::outbox::{Outbox, Parcel};
 use std::sync::Arc;
@@ -121,6 +121,28 @@ fn consumers_may_come_while_messages_fill_the_budget() {
         (0..20).map(|n| fixture.subscribe(&format!("/queue/{n}"), &receiver, ALL)).collect();
     assert!(!receiver.parcels().is_empty());
     drop(subscriptions);
+}
+
+#[test]
+fn queues_that_their_consumers_have_left_do_not_use_the_share_of_subscriptions() {
+    let fixture = Fixture::new();
+    let outbox = fixture.outbox();
+    for number in 0..10 {
+        let queue = format!("/queue/{number}");
+        let consumer = try_subscribe(&fixture, &selector(&queue), &outbox).expect("room");
+        fixture.send(&queue, "m");
+        drop(consumer);
+    }
+    assert_eq!(fixture.broker.subscription_budget().used(), 0);
+    assert!(fixture.budget.used() > 0, "the queues and their messages stay");
+    let consumers =
+        (0..10).map(|number| try_subscribe(&fixture, &selector(&format!("/queue/{number}")), &outbox));
+    let consumers: Vec<_> = consumers.map(|consumer| consumer.expect("room")).collect();
+    for (parcel, consumer) in drain(&outbox).iter().zip(&consumers) {
+        consumer.settle(&[parcel.tag], Settlement::Accepted, fixture.now());
+    }
+    drop(consumers);
+    assert_eq!(fixture.budget.used(), 0);
 }
 
 #[test]
