@@ -16,6 +16,10 @@ impl Source for Anonymous {
         "anonymous"
     }
 
+    fn reads_tokens(&self) -> bool {
+        false
+    }
+
     fn check<'a>(&'a self, credentials: &'a Credentials) -> Check<'a> {
         let is_let_in = self.is_alone || credentials.is_empty();
         let verdict = if is_let_in { Verdict::Known(Principal::anonymous()) } else { Verdict::NotMine };

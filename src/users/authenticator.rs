@@ -215,7 +215,7 @@ impl Shared {
     /// Returns the credentials with the login in the canonical form that sources and the throttle use, and without
     /// parts that no source reads.
     fn canonical(&self, mut credentials: Credentials) -> Credentials {
-        credentials.drop_unread();
+        credentials.drop_unread(self.sources.iter().any(|source| source.reads_tokens()));
         let names = self.options.names;
         if let Some(login) = &mut credentials.login {
             *login = names.canonical(login).into_owned();

@@ -70,6 +70,10 @@ impl Source for Certificates {
         "certificate"
     }
 
+    fn reads_tokens(&self) -> bool {
+        false
+    }
+
     fn check<'a>(&'a self, credentials: &'a Credentials) -> Check<'a> {
         Box::pin(std::future::ready(self.find(credentials)))
     }

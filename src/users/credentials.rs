@@ -151,11 +151,19 @@ impl Credentials {
         bearer(text).or_else(|| looks_like_token(text.trim()).then(|| text.trim()))
     }
 
-    /// Drops an `Authorization` that no source reads: one that is no token, beside a login. Requests that differ only
-    /// in it then share one check.
-    pub(super) fn drop_unread(&mut self) {
-        if self.authorized().is_none() && self.login().is_some() {
+    /// Drops what no source reads beside a login: an `Authorization` that is no token and, unless a source
+    /// `reads_tokens`, all tokens. Logins that differ only in these then share one check.
+    pub(super) fn drop_unread(&mut self, reads_tokens: bool) {
+        if self.login().is_none() {
+            return;
+        }
+        if !reads_tokens || self.authorized().is_none() {
             self.authorization = None;
+        }
+        let Handshake { bearer, query, cookie, .. } = &*self.handshake;
+        if !reads_tokens && (bearer.is_some() || query.is_some() || cookie.is_some()) {
+            let handshake = Arc::make_mut(&mut self.handshake);
+            (handshake.bearer, handshake.query, handshake.cookie) = (None, None, None);
         }
     }
 
@@ -330,10 +338,33 @@ mod tests {
             let authorization = secret(authorization);
             let mut credentials = Credentials { login, authorization, ..Credentials::default() };
             let token = credentials.token().map(str::to_owned);
-            credentials.drop_unread();
+            credentials.drop_unread(true);
             assert_eq!(credentials.authorization.is_some(), kept);
             assert_eq!(credentials.token(), token.as_deref());
         }
+    }
+
+    #[test]
+    fn where_no_source_reads_tokens_they_are_dropped_beside_a_login() {
+        let handshake = Handshake {
+            bearer: secret("1"),
+            query: secret("2"),
+            cookie: secret("3"),
+            ..Handshake::default()
+        };
+        let with = |login: Option<&str>| Credentials {
+            login: login.map(str::to_owned),
+            authorization: secret("Bearer x"),
+            handshake: Arc::new(handshake.clone()),
+            ..Credentials::default()
+        };
+        let mut credentials = with(Some("alice"));
+        credentials.drop_unread(false);
+        assert_eq!(credentials.token(), None);
+        assert_eq!(credentials.login(), Some(("alice", "")));
+        let mut credentials = with(None);
+        credentials.drop_unread(false);
+        assert_eq!(credentials.token(), Some("x"), "its client is not anonymous");
     }
 
     #[test]

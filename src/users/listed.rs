@@ -47,6 +47,10 @@ impl Source for Listed {
         "user"
     }
 
+    fn reads_tokens(&self) -> bool {
+        false
+    }
+
     fn check<'a>(&'a self, credentials: &'a Credentials) -> Check<'a> {
         Box::pin(std::future::ready(self.find(credentials)))
     }

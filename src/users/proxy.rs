@@ -31,6 +31,10 @@ impl Source for Proxy {
         "proxy"
     }
 
+    fn reads_tokens(&self) -> bool {
+        false
+    }
+
     fn check<'a>(&'a self, credentials: &'a Credentials) -> Check<'a> {
         Box::pin(std::future::ready(self.find(credentials)))
     }

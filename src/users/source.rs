@@ -42,6 +42,11 @@ pub trait Source: fmt::Debug + Send + Sync {
     /// source's duty; that the client reads the same words is the authenticator's. Dropped when out of time.
     fn check<'a>(&'a self, credentials: &'a Credentials) -> Check<'a>;
 
+    /// Returns whether a check reads tokens. If no source does, logins that differ only in a token are equal.
+    fn reads_tokens(&self) -> bool {
+        true
+    }
+
     /// Whether `auth-timeout` holds for a check. Not where checks wait for their turn here: a queue is bounded by its
     /// length, and who has waited longest would be the first to be sent away.
     fn is_timed(&self) -> bool {

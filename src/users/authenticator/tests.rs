@@ -15,11 +15,16 @@ struct Gate {
     open: Semaphore,
     checks: AtomicUsize,
     is_timed: bool,
+    reads_tokens: bool,
 }
 
 impl Gate {
     fn new(open: usize) -> Arc<Gate> {
-        Arc::new(Gate { open: Semaphore::new(open), checks: AtomicUsize::new(0), is_timed: true })
+        Arc::new(Gate::of(open))
+    }
+
+    fn of(open: usize) -> Gate {
+        Gate { open: Semaphore::new(open), checks: AtomicUsize::new(0), is_timed: true, reads_tokens: true }
     }
 
     fn checks(&self) -> usize {
@@ -50,6 +55,10 @@ impl Source for Gate {
 
     fn is_timed(&self) -> bool {
         self.is_timed
+    }
+
+    fn reads_tokens(&self) -> bool {
+        self.reads_tokens
     }
 }
 
@@ -118,7 +127,7 @@ async fn a_source_has_so_much_time_unless_it_has_a_queue_of_its_own() {
     );
     assert!(refused.detail.ends_with("try again later."));
     assert_eq!(authenticator.shared.chairs.available_permits(), 10);
-    let gate = Arc::new(Gate { is_timed: false, open: Semaphore::new(0), checks: AtomicUsize::new(0) });
+    let gate = Arc::new(Gate { is_timed: false, ..Gate::of(0) });
     let authenticator = Authenticator::with_sources(options(10), vec![gate.clone()]);
     let open = async {
         tokio::time::advance(Duration::from_secs(3600)).await;
@@ -482,22 +491,24 @@ async fn long_logins_that_do_not_fit_are_refused_and_short_ones_are_not() {
 
 #[tokio::test(start_paused = true)]
 async fn an_authorization_that_no_source_reads_does_not_make_equal_logins_differ() {
-    let gate = Gate::new(0);
-    let authenticator = Authenticator::with_sources(options(10), vec![gate.clone()]);
-    let mut tries: Vec<_> = (0..3)
-        .map(|number| {
-            let authorization = Some(Secret::new(&format!("Junk {number}")));
-            let login = Credentials { authorization, ..credentials("alice", "sesame") };
-            Box::pin(authenticator.authenticate(login))
-        })
-        .collect();
-    for login in &mut tries {
-        assert!(futures_util::poll!(login).is_pending());
-    }
-    tokio::task::yield_now().await;
-    assert_eq!(gate.checks(), 1);
-    gate.open.add_permits(1);
-    for login in tries {
-        assert!(login.await.is_ok());
+    for (scheme, reads_tokens) in [("Junk", true), ("Bearer", false)] {
+        let gate = Arc::new(Gate { reads_tokens, ..Gate::of(0) });
+        let authenticator = Authenticator::with_sources(options(10), vec![gate.clone()]);
+        let mut tries: Vec<_> = (0..3)
+            .map(|number| {
+                let authorization = Some(Secret::new(&format!("{scheme} {number}")));
+                let login = Credentials { authorization, ..credentials("alice", "sesame") };
+                Box::pin(authenticator.authenticate(login))
+            })
+            .collect();
+        for login in &mut tries {
+            assert!(futures_util::poll!(login).is_pending());
+        }
+        tokio::task::yield_now().await;
+        assert_eq!(gate.checks(), 1, "{scheme}");
+        gate.open.add_permits(1);
+        for login in tries {
+            assert!(login.await.is_ok());
+        }
     }
 }

@@ -133,6 +133,10 @@ impl Source for UsersFile {
         "users-file"
     }
 
+    fn reads_tokens(&self) -> bool {
+        false
+    }
+
     fn check<'a>(&'a self, credentials: &'a Credentials) -> Check<'a> {
         Box::pin(self.verdict(credentials))
     }
