@@ -299,7 +299,7 @@ mod tests {
     fn mistakes_are_told() {
         for (arguments, part) in [
             (&["fan-out", "--body", "39"][..], "--body: invalid value \"39\": expected 40 to"),
-            (&["fan-out", "--time", "5"], "--time: invalid value \"5\""),
+            (&["fan-out", "--time", "5"], "--time: invalid value \"5\": expected a number and its unit"),
             (&["fan-out", "--rate", "0"], "--rate: invalid value \"0\""),
             (&["fan-out", "--rate", "1", "--window", "1"], "cannot be used with"),
             (&["fan-out", "--url", "http://h/"], "--url: \"http\" is no transport"),

@@ -391,7 +391,7 @@ fn a_transaction_too_sends_what_all_refuse_to_the_dead_letters() {
     let (queue, headers) = (to(Q), Headers::default());
     let bodies = ["�1", "a", "�2"].map(bytes);
     let steps: Vec<Step<'_>> = bodies.iter().map(|body| publish_step(&queue, body, &headers)).collect();
-    assert_eq!(commit(&fixture.broker, &steps, fixture.now()).unwrap().reached, 3);
+    assert_eq!(commit(&fixture.broker, &steps, fixture.now()).expect("committed").reached, 3);
     assert_eq!(
         (reader.bodies(), fixture.not_text()),
         (vec!["a".to_string()], vec!["�1".into(), "�2".to_string()])

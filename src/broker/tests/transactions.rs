@@ -158,7 +158,7 @@ fn each_step_reports_the_receiver_that_lags_behind() {
     let _topic = fixture.subscribe("/topic/t", &Receiver { outbox, key: 1 }, ALL);
     let (headers, topic, large) = (Headers::default(), to("/topic/t"), "x".repeat(30_000));
     let steps = [0; 3].map(|_| publish_step(&topic, &large, &headers));
-    let committed = super::fixture::commit(&fixture.broker, &steps, fixture.now()).unwrap();
+    let committed = super::fixture::commit(&fixture.broker, &steps, fixture.now()).expect("committed");
     let congested: Vec<usize> = committed.congested.iter().map(Vec::len).collect();
     assert_eq!((committed.reached, &congested[..]), (3, &[0, 1, 1][..]));
     assert!(committed.congested[2][0].crowd);
