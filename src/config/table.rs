@@ -133,9 +133,9 @@ const USERS: &[Row] = &[
         value: "NAME:PASSCODE",
         default: "",
         help: "A user who may connect; give it once for each. With any user, CONNECT needs a login (see \
-               allow-anonymous); where users are known by nothing else either, everybody is let in and a login is ignored. Other \
-               users of this machine can see flags: the file is a better place. In the environment commas separate users, so \
-               a passcode with a comma belongs in the file, too.",
+               allow-anonymous). Without any source of users, every client is let in and its login is ignored. Other users \
+               of this machine can see flags: the file is a better place. In the environment commas separate users, so a \
+               passcode with a comma belongs in the file, too.",
         kind: Kind::Secrets { clear: |c| c.users.listed.clear() },
         set: |c, v| {
             let (name, passcode) = user(v)?;
