@@ -17,7 +17,7 @@ use super::{Subscriber, Terms};
 use crate::budget::btree_allocation;
 use crate::outbox::{Parcel, Tag};
 use crate::work;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
 /// A consumer of one queue; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,20 +47,20 @@ struct Consumer {
     turn: Option<u64>,
 }
 
-/// What a consumer leaves behind.
-#[derive(Debug, Default)]
-pub(super) struct Left {
-    /// What it had, in order.
-    pub(super) outstanding: Vec<Item>,
-    /// Which of it still lay in its outbox.
-    pub(super) unwritten: HashSet<Tag>,
-}
-
 impl Consumer {
     fn is_willing(&self) -> bool {
         let spent = self.outstanding.len() >= self.terms.prefetch.max(1) as usize
             || self.outstanding_bytes >= self.terms.prefetch_bytes;
         !self.starved && (self.outstanding.is_empty() || !spent)
+    }
+
+    /// Notes that these messages were not sent.
+    fn note_unwritten<'a>(&mut self, tags: impl IntoIterator<Item = &'a Tag>) {
+        for tag in tags {
+            if let Some(item) = self.outstanding.get_mut(tag) {
+                item.sent -= 1;
+            }
+        }
     }
 }
 
@@ -78,17 +78,17 @@ impl Consumers {
         id
     }
 
-    /// Lets a consumer go, and takes what it was not yet given to write out of its outbox.
-    pub(super) fn remove(&mut self, id: ConsumerId) -> Left {
-        let Some(consumer) = self.by_id.remove(&id) else { return Left::default() };
+    /// Lets a consumer go, and takes what it was not yet given to write out of its outbox. Returns what it had, in order.
+    pub(super) fn remove(&mut self, id: ConsumerId) -> Vec<Item> {
+        let Some(mut consumer) = self.by_id.remove(&id) else { return Vec::new() };
         self.text_only -= usize::from(consumer.terms.text_only);
         if let Some(turn) = consumer.turn {
             self.turns_of(consumer.terms).remove(&turn);
         }
         work::add(consumer.outstanding.len() * work::QUEUE_MESSAGE);
-        let Subscriber { outbox, key } = consumer.subscriber;
-        let unwritten = outbox.withdraw(key).into_iter().collect();
-        Left { outstanding: consumer.outstanding.into_values().collect(), unwritten }
+        let unwritten = consumer.subscriber.outbox.withdraw(consumer.subscriber.key);
+        consumer.note_unwritten(&unwritten);
+        consumer.outstanding.into_values().collect()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -178,11 +178,7 @@ impl Consumers {
         self.starve(id);
         let Some(consumer) = self.by_id.get_mut(&id) else { return };
         work::add(tags.len() * work::QUEUE_MESSAGE);
-        for tag in tags {
-            if let Some(item) = consumer.outstanding.get_mut(tag) {
-                item.sent = item.sent.saturating_sub(1);
-            }
-        }
+        consumer.note_unwritten(tags);
     }
 
     /// Whether the consumer has the message.

@@ -78,7 +78,10 @@ impl Estimate {
                 let receivers = if is_kept || destination.kind() == Kind::App {
                     1
                 } else {
-                    self.receivers(shared, destination)
+                    *self
+                        .receivers_of
+                        .entry(destination.clone())
+                        .or_insert_with(|| shared.family(destination.kind()).receivers(destination))
                 };
                 (publication.content(), receivers)
             }
@@ -92,15 +95,6 @@ impl Estimate {
             bytes += message(content) + receivers * GROWTH * size_of::<Parcel>();
         }
         bytes
-    }
-
-    fn receivers(&mut self, shared: &Shared, destination: &Destination) -> usize {
-        if let Some(&receivers) = self.receivers_of.get(destination) {
-            return receivers;
-        }
-        let receivers = shared.family(destination.kind()).receivers(destination);
-        self.receivers_of.insert(destination.clone(), receivers);
-        receivers
     }
 }
 

@@ -241,14 +241,13 @@ impl Queue {
     /// that no remaining consumer may have are out of the queue, and returned.
     pub(super) fn leave(&self, id: ConsumerId) -> Vec<Outcast> {
         let mut state = self.state.lock();
-        let left = state.consumers.remove(id);
+        let outstanding = state.consumers.remove(id);
         let consumers = state.consumers.len();
         state.memory.set_consumers(consumers);
         if consumers == 0 && self.destination.kind() != Kind::TempQueue {
             state.memory.charge_to(&self.ground.budget);
         }
-        for mut item in left.outstanding {
-            item.sent -= u32::from(left.unwritten.contains(&item.position));
+        for mut item in outstanding {
             item.last = None;
             state.backlog.give_back(item);
         }

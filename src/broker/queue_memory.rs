@@ -53,7 +53,7 @@ impl QueueMemory {
     }
 
     /// Charges the queue itself to `budget`: no subscription keeps it any longer, only its messages do. Otherwise queues
-    /// that clients have left behind would fill the share of subscriptions, and nobody could subscribe to drain them.
+    /// that clients have left behind would fill the share of subscriptions, and no consumer could subscribe to drain them.
     pub(super) fn charge_to(&mut self, budget: &Arc<Budget>) {
         self.own = budget.charge(self.own.bytes());
     }

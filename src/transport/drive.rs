@@ -290,14 +290,20 @@ impl<W: Wire> Connection<W> {
     pub(super) fn charge_held(&mut self) -> bool {
         adjust(&mut self.held, self.out.held_bytes() + self.session.held_bytes());
         // Input is not refused here: whole frames wait only because reading is paused.
-        adjust(&mut self.input, self.decoder.buffered() + self.wire.held_bytes());
+        let input_bytes = self.input_bytes();
+        adjust(&mut self.input, input_bytes);
         let holds_nothing = self.held.bytes() + self.input.bytes() == 0;
         holds_nothing || self.established || !self.hub.strangers.is_exhausted()
     }
 
+    /// Returns the bytes that were read and are not handled yet.
+    pub(super) fn input_bytes(&self) -> usize {
+        self.decoder.buffered() + self.wire.held_bytes()
+    }
+
     /// Charges the unfinished frame. Returns `false` if the budget does not admit its growth.
     pub(super) fn admits_input(&mut self) -> bool {
-        let bytes = self.decoder.buffered() + self.wire.held_bytes();
+        let bytes = self.input_bytes();
         bytes < self.input.bytes() + HELD_BYTES_MIN || self.input.try_grow(bytes)
     }
 

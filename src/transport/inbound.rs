@@ -159,7 +159,7 @@ impl<W: Wire> Connection<W> {
                 "{} bytes of an unfinished frame have arrived, and the input of all clients may hold {} bytes (a \
                  quarter of memory-bytes-max). Send the frame again later, send smaller frames, or raise \
                  memory-bytes-max.",
-                self.decoder.buffered() + self.wire.held_bytes(),
+                self.input_bytes(),
                 self.hub.input.bytes_max()
             )
         };

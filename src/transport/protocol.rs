@@ -177,15 +177,14 @@ impl Protocol {
             }
             Protocol::Ssh => "Stompbox does not speak SSH: give the client the address of the SSH server",
             Protocol::Unknown => {
-                "the address of the option http is for HTTP/1.1, WebSocket and SockJS, and that of the option tcp is \
+                "The address of the option http is for HTTP/1.1, WebSocket and SockJS, and that of the option tcp is \
                  for STOMP over TCP: check the address, the port and the protocol that the client is set to"
             }
         }
     }
 
     /// Returns the answer to the client before its connection is closed: in its own protocol if possible, otherwise in
-    /// the port's. `trailing_lf` is the option `trailing-lf`: whether a LF follows the
-    /// NUL of an ERROR.
+    /// the port's. `trailing_lf` is the option `trailing-lf`: whether a LF follows the NUL of an ERROR.
     pub fn answer(self, port: Port, trailing_lf: bool) -> Vec<u8> {
         let text = format!(
             "The connection began with {}, which this port does not accept. {}.",

@@ -23,14 +23,16 @@ type Answer = Pin<Box<dyn Future<Output = Result<Principal, Refused>> + Send>>;
 /// An authentication request in flight.
 pub(super) struct Question {
     answer: Answer,
-    /// Cancelled when the client sends nothing more.
-    input_ended: CancellationToken,
     about: About,
 }
 
 enum About {
-    /// With the name of the client's program.
-    Login(Option<Box<str>>),
+    Login {
+        /// The name of the client's program.
+        agent: Option<Box<str>>,
+        /// Cancelled when the client sends nothing more.
+        input_ended: CancellationToken,
+    },
     Renewal(Option<Receipt>),
 }
 
@@ -74,13 +76,13 @@ impl<W: Wire> Connection<W> {
         let input_ended = CancellationToken::new();
         let left = input_ended.clone().cancelled_owned();
         let answer = Box::pin(async move { authenticator.authenticate_until(left, credentials).await });
-        self.question = Some(Question { answer, input_ended, about: About::Login(agent) });
+        self.question = Some(Question { answer, about: About::Login { agent, input_ended } });
         self.tell_input_ended();
     }
 
     /// Records the name of the client's program from CONNECT.
     fn name_agent(&mut self, agent: &str) {
-        if let Some(Question { about: About::Login(known), .. }) = &mut self.question {
+        if let Some(Question { about: About::Login { agent: known, .. }, .. }) = &mut self.question {
             *known = shown_agent(agent).or(known.take());
         }
     }
@@ -90,15 +92,16 @@ impl<W: Wire> Connection<W> {
         work::add(work::AUTHENTICATION);
         let authenticator = self.hub.authenticator.clone();
         let answer = Box::pin(async move { authenticator.renew(credentials).await });
-        let input_ended = CancellationToken::new();
-        self.question = Some(Question { answer, input_ended, about: About::Renewal(receipt) });
+        self.question = Some(Question { answer, about: About::Renewal(receipt) });
     }
 
-    /// Tells the pending authentication if the client sends nothing more. A login that is held back is then answered at
+    /// Tells a pending login if the client sends nothing more. A login that is held back is then answered at
     /// once, so that it releases its connection permit.
     pub(super) fn tell_input_ended(&self) {
-        if let (Some(question), Some(_)) = (&self.question, &self.input_ended) {
-            question.input_ended.cancel();
+        if let Some(Question { about: About::Login { input_ended, .. }, .. }) = &self.question
+            && self.input_ended.is_some()
+        {
+            input_ended.cancel();
         }
     }
 
@@ -116,7 +119,7 @@ impl<W: Wire> Connection<W> {
                 self.session.renewed(result, receipt, &mut actions);
                 self.perform(actions, now);
             }
-            About::Login(agent) => {
+            About::Login { agent, .. } => {
                 self.hub.metrics.login(outcome(&result));
                 let (permissions, judged_at) = self.hub.permissions();
                 self.judged_at = judged_at;

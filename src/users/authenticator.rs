@@ -111,7 +111,7 @@ impl Authenticator {
     /// The credentials are wrong, or they cannot be checked now: too many logins are under way (`auth-waiting-max`),
     /// they hold too much memory (`memory-bytes-max`), or a source took too long (`auth-timeout`) or cannot be reached.
     pub async fn authenticate(&self, credentials: Credentials) -> Result<Principal, Refused> {
-        self.shared.answer(credentials.explicit(), Purpose::Login, self.budget.charge(0)).await
+        self.authenticate_until(std::future::pending(), credentials).await
     }
 
     /// Like [`Authenticator::authenticate`], for a client that may leave. Once `left` completes, a login that the
@@ -159,8 +159,8 @@ impl Authenticator {
             return Err(refused(detail, "no token".to_owned()));
         };
         let authorization = Some(Secret::new(&format!("Bearer {}", token.reveal())));
-        let credentials = Credentials { authorization, passcode: None, ..shown };
-        self.shared.answer(credentials, Purpose::Renewal, self.budget.charge(0)).await
+        let credentials = self.shared.canonical(Credentials { authorization, passcode: None, ..shown });
+        answered(&mut self.shared.join(credentials, Purpose::Renewal, self.budget.charge(0))?).await
     }
 
     /// Changes whenever a principal that was named may not be what it was: ask [`Authenticator::standing`] then.
@@ -202,16 +202,6 @@ impl Authenticator {
 }
 
 impl Shared {
-    async fn answer(
-        self: &Arc<Shared>,
-        credentials: Credentials,
-        purpose: Purpose,
-        charge: Charge,
-    ) -> Answer {
-        let credentials = self.canonical(credentials);
-        answered(&mut self.join(credentials, purpose, charge)?).await
-    }
-
     /// Returns the credentials with the login in the canonical form that sources and the throttle use, and without
     /// parts that no source reads.
     fn canonical(&self, mut credentials: Credentials) -> Credentials {

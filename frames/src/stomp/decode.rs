@@ -161,7 +161,7 @@ impl Decoder {
         octets.freeze()
     }
 
-    /// Copies the begin of a frame that is smaller than the frames before it, out of the memory that it shares with them.
+    /// Copies the beginning of a frame out of the memory that it shares with the frames before it, if those were larger.
     /// Otherwise one byte behind a large frame would keep all of that frame's memory.
     fn unshare(&mut self) {
         if self.taken > self.buffer.len() {
@@ -322,17 +322,6 @@ mod tests {
         decoder.next().expect("a valid frame").expect("a whole frame")
     }
 
-    #[test]
-    fn the_begin_of_a_frame_does_not_keep_the_memory_of_the_frames_before_it() {
-        let mut decoder = fed(format!("SEND\ndestination:a\n\n{}\0S", "x".repeat(2000)).as_bytes());
-        let frame = one(&mut decoder);
-        ends(&mut decoder);
-        drop(frame.headers);
-        assert!(frame.body.is_unique(), "the decoder shares it");
-        decoder.feed(b"END\ndestination:b\n\ny\0");
-        assert_eq!(one(&mut decoder).body, "y");
-    }
-
     fn ends(decoder: &mut Decoder) {
         assert!(decoder.next().expect("nothing wrong").is_none());
     }
@@ -358,6 +347,17 @@ mod tests {
             }
         }
         (frames, None)
+    }
+
+    #[test]
+    fn the_beginning_of_a_frame_does_not_keep_the_memory_of_the_frames_before_it() {
+        let mut decoder = fed(format!("SEND\ndestination:a\n\n{}\0S", "x".repeat(2000)).as_bytes());
+        let frame = one(&mut decoder);
+        ends(&mut decoder);
+        drop(frame.headers);
+        assert!(frame.body.is_unique(), "the decoder shares it");
+        decoder.feed(b"END\ndestination:b\n\ny\0");
+        assert_eq!(one(&mut decoder).body, "y");
     }
 
     #[test]
