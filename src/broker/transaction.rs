@@ -31,8 +31,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// A transaction that is being committed. Each pass takes all steps, in the same order: [`Commit::check`],
-/// [`Commit::admit`] after the last of them, [`Commit::promise`], [`Commit::apply`]. Dropping it gives back what is
-/// reserved for steps that were not applied.
+/// [`Commit::admit`] after the last of them, [`Commit::promise`], [`Commit::apply`]. Once a step is refused, only
+/// [`Commit::give_back`] remains. Dropping it gives back at once what is reserved for steps that were not applied.
 pub struct Commit {
     shared: Arc<Shared>,
     estimate: Estimate,
@@ -133,6 +133,19 @@ impl Commit {
         published
     }
 
+    /// Gives back what is reserved for one step of a refused transaction. Returns `false` if there is none left.
+    pub fn give_back(&mut self) -> bool {
+        let Some(Prepared { bytes, room }) = self.steps.pop_front() else { return false };
+        if let Room::Promised(queue, message) = room {
+            work::add(work::FRAME);
+            self.shared.queues.release(&queue, message.size());
+        }
+        if let Some(memory) = &mut self.memory {
+            memory.release(bytes);
+        }
+        true
+    }
+
     /// Checks that every delivery is outstanding and is settled only once.
     fn check_settlement(&mut self, consumer: &Consumer, tags: &[Tag]) -> Result<(), Refusal> {
         work::add(tags.len());
@@ -181,12 +194,7 @@ impl Commit {
 
 impl Drop for Commit {
     fn drop(&mut self) {
-        for Prepared { room, .. } in self.steps.drain(..) {
-            if let Room::Promised(queue, message) = room {
-                work::add(work::QUEUE_MESSAGE);
-                self.shared.queues.release(&queue, message.size());
-            }
-        }
+        while self.give_back() {}
     }
 }
 

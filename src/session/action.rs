@@ -110,6 +110,16 @@ pub struct Publish {
     pub receipt: Option<Receipt>,
 }
 
+impl Publish {
+    /// Returns the number of its recipients.
+    pub fn recipients(&self) -> usize {
+        match &self.to {
+            Target::One(_) => 1,
+            Target::Users(owners, _) => owners.len(),
+        }
+    }
+}
+
 /// Where a SEND goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {

@@ -92,7 +92,7 @@ impl Session {
     /// Subscriptions, transactions and temporary queues end with the conversation.
     fn forget(&mut self) {
         self.subscriptions = Subscriptions::default();
-        std::mem::take(&mut self.transactions).into_sends().for_each(|publish| self.discard(publish));
+        std::mem::take(&mut self.transactions).into_discarded().for_each(|one| self.discard(one));
         self.temps = Temps::default();
     }
 }

@@ -1,11 +1,8 @@
 //! The memory that a session holds.
 
-use super::transactions::texts_bytes;
-use super::{Publish, Session, Target};
+use super::Session;
+use super::transactions::Discarded;
 use crate::work;
-
-/// A discarded frame with more recipients than this is freed in a step of its own: each recipient is an allocation.
-const RECIPIENTS_FREED_MAX: usize = 256;
 
 impl Session {
     /// Returns the memory of the records of unsettled deliveries.
@@ -27,14 +24,13 @@ impl Session {
     /// count until they are freed.
     pub fn parked_bytes(&self) -> usize {
         let discarded = self.rare.iter().flat_map(|rare| &rare.discarded);
-        self.transactions.bytes() + discarded.map(texts_bytes).sum::<usize>()
+        self.transactions.bytes() + discarded.map(|one| one.bytes).sum::<usize>()
     }
 
-    /// Discards a frame of a transaction that is not sent. A frame with many recipients is kept until
-    /// [`Session::free_discarded`] frees it; others are freed at once.
-    pub fn discard(&mut self, publish: Box<Publish>) {
-        if recipients(&publish) > RECIPIENTS_FREED_MAX {
-            self.rare.get_or_insert_default().discarded.push(*publish);
+    /// Discards the frames of a transaction that is not committed. [`Session::free_discarded`] frees them.
+    pub(super) fn discard(&mut self, discarded: Discarded) {
+        if !discarded.parked.is_empty() {
+            self.rare.get_or_insert_default().discarded.push(discarded);
         }
     }
 
@@ -46,8 +42,12 @@ impl Session {
     /// Frees one discarded frame.
     pub fn free_discarded(&mut self) {
         let Some(rare) = &mut self.rare else { return };
-        if let Some(publish) = rare.discarded.pop() {
-            work::add(recipients(&publish));
+        let Some(last) = rare.discarded.last_mut() else { return };
+        if let Some(parked) = last.parked.pop() {
+            work::add(parked.recipients());
+        }
+        if last.parked.is_empty() {
+            rare.discarded.pop();
         }
         if rare.discarded.is_empty() {
             rare.discarded = Vec::new();
@@ -57,12 +57,5 @@ impl Session {
     /// Open transactions.
     pub fn open_transactions(&self) -> usize {
         self.transactions.len()
-    }
-}
-
-fn recipients(publish: &Publish) -> usize {
-    match &publish.to {
-        Target::Users(owners, _) => owners.len(),
-        Target::One(_) => 1,
     }
 }

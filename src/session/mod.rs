@@ -76,7 +76,7 @@ use stompbox_frames::stomp::{Command, DecodeError, Frame, Version, encode};
 use subscriptions::{Mode, Subscription, Subscriptions};
 use temp::Temps;
 use timers::{Beat, Rate, Timers};
-use transactions::Transactions;
+use transactions::{Discarded, Transactions};
 use unsettled::{AckId, Spelling, Token};
 
 /// Makes names that nobody can guess for temporary queues: the part behind `/temp-queue/`, starting with `~`.
@@ -114,8 +114,8 @@ struct Rare {
     warned: Warned,
     /// What the ERROR said with which it ended.
     error: Option<Box<str>>,
-    /// Frames with many recipients of aborted or refused transactions, until they are freed.
-    discarded: Vec<Publish>,
+    /// Aborted and refused transactions, until their frames are freed.
+    discarded: Vec<Discarded>,
 }
 
 impl Session {

@@ -33,8 +33,24 @@ struct Transaction {
     serial: Serial,
     parked: Vec<Parked>,
     bytes: usize,
+    /// Bytes of its name and of the texts beside its parked frames.
+    texts_bytes: usize,
     /// There can be no COMMIT any more.
     lost: Option<Lost>,
+}
+
+/// The parked frames of a transaction that is not committed, until they are freed.
+#[derive(Debug)]
+pub(super) struct Discarded {
+    pub(super) parked: Vec<Parked>,
+    /// Memory that they hold.
+    pub(super) bytes: usize,
+}
+
+impl From<Transaction> for Discarded {
+    fn from(transaction: Transaction) -> Discarded {
+        Discarded { bytes: transaction.held_bytes(), parked: transaction.parked }
+    }
 }
 
 /// All open ones, by the client's names for them.
@@ -56,18 +72,25 @@ impl Parked {
             Parked::Settle { numbers, .. } => allocation(numbers.len() * size_of::<Number>()),
         }
     }
+
+    /// Returns the number of its recipients, each of which is an allocation.
+    pub(super) fn recipients(&self) -> usize {
+        match self {
+            Parked::Publish(publish) => publish.recipients(),
+            Parked::Settle { .. } => 1,
+        }
+    }
 }
 
-/// Returns the SENDs among parked frames.
-fn sends(parked: impl IntoIterator<Item = Parked>) -> impl Iterator<Item = Box<Publish>> {
-    parked.into_iter().filter_map(|parked| match parked {
-        Parked::Publish(publish) => Some(publish),
-        Parked::Settle { .. } => None,
-    })
+impl Transaction {
+    /// Returns the memory that it holds.
+    fn held_bytes(&self) -> usize {
+        self.bytes + self.parked.len() * Transactions::OVERHEAD_BYTES + self.texts_bytes
+    }
 }
 
 /// Returns the bytes of the texts that belong to a parked SEND, without those of its frame.
-pub(super) fn texts_bytes(publish: &Publish) -> usize {
+fn texts_bytes(publish: &Publish) -> usize {
     let to = match &publish.to {
         Target::Users(owners, path) => owners.len() * RECIPIENT_BYTES + path.as_str().len(),
         Target::One(destination) => destination.as_str().len(),
@@ -103,8 +126,10 @@ impl Transactions {
         }
         let serial = Serial::MIN.saturating_add(self.begun);
         self.begun += 1;
-        self.texts_bytes += Self::OPEN_BYTES + allocation(id.len());
-        self.open.insert(id.into(), Transaction { serial, parked: Vec::new(), bytes: 0, lost: None });
+        let texts_bytes = Self::OPEN_BYTES + allocation(id.len());
+        self.texts_bytes += texts_bytes;
+        let transaction = Transaction { serial, parked: Vec::new(), bytes: 0, texts_bytes, lost: None };
+        self.open.insert(id.into(), transaction);
         Ok(())
     }
 
@@ -129,7 +154,9 @@ impl Transactions {
     /// Parks a frame that was admitted.
     pub(super) fn park(&mut self, id: &str, parked: Parked, bytes: usize) {
         if let Some(transaction) = self.open.get_mut(id) {
-            self.texts_bytes += parked.texts_bytes();
+            let texts_bytes = parked.texts_bytes();
+            self.texts_bytes += texts_bytes;
+            transaction.texts_bytes += texts_bytes;
             transaction.parked.push(parked);
             transaction.bytes += bytes;
             self.bytes += bytes;
@@ -170,17 +197,16 @@ impl Transactions {
         }
     }
 
-    /// Ends all transactions and returns the SENDs that were parked in them.
-    pub(super) fn into_sends(self) -> impl Iterator<Item = Box<Publish>> {
-        sends(self.open.into_values().flat_map(|transaction| transaction.parked))
+    /// Ends all transactions and returns what was parked in them.
+    pub(super) fn into_discarded(self) -> impl Iterator<Item = Discarded> {
+        self.open.into_values().map(Discarded::from)
     }
 
     fn end(&mut self, command: Command, id: &str) -> Result<Transaction, Rejection> {
         let transaction = self.open.remove(id).ok_or_else(|| Rejection::no_transaction(command, id))?;
         self.bytes -= transaction.bytes;
         self.frames -= transaction.parked.len();
-        self.texts_bytes -= transaction.parked.iter().map(Parked::texts_bytes).sum::<usize>();
-        self.texts_bytes -= Self::OPEN_BYTES + allocation(id.len());
+        self.texts_bytes -= transaction.texts_bytes;
         Ok(transaction)
     }
 }
@@ -213,7 +239,7 @@ impl Session {
             None => None,
         };
         if let Some(rejection) = rejection {
-            sends(transaction.parked).for_each(|publish| self.discard(publish));
+            self.discard(transaction.into());
             return Err(rejection);
         }
         work::add_visits(transaction.parked.len());
@@ -248,14 +274,16 @@ impl Session {
         actions: &mut Vec<Action>,
     ) -> Result<(), Rejection> {
         let transaction = self.transactions.end(Command::Abort, &required(frame, "transaction")?)?;
-        for parked in transaction.parked {
-            match parked {
-                Parked::Publish(publish) => self.discard(publish),
-                Parked::Settle { key, numbers, .. } => {
-                    self.subscriptions.change(key, |subscription| subscription.unsettled.release(&numbers));
-                }
-            }
+        work::add_visits(transaction.parked.len());
+        let key = |parked: &Parked| match parked {
+            Parked::Settle { key, .. } => Some(*key),
+            Parked::Publish(_) => None,
+        };
+        for key in transaction.parked.iter().filter_map(key).collect::<BTreeSet<Key>>() {
+            self.subscriptions
+                .change(key, |subscription| subscription.unsettled.release_reserved(transaction.serial));
         }
+        self.discard(transaction.into());
         self.receipt(receipt.take(), actions);
         Ok(())
     }

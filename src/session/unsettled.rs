@@ -246,14 +246,13 @@ impl Unsettled {
             .collect()
     }
 
-    /// Releases the reservations of an aborted transaction. The deliveries keep their places.
-    pub(super) fn release(&mut self, numbers: &[Number]) {
-        work::add_visits(numbers.len());
-        for &number in numbers {
-            if let Some(at) = self.place(number) {
-                self.deliveries[at].reserved = None;
-                self.reserved_below = self.reserved_below.min(number);
-            }
+    /// Releases the reservations of an aborted transaction. The deliveries keep their places. It takes one pass for all
+    /// frames of the transaction.
+    pub(super) fn release_reserved(&mut self, serial: Serial) {
+        work::add_visits(self.deliveries.len());
+        for delivered in self.deliveries.iter_mut().filter(|delivered| delivered.reserved == Some(serial)) {
+            delivered.reserved = None;
+            self.reserved_below = self.reserved_below.min(delivered.number);
         }
     }
 

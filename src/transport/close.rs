@@ -144,7 +144,7 @@ impl<W: Wire> Connection<W> {
         self.question = None;
         self.entry = None;
         self.pause = Default::default();
-        self.parked.resize(0);
+        self.parked.resize(self.session.parked_bytes());
         self.count_transactions(0);
         unsent.into_iter()
     }

@@ -3,14 +3,14 @@
 //! ```text
 //!   COMMIT ──> check each step ──> promise room to each step ──> apply each step ──> RECEIPT
 //!                      │                        │
-//!                      └─ refused ──────────────┴──> ERROR, nothing is applied
+//!                      └─ refused ──────────────┴──> ERROR, give back what is promised to each step
 //! ```
 //!
 //! After each step the connection checks its share of the poll ([`super::share`]). While it applies steps, it waits for
 //! receivers that are behind, as after a SEND. It handles no other frame until the COMMIT is complete.
 //!
-//! Frames with many recipients that are not sent (after ABORT, a refused COMMIT, or the end of the connection) are
-//! freed in portions, too: freeing a million names takes a tenth of a second.
+//! Frames that are not sent (after ABORT, a refused COMMIT, or the end of the connection) are freed in portions, too:
+//! giving back the promises of a hundred thousand steps, or freeing a million names, takes a tenth of a second.
 //!
 //! A connection that ends first applies the rest of its COMMIT, without waiting for receivers, because frames that the
 //! client sent before it left are handled. A task that is dropped applies the rest at once if [`Pass::Apply`] has
@@ -25,6 +25,7 @@ use super::wire::Wire;
 use crate::broker::{self, Commit, Consumer, Published, Refusal};
 use crate::budget::Charge;
 use crate::session::{About, Publish, Receipt, Settle, Step, Target};
+use crate::work;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::Context;
@@ -58,6 +59,8 @@ enum Pass {
     Check(usize),
     Promise(usize),
     Apply,
+    /// A step was refused: the others are given back.
+    GiveBack,
 }
 
 /// The result of one portion.
@@ -67,13 +70,16 @@ enum Portion {
     Settled,
     /// All steps are applied.
     Done,
+    /// All steps are given back.
+    GivenBack,
 }
 
 impl Part {
-    fn into_send(self) -> Option<Box<Publish>> {
+    /// Returns the number of its recipients, each of which is an allocation.
+    fn recipients(&self) -> usize {
         match self {
-            Part::Publish(publish) => Some(publish),
-            Part::Settle(..) => None,
+            Part::Publish(publish) => publish.recipients(),
+            Part::Settle(..) => 1,
         }
     }
 
@@ -97,7 +103,7 @@ impl Part {
 }
 
 impl Committing {
-    /// Checks, promises or applies one step.
+    /// Checks, promises, applies or gives back one step.
     fn advance(&mut self, now: Instant) -> Result<Portion, Refusal> {
         let Committing { commit, steps, .. } = self;
         match self.pass {
@@ -119,6 +125,7 @@ impl Committing {
                 None => self.pass = Pass::Apply,
             },
             Pass::Apply => return Ok(self.apply(now)),
+            Pass::GiveBack => return Ok(self.give_back()),
         }
         Ok(Portion::Prepared)
     }
@@ -129,15 +136,27 @@ impl Committing {
     }
 
     fn apply(&mut self, now: Instant) -> Portion {
-        let bytes = self.held.bytes().checked_div(self.steps.len()).unwrap_or_default();
-        let Some(part) = self.steps.pop_front() else { return Portion::Done };
+        let Some(part) = self.next_step() else { return Portion::Done };
         let published = part.show(|step| self.commit.apply(step, now));
         self.outcome.add(&published);
-        self.held.resize(self.held.bytes() - bytes);
         match part {
             Part::Publish(publish) => Portion::Published(publish, published),
             Part::Settle(..) => Portion::Settled,
         }
+    }
+
+    fn give_back(&mut self) -> Portion {
+        let Some(part) = self.next_step() else { return Portion::GivenBack };
+        work::add(part.recipients());
+        self.commit.give_back();
+        Portion::Prepared
+    }
+
+    /// Takes out the next step. Its share of the charge ends.
+    fn next_step(&mut self) -> Option<Part> {
+        let bytes = self.held.bytes().checked_div(self.steps.len())?;
+        self.held.resize(self.held.bytes() - bytes);
+        self.steps.pop_front()
     }
 }
 
@@ -218,7 +237,8 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Does one portion of the COMMIT that is under way. After the last portion it queues the RECEIPT.
+    /// Does one portion of the COMMIT that is under way. After the last step is applied it queues the RECEIPT, and once a
+    /// step is refused the ERROR.
     fn commit_one(&mut self, now: Instant) {
         let Some(committing) = &mut self.commit else { return };
         let mut more = Vec::new();
@@ -231,14 +251,12 @@ impl<W: Wire> Connection<W> {
                 self.pause_near_budget(now);
             }
             Err(refusal) => {
+                committing.pass = Pass::GiveBack;
                 let failed = Failed { about: committing.about, receipt: committing.receipt.take(), refusal };
-                let steps = std::mem::take(&mut committing.steps);
                 self.refuse(failed, &mut more);
-                steps
-                    .into_iter()
-                    .filter_map(Part::into_send)
-                    .for_each(|publish| self.session.discard(publish));
+                return self.perform(more, now);
             }
+            Ok(Portion::GivenBack) => {}
         }
         self.commit = None;
         self.leave_written();

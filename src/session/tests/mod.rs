@@ -121,7 +121,12 @@ impl Peer {
         self.session.heard(self.now);
         loop {
             match self.decoder.next() {
-                Ok(Some(frame)) => self.session.handle(frame, self.now, &mut self.actions),
+                Ok(Some(frame)) => {
+                    self.session.handle(frame, self.now, &mut self.actions);
+                    while self.session.has_discarded() {
+                        self.session.free_discarded();
+                    }
+                }
                 Ok(None) => break,
                 Err(error) => {
                     self.session.malformed(&error, &mut self.actions);

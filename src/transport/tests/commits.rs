@@ -365,10 +365,10 @@ async fn a_commit_that_is_refused_after_several_polls_has_applied_nothing() {
     assert!(reader.bodies().is_empty());
     assert_eq!(hub.metrics.messages_published.get(), 1, "the report of the refusal");
     assert_eq!(hub.metrics.queue_messages.get(), 0);
-    assert_eq!(hub.broker.stats().queues, 0, "no room is promised any more");
     assert!(!client.text.contains("RECEIPT\nreceipt-id:committed"));
     client.send("SEND\ndestination:/topic/t\nreceipt:next\n\nnext\0").await;
     client.until("receipt-id:next").await;
+    assert_eq!(hub.broker.stats().queues, 0, "no room is promised any more");
     assert_eq!(reader.bodies(), ["next"]);
 }
 
@@ -413,6 +413,73 @@ async fn a_commit_that_is_completed_after_its_client_left_releases_its_reservati
     assert!(hub.budget.used() >= kept && hub.budget.used() < 2 * kept, "{} of {kept}", hub.budget.used());
     let all = hub.budget.bytes_max() - hub.budget.used();
     assert!(hub.budget.reserve(all / 2).is_some(), "nothing is reserved any more");
+}
+
+/// Number of small SENDs of a transaction that is not committed, each to a queue of its own.
+const QUEUES: usize = 6000;
+
+/// Returns a connection with a transaction of [`QUEUES`] SENDs.
+async fn connect_with_many_queues(hub: &Arc<Hub>) -> Client {
+    let mut client = Client::connect(hub, "soft-errors:true\n").await;
+    client.send("SUBSCRIBE\nid:1\ndestination:/user/queue/errors\n\n\0").await;
+    client.send(&transaction((0..QUEUES).map(|n| send(&format!("/queue/{n}"), "x")))).await;
+    client.send("BEGIN\ntransaction:u\nreceipt:parked\n\n\0").await;
+    client.until("receipt-id:parked").await;
+    client
+}
+
+/// Checks that polls freed [`QUEUES`] frames, each poll no more than its share.
+fn check_freeing(done: &[u64]) {
+    let (most, sum) = (done.iter().max().copied().unwrap_or_default(), done.iter().sum::<u64>());
+    // ABORT looks at the list of frames at once.
+    let step = 100 + (QUEUES / work::VISITS_PER_UNIT) as u64;
+    assert!(most <= WORK_MAX + step, "one poll did {most}");
+    assert!(sum >= QUEUES as u64, "{sum} units for {QUEUES} frames");
+}
+
+#[tokio::test]
+async fn a_refused_commit_gives_promised_room_back_in_several_polls() {
+    let mut config = config();
+    config.broker.queues_max = QUEUES;
+    let hub = hub_of(config);
+    let mut client = connect_with_many_queues(&hub).await;
+    client.send(&(send("/queue/more", "x") + COMMIT)).await;
+    client.send("SEND\ndestination:/topic/t\nreceipt:next\n\nnext\0").await;
+    client.until("queues-max").await;
+    let promised = hub.broker.stats().queues;
+    assert!(promised > QUEUES / 2, "{promised} queues are left after the poll that refused it");
+    check_freeing(&client.until("receipt-id:next").await);
+    assert_eq!(hub.broker.stats().queues, 0, "no frame is handled before all is given back");
+    client.stream = None;
+    client.until_over().await;
+    assert_eq!(hub.budget.used(), 0);
+}
+
+#[tokio::test]
+async fn an_aborted_transaction_of_many_frames_is_freed_in_several_polls() {
+    let hub = hub();
+    let mut client = connect_with_many_queues(&hub).await;
+    client.send("ABORT\ntransaction:t\n\n\0BEGIN\ntransaction:v\nreceipt:next\n\n\0").await;
+    check_freeing(&client.until("receipt-id:next").await);
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_frees_many_frames_of_its_transaction_in_several_polls() {
+    let hub = hub();
+    let mut client = connect_with_many_queues(&hub).await;
+    client.stream = None;
+    let mut done = Vec::new();
+    loop {
+        let (work, polled) = client.poll().await;
+        done.push(work);
+        if polled.is_ready() {
+            break;
+        }
+        assert!(hub.budget.used() > 0, "memory is charged until it is freed");
+    }
+    check_freeing(&done);
+    client.connection = None;
+    assert_eq!(hub.budget.used(), 0);
 }
 
 #[tokio::test]
