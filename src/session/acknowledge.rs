@@ -5,6 +5,15 @@
 //! | 1.2     | `id` (the MESSAGE's `ack`, or its `message-id`), else as in 1.1           |
 //! | 1.1     | `message-id` (or `id`, meaning the same) and perhaps `subscription`       |
 //! | 1.0     | the same; no NACK                                                         |
+//!
+//! An acknowledgement of a delivery in auto mode has no effect. The session does not remember such deliveries, so it
+//! takes these for acknowledgements of one:
+//!
+//! - The header `subscription` names a subscription in auto mode, and no delivery of a queue to another subscription
+//!   waits under that message-id.
+//! - That header is missing, the id is a message-id of this broker, no delivery waits under it, and there is a
+//!   subscription in auto mode.
+//! - That header is missing, and all subscriptions are in auto mode.
 
 use super::action::{Action, Disposition, Receipt, Settle};
 use super::send::octets;
@@ -83,22 +92,16 @@ impl Session {
         Ok(())
     }
 
-    /// Finds the delivery that the frame names. Does nothing if there is none and the subscription is in auto mode.
+    /// Finds the delivery that the frame names.
     fn target(&self, frame: &Frame) -> Result<Target, Rejection> {
         let subscription = frame.header("subscription");
         let named = subscription.as_deref().and_then(|id| self.subscriptions.named(Name::Id(id)));
-        let is_auto = |one: &Subscription| one.mode == Mode::Auto;
-        let all_auto = || {
-            work::add_visits(self.subscriptions.len());
-            self.subscriptions.len() > 0 && self.subscriptions.iter().all(is_auto)
-        };
         let naming = match self.naming(frame) {
             Err(_) if named.is_some_and(is_auto) => return Ok(Target::Auto),
             naming => naming?,
         };
         let found = match &naming {
             Naming::Ack(id) => self.by_ack(frame.command, id, named),
-            Naming::Message(_) if named.is_some_and(is_auto) => Ok(Target::Auto),
             Naming::Message(id) => match (subscription.as_deref(), named) {
                 (Some(name), None) => Err(Rejection::not_subscribed(frame.command, name)),
                 (_, named) => self.by_message(frame.command, id, named),
@@ -111,8 +114,40 @@ impl Session {
             let (Naming::Ack(id) | Naming::Message(id)) = &naming;
             return Err(Rejection::delivered_to_other(frame.command, id, name, other.name().text()));
         }
-        let is_harmless = || if subscription.is_some() { named.is_some_and(is_auto) } else { all_auto() };
-        found.or_else(|rejection| if is_harmless() { Ok(Target::Auto) } else { Err(rejection) })
+        let (Naming::Ack(id) | Naming::Message(id)) = &naming;
+        found.or_else(|rejection| match (subscription.as_deref(), named) {
+            (Some(name), Some(named)) if is_auto(named) => match self.holder_of_queue_message(id) {
+                Some(other) => {
+                    Err(Rejection::delivered_to_other(frame.command, id, name, other.name().text()))
+                }
+                None => Ok(Target::Auto),
+            },
+            (None, _) if self.may_be_of_auto(id) => Ok(Target::Auto),
+            _ => Err(rejection),
+        })
+    }
+
+    /// Returns the subscription with an unsettled or reserved delivery of this message of a queue. Other messages can
+    /// be delivered to several subscriptions.
+    fn holder_of_queue_message(&self, id: &str) -> Option<&Subscription> {
+        work::add_visits(self.subscriptions.len());
+        self.subscriptions.iter().find(|one| one.unsettled.has_of_queue(id))
+    }
+
+    /// Returns whether an id that names no unsettled delivery can be that of a delivery in auto mode.
+    fn may_be_of_auto(&self, id: &str) -> bool {
+        work::add_visits(self.subscriptions.len());
+        if !self.is_message_id(id) {
+            return self.subscriptions.len() > 0 && self.subscriptions.iter().all(is_auto);
+        }
+        let waits = |one: &Subscription| one.unsettled.by_message(id) != Found::Nowhere;
+        self.subscriptions.iter().any(is_auto) && !self.subscriptions.iter().any(waits)
+    }
+
+    /// Returns whether the text has the form of this broker's message-ids. `ack` values have another one.
+    fn is_message_id(&self, text: &str) -> bool {
+        let number = text.strip_prefix(&*self.options.boot_id).and_then(|rest| rest.strip_prefix('-'));
+        number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
     }
 
     fn naming<'a>(&self, frame: &'a Frame) -> Result<Naming<'a>, Rejection> {
@@ -191,6 +226,10 @@ impl Session {
             Version::V1_0 | Version::V1_1 => "",
         }
     }
+}
+
+fn is_auto(subscription: &Subscription) -> bool {
+    subscription.mode == Mode::Auto
 }
 
 fn disposition(frame: &Frame) -> Result<Disposition, Rejection> {

@@ -48,6 +48,8 @@ pub struct Options {
     pub strict_headers: bool,
     /// `heart-beat-tolerance` (2): number of silent intervals after which a client is lost.
     pub heart_beat_tolerance: u32,
+    /// The part of this broker's message-ids before the dash and the number. It is new at each start.
+    pub boot_id: Box<str>,
     /// `server` header of CONNECTED, "stompbox/0.1.0".
     pub server: &'static str,
 }
@@ -75,6 +77,7 @@ impl Default for Options {
             show_sender: false,
             strict_headers: false,
             heart_beat_tolerance: 2,
+            boot_id: Box::default(),
             server: concat!("stompbox/", env!("CARGO_PKG_VERSION")),
         }
     }

@@ -192,6 +192,13 @@ impl Unsettled {
         }
     }
 
+    /// Returns whether a message of a queue is unsettled or reserved.
+    pub(super) fn has_of_queue(&self, id: &str) -> bool {
+        work::add_visits(self.deliveries.len());
+        let message = fingerprint(id);
+        self.deliveries.iter().any(|delivered| delivered.message == message && delivered.tag != 0)
+    }
+
     fn standing(&self, at: usize) -> Found {
         if self.deliveries[at].reserved.is_some() { Found::Reserved } else { Found::At(at) }
     }

@@ -140,7 +140,7 @@ impl Hub {
             judged_at: AtomicU64::new(1),
             users_seen: AtomicU64::new(0),
             options: parts.options,
-            session: Arc::new(parts.session),
+            session: Arc::new(session::Options { boot_id: node.as_str().into(), ..parts.session }),
             outbox: parts.outbox,
             ignored_headers: IgnoredHeaders::default(),
             wrong_protocols: WrongProtocols::default(),

@@ -186,6 +186,28 @@ on_each_wire! {
         }
     }
 
+    fn an_ack_by_the_message_id_of_an_auto_delivery_is_harmless_beside_a_client_subscription(wire: Wire) {
+        let broker = Broker::start(&[]);
+        for version in ["1.0", "1.1", "1.2"] {
+            let (mut client, messages) = consumer(&broker, wire, version, "auto");
+            client.subscribe("c", "/queue/c", "ack:client\n");
+            client.publish("/queue/c", "waits");
+            let waiting = client.expect("MESSAGE", &[], "waits");
+            let id = if version == "1.2" { "id" } else { "message-id" };
+            let delivered = messages[0].must("message-id");
+            client.done(&format!("ACK\n{id}:{delivered}\nreceipt:done\n\n\0"));
+            client.done(&format!("ACK\n{id}:{delivered}\nsubscription:s\nreceipt:done\n\n\0"));
+            // A message that waits in the client subscription is not the other one's.
+            let waiting = waiting.must("message-id");
+            client.send(&format!("ACK\n{id}:{waiting}\nsubscription:s\nreceipt:5\n\n\0"));
+            client.expect_error(&[("message", "nothing to settle"), ("receipt-id", "5")]);
+            let mut other = broker.connect_with(wire, version);
+            other.subscribe("c", "/queue/c", "");
+            other.expect("MESSAGE", &[], "waits");
+            other.disconnect();
+        }
+    }
+
     fn unsubscribe_of_an_unknown_id_is_receipted(wire: Wire) {
         let broker = Broker::start(&[]);
         for version in ["1.0", "1.1", "1.2"] {

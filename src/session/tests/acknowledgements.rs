@@ -119,6 +119,12 @@ fn an_acknowledgement_that_names_another_subscription_than_the_message_is_refuse
         (Version::V1_2, "ACK message-id:1.1 subscription:i", "1.1", "\"i\""),
         (Version::V1_1, "ACK message-id:1.1 subscription:i", "1.1", "\"i\""),
         (Version::V1_1, "NACK message-id:2.1 subscription:t", "2.1", "\"t\""),
+        // Neither does an auto subscription, though its own deliveries need no ACK.
+        (Version::V1_2, "ACK id:1.1 subscription:a", "1.1", "\"a\""),
+        (Version::V1_2, "ACK message-id:1.1 subscription:a", "1.1", "\"a\""),
+        (Version::V1_1, "ACK message-id:1.1 subscription:a", "1.1", "\"a\""),
+        (Version::V1_1, "NACK message-id:2.0 subscription:a", "2.0", "\"a\""),
+        (Version::V1_0, "ACK message-id:2.2 subscription:a", "2.2", "\"a\""),
     ];
     for (version, frame, delivery, subscription) in table {
         let mut peer = delivered(version);
@@ -306,6 +312,57 @@ fn no_acknowledgement_is_refused_if_all_subscriptions_are_automatic() {
             peer.send(frame).expect_error("nothing to settle");
         }
     }
+}
+
+#[test]
+fn an_ack_by_the_message_id_of_an_auto_delivery_is_harmless_beside_other_subscriptions() {
+    for version in VERSIONS {
+        let mut peer =
+            Peer::connected_with(version, Options { boot_id: "boot".into(), ..Options::default() });
+        peer.send(
+            "SUBSCRIBE id:a destination:/queue/a
+             SUBSCRIBE id:c destination:/queue/c ack:client
+             SUBSCRIBE id:t destination:/topic/t ack:client",
+        );
+        peer.take();
+        peer.deliver(1, 1, "boot-1");
+        peer.deliver(2, 2, "boot-2");
+        peer.deliver(3, 0, "boot-3");
+        let id = if version == Version::V1_2 { "id" } else { "message-id" };
+        let sent = |peer: &mut Peer, id_value: &str, rest: &str| {
+            peer.send(&format!("ACK {id}:{id_value} receipt:r{rest}"));
+        };
+        sent(&mut peer, "boot-1", "");
+        peer.expect("RECEIPT receipt-id:r");
+        sent(&mut peer, "boot-1", " subscription:a");
+        peer.expect("RECEIPT receipt-id:r");
+        // A message of a topic may have come to both.
+        sent(&mut peer, "boot-3", " subscription:a");
+        peer.expect("RECEIPT receipt-id:r");
+        sent(&mut peer, "boot-2", "");
+        peer.expect("accept 2 [2] receipt r").complete("r").expect("RECEIPT receipt-id:r");
+        for other in ["other-1", "boot-1-1", "boot-", "boot-1x", "boot--1", "boot", "s0-1-0"] {
+            let mut peer =
+                Peer::connected_with(version, Options { boot_id: "boot".into(), ..Options::default() });
+            peer.send("SUBSCRIBE id:a destination:/queue/a\nSUBSCRIBE id:c destination:/queue/c ack:client");
+            peer.take();
+            peer.send(&format!("ACK {id}:{other}")).expect_error("nothing to settle");
+        }
+    }
+}
+
+#[test]
+fn a_message_that_waits_in_a_transaction_or_twice_is_not_taken_for_an_auto_delivery() {
+    let mut peer = Peer::connected_with(Version::V1_2, Options { boot_id: "b".into(), ..Options::default() });
+    peer.send(
+        "SUBSCRIBE id:a destination:/queue/a
+         SUBSCRIBE id:c destination:/queue/c ack:client
+         BEGIN transaction:t",
+    );
+    peer.take();
+    peer.deliver(2, 2, "b-2");
+    peer.send("ACK id:b-2 transaction:t").take();
+    peer.send("ACK id:b-2").expect_error("already in a transaction");
 }
 
 #[test]
