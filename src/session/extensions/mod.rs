@@ -53,6 +53,8 @@ enum Asks {
     Unless(&'static [&'static str]),
     /// Every value but these, in any case, on a work queue; elsewhere no value.
     OfQueueUnless(&'static [&'static str]),
+    /// An address of a temporary queue.
+    TempQueue,
     /// `ANYCAST` on a broadcast and `MULTICAST` on a queue, and any other value.
     OtherRouting,
 }
@@ -90,6 +92,7 @@ impl Asks {
             Asks::OfQueueUnless(values) => {
                 destination.starts_with(Kind::Queue.prefix()) && is_none_of(values)
             }
+            Asks::TempQueue => value.starts_with(Kind::TempQueue.prefix()),
             Asks::OtherRouting => match value {
                 "ANYCAST" => [Kind::Topic, Kind::User, Kind::Presence]
                     .iter()
@@ -215,6 +218,7 @@ fn treatment(row: &Extension) -> Cow<'static, str> {
         Asks::Always => what.into(),
         Asks::Unless(values) => format!("{what}, unless {}", unless(values)).into(),
         Asks::OfQueueUnless(values) => format!("for `/queue/…` {what}, unless {}", unless(values)).into(),
+        Asks::TempQueue => format!("with `/temp-queue/…` {what}").into(),
         Asks::OtherRouting => {
             format!("{what}, unless `ANYCAST` for a queue or `MULTICAST` for a topic").into()
         }

@@ -114,9 +114,12 @@ extensions! {
 
     "durable" [Send] "RabbitMQ" Unsupported IF_ON, IN_MEMORY;
     "expires" [Send] "ActiveMQ, Artemis, Apollo" Unsupported Asks::Unless(&["0"]), EXPIRY;
+    "_AMQ_EXPIRATION" [Send] "Artemis" Unsupported Asks::Unless(&["0"]), EXPIRY;
+    "JMSExpiration" [Send] "ActiveMQ, Artemis" Unsupported Asks::Unless(&["0"]), EXPIRY;
     "ttl" [Send] "Apollo" Unsupported Asks::Always, EXPIRY;
     "expiration" [Send] "RabbitMQ" Unsupported Asks::Always, EXPIRY;
     "priority" [Send] "RabbitMQ, ActiveMQ, Artemis" Unsupported Asks::Unless(&["4"]), ORDER;
+    "JMSPriority" [Send] "ActiveMQ, Artemis" Unsupported Asks::Unless(&["4"]), ORDER;
     "delay" [Send] "various" Unsupported Asks::Unless(&["0"]), DELAY;
     "x-delay" [Send] "RabbitMQ" Unsupported Asks::Unless(&["0"]), DELAY;
     "AMQ_SCHEDULED_DELAY" [Send] "ActiveMQ, Artemis" Unsupported Asks::Unless(&["0"]), DELAY;
@@ -136,6 +139,8 @@ extensions! {
     "_AMQ_DUPL_ID" [Send] "Artemis" Unsupported Asks::Always, DUPLICATES;
     "user-id" [Send] "RabbitMQ" Unsupported Asks::Always, SENDER;
     "JMSXUserID" [Send] "ActiveMQ, Artemis" Unsupported Asks::Always, SENDER;
+    "JMSReplyTo" [Send] "ActiveMQ, Artemis" Unsupported Asks::TempQueue, "it is passed on as it is. Use reply-to, where /temp-queue/NAME becomes an address that receivers can send to.";
+    "JMSDeliveryMode" [Send] "ActiveMQ, Artemis" Unsupported Asks::OfQueueUnless(&["NON_PERSISTENT", "1"]), IN_MEMORY;
     "persistent" [Send] "RabbitMQ, ActiveMQ, Artemis, Apollo" Habit Asks::OfQueueUnless(&["false", "0", "no", "off"]), IN_MEMORY;
 
     "browser-end" [Subscribe] "Apollo" Ignored Asks::Always, "it changes browser, which is refused.";
@@ -153,6 +158,8 @@ extensions! {
     "correlation-id" [Send] "RabbitMQ, ActiveMQ, Artemis" Ignored Asks::Always, PASSED_ON;
     "content-encoding" [Send] "RabbitMQ" Ignored Asks::Always, PASSED_ON;
     "type" [Send] "RabbitMQ, ActiveMQ, Artemis" Ignored Asks::Always, PASSED_ON;
+    "JMSCorrelationID" [Send] "ActiveMQ, Artemis" Ignored Asks::Always, PASSED_ON;
+    "JMSType" [Send] "ActiveMQ, Artemis" Ignored Asks::Always, PASSED_ON;
     "timestamp" [Send] "RabbitMQ" Ignored Asks::Always, PASSED_ON;
     "app-id" [Send] "RabbitMQ" Ignored Asks::Always, PASSED_ON;
     "amqp-message-id" [Send] "RabbitMQ" Ignored Asks::Always, PASSED_ON;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use stompbox_frames::stomp::Version;
 
 /// Unsupported headers, a value that asks for the feature, and one that does not.
-const VALUES: [(&str, &str, &str); 26] = [
+const VALUES: [(&str, &str, &str); 28] = [
     ("durable persistent auto-delete exclusive activemq.exclusive x-single-active-consumer", "true", "false"),
     ("no-local activemq.noLocal activemq.retroactive browser x-stream-match-unfiltered", "1", "FALSE"),
     ("activemq.subscriptionName activemq.subcriptionName x-queue-name", "x", ""),
@@ -33,10 +33,12 @@ const VALUES: [(&str, &str, &str); 26] = [
         "",
     ),
     ("x-stream-offset", "first", "next"),
-    ("priority", "9", "4"),
+    ("priority JMSPriority", "9", "4"),
+    ("JMSDeliveryMode", "PERSISTENT", "NON_PERSISTENT"),
+    ("JMSReplyTo", "/temp-queue/a", "/queue/a"),
     (
         "expires delay x-delay AMQ_SCHEDULED_DELAY AMQ_SCHEDULED_TIME AMQ_SCHEDULED_PERIOD AMQ_SCHEDULED_REPEAT \
-         _AMQ_SCHED_DELIVERY JMSXGroupSeq _AMQ_GROUP_SEQUENCE",
+         _AMQ_SCHED_DELIVERY _AMQ_EXPIRATION JMSExpiration JMSXGroupSeq _AMQ_GROUP_SEQUENCE",
         "1700000000000",
         "0",
     ),

@@ -59,6 +59,8 @@ fn a_header_of_send_whose_value_asks_for_nothing_is_harmless() {
         "expires:0 priority:4 delay:0 AMQ_SCHEDULED_DELAY:0 JMSXGroupSeq:0 ttl: retain:false durable:false",
         "correlation-id:1 type:t timestamp:5 app-id:a content-encoding:gzip amq-msg-type:text reply-to:/queue/b",
         "destination-type:ANYCAST x-anything:1 Priority:9",
+        "_AMQ_EXPIRATION:0 JMSExpiration:0 JMSPriority:4 JMSDeliveryMode:NON_PERSISTENT JMSReplyTo:/queue/b",
+        "JMSType:t JMSCorrelationID:1",
     ] {
         peer.send(&format!("SEND destination:/queue/a {headers} = x")).expect("publish /queue/a = x");
     }
