@@ -4,10 +4,11 @@
 //! |---|---|
 //! | TLS | a handshake record (`16 03`) with a ClientHello |
 //! | PROXY v1, v2 | `PROXY `, or `\r\n\r\n\0\r\nQUIT\n` |
-//! | HTTP | a method, a space, and the beginning of a target |
+//! | HTTP | a method, a space, and the beginning of a target: `/` after a method that is not in [`METHODS`] |
 //! | AMQP | `AMQP` |
 //! | OpenWire | a length, the type 1, `ActiveMQ` |
 //! | MQTT | CONNECT with the protocol name `MQTT` or `MQIsdp` |
+//! | NATS | `CONNECT {` |
 //! | SSH | `SSH-` |
 //! | STOMP | a line that is a command |
 //!
@@ -34,6 +35,8 @@ pub enum Protocol {
     OpenWire,
     /// MQTT, with the protocol level that the client asks for.
     Mqtt(u8),
+    /// NATS.
+    Nats,
     /// STOMP on a bare stream.
     Stomp,
     /// SSH.
@@ -70,13 +73,15 @@ enum Fit {
     Whole,
 }
 
-/// Methods of HTTP, and the word with which HTTP/2 begins.
+/// The methods of HTTP that every server knows, and the word with which HTTP/2 begins.
 const METHODS: [&[u8]; 10] =
     [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH", b"PRI"];
 const PROXY_V1: &[u8] = b"PROXY ";
 const PROXY_V2: &[u8] = b"\r\n\r\n\0\r\nQUIT\n";
 /// The bytes after the length of the first OpenWire command: the command's type and the magic word.
 const OPEN_WIRE: &[u8] = b"\x01ActiveMQ";
+/// The first command of a NATS client and the beginning of its JSON.
+const NATS: &[u8] = b"CONNECT {";
 /// The protocol names of MQTT with their lengths: since 3.1.1, and 3.1.
 const MQTT: [&[u8]; 2] = [b"\0\x04MQTT", b"\0\x06MQIsdp"];
 /// A TLS record with the fatal alert handshake_failure (RFC 8446, section 6).
@@ -94,6 +99,7 @@ pub fn recognise(port: Port, start: &[u8]) -> Guess {
         (fits(start, b"AMQP"), Protocol::Amqp),
         (either(fits_open_wire(start), fits(start, OPEN_WIRE)), Protocol::OpenWire),
         (mqtt, Protocol::Mqtt(level)),
+        (fits(start, NATS), Protocol::Nats),
         (fits(start, b"SSH-"), Protocol::Ssh),
         match port {
             Port::Stomp => (fits_http(start), Protocol::Http),
@@ -130,7 +136,7 @@ pub fn recognise_request(start: &[u8]) -> Guess {
 
 impl Protocol {
     /// Number of protocols, whatever their parameters.
-    pub const COUNT: usize = 9;
+    pub const COUNT: usize = 10;
 
     /// Returns its number, below [`Protocol::COUNT`].
     pub fn index(self) -> usize {
@@ -144,12 +150,13 @@ impl Protocol {
             Protocol::Stomp => 6,
             Protocol::Ssh => 7,
             Protocol::Unknown => 8,
+            Protocol::Nats => 9,
         }
     }
 
     /// Returns its name in logs and answers.
     pub fn name(self) -> &'static str {
-        ["TLS", "PROXY protocol", "HTTP", "AMQP", "OpenWire", "MQTT", "STOMP", "SSH", "unknown bytes"]
+        ["TLS", "PROXY protocol", "HTTP", "AMQP", "OpenWire", "MQTT", "STOMP", "SSH", "unknown bytes", "NATS"]
             [self.index()]
     }
 
@@ -172,7 +179,7 @@ impl Protocol {
                 "STOMP over TCP is served at the address of the option tcp; this is the address of the option http, \
                  where STOMP is spoken within WebSocket or SockJS (option ws-path)"
             }
-            Protocol::Amqp | Protocol::OpenWire | Protocol::Mqtt(_) => {
+            Protocol::Amqp | Protocol::OpenWire | Protocol::Mqtt(_) | Protocol::Nats => {
                 "Stompbox only speaks STOMP: use a client for STOMP, or give the client the address of another broker"
             }
             Protocol::Ssh => "Stompbox does not speak SSH: give the client the address of the SSH server",
@@ -195,6 +202,7 @@ impl Protocol {
             (Protocol::Tls, _) => TLS_ALERT.to_vec(),
             (Protocol::Mqtt(5..), _) => MQTT_5_REFUSAL.to_vec(),
             (Protocol::Mqtt(_), _) => MQTT_3_REFUSAL.to_vec(),
+            (Protocol::Nats, _) => format!("-ERR '{text}'\r\n").into_bytes(),
             (Protocol::Http, _) | (_, Port::Http) if self != Protocol::Stomp => http_400(&text),
             _ => {
                 let end = if trailing_lf { "\0\n" } else { "\0" };
@@ -275,19 +283,22 @@ fn fits_mqtt(start: &[u8]) -> (Fit, u8) {
     (begins, 0)
 }
 
-/// Matches a method, a space and the first byte of a target: `CONNECT` alone is STOMP's.
+/// Matches a method, a space and the first byte of a target: `CONNECT` alone is STOMP's, and so are lines that begin with
+/// another of its commands.
 fn fits_http(start: &[u8]) -> Fit {
-    let mut found = Fit::Not;
-    for method in METHODS {
-        let fit = match (fits(start, method), start.get(method.len()..)) {
-            (Fit::Whole, Some([] | [b' '])) => Fit::Begins,
-            (Fit::Whole, Some([b' ', target, ..])) if target.is_ascii_graphic() => Fit::Whole,
-            (Fit::Whole, _) | (Fit::Not, _) => Fit::Not,
-            (Fit::Begins, _) => Fit::Begins,
-        };
-        found = either(found, fit);
+    let method_end = start.iter().position(|byte| *byte == b' ');
+    let (method, behind) = start.split_at(method_end.unwrap_or(start.len()));
+    let is_known = METHODS.contains(&method);
+    let is_method = method.iter().all(|byte| byte.is_ascii_uppercase() || *byte == b'-');
+    match behind {
+        _ if !is_method => Fit::Not,
+        [] => Fit::Begins,
+        _ if !is_known && (method.is_empty() || Command::from_wire(method).is_some()) => Fit::Not,
+        [_] => Fit::Begins,
+        [_, b'/', ..] => Fit::Whole,
+        [_, target, ..] if is_known && target.is_ascii_graphic() && *target != b'{' => Fit::Whole,
+        _ => Fit::Not,
     }
-    found
 }
 
 /// Matches a command alone on its line, possibly after empty lines.
@@ -332,6 +343,9 @@ mod tests {
             http("CONNECT e"),
             http("OPTIONS *"),
             http("PRI *"),
+            http("PROPFIND /"),
+            http("VERSION-CONTR /"),
+            both(b"CONNECT {", Protocol::Nats),
             stomp("CONNECT\n"),
             stomp("CONNECT\r\n"),
             stomp("STOMP\n"),
@@ -343,9 +357,14 @@ mod tests {
             neither(b"\x16\x02"),
             neither(b"CONNECT \n"),
             neither(b"GET \n"),
+            neither(b"SEND /queue/a"),
+            neither(b"SUBSCRIBE /topic"),
+            neither(b"EHLO mail"),
+            neither(b"KEYS *"),
+            neither(b"PROPFIND\n"),
             neither(b"get /"),
-            neither(b"PROXYING"),
-            neither(b"AMQ "),
+            neither(b"PROXYING\n"),
+            neither(b"AMQ x"),
             neither(b"\x10\xff\xff\xff\xff\x7f"),
             neither(b"\0\0\0\0\0\0"),
             neither(&[b'\n'; START_BYTES]),
@@ -391,6 +410,8 @@ mod tests {
             (Protocol::Proxy, Port::Http, b"HTTP/1.1 400 Bad Request\r\n"),
             (Protocol::Amqp, Port::Stomp, b"ERROR\n"),
             (Protocol::OpenWire, Port::Http, b"HTTP/1.1 400 "),
+            (Protocol::Nats, Port::Stomp, b"-ERR 'The connection began with NATS, "),
+            (Protocol::Nats, Port::Http, b"-ERR 'The connection began with NATS, "),
             (Protocol::Ssh, Port::Stomp, b"ERROR\n"),
             (Protocol::Unknown, Port::Http, b"HTTP/1.1 400 "),
         ] {

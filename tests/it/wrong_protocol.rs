@@ -37,7 +37,7 @@ fn patient() -> Broker {
 /// Protocol, first bytes, how the answer begins, what the log line says.
 type Row = (&'static str, &'static [u8], &'static [u8], &'static str);
 
-const ON_TCP: [Row; 12] = [
+const ON_TCP: [Row; 14] = [
     ("TLS", b"\x16\x03\x01\0\xf4\x01\0\0\xf0", TLS_ALERT, "does not support TLS"),
     (
         "PROXY protocol",
@@ -49,6 +49,13 @@ const ON_TCP: [Row; 12] = [
     ("HTTP", b"GET /ws HTTP/1.1\r\nHost: a\r\n\r\n", b"HTTP/1.1 400 Bad Request\r\n", "the option http"),
     ("HTTP", b"CONNECT a:1 HTTP/1.1\r\n\r\n", b"HTTP/1.1 400 Bad Request\r\n", "the option http"),
     ("HTTP", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"HTTP/1.1 400 Bad Request\r\n", "the option http"),
+    ("HTTP", b"PROPFIND / HTTP/1.1\r\n\r\n", b"HTTP/1.1 400 Bad Request\r\n", "the option http"),
+    (
+        "NATS",
+        b"CONNECT {\"verbose\":false}\r\nPING\r\n",
+        b"-ERR 'The connection began with NATS",
+        "a client for STOMP",
+    ),
     ("AMQP", b"AMQP\0\0\x09\x01", b"ERROR\nmessage:wrong protocol\n", "a client for STOMP"),
     ("OpenWire", OPEN_WIRE, b"ERROR\nmessage:wrong protocol\n", "a client for STOMP"),
     ("MQTT", MQTT, MQTT_REFUSAL, "a client for STOMP"),
@@ -57,7 +64,7 @@ const ON_TCP: [Row; 12] = [
     ("unknown bytes", b"\xff\xfe\xfd\xfc", NOT_STOMP, "the option tcp is for STOMP over TCP"),
 ];
 
-const ON_HTTP: [Row; 13] = [
+const ON_HTTP: [Row; 14] = [
     ("TLS", b"\x16\x03\x01\0\xf4\x01\0\0\xf0", TLS_ALERT, "does not support TLS"),
     (
         "PROXY protocol",
@@ -68,6 +75,12 @@ const ON_HTTP: [Row; 13] = [
     ("PROXY protocol", PROXY_V2, b"HTTP/1.1 400 Bad Request\r\n", "trusted-proxies"),
     ("STOMP", b"CONNECT\naccept-version:1.2\n\n\0", b"ERROR\nmessage:wrong protocol\n", "the option tcp"),
     ("STOMP", b"STOMP\r\naccept-version:1.2\r\n\r\n\0", b"ERROR\nmessage:wrong protocol\n", "the option tcp"),
+    (
+        "NATS",
+        b"CONNECT {\"verbose\":false}\r\nPING\r\n",
+        b"-ERR 'The connection began with NATS",
+        "a client for STOMP",
+    ),
     ("AMQP", b"AMQP\0\0\x09\x01", b"HTTP/1.1 400 Bad Request\r\n", "a client for STOMP"),
     ("OpenWire", OPEN_WIRE, b"HTTP/1.1 400 Bad Request\r\n", "a client for STOMP"),
     ("MQTT", MQTT, MQTT_REFUSAL, "a client for STOMP"),
