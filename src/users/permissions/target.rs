@@ -11,7 +11,9 @@
 //! variable = "{user}" | "{claim." NAME "}"              ; NAME may have "." and "/"
 //! ```
 //!
-//! A variable is one literal segment whatever it contains: what a token says cannot widen a rule.
+//! A variable is one literal segment whatever it contains: what a token says cannot widen a rule. In the owner's place it
+//! is the user of that name. Elsewhere `.`, `/` and `%` in it are percent-encoded, since `john.doe` as two segments would
+//! be among the destinations of the user `john`.
 
 use super::automaton::{STATES_MAX, Symbol, intersects};
 use crate::destination::{Kind, Owner, SEGMENTS_MAX, percent_decode};
@@ -129,7 +131,7 @@ impl Target {
             Some(name) if is_owner(at) => {
                 Some(Symbol::Literal(Cow::Owned(Owner::user(name).as_str().to_owned())))
             }
-            Some(text) => Some(Symbol::Literal(text.into())),
+            Some(text) => Some(Symbol::Literal(as_segment(text))),
         };
         let symbol = |(at, step): (usize, &'a Step)| match step {
             Step::Own => Some(Symbol::Literal(owner.as_str().into())),
@@ -150,6 +152,14 @@ impl Step {
             Step::One | Step::Own | Step::User | Step::Claim(_) => Symbol::One,
         }
     }
+}
+
+/// Returns the one segment that stands for a name or a claim.
+fn as_segment(text: &str) -> Cow<'_, str> {
+    if !text.contains(['.', '/', '%']) {
+        return text.into();
+    }
+    text.replace('%', "%25").replace('.', "%2E").replace('/', "%2F").into()
 }
 
 /// What stands behind `/user/`.

@@ -333,7 +333,7 @@ fn a_variable_is_one_literal_segment_whatever_it_contains() {
     ]);
     for (value, _) in ODD {
         let who = with_claims(value, &[("tenant", value)]);
-        let is_segment = !value.contains(['.', '/', '*']) && !matches!(value, "#" | ">");
+        let is_segment = !value.contains(['.', '/', '%', '*']) && !matches!(value, "#" | ">");
         for text in [format!("/topic/{value}.x"), format!("/topic/of.{value}"), format!("/queue/{value}.a")] {
             if let Some(to) = selector(&who, Verb::Send, &text) {
                 assert_eq!(
@@ -361,6 +361,39 @@ fn a_variable_is_one_literal_segment_whatever_it_contains() {
         for text in ["/topic/**", "/topic/*.x", "/topic/**.x", "/topic/#", "/topic/of.*", "/topic/>.x"] {
             assert!(!may_subscribe(&permissions, &who, text), "{value} {text}");
         }
+    }
+}
+
+#[test]
+fn elsewhere_a_variable_is_the_whole_name_percent_encoded() {
+    let permissions = only(&[
+        "allow all anyone /queue/{user}.**",
+        "allow all anyone /topic/team.{claim.team}",
+        "deny all anyone **",
+    ]);
+    for (value, encoded) in [
+        ("john", "john"),
+        ("john.doe", "john%2Edoe"),
+        ("alice@example.org", "alice@example%2Eorg"),
+        ("a/b", "a%2Fb"),
+        ("100%", "100%25"),
+        ("john%2Edoe", "john%252Edoe"),
+    ] {
+        let who = with_claims(value, &[("team", value)]);
+        for text in [format!("/queue/{encoded}.jobs"), format!("/topic/team.{encoded}")] {
+            assert!(
+                may_send(&permissions, &who, &text) && may_subscribe(&permissions, &who, &text),
+                "{text}"
+            );
+        }
+        for other in ["john", "john%2Edoe", "john%252Edoe", "alice@example%2Eorg", "a%2Fb", "100%25"] {
+            assert_eq!(
+                may_send(&permissions, &who, &format!("/queue/{other}.x")),
+                other == encoded,
+                "{value} {other}"
+            );
+        }
+        assert!(!may_send(&permissions, &with_claims("x", &[]), &format!("/queue/{encoded}.jobs")));
     }
 }
 
