@@ -109,7 +109,9 @@ fn flag(row: &'static Row, heading: Option<&'static str>) -> Arg {
         }
         Kind::Texts => arg.action(ArgAction::Append).long_help(with_default()),
         Kind::Secret => arg.long_help(row.help),
-        Kind::Secrets { .. } | Kind::List { .. } => arg.action(ArgAction::Append).long_help(row.help),
+        Kind::Secrets { .. } | Kind::List { .. } => {
+            arg.action(ArgAction::Append).long_help(row.full_help().into_owned())
+        }
     }
 }
 

@@ -52,7 +52,12 @@ fn run(
     let load = move || config::load(config.as_deref(), variables.clone(), flags.clone());
     match load() {
         Err(mistakes) => say(errors, &list(&mistakes), ExitCode::from(2)),
-        Ok(loaded) if check_config => say(out, &check_config::report(&loaded), ExitCode::SUCCESS),
+        Ok(loaded) if check_config => {
+            if let Some(warning) = open_files::warning(&loaded) {
+                say(errors, &format!("warning: {warning}\n"), ExitCode::SUCCESS);
+            }
+            say(out, &check_config::report(&loaded), ExitCode::SUCCESS)
+        }
         Ok(loaded) => start(loaded, load, errors),
     }
 }

@@ -18,15 +18,32 @@ pub(super) fn prepare(loaded: &mut Loaded) -> Result<(), String> {
     let wanted = loaded.config.transport.connections_max;
     let fitting = fit(wanted, explicit, open_files)?;
     if fitting < wanted {
-        warn!(
-            open_files,
-            connections_max = fitting,
-            "connections-max is lowered from {wanted} to {fitting}: the limit of open files allows no more, since the \
-             broker reserves {RESERVED} for itself (raise it with ulimit -n, or LimitNOFILE= in a systemd unit)"
-        );
+        warn!(open_files, connections_max = fitting, "{}", lowered(wanted, fitting));
     }
     loaded.config.transport.connections_max = fitting;
     Ok(())
+}
+
+/// Returns what [`prepare`] would report with the limits of this process. It changes nothing.
+pub(super) fn warning(loaded: &Loaded) -> Option<String> {
+    // A start raises the limit to its maximum.
+    let open_files = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
+    foreseen(loaded.config.transport.connections_max, loaded.is_explicit("connections-max"), open_files)
+}
+
+fn foreseen(wanted: usize, explicit: bool, open_files: u64) -> Option<String> {
+    match fit(wanted, explicit, open_files) {
+        Ok(fitting) if fitting < wanted => Some(format!("at the start {}", lowered(wanted, fitting))),
+        Ok(_) => None,
+        Err(wrong) => Some(format!("the broker will not start with the limits of this shell: {wrong}")),
+    }
+}
+
+fn lowered(wanted: usize, fitting: usize) -> String {
+    format!(
+        "connections-max is lowered from {wanted} to {fitting}: the limit of open files allows no more, since the broker \
+         reserves {RESERVED} for itself (raise it with ulimit -n, or LimitNOFILE= in a systemd unit)"
+    )
 }
 
 /// The limit after raising it; `u64::MAX` is none.
@@ -83,6 +100,33 @@ mod tests {
              the broker itself): lower connections-max, or raise the limit with ulimit -n or LimitNOFILE= in a systemd \
              unit"
         );
+    }
+
+    #[test]
+    fn check_config_warns_of_what_a_start_would_report() {
+        for (wanted, explicit, open_files, expected) in [
+            (10_000, true, 10_256, None),
+            (10_000, false, 10_255, Some("at the start connections-max is lowered from 10000 to 9999: ")),
+            (
+                10_000,
+                true,
+                10_255,
+                Some("the broker will not start with the limits of this shell: connections-max is"),
+            ),
+            (
+                10_000,
+                false,
+                256,
+                Some("the broker will not start with the limits of this shell: the limit of 256 open"),
+            ),
+        ] {
+            let warning = foreseen(wanted, explicit, open_files);
+            let is_expected = match (&warning, expected) {
+                (Some(warning), Some(expected)) => warning.starts_with(expected),
+                (warning, expected) => warning.is_none() && expected.is_none(),
+            };
+            assert!(is_expected, "{warning:?}");
+        }
     }
 
     #[test]

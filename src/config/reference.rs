@@ -35,7 +35,7 @@ fn line(row: &Row) -> String {
         _ => format!("`{}`", row.default),
     };
     // A star would begin emphasis.
-    let help = row.help.replace('*', "\\*");
+    let help = row.full_help().replace('*', "\\*");
     format!("| `{}{value}` | {default} | {help} |", row.key)
 }
 

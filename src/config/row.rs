@@ -1,6 +1,7 @@
 //! One option.
 
 use super::Config;
+use std::borrow::Cow;
 
 /// One option: everything that is known of it.
 #[derive(Debug)]
@@ -73,6 +74,15 @@ impl Row {
     /// Whether it may be given many times.
     pub fn is_list(&self) -> bool {
         matches!(self.kind, Kind::Secrets { .. } | Kind::List { .. })
+    }
+
+    /// Returns its meaning as the help and the README show it.
+    pub fn full_help(&self) -> Cow<'static, str> {
+        if self.is_list() {
+            format!("{} In the file: an array of strings.", self.help).into()
+        } else {
+            self.help.into()
+        }
     }
 
     /// Its environment variable.

@@ -173,7 +173,7 @@ const CONNECTIONS: &[Row] = &[
         "connections-max",
         "16384",
         "Open connections, those that speak HTTP included; further ones are told why and closed. It is lowered, with a warning, to what the system's limit \
-         of open files allows; set explicitly above that, the broker does not start.",
+         of open files allows; set explicitly above that, the broker does not start. check-config warns of both.",
         |c, v| put(&mut c.transport.connections_max, count(v, 1..=MANY)),
     ),
     number(
