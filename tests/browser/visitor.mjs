@@ -47,7 +47,14 @@ export class Visitor {
     assert.match(await response.text(), /stompbox-endpoint/, 'this broker was built without its page (npm is needed)');
   }
 
-  /** Fills in the form and sends it. `token` may be a function, which is called when all else is filled in. */
+  /** Returns the WebSockets that the page opens after its next load, to send frames to the broker in its name. */
+  async interceptWires() {
+    const wires = [];
+    await this.page.routeWebSocket(/./, (socket) => void wires.push(socket.connectToServer()));
+    return wires;
+  }
+
+  /** Fills in the form and sends it. */
   async signIn(name, { room = 'garden', choice = 'native', passcode = '', token = '' } = {}) {
     await this.#at('name').fill(name);
     await this.#at('room').fill(room);
@@ -56,7 +63,7 @@ export class Visitor {
     if (token) {
       // Open already where the page asks for it again.
       if (!(await this.#at('token').isVisible())) await this.page.getByText('Sign in with a token').click();
-      await this.#at('token').fill(typeof token === 'function' ? token() : token);
+      await this.#at('token').fill(token);
     }
     await this.#at('join').click();
   }
