@@ -10,6 +10,7 @@ use super::{Closing, Reject, Rejection, Session};
 use crate::destination::{Address, Destination, Owner, Selector};
 use crate::users::permissions::{Denied, Permissions, Verb};
 use crate::users::{Credentials, Principal, Refused, Secret, bare_token};
+use crate::work;
 use std::sync::Arc;
 use std::time::Instant;
 use stompbox_frames::stomp::{Command, Frame, Headers};
@@ -98,16 +99,8 @@ impl Session {
 
     fn judge_again(&mut self, actions: &mut Vec<Action>) {
         self.grants.forget();
+        self.transactions.judge_again();
         let owner = self.owner();
-        let may_send =
-            |to: &Destination| self.judge(Verb::Send, &Selector::Exact(to.clone()), &owner).is_ok();
-        let refused = self.transactions.with_sends(|target| match target {
-            Target::One(destination) => !may_send(destination),
-            Target::Users(owners, path) => {
-                !owners.iter().filter_map(|owner| path.of(owner)).all(|to| may_send(&to))
-            }
-        });
-        self.transactions.refuse_parts(&refused);
         let denied: Vec<_> = self
             .subscriptions
             .iter()
@@ -127,6 +120,24 @@ impl Session {
             actions.push(Action::Unsubscribe { key, receipt: None });
             self.report(None, &rejection, actions);
         }
+    }
+
+    /// Judges the next parked frame by the new rules.
+    pub(super) fn judge_parked(&mut self) {
+        let owner = self.owner();
+        let may_send =
+            |to: &Destination| self.judge(Verb::Send, &Selector::Exact(to.clone()), &owner).is_ok();
+        let is_allowed = self.transactions.unjudged().is_none_or(|publish| {
+            work::add(publish.recipients() * work::FRAME);
+            match &publish.to {
+                Target::One(destination) => may_send(destination),
+                Target::Users(owners, path) => {
+                    owners.iter().filter_map(|owner| path.of(owner)).all(|to| may_send(&to))
+                }
+            }
+        });
+        work::add(1);
+        self.transactions.judged(!is_allowed);
     }
 
     // ---- renewal ----

@@ -1,4 +1,4 @@
-//! The memory that a session holds.
+//! The memory that a session holds, and its work that is done in portions.
 
 use super::Session;
 use super::transactions::Discarded;
@@ -27,20 +27,29 @@ impl Session {
         self.transactions.bytes() + discarded.map(|one| one.bytes).sum::<usize>()
     }
 
-    /// Discards the frames of a transaction that is not committed. [`Session::free_discarded`] frees them.
+    /// Discards the frames of a transaction that is not committed. [`Session::do_portion`] frees them.
     pub(super) fn discard(&mut self, discarded: Discarded) {
         if !discarded.parked.is_empty() {
             self.rare.get_or_insert_default().discarded.push(discarded);
         }
     }
 
-    /// Returns whether discarded frames wait to be freed. The caller must free them before it handles the next frame.
-    pub fn has_discarded(&self) -> bool {
+    fn has_discarded(&self) -> bool {
         self.rare.as_ref().is_some_and(|rare| !rare.discarded.is_empty())
     }
 
-    /// Frees one discarded frame.
-    pub fn free_discarded(&mut self) {
+    /// Returns whether parked frames wait to be judged again or discarded frames to be freed. The caller must do these
+    /// portions before it handles the next frame.
+    pub fn has_portions(&self) -> bool {
+        self.transactions.has_unjudged() || self.has_discarded()
+    }
+
+    /// Judges one parked frame again, or frees a discarded one.
+    pub fn do_portion(&mut self) {
+        if self.transactions.has_unjudged() { self.judge_parked() } else { self.free_discarded() }
+    }
+
+    fn free_discarded(&mut self) {
         let Some(rare) = &mut self.rare else { return };
         let Some(last) = rare.discarded.last_mut() else { return };
         if let Some(parked) = last.parked.pop() {

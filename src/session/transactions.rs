@@ -9,6 +9,7 @@ use crate::destination::Owner;
 use crate::outbox::Key;
 use crate::work;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use stompbox_frames::stomp::{Command, Frame};
 
 /// A frame that waits for COMMIT.
@@ -62,6 +63,15 @@ pub(super) struct Transactions {
     bytes: usize,
     /// Bytes of the names of transactions and of the texts beside parked frames.
     texts_bytes: usize,
+    /// The next parked frame to be judged by new rules. It is in a box because few sessions have one.
+    unjudged: Option<Box<Place>>,
+}
+
+/// The place of a parked frame: the name of its transaction, and its index there.
+#[derive(Debug)]
+struct Place {
+    transaction: Box<str>,
+    index: usize,
 }
 
 impl Parked {
@@ -86,6 +96,12 @@ impl Transaction {
     /// Returns the memory that it holds.
     fn held_bytes(&self) -> usize {
         self.bytes + self.parked.len() * Transactions::OVERHEAD_BYTES + self.texts_bytes
+    }
+}
+
+impl Place {
+    fn first_of(transaction: &str) -> Box<Place> {
+        Box::new(Place { transaction: transaction.into(), index: 0 })
     }
 }
 
@@ -175,19 +191,39 @@ impl Transactions {
         }
     }
 
-    /// The open ones in which a SEND is parked that `is_refused`.
-    pub(super) fn with_sends(&self, is_refused: impl Fn(&Target) -> bool) -> Vec<Box<str>> {
-        let has_one = |one: &Transaction| {
-            one.parked
-                .iter()
-                .any(|parked| matches!(parked, Parked::Publish(publish) if is_refused(&publish.to)))
-        };
-        self.open.iter().filter(|(_, one)| has_one(one)).map(|(id, _)| id.clone()).collect()
+    /// Begins to judge all parked frames again, because what was allowed when they were parked may be allowed no more.
+    pub(super) fn judge_again(&mut self) {
+        self.unjudged = self.open.keys().next().map(|id| Place::first_of(id));
     }
 
-    /// What was allowed when it was parked is not any more: there is no COMMIT of these.
-    pub(super) fn refuse_parts(&mut self, ids: &[Box<str>]) {
-        ids.iter().for_each(|id| self.refuse_part(id));
+    /// Returns whether parked frames wait to be judged.
+    pub(super) fn has_unjudged(&self) -> bool {
+        self.unjudged.is_some()
+    }
+
+    /// Returns the SEND that is to be judged next, or `None` if the next frame is none or the transaction has no other.
+    pub(super) fn unjudged(&self) -> Option<&Publish> {
+        let Place { transaction, index } = &**self.unjudged.as_ref()?;
+        match self.open.get(transaction)?.parked.get(*index)? {
+            Parked::Publish(publish) => Some(publish),
+            Parked::Settle { .. } => None,
+        }
+    }
+
+    /// Takes the judgement of the next frame. If it is refused, its transaction cannot be committed.
+    pub(super) fn judged(&mut self, is_refused: bool) {
+        let Some(mut place) = self.unjudged.take() else { return };
+        if is_refused {
+            self.refuse_part(&place.transaction);
+        }
+        place.index += 1;
+        let has_more = |one: &Transaction| one.lost.is_none() && place.index < one.parked.len();
+        if self.open.get(&place.transaction).is_some_and(has_more) {
+            self.unjudged = Some(place);
+            return;
+        }
+        let behind = (Bound::Excluded(&*place.transaction), Bound::Unbounded);
+        self.unjudged = self.open.range::<str, _>(behind).next().map(|(id, _)| Place::first_of(id));
     }
 
     /// A frame of it was refused, and the rest is not done without it.

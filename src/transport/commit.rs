@@ -10,7 +10,8 @@
 //! receivers that are behind, as after a SEND. It handles no other frame until the COMMIT is complete.
 //!
 //! Frames that are not sent (after ABORT, a refused COMMIT, or the end of the connection) are freed in portions, too:
-//! giving back the promises of a hundred thousand steps, or freeing a million names, takes a tenth of a second.
+//! giving back the promises of a hundred thousand steps, or freeing a million names, takes a tenth of a second. Neither are
+//! all parked frames judged at once when the rules change.
 //!
 //! A connection that ends first applies the rest of its COMMIT, without waiting for receivers, because frames that the
 //! client sent before it left are handled. A task that is dropped applies the rest at once if [`Pass::Apply`] has
@@ -197,9 +198,9 @@ impl<W: Wire> Connection<W> {
         }));
     }
 
-    /// Returns whether a COMMIT is under way or discarded frames wait to be freed.
+    /// Returns whether a COMMIT is under way or the session has portions to do.
     pub(super) fn has_portions(&self) -> bool {
-        self.commit.is_some() || self.session.has_discarded()
+        self.commit.is_some() || self.session.has_portions()
     }
 
     /// Does portions until none is left, the share of this poll is used up, or the connection has to wait for a
@@ -231,8 +232,8 @@ impl<W: Wire> Connection<W> {
         if self.commit.is_some() {
             return self.commit_one(now);
         }
-        self.session.free_discarded();
-        if !self.session.has_discarded() {
+        self.session.do_portion();
+        if !self.session.has_portions() {
             self.parked.resize(self.session.parked_bytes());
         }
     }

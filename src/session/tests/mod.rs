@@ -122,10 +122,9 @@ impl Peer {
         loop {
             match self.decoder.next() {
                 Ok(Some(frame)) => {
+                    self.do_portions();
                     self.session.handle(frame, self.now, &mut self.actions);
-                    while self.session.has_discarded() {
-                        self.session.free_discarded();
-                    }
+                    self.do_portions();
                 }
                 Ok(None) => break,
                 Err(error) => {
@@ -135,6 +134,12 @@ impl Peer {
             }
         }
         self
+    }
+
+    fn do_portions(&mut self) {
+        while self.session.has_portions() {
+            self.session.do_portion();
+        }
     }
 
     pub(super) fn let_in(&mut self, user: Option<&str>) -> &mut Peer {

@@ -528,3 +528,33 @@ async fn a_connection_with_a_large_open_transaction_frees_it_in_several_polls() 
     client.connection = None;
     assert_eq!(hub.budget.used(), 0);
 }
+
+#[tokio::test]
+async fn new_rules_judge_the_recipients_of_an_open_transaction_in_several_polls() {
+    const FRAMES: usize = 60;
+    const NAMES: usize = 1000;
+    let names: Vec<String> = (0..NAMES).map(|n| format!("user{n}")).collect();
+    let to_users = format!("SEND\ndestination:/users/queue/a\ntransaction:t\nto:{}\n\nx\0", names.join(","));
+    for (denied, answer) in
+        [("/topic/other", "receipt-id:committed"), ("/user/user999/**", "transaction cannot be committed")]
+    {
+        let hub = hub();
+        let mut client = Client::connect(&hub, "").await;
+        client.send(&transaction((0..FRAMES).map(|_| to_users.clone()))).await;
+        client.send("BEGIN\ntransaction:u\nreceipt:parked\n\n\0").await;
+        client.until("receipt-id:parked").await;
+        let rule = Rule::parse(&format!("deny send anyone {denied}")).expect("a rule");
+        hub.permit(Permissions::new(Preset::Open, vec![rule], Vec::new()));
+        let mut done = Vec::new();
+        let judged = |done: &[u64]| done.iter().sum::<u64>() >= (FRAMES * NAMES) as u64;
+        client.send("BEGIN\ntransaction:v\nreceipt:next\n\n\0").await;
+        done.extend(client.until("receipt-id:next").await);
+        let most = done.iter().max().copied().unwrap_or_default();
+        assert!(most <= WORK_MAX + (work::FRAME * NAMES) as u64 + 100, "one poll did {most}");
+        assert_eq!(judged(&done), denied == "/topic/other", "the first refused frame decides");
+        client.send(COMMIT).await;
+        while !client.text.contains(answer) {
+            assert!(client.poll().await.1.is_pending(), "{}", client.text);
+        }
+    }
+}
