@@ -42,15 +42,16 @@ impl Ground {
         Err(Refusal::full(MEMORY, self.budget.bytes_max(), &what))
     }
 
-    /// Checks that a subscription or a temporary queue of `bytes` bytes fits into the share of subscriptions.
-    pub(super) fn check_share(&self, bytes: usize) -> Result<(), Refusal> {
+    /// Checks that `bytes` more for `what` (a subscription, a temporary queue, a transaction) fit into the share of
+    /// subscriptions.
+    pub(super) fn check_share(&self, what: &str, bytes: usize) -> Result<(), Refusal> {
         if self.share.admits(bytes) {
             return Ok(());
         }
         let detail = format!(
-            "A subscription that needs {bytes} bytes has no room: all clients together hold {} bytes, {} of them for \
-             subscriptions. {MEMORY} allows {}, of which a quarter is for subscriptions. Subscribe to less, try again \
-             later, or ask the operator to raise {MEMORY}.",
+            "A {what} that needs {bytes} bytes has no room: all clients together hold {} bytes, {} of them for \
+             subscriptions and names of transactions. {MEMORY} allows {}, of which a quarter is for these. Subscribe \
+             to less, end transactions, try again later, or ask the operator to raise {MEMORY}.",
             self.budget.used(),
             self.share.used(),
             self.budget.bytes_max()

@@ -255,9 +255,18 @@ impl Broker {
         Commit::new(self.shared.clone())
     }
 
-    /// The part of the byte budget that subscriptions are charged to, here and elsewhere.
+    /// The part of the byte budget that subscriptions and open transactions are charged to, here and elsewhere.
     pub fn subscription_budget(&self) -> &Arc<Budget> {
         &self.shared.ground.share
+    }
+
+    /// Checks that a session may open a transaction that takes `bytes`, without the frames that follow. The session
+    /// charges them to [`Broker::subscription_budget`].
+    ///
+    /// # Errors
+    /// There is no memory for it (`memory-bytes-max`).
+    pub fn check_begin(&self, bytes: usize) -> Result<(), Refusal> {
+        self.shared.ground.check_share("transaction", bytes)
     }
 
     /// Returns the bytes of a subscription that shares nothing with others.
@@ -278,7 +287,7 @@ impl Broker {
     ) -> Result<Subscription, Refusal> {
         let shared = &self.shared;
         let bytes = cost::subscription(selector);
-        shared.ground.check_share(bytes)?;
+        shared.ground.check_share("subscription", bytes)?;
         let to = match selector {
             Selector::Pattern(pattern) => {
                 shared.note_text_only(pattern.kind(), &subscriber, terms);
@@ -308,7 +317,7 @@ impl Broker {
     pub fn open_temp(&self, address: &Destination) -> Result<TempQueue, Refusal> {
         debug_assert_eq!(address.kind(), Kind::TempQueue);
         let shared = &self.shared;
-        shared.ground.check_share(cost::temp_queue(address))?;
+        shared.ground.check_share("temporary queue", cost::temp_queue(address))?;
         Ok(TempQueue::new(shared.clone(), shared.queues.open_temp(address)))
     }
 

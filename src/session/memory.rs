@@ -1,8 +1,9 @@
 //! The memory that a session holds, and its work that is done in portions.
 
 use super::Session;
-use super::transactions::Discarded;
+use super::transactions::{Discarded, Transactions};
 use crate::work;
+use stompbox_frames::stomp::Frame;
 
 impl Session {
     /// Returns the memory of the records of unsettled deliveries.
@@ -20,8 +21,18 @@ impl Session {
         self.subscriptions.bytes() + self.temps.bytes()
     }
 
-    /// Returns the memory of transactions: the bytes of the parked frames, and the overhead of each. Discarded frames
-    /// count until they are freed.
+    /// Returns the memory of open transactions, without the frames that are parked in them.
+    pub fn transaction_bytes(&self) -> usize {
+        self.transactions.open_bytes()
+    }
+
+    /// Returns the memory that a BEGIN adds to [`Session::transaction_bytes`].
+    pub fn begin_bytes(begin: &Frame) -> usize {
+        begin.header("transaction").map_or(0, |id| Transactions::bytes_of(&id))
+    }
+
+    /// Returns the memory of parked frames: their bytes, and the overhead of each. Discarded frames count until
+    /// they are freed.
     pub fn parked_bytes(&self) -> usize {
         let discarded = self.rare.iter().flat_map(|rare| &rare.discarded);
         self.transactions.bytes() + discarded.map(|one| one.bytes).sum::<usize>()

@@ -34,7 +34,7 @@ struct Transaction {
     serial: Serial,
     parked: Vec<Parked>,
     bytes: usize,
-    /// Bytes of its name and of the texts beside its parked frames.
+    /// Bytes of the texts beside its parked frames.
     texts_bytes: usize,
     /// There can be no COMMIT any more.
     lost: Option<Lost>,
@@ -61,8 +61,10 @@ pub(super) struct Transactions {
     begun: u64,
     frames: usize,
     bytes: usize,
-    /// Bytes of the names of transactions and of the texts beside parked frames.
+    /// Bytes of the texts beside parked frames.
     texts_bytes: usize,
+    /// Bytes of the open transactions themselves, with their names.
+    open_bytes: usize,
     /// The next parked frame to be judged by new rules. It is in a box because few sessions have one.
     unjudged: Option<Box<Place>>,
 }
@@ -128,9 +130,19 @@ impl Transactions {
         self.open.len()
     }
 
-    /// Octets that all of them hold: more than the limit counts, which is what clients know of.
+    /// Returns the bytes of all parked frames: more than `transaction-bytes-max` counts, which is what clients know of.
     pub(super) fn bytes(&self) -> usize {
         self.bytes + self.frames * Self::OVERHEAD_BYTES + self.texts_bytes
+    }
+
+    /// Returns the bytes of the open transactions themselves, without their frames.
+    pub(super) fn open_bytes(&self) -> usize {
+        self.open_bytes
+    }
+
+    /// Returns the bytes of one open transaction, without its frames.
+    pub(super) fn bytes_of(id: &str) -> usize {
+        Self::OPEN_BYTES + allocation(id.len())
     }
 
     fn begin(&mut self, id: &str, options: &Options) -> Result<(), Rejection> {
@@ -142,9 +154,8 @@ impl Transactions {
         }
         let serial = Serial::MIN.saturating_add(self.begun);
         self.begun += 1;
-        let texts_bytes = Self::OPEN_BYTES + allocation(id.len());
-        self.texts_bytes += texts_bytes;
-        let transaction = Transaction { serial, parked: Vec::new(), bytes: 0, texts_bytes, lost: None };
+        self.open_bytes += Self::bytes_of(id);
+        let transaction = Transaction { serial, parked: Vec::new(), bytes: 0, texts_bytes: 0, lost: None };
         self.open.insert(id.into(), transaction);
         Ok(())
     }
@@ -243,6 +254,7 @@ impl Transactions {
         self.bytes -= transaction.bytes;
         self.frames -= transaction.parked.len();
         self.texts_bytes -= transaction.texts_bytes;
+        self.open_bytes -= Self::bytes_of(id);
         Ok(transaction)
     }
 }

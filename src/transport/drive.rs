@@ -126,7 +126,7 @@ pub(super) struct Connection<W> {
     pub(super) temps: Vec<TempQueue>,
     /// A temporary queue that the next subscription is to open.
     pub(super) opening: Option<Destination>,
-    /// The memory of this connection's and its session's lists of subscriptions.
+    /// The memory of this connection's and its session's lists of subscriptions, and of open transactions.
     pub(super) subscribed: Charge,
     /// Bytes of the broker's part of them, as if no other session shared it.
     pub(super) subscription_bytes: usize,

@@ -1,8 +1,10 @@
 //! The reading side of a connection: octets to frames to actions, the end of the input.
 
 use super::drive::Connection;
+use super::perform::Failed;
 use super::wire::{ReadEnd, Wire};
-use crate::session::{About, Action, Closing, Reject};
+use crate::broker::Refusal;
+use crate::session::{About, Closing, Reject, Session};
 use crate::work;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -100,10 +102,9 @@ impl<W: Wire> Connection<W> {
                 Ok(Some(frame)) => {
                     self.frames_received += 1;
                     work::add(work::FRAME);
-                    if frame.command == Command::Send && self.established && self.has_no_memory() {
-                        self.refuse_for_memory(&frame, &mut actions);
-                    } else {
-                        self.session.handle(frame, now, &mut actions);
+                    match self.check_memory(&frame) {
+                        Ok(()) => self.session.handle(frame, now, &mut actions),
+                        Err(failed) => self.refuse(failed, &mut actions),
                     }
                 }
                 Err(_) if self.ending.is_some() => break,
@@ -119,6 +120,25 @@ impl<W: Wire> Connection<W> {
             self.do_portions(cx, now);
         }
         moved
+    }
+
+    /// Checks that the byte budget has room for what the frame of a signed-in client adds to it, unless that is checked
+    /// when the frame is handled.
+    fn check_memory(&mut self, frame: &Frame) -> Result<(), Failed> {
+        let (about, refusal) = match frame.command {
+            Command::Send if self.established && self.has_no_memory() => {
+                let detail = NO_MEMORY.to_owned();
+                (About::Publish, Refusal { summary: "memory limit reached", detail, limit: Some(MEMORY) })
+            }
+            Command::Begin if self.established => {
+                match self.hub.broker.check_begin(Session::begin_bytes(frame)) {
+                    Ok(()) => return Ok(()),
+                    Err(refusal) => (About::Other, refusal),
+                }
+            }
+            _ => return Ok(()),
+        };
+        Err(Failed { about, receipt: frame.header("receipt").map(|receipt| receipt.into()), refusal })
     }
 
     /// Returns whether the byte budget is used up. The received part of a frame is not counted twice.
@@ -165,12 +185,5 @@ impl<W: Wire> Connection<W> {
         };
         let reject = Reject { summary: "memory limit reached", detail: &detail };
         self.end_with(reject, Closing::Limit(MEMORY), now);
-    }
-
-    /// Nothing new at the limit of the byte budget.
-    fn refuse_for_memory(&mut self, frame: &Frame, actions: &mut Vec<Action>) {
-        let reject = Reject { summary: "memory limit reached", detail: NO_MEMORY };
-        let receipt = frame.header("receipt").map(|receipt| receipt.into());
-        self.session.refused(About::Publish, receipt, reject, Closing::Limit(MEMORY), actions);
     }
 }

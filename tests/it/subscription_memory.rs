@@ -194,6 +194,43 @@ on_each_wire! {
         receiver.subscribe("2", &long("/topic/", 0, 0), "");
     }
 
+    fn transactions_that_fill_the_share_are_refused_by_name_and_do_not_lock_out_publishers(wire: Wire) {
+        let broker = Broker::start(&["--memory-bytes-max=1MiB", "--permissions=open"]);
+        let mut sender = broker.connect(wire);
+        let begin = |number: usize, receipt: &str| {
+            format!("BEGIN\ntransaction:{number}{}\nreceipt:{receipt}\n\n\0", "x".repeat(1000))
+        };
+        // 100 transactions of some 1.2 KB each, which is the most of a session.
+        let hoarders: Vec<_> = (0..2)
+            .map(|_| {
+                let mut client = broker.connect(wire);
+                (0..100).for_each(|number| client.done(&begin(number, "done")));
+                client
+            })
+            .collect();
+        let mut last = broker.connect(wire);
+        for number in 0.. {
+            last.send(&begin(number, &number.to_string()));
+            let Event::Frame(frame) = last.event() else { panic!("an answer is expected") };
+            if frame.command == "RECEIPT" {
+                continue;
+            }
+            assert_eq!(frame.must("receipt-id"), number.to_string());
+            assert_eq!(frame.must("message"), "memory limit reached");
+            assert!(frame.text().contains("A transaction that needs 1"), "{frame:?}");
+            assert!(frame.text().contains("memory-bytes-max"), "{frame:?}");
+            last.expect_end();
+            break;
+        }
+        assert_eq!(broker.limit_hits("memory-bytes-max"), 1);
+        let held = broker.metric("budget_bytes");
+        assert!((200_000..300_000).contains(&held), "{held}");
+        sender.publish("/queue/a", "hi");
+        drop((hoarders, last));
+        sender.done(&begin(0, "done"));
+        broker.until("transactions", 1);
+    }
+
     fn a_subscribe_without_room_is_told_softly_and_the_session_goes_on(wire: Wire) {
         let broker = Broker::start(&["--subscription-bytes-max=64KiB", "--permissions=open"]);
         let mut client = broker.open(wire);

@@ -134,6 +134,7 @@ fn after_abort_everything_is_unsettled_again_at_its_place() {
     );
     peer.send("ABORT transaction:t receipt:a").expect("RECEIPT receipt-id:a");
     assert_eq!((peer.session.parked_bytes(), peer.session.open_transactions()), (0, 0));
+    assert_eq!(peer.session.transaction_bytes(), 0);
     peer.send("ACK id:s1-2-1\nACK id:s1-1-0\nNACK id:s1-1-2")
         .expect("accept 2 [21]\naccept 1 [10]\nreturn 1 [11, 12]");
     peer.send("ABORT transaction:t").expect_error("unknown transaction");
@@ -245,4 +246,21 @@ fn the_end_aborts_all_transactions() {
     peer.send("ACK id:s1-1-0 transaction:t\nSEND destination:/queue/a transaction:t\nDISCONNECT")
         .expect("close Disconnected");
     assert_eq!((peer.session.parked_bytes(), peer.session.open_transactions()), (0, 0));
+}
+
+#[test]
+fn an_open_transaction_costs_what_its_begin_announces() {
+    let mut peer = Peer::connected(Version::V1_2);
+    for name in ["t".to_owned(), "x".repeat(1000)] {
+        let headers = [("transaction", &*name)].into_iter().collect();
+        let begin = Frame { command: Command::Begin, headers, body: Bytes::new() };
+        let before = peer.session.transaction_bytes();
+        let bytes = Session::begin_bytes(&begin);
+        assert!(bytes > name.len());
+        peer.session.handle(begin, peer.now, &mut peer.actions);
+        assert_eq!(peer.session.transaction_bytes(), before + bytes);
+    }
+    peer.send("COMMIT transaction:t").take();
+    peer.send(&format!("ABORT transaction:{}", "x".repeat(1000))).expect("");
+    assert_eq!(peer.session.transaction_bytes(), 0);
 }
