@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   budget (memory-bytes-max) ── messages: outbound queues, work queues, open transactions
-//!      ├── share (a quarter) ── subscriptions: their names, ids, patterns, temporary queues, presence
+//!      ├── share (a quarter) ── subscriptions: their names, ids, patterns, temporary queues, presence; names of
+//!      │                        open transactions
 //!      └── share (a quarter) ── input of signed-in clients: unfinished frames, and frames not handled yet
 //! ```
 //!
@@ -89,12 +90,18 @@ impl Budget {
     /// Returns whether `bytes` more fit. A share is open up to its own limit while the whole budget has room, and up to
     /// a quarter of it in any case.
     pub fn admits(&self, bytes: usize) -> bool {
-        let fits = |budget: &Budget| bytes <= budget.bytes_max.saturating_sub(budget.used());
+        self.admits_after(bytes, 0)
+    }
+
+    /// Returns whether `bytes` more fit once `freed` of the bytes in use are given back.
+    pub fn admits_after(&self, bytes: usize, freed: usize) -> bool {
+        let used = |budget: &Budget| budget.used().saturating_sub(freed);
+        let fits = |budget: &Budget| bytes <= budget.bytes_max.saturating_sub(used(budget));
         match &self.whole {
             None => fits(self),
             Some(whole) => {
                 let reserve = self.bytes_max / RESERVE_PART;
-                self.used().saturating_add(bytes) <= reserve || fits(self) && fits(whole)
+                used(self).saturating_add(bytes) <= reserve || fits(self) && fits(whole)
             }
         }
     }

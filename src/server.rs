@@ -166,7 +166,7 @@ impl Server {
             Stomp::new(server.hub.clone()),
             sockjs,
             server.hub.input.clone(),
-            server.hub.strangers.clone(),
+            server.hub.stranger_input.clone(),
             server.hub.metrics.clone(),
         ));
         server.tasks.spawn(tick(server.hub.clone(), sockjs.clone()));

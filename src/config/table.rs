@@ -333,8 +333,9 @@ const MEMORY: &[Row] = &[
         "1GiB",
         "Bytes that clients make the broker hold: outbound queues, work queues, transactions, input, and subscriptions \
          with their names. Publishers are throttled from seven eighths on; at the limit SEND is rejected. \
-         Subscriptions may use a quarter of it; beyond that SUBSCRIBE is rejected. Unfinished frames may use another \
-         quarter; a client whose frame does not fit gets an ERROR. A COMMIT may add half of what is left.",
+         Subscriptions and names of transactions may use a quarter of it; beyond that SUBSCRIBE and BEGIN are \
+         rejected. Unfinished frames may use another quarter; a client whose frame does not fit gets an ERROR, unless \
+         others have stalled. A COMMIT may add half of what is left.",
         |c, v| put(&mut c.memory_bytes_max, size(v, KIB * KIB..=HUGE)),
     ),
     bytes(
@@ -353,7 +354,8 @@ const MEMORY: &[Row] = &[
     timed(
         "stall-timeout",
         "10s",
-        "Time in which a receiver must take something of what waits for it; then it is closed as a slow consumer.",
+        "Time in which a receiver must take something of what waits for it; then it is closed as a slow consumer. Time \
+         in which a client must send 4 KiB more of an unfinished frame or body of at least 4 KiB; then it is refused.",
         |c, v| {
             put(&mut c.transport.stall_timeout, time(v, TICK))?;
             c.sockjs.body_timeout = c.transport.stall_timeout;

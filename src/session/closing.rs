@@ -69,9 +69,9 @@ impl Slowness {
     }
 }
 
-/// Limits on one frame, and on one transaction, of a client that is signed in. A client that reacts to a message with
-/// such a frame exceeds the limit at every redelivery.
-const LIMITS_ON_FRAMES: [&str; 10] = [
+/// Limits on one frame and its arrival, and on one transaction, of a client that is signed in. A client that reacts to a
+/// message with such a frame exceeds the limit at every redelivery.
+const LIMITS_ON_FRAMES: [&str; 11] = [
     "frame-bytes-max",
     "header-bytes-max",
     "header-count-max",
@@ -80,6 +80,7 @@ const LIMITS_ON_FRAMES: [&str; 10] = [
     "destination-bytes-max",
     "id-bytes-max",
     "ws-message-bytes-max",
+    "stall-timeout",
     "transaction-frames-max",
     "transaction-bytes-max",
 ];
@@ -189,6 +190,7 @@ mod tests {
             ("frame-bytes-max", true),
             ("ws-message-bytes-max", true),
             ("header-count-max", true),
+            ("stall-timeout", true),
             ("transaction-bytes-max", true),
             ("memory-bytes-max", false),
             ("frames-per-second-max", false),

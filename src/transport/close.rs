@@ -139,7 +139,9 @@ impl<W: Wire> Connection<W> {
         self.held.resize(0);
         // The connection reads no more, so its input buffers are freed.
         self.decoder = Decoder::new(self.hub.options.connect_limits);
-        self.input.resize(self.input_bytes());
+        let input_bytes = self.input_bytes();
+        self.input.charge_mut().resize(input_bytes);
+        self.input.finish();
         self.opening = None;
         self.question = None;
         self.entry = None;

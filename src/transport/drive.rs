@@ -17,6 +17,7 @@ use super::coalesce::Coalesce;
 use super::commit::Committing;
 use super::first_bytes::FirstBytes;
 use super::hub::{Hub, random_name};
+use super::input::{HELD_BYTES_MIN, Input};
 use super::pause::Pause;
 use super::question::Question;
 use super::seats::Seat;
@@ -41,8 +42,6 @@ use stompbox_frames::stomp::Decoder;
 
 /// Octets turned into frames ahead of the socket.
 const BATCH_BYTES: usize = 128 * 1024;
-/// Fewest bytes of input, and of output outside of the outbox, that are charged to the budget.
-pub(super) const HELD_BYTES_MIN: usize = 4 * 1024;
 /// How long after a timeout was seen it is looked at again.
 const SECOND_LOOK: Duration = Duration::from_millis(50);
 /// Most iterations of one poll, whatever their work.
@@ -115,7 +114,7 @@ pub(super) struct Connection<W> {
     /// The charge for the output and the session's lists.
     pub(super) held: Charge,
     /// The charge for unfinished frames, and for frames that are not handled yet.
-    pub(super) input: Charge,
+    pub(super) input: Input,
     pub(super) out: Coalesce,
     /// Its position in the queue of connections that used up their share; `None` if it did not.
     turn: Option<Box<Turn>>,
@@ -151,7 +150,7 @@ pub(super) struct Connection<W> {
 impl<W: Wire> Connection<W> {
     fn new(hub: Arc<Hub>, wire: W, address: IpAddr, handshake: Arc<Handshake>) -> Connection<W> {
         let now = Instant::now();
-        let (held, input) = (hub.strangers.charge(0), hub.strangers.charge(0));
+        let (held, input) = (hub.strangers.charge(0), hub.stranger_input.input(0));
         let outbox = Outbox::new(hub.outbox, &hub.budget, hub.metrics.clone(), now);
         Connection {
             number: hub.enter(&outbox),
@@ -229,6 +228,9 @@ impl<W: Wire> Connection<W> {
             if self.ending.is_none() && self.hub.is_stopping() {
                 self.shut_down(cx, now);
             }
+            if self.ending.is_none() && self.input.poll_dropped(cx).is_ready() {
+                self.end_for_others(now);
+            }
             if self.ending.is_some() {
                 return self.poll_ending(cx);
             }
@@ -289,22 +291,16 @@ impl<W: Wire> Connection<W> {
     /// much as they may, and this is one of them.
     pub(super) fn charge_held(&mut self) -> bool {
         adjust(&mut self.held, self.out.held_bytes() + self.session.held_bytes());
-        // Input is not refused here: whole frames wait only because reading is paused.
         let input_bytes = self.input_bytes();
-        adjust(&mut self.input, input_bytes);
+        // Whole frames that wait because reading is paused are not refused. Other input is charged before it grows.
+        if self.ignores_input() {
+            self.input.finish();
+            adjust(self.input.charge_mut(), input_bytes);
+        } else if input_bytes < self.input.bytes() {
+            adjust(self.input.charge_mut(), input_bytes);
+        }
         let holds_nothing = self.held.bytes() + self.input.bytes() == 0;
         holds_nothing || self.established || !self.hub.strangers.is_exhausted()
-    }
-
-    /// Returns the bytes that were read and are not handled yet.
-    pub(super) fn input_bytes(&self) -> usize {
-        self.decoder.buffered() + self.wire.held_bytes()
-    }
-
-    /// Charges the unfinished frame. Returns `false` if the budget does not admit its growth.
-    pub(super) fn admits_input(&mut self) -> bool {
-        let bytes = self.input_bytes();
-        bytes < self.input.bytes() + HELD_BYTES_MIN || self.input.try_grow(bytes)
     }
 
     /// Heart-beats and timeouts.
@@ -313,7 +309,8 @@ impl<W: Wire> Connection<W> {
             self.wire.expire(now, &mut self.out);
         }
         let stalled = self.stalls_at().is_some_and(|at| now >= at);
-        let due = stalled || self.session.deadline().is_some_and(|at| now >= at);
+        let input_stalled = self.input.stalls_at().is_some_and(|at| now >= at);
+        let due = stalled || input_stalled || self.session.deadline().is_some_and(|at| now >= at);
         if self.ending.is_some() || !due {
             self.second_look = None;
             return;
@@ -326,6 +323,9 @@ impl<W: Wire> Connection<W> {
         }
         if stalled {
             return self.end_slow_consumer(Slowness::Stalled, now);
+        }
+        if input_stalled {
+            return self.end_for_stalled_input(now);
         }
         if self.ignores_input() {
             // What the client may have sent meanwhile was not looked at: it is not to blame for silence.

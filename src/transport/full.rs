@@ -1,4 +1,4 @@
-//! The log line about clients that are refused because of a connection limit.
+//! The log lines about clients that are refused because of a limit.
 
 use super::log_limit::LogLimit;
 use std::net::IpAddr;
@@ -20,4 +20,24 @@ pub(super) fn log_full(log: &LogLimit, option: &'static str, address: IpAddr) {
 /// Returns what `option` limits.
 pub(super) fn held(option: &str) -> &'static str {
     if option.starts_with("sockjs-sessions") { "SockJS sessions" } else { "connections" }
+}
+
+/// The log lines about unfinished frames, bodies and heads of requests that are refused.
+#[derive(Debug, Default)]
+pub(super) struct InputRefusals(LogLimit);
+
+impl InputRefusals {
+    /// Logs that unfinished input of the client at `address` is refused because the limit of `option` is reached, as
+    /// often as one line a second.
+    pub(super) fn log(&self, option: &'static str, address: IpAddr) {
+        if let Some(others) = self.0.due(Instant::now()) {
+            tracing::warn!(
+                limit = option,
+                %address,
+                others,
+                "refused the unfinished input of a client: {option} is reached; raise it, or find out who sends \
+                 unfinished frames or requests"
+            );
+        }
+    }
 }

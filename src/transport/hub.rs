@@ -1,7 +1,8 @@
 //! What all connections share.
 
-use super::full::log_full;
+use super::full::{InputRefusals, log_full};
 use super::ignored_headers::IgnoredHeaders;
+use super::input::InputShare;
 use super::log_limit::LogLimit;
 use super::login_log::{LoginLog, Summary};
 use super::networks::Networks;
@@ -66,8 +67,12 @@ pub struct Hub {
     pub budget: Arc<Budget>,
     /// What clients that have not proved who they are may hold together: they must not use up what others need.
     pub strangers: Arc<Budget>,
+    /// The part of `strangers` that is input that the broker has not handled yet.
+    pub stranger_input: Arc<InputShare>,
     /// The share of the budget for input of signed-in clients that the broker has not handled yet.
-    pub input: Arc<Budget>,
+    pub input: Arc<InputShare>,
+    /// The log lines about unfinished input that was refused.
+    pub(super) input_refusals: InputRefusals,
     /// Counters.
     pub metrics: Arc<Metrics>,
     /// Who may come in.
@@ -129,11 +134,14 @@ impl Hub {
         let seats = Seats::new(parts.options.connections_max, parts.options.connections_per_address_max);
         let node = parts.node;
         let strangers = Budget::new(parts.budget.bytes_max() / STRANGERS_PART);
+        let stall_timeout = parts.options.stall_timeout;
         Arc::new(Hub {
             broker: parts.broker,
             authenticator: parts.authenticator.with_budget(strangers.clone()),
+            stranger_input: InputShare::new(strangers.clone(), stall_timeout),
             strangers,
-            input: parts.budget.share(),
+            input: InputShare::new(parts.budget.share(), stall_timeout),
+            input_refusals: InputRefusals::default(),
             budget: parts.budget,
             metrics: parts.metrics,
             permissions: Mutex::new(Arc::new(parts.permissions)),

@@ -1,6 +1,7 @@
 //! The reading side of a connection: octets to frames to actions, the end of the input.
 
 use super::drive::Connection;
+use super::input::HELD_BYTES_MIN;
 use super::perform::Failed;
 use super::wire::{ReadEnd, Wire};
 use crate::broker::Refusal;
@@ -11,6 +12,7 @@ use std::time::Instant;
 use stompbox_frames::stomp::{Command, Frame};
 
 const MEMORY: &str = "memory-bytes-max";
+const STALL: &str = "stall-timeout";
 const NO_MEMORY: &str = "The broker holds as much as it may (limit memory-bytes-max). Send again when consumers have \
                          caught up, or raise memory-bytes-max.";
 /// Octets that are taken from a client of which something is being found out, for the sake of learning that it has gone.
@@ -94,12 +96,13 @@ impl<W: Wire> Connection<W> {
             let mut actions = Vec::new();
             match self.decoder.next() {
                 Ok(None) => {
-                    if !self.admits_input() {
+                    if !self.admits_input(cx, now) {
                         self.end_for_memory(now);
                     }
                     break;
                 }
                 Ok(Some(frame)) => {
+                    self.input.finish();
                     self.frames_received += 1;
                     work::add(work::FRAME);
                     match self.check_memory(&frame) {
@@ -120,6 +123,21 @@ impl<W: Wire> Connection<W> {
             self.do_portions(cx, now);
         }
         moved
+    }
+
+    /// Returns the bytes that were read and are not handled yet.
+    pub(super) fn input_bytes(&self) -> usize {
+        self.decoder.buffered() + self.wire.held_bytes()
+    }
+
+    /// Charges the unfinished frame. Returns `false` if there is no memory for its growth.
+    fn admits_input(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let is_admitted = self.input.grow(self.input_bytes(), now);
+        // Registers the waker. What was dropped just now is handled in the next iteration.
+        if self.input.poll_dropped(cx).is_ready() {
+            cx.waker().wake_by_ref();
+        }
+        is_admitted
     }
 
     /// Checks that the byte budget has room for what the frame of a signed-in client adds to it, unless that is checked
@@ -180,10 +198,36 @@ impl<W: Wire> Connection<W> {
                  quarter of memory-bytes-max). Send the frame again later, send smaller frames, or raise \
                  memory-bytes-max.",
                 self.input_bytes(),
-                self.hub.input.bytes_max()
+                self.hub.input.budget().bytes_max()
             )
         };
-        let reject = Reject { summary: "memory limit reached", detail: &detail };
-        self.end_with(reject, Closing::Limit(MEMORY), now);
+        self.end_input(MEMORY, &detail, now);
+    }
+
+    /// Closes a connection whose unfinished input was dropped in favour of other clients.
+    pub(super) fn end_for_others(&mut self, now: Instant) {
+        let detail = format!(
+            "{} bytes of an unfinished frame have arrived, the rest stalled, and other clients need the memory (a part \
+             of memory-bytes-max is for unfinished frames). Send frames without pauses, or raise memory-bytes-max.",
+            self.input_bytes()
+        );
+        self.end_input(MEMORY, &detail, now);
+    }
+
+    /// Closes a connection whose unfinished input has stalled for too long.
+    pub(super) fn end_for_stalled_input(&mut self, now: Instant) {
+        let detail = format!(
+            "{} bytes of an unfinished frame have arrived, and fewer than {HELD_BYTES_MIN} of them in the last {} \
+             seconds (stall-timeout). Send frames without pauses, or raise stall-timeout.",
+            self.input_bytes(),
+            self.hub.options.stall_timeout.as_secs_f64()
+        );
+        self.end_input(STALL, &detail, now);
+    }
+
+    fn end_input(&mut self, limit: &'static str, detail: &str, now: Instant) {
+        let summary = if limit == STALL { "unfinished frame" } else { "memory limit reached" };
+        self.hub.input_refusals.log(limit, self.address);
+        self.end_with(Reject { summary, detail }, Closing::Limit(limit), now);
     }
 }

@@ -88,7 +88,10 @@ impl<W: Wire> Connection<W> {
         }
         let silence = match self.second_look {
             Some(at) => Some(at),
-            None => [self.session.deadline(), self.stalls_at()].into_iter().flatten().min(),
+            None => {
+                let stalls = [self.stalls_at(), self.input.stalls_at()];
+                stalls.into_iter().chain([self.session.deadline()]).flatten().min()
+            }
         };
         let patience =
             self.pause.congested.last().map(|receiver| receiver.outbox.patience_ends(receiver.crowd));

@@ -138,7 +138,7 @@ impl<W: Wire> Connection<W> {
     fn establish(&mut self, version: Version, now: Instant) {
         self.established = true;
         self.held = self.hub.budget.charge(self.held.bytes());
-        self.input = self.hub.input.charge(self.input.bytes());
+        self.input.move_to(&self.hub.input);
         self.wire.trust(self.session.beats_every());
         self.decoder.set_version(version);
         self.decoder.set_limits(self.hub.options.limits);

@@ -71,7 +71,7 @@ fn refused(broker: &Broker, mut client: Client, hits: i64) {
 }
 
 /// A quarter of this memory is for unfinished frames: it has room for three of [`HALF_READ_BYTES`].
-const SHARED: &[&str] = &["--memory-bytes-max=8MiB", "--permissions=open"];
+const SHARED: &[&str] = &["--memory-bytes-max=8MiB", "--permissions=open", "--stall-timeout=1h"];
 const SHARE: i64 = 2 << 20;
 const HALF_READ_BYTES: usize = 600_000;
 /// Fewest bytes that are charged for each: up to 4 KiB may not be charged yet.
@@ -113,6 +113,47 @@ on_each_wire! {
         drop(hoarders);
         broker.until_holds("budget_bytes", |bytes| bytes < SHARE / 2);
         sender.publish("/queue/a", &"x".repeat(700_000));
+    }
+
+    fn a_newcomer_gets_the_memory_of_frames_that_have_stalled(wire: Wire) {
+        let broker = Broker::start(&["--memory-bytes-max=8MiB", "--permissions=open"]);
+        let mut hoarders: Vec<_> = (0..3).map(|_| broker.connect(wire)).collect();
+        for (number, hoarder) in hoarders.iter_mut().enumerate() {
+            hoarder.send(&half_a_send());
+            broker.until_holds("budget_bytes", |bytes| bytes >= ((number + 1) * CHARGED_BYTES) as i64);
+        }
+        // As soon as a tenth of stall-timeout has passed. A frame of this length comes in pieces.
+        let frame = format!("SEND\ndestination:/queue/a\nreceipt:r\n\n{}\0", "x".repeat(700_000));
+        let mut refused = 0;
+        loop {
+            let mut newcomer = broker.connect(wire);
+            let _ = newcomer.try_raw(frame.as_bytes());
+            if matches!(newcomer.event(), Event::Frame(frame) if frame.command == "RECEIPT") {
+                break;
+            }
+            refused += 1;
+        }
+        let error = hoarders[0].expect_error(&[("message", "memory limit reached")]);
+        assert!(error.text().contains("the rest stalled"), "{error:?}");
+        assert!(error.text().contains("memory-bytes-max"), "{error:?}");
+        assert_eq!(broker.limit_hits("memory-bytes-max"), refused + 1);
+        broker.log_line(|line| line.contains("refused the unfinished input of a client: memory-bytes-max"));
+        hoarders[1].send(&format!("{}\0", "x".repeat(700_000 - HALF_READ_BYTES)));
+        broker.until("queue_messages", 2);
+    }
+
+    fn a_frame_that_stalls_ends_its_connection(wire: Wire) {
+        let broker = Broker::start(&["--stall-timeout=200ms", "--permissions=open"]);
+        let mut client = broker.connect(wire);
+        client.send(&half_a_send());
+        let error = client.expect_error(&[("message", "unfinished frame")]);
+        let text = error.text();
+        assert!(text.contains("600"), "{text}");
+        assert!(text.contains("in the last 0.2 seconds (stall-timeout)"), "{text}");
+        assert_eq!(broker.limit_hits("stall-timeout"), 1);
+        broker.log_line(|line| line.contains("refused the unfinished input of a client: stall-timeout"));
+        drop(client);
+        broker.until("budget_bytes", 0);
     }
 
     fn one_client_can_send_a_frame_that_is_larger_than_the_part_for_input(wire: Wire) {

@@ -18,7 +18,9 @@ use stompbox::transport::coalesce::Coalesce;
 use stompbox::transport::sockjs::{Application, Body, Endpoints, Options, Transport, Transports, Visit};
 use stompbox::transport::websocket::{Socket, message};
 use stompbox::transport::wire::{Farewell, Piece, ReadEnd, Tail, Wire};
-use stompbox::transport::{ByteStream, HttpSocket, Line, Place, Seat, Seats, Trust, Visitor};
+use stompbox::transport::{
+    ByteStream, HttpSocket, InputShare, Line, Place, Seat, Seats, Trust, Visitor,
+};
 use stompbox_frames::websocket::Opcode;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Sleep;
@@ -202,7 +204,8 @@ impl Services {
                 ..Options::default()
             };
             change(&mut options);
-            Endpoints::new(Echo { closes }, options, budget.clone(), budget.clone(), Metrics::new())
+            let input = InputShare::new(budget.clone(), options.body_timeout);
+            Endpoints::new(Echo { closes }, options, input.clone(), input, Metrics::new())
         };
         let services = vec![
             ("/echo", service(false, false, Transports::ALL)),

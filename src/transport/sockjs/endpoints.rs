@@ -11,9 +11,9 @@ use super::session::Delays;
 use super::statics::{self, IframePage};
 use super::table::{Kind, ROWS, Row, Way};
 use super::{Application, upload};
-use crate::budget::Budget;
 use crate::metrics::Metrics;
-use crate::transport::full::{held, log_full};
+use crate::transport::full::{InputRefusals, held, log_full};
+use crate::transport::input::InputShare;
 use crate::transport::line::Line;
 use crate::transport::log_limit::LogLimit;
 use crate::transport::seats::{Seat, Seats};
@@ -43,11 +43,12 @@ pub struct Endpoints<A> {
     registry: Arc<Registry>,
     seats: Arc<Seats>,
     /// For bodies of clients that have signed in.
-    input: Arc<Budget>,
+    input: Arc<InputShare>,
     /// For bodies of clients that have not proved who they are: they must not use up what the others need.
-    strangers: Arc<Budget>,
+    strangers: Arc<InputShare>,
     metrics: Arc<Metrics>,
     refusals: LogLimit,
+    input_refusals: InputRefusals,
     hashing: RandomState,
     /// Log lines about handshakes that a proxy has changed.
     pub(super) mangled: LogLimit,
@@ -83,8 +84,8 @@ impl<A: Application> Endpoints<A> {
     pub fn new(
         application: A,
         options: Options,
-        input: Arc<Budget>,
-        strangers: Arc<Budget>,
+        input: Arc<InputShare>,
+        strangers: Arc<InputShare>,
         metrics: Arc<Metrics>,
     ) -> Endpoints<A> {
         let per_address = options.sessions_per_address_max;
@@ -102,6 +103,7 @@ impl<A: Application> Endpoints<A> {
             strangers,
             metrics,
             refusals: LogLimit::default(),
+            input_refusals: InputRefusals::default(),
             hashing: RandomState::new(),
             mangled: LogLimit::default(),
             parsing: Arc::new(Semaphore::new(1)),
@@ -302,7 +304,7 @@ impl<A: Application> Endpoints<A> {
     ) -> Response<Body> {
         let identity = self.identity(&request, visit);
         let link = self.registry.find(id).filter(|link| link.is_of(identity, visit.trust.is_own_page));
-        let (limit, bytes_max, budget) = match &link {
+        let (limit, bytes_max, share) = match &link {
             Some(link) if link.is_trusted() => {
                 ("sockjs-send-bytes-max", self.options.send_bytes_max, &self.input)
             }
@@ -312,10 +314,10 @@ impl<A: Application> Endpoints<A> {
         let (head, body) = request.into_parts();
         let request = Request::from_parts(head, ());
         let answer = self.answer_of(row, &request);
-        let upload = match upload::read(body, bytes_max, self.options.body_timeout, budget).await {
+        let upload = match upload::read(body, bytes_max, self.options.body_timeout, share).await {
             Ok(upload) => upload,
             Err(upload::Problem::TooLarge) if link.is_none() => return answer.not_found(),
-            Err(problem) => return self.refuse_upload(answer, problem, limit),
+            Err(problem) => return self.refuse_upload(answer, problem, limit, visit),
         };
         let (upload, payload) = upload.parse(form, request.headers(), &self.parsing).await;
         let payload = match payload {
@@ -324,8 +326,8 @@ impl<A: Application> Endpoints<A> {
         };
         let Some(link) = link else { return answer.not_found() };
         if !payload.is_empty() {
-            let budget = if link.is_trusted() { &self.input } else { &self.strangers };
-            let charge = budget.charge(payload.bytes());
+            let share = if link.is_trusted() { &self.input } else { &self.strangers };
+            let charge = share.budget().charge(payload.bytes());
             drop(upload);
             link.send(Sent::new(payload, charge)).await;
         }
@@ -342,12 +344,13 @@ impl<A: Application> Endpoints<A> {
         answer: Answer<'_>,
         problem: upload::Problem,
         limit: &'static str,
+        visit: &Visit,
     ) -> Response<Body> {
         use upload::Problem;
         let (status, limit, advice) = match problem {
             Problem::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, limit, "Send less at a time"),
             Problem::TooSlow => {
-                let advice = "No part of the body came for that long: send it without pauses";
+                let advice = "Too little of the body came for that long: send it without pauses";
                 (StatusCode::REQUEST_TIMEOUT, "stall-timeout", advice)
             }
             Problem::NoMemory => {
@@ -357,6 +360,9 @@ impl<A: Application> Endpoints<A> {
             Problem::Broken => return answer.text(StatusCode::BAD_REQUEST, "The body was cut off.\n"),
         };
         self.metrics.limit_hit(limit);
+        if problem != Problem::TooLarge {
+            self.input_refusals.log(limit, visit.address);
+        }
         answer.text(status, format!("The limit {limit} was met. {advice}, or raise {limit}.\n"))
     }
 }

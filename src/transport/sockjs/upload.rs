@@ -1,7 +1,6 @@
 //! Reading the body of a request: bounded in size, in time and by the byte budget; and parsing it.
 
-use crate::budget::{Budget, Charge};
-use crate::transport::drive::HELD_BYTES_MIN;
+use crate::transport::input::{HELD_BYTES_MIN, Input, InputShare};
 use bytes::{Buf, BytesMut};
 use http_body_util::BodyExt;
 use hyper::HeaderMap;
@@ -16,7 +15,7 @@ use tokio::time::Instant;
 /// A body and its charge.
 pub(super) struct Upload {
     pub(super) body: BytesMut,
-    _charge: Charge,
+    _input: Input,
 }
 
 impl Upload {
@@ -65,30 +64,34 @@ pub(super) enum Problem {
 /// Bodies up to this are parsed by the thread that runs the connection: that takes some 100 µs.
 const PARSED_AT_ONCE_BYTES: usize = 64 * 1024;
 
-/// Each so many octets earn a client one more patience, so that a trickle does not hold a connection for long.
-const EARNING_BYTES: usize = 32 * 1024;
-
-/// Reads a body of `bytes_max` octets at most; no piece may take longer than `patience`, nor all of them for long.
+/// Reads a body of `bytes_max` octets at most; at least [`HELD_BYTES_MIN`] octets of it, or all of it, must come in
+/// every `patience`.
 pub(super) async fn read(
     mut incoming: impl Body + Unpin,
     bytes_max: usize,
     patience: Duration,
-    budget: &Arc<Budget>,
+    share: &Arc<InputShare>,
 ) -> Result<Upload, Problem> {
     let announced = incoming.size_hint().lower();
     if announced > bytes_max as u64 {
         return Err(Problem::TooLarge);
     }
-    let mut charge = budget.charge(0);
+    let mut input = share.input(0);
     // Not what is announced: whoever announces much and sends nothing costs nothing.
     let mut body = BytesMut::new();
-    let began = Instant::now();
+    let (mut progress_at, mut progress_bytes) = (Instant::now(), 0);
     loop {
-        let earned = 1 + u32::try_from(body.len() / EARNING_BYTES).unwrap_or(u32::MAX);
-        let deadline = (began + patience.saturating_mul(earned)).min(Instant::now() + patience);
-        let frame = match tokio::time::timeout_at(deadline, incoming.frame()).await {
+        let frame = tokio::select! {
+            biased;
+            () = input.dropped() => return Err(Problem::NoMemory),
+            frame = tokio::time::timeout_at(progress_at + patience, incoming.frame()) => frame,
+        };
+        let frame = match frame {
             Err(_) => return Err(Problem::TooSlow),
-            Ok(None) => return Ok(Upload { body, _charge: charge }),
+            Ok(None) => {
+                input.finish();
+                return Ok(Upload { body, _input: input });
+            }
             Ok(Some(Err(_))) => return Err(Problem::Broken),
             Ok(Some(Ok(frame))) => frame,
         };
@@ -96,9 +99,12 @@ pub(super) async fn read(
         if data.remaining() > bytes_max - body.len() {
             return Err(Problem::TooLarge);
         }
-        let bytes = body.len() + data.remaining();
+        let (bytes, now) = (body.len() + data.remaining(), Instant::now());
+        if bytes >= progress_bytes + HELD_BYTES_MIN {
+            (progress_at, progress_bytes) = (now, bytes);
+        }
         // As on other wires, small bodies are not charged, so that large input of other clients does not block them.
-        if bytes >= HELD_BYTES_MIN && !charge.try_grow(bytes) {
+        if !input.grow(bytes, now.into_std()) {
             return Err(Problem::NoMemory);
         }
         while data.has_remaining() {
@@ -113,14 +119,73 @@ pub(super) async fn read(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http_body_util::Full;
-    use std::future::{Future, poll_fn};
+    use crate::budget::Budget;
+    use bytes::Bytes;
+    use futures_util::StreamExt;
+    use futures_util::stream;
+    use http_body_util::{BodyStream, Full, StreamBody};
+    use hyper::body::Frame;
+    use std::convert::Infallible;
+    use std::future::{Future, pending, poll_fn};
     use std::task::Poll;
+
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    fn share() -> Arc<InputShare> {
+        InputShare::new(Budget::new(1 << 30), PATIENCE)
+    }
+
+    /// A body of which `bytes` come in every `interval`, `pieces` times.
+    fn slow(bytes: usize, interval: Duration, pieces: usize) -> impl Body<Data = Bytes, Error = Infallible> {
+        StreamBody::new(stream::unfold(0, move |piece| async move {
+            let _ = tokio::time::timeout(interval, pending::<()>()).await;
+            let frame = Frame::data(Bytes::from(vec![b'x'; bytes]));
+            (piece < pieces).then_some((Ok(frame), piece + 1))
+        }))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_drips_is_too_slow_however_much_came_before() {
+        let dripping = slow(1, Duration::from_secs(8), usize::MAX);
+        assert_eq!(read_slow(dripping).await, (Err(Problem::TooSlow), 10));
+        let first = StreamBody::new(stream::iter([Ok(Frame::data(Bytes::from(vec![b'x'; 1 << 20])))]));
+        let body = BodyStream::new(first).chain(BodyStream::new(slow(1, Duration::from_secs(8), usize::MAX)));
+        assert_eq!(read_slow(StreamBody::new(body)).await, (Err(Problem::TooSlow), 10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_body_that_makes_progress_is_read_to_its_end() {
+        let phone = slow(10_000, Duration::from_secs(1), 100);
+        assert_eq!(read_slow(phone).await, (Ok(1_000_000), 101));
+        let slowest = slow(HELD_BYTES_MIN, Duration::from_secs(9), 50);
+        assert_eq!(read_slow(slowest).await, (Ok(50 * HELD_BYTES_MIN), 459));
+    }
+
+    /// The bytes of the body or the problem, and the seconds that it took.
+    async fn read_slow(body: impl Body<Data = Bytes, Error = Infallible>) -> (Result<usize, Problem>, u64) {
+        let began = Instant::now();
+        let read = read(Box::pin(body), 2 << 20, PATIENCE, &share()).await;
+        (read.map(|upload| upload.body.len()), began.elapsed().as_secs())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stalled_body_gives_way_to_a_newcomer() {
+        let share = InputShare::new(Budget::new(100_000), PATIENCE);
+        let stalled = slow(90_000, Duration::from_secs(2), usize::MAX);
+        let newcomer = slow(20_000, Duration::from_secs(3), 1);
+        let (mut stalled, mut newcomer) = (Box::pin(stalled), Box::pin(newcomer));
+        let (stalled, newcomer) = tokio::join!(
+            read(&mut stalled, 1 << 20, PATIENCE, &share),
+            read(&mut newcomer, 1 << 20, PATIENCE, &share),
+        );
+        assert_eq!(stalled.map(|upload| upload.body.len()), Err(Problem::NoMemory));
+        assert_eq!(newcomer.map(|upload| upload.body.len()), Ok(20_000));
+    }
 
     async fn upload(bytes: usize) -> Upload {
         let json = format!("[\"{}\"]", "x".repeat(bytes - 4));
         let body = Full::new(bytes::Bytes::from(json));
-        match read(body, bytes, Duration::from_secs(60), &Budget::new(1 << 30)).await {
+        match read(body, bytes, Duration::from_secs(60), &share()).await {
             Ok(upload) => upload,
             Err(problem) => panic!("{problem:?}"),
         }

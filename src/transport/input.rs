@@ -1,0 +1,281 @@
+//! The memory for unfinished input: frames and request bodies of which a part has arrived.
+//!
+//! A client that stops within a frame must not hold this memory for ever, nor keep it from other clients:
+//!
+//! - While unfinished input is charged, at least [`HELD_BYTES_MIN`] more bytes of it must arrive in every
+//!   `stall-timeout`. Otherwise its connection or request ends.
+//! - If there is no memory for more input, the input that has stalled longest is dropped and its client is refused,
+//!   provided that it has stalled for a tenth of `stall-timeout`. If no input has, the client that asks is refused.
+//!
+//! Less than [`HELD_BYTES_MIN`] is not charged and may stall. The clock stops while the broker itself does not read.
+
+use crate::budget::{Budget, Charge};
+use futures_util::task::AtomicWaker;
+use parking_lot::Mutex;
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+/// Fewest bytes of input, and of output outside of the outbox, that are charged to the budget.
+pub(super) const HELD_BYTES_MIN: usize = 4 * 1024;
+/// Input that has stalled for `stall-timeout` divided by this may be dropped in favour of other input.
+const STALLED_PART: u32 = 10;
+/// Most frames and bodies that are dropped at a time: enough for one read.
+const DROPPED_MAX: usize = 64;
+
+/// The memory for the input of a group of clients.
+#[derive(Debug)]
+pub struct InputShare {
+    budget: Arc<Budget>,
+    stall_timeout: Duration,
+    state: Mutex<State>,
+    numbers: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Unfinished input; what has stalled longest is first.
+    unfinished: BTreeMap<Progress, Unfinished>,
+    /// Bytes of input that was dropped and whose clients still hold it.
+    dropped_bytes: usize,
+}
+
+/// The time at which unfinished input last grew, and a number that makes it unique.
+type Progress = (Instant, u64);
+
+#[derive(Debug)]
+struct Unfinished {
+    bytes: usize,
+    owner: Arc<Owner>,
+}
+
+/// The side of the client's task.
+#[derive(Debug, Default)]
+struct Owner {
+    /// Bytes of its input that were dropped, 0 if it was not dropped.
+    dropped_bytes: AtomicUsize,
+    waker: AtomicWaker,
+}
+
+impl InputShare {
+    /// Creates a share that is charged to `budget`.
+    pub fn new(budget: Arc<Budget>, stall_timeout: Duration) -> Arc<InputShare> {
+        Arc::new(InputShare { budget, stall_timeout, state: Mutex::default(), numbers: AtomicU64::default() })
+    }
+
+    /// Returns the budget that input is charged to.
+    pub fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
+    /// Charges `bytes` of one client's input, which count as finished.
+    pub(super) fn input(self: &Arc<InputShare>, bytes: usize) -> Input {
+        Input { charge: self.budget.charge(bytes), share: self.clone(), unfinished: None }
+    }
+
+    /// Makes room for `bytes` by dropping other input than `own`. Returns `false`, and drops nothing, if too little has
+    /// stalled.
+    fn make_room(&self, bytes: usize, own: Option<Progress>, now: Instant) -> bool {
+        let mut state = self.state.lock();
+        let (mut freed, mut stalled) = (state.dropped_bytes, Vec::new());
+        let others = state.unfinished.iter().filter(|(progress, _)| Some(**progress) != own);
+        let mut candidates = others.take(DROPPED_MAX);
+        while !self.budget.admits_after(bytes, freed) {
+            let Some((progress, unfinished)) = candidates.next() else { return false };
+            if now.saturating_duration_since(progress.0) < self.stall_timeout / STALLED_PART {
+                return false;
+            }
+            freed += unfinished.bytes;
+            stalled.push(*progress);
+        }
+        let dropped: Vec<_> =
+            stalled.iter().filter_map(|progress| state.unfinished.remove(progress)).collect();
+        state.dropped_bytes = freed;
+        for one in &dropped {
+            one.owner.dropped_bytes.store(one.bytes, Ordering::Release);
+        }
+        drop(state);
+        dropped.iter().for_each(|one| one.owner.waker.wake());
+        true
+    }
+}
+
+/// The input of one client that the broker holds.
+#[derive(Debug)]
+pub(super) struct Input {
+    share: Arc<InputShare>,
+    charge: Charge,
+    /// Set while input is unfinished and charged, and the broker reads.
+    unfinished: Option<Box<(Progress, Arc<Owner>)>>,
+}
+
+impl Input {
+    /// Returns the bytes charged.
+    pub(super) fn bytes(&self) -> usize {
+        self.charge.bytes()
+    }
+
+    /// Charges unfinished input of `bytes` bytes in all, of which a step of [`HELD_BYTES_MIN`] is progress. Returns
+    /// `false` if there is no memory for it.
+    pub(super) fn grow(&mut self, bytes: usize, now: Instant) -> bool {
+        if bytes < HELD_BYTES_MIN {
+            return true;
+        }
+        let more = bytes.saturating_sub(self.charge.bytes());
+        let has_grown = more >= HELD_BYTES_MIN;
+        if has_grown && !self.charge.try_grow(bytes) {
+            let own = self.unfinished.as_ref().map(|unfinished| unfinished.0);
+            if !self.share.make_room(more, own, now) {
+                return false;
+            }
+            self.charge.resize(bytes);
+        }
+        if has_grown || self.unfinished.is_none() {
+            self.note_progress(now);
+        }
+        true
+    }
+
+    fn note_progress(&mut self, now: Instant) {
+        let progress = (now, self.share.numbers.fetch_add(1, Ordering::Relaxed));
+        let mut state = self.share.state.lock();
+        let owner = match self.unfinished.take() {
+            // Once dropped, it stays so.
+            Some(before) if state.unfinished.remove(&before.0).is_none() => {
+                return self.unfinished = Some(before);
+            }
+            Some(before) => before.1,
+            None => Arc::default(),
+        };
+        state.unfinished.insert(progress, Unfinished { bytes: self.charge.bytes(), owner: owner.clone() });
+        self.unfinished = Some(Box::new((progress, owner)));
+    }
+
+    /// Stops the clock: the input is complete, or the broker does not read. The charge stays.
+    pub(super) fn finish(&mut self) {
+        if let Some(unfinished) = self.unfinished.take() {
+            let mut state = self.share.state.lock();
+            if state.unfinished.remove(&unfinished.0).is_none() {
+                state.dropped_bytes -= unfinished.1.dropped_bytes.load(Ordering::Acquire);
+            }
+        }
+    }
+
+    /// Moves the charge to another share. The input counts as finished.
+    pub(super) fn move_to(&mut self, share: &Arc<InputShare>) {
+        *self = share.input(self.bytes());
+    }
+
+    /// Returns the charge, to change it without a check.
+    pub(super) fn charge_mut(&mut self) -> &mut Charge {
+        &mut self.charge
+    }
+
+    /// Returns when the input has stalled for too long, unless more of it arrives.
+    pub(super) fn stalls_at(&self) -> Option<Instant> {
+        self.unfinished.as_ref()?.0.0.checked_add(self.share.stall_timeout)
+    }
+
+    /// `Ready` if the input was dropped in favour of other clients. Otherwise the task is woken when it is.
+    pub(super) fn poll_dropped(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(unfinished) = &self.unfinished else { return Poll::Pending };
+        unfinished.1.waker.register(cx.waker());
+        if unfinished.1.dropped_bytes.load(Ordering::Acquire) > 0 { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    /// Waits until the input is dropped in favour of other clients.
+    pub(super) async fn dropped(&self) {
+        poll_fn(|cx| self.poll_dropped(cx)).await;
+    }
+}
+
+impl Drop for Input {
+    fn drop(&mut self) {
+        // In this order, for what was dropped must not count as held after it was given back.
+        self.charge.resize(0);
+        self.finish();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STALL_TIMEOUT: Duration = Duration::from_secs(10);
+
+    /// A share of 100,000 bytes.
+    fn share() -> (Arc<InputShare>, Instant) {
+        (InputShare::new(Budget::new(400_000).share(), STALL_TIMEOUT), Instant::now())
+    }
+
+    fn is_dropped(input: &Input) -> bool {
+        input.poll_dropped(&mut Context::from_waker(std::task::Waker::noop())).is_ready()
+    }
+
+    fn after(now: Instant, seconds: u64) -> Instant {
+        now + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_newcomer_gets_the_memory_of_the_input_that_has_stalled_longest() {
+        let (share, now) = share();
+        let mut stalled: Vec<_> = (0..10).map(|_| share.input(0)).collect();
+        for (number, input) in stalled.iter_mut().enumerate() {
+            assert!(input.grow(10_000, now + Duration::from_millis(number as u64)));
+        }
+        let mut newcomer = share.input(0);
+        assert!(!newcomer.grow(5000, now + Duration::from_millis(900)), "nothing has stalled for a second");
+        assert!(!stalled.iter().any(is_dropped));
+        assert!(newcomer.grow(5000, after(now, 2)));
+        assert_eq!(stalled.iter().map(is_dropped).collect::<Vec<_>>(), [&[true][..], &[false; 9]].concat());
+        assert!(newcomer.grow(10_000, after(now, 2)) && newcomer.grow(40_000, after(now, 2)));
+        let dropped = stalled.iter().filter(|input| is_dropped(input)).count();
+        assert_eq!(dropped, 4, "what is dropped and still held is room");
+        drop(stalled);
+        assert_eq!(share.state.lock().dropped_bytes, 0);
+        assert_eq!((share.budget.used(), share.state.lock().unfinished.len()), (40_000, 1));
+        drop(newcomer);
+        assert_eq!((share.budget.used(), share.state.lock().unfinished.len()), (0, 0));
+    }
+
+    #[test]
+    fn input_that_makes_progress_is_not_dropped() {
+        let (share, now) = share();
+        let (mut active, mut stalled, mut newcomer) = (share.input(0), share.input(0), share.input(0));
+        assert!(active.grow(50_000, now) && stalled.grow(41_000, after(now, 1)));
+        assert!(active.grow(54_096, after(now, 5)), "a step");
+        assert!(active.grow(54_097, after(now, 9)), "a byte is no progress");
+        assert!(!newcomer.grow(50_000, after(now, 5)), "too little has stalled");
+        assert!(!is_dropped(&stalled));
+        assert!(newcomer.grow(20_000, after(now, 5)));
+        assert!(is_dropped(&stalled) && !is_dropped(&active));
+        assert_eq!(active.stalls_at(), Some(after(now, 15)));
+    }
+
+    #[test]
+    fn complete_input_and_small_input_do_not_stall() {
+        let (share, now) = share();
+        let (mut complete, mut small, mut newcomer) = (share.input(0), share.input(0), share.input(0));
+        assert!(complete.grow(98_000, now) && small.grow(HELD_BYTES_MIN - 1, now));
+        complete.finish();
+        assert_eq!((complete.stalls_at(), small.stalls_at()), (None, None));
+        assert_eq!((complete.bytes(), small.bytes()), (98_000, 0));
+        assert!(!newcomer.grow(5000, after(now, 60)) && !is_dropped(&complete));
+        assert!(complete.grow(98_000, after(now, 60)), "the clock starts again");
+        assert_eq!(complete.stalls_at(), Some(after(now, 70)));
+    }
+
+    #[test]
+    fn dropped_input_cannot_grow_back() {
+        let (share, now) = share();
+        let (mut stalled, mut newcomer) = (share.input(0), share.input(0));
+        assert!(stalled.grow(90_000, now) && newcomer.grow(20_000, after(now, 1)));
+        assert!(is_dropped(&stalled));
+        stalled.note_progress(after(now, 2));
+        assert!(is_dropped(&stalled));
+        assert_eq!(share.state.lock().unfinished.len(), 1);
+    }
+}
