@@ -4,15 +4,16 @@
 //!   budget (memory-bytes-max) ── messages: outbound queues, work queues, open transactions
 //!      ├── share (a quarter) ── subscriptions: their names, ids, patterns, temporary queues, presence; names of
 //!      │                        open transactions
-//!      └── share (a quarter) ── input of signed-in clients: unfinished frames, and frames not handled yet
+//!      ├── share (a quarter) ── input of signed-in clients: unfinished frames, and frames not handled yet
+//!      └── share (an eighth) ── large heads of HTTP requests
 //! ```
 //!
 //! A [`Charge`] is held by whatever owns the memory and gives it back when dropped, so that the sum cannot
 //! drift. Charging never fails: code that accepts *new* work calls [`Budget::is_exhausted`] or [`Budget::admits`]
 //! first, or uses [`Charge::try_grow`].
 //!
-//! Subscriptions and input have shares of their own, so that neither can use up the memory for messages: each is
-//! limited to its share, and half of the budget remains for messages. If messages fill the whole budget, a quarter of
+//! Subscriptions, input and heads have shares of their own, so that none can use up the memory for messages: each is
+//! limited to its share, and three eighths of the budget remain for messages. If messages fill the whole budget, a quarter of
 //! each share stays available: consumers can subscribe and acknowledge, and so drain the queues.
 
 use std::cmp::Ordering;
@@ -43,7 +44,12 @@ impl Budget {
 
     /// Creates a share, for subscriptions or for input. Every charge to the share is charged to this budget as well.
     pub fn share(self: &Arc<Budget>) -> Arc<Budget> {
-        Budget::of(self.bytes_max / SHARE_PART, Some(self.clone()))
+        self.share_of(SHARE_PART)
+    }
+
+    /// Creates a share of the budget divided by `part`.
+    pub fn share_of(self: &Arc<Budget>, part: usize) -> Arc<Budget> {
+        Budget::of(self.bytes_max / part, Some(self.clone()))
     }
 
     fn of(bytes_max: usize, whole: Option<Arc<Budget>>) -> Arc<Budget> {

@@ -335,7 +335,8 @@ const MEMORY: &[Row] = &[
          with their names. Publishers are throttled from seven eighths on; at the limit SEND is rejected. \
          Subscriptions and names of transactions may use a quarter of it; beyond that SUBSCRIBE and BEGIN are \
          rejected. Unfinished frames may use another quarter; a client whose frame does not fit gets an ERROR, unless \
-         others have stalled. A COMMIT may add half of what is left.",
+         others have stalled. Large heads of HTTP requests may use an eighth; beyond that they are rejected. A COMMIT \
+         may add half of what is left.",
         |c, v| put(&mut c.memory_bytes_max, size(v, KIB * KIB..=HUGE)),
     ),
     bytes(

@@ -12,7 +12,7 @@ mod refusals;
 use crate::session::Closing;
 use crate::transport::protocol::Port;
 use crate::transport::sockjs::{self, Body, Endpoints, Visit};
-use crate::transport::{First, HttpSocket, Hub, Line, Place, Stomp, Trust, sockets};
+use crate::transport::{First, HEAD_BYTES_MAX, HttpSocket, Hub, Line, Place, Stomp, Trust, sockets};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use hyper::body::Incoming;
@@ -38,8 +38,6 @@ use health::Readiness;
 
 /// Sockets beyond the limits of connections, so that health and metrics answer on a full broker.
 pub(crate) const SPARE_SOCKETS: usize = 64;
-/// hyper's buffer for the head of a request.
-const HEAD_BYTES_MAX: usize = 16 * 1024;
 
 /// Habits of the HTTP listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,7 +122,8 @@ impl HttpServer {
                 },
             };
             let line = Arc::new(Line::new(place));
-            hub.tasks.spawn(begin(self.clone(), HttpSocket::new(stream, line.clone()), peer.ip(), line));
+            let socket = HttpSocket::new(stream, line.clone(), hub.heads.clone());
+            hub.tasks.spawn(begin(self.clone(), socket, peer.ip(), line));
         }
     }
 }
@@ -177,7 +176,9 @@ fn converse(
     let service = service_fn(move |request| {
         let (server, line) = (server.clone(), line.clone());
         // Boxed: hyper keeps the room of an answer that is being made for as long as the connection lives.
-        Box::pin(async move { Ok::<_, Infallible>(server.answer(request, peer, line).await) })
+        Box::pin(
+            async move { Ok::<_, Infallible>(line.answer(server.answer(request, peer, line.clone())).await) },
+        )
     });
     let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())

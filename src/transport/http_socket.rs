@@ -8,11 +8,16 @@
 //! into a small buffer from which hyper reads later, and fails when the client has gone. It does so whenever hyper
 //! writes or flushes, which is at least once in every poll of the connection.
 //!
+//! It also charges the memory for the heads of requests ([`super::head_memory`]), and ends a connection whose head does
+//! not fit. If it is the head of the first request, the client gets a response that says so.
+//!
 //! A client that closes only its sending side after a whole request still gets the answer. The exception is a receiver:
 //! no client polls a session over a connection that cannot carry a further request.
 
+use super::head_memory::{HEAD_BYTES_MAX, HeadMemory, SMALL_BYTES_MAX};
 use super::line::Line;
 use super::protocol::{Guess, Port, Protocol, START_BYTES, recognise, recognise_request};
+use crate::budget::Charge;
 use bytes::{Buf, Bytes, BytesMut};
 use std::future::poll_fn;
 use std::io;
@@ -29,6 +34,9 @@ const READ_BYTES: usize = 1024;
 /// client that sends more cannot be watched and loses its connection.
 const AHEAD_BYTES_MAX: usize = 8 * 1024;
 
+/// Reads of the rest of a head that is refused.
+const REFUSED_READS_MAX: usize = 64;
+
 /// The socket of an HTTP connection.
 #[derive(Debug)]
 pub struct HttpSocket {
@@ -36,6 +44,15 @@ pub struct HttpSocket {
     line: Arc<Line>,
     /// Bytes that were read and that hyper has not taken yet.
     ahead: BytesMut,
+    memory: Arc<HeadMemory>,
+    /// The charge for hyper's buffer, once it is larger than for small heads.
+    buffer: Option<Charge>,
+    /// The charge for `ahead`, while that is large.
+    ahead_charge: Option<Charge>,
+    /// Most bytes that hyper can hold and has not parsed.
+    unparsed: usize,
+    /// Whether anything was written.
+    has_written: bool,
 }
 
 /// The beginning of the input of an HTTP connection.
@@ -50,9 +67,18 @@ pub enum First {
 }
 
 impl HttpSocket {
-    /// Creates the socket of the connection `line`.
-    pub fn new(stream: TcpStream, line: Arc<Line>) -> HttpSocket {
-        HttpSocket { stream, line, ahead: BytesMut::new() }
+    /// Creates the socket of the connection `line`. The heads of its requests are charged to `memory`.
+    pub fn new(stream: TcpStream, line: Arc<Line>, memory: Arc<HeadMemory>) -> HttpSocket {
+        HttpSocket {
+            stream,
+            line,
+            ahead: BytesMut::new(),
+            memory,
+            buffer: None,
+            ahead_charge: None,
+            unparsed: 0,
+            has_written: false,
+        }
     }
 
     /// Waits for the first bytes. They are kept for hyper.
@@ -115,11 +141,61 @@ impl HttpSocket {
                     let error = "the client sent too much behind the request of its receiver";
                     return Err(io::Error::other(error));
                 }
-                Poll::Ready(Ok(_)) => {}
+                Poll::Ready(Ok(_)) => self.charge_ahead()?,
                 Poll::Ready(Err(error)) => return Err(error),
             }
         }
         Ok(())
+    }
+
+    /// Charges what was read ahead, if it is large.
+    fn charge_ahead(&mut self) -> io::Result<()> {
+        if self.ahead.len() > SMALL_BYTES_MAX && self.ahead_charge.is_none() {
+            self.ahead_charge = self.memory.charge(AHEAD_BYTES_MAX);
+            if self.ahead_charge.is_none() {
+                return Err(self.refuse());
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts `bytes` that hyper has got, and charges its buffer once it is large. Fails if that is because of the head
+    /// of a request for which there is no memory.
+    fn count(&mut self, bytes: usize) -> io::Result<()> {
+        // hyper reads more of a body only when it holds nothing.
+        let begins = self.line.has_advanced() || self.line.is_answering();
+        self.unparsed = bytes + if begins { 0 } else { self.unparsed };
+        if self.unparsed <= SMALL_BYTES_MAX || self.buffer.is_some() {
+            return Ok(());
+        }
+        self.buffer = self.memory.charge(HEAD_BYTES_MAX);
+        // A body has limits of its own.
+        if self.buffer.is_some() || self.line.is_answering() {
+            return Ok(());
+        }
+        self.send_refusal();
+        Err(self.refuse())
+    }
+
+    fn refuse(&self) -> io::Error {
+        if let Ok(peer) = self.stream.peer_addr() {
+            self.memory.refused(peer.ip().to_canonical());
+        }
+        io::Error::other("no memory for the head of a request")
+    }
+
+    /// Tells the client why its connection is closed, unless a part of another response may be on its way. Takes what has
+    /// arrived, because closing a socket with unread input can destroy the response.
+    fn send_refusal(&self) {
+        if self.has_written || self.stream.try_write(self.memory.refusal().as_bytes()).is_err() {
+            return;
+        }
+        let mut thrown_away = [0; READ_BYTES];
+        for _ in 0..REFUSED_READS_MAX {
+            if !matches!(self.stream.try_read(&mut thrown_away), Ok(1..)) {
+                break;
+            }
+        }
     }
 
     /// Checks for a client that has left even while a write waits for it.
@@ -138,20 +214,24 @@ impl AsyncRead for HttpSocket {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.ahead.is_empty() {
-            return Pin::new(&mut self.stream).poll_read(cx, buffer);
+            let before = buffer.filled().len();
+            ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+            return Poll::Ready(self.count(buffer.filled().len() - before));
         }
         let taken = self.ahead.len().min(buffer.remaining());
         buffer.put_slice(&self.ahead[..taken]);
         self.ahead.advance(taken);
         if self.ahead.is_empty() {
             self.ahead = BytesMut::new();
+            self.ahead_charge = None;
         }
-        Poll::Ready(Ok(()))
+        Poll::Ready(self.count(taken))
     }
 }
 
 impl AsyncWrite for HttpSocket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.has_written = true;
         let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.watched(cx, written)
     }
@@ -161,6 +241,7 @@ impl AsyncWrite for HttpSocket {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        self.has_written = true;
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
         self.watched(cx, written)
     }

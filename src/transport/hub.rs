@@ -1,6 +1,7 @@
 //! What all connections share.
 
 use super::full::{InputRefusals, log_full};
+use super::head_memory::HeadMemory;
 use super::ignored_headers::IgnoredHeaders;
 use super::input::InputShare;
 use super::log_limit::LogLimit;
@@ -71,6 +72,8 @@ pub struct Hub {
     pub stranger_input: Arc<InputShare>,
     /// The share of the budget for input of signed-in clients that the broker has not handled yet.
     pub input: Arc<InputShare>,
+    /// The memory for the heads of HTTP requests.
+    pub heads: Arc<HeadMemory>,
     /// The log lines about unfinished input that was refused.
     pub(super) input_refusals: InputRefusals,
     /// Counters.
@@ -141,6 +144,7 @@ impl Hub {
             stranger_input: InputShare::new(strangers.clone(), stall_timeout),
             strangers,
             input: InputShare::new(parts.budget.share(), stall_timeout),
+            heads: HeadMemory::new(&parts.budget, parts.metrics.clone()),
             input_refusals: InputRefusals::default(),
             budget: parts.budget,
             metrics: parts.metrics,

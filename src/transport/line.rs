@@ -2,9 +2,10 @@
 
 use super::seats::Seat;
 use parking_lot::Mutex;
+use std::future::Future;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
 /// What an HTTP connection sits on.
@@ -22,6 +23,10 @@ pub struct Line {
     place: Mutex<Option<Place>>,
     cut: Notify,
     receivers: AtomicUsize,
+    /// Whether a request is being answered, so that the input may be its body.
+    is_answering: AtomicBool,
+    /// Whether an answer has begun or ended since the socket last asked.
+    has_advanced: AtomicBool,
 }
 
 /// Marks a connection as having a receiver of a SockJS session attached, until it is dropped.
@@ -40,7 +45,36 @@ pub enum NoSeat {
 impl Line {
     /// A connection at `place`.
     pub fn new(place: Place) -> Line {
-        Line { place: Mutex::new(Some(place)), cut: Notify::new(), receivers: AtomicUsize::new(0) }
+        Line {
+            place: Mutex::new(Some(place)),
+            cut: Notify::new(),
+            receivers: AtomicUsize::new(0),
+            is_answering: AtomicBool::new(false),
+            has_advanced: AtomicBool::new(false),
+        }
+    }
+
+    /// Answers a request by `answer`. Its head is complete.
+    pub async fn answer<T>(&self, answer: impl Future<Output = T>) -> T {
+        self.set_answering(true);
+        let answer = answer.await;
+        self.set_answering(false);
+        answer
+    }
+
+    fn set_answering(&self, is_answering: bool) {
+        self.is_answering.store(is_answering, Ordering::Relaxed);
+        self.has_advanced.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether [`Line::answer`] is under way.
+    pub(super) fn is_answering(&self) -> bool {
+        self.is_answering.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether [`Line::answer`] has begun or ended since the last call.
+    pub(super) fn has_advanced(&self) -> bool {
+        self.has_advanced.swap(false, Ordering::Relaxed)
     }
 
     /// The seat, for an upgrade by the client at `address`: it is the connection's no more, unless that client has

@@ -31,6 +31,7 @@ mod commit;
 pub mod drive;
 mod first_bytes;
 mod full;
+mod head_memory;
 mod http_socket;
 mod hub;
 mod ignored_headers;
@@ -64,6 +65,7 @@ pub mod wire;
 mod wrong_protocol;
 
 pub use byte_stream::ByteStream;
+pub use head_memory::{HEAD_BYTES_MAX, HeadMemory};
 pub use http_socket::{First, HttpSocket};
 pub use hub::{Hub, Options, Parts as HubParts, random_name};
 pub use input::InputShare;

@@ -1,7 +1,7 @@
 //! The broker-wide budget: at the limit new messages are refused, before it publishers are slowed down, and
 //! room that consumers make is used again.
 
-use crate::support::http::Http;
+use crate::support::http::{Http, Request};
 use crate::support::sockjs::{Session, Transport};
 use crate::support::{Broker, Client, Event, Wire, on_each_wire};
 use std::time::Duration;
@@ -321,4 +321,64 @@ fn sockjs_bodies_that_are_not_finished_are_refused_and_others_go_on() {
     broker.connect(Wire::Tcp).publish("/queue/a", "hi");
     drop((hoarders, session));
     broker.until_holds("budget_bytes", |bytes| bytes < SHARE / 4);
+}
+
+/// The head of a request that is not finished.
+fn half_a_head(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nCookie: {}", "x".repeat(12_000))
+}
+
+/// The memory that the large head of one connection takes.
+const HEAD_BYTES: i64 = 16 << 10;
+/// Large heads for which this memory has room.
+const HEADS: i64 = (1 << 20) / 8 / HEAD_BYTES;
+
+#[test]
+fn large_heads_of_requests_that_do_not_fit_are_refused_by_name_and_small_ones_are_served() {
+    let broker = Broker::start(&["--memory-bytes-max=1MiB"]);
+    let hoarders: Vec<_> = (1..=HEADS)
+        .map(|number| {
+            let mut http = Http::connect(broker.http);
+            http.octets(half_a_head("/health").as_bytes());
+            broker.until("budget_bytes", number * HEAD_BYTES);
+            http
+        })
+        .collect();
+    for hits in 1..=3 {
+        let mut http = Http::connect(broker.http);
+        http.octets(half_a_head("/health").as_bytes());
+        let refused = http.answer();
+        assert_eq!(refused.status, 503, "{refused:?}");
+        assert!(refused.body.contains("(a part of memory-bytes-max)"), "{refused:?}");
+        assert_eq!(broker.limit_hits("memory-bytes-max"), hits);
+    }
+    assert_eq!(broker.get("/health").status, 200);
+    broker.log_line(|line| line.contains("refused the unfinished input of a client: memory-bytes-max"));
+    broker.connect(Wire::Tcp).publish("/queue/a", "hi");
+    broker.connect(Wire::WebSocket).done("SEND\ndestination:/queue/a\nreceipt:done\n\nhi\0");
+    drop(hoarders);
+    broker.until_holds("budget_bytes", |bytes| bytes < HEAD_BYTES);
+    let mut http = Http::connect(broker.http);
+    http.octets(format!("{}\r\n\r\n", half_a_head("/health")).as_bytes());
+    assert_eq!(http.answer().status, 200);
+}
+
+#[test]
+fn a_large_head_is_in_the_account_until_its_connection_closes_or_is_upgraded() {
+    let broker = Broker::start(&["--memory-bytes-max=1MiB"]);
+    let mut http = Http::connect(broker.http);
+    // The next request behind the first one is not finished.
+    let first = "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    http.octets(format!("{first}{}", half_a_head("/health")).as_bytes());
+    assert_eq!(http.answer().status, 200);
+    broker.until("budget_bytes", HEAD_BYTES);
+    http.octets(b"\r\n\r\n");
+    assert_eq!(http.answer().status, 200);
+    assert_eq!(broker.metric("budget_bytes"), HEAD_BYTES);
+    drop(http);
+    broker.until("budget_bytes", 0);
+    let mut upgraded = broker.shake_hands(Request::get("/ws").header("Cookie", &"x".repeat(12_000)));
+    upgraded.send("CONNECT\naccept-version:1.2\nhost:a\n\n\0");
+    upgraded.frame("CONNECTED");
+    broker.until("budget_bytes", 0);
 }

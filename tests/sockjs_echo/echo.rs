@@ -19,7 +19,7 @@ use stompbox::transport::sockjs::{Application, Body, Endpoints, Options, Transpo
 use stompbox::transport::websocket::{Socket, message};
 use stompbox::transport::wire::{Farewell, Piece, ReadEnd, Tail, Wire};
 use stompbox::transport::{
-    ByteStream, HttpSocket, InputShare, Line, Place, Seat, Seats, Trust, Visitor,
+    ByteStream, HeadMemory, HttpSocket, InputShare, Line, Place, Seat, Seats, Trust, Visitor,
 };
 use stompbox_frames::websocket::Opcode;
 use tokio::net::{TcpListener, TcpStream};
@@ -189,6 +189,7 @@ pub(crate) struct Services {
     services: Vec<(&'static str, Endpoints<Echo>)>,
     seats: Arc<Seats>,
     budget: Arc<Budget>,
+    heads: Arc<HeadMemory>,
 }
 
 impl Services {
@@ -216,7 +217,8 @@ impl Services {
             ("/cookie_needed_echo", service(false, true, Transports::ALL)),
             ("/close", service(true, false, Transports::ALL)),
         ];
-        Arc::new(Services { services, seats: Seats::new(CONNECTIONS_MAX, 0), budget: budget.clone() })
+        let heads = HeadMemory::new(&budget, Metrics::new());
+        Arc::new(Services { services, seats: Seats::new(CONNECTIONS_MAX, 0), budget, heads })
     }
 
     /// Serves until the future is dropped.
@@ -241,6 +243,7 @@ impl Services {
         let address = seat.address();
         let line = Arc::new(Line::new(Place::Seat(seat)));
         let own_line = line.clone();
+        let socket = HttpSocket::new(stream, own_line.clone(), self.heads.clone());
         let service = service_fn(move |request| {
             let visit = Visit { address, line: line.clone(), ancestors: None, trust: Trust::default() };
             let services = self.clone();
@@ -249,7 +252,7 @@ impl Services {
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .half_close(true)
-            .serve_connection(TokioIo::new(HttpSocket::new(stream, own_line.clone())), service)
+            .serve_connection(TokioIo::new(socket), service)
             .with_upgrades();
         tokio::select! {
             _ = connection => {}
