@@ -47,6 +47,8 @@ pub enum Slowness {
     Unsettled(Key),
     /// It did not acknowledge the deliveries of all of its subscriptions (`subscription-bytes-max`).
     UnsettledBytes,
+    /// It did not acknowledge many deliveries while the broker had little memory left (`memory-bytes-max`).
+    UnsettledMemory,
 }
 
 impl Slowness {
@@ -57,14 +59,16 @@ impl Slowness {
             Slowness::Stalled => "stall-timeout",
             Slowness::Unsettled(_) => "unsettled-max",
             Slowness::UnsettledBytes => "subscription-bytes-max",
+            Slowness::UnsettledMemory => "memory-bytes-max",
         }
     }
 
-    /// Returns whether a message may be the cause. An overflow tells how much is published, not how it is handled.
+    /// Returns whether a message may be the cause. An overflow, or a lack of memory, tells how much is published, not how
+    /// it is handled.
     fn is_lost(self) -> bool {
         match self {
             Slowness::Stalled | Slowness::Unsettled(_) | Slowness::UnsettledBytes => true,
-            Slowness::Overflow => false,
+            Slowness::Overflow | Slowness::UnsettledMemory => false,
         }
     }
 }
@@ -186,6 +190,7 @@ mod tests {
         lost.retain(|&slowness| Closing::SlowConsumer(slowness).is_lost());
         assert_eq!(lost.len(), 3, "{lost:?}");
         assert!(!Closing::SlowConsumer(Slowness::Overflow).is_lost());
+        assert!(!Closing::SlowConsumer(Slowness::UnsettledMemory).is_lost());
         for (option, is_lost) in [
             ("frame-bytes-max", true),
             ("ws-message-bytes-max", true),

@@ -12,6 +12,9 @@ use std::collections::HashSet;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+/// Memory of unsettled deliveries that a client may keep when the byte budget is nearly used up.
+const UNSETTLED_BYTES_MAX: usize = 64 * 1024;
+
 impl<W: Wire> Connection<W> {
     /// About `room` octets of parcels become frames. Whether there may be more: if not, the next one wakes the task.
     pub(super) fn receive(&mut self, cx: &mut Context<'_>, room: usize, now: Instant) -> bool {
@@ -29,6 +32,7 @@ impl<W: Wire> Connection<W> {
             self.resume_starved(now);
         }
         work::add(batch.len() * work::DELIVERY);
+        let unsettled_bytes = self.session.held_bytes();
         let mut prefix = BytesMut::with_capacity(128);
         let mut delivered = 0;
         for (place, parcel) in batch.iter().enumerate() {
@@ -54,7 +58,21 @@ impl<W: Wire> Connection<W> {
             }
         }
         self.hub.metrics.deliveries.inc_by(delivered);
+        // The deliveries of work queues are bounded by the credit of their consumers, who make room when they settle them.
+        let has_grown = self.session.held_bytes() > unsettled_bytes.max(UNSETTLED_BYTES_MAX);
+        if has_grown && self.ending.is_none() && batch.iter().any(|parcel| parcel.tag == 0) {
+            self.end_near_budget(now);
+        }
         !drained
+    }
+
+    /// Ends a client that leaves many broadcasts unacknowledged if the byte budget is nearly used up: publishers must
+    /// not be refused because of it.
+    fn end_near_budget(&mut self, now: Instant) {
+        self.charge_held();
+        if self.hub.budget.is_near() {
+            self.end_slow_consumer(Slowness::UnsettledMemory, now);
+        }
     }
 
     /// Whether the wire can carry the message unmangled. Work queues know what it cannot and give it to others, so

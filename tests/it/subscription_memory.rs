@@ -361,6 +361,29 @@ on_each_wire! {
         assert_eq!(broker.limit_hits("subscription-bytes-max"), 1);
         publisher.publish("/topic/a", "goes on");
     }
+
+    fn a_client_that_acknowledges_nothing_is_closed_near_the_limit_and_publishers_go_on(wire: Wire) {
+        let broker = Broker::start(&["--memory-bytes-max=1MiB", "--burst-patience=0"]);
+        let mut client = broker.connect(wire);
+        let frames = (1..100).map(|id| format!("SUBSCRIBE\nid:{id}\ndestination:/topic/a\nack:client\n\n\0"));
+        client.send(&frames.collect::<String>());
+        client.subscribe("100", "/topic/a", "ack:client\n");
+        let mut publisher = broker.connect(Wire::Tcp);
+        let error = 'messages: loop {
+            publisher.publish("/topic/a", "hi");
+            for _ in 0..100 {
+                match client.event() {
+                    Event::Frame(frame) if frame.command == "MESSAGE" => {}
+                    Event::Frame(frame) => break 'messages frame,
+                    other => panic!("{other:?}"),
+                }
+            }
+        };
+        assert_eq!(error.must("message"), "slow consumer");
+        assert!(error.text().contains("nearly as much as memory-bytes-max allows"), "{error:?}");
+        assert_eq!(broker.limit_hits("memory-bytes-max"), 1);
+        publisher.publish("/topic/a", "goes on");
+    }
 }
 
 #[test]
