@@ -64,7 +64,8 @@
 //!   bounded by the length of the queue (`auth-waiting-max`), not by time.
 //! - Guesses are throttled by address and name; by name or address alone only beyond much higher counts, and never where a
 //!   login was right before: a client that guesses delays itself, not its neighbours. Refusals are delayed and checks are
-//!   not, so that the right passcode is checked at once.
+//!   not, so that the right passcode is checked at once. Where checks have to wait, the waiting logins draw lots for each
+//!   slot: a client that comes again faster gains nothing.
 //! - A user name is checked in one place, behind all sources of users ([`users::Names`]).
 //! - Users' destinations, and those of services, are topics in maps and tries of their own: no pattern over `/topic` can
 //!   reach one, whatever mistake is made elsewhere. A session subscribes to its user's alone; there is no way to say

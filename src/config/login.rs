@@ -33,7 +33,8 @@ pub(super) const LOGIN: &[Row] = &[
     number(
         "auth-waiting-max",
         "65536",
-        "Logins under way, those that wait for their turn included; further ones are refused and may try again later.",
+        "Logins that are checked at the same time, those that wait for a thread or an answer included; further ones \
+         are refused and may try again later. Logins that are held back (auth-failures-free) do not count.",
         |c, v| put(&mut c.users.auth_waiting_max, count(v, 1..=MANY / 2)),
     ),
     number(
@@ -54,8 +55,9 @@ pub(super) const LOGIN: &[Row] = &[
         "auth-failures-free",
         "5",
         "Wrong passcodes of a name from one address after which each further guess waits: 250ms, doubling up to 15s. \
-         After 20 times as many of one name, or from one address, one guess every 4s is checked; logins that were \
-         correct before do not wait. A correct login, or 15 minutes without a wrong one, resets the count.",
+         After 20 times as many, one guess every 4s is checked of one name, and one every second from one address; \
+         logins that were correct before do not wait. A correct login, or 15 minutes without a wrong one, resets the \
+         count.",
         |c, v| put(&mut c.users.auth_failures_free, count(v, 0..=MANY)),
     ),
 ];

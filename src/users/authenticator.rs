@@ -1,41 +1,42 @@
 //! The way of a login: who is slowed down, who waits, who is asked, and what the client hears.
 
 mod answer;
+mod pending;
 mod turn;
 
-use self::answer::{Checked, crowded, heard, left_early, no_memory, not_checked, refused};
-use self::turn::Turn;
+use self::answer::{Checked, heard, left_early, no_memory, not_checked, refused};
+use self::pending::{Answers, Pending, Progress};
+use self::turn::CHECKS_PER_ADDRESS;
 use super::gate::Gates;
 use super::keyed::{Digest, Key};
 use super::source::{Source, Standing, Verdict};
-use super::throttle::{Outcome, Throttle, network};
+use super::throttle::{Outcome, Throttle};
 use super::{Cause, Credentials, Handshake, Options, Principal, Refused, Secret, bare_token, sources};
 use crate::budget::{Budget, Charge};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::sync::{Semaphore, watch};
+use tokio::time::{Instant, timeout};
 
-/// Logins of one address that are checked at the same time, before it is known whether they are right.
-const CHECKS_PER_ADDRESS: usize = 256;
-/// Logins of at most this size are never refused for lack of memory: `auth-waiting-max` bounds them.
+/// Logins of at most this size are never refused for lack of memory. While they wait, each has a connection
+/// (`connections-max`), and while they are checked, a permit (`auth-waiting-max`).
 const SMALL_BYTES_MAX: usize = 1024;
 
 /// Says who somebody is; cheap to clone.
 ///
 /// ```text
-///  authenticate ──► permit (auth-waiting-max) free? ──► the same is under way? wait with it ───────────────────┐
-///                      │ no                               │ no: a task of its own                             │
-///                      ▼                                  ▼                                                   │
-///                   Refused             throttled? wait, or Refused ──► one source after the other            │
-///                                                                       (auth-timeout each)                   │
-///                                              Principal, or Refused (held back if repeated), for all who wait ◄┘
+///  authenticate ──► the same is under way? wait with it ─────────────────────────────────────────────────────────┐
+///                      │ no: a task of its own                                                                  │
+///                      ▼                                                                                        │
+///                   throttled? wait, or Refused ──► permit (auth-waiting-max) ──► one source after the other    │
+///                                                   or Refused                    (auth-timeout each)           │
+///                                                                                              │                │
+///                                              Principal, or Refused (held back if repeated), for all clients ◄─┘
 /// ```
-/// A login that has begun is completed although its client may be gone: what it cost is not in vain, since successes are
-/// remembered, and a failure counts although nobody waits to hear of it.
+/// A check that has begun is completed although its clients may have left: what it cost is not in vain, since successes
+/// are remembered, and a failure counts. A login that still waits to be checked ends with its last client.
 #[derive(Clone, Debug)]
 pub struct Authenticator {
     shared: Arc<Shared>,
@@ -46,24 +47,15 @@ pub struct Authenticator {
 struct Shared {
     options: Options,
     sources: Vec<Arc<dyn Source>>,
-    chairs: Arc<Semaphore>,
+    permits: Semaphore,
     gates: Gates,
     throttle: Mutex<Throttle>,
     key: Key,
-    under_way: Mutex<HashMap<Digest, Answers>>,
+    under_way: Mutex<HashMap<Digest, watch::Sender<Progress>>>,
 }
 
 /// What is said in the end.
 type Answer = Result<Principal, Refused>;
-type Answers = watch::Receiver<Progress>;
-
-/// The progress of a login.
-#[derive(Clone, Debug, Default)]
-struct Progress {
-    /// Whether the throttle delays the check, or a refusal. It is decided before the check.
-    is_held_back: bool,
-    answer: Option<Answer>,
-}
 
 /// What the credentials are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -84,13 +76,13 @@ impl Authenticator {
 
     /// Asks other sources; of `options` only the bounds count.
     pub fn with_sources(options: Options, sources: Vec<Arc<dyn Source>>) -> Authenticator {
-        let chairs = options.auth_waiting_max.clamp(1, Semaphore::MAX_PERMITS);
+        let permits = options.auth_waiting_max.clamp(1, Semaphore::MAX_PERMITS);
         let throttle = Throttle::new(options.auth_failures_free, options.auth_cache_max);
         Authenticator {
             shared: Arc::new(Shared {
                 options,
                 sources,
-                chairs: Arc::new(Semaphore::new(chairs)),
+                permits: Semaphore::new(permits),
                 gates: Gates::new(CHECKS_PER_ADDRESS),
                 throttle: Mutex::new(throttle),
                 key: Key::random(),
@@ -108,15 +100,16 @@ impl Authenticator {
     /// Whom the credentials stand for. Where CONNECT shows something, the handshake does not count.
     ///
     /// # Errors
-    /// The credentials are wrong, or they cannot be checked now: too many logins are under way (`auth-waiting-max`),
-    /// they hold too much memory (`memory-bytes-max`), or a source took too long (`auth-timeout`) or cannot be reached.
+    /// The credentials are wrong, or they cannot be checked now: too many logins are being checked
+    /// (`auth-waiting-max`), logins hold too much memory (`memory-bytes-max`), or a source took too long
+    /// (`auth-timeout`) or cannot be reached.
     pub async fn authenticate(&self, credentials: Credentials) -> Result<Principal, Refused> {
         self.authenticate_until(std::future::pending(), credentials).await
     }
 
     /// Like [`Authenticator::authenticate`], for a client that may leave. Once `left` completes, a login that the
-    /// throttle holds back is answered with "login not checked" at once, whatever its result. The check continues and
-    /// counts.
+    /// throttle holds back is answered with "login not checked" at once, whatever its result. A check that has begun
+    /// continues and counts.
     ///
     /// # Errors
     /// As for [`Authenticator::authenticate`], or the client has left.
@@ -219,21 +212,20 @@ impl Shared {
     }
 
     /// Returns the answers to this request, and starts the request unless an equal one is under way. A started request
-    /// holds a permit (`auth-waiting-max`) until it is answered, and a login also `charge` until it is checked.
+    /// holds a permit (`auth-waiting-max`) while it is checked, and a login holds `charge` until then.
     ///
     /// # Errors
-    /// Too many requests are under way, or a large login does not fit into the budget.
+    /// A large login does not fit into the budget.
     fn join(
         self: &Arc<Shared>,
         credentials: Credentials,
         purpose: Purpose,
         mut charge: Charge,
     ) -> Result<Answers, Refused> {
-        let Ok(chair) = self.chairs.clone().try_acquire_owned() else { return Err(crowded()) };
         let digest = self.key.digest(&(&credentials, purpose));
         let mut under_way = self.under_way.lock();
-        if let Some(answers) = under_way.get(&digest) {
-            return Ok(answers.clone());
+        if let Some(progress) = under_way.get(&digest) {
+            return Ok(progress.subscribe());
         }
         match credentials.bytes() {
             // Logins of other clients must not block the renewal of a token by a client that has signed in.
@@ -242,75 +234,43 @@ impl Shared {
             bytes if charge.try_grow(bytes) => {}
             _ => return Err(no_memory()),
         }
-        let (tell, answers) = watch::channel(Progress::default());
-        under_way.insert(digest, answers.clone());
-        let question = Question { shared: self.clone(), digest, _chair: chair };
+        let (progress, answers) = watch::channel(Progress::default());
+        under_way.insert(digest, progress.clone());
+        let mut pending = Pending::new(self.clone(), digest, progress);
         tokio::spawn(async move {
-            let (checked, answer_at) = question.shared.in_turn(&credentials, purpose, &tell).await;
+            let shared = pending.shared();
+            let (checked, answer_at) = shared.in_turn(&credentials, purpose, &mut pending).await;
             let answer = heard(&credentials, checked);
             // Frees the credentials before a refusal is held back.
             drop((credentials, charge));
             if let Some(answer_at) = answer_at {
-                sleep_until(answer_at).await;
+                pending.hold_back(answer_at).await;
             }
-            drop(question);
-            tell.send_modify(|progress| progress.answer = Some(answer));
+            pending.answer(answer);
         });
         Ok(answers)
     }
 
-    /// Asks the sources once the throttle admits the login. A login without a passcode is not a guess and is not
-    /// throttled. Returns the result and, for a wrong passcode, the time before which the refusal must not be sent.
+    /// Asks the sources once the login may be checked. Returns the result and, for a wrong passcode, the time before
+    /// which the refusal must not be sent.
     async fn in_turn(
         &self,
         credentials: &Credentials,
         purpose: Purpose,
-        tell: &watch::Sender<Progress>,
+        pending: &mut Pending,
     ) -> (Checked, Option<Instant>) {
-        let Some((name, passcode)) = credentials.login() else {
-            return (self.ask(credentials, purpose).await, None);
-        };
-        let turn = match self.turn(credentials.handshake.address, name, passcode, tell).await {
+        let turn = match self.turn(credentials, pending).await {
             Ok(turn) => turn,
-            Err(reason) => return (Checked::Throttled(reason), None),
+            Err(checked) => return (checked, None),
         };
         let checked = self.ask(credentials, purpose).await;
         let outcome = match &checked {
-            Checked::Known(principal) if is_by_login(credentials, principal, name) => Outcome::Right,
+            Checked::Known(principal) if is_by_login(credentials, principal) => Outcome::Right,
             Checked::Refused(_) | Checked::Unknown => Outcome::Wrong,
-            Checked::Known(_) | Checked::BadName(_) | Checked::Unavailable(..) | Checked::Throttled(_) => {
-                Outcome::Unknown
-            }
+            _ => Outcome::Unknown,
         };
         let answer_at = turn.settle(outcome);
-        (checked, (outcome == Outcome::Wrong).then_some(answer_at))
-    }
-
-    /// Waits until the login may be checked.
-    async fn turn(
-        &self,
-        address: Option<IpAddr>,
-        name: &str,
-        passcode: &str,
-        tell: &watch::Sender<Progress>,
-    ) -> Result<Turn<'_>, &'static str> {
-        let attempt = self.throttle.lock().attempt(address, name, passcode);
-        let is_known = self.throttle.lock().is_known(&attempt);
-        let pass = match address.filter(|_| !is_known) {
-            Some(address) => Some(self.gates.pass(network(address)).await),
-            None => None,
-        };
-        let now = Instant::now();
-        let ticket = self.throttle.lock().enter(attempt, now)?;
-        let check_at = ticket.check_at;
-        if ticket.answer_at > now {
-            tell.send_modify(|progress| progress.is_held_back = true);
-        }
-        let turn = Turn::new(&self.throttle, ticket, pass.filter(|_| check_at <= now));
-        if check_at > now {
-            sleep_until(check_at).await;
-        }
-        Ok(turn)
+        (checked, answer_at)
     }
 
     /// Asks one source after the other, until one knows the client or refuses it.
@@ -342,13 +302,13 @@ impl Shared {
     }
 }
 
-/// Whether the success proves that the client knows the passcode of `name`: with a token of one's own nobody wipes out
-/// that they have guessed that of another.
-fn is_by_login(credentials: &Credentials, principal: &Principal, name: &str) -> bool {
+/// Whether the success proves that the client knows the passcode of its login: with a token of one's own nobody wipes
+/// out that they have guessed that of another.
+fn is_by_login(credentials: &Credentials, principal: &Principal) -> bool {
     let handshake = &credentials.handshake;
     let others =
         credentials.token().is_some() || handshake.proxy.is_some() || handshake.certificate.is_some();
-    !others || principal.name.as_deref() == Some(name)
+    !others || principal.name.as_deref() == credentials.login().map(|(name, _)| name)
 }
 
 /// Waits for the answer.
@@ -357,19 +317,6 @@ async fn answered(progress: &mut Answers) -> Answer {
     progress
         .and_then(|progress| progress.answer.clone())
         .unwrap_or_else(|| Err(not_checked("the check was given up".to_owned(), Cause::Source("broker"))))
-}
-
-/// A question that is under way; dropped, it is not any more.
-struct Question {
-    shared: Arc<Shared>,
-    digest: Digest,
-    _chair: OwnedSemaphorePermit,
-}
-
-impl Drop for Question {
-    fn drop(&mut self) {
-        self.shared.under_way.lock().remove(&self.digest);
-    }
 }
 
 impl fmt::Debug for Shared {

@@ -4,19 +4,23 @@
 //!  login ──► right before, with this passcode? ─────────────────────────────────► checked at once
 //!              │ no
 //!              ├─► refused before, with this passcode? ─────────────────────────► checked at once, the refusal is held back
-//!              └─► a new guess: waits for its slot of (address, name), and unless this name has signed in from this
-//!                  address before, for those of the name and of the address ─────► checked in its slot
+//!              └─► a new guess: waits for a slot of (address, name), and unless this name has signed in from this
+//!                  address before, for one of the name and of the address ──────► checked in its slot
 //! ```
 //! | what is counted | free | then one guess each |
 //! |---|---|---|
 //! | different passcodes of one name from one address | `free` | 250 ms, doubling to 15 s |
 //! | different passcodes of one name, from all addresses | 20 · `free` | 250 ms, doubling to 4 s |
-//! | different passcodes from one address, 5 · `free` of each name at most | 20 · `free` | 250 ms, doubling to 4 s |
+//! | different passcodes from one address, 5 · `free` of each name at most | 20 · `free` | 250 ms, doubling to 1 s |
 //!
-//! The same wrong passcode of a name again is no new guess: a client that repeats it delays its own refusals only. A guess that is being checked counts as a wrong one until it proves
-//! right, so that guessing in parallel gains nothing. A guess that would wait longer than 15 s is not checked at all. A
+//! The same wrong passcode of a name again is no new guess: a client that repeats it delays its own refusals only. A
+//! guess that is being checked counts as a wrong one until it proves right, so that guessing in parallel gains nothing. A
 //! right login takes back what its own address and name have counted. Counts are forgotten after 15 minutes without a
 //! refusal. An IPv6 address counts as its /64 network, which is what one customer has.
+//!
+//! Slots are not booked ahead: a client that sends one guess after the other would hold all of them. Instead, all logins
+//! that wait for a slot try to take it at a random time in the [`DRAW`] after it opens, and so does a login that
+//! arrives in that time. Every waiting login has the same chance, however often the others come again.
 
 use super::recent::Recent;
 use std::collections::HashMap;
@@ -31,20 +35,24 @@ use tokio::time::Instant;
 const INTERVAL: Duration = Duration::from_millis(250);
 /// The longest interval between two guesses of one name from one address.
 const INTERVAL_MAX: Duration = Duration::from_secs(15);
-/// The longest interval between two guesses of one name, or from one address.
-const WIDE_INTERVAL_MAX: Duration = Duration::from_secs(4);
+/// The longest interval between two guesses of one name, from all addresses.
+const NAME_INTERVAL_MAX: Duration = Duration::from_secs(4);
+/// The longest interval between two guesses from one address. It is shorter: users behind the address wait for a slot,
+/// too, if nothing is known of them yet.
+const ADDRESS_INTERVAL_MAX: Duration = Duration::from_secs(1);
+/// Time after a slot opens in which waiting logins try to take it, each at a random time.
+pub(super) const DRAW: Duration = Duration::from_millis(100);
 /// Counts of one name, or of one address, may be this many times as high as those of one name from one address.
 const WIDE: u32 = 20;
 /// The same of what one name adds to the count of its address: four names make it full, or a hundred with one guess each.
 const PER_NAME: u32 = 5;
-/// A guess that would have to wait longer is not checked.
-const WAIT_MAX: Duration = Duration::from_secs(15);
 /// Time without a refusal after which a count is forgotten.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(15 * 60);
 /// Length limit of each table; the least recently used entries are forgotten.
 const ENTRIES_MAX: usize = 65_536;
 
-/// Counts refused logins. Pure but for the key of its hashes: time is an argument.
+/// Counts refused logins. Pure but for the key of its hashes: time is an argument, and the random times are chosen by the
+/// caller.
 pub(super) struct Throttle {
     free: u32,
     hasher: RandomState,
@@ -76,10 +84,17 @@ pub(super) struct Attempt {
 pub(super) struct Ticket {
     attempt: Attempt,
     kind: Kind,
-    /// When the login may be checked.
-    pub(super) check_at: Instant,
     /// Before this time a refusal must not be answered.
     pub(super) answer_at: Instant,
+}
+
+/// A login that has to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Held {
+    /// When the next slot opens for which the login may try.
+    pub(super) slot: Instant,
+    /// The count that holds the login, for the log.
+    pub(super) reason: &'static str,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +128,8 @@ struct Pair {
     /// Refused logins.
     refusals: u32,
     last: Instant,
-    next_at: Instant,
+    /// When the next slot opens; `None` while guesses are free.
+    next_at: Option<Instant>,
 }
 
 /// The counts of one name, or of one address.
@@ -121,7 +137,8 @@ struct Pair {
 struct Count {
     count: u32,
     last: Instant,
-    next_at: Instant,
+    /// When the next slot opens; `None` while guesses are free.
+    next_at: Option<Instant>,
 }
 
 impl Throttle {
@@ -156,58 +173,62 @@ impl Throttle {
         self.right.contains(&attempt.passcode) || self.known_pairs.contains(&attempt.pair)
     }
 
-    /// Admits a login, now or later.
+    /// Admits a login to be checked now. `drawn` is the slot for which the login has waited until a random time, if any.
     ///
     /// # Errors
-    /// The login would have to wait too long. The text names the exceeded count, for the log.
-    pub(super) fn enter(&mut self, attempt: Attempt, now: Instant) -> Result<Ticket, &'static str> {
+    /// The login has to wait for a slot. Nothing of it is kept.
+    pub(super) fn enter(
+        &mut self,
+        attempt: Attempt,
+        drawn: Option<Instant>,
+        now: Instant,
+    ) -> Result<Ticket, Held> {
         let pair = self.pairs.get(&attempt.pair).copied().filter(|pair| pair.last + FORGOTTEN_AFTER > now);
         let pair = pair.unwrap_or_else(|| Pair::new(now));
-        let ticket = |kind, check_at, answer_at| Ticket { attempt, kind, check_at, answer_at };
+        let ticket = |kind, answer_at| Ticket { attempt, kind, answer_at };
         if self.right.touch(&attempt.passcode) {
             self.begin(attempt);
-            return Ok(ticket(Kind::Right, now, now));
+            return Ok(ticket(Kind::Right, now));
         }
         if self.wrong.touch(&attempt.passcode) {
             self.begin(attempt);
-            return Ok(ticket(Kind::Repeated, now, now + interval(pair.refusals, self.free, INTERVAL_MAX)));
+            return Ok(ticket(Kind::Repeated, now + interval(pair.refusals, self.free, INTERVAL_MAX)));
         }
         let is_known = self.known_pairs.touch(&attempt.pair);
         let name = self.names.get(&attempt.name).copied().unwrap_or_else(|| Count::new(now)).at(now);
         let address = attempt.network.and_then(|network| self.addresses.get(&network));
         let address = address.copied().unwrap_or_else(|| Count::new(now)).at(now);
-        let mut check_at = now.max(pair.next_at);
-        if !is_known {
-            check_at = check_at.max(name.next_at).max(address.next_at);
-        }
-        if check_at > now + WAIT_MAX {
-            return Err(match check_at {
-                _ if pair.next_at == check_at => "too many wrong passcodes of this name from this address",
-                _ if name.next_at == check_at => "too many wrong passcodes of this name from all addresses",
+        let of_all = |count: Count| count.next_at.filter(|_| !is_known);
+        let slot = pair.next_at.max(of_all(name)).max(of_all(address));
+        if let Some(slot) = slot.filter(|slot| !is_open(*slot, drawn, now)) {
+            let reason = match Some(slot) {
+                slot if slot == pair.next_at => "too many wrong passcodes of this name from this address",
+                slot if slot == of_all(name) => "too many wrong passcodes of this name from all addresses",
                 _ => "too many wrong passcodes of many names from this address",
-            });
+            };
+            return Err(Held { slot, reason });
         }
-        let answer_at = check_at + interval(pair.guesses, self.free, INTERVAL_MAX);
+        let wait = interval(pair.guesses, self.free, INTERVAL_MAX);
         let guesses = pair.guesses.saturating_add(1);
-        self.pairs.insert(attempt.pair, Pair { guesses, next_at: answer_at, last: now, ..pair });
+        self.pairs.insert(attempt.pair, Pair { guesses, next_at: next_slot(now, wait), last: now, ..pair });
         if !is_known {
-            self.reserve(attempt, name, address, check_at);
+            self.take_slots(attempt, name, address, now);
         }
         self.begin(attempt);
-        Ok(ticket(Kind::Guess, check_at, answer_at))
+        Ok(ticket(Kind::Guess, now + wait))
     }
 
-    /// Takes the slot at `at` of the name and of the address, where these have counted too much.
-    fn reserve(&mut self, attempt: Attempt, name: Count, address: Count, at: Instant) {
+    /// Takes the slots of the name and of the address, where these have counted too much.
+    fn take_slots(&mut self, attempt: Attempt, name: Count, address: Count, now: Instant) {
         let free = self.free.max(1).saturating_mul(WIDE);
         let checked = self.checked_names.get(&attempt.name).copied().unwrap_or_default();
-        let wait = interval(name.count.saturating_add(checked), free, WIDE_INTERVAL_MAX);
-        if !wait.is_zero() {
-            self.names.insert(attempt.name, Count { next_at: at + wait, ..name });
+        let next_at = next_slot(now, interval(name.count.saturating_add(checked), free, NAME_INTERVAL_MAX));
+        if next_at.is_some() {
+            self.names.insert(attempt.name, Count { next_at, ..name });
         }
-        let wait = interval(address.count, free, WIDE_INTERVAL_MAX);
-        if let Some(network) = attempt.network.filter(|_| !wait.is_zero()) {
-            self.addresses.insert(network, Count { next_at: at + wait, ..address });
+        let next_at = next_slot(now, interval(address.count, free, ADDRESS_INTERVAL_MAX));
+        if let Some(network) = attempt.network.filter(|_| next_at.is_some()) {
+            self.addresses.insert(network, Count { next_at, ..address });
         }
     }
 
@@ -285,13 +306,13 @@ impl Throttle {
 
 impl Pair {
     fn new(now: Instant) -> Pair {
-        Pair { guesses: 0, wrong: 0, refusals: 0, last: now, next_at: now }
+        Pair { guesses: 0, wrong: 0, refusals: 0, last: now, next_at: None }
     }
 }
 
 impl Count {
     fn new(now: Instant) -> Count {
-        Count { count: 0, last: now, next_at: now }
+        Count { count: 0, last: now, next_at: None }
     }
 
     /// Returns the current count; zero if it has expired.
@@ -312,6 +333,17 @@ fn interval(guesses: u32, free: u32, max: Duration) -> Duration {
         Some(more) if guesses > 0 => INTERVAL.saturating_mul(1 << more.min(16)).min(max),
         _ => Duration::ZERO,
     }
+}
+
+/// Returns when the slot after one that is taken now opens; `None` if guesses are free.
+fn next_slot(now: Instant, interval: Duration) -> Option<Instant> {
+    (!interval.is_zero()).then(|| now + interval)
+}
+
+/// Returns whether a login that has waited for the slot `drawn` may take the one that opens at `slot`.
+fn is_open(slot: Instant, drawn: Option<Instant>, now: Instant) -> bool {
+    let opens_at = if drawn == Some(slot) { slot } else { slot + DRAW };
+    now >= opens_at
 }
 
 /// Decrements the count, and returns whether it was the last.

@@ -14,17 +14,21 @@ pub(super) enum Checked {
     /// The named source could not check the login.
     Unavailable(&'static str, String),
     Throttled(&'static str),
+    /// As many logins as may be (`auth-waiting-max`) are being checked.
+    Crowded,
+    /// No client waits for the answer any longer.
+    Abandoned,
 }
 
 const REFUSED: &str = "login refused";
 const NOT_CHECKED: &str = "login not checked";
 
-pub(super) fn crowded() -> Refused {
+fn crowded() -> Refused {
     Refused {
         summary: NOT_CHECKED,
         detail: "Too many clients are logging in at this moment (limit auth-waiting-max); try again later."
             .to_owned(),
-        reason: "too many logins are under way".to_owned(),
+        reason: "too many logins are being checked".to_owned(),
         cause: Cause::Busy,
         limit: Some("auth-waiting-max"),
     }
@@ -72,6 +76,8 @@ pub(super) fn heard(credentials: &Credentials, checked: Checked) -> Answer {
         Checked::Known(principal) => return Ok(principal),
         Checked::Unavailable(source, reason) => return Err(not_checked(reason, Cause::Source(source))),
         Checked::Throttled(reason) => return Err(not_checked(reason.to_owned(), Cause::Busy)),
+        Checked::Crowded => return Err(crowded()),
+        Checked::Abandoned => return Err(left_early()),
         Checked::BadName(reason) => {
             let detail = "Your user name is not accepted by this broker; its log says why (user-names).";
             return Err(refused(detail.to_owned(), reason));

@@ -1,28 +1,36 @@
-//! A login that the throttle has admitted.
+//! The wait of a login until it may be checked.
 
+use super::answer::Checked;
+use super::pending::Pending;
+use super::{Credentials, Shared};
 use crate::users::gate::Pass;
-use crate::users::throttle::{Outcome, Throttle, Ticket};
+use crate::users::throttle::{Attempt, DRAW, Outcome, Throttle, Ticket, network};
 use parking_lot::Mutex;
-use tokio::time::Instant;
+use std::net::IpAddr;
+use std::time::Duration;
+use tokio::sync::SemaphorePermit;
+use tokio::time::{Instant, sleep_until};
 
-/// An admitted login. If it is dropped before it is settled, it is not counted.
+/// Logins of one address that are checked at the same time, before it is known whether they are right.
+pub(super) const CHECKS_PER_ADDRESS: usize = 256;
+/// A login waits for the slots that open within this time.
+const WAIT_MAX: Duration = Duration::from_secs(15);
+
+/// A login that may be checked. If it is dropped before it is settled, it is not counted.
 pub(super) struct Turn<'a> {
     throttle: &'a Mutex<Throttle>,
+    /// `None` for a login that is no guess.
     ticket: Option<Ticket>,
     _pass: Option<Pass<'a>>,
+    _permit: SemaphorePermit<'a>,
 }
 
-impl<'a> Turn<'a> {
-    pub(super) fn new(throttle: &'a Mutex<Throttle>, ticket: Ticket, pass: Option<Pass<'a>>) -> Turn<'a> {
-        Turn { throttle, ticket: Some(ticket), _pass: pass }
-    }
-
-    /// Counts the result, and returns the time before which a refusal must not be sent.
-    pub(super) fn settle(mut self, outcome: Outcome) -> Instant {
-        let now = Instant::now();
-        let Some(ticket) = self.ticket.take() else { return now };
-        self.throttle.lock().settle(&ticket, outcome, now);
-        ticket.answer_at
+impl Turn<'_> {
+    /// Counts the result. For a wrong passcode, returns the time before which the refusal must not be sent.
+    pub(super) fn settle(mut self, outcome: Outcome) -> Option<Instant> {
+        let ticket = self.ticket.take()?;
+        self.throttle.lock().settle(&ticket, outcome, Instant::now());
+        (outcome == Outcome::Wrong).then_some(ticket.answer_at)
     }
 }
 
@@ -32,4 +40,75 @@ impl Drop for Turn<'_> {
             self.throttle.lock().settle(&ticket, Outcome::Unknown, Instant::now());
         }
     }
+}
+
+impl Shared {
+    /// Waits until the login may be checked. A login without a passcode is no guess and does not wait. A login that
+    /// waits holds no permit, and is given up when its last client leaves.
+    ///
+    /// # Errors
+    /// The login must not be checked.
+    pub(super) async fn turn(
+        &self,
+        credentials: &Credentials,
+        pending: &mut Pending,
+    ) -> Result<Turn<'_>, Checked> {
+        let throttle = &self.throttle;
+        let Some((name, passcode)) = credentials.login() else {
+            return Ok(Turn { throttle, ticket: None, _pass: None, _permit: self.permit()? });
+        };
+        let address = credentials.handshake.address;
+        let attempt = throttle.lock().attempt(address, name, passcode);
+        let (mut drawn, mut deadline) = (None, None);
+        loop {
+            let pass = tokio::select! {
+                pass = self.pass(address, &attempt) => pass,
+                () = pending.abandoned() => return Err(Checked::Abandoned),
+            };
+            let permit = self.permit()?;
+            let now = Instant::now();
+            let entered = throttle.lock().enter(attempt, drawn, now);
+            let held = match entered {
+                Ok(ticket) => {
+                    pending.set_held_back(ticket.answer_at > now);
+                    return Ok(Turn { throttle, ticket: Some(ticket), _pass: pass, _permit: permit });
+                }
+                Err(held) => held,
+            };
+            drop((pass, permit));
+            pending.set_held_back(true);
+            let deadline = *deadline.get_or_insert(now + WAIT_MAX);
+            let is_late = held.slot > deadline;
+            let until = if is_late { deadline } else { held.slot.max(now) + random_delay() };
+            tokio::select! {
+                () = sleep_until(until) => {}
+                () = pending.abandoned() => return Err(Checked::Abandoned),
+            }
+            if is_late {
+                return Err(Checked::Throttled(held.reason));
+            }
+            drawn = Some(held.slot);
+        }
+    }
+
+    /// Waits until fewer than [`CHECKS_PER_ADDRESS`] logins of the address are being checked. A known login does not
+    /// wait.
+    async fn pass(&self, address: Option<IpAddr>, attempt: &Attempt) -> Option<Pass<'_>> {
+        let is_known = self.throttle.lock().is_known(attempt);
+        match address.filter(|_| !is_known) {
+            Some(address) => Some(self.gates.pass(network(address)).await),
+            None => None,
+        }
+    }
+
+    /// Takes one of the `auth-waiting-max` permits.
+    fn permit(&self) -> Result<SemaphorePermit<'_>, Checked> {
+        self.permits.try_acquire().map_err(|_| Checked::Crowded)
+    }
+}
+
+/// Returns a random part of [`DRAW`].
+fn random_delay() -> Duration {
+    let random = getrandom::u32().expect("the system has a source of randomness");
+    DRAW.mul_f64(f64::from(random) / f64::from(u32::MAX))
 }

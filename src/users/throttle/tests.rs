@@ -13,54 +13,55 @@ struct Scene {
     now: Instant,
 }
 
-/// The outcome of a login for its client.
+/// Milliseconds until a login is checked, and until a refusal is answered.
 #[derive(Debug, PartialEq, Eq)]
-enum Noticed {
-    /// Milliseconds until the login is checked, and until a refusal is answered.
-    Waits(u128, u128),
-    Turned(&'static str),
-}
+struct Waits(u128, u128);
 
 impl Scene {
     fn new(free: u32) -> Scene {
         Scene { throttle: Throttle::new(free, 1000), now: Instant::now() }
     }
 
-    fn enter(&mut self, address: &str, name: &str, passcode: &str) -> Result<Ticket, &'static str> {
+    fn attempt(&self, address: &str, name: &str, passcode: &str) -> Attempt {
         let address = (!address.is_empty()).then(|| address.parse().expect("an address"));
-        let attempt = self.throttle.attempt(address, name, passcode);
-        self.throttle.enter(attempt, self.now)
+        self.throttle.attempt(address, name, passcode)
     }
 
-    /// Checks a login and waits for its answer.
-    fn login(&mut self, address: &str, name: &str, passcode: &str, outcome: Outcome) -> Noticed {
-        let ticket = match self.enter(address, name, passcode) {
-            Ok(ticket) => ticket,
-            Err(reason) => return Noticed::Turned(reason),
+    fn enter(&mut self, address: &str, name: &str, passcode: &str) -> Result<Ticket, Held> {
+        let attempt = self.attempt(address, name, passcode);
+        self.throttle.enter(attempt, None, self.now)
+    }
+
+    /// Checks a login, which takes the first slot for which it has to wait at once, and waits for its answer.
+    fn login(&mut self, address: &str, name: &str, passcode: &str, outcome: Outcome) -> Waits {
+        let (attempt, began) = (self.attempt(address, name, passcode), self.now);
+        let mut drawn = None;
+        let ticket = loop {
+            match self.throttle.enter(attempt, drawn, self.now) {
+                Ok(ticket) => break ticket,
+                Err(held) => {
+                    self.now = self.now.max(held.slot);
+                    drawn = Some(held.slot);
+                }
+            }
         };
-        let began = self.now;
-        self.now = self.now.max(ticket.check_at);
         let checked = (self.now - began).as_millis();
         self.throttle.settle(&ticket, outcome, self.now);
         if outcome == Outcome::Wrong {
             self.now = self.now.max(ticket.answer_at);
         }
-        Noticed::Waits(checked, (self.now - began).as_millis())
+        Waits(checked, (self.now - began).as_millis())
     }
 
     fn wrong(&mut self, address: &str, name: &str, passcode: &str) -> u128 {
-        match self.login(address, name, passcode, Outcome::Wrong) {
-            Noticed::Waits(_, answered) => answered,
-            turned => panic!("{turned:?}"),
-        }
+        let Waits(_, answered) = self.login(address, name, passcode, Outcome::Wrong);
+        answered
     }
 
     /// How long a right login waits until it is checked.
     fn right(&mut self, address: &str, name: &str, passcode: &str) -> u128 {
-        match self.login(address, name, passcode, Outcome::Right) {
-            Noticed::Waits(checked, _) => checked,
-            turned => panic!("{turned:?}"),
-        }
+        let Waits(checked, _) = self.login(address, name, passcode, Outcome::Right);
+        checked
     }
 }
 
@@ -115,6 +116,7 @@ fn a_login_remembered_as_right_is_not_delayed_by_guesses_of_its_name() {
     for n in 0..200 {
         scene.wrong("192.0.2.1", "alice", &format!("{n}"));
     }
+    scene.now += DRAW;
     let guess = scene.enter("192.0.2.1", "alice", "guess").expect("a slot");
     assert_eq!((guess.answer_at - scene.now).as_secs(), 15);
     for address in ["192.0.2.1", "192.0.2.2", "2001:db8::1"] {
@@ -153,30 +155,73 @@ fn a_stale_passcode_that_is_repeated_delays_its_own_refusals_only() {
 fn guesses_in_parallel_wait_for_one_another() {
     let mut scene = Scene::new(5);
     let start = scene.now;
-    let mut checks = Vec::new();
-    let mut tickets = Vec::new();
-    for n in 0..100 {
-        match scene.enter("192.0.2.1", "alice", &format!("{n}")) {
+    let (mut checks, mut tickets, mut drawn) = (Vec::new(), Vec::new(), None);
+    let end = start + 40 * SECOND;
+    while scene.now < end {
+        let attempt = scene.attempt("192.0.2.1", "alice", &format!("{}", tickets.len()));
+        match scene.throttle.enter(attempt, drawn, scene.now) {
             Ok(ticket) => {
-                checks.push((ticket.check_at - start).as_millis());
+                checks.push((scene.now - start).as_millis());
                 tickets.push(ticket);
             }
-            Err(reason) => assert_eq!(reason, "too many wrong passcodes of this name from this address"),
+            Err(held) => {
+                assert_eq!(held.reason, "too many wrong passcodes of this name from this address");
+                scene.now = held.slot;
+                drawn = Some(held.slot);
+            }
         }
     }
-    assert_eq!(checks, [0, 0, 0, 0, 0, 0, 250, 750, 1750, 3750, 7750]);
-    assert!(scene.enter("192.0.2.1", "bob", "b").is_ok_and(|ticket| ticket.check_at == start));
-    tickets.iter().for_each(|ticket| scene.throttle.settle(ticket, Outcome::Unknown, start));
+    assert_eq!(checks, [0, 0, 0, 0, 0, 0, 250, 750, 1750, 3750, 7750, 15_750, 30_750]);
+    assert!(scene.enter("192.0.2.1", "bob", "b").is_ok());
+    tickets.iter().for_each(|ticket| scene.throttle.settle(ticket, Outcome::Unknown, scene.now));
     assert_eq!(scene.throttle.checks.len(), 1, "bob's");
     assert_eq!(scene.wrong("192.0.2.1", "alice", "x"), 0, "checks that say nothing are no guesses");
+}
+
+/// Three waiting logins and one that arrives as the slot opens.
+#[test]
+fn a_slot_is_for_the_waiting_login_that_tries_first_and_not_for_one_that_has_just_arrived() {
+    let mut scene = Scene::new(1);
+    scene.enter("192.0.2.1", "alice", "0").expect("free");
+    scene.enter("192.0.2.1", "alice", "1").expect("the first slot");
+    let waiting = ["2", "3", "4"].map(|passcode| scene.attempt("192.0.2.1", "alice", passcode));
+    let held = waiting.map(|login| scene.throttle.enter(login, None, scene.now).expect_err("it waits"));
+    let slot = scene.now + INTERVAL;
+    assert_eq!(held.map(|held| held.slot), [slot; 3]);
+    scene.now = slot;
+    for after in [Duration::ZERO, DRAW - Duration::from_millis(1)] {
+        scene.now = slot + after;
+        let arrived = scene.enter("192.0.2.1", "alice", "5").expect_err("it draws lots, too");
+        assert_eq!(arrived.slot, slot, "{after:?}");
+    }
+    scene.throttle.enter(waiting[1], Some(slot), scene.now).expect("the slot is free");
+    let next = scene.throttle.enter(waiting[0], Some(slot), scene.now).expect_err("the slot is taken");
+    assert_eq!(next.slot, scene.now + 2 * INTERVAL);
+    scene.now = next.slot + DRAW;
+    scene.enter("192.0.2.1", "alice", "6").expect("no waiting login has wanted the slot");
+}
+
+#[test]
+fn nothing_is_kept_of_a_login_that_has_to_wait() {
+    let mut scene = Scene::new(1);
+    scene.wrong("192.0.2.1", "alice", "0");
+    let ticket = scene.enter("192.0.2.1", "alice", "1").expect("a slot");
+    scene.throttle.settle(&ticket, Outcome::Wrong, scene.now);
+    for n in 2..100 {
+        let held = scene.enter("192.0.2.1", "alice", &format!("{n}")).expect_err("it waits");
+        assert_eq!(held.slot, ticket.answer_at);
+    }
+    assert_eq!((scene.throttle.checks.len(), scene.throttle.checked_names.len()), (0, 0));
+    scene.now = ticket.answer_at + DRAW;
+    assert_eq!(scene.login("192.0.2.1", "alice", "2", Outcome::Wrong), Waits(0, 500), "the third guess");
 }
 
 #[test]
 fn a_check_that_says_nothing_counts_nothing() {
     let mut scene = Scene::new(1);
     for n in 0..50 {
-        let noticed = scene.login("192.0.2.1", "alice", &format!("{n}"), Outcome::Unknown);
-        assert_eq!(noticed, Noticed::Waits(0, 0));
+        let waits = scene.login("192.0.2.1", "alice", &format!("{n}"), Outcome::Unknown);
+        assert_eq!(waits, Waits(0, 0));
     }
     assert_eq!(scene.throttle.pairs.len(), 0);
 }
@@ -200,7 +245,7 @@ fn an_ipv6_network_of_one_customer_is_one_address() {
 fn a_name_under_attack_from_many_addresses_stays_open_to_its_user() {
     let mut scene = Scene::new(5);
     scene.right("192.0.2.1", "alice", "a");
-    // A thousand addresses that guess in parallel, and try again at once where they are turned away.
+    // A thousand addresses that guess in parallel, and try again at once where they have to wait.
     for round in 0..3 {
         for n in 0..1000 {
             let address = format!("198.51.{}.{}", n / 250, n % 250);
@@ -209,8 +254,8 @@ fn a_name_under_attack_from_many_addresses_stays_open_to_its_user() {
             }
         }
     }
-    let stranger = scene.login("203.0.113.1", "alice", "guess", Outcome::Wrong);
-    assert_eq!(stranger, Noticed::Turned("too many wrong passcodes of this name from all addresses"));
+    let stranger = scene.enter("203.0.113.1", "alice", "guess").expect_err("it waits");
+    assert_eq!(stranger.reason, "too many wrong passcodes of this name from all addresses");
     assert_eq!(scene.right("203.0.113.2", "alice", "a"), 0, "the passcode was right before");
     assert_eq!(scene.right("192.0.2.1", "alice", "another"), 0, "the address is hers");
     assert_eq!(scene.right("198.51.0.1", "bob", "b"), 0, "other names, from an address of the attack");
@@ -220,21 +265,21 @@ fn a_name_under_attack_from_many_addresses_stays_open_to_its_user() {
 fn an_address_that_tries_many_names_is_slowed_down_and_known_users_there_are_not() {
     let mut scene = Scene::new(5);
     scene.right("192.0.2.1", "alice", "a");
-    let mut last = Noticed::Waits(0, 0);
+    let mut last = Waits(0, 0);
     for n in 0..300 {
         last = scene.login("192.0.2.1", &format!("user-{n}"), "123456", Outcome::Wrong);
         if n == 99 {
-            assert_eq!(last, Noticed::Waits(0, 0), "a hundred names cost nothing");
+            assert_eq!(last, Waits(0, 0), "a hundred names cost nothing");
             assert_eq!(scene.right("192.0.2.1", "bob", "b"), 0);
         }
     }
-    assert_eq!(last, Noticed::Waits(4000, 4000));
+    assert_eq!(last, Waits(1000, 1000));
     assert_eq!(scene.right("192.0.2.1", "alice", "another"), 0, "she has signed in from there before");
     assert_eq!(scene.right("192.0.2.1", "bob", "b"), 0, "and this passcode was right before");
-    assert!(scene.right("192.0.2.1", "carol", "c") <= 4000, "a user of whom nothing is known yet");
+    assert!(scene.right("192.0.2.1", "carol", "c") <= 1000, "a user of whom nothing is known yet");
     assert_eq!(scene.right("192.0.2.2", "carol", "c"), 0);
     // The first hundred names were not forgotten by the right logins of others.
-    assert_eq!(scene.login("192.0.2.1", "next", "123456", Outcome::Wrong), Noticed::Waits(4000, 4000));
+    assert_eq!(scene.login("192.0.2.1", "next", "123456", Outcome::Wrong), Waits(1000, 1000));
 }
 
 #[test]
@@ -243,7 +288,7 @@ fn memory_of_the_throttle_is_bounded() {
     for n in 0..ENTRIES_MAX as u32 + 1000 {
         let address = IpAddr::from(n.to_be_bytes());
         let attempt = scene.throttle.attempt(Some(address), &format!("{n}"), "x");
-        let ticket = scene.throttle.enter(attempt, scene.now).expect("all are free");
+        let ticket = scene.throttle.enter(attempt, None, scene.now).expect("all are free");
         scene.throttle.settle(&ticket, if n % 2 == 0 { Outcome::Wrong } else { Outcome::Right }, scene.now);
     }
     let throttle = &scene.throttle;
@@ -255,19 +300,18 @@ fn memory_of_the_throttle_is_bounded() {
 
 // ---- guesses an hour ----
 
-/// Attackers that guess as fast as the throttle lets them, `parallel` at a time from each address.
+/// Attackers that guess as fast as the throttle lets them, `parallel` at a time from each address. Each slot is taken as
+/// it opens: random delays can only make them slower.
 struct Attack {
     addresses: u32,
     names: u32,
     parallel: u32,
-    /// Whether each address guesses at names of its own, an equal part of all.
-    own_names: bool,
 }
 
 /// A planned event; ordered by time, then by the order of planning.
 enum Step {
     Guess { worker: u32 },
-    Check { worker: u32, name: u32, ticket: Ticket },
+    Wait { worker: u32, name: u32, attempt: Attempt, slot: Option<Instant> },
 }
 
 impl Attack {
@@ -285,7 +329,6 @@ impl Attack {
         }
         let mut found = vec![(vec![0; self.names as usize], 0); hours];
         let mut guess = 0_u32;
-        let mut guesses_from = vec![0; self.addresses as usize];
         while let Some(Reverse((now, number))) = heap.pop() {
             let hour = ((now - start).as_secs() / HOUR.as_secs()) as usize;
             if hour >= hours {
@@ -294,32 +337,24 @@ impl Attack {
             match steps[number].take().expect("each step is taken once") {
                 Step::Guess { worker } => {
                     let address = worker % self.addresses;
-                    let own = self.names / self.addresses;
-                    let name = match self.own_names {
-                        true => address * own + guesses_from[address as usize] % own,
-                        false => guess % self.names,
-                    };
+                    let name = guess % self.names;
                     guess += 1;
-                    guesses_from[address as usize] += 1;
                     let address = IpAddr::from((0x0a00_0000 + address).to_be_bytes());
                     let attempt = throttle.attempt(Some(address), &name.to_string(), &guess.to_string());
-                    match throttle.enter(attempt, now) {
-                        Ok(ticket) => {
-                            let at = ticket.check_at;
-                            plan(&mut steps, &mut heap, at, Step::Check { worker, name, ticket });
-                        }
-                        Err(_) => {
-                            let retry = now + SECOND * (20 + worker % 41);
-                            plan(&mut steps, &mut heap, retry, Step::Guess { worker });
-                        }
+                    plan(&mut steps, &mut heap, now, Step::Wait { worker, name, attempt, slot: None });
+                }
+                Step::Wait { worker, name, attempt, slot } => match throttle.enter(attempt, slot, now) {
+                    Ok(ticket) => {
+                        throttle.settle(&ticket, Outcome::Wrong, now);
+                        found[hour].0[name as usize] += 1;
+                        found[hour].1 += 1;
+                        plan(&mut steps, &mut heap, ticket.answer_at, Step::Guess { worker });
                     }
-                }
-                Step::Check { worker, name, ticket } => {
-                    throttle.settle(&ticket, Outcome::Wrong, now);
-                    found[hour].0[name as usize] += 1;
-                    found[hour].1 += 1;
-                    plan(&mut steps, &mut heap, now.max(ticket.answer_at), Step::Guess { worker });
-                }
+                    Err(held) => {
+                        let step = Step::Wait { worker, name, attempt, slot: Some(held.slot) };
+                        plan(&mut steps, &mut heap, now.max(held.slot), step);
+                    }
+                },
             }
         }
         found.into_iter().map(|(names, all)| (names.into_iter().max().unwrap_or(0), all)).collect()
@@ -332,15 +367,15 @@ fn guesses_an_hour_are_bounded_per_name_and_in_all() {
         (1, 1, 16, [(250, 250), (240, 240)]),
         (1, 3, 48, [(250, 750), (240, 720)]),
         (1, 4, 64, [(250, 1000), (240, 960)]),
-        (1, 10_000, 16, [(1, 1012), (1, 900)]),
-        (1000, 1, 1, [(1004, 1004), (900, 900)]),
+        // A thousand times as many in all of a thousand addresses with names of their own.
+        (1, 15, 32, [(248, 3701), (240, 3600)]),
+        (1, 10_000, 16, [(1, 3702), (1, 3600)]),
+        // The number of addresses does not matter for one name.
+        (100, 1, 1, [(1004, 1004), (900, 900)]),
         // Addresses do not help one another: of a thousand it is fifty times as many in all.
-        (20, 10_000, 8, [(3, 20_080), (3, 18_000)]),
+        (20, 50_000, 2, [(2, 74_040), (2, 72_000)]),
     ] {
-        let found = Attack { addresses, names, parallel, own_names: false }.guesses(2);
+        let found = Attack { addresses, names, parallel }.guesses(2);
         assert_eq!(found, expected, "{addresses} addresses, {names} names");
     }
-    // Twenty times what one address with four names gets: of a thousand it is a thousand times.
-    let found = Attack { addresses: 20, names: 80, parallel: 64, own_names: true }.guesses(2);
-    assert_eq!(found, [(250, 20_000), (240, 19_200)]);
 }

@@ -1,0 +1,94 @@
+//! Logins under way.
+
+use super::{Answer, Shared};
+use crate::users::keyed::Digest;
+use std::sync::Arc;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+/// Receives the progress of a login, for one of the clients that wait for it.
+pub(super) type Answers = watch::Receiver<Progress>;
+
+/// The progress of a login.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Progress {
+    /// Whether the throttle delays the check, or a refusal. It is decided before the check.
+    pub(super) is_held_back: bool,
+    pub(super) answer: Option<Answer>,
+}
+
+/// A login under way, which equal logins join. Dropped, it is under way no longer.
+pub(super) struct Pending {
+    shared: Arc<Shared>,
+    digest: Digest,
+    progress: watch::Sender<Progress>,
+    /// Whether an equal login starts anew.
+    is_withdrawn: bool,
+}
+
+impl Pending {
+    pub(super) fn new(shared: Arc<Shared>, digest: Digest, progress: watch::Sender<Progress>) -> Pending {
+        Pending { shared, digest, progress, is_withdrawn: false }
+    }
+
+    pub(super) fn shared(&self) -> Arc<Shared> {
+        self.shared.clone()
+    }
+
+    /// Tells the clients whether the throttle delays the check, or a refusal.
+    pub(super) fn set_held_back(&self, is_held_back: bool) {
+        self.progress.send_if_modified(|progress| {
+            let is_modified = progress.is_held_back != is_held_back;
+            progress.is_held_back = is_held_back;
+            is_modified
+        });
+    }
+
+    /// Completes when no client waits for the answer any longer. The login is then withdrawn and must not be checked.
+    pub(super) async fn abandoned(&mut self) {
+        loop {
+            self.progress.closed().await;
+            if self.withdraw(0) {
+                return;
+            }
+        }
+    }
+
+    /// Holds a refusal back until `answer_at`. It stays under way although its clients have left, so that a client that
+    /// comes again with the same login is not checked again before. Of those without clients, `auth-waiting-max` stay.
+    pub(super) async fn hold_back(&mut self, answer_at: Instant) {
+        tokio::select! {
+            () = sleep_until(answer_at) => return,
+            () = self.progress.closed() => {}
+        }
+        if !self.withdraw(self.shared.options.auth_waiting_max) {
+            sleep_until(answer_at).await;
+        }
+    }
+
+    /// Answers all clients that wait. An equal login that comes later starts anew.
+    pub(super) fn answer(self, answer: Answer) {
+        let progress = self.progress.clone();
+        drop(self);
+        progress.send_modify(|progress| progress.answer = Some(answer));
+    }
+
+    /// Withdraws a login without clients if more than `stay_max` logins are under way, and returns whether it did.
+    fn withdraw(&mut self, stay_max: usize) -> bool {
+        let mut under_way = self.shared.under_way.lock();
+        // Clients join under the same lock.
+        if self.progress.receiver_count() == 0 && under_way.len() > stay_max {
+            under_way.remove(&self.digest);
+            self.is_withdrawn = true;
+        }
+        self.is_withdrawn
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if !self.is_withdrawn {
+            self.shared.under_way.lock().remove(&self.digest);
+        }
+    }
+}
