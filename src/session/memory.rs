@@ -35,7 +35,7 @@ impl Session {
     /// they are freed.
     pub fn parked_bytes(&self) -> usize {
         let discarded = self.rare.iter().flat_map(|rare| &rare.discarded);
-        self.transactions.bytes() + discarded.map(|one| one.bytes).sum::<usize>()
+        self.transactions.held_bytes() + discarded.map(|one| one.bytes).sum::<usize>()
     }
 
     /// Discards the frames of a transaction that is not committed. [`Session::do_portion`] frees them.

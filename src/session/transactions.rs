@@ -59,10 +59,10 @@ impl From<Transaction> for Discarded {
 pub(super) struct Transactions {
     open: BTreeMap<Box<str>, Transaction>,
     begun: u64,
-    frames: usize,
+    /// Bytes of the parked frames as clients count them.
     bytes: usize,
-    /// Bytes of the texts beside parked frames.
-    texts_bytes: usize,
+    /// Bytes of the parked frames with all that belongs to them.
+    held_bytes: usize,
     /// Bytes of the open transactions themselves, with their names.
     open_bytes: usize,
     /// The next parked frame to be judged by new rules. It is in a box because few sessions have one.
@@ -131,8 +131,8 @@ impl Transactions {
     }
 
     /// Returns the bytes of all parked frames: more than `transaction-bytes-max` counts, which is what clients know of.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes + self.frames * Self::OVERHEAD_BYTES + self.texts_bytes
+    pub(super) fn held_bytes(&self) -> usize {
+        self.held_bytes
     }
 
     /// Returns the bytes of the open transactions themselves, without their frames.
@@ -182,12 +182,11 @@ impl Transactions {
     pub(super) fn park(&mut self, id: &str, parked: Parked, bytes: usize) {
         if let Some(transaction) = self.open.get_mut(id) {
             let texts_bytes = parked.texts_bytes();
-            self.texts_bytes += texts_bytes;
             transaction.texts_bytes += texts_bytes;
             transaction.parked.push(parked);
             transaction.bytes += bytes;
             self.bytes += bytes;
-            self.frames += 1;
+            self.held_bytes += bytes + Self::OVERHEAD_BYTES + texts_bytes;
         }
     }
 
@@ -252,8 +251,7 @@ impl Transactions {
     fn end(&mut self, command: Command, id: &str) -> Result<Transaction, Rejection> {
         let transaction = self.open.remove(id).ok_or_else(|| Rejection::no_transaction(command, id))?;
         self.bytes -= transaction.bytes;
-        self.frames -= transaction.parked.len();
-        self.texts_bytes -= transaction.texts_bytes;
+        self.held_bytes -= transaction.held_bytes();
         self.open_bytes -= Self::bytes_of(id);
         Ok(transaction)
     }
