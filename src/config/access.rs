@@ -40,7 +40,7 @@ pub(super) const ACCESS: &[Row] = &[
         default: "",
         help: "A rule: allow or deny, then send, subscribe or all, then anyone, users, anonymous, user:NAME or \
                role:NAME, then a destination with wildcards; {user} and {claim.NAME} stand for one segment, \
-               with %2E, %2F and %25 for ., / and % outside of /user/NAME/. Give it \
+               in which ., / and % are written as %2E, %2F and %25, except right after /user/. Give it \
                once for each; the first that matches decides. In the environment semicolons separate rules. Example: \
                allow send role:editor /topic/news.**.",
         kind: Kind::List { clear: |c| c.users.permissions.rules.clear(), hidden: false },

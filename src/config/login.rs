@@ -34,7 +34,8 @@ pub(super) const LOGIN: &[Row] = &[
         "auth-waiting-max",
         "65536",
         "Logins that are checked at the same time, those that wait for a thread or an answer included; further ones \
-         are refused and may try again later. Logins that are held back (auth-failures-free) do not count.",
+         are refused and may try again later. Logins that are delayed after wrong passcodes (auth-failures-free) do \
+         not count.",
         |c, v| put(&mut c.users.auth_waiting_max, count(v, 1..=MANY / 2)),
     ),
     number(
@@ -55,9 +56,9 @@ pub(super) const LOGIN: &[Row] = &[
         "auth-failures-free",
         "5",
         "Wrong passcodes of a name from one address after which each further guess waits: 250ms, doubling up to 15s. \
-         After 20 times as many, one guess every 4s is checked of one name, and one every second from one address; \
-         logins that were correct before do not wait. A correct login, or 15 minutes without a wrong one, resets the \
-         count.",
+         After 20 times as many for one name, one guess every 4s is checked for that name; after 20 times as many from \
+         one address, one guess every second from that address. Logins that were correct before do not wait. A correct \
+         login, or 15 minutes without a wrong one, resets the count.",
         |c, v| put(&mut c.users.auth_failures_free, count(v, 0..=MANY)),
     ),
 ];

@@ -76,7 +76,7 @@ impl Row {
         matches!(self.kind, Kind::Secrets { .. } | Kind::List { .. })
     }
 
-    /// Returns its meaning as the help and the README show it.
+    /// Returns the description that `--help` and the README show.
     pub fn full_help(&self) -> Cow<'static, str> {
         if self.is_list() {
             format!("{} In the file: an array of strings.", self.help).into()

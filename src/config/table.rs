@@ -172,8 +172,9 @@ const CONNECTIONS: &[Row] = &[
     number(
         "connections-max",
         "16384",
-        "Open connections, those that speak HTTP included; further ones are told why and closed. It is lowered, with a warning, to what the system's limit \
-         of open files allows; set explicitly above that, the broker does not start. check-config warns of both.",
+        "Open connections, those that speak HTTP included; further ones are told why and closed. It is lowered, with a \
+         warning, to what the system's limit of open files allows; set explicitly above that, the broker does not \
+         start. check-config warns about both.",
         |c, v| put(&mut c.transport.connections_max, count(v, 1..=MANY)),
     ),
     number(
@@ -334,9 +335,9 @@ const MEMORY: &[Row] = &[
         "Bytes that clients make the broker hold: outbound queues, work queues, transactions, input, and subscriptions \
          with their names. Publishers are throttled from seven eighths on; at the limit SEND is rejected. \
          Subscriptions and names of transactions may use a quarter of it; beyond that SUBSCRIBE and BEGIN are \
-         rejected. Unfinished frames may use another quarter; a client whose frame does not fit gets an ERROR, unless \
-         others have stalled. Large heads of HTTP requests may use an eighth; beyond that they are rejected. A COMMIT \
-         may add half of what is left.",
+         rejected. Unfinished frames may use another quarter; if a frame does not fit, frames that have stalled are \
+         dropped, and without any the client gets an ERROR. HTTP requests with heads above 4 KiB may use an eighth; \
+         beyond that they are rejected. A COMMIT may add half of what is left.",
         |c, v| put(&mut c.memory_bytes_max, size(v, KIB * KIB..=HUGE)),
     ),
     bytes(
@@ -355,8 +356,9 @@ const MEMORY: &[Row] = &[
     timed(
         "stall-timeout",
         "10s",
-        "Time in which a receiver must take something of what waits for it; then it is closed as a slow consumer. Time \
-         in which a client must send 4 KiB more of an unfinished frame or body of at least 4 KiB; then it is refused.",
+        "Time in which a receiver must read some of the data that waits for it; otherwise it is closed as a slow \
+         consumer. Also the time in which a client must send 4 KiB more of an unfinished frame of 4 KiB or more, or of \
+         a SockJS body; otherwise the connection or request ends.",
         |c, v| {
             put(&mut c.transport.stall_timeout, time(v, TICK))?;
             c.sockjs.body_timeout = c.transport.stall_timeout;

@@ -22,21 +22,21 @@ pub(super) fn held(option: &str) -> &'static str {
     if option.starts_with("sockjs-sessions") { "SockJS sessions" } else { "connections" }
 }
 
-/// The log lines about unfinished frames, bodies and heads of requests that are refused.
+/// The log lines about refused input: unfinished frames, and bodies and heads of requests.
 #[derive(Debug, Default)]
 pub(super) struct InputRefusals(LogLimit);
 
 impl InputRefusals {
-    /// Logs that unfinished input of the client at `address` is refused because the limit of `option` is reached, as
-    /// often as one line a second.
+    /// Logs that unfinished input of the client at `address` is refused because the limit of `option` is reached.
+    /// Writes at most one line a second.
     pub(super) fn log(&self, option: &'static str, address: IpAddr) {
         if let Some(others) = self.0.due(Instant::now()) {
             tracing::warn!(
                 limit = option,
                 %address,
                 others,
-                "refused the unfinished input of a client: {option} is reached; raise it, or find out who sends \
-                 unfinished frames or requests"
+                "refused the unfinished input of a client: {option} is reached; raise it, or find out which \
+                 clients send unfinished frames or requests"
             );
         }
     }

@@ -139,7 +139,7 @@ extensions! {
     "_AMQ_DUPL_ID" [Send] "Artemis" Unsupported Asks::Always, DUPLICATES;
     "user-id" [Send] "RabbitMQ" Unsupported Asks::Always, SENDER;
     "JMSXUserID" [Send] "ActiveMQ, Artemis" Unsupported Asks::Always, SENDER;
-    "JMSReplyTo" [Send] "ActiveMQ, Artemis" Unsupported Asks::TempQueue, "it is passed on as it is. Use reply-to, where /temp-queue/NAME becomes an address that receivers can send to.";
+    "JMSReplyTo" [Send] "ActiveMQ, Artemis" Unsupported Asks::TempQueue, "it is passed on as it is. Use reply-to: there, /temp-queue/NAME becomes an address that receivers can send to.";
     "JMSDeliveryMode" [Send] "ActiveMQ, Artemis" Unsupported Asks::OfQueueUnless(&["NON_PERSISTENT", "1"]), IN_MEMORY;
     "persistent" [Send] "RabbitMQ, ActiveMQ, Artemis, Apollo" Habit Asks::OfQueueUnless(&["false", "0", "no", "off"]), IN_MEMORY;
 
