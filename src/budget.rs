@@ -12,9 +12,10 @@
 //! drift. Charging never fails: code that accepts *new* work calls [`Budget::is_exhausted`] or [`Budget::admits`]
 //! first, or uses [`Charge::try_grow`].
 //!
-//! Subscriptions, input and heads have shares of their own, so that none can use up the memory for messages: each is
-//! limited to its share, and three eighths of the budget remain for messages. If messages fill the whole budget, a quarter of
-//! each share stays available: consumers can subscribe and acknowledge, and so drain the queues.
+//! Subscriptions, input and heads of requests have shares of their own, so that none can use up the memory for
+//! messages: each is limited to its share, and three eighths of the budget remain for messages. If messages fill the
+//! whole budget, a quarter of each share stays available: consumers can subscribe and acknowledge, and so drain the
+//! queues.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -42,12 +43,13 @@ impl Budget {
         Budget::of(bytes_max, None)
     }
 
-    /// Creates a share, for subscriptions or for input. Every charge to the share is charged to this budget as well.
+    /// Creates a share of a quarter, for subscriptions or for input. Every charge to the share is charged to this
+    /// budget as well.
     pub fn share(self: &Arc<Budget>) -> Arc<Budget> {
         self.share_of(SHARE_PART)
     }
 
-    /// Creates a share of the budget divided by `part`.
+    /// Creates a share like [`Budget::share`], whose size is that of this budget divided by `part`.
     pub fn share_of(self: &Arc<Budget>, part: usize) -> Arc<Budget> {
         Budget::of(self.bytes_max / part, Some(self.clone()))
     }

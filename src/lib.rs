@@ -62,10 +62,11 @@
 //! - A login is a task of its own that outlives its client, and equal logins are one: what a client was too impatient to
 //!   wait for is there when it comes again, so a storm of reconnects comes to an end. Waiting for a turn to be hashed is
 //!   bounded by the length of the queue (`auth-waiting-max`), not by time.
-//! - Guesses are throttled by address and name; by name or address alone only beyond much higher counts, and never where a
-//!   login was right before: a client that guesses delays itself, not its neighbours. Refusals are delayed and checks are
-//!   not, so that the right passcode is checked at once. Where checks have to wait, the waiting logins draw lots for each
-//!   slot: a client that comes again faster gains nothing.
+//! - Guesses are throttled by address and name; by name or address alone only beyond much higher counts, and never
+//!   where a login was right before: a client that guesses delays itself, not its neighbours. The refusal is delayed
+//!   and the check is not, so that the right passcode is checked at once. If a new guess comes while a refusal is
+//!   delayed, its check has to wait. The waiting login that is checked next is chosen at random: a client gains nothing
+//!   by retrying faster.
 //! - A user name is checked in one place, behind all sources of users ([`users::Names`]).
 //! - Users' destinations, and those of services, are topics in maps and tries of their own: no pattern over `/topic` can
 //!   reach one, whatever mistake is made elsewhere. A session subscribes to its user's alone; there is no way to say

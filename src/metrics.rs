@@ -142,7 +142,8 @@ metrics! {
     budget_bytes: Gauge = "budget_bytes",
         "Bytes that clients make the broker hold, which memory-bytes-max limits; set when it is asked for";
     subscription_bytes: Gauge = "subscription_bytes",
-        "Bytes of budget_bytes that subscriptions, their names and names of open transactions hold; a quarter of memory-bytes-max at most; set when it is asked for";
+        "Bytes of budget_bytes that subscriptions, their names and names of open transactions hold; a quarter of \
+         memory-bytes-max at most; set when it is asked for";
     budget_bytes_max: Gauge = "budget_limit_bytes", "The value of memory-bytes-max; set when it is asked for";
 }
 

@@ -42,8 +42,8 @@ impl Ground {
         Err(Refusal::full(MEMORY, self.budget.bytes_max(), &what))
     }
 
-    /// Checks that `bytes` more for `what` (a subscription, a temporary queue, a transaction) fit into the share of
-    /// subscriptions.
+    /// Checks that the share for subscriptions has room for `bytes` more bytes. `what` says in the ERROR what needs
+    /// them: a subscription, a temporary queue or a transaction.
     pub(super) fn check_share(&self, what: &str, bytes: usize) -> Result<(), Refusal> {
         if self.share.admits(bytes) {
             return Ok(());

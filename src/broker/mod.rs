@@ -255,16 +255,17 @@ impl Broker {
         Commit::new(self.shared.clone())
     }
 
-    /// The part of the byte budget that subscriptions and open transactions are charged to, here and elsewhere.
+    /// Returns the share of the byte budget that subscriptions and open transactions are charged to. The broker and the
+    /// connections charge their own parts.
     pub fn subscription_budget(&self) -> &Arc<Budget> {
         &self.shared.ground.share
     }
 
-    /// Checks that a session may open a transaction that takes `bytes`, without the frames that follow. The session
-    /// charges them to [`Broker::subscription_budget`].
+    /// Checks that there is memory for a new transaction of `bytes` bytes, not counting the frames that follow. The
+    /// caller charges them to [`Broker::subscription_budget`].
     ///
     /// # Errors
-    /// There is no memory for it (`memory-bytes-max`).
+    /// The share for subscriptions is used up (`memory-bytes-max`).
     pub fn check_begin(&self, bytes: usize) -> Result<(), Refusal> {
         self.shared.ground.check_share("transaction", bytes)
     }

@@ -133,7 +133,7 @@ impl Commit {
         published
     }
 
-    /// Gives back what is reserved for one step of a refused transaction. Returns `false` if there is none left.
+    /// Gives back what is reserved for one step of a refused transaction. Returns `false` if no step is left.
     pub fn give_back(&mut self) -> bool {
         let Some(Prepared { bytes, room }) = self.steps.pop_front() else { return false };
         if let Room::Promised(queue, message) = room {

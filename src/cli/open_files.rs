@@ -24,25 +24,27 @@ pub(super) fn prepare(loaded: &mut Loaded) -> Result<(), String> {
     Ok(())
 }
 
-/// Returns what [`prepare`] would report with the limits of this process. It changes nothing.
+/// Returns the warning or error that [`prepare`] would report with the limits of this process. Changes no limit.
 pub(super) fn warning(loaded: &Loaded) -> Option<String> {
-    // A start raises the limit to its maximum.
+    // The broker raises the limit to its maximum when it starts.
     let open_files = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
     foreseen(loaded.config.transport.connections_max, loaded.is_explicit("connections-max"), open_files)
 }
 
+/// Returns the warning of `check-config`, if `open_files` are too few for `wanted` connections.
 fn foreseen(wanted: usize, explicit: bool, open_files: u64) -> Option<String> {
     match fit(wanted, explicit, open_files) {
-        Ok(fitting) if fitting < wanted => Some(format!("at the start {}", lowered(wanted, fitting))),
+        Ok(fitting) if fitting < wanted => Some(format!("at start, {}", lowered(wanted, fitting))),
         Ok(_) => None,
         Err(wrong) => Some(format!("the broker will not start with the limits of this shell: {wrong}")),
     }
 }
 
+/// Returns the text of the warning that `connections-max` is lowered.
 fn lowered(wanted: usize, fitting: usize) -> String {
     format!(
-        "connections-max is lowered from {wanted} to {fitting}: the limit of open files allows no more, since the broker \
-         reserves {RESERVED} for itself (raise it with ulimit -n, or LimitNOFILE= in a systemd unit)"
+        "connections-max is lowered from {wanted} to {fitting}: the limit of open files allows no more, since the \
+         broker reserves {RESERVED} for itself (raise it with ulimit -n, or LimitNOFILE= in a systemd unit)"
     )
 }
 
@@ -103,10 +105,10 @@ mod tests {
     }
 
     #[test]
-    fn check_config_warns_of_what_a_start_would_report() {
+    fn check_config_reports_too_few_open_files_as_a_start_would() {
         for (wanted, explicit, open_files, expected) in [
             (10_000, true, 10_256, None),
-            (10_000, false, 10_255, Some("at the start connections-max is lowered from 10000 to 9999: ")),
+            (10_000, false, 10_255, Some("at start, connections-max is lowered from 10000 to 9999: ")),
             (
                 10_000,
                 true,

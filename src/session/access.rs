@@ -122,7 +122,7 @@ impl Session {
         }
     }
 
-    /// Judges the next parked frame by the new rules.
+    /// Checks the next parked frame against the new rules.
     pub(super) fn judge_parked(&mut self) {
         let owner = self.owner();
         let may_send =

@@ -6,14 +6,14 @@
 //! | 1.1     | `message-id` (or `id`, meaning the same) and perhaps `subscription`       |
 //! | 1.0     | the same; no NACK                                                         |
 //!
-//! An acknowledgement of a delivery in auto mode has no effect. The session does not remember such deliveries, so it
-//! takes these for acknowledgements of one:
+//! An acknowledgement of a delivery in auto mode has no effect. The session does not remember such deliveries. It
+//! treats an acknowledgement of an unknown id as one of these if:
 //!
-//! - The header `subscription` names a subscription in auto mode, and no delivery of a queue to another subscription
-//!   waits under that message-id.
-//! - That header is missing, the id is a message-id of this broker, no delivery waits under it, and there is a
-//!   subscription in auto mode.
-//! - That header is missing, and all subscriptions are in auto mode.
+//! - the header `subscription` names a subscription in auto mode, and no other subscription holds an unsettled queue
+//!   message with that message-id; or
+//! - that header is missing, the id is a message-id of this broker, no subscription holds an unsettled delivery with
+//!   that message-id, and there is a subscription in auto mode; or
+//! - that header is missing, and all subscriptions are in auto mode.
 
 use super::action::{Action, Disposition, Receipt, Settle};
 use super::send::octets;
@@ -127,14 +127,14 @@ impl Session {
         })
     }
 
-    /// Returns the subscription with an unsettled or reserved delivery of this message of a queue. Other messages can
-    /// be delivered to several subscriptions.
+    /// Returns the subscription that holds an unsettled or reserved delivery of the queue message `id`. Messages of
+    /// topics do not count, because they can be delivered to several subscriptions.
     fn holder_of_queue_message(&self, id: &str) -> Option<&Subscription> {
         work::add_visits(self.subscriptions.len());
         self.subscriptions.iter().find(|one| one.unsettled.has_of_queue(id))
     }
 
-    /// Returns whether an id that names no unsettled delivery can be that of a delivery in auto mode.
+    /// Returns whether an id without an unsettled delivery may belong to a delivery in auto mode.
     fn may_be_of_auto(&self, id: &str) -> bool {
         work::add_visits(self.subscriptions.len());
         if !self.is_message_id(id) {
@@ -144,7 +144,7 @@ impl Session {
         self.subscriptions.iter().any(is_auto) && !self.subscriptions.iter().any(waits)
     }
 
-    /// Returns whether the text has the form of this broker's message-ids. `ack` values have another one.
+    /// Returns whether the text has the form of this broker's message-ids. `ack` values have a different form.
     fn is_message_id(&self, text: &str) -> bool {
         let number = text.strip_prefix(&*self.options.boot_id).and_then(|rest| rest.strip_prefix('-'));
         number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))

@@ -111,7 +111,7 @@ pub struct Publish {
 }
 
 impl Publish {
-    /// Returns the number of its recipients.
+    /// Returns the number of recipients: the users, or 1 for a single destination.
     pub fn recipients(&self) -> usize {
         match &self.to {
             Target::One(_) => 1,

@@ -47,7 +47,7 @@ pub enum Slowness {
     Unsettled(Key),
     /// It did not acknowledge the deliveries of all of its subscriptions (`subscription-bytes-max`).
     UnsettledBytes,
-    /// It did not acknowledge many deliveries while the broker had little memory left (`memory-bytes-max`).
+    /// It left many deliveries unacknowledged while the broker had little memory left (`memory-bytes-max`).
     UnsettledMemory,
 }
 
@@ -63,8 +63,8 @@ impl Slowness {
         }
     }
 
-    /// Returns whether a message may be the cause. An overflow, or a lack of memory, tells how much is published, not how
-    /// it is handled.
+    /// Returns whether a message may be the cause. An overflow or a lack of memory depends on how much is published,
+    /// not on how a message is handled.
     fn is_lost(self) -> bool {
         match self {
             Slowness::Stalled | Slowness::Unsettled(_) | Slowness::UnsettledBytes => true,
@@ -73,8 +73,8 @@ impl Slowness {
     }
 }
 
-/// Limits on one frame and its arrival, and on one transaction, of a client that is signed in. A client that reacts to a
-/// message with such a frame exceeds the limit at every redelivery.
+/// Limits on the size and the arrival of one frame, and on one transaction, of a client that is signed in. A client
+/// that reacts to a message with such a frame exceeds the limit at every redelivery.
 const LIMITS_ON_FRAMES: [&str; 11] = [
     "frame-bytes-max",
     "header-bytes-max",

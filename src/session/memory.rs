@@ -1,4 +1,4 @@
-//! The memory that a session holds, and its work that is done in portions.
+//! The memory that a session holds, and the work that it does in portions.
 
 use super::Session;
 use super::transactions::{Discarded, Transactions};
@@ -31,8 +31,8 @@ impl Session {
         begin.header("transaction").map_or(0, |id| Transactions::bytes_of(&id))
     }
 
-    /// Returns the memory of parked frames: their bytes, and the overhead of each. Discarded frames count until
-    /// they are freed.
+    /// Returns the memory of parked frames: their bytes, and the overhead of each. Discarded frames count until they
+    /// are freed.
     pub fn parked_bytes(&self) -> usize {
         let discarded = self.rare.iter().flat_map(|rare| &rare.discarded);
         self.transactions.held_bytes() + discarded.map(|one| one.bytes).sum::<usize>()
@@ -49,13 +49,13 @@ impl Session {
         self.rare.as_ref().is_some_and(|rare| !rare.discarded.is_empty())
     }
 
-    /// Returns whether parked frames wait to be judged again or discarded frames to be freed. The caller must do these
-    /// portions before it handles the next frame.
+    /// Returns whether portions are left: parked frames to be checked against new rules, or discarded frames to be
+    /// freed. The caller must do them ([`Session::do_portion`]) before it handles the next frame.
     pub fn has_portions(&self) -> bool {
         self.transactions.has_unjudged() || self.has_discarded()
     }
 
-    /// Judges one parked frame again, or frees a discarded one.
+    /// Checks one parked frame against the new rules, or frees one discarded frame.
     pub fn do_portion(&mut self) {
         if self.transactions.has_unjudged() { self.judge_parked() } else { self.free_discarded() }
     }

@@ -48,7 +48,7 @@ pub struct Options {
     pub strict_headers: bool,
     /// `heart-beat-tolerance` (2): number of silent intervals after which a client is lost.
     pub heart_beat_tolerance: u32,
-    /// The part of this broker's message-ids before the dash and the number. It is new at each start.
+    /// Prefix of this broker's message-ids, before the dash and the number. It changes at each start.
     pub boot_id: Box<str>,
     /// `server` header of CONNECTED, "stompbox/0.1.0".
     pub server: &'static str,

@@ -34,7 +34,7 @@ struct Transaction {
     serial: Serial,
     parked: Vec<Parked>,
     bytes: usize,
-    /// Bytes of the texts beside its parked frames.
+    /// Bytes of the destinations, recipients and added headers of its parked frames.
     texts_bytes: usize,
     /// There can be no COMMIT any more.
     lost: Option<Lost>,
@@ -59,13 +59,13 @@ impl From<Transaction> for Discarded {
 pub(super) struct Transactions {
     open: BTreeMap<Box<str>, Transaction>,
     begun: u64,
-    /// Bytes of the parked frames as clients count them.
+    /// Bytes of the parked frames, as `transaction-bytes-max` counts them.
     bytes: usize,
-    /// Bytes of the parked frames with all that belongs to them.
+    /// Memory of the parked frames, including their overhead and texts.
     held_bytes: usize,
-    /// Bytes of the open transactions themselves, with their names.
+    /// Memory of the open transactions and their names, without their frames.
     open_bytes: usize,
-    /// The next parked frame to be judged by new rules. It is in a box because few sessions have one.
+    /// The next parked frame to be checked against new rules. It is in a box because few sessions have one.
     unjudged: Option<Box<Place>>,
 }
 
@@ -130,7 +130,8 @@ impl Transactions {
         self.open.len()
     }
 
-    /// Returns the bytes of all parked frames: more than `transaction-bytes-max` counts, which is what clients know of.
+    /// Returns the memory of all parked frames. This is more than `transaction-bytes-max` counts, because clients
+    /// cannot know the overhead.
     pub(super) fn held_bytes(&self) -> usize {
         self.held_bytes
     }
@@ -201,17 +202,18 @@ impl Transactions {
         }
     }
 
-    /// Begins to judge all parked frames again, because what was allowed when they were parked may be allowed no more.
+    /// Starts a check of all parked frames against new rules, which may refuse what was allowed before.
     pub(super) fn judge_again(&mut self) {
         self.unjudged = self.open.keys().next().map(|id| Place::first_of(id));
     }
 
-    /// Returns whether parked frames wait to be judged.
+    /// Returns whether parked frames wait to be checked against new rules.
     pub(super) fn has_unjudged(&self) -> bool {
         self.unjudged.is_some()
     }
 
-    /// Returns the SEND that is to be judged next, or `None` if the next frame is none or the transaction has no other.
+    /// Returns the SEND that is to be checked next. Returns `None` if the next frame is an ACK or NACK, or if the
+    /// transaction has no frame left.
     pub(super) fn unjudged(&self) -> Option<&Publish> {
         let Place { transaction, index } = &**self.unjudged.as_ref()?;
         match self.open.get(transaction)?.parked.get(*index)? {
@@ -220,7 +222,8 @@ impl Transactions {
         }
     }
 
-    /// Takes the judgement of the next frame. If it is refused, its transaction cannot be committed.
+    /// Records the result of the check and moves on to the next frame. If the checked frame is refused, its transaction
+    /// cannot be committed.
     pub(super) fn judged(&mut self, is_refused: bool) {
         let Some(mut place) = self.unjudged.take() else { return };
         if is_refused {
@@ -243,7 +246,7 @@ impl Transactions {
         }
     }
 
-    /// Ends all transactions and returns what was parked in them.
+    /// Ends all transactions and returns the frames that were parked in them.
     pub(super) fn into_discarded(self) -> impl Iterator<Item = Discarded> {
         self.open.into_values().map(Discarded::from)
     }

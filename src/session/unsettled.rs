@@ -192,7 +192,7 @@ impl Unsettled {
         }
     }
 
-    /// Returns whether a message of a queue is unsettled or reserved.
+    /// Returns whether it holds an unsettled or reserved delivery of the queue message `id`.
     pub(super) fn has_of_queue(&self, id: &str) -> bool {
         work::add_visits(self.deliveries.len());
         let message = fingerprint(id);
@@ -253,8 +253,7 @@ impl Unsettled {
             .collect()
     }
 
-    /// Releases the reservations of an aborted transaction. The deliveries keep their places. It takes one pass for all
-    /// frames of the transaction.
+    /// Releases all reservations of an aborted transaction in one pass. The deliveries keep their places.
     pub(super) fn release_reserved(&mut self, serial: Serial) {
         work::add_visits(self.deliveries.len());
         for delivered in self.deliveries.iter_mut().filter(|delivered| delivered.reserved == Some(serial)) {

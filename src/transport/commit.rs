@@ -3,15 +3,15 @@
 //! ```text
 //!   COMMIT ──> check each step ──> promise room to each step ──> apply each step ──> RECEIPT
 //!                      │                        │
-//!                      └─ refused ──────────────┴──> ERROR, give back what is promised to each step
+//!                      └─ refused ──────────────┴──> ERROR, give back what each step reserved
 //! ```
 //!
 //! After each step the connection checks its share of the poll ([`super::share`]). While it applies steps, it waits for
 //! receivers that are behind, as after a SEND. It handles no other frame until the COMMIT is complete.
 //!
-//! Frames that are not sent (after ABORT, a refused COMMIT, or the end of the connection) are freed in portions, too:
-//! giving back the promises of a hundred thousand steps, or freeing a million names, takes a tenth of a second. Neither are
-//! all parked frames judged at once when the rules change.
+//! Frames that are not sent (after ABORT, a refused COMMIT, or the end of the connection) are freed in portions, too.
+//! Giving back the reservations of a hundred thousand steps, or freeing a million names, takes a tenth of a second.
+//! When the rules change, parked frames are also checked in portions.
 //!
 //! A connection that ends first applies the rest of its COMMIT, without waiting for receivers, because frames that the
 //! client sent before it left are handled. A task that is dropped applies the rest at once if [`Pass::Apply`] has
@@ -60,7 +60,7 @@ enum Pass {
     Check(usize),
     Promise(usize),
     Apply,
-    /// A step was refused: the others are given back.
+    /// A step was refused: the reservations of the steps are given back.
     GiveBack,
 }
 
@@ -71,7 +71,7 @@ enum Portion {
     Settled,
     /// All steps are applied.
     Done,
-    /// All steps are given back.
+    /// All reservations are given back.
     GivenBack,
 }
 
@@ -104,7 +104,7 @@ impl Part {
 }
 
 impl Committing {
-    /// Checks, promises, applies or gives back one step.
+    /// Does the current pass for one step: checks it, promises room to it, applies it, or gives its reservation back.
     fn advance(&mut self, now: Instant) -> Result<Portion, Refusal> {
         let Committing { commit, steps, .. } = self;
         match self.pass {
@@ -153,7 +153,7 @@ impl Committing {
         Portion::Prepared
     }
 
-    /// Takes out the next step. Its share of the charge ends.
+    /// Removes the next step and releases its part of the charge.
     fn next_step(&mut self) -> Option<Part> {
         let bytes = self.held.bytes().checked_div(self.steps.len())?;
         self.held.resize(self.held.bytes() - bytes);
@@ -238,8 +238,8 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Does one portion of the COMMIT that is under way. After the last step is applied it queues the RECEIPT, and once a
-    /// step is refused the ERROR.
+    /// Does one portion of the COMMIT that is under way. Queues the RECEIPT when the last step is applied, or the ERROR
+    /// when a step is refused.
     fn commit_one(&mut self, now: Instant) {
         let Some(committing) = &mut self.commit else { return };
         let mut more = Vec::new();

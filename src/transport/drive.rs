@@ -292,7 +292,8 @@ impl<W: Wire> Connection<W> {
     pub(super) fn charge_held(&mut self) -> bool {
         adjust(&mut self.held, self.out.held_bytes() + self.session.held_bytes());
         let input_bytes = self.input_bytes();
-        // Whole frames that wait because reading is paused are not refused. Other input is charged before it grows.
+        // Whole frames that wait while reading is paused are charged without a check. Other input is charged before it
+        // grows.
         if self.ignores_input() {
             self.input.finish();
             adjust(self.input.charge_mut(), input_bytes);

@@ -1,9 +1,9 @@
 //! The memory for the heads of HTTP requests, which hyper keeps in a buffer of each connection.
 //!
-//! The buffer grows with what arrives and stays as large until the connection closes or is upgraded. It is charged at
-//! its greatest size when it has held more than [`SMALL_BYTES_MAX`] bytes. A request is refused if its head is that
-//! large and there is no memory for it. Smaller heads are a part of what every connection costs, so that clients with
-//! ordinary heads are served in any case.
+//! The buffer grows with the data that arrives, and does not shrink until the connection closes or is upgraded. Once it
+//! has held more than [`SMALL_BYTES_MAX`] bytes, it is charged at its maximum size. A request with such a large head is
+//! refused if there is no memory for it. Smaller heads are part of the fixed cost of a connection, so that clients with
+//! ordinary heads are always served.
 
 use super::full::InputRefusals;
 use crate::budget::{Budget, Charge};
@@ -11,9 +11,9 @@ use crate::metrics::Metrics;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Greatest size of hyper's buffer for the head of a request.
+/// Maximum size of hyper's buffer for the head of a request.
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;
-/// Bytes of a head that are not charged.
+/// Maximum size of a head that is not charged.
 pub(super) const SMALL_BYTES_MAX: usize = 4 * 1024;
 /// The memory for heads is the byte budget divided by this.
 const HEADS_PART: usize = 8;
@@ -34,13 +34,13 @@ impl HeadMemory {
         Arc::new(HeadMemory { share, metrics, refusals: InputRefusals::default() })
     }
 
-    /// Charges a buffer that holds up to `bytes` bytes, if there is memory for it.
+    /// Charges a buffer that holds up to `bytes` bytes. Returns `None` if there is no memory for it.
     pub(super) fn charge(&self, bytes: usize) -> Option<Charge> {
         let mut charge = self.share.charge(0);
         charge.try_grow(bytes).then_some(charge)
     }
 
-    /// Counts and logs that a request of the client at `address` is refused.
+    /// Records in the metrics and in the log that a request of the client at `address` is refused.
     pub(super) fn refused(&self, address: IpAddr) {
         self.metrics.limit_hit(MEMORY);
         self.refusals.log(MEMORY, address);

@@ -8,8 +8,8 @@
 //! into a small buffer from which hyper reads later, and fails when the client has gone. It does so whenever hyper
 //! writes or flushes, which is at least once in every poll of the connection.
 //!
-//! It also charges the memory for the heads of requests ([`super::head_memory`]), and ends a connection whose head does
-//! not fit. If it is the head of the first request, the client gets a response that says so.
+//! It also charges the memory for the heads of requests ([`super::head_memory`]). It closes the connection if a head
+//! does not fit. If it is the head of the first request, the client first gets a response with status 503.
 //!
 //! A client that closes only its sending side after a whole request still gets the answer. The exception is a receiver:
 //! no client polls a session over a connection that cannot carry a further request.
@@ -34,7 +34,7 @@ const READ_BYTES: usize = 1024;
 /// client that sends more cannot be watched and loses its connection.
 const AHEAD_BYTES_MAX: usize = 8 * 1024;
 
-/// Reads of the rest of a head that is refused.
+/// Maximum number of reads that discard the rest of a refused head.
 const REFUSED_READS_MAX: usize = 64;
 
 /// The socket of an HTTP connection.
@@ -45,13 +45,13 @@ pub struct HttpSocket {
     /// Bytes that were read and that hyper has not taken yet.
     ahead: BytesMut,
     memory: Arc<HeadMemory>,
-    /// The charge for hyper's buffer, once it is larger than for small heads.
+    /// The charge for hyper's buffer, once it has held more than a small head.
     buffer: Option<Charge>,
-    /// The charge for `ahead`, while that is large.
+    /// The charge for `ahead`, while it holds more than a small head.
     ahead_charge: Option<Charge>,
-    /// Most bytes that hyper can hold and has not parsed.
+    /// Upper bound of the bytes that hyper holds and has not parsed.
     unparsed: usize,
-    /// Whether anything was written.
+    /// Whether any byte of a response was written.
     has_written: bool,
 }
 
@@ -148,7 +148,7 @@ impl HttpSocket {
         Ok(())
     }
 
-    /// Charges what was read ahead, if it is large.
+    /// Charges the bytes in `ahead` if they are more than a small head.
     fn charge_ahead(&mut self) -> io::Result<()> {
         if self.ahead.len() > SMALL_BYTES_MAX && self.ahead_charge.is_none() {
             self.ahead_charge = self.memory.charge(AHEAD_BYTES_MAX);
@@ -159,8 +159,8 @@ impl HttpSocket {
         Ok(())
     }
 
-    /// Counts `bytes` that hyper has got, and charges its buffer once it is large. Fails if that is because of the head
-    /// of a request for which there is no memory.
+    /// Counts `bytes` bytes that hyper has read, and charges its buffer once that is large. Fails if there is no memory
+    /// for the head of a request.
     fn count(&mut self, bytes: usize) -> io::Result<()> {
         // hyper reads more of a body only when it holds nothing.
         let begins = self.line.has_advanced() || self.line.is_answering();
@@ -169,7 +169,7 @@ impl HttpSocket {
             return Ok(());
         }
         self.buffer = self.memory.charge(HEAD_BYTES_MAX);
-        // A body has limits of its own.
+        // The body of a request has limits of its own.
         if self.buffer.is_some() || self.line.is_answering() {
             return Ok(());
         }
@@ -177,6 +177,7 @@ impl HttpSocket {
         Err(self.refuse())
     }
 
+    /// Records the refusal, and returns the error that closes the connection.
     fn refuse(&self) -> io::Error {
         if let Ok(peer) = self.stream.peer_addr() {
             self.memory.refused(peer.ip().to_canonical());
@@ -184,8 +185,9 @@ impl HttpSocket {
         io::Error::other("no memory for the head of a request")
     }
 
-    /// Tells the client why its connection is closed, unless a part of another response may be on its way. Takes what has
-    /// arrived, because closing a socket with unread input can destroy the response.
+    /// Sends the response that says why the connection is closed, unless part of another response may have been sent.
+    /// Then reads and discards input that has arrived, because closing a socket with unread input can destroy the
+    /// response.
     fn send_refusal(&self) {
         if self.has_written || self.stream.try_write(self.memory.refusal().as_bytes()).is_err() {
             return;

@@ -68,7 +68,8 @@ pub struct Hub {
     pub budget: Arc<Budget>,
     /// What clients that have not proved who they are may hold together: they must not use up what others need.
     pub strangers: Arc<Budget>,
-    /// The part of `strangers` that is input that the broker has not handled yet.
+    /// The memory for input of clients that are not signed in and that the broker has not handled yet. It is charged to
+    /// `strangers`.
     pub stranger_input: Arc<InputShare>,
     /// The share of the budget for input of signed-in clients that the broker has not handled yet.
     pub input: Arc<InputShare>,

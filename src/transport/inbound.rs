@@ -133,15 +133,15 @@ impl<W: Wire> Connection<W> {
     /// Charges the unfinished frame. Returns `false` if there is no memory for its growth.
     fn admits_input(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let is_admitted = self.input.grow(self.input_bytes(), now);
-        // Registers the waker. What was dropped just now is handled in the next iteration.
+        // Registers the waker. If the input was dropped meanwhile, the next iteration handles that.
         if self.input.poll_dropped(cx).is_ready() {
             cx.waker().wake_by_ref();
         }
         is_admitted
     }
 
-    /// Checks that the byte budget has room for what the frame of a signed-in client adds to it, unless that is checked
-    /// when the frame is handled.
+    /// Checks that the byte budget has room for a SEND or BEGIN of a signed-in client. Other frames are checked when
+    /// they are handled.
     fn check_memory(&mut self, frame: &Frame) -> Result<(), Failed> {
         let (about, refusal) = match frame.command {
             Command::Send if self.established && self.has_no_memory() => {
@@ -225,6 +225,7 @@ impl<W: Wire> Connection<W> {
         self.end_input(STALL, &detail, now);
     }
 
+    /// Logs that unfinished input is refused, and closes the connection with an ERROR.
     fn end_input(&mut self, limit: &'static str, detail: &str, now: Instant) {
         let summary = if limit == STALL { "unfinished frame" } else { "memory limit reached" };
         self.hub.input_refusals.log(limit, self.address);

@@ -4,10 +4,12 @@
 //!
 //! - While unfinished input is charged, at least [`HELD_BYTES_MIN`] more bytes of it must arrive in every
 //!   `stall-timeout`. Otherwise its connection or request ends.
-//! - If there is no memory for more input, the input that has stalled longest is dropped and its client is refused,
-//!   provided that it has stalled for a tenth of `stall-timeout`. If no input has, the client that asks is refused.
+//! - If there is no memory for more input, the input that has stalled longest is dropped and its client is refused.
+//!   Only input that has stalled for at least a tenth of `stall-timeout` is dropped. If dropping it does not free
+//!   enough memory, nothing is dropped, and the client whose input does not fit is refused.
 //!
-//! Less than [`HELD_BYTES_MIN`] is not charged and may stall. The clock stops while the broker itself does not read.
+//! Input of fewer than [`HELD_BYTES_MIN`] bytes is not charged and may stall. The clock stops while the broker does not
+//! read.
 
 use crate::budget::{Budget, Charge};
 use futures_util::task::AtomicWaker;
@@ -19,11 +21,11 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// Fewest bytes of input, and of output outside of the outbox, that are charged to the budget.
+/// Minimum size of input, and of output outside of the outbox, that is charged to the budget.
 pub(super) const HELD_BYTES_MIN: usize = 4 * 1024;
 /// Input that has stalled for `stall-timeout` divided by this may be dropped in favour of other input.
 const STALLED_PART: u32 = 10;
-/// Most frames and bodies that are dropped at a time: enough for one read.
+/// Maximum number of frames and bodies that are dropped at a time. This frees enough memory for one read.
 const DROPPED_MAX: usize = 64;
 
 /// The memory for the input of a group of clients.
@@ -37,9 +39,9 @@ pub struct InputShare {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Unfinished input; what has stalled longest is first.
+    /// Unfinished input. The input that has stalled longest is first.
     unfinished: BTreeMap<Progress, Unfinished>,
-    /// Bytes of input that was dropped and whose clients still hold it.
+    /// Bytes of dropped input that is still charged, until the tasks of its clients give it back.
     dropped_bytes: usize,
 }
 
@@ -52,10 +54,10 @@ struct Unfinished {
     owner: Arc<Owner>,
 }
 
-/// The side of the client's task.
+/// The state that the share and the client's task have in common.
 #[derive(Debug, Default)]
 struct Owner {
-    /// Bytes of its input that were dropped, 0 if it was not dropped.
+    /// Size of the dropped input, or 0 if the input was not dropped.
     dropped_bytes: AtomicUsize,
     waker: AtomicWaker,
 }
@@ -71,13 +73,13 @@ impl InputShare {
         &self.budget
     }
 
-    /// Charges `bytes` of one client's input, which count as finished.
+    /// Creates the input of one client and charges `bytes` bytes of it, which count as finished.
     pub(super) fn input(self: &Arc<InputShare>, bytes: usize) -> Input {
         Input { charge: self.budget.charge(bytes), share: self.clone(), unfinished: None }
     }
 
-    /// Makes room for `bytes` by dropping other input than `own`. Returns `false`, and drops nothing, if too little has
-    /// stalled.
+    /// Makes room for `bytes` bytes by dropping stalled input of other clients; `own` is never dropped. Returns
+    /// `false`, and drops nothing, if too little input has stalled.
     fn make_room(&self, bytes: usize, own: Option<Progress>, now: Instant) -> bool {
         let mut state = self.state.lock();
         let (mut freed, mut stalled) = (state.dropped_bytes, Vec::new());
@@ -108,7 +110,7 @@ impl InputShare {
 pub(super) struct Input {
     share: Arc<InputShare>,
     charge: Charge,
-    /// Set while input is unfinished and charged, and the broker reads.
+    /// Set while the input is unfinished and charged, and the broker reads from the client.
     unfinished: Option<Box<(Progress, Arc<Owner>)>>,
 }
 
@@ -118,8 +120,8 @@ impl Input {
         self.charge.bytes()
     }
 
-    /// Charges unfinished input of `bytes` bytes in all, of which a step of [`HELD_BYTES_MIN`] is progress. Returns
-    /// `false` if there is no memory for it.
+    /// Charges unfinished input that has grown to `bytes` bytes. Growth by at least [`HELD_BYTES_MIN`] is progress.
+    /// Returns `false` if there is no memory for it.
     pub(super) fn grow(&mut self, bytes: usize, now: Instant) -> bool {
         if bytes < HELD_BYTES_MIN {
             return true;
@@ -139,11 +141,12 @@ impl Input {
         true
     }
 
+    /// Restarts the clock of the input.
     fn note_progress(&mut self, now: Instant) {
         let progress = (now, self.share.numbers.fetch_add(1, Ordering::Relaxed));
         let mut state = self.share.state.lock();
         let owner = match self.unfinished.take() {
-            // Once dropped, it stays so.
+            // Dropped input stays dropped.
             Some(before) if state.unfinished.remove(&before.0).is_none() => {
                 return self.unfinished = Some(before);
             }
@@ -174,12 +177,13 @@ impl Input {
         &mut self.charge
     }
 
-    /// Returns when the input has stalled for too long, unless more of it arrives.
+    /// Returns the time at which the input has stalled for too long, unless more of it arrives.
     pub(super) fn stalls_at(&self) -> Option<Instant> {
         self.unfinished.as_ref()?.0.0.checked_add(self.share.stall_timeout)
     }
 
-    /// `Ready` if the input was dropped in favour of other clients. Otherwise the task is woken when it is.
+    /// Returns `Ready` if the input was dropped in favour of other clients. Otherwise registers the task to be woken
+    /// when the input is dropped.
     pub(super) fn poll_dropped(&self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(unfinished) = &self.unfinished else { return Poll::Pending };
         unfinished.1.waker.register(cx.waker());
@@ -194,7 +198,7 @@ impl Input {
 
 impl Drop for Input {
     fn drop(&mut self) {
-        // In this order, for what was dropped must not count as held after it was given back.
+        // In this order: dropped input must not count as charged after its charge is released.
         self.charge.resize(0);
         self.finish();
     }
@@ -206,7 +210,7 @@ mod tests {
 
     const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-    /// A share of 100,000 bytes.
+    /// Returns a share of 100,000 bytes and the current time.
     fn share() -> (Arc<InputShare>, Instant) {
         (InputShare::new(Budget::new(400_000).share(), STALL_TIMEOUT), Instant::now())
     }
@@ -220,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newcomer_gets_the_memory_of_the_input_that_has_stalled_longest() {
+    fn new_input_gets_the_memory_of_the_input_that_has_stalled_longest() {
         let (share, now) = share();
         let mut stalled: Vec<_> = (0..10).map(|_| share.input(0)).collect();
         for (number, input) in stalled.iter_mut().enumerate() {
@@ -233,7 +237,7 @@ mod tests {
         assert_eq!(stalled.iter().map(is_dropped).collect::<Vec<_>>(), [&[true][..], &[false; 9]].concat());
         assert!(newcomer.grow(10_000, after(now, 2)) && newcomer.grow(40_000, after(now, 2)));
         let dropped = stalled.iter().filter(|input| is_dropped(input)).count();
-        assert_eq!(dropped, 4, "what is dropped and still held is room");
+        assert_eq!(dropped, 4, "dropped input that is still charged counts as room");
         drop(stalled);
         assert_eq!(share.state.lock().dropped_bytes, 0);
         assert_eq!((share.budget.used(), share.state.lock().unfinished.len()), (40_000, 1));

@@ -25,7 +25,7 @@ pub struct Line {
     receivers: AtomicUsize,
     /// Whether a request is being answered, so that the input may be its body.
     is_answering: AtomicBool,
-    /// Whether an answer has begun or ended since the socket last asked.
+    /// Whether an answer has begun or ended since the last call of [`Line::has_advanced`].
     has_advanced: AtomicBool,
 }
 
@@ -54,7 +54,7 @@ impl Line {
         }
     }
 
-    /// Answers a request by `answer`. Its head is complete.
+    /// Awaits `answer`, the answer to a request whose head is complete.
     pub async fn answer<T>(&self, answer: impl Future<Output = T>) -> T {
         self.set_answering(true);
         let answer = answer.await;
@@ -72,7 +72,7 @@ impl Line {
         self.is_answering.load(Ordering::Relaxed)
     }
 
-    /// Returns whether [`Line::answer`] has begun or ended since the last call.
+    /// Returns whether [`Line::answer`] has begun or ended since the last call, and resets that.
     pub(super) fn has_advanced(&self) -> bool {
         self.has_advanced.swap(false, Ordering::Relaxed)
     }

@@ -12,7 +12,7 @@ use std::collections::HashSet;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-/// Memory of unsettled deliveries that a client may keep when the byte budget is nearly used up.
+/// Memory of unsettled deliveries that a session may hold while the byte budget is nearly used up.
 const UNSETTLED_BYTES_MAX: usize = 64 * 1024;
 
 impl<W: Wire> Connection<W> {
@@ -58,7 +58,7 @@ impl<W: Wire> Connection<W> {
             }
         }
         self.hub.metrics.deliveries.inc_by(delivered);
-        // The deliveries of work queues are bounded by the credit of their consumers, who make room when they settle them.
+        // A batch without broadcasts is exempt: the credit of their consumers bounds the deliveries of work queues.
         let has_grown = self.session.held_bytes() > unsettled_bytes.max(UNSETTLED_BYTES_MAX);
         if has_grown && self.ending.is_none() && batch.iter().any(|parcel| parcel.tag == 0) {
             self.end_near_budget(now);
@@ -66,8 +66,8 @@ impl<W: Wire> Connection<W> {
         !drained
     }
 
-    /// Ends a client that leaves many broadcasts unacknowledged if the byte budget is nearly used up: publishers must
-    /// not be refused because of it.
+    /// Closes the connection as a slow consumer if the byte budget is nearly used up. Otherwise its unacknowledged
+    /// broadcasts could use up the memory, and the broker would refuse the messages of publishers.
     fn end_near_budget(&mut self, now: Instant) {
         self.charge_held();
         if self.hub.budget.is_near() {

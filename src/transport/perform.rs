@@ -214,7 +214,7 @@ impl<W: Wire> Connection<W> {
         Err(Refusal { summary: "subscriptions too large", detail, limit: Some("subscription-bytes-max") })
     }
 
-    /// Keeps the charge for subscriptions and open transactions. The broker charges its own part.
+    /// Updates the charge for subscriptions and open transactions. The broker charges its own part.
     fn charge_subscriptions(&mut self) {
         let bytes =
             self.session.subscription_bytes() + self.session.transaction_bytes() + self.subscriptions.bytes();

@@ -283,8 +283,8 @@ fn fits_mqtt(start: &[u8]) -> (Fit, u8) {
     (begins, 0)
 }
 
-/// Matches a method, a space and the first byte of a target: `CONNECT` alone is STOMP's, and so are lines that begin with
-/// another of its commands.
+/// Matches a method, a space and the first byte of a target. `CONNECT` without a target is a STOMP command. A line that
+/// begins with another STOMP command does not match either.
 fn fits_http(start: &[u8]) -> Fit {
     let method_end = start.iter().position(|byte| *byte == b' ');
     let (method, behind) = start.split_at(method_end.unwrap_or(start.len()));

@@ -20,8 +20,8 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout};
 
-/// Logins of at most this size are never refused for lack of memory. While they wait, each has a connection
-/// (`connections-max`), and while they are checked, a permit (`auth-waiting-max`).
+/// Logins of at most this size are never refused for lack of memory. Their number is bounded by `connections-max` while
+/// they wait, and by `auth-waiting-max` while they are checked.
 const SMALL_BYTES_MAX: usize = 1024;
 
 /// Says who somebody is; cheap to clone.
@@ -35,8 +35,8 @@ const SMALL_BYTES_MAX: usize = 1024;
 ///                                                                                              │                │
 ///                                              Principal, or Refused (held back if repeated), for all clients ◄─┘
 /// ```
-/// A check that has begun is completed although its clients may have left: what it cost is not in vain, since successes
-/// are remembered, and a failure counts. A login that still waits to be checked ends with its last client.
+/// A check that has begun is completed even if its clients have left, because successes are remembered and failures
+/// count. A login that still waits to be checked is cancelled when its last client leaves.
 #[derive(Clone, Debug)]
 pub struct Authenticator {
     shared: Arc<Shared>,
@@ -212,7 +212,7 @@ impl Shared {
     }
 
     /// Returns the answers to this request, and starts the request unless an equal one is under way. A started request
-    /// holds a permit (`auth-waiting-max`) while it is checked, and a login holds `charge` until then.
+    /// holds a permit (`auth-waiting-max`) while it is checked. A login holds `charge` until its check has ended.
     ///
     /// # Errors
     /// A large login does not fit into the budget.
@@ -302,8 +302,8 @@ impl Shared {
     }
 }
 
-/// Whether the success proves that the client knows the passcode of its login: with a token of one's own nobody wipes
-/// out that they have guessed that of another.
+/// Returns whether the success proves that the client knows the passcode of its login. A client that adds a token of
+/// its own to a guess must not reset the count of guesses.
 fn is_by_login(credentials: &Credentials, principal: &Principal) -> bool {
     let handshake = &credentials.handshake;
     let others =

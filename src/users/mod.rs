@@ -64,8 +64,8 @@ pub struct Options {
     pub order: Vec<Kind>,
     /// Time for a source to say who somebody is, once it has been asked (`auth-timeout`, 10 s).
     pub auth_timeout: Duration,
-    /// Logins that are checked at the same time, those that wait for a thread or an answer included (`auth-waiting-max`,
-    /// 65,536); further ones are refused. Logins that the throttle holds back do not count.
+    /// Maximum number of logins that are checked at the same time, those that wait for a thread or an answer included
+    /// (`auth-waiting-max`, 65,536); further ones are refused. Logins that the throttle holds back do not count.
     pub auth_waiting_max: usize,
     /// Threads that hash passcodes (`auth-parallel-max`); 0, the default: one less than the cores, at least one.
     pub auth_parallel_max: usize,

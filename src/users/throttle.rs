@@ -13,14 +13,15 @@
 //! | different passcodes of one name, from all addresses | 20 · `free` | 250 ms, doubling to 4 s |
 //! | different passcodes from one address, 5 · `free` of each name at most | 20 · `free` | 250 ms, doubling to 1 s |
 //!
-//! The same wrong passcode of a name again is no new guess: a client that repeats it delays its own refusals only. A
-//! guess that is being checked counts as a wrong one until it proves right, so that guessing in parallel gains nothing. A
-//! right login takes back what its own address and name have counted. Counts are forgotten after 15 minutes without a
-//! refusal. An IPv6 address counts as its /64 network, which is what one customer has.
+//! The same wrong passcode of a name again is not a new guess: a client that repeats it delays its own refusals only. A
+//! guess that is being checked counts as a wrong one until it proves right, so that guessing in parallel gains nothing.
+//! A right login resets the count of its name from its address, and takes these guesses out of the other two counts.
+//! Counts are forgotten after 15 minutes without a refusal. An IPv6 address counts as its /64 network, which is what one
+//! customer has.
 //!
-//! Slots are not booked ahead: a client that sends one guess after the other would hold all of them. Instead, all logins
-//! that wait for a slot try to take it at a random time in the [`DRAW`] after it opens, and so does a login that
-//! arrives in that time. Every waiting login has the same chance, however often the others come again.
+//! Slots are not reserved in advance, because a client that sends one guess after the other would hold all of them.
+//! Instead, each login that waits for a slot tries to take it at a random time within [`DRAW`] after it opens. So does
+//! a login that arrives in that time. Every waiting login has the same chance, however often other clients retry.
 
 use super::recent::Recent;
 use std::collections::HashMap;
@@ -37,8 +38,8 @@ const INTERVAL: Duration = Duration::from_millis(250);
 const INTERVAL_MAX: Duration = Duration::from_secs(15);
 /// The longest interval between two guesses of one name, from all addresses.
 const NAME_INTERVAL_MAX: Duration = Duration::from_secs(4);
-/// The longest interval between two guesses from one address. It is shorter: users behind the address wait for a slot,
-/// too, if nothing is known of them yet.
+/// The longest interval between two guesses from one address. It is shorter because users behind the address who have
+/// not signed in from there yet also wait for these slots.
 const ADDRESS_INTERVAL_MAX: Duration = Duration::from_secs(1);
 /// Time after a slot opens in which waiting logins try to take it, each at a random time.
 pub(super) const DRAW: Duration = Duration::from_millis(100);
@@ -51,8 +52,8 @@ const FORGOTTEN_AFTER: Duration = Duration::from_secs(15 * 60);
 /// Length limit of each table; the least recently used entries are forgotten.
 const ENTRIES_MAX: usize = 65_536;
 
-/// Counts refused logins. Pure but for the key of its hashes: time is an argument, and the random times are chosen by the
-/// caller.
+/// Counts refused logins. Pure except for the key of its hashes: time is an argument, and the caller chooses the random
+/// times.
 pub(super) struct Throttle {
     free: u32,
     hasher: RandomState,
@@ -91,9 +92,9 @@ pub(super) struct Ticket {
 /// A login that has to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Held {
-    /// When the next slot opens for which the login may try.
+    /// Time at which the next slot opens that the login may try to take.
     pub(super) slot: Instant,
-    /// The count that holds the login, for the log.
+    /// The count that delays the login, for the log.
     pub(super) reason: &'static str,
 }
 
@@ -173,10 +174,11 @@ impl Throttle {
         self.right.contains(&attempt.passcode) || self.known_pairs.contains(&attempt.pair)
     }
 
-    /// Admits a login to be checked now. `drawn` is the slot for which the login has waited until a random time, if any.
+    /// Admits a login to be checked now. `drawn` is the slot for which the login has waited, until a random time after
+    /// it opened; `None` if it has just arrived.
     ///
     /// # Errors
-    /// The login has to wait for a slot. Nothing of it is kept.
+    /// The login has to wait for a slot. The throttle keeps no state of it.
     pub(super) fn enter(
         &mut self,
         attempt: Attempt,
@@ -218,7 +220,7 @@ impl Throttle {
         Ok(ticket(Kind::Guess, now + wait))
     }
 
-    /// Takes the slots of the name and of the address, where these have counted too much.
+    /// Takes the slots of the name and of the address, if their guesses are no longer free.
     fn take_slots(&mut self, attempt: Attempt, name: Count, address: Count, now: Instant) {
         let free = self.free.max(1).saturating_mul(WIDE);
         let checked = self.checked_names.get(&attempt.name).copied().unwrap_or_default();
@@ -335,7 +337,7 @@ fn interval(guesses: u32, free: u32, max: Duration) -> Duration {
     }
 }
 
-/// Returns when the slot after one that is taken now opens; `None` if guesses are free.
+/// Returns the time at which the next slot opens if one is taken now; `None` if guesses are free.
 fn next_slot(now: Instant, interval: Duration) -> Option<Instant> {
     (!interval.is_zero()).then(|| now + interval)
 }

@@ -8,7 +8,7 @@ import { Visitor } from './visitor.mjs';
 const USERS = ['--user', 'alice:a', '--user', 'bob:b', '--user', 'Jo/~ %:j', '--user-names', 'any'];
 /** Who leaves is told soon. */
 const SOON = ['--presence-grace', '100ms'];
-/** How long the last token of a session is valid. Nothing but its own frame has to be handled in this time. */
+/** How long the last token of a session is valid: long enough for the broker to handle the frame that carries it. */
 const EXPIRING_SECONDS = 5;
 const SECRET = 'a secret of more than thirty-two octets';
 

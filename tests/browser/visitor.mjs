@@ -47,7 +47,7 @@ export class Visitor {
     assert.match(await response.text(), /stompbox-endpoint/, 'this broker was built without its page (npm is needed)');
   }
 
-  /** Returns the WebSockets that the page opens after its next load, to send frames to the broker in its name. */
+  /** Returns the list of WebSockets that the page opens after its next load. They send frames on behalf of the page. */
   async interceptWires() {
     const wires = [];
     await this.page.routeWebSocket(/./, (socket) => void wires.push(socket.connectToServer()));

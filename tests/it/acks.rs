@@ -186,7 +186,7 @@ on_each_wire! {
         }
     }
 
-    fn an_ack_by_the_message_id_of_an_auto_delivery_is_harmless_beside_a_client_subscription(wire: Wire) {
+    fn an_ack_by_the_message_id_of_an_auto_delivery_has_no_effect_beside_a_client_subscription(wire: Wire) {
         let broker = Broker::start(&[]);
         for version in ["1.0", "1.1", "1.2"] {
             let (mut client, messages) = consumer(&broker, wire, version, "auto");
@@ -197,7 +197,7 @@ on_each_wire! {
             let delivered = messages[0].must("message-id");
             client.done(&format!("ACK\n{id}:{delivered}\nreceipt:done\n\n\0"));
             client.done(&format!("ACK\n{id}:{delivered}\nsubscription:s\nreceipt:done\n\n\0"));
-            // A message that waits in the client subscription is not the other one's.
+            // A message that waits in the client subscription was not delivered to the auto subscription.
             let waiting = waiting.must("message-id");
             client.send(&format!("ACK\n{id}:{waiting}\nsubscription:s\nreceipt:5\n\n\0"));
             client.expect_error(&[("message", "nothing to settle"), ("receipt-id", "5")]);

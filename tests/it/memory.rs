@@ -115,14 +115,14 @@ on_each_wire! {
         sender.publish("/queue/a", &"x".repeat(700_000));
     }
 
-    fn a_newcomer_gets_the_memory_of_frames_that_have_stalled(wire: Wire) {
+    fn a_new_frame_gets_the_memory_of_frames_that_have_stalled(wire: Wire) {
         let broker = Broker::start(&["--memory-bytes-max=8MiB", "--permissions=open"]);
         let mut hoarders: Vec<_> = (0..3).map(|_| broker.connect(wire)).collect();
         for (number, hoarder) in hoarders.iter_mut().enumerate() {
             hoarder.send(&half_a_send());
             broker.until_holds("budget_bytes", |bytes| bytes >= ((number + 1) * CHARGED_BYTES) as i64);
         }
-        // As soon as a tenth of stall-timeout has passed. A frame of this length comes in pieces.
+        // It is admitted as soon as a tenth of stall-timeout has passed. A frame of this size arrives in pieces.
         let frame = format!("SEND\ndestination:/queue/a\nreceipt:r\n\n{}\0", "x".repeat(700_000));
         let mut refused = 0;
         loop {
@@ -323,18 +323,18 @@ fn sockjs_bodies_that_are_not_finished_are_refused_and_others_go_on() {
     broker.until_holds("budget_bytes", |bytes| bytes < SHARE / 4);
 }
 
-/// The head of a request that is not finished.
+/// Returns an unfinished head of a request.
 fn half_a_head(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nCookie: {}", "x".repeat(12_000))
 }
 
-/// The memory that the large head of one connection takes.
+/// The memory that a large head of one connection takes.
 const HEAD_BYTES: i64 = 16 << 10;
-/// Large heads for which this memory has room.
+/// Number of large heads that fit into an eighth of 1 MiB.
 const HEADS: i64 = (1 << 20) / 8 / HEAD_BYTES;
 
 #[test]
-fn large_heads_of_requests_that_do_not_fit_are_refused_by_name_and_small_ones_are_served() {
+fn large_request_heads_that_do_not_fit_get_503_and_small_ones_are_served() {
     let broker = Broker::start(&["--memory-bytes-max=1MiB"]);
     let hoarders: Vec<_> = (1..=HEADS)
         .map(|number| {
@@ -364,7 +364,7 @@ fn large_heads_of_requests_that_do_not_fit_are_refused_by_name_and_small_ones_ar
 }
 
 #[test]
-fn a_large_head_is_in_the_account_until_its_connection_closes_or_is_upgraded() {
+fn a_large_request_head_is_charged_until_its_connection_closes_or_is_upgraded() {
     let broker = Broker::start(&["--memory-bytes-max=1MiB"]);
     let mut http = Http::connect(broker.http);
     // The next request behind the first one is not finished.

@@ -11,8 +11,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Whether the broker lets somebody in. The client leaves without DISCONNECT: a user who is deleted while it is
-/// connected may read ERROR in place of a RECEIPT.
+/// Returns whether the broker accepts the login. The client leaves without DISCONNECT: if its user is deleted while it
+/// is connected, it may read ERROR instead of a RECEIPT.
 fn lets_in(broker: &Broker, wire: Wire, login: &str, passcode: &str) -> bool {
     let mut client = broker.open(wire);
     client.send(&format!("CONNECT\naccept-version:1.2\nhost:a\nlogin:{login}\npasscode:{passcode}\n\n\0"));

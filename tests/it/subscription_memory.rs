@@ -194,13 +194,13 @@ on_each_wire! {
         receiver.subscribe("2", &long("/topic/", 0, 0), "");
     }
 
-    fn transactions_that_fill_the_share_are_refused_by_name_and_do_not_lock_out_publishers(wire: Wire) {
+    fn a_begin_beyond_the_share_is_refused_and_publishers_go_on(wire: Wire) {
         let broker = Broker::start(&["--memory-bytes-max=1MiB", "--permissions=open"]);
         let mut sender = broker.connect(wire);
         let begin = |number: usize, receipt: &str| {
             format!("BEGIN\ntransaction:{number}{}\nreceipt:{receipt}\n\n\0", "x".repeat(1000))
         };
-        // 100 transactions of some 1.2 KB each, which is the most of a session.
+        // Each session opens 100 transactions of about 1.2 KB, which is the maximum number of a session.
         let hoarders: Vec<_> = (0..2)
             .map(|_| {
                 let mut client = broker.connect(wire);

@@ -119,7 +119,7 @@ fn an_acknowledgement_that_names_another_subscription_than_the_message_is_refuse
         (Version::V1_2, "ACK message-id:1.1 subscription:i", "1.1", "\"i\""),
         (Version::V1_1, "ACK message-id:1.1 subscription:i", "1.1", "\"i\""),
         (Version::V1_1, "NACK message-id:2.1 subscription:t", "2.1", "\"t\""),
-        // Neither does an auto subscription, though its own deliveries need no ACK.
+        // An auto subscription is no exception, although its own deliveries need no ACK.
         (Version::V1_2, "ACK id:1.1 subscription:a", "1.1", "\"a\""),
         (Version::V1_2, "ACK message-id:1.1 subscription:a", "1.1", "\"a\""),
         (Version::V1_1, "ACK message-id:1.1 subscription:a", "1.1", "\"a\""),
@@ -315,7 +315,7 @@ fn no_acknowledgement_is_refused_if_all_subscriptions_are_automatic() {
 }
 
 #[test]
-fn an_ack_by_the_message_id_of_an_auto_delivery_is_harmless_beside_other_subscriptions() {
+fn an_ack_by_the_message_id_of_an_auto_delivery_has_no_effect_beside_other_subscriptions() {
     for version in VERSIONS {
         let mut peer =
             Peer::connected_with(version, Options { boot_id: "boot".into(), ..Options::default() });
@@ -336,7 +336,7 @@ fn an_ack_by_the_message_id_of_an_auto_delivery_is_harmless_beside_other_subscri
         peer.expect("RECEIPT receipt-id:r");
         sent(&mut peer, "boot-1", " subscription:a");
         peer.expect("RECEIPT receipt-id:r");
-        // A message of a topic may have come to both.
+        // Both subscriptions may have received a message of a topic.
         sent(&mut peer, "boot-3", " subscription:a");
         peer.expect("RECEIPT receipt-id:r");
         sent(&mut peer, "boot-2", "");
@@ -352,7 +352,7 @@ fn an_ack_by_the_message_id_of_an_auto_delivery_is_harmless_beside_other_subscri
 }
 
 #[test]
-fn a_message_that_waits_in_a_transaction_or_twice_is_not_taken_for_an_auto_delivery() {
+fn a_delivery_reserved_by_a_transaction_is_not_taken_for_an_auto_delivery() {
     let mut peer = Peer::connected_with(Version::V1_2, Options { boot_id: "b".into(), ..Options::default() });
     peer.send(
         "SUBSCRIBE id:a destination:/queue/a

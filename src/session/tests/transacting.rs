@@ -249,7 +249,7 @@ fn the_end_aborts_all_transactions() {
 }
 
 #[test]
-fn an_open_transaction_costs_what_its_begin_announces() {
+fn an_open_transaction_holds_the_bytes_that_begin_bytes_returns() {
     let mut peer = Peer::connected(Version::V1_2);
     for name in ["t".to_owned(), "x".repeat(1000)] {
         let headers = [("transaction", &*name)].into_iter().collect();

@@ -350,7 +350,7 @@ impl<A: Application> Endpoints<A> {
         let (status, limit, advice) = match problem {
             Problem::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, limit, "Send less at a time"),
             Problem::TooSlow => {
-                let advice = "Too little of the body came for that long: send it without pauses";
+                let advice = "Too little of the body arrived in that time: send it without pauses";
                 (StatusCode::REQUEST_TIMEOUT, "stall-timeout", advice)
             }
             Problem::NoMemory => {

@@ -64,8 +64,8 @@ pub(super) enum Problem {
 /// Bodies up to this are parsed by the thread that runs the connection: that takes some 100 µs.
 const PARSED_AT_ONCE_BYTES: usize = 64 * 1024;
 
-/// Reads a body of `bytes_max` octets at most; at least [`HELD_BYTES_MIN`] octets of it, or all of it, must come in
-/// every `patience`.
+/// Reads a body of at most `bytes_max` bytes. In every `patience`, at least [`HELD_BYTES_MIN`] bytes of it, or its end,
+/// must arrive.
 pub(super) async fn read(
     mut incoming: impl Body + Unpin,
     bytes_max: usize,
@@ -135,7 +135,7 @@ mod tests {
         InputShare::new(Budget::new(1 << 30), PATIENCE)
     }
 
-    /// A body of which `bytes` come in every `interval`, `pieces` times.
+    /// Returns a body that yields `bytes` bytes after each `interval`, `pieces` times.
     fn slow(bytes: usize, interval: Duration, pieces: usize) -> impl Body<Data = Bytes, Error = Infallible> {
         StreamBody::new(stream::unfold(0, move |piece| async move {
             let _ = tokio::time::timeout(interval, pending::<()>()).await;
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_that_drips_is_too_slow_however_much_came_before() {
+    async fn a_body_that_arrives_byte_by_byte_is_too_slow_even_after_a_large_part() {
         let dripping = slow(1, Duration::from_secs(8), usize::MAX);
         assert_eq!(read_slow(dripping).await, (Err(Problem::TooSlow), 10));
         let first = StreamBody::new(stream::iter([Ok(Frame::data(Bytes::from(vec![b'x'; 1 << 20])))]));
@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(read_slow(slowest).await, (Ok(50 * HELD_BYTES_MIN), 459));
     }
 
-    /// The bytes of the body or the problem, and the seconds that it took.
+    /// Returns the size of the body or the problem, and the seconds that reading took.
     async fn read_slow(body: impl Body<Data = Bytes, Error = Infallible>) -> (Result<usize, Problem>, u64) {
         let began = Instant::now();
         let read = read(Box::pin(body), 2 << 20, PATIENCE, &share()).await;
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_stalled_body_gives_way_to_a_newcomer() {
+    async fn a_stalled_body_is_dropped_in_favour_of_a_new_one() {
         let share = InputShare::new(Budget::new(100_000), PATIENCE);
         let stalled = slow(90_000, Duration::from_secs(2), usize::MAX);
         let newcomer = slow(20_000, Duration::from_secs(3), 1);

@@ -431,14 +431,14 @@ async fn connect_with_many_queues(hub: &Arc<Hub>) -> Client {
 /// Checks that polls freed [`QUEUES`] frames, each poll no more than its share.
 fn check_freeing(done: &[u64]) {
     let (most, sum) = (done.iter().max().copied().unwrap_or_default(), done.iter().sum::<u64>());
-    // ABORT looks at the list of frames at once.
+    // ABORT visits the list of frames in one step.
     let step = 100 + (QUEUES / work::VISITS_PER_UNIT) as u64;
     assert!(most <= WORK_MAX + step, "one poll did {most}");
     assert!(sum >= QUEUES as u64, "{sum} units for {QUEUES} frames");
 }
 
 #[tokio::test]
-async fn a_refused_commit_gives_promised_room_back_in_several_polls() {
+async fn a_refused_commit_gives_reserved_room_back_in_several_polls() {
     let mut config = config();
     config.broker.queues_max = QUEUES;
     let hub = hub_of(config);
@@ -530,7 +530,7 @@ async fn a_connection_with_a_large_open_transaction_frees_it_in_several_polls() 
 }
 
 #[tokio::test]
-async fn new_rules_judge_the_recipients_of_an_open_transaction_in_several_polls() {
+async fn recipients_of_an_open_transaction_are_checked_against_new_rules_in_several_polls() {
     const FRAMES: usize = 60;
     const NAMES: usize = 1000;
     let names: Vec<String> = (0..NAMES).map(|n| format!("user{n}")).collect();

@@ -14,9 +14,9 @@ pub(super) enum Checked {
     /// The named source could not check the login.
     Unavailable(&'static str, String),
     Throttled(&'static str),
-    /// As many logins as may be (`auth-waiting-max`) are being checked.
+    /// The maximum number of logins (`auth-waiting-max`) is being checked.
     Crowded,
-    /// No client waits for the answer any longer.
+    /// All clients left before the check.
     Abandoned,
 }
 

@@ -1,4 +1,4 @@
-//! Logins under way.
+//! Logins in progress, which equal logins join.
 
 use super::{Answer, Shared};
 use crate::users::keyed::Digest;
@@ -17,12 +17,12 @@ pub(super) struct Progress {
     pub(super) answer: Option<Answer>,
 }
 
-/// A login under way, which equal logins join. Dropped, it is under way no longer.
+/// A login in progress. Dropping it removes it from the logins under way, so that an equal login starts anew.
 pub(super) struct Pending {
     shared: Arc<Shared>,
     digest: Digest,
     progress: watch::Sender<Progress>,
-    /// Whether an equal login starts anew.
+    /// Whether it was removed from the logins under way.
     is_withdrawn: bool,
 }
 
@@ -44,7 +44,7 @@ impl Pending {
         });
     }
 
-    /// Completes when no client waits for the answer any longer. The login is then withdrawn and must not be checked.
+    /// Completes when all clients have left. The login is then withdrawn and must not be checked.
     pub(super) async fn abandoned(&mut self) {
         loop {
             self.progress.closed().await;
@@ -54,8 +54,9 @@ impl Pending {
         }
     }
 
-    /// Holds a refusal back until `answer_at`. It stays under way although its clients have left, so that a client that
-    /// comes again with the same login is not checked again before. Of those without clients, `auth-waiting-max` stay.
+    /// Waits until `answer_at`, before which a refusal must not be sent. The login stays under way even if its clients
+    /// leave, so that a client that repeats it joins it and causes no second check. While more than `auth-waiting-max`
+    /// logins are under way, a login without clients ends at once.
     pub(super) async fn hold_back(&mut self, answer_at: Instant) {
         tokio::select! {
             () = sleep_until(answer_at) => return,
@@ -73,7 +74,8 @@ impl Pending {
         progress.send_modify(|progress| progress.answer = Some(answer));
     }
 
-    /// Withdraws a login without clients if more than `stay_max` logins are under way, and returns whether it did.
+    /// Withdraws the login if it has no clients and more than `stay_max` logins are under way. Returns whether it is
+    /// withdrawn.
     fn withdraw(&mut self, stay_max: usize) -> bool {
         let mut under_way = self.shared.under_way.lock();
         // Clients join under the same lock.

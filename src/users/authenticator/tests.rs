@@ -35,7 +35,7 @@ impl Gate {
         self.checks.load(Ordering::SeqCst)
     }
 
-    /// Waits until so many checks have begun.
+    /// Waits until `checks` checks have begun.
     async fn until(&self, checks: usize) {
         while self.checks() < checks {
             self.checked.notified().await;
@@ -96,23 +96,23 @@ fn bearer(token: &str) -> Credentials {
     Credentials { authorization: Some(Secret::new(&format!("Bearer {token}"))), ..Credentials::default() }
 }
 
-/// Milliseconds until the answer, and whether the login is accepted. The time is rounded down to a multiple of 250 ms:
-/// the random delay for a slot is shorter.
+/// Returns the milliseconds until the answer, and whether the login is accepted. The time is rounded down to a multiple
+/// of 250 ms, because each slot adds a random delay, which is shorter.
 async fn took(authenticator: &Authenticator, credentials: Credentials) -> (u128, bool) {
     let start = Instant::now();
     let result = authenticator.authenticate(credentials).await;
     (start.elapsed().as_millis() / 250 * 250, result.is_ok())
 }
 
-/// Lets the tasks that check logins do what they can.
+/// Yields until the tasks that check logins make no more progress.
 async fn settle() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
 }
 
-/// Starts `clients` clients that guess without a pause, from `addresses` addresses: at alice, or each time at another
-/// name.
+/// Starts `clients` clients that guess without a pause from `addresses` addresses. They guess at alice, or at another
+/// name each time.
 fn guess_forever(
     authenticator: &Authenticator,
     clients: u32,
@@ -313,7 +313,7 @@ async fn a_login_that_waits_for_its_slot_is_not_checked_once_its_last_client_has
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_login_that_waits_behind_its_neighbours_is_not_checked_once_its_client_has_left() {
+async fn a_login_that_waits_behind_others_of_its_address_is_not_checked_once_its_client_has_left() {
     let gate = Gate::new(0);
     let authenticator = Authenticator::with_sources(options(5000), vec![gate.clone()]);
     let mut clients: Vec<_> = (0..CHECKS_PER_ADDRESS + 10)
@@ -336,10 +336,10 @@ async fn a_login_that_waits_behind_its_neighbours_is_not_checked_once_its_client
     assert_eq!((gate.checks(), authenticator.shared.gates.len()), (CHECKS_PER_ADDRESS, 0));
 }
 
-/// Alice comes again more slowly than the clients that guess, once for each guess at most. She fails with a probability
-/// of less than 10^-20: she loses a thousand draws against twenty.
+/// Alice retries more slowly than the clients that guess: at most once for each guess. The test fails with a
+/// probability below 10^-20, if she is not chosen among 21 logins a thousand times in a row.
 #[tokio::test(start_paused = true)]
-async fn a_right_login_gets_in_beside_clients_of_its_address_that_guess_without_a_pause() {
+async fn a_right_login_succeeds_while_clients_of_its_address_guess_without_a_pause() {
     for (is_at_alice, before) in [(false, 105), (true, 12)] {
         let gate = Gate::new(1_000_000);
         let authenticator = Authenticator::with_sources(options(100), vec![gate.clone()]);
@@ -355,7 +355,7 @@ async fn a_right_login_gets_in_beside_clients_of_its_address_that_guess_without_
     }
 }
 
-/// The bounds are near those of the throttle's own test: the random delays take little time.
+/// The bounds are close to those of the throttle's own test, because the random delays take little time.
 #[tokio::test(start_paused = true)]
 async fn guesses_that_are_checked_in_the_first_hour_are_bounded() {
     for (clients, addresses, is_at_alice, checks_max) in
@@ -457,7 +457,7 @@ async fn refusals_that_are_held_back_hold_no_permit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_refusals_that_are_held_back_for_clients_that_have_left_so_many_stay_under_way() {
+async fn held_back_refusals_without_clients_stay_under_way_up_to_auth_waiting_max() {
     let options = Options { auth_failures_free: 0, ..options(5) };
     let authenticator = Authenticator::with_sources(options, vec![Gate::new(10_000)]);
     authenticator.authenticate(wrong()).await.expect_err("wrong");

@@ -1,4 +1,4 @@
-//! The wait of a login until it may be checked.
+//! Waiting until a login may be checked.
 
 use super::answer::Checked;
 use super::pending::Pending;
@@ -13,13 +13,13 @@ use tokio::time::{Instant, sleep_until};
 
 /// Logins of one address that are checked at the same time, before it is known whether they are right.
 pub(super) const CHECKS_PER_ADDRESS: usize = 256;
-/// A login waits for the slots that open within this time.
+/// Maximum time that a login waits for a slot.
 const WAIT_MAX: Duration = Duration::from_secs(15);
 
 /// A login that may be checked. If it is dropped before it is settled, it is not counted.
 pub(super) struct Turn<'a> {
     throttle: &'a Mutex<Throttle>,
-    /// `None` for a login that is no guess.
+    /// `None` for a login without a passcode, which the throttle does not count.
     ticket: Option<Ticket>,
     _pass: Option<Pass<'a>>,
     _permit: SemaphorePermit<'a>,
@@ -43,11 +43,11 @@ impl Drop for Turn<'_> {
 }
 
 impl Shared {
-    /// Waits until the login may be checked. A login without a passcode is no guess and does not wait. A login that
-    /// waits holds no permit, and is given up when its last client leaves.
+    /// Waits until the login may be checked. A login without a passcode is not a guess and does not wait. A waiting
+    /// login holds no permit, and is cancelled when its last client leaves.
     ///
     /// # Errors
-    /// The login must not be checked.
+    /// The login must not be checked: it has waited too long, all permits are taken, or its clients have left.
     pub(super) async fn turn(
         &self,
         credentials: &Credentials,
@@ -101,13 +101,13 @@ impl Shared {
         }
     }
 
-    /// Takes one of the `auth-waiting-max` permits.
+    /// Takes one of the `auth-waiting-max` permits, if one is free.
     fn permit(&self) -> Result<SemaphorePermit<'_>, Checked> {
         self.permits.try_acquire().map_err(|_| Checked::Crowded)
     }
 }
 
-/// Returns a random part of [`DRAW`].
+/// Returns a random duration of at most [`DRAW`].
 fn random_delay() -> Duration {
     let random = getrandom::u32().expect("the system has a source of randomness");
     DRAW.mul_f64(f64::from(random) / f64::from(u32::MAX))

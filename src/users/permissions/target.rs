@@ -11,9 +11,9 @@
 //! variable = "{user}" | "{claim." NAME "}"              ; NAME may have "." and "/"
 //! ```
 //!
-//! A variable is one literal segment whatever it contains: what a token says cannot widen a rule. In the owner's place it
-//! is the user of that name. Elsewhere `.`, `/` and `%` in it are percent-encoded, since `john.doe` as two segments would
-//! be among the destinations of the user `john`.
+//! A variable is one literal segment whatever it contains: what a token says cannot widen a rule. Right after `/user/`
+//! it stands for the user of that name. Elsewhere `.`, `/` and `%` in it are percent-encoded: as two segments,
+//! `john.doe` would be among the destinations of the user `john`.
 
 use super::automaton::{STATES_MAX, Symbol, intersects};
 use crate::destination::{Kind, Owner, SEGMENTS_MAX, percent_decode};
@@ -154,7 +154,7 @@ impl Step {
     }
 }
 
-/// Returns the one segment that stands for a name or a claim.
+/// Returns the name or claim as one segment, percent-encoded.
 fn as_segment(text: &str) -> Cow<'_, str> {
     if !text.contains(['.', '/', '%']) {
         return text.into();

@@ -365,7 +365,7 @@ fn a_variable_is_one_literal_segment_whatever_it_contains() {
 }
 
 #[test]
-fn elsewhere_a_variable_is_the_whole_name_percent_encoded() {
+fn a_variable_that_is_not_an_owner_is_percent_encoded() {
     let permissions = only(&[
         "allow all anyone /queue/{user}.**",
         "allow all anyone /topic/team.{claim.team}",

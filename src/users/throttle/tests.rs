@@ -32,7 +32,7 @@ impl Scene {
         self.throttle.enter(attempt, None, self.now)
     }
 
-    /// Checks a login, which takes the first slot for which it has to wait at once, and waits for its answer.
+    /// Checks a login and waits for its answer. The login takes the slots that it waits for as soon as they open.
     fn login(&mut self, address: &str, name: &str, passcode: &str, outcome: Outcome) -> Waits {
         let (attempt, began) = (self.attempt(address, name, passcode), self.now);
         let mut drawn = None;
@@ -180,7 +180,7 @@ fn guesses_in_parallel_wait_for_one_another() {
 
 /// Three waiting logins and one that arrives as the slot opens.
 #[test]
-fn a_slot_is_for_the_waiting_login_that_tries_first_and_not_for_one_that_has_just_arrived() {
+fn a_slot_goes_to_the_first_waiting_login_that_tries_and_not_to_one_that_has_just_arrived() {
     let mut scene = Scene::new(1);
     scene.enter("192.0.2.1", "alice", "0").expect("free");
     scene.enter("192.0.2.1", "alice", "1").expect("the first slot");
@@ -191,18 +191,18 @@ fn a_slot_is_for_the_waiting_login_that_tries_first_and_not_for_one_that_has_jus
     scene.now = slot;
     for after in [Duration::ZERO, DRAW - Duration::from_millis(1)] {
         scene.now = slot + after;
-        let arrived = scene.enter("192.0.2.1", "alice", "5").expect_err("it draws lots, too");
+        let arrived = scene.enter("192.0.2.1", "alice", "5").expect_err("it waits for a random time, too");
         assert_eq!(arrived.slot, slot, "{after:?}");
     }
     scene.throttle.enter(waiting[1], Some(slot), scene.now).expect("the slot is free");
     let next = scene.throttle.enter(waiting[0], Some(slot), scene.now).expect_err("the slot is taken");
     assert_eq!(next.slot, scene.now + 2 * INTERVAL);
     scene.now = next.slot + DRAW;
-    scene.enter("192.0.2.1", "alice", "6").expect("no waiting login has wanted the slot");
+    scene.enter("192.0.2.1", "alice", "6").expect("no waiting login has taken the slot");
 }
 
 #[test]
-fn nothing_is_kept_of_a_login_that_has_to_wait() {
+fn a_login_that_has_to_wait_leaves_no_state() {
     let mut scene = Scene::new(1);
     scene.wrong("192.0.2.1", "alice", "0");
     let ticket = scene.enter("192.0.2.1", "alice", "1").expect("a slot");
@@ -300,8 +300,8 @@ fn memory_of_the_throttle_is_bounded() {
 
 // ---- guesses an hour ----
 
-/// Attackers that guess as fast as the throttle lets them, `parallel` at a time from each address. Each slot is taken as
-/// it opens: random delays can only make them slower.
+/// Attackers that guess as fast as the throttle lets them, `parallel` at a time from each address. They take each slot
+/// as soon as it opens. Random delays can only make them slower.
 struct Attack {
     addresses: u32,
     names: u32,
@@ -367,7 +367,7 @@ fn guesses_an_hour_are_bounded_per_name_and_in_all() {
         (1, 1, 16, [(250, 250), (240, 240)]),
         (1, 3, 48, [(250, 750), (240, 720)]),
         (1, 4, 64, [(250, 1000), (240, 960)]),
-        // A thousand times as many in all of a thousand addresses with names of their own.
+        // A thousand addresses with names of their own get a thousand times as many in total.
         (1, 15, 32, [(248, 3701), (240, 3600)]),
         (1, 10_000, 16, [(1, 3702), (1, 3600)]),
         // The number of addresses does not matter for one name.

@@ -38,8 +38,8 @@ fn right_logins_of_others_behind_the_same_address_do_not_wait_for_a_client_that_
     }
 }
 
-/// Of eight guesses at once five are refused at once where none has been counted, and none behind six others. Those that
-/// are held back are told as soon as their clients close their side.
+/// Eight guesses arrive at once. If no guess has been counted, five of them are refused without a delay; after six
+/// other guesses, none is. Guesses that are held back are answered as soon as their clients close their side.
 #[test]
 fn the_right_passcode_after_wrong_ones_is_let_in_and_forgives() {
     for is_right in [true, false] {
