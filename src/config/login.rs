@@ -26,8 +26,8 @@ pub(super) const LOGIN: &[Row] = &[
     timed(
         "auth-timeout",
         "10s",
-        "Time for checking a login once it has begun, where others are asked; then it is refused. Waiting for its turn \
-         to be hashed does not count: that takes as long as it takes.",
+        "Time for checking a login once it has begun, where others are asked; then it is refused. The time in the \
+         queue for the hashing threads does not count.",
         |c, v| put(&mut c.users.auth_timeout, time(v, TICK)),
     ),
     number(

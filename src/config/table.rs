@@ -243,7 +243,7 @@ const SESSIONS: &[Row] = &[
         "8MiB",
         "Memory of the subscriptions and temporary queues of a session, names, ids and wildcards included; beyond it \
          SUBSCRIBE gets ERROR. A thousand ordinary subscriptions take about 1 MiB. Deliveries that wait for ACK \
-         count 40 bytes each; a session that exceeds the limit by them is closed as a slow consumer.",
+         count 40 to 80 bytes each; a session that exceeds the limit by them is closed as a slow consumer.",
         |c, v| put(&mut c.session.subscription_bytes_max, size(v, 16 * KIB..=GIB)),
     ),
     bytes(
