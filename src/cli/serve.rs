@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::config::{Loaded, Mistake, Setting};
 use crate::server::{Rules, Server, tell_discarded};
+use crate::users::permissions::Group;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
@@ -90,11 +91,17 @@ fn tell_rules(config: &Config) {
     }
     let missing = config.not_granted();
     if !missing.is_empty() {
-        warn!(
-            "no rule lets users {}; only clients with the role service can. To let all users do it, add to \
-             permission: \"allow send users /topic/**\", \"allow all users /queue/**\"",
-            missing.join(" or ")
-        );
+        let missing = missing.join(" or ");
+        match config.clients() {
+            Group::Users => warn!(
+                "no rule lets users {missing}; only clients with the role service can. To let all users do it, add to \
+                 permission: \"allow send users /topic/**\", \"allow all users /queue/**\""
+            ),
+            Group::Anonymous => warn!(
+                "no rule lets anonymous clients {missing}, and no other clients are let in. To let them do it, add to \
+                 permission: \"allow send anonymous /topic/**\", \"allow all anonymous /queue/**\""
+            ),
+        }
     }
 }
 

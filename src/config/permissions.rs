@@ -5,7 +5,7 @@ use crate::destination;
 use crate::http::forwarded::Proxies;
 use crate::http::hosts::Hosts;
 use crate::users::Kind;
-use crate::users::permissions::{Permissions, Preset, Rule, Verb};
+use crate::users::permissions::{Group, Permissions, Preset, Rule, Verb};
 
 /// The origin of the demo's rule.
 const DEMO: &str = "demo";
@@ -27,8 +27,13 @@ impl Config {
         self.http.demo && !self.listen_http.is_empty() && preset == Preset::Safe
     }
 
-    /// Returns the actions that most applications need and that no rule grants to users. Rights of services do
-    /// not count, and the demo's rule is an exception to what is missing.
+    /// Returns the clients that this broker lets in: users, or if no source names any, anonymous clients.
+    pub fn clients(&self) -> Group {
+        if self.users.names_users() { Group::Users } else { Group::Anonymous }
+    }
+
+    /// Returns the actions that most applications need and that no rule grants to [`Config::clients`]. Rights of
+    /// services do not count, and the demo's rule is an exception to what is missing.
     pub fn not_granted(&self) -> Vec<&'static str> {
         let permissions = self.permissions();
         let has_demo_rule = self.has_demo_rule(self.preset().0);
@@ -38,7 +43,7 @@ impl Config {
             (Verb::Subscribe, destination::Kind::Queue, "subscribe to /queue"),
         ];
         let missing = |(verb, kind, _): &(Verb, destination::Kind, _)| {
-            !permissions.grant_to_anybody(*verb, *kind, DEMO)
+            !permissions.grant_to_any(self.clients(), *verb, *kind, DEMO)
         };
         needs.into_iter().filter(missing).map(|(_, _, what)| what).collect()
     }
@@ -113,8 +118,9 @@ mod tests {
 
     #[test]
     fn actions_that_no_rule_grants_are_found() {
-        let rule = |rules: &[&str]| {
-            let mut config = config(&[("permissions", "safe")]);
+        let users = [("permissions", "safe"), ("user", "alice:a")];
+        let missing_of = |settings: &[(&str, &str)], rules: &[&str]| {
+            let mut config = config(settings);
             for rule in rules {
                 table::find("permission").expect("a row").apply(&mut config, rule).expect("a rule");
             }
@@ -135,8 +141,18 @@ mod tests {
             (&["deny all anyone /queue/**", "allow all users **"], &[queue_send, queue_read]),
             (&["deny all anonymous **", "allow all users **"], &[]),
             (&["deny send anyone /topic/secret.**", "allow all users **"], &[]),
+            (&["allow all anonymous **"], &[send, queue_send, queue_read]),
+            (&["allow all anyone **"], &[]),
         ] {
-            assert_eq!(rule(rules), missing, "{rules:?}");
+            assert_eq!(missing_of(&users, rules), missing, "{rules:?}");
+        }
+        for (rules, missing) in [
+            (&["allow all users **"][..], &[send, queue_send, queue_read][..]),
+            (&["allow all anonymous **"], &[]),
+            (&["allow all anyone **"], &[]),
+            (&["deny all anonymous **", "allow all anyone **"], &[send, queue_send, queue_read]),
+        ] {
+            assert_eq!(missing_of(&users[..1], rules), missing, "without users: {rules:?}");
         }
     }
 }

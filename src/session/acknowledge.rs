@@ -122,7 +122,7 @@ impl Session {
                 }
                 None => Ok(Target::Auto),
             },
-            (None, _) if self.may_be_of_auto(id) => Ok(Target::Auto),
+            (None, _) if self.may_be_of_auto(frame.command, id) => Ok(Target::Auto),
             _ => Err(rejection),
         })
     }
@@ -134,10 +134,11 @@ impl Session {
         self.subscriptions.iter().find(|one| one.unsettled.has_of_queue(id))
     }
 
-    /// Returns whether an id without an unsettled delivery may belong to a delivery in auto mode.
-    fn may_be_of_auto(&self, id: &str) -> bool {
+    /// Returns whether an id without an unsettled delivery may belong to a delivery in auto mode. A NACK beside other
+    /// subscriptions is not taken for one, since it asks for something: to put the message back, or to reject it.
+    fn may_be_of_auto(&self, command: Command, id: &str) -> bool {
         work::add_visits(self.subscriptions.len());
-        if !self.is_message_id(id) {
+        if command == Command::Nack || !self.is_message_id(id) {
             return self.subscriptions.len() > 0 && self.subscriptions.iter().all(is_auto);
         }
         let waits = |one: &Subscription| one.unsettled.by_message(id) != Found::Nowhere;
@@ -237,8 +238,9 @@ fn disposition(frame: &Frame) -> Result<Disposition, Rejection> {
         return Ok(Disposition::Accepted);
     }
     match frame.header("requeue").as_deref() {
-        None | Some("true") => Ok(Disposition::Returned),
-        Some("false") => Ok(Disposition::Rejected),
+        None => Ok(Disposition::Returned),
+        Some(requeue) if requeue.eq_ignore_ascii_case("true") => Ok(Disposition::Returned),
+        Some(requeue) if requeue.eq_ignore_ascii_case("false") => Ok(Disposition::Rejected),
         Some(other) => Err(Rejection::requeue(other)),
     }
 }

@@ -107,14 +107,16 @@ impl Place {
     }
 }
 
-/// Returns the bytes of the texts that belong to a parked SEND, without those of its frame.
+/// Returns the bytes of the texts that belong to a parked SEND, and of the index of its headers, without those of its
+/// frame.
 fn texts_bytes(publish: &Publish) -> usize {
     let to = match &publish.to {
         Target::Users(owners, path) => owners.len() * RECIPIENT_BYTES + path.as_str().len(),
         Target::One(destination) => destination.as_str().len(),
     };
     let extra = publish.extra.iter().map(|(_, value)| value.len()).sum::<usize>();
-    to + extra + publish.shown.len() + publish.session.as_deref().map_or(0, str::len)
+    let index = allocation(publish.frame.headers.index_bytes());
+    to + extra + publish.shown.len() + publish.session.as_deref().map_or(0, str::len) + index
 }
 
 /// Bytes of each of many recipients, without its name: a pointer, and the overhead of the allocator for a short text.

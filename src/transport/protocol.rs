@@ -18,7 +18,7 @@
 use stompbox_frames::stomp::Command;
 
 /// Bytes within which every protocol is decided.
-pub const START_BYTES: usize = 16;
+pub const START_BYTES: usize = 20;
 
 /// A protocol of another port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -344,7 +344,8 @@ mod tests {
             http("OPTIONS *"),
             http("PRI *"),
             http("PROPFIND /"),
-            http("VERSION-CONTR /"),
+            http("VERSION-CONTROL /"),
+            http("BASELINE-CONTROL /"),
             both(b"CONNECT {", Protocol::Nats),
             stomp("CONNECT\n"),
             stomp("CONNECT\r\n"),
@@ -465,7 +466,7 @@ mod tests {
         #[test]
         fn start_bytes_decide_and_more_bytes_change_nothing(
             start in prop::collection::vec(any::<u8>(), START_BYTES..64),
-            commands in "[A-Z\r\n ]{16,40}",
+            commands in "[A-Z\r\n ]{20,40}",
         ) {
             for port in [Port::Stomp, Port::Http] {
                 for start in [&start[..], commands.as_bytes()] {

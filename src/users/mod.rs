@@ -100,6 +100,11 @@ impl Options {
             Kind::Anonymous => self.allow_anonymous,
         }
     }
+
+    /// Returns whether clients can have names: whether a source besides [`Kind::Anonymous`] is configured.
+    pub fn names_users(&self) -> bool {
+        Kind::ALL.into_iter().any(|kind| kind != Kind::Anonymous && self.has(kind))
+    }
 }
 
 impl Default for Options {

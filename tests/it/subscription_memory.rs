@@ -115,6 +115,15 @@ fn queues_with_short_names_are_in_the_account() {
     });
 }
 
+#[test]
+fn frames_with_many_headers_in_transactions_are_in_the_account() {
+    account_is_true(5, 3000, |_, number| {
+        let headers = "a:\n".repeat(97);
+        let send = format!("SEND\ndestination:/topic/a\ntransaction:t\n{headers}\n\0");
+        if number == 0 { format!("BEGIN\ntransaction:t\n\n\0{send}") } else { send }
+    });
+}
+
 // ---- refusals ----
 
 /// Subscribes to names of 1 KiB until one is refused, and returns the ERROR.

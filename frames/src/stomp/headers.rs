@@ -49,6 +49,12 @@ impl Headers {
         Some(self.text(line.value, line.value_end))
     }
 
+    /// Returns the bytes of the index of the lines, if it has an allocation of its own: 16 bytes or more a line of a
+    /// frame with more than eight headers.
+    pub fn index_bytes(&self) -> usize {
+        if self.lines.spilled() { self.lines.capacity() * size_of::<Line>() } else { 0 }
+    }
+
     /// Every line in the order received, unescaped, repeats included.
     pub fn iter(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> + '_ {
         self.lines

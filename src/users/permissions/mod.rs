@@ -18,7 +18,7 @@ mod target;
 mod tests;
 
 pub use preset::Preset;
-pub use rule::Rule;
+pub use rule::{Group, Rule};
 
 use super::Principal;
 use crate::destination::{Kind, Owner, Segment, Selector};
@@ -112,11 +112,12 @@ impl Permissions {
         self.lines.iter().map(|line| format!("{} ({})", line.rule, line.origin)).collect()
     }
 
-    /// Returns whether a rule allows `verb` to any user with any destination of the family, without the rules from
-    /// `origin`. Services need no rule.
-    pub fn grant_to_anybody(&self, verb: Verb, kind: Kind, origin: &str) -> bool {
+    /// Returns whether a rule allows `verb` to any client of the group with any destination of the family, without the
+    /// rules from `origin`. Services need no rule.
+    pub fn grant_to_any(&self, group: Group, verb: Verb, kind: Kind, origin: &str) -> bool {
         let mut lines = self.lines.iter().filter(|line| line.origin != origin);
-        let first = lines.find(|line| line.rule.is_grant(verb, kind) || line.rule.is_end(verb, kind));
+        let first =
+            lines.find(|line| line.rule.is_grant(group, verb, kind) || line.rule.is_end(group, verb, kind));
         first.is_some_and(|line| line.rule.effect() == Effect::Allow)
     }
 

@@ -38,6 +38,15 @@ pub(super) enum Effect {
     Deny,
 }
 
+/// The clients that a broker may have, for checks of the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// Clients with a name.
+    Users,
+    /// Clients without a name.
+    Anonymous,
+}
+
 /// Whom a rule is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Who {
@@ -93,16 +102,20 @@ impl Rule {
         self.effect
     }
 
-    /// Returns whether the rule allows this to some user with some destinations of the family.
-    pub(super) fn is_grant(&self, verb: Verb, kind: Kind) -> bool {
-        self.effect == Effect::Allow && self.verb.is_none_or(|own| own == verb) && self.target.is_over(kind)
+    /// Returns whether the rule allows this, with some destinations of the family, to some user, or to anonymous
+    /// clients.
+    pub(super) fn is_grant(&self, group: Group, verb: Verb, kind: Kind) -> bool {
+        self.effect == Effect::Allow
+            && self.who.may_be_in(group)
+            && self.verb.is_none_or(|own| own == verb)
+            && self.target.is_over(kind)
     }
 
-    /// Returns whether the rule denies this to every user with any destination of the family. Later rules then do not
-    /// count.
-    pub(super) fn is_end(&self, verb: Verb, kind: Kind) -> bool {
+    /// Returns whether the rule denies this, with any destination of the family, to the whole group. Later rules then do
+    /// not count.
+    pub(super) fn is_end(&self, group: Group, verb: Verb, kind: Kind) -> bool {
         self.effect == Effect::Deny
-            && self.who == Who::Anyone
+            && (self.who == Who::Anyone || self.who == group.who())
             && self.verb.is_none_or(|own| own == verb)
             && self.target.is_over_all_of(kind)
     }
@@ -126,7 +139,24 @@ impl fmt::Display for Rule {
     }
 }
 
+impl Group {
+    fn who(self) -> Who {
+        match self {
+            Group::Users => Who::Users,
+            Group::Anonymous => Who::Anonymous,
+        }
+    }
+}
+
 impl Who {
+    /// Returns whether a client of the group can be meant.
+    fn may_be_in(&self, group: Group) -> bool {
+        match group {
+            Group::Users => *self != Who::Anonymous,
+            Group::Anonymous => matches!(self, Who::Anyone | Who::Anonymous),
+        }
+    }
+
     fn parse(text: &str) -> Result<Who, String> {
         let who = match text {
             "anyone" => Who::Anyone,
