@@ -49,7 +49,8 @@ impl<W: Wire> Connection<W> {
                     moved = true;
                 }
                 Poll::Pending => {}
-                Poll::Ready(Ok(_)) => {
+                Poll::Ready(Ok(bytes)) => {
+                    self.input.receive(bytes);
                     self.session.heard(now);
                     self.handle_frames(cx, now);
                     moved = true;

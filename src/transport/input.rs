@@ -3,7 +3,8 @@
 //! A client that stops within a frame must not hold this memory for ever, nor keep it from other clients:
 //!
 //! - While unfinished input is charged, at least [`HELD_BYTES_MIN`] more bytes of it must arrive in every
-//!   `stall-timeout`. Otherwise its connection or request ends.
+//!   `stall-timeout`. Otherwise its connection or request ends. Bytes count when they arrive, not when they are charged:
+//!   a buffer that doubles is charged in a few large steps.
 //! - If there is no memory for more input, the input that has stalled longest is dropped and its client is refused.
 //!   Only input that has stalled for at least a tenth of `stall-timeout` is dropped. If dropping it does not free
 //!   enough memory, nothing is dropped, and the client whose input does not fit is refused.
@@ -45,7 +46,7 @@ struct State {
     dropped_bytes: usize,
 }
 
-/// The time at which unfinished input last grew, and a number that makes it unique.
+/// The time of the last progress of unfinished input, and a number that makes it unique.
 type Progress = (Instant, u64);
 
 #[derive(Debug)]
@@ -75,7 +76,13 @@ impl InputShare {
 
     /// Creates the input of one client and charges `bytes` bytes of it, which count as finished.
     pub(super) fn input(self: &Arc<InputShare>, bytes: usize) -> Input {
-        Input { charge: self.budget.charge(bytes), share: self.clone(), unfinished: None }
+        Input { charge: self.budget.charge(bytes), share: self.clone(), arrived_bytes: 0, unfinished: None }
+    }
+
+    /// Returns the time of the last progress of all unfinished input.
+    #[cfg(test)]
+    pub(super) fn last_progress(&self) -> Option<Instant> {
+        self.state.lock().unfinished.last_key_value().map(|(progress, _)| progress.0)
     }
 
     /// Makes room for `bytes` bytes by dropping stalled input of other clients; `own` is never dropped. Returns
@@ -110,6 +117,8 @@ impl InputShare {
 pub(super) struct Input {
     share: Arc<InputShare>,
     charge: Charge,
+    /// Bytes that have arrived since the last progress.
+    arrived_bytes: usize,
     /// Set while the input is unfinished and charged, and the broker reads from the client.
     unfinished: Option<Box<(Progress, Arc<Owner>)>>,
 }
@@ -120,29 +129,45 @@ impl Input {
         self.charge.bytes()
     }
 
-    /// Charges unfinished input that has grown to `bytes` bytes. Growth by at least [`HELD_BYTES_MIN`] is progress.
-    /// Returns `false` if there is no memory for it.
+    /// Counts `bytes` bytes that have arrived.
+    pub(super) fn receive(&mut self, bytes: usize) {
+        self.arrived_bytes = self.arrived_bytes.saturating_add(bytes);
+    }
+
+    /// Charges unfinished input of which `bytes` bytes are held. It has made progress if [`HELD_BYTES_MIN`] bytes have
+    /// arrived since its last progress. Returns `false` if there is no memory for it.
     pub(super) fn grow(&mut self, bytes: usize, now: Instant) -> bool {
         if bytes < HELD_BYTES_MIN {
             return true;
         }
         let more = bytes.saturating_sub(self.charge.bytes());
-        let has_grown = more >= HELD_BYTES_MIN;
-        if has_grown && !self.charge.try_grow(bytes) {
-            let own = self.unfinished.as_ref().map(|unfinished| unfinished.0);
-            if !self.share.make_room(more, own, now) {
-                return false;
+        if more >= HELD_BYTES_MIN {
+            if !self.charge.try_grow(bytes) {
+                let own = self.unfinished.as_ref().map(|unfinished| unfinished.0);
+                if !self.share.make_room(more, own, now) {
+                    return false;
+                }
+                self.charge.resize(bytes);
             }
-            self.charge.resize(bytes);
+            self.note_size();
         }
-        if has_grown || self.unfinished.is_none() {
+        if self.arrived_bytes >= HELD_BYTES_MIN || self.unfinished.is_none() {
             self.note_progress(now);
         }
         true
     }
 
+    /// Records the new size of the input, unless it was dropped.
+    fn note_size(&self) {
+        let Some(unfinished) = &self.unfinished else { return };
+        if let Some(listed) = self.share.state.lock().unfinished.get_mut(&unfinished.0) {
+            listed.bytes = self.charge.bytes();
+        }
+    }
+
     /// Restarts the clock of the input.
     fn note_progress(&mut self, now: Instant) {
+        self.arrived_bytes = 0;
         let progress = (now, self.share.numbers.fetch_add(1, Ordering::Relaxed));
         let mut state = self.share.state.lock();
         let owner = match self.unfinished.take() {
@@ -215,6 +240,12 @@ mod tests {
         (InputShare::new(Budget::new(400_000).share(), STALL_TIMEOUT), Instant::now())
     }
 
+    /// Lets `input` grow to `bytes` bytes.
+    fn grow(input: &mut Input, bytes: usize, now: Instant) -> bool {
+        input.receive(bytes.saturating_sub(input.bytes()));
+        input.grow(bytes, now)
+    }
+
     fn is_dropped(input: &Input) -> bool {
         input.poll_dropped(&mut Context::from_waker(std::task::Waker::noop())).is_ready()
     }
@@ -228,14 +259,17 @@ mod tests {
         let (share, now) = share();
         let mut stalled: Vec<_> = (0..10).map(|_| share.input(0)).collect();
         for (number, input) in stalled.iter_mut().enumerate() {
-            assert!(input.grow(10_000, now + Duration::from_millis(number as u64)));
+            assert!(grow(input, 10_000, now + Duration::from_millis(number as u64)));
         }
         let mut newcomer = share.input(0);
-        assert!(!newcomer.grow(5000, now + Duration::from_millis(900)), "nothing has stalled for a second");
+        assert!(
+            !grow(&mut newcomer, 5000, now + Duration::from_millis(900)),
+            "nothing has stalled for a second"
+        );
         assert!(!stalled.iter().any(is_dropped));
-        assert!(newcomer.grow(5000, after(now, 2)));
+        assert!(grow(&mut newcomer, 5000, after(now, 2)));
         assert_eq!(stalled.iter().map(is_dropped).collect::<Vec<_>>(), [&[true][..], &[false; 9]].concat());
-        assert!(newcomer.grow(10_000, after(now, 2)) && newcomer.grow(40_000, after(now, 2)));
+        assert!(grow(&mut newcomer, 10_000, after(now, 2)) && grow(&mut newcomer, 40_000, after(now, 2)));
         let dropped = stalled.iter().filter(|input| is_dropped(input)).count();
         assert_eq!(dropped, 4, "dropped input that is still charged counts as room");
         drop(stalled);
@@ -249,26 +283,44 @@ mod tests {
     fn input_that_makes_progress_is_not_dropped() {
         let (share, now) = share();
         let (mut active, mut stalled, mut newcomer) = (share.input(0), share.input(0), share.input(0));
-        assert!(active.grow(50_000, now) && stalled.grow(41_000, after(now, 1)));
-        assert!(active.grow(54_096, after(now, 5)), "a step");
-        assert!(active.grow(54_097, after(now, 9)), "a byte is no progress");
-        assert!(!newcomer.grow(50_000, after(now, 5)), "too little has stalled");
+        assert!(grow(&mut active, 50_000, now) && grow(&mut stalled, 41_000, after(now, 1)));
+        assert!(grow(&mut active, 54_096, after(now, 5)), "a step");
+        assert!(grow(&mut active, 54_097, after(now, 9)), "a byte is no progress");
+        assert!(!grow(&mut newcomer, 50_000, after(now, 5)), "too little has stalled");
         assert!(!is_dropped(&stalled));
-        assert!(newcomer.grow(20_000, after(now, 5)));
+        assert!(grow(&mut newcomer, 20_000, after(now, 5)));
         assert!(is_dropped(&stalled) && !is_dropped(&active));
         assert_eq!(active.stalls_at(), Some(after(now, 15)));
+    }
+
+    #[test]
+    fn bytes_that_arrive_are_progress_even_if_the_buffer_does_not_grow() {
+        let (share, now) = share();
+        let mut steady = share.input(0);
+        for second in 0..10 {
+            steady.receive(HELD_BYTES_MIN);
+            assert!(steady.grow(60_000, after(now, second)));
+            assert_eq!(steady.stalls_at(), Some(after(now, second + 10)));
+        }
+        let (mut idle, mut newcomer) = (share.input(0), share.input(0));
+        assert!(idle.grow(10_000, now) && idle.grow(20_000, after(now, 5)));
+        assert_eq!(idle.stalls_at(), Some(after(now, 10)), "a larger buffer is no progress");
+        assert!(grow(&mut newcomer, 35_000, after(now, 9)), "all of the larger buffer is free");
+        assert!(is_dropped(&idle) && !is_dropped(&steady));
+        drop(idle);
+        assert_eq!(share.state.lock().dropped_bytes, 0);
     }
 
     #[test]
     fn complete_input_and_small_input_do_not_stall() {
         let (share, now) = share();
         let (mut complete, mut small, mut newcomer) = (share.input(0), share.input(0), share.input(0));
-        assert!(complete.grow(98_000, now) && small.grow(HELD_BYTES_MIN - 1, now));
+        assert!(grow(&mut complete, 98_000, now) && grow(&mut small, HELD_BYTES_MIN - 1, now));
         complete.finish();
         assert_eq!((complete.stalls_at(), small.stalls_at()), (None, None));
         assert_eq!((complete.bytes(), small.bytes()), (98_000, 0));
-        assert!(!newcomer.grow(5000, after(now, 60)) && !is_dropped(&complete));
-        assert!(complete.grow(98_000, after(now, 60)), "the clock starts again");
+        assert!(!grow(&mut newcomer, 5000, after(now, 60)) && !is_dropped(&complete));
+        assert!(grow(&mut complete, 98_000, after(now, 60)), "the clock starts again");
         assert_eq!(complete.stalls_at(), Some(after(now, 70)));
     }
 
@@ -276,7 +328,7 @@ mod tests {
     fn dropped_input_cannot_grow_back() {
         let (share, now) = share();
         let (mut stalled, mut newcomer) = (share.input(0), share.input(0));
-        assert!(stalled.grow(90_000, now) && newcomer.grow(20_000, after(now, 1)));
+        assert!(grow(&mut stalled, 90_000, now) && grow(&mut newcomer, 20_000, after(now, 1)));
         assert!(is_dropped(&stalled));
         stalled.note_progress(after(now, 2));
         assert!(is_dropped(&stalled));

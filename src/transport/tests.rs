@@ -1,6 +1,7 @@
 //! How much one poll of a connection does, and how connections share a thread. Work is counted, not timed.
 
 mod commits;
+mod uploads;
 
 use super::share::WORK_MAX;
 use super::sockjs::SocketWire;
@@ -176,18 +177,18 @@ fn serve(hub: &Arc<Hub>, flood: Flood) -> Connection {
     serve_over(hub, Transport::Tcp, flood)
 }
 
-fn serve_over(hub: &Arc<Hub>, transport: Transport, flood: Flood) -> Connection {
+fn serve_over(hub: &Arc<Hub>, transport: Transport, socket: impl ByteStream) -> Connection {
     let seat = hub.seat(IpAddr::V4(Ipv4Addr::LOCALHOST)).expect("there is room");
     let visitor = Visitor::stranger(seat);
     let bytes_max = 16 << 20;
     match transport {
-        Transport::Tcp => Box::pin(drive::serve(hub.clone(), TcpWire::new(flood, false), visitor)),
+        Transport::Tcp => Box::pin(drive::serve(hub.clone(), TcpWire::new(socket, false), visitor)),
         Transport::WebSocket => {
-            let socket = Socket::new(flood, Bytes::new(), bytes_max);
+            let socket = Socket::new(socket, Bytes::new(), bytes_max);
             Box::pin(drive::serve(hub.clone(), WebSocketWire::new(socket), visitor))
         }
         Transport::SockJs => {
-            let socket = Socket::new(flood, Bytes::new(), bytes_max);
+            let socket = Socket::new(socket, Bytes::new(), bytes_max);
             let wire = SocketWire::new(socket, Duration::ZERO, bytes_max);
             Box::pin(drive::serve(hub.clone(), wire, visitor))
         }

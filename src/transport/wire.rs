@@ -159,7 +159,7 @@ pub trait Wire: Unpin + Send + 'static {
     fn expire(&mut self, _now: Instant, _out: &mut Coalesce) {}
 
     /// Reads once and hands octets to `sink`, on a wire of messages (SockJS) one message a call; what the wire
-    /// itself has to answer (a pong) goes into `out`. Returns the octets read.
+    /// itself has to answer (a pong) goes into `out`. Returns the bytes of messages that were read, complete or not.
     fn poll_read(
         &mut self,
         cx: &mut Context<'_>,

@@ -103,6 +103,7 @@ pub(super) async fn read(
         if bytes >= progress_bytes + HELD_BYTES_MIN {
             (progress_at, progress_bytes) = (now, bytes);
         }
+        input.receive(data.remaining());
         // As on other wires, small bodies are not charged, so that large input of other clients does not block them.
         if !input.grow(bytes, now.into_std()) {
             return Err(Problem::NoMemory);

@@ -87,7 +87,8 @@ impl<S: ByteStream> Socket<S> {
         self.io.input_has_ended()
     }
 
-    /// Reads once; pongs go to `out`, pieces of messages to `sink`, which may find a violation of its own.
+    /// Reads once; pongs go to `out`, pieces of messages to `sink`, which may find a violation of its own. Returns the
+    /// bytes of messages that were read.
     pub fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -129,11 +130,14 @@ impl Inbound {
         mut sink: impl FnMut(Data<'_>) -> Result<(), Violation>,
     ) -> Result<usize, ReadEnd> {
         let closed_by_client = &mut self.closed_by_client;
-        let mut refused = None;
+        let (mut refused, mut message_bytes) = (None, 0);
         let result = self.reader.feed(octets, &mut |event| match event {
             // Nothing behind what was refused is shown any more.
             _ if refused.is_some() => {}
-            Event::Data { payload, text, end } => refused = sink(Data { payload, text, end }).err(),
+            Event::Data { payload, text, end } => {
+                message_bytes += payload.len();
+                refused = sink(Data { payload, text, end }).err();
+            }
             Event::Ping(payload) if out.pending() < PONG_BACKLOG_BYTES_MAX => {
                 message(Opcode::Pong, payload, out);
             }
@@ -147,7 +151,7 @@ impl Inbound {
                 _ => ReadEnd::Violation(violation.reason),
             });
         }
-        if self.closed_by_client.is_some() { Err(ReadEnd::Closed) } else { Ok(octets.len()) }
+        if self.closed_by_client.is_some() { Err(ReadEnd::Closed) } else { Ok(message_bytes) }
     }
 }
 
