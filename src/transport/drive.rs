@@ -8,7 +8,7 @@
 //! ```
 //!
 //! Reading pauses while a login is being checked (except to detect that the client has gone), while a COMMIT is under
-//! way, while the connection waits for receivers of what it published (burst patience), while the byte budget is nearly
+//! way, while parked frames are checked against new rules, while the connection waits for receivers of what it published (burst patience), while the byte budget is nearly
 //! used up, and while the client does not read its answers. Writing never waits for reading.
 
 use super::by_key::ByKey;
@@ -148,7 +148,7 @@ pub(super) struct Connection<W> {
 }
 
 impl<W: Wire> Connection<W> {
-    fn new(hub: Arc<Hub>, wire: W, address: IpAddr, handshake: Arc<Handshake>) -> Connection<W> {
+    pub(super) fn new(hub: Arc<Hub>, wire: W, address: IpAddr, handshake: Arc<Handshake>) -> Connection<W> {
         let now = Instant::now();
         let (held, input) = (hub.strangers.charge(0), hub.stranger_input.input(0));
         let outbox = Outbox::new(hub.outbox, &hub.budget, hub.metrics.clone(), now);

@@ -42,7 +42,9 @@ impl<W: Wire> Connection<W> {
 
     /// Whether the next frame may be handled; [`super::drive`] says what forbids it.
     pub(super) fn may_read(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        self.poll_pause(cx, now).is_ready()
+        // The pause that the portions wait for is not polled: the end of it must wake the task.
+        !self.session.has_portions()
+            && self.poll_pause(cx, now).is_ready()
             && self.ending.is_none()
             && !self.quantum.is_used_up()
             && !self.ignores_input()

@@ -4,7 +4,7 @@ use super::*;
 use crate::broker::{Subscriber, Subscription, Terms};
 use crate::destination::Selector;
 use crate::outbox::Outbox;
-use crate::transport::share::PUSHES_MAX;
+use crate::transport::share::{PUSHES_MAX, Quantum};
 use crate::users::permissions::{Preset, Rule};
 use std::sync::atomic::AtomicBool;
 use std::task::Waker;
@@ -57,17 +57,17 @@ impl ByteStream for Socket {
 }
 
 /// A client and the task of its connection, which runs only when a test polls it.
-struct Client {
+pub(super) struct Client {
     connection: Option<Connection>,
     stream: Option<DuplexStream>,
     is_reset: Arc<AtomicBool>,
     /// What the client has read.
-    text: String,
+    pub(super) text: String,
 }
 
 impl Client {
     /// Signs alice in.
-    async fn connect(hub: &Arc<Hub>, headers: &str) -> Client {
+    pub(super) async fn connect(hub: &Arc<Hub>, headers: &str) -> Client {
         let (stream, other) = tokio::io::duplex(PIPE_BYTES);
         let is_reset = Arc::new(AtomicBool::new(false));
         let socket = Socket { stream: other, is_reset: is_reset.clone() };
@@ -82,13 +82,13 @@ impl Client {
     }
 
     /// Writes frames to the connection without polling it.
-    async fn send(&mut self, frames: &str) {
+    pub(super) async fn send(&mut self, frames: &str) {
         let stream = self.stream.as_mut().expect("the client is connected");
         poll_all(stream, frames.as_bytes()).await;
     }
 
     /// Polls the connection once and reads what it wrote. Returns the work of the poll and its result.
-    async fn poll(&mut self) -> (u64, Poll<()>) {
+    pub(super) async fn poll(&mut self) -> (u64, Poll<()>) {
         let Some(connection) = &mut self.connection else { return (0, Poll::Ready(())) };
         let before = work::done();
         let polled = poll_fn(|cx| Poll::Ready(connection.as_mut().poll(cx))).await;
@@ -117,7 +117,7 @@ impl Client {
     }
 
     /// Polls until the client has read `text`. Returns the work of each poll.
-    async fn until(&mut self, text: &str) -> Vec<u64> {
+    pub(super) async fn until(&mut self, text: &str) -> Vec<u64> {
         let mut done = Vec::new();
         while !self.text.contains(text) {
             assert!(done.len() < 100_000, "{text:?} does not come: {}", self.text);
@@ -557,4 +557,36 @@ async fn recipients_of_an_open_transaction_are_checked_against_new_rules_in_seve
             assert!(client.poll().await.1.is_pending(), "{}", client.text);
         }
     }
+}
+
+#[tokio::test]
+async fn no_frame_is_handled_before_the_parked_frames_are_checked_against_new_rules() {
+    let hub = hub();
+    let (mut client, socket) = tokio::io::duplex(PIPE_BYTES);
+    let seat = hub.seat(IpAddr::V4(Ipv4Addr::LOCALHOST)).expect("there is room");
+    let Visitor { seat, handshake } = Visitor::stranger(seat);
+    let wire = TcpWire::new(socket, false);
+    let mut connection = drive::Connection::new(hub.clone(), wire, seat.address(), handshake);
+    let parked = "BEGIN\ntransaction:t\n\n\0SEND\ndestination:/queue/a\ntransaction:t\n\nx\0";
+    client.write_all((connect() + parked).as_bytes()).await.expect("the pipe has room");
+    while connection.frames_received < 3 {
+        poll_fn(|cx| {
+            let now = Instant::now();
+            connection.quantum = Quantum::new(now);
+            connection.hear_answer(cx, now);
+            connection.read(cx, now);
+            Poll::Ready(())
+        })
+        .await;
+        tokio::task::yield_now().await;
+    }
+    let rule = Rule::parse("deny send anyone /queue/a").expect("a rule");
+    hub.permit(Permissions::new(Preset::Open, vec![rule], Vec::new()));
+    let now = Instant::now();
+    connection.quantum = Quantum::new(now);
+    connection.judge_again(now);
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(connection.session.has_portions() && !connection.may_read(&mut cx, now));
+    connection.do_portions(&mut cx, now);
+    assert!(!connection.session.has_portions() && connection.may_read(&mut cx, now));
 }
