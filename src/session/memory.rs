@@ -16,6 +16,12 @@ impl Session {
         self.subscriptions.iter().map(|subscription| subscription.unsettled.len()).sum()
     }
 
+    /// Returns the number of messages that wait for an ACK or NACK and did not come from queues.
+    pub fn unsettled_broadcasts(&self) -> usize {
+        work::add_visits(self.subscriptions.len());
+        self.subscriptions.iter().map(|subscription| subscription.unsettled.broadcasts()).sum()
+    }
+
     /// Returns the memory of subscriptions and temporary queues, without the broker's part.
     pub fn subscription_bytes(&self) -> usize {
         self.subscriptions.bytes() + self.temps.bytes()

@@ -162,6 +162,13 @@ impl Unsettled {
         self.deliveries.capacity() * size_of::<Delivered>()
     }
 
+    /// Returns the number of deliveries that did not come from a queue: all or none, because a subscription is either
+    /// to a queue or not.
+    pub(super) fn broadcasts(&self) -> usize {
+        let is_queue = self.deliveries.front().is_some_and(|delivered| delivered.tag != 0);
+        if is_queue { 0 } else { self.deliveries.len() }
+    }
+
     /// Remembers a delivery and numbers it.
     pub(super) fn deliver(&mut self, tag: Tag, message_id: &str) -> Number {
         let number = self.next;

@@ -12,8 +12,10 @@ use std::collections::HashSet;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-/// Memory of unsettled deliveries that a session may hold while the byte budget is nearly used up.
-const UNSETTLED_BYTES_MAX: usize = 64 * 1024;
+/// Unsettled broadcasts that a session may have while the byte budget is nearly used up.
+const UNSETTLED_BROADCASTS_MAX: usize = 2048;
+/// Memory of their records.
+const UNSETTLED_BYTES: usize = UNSETTLED_BROADCASTS_MAX * 32;
 
 impl<W: Wire> Connection<W> {
     /// About `room` octets of parcels become frames. Whether there may be more: if not, the next one wakes the task.
@@ -32,7 +34,6 @@ impl<W: Wire> Connection<W> {
             self.resume_starved(now);
         }
         work::add(batch.len() * work::DELIVERY);
-        let unsettled_bytes = self.session.held_bytes();
         let mut prefix = BytesMut::with_capacity(128);
         let mut delivered = 0;
         for (place, parcel) in batch.iter().enumerate() {
@@ -58,19 +59,21 @@ impl<W: Wire> Connection<W> {
             }
         }
         self.hub.metrics.deliveries.inc_by(delivered);
-        // A batch without broadcasts is exempt: the credit of their consumers bounds the deliveries of work queues.
-        let has_grown = self.session.held_bytes() > unsettled_bytes.max(UNSETTLED_BYTES_MAX);
-        if has_grown && self.ending.is_none() && batch.iter().any(|parcel| parcel.tag == 0) {
+        if self.ending.is_none() && batch.iter().any(|parcel| parcel.tag == 0) {
             self.end_near_budget(now);
         }
         !drained
     }
 
-    /// Closes the connection as a slow consumer if the byte budget is nearly used up. Otherwise its unacknowledged
-    /// broadcasts could use up the memory, and the broker would refuse the messages of publishers.
+    /// Closes the connection as a slow consumer if the byte budget is nearly used up and the client does not acknowledge
+    /// broadcasts. They could use up the memory, and the broker would refuse the messages of publishers. Deliveries of
+    /// work queues do not count: the credit of their consumers bounds them.
     fn end_near_budget(&mut self, now: Instant) {
+        if self.session.held_bytes() <= UNSETTLED_BYTES {
+            return;
+        }
         self.charge_held();
-        if self.hub.budget.is_near() {
+        if self.hub.budget.is_near() && self.session.unsettled_broadcasts() > UNSETTLED_BROADCASTS_MAX {
             self.end_slow_consumer(Slowness::UnsettledMemory, now);
         }
     }

@@ -32,10 +32,10 @@ impl<W: Wire> Connection<W> {
                 self.hub.session.subscription_bytes_max
             ),
             Slowness::UnsettledMemory => format!(
-                "{} deliveries to this session wait for an ACK or NACK of this client, and the broker holds {} bytes \
+                "{} broadcast messages wait for an ACK or NACK of this client, and the broker holds {} bytes \
                  for all its clients, which is nearly as much as {option} allows. What had not been sent was dropped. \
                  Acknowledge messages as they are handled, subscribe with ack:auto, or raise {option}.",
-                self.session.unsettled(),
+                self.session.unsettled_broadcasts(),
                 self.hub.budget.used()
             ),
         };

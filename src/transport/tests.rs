@@ -1,6 +1,7 @@
 //! How much one poll of a connection does, and how connections share a thread. Work is counted, not timed.
 
 mod commits;
+mod unsettled;
 mod uploads;
 
 use super::share::WORK_MAX;

@@ -417,3 +417,25 @@ fn an_end_that_no_message_has_caused_loses_nothing() {
         assert_eq!(peer.lost, [(1, 10), (2, 20)], "{closing:?}");
     }
 }
+
+#[test]
+fn unsettled_broadcasts_are_counted_until_they_are_settled() {
+    let mut peer = delivered(Version::V1_2);
+    let mut expect = |frames: &str, count| {
+        peer.send(frames);
+        assert_eq!(peer.session.unsettled_broadcasts(), count, "{frames}");
+    };
+    expect("", 3);
+    expect("ACK id:s1-1-2", 3);
+    expect("ACK id:s1-4-0", 2);
+    expect("BEGIN transaction:t\nACK id:s1-4-1 transaction:t", 2);
+    expect("ABORT transaction:t", 2);
+    expect("BEGIN transaction:t\nACK id:s1-4-1 transaction:t\nACK id:s1-2-0 transaction:t", 2);
+    expect("ACK id:s1-4-2", 1);
+    expect("COMMIT transaction:t", 0);
+    let mut peer = delivered(Version::V1_2);
+    peer.send("UNSUBSCRIBE id:i");
+    assert_eq!(peer.session.unsettled_broadcasts(), 3);
+    peer.send("UNSUBSCRIBE id:t");
+    assert_eq!(peer.session.unsettled_broadcasts(), 0);
+}
