@@ -60,3 +60,54 @@ impl HeadMemory {
         )
     }
 }
+
+/// Finds the end of the head of a request in the bytes that arrive: the first empty line behind any other bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) enum HeadEnd {
+    /// Only line ends have come, which HTTP ignores here.
+    #[default]
+    Nothing,
+    /// Within a line.
+    InLine,
+    /// At the beginning of a line.
+    LineBegins,
+}
+
+impl HeadEnd {
+    /// Takes the next bytes. Returns how many of them belong to the head, or `None` if it does not end in them.
+    pub(super) fn find(&mut self, bytes: &[u8]) -> Option<usize> {
+        for (place, byte) in bytes.iter().enumerate() {
+            *self = match (*self, byte) {
+                (HeadEnd::LineBegins, b'\n') => {
+                    *self = HeadEnd::Nothing;
+                    return Some(place + 1);
+                }
+                (HeadEnd::Nothing, b'\r' | b'\n') => HeadEnd::Nothing,
+                (HeadEnd::LineBegins, b'\r') | (HeadEnd::InLine, b'\n') => HeadEnd::LineBegins,
+                _ => HeadEnd::InLine,
+            };
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_head_of_a_request_ends_with_its_first_empty_line() {
+        for (text, head) in [
+            ("GET / HTTP/1.1\r\nHost: a\r\n\r\nbody\r\n\r\n", 27),
+            ("GET / HTTP/1.1\n\nbody", 16),
+            ("\r\n\r\nGET / HTTP/1.1\r\n\r\nbody", 22),
+        ] {
+            assert_eq!(HeadEnd::default().find(text.as_bytes()), Some(head), "{text:?}");
+            let mut end = HeadEnd::default();
+            let found: Vec<_> = text.as_bytes()[..head].chunks(1).map(|byte| end.find(byte)).collect();
+            assert_eq!(found, [&vec![None; head - 1][..], &[Some(1)]].concat(), "{text:?} byte by byte");
+        }
+        assert_eq!(HeadEnd::default().find(b"GET / HTTP/1.1\r\nHost: a\r\n"), None);
+        assert_eq!(HeadEnd::default().find(b"\r\n\n\r\n"), None);
+    }
+}

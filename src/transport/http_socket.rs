@@ -9,16 +9,17 @@
 //! writes or flushes, which is at least once in every poll of the connection.
 //!
 //! It also charges the memory for the heads of requests ([`super::head_memory`]). It closes the connection if a head
-//! does not fit. If it is the head of the first request, the client first gets a response with status 503.
+//! does not fit. If it is the head of the first request, the client first gets a response with status 503. Bytes behind
+//! a head, such as a body, are charged if there is memory, but they never close the connection.
 //!
 //! A client that closes only its sending side after a whole request still gets the answer. The exception is a receiver:
 //! no client polls a session over a connection that cannot carry a further request.
 
-use super::head_memory::{HEAD_BYTES_MAX, HeadMemory, SMALL_BYTES_MAX};
+use super::head_memory::{HEAD_BYTES_MAX, HeadEnd, HeadMemory, SMALL_BYTES_MAX};
 use super::line::Line;
 use super::protocol::{Guess, Port, Protocol, START_BYTES, recognise, recognise_request};
 use crate::budget::Charge;
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
@@ -51,6 +52,8 @@ pub struct HttpSocket {
     ahead_charge: Option<Charge>,
     /// Upper bound of the bytes that hyper holds and has not parsed.
     unparsed: usize,
+    /// Finds the end of the head that hyper reads.
+    head_end: HeadEnd,
     /// Whether any byte of a response was written.
     has_written: bool,
 }
@@ -77,6 +80,7 @@ impl HttpSocket {
             buffer: None,
             ahead_charge: None,
             unparsed: 0,
+            head_end: HeadEnd::default(),
             has_written: false,
         }
     }
@@ -159,18 +163,25 @@ impl HttpSocket {
         Ok(())
     }
 
-    /// Counts `bytes` bytes that hyper has read, and charges its buffer once that is large. Fails if there is no memory
-    /// for the head of a request.
-    fn count(&mut self, bytes: usize) -> io::Result<()> {
+    /// Counts `bytes` that hyper has read, and charges its buffer once that is large. Fails if there is no memory for the
+    /// head of a request.
+    fn count(&mut self, bytes: &[u8]) -> io::Result<()> {
         // hyper reads more of a body only when it holds nothing.
-        let begins = self.line.has_advanced() || self.line.is_answering();
-        self.unparsed = bytes + if begins { 0 } else { self.unparsed };
+        if self.line.has_advanced() || self.line.is_answering() {
+            (self.unparsed, self.head_end) = (0, HeadEnd::default());
+        }
+        let before = self.unparsed;
+        self.unparsed += bytes.len();
+        // The body of a request has limits of its own.
+        let head_bytes = match self.line.is_answering() {
+            true => 0,
+            false => before + self.head_end.find(bytes).unwrap_or(bytes.len()),
+        };
         if self.unparsed <= SMALL_BYTES_MAX || self.buffer.is_some() {
             return Ok(());
         }
         self.buffer = self.memory.charge(HEAD_BYTES_MAX);
-        // The body of a request has limits of its own.
-        if self.buffer.is_some() || self.line.is_answering() {
+        if self.buffer.is_some() || head_bytes <= SMALL_BYTES_MAX {
             return Ok(());
         }
         self.send_refusal();
@@ -218,16 +229,16 @@ impl AsyncRead for HttpSocket {
         if self.ahead.is_empty() {
             let before = buffer.filled().len();
             ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
-            return Poll::Ready(self.count(buffer.filled().len() - before));
+            return Poll::Ready(self.count(&buffer.filled()[before..]));
         }
         let taken = self.ahead.len().min(buffer.remaining());
-        buffer.put_slice(&self.ahead[..taken]);
-        self.ahead.advance(taken);
+        let taken = self.ahead.split_to(taken);
+        buffer.put_slice(&taken);
         if self.ahead.is_empty() {
             self.ahead = BytesMut::new();
             self.ahead_charge = None;
         }
-        Poll::Ready(self.count(taken))
+        Poll::Ready(self.count(&taken))
     }
 }
 

@@ -382,3 +382,40 @@ fn a_large_request_head_is_charged_until_its_connection_closes_or_is_upgraded() 
     upgraded.frame("CONNECTED");
     broker.until("budget_bytes", 0);
 }
+
+#[test]
+fn a_body_in_one_piece_with_its_head_is_answered_when_the_memory_for_heads_is_used_up() {
+    let broker = Broker::start(&["--memory-bytes-max=1MiB"]);
+    let mut session = Session::new(broker.http, "/ws", Transport::XhrPolling).opened();
+    session.connect("1.2");
+    let request = |frame: &str| {
+        let body = serde_json::to_string(&[frame]).expect("JSON");
+        format!(
+            "POST {}/xhr_send HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n{body}",
+            session.path,
+            body.len()
+        )
+    };
+    let mut kept = Http::connect(broker.http);
+    kept.octets(request("\n").as_bytes());
+    assert_eq!(kept.answer().status, 204);
+    broker.until("budget_bytes", 0);
+    let _hoarders: Vec<_> = (1..=HEADS)
+        .map(|number| {
+            let mut http = Http::connect(broker.http);
+            http.octets(half_a_head("/health").as_bytes());
+            broker.until("budget_bytes", number * HEAD_BYTES);
+            http
+        })
+        .collect();
+    let send = request(&format!("SEND\ndestination:/queue/a\n\n{}\0", "x".repeat(6000)));
+    for number in 1..=3 {
+        kept.octets(send.as_bytes());
+        assert_eq!(kept.answer().status, 204, "on a connection that is used again");
+        let mut new = Http::connect(broker.http);
+        new.octets(send.as_bytes());
+        assert_eq!(new.answer().status, 204, "on a new connection");
+        broker.until("queue_messages", 2 * number);
+    }
+    assert_eq!(broker.limit_hits("memory-bytes-max"), 0);
+}
