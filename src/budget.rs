@@ -102,7 +102,7 @@ impl Budget {
     }
 
     /// Returns whether `bytes` more fit once `freed` of the bytes in use are given back.
-    pub fn admits_after(&self, bytes: usize, freed: usize) -> bool {
+    fn admits_after(&self, bytes: usize, freed: usize) -> bool {
         let used = |budget: &Budget| budget.used().saturating_sub(freed);
         let fits = |budget: &Budget| bytes <= budget.bytes_max.saturating_sub(used(budget));
         match &self.whole {
@@ -236,12 +236,17 @@ impl Charge {
     /// Changes the charge to `bytes` and returns `true`, or returns `false` if the budget does not admit the growth.
     /// The only charge of a budget may always grow, so that a small limit still allows one large frame.
     pub fn try_grow(&mut self, bytes: usize) -> bool {
-        let is_alone = self.budget.used() == self.bytes;
-        let is_admitted = is_alone || self.budget.admits(bytes.saturating_sub(self.bytes));
+        let is_admitted = self.may_grow_after(bytes, 0);
         if is_admitted {
             self.resize(bytes);
         }
         is_admitted
+    }
+
+    /// Returns whether [`Charge::try_grow`] to `bytes` succeeds once `freed` bytes of other charges are given back.
+    pub fn may_grow_after(&self, bytes: usize, freed: usize) -> bool {
+        let is_alone = self.budget.used() <= self.bytes.saturating_add(freed);
+        is_alone || self.budget.admits_after(bytes.saturating_sub(self.bytes), freed)
     }
 
     fn has_room(&self) -> bool {

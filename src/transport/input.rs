@@ -7,7 +7,8 @@
 //!   a buffer that doubles is charged in a few large steps.
 //! - If there is no memory for more input, the input that has stalled longest is dropped and its client is refused.
 //!   Only input that has stalled for at least a tenth of `stall-timeout` is dropped. If dropping it does not free
-//!   enough memory, nothing is dropped, and the client whose input does not fit is refused.
+//!   enough memory, nothing is dropped, and the client whose input does not fit is refused. Input that no other input
+//!   remains beside always fits, however large it is.
 //!
 //! Input of fewer than [`HELD_BYTES_MIN`] bytes is not charged and may stall. The clock stops while the broker does not
 //! read.
@@ -85,14 +86,15 @@ impl InputShare {
         self.state.lock().unfinished.last_key_value().map(|(progress, _)| progress.0)
     }
 
-    /// Makes room for `bytes` bytes by dropping stalled input of other clients; `own` is never dropped. Returns
-    /// `false`, and drops nothing, if too little input has stalled.
-    fn make_room(&self, bytes: usize, own: Option<Progress>, now: Instant) -> bool {
+    /// Makes room for `input` to grow to `bytes` bytes by dropping stalled input of other clients. Returns `false`, and
+    /// drops nothing, if too little input has stalled.
+    fn make_room(&self, bytes: usize, input: &Input, now: Instant) -> bool {
+        let own = input.unfinished.as_ref().map(|unfinished| unfinished.0);
         let mut state = self.state.lock();
         let (mut freed, mut stalled) = (state.dropped_bytes, Vec::new());
         let others = state.unfinished.iter().filter(|(progress, _)| Some(**progress) != own);
         let mut candidates = others.take(DROPPED_MAX);
-        while !self.budget.admits_after(bytes, freed) {
+        while !input.charge.may_grow_after(bytes, freed) {
             let Some((progress, unfinished)) = candidates.next() else { return false };
             if now.saturating_duration_since(progress.0) < self.stall_timeout / STALLED_PART {
                 return false;
@@ -143,8 +145,7 @@ impl Input {
         let more = bytes.saturating_sub(self.charge.bytes());
         if more >= HELD_BYTES_MIN {
             if !self.charge.try_grow(bytes) {
-                let own = self.unfinished.as_ref().map(|unfinished| unfinished.0);
-                if !self.share.make_room(more, own, now) {
+                if !self.share.make_room(bytes, self, now) {
                     return false;
                 }
                 self.charge.resize(bytes);
@@ -277,6 +278,19 @@ mod tests {
         assert_eq!((share.budget.used(), share.state.lock().unfinished.len()), (40_000, 1));
         drop(newcomer);
         assert_eq!((share.budget.used(), share.state.lock().unfinished.len()), (0, 0));
+    }
+
+    #[test]
+    fn input_larger_than_the_share_fits_once_all_other_input_has_stalled() {
+        let (share, now) = share();
+        let (mut stalled, mut active, mut large) = (share.input(0), share.input(0), share.input(0));
+        assert!(grow(&mut stalled, 5000, now) && grow(&mut active, 5000, after(now, 2)));
+        assert!(grow(&mut large, 60_000, after(now, 2)));
+        assert!(!grow(&mut large, 200_000, after(now, 2)) && !is_dropped(&stalled), "one does not stall");
+        drop(active);
+        assert!(grow(&mut large, 200_000, after(now, 2)) && is_dropped(&stalled));
+        assert!(grow(&mut large, 300_000, after(now, 2)), "dropped input does not count");
+        assert!(!grow(&mut share.input(0), 5000, after(now, 2)));
     }
 
     #[test]
