@@ -1,7 +1,7 @@
 //! The reading side of a connection: octets to frames to actions, the end of the input.
 
 use super::drive::Connection;
-use super::input::HELD_BYTES_MIN;
+use super::input::{Growth, HELD_BYTES_MIN};
 use super::perform::Failed;
 use super::wire::{ReadEnd, Wire};
 use crate::broker::Refusal;
@@ -97,9 +97,7 @@ impl<W: Wire> Connection<W> {
             let mut actions = Vec::new();
             match self.decoder.next() {
                 Ok(None) => {
-                    if !self.admits_input(cx, now) {
-                        self.end_for_memory(now);
-                    }
+                    self.admit_input(cx, now);
                     break;
                 }
                 Ok(Some(frame)) => {
@@ -131,14 +129,16 @@ impl<W: Wire> Connection<W> {
         self.decoder.buffered() + self.wire.held_bytes()
     }
 
-    /// Charges the unfinished frame. Returns `false` if there is no memory for its growth.
-    fn admits_input(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        let is_admitted = self.input.grow(self.input_bytes(), now);
+    /// Charges the unfinished frame. Ends the connection if there is no memory for it. If there may be some later, the
+    /// connection does not read until then.
+    fn admit_input(&mut self, cx: &mut Context<'_>, now: Instant) {
+        if self.input.grow(self.input_bytes(), now) == Growth::Refused {
+            return self.end_for_memory(now);
+        }
         // Registers the waker. If the input was dropped meanwhile, the next iteration handles that.
         if self.input.poll_dropped(cx).is_ready() {
             cx.waker().wake_by_ref();
         }
-        is_admitted
     }
 
     /// Checks that the byte budget has room for a SEND or BEGIN of a signed-in client. Other frames are checked when

@@ -6,7 +6,8 @@
 //!   `stall-timeout`. Otherwise its connection or request ends. Bytes count when they arrive, not when they are charged:
 //!   a buffer that doubles is charged in a few large steps.
 //! - If there is no memory for more input, the input that has stalled longest is dropped and its client is refused.
-//!   Only input that has stalled for at least a tenth of `stall-timeout` is dropped. If dropping it does not free
+//!   Only input that has stalled for at least a tenth of `stall-timeout` is dropped, and not before [`SECOND_LOOK`] has
+//!   passed since that was seen: if the broker itself stood still, it first reads what has arrived meanwhile. If dropping it does not free
 //!   enough memory, nothing is dropped, and the client whose input does not fit is refused. Input that no other input
 //!   remains beside always fits, however large it is.
 //!
@@ -27,6 +28,10 @@ use std::time::{Duration, Instant};
 pub(super) const HELD_BYTES_MIN: usize = 4 * 1024;
 /// Input that has stalled for `stall-timeout` divided by this may be dropped in favour of other input.
 const STALLED_PART: u32 = 10;
+/// Time between the moment at which input is found stalled and that at which it may be dropped.
+const SECOND_LOOK: Duration = Duration::from_millis(50);
+/// Time after which input must be found stalled again.
+const STALLED_SEEN_TIME: Duration = Duration::from_secs(1);
 /// Maximum number of frames and bodies that are dropped at a time. This frees enough memory for one read.
 const DROPPED_MAX: usize = 64;
 
@@ -54,6 +59,19 @@ type Progress = (Instant, u64);
 struct Unfinished {
     bytes: usize,
     owner: Arc<Owner>,
+    /// The time at which it was found stalled, if it has made no progress since.
+    stalled_seen_at: Option<Instant>,
+}
+
+/// Whether input may grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Growth {
+    /// It has grown.
+    Admitted,
+    /// It may ask again at this time, because other input may be dropped then.
+    Later(Instant),
+    /// There is no memory for it.
+    Refused,
 }
 
 /// The state that the share and the client's task have in common.
@@ -77,7 +95,13 @@ impl InputShare {
 
     /// Creates the input of one client and charges `bytes` bytes of it, which count as finished.
     pub(super) fn input(self: &Arc<InputShare>, bytes: usize) -> Input {
-        Input { charge: self.budget.charge(bytes), share: self.clone(), arrived_bytes: 0, unfinished: None }
+        Input {
+            charge: self.budget.charge(bytes),
+            share: self.clone(),
+            arrived_bytes: 0,
+            waits_until: None,
+            unfinished: None,
+        }
     }
 
     /// Returns the time of the last progress of all unfinished input.
@@ -86,21 +110,30 @@ impl InputShare {
         self.state.lock().unfinished.last_key_value().map(|(progress, _)| progress.0)
     }
 
-    /// Makes room for `input` to grow to `bytes` bytes by dropping stalled input of other clients. Returns `false`, and
-    /// drops nothing, if too little input has stalled.
-    fn make_room(&self, bytes: usize, input: &Input, now: Instant) -> bool {
+    /// Makes room for `input` to grow to `bytes` bytes by dropping stalled input of other clients. Drops nothing if too
+    /// little input has stalled, or if some of it was not found stalled before.
+    fn make_room(&self, bytes: usize, input: &Input, now: Instant) -> Growth {
         let own = input.unfinished.as_ref().map(|unfinished| unfinished.0);
         let mut state = self.state.lock();
-        let (mut freed, mut stalled) = (state.dropped_bytes, Vec::new());
+        let (mut freed, mut stalled, mut is_certain) = (state.dropped_bytes, Vec::new(), true);
         let others = state.unfinished.iter().filter(|(progress, _)| Some(**progress) != own);
         let mut candidates = others.take(DROPPED_MAX);
         while !input.charge.may_grow_after(bytes, freed) {
-            let Some((progress, unfinished)) = candidates.next() else { return false };
-            if now.saturating_duration_since(progress.0) < self.stall_timeout / STALLED_PART {
-                return false;
+            let Some((progress, unfinished)) = candidates.next() else { return Growth::Refused };
+            if !self.has_stalled(*progress, now) {
+                return Growth::Refused;
             }
             freed += unfinished.bytes;
+            is_certain &= unfinished.was_seen_stalled(now);
             stalled.push(*progress);
+        }
+        if !is_certain {
+            // All of it, so that this input need not wait again for its next bytes.
+            let stalled = state.unfinished.iter_mut().take(DROPPED_MAX);
+            for (_, unfinished) in stalled.filter(|(progress, _)| self.has_stalled(**progress, now)) {
+                unfinished.see_stalled(now);
+            }
+            return Growth::Later(now + SECOND_LOOK);
         }
         let dropped: Vec<_> =
             stalled.iter().filter_map(|progress| state.unfinished.remove(progress)).collect();
@@ -110,7 +143,31 @@ impl InputShare {
         }
         drop(state);
         dropped.iter().for_each(|one| one.owner.waker.wake());
-        true
+        Growth::Admitted
+    }
+
+    /// Returns whether input of this progress has stalled for so long that it may be dropped.
+    fn has_stalled(&self, progress: Progress, now: Instant) -> bool {
+        now.saturating_duration_since(progress.0) >= self.stall_timeout / STALLED_PART
+    }
+}
+
+impl Unfinished {
+    /// Returns for how long it is known to have stalled.
+    fn stalled_seen_for(&self, now: Instant) -> Option<Duration> {
+        self.stalled_seen_at.map(|at| now.saturating_duration_since(at))
+    }
+
+    /// Returns whether it was found stalled, so long ago that bytes that had arrived then have been read.
+    fn was_seen_stalled(&self, now: Instant) -> bool {
+        self.stalled_seen_for(now).is_some_and(|time| (SECOND_LOOK..STALLED_SEEN_TIME).contains(&time))
+    }
+
+    /// Records that it was found stalled.
+    fn see_stalled(&mut self, now: Instant) {
+        if self.stalled_seen_for(now).is_none_or(|time| time >= STALLED_SEEN_TIME) {
+            self.stalled_seen_at = Some(now);
+        }
     }
 }
 
@@ -121,6 +178,8 @@ pub(super) struct Input {
     charge: Charge,
     /// Bytes that have arrived since the last progress.
     arrived_bytes: usize,
+    /// Set while it waits for memory: the time at which it asks again.
+    waits_until: Option<Instant>,
     /// Set while the input is unfinished and charged, and the broker reads from the client.
     unfinished: Option<Box<(Progress, Arc<Owner>)>>,
 }
@@ -137,25 +196,38 @@ impl Input {
     }
 
     /// Charges unfinished input of which `bytes` bytes are held. It has made progress if [`HELD_BYTES_MIN`] bytes have
-    /// arrived since its last progress. Returns `false` if there is no memory for it.
-    pub(super) fn grow(&mut self, bytes: usize, now: Instant) -> bool {
+    /// arrived since its last progress.
+    pub(super) fn grow(&mut self, bytes: usize, now: Instant) -> Growth {
+        self.waits_until = None;
         if bytes < HELD_BYTES_MIN {
-            return true;
+            return Growth::Admitted;
+        }
+        if self.arrived_bytes >= HELD_BYTES_MIN && self.unfinished.is_some() {
+            self.note_progress(now);
         }
         let more = bytes.saturating_sub(self.charge.bytes());
         if more >= HELD_BYTES_MIN {
             if !self.charge.try_grow(bytes) {
-                if !self.share.make_room(bytes, self, now) {
-                    return false;
+                let growth = self.share.make_room(bytes, self, now);
+                if let Growth::Later(at) = growth {
+                    self.waits_until = Some(at);
+                }
+                if growth != Growth::Admitted {
+                    return growth;
                 }
                 self.charge.resize(bytes);
             }
             self.note_size();
         }
-        if self.arrived_bytes >= HELD_BYTES_MIN || self.unfinished.is_none() {
+        if self.unfinished.is_none() {
             self.note_progress(now);
         }
-        true
+        Growth::Admitted
+    }
+
+    /// Returns the time until which the input waits for memory. More of it must not be read before.
+    pub(super) fn waits_until(&self) -> Option<Instant> {
+        self.waits_until
     }
 
     /// Records the new size of the input, unless it was dropped.
@@ -179,7 +251,10 @@ impl Input {
             Some(before) => before.1,
             None => Arc::default(),
         };
-        state.unfinished.insert(progress, Unfinished { bytes: self.charge.bytes(), owner: owner.clone() });
+        state.unfinished.insert(
+            progress,
+            Unfinished { bytes: self.charge.bytes(), owner: owner.clone(), stalled_seen_at: None },
+        );
         self.unfinished = Some(Box::new((progress, owner)));
     }
 
@@ -241,10 +316,14 @@ mod tests {
         (InputShare::new(Budget::new(400_000).share(), STALL_TIMEOUT), Instant::now())
     }
 
-    /// Lets `input` grow to `bytes` bytes.
+    /// Lets `input` grow to `bytes` bytes, if need be after the second look.
     fn grow(input: &mut Input, bytes: usize, now: Instant) -> bool {
         input.receive(bytes.saturating_sub(input.bytes()));
-        input.grow(bytes, now)
+        let growth = match input.grow(bytes, now) {
+            Growth::Later(at) => input.grow(bytes, at),
+            growth => growth,
+        };
+        growth == Growth::Admitted
     }
 
     fn is_dropped(input: &Input) -> bool {
@@ -313,16 +392,40 @@ mod tests {
         let mut steady = share.input(0);
         for second in 0..10 {
             steady.receive(HELD_BYTES_MIN);
-            assert!(steady.grow(60_000, after(now, second)));
+            assert_eq!(steady.grow(60_000, after(now, second)), Growth::Admitted);
             assert_eq!(steady.stalls_at(), Some(after(now, second + 10)));
         }
         let (mut idle, mut newcomer) = (share.input(0), share.input(0));
-        assert!(idle.grow(10_000, now) && idle.grow(20_000, after(now, 5)));
+        assert!(grow(&mut idle, 10_000, now));
+        assert_eq!(idle.grow(20_000, after(now, 5)), Growth::Admitted);
         assert_eq!(idle.stalls_at(), Some(after(now, 10)), "a larger buffer is no progress");
         assert!(grow(&mut newcomer, 35_000, after(now, 9)), "all of the larger buffer is free");
         assert!(is_dropped(&idle) && !is_dropped(&steady));
         drop(idle);
         assert_eq!(share.state.lock().dropped_bytes, 0);
+    }
+
+    #[test]
+    fn input_is_read_once_more_before_it_is_dropped() {
+        let (share, now) = share();
+        let (mut upload, mut stalled, mut newcomer) = (share.input(0), share.input(0), share.input(0));
+        assert!(grow(&mut upload, 60_000, now) && grow(&mut stalled, 35_000, now));
+        // The broker stands still until now, and looks at the newcomer first.
+        let now = after(now, 3);
+        let later = Growth::Later(now + SECOND_LOOK);
+        assert_eq!((newcomer.grow(50_000, now), newcomer.waits_until()), (later, Some(now + SECOND_LOOK)));
+        assert!(grow(&mut upload, 64_096, now), "this had arrived");
+        let now = now + SECOND_LOOK;
+        assert_eq!((newcomer.grow(50_000, now), newcomer.waits_until()), (Growth::Refused, None));
+        assert_eq!(newcomer.grow(30_000, now), Growth::Admitted);
+        assert!(is_dropped(&stalled) && !is_dropped(&upload));
+        // What was seen long ago does not count.
+        let (now, mut other) = (after(now, 3), share.input(0));
+        assert_eq!(other.grow(60_000, now), Growth::Later(now + SECOND_LOOK));
+        let now = now + STALLED_SEEN_TIME;
+        assert_eq!(other.grow(60_000, now), Growth::Later(now + SECOND_LOOK));
+        assert_eq!(other.grow(60_000, now + SECOND_LOOK), Growth::Admitted);
+        assert!(is_dropped(&upload));
     }
 
     #[test]

@@ -48,6 +48,7 @@ impl<W: Wire> Connection<W> {
             && self.ending.is_none()
             && !self.quantum.is_used_up()
             && !self.ignores_input()
+            && self.input.waits_until().is_none_or(|until| now >= until)
     }
 
     pub(super) fn poll_pause(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
@@ -99,8 +100,10 @@ impl<W: Wire> Connection<W> {
             self.pause.congested.last().map(|receiver| receiver.outbox.patience_ends(receiver.crowd));
         let budget = self.pause.budget_until.map(|until| until.min(now + BUDGET_PAUSE));
         // While reading is paused nothing is waited for but the end of the pause.
-        let last_input = self.waits_for_the_last_input_until().filter(|_| !self.ignores_input());
-        [silence, patience, budget, last_input, self.wire.deadline()].into_iter().flatten().min()
+        let input =
+            [self.waits_for_the_last_input_until(), self.input.waits_until()].into_iter().flatten().min();
+        let input = input.filter(|_| !self.ignores_input());
+        [silence, patience, budget, input, self.wire.deadline()].into_iter().flatten().min()
     }
 
     /// `Ready` when a deadline has come; else the task is woken when one does.

@@ -1,6 +1,6 @@
 //! Reading the body of a request: bounded in size, in time and by the byte budget; and parsing it.
 
-use crate::transport::input::{HELD_BYTES_MIN, Input, InputShare};
+use crate::transport::input::{Growth, HELD_BYTES_MIN, Input, InputShare};
 use bytes::{Buf, BytesMut};
 use http_body_util::BodyExt;
 use hyper::HeaderMap;
@@ -105,14 +105,28 @@ pub(super) async fn read(
         }
         input.receive(data.remaining());
         // As on other wires, small bodies are not charged, so that large input of other clients does not block them.
-        if !input.grow(bytes, now.into_std()) {
-            return Err(Problem::NoMemory);
-        }
+        admit(&mut input, bytes).await?;
         while data.has_remaining() {
             let piece = data.chunk();
             body.extend_from_slice(piece);
             let octets = piece.len();
             data.advance(octets);
+        }
+    }
+}
+
+/// Charges the input, of which `bytes` bytes are held. If there may be memory for it later, waits until then.
+async fn admit(input: &mut Input, bytes: usize) -> Result<(), Problem> {
+    loop {
+        let at = match input.grow(bytes, Instant::now().into_std()) {
+            Growth::Admitted => return Ok(()),
+            Growth::Later(at) => at,
+            Growth::Refused => return Err(Problem::NoMemory),
+        };
+        tokio::select! {
+            biased;
+            () = input.dropped() => return Err(Problem::NoMemory),
+            () = tokio::time::sleep_until(Instant::from_std(at)) => {}
         }
     }
 }
