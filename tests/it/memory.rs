@@ -167,6 +167,8 @@ on_each_wire! {
         let mut filled = 0;
         while broker.metric("budget_bytes") < NEAR {
             broker.connect(wire).publish("/queue/full", &body());
+            // Its input counts until its connection has gone.
+            broker.until("connections", 0);
             filled += 1;
         }
         let mut publisher = broker.connect(wire);
