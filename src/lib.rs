@@ -7,25 +7,25 @@
 //!
 //! ```text
 //!   socket A                                                                socket B
-//!     | octets                                                        octets ^
-//!  transport: wire -> Decoder -> Session -> actions -> Broker -> Outbox -> transport: prefix + shared tail
-//!             (frames)          (session)            (broker)   (outbox)             (frames)
+//!     | bytes                                                        bytes ^
+//!  transport: wire -> Decoder -> Session -> actions -> Broker -> OutboundQueue -> transport: prefix + shared tail
+//!             (frames)          (session)            (broker)   (outbound queue)             (frames)
 //! ```
 //!
-//! 1. The connection task ([`transport::drive`]) reads octets into a `Decoder`, which finds whole frames
+//! 1. The connection task ([`transport::connection`]) reads bytes into a `Decoder`, which finds whole frames
 //!    under limits before it parses them.
 //! 2. [`session::Session`] knows who its client is ([`users`]), judges each frame and answers with [`session::Action`]s: it wishes, the task does.
 //! 3. [`broker::Broker`] routes: the SEND becomes a message whose headers and body are encoded once, and a
-//!    pointer to it is pushed into the [`outbox::Outbox`] of every subscriber. Whom that wakes is, as a rule, woken when the
+//!    pointer to it is pushed into the [`outbound_queue::OutboundQueue`] of every subscriber. Whom that wakes is, as a rule, woken when the
 //!    publisher's turn ends, and so finds all of its messages at once.
-//! 4. Each receiver's own task takes parcels out in batches, puts a small prefix before the shared tail and
+//! 4. Each receiver's own task takes deliveries out in batches, puts a small prefix before the shared tail and
 //!    writes a batch with one write.
 //!
 //! # Code map
 //! | layer | room | what it holds | may import |
 //! |---|---|---|---|
 //! | 0 | `stompbox-frames`, [`metrics`], [`budget`], [`work`] | wire formats; counters; the byte budget; the account of work | nothing of ours |
-//! | 1 | [`destination`], [`outbox`] | names and patterns; the mailbox of a connection | layer 0 |
+//! | 1 | [`destination`], [`outbound_queue`] | names and patterns; the mailbox of a connection | layer 0 |
 //! | 2 | [`users`] | who a client is: one file a source; what it may do: [`users::permissions`] | 0, 1 |
 //! | 3 | [`session`], [`broker`] | one conversation, sans-IO; destinations to subscribers | 0–2, not each other |
 //! | 5 | [`transport`] | sockets, SockJS and the connection task | 0–3 |
@@ -45,11 +45,11 @@
 //!   thousands of users and UNSUBSCRIBE (a few milliseconds); `transport/tests.rs` counts the work of each. A COMMIT
 //!   and the end of a connection take as many polls as they need. The cost of a single step does not grow with the
 //!   messages and subscriptions of other clients.
-//! - One task owns a connection. Others reach it only by pushing into its outbox. No lock is held across an
+//! - One task owns a connection. Others reach it only by pushing into its outbound queue. No lock is held across an
 //!   await.
 //! - Publishing to and subscribing on one destination is linearised by that destination's own lock: all
 //!   subscribers see one order, and destinations do not wait for one another.
-//! - Everything that can grow has a limit with a name. Memory that a client can make grow (outboxes, queues, transactions,
+//! - Everything that can grow has a limit with a name. Memory that a client can make grow (outbound queues, queues, transactions,
 //!   half-read and half-written frames, subscriptions and their names) is charged to one budget, at the size that the
 //!   allocator needs. The owner of the memory holds the charge and gives it back when dropped.
 //! - Subscriptions are charged to a share of that budget, and each is admitted before it is made. A subscriber cannot lock
@@ -84,18 +84,18 @@
 //!   an earlier connection must not name another delivery.
 //! - When writing fails, the frames that the client had sent before are read and handled first. A client that closes with
 //!   messages unread resets its connection, and its last acknowledgements are still in the receive buffer.
-//! - A parcel carries the charge for its message through the type parameter of `Message`, so that the memory
-//!   of a message shared by a thousand outboxes is counted once.
+//! - A delivery carries the charge for its message through the type parameter of `Message`, so that the memory
+//!   of a message shared by a thousand outbound queues is counted once.
 //! - WebSocket frames are read by our own streaming reader over tungstenite's header codec: payload goes
 //!   straight to the STOMP decoder, and an idle connection holds no buffer.
 //! - A SockJS session over HTTP is a wire like any other: its batches go to whatever response is attached, as pieces
-//!   that know when the socket has taken them; without one it is not ready and the outbox waits. The life of a session
+//!   that know when the socket has taken them; without one it is not ready and the outbound queue waits. The life of a session
 //!   is timed by its own connection task; only sessions that are over and still say so are timed by the ticker.
 //! - A small batch for a SockJS response counts as written when the response has it; should it be lost, the session
 //!   ends. That saves a turn of the task for each, a third of the cost of a streaming subscriber.
 //! - Where most connections that get a message are behind, the machine is saturated and none of them slow: such a
 //!   crowd is waited for as long as it takes batches, beyond `burst-patience`; else a long burst to healthy
-//!   receivers would cut them all. While patience lasts an outbox may hold four times its limit, for what was under
+//!   receivers would cut them all. While patience lasts an outbound queue may hold four times its limit, for what was under
 //!   way when it passed one half (many publishers).
 //! - A COMMIT is admitted as a whole and applied in portions, so messages of other clients may come between its steps.
 //!   No other frame of its connection is handled meanwhile. If the connection ends, the remaining steps are still
@@ -113,7 +113,7 @@ pub mod config;
 pub mod destination;
 pub mod http;
 pub mod metrics;
-pub mod outbox;
+pub mod outbound_queue;
 pub mod server;
 pub mod session;
 pub mod transport;

@@ -163,7 +163,7 @@ pub struct Labels {
 impl Metrics {
     /// Makes every series exist with the value 0, so that a rate or an alert needs no special case for what has not
     /// happened yet.
-    pub fn begin(&self, labels: Labels) {
+    pub fn create_series(&self, labels: Labels) {
         for transport in labels.transports {
             let _ = self.connections.get_or_create(&Transport { transport });
             let _ = self.accepted.get_or_create(&Transport { transport });
@@ -192,7 +192,7 @@ impl Metrics {
     }
 
     /// Counts a connection by `transport` that ended for `reason` before its session began.
-    pub fn closed_at_once(&self, transport: &'static str, reason: &'static str) {
+    pub fn closed_before_session(&self, transport: &'static str, reason: &'static str) {
         self.accepted.get_or_create(&Transport { transport }).inc();
         self.closed.get_or_create(&Reason { reason }).inc();
     }
@@ -235,7 +235,7 @@ mod tests {
         metrics.opened("tcp");
         metrics.opened("tcp");
         metrics.closed("tcp", "peer-left");
-        metrics.closed_at_once("http", "no-data");
+        metrics.closed_before_session("http", "no-data");
         metrics.limit_hit("frame-bytes-max");
         metrics.bytes_received.inc_by(7);
         metrics.login("refused");
@@ -265,7 +265,7 @@ mod tests {
     #[test]
     fn every_known_series_exists_before_anything_has_happened() {
         let metrics = Metrics::new();
-        metrics.begin(Labels {
+        metrics.create_series(Labels {
             transports: vec!["tcp"],
             reasons: vec!["peer-left"],
             limits: vec!["frame-bytes-max"],

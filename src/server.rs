@@ -13,7 +13,7 @@ use crate::destination::Destination;
 use crate::http::{self, HttpServer};
 use crate::metrics::Metrics;
 use crate::transport::sockjs::Endpoints;
-use crate::transport::{Hub, HubParts, Stomp, random_name, sockets};
+use crate::transport::{ConnectionContext, ConnectionContextParts, Stomp, random_name, sockets};
 use crate::users::Authenticator;
 use crate::users::permissions::Permissions;
 use std::future::Future;
@@ -30,11 +30,11 @@ use tokio_util::sync::CancellationToken;
 /// How often the broker is asked what has become due (redelivery after a back-off).
 const TICK: Duration = Duration::from_millis(10);
 /// How often it is looked whether users have changed.
-const LOOK: Duration = Duration::from_secs(1);
+const USER_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 /// The last part of the drain time, in which connections that are cut log their end and the process ends: an eighth of
 /// it, but no longer than this.
 const CUT_TIME_MAX: Duration = Duration::from_millis(500);
-/// Octets of a boot id, which tells the ids of one start of the broker from those of another.
+/// Bytes of a boot id, which tells the ids of one start of the broker from those of another.
 const BOOT_ID_BYTES: usize = 12;
 
 /// Sockets for the broker to serve, opened as you like.
@@ -84,9 +84,9 @@ pub struct PublishError(String);
 ///         socket.write_all(b"CONNECT\naccept-version:1.2\n\n\0SUBSCRIBE\nid:1\nreceipt:r\ndestination:/topic/news\n\n\0")?;
 ///         let mut heard = Vec::new();
 ///         while !heard.ends_with(b"RECEIPT\nreceipt-id:r\n\n\0\n") {
-///             let mut octet = [0];
-///             socket.read_exact(&mut octet)?;
-///             heard.push(octet[0]);
+///             let mut byte = [0];
+///             socket.read_exact(&mut byte)?;
+///             heard.push(byte[0]);
 ///         }
 ///         Ok::<_, std::io::Error>(socket)
 ///     });
@@ -105,7 +105,7 @@ pub struct PublishError(String);
 /// ```
 #[derive(Debug)]
 pub struct Server {
-    hub: Arc<Hub>,
+    context: Arc<ConnectionContext>,
     tcp: Vec<SocketAddr>,
     http: Vec<SocketAddr>,
     ws_path: String,
@@ -134,9 +134,9 @@ impl Server {
         let node = random_name()[..BOOT_ID_BYTES].to_owned();
         let budget = Budget::new(config.memory_bytes_max);
         let metrics = Metrics::new();
-        metrics.begin(metrics::labels());
+        metrics.create_series(metrics::labels());
         let destination_bytes_max = config.session.destination_bytes_max;
-        let hub = Hub::new(HubParts {
+        let context = ConnectionContext::new(ConnectionContextParts {
             broker: Broker::new(config.broker, &node, budget.clone(), metrics.clone()),
             budget,
             metrics,
@@ -144,11 +144,11 @@ impl Server {
             permissions,
             options: config.transport,
             session: config.session,
-            outbox: config.outbox,
+            outbound_queue: config.outbound_queue,
             node,
         });
         let mut server = Server {
-            hub,
+            context,
             tcp: addresses(&listeners.tcp),
             http: addresses(&listeners.http),
             ws_path: config.http.ws_path.clone(),
@@ -163,21 +163,21 @@ impl Server {
             sockjs.client_url = Some(http::pages::SOCKJS_CLIENT[1..].to_owned());
         }
         let sockjs = Arc::new(Endpoints::new(
-            Stomp::new(server.hub.clone()),
+            Stomp::new(server.context.clone()),
             sockjs,
-            server.hub.input.clone(),
-            server.hub.stranger_input.clone(),
-            server.hub.metrics.clone(),
+            server.context.input.clone(),
+            server.context.unauthenticated_input.clone(),
+            server.context.metrics.clone(),
         ));
-        server.tasks.spawn(tick(server.hub.clone(), sockjs.clone()));
-        server.tasks.spawn(watch_users(server.hub.clone()));
+        server.tasks.spawn(tick(server.context.clone(), sockjs.clone()));
+        server.tasks.spawn(watch_users(server.context.clone()));
         let stopping = &server.stopping;
         let refusals = Arc::new(AtomicUsize::new(0));
         for listener in listeners.tcp {
-            let served = sockets::serve_tcp(server.hub.clone(), listener, refusals.clone());
+            let served = sockets::serve_tcp(server.context.clone(), listener, refusals.clone());
             server.tasks.spawn(until_stopped(stopping.clone(), served));
         }
-        let http = HttpServer::new(server.hub.clone(), config.http, sockjs, stopping.clone());
+        let http = HttpServer::new(server.context.clone(), config.http, sockjs, stopping.clone());
         for listener in listeners.http {
             server.tasks.spawn(until_stopped(stopping.clone(), http.clone().serve(listener)));
         }
@@ -215,10 +215,10 @@ impl Server {
             body,
             to_session: None,
         };
-        let published = self.hub.broker.publish(publication, Instant::now());
+        let published = self.context.broker.publish(publication, Instant::now());
         published.map(|published| published.reached).map_err(|refusal| {
             if let Some(limit) = refusal.limit {
-                self.hub.metrics.limit_hit(limit);
+                self.context.metrics.limit_hit(limit);
             }
             PublishError(refusal.detail)
         })
@@ -226,12 +226,12 @@ impl Server {
 
     /// Returns the counters of this broker.
     pub(crate) fn metrics(&self) -> Arc<Metrics> {
-        self.hub.metrics.clone()
+        self.context.metrics.clone()
     }
 
     /// A way to change what clients may do, for as long as the broker runs.
     pub fn rules(&self) -> Rules {
-        Rules { hub: Arc::downgrade(&self.hub) }
+        Rules { context: Arc::downgrade(&self.context) }
     }
 
     /// Stops accepting, sends all waiting messages, closes every client and waits for them to leave, within the drain
@@ -242,14 +242,17 @@ impl Server {
         self.stop();
         self.tasks.abort_all();
         while self.tasks.join_next().await.is_some() {}
-        self.hub.tasks.close();
+        self.context.tasks.close();
         // STOMP connections end before that and log it; HTTP requests that hang do not.
-        if tokio::time::timeout_at(ends_at.into(), self.hub.tasks.wait()).await.is_err() {
-            tracing::warn!(connections = self.hub.tasks.len(), "drain time is over, cutting what is left");
+        if tokio::time::timeout_at(ends_at.into(), self.context.tasks.wait()).await.is_err() {
+            tracing::warn!(
+                connections = self.context.tasks.len(),
+                "drain time is over, cutting what is left"
+            );
         }
-        tell_discarded(&self.hub.metrics);
-        self.hub.tell_last_refused_logins(Instant::now());
-        self.hub.tasks.len()
+        log_discarded(&self.context.metrics);
+        self.context.log_last_refused_logins(Instant::now());
+        self.context.tasks.len()
     }
 
     /// Serves until `shutdown` is ready, then shuts down politely.
@@ -261,12 +264,12 @@ impl Server {
 
     fn stop(&self) {
         self.stopping.cancel();
-        self.hub.stop(Instant::now() + self.drain_time - cut_time(self.drain_time));
+        self.context.stop(Instant::now() + self.drain_time - cut_time(self.drain_time));
     }
 }
 
 /// Logs the number of messages that are lost when the process ends now, if there are any.
-pub(crate) fn tell_discarded(metrics: &Metrics) {
+pub(crate) fn log_discarded(metrics: &Metrics) {
     let messages = metrics.queue_messages.get();
     if messages > 0 {
         tracing::warn!(messages, "discarding the messages of work queues: they are kept in memory only");
@@ -279,32 +282,32 @@ fn cut_time(drain_time: Duration) -> Duration {
 }
 
 /// Has sources look for changes of their users, so that live sessions learn of them without a login.
-async fn watch_users(hub: Arc<Hub>) {
-    let mut looks = tokio::time::interval(LOOK);
+async fn watch_users(context: Arc<ConnectionContext>) {
+    let mut looks = tokio::time::interval(USER_CHECK_INTERVAL);
     loop {
         looks.tick().await;
-        hub.reload_users().await;
+        context.reload_users().await;
     }
 }
 
 /// What clients may do: see [`Server::rules`].
 #[derive(Clone, Debug)]
 pub struct Rules {
-    hub: Weak<Hub>,
+    context: Weak<ConnectionContext>,
 }
 
 impl Rules {
     /// These hold from now on; what is subscribed to is judged again.
     pub fn permit(&self, permissions: Permissions) {
-        if let Some(hub) = self.hub.upgrade() {
-            hub.permit(permissions);
+        if let Some(context) = self.context.upgrade() {
+            context.permit(permissions);
         }
     }
 
     /// Reads the users file now, rather than within a second of its change.
     pub async fn reload_users(&self) {
-        if let Some(hub) = self.hub.upgrade() {
-            hub.reload_users().await;
+        if let Some(context) = self.context.upgrade() {
+            context.reload_users().await;
         }
     }
 }
@@ -320,14 +323,14 @@ fn addresses(listeners: &[TcpListener]) -> Vec<SocketAddr> {
 }
 
 /// Drives what is timed without a connection.
-async fn tick(hub: Arc<Hub>, sockjs: Arc<Endpoints<Stomp>>) {
+async fn tick(context: Arc<ConnectionContext>, sockjs: Arc<Endpoints<Stomp>>) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         let now = Instant::now();
-        hub.broker.expire(now);
-        hub.tell_refused_logins(now);
+        context.broker.expire(now);
+        context.log_refused_logins(now);
         sockjs.expire(now);
     }
 }

@@ -18,12 +18,20 @@ const ROOMS: &[Room] = &[
     Room("budget", 0, &[]),
     Room("work", 0, &[]),
     Room("destination", 1, &["frames", "metrics", "budget", "work"]),
-    Room("outbox", 1, &["frames", "metrics", "budget", "work"]),
-    Room("users", 2, &["frames", "metrics", "budget", "work", "destination", "outbox"]),
-    Room("session", 3, &["frames", "metrics", "budget", "work", "destination", "outbox", "users"]),
-    Room("broker", 3, &["frames", "metrics", "budget", "work", "destination", "outbox", "users"]),
-    Room("store", 4, &["frames", "metrics", "budget", "work", "destination", "outbox", "users", "broker"]),
-    Room("cluster", 4, &["frames", "metrics", "budget", "work", "destination", "outbox", "users", "broker"]),
+    Room("outbound_queue", 1, &["frames", "metrics", "budget", "work"]),
+    Room("users", 2, &["frames", "metrics", "budget", "work", "destination", "outbound_queue"]),
+    Room("session", 3, &["frames", "metrics", "budget", "work", "destination", "outbound_queue", "users"]),
+    Room("broker", 3, &["frames", "metrics", "budget", "work", "destination", "outbound_queue", "users"]),
+    Room(
+        "store",
+        4,
+        &["frames", "metrics", "budget", "work", "destination", "outbound_queue", "users", "broker"],
+    ),
+    Room(
+        "cluster",
+        4,
+        &["frames", "metrics", "budget", "work", "destination", "outbound_queue", "users", "broker"],
+    ),
     Room("transport", 5, TO_BROKER),
     Room("http", 6, TO_TRANSPORT),
     Room("bench", 7, &["frames"]),
@@ -34,14 +42,14 @@ const ROOMS: &[Room] = &[
     Room("main", 7, ALL),
 ];
 const TO_BROKER: &[&str] =
-    &["frames", "metrics", "budget", "work", "destination", "outbox", "users", "session", "broker"];
+    &["frames", "metrics", "budget", "work", "destination", "outbound_queue", "users", "session", "broker"];
 const TO_TRANSPORT: &[&str] = &[
     "frames",
     "metrics",
     "budget",
     "work",
     "destination",
-    "outbox",
+    "outbound_queue",
     "users",
     "session",
     "broker",
@@ -55,7 +63,7 @@ const ALL: &[&str] = &[
     "budget",
     "work",
     "destination",
-    "outbox",
+    "outbound_queue",
     "users",
     "session",
     "broker",
@@ -674,7 +682,7 @@ fn an_import_of_a_higher_room_is_found() {
         ("src/session/mod.rs", "\nuse crate::broker::Broker;\n", &[2]),
         ("src/session/state.rs", "use super::super::broker::Broker;\n", &[1]),
         ("src/session/state.rs", "use super::broker::Broker; // a part of the session\n", &[]),
-        ("src/outbox.rs", "use super::{budget::Budget,\n users::{Principal}};", &[2]),
+        ("src/outbound_queue.rs", "use super::{budget::Budget,\n users::{Principal}};", &[2]),
         ("src/broker/mod.rs", "use crate::{\n outbox::Outbox as O,\n session::{Session, Action}};", &[3]),
         ("src/broker/mod.rs", "fn f() { let _ = \"crate::session\"; /* crate::session */ }", &[]),
         (
@@ -725,15 +733,15 @@ fn a_file_without_a_mod_is_found() {
         file("src/broker/mod.rs", "mod queue;"),
         file("src/broker/queue.rs", "#[cfg(test)] mod tests;"),
         file("src/broker/queue/tests.rs", ""),
-        file("src/broker/roster.rs", ""),
-        file("src/outbox.rs", "// mod spare;"),
+        file("src/broker/subscriber_list.rs", ""),
+        file("src/outbound_queue.rs", "// mod spare;"),
         file("src/spare.rs", ""),
         file("tests/it/main.rs", "mod support;"),
         file("tests/it/support/mod.rs", ""),
     ];
     let found = dead_files(&files, &["src/lib.rs".to_string(), "tests/it/main.rs".to_string()]);
     let paths: Vec<&str> = found.iter().filter_map(|finding| finding.split(':').next()).collect();
-    assert_eq!(paths, ["src/broker/roster.rs", "src/spare.rs"]);
+    assert_eq!(paths, ["src/broker/subscriber_list.rs", "src/spare.rs"]);
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use bytes::{Bytes, BytesMut};
 use gungraun::{library_benchmark, library_benchmark_group, main};
 use std::hint::black_box;
-use stompbox_frames::message::{Delivery, Message, Parts, prefix};
+use stompbox_frames::message::{DeliveryHeaders, Message, Parts, prefix};
 use stompbox_frames::sockjs::payload::{BadPayload, Payload, array};
 use stompbox_frames::sockjs::{Quoting, quote};
 use stompbox_frames::stomp::{Command, Decoder, Frame, Headers, Limits, Version, encode};
@@ -109,9 +109,9 @@ fn room() -> BytesMut {
 }
 
 #[library_benchmark]
-#[bench::subscription(Delivery { subscription: Some("sub-0"), ack: None, count: 1 }, room())]
-#[bench::subscription_and_ack(Delivery { subscription: Some("sub-0"), ack: Some("n-1-1234"), count: 1 }, room())]
-fn prefix_1_2(delivery: Delivery<'_>, mut out: BytesMut) -> BytesMut {
+#[bench::subscription(DeliveryHeaders { subscription: Some("sub-0"), ack: None, count: 1 }, room())]
+#[bench::subscription_and_ack(DeliveryHeaders { subscription: Some("sub-0"), ack: Some("n-1-1234"), count: 1 }, room())]
+fn prefix_1_2(delivery: DeliveryHeaders<'_>, mut out: BytesMut) -> BytesMut {
     prefix(&mut out, black_box(Version::V1_2), black_box(delivery));
     out
 }

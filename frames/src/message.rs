@@ -125,7 +125,7 @@ impl<G> Clone for Message<G> {
 }
 
 impl<G> Message<G> {
-    /// Octets of a message beside its primary tail: the shared block and its two counts.
+    /// Bytes of a message beside its primary tail: the shared block and its two counts.
     pub const OVERHEAD_BYTES: usize = size_of::<Shared<G>>() + 2 * size_of::<usize>();
 
     /// Overhead of the id and of the unescaped destination: the block and the rounding of allocators.
@@ -265,7 +265,7 @@ impl<G> Message<G> {
         &self.shared.primary[self.shared.layout.body(self.shared.primary.len())]
     }
 
-    /// Octets held: the primary tail and a small constant.
+    /// Bytes held: the primary tail and a small constant.
     pub fn size(&self) -> usize {
         self.shared.primary.len() + Self::OVERHEAD_BYTES
     }
@@ -282,7 +282,7 @@ impl<G> Message<G> {
 
 /// What differs from delivery to delivery.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Delivery<'a> {
+pub struct DeliveryHeaders<'a> {
     /// The SUBSCRIBE's id; 1.0 subscriptions may have none.
     pub subscription: Option<&'a str>,
     /// Value of `ack`, in the client modes of 1.2.
@@ -293,7 +293,7 @@ pub struct Delivery<'a> {
 }
 
 /// Appends `MESSAGE LF` and the headers of this delivery; the tail follows directly.
-pub fn prefix(out: &mut BytesMut, version: Version, delivery: Delivery<'_>) {
+pub fn prefix(out: &mut BytesMut, version: Version, delivery: DeliveryHeaders<'_>) {
     out.extend_from_slice(b"MESSAGE\n");
     if let Some(subscription) = delivery.subscription {
         encode::header(out, version, "subscription", subscription);
@@ -347,7 +347,7 @@ mod tests {
         String::from_utf8(tail(message, version).to_vec()).expect("UTF-8")
     }
 
-    fn received(version: Version, delivery: Delivery<'_>, message: &Message) -> Frame {
+    fn received(version: Version, delivery: DeliveryHeaders<'_>, message: &Message) -> Frame {
         let mut out = BytesMut::new();
         prefix(&mut out, version, delivery);
         out.extend_from_slice(tail(message, version));
@@ -395,7 +395,7 @@ mod tests {
         let many: Vec<(&str, &str)> = many.iter().map(|(name, value)| (&**name, &**value)).collect();
         for count in [2, 5, 16, 17, 25, 26, 40] {
             let frame =
-                received(Version::V1_2, Delivery::default(), &message("/a", &many[..count], &[], b""));
+                received(Version::V1_2, DeliveryHeaders::default(), &message("/a", &many[..count], &[], b""));
             let sent = pairs(&frame);
             let user: Vec<_> = sent.iter().filter(|(name, _)| name.starts_with('h')).collect();
             assert_eq!(user.len(), count.min(25));
@@ -527,7 +527,7 @@ mod tests {
     fn a_quoted_prefix_and_tail_are_the_quoted_message() {
         let message = message("/topic/a", &[("x", "%")], &[], "\"é\"".as_bytes());
         let mut head = BytesMut::new();
-        prefix(&mut head, Version::V1_2, Delivery { subscription: Some("s\"1"), ack: None, count: 1 });
+        prefix(&mut head, Version::V1_2, DeliveryHeaders { subscription: Some("s\"1"), ack: None, count: 1 });
         for quoting in Quoting::ALL {
             let mut string = BytesMut::new();
             quote(quoting, &head, &mut string);
@@ -693,25 +693,25 @@ mod tests {
     #[test]
     fn a_prefix_has_what_differs_from_delivery_to_delivery() {
         let cases = [
-            (Version::V1_2, Delivery::default(), "MESSAGE\n"),
+            (Version::V1_2, DeliveryHeaders::default(), "MESSAGE\n"),
             (
                 Version::V1_2,
-                Delivery { subscription: Some("s:1"), ack: Some("a\r"), count: 1 },
+                DeliveryHeaders { subscription: Some("s:1"), ack: Some("a\r"), count: 1 },
                 "MESSAGE\nsubscription:s\\c1\nack:a\\r\n",
             ),
             (
                 Version::V1_1,
-                Delivery { subscription: Some("s:1"), ack: None, count: 0 },
+                DeliveryHeaders { subscription: Some("s:1"), ack: None, count: 0 },
                 "MESSAGE\nsubscription:s\\c1\n",
             ),
             (
                 Version::V1_0,
-                Delivery { subscription: Some("s:1"), ack: None, count: 2 },
+                DeliveryHeaders { subscription: Some("s:1"), ack: None, count: 2 },
                 "MESSAGE\nsubscription:s:1\nredelivered:true\ndelivery-count:2\n",
             ),
             (
                 Version::V1_2,
-                Delivery { subscription: None, ack: None, count: u32::MAX },
+                DeliveryHeaders { subscription: None, ack: None, count: u32::MAX },
                 "MESSAGE\nredelivered:true\ndelivery-count:4294967295\n",
             ),
         ];
@@ -761,7 +761,7 @@ mod tests {
             prop_assert_eq!(message.body(), &body[..]);
             prop_assert_eq!(message.destination(), &destination);
             for version in Version::ALL {
-                let delivery = Delivery { subscription: Some("s"), ack: None, count: 1 };
+                let delivery = DeliveryHeaders { subscription: Some("s"), ack: None, count: 1 };
                 let frame = received(version, delivery, &message);
                 prop_assert_eq!(frame.command, Command::Message);
                 prop_assert_eq!(&frame.body[..], &body[..]);

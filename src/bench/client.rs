@@ -1,8 +1,8 @@
 //! STOMP as a client: the frames of a conversation, and many connections at once.
 
+use super::error::BenchError;
 use super::link::{Link, Target};
 use super::options::{Ack, Login};
-use super::trouble::Trouble;
 use std::sync::Arc;
 use std::time::Duration;
 use stompbox_frames::stomp::{Command, Frame, Version, encode};
@@ -58,15 +58,15 @@ pub(super) fn send_head(destination: &str, body_bytes: usize) -> Vec<u8> {
 ///
 /// # Errors
 /// Why not, and what to do.
-pub(super) async fn connect(target: &Target, login: &Login) -> Result<Link, Trouble> {
+pub(super) async fn connect(target: &Target, login: &Login) -> Result<Link, BenchError> {
     let connected = tokio::time::timeout(CONNECT_TIME_MAX, enter(target, login));
     connected.await.unwrap_or_else(|_| {
         let what = "the broker did not answer CONNECT".to_owned();
-        Err(Trouble::TimedOut(what, CONNECT_TIME_MAX.as_secs()))
+        Err(BenchError::TimedOut(what, CONNECT_TIME_MAX.as_secs()))
     })
 }
 
-async fn enter(target: &Target, login: &Login) -> Result<Link, Trouble> {
+async fn enter(target: &Target, login: &Login) -> Result<Link, BenchError> {
     let mut link = Link::open(target).await?;
     let host = login.vhost.as_deref().unwrap_or(&target.url.host);
     let mut headers = vec![("accept-version", "1.2,1.1"), ("host", host), ("heart-beat", "0,0")];
@@ -78,12 +78,12 @@ async fn enter(target: &Target, login: &Login) -> Result<Link, Trouble> {
         match link.next() {
             Ok(Some(frame)) => break frame,
             Ok(None) => {}
-            Err(Trouble::Error(text)) => return Err(Trouble::Login(text)),
+            Err(BenchError::Error(text)) => return Err(BenchError::Login(text)),
             Err(trouble) => return Err(trouble),
         }
     };
     if answer.command != Command::Connected {
-        return Err(Trouble::protocol("an answer to CONNECT"));
+        return Err(BenchError::protocol("an answer to CONNECT"));
     }
     if answer.header("version").as_deref() == Some("1.1") {
         link.set_version(Version::V1_1);
@@ -100,7 +100,7 @@ pub(super) async fn connect_all(
     login: &Login,
     count: usize,
     mut tell: impl FnMut(usize),
-) -> Result<Vec<Link>, Trouble> {
+) -> Result<Vec<Link>, BenchError> {
     let (gate, mut tasks) = (Arc::new(Semaphore::new(CONNECTING_MAX)), JoinSet::new());
     for _ in 0..count {
         let (gate, target, login) = (gate.clone(), target.clone(), login.clone());
@@ -111,7 +111,7 @@ pub(super) async fn connect_all(
     }
     let mut links = Vec::with_capacity(count);
     while let Some(joined) = tasks.join_next().await {
-        links.push(joined.map_err(|error| Trouble::Other(error.to_string()))??);
+        links.push(joined.map_err(|error| BenchError::Other(error.to_string()))??);
         tell(links.len());
     }
     Ok(links)

@@ -1,7 +1,8 @@
 //! The shapes `fan-out` and `queue`: publishers and subscribers share out destinations.
 
 use super::client::connect_all;
-use super::conductor::Conductor;
+use super::coordinator::Coordinator;
+use super::error::BenchError;
 use super::link::Target;
 use super::options::{Ack, Options, Shape};
 use super::progress::Progress;
@@ -10,7 +11,6 @@ use super::receiver::{Group, Ledger, Receiver};
 use super::report::Report;
 use super::run::Run;
 use super::sequence::Sequence;
-use super::trouble::Trouble;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -21,7 +21,7 @@ pub(super) async fn run(
     target: &Arc<Target>,
     id: u32,
     progress: &mut Progress<'_>,
-) -> Result<Report, Trouble> {
+) -> Result<Report, BenchError> {
     let (publishers, subscribers) = (options.publishers, options.subscribers);
     let connections = options.connections();
     let tell = |count| {
@@ -30,7 +30,7 @@ pub(super) async fn run(
     let mut links = connect_all(target, &options.login, connections, tell).await?;
 
     let copies: Vec<_> = (0..publishers).map(|publisher| copies(options, publisher)).collect();
-    let mut conductor = Conductor::new(options, Run::new(options, id, &copies), progress);
+    let mut conductor = Coordinator::new(options, Run::new(options, id, &copies), progress);
     let run = conductor.run.clone();
     let ledgers = Ledgers::new(options);
     let ack = if options.shape == Shape::Queue { options.ack } else { Ack::Auto };

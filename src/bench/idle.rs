@@ -2,7 +2,8 @@
 //! the broker, and how long one message takes to reach them all.
 
 use super::client::{connect, connect_all};
-use super::conductor::Conductor;
+use super::coordinator::Coordinator;
+use super::error::BenchError;
 use super::link::Target;
 use super::options::{Ack, Options, Pace};
 use super::process::resident_bytes;
@@ -11,7 +12,6 @@ use super::publisher::Publisher;
 use super::receiver::{Ledger, Receiver};
 use super::report::Report;
 use super::run::{Phase, Run};
-use super::trouble::Trouble;
 use parking_lot::Mutex;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ pub(super) async fn run(
     target: &Arc<Target>,
     id: u32,
     progress: &mut Progress<'_>,
-) -> Result<Report, Trouble> {
+) -> Result<Report, BenchError> {
     let count = options.subscribers;
     let options = &Options { publishers: 1, destinations: 1, pace: Pace::Window(1), ..options.clone() };
     // The first connection wakes whatever sleeps, and is none of those measured.
@@ -50,7 +50,7 @@ pub(super) async fn run(
     let links = connect_all(target, &options.login, count, tell).await?;
     let connect_seconds = started.elapsed().as_secs_f64();
 
-    let mut conductor = Conductor::new(options, Run::new(options, id, &[count]), progress);
+    let mut conductor = Coordinator::new(options, Run::new(options, id, &[count]), progress);
     let run = conductor.run.clone();
     for (index, link) in links.into_iter().enumerate() {
         conductor.spawn(Receiver::new(run.clone(), link, index, Ledger::own(1), Ack::Auto).receive());
@@ -70,7 +70,7 @@ pub(super) async fn run(
 }
 
 /// Lets the connections be idle.
-async fn rest(conductor: &mut Conductor<'_, '_>, time: Duration) {
+async fn rest(conductor: &mut Coordinator<'_, '_>, time: Duration) {
     let started = Instant::now();
     conductor
         .wait(started + time, |progress, _| {
@@ -82,7 +82,7 @@ async fn rest(conductor: &mut Conductor<'_, '_>, time: Duration) {
 }
 
 /// Broadcasts, and how long each took.
-async fn broadcast(conductor: &mut Conductor<'_, '_>, times: &Mutex<Vec<f64>>) -> Vec<f64> {
+async fn broadcast(conductor: &mut Coordinator<'_, '_>, times: &Mutex<Vec<f64>>) -> Vec<f64> {
     if conductor.end.is_none() {
         let run = conductor.run.clone();
         run.set_interval((run.now(), u64::MAX));

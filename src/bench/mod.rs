@@ -13,7 +13,9 @@
 //! the window or by what the sockets take, and gaps in a sequence are remembered up to a limit.
 
 mod client;
-mod conductor;
+mod coordinator;
+mod delivery_stats;
+mod error;
 mod flow;
 mod idle;
 mod link;
@@ -29,8 +31,6 @@ mod schedule;
 mod sequence;
 mod stamp;
 mod table;
-mod tally;
-mod trouble;
 mod url;
 mod window;
 
@@ -38,12 +38,12 @@ pub use options::{Ack, Json, Login, Options, Pace, Shape};
 pub use stamp::BODY_BYTES_MIN;
 pub use url::{Transport, Url};
 
+use error::BenchError;
 use link::Target;
 use progress::Progress;
 use report::Report;
 use std::io::Write;
 use std::sync::Arc;
-use trouble::Trouble;
 
 /// What became of a measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +58,7 @@ pub enum Outcome {
 
 /// Measures; the result goes to `out`, how it goes on to `errors`.
 pub fn run(options: &Options, out: &mut dyn Write, errors: &mut dyn Write) -> Outcome {
-    let measured = options.check().map_err(Trouble::Other).and_then(|()| {
+    let measured = options.check().map_err(BenchError::Other).and_then(|()| {
         let mut progress = Progress::new(errors, options.terminal);
         let measured = measure(options, &mut progress);
         progress.clear();
@@ -79,9 +79,9 @@ pub fn run(options: &Options, out: &mut dyn Write, errors: &mut dyn Write) -> Ou
     }
 }
 
-fn measure(options: &Options, progress: &mut Progress<'_>) -> Result<Report, Trouble> {
+fn measure(options: &Options, progress: &mut Progress<'_>) -> Result<Report, BenchError> {
     process::allow_sockets(options.connections() * options.url.transport.sockets())?;
-    let unusable = |error: &dyn std::fmt::Display| Trouble::Other(format!("this machine: {error}"));
+    let unusable = |error: &dyn std::fmt::Display| BenchError::Other(format!("this machine: {error}"));
     let runtime = runtime(options.shape).map_err(|error| unusable(&error))?;
     let id = getrandom::u32().map_err(|error| unusable(&error))?;
     let report = runtime.block_on(async {
@@ -109,7 +109,7 @@ fn runtime(shape: Shape) -> std::io::Result<tokio::runtime::Runtime> {
 }
 
 /// Writes the table, and JSON where it is wanted.
-fn write(report: &Report, out: &mut dyn Write, errors: &mut dyn Write) -> Result<(), Trouble> {
+fn write(report: &Report, out: &mut dyn Write, errors: &mut dyn Write) -> Result<(), BenchError> {
     let json = || format!("{}\n", report.to_json());
     let table = table::table(report);
     let (to_out, to_errors) = match report.options.json {
@@ -120,7 +120,7 @@ fn write(report: &Report, out: &mut dyn Write, errors: &mut dyn Write) -> Result
     let _ = errors.write_all(to_errors.as_bytes()).and_then(|()| out.write_all(to_out.as_bytes()));
     let _ = out.flush();
     if let Some(Json::File(path)) = &report.options.json {
-        let wrong = |error| Trouble::Other(format!("--json: cannot write {}: {error}", path.display()));
+        let wrong = |error| BenchError::Other(format!("--json: cannot write {}: {error}", path.display()));
         std::fs::write(path, json()).map_err(wrong)?;
     }
     Ok(())

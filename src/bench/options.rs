@@ -108,7 +108,7 @@ pub struct Options {
     pub destinations: usize,
     /// What destinations begin with; `None`: something new.
     pub destination: Option<String>,
-    /// Octets of a body.
+    /// Bytes of a body.
     pub body_bytes: usize,
     /// When messages are sent.
     pub pace: Pace,

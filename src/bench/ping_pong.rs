@@ -1,7 +1,8 @@
 //! The shape `ping-pong`: pairs of connections, of which one answers what the other sends, one message under way.
 
 use super::client::{connect_all, send_head, subscribe};
-use super::conductor::Conductor;
+use super::coordinator::Coordinator;
+use super::error::BenchError;
 use super::link::{Link, Target};
 use super::options::{Ack, Options, Pace};
 use super::progress::Progress;
@@ -9,7 +10,6 @@ use super::report::Report;
 use super::run::{Phase, Run};
 use super::sequence::Sequence;
 use super::stamp::{Stamp, Wrong};
-use super::trouble::Trouble;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use stompbox_frames::stomp::{Command, Frame};
@@ -20,7 +20,7 @@ pub(super) async fn run(
     target: &Arc<Target>,
     id: u32,
     progress: &mut Progress<'_>,
-) -> Result<Report, Trouble> {
+) -> Result<Report, BenchError> {
     let pairs = options.subscribers;
     let connections = options.connections();
     let tell = |count| {
@@ -28,7 +28,7 @@ pub(super) async fn run(
     };
     let mut links = connect_all(target, &options.login, connections, tell).await?;
     let options = &Options { pace: Pace::Window(1), ..options.clone() };
-    let mut conductor = Conductor::new(options, Run::new(options, id, &vec![1; pairs]), progress);
+    let mut conductor = Coordinator::new(options, Run::new(options, id, &vec![1; pairs]), progress);
     let run = conductor.run.clone();
     for (index, link) in links.drain(..pairs).enumerate() {
         conductor.spawn(Echo::new(&run, link, index).answer());
@@ -43,7 +43,7 @@ pub(super) async fn run(
 }
 
 /// One end of a pair: what it subscribes to and where it sends.
-struct Seat {
+struct PairEnd {
     run: Arc<Run>,
     link: Link,
     index: usize,
@@ -51,12 +51,12 @@ struct Seat {
     is_ready: bool,
 }
 
-impl Seat {
+impl PairEnd {
     /// Destination 2n takes the pings of pair n, 2n + 1 its pongs.
-    fn new(run: &Arc<Run>, mut link: Link, index: usize, hears: usize, tells: usize) -> Seat {
+    fn new(run: &Arc<Run>, mut link: Link, index: usize, hears: usize, tells: usize) -> PairEnd {
         link.queue(&subscribe(&run.destination(2 * index + hears), Ack::Auto));
         let head = send_head(&run.destination(2 * index + tells), run.stamper.bytes());
-        Seat { run: run.clone(), link, index, head, is_ready: false }
+        PairEnd { run: run.clone(), link, index, head, is_ready: false }
     }
 
     fn send(&mut self, body: &[u8]) {
@@ -65,7 +65,7 @@ impl Seat {
     }
 
     /// The next message that has arrived.
-    fn next(&mut self) -> Result<Option<Frame>, Trouble> {
+    fn next(&mut self) -> Result<Option<Frame>, BenchError> {
         while let Some(frame) = self.link.next()? {
             if frame.command == Command::Message {
                 return Ok(Some(frame));
@@ -79,14 +79,14 @@ impl Seat {
 }
 
 /// The end that answers.
-struct Echo(Seat);
+struct Echo(PairEnd);
 
 impl Echo {
     fn new(run: &Arc<Run>, link: Link, index: usize) -> Echo {
-        Echo(Seat::new(run, link, index, 0, 1))
+        Echo(PairEnd::new(run, link, index, 0, 1))
     }
 
-    async fn answer(mut self) -> Result<(), Trouble> {
+    async fn answer(mut self) -> Result<(), BenchError> {
         loop {
             self.0.link.progress().await?;
             while let Some(frame) = self.0.next()? {
@@ -98,17 +98,17 @@ impl Echo {
 
 /// The end that begins, and counts.
 struct Pinger {
-    seat: Seat,
+    seat: PairEnd,
     sequence: Sequence,
     next: u64,
 }
 
 impl Pinger {
     fn new(run: &Arc<Run>, link: Link, index: usize) -> Pinger {
-        Pinger { seat: Seat::new(run, link, index, 1, 0), sequence: Sequence::default(), next: 0 }
+        Pinger { seat: PairEnd::new(run, link, index, 1, 0), sequence: Sequence::default(), next: 0 }
     }
 
-    async fn ping(mut self) -> Result<(), Trouble> {
+    async fn ping(mut self) -> Result<(), BenchError> {
         let run = self.seat.run.clone();
         let mut phase = run.phase.subscribe();
         loop {

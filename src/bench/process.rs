@@ -1,6 +1,6 @@
 //! What processes cost: this one's CPU time and open files, another's memory.
 
-use super::trouble::Trouble;
+use super::error::BenchError;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 use std::time::Duration;
@@ -18,31 +18,31 @@ pub(super) fn cpu_time() -> Duration {
 ///
 /// # Errors
 /// It is not enough for so many sockets.
-pub(super) fn allow_sockets(sockets: usize) -> Result<(), Trouble> {
+pub(super) fn allow_sockets(sockets: usize) -> Result<(), BenchError> {
     let maximum = getrlimit(Resource::Nofile).maximum;
     // Where that fails the limit stays, and is judged below.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     match (sockets as u64).saturating_add(FILES_RESERVED) <= limit {
         true => Ok(()),
-        false => Err(Trouble::Other(format!(
+        false => Err(BenchError::Other(format!(
             "{sockets} sockets do not fit into the limit of {limit} open files: take fewer connections, or raise it \
              with ulimit -n"
         ))),
     }
 }
 
-/// Octets of a process that are in RAM, as Linux tells.
-pub(super) fn resident_bytes(pid: u32) -> Result<u64, Trouble> {
+/// Bytes of a process that are in RAM, as Linux tells.
+pub(super) fn resident_bytes(pid: u32) -> Result<u64, BenchError> {
     let path = format!("/proc/{pid}/status");
     let status = std::fs::read_to_string(&path).map_err(|error| {
-        Trouble::Other(format!(
+        BenchError::Other(format!(
             "--pid {pid}: cannot read {path} ({error}); it takes Linux and a running process"
         ))
     })?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-    kib.map(|kib| kib * 1024).ok_or_else(|| Trouble::Other(format!("--pid {pid}: {path} tells no VmRSS")))
+    kib.map(|kib| kib * 1024).ok_or_else(|| BenchError::Other(format!("--pid {pid}: {path} tells no VmRSS")))
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! A connection that publishes, as fast as its window or its schedule lets it.
 
 use super::client::send_head;
+use super::error::BenchError;
 use super::link::Link;
 use super::options::Pace;
 use super::run::{Phase, Run};
 use super::schedule::Schedule;
 use super::stamp::{PROBE, Stamp};
-use super::trouble::Trouble;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -38,7 +38,7 @@ impl Publisher {
     }
 
     /// Publishes until it is stopped; probes its destination before that if `probes`.
-    pub(super) async fn publish(mut self, probes: bool) -> Result<(), Trouble> {
+    pub(super) async fn publish(mut self, probes: bool) -> Result<(), BenchError> {
         let start = self.prepare(probes).await?;
         let (run, index) = (self.run.clone(), self.index);
         let schedule = match self.pace {
@@ -71,7 +71,7 @@ impl Publisher {
         mut self,
         rounds: usize,
         times: Arc<Mutex<Vec<f64>>>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), BenchError> {
         self.prepare(true).await?;
         let run = self.run.clone();
         for _ in 0..rounds {
@@ -95,7 +95,7 @@ impl Publisher {
     }
 
     /// Waits for the start, in nanoseconds.
-    async fn prepare(&mut self, probes: bool) -> Result<u64, Trouble> {
+    async fn prepare(&mut self, probes: bool) -> Result<u64, BenchError> {
         let mut phase = self.run.phase.subscribe();
         loop {
             if let Phase::Running(start) = *phase.borrow_and_update() {
@@ -108,7 +108,7 @@ impl Publisher {
                 loop {
                     tokio::select! {
                         moved = self.link.progress() => moved?,
-                        _ = phase.changed() => return Ok::<_, Trouble>(()),
+                        _ = phase.changed() => return Ok::<_, BenchError>(()),
                     }
                 }
             };
@@ -158,7 +158,7 @@ impl Publisher {
         self.link.queue(&self.frame);
     }
 
-    fn take_receipts(&mut self) -> Result<(), Trouble> {
+    fn take_receipts(&mut self) -> Result<(), BenchError> {
         while let Some(frame) = self.link.next()? {
             if frame.command == Command::Receipt {
                 self.receipts += 1;

@@ -1,13 +1,13 @@
 //! A connection that subscribes, and checks every message that it gets.
 
 use super::client::{acknowledge, subscribe};
+use super::delivery_stats::{DeliveryStats, Interval};
+use super::error::BenchError;
 use super::link::Link;
 use super::options::Ack;
 use super::run::{Phase, Run};
 use super::sequence::{Arrival, Sequence};
 use super::stamp::{PROBE, Stamp, Wrong};
-use super::tally::{Interval, Tally};
-use super::trouble::Trouble;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use stompbox_frames::stomp::Command;
@@ -79,7 +79,7 @@ impl Receiver {
     }
 
     /// Receives until it is stopped; who acknowledges ends by itself when everything is acknowledged.
-    pub(super) async fn receive(mut self) -> Result<(), Trouble> {
+    pub(super) async fn receive(mut self) -> Result<(), BenchError> {
         if self.ack == Ack::Auto {
             loop {
                 self.link.progress().await?;
@@ -100,7 +100,7 @@ impl Receiver {
     }
 
     /// Takes everything that has arrived.
-    fn take(&mut self) -> Result<(), Trouble> {
+    fn take(&mut self) -> Result<(), BenchError> {
         let run = self.run.clone();
         let (now, interval) = (run.now(), run.interval());
         let mut tally = run.tally(self.index);
@@ -130,7 +130,7 @@ impl Receiver {
         Ok(())
     }
 
-    fn arrive(&mut self, stamp: &Stamp, tally: &mut Tally, now: u64, interval: Interval) {
+    fn arrive(&mut self, stamp: &Stamp, tally: &mut DeliveryStats, now: u64, interval: Interval) {
         let (publisher, destinations) = (usize::from(stamp.publisher), self.run.destinations);
         let is_ours = publisher % destinations == self.index % destinations;
         let arrival = self.ledger.arrive(publisher / destinations, stamp.number).filter(|_| is_ours);

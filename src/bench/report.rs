@@ -1,9 +1,9 @@
 //! What came out, in numbers.
 
-use super::conductor::{Conductor, End};
+use super::coordinator::{Coordinator, End};
+use super::delivery_stats::DeliveryStats;
 use super::idle::Idle;
 use super::options::{Options, Pace, Shape};
-use super::tally::Tally;
 use serde_json::{Map, Value, json};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -20,7 +20,7 @@ pub(super) struct Report {
     /// Messages sent while it was measured, and in all.
     pub(super) published: u64,
     pub(super) sent: u64,
-    pub(super) tally: Tally,
+    pub(super) tally: DeliveryStats,
     /// Deliveries that all that was sent must bring.
     pub(super) expected: u64,
     pub(super) unreceipted: u64,
@@ -32,7 +32,7 @@ pub(super) struct Report {
 
 impl Report {
     /// Of a measurement that is over; its connections are closed.
-    pub(super) fn new(options: &Options, conductor: Conductor<'_, '_>, expected: u64) -> Report {
+    pub(super) fn new(options: &Options, conductor: Coordinator<'_, '_>, expected: u64) -> Report {
         conductor.progress.clear();
         let run = &conductor.run;
         Report {
@@ -56,7 +56,7 @@ impl Report {
 
     /// Whether every message arrived once, whole and in order, and nothing failed.
     pub(super) fn is_fine(&self) -> bool {
-        let Tally { duplicated, reordered, corrupt, .. } = self.tally;
+        let DeliveryStats { duplicated, reordered, corrupt, .. } = self.tally;
         let faults = self.lost() + duplicated + reordered + corrupt + self.unreceipted;
         faults == 0 && !matches!(self.end, Some(End::Failed(_)))
     }
@@ -66,7 +66,7 @@ impl Report {
         if self.seconds > 0.0 { count as f64 / self.seconds } else { 0.0 }
     }
 
-    /// Octets of bodies delivered in a second, in millions.
+    /// Bytes of bodies delivered in a second, in millions.
     pub(super) fn megabytes_per_second(&self) -> f64 {
         self.rate(self.tally.measured) * self.options.body_bytes as f64 / 1e6
     }
@@ -147,7 +147,7 @@ impl Idle {
         self.connections as f64 / self.connect_seconds.max(1e-9)
     }
 
-    /// Octets of the broker's memory for each connection.
+    /// Bytes of the broker's memory for each connection.
     pub(super) fn bytes_per_connection(&self) -> Option<f64> {
         let (before, after) = self.resident_bytes?;
         Some((after as f64 - before as f64) / self.connections as f64)
@@ -193,7 +193,7 @@ pub(super) mod tests {
 
     /// Ten messages sent and delivered in two seconds, with latencies from 100 us to 1 ms.
     pub(in crate::bench) fn report(shape: Shape) -> Report {
-        let mut tally = Tally::default();
+        let mut tally = DeliveryStats::default();
         for number in 0..10 {
             let stamp = Stamp { publisher: 0, number, due: 0 };
             tally.note(&stamp, Arrival::InOrder, (number + 1) * 100_000, (0, 2_000_000_000));

@@ -1,8 +1,8 @@
 //! What the tasks of one measurement share.
 
+use super::delivery_stats::{DeliveryStats, Interval};
 use super::options::{Options, Pace, Shape};
 use super::stamp::Stamper;
-use super::tally::{Interval, Tally};
 use super::window::Window;
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -44,7 +44,7 @@ pub(super) struct Run {
     /// Subscriptions known to be there.
     pub(super) ready: AtomicUsize,
     /// Shared out among the receivers, so that they seldom meet.
-    tallies: Vec<Mutex<Tally>>,
+    tallies: Vec<Mutex<DeliveryStats>>,
 }
 
 impl Run {
@@ -104,7 +104,7 @@ impl Run {
     }
 
     /// The counts that a receiver adds to.
-    pub(super) fn tally(&self, receiver: usize) -> MutexGuard<'_, Tally> {
+    pub(super) fn tally(&self, receiver: usize) -> MutexGuard<'_, DeliveryStats> {
         self.tallies[receiver % self.tallies.len()].lock()
     }
 
@@ -114,8 +114,8 @@ impl Run {
     }
 
     /// All counts together.
-    pub(super) fn total(&self) -> Tally {
-        let mut total = Tally::default();
+    pub(super) fn total(&self) -> DeliveryStats {
+        let mut total = DeliveryStats::default();
         self.tallies.iter().for_each(|tally| total.add(&tally.lock()));
         total
     }

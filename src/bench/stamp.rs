@@ -1,4 +1,4 @@
-//! What stands in a message's body: who published it in which run, its number, when it was due, and octets of which
+//! What stands in a message's body: who published it in which run, its number, when it was due, and bytes of which
 //! each is known, so that a receiver can tell what became of it.
 //!
 //! ```text
@@ -8,7 +8,7 @@
 //! filler    = *VCHAR        ; begins elsewhere in the alphabet for each number
 //! ```
 
-/// Octets of a body at least.
+/// Bytes of a body at least.
 pub const BODY_BYTES_MIN: usize = 40;
 /// The publisher of messages that only ask whether a subscription is there.
 pub(super) const PROBE: u16 = u16::MAX;
@@ -43,7 +43,7 @@ pub(super) struct Stamper {
 }
 
 impl Stamper {
-    /// Bodies of `bytes` octets, at least [`BODY_BYTES_MIN`].
+    /// Bodies of `bytes` bytes, at least [`BODY_BYTES_MIN`].
     pub(super) fn new(run: u32, bytes: usize) -> Stamper {
         let bytes = bytes.max(BODY_BYTES_MIN);
         let mut id = [0; 8];
@@ -52,7 +52,7 @@ impl Stamper {
         Stamper { run: id, bytes, filler }
     }
 
-    /// Octets of a body.
+    /// Bytes of a body.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -68,7 +68,7 @@ impl Stamper {
         out.extend_from_slice(self.filler(stamp.number));
     }
 
-    /// Reads a body, every octet of it.
+    /// Reads a body, every byte of it.
     pub(super) fn read(&self, body: &[u8]) -> Result<Stamp, Wrong> {
         if body.get(..8) != Some(&self.run[..]) {
             return Err(Wrong::Foreign);

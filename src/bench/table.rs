@@ -1,6 +1,6 @@
 //! What came out, for people.
 
-use super::conductor::End;
+use super::coordinator::End;
 use super::options::{Options, Pace, Shape};
 use super::report::{QUANTILES, Report, deliveries};
 use hdrhistogram::Histogram;

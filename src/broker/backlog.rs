@@ -11,7 +11,7 @@
 //! they are due.
 
 use super::consumer::ConsumerId;
-use crate::outbox::{Message, Tag};
+use crate::outbound_queue::{Message, Tag};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Instant;
 
@@ -31,15 +31,15 @@ pub(super) struct Item {
 
 /// Where in the backlog a message lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum BacklogPosition {
     Fresh,
     Ready(Tag),
-    Held(Holder, Tag),
+    Held(BackoffScope, Tag),
 }
 
 /// Who waits for the back-off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Holder {
+pub(super) enum BackoffScope {
     /// This consumer, even if it has gone since; others may have the message at once.
     One(ConsumerId),
     /// Everybody.
@@ -51,10 +51,10 @@ pub(super) enum Holder {
 pub(super) struct Backlog {
     fresh: VecDeque<Item>,
     ready: BTreeMap<Tag, Item>,
-    held: BTreeMap<Holder, BTreeMap<Tag, (Instant, Item)>>,
+    held: BTreeMap<BackoffScope, BTreeMap<Tag, (Instant, Item)>>,
     /// The lowest waiting position of each consumer that waits.
     fronts: BTreeMap<Tag, ConsumerId>,
-    due: BTreeSet<(Instant, Tag, Holder)>,
+    due: BTreeSet<(Instant, Tag, BackoffScope)>,
 }
 
 /// Capacity below which nothing is given back.
@@ -67,12 +67,12 @@ impl Backlog {
     }
 
     /// Back to its place, for anybody at once.
-    pub(super) fn give_back(&mut self, item: Item) {
+    pub(super) fn requeue(&mut self, item: Item) {
         self.ready.insert(item.position, item);
     }
 
     /// Back to its place, but not for `holder` before `due`.
-    pub(super) fn hold(&mut self, item: Item, holder: Holder, due: Instant) {
+    pub(super) fn hold(&mut self, item: Item, holder: BackoffScope, due: Instant) {
         self.due.insert((due, item.position, holder));
         self.held.entry(holder).or_default().insert(item.position, (due, item));
         self.renew_front(holder);
@@ -83,8 +83,8 @@ impl Backlog {
         while let Some(&(due, position, holder)) = self.due.first()
             && due <= now
         {
-            let item = self.take(Place::Held(holder, position));
-            self.give_back(item);
+            let item = self.take(BacklogPosition::Held(holder, position));
+            self.requeue(item);
         }
     }
 
@@ -94,52 +94,59 @@ impl Backlog {
     }
 
     /// The lowest position that may go; `alone` is the only consumer that could take it, if there is but one.
-    pub(super) fn first(&self, alone: Option<ConsumerId>) -> Option<Place> {
-        let ready = self.ready.keys().next().map(|&position| (position, Place::Ready(position)));
-        let waiting = self
-            .fronts
-            .iter()
-            .find(|&(_, &owner)| Some(owner) != alone)
-            .map(|(&position, &owner)| (position, Place::Held(Holder::One(owner), position)));
+    pub(super) fn first(&self, alone: Option<ConsumerId>) -> Option<BacklogPosition> {
+        let ready = self.ready.keys().next().map(|&position| (position, BacklogPosition::Ready(position)));
+        let waiting =
+            self.fronts.iter().find(|&(_, &owner)| Some(owner) != alone).map(|(&position, &owner)| {
+                (position, BacklogPosition::Held(BackoffScope::One(owner), position))
+            });
         let given_back = [ready, waiting].into_iter().flatten().min_by_key(|&(position, _)| position);
-        given_back.map(|(_, place)| place).or(if self.fresh.is_empty() { None } else { Some(Place::Fresh) })
+        given_back.map(|(_, place)| place).or(if self.fresh.is_empty() {
+            None
+        } else {
+            Some(BacklogPosition::Fresh)
+        })
     }
 
     /// The oldest of all, held or not.
-    pub(super) fn oldest(&self) -> Option<Place> {
-        let ready = self.ready.keys().next().map(|&position| (position, Place::Ready(position)));
+    pub(super) fn oldest(&self) -> Option<BacklogPosition> {
+        let ready = self.ready.keys().next().map(|&position| (position, BacklogPosition::Ready(position)));
         let held = self.held.iter().filter_map(|(&holder, items)| {
-            items.keys().next().map(|&position| (position, Place::Held(holder, position)))
+            items.keys().next().map(|&position| (position, BacklogPosition::Held(holder, position)))
         });
         let given_back = held.chain(ready).min_by_key(|&(position, _)| position);
-        given_back.map(|(_, place)| place).or(if self.fresh.is_empty() { None } else { Some(Place::Fresh) })
+        given_back.map(|(_, place)| place).or(if self.fresh.is_empty() {
+            None
+        } else {
+            Some(BacklogPosition::Fresh)
+        })
     }
 
     /// What lies there.
-    pub(super) fn get(&self, place: Place) -> &Item {
+    pub(super) fn get(&self, place: BacklogPosition) -> &Item {
         const THERE: &str = "a place is used while the queue is locked";
         match place {
-            Place::Fresh => self.fresh.front().expect(THERE),
-            Place::Ready(position) => self.ready.get(&position).expect(THERE),
-            Place::Held(holder, position) => {
+            BacklogPosition::Fresh => self.fresh.front().expect(THERE),
+            BacklogPosition::Ready(position) => self.ready.get(&position).expect(THERE),
+            BacklogPosition::Held(holder, position) => {
                 &self.held.get(&holder).and_then(|items| items.get(&position)).expect(THERE).1
             }
         }
     }
 
     /// Takes it out.
-    pub(super) fn take(&mut self, place: Place) -> Item {
+    pub(super) fn take(&mut self, place: BacklogPosition) -> Item {
         const THERE: &str = "a place is used while the queue is locked";
         match place {
-            Place::Fresh => {
+            BacklogPosition::Fresh => {
                 let item = self.fresh.pop_front().expect(THERE);
                 if self.fresh.capacity() > SMALL && self.fresh.len() < self.fresh.capacity() / 4 {
                     self.fresh.shrink_to(self.fresh.len() * 2);
                 }
                 item
             }
-            Place::Ready(position) => self.ready.remove(&position).expect(THERE),
-            Place::Held(holder, position) => {
+            BacklogPosition::Ready(position) => self.ready.remove(&position).expect(THERE),
+            BacklogPosition::Held(holder, position) => {
                 let items = self.held.get_mut(&holder).expect(THERE);
                 let (due, item) = items.remove(&position).expect(THERE);
                 if items.is_empty() {
@@ -156,12 +163,12 @@ impl Backlog {
     /// Takes out any message, at a cost that does not depend on how many there are.
     pub(super) fn take_any(&mut self) -> Option<Item> {
         let place = if !self.fresh.is_empty() {
-            Place::Fresh
+            BacklogPosition::Fresh
         } else if let Some(&position) = self.ready.keys().next() {
-            Place::Ready(position)
+            BacklogPosition::Ready(position)
         } else {
             let &(_, position, holder) = self.due.first()?;
-            Place::Held(holder, position)
+            BacklogPosition::Held(holder, position)
         };
         Some(self.take(place))
     }
@@ -175,7 +182,7 @@ impl Backlog {
             sides[usize::from(goes(&item))].push(item);
         }
         for item in all.ready.into_values() {
-            sides[usize::from(goes(&item))].give_back(item);
+            sides[usize::from(goes(&item))].requeue(item);
         }
         for (holder, items) in all.held {
             for (due, item) in items.into_values() {
@@ -200,8 +207,8 @@ impl Backlog {
     }
 
     /// After a change at `holder`'s messages: exactly its lowest position is a front.
-    fn renew_front(&mut self, holder: Holder) {
-        let Holder::One(owner) = holder else { return };
+    fn renew_front(&mut self, holder: BackoffScope) {
+        let BackoffScope::One(owner) = holder else { return };
         let Some(items) = self.held.get(&holder) else { return };
         let mut positions = items.keys();
         if let Some(&first) = positions.next() {
@@ -233,14 +240,18 @@ mod tests {
         for position in [7, 8] {
             backlog.push(item(&fixture, position));
         }
-        backlog.give_back(item(&fixture, 5));
-        backlog.hold(item(&fixture, 3), Holder::One(a), now + Duration::from_millis(10));
-        backlog.hold(item(&fixture, 4), Holder::One(b), now + Duration::from_millis(20));
-        backlog.hold(item(&fixture, 1), Holder::All, now + Duration::from_millis(30));
+        backlog.requeue(item(&fixture, 5));
+        backlog.hold(item(&fixture, 3), BackoffScope::One(a), now + Duration::from_millis(10));
+        backlog.hold(item(&fixture, 4), BackoffScope::One(b), now + Duration::from_millis(20));
+        backlog.hold(item(&fixture, 1), BackoffScope::All, now + Duration::from_millis(30));
         assert_eq!(backlog.len(), 6);
-        assert_eq!(backlog.first(None), Some(Place::Held(Holder::One(a), 3)));
-        assert_eq!(backlog.first(Some(a)), Some(Place::Held(Holder::One(b), 4)), "a waits for its own");
-        assert_eq!(backlog.oldest(), Some(Place::Held(Holder::All, 1)));
+        assert_eq!(backlog.first(None), Some(BacklogPosition::Held(BackoffScope::One(a), 3)));
+        assert_eq!(
+            backlog.first(Some(a)),
+            Some(BacklogPosition::Held(BackoffScope::One(b), 4)),
+            "a waits for its own"
+        );
+        assert_eq!(backlog.oldest(), Some(BacklogPosition::Held(BackoffScope::All, 1)));
         assert_eq!(backlog.next_due(), Some(now + Duration::from_millis(10)));
         backlog.promote(now + Duration::from_millis(30));
         assert_eq!(backlog.next_due(), None);
@@ -258,9 +269,9 @@ mod tests {
             let start = fixture.now();
             let mut now = start;
             let mut backlog = Backlog::default();
-            let mut model: BTreeMap<Tag, Option<(Holder, Instant)>> = BTreeMap::new();
+            let mut model: BTreeMap<Tag, Option<(BackoffScope, Instant)>> = BTreeMap::new();
             for (step, n, who) in steps {
-                let holder = if who == 0 { Holder::All } else { Holder::One(ConsumerId(who)) };
+                let holder = if who == 0 { BackoffScope::All } else { BackoffScope::One(ConsumerId(who)) };
                 match step {
                     0 | 1 if !model.contains_key(&n) => {
                         let due = now + Duration::from_millis(1 + (n * 7) % 5);
@@ -285,15 +296,15 @@ mod tests {
                 for alone in [None, Some(ConsumerId(1)), Some(ConsumerId(2))] {
                     let expected = model.iter().find(|(_, held)| match held {
                         None => true,
-                        Some((Holder::All, _)) => false,
-                        Some((Holder::One(owner), _)) => Some(*owner) != alone,
+                        Some((BackoffScope::All, _)) => false,
+                        Some((BackoffScope::One(owner), _)) => Some(*owner) != alone,
                     });
                     prop_assert_eq!(
                         backlog.first(alone).map(|place| backlog.get(place).position),
                         expected.map(|(&position, _)| position)
                     );
                 }
-                let waiting = backlog.held.keys().filter(|&&holder| holder != Holder::All).count();
+                let waiting = backlog.held.keys().filter(|&&holder| holder != BackoffScope::All).count();
                 prop_assert_eq!(backlog.fronts.len(), waiting, "one front each, or finding one takes long");
                 prop_assert_eq!(backlog.len(), model.len());
                 prop_assert_eq!(backlog.oldest().map(|place| backlog.get(place).position), model.keys().next().copied());

@@ -1,21 +1,21 @@
 //! The consumers of one queue: their credit and their turns.
 //!
-//! A consumer is *willing* while it has credit, in messages and in octets, and its outbox has room. The octets are
+//! A consumer is *willing* while it has credit, in messages and in bytes, and its outbound queue has room. The bytes are
 //! spent when what is outstanding reaches them: the message that passes them is still given, so that one message is
 //! always allowed, however large, and no consumer has to be skipped for the sake of one message.
 //!
 //! ```text
 //!   willing ── outstanding reaches prefetch ──> spent ── settled ──> willing
-//!   willing ── outbox has no room ──> starved ── resume ──> willing
+//!   willing ── outbound queue has no room ──> starved ── resume ──> willing
 //! ```
 //!
 //! Who is willing has a turn, one row of turns for all: text-only consumers are listed apart, so that the next who
 //! may have a binary message is found without passing over them.
 
 use super::backlog::Item;
-use super::{Subscriber, Terms};
+use super::{ConsumerOptions, Subscriber};
 use crate::budget::btree_allocation;
-use crate::outbox::{Parcel, Tag};
+use crate::outbound_queue::{Delivery, Tag};
 use crate::work;
 use std::collections::BTreeMap;
 
@@ -40,7 +40,7 @@ pub(super) struct Consumers {
 #[derive(Debug)]
 struct Consumer {
     subscriber: Subscriber,
-    terms: Terms,
+    terms: ConsumerOptions,
     outstanding: BTreeMap<Tag, Item>,
     outstanding_bytes: usize,
     starved: bool,
@@ -55,7 +55,7 @@ impl Consumer {
     }
 
     /// Notes that these messages were not sent.
-    fn note_unwritten<'a>(&mut self, tags: impl IntoIterator<Item = &'a Tag>) {
+    fn mark_unwritten<'a>(&mut self, tags: impl IntoIterator<Item = &'a Tag>) {
         for tag in tags {
             if let Some(item) = self.outstanding.get_mut(tag) {
                 item.sent -= 1;
@@ -66,7 +66,7 @@ impl Consumer {
 
 impl Consumers {
     /// Takes a consumer in; its turn is the last.
-    pub(super) fn add(&mut self, subscriber: Subscriber, terms: Terms) -> ConsumerId {
+    pub(super) fn add(&mut self, subscriber: Subscriber, terms: ConsumerOptions) -> ConsumerId {
         self.last_id += 1;
         let id = ConsumerId(self.last_id);
         self.text_only += usize::from(terms.text_only);
@@ -74,20 +74,20 @@ impl Consumers {
         let consumer =
             Consumer { subscriber, terms, outstanding, outstanding_bytes: 0, starved: false, turn: None };
         self.by_id.insert(id, consumer);
-        self.review(id);
+        self.update_turn(id);
         id
     }
 
-    /// Lets a consumer go, and takes what it was not yet given to write out of its outbox. Returns what it had, in order.
+    /// Lets a consumer go, and takes what it was not yet given to write out of its outbound queue. Returns what it had, in order.
     pub(super) fn remove(&mut self, id: ConsumerId) -> Vec<Item> {
         let Some(mut consumer) = self.by_id.remove(&id) else { return Vec::new() };
         self.text_only -= usize::from(consumer.terms.text_only);
         if let Some(turn) = consumer.turn {
-            self.turns_of(consumer.terms).remove(&turn);
+            self.turns_for(consumer.terms).remove(&turn);
         }
         work::add(consumer.outstanding.len() * work::QUEUE_MESSAGE);
-        let unwritten = consumer.subscriber.outbox.withdraw(consumer.subscriber.key);
-        consumer.note_unwritten(&unwritten);
+        let unwritten = consumer.subscriber.outbound_queue.withdraw(consumer.subscriber.key);
+        consumer.mark_unwritten(&unwritten);
         consumer.outstanding.into_values().collect()
     }
 
@@ -133,17 +133,17 @@ impl Consumers {
         (turns.next(), turns.next())
     }
 
-    /// Offers a message: `false`, and the consumer is starved, if its outbox has no room. Taken, it is to be
+    /// Offers a message: `false`, and the consumer is starved, if its outbound queue has no room. Taken, it is to be
     /// [`kept`](Consumers::keep) as outstanding.
     pub(super) fn offer(&mut self, id: ConsumerId, item: &Item) -> bool {
         let Some(consumer) = self.by_id.get_mut(&id) else { return false };
-        let parcel = Parcel {
+        let delivery = Delivery {
             message: item.message.clone(),
             key: consumer.subscriber.key,
             count: item.sent.saturating_add(1),
             tag: item.position,
         };
-        let taken = consumer.subscriber.outbox.push_within(parcel);
+        let taken = consumer.subscriber.outbound_queue.push_within(delivery);
         if !taken {
             self.starve(id);
         }
@@ -158,9 +158,9 @@ impl Consumers {
         consumer.outstanding.insert(item.position, item);
         let terms = consumer.terms;
         if let Some(turn) = consumer.turn.take() {
-            self.turns_of(terms).remove(&turn);
+            self.turns_for(terms).remove(&turn);
         }
-        self.review(id);
+        self.update_turn(id);
     }
 
     /// Takes a message from a consumer that has it.
@@ -168,17 +168,17 @@ impl Consumers {
         let consumer = self.by_id.get_mut(&id)?;
         let item = consumer.outstanding.remove(&tag)?;
         consumer.outstanding_bytes -= item.message.size();
-        self.review(id);
+        self.update_turn(id);
         Some(item)
     }
 
     /// Notes that messages were not sent to the consumer, which is about to leave. It gets nothing more, and keeps these
     /// until then.
-    pub(super) fn note_unwritten(&mut self, id: ConsumerId, tags: &[Tag]) {
+    pub(super) fn mark_unwritten(&mut self, id: ConsumerId, tags: &[Tag]) {
         self.starve(id);
         let Some(consumer) = self.by_id.get_mut(&id) else { return };
         work::add(tags.len() * work::QUEUE_MESSAGE);
-        consumer.note_unwritten(tags);
+        consumer.mark_unwritten(tags);
     }
 
     /// Whether the consumer has the message.
@@ -190,20 +190,20 @@ impl Consumers {
     pub(super) fn starve(&mut self, id: ConsumerId) {
         if let Some(consumer) = self.by_id.get_mut(&id) {
             consumer.starved = true;
-            self.review(id);
+            self.update_turn(id);
         }
     }
 
-    /// Its outbox has room again.
+    /// Its outbound queue has room again.
     pub(super) fn resume(&mut self, id: ConsumerId) {
         if let Some(consumer) = self.by_id.get_mut(&id) {
             consumer.starved = false;
-            self.review(id);
+            self.update_turn(id);
         }
     }
 
     /// Who is willing has a turn, who is not has none.
-    fn review(&mut self, id: ConsumerId) {
+    fn update_turn(&mut self, id: ConsumerId) {
         let Some(consumer) = self.by_id.get_mut(&id) else { return };
         let terms = consumer.terms;
         match (consumer.is_willing(), consumer.turn) {
@@ -211,17 +211,17 @@ impl Consumers {
                 self.last_turn += 1;
                 let turn = self.last_turn;
                 consumer.turn = Some(turn);
-                self.turns_of(terms).insert(turn, id);
+                self.turns_for(terms).insert(turn, id);
             }
             (false, Some(turn)) => {
                 consumer.turn = None;
-                self.turns_of(terms).remove(&turn);
+                self.turns_for(terms).remove(&turn);
             }
             _ => {}
         }
     }
 
-    fn turns_of(&mut self, terms: Terms) -> &mut BTreeMap<u64, ConsumerId> {
+    fn turns_for(&mut self, terms: ConsumerOptions) -> &mut BTreeMap<u64, ConsumerId> {
         if terms.text_only { &mut self.text_turns } else { &mut self.turns }
     }
 }

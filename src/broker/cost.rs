@@ -5,15 +5,15 @@
 
 use super::consumer::Consumers;
 use super::patterns::Patterns;
-use super::presence::Room;
+use super::presence::PresenceTracker;
 use super::publication::Content;
 use super::queue_memory::QueueMemory;
-use super::roster::Roster;
+use super::subscriber_list::SubscriberList;
 use super::topic::Topic;
-use super::{Shared, Step, users};
+use super::{BrokerState, Step, users};
 use crate::budget::allocation;
 use crate::destination::{Destination, Kind, Selector};
-use crate::outbox::{Message, Parcel};
+use crate::outbound_queue::{Delivery, Message};
 use crate::work;
 use std::collections::{HashMap, HashSet};
 
@@ -31,7 +31,7 @@ pub(super) fn subscription(selector: &Selector) -> usize {
         Selector::Exact(destination) => destination,
     };
     match destination.kind() {
-        Kind::Topic | Kind::User | Kind::App => Topic::bytes(destination) + Roster::first_bytes(),
+        Kind::Topic | Kind::User | Kind::App => Topic::bytes(destination) + SubscriberList::first_bytes(),
         Kind::Queue => QueueMemory::bytes(destination) + Consumers::bytes(1),
         // The queue is opened by itself.
         Kind::TempQueue => Consumers::bytes(1),
@@ -39,8 +39,8 @@ pub(super) fn subscription(selector: &Selector) -> usize {
             // The snapshot names the room twice.
             let snapshot = Message::OVERHEAD_BYTES + 2 * destination.as_str().len() + SNAPSHOT_BYTES;
             Topic::bytes(destination)
-                + Room::bytes(destination)
-                + Roster::first_bytes()
+                + PresenceTracker::bytes(destination)
+                + SubscriberList::first_bytes()
                 + allocation(snapshot)
         }
     }
@@ -61,21 +61,21 @@ pub(super) struct Estimate {
 
 impl Estimate {
     /// Returns the bytes that one more step adds.
-    pub(super) fn add(&mut self, shared: &Shared, step: &Step<'_>) -> usize {
+    pub(super) fn add(&mut self, shared: &BrokerState, step: &Step<'_>) -> usize {
         let mut bytes = 0;
         let (content, receivers) = match step {
             Step::Settle { .. } => return 0,
             Step::Publish(publication) => {
                 work::add(ESTIMATE);
                 let destination = publication.destination;
-                let is_kept = destination.kind().is_kept();
-                if is_kept
+                let stores_messages = destination.kind().stores_messages();
+                if stores_messages
                     && !shared.queues.is_there(destination)
                     && self.new_queues.insert(destination.clone())
                 {
                     bytes += QueueMemory::bytes(destination);
                 }
-                let receivers = if is_kept || destination.kind() == Kind::App {
+                let receivers = if stores_messages || destination.kind() == Kind::App {
                     1
                 } else {
                     *self
@@ -85,14 +85,14 @@ impl Estimate {
                 };
                 (publication.content(), receivers)
             }
-            Step::PublishToUsers(circular) => {
-                work::add(circular.owners.len() * users::OWNER);
-                let users = circular.owners.iter().filter_map(|owner| circular.path.of(owner));
-                (circular.content(), users.map(|destination| shared.users.receivers(&destination)).sum())
+            Step::PublishToUsers(multicast) => {
+                work::add(multicast.owners.len() * users::OWNER);
+                let users = multicast.owners.iter().filter_map(|owner| multicast.path.of(owner));
+                (multicast.content(), users.map(|destination| shared.users.receivers(&destination)).sum())
             }
         };
         if receivers > 0 {
-            bytes += message(content) + receivers * GROWTH * size_of::<Parcel>();
+            bytes += message(content) + receivers * GROWTH * size_of::<Delivery>();
         }
         bytes
     }

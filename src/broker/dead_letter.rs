@@ -5,16 +5,16 @@
 //! could find its dead letter queue.
 
 use super::backlog::Item;
-use super::ground::Ground;
+use super::context::BrokerContext;
 use crate::destination::{Destination, Kind};
-use crate::outbox::Message;
+use crate::outbound_queue::Message;
 
 /// What the name of a dead letter queue starts with.
 const DEAD: &str = "dead.";
 
 /// A message that is out of its queue, and why.
 #[derive(Debug)]
-pub(super) struct Outcast {
+pub(super) struct Undeliverable {
     pub(super) item: Item,
     pub(super) reason: Reason,
 }
@@ -57,8 +57,8 @@ pub(super) fn dead_letter_queue(queue: &Destination) -> Option<Destination> {
 
 /// The message as a dead letter for `to`.
 pub(super) fn dead_letter(
-    ground: &Ground,
-    Outcast { item, reason }: &Outcast,
+    context: &BrokerContext,
+    Undeliverable { item, reason }: &Undeliverable,
     origin: &Destination,
     to: &Destination,
 ) -> Message {
@@ -68,5 +68,5 @@ pub(super) fn dead_letter(
         ("dead-origin", origin.as_str()),
         ("dead-deliveries", &deliveries),
     ];
-    item.message.readdressed(&ground.ids.next(), to.as_str(), &extra, |bytes| ground.budget.charge(bytes))
+    item.message.readdressed(&context.ids.next(), to.as_str(), &extra, |bytes| context.budget.charge(bytes))
 }

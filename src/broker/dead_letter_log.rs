@@ -22,14 +22,14 @@ pub(super) struct DeadLetterLog {
 #[derive(Debug, Default)]
 struct State {
     /// Messages by origin; `None` stands for all queues that are not named.
-    counts: BTreeMap<(Option<Arc<str>>, Fate), u64>,
+    counts: BTreeMap<(Option<Arc<str>>, DeadLetterOutcome), u64>,
     /// No report is written before this time.
     quiet_until: Option<Instant>,
 }
 
 /// What happened to a message that could not stay in its queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Fate {
+pub(super) enum DeadLetterOutcome {
     /// The message is in the dead letter queue.
     Kept(Reason),
     /// The message was dropped, because its dead letter queue could not be created.
@@ -43,13 +43,13 @@ pub(super) enum Fate {
 #[derive(Debug, PartialEq, Eq)]
 struct Line {
     queue: Option<Arc<str>>,
-    fate: Fate,
+    fate: DeadLetterOutcome,
     messages: u64,
 }
 
 impl DeadLetterLog {
     /// Counts one message of the queue `origin`.
-    pub(super) fn add(&self, origin: &Destination, fate: Fate) {
+    pub(super) fn add(&self, origin: &Destination, fate: DeadLetterOutcome) {
         let counts = &mut self.state.lock().counts;
         let named = (Some(origin.text().clone()), fate);
         let key = match counts.len() < QUEUES_MAX || counts.contains_key(&named) {
@@ -97,13 +97,13 @@ fn write(report: Vec<Line>) {
     for Line { queue, fate, messages } in report {
         let queue = queue.as_deref().unwrap_or("(other queues)");
         match fate {
-            Fate::Kept(reason) => tracing::warn!(
+            DeadLetterOutcome::Kept(reason) => tracing::warn!(
                 queue,
                 messages,
                 reason = reason.as_str(),
                 "messages were moved to the dead letter queue"
             ),
-            Fate::Dropped { limit } => {
+            DeadLetterOutcome::Dropped { limit } => {
                 tracing::warn!(
                     queue,
                     messages,
@@ -119,13 +119,13 @@ fn write(report: Vec<Line>) {
 mod tests {
     use super::*;
 
-    const KEPT: Fate = Fate::Kept(Reason::MaxDeliveries);
+    const KEPT: DeadLetterOutcome = DeadLetterOutcome::Kept(Reason::MaxDeliveries);
 
     fn to(text: &str) -> Destination {
         Destination::parse(text, usize::MAX).expect(text)
     }
 
-    fn report(log: &DeadLetterLog, now: Instant) -> Vec<(Option<String>, Fate, u64)> {
+    fn report(log: &DeadLetterLog, now: Instant) -> Vec<(Option<String>, DeadLetterOutcome, u64)> {
         let lines = log.take_due(now).into_iter();
         lines.map(|line| (line.queue.map(|queue| queue.to_string()), line.fate, line.messages)).collect()
     }
@@ -136,7 +136,7 @@ mod tests {
         assert_eq!((log.next(), report(&log, start)), (None, vec![]));
         log.add(&to("/queue/a"), KEPT);
         assert_eq!(report(&log, start), [(Some("/queue/a".into()), KEPT, 1)]);
-        let other = Fate::Kept(Reason::Rejected);
+        let other = DeadLetterOutcome::Kept(Reason::Rejected);
         for _ in 0..1000 {
             log.add(&to("/queue/a"), KEPT);
             log.add(&to("/queue/a"), other);

@@ -12,17 +12,17 @@
 //! away or makes a consumer starve, so there is an end.
 
 use super::consumer::{ConsumerId, Consumers};
-use super::shelves::{Shelf, Shelves, Spot};
+use super::partitioned_backlog::{EntryRef, Partition, PartitionedBacklog};
 use crate::metrics::Metrics;
-use crate::outbox::Tag;
+use crate::outbound_queue::Tag;
 use crate::work;
 
 /// Gives away all that may go.
-pub(super) fn dispatch(shelves: &mut Shelves, consumers: &mut Consumers, metrics: &Metrics) {
-    while let Some(Match { spot, to, .. }) = next(shelves, consumers) {
+pub(super) fn dispatch(partitions: &mut PartitionedBacklog, consumers: &mut Consumers, metrics: &Metrics) {
+    while let Some(Match { spot, to, .. }) = next(partitions, consumers) {
         work::add(work::QUEUE_MESSAGE);
-        if consumers.offer(to, shelves.get(spot)) {
-            let item = shelves.take(spot);
+        if consumers.offer(to, partitions.get(spot)) {
+            let item = partitions.take(spot);
             if item.sent > 0 {
                 metrics.redeliveries.inc();
             }
@@ -34,34 +34,34 @@ pub(super) fn dispatch(shelves: &mut Shelves, consumers: &mut Consumers, metrics
 /// A message that may go, and to whom.
 struct Match {
     position: Tag,
-    spot: Spot,
+    spot: EntryRef,
     to: ConsumerId,
 }
 
 /// The lowest position that may go to somebody willing.
-fn next(shelves: &Shelves, consumers: &Consumers) -> Option<Match> {
-    let common = next_of(shelves, Shelf::Common, consumers.next_two());
-    if !shelves.has_binary() {
+fn next(partitions: &PartitionedBacklog, consumers: &Consumers) -> Option<Match> {
+    let common = next_of(partitions, Partition::Common, consumers.next_two());
+    if !partitions.has_binary() {
         return common;
     }
-    let binary = next_of(shelves, Shelf::Binary, consumers.next_two_for_everything());
+    let binary = next_of(partitions, Partition::Binary, consumers.next_two_for_everything());
     [common, binary].into_iter().flatten().min_by_key(|found| found.position)
 }
 
-/// The lowest position on one shelf, for the next two in turn there.
+/// The lowest position on one partition, for the next two in turn there.
 fn next_of(
-    shelves: &Shelves,
-    shelf: Shelf,
+    partitions: &PartitionedBacklog,
+    partition: Partition,
     (first, second): (Option<ConsumerId>, Option<ConsumerId>),
 ) -> Option<Match> {
     let first = first?;
     let alone = if second.is_none() { Some(first) } else { None };
-    let backlog = shelves.backlog(shelf);
+    let backlog = partitions.backlog(partition);
     let place = backlog.first(alone)?;
     let item = backlog.get(place);
     let to = match second {
         Some(second) if item.last == Some(first) => second,
         _ => first,
     };
-    Some(Match { position: item.position, spot: Spot::new(shelf, place), to })
+    Some(Match { position: item.position, spot: EntryRef::new(partition, place), to })
 }

@@ -1,10 +1,10 @@
 //! Destinations to subscribers.
 //!
 //! ```text
-//!   Broker ─┬─ Topics ── Topic ─┬─ Roster ──────────┐
-//!           │     │             └─ Room: who watches ├─ fan_out ──> Outbox::push
-//!           │     └──── Patterns ── Group ── Roster ─┘
-//!           └─ Queues ── Queue ─┬─ Shelves ── Backlog ┬─ dispatch ──> Outbox::push_within
+//!   Broker ─┬─ Topics ── Topic ─┬─ SubscriberList ──────────┐
+//!           │     │             └─ Room: who watches ├─ fan_out ──> OutboundQueue::push
+//!           │     └──── Patterns ── Group ── SubscriberList ─┘
+//!           └─ Queues ── Queue ─┬─ PartitionedBacklog ── Backlog ┬─ dispatch ──> OutboundQueue::push_within
 //!                               └─ Consumers ─────────┘
 //! ```
 //!
@@ -15,61 +15,61 @@
 //! Each topic and each queue has a lock of its own, so that publishing to, and subscribing on, one destination is
 //! linearised and has nothing to wait for at another. Locks are taken in this order, never two of a kind: the map's
 //! shard (released before anything else is locked); a topic, then the trie of patterns (shared), a group (shared), or
-//! the census of its room; the watchers of a room, then its census; a queue; then the alarms; an outbox last. Two
+//! the census of its room; the watchers of a room, then its census; a queue; then the timers; an outbound queue last. Two
 //! exceptions: where one of all members is chosen, their groups are locked together, shared, by address; and what
 //! watchers get is pushed under the watchers' lock, which nobody takes while holding a topic's. A destination that nobody
 //! needs any more dies under its own lock and is then taken out of the map; whoever finds a dead one starts again from
 //! the map.
 
-mod alarms;
 mod backlog;
 mod backoff;
 mod clock;
 mod consumer;
+mod context;
 mod cost;
 mod dead_letter;
 mod dead_letter_log;
 mod dispatch;
 mod fan_out;
-mod generations;
-mod ground;
 mod ids;
-mod load;
+mod partitioned_backlog;
+mod pattern_versions;
 mod patterns;
 mod presence;
 mod publication;
 mod queue;
 mod queue_memory;
+mod queue_usage;
 mod queues;
-mod roster;
 mod route;
 mod services;
 mod sessions;
-mod shelves;
+mod subscriber_list;
 mod subscription;
 #[cfg(test)]
 mod tests;
+mod timer_queue;
 mod topic;
 mod topics;
 mod transaction;
 mod users;
 
-pub use self::publication::{Circular, Congested, Publication, Published};
+pub use self::publication::{Congested, Multicast, Publication, Published};
 pub use self::sessions::Entry;
 pub use self::subscription::{Consumer, Subscription, TempQueue};
 pub use self::transaction::Commit;
 
-use self::alarms::Alarms;
 use self::clock::Clock;
+use self::context::BrokerContext;
 use self::dead_letter_log::DeadLetterLog;
-use self::ground::Ground;
 use self::ids::Ids;
-use self::route::Shared;
-use self::subscription::To;
+use self::route::BrokerState;
+use self::subscription::SubscriptionTarget;
+use self::timer_queue::TimerQueue;
 use crate::budget::Budget;
 use crate::destination::{Destination, Kind, Selector};
 use crate::metrics::Metrics;
-use crate::outbox::{Key, Outbox, Tag};
+use crate::outbound_queue::{Key, OutboundQueue, Tag};
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -81,7 +81,7 @@ pub struct Options {
     pub queues_max: usize,
     /// Messages in one queue, given out and unsettled included (`queue-messages-max`).
     pub queue_messages_max: usize,
-    /// Their octets (`queue-bytes-max`).
+    /// Their bytes (`queue-bytes-max`).
     pub queue_bytes_max: usize,
     /// Failed deliveries of one message after which it goes to `/queue/dead.NAME` (`max-deliveries`).
     pub max_deliveries: u32,
@@ -116,7 +116,7 @@ impl Default for Options {
 /// The broker; cheap to clone.
 #[derive(Clone)]
 pub struct Broker {
-    shared: Arc<Shared>,
+    shared: Arc<BrokerState>,
 }
 
 /// Why the broker would not: for ERROR.
@@ -130,20 +130,20 @@ pub struct Refusal {
     pub limit: Option<&'static str>,
 }
 
-/// Who subscribes: a connection's outbox and its name for the subscription.
+/// Who subscribes: a connection's outbound queue and its name for the subscription.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub struct Subscriber {
-    pub outbox: Arc<Outbox>,
+    pub outbound_queue: Arc<OutboundQueue>,
     pub key: Key,
 }
 
 /// Credit of a work queue's consumer, and what it or a service may have (ignored for topics); how much a watcher is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Terms {
+pub struct ConsumerOptions {
     /// Messages given out and not settled at most.
     pub prefetch: u32,
-    /// Their octets: nothing more is given while so many are outstanding. The message that passes them is still
+    /// Their bytes: nothing more is given while so many are outstanding. The message that passes them is still
     /// given, so that one is always allowed.
     pub prefetch_bytes: usize,
     /// It is never given a message whose body is not UTF-8. Such a message waits for another consumer; if there are
@@ -178,7 +178,7 @@ pub enum Settlement {
 #[allow(missing_docs)]
 pub enum Step<'a> {
     Publish(Publication<'a>),
-    PublishToUsers(Circular<'a>),
+    PublishToUsers(Multicast<'a>),
     Settle { consumer: &'a Consumer, tags: &'a [Tag], settlement: Settlement },
 }
 
@@ -200,19 +200,28 @@ pub struct Stats {
     /// Sessions that are online.
     pub sessions: usize,
     /// Topics whose presence is watched, `/presence/users` included.
-    pub rooms: usize,
+    pub trackers: usize,
 }
 
 impl Broker {
     /// An empty broker. `node` is part of message ids and is unique per start (boot id).
     pub fn new(options: Options, node: &str, budget: Arc<Budget>, metrics: Arc<Metrics>) -> Broker {
         let ids = Ids::new(node);
-        let (alarms, room_alarms) = (Alarms::default(), Alarms::default());
+        let (timers, presence_timers) = (TimerQueue::default(), TimerQueue::default());
         let dead_letter_log = DeadLetterLog::default();
         let (clock, share) = (Clock::new(), budget.share());
-        let ground =
-            Ground { options, ids, budget, share, metrics, clock, alarms, room_alarms, dead_letter_log };
-        Broker { shared: Arc::new(Shared::new(Arc::new(ground))) }
+        let context = BrokerContext {
+            options,
+            ids,
+            budget,
+            share,
+            metrics,
+            clock,
+            timers,
+            presence_timers,
+            dead_letter_log,
+        };
+        Broker { shared: Arc::new(BrokerState::new(Arc::new(context))) }
     }
 
     /// Routes one message: every subscriber of the destination sees the same order.
@@ -220,32 +229,32 @@ impl Broker {
     /// That nobody is there is no reason to refuse a message.
     pub fn publish(&self, publication: Publication<'_>, now: Instant) -> Result<Published, Refusal> {
         let shared = &*self.shared;
-        shared.ground.check_budget()?;
-        let published = if publication.destination.kind().is_kept() {
-            let message = shared.ground.message(publication.content());
+        shared.context.check_budget()?;
+        let published = if publication.destination.kind().stores_messages() {
+            let message = shared.context.message(publication.content());
             let is_taken = shared.queues.publish(publication.destination, &message, now)?;
             Published { reached: usize::from(is_taken), ..Published::default() }
         } else {
             shared.route(&publication, now).into_published(now)
         };
-        shared.ground.metrics.messages_published.inc();
+        shared.context.metrics.messages_published.inc();
         Ok(published)
     }
 
     /// Routes one message to the same destination of many users: encoded once for all. Whoever is listed twice gets it
     /// once. Nothing is refused because nobody is there.
-    pub fn publish_to_users(&self, circular: Circular<'_>, now: Instant) -> Result<Published, Refusal> {
+    pub fn publish_to_users(&self, multicast: Multicast<'_>, now: Instant) -> Result<Published, Refusal> {
         let shared = &*self.shared;
-        shared.ground.check_budget()?;
-        let published = shared.route_to_users(&circular, now).into_published(now);
-        shared.ground.metrics.messages_published.inc();
+        shared.context.check_budget()?;
+        let published = shared.route_to_users(&multicast, now).into_published(now);
+        shared.context.metrics.messages_published.inc();
         Ok(published)
     }
 
-    /// The labelled session of this outbox is online until the entry is dropped: it is found by its id, and is one of
+    /// The labelled session of this outbound queue is online until the entry is dropped: it is found by its id, and is one of
     /// those in `/presence/users`.
-    pub fn enter(&self, outbox: &Arc<Outbox>, now: Instant) -> Entry {
-        self.shared.enter(outbox, now)
+    pub fn enter(&self, outbound_queue: &Arc<OutboundQueue>, now: Instant) -> Entry {
+        self.shared.enter(outbound_queue, now)
     }
 
     /// Begins a COMMIT, which applies all steps of a transaction or none.
@@ -258,7 +267,7 @@ impl Broker {
     /// Returns the share of the byte budget that subscriptions and open transactions are charged to. The broker and the
     /// connections charge their own parts.
     pub fn subscription_budget(&self) -> &Arc<Budget> {
-        &self.shared.ground.share
+        &self.shared.context.share
     }
 
     /// Checks that there is memory for a new transaction of `bytes` bytes, not counting the frames that follow. The
@@ -267,7 +276,7 @@ impl Broker {
     /// # Errors
     /// The share for subscriptions is used up (`memory-bytes-max`).
     pub fn check_begin(&self, bytes: usize) -> Result<(), Refusal> {
-        self.shared.ground.check_share("transaction", bytes)
+        self.shared.context.check_share("transaction", bytes)
     }
 
     /// Returns the bytes of a subscription that shares nothing with others.
@@ -283,29 +292,31 @@ impl Broker {
         &self,
         selector: &Selector,
         subscriber: Subscriber,
-        terms: Terms,
+        terms: ConsumerOptions,
         now: Instant,
     ) -> Result<Subscription, Refusal> {
         let shared = &self.shared;
         let bytes = cost::subscription(selector);
-        shared.ground.check_share("subscription", bytes)?;
+        shared.context.check_share("subscription", bytes)?;
         let to = match selector {
             Selector::Pattern(pattern) => {
                 shared.note_text_only(pattern.kind(), &subscriber, terms);
-                To::Pattern(shared.family(pattern.kind()).subscribe_pattern(pattern, subscriber))
+                SubscriptionTarget::Pattern(
+                    shared.family(pattern.kind()).subscribe_pattern(pattern, subscriber),
+                )
             }
             Selector::Exact(shown) if shown.kind() == Kind::Presence => {
                 shared.watch(shown, subscriber, terms.presence_names, now)
             }
-            Selector::Exact(destination) if !destination.kind().is_kept() => {
+            Selector::Exact(destination) if !destination.kind().stores_messages() => {
                 shared.note_text_only(destination.kind(), &subscriber, terms);
                 let family = shared.family(destination.kind());
-                let (topic, seat) = family.subscribe(destination, &subscriber, now);
-                To::Topic(destination.kind(), topic, seat)
+                let (topic, slot) = family.subscribe(destination, &subscriber, now);
+                SubscriptionTarget::Topic(destination.kind(), topic, slot)
             }
             Selector::Exact(destination) => {
                 let (queue, id) = shared.queues.subscribe(destination, &subscriber, terms, now)?;
-                To::Queue(queue, id)
+                SubscriptionTarget::Queue(queue, id)
             }
         };
         Ok(Subscription::new(shared.clone(), to, bytes))
@@ -318,7 +329,7 @@ impl Broker {
     pub fn open_temp(&self, address: &Destination) -> Result<TempQueue, Refusal> {
         debug_assert_eq!(address.kind(), Kind::TempQueue);
         let shared = &self.shared;
-        shared.ground.check_share("temporary queue", cost::temp_queue(address))?;
+        shared.context.check_share("temporary queue", cost::temp_queue(address))?;
         Ok(TempQueue::new(shared.clone(), shared.queues.open_temp(address)))
     }
 
@@ -327,13 +338,13 @@ impl Broker {
     /// Nobody is woken when something begins to wait. Call it at a steady pace, every 10 to 25 ms: with nothing due
     /// it takes three short locks.
     pub fn expire(&self, now: Instant) -> Option<Instant> {
-        let ground = &self.shared.ground;
+        let context = &self.shared.context;
         self.shared.queues.expire(now);
-        for (at, room) in ground.room_alarms.due(now) {
-            room.expire(at, now);
+        for (at, tracker) in context.presence_timers.due(now) {
+            tracker.expire(at, now);
         }
-        ground.dead_letter_log.write_due(now);
-        let next = [ground.alarms.next(), ground.room_alarms.next(), ground.dead_letter_log.next()];
+        context.dead_letter_log.write_due(now);
+        let next = [context.timers.next(), context.presence_timers.next(), context.dead_letter_log.next()];
         next.into_iter().flatten().min()
     }
 

@@ -8,14 +8,14 @@
 //!
 //! Matching visits each node at most once, whatever the name and however many times `**` leads there: see [`walk`].
 //!
-//! Topics cache the groups that match them, together with what [`Generations`] said of them then, and match again
+//! Topics cache the groups that match them, together with what [`PatternVersions`] said of them then, and match again
 //! when a group has come or gone that might concern them. Members come and go under their group's own lock, which a
 //! publisher holds while it pushes: once a subscription has been dropped nothing is pushed to it any more, and what
-//! a topic may still cache is an empty group and nobody's outbox.
+//! a topic may still cache is an empty group and nobody's outbound queue.
 
 use super::Subscriber;
-use super::generations::{Generations, begins};
-use super::roster::{Roster, Seat};
+use super::pattern_versions::{PatternVersions, begins};
+use super::subscriber_list::{SubscriberList, SubscriberSlot};
 use crate::budget::{Budget, Charge, allocation, shared_allocation, table_allocation};
 use crate::destination::{Destination, Pattern, Segment};
 use crate::work;
@@ -29,10 +29,10 @@ mod walk;
 
 /// The subscribers of one pattern.
 #[derive(Debug)]
-pub(super) struct Group {
+pub(super) struct PatternGroup {
     /// Shared with all subscribers.
     pattern: Pattern,
-    pub(super) roster: RwLock<Roster>,
+    pub(super) subscribers: RwLock<SubscriberList>,
 }
 
 /// The groups that match a topic, as of a generation. The default is that of no pattern ever.
@@ -42,13 +42,13 @@ pub(super) struct Matched {
     latest: u64,
     /// Of those that might concern the topic.
     generation: u64,
-    pub(super) groups: Vec<Arc<Group>>,
+    pub(super) groups: Vec<Arc<PatternGroup>>,
 }
 
 impl Matched {
     /// Returns the bytes of the list.
     pub(super) fn bytes(&self) -> usize {
-        allocation(self.groups.capacity() * size_of::<Arc<Group>>())
+        allocation(self.groups.capacity() * size_of::<Arc<PatternGroup>>())
     }
 }
 
@@ -57,7 +57,7 @@ impl Matched {
 pub(super) struct Patterns {
     trie: RwLock<Trie>,
     /// They change under the trie's write lock.
-    generations: Generations,
+    versions: PatternVersions,
     /// The budget that pays for the patterns.
     share: Option<Arc<Budget>>,
 }
@@ -65,8 +65,8 @@ pub(super) struct Patterns {
 /// A member of a pattern's group.
 #[derive(Debug)]
 pub(super) struct Membership {
-    group: Arc<Group>,
-    seat: Seat,
+    group: Arc<PatternGroup>,
+    slot: SubscriberSlot,
 }
 
 impl Membership {
@@ -77,7 +77,7 @@ impl Membership {
 
 impl Patterns {
     pub(super) fn new() -> Patterns {
-        Patterns { trie: RwLock::new(Trie::new()), generations: Generations::new(), share: None }
+        Patterns { trie: RwLock::new(Trie::new()), versions: PatternVersions::new(), share: None }
     }
 
     /// Creates an empty index whose memory is charged to `share`.
@@ -93,7 +93,7 @@ impl Patterns {
             }
             Segment::One | Segment::Many => NODE_BYTES,
         });
-        nodes.sum::<usize>() + Group::bytes(pattern) + Roster::first_bytes()
+        nodes.sum::<usize>() + PatternGroup::bytes(pattern) + SubscriberList::first_bytes()
     }
 
     /// Takes a subscriber in; from the return on every publish finds it.
@@ -103,27 +103,27 @@ impl Patterns {
             let mut trie = self.trie.write();
             let (group, is_new) = trie.join(pattern);
             if is_new {
-                self.generations.change(pattern.segments());
+                self.versions.change(pattern.segments());
                 trie.charge(self.share.as_ref());
             }
             group
         };
-        let mut roster = group.roster.write();
-        let seat = roster.add(subscriber, 0);
+        let mut subscribers = group.subscribers.write();
+        let slot = subscribers.add(subscriber, 0);
         if let Some(share) = &self.share {
-            roster.charge_to(share);
+            subscribers.charge_to(share);
         }
-        drop(roster);
-        Membership { group, seat }
+        drop(subscribers);
+        Membership { group, slot }
     }
 
     /// Lets a subscriber go; from the return on nothing is pushed to it.
     pub(super) fn leave(&self, membership: &Membership) {
         work::add(membership.pattern().segments().len());
-        let gone = membership.group.roster.write().remove(membership.seat);
+        let gone = membership.group.subscribers.write().remove(membership.slot);
         let mut trie = self.trie.write();
         if trie.leave(membership.pattern()) {
-            self.generations.change(membership.pattern().segments());
+            self.versions.change(membership.pattern().segments());
             trie.charge(self.share.as_ref());
         }
         drop(trie);
@@ -132,18 +132,18 @@ impl Patterns {
 
     /// Brings `matched` up to date, which is of this topic or new: every pattern subscribed to before is in.
     pub(super) fn update(&self, matched: &mut Matched, topic: &Destination) {
-        let latest = self.generations.latest();
+        let latest = self.versions.latest();
         if matched.latest == latest {
             return;
         }
         let begins = begins(topic);
-        if matched.generation == self.generations.of(begins) {
+        if matched.generation == self.versions.of(begins) {
             matched.latest = latest;
             return;
         }
         let trie = self.trie.read();
-        matched.latest = self.generations.latest();
-        matched.generation = self.generations.of(begins);
+        matched.latest = self.versions.latest();
+        matched.generation = self.versions.of(begins);
         matched.groups = trie.matching(topic);
     }
 
@@ -169,7 +169,7 @@ struct Node {
 /// A pattern ends here.
 #[derive(Debug)]
 struct End {
-    group: Arc<Group>,
+    group: Arc<PatternGroup>,
     members: usize,
 }
 
@@ -189,14 +189,14 @@ const LITERAL_BYTES: usize = size_of::<(Box<str>, NodeId)>();
 /// Number of nodes for which the slab keeps its capacity even when it is nearly empty.
 const IDLE_NODES: usize = 256;
 
-impl Group {
+impl PatternGroup {
     /// Returns the bytes of the group of a pattern, without its subscriber list.
     fn bytes(pattern: &Pattern) -> usize {
         let literals = pattern.segments().iter().map(|segment| match segment {
             Segment::Literal(literal) => allocation(literal.len()),
             Segment::One | Segment::Many => 0,
         });
-        shared_allocation(size_of::<Group>())
+        shared_allocation(size_of::<PatternGroup>())
             + shared_allocation(pattern.as_str().len())
             + shared_allocation(size_of_val(pattern.segments()))
             + literals.sum::<usize>()
@@ -226,7 +226,7 @@ impl Trie {
     }
 
     /// Counts one member more; whether its group is new.
-    fn join(&mut self, pattern: &Pattern) -> (Arc<Group>, bool) {
+    fn join(&mut self, pattern: &Pattern) -> (Arc<PatternGroup>, bool) {
         let mut at = ROOT;
         for segment in pattern.segments() {
             at = match self.child(at, segment) {
@@ -238,8 +238,8 @@ impl Trie {
             end.members += 1;
             return (end.group.clone(), false);
         }
-        self.texts_bytes += Group::bytes(pattern);
-        let group = Arc::new(Group { pattern: pattern.clone(), roster: RwLock::default() });
+        self.texts_bytes += PatternGroup::bytes(pattern);
+        let group = Arc::new(PatternGroup { pattern: pattern.clone(), subscribers: RwLock::default() });
         self.nodes[at].end = Some(End { group: group.clone(), members: 1 });
         self.groups += 1;
         (group, true)
@@ -259,7 +259,7 @@ impl Trie {
         }
         self.nodes[path[path.len() - 1]].end = None;
         self.groups -= 1;
-        self.texts_bytes -= Group::bytes(pattern);
+        self.texts_bytes -= PatternGroup::bytes(pattern);
         for (segment, step) in pattern.segments().iter().zip(path.windows(2)).rev() {
             if !self.nodes[step[1]].is_bare() {
                 break;
@@ -293,7 +293,7 @@ impl Trie {
     }
 
     /// Returns the groups whose patterns match, and reports the nodes visited as work.
-    fn matching(&self, topic: &Destination) -> Vec<Arc<Group>> {
+    fn matching(&self, topic: &Destination) -> Vec<Arc<PatternGroup>> {
         if self.groups == 0 {
             return Vec::new();
         }
@@ -370,11 +370,11 @@ mod tests {
         keys_of(&patterns.trie.read().matching(topic))
     }
 
-    fn keys_of(groups: &[Arc<Group>]) -> Vec<u32> {
+    fn keys_of(groups: &[Arc<PatternGroup>]) -> Vec<u32> {
         let mut keys: Vec<u32> = groups
             .iter()
             .flat_map(|group| {
-                group.roster.read().members().iter().map(|member| member.key).collect::<Vec<_>>()
+                group.subscribers.read().members().iter().map(|member| member.key).collect::<Vec<_>>()
             })
             .collect();
         keys.sort_unstable();
@@ -384,29 +384,29 @@ mod tests {
     #[test]
     fn the_generation_changes_when_a_group_comes_or_goes_and_not_with_its_members() {
         let fixture = Fixture::new();
-        let outbox = fixture.outbox();
+        let outbound_queue = fixture.outbound_queue();
         let patterns = Patterns::new();
-        let member = |key| Subscriber { outbox: outbox.clone(), key };
-        let start = patterns.generations.latest();
+        let member = |key| Subscriber { outbound_queue: outbound_queue.clone(), key };
+        let start = patterns.versions.latest();
         let first = patterns.subscribe(&pattern("a.*"), member(1));
-        let one = patterns.generations.latest();
+        let one = patterns.versions.latest();
         assert_ne!(start, one);
         let second = patterns.subscribe(&pattern("a/*"), member(2));
-        assert_eq!(patterns.generations.latest(), one, "the same segments are the same group");
+        assert_eq!(patterns.versions.latest(), one, "the same segments are the same group");
         patterns.leave(&first);
-        assert_eq!(patterns.generations.latest(), one);
+        assert_eq!(patterns.versions.latest(), one);
         assert_eq!(keys(&patterns, &topic("a.b")), [2]);
         patterns.leave(&second);
-        assert_ne!(patterns.generations.latest(), one);
+        assert_ne!(patterns.versions.latest(), one);
         assert_eq!(patterns.len(), 0);
     }
 
     #[test]
     fn the_charge_follows_the_patterns_and_returns_to_zero() {
         let fixture = Fixture::new();
-        let outbox = fixture.outbox();
+        let outbound_queue = fixture.outbound_queue();
         let patterns = Patterns::charged_to(&fixture.budget);
-        let member = |key| Subscriber { outbox: outbox.clone(), key };
+        let member = |key| Subscriber { outbound_queue: outbound_queue.clone(), key };
         let deep = |number: u32| pattern(&format!("{}*", format!("{number}.").repeat(63)));
         let mut there: Vec<_> = (0..200).map(|key| patterns.subscribe(&deep(key), member(key))).collect();
         let used = fixture.budget.used();
@@ -428,9 +428,9 @@ mod tests {
     #[test]
     fn nodes_that_lead_nowhere_are_cut() {
         let fixture = Fixture::new();
-        let outbox = fixture.outbox();
+        let outbound_queue = fixture.outbound_queue();
         let patterns = Patterns::new();
-        let member = |key| Subscriber { outbox: outbox.clone(), key };
+        let member = |key| Subscriber { outbound_queue: outbound_queue.clone(), key };
         let long = patterns.subscribe(&pattern("a.b.**.c.*"), member(1));
         let short = patterns.subscribe(&pattern("a.b.**"), member(2));
         assert_eq!(patterns.trie.read().nodes.len(), 6);
@@ -444,11 +444,11 @@ mod tests {
     #[test]
     fn a_member_is_found_once_however_many_ways_lead_there() {
         let fixture = Fixture::new();
-        let outbox = fixture.outbox();
+        let outbound_queue = fixture.outbound_queue();
         let patterns = Patterns::new();
         let wild = pattern(&["**.a"; 4].join("."));
-        patterns.subscribe(&wild, Subscriber { outbox: outbox.clone(), key: 7 });
-        patterns.subscribe(&pattern("**.#.>"), Subscriber { outbox, key: 8 });
+        patterns.subscribe(&wild, Subscriber { outbound_queue: outbound_queue.clone(), key: 7 });
+        patterns.subscribe(&pattern("**.#.>"), Subscriber { outbound_queue, key: 8 });
         assert_eq!(keys(&patterns, &topic(&["a"; 64].join("."))), [7, 8]);
         assert_eq!(keys(&patterns, &topic(&["a"; 3].join("."))), [8]);
     }
@@ -468,7 +468,7 @@ mod tests {
             ),
         ) {
             let fixture = Fixture::new();
-            let outbox = fixture.outbox();
+            let outbound_queue = fixture.outbound_queue();
             let patterns = Patterns::new();
             let names = ["a", "b", "a.b", "a.c", "b.a", "a.b.c", "a.b.a", "c.c.c.c"];
             let mut topics: Vec<_> = names.map(|name| (topic(name), Matched::default())).into();
@@ -478,7 +478,7 @@ mod tests {
                     patterns.leave(&there.swap_remove(usize::from(*choice) % there.len()));
                 } else {
                     let wild = pattern(&[&wild[..], &["*"]].concat().join("."));
-                    there.push(patterns.subscribe(&wild, Subscriber { outbox: outbox.clone(), key }));
+                    there.push(patterns.subscribe(&wild, Subscriber { outbound_queue: outbound_queue.clone(), key }));
                 }
                 // Some are published to now and then only.
                 for (number, (topic, matched)) in topics.iter_mut().enumerate() {
@@ -500,13 +500,13 @@ mod tests {
             ),
         ) {
             let fixture = Fixture::new();
-            let outbox = fixture.outbox();
+            let outbound_queue = fixture.outbound_queue();
             let patterns = Patterns::new();
             let mut there = Vec::new();
             for (key, (wild, leaves)) in (0u32..).zip(&wilds) {
                 let last = if key % 2 == 0 { "**" } else { "*" };
                 let wild = pattern(&[&wild[..], &[last]].concat().join("."));
-                let membership = patterns.subscribe(&wild, Subscriber { outbox: outbox.clone(), key });
+                let membership = patterns.subscribe(&wild, Subscriber { outbound_queue: outbound_queue.clone(), key });
                 if *leaves {
                     patterns.leave(&membership);
                 } else {

@@ -1,7 +1,7 @@
 //! What is published, and what became of it.
 
 use crate::destination::{Destination, Owner, UserPath};
-use crate::outbox::Outbox;
+use crate::outbound_queue::OutboundQueue;
 use std::sync::Arc;
 use stompbox_frames::stomp::Headers;
 
@@ -40,7 +40,7 @@ impl<'a> Publication<'a> {
 
 /// A message for the same destination of many users.
 #[derive(Debug)]
-pub struct Circular<'a> {
+pub struct Multicast<'a> {
     /// Whose; who is named twice gets it once.
     pub owners: &'a [Owner],
     /// Which destination of theirs.
@@ -55,9 +55,9 @@ pub struct Circular<'a> {
     pub body: &'a [u8],
 }
 
-impl<'a> Circular<'a> {
+impl<'a> Multicast<'a> {
     pub(super) fn content(&self) -> Content<'a> {
-        let &Circular { shown, headers, extra, body, .. } = self;
+        let &Multicast { shown, headers, extra, body, .. } = self;
         Content { shown, headers, extra, body }
     }
 }
@@ -75,11 +75,11 @@ pub struct Published {
     pub congested: Vec<Congested>,
 }
 
-/// A receiver above half of its outbox.
+/// A receiver above half of its outbound queue.
 #[derive(Debug)]
 pub struct Congested {
     /// Whose.
-    pub outbox: Arc<Outbox>,
+    pub outbound_queue: Arc<OutboundQueue>,
     /// Most of the message's receivers are as far behind.
     pub crowd: bool,
 }

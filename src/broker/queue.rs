@@ -10,7 +10,7 @@
 //! ```
 //!
 //! A message that no consumer may have stays in the backlog of a dead letter queue only: code that adds a message or
-//! changes the consumers calls [`cast_out`](Queue::cast_out). A consumer may get again what it gave back.
+//! changes the consumers calls [`remove_undeliverable`](Queue::remove_undeliverable). A consumer may get again what it gave back.
 //!
 //! A delivery fails when it is NACKed (`Returned`), or when the client was working on it as its connection was lost
 //! (`Lost`). Only failed deliveries count for `max-deliveries`: not every message that was sent has been worked on. A
@@ -18,21 +18,21 @@
 //! `delivery-count`.
 //!
 //! Everything happens under the queue's lock; no second queue is locked meanwhile (dead letters are handed to the
-//! caller), and outboxes, locked last, call nobody.
+//! caller), and outbound queues, locked last, call nobody.
 
-use super::backlog::{Holder, Item};
+use super::backlog::{BackoffScope, Item};
 use super::backoff::backoff;
 use super::consumer::{ConsumerId, Consumers};
-use super::dead_letter::{Outcast, Reason, is_dead_letter_queue};
+use super::context::BrokerContext;
+use super::dead_letter::{Reason, Undeliverable, is_dead_letter_queue};
 use super::dispatch::dispatch;
-use super::ground::Ground;
-use super::load::Load;
+use super::partitioned_backlog::PartitionedBacklog;
 use super::queue_memory::QueueMemory;
-use super::shelves::Shelves;
-use super::{Refusal, Settlement, Subscriber, Terms};
+use super::queue_usage::QueueUsage;
+use super::{ConsumerOptions, Refusal, Settlement, Subscriber};
 use crate::budget::Budget;
 use crate::destination::{Destination, Kind};
-use crate::outbox::{Message, Tag};
+use crate::outbound_queue::{Message, Tag};
 use crate::work;
 use parking_lot::Mutex;
 use std::collections::BTreeSet;
@@ -43,47 +43,51 @@ use std::time::Instant;
 #[derive(Debug)]
 pub(super) struct Queue {
     destination: Destination,
-    ground: Arc<Ground>,
+    context: Arc<BrokerContext>,
     me: Weak<Queue>,
     state: Mutex<State>,
 }
 
 /// The queue is dead and out of the map, or about to be: start again there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Dead;
+pub(super) struct QueueClosed;
 
 #[derive(Debug)]
 struct State {
-    backlog: Shelves,
+    backlog: PartitionedBacklog,
     consumers: Consumers,
     last_position: Tag,
     /// In the backlog and outstanding.
-    load: Load,
+    load: QueueUsage,
     /// Promised to transactions that are just being applied.
-    reserved: Load,
-    /// The alarms that are set, each earlier than those before it.
-    alarms: BTreeSet<Instant>,
+    reserved: QueueUsage,
+    /// The timers that are set, each earlier than those before it.
+    timers: BTreeSet<Instant>,
     dead: bool,
     memory: QueueMemory,
 }
 
 impl Queue {
     /// Creates a queue whose own memory is charged to `payer`.
-    pub(super) fn new(destination: Destination, ground: &Arc<Ground>, payer: &Arc<Budget>) -> Arc<Queue> {
+    pub(super) fn new(
+        destination: Destination,
+        context: &Arc<BrokerContext>,
+        payer: &Arc<Budget>,
+    ) -> Arc<Queue> {
         let state = State {
-            backlog: Shelves::default(),
+            backlog: PartitionedBacklog::default(),
             consumers: Consumers::default(),
             last_position: 0,
-            load: Load::default(),
-            reserved: Load::default(),
-            alarms: BTreeSet::new(),
+            load: QueueUsage::default(),
+            reserved: QueueUsage::default(),
+            timers: BTreeSet::new(),
             dead: false,
-            memory: QueueMemory::new(&destination, ground, payer),
+            memory: QueueMemory::new(&destination, context, payer),
         };
-        ground.metrics.queues.inc();
+        context.metrics.queues.inc();
         Arc::new_cyclic(|me| Queue {
             destination,
-            ground: ground.clone(),
+            context: context.clone(),
             me: me.clone(),
             state: Mutex::new(state),
         })
@@ -98,19 +102,19 @@ impl Queue {
         &self,
         message: &Message,
         now: Instant,
-    ) -> Result<Result<Vec<Outcast>, Refusal>, Dead> {
+    ) -> Result<Result<Vec<Undeliverable>, Refusal>, QueueClosed> {
         self.alive(|state| {
             self.room_for(state, message.size())?;
             self.admit(state, message.clone());
-            let outcasts = self.cast_out(state);
+            let undeliverable = self.remove_undeliverable(state);
             self.proceed(state, Some(now));
-            Ok(outcasts)
+            Ok(undeliverable)
         })
     }
 
-    /// Promises room for a message of `bytes` octets; until it is used or [`released`](Queue::release) the queue
-    /// does not vanish.
-    pub(super) fn reserve(&self, bytes: usize) -> Result<Result<(), Refusal>, Dead> {
+    /// Promises room for a message of `bytes` bytes; until it is used or [`released`](Queue::release) the queue
+    /// does not remove_if_idle.
+    pub(super) fn reserve(&self, bytes: usize) -> Result<Result<(), Refusal>, QueueClosed> {
         self.alive(|state| {
             self.room_for(state, bytes)?;
             state.reserved.add(bytes);
@@ -125,19 +129,23 @@ impl Queue {
 
     /// Takes a message that room was promised to, as [`publish`](Queue::publish) does. Only a session's own queue
     /// can be dead then.
-    pub(super) fn publish_reserved(&self, message: &Message, now: Instant) -> Result<Vec<Outcast>, Dead> {
+    pub(super) fn publish_reserved(
+        &self,
+        message: &Message,
+        now: Instant,
+    ) -> Result<Vec<Undeliverable>, QueueClosed> {
         self.alive(|state| {
             state.reserved.remove(message.size());
             self.admit(state, message.clone());
-            let outcasts = self.cast_out(state);
+            let undeliverable = self.remove_undeliverable(state);
             self.proceed(state, Some(now));
-            outcasts
+            undeliverable
         })
     }
 
     /// Takes a dead letter; drops the oldest messages that nobody has until there is room. How many were dropped,
     /// the letter itself included if there is no room at all.
-    pub(super) fn bury(&self, letter: &Message) -> Result<u64, Dead> {
+    pub(super) fn push_dead_letter(&self, letter: &Message) -> Result<u64, QueueClosed> {
         self.alive(|state| {
             let mut dropped = 0;
             while self.room_for(state, letter.size()).is_err() {
@@ -161,18 +169,18 @@ impl Queue {
     pub(super) fn subscribe(
         &self,
         subscriber: &Subscriber,
-        terms: Terms,
+        terms: ConsumerOptions,
         now: Instant,
-    ) -> Result<(ConsumerId, Vec<Outcast>), Dead> {
+    ) -> Result<(ConsumerId, Vec<Undeliverable>), QueueClosed> {
         self.alive(|state| {
             if terms.text_only {
                 state.backlog.sort();
             }
             let id = state.consumers.add(subscriber.clone(), terms);
             state.memory.set_consumers(state.consumers.len());
-            let outcasts = self.cast_out(state);
+            let undeliverable = self.remove_undeliverable(state);
             self.proceed(state, Some(now));
-            (id, outcasts)
+            (id, undeliverable)
         })
     }
 
@@ -184,8 +192,8 @@ impl Queue {
         tags: &[Tag],
         settlement: Settlement,
         now: Instant,
-    ) -> Vec<Outcast> {
-        let mut outcasts = Vec::new();
+    ) -> Vec<Undeliverable> {
+        let mut undeliverable = Vec::new();
         let mut state = self.state.lock();
         if matches!(settlement, Settlement::Unwritten | Settlement::Lost) {
             state.consumers.starve(id);
@@ -197,30 +205,30 @@ impl Queue {
                 Settlement::Unwritten => {
                     item.sent -= 1;
                     item.last = None;
-                    state.backlog.give_back(item);
+                    state.backlog.requeue(item);
                 }
                 Settlement::Returned | Settlement::Rejected | Settlement::Lost => {
                     item.failed = item.failed.saturating_add(1);
                     if let Some(reason) = self.dead_after(&item, settlement) {
                         self.forget(&mut state, &item);
-                        outcasts.push(Outcast { item, reason });
+                        undeliverable.push(Undeliverable { item, reason });
                     } else if settlement == Settlement::Lost {
                         item.last = None;
-                        state.backlog.give_back(item);
+                        state.backlog.requeue(item);
                     } else {
-                        self.give_back(&mut state, item, id, now);
+                        self.requeue(&mut state, item, id, now);
                     }
                 }
             }
         }
         self.proceed(&mut state, Some(now));
-        outcasts
+        undeliverable
     }
 
     /// Notes that a consumer that is about to leave was not sent these messages. They go back when it leaves, together
     /// with all else that it has: another consumer gets them in order.
-    pub(super) fn note_unwritten(&self, id: ConsumerId, tags: &[Tag]) {
-        self.state.lock().consumers.note_unwritten(id, tags);
+    pub(super) fn mark_unwritten(&self, id: ConsumerId, tags: &[Tag]) {
+        self.state.lock().consumers.mark_unwritten(id, tags);
     }
 
     /// Whether the consumer has all these messages.
@@ -229,43 +237,43 @@ impl Queue {
         tags.iter().all(|&tag| state.consumers.has(id, tag))
     }
 
-    /// The consumer's outbox has room again.
+    /// The consumer's outbound queue has room again.
     pub(super) fn resume(&self, id: ConsumerId, now: Instant) {
         let mut state = self.state.lock();
         state.consumers.resume(id);
         self.proceed(&mut state, Some(now));
     }
 
-    /// Lets a consumer go; what it had goes back and to others, and what still lies in its outbox goes back as
+    /// Lets a consumer go; what it had goes back and to others, and what still lies in its outbound queue goes back as
     /// unwritten. No delivery fails by that: what a lost client was working on is settled as `Lost` before. Messages
     /// that no remaining consumer may have are out of the queue, and returned.
-    pub(super) fn leave(&self, id: ConsumerId) -> Vec<Outcast> {
+    pub(super) fn leave(&self, id: ConsumerId) -> Vec<Undeliverable> {
         let mut state = self.state.lock();
         let outstanding = state.consumers.remove(id);
         let consumers = state.consumers.len();
         state.memory.set_consumers(consumers);
         if consumers == 0 && self.destination.kind() != Kind::TempQueue {
-            state.memory.charge_to(&self.ground.budget);
+            state.memory.charge_to(&self.context.budget);
         }
         for mut item in outstanding {
             item.last = None;
-            state.backlog.give_back(item);
+            state.backlog.requeue(item);
         }
-        let outcasts = self.cast_out(&mut state);
+        let undeliverable = self.remove_undeliverable(&mut state);
         self.proceed(&mut state, None);
-        outcasts
+        undeliverable
     }
 
-    /// An alarm has rung that was set for `at`.
+    /// An timer has rung that was set for `at`.
     pub(super) fn expire(&self, at: Instant, now: Instant) {
         let mut state = self.state.lock();
-        state.alarms.remove(&at);
+        state.timers.remove(&at);
         self.proceed(&mut state, Some(now));
     }
 
     /// Dies if nobody has or wants anything here. `true` once, for whoever has to take it out of the map. A
     /// session's own queue stays until it is closed.
-    pub(super) fn vanish(&self) -> bool {
+    pub(super) fn remove_if_idle(&self) -> bool {
         let mut state = self.state.lock();
         let is_idle = state.consumers.is_empty() && state.load.messages == 0 && state.reserved.messages == 0;
         if state.dead || !is_idle || self.destination.kind() == Kind::TempQueue {
@@ -281,9 +289,9 @@ impl Queue {
         self.die(&mut state);
         let dropped = state.backlog.len() as u64;
         work::add(state.load.messages * work::QUEUE_MESSAGE);
-        self.ground.metrics.queue_messages.dec_by(state.load.messages as i64);
-        self.ground.metrics.queue_bytes.dec_by(state.load.bytes as i64);
-        state.load = Load::default();
+        self.context.metrics.queue_messages.dec_by(state.load.messages as i64);
+        self.context.metrics.queue_bytes.dec_by(state.load.bytes as i64);
+        state.load = QueueUsage::default();
         state.memory.set_messages(0);
         state.memory.set_consumers(0);
         let gone = (std::mem::take(&mut state.backlog), std::mem::take(&mut state.consumers));
@@ -308,32 +316,32 @@ impl Queue {
 
     fn die(&self, state: &mut State) {
         if !std::mem::replace(&mut state.dead, true) {
-            self.ground.metrics.queues.dec();
+            self.context.metrics.queues.dec();
         }
     }
 
-    fn alive<T>(&self, act: impl FnOnce(&mut State) -> T) -> Result<T, Dead> {
+    fn alive<T>(&self, act: impl FnOnce(&mut State) -> T) -> Result<T, QueueClosed> {
         let mut state = self.state.lock();
-        if state.dead { Err(Dead) } else { Ok(act(&mut state)) }
+        if state.dead { Err(QueueClosed) } else { Ok(act(&mut state)) }
     }
 
-    /// Whether one more message of `bytes` octets may come.
+    /// Whether one more message of `bytes` bytes may come.
     fn room_for(&self, state: &State, bytes: usize) -> Result<(), Refusal> {
-        state.load.with(state.reserved).room_for(bytes, &self.ground.options, self.destination.as_str())
+        state.load.with(state.reserved).room_for(bytes, &self.context.options, self.destination.as_str())
     }
 
     fn admit(&self, state: &mut State, message: Message) {
         state.last_position += 1;
         state.load.add(message.size());
-        self.ground.metrics.queue_messages.inc();
-        self.ground.metrics.queue_bytes.inc_by(message.size() as i64);
+        self.context.metrics.queue_messages.inc();
+        self.context.metrics.queue_bytes.inc_by(message.size() as i64);
         state.backlog.push(Item { position: state.last_position, message, sent: 0, failed: 0, last: None });
     }
 
     fn forget(&self, state: &mut State, item: &Item) {
         state.load.remove(item.message.size());
-        self.ground.metrics.queue_messages.dec();
-        self.ground.metrics.queue_bytes.dec_by(item.message.size() as i64);
+        self.context.metrics.queue_messages.dec();
+        self.context.metrics.queue_bytes.dec_by(item.message.size() as i64);
     }
 
     /// Returns why a message whose delivery failed becomes a dead letter; `None` if it stays in the queue.
@@ -343,47 +351,48 @@ impl Queue {
         } else if settlement == Settlement::Rejected {
             Some(Reason::Rejected)
         } else {
-            (item.failed >= self.ground.options.max_deliveries).then_some(Reason::MaxDeliveries)
+            (item.failed >= self.context.options.max_deliveries).then_some(Reason::MaxDeliveries)
         }
     }
 
     /// Takes out what is not text when there are consumers and all are text only; a dead letter queue keeps it.
-    fn cast_out(&self, state: &mut State) -> Vec<Outcast> {
+    fn remove_undeliverable(&self, state: &mut State) -> Vec<Undeliverable> {
         let none_may_have_it = state.backlog.has_binary() && state.consumers.refuse_binary();
         if !none_may_have_it || is_dead_letter_queue(&self.destination) {
             return Vec::new();
         }
         let items = state.backlog.take_binary();
         items.iter().for_each(|item| self.forget(state, item));
-        items.into_iter().map(|item| Outcast { item, reason: Reason::NotText }).collect()
+        items.into_iter().map(|item| Undeliverable { item, reason: Reason::NotText }).collect()
     }
 
     /// Back to its place. The consumer that had it gets it again at once the first time, later after a back-off;
     /// others need not wait, unless it failed so often that only the name of the queue keeps it.
-    fn give_back(&self, state: &mut State, mut item: Item, from: ConsumerId, now: Instant) {
-        let options = &self.ground.options;
+    fn requeue(&self, state: &mut State, mut item: Item, from: ConsumerId, now: Instant) {
+        let options = &self.context.options;
         let backoff = backoff(options, item.failed);
-        let holder = if item.failed >= options.max_deliveries { Holder::All } else { Holder::One(from) };
+        let holder =
+            if item.failed >= options.max_deliveries { BackoffScope::All } else { BackoffScope::One(from) };
         item.last = Some(from);
         if backoff.is_zero() {
-            state.backlog.give_back(item);
+            state.backlog.requeue(item);
         } else {
             state.backlog.hold(item, holder, now + backoff);
         }
     }
 
-    /// Does all that can be done now: what is due is ready, who is willing gets what may go, and an alarm is set
+    /// Does all that can be done now: what is due is ready, who is willing gets what may go, and an timer is set
     /// for what must wait.
     fn proceed(&self, state: &mut State, now: Option<Instant>) {
         if let Some(now) = now {
             state.backlog.promote(now);
         }
-        dispatch(&mut state.backlog, &mut state.consumers, &self.ground.metrics);
+        dispatch(&mut state.backlog, &mut state.consumers, &self.context.metrics);
         if let Some(due) = state.backlog.next_due()
-            && state.alarms.first().is_none_or(|&alarm| due < alarm)
+            && state.timers.first().is_none_or(|&timer| due < timer)
         {
-            state.alarms.insert(due);
-            self.ground.alarms.set(due, self.me.clone());
+            state.timers.insert(due);
+            self.context.timers.set(due, self.me.clone());
         }
         let messages = state.load.messages;
         state.memory.set_messages(messages);

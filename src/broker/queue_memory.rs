@@ -2,7 +2,7 @@
 
 use super::backlog::Item;
 use super::consumer::Consumers;
-use super::ground::Ground;
+use super::context::BrokerContext;
 use super::queue::Queue;
 use crate::budget::{Budget, Charge, allocation, shared_allocation, table_entry};
 use crate::destination::Destination;
@@ -36,10 +36,14 @@ impl QueueMemory {
     }
 
     /// Creates the charges of a queue whose own memory is charged to `payer`.
-    pub(super) fn new(destination: &Destination, ground: &Ground, payer: &Arc<Budget>) -> QueueMemory {
+    pub(super) fn new(
+        destination: &Destination,
+        context: &BrokerContext,
+        payer: &Arc<Budget>,
+    ) -> QueueMemory {
         QueueMemory {
-            messages: ground.budget.charge(0),
-            consumers: ground.share.charge(0),
+            messages: context.budget.charge(0),
+            consumers: context.share.charge(0),
             own: payer.charge(QueueMemory::bytes(destination)),
         }
     }

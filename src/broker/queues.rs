@@ -4,14 +4,14 @@
 //! locked together.
 
 use super::consumer::ConsumerId;
-use super::dead_letter::{Outcast, dead_letter, dead_letter_queue};
-use super::dead_letter_log::Fate;
-use super::ground::Ground;
-use super::queue::{Dead, Queue};
-use super::{Refusal, Settlement, Subscriber, Terms};
+use super::context::BrokerContext;
+use super::dead_letter::{Undeliverable, dead_letter, dead_letter_queue};
+use super::dead_letter_log::DeadLetterOutcome;
+use super::queue::{Queue, QueueClosed};
+use super::{ConsumerOptions, Refusal, Settlement, Subscriber};
 use crate::budget::Budget;
 use crate::destination::{Destination, Kind};
-use crate::outbox::{Message, Tag};
+use crate::outbound_queue::{Message, Tag};
 use crate::work;
 use dashmap::{DashMap, Entry};
 use std::sync::Arc;
@@ -21,35 +21,35 @@ use std::time::Instant;
 /// The work queues and the sessions' own queues.
 #[derive(Debug)]
 pub(super) struct Queues {
-    ground: Arc<Ground>,
+    context: Arc<BrokerContext>,
     map: DashMap<Arc<str>, Arc<Queue>>,
     /// Work queues in the map; those of sessions do not count.
     count: AtomicUsize,
 }
 
 impl Queues {
-    pub(super) fn new(ground: Arc<Ground>) -> Queues {
-        Queues { ground, map: DashMap::new(), count: AtomicUsize::new(0) }
+    pub(super) fn new(context: Arc<BrokerContext>) -> Queues {
+        Queues { context, map: DashMap::new(), count: AtomicUsize::new(0) }
     }
 
     /// Gives a message to a queue, which is made if need be. `false`: the session's own queue that it was for
     /// has gone, and the message is dropped and counted.
     pub(super) fn publish(&self, to: &Destination, message: &Message, now: Instant) -> Result<bool, Refusal> {
         loop {
-            let Some(queue) = self.find_or_create(to, &self.ground.budget)? else {
-                self.ground.metrics.messages_dropped.inc();
+            let Some(queue) = self.find_or_create(to, &self.context.budget)? else {
+                self.context.metrics.messages_dropped.inc();
                 return Ok(false);
             };
             match queue.publish(message, now) {
-                Ok(Ok(outcasts)) => {
-                    self.bury(&queue, outcasts);
+                Ok(Ok(undeliverable)) => {
+                    self.push_dead_letter(&queue, undeliverable);
                     return Ok(true);
                 }
                 Ok(Err(refusal)) => {
                     self.sweep(&queue);
                     return Err(refusal);
                 }
-                Err(Dead) => self.forget(&queue),
+                Err(QueueClosed) => self.forget(&queue),
             }
         }
     }
@@ -57,23 +57,23 @@ impl Queues {
     /// Gives a message to the queue that promised room for it. `false`: it was a session's own, and has gone.
     pub(super) fn publish_reserved(&self, queue: &Queue, message: &Message, now: Instant) -> bool {
         match queue.publish_reserved(message, now) {
-            Ok(outcasts) => self.bury(queue, outcasts),
-            Err(Dead) => return false,
+            Ok(undeliverable) => self.push_dead_letter(queue, undeliverable),
+            Err(QueueClosed) => return false,
         }
         true
     }
 
-    /// Promises room for a message of `bytes` octets; `None` if the session's own queue has gone.
+    /// Promises room for a message of `bytes` bytes; `None` if the session's own queue has gone.
     pub(super) fn reserve(&self, to: &Destination, bytes: usize) -> Result<Option<Arc<Queue>>, Refusal> {
         loop {
-            let Some(queue) = self.find_or_create(to, &self.ground.budget)? else { return Ok(None) };
+            let Some(queue) = self.find_or_create(to, &self.context.budget)? else { return Ok(None) };
             match queue.reserve(bytes) {
                 Ok(Ok(())) => return Ok(Some(queue)),
                 Ok(Err(refusal)) => {
                     self.sweep(&queue);
                     return Err(refusal);
                 }
-                Err(Dead) => self.forget(&queue),
+                Err(QueueClosed) => self.forget(&queue),
             }
         }
     }
@@ -89,11 +89,11 @@ impl Queues {
         &self,
         to: &Destination,
         subscriber: &Subscriber,
-        terms: Terms,
+        terms: ConsumerOptions,
         now: Instant,
     ) -> Result<(Arc<Queue>, ConsumerId), Refusal> {
         loop {
-            let Some(queue) = self.find_or_create(to, &self.ground.share)? else {
+            let Some(queue) = self.find_or_create(to, &self.context.share)? else {
                 return Err(Refusal {
                     summary: "no such queue",
                     detail: format!(
@@ -105,11 +105,11 @@ impl Queues {
                 });
             };
             match queue.subscribe(subscriber, terms, now) {
-                Ok((id, outcasts)) => {
-                    self.bury(&queue, outcasts);
+                Ok((id, undeliverable)) => {
+                    self.push_dead_letter(&queue, undeliverable);
                     return Ok((queue, id));
                 }
-                Err(Dead) => self.forget(&queue),
+                Err(QueueClosed) => self.forget(&queue),
             }
         }
     }
@@ -124,20 +124,20 @@ impl Queues {
         now: Instant,
     ) {
         work::add(tags.len() * work::QUEUE_MESSAGE);
-        let outcasts = queue.settle(id, tags, settlement, now);
-        self.bury(queue, outcasts);
+        let undeliverable = queue.settle(id, tags, settlement, now);
+        self.push_dead_letter(queue, undeliverable);
     }
 
     /// Ends a subscription.
     pub(super) fn leave(&self, queue: &Arc<Queue>, id: ConsumerId) {
-        let outcasts = queue.leave(id);
-        self.bury(queue, outcasts);
+        let undeliverable = queue.leave(id);
+        self.push_dead_letter(queue, undeliverable);
         self.sweep(queue);
     }
 
     /// Opens a session's own queue. Should the address be taken, its queue is closed: addresses are used once.
     pub(super) fn open_temp(&self, address: &Destination) -> Arc<Queue> {
-        let queue = Queue::new(address.clone(), &self.ground, &self.ground.share);
+        let queue = Queue::new(address.clone(), &self.context, &self.context.share);
         let before = self.map.insert(address.text().clone(), queue.clone());
         if let Some(before) = before {
             self.drop_contents(&before);
@@ -156,13 +156,13 @@ impl Queues {
     pub(super) fn close_temp_partly(&self, queue: &Arc<Queue>, max: usize) -> bool {
         self.forget(queue);
         let dropped = queue.close_partly(max);
-        self.ground.metrics.messages_dropped.inc_by(dropped as u64);
+        self.context.metrics.messages_dropped.inc_by(dropped as u64);
         dropped < max
     }
 
     /// Redelivers what is due.
     pub(super) fn expire(&self, now: Instant) {
-        for (at, queue) in self.ground.alarms.due(now) {
+        for (at, queue) in self.context.timers.due(now) {
             queue.expire(at, now);
         }
     }
@@ -173,42 +173,42 @@ impl Queues {
     }
 
     fn drop_contents(&self, queue: &Queue) {
-        self.ground.metrics.messages_dropped.inc_by(queue.close());
+        self.context.metrics.messages_dropped.inc_by(queue.close());
     }
 
-    fn bury(&self, origin: &Queue, outcasts: Vec<Outcast>) {
+    fn push_dead_letter(&self, origin: &Queue, undeliverable: Vec<Undeliverable>) {
         let origin = origin.destination();
-        let log = &self.ground.dead_letter_log;
-        work::add(outcasts.len() * work::FRAME);
-        for outcast in outcasts {
+        let log = &self.context.dead_letter_log;
+        work::add(undeliverable.len() * work::FRAME);
+        for undeliverable in undeliverable {
             let Some(to) = dead_letter_queue(origin) else {
-                self.ground.metrics.messages_dropped.inc();
+                self.context.metrics.messages_dropped.inc();
                 continue;
             };
-            let letter = dead_letter(&self.ground, &outcast, origin, &to);
-            match self.bury_letter(&to, &letter) {
+            let letter = dead_letter(&self.context, &undeliverable, origin, &to);
+            match self.push_dead_letter_to(&to, &letter) {
                 Ok(dropped) => {
-                    self.ground.metrics.dead_letters.inc();
-                    self.ground.metrics.messages_dropped.inc_by(dropped);
-                    log.add(origin, Fate::Kept(outcast.reason));
+                    self.context.metrics.dead_letters.inc();
+                    self.context.metrics.messages_dropped.inc_by(dropped);
+                    log.add(origin, DeadLetterOutcome::Kept(undeliverable.reason));
                 }
                 Err(refusal) => {
-                    self.ground.metrics.messages_dropped.inc();
-                    log.add(origin, Fate::Dropped { limit: refusal.limit.unwrap_or_default() });
+                    self.context.metrics.messages_dropped.inc();
+                    log.add(origin, DeadLetterOutcome::Dropped { limit: refusal.limit.unwrap_or_default() });
                 }
             }
         }
     }
 
-    fn bury_letter(&self, to: &Destination, letter: &Message) -> Result<u64, Refusal> {
+    fn push_dead_letter_to(&self, to: &Destination, letter: &Message) -> Result<u64, Refusal> {
         loop {
-            let Some(queue) = self.find_or_create(to, &self.ground.budget)? else { return Ok(1) };
-            match queue.bury(letter) {
+            let Some(queue) = self.find_or_create(to, &self.context.budget)? else { return Ok(1) };
+            match queue.push_dead_letter(letter) {
                 Ok(dropped) => {
                     self.sweep(&queue);
                     return Ok(dropped);
                 }
-                Err(Dead) => self.forget(&queue),
+                Err(QueueClosed) => self.forget(&queue),
             }
         }
     }
@@ -233,14 +233,14 @@ impl Queues {
         match self.map.entry(destination.text().clone()) {
             Entry::Occupied(queue) => Ok(Some(queue.get().clone())),
             Entry::Vacant(vacant) => {
-                let max = self.ground.options.queues_max;
+                let max = self.context.options.queues_max;
                 let more = |count: usize| (count < max).then_some(count + 1);
                 if self.count.fetch_update(Relaxed, Relaxed, more).is_err() {
                     let what =
                         format!("there are {max} queues, and {:?} would be one more", destination.as_str());
                     return Err(Refusal::full("queues-max", max, &what));
                 }
-                let queue = Queue::new(destination.clone(), &self.ground, payer);
+                let queue = Queue::new(destination.clone(), &self.context, payer);
                 Ok(Some(vacant.insert(queue).clone()))
             }
         }
@@ -248,7 +248,7 @@ impl Queues {
 
     /// Takes a queue out that nobody has or wants anything in.
     fn sweep(&self, queue: &Arc<Queue>) {
-        if queue.vanish() {
+        if queue.remove_if_idle() {
             self.forget(queue);
         }
     }

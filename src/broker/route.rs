@@ -1,23 +1,23 @@
 //! What the broker, its subscriptions and temporary queues share, and the way to what is not kept.
 
-use super::fan_out::Reach;
-use super::ground::Ground;
-use super::publication::{Circular, Publication, Published};
+use super::context::BrokerContext;
+use super::fan_out::FanOutResult;
+use super::publication::{Multicast, Publication, Published};
 use super::queues::Queues;
 use super::sessions::{Entry, Sessions};
-use super::subscription::To;
+use super::subscription::SubscriptionTarget;
 use super::topics::Topics;
-use super::{Stats, Subscriber, Terms, services, users};
+use super::{ConsumerOptions, Stats, Subscriber, services, users};
 use crate::destination::{Destination, Kind};
 use crate::metrics::Gauge;
-use crate::outbox::Outbox;
+use crate::outbound_queue::OutboundQueue;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Instant;
 
 /// All destinations.
-pub(super) struct Shared {
-    pub(super) ground: Arc<Ground>,
+pub(super) struct BrokerState {
+    pub(super) context: Arc<BrokerContext>,
     pub(super) topics: Topics,
     pub(super) users: Topics,
     pub(super) services: Topics,
@@ -27,13 +27,13 @@ pub(super) struct Shared {
     pub(super) online: Topics,
     pub(super) sessions: Sessions,
     pub(super) queues: Queues,
-    everybody: Destination,
+    online_destination: Destination,
 }
 
 /// What became of a message that is not kept.
 #[derive(Default)]
 pub(super) struct Routed {
-    pub(super) reach: Reach,
+    pub(super) reach: FanOutResult,
     pub(super) sessions: Option<usize>,
     pub(super) services: Option<usize>,
 }
@@ -41,20 +41,20 @@ pub(super) struct Routed {
 /// The key of a member that nothing is ever pushed to.
 const NO_KEY: u32 = 0;
 
-impl Shared {
-    pub(super) fn new(ground: Arc<Ground>) -> Shared {
-        let metrics = &ground.metrics;
-        let family = |gauge: &Gauge| Topics::new(ground.clone(), gauge.clone());
-        Shared {
+impl BrokerState {
+    pub(super) fn new(context: Arc<BrokerContext>) -> BrokerState {
+        let metrics = &context.metrics;
+        let family = |gauge: &Gauge| Topics::new(context.clone(), gauge.clone());
+        BrokerState {
             topics: family(&metrics.topics),
             users: family(&metrics.user_destinations),
             services: family(&metrics.services),
             turn: AtomicU32::new(0),
-            online: Topics::of_connections(ground.clone()),
+            online: Topics::of_connections(context.clone()),
             sessions: Sessions::default(),
-            queues: Queues::new(ground.clone()),
-            everybody: Destination::online(),
-            ground,
+            queues: Queues::new(context.clone()),
+            online_destination: Destination::online(),
+            context,
         }
     }
 
@@ -88,35 +88,46 @@ impl Shared {
     }
 
     /// Routes to many users.
-    pub(super) fn route_to_users(&self, circular: &Circular<'_>, now: Instant) -> Routed {
-        let (reach, sessions) = users::publish_to_all(self, circular, now);
+    pub(super) fn route_to_users(&self, multicast: &Multicast<'_>, now: Instant) -> Routed {
+        let (reach, sessions) = users::publish_to_all(self, multicast, now);
         Routed { reach, sessions: Some(sessions), services: None }
     }
 
     /// Remembers of a service what it may have. That is the same for all subscriptions of its connection.
-    pub(super) fn note_text_only(&self, kind: Kind, subscriber: &Subscriber, terms: Terms) {
+    pub(super) fn note_text_only(&self, kind: Kind, subscriber: &Subscriber, terms: ConsumerOptions) {
         if kind == Kind::App && terms.text_only {
-            subscriber.outbox.set_text_only();
+            subscriber.outbound_queue.set_text_only();
         }
     }
 
     /// Tells the watcher from now on who is present.
-    pub(super) fn watch(&self, shown: &Destination, watcher: Subscriber, names: bool, now: Instant) -> To {
+    pub(super) fn watch(
+        &self,
+        shown: &Destination,
+        watcher: Subscriber,
+        names: bool,
+        now: Instant,
+    ) -> SubscriptionTarget {
         match shown.watched() {
-            Some(topic) => To::Watch(Kind::Topic, self.topics.watch(&topic, shown, watcher, names, now)),
-            None => To::Watch(Kind::Presence, self.online.watch(shown, shown, watcher, names, now)),
+            Some(topic) => {
+                SubscriptionTarget::Watch(Kind::Topic, self.topics.watch(&topic, shown, watcher, names, now))
+            }
+            None => SubscriptionTarget::Watch(
+                Kind::Presence,
+                self.online.watch(shown, shown, watcher, names, now),
+            ),
         }
     }
 
     /// A session is online.
-    pub(super) fn enter(self: &Arc<Self>, outbox: &Arc<Outbox>, now: Instant) -> Entry {
-        let label = outbox.labelled().cloned();
+    pub(super) fn enter(self: &Arc<Self>, outbound_queue: &Arc<OutboundQueue>, now: Instant) -> Entry {
+        let label = outbound_queue.labelled().cloned();
         if let Some(label) = &label {
             self.sessions.enter(label);
         }
-        let member = Subscriber { outbox: outbox.clone(), key: NO_KEY };
-        let (topic, seat) = self.online.subscribe(&self.everybody, &member, now);
-        Entry::new(self.clone(), label, topic, seat)
+        let member = Subscriber { outbound_queue: outbound_queue.clone(), key: NO_KEY };
+        let (topic, slot) = self.online.subscribe(&self.online_destination, &member, now);
+        Entry::new(self.clone(), label, topic, slot)
     }
 
     /// How many destinations there are.
@@ -132,7 +143,7 @@ impl Shared {
             user_destinations: sum(self.users.count()),
             services: sum(self.services.count()),
             sessions: self.sessions.len(),
-            rooms: usize::try_from(self.ground.metrics.presence_rooms.get()).unwrap_or(0),
+            trackers: usize::try_from(self.context.metrics.presence_rooms.get()).unwrap_or(0),
         }
     }
 }

@@ -1,16 +1,16 @@
 //! To services: of all who subscribe, by name or by pattern, one gets the message.
 
-use super::fan_out::Reach;
+use super::fan_out::FanOutResult;
 use super::publication::Publication;
-use super::{Shared, Subscriber};
-use crate::outbox::{Message, Parcel, Pushed};
+use super::{BrokerState, Subscriber};
+use crate::outbound_queue::{Delivery, Message, Pushed};
 use std::time::Instant;
 
 /// To the one whose turn it is; nobody is reached if there is none.
-pub(super) fn publish(shared: &Shared, publication: &Publication<'_>, now: Instant) -> Reach {
+pub(super) fn publish(shared: &BrokerState, publication: &Publication<'_>, now: Instant) -> FanOutResult {
     let mut message = None;
     let reach = shared.services.at(publication.destination, |topic, patterns| {
-        let message = message.get_or_insert_with(|| shared.ground.message(publication.content()));
+        let message = message.get_or_insert_with(|| shared.context.message(publication.content()));
         topic.choose(patterns, &shared.turn, |groups, turn| give(groups, turn, message, now))
     });
     reach.unwrap_or_default()
@@ -18,42 +18,42 @@ pub(super) fn publish(shared: &Shared, publication: &Publication<'_>, now: Insta
 
 /// Gives the message to the first in turn that may have it and is not behind. If all are, to the one that is least, and the publisher
 /// should wait for it.
-fn give(groups: &[&[Subscriber]], turn: &mut u32, message: &Message, now: Instant) -> Reach {
+fn give(groups: &[&[Subscriber]], turn: &mut u32, message: &Message, now: Instant) -> FanOutResult {
     let count: usize = groups.iter().map(|members| members.len()).sum();
     let mut behind = Vec::new();
     for step in 0..count {
         let index = (*turn as usize).wrapping_add(step) % count;
         let member = at(groups, index);
-        if member.outbox.is_text_only() && !message.is_text() {
+        if member.outbound_queue.is_text_only() && !message.is_text() {
             continue;
         }
-        match member.outbox.lag() {
+        match member.outbound_queue.bytes_above_half() {
             None => {}
             // What this one message makes of it, the next one will see.
             Some(0) if push(member, message, now) != Pushed::Gone => {
                 *turn = next(index);
-                return Reach { reached: 1, receivers: 1, ..Reach::default() };
+                return FanOutResult { reached: 1, receivers: 1, ..FanOutResult::default() };
             }
             Some(0) => {}
-            Some(lag) => behind.push((lag, index)),
+            Some(bytes_above_half) => behind.push((bytes_above_half, index)),
         }
     }
-    behind.sort_by_key(|(lag, _)| *lag);
+    behind.sort_by_key(|(bytes_above_half, _)| *bytes_above_half);
     for (_, index) in behind {
         let member = at(groups, index);
         let congested = match push(member, message, now) {
             Pushed::Gone => continue,
-            Pushed::Congested => vec![member.outbox.clone()],
+            Pushed::Congested => vec![member.outbound_queue.clone()],
             Pushed::Accepted => Vec::new(),
         };
         *turn = next(index);
-        return Reach { reached: 1, receivers: 1, congested };
+        return FanOutResult { reached: 1, receivers: 1, congested };
     }
-    Reach::default()
+    FanOutResult::default()
 }
 
 fn push(member: &Subscriber, message: &Message, now: Instant) -> Pushed {
-    member.outbox.push(Parcel { message: message.clone(), key: member.key, count: 1, tag: 0 }, now)
+    member.outbound_queue.push(Delivery { message: message.clone(), key: member.key, count: 1, tag: 0 }, now)
 }
 
 fn next(index: usize) -> u32 {

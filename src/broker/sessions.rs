@@ -1,9 +1,9 @@
 //! Who is online.
 
-use super::Shared;
-use super::roster::Seat;
+use super::BrokerState;
+use super::subscriber_list::SubscriberSlot;
 use super::topic::Topic;
-use crate::outbox::Label;
+use crate::outbound_queue::Label;
 use dashmap::DashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ pub(super) struct Sessions {
 
 /// A session that is online; dropping it ends that.
 pub struct Entry {
-    shared: Arc<Shared>,
+    shared: Arc<BrokerState>,
     label: Option<Arc<Label>>,
     topic: Arc<Topic>,
-    seat: Seat,
+    slot: SubscriberSlot,
 }
 
 impl Sessions {
@@ -43,13 +43,13 @@ impl Sessions {
 
 impl Entry {
     pub(super) fn new(
-        shared: Arc<Shared>,
+        shared: Arc<BrokerState>,
         label: Option<Arc<Label>>,
         topic: Arc<Topic>,
-        seat: Seat,
+        slot: SubscriberSlot,
     ) -> Entry {
-        shared.ground.metrics.sessions.inc();
-        Entry { shared, label, topic, seat }
+        shared.context.metrics.sessions.inc();
+        Entry { shared, label, topic, slot }
     }
 }
 
@@ -58,8 +58,8 @@ impl Drop for Entry {
         if let Some(label) = &self.label {
             self.shared.sessions.leave(label);
         }
-        self.shared.online.leave(&self.topic, self.seat);
-        self.shared.ground.metrics.sessions.dec();
+        self.shared.online.leave(&self.topic, self.slot);
+        self.shared.context.metrics.sessions.dec();
     }
 }
 

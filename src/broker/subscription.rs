@@ -5,12 +5,12 @@ use super::patterns::Membership;
 use super::queue::Queue;
 use super::queue_memory::QueueMemory;
 use super::queues::Queues;
-use super::roster::Seat;
+use super::subscriber_list::SubscriberSlot;
 use super::topic::Topic;
 use super::topics::{Topics, Watch};
-use super::{Settlement, Shared};
+use super::{BrokerState, Settlement};
 use crate::destination::{Kind, Selector};
-use crate::outbox::Tag;
+use crate::outbound_queue::Tag;
 use crate::work;
 use std::fmt;
 use std::sync::Arc;
@@ -22,18 +22,18 @@ use std::time::Instant;
 /// that the client was working on as [`Settlement::Lost`].
 ///
 /// Once the drop is done nothing is pushed for it any more. Of a work queue's messages, those that still lie in the
-/// outbox are taken out of it and go back as unwritten; what the caller took out of the outbox and did not write
-/// either, it tells by [`Subscription::note_unwritten`] before the drop; all else goes back as sent.
+/// outbound queue are taken out of it and go back as unwritten; what the caller took out of the outbound_queue and did not write
+/// either, it tells by [`Subscription::mark_unwritten`] before the drop; all else goes back as sent.
 pub struct Subscription {
-    shared: Arc<Shared>,
-    to: To,
+    shared: Arc<BrokerState>,
+    to: SubscriptionTarget,
     bytes: usize,
 }
 
 /// What is subscribed to.
-pub(super) enum To {
+pub(super) enum SubscriptionTarget {
     /// Of a family whose messages are not kept.
-    Topic(Kind, Arc<Topic>, Seat),
+    Topic(Kind, Arc<Topic>, SubscriberSlot),
     Pattern(Membership),
     /// Presence.
     Watch(Kind, Watch),
@@ -41,8 +41,8 @@ pub(super) enum To {
 }
 
 impl Subscription {
-    pub(super) fn new(shared: Arc<Shared>, to: To, bytes: usize) -> Subscription {
-        shared.ground.metrics.subscriptions.inc();
+    pub(super) fn new(shared: Arc<BrokerState>, to: SubscriptionTarget, bytes: usize) -> Subscription {
+        shared.context.metrics.subscriptions.inc();
         work::add(work::SUBSCRIPTION);
         Subscription { shared, to, bytes }
     }
@@ -58,10 +58,10 @@ impl Subscription {
     /// Returns the destination, in the form that all of its subscribers share in memory.
     pub fn selector(&self) -> Selector {
         match &self.to {
-            To::Topic(_, topic, _) => Selector::Exact(topic.destination().clone()),
-            To::Pattern(membership) => Selector::Pattern(membership.pattern().clone()),
-            To::Watch(_, watch) => Selector::Exact(watch.shown().clone()),
-            To::Queue(queue, _) => Selector::Exact(queue.destination().clone()),
+            SubscriptionTarget::Topic(_, topic, _) => Selector::Exact(topic.destination().clone()),
+            SubscriptionTarget::Pattern(membership) => Selector::Pattern(membership.pattern().clone()),
+            SubscriptionTarget::Watch(_, watch) => Selector::Exact(watch.shown().clone()),
+            SubscriptionTarget::Queue(queue, _) => Selector::Exact(queue.destination().clone()),
         }
     }
 
@@ -70,7 +70,7 @@ impl Subscription {
     /// After [`Settlement::Unwritten`] the queue gives this consumer nothing more until [`Subscription::resume`]:
     /// it may be about to leave.
     pub fn settle(&self, tags: &[Tag], settlement: Settlement, now: Instant) {
-        if let To::Queue(queue, id) = &self.to {
+        if let SubscriptionTarget::Queue(queue, id) = &self.to {
             self.queues().settle(queue, *id, tags, settlement, now);
         }
     }
@@ -78,15 +78,15 @@ impl Subscription {
     /// Notes that these deliveries were not sent. They go back when the subscription is dropped, in order with all others:
     /// after [`Settlement::Unwritten`] another consumer could get later messages first. Unknown tags and topics are
     /// ignored. The queue gives this consumer nothing more until [`Subscription::resume`].
-    pub fn note_unwritten(&self, tags: &[Tag]) {
-        if let To::Queue(queue, id) = &self.to {
-            queue.note_unwritten(*id, tags);
+    pub fn mark_unwritten(&self, tags: &[Tag]) {
+        if let SubscriptionTarget::Queue(queue, id) = &self.to {
+            queue.mark_unwritten(*id, tags);
         }
     }
 
-    /// The outbox has room again: the queue may go on. Nothing for topics.
+    /// The outbound queue has room again: the queue may go on. Nothing for topics.
     pub fn resume(&self, now: Instant) {
-        if let To::Queue(queue, id) = &self.to {
+        if let SubscriptionTarget::Queue(queue, id) = &self.to {
             queue.resume(*id, now);
         }
     }
@@ -95,8 +95,10 @@ impl Subscription {
     /// settled.
     pub fn consumer(&self) -> Option<Consumer> {
         match &self.to {
-            To::Queue(queue, id) => Some(Consumer { queue: queue.clone(), id: *id }),
-            To::Topic(..) | To::Pattern(..) | To::Watch(..) => None,
+            SubscriptionTarget::Queue(queue, id) => Some(Consumer { queue: queue.clone(), id: *id }),
+            SubscriptionTarget::Topic(..)
+            | SubscriptionTarget::Pattern(..)
+            | SubscriptionTarget::Watch(..) => None,
         }
     }
 
@@ -127,22 +129,24 @@ impl Drop for Subscription {
     fn drop(&mut self) {
         work::add(work::SUBSCRIPTION);
         match &self.to {
-            To::Topic(kind, topic, seat) => self.topics(*kind).leave(topic, *seat),
-            To::Pattern(membership) => self.topics(membership.pattern().kind()).leave_pattern(membership),
-            To::Watch(kind, watch) => self.topics(*kind).unwatch(watch),
-            To::Queue(queue, id) => self.queues().leave(queue, *id),
+            SubscriptionTarget::Topic(kind, topic, slot) => self.topics(*kind).leave(topic, *slot),
+            SubscriptionTarget::Pattern(membership) => {
+                self.topics(membership.pattern().kind()).leave_pattern(membership)
+            }
+            SubscriptionTarget::Watch(kind, watch) => self.topics(*kind).unwatch(watch),
+            SubscriptionTarget::Queue(queue, id) => self.queues().leave(queue, *id),
         }
-        self.shared.ground.metrics.subscriptions.dec();
+        self.shared.context.metrics.subscriptions.dec();
     }
 }
 
 impl fmt::Debug for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let to = match &self.to {
-            To::Topic(_, topic, _) => topic.destination().as_str(),
-            To::Watch(_, watch) => watch.destination().as_str(),
-            To::Pattern(membership) => membership.pattern().as_str(),
-            To::Queue(queue, _) => queue.destination().as_str(),
+            SubscriptionTarget::Topic(_, topic, _) => topic.destination().as_str(),
+            SubscriptionTarget::Watch(_, watch) => watch.destination().as_str(),
+            SubscriptionTarget::Pattern(membership) => membership.pattern().as_str(),
+            SubscriptionTarget::Queue(queue, _) => queue.destination().as_str(),
         };
         f.debug_tuple("Subscription").field(&to).finish()
     }
@@ -150,12 +154,12 @@ impl fmt::Debug for Subscription {
 
 /// A session's own queue; dropping it drops its messages.
 pub struct TempQueue {
-    shared: Arc<Shared>,
+    shared: Arc<BrokerState>,
     queue: Arc<Queue>,
 }
 
 impl TempQueue {
-    pub(super) fn new(shared: Arc<Shared>, queue: Arc<Queue>) -> TempQueue {
+    pub(super) fn new(shared: Arc<BrokerState>, queue: Arc<Queue>) -> TempQueue {
         TempQueue { shared, queue }
     }
 

@@ -1,15 +1,15 @@
 //! One topic: everything that reaches its subscribers goes through its lock, so that all see one order.
 
 use super::Subscriber;
-use super::fan_out::{Reach, fan_out};
-use super::ground::Ground;
+use super::context::BrokerContext;
+use super::fan_out::{FanOutResult, fan_out};
 use super::patterns::{Matched, Patterns};
-use super::presence::Room;
-use super::roster::{Roster, Seat};
+use super::presence::PresenceTracker;
+use super::subscriber_list::{SubscriberList, SubscriberSlot};
 use crate::budget::{Budget, Charge, shared_allocation, table_entry};
 use crate::destination::Destination;
 use crate::metrics::Gauge;
-use crate::outbox::Message;
+use crate::outbound_queue::Message;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -31,11 +31,11 @@ pub(super) struct Topic {
 
 #[derive(Debug)]
 struct State {
-    roster: Roster,
-    /// Groups of pattern subscribers, brought up to date under this lock by every publish. They hold no outbox once their members have gone.
+    subscribers: SubscriberList,
+    /// Groups of pattern subscribers, brought up to date under this lock by every publish. They hold no outbound queue once their members have gone.
     matched: Matched,
     /// Where its members are watched, while somebody does.
-    room: Option<Arc<Room>>,
+    tracker: Option<Arc<PresenceTracker>>,
     /// Whose turn it is where one of all gets a message.
     turn: u32,
     dead: bool,
@@ -46,8 +46,8 @@ struct State {
 impl Topic {
     /// Not yet subscribed to, with the groups known to match.
     pub(super) fn new(destination: Destination, matched: Matched) -> Topic {
-        let roster = Roster::default();
-        let state = State { roster, matched, room: None, turn: 0, dead: false, memory: None };
+        let subscribers = SubscriberList::default();
+        let state = State { subscribers, matched, tracker: None, turn: 0, dead: false, memory: None };
         Topic { destination, state: Mutex::new(state) }
     }
 
@@ -70,22 +70,22 @@ impl Topic {
         since: u64,
         gauge: &Gauge,
         share: Option<&Arc<Budget>>,
-    ) -> Option<Seat> {
+    ) -> Option<SubscriberSlot> {
         let mut state = self.state.lock();
         if state.dead {
             return None;
         }
-        if state.roster.is_empty() {
+        if state.subscribers.is_empty() {
             gauge.inc();
         }
-        if let Some(room) = &state.room {
-            room.join(&subscriber.outbox, since);
+        if let Some(tracker) = &state.tracker {
+            tracker.join(&subscriber.outbound_queue, since);
         }
         if let Some(share) = share {
             self.charge_to(share, &mut state);
-            state.roster.charge_to(share);
+            state.subscribers.charge_to(share);
         }
-        Some(state.roster.add(subscriber, since))
+        Some(state.subscribers.add(subscriber, since))
     }
 
     fn charge_to(&self, share: &Arc<Budget>, state: &mut State) {
@@ -114,13 +114,13 @@ impl Topic {
     }
 
     /// Lets a subscriber go. Whether the topic died of it.
-    pub(super) fn remove(&self, seat: Seat, gauge: &Gauge) -> bool {
+    pub(super) fn remove(&self, slot: SubscriberSlot, gauge: &Gauge) -> bool {
         let mut state = self.state.lock();
-        let gone = state.roster.remove(seat);
-        if let Some(room) = &state.room {
-            room.part(&gone.outbox);
+        let gone = state.subscribers.remove(slot);
+        if let Some(tracker) = &state.tracker {
+            tracker.part(&gone.outbound_queue);
         }
-        if state.roster.is_empty() {
+        if state.subscribers.is_empty() {
             gauge.dec();
         }
         state.dead = !state.is_needed();
@@ -132,13 +132,13 @@ impl Topic {
 
     /// The room where its members are watched, held once more; `None` if the topic is dead. `shown` is what is
     /// subscribed to for that.
-    pub(super) fn hold_room(
+    pub(super) fn hold_tracker(
         &self,
         shown: &Destination,
-        ground: &Arc<Ground>,
+        context: &Arc<BrokerContext>,
         share: Option<&Arc<Budget>>,
         now: Instant,
-    ) -> Option<Arc<Room>> {
+    ) -> Option<Arc<PresenceTracker>> {
         let mut state = self.state.lock();
         if state.dead {
             return None;
@@ -146,19 +146,20 @@ impl Topic {
         if let Some(share) = share {
             self.charge_to(share, &mut state);
         }
-        // From the roster under the topic's lock: whoever comes or goes later finds the room.
-        let State { roster, room, .. } = &mut *state;
-        let room = room.get_or_insert_with(|| Room::new(shown, roster.tenures(), ground, now));
-        room.hold();
-        Some(room.clone())
+        // From the subscribers under the topic's lock: whoever comes or goes later finds the room.
+        let State { subscribers, tracker, .. } = &mut *state;
+        let tracker =
+            tracker.get_or_insert_with(|| PresenceTracker::new(shown, subscribers.infos(), context, now));
+        tracker.hold();
+        Some(tracker.clone())
     }
 
     /// Somebody does not watch any more. Whether the topic died of it.
-    pub(super) fn release_room(&self, room: &Arc<Room>) -> bool {
+    pub(super) fn release_tracker(&self, tracker: &Arc<PresenceTracker>) -> bool {
         let mut state = self.state.lock();
         let mut gone = None;
-        if room.release() {
-            gone = state.room.take();
+        if tracker.release() {
+            gone = state.tracker.take();
             state.dead = !state.is_needed();
         }
         let died = state.dead;
@@ -174,8 +175,8 @@ impl Topic {
         message: &Message,
         patterns: &Patterns,
         now: Instant,
-    ) -> Option<(Reach, bool)> {
-        let mut reach = Reach::default();
+    ) -> Option<(FanOutResult, bool)> {
+        let mut reach = FanOutResult::default();
         let died = self.visit(patterns, |members| fan_out(members, message, now, &mut reach))?;
         Some((reach, died))
     }
@@ -187,8 +188,9 @@ impl Topic {
             return 0;
         }
         self.with_groups(&mut state, patterns, |state| {
-            let by_pattern = state.matched.groups.iter().map(|group| group.roster.read().members().len());
-            state.roster.members().len() + by_pattern.sum::<usize>()
+            let by_pattern =
+                state.matched.groups.iter().map(|group| group.subscribers.read().members().len());
+            state.subscribers.members().len() + by_pattern.sum::<usize>()
         })
     }
 
@@ -200,9 +202,9 @@ impl Topic {
             return None;
         }
         self.with_groups(&mut state, patterns, |state| {
-            act(state.roster.members());
+            act(state.subscribers.members());
             for group in &state.matched.groups {
-                act(group.roster.read().members());
+                act(group.subscribers.read().members());
             }
         });
         state.dead = !state.is_needed();
@@ -222,13 +224,14 @@ impl Topic {
             return None;
         }
         let chosen = self.with_groups(&mut state, patterns, |state| {
-            let State { roster, matched, turn: own, .. } = state;
+            let State { subscribers, matched, turn: own, .. } = state;
             // All groups are locked together, so every thread locks them in this order.
             matched.groups.sort_unstable_by_key(|group| Arc::as_ptr(group).addr());
-            let groups: Vec<_> = matched.groups.iter().map(|group| group.roster.read()).collect();
-            let members = std::iter::once(roster.members()).chain(groups.iter().map(|group| group.members()));
+            let groups: Vec<_> = matched.groups.iter().map(|group| group.subscribers.read()).collect();
+            let members =
+                std::iter::once(subscribers.members()).chain(groups.iter().map(|group| group.members()));
             let members: Vec<&[Subscriber]> = members.collect();
-            if !roster.is_empty() {
+            if !subscribers.is_empty() {
                 return act(&members, own);
             }
             let mut passing = turn.load(Relaxed);
@@ -243,7 +246,7 @@ impl Topic {
 
 impl State {
     fn is_needed(&self) -> bool {
-        !self.roster.is_empty() || self.room.is_some()
+        !self.subscribers.is_empty() || self.tracker.is_some()
     }
 }
 
@@ -261,11 +264,19 @@ mod tests {
     fn published_to_without_a_subscriber_it_dies_and_takes_nothing_more() {
         let (fixture, patterns, topic) = topic();
         let (message, now) = (fixture.message("m"), fixture.now());
-        assert!(matches!(topic.publish(&message, &patterns, now), Some((Reach { receivers: 0, .. }, true))));
+        assert!(matches!(
+            topic.publish(&message, &patterns, now),
+            Some((FanOutResult { receivers: 0, .. }, true))
+        ));
         assert!(topic.publish(&message, &patterns, now).is_none());
         assert!(
             topic
-                .add(Subscriber { outbox: fixture.outbox(), key: 1 }, 0, &fixture.metrics.topics, None)
+                .add(
+                    Subscriber { outbound_queue: fixture.outbound_queue(), key: 1 },
+                    0,
+                    &fixture.metrics.topics,
+                    None
+                )
                 .is_none()
         );
     }
@@ -273,11 +284,20 @@ mod tests {
     #[test]
     fn it_dies_with_its_last_subscriber_and_takes_nothing_more() {
         let (fixture, patterns, topic) = topic();
-        let (message, now, outbox) = (fixture.message("m"), fixture.now(), fixture.outbox());
-        let add =
-            |key| topic.add(Subscriber { outbox: outbox.clone(), key }, 0, &fixture.metrics.topics, None);
+        let (message, now, outbound_queue) = (fixture.message("m"), fixture.now(), fixture.outbound_queue());
+        let add = |key| {
+            topic.add(
+                Subscriber { outbound_queue: outbound_queue.clone(), key },
+                0,
+                &fixture.metrics.topics,
+                None,
+            )
+        };
         let (first, second) = (add(1).expect("alive"), add(2).expect("alive"));
-        assert!(matches!(topic.publish(&message, &patterns, now), Some((Reach { reached: 2, .. }, false))));
+        assert!(matches!(
+            topic.publish(&message, &patterns, now),
+            Some((FanOutResult { reached: 2, .. }, false))
+        ));
         assert!(!topic.remove(first, &fixture.metrics.topics));
         assert!(topic.remove(second, &fixture.metrics.topics));
         assert!(add(3).is_none());

@@ -2,17 +2,17 @@
 //!
 //! The map's guards are never held while a topic is locked or the map is asked again.
 
-use super::fan_out::Reach;
-use super::ground::Ground;
+use super::context::BrokerContext;
+use super::fan_out::FanOutResult;
 use super::patterns::{Matched, Membership, Patterns};
-use super::presence::{Room, Stand};
-use super::roster::Seat;
+use super::presence::{PresenceTracker, WatcherSlot};
+use super::subscriber_list::SubscriberSlot;
 use super::topic::Topic;
 use super::{Publication, Subscriber};
 use crate::budget::Budget;
 use crate::destination::{Destination, Pattern};
 use crate::metrics::Gauge;
-use crate::outbox::Message;
+use crate::outbound_queue::Message;
 use dashmap::DashMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,7 +21,7 @@ use std::time::Instant;
 /// have nothing in common: no pattern of one ever matches a name of another.
 #[derive(Debug)]
 pub(super) struct Topics {
-    ground: Arc<Ground>,
+    context: Arc<BrokerContext>,
     map: DashMap<Arc<str>, Arc<Topic>>,
     patterns: Patterns,
     /// Counts those with a subscriber by name.
@@ -34,21 +34,21 @@ pub(super) struct Topics {
 #[derive(Debug)]
 pub(super) struct Watch {
     topic: Arc<Topic>,
-    room: Arc<Room>,
-    seat: Stand,
+    tracker: Arc<PresenceTracker>,
+    slot: WatcherSlot,
 }
 
 impl Topics {
-    pub(super) fn new(ground: Arc<Ground>, gauge: Gauge) -> Topics {
-        let share = ground.share.clone();
+    pub(super) fn new(context: Arc<BrokerContext>, gauge: Gauge) -> Topics {
+        let share = context.share.clone();
         let patterns = Patterns::charged_to(&share);
-        Topics { ground, map: DashMap::new(), patterns, gauge, share: Some(share) }
+        Topics { context, map: DashMap::new(), patterns, gauge, share: Some(share) }
     }
 
     /// Creates topics whose subscribers are connections, which other limits bound.
-    pub(super) fn of_connections(ground: Arc<Ground>) -> Topics {
+    pub(super) fn of_connections(context: Arc<BrokerContext>) -> Topics {
         let (map, patterns) = (DashMap::new(), Patterns::new());
-        Topics { ground, map, patterns, gauge: Gauge::default(), share: None }
+        Topics { context, map, patterns, gauge: Gauge::default(), share: None }
     }
 
     /// Returns the number of subscribers that a message to this destination would be pushed to.
@@ -58,14 +58,14 @@ impl Topics {
         }
         let mut matched = Matched::default();
         self.patterns.update(&mut matched, destination);
-        matched.groups.iter().map(|group| group.roster.read().members().len()).sum()
+        matched.groups.iter().map(|group| group.subscribers.read().members().len()).sum()
     }
 
     /// Pushes to everybody who subscribes; nothing is even encoded when nobody does.
-    pub(super) fn publish(&self, publication: &Publication<'_>, now: Instant) -> Reach {
+    pub(super) fn publish(&self, publication: &Publication<'_>, now: Instant) -> FanOutResult {
         let mut message: Option<Message> = None;
         let reach = self.at(publication.destination, |topic, patterns| {
-            let message = message.get_or_insert_with(|| self.ground.message(publication.content()));
+            let message = message.get_or_insert_with(|| self.context.message(publication.content()));
             topic.publish(message, patterns, now)
         });
         reach.unwrap_or_default()
@@ -98,16 +98,16 @@ impl Topics {
         destination: &Destination,
         subscriber: &Subscriber,
         now: Instant,
-    ) -> (Arc<Topic>, Seat) {
-        let since = self.ground.clock.millis(now);
-        self.living(destination, |topic| {
+    ) -> (Arc<Topic>, SubscriberSlot) {
+        let since = self.context.clock.millis(now);
+        self.with_live_topic(destination, |topic| {
             topic.add(subscriber.clone(), since, &self.gauge, self.share.as_ref())
         })
     }
 
     /// Ends a subscription by name.
-    pub(super) fn leave(&self, topic: &Arc<Topic>, seat: Seat) {
-        if topic.remove(seat, &self.gauge) {
+    pub(super) fn leave(&self, topic: &Arc<Topic>, slot: SubscriberSlot) {
+        if topic.remove(slot, &self.gauge) {
             self.forget(topic);
         }
     }
@@ -123,16 +123,16 @@ impl Topics {
         now: Instant,
     ) -> Watch {
         let share = self.share.as_ref();
-        let hold = |topic: &Topic| topic.hold_room(shown, &self.ground, share, now);
-        let (topic, room) = self.living(destination, hold);
-        let seat = room.watch(watcher, names, now);
-        Watch { topic, room, seat }
+        let hold = |topic: &Topic| topic.hold_tracker(shown, &self.context, share, now);
+        let (topic, tracker) = self.with_live_topic(destination, hold);
+        let slot = tracker.watch(watcher, names, now);
+        Watch { topic, tracker, slot }
     }
 
     /// Ends a watch.
     pub(super) fn unwatch(&self, watch: &Watch) {
-        watch.room.unwatch(watch.seat);
-        if watch.topic.release_room(&watch.room) {
+        watch.tracker.unwatch(watch.slot);
+        if watch.topic.release_tracker(&watch.tracker) {
             self.forget(&watch.topic);
         }
     }
@@ -153,7 +153,11 @@ impl Topics {
     }
 
     /// Does `act` with the topic of that name, which is made if need be, until it finds one that is alive.
-    fn living<T>(&self, destination: &Destination, act: impl Fn(&Topic) -> Option<T>) -> (Arc<Topic>, T) {
+    fn with_live_topic<T>(
+        &self,
+        destination: &Destination,
+        act: impl Fn(&Topic) -> Option<T>,
+    ) -> (Arc<Topic>, T) {
         loop {
             let create = || Arc::new(Topic::new(destination.clone(), Default::default()));
             let topic = self.map.entry(destination.text().clone()).or_insert_with(create).clone();
@@ -193,6 +197,6 @@ impl Watch {
 
     /// Returns the destination or pattern of the subscription.
     pub(super) fn shown(&self) -> &Destination {
-        self.room.shown()
+        self.tracker.shown()
     }
 }

@@ -21,9 +21,9 @@
 use super::consumer::ConsumerId;
 use super::cost::Estimate;
 use super::queue::Queue;
-use super::{Consumer, Published, Refusal, Shared, Step};
+use super::{BrokerState, Consumer, Published, Refusal, Step};
 use crate::budget::Reservation;
-use crate::outbox::{Message, Tag};
+use crate::outbound_queue::{Message, Tag};
 use crate::work;
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
@@ -34,7 +34,7 @@ use std::time::Instant;
 /// [`Commit::admit`] after the last of them, [`Commit::promise`], [`Commit::apply`]. Once a step is refused, only
 /// [`Commit::give_back`] remains. Dropping it gives back at once what is reserved for steps that were not applied.
 pub struct Commit {
-    shared: Arc<Shared>,
+    shared: Arc<BrokerState>,
     estimate: Estimate,
     /// The deliveries that checked steps settle: the address of the queue, consumer, tag.
     settled: HashSet<(usize, ConsumerId, Tag)>,
@@ -48,12 +48,12 @@ pub struct Commit {
 struct Prepared {
     /// Memory that the step adds.
     bytes: usize,
-    room: Room,
+    room: QueueReservation,
 }
 
 /// Room in a queue.
 #[derive(Default)]
-enum Room {
+enum QueueReservation {
     /// The step needs none, or none is promised yet.
     #[default]
     None,
@@ -64,7 +64,7 @@ enum Room {
 }
 
 impl Commit {
-    pub(super) fn new(shared: Arc<Shared>) -> Commit {
+    pub(super) fn new(shared: Arc<BrokerState>) -> Commit {
         Commit {
             shared,
             estimate: Estimate::default(),
@@ -82,10 +82,10 @@ impl Commit {
     pub fn check(&mut self, step: &Step<'_>) -> Result<(), Refusal> {
         match step {
             Step::Settle { consumer, tags, .. } => self.check_settlement(consumer, tags)?,
-            Step::Publish(_) | Step::PublishToUsers(_) => self.shared.ground.check_budget()?,
+            Step::Publish(_) | Step::PublishToUsers(_) => self.shared.context.check_budget()?,
         }
         let bytes = self.estimate.add(&self.shared, step);
-        self.steps.push_back(Prepared { bytes, room: Room::None });
+        self.steps.push_back(Prepared { bytes, room: QueueReservation::None });
         Ok(())
     }
 
@@ -96,7 +96,7 @@ impl Commit {
     pub fn admit(&mut self) -> Result<(), Refusal> {
         (self.estimate, self.settled) = Default::default();
         let bytes = self.steps.iter().map(|step| step.bytes).sum();
-        self.memory = Some(self.shared.ground.reserve(bytes)?);
+        self.memory = Some(self.shared.context.reserve(bytes)?);
         Ok(())
     }
 
@@ -108,13 +108,13 @@ impl Commit {
         let prepared = self.steps.get_mut(self.promised);
         self.promised += 1;
         let Step::Publish(publication) = step else { return Ok(()) };
-        if !publication.destination.kind().is_kept() {
+        if !publication.destination.kind().stores_messages() {
             return Ok(());
         }
         work::add(work::FRAME);
-        let message = self.shared.ground.message(publication.content());
+        let message = self.shared.context.message(publication.content());
         let queue = self.shared.queues.reserve(publication.destination, message.size())?;
-        let room = queue.map_or(Room::Gone, |queue| Room::Promised(queue, message));
+        let room = queue.map_or(QueueReservation::Gone, |queue| QueueReservation::Promised(queue, message));
         if let Some(prepared) = prepared {
             prepared.room = room;
         }
@@ -136,7 +136,7 @@ impl Commit {
     /// Gives back what is reserved for one step of a refused transaction. Returns `false` if no step is left.
     pub fn give_back(&mut self) -> bool {
         let Some(Prepared { bytes, room }) = self.steps.pop_front() else { return false };
-        if let Room::Promised(queue, message) = room {
+        if let QueueReservation::Promised(queue, message) = room {
             work::add(work::FRAME);
             self.shared.queues.release(&queue, message.size());
         }
@@ -166,28 +166,30 @@ impl Commit {
         })
     }
 
-    fn apply_to(&self, step: &Step<'_>, room: Room, now: Instant) -> Published {
-        let Shared { ground, queues, .. } = &*self.shared;
+    fn apply_to(&self, step: &Step<'_>, room: QueueReservation, now: Instant) -> Published {
+        let BrokerState { context, queues, .. } = &*self.shared;
         let routed = match step {
             Step::Settle { consumer, tags, settlement } => {
                 queues.settle(&consumer.queue, consumer.id, tags, *settlement, now);
                 return Published::default();
             }
-            Step::PublishToUsers(circular) => self.shared.route_to_users(circular, now),
+            Step::PublishToUsers(multicast) => self.shared.route_to_users(multicast, now),
             Step::Publish(publication) => match room {
-                Room::None => self.shared.route(publication, now),
-                Room::Promised(queue, message) if queues.publish_reserved(&queue, &message, now) => {
-                    ground.metrics.messages_published.inc();
+                QueueReservation::None => self.shared.route(publication, now),
+                QueueReservation::Promised(queue, message)
+                    if queues.publish_reserved(&queue, &message, now) =>
+                {
+                    context.metrics.messages_published.inc();
                     return Published { reached: 1, ..Published::default() };
                 }
-                Room::Promised(..) | Room::Gone => {
-                    ground.metrics.messages_published.inc();
-                    ground.metrics.messages_dropped.inc();
+                QueueReservation::Promised(..) | QueueReservation::Gone => {
+                    context.metrics.messages_published.inc();
+                    context.metrics.messages_dropped.inc();
                     return Published::default();
                 }
             },
         };
-        ground.metrics.messages_published.inc();
+        context.metrics.messages_published.inc();
         routed.into_published(now)
     }
 }

@@ -4,12 +4,12 @@
 //! destination of a session that is known by its id alone, `/user/~ID/queue/x`, is that of its owner, of which only this
 //! session gets what is sent there.
 
-use super::fan_out::Reach;
-use super::publication::{Circular, Content, Publication};
+use super::fan_out::FanOutResult;
+use super::publication::{Content, Multicast, Publication};
 use super::topics::Topics;
-use super::{Shared, Subscriber};
+use super::{BrokerState, Subscriber};
 use crate::destination::{Destination, Owner};
-use crate::outbox::{Message, Outbox, Parcel, Pushed};
+use crate::outbound_queue::{Delivery, Message, OutboundQueue, Pushed};
 use crate::work;
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -20,33 +20,41 @@ use std::time::Instant;
 pub(super) const OWNER: usize = 4;
 
 /// One message on its way to users, and what has become of it.
-struct Delivery<'a> {
+struct UserDelivery<'a> {
     topics: &'a Topics,
     content: Content<'a>,
     now: Instant,
     /// Encoded when the first subscriber is found.
     message: Option<Message>,
-    reach: Reach,
+    reach: FanOutResult,
     sessions: usize,
     /// Outboxes that took it, of one user; for a session with many subscriptions is one.
-    took: Vec<*const Outbox>,
+    took: Vec<*const OutboundQueue>,
 }
 
 /// To one user; how many sessions got it.
-pub(super) fn publish(shared: &Shared, publication: &Publication<'_>, now: Instant) -> (Reach, usize) {
-    let mut delivery = Delivery::new(shared, publication.content(), now);
+pub(super) fn publish(
+    shared: &BrokerState,
+    publication: &Publication<'_>,
+    now: Instant,
+) -> (FanOutResult, usize) {
+    let mut delivery = UserDelivery::new(shared, publication.content(), now);
     delivery.send(shared, publication.destination, publication.to_session);
     (delivery.reach, delivery.sessions)
 }
 
 /// To many users.
-pub(super) fn publish_to_all(shared: &Shared, circular: &Circular<'_>, now: Instant) -> (Reach, usize) {
-    let mut delivery = Delivery::new(shared, circular.content(), now);
-    let mut seen: HashSet<&Owner> = HashSet::with_capacity(circular.owners.len());
-    work::add(circular.owners.len() * OWNER);
-    for owner in circular.owners {
+pub(super) fn publish_to_all(
+    shared: &BrokerState,
+    multicast: &Multicast<'_>,
+    now: Instant,
+) -> (FanOutResult, usize) {
+    let mut delivery = UserDelivery::new(shared, multicast.content(), now);
+    let mut seen: HashSet<&Owner> = HashSet::with_capacity(multicast.owners.len());
+    work::add(multicast.owners.len() * OWNER);
+    for owner in multicast.owners {
         if seen.insert(owner)
-            && let Some(destination) = circular.path.of(owner)
+            && let Some(destination) = multicast.path.of(owner)
         {
             delivery.send(shared, &destination, None);
         }
@@ -54,15 +62,15 @@ pub(super) fn publish_to_all(shared: &Shared, circular: &Circular<'_>, now: Inst
     (delivery.reach, delivery.sessions)
 }
 
-impl<'a> Delivery<'a> {
-    fn new(shared: &'a Shared, content: Content<'a>, now: Instant) -> Delivery<'a> {
+impl<'a> UserDelivery<'a> {
+    fn new(shared: &'a BrokerState, content: Content<'a>, now: Instant) -> UserDelivery<'a> {
         let topics = &shared.users;
-        let (reach, took) = (Reach::default(), Vec::new());
-        Delivery { topics, content, now, message: None, reach, sessions: 0, took }
+        let (reach, took) = (FanOutResult::default(), Vec::new());
+        UserDelivery { topics, content, now, message: None, reach, sessions: 0, took }
     }
 
     /// To one destination, and there to one session if it is named.
-    fn send(&mut self, shared: &Shared, destination: &Destination, to_session: Option<&str>) {
+    fn send(&mut self, shared: &BrokerState, destination: &Destination, to_session: Option<&str>) {
         let (destination, only) = match destination.session() {
             Some(id) if to_session.is_some_and(|other| other != id) => return,
             Some(id) => (owned(shared, destination, id), Some(id)),
@@ -71,7 +79,7 @@ impl<'a> Delivery<'a> {
         let topics = self.topics;
         topics.at(&destination, |topic, patterns| {
             let content = self.content;
-            let message = self.message.get_or_insert_with(|| shared.ground.message(content)).clone();
+            let message = self.message.get_or_insert_with(|| shared.context.message(content)).clone();
             let died = topic.visit(patterns, |members| self.push(members, only, &message))?;
             Some(((), died))
         });
@@ -84,28 +92,28 @@ impl<'a> Delivery<'a> {
 
     fn push(&mut self, members: &[Subscriber], only: Option<&str>, message: &Message) {
         for member in members {
-            if only.is_some_and(|id| !is_session(&member.outbox, id)) {
+            if only.is_some_and(|id| !is_session(&member.outbound_queue, id)) {
                 continue;
             }
-            let parcel = Parcel { message: message.clone(), key: member.key, count: 1, tag: 0 };
-            match member.outbox.push(parcel, self.now) {
+            let delivery = Delivery { message: message.clone(), key: member.key, count: 1, tag: 0 };
+            match member.outbound_queue.push(delivery, self.now) {
                 Pushed::Accepted => {}
-                Pushed::Congested => self.reach.congested.push(member.outbox.clone()),
+                Pushed::Congested => self.reach.congested.push(member.outbound_queue.clone()),
                 Pushed::Gone => continue,
             }
             self.reach.reached += 1;
-            self.took.push(Arc::as_ptr(&member.outbox));
+            self.took.push(Arc::as_ptr(&member.outbound_queue));
         }
     }
 }
 
 /// The destination where the session of this id gets what is sent to `/user/~ID/…`.
-fn owned<'a>(shared: &Shared, destination: &'a Destination, id: &str) -> Cow<'a, Destination> {
+fn owned<'a>(shared: &BrokerState, destination: &'a Destination, id: &str) -> Cow<'a, Destination> {
     let owner = shared.sessions.find(id).map(|label| Owner::of(label.user.as_deref(), id));
     let owned = owner.and_then(|owner| destination.of(&owner));
     owned.map_or(Cow::Borrowed(destination), Cow::Owned)
 }
 
-fn is_session(outbox: &Outbox, id: &str) -> bool {
-    outbox.labelled().is_some_and(|label| *label.session == *id)
+fn is_session(outbound_queue: &OutboundQueue, id: &str) -> bool {
+    outbound_queue.labelled().is_some_and(|label| *label.session == *id)
 }

@@ -1,7 +1,7 @@
 //! Flags, made from the table of options.
 
 use super::{bench, passwd};
-use crate::config::{Given, Kind, Row, Source, suggestion, table};
+use crate::config::{ConfigEntry, Kind, Row, Source, suggestion, table};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 use std::ffi::OsString;
@@ -26,7 +26,7 @@ pub(super) struct Arguments {
     /// The file.
     pub(super) config: Option<String>,
     /// Options given as flags.
-    pub(super) flags: Vec<Given>,
+    pub(super) flags: Vec<ConfigEntry>,
 }
 
 /// What became of the arguments.
@@ -119,7 +119,7 @@ fn taken(matches: &ArgMatches) -> Arguments {
     let text = |key: &str| -> Option<Vec<String>> {
         matches.get_many::<String>(key).map(|values| values.cloned().collect())
     };
-    let given = |row: &'static Row| Some(Given { row, texts: text(row.key)?, source: Source::Flag });
+    let given = |row: &'static Row| Some(ConfigEntry { row, texts: text(row.key)?, source: Source::Flag });
     Arguments {
         check_config: matches.subcommand_name() == Some(CHECK_CONFIG),
         config: matches.get_one::<String>("config").cloned(),

@@ -18,7 +18,7 @@ mod open_files;
 mod passwd;
 mod serve;
 
-use crate::config::{self, Loaded, Mistake};
+use crate::config::{self, ConfigError, Loaded};
 use arguments::{Arguments, Parsed};
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -65,7 +65,7 @@ fn run(
 /// `load` reads the configuration once more.
 fn start(
     mut loaded: Loaded,
-    load: impl Fn() -> Result<Loaded, Vec<Mistake>> + Send + 'static,
+    load: impl Fn() -> Result<Loaded, Vec<ConfigError>> + Send + 'static,
     errors: &mut dyn Write,
 ) -> ExitCode {
     logging::start(&loaded.config.log);
@@ -79,7 +79,7 @@ fn start(
 }
 
 /// One line a mistake, and how many there are where a reader might miss some.
-fn list(mistakes: &[Mistake]) -> String {
+fn list(mistakes: &[ConfigError]) -> String {
     let mut text: String = mistakes.iter().map(|mistake| format!("error: {mistake}\n")).collect();
     if mistakes.len() > 1 {
         text.push_str(&format!("{} mistakes in the configuration\n", mistakes.len()));

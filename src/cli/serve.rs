@@ -1,8 +1,8 @@
 //! Runs the broker until it is asked to stop. SIGHUP has it read its rules and its users anew.
 
 use crate::config::Config;
-use crate::config::{Loaded, Mistake, Setting};
-use crate::server::{Rules, Server, tell_discarded};
+use crate::config::{ConfigError, Loaded, Setting};
+use crate::server::{Rules, Server, log_discarded};
 use crate::users::permissions::Group;
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -43,9 +43,9 @@ fn runtime(worker_threads: usize) -> io::Result<Runtime> {
 }
 
 /// Reads the configuration once more.
-pub(super) trait Load: Fn() -> Result<Loaded, Vec<Mistake>> + Send + 'static {}
+pub(super) trait Load: Fn() -> Result<Loaded, Vec<ConfigError>> + Send + 'static {}
 
-impl<F: Fn() -> Result<Loaded, Vec<Mistake>> + Send + 'static> Load for F {}
+impl<F: Fn() -> Result<Loaded, Vec<ConfigError>> + Send + 'static> Load for F {}
 
 /// What a reload changes; all else needs a restart.
 const RELOADED: [&str; 2] = ["permissions", "permission"];
@@ -54,16 +54,16 @@ const RELOADED: [&str; 2] = ["permissions", "permission"];
 async fn run(loaded: Loaded, load: impl Load) -> Result<Instant, String> {
     // Before anybody can know that we listen, so that no signal finds us unprepared.
     let mut signals = Signals::new().map_err(|error| format!("cannot wait for signals: {error}"))?;
-    let mut hang_ups =
+    let mut reload_signals =
         signal(SignalKind::hangup()).map_err(|error| format!("cannot wait for signals: {error}"))?;
     let drain_time = loaded.config.drain_time;
-    tell_rules(&loaded.config);
+    log_rules(&loaded.config);
     let server = Server::bind(loaded.config.clone()).await.map_err(|error| error.to_string())?;
     announce(&server.listening());
     let rules = server.rules();
     let metrics = server.metrics();
     let reloading = tokio::spawn(async move {
-        while hang_ups.recv().await.is_some() {
+        while reload_signals.recv().await.is_some() {
             reload(&rules, &loaded, load()).await;
         }
     });
@@ -73,7 +73,7 @@ async fn run(loaded: Loaded, load: impl Load) -> Result<Instant, String> {
     tokio::spawn(async move {
         let again = signals.next().await;
         warn!(signal = again.name, "stopped at once by the second signal");
-        tell_discarded(&metrics);
+        log_discarded(&metrics);
         std::process::exit(128 + again.number);
     });
     server.run(std::future::ready(())).await;
@@ -83,7 +83,7 @@ async fn run(loaded: Loaded, load: impl Load) -> Result<Instant, String> {
 }
 
 /// By which rules clients are judged: where nobody wrote one, it is said what holds.
-fn tell_rules(config: &Config) {
+fn log_rules(config: &Config) {
     let (preset, reason) = config.preset();
     info!(permissions = preset.as_str(), reason, "what users may do; stompbox check-config shows every rule");
     for rule in config.permissions().lines().iter().filter(|line| line.ends_with("(demo)")) {
@@ -106,7 +106,7 @@ fn tell_rules(config: &Config) {
 }
 
 /// Takes what can be taken while running, and says what cannot. With a mistake everything stays as it is.
-async fn reload(rules: &Rules, running: &Loaded, loaded: Result<Loaded, Vec<Mistake>>) {
+async fn reload(rules: &Rules, running: &Loaded, loaded: Result<Loaded, Vec<ConfigError>>) {
     let loaded = match loaded {
         Ok(loaded) => loaded,
         Err(mistakes) => {
@@ -158,7 +158,7 @@ struct Signals {
     terminate: Signal,
 }
 
-struct Caught {
+struct ReceivedSignal {
     name: &'static str,
     number: i32,
 }
@@ -171,10 +171,10 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) -> Caught {
+    async fn next(&mut self) -> ReceivedSignal {
         tokio::select! {
-            _ = self.interrupt.recv() => Caught { name: "SIGINT", number: SignalKind::interrupt().as_raw_value() },
-            _ = self.terminate.recv() => Caught { name: "SIGTERM", number: SignalKind::terminate().as_raw_value() },
+            _ = self.interrupt.recv() => ReceivedSignal { name: "SIGINT", number: SignalKind::interrupt().as_raw_value() },
+            _ = self.terminate.recv() => ReceivedSignal { name: "SIGTERM", number: SignalKind::terminate().as_raw_value() },
         }
     }
 }

@@ -14,7 +14,7 @@ pub(super) fn optional<T>(
     if text.is_empty() { Ok(None) } else { parse(text).map(Some) }
 }
 
-pub(super) const fn switched(
+pub(super) const fn boolean(
     key: &'static str,
     default: &'static str,
     help: &'static str,
@@ -49,14 +49,14 @@ pub(super) const ACCESS: &[Row] = &[
             Ok(())
         },
     },
-    switched(
+    boolean(
         "show-sender",
         "false",
         "Messages of topics and queues say in the header user-name who sent them, as those to users and services always \
          do.",
         |c, v| put(&mut c.session.show_sender, switch(v)),
     ),
-    switched(
+    boolean(
         "demo",
         "true",
         "Serves the chat at /, and where permissions are safe lets its users send to /topic/chat.**.",

@@ -22,17 +22,23 @@ pub(super) const CHECKS: &[Check] = &[
     Check { keys: &["tcp", "http"], wrong: nothing_listens },
     Check { keys: &["tcp", "http"], wrong: listens_twice },
     Check { keys: &["tcp", "http"], wrong: overlapping },
-    Check { keys: &["tcp", "user", "users-file", "allow-anonymous"], wrong: |c| exposed(&c.listen_tcp, c) },
-    Check { keys: &["http", "user", "users-file", "allow-anonymous"], wrong: |c| exposed(&c.listen_http, c) },
+    Check {
+        keys: &["tcp", "user", "users-file", "allow-anonymous"],
+        wrong: |c| exposed_without_users(&c.listen_tcp, c),
+    },
+    Check {
+        keys: &["http", "user", "users-file", "allow-anonymous"],
+        wrong: |c| exposed_without_users(&c.listen_http, c),
+    },
     Check {
         keys: &["users-file", "user-names"],
         wrong: |c| check_users_file(c.users.users_file.as_ref()?, c.users.names).err(),
     },
-    Check { keys: &["user", "user-names"], wrong: listed_names },
+    Check { keys: &["user", "user-names"], wrong: static_user_names },
     Check { keys: &["permission", "user-names"], wrong: names_in_rules },
     Check { keys: &["connect-timeout", "connect-silence"], wrong: silence_beyond_timeout },
     Check { keys: &["jwt-secret", "jwt-key-file", "jwt-jwks"], wrong: unfit_keys },
-    Check { keys: &["proxy-user-header", "trusted-proxies"], wrong: nobody_trusted },
+    Check { keys: &["proxy-user-header", "trusted-proxies"], wrong: no_trusted_proxy },
     Check { keys: &["connect-frame-bytes-max", "frame-bytes-max"], wrong: connect_beyond_frame },
     Check { keys: &["frame-bytes-max", "outbox-bytes-max"], wrong: frame_beyond_outbox },
     Check { keys: &["ws-message-bytes-max", "frame-bytes-max"], wrong: frame_beyond_message },
@@ -70,7 +76,7 @@ fn overlapping(c: &Config) -> Option<String> {
     })
 }
 
-fn exposed(addresses: &[Listen], c: &Config) -> Option<String> {
+fn exposed_without_users(addresses: &[Listen], c: &Config) -> Option<String> {
     let listen = addresses.iter().find(|address| !address.is_loopback())?;
     if Kind::ALL.into_iter().any(|kind| c.users.has(kind)) {
         return None;
@@ -81,7 +87,7 @@ fn exposed(addresses: &[Listen], c: &Config) -> Option<String> {
     ))
 }
 
-fn listed_names(c: &Config) -> Option<String> {
+fn static_user_names(c: &Config) -> Option<String> {
     c.users.listed.iter().find_map(|(name, _)| c.users.names.check(name).err())
 }
 
@@ -97,7 +103,7 @@ fn unfit_keys(c: &Config) -> Option<String> {
     Tokens::new(c.users.token.clone(), Client::default()).err()
 }
 
-fn nobody_trusted(c: &Config) -> Option<String> {
+fn no_trusted_proxy(c: &Config) -> Option<String> {
     let is_heard = !c.users.proxy || c.http.proxies != Proxies::default();
     (!is_heard).then(|| {
         "proxy-user-header is believed from trusted-proxies alone, and there is none; give the addresses of your proxies"
@@ -146,11 +152,11 @@ fn frame_beyond_message(c: &Config) -> Option<String> {
 }
 
 fn frame_beyond_outbox(c: &Config) -> Option<String> {
-    let (frame, outbox) = (c.transport.limits.frame_bytes_max, c.outbox.outbox_bytes_max);
-    (frame.saturating_add(FRAME_OVERHEAD_BYTES) > outbox).then(|| {
+    let (frame, outbound_queue) = (c.transport.limits.frame_bytes_max, c.outbound_queue.outbox_bytes_max);
+    (frame.saturating_add(FRAME_OVERHEAD_BYTES) > outbound_queue).then(|| {
         format!(
             "a frame of frame-bytes-max ({frame}) and 1 KiB for the broker's headers does not fit outbox-bytes-max \
-             ({outbox}), so nobody could receive it; lower the first or raise the second"
+             ({outbound_queue}), so nobody could receive it; lower the first or raise the second"
         )
     })
 }

@@ -1,7 +1,7 @@
 //! The environment: `STOMPBOX_KEY`, the key in upper case with underscores.
 
-use super::load::Given;
-use super::mistake::{Mistake, Source};
+use super::error::{ConfigError, Source};
+use super::load::ConfigEntry;
 use super::row::Kind;
 use super::table;
 use std::ffi::OsString;
@@ -18,9 +18,9 @@ pub(super) struct Environment {
     /// The file to read.
     pub(super) file: Option<String>,
     /// Values, in the order of their names.
-    pub(super) given: Vec<Given>,
+    pub(super) given: Vec<ConfigEntry>,
     /// Variables that are ours by their name and wrong.
-    pub(super) mistakes: Vec<Mistake>,
+    pub(super) config_errors: Vec<ConfigError>,
 }
 
 /// Takes the variables whose names begin with `STOMPBOX_`.
@@ -36,7 +36,7 @@ pub(super) fn parse(variables: impl IntoIterator<Item = (OsString, OsString)>) -
         match value.into_string() {
             Ok(value) => environment.take(&name, value),
             Err(_) => {
-                environment.mistakes.push(Mistake::new(
+                environment.config_errors.push(ConfigError::new(
                     Source::Environment,
                     &name,
                     "not UTF-8; expected text",
@@ -57,7 +57,7 @@ impl Environment {
             let known: Vec<String> =
                 table::rows().map(|row| row.variable()).chain([FILE.to_owned()]).collect();
             let known = known.iter().map(String::as_str);
-            self.mistakes.push(Mistake::unknown(Source::Environment, name, known));
+            self.config_errors.push(ConfigError::unknown(Source::Environment, name, known));
             return;
         };
         let texts = match row.kind {
@@ -66,7 +66,7 @@ impl Environment {
             Kind::Secrets { .. } => value.split(',').map(str::to_owned).collect(),
             _ => vec![value],
         };
-        self.given.push(Given { row, texts, source: Source::Environment });
+        self.given.push(ConfigEntry { row, texts, source: Source::Environment });
     }
 }
 
@@ -97,7 +97,7 @@ mod tests {
             ("PATH", "/bin"),
             ("stompbox_tcp", "off"),
         ]);
-        assert_eq!(environment.mistakes, []);
+        assert_eq!(environment.config_errors, []);
         assert_eq!(environment.file.as_deref(), Some("a.toml"));
         let given: Vec<_> =
             environment.given.iter().map(|given| (given.row.key, given.texts.join(" "))).collect();
@@ -121,7 +121,10 @@ mod tests {
             ),
         ] {
             let environment = parse(&[(name, "secret")]);
-            assert_eq!(environment.mistakes.iter().map(Mistake::to_string).collect::<Vec<_>>(), [shown]);
+            assert_eq!(
+                environment.config_errors.iter().map(ConfigError::to_string).collect::<Vec<_>>(),
+                [shown]
+            );
         }
     }
 
@@ -143,7 +146,7 @@ mod tests {
             "STOMPBOX_TCP_SERVICE_HOST",
             "STOMPBOX_TCP_PORT",
         ] {
-            assert!(parse(&[(name, "tcp://10.0.0.1:61613")]).mistakes.is_empty(), "{name}");
+            assert!(parse(&[(name, "tcp://10.0.0.1:61613")]).config_errors.is_empty(), "{name}");
         }
         assert!(table::rows().all(|row| !is_service_link(&row.variable())));
         assert!(!is_service_link("STOMPBOX_PORTS"));
@@ -156,7 +159,7 @@ mod tests {
         let value = OsString::from_vec(vec![0xff]);
         let environment = super::parse([(OsString::from("STOMPBOX_TCP"), value)]);
         assert_eq!(
-            environment.mistakes[0].to_string(),
+            environment.config_errors[0].to_string(),
             "environment variable STOMPBOX_TCP: not UTF-8; expected text"
         );
     }

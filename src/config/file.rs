@@ -1,7 +1,7 @@
 //! The file: flat TOML, the keys of the table.
 
-use super::load::Given;
-use super::mistake::{Mistake, Source};
+use super::error::{ConfigError, Source};
+use super::load::ConfigEntry;
 use super::row::{Kind, Row};
 use super::table;
 use std::io::Read;
@@ -23,14 +23,14 @@ pub(super) fn read(path: &str) -> Result<String, String> {
 }
 
 /// What the file gives, in its order, and everything that is wrong with its form.
-pub(super) fn parse(path: &str, text: &str) -> (Vec<Given>, Vec<Mistake>) {
+pub(super) fn parse(path: &str, text: &str) -> (Vec<ConfigEntry>, Vec<ConfigError>) {
     let source = |offset: usize| Source::File { path: path.to_owned(), line: line(text, offset) };
     let (table, errors) = DeTable::parse_recoverable(text);
     let mut given = Vec::new();
-    let mut mistakes: Vec<(usize, Mistake)> = Vec::new();
+    let mut config_errors: Vec<(usize, ConfigError)> = Vec::new();
     for error in errors {
         let offset = error.span().map_or(0, |span| span.start);
-        mistakes.push((offset, Mistake::new(source(offset), "", error.message())));
+        config_errors.push((offset, ConfigError::new(source(offset), "", error.message())));
     }
     let mut entries: Vec<_> = table.get_ref().iter().collect();
     entries.sort_by_key(|(key, _)| key.span().start);
@@ -39,28 +39,28 @@ pub(super) fn parse(path: &str, text: &str) -> (Vec<Given>, Vec<Mistake>) {
         let result = match table::find(name) {
             None => Err(unknown(source(offset), name, value.get_ref())),
             Some(row) => match texts(row, value.get_ref()) {
-                Ok(texts) => Ok(Given { row, texts, source: source(offset) }),
-                Err(wrong) => Err(Mistake::new(source(offset), name, wrong)),
+                Ok(texts) => Ok(ConfigEntry { row, texts, source: source(offset) }),
+                Err(wrong) => Err(ConfigError::new(source(offset), name, wrong)),
             },
         };
         match result {
             Ok(good) => given.push(good),
-            Err(mistake) => mistakes.push((offset, mistake)),
+            Err(mistake) => config_errors.push((offset, mistake)),
         }
     }
-    mistakes.sort_by_key(|(offset, _)| *offset);
-    (given, mistakes.into_iter().map(|(_, mistake)| mistake).collect())
+    config_errors.sort_by_key(|(offset, _)| *offset);
+    (given, config_errors.into_iter().map(|(_, mistake)| mistake).collect())
 }
 
-fn unknown(source: Source, name: &str, value: &DeValue<'_>) -> Mistake {
+fn unknown(source: Source, name: &str, value: &DeValue<'_>) -> ConfigError {
     if value.is_table() {
-        return Mistake::new(
+        return ConfigError::new(
             source,
             name,
             "unknown section; options are written flat, without sections or dots",
         );
     }
-    Mistake::unknown(source, name, table::rows().map(|row| row.key))
+    ConfigError::unknown(source, name, table::rows().map(|row| row.key))
 }
 
 /// The value as the texts that flags would have; the error never shows it.
@@ -120,8 +120,8 @@ mod tests {
     use super::*;
 
     fn given(text: &str) -> Vec<(&'static str, Vec<String>)> {
-        let (given, mistakes) = parse("a.toml", text);
-        assert_eq!(mistakes, []);
+        let (given, config_errors) = parse("a.toml", text);
+        assert_eq!(config_errors, []);
         given.into_iter().map(|given| (given.row.key, given.texts)).collect()
     }
 
@@ -186,31 +186,35 @@ mod tests {
                 "a.toml:1: key \"limits\": unknown section; options are written flat, without sections or dots",
             ),
         ] {
-            let (_, mistakes) = parse("a.toml", text);
-            assert_eq!(mistakes.iter().map(Mistake::to_string).collect::<Vec<_>>(), [shown], "{text}");
+            let (_, config_errors) = parse("a.toml", text);
+            assert_eq!(
+                config_errors.iter().map(ConfigError::to_string).collect::<Vec<_>>(),
+                [shown],
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn what_is_no_toml_is_told_by_line_and_without_the_secret() {
-        let (_, mistakes) = parse("a.toml", "tcp = \"off\"\nuser = [\"alice:secret]\nlinger = \n");
-        assert!(!mistakes.is_empty());
-        for mistake in &mistakes {
+        let (_, config_errors) = parse("a.toml", "tcp = \"off\"\nuser = [\"alice:secret]\nlinger = \n");
+        assert!(!config_errors.is_empty());
+        for mistake in &config_errors {
             let shown = mistake.to_string();
             assert!(shown.starts_with("a.toml:2: ") || shown.starts_with("a.toml:3: "), "{shown}");
             assert!(!shown.contains("secret"), "{shown}");
         }
-        let (_, mistakes) = parse("a.toml", "tcp = \"off\"\ntcp = \"off\"\n");
-        assert_eq!(mistakes.len(), 1);
-        assert!(mistakes[0].to_string().starts_with("a.toml:2: duplicate key"), "{}", mistakes[0]);
+        let (_, config_errors) = parse("a.toml", "tcp = \"off\"\ntcp = \"off\"\n");
+        assert_eq!(config_errors.len(), 1);
+        assert!(config_errors[0].to_string().starts_with("a.toml:2: duplicate key"), "{}", config_errors[0]);
     }
 
     #[test]
     fn all_mistakes_are_found_in_the_order_of_the_lines() {
-        let (given, mistakes) = parse("a.toml", "zzz = 1\ntcp = \"off\"\nhttp = 1\naaa = 1\n");
+        let (given, config_errors) = parse("a.toml", "zzz = 1\ntcp = \"off\"\nhttp = 1\naaa = 1\n");
         assert_eq!(given.len(), 1);
         assert_eq!(
-            mistakes.iter().map(|mistake| mistake.key.as_str()).collect::<Vec<_>>(),
+            config_errors.iter().map(|mistake| mistake.key.as_str()).collect::<Vec<_>>(),
             ["zzz", "http", "aaa"]
         );
     }

@@ -1,11 +1,11 @@
 //! The part of the table about what clients send at a time.
 
-use super::access::switched;
+use super::access::boolean;
 use super::row::Row;
 use super::table::{GIB, HUGE, KIB, MANY, bytes, number};
 use super::value::{count, put, size, switch};
 
-/// Octets of JSON that one octet of a frame may take (`\u0000`).
+/// Bytes of JSON that one byte of a frame may take (`\u0000`).
 const JSON_FACTOR: usize = 6;
 
 pub(super) const FRAMES: &[Row] = &[
@@ -66,7 +66,7 @@ pub(super) const FRAMES: &[Row] = &[
         "Frames a second from one connection, averaged; with more it gets ERROR. 0: no limit.",
         |c, v| put(&mut c.session.frames_per_second_max, count(v, 0..=MANY)),
     ),
-    switched(
+    boolean(
         "strict-headers",
         "false",
         "A SEND whose headers ask for features that Stompbox does not have (expires, priority, delay: see Headers of \
@@ -74,7 +74,7 @@ pub(super) const FRAMES: &[Row] = &[
          persistent:true is never refused: many clients send it by habit.",
         |c, v| put(&mut c.session.strict_headers, switch(v)),
     ),
-    switched(
+    boolean(
         "trailing-lf",
         "true",
         "Whether a LF follows the NUL of each frame over TCP. Set it to false for clients that take the LF for the \

@@ -1,7 +1,7 @@
 //! From the layers to one [`Config`].
 
 use super::environment;
-use super::mistake::{Mistake, Source};
+use super::error::{ConfigError, Source};
 use super::row::{Kind, Row};
 use super::{Config, check, file, table};
 use crate::users::Secret;
@@ -10,7 +10,7 @@ use std::ffi::OsString;
 
 /// An option given in one place.
 #[derive(Clone)]
-pub struct Given {
+pub struct ConfigEntry {
     /// Which.
     pub row: &'static Row,
     /// Its values, as written; many only for a repeatable option. May hold secrets.
@@ -19,7 +19,7 @@ pub struct Given {
     pub source: Source,
 }
 
-impl std::fmt::Debug for Given {
+impl std::fmt::Debug for ConfigEntry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Given")
             .field("key", &self.row.key)
@@ -65,41 +65,41 @@ impl Loaded {
 pub fn load(
     config: Option<&str>,
     variables: impl IntoIterator<Item = (OsString, OsString)>,
-    flags: Vec<Given>,
-) -> Result<Loaded, Vec<Mistake>> {
+    flags: Vec<ConfigEntry>,
+) -> Result<Loaded, Vec<ConfigError>> {
     let environment = environment::parse(variables);
     let path = match (config, &environment.file) {
         (Some(path), _) => Some((Source::Flag, path)),
         (None, Some(path)) => Some((Source::Environment, path.as_str())),
         (None, None) => None,
     };
-    let mut layers = Layers { config: Config::default(), sources: HashMap::new(), mistakes: Vec::new() };
+    let mut layers = Layers { config: Config::default(), sources: HashMap::new(), config_errors: Vec::new() };
     if let Some((source, path)) = path {
         match file::read(path) {
             Ok(text) => {
-                let (given, mistakes) = file::parse(path, &text);
-                layers.add(given, mistakes);
+                let (given, config_errors) = file::parse(path, &text);
+                layers.add(given, config_errors);
             }
-            Err(wrong) => layers.mistakes.push(Mistake::new(source, "config", wrong)),
+            Err(wrong) => layers.config_errors.push(ConfigError::new(source, "config", wrong)),
         }
     }
-    layers.add(environment.given, environment.mistakes);
+    layers.add(environment.given, environment.config_errors);
     layers.add(flags, Vec::new());
     layers.finish()
 }
 
 struct Layers {
     config: Config,
-    sources: HashMap<&'static str, Given>,
-    mistakes: Vec<Mistake>,
+    sources: HashMap<&'static str, ConfigEntry>,
+    config_errors: Vec<ConfigError>,
 }
 
 impl Layers {
     /// Applies a layer on top of the others.
-    fn add(&mut self, given: Vec<Given>, mistakes: Vec<Mistake>) {
-        self.mistakes.extend(mistakes);
+    fn add(&mut self, given: Vec<ConfigEntry>, config_errors: Vec<ConfigError>) {
+        self.config_errors.extend(config_errors);
         for given in given {
-            let Given { row, texts, source } = &given;
+            let ConfigEntry { row, texts, source } = &given;
             if let Kind::Secrets { clear } | Kind::List { clear, .. } = row.kind {
                 clear(&mut self.config);
             }
@@ -107,7 +107,7 @@ impl Layers {
             let texts = if matches!(row.kind, Kind::Texts) { &joined[..] } else { &texts[..] };
             for text in texts {
                 if let Err(wrong) = row.apply(&mut self.config, text) {
-                    self.mistakes.push(Mistake::new(source.clone(), row.key, wrong));
+                    self.config_errors.push(ConfigError::new(source.clone(), row.key, wrong));
                 }
             }
             self.sources.insert(row.key, given);
@@ -115,19 +115,19 @@ impl Layers {
     }
 
     /// Checks the values against each other, those at least that are not wrong by themselves.
-    fn finish(mut self) -> Result<Loaded, Vec<Mistake>> {
-        let wrong: HashSet<String> = self.mistakes.iter().map(|mistake| mistake.key.clone()).collect();
+    fn finish(mut self) -> Result<Loaded, Vec<ConfigError>> {
+        let wrong: HashSet<String> = self.config_errors.iter().map(|mistake| mistake.key.clone()).collect();
         for check in check::CHECKS {
             if check.keys.iter().any(|key| wrong.contains(*key)) {
                 continue;
             }
             if let Some(text) = (check.wrong)(&self.config) {
-                self.mistakes.push(self.blame(check.keys, text));
+                self.config_errors.push(self.blame(check.keys, text));
             }
         }
-        if !self.mistakes.is_empty() {
-            self.mistakes.sort_by_key(|mistake| mistake.source.rank());
-            return Err(self.mistakes);
+        if !self.config_errors.is_empty() {
+            self.config_errors.sort_by_key(|mistake| mistake.source.rank());
+            return Err(self.config_errors);
         }
         let setting = |row: &'static Row| {
             let given = self.sources.get(row.key)?;
@@ -139,10 +139,10 @@ impl Layers {
     }
 
     /// The first of the keys that somebody has set is where to look.
-    fn blame(&self, keys: &[&'static str], text: String) -> Mistake {
+    fn blame(&self, keys: &[&'static str], text: String) -> ConfigError {
         let set = keys.iter().find_map(|key| Some((*key, self.sources.get(key)?.source.clone())));
         let (key, source) = set.unwrap_or((keys[0], Source::Default));
-        Mistake::new(source, key, text)
+        ConfigError::new(source, key, text)
     }
 }
 
@@ -176,12 +176,12 @@ mod tests {
         pairs.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))).collect()
     }
 
-    fn flags(pairs: &[(&str, &str)]) -> Vec<Given> {
-        let mut flags: Vec<Given> = Vec::new();
+    fn flags(pairs: &[(&str, &str)]) -> Vec<ConfigEntry> {
+        let mut flags: Vec<ConfigEntry> = Vec::new();
         for (key, value) in pairs {
             match flags.iter_mut().find(|given| given.row.key == *key) {
                 Some(given) => given.texts.push((*value).to_owned()),
-                None => flags.push(Given {
+                None => flags.push(ConfigEntry {
                     row: table::find(key).expect("a row"),
                     texts: vec![(*value).to_owned()],
                     source: Source::Flag,
@@ -191,8 +191,8 @@ mod tests {
         flags
     }
 
-    fn shown(mistakes: &[Mistake]) -> Vec<String> {
-        mistakes.iter().map(Mistake::to_string).collect()
+    fn shown(config_errors: &[ConfigError]) -> Vec<String> {
+        config_errors.iter().map(ConfigError::to_string).collect()
     }
 
     fn names(loaded: &Loaded) -> Vec<&str> {
@@ -251,8 +251,8 @@ mod tests {
         for wrong in
             [&[("tcp", "127.0.0.1:7"), ("tcp", "off")], &[("tcp", "127.0.0.1:7"), ("tcp", "127.0.0.1:7")]]
         {
-            let mistakes = load(None, variables(&[]), flags(wrong)).expect_err("a contradiction");
-            assert!(shown(&mistakes)[0].starts_with("--tcp: "), "{mistakes:?}");
+            let config_errors = load(None, variables(&[]), flags(wrong)).expect_err("a contradiction");
+            assert!(shown(&config_errors)[0].starts_with("--tcp: "), "{config_errors:?}");
         }
     }
 
@@ -264,11 +264,14 @@ mod tests {
         assert_eq!(by_flag.config.transport.backlog, 1);
         let by_environment = load(None, environment(), Vec::new()).expect("valid");
         assert_eq!(by_environment.config.transport.backlog, 2);
-        let mistakes = load(Some("/nonexistent/a.toml"), variables(&[]), Vec::new()).expect_err("no file");
-        assert!(shown(&mistakes)[0].starts_with("--config: cannot read /nonexistent/a.toml: No such file"));
-        let mistakes = load(None, variables(&[("STOMPBOX_CONFIG", "/nonexistent/a.toml")]), Vec::new())
+        let config_errors =
+            load(Some("/nonexistent/a.toml"), variables(&[]), Vec::new()).expect_err("no file");
+        assert!(
+            shown(&config_errors)[0].starts_with("--config: cannot read /nonexistent/a.toml: No such file")
+        );
+        let config_errors = load(None, variables(&[("STOMPBOX_CONFIG", "/nonexistent/a.toml")]), Vec::new())
             .expect_err("no file");
-        assert!(shown(&mistakes)[0].starts_with("environment variable STOMPBOX_CONFIG: cannot read"));
+        assert!(shown(&config_errors)[0].starts_with("environment variable STOMPBOX_CONFIG: cannot read"));
     }
 
     #[test]
@@ -276,12 +279,12 @@ mod tests {
         let file = File::new("mistakes", "tcp = \"here\"\nlinger = 5\n\nusr = [\"alice:secret\"]\n");
         let environment = variables(&[("STOMPBOX_TCP", "there"), ("STOMPBOX_USER", "secret")]);
         let given = flags(&[("tcp", "everywhere"), ("connect-frame-bytes-max", "4MiB")]);
-        let mistakes = load(Some(file.path()), environment, given).expect_err("mistakes");
+        let config_errors = load(Some(file.path()), environment, given).expect_err("mistakes");
         let path = file.path();
         let address = "expected HOST:PORT such as 127.0.0.1:61613, [::1]:61613 or localhost:0 (any \
                        free port), or off";
         assert_eq!(
-            shown(&mistakes),
+            shown(&config_errors),
             [
                 format!("{path}:1: key \"tcp\": invalid value \"here\": {address}"),
                 format!(
@@ -312,18 +315,18 @@ mod tests {
     #[test]
     fn a_limit_set_against_another_is_told_where_it_was_set() {
         let file = File::new("checks", "\noutbox-bytes-max = \"1MiB\"\n");
-        let mistakes = load(Some(file.path()), variables(&[]), Vec::new()).expect_err("too small");
-        let text = shown(&mistakes).remove(0);
+        let config_errors = load(Some(file.path()), variables(&[]), Vec::new()).expect_err("too small");
+        let text = shown(&config_errors).remove(0);
         let start = format!("{}:2: key \"outbox-bytes-max\": ", file.path());
-        assert!(mistakes.len() == 1 && text.starts_with(&start), "{text}");
+        assert!(config_errors.len() == 1 && text.starts_with(&start), "{text}");
     }
 
     #[test]
     fn mistakes_in_the_file_are_reported_in_the_order_of_lines() {
         let text = "frame-bytes-max = \"8MiB\"\nbacklgo = 1\nlinger = 5\nconnect-silence = \"61s\"\ntcp = \"here\"\n";
         let file = File::new("lines", text);
-        let mistakes = load(Some(file.path()), variables(&[]), Vec::new()).expect_err("mistakes");
-        let lines: Vec<_> = mistakes.iter().map(|mistake| mistake.source.rank().1).collect();
-        assert_eq!(lines, [1, 2, 3, 4, 5], "{:#?}", shown(&mistakes));
+        let config_errors = load(Some(file.path()), variables(&[]), Vec::new()).expect_err("mistakes");
+        let lines: Vec<_> = config_errors.iter().map(|mistake| mistake.source.rank().1).collect();
+        assert_eq!(lines, [1, 2, 3, 4, 5], "{:#?}", shown(&config_errors));
     }
 }

@@ -10,12 +10,12 @@
 mod access;
 mod check;
 mod environment;
+mod error;
 mod file;
 mod frames;
 mod listen;
 mod load;
 mod login;
-mod mistake;
 mod permissions;
 mod presence;
 pub mod reference;
@@ -27,9 +27,9 @@ mod token;
 mod value;
 mod web;
 
+pub use error::{ConfigError, Source, suggestion};
 pub use listen::Listen;
-pub use load::{Given, Loaded, Setting, load};
-pub use mistake::{Mistake, Source, suggestion};
+pub use load::{ConfigEntry, Loaded, Setting, load};
 pub use row::{Group, Kind, Row};
 pub(crate) use value::{count, size, time};
 
@@ -39,7 +39,7 @@ use crate::http::hosts::Hosts;
 use crate::http::origin::Origins;
 use crate::http::proxy_user::ProxyHeaders;
 
-use crate::{broker, http, outbox, session, transport, users};
+use crate::{broker, http, outbound_queue, session, transport, users};
 use std::time::Duration;
 use stompbox_frames::stomp::Limits;
 
@@ -61,10 +61,10 @@ pub struct Config {
     /// Work queues.
     pub broker: broker::Options,
     /// The mailbox of a connection.
-    pub outbox: outbox::Options,
+    pub outbound_queue: outbound_queue::Options,
     /// Who may come in.
     pub users: users::Options,
-    /// Octets that outboxes, queues and transactions may hold together (`memory-bytes-max`).
+    /// Bytes that outbound queues, queues and transactions may hold together (`memory-bytes-max`).
     pub memory_bytes_max: usize,
     /// How long a stopping broker waits for its clients (`drain-time`).
     pub drain_time: Duration,
@@ -138,7 +138,7 @@ impl Config {
             sockjs: transport::sockjs::Options::default(),
             session: session::Options::default(),
             broker: broker::Options::default(),
-            outbox: outbox::Options::default(),
+            outbound_queue: outbound_queue::Options::default(),
             users: users::Options::default(),
             memory_bytes_max: 0,
             drain_time: zero,
@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn the_defaults_are_those_that_the_rooms_state() {
         let config = Config::default();
-        assert_eq!(config.outbox, outbox::Options::default());
+        assert_eq!(config.outbound_queue, outbound_queue::Options::default());
         assert_eq!(config.users, users::Options::default());
         assert_eq!(config.sockjs, transport::sockjs::Options::default());
         assert_eq!(config.session.heart_beat, HeartBeat { can: 10_000, wants: 10_000 });

@@ -345,13 +345,13 @@ const MEMORY: &[Row] = &[
         "4MiB",
         "Octets waiting for one receiver. Publishers wait for a receiver above half of it; beyond it the receiver is \
          closed as a slow consumer.",
-        |c, v| put(&mut c.outbox.outbox_bytes_max, size(v, 2 * KIB..=HUGE)),
+        |c, v| put(&mut c.outbound_queue.outbox_bytes_max, size(v, 2 * KIB..=HUGE)),
     ),
     timed(
         "burst-patience",
         "1s",
         "How long publishers wait for a receiver above half of its outbox.",
-        |c, v| put(&mut c.outbox.burst_patience, time(v, NONE)),
+        |c, v| put(&mut c.outbound_queue.slow_consumer_grace, time(v, NONE)),
     ),
     timed(
         "stall-timeout",

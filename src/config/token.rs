@@ -1,7 +1,7 @@
 //! The part of the table about tokens, and about the service that is asked over HTTP.
 
 use super::Config;
-use super::access::{optional, switched};
+use super::access::{boolean, optional};
 use super::row::{Kind, Row};
 use super::table::{MANY, NONE, TICK, number, text, timed};
 use super::value::{claim, count, put, switch, time};
@@ -110,7 +110,7 @@ pub(super) const TOKEN: &[Row] = &[
          objects, as in realm_access.roles.",
         |c, v| put(&mut c.users.token.roles_claim, claim(v)),
     ),
-    switched(
+    boolean(
         "jwt-require-exp",
         "true",
         "Whether a token must say when it ends. A session ends with its token, unless it is renewed.",

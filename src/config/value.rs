@@ -42,7 +42,7 @@ pub(crate) fn count<T: TryFrom<u64>>(text: &str, range: RangeInclusive<u64>) -> 
     })
 }
 
-/// Octets: `65536`, `64KiB`, `2MiB`, `1GiB`, `64KB`.
+/// Bytes: `65536`, `64KiB`, `2MiB`, `1GiB`, `64KB`.
 pub(crate) fn size(text: &str, range: RangeInclusive<u64>) -> Result<usize, String> {
     let octets = match quantity(text, &SIZE_UNITS) {
         Some(octets) => octets,

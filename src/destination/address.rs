@@ -1,6 +1,6 @@
 //! What a client writes: a destination of which it may not be settled whose it is.
 
-use super::dialect::{check_dialect, equivalent};
+use super::dialect::{equivalent, reject_activemq_forms};
 use super::owner::{decode, percent_decode};
 use super::pattern::{self, Pattern, Segment, Selector};
 use super::{Destination, DestinationError, Kind, Owner, PREFIXES, check_length, inspect, wrong};
@@ -131,7 +131,7 @@ pub fn recipients(to: &str) -> Result<Vec<String>, DestinationError> {
 
 fn parse(text: &str, bytes_max: usize) -> Result<Address, DestinationError> {
     check_length(text, bytes_max)?;
-    check_dialect(text)?;
+    reject_activemq_forms(text)?;
     if text == REFRESH {
         return Ok(Address::Refresh);
     }
@@ -157,7 +157,7 @@ fn plain(kind: Kind, text: &str, name: &str) -> Result<Address, DestinationError
     let Some(wild) = inspect(text, name)? else {
         return Ok(Address::Plain(Selector::Exact(Destination { kind, text: text.into() })));
     };
-    if !kind.takes_wildcards() {
+    if !kind.allows_wildcards() {
         return Err(wrong(format!(
             "{text:?} has the wildcard {wild:?}. Wildcards are for SUBSCRIBE to /topic/, /app/ and one's own /user/; \
              a queue is named by its whole name."

@@ -17,7 +17,7 @@ const SCHEMES: [&str; 4] = ["queue://", "topic://", "temp-queue://", "temp-topic
 ///
 /// # Errors
 /// What the form is, what to do instead, and how to write a name that really has the characters.
-pub fn check_dialect(text: &str) -> Result<(), DestinationError> {
+pub fn reject_activemq_forms(text: &str) -> Result<(), DestinationError> {
     if text.split('?').skip(1).any(begins_with_option) {
         return Err(wrong(format!(
             "{text:?} has options behind '?', as in ActiveMQ. Stompbox has no options of destinations: name the \

@@ -8,9 +8,9 @@
 //!             | "/presence/users" | "/presence/topic/" name
 //!             | "/auth/refresh"
 //! path        = ( "queue" | "topic" ) "/" name
-//! whose       = 1*octet, without "/"             ; percent-encoded; "~" before the id of a session
+//! whose       = 1*byte, without "/"             ; percent-encoded; "~" before the id of a session
 //! name        = segment *( ( "/" | "." ) segment )
-//! segment     = 1*octet, without "/" and "."     ; control characters are octets like any other
+//! segment     = 1*byte, without "/" and "."     ; control characters are bytes like any other
 //! wildcard    = "*"                              ; one segment
 //!             | "**" | "#" | ">"                 ; zero or more segments
 //! ```
@@ -29,7 +29,7 @@ mod owner;
 mod pattern;
 
 pub use address::{Address, UserPath, Whose, recipients};
-pub use dialect::check_dialect;
+pub use dialect::reject_activemq_forms;
 pub use owner::Owner;
 pub(crate) use owner::percent_decode;
 pub use pattern::{Pattern, Segment, Selector};
@@ -77,12 +77,12 @@ impl Kind {
     }
 
     /// Whether messages are kept until a consumer has them.
-    pub fn is_kept(self) -> bool {
+    pub fn stores_messages(self) -> bool {
         matches!(self, Kind::Queue | Kind::TempQueue)
     }
 
     /// Whether a SUBSCRIBE may have wildcards.
-    fn takes_wildcards(self) -> bool {
+    fn allows_wildcards(self) -> bool {
         matches!(self, Kind::Topic | Kind::User | Kind::App)
     }
 }

@@ -63,7 +63,7 @@ pub(super) fn decode(text: &str) -> Result<Result<String, &str>, DestinationErro
 /// Undoes percent-encoding.
 ///
 /// # Errors
-/// A `%` without two hexadecimal digits behind it, or octets that are not UTF-8: it is not guessed who is meant.
+/// A `%` without two hexadecimal digits behind it, or bytes that are not UTF-8: it is not guessed who is meant.
 pub(crate) fn percent_decode(text: &str) -> Result<String, DestinationError> {
     let malformed = || {
         wrong(format!(

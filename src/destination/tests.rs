@@ -200,7 +200,8 @@ fn presence_is_that_of_a_topic_or_of_all() {
 
 #[test]
 fn only_queues_keep_messages() {
-    let kept: Vec<Kind> = PREFIXES.into_iter().map(|(_, kind)| kind).filter(|kind| kind.is_kept()).collect();
+    let kept: Vec<Kind> =
+        PREFIXES.into_iter().map(|(_, kind)| kind).filter(|kind| kind.stores_messages()).collect();
     assert_eq!(kept, [Kind::Queue, Kind::TempQueue]);
 }
 

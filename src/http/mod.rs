@@ -11,8 +11,10 @@ mod refusals;
 
 use crate::session::Closing;
 use crate::transport::protocol::Port;
-use crate::transport::sockjs::{self, Body, Endpoints, Visit};
-use crate::transport::{First, HEAD_BYTES_MAX, HttpSocket, Hub, Line, Place, Stomp, Trust, sockets};
+use crate::transport::sockjs::{self, Body, Endpoints, RequestContext};
+use crate::transport::{
+    Admission, ConnectionContext, First, HEAD_BYTES_MAX, HttpConnection, HttpSocket, Stomp, Trust, sockets,
+};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use hyper::body::Incoming;
@@ -70,10 +72,10 @@ pub struct HttpServer {
 
 /// The state that all connections share.
 struct Shared {
-    hub: Arc<Hub>,
+    context: Arc<ConnectionContext>,
     options: Options,
     sockjs: Arc<Endpoints<Stomp>>,
-    refusals: refusals::Refusals,
+    refusals: refusals::RefusalLog,
     /// Permits for connections beyond the limits.
     spare: Arc<Semaphore>,
     /// Connections that are being refused.
@@ -84,16 +86,16 @@ struct Shared {
 impl HttpServer {
     /// Creates a server without listeners. Open connections finish their request when `stopping` is cancelled.
     pub fn new(
-        hub: Arc<Hub>,
+        context: Arc<ConnectionContext>,
         options: Options,
         sockjs: Arc<Endpoints<Stomp>>,
         stopping: CancellationToken,
     ) -> HttpServer {
         let shared = Shared {
-            hub,
+            context,
             options,
             sockjs,
-            refusals: refusals::Refusals::default(),
+            refusals: refusals::RefusalLog::default(),
             spare: Arc::new(Semaphore::new(SPARE_SOCKETS)),
             refused: Arc::default(),
             stopping,
@@ -105,48 +107,48 @@ impl HttpServer {
     pub async fn serve(mut self, listener: TcpListener) {
         self.is_loopback =
             listener.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback());
-        let Shared { hub, options, spare, refused, .. } = &*self.shared;
+        let Shared { context, options, spare, refused, .. } = &*self.shared;
         loop {
-            let (stream, peer) = sockets::accept(&listener, &hub.options).await;
+            let (stream, peer) = sockets::accept(&listener, &context.options).await;
             let is_proxy = options.proxies.is_trusted(peer.ip());
-            let seat = if is_proxy { hub.proxy_seat(peer.ip()) } else { hub.seat(peer.ip()) };
-            let place = match seat {
-                Ok(seat) => Place::Seat(seat),
+            let permit = if is_proxy { context.proxy_permit(peer.ip()) } else { context.admit(peer.ip()) };
+            let admission = match permit {
+                Ok(permit) => Admission::ConnectionPermit(permit),
                 Err(limit) => match spare.clone().try_acquire_owned() {
-                    Ok(permit) => Place::Spare(limit, permit),
+                    Ok(permit) => Admission::Spare(limit, permit),
                     Err(_) => {
-                        hub.refused(limit, peer.ip());
-                        sockets::refuse(hub, stream, unavailable(limit), refused);
+                        context.refused(limit, peer.ip());
+                        sockets::refuse(context, stream, unavailable(limit), refused);
                         continue;
                     }
                 },
             };
-            let line = Arc::new(Line::new(place));
-            let socket = HttpSocket::new(stream, line.clone(), hub.heads.clone());
-            hub.tasks.spawn(begin(self.clone(), socket, peer.ip(), line));
+            let line = Arc::new(HttpConnection::new(admission));
+            let socket = HttpSocket::new(stream, line.clone(), context.heads.clone());
+            context.tasks.spawn(begin(self.clone(), socket, peer.ip(), line));
         }
     }
 }
 
 /// Waits for the first bytes of a connection, and serves it if they may be HTTP. A task of its own: what it needs is
 /// not kept as long as the connection lives.
-async fn begin(server: HttpServer, mut socket: HttpSocket, peer: IpAddr, line: Arc<Line>) {
-    let Shared { hub, options, refused, stopping, .. } = &*server.shared;
+async fn begin(server: HttpServer, mut socket: HttpSocket, peer: IpAddr, line: Arc<HttpConnection>) {
+    let Shared { context, options, refused, stopping, .. } = &*server.shared;
     let first = tokio::select! {
         first = tokio::time::timeout(options.header_timeout, socket.first()) => first,
         () = stopping.cancelled() => return,
     };
     match first {
         Ok(First::Http) => {
-            hub.tasks.spawn(converse(server.clone(), socket, peer, line));
+            context.tasks.spawn(converse(server.clone(), socket, peer, line));
         }
         Ok(First::Foreign(protocol)) => {
-            hub.metrics.closed_at_once("http", Closing::WrongProtocol.as_str());
-            hub.wrong_protocols.log(protocol, Port::Http, peer);
+            context.metrics.closed_before_session("http", Closing::WrongProtocol.as_str());
+            context.wrong_protocols.log(protocol, Port::Http, peer);
             sockets::refuse(
-                hub,
+                context,
                 socket.into_parts().0,
-                protocol.answer(Port::Http, hub.options.trailing_lf),
+                protocol.answer(Port::Http, context.options.trailing_lf),
                 refused,
             );
         }
@@ -155,7 +157,7 @@ async fn begin(server: HttpServer, mut socket: HttpSocket, peer: IpAddr, line: A
         }
         Ok(First::NoData) | Err(_) => {
             let reason = Closing::NoData.as_str();
-            hub.metrics.closed_at_once("http", reason);
+            context.metrics.closed_before_session("http", reason);
             tracing::debug!(reason, address = %peer, transport = "http", "connection closed");
         }
     }
@@ -167,7 +169,7 @@ fn converse(
     server: HttpServer,
     socket: HttpSocket,
     peer: IpAddr,
-    line: Arc<Line>,
+    line: Arc<HttpConnection>,
 ) -> impl Future<Output = ()> + Send {
     let header_timeout = server.shared.options.header_timeout;
     // What happens once in a connection's life is not to cost something at every turn.
@@ -211,18 +213,23 @@ fn converse(
 /// What may happen to a connection once.
 enum Once {
     Cut,
-    Stopping(Arc<Line>),
+    Stopping(Arc<HttpConnection>),
 }
 
-async fn once_in_its_life(stopping: CancellationToken, line: Arc<Line>) -> Once {
+async fn once_in_its_life(stopping: CancellationToken, line: Arc<HttpConnection>) -> Once {
     tokio::select! {
-        () = line.is_cut() => Once::Cut,
+        () = line.cancelled() => Once::Cut,
         () = stopping.cancelled() => Once::Stopping(line.clone()),
     }
 }
 
 impl HttpServer {
-    async fn answer(&self, request: Request<Incoming>, peer: IpAddr, line: Arc<Line>) -> Response<Body> {
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: IpAddr,
+        line: Arc<HttpConnection>,
+    ) -> Response<Body> {
         let address = self.shared.options.proxies.client(peer, request.headers());
         if let Err(text) = hosts::check_count(request.version(), request.headers()) {
             return plain(StatusCode::BAD_REQUEST, text.to_owned());
@@ -248,7 +255,7 @@ impl HttpServer {
                 let trust = self.trust(&request, below, peer);
                 self.shared
                     .sockjs
-                    .answer(request, base.len(), Visit { address, line, ancestors, trust })
+                    .answer(request, base.len(), RequestContext { address, line, ancestors, trust })
                     .await
             }
             _ => self.page(&request, address),
@@ -266,7 +273,7 @@ impl HttpServer {
 
     /// A browser shows a page of somebody else that wants something from here.
     fn refuse(&self, refused: &Refused, address: IpAddr) -> Response<Body> {
-        self.shared.hub.metrics.refused(refused.option);
+        self.shared.context.metrics.refused(refused.option);
         self.shared.refusals.log(refused, address);
         plain(StatusCode::FORBIDDEN, format!("{refused}\n"))
     }
@@ -279,10 +286,10 @@ impl HttpServer {
             "/metrics" => {
                 let allowed = self.shared.options.metrics_from;
                 let asker = (!forwarded::is_passed_on(request.headers())).then_some(address);
-                let hub = &self.shared.hub;
-                let subscriptions = hub.broker.subscription_budget().used();
-                hub.metrics.subscription_bytes.set(i64::try_from(subscriptions).unwrap_or(i64::MAX));
-                health::metrics(&hub.metrics, &hub.budget, asker, allowed)
+                let context = &self.shared.context;
+                let subscriptions = context.broker.subscription_budget().used();
+                context.metrics.subscription_bytes.set(i64::try_from(subscriptions).unwrap_or(i64::MAX));
+                health::metrics(&context.metrics, &context.budget, asker, allowed)
             }
             _ => {
                 if !self.shared.options.demo && path != pages::SOCKJS_CLIENT {
@@ -312,7 +319,7 @@ impl HttpServer {
     }
 
     fn readiness(&self) -> Readiness {
-        if self.shared.hub.is_stopping() { Readiness::Draining } else { Readiness::Ready }
+        if self.shared.context.is_stopping() { Readiness::Draining } else { Readiness::Ready }
     }
 }
 

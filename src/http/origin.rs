@@ -14,7 +14,7 @@ use std::fmt;
 
 /// The option of [`Origins`].
 const OPTION: &str = "allowed-origins";
-/// Octets of [`Refused::what`].
+/// Bytes of [`Refused::what`].
 const WHAT_BYTES_MAX: usize = 200;
 const SEC_WEBSOCKET_ORIGIN: HeaderName = HeaderName::from_static("sec-websocket-origin");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -55,7 +55,7 @@ pub enum Ask {
 /// end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// What was refused, such as `origin https://evil.example`, for the log: at most 200 octets of ASCII, nothing in
+    /// What was refused, such as `origin https://evil.example`, for the log: at most 200 bytes of ASCII, nothing in
     /// it can end a line or be taken for markup.
     pub what: String,
     /// The option with which the operator allows it.
@@ -106,18 +106,18 @@ impl Origins {
         // Drafts of WebSocket had a header of their own for it.
         match only(headers, &ORIGIN).or_else(|| only(headers, &SEC_WEBSOCKET_ORIGIN)) {
             Some(Ok(value)) => return self.judge_origin(value, headers),
-            Some(Err(Several)) => return refuse("more than one header Origin"),
+            Some(Err(RepeatedHeader)) => return refuse("more than one header Origin"),
             None if ask == Ask::WebSocket => return Ok(()),
             None => {}
         }
-        let site = Site::of(headers);
-        if site == Site::Same {
+        let site = FetchSite::of(headers);
+        if site == FetchSite::Same {
             return Ok(());
         }
         match only(headers, &REFERER) {
             Some(Ok(value)) if !value.is_empty() => self.judge_referer(value, headers),
-            Some(Err(Several)) => refuse("more than one header Referer"),
-            Some(Ok(_)) | None if site == Site::Other && ask != Ask::Iframe => {
+            Some(Err(RepeatedHeader)) => refuse("more than one header Referer"),
+            Some(Ok(_)) | None if site == FetchSite::Other && ask != Ask::Iframe => {
                 refuse("a request from another site without Origin and Referer")
             }
             Some(Ok(_)) | None => Ok(()),
@@ -130,18 +130,18 @@ impl Origins {
     pub fn is_own_page(&self, headers: &HeaderMap, ask: Ask) -> bool {
         match only(headers, &ORIGIN).or_else(|| only(headers, &SEC_WEBSOCKET_ORIGIN)) {
             Some(Ok(value)) => return self.is_own(value.to_str().ok().and_then(Origin::parse), headers),
-            Some(Err(Several)) => return false,
+            Some(Err(RepeatedHeader)) => return false,
             None if ask == Ask::WebSocket => return true,
             None => {}
         }
-        match (Site::of(headers), only(headers, &REFERER)) {
-            (Site::Same, _) => true,
-            (Site::Other, _) | (Site::Unknown, Some(Err(Several))) => false,
-            (Site::Unknown, Some(Ok(value))) if !value.is_empty() => {
+        match (FetchSite::of(headers), only(headers, &REFERER)) {
+            (FetchSite::Same, _) => true,
+            (FetchSite::Other, _) | (FetchSite::Unknown, Some(Err(RepeatedHeader))) => false,
+            (FetchSite::Unknown, Some(Ok(value))) if !value.is_empty() => {
                 let origin = value.to_str().ok().and_then(Origin::of_url);
                 origin.is_some_and(|origin| origin.is_same(headers))
             }
-            (Site::Unknown, _) => true,
+            (FetchSite::Unknown, _) => true,
         }
     }
 
@@ -296,7 +296,7 @@ impl fmt::Display for Origin {
 
 /// What the browser says of the page that asks.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Site {
+enum FetchSite {
     /// It is of the same origin, or there is none: the user typed the address.
     Same,
     /// It is of another one.
@@ -305,25 +305,25 @@ enum Site {
     Unknown,
 }
 
-impl Site {
-    fn of(headers: &HeaderMap) -> Site {
+impl FetchSite {
+    fn of(headers: &HeaderMap) -> FetchSite {
         match only(headers, &SEC_FETCH_SITE) {
-            None => Site::Unknown,
-            Some(Ok(value)) if value == "same-origin" || value == "none" => Site::Same,
-            Some(_) => Site::Other,
+            None => FetchSite::Unknown,
+            Some(Ok(value)) if value == "same-origin" || value == "none" => FetchSite::Same,
+            Some(_) => FetchSite::Other,
         }
     }
 }
 
 /// A header that may be there once was there more than once.
 #[derive(Debug, PartialEq, Eq)]
-struct Several;
+struct RepeatedHeader;
 
 /// The value of a header that may be there once.
-fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Result<&'a HeaderValue, Several>> {
+fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Result<&'a HeaderValue, RepeatedHeader>> {
     let mut values = headers.get_all(name).iter();
     let first = values.next()?;
-    Some(if values.next().is_some() { Err(Several) } else { Ok(first) })
+    Some(if values.next().is_some() { Err(RepeatedHeader) } else { Ok(first) })
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ const TYPES: &[(&str, &str, bool)] = &[
     (".woff2", "font/woff2", false),
 ];
 
-static EMBEDDED: LazyLock<Site> = LazyLock::new(embedded);
+static EMBEDDED: LazyLock<EmbeddedSite> = LazyLock::new(embedded);
 
 /// What is served at `path` (`/`, `/assets/…`), None if there is no such file. `endpoint` is the path of STOMP
 /// (`ws-path`). Other methods than GET and HEAD are answered with 405.
@@ -55,7 +55,7 @@ pub fn has_sockjs_client() -> bool {
 }
 
 #[cfg(feature = "web")]
-fn embedded() -> Site {
+fn embedded() -> EmbeddedSite {
     use std::borrow::Cow;
 
     #[derive(rust_embed::Embed)]
@@ -63,7 +63,7 @@ fn embedded() -> Site {
     #[allow_missing = true]
     struct Dist;
 
-    Site::new(Dist::iter().filter_map(|name| {
+    EmbeddedSite::new(Dist::iter().filter_map(|name| {
         let file = Dist::get(&name)?;
         let body = match file.data {
             Cow::Borrowed(data) => Bytes::from_static(data),
@@ -74,16 +74,16 @@ fn embedded() -> Site {
 }
 
 #[cfg(not(feature = "web"))]
-fn embedded() -> Site {
-    Site::new([])
+fn embedded() -> EmbeddedSite {
+    EmbeddedSite::new([])
 }
 
 /// The files of a page, by their names without the first `/`.
-struct Site(HashMap<String, File>);
+struct EmbeddedSite(HashMap<String, File>);
 
-impl Site {
-    fn new(files: impl IntoIterator<Item = (String, File)>) -> Site {
-        Site(files.into_iter().collect())
+impl EmbeddedSite {
+    fn new(files: impl IntoIterator<Item = (String, File)>) -> EmbeddedSite {
+        EmbeddedSite(files.into_iter().collect())
     }
 
     fn page(
@@ -280,10 +280,10 @@ mod tests {
     const HTML: &str =
         "<!doctype html><meta name=\"stompbox-endpoint\" content=\"/ws\" /><p>chat chat chat chat</p>";
 
-    fn site() -> Site {
+    fn site() -> EmbeddedSite {
         let script = "chat(); ".repeat(500);
         let file = |body: &str, octet: u8| File::new(Bytes::copy_from_slice(body.as_bytes()), &[octet; 32]);
-        Site::new([
+        EmbeddedSite::new([
             ("index.html".to_owned(), file(HTML, 1)),
             ("assets/a-1.js".to_owned(), file(&script, 2)),
             ("assets/b-2.css".to_owned(), file("p{}", 3)),
@@ -363,7 +363,7 @@ mod tests {
         };
         assert_eq!(tag("/ws"), tag("/ws"));
         assert_ne!(tag("/ws"), tag("/stomp"));
-        let empty = Site::new([]);
+        let empty = EmbeddedSite::new([]);
         let plain = |endpoint| {
             let response = empty.page("/", endpoint, &HeaderMap::new(), &Method::GET).expect("a page");
             field(&response, ETAG).to_owned()
@@ -461,7 +461,7 @@ mod tests {
 
     #[test]
     fn without_a_page_one_sentence_says_how_to_get_it() {
-        let empty = Site::new([]);
+        let empty = EmbeddedSite::new([]);
         let response = empty.page("/", "/a<b", &HeaderMap::new(), &Method::GET).expect("a page");
         assert_eq!(field(&response, CONTENT_TYPE), "text/html; charset=UTF-8");
         let text = std::str::from_utf8(response.body()).expect("text");

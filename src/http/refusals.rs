@@ -7,11 +7,11 @@ use std::time::Instant;
 
 /// When a refusal was last logged.
 #[derive(Debug, Default)]
-pub(super) struct Refusals {
+pub(super) struct RefusalLog {
     limit: LogLimit,
 }
 
-impl Refusals {
+impl RefusalLog {
     /// Logs the refusal, unless another one was logged just before.
     pub(super) fn log(&self, refused: &Refused, address: IpAddr) {
         if let Some(others) = self.limit.due(Instant::now()) {

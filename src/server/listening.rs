@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use tokio::net::TcpListener;
 
 /// An address as the operator wrote it, and the socket addresses that it stands for.
-struct Wanted<'a> {
+struct ListenAddress<'a> {
     option: &'static str,
     listen: &'a Listen,
     addresses: Vec<SocketAddr>,
@@ -26,7 +26,7 @@ pub(super) async fn bind(tcp: &[Listen], http: &[Listen], backlog: i32) -> Resul
         for listen in list {
             let found = resolve(listen).await;
             let addresses = found.map_err(|error| failed(option, listen, error))?;
-            wanted.push(Wanted { option, listen, addresses });
+            wanted.push(ListenAddress { option, listen, addresses });
         }
     }
     let ipv4_ports: HashSet<u16> = wanted
@@ -60,7 +60,7 @@ async fn resolve(listen: &Listen) -> io::Result<Vec<SocketAddr>> {
 }
 
 /// Listens at every address. Skips addresses that this machine does not have, unless it has none of them.
-fn open(wanted: &Wanted<'_>, ipv4_ports: &HashSet<u16>, backlog: i32) -> io::Result<Vec<TcpListener>> {
+fn open(wanted: &ListenAddress<'_>, ipv4_ports: &HashSet<u16>, backlog: i32) -> io::Result<Vec<TcpListener>> {
     let mut opened = Vec::new();
     let mut missing = None;
     for address in &wanted.addresses {
@@ -75,7 +75,7 @@ fn open(wanted: &Wanted<'_>, ipv4_ports: &HashSet<u16>, backlog: i32) -> io::Res
     match missing {
         Some((_, error)) if opened.is_empty() => Err(error),
         Some((address, error)) => {
-            let Wanted { option, listen, .. } = wanted;
+            let ListenAddress { option, listen, .. } = wanted;
             tracing::warn!(option, %listen, %address, %error, "not listening at one of the addresses of this name: this machine does not have it");
             Ok(opened)
         }

@@ -4,9 +4,9 @@
 //! a refused SEND, SUBSCRIBE, UNSUBSCRIBE, ACK or NACK does not end the session, and the text of the ERROR comes as a
 //! MESSAGE of `/user/queue/errors`.
 
-use super::action::{About, Action, Publish, Receipt, Target};
+use super::action::{Action, Publish, Receipt, RefusedAction, Target};
 use super::state::State;
-use super::{Closing, Reject, Rejection, Session};
+use super::{Closing, ErrorReply, Rejection, Session};
 use crate::destination::{Address, Destination, Owner, Selector};
 use crate::users::permissions::{Denied, Permissions, Verb};
 use crate::users::{Credentials, Principal, Refused, Secret, bare_token};
@@ -98,7 +98,7 @@ impl Session {
     }
 
     fn judge_again(&mut self, actions: &mut Vec<Action>) {
-        self.grants.forget();
+        self.access_cache.forget();
         self.transactions.judge_again();
         let owner = self.owner();
         let denied: Vec<_> = self
@@ -123,7 +123,7 @@ impl Session {
     }
 
     /// Checks the next parked frame against the new rules.
-    pub(super) fn judge_parked(&mut self) {
+    pub(super) fn recheck_parked(&mut self) {
         let owner = self.owner();
         let may_send =
             |to: &Destination| self.judge(Verb::Send, &Selector::Exact(to.clone()), &owner).is_ok();
@@ -162,7 +162,7 @@ impl Session {
         }
         let authorization = Some(Secret::new(&format!("Bearer {token}")));
         let credentials = Credentials { authorization, ..Credentials::default() };
-        actions.push(Action::Renew { credentials, receipt: self.owe(receipt) });
+        actions.push(Action::Renew { credentials, receipt: self.register_receipt(receipt) });
         Ok(())
     }
 
@@ -185,7 +185,7 @@ impl Session {
             Ok(_) => self.fail(receipt, &Rejection::other_principal(), actions),
             Err(refused) => {
                 let closing = refused.limit.map_or(Closing::Unauthenticated, Closing::Limit);
-                let reject = Reject { summary: refused.summary, detail: &refused.detail };
+                let reject = ErrorReply { summary: refused.summary, detail: &refused.detail };
                 self.error(receipt, reject, None, closing, actions);
             }
         }
@@ -224,19 +224,19 @@ impl Session {
     /// The broker refuses what an action was about: ERROR and close, or where `soft-errors` were asked for a MESSAGE.
     pub fn refused(
         &mut self,
-        about: About,
+        about: RefusedAction,
         receipt: Option<Receipt>,
-        error: Reject<'_>,
+        error: ErrorReply<'_>,
         closing: Closing,
         actions: &mut Vec<Action>,
     ) {
-        if !self.soft_errors || self.state != State::Connected || about == About::Other {
+        if !self.soft_errors || self.state != State::Connected || about == RefusedAction::Other {
             return self.refuse(receipt, error, closing, actions);
         }
         if let Closing::Limit(option) = closing {
             actions.push(Action::Limit(option));
         }
-        if let About::Subscribe(key) = about {
+        if let RefusedAction::Subscribe(key) = about {
             self.end(key);
             if let Some(name) = self.temps.refused(key) {
                 self.subscriptions.remove_text(&name);
@@ -246,7 +246,7 @@ impl Session {
             self.receipts.cancel(receipt);
         }
         self.report_texts(receipt, error, None, actions);
-        self.let_receipts_go(actions);
+        self.release_receipts(actions);
     }
 
     /// What the ERROR would have said, as a MESSAGE to this session alone.
@@ -258,7 +258,7 @@ impl Session {
     fn report_texts(
         &mut self,
         receipt: Option<Receipt>,
-        error: Reject<'_>,
+        error: ErrorReply<'_>,
         about: Option<(&'static str, Box<str>)>,
         actions: &mut Vec<Action>,
     ) {

@@ -18,24 +18,24 @@
 use super::action::{Action, Disposition, Receipt, Settle};
 use super::send::octets;
 use super::subscriptions::{Mode, Name, Subscription};
-use super::transactions::Parked;
-use super::unsettled::{AckId, Found, Reach};
+use super::transactions::TransactionFrame;
+use super::unsettled::{AckId, AckScope, Found};
 use super::{Rejection, Session};
-use crate::outbox::Key;
+use crate::outbound_queue::Key;
 use crate::work;
 use std::borrow::Cow;
 use stompbox_frames::stomp::{Command, Frame, Version};
 
 /// What an ACK or a NACK is about.
-enum Target {
+enum AckTarget {
     /// A delivery that is unsettled.
-    Delivery { key: Key, at: usize, reach: Reach },
+    Delivery { key: Key, at: usize, reach: AckScope },
     /// A subscription in auto mode, where nothing is left to settle.
     Auto,
 }
 
 /// How a frame names a delivery.
-enum Naming<'a> {
+enum DeliveryName<'a> {
     /// The header `id` of STOMP 1.2: the MESSAGE's `ack`, or its `message-id` from clients that know only that.
     Ack(Cow<'a, str>),
     Message(Cow<'a, str>),
@@ -59,15 +59,15 @@ impl Session {
             return Ok(());
         }
         match self.settle(&target, disposition) {
-            Some(settle) => actions.push(Action::Settle { settle, receipt: self.owe(receipt) }),
+            Some(settle) => actions.push(Action::Settle { settle, receipt: self.register_receipt(receipt) }),
             None => self.receipt(receipt.take(), actions),
         }
         Ok(())
     }
 
     /// Settles here, and says what is to be settled in a queue.
-    fn settle(&mut self, target: &Target, disposition: Disposition) -> Option<Settle> {
-        let &Target::Delivery { key, at, reach } = target else { return None };
+    fn settle(&mut self, target: &AckTarget, disposition: Disposition) -> Option<Settle> {
+        let &AckTarget::Delivery { key, at, reach } = target else { return None };
         let tags = self.subscriptions.change(key, |subscription| subscription.unsettled.settle(at, reach))?;
         (!tags.is_empty()).then_some(Settle { key, tags, disposition })
     }
@@ -77,52 +77,56 @@ impl Session {
         &mut self,
         frame: &Frame,
         transaction: &str,
-        target: &Target,
+        target: &AckTarget,
         disposition: Disposition,
     ) -> Result<(), Rejection> {
         let bytes = octets(frame);
         let serial = self.transactions.admit(frame.command, transaction, bytes, &self.options)?;
-        if let &Target::Delivery { key, at, reach } = target
+        if let &AckTarget::Delivery { key, at, reach } = target
             && let Some(numbers) = self
                 .subscriptions
                 .change(key, |subscription| subscription.unsettled.reserve(at, reach, serial))
         {
-            self.transactions.park(transaction, Parked::Settle { key, numbers, disposition }, bytes);
+            self.transactions.park(
+                transaction,
+                TransactionFrame::Settle { key, numbers, disposition },
+                bytes,
+            );
         }
         Ok(())
     }
 
     /// Finds the delivery that the frame names.
-    fn target(&self, frame: &Frame) -> Result<Target, Rejection> {
+    fn target(&self, frame: &Frame) -> Result<AckTarget, Rejection> {
         let subscription = frame.header("subscription");
         let named = subscription.as_deref().and_then(|id| self.subscriptions.named(Name::Id(id)));
-        let naming = match self.naming(frame) {
-            Err(_) if named.is_some_and(is_auto) => return Ok(Target::Auto),
-            naming => naming?,
+        let delivery_name = match self.delivery_name(frame) {
+            Err(_) if named.is_some_and(is_auto) => return Ok(AckTarget::Auto),
+            delivery_name => delivery_name?,
         };
-        let found = match &naming {
-            Naming::Ack(id) => self.by_ack(frame.command, id, named),
-            Naming::Message(id) => match (subscription.as_deref(), named) {
+        let found = match &delivery_name {
+            DeliveryName::Ack(id) => self.by_ack(frame.command, id, named),
+            DeliveryName::Message(id) => match (subscription.as_deref(), named) {
                 (Some(name), None) => Err(Rejection::not_subscribed(frame.command, name)),
                 (_, named) => self.by_message(frame.command, id, named),
             },
         };
-        if let (Ok(Target::Delivery { key, .. }), Some(name)) = (&found, subscription.as_deref())
+        if let (Ok(AckTarget::Delivery { key, .. }), Some(name)) = (&found, subscription.as_deref())
             && let Some(other) = self.subscriptions.get(*key)
             && named.is_none_or(|named| named.key != *key)
         {
-            let (Naming::Ack(id) | Naming::Message(id)) = &naming;
+            let (DeliveryName::Ack(id) | DeliveryName::Message(id)) = &delivery_name;
             return Err(Rejection::delivered_to_other(frame.command, id, name, other.name().text()));
         }
-        let (Naming::Ack(id) | Naming::Message(id)) = &naming;
+        let (DeliveryName::Ack(id) | DeliveryName::Message(id)) = &delivery_name;
         found.or_else(|rejection| match (subscription.as_deref(), named) {
             (Some(name), Some(named)) if is_auto(named) => match self.holder_of_queue_message(id) {
                 Some(other) => {
                     Err(Rejection::delivered_to_other(frame.command, id, name, other.name().text()))
                 }
-                None => Ok(Target::Auto),
+                None => Ok(AckTarget::Auto),
             },
-            (None, _) if self.may_be_of_auto(frame.command, id) => Ok(Target::Auto),
+            (None, _) if self.may_be_of_auto(frame.command, id) => Ok(AckTarget::Auto),
             _ => Err(rejection),
         })
     }
@@ -151,14 +155,14 @@ impl Session {
         number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
     }
 
-    fn naming<'a>(&self, frame: &'a Frame) -> Result<Naming<'a>, Rejection> {
+    fn delivery_name<'a>(&self, frame: &'a Frame) -> Result<DeliveryName<'a>, Rejection> {
         let id = frame.header("id");
         let message = frame.header("message-id");
-        let (naming, needed) = match self.version {
-            Version::V1_2 => (id.map(Naming::Ack).or(message.map(Naming::Message)), "id"),
-            Version::V1_0 | Version::V1_1 => (message.or(id).map(Naming::Message), "message-id"),
+        let (delivery_name, needed) = match self.version {
+            Version::V1_2 => (id.map(DeliveryName::Ack).or(message.map(DeliveryName::Message)), "id"),
+            Version::V1_0 | Version::V1_1 => (message.or(id).map(DeliveryName::Message), "message-id"),
         };
-        naming.ok_or_else(|| Rejection::missing(frame.command, needed))
+        delivery_name.ok_or_else(|| Rejection::missing(frame.command, needed))
     }
 
     /// Finds a delivery by its `ack` value, or if no delivery has it, by the same text as a `message-id`.
@@ -167,7 +171,7 @@ impl Session {
         command: Command,
         id: &str,
         subscription: Option<&Subscription>,
-    ) -> Result<Target, Rejection> {
+    ) -> Result<AckTarget, Rejection> {
         let parsed = AckId::parse(self.token, id);
         match parsed.and_then(|AckId { key, number }| Some((self.subscriptions.get(key)?, number))) {
             Some((subscription, number)) => {
@@ -185,7 +189,7 @@ impl Session {
         command: Command,
         id: &str,
         subscription: Option<&Subscription>,
-    ) -> Result<Target, Rejection> {
+    ) -> Result<AckTarget, Rejection> {
         if let Some(subscription) = subscription {
             return match subscription.unsettled.by_message(id) {
                 Found::Nowhere => Err(Rejection::not_delivered_to(command, id, subscription.name().text())),
@@ -210,9 +214,11 @@ impl Session {
         id: &str,
         subscription: &Subscription,
         found: Found,
-    ) -> Result<Target, Rejection> {
+    ) -> Result<AckTarget, Rejection> {
         match (found, subscription.mode) {
-            (Found::At(at), Mode::Client(reach)) => Ok(Target::Delivery { key: subscription.key, at, reach }),
+            (Found::At(at), Mode::Client(reach)) => {
+                Ok(AckTarget::Delivery { key: subscription.key, at, reach })
+            }
             (Found::Reserved, _) => Err(Rejection::reserved(command, id)),
             (Found::At(_) | Found::Nowhere, _) => Err(Rejection::not_unsettled(command, id, self.hint())),
         }

@@ -2,7 +2,7 @@
 
 use super::Closing;
 use crate::destination::{Destination, Owner, Selector, UserPath};
-use crate::outbox::{Key, Tag};
+use crate::outbound_queue::{Key, Tag};
 use crate::users::Credentials;
 use crate::users::permissions::{Denied, Verb};
 use bytes::Bytes;
@@ -45,7 +45,7 @@ pub enum Action {
     Report(Publish),
     /// Subscribe, then complete or refuse.
     Subscribe(Subscribe),
-    /// End a subscription (what is still in the outbox for it goes back), then complete.
+    /// End a subscription (what is still in the outbound queue for it goes back), then complete.
     Unsubscribe {
         /// Which.
         key: Key,
@@ -131,7 +131,7 @@ pub enum Target {
 
 /// What a refusal is about: what must be taken back where it costs no more than that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum About {
+pub enum RefusedAction {
     /// A SEND.
     Publish,
     /// The subscription of this name.
@@ -143,7 +143,7 @@ pub enum About {
 /// A SUBSCRIBE to be done.
 #[derive(Clone, Debug)]
 pub struct Subscribe {
-    /// The session's name for it, used on parcels.
+    /// The session's name for it, used on deliveries.
     pub key: Key,
     /// To what, resolved.
     pub selector: Selector,
@@ -188,9 +188,9 @@ pub enum Step {
     Settle(Settle),
 }
 
-/// What to do with a parcel.
+/// What to do with a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Delivery {
+pub enum DeliveryAction {
     /// Write prefix and tail.
     Write {
         /// Report its tag to the queue as accepted once it is written (auto mode).
@@ -199,8 +199,8 @@ pub enum Delivery {
     /// The subscription is gone: not sent.
     Skip,
     /// The subscription has too many unsettled deliveries (`unsettled-max`): the slow-consumer outcome.
-    TooManyUnsettled,
+    UnsettledCountExceeded,
     /// All unsettled deliveries of the session take too much memory (`subscription-bytes-max`): the slow-consumer
     /// outcome.
-    TooMuchUnsettled,
+    UnsettledBytesExceeded,
 }

@@ -1,6 +1,6 @@
 //! Why a conversation ends.
 
-use crate::outbox::Key;
+use crate::outbound_queue::Key;
 
 /// Why a connection ends. Expected ends are values, logged and counted in one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

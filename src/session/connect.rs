@@ -15,8 +15,8 @@ const HEART_BEAT_MIN: u32 = 500;
 
 impl Session {
     /// How often the client is sent something at least, by what was agreed at CONNECT.
-    pub fn beats_every(&self) -> Option<Duration> {
-        self.timers.beats_every()
+    pub fn heartbeat_interval(&self) -> Option<Duration> {
+        self.timers.heartbeat_interval()
     }
 
     /// The first frame.

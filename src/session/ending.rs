@@ -3,9 +3,9 @@
 use super::action::{Action, Receipt};
 use super::state::State;
 use super::subscriptions::{Subscription, Subscriptions};
-use super::temp::Temps;
-use super::{Closing, Reject, Rejection, Session};
-use crate::outbox::{Key, Tag};
+use super::temp::TempQueues;
+use super::{Closing, ErrorReply, Rejection, Session};
+use crate::outbound_queue::{Key, Tag};
 use stompbox_frames::stomp::{Command, encode};
 
 impl Session {
@@ -14,7 +14,7 @@ impl Session {
     pub fn refuse(
         &mut self,
         receipt: Option<Receipt>,
-        error: Reject<'_>,
+        error: ErrorReply<'_>,
         closing: Closing,
         actions: &mut Vec<Action>,
     ) {
@@ -46,7 +46,7 @@ impl Session {
     pub(super) fn error(
         &mut self,
         receipt: Option<Receipt>,
-        texts: Reject<'_>,
+        texts: ErrorReply<'_>,
         extra: Option<(&str, &str)>,
         closing: Closing,
         actions: &mut Vec<Action>,
@@ -93,6 +93,6 @@ impl Session {
     fn forget(&mut self) {
         self.subscriptions = Subscriptions::default();
         std::mem::take(&mut self.transactions).into_discarded().for_each(|one| self.discard(one));
-        self.temps = Temps::default();
+        self.temps = TempQueues::default();
     }
 }

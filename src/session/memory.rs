@@ -44,7 +44,7 @@ impl Session {
         self.transactions.held_bytes() + discarded.map(|one| one.bytes).sum::<usize>()
     }
 
-    /// Discards the frames of a transaction that is not committed. [`Session::do_portion`] frees them.
+    /// Discards the frames of a transaction that is not committed. [`Session::run_deferred_step`] frees them.
     pub(super) fn discard(&mut self, discarded: Discarded) {
         if !discarded.parked.is_empty() {
             self.rare.get_or_insert_default().discarded.push(discarded);
@@ -56,14 +56,14 @@ impl Session {
     }
 
     /// Returns whether portions are left: parked frames to be checked against new rules, or discarded frames to be
-    /// freed. The caller must do them ([`Session::do_portion`]) before it handles the next frame.
-    pub fn has_portions(&self) -> bool {
+    /// freed. The caller must do them ([`Session::run_deferred_step`]) before it handles the next frame.
+    pub fn has_deferred_work(&self) -> bool {
         self.transactions.has_unjudged() || self.has_discarded()
     }
 
     /// Checks one parked frame against the new rules, or frees one discarded frame.
-    pub fn do_portion(&mut self) {
-        if self.transactions.has_unjudged() { self.judge_parked() } else { self.free_discarded() }
+    pub fn run_deferred_step(&mut self) {
+        if self.transactions.has_unjudged() { self.recheck_parked() } else { self.free_discarded() }
     }
 
     fn free_discarded(&mut self) {

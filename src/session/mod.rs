@@ -30,18 +30,18 @@
 //! [`extensions`].
 
 mod access;
+mod access_cache;
 mod acknowledge;
 mod action;
 mod closing;
 mod connect;
 mod ending;
+mod errors;
 pub mod extensions;
-mod grants;
 mod memory;
 mod options;
 mod prefetch;
 mod receipts;
-mod reject;
 mod send;
 mod state;
 mod subscribe;
@@ -54,30 +54,32 @@ mod unsettled;
 #[cfg(test)]
 mod tests;
 
-pub use action::{About, Action, Delivery, Disposition, Publish, Receipt, Settle, Step, Subscribe, Target};
+pub use action::{
+    Action, DeliveryAction, Disposition, Publish, Receipt, RefusedAction, Settle, Step, Subscribe, Target,
+};
 pub use closing::{Closing, Slowness};
+pub use errors::ErrorReply;
 pub use options::Options;
-pub use reject::Reject;
 
-use crate::outbox::Parcel;
+use crate::outbound_queue::Delivery;
 use crate::users::permissions::Permissions;
 use crate::users::{Principal, Refused};
 use access::may_be_soft;
+use access_cache::AccessCache;
 use bytes::{Bytes, BytesMut};
+use errors::{Rejection, required};
 use extensions::Warned;
-use grants::Grants;
 use receipts::Receipts;
-use reject::{Rejection, required};
 use state::State;
 use std::sync::Arc;
 use std::time::Instant;
-use stompbox_frames::message::{self, Delivery as Prefix};
+use stompbox_frames::message::{self, DeliveryHeaders};
 use stompbox_frames::stomp::{Command, DecodeError, Frame, Version, encode};
 use subscriptions::{Mode, Subscription, Subscriptions};
-use temp::Temps;
-use timers::{Beat, Rate, Timers};
+use temp::TempQueues;
+use timers::{HeartbeatEvent, Rate, Timers};
 use transactions::{Discarded, Transactions};
-use unsettled::{AckId, Spelling, Token};
+use unsettled::{AckId, AckIdBuffer, Token};
 
 /// Makes names that nobody can guess for temporary queues: the part behind `/temp-queue/`, starting with `~`.
 type Addresses = dyn Fn() -> String + Send + Sync;
@@ -99,17 +101,17 @@ pub struct Session {
     id: Box<str>,
     /// The rules; none before it is let in.
     permissions: Option<Arc<Permissions>>,
-    grants: Grants,
+    access_cache: AccessCache,
     rate: Rate,
     transactions: Transactions,
-    temps: Temps,
+    temps: TempQueues,
     /// State that few sessions need.
-    rare: Option<Box<Rare>>,
+    rare: Option<Box<RareState>>,
 }
 
 /// State that few sessions need, in a box of its own.
 #[derive(Debug, Default)]
-struct Rare {
+struct RareState {
     /// Ignored headers that were logged.
     warned: Warned,
     /// What the ERROR said with which it ended.
@@ -129,7 +131,7 @@ impl Session {
             id: id.into(),
             principal: Principal::default(),
             permissions: None,
-            grants: Grants::default(),
+            access_cache: AccessCache::default(),
             soft_errors: false,
             version: Version::V1_2,
             state: State::Connecting,
@@ -138,7 +140,7 @@ impl Session {
             receipts: Receipts::default(),
             subscriptions: Subscriptions::default(),
             transactions: Transactions::default(),
-            temps: Temps::default(),
+            temps: TempQueues::default(),
             rare: None,
         }
     }
@@ -177,7 +179,7 @@ impl Session {
         (transaction.map(Box::from), frame.header("destination").map(Box::from))
     }
 
-    /// The octets were no frame.
+    /// The bytes were no frame.
     pub fn malformed(&mut self, error: &DecodeError, actions: &mut Vec<Action>) {
         if self.state != State::Leaving {
             let receipt = error.receipt.as_deref().map(Receipt::from);
@@ -201,7 +203,7 @@ impl Session {
             }
             Err(refused) => {
                 let closing = refused.limit.map_or(Closing::Unauthenticated, Closing::Limit);
-                let texts = Reject { summary: refused.summary, detail: &refused.detail };
+                let texts = ErrorReply { summary: refused.summary, detail: &refused.detail };
                 self.error(None, texts, None, closing, actions);
             }
         }
@@ -215,11 +217,11 @@ impl Session {
         }
         let frame = self.encode_receipt(&receipt, extra);
         self.receipts.done(&receipt, frame);
-        self.let_receipts_go(actions);
+        self.release_receipts(actions);
     }
 
     /// Those that nothing before them holds up any more.
-    fn let_receipts_go(&mut self, actions: &mut Vec<Action>) {
+    fn release_receipts(&mut self, actions: &mut Vec<Action>) {
         while let Some(frame) = self.receipts.pop() {
             actions.push(Action::Write(frame));
         }
@@ -228,45 +230,47 @@ impl Session {
         }
     }
 
-    /// A parcel is about to be written: appends its prefix.
-    pub fn deliver(&mut self, parcel: &Parcel, prefix: &mut BytesMut) -> Delivery {
+    /// A delivery is about to be written: appends its prefix.
+    pub fn deliver(&mut self, delivery: &Delivery, prefix: &mut BytesMut) -> DeliveryAction {
         let (version, token, unsettled_max) = (self.version, self.token, self.options.unsettled_max);
         let is_full = self.subscriptions.unsettled_bytes() >= self.options.subscription_bytes_max;
         let deliver = |subscription: &mut Subscription| {
-            let mut spelling = Spelling::default();
+            let mut spelling = AckIdBuffer::default();
             let mut ack = None;
             if let Mode::Client(_) = subscription.mode {
                 // A work queue's deliveries are bounded by the credit of its consumer.
-                if parcel.tag == 0 && subscription.unsettled.len() >= unsettled_max {
-                    return Delivery::TooManyUnsettled;
+                if delivery.tag == 0 && subscription.unsettled.len() >= unsettled_max {
+                    return DeliveryAction::UnsettledCountExceeded;
                 }
-                if parcel.tag == 0 && is_full {
-                    return Delivery::TooMuchUnsettled;
+                if delivery.tag == 0 && is_full {
+                    return DeliveryAction::UnsettledBytesExceeded;
                 }
-                let number = subscription.unsettled.deliver(parcel.tag, parcel.message.id());
+                let number = subscription.unsettled.deliver(delivery.tag, delivery.message.id());
                 if version == Version::V1_2 {
-                    ack = Some(AckId { key: parcel.key, number }.spell(token, &mut spelling));
+                    ack = Some(AckId { key: delivery.key, number }.spell(token, &mut spelling));
                 }
             }
             let subscription_id = subscription.id.as_deref();
             message::prefix(
                 prefix,
                 version,
-                Prefix { subscription: subscription_id, ack, count: parcel.count },
+                DeliveryHeaders { subscription: subscription_id, ack, count: delivery.count },
             );
-            Delivery::Write { settle_when_written: subscription.mode == Mode::Auto && parcel.tag != 0 }
+            DeliveryAction::Write {
+                settle_when_written: subscription.mode == Mode::Auto && delivery.tag != 0,
+            }
         };
-        self.subscriptions.change(parcel.key, deliver).unwrap_or(Delivery::Skip)
+        self.subscriptions.change(delivery.key, deliver).unwrap_or(DeliveryAction::Skip)
     }
 
-    /// Any octet was received.
-    pub fn heard(&mut self, now: Instant) {
-        self.timers.heard(now);
+    /// Any byte was received.
+    pub fn note_input(&mut self, now: Instant) {
+        self.timers.note_input(now);
     }
 
-    /// Any octet was written.
-    pub fn wrote(&mut self, now: Instant) {
-        self.timers.wrote(now);
+    /// Any byte was written.
+    pub fn note_output(&mut self, now: Instant) {
+        self.timers.note_output(now);
     }
 
     /// When [`Session::expire`] wants to be called.
@@ -290,8 +294,8 @@ impl Session {
             }
             State::Connected if self.is_expired(now) => self.fail(None, &Rejection::expired(), actions),
             State::Connected => match self.timers.beat(now) {
-                Some(Beat::Send) => actions.push(Action::HeartBeat),
-                Some(Beat::Lost) => self.close(Closing::HeartbeatLost, actions),
+                Some(HeartbeatEvent::Send) => actions.push(Action::HeartBeat),
+                Some(HeartbeatEvent::Lost) => self.close(Closing::HeartbeatLost, actions),
                 None => {}
             },
             State::Authenticating { .. } | State::Leaving | State::Closed => {}
@@ -361,9 +365,9 @@ impl Session {
     }
 
     /// The receipt of a frame whose work is done elsewhere: it travels in an action.
-    fn owe(&mut self, receipt: &mut Option<Receipt>) -> Option<Receipt> {
+    fn register_receipt(&mut self, receipt: &mut Option<Receipt>) -> Option<Receipt> {
         let receipt = receipt.take()?;
-        self.receipts.owe(receipt.clone());
+        self.receipts.register_receipt(receipt.clone());
         Some(receipt)
     }
 

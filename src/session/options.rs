@@ -9,7 +9,7 @@ pub struct Options {
     /// The broker's own heart-beat, milliseconds (`heart-beat`, default 10000,10000); a value between 0 and
     /// 500 counts as 500.
     pub heart_beat: HeartBeat,
-    /// `connect-silence` (10 s): from the start or the last octet, until CONNECT is complete.
+    /// `connect-silence` (10 s): from the start or the last byte, until CONNECT is complete.
     pub connect_silence: Duration,
     /// `connect-timeout` (60 s): in all until CONNECT is complete.
     pub connect_timeout: Duration,
@@ -25,7 +25,7 @@ pub struct Options {
     pub transactions_max: usize,
     /// `transaction-frames-max` (10000): frames in one open transaction.
     pub transaction_frames_max: usize,
-    /// `transaction-bytes-max` (4 MiB): octets parked in all open transactions of a connection.
+    /// `transaction-bytes-max` (4 MiB): bytes parked in all open transactions of a connection.
     pub transaction_bytes_max: usize,
     /// `temp-queues-max` (100).
     pub temp_queues_max: usize,
@@ -36,9 +36,9 @@ pub struct Options {
     pub prefetch_count: u32,
     /// `frames-per-second-max` (0: off).
     pub frames_per_second_max: u32,
-    /// `header-bytes-max` (16 KiB): octets of a header line; frames come with no longer one but `to`.
+    /// `header-bytes-max` (16 KiB): bytes of a header line; frames come with no longer one but `to`.
     pub header_bytes_max: usize,
-    /// `to-bytes-max` (256 KiB): octets of the header `to` of a SEND to `/users/`.
+    /// `to-bytes-max` (256 KiB): bytes of the header `to` of a SEND to `/users/`.
     pub to_bytes_max: usize,
     /// `to-names-max` (10000): names in it.
     pub to_names_max: usize,
@@ -48,7 +48,7 @@ pub struct Options {
     pub strict_headers: bool,
     /// `heart-beat-tolerance` (2): number of silent intervals after which a client is lost.
     pub heart_beat_tolerance: u32,
-    /// Prefix of this broker's message-ids, before the dash and the number. It changes at each start.
+    /// DeliveryHeaders of this broker's message-ids, before the dash and the number. It changes at each start.
     pub boot_id: Box<str>,
     /// `server` header of CONNECTED, "stompbox/0.1.0".
     pub server: &'static str,

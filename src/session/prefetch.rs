@@ -24,16 +24,16 @@ pub(super) struct Prefetch {
 }
 
 /// The limit that one header sets, with the header's name and value.
-struct Said<'a, T> {
+struct PrefetchLimit<'a, T> {
     amount: T,
     name: &'static str,
     value: &'a str,
 }
 
 /// The limits of all headers together; two that contradict each other are refused.
-struct Wishes<'a, T>(Option<Said<'a, T>>);
+struct PrefetchLimits<'a, T>(Option<PrefetchLimit<'a, T>>);
 
-impl<'a, T: PartialEq> Wishes<'a, T> {
+impl<'a, T: PartialEq> PrefetchLimits<'a, T> {
     fn add(&mut self, amount: T, name: &'static str, value: &'a str) -> Result<(), Rejection> {
         match &self.0 {
             Some(said) if said.amount != amount => {
@@ -41,7 +41,7 @@ impl<'a, T: PartialEq> Wishes<'a, T> {
             }
             Some(_) => Ok(()),
             None => {
-                self.0 = Some(Said { amount, name, value });
+                self.0 = Some(PrefetchLimit { amount, name, value });
                 Ok(())
             }
         }
@@ -56,7 +56,7 @@ impl Session {
             .chain([CREDIT, WINDOW])
             .filter_map(|name| Some((name, frame.header(name)?)))
             .collect();
-        let (mut count, mut bytes) = (Wishes(None), Wishes(None));
+        let (mut count, mut bytes) = (PrefetchLimits(None), PrefetchLimits(None));
         let mut unbounded = false;
         for (name, value) in &values {
             let (name, value) = (*name, value.trim());

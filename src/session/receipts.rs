@@ -10,11 +10,11 @@ use std::collections::VecDeque;
 /// The receipts between the oldest that is owed and the newest.
 #[derive(Debug, Default)]
 pub(super) struct Receipts {
-    line: VecDeque<Place>,
+    line: VecDeque<ReceiptSlot>,
 }
 
 #[derive(Debug)]
-enum Place {
+enum ReceiptSlot {
     /// The work is not done.
     Owed(Receipt),
     /// It is, but not what came before.
@@ -28,26 +28,26 @@ impl Receipts {
     }
 
     /// A receipt that [`Receipts::done`] will be called for.
-    pub(super) fn owe(&mut self, receipt: Receipt) {
-        self.line.push_back(Place::Owed(receipt));
+    pub(super) fn register_receipt(&mut self, receipt: Receipt) {
+        self.line.push_back(ReceiptSlot::Owed(receipt));
     }
 
     /// A receipt whose work was done at once.
     pub(super) fn ready(&mut self, frame: Bytes) {
-        self.line.push_back(Place::Ready(frame));
+        self.line.push_back(ReceiptSlot::Ready(frame));
     }
 
     /// The work of the oldest owed receipt of this name is done.
     pub(super) fn done(&mut self, receipt: &str, frame: Bytes) {
-        let owed = |place: &&mut Place| matches!(place, Place::Owed(id) if **id == *receipt);
+        let owed = |place: &&mut ReceiptSlot| matches!(place, ReceiptSlot::Owed(id) if **id == *receipt);
         if let Some(place) = self.line.iter_mut().find(owed) {
-            *place = Place::Ready(frame);
+            *place = ReceiptSlot::Ready(frame);
         }
     }
 
     /// The work of the oldest owed receipt of this name will not be done, and it does not leave.
     pub(super) fn cancel(&mut self, receipt: &str) {
-        let owed = |place: &Place| matches!(place, Place::Owed(id) if **id == *receipt);
+        let owed = |place: &ReceiptSlot| matches!(place, ReceiptSlot::Owed(id) if **id == *receipt);
         if let Some(at) = self.line.iter().position(owed) {
             self.line.remove(at);
         }
@@ -56,7 +56,7 @@ impl Receipts {
     /// The next receipt that may leave.
     pub(super) fn pop(&mut self) -> Option<Bytes> {
         match self.line.pop_front()? {
-            Place::Ready(frame) => Some(frame),
+            ReceiptSlot::Ready(frame) => Some(frame),
             owed => {
                 self.line.push_front(owed);
                 None

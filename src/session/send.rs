@@ -1,11 +1,11 @@
 //! SEND: where it goes, whether it may, and what the broker says of its sender.
 
 use super::action::{Action, Publish, Receipt, Target};
-use super::temp::Place;
-use super::transactions::Parked;
+use super::temp::TempDestination;
+use super::transactions::TransactionFrame;
 use super::{Rejection, Session, required};
 use crate::destination::{
-    Address, Destination, Kind, Owner, Selector, UserPath, Whose, check_dialect, recipients,
+    Address, Destination, Kind, Owner, Selector, UserPath, Whose, recipients, reject_activemq_forms,
 };
 use crate::users::permissions::Verb;
 use bytes::Bytes;
@@ -44,10 +44,12 @@ impl Session {
         match transaction {
             Some(transaction) => {
                 let publish = Publish { frame: compact(&publish.frame), ..publish };
-                self.transactions.park(&transaction, Parked::Publish(Box::new(publish)), bytes);
+                self.transactions.park(&transaction, TransactionFrame::Publish(Box::new(publish)), bytes);
                 self.receipt(receipt.take(), actions);
             }
-            None => actions.push(Action::Publish(Publish { receipt: self.owe(receipt), ..publish })),
+            None => {
+                actions.push(Action::Publish(Publish { receipt: self.register_receipt(receipt), ..publish }))
+            }
         }
         Ok(())
     }
@@ -68,7 +70,7 @@ impl Session {
     /// clients send to the same one again and again.
     fn route(&mut self, frame: &Frame) -> Result<Option<Route>, Rejection> {
         let text = required(frame, "destination")?;
-        if let Some(destination) = self.grants.last(&text) {
+        if let Some(destination) = self.access_cache.last(&text) {
             return Ok(Some(Route { to: Target::One(destination), shown: text.into() }));
         }
         let max = self.options.destination_bytes_max;
@@ -82,7 +84,7 @@ impl Session {
             Address::Plain(Selector::Exact(destination)) => {
                 let destination = self.resolve(&text, destination)?;
                 self.may(Verb::Send, &text, &Selector::Exact(destination.clone()))?;
-                self.grants.remember(&text, &destination);
+                self.access_cache.remember(&text, &destination);
                 return Ok(Some(Route { to: Target::One(destination), shown: text.into() }));
             }
             Address::Plain(Selector::Pattern(_)) => unreachable!("parse_send refuses wildcards"),
@@ -120,9 +122,9 @@ impl Session {
 
     /// A temporary queue of this session's own is sent to by its address.
     fn resolve(&self, text: &str, destination: Destination) -> Result<Destination, Rejection> {
-        match Place::of(&destination) {
-            Place::Address | Place::Elsewhere => Ok(destination),
-            Place::Own(name) => match self.temps.get(name) {
+        match TempDestination::of(&destination) {
+            TempDestination::Address | TempDestination::Elsewhere => Ok(destination),
+            TempDestination::Own(name) => match self.temps.get(name) {
                 Some(temp) => Ok(temp.address.clone()),
                 None => Err(Rejection::unknown_temp_queue(text)),
             },
@@ -156,7 +158,7 @@ impl Session {
         let reply_to = frame.header("reply-to");
         if let Some(reply) = reply_to.as_deref().filter(|reply| reply.starts_with('/')) {
             // Passed on, it would make the answer fail at the receiver, which could not tell why.
-            check_dialect(reply).map_err(Rejection::reply_to)?;
+            reject_activemq_forms(reply).map_err(Rejection::reply_to)?;
         }
         let reply_to = match (kind, reply_to) {
             (_, Some(reply)) if reply.starts_with(Kind::TempQueue.prefix()) => {
@@ -186,8 +188,8 @@ impl Session {
     ) -> Result<Option<Box<str>>, Rejection> {
         let destination =
             Destination::parse(text, self.options.destination_bytes_max).map_err(Rejection::destination)?;
-        let name = match Place::of(&destination) {
-            Place::Own(name) => name,
+        let name = match TempDestination::of(&destination) {
+            TempDestination::Own(name) => name,
             _ if kind != Kind::App => return Ok(None),
             _ if self.temps.has(&destination) => return Ok(Some(text.into())),
             _ => return Err(Rejection::reply_to_elsewhere(text)),

@@ -3,16 +3,16 @@
 use super::action::{Action, Receipt, Subscribe};
 use super::prefetch::Prefetch;
 use super::subscriptions::{Mode, Name, Subscription};
-use super::temp::Place;
+use super::temp::TempDestination;
 use super::unsettled::Unsettled;
 use super::{Rejection, Session, required};
 use crate::destination::{Address, Destination, Kind, Owner, Selector, Whose};
-use crate::outbox::Key;
+use crate::outbound_queue::Key;
 use crate::users::permissions::Verb;
 use stompbox_frames::stomp::{Frame, Version};
 
 /// What is subscribed to, once it is known that it may be.
-struct Wanted<'a> {
+struct SubscribeRequest<'a> {
     id: Option<&'a str>,
     /// As given.
     destination: &'a str,
@@ -26,7 +26,7 @@ struct Wanted<'a> {
     implicit: bool,
 }
 
-impl Wanted<'_> {
+impl SubscribeRequest<'_> {
     fn name(&self) -> Name<'_> {
         self.id.map_or(Name::Destination(self.destination), Name::Id)
     }
@@ -57,7 +57,8 @@ impl Session {
         }
         let names = frame.header("presence-names").is_some_and(|value| value == "true");
         let id = id.as_deref();
-        let wanted = Wanted { id, destination: &destination, mode, prefetch, names, temp, implicit: false };
+        let wanted =
+            SubscribeRequest { id, destination: &destination, mode, prefetch, names, temp, implicit: false };
 
         let replaced = self.implicit(temp);
         self.admit(&wanted, replaced)?;
@@ -75,7 +76,7 @@ impl Session {
         name: &str,
         actions: &mut Vec<Action>,
     ) -> Result<(), Rejection> {
-        let wanted = Wanted {
+        let wanted = SubscribeRequest {
             id: Some(destination),
             destination,
             mode: Mode::Auto,
@@ -111,12 +112,12 @@ impl Session {
             return Ok(());
         };
         self.end(key);
-        actions.push(Action::Unsubscribe { key, receipt: self.owe(receipt) });
+        actions.push(Action::Unsubscribe { key, receipt: self.register_receipt(receipt) });
         Ok(())
     }
 
     /// Whether the name is free and there is room. `replaced` will have gone by then.
-    fn admit(&self, wanted: &Wanted<'_>, replaced: Option<Key>) -> Result<(), Rejection> {
+    fn admit(&self, wanted: &SubscribeRequest<'_>, replaced: Option<Key>) -> Result<(), Rejection> {
         let namesake = self.subscriptions.named(wanted.name());
         if namesake.is_some_and(|subscription| Some(subscription.key) != replaced) {
             return Err(Rejection::subscribed_already(wanted.name().text()));
@@ -129,7 +130,7 @@ impl Session {
 
     fn begin_subscription(
         &mut self,
-        wanted: &Wanted<'_>,
+        wanted: &SubscribeRequest<'_>,
         selector: &Selector,
         receipt: &mut Option<Receipt>,
         actions: &mut Vec<Action>,
@@ -152,8 +153,8 @@ impl Session {
             temp: wanted.temp.map(Box::from),
             unsettled: Unsettled::default(),
         });
-        let receipt = self.owe(receipt);
-        let Wanted { prefetch, names, .. } = *wanted;
+        let receipt = self.register_receipt(receipt);
+        let SubscribeRequest { prefetch, names, .. } = *wanted;
         let Prefetch { count: prefetch, bytes: prefetch_bytes } = prefetch;
         actions.push(Action::Subscribe(Subscribe {
             key,
@@ -234,9 +235,9 @@ impl Session {
 /// The session's name for a temporary queue; addresses of others cannot be subscribed to.
 fn own_name(selector: &Selector) -> Result<Option<&str>, Rejection> {
     let Selector::Exact(destination) = selector else { return Ok(None) };
-    match Place::of(destination) {
-        Place::Own(name) => Ok(Some(name)),
-        Place::Address => Err(Rejection::foreign_temp_queue(destination.as_str())),
-        Place::Elsewhere => Ok(None),
+    match TempDestination::of(destination) {
+        TempDestination::Own(name) => Ok(Some(name)),
+        TempDestination::Address => Err(Rejection::foreign_temp_queue(destination.as_str())),
+        TempDestination::Elsewhere => Ok(None),
     }
 }

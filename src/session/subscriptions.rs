@@ -1,10 +1,10 @@
 //! The subscriptions of a session, by the client's name for them and by ours.
 
 use super::Rejection;
-use super::unsettled::{Reach, Unsettled};
+use super::unsettled::{AckScope, Unsettled};
 use crate::budget::allocation;
 use crate::destination::Selector;
-use crate::outbox::Key;
+use crate::outbound_queue::Key;
 
 /// How deliveries of a subscription are settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub(super) enum Mode {
     /// When they are written.
     Auto,
     /// By the client.
-    Client(Reach),
+    Client(AckScope),
 }
 
 impl Mode {
@@ -20,8 +20,8 @@ impl Mode {
     pub(super) fn parse(value: Option<&str>) -> Result<Mode, Rejection> {
         match value {
             None | Some("auto") => Ok(Mode::Auto),
-            Some("client") => Ok(Mode::Client(Reach::Cumulative)),
-            Some("client-individual") => Ok(Mode::Client(Reach::One)),
+            Some("client") => Ok(Mode::Client(AckScope::Cumulative)),
+            Some("client-individual") => Ok(Mode::Client(AckScope::One)),
             Some(other) => Err(Rejection::ack_mode(other)),
         }
     }

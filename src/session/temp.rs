@@ -3,7 +3,7 @@
 use super::{Options, Rejection};
 use crate::budget::btree_allocation;
 use crate::destination::{Destination, Kind};
-use crate::outbox::Key;
+use crate::outbound_queue::Key;
 use std::collections::BTreeMap;
 
 /// Addresses start with this; names of a client's own choice do not.
@@ -23,11 +23,11 @@ pub(super) struct Temp {
 
 /// All of them, by the session's names for them.
 #[derive(Debug, Default)]
-pub(super) struct Temps {
+pub(super) struct TempQueues {
     by_name: BTreeMap<Box<str>, Temp>,
 }
 
-impl Temps {
+impl TempQueues {
     pub(super) fn get(&self, name: &str) -> Option<&Temp> {
         self.by_name.get(name)
     }
@@ -82,7 +82,7 @@ impl Temps {
 
 /// What a destination is to this session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place<'a> {
+pub(super) enum TempDestination<'a> {
     /// A temporary queue, by a name of this session's own.
     Own(&'a str),
     /// A temporary queue, by the address that somebody told.
@@ -91,12 +91,12 @@ pub(super) enum Place<'a> {
     Elsewhere,
 }
 
-impl Place<'_> {
-    pub(super) fn of(destination: &Destination) -> Place<'_> {
+impl TempDestination<'_> {
+    pub(super) fn of(destination: &Destination) -> TempDestination<'_> {
         match destination.kind() {
-            Kind::TempQueue if destination.name().starts_with(ADDRESS_MARK) => Place::Address,
-            Kind::TempQueue => Place::Own(destination.name()),
-            _ => Place::Elsewhere,
+            Kind::TempQueue if destination.name().starts_with(ADDRESS_MARK) => TempDestination::Address,
+            Kind::TempQueue => TempDestination::Own(destination.name()),
+            _ => TempDestination::Elsewhere,
         }
     }
 }

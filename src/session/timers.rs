@@ -8,8 +8,8 @@ use stompbox_frames::stomp::HeartBeat;
 #[derive(Debug)]
 pub(super) struct Timers {
     started: Instant,
-    heard: Instant,
-    wrote: Instant,
+    last_input: Instant,
+    last_output: Instant,
     /// Idle time after which something is sent; `None`: never.
     beat_after: Option<Duration>,
     /// Silence after which the peer counts as lost; `None`: never.
@@ -18,7 +18,7 @@ pub(super) struct Timers {
 
 /// What a connected session has to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Beat {
+pub(super) enum HeartbeatEvent {
     /// The peer is lost.
     Lost,
     /// Something must be sent.
@@ -27,7 +27,7 @@ pub(super) enum Beat {
 
 /// The option that a session awaiting CONNECT ran into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Late {
+pub(super) enum TimeoutOption {
     /// `connect-silence`
     Silence,
     /// `connect-timeout`
@@ -37,27 +37,27 @@ pub(super) enum Late {
 impl Timers {
     /// The connection begins.
     pub(super) fn new(now: Instant) -> Timers {
-        Timers { started: now, heard: now, wrote: now, beat_after: None, lost_after: None }
+        Timers { started: now, last_input: now, last_output: now, beat_after: None, lost_after: None }
     }
 
-    pub(super) fn heard(&mut self, now: Instant) {
-        self.heard = self.heard.max(now);
+    pub(super) fn note_input(&mut self, now: Instant) {
+        self.last_input = self.last_input.max(now);
     }
 
-    pub(super) fn wrote(&mut self, now: Instant) {
-        self.wrote = self.wrote.max(now);
+    pub(super) fn note_output(&mut self, now: Instant) {
+        self.last_output = self.last_output.max(now);
     }
 
     /// CONNECTED leaves: heart-beats begin, as both sides' `heart-beat` headers say.
     pub(super) fn agree(&mut self, own: HeartBeat, peer: HeartBeat, tolerance: u32, now: Instant) {
-        self.heard(now);
-        self.wrote(now);
+        self.note_input(now);
+        self.note_output(now);
         self.beat_after = interval(own.sends_to(peer)).map(|every| every * 4 / 5);
         self.lost_after = interval(peer.sends_to(own)).map(|every| lost_after(every, tolerance));
     }
 
     /// How often something goes to the peer at least.
-    pub(super) fn beats_every(&self) -> Option<Duration> {
+    pub(super) fn heartbeat_interval(&self) -> Option<Duration> {
         self.beat_after.map(|after| after * 5 / 4)
     }
 
@@ -67,15 +67,15 @@ impl Timers {
     }
 
     /// Whether a session awaiting CONNECT is late.
-    pub(super) fn late(&self, options: &Options, now: Instant) -> Option<Late> {
+    pub(super) fn late(&self, options: &Options, now: Instant) -> Option<TimeoutOption> {
         if is_due(self.started.checked_add(options.connect_timeout), now) {
-            return Some(Late::Timeout);
+            return Some(TimeoutOption::Timeout);
         }
-        is_due(self.silence_ends(options), now).then_some(Late::Silence)
+        is_due(self.silence_ends(options), now).then_some(TimeoutOption::Silence)
     }
 
     fn silence_ends(&self, options: &Options) -> Option<Instant> {
-        self.heard.checked_add(options.connect_silence)
+        self.last_input.checked_add(options.connect_silence)
     }
 
     /// When a heart-beat is due or missing.
@@ -84,22 +84,22 @@ impl Timers {
     }
 
     /// Which of the two it is; a heart-beat counts as written once it was asked for here.
-    pub(super) fn beat(&mut self, now: Instant) -> Option<Beat> {
+    pub(super) fn beat(&mut self, now: Instant) -> Option<HeartbeatEvent> {
         if is_due(self.loss_due(), now) {
-            return Some(Beat::Lost);
+            return Some(HeartbeatEvent::Lost);
         }
         is_due(self.beat_due(), now).then(|| {
-            self.wrote(now);
-            Beat::Send
+            self.note_output(now);
+            HeartbeatEvent::Send
         })
     }
 
     fn beat_due(&self) -> Option<Instant> {
-        self.wrote.checked_add(self.beat_after?)
+        self.last_output.checked_add(self.beat_after?)
     }
 
     fn loss_due(&self) -> Option<Instant> {
-        self.heard.checked_add(self.lost_after?)
+        self.last_input.checked_add(self.lost_after?)
     }
 }
 

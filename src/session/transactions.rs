@@ -2,11 +2,11 @@
 
 use super::action::{Action, Disposition, Publish, Receipt, Settle, Step, Target};
 use super::subscriptions::Subscription;
-use super::unsettled::{Number, Serial};
+use super::unsettled::{Number, TransactionSerial};
 use super::{Options, Rejection, Session, required};
 use crate::budget::allocation;
 use crate::destination::Owner;
-use crate::outbox::Key;
+use crate::outbound_queue::Key;
 use crate::work;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -14,7 +14,7 @@ use stompbox_frames::stomp::{Command, Frame};
 
 /// A frame that waits for COMMIT.
 #[derive(Debug)]
-pub(super) enum Parked {
+pub(super) enum TransactionFrame {
     Publish(Box<Publish>),
     Settle { key: Key, numbers: Vec<Number>, disposition: Disposition },
 }
@@ -31,8 +31,8 @@ enum Lost {
 /// One open transaction.
 #[derive(Debug)]
 struct Transaction {
-    serial: Serial,
-    parked: Vec<Parked>,
+    serial: TransactionSerial,
+    parked: Vec<TransactionFrame>,
     bytes: usize,
     /// Bytes of the destinations, recipients and added headers of its parked frames.
     texts_bytes: usize,
@@ -43,7 +43,7 @@ struct Transaction {
 /// The parked frames of a transaction that is not committed, until they are freed.
 #[derive(Debug)]
 pub(super) struct Discarded {
-    pub(super) parked: Vec<Parked>,
+    pub(super) parked: Vec<TransactionFrame>,
     /// Memory that they hold.
     pub(super) bytes: usize,
 }
@@ -76,20 +76,20 @@ struct Place {
     index: usize,
 }
 
-impl Parked {
+impl TransactionFrame {
     /// Returns the bytes of its texts, without the frame's.
     fn texts_bytes(&self) -> usize {
         match self {
-            Parked::Publish(publish) => texts_bytes(publish),
-            Parked::Settle { numbers, .. } => allocation(numbers.len() * size_of::<Number>()),
+            TransactionFrame::Publish(publish) => texts_bytes(publish),
+            TransactionFrame::Settle { numbers, .. } => allocation(numbers.len() * size_of::<Number>()),
         }
     }
 
     /// Returns the number of its recipients, each of which is an allocation.
     pub(super) fn recipients(&self) -> usize {
         match self {
-            Parked::Publish(publish) => publish.recipients(),
-            Parked::Settle { .. } => 1,
+            TransactionFrame::Publish(publish) => publish.recipients(),
+            TransactionFrame::Settle { .. } => 1,
         }
     }
 }
@@ -123,8 +123,8 @@ fn texts_bytes(publish: &Publish) -> usize {
 const RECIPIENT_BYTES: usize = size_of::<Owner>() + 32;
 
 impl Transactions {
-    /// What a parked frame costs beside its octets.
-    const OVERHEAD_BYTES: usize = size_of::<Parked>() + size_of::<Publish>();
+    /// What a parked frame costs beside its bytes.
+    const OVERHEAD_BYTES: usize = size_of::<TransactionFrame>() + size_of::<Publish>();
     /// Bytes of an open transaction, without its name.
     const OPEN_BYTES: usize = size_of::<(Box<str>, Transaction)>() * 3 / 2;
 
@@ -155,7 +155,7 @@ impl Transactions {
         if self.open.len() >= options.transactions_max {
             return Err(Rejection::transactions(options.transactions_max));
         }
-        let serial = Serial::MIN.saturating_add(self.begun);
+        let serial = TransactionSerial::MIN.saturating_add(self.begun);
         self.begun += 1;
         self.open_bytes += Self::bytes_of(id);
         let transaction = Transaction { serial, parked: Vec::new(), bytes: 0, texts_bytes: 0, lost: None };
@@ -163,14 +163,14 @@ impl Transactions {
         Ok(())
     }
 
-    /// Whether a frame of so many octets may be parked there, and the transaction's serial.
+    /// Whether a frame of so many bytes may be parked there, and the transaction's serial.
     pub(super) fn admit(
         &self,
         command: Command,
         id: &str,
         bytes: usize,
         options: &Options,
-    ) -> Result<Serial, Rejection> {
+    ) -> Result<TransactionSerial, Rejection> {
         let transaction = self.open.get(id).ok_or_else(|| Rejection::no_transaction(command, id))?;
         if transaction.parked.len() >= options.transaction_frames_max {
             return Err(Rejection::transaction_frames(id, options.transaction_frames_max));
@@ -182,7 +182,7 @@ impl Transactions {
     }
 
     /// Parks a frame that was admitted.
-    pub(super) fn park(&mut self, id: &str, parked: Parked, bytes: usize) {
+    pub(super) fn park(&mut self, id: &str, parked: TransactionFrame, bytes: usize) {
         if let Some(transaction) = self.open.get_mut(id) {
             let texts_bytes = parked.texts_bytes();
             transaction.texts_bytes += texts_bytes;
@@ -195,7 +195,7 @@ impl Transactions {
 
     /// What was reserved of this subscription has gone back to its queue.
     pub(super) fn lose(&mut self, subscription: &Subscription) {
-        let serials: BTreeSet<Serial> = subscription.unsettled.reserved_by().collect();
+        let serials: BTreeSet<TransactionSerial> = subscription.unsettled.reserved_by().collect();
         for serial in serials {
             let affected = self.open.values_mut().find(|one| one.serial == serial && one.lost.is_none());
             if let Some(transaction) = affected {
@@ -219,8 +219,8 @@ impl Transactions {
     pub(super) fn unjudged(&self) -> Option<&Publish> {
         let Place { transaction, index } = &**self.unjudged.as_ref()?;
         match self.open.get(transaction)?.parked.get(*index)? {
-            Parked::Publish(publish) => Some(publish),
-            Parked::Settle { .. } => None,
+            TransactionFrame::Publish(publish) => Some(publish),
+            TransactionFrame::Settle { .. } => None,
         }
     }
 
@@ -301,16 +301,16 @@ impl Session {
             self.subscriptions
                 .change(key, |subscription| subscription.unsettled.settle_reserved(transaction.serial));
         }
-        actions.push(Action::Commit { steps, receipt: self.owe(receipt) });
+        actions.push(Action::Commit { steps, receipt: self.register_receipt(receipt) });
         Ok(())
     }
 
     /// Returns the step that COMMIT applies outside this session for a parked frame, or `None` for the acknowledgement
     /// of a broadcast. Adds the subscription whose deliveries the frame settles to `keys`.
-    fn step(&self, parked: Parked, keys: &mut BTreeSet<Key>) -> Option<Step> {
+    fn step(&self, parked: TransactionFrame, keys: &mut BTreeSet<Key>) -> Option<Step> {
         match parked {
-            Parked::Publish(publish) => Some(Step::Publish(publish)),
-            Parked::Settle { key, numbers, disposition } => {
+            TransactionFrame::Publish(publish) => Some(Step::Publish(publish)),
+            TransactionFrame::Settle { key, numbers, disposition } => {
                 keys.insert(key);
                 let tags = self.subscriptions.get(key)?.unsettled.tags(&numbers);
                 (!tags.is_empty()).then_some(Step::Settle(Settle { key, tags, disposition }))
@@ -326,9 +326,9 @@ impl Session {
     ) -> Result<(), Rejection> {
         let transaction = self.transactions.end(Command::Abort, &required(frame, "transaction")?)?;
         work::add_visits(transaction.parked.len());
-        let key = |parked: &Parked| match parked {
-            Parked::Settle { key, .. } => Some(*key),
-            Parked::Publish(_) => None,
+        let key = |parked: &TransactionFrame| match parked {
+            TransactionFrame::Settle { key, .. } => Some(*key),
+            TransactionFrame::Publish(_) => None,
         };
         for key in transaction.parked.iter().filter_map(key).collect::<BTreeSet<Key>>() {
             self.subscriptions

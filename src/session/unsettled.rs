@@ -9,7 +9,7 @@
 //!                      reserved --------------------------------------+
 //! ```
 
-use crate::outbox::{Key, Tag};
+use crate::outbound_queue::{Key, Tag};
 use crate::work;
 use std::collections::VecDeque;
 use std::fmt::Result as Formatted;
@@ -20,7 +20,7 @@ use std::num::NonZeroU64;
 pub(super) type Number = u64;
 
 /// A transaction, as long as the connection lives: names are used again, serials are not.
-pub(super) type Serial = NonZeroU64;
+pub(super) type TransactionSerial = NonZeroU64;
 
 /// Above this an empty list gives its memory back.
 const IDLE_DELIVERIES: usize = 32;
@@ -69,12 +69,12 @@ impl AckId {
 
     /// Returns whether `text` is exactly the spelling of this id: no sign and no leading zero.
     fn is_spelled(self, token: Token, text: &str) -> bool {
-        let mut spelling = Spelling::default();
+        let mut spelling = AckIdBuffer::default();
         *self.spell(token, &mut spelling) == *text
     }
 
     /// Returns `TOKEN-KEY-NUMBER`, without an allocation.
-    pub(super) fn spell(self, token: Token, spelling: &mut Spelling) -> &str {
+    pub(super) fn spell(self, token: Token, spelling: &mut AckIdBuffer) -> &str {
         spelling.length = 0;
         let numbers = format_args!("-{}-{}", self.key, self.number);
         let written = spelling.push(token.as_bytes()).and_then(|()| std::fmt::write(spelling, numbers));
@@ -85,18 +85,18 @@ impl AckId {
 
 /// A buffer for the longest `ack` value: a token, ten digits, twenty digits, and a dash before both numbers.
 #[derive(Debug)]
-pub(super) struct Spelling {
+pub(super) struct AckIdBuffer {
     octets: [u8; Token::BYTES_MAX + 32],
     length: usize,
 }
 
-impl Default for Spelling {
-    fn default() -> Spelling {
-        Spelling { octets: [0; Token::BYTES_MAX + 32], length: 0 }
+impl Default for AckIdBuffer {
+    fn default() -> AckIdBuffer {
+        AckIdBuffer { octets: [0; Token::BYTES_MAX + 32], length: 0 }
     }
 }
 
-impl Spelling {
+impl AckIdBuffer {
     fn push(&mut self, bytes: &[u8]) -> Formatted {
         let end = self.length + bytes.len();
         let room = self.octets.get_mut(self.length..end).ok_or(std::fmt::Error)?;
@@ -106,7 +106,7 @@ impl Spelling {
     }
 }
 
-impl std::fmt::Write for Spelling {
+impl std::fmt::Write for AckIdBuffer {
     fn write_str(&mut self, text: &str) -> Formatted {
         self.push(text.as_bytes())
     }
@@ -114,7 +114,7 @@ impl std::fmt::Write for Spelling {
 
 /// How far an ACK or a NACK reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reach {
+pub(super) enum AckScope {
     /// `client`: the delivery named, and all before it.
     Cumulative,
     /// `client-individual`: the delivery named.
@@ -139,7 +139,7 @@ struct Delivered {
     /// A hash of the message-id, with fixed keys: an id costs an allocation and a hash does not, and ids are
     /// made by the broker, so that no client can make two of them collide.
     message: u64,
-    reserved: Option<Serial>,
+    reserved: Option<TransactionSerial>,
 }
 
 /// The deliveries, oldest first.
@@ -216,12 +216,12 @@ impl Unsettled {
 
     /// Forgets what an ACK or NACK of the delivery at this place settles, and returns the tags of what came
     /// from a queue. What is reserved stays.
-    pub(super) fn settle(&mut self, at: usize, reach: Reach) -> Vec<Tag> {
+    pub(super) fn settle(&mut self, at: usize, reach: AckScope) -> Vec<Tag> {
         // The list closes a gap from its shorter side.
         work::add_visits(at.min(self.deliveries.len() - at));
         let settled = match reach {
-            Reach::One => self.deliveries.remove(at).into_iter().collect(),
-            Reach::Cumulative => {
+            AckScope::One => self.deliveries.remove(at).into_iter().collect(),
+            AckScope::Cumulative => {
                 let from = self.first_to_look_at(at);
                 work::add_visits(at - from);
                 let (reserved, settled): (Vec<_>, Vec<_>) =
@@ -243,9 +243,9 @@ impl Unsettled {
     }
 
     /// Reserves for a transaction what an ACK or NACK of the delivery at this place would settle.
-    pub(super) fn reserve(&mut self, at: usize, reach: Reach, serial: Serial) -> Vec<Number> {
+    pub(super) fn reserve(&mut self, at: usize, reach: AckScope, serial: TransactionSerial) -> Vec<Number> {
         let mut from = at;
-        if reach == Reach::Cumulative {
+        if reach == AckScope::Cumulative {
             from = self.first_to_look_at(at);
             work::add_visits(at - from);
             let below = self.deliveries.get(at).map_or(0, |delivered| delivered.number + 1);
@@ -261,7 +261,7 @@ impl Unsettled {
     }
 
     /// Releases all reservations of an aborted transaction in one pass. The deliveries keep their places.
-    pub(super) fn release_reserved(&mut self, serial: Serial) {
+    pub(super) fn release_reserved(&mut self, serial: TransactionSerial) {
         work::add_visits(self.deliveries.len());
         for delivered in self.deliveries.iter_mut().filter(|delivered| delivered.reserved == Some(serial)) {
             delivered.reserved = None;
@@ -278,7 +278,7 @@ impl Unsettled {
 
     /// Removes the deliveries that a committed transaction reserved. It takes one pass for all frames of the
     /// transaction.
-    pub(super) fn settle_reserved(&mut self, serial: Serial) {
+    pub(super) fn settle_reserved(&mut self, serial: TransactionSerial) {
         work::add_visits(self.deliveries.len());
         self.deliveries.retain(|delivered| delivered.reserved != Some(serial));
         self.rest();
@@ -292,7 +292,7 @@ impl Unsettled {
     }
 
     /// The transactions that have reserved something, with repetitions.
-    pub(super) fn reserved_by(&self) -> impl Iterator<Item = Serial> + '_ {
+    pub(super) fn reserved_by(&self) -> impl Iterator<Item = TransactionSerial> + '_ {
         work::add_visits(self.deliveries.len());
         self.deliveries.iter().filter_map(|delivered| delivered.reserved)
     }

@@ -17,10 +17,10 @@
 //! Closing a socket with unread input resets it and may destroy the last frame on its way, so input is read
 //! and thrown away until the client closes too.
 
-use super::drive::Connection;
-use super::wire::{Farewell, Wire};
+use super::connection::Connection;
+use super::wire::{CloseInfo, Wire};
 use crate::broker::Settlement;
-use crate::outbox::{Key, Tag};
+use crate::outbound_queue::{Key, Tag};
 use crate::session::Closing;
 use crate::work;
 use std::collections::HashSet;
@@ -63,14 +63,14 @@ impl<W: Wire> Connection<W> {
         self.finish_session(closing, now);
         // A subscription with messages on their way to the socket stays until they are written: the broker must not
         // give them to another client before.
-        let on_their_way = self.keys_on_their_way();
-        self.subscriptions.move_to(&mut self.leaving, |key| on_their_way.contains(&key));
+        let on_their_way = self.keys_in_output();
+        self.subscriptions.move_to(&mut self.ending_subscriptions, |key| on_their_way.contains(&key));
         let unsent = self.begin_release();
-        self.wire.farewell(farewell(closing), &mut self.out);
+        self.wire.write_close(close_info_of(closing), &mut self.out);
         self.progress_at = now;
-        let until = match self.hub.drain_until() {
+        let until = match self.context.drain_until() {
             Some(drained) => drained,
-            None => now + self.hub.options.linger * FLUSH_LINGERS,
+            None => now + self.context.options.linger * FLUSH_LINGERS,
         };
         self.ending = Some(Box::new(Ending { closing, until, phase: Phase::Flush, unsent }));
     }
@@ -79,7 +79,7 @@ impl<W: Wire> Connection<W> {
     pub(super) fn ends_at(&self, ending: &Ending) -> Instant {
         match ending.phase {
             Phase::Flush if ending.closing != Closing::Shutdown => {
-                ending.until.min(self.progress_at + self.hub.options.linger)
+                ending.until.min(self.progress_at + self.context.options.linger)
             }
             _ => ending.until,
         }
@@ -87,7 +87,11 @@ impl<W: Wire> Connection<W> {
 
     /// Returns the reason of a connection that the client has closed or reset.
     pub(super) fn left(&self) -> Closing {
-        if self.wire.is_bare() && self.bytes_received == 0 { Closing::NoData } else { Closing::PeerLeft }
+        if self.wire.is_raw_stream() && self.bytes_received == 0 {
+            Closing::NoData
+        } else {
+            Closing::PeerLeft
+        }
     }
 
     /// The socket is gone: nothing more can be said.
@@ -130,20 +134,23 @@ impl<W: Wire> Connection<W> {
 
     /// Closes the outbound queue and ends what takes little work. Returns the deliveries of work queues that lay there.
     fn begin_release(&mut self) -> std::vec::IntoIter<(Key, Tag)> {
-        let parcels = self.outbox.close();
-        work::add(parcels.len());
-        let mut unsent: Vec<(Key, Tag)> =
-            parcels.iter().filter(|parcel| parcel.tag != 0).map(|parcel| (parcel.key, parcel.tag)).collect();
-        drop(parcels);
+        let deliveries = self.outbound_queue.close();
+        work::add(deliveries.len());
+        let mut unsent: Vec<(Key, Tag)> = deliveries
+            .iter()
+            .filter(|delivery| delivery.tag != 0)
+            .map(|delivery| (delivery.key, delivery.tag))
+            .collect();
+        drop(deliveries);
         unsent.sort_by_key(|(key, _)| *key);
         self.held.resize(0);
         // The connection reads no more, so its input buffers are freed.
-        self.decoder = Decoder::new(self.hub.options.connect_limits);
+        self.decoder = Decoder::new(self.context.options.connect_limits);
         let input_bytes = self.input_bytes();
         self.input.charge_mut().resize(input_bytes);
         self.input.finish();
         self.opening = None;
-        self.question = None;
+        self.pending_authentication = None;
         self.entry = None;
         self.pause = Default::default();
         self.parked.resize(self.session.parked_bytes());
@@ -156,15 +163,15 @@ impl<W: Wire> Connection<W> {
     /// way.
     fn release(&mut self, now: Instant) -> bool {
         while !self.is_released() {
-            if self.quantum.is_used_up() {
+            if self.poll_budget.is_used_up() {
                 return false;
             }
             let step = self.ending.iter_mut().flat_map(|ending| ending.unsent.by_ref().take(RELEASE_STEP));
             let unsent: Vec<(Key, Tag)> = step.collect();
             if !unsent.is_empty() {
                 self.return_unsent(unsent, now);
-            } else if self.has_portions() {
-                self.do_last_portion(now);
+            } else if self.has_deferred_work() {
+                self.run_portion_while_ending(now);
             } else if let Some(subscription) = self.subscriptions.pop_first() {
                 drop(subscription);
             } else if self.temps.last().is_none_or(|temp| temp.close_partly(RELEASE_STEP)) {
@@ -181,7 +188,7 @@ impl<W: Wire> Connection<W> {
 
     fn is_released(&self) -> bool {
         let is_returned = self.ending.as_ref().is_none_or(|ending| ending.unsent.as_slice().is_empty());
-        is_returned && !self.has_portions() && self.subscriptions.is_empty() && self.temps.is_empty()
+        is_returned && !self.has_deferred_work() && self.subscriptions.is_empty() && self.temps.is_empty()
     }
 
     /// Returns deliveries that were not sent, because the connection ends: with their subscriptions, which are dropped
@@ -192,7 +199,7 @@ impl<W: Wire> Connection<W> {
         for run in deliveries.chunk_by(|left, right| left.0 == right.0) {
             match self.subscriptions.get(run[0].0) {
                 Some(subscription) => {
-                    subscription.note_unwritten(&run.iter().map(|(_, tag)| *tag).collect::<Vec<_>>());
+                    subscription.mark_unwritten(&run.iter().map(|(_, tag)| *tag).collect::<Vec<_>>());
                 }
                 None => self.settle(run, Settlement::Unwritten, now),
             }
@@ -200,7 +207,7 @@ impl<W: Wire> Connection<W> {
     }
 
     /// Goes on closing; `Ready` when the connection is gone, `None` when the share of this poll is used up before that.
-    pub(super) fn poll_ending(&mut self, cx: &mut Context<'_>) -> Option<Poll<()>> {
+    pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Option<Poll<()>> {
         loop {
             let now = Instant::now();
             if !self.release(now) {
@@ -209,7 +216,7 @@ impl<W: Wire> Connection<W> {
             let Some(ending) = &self.ending else { return Some(Poll::Ready(())) };
             let phase = if now >= self.ends_at(ending) { Phase::Done } else { ending.phase };
             if phase != Phase::Flush {
-                self.leaving.move_to(&mut self.subscriptions, |_| true);
+                self.ending_subscriptions.move_to(&mut self.subscriptions, |_| true);
             }
             if phase == Phase::Done {
                 self.cut_output(now);
@@ -227,7 +234,7 @@ impl<W: Wire> Connection<W> {
             // A write that failed has ended it all already.
             if done && ending.phase != Phase::Done {
                 ending.phase = phase.next();
-                ending.until = ending.until.min(now + self.hub.options.linger);
+                ending.until = ending.until.min(now + self.context.options.linger);
             } else if ending.phase != Phase::Done
                 && self.is_released()
                 && self.poll_timer(cx, now).is_pending()
@@ -239,7 +246,7 @@ impl<W: Wire> Connection<W> {
 }
 
 /// The close code and reason for each end (RFC 6455 §7.4.1).
-fn farewell(closing: Closing) -> Farewell {
+fn close_info_of(closing: Closing) -> CloseInfo {
     let (code, reason) = match closing {
         Closing::Disconnected | Closing::PeerLeft | Closing::NoData => (1000, ""),
         Closing::Shutdown => (1001, "shutting down"),
@@ -255,7 +262,7 @@ fn farewell(closing: Closing) -> Farewell {
         Closing::Limit(_) => (1002, "limit exceeded"),
         Closing::Rejected | Closing::NotSettled | Closing::WrongProtocol => (1002, "protocol error"),
     };
-    Farewell { code, reason }
+    CloseInfo { code, reason }
 }
 
 impl Phase {

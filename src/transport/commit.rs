@@ -18,14 +18,14 @@
 //! begun. When the drain time of a stopping broker is over, the rest is skipped: the queues and receivers end with the
 //! process.
 
-use super::drive::Connection;
-use super::hub::Hub;
-use super::perform::Failed;
-use super::publish::{Outcome, circular, extra, publication, settlement};
+use super::connection::Connection;
+use super::connection_context::ConnectionContext;
+use super::execute::ActionError;
+use super::publish::{ReceiverCounts, extra, multicast, publication, settlement};
 use super::wire::Wire;
 use crate::broker::{self, Commit, Consumer, Published, Refusal};
 use crate::budget::Charge;
-use crate::session::{About, Publish, Receipt, Settle, Step, Target};
+use crate::session::{Publish, Receipt, RefusedAction, Settle, Step, Target};
 use crate::work;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -34,22 +34,22 @@ use std::time::Instant;
 
 /// A COMMIT under way.
 #[derive(Debug)]
-pub(super) struct Committing {
-    hub: Arc<Hub>,
+pub(super) struct PendingCommit {
+    context: Arc<ConnectionContext>,
     commit: Commit,
     /// Steps that are not applied.
-    steps: VecDeque<Part>,
+    steps: VecDeque<CommitStep>,
     pass: Pass,
     /// The kind of request that a refusal refers to.
-    about: About,
+    about: RefusedAction,
     receipt: Option<Receipt>,
-    outcome: Outcome,
+    outcome: ReceiverCounts,
     /// The charge for the frames in `steps`.
     held: Charge,
 }
 
 #[derive(Debug)]
-enum Part {
+enum CommitStep {
     Publish(Box<Publish>),
     Settle(Settle, Consumer),
 }
@@ -58,37 +58,37 @@ enum Part {
 #[derive(Clone, Copy, Debug)]
 enum Pass {
     Check(usize),
-    Promise(usize),
+    Reserve(usize),
     Apply,
     /// A step was refused: the reservations of the steps are given back.
-    GiveBack,
+    Release,
 }
 
 /// The result of one portion.
-enum Portion {
+enum StepOutcome {
     Prepared,
     Published(Box<Publish>, Published),
     Settled,
     /// All steps are applied.
     Done,
     /// All reservations are given back.
-    GivenBack,
+    Released,
 }
 
-impl Part {
+impl CommitStep {
     /// Returns the number of its recipients, each of which is an allocation.
     fn recipients(&self) -> usize {
         match self {
-            Part::Publish(publish) => publish.recipients(),
-            Part::Settle(..) => 1,
+            CommitStep::Publish(publish) => publish.recipients(),
+            CommitStep::Settle(..) => 1,
         }
     }
 
     /// Calls `act` with the step in the form that the broker takes.
     fn show<T>(&self, act: impl FnOnce(&broker::Step<'_>) -> T) -> T {
         let publish = match self {
-            Part::Publish(publish) => publish,
-            Part::Settle(settle, consumer) => {
+            CommitStep::Publish(publish) => publish,
+            CommitStep::Settle(settle, consumer) => {
                 let settlement = settlement(settle);
                 return act(&broker::Step::Settle { consumer, tags: &settle.tags, settlement });
             }
@@ -97,16 +97,16 @@ impl Part {
         act(&match &publish.to {
             Target::One(destination) => broker::Step::Publish(publication(publish, destination, &extra)),
             Target::Users(owners, path) => {
-                broker::Step::PublishToUsers(circular(publish, owners, path, &extra))
+                broker::Step::PublishToUsers(multicast(publish, owners, path, &extra))
             }
         })
     }
 }
 
-impl Committing {
+impl PendingCommit {
     /// Does the current pass for one step: checks it, promises room to it, applies it, or gives its reservation back.
-    fn advance(&mut self, now: Instant) -> Result<Portion, Refusal> {
-        let Committing { commit, steps, .. } = self;
+    fn advance(&mut self, now: Instant) -> Result<StepOutcome, Refusal> {
+        let PendingCommit { commit, steps, .. } = self;
         match self.pass {
             Pass::Check(at) => match steps.get(at) {
                 Some(part) => {
@@ -115,125 +115,125 @@ impl Committing {
                 }
                 None => {
                     commit.admit()?;
-                    self.pass = Pass::Promise(0);
+                    self.pass = Pass::Reserve(0);
                 }
             },
-            Pass::Promise(at) => match steps.get(at) {
+            Pass::Reserve(at) => match steps.get(at) {
                 Some(part) => {
                     part.show(|step| commit.promise(step))?;
-                    self.pass = Pass::Promise(at + 1);
+                    self.pass = Pass::Reserve(at + 1);
                 }
                 None => self.pass = Pass::Apply,
             },
             Pass::Apply => return Ok(self.apply(now)),
-            Pass::GiveBack => return Ok(self.give_back()),
+            Pass::Release => return Ok(self.give_back()),
         }
-        Ok(Portion::Prepared)
+        Ok(StepOutcome::Prepared)
     }
 
     /// Returns whether the drain time of a stopping broker is over, so that applying the rest would have no effect.
-    fn is_in_vain(&self, now: Instant) -> bool {
-        self.hub.drain_until().is_some_and(|until| now >= until)
+    fn is_cancelled(&self, now: Instant) -> bool {
+        self.context.drain_until().is_some_and(|until| now >= until)
     }
 
-    fn apply(&mut self, now: Instant) -> Portion {
-        let Some(part) = self.next_step() else { return Portion::Done };
+    fn apply(&mut self, now: Instant) -> StepOutcome {
+        let Some(part) = self.next_step() else { return StepOutcome::Done };
         let published = part.show(|step| self.commit.apply(step, now));
         self.outcome.add(&published);
         match part {
-            Part::Publish(publish) => Portion::Published(publish, published),
-            Part::Settle(..) => Portion::Settled,
+            CommitStep::Publish(publish) => StepOutcome::Published(publish, published),
+            CommitStep::Settle(..) => StepOutcome::Settled,
         }
     }
 
-    fn give_back(&mut self) -> Portion {
-        let Some(part) = self.next_step() else { return Portion::GivenBack };
+    fn give_back(&mut self) -> StepOutcome {
+        let Some(part) = self.next_step() else { return StepOutcome::Released };
         work::add(part.recipients());
         self.commit.give_back();
-        Portion::Prepared
+        StepOutcome::Prepared
     }
 
     /// Removes the next step and releases its part of the charge.
-    fn next_step(&mut self) -> Option<Part> {
+    fn next_step(&mut self) -> Option<CommitStep> {
         let bytes = self.held.bytes().checked_div(self.steps.len())?;
         self.held.resize(self.held.bytes() - bytes);
         self.steps.pop_front()
     }
 }
 
-impl Drop for Committing {
+impl Drop for PendingCommit {
     fn drop(&mut self) {
         let now = Instant::now();
-        if matches!(self.pass, Pass::Apply) && !self.is_in_vain(now) {
-            while !matches!(self.apply(now), Portion::Done) {}
+        if matches!(self.pass, Pass::Apply) && !self.is_cancelled(now) {
+            while !matches!(self.apply(now), StepOutcome::Done) {}
         }
     }
 }
 
 impl<W: Wire> Connection<W> {
-    /// Begins a COMMIT that the session has accepted. [`Connection::do_portions`] applies it.
+    /// Begins a COMMIT that the session has accepted. [`Connection::run_portions`] applies it.
     pub(super) fn begin_commit(&mut self, steps: Vec<Step>, receipt: Option<Receipt>) {
         // The session has settled deliveries already and cannot undo that: if the broker refuses them, the session
         // ends.
         let settles = steps.iter().any(|step| matches!(step, Step::Settle(_)));
         let part = |step| match step {
-            Step::Publish(publish) => Some(Part::Publish(publish)),
+            Step::Publish(publish) => Some(CommitStep::Publish(publish)),
             Step::Settle(settle) => {
                 let consumer = self.subscriptions.get(settle.key)?.consumer()?;
-                Some(Part::Settle(settle, consumer))
+                Some(CommitStep::Settle(settle, consumer))
             }
         };
-        let steps: VecDeque<Part> = steps.into_iter().filter_map(part).collect();
+        let steps: VecDeque<CommitStep> = steps.into_iter().filter_map(part).collect();
         // The session no longer holds these frames, and its charge is about to shrink.
         let bytes = self.parked.bytes().saturating_sub(self.session.parked_bytes());
-        self.commit = Some(Box::new(Committing {
-            commit: self.hub.broker.commit(),
+        self.commit = Some(Box::new(PendingCommit {
+            commit: self.context.broker.commit(),
             steps,
             pass: Pass::Check(0),
-            about: if settles { About::Other } else { About::Publish },
+            about: if settles { RefusedAction::Other } else { RefusedAction::Publish },
             receipt,
-            outcome: Outcome::default(),
-            held: self.hub.budget.charge(bytes),
-            hub: self.hub.clone(),
+            outcome: ReceiverCounts::default(),
+            held: self.context.budget.charge(bytes),
+            context: self.context.clone(),
         }));
     }
 
     /// Returns whether a COMMIT is under way or the session has portions to do.
-    pub(super) fn has_portions(&self) -> bool {
-        self.commit.is_some() || self.session.has_portions()
+    pub(super) fn has_deferred_work(&self) -> bool {
+        self.commit.is_some() || self.session.has_deferred_work()
     }
 
     /// Does portions until none is left, the share of this poll is used up, or the connection has to wait for a
     /// receiver. Returns whether it did at least one.
-    pub(super) fn do_portions(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+    pub(super) fn run_portions(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let mut moved = false;
-        while self.has_portions()
+        while self.has_deferred_work()
             && self.ending.is_none()
-            && !self.quantum.is_used_up()
+            && !self.poll_budget.is_used_up()
             && self.poll_pause(cx, now).is_ready()
         {
-            self.do_portion(now);
+            self.run_deferred_step(now);
             moved = true;
         }
         moved
     }
 
     /// Does one portion of a connection that ends.
-    pub(super) fn do_last_portion(&mut self, now: Instant) {
-        if self.commit.as_ref().is_some_and(|committing| committing.is_in_vain(now)) {
+    pub(super) fn run_portion_while_ending(&mut self, now: Instant) {
+        if self.commit.as_ref().is_some_and(|pending_commit| pending_commit.is_cancelled(now)) {
             self.commit = None;
         }
-        self.do_portion(now);
+        self.run_deferred_step(now);
         // A connection that ends does not wait for receivers.
         self.pause = Default::default();
     }
 
-    fn do_portion(&mut self, now: Instant) {
+    fn run_deferred_step(&mut self, now: Instant) {
         if self.commit.is_some() {
             return self.commit_one(now);
         }
-        self.session.do_portion();
-        if !self.session.has_portions() {
+        self.session.run_deferred_step();
+        if !self.session.has_deferred_work() {
             self.parked.resize(self.session.parked_bytes());
         }
     }
@@ -241,26 +241,33 @@ impl<W: Wire> Connection<W> {
     /// Does one portion of the COMMIT that is under way. Queues the RECEIPT when the last step is applied, or the ERROR
     /// when a step is refused.
     fn commit_one(&mut self, now: Instant) {
-        let Some(committing) = &mut self.commit else { return };
+        let Some(pending_commit) = &mut self.commit else { return };
         let mut more = Vec::new();
-        match committing.advance(now) {
-            Ok(Portion::Prepared | Portion::Settled) => return,
-            Ok(Portion::Published(publish, published)) => return self.published(&publish, published, now),
-            Ok(Portion::Done) => {
-                let (receipt, outcome) = (committing.receipt.take(), std::mem::take(&mut committing.outcome));
+        match pending_commit.advance(now) {
+            Ok(StepOutcome::Prepared | StepOutcome::Settled) => return,
+            Ok(StepOutcome::Published(publish, published)) => {
+                return self.published(&publish, published, now);
+            }
+            Ok(StepOutcome::Done) => {
+                let (receipt, outcome) =
+                    (pending_commit.receipt.take(), std::mem::take(&mut pending_commit.outcome));
                 self.complete(receipt, &outcome, &mut more);
                 self.pause_near_budget(now);
             }
             Err(refusal) => {
-                committing.pass = Pass::GiveBack;
-                let failed = Failed { about: committing.about, receipt: committing.receipt.take(), refusal };
+                pending_commit.pass = Pass::Release;
+                let failed = ActionError {
+                    about: pending_commit.about,
+                    receipt: pending_commit.receipt.take(),
+                    refusal,
+                };
                 self.refuse(failed, &mut more);
-                return self.perform(more, now);
+                return self.execute(more, now);
             }
-            Ok(Portion::GivenBack) => {}
+            Ok(StepOutcome::Released) => {}
         }
         self.commit = None;
-        self.leave_written();
-        self.perform(more, now);
+        self.drop_written_subscriptions();
+        self.execute(more, now);
     }
 }

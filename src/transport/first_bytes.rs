@@ -34,15 +34,15 @@ pub(super) enum NotStomp {
 }
 
 impl FirstBytes {
-    /// Takes bytes and passes on to `sink` what may be STOMP. `is_bare`: they come straight from a socket, so another
+    /// Takes bytes and passes on to `sink` what may be STOMP. `is_raw_stream`: they come straight from a socket, so another
     /// protocol can be recognised.
     #[inline]
-    pub(super) fn feed(&mut self, is_bare: bool, bytes: &[u8], sink: impl FnMut(&[u8])) {
+    pub(super) fn feed(&mut self, is_raw_stream: bool, bytes: &[u8], sink: impl FnMut(&[u8])) {
         let mut sink = sink;
         if self.state == State::Stomp {
             sink(bytes);
         } else {
-            self.feed_start(is_bare, bytes, &mut sink);
+            self.feed_start(is_raw_stream, bytes, &mut sink);
         }
     }
 
@@ -60,7 +60,7 @@ impl FirstBytes {
     }
 
     #[cold]
-    fn feed_start(&mut self, is_bare: bool, bytes: &[u8], sink: &mut dyn FnMut(&[u8])) {
+    fn feed_start(&mut self, is_raw_stream: bool, bytes: &[u8], sink: &mut dyn FnMut(&[u8])) {
         if self.state != State::Open {
             return;
         }
@@ -69,7 +69,7 @@ impl FirstBytes {
         self.start[before..before + taken].copy_from_slice(&bytes[..taken]);
         self.length += taken as u8;
         let start = &self.start[..self.length.into()];
-        let guess = if is_bare { recognise(Port::Stomp, start) } else { Guess::NotForeign };
+        let guess = if is_raw_stream { recognise(Port::Stomp, start) } else { Guess::NotForeign };
         match guess {
             // The buffer has room, so all bytes are held.
             Guess::Undecided => return,
@@ -127,11 +127,11 @@ mod tests {
     use super::*;
 
     /// Returns the bytes passed on and the finding, when the input comes in pieces of `size`.
-    fn fed(is_bare: bool, bytes: &[u8], size: usize) -> (Vec<u8>, Option<NotStomp>) {
+    fn fed(is_raw_stream: bool, bytes: &[u8], size: usize) -> (Vec<u8>, Option<NotStomp>) {
         let mut first = FirstBytes::default();
         let mut passed = Vec::new();
         for piece in bytes.chunks(size) {
-            first.feed(is_bare, piece, |bytes| passed.extend_from_slice(bytes));
+            first.feed(is_raw_stream, piece, |bytes| passed.extend_from_slice(bytes));
         }
         (passed, first.not_stomp())
     }
@@ -145,10 +145,10 @@ mod tests {
             b"\r\n\r\nCONNECT\n\n\0",
             b"UNSUBSCRIBE\r\nid:1\r\n\r\n\0",
         ] {
-            for is_bare in [true, false] {
+            for is_raw_stream in [true, false] {
                 for size in 1..=bytes.len() {
                     let shown = bytes.escape_ascii();
-                    assert_eq!(fed(is_bare, bytes, size), (bytes.to_vec(), None), "{shown} by {size}");
+                    assert_eq!(fed(is_raw_stream, bytes, size), (bytes.to_vec(), None), "{shown} by {size}");
                 }
             }
         }

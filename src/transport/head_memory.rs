@@ -16,7 +16,7 @@ pub const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Maximum size of a head that is not charged.
 pub(super) const SMALL_BYTES_MAX: usize = 4 * 1024;
 /// The memory for heads is the byte budget divided by this.
-const HEADS_PART: usize = 8;
+const HEADS_DIVISOR: usize = 8;
 const MEMORY: &str = "memory-bytes-max";
 
 /// The memory for the heads of HTTP requests of all connections.
@@ -30,7 +30,7 @@ pub struct HeadMemory {
 impl HeadMemory {
     /// Creates the share of heads in `budget`.
     pub fn new(budget: &Arc<Budget>, metrics: Arc<Metrics>) -> Arc<HeadMemory> {
-        let share = budget.share_of(HEADS_PART);
+        let share = budget.share_of(HEADS_DIVISOR);
         Arc::new(HeadMemory { share, metrics, refusals: InputRefusals::default() })
     }
 

@@ -16,7 +16,7 @@
 //! no client polls a session over a connection that cannot carry a further request.
 
 use super::head_memory::{HEAD_BYTES_MAX, HeadEnd, HeadMemory, SMALL_BYTES_MAX};
-use super::line::Line;
+use super::http_connection::HttpConnection;
 use super::protocol::{Guess, Port, Protocol, START_BYTES, recognise, recognise_request};
 use crate::budget::Charge;
 use bytes::{Bytes, BytesMut};
@@ -42,7 +42,7 @@ const REFUSED_READS_MAX: usize = 64;
 #[derive(Debug)]
 pub struct HttpSocket {
     stream: TcpStream,
-    line: Arc<Line>,
+    http_connection: Arc<HttpConnection>,
     /// Bytes that were read and that hyper has not taken yet.
     ahead: BytesMut,
     memory: Arc<HeadMemory>,
@@ -70,11 +70,15 @@ pub enum First {
 }
 
 impl HttpSocket {
-    /// Creates the socket of the connection `line`. The heads of its requests are charged to `memory`.
-    pub fn new(stream: TcpStream, line: Arc<Line>, memory: Arc<HeadMemory>) -> HttpSocket {
+    /// Creates the socket of the connection `http_connection`. The heads of its requests are charged to `memory`.
+    pub fn new(
+        stream: TcpStream,
+        http_connection: Arc<HttpConnection>,
+        memory: Arc<HeadMemory>,
+    ) -> HttpSocket {
         HttpSocket {
             stream,
-            line,
+            http_connection,
             ahead: BytesMut::new(),
             memory,
             buffer: None,
@@ -134,7 +138,7 @@ impl HttpSocket {
 
     /// Fails if the client of an attached receiver has left; otherwise the task is woken when it leaves.
     fn watch(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        while self.line.has_receiver() {
+        while self.http_connection.has_receiver() {
             match self.poll_ahead(cx) {
                 Poll::Pending => return Ok(()),
                 Poll::Ready(Ok(0)) => {
@@ -167,13 +171,13 @@ impl HttpSocket {
     /// head of a request.
     fn count(&mut self, bytes: &[u8]) -> io::Result<()> {
         // hyper reads more of a body only when it holds nothing.
-        if self.line.has_advanced() || self.line.is_answering() {
+        if self.http_connection.has_advanced() || self.http_connection.is_answering() {
             (self.unparsed, self.head_end) = (0, HeadEnd::default());
         }
         let before = self.unparsed;
         self.unparsed += bytes.len();
         // The body of a request has limits of its own.
-        let head_bytes = match self.line.is_answering() {
+        let head_bytes = match self.http_connection.is_answering() {
             true => 0,
             false => before + self.head_end.find(bytes).unwrap_or(bytes.len()),
         };

@@ -1,6 +1,6 @@
 //! Log lines about headers of SEND that are ignored: one a minute for each header, however many clients send it.
 
-use super::drive::Connection;
+use super::connection::Connection;
 use super::log_limit::Events;
 use super::wire::Wire;
 use crate::session::Action;
@@ -28,7 +28,7 @@ impl IgnoredHeaders {
 
 impl<W: Wire> Connection<W> {
     /// Logs an ignored header, or a frame that a rule forbids.
-    pub(super) fn log_wish(&mut self, action: &Action, now: Instant) {
+    pub(super) fn log_action(&mut self, action: &Action, now: Instant) {
         match *action {
             Action::IgnoredHeader { name, reason, can_be_refused } => {
                 self.log_ignored_header(name, reason, can_be_refused, now);
@@ -45,7 +45,7 @@ impl<W: Wire> Connection<W> {
         can_be_refused: bool,
         now: Instant,
     ) {
-        let Some(connections) = self.hub.ignored_headers.note(name, now) else { return };
+        let Some(connections) = self.context.ignored_headers.note(name, now) else { return };
         let remedy = if can_be_refused { "; with strict-headers such a SEND gets an ERROR" } else { "" };
         tracing::warn!(
             header = name,

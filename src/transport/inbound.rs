@@ -1,11 +1,11 @@
-//! The reading side of a connection: octets to frames to actions, the end of the input.
+//! The reading side of a connection: bytes to frames to actions, the end of the input.
 
-use super::drive::Connection;
+use super::connection::Connection;
+use super::execute::ActionError;
 use super::input::{Growth, HELD_BYTES_MIN};
-use super::perform::Failed;
 use super::wire::{ReadEnd, Wire};
 use crate::broker::Refusal;
-use crate::session::{About, Closing, Reject, Session};
+use crate::session::{Closing, ErrorReply, RefusedAction, Session};
 use crate::work;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -15,7 +15,7 @@ const MEMORY: &str = "memory-bytes-max";
 const STALL: &str = "stall-timeout";
 const NO_MEMORY: &str = "The broker holds as much as it may (limit memory-bytes-max). Send again when consumers have \
                          caught up, or raise memory-bytes-max.";
-/// Octets that are taken from a client of which something is being found out, for the sake of learning that it has gone.
+/// Bytes that are taken from a client of which something is being found out, for the sake of learning that it has gone.
 const AHEAD_BYTES: usize = 16 * 1024;
 
 impl<W: Wire> Connection<W> {
@@ -29,16 +29,16 @@ impl<W: Wire> Connection<W> {
         }
         if self.input_ended.is_none() && (self.may_read(cx, now) || self.looks_ahead()) {
             let Connection { wire, out, decoder, bytes_received, first_bytes, .. } = self;
-            let is_bare = wire.is_bare();
+            let is_raw_stream = wire.is_raw_stream();
             let mut fed = 0;
             let read = wire.poll_read(cx, out, &mut |octets| {
                 fed += octets.len() as u64;
-                first_bytes.feed(is_bare, octets, |octets| decoder.feed(octets));
+                first_bytes.feed(is_raw_stream, octets, |octets| decoder.feed(octets));
             });
             *bytes_received += fed;
             work::add(work::SYSTEM_CALL);
             work::add_bytes(fed as usize);
-            self.hub.metrics.bytes_received.inc_by(fed);
+            self.context.metrics.bytes_received.inc_by(fed);
             if let Some(found) = self.first_bytes.not_stomp() {
                 self.refuse_start(found, now);
                 return true;
@@ -51,13 +51,13 @@ impl<W: Wire> Connection<W> {
                 Poll::Pending => {}
                 Poll::Ready(Ok(bytes)) => {
                     self.input.receive(bytes);
-                    self.session.heard(now);
+                    self.session.note_input(now);
                     self.handle_frames(cx, now);
                     moved = true;
                 }
                 Poll::Ready(Err(end)) => {
                     self.input_ended = Some(end);
-                    self.tell_input_ended();
+                    self.notify_input_ended();
                     self.handle_frames(cx, now);
                     moved = true;
                 }
@@ -69,30 +69,32 @@ impl<W: Wire> Connection<W> {
             self.end_of_input(end, now);
             moved = true;
         }
-        self.hub.metrics.frames_received.inc_by(self.frames_received - before);
+        self.context.metrics.frames_received.inc_by(self.frames_received - before);
         moved
     }
 
     /// Whether the client is read from only to learn whether it is still there: what is being found out may take long,
     /// and whoever does not wait for it shall not keep a place.
     fn looks_ahead(&self) -> bool {
-        self.question.is_some() && self.ending.is_none() && self.decoder.buffered() < AHEAD_BYTES
+        self.pending_authentication.is_some()
+            && self.ending.is_none()
+            && self.decoder.buffered() < AHEAD_BYTES
     }
 
     /// Returns whether the client has gone during its authentication. What it had sent before it closed is handled
     /// first, and a client that has closed only its own side may still wait for the answer;
-    /// [`Connection::tell_input_ended`] bounds that wait.
+    /// [`Connection::notify_input_ended`] bounds that wait.
     fn has_given_up(&self) -> bool {
         let has_gone = match &self.input_ended {
             Some(ReadEnd::Failed(_)) => true,
-            Some(ReadEnd::Closed) => self.decoder.buffered() == 0 && !self.wire.closes_by_halves(),
+            Some(ReadEnd::Closed) => self.decoder.buffered() == 0 && !self.wire.supports_half_close(),
             _ => false,
         };
-        has_gone && self.question.is_some() && self.ending.is_none()
+        has_gone && self.pending_authentication.is_some() && self.ending.is_none()
     }
 
     fn handle_frames(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
-        let mut moved = self.do_portions(cx, now);
+        let mut moved = self.run_portions(cx, now);
         while self.may_read(cx, now) {
             let mut actions = Vec::new();
             match self.decoder.next() {
@@ -118,8 +120,8 @@ impl<W: Wire> Connection<W> {
                 }
             }
             moved = true;
-            self.perform(actions, now);
-            self.do_portions(cx, now);
+            self.execute(actions, now);
+            self.run_portions(cx, now);
         }
         moved
     }
@@ -143,29 +145,32 @@ impl<W: Wire> Connection<W> {
 
     /// Checks that the byte budget has room for a SEND or BEGIN of a signed-in client. Other frames are checked when
     /// they are handled.
-    fn check_memory(&mut self, frame: &Frame) -> Result<(), Failed> {
+    fn check_memory(&mut self, frame: &Frame) -> Result<(), ActionError> {
         let (about, refusal) = match frame.command {
             Command::Send if self.established && self.has_no_memory() => {
                 let detail = NO_MEMORY.to_owned();
-                (About::Publish, Refusal { summary: "memory limit reached", detail, limit: Some(MEMORY) })
+                (
+                    RefusedAction::Publish,
+                    Refusal { summary: "memory limit reached", detail, limit: Some(MEMORY) },
+                )
             }
             Command::Begin if self.established => {
-                match self.hub.broker.check_begin(Session::begin_bytes(frame)) {
+                match self.context.broker.check_begin(Session::begin_bytes(frame)) {
                     Ok(()) => return Ok(()),
-                    Err(refusal) => (About::Other, refusal),
+                    Err(refusal) => (RefusedAction::Other, refusal),
                 }
             }
             _ => return Ok(()),
         };
-        Err(Failed { about, receipt: frame.header("receipt").map(|receipt| receipt.into()), refusal })
+        Err(ActionError { about, receipt: frame.header("receipt").map(|receipt| receipt.into()), refusal })
     }
 
     /// Returns whether the byte budget is used up. The received part of a frame is not counted twice.
     fn has_no_memory(&mut self) -> bool {
-        if self.hub.budget.is_exhausted() {
+        if self.context.budget.is_exhausted() {
             self.charge_held();
         }
-        self.hub.budget.is_exhausted()
+        self.context.budget.is_exhausted()
     }
 
     fn end_of_input(&mut self, end: ReadEnd, now: Instant) {
@@ -179,7 +184,7 @@ impl<W: Wire> Connection<W> {
             }
             ReadEnd::Limit(option) => {
                 let detail = format!("The limit {option} was met. Send less at a time, or raise {option}.");
-                let reject = Reject { summary: "message too large", detail: &detail };
+                let reject = ErrorReply { summary: "message too large", detail: &detail };
                 self.end_with(reject, Closing::Limit(option), now);
             }
         }
@@ -191,7 +196,7 @@ impl<W: Wire> Connection<W> {
             "Clients that are not signed in hold as much as they may (a part of memory-bytes-max). Send CONNECT at \
              once, come back later, or raise memory-bytes-max."
                 .to_owned()
-        } else if self.hub.budget.is_exhausted() {
+        } else if self.context.budget.is_exhausted() {
             NO_MEMORY.to_owned()
         } else {
             format!(
@@ -199,7 +204,7 @@ impl<W: Wire> Connection<W> {
                  quarter of memory-bytes-max). Send the frame again later, send smaller frames, or raise \
                  memory-bytes-max.",
                 self.input_bytes(),
-                self.hub.input.budget().bytes_max()
+                self.context.input.budget().bytes_max()
             )
         };
         self.end_input(MEMORY, &detail, now);
@@ -221,7 +226,7 @@ impl<W: Wire> Connection<W> {
             "{} bytes of an unfinished frame have arrived, and fewer than {HELD_BYTES_MIN} of them in the last {} \
              seconds (stall-timeout). Send frames without pauses, or raise stall-timeout.",
             self.input_bytes(),
-            self.hub.options.stall_timeout.as_secs_f64()
+            self.context.options.stall_timeout.as_secs_f64()
         );
         self.end_input(STALL, &detail, now);
     }
@@ -229,7 +234,7 @@ impl<W: Wire> Connection<W> {
     /// Logs that unfinished input is refused, and closes the connection with an ERROR.
     fn end_input(&mut self, limit: &'static str, detail: &str, now: Instant) {
         let summary = if limit == STALL { "unfinished frame" } else { "memory limit reached" };
-        self.hub.input_refusals.log(limit, self.address);
-        self.end_with(Reject { summary, detail }, Closing::Limit(limit), now);
+        self.context.input_refusals.log(limit, self.address);
+        self.end_with(ErrorReply { summary, detail }, Closing::Limit(limit), now);
     }
 }

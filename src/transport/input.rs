@@ -6,7 +6,7 @@
 //!   `stall-timeout`. Otherwise its connection or request ends. Bytes count when they arrive, not when they are charged:
 //!   a buffer that doubles is charged in a few large steps.
 //! - If there is no memory for more input, the input that has stalled longest is dropped and its client is refused.
-//!   Only input that has stalled for at least a tenth of `stall-timeout` is dropped, and not before [`SECOND_LOOK`] has
+//!   Only input that has stalled for at least a tenth of `stall-timeout` is dropped, and not before [`TIMEOUT_CONFIRMATION`] has
 //!   passed since that was seen: if the broker itself stood still, it first reads what has arrived meanwhile. If dropping it does not free
 //!   enough memory, nothing is dropped, and the client whose input does not fit is refused. Input that no other input
 //!   remains beside always fits, however large it is.
@@ -24,12 +24,12 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// Minimum size of input, and of output outside of the outbox, that is charged to the budget.
+/// Minimum size of input, and of output outside of the outbound queue, that is charged to the budget.
 pub(super) const HELD_BYTES_MIN: usize = 4 * 1024;
 /// Input that has stalled for `stall-timeout` divided by this may be dropped in favour of other input.
-const STALLED_PART: u32 = 10;
+const STALLED_DIVISOR: u32 = 10;
 /// Time between the moment at which input is found stalled and that at which it may be dropped.
-const SECOND_LOOK: Duration = Duration::from_millis(50);
+const TIMEOUT_CONFIRMATION: Duration = Duration::from_millis(50);
 /// Time after which input must be found stalled again.
 const STALLED_SEEN_TIME: Duration = Duration::from_secs(1);
 /// Maximum number of frames and bodies that are dropped at a time. This frees enough memory for one read.
@@ -133,7 +133,7 @@ impl InputShare {
             for (_, unfinished) in stalled.filter(|(progress, _)| self.has_stalled(**progress, now)) {
                 unfinished.see_stalled(now);
             }
-            return Growth::Later(now + SECOND_LOOK);
+            return Growth::Later(now + TIMEOUT_CONFIRMATION);
         }
         let dropped: Vec<_> =
             stalled.iter().filter_map(|progress| state.unfinished.remove(progress)).collect();
@@ -148,7 +148,7 @@ impl InputShare {
 
     /// Returns whether input of this progress has stalled for so long that it may be dropped.
     fn has_stalled(&self, progress: Progress, now: Instant) -> bool {
-        now.saturating_duration_since(progress.0) >= self.stall_timeout / STALLED_PART
+        now.saturating_duration_since(progress.0) >= self.stall_timeout / STALLED_DIVISOR
     }
 }
 
@@ -160,7 +160,8 @@ impl Unfinished {
 
     /// Returns whether it was found stalled, so long ago that bytes that had arrived then have been read.
     fn was_seen_stalled(&self, now: Instant) -> bool {
-        self.stalled_seen_for(now).is_some_and(|time| (SECOND_LOOK..STALLED_SEEN_TIME).contains(&time))
+        self.stalled_seen_for(now)
+            .is_some_and(|time| (TIMEOUT_CONFIRMATION..STALLED_SEEN_TIME).contains(&time))
     }
 
     /// Records that it was found stalled.
@@ -412,19 +413,22 @@ mod tests {
         assert!(grow(&mut upload, 60_000, now) && grow(&mut stalled, 35_000, now));
         // The broker stands still until now, and looks at the newcomer first.
         let now = after(now, 3);
-        let later = Growth::Later(now + SECOND_LOOK);
-        assert_eq!((newcomer.grow(50_000, now), newcomer.waits_until()), (later, Some(now + SECOND_LOOK)));
+        let later = Growth::Later(now + TIMEOUT_CONFIRMATION);
+        assert_eq!(
+            (newcomer.grow(50_000, now), newcomer.waits_until()),
+            (later, Some(now + TIMEOUT_CONFIRMATION))
+        );
         assert!(grow(&mut upload, 64_096, now), "this had arrived");
-        let now = now + SECOND_LOOK;
+        let now = now + TIMEOUT_CONFIRMATION;
         assert_eq!((newcomer.grow(50_000, now), newcomer.waits_until()), (Growth::Refused, None));
         assert_eq!(newcomer.grow(30_000, now), Growth::Admitted);
         assert!(is_dropped(&stalled) && !is_dropped(&upload));
         // What was seen long ago does not count.
         let (now, mut other) = (after(now, 3), share.input(0));
-        assert_eq!(other.grow(60_000, now), Growth::Later(now + SECOND_LOOK));
+        assert_eq!(other.grow(60_000, now), Growth::Later(now + TIMEOUT_CONFIRMATION));
         let now = now + STALLED_SEEN_TIME;
-        assert_eq!(other.grow(60_000, now), Growth::Later(now + SECOND_LOOK));
-        assert_eq!(other.grow(60_000, now + SECOND_LOOK), Growth::Admitted);
+        assert_eq!(other.grow(60_000, now), Growth::Later(now + TIMEOUT_CONFIRMATION));
+        assert_eq!(other.grow(60_000, now + TIMEOUT_CONFIRMATION), Growth::Admitted);
         assert!(is_dropped(&upload));
     }
 

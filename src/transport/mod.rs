@@ -1,17 +1,17 @@
 //! Clients' sockets: the only room, besides hyper, that reads and writes them.
 //!
 //! One task owns a connection ([`drive`]): it reads frames and has the session judge them, does what the
-//! session wishes, takes parcels out of the outbox and writes them, batch by batch. What octets mean on the
+//! session wishes, takes deliveries out of the outbound queue and writes them, batch by batch. What bytes mean on the
 //! way is a [`wire`]: [`tcp`], [`websocket`], and [`sockjs`] over either WebSocket or plain HTTP.
 //!
 //! # What an idle connection holds
 //! No read buffer (borrowed per worker thread), no write buffer (freed when written), no decoder buffer (freed
-//! when no frame is begun). What remains of a WebSocket connection with one subscription, in octets:
+//! when no frame is begun). What remains of a WebSocket connection with one subscription, in bytes:
 //!
-//! | what | octets |
+//! | what | bytes |
 //! |---|---|
 //! | the task, in it the connection: session, decoder, output, wire | 1,792 |
-//! | outbox and its few slots | 350 |
+//! | outbound queue and its few slots | 350 |
 //! | timer | 112 |
 //! | subscription: in the connection, the session and the roster | 400 |
 //! | the runtime's registration of the socket | 256 |
@@ -23,58 +23,58 @@
 //! the one by which it has sent, and hyper keeps of each a page for reading heads and one for writing them, beside
 //! some 3 KiB of its own.
 
-mod by_key;
+mod authentication;
 mod byte_stream;
 mod close;
-pub mod coalesce;
 mod commit;
-pub mod drive;
+pub mod connection;
+mod connection_context;
+mod connection_limiter;
+mod execute;
 mod first_bytes;
 mod full;
 mod head_memory;
+pub mod http_connection;
 mod http_socket;
-mod hub;
 mod ignored_headers;
 mod inbound;
 mod input;
-pub mod line;
 mod log_limit;
 mod login_log;
 mod networks;
 mod outbound;
-mod pause;
-mod perform;
+pub mod output_buffer;
+mod peer;
+mod poll_budget;
 pub mod protocol;
 mod publish;
-mod question;
+mod read_buffer;
+mod read_pause;
 mod report;
-mod scratch;
-mod seats;
-mod share;
 mod slow;
 pub mod sockets;
 pub mod sockjs;
 mod stomp;
+mod subscription_map;
 pub mod tcp;
 #[cfg(test)]
 mod tests;
 mod timer;
-mod visitor;
 pub mod websocket;
 pub mod wire;
 mod wrong_protocol;
 
 pub use byte_stream::ByteStream;
+pub use connection_context::{ConnectionContext, Options, Parts as ConnectionContextParts, random_name};
+pub use connection_limiter::{ConnectionLimiter, ConnectionPermit};
 pub use head_memory::{HEAD_BYTES_MAX, HeadMemory};
+pub use http_connection::{Admission, HttpConnection};
 pub use http_socket::{First, HttpSocket};
-pub use hub::{Hub, Options, Parts as HubParts, random_name};
 pub use input::InputShare;
-pub use line::{Line, Place};
 pub use log_limit::LogLimit;
 pub use networks::Networks;
-pub use seats::{Seat, Seats};
+pub use peer::{Peer, Trust};
 pub use stomp::Stomp;
-pub use visitor::{Trust, Visitor};
 pub use wrong_protocol::WrongProtocols;
 
 /// The names of all transports in logs and metrics.

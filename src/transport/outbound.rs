@@ -1,11 +1,11 @@
-//! The writing side of a connection: parcels out of the outbox, frames into the output, the output into the socket.
+//! The writing side of a connection: deliveries out of the outbound queue, frames into the output, the output into the socket.
 
-use super::coalesce::Mark;
-use super::drive::Connection;
-use super::wire::{Piece, Tail, Wire};
+use super::connection::Connection;
+use super::output_buffer::AwaitedWrite;
+use super::wire::{OutgoingFrame, Tail, Wire};
 use crate::broker::Settlement;
-use crate::outbox::{Key, Parcel, Tag};
-use crate::session::{Delivery, Slowness};
+use crate::outbound_queue::{Delivery, Key, Tag};
+use crate::session::{DeliveryAction, Slowness};
 use crate::work;
 use bytes::BytesMut;
 use std::collections::HashSet;
@@ -18,10 +18,10 @@ const UNSETTLED_BROADCASTS_MAX: usize = 2048;
 const UNSETTLED_BYTES: usize = UNSETTLED_BROADCASTS_MAX * 32;
 
 impl<W: Wire> Connection<W> {
-    /// About `room` octets of parcels become frames. Whether there may be more: if not, the next one wakes the task.
+    /// About `room` bytes of deliveries become frames. Whether there may be more: if not, the next one wakes the task.
     pub(super) fn receive(&mut self, cx: &mut Context<'_>, room: usize, now: Instant) -> bool {
         let mut batch = Vec::new();
-        let drained = match self.outbox.poll_take(cx, &mut batch, room, now) {
+        let drained = match self.outbound_queue.poll_take(cx, &mut batch, room, now) {
             Poll::Pending => return false,
             Poll::Ready(Err(_)) => {
                 self.end_slow_consumer(Slowness::Overflow, now);
@@ -30,36 +30,36 @@ impl<W: Wire> Connection<W> {
             Poll::Ready(Ok(drained)) => drained,
         };
         if batch.is_empty() {
-            // The withdrawn deliveries have made room in the outbox.
-            self.resume_starved(now);
+            // The withdrawn deliveries have made room in the outbound queue.
+            self.resume_blocked_queues(now);
         }
         work::add(batch.len() * work::DELIVERY);
         let mut prefix = BytesMut::with_capacity(128);
         let mut delivered = 0;
-        for (place, parcel) in batch.iter().enumerate() {
-            if !self.carries(parcel) {
+        for (place, delivery) in batch.iter().enumerate() {
+            if !self.carries(delivery) {
                 continue;
             }
             prefix.clear();
-            match self.session.deliver(parcel, &mut prefix) {
-                Delivery::Write { settle_when_written } => {
-                    self.wrap(parcel, &prefix, settle_when_written);
+            match self.session.deliver(delivery, &mut prefix) {
+                DeliveryAction::Write { settle_when_written } => {
+                    self.wrap(delivery, &prefix, settle_when_written);
                     delivered += 1;
                 }
-                Delivery::Skip => {}
-                full @ (Delivery::TooManyUnsettled | Delivery::TooMuchUnsettled) => {
-                    let unsent = batch[place..].iter().map(|parcel| (parcel.key, parcel.tag)).collect();
+                DeliveryAction::Skip => {}
+                full @ (DeliveryAction::UnsettledCountExceeded | DeliveryAction::UnsettledBytesExceeded) => {
+                    let unsent = batch[place..].iter().map(|delivery| (delivery.key, delivery.tag)).collect();
                     self.return_unsent(unsent, now);
-                    let many = full == Delivery::TooManyUnsettled;
+                    let many = full == DeliveryAction::UnsettledCountExceeded;
                     let slowness =
-                        if many { Slowness::Unsettled(parcel.key) } else { Slowness::UnsettledBytes };
+                        if many { Slowness::Unsettled(delivery.key) } else { Slowness::UnsettledBytes };
                     self.end_slow_consumer(slowness, now);
                     break;
                 }
             }
         }
-        self.hub.metrics.deliveries.inc_by(delivered);
-        if self.ending.is_none() && batch.iter().any(|parcel| parcel.tag == 0) {
+        self.context.metrics.deliveries.inc_by(delivered);
+        if self.ending.is_none() && batch.iter().any(|delivery| delivery.tag == 0) {
             self.end_near_budget(now);
         }
         !drained
@@ -73,23 +73,23 @@ impl<W: Wire> Connection<W> {
             return;
         }
         self.charge_held();
-        if self.hub.budget.is_near() && self.session.unsettled_broadcasts() > UNSETTLED_BROADCASTS_MAX {
+        if self.context.budget.is_near() && self.session.unsettled_broadcasts() > UNSETTLED_BROADCASTS_MAX {
             self.end_slow_consumer(Slowness::UnsettledMemory, now);
         }
     }
 
     /// Whether the wire can carry the message unmangled. Work queues know what it cannot and give it to others, so
     /// only broadcasts are passed over here.
-    fn carries(&mut self, parcel: &Parcel) -> bool {
-        let carries = self.wire.carries_binary() || parcel.message.is_text();
+    fn carries(&mut self, delivery: &Delivery) -> bool {
+        let carries = self.wire.carries_binary() || delivery.message.is_text();
         if !carries {
-            self.hub.metrics.messages_skipped.inc();
+            self.context.metrics.messages_skipped.inc();
             self.skipped += 1;
             // Once is enough for an operator; the line at the end tells how many there were.
             if self.skipped == 1 {
                 tracing::warn!(
-                    destination = parcel.message.destination(),
-                    message = parcel.message.id(),
+                    destination = delivery.message.destination(),
+                    message = delivery.message.id(),
                     session = self.session.id(),
                     transport = self.wire.name(),
                     "skipped a message that is not UTF-8: this transport carries text only"
@@ -99,10 +99,11 @@ impl<W: Wire> Connection<W> {
         carries
     }
 
-    fn wrap(&mut self, parcel: &Parcel, prefix: &[u8], settles: bool) {
-        let mark = (parcel.tag != 0).then_some(Mark { key: parcel.key, tag: parcel.tag, settles });
-        let tail = Tail::Shared(&parcel.message, self.session.version());
-        self.wire.wrap(Piece { prefix, tail, text: parcel.message.is_text(), mark }, &mut self.out);
+    fn wrap(&mut self, delivery: &Delivery, prefix: &[u8], settles: bool) {
+        let mark =
+            (delivery.tag != 0).then_some(AwaitedWrite { key: delivery.key, tag: delivery.tag, settles });
+        let tail = Tail::Shared(&delivery.message, self.session.version());
+        self.wire.wrap(OutgoingFrame { prefix, tail, text: delivery.message.is_text(), mark }, &mut self.out);
     }
 
     /// Writes until the socket takes no more or nothing is left.
@@ -148,36 +149,36 @@ impl<W: Wire> Connection<W> {
             self.answers_bytes = 0;
         }
         self.progress_at = now;
-        self.session.wrote(now);
+        self.session.note_output(now);
         let frames = self.out.take_frames_written();
         self.frames_sent += frames;
-        self.hub.metrics.frames_sent.inc_by(frames);
-        self.hub.metrics.bytes_sent.inc_by(written as u64);
+        self.context.metrics.frames_sent.inc_by(frames);
+        self.context.metrics.bytes_sent.inc_by(written as u64);
         if !settled.is_empty() {
             self.settle(&settled, Settlement::Accepted, now);
         }
-        self.leave_written();
-        self.resume_starved(now);
+        self.drop_written_subscriptions();
+        self.resume_blocked_queues(now);
         true
     }
 
     /// Returns the subscriptions that have deliveries of work queues in the output.
-    pub(super) fn keys_on_their_way(&self) -> HashSet<Key> {
+    pub(super) fn keys_in_output(&self) -> HashSet<Key> {
         work::add_visits(self.out.frames_unwritten());
         self.out.unwritten().map(|mark| mark.key).collect()
     }
 
     /// Drops the ended subscriptions whose messages are all written, unless a COMMIT is under way that may settle their
     /// deliveries. A connection that is ending drops them with its others.
-    pub(super) fn leave_written(&mut self) {
-        if self.leaving.is_empty() || self.commit.is_some() {
+    pub(super) fn drop_written_subscriptions(&mut self) {
+        if self.ending_subscriptions.is_empty() || self.commit.is_some() {
             return;
         }
-        let on_their_way = self.keys_on_their_way();
+        let on_their_way = self.keys_in_output();
         if self.ending.is_none() {
-            self.leaving.retain(|key| on_their_way.contains(&key));
+            self.ending_subscriptions.retain(|key| on_their_way.contains(&key));
         } else {
-            self.leaving.move_to(&mut self.subscriptions, |key| !on_their_way.contains(&key));
+            self.ending_subscriptions.move_to(&mut self.subscriptions, |key| !on_their_way.contains(&key));
         }
     }
 }

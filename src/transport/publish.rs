@@ -1,22 +1,22 @@
 //! From a session's wish to send to the broker, and back: receivers to wait for, and what a RECEIPT tells.
 
-use super::drive::Connection;
-use super::perform::Failed;
+use super::connection::Connection;
+use super::execute::ActionError;
 use super::wire::Wire;
-use crate::broker::{Circular, Publication, Published, Refusal, Settlement};
+use crate::broker::{Multicast, Publication, Published, Refusal, Settlement};
 use crate::destination::{Destination, Owner, UserPath};
-use crate::session::{About, Disposition, Publish, Settle, Target};
+use crate::session::{Disposition, Publish, RefusedAction, Settle, Target};
 use std::time::Instant;
 use stompbox_frames::stomp::Headers;
 
 /// The numbers of receivers of a message, or of all messages of a transaction, for the RECEIPT.
 #[derive(Debug, Default)]
-pub(super) struct Outcome {
+pub(super) struct ReceiverCounts {
     sessions: Option<usize>,
     services: Option<usize>,
 }
 
-impl Outcome {
+impl ReceiverCounts {
     /// Adds the receivers of one message.
     pub(super) fn add(&mut self, published: &Published) {
         self.sessions = sum(self.sessions, published.sessions);
@@ -31,10 +31,14 @@ impl Outcome {
 }
 
 impl<W: Wire> Connection<W> {
-    pub(super) fn publish(&mut self, publish: &Publish, now: Instant) -> Result<Outcome, Failed> {
-        let failed = |refusal| Failed { about: About::Publish, receipt: publish.receipt.clone(), refusal };
+    pub(super) fn publish(&mut self, publish: &Publish, now: Instant) -> Result<ReceiverCounts, ActionError> {
+        let failed = |refusal| ActionError {
+            about: RefusedAction::Publish,
+            receipt: publish.receipt.clone(),
+            refusal,
+        };
         let published = self.route(publish, now).map_err(failed)?;
-        let mut outcome = Outcome::default();
+        let mut outcome = ReceiverCounts::default();
         outcome.add(&published);
         self.published(publish, published, now);
         self.pause_near_budget(now);
@@ -45,23 +49,23 @@ impl<W: Wire> Connection<W> {
         let extra = extra(publish);
         match &publish.to {
             Target::One(destination) => {
-                self.hub.broker.publish(publication(publish, destination, &extra), now)
+                self.context.broker.publish(publication(publish, destination, &extra), now)
             }
             Target::Users(owners, path) => {
-                self.hub.broker.publish_to_users(circular(publish, owners, path, &extra), now)
+                self.context.broker.publish_to_users(multicast(publish, owners, path, &extra), now)
             }
         }
     }
 
     /// Whoever cannot be told of an error is not told of that either.
-    pub(super) fn tell_error(&self, publish: &Publish, now: Instant) {
+    pub(super) fn report_error(&self, publish: &Publish, now: Instant) {
         if let Err(refusal) = self.route(publish, now) {
             tracing::debug!(detail = refusal.detail, "a client could not be told of an error");
         }
     }
 
     /// Nobody serves the destination: whoever gave a `reply-to` is told there, instead of waiting.
-    fn tell_no_service(&self, publish: &Publish, now: Instant) {
+    fn report_no_service(&self, publish: &Publish, now: Instant) {
         if publish.frame.header("reply-to").is_none() {
             return;
         }
@@ -85,7 +89,7 @@ impl<W: Wire> Connection<W> {
             body: detail.as_bytes(),
             to_session: None,
         };
-        if let Err(refusal) = self.hub.broker.publish(told, now) {
+        if let Err(refusal) = self.context.broker.publish(told, now) {
             tracing::debug!(detail = refusal.detail, "a client could not be told that there is no service");
         }
     }
@@ -93,15 +97,15 @@ impl<W: Wire> Connection<W> {
     /// Records a routed message: the connection waits for receivers that are behind before it routes the next one.
     pub(super) fn published(&mut self, publish: &Publish, published: Published, now: Instant) {
         if published.services == Some(0) {
-            self.tell_no_service(publish, now);
+            self.report_no_service(publish, now);
         }
-        self.quantum.pushed(published.reached);
+        self.poll_budget.pushed(published.reached);
         self.pause.congested.extend(published.congested);
     }
 
     pub(super) fn pause_near_budget(&mut self, now: Instant) {
-        if self.hub.budget.is_near() && self.pause.budget_until.is_none() {
-            self.pause.budget_until = Some(now + self.hub.outbox.burst_patience);
+        if self.context.budget.is_near() && self.pause.budget_until.is_none() {
+            self.pause.budget_until = Some(now + self.context.outbound_queue.slow_consumer_grace);
         }
     }
 }
@@ -123,14 +127,14 @@ pub(super) fn extra(publish: &Publish) -> Vec<(&str, &str)> {
     publish.extra.iter().map(|(name, value)| (*name, &**value)).collect()
 }
 
-pub(super) fn circular<'a>(
+pub(super) fn multicast<'a>(
     publish: &'a Publish,
     owners: &'a [Owner],
     path: &'a UserPath,
     extra: &'a [(&'a str, &'a str)],
-) -> Circular<'a> {
+) -> Multicast<'a> {
     let Publish { shown, frame, .. } = publish;
-    Circular { owners, path, shown, headers: &frame.headers, extra, body: &frame.body }
+    Multicast { owners, path, shown, headers: &frame.headers, extra, body: &frame.body }
 }
 
 pub(super) fn publication<'a>(

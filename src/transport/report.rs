@@ -1,6 +1,6 @@
 //! The log line of a connection that has ended, and its place in the statistics.
 
-use super::drive::Connection;
+use super::connection::Connection;
 use super::wire::Wire;
 use crate::session::Closing;
 
@@ -13,7 +13,7 @@ macro_rules! log_closed {
         tracing::$level!(
             reason = $closing.as_str(),
             limit = $closing.limit(),
-            error = $connection.session.error_said(),
+            error = $connection.session.error_summary(),
             user = $connection.session.user(),
             address = %$connection.address,
             transport = $connection.wire.name(),
@@ -33,8 +33,8 @@ impl<W: Wire> Connection<W> {
     /// Counts and logs the end of the connection.
     pub(super) fn report(&mut self) {
         let closing = self.ending.as_ref().map_or(Closing::PeerLeft, |ending| ending.closing);
-        self.hub.leave(self.number);
-        self.hub.metrics.closed(self.wire.name(), closing.as_str());
+        self.context.leave(self.number);
+        self.context.metrics.closed(self.wire.name(), closing.as_str());
         match self.is_routine(closing) {
             true => log_closed!(debug, self, closing),
             false => log_closed!(info, self, closing),
@@ -47,8 +47,8 @@ impl<W: Wire> Connection<W> {
         let frames_max = CHECK_FRAMES.iter().find(|(end, _)| *end == closing).map(|(_, frames)| *frames);
         let is_check = frames_max.is_some_and(|frames_max| self.frames_received <= frames_max);
         // The wrong protocol was logged when it was found, with the remedy.
-        let is_told = self.untold || matches!(closing, Closing::NoData | Closing::WrongProtocol);
-        is_told || is_check && self.hub.is_health_check(self.address)
+        let is_told = self.is_summed_up || matches!(closing, Closing::NoData | Closing::WrongProtocol);
+        is_told || is_check && self.context.is_health_check(self.address)
     }
 
     /// Returns the duration of the connection, in seconds to the millisecond.

@@ -1,25 +1,25 @@
 //! The ERROR for a client that is too slow.
 
-use super::drive::Connection;
+use super::connection::Connection;
 use super::wire::Wire;
-use crate::session::{Closing, Reject, Slowness};
+use crate::session::{Closing, ErrorReply, Slowness};
 use std::time::Instant;
 
 impl<W: Wire> Connection<W> {
     /// Ends the output of a slow client with an ERROR after the frame in flight.
     pub(super) fn end_slow_consumer(&mut self, slowness: Slowness, now: Instant) {
         let option = slowness.option();
-        self.hub.metrics.limit_hit(option);
+        self.context.metrics.limit_hit(option);
         let detail = match slowness {
             Slowness::Overflow => format!(
                 "More than {} bytes waited for this client, which is the most that {option} allows, and what had not \
                  been sent was dropped. Read faster, subscribe to less, or raise {option}.",
-                self.hub.outbox.outbox_bytes_max
+                self.context.outbound_queue.outbox_bytes_max
             ),
             Slowness::Stalled => format!(
                 "This client took nothing for {:?} although {} bytes and more waited for it: the limit {option} was \
                  met, and what had not been sent was dropped. Read without such pauses, or raise {option}.",
-                self.hub.options.stall_timeout,
+                self.context.options.stall_timeout,
                 self.out.pending()
             ),
             Slowness::Unsettled(key) => self.session.too_many_unsettled(key),
@@ -29,18 +29,18 @@ impl<W: Wire> Connection<W> {
                  ack:auto, or raise {option}.",
                 self.session.unsettled(),
                 self.session.held_bytes(),
-                self.hub.session.subscription_bytes_max
+                self.context.session.subscription_bytes_max
             ),
             Slowness::UnsettledMemory => format!(
                 "{} broadcast messages wait for an ACK or NACK of this client, and the broker holds {} bytes \
                  for all its clients, which is nearly as much as {option} allows. What had not been sent was dropped. \
                  Acknowledge messages as they are handled, subscribe with ack:auto, or raise {option}.",
                 self.session.unsettled_broadcasts(),
-                self.hub.budget.used()
+                self.context.budget.used()
             ),
         };
         self.cut_output(now);
-        let reject = Reject { summary: "slow consumer", detail: &detail };
+        let reject = ErrorReply { summary: "slow consumer", detail: &detail };
         self.end_with(reject, Closing::SlowConsumer(slowness), now);
     }
 }

@@ -1,10 +1,10 @@
 //! Listening sockets and what is asked of every accepted one.
 
-use super::drive;
-use super::hub::{Hub, Options};
-use super::seats::Seat;
+use super::connection;
+use super::connection_context::{ConnectionContext, Options};
+use super::connection_limiter::ConnectionPermit;
+use super::peer::Peer;
 use super::tcp::TcpWire;
-use super::visitor::Visitor;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use std::io;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 /// How long a refused client may take to read why.
 const REFUSAL_LINGER: Duration = Duration::from_secs(1);
-/// Octets that the system holds beyond what the client's window takes.
+/// Bytes that the system holds beyond what the client's window takes.
 #[cfg(target_os = "linux")]
 const NOT_SENT_BYTES_MAX: u32 = 256 * 1024;
 /// Refused clients that are told why at the same time; more are closed without a word.
@@ -90,38 +90,46 @@ fn spread(stream: &TcpStream, time: Duration) -> Duration {
 
 /// Accepts STOMP clients on a bare TCP listener until the returned future is dropped. `refusals` counts the clients
 /// that are being refused, on all listeners together.
-pub async fn serve_tcp(hub: Arc<Hub>, listener: TcpListener, refusals: Arc<AtomicUsize>) {
+pub async fn serve_tcp(context: Arc<ConnectionContext>, listener: TcpListener, refusals: Arc<AtomicUsize>) {
     loop {
-        let (stream, peer) = accept(&listener, &hub.options).await;
-        match hub.seat(peer.ip()) {
-            Ok(seat) => serve_client(&hub, stream, seat),
+        let (stream, peer) = accept(&listener, &context.options).await;
+        match context.admit(peer.ip()) {
+            Ok(permit) => serve_client(&context, stream, permit),
             Err(limit) => {
-                hub.refused(limit, peer.ip());
+                context.refused(limit, peer.ip());
                 let error = format!(
                     "ERROR\nmessage:too many connections\ncontent-type:text/plain\n\nThe limit {limit} is met. \
                      Close connections, come back later, or raise {limit}.\n\0{}",
-                    if hub.options.trailing_lf { "\n" } else { "" }
+                    if context.options.trailing_lf { "\n" } else { "" }
                 );
-                refuse(&hub, stream, error, &refusals);
+                refuse(&context, stream, error, &refusals);
             }
         }
     }
 }
 
-fn serve_client(hub: &Arc<Hub>, stream: TcpStream, seat: Seat) {
-    let served =
-        drive::serve(hub.clone(), TcpWire::new(stream, hub.options.trailing_lf), Visitor::stranger(seat));
-    hub.tasks.spawn(served);
+fn serve_client(context: &Arc<ConnectionContext>, stream: TcpStream, permit: ConnectionPermit) {
+    let served = connection::serve(
+        context.clone(),
+        TcpWire::new(stream, context.options.trailing_lf),
+        Peer::unauthenticated(permit),
+    );
+    context.tasks.spawn(served);
 }
 
 /// Says why, waits a moment for the client to close, closes. The socket is the only thing held.
-pub fn refuse(hub: &Hub, mut stream: TcpStream, answer: impl Into<Vec<u8>>, refusals: &Arc<AtomicUsize>) {
+pub fn refuse(
+    context: &ConnectionContext,
+    mut stream: TcpStream,
+    answer: impl Into<Vec<u8>>,
+    refusals: &Arc<AtomicUsize>,
+) {
     if refusals.fetch_add(1, Ordering::AcqRel) >= REFUSALS_MAX {
         refusals.fetch_sub(1, Ordering::AcqRel);
         return;
     }
     let (answer, refusals) = (answer.into(), refusals.clone());
-    hub.tasks.spawn(async move {
+    context.tasks.spawn(async move {
         let told = async {
             stream.write_all(&answer).await?;
             stream.shutdown().await?;

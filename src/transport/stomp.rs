@@ -1,10 +1,10 @@
 //! STOMP as what runs on WebSockets and SockJS sessions.
 
 use super::byte_stream::ByteStream;
-use super::drive;
-use super::hub::Hub;
+use super::connection;
+use super::connection_context::ConnectionContext;
+use super::peer::Peer;
 use super::sockjs::Application;
-use super::visitor::Visitor;
 use super::websocket::{Socket, WebSocketWire};
 use super::wire::Wire;
 use std::future::Future;
@@ -13,26 +13,26 @@ use std::sync::Arc;
 /// The broker's own application.
 #[derive(Debug)]
 pub struct Stomp {
-    hub: Arc<Hub>,
+    context: Arc<ConnectionContext>,
 }
 
 impl Stomp {
-    /// Conversations with what `hub` has.
-    pub fn new(hub: Arc<Hub>) -> Stomp {
-        Stomp { hub }
+    /// Conversations with what `context` has.
+    pub fn new(context: Arc<ConnectionContext>) -> Stomp {
+        Stomp { context }
     }
 }
 
 impl Application for Stomp {
-    fn converse<W: Wire>(&self, wire: W, visitor: Visitor) {
-        self.spawn(drive::serve(self.hub.clone(), wire, visitor));
+    fn converse<W: Wire>(&self, wire: W, peer: Peer) {
+        self.spawn(connection::serve(self.context.clone(), wire, peer));
     }
 
-    fn converse_raw<S: ByteStream>(&self, socket: Socket<S>, visitor: Visitor) {
-        self.converse(WebSocketWire::new(socket), visitor);
+    fn converse_raw<S: ByteStream>(&self, socket: Socket<S>, peer: Peer) {
+        self.converse(WebSocketWire::new(socket), peer);
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.hub.tasks.spawn(task);
+        self.context.tasks.spawn(task);
     }
 }

@@ -1,9 +1,9 @@
 //! STOMP on a bare byte stream: frames as they are, a LF behind each unless `trailing-lf` is off, one LF as a heartbeat.
 
 use super::byte_stream::ByteStream;
-use super::coalesce::Coalesce;
-use super::scratch;
-use super::wire::{Farewell, Piece, ReadEnd, Tail, Wire};
+use super::output_buffer::OutputBuffer;
+use super::read_buffer;
+use super::wire::{CloseInfo, OutgoingFrame, ReadEnd, Tail, Wire};
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -28,11 +28,11 @@ impl<S: ByteStream> Wire for TcpWire<S> {
         "tcp"
     }
 
-    fn closes_by_halves(&self) -> bool {
+    fn supports_half_close(&self) -> bool {
         true
     }
 
-    fn is_bare(&self) -> bool {
+    fn is_raw_stream(&self) -> bool {
         true
     }
 
@@ -43,10 +43,10 @@ impl<S: ByteStream> Wire for TcpWire<S> {
     fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
-        _: &mut Coalesce,
+        _: &mut OutputBuffer,
         sink: &mut dyn FnMut(&[u8]),
     ) -> Poll<Result<usize, ReadEnd>> {
-        let read = scratch::poll_read(&mut self.socket, cx, |octets| {
+        let read = read_buffer::poll_read(&mut self.socket, cx, |octets| {
             sink(octets);
             octets.len()
         });
@@ -57,13 +57,13 @@ impl<S: ByteStream> Wire for TcpWire<S> {
         })
     }
 
-    fn wrap(&mut self, piece: Piece<'_>, out: &mut Coalesce) {
+    fn wrap(&mut self, piece: OutgoingFrame<'_>, out: &mut OutputBuffer) {
         out.copy(piece.prefix);
         match piece.tail {
             // A shared tail has the LF already.
             Tail::Shared(..) if self.trailing_lf => {
                 let (tail, _) = piece.tail.plain();
-                out.chain(&tail.bytes, tail.keeper);
+                out.chain(&tail.bytes, tail.guard);
             }
             Tail::Own(tail) if self.trailing_lf => {
                 out.chain(tail, None);
@@ -71,24 +71,24 @@ impl<S: ByteStream> Wire for TcpWire<S> {
             }
             tail => {
                 let (tail, length) = tail.plain();
-                out.chain_front(&tail.bytes, length, tail.keeper);
+                out.chain_front(&tail.bytes, length, tail.guard);
             }
         }
         out.end_frame(piece.mark);
     }
 
-    fn heart_beat(&mut self, out: &mut Coalesce) {
+    fn heart_beat(&mut self, out: &mut OutputBuffer) {
         out.copy(b"\n");
         out.end_frame(None);
     }
 
-    fn tells_shutdown(&self) -> bool {
+    fn reports_shutdown_in_close(&self) -> bool {
         false
     }
 
-    fn farewell(&mut self, _: Farewell, _: &mut Coalesce) {}
+    fn write_close(&mut self, _: CloseInfo, _: &mut OutputBuffer) {}
 
-    fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut Coalesce) -> Poll<io::Result<usize>> {
+    fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut OutputBuffer) -> Poll<io::Result<usize>> {
         poll_write(&mut self.socket, cx, out)
     }
 
@@ -97,7 +97,7 @@ impl<S: ByteStream> Wire for TcpWire<S> {
     }
 
     fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        scratch::poll_discard(&mut self.socket, cx)
+        read_buffer::poll_discard(&mut self.socket, cx)
     }
 }
 
@@ -105,13 +105,13 @@ impl<S: ByteStream> Wire for TcpWire<S> {
 pub(super) fn poll_write(
     socket: &mut (impl AsyncWrite + Unpin),
     cx: &mut Context<'_>,
-    out: &Coalesce,
+    out: &OutputBuffer,
 ) -> Poll<io::Result<usize>> {
     // `send` costs less than `writev`.
     if let Some(piece) = out.single() {
         return Pin::new(socket).poll_write(cx, piece);
     }
-    let mut slices = Coalesce::no_slices();
+    let mut slices = OutputBuffer::no_slices();
     let used = out.slices(&mut slices);
     Pin::new(socket).poll_write_vectored(cx, &slices[..used])
 }

@@ -4,11 +4,11 @@ mod commits;
 mod unsettled;
 mod uploads;
 
-use super::share::WORK_MAX;
+use super::poll_budget::WORK_MAX;
 use super::sockjs::SocketWire;
 use super::tcp::TcpWire;
 use super::websocket::{Socket, WebSocketWire};
-use super::{ByteStream, Hub, HubParts, Visitor, drive, random_name};
+use super::{ByteStream, ConnectionContext, ConnectionContextParts, Peer, connection, random_name};
 use crate::broker::Broker;
 use crate::budget::Budget;
 use crate::config::Config;
@@ -144,7 +144,7 @@ impl ByteStream for DuplexStream {
     }
 }
 
-fn hub() -> Arc<Hub> {
+fn context() -> Arc<ConnectionContext> {
     hub_of(config())
 }
 
@@ -156,10 +156,10 @@ fn config() -> Config {
     config
 }
 
-fn hub_of(config: Config) -> Arc<Hub> {
+fn hub_of(config: Config) -> Arc<ConnectionContext> {
     let node = random_name();
     let (budget, metrics) = (Budget::new(config.memory_bytes_max), Metrics::new());
-    Hub::new(HubParts {
+    ConnectionContext::new(ConnectionContextParts {
         broker: Broker::new(config.broker, &node, budget.clone(), metrics.clone()),
         budget,
         metrics,
@@ -167,31 +167,31 @@ fn hub_of(config: Config) -> Arc<Hub> {
         permissions: Permissions::default(),
         options: config.transport,
         session: config.session,
-        outbox: config.outbox,
+        outbound_queue: config.outbound_queue,
         node,
     })
 }
 
 type Connection = Pin<Box<dyn Future<Output = ()>>>;
 
-fn serve(hub: &Arc<Hub>, flood: Flood) -> Connection {
-    serve_over(hub, Transport::Tcp, flood)
+fn serve(context: &Arc<ConnectionContext>, flood: Flood) -> Connection {
+    serve_over(context, Transport::Tcp, flood)
 }
 
-fn serve_over(hub: &Arc<Hub>, transport: Transport, socket: impl ByteStream) -> Connection {
-    let seat = hub.seat(IpAddr::V4(Ipv4Addr::LOCALHOST)).expect("there is room");
-    let visitor = Visitor::stranger(seat);
+fn serve_over(context: &Arc<ConnectionContext>, transport: Transport, socket: impl ByteStream) -> Connection {
+    let permit = context.admit(IpAddr::V4(Ipv4Addr::LOCALHOST)).expect("there is room");
+    let peer = Peer::unauthenticated(permit);
     let bytes_max = 16 << 20;
     match transport {
-        Transport::Tcp => Box::pin(drive::serve(hub.clone(), TcpWire::new(socket, false), visitor)),
+        Transport::Tcp => Box::pin(connection::serve(context.clone(), TcpWire::new(socket, false), peer)),
         Transport::WebSocket => {
             let socket = Socket::new(socket, Bytes::new(), bytes_max);
-            Box::pin(drive::serve(hub.clone(), WebSocketWire::new(socket), visitor))
+            Box::pin(connection::serve(context.clone(), WebSocketWire::new(socket), peer))
         }
         Transport::SockJs => {
             let socket = Socket::new(socket, Bytes::new(), bytes_max);
             let wire = SocketWire::new(socket, Duration::ZERO, bytes_max);
-            Box::pin(drive::serve(hub.clone(), wire, visitor))
+            Box::pin(connection::serve(context.clone(), wire, peer))
         }
     }
 }
@@ -306,13 +306,13 @@ async fn no_poll_of_a_flooding_connection_does_more_than_its_share_and_one_step(
     for transport in [Transport::Tcp, Transport::WebSocket, Transport::SockJs] {
         for (name, first, again, step) in floods() {
             let name = format!("{name} over {transport:?}");
-            let hub = hub();
+            let context = context();
             let flood = Flood::over(transport, &first, &again);
-            let mut connection = serve_over(&hub, transport, flood);
+            let mut connection = serve_over(&context, transport, flood);
             // All that is sent first, and then the flood.
             let frames_of = |text: &str| text.matches('\0').count() as u64;
             let enough = 1 + frames_of(&first) + (2 * frames_of(&again)).max(60);
-            while hub.metrics.frames_received.get() < enough {
+            while context.metrics.frames_received.get() < enough {
                 let done = polls(&mut connection, 1).await[0];
                 // What one read and its JSON cost comes on top.
                 let step = step + JSON_OF_A_READ * u64::from(transport == Transport::SockJs);
@@ -331,23 +331,25 @@ const JSON_OF_A_READ: u64 = 2 * (64 * 1024 / work::JSON_BYTES_PER_UNIT) as u64;
 #[tokio::test]
 async fn connections_that_flood_end_soon_when_the_broker_stops() {
     for (name, first, again, _) in floods() {
-        let hub = hub();
+        let context = context();
         let floods: Vec<Flood> = (0..4).map(|_| Flood::over(Transport::WebSocket, &first, &again)).collect();
         let mut connections: Vec<_> =
-            floods.into_iter().map(|flood| serve_over(&hub, Transport::WebSocket, flood)).collect();
+            floods.into_iter().map(|flood| serve_over(&context, Transport::WebSocket, flood)).collect();
         let mut busy = 0;
         while busy < 20 {
             for connection in &mut connections {
                 polls(connection, 1).await;
             }
-            busy += usize::from(hub.metrics.sessions.get() == 4);
+            busy += usize::from(context.metrics.sessions.get() == 4);
         }
-        let held = |hub: &Hub| hub.metrics.subscriptions.get() + hub.metrics.sessions.get();
-        hub.stop(Instant::now() + Duration::from_secs(3600));
+        let held = |context: &ConnectionContext| {
+            context.metrics.subscriptions.get() + context.metrics.sessions.get()
+        };
+        context.stop(Instant::now() + Duration::from_secs(3600));
         let mut rounds = 0;
-        while held(&hub) > 0 {
+        while held(&context) > 0 {
             rounds += 1;
-            assert!(rounds <= 40, "{name}: {} sessions and subscriptions are left", held(&hub));
+            assert!(rounds <= 40, "{name}: {} sessions and subscriptions are left", held(&context));
             for connection in &mut connections {
                 let _ = poll_fn(|cx| Poll::Ready(connection.as_mut().poll(cx))).await;
                 tokio::task::yield_now().await;
@@ -379,10 +381,19 @@ fn endings() -> Vec<(&'static str, String, u64)> {
 
 /// Polls a connection until its client has sent all and the connection ends, `true`, or has done `stop_after` polls that
 /// release something; the work of each of these.
-async fn polls_of_the_end(hub: &Hub, connection: &mut Connection, stop_after: usize) -> (Vec<u64>, bool) {
+async fn polls_of_the_end(
+    context: &ConnectionContext,
+    connection: &mut Connection,
+    stop_after: usize,
+) -> (Vec<u64>, bool) {
     let mut done = Vec::new();
-    let held =
-        || (hub.metrics.subscriptions.get(), hub.metrics.queues.get(), hub.metrics.queue_messages.get());
+    let held = || {
+        (
+            context.metrics.subscriptions.get(),
+            context.metrics.queues.get(),
+            context.metrics.queue_messages.get(),
+        )
+    };
     loop {
         let (before, held_before) = (work::done(), held());
         let polled = poll_fn(|cx| Poll::Ready(connection.as_mut().poll(cx))).await;
@@ -400,44 +411,44 @@ async fn polls_of_the_end(hub: &Hub, connection: &mut Connection, stop_after: us
 #[tokio::test]
 async fn a_connection_that_has_much_releases_it_in_several_polls() {
     for (name, first, step) in endings() {
-        let hub = hub();
-        let mut connection = serve(&hub, Flood::new(&first, ""));
-        let (done, ended) = polls_of_the_end(&hub, &mut connection, usize::MAX).await;
+        let context = context();
+        let mut connection = serve(&context, Flood::new(&first, ""));
+        let (done, ended) = polls_of_the_end(&context, &mut connection, usize::MAX).await;
         let most = done.iter().max().copied().unwrap_or_default();
         assert!(ended && done.len() > 1, "{name}: {} polls", done.len());
         assert!(
             most <= WORK_MAX + step,
             "{name}: one poll did {most}, its share is {WORK_MAX}, a step {step}"
         );
-        assert_eq!(hub.metrics.subscriptions.get(), 0, "{name}");
-        assert_eq!(hub.permits.available_permits(), 1, "{name}");
+        assert_eq!(context.metrics.subscriptions.get(), 0, "{name}");
+        assert_eq!(context.permits.available_permits(), 1, "{name}");
     }
 }
 
 #[tokio::test]
 async fn a_connection_dropped_while_it_is_releasing_releases_the_rest() {
     for (name, first, _) in endings() {
-        let hub = hub();
-        let mut connection = serve(&hub, Flood::new(&first, ""));
-        let (_, ended) = polls_of_the_end(&hub, &mut connection, 1).await;
+        let context = context();
+        let mut connection = serve(&context, Flood::new(&first, ""));
+        let (_, ended) = polls_of_the_end(&context, &mut connection, 1).await;
         assert!(!ended, "{name}");
         drop(connection);
-        assert_eq!(hub.metrics.subscriptions.get(), 0, "{name}");
+        assert_eq!(context.metrics.subscriptions.get(), 0, "{name}");
         let kept = if name == "queues" { 50 * 100 } else { 0 };
-        assert_eq!(hub.metrics.queue_messages.get(), kept, "{name}");
-        assert_eq!(hub.permits.available_permits(), 1, "{name}");
+        assert_eq!(context.metrics.queue_messages.get(), kept, "{name}");
+        assert_eq!(context.permits.available_permits(), 1, "{name}");
     }
 }
 
 #[tokio::test]
 async fn connections_that_use_up_their_share_take_turns() {
-    let hub = hub();
-    let permits = hub.permits.available_permits();
+    let context = context();
+    let permits = context.permits.available_permits();
     assert_eq!(permits, 1, "one for each thread of this runtime");
     let mut connections: Vec<_> = (0..8)
         .map(|n| {
             let again = format!("SEND\ndestination:/topic/{n}\n\nx\0");
-            serve(&hub, Flood::new("", &again))
+            serve(&context, Flood::new("", &again))
         })
         .collect();
     let mut shares = vec![0; connections.len()];
@@ -458,13 +469,13 @@ async fn connections_that_use_up_their_share_take_turns() {
 
 #[tokio::test]
 async fn a_connection_that_ends_while_it_has_a_turn_gives_the_permit_back() {
-    let hub = hub();
-    let mut connection = serve(&hub, Flood::new("", "SEND\ndestination:/topic/a\n\nx\0"));
-    while hub.permits.available_permits() > 0 {
+    let context = context();
+    let mut connection = serve(&context, Flood::new("", "SEND\ndestination:/topic/a\n\nx\0"));
+    while context.permits.available_permits() > 0 {
         polls(&mut connection, 1).await;
     }
     drop(connection);
-    assert_eq!(hub.permits.available_permits(), 1);
+    assert_eq!(context.permits.available_permits(), 1);
 }
 
 /// Each guess for alice needs the only permit. The sixth is the first that the throttle holds back, for 250 ms.
@@ -472,14 +483,17 @@ async fn a_connection_that_ends_while_it_has_a_turn_gives_the_permit_back() {
 async fn a_client_that_has_closed_its_side_keeps_no_permit_while_its_login_is_held_back() {
     let mut config = config();
     config.transport.connections_max = 1;
-    let hub = hub_of(config);
+    let context = hub_of(config);
     let start = tokio::time::Instant::now();
     let pipelined = "SEND\ndestination:/topic/a\n\n\0";
     for (number, behind) in ["", "", "", "", "", "", pipelined].into_iter().enumerate() {
         let (mut client, socket) = tokio::io::duplex(4096);
-        let seat = hub.seat(IpAddr::V4(Ipv4Addr::LOCALHOST)).expect("the connection before has ended");
-        let served =
-            tokio::spawn(drive::serve(hub.clone(), TcpWire::new(socket, true), Visitor::stranger(seat)));
+        let permit = context.admit(IpAddr::V4(Ipv4Addr::LOCALHOST)).expect("the connection before has ended");
+        let served = tokio::spawn(connection::serve(
+            context.clone(),
+            TcpWire::new(socket, true),
+            Peer::unauthenticated(permit),
+        ));
         let connect = format!("CONNECT\naccept-version:1.2\nhost:a\nlogin:alice\npasscode:{number}\n\n\0");
         client.write_all((connect + behind).as_bytes()).await.expect("the broker reads");
         client.shutdown().await.expect("one side closes");
@@ -494,27 +508,31 @@ async fn a_client_that_has_closed_its_side_keeps_no_permit_while_its_login_is_he
 
 /// Sends 1000 messages to a queue while `used` bytes of the byte budget are used, until the connection has ended or 200
 /// polls are over. Returns the number of messages in the queue, and whether the connection has ended.
-async fn sends_at(transport: Transport, used: fn(&Hub) -> usize, has_ended: bool) -> (i64, bool) {
+async fn sends_at(
+    transport: Transport,
+    used: fn(&ConnectionContext) -> usize,
+    has_ended: bool,
+) -> (i64, bool) {
     let mut config = config();
-    config.outbox.burst_patience = Duration::from_secs(3600);
-    let hub = hub_of(config);
-    let _used = hub.budget.charge(used(&hub));
+    config.outbound_queue.slow_consumer_grace = Duration::from_secs(3600);
+    let context = hub_of(config);
+    let _used = context.budget.charge(used(&context));
     let sends = "SEND\ndestination:/queue/a\n\nx\0".repeat(1000);
     let mut connection =
-        serve_over(&hub, transport, Flood { has_ended, ..Flood::over(transport, &sends, "") });
+        serve_over(&context, transport, Flood { has_ended, ..Flood::over(transport, &sends, "") });
     for _ in 0..200 {
         if poll_fn(|cx| Poll::Ready(connection.as_mut().poll(cx))).await.is_ready() {
-            return (hub.metrics.queue_messages.get(), true);
+            return (context.metrics.queue_messages.get(), true);
         }
         tokio::task::yield_now().await;
     }
-    (hub.metrics.queue_messages.get(), false)
+    (context.metrics.queue_messages.get(), false)
 }
 
 #[tokio::test]
 async fn near_the_byte_budget_only_clients_that_can_send_more_are_slowed_down() {
-    let near = |hub: &Hub| hub.budget.bytes_max() - hub.budget.bytes_max() / 8;
-    let exhausted = |hub: &Hub| hub.budget.bytes_max();
+    let near = |context: &ConnectionContext| context.budget.bytes_max() - context.budget.bytes_max() / 8;
+    let exhausted = |context: &ConnectionContext| context.budget.bytes_max();
     for transport in [Transport::Tcp, Transport::WebSocket, Transport::SockJs] {
         assert_eq!(sends_at(transport, near, false).await, (1, false), "{transport:?}");
         assert_eq!(sends_at(transport, near, true).await, (1000, true), "{transport:?}");

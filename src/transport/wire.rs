@@ -1,11 +1,11 @@
-//! A way to reach a client: what octets mean on it, and how frames are wrapped for it.
+//! A way to reach a client: what bytes mean on it, and how frames are wrapped for it.
 //!
 //! A transport is a type with this trait and a row where its listener is; the connection task
 //! ([`super::drive`]) knows nothing else of it.
 
-use super::coalesce::{Coalesce, Mark};
+use super::output_buffer::{AwaitedWrite, OutputBuffer};
 use crate::budget::Charge;
-use crate::outbox::Message;
+use crate::outbound_queue::Message;
 use bytes::{Bytes, BytesMut};
 use std::borrow::Cow;
 use std::io;
@@ -21,7 +21,7 @@ pub enum ReadEnd {
     Closed,
     /// The socket failed.
     Failed(io::Error),
-    /// The client broke the rules of the wire itself (not STOMP's); [`Wire::farewell`] says so.
+    /// The client broke the rules of the wire itself (not STOMP's); [`Wire::close_info`] says so.
     Violation(&'static str),
     /// A limit of the wire was met, by its option's name.
     Limit(&'static str),
@@ -29,7 +29,7 @@ pub enum ReadEnd {
 
 /// One frame to be wrapped.
 #[derive(Clone, Copy, Debug)]
-pub struct Piece<'a> {
+pub struct OutgoingFrame<'a> {
     /// What differs from receiver to receiver.
     pub prefix: &'a [u8],
     /// What follows it.
@@ -37,7 +37,7 @@ pub struct Piece<'a> {
     /// Whether prefix and tail are valid UTF-8.
     pub text: bool,
     /// Who waits for it to be written.
-    pub mark: Option<Mark>,
+    pub mark: Option<AwaitedWrite>,
 }
 
 /// The end of a frame.
@@ -55,17 +55,17 @@ pub struct Encoded<'a> {
     /// The bytes of the tail.
     pub bytes: Cow<'a, Bytes>,
     /// The message that accounts for the bytes; `None` if this connection does.
-    pub keeper: Option<&'a Message>,
+    pub guard: Option<&'a Message>,
 }
 
 impl<'a> Encoded<'a> {
     fn new(bytes: Cow<'a, Bytes>, message: &'a Message) -> Encoded<'a> {
-        let keeper = matches!(bytes, Cow::Borrowed(_)).then_some(message);
-        Encoded { bytes, keeper }
+        let guard = matches!(bytes, Cow::Borrowed(_)).then_some(message);
+        Encoded { bytes, guard }
     }
 
     fn own(bytes: Cow<'a, Bytes>) -> Encoded<'a> {
-        Encoded { bytes, keeper: None }
+        Encoded { bytes, guard: None }
     }
 }
 
@@ -102,7 +102,7 @@ impl<'a> Tail<'a> {
 
 /// What a wire tells its client when the conversation is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Farewell {
+pub struct CloseInfo {
     /// A close code (RFC 6455 §7.4.1); 3000 to 4999 are an application's own.
     pub code: u16,
     /// One or two words for people.
@@ -121,17 +121,17 @@ pub trait Wire: Unpin + Send + 'static {
     }
 
     /// Whether a client that has closed its side may still read.
-    fn closes_by_halves(&self) -> bool {
+    fn supports_half_close(&self) -> bool {
         false
     }
 
     /// Returns whether the client's bytes come directly from its socket, so that it may speak another protocol.
-    fn is_bare(&self) -> bool {
+    fn is_raw_stream(&self) -> bool {
         false
     }
 
     /// Appends what the wire says first.
-    fn open(&mut self, _out: &mut Coalesce) {}
+    fn open(&mut self, _out: &mut OutputBuffer) {}
 
     /// The client has proved who it is: from now on the limits of such clients hold. `beats`: the application sends
     /// something at least as often.
@@ -145,7 +145,7 @@ pub trait Wire: Unpin + Send + 'static {
         Poll::Ready(())
     }
 
-    /// Octets that the wire itself holds for the moment.
+    /// Bytes that the wire itself holds for the moment.
     fn held_bytes(&self) -> usize {
         0
     }
@@ -156,32 +156,32 @@ pub trait Wire: Unpin + Send + 'static {
     }
 
     /// The deadline has come: heart-beats of the wire's own, the end of waiting for a client.
-    fn expire(&mut self, _now: Instant, _out: &mut Coalesce) {}
+    fn expire(&mut self, _now: Instant, _out: &mut OutputBuffer) {}
 
-    /// Reads once and hands octets to `sink`, on a wire of messages (SockJS) one message a call; what the wire
+    /// Reads once and hands bytes to `sink`, on a wire of messages (SockJS) one message a call; what the wire
     /// itself has to answer (a pong) goes into `out`. Returns the bytes of messages that were read, complete or not.
     fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
-        out: &mut Coalesce,
+        out: &mut OutputBuffer,
         sink: &mut dyn FnMut(&[u8]),
     ) -> Poll<Result<usize, ReadEnd>>;
 
     /// Appends one STOMP frame (or whatever the application calls a message).
-    fn wrap(&mut self, piece: Piece<'_>, out: &mut Coalesce);
+    fn wrap(&mut self, piece: OutgoingFrame<'_>, out: &mut OutputBuffer);
 
     /// Appends one heart-beat.
-    fn heart_beat(&mut self, out: &mut Coalesce);
+    fn heart_beat(&mut self, out: &mut OutputBuffer);
 
-    /// Whether [`Wire::farewell`] tells the client of a shutdown, so that no ERROR frame is needed even where
+    /// Whether [`Wire::close_info`] tells the client of a shutdown, so that no ERROR frame is needed even where
     /// `shutdown-error` asks for one.
-    fn tells_shutdown(&self) -> bool;
+    fn reports_shutdown_in_close(&self) -> bool;
 
     /// Appends the wire's own last words.
-    fn farewell(&mut self, farewell: Farewell, out: &mut Coalesce);
+    fn write_close(&mut self, close_info: CloseInfo, out: &mut OutputBuffer);
 
-    /// Writes once; `Ready(n)` when `n` octets of `out` were taken.
-    fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut Coalesce) -> Poll<io::Result<usize>>;
+    /// Writes once; `Ready(n)` when `n` bytes of `out` were taken.
+    fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut OutputBuffer) -> Poll<io::Result<usize>>;
 
     /// Closes the writing side.
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;

@@ -1,11 +1,11 @@
 //! The handling of clients that speak the wrong protocol for their port.
 
-use super::drive::Connection;
+use super::connection::Connection;
 use super::first_bytes::NotStomp;
 use super::log_limit::LogLimit;
 use super::protocol::{Port, Protocol};
 use super::wire::Wire;
-use crate::session::{Closing, Reject};
+use crate::session::{Closing, ErrorReply};
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -44,8 +44,8 @@ impl<W: Wire> Connection<W> {
     pub(super) fn refuse_start(&mut self, found: NotStomp, now: Instant) {
         match found {
             NotStomp::Foreign(protocol) => {
-                self.hub.wrong_protocols.log(protocol, Port::Stomp, self.address);
-                self.out.copy(&protocol.answer(Port::Stomp, self.hub.options.trailing_lf));
+                self.context.wrong_protocols.log(protocol, Port::Stomp, self.address);
+                self.out.copy(&protocol.answer(Port::Stomp, self.context.options.trailing_lf));
                 self.out.end_frame(None);
                 self.begin_ending(Closing::WrongProtocol, now);
             }
@@ -56,11 +56,11 @@ impl<W: Wire> Connection<W> {
                      and NUL. Use a client for STOMP.",
                     self.first_bytes.shown()
                 );
-                let reject = Reject { summary: "not STOMP", detail: &detail };
-                if !self.wire.is_bare() {
+                let reject = ErrorReply { summary: "not STOMP", detail: &detail };
+                if !self.wire.is_raw_stream() {
                     return self.end_with(reject, Closing::Rejected, now);
                 }
-                self.hub.wrong_protocols.log(Protocol::Unknown, Port::Stomp, self.address);
+                self.context.wrong_protocols.log(Protocol::Unknown, Port::Stomp, self.address);
                 self.end_with(reject, Closing::WrongProtocol, now);
             }
         }

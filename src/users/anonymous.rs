@@ -1,6 +1,6 @@
 //! Clients without a name.
 
-use super::source::{Check, Source, Verdict};
+use super::source::{Check, Decision, Source};
 use super::{Credentials, Principal};
 
 /// Lets those in that show nothing; where there is no other source, everybody: what a login says proves nothing then,
@@ -22,7 +22,7 @@ impl Source for Anonymous {
 
     fn check<'a>(&'a self, credentials: &'a Credentials) -> Check<'a> {
         let is_let_in = self.is_alone || credentials.is_empty();
-        let verdict = if is_let_in { Verdict::Known(Principal::anonymous()) } else { Verdict::NotMine };
+        let verdict = if is_let_in { Decision::Known(Principal::anonymous()) } else { Decision::NotMine };
         Box::pin(std::future::ready(verdict))
     }
 }

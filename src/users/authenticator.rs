@@ -4,12 +4,12 @@ mod answer;
 mod pending;
 mod turn;
 
-use self::answer::{Checked, heard, left_early, no_memory, not_checked, refused};
+use self::answer::{Checked, heard, left_early, not_checked, out_of_memory, refused};
 use self::pending::{Answers, Pending, Progress};
 use self::turn::CHECKS_PER_ADDRESS;
 use super::gate::Gates;
-use super::keyed::{Digest, Key};
-use super::source::{Source, Standing, Verdict};
+use super::keyed_digest::{Digest, Key};
+use super::source::{AccountState, Decision, Source};
 use super::throttle::{Outcome, Throttle};
 use super::{Cause, Credentials, Handshake, Options, Principal, Refused, Secret, bare_token, sources};
 use crate::budget::{Budget, Charge};
@@ -162,17 +162,17 @@ impl Authenticator {
     }
 
     /// What the source that named the principal says of it now. Cheap.
-    pub fn standing(&self, principal: &Principal) -> Standing {
+    pub fn standing(&self, principal: &Principal) -> AccountState {
         let source = self.shared.sources.iter().find(|source| source.name() == principal.source);
-        source.map_or(Standing::Same, |source| source.standing(principal))
+        source.map_or(AccountState::Same, |source| source.standing(principal))
     }
 
     /// The principal as it is now; `None` if it is let in no more.
     pub fn revise(&self, principal: &Principal) -> Option<Principal> {
         match self.standing(principal) {
-            Standing::Same => Some(principal.clone()),
-            Standing::Roles(roles) => Some(Principal { roles, ..principal.clone() }),
-            Standing::Gone => None,
+            AccountState::Same => Some(principal.clone()),
+            AccountState::Roles(roles) => Some(Principal { roles, ..principal.clone() }),
+            AccountState::Gone => None,
         }
     }
 
@@ -232,7 +232,7 @@ impl Shared {
             _ if purpose == Purpose::Renewal => {}
             bytes @ ..=SMALL_BYTES_MAX => charge.resize(bytes),
             bytes if charge.try_grow(bytes) => {}
-            _ => return Err(no_memory()),
+            _ => return Err(out_of_memory()),
         }
         let (progress, answers) = watch::channel(Progress::default());
         under_way.insert(digest, progress.clone());
@@ -286,15 +286,15 @@ impl Shared {
             let told = |reason: String| format!("{}: {reason}", source.name());
             let unavailable = |reason| Checked::Unavailable(source.name(), told(reason));
             match verdict {
-                Ok(Verdict::NotMine) => {}
-                Ok(Verdict::Known(principal)) => {
+                Ok(Decision::NotMine) => {}
+                Ok(Decision::Known(principal)) => {
                     let named =
                         principal.name.as_deref().map_or(Ok(()), |name| self.options.names.check(name));
                     return named
                         .map_or_else(|wrong| Checked::BadName(told(wrong)), |()| Checked::Known(principal));
                 }
-                Ok(Verdict::Refused(reason)) => return Checked::Refused(told(reason)),
-                Ok(Verdict::Unavailable(reason)) => return unavailable(reason),
+                Ok(Decision::Refused(reason)) => return Checked::Refused(told(reason)),
+                Ok(Decision::Unavailable(reason)) => return unavailable(reason),
                 Err(_) => return unavailable("out of time (auth-timeout)".to_owned()),
             }
         }

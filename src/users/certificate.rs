@@ -1,11 +1,11 @@
 //! Users that their TLS certificates name.
 
-use super::source::{Check, Source, Verdict};
+use super::source::{Check, Decision, Source};
 use super::{Certificate, Credentials, Principal, name};
 
 /// Which part of a certificate is the user's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Which {
+pub enum NameSource {
     /// The subject's common name.
     #[default]
     CommonName,
@@ -19,7 +19,7 @@ pub enum Which {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Options {
     /// The part that is the name (`client-certificate-name`, `common-name`).
-    pub which: Which,
+    pub which: NameSource,
 }
 
 /// Believes a certificate: TLS has verified it.
@@ -34,33 +34,33 @@ impl Certificates {
         Certificates { options }
     }
 
-    fn find(&self, credentials: &Credentials) -> Verdict {
-        let Some(certificate) = &credentials.handshake.certificate else { return Verdict::NotMine };
+    fn find(&self, credentials: &Credentials) -> Decision {
+        let Some(certificate) = &credentials.handshake.certificate else { return Decision::NotMine };
         let Some(found) = self.options.which.find(certificate) else {
-            return Verdict::Refused(self.options.which.missing().to_owned());
+            return Decision::Refused(self.options.which.missing().to_owned());
         };
         match name::checked(found) {
-            Ok(name) => Verdict::Known(Principal::named(&name, self.name())),
-            Err(reason) => Verdict::Refused(reason.to_owned()),
+            Ok(name) => Decision::Known(Principal::named(&name, self.name())),
+            Err(reason) => Decision::Refused(reason.to_owned()),
         }
     }
 }
 
-impl Which {
+impl NameSource {
     fn find(self, certificate: &Certificate) -> Option<&str> {
         let mut others = certificate.alternative_names.iter().map(String::as_str);
         match self {
-            Which::CommonName => certificate.common_name.as_deref(),
-            Which::FirstDns => others.find(|name| !name.contains(['@', ':', '/'])),
-            Which::Email => others.find(|name| name.contains('@') && !name.contains([':', '/'])),
+            NameSource::CommonName => certificate.common_name.as_deref(),
+            NameSource::FirstDns => others.find(|name| !name.contains(['@', ':', '/'])),
+            NameSource::Email => others.find(|name| name.contains('@') && !name.contains([':', '/'])),
         }
     }
 
     fn missing(self) -> &'static str {
         match self {
-            Which::CommonName => "the certificate has no common name",
-            Which::FirstDns => "the certificate has no DNS name",
-            Which::Email => "the certificate has no e-mail address",
+            NameSource::CommonName => "the certificate has no common name",
+            NameSource::FirstDns => "the certificate has no DNS name",
+            NameSource::Email => "the certificate has no e-mail address",
         }
     }
 }
@@ -90,14 +90,14 @@ mod tests {
         let full: &[&str] =
             &["spiffe://house/alice@x", "alice@example.org", "alice.example.org", "b.example"];
         for (which, common_name, others, expected) in [
-            (Which::CommonName, Some("alice"), full, Ok("alice")),
-            (Which::FirstDns, Some("alice"), full, Ok("alice.example.org")),
-            (Which::Email, Some("alice"), full, Ok("alice@example.org")),
-            (Which::CommonName, None, full, Err("the certificate has no common name")),
-            (Which::FirstDns, Some("alice"), &full[..2], Err("the certificate has no DNS name")),
-            (Which::Email, Some("alice"), &full[..1], Err("the certificate has no e-mail address")),
-            (Which::CommonName, Some(""), full, Err("the name is empty")),
-            (Which::CommonName, Some("a\0b"), full, Err("the name has a control character")),
+            (NameSource::CommonName, Some("alice"), full, Ok("alice")),
+            (NameSource::FirstDns, Some("alice"), full, Ok("alice.example.org")),
+            (NameSource::Email, Some("alice"), full, Ok("alice@example.org")),
+            (NameSource::CommonName, None, full, Err("the certificate has no common name")),
+            (NameSource::FirstDns, Some("alice"), &full[..2], Err("the certificate has no DNS name")),
+            (NameSource::Email, Some("alice"), &full[..1], Err("the certificate has no e-mail address")),
+            (NameSource::CommonName, Some(""), full, Err("the name is empty")),
+            (NameSource::CommonName, Some("a\0b"), full, Err("the name has a control character")),
         ] {
             let certificate = Certificate {
                 common_name: common_name.map(str::to_owned),
@@ -106,11 +106,11 @@ mod tests {
             let handshake = Arc::new(Handshake { certificate: Some(certificate), ..Handshake::default() });
             let credentials = Credentials { handshake, ..Credentials::default() };
             let expected = match expected {
-                Ok(name) => Verdict::Known(Principal::named(name, "certificate")),
-                Err(reason) => Verdict::Refused(reason.to_owned()),
+                Ok(name) => Decision::Known(Principal::named(name, "certificate")),
+                Err(reason) => Decision::Refused(reason.to_owned()),
             };
             assert_eq!(Certificates::new(Options { which }).find(&credentials), expected, "{which:?}");
         }
-        assert_eq!(Certificates::default().find(&Credentials::default()), Verdict::NotMine);
+        assert_eq!(Certificates::default().find(&Credentials::default()), Decision::NotMine);
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 const ROLES_MAX: usize = 256;
 /// Claims of one principal at most; further ones are dropped: where a claim is missing no rule allows.
 const CLAIMS_MAX: usize = 64;
-/// Octets of names and values of the claims, all together.
+/// Bytes of names and values of the claims, all together.
 const CLAIMS_BYTES_MAX: usize = 4 << 10;
 /// How many names a dotted path has at most.
 const DEPTH_MAX: usize = 3;

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// Octets of an answer at most.
+/// Bytes of an answer at most.
 pub const ANSWER_BYTES_MAX: usize = 1 << 20;
 /// Connections that wait for the next request, per host.
 const IDLE_MAX: usize = 16;
@@ -168,7 +168,7 @@ fn in_full(error: &dyn Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::users::site::{Reply, Site};
+    use crate::users::test_server::{Reply, TestServer};
 
     const SOON: Duration = Duration::from_millis(50);
     const LATE: Duration = Duration::from_secs(30);
@@ -199,7 +199,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_asked_arrives_and_the_answer_comes_back() {
-        let site = Site::open(|asked| {
+        let site = TestServer::open(|asked| {
             let header =
                 |name: &str| asked.headers.get(name).map_or("", |value| value.to_str().unwrap_or("?"));
             let shown =
@@ -220,7 +220,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_goes_wrong_is_told_without_secrets() {
-        let site = Site::open(|asked| match asked.uri.path() {
+        let site = TestServer::open(|asked| match asked.uri.path() {
             "/long" => Reply::Say(200, "x".repeat(ANSWER_BYTES_MAX + 1)),
             "/longest" => Reply::Say(200, "x".repeat(ANSWER_BYTES_MAX)),
             "/away" => Reply::Away("/longest".to_owned()),
@@ -230,7 +230,7 @@ mod tests {
         let client = Client::new();
         assert_eq!(client.get(&url(&site.url("/longest")), LATE).await.expect("fits").body.len(), 1 << 20);
         assert_eq!(client.get(&url(&site.url("/away")), LATE).await.expect("an answer").status, 302);
-        let closed = Site::closed_port().await;
+        let closed = TestServer::closed_port().await;
         let tls = site.url("/").replace("http:", "https:");
         for (address, time, expected) in [
             (site.url("/long?token=sesame"), LATE, "the answer is too large"),

@@ -9,7 +9,7 @@ use subtle::ConstantTimeEq;
 const MEMORY_KIB_MAX: u32 = 1 << 20;
 const PASSES_MAX: u32 = 64;
 const LANES_MAX: u32 = 16;
-/// Octets of the longest output.
+/// Bytes of the longest output.
 const OUTPUT_BYTES_MAX: usize = 64;
 
 /// An argon2id hash within bounds. `Debug` does not show it.

@@ -12,7 +12,7 @@ mod cache;
 
 use super::fetch::{Answer, Client, Url};
 use super::now::Now;
-use super::source::{Check, Source, Verdict};
+use super::source::{Check, Decision, Source};
 use super::{Credentials, Principal, Secret, claims, name};
 use cache::Cache;
 use serde_json::{Map, Value};
@@ -61,23 +61,23 @@ impl Hook {
         Hook { url, options, client, desks, cache }
     }
 
-    async fn verdict(&self, question: Question<'_>) -> Verdict {
+    async fn verdict(&self, question: HookRequest<'_>) -> Decision {
         let key = self.cache.key(&question);
         if let Some(principal) = self.cache.find(key) {
-            return Verdict::Known(principal);
+            return Decision::Known(principal);
         }
         let answer = match self.ask(&question).await {
             Ok(answer) => answer,
-            Err(error) => return Verdict::Unavailable(error),
+            Err(error) => return Decision::Unavailable(error),
         };
         let verdict = read(&answer, Now::read());
-        if let Verdict::Known(principal) = &verdict {
+        if let Decision::Known(principal) = &verdict {
             self.cache.keep(key, principal);
         }
         verdict
     }
 
-    async fn ask(&self, question: &Question<'_>) -> Result<Answer, String> {
+    async fn ask(&self, question: &HookRequest<'_>) -> Result<Answer, String> {
         let end = Instant::now() + self.options.timeout;
         let Ok(desk) = timeout_at(end, self.desks.acquire()).await else {
             return Err("too many questions at the same time (hook-parallel-max)".to_owned());
@@ -95,27 +95,27 @@ impl Source for Hook {
     }
 
     fn check<'a>(&'a self, credentials: &'a Credentials) -> Check<'a> {
-        match Question::of(credentials) {
+        match HookRequest::of(credentials) {
             Some(question) => Box::pin(self.verdict(question)),
-            None => Box::pin(std::future::ready(Verdict::NotMine)),
+            None => Box::pin(std::future::ready(Decision::NotMine)),
         }
     }
 }
 
 /// All that is asked: of two equal questions one answer does for both.
 #[derive(Hash)]
-struct Question<'a> {
+struct HookRequest<'a> {
     login: Option<(&'a str, &'a str)>,
     token: Option<&'a str>,
     address: Option<std::net::IpAddr>,
 }
 
-impl<'a> Question<'a> {
+impl<'a> HookRequest<'a> {
     /// `None` if nothing was shown that could be asked about.
-    fn of(credentials: &'a Credentials) -> Option<Question<'a>> {
+    fn of(credentials: &'a Credentials) -> Option<HookRequest<'a>> {
         let (login, token) = (credentials.login(), credentials.token());
         let is_any = login.is_some() || token.is_some();
-        is_any.then(|| Question { login, token, address: credentials.handshake.address })
+        is_any.then(|| HookRequest { login, token, address: credentials.handshake.address })
     }
 
     fn json(&self) -> String {
@@ -130,23 +130,23 @@ impl<'a> Question<'a> {
     }
 }
 
-fn read(answer: &Answer, now: Now) -> Verdict {
+fn read(answer: &Answer, now: Now) -> Decision {
     match answer.status.as_u16() {
         200 => match serde_json::from_slice::<Map<String, Value>>(&answer.body) {
-            Ok(map) => read_yes(&map, now).unwrap_or_else(|reason| Verdict::Unavailable(reason.to_owned())),
-            Err(_) => Verdict::Unavailable("the answer is no JSON object".to_owned()),
+            Ok(map) => read_yes(&map, now).unwrap_or_else(|reason| Decision::Unavailable(reason.to_owned())),
+            Err(_) => Decision::Unavailable("the answer is no JSON object".to_owned()),
         },
-        status @ (401 | 403) => Verdict::Refused(format!("the answer is {status}")),
-        204 | 404 => Verdict::NotMine,
-        status => Verdict::Unavailable(format!("the answer is {status}")),
+        status @ (401 | 403) => Decision::Refused(format!("the answer is {status}")),
+        204 | 404 => Decision::NotMine,
+        status => Decision::Unavailable(format!("the answer is {status}")),
     }
 }
 
 /// # Errors
 /// The answer is none: its maker has to act, and nobody is let in.
-fn read_yes(map: &Map<String, Value>, now: Now) -> Result<Verdict, &'static str> {
+fn read_yes(map: &Map<String, Value>, now: Now) -> Result<Decision, &'static str> {
     let name = match map.get("name") {
-        Some(Value::Null) => return Ok(Verdict::Refused("the answer names nobody".to_owned())),
+        Some(Value::Null) => return Ok(Decision::Refused("the answer names nobody".to_owned())),
         Some(Value::String(name)) => name::checked(name)?,
         _ => return Err("the answer has no name that is a text"),
     };
@@ -154,7 +154,7 @@ fn read_yes(map: &Map<String, Value>, now: Now) -> Result<Verdict, &'static str>
         None | Some(Value::Null) => None,
         Some(value) => match now.until(value.as_f64().ok_or("expires is no number")?) {
             Some(instant) => Some(instant),
-            None => return Ok(Verdict::Refused("expired".to_owned())),
+            None => return Ok(Decision::Refused("expired".to_owned())),
         },
     };
     let claims = match map.get("claims") {
@@ -164,7 +164,7 @@ fn read_yes(map: &Map<String, Value>, now: Now) -> Result<Verdict, &'static str>
     };
     let roles = claims::roles(map.get("roles"))?;
     let claims = Arc::new(claims);
-    Ok(Verdict::Known(Principal { name: Some(name), roles, claims, expires, source: NAME, stamp: 0 }))
+    Ok(Decision::Known(Principal { name: Some(name), roles, claims, expires, source: NAME, stamp: 0 }))
 }
 
 #[cfg(test)]
@@ -172,7 +172,7 @@ mod tests {
     use super::*;
     use crate::users::Handshake;
     use crate::users::fetch::ANSWER_BYTES_MAX;
-    use crate::users::site::{Asked, Reply, Site};
+    use crate::users::test_server::{Asked, Reply, TestServer};
     use serde_json::json;
 
     const TOKEN: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln";
@@ -192,12 +192,12 @@ mod tests {
     }
 
     /// The verdict in short: the name, or the reason after a sign of its kind.
-    fn short(verdict: &Verdict) -> String {
+    fn short(verdict: &Decision) -> String {
         match verdict {
-            Verdict::Known(principal) => principal.name.as_deref().unwrap().to_owned(),
-            Verdict::NotMine => "-".to_owned(),
-            Verdict::Refused(reason) => format!("!{reason}"),
-            Verdict::Unavailable(reason) => format!("?{reason}"),
+            Decision::Known(principal) => principal.name.as_deref().unwrap().to_owned(),
+            Decision::NotMine => "-".to_owned(),
+            Decision::Refused(reason) => format!("!{reason}"),
+            Decision::Unavailable(reason) => format!("?{reason}"),
         }
     }
 
@@ -214,7 +214,7 @@ mod tests {
             let key = asked.headers.get("authorization").map(|value| value.to_str().unwrap().to_owned());
             Reply::Say(200, json!({"name": "x", "claims": {"asked": asked.body, "key": key}}).to_string())
         };
-        let site = Site::open(echo).await;
+        let site = TestServer::open(echo).await;
         let address = Some("192.0.2.1".parse().unwrap());
         let from = |mut credentials: Credentials, address| {
             credentials.handshake = Arc::new(Handshake { address, ..Handshake::default() });
@@ -236,12 +236,12 @@ mod tests {
             for key in [None, Some("Key of ours")] {
                 let hook = hook(&site.url("/"), |options| options.authorization = key.map(Secret::new));
                 match (hook.check(&credentials).await, &expected) {
-                    (Verdict::Known(principal), Some(expected)) => {
+                    (Decision::Known(principal), Some(expected)) => {
                         let told: Value = serde_json::from_str(principal.claim("asked").unwrap()).unwrap();
                         assert_eq!((&told, principal.claim("key")), (expected, key));
                     }
                     (verdict, expected) => assert!(
-                        verdict == Verdict::NotMine && expected.is_none(),
+                        verdict == Decision::NotMine && expected.is_none(),
                         "{credentials:?}: {verdict:?}"
                     ),
                 }
@@ -285,7 +285,7 @@ mod tests {
         let body =
             json!({"name": "alice", "roles": ["a", "service"], "claims": {"t": {"id": 7}}, "expires": 1060});
         let answer = Answer { status: hyper::StatusCode::OK, body: body.to_string().into() };
-        let Verdict::Known(principal) = read(&answer, now) else { panic!("{body}") };
+        let Decision::Known(principal) = read(&answer, now) else { panic!("{body}") };
         assert!(principal.has_role("a") && principal.is_service());
         assert_eq!((principal.claim("t.id"), principal.source), (Some("7"), "hook"));
         assert_eq!(principal.expires, Some(now.instant + Duration::from_secs(60)));
@@ -293,7 +293,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_cannot_be_asked_lets_nobody_in() {
-        let site = Site::open(|asked| match asked.uri.path() {
+        let site = TestServer::open(|asked| match asked.uri.path() {
             "/yes" => Reply::Say(200, json!({"name": "alice"}).to_string()),
             "/away" => Reply::Away("/yes".to_owned()),
             "/garbage" => Reply::Say(200, "<html>".to_owned()),
@@ -301,7 +301,7 @@ mod tests {
             _ => Reply::Silence,
         })
         .await;
-        let closed = Site::closed_port().await;
+        let closed = TestServer::closed_port().await;
         for (url, expected) in [
             (site.url("/yes"), "alice"),
             (site.url("/away"), "?the answer is 302"),
@@ -319,7 +319,7 @@ mod tests {
 
     #[tokio::test]
     async fn so_many_ask_at_the_same_time() {
-        let site = Site::gated(|_| Reply::Say(200, json!({"name": "alice"}).to_string())).await;
+        let site = TestServer::gated(|_| Reply::Say(200, json!({"name": "alice"}).to_string())).await;
         let hook = hook(&site.url("/"), |options| options.parallel_max = 1);
         let (one, other) = (login("a", ""), login("b", ""));
         let mut first = std::pin::pin!(asked(&hook, &one));
@@ -338,7 +338,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_is_out_of_time_before_its_turn_leaves() {
-        let site = Site::open(|_| Reply::Silence).await;
+        let site = TestServer::open(|_| Reply::Silence).await;
         let hook = hook(&site.url("/"), |options| {
             options.parallel_max = 1;
             options.timeout = Duration::from_millis(50);
@@ -352,7 +352,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_yes_is_remembered_if_that_is_wanted() {
-        let site = Site::open(|asked| {
+        let site = TestServer::open(|asked| {
             let said = if asked.body.contains("mallory") { Value::Null } else { "alice".into() };
             Reply::Say(200, json!({"name": said}).to_string())
         })

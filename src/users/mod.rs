@@ -8,28 +8,28 @@ mod authenticator;
 pub mod certificate;
 mod claims;
 mod credentials;
-mod desk;
+mod fair_queue;
 pub mod fetch;
 mod file;
 mod gate;
 mod hash;
+mod hash_pool;
 pub mod hook;
-mod keyed;
-mod listed;
+mod keyed_digest;
+mod lru_map;
 mod name;
 mod now;
 mod passcode;
 pub mod permissions;
 mod principal;
 pub mod proxy;
-mod recent;
-#[cfg(test)]
-mod site;
 mod source;
 mod sources;
+mod static_users;
+#[cfg(test)]
+mod test_server;
 mod throttle;
 pub mod token;
-mod turns;
 mod verifier;
 
 pub use authenticator::Authenticator;
@@ -41,7 +41,7 @@ pub(crate) use hash::Hash;
 pub use name::Names;
 pub use passcode::Passcode;
 pub use principal::{Claims, Principal, SERVICE};
-pub use source::{Check, Source, Standing, Verdict};
+pub use source::{AccountState, Check, Decision, Source};
 pub use sources::Kind;
 pub(crate) use throttle::network;
 

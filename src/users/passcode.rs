@@ -12,7 +12,7 @@ pub struct Passcode {
 }
 
 impl Passcode {
-    /// Octets of a passcode at most.
+    /// Bytes of a passcode at most.
     pub const BYTES_MAX: usize = 256;
 
     /// Holds `text`; `None` if it is longer than [`Passcode::BYTES_MAX`].

@@ -1,6 +1,6 @@
 //! Users that a trusted proxy has signed in.
 
-use super::source::{Check, Source, Verdict};
+use super::source::{Check, Decision, Source};
 use super::{Credentials, Principal, name};
 
 /// Believes what the handshake says of the proxy: whoever fills that in knows which proxies are trusted.
@@ -8,20 +8,20 @@ use super::{Credentials, Principal, name};
 pub struct Proxy;
 
 impl Proxy {
-    fn find(self, credentials: &Credentials) -> Verdict {
-        let Some(user) = &credentials.handshake.proxy else { return Verdict::NotMine };
+    fn find(self, credentials: &Credentials) -> Decision {
+        let Some(user) = &credentials.handshake.proxy else { return Decision::NotMine };
         // A proxy that lets a visitor through says so by an empty header.
         if user.name.is_empty() {
-            return Verdict::NotMine;
+            return Decision::NotMine;
         }
         match name::checked(&user.name) {
-            Ok(name) => Verdict::Known(Principal {
+            Ok(name) => Decision::Known(Principal {
                 name: Some(name),
                 roles: user.roles.iter().map(|role| role.as_str().into()).collect(),
                 source: self.name(),
                 ..Principal::default()
             }),
-            Err(reason) => Verdict::Refused(reason.to_owned()),
+            Err(reason) => Decision::Refused(reason.to_owned()),
         }
     }
 }
@@ -57,15 +57,15 @@ mod tests {
 
     #[test]
     fn whom_the_proxy_has_signed_in() {
-        let Verdict::Known(principal) = Proxy.find(&said("alice", &["admin", "service"])) else {
+        let Decision::Known(principal) = Proxy.find(&said("alice", &["admin", "service"])) else {
             panic!("alice is known")
         };
         assert_eq!((principal.name.as_deref(), principal.source), (Some("alice"), "proxy"));
         assert!(principal.has_role("admin") && principal.is_service());
-        assert_eq!(Proxy.find(&Credentials::default()), Verdict::NotMine);
-        assert_eq!(Proxy.find(&said("", &["admin"])), Verdict::NotMine, "a visitor");
+        assert_eq!(Proxy.find(&Credentials::default()), Decision::NotMine);
+        assert_eq!(Proxy.find(&said("", &["admin"])), Decision::NotMine, "a visitor");
         for odd in ["a\nb", &"x".repeat(257)] {
-            assert!(matches!(Proxy.find(&said(odd, &[])), Verdict::Refused(_)), "{odd:?}");
+            assert!(matches!(Proxy.find(&said(odd, &[])), Decision::Refused(_)), "{odd:?}");
         }
     }
 }

@@ -6,11 +6,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 /// The answer of a [`Source`], in its own time.
-pub type Check<'a> = Pin<Box<dyn Future<Output = Verdict> + Send + 'a>>;
+pub type Check<'a> = Pin<Box<dyn Future<Output = Decision> + Send + 'a>>;
 
 /// What a source says of credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Decision {
     /// They stand for this principal.
     Known(Principal),
     /// They are none of this source's kind, or of a name that it does not know: another source may be asked.
@@ -24,7 +24,7 @@ pub enum Verdict {
 
 /// What a source says later of a principal that it named.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum AccountState {
     /// As it was.
     Same,
     /// The same user, with other roles.
@@ -67,7 +67,7 @@ pub trait Source: fmt::Debug + Send + Sync {
     }
 
     /// What it says now of a principal that it named.
-    fn standing(&self, _: &Principal) -> Standing {
-        Standing::Same
+    fn standing(&self, _: &Principal) -> AccountState {
+        AccountState::Same
     }
 }

@@ -6,9 +6,9 @@ use super::certificate::Certificates;
 use super::fetch::Client;
 use super::file::UsersFile;
 use super::hook::Hook;
-use super::listed::Listed;
 use super::proxy::Proxy;
 use super::source::Source;
+use super::static_users::StaticUsers;
 use super::token::Tokens;
 use super::verifier::Verifier;
 use std::sync::Arc;
@@ -106,7 +106,7 @@ fn source(
             let verifier = Verifier::new(options.auth_parallel_max, waiting_max, options.auth_cache_max);
             Arc::new(UsersFile::new(path, options.names, verifier))
         }
-        Kind::User if !options.listed.is_empty() => Arc::new(Listed::new(&options.listed)),
+        Kind::User if !options.listed.is_empty() => Arc::new(StaticUsers::new(&options.listed)),
         Kind::Anonymous if options.allow_anonymous || is_alone => Arc::new(Anonymous { is_alone }),
         Kind::Proxy | Kind::Token | Kind::User | Kind::Anonymous => return Ok(None),
     };

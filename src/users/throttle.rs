@@ -23,7 +23,7 @@
 //! Instead, each login that waits for a slot tries to take it at a random time within [`DRAW`] after it opens. So does
 //! a login that arrives in that time. Every waiting login has the same chance, however often other clients retry.
 
-use super::recent::Recent;
+use super::lru_map::LruMap;
 use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
 use std::fmt;
@@ -58,14 +58,14 @@ pub(super) struct Throttle {
     free: u32,
     hasher: RandomState,
     /// Names from addresses.
-    pairs: Recent<u64, Pair>,
-    names: Recent<u64, Count>,
-    addresses: Recent<IpAddr, Count>,
+    pairs: LruMap<u64, Pair>,
+    names: LruMap<u64, Count>,
+    addresses: LruMap<IpAddr, Count>,
     /// Names that have signed in from an address.
-    known_pairs: Recent<u64, ()>,
+    known_pairs: LruMap<u64, ()>,
     /// Names with passcodes that were right, and with passcodes that were not.
-    right: Recent<u64, ()>,
-    wrong: Recent<u64, ()>,
+    right: LruMap<u64, ()>,
+    wrong: LruMap<u64, ()>,
     /// Number of checks in progress by name and passcode, and number of passcodes being checked by name.
     checks: HashMap<(u64, u64), u32>,
     checked_names: HashMap<u64, u32>,
@@ -148,12 +148,12 @@ impl Throttle {
         Throttle {
             free,
             hasher: RandomState::new(),
-            pairs: Recent::new(ENTRIES_MAX),
-            names: Recent::new(ENTRIES_MAX),
-            addresses: Recent::new(ENTRIES_MAX),
-            known_pairs: Recent::new(ENTRIES_MAX),
-            right: Recent::new(right_max),
-            wrong: Recent::new(ENTRIES_MAX),
+            pairs: LruMap::new(ENTRIES_MAX),
+            names: LruMap::new(ENTRIES_MAX),
+            addresses: LruMap::new(ENTRIES_MAX),
+            known_pairs: LruMap::new(ENTRIES_MAX),
+            right: LruMap::new(right_max),
+            wrong: LruMap::new(ENTRIES_MAX),
             checks: HashMap::new(),
             checked_names: HashMap::new(),
         }
@@ -323,7 +323,7 @@ impl Count {
     }
 }
 
-fn count<K: Hash + Eq + Clone>(counts: &mut Recent<K, Count>, key: K, more: u32, now: Instant) {
+fn count<K: Hash + Eq + Clone>(counts: &mut LruMap<K, Count>, key: K, more: u32, now: Instant) {
     let old = counts.get(&key).copied().unwrap_or_else(|| Count::new(now)).at(now);
     counts.insert(key, Count { count: old.count.saturating_add(more), last: now, ..old });
 }

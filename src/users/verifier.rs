@@ -1,11 +1,11 @@
 //! Passcodes against hashes.
 
 use super::Secret;
-use super::desk::Desks;
+use super::fair_queue::ClientKey;
 use super::hash::{CannotHash, Hash, Memory};
-use super::keyed::{Digest, Key};
-use super::recent::Recent;
-use super::turns::Party;
+use super::hash_pool::HashPool;
+use super::keyed_digest::{Digest, Key};
+use super::lru_map::LruMap;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fmt;
@@ -26,7 +26,7 @@ use tokio::sync::watch;
 #[derive(Debug)]
 pub(super) struct Verifier {
     shared: Arc<Shared>,
-    desks: Desks,
+    desks: HashPool,
 }
 
 /// Does the work; tests have one that is slow when they want it.
@@ -41,13 +41,13 @@ struct Shared {
 /// Everything goes by the digest of name, passcode and hash: another hash is another question.
 struct State {
     pending: HashMap<Digest, watch::Receiver<Option<Answer>>>,
-    successes: Recent<Digest, ()>,
+    successes: LruMap<Digest, ()>,
 }
 
 type Answer = Result<bool, CannotHash>;
 
 impl Verifier {
-    /// Hashes with so many threads (see [`Desks::new`]) for so many in the queue, and remembers so many successes.
+    /// Hashes with so many threads (see [`HashPool::new`]) for so many in the queue, and remembers so many successes.
     pub(super) fn new(threads: usize, waiting_max: usize, remembered_max: usize) -> Verifier {
         Verifier::with(threads, waiting_max, remembered_max, Box::new(Hash::matches))
     }
@@ -58,9 +58,9 @@ impl Verifier {
         remembered_max: usize,
         matches: Box<Matches>,
     ) -> Verifier {
-        let state = State { pending: HashMap::new(), successes: Recent::new(remembered_max) };
+        let state = State { pending: HashMap::new(), successes: LruMap::new(remembered_max) };
         let shared = Shared { key: Key::random(), matches, state: Mutex::new(state) };
-        Verifier { shared: Arc::new(shared), desks: Desks::new(threads, waiting_max) }
+        Verifier { shared: Arc::new(shared), desks: HashPool::new(threads, waiting_max) }
     }
 
     /// Whether the passcode of `name` is what `hash` was made of.
@@ -69,7 +69,7 @@ impl Verifier {
     /// It cannot be said, for now; the text is for the log.
     pub(super) async fn verify(
         &self,
-        party: Party,
+        client: ClientKey,
         name: &str,
         passcode: &str,
         hash: &Arc<Hash>,
@@ -82,7 +82,7 @@ impl Verifier {
             }
             match state.pending.get(&digest) {
                 Some(pending) => pending.clone(),
-                None => self.begin(&mut state, party, digest, passcode, hash)?,
+                None => self.begin(&mut state, client, digest, passcode, hash)?,
             }
         };
         let answer = pending.wait_for(Option::is_some).await.ok().and_then(|answer| *answer);
@@ -96,7 +96,7 @@ impl Verifier {
     fn begin(
         &self,
         state: &mut State,
-        party: Party,
+        client: ClientKey,
         digest: Digest,
         passcode: &str,
         hash: &Arc<Hash>,
@@ -106,7 +106,7 @@ impl Verifier {
         let (shared, hash) = (self.shared.clone(), hash.clone());
         state.pending.insert(digest, told.clone());
         let put = self.desks.put(
-            party,
+            client,
             Box::new(move |memory| {
                 let matches = || (shared.matches)(&hash, passcode.reveal(), memory);
                 let answer = catch_unwind(AssertUnwindSafe(matches)).unwrap_or(Err(CannotHash));

@@ -1,5 +1,5 @@
 //! What happens for every SEND behind its decoding, in instructions: the session, permissions, routing, fan-out,
-//! outboxes; and presence.
+//! outbound queues; and presence.
 //!
 //! `tests/bench/count` runs these with those of `frames` and compares them with the figures that landed last.
 
@@ -13,9 +13,9 @@ use stage::{Stage, selector, take, topic};
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use stompbox::broker::{Circular, Subscription};
+use stompbox::broker::{Multicast, Subscription};
 use stompbox::destination::{Address, Destination, Owner, Selector, UserPath};
-use stompbox::outbox::{Outbox, Parcel};
+use stompbox::outbound_queue::{Delivery, OutboundQueue};
 use stompbox::session::{Action, Session};
 use stompbox::users::Principal;
 use stompbox::users::permissions::{Denied, Permissions, Preset, Rule, Verb};
@@ -28,15 +28,15 @@ const HOT: &str = "/topic/hot";
 fn stage(subscribers: u32, others: u32) -> (Stage, Destination) {
     let mut stage = Stage::new();
     for _ in 0..subscribers {
-        let outbox = stage.outbox();
-        stage.seat(HOT, &outbox, 1);
+        let outbound_queue = stage.outbound_queue();
+        stage.seat(HOT, &outbound_queue, 1);
     }
-    let other = stage.outbox();
+    let other = stage.outbound_queue();
     for number in 0..others {
         stage.seat(&format!("/topic/other.{number}"), &other, number);
     }
     let hot = topic(HOT);
-    // The outboxes have room for the message that is counted.
+    // The outbound queues have room for the message that is counted.
     stage.publish(&hot);
     (stage, hot)
 }
@@ -70,8 +70,8 @@ fn alice(sessions: u32) -> (Stage, Destination) {
     let path = user_path();
     let to = path.of(&owner).expect("no wildcard");
     for number in 0..sessions {
-        let outbox = stage.enter(&format!("session-{number}"), Some("alice"));
-        stage.seat(to.as_str(), &outbox, 1);
+        let outbound_queue = stage.enter(&format!("session-{number}"), Some("alice"));
+        stage.seat(to.as_str(), &outbound_queue, 1);
     }
     stage.publish(&to);
     (stage, to)
@@ -96,8 +96,8 @@ fn ten() -> (Stage, Vec<Owner>, UserPath) {
     let owners: Vec<Owner> = (0..10).map(|number| Owner::user(&format!("user-{number}"))).collect();
     let path = user_path();
     for (number, owner) in owners.iter().enumerate() {
-        let outbox = stage.enter(&format!("session-{number}"), Some(&format!("user-{number}")));
-        stage.seat(path.of(owner).expect("no wildcard").as_str(), &outbox, 1);
+        let outbound_queue = stage.enter(&format!("session-{number}"), Some(&format!("user-{number}")));
+        stage.seat(path.of(owner).expect("no wildcard").as_str(), &outbound_queue, 1);
     }
     to_all(&stage, &owners, &path);
     (stage, owners, path)
@@ -106,7 +106,7 @@ fn ten() -> (Stage, Vec<Owner>, UserPath) {
 fn to_all(stage: &Stage, owners: &[Owner], path: &UserPath) -> usize {
     let headers = Headers::default();
     let shown = "/user/queue/x";
-    let circular = Circular { owners, path, shown, headers: &headers, extra: &[], body: &[b'x'; 128] };
+    let circular = Multicast { owners, path, shown, headers: &headers, extra: &[], body: &[b'x'; 128] };
     stage.broker.publish_to_users(circular, stage.now).expect("room").reached
 }
 
@@ -116,33 +116,40 @@ fn users((stage, owners, path): (Stage, Vec<Owner>, UserPath)) -> (usize, Stage,
     (black_box(to_all(black_box(&stage), &owners, &path)), stage, owners, path)
 }
 
-fn outbox(parcels: usize) -> (Arc<Outbox>, Vec<Parcel>, Vec<Parcel>, Instant) {
+fn outbound_queue(deliveries: usize) -> (Arc<OutboundQueue>, Vec<Delivery>, Vec<Delivery>, Instant) {
     let stage = Stage::new();
     let headers = Headers::default();
     let parts = Parts { id: "n-1", destination: HOT, headers: &headers, extra: &[], body: &[b'x'; 128] };
     let message = Message::new(parts, |bytes| stage.charge(bytes));
-    let parcels = vec![Parcel { message, key: 1, count: 1, tag: 0 }; parcels];
-    let (outbox, mut batch) = (stage.lone_outbox(), Vec::with_capacity(parcels.len()));
-    push_and_take(&outbox, &parcels, &mut batch, stage.now);
+    let deliveries = vec![Delivery { message, key: 1, count: 1, tag: 0 }; deliveries];
+    let (outbound_queue, mut batch) = (stage.lone_outbox(), Vec::with_capacity(deliveries.len()));
+    push_and_take(&outbound_queue, &deliveries, &mut batch, stage.now);
     batch.clear();
-    (outbox, parcels, batch, stage.now)
+    (outbound_queue, deliveries, batch, stage.now)
 }
 
-fn push_and_take(outbox: &Outbox, parcels: &[Parcel], batch: &mut Vec<Parcel>, now: Instant) {
-    for parcel in parcels {
-        outbox.push(parcel.clone(), now);
+fn push_and_take(
+    outbound_queue: &OutboundQueue,
+    deliveries: &[Delivery],
+    batch: &mut Vec<Delivery>,
+    now: Instant,
+) {
+    for delivery in deliveries {
+        outbound_queue.push(delivery.clone(), now);
     }
-    take(outbox, batch, now);
+    take(outbound_queue, batch, now);
 }
 
-type OutboxAndParcels = (Arc<Outbox>, Vec<Parcel>, Vec<Parcel>, Instant);
+type OutboundQueueAndDeliveries = (Arc<OutboundQueue>, Vec<Delivery>, Vec<Delivery>, Instant);
 
 #[library_benchmark]
-#[bench::push_1_take(outbox(1))]
-#[bench::push_16_take(outbox(16))]
-fn mailbox((outbox, parcels, mut batch, now): OutboxAndParcels) -> OutboxAndParcels {
-    push_and_take(black_box(&outbox), &parcels, &mut batch, now);
-    (outbox, parcels, batch, now)
+#[bench::push_1_take(outbound_queue(1))]
+#[bench::push_16_take(outbound_queue(16))]
+fn mailbox(
+    (outbound_queue, deliveries, mut batch, now): OutboundQueueAndDeliveries,
+) -> OutboundQueueAndDeliveries {
+    push_and_take(black_box(&outbound_queue), &deliveries, &mut batch, now);
+    (outbound_queue, deliveries, batch, now)
 }
 
 fn send(to: &str) -> Frame {
@@ -190,17 +197,17 @@ fn conversation(
     (session, actions)
 }
 
-fn parcel() -> (Session, OutboxAndParcels, BytesMut) {
-    (session().0, outbox(1), BytesMut::with_capacity(4096))
+fn delivery() -> (Session, OutboundQueueAndDeliveries, BytesMut) {
+    (session().0, outbound_queue(1), BytesMut::with_capacity(4096))
 }
 
 #[library_benchmark]
-#[bench::to_a_topic(setup = parcel)]
+#[bench::to_a_topic(setup = delivery)]
 fn deliver(
-    (mut session, parcels, mut prefix): (Session, OutboxAndParcels, BytesMut),
-) -> (Session, OutboxAndParcels, BytesMut) {
-    black_box(session.deliver(black_box(&parcels.1[0]), &mut prefix));
-    (session, parcels, prefix)
+    (mut session, deliveries, mut prefix): (Session, OutboundQueueAndDeliveries, BytesMut),
+) -> (Session, OutboundQueueAndDeliveries, BytesMut) {
+    black_box(session.deliver(black_box(&deliveries.1[0]), &mut prefix));
+    (session, deliveries, prefix)
 }
 
 /// So many rules, of which the last is about `/topic/hot`.
@@ -228,12 +235,12 @@ fn judge((rules, who, owner, to): Case) -> (Result<(), Denied>, Case) {
 }
 
 /// A topic with 70 members, who all watch who comes and goes and have been told of all; and 16 newcomers.
-fn watched() -> (Stage, Selector, Vec<Arc<Outbox>>, Instant) {
+fn watched() -> (Stage, Selector, Vec<Arc<OutboundQueue>>, Instant) {
     let mut stage = Stage::new();
     for number in 0..70 {
-        let outbox = stage.enter(&format!("session-{number}"), Some(&format!("user-{number}")));
-        stage.seat(HOT, &outbox, 1);
-        stage.seat("/presence/topic/hot", &outbox, 2);
+        let outbound_queue = stage.enter(&format!("session-{number}"), Some(&format!("user-{number}")));
+        stage.seat(HOT, &outbound_queue, 1);
+        stage.seat("/presence/topic/hot", &outbound_queue, 2);
     }
     let newcomers = (0..16).map(|number| {
         let newcomer = format!("newcomer-{number}");
@@ -248,12 +255,12 @@ fn watched() -> (Stage, Selector, Vec<Arc<Outbox>>, Instant) {
 #[library_benchmark]
 #[bench::of_16_to_70(setup = watched)]
 fn presence_join(
-    (stage, to, newcomers, _): (Stage, Selector, Vec<Arc<Outbox>>, Instant),
-) -> (Vec<Subscription>, Stage, Vec<Arc<Outbox>>) {
+    (stage, to, newcomers, _): (Stage, Selector, Vec<Arc<OutboundQueue>>, Instant),
+) -> (Vec<Subscription>, Stage, Vec<Arc<OutboundQueue>>) {
     (join(black_box(&stage), &to, &newcomers), stage, newcomers)
 }
 
-fn join(stage: &Stage, to: &Selector, newcomers: &[Arc<Outbox>]) -> Vec<Subscription> {
+fn join(stage: &Stage, to: &Selector, newcomers: &[Arc<OutboundQueue>]) -> Vec<Subscription> {
     newcomers.iter().map(|newcomer| stage.subscribe(to, newcomer, 1)).collect()
 }
 

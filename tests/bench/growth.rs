@@ -16,9 +16,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use stompbox::broker::Subscription;
 use stompbox::destination::{Destination, Selector};
-use stompbox::outbox::Outbox;
+use stompbox::outbound_queue::OutboundQueue;
 
-/// Operations between two looks at the clock; what is in the outboxes is dropped then.
+/// Operations between two looks at the clock; what is in the outbound queues is dropped then.
 const BATCH: usize = 100;
 const BATCHES: usize = 20;
 const HOT: &str = "/topic/hot";
@@ -92,11 +92,17 @@ impl Meter {
     }
 
     /// Publishes to a topic each time that `change` has come or gone.
-    fn publish_after(&mut self, stage: &Stage, to: &Destination, change: &Selector, outbox: &Arc<Outbox>) {
+    fn publish_after(
+        &mut self,
+        stage: &Stage,
+        to: &Destination,
+        change: &Selector,
+        outbound_queue: &Arc<OutboundQueue>,
+    ) {
         let mut other = None;
         for at in 0..=BATCHES * BATCH {
             other = match other {
-                None => Some(stage.subscribe(change, outbox, 9)),
+                None => Some(stage.subscribe(change, outbound_queue, 9)),
                 Some(_) => None,
             };
             if at == 0 {
@@ -128,8 +134,8 @@ fn random(n: u32) -> impl Iterator<Item = u32> {
 /// A stage with a subscriber of `/topic/hot`.
 fn hot() -> Stage {
     let mut stage = Stage::new();
-    let outbox = stage.outbox();
-    stage.seat(HOT, &outbox, 1);
+    let outbound_queue = stage.outbound_queue();
+    stage.seat(HOT, &outbound_queue, 1);
     stage
 }
 
@@ -140,9 +146,9 @@ fn other(number: u32) -> String {
 /// So many topics in all.
 fn with_destinations(n: u32) -> Stage {
     let mut stage = hot();
-    let outbox = stage.outbox();
+    let outbound_queue = stage.outbound_queue();
     for number in 1..n {
-        stage.seat(&other(number), &outbox, number);
+        stage.seat(&other(number), &outbound_queue, number);
     }
     stage
 }
@@ -160,9 +166,9 @@ fn destinations_random(meter: &mut Meter, n: u32) {
 /// So many patterns; none matches `/topic/hot`.
 fn with_patterns(n: u32) -> Stage {
     let mut stage = hot();
-    let outbox = stage.outbox();
+    let outbound_queue = stage.outbound_queue();
     for number in 0..n {
-        stage.seat(&format!("/topic/room.{number}.*"), &outbox, number + 2);
+        stage.seat(&format!("/topic/room.{number}.*"), &outbound_queue, number + 2);
     }
     stage
 }
@@ -189,13 +195,13 @@ fn connections_hot(meter: &mut Meter, n: u32) {
 /// 100 patterns come or go in a second in which 10,000 messages are published.
 fn changes_seldom(meter: &mut Meter, n: u32) {
     let mut stage = with_patterns(n);
-    let (hot, outbox) = (topic(HOT), stage.outbox());
+    let (hot, outbound_queue) = (topic(HOT), stage.outbound_queue());
     let change = selector("/topic/elsewhere.*");
     let mut other = None;
     stage.publish(&hot);
     for _ in 0..BATCHES {
         other = match other {
-            None => Some(stage.subscribe(&change, &outbox, 9)),
+            None => Some(stage.subscribe(&change, &outbound_queue, 9)),
             Some(_) => None,
         };
         meter.count(BATCH, || (0..BATCH).for_each(|_| publish(&stage, &hot)));
@@ -206,55 +212,60 @@ fn changes_seldom(meter: &mut Meter, n: u32) {
 
 fn changes_elsewhere(meter: &mut Meter, n: u32) {
     let mut stage = with_patterns(n);
-    let outbox = stage.outbox();
-    meter.publish_after(&stage, &topic(HOT), &selector("/topic/elsewhere.*"), &outbox);
+    let outbound_queue = stage.outbound_queue();
+    meter.publish_after(&stage, &topic(HOT), &selector("/topic/elsewhere.*"), &outbound_queue);
 }
 
 /// The pattern begins as the topic does, and there are as many others that do.
 fn changes_beside(meter: &mut Meter, n: u32) {
     let mut stage = with_patterns(n);
-    let outbox = stage.outbox();
-    stage.seat("/topic/room.hot", &outbox, 1);
-    meter.publish_after(&stage, &topic("/topic/room.hot"), &selector("/topic/room.beside.*"), &outbox);
+    let outbound_queue = stage.outbound_queue();
+    stage.seat("/topic/room.hot", &outbound_queue, 1);
+    meter.publish_after(
+        &stage,
+        &topic("/topic/room.hot"),
+        &selector("/topic/room.beside.*"),
+        &outbound_queue,
+    );
 }
 
 /// The pattern begins with a wildcard.
 fn changes_of_all(meter: &mut Meter, n: u32) {
     let mut stage = with_patterns(n);
-    let outbox = stage.outbox();
-    meter.publish_after(&stage, &topic(HOT), &selector("/topic/*.elsewhere"), &outbox);
+    let outbound_queue = stage.outbound_queue();
+    meter.publish_after(&stage, &topic(HOT), &selector("/topic/*.elsewhere"), &outbound_queue);
 }
 
 fn pattern_comes_and_goes(meter: &mut Meter, n: u32) {
     let mut stage = with_patterns(n);
-    let outbox = stage.outbox();
+    let outbound_queue = stage.outbound_queue();
     let change = selector("/topic/room.beside.*");
     for _ in 0..BATCHES {
-        let act = || (0..BATCH).for_each(|_| drop(black_box(stage.subscribe(&change, &outbox, 9))));
+        let act = || (0..BATCH).for_each(|_| drop(black_box(stage.subscribe(&change, &outbound_queue, 9))));
         meter.count(BATCH, act);
         meter.end_batch();
     }
 }
 
-/// A topic that so many subscribe to, each with an outbox.
+/// A topic that so many subscribe to, each with an outbound queue.
 struct Crowd {
     stage: Stage,
     hot: Selector,
-    outboxes: Vec<Arc<Outbox>>,
+    outbound_queues: Vec<Arc<OutboundQueue>>,
     subscriptions: Vec<Option<Subscription>>,
 }
 
 impl Crowd {
     fn new(n: u32) -> Crowd {
         let stage = Stage::new();
-        let outboxes: Vec<_> = (0..n).map(|_| stage.lone_outbox()).collect();
-        let mut crowd = Crowd { stage, hot: selector(HOT), outboxes, subscriptions: Vec::new() };
-        crowd.subscriptions = (0..crowd.outboxes.len()).map(|at| Some(crowd.subscribe(at))).collect();
+        let outbound_queues: Vec<_> = (0..n).map(|_| stage.lone_outbox()).collect();
+        let mut crowd = Crowd { stage, hot: selector(HOT), outbound_queues, subscriptions: Vec::new() };
+        crowd.subscriptions = (0..crowd.outbound_queues.len()).map(|at| Some(crowd.subscribe(at))).collect();
         crowd
     }
 
     fn subscribe(&self, at: usize) -> Subscription {
-        self.stage.subscribe(&self.hot, &self.outboxes[at], 1)
+        self.stage.subscribe(&self.hot, &self.outbound_queues[at], 1)
     }
 }
 
@@ -299,9 +310,9 @@ fn subscribe_all(meter: &mut Meter, n: u32) {
     for _ in 0..rounds(n) {
         let mut crowd = Crowd::new(n);
         crowd.subscriptions.clear();
-        let mut all = Vec::with_capacity(crowd.outboxes.len());
-        meter.count(crowd.outboxes.len(), || {
-            all.extend((0..crowd.outboxes.len()).map(|at| crowd.subscribe(at)))
+        let mut all = Vec::with_capacity(crowd.outbound_queues.len());
+        meter.count(crowd.outbound_queues.len(), || {
+            all.extend((0..crowd.outbound_queues.len()).map(|at| crowd.subscribe(at)))
         });
         meter.end_batch();
     }

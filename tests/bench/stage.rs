@@ -5,11 +5,11 @@
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Instant;
-use stompbox::broker::{Broker, Entry, Options, Publication, Subscriber, Subscription, Terms};
+use stompbox::broker::{Broker, ConsumerOptions, Entry, Options, Publication, Subscriber, Subscription};
 use stompbox::budget::{Budget, Charge};
 use stompbox::destination::{Destination, Selector};
 use stompbox::metrics::Metrics;
-use stompbox::outbox::{self, Key, Label, Outbox, Parcel};
+use stompbox::outbound_queue::{self, Delivery, Key, Label, OutboundQueue};
 use stompbox_frames::stomp::Headers;
 
 /// As the command has it: what an allocation costs depends little on those before it.
@@ -20,8 +20,8 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 /// It does not tidy up because time has passed, which may be while something is counted. `tests/bench/count` has the same.
 pub const MALLOC_CONF: &str = "dirty_decay_ms:-1,muzzy_decay_ms:-1,tcache_gc_incr_bytes:1099511627776";
 
-const TERMS: Terms =
-    Terms { prefetch: 100, prefetch_bytes: 1 << 20, text_only: false, presence_names: false };
+const TERMS: ConsumerOptions =
+    ConsumerOptions { prefetch: 100, prefetch_bytes: 1 << 20, text_only: false, presence_names: false };
 
 /// A broker whose clock stands still, and what must live as long.
 pub struct Stage {
@@ -31,48 +31,48 @@ pub struct Stage {
     metrics: Arc<Metrics>,
     subscriptions: Vec<Subscription>,
     entries: Vec<Entry>,
-    outboxes: Vec<Arc<Outbox>>,
+    outbound_queues: Vec<Arc<OutboundQueue>>,
 }
 
 impl Stage {
     pub fn new() -> Stage {
         let (budget, metrics, now) = (Budget::new(usize::MAX), Metrics::new(), Instant::now());
         let broker = Broker::new(Options::default(), "bench", budget.clone(), metrics.clone());
-        let (subscriptions, entries, outboxes) = Default::default();
-        Stage { broker, now, budget, metrics, subscriptions, entries, outboxes }
+        let (subscriptions, entries, outbound_queues) = Default::default();
+        Stage { broker, now, budget, metrics, subscriptions, entries, outbound_queues }
     }
 
-    /// An outbox that [`drain`](Stage::drain) empties.
-    pub fn outbox(&mut self) -> Arc<Outbox> {
-        let outbox = self.lone_outbox();
-        self.outboxes.push(outbox.clone());
-        outbox
+    /// An outbound queue that [`drain`](Stage::drain) empties.
+    pub fn outbound_queue(&mut self) -> Arc<OutboundQueue> {
+        let outbound_queue = self.lone_outbox();
+        self.outbound_queues.push(outbound_queue.clone());
+        outbound_queue
     }
 
-    pub fn lone_outbox(&self) -> Arc<Outbox> {
-        Outbox::new(outbox::Options::default(), &self.budget, self.metrics.clone(), self.now)
+    pub fn lone_outbox(&self) -> Arc<OutboundQueue> {
+        OutboundQueue::new(outbound_queue::Options::default(), &self.budget, self.metrics.clone(), self.now)
     }
 
-    /// The outbox of a session that is online.
-    pub fn enter(&mut self, id: &str, user: Option<&str>) -> Arc<Outbox> {
-        let outbox = self.lone_outbox();
-        outbox.label(Arc::new(Label { session: id.into(), user: user.map(Arc::from) }));
-        self.entries.push(self.broker.enter(&outbox, self.now));
-        outbox
+    /// The outbound queue of a session that is online.
+    pub fn enter(&mut self, id: &str, user: Option<&str>) -> Arc<OutboundQueue> {
+        let outbound_queue = self.lone_outbox();
+        outbound_queue.label(Arc::new(Label { session: id.into(), user: user.map(Arc::from) }));
+        self.entries.push(self.broker.enter(&outbound_queue, self.now));
+        outbound_queue
     }
 
     pub fn charge(&self, bytes: usize) -> Charge {
         self.budget.charge(bytes)
     }
 
-    pub fn subscribe(&self, to: &Selector, outbox: &Arc<Outbox>, key: Key) -> Subscription {
-        let subscriber = Subscriber { outbox: outbox.clone(), key };
+    pub fn subscribe(&self, to: &Selector, outbound_queue: &Arc<OutboundQueue>, key: Key) -> Subscription {
+        let subscriber = Subscriber { outbound_queue: outbound_queue.clone(), key };
         self.broker.subscribe(to, subscriber, TERMS, self.now).expect("room")
     }
 
     /// Subscribes for as long as the stage stands.
-    pub fn seat(&mut self, to: &str, outbox: &Arc<Outbox>, key: Key) {
-        let subscription = self.subscribe(&selector(to), outbox, key);
+    pub fn seat(&mut self, to: &str, outbound_queue: &Arc<OutboundQueue>, key: Key) {
+        let subscription = self.subscribe(&selector(to), outbound_queue, key);
         self.subscriptions.push(subscription);
     }
 
@@ -93,18 +93,18 @@ impl Stage {
         self.broker.publish(publication, self.now).expect("room").reached
     }
 
-    /// What lies in the outboxes is taken out and dropped.
+    /// What lies in the outbound queues is taken out and dropped.
     pub fn drain(&self) {
-        for outbox in &self.outboxes {
-            take(outbox, &mut Vec::new(), self.now);
+        for outbound_queue in &self.outbound_queues {
+            take(outbound_queue, &mut Vec::new(), self.now);
         }
     }
 }
 
 /// Takes everything.
-pub fn take(outbox: &Outbox, batch: &mut Vec<Parcel>, now: Instant) {
+pub fn take(outbound_queue: &OutboundQueue, batch: &mut Vec<Delivery>, now: Instant) {
     let mut cx = Context::from_waker(Waker::noop());
-    let _ = outbox.poll_take(&mut cx, batch, usize::MAX, now);
+    let _ = outbound_queue.poll_take(&mut cx, batch, usize::MAX, now);
 }
 
 pub fn selector(text: &str) -> Selector {

@@ -98,7 +98,7 @@ on_each_wire! {
     }
 
     fn a_burst_of_large_messages_from_12_reaches_a_healthy_subscriber_whole(wire: Wire) {
-        // Together less than four times the outbox, which is the most that patience bears with.
+        // Together less than four times the outbound queue, which is the most that patience bears with.
         const COUNT: usize = 12;
         let broker = Broker::start(&[]);
         let mut subscriber = broker.connect(wire);

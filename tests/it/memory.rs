@@ -14,12 +14,12 @@ const BODY_BYTES: usize = 100_000;
 /// Longer than a broker takes to answer.
 const MOMENT: Duration = Duration::from_millis(300);
 
-fn start(burst_patience: &str) -> Broker {
+fn start(slow_consumer_grace: &str) -> Broker {
     Broker::start(&[
         "--memory-bytes-max=1MiB",
         "--frame-bytes-max=128KiB",
         "--burst-patience",
-        burst_patience,
+        slow_consumer_grace,
     ])
 }
 

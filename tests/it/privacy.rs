@@ -382,7 +382,7 @@ fn users_who_come_and_go_never_get_what_is_for_others() {
         for at in 0..4 {
             // Each is alice and bob by turns, so that their places are taken at once.
             threads.push(scope.spawn(move || {
-                let mut heard = 0;
+                let mut note_input = 0;
                 for round in 0..ROUNDS {
                     let name = ["alice", "bob"][(at + round) % 2];
                     let mut client = sign_in(address, &by_token(name));
@@ -398,14 +398,14 @@ fn users_who_come_and_go_never_get_what_is_for_others() {
                             }
                             Event::Frame(frame) => {
                                 assert_eq!(frame.text(), name, "{frame:?}");
-                                heard += 1;
+                                note_input += 1;
                             }
                             other => panic!("{other:?}"),
                         }
                     }
                     if round % 2 == 0 { client.reset() } else { drop(client) }
                 }
-                heard
+                note_input
             }));
         }
         for name in ["alice", "bob"] {
@@ -424,10 +424,11 @@ fn users_who_come_and_go_never_get_what_is_for_others() {
                 }
             });
         }
-        let heard: Vec<_> = threads.into_iter().map(|thread| thread.join()).collect();
+        let note_input: Vec<_> = threads.into_iter().map(|thread| thread.join()).collect();
         is_over.store(true, Ordering::Relaxed);
-        let heard: usize = heard.into_iter().map(|heard| heard.expect("nobody has heard another's")).sum();
-        assert!(heard > 0 && reached.load(Ordering::Relaxed) > 0, "{heard}");
+        let note_input: usize =
+            note_input.into_iter().map(|note_input| note_input.expect("nobody has heard another's")).sum();
+        assert!(note_input > 0 && reached.load(Ordering::Relaxed) > 0, "{note_input}");
     });
     for gauge in ["sessions", "subscriptions", "user_destinations", "outbox_bytes"] {
         broker.until(gauge, 0);

@@ -5,12 +5,12 @@ use proptest::prelude::*;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
-use stompbox::broker::{self, Broker, Publication, Settlement, Subscriber, Subscription, Terms};
+use stompbox::broker::{self, Broker, ConsumerOptions, Publication, Settlement, Subscriber, Subscription};
 use stompbox::budget::Budget;
 use stompbox::destination::{Destination, Selector};
 use stompbox::metrics::Metrics;
-use stompbox::outbox::{self, Outbox, Parcel};
-use stompbox::session::{Action, Closing, Delivery, Disposition, Options, Session};
+use stompbox::outbound_queue::{self, Delivery, OutboundQueue};
+use stompbox::session::{Action, Closing, DeliveryAction, Disposition, Options, Session};
 use stompbox::users::Principal;
 use stompbox_frames::stomp::{Decoder, Headers, Limits};
 
@@ -63,7 +63,7 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// A delivery as a worker remembers it.
+/// A action as a worker remembers it.
 #[derive(Clone, Debug)]
 struct Kept {
     job: usize,
@@ -74,13 +74,13 @@ struct Kept {
 struct Worker {
     session: Session,
     decoder: Decoder,
-    outbox: Arc<Outbox>,
+    outbound_queue: Arc<OutboundQueue>,
     subscription: Option<Subscription>,
     version: usize,
     mode: usize,
     /// Deliveries of this connection that are not settled, in order.
     held: Vec<Kept>,
-    /// Every delivery of every connection, the newest last.
+    /// Every action of every connection, the newest last.
     kept: Vec<Kept>,
     /// The client has received an ERROR.
     errored: bool,
@@ -119,7 +119,8 @@ impl Worker {
     ) -> Worker {
         let (broker, budget, metrics) = world_of;
         let now = Instant::now();
-        let outbox = Outbox::new(outbox::Options::default(), budget, metrics.clone(), now);
+        let outbound_queue =
+            OutboundQueue::new(outbound_queue::Options::default(), budget, metrics.clone(), now);
         // Only the beginning of the id must be random here.
         let session = Session::new(
             Arc::new(Options::default()),
@@ -136,7 +137,7 @@ impl Worker {
         let mut worker = Worker {
             session,
             decoder: Decoder::new(limits),
-            outbox,
+            outbound_queue,
             subscription: None,
             version,
             mode,
@@ -177,9 +178,10 @@ impl Worker {
                 }
                 Action::Established(version) => self.decoder.set_version(version),
                 Action::Subscribe(subscribe) => {
-                    let subscriber = Subscriber { outbox: self.outbox.clone(), key: subscribe.key };
+                    let subscriber =
+                        Subscriber { outbound_queue: self.outbound_queue.clone(), key: subscribe.key };
                     let prefetch = subscribe.prefetch;
-                    let terms = Terms {
+                    let terms = ConsumerOptions {
                         prefetch,
                         prefetch_bytes: usize::MAX,
                         text_only: false,
@@ -209,9 +211,9 @@ impl Worker {
         self.subscription.as_ref().expect("it is subscribed").settle(tags, settlement, now);
     }
 
-    fn parcels(&self) -> Vec<Parcel> {
+    fn deliveries(&self) -> Vec<Delivery> {
         let mut batch = Vec::new();
-        let taken = self.outbox.poll_take(
+        let taken = self.outbound_queue.poll_take(
             &mut Context::from_waker(Waker::noop()),
             &mut batch,
             usize::MAX,
@@ -278,22 +280,22 @@ impl World {
     fn deliver(&mut self, at: usize) {
         let worker = &mut self.workers[at];
         loop {
-            let parcels = worker.parcels();
-            if parcels.is_empty() {
+            let deliveries = worker.deliveries();
+            if deliveries.is_empty() {
                 return;
             }
-            for parcel in parcels {
+            for delivery in deliveries {
                 let mut prefix = bytes::BytesMut::new();
-                let delivery = worker.session.deliver(&parcel, &mut prefix);
-                let Delivery::Write { settle_when_written } = delivery else { panic!("{delivery:?}") };
-                let job: usize = String::from_utf8_lossy(parcel.message.body()).parse().expect("a number");
+                let action = worker.session.deliver(&delivery, &mut prefix);
+                let DeliveryAction::Write { settle_when_written } = action else { panic!("{action:?}") };
+                let job: usize = String::from_utf8_lossy(delivery.message.body()).parse().expect("a number");
                 assert_eq!(self.jobs[job].place, Place::Queued, "{job} is given to two workers");
                 let head = String::from_utf8(prefix.to_vec()).expect("headers are text");
                 let ack = head.lines().find_map(|line| line.strip_prefix("ack:")).map(str::to_owned);
-                let kept = Kept { job, ack, message_id: parcel.message.id().to_owned() };
+                let kept = Kept { job, ack, message_id: delivery.message.id().to_owned() };
                 worker.kept.push(kept.clone());
                 if settle_when_written {
-                    worker.settle(&[parcel.tag], Settlement::Accepted, self.now);
+                    worker.settle(&[delivery.tag], Settlement::Accepted, self.now);
                     self.jobs[job].place = Place::Done;
                 } else {
                     worker.held.push(kept);
@@ -321,7 +323,7 @@ impl World {
             Disposition::Returned => format!("NACK\n{name}\n\n\0"),
             Disposition::Rejected => format!("NACK\n{name}\nrequeue:false\n\n\0"),
         };
-        // A value of `ack` names a delivery, a message-id whatever delivery of the message there is on this connection.
+        // A value of `ack` names a action, a message-id whatever action of the message there is on this connection.
         let is_named = |held: &Kept| match name.strip_prefix("id:") {
             Some(id) if id != kept.message_id => held.ack.as_deref() == Some(id),
             _ => held.message_id == kept.message_id,
@@ -412,23 +414,32 @@ impl World {
             (QUEUE, (|place| matches!(place, Place::Queued | Place::Held(_))) as fn(&Place) -> bool),
             ("/queue/dead.jobs", |place| matches!(place, Place::Dead(_))),
         ] {
-            let outbox =
-                Outbox::new(outbox::Options::default(), &self.budget, self.metrics.clone(), self.now);
+            let outbound_queue = OutboundQueue::new(
+                outbound_queue::Options::default(),
+                &self.budget,
+                self.metrics.clone(),
+                self.now,
+            );
             let selector = Selector::parse(queue, usize::MAX).expect("a queue");
-            let terms = Terms {
+            let terms = ConsumerOptions {
                 prefetch: 10_000,
                 prefetch_bytes: usize::MAX,
                 text_only: false,
                 presence_names: false,
             };
-            let subscriber = Subscriber { outbox: outbox.clone(), key: 1 };
+            let subscriber = Subscriber { outbound_queue: outbound_queue.clone(), key: 1 };
             let _subscription =
                 self.broker.subscribe(&selector, subscriber, terms, self.now).expect("subscribed");
             let mut batch = Vec::new();
-            let _ =
-                outbox.poll_take(&mut Context::from_waker(Waker::noop()), &mut batch, usize::MAX, self.now);
-            let number =
-                |parcel: &Parcel| String::from_utf8_lossy(parcel.message.body()).parse().expect("a number");
+            let _ = outbound_queue.poll_take(
+                &mut Context::from_waker(Waker::noop()),
+                &mut batch,
+                usize::MAX,
+                self.now,
+            );
+            let number = |delivery: &Delivery| {
+                String::from_utf8_lossy(delivery.message.body()).parse().expect("a number")
+            };
             let mut there: Vec<usize> = batch.iter().map(number).collect();
             there.sort_unstable();
             let expected = (0..self.jobs.len()).filter(|&job| is_there(&self.jobs[job].place));

@@ -14,12 +14,15 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use stompbox::budget::Budget;
 use stompbox::metrics::Metrics;
-use stompbox::transport::coalesce::Coalesce;
-use stompbox::transport::sockjs::{Application, Body, Endpoints, Options, Transport, Transports, Visit};
+use stompbox::transport::output_buffer::OutputBuffer;
+use stompbox::transport::sockjs::{
+    Application, Body, Endpoints, Options, RequestContext, Transport, Transports,
+};
 use stompbox::transport::websocket::{Socket, message};
-use stompbox::transport::wire::{Farewell, Piece, ReadEnd, Tail, Wire};
+use stompbox::transport::wire::{CloseInfo, OutgoingFrame, ReadEnd, Tail, Wire};
 use stompbox::transport::{
-    ByteStream, HeadMemory, HttpSocket, InputShare, Line, Place, Seat, Seats, Trust, Visitor,
+    Admission, ByteStream, ConnectionLimiter, ConnectionPermit, HeadMemory, HttpConnection, HttpSocket,
+    InputShare, Peer, Trust,
 };
 use stompbox_frames::websocket::Opcode;
 use tokio::net::{TcpListener, TcpStream};
@@ -32,7 +35,7 @@ const CONNECTIONS_MAX: usize = 15_000;
 const ECHO_BYTES_MAX: usize = 1 << 20;
 /// The limit that checkers expect.
 const STREAM_BYTES_MAX: usize = 4096;
-const GO_AWAY: Farewell = Farewell { code: 3000, reason: "Go away!" };
+const GO_AWAY: CloseInfo = CloseInfo { code: 3000, reason: "Go away!" };
 
 /// Returns what it is sent, or ends at once.
 struct Echo {
@@ -40,25 +43,26 @@ struct Echo {
 }
 
 impl Application for Echo {
-    fn converse<W: Wire>(&self, wire: W, visitor: Visitor) {
+    fn converse<W: Wire>(&self, wire: W, peer: Peer) {
         let mut conversation = Conversation::new(wire, self.closes);
         self.spawn(async move {
             poll_fn(|cx| conversation.poll(cx)).await;
-            drop((conversation, visitor));
+            drop((conversation, peer));
         });
     }
 
-    fn converse_raw<S: ByteStream>(&self, socket: Socket<S>, visitor: Visitor) {
-        let mut raw = Raw { socket, out: Coalesce::default(), message: BytesMut::new(), ending: self.closes };
+    fn converse_raw<S: ByteStream>(&self, socket: Socket<S>, peer: Peer) {
+        let mut raw =
+            Raw { socket, out: OutputBuffer::default(), message: BytesMut::new(), ending: self.closes };
         if raw.ending {
-            raw.socket.farewell(GO_AWAY, &mut raw.out);
+            raw.socket.write_close(GO_AWAY, &mut raw.out);
         }
         self.spawn(async move {
             poll_fn(|cx| raw.poll(cx)).await;
             // The close frame is written; what the client still sends must not reset the connection.
             let lingered = poll_fn(|cx| raw.socket.poll_discard(cx));
             let _ = tokio::time::timeout(Duration::from_secs(2), lingered).await;
-            drop(visitor);
+            drop(peer);
         });
     }
 
@@ -70,18 +74,18 @@ impl Application for Echo {
 /// One SockJS session.
 struct Conversation<W> {
     wire: W,
-    out: Coalesce,
+    out: OutputBuffer,
     ending: bool,
     timer: Pin<Box<Sleep>>,
 }
 
 impl<W: Wire> Conversation<W> {
     fn new(mut wire: W, closes: bool) -> Conversation<W> {
-        let mut out = Coalesce::default();
+        let mut out = OutputBuffer::default();
         wire.open(&mut out);
         wire.trust(None);
         if closes {
-            wire.farewell(GO_AWAY, &mut out);
+            wire.write_close(GO_AWAY, &mut out);
         }
         Conversation {
             wire,
@@ -110,7 +114,7 @@ impl<W: Wire> Conversation<W> {
                 Poll::Ready(Err(_)) if self.ending => return Poll::Ready(()),
                 Poll::Ready(Err(_)) => {
                     self.ending = true;
-                    self.wire.farewell(Farewell { code: 1000, reason: "" }, &mut self.out);
+                    self.wire.write_close(CloseInfo { code: 1000, reason: "" }, &mut self.out);
                     continue;
                 }
                 Poll::Pending => {}
@@ -130,7 +134,7 @@ impl<W: Wire> Conversation<W> {
             .wire
             .poll_read(cx, &mut self.out, &mut |octets| messages.push(Bytes::copy_from_slice(octets)));
         for message in &messages {
-            let piece = Piece { prefix: &[], tail: Tail::Own(message), text: true, mark: None };
+            let piece = OutgoingFrame { prefix: &[], tail: Tail::Own(message), text: true, mark: None };
             self.wire.wrap(piece, &mut self.out);
         }
         read.map(|read| read.map(|_| ()))
@@ -140,7 +144,7 @@ impl<W: Wire> Conversation<W> {
 /// One WebSocket without SockJS on it: messages come back as they were, text or binary.
 struct Raw<S> {
     socket: Socket<S>,
-    out: Coalesce,
+    out: OutputBuffer,
     message: BytesMut,
     ending: bool,
 }
@@ -176,7 +180,7 @@ impl<S: ByteStream> Raw<S> {
                 Poll::Ready(Err(ReadEnd::Failed(_))) => return Poll::Ready(()),
                 Poll::Ready(Err(_)) => {
                     self.ending = true;
-                    self.socket.farewell(Farewell { code: 1000, reason: "" }, &mut self.out);
+                    self.socket.write_close(CloseInfo { code: 1000, reason: "" }, &mut self.out);
                 }
                 Poll::Pending => return Poll::Pending,
             }
@@ -187,7 +191,7 @@ impl<S: ByteStream> Raw<S> {
 /// All services, each at its path.
 pub(crate) struct Services {
     services: Vec<(&'static str, Endpoints<Echo>)>,
-    seats: Arc<Seats>,
+    connection_limiter: Arc<ConnectionLimiter>,
     budget: Arc<Budget>,
     heads: Arc<HeadMemory>,
 }
@@ -218,7 +222,12 @@ impl Services {
             ("/close", service(true, false, Transports::ALL)),
         ];
         let heads = HeadMemory::new(&budget, Metrics::new());
-        Arc::new(Services { services, seats: Seats::new(CONNECTIONS_MAX, 0), budget, heads })
+        Arc::new(Services {
+            services,
+            connection_limiter: ConnectionLimiter::new(CONNECTIONS_MAX, 0),
+            budget,
+            heads,
+        })
     }
 
     /// Serves until the future is dropped.
@@ -230,24 +239,25 @@ impl Services {
                     self.services.iter().for_each(|(_, endpoints)| endpoints.expire(Instant::now()));
                 }
                 Ok((stream, peer)) = listener.accept() => {
-                    if let Ok(seat) = self.seats.take(peer.ip()) {
-                        tokio::spawn(self.clone().converse(stream, seat));
+                    if let Ok(permit) = self.connection_limiter.take(peer.ip()) {
+                        tokio::spawn(self.clone().converse(stream, permit));
                     }
                 }
             }
         }
     }
 
-    async fn converse(self: Arc<Self>, stream: TcpStream, seat: Seat) {
+    async fn converse(self: Arc<Self>, stream: TcpStream, permit: ConnectionPermit) {
         let _ = stream.set_nodelay(true);
-        let address = seat.address();
-        let line = Arc::new(Line::new(Place::Seat(seat)));
+        let address = permit.address();
+        let line = Arc::new(HttpConnection::new(Admission::ConnectionPermit(permit)));
         let own_line = line.clone();
         let socket = HttpSocket::new(stream, own_line.clone(), self.heads.clone());
         let service = service_fn(move |request| {
-            let visit = Visit { address, line: line.clone(), ancestors: None, trust: Trust::default() };
+            let request_context =
+                RequestContext { address, line: line.clone(), ancestors: None, trust: Trust::default() };
             let services = self.clone();
-            async move { Ok::<_, Infallible>(services.answer(request, visit).await) }
+            async move { Ok::<_, Infallible>(services.answer(request, request_context).await) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -256,21 +266,21 @@ impl Services {
             .with_upgrades();
         tokio::select! {
             _ = connection => {}
-            () = own_line.is_cut() => {}
+            () = own_line.cancelled() => {}
         }
     }
 
-    async fn answer(&self, request: Request<Incoming>, visit: Visit) -> Response<Body> {
+    async fn answer(&self, request: Request<Incoming>, request_context: RequestContext) -> Response<Body> {
         let path = request.uri().path();
         let found = self.services.iter().find(|(base, _)| {
             path.strip_prefix(base).is_some_and(|below| below.is_empty() || below.starts_with('/'))
         });
         match found {
-            Some((base, endpoints)) => endpoints.answer(request, base.len(), visit).await,
+            Some((base, endpoints)) => endpoints.answer(request, base.len(), request_context).await,
             // What is left when clients have gone.
             None if path == "/" => {
                 let sessions: usize = self.services.iter().map(|(_, endpoints)| endpoints.sessions()).sum();
-                let (connections, octets) = (self.seats.taken(), self.budget.used());
+                let (connections, octets) = (self.connection_limiter.taken(), self.budget.used());
                 Response::new(Body::from(format!(
                     "sessions {sessions}\nconnections {connections}\noctets {octets}\n"
                 )))

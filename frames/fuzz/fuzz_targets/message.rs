@@ -6,7 +6,7 @@
 use arbitrary::Arbitrary;
 use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
-use stompbox_frames::message::{Delivery, Message, Parts, is_reserved, is_same_name, prefix};
+use stompbox_frames::message::{DeliveryHeaders, Message, Parts, is_reserved, is_same_name, prefix};
 use stompbox_frames::stomp::{Decoder, Frame, Limits, Version};
 
 #[derive(Arbitrary, Debug)]
@@ -54,7 +54,7 @@ fuzz_target!(|input: Input| {
 
 fn safe(input: &Input, message: &Message, id: &str, version: Version) {
     let delivery =
-        Delivery { subscription: input.subscription.as_deref(), ack: input.ack.as_deref(), count: input.count };
+        DeliveryHeaders { subscription: input.subscription.as_deref(), ack: input.ack.as_deref(), count: input.count };
     let mut wire = BytesMut::new();
     prefix(&mut wire, version, delivery);
     wire.extend_from_slice(&message.tail(version, |_, _| None));

@@ -8,12 +8,12 @@ use std::sync::OnceLock;
 /// Up to `N` copies.
 #[derive(Debug)]
 pub(super) struct Copies<G, const N: usize> {
-    slots: [OnceLock<Kept<G>>; N],
+    slots: [OnceLock<CachedCopy<G>>; N],
 }
 
 /// A copy and the guard of its memory.
 #[derive(Debug)]
-struct Kept<G> {
+struct CachedCopy<G> {
     bytes: Bytes,
     _guard: G,
 }
@@ -47,7 +47,7 @@ impl<G, const N: usize> Copies<G, N> {
             Some(guard) => {
                 // Two clients may come here at once: one of the copies stays.
                 let kept = copies.get_or_init(Box::default).slots[slot]
-                    .get_or_init(|| Kept { bytes, _guard: guard });
+                    .get_or_init(|| CachedCopy { bytes, _guard: guard });
                 Cow::Borrowed(&kept.bytes)
             }
         }

@@ -48,7 +48,7 @@ pub fn percent_decode(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Octets in which `%HH` stands for one and, in a form, `+` for a space.
+/// Bytes in which `%HH` stands for one and, in a form, `+` for a space.
 pub(super) fn decoded(octets: &[u8], in_form: bool) -> Cow<'_, [u8]> {
     let has_plus = in_form && memchr(b'+', octets).is_some();
     if memchr(b'%', octets).is_none() && !has_plus {

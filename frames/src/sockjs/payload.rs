@@ -91,7 +91,7 @@ impl Payload {
         self.count == 0
     }
 
-    /// Octets of memory held.
+    /// Bytes of memory held.
     pub fn bytes(&self) -> usize {
         self.held.capacity()
     }

@@ -44,7 +44,7 @@ mod class {
     pub(super) const ASTRAL: u8 = 12;
 }
 
-/// Octets with an escape of their own, as JSON has it and as that stands in a string of JavaScript. The last
+/// Bytes with an escape of their own, as JSON has it and as that stands in a string of JavaScript. The last
 /// two have one in one quoting only.
 const ESCAPES: [(u8, [&[u8]; 3]); 9] = [
     (b'"', [b"\\\"", b"\\\"", b"\\\\\\\""]),

@@ -20,20 +20,20 @@
 //! Each octet is looked at once, however the stream is cut: the place reached is kept from call to call. What
 //! is wrong is found at the first octet that makes it so, therefore every cut gives the same error.
 
-use super::grammar::{Cut, Cuts};
-use super::marks::Marks;
-use super::problem::{Place, Problem, quote};
+use super::delimiters::Delimiters;
+use super::frame_error::{FrameError, FramePosition, quote};
+use super::grammar::{HeaderSpan, HeaderSpans};
 use super::{Command, Version};
 use memchr::memchr;
 
 /// What one frame may cost. Each is checked before memory is spent on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Octets of a whole frame, from the command to the NUL. Never more than `u32::MAX`.
+    /// Bytes of a whole frame, from the command to the NUL. Never more than `u32::MAX`.
     pub frame_bytes_max: usize,
     /// Header lines of a frame.
     pub header_count_max: usize,
-    /// Octets of one header line (name, colon and value).
+    /// Bytes of one header line (name, colon and value).
     pub header_bytes_max: usize,
     /// The same for the header `to`, which lists many names, if that is more.
     pub to_bytes_max: usize,
@@ -51,7 +51,7 @@ impl Limits {
     }
 }
 
-/// Octets of a command line. No command comes near it; other protocols' first lines do.
+/// Bytes of a command line. No command comes near it; other protocols' first lines do.
 pub(super) const COMMAND_BYTES_MAX: usize = 32;
 
 const CONTENT_LENGTH: &[u8] = b"content-length:";
@@ -75,7 +75,7 @@ pub(super) struct Span {
 #[derive(Debug, Default)]
 pub(super) struct Boundary {
     phase: Phase,
-    /// Octets that need not be looked at again.
+    /// Bytes that need not be looked at again.
     scanned: usize,
     /// Where the line begins that is being looked at; all lines before it are whole.
     line: usize,
@@ -88,7 +88,7 @@ pub(super) struct Boundary {
     /// What that is, if it is one.
     command: Option<Command>,
     /// The header lines so far.
-    cuts: Cuts,
+    cuts: HeaderSpans,
     /// Where the value of the first content-length lies.
     content_length: Option<(usize, usize)>,
     #[cfg(test)]
@@ -108,7 +108,7 @@ enum Phase {
     Bodyless(Command),
 }
 
-/// Octets between frames that mean nothing: line ends and NULs. A CR at the very end is kept, for it may be
+/// Bytes between frames that mean nothing: line ends and NULs. A CR at the very end is kept, for it may be
 /// half of a line end.
 pub(super) fn padding(octets: &[u8]) -> usize {
     let mut at = 0;
@@ -122,13 +122,13 @@ pub(super) fn padding(octets: &[u8]) -> usize {
 }
 
 impl Boundary {
-    /// Octets of `find`'s input that are whole lines, the command's included.
+    /// Bytes of `find`'s input that are whole lines, the command's included.
     pub(super) fn whole_lines(&self) -> usize {
         self.line
     }
 
     /// The header lines of what was looked at.
-    pub(super) fn cuts(&self) -> &[Cut] {
+    pub(super) fn cuts(&self) -> &[HeaderSpan] {
         &self.cuts
     }
 
@@ -139,7 +139,7 @@ impl Boundary {
         octets: &[u8],
         limits: &Limits,
         version: Version,
-    ) -> Result<Option<Span>, Problem> {
+    ) -> Result<Option<Span>, FrameError> {
         if octets == b"\r" {
             return Ok(None);
         }
@@ -163,10 +163,10 @@ impl Boundary {
         frame_max: usize,
         limits: &Limits,
         version: Version,
-    ) -> Result<bool, Problem> {
+    ) -> Result<bool, FrameError> {
         let to = frame_max.min(octets.len());
         let from = self.scanned.min(to);
-        for mark in Marks::new(&octets[from..to]) {
+        for mark in Delimiters::new(&octets[from..to]) {
             let at = from + mark;
             match octets[at] {
                 b'\n' if self.headers == 0 => self.command_line(octets, at)?,
@@ -190,7 +190,7 @@ impl Boundary {
 
     /// The first line ends with the LF that stands here.
     #[inline]
-    fn command_line(&mut self, octets: &[u8], end: usize) -> Result<(), Problem> {
+    fn command_line(&mut self, octets: &[u8], end: usize) -> Result<(), FrameError> {
         if end > COMMAND_BYTES_MAX {
             return Err(command_too_long(octets));
         }
@@ -199,7 +199,7 @@ impl Boundary {
         self.command = Command::from_wire(name);
         // What looks like a command may have a receipt among its headers; what does not is another protocol.
         if self.command.is_none() && !name.iter().all(u8::is_ascii_alphabetic) {
-            return Err(Problem::UnknownCommand { quoted: quote(name) });
+            return Err(FrameError::UnknownCommand { quoted: quote(name) });
         }
         self.line = end + 1;
         self.headers = self.line;
@@ -208,7 +208,7 @@ impl Boundary {
 
     /// A header line ends with the LF that stands here; whether it is the blank line behind them.
     #[inline]
-    fn header_line(&mut self, octets: &[u8], end: usize, limits: &Limits) -> Result<bool, Problem> {
+    fn header_line(&mut self, octets: &[u8], end: usize, limits: &Limits) -> Result<bool, FrameError> {
         let line = &octets[self.line..end];
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.is_empty() {
@@ -220,10 +220,10 @@ impl Boundary {
             return Err(self.too_long(line, limits));
         }
         if self.cuts.len() == limits.header_count_max {
-            return Err(Problem::TooManyHeaders);
+            return Err(FrameError::TooManyHeaders);
         }
         let colon = if self.colon < self.line { end } else { self.colon };
-        self.cuts.push(Cut { colon: colon as u32, end: end as u32 });
+        self.cuts.push(HeaderSpan { colon: colon as u32, end: end as u32 });
         if self.content_length.is_none() && line.starts_with(CONTENT_LENGTH) {
             self.content_length = Some((self.line + CONTENT_LENGTH.len(), self.line + line.len()));
         }
@@ -241,14 +241,14 @@ impl Boundary {
         limits: &Limits,
         frame_max: usize,
         version: Version,
-    ) -> Result<bool, Problem> {
+    ) -> Result<bool, FrameError> {
         if self.headers == 0 || at != self.line {
             return Err(self.unended(octets, Some(at), limits, frame_max));
         }
         self.examine(at);
         self.phase = self.body(octets, frame_max, version)?;
         match self.phase {
-            Phase::Counted(_, length) if length > 0 => Err(Problem::NulInHeaders { place: self.place() }),
+            Phase::Counted(_, length) if length > 0 => Err(FrameError::NulInHeaders { place: self.place() }),
             _ => Ok(true),
         }
     }
@@ -266,40 +266,40 @@ impl Boundary {
 
     /// What is wrong with a line that has no LF where it could be, but perhaps a NUL.
     #[cold]
-    fn unended(&self, octets: &[u8], nul: Option<usize>, limits: &Limits, frame_max: usize) -> Problem {
+    fn unended(&self, octets: &[u8], nul: Option<usize>, limits: &Limits, frame_max: usize) -> FrameError {
         let line_max = self.line_max(octets, limits);
         match nul {
             Some(at) if at < line_max && self.headers == 0 => {
-                Problem::NulInCommand { quoted: quote(&octets[..at]) }
+                FrameError::NulInCommand { quoted: quote(&octets[..at]) }
             }
-            Some(at) if at < line_max => Problem::NulInHeaders { place: self.place() },
-            _ if line_max > frame_max => Problem::FrameTooLarge,
+            Some(at) if at < line_max => FrameError::NulInHeaders { place: self.place() },
+            _ if line_max > frame_max => FrameError::FrameTooLarge,
             _ if self.headers == 0 => command_too_long(octets),
             _ => self.too_long(&octets[self.line..], limits),
         }
     }
 
     #[cold]
-    fn too_long(&self, line: &[u8], limits: &Limits) -> Problem {
+    fn too_long(&self, line: &[u8], limits: &Limits) -> FrameError {
         let place = self.place();
         match line.starts_with(TO) && limits.to_bytes_max > limits.header_bytes_max {
-            true => Problem::ToTooLong { place },
-            false => Problem::HeaderTooLong { place },
+            true => FrameError::ToTooLong { place },
+            false => FrameError::HeaderTooLong { place },
         }
     }
 
-    fn place(&self) -> Place {
-        Place { line: self.cuts.len() + 1, octet: self.line + 1 }
+    fn place(&self) -> FramePosition {
+        FramePosition { line: self.cuts.len() + 1, octet: self.line + 1 }
     }
 
     /// The blank line has been read: decides how the body ends, before any of it is kept.
     #[inline(always)]
-    fn body(&self, octets: &[u8], frame_max: usize, version: Version) -> Result<Phase, Problem> {
+    fn body(&self, octets: &[u8], frame_max: usize, version: Version) -> Result<Phase, FrameError> {
         let Some(command) = self.command else {
-            return Err(Problem::UnknownCommand { quoted: quote(&octets[..self.command_end]) });
+            return Err(FrameError::UnknownCommand { quoted: quote(&octets[..self.command_end]) });
         };
         if self.scanned >= frame_max {
-            return Err(Problem::FrameTooLarge);
+            return Err(FrameError::FrameTooLarge);
         }
         if !command.may_have_body() {
             return Ok(Phase::Bodyless(command));
@@ -311,9 +311,9 @@ impl Boundary {
             value = &value[spaces..];
         }
         let content_length =
-            digits(value).ok_or_else(|| Problem::BadContentLength { quoted: quote(value) })?;
+            digits(value).ok_or_else(|| FrameError::BadContentLength { quoted: quote(value) })?;
         if content_length > frame_max - self.scanned - 1 {
-            return Err(Problem::ContentTooLarge { quoted: quote(value) });
+            return Err(FrameError::ContentTooLarge { quoted: quote(value) });
         }
         Ok(Phase::Counted(command, content_length))
     }
@@ -323,7 +323,7 @@ impl Boundary {
         octets: &[u8],
         frame_max: usize,
         command: Command,
-    ) -> Result<Option<Span>, Problem> {
+    ) -> Result<Option<Span>, FrameError> {
         let to = frame_max.min(octets.len());
         let from = self.scanned.min(to);
         let nul = match &octets[from..to] {
@@ -337,17 +337,24 @@ impl Boundary {
             }
             None => {
                 self.examine(to);
-                if to < frame_max { Ok(None) } else { Err(Problem::FrameTooLarge) }
+                if to < frame_max { Ok(None) } else { Err(FrameError::FrameTooLarge) }
             }
         }
     }
 
-    fn counted_body(&self, octets: &[u8], command: Command, length: usize) -> Result<Option<Span>, Problem> {
+    fn counted_body(
+        &self,
+        octets: &[u8],
+        command: Command,
+        length: usize,
+    ) -> Result<Option<Span>, FrameError> {
         let nul = self.line + length;
         match octets.get(nul) {
             None => Ok(None),
             Some(0) => Ok(Some(self.span(command, nul))),
-            Some(found) => Err(Problem::NulMissing { content_length: length, octet: nul + 1, found: *found }),
+            Some(found) => {
+                Err(FrameError::NulMissing { content_length: length, octet: nul + 1, found: *found })
+            }
         }
     }
 
@@ -358,7 +365,7 @@ impl Boundary {
         octets: &[u8],
         frame_max: usize,
         command: Command,
-    ) -> Result<Option<Span>, Problem> {
+    ) -> Result<Option<Span>, FrameError> {
         match octets.get(self.line) {
             Some(0) if self.line < frame_max => Ok(Some(self.span(command, self.line))),
             _ => self.line_ends(octets, frame_max, command),
@@ -372,7 +379,7 @@ impl Boundary {
         octets: &[u8],
         frame_max: usize,
         command: Command,
-    ) -> Result<Option<Span>, Problem> {
+    ) -> Result<Option<Span>, FrameError> {
         let to = frame_max.min(octets.len());
         let mut at = self.scanned;
         loop {
@@ -385,9 +392,9 @@ impl Boundary {
                 [b'\r', b'\n', ..] => at += 2,
                 [] | [b'\r'] => {
                     self.examine(at);
-                    return if to < frame_max { Ok(None) } else { Err(Problem::FrameTooLarge) };
+                    return if to < frame_max { Ok(None) } else { Err(FrameError::FrameTooLarge) };
                 }
-                [found, ..] => return Err(Problem::BodyNotAllowed { command, octet: at + 1, found }),
+                [found, ..] => return Err(FrameError::BodyNotAllowed { command, octet: at + 1, found }),
             }
         }
     }
@@ -407,8 +414,8 @@ impl Boundary {
 }
 
 #[cold]
-fn command_too_long(octets: &[u8]) -> Problem {
-    Problem::CommandTooLong { quoted: quote(&octets[..COMMAND_BYTES_MAX + 1]) }
+fn command_too_long(octets: &[u8]) -> FrameError {
+    FrameError::CommandTooLong { quoted: quote(&octets[..COMMAND_BYTES_MAX + 1]) }
 }
 
 /// A decimal number of digits only; more than a `usize` holds counts as its maximum.
@@ -432,7 +439,7 @@ mod tests {
         to_bytes_max: 0,
     };
 
-    fn find(octets: &[u8], limits: &Limits) -> Result<Option<Span>, Problem> {
+    fn find(octets: &[u8], limits: &Limits) -> Result<Option<Span>, FrameError> {
         Boundary::default().find(octets, limits, Version::V1_2)
     }
 
@@ -500,29 +507,34 @@ mod tests {
     fn limits_hold_before_the_end_is_there() {
         let frame = Limits { frame_bytes_max: 100, ..WIDE };
         let header = Limits { header_bytes_max: 20, ..WIDE };
-        let cases: [(&str, &Limits, Vec<u8>, Option<Problem>); 8] = [
+        let cases: [(&str, &Limits, Vec<u8>, Option<FrameError>); 8] = [
             ("a body without end", &frame, [b"SEND\n\n", &[b'x'; 93][..]].concat(), None),
-            ("one octet more", &frame, [b"SEND\n\n", &[b'x'; 94][..]].concat(), Some(Problem::FrameTooLarge)),
+            (
+                "one octet more",
+                &frame,
+                [b"SEND\n\n", &[b'x'; 94][..]].concat(),
+                Some(FrameError::FrameTooLarge),
+            ),
             ("a length without body", &frame, b"SEND\ncontent-length:75\n\n".to_vec(), None),
             (
                 "one more, and nothing of the body there",
                 &frame,
                 b"SEND\ncontent-length:76\n\n".to_vec(),
-                Some(Problem::ContentTooLarge { quoted: "\"76\"".to_owned() }),
+                Some(FrameError::ContentTooLarge { quoted: "\"76\"".to_owned() }),
             ),
             ("a line without end", &header, [b"SEND\nx:", &[b'y'; 19][..]].concat(), None),
             (
                 "one octet more",
                 &header,
                 [b"SEND\nx:", &[b'y'; 20][..]].concat(),
-                Some(Problem::HeaderTooLong { place: Place { line: 1, octet: 6 } }),
+                Some(FrameError::HeaderTooLong { place: FramePosition { line: 1, octet: 6 } }),
             ),
             ("a command without end", &WIDE, vec![b'A'; 32], None),
             (
                 "one octet more",
                 &WIDE,
                 vec![b'A'; 33],
-                Some(Problem::CommandTooLong { quoted: format!("\"{}…\"", "A".repeat(32)) }),
+                Some(FrameError::CommandTooLong { quoted: format!("\"{}…\"", "A".repeat(32)) }),
             ),
         ];
         for (what, limits, octets, expected) in cases {
@@ -541,13 +553,13 @@ mod tests {
         };
         let whole = b"SEND\nx:y\n\nbody\0";
         for max in [0, 1, 2] {
-            assert_eq!(find(whole, &limits(max)), Err(Problem::FrameTooLarge), "{max}");
+            assert_eq!(find(whole, &limits(max)), Err(FrameError::FrameTooLarge), "{max}");
         }
         for max in [u32::MAX as usize, usize::MAX - 1, usize::MAX] {
             assert!(matches!(find(whole, &limits(max)), Ok(Some(_))), "{max}");
             let counted = format!("SEND\ncontent-length:{max}\n\n");
             let problem = find(counted.as_bytes(), &limits(max)).expect_err("no frame is so long");
-            assert!(matches!(problem, Problem::ContentTooLarge { .. }), "{problem:?}");
+            assert!(matches!(problem, FrameError::ContentTooLarge { .. }), "{problem:?}");
         }
     }
 

@@ -5,9 +5,9 @@
 
 use super::boundary::{Boundary, Span, padding};
 use super::escape::{self, Dialect, unescape};
-use super::grammar::{self, Cut, Lines, Wrong};
-use super::headers::Looks;
-use super::problem::{Place, Problem};
+use super::frame_error::{FrameError, FramePosition};
+use super::grammar::{self, HeaderSpan, Lines, Wrong};
+use super::headers::AbsentBytes;
 use super::{Frame, Headers, Limits, Version};
 use bytes::{Buf, Bytes, BytesMut};
 use memchr::{memchr, memchr_iter, memchr2};
@@ -127,7 +127,7 @@ impl Decoder {
         }
     }
 
-    /// Octets held: 0 when no frame is begun, and then no memory is held either.
+    /// Bytes held: 0 when no frame is begun, and then no memory is held either.
     pub fn buffered(&self) -> usize {
         self.buffer.len()
     }
@@ -171,7 +171,7 @@ impl Decoder {
     }
 
     /// `lines` are whole, the first one is the command's.
-    fn fail(&mut self, problem: Problem, lines: &[u8]) -> DecodeError {
+    fn fail(&mut self, problem: FrameError, lines: &[u8]) -> DecodeError {
         self.buffer = BytesMut::new();
         self.boundary = Boundary::default();
         let error = problem.into_error(&self.limits, receipt(lines, self.version));
@@ -185,26 +185,26 @@ impl Decoder {
 fn parse(
     octets: &[u8],
     span: &Span,
-    cuts: &[Cut],
+    cuts: &[HeaderSpan],
     version: Version,
     headers: &mut Headers,
-) -> Result<(), Problem> {
+) -> Result<(), FrameError> {
     let head = &octets[..span.body];
     let simple = is_simple(head);
     if !simple && let Err(error) = std::str::from_utf8(head) {
-        return Err(Problem::NotUtf8 { place: place(head, error.valid_up_to()) });
+        return Err(FrameError::NotUtf8 { place: place(head, error.valid_up_to()) });
     }
     grammar::lines(head, span.headers, cuts, &mut headers.lines).map_err(|(wrong, at)| match wrong {
-        Wrong::EmptyName => Problem::EmptyName { place: place(head, at) },
-        Wrong::NoColon | Wrong::Other => Problem::NoColon { place: place(head, at) },
+        Wrong::EmptyName => FrameError::EmptyName { place: place(head, at) },
+        Wrong::NoColon | Wrong::Other => FrameError::NoColon { place: place(head, at) },
     })?;
     let dialect = Dialect::of(version, span.command.is_literal());
     headers.looks = match simple {
-        true => Looks::Simple,
-        false if memchr2(b'\\', b'\r', &head[span.headers..]).is_none() => Looks::Plain,
-        false => Looks::Any,
+        true => AbsentBytes::Simple,
+        false if memchr2(b'\\', b'\r', &head[span.headers..]).is_none() => AbsentBytes::Plain,
+        false => AbsentBytes::Any,
     };
-    if headers.looks == Looks::Any {
+    if headers.looks == AbsentBytes::Any {
         let place = |at| place(head, at);
         check(head, &headers.lines, dialect, version).map_err(|fault| fault.problem(place, version))?;
     }
@@ -212,7 +212,7 @@ fn parse(
         strip_leading_spaces(head, &mut headers.lines);
     }
     headers.escaped =
-        headers.looks == Looks::Any && dialect != Dialect::Literal && memchr(b'\\', head).is_some();
+        headers.looks == AbsentBytes::Any && dialect != Dialect::Literal && memchr(b'\\', head).is_some();
     Ok(())
 }
 
@@ -241,10 +241,10 @@ enum Fault {
 }
 
 impl Fault {
-    fn problem(self, place: impl Fn(usize) -> Place, version: Version) -> Problem {
+    fn problem(self, place: impl Fn(usize) -> FramePosition, version: Version) -> FrameError {
         match self {
-            Fault::CarriageReturn(at) => Problem::CarriageReturn { place: place(at) },
-            Fault::Escape(at, letter) => Problem::BadEscape { place: place(at), version, letter },
+            Fault::CarriageReturn(at) => FrameError::CarriageReturn { place: place(at) },
+            Fault::Escape(at, letter) => FrameError::BadEscape { place: place(at), version, letter },
         }
     }
 }
@@ -279,8 +279,8 @@ fn strip_leading_spaces(head: &[u8], lines: &mut Lines) {
 }
 
 #[cold]
-fn place(head: &[u8], at: usize) -> Place {
-    Place { line: memchr_iter(b'\n', &head[..at]).count(), octet: at + 1 }
+fn place(head: &[u8], at: usize) -> FramePosition {
+    FramePosition { line: memchr_iter(b'\n', &head[..at]).count(), octet: at + 1 }
 }
 
 /// The first `receipt` among whole lines of a frame, the first of them the command's.

@@ -43,7 +43,7 @@ pub(crate) fn line(out: &mut BytesMut, dialect: Dialect, name: &str, value: &str
     out.extend_from_slice(b"\n");
 }
 
-/// Octets that [`line()`] would append.
+/// Bytes that [`line()`] would append.
 pub(crate) fn line_length(dialect: Dialect, name: &str, value: &str) -> usize {
     escape::length(dialect, Part::Name, name).max(1) + escape::length(dialect, Part::Value, value) + 2
 }
@@ -63,7 +63,7 @@ pub(crate) fn decimal(out: &mut BytesMut, number: usize) {
     out.extend_from_slice(&digits[at..]);
 }
 
-/// Octets that [`decimal`] would append.
+/// Bytes that [`decimal`] would append.
 pub(crate) fn decimal_length(number: usize) -> usize {
     number.checked_ilog10().unwrap_or(0) as usize + 1
 }

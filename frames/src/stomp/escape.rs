@@ -141,7 +141,7 @@ fn put_escaped(out: &mut BytesMut, dialect: Dialect, part: Part, text: &str) {
     out.extend_from_slice(rest);
 }
 
-/// Octets that [`put`] would append.
+/// Bytes that [`put`] would append.
 #[inline]
 pub(crate) fn length(dialect: Dialect, part: Part, text: &str) -> usize {
     match is_bare(text.as_bytes()) {

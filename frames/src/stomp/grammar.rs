@@ -22,7 +22,7 @@ use smallvec::SmallVec;
 
 /// What was seen of one header line when its end was searched, in octets of the head.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Cut {
+pub(super) struct HeaderSpan {
     /// Where its first colon stands; without one, as `end`.
     pub(super) colon: u32,
     /// Where its LF stands.
@@ -30,7 +30,7 @@ pub(super) struct Cut {
 }
 
 /// The lines of a block as they were seen.
-pub(super) type Cuts = SmallVec<[Cut; 8]>;
+pub(super) type HeaderSpans = SmallVec<[HeaderSpan; 8]>;
 
 /// Where the parts of one header line lie, in octets of the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +78,7 @@ type Parsed<'a, T> = IResult<&'a [u8], T, Fault<'a>>;
 pub(super) fn lines(
     head: &[u8],
     headers: usize,
-    cuts: &[Cut],
+    cuts: &[HeaderSpan],
     lines: &mut Lines,
 ) -> Result<(), (Wrong, usize)> {
     match block(head, headers, cuts, lines) {
@@ -90,7 +90,7 @@ pub(super) fn lines(
 
 /// `block = *( header EOL ) [ EOL ]`
 #[inline]
-fn block<'a>(head: &'a [u8], headers: usize, cuts: &[Cut], lines: &mut Lines) -> Parsed<'a, ()> {
+fn block<'a>(head: &'a [u8], headers: usize, cuts: &[HeaderSpan], lines: &mut Lines) -> Parsed<'a, ()> {
     let mut cuts = cuts.iter();
     let header = |input: &'a [u8]| match cuts.next() {
         Some(cut) => header(input, head.len() - input.len(), *cut),
@@ -103,7 +103,7 @@ fn block<'a>(head: &'a [u8], headers: usize, cuts: &[Cut], lines: &mut Lines) ->
 
 /// `header = name ":" value`; the line begins at the octet `at` of the head.
 #[inline]
-fn header(input: &[u8], at: usize, cut: Cut) -> Parsed<'_, Line> {
+fn header(input: &[u8], at: usize, cut: HeaderSpan) -> Parsed<'_, Line> {
     let (colon, end) = (cut.colon as usize, cut.end as usize);
     let wrong = match colon {
         _ if colon == end => Wrong::NoColon,
@@ -154,13 +154,13 @@ mod tests {
     fn lines(block: &[u8]) -> Result<Lines, (Wrong, usize)> {
         let ends = block.iter().enumerate().filter(|(_, octet)| **octet == b'\n').map(|(end, _)| end);
         let mut start = 0;
-        let mut cuts = Cuts::new();
+        let mut cuts = HeaderSpans::new();
         for end in ends {
             let line = &block[std::mem::replace(&mut start, end + 1)..end];
             if !matches!(line, b"" | b"\r") {
                 let colon = line.iter().position(|octet| *octet == b':');
                 let colon = colon.map_or(end, |colon| end - line.len() + colon);
-                cuts.push(Cut { colon: colon as u32, end: end as u32 });
+                cuts.push(HeaderSpan { colon: colon as u32, end: end as u32 });
             }
         }
         let mut lines = Lines::new();

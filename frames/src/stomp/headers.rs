@@ -3,7 +3,7 @@
 use super::Version;
 use super::encode;
 use super::escape::unescape;
-use super::grammar::{Cut, Cuts, Line, Lines};
+use super::grammar::{HeaderSpan, HeaderSpans, Line, Lines};
 use bytes::{Bytes, BytesMut};
 use memchr::memchr;
 use std::borrow::Cow;
@@ -18,12 +18,12 @@ pub struct Headers {
     pub(super) lines: Lines,
     /// They hold backslashes, each the begin of a valid escape.
     pub(super) escaped: bool,
-    pub(super) looks: Looks,
+    pub(super) looks: AbsentBytes,
 }
 
 /// The bytes that are known to be absent from the headers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Looks {
+pub(super) enum AbsentBytes {
     /// Nothing is known.
     #[default]
     Any,
@@ -99,12 +99,12 @@ impl Headers {
 
     /// Whether there is no backslash and no CR in any line.
     pub(crate) fn is_plain(&self) -> bool {
-        self.looks != Looks::Any
+        self.looks != AbsentBytes::Any
     }
 
     /// The same, and nothing beyond ASCII.
     pub(crate) fn is_simple(&self) -> bool {
-        self.looks == Looks::Simple
+        self.looks == AbsentBytes::Simple
     }
 
     fn is_called(&self, line: &Line, name: &str) -> bool {
@@ -134,13 +134,13 @@ pub(crate) fn text(raw: &[u8], escaped: bool) -> Cow<'_, str> {
 impl<'a> FromIterator<(&'a str, &'a str)> for Headers {
     fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(pairs: I) -> Headers {
         let mut block = BytesMut::new();
-        let mut cuts = Cuts::new();
+        let mut cuts = HeaderSpans::new();
         for (name, value) in pairs {
             let start = block.len();
             encode::header(&mut block, Version::V1_2, name, value);
             let end = block.len() - 1;
             let colon = memchr(b':', &block[start..]).map_or(end, |colon| start + colon);
-            cuts.push(Cut { colon: colon as u32, end: end as u32 });
+            cuts.push(HeaderSpan { colon: colon as u32, end: end as u32 });
         }
         block.extend_from_slice(b"\n");
         let mut lines = Lines::new();
@@ -148,9 +148,9 @@ impl<'a> FromIterator<(&'a str, &'a str)> for Headers {
             .expect("the encoder writes nothing but header lines");
         let escaped = memchr(b'\\', &block).is_some();
         let looks = match escaped {
-            true => Looks::Any,
-            false if block.is_ascii() => Looks::Simple,
-            false => Looks::Plain,
+            true => AbsentBytes::Any,
+            false if block.is_ascii() => AbsentBytes::Simple,
+            false => AbsentBytes::Plain,
         };
         Headers { head: block.freeze(), lines, escaped, looks }
     }

@@ -3,14 +3,14 @@
 pub mod boundary;
 pub mod command;
 pub mod decode;
+mod delimiters;
 pub mod encode;
 pub(crate) mod escape;
 pub mod frame;
+mod frame_error;
 pub(crate) mod grammar;
 pub mod headers;
 pub mod heartbeat;
-mod marks;
-mod problem;
 pub mod version;
 
 pub use boundary::Limits;

@@ -1,13 +1,13 @@
 //! SockJS as a client reads it: lines of a response to frames, frames to messages.
 
-use crate::bench::trouble::Trouble;
+use crate::bench::error::BenchError;
 use crate::bench::url::Transport;
 use memchr::memchr;
 use std::borrow::Cow;
 use stompbox_frames::sockjs::{payload, percent_decode};
 use stompbox_frames::stomp::Decoder;
 
-/// Octets of one line at most.
+/// Bytes of one line at most.
 const LINE_BYTES_MAX: usize = 64 << 20;
 
 /// Cuts a response into frames.
@@ -22,12 +22,12 @@ impl Lines {
         Lines { transport, line: Vec::new() }
     }
 
-    /// Takes octets of a body in and gives frames to `sink`.
+    /// Takes bytes of a body in and gives frames to `sink`.
     pub(super) fn take(
         &mut self,
         mut octets: &[u8],
-        mut sink: impl FnMut(&[u8]) -> Result<(), Trouble>,
-    ) -> Result<(), Trouble> {
+        mut sink: impl FnMut(&[u8]) -> Result<(), BenchError>,
+    ) -> Result<(), BenchError> {
         while let Some(end) = memchr(b'\n', octets) {
             let line = match self.line.is_empty() {
                 true => Cow::Borrowed(&octets[..end]),
@@ -42,7 +42,7 @@ impl Lines {
             }
         }
         if self.line.len() + octets.len() > LINE_BYTES_MAX {
-            return Err(Trouble::protocol("SockJS"));
+            return Err(BenchError::protocol("SockJS"));
         }
         self.line.extend_from_slice(octets);
         Ok(())
@@ -76,18 +76,18 @@ fn in_script(argument: &[u8]) -> Option<Cow<'_, [u8]>> {
 }
 
 /// Gives the messages of a frame to the decoder; `is_open` becomes true with the frame that says so.
-pub(super) fn take_frame(frame: &[u8], is_open: &mut bool, decoder: &mut Decoder) -> Result<(), Trouble> {
+pub(super) fn take_frame(frame: &[u8], is_open: &mut bool, decoder: &mut Decoder) -> Result<(), BenchError> {
     match frame {
         [b'o'] => *is_open = true,
         [b'h', ..] => {}
         [b'a', array @ ..] => {
-            let strings = payload::array(array).map_err(|_| Trouble::protocol("SockJS"))?;
+            let strings = payload::array(array).map_err(|_| BenchError::protocol("SockJS"))?;
             strings.iter().for_each(|string| decoder.feed(string));
         }
         [b'c', ..] => {
-            return Err(Trouble::Closed(format!(" (SockJS {})", String::from_utf8_lossy(frame))));
+            return Err(BenchError::Closed(format!(" (SockJS {})", String::from_utf8_lossy(frame))));
         }
-        _ => return Err(Trouble::protocol("SockJS")),
+        _ => return Err(BenchError::protocol("SockJS")),
     }
     Ok(())
 }

@@ -1,10 +1,10 @@
 //! Just enough of a client's HTTP/1.1, sans-IO: responses with a length, in chunks, or without a body, on a
 //! connection that stays open.
 
-use crate::bench::trouble::Trouble;
+use crate::bench::error::BenchError;
 use memchr::memchr;
 
-/// Octets of a response's head at most.
+/// Bytes of a response's head at most.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 
 /// One response.
@@ -23,7 +23,7 @@ pub(super) struct Response {
 enum State {
     StatusLine,
     Headers,
-    /// Octets of the body that are missing; more may follow `in_chunks`.
+    /// Bytes of the body that are missing; more may follow `in_chunks`.
     Body {
         left: u64,
         in_chunks: bool,
@@ -61,25 +61,25 @@ impl Response {
     }
 
     /// What is wrong where another status was expected.
-    pub(super) fn refused(&self, path: &str, body: &[u8]) -> Trouble {
+    pub(super) fn refused(&self, path: &str, body: &[u8]) -> BenchError {
         let text = String::from_utf8_lossy(&body[..body.len().min(200)]).trim().to_owned();
-        Trouble::Refused { status: self.status, path: path.to_owned(), text }
+        BenchError::Refused { status: self.status, path: path.to_owned(), text }
     }
 
-    /// Takes octets of the head in, and returns those behind it.
-    pub(super) fn take_head<'o>(&mut self, mut octets: &'o [u8]) -> Result<&'o [u8], Trouble> {
+    /// Takes bytes of the head in, and returns those behind it.
+    pub(super) fn take_head<'o>(&mut self, mut octets: &'o [u8]) -> Result<&'o [u8], BenchError> {
         while !octets.is_empty() && matches!(self.state, State::StatusLine | State::Headers) {
             octets = self.take_line(octets)?;
         }
         Ok(octets)
     }
 
-    /// Takes octets in, gives those of the body to `sink`, and returns those behind the response.
+    /// Takes bytes in, gives those of the body to `sink`, and returns those behind the response.
     pub(super) fn take<'o>(
         &mut self,
         mut octets: &'o [u8],
-        mut sink: impl FnMut(&[u8]) -> Result<(), Trouble>,
-    ) -> Result<&'o [u8], Trouble> {
+        mut sink: impl FnMut(&[u8]) -> Result<(), BenchError>,
+    ) -> Result<&'o [u8], BenchError> {
         while !octets.is_empty() && self.state != State::Whole {
             let State::Body { left, in_chunks } = &mut self.state else {
                 octets = self.take_line(octets)?;
@@ -96,18 +96,18 @@ impl Response {
         Ok(octets)
     }
 
-    fn take_line<'o>(&mut self, octets: &'o [u8]) -> Result<&'o [u8], Trouble> {
+    fn take_line<'o>(&mut self, octets: &'o [u8]) -> Result<&'o [u8], BenchError> {
         let end = memchr(b'\n', octets);
         let taken = end.map_or(octets.len(), |end| end + 1);
         self.line.extend_from_slice(&octets[..taken]);
         self.head_bytes += taken;
         if self.line.len() > HEAD_BYTES_MAX || (self.status() == 0 && self.head_bytes > HEAD_BYTES_MAX) {
-            return Err(Trouble::protocol("HTTP"));
+            return Err(BenchError::protocol("HTTP"));
         }
         if end.is_some() {
             let line = std::mem::take(&mut self.line);
-            let line = std::str::from_utf8(&line).map_err(|_| Trouble::protocol("HTTP"))?;
-            self.state = self.after(line.trim_end()).ok_or_else(|| Trouble::protocol("HTTP"))?;
+            let line = std::str::from_utf8(&line).map_err(|_| BenchError::protocol("HTTP"))?;
+            self.state = self.after(line.trim_end()).ok_or_else(|| BenchError::protocol("HTTP"))?;
         }
         Ok(&octets[taken..])
     }
@@ -158,7 +158,7 @@ impl Response {
 mod tests {
     use super::*;
 
-    /// Status, body, and what was left over, read in pieces of `step` octets.
+    /// Status, body, and what was left over, read in pieces of `step` bytes.
     fn read(wire: &[u8], step: usize) -> (u16, Vec<u8>, Vec<u8>) {
         let (mut response, mut body, mut rest) = (Response::new(), Vec::new(), Vec::new());
         for chunk in wire.chunks(step) {

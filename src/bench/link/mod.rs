@@ -7,7 +7,7 @@ mod socket;
 mod sockjs;
 mod websocket;
 
-use super::trouble::Trouble;
+use super::error::BenchError;
 use super::url::{Transport, Url};
 use bytes::BytesMut;
 use socket::Socket;
@@ -20,7 +20,7 @@ use websocket::WebSocket;
 /// Far more than a broker sends back of what we sent it.
 const LIMITS: Limits =
     Limits { frame_bytes_max: 64 << 20, header_count_max: 1000, header_bytes_max: 1 << 20, to_bytes_max: 0 };
-/// Octets that may wait to be sent before a publisher waits: what fills some segments of a TCP connection, but a body
+/// Bytes that may wait to be sent before a publisher waits: what fills some segments of a TCP connection, but a body
 /// that any server takes.
 const ROOM: (usize, usize) = (64 * 1024, 16 * 1024);
 
@@ -33,8 +33,8 @@ pub(super) struct Target {
 
 impl Target {
     /// Looks the host up.
-    pub(super) async fn find(url: &Url) -> Result<Target, Trouble> {
-        let no_host = |error| Trouble::NoHost { host: url.host.clone(), error };
+    pub(super) async fn find(url: &Url) -> Result<Target, BenchError> {
+        let no_host = |error| BenchError::NoHost { host: url.host.clone(), error };
         let mut found = tokio::net::lookup_host((url.host.as_str(), url.port)).await.map_err(no_host)?;
         let address = found.next().ok_or_else(|| no_host(std::io::ErrorKind::NotFound.into()))?;
         Ok(Target { url: url.clone(), address })
@@ -60,7 +60,7 @@ enum Wire {
 
 impl Link {
     /// Connects, and waits until STOMP can be spoken.
-    pub(super) async fn open(target: &Target) -> Result<Link, Trouble> {
+    pub(super) async fn open(target: &Target) -> Result<Link, BenchError> {
         let mut main = Socket::connect(target.address).await?;
         let wire = Wire::begin(&target.url, &mut main.out)?;
         let mut link = Link { address: target.address, main, wire, decoder: Decoder::new(LIMITS) };
@@ -107,8 +107,8 @@ impl Link {
         }
     }
 
-    /// Waits until some octets can be moved, and moves them. To drop it loses nothing.
-    pub(super) async fn progress(&mut self) -> Result<(), Trouble> {
+    /// Waits until some bytes can be moved, and moves them. To drop it loses nothing.
+    pub(super) async fn progress(&mut self) -> Result<(), BenchError> {
         let Link { address, main, wire, decoder } = self;
         if let Wire::Sockjs(halves) = wire {
             return progress_of_session(*address, main, halves, decoder).await;
@@ -116,15 +116,15 @@ impl Link {
         let ready = main.ready().await?;
         main.transfer(ready, |octets, out| match octets {
             Some(octets) => wire.take(octets, decoder, out),
-            None => Err(Trouble::Closed(String::new())),
+            None => Err(BenchError::Closed(String::new())),
         })
     }
 
     /// The next frame that has arrived; an ERROR is an error.
-    pub(super) fn next(&mut self) -> Result<Option<Frame>, Trouble> {
-        let frame = self.decoder.next().map_err(|error| Trouble::Protocol(format!("STOMP ({error})")))?;
+    pub(super) fn next(&mut self) -> Result<Option<Frame>, BenchError> {
+        let frame = self.decoder.next().map_err(|error| BenchError::Protocol(format!("STOMP ({error})")))?;
         match frame {
-            Some(frame) if frame.command == Command::Error => Err(Trouble::Error(error_text(&frame))),
+            Some(frame) if frame.command == Command::Error => Err(BenchError::Error(error_text(&frame))),
             frame => Ok(frame),
         }
     }
@@ -135,12 +135,12 @@ async fn progress_of_session(
     main: &mut Socket,
     (receiving, sending): &mut (Receiving, Sending),
     decoder: &mut Decoder,
-) -> Result<(), Trouble> {
+) -> Result<(), BenchError> {
     if receiving.wants_socket {
         *main = Socket::connect(address).await?;
         receiving.ask(&mut main.out);
     }
-    // Not beside the other socket, whose every octet would interrupt it.
+    // Not beside the other socket, whose every byte would interrupt it.
     sending.connect(address).await?;
     let sending_ready = async {
         match sending.pump() {
@@ -157,18 +157,18 @@ async fn progress_of_session(
     }
     main.transfer(ready, |octets, out| match octets {
         Some(octets) => receiving.take(octets, decoder, out),
-        None => Err(Trouble::Closed(String::new())),
+        None => Err(BenchError::Closed(String::new())),
     })
 }
 
 impl Wire {
     /// Writes what a connection begins with.
-    fn begin(url: &Url, out: &mut BytesMut) -> Result<Wire, Trouble> {
+    fn begin(url: &Url, out: &mut BytesMut) -> Result<Wire, BenchError> {
         let host = url.authority();
         let session = || {
             let random =
-                getrandom::u64().map_err(|error| Trouble::Other(format!("no random numbers: {error}")))?;
-            Ok::<_, Trouble>(sockjs::session_path(url, random))
+                getrandom::u64().map_err(|error| BenchError::Other(format!("no random numbers: {error}")))?;
+            Ok::<_, BenchError>(sockjs::session_path(url, random))
         };
         Ok(match url.transport {
             Transport::Tcp => Wire::Tcp,
@@ -198,7 +198,7 @@ impl Wire {
         }
     }
 
-    fn take(&mut self, octets: &[u8], decoder: &mut Decoder, out: &mut BytesMut) -> Result<(), Trouble> {
+    fn take(&mut self, octets: &[u8], decoder: &mut Decoder, out: &mut BytesMut) -> Result<(), BenchError> {
         match self {
             Wire::Tcp => decoder.feed(octets),
             Wire::WebSocket(socket) => socket.take(octets, out, |(piece, _)| {

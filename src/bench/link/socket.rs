@@ -1,6 +1,6 @@
 //! One TCP socket: what waits to be written, and one chunk read at a time into memory that all share.
 
-use crate::bench::trouble::{Trouble, of_socket};
+use crate::bench::error::{BenchError, of_socket};
 use bytes::{Buf, BytesMut};
 use std::cell::RefCell;
 use std::io;
@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use tokio::io::{Interest, Ready};
 use tokio::net::TcpStream;
 
-/// Octets of one read at most.
+/// Bytes of one read at most.
 const READ_BYTES: usize = 256 * 1024;
 
 thread_local! {
@@ -26,7 +26,7 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    pub(super) async fn connect(address: SocketAddr) -> Result<Socket, Trouble> {
+    pub(super) async fn connect(address: SocketAddr) -> Result<Socket, BenchError> {
         let trouble = |error| of_socket(&address.to_string(), error);
         let stream = TcpStream::connect(address).await.map_err(trouble)?;
         stream.set_nodelay(true).map_err(trouble)?;
@@ -34,7 +34,7 @@ impl Socket {
     }
 
     /// Waits until something can be read, or written where something waits. To drop it loses nothing.
-    pub(super) async fn ready(&self) -> Result<Ready, Trouble> {
+    pub(super) async fn ready(&self) -> Result<Ready, BenchError> {
         let interest = match self.out.is_empty() {
             true => Interest::READABLE,
             false => Interest::READABLE | Interest::WRITABLE,
@@ -46,8 +46,8 @@ impl Socket {
     pub(super) fn transfer(
         &mut self,
         ready: Ready,
-        take: impl FnOnce(Option<&mut [u8]>, &mut BytesMut) -> Result<(), Trouble>,
-    ) -> Result<(), Trouble> {
+        take: impl FnOnce(Option<&mut [u8]>, &mut BytesMut) -> Result<(), BenchError>,
+    ) -> Result<(), BenchError> {
         if ready.is_writable() {
             self.write()?;
         }
@@ -63,7 +63,7 @@ impl Socket {
         })
     }
 
-    fn write(&mut self) -> Result<(), Trouble> {
+    fn write(&mut self) -> Result<(), BenchError> {
         while !self.out.is_empty() {
             match self.stream.try_write(&self.out) {
                 Ok(length) => self.out.advance(length),
@@ -78,7 +78,7 @@ impl Socket {
         Ok(())
     }
 
-    fn trouble(&self, error: io::Error) -> Trouble {
+    fn trouble(&self, error: io::Error) -> BenchError {
         of_socket(&self.address.to_string(), error)
     }
 }

@@ -4,7 +4,7 @@
 use super::envelope::{Lines, take_frame};
 use super::http::Response;
 use super::socket::Socket;
-use crate::bench::trouble::Trouble;
+use crate::bench::error::BenchError;
 use crate::bench::url::{Transport, Url};
 use bytes::BytesMut;
 use std::net::SocketAddr;
@@ -75,13 +75,13 @@ impl Receiving {
         out.extend_from_slice(self.request.as_bytes());
     }
 
-    /// Takes octets in; asks again where a response has ended.
+    /// Takes bytes in; asks again where a response has ended.
     pub(super) fn take(
         &mut self,
         mut octets: &[u8],
         decoder: &mut Decoder,
         out: &mut BytesMut,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), BenchError> {
         while !octets.is_empty() {
             octets = self.response.take_head(octets)?;
             let is_fine = self.response.status() == 200;
@@ -144,7 +144,7 @@ impl Sending {
         }
     }
 
-    /// Octets that wait to be sent or answered.
+    /// Bytes that wait to be sent or answered.
     pub(super) fn backlog(&self) -> usize {
         self.waiting.len()
     }
@@ -165,7 +165,7 @@ impl Sending {
     }
 
     /// Opens a socket where there is something to send and none to send it on.
-    pub(super) async fn connect(&mut self, address: SocketAddr) -> Result<(), Trouble> {
+    pub(super) async fn connect(&mut self, address: SocketAddr) -> Result<(), BenchError> {
         let is_needed = !self.is_under_way && !self.waiting.is_empty();
         if is_needed && (self.socket.is_none() || self.last.elapsed() > IDLE_MAX) {
             self.socket = Some(Socket::connect(address).await?);
@@ -189,14 +189,14 @@ impl Sending {
         Some(socket)
     }
 
-    /// Moves octets of the sending socket.
-    pub(super) fn transfer(&mut self, ready: tokio::io::Ready) -> Result<(), Trouble> {
+    /// Moves bytes of the sending socket.
+    pub(super) fn transfer(&mut self, ready: tokio::io::Ready) -> Result<(), BenchError> {
         let Sending { socket: Some(socket), response, path, is_under_way, .. } = self else { return Ok(()) };
         let mut closed = false;
         socket.transfer(ready, |octets, _| {
             let Some(octets) = octets else {
                 closed = true;
-                return if *is_under_way { Err(Trouble::Closed(String::new())) } else { Ok(()) };
+                return if *is_under_way { Err(BenchError::Closed(String::new())) } else { Ok(()) };
             };
             let mut body = Vec::new();
             response.take(octets, |piece| {

@@ -1,7 +1,7 @@
 //! The client's side of WebSocket (RFC 6455), sans-IO.
 
 use super::http::Response;
-use crate::bench::trouble::Trouble;
+use crate::bench::error::BenchError;
 use bytes::{BufMut, BytesMut};
 use std::io::Cursor;
 use stompbox_frames::websocket::{Opcode, head};
@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::handshake::{client::generate_key, derive_acc
 use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, OpCode};
 
-/// Octets of a message at most, and of the whole answer to the upgrade.
+/// Bytes of a message at most, and of the whole answer to the upgrade.
 const MESSAGE_BYTES_MAX: u64 = 64 << 20;
 const MASKED: u8 = 0x80;
 
@@ -58,13 +58,13 @@ impl WebSocket {
         !matches!(self.state, State::Upgrading { .. })
     }
 
-    /// Takes octets in and gives pieces of messages to `sink`; answers pings into `out`.
+    /// Takes bytes in and gives pieces of messages to `sink`; answers pings into `out`.
     pub(super) fn take(
         &mut self,
         mut octets: &[u8],
         out: &mut BytesMut,
-        mut sink: impl FnMut(Piece<'_>) -> Result<(), Trouble>,
-    ) -> Result<(), Trouble> {
+        mut sink: impl FnMut(Piece<'_>) -> Result<(), BenchError>,
+    ) -> Result<(), BenchError> {
         while !octets.is_empty() {
             match &mut self.state {
                 State::Upgrading { accept, path, response } => {
@@ -92,7 +92,7 @@ impl WebSocket {
         Ok(())
     }
 
-    fn take_head<'o>(&mut self, octets: &'o [u8]) -> Result<&'o [u8], Trouble> {
+    fn take_head<'o>(&mut self, octets: &'o [u8]) -> Result<&'o [u8], BenchError> {
         let held = self.held.len();
         let parsed = match held {
             0 => parse(octets)?,
@@ -109,7 +109,7 @@ impl WebSocket {
         };
         self.held.clear();
         if head.mask.is_some() || length > MESSAGE_BYTES_MAX {
-            return Err(Trouble::protocol("WebSocket"));
+            return Err(BenchError::protocol("WebSocket"));
         }
         self.state = State::Payload { opcode: head.opcode, last: head.is_final, left: length };
         Ok(&octets[bytes - held..])
@@ -119,8 +119,8 @@ impl WebSocket {
         &mut self,
         piece: &[u8],
         out: &mut BytesMut,
-        sink: &mut impl FnMut(Piece<'_>) -> Result<(), Trouble>,
-    ) -> Result<(), Trouble> {
+        sink: &mut impl FnMut(Piece<'_>) -> Result<(), BenchError>,
+    ) -> Result<(), BenchError> {
         let State::Payload { opcode, last, left } = &mut self.state else { return Ok(()) };
         *left -= piece.len() as u64;
         let (opcode, last, ends) = (*opcode, *last, *left == 0);
@@ -138,7 +138,7 @@ impl WebSocket {
             Control::Close => {
                 let reason = String::from_utf8_lossy(payload.get(2..).unwrap_or_default()).into_owned();
                 let code = payload.first_chunk::<2>().map_or(1005, |code| u16::from_be_bytes(*code));
-                return Err(Trouble::Closed(format!(" (WebSocket {code} {reason})")));
+                return Err(BenchError::Closed(format!(" (WebSocket {code} {reason})")));
             }
             _ => {}
         }
@@ -169,9 +169,9 @@ impl WebSocket {
 }
 
 /// A whole head, the length of its payload, and its own.
-fn parse(octets: &[u8]) -> Result<Option<(FrameHeader, u64, usize)>, Trouble> {
+fn parse(octets: &[u8]) -> Result<Option<(FrameHeader, u64, usize)>, BenchError> {
     let mut cursor = Cursor::new(octets);
-    let parsed = FrameHeader::parse(&mut cursor).map_err(|_| Trouble::protocol("WebSocket"))?;
+    let parsed = FrameHeader::parse(&mut cursor).map_err(|_| BenchError::protocol("WebSocket"))?;
     Ok(parsed.map(|(head, length)| (head, length, cursor.position() as usize)))
 }
 

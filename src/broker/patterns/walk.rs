@@ -13,7 +13,7 @@
 //! A pattern matches if the position behind the last segment is in the set of its last node. As a node has one parent,
 //! each is visited at most once: the cost of a name is at most the number of nodes.
 
-use super::{Group, NodeId, ROOT, Trie};
+use super::{NodeId, PatternGroup, ROOT, Trie};
 use crate::destination::Destination;
 use smallvec::SmallVec;
 use std::collections::HashMap;
@@ -46,7 +46,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Returns the groups of all patterns that match, and the number of nodes and edges visited.
-    pub(super) fn groups(mut self) -> (Vec<Arc<Group>>, usize) {
+    pub(super) fn groups(mut self) -> (Vec<Arc<PatternGroup>>, usize) {
         let end: Positions = 1 << self.segments.len();
         let all = end | (end - 1);
         let mut groups = Vec::new();

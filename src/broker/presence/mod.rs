@@ -1,13 +1,13 @@
 //! Who is there: the members of a topic, told to those who watch it.
 //!
 //! ```text
-//!   Topic ─ join, part ─> Census ─ flush ─> changes ─┐
-//!   (its lock, then the census')                     ├─ report ─> Message ─ fan_out ─> outboxes of watchers
-//!   SUBSCRIBE /presence/… ─ snapshot of the census ──┘                 (the watchers' lock, then the census')
+//!   Topic ─ join, part ─> MemberCounts ─ flush ─> changes ─┐
+//!   (its lock, then the counts')                     ├─ report ─> Message ─ fan_out ─> outbound queues of watchers
+//!   SUBSCRIBE /presence/… ─ snapshot of the counts ──┘                 (the watchers' lock, then the counts')
 //! ```
 //!
-//! A topic has a [`Room`] while it is watched. It is made from the topic's roster under the topic's lock, and from then
-//! on the topic tells it who comes and goes. Changes are gathered in the census; the ticker flushes them, at once after
+//! A topic has a [`PresenceTracker`] while it is watched. It is made from the topic's subscribers under the topic's lock, and from then
+//! on the topic tells it who comes and goes. Changes are gathered in the counts; the ticker flushes them, at once after
 //! a quiet time and else one page an interval: each flush is a version. Everything that watchers get is pushed under
 //! the watchers' lock: a snapshot is that of the last flush, and what comes behind it are the changes since. Publishers
 //! never wait for watchers.
@@ -33,11 +33,11 @@
 //! time replaces all that was told before. Where there are too many names, watchers that did not ask for names get the
 //! same without `users` and `changes`; when there are few again (a tenth below the limit) they get a new snapshot.
 
-mod census;
+mod member_counts;
 mod report;
-mod room;
+mod tracker;
 
-pub(super) use room::{Room, Stand};
+pub(super) use tracker::{PresenceTracker, WatcherSlot};
 
 /// Names in one message.
 pub(super) const PAGE: usize = 1_000;

@@ -1,23 +1,23 @@
 //! What watchers are told, as JSON.
 
 use super::PAGE;
-use super::census::{Change, Event, Totals};
+use super::member_counts::{Change, Event, ReportedTotals};
 use std::sync::Arc;
 
 /// What every report says.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Head<'a> {
+pub(super) struct ReportHeader<'a> {
     /// `/topic/NAME`, or `users`.
     pub(super) of: &'a str,
     pub(super) version: u64,
-    pub(super) totals: Totals,
+    pub(super) totals: ReportedTotals,
 }
 
 /// A user as a snapshot has it: name, since, sessions.
 pub(super) type Present = (Arc<str>, u64, usize);
 
 /// Everybody who is there, in pages.
-pub(super) fn snapshot(head: Head<'_>, users: &[Present]) -> Vec<String> {
+pub(super) fn snapshot(head: ReportHeader<'_>, users: &[Present]) -> Vec<String> {
     let items = users.iter().map(|(user, since, sessions)| {
         format!(r#"{{"user":{},"since":{since},"sessions":{sessions}}}"#, quoted(user))
     });
@@ -25,17 +25,17 @@ pub(super) fn snapshot(head: Head<'_>, users: &[Present]) -> Vec<String> {
 }
 
 /// How many are there.
-pub(super) fn numbers(head: Head<'_>) -> String {
+pub(super) fn numbers(head: ReportHeader<'_>) -> String {
     opened(head, "snapshot", 1, 1) + "}"
 }
 
 /// Who came and went, in pages.
-pub(super) fn changes(head: Head<'_>, changes: &[Change]) -> Vec<String> {
+pub(super) fn changes(head: ReportHeader<'_>, changes: &[Change]) -> Vec<String> {
     pages(head, "changes", "changes", changes.iter().map(change), changes.len())
 }
 
 /// How many are there now.
-pub(super) fn changed_numbers(head: Head<'_>) -> String {
+pub(super) fn changed_numbers(head: ReportHeader<'_>) -> String {
     opened(head, "changes", 1, 1) + "}"
 }
 
@@ -54,7 +54,7 @@ fn change(change: &Change) -> String {
 
 /// `count` items in pages, each page with the whole head; one empty page if there are none.
 fn pages(
-    head: Head<'_>,
+    head: ReportHeader<'_>,
     event: &str,
     list: &str,
     mut items: impl Iterator<Item = String>,
@@ -76,8 +76,8 @@ fn pages(
 }
 
 /// The head, its object still open.
-fn opened(head: Head<'_>, event: &str, page: usize, pages: usize) -> String {
-    let Head { of, version, totals: Totals { members, sessions, anonymous } } = head;
+fn opened(head: ReportHeader<'_>, event: &str, page: usize, pages: usize) -> String {
+    let ReportHeader { of, version, totals: ReportedTotals { members, sessions, anonymous } } = head;
     let of = quoted(of);
     format!(
         r#"{{"event":"{event}","of":{of},"version":{version},"page":{page},"pages":{pages},"members":{members},"sessions":{sessions},"anonymous":{anonymous}"#

@@ -2,7 +2,7 @@
 
 use super::fixture::*;
 use crate::broker::Options;
-use crate::outbox::{Outbox, Parcel, Pushed};
+use crate::outbound_queue::{Delivery, OutboundQueue, Pushed};
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -38,26 +38,28 @@ fn a_parcel_of_a_broadcast_names_the_subscription_and_says_first_delivery() {
     let receiver = fixture.receiver(42);
     let _exact = fixture.subscribe("/topic/t", &receiver, ALL);
     fixture.send("/topic/t", "m");
-    let parcels = receiver.parcels();
-    assert_eq!((parcels[0].key, parcels[0].count, parcels[0].tag), (42, 1, 0));
-    assert_eq!(parcels[0].message.destination(), "/topic/t");
-    assert_eq!(parcels[0].message.id(), "node-1");
+    let deliveries = receiver.deliveries();
+    assert_eq!((deliveries[0].key, deliveries[0].count, deliveries[0].tag), (42, 1, 0));
+    assert_eq!(deliveries[0].message.destination(), "/topic/t");
+    assert_eq!(deliveries[0].message.id(), "node-1");
 }
 
 #[test]
 fn subscriptions_of_one_connection_each_get_their_own_parcel() {
     let fixture = Fixture::new();
-    let outbox = fixture.outbox();
+    let outbound_queue = fixture.outbound_queue();
     let _all: Vec<_> = (1u32..)
         .zip(["/topic/t", "/topic/t", "/topic/*"])
-        .map(|(key, text)| fixture.subscribe(text, &Receiver { outbox: outbox.clone(), key }, ALL))
+        .map(|(key, text)| {
+            fixture.subscribe(text, &Receiver { outbound_queue: outbound_queue.clone(), key }, ALL)
+        })
         .collect();
     fixture.send("/topic/t", "m");
-    let parcels = drain(&outbox);
-    let mut keys: Vec<u32> = parcels.iter().map(|parcel| parcel.key).collect();
+    let deliveries = drain(&outbound_queue);
+    let mut keys: Vec<u32> = deliveries.iter().map(|delivery| delivery.key).collect();
     keys.sort_unstable();
     assert_eq!(keys, [1, 2, 3]);
-    assert!(parcels.iter().all(|parcel| parcel.message.same(&parcels[0].message)), "encoded once");
+    assert!(deliveries.iter().all(|delivery| delivery.message.same(&deliveries[0].message)), "encoded once");
 }
 
 #[test]
@@ -82,7 +84,7 @@ fn a_topic_with_pattern_subscribers_alone_vanishes_at_once() {
     for n in 0..100 {
         assert_eq!(fixture.send(&format!("/topic/{n}"), "m"), 1);
     }
-    assert_eq!(receiver.parcels().len(), 100);
+    assert_eq!(receiver.deliveries().len(), 100);
     let stats = fixture.broker.stats();
     assert_eq!((stats.topics, stats.patterns, fixture.metrics.topics.get()), (0, 1, 0));
 }
@@ -101,7 +103,7 @@ fn what_is_dropped_gets_nothing_more_and_leaves_nothing() {
     for left in (0..3).rev() {
         drop(subscriptions.remove(0));
         assert_eq!(fixture.send("/topic/t", "m"), left);
-        assert_eq!(receivers.iter().filter(|receiver| receiver.parcels().len() == 1).count(), left);
+        assert_eq!(receivers.iter().filter(|receiver| receiver.deliveries().len() == 1).count(), left);
     }
     assert_eq!(gauges(), (0, 0));
     assert!(fixture.broker.is_empty());
@@ -133,9 +135,9 @@ fn a_topic_that_remembers_its_patterns_keeps_no_outbox_alive() {
     let passing = fixture.receiver(2);
     let pattern = fixture.subscribe("/topic/*", &passing, ALL);
     fixture.send("/topic/a", "m");
-    let outbox = Arc::downgrade(&passing.outbox);
+    let outbound_queue = Arc::downgrade(&passing.outbound_queue);
     drop((pattern, passing));
-    assert!(outbox.upgrade().is_none());
+    assert!(outbound_queue.upgrade().is_none());
 }
 
 #[test]
@@ -143,17 +145,17 @@ fn a_receiver_that_has_gone_is_not_reached() {
     let fixture = Fixture::new();
     let (there, gone) = (fixture.receiver(1), fixture.receiver(2));
     let _both = [fixture.subscribe("/topic/t", &there, ALL), fixture.subscribe("/topic/t", &gone, ALL)];
-    gone.outbox.close();
+    gone.outbound_queue.close();
     assert_eq!(fixture.send("/topic/t", "m"), 1);
     assert_eq!(there.bodies(), ["m"]);
 }
 
-/// An outbox that is above half, with room for many small messages.
-fn lagging(fixture: &Fixture) -> Arc<Outbox> {
-    let outbox = fixture.outbox_of(1_000_000);
-    let parcel = Parcel { message: fixture.message(&"x".repeat(600_000)), key: 9, count: 1, tag: 0 };
-    assert_eq!(outbox.push(parcel, fixture.now()), Pushed::Congested);
-    outbox
+/// An outbound queue that is above half, with room for many small messages.
+fn lagging(fixture: &Fixture) -> Arc<OutboundQueue> {
+    let outbound_queue = fixture.outbox_of(1_000_000);
+    let delivery = Delivery { message: fixture.message(&"x".repeat(600_000)), key: 9, count: 1, tag: 0 };
+    assert_eq!(outbound_queue.push(delivery, fixture.now()), Pushed::Congested);
+    outbound_queue
 }
 
 /// Each row: how many receivers there are, how many of them lag behind, and whether that is a crowd.
@@ -163,13 +165,14 @@ fn a_crowd_is_more_than_half_of_the_receivers() {
         [(1, 1, true), (2, 1, false), (3, 1, false), (3, 2, true), (4, 2, false), (4, 3, true)]
     {
         let fixture = Fixture::new();
-        let outboxes: Vec<_> =
-            (0..members).map(|n| if n < behind { lagging(&fixture) } else { fixture.outbox() }).collect();
+        let outbound_queues: Vec<_> = (0..members)
+            .map(|n| if n < behind { lagging(&fixture) } else { fixture.outbound_queue() })
+            .collect();
         let _all: Vec<_> = (1u32..)
-            .zip(&outboxes)
-            .map(|(key, outbox)| {
+            .zip(&outbound_queues)
+            .map(|(key, outbound_queue)| {
                 let text = if key % 2 == 0 { "/topic/*" } else { "/topic/t" };
-                fixture.subscribe(text, &Receiver { outbox: outbox.clone(), key }, ALL)
+                fixture.subscribe(text, &Receiver { outbound_queue: outbound_queue.clone(), key }, ALL)
             })
             .collect();
         let published = fixture.publish("/topic/t", "m").unwrap();
@@ -177,7 +180,11 @@ fn a_crowd_is_more_than_half_of_the_receivers() {
         assert_eq!(published.congested.len(), behind, "{members} {behind}");
         for congested in published.congested {
             assert_eq!(congested.crowd, crowd, "{members} {behind}");
-            assert!(outboxes[..behind].iter().any(|outbox| Arc::ptr_eq(outbox, &congested.outbox)));
+            assert!(
+                outbound_queues[..behind]
+                    .iter()
+                    .any(|outbound_queue| Arc::ptr_eq(outbound_queue, &congested.outbound_queue))
+            );
         }
     }
 }
@@ -185,7 +192,7 @@ fn a_crowd_is_more_than_half_of_the_receivers() {
 #[test]
 fn who_is_out_of_patience_is_not_waited_for() {
     let fixture = Fixture::new();
-    let (slow, quick) = (Receiver { outbox: lagging(&fixture), key: 1 }, fixture.receiver(2));
+    let (slow, quick) = (Receiver { outbound_queue: lagging(&fixture), key: 1 }, fixture.receiver(2));
     let _both = [fixture.subscribe("/topic/t", &slow, ALL), fixture.subscribe("/topic/t", &quick, ALL)];
     for (after, waits) in [(0, 1), (999, 1), (1000, 0), (5000, 0)] {
         let now = fixture.now() + Duration::from_millis(after);
@@ -197,7 +204,7 @@ fn who_is_out_of_patience_is_not_waited_for() {
 #[test]
 fn in_a_crowd_patience_lasts_while_batches_are_taken() {
     let fixture = Fixture::new();
-    let slow = Receiver { outbox: fixture.outbox_of(1_000_000), key: 1 };
+    let slow = Receiver { outbound_queue: fixture.outbox_of(1_000_000), key: 1 };
     let _only = fixture.subscribe("/topic/t", &slow, ALL);
     let waits = |body: &str, after| {
         let now = fixture.now() + Duration::from_millis(after);
@@ -208,15 +215,15 @@ fn in_a_crowd_patience_lasts_while_batches_are_taken() {
     assert_eq!(waits("m", 1500), 0);
     let mut cx = Context::from_waker(Waker::noop());
     let taken_at = fixture.now() + Duration::from_millis(2000);
-    assert!(slow.outbox.poll_take(&mut cx, &mut Vec::new(), 1, taken_at).is_ready());
+    assert!(slow.outbound_queue.poll_take(&mut cx, &mut Vec::new(), 1, taken_at).is_ready());
     assert_eq!([waits("m", 2999), waits("m", 3000)], [1, 0]);
 }
 
 #[test]
 fn a_connection_that_lags_behind_is_listed_once_for_all_its_subscriptions() {
     let fixture = Fixture::new();
-    let outbox = lagging(&fixture);
-    let subscriber = |key| Receiver { outbox: outbox.clone(), key };
+    let outbound_queue = lagging(&fixture);
+    let subscriber = |key| Receiver { outbound_queue: outbound_queue.clone(), key };
     let _all = [1, 2, 3].map(|key| fixture.subscribe("/topic/t", &subscriber(key), ALL));
     let published = fixture.publish("/topic/t", "m").unwrap();
     assert_eq!((published.reached, published.congested.len()), (3, 1));
@@ -225,10 +232,11 @@ fn a_connection_that_lags_behind_is_listed_once_for_all_its_subscriptions() {
 #[test]
 fn an_overflowed_receiver_is_neither_reached_nor_waited_for() {
     let fixture = Fixture::new();
-    let outbox = lagging(&fixture);
-    let _only = fixture.subscribe("/topic/t", &Receiver { outbox: outbox.clone(), key: 1 }, ALL);
+    let outbound_queue = lagging(&fixture);
+    let _only =
+        fixture.subscribe("/topic/t", &Receiver { outbound_queue: outbound_queue.clone(), key: 1 }, ALL);
     let published = fixture.publish("/topic/t", &"x".repeat(4_500_000)).unwrap();
-    assert_eq!((published.reached, published.congested.len(), outbox.bytes()), (0, 0, 0));
+    assert_eq!((published.reached, published.congested.len(), outbound_queue.bytes()), (0, 0, 0));
 }
 
 #[test]
@@ -244,7 +252,7 @@ fn at_the_budget_every_message_is_refused_by_name() {
     }
     assert_eq!(fixture.metrics.messages_published.get(), 1);
     assert_eq!(fixture.broker.stats().queues, 0);
-    receiver.parcels();
+    receiver.deliveries();
     assert_eq!(fixture.send("/topic/t", "m"), 1);
 }
 

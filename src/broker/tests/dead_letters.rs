@@ -2,7 +2,7 @@
 
 use super::fixture::*;
 use crate::broker::{Options, Settlement, Subscription};
-use crate::outbox::Tag;
+use crate::outbound_queue::Tag;
 use std::time::{Duration, Instant};
 
 const Q: &str = "/queue/q";
@@ -22,9 +22,9 @@ fn poison(
     let mut now = fixture.now();
     let mut counts = Vec::new();
     for _ in 0..times {
-        let parcels = receiver.parcels();
-        let tags: Vec<Tag> = parcels.iter().map(|parcel| parcel.tag).collect();
-        counts.extend(parcels.iter().map(|parcel| parcel.count));
+        let deliveries = receiver.deliveries();
+        let tags: Vec<Tag> = deliveries.iter().map(|delivery| delivery.tag).collect();
+        counts.extend(deliveries.iter().map(|delivery| delivery.count));
         consumer.settle(&tags, Settlement::Returned, now);
         now += Duration::from_secs(1);
         fixture.broker.expire(now);
@@ -42,7 +42,7 @@ fn after_the_last_delivery_a_message_goes_to_its_dead_letter_queue_and_says_why(
     assert_eq!(counts, (1..=20).collect::<Vec<_>>());
     assert_eq!((fixture.metrics.dead_letters.get(), fixture.metrics.queue_messages.get()), (1, 1));
     let _dead = fixture.subscribe(DEAD, &mourner, ALL);
-    let letters = mourner.parcels();
+    let letters = mourner.deliveries();
     assert_eq!((letters.len(), letters[0].count, letters[0].tag), (1, 1, 1));
     assert_eq!(letters[0].message.destination(), DEAD);
     assert_eq!(body(&letters[0]), "poison");
@@ -61,8 +61,8 @@ fn deliveries_to_several_consumers_add_up() {
     fixture.send(Q, "poison");
     let mut counts = Vec::new();
     for turn in [0, 1, 0, 1] {
-        let parcels = receivers[turn].parcels();
-        counts.extend(parcels.iter().map(|parcel| parcel.count));
+        let deliveries = receivers[turn].deliveries();
+        counts.extend(deliveries.iter().map(|delivery| delivery.count));
         consumers[turn].settle(&[1], Settlement::Returned, fixture.now());
     }
     assert_eq!(counts, [1, 2, 3, 4]);
@@ -113,13 +113,13 @@ fn how_often_a_message_was_sent_is_told_apart_from_how_often_it_failed() {
     for settlement in [None, Some(Settlement::Lost), None, Some(Settlement::Returned)] {
         let receiver = fixture.receiver(1);
         let consumer = fixture.subscribe(Q, &receiver, ALL);
-        assert_eq!(receiver.parcels().len(), 1);
+        assert_eq!(receiver.deliveries().len(), 1);
         settlement.into_iter().for_each(|settlement| consumer.settle(&[1], settlement, fixture.now()));
         drop(consumer);
     }
     let mourner = fixture.receiver(2);
     let _dead = fixture.subscribe(DEAD, &mourner, ALL);
-    let letters = mourner.parcels();
+    let letters = mourner.deliveries();
     let headers = headers(&letters[0]);
     for header in ["dead-reason:max-deliveries", "dead-deliveries:4"] {
         assert!(headers.iter().any(|line| line == header), "{header} in {headers:?}");
@@ -133,11 +133,11 @@ fn a_rejected_message_is_a_dead_letter_at_once() {
     let consumer = fixture.subscribe(Q, &receiver, ALL);
     fixture.send(Q, "broken");
     fixture.send(Q, "good");
-    receiver.parcels();
+    receiver.deliveries();
     consumer.settle(&[1], Settlement::Rejected, fixture.now());
     assert!(receiver.seen().is_empty());
     let dead = fixture.subscribe(DEAD, &mourner, ALL);
-    let letters = mourner.parcels();
+    let letters = mourner.deliveries();
     assert_eq!(bodies(&letters), ["broken"]);
     let headers = headers(&letters[0]);
     for header in ["dead-reason:rejected", "dead-origin:/queue/q", "dead-deliveries:1"] {
@@ -154,7 +154,7 @@ fn a_rejected_message_of_a_temporary_queue_is_dropped() {
     let _temp = fixture.broker.open_temp(&to("/temp-queue/~x")).expect("opened");
     let consumer = fixture.subscribe("/temp-queue/~x", &receiver, ALL);
     fixture.send("/temp-queue/~x", "m");
-    receiver.parcels();
+    receiver.deliveries();
     consumer.settle(&[1], Settlement::Rejected, fixture.now());
     assert_eq!((fixture.metrics.dead_letters.get(), fixture.metrics.messages_dropped.get()), (0, 1));
 }

@@ -1,12 +1,13 @@
-//! A broker in memory, and receivers that drain their outboxes by hand.
+//! A broker in memory, and receivers that drain their outbound queues by hand.
 
 use super::super::{
-    Broker, Congested, Entry, Options, Publication, Published, Refusal, Step, Subscriber, Subscription, Terms,
+    Broker, Congested, ConsumerOptions, Entry, Options, Publication, Published, Refusal, Step, Subscriber,
+    Subscription,
 };
 use crate::budget::Budget;
 use crate::destination::{Address, Destination, Owner, Selector, Whose};
 use crate::metrics::Metrics;
-use crate::outbox::{self, Key, Label, Message, Outbox, Parcel};
+use crate::outbound_queue::{self, Delivery, Key, Label, Message, OutboundQueue};
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Instant;
@@ -14,14 +15,18 @@ use stompbox_frames::message::Parts;
 use stompbox_frames::stomp::{Headers, Version};
 
 /// All credit.
-pub(in crate::broker) const ALL: Terms =
-    Terms { prefetch: 1_000_000, prefetch_bytes: usize::MAX, text_only: false, presence_names: false };
+pub(in crate::broker) const ALL: ConsumerOptions = ConsumerOptions {
+    prefetch: 1_000_000,
+    prefetch_bytes: usize::MAX,
+    text_only: false,
+    presence_names: false,
+};
 
 /// All credit, for text.
-pub(in crate::broker) const TEXT: Terms = Terms { text_only: true, ..ALL };
+pub(in crate::broker) const TEXT: ConsumerOptions = ConsumerOptions { text_only: true, ..ALL };
 
-pub(in crate::broker) fn credit(prefetch: u32) -> Terms {
-    Terms { prefetch, ..ALL }
+pub(in crate::broker) fn credit(prefetch: u32) -> ConsumerOptions {
+    ConsumerOptions { prefetch, ..ALL }
 }
 
 pub(in crate::broker) fn to(text: &str) -> Destination {
@@ -55,13 +60,13 @@ impl Fixture {
         self.start
     }
 
-    pub(in crate::broker) fn outbox(&self) -> Arc<Outbox> {
+    pub(in crate::broker) fn outbound_queue(&self) -> Arc<OutboundQueue> {
         self.outbox_of(1 << 30)
     }
 
-    pub(in crate::broker) fn outbox_of(&self, outbox_bytes_max: usize) -> Arc<Outbox> {
-        let options = outbox::Options { outbox_bytes_max, ..Default::default() };
-        Outbox::new(options, &self.budget, self.metrics.clone(), self.start)
+    pub(in crate::broker) fn outbox_of(&self, outbox_bytes_max: usize) -> Arc<OutboundQueue> {
+        let options = outbound_queue::Options { outbox_bytes_max, ..Default::default() };
+        OutboundQueue::new(options, &self.budget, self.metrics.clone(), self.start)
     }
 
     pub(in crate::broker) fn message(&self, body: &str) -> Message {
@@ -97,7 +102,12 @@ impl Fixture {
         self.publish(destination, body).expect("taken").reached
     }
 
-    pub(in crate::broker) fn subscribe(&self, text: &str, receiver: &Receiver, terms: Terms) -> Subscription {
+    pub(in crate::broker) fn subscribe(
+        &self,
+        text: &str,
+        receiver: &Receiver,
+        terms: ConsumerOptions,
+    ) -> Subscription {
         self.broker.subscribe(&selector(text), receiver.subscriber(), terms, self.start).expect("subscribed")
     }
 
@@ -107,10 +117,10 @@ impl Fixture {
     }
 
     pub(in crate::broker) fn session_at(&self, id: &str, user: Option<&str>, now: Instant) -> Session {
-        let outbox = self.outbox();
-        outbox.label(Arc::new(Label { session: id.into(), user: user.map(Arc::from) }));
-        let entry = self.broker.enter(&outbox, now);
-        Session { owner: Owner::of(user, id), outbox, _entry: entry }
+        let outbound_queue = self.outbound_queue();
+        outbound_queue.label(Arc::new(Label { session: id.into(), user: user.map(Arc::from) }));
+        let entry = self.broker.enter(&outbound_queue, now);
+        Session { owner: Owner::of(user, id), outbound_queue, _entry: entry }
     }
 
     /// Subscribes to what is the session's own, or to what is everybody's.
@@ -129,7 +139,7 @@ impl Fixture {
             Address::User(Whose::Own, path) => path.selector(&session.owner).expect(text),
             _ => selector(text),
         };
-        let subscriber = Subscriber { outbox: session.outbox.clone(), key };
+        let subscriber = Subscriber { outbound_queue: session.outbound_queue.clone(), key };
         self.broker.subscribe(&selector, subscriber, ALL, now).expect("subscribed")
     }
 
@@ -137,17 +147,17 @@ impl Fixture {
     pub(in crate::broker) fn watch(
         &self,
         text: &str,
-        outbox: &Arc<Outbox>,
+        outbound_queue: &Arc<OutboundQueue>,
         names: bool,
         now: Instant,
     ) -> Subscription {
-        let terms = Terms { presence_names: names, ..ALL };
-        let subscriber = Subscriber { outbox: outbox.clone(), key: 1 };
+        let terms = ConsumerOptions { presence_names: names, ..ALL };
+        let subscriber = Subscriber { outbound_queue: outbound_queue.clone(), key: 1 };
         self.broker.subscribe(&selector(text), subscriber, terms, now).expect("subscribed")
     }
 
     pub(in crate::broker) fn receiver(&self, key: Key) -> Receiver {
-        Receiver { outbox: self.outbox(), key }
+        Receiver { outbound_queue: self.outbound_queue(), key }
     }
 }
 
@@ -223,7 +233,7 @@ pub(in crate::broker) fn commit(
 
 /// A session with all its subscriptions.
 pub(in crate::broker) struct Session {
-    pub(in crate::broker) outbox: Arc<Outbox>,
+    pub(in crate::broker) outbound_queue: Arc<OutboundQueue>,
     pub(in crate::broker) owner: Owner,
     _entry: Entry,
 }
@@ -231,58 +241,58 @@ pub(in crate::broker) struct Session {
 impl Session {
     /// The bodies of everything that has come.
     pub(in crate::broker) fn bodies(&self) -> Vec<String> {
-        bodies(&drain(&self.outbox))
+        bodies(&drain(&self.outbound_queue))
     }
 }
 
 /// One connection's end with one subscription.
 pub(in crate::broker) struct Receiver {
-    pub(in crate::broker) outbox: Arc<Outbox>,
+    pub(in crate::broker) outbound_queue: Arc<OutboundQueue>,
     pub(in crate::broker) key: Key,
 }
 
 impl Receiver {
     pub(in crate::broker) fn subscriber(&self) -> Subscriber {
-        Subscriber { outbox: self.outbox.clone(), key: self.key }
+        Subscriber { outbound_queue: self.outbound_queue.clone(), key: self.key }
     }
 
     /// Everything that has come.
-    pub(in crate::broker) fn parcels(&self) -> Vec<Parcel> {
-        drain(&self.outbox)
+    pub(in crate::broker) fn deliveries(&self) -> Vec<Delivery> {
+        drain(&self.outbound_queue)
     }
 
     /// The bodies of everything that has come.
     pub(in crate::broker) fn bodies(&self) -> Vec<String> {
-        bodies(&self.parcels())
+        bodies(&self.deliveries())
     }
 
     /// Body, count and tag of everything that has come.
     pub(in crate::broker) fn seen(&self) -> Vec<(String, u32, u64)> {
-        self.parcels().iter().map(|parcel| (body(parcel), parcel.count, parcel.tag)).collect()
+        self.deliveries().iter().map(|delivery| (body(delivery), delivery.count, delivery.tag)).collect()
     }
 }
 
-pub(in crate::broker) fn drain(outbox: &Outbox) -> Vec<Parcel> {
+pub(in crate::broker) fn drain(outbound_queue: &OutboundQueue) -> Vec<Delivery> {
     let mut batch = Vec::new();
     let mut cx = Context::from_waker(Waker::noop());
-    while let Poll::Ready(taken) = outbox.poll_take(&mut cx, &mut batch, usize::MAX, Instant::now()) {
+    while let Poll::Ready(taken) = outbound_queue.poll_take(&mut cx, &mut batch, usize::MAX, Instant::now()) {
         taken.expect("no overflow");
     }
     batch
 }
 
-pub(in crate::broker) fn bodies(parcels: &[Parcel]) -> Vec<String> {
-    parcels.iter().map(body).collect()
+pub(in crate::broker) fn bodies(deliveries: &[Delivery]) -> Vec<String> {
+    deliveries.iter().map(body).collect()
 }
 
 /// What is not text is shown as U+FFFD.
-pub(in crate::broker) fn body(parcel: &Parcel) -> String {
-    String::from_utf8_lossy(parcel.message.body()).into_owned()
+pub(in crate::broker) fn body(delivery: &Delivery) -> String {
+    String::from_utf8_lossy(delivery.message.body()).into_owned()
 }
 
 /// The lines of MESSAGE's head that all receivers share.
-pub(in crate::broker) fn headers(parcel: &Parcel) -> Vec<String> {
-    let tail = parcel.message.tail(Version::V1_2, |_, _| None);
+pub(in crate::broker) fn headers(delivery: &Delivery) -> Vec<String> {
+    let tail = delivery.message.tail(Version::V1_2, |_, _| None);
     let tail = String::from_utf8_lossy(&tail);
     tail.split("\n\n").next().unwrap_or_default().lines().map(str::to_owned).collect()
 }

@@ -3,7 +3,7 @@
 use super::fixture::*;
 use crate::broker::{Options, Refusal, Settlement, Subscriber, Subscription};
 use crate::destination::Selector;
-use crate::outbox::{Outbox, Parcel};
+use crate::outbound_queue::{Delivery, OutboundQueue};
 use std::sync::Arc;
 use stompbox_frames::stomp::Headers;
 
@@ -13,9 +13,9 @@ const MEMORY: Option<&str> = Some("memory-bytes-max");
 fn try_subscribe(
     fixture: &Fixture,
     selector: &Selector,
-    outbox: &Arc<Outbox>,
+    outbound_queue: &Arc<OutboundQueue>,
 ) -> Result<Subscription, Refusal> {
-    let subscriber = Subscriber { outbox: outbox.clone(), key: 1 };
+    let subscriber = Subscriber { outbound_queue: outbound_queue.clone(), key: 1 };
     fixture.broker.subscribe(selector, subscriber, ALL, fixture.now())
 }
 
@@ -45,11 +45,13 @@ fn kinds() -> Vec<(&'static str, Numbered)> {
 fn a_subscription_is_charged_about_what_it_was_admitted_for_and_gives_it_back() {
     for (kind, name) in kinds() {
         let fixture = Fixture::new();
-        let outbox = fixture.outbox();
+        let outbound_queue = fixture.outbound_queue();
         let selectors: Vec<_> = (0..300).map(|n| selector(&name(n))).collect();
-        let subscriptions: Vec<_> =
-            selectors.iter().map(|one| try_subscribe(&fixture, one, &outbox).expect("room")).collect();
-        drain(&outbox);
+        let subscriptions: Vec<_> = selectors
+            .iter()
+            .map(|one| try_subscribe(&fixture, one, &outbound_queue).expect("room"))
+            .collect();
+        drain(&outbound_queue);
         let (charged, share) = (fixture.budget.used(), fixture.broker.subscription_budget().used());
         let admitted: usize = selectors.iter().map(|one| fixture.broker.subscription_bytes(one)).sum();
         assert_eq!(admitted, subscriptions.iter().map(Subscription::bytes).sum::<usize>(), "{kind}");
@@ -57,7 +59,7 @@ fn a_subscription_is_charged_about_what_it_was_admitted_for_and_gives_it_back() 
         assert!(share * 10 <= admitted * 16, "{kind}: {share} charged, admitted for {admitted}");
         assert!(charged - share < 100_000, "{kind}: {charged} in all, {share} for subscriptions");
         drop(subscriptions);
-        drain(&outbox);
+        drain(&outbound_queue);
         assert_eq!((fixture.budget.used(), fixture.broker.subscription_budget().used()), (0, 0), "{kind}");
     }
 }
@@ -66,14 +68,14 @@ fn a_subscription_is_charged_about_what_it_was_admitted_for_and_gives_it_back() 
 fn subscriptions_fill_their_share_at_most_and_the_next_is_refused_by_name() {
     for (kind, name) in kinds() {
         let fixture = Fixture::with(Options::default(), 4 << 20);
-        let outbox = fixture.outbox();
+        let outbound_queue = fixture.outbound_queue();
         let mut subscriptions = Vec::new();
         let refused = loop {
-            match try_subscribe(&fixture, &selector(&name(subscriptions.len())), &outbox) {
+            match try_subscribe(&fixture, &selector(&name(subscriptions.len())), &outbound_queue) {
                 Ok(subscription) => subscriptions.push(subscription),
                 Err(refusal) => break refusal,
             }
-            drain(&outbox);
+            drain(&outbound_queue);
         };
         assert_eq!(refused.limit, MEMORY, "{kind}");
         assert!(refused.detail.contains("memory-bytes-max"), "{}", refused.detail);
@@ -88,7 +90,10 @@ fn subscriptions_fill_their_share_at_most_and_the_next_is_refused_by_name() {
         assert!(fixture.publish("/topic/innocent", "m").is_ok(), "{kind}: publishers are not locked out");
         assert!(fixture.publish("/queue/innocent", "m").is_ok(), "{kind}");
         subscriptions.truncate(subscriptions.len() / 2);
-        assert!(try_subscribe(&fixture, &selector("/topic/innocent"), &outbox).is_ok(), "{kind}: room again");
+        assert!(
+            try_subscribe(&fixture, &selector("/topic/innocent"), &outbound_queue).is_ok(),
+            "{kind}: room again"
+        );
     }
 }
 
@@ -119,27 +124,27 @@ fn consumers_may_come_while_messages_fill_the_budget() {
     let receiver = fixture.receiver(1);
     let subscriptions: Vec<_> =
         (0..20).map(|n| fixture.subscribe(&format!("/queue/{n}"), &receiver, ALL)).collect();
-    assert!(!receiver.parcels().is_empty());
+    assert!(!receiver.deliveries().is_empty());
     drop(subscriptions);
 }
 
 #[test]
 fn queues_that_their_consumers_have_left_do_not_use_the_share_of_subscriptions() {
     let fixture = Fixture::new();
-    let outbox = fixture.outbox();
+    let outbound_queue = fixture.outbound_queue();
     for number in 0..10 {
         let queue = format!("/queue/{number}");
-        let consumer = try_subscribe(&fixture, &selector(&queue), &outbox).expect("room");
+        let consumer = try_subscribe(&fixture, &selector(&queue), &outbound_queue).expect("room");
         fixture.send(&queue, "m");
         drop(consumer);
     }
     assert_eq!(fixture.broker.subscription_budget().used(), 0);
     assert!(fixture.budget.used() > 0, "the queues and their messages stay");
-    let consumers =
-        (0..10).map(|number| try_subscribe(&fixture, &selector(&format!("/queue/{number}")), &outbox));
+    let consumers = (0..10)
+        .map(|number| try_subscribe(&fixture, &selector(&format!("/queue/{number}")), &outbound_queue));
     let consumers: Vec<_> = consumers.map(|consumer| consumer.expect("room")).collect();
-    for (parcel, consumer) in drain(&outbox).iter().zip(&consumers) {
-        consumer.settle(&[parcel.tag], Settlement::Accepted, fixture.now());
+    for (delivery, consumer) in drain(&outbound_queue).iter().zip(&consumers) {
+        consumer.settle(&[delivery.tag], Settlement::Accepted, fixture.now());
     }
     drop(consumers);
     assert_eq!(fixture.budget.used(), 0);
@@ -148,10 +153,10 @@ fn queues_that_their_consumers_have_left_do_not_use_the_share_of_subscriptions()
 #[test]
 fn many_subscribers_of_one_topic_are_charged_only_their_slots() {
     let fixture = Fixture::new();
-    let outbox = fixture.outbox();
+    let outbound_queue = fixture.outbound_queue();
     let topic = selector(&format!("/topic/{}", "x".repeat(1000)));
     let subscriptions: Vec<_> =
-        (0..1000).map(|_| try_subscribe(&fixture, &topic, &outbox).expect("room")).collect();
+        (0..1000).map(|_| try_subscribe(&fixture, &topic, &outbound_queue).expect("room")).collect();
     let used = fixture.budget.used();
     assert!((48 * 1000..100 * 1000).contains(&used), "{used} bytes for 1000 places");
     drop(subscriptions);
@@ -161,21 +166,21 @@ fn many_subscribers_of_one_topic_are_charged_only_their_slots() {
 #[test]
 fn groups_that_match_a_topic_are_remembered_only_while_there_is_room() {
     let fixture = Fixture::with(Options::default(), 16 << 20);
-    let outbox = fixture.outbox();
+    let outbound_queue = fixture.outbound_queue();
     let patterns: Vec<_> = (0..2000)
         .map(|n| {
-            try_subscribe(&fixture, &selector(&format!("/topic/{}*", "*.".repeat(n % 8))), &outbox)
+            try_subscribe(&fixture, &selector(&format!("/topic/{}*", "*.".repeat(n % 8))), &outbound_queue)
                 .expect("room")
         })
         .collect();
-    let many = Subscriber { outbox: outbox.clone(), key: 2 };
+    let many = Subscriber { outbound_queue: outbound_queue.clone(), key: 2 };
     let deep: Vec<_> = (0..500)
         .map(|n| selector(&format!("/topic/a.**.{n}.**")))
         .map(|one| fixture.broker.subscribe(&one, many.clone(), ALL, fixture.now()).expect("room"))
         .collect();
     let mut names = Vec::new();
     for n in 0..10_000 {
-        match try_subscribe(&fixture, &selector(&format!("/topic/{n}")), &outbox) {
+        match try_subscribe(&fixture, &selector(&format!("/topic/{n}")), &outbound_queue) {
             Ok(subscription) => names.push(subscription),
             Err(_) => break,
         }
@@ -183,7 +188,7 @@ fn groups_that_match_a_topic_are_remembered_only_while_there_is_room() {
     let before = fixture.broker.subscription_budget().used();
     for n in 0..names.len() {
         fixture.send(&format!("/topic/{n}"), "m");
-        drain(&outbox);
+        drain(&outbound_queue);
     }
     let share = fixture.broker.subscription_budget();
     assert!(share.used() <= share.bytes_max().max(before), "{} of {}", share.used(), share.bytes_max());
@@ -209,7 +214,7 @@ fn a_commit_that_would_add_too_much_is_refused_by_name_and_nothing_is_applied() 
     assert_eq!(refusal.limit, MEMORY);
     assert!(refusal.detail.contains("Nothing of the transaction"), "{}", refusal.detail);
     assert_eq!(fixture.budget.used(), before);
-    assert!(receivers.iter().all(|receiver| receiver.parcels().is_empty()));
+    assert!(receivers.iter().all(|receiver| receiver.deliveries().is_empty()));
     assert_eq!((fixture.broker.stats().queues, fixture.metrics.messages_published.get()), (0, 0));
     assert_eq!(commit_sends(10).expect("a small one has room").reached, 2001);
     assert!(fixture.publish("/topic/t", "m").is_ok());
@@ -252,7 +257,7 @@ fn the_reservation_of_a_commit_shrinks_with_each_step_until_the_last() {
     assert!(reserved() < 2);
     assert!(commit.admit().is_ok() && steps.iter().all(|step| commit.promise(step).is_ok()));
     let all = reserved();
-    assert!(all > 100 * 200 * size_of::<Parcel>(), "{all}");
+    assert!(all > 100 * 200 * size_of::<Delivery>(), "{all}");
     for (done, step) in steps.iter().enumerate() {
         let expected = all - all * done / 100;
         assert!(reserved().abs_diff(expected) < 100, "{} of {all} after {done} steps", reserved());

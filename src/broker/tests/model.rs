@@ -2,8 +2,8 @@
 //! kept, nobody idle who could work, no text-only consumer given what is not text, and every counter back at zero.
 
 use super::fixture::*;
-use crate::broker::{Options, Settlement, Subscription, Terms};
-use crate::outbox::{Parcel, Tag};
+use crate::broker::{ConsumerOptions, Options, Settlement, Subscription};
+use crate::outbound_queue::{Delivery, Tag};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -16,10 +16,10 @@ const SEATS: usize = 3;
 enum Op {
     /// So many, text or not.
     Publish(usize, bool),
-    /// Subscribe at this seat, with this credit, for text only or for everything; or leave it.
+    /// Subscribe at this slot, with this credit, for text only or for everything; or leave it.
     Come(usize, u32, bool),
     Go(usize),
-    /// Take what is in the outbox, and let the queue go on.
+    /// Take what is in the outbound queue, and let the queue go on.
     Read(usize),
     /// Settle the nth of what was read, and so many more, in any way that there is.
     Settle(usize, usize, usize, Settlement),
@@ -28,7 +28,7 @@ enum Op {
 }
 
 fn op() -> impl Strategy<Value = Op> {
-    let seat = 0..SEATS;
+    let slot = 0..SEATS;
     let settlement = prop::sample::select(vec![
         Settlement::Accepted,
         Settlement::Accepted,
@@ -40,13 +40,13 @@ fn op() -> impl Strategy<Value = Op> {
     ]);
     prop_oneof![
         3 => (1usize..4, any::<bool>()).prop_map(|(n, is_text)| Op::Publish(n, is_text)),
-        2 => (seat.clone(), 0u32..5, any::<bool>())
-            .prop_map(|(seat, credit, text_only)| Op::Come(seat, credit, text_only)),
-        1 => seat.clone().prop_map(Op::Go),
-        3 => seat.clone().prop_map(Op::Read),
-        4 => (seat.clone(), 0usize..4, 1usize..3, settlement)
-            .prop_map(|(seat, nth, more, settlement)| Op::Settle(seat, nth, more, settlement)),
-        1 => seat.prop_map(Op::Resume),
+        2 => (slot.clone(), 0u32..5, any::<bool>())
+            .prop_map(|(slot, credit, text_only)| Op::Come(slot, credit, text_only)),
+        1 => slot.clone().prop_map(Op::Go),
+        3 => slot.clone().prop_map(Op::Read),
+        4 => (slot.clone(), 0usize..4, 1usize..3, settlement)
+            .prop_map(|(slot, nth, more, settlement)| Op::Settle(slot, nth, more, settlement)),
+        1 => slot.prop_map(Op::Resume),
         2 => (0u64..30).prop_map(Op::Sleep),
     ]
 }
@@ -54,7 +54,7 @@ fn op() -> impl Strategy<Value = Op> {
 /// Where a message is, as far as a plain list can tell.
 #[derive(Clone, Debug, PartialEq)]
 enum Where {
-    /// In the backlog; until when which seat must wait for it.
+    /// In the backlog; until when which slot must wait for it.
     Kept(Option<(u64, Instant)>),
     /// Given to this visit of a consumer, read or not.
     Given(u64),
@@ -77,18 +77,18 @@ struct Known {
     failed: u32,
 }
 
-/// A message is its number; what is not text has another octet behind it.
+/// A message is its number; what is not text has another byte behind it.
 fn encode(message: usize, is_text: bool) -> Vec<u8> {
     let mut body = message.to_string().into_bytes();
     body.extend((!is_text).then_some(0xff));
     body
 }
 
-fn decode(parcel: &Parcel) -> usize {
-    body(parcel).trim_end_matches('\u{fffd}').parse().expect("a number")
+fn decode(delivery: &Delivery) -> usize {
+    body(delivery).trim_end_matches('\u{fffd}').parse().expect("a number")
 }
 
-struct Seat {
+struct SubscriberSlot {
     visit: u64,
     subscription: Subscription,
     receiver: Receiver,
@@ -107,7 +107,7 @@ struct Play {
     /// Which of them are text.
     text: Vec<bool>,
     ever_given: BTreeSet<usize>,
-    seats: [Option<Seat>; SEATS],
+    slots: [Option<SubscriberSlot>; SEATS],
     visits: u64,
 }
 
@@ -123,7 +123,7 @@ impl Play {
             messages: Vec::new(),
             text: Vec::new(),
             ever_given: BTreeSet::new(),
-            seats: Default::default(),
+            slots: Default::default(),
             visits: 0,
         }
     }
@@ -139,14 +139,16 @@ impl Play {
                     self.bury_refused();
                 }
             }
-            Op::Come(seat, prefetch, text_only) => self.come(seat, Terms { text_only, ..credit(prefetch) }),
-            Op::Go(seat) => self.go(seat),
-            Op::Read(seat) => self.read(seat),
-            Op::Settle(seat, nth, more, settlement) => self.settle(seat, nth, more, settlement),
-            Op::Resume(seat) => {
-                if let Some(seat) = &mut self.seats[seat] {
-                    seat.idle = false;
-                    seat.subscription.resume(self.now);
+            Op::Come(slot, prefetch, text_only) => {
+                self.come(slot, ConsumerOptions { text_only, ..credit(prefetch) })
+            }
+            Op::Go(slot) => self.go(slot),
+            Op::Read(slot) => self.read(slot),
+            Op::Settle(slot, nth, more, settlement) => self.settle(slot, nth, more, settlement),
+            Op::Resume(slot) => {
+                if let Some(slot) = &mut self.slots[slot] {
+                    slot.idle = false;
+                    slot.subscription.resume(self.now);
                 }
             }
             Op::Sleep(millis) => self.now += Duration::from_millis(millis),
@@ -157,8 +159,8 @@ impl Play {
     /// What nobody who is there may have is dead. What others have is not touched: those who are text only have
     /// none of it, and when others are there nothing dies.
     fn bury_refused(&mut self) {
-        let mut seats = self.seats.iter().flatten().peekable();
-        if seats.peek().is_some() && seats.all(|seat| seat.text_only) {
+        let mut slots = self.slots.iter().flatten().peekable();
+        if slots.peek().is_some() && slots.all(|slot| slot.text_only) {
             for (Known { place, .. }, is_text) in self.messages.iter_mut().zip(&self.text) {
                 if matches!(place, Where::Kept(_)) && !is_text {
                     *place = REFUSED;
@@ -167,11 +169,11 @@ impl Play {
         }
     }
 
-    fn come(&mut self, seat: usize, terms: Terms) {
-        self.go(seat);
+    fn come(&mut self, slot: usize, terms: ConsumerOptions) {
+        self.go(slot);
         self.visits += 1;
         let receiver =
-            Receiver { outbox: self.fixture.outbox_of(self.outbox_bytes), key: self.visits as u32 };
+            Receiver { outbound_queue: self.fixture.outbox_of(self.outbox_bytes), key: self.visits as u32 };
         let subscription = self
             .fixture
             .broker
@@ -179,18 +181,19 @@ impl Play {
             .expect("a queue takes every consumer");
         let (visit, hand) = (self.visits, BTreeMap::new());
         let (credit, text_only) = (terms.prefetch.max(1) as usize, terms.text_only);
-        self.seats[seat] = Some(Seat { visit, subscription, receiver, credit, text_only, idle: false, hand });
+        self.slots[slot] =
+            Some(SubscriberSlot { visit, subscription, receiver, credit, text_only, idle: false, hand });
         self.bury_refused();
     }
 
-    fn go(&mut self, seat: usize) {
-        let Some(seat) = self.seats[seat].take() else { return };
+    fn go(&mut self, slot: usize) {
+        let Some(slot) = self.slots[slot].take() else { return };
         // What it has, read or not, must be known before it goes.
-        self.note_given(&seat, &mut BTreeMap::new(), false);
+        self.note_given(&slot, &mut BTreeMap::new(), false);
         for (message, Known { place, sent, .. }) in self.messages.iter_mut().enumerate() {
-            if *place != Where::Given(seat.visit) {
+            if *place != Where::Given(slot.visit) {
                 if let Where::Kept(wait @ Some(_)) = place
-                    && wait.is_some_and(|(visit, _)| visit == seat.visit)
+                    && wait.is_some_and(|(visit, _)| visit == slot.visit)
                 {
                     *wait = None;
                 }
@@ -198,63 +201,63 @@ impl Play {
             }
             // The message counts as sent, but a consumer that leaves has not failed.
             *place = Where::Kept(None);
-            *sent -= u32::from(!seat.hand.contains_key(&message));
+            *sent -= u32::from(!slot.hand.contains_key(&message));
         }
         self.bury_refused();
     }
 
-    /// Reads, or peeks at, what lies in the outbox. A peek takes the parcels out and pushes them back.
-    fn note_given(&mut self, seat: &Seat, hand: &mut BTreeMap<usize, Tag>, reads: bool) {
+    /// Reads, or peeks at, what lies in the outbound queue. A peek takes the deliveries out and pushes them back.
+    fn note_given(&mut self, slot: &SubscriberSlot, hand: &mut BTreeMap<usize, Tag>, reads: bool) {
         let mut last = None;
-        for parcel in seat.receiver.parcels() {
-            let message = decode(&parcel);
+        for delivery in slot.receiver.deliveries() {
+            let message = decode(&delivery);
             assert!(
-                self.text[message] || !seat.text_only,
+                self.text[message] || !slot.text_only,
                 "{message} is not text, and visit {} is given it",
-                seat.visit
+                slot.visit
             );
             let Known { place, sent, .. } = &mut self.messages[message];
             assert!(matches!(place, Where::Kept(_)), "{message} was {place:?} and is given again");
             *sent += 1;
-            assert_eq!(parcel.count, *sent, "of {message}");
-            assert_eq!(parcel.key as u64, seat.visit);
-            *place = Where::Given(seat.visit);
+            assert_eq!(delivery.count, *sent, "of {message}");
+            assert_eq!(delivery.key as u64, slot.visit);
+            *place = Where::Given(slot.visit);
             if *sent == 1 && !self.ever_given.contains(&message) {
                 assert!(last < Some(message), "first deliveries are in order");
                 last = Some(message);
             }
             self.ever_given.insert(message);
             if reads {
-                hand.insert(message, parcel.tag);
+                hand.insert(message, delivery.tag);
             } else {
-                assert!(seat.receiver.outbox.push_within(parcel), "it was in there before");
+                assert!(slot.receiver.outbound_queue.push_within(delivery), "it was in there before");
             }
         }
     }
 
     fn read(&mut self, at: usize) {
-        let Some(mut seat) = self.seats[at].take() else { return };
-        let mut hand = std::mem::take(&mut seat.hand);
-        self.note_given(&seat, &mut hand, true);
-        seat.hand = hand;
-        if seat.receiver.outbox.take_starved() {
-            seat.subscription.resume(self.now);
-            seat.idle = false;
+        let Some(mut slot) = self.slots[at].take() else { return };
+        let mut hand = std::mem::take(&mut slot.hand);
+        self.note_given(&slot, &mut hand, true);
+        slot.hand = hand;
+        if slot.receiver.outbound_queue.take_blocked() {
+            slot.subscription.resume(self.now);
+            slot.idle = false;
         }
-        self.seats[at] = Some(seat);
+        self.slots[at] = Some(slot);
     }
 
     fn settle(&mut self, at: usize, nth: usize, more: usize, settlement: Settlement) {
-        let Some(seat) = &mut self.seats[at] else { return };
+        let Some(slot) = &mut self.slots[at] else { return };
         let chosen: Vec<(usize, Tag)> =
-            seat.hand.iter().skip(nth).take(more).map(|(&message, &tag)| (message, tag)).collect();
+            slot.hand.iter().skip(nth).take(more).map(|(&message, &tag)| (message, tag)).collect();
         if chosen.is_empty() {
             return;
         }
-        seat.idle |= matches!(settlement, Settlement::Unwritten | Settlement::Lost);
+        slot.idle |= matches!(settlement, Settlement::Unwritten | Settlement::Lost);
         let tags: Vec<Tag> = chosen.iter().map(|&(_, tag)| tag).collect();
         for (message, _) in chosen {
-            seat.hand.remove(&message);
+            slot.hand.remove(&message);
             let Known { place, sent, failed } = &mut self.messages[message];
             *failed += u32::from(!matches!(settlement, Settlement::Accepted | Settlement::Unwritten));
             *place = match settlement {
@@ -269,33 +272,35 @@ impl Play {
                 Settlement::Returned => {
                     let wait = [0, 0, 10, 20, 40][*failed as usize];
                     let due = self.now + Duration::from_millis(wait);
-                    Where::Kept((wait > 0).then_some((seat.visit, due)))
+                    Where::Kept((wait > 0).then_some((slot.visit, due)))
                 }
             };
         }
-        seat.subscription.settle(&tags, settlement, self.now);
+        slot.subscription.settle(&tags, settlement, self.now);
     }
 
     /// With everything read: whoever has credit has nothing left to be given.
     fn check_nobody_is_idle(&mut self) {
-        for seat in 0..SEATS {
-            self.read(seat);
+        for slot in 0..SEATS {
+            self.read(slot);
         }
-        let starving = |seat: &Seat| seat.idle || seat.hand.len() >= seat.credit;
-        for seat in self.seats.iter().flatten().filter(|seat| !starving(seat)) {
+        let starving = |slot: &SubscriberSlot| slot.idle || slot.hand.len() >= slot.credit;
+        for slot in self.slots.iter().flatten().filter(|slot| !starving(slot)) {
             for (message, Known { place, .. }) in self.messages.iter().enumerate() {
                 let Where::Kept(wait) = place else { continue };
-                if seat.text_only && !self.text[message] {
+                if slot.text_only && !self.text[message] {
                     continue;
                 }
-                let waits = wait.is_some_and(|(visit, due)| visit == seat.visit && due > self.now);
-                assert!(waits, "{message} is {place:?} though visit {} could take it", seat.visit);
+                let waits = wait.is_some_and(|(visit, due)| visit == slot.visit && due > self.now);
+                assert!(waits, "{message} is {place:?} though visit {} could take it", slot.visit);
             }
         }
         for is_text in [true, false] {
-            let is_kept = |message: &usize| matches!(self.messages[*message].place, Where::Kept(_));
+            let stores_messages = |message: &usize| matches!(self.messages[*message].place, Where::Kept(_));
             let mut of_kind = (0..self.messages.len()).filter(|&message| self.text[message] == is_text);
-            let kept = of_kind.clone().find(|message| !self.ever_given.contains(message) && is_kept(message));
+            let kept = of_kind
+                .clone()
+                .find(|message| !self.ever_given.contains(message) && stores_messages(message));
             let given = of_kind.rfind(|message| self.ever_given.contains(message));
             if let (Some(given), Some(kept)) = (given, kept) {
                 assert!(given < kept, "{given} was given before {kept}");
@@ -314,25 +319,25 @@ impl Play {
             "dead ones are in a queue"
         );
         assert_eq!(metrics.messages_dropped.get(), 0);
-        assert_eq!(metrics.subscriptions.get(), self.seats.iter().flatten().count() as i64);
+        assert_eq!(metrics.subscriptions.get(), self.slots.iter().flatten().count() as i64);
     }
 
     /// Everybody goes, and one consumer each takes what is left.
     fn finish(mut self) {
-        (0..SEATS).for_each(|seat| self.go(seat));
+        (0..SEATS).for_each(|slot| self.go(slot));
         self.check_gauges();
         let mut taken: [BTreeSet<usize>; 2] = Default::default();
         for (taken, queue) in taken.iter_mut().zip([Q, "/queue/dead.q"]) {
             let receiver = self.fixture.receiver(1);
             let last = self.fixture.subscribe(queue, &receiver, ALL);
-            for parcel in receiver.parcels() {
-                let message = decode(&parcel);
+            for delivery in receiver.deliveries() {
+                let message = decode(&delivery);
                 assert!(taken.insert(message), "twice");
-                assert_eq!(parcel.message.body(), encode(message, self.text[message]));
+                assert_eq!(delivery.message.body(), encode(message, self.text[message]));
                 if let Where::Dead(reason) = self.messages[message].place {
-                    assert!(headers(&parcel).contains(&format!("dead-reason:{reason}")), "{message}");
+                    assert!(headers(&delivery).contains(&format!("dead-reason:{reason}")), "{message}");
                 }
-                last.settle(&[parcel.tag], Settlement::Accepted, self.now);
+                last.settle(&[delivery.tag], Settlement::Accepted, self.now);
             }
         }
         for (message, Known { place, .. }) in self.messages.iter().enumerate() {

@@ -3,7 +3,7 @@
 use super::fixture::*;
 use super::presence_client::Client;
 use crate::broker::{Options, Stats, Subscription};
-use crate::outbox::Outbox;
+use crate::outbound_queue::OutboundQueue;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ struct Stage {
 }
 
 struct Watcher {
-    outbox: Arc<Outbox>,
+    outbound_queue: Arc<OutboundQueue>,
     client: Client,
     _watch: Subscription,
 }
@@ -33,9 +33,9 @@ impl Stage {
     }
 
     fn watch(&self, text: &str, names: bool) -> Watcher {
-        let outbox = self.fixture.outbox();
-        let watch = self.fixture.watch(text, &outbox, names, self.now);
-        Watcher { outbox, client: Client::default(), _watch: watch }
+        let outbound_queue = self.fixture.outbound_queue();
+        let watch = self.fixture.watch(text, &outbound_queue, names, self.now);
+        Watcher { outbound_queue, client: Client::default(), _watch: watch }
     }
 
     /// A session of a user, in the room.
@@ -57,7 +57,7 @@ impl Stage {
 
 impl Watcher {
     fn read(&mut self) -> usize {
-        self.client.read(&self.outbox)
+        self.client.read(&self.outbound_queue)
     }
 
     /// What has come since, told in short, and who is there then.
@@ -66,10 +66,12 @@ impl Watcher {
     }
 }
 
-fn texts(outbox: &Outbox) -> Vec<String> {
-    let parcels = drain(outbox);
-    parcels.iter().for_each(|parcel| assert_eq!((parcel.key, parcel.count, parcel.tag), (1, 1, 0)));
-    bodies(&parcels)
+fn texts(outbound_queue: &OutboundQueue) -> Vec<String> {
+    let deliveries = drain(outbound_queue);
+    deliveries
+        .iter()
+        .for_each(|delivery| assert_eq!((delivery.key, delivery.count, delivery.tag), (1, 1, 0)));
+    bodies(&deliveries)
 }
 
 #[test]
@@ -79,7 +81,7 @@ fn a_snapshot_and_then_changes() {
     stage.pass(1_000);
     let (_more, anonymous) = (stage.come("a2", Some("alice")), stage.come("s", None));
     let watcher = stage.watch(WATCH, false);
-    let told = texts(&watcher.outbox);
+    let told = texts(&watcher.outbound_queue);
     let since =
         told[0].split_once(r#""since":"#).and_then(|(_, rest)| rest.split_once(',')).expect("since").0;
     let of_bob = since.parse::<u64>().expect("a number") + 1_500;
@@ -93,7 +95,7 @@ fn a_snapshot_and_then_changes() {
     let bob = stage.come("b", Some("bob"));
     stage.pass(10);
     assert_eq!(
-        texts(&watcher.outbox),
+        texts(&watcher.outbound_queue),
         [format!(
             r#"{{"event":"changes","of":"/topic/room","version":2,"page":1,"pages":1,"members":2,"sessions":3,"anonymous":1,"changes":[{{"event":"join","user":"bob","since":{of_bob},"sessions":1}}]}}"#
         )]
@@ -101,7 +103,7 @@ fn a_snapshot_and_then_changes() {
     drop((anonymous, bob));
     stage.pass(3_200);
     assert_eq!(
-        texts(&watcher.outbox),
+        texts(&watcher.outbound_queue),
         [
             r#"{"event":"changes","of":"/topic/room","version":3,"page":1,"pages":1,"members":1,"sessions":2,"anonymous":0,"changes":[{"event":"leave","user":"bob"}]}"#
         ]
@@ -114,9 +116,9 @@ fn a_message_says_what_was_subscribed_to_and_is_one_for_all() {
     let watchers = [stage.watch(WATCH, false), stage.watch(WATCH, true), stage.watch(WATCH, false)];
     let _alice = stage.come("a", Some("alice"));
     stage.pass(10);
-    let got = watchers.map(|watcher| drain(&watcher.outbox));
+    let got = watchers.map(|watcher| drain(&watcher.outbound_queue));
     for (nth, event) in ["snapshot", "changes"].into_iter().enumerate() {
-        assert!(got.iter().all(|parcels| parcels[nth].message.same(&got[0][nth].message)), "{event}");
+        assert!(got.iter().all(|deliveries| deliveries[nth].message.same(&got[0][nth].message)), "{event}");
         let headers = headers(&got[0][nth]);
         for line in
             [&format!("destination:{WATCH}"), "content-type:application/json", &format!("event:{event}")]
@@ -170,7 +172,7 @@ fn who_comes_back_within_the_grace_never_left() {
     stage.pass(300);
     assert_eq!(watcher.seen(), (1, vec![]));
     assert_ne!(watcher.client.users, since);
-    assert_eq!(texts(&latecomer.outbox).len(), 2);
+    assert_eq!(texts(&latecomer.outbound_queue).len(), 2);
 }
 
 #[test]
@@ -284,7 +286,7 @@ fn who_is_online_is_told_as_well() {
     stage.pass(3_200);
     assert_eq!(watcher.seen(), (1, vec![]));
     let fresh = stage.watch("/presence/users", false);
-    assert!(texts(&fresh.outbox)[0].contains(r#""of":"users""#));
+    assert!(texts(&fresh.outbound_queue)[0].contains(r#""of":"users""#));
     drop(stage.fixture.publish("/topic/users", "m").expect("taken"));
     assert_eq!(watcher.read(), 0);
 }
@@ -309,7 +311,7 @@ fn a_topic_that_is_watched_lives_as_long_as_it_is_watched() {
     let mut stage = Stage::new();
     let (mut one, two) = (stage.watch(WATCH, false), stage.watch(WATCH, true));
     let (broker, metrics) = (stage.fixture.broker.clone(), stage.fixture.metrics.clone());
-    assert_eq!(broker.stats(), Stats { topics: 1, rooms: 1, ..Stats::default() });
+    assert_eq!(broker.stats(), Stats { topics: 1, trackers: 1, ..Stats::default() });
     assert_eq!((metrics.topics.get(), metrics.presence_rooms.get()), (0, 1));
     stage.fixture.send(ROOM, "m");
     let alice = stage.come("a", Some("alice"));
@@ -320,16 +322,16 @@ fn a_topic_that_is_watched_lives_as_long_as_it_is_watched() {
     stage.pass(5_000);
     assert_eq!(one.read(), 3);
     drop(two);
-    assert_eq!(broker.stats(), Stats { topics: 1, rooms: 1, ..Stats::default() });
-    let outbox = one.outbox.clone();
+    assert_eq!(broker.stats(), Stats { topics: 1, trackers: 1, ..Stats::default() });
+    let outbound_queue = one.outbound_queue.clone();
     drop(one);
     assert!(broker.is_empty());
     assert_eq!((metrics.subscriptions.get(), metrics.presence_rooms.get()), (0, 0));
     let _alice = stage.come("a", Some("alice"));
     stage.pass(200);
-    assert!(drain(&outbox).is_empty());
-    drop(outbox);
-    assert_eq!(stage.fixture.broker.stats().rooms, 0);
+    assert!(drain(&outbound_queue).is_empty());
+    drop(outbound_queue);
+    assert_eq!(stage.fixture.broker.stats().trackers, 0);
 }
 
 #[test]
@@ -357,7 +359,7 @@ fn a_watcher_that_does_not_read_is_a_slow_consumer_and_the_others_go_on() {
         stage.pass(110);
         assert!(reading.read() > 0);
     }
-    assert_eq!(slow.lag(), None);
+    assert_eq!(slow.bytes_above_half(), None);
     assert_eq!(reading.client.names().len(), 50);
 }
 

@@ -1,7 +1,7 @@
 //! What a client makes of what it is told about presence, and what it holds against the broker.
 
 use super::fixture::*;
-use crate::outbox::{Outbox, Parcel};
+use crate::outbound_queue::{Delivery, OutboundQueue};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,23 +22,23 @@ pub(super) struct Client {
 
 impl Client {
     /// Takes in everything that has come; how many messages that was.
-    pub(super) fn read(&mut self, outbox: &Arc<Outbox>) -> usize {
-        let parcels = drain(outbox);
-        parcels.iter().for_each(|parcel| self.apply(parcel));
+    pub(super) fn read(&mut self, outbound_queue: &Arc<OutboundQueue>) -> usize {
+        let deliveries = drain(outbound_queue);
+        deliveries.iter().for_each(|delivery| self.apply(delivery));
         assert_eq!(self.missing, 0, "all pages come together");
         if let Some(users) = &self.users {
             let sessions = users.values().map(|(_, sessions)| sessions).sum::<u64>();
             assert_eq!((users.len() as u64, sessions), (self.totals.0, self.totals.1), "{self:?}");
         }
-        parcels.len()
+        deliveries.len()
     }
 
-    fn apply(&mut self, parcel: &Parcel) {
-        let told: Value = serde_json::from_slice(parcel.message.body()).expect("JSON");
+    fn apply(&mut self, delivery: &Delivery) {
+        let told: Value = serde_json::from_slice(delivery.message.body()).expect("JSON");
         let number = |name: &str| told[name].as_u64().expect(name);
         let event = told["event"].as_str().expect("an event");
-        assert!(headers(parcel).contains(&format!("event:{event}")));
-        assert!(headers(parcel).contains(&"content-type:application/json".to_owned()));
+        assert!(headers(delivery).contains(&format!("event:{event}")));
+        assert!(headers(delivery).contains(&"content-type:application/json".to_owned()));
         let (version, page, pages) = (number("version"), number("page"), number("pages"));
         self.messages += 1;
         if page > 1 {

@@ -4,7 +4,7 @@
 use super::fixture::*;
 use super::presence_client::Client;
 use crate::broker::{Options, Subscription};
-use crate::outbox::Outbox;
+use crate::outbound_queue::OutboundQueue;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -43,7 +43,7 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 struct Watcher {
-    outbox: Arc<Outbox>,
+    outbound_queue: Arc<OutboundQueue>,
     client: Client,
     names: bool,
     _watch: Subscription,
@@ -104,10 +104,10 @@ impl Play {
                 }
             }
             Op::Watch(n, names) => {
-                let outbox = self.fixture.outbox();
-                let watch = self.fixture.watch("/presence/topic/room", &outbox, names, self.now);
-                let mut watcher = Watcher { outbox, client: Client::default(), names, _watch: watch };
-                assert!(watcher.client.read(&watcher.outbox) > 0, "a snapshot at once");
+                let outbound_queue = self.fixture.outbound_queue();
+                let watch = self.fixture.watch("/presence/topic/room", &outbound_queue, names, self.now);
+                let mut watcher = Watcher { outbound_queue, client: Client::default(), names, _watch: watch };
+                assert!(watcher.client.read(&watcher.outbound_queue) > 0, "a snapshot at once");
                 self.watchers[n] = Some(watcher);
             }
             Op::Unwatch(n) => self.watchers[n] = None,
@@ -128,7 +128,7 @@ impl Play {
         let truth = self.truth();
         let mut told = None;
         for watcher in self.watchers.iter_mut().flatten() {
-            let news = watcher.client.read(&watcher.outbox);
+            let news = watcher.client.read(&watcher.outbound_queue);
             let totals = watcher.client.totals;
             assert_eq!(
                 *told.get_or_insert((watcher.client.version, totals)),

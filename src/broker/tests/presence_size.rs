@@ -3,7 +3,7 @@
 use super::fixture::*;
 use super::presence_client::Client;
 use crate::broker::{Options, Subscription};
-use crate::outbox::Outbox;
+use crate::outbound_queue::OutboundQueue;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ const WATCH: &str = "/presence/topic/room";
 struct Crowd {
     fixture: Fixture,
     now: Instant,
-    watchers: Vec<(Arc<Outbox>, Subscription)>,
+    watchers: Vec<(Arc<OutboundQueue>, Subscription)>,
     members: Vec<(Session, Subscription)>,
 }
 
@@ -24,9 +24,9 @@ impl Crowd {
         let now = fixture.now();
         let watchers = (0..watchers)
             .map(|_| {
-                let outbox = fixture.outbox();
-                let watch = fixture.watch(WATCH, &outbox, names, now);
-                (outbox, watch)
+                let outbound_queue = fixture.outbound_queue();
+                let watch = fixture.watch(WATCH, &outbound_queue, names, now);
+                (outbound_queue, watch)
             })
             .collect();
         Crowd { fixture, now, watchers, members: Vec::new() }
@@ -58,12 +58,12 @@ fn ten_thousand_join_before_ten_thousand_who_watch() {
     crowd.come(CROWD);
     let encoded = crowd.fixture.metrics.presence_messages.get();
     assert!(encoded <= 1 + 12, "one an interval, a second long: {encoded}");
-    let total: usize = crowd.watchers.iter().map(|(outbox, _)| outbox.bytes()).sum();
+    let total: usize = crowd.watchers.iter().map(|(outbound_queue, _)| outbound_queue.bytes()).sum();
     let each = total / CROWD;
     assert!(each < 256 * 1024, "names of the first thousand, then numbers: {each} octets for each");
-    // Shared by all of them: what is held is one copy, and the room of the outboxes.
-    let parcels = 16 * 64 * CROWD;
-    assert!(crowd.fixture.budget.used() < parcels + 4_000_000, "{}", crowd.fixture.budget.used());
+    // Shared by all of them: what is held is one copy, and the room of the outbound queues.
+    let deliveries = 16 * 64 * CROWD;
+    assert!(crowd.fixture.budget.used() < deliveries + 4_000_000, "{}", crowd.fixture.budget.used());
     let mut client = Client::default();
     assert_eq!(client.read(&crowd.watchers[0].0) as u64, encoded);
     assert_eq!((client.totals.0, &client.users), (CROWD as u64, &None));

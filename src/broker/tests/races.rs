@@ -1,8 +1,8 @@
 //! Threads against each other. No sleeps: each test ends when its threads have done their rounds.
 
 use super::fixture::*;
-use crate::broker::{Settlement, Terms};
-use crate::outbox::{Outbox, Tag};
+use crate::broker::{ConsumerOptions, Settlement};
+use crate::outbound_queue::{OutboundQueue, Tag};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -59,7 +59,7 @@ fn a_subscriber_by_name_and_one_by_pattern_see_one_order_while_others_come_and_g
     publish_against(&fixture, "/topic/a.b", ROUNDS, |round| {
         let text = ["/topic/**", "/topic/a.*", "/topic/*.b", "/topic/a.b", "/topic/z.*"][round % 5];
         drop(fixture.subscribe(text, &passing, ALL));
-        passing.parcels();
+        passing.deliveries();
     });
     let (exact, wild) = (exact.bodies(), wild.bodies());
     assert_whole(&exact, ROUNDS);
@@ -78,7 +78,7 @@ fn subscribers_by_pattern_alone_see_one_order_though_the_topic_comes_and_goes() 
     publish_against(&fixture, "/topic/a.b", ROUNDS, |round| {
         let text = ["/topic/a.b", "/topic/#.b"][round % 2];
         drop(fixture.subscribe(text, &passing, ALL));
-        passing.parcels();
+        passing.deliveries();
     });
     let (one, two) = (one.bodies(), two.bodies());
     assert_whole(&one, ROUNDS);
@@ -104,7 +104,7 @@ fn come_and_go(texts: [&str; 4], rounds: usize) {
                     let got = receiver.bodies();
                     assert_eq!(got.iter().filter(|body| **body == marker).count(), 1, "after subscribe");
                     fixture.send("/topic/a.b", "late");
-                    assert_eq!(receiver.outbox.bytes(), 0, "after drop");
+                    assert_eq!(receiver.outbound_queue.bytes(), 0, "after drop");
                 }
             });
         }
@@ -125,19 +125,19 @@ fn from_subscribe_to_drop_patterns_get_everything_too() {
 }
 
 /// Reads and settles a few messages; what was accepted.
-fn consume(fixture: &Fixture, receiver: &Receiver, terms: Terms, round: usize) -> Vec<String> {
+fn consume(fixture: &Fixture, receiver: &Receiver, terms: ConsumerOptions, round: usize) -> Vec<String> {
     let subscription = fixture.subscribe("/queue/q", receiver, terms);
     let mut accepted = Vec::new();
-    for parcel in receiver.parcels() {
-        assert!(!terms.text_only || parcel.message.is_text());
-        let settlement = if (round + parcel.tag as usize).is_multiple_of(3) {
+    for delivery in receiver.deliveries() {
+        assert!(!terms.text_only || delivery.message.is_text());
+        let settlement = if (round + delivery.tag as usize).is_multiple_of(3) {
             Settlement::Returned
         } else {
             Settlement::Accepted
         };
-        subscription.settle(&[parcel.tag], settlement, fixture.now());
+        subscription.settle(&[delivery.tag], settlement, fixture.now());
         if settlement == Settlement::Accepted {
-            accepted.push(body(&parcel));
+            accepted.push(body(&delivery));
         }
     }
     accepted
@@ -150,7 +150,7 @@ fn a_queue_gives_each_message_to_one_though_consumers_and_the_queue_come_and_go(
 
 #[test]
 fn each_message_goes_to_one_that_may_have_it_or_to_the_dead_letters_though_all_come_and_go() {
-    give_each_to_one([credit(3), Terms { text_only: true, ..credit(3) }], |publisher, n| {
+    give_each_to_one([credit(3), ConsumerOptions { text_only: true, ..credit(3) }], |publisher, n| {
         let mut body = format!("{publisher} {n}").into_bytes();
         body.extend(n.is_multiple_of(2).then_some(0xff));
         body
@@ -158,7 +158,7 @@ fn each_message_goes_to_one_that_may_have_it_or_to_the_dead_letters_though_all_c
 }
 
 /// Two publishers, and two consumers on these terms that come and go.
-fn give_each_to_one(terms: [Terms; 2], body: impl Fn(usize, usize) -> Vec<u8> + Sync) {
+fn give_each_to_one(terms: [ConsumerOptions; 2], body: impl Fn(usize, usize) -> Vec<u8> + Sync) {
     const ROUNDS: usize = 500;
     let fixture = Fixture::new();
     let accepted = parking_lot::Mutex::new(Vec::new());
@@ -177,7 +177,7 @@ fn give_each_to_one(terms: [Terms; 2], body: impl Fn(usize, usize) -> Vec<u8> + 
                 for round in 0..ROUNDS {
                     let more = consume(fixture, &receiver, terms, round);
                     accepted.lock().extend(more);
-                    assert_eq!(receiver.outbox.bytes(), 0, "what was not read went back");
+                    assert_eq!(receiver.outbound_queue.bytes(), 0, "what was not read went back");
                 }
             });
         }
@@ -188,14 +188,14 @@ fn give_each_to_one(terms: [Terms; 2], body: impl Fn(usize, usize) -> Vec<u8> + 
         let last = fixture.subscribe(queue, &receiver, ALL);
         // As many batches as it takes: the consumers may have left before the publishers began.
         loop {
-            let parcels = receiver.parcels();
-            if parcels.is_empty() {
+            let deliveries = receiver.deliveries();
+            if deliveries.is_empty() {
                 break;
             }
-            let tags: Vec<Tag> = parcels.iter().map(|parcel| parcel.tag).collect();
+            let tags: Vec<Tag> = deliveries.iter().map(|delivery| delivery.tag).collect();
             last.settle(&tags, Settlement::Accepted, fixture.now());
             last.resume(fixture.now());
-            accepted.extend(bodies(&parcels));
+            accepted.extend(bodies(&deliveries));
         }
     }
     assert_eq!(accepted.len(), 2 * ROUNDS);
@@ -234,12 +234,13 @@ fn a_connection_that_goes_while_it_is_published_to_is_let_go() {
             scope.spawn(move || {
                 for _ in 0..300 {
                     let receiver = fixture.receiver(key);
-                    let outbox: std::sync::Weak<Outbox> = Arc::downgrade(&receiver.outbox);
+                    let outbound_queue: std::sync::Weak<OutboundQueue> =
+                        Arc::downgrade(&receiver.outbound_queue);
                     let both = ["/topic/t", "/topic/*"].map(|text| fixture.subscribe(text, &receiver, ALL));
                     fixture.send("/topic/t", "m");
-                    receiver.outbox.close();
+                    receiver.outbound_queue.close();
                     drop((both, receiver));
-                    assert!(outbox.upgrade().is_none());
+                    assert!(outbound_queue.upgrade().is_none());
                 }
             });
         }

@@ -2,14 +2,14 @@
 
 use super::fixture::*;
 use crate::broker::{Published, Subscription};
-use crate::outbox::Outbox;
+use crate::outbound_queue::OutboundQueue;
 use std::sync::Arc;
 
 fn send(fixture: &Fixture, body: &str) -> Published {
     fixture.publish("/app/orders.new", body).expect("taken")
 }
 
-/// Services, each with an outbox of its own, that subscribe to these.
+/// Services, each with an outbound queue of its own, that subscribe to these.
 fn services(fixture: &Fixture, texts: &[&str]) -> (Vec<Receiver>, Vec<Subscription>) {
     let receivers: Vec<_> = (1u32..).zip(texts).map(|(key, _)| fixture.receiver(key)).collect();
     let subscriptions =
@@ -32,9 +32,12 @@ fn each_message_goes_to_one_in_turn_by_name_and_by_pattern_alike() {
             assert_eq!((published.reached, published.services, published.sessions), (1, Some(1), None));
         }
         for receiver in &receivers {
-            let got = receiver.parcels();
+            let got = receiver.deliveries();
             assert_eq!(got.len(), 10, "{texts:?}");
-            assert!(got.iter().all(|parcel| (parcel.key, parcel.count, parcel.tag) == (receiver.key, 1, 0)));
+            assert!(
+                got.iter()
+                    .all(|delivery| (delivery.key, delivery.count, delivery.tag) == (receiver.key, 1, 0))
+            );
         }
     }
 }
@@ -56,14 +59,14 @@ fn without_a_service_nothing_is_refused_and_nothing_kept() {
 fn a_service_that_has_gone_is_passed_over() {
     let fixture = Fixture::new();
     let (receivers, _subscriptions) = services(&fixture, &["/app/**"; 3]);
-    receivers[1].outbox.close();
+    receivers[1].outbound_queue.close();
     for n in 0..10 {
         assert_eq!(send(&fixture, &n.to_string()).services, Some(1));
     }
-    let counts: Vec<usize> = receivers.iter().map(|receiver| receiver.parcels().len()).collect();
+    let counts: Vec<usize> = receivers.iter().map(|receiver| receiver.deliveries().len()).collect();
     assert_eq!(counts.iter().sum::<usize>(), 10);
     assert_eq!(counts[1], 0);
-    receivers.iter().for_each(|receiver| drop(receiver.outbox.close()));
+    receivers.iter().for_each(|receiver| drop(receiver.outbound_queue.close()));
     let published = send(&fixture, "m");
     assert_eq!((published.services, published.congested.len()), (Some(0), 0));
 }
@@ -80,13 +83,13 @@ fn what_is_no_text_goes_to_those_who_can_be_sent_it() {
     for _ in 0..5 {
         assert_eq!(publish(b"\xff"), Some(1));
     }
-    assert_eq!((text.parcels().len(), any.parcels().len()), (1, 5));
+    assert_eq!((text.deliveries().len(), any.deliveries().len()), (1, 5));
 }
 
-/// A service whose outbox has room for ten messages of a kilobyte, and holds so many.
+/// A service whose outbound queue has room for ten messages of a kilobyte, and holds so many.
 fn filled(fixture: &Fixture, messages: usize) -> Receiver {
-    let outbox: Arc<Outbox> = fixture.outbox_of(12_000);
-    let receiver = Receiver { outbox, key: 1 };
+    let outbound_queue: Arc<OutboundQueue> = fixture.outbox_of(12_000);
+    let receiver = Receiver { outbound_queue, key: 1 };
     let filling = fixture.subscribe("/topic/fill", &receiver, ALL);
     for _ in 0..messages {
         fixture.send("/topic/fill", &"f".repeat(800));
@@ -101,19 +104,21 @@ fn those_that_are_not_behind_get_it_and_else_the_least_behind_which_is_waited_fo
     let receivers = [filled(&fixture, 9), filled(&fixture, 2), filled(&fixture, 7)];
     let _all: Vec<_> = receivers.iter().map(|to| fixture.subscribe("/app/**", to, ALL)).collect();
     let free = &receivers[1];
-    while free.outbox.lag() == Some(0) {
-        let before = free.outbox.bytes();
+    while free.outbound_queue.bytes_above_half() == Some(0) {
+        let before = free.outbound_queue.bytes();
         let published = send(&fixture, &"m".repeat(800));
         assert_eq!((published.services, published.congested.len()), (Some(1), 0));
-        assert!(free.outbox.bytes() > before);
+        assert!(free.outbound_queue.bytes() > before);
     }
-    assert!(receivers.iter().all(|receiver| receiver.outbox.lag().is_some_and(|lag| lag > 0)));
+    assert!(receivers.iter().all(|receiver| {
+        receiver.outbound_queue.bytes_above_half().is_some_and(|bytes_above_half| bytes_above_half > 0)
+    }));
     let published = send(&fixture, &"m".repeat(800));
     assert_eq!(published.services, Some(1));
     assert_eq!(published.congested.len(), 1);
-    assert!(Arc::ptr_eq(&published.congested[0].outbox, &free.outbox));
+    assert!(Arc::ptr_eq(&published.congested[0].outbound_queue, &free.outbound_queue));
     assert!(published.congested[0].crowd, "all of them are behind");
-    receivers[0].parcels();
+    receivers[0].deliveries();
     assert!(send(&fixture, "m").congested.is_empty());
     assert_eq!(receivers[0].bodies(), ["m"]);
 }
@@ -134,13 +139,13 @@ fn services_come_and_go_while_each_message_goes_to_one() {
                 let receiver = fixture.receiver(key);
                 for _ in 0..ROUNDS {
                     drop(fixture.subscribe(text, &receiver, ALL));
-                    let got = receiver.parcels().len();
+                    let got = receiver.deliveries().len();
                     passed.fetch_add(got, std::sync::atomic::Ordering::Relaxed);
-                    assert_eq!(receiver.outbox.bytes(), 0, "after drop");
+                    assert_eq!(receiver.outbound_queue.bytes(), 0, "after drop");
                 }
             });
         }
     });
-    let stayed: usize = staying.iter().map(|receiver| receiver.parcels().len()).sum();
+    let stayed: usize = staying.iter().map(|receiver| receiver.deliveries().len()).sum();
     assert_eq!(stayed + passed.into_inner(), 2 * ROUNDS);
 }

@@ -1,8 +1,8 @@
 //! Work queues with consumers that are text only. A body that is no text begins with "�" here.
 
 use super::fixture::*;
-use crate::broker::{Options, Settlement, Step, Subscription, Terms};
-use crate::outbox::Tag;
+use crate::broker::{ConsumerOptions, Options, Settlement, Step, Subscription};
+use crate::outbound_queue::Tag;
 use std::time::Duration;
 use stompbox_frames::stomp::Headers;
 
@@ -10,8 +10,8 @@ const Q: &str = "/queue/q";
 const DEAD: &str = "/queue/dead.q";
 const TEMP: &str = "/temp-queue/~x";
 
-fn text(prefetch: u32) -> Terms {
-    Terms { prefetch, ..TEXT }
+fn text(prefetch: u32) -> ConsumerOptions {
+    ConsumerOptions { prefetch, ..TEXT }
 }
 
 /// What the fixture shows as "�1" goes in as this.
@@ -33,13 +33,16 @@ impl Fixture {
     fn letters(&self) -> Vec<(String, String)> {
         let mourner = self.receiver(99);
         let dead = self.subscribe(DEAD, &mourner, ALL);
-        let parcels = mourner.parcels();
-        let tags: Vec<Tag> = parcels.iter().map(|parcel| parcel.tag).collect();
+        let deliveries = mourner.deliveries();
+        let tags: Vec<Tag> = deliveries.iter().map(|delivery| delivery.tag).collect();
         dead.settle(&tags, Settlement::Accepted, self.now());
         let reason = |lines: Vec<String>| {
             lines.iter().find_map(|line| Some(line.strip_prefix("dead-reason:")?.into()))
         };
-        parcels.iter().map(|parcel| (body(parcel), reason(headers(parcel)).expect("a reason"))).collect()
+        deliveries
+            .iter()
+            .map(|delivery| (body(delivery), reason(headers(delivery)).expect("a reason")))
+            .collect()
     }
 
     /// The bodies of dead letters, all of which are there for not being text.
@@ -173,7 +176,7 @@ fn a_dead_letter_says_why_and_where_it_comes_from() {
     let _text = fixture.subscribe(Q, &reader, TEXT);
     fixture.put(Q, &["�1"]);
     let _dead = fixture.subscribe(DEAD, &mourner, ALL);
-    let letters = mourner.parcels();
+    let letters = mourner.deliveries();
     assert_eq!((letters.len(), letters[0].message.destination()), (1, DEAD));
     assert_eq!(letters[0].message.body(), [0xff, b'1'], "as it was sent");
     for header in ["dead-reason:not-text", "dead-origin:/queue/q", "dead-deliveries:0"] {
@@ -201,7 +204,7 @@ fn the_first_text_only_consumer_finds_what_is_not_text_wherever_it_lies() {
     let (every, reader) = (fixture.receiver(1), fixture.receiver(2));
     let everything = fixture.subscribe(Q, &every, credit(6));
     fixture.put(Q, &["�1", "a", "�2", "b", "�3", "c", "�4", "d"]);
-    assert_eq!(every.parcels().len(), 6);
+    assert_eq!(every.deliveries().len(), 6);
     everything.settle(&[1, 2], Settlement::Returned, fixture.now());
     everything.settle(&[1, 2], Settlement::Returned, fixture.now());
     assert_eq!(every.bodies().len(), 2 + 2, "again at once, then others");
@@ -410,7 +413,7 @@ fn what_is_held_for_a_consumer_that_leaves_rings_no_alarm_that_hurts() {
     let everything = fixture.subscribe(Q, &every, ALL);
     fixture.put(Q, &["�1"]);
     for _ in 0..2 {
-        assert_eq!(every.parcels().len(), 1);
+        assert_eq!(every.deliveries().len(), 1);
         everything.settle(&[1], Settlement::Returned, fixture.now());
     }
     drop(everything);

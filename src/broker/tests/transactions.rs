@@ -2,7 +2,7 @@
 
 use super::fixture::*;
 use crate::broker::{Options, Refusal, Settlement, Step, Subscription};
-use crate::outbox::Tag;
+use crate::outbound_queue::Tag;
 use stompbox_frames::stomp::Headers;
 
 /// Commits messages (destination, body) and then deliveries.
@@ -25,17 +25,17 @@ fn commit(
 #[test]
 fn steps_are_applied_in_order() {
     let fixture = Fixture::new();
-    let outbox = fixture.outbox();
-    let receiver = |key| Receiver { outbox: outbox.clone(), key };
+    let outbound_queue = fixture.outbound_queue();
+    let receiver = |key| Receiver { outbound_queue: outbound_queue.clone(), key };
     let _topic = fixture.subscribe("/topic/t", &receiver(1), ALL);
     let queue = fixture.subscribe("/queue/q", &receiver(2), credit(1));
     fixture.send("/queue/q", "before");
-    drain(&outbox);
+    drain(&outbound_queue);
     let messages =
         [("/topic/t", "1"), ("/queue/q", "2"), ("/topic/t", "3"), ("/queue/q", "4"), ("/topic/x", "5")];
     let reached = commit(&fixture, &messages, &[(&queue, &[1], Settlement::Accepted)]).unwrap();
     assert_eq!(reached, 4);
-    assert_eq!(bodies(&drain(&outbox)), ["1", "3", "2"]);
+    assert_eq!(bodies(&drain(&outbound_queue)), ["1", "3", "2"]);
     assert_eq!(fixture.metrics.messages_published.get(), 6);
     assert_eq!(fixture.metrics.queue_messages.get(), 2);
 }
@@ -51,13 +51,13 @@ fn nothing_is_fine() {
 fn one_refused_step_refuses_all() {
     let options = Options { queue_messages_max: 3, queues_max: 2, ..Options::default() };
     let fixture = Fixture::with(options, usize::MAX);
-    let outbox = fixture.outbox();
-    let receiver = |key| Receiver { outbox: outbox.clone(), key };
+    let outbound_queue = fixture.outbound_queue();
+    let receiver = |key| Receiver { outbound_queue: outbound_queue.clone(), key };
     let _topic = fixture.subscribe("/topic/t", &receiver(1), ALL);
     let queue = fixture.subscribe("/queue/q", &receiver(2), credit(1));
     fixture.send("/queue/q", "1");
     fixture.send("/queue/q", "2");
-    drain(&outbox);
+    drain(&outbound_queue);
     let good = [("/topic/t", "m"), ("/queue/q", "3"), ("/queue/new", "m")];
     let full = [&good[..], &[("/queue/q", "4")]].concat();
     let too_many = [&good[..], &[("/queue/newer", "m")]].concat();
@@ -75,14 +75,14 @@ fn one_refused_step_refuses_all() {
         let settled: Vec<_> = tags.iter().map(|&tags| (&queue, tags, Settlement::Accepted)).collect();
         let refusal = commit(&fixture, messages, &settled).unwrap_err();
         assert_eq!(refusal.limit, limit, "{refusal:?}");
-        assert!(drain(&outbox).is_empty(), "{refusal:?}");
+        assert!(drain(&outbound_queue).is_empty(), "{refusal:?}");
         let metrics = &fixture.metrics;
         assert_eq!((metrics.queue_messages.get(), metrics.messages_published.get()), (2, 2), "{refusal:?}");
         assert_eq!(fixture.broker.stats().work_queues, 1, "no queue was made for nothing: {refusal:?}");
     }
     // The room was given back: the same without the fault is done.
     assert_eq!(commit(&fixture, &good, &[(&queue, accept, Settlement::Accepted)]), Ok(3));
-    assert_eq!(bodies(&drain(&outbox)), ["m", "2"]);
+    assert_eq!(bodies(&drain(&outbound_queue)), ["m", "2"]);
 }
 
 #[test]
@@ -92,8 +92,8 @@ fn octets_of_several_steps_to_one_queue_add_up() {
         probe.send("/queue/q", body);
     }
     let three = probe.metrics.queue_bytes.get() as usize;
-    for (room, refused) in [(three - 1, Some("queue-bytes-max")), (three, None)] {
-        let fixture = Fixture::with(Options { queue_bytes_max: room, ..Options::default() }, usize::MAX);
+    for (tracker, refused) in [(three - 1, Some("queue-bytes-max")), (three, None)] {
+        let fixture = Fixture::with(Options { queue_bytes_max: tracker, ..Options::default() }, usize::MAX);
         let result = commit(&fixture, &[("/queue/q", "1"), ("/queue/q", "2"), ("/queue/q", "3")], &[]);
         assert_eq!(result.err().and_then(|refusal| refusal.limit), refused);
         assert_eq!(fixture.broker.is_empty(), refused.is_some());
@@ -154,8 +154,8 @@ fn at_the_budget_messages_are_refused_and_settling_goes_on() {
 #[test]
 fn each_step_reports_the_receiver_that_lags_behind() {
     let fixture = Fixture::new();
-    let outbox = fixture.outbox_of(100_000);
-    let _topic = fixture.subscribe("/topic/t", &Receiver { outbox, key: 1 }, ALL);
+    let outbound_queue = fixture.outbox_of(100_000);
+    let _topic = fixture.subscribe("/topic/t", &Receiver { outbound_queue, key: 1 }, ALL);
     let (headers, topic, large) = (Headers::default(), to("/topic/t"), "x".repeat(30_000));
     let steps = [0; 3].map(|_| publish_step(&topic, &large, &headers));
     let committed = super::fixture::commit(&fixture.broker, &steps, fixture.now()).expect("committed");
@@ -171,7 +171,9 @@ fn a_queue_with_room_promised_does_not_vanish() {
     let (queues, message) = (&fixture.broker.shared.queues, fixture.message("m"));
     let queue = queues.reserve(&to("/queue/q"), message.size()).expect("room").expect("a queue");
     drop(fixture.subscribe("/queue/q", &receiver, ALL));
-    assert!(queue.publish_reserved(&message, fixture.now()).is_ok_and(|outcasts| outcasts.is_empty()));
+    assert!(
+        queue.publish_reserved(&message, fixture.now()).is_ok_and(|undeliverable| undeliverable.is_empty())
+    );
     let queue = queues.reserve(&to("/queue/r"), 1).expect("room").expect("a queue");
     queues.release(&queue, 1);
     let consumer = fixture.subscribe("/queue/q", &receiver, ALL);

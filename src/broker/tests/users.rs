@@ -1,9 +1,9 @@
 //! Destinations of users.
 
 use super::fixture::*;
-use crate::broker::{Circular, Publication, Published, Refusal, Stats, Step};
+use crate::broker::{Multicast, Publication, Published, Refusal, Stats, Step};
 use crate::destination::{Address, Owner, UserPath};
-use crate::outbox::Label;
+use crate::outbound_queue::Label;
 use std::sync::Arc;
 use std::time::Instant;
 use stompbox_frames::stomp::Headers;
@@ -36,9 +36,9 @@ fn publish_to_all(
     now: Instant,
 ) -> Result<Published, Refusal> {
     let (path, headers) = (path("/users/queue/x"), Headers::default());
-    let circular =
-        Circular { owners, path: &path, shown: SHOWN, headers: &headers, extra: &[], body: body.as_bytes() };
-    fixture.broker.publish_to_users(circular, now)
+    let multicast =
+        Multicast { owners, path: &path, shown: SHOWN, headers: &headers, extra: &[], body: body.as_bytes() };
+    fixture.broker.publish_to_users(multicast, now)
 }
 
 /// Sessions by their ids that have got something.
@@ -169,9 +169,9 @@ fn many_subscriptions_of_one_session_are_one_session_and_each_gets_its_own() {
     ];
     let published = send(&fixture, "/user/alice/queue/x", None);
     assert_eq!((published.reached, published.sessions), (4, Some(2)));
-    let parcels = drain(&one.outbox);
-    assert_eq!(parcels.iter().map(|parcel| parcel.key).collect::<Vec<_>>(), [1, 2, 3]);
-    assert!(parcels.iter().all(|parcel| parcel.message.destination() == SHOWN && parcel.tag == 0));
+    let deliveries = drain(&one.outbound_queue);
+    assert_eq!(deliveries.iter().map(|delivery| delivery.key).collect::<Vec<_>>(), [1, 2, 3]);
+    assert!(deliveries.iter().all(|delivery| delivery.message.destination() == SHOWN && delivery.tag == 0));
     let published = send(&fixture, "/user/~2/queue/x", None);
     assert_eq!((published.reached, published.sessions), (1, Some(1)));
 }
@@ -192,10 +192,11 @@ fn many_users_get_one_message_that_is_encoded_once() {
         sessions.iter().map(|(_, session)| fixture.join("/user/queue/*", session, 1)).collect();
     let published = send_to_all(&fixture, &["alice", "b,ob", "nobody", "alice", "s", "b,ob"], "m");
     assert_eq!((published.reached, published.sessions), (3, Some(3)));
-    let parcels: Vec<_> = sessions.iter().flat_map(|(_, session)| drain(&session.outbox)).collect();
-    assert_eq!(parcels.len(), 3);
-    assert!(parcels.iter().all(|parcel| parcel.message.same(&parcels[0].message)));
-    assert_eq!(parcels[0].message.id(), "node-1");
+    let deliveries: Vec<_> =
+        sessions.iter().flat_map(|(_, session)| drain(&session.outbound_queue)).collect();
+    assert_eq!(deliveries.len(), 3);
+    assert!(deliveries.iter().all(|delivery| delivery.message.same(&deliveries[0].message)));
+    assert_eq!(deliveries[0].message.id(), "node-1");
     let published = send_to_all(&fixture, &["nobody"], "m");
     assert_eq!((published.reached, published.sessions), (0, Some(0)));
     assert_eq!(fixture.metrics.messages_published.get(), 2);
@@ -204,9 +205,9 @@ fn many_users_get_one_message_that_is_encoded_once() {
 #[test]
 fn receivers_that_are_behind_are_named_once_and_refusals_are_those_of_memory() {
     let fixture = Fixture::new();
-    let outbox = fixture.outbox_of(1_000);
-    outbox.label(Arc::new(Label { session: "s".into(), user: Some("alice".into()) }));
-    let receiver = Receiver { outbox, key: 1 };
+    let outbound_queue = fixture.outbox_of(1_000);
+    outbound_queue.label(Arc::new(Label { session: "s".into(), user: Some("alice".into()) }));
+    let receiver = Receiver { outbound_queue, key: 1 };
     let _all = [
         fixture.subscribe("/user/alice/queue/x", &receiver, ALL),
         fixture.subscribe("/user/alice/queue/x", &receiver, ALL),
@@ -232,7 +233,7 @@ fn a_transaction_may_reach_users_and_services_and_tells_what_became_of_its_steps
     let path = path("/users/queue/x");
     let owners = [Owner::user("alice")];
     let mut steps: Vec<Step<'_>> = names.iter().map(|name| publish_step(name, "m", &headers)).collect();
-    steps.push(Step::PublishToUsers(Circular {
+    steps.push(Step::PublishToUsers(Multicast {
         owners: &owners,
         path: &path,
         shown: SHOWN,
@@ -281,13 +282,13 @@ fn when_everybody_has_left_nothing_is_left() {
 fn a_session_that_has_left_is_found_no_more() {
     let fixture = Fixture::new();
     let alice = fixture.session("a", Some("alice"));
-    let outbox = alice.outbox.clone();
+    let outbound_queue = alice.outbound_queue.clone();
     let own = fixture.join("/user/queue/x", &alice, 1);
     assert_eq!(send(&fixture, "/user/~a/queue/x", None).sessions, Some(1));
     drop(alice);
     assert_eq!(send(&fixture, "/user/~a/queue/x", None).sessions, Some(0));
     drop(own);
-    assert_eq!(drain(&outbox).len(), 1);
+    assert_eq!(drain(&outbound_queue).len(), 1);
 }
 
 #[test]
@@ -315,7 +316,7 @@ fn all_sessions_of_a_user_see_one_order_however_it_was_sent() {
                 let joined = fixture.join("/user/queue/x", &passing, 1);
                 drop(joined);
                 let held = passing.bodies();
-                assert!(held.len() <= 2 * ROUNDS && passing.outbox.bytes() == 0, "after drop");
+                assert!(held.len() <= 2 * ROUNDS && passing.outbound_queue.bytes() == 0, "after drop");
             }
         });
     });

@@ -3,8 +3,8 @@
 use super::fixture::*;
 use crate::broker::consumer::Consumers;
 use crate::broker::queue_memory::QueueMemory;
-use crate::broker::{Options, Settlement, Subscription, Terms};
-use crate::outbox::Tag;
+use crate::broker::{ConsumerOptions, Options, Settlement, Subscription};
+use crate::outbound_queue::Tag;
 use std::time::{Duration, Instant};
 
 const Q: &str = "/queue/q";
@@ -97,7 +97,7 @@ fn who_has_no_credit_is_passed_over_until_it_settles() {
     assert!(one.bodies().is_empty(), "settled once is settled");
 }
 
-/// Each row: credit in messages and in messages' octets, and how many of five messages are given at once.
+/// Each row: credit in messages and in messages' bytes, and how many of five messages are given at once.
 #[test]
 fn credit_is_in_messages_and_octets_and_one_is_always_allowed() {
     for (prefetch, octets, given) in
@@ -107,15 +107,18 @@ fn credit_is_in_messages_and_octets_and_one_is_always_allowed() {
         fixture.send_all(&["a"]);
         let unit = fixture.metrics.queue_bytes.get() as usize;
         let receiver = fixture.receiver(1);
-        let consumer =
-            fixture.subscribe(Q, &receiver, Terms { prefetch, prefetch_bytes: octets * unit, ..ALL });
+        let consumer = fixture.subscribe(
+            Q,
+            &receiver,
+            ConsumerOptions { prefetch, prefetch_bytes: octets * unit, ..ALL },
+        );
         fixture.send_all(&["b", "c", "d", "e"]);
-        let mut tags: Vec<Tag> = receiver.parcels().iter().map(|parcel| parcel.tag).collect();
+        let mut tags: Vec<Tag> = receiver.deliveries().iter().map(|delivery| delivery.tag).collect();
         assert_eq!(tags.len(), given, "{prefetch} {octets}");
         let mut all = tags.clone();
         while !tags.is_empty() {
             fixture.settle(&consumer, &tags, Settlement::Accepted);
-            tags = receiver.parcels().iter().map(|parcel| parcel.tag).collect();
+            tags = receiver.deliveries().iter().map(|delivery| delivery.tag).collect();
             all.extend(&tags);
         }
         assert_eq!(all, [1, 2, 3, 4, 5]);
@@ -128,7 +131,8 @@ fn the_message_that_passes_the_octets_is_still_given() {
     fixture.send_all(&["a"]);
     let unit = fixture.metrics.queue_bytes.get() as usize;
     let receiver = fixture.receiver(1);
-    let _consumer = fixture.subscribe(Q, &receiver, Terms { prefetch: 9, prefetch_bytes: unit + 1, ..ALL });
+    let _consumer =
+        fixture.subscribe(Q, &receiver, ConsumerOptions { prefetch: 9, prefetch_bytes: unit + 1, ..ALL });
     let large = "x".repeat(10_000);
     fixture.send_all(&[&large, "c"]);
     assert_eq!(receiver.bodies(), ["a", &large]);
@@ -138,13 +142,14 @@ fn the_message_that_passes_the_octets_is_still_given() {
 fn a_full_outbox_starves_its_consumer_until_it_resumes() {
     let fixture = Fixture::new();
     let body = "x".repeat(1000);
-    let (tight, roomy) = (Receiver { outbox: fixture.outbox_of(6000), key: 1 }, fixture.receiver(2));
+    let (tight, roomy) = (Receiver { outbound_queue: fixture.outbox_of(6000), key: 1 }, fixture.receiver(2));
     let first = fixture.subscribe(Q, &tight, ALL);
     for _ in 0..4 {
         fixture.send(Q, &body);
     }
-    assert!(tight.outbox.take_starved());
-    let tags = |receiver: &Receiver| receiver.parcels().iter().map(|parcel| parcel.tag).collect::<Vec<_>>();
+    assert!(tight.outbound_queue.take_blocked());
+    let tags =
+        |receiver: &Receiver| receiver.deliveries().iter().map(|delivery| delivery.tag).collect::<Vec<_>>();
     assert_eq!(tags(&tight), [1, 2]);
     fixture.settle(&first, &[1], Settlement::Accepted);
     assert!(tags(&tight).is_empty(), "room alone is not known to the queue");
@@ -208,7 +213,7 @@ fn what_is_due_earlier_than_the_alarm_that_is_set_comes_in_time_and_sets_few_ala
     }
     // It waits for 250 ms from now on; what is given back meanwhile waits for 10 ms.
     consumer.settle(&[1], Settlement::Returned, at(&fixture, 6000));
-    receiver.parcels();
+    receiver.deliveries();
     for n in 0..15 {
         let now = at(&fixture, 6000 + 10 * n);
         assert_eq!(fixture.publish_at(Q, "quick", now).expect("room").reached, 1);
@@ -217,16 +222,16 @@ fn what_is_due_earlier_than_the_alarm_that_is_set_comes_in_time_and_sets_few_ala
         consumer.settle(&tag, Settlement::Returned, now);
         assert_eq!(fixture.broker.expire(now), Some(now + Duration::from_millis(10)));
         fixture.broker.expire(now + Duration::from_millis(10));
-        let counts: Vec<u32> = receiver.parcels().iter().map(|parcel| parcel.count).collect();
+        let counts: Vec<u32> = receiver.deliveries().iter().map(|delivery| delivery.count).collect();
         assert_eq!(counts, [1, 2, 3]);
         consumer.settle(&tag, Settlement::Accepted, now);
     }
-    assert_eq!(fixture.broker.shared.ground.alarms.len(), 1, "that of the slow one, set once");
+    assert_eq!(fixture.broker.shared.context.timers.len(), 1, "that of the slow one, set once");
     assert_eq!(fixture.broker.expire(at(&fixture, 6249)), Some(at(&fixture, 6250)));
     assert!(receiver.seen().is_empty());
     fixture.broker.expire(at(&fixture, 6250));
     assert_eq!(receiver.seen(), [seen("slow", 8, 1)]);
-    assert_eq!(fixture.broker.shared.ground.alarms.len(), 0);
+    assert_eq!(fixture.broker.shared.context.timers.len(), 0);
 }
 
 #[test]
@@ -315,9 +320,9 @@ fn what_was_never_written_does_not_count() {
     let (a, b) = (fixture.receiver(1), fixture.receiver(2));
     let first = fixture.subscribe(Q, &a, credit(2));
     fixture.send_all(&["a", "b", "c"]);
-    a.parcels();
+    a.deliveries();
     fixture.settle(&first, &[2], Settlement::Unwritten);
-    assert!(a.parcels().is_empty(), "it may be about to leave");
+    assert!(a.deliveries().is_empty(), "it may be about to leave");
     first.resume(fixture.now());
     assert_eq!(a.seen(), [seen("b", 1, 2)]);
     fixture.settle(&first, &[1, 2], Settlement::Unwritten);
@@ -331,10 +336,14 @@ fn what_was_never_written_does_not_count() {
 fn what_lies_in_the_outbox_when_its_subscription_goes_was_never_written() {
     let fixture = Fixture::new();
     let (a, b) = (fixture.receiver(1), fixture.receiver(2));
-    let other = fixture.subscribe("/queue/other", &Receiver { outbox: a.outbox.clone(), key: 8 }, ALL);
+    let other = fixture.subscribe(
+        "/queue/other",
+        &Receiver { outbound_queue: a.outbound_queue.clone(), key: 8 },
+        ALL,
+    );
     let first = fixture.subscribe(Q, &a, ALL);
     fixture.send_all(&["a"]);
-    a.parcels();
+    a.deliveries();
     fixture.send_all(&["b"]);
     fixture.send("/queue/other", "o");
     drop(first);
@@ -392,7 +401,7 @@ fn a_queue_is_full_of_octets_at_the_last_octet() {
     assert!(fixture.broker.is_empty(), "a queue made for nothing has gone");
     fixture.send_all(&["a"]);
     let held = fixture.metrics.queue_bytes.get() as usize;
-    // The body takes its octets, and its length one digit more or less.
+    // The body takes its bytes, and its length one digit more or less.
     let exact = (0..max).map(|n| "x".repeat(n)).find(|body| {
         let other = Fixture::new();
         other.send(Q, "");
@@ -437,9 +446,9 @@ fn everything_is_given_back_to_the_budget() {
     let bodies = fixture.metrics.queue_bytes.get() as usize;
     assert!(fixture.budget.used() > bodies, "the queue's own room is charged too");
     let consumer = fixture.subscribe(Q, &receiver, ALL);
-    // No more than a few hundred wait in the outbox at once.
+    // No more than a few hundred wait in the outbound queue at once.
     while fixture.gauges().0 > 0 {
-        let tags: Vec<Tag> = receiver.parcels().iter().map(|parcel| parcel.tag).collect();
+        let tags: Vec<Tag> = receiver.deliveries().iter().map(|delivery| delivery.tag).collect();
         assert!(!tags.is_empty(), "the queue goes on when the receiver has taken what waited");
         fixture.settle(&consumer, &tags, Settlement::Accepted);
         consumer.resume(fixture.now());
@@ -460,7 +469,7 @@ fn a_broker_dropped_with_messages_leaves_gauges_at_zero() {
     let receiver = fixture.receiver(1);
     fixture.send_all(&["a", "b"]);
     let consumer = fixture.subscribe(Q, &receiver, credit(1));
-    receiver.parcels();
+    receiver.deliveries();
     let Fixture { broker, metrics, budget, .. } = fixture;
     drop((consumer, broker));
     assert_eq!((metrics.queues.get(), metrics.queue_messages.get(), metrics.queue_bytes.get()), (0, 0, 0));

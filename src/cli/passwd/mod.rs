@@ -9,7 +9,7 @@ use crate::users::edit::{Change, Changed, edit};
 use crate::users::{Hash, Names, Passcode, Secret, record, taken_for_token};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
-use replace::Locked;
+use replace::LockedFile;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -31,16 +31,16 @@ pub(super) type Ask<'a> = &'a mut dyn FnMut(&str) -> Result<Secret, String>;
 
 /// Why it was not done, and whose fault that is.
 #[derive(Debug)]
-enum Trouble {
+enum PasswdError {
     /// An argument or the passcode is invalid.
-    Given(String),
+    Arguments(String),
     /// The file is invalid, or cannot be read or written.
     File(String),
 }
 
 /// What is to be done.
 #[derive(Debug)]
-struct Wish {
+struct PasswdAction {
     path: PathBuf,
     /// Without a name they are listed.
     name: Option<String>,
@@ -63,10 +63,12 @@ pub(super) fn passwd(
         Err(error) if error.use_stderr() => return super::say(errors, &explain(&error), ExitCode::from(2)),
         Err(error) => return super::say(out, &error.render().to_string(), ExitCode::SUCCESS),
     };
-    match wish(&matches).and_then(|wish| fulfil(&wish, ask)) {
+    match parse_action(&matches).and_then(|parse_action| execute(&parse_action, ask)) {
         Ok(text) => super::say(out, &text, ExitCode::SUCCESS),
-        Err(Trouble::Given(wrong)) => super::say(errors, &format!("error: {wrong}\n"), ExitCode::from(2)),
-        Err(Trouble::File(wrong)) => super::say(errors, &format!("error: {wrong}\n"), ExitCode::FAILURE),
+        Err(PasswdError::Arguments(wrong)) => {
+            super::say(errors, &format!("error: {wrong}\n"), ExitCode::from(2))
+        }
+        Err(PasswdError::File(wrong)) => super::say(errors, &format!("error: {wrong}\n"), ExitCode::FAILURE),
     }
 }
 
@@ -122,36 +124,36 @@ fn explain(error: &clap::Error) -> String {
     }
 }
 
-fn wish(matches: &ArgMatches) -> Result<Wish, Trouble> {
+fn parse_action(matches: &ArgMatches) -> Result<PasswdAction, PasswdError> {
     let name = matches.get_one::<String>("name").cloned();
     if let Some(name) = &name {
-        record::check_name(name).map_err(Trouble::Given)?;
+        record::check_name(name).map_err(PasswdError::Arguments)?;
     }
     let roles = matches.get_many::<String>("role");
     let roles = roles.map(|roles| record::roles(roles.flat_map(|role| role.split(','))));
-    Ok(Wish {
+    Ok(PasswdAction {
         path: matches.get_one::<PathBuf>("file").cloned().unwrap_or_default(),
         name,
-        roles: roles.transpose().map_err(|wrong| Trouble::Given(format!("--role: {wrong}")))?,
+        roles: roles.transpose().map_err(|wrong| PasswdError::Arguments(format!("--role: {wrong}")))?,
         any_name: matches.get_flag("any-name"),
         delete: matches.get_flag("delete"),
     })
 }
 
-fn fulfil(wish: &Wish, ask: Ask<'_>) -> Result<String, Trouble> {
-    match &wish.name {
-        None => list(&wish.path),
-        Some(name) if wish.delete => delete(&wish.path, name),
-        Some(name) => set(wish, name, ask),
+fn execute(parse_action: &PasswdAction, ask: Ask<'_>) -> Result<String, PasswdError> {
+    match &parse_action.name {
+        None => list(&parse_action.path),
+        Some(name) if parse_action.delete => delete(&parse_action.path, name),
+        Some(name) => set(parse_action, name, ask),
     }
 }
 
-fn users(path: &Path) -> Result<Vec<record::Record>, Trouble> {
+fn users(path: &Path) -> Result<Vec<record::Record>, PasswdError> {
     let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error.to_string()))?;
-    record::parse(&text).map_err(|wrong| broken(path, &wrong))
+    record::parse(&text).map_err(|wrong| invalid_file(path, &wrong))
 }
 
-fn list(path: &Path) -> Result<String, Trouble> {
+fn list(path: &Path) -> Result<String, PasswdError> {
     let records = users(path)?;
     let line = |user: &record::Record| match user.roles.is_empty() {
         true => format!("{}\n", record::encode(&user.name)),
@@ -160,39 +162,39 @@ fn list(path: &Path) -> Result<String, Trouble> {
     Ok(records.iter().map(line).collect())
 }
 
-fn delete(path: &Path, name: &str) -> Result<String, Trouble> {
+fn delete(path: &Path, name: &str) -> Result<String, PasswdError> {
     if !path.exists() {
         return Err(unreadable(path, "there is no such file"));
     }
     let locked = lock(path)?;
-    match edit(locked.text(), name, Change::Delete).map_err(|wrong| broken(path, &wrong))? {
+    match edit(locked.text(), name, Change::Delete).map_err(|wrong| invalid_file(path, &wrong))? {
         Some((text, _)) => {
             locked.replace(&text).map_err(|wrong| unwritable(path, &wrong))?;
             Ok(format!("{}: {} is deleted\n", path.display(), shown(name)))
         }
-        None => Err(Trouble::File(format!("{}: there is no user {}", path.display(), shown(name)))),
+        None => Err(PasswdError::File(format!("{}: there is no user {}", path.display(), shown(name)))),
     }
 }
 
-fn set(wish: &Wish, name: &str, ask: Ask<'_>) -> Result<String, Trouble> {
-    let path = wish.path.as_path();
+fn set(parse_action: &PasswdAction, name: &str, ask: Ask<'_>) -> Result<String, PasswdError> {
+    let path = parse_action.path.as_path();
     // Before the prompt: an invalid file is reported before the passcode is typed twice.
     let users = if path.exists() { users(path)? } else { Vec::new() };
-    if !wish.any_name && !users.iter().any(|user| *user.name == *name) {
-        let refused = |wrong| Trouble::Given(format!("{wrong}; add the user with --any-name then"));
+    if !parse_action.any_name && !users.iter().any(|user| *user.name == *name) {
+        let refused = |wrong| PasswdError::Arguments(format!("{wrong}; add the user with --any-name then"));
         Names::Precis.check(name).map_err(refused)?;
     }
-    let passcode = ask(name).map_err(Trouble::Given)?;
-    check(passcode.reveal()).map_err(Trouble::Given)?;
+    let passcode = ask(name).map_err(PasswdError::Arguments)?;
+    check(passcode.reveal()).map_err(PasswdError::Arguments)?;
     let hash = Hash::make(passcode.reveal())
-        .map_err(|_| Trouble::File("not enough memory for a hash".to_owned()))?;
+        .map_err(|_| PasswdError::File("not enough memory for a hash".to_owned()))?;
     drop(passcode);
     let locked = lock(path)?;
-    let change = Change::Set { hash: &hash, roles: wish.roles.as_deref() };
-    let edited = edit(locked.text(), name, change).map_err(|wrong| broken(path, &wrong))?;
+    let change = Change::Set { hash: &hash, roles: parse_action.roles.as_deref() };
+    let edited = edit(locked.text(), name, change).map_err(|wrong| invalid_file(path, &wrong))?;
     let (text, changed) = edited.expect("only deleting needs somebody who is there");
     locked.replace(&text).map_err(|wrong| unwritable(path, &wrong))?;
-    let done = match (changed, &wish.roles) {
+    let done = match (changed, &parse_action.roles) {
         (Changed::Added, _) => "is added",
         (_, None) => "has a new passcode",
         (_, Some(_)) => "has a new passcode and other roles",
@@ -218,24 +220,24 @@ fn check(passcode: &str) -> Result<(), String> {
     }
 }
 
-fn lock(path: &Path) -> Result<Locked, Trouble> {
-    Locked::new(path).map_err(|wrong| unreadable(path, &wrong))
+fn lock(path: &Path) -> Result<LockedFile, PasswdError> {
+    LockedFile::new(path).map_err(|wrong| unreadable(path, &wrong))
 }
 
 fn shown(name: &str) -> String {
     format!("{name:?}")
 }
 
-fn unreadable(path: &Path, wrong: &str) -> Trouble {
-    Trouble::File(format!("cannot read {}: {wrong}", path.display()))
+fn unreadable(path: &Path, wrong: &str) -> PasswdError {
+    PasswdError::File(format!("cannot read {}: {wrong}", path.display()))
 }
 
-fn unwritable(path: &Path, wrong: &str) -> Trouble {
-    Trouble::File(format!("cannot write {}: {wrong}", path.display()))
+fn unwritable(path: &Path, wrong: &str) -> PasswdError {
+    PasswdError::File(format!("cannot write {}: {wrong}", path.display()))
 }
 
-fn broken(path: &Path, wrong: &record::Wrong) -> Trouble {
-    Trouble::File(format!("{}:{wrong}", path.display()))
+fn invalid_file(path: &Path, wrong: &record::Wrong) -> PasswdError {
+    PasswdError::File(format!("{}:{wrong}", path.display()))
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ pub(in crate::cli) fn ask(name: &str) -> Result<Secret, String> {
 }
 
 fn typed(input: &Stdin, prompt: &str) -> Result<Secret, String> {
-    let _silent = Silent::new(input).map_err(|error| format!("cannot silence the terminal: {error}"))?;
+    let _silent = EchoOff::new(input).map_err(|error| format!("cannot silence the terminal: {error}"))?;
     let mut errors = io::stderr();
     let _ = write!(errors, "{prompt}").and_then(|()| errors.flush());
     let line = line_of(&mut input.lock(), false);
@@ -51,22 +51,22 @@ fn line_of(input: &mut dyn BufRead, is_all: bool) -> Result<Secret, String> {
 }
 
 /// The terminal does not show what is typed, until this is dropped.
-struct Silent<'a> {
+struct EchoOff<'a> {
     terminal: &'a Stdin,
     before: Termios,
 }
 
-impl Silent<'_> {
-    fn new(terminal: &Stdin) -> io::Result<Silent<'_>> {
+impl EchoOff<'_> {
+    fn new(terminal: &Stdin) -> io::Result<EchoOff<'_>> {
         let before = tcgetattr(terminal)?;
         let mut silent = before.clone();
         silent.local_modes.remove(LocalModes::ECHO);
         tcsetattr(terminal, OptionalActions::Flush, &silent)?;
-        Ok(Silent { terminal, before })
+        Ok(EchoOff { terminal, before })
     }
 }
 
-impl Drop for Silent<'_> {
+impl Drop for EchoOff<'_> {
     fn drop(&mut self) {
         let _ = tcsetattr(self.terminal, OptionalActions::Now, &self.before);
     }

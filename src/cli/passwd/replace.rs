@@ -10,19 +10,19 @@ const MODE: u32 = 0o600;
 
 /// A file that nobody else of this kind changes meanwhile.
 #[derive(Debug)]
-pub(super) struct Locked {
+pub(super) struct LockedFile {
     path: PathBuf,
     file: File,
     text: String,
     is_new: bool,
 }
 
-impl Locked {
+impl LockedFile {
     /// Waits for the file's lock and reads it; makes an empty one if there is none.
     ///
     /// # Errors
     /// The text says why.
-    pub(super) fn new(path: &Path) -> Result<Locked, String> {
+    pub(super) fn new(path: &Path) -> Result<LockedFile, String> {
         // Behind a symbolic link it is the file that is replaced, not the link.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         loop {
@@ -35,7 +35,7 @@ impl Locked {
             }
             let mut text = String::new();
             file.read_to_string(&mut text).map_err(|error| error.to_string())?;
-            return Ok(Locked { path, file, text, is_new });
+            return Ok(LockedFile { path, file, text, is_new });
         }
     }
 
@@ -77,7 +77,7 @@ impl Locked {
     }
 }
 
-impl Drop for Locked {
+impl Drop for LockedFile {
     /// Leaves no empty file behind where there was none.
     fn drop(&mut self) {
         if self.is_new && is_at(&self.file, &self.path) {
@@ -118,7 +118,7 @@ mod tests {
                 let path = &path;
                 scope.spawn(move || {
                     for number in 0..10 {
-                        let locked = Locked::new(path).expect("a file");
+                        let locked = LockedFile::new(path).expect("a file");
                         let text = format!("{}{thread}-{number}\n", locked.text());
                         locked.replace(&text).expect("written");
                     }
@@ -131,10 +131,10 @@ mod tests {
         fs::set_permissions(&path, Permissions::from_mode(0o640)).expect("an own file");
         let link = directory.join("link");
         std::os::unix::fs::symlink(&path, &link).expect("a link");
-        Locked::new(&link).expect("a file").replace("new\n").expect("written");
+        LockedFile::new(&link).expect("a file").replace("new\n").expect("written");
         assert_eq!(fs::read_to_string(&path).expect("a file"), "new\n");
         assert_eq!(fs::metadata(&path).expect("a file").mode() & 0o7777, 0o640, "the mode stays");
-        drop(Locked::new(&directory.join("none")).expect("a new file"));
+        drop(LockedFile::new(&directory.join("none")).expect("a new file"));
         let mut left: Vec<_> = fs::read_dir(&directory)
             .expect("a directory")
             .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())

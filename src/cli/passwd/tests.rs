@@ -122,13 +122,13 @@ fn what_will_not_do_is_told_and_changes_nothing() {
         assert!(!errors.contains("sesame"), "{errors}");
         assert!(!home.0.join("users").exists(), "{arguments:?}");
     }
-    let broken = "# users\nalice:sesame\n";
-    fs::write(home.0.join("users"), broken).expect("a file");
+    let invalid_file = "# users\nalice:sesame\n";
+    fs::write(home.0.join("users"), invalid_file).expect("a file");
     for arguments in [&["a"][..], &["alice", "--delete"], &["--list"]] {
         let (code, _, errors) = home.run(arguments, Ok("x"));
         assert_eq!(code, ExitCode::FAILURE);
         assert!(errors.starts_with("error: users:2: expected an argon2id hash"), "{errors}");
-        assert_eq!(home.text(), broken);
+        assert_eq!(home.text(), invalid_file);
     }
     fs::write(home.0.join("users"), "# nobody\n").expect("a file");
     let (code, _, errors) = home.run(&["a", "--delete"], Ok("x"));

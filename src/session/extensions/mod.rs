@@ -24,16 +24,16 @@ struct Extension {
     commands: &'static [Command],
     /// The brokers that know the header.
     from: &'static str,
-    does: Does,
+    does: Treatment,
     /// Values that ask for the feature.
-    asks: Asks,
+    asks: Condition,
     /// Why the header is treated so, and what to use instead.
     text: &'static str,
 }
 
 /// The treatment of a header whose value asks for a feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Does {
+enum Treatment {
     /// The header has its effect.
     Honoured,
     /// SUBSCRIBE is refused. SEND is warned about, and refused with `strict-headers`.
@@ -46,7 +46,7 @@ enum Does {
 
 /// The values of a header that ask for a feature; an empty one never does.
 #[derive(Clone, Copy, Debug)]
-enum Asks {
+enum Condition {
     /// Every value.
     Always,
     /// Every value but these, in any case.
@@ -77,23 +77,23 @@ impl Warned {
 impl Extension {
     /// Returns whether a frame may be refused or warned about for the header.
     const fn is_checked(&self) -> bool {
-        matches!(self.does, Does::Unsupported | Does::Habit)
+        matches!(self.does, Treatment::Unsupported | Treatment::Habit)
     }
 }
 
-impl Asks {
+impl Condition {
     fn asks(self, value: &str, destination: &str) -> bool {
         let value = value.trim();
         let is_none_of = |values: &[&str]| !values.iter().any(|other| other.eq_ignore_ascii_case(value));
         match self {
             _ if value.is_empty() => false,
-            Asks::Always => true,
-            Asks::Unless(values) => is_none_of(values),
-            Asks::OfQueueUnless(values) => {
+            Condition::Always => true,
+            Condition::Unless(values) => is_none_of(values),
+            Condition::OfQueueUnless(values) => {
                 destination.starts_with(Kind::Queue.prefix()) && is_none_of(values)
             }
-            Asks::TempQueue => value.starts_with(Kind::TempQueue.prefix()),
-            Asks::OtherRouting => match value {
+            Condition::TempQueue => value.starts_with(Kind::TempQueue.prefix()),
+            Condition::OtherRouting => match value {
                 "ANYCAST" => [Kind::Topic, Kind::User, Kind::Presence]
                     .iter()
                     .any(|kind| destination.starts_with(kind.prefix())),
@@ -117,9 +117,12 @@ impl Session {
             let value = frame.header(extension.name).unwrap_or_default();
             let destination = || frame.header("destination").unwrap_or_default();
             match extension.does {
-                Does::Honoured | Does::Ignored => {}
-                Does::Unsupported | Does::Habit if !extension.asks.asks(&value, &destination()) => {}
-                Does::Unsupported if frame.command == Command::Subscribe || self.options.strict_headers => {
+                Treatment::Honoured | Treatment::Ignored => {}
+                Treatment::Unsupported | Treatment::Habit if !extension.asks.asks(&value, &destination()) => {
+                }
+                Treatment::Unsupported
+                    if frame.command == Command::Subscribe || self.options.strict_headers =>
+                {
                     return Err(Rejection::unsupported_header(
                         frame.command,
                         extension.name,
@@ -127,12 +130,12 @@ impl Session {
                         extension.text,
                     ));
                 }
-                Does::Unsupported | Does::Habit => {
+                Treatment::Unsupported | Treatment::Habit => {
                     if self.rare.get_or_insert_default().warned.first(row) {
                         actions.push(Action::IgnoredHeader {
                             name: extension.name,
                             reason: extension.text,
-                            can_be_refused: extension.does == Does::Unsupported,
+                            can_be_refused: extension.does == Treatment::Unsupported,
                         });
                     }
                 }
@@ -205,21 +208,23 @@ pub fn markdown() -> String {
 /// Returns the treatment of a header, in the README's words.
 fn treatment(row: &Extension) -> Cow<'static, str> {
     let what = match (row.does, row.commands) {
-        (Does::Honoured, _) => return "honoured".into(),
-        (Does::Ignored, _) => return "harmless".into(),
-        (Does::Habit, _) => "ignored with a warning (never refused)",
-        (Does::Unsupported, [Command::Subscribe]) => "refused",
-        (Does::Unsupported, [Command::Send]) => "ignored with a warning",
-        (Does::Unsupported, _) => "refused on SUBSCRIBE and ignored with a warning on SEND",
+        (Treatment::Honoured, _) => return "honoured".into(),
+        (Treatment::Ignored, _) => return "harmless".into(),
+        (Treatment::Habit, _) => "ignored with a warning (never refused)",
+        (Treatment::Unsupported, [Command::Subscribe]) => "refused",
+        (Treatment::Unsupported, [Command::Send]) => "ignored with a warning",
+        (Treatment::Unsupported, _) => "refused on SUBSCRIBE and ignored with a warning on SEND",
     };
     let unless =
         |values: &[&str]| values.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", ");
     match row.asks {
-        Asks::Always => what.into(),
-        Asks::Unless(values) => format!("{what}, unless {}", unless(values)).into(),
-        Asks::OfQueueUnless(values) => format!("for `/queue/…` {what}, unless {}", unless(values)).into(),
-        Asks::TempQueue => format!("with `/temp-queue/…` {what}").into(),
-        Asks::OtherRouting => {
+        Condition::Always => what.into(),
+        Condition::Unless(values) => format!("{what}, unless {}", unless(values)).into(),
+        Condition::OfQueueUnless(values) => {
+            format!("for `/queue/…` {what}, unless {}", unless(values)).into()
+        }
+        Condition::TempQueue => format!("with `/temp-queue/…` {what}").into(),
+        Condition::OtherRouting => {
             format!("{what}, unless `ANYCAST` for a queue or `MULTICAST` for a topic").into()
         }
     }

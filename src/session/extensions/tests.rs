@@ -52,7 +52,8 @@ const VALUES: [(&str, &str, &str); 28] = [
 
 /// Returns every unsupported row of `command`, with a value that asks for the feature and one that does not.
 fn unsupported(command: Command) -> Vec<(&'static Extension, &'static str, &'static str)> {
-    let rows = TABLE.iter().filter(|row| row.does == Does::Unsupported && row.commands.contains(&command));
+    let rows =
+        TABLE.iter().filter(|row| row.does == Treatment::Unsupported && row.commands.contains(&command));
     let with_values = |row: &'static Extension| {
         let values = VALUES.iter().find(|(names, ..)| names.split(' ').any(|name| name == row.name));
         let (_, asking, harmless) = values.unwrap_or_else(|| panic!("{} has no values in VALUES", row.name));
@@ -113,7 +114,7 @@ fn with_strict_headers_such_a_send_is_refused_by_name() {
 #[test]
 fn every_value_in_this_test_is_of_a_row_of_the_table() {
     for name in VALUES.iter().flat_map(|(names, ..)| names.split(' ')) {
-        assert!(TABLE.iter().any(|row| row.name == name && row.does == Does::Unsupported), "{name}");
+        assert!(TABLE.iter().any(|row| row.name == name && row.does == Treatment::Unsupported), "{name}");
     }
 }
 
@@ -127,7 +128,7 @@ fn each_header_has_one_row_for_each_command() {
             assert!(seen.insert((row.name, command.as_str())), "{} on {command} twice", row.name);
         }
         let is_checked = row.commands.iter().all(|on| matches!(on, Command::Send | Command::Subscribe));
-        assert!(is_checked || matches!(row.does, Does::Honoured | Does::Ignored), "{}", row.name);
+        assert!(is_checked || matches!(row.does, Treatment::Honoured | Treatment::Ignored), "{}", row.name);
     }
 }
 
@@ -156,22 +157,22 @@ fn names_that_are_not_in_the_table_are_rarely_looked_for() {
 
 #[test]
 fn a_value_that_asks_for_nothing_is_harmless() {
-    let switch = Asks::Unless(&["false", "0", "no", "off"]);
+    let switch = Condition::Unless(&["false", "0", "no", "off"]);
     for (asks, value, destination, expected) in [
         (switch, "true", "/queue/a", true),
         (switch, "1", "/queue/a", true),
         (switch, " FALSE ", "/queue/a", false),
         (switch, "0", "/queue/a", false),
         (switch, "", "/queue/a", false),
-        (Asks::Always, "", "/queue/a", false),
-        (Asks::Always, "false", "/queue/a", true),
-        (Asks::OfQueueUnless(&["false"]), "true", "/queue/a", true),
-        (Asks::OfQueueUnless(&["false"]), "true", "/topic/a", false),
-        (Asks::OtherRouting, "ANYCAST", "/queue/a", false),
-        (Asks::OtherRouting, "ANYCAST", "/topic/a", true),
-        (Asks::OtherRouting, "MULTICAST", "/topic/a", false),
-        (Asks::OtherRouting, "MULTICAST", "/queue/a", true),
-        (Asks::OtherRouting, "BOTH", "/queue/a", true),
+        (Condition::Always, "", "/queue/a", false),
+        (Condition::Always, "false", "/queue/a", true),
+        (Condition::OfQueueUnless(&["false"]), "true", "/queue/a", true),
+        (Condition::OfQueueUnless(&["false"]), "true", "/topic/a", false),
+        (Condition::OtherRouting, "ANYCAST", "/queue/a", false),
+        (Condition::OtherRouting, "ANYCAST", "/topic/a", true),
+        (Condition::OtherRouting, "MULTICAST", "/topic/a", false),
+        (Condition::OtherRouting, "MULTICAST", "/queue/a", true),
+        (Condition::OtherRouting, "BOTH", "/queue/a", true),
     ] {
         assert_eq!(asks.asks(value, destination), expected, "{asks:?} {value:?} {destination}");
     }

@@ -176,11 +176,11 @@ fn soft_errors_are_asked_for() {
 #[test]
 fn what_the_broker_refuses_is_taken_back_softly() {
     let mut peer = soft(&["allow all users /queue/**"]);
-    let reject = Reject { summary: "limit reached", detail: "Full." };
+    let reject = ErrorReply { summary: "limit reached", detail: "Full." };
     peer.send("SEND destination:/queue/a receipt:r1\nSEND destination:/queue/b receipt:r2").take();
     peer.complete("r2").expect("");
     peer.session.refused(
-        About::Publish,
+        RefusedAction::Publish,
         Some("r1".into()),
         reject,
         Closing::Limit("queues-max"),
@@ -189,7 +189,7 @@ fn what_the_broker_refuses_is_taken_back_softly() {
     peer.expect("limit queues-max\nreport message:limit reached receipt-id:r1\nRECEIPT receipt-id:r2");
     peer.send("SUBSCRIBE id:1 destination:/queue/a receipt:r3").expect("subscribe 1 /queue/a 250 receipt r3");
     peer.session.refused(
-        About::Subscribe(1),
+        RefusedAction::Subscribe(1),
         Some("r3".into()),
         reject,
         Closing::Limit("queues-max"),
@@ -197,7 +197,7 @@ fn what_the_broker_refuses_is_taken_back_softly() {
     );
     peer.expect("limit queues-max\nreport message:limit reached receipt-id:r3");
     peer.send("SUBSCRIBE id:1 destination:/topic/a").expect("subscribe 2 /topic/a 250");
-    peer.session.refused(About::Other, None, reject, Closing::Limit("queues-max"), &mut peer.actions);
+    peer.session.refused(RefusedAction::Other, None, reject, Closing::Limit("queues-max"), &mut peer.actions);
     peer.expect_limit_without_remedy("queues-max", "limit reached");
 }
 

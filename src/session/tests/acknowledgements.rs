@@ -16,7 +16,10 @@ fn delivered(version: Version) -> Peer {
     for key in 1..=4 {
         for number in 0..3 {
             let tag = if key == 4 { 0 } else { Tag::from(key) * 10 + number };
-            assert!(matches!(peer.deliver(key, tag, &format!("{key}.{number}")), Delivery::Write { .. }));
+            assert!(matches!(
+                peer.deliver(key, tag, &format!("{key}.{number}")),
+                DeliveryAction::Write { .. }
+            ));
         }
     }
     peer
@@ -197,11 +200,11 @@ fn unsubscribing_forgets_what_was_unsettled() {
 
 #[test]
 fn an_ack_value_reads_back_and_every_other_spelling_is_none() {
-    use super::super::unsettled::{AckId, Spelling, Token};
+    use super::super::unsettled::{AckId, AckIdBuffer, Token};
     let token = Token::of("0123456789abcdef");
     for (key, number) in [(0, 0), (1, 9), (u32::MAX, u64::MAX), (10, 1 << 40)] {
         let id = AckId { key, number };
-        let mut spelling = Spelling::default();
+        let mut spelling = AckIdBuffer::default();
         let text = id.spell(token, &mut spelling);
         assert_eq!(text, format!("0123456789-{key}-{number}"));
         assert_eq!(AckId::parse(token, text), Some(id));
@@ -219,11 +222,11 @@ fn an_ack_value_reads_back_and_every_other_spelling_is_none() {
 
 #[test]
 fn a_token_is_the_beginning_of_a_session_id() {
-    use super::super::unsettled::{AckId, Spelling, Token};
+    use super::super::unsettled::{AckId, AckIdBuffer, Token};
     for (session, expected) in
         [("", "-1-2"), ("s1", "s1-1-2"), ("ééééééé", "ééééé-1-2"), ("xéééééé", "xéééé-1-2")]
     {
-        let mut spelling = Spelling::default();
+        let mut spelling = AckIdBuffer::default();
         let text = AckId { key: 1, number: 2 }.spell(Token::of(session), &mut spelling);
         assert_eq!(text, expected, "{session}");
     }

@@ -1,4 +1,4 @@
-//! How conversations end: DISCONNECT, refusals, octets that are no frames, limits.
+//! How conversations end: DISCONNECT, refusals, bytes that are no frames, limits.
 
 use super::*;
 
@@ -20,7 +20,7 @@ fn after_the_end_nothing_is_done() {
         peer.send("SEND destination:/topic/a\nDISCONNECT receipt:x\nCONNECT\nBEGIN transaction:t receipt:y");
         peer.raw("no frame\n\n\0").complete("r").let_in(None).refuse(None, Closing::Shutdown).after(1 << 30);
         peer.expect("");
-        assert_eq!(peer.deliver(1, 0, "m"), Delivery::Skip);
+        assert_eq!(peer.deliver(1, 0, "m"), DeliveryAction::Skip);
         assert_eq!(peer.waits(), None);
     }
 }

@@ -78,7 +78,7 @@ fn a_malformed_heart_beat_header_is_refused() {
 fn whatever_is_written_is_a_heart_beat() {
     let mut peer = beating((1_000, 0), "1.2", "0,1000");
     peer.after(700).expect("");
-    peer.session.wrote(peer.now);
+    peer.session.note_output(peer.now);
     assert_eq!(peer.waits(), Some(800));
     peer.after(799).expect("").after(1).expect("heart-beat");
     assert_eq!(peer.waits(), Some(800), "it is asked for once, not until it is written");
@@ -99,8 +99,8 @@ fn whatever_is_heard_is_a_heart_beat() {
 fn a_clock_that_stands_still_or_steps_back_does_no_harm() {
     let mut peer = beating((1_000, 1_000), "1.2", "1000,1000");
     let earlier = peer.now - Duration::from_millis(500);
-    peer.session.heard(earlier);
-    peer.session.wrote(earlier);
+    peer.session.note_input(earlier);
+    peer.session.note_output(earlier);
     peer.session.expire(earlier, &mut peer.actions);
     peer.expect("");
     assert_eq!(peer.waits(), Some(800));
@@ -115,7 +115,7 @@ fn a_session_of_1_0_is_told_of_no_heartbeats_because_it_has_none() {
         peer.let_in(None);
         peer.expect("CONNECTED version:1.0 session:s1 server:stompbox/0.1.0\nestablished 1.0");
         assert_eq!(peer.waits(), None);
-        assert_eq!(peer.session.beats_every(), None);
+        assert_eq!(peer.session.heartbeat_interval(), None);
     }
 }
 

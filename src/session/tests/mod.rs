@@ -16,7 +16,7 @@ mod users;
 
 use super::*;
 use crate::budget::Budget;
-use crate::outbox::{Key, Message, Tag};
+use crate::outbound_queue::{Key, Message, Tag};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use stompbox_frames::message::Parts;
@@ -115,10 +115,10 @@ impl Peer {
         self.raw(&format!("{token}\n\n{}\0", body.replace('_', " ")))
     }
 
-    /// Octets as they are.
+    /// Bytes as they are.
     pub(super) fn raw(&mut self, octets: &str) -> &mut Peer {
         self.decoder.feed(octets.as_bytes());
-        self.session.heard(self.now);
+        self.session.note_input(self.now);
         loop {
             match self.decoder.next() {
                 Ok(Some(frame)) => {
@@ -137,8 +137,8 @@ impl Peer {
     }
 
     fn do_portions(&mut self) {
-        while self.session.has_portions() {
-            self.session.do_portion();
+        while self.session.has_deferred_work() {
+            self.session.run_deferred_step();
         }
     }
 
@@ -158,7 +158,7 @@ impl Peer {
     }
 
     pub(super) fn refuse(&mut self, receipt: Option<&str>, closing: Closing) -> &mut Peer {
-        let reject = Reject { summary: "no", detail: "Because." };
+        let reject = ErrorReply { summary: "no", detail: "Because." };
         self.session.refuse(receipt.map(Box::from), reject, closing, &mut self.actions);
         self
     }
@@ -175,14 +175,14 @@ impl Peer {
         self.session.deadline().map(|deadline| (deadline - self.now).as_millis())
     }
 
-    /// A parcel with the message-id `id` comes for a subscription.
-    pub(super) fn deliver(&mut self, key: Key, tag: Tag, id: &str) -> Delivery {
+    /// A delivery with the message-id `id` comes for a subscription.
+    pub(super) fn deliver(&mut self, key: Key, tag: Tag, id: &str) -> DeliveryAction {
         self.redeliver(key, tag, id, 1)
     }
 
-    pub(super) fn redeliver(&mut self, key: Key, tag: Tag, id: &str, count: u32) -> Delivery {
+    pub(super) fn redeliver(&mut self, key: Key, tag: Tag, id: &str, count: u32) -> DeliveryAction {
         let mut prefix = BytesMut::new();
-        let delivery = self.session.deliver(&parcel(key, tag, id, count), &mut prefix);
+        let delivery = self.session.deliver(&delivery(key, tag, id, count), &mut prefix);
         self.prefix = String::from_utf8_lossy(&prefix).trim_end().replace('\n', " ");
         delivery
     }
@@ -292,11 +292,11 @@ impl Peer {
 }
 
 /// A message for a subscription.
-pub(super) fn parcel(key: Key, tag: Tag, id: &str, count: u32) -> Parcel {
+pub(super) fn delivery(key: Key, tag: Tag, id: &str, count: u32) -> Delivery {
     let parts =
         Parts { id, destination: "/topic/a", headers: &Headers::default(), extra: &[], body: b"hello" };
     let budget = Budget::new(1 << 20);
-    Parcel { message: Message::new(parts, |bytes| budget.charge(bytes)), key, count, tag }
+    Delivery { message: Message::new(parts, |bytes| budget.charge(bytes)), key, count, tag }
 }
 
 fn published(publish: &Publish) -> String {

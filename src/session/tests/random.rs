@@ -297,11 +297,11 @@ fn deliver(peer: &mut Peer, model: &mut Model, subscription: usize) {
     let Subscribed { topic, mode, alive, count, .. } = &mut model.subscriptions[place];
     let tag = if *topic { 0 } else { tag };
     let expected = match *alive && !model.leaving && !model.closed {
-        true => Delivery::Write { settle_when_written: *mode == 0 && !*topic },
-        false => Delivery::Skip,
+        true => DeliveryAction::Write { settle_when_written: *mode == 0 && !*topic },
+        false => DeliveryAction::Skip,
     };
     assert_eq!(peer.deliver(key, tag, &format!("m{}", model.deliveries.len())), expected);
-    if expected != Delivery::Skip && *mode != 0 {
+    if expected != DeliveryAction::Skip && *mode != 0 {
         model.deliveries.push(Delivered { key, number: *count, tag, standing: Standing::Unsettled });
         *count += 1;
     }

@@ -66,7 +66,7 @@ fn disconnect_is_answered_last() {
     peer.send("SUBSCRIBE id:1 destination:/topic/a\nSEND destination:/topic/a receipt:1").take();
     peer.send("DISCONNECT receipt:2\nSEND destination:/topic/a receipt:3").expect("");
     assert_eq!(peer.waits(), None);
-    assert_eq!(peer.deliver(1, 0, "m"), Delivery::Skip);
+    assert_eq!(peer.deliver(1, 0, "m"), DeliveryAction::Skip);
     peer.raw("NONSENSE\n\n\0").expect("");
     peer.complete("1").expect("RECEIPT receipt-id:1\nRECEIPT receipt-id:2\nclose Disconnected");
 }

@@ -2,8 +2,8 @@
 
 use super::*;
 
-const WRITE: Delivery = Delivery::Write { settle_when_written: false };
-const WRITE_AND_SETTLE: Delivery = Delivery::Write { settle_when_written: true };
+const WRITE: DeliveryAction = DeliveryAction::Write { settle_when_written: false };
+const WRITE_AND_SETTLE: DeliveryAction = DeliveryAction::Write { settle_when_written: true };
 
 #[test]
 fn a_subscription_begins_when_the_broker_has_it() {
@@ -66,7 +66,7 @@ fn in_1_0_a_destination_may_be_the_name() {
     peer.send("SUBSCRIBE destination:/topic/b").expect("subscribe 2 /topic/b 250");
     peer.send("SUBSCRIBE id:/topic/a destination:/topic/c").expect("subscribe 3 /topic/c 250");
     peer.send("UNSUBSCRIBE destination:/topic/a").expect("unsubscribe 1");
-    assert_eq!(peer.deliver(1, 0, "m2"), Delivery::Skip);
+    assert_eq!(peer.deliver(1, 0, "m2"), DeliveryAction::Skip);
     peer.send("SUBSCRIBE destination:/topic/a").expect("subscribe 4 /topic/a 250");
     peer.send("SUBSCRIBE destination:/topic/a").expect_error("duplicate subscription");
 }
@@ -122,7 +122,7 @@ fn every_mode_is_known_in_every_version() {
             let mut peer = Peer::connected(version);
             peer.send(&format!("SUBSCRIBE id:1 destination:/queue/a ack:{mode}")).take();
             let delivery = peer.deliver(1, 7, "m1");
-            assert_eq!(delivery, Delivery::Write { settle_when_written: settles }, "{mode}");
+            assert_eq!(delivery, DeliveryAction::Write { settle_when_written: settles }, "{mode}");
             let ack = if version == Version::V1_2 && !settles { " ack:s1-1-0" } else { "" };
             assert_eq!(peer.prefix, format!("MESSAGE subscription:1{ack}"));
         }
@@ -176,10 +176,10 @@ fn a_subscription_id_is_escaped_as_the_version_asks() {
 #[test]
 fn a_subscription_that_has_ended_is_sent_nothing() {
     let mut peer = Peer::connected(Version::V1_2);
-    assert_eq!(peer.deliver(1, 0, "m0"), Delivery::Skip);
+    assert_eq!(peer.deliver(1, 0, "m0"), DeliveryAction::Skip);
     peer.send("SUBSCRIBE id:1 destination:/topic/a\nUNSUBSCRIBE id:1\nSUBSCRIBE id:1 destination:/topic/a")
         .take();
-    assert_eq!(peer.deliver(1, 0, "m1"), Delivery::Skip);
+    assert_eq!(peer.deliver(1, 0, "m1"), DeliveryAction::Skip);
     assert_eq!(peer.prefix, "");
     assert_eq!(peer.deliver(2, 0, "m1"), WRITE);
 }
@@ -191,7 +191,7 @@ fn unsettled_broadcasts_are_bounded_and_queues_bound_their_own() {
         "SUBSCRIBE id:1 destination:/topic/a ack:client\nSUBSCRIBE id:2 destination:/queue/a ack:client",
     )
     .take();
-    for (id, delivery) in [("m1", WRITE), ("m2", WRITE), ("m3", Delivery::TooManyUnsettled)] {
+    for (id, delivery) in [("m1", WRITE), ("m2", WRITE), ("m3", DeliveryAction::UnsettledCountExceeded)] {
         assert_eq!(peer.deliver(1, 0, id), delivery, "{id}");
     }
     assert_eq!(peer.prefix, "");
@@ -210,7 +210,7 @@ fn unsettled_broadcasts_of_all_subscriptions_are_bounded_together() {
     }
     let delivered = (0..10_000).take_while(|n| peer.deliver(1 + n % 10, 0, "m") == WRITE).count();
     assert!((200..1000).contains(&delivered), "{delivered}");
-    assert_eq!(peer.deliver(1, 0, "m"), Delivery::TooMuchUnsettled);
+    assert_eq!(peer.deliver(1, 0, "m"), DeliveryAction::UnsettledBytesExceeded);
     assert_eq!(peer.session.unsettled(), delivered);
     assert_eq!(peer.deliver(2, 1, "m"), WRITE, "a work queue bounds its own");
     assert_eq!(peer.session.unsettled(), delivered + 1);
@@ -265,7 +265,7 @@ fn many_subscriptions_are_found_by_any_name() {
         if key % 3 == 0 {
             let (id, key) = keys.pop_first().expect("two of three are left");
             peer.send(&format!("UNSUBSCRIBE id:{id}")).expect(&format!("unsubscribe {key}"));
-            assert_eq!(peer.deliver(key, 0, "m"), Delivery::Skip);
+            assert_eq!(peer.deliver(key, 0, "m"), DeliveryAction::Skip);
         }
     }
     for (id, key) in keys {

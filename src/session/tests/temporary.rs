@@ -27,7 +27,7 @@ fn a_reply_to_opens_and_subscribes_by_itself() {
              subscribe 1 /temp-queue/~0 250
              publish /queue/service reply-to:/temp-queue/~0 = x receipt r",
         );
-        assert_eq!(peer.deliver(1, 1, "m1"), Delivery::Write { settle_when_written: true });
+        assert_eq!(peer.deliver(1, 1, "m1"), DeliveryAction::Write { settle_when_written: true });
         assert_eq!(peer.prefix, "MESSAGE subscription:/temp-queue/a");
         peer.send("SEND destination:/queue/service reply-to:/temp-queue/a");
         peer.expect("publish /queue/service reply-to:/temp-queue/~0");
@@ -51,11 +51,11 @@ fn an_explicit_subscription_replaces_the_implicit_one() {
         peer.send("SEND destination:/topic/a reply-to:/temp-queue/a").take();
         peer.send(&format!("SUBSCRIBE id:{id} destination:/temp-queue/a ack:client receipt:r"));
         peer.expect("unsubscribe 1\nsubscribe 2 /temp-queue/~0 250 receipt r");
-        assert_eq!(peer.deliver(1, 1, "m1"), Delivery::Skip);
+        assert_eq!(peer.deliver(1, 1, "m1"), DeliveryAction::Skip);
         peer.complete("r").take();
         peer.send(&format!("UNSUBSCRIBE id:{id}")).expect("unsubscribe 2");
         peer.send("SEND destination:/topic/a reply-to:/temp-queue/a").take();
-        assert_eq!(peer.deliver(3, 1, "m1"), Delivery::Write { settle_when_written: true });
+        assert_eq!(peer.deliver(3, 1, "m1"), DeliveryAction::Write { settle_when_written: true });
     }
 }
 
@@ -131,9 +131,9 @@ fn a_temporary_queue_is_opened_anew_after_the_subscription_that_opened_it_was_re
     peer.expect("open /temp-queue/~0\nsubscribe 1 /temp-queue/~0 250");
     let bytes = peer.session.subscription_bytes();
     let mut actions = Vec::new();
-    let error = Reject { summary: "limit reached", detail: "no room" };
+    let error = ErrorReply { summary: "limit reached", detail: "no room" };
     let closing = Closing::Limit("memory-bytes-max");
-    peer.session.refused(About::Subscribe(1), None, error, closing, &mut actions);
+    peer.session.refused(RefusedAction::Subscribe(1), None, error, closing, &mut actions);
     assert!(peer.session.subscription_bytes() < bytes, "neither is there");
     peer.send("SUBSCRIBE id:1 destination:/temp-queue/a");
     peer.expect("open /temp-queue/~1\nsubscribe 2 /temp-queue/~1 250");

@@ -225,7 +225,7 @@ fn frames_in_a_transaction_are_bounded() {
 
 #[test]
 fn octets_in_all_transactions_are_bounded() {
-    // `destination:/queue/a` and `transaction:t` with their line ends: 35 octets.
+    // `destination:/queue/a` and `transaction:t` with their line ends: 35 bytes.
     let mut peer = Peer::limited(|options| options.transaction_bytes_max = 100);
     peer.send("BEGIN transaction:t\nBEGIN transaction:u");
     peer.send(

@@ -3,21 +3,21 @@
 use super::answer::Answer;
 use super::http_wire::HttpWire;
 use super::identity::{identity, parameter};
-use super::link::{Link, Sent};
 use super::options::{CLIENT_URL, Options, Transport};
 use super::receiver::Body;
 use super::registry::Registry;
+use super::routes::{Kind, ROWS, ResponseFormat, Row};
 use super::session::Delays;
+use super::shared_session::{Sent, SharedSession};
 use super::statics::{self, IframePage};
-use super::table::{Kind, ROWS, Row, Way};
 use super::{Application, upload};
 use crate::metrics::Metrics;
+use crate::transport::connection_limiter::{ConnectionLimiter, ConnectionPermit};
 use crate::transport::full::{InputRefusals, held, log_full};
+use crate::transport::http_connection::HttpConnection;
 use crate::transport::input::InputShare;
-use crate::transport::line::Line;
 use crate::transport::log_limit::LogLimit;
-use crate::transport::seats::{Seat, Seats};
-use crate::transport::visitor::{Trust, Visitor, handshake};
+use crate::transport::peer::{Peer, Trust, handshake};
 use crate::transport::websocket::offers_upgrade;
 use hyper::body::Incoming;
 use hyper::header::{HeaderName, HeaderValue};
@@ -30,9 +30,9 @@ use stompbox_frames::sockjs::{BadCallback, Callback, Envelope};
 use tokio::sync::Semaphore;
 
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-/// Octets of a body for a session that there is not; what it holds decides between two errors.
+/// Bytes of a body for a session that there is not; what it holds decides between two errors.
 const STRAY_BYTES_MAX: usize = 4096;
-/// Octets of a session's id at most.
+/// Bytes of a session's id at most.
 const ID_BYTES_MAX: usize = 256;
 
 /// One SockJS service: a base path with all its transports, and the sessions on them.
@@ -41,28 +41,28 @@ pub struct Endpoints<A> {
     pub(super) options: Arc<Options>,
     iframe: IframePage,
     registry: Arc<Registry>,
-    seats: Arc<Seats>,
+    connection_limiter: Arc<ConnectionLimiter>,
     /// For bodies of clients that have signed in.
     input: Arc<InputShare>,
     /// For bodies of clients that have not proved who they are: they must not use up what the others need.
-    strangers: Arc<InputShare>,
+    unauthenticated: Arc<InputShare>,
     metrics: Arc<Metrics>,
     refusals: LogLimit,
     input_refusals: InputRefusals,
     hashing: RandomState,
     /// Log lines about handshakes that a proxy has changed.
-    pub(super) mangled: LogLimit,
+    pub(super) mangled_handshakes: LogLimit,
     /// The permit for parsing a large body.
     parsing: Arc<Semaphore>,
 }
 
 /// Who asks.
 #[derive(Clone, Debug)]
-pub struct Visit {
+pub struct RequestContext {
     /// The client's address.
     pub address: IpAddr,
     /// The connection on which the request came.
-    pub line: Arc<Line>,
+    pub line: Arc<HttpConnection>,
     /// The policy of who may embed the iframe page, if not everybody may.
     pub ancestors: Option<HeaderValue>,
     /// What is known of who sent it.
@@ -70,7 +70,7 @@ pub struct Visit {
 }
 
 /// What a path is, below the base.
-enum Place<'a> {
+enum Route<'a> {
     Base,
     Info,
     Iframe,
@@ -80,12 +80,12 @@ enum Place<'a> {
 
 impl<A: Application> Endpoints<A> {
     /// Creates a service without sessions. Messages from clients are charged until the application takes them: to
-    /// `input` if the client has signed in, to `strangers` before.
+    /// `input` if the client has signed in, to `unauthenticated` before.
     pub fn new(
         application: A,
         options: Options,
         input: Arc<InputShare>,
-        strangers: Arc<InputShare>,
+        unauthenticated: Arc<InputShare>,
         metrics: Arc<Metrics>,
     ) -> Endpoints<A> {
         let per_address = options.sessions_per_address_max;
@@ -93,19 +93,19 @@ impl<A: Application> Endpoints<A> {
             application: Arc::new(application),
             iframe: IframePage::new(options.client_url.as_deref().unwrap_or(CLIENT_URL)),
             registry: Arc::default(),
-            seats: Seats::named(
+            connection_limiter: ConnectionLimiter::named(
                 options.sessions_max,
                 per_address,
                 ["sockjs-sessions-max", "sockjs-sessions-per-address-max"],
             ),
             options: Arc::new(options),
             input,
-            strangers,
+            unauthenticated,
             metrics,
             refusals: LogLimit::default(),
             input_refusals: InputRefusals::default(),
             hashing: RandomState::new(),
-            mangled: LogLimit::default(),
+            mangled_handshakes: LogLimit::default(),
             parsing: Arc::new(Semaphore::new(1)),
         }
     }
@@ -120,54 +120,54 @@ impl<A: Application> Endpoints<A> {
         self.registry.expire(now);
     }
 
-    /// Answers a request whose path is the base and, behind `base_bytes` octets, what is below it.
+    /// Answers a request whose path is the base and, behind `base_bytes` bytes, what is below it.
     pub async fn answer(
         &self,
         request: Request<Incoming>,
         base_bytes: usize,
-        visit: Visit,
+        request_context: RequestContext,
     ) -> Response<Body> {
         let below = request.uri().path().get(base_bytes..).unwrap_or_default();
         let headers = request.headers();
         let Some(place) = self.place(below) else { return Answer::to(headers).not_found() };
         let method = request.method();
         match place {
-            Place::Base if self.options.native && offers_upgrade(headers) => {
-                self.upgrade_raw(request, &visit)
+            Route::Base if self.options.native && offers_upgrade(headers) => {
+                self.upgrade_raw(request, &request_context)
             }
-            Place::RawSocket => self.upgrade_raw(request, &visit),
-            Place::Base | Place::Iframe if method != Method::GET => Answer::to(headers).not_allowed("GET"),
-            Place::Base => statics::greeting(headers),
-            Place::Iframe => self.iframe.answer(headers, visit.ancestors),
-            Place::Info => match *method {
+            Route::RawSocket => self.upgrade_raw(request, &request_context),
+            Route::Base | Route::Iframe if method != Method::GET => Answer::to(headers).not_allowed("GET"),
+            Route::Base => statics::greeting(headers),
+            Route::Iframe => self.iframe.answer(headers, request_context.ancestors),
+            Route::Info => match *method {
                 Method::GET => statics::info(headers, &self.options),
                 Method::OPTIONS => self.preflight(&request, "OPTIONS, GET"),
                 _ => Answer::to(headers).not_allowed("OPTIONS, GET"),
             },
-            Place::Session { id, row } => {
+            Route::Session { id, row } => {
                 let id = id.to_owned();
-                self.answer_session(request, &id, row, &visit).await
+                self.answer_session(request, &id, row, &request_context).await
             }
         }
     }
 
-    fn place<'a>(&self, below: &'a str) -> Option<Place<'a>> {
+    fn place<'a>(&self, below: &'a str) -> Option<Route<'a>> {
         if below.is_empty() || below == "/" {
-            return Some(Place::Base);
+            return Some(Route::Base);
         }
         let path = below.strip_prefix('/')?;
         let path = path.strip_suffix('/').unwrap_or(path);
         let mut segments = path.split('/');
         match (segments.next()?, segments.next(), segments.next(), segments.next()) {
-            ("info", None, ..) => Some(Place::Info),
+            ("info", None, ..) => Some(Route::Info),
             ("websocket", None, ..) if self.options.transports.has(Transport::WebSocket) => {
-                Some(Place::RawSocket)
+                Some(Route::RawSocket)
             }
-            (page, None, ..) if is_iframe(page) => Some(Place::Iframe),
+            (page, None, ..) if is_iframe(page) => Some(Route::Iframe),
             (server, Some(id), Some(path), None) if is_name(server) && is_name(id) => {
                 let row = ROWS.iter().find(|row| row.path == path)?;
                 let is_on = row.transports.iter().any(|transport| self.options.transports.has(*transport));
-                (is_on && id.len() <= ID_BYTES_MAX).then_some(Place::Session { id, row })
+                (is_on && id.len() <= ID_BYTES_MAX).then_some(Route::Session { id, row })
             }
             _ => None,
         }
@@ -183,7 +183,7 @@ impl<A: Application> Endpoints<A> {
         request: Request<Incoming>,
         id: &str,
         row: &'static Row,
-        visit: &Visit,
+        request_context: &RequestContext,
     ) -> Response<Body> {
         let method = request.method();
         if method == Method::OPTIONS && row.allow.contains("OPTIONS") {
@@ -193,12 +193,12 @@ impl<A: Application> Endpoints<A> {
             return Answer::to(request.headers()).not_allowed(row.allow);
         }
         match row.kind {
-            Kind::Socket => self.upgrade(request, visit),
+            Kind::Socket => self.upgrade(request, request_context),
             Kind::Receive { envelope, polling, callback } => {
                 let limits = if polling { 1 } else { self.options.stream_bytes_max };
-                self.receive(&request, id, (row, envelope, limits, callback), visit)
+                self.receive(&request, id, (row, envelope, limits, callback), request_context)
             }
-            Kind::Send { form } => self.send(request, id, row, form, visit).await,
+            Kind::Send { form } => self.send(request, id, row, form, request_context).await,
         }
     }
 
@@ -208,17 +208,30 @@ impl<A: Application> Endpoints<A> {
         if row.cors { answer.cors() } else { answer }
     }
 
-    fn identity(&self, request: &Request<impl Sized>, visit: &Visit) -> u64 {
+    fn identity(&self, request: &Request<impl Sized>, request_context: &RequestContext) -> u64 {
         let query = request.uri().query().unwrap_or_default();
-        identity(&self.hashing, &self.options, request.headers(), query, visit.address, &visit.trust)
+        identity(
+            &self.hashing,
+            &self.options,
+            request.headers(),
+            query,
+            request_context.address,
+            &request_context.trust,
+        )
     }
 
     /// The client whose connection or session a request begins.
-    pub(super) fn visitor(&self, seat: Seat, request: &Request<impl Sized>, visit: &Visit) -> Visitor {
+    pub(super) fn peer(
+        &self,
+        permit: ConnectionPermit,
+        request: &Request<impl Sized>,
+        request_context: &RequestContext,
+    ) -> Peer {
         let query = request.uri().query().unwrap_or_default();
         let cookie = self.options.token_cookie.as_deref();
-        let handshake = handshake(request.headers(), query, visit.address, &visit.trust, cookie);
-        Visitor { seat, handshake: Arc::new(handshake) }
+        let handshake =
+            handshake(request.headers(), query, request_context.address, &request_context.trust, cookie);
+        Peer { permit, handshake: Arc::new(handshake) }
     }
 
     // ---- receiving ----
@@ -228,7 +241,7 @@ impl<A: Application> Endpoints<A> {
         request: &Request<Incoming>,
         id: &str,
         (row, envelope, room, callback): (&'static Row, &Envelope, usize, Option<usize>),
-        visit: &Visit,
+        request_context: &RequestContext,
     ) -> Response<Body> {
         let answer = self.answer_of(row, request);
         let query = request.uri().query().unwrap_or_default();
@@ -237,34 +250,36 @@ impl<A: Application> Endpoints<A> {
             Some(Ok(callback)) => Some(callback),
             Some(Err(bad)) => return answer.text(StatusCode::INTERNAL_SERVER_ERROR, format!("{bad}\n")),
         };
-        if let Some(limit) = visit.line.limit() {
-            return self.full(answer, limit, visit);
+        if let Some(limit) = request_context.line.limit() {
+            return self.full(answer, limit, request_context);
         }
-        let way = Way::new(row, envelope, name.as_ref().map_or("", Callback::as_str), room);
-        let identity = self.identity(request, visit);
-        let mut seat = None;
+        let way = ResponseFormat::new(row, envelope, name.as_ref().map_or("", Callback::as_str), room);
+        let identity = self.identity(request, request_context);
+        let mut permit = None;
         let made = self.registry.find_or_make(id, || {
-            let seat = seat.insert(self.seats.take(visit.address)?).clone();
+            let permit = permit.insert(self.connection_limiter.take(request_context.address)?).clone();
             let delays =
                 Delays { heartbeat: self.options.heartbeat, disconnect: self.options.disconnect_delay };
-            Ok(Link::new(
+            Ok(SharedSession::new(
                 id,
-                (identity, visit.trust.is_own_page),
+                (identity, request_context.trust.is_own_page),
                 self.registry.weak(),
                 delays,
                 way.clone(),
-                seat,
+                permit,
             ))
         });
         let link = match made {
-            Ok(link) if !link.is_of(identity, visit.trust.is_own_page) => return answer.not_found(),
+            Ok(link) if !link.is_of(identity, request_context.trust.is_own_page) => {
+                return answer.not_found();
+            }
             Ok(link) => link,
-            Err(limit) => return self.full(answer, limit, visit),
+            Err(limit) => return self.full(answer, limit, request_context),
         };
-        let receiver = link.attach(way, &visit.line, Instant::now());
-        if let Some(seat) = seat {
-            let visitor = self.visitor(seat, request, visit);
-            self.application.converse(HttpWire::new(link), visitor);
+        let receiver = link.attach(way, &request_context.line, Instant::now());
+        if let Some(permit) = permit {
+            let peer = self.peer(permit, request, request_context);
+            self.application.converse(HttpWire::new(link), peer);
         }
         // Proxies that know it pass each chunk on at once.
         let answer = answer.constant(ACCEL_BUFFERING, "no");
@@ -283,9 +298,14 @@ impl<A: Application> Endpoints<A> {
         response
     }
 
-    pub(super) fn full(&self, answer: Answer<'_>, limit: &'static str, visit: &Visit) -> Response<Body> {
+    pub(super) fn full(
+        &self,
+        answer: Answer<'_>,
+        limit: &'static str,
+        request_context: &RequestContext,
+    ) -> Response<Body> {
         self.metrics.limit_hit(limit);
-        log_full(&self.refusals, limit, visit.address);
+        log_full(&self.refusals, limit, request_context.address);
         answer.text(
             StatusCode::SERVICE_UNAVAILABLE,
             format!("The limit {limit} is met. Close {}, come back later, or raise {limit}.\n", held(limit)),
@@ -300,24 +320,27 @@ impl<A: Application> Endpoints<A> {
         id: &str,
         row: &'static Row,
         form: bool,
-        visit: &Visit,
+        request_context: &RequestContext,
     ) -> Response<Body> {
-        let identity = self.identity(&request, visit);
-        let link = self.registry.find(id).filter(|link| link.is_of(identity, visit.trust.is_own_page));
+        let identity = self.identity(&request, request_context);
+        let link =
+            self.registry.find(id).filter(|link| link.is_of(identity, request_context.trust.is_own_page));
         let (limit, bytes_max, share) = match &link {
             Some(link) if link.is_trusted() => {
                 ("sockjs-send-bytes-max", self.options.send_bytes_max, &self.input)
             }
-            Some(_) => ("connect-frame-bytes-max", self.options.untrusted_send_bytes_max, &self.strangers),
-            None => ("", STRAY_BYTES_MAX, &self.strangers),
+            Some(_) => {
+                ("connect-frame-bytes-max", self.options.untrusted_send_bytes_max, &self.unauthenticated)
+            }
+            None => ("", STRAY_BYTES_MAX, &self.unauthenticated),
         };
         let (head, body) = request.into_parts();
         let request = Request::from_parts(head, ());
         let answer = self.answer_of(row, &request);
         let upload = match upload::read(body, bytes_max, self.options.body_timeout, share).await {
             Ok(upload) => upload,
-            Err(upload::Problem::TooLarge) if link.is_none() => return answer.not_found(),
-            Err(problem) => return self.refuse_upload(answer, problem, limit, visit),
+            Err(upload::UploadError::TooLarge) if link.is_none() => return answer.not_found(),
+            Err(problem) => return self.refuse_upload(answer, problem, limit, request_context),
         };
         let (upload, payload) = upload.parse(form, request.headers(), &self.parsing).await;
         let payload = match payload {
@@ -326,7 +349,7 @@ impl<A: Application> Endpoints<A> {
         };
         let Some(link) = link else { return answer.not_found() };
         if !payload.is_empty() {
-            let share = if link.is_trusted() { &self.input } else { &self.strangers };
+            let share = if link.is_trusted() { &self.input } else { &self.unauthenticated };
             let charge = share.budget().charge(payload.bytes());
             drop(upload);
             link.send(Sent::new(payload, charge)).await;
@@ -342,26 +365,26 @@ impl<A: Application> Endpoints<A> {
     fn refuse_upload(
         &self,
         answer: Answer<'_>,
-        problem: upload::Problem,
+        problem: upload::UploadError,
         limit: &'static str,
-        visit: &Visit,
+        request_context: &RequestContext,
     ) -> Response<Body> {
-        use upload::Problem;
+        use upload::UploadError;
         let (status, limit, advice) = match problem {
-            Problem::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, limit, "Send less at a time"),
-            Problem::TooSlow => {
+            UploadError::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, limit, "Send less at a time"),
+            UploadError::TooSlow => {
                 let advice = "Too little of the body arrived in that time: send it without pauses";
                 (StatusCode::REQUEST_TIMEOUT, "stall-timeout", advice)
             }
-            Problem::NoMemory => {
+            UploadError::NoMemory => {
                 let advice = "Send again later, send smaller messages, or raise memory-bytes-max";
                 (StatusCode::SERVICE_UNAVAILABLE, "memory-bytes-max", advice)
             }
-            Problem::Broken => return answer.text(StatusCode::BAD_REQUEST, "The body was cut off.\n"),
+            UploadError::Broken => return answer.text(StatusCode::BAD_REQUEST, "The body was cut off.\n"),
         };
         self.metrics.limit_hit(limit);
-        if problem != Problem::TooLarge {
-            self.input_refusals.log(limit, visit.address);
+        if problem != UploadError::TooLarge {
+            self.input_refusals.log(limit, request_context.address);
         }
         answer.text(status, format!("The limit {limit} was met. {advice}, or raise {limit}.\n"))
     }

@@ -3,12 +3,12 @@
 //! The output of the connection holds the strings of an array frame, each behind a comma; a batch is handed over as
 //! one frame, and settled when the socket has taken the whole of it.
 
-use super::link::Link;
-use super::segments::Segments;
-use super::session::{Close, INTERRUPTED};
-use super::slot::Handed;
-use crate::transport::coalesce::Coalesce;
-use crate::transport::wire::{Farewell, Piece, ReadEnd, Wire};
+use super::receiver_slot::HandedBatch;
+use super::response_chunk::ResponseChunk;
+use super::session::{CloseFrame, INTERRUPTED};
+use super::shared_session::SharedSession;
+use crate::transport::output_buffer::OutputBuffer;
+use crate::transport::wire::{CloseInfo, OutgoingFrame, ReadEnd, Wire};
 use bytes::{Buf, Bytes, BytesMut};
 use std::io;
 use std::sync::Arc;
@@ -26,60 +26,61 @@ const REQUOTED_BYTES_MAX: usize = 64 * 1024;
 
 /// See the module.
 pub(super) struct HttpWire {
-    link: Arc<Link>,
+    link: Arc<SharedSession>,
     /// The transport with which the session began.
     name: &'static str,
     /// How the strings in the output are quoted.
     quoting: Quoting,
-    aloft: Option<Aloft>,
-    farewell: Option<Close>,
+    in_flight: Option<InFlightBatch>,
+    close_info: Option<CloseFrame>,
 }
 
 /// The batch that is on its way.
-struct Aloft {
-    handed: Handed,
-    /// Octets of the output in it, and those that were told to be taken.
+struct InFlightBatch {
+    handed: HandedBatch,
+    /// Bytes of the output in it, and those that were told to be taken.
     octets: usize,
     told: usize,
 }
 
-impl Aloft {
+impl InFlightBatch {
     /// Whether the response ended without having taken all of it.
     fn is_lost(&self) -> bool {
-        self.handed.flight.has_landed() && self.handed.flight.taken() < self.handed.total
+        self.handed.progress.is_complete() && self.handed.progress.taken() < self.handed.total
     }
 }
 
 impl HttpWire {
-    pub(super) fn new(link: Arc<Link>) -> HttpWire {
+    pub(super) fn new(link: Arc<SharedSession>) -> HttpWire {
         let (name, quoting) = (link.transport(), link.quoting());
-        HttpWire { link, name, quoting, aloft: None, farewell: None }
+        HttpWire { link, name, quoting, in_flight: None, close_info: None }
     }
 
     /// Whether a batch is on its way.
-    fn is_aloft(&self) -> bool {
-        self.aloft.as_ref().is_some_and(|aloft| !aloft.handed.flight.has_landed())
+    fn is_in_flight(&self) -> bool {
+        self.in_flight.as_ref().is_some_and(|in_flight| !in_flight.handed.progress.is_complete())
     }
 
     /// What of the batch in flight was taken since the last call; `None` if there is none any more.
     fn poll_landing(&mut self) -> Option<Poll<io::Result<usize>>> {
-        let aloft = self.aloft.as_mut()?;
-        let Handed { flight, head, .. } = &aloft.handed;
-        flight.expect();
+        let in_flight = self.in_flight.as_mut()?;
+        let HandedBatch { progress, head, .. } = &in_flight.handed;
+        progress.expect();
         // In this order: what lands between the two is seen next time.
-        let landed = flight.has_landed();
-        let taken = flight.taken();
-        if aloft.is_lost() {
+        let completed = progress.is_complete();
+        let taken = progress.taken();
+        if in_flight.is_lost() {
             return Some(Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())));
         }
-        let seen = if landed { aloft.octets } else { taken.saturating_sub(*head).min(aloft.octets - 1) };
-        let news = seen.saturating_sub(aloft.told);
-        aloft.told += news;
-        if landed {
-            self.aloft = None;
+        let seen =
+            if completed { in_flight.octets } else { taken.saturating_sub(*head).min(in_flight.octets - 1) };
+        let news = seen.saturating_sub(in_flight.told);
+        in_flight.told += news;
+        if completed {
+            self.in_flight = None;
             self.link.delay(Instant::now());
         }
-        match (news, landed) {
+        match (news, completed) {
             (0, true) => None,
             (0, false) => Some(Poll::Pending),
             _ => Some(Poll::Ready(Ok(news))),
@@ -87,7 +88,7 @@ impl HttpWire {
     }
 
     /// The output in another quoting, for a receiver of another kind than the last.
-    fn requote(&mut self, quoting: Quoting, out: &mut Coalesce) {
+    fn requote(&mut self, quoting: Quoting, out: &mut OutputBuffer) {
         let (from, mark) = (self.quoting, self.quoting.mark().len());
         out.rewrite(|element| {
             let quoted = &element[1 + mark..element.len() - mark];
@@ -127,15 +128,19 @@ impl Wire for HttpWire {
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         // What is on its way is being written, whether or not its response is still the receiver.
-        if self.link.poll_ready(cx).is_ready() || self.is_aloft() { Poll::Ready(()) } else { Poll::Pending }
+        if self.link.poll_ready(cx).is_ready() || self.is_in_flight() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     }
 
     fn deadline(&self) -> Option<Instant> {
         self.link.deadline()
     }
 
-    fn expire(&mut self, now: Instant, _: &mut Coalesce) {
-        if self.is_aloft() {
+    fn expire(&mut self, now: Instant, _: &mut OutputBuffer) {
+        if self.is_in_flight() {
             self.link.delay(now);
         }
         self.link.expire(now);
@@ -144,7 +149,7 @@ impl Wire for HttpWire {
     fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
-        _: &mut Coalesce,
+        _: &mut OutputBuffer,
         sink: &mut dyn FnMut(&[u8]),
     ) -> Poll<Result<usize, ReadEnd>> {
         match self.link.poll_take(cx) {
@@ -154,14 +159,14 @@ impl Wire for HttpWire {
             }
             Poll::Ready(Err(_)) => Poll::Ready(Err(ReadEnd::Closed)),
             // A client that missed something must not go on as if it had not.
-            Poll::Pending if self.aloft.as_ref().is_some_and(Aloft::is_lost) => {
+            Poll::Pending if self.in_flight.as_ref().is_some_and(InFlightBatch::is_lost) => {
                 Poll::Ready(Err(ReadEnd::Failed(io::ErrorKind::BrokenPipe.into())))
             }
             Poll::Pending => Poll::Pending,
         }
     }
 
-    fn wrap(&mut self, piece: Piece<'_>, out: &mut Coalesce) {
+    fn wrap(&mut self, piece: OutgoingFrame<'_>, out: &mut OutputBuffer) {
         if out.pending() == 0 {
             self.quoting = self.link.quoting();
         }
@@ -172,12 +177,12 @@ impl Wire for HttpWire {
             quote(quoting, piece.prefix, out);
         });
         let tail = piece.tail.quoted(quoting);
-        out.chain(&tail.bytes, tail.keeper);
+        out.chain(&tail.bytes, tail.guard);
         out.copy(quoting.mark());
         out.end_frame(piece.mark);
     }
 
-    fn heart_beat(&mut self, out: &mut Coalesce) {
+    fn heart_beat(&mut self, out: &mut OutputBuffer) {
         // What waits is as good a sign of life, and without a receiver heart-beats would only queue.
         if out.pending() == 0 {
             self.quoting = self.link.quoting();
@@ -186,16 +191,16 @@ impl Wire for HttpWire {
         }
     }
 
-    fn tells_shutdown(&self) -> bool {
+    fn reports_shutdown_in_close(&self) -> bool {
         true
     }
 
-    fn farewell(&mut self, farewell: Farewell, _: &mut Coalesce) {
-        self.farewell = Some(Close { code: farewell.code, reason: farewell.reason });
-        self.link.turn_away();
+    fn write_close(&mut self, close_info: CloseInfo, _: &mut OutputBuffer) {
+        self.close_info = Some(CloseFrame { code: close_info.code, reason: close_info.reason });
+        self.link.discard_input();
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut Coalesce) -> Poll<io::Result<usize>> {
+    fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut OutputBuffer) -> Poll<io::Result<usize>> {
         // Registers the task, too.
         let _ = self.link.poll_ready(cx);
         if let Some(landing) = self.poll_landing() {
@@ -219,17 +224,17 @@ impl Wire for HttpWire {
             // The first string needs no comma.
             pieces[1].advance(1);
             pieces.push(end);
-            (Segments::new(pieces), head_octets)
+            (ResponseChunk::new(pieces), head_octets)
         });
         match handed {
             Poll::Ready(Ok(handed)) => {
-                let is_quiet = octets <= QUIET_BYTES_MAX && !out.is_marked() && self.farewell.is_none();
+                let is_quiet = octets <= QUIET_BYTES_MAX && !out.is_marked() && self.close_info.is_none();
                 if is_quiet {
-                    self.aloft = Some(Aloft { handed, octets, told: octets });
+                    self.in_flight = Some(InFlightBatch { handed, octets, told: octets });
                     return Poll::Ready(Ok(octets));
                 }
-                handed.flight.expect();
-                self.aloft = Some(Aloft { handed, octets, told: 0 });
+                handed.progress.expect();
+                self.in_flight = Some(InFlightBatch { handed, octets, told: 0 });
                 // It may have landed before that.
                 self.poll_landing().unwrap_or(Poll::Pending)
             }
@@ -239,7 +244,7 @@ impl Wire for HttpWire {
     }
 
     fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.link.close(self.farewell.unwrap_or(INTERRUPTED), Instant::now());
+        self.link.close(self.close_info.unwrap_or(INTERRUPTED), Instant::now());
         Poll::Ready(Ok(()))
     }
 
@@ -250,10 +255,10 @@ impl Wire for HttpWire {
 
 impl Drop for HttpWire {
     fn drop(&mut self) {
-        if let Some(aloft) = self.aloft.as_ref().filter(|_| self.is_aloft()) {
+        if let Some(in_flight) = self.in_flight.as_ref().filter(|_| self.is_in_flight()) {
             // Whoever does not take a batch would not take a close frame behind it either.
-            aloft.handed.line.cut();
+            in_flight.handed.line.cut();
         }
-        self.link.close(self.farewell.unwrap_or(INTERRUPTED), Instant::now());
+        self.link.close(self.close_info.unwrap_or(INTERRUPTED), Instant::now());
     }
 }

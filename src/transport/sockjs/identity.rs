@@ -2,7 +2,7 @@
 //! chosen by the client, and whoever learns it must not be able to read or write in another's name.
 
 use super::options::Options;
-use crate::transport::visitor::{TOKENS, Trust};
+use crate::transport::peer::{TOKENS, Trust};
 use hyper::HeaderMap;
 use hyper::header::{AUTHORIZATION, COOKIE, HeaderValue};
 use std::borrow::Cow;

@@ -14,35 +14,35 @@
 //!
 //! A session over HTTP is a wire whose reading side is fed by `xhr_send` and `jsonp_send` and whose writing side is
 //! the receiver that is attached. Without a receiver it is not ready, and messages wait where they wait for a slow
-//! WebSocket too: in the outbox, which bounds them.
+//! WebSocket too: in the outbound queue, which bounds them.
 
 mod answer;
 mod endpoints;
 mod http_wire;
 pub(super) mod identity;
-mod link;
 mod options;
 mod receiver;
+mod receiver_slot;
 mod registry;
-mod segments;
+mod response_chunk;
+mod routes;
 pub mod session;
-mod slot;
+mod shared_session;
 mod socket_wire;
 mod statics;
-mod table;
 mod upgrade;
 mod upload;
 
-pub use endpoints::{Endpoints, Visit, is_iframe_page};
+pub use endpoints::{Endpoints, RequestContext, is_iframe_page};
 pub use options::{CLIENT_URL, Options, Transport, Transports};
 pub use receiver::{Body, Receiver};
-pub use segments::Segments;
+pub use response_chunk::ResponseChunk;
+pub use routes::names;
 #[cfg(test)]
 pub(super) use socket_wire::SocketWire;
-pub use table::names;
 
 use super::byte_stream::ByteStream;
-use super::visitor::Visitor;
+use super::peer::Peer;
 use super::websocket::Socket;
 use super::wire::Wire;
 use std::future::Future;
@@ -50,10 +50,10 @@ use std::future::Future;
 /// What runs on the sessions.
 pub trait Application: Send + Sync + 'static {
     /// A session has begun; it is over when `wire` is dropped.
-    fn converse<W: Wire>(&self, wire: W, visitor: Visitor);
+    fn converse<W: Wire>(&self, wire: W, peer: Peer);
 
     /// A WebSocket without SockJS on it has been opened.
-    fn converse_raw<S: ByteStream>(&self, socket: Socket<S>, visitor: Visitor);
+    fn converse_raw<S: ByteStream>(&self, socket: Socket<S>, peer: Peer);
 
     /// Runs a task of the layer's own.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);

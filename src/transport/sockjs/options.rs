@@ -74,7 +74,7 @@ pub struct Options {
     pub heartbeat: Duration,
     /// A session without a receiver is over after this (`sockjs-disconnect-delay`).
     pub disconnect_delay: Duration,
-    /// A streaming response ends behind the frame with which it has so many octets (`sockjs-stream-bytes-max`).
+    /// A streaming response ends behind the frame with which it has so many bytes (`sockjs-stream-bytes-max`).
     pub stream_bytes_max: usize,
     /// Whether an upgrade at the base itself is WebSocket without SockJS.
     pub native: bool,
@@ -88,13 +88,13 @@ pub struct Options {
     pub sessions_max: usize,
     /// Of one address, 0 for no limit of its own (`sockjs-sessions-per-address-max`).
     pub sessions_per_address_max: usize,
-    /// Octets of the body of one sending request (`sockjs-send-bytes-max`).
+    /// Bytes of the body of one sending request (`sockjs-send-bytes-max`).
     pub send_bytes_max: usize,
     /// The same before the client has proved who it is.
     pub untrusted_send_bytes_max: usize,
     /// How long a request's body may make no progress (`stall-timeout`).
     pub body_timeout: Duration,
-    /// Octets of a WebSocket message (`ws-message-bytes-max`).
+    /// Bytes of a WebSocket message (`ws-message-bytes-max`).
     pub ws_message_bytes_max: u64,
     /// Cookies that all requests of a session must have alike (`sockjs-identity-cookies`).
     pub identity_cookies: Vec<String>,

@@ -1,8 +1,8 @@
 //! The body of a response: whole, or a receiver of a SockJS session's messages.
 
-use super::link::Link;
-use super::segments::Segments;
-use crate::transport::line::Attached;
+use super::response_chunk::ResponseChunk;
+use super::shared_session::SharedSession;
+use crate::transport::http_connection::Attached;
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 use std::collections::VecDeque;
@@ -21,7 +21,7 @@ pub enum Body {
 
 /// A response to a receiving request.
 pub struct Receiver {
-    link: Arc<Link>,
+    link: Arc<SharedSession>,
     /// Which of its session's receivers this is; none if it was refused.
     ticket: Option<u64>,
     /// Keeps the connection marked as having a receiver.
@@ -34,15 +34,19 @@ pub struct Receiver {
 
 impl Receiver {
     /// Creates a receiver that sends `script` first. With a ticket, it is attached to its connection.
-    pub(super) fn new(link: Arc<Link>, ticket: Option<(u64, Attached)>, script: VecDeque<Bytes>) -> Receiver {
+    pub(super) fn new(
+        link: Arc<SharedSession>,
+        ticket: Option<(u64, Attached)>,
+        script: VecDeque<Bytes>,
+    ) -> Receiver {
         let (ticket, attached) = ticket.unzip();
         Receiver { link, ticket, attached, script, ended: false }
     }
 
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Segments>> {
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<ResponseChunk>> {
         if let Some(chunk) = self.script.pop_front() {
             self.ended |= self.script.is_empty() && self.ticket.is_none();
-            return Poll::Ready(Some(Segments::from(chunk)));
+            return Poll::Ready(Some(ResponseChunk::from(chunk)));
         }
         let Some(ticket) = self.ticket.filter(|_| !self.ended) else { return Poll::Ready(None) };
         let (chunk, last) = match self.link.poll_chunk(ticket, cx) {
@@ -79,15 +83,15 @@ impl From<String> for Body {
 }
 
 impl hyper::body::Body for Body {
-    type Data = Segments;
+    type Data = ResponseChunk;
     type Error = Infallible;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Segments>, Infallible>>> {
+    ) -> Poll<Option<Result<Frame<ResponseChunk>, Infallible>>> {
         let chunk = match self.get_mut() {
-            Body::Whole(whole) => Poll::Ready(whole.take().map(Segments::from)),
+            Body::Whole(whole) => Poll::Ready(whole.take().map(ResponseChunk::from)),
             Body::Receiver(receiver) => receiver.poll_chunk(cx),
         };
         chunk.map(|chunk| chunk.map(|chunk| Ok(Frame::data(chunk))))

@@ -26,7 +26,7 @@ pub struct Delays {
 
 /// The last words of a session: code and reason of its close frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Close {
+pub struct CloseFrame {
     /// The code.
     pub code: u16,
     /// The reason.
@@ -34,9 +34,9 @@ pub struct Close {
 }
 
 /// What a second receiver is told.
-pub const ANOTHER: Close = Close { code: 2010, reason: "Another connection still open" };
+pub const ANOTHER: CloseFrame = CloseFrame { code: 2010, reason: "Another connection still open" };
 /// What a client is told whose session ended without a word of the application.
-pub const INTERRUPTED: Close = Close { code: 1002, reason: "Connection interrupted" };
+pub const INTERRUPTED: CloseFrame = CloseFrame { code: 1002, reason: "Connection interrupted" };
 
 /// What a new receiver is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ pub enum Attached {
     /// The receiver of the session from now on.
     Next,
     /// Not a receiver: it is sent this close frame and ends.
-    Refused(Close),
+    Refused(CloseFrame),
 }
 
 /// How a receiver ends.
@@ -72,7 +72,7 @@ enum State {
     New,
     Attached { wrote_at: Instant },
     Waiting { since: Instant },
-    Closing { close: Close, since: Instant },
+    Closing { close: CloseFrame, since: Instant },
     Gone,
 }
 
@@ -84,11 +84,11 @@ pub struct Session {
 }
 
 /// An application that sends something as often needs no heart-beats of SockJS's.
-const BEATS_ENOUGH: Duration = Duration::from_secs(25);
+const HEARTBEAT_INTERVAL_MAX: Duration = Duration::from_secs(25);
 
 /// Whether the application's own heart-beats are.
-pub fn are_enough(beats: Option<Duration>) -> bool {
-    beats.is_some_and(|every| every <= BEATS_ENOUGH)
+pub fn replaces_heartbeats(beats: Option<Duration>) -> bool {
+    beats.is_some_and(|every| every <= HEARTBEAT_INTERVAL_MAX)
 }
 
 impl Session {
@@ -114,12 +114,12 @@ impl Session {
     }
 
     /// From now on the application has its own.
-    pub fn leave_heartbeats_out(&mut self) {
+    pub fn disable_heartbeats(&mut self) {
         self.delays.heartbeat = Duration::ZERO;
     }
 
     /// The receiver was sent something.
-    pub fn wrote(&mut self, now: Instant) {
+    pub fn note_output(&mut self, now: Instant) {
         if let State::Attached { wrote_at } = &mut self.state {
             *wrote_at = now;
         }
@@ -144,7 +144,7 @@ impl Session {
 
     /// The application ends the session; only the first call counts. Whether there is a receiver to be told, which
     /// is none any more then.
-    pub fn close(&mut self, close: Close, now: Instant) -> bool {
+    pub fn close(&mut self, close: CloseFrame, now: Instant) -> bool {
         let had_receiver = self.is_attached();
         if self.is_live() {
             self.state = State::Closing { close, since: now };
@@ -196,7 +196,7 @@ mod tests {
     use proptest::prelude::*;
 
     const DELAYS: Delays = Delays { heartbeat: Duration::from_secs(25), disconnect: Duration::from_secs(5) };
-    const GO_AWAY: Close = Close { code: 3000, reason: "Go away!" };
+    const GO_AWAY: CloseFrame = CloseFrame { code: 3000, reason: "Go away!" };
 
     fn seconds(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
@@ -226,7 +226,7 @@ mod tests {
     fn a_heart_beat_is_due_after_25_s_in_which_nothing_was_written() {
         let (mut session, now) = begun();
         session.attach(now);
-        session.wrote(now + seconds(10));
+        session.note_output(now + seconds(10));
         assert_eq!(session.deadline(), Some(now + seconds(35)));
         assert_eq!(session.expire(now + seconds(34)), None);
         assert_eq!(session.expire(now + seconds(35)), Some(Due::Heartbeat));
@@ -301,7 +301,7 @@ mod tests {
         session.attach(now);
         session.close(GO_AWAY, now);
         session.detach(Detached::Aborted, now);
-        session.wrote(now);
+        session.note_output(now);
         assert_eq!(session.attach(now), Attached::Refused(GO_AWAY));
         session.expire(now + seconds(5));
         assert!(!session.close(ANOTHER, now) && session.is_gone());
@@ -347,7 +347,7 @@ mod tests {
                             (closed, receiver, alone_since) = (true, false, Some(now));
                         }
                     }
-                    _ => session.wrote(now),
+                    _ => session.note_output(now),
                 }
                 prop_assert_eq!(session.is_attached(), receiver);
                 prop_assert_eq!(session.is_gone(), gone);

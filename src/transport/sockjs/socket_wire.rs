@@ -1,10 +1,10 @@
 //! The wire of a SockJS session over WebSocket: its life is that of the socket, and every frame is a text message.
 
-use super::session::are_enough;
+use super::session::replaces_heartbeats;
 use crate::transport::byte_stream::ByteStream;
-use crate::transport::coalesce::Coalesce;
+use crate::transport::output_buffer::OutputBuffer;
 use crate::transport::websocket::{Data, Socket, Violation, message};
-use crate::transport::wire::{Farewell, Piece, ReadEnd, Wire};
+use crate::transport::wire::{CloseInfo, OutgoingFrame, ReadEnd, Wire};
 use crate::work;
 use bytes::BytesMut;
 use std::io;
@@ -16,7 +16,7 @@ use stompbox_frames::websocket::{Opcode, head};
 /// What a client is told that sends what is no JSON; without a SockJS close frame.
 const BROKEN: Violation = Violation { code: 3000, reason: "Broken framing." };
 /// How the socket ends when the application has said its last words in a SockJS close frame.
-const NORMAL: Farewell = Farewell { code: 1000, reason: "Normal closure" };
+const NORMAL: CloseInfo = CloseInfo { code: 1000, reason: "Normal closure" };
 const QUOTING: Quoting = Quoting::Plain;
 
 /// See the module.
@@ -26,7 +26,7 @@ pub(in crate::transport) struct SocketWire<S> {
     message: Vec<u8>,
     heartbeat: Duration,
     wrote_at: Instant,
-    /// Octets of a message from a client that has proved who it is.
+    /// Bytes of a message from a client that has proved who it is.
     message_bytes_max: u64,
 }
 
@@ -59,7 +59,7 @@ fn take(whole: &mut Vec<u8>, data: Data<'_>, sink: &mut dyn FnMut(&[u8])) -> Res
     Ok(())
 }
 
-fn text(frame: &Frame<'_>, out: &mut Coalesce) {
+fn text(frame: &Frame<'_>, out: &mut OutputBuffer) {
     let mut whole = BytesMut::new();
     frame.write(QUOTING, &mut whole);
     message(Opcode::Text, &whole, out);
@@ -74,12 +74,12 @@ impl<S: ByteStream> Wire for SocketWire<S> {
         false
     }
 
-    fn open(&mut self, out: &mut Coalesce) {
+    fn open(&mut self, out: &mut OutputBuffer) {
         text(&Frame::Open, out);
     }
 
     fn trust(&mut self, beats: Option<Duration>) {
-        if are_enough(beats) {
+        if replaces_heartbeats(beats) {
             self.heartbeat = Duration::ZERO;
         }
         self.socket.set_message_bytes_max(self.message_bytes_max);
@@ -97,7 +97,7 @@ impl<S: ByteStream> Wire for SocketWire<S> {
         (!self.heartbeat.is_zero()).then(|| self.wrote_at + self.heartbeat)
     }
 
-    fn expire(&mut self, now: Instant, out: &mut Coalesce) {
+    fn expire(&mut self, now: Instant, out: &mut OutputBuffer) {
         self.wrote_at = now;
         // What waits is as good a sign of life.
         if out.pending() == 0 {
@@ -108,14 +108,14 @@ impl<S: ByteStream> Wire for SocketWire<S> {
     fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
-        out: &mut Coalesce,
+        out: &mut OutputBuffer,
         sink: &mut dyn FnMut(&[u8]),
     ) -> Poll<Result<usize, ReadEnd>> {
         let SocketWire { socket, message, .. } = self;
         socket.poll_read(cx, out, |data| take(message, data, sink))
     }
 
-    fn wrap(&mut self, piece: Piece<'_>, out: &mut Coalesce) {
+    fn wrap(&mut self, piece: OutgoingFrame<'_>, out: &mut OutputBuffer) {
         let tail = piece.tail.quoted(QUOTING);
         out.encode(|out| {
             let mut prefix = BytesMut::with_capacity(piece.prefix.len() + 16);
@@ -130,29 +130,29 @@ impl<S: ByteStream> Wire for SocketWire<S> {
             out.extend_from_slice(QUOTING.mark());
             out.extend_from_slice(&prefix);
         });
-        out.chain(&tail.bytes, tail.keeper);
+        out.chain(&tail.bytes, tail.guard);
         out.copy(QUOTING.mark());
         out.copy(ARRAY_CLOSE);
         out.end_frame(piece.mark);
     }
 
-    fn heart_beat(&mut self, out: &mut Coalesce) {
+    fn heart_beat(&mut self, out: &mut OutputBuffer) {
         message(Opcode::Text, b"a[\"\\n\"]", out);
     }
 
-    fn tells_shutdown(&self) -> bool {
+    fn reports_shutdown_in_close(&self) -> bool {
         true
     }
 
-    fn farewell(&mut self, farewell: Farewell, out: &mut Coalesce) {
+    fn write_close(&mut self, close_info: CloseInfo, out: &mut OutputBuffer) {
         if self.socket.has_ended() {
-            return self.socket.farewell(NORMAL, out);
+            return self.socket.write_close(NORMAL, out);
         }
-        text(&Frame::Close { code: farewell.code, reason: farewell.reason }, out);
-        self.socket.farewell(NORMAL, out);
+        text(&Frame::Close { code: close_info.code, reason: close_info.reason }, out);
+        self.socket.write_close(NORMAL, out);
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut Coalesce) -> Poll<io::Result<usize>> {
+    fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut OutputBuffer) -> Poll<io::Result<usize>> {
         let written = self.socket.poll_write(cx, out);
         if written.is_ready() {
             self.wrote_at = Instant::now();

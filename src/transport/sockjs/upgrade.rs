@@ -2,12 +2,12 @@
 
 use super::Application;
 use super::answer::Answer;
-use super::endpoints::{Endpoints, Visit};
+use super::endpoints::{Endpoints, RequestContext};
 use super::receiver::Body;
 use super::socket_wire::SocketWire;
+use crate::transport::http_connection::NoPermit;
 use crate::transport::http_socket::HttpSocket;
-use crate::transport::line::NoSeat;
-use crate::transport::visitor::Visitor;
+use crate::transport::peer::Peer;
 use crate::transport::websocket::{PROXY_REMEDY, Socket, accept};
 use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
@@ -17,20 +17,28 @@ use tokio::net::TcpStream;
 
 impl<A: Application> Endpoints<A> {
     /// A WebSocket with SockJS on it.
-    pub(super) fn upgrade(&self, request: Request<Incoming>, visit: &Visit) -> Response<Body> {
+    pub(super) fn upgrade(
+        &self,
+        request: Request<Incoming>,
+        request_context: &RequestContext,
+    ) -> Response<Body> {
         let options = self.options.clone();
         let untrusted = options.untrusted_send_bytes_max as u64;
-        self.hand_off(request, visit, untrusted, move |application, socket, visitor| {
+        self.hand_off(request, request_context, untrusted, move |application, socket, peer| {
             let wire = SocketWire::new(socket, options.heartbeat, options.ws_message_bytes_max);
-            application.converse(wire, visitor);
+            application.converse(wire, peer);
         })
     }
 
     /// A WebSocket with nothing else on it.
-    pub(super) fn upgrade_raw(&self, request: Request<Incoming>, visit: &Visit) -> Response<Body> {
+    pub(super) fn upgrade_raw(
+        &self,
+        request: Request<Incoming>,
+        request_context: &RequestContext,
+    ) -> Response<Body> {
         let message_bytes_max = self.options.ws_message_bytes_max;
-        self.hand_off(request, visit, message_bytes_max, |application, socket, visitor| {
-            application.converse_raw(socket, visitor);
+        self.hand_off(request, request_context, message_bytes_max, |application, socket, peer| {
+            application.converse_raw(socket, peer);
         })
     }
 
@@ -38,16 +46,16 @@ impl<A: Application> Endpoints<A> {
     fn hand_off(
         &self,
         mut request: Request<Incoming>,
-        visit: &Visit,
+        request_context: &RequestContext,
         message_bytes_max: u64,
-        begin: impl FnOnce(&A, Socket<TcpStream>, Visitor) + Send + 'static,
+        begin: impl FnOnce(&A, Socket<TcpStream>, Peer) + Send + 'static,
     ) -> Response<Body> {
         let handshake = accept(&request);
         if let Some(removed) = handshake.removed
-            && let Some(others) = self.mangled.due(Instant::now())
+            && let Some(others) = self.mangled_handshakes.due(Instant::now())
         {
             tracing::warn!(
-                address = %visit.address,
+                address = %request_context.address,
                 others,
                 "refused a WebSocket handshake {removed}: a proxy has changed it. {PROXY_REMEDY}"
             );
@@ -55,13 +63,15 @@ impl<A: Application> Endpoints<A> {
         if !handshake.accepted {
             return handshake.response.map(Body::from);
         }
-        let seat = match visit.line.take_seat(visit.address) {
-            Ok(seat) => seat,
-            Err(NoSeat::Full(limit)) => return self.full(Answer::to(request.headers()), limit, visit),
+        let permit = match request_context.line.take_permit(request_context.address) {
+            Ok(permit) => permit,
+            Err(NoPermit::Full(limit)) => {
+                return self.full(Answer::to(request.headers()), limit, request_context);
+            }
             // One connection is upgraded once.
-            Err(NoSeat::Taken) => return Answer::to(request.headers()).empty(StatusCode::CONFLICT),
+            Err(NoPermit::Taken) => return Answer::to(request.headers()).empty(StatusCode::CONFLICT),
         };
-        let visitor = self.visitor(seat, &request, visit);
+        let peer = self.peer(permit, &request, request_context);
         let upgrade = hyper::upgrade::on(&mut request);
         let application = self.application.clone();
         self.application.spawn(async move {
@@ -74,7 +84,7 @@ impl<A: Application> Endpoints<A> {
                     let (stream, ahead) = parts.io.into_inner().into_parts();
                     let read = [parts.read_buf, ahead].concat().into();
                     let socket = Socket::new(stream, read, message_bytes_max);
-                    begin(&application, socket, visitor);
+                    begin(&application, socket, peer);
                 }
                 Err(_) => tracing::error!("an upgraded connection is not the socket that was accepted"),
             }

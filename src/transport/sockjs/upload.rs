@@ -50,8 +50,8 @@ impl Upload {
 
 /// Why there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Problem {
-    /// More octets than allowed.
+pub(super) enum UploadError {
+    /// More bytes than allowed.
     TooLarge,
     /// No progress for too long.
     TooSlow,
@@ -71,10 +71,10 @@ pub(super) async fn read(
     bytes_max: usize,
     patience: Duration,
     share: &Arc<InputShare>,
-) -> Result<Upload, Problem> {
+) -> Result<Upload, UploadError> {
     let announced = incoming.size_hint().lower();
     if announced > bytes_max as u64 {
-        return Err(Problem::TooLarge);
+        return Err(UploadError::TooLarge);
     }
     let mut input = share.input(0);
     // Not what is announced: whoever announces much and sends nothing costs nothing.
@@ -83,21 +83,21 @@ pub(super) async fn read(
     loop {
         let frame = tokio::select! {
             biased;
-            () = input.dropped() => return Err(Problem::NoMemory),
+            () = input.dropped() => return Err(UploadError::NoMemory),
             frame = tokio::time::timeout_at(progress_at + patience, incoming.frame()) => frame,
         };
         let frame = match frame {
-            Err(_) => return Err(Problem::TooSlow),
+            Err(_) => return Err(UploadError::TooSlow),
             Ok(None) => {
                 input.finish();
                 return Ok(Upload { body, _input: input });
             }
-            Ok(Some(Err(_))) => return Err(Problem::Broken),
+            Ok(Some(Err(_))) => return Err(UploadError::Broken),
             Ok(Some(Ok(frame))) => frame,
         };
         let Ok(mut data) = frame.into_data() else { continue };
         if data.remaining() > bytes_max - body.len() {
-            return Err(Problem::TooLarge);
+            return Err(UploadError::TooLarge);
         }
         let (bytes, now) = (body.len() + data.remaining(), Instant::now());
         if bytes >= progress_bytes + HELD_BYTES_MIN {
@@ -116,16 +116,16 @@ pub(super) async fn read(
 }
 
 /// Charges the input, of which `bytes` bytes are held. If there may be memory for it later, waits until then.
-async fn admit(input: &mut Input, bytes: usize) -> Result<(), Problem> {
+async fn admit(input: &mut Input, bytes: usize) -> Result<(), UploadError> {
     loop {
         let at = match input.grow(bytes, Instant::now().into_std()) {
             Growth::Admitted => return Ok(()),
             Growth::Later(at) => at,
-            Growth::Refused => return Err(Problem::NoMemory),
+            Growth::Refused => return Err(UploadError::NoMemory),
         };
         tokio::select! {
             biased;
-            () = input.dropped() => return Err(Problem::NoMemory),
+            () = input.dropped() => return Err(UploadError::NoMemory),
             () = tokio::time::sleep_until(Instant::from_std(at)) => {}
         }
     }
@@ -162,10 +162,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_body_that_arrives_byte_by_byte_is_too_slow_even_after_a_large_part() {
         let dripping = slow(1, Duration::from_secs(8), usize::MAX);
-        assert_eq!(read_slow(dripping).await, (Err(Problem::TooSlow), 10));
+        assert_eq!(read_slow(dripping).await, (Err(UploadError::TooSlow), 10));
         let first = StreamBody::new(stream::iter([Ok(Frame::data(Bytes::from(vec![b'x'; 1 << 20])))]));
         let body = BodyStream::new(first).chain(BodyStream::new(slow(1, Duration::from_secs(8), usize::MAX)));
-        assert_eq!(read_slow(StreamBody::new(body)).await, (Err(Problem::TooSlow), 10));
+        assert_eq!(read_slow(StreamBody::new(body)).await, (Err(UploadError::TooSlow), 10));
     }
 
     #[tokio::test(start_paused = true)]
@@ -177,7 +177,9 @@ mod tests {
     }
 
     /// Returns the size of the body or the problem, and the seconds that reading took.
-    async fn read_slow(body: impl Body<Data = Bytes, Error = Infallible>) -> (Result<usize, Problem>, u64) {
+    async fn read_slow(
+        body: impl Body<Data = Bytes, Error = Infallible>,
+    ) -> (Result<usize, UploadError>, u64) {
         let began = Instant::now();
         let read = read(Box::pin(body), 2 << 20, PATIENCE, &share()).await;
         (read.map(|upload| upload.body.len()), began.elapsed().as_secs())
@@ -193,7 +195,7 @@ mod tests {
             read(&mut stalled, 1 << 20, PATIENCE, &share),
             read(&mut newcomer, 1 << 20, PATIENCE, &share),
         );
-        assert_eq!(stalled.map(|upload| upload.body.len()), Err(Problem::NoMemory));
+        assert_eq!(stalled.map(|upload| upload.body.len()), Err(UploadError::NoMemory));
         assert_eq!(newcomer.map(|upload| upload.body.len()), Ok(20_000));
     }
 

@@ -1,10 +1,10 @@
 //! COMMITs that take several polls: the work of each poll, the order of messages, and the end of the connection.
 
 use super::*;
-use crate::broker::{Subscriber, Subscription, Terms};
+use crate::broker::{ConsumerOptions, Subscriber, Subscription};
 use crate::destination::Selector;
-use crate::outbox::Outbox;
-use crate::transport::share::{PUSHES_MAX, Quantum};
+use crate::outbound_queue::OutboundQueue;
+use crate::transport::poll_budget::{PUSHES_MAX, PollBudget};
 use crate::users::permissions::{Preset, Rule};
 use std::sync::atomic::AtomicBool;
 use std::task::Waker;
@@ -67,13 +67,13 @@ pub(super) struct Client {
 
 impl Client {
     /// Signs alice in.
-    pub(super) async fn connect(hub: &Arc<Hub>, headers: &str) -> Client {
+    pub(super) async fn connect(context: &Arc<ConnectionContext>, headers: &str) -> Client {
         let (stream, other) = tokio::io::duplex(PIPE_BYTES);
         let is_reset = Arc::new(AtomicBool::new(false));
         let socket = Socket { stream: other, is_reset: is_reset.clone() };
-        let seat = hub.seat(IpAddr::V4(Ipv4Addr::LOCALHOST)).expect("there is room");
+        let permit = context.admit(IpAddr::V4(Ipv4Addr::LOCALHOST)).expect("there is room");
         let wire = TcpWire::new(socket, false);
-        let connection = Box::pin(drive::serve(hub.clone(), wire, Visitor::stranger(seat)));
+        let connection = Box::pin(connection::serve(context.clone(), wire, Peer::unauthenticated(permit)));
         let mut client =
             Client { connection: Some(connection), stream: Some(stream), is_reset, text: String::new() };
         client.send(&connect().replace("\n\n", &format!("\n{headers}\n"))).await;
@@ -129,11 +129,11 @@ impl Client {
     }
 
     /// Polls until a COMMIT is partly applied.
-    async fn until_half_applied(&mut self, hub: &Hub) {
-        while hub.metrics.messages_published.get() == 0 {
+    async fn until_half_applied(&mut self, context: &ConnectionContext) {
+        while context.metrics.messages_published.get() == 0 {
             assert!(self.poll().await.1.is_pending());
         }
-        assert!(hub.metrics.messages_published.get() < SENDS as u64, "the COMMIT was done in one poll");
+        assert!(context.metrics.messages_published.get() < SENDS as u64, "the COMMIT was done in one poll");
     }
 
     /// Polls until the task is over.
@@ -156,28 +156,30 @@ async fn poll_all(stream: &mut DuplexStream, mut octets: &[u8]) {
     }
 }
 
-/// A subscriber with an outbox of its own, which the test drains.
+/// A subscriber with an outbound queue of its own, which the test drains.
 struct Reader {
-    outbox: Arc<Outbox>,
+    outbound_queue: Arc<OutboundQueue>,
     _subscription: Subscription,
 }
 
 impl Reader {
-    fn subscribe(hub: &Hub, topic: &str) -> Reader {
+    fn subscribe(context: &ConnectionContext, topic: &str) -> Reader {
         let now = Instant::now();
-        let outbox = Outbox::new(hub.outbox, &hub.budget, hub.metrics.clone(), now);
-        let subscriber = Subscriber { outbox: outbox.clone(), key: 1 };
-        let terms = Terms { prefetch: 1, prefetch_bytes: 1, text_only: false, presence_names: false };
+        let outbound_queue =
+            OutboundQueue::new(context.outbound_queue, &context.budget, context.metrics.clone(), now);
+        let subscriber = Subscriber { outbound_queue: outbound_queue.clone(), key: 1 };
+        let terms =
+            ConsumerOptions { prefetch: 1, prefetch_bytes: 1, text_only: false, presence_names: false };
         let selector = Selector::parse(topic, usize::MAX).expect("a topic");
-        let subscription = hub.broker.subscribe(&selector, subscriber, terms, now).expect("room");
-        Reader { outbox, _subscription: subscription }
+        let subscription = context.broker.subscribe(&selector, subscriber, terms, now).expect("room");
+        Reader { outbound_queue, _subscription: subscription }
     }
 
     /// The bodies of what has come since the last call.
     fn bodies(&self) -> Vec<String> {
         let mut batch = Vec::new();
         let mut cx = Context::from_waker(Waker::noop());
-        let _ = self.outbox.poll_take(&mut cx, &mut batch, usize::MAX, Instant::now());
+        let _ = self.outbound_queue.poll_take(&mut cx, &mut batch, usize::MAX, Instant::now());
         batch.iter().map(|one| String::from_utf8_lossy(one.message.body()).into_owned()).collect()
     }
 }
@@ -206,8 +208,8 @@ fn odd_numbers() -> Vec<String> {
 #[tokio::test]
 async fn cumulative_acks_of_one_commit_settle_each_delivery_once_in_several_polls() {
     const MESSAGES: usize = 4000;
-    let hub = hub();
-    let mut client = Client::connect(&hub, "").await;
+    let context = context();
+    let mut client = Client::connect(&context, "").await;
     let sends: String = (0..MESSAGES).map(|n| format!("SEND\ndestination:/queue/q\n\n{n}\0")).collect();
     client.send(&sends).await;
     client.send("SUBSCRIBE\nid:1\ndestination:/queue/q\nack:client\nprefetch-count:10000\n\n\0").await;
@@ -220,7 +222,7 @@ async fn cumulative_acks_of_one_commit_settle_each_delivery_once_in_several_poll
     let reserved: u64 = client.until("receipt-id:parked").await.iter().sum();
     client.send(COMMIT).await;
     let done = client.until("receipt-id:committed").await;
-    assert_eq!(hub.metrics.queue_messages.get(), 0);
+    assert_eq!(context.metrics.queue_messages.get(), 0);
     let (most, sum) = (done.iter().max().copied().unwrap_or_default(), done.iter().sum::<u64>());
     // The session collects the deliveries of all steps at once.
     let step = 3 * MESSAGES as u64 / 2;
@@ -232,9 +234,9 @@ async fn cumulative_acks_of_one_commit_settle_each_delivery_once_in_several_poll
 #[tokio::test]
 async fn a_poll_of_a_commit_to_many_readers_pushes_a_bounded_number_of_messages() {
     const READERS: usize = 700;
-    let hub = hub();
-    let readers: Vec<Reader> = (0..READERS).map(|_| Reader::subscribe(&hub, "/topic/t")).collect();
-    let mut client = Client::connect(&hub, "").await;
+    let context = context();
+    let readers: Vec<Reader> = (0..READERS).map(|_| Reader::subscribe(&context, "/topic/t")).collect();
+    let mut client = Client::connect(&context, "").await;
     client.send(&transaction((0..200).map(|n| send("/topic/t", n)))).await;
     client.send(COMMIT).await;
     let mut bodies = vec![Vec::new(); READERS];
@@ -254,15 +256,15 @@ async fn a_poll_of_a_commit_to_many_readers_pushes_a_bounded_number_of_messages(
 
 #[tokio::test]
 async fn no_other_frame_of_the_connection_is_handled_before_the_receipt_of_a_commit() {
-    let hub = hub();
-    let reader = Reader::subscribe(&hub, "/topic/t");
-    let mut client = Client::connect(&hub, "").await;
+    let context = context();
+    let reader = Reader::subscribe(&context, "/topic/t");
+    let mut client = Client::connect(&context, "").await;
     client.send("SUBSCRIBE\nid:1\ndestination:/user/queue/x\n\n\0").await;
     let sends = (0..SENDS).map(|n| send(if n % 2 == 0 { "/user/alice/queue/x" } else { "/topic/t" }, n));
     client.send(&transaction(sends)).await;
     client.send(COMMIT).await;
     client.send("SEND\ndestination:/topic/t\nreceipt:behind\n\nbehind\0").await;
-    client.until_half_applied(&hub).await;
+    client.until_half_applied(&context).await;
     client.until("receipt-id:committed").await;
     assert!(client.text.contains(&format!("receipt-id:committed\ndelivered-sessions:{}\n", SENDS / 2)));
     client.until("receipt-id:behind").await;
@@ -287,17 +289,17 @@ enum End {
 }
 
 /// Changes the rules so that no client may subscribe to `destination`.
-fn deny(hub: &Hub, destination: &str) {
+fn deny(context: &ConnectionContext, destination: &str) {
     let rule = Rule::parse(&format!("deny subscribe anyone {destination}")).expect("a rule");
-    hub.permit(Permissions::new(Preset::Open, vec![rule], Vec::new()));
+    context.permit(Permissions::new(Preset::Open, vec![rule], Vec::new()));
 }
 
-fn end(hub: &Arc<Hub>, client: &mut Client, end: End) {
+fn end(context: &Arc<ConnectionContext>, client: &mut Client, end: End) {
     match end {
         End::Closed => drop(client.stream.take()),
         End::Reset => client.is_reset.store(true, Relaxed),
-        End::Shutdown => hub.stop(Instant::now() + Duration::from_secs(3600)),
-        End::Denied => deny(hub, "/topic/own"),
+        End::Shutdown => context.stop(Instant::now() + Duration::from_secs(3600)),
+        End::Denied => deny(context, "/topic/own"),
         End::TaskDropped => drop(client.connection.take()),
     }
 }
@@ -305,42 +307,46 @@ fn end(hub: &Arc<Hub>, client: &mut Client, end: End) {
 #[tokio::test]
 async fn a_commit_that_has_begun_is_applied_as_a_whole_and_once_however_the_connection_ends() {
     for how in [End::Closed, End::Reset, End::Shutdown, End::Denied, End::TaskDropped] {
-        let hub = hub();
-        let reader = Reader::subscribe(&hub, "/topic/t");
-        let mut client = Client::connect(&hub, "").await;
+        let context = context();
+        let reader = Reader::subscribe(&context, "/topic/t");
+        let mut client = Client::connect(&context, "").await;
         client.send("SUBSCRIBE\nid:own\ndestination:/topic/own\n\n\0").await;
         client.send(&large_transaction()).await;
         client.send(COMMIT).await;
-        client.until_half_applied(&hub).await;
-        end(&hub, &mut client, how);
+        client.until_half_applied(&context).await;
+        end(&context, &mut client, how);
         client.until_over().await;
-        assert_eq!(hub.metrics.messages_published.get(), SENDS as u64, "{how:?}");
-        assert_eq!(hub.metrics.queue_messages.get(), SENDS as i64 / 2, "{how:?}");
+        assert_eq!(context.metrics.messages_published.get(), SENDS as u64, "{how:?}");
+        assert_eq!(context.metrics.queue_messages.get(), SENDS as i64 / 2, "{how:?}");
         assert_eq!(reader.bodies(), odd_numbers(), "{how:?}");
-        assert_eq!((hub.metrics.transactions.get(), hub.metrics.subscriptions.get()), (0, 1), "{how:?}");
+        assert_eq!(
+            (context.metrics.transactions.get(), context.metrics.subscriptions.get()),
+            (0, 1),
+            "{how:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn a_commit_settles_deliveries_of_a_subscription_that_a_new_rule_ends_meanwhile() {
-    let hub = hub();
-    let mut client = Client::connect(&hub, "soft-errors:true\n").await;
+    let context = context();
+    let mut client = Client::connect(&context, "soft-errors:true\n").await;
     client.send("SEND\ndestination:/queue/jobs\n\nfirst\0SEND\ndestination:/queue/jobs\n\nsecond\0").await;
     client.send("SUBSCRIBE\nid:1\ndestination:/queue/jobs\nack:client-individual\n\n\0").await;
     client.until("\n\nsecond\0").await;
     let ack = client.text.lines().find_map(|line| line.strip_prefix("ack:")).expect("a delivery").to_owned();
     client.send(&transaction((0..SENDS).map(|n| send("/topic/t", n)))).await;
     client.send(&format!("ACK\nid:{ack}\ntransaction:t\n\n\0{COMMIT}")).await;
-    client.until_half_applied(&hub).await;
-    while hub.metrics.messages_published.get() < 3 {
+    client.until_half_applied(&context).await;
+    while context.metrics.messages_published.get() < 3 {
         assert!(client.poll().await.1.is_pending());
     }
-    deny(&hub, "/queue/jobs");
+    deny(&context, "/queue/jobs");
     assert!(client.poll().await.1.is_pending());
-    assert_eq!(hub.metrics.queue_messages.get(), 2, "the COMMIT is not done");
+    assert_eq!(context.metrics.queue_messages.get(), 2, "the COMMIT is not done");
     client.until("receipt-id:committed").await;
-    assert_eq!((hub.metrics.queue_messages.get(), hub.metrics.subscriptions.get()), (1, 0));
-    deny(&hub, "/queue/others");
+    assert_eq!((context.metrics.queue_messages.get(), context.metrics.subscriptions.get()), (1, 0));
+    deny(&context, "/queue/others");
     let before = client.text.len();
     client.send("SUBSCRIBE\nid:2\ndestination:/queue/jobs\nreceipt:again\n\n\0").await;
     client.until("redelivered:true").await;
@@ -352,9 +358,9 @@ async fn a_commit_settles_deliveries_of_a_subscription_that_a_new_rule_ends_mean
 async fn a_commit_that_is_refused_after_several_polls_has_applied_nothing() {
     let mut config = config();
     config.broker.queue_messages_max = SENDS / 2 - 1;
-    let hub = hub_of(config);
-    let reader = Reader::subscribe(&hub, "/topic/t");
-    let mut client = Client::connect(&hub, "soft-errors:true\n").await;
+    let context = hub_of(config);
+    let reader = Reader::subscribe(&context, "/topic/t");
+    let mut client = Client::connect(&context, "soft-errors:true\n").await;
     client.send("SUBSCRIBE\nid:1\ndestination:/user/queue/errors\n\n\0").await;
     client.send(&large_transaction()).await;
     client.send("BEGIN\ntransaction:u\nreceipt:parked\n\n\0").await;
@@ -363,31 +369,31 @@ async fn a_commit_that_is_refused_after_several_polls_has_applied_nothing() {
     let polls = client.until("queue-messages-max").await;
     assert!(polls.len() > 2, "it was refused after {} polls", polls.len());
     assert!(reader.bodies().is_empty());
-    assert_eq!(hub.metrics.messages_published.get(), 1, "the report of the refusal");
-    assert_eq!(hub.metrics.queue_messages.get(), 0);
+    assert_eq!(context.metrics.messages_published.get(), 1, "the report of the refusal");
+    assert_eq!(context.metrics.queue_messages.get(), 0);
     assert!(!client.text.contains("RECEIPT\nreceipt-id:committed"));
     client.send("SEND\ndestination:/topic/t\nreceipt:next\n\nnext\0").await;
     client.until("receipt-id:next").await;
-    assert_eq!(hub.broker.stats().queues, 0, "no room is promised any more");
+    assert_eq!(context.broker.stats().queues, 0, "no room is promised any more");
     assert_eq!(reader.bodies(), ["next"]);
 }
 
 #[tokio::test]
 async fn a_commit_waits_for_a_receiver_that_is_behind() {
     let mut config = config();
-    config.outbox.burst_patience = Duration::from_secs(3600);
+    config.outbound_queue.slow_consumer_grace = Duration::from_secs(3600);
     config.session.transaction_bytes_max = 64 << 20;
-    let hub = hub_of(config);
-    let reader = Reader::subscribe(&hub, "/topic/t");
-    let mut client = Client::connect(&hub, "").await;
+    let context = hub_of(config);
+    let reader = Reader::subscribe(&context, "/topic/t");
+    let mut client = Client::connect(&context, "").await;
     let large = "x".repeat(100_000);
     client.send(&transaction((0..100).map(|n| send("/topic/t", format!("{n} {large}"))))).await;
     client.send(COMMIT).await;
     let (mut bodies, mut waited) = (Vec::new(), 0);
     while !client.text.contains("receipt-id:committed") {
-        let before = hub.metrics.messages_published.get();
+        let before = context.metrics.messages_published.get();
         assert!(client.poll().await.1.is_pending());
-        if before > 0 && hub.metrics.messages_published.get() == before {
+        if before > 0 && context.metrics.messages_published.get() == before {
             waited += 1;
             let new = reader.bodies();
             assert!(new.len() <= 22, "half of outbox-bytes-max and one more: {}", new.len());
@@ -402,25 +408,29 @@ async fn a_commit_waits_for_a_receiver_that_is_behind() {
 
 #[tokio::test]
 async fn a_commit_that_is_completed_after_its_client_left_releases_its_reservation() {
-    let hub = hub();
-    let mut client = Client::connect(&hub, "").await;
+    let context = context();
+    let mut client = Client::connect(&context, "").await;
     client.send(&large_transaction()).await;
     client.send(COMMIT).await;
-    client.until_half_applied(&hub).await;
+    client.until_half_applied(&context).await;
     client.is_reset.store(true, Relaxed);
     client.until_over().await;
-    let kept = hub.metrics.queue_bytes.get() as usize;
-    assert!(hub.budget.used() >= kept && hub.budget.used() < 2 * kept, "{} of {kept}", hub.budget.used());
-    let all = hub.budget.bytes_max() - hub.budget.used();
-    assert!(hub.budget.reserve(all / 2).is_some(), "nothing is reserved any more");
+    let kept = context.metrics.queue_bytes.get() as usize;
+    assert!(
+        context.budget.used() >= kept && context.budget.used() < 2 * kept,
+        "{} of {kept}",
+        context.budget.used()
+    );
+    let all = context.budget.bytes_max() - context.budget.used();
+    assert!(context.budget.reserve(all / 2).is_some(), "nothing is reserved any more");
 }
 
 /// Number of small SENDs of a transaction that is not committed, each to a queue of its own.
 const QUEUES: usize = 6000;
 
 /// Returns a connection with a transaction of [`QUEUES`] SENDs.
-async fn connect_with_many_queues(hub: &Arc<Hub>) -> Client {
-    let mut client = Client::connect(hub, "soft-errors:true\n").await;
+async fn connect_with_many_queues(context: &Arc<ConnectionContext>) -> Client {
+    let mut client = Client::connect(context, "soft-errors:true\n").await;
     client.send("SUBSCRIBE\nid:1\ndestination:/user/queue/errors\n\n\0").await;
     client.send(&transaction((0..QUEUES).map(|n| send(&format!("/queue/{n}"), "x")))).await;
     client.send("BEGIN\ntransaction:u\nreceipt:parked\n\n\0").await;
@@ -441,32 +451,32 @@ fn check_freeing(done: &[u64]) {
 async fn a_refused_commit_gives_reserved_room_back_in_several_polls() {
     let mut config = config();
     config.broker.queues_max = QUEUES;
-    let hub = hub_of(config);
-    let mut client = connect_with_many_queues(&hub).await;
+    let context = hub_of(config);
+    let mut client = connect_with_many_queues(&context).await;
     client.send(&(send("/queue/more", "x") + COMMIT)).await;
     client.send("SEND\ndestination:/topic/t\nreceipt:next\n\nnext\0").await;
     client.until("queues-max").await;
-    let promised = hub.broker.stats().queues;
+    let promised = context.broker.stats().queues;
     assert!(promised > QUEUES / 2, "{promised} queues are left after the poll that refused it");
     check_freeing(&client.until("receipt-id:next").await);
-    assert_eq!(hub.broker.stats().queues, 0, "no frame is handled before all is given back");
+    assert_eq!(context.broker.stats().queues, 0, "no frame is handled before all is given back");
     client.stream = None;
     client.until_over().await;
-    assert_eq!(hub.budget.used(), 0);
+    assert_eq!(context.budget.used(), 0);
 }
 
 #[tokio::test]
 async fn an_aborted_transaction_of_many_frames_is_freed_in_several_polls() {
-    let hub = hub();
-    let mut client = connect_with_many_queues(&hub).await;
+    let context = context();
+    let mut client = connect_with_many_queues(&context).await;
     client.send("ABORT\ntransaction:t\n\n\0BEGIN\ntransaction:v\nreceipt:next\n\n\0").await;
     check_freeing(&client.until("receipt-id:next").await);
 }
 
 #[tokio::test]
 async fn a_connection_that_ends_frees_many_frames_of_its_transaction_in_several_polls() {
-    let hub = hub();
-    let mut client = connect_with_many_queues(&hub).await;
+    let context = context();
+    let mut client = connect_with_many_queues(&context).await;
     client.stream = None;
     let mut done = Vec::new();
     loop {
@@ -475,11 +485,11 @@ async fn a_connection_that_ends_frees_many_frames_of_its_transaction_in_several_
         if polled.is_ready() {
             break;
         }
-        assert!(hub.budget.used() > 0, "memory is charged until it is freed");
+        assert!(context.budget.used() > 0, "memory is charged until it is freed");
     }
     check_freeing(&done);
     client.connection = None;
-    assert_eq!(hub.budget.used(), 0);
+    assert_eq!(context.budget.used(), 0);
 }
 
 #[tokio::test]
@@ -495,8 +505,8 @@ async fn frames_of_an_aborted_or_refused_transaction_are_freed_in_several_polls(
         ("ABORT\ntransaction:t\n\n\0".to_owned(), "receipt-id:next"),
         (send("/queue/full", "x") + COMMIT, "queue-messages-max"),
     ] {
-        let hub = hub_of(config.clone());
-        let mut client = Client::connect(&hub, "soft-errors:true\n").await;
+        let context = hub_of(config.clone());
+        let mut client = Client::connect(&context, "soft-errors:true\n").await;
         client.send(&format!("SUBSCRIBE\nid:1\ndestination:/user/queue/errors\n\n\0{sends}")).await;
         client.send("BEGIN\ntransaction:u\nreceipt:parked\n\n\0").await;
         client.until("receipt-id:parked").await;
@@ -512,8 +522,8 @@ async fn frames_of_an_aborted_or_refused_transaction_are_freed_in_several_polls(
 
 #[tokio::test]
 async fn a_connection_with_a_large_open_transaction_frees_it_in_several_polls() {
-    let hub = hub();
-    let mut client = Client::connect(&hub, "").await;
+    let context = context();
+    let mut client = Client::connect(&context, "").await;
     let names: Vec<String> = (0..1000).map(|n| format!("user{n}")).collect();
     let to_users = format!("SEND\ndestination:/users/queue/a\ntransaction:t\nto:{}\n\nx\0", names.join(","));
     client.send(&transaction((0..60).map(|_| to_users.clone()))).await;
@@ -526,7 +536,7 @@ async fn a_connection_with_a_large_open_transaction_frees_it_in_several_polls() 
     }
     assert!((60 * 1000 / (WORK_MAX as usize + 1000)..1000).contains(&polls), "{polls} polls");
     client.connection = None;
-    assert_eq!(hub.budget.used(), 0);
+    assert_eq!(context.budget.used(), 0);
 }
 
 #[tokio::test]
@@ -538,13 +548,13 @@ async fn recipients_of_an_open_transaction_are_checked_against_new_rules_in_seve
     for (denied, answer) in
         [("/topic/other", "receipt-id:committed"), ("/user/user999/**", "transaction cannot be committed")]
     {
-        let hub = hub();
-        let mut client = Client::connect(&hub, "").await;
+        let context = context();
+        let mut client = Client::connect(&context, "").await;
         client.send(&transaction((0..FRAMES).map(|_| to_users.clone()))).await;
         client.send("BEGIN\ntransaction:u\nreceipt:parked\n\n\0").await;
         client.until("receipt-id:parked").await;
         let rule = Rule::parse(&format!("deny send anyone {denied}")).expect("a rule");
-        hub.permit(Permissions::new(Preset::Open, vec![rule], Vec::new()));
+        context.permit(Permissions::new(Preset::Open, vec![rule], Vec::new()));
         let mut done = Vec::new();
         let judged = |done: &[u64]| done.iter().sum::<u64>() >= (FRAMES * NAMES) as u64;
         client.send("BEGIN\ntransaction:v\nreceipt:next\n\n\0").await;
@@ -561,19 +571,19 @@ async fn recipients_of_an_open_transaction_are_checked_against_new_rules_in_seve
 
 #[tokio::test]
 async fn no_frame_is_handled_before_the_parked_frames_are_checked_against_new_rules() {
-    let hub = hub();
+    let context = context();
     let (mut client, socket) = tokio::io::duplex(PIPE_BYTES);
-    let seat = hub.seat(IpAddr::V4(Ipv4Addr::LOCALHOST)).expect("there is room");
-    let Visitor { seat, handshake } = Visitor::stranger(seat);
+    let permit = context.admit(IpAddr::V4(Ipv4Addr::LOCALHOST)).expect("there is room");
+    let Peer { permit, handshake } = Peer::unauthenticated(permit);
     let wire = TcpWire::new(socket, false);
-    let mut connection = drive::Connection::new(hub.clone(), wire, seat.address(), handshake);
+    let mut connection = connection::Connection::new(context.clone(), wire, permit.address(), handshake);
     let parked = "BEGIN\ntransaction:t\n\n\0SEND\ndestination:/queue/a\ntransaction:t\n\nx\0";
     client.write_all((connect() + parked).as_bytes()).await.expect("the pipe has room");
     while connection.frames_received < 3 {
         poll_fn(|cx| {
             let now = Instant::now();
-            connection.quantum = Quantum::new(now);
-            connection.hear_answer(cx, now);
+            connection.poll_budget = PollBudget::new(now);
+            connection.poll_authentication(cx, now);
             connection.read(cx, now);
             Poll::Ready(())
         })
@@ -581,12 +591,12 @@ async fn no_frame_is_handled_before_the_parked_frames_are_checked_against_new_ru
         tokio::task::yield_now().await;
     }
     let rule = Rule::parse("deny send anyone /queue/a").expect("a rule");
-    hub.permit(Permissions::new(Preset::Open, vec![rule], Vec::new()));
+    context.permit(Permissions::new(Preset::Open, vec![rule], Vec::new()));
     let now = Instant::now();
-    connection.quantum = Quantum::new(now);
-    connection.judge_again(now);
+    connection.poll_budget = PollBudget::new(now);
+    connection.recheck_access(now);
     let mut cx = Context::from_waker(Waker::noop());
-    assert!(connection.session.has_portions() && !connection.may_read(&mut cx, now));
-    connection.do_portions(&mut cx, now);
-    assert!(!connection.session.has_portions() && connection.may_read(&mut cx, now));
+    assert!(connection.session.has_deferred_work() && !connection.may_read(&mut cx, now));
+    connection.run_portions(&mut cx, now);
+    assert!(!connection.session.has_deferred_work() && connection.may_read(&mut cx, now));
 }

@@ -15,15 +15,15 @@ fn sends(destination: &str, count: usize) -> String {
 async fn near_the_byte_budget_deliveries_of_queues_do_not_count_as_unsettled_broadcasts() {
     for mode in ["auto", "client"] {
         let mut config = config();
-        config.outbox.burst_patience = Duration::ZERO;
-        let hub = hub_of(config);
-        let mut publisher = Client::connect(&hub, "").await;
+        config.outbound_queue.slow_consumer_grace = Duration::ZERO;
+        let context = hub_of(config);
+        let mut publisher = Client::connect(&context, "").await;
         publisher.send(&(sends("/queue/a", RECORDS) + &sends("/queue/b", 100))).await;
-        while hub.metrics.queue_messages.get() < RECORDS as i64 + 100 {
+        while context.metrics.queue_messages.get() < RECORDS as i64 + 100 {
             assert!(publisher.poll().await.1.is_pending());
         }
-        let _near = hub.budget.charge(hub.budget.bytes_max() - hub.budget.bytes_max() / 8);
-        let mut worker = Client::connect(&hub, "").await;
+        let _near = context.budget.charge(context.budget.bytes_max() - context.budget.bytes_max() / 8);
+        let mut worker = Client::connect(&context, "").await;
         let of_queue = |name: &str| {
             let headers = "ack:client-individual\nprefetch-count:4000\nprefetch-bytes:1000000";
             format!("SUBSCRIBE\nid:{name}\ndestination:/queue/{name}\n{headers}\n\n\0")
@@ -33,7 +33,7 @@ async fn near_the_byte_budget_deliveries_of_queues_do_not_count_as_unsettled_bro
         while worker.text.matches("MESSAGE\n").count() < RECORDS {
             assert!(worker.poll().await.1.is_pending(), "{mode}");
         }
-        // The message of the topic is taken from the outbox together with further deliveries of a queue.
+        // The message of the topic is taken from the outbound queue together with further deliveries of a queue.
         worker.send(&(sends("/topic/a", 1) + &of_queue("b"))).await;
         while worker.text.matches("MESSAGE\n").count() < RECORDS + 101 {
             assert!(

@@ -20,11 +20,11 @@ fn encode_unfinished(transport: Transport, frame: &str) -> Vec<u8> {
 #[tokio::test]
 async fn an_upload_that_does_not_pause_makes_progress_with_every_piece() {
     for transport in [Transport::Tcp, Transport::WebSocket, Transport::SockJs] {
-        let hub = hub();
+        let context = context();
         let (mut client, socket) = tokio::io::duplex(PIECE_BYTES);
-        let mut connection = serve_over(&hub, transport, socket);
+        let mut connection = serve_over(&context, transport, socket);
         client.write_all(&transport.encode(&connect())).await.expect("the pipe has room");
-        while hub.metrics.sessions.get() == 0 {
+        while context.metrics.sessions.get() == 0 {
             polls(&mut connection, 1).await;
         }
         let frame = format!("SEND\ndestination:/topic/a\n\n{}", "x".repeat(60 * PIECE_BYTES));
@@ -34,7 +34,7 @@ async fn an_upload_that_does_not_pause_makes_progress_with_every_piece() {
         for (number, piece) in upload.chunks_exact(PIECE_BYTES).enumerate() {
             client.write_all(piece).await.expect("the pipe has room");
             polls(&mut connection, 1).await;
-            let before = std::mem::replace(&mut progress_at, hub.input.last_progress());
+            let before = std::mem::replace(&mut progress_at, context.input.last_progress());
             assert!(number == 0 || progress_at > before, "piece {number} over {transport:?}");
         }
     }

@@ -124,7 +124,7 @@ fn tokens(headers: &HeaderMap, name: hyper::header::HeaderName) -> impl Iterator
     values.flat_map(|value| value.split(',')).map(str::trim)
 }
 
-/// Sixteen octets in base64 are 22 characters and `==`.
+/// Sixteen bytes in base64 are 22 characters and `==`.
 fn is_key(key: &[u8]) -> bool {
     let is_base64 = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'+' | b'/');
     matches!(key, [digits @ .., b'=', b'='] if digits.len() == 22 && digits.iter().all(is_base64))

@@ -1,4 +1,4 @@
-//! STOMP over native WebSocket (RFC 6455): one octet stream in, one frame a message out.
+//! STOMP over native WebSocket (RFC 6455): one byte stream in, one frame a message out.
 //!
 //! In: text and binary messages alike are appended to one stream, wherever they are cut. Out: every STOMP
 //! frame is one message that ends with NUL, text where the whole frame is valid UTF-8, else binary; a
@@ -14,8 +14,8 @@ pub use reader::{Event, Reader, Violation};
 pub use socket::{Data, Socket, message};
 
 use super::byte_stream::ByteStream;
-use super::coalesce::Coalesce;
-use super::wire::{Farewell, Piece, ReadEnd, Wire};
+use super::output_buffer::OutputBuffer;
+use super::wire::{CloseInfo, OutgoingFrame, ReadEnd, Wire};
 use std::io;
 use std::task::{Context, Poll};
 use stompbox_frames::websocket::{HEAD_BYTES_MAX, Opcode};
@@ -45,7 +45,7 @@ impl<S: ByteStream> Wire for WebSocketWire<S> {
     fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
-        out: &mut Coalesce,
+        out: &mut OutputBuffer,
         sink: &mut dyn FnMut(&[u8]),
     ) -> Poll<Result<usize, ReadEnd>> {
         self.socket.poll_read(cx, out, |data| {
@@ -54,30 +54,30 @@ impl<S: ByteStream> Wire for WebSocketWire<S> {
         })
     }
 
-    fn wrap(&mut self, piece: Piece<'_>, out: &mut Coalesce) {
+    fn wrap(&mut self, piece: OutgoingFrame<'_>, out: &mut OutputBuffer) {
         let (tail, length) = piece.tail.plain();
         let payload_bytes = piece.prefix.len() + length;
         let opcode = if piece.text { Opcode::Text } else { Opcode::Binary };
         out.reserve(HEAD_BYTES_MAX + payload_bytes);
         socket::write_head(opcode, payload_bytes, out);
         out.copy(piece.prefix);
-        out.chain_front(&tail.bytes, length, tail.keeper);
+        out.chain_front(&tail.bytes, length, tail.guard);
         out.end_frame(piece.mark);
     }
 
-    fn heart_beat(&mut self, out: &mut Coalesce) {
+    fn heart_beat(&mut self, out: &mut OutputBuffer) {
         message(Opcode::Text, b"\n", out);
     }
 
-    fn tells_shutdown(&self) -> bool {
+    fn reports_shutdown_in_close(&self) -> bool {
         true
     }
 
-    fn farewell(&mut self, farewell: Farewell, out: &mut Coalesce) {
-        self.socket.farewell(farewell, out);
+    fn write_close(&mut self, close_info: CloseInfo, out: &mut OutputBuffer) {
+        self.socket.write_close(close_info, out);
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut Coalesce) -> Poll<io::Result<usize>> {
+    fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut OutputBuffer) -> Poll<io::Result<usize>> {
         self.socket.poll_write(cx, out)
     }
 

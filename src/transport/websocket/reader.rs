@@ -6,7 +6,7 @@ use std::io::Cursor;
 use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
 
-/// The longest frame head: 2 octets, 8 of length, 4 of mask.
+/// The longest frame head: 2 bytes, 8 of length, 4 of mask.
 const HEAD_BYTES_MAX: usize = 14;
 /// Registered since RFC 6455, and not known to the codec.
 const BAD_GATEWAY: u16 = 1014;
@@ -18,7 +18,7 @@ const CONTROL_BYTES_MAX: usize = 125;
 pub enum Event<'a> {
     /// A piece of a message; `end` with its last piece, which may be empty.
     Data {
-        /// Unmasked octets.
+        /// Unmasked bytes.
         payload: &'a [u8],
         /// Whether the message is text (then all of it is valid UTF-8) or binary.
         text: bool,
@@ -49,7 +49,7 @@ const fn protocol(reason: &'static str) -> Violation {
 /// Where the reader stands.
 ///
 /// ```text
-///  Head --2..14 octets--> Payload --left = 0--> Head
+///  Head --2..14 bytes--> Payload --left = 0--> Head
 ///                            | close frame
 ///                            v
 ///                         Closed
@@ -95,7 +95,7 @@ impl Reader {
         self.message_bytes_max = message_bytes_max;
     }
 
-    /// Takes octets in (unmasking them in place) and tells `sink` what they mean.
+    /// Takes bytes in (unmasking them in place) and tells `sink` what they mean.
     pub fn feed(&mut self, mut input: &mut [u8], sink: &mut impl FnMut(Event<'_>)) -> Result<(), Violation> {
         loop {
             match &mut self.state {
@@ -109,7 +109,7 @@ impl Reader {
                     if (*have as usize) < wanted {
                         return Ok(());
                     }
-                    // The first two octets tell how long the head is.
+                    // The first two bytes tell how long the head is.
                     if head_bytes(&octets[..wanted]) == wanted {
                         let octets = *octets;
                         self.begin(&octets[..wanted])?;
@@ -131,7 +131,7 @@ impl Reader {
         }
     }
 
-    /// A whole head is there: judge it before a single octet of payload is read.
+    /// A whole head is there: judge it before a single byte of payload is read.
     fn begin(&mut self, octets: &[u8]) -> Result<(), Violation> {
         let (head, length) = FrameHeader::parse(&mut Cursor::new(octets))
             .ok()
@@ -225,7 +225,7 @@ impl Reader {
     }
 }
 
-/// How many octets the head has, as far as its first two octets tell; 2 until both are there.
+/// How many bytes the head has, as far as its first two bytes tell; 2 until both are there.
 fn head_bytes(octets: &[u8]) -> usize {
     let [_, second, ..] = octets else { return 2 };
     let length = match second & 0x7f {
@@ -255,7 +255,7 @@ fn close_code(payload: &[u8]) -> Result<Option<u16>, Violation> {
     }
 }
 
-/// XORs `piece` with the mask, the first octet with mask octet `offset`; eight octets at a time.
+/// XORs `piece` with the mask, the first byte with mask octet `offset`; eight bytes at a time.
 fn unmask(piece: &mut [u8], mask: [u8; 4], offset: u8) {
     let mut turned = mask;
     turned.rotate_left(offset as usize);

@@ -3,9 +3,9 @@
 
 use super::reader::{Event, Reader, Violation};
 use crate::transport::byte_stream::ByteStream;
-use crate::transport::coalesce::Coalesce;
-use crate::transport::wire::{Farewell, ReadEnd};
-use crate::transport::{scratch, tcp};
+use crate::transport::output_buffer::OutputBuffer;
+use crate::transport::wire::{CloseInfo, ReadEnd};
+use crate::transport::{read_buffer, tcp};
 use bytes::Bytes;
 use std::io;
 use std::pin::Pin;
@@ -18,7 +18,7 @@ const PONG_BACKLOG_BYTES_MAX: usize = 64 * 1024;
 /// A piece of a message from the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Data<'a> {
-    /// Unmasked octets.
+    /// Unmasked bytes.
     pub payload: &'a [u8],
     /// Whether the message is text (then all of it is valid UTF-8) or binary.
     pub text: bool,
@@ -30,7 +30,7 @@ pub struct Data<'a> {
 #[derive(Debug)]
 pub struct Socket<S> {
     io: S,
-    /// Octets that came right behind the handshake, until they are looked at.
+    /// Bytes that came right behind the handshake, until they are looked at.
     early: Option<Box<[u8]>>,
     inbound: Inbound,
 }
@@ -46,7 +46,7 @@ struct Inbound {
 }
 
 impl<S> Socket<S> {
-    /// The socket after the handshake; `early` was read with it. Messages beyond `message_bytes_max` octets
+    /// The socket after the handshake; `early` was read with it. Messages beyond `message_bytes_max` bytes
     /// (`ws-message-bytes-max`) are refused at their head.
     pub fn new(io: S, early: Bytes, message_bytes_max: u64) -> Socket<S> {
         let reader = Reader::new(message_bytes_max);
@@ -60,12 +60,12 @@ impl<S> Socket<S> {
         self.inbound.reader.set_message_bytes_max(message_bytes_max);
     }
 
-    /// Appends the close frame: `farewell`, or what the client's own close or its violation asks for.
-    pub fn farewell(&mut self, farewell: Farewell, out: &mut Coalesce) {
+    /// Appends the close frame: `close_info`, or what the client's own close or its violation asks for.
+    pub fn write_close(&mut self, close_info: CloseInfo, out: &mut OutputBuffer) {
         let (code, reason) = match (self.inbound.violation, self.inbound.closed_by_client) {
             (Some(violation), _) => (Some(violation.code), violation.reason),
             (None, Some(code)) => (code, ""),
-            (None, None) => (Some(farewell.code), farewell.reason),
+            (None, None) => (Some(close_info.code), close_info.reason),
         };
         let mut payload = Vec::with_capacity(2 + reason.len());
         if let Some(code) = code {
@@ -92,14 +92,14 @@ impl<S: ByteStream> Socket<S> {
     pub fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
-        out: &mut Coalesce,
+        out: &mut OutputBuffer,
         sink: impl FnMut(Data<'_>) -> Result<(), Violation>,
     ) -> Poll<Result<usize, ReadEnd>> {
         let Socket { io, early, inbound } = self;
         if let Some(mut early) = early.take() {
             return Poll::Ready(inbound.take(&mut early, out, sink));
         }
-        let read = scratch::poll_read(io, cx, |octets| match octets {
+        let read = read_buffer::poll_read(io, cx, |octets| match octets {
             [] => Err(ReadEnd::Closed),
             octets => inbound.take(octets, out, sink),
         });
@@ -107,7 +107,7 @@ impl<S: ByteStream> Socket<S> {
     }
 
     /// One write of what `out` holds.
-    pub fn poll_write(&mut self, cx: &mut Context<'_>, out: &Coalesce) -> Poll<io::Result<usize>> {
+    pub fn poll_write(&mut self, cx: &mut Context<'_>, out: &OutputBuffer) -> Poll<io::Result<usize>> {
         tcp::poll_write(&mut self.io, cx, out)
     }
 
@@ -118,7 +118,7 @@ impl<S: ByteStream> Socket<S> {
 
     /// Reads and throws away; `Ready` at the end of the input or on failure.
     pub fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        scratch::poll_discard(&mut self.io, cx)
+        read_buffer::poll_discard(&mut self.io, cx)
     }
 }
 
@@ -126,7 +126,7 @@ impl Inbound {
     fn take(
         &mut self,
         octets: &mut [u8],
-        out: &mut Coalesce,
+        out: &mut OutputBuffer,
         mut sink: impl FnMut(Data<'_>) -> Result<(), Violation>,
     ) -> Result<usize, ReadEnd> {
         let closed_by_client = &mut self.closed_by_client;
@@ -156,12 +156,12 @@ impl Inbound {
 }
 
 /// Appends one message (or control frame) that is copied whole.
-pub fn message(opcode: Opcode, payload: &[u8], out: &mut Coalesce) {
+pub fn message(opcode: Opcode, payload: &[u8], out: &mut OutputBuffer) {
     write_head(opcode, payload.len(), out);
     out.copy(payload);
     out.end_frame(None);
 }
 
-pub(super) fn write_head(opcode: Opcode, payload_bytes: usize, out: &mut Coalesce) {
+pub(super) fn write_head(opcode: Opcode, payload_bytes: usize, out: &mut OutputBuffer) {
     out.encode(|buffer| head(buffer, opcode, payload_bytes));
 }

@@ -3,7 +3,7 @@
 /// The check of one text message.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Utf8Check {
-    /// The octets of a character that is not complete yet.
+    /// The bytes of a character that is not complete yet.
     partial: [u8; 4],
     have: u8,
 }
@@ -18,7 +18,7 @@ impl Utf8Check {
             piece = rest;
             match std::str::from_utf8(&self.partial[..self.have as usize]) {
                 Ok(_) => self.have = 0,
-                // An incomplete character is never longer than three octets, so `partial` has room.
+                // An incomplete character is never longer than three bytes, so `partial` has room.
                 Err(error) if error.error_len().is_none() => {}
                 Err(_) => return false,
             }
@@ -45,7 +45,7 @@ impl Utf8Check {
 mod tests {
     use super::*;
 
-    /// Whether the check, fed in pieces of `size`, agrees with the standard library on `octets`.
+    /// Whether the check, fed in pieces of `size`, agrees with the standard library on `bytes`.
     fn verdict(octets: &[u8], size: usize) -> bool {
         let mut check = Utf8Check::default();
         octets.chunks(size).all(|piece| check.feed(piece)) && check.is_complete()

@@ -23,7 +23,7 @@ pub(super) enum Checked {
 const REFUSED: &str = "login refused";
 const NOT_CHECKED: &str = "login not checked";
 
-fn crowded() -> Refused {
+fn too_many_logins() -> Refused {
     Refused {
         summary: NOT_CHECKED,
         detail: "Too many clients are logging in at this moment (limit auth-waiting-max); try again later."
@@ -35,7 +35,7 @@ fn crowded() -> Refused {
 }
 
 /// Returns the refusal of a large login that does not fit into the budget.
-pub(super) fn no_memory() -> Refused {
+pub(super) fn out_of_memory() -> Refused {
     Refused {
         summary: NOT_CHECKED,
         detail: "Clients that are not signed in hold as much as they may (a part of memory-bytes-max), and this login \
@@ -76,7 +76,7 @@ pub(super) fn heard(credentials: &Credentials, checked: Checked) -> Answer {
         Checked::Known(principal) => return Ok(principal),
         Checked::Unavailable(source, reason) => return Err(not_checked(reason, Cause::Source(source))),
         Checked::Throttled(reason) => return Err(not_checked(reason.to_owned(), Cause::Busy)),
-        Checked::Crowded => return Err(crowded()),
+        Checked::Crowded => return Err(too_many_logins()),
         Checked::Abandoned => return Err(left_early()),
         Checked::BadName(reason) => {
             let detail = "Your user name is not accepted by this broker; its log says why (user-names).";

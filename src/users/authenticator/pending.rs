@@ -1,7 +1,7 @@
 //! Logins in progress, which equal logins join.
 
 use super::{Answer, Shared};
-use crate::users::keyed::Digest;
+use crate::users::keyed_digest::Digest;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};

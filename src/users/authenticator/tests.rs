@@ -54,13 +54,13 @@ impl Source for Gate {
             self.checked.notify_one();
             self.open.acquire().await.expect("the gate stays").forget();
             if credentials.token() == Some("good") {
-                return Verdict::Known(Principal::named("mallory", "gate"));
+                return Decision::Known(Principal::named("mallory", "gate"));
             }
             match credentials.login() {
-                Some((name, "sesame")) => Verdict::Known(Principal::named(name, "gate")),
-                Some((_, "down")) => Verdict::Unavailable("it is down".to_owned()),
-                Some(("nobody", _)) | None => Verdict::NotMine,
-                Some(_) => Verdict::Refused("wrong passcode".to_owned()),
+                Some((name, "sesame")) => Decision::Known(Principal::named(name, "gate")),
+                Some((_, "down")) => Decision::Unavailable("it is down".to_owned()),
+                Some(("nobody", _)) | None => Decision::NotMine,
+                Some(_) => Decision::Refused("wrong passcode".to_owned()),
             }
         })
     }
@@ -593,7 +593,7 @@ async fn a_client_cannot_tell_a_wrong_passcode_from_an_unknown_name() {
     assert_eq!(principal.name.as_deref(), Some("alice"));
     let nameless = authenticator.authenticate(Credentials::default()).await.expect_err("no login");
     assert!(nameless.detail.contains("send the headers login and passcode"));
-    assert_eq!((authenticator.generation(), authenticator.standing(&principal)), (0, Standing::Same));
+    assert_eq!((authenticator.generation(), authenticator.standing(&principal)), (0, AccountState::Same));
     assert_eq!(authenticator.reload().await, Ok(()));
 }
 

@@ -17,7 +17,7 @@ pub(super) const CHECKS_PER_ADDRESS: usize = 256;
 const WAIT_MAX: Duration = Duration::from_secs(15);
 
 /// A login that may be checked. If it is dropped before it is settled, it is not counted.
-pub(super) struct Turn<'a> {
+pub(super) struct AdmittedLogin<'a> {
     throttle: &'a Mutex<Throttle>,
     /// `None` for a login without a passcode, which the throttle does not count.
     ticket: Option<Ticket>,
@@ -25,7 +25,7 @@ pub(super) struct Turn<'a> {
     _permit: SemaphorePermit<'a>,
 }
 
-impl Turn<'_> {
+impl AdmittedLogin<'_> {
     /// Counts the result. For a wrong passcode, returns the time before which the refusal must not be sent.
     pub(super) fn settle(mut self, outcome: Outcome) -> Option<Instant> {
         let ticket = self.ticket.take()?;
@@ -34,7 +34,7 @@ impl Turn<'_> {
     }
 }
 
-impl Drop for Turn<'_> {
+impl Drop for AdmittedLogin<'_> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
             self.throttle.lock().settle(&ticket, Outcome::Unknown, Instant::now());
@@ -52,10 +52,10 @@ impl Shared {
         &self,
         credentials: &Credentials,
         pending: &mut Pending,
-    ) -> Result<Turn<'_>, Checked> {
+    ) -> Result<AdmittedLogin<'_>, Checked> {
         let throttle = &self.throttle;
         let Some((name, passcode)) = credentials.login() else {
-            return Ok(Turn { throttle, ticket: None, _pass: None, _permit: self.permit()? });
+            return Ok(AdmittedLogin { throttle, ticket: None, _pass: None, _permit: self.permit()? });
         };
         let address = credentials.handshake.address;
         let attempt = throttle.lock().attempt(address, name, passcode);
@@ -71,7 +71,12 @@ impl Shared {
             let held = match entered {
                 Ok(ticket) => {
                     pending.set_held_back(ticket.answer_at > now);
-                    return Ok(Turn { throttle, ticket: Some(ticket), _pass: pass, _permit: permit });
+                    return Ok(AdmittedLogin {
+                        throttle,
+                        ticket: Some(ticket),
+                        _pass: pass,
+                        _permit: permit,
+                    });
                 }
                 Err(held) => held,
             };

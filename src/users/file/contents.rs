@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-/// Octets of a users file at most: several hundred thousand users.
+/// Bytes of a users file at most: several hundred thousand users.
 const FILE_BYTES_MAX: u64 = 64 << 20;
 /// For so long after a change another one may leave the file's times as they are.
 const SETTLED_AFTER: Duration = Duration::from_secs(2);
@@ -59,7 +59,7 @@ fn usual(records: &[Record]) -> Option<&Hash> {
 
 /// By what a change of a file is noticed without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Look {
+pub(super) struct FileFingerprint {
     file: (u64, u64),
     bytes: u64,
     modified: (i64, i64),
@@ -68,11 +68,11 @@ pub(super) struct Look {
     is_settled: bool,
 }
 
-impl Look {
-    fn of(metadata: &Metadata) -> Look {
+impl FileFingerprint {
+    fn of(metadata: &Metadata) -> FileFingerprint {
         let age =
             metadata.modified().ok().and_then(|modified| SystemTime::now().duration_since(modified).ok());
-        Look {
+        FileFingerprint {
             file: (metadata.dev(), metadata.ino()),
             bytes: metadata.len(),
             modified: (metadata.mtime(), metadata.mtime_nsec()),
@@ -83,7 +83,8 @@ impl Look {
 
     /// Whether the file at `path` is certainly as it was at this look.
     pub(super) fn holds(&self, path: &Path) -> bool {
-        self.is_settled && std::fs::metadata(path).is_ok_and(|metadata| Look::of(&metadata) == *self)
+        self.is_settled
+            && std::fs::metadata(path).is_ok_and(|metadata| FileFingerprint::of(&metadata) == *self)
     }
 }
 
@@ -91,7 +92,7 @@ impl Look {
 ///
 /// # Errors
 /// It cannot be read; the text says why.
-pub(super) fn read(path: &Path) -> Result<(String, Look), String> {
+pub(super) fn read(path: &Path) -> Result<(String, FileFingerprint), String> {
     let told = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => {
             " there is no such file; stompbox passwd FILE NAME makes it with its first user".to_owned()
@@ -115,7 +116,7 @@ pub(super) fn read(path: &Path) -> Result<(String, Look), String> {
             .count();
         format!("{}: expected UTF-8", line + 1)
     })?;
-    Ok((text, Look::of(&metadata)))
+    Ok((text, FileFingerprint::of(&metadata)))
 }
 
 #[cfg(test)]

@@ -4,11 +4,11 @@ mod contents;
 pub(crate) mod edit;
 pub(crate) mod record;
 
-use super::source::{Check, Source, Standing, Verdict};
+use super::source::{AccountState, Check, Decision, Source};
 use super::throttle::network;
 use super::verifier::Verifier;
 use super::{Credentials, Names, Passcode, Principal};
-use contents::{Look, Users};
+use contents::{FileFingerprint, Users};
 use parking_lot::{Mutex, RwLock};
 use std::collections::hash_map::RandomState;
 use std::fmt;
@@ -30,7 +30,7 @@ const TRIES_MAX: usize = 3;
 /// ```text
 ///  check ──► a second since the last look? ──► looks changed? ──► text changed? ──► parse ──► new users, generation + 1
 ///    │                                                                                └─► wrong: one warning, old users
-///    └─► hash of the name, or nobody's ──► Verifier ──► is it the user's hash still? ──► Verdict
+///    └─► hash of the name, or nobody's ──► Verifier ──► is it the user's hash still? ──► Decision
 /// ```
 #[derive(Debug)]
 pub(super) struct UsersFile {
@@ -51,7 +51,7 @@ struct Shared {
 
 /// What was read last.
 struct Reading {
-    look: Option<Look>,
+    look: Option<FileFingerprint>,
     /// Of the text, or of why there is none.
     content: Option<u64>,
     /// What came of it.
@@ -93,38 +93,38 @@ impl UsersFile {
         }
     }
 
-    async fn verdict(&self, credentials: &Credentials) -> Verdict {
-        let Some((login, passcode)) = credentials.login() else { return Verdict::NotMine };
+    async fn verdict(&self, credentials: &Credentials) -> Decision {
+        let Some((login, passcode)) = credentials.login() else { return Decision::NotMine };
         if login.len() > record::NAME_BYTES_MAX || passcode.len() > Passcode::BYTES_MAX {
             // Nobody has such a one, so the answer tells nothing, and the queue holds nothing long.
-            return Verdict::Refused("a name or a passcode that is too long".to_owned());
+            return Decision::Refused("a name or a passcode that is too long".to_owned());
         }
-        let party = credentials.handshake.address.map(network);
+        let client = credentials.handshake.address.map(network);
         self.look().await;
         for _ in 0..TRIES_MAX {
             let users = match &*self.shared.users.read() {
                 Ok(users) => users.clone(),
-                Err(wrong) => return Verdict::Unavailable(wrong.clone()),
+                Err(wrong) => return Decision::Unavailable(wrong.clone()),
             };
             let user = users.get(login);
             let hash = user.map_or(&users.nobody, |user| &user.hash);
-            let matches = match self.verifier.verify(party, login, passcode, hash).await {
+            let matches = match self.verifier.verify(client, login, passcode, hash).await {
                 Ok(matches) => matches,
-                Err(reason) => return Verdict::Unavailable(reason.to_owned()),
+                Err(reason) => return Decision::Unavailable(reason.to_owned()),
             };
             match (user, matches) {
-                (None, _) => return Verdict::NotMine,
-                (Some(_), false) => return Verdict::Refused("wrong passcode".to_owned()),
+                (None, _) => return Decision::NotMine,
+                (Some(_), false) => return Decision::Refused("wrong passcode".to_owned()),
                 (Some(user), true) => {
                     // The turn may have come long after the question: the user of now counts.
                     let known = self.shared.principal(login);
                     if let Some(principal) = known.filter(|known| known.stamp == self.shared.stamp(user)) {
-                        return Verdict::Known(principal);
+                        return Decision::Known(principal);
                     }
                 }
             }
         }
-        Verdict::Unavailable("the user changes all the time".to_owned())
+        Decision::Unavailable("the user changes all the time".to_owned())
     }
 }
 
@@ -153,13 +153,13 @@ impl Source for UsersFile {
         self.shared.generation.load(Ordering::Acquire)
     }
 
-    fn standing(&self, principal: &Principal) -> Standing {
+    fn standing(&self, principal: &Principal) -> AccountState {
         let now = principal.name.as_deref().and_then(|name| self.shared.principal(name));
         match now {
-            Some(now) if now.stamp != principal.stamp => Standing::Gone,
-            Some(now) if now.roles != principal.roles => Standing::Roles(now.roles),
-            Some(_) => Standing::Same,
-            None => Standing::Gone,
+            Some(now) if now.stamp != principal.stamp => AccountState::Gone,
+            Some(now) if now.roles != principal.roles => AccountState::Roles(now.roles),
+            Some(_) => AccountState::Same,
+            None => AccountState::Gone,
         }
     }
 }

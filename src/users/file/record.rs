@@ -15,9 +15,9 @@ use std::fmt;
 use std::fmt::Write;
 use std::sync::Arc;
 
-/// Octets of a name at most.
+/// Bytes of a name at most.
 pub(crate) const NAME_BYTES_MAX: usize = 1024;
-/// Octets of a role at most.
+/// Bytes of a role at most.
 const ROLE_BYTES_MAX: usize = 64;
 /// What some editors put at the beginning of a file.
 const BYTE_ORDER_MARK: char = '\u{feff}';

@@ -48,9 +48,9 @@ fn open(home: &Home) -> UsersFile {
     UsersFile::new(&home.path(), Names::Precis, Verifier::new(1, 100, 100))
 }
 
-fn name_and_roles(verdict: Verdict) -> Result<(String, String), Verdict> {
+fn name_and_roles(verdict: Decision) -> Result<(String, String), Decision> {
     match verdict {
-        Verdict::Known(principal) => {
+        Decision::Known(principal) => {
             Ok((principal.name.as_deref().unwrap_or_default().to_owned(), principal.roles.join(" ")))
         }
         other => Err(other),
@@ -62,7 +62,7 @@ async fn who_is_let_in() {
     let home = Home::new("who");
     home.write(&[line("alice", "sesame", "service,admin"), line("b%3A%25/张", "", "")].concat());
     let file = open(&home);
-    let wrong = || Err(Verdict::Refused("wrong passcode".to_owned()));
+    let wrong = || Err(Decision::Refused("wrong passcode".to_owned()));
     let known = |name: &str, roles: &str| Ok((name.to_owned(), roles.to_owned()));
     for (login, passcode, expected) in [
         ("alice", "sesame", known("alice", "service admin")),
@@ -71,18 +71,18 @@ async fn who_is_let_in() {
         ("alice", "", wrong()),
         ("b:%/张", "", known("b:%/张", "")),
         ("b:%/张", "x", wrong()),
-        ("b%3A%25/张", "", Err(Verdict::NotMine)),
-        ("Alice", "sesame", Err(Verdict::NotMine)),
-        ("nobody", "nobody", Err(Verdict::NotMine)),
-        ("", "", Err(Verdict::NotMine)),
+        ("b%3A%25/张", "", Err(Decision::NotMine)),
+        ("Alice", "sesame", Err(Decision::NotMine)),
+        ("nobody", "nobody", Err(Decision::NotMine)),
+        ("", "", Err(Decision::NotMine)),
         ("alice", "a.b.c", wrong()),
-        ("alice", "eyJhbGciOiJIUzI1NiJ9.e30.c2ln", Err(Verdict::NotMine)),
+        ("alice", "eyJhbGciOiJIUzI1NiJ9.e30.c2ln", Err(Decision::NotMine)),
     ] {
         let verdict = file.check(&credentials(login, passcode)).await;
         assert_eq!(name_and_roles(verdict), expected, "{login} {passcode}");
     }
-    assert_eq!(file.check(&Credentials::default()).await, Verdict::NotMine);
-    let long = Verdict::Refused("a name or a passcode that is too long".to_owned());
+    assert_eq!(file.check(&Credentials::default()).await, Decision::NotMine);
+    let long = Decision::Refused("a name or a passcode that is too long".to_owned());
     for (name, passcode) in [("alice", "x".repeat(257)), ("nobody", "x".repeat(257))] {
         assert_eq!(file.check(&credentials(name, &passcode)).await, long);
     }
@@ -98,7 +98,7 @@ async fn an_unknown_name_costs_a_hash_too() {
     let (verifier, slow) = Slow::verifier(1, 10);
     let file = UsersFile::new(&home.path(), Names::Precis, verifier);
     slow.let_go(10);
-    assert_eq!(file.check(&credentials("mallory", "sesame")).await, Verdict::NotMine, "whatever it matches");
+    assert_eq!(file.check(&credentials("mallory", "sesame")).await, Decision::NotMine, "whatever it matches");
     assert_eq!(slow.begun(), 1);
 }
 
@@ -107,23 +107,23 @@ async fn a_change_is_seen_with_a_login_once_a_second() {
     let home = Home::new("change");
     home.write(&line("alice", "old", "a"));
     let file = open(&home);
-    let Verdict::Known(alice) = file.check(&credentials("alice", "old")).await else { panic!("alice") };
-    assert_eq!((file.generation(), file.standing(&alice)), (1, Standing::Same));
+    let Decision::Known(alice) = file.check(&credentials("alice", "old")).await else { panic!("alice") };
+    assert_eq!((file.generation(), file.standing(&alice)), (1, AccountState::Same));
     home.write(&[line("alice", "new", "b"), line("bob", "b", "")].concat());
-    assert_eq!(file.check(&credentials("bob", "b")).await, Verdict::NotMine, "not looked yet");
+    assert_eq!(file.check(&credentials("bob", "b")).await, Decision::NotMine, "not looked yet");
     tokio::time::advance(LOOK_EVERY).await;
     let bob = file.check(&credentials("bob", "b")).await;
     assert_eq!(name_and_roles(bob), Ok(("bob".to_owned(), String::new())));
-    assert_eq!((file.generation(), file.standing(&alice)), (2, Standing::Gone), "another passcode");
+    assert_eq!((file.generation(), file.standing(&alice)), (2, AccountState::Gone), "another passcode");
     let old = file.check(&credentials("alice", "old")).await;
-    assert_eq!(old, Verdict::Refused("wrong passcode".to_owned()), "remembered, but of another hash");
-    let Verdict::Known(alice) = file.check(&credentials("alice", "new")).await else { panic!("alice") };
+    assert_eq!(old, Decision::Refused("wrong passcode".to_owned()), "remembered, but of another hash");
+    let Decision::Known(alice) = file.check(&credentials("alice", "new")).await else { panic!("alice") };
 
     // Other roles, and the same hash.
     let text = fs::read_to_string(home.path()).expect("a file");
     home.write(&text.replace(":b\n", ":c,d\n"));
     assert_eq!(file.reload(), Ok(()));
-    assert_eq!(file.standing(&alice), Standing::Roles(["c".into(), "d".into()].into()));
+    assert_eq!(file.standing(&alice), AccountState::Roles(["c".into(), "d".into()].into()));
     // A replaced file that says the same, and the same again.
     for _ in 0..2 {
         let generation = file.generation();
@@ -134,7 +134,7 @@ async fn a_change_is_seen_with_a_login_once_a_second() {
     }
     home.write(&line("bob", "b", ""));
     assert_eq!(file.reload(), Ok(()));
-    assert_eq!(file.standing(&alice), Standing::Gone, "no such user");
+    assert_eq!(file.standing(&alice), AccountState::Gone, "no such user");
 }
 
 #[tokio::test]
@@ -157,7 +157,7 @@ async fn while_a_new_file_will_not_do_the_old_users_stay() {
             assert!(error.starts_with(&wrong), "{error}");
         }
         let alice = file.check(&credentials("alice", "sesame")).await;
-        assert!(matches!(alice, Verdict::Known(_)), "{alice:?}");
+        assert!(matches!(alice, Decision::Known(_)), "{alice:?}");
         assert_eq!(file.generation(), 1);
     }
     home.write(&line("bob", "b", ""));
@@ -169,14 +169,14 @@ async fn without_a_first_file_nobody_can_log_in_until_there_is_one() {
     let home = Home::new("none");
     let file = open(&home);
     let verdict = file.check(&credentials("alice", "sesame")).await;
-    assert!(matches!(&verdict, Verdict::Unavailable(why) if why.contains("no such file")), "{verdict:?}");
+    assert!(matches!(&verdict, Decision::Unavailable(why) if why.contains("no such file")), "{verdict:?}");
     assert_eq!(
         check_users_file(&home.path(), Names::Precis).expect_err("none"),
         file.reload().expect_err("none")
     );
     home.write(&line("alice", "sesame", ""));
     assert_eq!((file.reload(), check_users_file(&home.path(), Names::Precis)), (Ok(()), Ok(1)));
-    assert!(matches!(file.check(&credentials("alice", "sesame")).await, Verdict::Known(_)));
+    assert!(matches!(file.check(&credentials("alice", "sesame")).await, Decision::Known(_)));
     home.write("alice:\u{fffd}:");
     fs::write(home.path(), b"# ok\n\xff\n").expect("a file");
     assert!(
@@ -194,7 +194,7 @@ async fn a_passcode_that_changes_while_its_login_waits_is_the_old_one() {
     let alice = credentials("alice", "sesame");
     for (begun, text, expected) in [
         (2, line("alice", "other", "r"), Ok(("alice".to_owned(), "r".to_owned()))),
-        (4, line("bob", "x", ""), Err(Verdict::NotMine)),
+        (4, line("bob", "x", ""), Err(Decision::NotMine)),
     ] {
         let mut check = file.check(&alice);
         assert!(futures_util::poll!(&mut check).is_pending());

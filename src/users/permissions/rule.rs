@@ -27,7 +27,7 @@ pub struct Rule {
     effect: Effect,
     /// `None`: all.
     verb: Option<Verb>,
-    who: Who,
+    who: RuleSubject,
     target: Target,
 }
 
@@ -49,7 +49,7 @@ pub enum Group {
 
 /// Whom a rule is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Who {
+enum RuleSubject {
     Anyone,
     Users,
     Anonymous,
@@ -78,8 +78,8 @@ impl Rule {
             "all" => None,
             _ => return Err(format!("{what:?} is none of send, subscribe and all; {EXPECTED}")),
         };
-        let who = Who::parse(who)?;
-        if effect == Effect::Deny && who == Who::Role(SERVICE.into()) {
+        let who = RuleSubject::parse(who)?;
+        if effect == Effect::Deny && who == RuleSubject::Role(SERVICE.into()) {
             return Err(format!("the role {SERVICE} may do everything; expected another role behind deny"));
         }
         // Blanks aside it is as written, on one line for the log.
@@ -93,7 +93,7 @@ impl Rule {
     /// Returns the name of the user whom the rule is about, if it is about one.
     pub(crate) fn user(&self) -> Option<&str> {
         match &self.who {
-            Who::User(name) => Some(name),
+            RuleSubject::User(name) => Some(name),
             _ => None,
         }
     }
@@ -115,7 +115,7 @@ impl Rule {
     /// not count.
     pub(super) fn is_end(&self, group: Group, verb: Verb, kind: Kind) -> bool {
         self.effect == Effect::Deny
-            && (self.who == Who::Anyone || self.who == group.who())
+            && (self.who == RuleSubject::Anyone || self.who == group.who())
             && self.verb.is_none_or(|own| own == verb)
             && self.target.is_over_all_of(kind)
     }
@@ -140,31 +140,31 @@ impl fmt::Display for Rule {
 }
 
 impl Group {
-    fn who(self) -> Who {
+    fn who(self) -> RuleSubject {
         match self {
-            Group::Users => Who::Users,
-            Group::Anonymous => Who::Anonymous,
+            Group::Users => RuleSubject::Users,
+            Group::Anonymous => RuleSubject::Anonymous,
         }
     }
 }
 
-impl Who {
+impl RuleSubject {
     /// Returns whether a client of the group can be meant.
     fn may_be_in(&self, group: Group) -> bool {
         match group {
-            Group::Users => *self != Who::Anonymous,
-            Group::Anonymous => matches!(self, Who::Anyone | Who::Anonymous),
+            Group::Users => *self != RuleSubject::Anonymous,
+            Group::Anonymous => matches!(self, RuleSubject::Anyone | RuleSubject::Anonymous),
         }
     }
 
-    fn parse(text: &str) -> Result<Who, String> {
+    fn parse(text: &str) -> Result<RuleSubject, String> {
         let who = match text {
-            "anyone" => Who::Anyone,
-            "users" => Who::Users,
-            "anonymous" => Who::Anonymous,
+            "anyone" => RuleSubject::Anyone,
+            "users" => RuleSubject::Users,
+            "anonymous" => RuleSubject::Anonymous,
             _ => match text.split_once(':') {
-                Some(("user", encoded)) => Who::User(name(text, encoded)?),
-                Some(("role", encoded)) => Who::Role(name(text, encoded)?),
+                Some(("user", encoded)) => RuleSubject::User(name(text, encoded)?),
+                Some(("role", encoded)) => RuleSubject::Role(name(text, encoded)?),
                 _ => return Err(format!("{text:?} is nobody; {EXPECTED}")),
             },
         };
@@ -173,11 +173,11 @@ impl Who {
 
     fn includes(&self, who: &Principal) -> bool {
         match self {
-            Who::Anyone => true,
-            Who::Users => who.name.is_some(),
-            Who::Anonymous => who.name.is_none(),
-            Who::User(name) => who.name.as_deref() == Some(name),
-            Who::Role(role) => who.has_role(role),
+            RuleSubject::Anyone => true,
+            RuleSubject::Users => who.name.is_some(),
+            RuleSubject::Anonymous => who.name.is_none(),
+            RuleSubject::User(name) => who.name.as_deref() == Some(name),
+            RuleSubject::Role(role) => who.has_role(role),
         }
     }
 }

@@ -22,13 +22,13 @@ pub(super) struct KeyFile {
 #[derive(Debug)]
 struct State {
     keys: Arc<[Key]>,
-    stamp: Option<Stamp>,
+    stamp: Option<FileFingerprint>,
     looked_at: Instant,
     is_odd: bool,
 }
 
 /// What tells one content from another without reading it.
-type Stamp = (SystemTime, u64);
+type FileFingerprint = (SystemTime, u64);
 
 impl KeyFile {
     /// Reads the file.
@@ -73,7 +73,7 @@ impl State {
     }
 }
 
-fn stamp(path: &Path) -> Option<Stamp> {
+fn stamp(path: &Path) -> Option<FileFingerprint> {
     let metadata = path.metadata().ok()?;
     Some((metadata.modified().ok()?, metadata.len()))
 }

@@ -41,7 +41,7 @@ struct State {
 
 /// Why somebody wants the keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Want {
+pub(super) enum FetchReason {
     /// To look for one.
     Usual,
     /// Because those that there are lack one.
@@ -69,7 +69,7 @@ impl KeyUrl {
 
     /// The keys; `None` if there have never been any. All who wait, wait for the same fetch, and it goes on when they
     /// leave.
-    pub(super) async fn keys(&self, want: Want) -> Option<Arc<[Key]>> {
+    pub(super) async fn keys(&self, want: FetchReason) -> Option<Arc<[Key]>> {
         let running = {
             let mut state = self.shared.state.lock();
             let plan = state.plan(want, self.shared.refresh, Instant::now());
@@ -85,11 +85,11 @@ impl KeyUrl {
         self.shared.state.lock().keys.as_ref().map(|(keys, _)| keys.clone())
     }
 
-    fn start(&self, state: &mut State, want: Want) {
+    fn start(&self, state: &mut State, want: FetchReason) {
         let now = Instant::now();
         let (done, running) = watch::channel(());
         (state.tried_at, state.running) = (Some(now), Some(running));
-        if want == Want::Again {
+        if want == FetchReason::Again {
             state.asked_again_at = Some(now);
         }
         let shared = self.shared.clone();
@@ -102,13 +102,13 @@ impl KeyUrl {
 }
 
 impl State {
-    fn plan(&self, want: Want, refresh: Duration, now: Instant) -> Plan {
+    fn plan(&self, want: FetchReason, refresh: Duration, now: Instant) -> Plan {
         let is_past =
             |at: Option<Instant>, pause| at.is_none_or(|at| now.saturating_duration_since(at) >= pause);
         let age = self.keys.as_ref().map(|(_, at)| now.saturating_duration_since(*at));
         let (is_due, waits) = match (age, want) {
             (None, _) => (is_past(self.tried_at, FIRST_INTERVAL), true),
-            (_, Want::Again) => (is_past(self.asked_again_at, AGAIN_INTERVAL), true),
+            (_, FetchReason::Again) => (is_past(self.asked_again_at, AGAIN_INTERVAL), true),
             // A key may have been withdrawn while nobody came; only if there is no answer the old ones count.
             (Some(age), _) if age >= refresh * 2 => (is_past(self.tried_at, AGAIN_INTERVAL), true),
             (Some(age), _) if age >= refresh => (is_past(self.tried_at, AGAIN_INTERVAL), false),
@@ -157,7 +157,7 @@ mod tests {
     /// How long ago something was, in seconds.
     type Ago = Option<u64>;
     /// Keys, last tried, last asked again, under way, why somebody comes; what starts, who waits.
-    type Case = (Ago, Ago, Ago, bool, Want, (bool, bool));
+    type Case = (Ago, Ago, Ago, bool, FetchReason, (bool, bool));
 
     #[test]
     fn when_keys_are_fetched_and_who_waits() {
@@ -167,27 +167,27 @@ mod tests {
         const WAIT: (bool, bool) = (false, true);
         let now = Instant::now() + Duration::from_secs(100_000);
         let table: &[Case] = &[
-            (None, None, None, false, Want::Usual, BOTH),
-            (None, None, None, false, Want::Again, BOTH),
-            (None, Some(0), None, true, Want::Usual, WAIT),
-            (None, Some(0), None, false, Want::Usual, NOTHING),
-            (None, Some(1), None, false, Want::Usual, BOTH),
-            (None, Some(2), None, true, Want::Usual, WAIT),
-            (Some(0), Some(0), None, false, Want::Usual, NOTHING),
-            (Some(599), Some(599), None, false, Want::Usual, NOTHING),
-            (Some(600), Some(600), None, false, Want::Usual, BEHIND),
-            (Some(600), Some(0), None, true, Want::Usual, NOTHING),
-            (Some(700), Some(29), None, false, Want::Usual, NOTHING),
-            (Some(700), Some(30), None, false, Want::Usual, BEHIND),
-            (Some(700), Some(30), None, true, Want::Usual, NOTHING),
-            (Some(1200), Some(1200), None, false, Want::Usual, BOTH),
-            (Some(1200), Some(0), None, true, Want::Usual, WAIT),
-            (Some(1200), Some(29), None, false, Want::Usual, NOTHING),
-            (Some(0), Some(0), None, false, Want::Again, BOTH),
-            (Some(0), Some(0), Some(29), false, Want::Again, NOTHING),
-            (Some(0), Some(0), Some(29), true, Want::Again, WAIT),
-            (Some(0), Some(0), Some(30), false, Want::Again, BOTH),
-            (Some(0), Some(30), Some(30), true, Want::Again, WAIT),
+            (None, None, None, false, FetchReason::Usual, BOTH),
+            (None, None, None, false, FetchReason::Again, BOTH),
+            (None, Some(0), None, true, FetchReason::Usual, WAIT),
+            (None, Some(0), None, false, FetchReason::Usual, NOTHING),
+            (None, Some(1), None, false, FetchReason::Usual, BOTH),
+            (None, Some(2), None, true, FetchReason::Usual, WAIT),
+            (Some(0), Some(0), None, false, FetchReason::Usual, NOTHING),
+            (Some(599), Some(599), None, false, FetchReason::Usual, NOTHING),
+            (Some(600), Some(600), None, false, FetchReason::Usual, BEHIND),
+            (Some(600), Some(0), None, true, FetchReason::Usual, NOTHING),
+            (Some(700), Some(29), None, false, FetchReason::Usual, NOTHING),
+            (Some(700), Some(30), None, false, FetchReason::Usual, BEHIND),
+            (Some(700), Some(30), None, true, FetchReason::Usual, NOTHING),
+            (Some(1200), Some(1200), None, false, FetchReason::Usual, BOTH),
+            (Some(1200), Some(0), None, true, FetchReason::Usual, WAIT),
+            (Some(1200), Some(29), None, false, FetchReason::Usual, NOTHING),
+            (Some(0), Some(0), None, false, FetchReason::Again, BOTH),
+            (Some(0), Some(0), Some(29), false, FetchReason::Again, NOTHING),
+            (Some(0), Some(0), Some(29), true, FetchReason::Again, WAIT),
+            (Some(0), Some(0), Some(30), false, FetchReason::Again, BOTH),
+            (Some(0), Some(30), Some(30), true, FetchReason::Again, WAIT),
         ];
         for (keys, tried, again, is_running, want, expected) in table {
             let ago = |ago: &Ago| ago.map(|seconds| now - Duration::from_secs(seconds));

@@ -9,9 +9,9 @@ use jsonwebtoken::{Algorithm, DecodingKey, crypto};
 use serde_json::Value;
 use std::sync::Arc;
 
-/// Octets of a shared secret at least: as many as the hash of HS256 has.
+/// Bytes of a shared secret at least: as many as the hash of HS256 has.
 const SECRET_BYTES_MIN: usize = 32;
-/// Octets of an RSA modulus: what aws-lc verifies with.
+/// Bytes of an RSA modulus: what aws-lc verifies with.
 const MODULUS_BYTES: std::ops::RangeInclusive<usize> = 256..=1024;
 /// Keys of one set at most: each may have to be tried for a token that names none.
 const SET_KEYS_MAX: usize = 100;

@@ -12,13 +12,13 @@ mod signed;
 #[cfg(test)]
 mod tests;
 
-use super::desk::cores;
 use super::fetch::{Client, Url};
+use super::hash_pool::cores;
 use super::now::Now;
-use super::source::{Check, Source, Verdict};
+use super::source::{Check, Decision, Source};
 use super::{Credentials, Principal, Secret};
 use key_file::KeyFile;
-use key_url::{KeyUrl, Want};
+use key_url::{FetchReason, KeyUrl};
 use keys::{Fit, Key};
 use signed::Signed;
 use std::path::PathBuf;
@@ -53,7 +53,7 @@ impl FromStr for Jwks {
 /// Which tokens are believed. `Debug` shows no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Shared secrets of 32 octets at least, for HS256, HS384 and HS512 (`jwt-secret`); several while they change.
+    /// Shared secrets of 32 bytes at least, for HS256, HS384 and HS512 (`jwt-secret`); several while they change.
     pub secrets: Vec<Secret>,
     /// Files with public keys in PEM (`jwt-key-file`): RSA for RS256 to RS512 and PS256 to PS512, P-256 for ES256, P-384
     /// for ES384, Ed25519 for EdDSA.
@@ -155,11 +155,11 @@ impl Tokens {
         Ok(Tokens { options, fixed, sets, turns })
     }
 
-    async fn verdict(&self, token: &str) -> Verdict {
+    async fn verdict(&self, token: &str) -> Decision {
         match self.believe(token).await {
-            Ok(principal) => Verdict::Known(principal),
-            Err(Doubt::Wrong(reason)) => Verdict::Refused(reason.to_owned()),
-            Err(Doubt::NoKeys(reason)) => Verdict::Unavailable(reason),
+            Ok(principal) => Decision::Known(principal),
+            Err(Doubt::Wrong(reason)) => Decision::Refused(reason.to_owned()),
+            Err(Doubt::NoKeys(reason)) => Decision::Unavailable(reason),
         }
     }
 
@@ -191,10 +191,11 @@ impl Tokens {
         if fixed == Fit::Match {
             return Ok(fixed);
         }
-        let (found, missing) = self.look(signed, Want::Usual).await;
+        let (found, missing) = self.look(signed, FetchReason::Usual).await;
         // Of the keys in sets only those are meant that have the token's kid; if none has, it may be a new one.
         let is_new = signed.kid.is_some() && found == Fit::NoKey;
-        let (found, missing) = if is_new { self.look(signed, Want::Again).await } else { (found, missing) };
+        let (found, missing) =
+            if is_new { self.look(signed, FetchReason::Again).await } else { (found, missing) };
         match (found, missing) {
             (Fit::Match, _) => Ok(found),
             (_, Some(url)) => Err(Doubt::NoKeys(format!("the keys of {url} could not be fetched so far"))),
@@ -205,7 +206,7 @@ impl Tokens {
     }
 
     /// What the sets have; and the URL of one that has never had anything.
-    async fn look(&self, signed: &Signed<'_>, want: Want) -> (Fit, Option<&Url>) {
+    async fn look(&self, signed: &Signed<'_>, want: FetchReason) -> (Fit, Option<&Url>) {
         let (mut fit, mut missing) = (Fit::NoKey, None);
         for set in &self.sets {
             match set.keys(want).await {
@@ -232,7 +233,7 @@ impl Set {
         }
     }
 
-    async fn keys(&self, want: Want) -> Result<Arc<[Key]>, &Url> {
+    async fn keys(&self, want: FetchReason) -> Result<Arc<[Key]>, &Url> {
         match self {
             Set::File(file) => Ok(file.keys()),
             Set::Url(url) => url.keys(want).await.ok_or_else(|| url.url()),
@@ -248,7 +249,7 @@ impl Source for Tokens {
     fn check<'a>(&'a self, credentials: &'a Credentials) -> Check<'a> {
         match credentials.token() {
             Some(token) => Box::pin(self.verdict(token)),
-            None => Box::pin(std::future::ready(Verdict::NotMine)),
+            None => Box::pin(std::future::ready(Decision::NotMine)),
         }
     }
 }

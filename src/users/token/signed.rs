@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::Algorithm;
 use serde_json::{Map, Value};
 
-/// Octets of a token at most; longer ones are not read.
+/// Bytes of a token at most; longer ones are not read.
 pub(super) const TOKEN_BYTES_MAX: usize = 16 << 10;
 
 /// `HEADER.PAYLOAD.SIGNATURE`, each in base64url, of which the header is read.

@@ -2,7 +2,7 @@
 
 use super::rules::judge;
 use super::*;
-use crate::users::site::{Reply, Site};
+use crate::users::test_server::{Reply, TestServer};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::Jwk;
@@ -147,7 +147,7 @@ async fn signatures_are_verified_in_turns_after_the_runtime_has_looked_at_its_so
         let before = checks.len();
         for mut check in std::mem::take(&mut checks) {
             match poll_fn(|cx| Poll::Ready(check.as_mut().poll(cx))).await {
-                Poll::Ready(verdict) => assert!(matches!(verdict, Verdict::Known(_))),
+                Poll::Ready(verdict) => assert!(matches!(verdict, Decision::Known(_))),
                 Poll::Pending => checks.push_back(check),
             }
         }
@@ -159,13 +159,13 @@ fn open(options: Options) -> Tokens {
     Tokens::new(options, Client::new()).unwrap()
 }
 
-async fn ask(tokens: &Tokens, token: &str) -> Verdict {
+async fn ask(tokens: &Tokens, token: &str) -> Decision {
     let credentials = Credentials {
         authorization: Some(Secret::new(&format!("Bearer {token}"))),
         ..Credentials::default()
     };
     let verdict = tokens.check(&credentials).await;
-    if let Verdict::Refused(reason) | Verdict::Unavailable(reason) = &verdict {
+    if let Decision::Refused(reason) | Decision::Unavailable(reason) = &verdict {
         let parts = token.split('.').filter(|part| part.len() > 8);
         assert!(parts.into_iter().all(|part| !reason.contains(part)), "no part of a token is told: {reason}");
     }
@@ -175,10 +175,10 @@ async fn ask(tokens: &Tokens, token: &str) -> Verdict {
 /// The verdict in short: the name, or the reason after a sign of its kind.
 async fn asked(tokens: &Tokens, token: &str) -> String {
     match ask(tokens, token).await {
-        Verdict::Known(principal) => principal.name.unwrap().to_string(),
-        Verdict::NotMine => "-".to_owned(),
-        Verdict::Refused(reason) => format!("!{reason}"),
-        Verdict::Unavailable(reason) => format!("?{reason}"),
+        Decision::Known(principal) => principal.name.unwrap().to_string(),
+        Decision::NotMine => "-".to_owned(),
+        Decision::Refused(reason) => format!("!{reason}"),
+        Decision::Unavailable(reason) => format!("?{reason}"),
     }
 }
 
@@ -209,7 +209,7 @@ async fn a_token_says_who_the_user_is_and_how_long() {
         "sub": "alice", "exp": in_an_hour(), "iat": 1, "nbf": 1, "jti": "x",
         "roles": ["admin"], "team": "red", "org": {"unit": {"id": 7}},
     }));
-    let Verdict::Known(principal) = ask(&open(with_secret()), &token).await else { panic!("a good token") };
+    let Decision::Known(principal) = ask(&open(with_secret()), &token).await else { panic!("a good token") };
     assert_eq!((principal.name.as_deref(), principal.source), (Some("alice"), "token"));
     assert!(principal.has_role("admin"));
     let claims: Vec<_> = principal.claims.iter().map(|(name, value)| format!("{name}={value}")).collect();
@@ -221,13 +221,13 @@ async fn a_token_says_who_the_user_is_and_how_long() {
 #[tokio::test]
 async fn where_there_is_no_token_another_source_is_asked() {
     let tokens = open(with_secret());
-    assert_eq!(tokens.check(&Credentials::default()).await, Verdict::NotMine);
+    assert_eq!(tokens.check(&Credentials::default()).await, Decision::NotMine);
     let login = Credentials {
         login: Some("alice".to_owned()),
         passcode: Some(Secret::new("sesame")),
         ..Credentials::default()
     };
-    assert_eq!(tokens.check(&login).await, Verdict::NotMine);
+    assert_eq!(tokens.check(&login).await, Decision::NotMine);
     assert_eq!(tokens.name(), "token");
 }
 
@@ -457,7 +457,7 @@ async fn a_key_of_a_set_is_used_for_what_it_is_for() {
     }
 }
 
-fn serving(keys: Value) -> (Arc<Mutex<String>>, impl Fn(crate::users::site::Asked) -> Reply) {
+fn serving(keys: Value) -> (Arc<Mutex<String>>, impl Fn(crate::users::test_server::Asked) -> Reply) {
     let text = Arc::new(Mutex::new(set(&[keys])));
     let served = text.clone();
     (text, move |_| match &*served.lock() {
@@ -466,7 +466,7 @@ fn serving(keys: Value) -> (Arc<Mutex<String>>, impl Fn(crate::users::site::Aske
     })
 }
 
-fn by_url(site: &Site) -> Options {
+fn by_url(site: &TestServer) -> Options {
     Options { jwks: vec![site.url("/keys?secret=sesame").parse().unwrap()], ..Options::default() }
 }
 
@@ -481,7 +481,7 @@ async fn later(seconds: u64) {
 async fn a_new_key_is_fetched_once_and_unknown_ones_not_all_the_time() {
     let (old, new) = (Issuer::called(Algorithm::ES256, "old"), Issuer::called(Algorithm::ES256, "new"));
     let (text, serve) = serving(old.jwk(json!({})));
-    let site = Site::open(serve).await;
+    let site = TestServer::open(serve).await;
     let tokens = open(by_url(&site));
     assert_eq!(site.asked(), 0, "nothing is fetched before the first login");
     assert_eq!(asked(&tokens, &old.good()).await, "alice");
@@ -508,7 +508,7 @@ async fn a_new_key_is_fetched_once_and_unknown_ones_not_all_the_time() {
 async fn many_logins_share_one_fetch_which_outlives_them() {
     let issuer = Issuer::called(Algorithm::EdDSA, "k");
     let (_text, serve) = serving(issuer.jwk(json!({})));
-    let site = Site::gated(serve).await;
+    let site = TestServer::gated(serve).await;
     let tokens = Arc::new(open(by_url(&site)));
     let token = issuer.good();
     let mut first = Box::pin(asked(&tokens, &token));
@@ -535,7 +535,7 @@ async fn while_keys_cannot_be_fetched_the_last_ones_are_used() {
     let warned = || logged().matches(" WARN ").count();
     let issuer = Issuer::called(Algorithm::EdDSA, "k");
     let (text, serve) = serving(issuer.jwk(json!({})));
-    let site = Site::open(serve).await;
+    let site = TestServer::open(serve).await;
     let tokens = open(Options { require_exp: false, ..by_url(&site) });
     let token = issuer.token(&json!({"sub": "alice"}));
     let up = std::mem::take(&mut *text.lock());
@@ -564,9 +564,9 @@ async fn while_keys_cannot_be_fetched_the_last_ones_are_used() {
 async fn of_several_sets_one_may_be_down() {
     let (old, new) = (Issuer::called(Algorithm::EdDSA, "old"), Issuer::called(Algorithm::EdDSA, "new"));
     let (text, serve) = serving(old.jwk(json!({})));
-    let site = Site::open(serve).await;
+    let site = TestServer::open(serve).await;
     let mut options = by_url(&site);
-    options.jwks.insert(0, Site::closed_port().await.parse().unwrap());
+    options.jwks.insert(0, TestServer::closed_port().await.parse().unwrap());
     let tokens = open(options);
     assert_eq!(asked(&tokens, &old.good()).await, "alice");
     *text.lock() = set(&[new.jwk(json!({}))]);
@@ -578,11 +578,11 @@ async fn of_several_sets_one_may_be_down() {
 #[tokio::test]
 async fn garbage_behind_a_url_is_no_key() {
     for reply in ["", "{", "<html>", r#"{"keys": {}}"#] {
-        let site = Site::open(move |_| Reply::Say(200, reply.to_owned())).await;
+        let site = TestServer::open(move |_| Reply::Say(200, reply.to_owned())).await;
         let got = asked(&open(by_url(&site)), &Issuer::called(Algorithm::HS256, "k").good()).await;
         assert!(got.starts_with('?'), "{reply}: {got}");
     }
-    let options = Options { jwks: vec![Site::closed_port().await.parse().unwrap()], ..with_secret() };
+    let options = Options { jwks: vec![TestServer::closed_port().await.parse().unwrap()], ..with_secret() };
     let tokens = open(options);
     assert_eq!(asked(&tokens, &Issuer::new(Algorithm::HS256).good()).await, "alice", "by another key");
 }
@@ -608,7 +608,7 @@ async fn a_set_in_a_file_is_read_again_when_it_has_changed() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
-    /// Whatever octet of a good token is another, it is a good token no more.
+    /// Whatever byte of a good token is another, it is a good token no more.
     #[test]
     fn no_other_token_is_believed(which in 0..4_usize, at in any::<prop::sample::Index>(), octet in 0..128_u8) {
         thread_local! {
@@ -627,7 +627,7 @@ proptest! {
                 Poll::Pending => check.as_mut().poll(cx),
                 ready => ready,
             };
-            prop_assert!(matches!(verdict, Poll::Ready(Verdict::Refused(_))), "{verdict:?}");
+            prop_assert!(matches!(verdict, Poll::Ready(Decision::Refused(_))), "{verdict:?}");
             Ok(())
         })?;
     }

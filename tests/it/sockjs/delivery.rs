@@ -268,7 +268,7 @@ fn a_client_that_does_not_poll_is_a_slow_consumer_when_its_outbox_is_full() {
             healthy.expect("MESSAGE", &[], &body);
             count += 1;
         }
-        // What was in the outbox is dropped: it is the only place where messages wait.
+        // What was in the outbound queue is dropped: it is the only place where messages wait.
         slow.expect("ERROR", &[("message", "slow consumer")], "");
         slow.expect_close(1008, "slow consumer");
         broker.until("connections_closed_total{reason=\"slow-consumer\"}", 1);

@@ -31,25 +31,25 @@ struct Heard {
 
 fn read(octets: &[u8], size: usize) -> (Heard, Option<u16>) {
     let mut reader = Reader::new(1 << 20);
-    let mut heard = Heard::default();
+    let mut note_input = Heard::default();
     for piece in octets.chunks(size) {
         let mut piece = piece.to_vec();
         let result = reader.feed(&mut piece, &mut |event| match event {
             Event::Data { payload, text, end } => {
-                heard.open.extend(payload);
+                note_input.open.extend(payload);
                 if end {
-                    heard.messages.push((text, std::mem::take(&mut heard.open)));
+                    note_input.messages.push((text, std::mem::take(&mut note_input.open)));
                 }
             }
-            Event::Ping(payload) => heard.pings.push(payload.to_vec()),
+            Event::Ping(payload) => note_input.pings.push(payload.to_vec()),
             Event::Pong => {}
-            Event::Close(code) => heard.closes.push(code),
+            Event::Close(code) => note_input.closes.push(code),
         });
         if let Err(violation) = result {
-            return (heard, Some(violation.code));
+            return (note_input, Some(violation.code));
         }
     }
-    (heard, None)
+    (note_input, None)
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn violations_close_with_their_code() {
 #[test]
 fn a_close_frame_ends_the_reading() {
     let octets = [frame(0x88, &1000u16.to_be_bytes()), frame(0x81, b"late")].concat();
-    let (heard, violation) = read(&octets, octets.len());
-    assert_eq!((heard.closes, heard.messages, violation), (vec![Some(1000)], vec![], None));
+    let (note_input, violation) = read(&octets, octets.len());
+    assert_eq!((note_input.closes, note_input.messages, violation), (vec![Some(1000)], vec![], None));
     assert_eq!(read(&frame(0x88, b""), 1).0.closes, [None]);
 }

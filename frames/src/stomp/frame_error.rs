@@ -1,0 +1,222 @@
+//! Everything that can be wrong with the octets of a frame, and how it is told to the peer.
+
+use super::{Command, DecodeError, Limits, Version};
+
+/// Where something stands in a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FramePosition {
+    /// Header line, counted from 1.
+    pub(super) line: usize,
+    /// Octet of the frame, counted from 1.
+    pub(super) octet: usize,
+}
+
+/// What is wrong. Input is never quoted here except through [`quote`], and header values never at all: they
+/// may be secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum FrameError {
+    CommandTooLong { quoted: String },
+    NulInCommand { quoted: String },
+    UnknownCommand { quoted: String },
+    FrameTooLarge,
+    ContentTooLarge { quoted: String },
+    TooManyHeaders,
+    HeaderTooLong { place: FramePosition },
+    ToTooLong { place: FramePosition },
+    NulInHeaders { place: FramePosition },
+    NotUtf8 { place: FramePosition },
+    NoColon { place: FramePosition },
+    EmptyName { place: FramePosition },
+    CarriageReturn { place: FramePosition },
+    BadEscape { place: FramePosition, version: Version, letter: Option<u8> },
+    BadContentLength { quoted: String },
+    BodyNotAllowed { command: Command, octet: usize, found: u8 },
+    NulMissing { content_length: usize, octet: usize, found: u8 },
+}
+
+/// Bytes of the input that an error shows at most.
+const QUOTED_BYTES_MAX: usize = 32;
+
+/// The first octets of `input`, made safe to show: no control characters, valid UTF-8, and not long.
+pub(super) fn quote(input: &[u8]) -> String {
+    let cut = &input[..input.len().min(QUOTED_BYTES_MAX)];
+    let text = String::from_utf8_lossy(cut);
+    let more = if cut.len() < input.len() { "…" } else { "" };
+    format!("\"{}{more}\"", text.escape_debug())
+}
+
+/// A backslash and the octet behind it, if the line has one.
+fn sequence(letter: Option<u8>) -> String {
+    match letter {
+        Some(letter) if letter.is_ascii_graphic() => format!("\\{}", char::from(letter)),
+        Some(octet) => format!("a backslash before 0x{octet:02x}"),
+        None => "a backslash with nothing behind it".to_owned(),
+    }
+}
+
+impl FramePosition {
+    fn describe(self) -> String {
+        format!("Header line {} (octet {} of the frame)", self.line, self.octet)
+    }
+}
+
+impl FrameError {
+    /// The error to report, under `limits` as they were.
+    pub(super) fn into_error(self, limits: &Limits, receipt: Option<String>) -> DecodeError {
+        DecodeError { summary: self.summary(), detail: self.detail(limits), limit: self.limit(), receipt }
+    }
+
+    fn summary(&self) -> &'static str {
+        match self {
+            FrameError::CommandTooLong { .. } => "command line too long",
+            FrameError::NulInCommand { .. } => "incomplete frame",
+            FrameError::UnknownCommand { .. } => "unknown command",
+            FrameError::FrameTooLarge | FrameError::ContentTooLarge { .. } => "frame too large",
+            FrameError::TooManyHeaders => "too many headers",
+            FrameError::HeaderTooLong { .. } | FrameError::ToTooLong { .. } => "header too long",
+            FrameError::NulInHeaders { .. } => "incomplete frame",
+            FrameError::NotUtf8 { .. } => "headers are not UTF-8",
+            FrameError::NoColon { .. } | FrameError::EmptyName { .. } | FrameError::CarriageReturn { .. } => {
+                "malformed header"
+            }
+            FrameError::BadEscape { .. } => "undefined escape sequence",
+            FrameError::BadContentLength { .. } => "malformed content-length",
+            FrameError::BodyNotAllowed { .. } => "body not allowed",
+            FrameError::NulMissing { .. } => "body not ended by NUL",
+        }
+    }
+
+    fn limit(&self) -> Option<&'static str> {
+        match self {
+            FrameError::FrameTooLarge | FrameError::ContentTooLarge { .. } => Some("frame-bytes-max"),
+            FrameError::TooManyHeaders => Some("header-count-max"),
+            FrameError::HeaderTooLong { .. } => Some("header-bytes-max"),
+            FrameError::ToTooLong { .. } => Some("to-bytes-max"),
+            _ => None,
+        }
+    }
+
+    fn detail(&self, limits: &Limits) -> String {
+        match self {
+            FrameError::CommandTooLong { quoted } => format!(
+                "A command line of more than {} octets that begins with {quoted}; expected a STOMP command such as CONNECT or SEND, then a line end.",
+                super::boundary::COMMAND_BYTES_MAX
+            ),
+            FrameError::NulInCommand { quoted } => format!(
+                "The frame ended in its first line, {quoted}; expected a command, a line end, headers, a blank line, then the body and NUL."
+            ),
+            FrameError::UnknownCommand { quoted } => format!(
+                "{quoted} is not a command; expected one of STOMP 1.0, 1.1 or 1.2, in capitals and followed by a line end."
+            ),
+            FrameError::FrameTooLarge => format!(
+                "The frame has more than {} octets from its command to its NUL (frame-bytes-max).",
+                limits.frame_bytes_max
+            ),
+            FrameError::ContentTooLarge { quoted } => format!(
+                "With a content-length of {quoted} the frame would have more than {} octets from its command to its NUL (frame-bytes-max).",
+                limits.frame_bytes_max
+            ),
+            FrameError::TooManyHeaders => {
+                format!(
+                    "The frame has more than {} header lines (header-count-max).",
+                    limits.header_count_max
+                )
+            }
+            FrameError::HeaderTooLong { place } => format!(
+                "{} has more than {} octets (header-bytes-max).",
+                place.describe(),
+                limits.header_bytes_max
+            ),
+            FrameError::ToTooLong { place } => {
+                format!("{} has more than {} octets (to-bytes-max).", place.describe(), limits.to_bytes_max)
+            }
+            FrameError::NulInHeaders { place } => format!(
+                "{} contains NUL; expected a blank line between the headers and the body.",
+                place.describe()
+            ),
+            FrameError::NotUtf8 { place } => format!("{} is not valid UTF-8.", place.describe()),
+            FrameError::NoColon { place } => {
+                format!(
+                    "{} has no colon; expected name:value, or a blank line before the body.",
+                    place.describe()
+                )
+            }
+            FrameError::EmptyName { place } => {
+                format!("{} has nothing before its colon; expected name:value.", place.describe())
+            }
+            FrameError::CarriageReturn { place } => format!(
+                "{} contains a carriage return that no line feed follows; STOMP 1.2 writes it as \\r.",
+                place.describe()
+            ),
+            FrameError::BadEscape { place, version, letter } => format!(
+                "{} contains {}, which is no escape sequence of STOMP {version}; expected {}.",
+                place.describe(),
+                sequence(*letter),
+                if *version == Version::V1_1 { r"\\, \n or \c" } else { r"\\, \n, \c or \r" }
+            ),
+            FrameError::BadContentLength { quoted } => {
+                format!("The content-length is {quoted}; expected digits, the number of octets in the body.")
+            }
+            FrameError::BodyNotAllowed { command, octet, found } => format!(
+                "{command} came with a body: 0x{found:02x} stands behind its headers (octet {octet} of the frame). Expected a blank line and NUL; only SEND, MESSAGE and ERROR may have a body."
+            ),
+            FrameError::NulMissing { content_length, octet, found } => format!(
+                "The {content_length} octets that content-length announced are followed by 0x{found:02x} (octet {octet} of the frame); expected NUL."
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quoting_is_short_and_safe() {
+        let cases: [(&[u8], &str); 5] = [
+            (b"HELLO", "\"HELLO\""),
+            (b"", "\"\""),
+            (b"a\"\\\0\x1b\n", r#""a\"\\\0\u{1b}\n""#),
+            (b"\xff\xfe", "\"\u{fffd}\u{fffd}\""),
+            (&[b'x'; 33], "\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx…\""),
+        ];
+        for (input, expected) in cases {
+            assert_eq!(quote(input), expected);
+        }
+    }
+
+    #[test]
+    fn summaries_fit_into_a_header_of_every_version() {
+        let place = FramePosition { line: 1, octet: 1 };
+        let quoted = String::new();
+        let problems = [
+            FrameError::CommandTooLong { quoted: quoted.clone() },
+            FrameError::NulInCommand { quoted: quoted.clone() },
+            FrameError::UnknownCommand { quoted: quoted.clone() },
+            FrameError::FrameTooLarge,
+            FrameError::ContentTooLarge { quoted: quoted.clone() },
+            FrameError::TooManyHeaders,
+            FrameError::HeaderTooLong { place },
+            FrameError::ToTooLong { place },
+            FrameError::NulInHeaders { place },
+            FrameError::NotUtf8 { place },
+            FrameError::NoColon { place },
+            FrameError::EmptyName { place },
+            FrameError::CarriageReturn { place },
+            FrameError::BadEscape { place, version: Version::V1_1, letter: Some(b'r') },
+            FrameError::BadContentLength { quoted },
+            FrameError::BodyNotAllowed { command: Command::Ack, octet: 2, found: 3 },
+            FrameError::NulMissing { content_length: 1, octet: 2, found: 3 },
+        ];
+        let limits = Limits { frame_bytes_max: 1, header_count_max: 2, header_bytes_max: 3, to_bytes_max: 0 };
+        for problem in problems {
+            let error = problem.into_error(&limits, None);
+            assert!(!error.summary.contains([':', '\\', '\n', '\r', '\0']), "{}", error.summary);
+            assert!(error.summary.len() < 40, "{}", error.summary);
+            assert!(error.detail.ends_with('.'), "{}", error.detail);
+            if let Some(limit) = error.limit {
+                assert!(error.detail.contains(limit), "{}", error.detail);
+            }
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! Leads a measurement through its phases, and watches over its tasks meanwhile.
+
+use super::delivery_stats::Interval;
+use super::error::BenchError;
+use super::options::{Options, Pace};
+use super::process::cpu_time;
+use super::progress::Progress;
+use super::run::{Phase, Run};
+use super::table;
+use std::future::Future;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+
+/// How often it is looked how far things are.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// How long subscriptions may take.
+const SUBSCRIBE_TIME_MAX: Duration = Duration::from_secs(20);
+/// How long receipts are waited for where no probe can tell: some brokers give none.
+const RECEIPT_TIME_MAX: Duration = Duration::from_secs(2);
+/// Open loops are woken at most so often.
+const TICK_MIN: Duration = Duration::from_micros(100);
+
+/// What ended a measurement before its time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Somebody pressed Ctrl-C.
+    Interrupted,
+    /// A connection failed, or nothing moved any more.
+    Failed(String),
+}
+
+/// The one who waits.
+pub(super) struct Coordinator<'a, 'w> {
+    pub(super) run: Arc<Run>,
+    pub(super) tasks: JoinSet<Result<(), BenchError>>,
+    pub(super) progress: &'a mut Progress<'w>,
+    pub(super) end: Option<End>,
+    pub(super) cpu: Duration,
+    pub(super) seconds: f64,
+    patience: Duration,
+}
+
+impl<'a, 'w> Coordinator<'a, 'w> {
+    pub(super) fn new(options: &Options, run: Run, progress: &'a mut Progress<'w>) -> Coordinator<'a, 'w> {
+        Coordinator {
+            run: Arc::new(run),
+            tasks: JoinSet::new(),
+            progress,
+            end: None,
+            cpu: Duration::ZERO,
+            seconds: 0.0,
+            patience: options.patience,
+        }
+    }
+
+    /// Starts a task of the measurement.
+    pub(super) fn spawn(&mut self, task: impl Future<Output = Result<(), BenchError>> + Send + 'static) {
+        self.tasks.spawn(task);
+    }
+
+    /// Waits until `count` subscriptions are there; those that get no probes may not tell.
+    pub(super) async fn subscribed(&mut self, count: usize, may_be_silent: bool) -> Result<(), BenchError> {
+        let run = self.run.clone();
+        let time = if may_be_silent { RECEIPT_TIME_MAX } else { SUBSCRIBE_TIME_MAX };
+        let deadline = Instant::now() + time;
+        let there = |run: &Run| run.ready.load(Relaxed) >= count;
+        self.wait(deadline, |progress, run| {
+            let ready = run.ready.load(Relaxed);
+            progress.show("subscribing", ready as f64 / count as f64, &format!("{ready} of {count}"));
+            if there(run) { ControlFlow::Break(None) } else { ControlFlow::Continue(()) }
+        })
+        .await;
+        match self.end.take() {
+            Some(End::Failed(why)) => Err(BenchError::Other(why)),
+            Some(End::Interrupted) => {
+                Err(BenchError::Other("interrupted before anything was measured".to_owned()))
+            }
+            None if there(&run) || may_be_silent => Ok(()),
+            None => Err(BenchError::TimedOut(
+                format!("only {} of {count} subscriptions were made", run.ready.load(Relaxed)),
+                time.as_secs(),
+            )),
+        }
+    }
+
+    /// Lets messages be sent, and measures. `expected`: deliveries that what was sent must bring.
+    pub(super) async fn measure(&mut self, options: &Options, expected: impl Fn(&Run) -> u64) {
+        let run = self.run.clone();
+        let start = run.now();
+        let from = start + options.warmup.as_nanos() as u64;
+        let until = from + options.time.as_nanos() as u64;
+        run.set_interval((from, until));
+        let _metronome = Ticker::start(&run, options.pace);
+        run.phase.send_replace(Phase::Running(start));
+        if !self.pass("warming up", (start, from), &expected).await {
+            run.set_interval((run.now(), until));
+        }
+        let cpu = cpu_time();
+        if self.end.is_none() {
+            self.pass("measuring", (from, until), &expected).await;
+        }
+        let from = run.interval().0;
+        let stopped = run.now().min(until);
+        run.set_interval((from, stopped));
+        self.cpu = cpu_time() - cpu;
+        self.seconds = stopped.saturating_sub(from) as f64 / 1e9;
+        run.phase.send_replace(Phase::Draining);
+        // Who fails does not deliver the rest; who was interrupted still may.
+        if !matches!(self.end, Some(End::Failed(_))) {
+            let done = |run: &Run| {
+                let missing = run.unreceipted.load(Relaxed);
+                run.delivered() as f64 / (expected(run) + missing).max(1) as f64
+            };
+            self.settle("draining", done).await;
+        }
+    }
+
+    /// Waits until `count` receivers have acknowledged everything, so that nothing goes back to its queue.
+    pub(super) async fn close(&mut self, count: usize) {
+        self.run.phase.send_replace(Phase::Closing);
+        let all = async {
+            for _ in 0..count {
+                // Whoever fails now has nothing left to do.
+                let _ = self.tasks.join_next().await;
+            }
+        };
+        // What was measured stands, whether the broker takes the rest or not.
+        let _ = tokio::time::timeout(self.patience, all).await;
+    }
+
+    /// Waits from one time to another, in nanoseconds of the run; `false` where something ends it.
+    async fn pass(&mut self, what: &str, (from, until): Interval, expected: impl Fn(&Run) -> u64) -> bool {
+        let mut pulse = StallDetector::new(&self.run, self.patience);
+        self.wait(self.run.moment(until), |progress, run| {
+            let is_stalled = pulse.feel(run, expected(run));
+            let fraction = run.now().saturating_sub(from) as f64 / (until - from).max(1) as f64;
+            progress.show(what, fraction, &pulse.rate(run));
+            match is_stalled {
+                true => ControlFlow::Break(Some(pulse.complaint())),
+                false => ControlFlow::Continue(()),
+            }
+        })
+        .await;
+        self.end.is_none()
+    }
+
+    /// Waits until all of `done` is, as long as something arrives.
+    pub(super) async fn settle(&mut self, what: &str, done: impl Fn(&Run) -> f64) {
+        let mut pulse = StallDetector::new(&self.run, self.patience);
+        let far = Instant::now() + Duration::from_secs(24 * 3600);
+        self.wait(far, |progress, run| {
+            let fraction = done(run);
+            progress.show(what, fraction, "");
+            if fraction >= 1.0 || pulse.feel(run, u64::MAX) {
+                ControlFlow::Break(None)
+            } else {
+                ControlFlow::Continue(())
+            }
+        })
+        .await;
+    }
+
+    /// Looks again and again until it is time, or `look` has seen enough (with a reason: it failed), or a task fails, or
+    /// somebody interrupts it.
+    pub(super) async fn wait(
+        &mut self,
+        until: Instant,
+        mut look: impl FnMut(&mut Progress<'_>, &Run) -> ControlFlow<Option<String>>,
+    ) {
+        let mut looks = tokio::time::interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(until.into()) => return,
+                _ = looks.tick() => {
+                    if let ControlFlow::Break(failed) = look(self.progress, &self.run) {
+                        self.end = self.end.take().or(failed.map(End::Failed));
+                        return;
+                    }
+                }
+                Some(joined) = self.tasks.join_next() => {
+                    let why = match joined {
+                        Ok(Ok(())) => continue,
+                        Ok(Err(trouble)) => trouble.to_string(),
+                        Err(error) => error.to_string(),
+                    };
+                    self.end = Some(End::Failed(why));
+                    return;
+                }
+                _ = tokio::signal::ctrl_c() => {
+                    self.end = Some(End::Interrupted);
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Whether deliveries go on.
+struct StallDetector {
+    patience: Duration,
+    last: u64,
+    moved: Instant,
+    shown: (u64, Instant),
+    rate: String,
+}
+
+impl StallDetector {
+    fn new(run: &Run, patience: Duration) -> StallDetector {
+        let (last, now) = (run.delivered(), Instant::now());
+        StallDetector { patience, last, moved: now, shown: (last, now), rate: String::new() }
+    }
+
+    /// Whether nothing has arrived for too long, of `expected` deliveries.
+    fn feel(&mut self, run: &Run, expected: u64) -> bool {
+        let delivered = run.delivered();
+        if delivered != self.last || delivered >= expected {
+            (self.last, self.moved) = (delivered, Instant::now());
+        }
+        self.moved.elapsed() > self.patience
+    }
+
+    fn complaint(&self) -> String {
+        format!("nothing was delivered for {} s, with messages under way", self.patience.as_secs_f64())
+    }
+
+    /// Deliveries a second of late.
+    fn rate(&mut self, run: &Run) -> String {
+        let elapsed = self.shown.1.elapsed().as_secs_f64();
+        if elapsed > 0.5 {
+            let delivered = run.delivered();
+            self.rate = format!("{} delivered/s", table::number((delivered - self.shown.0) as f64 / elapsed));
+            self.shown = (delivered, Instant::now());
+        }
+        self.rate.clone()
+    }
+}
+
+/// Wakes the publishers of an open loop. It is a thread, for a runtime's timers are no finer than a millisecond,
+/// which would count as the broker's.
+struct Ticker(Option<(Arc<AtomicBool>, JoinHandle<()>)>);
+
+impl Ticker {
+    fn start(run: &Arc<Run>, pace: Pace) -> Ticker {
+        let Pace::Rate(rate) = pace else { return Ticker(None) };
+        let (stop, run) = (Arc::new(AtomicBool::new(false)), run.clone());
+        let every = TICK_MIN.max(Duration::from_secs(1) / rate.max(1));
+        let stopped = stop.clone();
+        let start = Instant::now();
+        let thread = std::thread::spawn(move || {
+            for turn in 1.. {
+                let next = start + every.saturating_mul(turn);
+                std::thread::sleep(next.saturating_duration_since(Instant::now()));
+                if stopped.load(Relaxed) {
+                    return;
+                }
+                run.tick.send_replace(());
+            }
+        });
+        Ticker(Some((stop, thread)))
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        if let Some((stop, thread)) = self.0.take() {
+            stop.store(true, Relaxed);
+            // It has nothing to say.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What has been counted so far.
+
+use super::sequence::Arrival;
+use super::stamp::Stamp;
+use hdrhistogram::Histogram;
+
+/// Latencies are kept in nanoseconds with so many digits.
+const DIGITS: u8 = 3;
+/// Longer ones count as this: an hour.
+const LATENCY_MAX: u64 = 3600 * 1_000_000_000;
+
+/// From when to when is measured, in nanoseconds since the run began; the end is not in it.
+pub(super) type Interval = (u64, u64);
+
+/// Counts of deliveries, for several receivers together.
+#[derive(Clone, Debug)]
+pub(super) struct DeliveryStats {
+    /// Messages that arrived for the first time.
+    pub(super) delivered: u64,
+    /// Those that arrived while it was measured.
+    pub(super) measured: u64,
+    pub(super) duplicated: u64,
+    pub(super) reordered: u64,
+    pub(super) corrupt: u64,
+    pub(super) foreign: u64,
+    /// From when a message was due to when it was read, for those that were due while it was measured.
+    pub(super) latency: Histogram<u64>,
+}
+
+impl Default for DeliveryStats {
+    fn default() -> DeliveryStats {
+        let latency =
+            Histogram::new_with_bounds(1, LATENCY_MAX, DIGITS).expect("the bounds are within what it takes");
+        DeliveryStats {
+            delivered: 0,
+            measured: 0,
+            duplicated: 0,
+            reordered: 0,
+            corrupt: 0,
+            foreign: 0,
+            latency,
+        }
+    }
+}
+
+impl DeliveryStats {
+    /// A message of this run has arrived at `now`; whether for the first time.
+    pub(super) fn note(
+        &mut self,
+        stamp: &Stamp,
+        arrival: Arrival,
+        now: u64,
+        (from, until): Interval,
+    ) -> bool {
+        match arrival {
+            Arrival::Again => {
+                self.duplicated += 1;
+                return false;
+            }
+            Arrival::Late => self.reordered += 1,
+            Arrival::InOrder => {}
+        }
+        self.delivered += 1;
+        self.measured += u64::from(from <= now && now < until);
+        if from <= stamp.due && stamp.due < until {
+            self.latency.saturating_record(now.saturating_sub(stamp.due).max(1));
+        }
+        true
+    }
+
+    /// Adds another's counts.
+    pub(super) fn add(&mut self, other: &DeliveryStats) {
+        self.delivered += other.delivered;
+        self.measured += other.measured;
+        self.duplicated += other.duplicated;
+        self.reordered += other.reordered;
+        self.corrupt += other.corrupt;
+        self.foreign += other.foreign;
+        self.latency.add(&other.latency).expect("all have the same bounds");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deliveries_count_when_they_arrive_and_latencies_when_they_were_due() {
+        let mut tally = DeliveryStats::default();
+        let interval = (100, 200);
+        for (due, now) in [(90, 99), (99, 100), (100, 150), (199, 199), (199, 5000), (200, 201)] {
+            let stamp = Stamp { publisher: 0, number: 0, due };
+            assert!(tally.note(&stamp, Arrival::InOrder, now, interval));
+        }
+        assert_eq!((tally.delivered, tally.measured, tally.latency.len()), (6, 3, 3));
+        assert!((4795..4810).contains(&tally.latency.max()));
+    }
+
+    #[test]
+    fn faults_are_counted_and_added() {
+        let stamp = Stamp { publisher: 0, number: 0, due: 0 };
+        let mut tally = DeliveryStats::default();
+        assert!(!tally.note(&stamp, Arrival::Again, 5, (0, 10)));
+        assert!(tally.note(&stamp, Arrival::Late, 5, (0, 10)));
+        let mut sum = DeliveryStats { corrupt: 1, foreign: 2, ..DeliveryStats::default() };
+        sum.add(&tally);
+        sum.add(&tally);
+        assert_eq!((sum.delivered, sum.measured, sum.duplicated, sum.reordered), (2, 2, 2, 2));
+        assert_eq!((sum.corrupt, sum.foreign, sum.latency.len()), (1, 2, 2));
+    }
+}

@@ -1,0 +1,91 @@
+//! What every destination stands on.
+
+use super::clock::Clock;
+use super::dead_letter_log::DeadLetterLog;
+use super::ids::Ids;
+use super::presence::PresenceTracker;
+use super::publication::Content;
+use super::queue::Queue;
+use super::timer_queue::TimerQueue;
+use super::{Options, Refusal};
+use crate::budget::{Budget, Reservation};
+use crate::metrics::Metrics;
+use crate::outbound_queue::Message;
+use std::sync::Arc;
+use stompbox_frames::message::Parts;
+
+/// The option that sets the byte budget.
+const MEMORY: &str = "memory-bytes-max";
+
+/// Shared by all topics and queues of one broker.
+#[derive(Debug)]
+pub(super) struct BrokerContext {
+    pub(super) options: Options,
+    pub(super) ids: Ids,
+    pub(super) budget: Arc<Budget>,
+    /// The part of the budget that subscriptions are charged to.
+    pub(super) share: Arc<Budget>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) clock: Clock,
+    pub(super) timers: TimerQueue<Queue>,
+    pub(super) presence_timers: TimerQueue<PresenceTracker>,
+    pub(super) dead_letter_log: DeadLetterLog,
+}
+
+impl BrokerContext {
+    /// Whether new messages may come in at all.
+    pub(super) fn check_budget(&self) -> Result<(), Refusal> {
+        if !self.budget.is_exhausted() {
+            return Ok(());
+        }
+        let what = format!("the broker holds {} bytes for all its clients", self.budget.used());
+        Err(Refusal::full(MEMORY, self.budget.bytes_max(), &what))
+    }
+
+    /// Checks that the share for subscriptions has room for `bytes` more bytes. `what` says in the ERROR what needs
+    /// them: a subscription, a temporary queue or a transaction.
+    pub(super) fn check_share(&self, what: &str, bytes: usize) -> Result<(), Refusal> {
+        if self.share.admits(bytes) {
+            return Ok(());
+        }
+        let detail = format!(
+            "A {what} that needs {bytes} bytes has no room: all clients together hold {} bytes, {} of them for \
+             subscriptions and names of transactions. {MEMORY} allows {}, of which a quarter is for these. Subscribe \
+             to less, end transactions, try again later, or ask the operator to raise {MEMORY}.",
+            self.budget.used(),
+            self.share.used(),
+            self.budget.bytes_max()
+        );
+        Err(Refusal { summary: "memory limit reached", detail, limit: Some(MEMORY) })
+    }
+
+    /// Reserves `bytes` that a transaction is about to add.
+    pub(super) fn reserve(&self, bytes: usize) -> Result<Reservation, Refusal> {
+        self.budget.reserve(bytes).ok_or_else(|| {
+            let detail = format!(
+                "COMMIT would make the broker hold {bytes} bytes more. It holds {} bytes for all its clients, \
+                 {MEMORY} allows {}, and one transaction may take half of what is left. Nothing of the transaction \
+                 was done. Commit less at a time, try again later, or ask the operator to raise {MEMORY}.",
+                self.budget.used(),
+                self.budget.bytes_max()
+            );
+            Refusal { summary: "memory limit reached", detail, limit: Some(MEMORY) }
+        })
+    }
+
+    /// The content with an id of its own, encoded once, its memory charged to the budget.
+    pub(super) fn message(&self, content: Content<'_>) -> Message {
+        self.message_charged_to(&self.budget, content)
+    }
+
+    /// Creates a message that is kept for later subscribers.
+    pub(super) fn kept_message(&self, content: Content<'_>) -> Message {
+        self.message_charged_to(&self.share, content)
+    }
+
+    fn message_charged_to(&self, budget: &Arc<Budget>, content: Content<'_>) -> Message {
+        let Content { shown, headers, extra, body } = content;
+        let parts = Parts { id: &self.ids.next(), destination: shown, headers, extra, body };
+        Message::new(parts, |bytes| budget.charge(bytes))
+    }
+}

@@ -1,0 +1,137 @@
+//! What is wrong with a configuration, and where it was written.
+
+use super::row::variable;
+use std::fmt;
+
+/// Where a value was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// Nowhere: the table's default.
+    Default,
+    /// In a file.
+    File {
+        /// As it was given.
+        path: String,
+        /// Its line, from 1.
+        line: usize,
+    },
+    /// In the environment.
+    Environment,
+    /// On the command line.
+    Flag,
+}
+
+impl Source {
+    /// Returns the key of the order of reports: the file by its lines, the environment, flags, defaults.
+    pub(super) fn rank(&self) -> (u8, usize) {
+        match self {
+            Source::File { line, .. } => (0, *line),
+            Source::Environment => (1, 0),
+            Source::Flag => (2, 0),
+            Source::Default => (3, 0),
+        }
+    }
+}
+
+/// One mistake. `Display` is a whole sentence for an operator, without any secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigError {
+    /// Where.
+    pub source: Source,
+    /// Of which key (in the environment the variable's name, if it belongs to no key); empty if the file
+    /// could not be read as TOML there.
+    pub key: String,
+    /// What is wrong and what was expected.
+    pub text: String,
+}
+
+impl ConfigError {
+    pub(super) fn new(source: Source, key: &str, text: impl Into<String>) -> ConfigError {
+        ConfigError { source, key: key.to_owned(), text: text.into() }
+    }
+
+    /// A name that no option has.
+    pub(super) fn unknown<'a>(
+        source: Source,
+        name: &str,
+        known: impl IntoIterator<Item = &'a str>,
+    ) -> ConfigError {
+        let what = match source {
+            Source::File { .. } => "key",
+            Source::Environment => "variable",
+            _ => "option",
+        };
+        let text = match suggestion(name, known) {
+            Some(near) => {
+                let quote = if matches!(source, Source::File { .. }) { "\"" } else { "" };
+                let dashes = if matches!(source, Source::Flag) { "--" } else { "" };
+                format!("unknown {what}; did you mean {quote}{dashes}{near}{quote}?")
+            }
+            None => format!("unknown {what}; stompbox --help lists them all"),
+        };
+        ConfigError::new(source, name, text)
+    }
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ConfigError { source, key, text } = self;
+        match source {
+            Source::Default => write!(f, "{key}: {text}"),
+            Source::File { path, line } if key.is_empty() => write!(f, "{path}:{line}: {text}"),
+            Source::File { path, line } => write!(f, "{path}:{line}: key {key:?}: {text}"),
+            Source::Environment if key.starts_with("STOMPBOX_") => {
+                write!(f, "environment variable {key}: {text}")
+            }
+            Source::Environment => write!(f, "environment variable {}: {text}", variable(key)),
+            Source::Flag => write!(f, "--{key}: {text}"),
+        }
+    }
+}
+
+/// Of `known`, the one that was probably meant by `name`.
+pub fn suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let likeness = |candidate: &str| {
+        let name = name.to_ascii_lowercase().replace('_', "-");
+        strsim::normalized_damerau_levenshtein(&name, &candidate.to_ascii_lowercase().replace('_', "-"))
+    };
+    let best = known.into_iter().map(|candidate| (likeness(candidate), candidate));
+    let best = best.max_by(|one, other| one.0.total_cmp(&other.0));
+    best.filter(|(likeness, _)| *likeness >= 0.6).map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_near_is_suggested() {
+        let known = ["frame-bytes-max", "connect-frame-bytes-max", "tcp", "STOMPBOX_TCP"];
+        for (name, near) in [
+            ("frame-byte-max", Some("frame-bytes-max")),
+            ("frame_bytes_max", Some("frame-bytes-max")),
+            ("FRAME-BYTES-MAX", Some("frame-bytes-max")),
+            ("tpc", Some("tcp")),
+            ("STOMPBOX_TPC", Some("STOMPBOX_TCP")),
+            ("colour", None),
+            ("", None),
+        ] {
+            assert_eq!(suggestion(name, known), near, "{name}");
+        }
+    }
+
+    #[test]
+    fn every_source_is_named() {
+        let file = Source::File { path: "a.toml".to_owned(), line: 3 };
+        for (source, key, shown) in [
+            (file.clone(), "tcp", "a.toml:3: key \"tcp\": wrong"),
+            (file, "", "a.toml:3: wrong"),
+            (Source::Environment, "frame-bytes-max", "environment variable STOMPBOX_FRAME_BYTES_MAX: wrong"),
+            (Source::Environment, "STOMPBOX_TPC", "environment variable STOMPBOX_TPC: wrong"),
+            (Source::Flag, "tcp", "--tcp: wrong"),
+            (Source::Default, "tcp", "tcp: wrong"),
+        ] {
+            assert_eq!(ConfigError::new(source, key, "wrong").to_string(), shown);
+        }
+    }
+}

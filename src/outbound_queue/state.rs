@@ -1,0 +1,163 @@
+//! What an outbound queue holds and who waits for it.
+
+use super::waiting_publishers::WaitingPublishers;
+use super::{Delivery, Key, Options, Tag};
+use crate::budget::Charge;
+use crate::work;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+/// What the prefix and the wire's own head cost at most, roughly; added to each message's size.
+pub(super) const OVERHEAD_BYTES: usize = 64;
+/// Keeps every sum of a time and a patience a time.
+const GRACE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Open,
+    Overflowed,
+    Closed,
+}
+
+/// Everything behind the lock.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) deliveries: VecDeque<Delivery>,
+    pub(super) bytes: usize,
+    pub(super) phase: Phase,
+    pub(super) receiver: Option<Waker>,
+    pub(super) receiver_waits: bool,
+    pub(super) publishers: WaitingPublishers,
+    pub(super) congested_since: Option<Instant>,
+    pub(super) taken_at: Instant,
+    pub(super) starved: bool,
+    pub(super) gauged: usize,
+    pub(super) room: Charge,
+    /// The waiting messages of work queues by consumer, in order.
+    pub(super) from_queues: BTreeMap<Key, VecDeque<Tag>>,
+    /// Messages of work queues that wait here.
+    pub(super) from_queues_len: usize,
+    /// Subscriptions that were withdrawn while their deliveries may still lie here.
+    pub(super) withdrawn: BTreeSet<Key>,
+    /// Number of deliveries that a scan for withdrawn ones may visit, see [`State::withdraw`].
+    pub(super) sweep_credit: usize,
+}
+
+/// Deliveries that each withdrawal allows a scan to visit, in addition to one for each delivery added.
+const CREDIT_PER_WITHDRAWAL: usize = 16;
+
+impl State {
+    pub(super) fn put(&mut self, delivery: Delivery, bytes: usize) {
+        if self.deliveries.len() == self.deliveries.capacity() {
+            self.deliveries.reserve(1);
+            self.charge_room();
+        }
+        if delivery.tag != 0 {
+            self.from_queues.entry(delivery.key).or_default().push_back(delivery.tag);
+            self.from_queues_len += 1;
+        }
+        self.deliveries.push_back(delivery);
+        self.sweep_credit = self.sweep_credit.saturating_add(1);
+        self.bytes = bytes;
+    }
+
+    /// Takes the next delivery out; those of withdrawn subscriptions go into `withdrawn`. The caller subtracts the weight
+    /// of both from `bytes`.
+    pub(super) fn pop(&mut self, withdrawn: &mut Vec<Delivery>) -> Option<Delivery> {
+        loop {
+            let delivery = self.deliveries.pop_front()?;
+            if !self.withdrawn.is_empty() && self.withdrawn.contains(&delivery.key) {
+                withdrawn.push(delivery);
+                continue;
+            }
+            if delivery.tag != 0
+                && let Some(tags) = self.from_queues.get_mut(&delivery.key)
+            {
+                tags.pop_front();
+                self.from_queues_len -= 1;
+                if tags.is_empty() {
+                    self.from_queues.remove(&delivery.key);
+                }
+            }
+            return Some(delivery);
+        }
+    }
+
+    /// Withdraws the deliveries that wait for one subscription. Returns the tags of messages from its work queue, in
+    /// order, and the deliveries that could be removed at once.
+    ///
+    /// Finding the deliveries needs a scan of all that wait, which a client could cause again and again with a short frame.
+    /// The scan therefore runs only when enough deliveries were added, and withdrawals made, since the last one. Until then
+    /// the deliveries stay, and [`State::pop`] passes over them. They count for the bound, and are at most as many as the
+    /// other waiting deliveries.
+    pub(super) fn withdraw(&mut self, key: Key) -> (VecDeque<Tag>, Vec<Delivery>) {
+        let tags = self.from_queues.remove(&key).unwrap_or_default();
+        self.from_queues_len -= tags.len();
+        if self.deliveries.is_empty() {
+            self.deliveries = VecDeque::new();
+            self.charge_room();
+            return (tags, Vec::new());
+        }
+        self.withdrawn.insert(key);
+        self.sweep_credit = self.sweep_credit.saturating_add(CREDIT_PER_WITHDRAWAL);
+        (tags, if self.sweep_credit < self.deliveries.len() / 2 { Vec::new() } else { self.sweep() })
+    }
+
+    /// Takes out all deliveries of withdrawn subscriptions.
+    fn sweep(&mut self) -> Vec<Delivery> {
+        work::add_visits(self.deliveries.len());
+        let withdrawn = std::mem::take(&mut self.withdrawn);
+        self.sweep_credit = 0;
+        let is_withdrawn = |delivery: &Delivery| withdrawn.contains(&delivery.key);
+        if !self.deliveries.iter().any(is_withdrawn) {
+            return Vec::new();
+        }
+        let mut out = Vec::new();
+        for delivery in std::mem::take(&mut self.deliveries) {
+            if is_withdrawn(&delivery) { out.push(delivery) } else { self.deliveries.push_back(delivery) }
+        }
+        self.charge_room();
+        self.bytes -= out.iter().map(weight).sum::<usize>();
+        out
+    }
+
+    pub(super) fn charge_room(&mut self) {
+        self.room.resize(self.deliveries.capacity() * size_of::<Delivery>());
+    }
+
+    pub(super) fn register(&mut self, cx: &mut Context<'_>) {
+        match &mut self.receiver {
+            Some(waker) => waker.clone_from(cx.waker()),
+            None => self.receiver = Some(cx.waker().clone()),
+        }
+    }
+
+    pub(super) fn waiting_receiver(&mut self) -> Option<Waker> {
+        if std::mem::take(&mut self.receiver_waits) { self.receiver.take() } else { None }
+    }
+
+    pub(super) fn end(&mut self, phase: Phase) -> VecDeque<Delivery> {
+        self.phase = phase;
+        self.bytes = 0;
+        let mut deliveries = std::mem::take(&mut self.deliveries);
+        self.charge_room();
+        self.from_queues.clear();
+        self.from_queues_len = 0;
+        let withdrawn = std::mem::take(&mut self.withdrawn);
+        if !withdrawn.is_empty() {
+            deliveries.retain(|delivery| !withdrawn.contains(&delivery.key));
+        }
+        deliveries
+    }
+
+    pub(super) fn grace_ends(&self, options: &Options, crowd: bool) -> Instant {
+        let since = self.congested_since.unwrap_or(self.taken_at);
+        let from = if crowd { since.max(self.taken_at) } else { since };
+        from + options.slow_consumer_grace.min(GRACE_MAX)
+    }
+}
+
+pub(super) fn weight(delivery: &Delivery) -> usize {
+    delivery.message.size() + OVERHEAD_BYTES
+}

@@ -1,0 +1,294 @@
+//! Every ERROR that a session can say, in one table: the value of `message`, and a body that tells what was
+//! wrong, what was expected, and which option of the broker to change where it was a limit.
+
+use super::timers::TimeoutOption;
+use super::{Closing, Session};
+use crate::destination::DestinationError;
+use crate::outbound_queue::Key;
+use crate::users::permissions::{Denied, Verb};
+use std::borrow::Cow;
+use std::fmt::{Display, Formatter, Result, Write};
+use stompbox_frames::stomp::{Command, DecodeError, Frame};
+
+/// Contents of an ERROR.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ErrorReply<'a> {
+    /// `message`.
+    pub summary: &'a str,
+    /// The body.
+    pub detail: &'a str,
+}
+
+impl Session {
+    /// What the ERROR said with which the conversation ended (its `message`).
+    pub fn error_summary(&self) -> Option<&str> {
+        self.rare.as_ref()?.error.as_deref()
+    }
+
+    /// Returns the body of the ERROR for a client that does not acknowledge its deliveries
+    /// ([`super::DeliveryAction::UnsettledCountExceeded`]).
+    pub fn too_many_unsettled(&self, key: Key) -> String {
+        let subscription = self.subscriptions.get(key);
+        let name = subscription.map_or("", |subscription| subscription.name().text());
+        let waiting = subscription.map_or(0, |subscription| subscription.unsettled.len());
+        format!(
+            "{waiting} deliveries of the subscription {} wait for an ACK or NACK of this client, which is the most that \
+             unsettled-max allows, and what had not been sent was dropped. Acknowledge messages as they are handled, \
+             subscribe with ack:auto, or raise unsettled-max.",
+            Quoted(name)
+        )
+    }
+}
+
+/// Why a frame is refused. The conversation ends with it.
+#[derive(Debug)]
+pub(super) struct Rejection {
+    pub(super) summary: &'static str,
+    pub(super) detail: String,
+    pub(super) closing: Closing,
+    /// A further header of the ERROR.
+    pub(super) extra: Option<(&'static str, Box<str>)>,
+    /// What may not be done, for the log.
+    pub(super) denied: Option<(Verb, Denied)>,
+}
+
+/// The reason of the close, then rows of `name(arguments) = "summary", "detail", format arguments`. A summary has no
+/// colon and no backslash: it may have to be written before it is known how the peer escapes.
+macro_rules! rejections {
+    ($closing:ident: $($name:ident($($argument:ident: $kind:ty),*) = $summary:literal, $detail:literal $(, $value:expr)*;)+) => {
+        impl Rejection {
+            $(pub(super) fn $name($($argument: $kind),*) -> Rejection {
+                Rejection { closing: Closing::$closing, ..Rejection::rejected($summary, format!($detail $(, $value)*)) }
+            })+
+        }
+    };
+}
+
+/// Rows of `name(arguments) @ "option" = "summary", "detail", format arguments`, the same for limits.
+macro_rules! limits {
+    ($($name:ident($($argument:ident: $kind:ty),*) @ $option:literal = $summary:literal, $detail:literal $(, $value:expr)*;)+) => {
+        impl Rejection {
+            $(pub(super) fn $name($($argument: $kind),*) -> Rejection {
+                let detail = format!($detail $(, $value)*);
+                let remedy = concat!("The operator of the broker can change `", $option, "`.");
+                Rejection { closing: Closing::Limit($option), ..Rejection::rejected($summary, format!("{detail} {remedy}")) }
+            })+
+        }
+    };
+}
+
+rejections! {
+    Rejected:
+    before_connect(command: Command) = "not connected",
+        "{} came before CONNECT. The first frame must be CONNECT or STOMP.", command.as_str();
+    while_authenticating(command: Command) = "not connected",
+        "{} came before the CONNECT was answered.", command.as_str();
+    connected_already(command: Command) = "already connected",
+        "A second {} came. A connection is one conversation: open another connection for another one.", command.as_str();
+    not_for_servers(command: Command) = "unexpected command",
+        "{} is a frame that only a server sends.", command.as_str();
+    heart_beat(value: &str) = "malformed heart-beat header",
+        "heart-beat was {}. Two numbers of milliseconds with a comma between them were expected, as in 10000,10000.", Quoted(value);
+    missing(command: Command, header: &str) = "missing header",
+        "{} needs the header {header}.", command.as_str();
+    unsupported_header(command: Command, name: &str, value: &str, instead: &str) = "unsupported header",
+        "{} has the header {name} with the value {}, which Stompbox does not support: {instead} Send the frame without it.", command.as_str(), Quoted(value);
+    conflicting_headers(name: &str, value: &str, other: &str, other_value: &str) = "conflicting headers",
+        "{name} is {} and {other} is {}, which say the same thing in two ways. Send one of them.", Quoted(value), Quoted(other_value);
+    ack_mode(value: &str) = "unknown ack mode",
+        "ack was {}. Known are auto, client and client-individual.", Quoted(value);
+    malformed_prefetch(name: &str, value: &str, expected: &str) = "malformed prefetch header",
+        "{name} is {}; expected {expected}.", Quoted(value);
+    subscribed_already(name: &str) = "duplicate subscription",
+        "This session has a subscription {} already. Use another id, or UNSUBSCRIBE first.", Quoted(name);
+    not_subscribed(command: Command, name: &str) = "unknown subscription",
+        "{} names the subscription {}, which this session does not have.", command.as_str(), Quoted(name);
+    ambiguous_unsubscribe(destination: &str) = "ambiguous UNSUBSCRIBE",
+        "This session has several subscriptions to {}. Name the one to end by its id.", Quoted(destination);
+    foreign_temp_queue(destination: &str) = "not your temporary queue",
+        "{} is the address of a temporary queue, to which can only be sent. SUBSCRIBE to /temp-queue/ and a name of your own choice.", Quoted(destination);
+    unknown_temp_queue(destination: &str) = "unknown temporary queue",
+        "This session has no {}. SUBSCRIBE to it first, or name it in the reply-to of a SEND.", Quoted(destination);
+    no_temp_queue(destination: &str) = "temporary queue not opened",
+        "No address could be made for {}. This is a fault of the broker.", Quoted(destination);
+    to_missing() = "missing header",
+        "SEND to /users/ needs the header to, with the names of the users: to:alice,bob.";
+    to_names(name: &str) = "malformed to header",
+        "{}", name;
+    reply_to_elsewhere(destination: &str) = "reply-to is not yours",
+        "reply-to was {}. A message to a service can only be answered to its sender: expected /temp-queue/x, /user/queue/x, or no reply-to (that is /user/queue/replies).", Quoted(destination);
+    renewal_in_transaction() = "token cannot be renewed here",
+        "SEND to /auth/refresh is no part of a transaction. Send it without the header transaction.";
+    no_token() = "missing token",
+        "SEND to /auth/refresh has the new token as its body, or in the header Authorization.";
+    session_elsewhere(destination: &str) = "session header is not for this destination",
+        "The header session picks one session of a user: it goes with /user/queue/x and /user/NAME/queue/x, not with {}.", Quoted(destination);
+    nack_in_1_0() = "NACK is not known in 1.0",
+        "STOMP 1.0 has no NACK. Connect with accept-version 1.1 or 1.2 to use it.";
+    requeue(value: &str) = "malformed requeue header",
+        "requeue is {}; expected true (deliver the message again) or false (move it to the dead letter queue).", Quoted(value);
+    begun_already(id: &str) = "duplicate transaction",
+        "The transaction {} is open already. Use another name, or COMMIT or ABORT it first.", Quoted(id);
+    no_transaction(command: Command, id: &str) = "unknown transaction",
+        "{} names the transaction {}, which is not open. BEGIN it first.", command.as_str(), Quoted(id);
+}
+
+rejections! {
+    NotSettled:
+    not_unsettled(command: Command, id: &str, hint: &str) = "nothing to settle",
+        "{} names {}, which was not delivered to this session or is settled already. After a reconnect wait for the MESSAGE to come again.{hint}", command.as_str(), Quoted(id);
+    not_delivered_to(command: Command, id: &str, named: &str) = "nothing to settle",
+        "{} names {} of the subscription {}, but it was not delivered to that subscription or is settled already. Send the header subscription of the MESSAGE, or leave it out. After a reconnect wait for the MESSAGE to come again.", command.as_str(), Quoted(id), Quoted(named);
+    delivered_to_other(command: Command, id: &str, named: &str, other: &str) = "nothing to settle",
+        "{} names {} of the subscription {}, but it was delivered to the subscription {}. Send the header subscription of the MESSAGE, or leave it out.", command.as_str(), Quoted(id), Quoted(named), Quoted(other);
+    reserved(command: Command, id: &str) = "already in a transaction",
+        "{} names {}, which an open transaction settles already.", command.as_str(), Quoted(id);
+    ambiguous_message(command: Command, id: &str, hint: &str) = "ambiguous message-id",
+        "{} names {}, which was delivered to several subscriptions. Say which one in the header subscription.{hint}", command.as_str(), Quoted(id);
+    refused_part(transaction: &str) = "transaction cannot be committed",
+        "A frame of the transaction {} was refused. Nothing of it was done.", Quoted(transaction);
+    lost_subscription(transaction: &str, subscription: &str) = "transaction cannot be committed",
+        "The transaction {} settles deliveries of the subscription {}, which has ended: they went back to their queue. Nothing of it was done.",
+        Quoted(transaction), Quoted(subscription);
+}
+
+limits! {
+    subscriptions(max: usize) @ "subscriptions-max" = "too many subscriptions",
+        "This session has {max} subscriptions, which is the most allowed.";
+    subscription_keys() @ "subscriptions-max" = "too many subscriptions",
+        "This session has subscribed more often than can be counted. Open another connection.";
+    temp_queues(max: usize) @ "temp-queues-max" = "too many temporary queues",
+        "This session has {max} temporary queues, which is the most allowed.";
+    transactions(max: usize) @ "transactions-max" = "too many transactions",
+        "This session has {max} open transactions, which is the most allowed.";
+    transaction_frames(id: &str, max: usize) @ "transaction-frames-max" = "transaction too long",
+        "The transaction {} has {max} frames, which is the most allowed.", Quoted(id);
+    transaction_bytes(max: usize) @ "transaction-bytes-max" = "transactions too large",
+        "The frames in the open transactions of this session would be larger than {max} octets, which is the most allowed.";
+    id_bytes(header: &str, bytes: usize, max: usize) @ "id-bytes-max" = "id too long",
+        "The header {header} has {bytes} bytes; {max} is the most allowed for a name that the client chooses.";
+    to_bytes(max: usize) @ "to-bytes-max" = "too many recipients",
+        "The header to is longer than {max} octets, which is the most allowed.";
+    to_elsewhere(destination: &str, max: usize) @ "header-bytes-max" = "header line too long",
+        "The header to has more than {max} octets. Only SEND to /users/ may have a longer one, not to {}.", Quoted(destination);
+    recipient(name: &str, max: usize) @ "destination-bytes-max" = "invalid destination",
+        "{} in the header to makes a destination longer than {max} octets.", Quoted(name);
+    to_count(max: usize) @ "to-names-max" = "too many recipients",
+        "The header to has more than {max} names, which is the most allowed.";
+    frame_rate(max: u32) @ "frames-per-second-max" = "too many frames",
+        "More than {max} frames came within a second, which is the most allowed.";
+}
+
+impl Rejection {
+    fn rejected(summary: &'static str, detail: String) -> Rejection {
+        Rejection { summary, detail, closing: Closing::Rejected, extra: None, denied: None }
+    }
+
+    /// No version in common. The body is the one that clients know from the specification.
+    pub(super) fn no_common_version() -> Rejection {
+        let detail = "Supported protocol versions are 1.0 1.1 1.2".to_owned();
+        Rejection {
+            extra: Some(("version", "1.0,1.1,1.2".into())),
+            ..Rejection::rejected("version mismatch", detail)
+        }
+    }
+
+    /// CONNECT did not come in time.
+    pub(super) fn late(late: TimeoutOption) -> Rejection {
+        let detail = match late {
+            TimeoutOption::Silence => {
+                "Nothing came for as long as `connect-silence` allows before CONNECT is complete. Send CONNECT at once, \
+                 ending with a NUL byte, or raise connect-silence."
+            }
+            TimeoutOption::Timeout => {
+                "CONNECT was not complete within `connect-timeout`. It ends with a NUL byte: send it at once, or raise \
+                 connect-timeout."
+            }
+        };
+        let rejection = Rejection::rejected("connect timeout", detail.to_owned());
+        Rejection { closing: Closing::ConnectTimeout, ..rejection }
+    }
+
+    /// It may not be done, by a rule that only the log tells.
+    pub(super) fn denied(verb: Verb, destination: &str, denied: Denied) -> Rejection {
+        let what = match verb {
+            Verb::Send => "send to",
+            Verb::Subscribe => "subscribe to",
+        };
+        let detail = format!(
+            "This user may not {what} {}. The broker's operator grants it by a rule (permission).",
+            Quoted(destination)
+        );
+        Rejection {
+            closing: Closing::Denied,
+            extra: Some(("destination", destination.into())),
+            denied: Some((verb, denied)),
+            ..Rejection::rejected("access denied", detail)
+        }
+    }
+
+    /// What let this session in is true no more.
+    pub(super) fn expired() -> Rejection {
+        let detail = "The token with which this session was opened has expired. Connect with a new one; a SEND of the \
+                      new one to /auth/refresh in time keeps a session.";
+        Rejection { closing: Closing::Expired, ..Rejection::rejected("token expired", detail.to_owned()) }
+    }
+
+    /// The user was taken away, or its passcode was changed.
+    pub(super) fn revoked() -> Rejection {
+        let detail = "This user's access was changed by the broker's operator. Connect again.";
+        Rejection { closing: Closing::Expired, ..Rejection::rejected("access revoked", detail.to_owned()) }
+    }
+
+    /// The new token is another user's.
+    pub(super) fn other_principal() -> Rejection {
+        let detail = "The new token is not this session's user's. Open another connection for another user.";
+        Rejection {
+            closing: Closing::Unauthenticated,
+            ..Rejection::rejected("token refused", detail.to_owned())
+        }
+    }
+
+    pub(super) fn destination(error: DestinationError) -> Rejection {
+        let closing = error.limit.map_or(Closing::Rejected, Closing::Limit);
+        Rejection { closing, ..Rejection::rejected("invalid destination", error.detail) }
+    }
+
+    pub(super) fn reply_to(error: DestinationError) -> Rejection {
+        Rejection::rejected("invalid reply-to", format!("In the header reply-to, {}", error.detail))
+    }
+
+    pub(super) fn undecodable(error: &DecodeError) -> Rejection {
+        let closing = error.limit.map_or(Closing::Rejected, Closing::Limit);
+        Rejection { closing, ..Rejection::rejected(error.summary, error.detail.clone()) }
+    }
+
+    /// The texts.
+    pub(super) fn texts(&self) -> ErrorReply<'_> {
+        ErrorReply { summary: self.summary, detail: &self.detail }
+    }
+}
+
+/// What a client sent, shown back to it: not longer than is useful, and nothing that a terminal would obey.
+struct Quoted<'a>(&'a str);
+
+impl Display for Quoted<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        const CHARACTERS_MAX: usize = 100;
+        let mut rest = self.0.chars();
+        f.write_char('"')?;
+        for character in rest.by_ref().take(CHARACTERS_MAX) {
+            match character {
+                '"' => f.write_char('\'')?,
+                character if character.is_control() => f.write_char('\u{fffd}')?,
+                character => f.write_char(character)?,
+            }
+        }
+        f.write_str(if rest.as_str().is_empty() { "\"" } else { "…\"" })
+    }
+}
+
+/// A header without which the frame means nothing.
+pub(super) fn required<'a>(frame: &'a Frame, name: &str) -> std::result::Result<Cow<'a, str>, Rejection> {
+    frame.header(name).ok_or_else(|| Rejection::missing(frame.command, name))
+}

@@ -1,0 +1,234 @@
+//! What has to be found out about a client while it waits: whether it is let in, whether its new token is good; and what
+//! it may do when that has changed.
+
+use super::connection::Connection;
+use super::peer::shown_agent;
+use super::wire::Wire;
+use crate::outbound_queue::Label;
+use crate::session::{Action, Receipt};
+use crate::users::{Cause, Credentials, Principal, Refused};
+use crate::work;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Refusals of one connection that the log tells one by one.
+const DENIED_LOGGED: u64 = 10;
+
+type Answer = Pin<Box<dyn Future<Output = Result<Principal, Refused>> + Send>>;
+
+/// An authentication request in flight.
+pub(super) struct PendingAuthentication {
+    answer: Answer,
+    kind: AuthenticationKind,
+}
+
+enum AuthenticationKind {
+    Login {
+        /// The name of the client's program.
+        agent: Option<Box<str>>,
+        /// Cancelled when the client sends nothing more.
+        input_ended: CancellationToken,
+    },
+    Renewal(Option<Receipt>),
+}
+
+/// Logs one line at a level that depends on the connection: levels are constants in `tracing`.
+macro_rules! log_signed_in {
+    ($level:ident, $connection:expr, $agent:expr) => {
+        tracing::$level!(
+            user = $connection.session.user(),
+            source = $connection.session.principal().source,
+            address = %$connection.address,
+            transport = $connection.wire.name(),
+            agent = $agent,
+            session = $connection.session.id(),
+            "signed in"
+        )
+    };
+}
+
+impl<W: Wire> Connection<W> {
+    /// Starts the authentication, or renewal, that the session asks for.
+    pub(super) fn authenticate(&mut self, action: Action) {
+        match action {
+            Action::Authenticate(credentials) => self.start_login(credentials),
+            Action::Agent(agent) => self.set_agent(&agent),
+            Action::Renew { credentials, receipt } => self.start_renewal(credentials, receipt),
+            _ => {}
+        }
+    }
+
+    /// Asks whether the client is let in.
+    fn start_login(&mut self, credentials: Credentials) {
+        work::add(work::AUTHENTICATION);
+        let authenticator = self.context.authenticator.clone();
+        let mut handshake = self.handshake.take().unwrap_or_default();
+        let agent = handshake.agent.clone();
+        if agent.is_some() {
+            // The agent is no credential and must not make two equal logins differ.
+            Arc::make_mut(&mut handshake).agent = None;
+        }
+        let credentials = Credentials { handshake, ..credentials };
+        let input_ended = CancellationToken::new();
+        let left = input_ended.clone().cancelled_owned();
+        let answer = Box::pin(async move { authenticator.authenticate_until(left, credentials).await });
+        self.pending_authentication =
+            Some(PendingAuthentication { answer, kind: AuthenticationKind::Login { agent, input_ended } });
+        self.notify_input_ended();
+    }
+
+    /// Records the name of the client's program from CONNECT.
+    fn set_agent(&mut self, agent: &str) {
+        if let Some(PendingAuthentication { kind: AuthenticationKind::Login { agent: known, .. }, .. }) =
+            &mut self.pending_authentication
+        {
+            *known = shown_agent(agent).or(known.take());
+        }
+    }
+
+    /// Asks whether a new token is good.
+    fn start_renewal(&mut self, credentials: Credentials, receipt: Option<Receipt>) {
+        work::add(work::AUTHENTICATION);
+        let authenticator = self.context.authenticator.clone();
+        let answer = Box::pin(async move { authenticator.renew(credentials).await });
+        self.pending_authentication =
+            Some(PendingAuthentication { answer, kind: AuthenticationKind::Renewal(receipt) });
+    }
+
+    /// Tells a pending login if the client sends nothing more. A login that is held back is then answered at
+    /// once, so that it releases its connection permit.
+    pub(super) fn notify_input_ended(&self) {
+        if let Some(PendingAuthentication { kind: AuthenticationKind::Login { input_ended, .. }, .. }) =
+            &self.pending_authentication
+            && self.input_ended.is_some()
+        {
+            input_ended.cancel();
+        }
+    }
+
+    /// The answer, when it is there.
+    pub(super) fn poll_authentication(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        let Some(pending_authentication) = &mut self.pending_authentication else { return false };
+        let Poll::Ready(result) = pending_authentication.answer.as_mut().poll(cx) else { return false };
+        let Some(pending_authentication) = self.pending_authentication.take() else { return false };
+        if let Err(refused) = &result {
+            self.log_refused(refused, now);
+        }
+        let mut actions = Vec::new();
+        match pending_authentication.kind {
+            AuthenticationKind::Renewal(receipt) => {
+                self.session.renewed(result, receipt, &mut actions);
+                self.execute(actions, now);
+            }
+            AuthenticationKind::Login { agent, .. } => {
+                self.context.metrics.login(outcome(&result));
+                let (permissions, access_version) = self.context.permissions();
+                self.access_version = access_version;
+                self.session.authenticated(result, permissions, now, &mut actions);
+                self.execute(actions, now);
+                if self.established {
+                    self.log_signed_in(agent.as_deref());
+                }
+            }
+        }
+        true
+    }
+
+    /// Logs a client that has signed in; at debug if its address is in `health-check-from`.
+    fn log_signed_in(&self, agent: Option<&str>) {
+        if self.context.is_health_check(self.address) {
+            log_signed_in!(debug, self, agent);
+        } else {
+            log_signed_in!(info, self, agent);
+        }
+    }
+
+    /// Logs a refused login or token. A source that is down has a warning of its own. Of clients that are refused again
+    /// and again, the log shows a few refusals and sums up the others.
+    fn log_refused(&mut self, refused: &Refused, now: Instant) {
+        let (reason, address, log) = (refused.reason.as_str(), self.address, &self.context.login_log);
+        let is_told = match refused.cause {
+            Cause::Source(source) => {
+                self.context.metrics.source_failed(source);
+                let logins = log.not_checked(source, now);
+                if let Some(logins) = logins {
+                    tracing::warn!(source, reason, logins, "logins cannot be checked");
+                }
+                tracing::debug!(reason, %address, "{}", refused.summary);
+                logins.is_some()
+            }
+            Cause::Credentials | Cause::Busy => {
+                let is_told = log.refused(address, now);
+                if is_told {
+                    tracing::info!(reason, %address, "{}", refused.summary);
+                } else {
+                    tracing::debug!(reason, %address, "{}", refused.summary);
+                }
+                is_told
+            }
+        };
+        self.is_summed_up = !is_told;
+    }
+
+    /// The client is let in: its mailbox has a name, and it is online.
+    pub(super) fn enter(&mut self, now: Instant) {
+        let principal = self.session.principal();
+        self.outbound_queue
+            .label(Arc::new(Label { session: self.session.id().into(), user: principal.name.clone() }));
+        self.entry = Some(self.context.broker.enter(&self.outbound_queue, now));
+    }
+
+    /// What has changed since the client was judged last: its token's time is over, the rules are others, its user is.
+    pub(super) fn recheck_access(&mut self, now: Instant) {
+        if !self.established || self.ending.is_some() {
+            return;
+        }
+        let mut actions = Vec::new();
+        if self.session.is_expired(now) {
+            self.session.expire(now, &mut actions);
+        } else if self.access_version != self.context.access_version() {
+            let (permissions, access_version) = self.context.permissions();
+            self.access_version = access_version;
+            let principal = self.context.authenticator.revise(self.session.principal());
+            if principal.as_ref() != Some(self.session.principal()) {
+                self.session.revise(principal, &mut actions);
+            }
+            self.session.permit(permissions, &mut actions);
+        } else {
+            return;
+        }
+        self.execute(actions, now);
+    }
+
+    /// A rule forbids something. Whoever may be refused without losing the connection does not fill the log with it.
+    pub(super) fn log_denied(&mut self, action: &Action) {
+        let Action::Denied { verb, destination, denied } = action else { return };
+        self.context.metrics.access_denied.inc();
+        self.denied += 1;
+        if self.denied <= DENIED_LOGGED {
+            tracing::info!(
+                verb = verb.as_str(),
+                destination = &**destination,
+                rule = &*denied.rule,
+                user = self.session.user(),
+                address = %self.address,
+                session = self.session.id(),
+                "access denied"
+            );
+        }
+    }
+}
+
+/// Returns the label of a refused login in the metrics.
+fn outcome(result: &Result<Principal, Refused>) -> &'static str {
+    match result.as_ref().map_err(|refused| refused.cause) {
+        Ok(_) => "accepted",
+        Err(Cause::Credentials) => "refused",
+        Err(Cause::Busy) => "busy",
+        Err(Cause::Source(_)) => "unavailable",
+    }
+}

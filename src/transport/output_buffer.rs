@@ -1,0 +1,427 @@
+//! What is on its way to one socket: small pieces copied together, large ones chained, one write a batch, vectored
+//! where there are several pieces. Remembers where each frame ends, so that a frame is known to be written, and none is
+//! cut in two.
+
+use crate::outbound_queue::{Key, Message, Tag};
+use bytes::{Buf, Bytes, BytesMut};
+use std::collections::VecDeque;
+use std::io::IoSlice;
+
+/// Pieces up to this are copied: cheaper than a slice of their own in the vectored write.
+const COPY_BYTES_MAX: usize = 1024;
+/// Slices given to one vectored write (the kernel takes 1024; more than this gains nothing).
+const SLICES_MAX: usize = 64;
+
+/// A delivery from a work queue whose writing somebody waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AwaitedWrite {
+    /// The subscription.
+    pub key: Key,
+    /// The place in its queue.
+    pub tag: Tag,
+    /// Whether having been written settles it (auto mode).
+    pub settles: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct End {
+    /// Bytes appended before and in this frame, since the beginning of the connection.
+    at: u64,
+    mark: Option<AwaitedWrite>,
+}
+
+#[derive(Debug)]
+struct Chunk {
+    octets: Bytes,
+    /// Whose bytes they are: as long as it is held, its memory is accounted for.
+    guard: Option<Message>,
+}
+
+/// The output of one connection. Empty, it holds no memory.
+#[derive(Debug, Default)]
+pub struct OutputBuffer {
+    chunks: VecDeque<Chunk>,
+    /// Bytes of pieces that are a message's.
+    shared: usize,
+    /// Copied pieces that follow `chunks`.
+    small: BytesMut,
+    ends: VecDeque<End>,
+    appended: u64,
+    written: u64,
+    /// Where the last frame that is written whole ended.
+    whole: u64,
+    /// Up to here the wire has made one unit of it, which goes out whole or not at all.
+    sealed: u64,
+    /// Frames written whole since [`OutputBuffer::take_frames_written`].
+    frames_written: u64,
+}
+
+impl OutputBuffer {
+    /// Makes room for a frame, if it will be copied whole: once instead of piece by piece.
+    pub fn reserve(&mut self, octets: usize) {
+        if octets <= COPY_BYTES_MAX {
+            self.small.reserve(octets);
+        }
+    }
+
+    /// Appends a piece that is cheap to copy.
+    pub fn copy(&mut self, piece: &[u8]) {
+        self.small.extend_from_slice(piece);
+        self.appended += piece.len() as u64;
+    }
+
+    /// Appends what `encode` appends.
+    pub fn encode(&mut self, encode: impl FnOnce(&mut BytesMut)) {
+        let before = self.small.len();
+        encode(&mut self.small);
+        self.appended += (self.small.len() - before) as u64;
+    }
+
+    /// Appends a piece, of this message if it is one's, without a copy if it is large.
+    pub fn chain(&mut self, piece: &Bytes, guard: Option<&Message>) {
+        self.chain_front(piece, piece.len(), guard);
+    }
+
+    /// As [`chain`](OutputBuffer::chain), of the first `length` bytes of the piece alone.
+    pub fn chain_front(&mut self, piece: &Bytes, length: usize, guard: Option<&Message>) {
+        if length <= COPY_BYTES_MAX {
+            return self.copy(&piece[..length]);
+        }
+        self.flush_small();
+        self.appended += length as u64;
+        if guard.is_some() {
+            self.shared += length;
+        }
+        self.chunks.push_back(Chunk { octets: piece.slice(..length), guard: guard.cloned() });
+    }
+
+    /// What was appended since the last call is one frame.
+    pub fn end_frame(&mut self, mark: Option<AwaitedWrite>) {
+        self.ends.push_back(End { at: self.appended, mark });
+    }
+
+    /// Bytes not yet written.
+    pub fn pending(&self) -> usize {
+        (self.appended - self.written) as usize
+    }
+
+    /// Returns the bytes that this connection's own output holds: pieces that no message accounts for, and the lists of
+    /// frames and pieces.
+    pub fn held_bytes(&self) -> usize {
+        let lists = self.ends.len() * size_of::<End>() + self.chunks.len() * size_of::<Chunk>();
+        self.pending() - self.shared + lists
+    }
+
+    /// Bytes written since the beginning of the connection.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Fills `slices` with what comes next and returns how many were used.
+    pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES_MAX]) -> usize {
+        let pieces =
+            self.chunks.iter().map(|chunk| &chunk.octets[..]).chain(std::iter::once(&self.small[..]));
+        let mut used = 0;
+        for (slot, piece) in slices.iter_mut().zip(pieces.filter(|piece| !piece.is_empty())) {
+            *slot = IoSlice::new(piece);
+            used += 1;
+        }
+        used
+    }
+
+    /// All there is, if nothing is chained.
+    pub fn single(&self) -> Option<&[u8]> {
+        self.chunks.is_empty().then_some(&self.small[..])
+    }
+
+    /// An array for [`OutputBuffer::slices`].
+    pub fn no_slices<'a>() -> [IoSlice<'a>; SLICES_MAX] {
+        [IoSlice::new(&[]); SLICES_MAX]
+    }
+
+    /// `bytes` were written: forgets them, and tells `done` of each marked frame that is now written whole.
+    pub fn advance(&mut self, octets: usize, mut done: impl FnMut(AwaitedWrite)) {
+        self.written += octets as u64;
+        let mut left = octets;
+        while left > 0
+            && let Some(chunk) = self.chunks.front_mut()
+        {
+            let taken = left.min(chunk.octets.len());
+            chunk.octets.advance(taken);
+            left -= taken;
+            if chunk.guard.is_some() {
+                self.shared -= taken;
+            }
+            if chunk.octets.is_empty() {
+                self.chunks.pop_front();
+            }
+        }
+        self.small.advance(left);
+        while let Some(end) = self.ends.front()
+            && end.at <= self.written
+        {
+            self.frames_written += 1;
+            self.whole = end.at;
+            if let Some(mark) = end.mark {
+                done(mark);
+            }
+            self.ends.pop_front();
+        }
+        if self.pending() == 0 {
+            *self = OutputBuffer {
+                appended: self.appended,
+                written: self.written,
+                whole: self.whole,
+                sealed: self.sealed,
+                frames_written: self.frames_written,
+                ..OutputBuffer::default()
+            };
+        }
+    }
+
+    /// Frames written whole since the last call.
+    pub fn take_frames_written(&mut self) -> u64 {
+        std::mem::take(&mut self.frames_written)
+    }
+
+    /// All that is there, for a wire that hands it on as one unit: it is not cut any more, and still there until
+    /// it is [`advance`](OutputBuffer::advance)d over.
+    pub fn seal(&mut self) -> impl Iterator<Item = Bytes> + '_ {
+        self.flush_small();
+        self.sealed = self.appended;
+        self.chunks.iter().map(|chunk| chunk.octets.clone())
+    }
+
+    /// Makes each frame into what `rewrite` makes of it; nothing of them may be written or sealed yet.
+    pub fn rewrite(&mut self, mut rewrite: impl FnMut(&[u8]) -> Bytes) {
+        self.flush_small();
+        let mut whole = BytesMut::with_capacity(self.pending());
+        self.chunks.drain(..).for_each(|chunk| whole.extend_from_slice(&chunk.octets));
+        self.shared = 0;
+        let mut whole = whole.freeze();
+        let mut begins = self.written;
+        self.appended = self.written;
+        for end in &mut self.ends {
+            let frame = rewrite(&whole.split_to((end.at - begins) as usize));
+            begins = end.at;
+            self.appended += frame.len() as u64;
+            end.at = self.appended;
+            self.chunks.push_back(Chunk { octets: frame, guard: None });
+        }
+    }
+
+    /// Drops every frame of which no byte was written or sealed, and tells `dropped` of the marked ones.
+    pub fn cut(&mut self, mut dropped: impl FnMut(AwaitedWrite)) {
+        let mut in_flight = self.written > self.whole;
+        let (sealed, mut keep) = (self.sealed, self.written);
+        self.ends.retain(|end| {
+            let stays = std::mem::take(&mut in_flight) || end.at <= sealed;
+            if stays {
+                keep = end.at;
+            } else if let Some(mark) = end.mark {
+                dropped(mark);
+            }
+            stays
+        });
+        self.flush_small();
+        let mut surplus = (self.appended - keep) as usize;
+        while surplus > 0
+            && let Some(chunk) = self.chunks.back_mut()
+        {
+            let cut = surplus.min(chunk.octets.len());
+            chunk.octets.truncate(chunk.octets.len() - cut);
+            surplus -= cut;
+            if chunk.guard.is_some() {
+                self.shared -= cut;
+            }
+            if chunk.octets.is_empty() {
+                self.chunks.pop_back();
+            }
+        }
+        self.appended = keep;
+    }
+
+    /// Whether somebody waits for a frame that is not written whole.
+    pub fn is_marked(&self) -> bool {
+        self.ends.iter().any(|end| end.mark.is_some())
+    }
+
+    /// Returns the number of frames that are not written completely.
+    pub fn frames_unwritten(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// The marks of frames not written whole, in order; the frames stay.
+    pub fn unwritten(&self) -> impl Iterator<Item = AwaitedWrite> + '_ {
+        self.ends.iter().filter_map(|end| end.mark)
+    }
+
+    fn flush_small(&mut self) {
+        if !self.small.is_empty() {
+            self.chunks.push_back(Chunk { octets: self.small.split().freeze(), guard: None });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::budget::Budget;
+    use crate::transport::wire::Tail;
+    use stompbox_frames::message::Parts;
+    use stompbox_frames::stomp::{Headers, Version};
+
+    const fn mark(tag: Tag) -> Option<AwaitedWrite> {
+        Some(AwaitedWrite { key: 1, tag, settles: true })
+    }
+
+    /// Three frames of 10, 3010 and 6 bytes, marked 1, 2 and 3.
+    fn three() -> (OutputBuffer, Vec<u8>) {
+        let mut out = OutputBuffer::default();
+        let large = Bytes::from(vec![b'L'; 3000]);
+        out.copy(b"first-----");
+        out.end_frame(mark(1));
+        out.copy(b"head------");
+        out.chain(&large, None);
+        out.end_frame(mark(2));
+        out.chain(&Bytes::from_static(b"small-"), None);
+        out.end_frame(mark(3));
+        (out, [b"first-----head------".as_slice(), &large, b"small-"].concat())
+    }
+
+    /// Writes what is left in one go, as the vectored write would.
+    fn rest(out: &OutputBuffer) -> Vec<u8> {
+        let mut slices = OutputBuffer::no_slices();
+        let used = out.slices(&mut slices);
+        slices[..used].iter().flat_map(|slice| slice.to_vec()).collect()
+    }
+
+    #[test]
+    fn octets_leave_in_order_however_they_are_taken() {
+        let (_, whole) = three();
+        for step in [1, 2, 7, 1000, 3026] {
+            let (mut out, _) = three();
+            let mut seen = Vec::new();
+            while out.pending() > 0 {
+                let next = rest(&out);
+                assert_eq!(next.len(), out.pending());
+                let taken = step.min(next.len());
+                seen.extend_from_slice(&next[..taken]);
+                out.advance(taken, |_| {});
+            }
+            assert_eq!(seen, whole, "by {step}");
+            assert_eq!(out.take_frames_written(), 3);
+            assert_eq!(
+                out.small.capacity() + out.chunks.capacity() + out.ends.capacity(),
+                0,
+                "empty: no memory"
+            );
+        }
+    }
+
+    #[test]
+    fn a_mark_is_told_when_its_last_octet_is_written() {
+        let (mut out, whole) = three();
+        for (octets, told) in [(9, vec![]), (1, vec![1]), (3009, vec![]), (1, vec![2]), (6, vec![3])] {
+            let mut tags = Vec::new();
+            out.advance(octets, |mark| tags.push(mark.tag));
+            assert_eq!(tags, told);
+        }
+        assert_eq!(out.written() as usize, whole.len());
+    }
+
+    #[test]
+    fn what_is_sealed_is_not_cut_and_stays_until_it_is_written() {
+        let (mut out, whole) = three();
+        assert_eq!(out.seal().collect::<Vec<_>>().concat(), whole);
+        out.copy(b"behind");
+        out.end_frame(mark(4));
+        let mut dropped = Vec::new();
+        out.cut(|mark| dropped.push(mark.tag));
+        assert_eq!((rest(&out), dropped), (whole.clone(), vec![4]));
+        let mut done = Vec::new();
+        out.advance(whole.len(), |mark| done.push(mark.tag));
+        assert_eq!((out.pending(), done), (0, vec![1, 2, 3]));
+    }
+
+    #[test]
+    fn a_large_piece_of_a_message_keeps_it_until_it_is_written_and_is_not_held_twice() {
+        let budget = Budget::new(usize::MAX);
+        let headers = Headers::default();
+        let parts =
+            Parts { id: "1", destination: "/topic/a", headers: &headers, extra: &[], body: &[b'x'; 3000] };
+        let message = Message::new(parts, |octets| budget.charge(octets));
+        let tail = message.tail(Version::V1_2, |_, _| None).into_owned();
+        let mut out = OutputBuffer::default();
+        out.copy(b"MESSAGE\n");
+        out.chain(&tail, Some(&message));
+        out.end_frame(None);
+        drop(message);
+        assert!(budget.used() >= 3000);
+        let lists = |chunks: usize| chunks * size_of::<Chunk>() + size_of::<End>();
+        assert_eq!(out.held_bytes(), 8 + lists(2));
+        out.advance(100, |_| {});
+        assert_eq!((out.held_bytes(), out.pending()), (lists(1), tail.len() - 92));
+        out.advance(tail.len() - 92, |_| {});
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn a_copy_for_an_older_version_is_charged_to_the_message_or_near_the_limit_to_the_connection() {
+        for (memory, stores_messages) in [(usize::MAX, true), (5500, false)] {
+            let budget = Budget::new(memory);
+            let headers: Headers = [("x", "\r")].into_iter().collect();
+            let parts = Parts {
+                id: "1",
+                destination: "/topic/a",
+                headers: &headers,
+                extra: &[],
+                body: &[b'x'; 5000],
+            };
+            let message = Message::new(parts, |bytes| budget.charge(bytes));
+            let before = budget.used();
+            let (tail, _) = Tail::Shared(&message, Version::V1_0).plain();
+            let mut out = OutputBuffer::default();
+            out.chain(&tail.bytes, tail.guard);
+            out.end_frame(None);
+            assert_eq!(budget.used() >= before + 5000, stores_messages, "{} bytes", budget.used());
+            assert_eq!(out.held_bytes() >= 5000, !stores_messages, "{} bytes", out.held_bytes());
+        }
+    }
+
+    #[test]
+    fn a_rewritten_frame_keeps_its_place_and_its_mark() {
+        let (mut out, whole) = three();
+        out.rewrite(|frame| [b"<", frame, b">"].concat().into());
+        let expected = [b"<", &whole[..10], b"><", &whole[10..3020], b"><", &whole[3020..], b">"].concat();
+        assert_eq!(rest(&out), expected);
+        assert_eq!(out.pending(), expected.len());
+        let mut done = Vec::new();
+        out.advance(12 + 3012, |mark| done.push(mark.tag));
+        assert_eq!(done, [1, 2]);
+    }
+
+    #[test]
+    fn a_cut_keeps_the_frame_in_flight_whole_and_drops_the_rest() {
+        let (_, whole) = three();
+        for written in 0..whole.len() {
+            let (mut out, _) = three();
+            out.advance(written, |_| {});
+            let (kept_to, kept_tag) = match written {
+                0 | 10 | 3020 => (written, None),
+                1..10 => (10, Some(1)),
+                11..3020 => (3020, Some(2)),
+                _ => (3026, Some(3)),
+            };
+            let mut dropped = Vec::new();
+            out.cut(|mark| dropped.push(mark.tag));
+            assert_eq!(rest(&out), &whole[written..kept_to], "cut at {written}");
+            assert_eq!(out.unwritten().map(|mark| mark.tag).next(), kept_tag);
+            let first_dropped = [0, 10, 3020].iter().filter(|start| **start < kept_to).count() as u64 + 1;
+            assert_eq!(dropped, (first_dropped..=3).collect::<Vec<_>>(), "cut at {written}");
+            out.copy(b"ERROR");
+            out.end_frame(None);
+            assert_eq!(rest(&out), [&whole[written..kept_to], b"ERROR"].concat());
+        }
+    }
+}

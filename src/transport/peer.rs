@@ -1,0 +1,159 @@
+//! Who is at the other end of a new connection, as far as that is known before any STOMP.
+
+use super::connection_limiter::ConnectionPermit;
+use super::sockjs::identity::{cookies, parameters};
+use crate::users::{Handshake, ProxyUser, Secret, scheme};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use hyper::HeaderMap;
+use hyper::header::{AUTHORIZATION, USER_AGENT};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Query parameters that carry a token.
+pub(super) const TOKENS: [&str; 2] = ["access_token", "accessToken"];
+
+/// Most characters of a program's name that the log shows.
+const AGENT_CHARS_MAX: usize = 120;
+
+/// A client that has been given a place.
+#[derive(Debug)]
+pub struct Peer {
+    /// Its place.
+    pub permit: ConnectionPermit,
+    /// What it has shown so far.
+    pub handshake: Arc<Handshake>,
+}
+
+impl Peer {
+    /// A client of whom nothing is known but its address.
+    pub fn unauthenticated(permit: ConnectionPermit) -> Peer {
+        let handshake = Handshake { address: Some(permit.address()), ..Handshake::default() };
+        Peer { permit, handshake: Arc::new(handshake) }
+    }
+}
+
+/// What judges a request has to say of who sent it.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    /// Whether the page that asks may act in the name of the user whose browser it is: then what the browser adds by
+    /// itself (cookies, Basic, what a proxy makes of them) counts.
+    pub is_own_page: bool,
+    /// Whom a trusted proxy has signed in.
+    pub proxy: Option<ProxyUser>,
+}
+
+/// What a request shows. `cookie` is the name of the one in which tokens travel.
+pub(super) fn handshake(
+    headers: &HeaderMap,
+    query: &str,
+    address: IpAddr,
+    trust: &Trust,
+    cookie: Option<&str>,
+) -> Handshake {
+    let mut handshake = Handshake { address: Some(address), ..Handshake::default() };
+    let authorization = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let of_scheme = |name| authorization.and_then(|text| scheme(text, name));
+    handshake.agent =
+        headers.get(USER_AGENT).and_then(|value| shown_agent(&String::from_utf8_lossy(value.as_bytes())));
+    handshake.bearer = of_scheme("bearer").map(Secret::new);
+    if trust.is_own_page {
+        handshake.basic = of_scheme("basic").and_then(basic);
+    }
+    let token = parameters(query).find(|(name, value)| TOKENS.contains(&&**name) && !value.is_empty());
+    handshake.query = token.map(|(_, value)| Secret::new(&value));
+    if trust.is_own_page {
+        let named = |(name, _): &(&[u8], &[u8])| cookie.is_some_and(|cookie| cookie.as_bytes() == *name);
+        let found = cookies(headers).find(named).and_then(|(_, value)| std::str::from_utf8(value).ok());
+        handshake.cookie =
+            found.map(|value| value.trim_matches('"')).filter(|value| !value.is_empty()).map(Secret::new);
+        handshake.proxy = trust.proxy.clone();
+    }
+    handshake
+}
+
+/// Returns the name of a client's program as the log shows it: short, on one line, without control characters.
+pub(super) fn shown_agent(text: &str) -> Option<Box<str>> {
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    let shown: String = text.trim().chars().take(AGENT_CHARS_MAX).map(plain).collect();
+    (!shown.is_empty()).then(|| shown.into())
+}
+
+/// Login and passcode of HTTP Basic (RFC 7617).
+fn basic(text: &str) -> Option<(String, Secret)> {
+    let decoded = String::from_utf8(BASE64_STANDARD.decode(text).ok()?).ok()?;
+    let (login, passcode) = decoded.split_once(':')?;
+    Some((login.to_owned(), Secret::new(passcode)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hyper::header::{HeaderName, HeaderValue};
+
+    fn of(headers: &[(&'static str, &'static str)], query: &str, is_own_page: bool) -> Handshake {
+        let headers: HeaderMap = headers
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect();
+        let proxy = Some(ProxyUser { name: "p".to_owned(), roles: Vec::new() });
+        let address = IpAddr::from([127, 0, 0, 1]);
+        handshake(&headers, query, address, &Trust { is_own_page, proxy }, Some("auth"))
+    }
+
+    fn shown(secret: &Option<Secret>) -> Option<&str> {
+        secret.as_ref().map(Secret::reveal)
+    }
+
+    #[test]
+    fn each_way_of_showing_something_is_read() {
+        for scheme in ["Bearer abc", "bearer  abc ", "BEARER abc", "Bearer\tabc"] {
+            assert_eq!(shown(&of(&[("authorization", scheme)], "", true).bearer), Some("abc"), "{scheme}");
+        }
+        for (query, token) in [
+            ("access_token=a%2Eb", Some("a.b")),
+            ("t=1&accessToken=x", Some("x")),
+            ("access%5Ftoken=x", Some("x")),
+            ("access_token=", None),
+            ("token=x", None),
+        ] {
+            assert_eq!(shown(&of(&[], query, true).query), token, "{query}");
+        }
+        for (line, token) in [
+            ("a=1; auth=abc; auth=d", Some("abc")),
+            ("auth=\"abc\"", Some("abc")),
+            ("auth=", None),
+            ("xauth=a", None),
+        ] {
+            assert_eq!(shown(&of(&[("cookie", line)], "", true).cookie), token, "{line}");
+        }
+        let (login, passcode) =
+            of(&[("authorization", "Basic YWxpY2U6YTpi")], "", true).basic.expect("Basic");
+        assert_eq!((login.as_str(), passcode.reveal()), ("alice", "a:b"));
+        for bad in ["Basic", "Basic !", "Basic YWxpY2U=", "Basic /////w=="] {
+            assert_eq!(of(&[("authorization", bad)], "", true).basic, None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_program_of_a_client_is_shown_short_and_on_one_line() {
+        assert_eq!(
+            of(&[("user-agent", " Firefox/144.0 ")], "", false).agent.as_deref(),
+            Some("Firefox/144.0")
+        );
+        assert_eq!(of(&[("user-agent", "")], "", false).agent, None);
+        assert_eq!(shown_agent("a\nb\u{1b}[0mc").as_deref(), Some("a b [0mc"));
+        assert_eq!(shown_agent(&"\u{738b}".repeat(500)).map(|agent| agent.chars().count()), Some(120));
+    }
+
+    #[test]
+    fn a_foreign_page_acts_in_nobodys_name() {
+        let headers = [("authorization", "Basic YWxpY2U6YTpi"), ("cookie", "auth=abc")];
+        let own = of(&headers, "", true);
+        assert!(own.basic.is_some() && own.cookie.is_some() && own.proxy.is_some());
+        let foreign = of(&headers, "access_token=x", false);
+        assert!(foreign.basic.is_none() && foreign.cookie.is_none() && foreign.proxy.is_none());
+        assert_eq!(shown(&foreign.query), Some("x"), "what the page itself knows counts");
+        assert_eq!(shown(&of(&[("authorization", "Bearer abc")], "", false).bearer), Some("abc"));
+    }
+}

@@ -1,0 +1,119 @@
+//! When a connection does not read, and when it looks again without an event.
+
+use super::connection::Connection;
+use super::wire::Wire;
+use crate::broker::Congested;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+/// A client that leaves this many bytes of answers (not of messages) unread is not read from.
+const UNREAD_BYTES_MAX: usize = 256 * 1024;
+/// How long the end of the input is waited for after the output failed.
+const LAST_INPUT_TIME: Duration = Duration::from_secs(1);
+/// How often a pause for the byte budget is looked at.
+const BUDGET_PAUSE: Duration = Duration::from_millis(20);
+
+/// Why this connection does not read for the moment.
+#[derive(Debug, Default)]
+pub(super) struct ReadPause {
+    /// Receivers of what was published that are behind.
+    pub(super) congested: Vec<Congested>,
+    /// The byte budget is nearly used up: look again until then.
+    pub(super) budget_until: Option<Instant>,
+}
+
+impl ReadPause {
+    /// Whether there is a reason.
+    pub(super) fn is_on(&self) -> bool {
+        !self.congested.is_empty() || self.budget_until.is_some()
+    }
+}
+
+impl<W: Wire> Connection<W> {
+    /// Whether what the client sends is left alone for now, so that its silence means nothing.
+    pub(super) fn ignores_input(&self) -> bool {
+        self.pause.is_on()
+            || self.commit.is_some()
+            || self.pending_authentication.is_some()
+            || self.leaves_answers_unread()
+    }
+
+    /// Returns whether the client does not read its answers.
+    pub(super) fn leaves_answers_unread(&self) -> bool {
+        self.answers_bytes >= UNREAD_BYTES_MAX
+    }
+
+    /// Whether the next frame may be handled; [`super::drive`] says what forbids it.
+    pub(super) fn may_read(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
+        // The pause that the portions wait for is not polled: the end of it must wake the task.
+        !self.session.has_deferred_work()
+            && self.poll_pause(cx, now).is_ready()
+            && self.ending.is_none()
+            && !self.poll_budget.is_used_up()
+            && !self.ignores_input()
+            && self.input.waits_until().is_none_or(|until| now >= until)
+    }
+
+    pub(super) fn poll_pause(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
+        while let Some(receiver) = self.pause.congested.last() {
+            if receiver.outbound_queue.poll_drained(cx, receiver.crowd, now).is_pending() {
+                return Poll::Pending;
+            }
+            self.pause.congested.pop();
+        }
+        if let Some(until) = self.pause.budget_until {
+            if now < until && self.context.budget.is_near() && !self.input_has_ended() {
+                return Poll::Pending;
+            }
+            self.pause.budget_until = None;
+        }
+        Poll::Ready(())
+    }
+
+    /// Returns whether the client sends nothing more. The input that is left is finite, and throttling it would only
+    /// delay the end of the connection.
+    fn input_has_ended(&self) -> bool {
+        self.input_ended.is_some() || self.output_failed.is_some() || self.wire.input_has_ended()
+    }
+
+    /// When a client that takes nothing of what waits for it is too slow.
+    pub(super) fn stalls_at(&self) -> Option<Instant> {
+        (self.out.pending() > 0).then(|| self.progress_at + self.context.options.stall_timeout)
+    }
+
+    /// Returns until when the end of a client whose output failed is waited for. The input ends as well, but the runtime
+    /// may tell of the failed write before it tells of the input that came just before.
+    pub(super) fn waits_for_the_last_input_until(&self) -> Option<Instant> {
+        self.output_failed.map(|at| at + LAST_INPUT_TIME)
+    }
+
+    /// The earliest moment at which something is to be done without an event.
+    fn deadline(&self, now: Instant) -> Option<Instant> {
+        if let Some(ending) = &self.ending {
+            return Some(self.ends_at(ending));
+        }
+        let silence = match self.timeout_confirmed_at {
+            Some(at) => Some(at),
+            None => {
+                let stalls = [self.stalls_at(), self.input.stalls_at()];
+                stalls.into_iter().chain([self.session.deadline()]).flatten().min()
+            }
+        };
+        let patience =
+            self.pause.congested.last().map(|receiver| receiver.outbound_queue.grace_ends(receiver.crowd));
+        let budget = self.pause.budget_until.map(|until| until.min(now + BUDGET_PAUSE));
+        // While reading is paused nothing is waited for but the end of the pause.
+        let input =
+            [self.waits_for_the_last_input_until(), self.input.waits_until()].into_iter().flatten().min();
+        let input = input.filter(|_| !self.ignores_input());
+        [silence, patience, budget, input, self.wire.deadline()].into_iter().flatten().min()
+    }
+
+    /// `Ready` when a deadline has come; else the task is woken when one does.
+    pub(super) fn poll_timer(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
+        match self.deadline(now) {
+            Some(deadline) => self.timer.poll(cx, now, deadline),
+            None => Poll::Pending,
+        }
+    }
+}

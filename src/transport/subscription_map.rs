@@ -1,0 +1,120 @@
+//! Things by the keys of a connection's subscriptions.
+
+use crate::budget::allocation;
+use crate::outbound_queue::Key;
+
+/// Capacity below which nothing is given back.
+const SMALL: usize = 16;
+
+/// A map for the few subscriptions that most connections have: a hash table would cost an idle one more than these.
+/// Keys are given out in ascending order, so that a new one goes behind the others.
+#[derive(Debug)]
+pub(super) struct SubscriptionMap<T> {
+    entries: Vec<(Key, T)>,
+}
+
+impl<T> Default for SubscriptionMap<T> {
+    fn default() -> SubscriptionMap<T> {
+        SubscriptionMap { entries: Vec::new() }
+    }
+}
+
+impl<T> SubscriptionMap<T> {
+    pub(super) fn get(&self, key: Key) -> Option<&T> {
+        self.place(key).ok().map(|at| &self.entries[at].1)
+    }
+
+    /// Adds one; one that was there for the key goes.
+    pub(super) fn insert(&mut self, key: Key, value: T) {
+        if self.entries.len() == self.entries.capacity() {
+            // By half, and by one at first.
+            self.entries.reserve_exact(self.entries.len() / 2 + 1);
+        }
+        match self.place(key) {
+            Ok(at) => self.entries[at].1 = value,
+            Err(at) => self.entries.insert(at, (key, value)),
+        }
+    }
+
+    pub(super) fn remove(&mut self, key: Key) -> Option<T> {
+        let at = self.place(key).ok()?;
+        let (_, value) = self.entries.remove(at);
+        if self.entries.is_empty() {
+            self.entries = Vec::new();
+        } else if self.entries.capacity() > SMALL && self.entries.len() < self.entries.capacity() / 4 {
+            self.entries.shrink_to(self.entries.len() * 2);
+        }
+        Some(value)
+    }
+
+    /// Removes the one with the lowest key.
+    pub(super) fn pop_first(&mut self) -> Option<T> {
+        let first = self.entries.first()?.0;
+        self.remove(first)
+    }
+
+    pub(super) fn retain(&mut self, keeps: impl Fn(Key) -> bool) {
+        self.entries.retain(|(key, _)| keeps(*key));
+    }
+
+    /// Moves those that `moves` to another map.
+    pub(super) fn move_to(&mut self, other: &mut SubscriptionMap<T>, moves: impl Fn(Key) -> bool) {
+        let (go, stay) = std::mem::take(&mut self.entries).into_iter().partition(|(key, _)| moves(*key));
+        self.entries = stay;
+        let go: Vec<(Key, T)> = go;
+        go.into_iter().for_each(|(key, value)| other.insert(key, value));
+    }
+
+    pub(super) fn values(&self) -> impl Iterator<Item = &T> {
+        self.entries.iter().map(|(_, value)| value)
+    }
+
+    /// Memory of the list.
+    pub(super) fn bytes(&self) -> usize {
+        allocation(self.entries.capacity() * size_of::<(Key, T)>())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    fn place(&self, key: Key) -> Result<usize, usize> {
+        self.entries.binary_search_by_key(&key, |(key, _)| *key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    proptest! {
+        #[test]
+        fn it_is_a_map(steps in prop::collection::vec((0u32..20, 0u8..5), 0..100)) {
+            let (mut map, mut model) = (SubscriptionMap::default(), BTreeMap::new());
+            for (at, (key, step)) in steps.into_iter().enumerate() {
+                match step {
+                    0 | 1 => {
+                        map.insert(key, at);
+                        model.insert(key, at);
+                    }
+                    2 => prop_assert_eq!(map.remove(key), model.remove(&key)),
+                    3 => prop_assert_eq!(map.pop_first(), model.pop_first().map(|(_, value)| value)),
+                    _ => {
+                        map.retain(|one| one % 3 != key % 3);
+                        model.retain(|one, _| one % 3 != key % 3);
+                        let mut other = SubscriptionMap::default();
+                        map.move_to(&mut other, |one| one % 2 == key % 2);
+                        prop_assert!(other.values().eq(model.iter().filter(|(one, _)| *one % 2 == key % 2).map(|(_, value)| value)));
+                        other.move_to(&mut map, |_| true);
+                        prop_assert!(other.is_empty());
+                    }
+                }
+                prop_assert_eq!(map.get(key), model.get(&key));
+                prop_assert_eq!(map.is_empty(), model.is_empty());
+                prop_assert!(map.values().eq(model.values()));
+            }
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Threads for hashing passcodes: the threads that run connections never do it.
+
+use super::fair_queue::{ClientKey, FairQueue};
+use super::hash::Memory;
+use parking_lot::{Condvar, Mutex};
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use tracing::{debug, error};
+
+/// By how much the threads step back behind those that run connections.
+const NICE: i32 = 10;
+
+/// Some threads and one queue before them, in which addresses take turns. The threads start with the first work that needs
+/// them and end when this is dropped; work that waits then is dropped, too.
+pub(super) struct HashPool {
+    shared: Arc<Shared>,
+}
+
+/// A piece of work; it gets the thread's memory for hashing.
+pub(super) type Job = Box<dyn FnOnce(&mut Memory) + Send>;
+
+struct Shared {
+    state: Mutex<State>,
+    work: Condvar,
+    threads_max: usize,
+    waiting_max: usize,
+}
+
+#[derive(Default)]
+struct State {
+    queue: FairQueue<Job>,
+    threads: usize,
+    idle: usize,
+    is_closed: bool,
+}
+
+/// Returns the number of cores that this process may use; 1 if it is unknown.
+pub(super) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+impl HashPool {
+    /// So many threads, 0: one less than the cores, at least one; and so much work that may wait for them.
+    pub(super) fn new(threads: usize, waiting_max: usize) -> HashPool {
+        let threads_max = if threads == 0 { cores().saturating_sub(1).max(1) } else { threads };
+        let state = Mutex::new(State::default());
+        HashPool { shared: Arc::new(Shared { state, work: Condvar::new(), threads_max, waiting_max }) }
+    }
+
+    /// Puts the work at the end of the line of `client`, for whom it is done.
+    ///
+    /// # Errors
+    /// Too much waits, or no thread can be started. The text is for the log.
+    pub(super) fn put(&self, client: ClientKey, job: Job) -> Result<(), &'static str> {
+        let mut state = self.shared.state.lock();
+        if state.queue.len() >= self.shared.waiting_max {
+            return Err("too many logins wait (auth-waiting-max)");
+        }
+        let needs_thread = state.idle <= state.queue.len() && state.threads < self.shared.threads_max;
+        if needs_thread && self.start(state.threads) {
+            state.threads += 1;
+        }
+        if state.threads == 0 {
+            return Err("no thread could be started");
+        }
+        state.queue.push(client, job);
+        self.shared.work.notify_one();
+        Ok(())
+    }
+
+    fn start(&self, number: usize) -> bool {
+        let shared = self.shared.clone();
+        let started = std::thread::Builder::new().name(format!("stompbox-desk-{number}")).spawn(move || {
+            step_back();
+            shared.work_off();
+        });
+        if let Err(error) = &started {
+            error!(%error, "cannot start a thread for checking passcodes");
+        }
+        started.is_ok()
+    }
+}
+
+impl Drop for HashPool {
+    fn drop(&mut self) {
+        let mut state = self.shared.state.lock();
+        state.is_closed = true;
+        let dropped = std::mem::take(&mut state.queue);
+        self.shared.work.notify_all();
+        drop(state);
+        drop(dropped);
+    }
+}
+
+impl fmt::Debug for HashPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Desks").field("threads_max", &self.shared.threads_max).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn work_off(&self) {
+        let mut memory = Memory::new();
+        let mut state = self.state.lock();
+        while !state.is_closed {
+            let Some(job) = state.queue.pop() else {
+                // Megabytes are not held while nobody logs in.
+                memory = Memory::new();
+                state.idle += 1;
+                self.work.wait(&mut state);
+                state.idle -= 1;
+                continue;
+            };
+            drop(state);
+            if catch_unwind(AssertUnwindSafe(|| job(&mut memory))).is_err() {
+                memory = Memory::new();
+            }
+            state = self.state.lock();
+        }
+    }
+}
+
+/// Gives this thread a lower priority than the others of the process, where a thread has one of its own.
+fn step_back() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{getpriority_process, setpriority_process};
+        let thread = Some(rustix::thread::gettid());
+        let lowered = getpriority_process(thread)
+            .and_then(|nice| setpriority_process(thread, nice.saturating_add(NICE).min(19)));
+        if let Err(error) = lowered {
+            debug!(%error, "the threads for checking passcodes keep their priority");
+        }
+    }
+    #[cfg(not(target_os = "linux"))]
+    debug!(NICE, "the threads for checking passcodes have no priority of their own here");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[test]
+    fn work_is_done_in_its_order_by_so_many_threads_and_no_panic_stops_them() {
+        for threads in [1, 3] {
+            let desks = HashPool::new(threads, 100);
+            assert_eq!(desks.shared.state.lock().threads, 0, "nothing to do yet");
+            let (done, results) = mpsc::channel();
+            for number in 0..20 {
+                let done = done.clone();
+                desks
+                    .put(
+                        None,
+                        Box::new(move |_| {
+                            let name = std::thread::current().name().map(str::to_owned);
+                            done.send((number, name)).expect("the test waits");
+                            assert_ne!(number, 3, "this one fails");
+                        }),
+                    )
+                    .expect("room");
+            }
+            let mut results: Vec<_> = results.iter().take(20).collect();
+            if threads > 1 {
+                results.sort();
+            }
+            assert!(results.iter().map(|result| result.0).eq(0..20));
+            assert!(
+                results
+                    .iter()
+                    .all(|(_, name)| name.as_ref().is_some_and(|name| name.starts_with("stompbox-desk-")))
+            );
+            assert!(desks.shared.state.lock().threads <= threads);
+        }
+    }
+
+    #[test]
+    fn so_much_may_wait() {
+        let desks = HashPool::new(1, 2);
+        let (open, gate) = mpsc::channel::<()>();
+        let (begun, began) = mpsc::channel();
+        desks
+            .put(
+                None,
+                Box::new(move |_| {
+                    begun.send(()).expect("the test waits");
+                    let _ = gate.recv();
+                }),
+            )
+            .expect("room");
+        began.recv().expect("it begins");
+        for _ in 0..2 {
+            desks.put(None, Box::new(|_| {})).expect("room");
+        }
+        assert_eq!(desks.put(None, Box::new(|_| {})), Err("too many logins wait (auth-waiting-max)"));
+        drop(open);
+    }
+
+    #[test]
+    fn the_threads_end_with_the_desks() {
+        let desks = HashPool::new(2, 10);
+        let (done, results) = mpsc::channel();
+        desks.put(None, Box::new(move |_| done.send(()).expect("the test waits"))).expect("room");
+        results.recv().expect("done");
+        let shared = Arc::downgrade(&desks.shared);
+        drop(desks);
+        while shared.strong_count() > 0 {
+            std::thread::yield_now();
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_threads_step_back() {
+        use rustix::process::getpriority_process;
+        let own = getpriority_process(Some(rustix::thread::gettid())).expect("a priority");
+        let desks = HashPool::new(1, 10);
+        let (tell, told) = mpsc::channel();
+        desks
+            .put(
+                None,
+                Box::new(move |_| {
+                    tell.send(getpriority_process(Some(rustix::thread::gettid()))).expect("the test waits");
+                }),
+            )
+            .expect("room");
+        assert_eq!(told.recv().expect("told").expect("a priority"), (own + NICE).min(19));
+        assert_eq!(getpriority_process(Some(rustix::thread::gettid())).expect("a priority"), own);
+    }
+}

@@ -1,0 +1,103 @@
+//! Users from a list in the configuration.
+
+use super::passcode::Passcode;
+use super::source::{Check, Decision, Source};
+use super::{Credentials, Principal};
+use std::collections::HashMap;
+use std::sync::Arc;
+use subtle::Choice;
+
+/// The list.
+#[derive(Debug)]
+pub(super) struct StaticUsers {
+    passcodes: HashMap<Arc<str>, Passcode>,
+    /// Compared where there is no such user, so that it takes as long.
+    nobody: Passcode,
+}
+
+impl StaticUsers {
+    pub(super) fn new(listed: &[(String, Passcode)]) -> StaticUsers {
+        let passcodes = listed.iter().map(|(name, passcode)| (Arc::from(name.as_str()), passcode.clone()));
+        let nobody = Passcode::new("nobody").expect("it is short");
+        StaticUsers { passcodes: passcodes.collect(), nobody }
+    }
+
+    fn find(&self, credentials: &Credentials) -> Decision {
+        let Some((login, presented)) = credentials.login() else { return Decision::NotMine };
+        let (name, passcode, listed) = self.expected(login);
+        let matches = passcode.ct_matches(presented) & listed;
+        match (bool::from(matches), name) {
+            (true, Some(name)) => Decision::Known(Principal::named(name, self.name())),
+            (_, Some(_)) => Decision::Refused("wrong passcode".to_owned()),
+            (_, None) => Decision::NotMine,
+        }
+    }
+
+    /// Whom the login means and what their passcode is: for an unknown one a passcode that does not count.
+    fn expected(&self, login: &str) -> (Option<&Arc<str>>, &Passcode, Choice) {
+        match self.passcodes.get_key_value(login) {
+            Some((name, passcode)) => (Some(name), passcode, Choice::from(1)),
+            None => (None, &self.nobody, Choice::from(0)),
+        }
+    }
+}
+
+impl Source for StaticUsers {
+    fn name(&self) -> &'static str {
+        "user"
+    }
+
+    fn reads_tokens(&self) -> bool {
+        false
+    }
+
+    fn check<'a>(&'a self, credentials: &'a Credentials) -> Check<'a> {
+        Box::pin(std::future::ready(self.find(credentials)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed(names: &[&str]) -> StaticUsers {
+        let passcode = |name: &str| Passcode::new(&format!("{name}'s")).expect("short");
+        let users: Vec<_> = names.iter().map(|name| ((*name).to_owned(), passcode(name))).collect();
+        StaticUsers::new(&users)
+    }
+
+    #[test]
+    fn who_is_let_in() {
+        let listed = listed(&["alice", "bob"]);
+        let known = |name| Decision::Known(Principal::named(name, "user"));
+        let wrong = || Decision::Refused("wrong passcode".to_owned());
+        for (login, passcode, expected) in [
+            (Some("alice"), Some("alice's"), known("alice")),
+            (Some("bob"), Some("bob's"), known("bob")),
+            (Some("alice"), Some("bob's"), wrong()),
+            (Some("alice"), None, wrong()),
+            (Some("alice"), Some(""), wrong()),
+            (Some("Alice"), Some("alice's"), Decision::NotMine),
+            (Some("nobody"), Some("nobody"), Decision::NotMine),
+            (Some(""), Some(""), Decision::NotMine),
+            (None, None, Decision::NotMine),
+            (None, Some("alice's"), Decision::NotMine),
+        ] {
+            let credentials = Credentials {
+                login: login.map(str::to_owned),
+                passcode: passcode.map(crate::users::Secret::new),
+                ..Credentials::default()
+            };
+            assert_eq!(listed.find(&credentials), expected, "{login:?} {passcode:?}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_login_costs_a_comparison_too_which_does_not_count() {
+        let listed = listed(&["alice"]);
+        let (name, passcode, counts) = listed.expected("mallory");
+        assert!(name.is_none() && passcode.matches("nobody") && !bool::from(counts));
+        let (name, passcode, counts) = listed.expected("alice");
+        assert!(name.is_some() && passcode.matches("alice's") && bool::from(counts));
+    }
+}
