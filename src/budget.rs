@@ -8,32 +8,31 @@
 //!      └── share (an eighth) ── large heads of HTTP requests
 //! ```
 //!
-//! A [`Charge`] is held by whatever owns the memory and gives it back when dropped, so that the sum cannot
+//! The owner of the memory holds a [`Charge`], which releases the bytes when it is dropped, so that the sum cannot
 //! drift. Charging never fails: code that accepts *new* work calls [`Budget::is_exhausted`] or [`Budget::admits`]
 //! first, or uses [`Charge::try_grow`].
 //!
-//! Subscriptions, input and heads of requests have shares of their own, so that none can use up the memory for
-//! messages: each is limited to its share, and three eighths of the budget remain for messages. If messages fill the
-//! whole budget, a quarter of each share stays available: consumers can subscribe and acknowledge, and so drain the
-//! queues.
+//! Subscriptions, input and heads have separate shares, so that none of them can use up the memory for messages: each
+//! is limited to its share, and three eighths of the budget remain for messages. If messages fill the whole budget, a
+//! quarter of each share stays available: consumers can subscribe and acknowledge, and so drain the queues.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// Each share is the budget divided by this.
+/// Divisor that gives the size of a share.
 const SHARE_PART: usize = 4;
-/// The part of a share that stays available while messages fill the budget is the share divided by this.
+/// Divisor that gives the part of a share that stays available while messages fill the budget.
 const RESERVE_PART: usize = 4;
 
-/// The budget; shared by all modules.
+/// A byte budget that all modules share, or a share of it.
 #[derive(Debug)]
 pub struct Budget {
     used: AtomicUsize,
-    /// Bytes that are reserved for admitted work and not charged yet.
+    /// Bytes that are reserved for admitted work and not yet charged.
     reserved: AtomicUsize,
     bytes_max: usize,
-    /// The budget that this is a share of.
+    /// The budget that this one is a share of; `None` for the whole budget.
     whole: Option<Arc<Budget>>,
 }
 
@@ -58,14 +57,14 @@ impl Budget {
         Arc::new(Budget { used: AtomicUsize::new(0), reserved: AtomicUsize::new(0), bytes_max, whole })
     }
 
-    /// Takes `bytes` until the charge is dropped.
+    /// Charges `bytes` until the returned charge is dropped.
     pub fn charge(self: &Arc<Budget>, bytes: usize) -> Charge {
         self.add(bytes);
         Charge { budget: self.clone(), bytes }
     }
 
-    /// Sets `bytes` aside for work that is about to be done and charged, until the reservation is dropped. `None` if
-    /// they are more than half of what is left: one large piece of work leaves room for the small pieces of others.
+    /// Reserves `bytes` for work that is about to be done and charged, until the reservation is dropped. Returns `None`
+    /// if they are more than half of the free memory: one large piece of work leaves room for small pieces of others.
     pub fn reserve(self: &Arc<Budget>, bytes: usize) -> Option<Reservation> {
         let admit = |reserved: usize| {
             let free = self.bytes_max.saturating_sub(self.used()).saturating_sub(reserved);
@@ -95,13 +94,13 @@ impl Budget {
         self.used() >= self.bytes_max
     }
 
-    /// Returns whether `bytes` more fit. A share is open up to its own limit while the whole budget has room, and up to
-    /// a quarter of it in any case.
+    /// Returns whether `bytes` more fit. A share admits bytes up to its own limit while the whole budget has room, and
+    /// always up to a quarter of that limit.
     pub fn admits(&self, bytes: usize) -> bool {
         self.admits_after(bytes, 0)
     }
 
-    /// Returns whether `bytes` more fit once `freed` of the bytes in use are given back.
+    /// Returns whether `bytes` more fit after `freed` of the bytes in use are released.
     fn admits_after(&self, bytes: usize, freed: usize) -> bool {
         let used = |budget: &Budget| budget.used().saturating_sub(freed);
         let fits = |budget: &Budget| bytes <= budget.bytes_max.saturating_sub(used(budget));
@@ -129,7 +128,7 @@ impl Budget {
     }
 }
 
-/// Bytes set aside by [`Budget::reserve`]; dropping it gives back what is left of them.
+/// Bytes reserved by [`Budget::reserve`]. Dropping it releases the rest of them.
 #[derive(Debug)]
 pub struct Reservation {
     budget: Arc<Budget>,
@@ -137,7 +136,7 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// Gives back `bytes` that have been charged in the meantime.
+    /// Releases `bytes` of the reservation, because they have been charged in the meantime.
     pub fn release(&mut self, bytes: usize) {
         let bytes = bytes.min(self.bytes);
         self.bytes -= bytes;
@@ -151,8 +150,8 @@ impl Drop for Reservation {
     }
 }
 
-/// Returns what an allocation of `bytes` bytes costs: allocators have a few sizes, four between a power of two and the
-/// next (jemalloc's size classes; other allocators are near them).
+/// Returns the bytes that an allocation of `bytes` bytes takes. Allocators have a few size classes, four between one
+/// power of two and the next (those of jemalloc; other allocators are close).
 pub const fn allocation(bytes: usize) -> usize {
     const QUANTUM: usize = 16;
     match bytes {
@@ -166,13 +165,13 @@ pub const fn allocation(bytes: usize) -> usize {
     }
 }
 
-/// Returns what a shared value of `bytes` bytes costs: an `Arc` has two counts before it.
+/// Returns the bytes that a shared value of `bytes` bytes takes: an `Arc` stores two counts before it.
 pub const fn shared_allocation(bytes: usize) -> usize {
     allocation(bytes + 2 * size_of::<usize>())
 }
 
-/// Returns what a B-tree of `len` entries of `entry_bytes` bytes costs: a leaf has room for 11 entries, and is filled to
-/// about three quarters where there are several.
+/// Returns the bytes that a B-tree of `len` entries of `entry_bytes` bytes takes. A leaf has room for 11 entries and is
+/// about three quarters full if there are several leaves.
 pub const fn btree_allocation(len: usize, entry_bytes: usize) -> usize {
     const LEAF_ENTRIES: usize = 11;
     const LEAF_ENTRIES_USED: usize = 8;
@@ -181,16 +180,17 @@ pub const fn btree_allocation(len: usize, entry_bytes: usize) -> usize {
         0 => 0,
         1..=LEAF_ENTRIES => leaf,
         _ => {
-            // An inner node for each eight leaves has their addresses beside its own entries.
+            // An inner node holds the addresses of its leaves beside its own entries; there is about one for each eight
+            // leaves.
             let leaves = len.div_ceil(LEAF_ENTRIES_USED);
             leaves * leaf + leaves.div_ceil(LEAF_ENTRIES_USED) * (leaf + 96)
         }
     }
 }
 
-/// Returns what a hash table with room for `capacity` entries of `entry_bytes` bytes costs.
+/// Returns the bytes that a hash table with room for `capacity` entries of `entry_bytes` bytes takes.
 pub const fn table_allocation(capacity: usize, entry_bytes: usize) -> usize {
-    // One control byte a bucket and a group behind the last; seven of eight buckets are used at most.
+    // One control byte for each bucket and a group behind the last; at most seven of eight buckets are used.
     const GROUP_BYTES: usize = 16;
     let buckets = match capacity {
         0 => return 0,
@@ -201,12 +201,12 @@ pub const fn table_allocation(capacity: usize, entry_bytes: usize) -> usize {
     allocation(buckets * (entry_bytes + 1) + GROUP_BYTES)
 }
 
-/// Returns the average bytes of an entry of `entry_bytes` bytes in a large hash table that grows.
+/// Returns the average number of bytes of an entry of `entry_bytes` bytes in a large hash table that grows.
 pub const fn table_entry(entry_bytes: usize) -> usize {
     (entry_bytes + 1) * 3 / 2
 }
 
-/// A part of the budget, given back when dropped.
+/// A charged part of a budget, released when dropped.
 #[derive(Debug)]
 pub struct Charge {
     budget: Arc<Budget>,
@@ -214,17 +214,18 @@ pub struct Charge {
 }
 
 impl Charge {
-    /// Returns the bytes charged.
+    /// Returns the number of bytes charged.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Charges `bytes` to the same budget for an optional copy; `None` near the limit.
+    /// Charges `bytes` to the same budget for an optional copy. Returns `None` if the budget is nearly exhausted.
     pub fn for_copy(&self, bytes: usize) -> Option<Charge> {
         self.has_room().then(|| self.budget.charge(bytes))
     }
 
-    /// Changes the charge to `bytes`, unless that makes it larger near the limit; returns whether it did.
+    /// Changes the charge to `bytes`, unless it would grow while the budget is nearly exhausted. Returns whether it
+    /// did.
     pub fn try_resize(&mut self, bytes: usize) -> bool {
         let fits = bytes <= self.bytes || self.has_room();
         if fits {
@@ -234,7 +235,7 @@ impl Charge {
     }
 
     /// Changes the charge to `bytes` and returns `true`, or returns `false` if the budget does not admit the growth.
-    /// The only charge of a budget may always grow, so that a small limit still allows one large frame.
+    /// The only charge of a budget may always grow, so that a small limit still admits one large frame.
     pub fn try_grow(&mut self, bytes: usize) -> bool {
         let is_admitted = self.may_grow_after(bytes, 0);
         if is_admitted {
@@ -275,7 +276,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn charges_come_back_to_zero_in_every_order() {
+    fn usage_returns_to_zero_in_any_order_of_release() {
         let budget = Budget::new(800);
         let mut first = budget.charge(300);
         let second = budget.charge(400);
@@ -307,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sum_does_not_drift_among_threads() {
+    fn usage_is_exact_across_threads() {
         let budget = Budget::new(usize::MAX);
         std::thread::scope(|scope| {
             for thread in 0..4 {
@@ -326,20 +327,20 @@ mod tests {
     }
 
     #[test]
-    fn a_share_is_part_of_the_whole_and_leaves_the_rest_to_others() {
+    fn share_is_charged_to_its_budget_and_leaves_the_rest_free() {
         let budget = Budget::new(1600);
         let share = budget.share();
         assert_eq!(share.bytes_max(), 400);
         let held = share.charge(390);
         assert_eq!((share.used(), budget.used()), (390, 390));
         assert!(share.admits(10) && !share.admits(11));
-        assert!(!budget.is_exhausted(), "a full share does not lock out messages");
+        assert!(!budget.is_exhausted(), "a full share leaves memory for messages");
         drop(held);
         assert_eq!((share.used(), budget.used()), (0, 0));
     }
 
     #[test]
-    fn messages_that_fill_the_budget_leave_a_quarter_of_the_share_open() {
+    fn exhausted_budget_leaves_a_quarter_of_the_share_available() {
         let budget = Budget::new(1600);
         let share = budget.share();
         let _messages = budget.charge(2000);
@@ -350,12 +351,12 @@ mod tests {
     }
 
     #[test]
-    fn a_reservation_takes_at_most_half_of_what_is_left() {
+    fn reservation_is_limited_to_half_of_the_free_memory() {
         let budget = Budget::new(1000);
         let _used = budget.charge(200);
         assert!(budget.reserve(401).is_none());
         let mut first = budget.reserve(400).expect("half of 800");
-        assert!(budget.reserve(201).is_none(), "what is reserved is not left");
+        assert!(budget.reserve(201).is_none(), "reserved memory is not free");
         let second = budget.reserve(200).expect("half of 400");
         assert_eq!(budget.used(), 200, "nothing is charged yet");
         first.release(100);
@@ -367,18 +368,18 @@ mod tests {
     }
 
     #[test]
-    fn copies_are_not_charged_near_the_limit() {
+    fn copy_is_refused_near_the_limit() {
         let budget = Budget::new(800);
         let own = budget.charge(600);
         let copy = own.for_copy(100).expect("below seven eighths");
         assert_eq!((copy.bytes(), budget.used()), (100, 700));
         assert!(own.for_copy(1).is_none());
         let share = budget.share();
-        assert!(share.charge(1).for_copy(1).is_none(), "the whole counts, too");
+        assert!(share.charge(1).for_copy(1).is_none(), "the whole budget counts, too");
     }
 
     #[test]
-    fn a_charge_grows_within_its_budget_or_alone() {
+    fn charge_grows_within_its_budget_or_without_other_charges() {
         let budget = Budget::new(1600);
         let share = budget.share();
         let mut large = share.charge(0);
@@ -388,12 +389,12 @@ mod tests {
         assert!(large.try_grow(399) && small.try_grow(1) && !small.try_grow(2));
         assert_eq!((share.used(), budget.used()), (400, 400));
         drop(large);
-        assert!(small.try_grow(2000), "alone again");
+        assert!(small.try_grow(2000), "no other charge is left");
         assert_eq!(budget.used(), 2000);
     }
 
     #[test]
-    fn allocations_cost_the_next_size_of_the_allocator() {
+    fn allocation_is_rounded_up_to_the_size_class_of_the_allocator() {
         for (bytes, costs) in [
             (0, 0),
             (1, 8),

@@ -1,4 +1,4 @@
-//! The command. The allocator is chosen here, since the crate can be embedded.
+//! The `stompbox` command. The allocator is set here and not in the library, because the crate can be embedded.
 
 #[cfg(all(feature = "jemalloc", unix, not(target_env = "musl")))]
 #[global_allocator]

@@ -1,4 +1,4 @@
-//! Counters and gauges, kept by every room and read by `/metrics`; knows nobody.
+//! Counters and gauges, updated by all modules and served at `/metrics`. Depends on no other module of the broker.
 
 mod process;
 
@@ -37,9 +37,9 @@ struct Source {
     source: &'static str,
 }
 
-/// The possible results of a login.
+/// The values of the label `result` of login counters.
 const LOGIN_RESULTS: [&str; 4] = ["accepted", "refused", "busy", "unavailable"];
-/// Sources of users that may fail to check a login.
+/// The sources of users that may fail to check a login.
 const SOURCES: [&str; 3] = ["hook", "token", "users-file"];
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -47,10 +47,10 @@ struct Transport {
     transport: &'static str,
 }
 
-/// The struct and its registration from one table, so that what a metric is called and means is written once.
+/// Defines the struct and its registration from one table, so that the name and meaning of a metric are written once.
 macro_rules! metrics {
     ($($field:ident: $kind:ty = $name:literal, $help:literal;)*) => {
-        /// What the broker has done and what it holds. Hot loops add once a batch, not once a message.
+        /// The counters and gauges of one broker. Hot loops update them once a batch, not once a message.
         #[derive(Debug)]
         pub struct Metrics {
             registry: Registry,
@@ -65,7 +65,7 @@ macro_rules! metrics {
         }
 
         impl Metrics {
-            /// All zero.
+            /// Creates the metrics, all of them 0.
             pub fn new() -> Arc<Metrics> {
                 let mut registry = Registry::default();
                 registry.register_collector(Box::new(Process::default()));
@@ -100,7 +100,7 @@ macro_rules! metrics {
     };
 }
 
-/// Enters metrics as they are made.
+/// Creates metrics and adds them to a registry.
 struct Registration<'a>(&'a mut Registry);
 
 impl Registration<'_> {
@@ -150,18 +150,18 @@ metrics! {
 /// The values that labels can have.
 #[derive(Debug)]
 pub struct Labels {
-    /// The transports by which connections come.
+    /// The transports of connections.
     pub transports: Vec<&'static str>,
     /// The reasons for which connections close.
     pub reasons: Vec<&'static str>,
-    /// The options of limits.
+    /// The options that are limits.
     pub limits: Vec<&'static str>,
     /// The options that would allow refused HTTP requests.
     pub policies: Vec<&'static str>,
 }
 
 impl Metrics {
-    /// Makes every series exist with the value 0, so that a rate or an alert needs no special case for what has not
+    /// Creates every series with the value 0, so that rates and alerts need no special case for events that have not
     /// happened yet.
     pub fn create_series(&self, labels: Labels) {
         for transport in labels.transports {
@@ -179,13 +179,13 @@ impl Metrics {
         }
     }
 
-    /// A connection has come by `transport`.
+    /// Counts a new connection by `transport`.
     pub fn opened(&self, transport: &'static str) {
         self.connections.get_or_create(&Transport { transport }).inc();
         self.accepted.get_or_create(&Transport { transport }).inc();
     }
 
-    /// A connection by `transport` has ended for `reason`.
+    /// Counts the end of a connection by `transport`, for `reason`.
     pub fn closed(&self, transport: &'static str, reason: &'static str) {
         self.connections.get_or_create(&Transport { transport }).dec();
         self.closed.get_or_create(&Reason { reason }).inc();
@@ -197,7 +197,7 @@ impl Metrics {
         self.closed.get_or_create(&Reason { reason }).inc();
     }
 
-    /// The limit of the option `limit` was met.
+    /// Counts an event in which the limit of the option `limit` was reached.
     pub fn limit_hit(&self, limit: &'static str) {
         self.limits.get_or_create(&Limit { limit }).inc();
     }
@@ -212,12 +212,12 @@ impl Metrics {
         self.source_errors.get_or_create(&Source { source }).inc();
     }
 
-    /// A request was refused that the option `option` would allow.
+    /// Counts a refused HTTP request that the option `option` would allow.
     pub fn refused(&self, option: &'static str) {
         self.refused.get_or_create(&Policy { option }).inc();
     }
 
-    /// Everything in the OpenMetrics text format.
+    /// Returns all metrics in the OpenMetrics text format.
     pub fn render(&self) -> String {
         let mut text = String::new();
         encode(&mut text, &self.registry).expect("a String takes every write");
@@ -230,7 +230,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counters_end_in_total_and_octets_in_bytes() {
+    fn counter_names_end_in_total_and_sizes_in_bytes() {
         let metrics = Metrics::new();
         metrics.opened("tcp");
         metrics.opened("tcp");
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn every_known_series_exists_before_anything_has_happened() {
+    fn all_known_series_exist_before_the_first_event() {
         let metrics = Metrics::new();
         metrics.create_series(Labels {
             transports: vec!["tcp"],

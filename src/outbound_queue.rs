@@ -1,42 +1,47 @@
-//! The bounded mailbox of a connection: the only buffer between publishers and a receiver.
+//! The bounded outbound queue of a connection: the only buffer between publishers and a receiver.
 //!
-//! WaitingPublishers push a pointer to a message and a subscription key; the receiver's own task takes batches out
-//! and writes them. The bound is in bytes as the receiver will get them. What happens above it is decided
-//! here and nowhere else:
+//! Publishers push a pointer to a message and a subscription key. The receiver's own task takes batches out and writes
+//! them. The limit is `outbox_bytes_max`, in bytes as they are sent to the receiver. This module alone decides what
+//! happens as the queue fills:
 //!
 //! ```text
-//!  0 ........ 1/4 ............... 1/2 .................... bytes-max ........ 4 times bytes-max
-//!  patience   |                   | publishers wait for    | while patience   | overflow: everything unsent
-//!  is renewed |                   | this receiver, as long | lasts: as before | is dropped, the connection
-//!  below here |                   | as its patience lasts  | then: overflow   | ends as a slow consumer
+//!  0 ............ 1/4 ............... 1/2 ...................... limit ............... 4 times the limit
+//!  below here,    |                   | publishers wait for      | within the grace    | overflow: all unsent
+//!  the grace      |                   | this receiver until its  | period: publishers  | deliveries are dropped,
+//!  period is      |                   | grace period ends        | wait; after it:     | the connection is closed
+//!  reset          |                   |                          | overflow            | as a slow consumer
 //! ```
 //!
-//! Patience lasts `slow_consumer_grace` from the moment at which the outbound queue passed one half. Where *most* of the
-//! receivers of a message are that far behind, the machine is saturated and not one receiver slow: then it
-//! lasts as long as the receiver still takes a batch now and then.
+//! The grace period lasts `slow_consumer_grace` from the moment at which the queue passed one half. If *most* of the
+//! receivers of a message are that far behind (`crowd`), the machine is saturated and no single receiver is slow. The
+//! grace period then starts again with each batch that the receiver takes.
 //!
-//! An empty outbound queue takes any one message, however large: that it does not fit is not the receiver's fault.
+//! An empty outbound queue accepts any one message, however large: the receiver is not at fault for its size.
 //!
-//! Who is woken, and when:
+//! Which tasks are woken, and when:
 //!
-//! | who | by | when |
+//! | task | woken by | condition |
 //! |---|---|---|
-//! | the receiver | [`OutboundQueue::push`], [`OutboundQueue::push_within`] | it found nothing to take, or took all there was; once per such wait |
-//! | the receiver | an overflow | in any case |
-//! | the receiver | [`OutboundQueue::withdraw`] | a work queue was turned away, which may go on now |
-//! | publishers that wait | taking, withdrawing | at or below one half |
-//! | publishers that wait | overflow, [`OutboundQueue::close`] | in any case: there is nothing to wait for any more |
-//! | publishers that wait | another one that begins to wait | at most once a second, so that those that have left are forgotten |
+//! | receiver | [`OutboundQueue::push`] | its last take found or left the queue empty; one wake per take |
+//! | receiver | [`OutboundQueue::push_within`] | as for `push` |
+//! | receiver | an overflow | always |
+//! | receiver | [`OutboundQueue::withdraw`] | a work queue was refused before and may continue |
+//! | waiting publishers | taking, withdrawing | the queue is at or below one half |
+//! | waiting publishers | overflow, [`OutboundQueue::close`] | always: there is nothing left to wait for |
+//! | waiting publishers | another publisher that starts to wait | at most once a second, to release stale wakers |
 //!
-//! Whom a push wakes while [`batch_wakes`] holds is woken when that ends; before that when an outbound queue that was drained
-//! passes one half or overflows, or when very many are to be woken.
+//! While a [`WakeBatch`] is alive ([`batch_wakes`]), wakes of receivers are queued and sent when it is dropped. They
+//! are sent earlier when an outbound queue passes one half for the first time since its grace period was reset, when
+//! one overflows, or when very many wakes are queued.
 
 mod label;
+mod options;
 mod state;
 mod waiting_publishers;
 mod wake_batch;
 
 pub use self::label::Label;
+pub use self::options::Options;
 pub use self::wake_batch::{WakeBatch, batch_wakes};
 
 use self::state::{Phase, State, weight};
@@ -49,65 +54,52 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-/// A message whose memory is charged to the budget for as long as anybody holds it.
+/// A message whose memory is charged to the budget until its last holder drops it.
 pub type Message = stompbox_frames::message::Message<Charge>;
 
-/// A subscription, as its own connection names it; never used twice on one connection.
+/// The key of a subscription within its connection. A connection never uses a key twice.
 pub type Key = u32;
 
-/// The place of a message in its work queue; 0 for broadcast.
+/// The position of a message in its work queue; 0 for a broadcast message.
 pub type Tag = u64;
 
-/// What travels to a subscriber.
+/// A message on its way to one subscription.
 #[derive(Clone, Debug)]
 pub struct Delivery {
     /// The message, shared by all its subscribers.
     pub message: Message,
-    /// Which of the connection's subscriptions it is for.
+    /// The key of the connection's subscription that receives the message.
     pub key: Key,
-    /// How often it has been given to a consumer, this time included; 1 for broadcast.
+    /// Number of times the message has been given to a consumer, this time included; 1 for a broadcast message.
     pub count: u32,
-    /// Its place in the work queue it came from, 0 if it came from none.
+    /// The position of the message in its work queue; 0 if it does not come from one.
     pub tag: Tag,
 }
 
-/// Below this the gauge is not told: one add a batch, not one a message.
+/// Smallest change in bytes that updates the gauge. The gauge is updated once per batch, not once per message.
 const GAUGE_STEP_BYTES: usize = 16 * 1024;
-/// How many times `outbox_bytes_max` may wait while there is patience with a burst.
+/// Factor by which the queue may exceed `outbox_bytes_max` during the grace period.
 const BURST_FACTOR: usize = 4;
-/// Deliveries for which an empty outbound queue keeps its room.
+/// Largest capacity, in deliveries, that an empty queue keeps allocated.
 const IDLE_CAPACITY: usize = 8;
-/// Most messages of work queues that wait here. It bounds the work when a consumer comes or goes.
+/// Maximum number of work queue messages that wait in one outbound queue. It bounds the work of adding or removing a
+/// consumer.
 const FROM_QUEUES_MAX: usize = 512;
-/// How much an outbound queue may hold and how long it is waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// Bytes waiting for one receiver at most; four times as many for the time of `slow_consumer_grace`.
-    pub outbox_bytes_max: usize,
-    /// How long publishers wait for a receiver that is above half.
-    pub slow_consumer_grace: Duration,
-}
 
-impl Default for Options {
-    fn default() -> Options {
-        Options { outbox_bytes_max: 4 * 1024 * 1024, slow_consumer_grace: Duration::from_secs(1) }
-    }
-}
-
-/// What became of a push.
+/// The result of a push.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pushed {
-    /// It will be sent.
+    /// The message will be sent.
     Accepted,
-    /// It will be sent, and the receiver is above half: whoever publishes should wait for it.
+    /// The message will be sent, but the queue is above half: the publisher should wait for the receiver.
     Congested,
-    /// It was one too many, or the connection has gone: not sent.
+    /// The message is not sent: it made the queue overflow, or the connection has ended.
     Gone,
 }
 
-/// The mailbox. Pushing is cheap and never waits; taking is for the one receiver.
+/// The outbound queue of one connection. Pushing never waits. Only the receiver's task takes deliveries.
 #[derive(Debug)]
 pub struct OutboundQueue {
     options: Options,
@@ -118,7 +110,7 @@ pub struct OutboundQueue {
 }
 
 impl OutboundQueue {
-    /// An empty outbound queue.
+    /// Creates an empty outbound queue.
     pub fn new(
         options: Options,
         budget: &Arc<Budget>,
@@ -151,28 +143,29 @@ impl OutboundQueue {
         })
     }
 
-    /// Says whose outbound queue it is, before anything is subscribed to or entered with it. Said once: later ones are ignored.
+    /// Sets the session of this queue. Must be called before the queue is used to subscribe or to enter a session. Only
+    /// the first call has an effect.
     pub fn label(&self, label: Arc<Label>) {
         let _ = self.label.set(label);
     }
 
-    /// Whose outbound queue it is, if that has been said.
+    /// Returns the label, or `None` before [`OutboundQueue::label`] was called.
     pub fn labelled(&self) -> Option<&Arc<Label>> {
         self.label.get()
     }
 
-    /// Says that its receiver cannot be sent what is not text.
+    /// Marks the receiver as text only: it cannot receive messages whose body is not UTF-8.
     pub fn set_text_only(&self) {
         self.text_only.store(true, Relaxed);
     }
 
-    /// Whether its receiver cannot be sent what is not text.
+    /// Returns whether the receiver can receive only messages whose body is UTF-8.
     pub fn is_text_only(&self) -> bool {
         self.text_only.load(Relaxed)
     }
 
-    /// A broadcast message for this receiver. Above the bound the outbound queue overflows: it drops what it holds
-    /// and its receiver is told by [`OutboundQueue::poll_take`].
+    /// Pushes a broadcast message. If the queue exceeds its limit, it overflows: it drops all deliveries and reports
+    /// the overflow to the receiver through [`OutboundQueue::poll_take`].
     pub fn push(&self, delivery: Delivery, now: Instant) -> Pushed {
         let mut state = self.state.lock();
         if state.phase != Phase::Open {
@@ -187,7 +180,7 @@ impl OutboundQueue {
             drop(state);
             drop(dropped);
             receiver.into_iter().for_each(Waker::wake);
-            // It may be noted down already.
+            // The receiver's wake may already be queued in a wake batch.
             wake_deferred();
             publishers.wake();
             return Pushed::Gone;
@@ -205,14 +198,14 @@ impl OutboundQueue {
             wake_batch::wake(receiver);
         }
         if begins {
-            // It shall begin to take while this turn goes on.
+            // Wakes the receiver now, so that it takes deliveries while this poll iteration continues.
             wake_deferred();
         }
         if congested { Pushed::Congested } else { Pushed::Accepted }
     }
 
-    /// Whether `bytes` are too many. While patience with a burst lasts, a few times as many may wait: publishers
-    /// stop for this receiver, but what many publishers had under way comes all the same.
+    /// Returns whether `bytes` exceed the limit. During the grace period the limit is [`BURST_FACTOR`] times as high:
+    /// publishers stop for this receiver, but messages that many publishers have already begun to send still arrive.
     fn overflows(&self, state: &State, bytes: usize, now: Instant) -> bool {
         let bytes_max = self.options.outbox_bytes_max;
         if bytes <= bytes_max || state.bytes == 0 {
@@ -222,8 +215,12 @@ impl OutboundQueue {
         !is_patient || bytes > bytes_max.saturating_mul(BURST_FACTOR)
     }
 
-    /// A work queue's message, only if there is room for it below one half (an empty outbound queue has room for any
-    /// one message) and few wait already: what the receiver does not take soon would only have to be given back. `false`: keep it; [`OutboundQueue::take_blocked`] will tell the receiver to ask the queue again.
+    /// Pushes a message of a work queue, if the queue stays at or below one half and few such messages wait. An empty
+    /// queue accepts any one message. The limits are low because messages that the receiver does not take soon would
+    /// have to be requeued.
+    ///
+    /// Returns `false` if the message was not accepted: the caller keeps it, and [`OutboundQueue::take_starved`] tells
+    /// the receiver to ask the work queue again.
     pub fn push_within(&self, delivery: Delivery) -> bool {
         let mut state = self.state.lock();
         let bytes = state.bytes + weight(&delivery);
@@ -242,10 +239,14 @@ impl OutboundQueue {
         true
     }
 
-    /// Moves deliveries into `batch` until about `bytes_max` bytes are in it, and tells whether that was all; `batch` stays
-    /// empty if all that waited was withdrawn. Then, and
-    /// when it is `Pending` because there is none (or `bytes_max` is 0), the task is woken by the next push; and by an
-    /// overflow in any case.
+    /// Moves deliveries into `batch` until it holds about `bytes_max` bytes. Returns whether the queue is empty then.
+    /// `batch` stays empty if all waiting deliveries had been withdrawn.
+    ///
+    /// Returns `Pending` if no delivery waits or `bytes_max` is 0. The next push wakes the task if the queue was found
+    /// or left empty, unless `bytes_max` is 0. An overflow always wakes a registered task.
+    ///
+    /// # Errors
+    /// The queue has overflowed.
     pub fn poll_take(
         &self,
         cx: &mut Context<'_>,
@@ -269,7 +270,7 @@ impl OutboundQueue {
             state.register(cx);
             return Poll::Pending;
         }
-        // What is drained need not be looked at once more to be woken by the next push.
+        // Registers a receiver that emptied the queue, so that it need not poll again to be woken by the next push.
         let drained = state.deliveries.is_empty();
         state.receiver_waits = drained;
         if drained {
@@ -283,8 +284,8 @@ impl OutboundQueue {
         Poll::Ready(Ok(drained))
     }
 
-    /// Waits until the receiver need not be waited for: below half, gone, or out of patience. The caller
-    /// polls again at [`OutboundQueue::grace_ends`] at the latest.
+    /// Waits until publishers need not wait for this receiver: the queue is at or below half, the receiver has gone, or
+    /// its grace period is over. The caller must poll again at [`OutboundQueue::grace_ends`] at the latest.
     pub fn poll_drained(&self, cx: &mut Context<'_>, crowd: bool, now: Instant) -> Poll<()> {
         let mut state = self.state.lock();
         if state.bytes <= self.options.outbox_bytes_max / 2 || state.grace_ends(&self.options, crowd) <= now {
@@ -296,19 +297,20 @@ impl OutboundQueue {
         Poll::Pending
     }
 
-    /// When the patience with this receiver ends; `crowd` if most receivers of the message are as far behind.
+    /// Returns the end of the receiver's grace period. `crowd` is set if most receivers of the message are as far
+    /// behind.
     pub fn grace_ends(&self, crowd: bool) -> Instant {
         self.state.lock().grace_ends(&self.options, crowd)
     }
 
-    /// Whether a work queue was turned away since the last call. To be asked after each taking and each
-    /// [`OutboundQueue::withdraw`]; all queues that the connection consumes are to be resumed then.
+    /// Returns whether a work queue's message was refused since the last call. Call it after each take and each
+    /// [`OutboundQueue::withdraw`]. If it returns `true`, resume all work queues that the connection consumes.
     pub fn take_blocked(&self) -> bool {
         std::mem::take(&mut self.state.lock().starved)
     }
 
-    /// Withdraws the deliveries that wait for one subscription: the receiver does not get them. Returns the tags of those
-    /// from a work queue, in order.
+    /// Withdraws the deliveries that wait for one subscription, so that the receiver does not get them. Returns the
+    /// tags of those from a work queue, in order.
     ///
     /// The cost depends only on the deliveries for this subscription, see [`State::withdraw`].
     pub fn withdraw(&self, key: Key) -> VecDeque<Tag> {
@@ -324,7 +326,7 @@ impl OutboundQueue {
         tags
     }
 
-    /// Ends the outbound_queue: later pushes are [`Pushed::Gone`]. Returns what was not taken.
+    /// Closes the queue: later pushes return [`Pushed::Gone`]. Returns the deliveries that were not taken.
     pub fn close(&self) -> Vec<Delivery> {
         let mut state = self.state.lock();
         let left = state.end(Phase::Closed);
@@ -336,7 +338,7 @@ impl OutboundQueue {
         left.into()
     }
 
-    /// Wakes the receiver's task, for news that is not in the outbound queue.
+    /// Wakes the receiver's task for an event that is not in the queue.
     pub fn wake_receiver(&self) {
         let receiver = self.state.lock().receiver.take();
         if let Some(receiver) = receiver {
@@ -344,19 +346,20 @@ impl OutboundQueue {
         }
     }
 
-    /// Bytes above one half: 0 for a receiver that need not be waited for; `None` if it has gone.
+    /// Returns the bytes above one half: 0 if publishers need not wait for the receiver, `None` if it has gone.
     pub fn bytes_above_half(&self) -> Option<usize> {
         let state = self.state.lock();
         let half = self.options.outbox_bytes_max / 2;
         (state.phase == Phase::Open).then(|| state.bytes.saturating_sub(half))
     }
 
-    /// Bytes waiting.
+    /// Returns the number of bytes waiting.
     pub fn bytes(&self) -> usize {
         self.state.lock().bytes
     }
 
-    /// After bytes have left: renews patience, lets publishers go on, gives idle room back.
+    /// Updates the state after bytes were removed: resets the grace period, lets publishers continue and frees idle
+    /// capacity.
     fn after_removal(&self, state: &mut State) -> PendingWakes {
         self.gauge(state);
         if state.deliveries.is_empty() && state.deliveries.capacity() > IDLE_CAPACITY {
@@ -387,7 +390,7 @@ impl Drop for OutboundQueue {
     }
 }
 
-/// The receiver was too slow; see the module's diagram.
+/// The error of a receiver that was too slow; see the module's diagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overflowed;
 
@@ -399,10 +402,11 @@ mod tests {
     use proptest::prelude::*;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::Wake;
+    use std::time::Duration;
     use stompbox_frames::message::Parts;
     use stompbox_frames::stomp::Headers;
 
-    /// Counts how often it is woken.
+    /// A waker that counts how often it is woken.
     #[derive(Default)]
     struct Task(AtomicUsize);
 
@@ -418,7 +422,7 @@ mod tests {
         }
     }
 
-    /// An outbound queue for exactly `UNITS` deliveries of one unit each, and its receiver.
+    /// An outbound queue with space for exactly `UNITS` deliveries of one unit each, and its receiver.
     struct Rig {
         budget: Arc<Budget>,
         metrics: Arc<Metrics>,
@@ -428,7 +432,7 @@ mod tests {
     }
 
     const UNITS: usize = 16;
-    const PATIENCE: Duration = Duration::from_secs(5);
+    const GRACE: Duration = Duration::from_secs(5);
 
     fn message(budget: &Arc<Budget>, bytes: usize) -> Message {
         let body = vec![b'x'; bytes];
@@ -446,7 +450,7 @@ mod tests {
         fn new() -> Rig {
             let (budget, metrics, start) = (Budget::new(usize::MAX), Metrics::new(), Instant::now());
             let unit = message(&budget, 40_000).size() + OVERHEAD_BYTES;
-            let options = Options { outbox_bytes_max: UNITS * unit, slow_consumer_grace: PATIENCE };
+            let options = Options { outbox_bytes_max: UNITS * unit, slow_consumer_grace: GRACE };
             let outbound_queue = OutboundQueue::new(options, &budget, metrics.clone(), start);
             Rig { budget, metrics, outbound_queue, start, receiver: Arc::default() }
         }
@@ -459,7 +463,7 @@ mod tests {
             self.outbound_queue.bytes() * UNITS / self.outbound_queue.options.outbox_bytes_max
         }
 
-        /// Pushes so many deliveries at `after` the start; what became of the last.
+        /// Pushes this many deliveries at `after` seconds from the start. Returns the result of the last push.
         fn push(&self, deliveries: usize, after: u64) -> Pushed {
             assert!(deliveries > 0);
             (0..deliveries)
@@ -470,7 +474,7 @@ mod tests {
             self.start + Duration::from_secs(seconds)
         }
 
-        /// Takes so many deliveries; `None` is `Pending`.
+        /// Takes this many deliveries. `None` stands for `Pending`.
         fn take(&self, deliveries: usize, after: u64) -> Option<Result<Vec<Key>, Overflowed>> {
             let mut batch = Vec::new();
             let waker = Waker::from(self.receiver.clone());
@@ -497,7 +501,7 @@ mod tests {
     }
 
     #[test]
-    fn parcels_come_out_in_order_and_in_batches_of_about_the_asked_size() {
+    fn deliveries_are_taken_in_order_in_batches_of_about_the_requested_size() {
         let rig = Rig::new();
         for key in 1..=5 {
             rig.outbound_queue.push(rig.delivery(key), rig.start);
@@ -506,41 +510,41 @@ mod tests {
         let mut batch = Vec::new();
         let mut cx = Context::from_waker(Waker::noop());
         assert!(rig.outbound_queue.poll_take(&mut cx, &mut batch, 1, rig.start).is_ready());
-        assert_eq!(batch.len(), 1, "one octet asked for is one parcel");
+        assert_eq!(batch.len(), 1, "a limit of one byte yields one delivery");
         assert_eq!(rig.take(9, 0), Some(Ok(vec![4, 5])));
         assert_eq!(rig.take(9, 0), None);
     }
 
     #[test]
-    fn the_diagram() {
+    fn push_result_follows_the_fill_level_and_the_grace_period() {
         let rig = Rig::new();
         assert_eq!(rig.push(8, 0), Pushed::Accepted, "up to one half");
-        assert_eq!(rig.push(1, 0), Pushed::Congested, "above it");
-        assert_eq!(rig.push(7, 0), Pushed::Congested, "to the last octet");
+        assert_eq!(rig.push(1, 0), Pushed::Congested, "above one half");
+        assert_eq!(rig.push(7, 0), Pushed::Congested, "up to the limit");
         assert_eq!(rig.units(), 16);
-        assert_eq!(rig.push(48, 4), Pushed::Congested, "four times as much while patience lasts");
+        assert_eq!(rig.push(48, 4), Pushed::Congested, "up to four times the limit in the grace period");
         assert_eq!(rig.push(1, 4), Pushed::Gone, "overflow");
         assert_eq!(rig.outbound_queue.bytes(), 0, "everything unsent is dropped");
         assert_eq!(rig.push(1, 0), Pushed::Gone);
         assert_eq!(rig.take(1, 0), Some(Err(Overflowed)));
-        assert_eq!(rig.take(0, 0), Some(Err(Overflowed)), "and again, whatever is asked for");
-        assert!(rig.drained(&Arc::default(), false, 0), "nobody waits for who has gone");
+        assert_eq!(rig.take(0, 0), Some(Err(Overflowed)), "the overflow is reported again");
+        assert!(rig.drained(&Arc::default(), false, 0), "publishers do not wait for a receiver that is gone");
     }
 
     #[test]
-    fn when_patience_is_over_the_limit_is_the_limit() {
+    fn queue_overflows_at_its_limit_after_the_grace_period() {
         let rig = Rig::new();
         rig.push(16, 0);
-        assert_eq!(rig.push(1, 5), Pushed::Gone, "patience began at one half, 5 s before");
+        assert_eq!(rig.push(1, 5), Pushed::Gone, "the grace period began at one half, 5 s before");
         let rig = Rig::new();
         rig.push(20, 0);
         assert_eq!(rig.take(1, 4), Some(Ok(vec![1])));
-        assert_eq!(rig.push(1, 8), Pushed::Congested, "a receiver that takes something is borne with");
-        assert_eq!(rig.push(1, 9), Pushed::Gone, "until 5 s after it took something last");
+        assert_eq!(rig.push(1, 8), Pushed::Congested, "taking a batch extends the grace period");
+        assert_eq!(rig.push(1, 9), Pushed::Gone, "it ends 5 s after the last batch");
     }
 
     #[test]
-    fn an_empty_outbox_takes_any_one_message() {
+    fn empty_queue_accepts_one_message_of_any_size() {
         let rig = Rig::new();
         let huge = Delivery { message: message(&rig.budget, 40_000 * 80), key: 1, count: 1, tag: 0 };
         assert_eq!(rig.outbound_queue.push(huge.clone(), rig.start), Pushed::Congested);
@@ -552,12 +556,12 @@ mod tests {
         assert_eq!(
             rig.outbound_queue.push(huge, rig.start),
             Pushed::Gone,
-            "behind another one it is one too many"
+            "it overflows behind another message"
         );
     }
 
     #[test]
-    fn a_closed_outbox_takes_nothing_and_gives_back_what_it_had() {
+    fn closed_queue_accepts_no_messages_and_returns_its_deliveries() {
         let rig = Rig::new();
         rig.push(3, 0);
         assert_eq!(rig.outbound_queue.close().len(), 3);
@@ -569,38 +573,38 @@ mod tests {
     }
 
     #[test]
-    fn in_a_turn_the_receiver_is_woken_at_the_end_or_when_it_falls_behind() {
+    fn receiver_is_woken_at_the_end_of_a_wake_batch_or_above_half() {
         let rig = Rig::new();
         assert_eq!(rig.take(9, 0), None);
-        let turn = batch_wakes();
+        let wakes = batch_wakes();
         rig.push(8, 0);
-        assert_eq!(rig.receiver.woken(), 0, "more may come");
-        drop(turn);
+        assert_eq!(rig.receiver.woken(), 0, "the wake is deferred");
+        drop(wakes);
         assert_eq!(rig.receiver.woken(), 1);
         assert!(rig.take(9, 0).is_some());
         assert_eq!(rig.take(9, 0), None);
-        let turn = batch_wakes();
+        let wakes = batch_wakes();
         rig.push(9, 0);
-        assert_eq!(rig.receiver.woken(), 1, "above half it shall begin");
+        assert_eq!(rig.receiver.woken(), 1, "above half it is woken at once");
         rig.push(1, 0);
-        drop(turn);
-        assert_eq!(rig.receiver.woken(), 0, "once");
+        drop(wakes);
+        assert_eq!(rig.receiver.woken(), 0, "it is woken only once");
     }
 
     #[test]
-    fn an_overflow_wakes_who_was_to_be_woken_at_the_end_of_the_turn() {
+    fn overflow_wakes_a_receiver_whose_wake_was_deferred() {
         let rig = Rig::new();
         assert_eq!(rig.take(9, 0), None);
-        let turn = batch_wakes();
+        let wakes = batch_wakes();
         rig.push(1, 0);
         let huge = Delivery { message: message(&rig.budget, 40_000 * 80), key: 1, count: 1, tag: 0 };
         assert_eq!(rig.outbound_queue.push(huge, rig.start), Pushed::Gone);
         assert_eq!(rig.receiver.woken(), 1);
-        drop(turn);
+        drop(wakes);
     }
 
     #[test]
-    fn the_receiver_is_woken_once_per_wait() {
+    fn receiver_is_woken_once_per_wait() {
         let rig = Rig::new();
         rig.push(1, 0);
         assert_eq!(rig.receiver.woken(), 0, "it has not waited");
@@ -611,11 +615,11 @@ mod tests {
         assert!(rig.take(9, 0).is_some());
         assert_eq!(rig.take(9, 0), None);
         assert!(rig.outbound_queue.push_within(rig.delivery(1)));
-        assert_eq!(rig.receiver.woken(), 1, "a work queue's message wakes as well");
+        assert_eq!(rig.receiver.woken(), 1, "a message of a work queue wakes, too");
     }
 
     #[test]
-    fn a_receiver_that_has_no_room_is_woken_by_overflow_alone() {
+    fn receiver_without_write_space_is_woken_only_by_overflow() {
         let rig = Rig::new();
         rig.push(1, 0);
         assert_eq!(rig.take(0, 0), None);
@@ -626,7 +630,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receiver_that_has_room_no_more_is_not_woken_by_what_it_waited_for_before() {
+    fn receiver_that_ran_out_of_write_space_is_not_woken_by_messages() {
         let rig = Rig::new();
         assert_eq!(rig.take(9, 0), None);
         assert_eq!(rig.take(0, 0), None);
@@ -636,7 +640,7 @@ mod tests {
     }
 
     #[test]
-    fn the_task_that_polled_last_is_the_one_that_is_woken() {
+    fn only_the_task_that_polled_last_is_woken() {
         let mut rig = Rig::new();
         assert_eq!(rig.take(9, 0), None);
         let before = std::mem::take(&mut rig.receiver);
@@ -646,7 +650,7 @@ mod tests {
     }
 
     #[test]
-    fn publishers_wait_above_half_and_go_on_at_half() {
+    fn publishers_wait_above_half_and_continue_at_half() {
         let rig = Rig::new();
         let publisher: Arc<Task> = Arc::default();
         rig.push(8, 0);
@@ -661,7 +665,7 @@ mod tests {
     }
 
     #[test]
-    fn publishers_go_on_when_the_receiver_has_gone() {
+    fn publishers_continue_when_the_receiver_is_gone() {
         type End = fn(&Rig);
         let ends: [(&str, End); 3] = [
             ("overflow", |rig| assert_eq!(rig.push(60, 0), Pushed::Gone)),
@@ -679,10 +683,10 @@ mod tests {
         }
     }
 
-    /// Each row: when the ninth delivery came, when a batch was taken (staying above half), when patience ends for
-    /// one slow receiver and in a crowd. In seconds.
+    /// Columns, in seconds: when the ninth delivery was pushed, when a batch was taken (the queue stays above half),
+    /// when the grace period ends for a single slow receiver, and when it ends with `crowd`.
     #[test]
-    fn patience_lasts_from_passing_half_and_in_a_crowd_from_the_last_batch() {
+    fn grace_period_starts_above_half_and_in_a_crowd_at_the_last_batch() {
         for (passed, taken, alone, crowd) in
             [(0, None, 5, 5), (3, None, 8, 8), (3, Some(4), 8, 9), (3, Some(7), 8, 12), (3, Some(30), 8, 35)]
         {
@@ -710,7 +714,7 @@ mod tests {
     }
 
     #[test]
-    fn patience_is_renewed_below_a_quarter_and_not_before() {
+    fn grace_period_is_renewed_only_below_a_quarter() {
         let rig = Rig::new();
         rig.push(9, 0);
         rig.take(5, 1);
@@ -725,7 +729,7 @@ mod tests {
     }
 
     #[test]
-    fn endless_patience_is_no_overflow_of_the_clock() {
+    fn endless_grace_period_does_not_overflow_the_clock() {
         let rig = Rig::new();
         let options = Options { outbox_bytes_max: 1, slow_consumer_grace: Duration::MAX };
         let outbound_queue = OutboundQueue::new(options, &rig.budget, rig.metrics.clone(), rig.start);
@@ -733,7 +737,7 @@ mod tests {
     }
 
     #[test]
-    fn a_publisher_is_kept_once_and_those_that_left_are_forgotten() {
+    fn waiting_publisher_is_stored_once_and_removed_when_it_leaves() {
         let rig = Rig::new();
         rig.push(9, 0);
         let staying: Arc<Task> = Arc::default();
@@ -741,7 +745,8 @@ mod tests {
             assert!(!rig.drained(&staying, false, 0));
         }
         assert_eq!(rig.outbound_queue.state.lock().publishers.len(), 1);
-        // In a crowd patience has no end while batches are taken; publishers come and go all the time.
+        // With `crowd` the grace period does not end while batches are taken. Publishers start and stop waiting all the
+        // time.
         let mut woken = 0;
         for second in 1..1000 {
             rig.push(1, second);
@@ -750,16 +755,16 @@ mod tests {
                 assert!(!rig.drained(&Arc::default(), true, second));
             }
             woken += staying.woken();
-            assert!(!rig.drained(&staying, true, second), "it waits on");
+            assert!(!rig.drained(&staying, true, second), "it still waits");
             assert!(rig.outbound_queue.state.lock().publishers.len() <= 12);
         }
-        assert_eq!(woken, 999, "once a second, to say that it is still there");
+        assert_eq!(woken, 999, "woken once a second to confirm that it still waits");
         rig.take(1, 1000);
         assert_eq!(staying.woken(), 1);
     }
 
     #[test]
-    fn lag_is_what_is_above_half_until_the_receiver_has_gone() {
+    fn bytes_above_half_are_reported_until_the_queue_is_closed() {
         let rig = Rig::new();
         let unit = rig.outbound_queue.options.outbox_bytes_max / UNITS;
         assert_eq!(rig.outbound_queue.bytes_above_half(), Some(0));
@@ -774,7 +779,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_is_given_once() {
+    fn label_is_set_only_once() {
         let rig = Rig::new();
         let label = |session: &str| Arc::new(Label { session: session.into(), user: None });
         assert_eq!(rig.outbound_queue.labelled(), None);
@@ -784,21 +789,21 @@ mod tests {
     }
 
     #[test]
-    fn a_work_queue_fills_one_half_at_most_and_is_turned_away_then() {
+    fn work_queue_fills_at_most_half_and_is_then_blocked() {
         let rig = Rig::new();
         assert!((0..8).all(|_| rig.outbound_queue.push_within(rig.delivery(1))));
         assert!(!rig.outbound_queue.take_blocked());
         assert!(!rig.outbound_queue.push_within(rig.delivery(1)));
         assert_eq!(rig.units(), 8);
         assert!(rig.outbound_queue.take_blocked());
-        assert!(!rig.outbound_queue.take_blocked(), "told once");
+        assert!(!rig.outbound_queue.take_blocked(), "reported once");
         rig.take(1, 0);
         assert!(rig.outbound_queue.push_within(rig.delivery(1)));
         assert!(!rig.outbound_queue.take_blocked());
     }
 
     #[test]
-    fn withdrawing_takes_one_subscription_in_order_and_leaves_the_rest_in_order() {
+    fn withdraw_removes_one_subscription_and_keeps_the_order() {
         let rig = Rig::new();
         for (tag, key) in [(1, 7), (2, 8), (3, 7), (4, 9), (5, 7)] {
             rig.outbound_queue.push(Delivery { tag, ..rig.delivery(key) }, rig.start);
@@ -811,15 +816,15 @@ mod tests {
         assert_eq!(rig.outbound_queue.bytes(), 0);
     }
 
-    /// Returns the work of `count` subscriptions that come, get one message and go, while `pile` messages wait for
-    /// another.
-    fn work_beside(pile: usize, count: u32) -> u64 {
+    /// Returns the work of `count` subscriptions that are added, get one message and are withdrawn, while `others`
+    /// messages wait for another subscription.
+    fn withdraw_work(others: usize, count: u32) -> u64 {
         let (budget, now) = (Budget::new(usize::MAX), Instant::now());
-        let options = Options { outbox_bytes_max: usize::MAX, slow_consumer_grace: PATIENCE };
+        let options = Options { outbox_bytes_max: usize::MAX, slow_consumer_grace: GRACE };
         let outbound_queue = OutboundQueue::new(options, &budget, Metrics::new(), now);
         let small = message(&budget, 1);
         let delivery = |key, tag| Delivery { message: small.clone(), key, count: 1, tag };
-        (0..pile).for_each(|_| assert_eq!(outbound_queue.push(delivery(1, 0), now), Pushed::Accepted));
+        (0..others).for_each(|_| assert_eq!(outbound_queue.push(delivery(1, 0), now), Pushed::Accepted));
         let before = work::done();
         for key in 2..2 + count {
             outbound_queue.push(delivery(key, 0), now);
@@ -832,26 +837,26 @@ mod tests {
             outbound_queue.poll_take(&mut Context::from_waker(Waker::noop()), &mut batch, usize::MAX, now);
         assert_eq!(taken, Poll::Ready(Ok(true)));
         assert!(
-            batch.len() == pile && batch.iter().all(|delivery| delivery.key == 1),
-            "what was withdrawn is not taken"
+            batch.len() == others && batch.iter().all(|delivery| delivery.key == 1),
+            "withdrawn deliveries are not taken"
         );
         assert_eq!((outbound_queue.bytes(), outbound_queue.take_blocked()), (0, false));
         done
     }
 
     #[test]
-    fn withdrawing_costs_no_more_beside_a_long_pile_of_others() {
-        // The pile itself is paid for by those who pushed it, once.
-        for pile in [10, 1000, 10_000] {
-            let done = work_beside(pile, 2000);
-            assert!(done <= 2000 * 10 + pile as u64, "{done} units beside {pile}");
+    fn withdraw_cost_does_not_grow_with_other_deliveries() {
+        // Over all withdrawals, each of the other deliveries may be visited once.
+        for others in [10, 1000, 10_000] {
+            let done = withdraw_work(others, 2000);
+            assert!(done <= 2000 * 10 + others as u64, "{done} units beside {others} deliveries");
         }
     }
 
     #[test]
-    fn withdrawn_parcels_are_never_more_than_the_other_waiting_parcels() {
+    fn withdrawn_deliveries_never_outnumber_the_other_deliveries() {
         let (budget, now) = (Budget::new(usize::MAX), Instant::now());
-        let options = Options { outbox_bytes_max: usize::MAX, slow_consumer_grace: PATIENCE };
+        let options = Options { outbox_bytes_max: usize::MAX, slow_consumer_grace: GRACE };
         let outbound_queue = OutboundQueue::new(options, &budget, Metrics::new(), now);
         let small = message(&budget, 1);
         let push = |key| {
@@ -863,12 +868,12 @@ mod tests {
             (0..100).for_each(|_| push(key));
             outbound_queue.withdraw(key);
             let waiting = outbound_queue.state.lock().deliveries.len();
-            assert!(waiting <= 2 * 5000 + 100, "{waiting} wait, of which 5000 are wanted");
+            assert!(waiting <= 2 * 5000 + 100, "{waiting} wait, and 5000 are not withdrawn");
         }
     }
 
     #[test]
-    fn a_work_queue_has_a_few_hundred_messages_waiting_at_most() {
+    fn work_queue_has_at_most_a_few_hundred_deliveries_waiting() {
         let rig = Rig::new();
         let small = message(&rig.budget, 1);
         let delivery = |tag| Delivery { message: small.clone(), key: 1, count: 1, tag };
@@ -876,13 +881,13 @@ mod tests {
         assert_eq!(taken, FROM_QUEUES_MAX);
         assert!(rig.outbound_queue.take_blocked());
         assert!(rig.take(1, 0).is_some());
-        assert!(rig.outbound_queue.push_within(delivery(9999)), "there is room again");
+        assert!(rig.outbound_queue.push_within(delivery(9999)), "there is space again");
         rig.outbound_queue.withdraw(1);
         assert!(rig.outbound_queue.push_within(delivery(10_000)));
     }
 
     #[test]
-    fn withdrawing_wakes_the_receiver_if_a_queue_was_turned_away() {
+    fn withdraw_wakes_the_receiver_if_a_work_queue_was_blocked() {
         let rig = Rig::new();
         rig.push(8, 0);
         assert_eq!(rig.take(0, 0), None);
@@ -896,7 +901,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outbox_that_is_dropped_leaves_no_trace() {
+    fn dropped_queue_releases_its_memory_and_its_gauge() {
         type Empty = fn(&Rig);
         let ways: [(&str, Empty); 5] = [
             ("taken", |rig| drop(rig.take(99, 0))),
@@ -913,7 +918,7 @@ mod tests {
             empty(&rig);
             assert_eq!(rig.metrics.outbox_bytes.get(), rig.outbound_queue.bytes() as i64, "{name}");
             if name != "left" {
-                assert_eq!(rig.budget.used(), 0, "{name}: idle room is given back");
+                assert_eq!(rig.budget.used(), 0, "{name}: unused memory is released");
             }
             drop(rig.outbound_queue);
             assert_eq!((rig.metrics.outbox_bytes.get(), rig.budget.used()), (0, 0), "{name}");
@@ -922,7 +927,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn octets_room_and_gauge_follow_every_step(steps in prop::collection::vec((0u8..7, 1usize..5), 1..100)) {
+        fn bytes_memory_and_gauge_match_the_model_after_every_step(
+            steps in prop::collection::vec((0u8..7, 1usize..5), 1..100),
+        ) {
             let rig = Rig::new();
             let unit = rig.outbound_queue.options.outbox_bytes_max / UNITS;
             let mut model: VecDeque<Key> = VecDeque::new();

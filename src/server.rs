@@ -1,4 +1,4 @@
-//! A running broker: listeners, their tasks, and the way in for a program that embeds it.
+//! A running broker: its listeners and background tasks, and the API for programs that embed it.
 
 mod bind;
 mod listening;
@@ -27,46 +27,48 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// How often the broker is asked what has become due (redelivery after a back-off).
+/// Interval of the work that is due at some time but belongs to no connection, such as redelivery after a backoff.
 const TICK: Duration = Duration::from_millis(10);
-/// How often it is looked whether users have changed.
+/// Interval of the checks whether the sources of users have changed.
 const USER_CHECK_INTERVAL: Duration = Duration::from_secs(1);
-/// The last part of the drain time, in which connections that are cut log their end and the process ends: an eighth of
-/// it, but no longer than this.
+/// Longest last part of the drain time, in which the remaining connections are cut, log their end, and the process
+/// ends. It is an eighth of the drain time, but no longer than this.
 const CUT_TIME_MAX: Duration = Duration::from_millis(500);
-/// Bytes of a boot id, which tells the ids of one start of the broker from those of another.
+/// Length of a boot id in bytes. The boot id distinguishes the ids of one start of the broker from those of another.
 const BOOT_ID_BYTES: usize = 12;
 
-/// Sockets for the broker to serve, opened as you like.
+/// Listening sockets for the broker to serve.
 #[derive(Debug, Default)]
 pub struct Listeners {
-    /// STOMP on a bare byte stream.
+    /// Sockets for STOMP directly over TCP.
     pub tcp: Vec<TcpListener>,
-    /// HTTP: WebSocket, SockJS, health, metrics.
+    /// Sockets for HTTP: WebSocket, SockJS, health and metrics.
     pub http: Vec<TcpListener>,
 }
 
-/// Why the broker cannot start.
+/// The error of a broker that cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// It cannot listen.
+    /// The broker cannot listen at an address.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// A source of users cannot be made of its options; the text names the option.
+    /// The options of a source of users are invalid; the text names the option.
     #[error("{0}")]
     Users(String),
 }
 
-/// Why a message was not published; `Display` says what was expected.
+/// The error of a message that was not published. Its `Display` text says what was wrong and what was expected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct PublishError(String);
 
 /// A running broker.
 ///
-/// A [`Config`] built by hand is not checked against itself, as the command does ([`crate::config::load`]): in
-/// particular, without `users` everybody who reaches a listener is let in. [`Server::shut_down`] is the polite way to end it; when it is dropped, its listeners
-/// close and its clients are told, but nobody waits for them.
+/// A [`Config`] built by hand is not validated, unlike one loaded by the command ([`crate::config::load`]). In
+/// particular, without `users` every client that reaches a listener is accepted.
+///
+/// [`Server::shut_down`] ends the broker gracefully. If the server is dropped instead, its listeners close and its
+/// clients are asked to leave, but the broker does not wait for them.
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -116,18 +118,23 @@ pub struct Server {
 }
 
 impl Server {
-    /// Listens where `config` says and serves. Must be called within a tokio runtime, as all of this.
+    /// Starts a broker that listens at the addresses in `config`. Must be called within a tokio runtime, like all
+    /// functions of this type.
+    ///
+    /// # Errors
+    /// [`StartError::Bind`] if the broker cannot listen at an address, and [`StartError::Users`] if the options of a
+    /// source of users are invalid.
     pub async fn bind(config: Config) -> Result<Server, StartError> {
         let listeners =
             listening::bind(&config.listen_tcp, &config.listen_http, config.transport.backlog).await?;
         Server::start(config, listeners)
     }
 
-    /// Serves on sockets that are open already; what `config` says about addresses is not looked at, but for what users
+    /// Starts a broker on sockets that are open already. The addresses in `config` are used only to decide what users
     /// may do by default ([`Config::preset`]).
     ///
     /// # Errors
-    /// [`StartError::Users`].
+    /// [`StartError::Users`] if the options of a source of users are invalid.
     pub fn start(config: Config, listeners: Listeners) -> Result<Server, StartError> {
         let permissions = config.permissions();
         let authenticator = Authenticator::new(config.users).map_err(StartError::Users)?;
@@ -159,7 +166,7 @@ impl Server {
         };
         let mut sockjs = config.sockjs;
         if sockjs.client_url.is_none() && http::pages::has_sockjs_client() {
-            // Relative to the page, so that it is found behind a proxy that knows only `ws-path`.
+            // Relative to the page, so that browsers find it behind a proxy that forwards only `ws-path`.
             sockjs.client_url = Some(http::pages::SOCKJS_CLIENT[1..].to_owned());
         }
         let sockjs = Arc::new(Endpoints::new(
@@ -194,9 +201,14 @@ impl Server {
         tcp.chain(http).collect()
     }
 
-    /// Publishes a message, as a SEND would; returns how many subscriptions (1 for a queue) it was given to.
-    /// Headers that only the broker sets are left out. Waits for nobody: a program that publishes faster
-    /// than its subscribers read makes slow consumers of them.
+    /// Publishes a message like a SEND frame, and returns the number of subscriptions that it was given to (1 for a
+    /// queue). Headers that only the broker may set are left out.
+    ///
+    /// Does not wait for subscribers: if a program publishes faster than they read, they become slow consumers.
+    ///
+    /// # Errors
+    /// [`PublishError`] if the destination is invalid or the broker refuses the message, for example because of a
+    /// limit.
     pub fn publish(
         &self,
         destination: &str,
@@ -224,18 +236,18 @@ impl Server {
         })
     }
 
-    /// Returns the counters of this broker.
+    /// Returns the counters and gauges of this broker.
     pub(crate) fn metrics(&self) -> Arc<Metrics> {
         self.context.metrics.clone()
     }
 
-    /// A way to change what clients may do, for as long as the broker runs.
+    /// Returns a handle that changes what clients may do. It does not keep the broker running.
     pub fn rules(&self) -> Rules {
         Rules { context: Arc::downgrade(&self.context) }
     }
 
-    /// Stops accepting, sends all waiting messages, closes every client and waits for them to leave, within the drain
-    /// time. Returns the number of connections that had to be cut.
+    /// Stops accepting connections, sends all waiting messages, closes all connections, and waits for the clients to
+    /// leave, for at most the drain time. Returns the number of connections that had to be cut.
     pub async fn shut_down(mut self) -> usize {
         // Half of the cut time is left for the end of the process.
         let ends_at = Instant::now() + self.drain_time - cut_time(self.drain_time) / 2;
@@ -243,7 +255,7 @@ impl Server {
         self.tasks.abort_all();
         while self.tasks.join_next().await.is_some() {}
         self.context.tasks.close();
-        // STOMP connections end before that and log it; HTTP requests that hang do not.
+        // STOMP connections end before this time and log it; HTTP requests that hang do not.
         if tokio::time::timeout_at(ends_at.into(), self.context.tasks.wait()).await.is_err() {
             tracing::warn!(
                 connections = self.context.tasks.len(),
@@ -255,7 +267,7 @@ impl Server {
         self.context.tasks.len()
     }
 
-    /// Serves until `shutdown` is ready, then shuts down politely.
+    /// Serves until `shutdown` is ready, then shuts down gracefully.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
         shutdown.await;
         tracing::info!("shutting down");
@@ -268,7 +280,7 @@ impl Server {
     }
 }
 
-/// Logs the number of messages that are lost when the process ends now, if there are any.
+/// Logs the number of messages in work queues, if any: they are lost when the process ends now.
 pub(crate) fn log_discarded(metrics: &Metrics) {
     let messages = metrics.queue_messages.get();
     if messages > 0 {
@@ -276,12 +288,13 @@ pub(crate) fn log_discarded(metrics: &Metrics) {
     }
 }
 
-/// Returns the last part of the drain time, which begins when clients are cut.
+/// Returns the length of the last part of the drain time, at whose beginning clients are cut.
 fn cut_time(drain_time: Duration) -> Duration {
     (drain_time / 8).min(CUT_TIME_MAX)
 }
 
-/// Has sources look for changes of their users, so that live sessions learn of them without a login.
+/// Lets the sources of users check for changes periodically, so that changes apply to live sessions without a new
+/// login.
 async fn watch_users(context: Arc<ConnectionContext>) {
     let mut looks = tokio::time::interval(USER_CHECK_INTERVAL);
     loop {
@@ -290,21 +303,21 @@ async fn watch_users(context: Arc<ConnectionContext>) {
     }
 }
 
-/// What clients may do: see [`Server::rules`].
+/// A handle that changes what clients may do, returned by [`Server::rules`].
 #[derive(Clone, Debug)]
 pub struct Rules {
     context: Weak<ConnectionContext>,
 }
 
 impl Rules {
-    /// These hold from now on; what is subscribed to is judged again.
+    /// Replaces the permissions. They apply at once: existing subscriptions are checked again.
     pub fn permit(&self, permissions: Permissions) {
         if let Some(context) = self.context.upgrade() {
             context.permit(permissions);
         }
     }
 
-    /// Reads the users file now, rather than within a second of its change.
+    /// Reads the users file now instead of within a second after its change.
     pub async fn reload_users(&self) {
         if let Some(context) = self.context.upgrade() {
             context.reload_users().await;
@@ -322,7 +335,7 @@ fn addresses(listeners: &[TcpListener]) -> Vec<SocketAddr> {
     listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
 }
 
-/// Drives what is timed without a connection.
+/// Runs the periodic work that belongs to no connection.
 async fn tick(context: Arc<ConnectionContext>, sockjs: Arc<Endpoints<Stomp>>) {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -347,7 +360,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clients_are_cut_before_the_drain_time_is_over() {
+    fn cut_time_is_shorter_than_the_drain_time() {
         for (drain_time, cut_time) in [(0, 0), (80, 10), (4000, 500), (8000, 500), (3_600_000, 500)] {
             let drain_time = Duration::from_millis(drain_time);
             assert_eq!(super::cut_time(drain_time), Duration::from_millis(cut_time), "{drain_time:?}");

@@ -1,13 +1,13 @@
 //! An account of the work that a thread does for the connection it is serving.
 //!
-//! A frame can cost far more than its length suggests: an UNSUBSCRIBE returns messages to a queue, a SEND is matched
-//! against wildcard subscriptions. The code that does such work reports it here with [`add`]; the connection task reads
-//! the account before and after each step and stops when it has used its share ([`crate::transport`]).
+//! A frame can cost far more than its length suggests: an UNSUBSCRIBE requeues messages, a SEND is matched against
+//! wildcard subscriptions. The code that does such work reports it here with [`add`]. The connection task reads the
+//! account before and after each step and stops when it has used its share ([`crate::transport`]).
 //!
-//! The account is one counter for each thread, so that it reaches code that runs in `drop` and needs no parameter on
-//! the way.
+//! The account is one counter per thread, so that code that runs in `drop` can report to it and no function needs a
+//! parameter for it.
 //!
-//! One unit is about 100 ns of one core. Reports are estimates: what matters is that no work is free.
+//! One unit is about 100 ns of one core. Reports are estimates: it matters only that no work is free.
 
 use std::cell::Cell;
 
@@ -15,24 +15,24 @@ thread_local! {
     static DONE: Cell<u64> = const { Cell::new(0) };
 }
 
-/// Handling one frame, without the work that it causes in the broker.
+/// Cost of handling one frame, without the work that it causes in the broker.
 pub const FRAME: usize = 6;
-/// Bytes that are read, parsed, copied or written for one unit.
+/// Number of bytes that can be read, parsed, copied or written for one unit.
 pub const BYTES_PER_UNIT: usize = 512;
-/// One call of the operating system that reads or writes.
+/// Cost of one system call that reads or writes.
 pub const SYSTEM_CALL: usize = 20;
-/// Turning one delivery into a frame.
+/// Cost of turning one delivery into a frame.
 pub const DELIVERY: usize = 2;
-/// Giving one message of a work queue to a consumer, or taking it back.
+/// Cost of delivering one message of a work queue to a consumer, or of requeuing it.
 pub const QUEUE_MESSAGE: usize = 3;
-/// Creating or removing a subscription.
+/// Cost of creating or removing a subscription.
 pub const SUBSCRIPTION: usize = 8;
-/// Checking who a client is: the signature of a token, or a login that is passed on. Tokens and hashes are checked by
-/// other tasks and threads; this is what a client is charged that asks for it again and again.
+/// Cost of authenticating a client: verifying the signature of a token, or passing a login on. Other tasks and threads
+/// check tokens and hashes; this cost is charged to a client that authenticates again and again.
 pub const AUTHENTICATION: usize = 1000;
-/// Bytes of JSON that are parsed for one unit.
+/// Number of bytes of JSON that can be parsed for one unit.
 pub const JSON_BYTES_PER_UNIT: usize = 64;
-/// Visits of small records, such as nodes of a trie or entries of a list, for one unit.
+/// Number of small records, such as nodes of a trie or entries of a list, that can be visited for one unit.
 pub const VISITS_PER_UNIT: usize = 8;
 
 /// Reports `units` of work done by this thread.

@@ -1,47 +1,42 @@
-//! The rules of this house that no compiler checks: who may import whom, how long a file and a function may be,
-//! what a pure room may not touch, where a test may not wait.
+//! Rules about the source code that the compiler does not check: dependencies between modules, lengths of files and
+//! functions, what pure modules must not use, and how tests may wait.
 //!
-//! Each rule is a function from files to findings, has a test that runs it over the sources, and a test that
-//! shows on a small example that it can fail.
+//! Each rule is a function from files to findings. One test runs it over the sources, and another one shows on a small
+//! example that it can fail.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::path::Path;
 
-/// A room of `src` (`frames` is the crate beside it), its layer, and the rooms it may import.
-struct Room(&'static str, u8, &'static [&'static str]);
+/// A module of `src` (or the crate `frames`), its layer, and the modules that it may import.
+struct Module(&'static str, u8, &'static [&'static str]);
 
-/// Whoever is missing here does not exist (`store` and `cluster` have their places and no code yet); whoever is missing in a third column must not be imported there.
-const ROOMS: &[Room] = &[
-    Room("frames", 0, &[]),
-    Room("metrics", 0, &[]),
-    Room("budget", 0, &[]),
-    Room("work", 0, &[]),
-    Room("destination", 1, &["frames", "metrics", "budget", "work"]),
-    Room("outbound_queue", 1, &["frames", "metrics", "budget", "work"]),
-    Room("users", 2, &["frames", "metrics", "budget", "work", "destination", "outbound_queue"]),
-    Room("session", 3, &["frames", "metrics", "budget", "work", "destination", "outbound_queue", "users"]),
-    Room("broker", 3, &["frames", "metrics", "budget", "work", "destination", "outbound_queue", "users"]),
-    Room(
-        "store",
-        4,
-        &["frames", "metrics", "budget", "work", "destination", "outbound_queue", "users", "broker"],
-    ),
-    Room(
-        "cluster",
-        4,
-        &["frames", "metrics", "budget", "work", "destination", "outbound_queue", "users", "broker"],
-    ),
-    Room("transport", 5, TO_BROKER),
-    Room("http", 6, TO_TRANSPORT),
-    Room("bench", 7, &["frames"]),
-    Room("config", 7, ALL),
-    Room("cli", 7, ALL),
-    Room("server", 7, ALL),
-    Room("lib", 7, ALL),
-    Room("main", 7, ALL),
+/// All modules; `store` and `cluster` are reserved. A module may import only those in its third column.
+const MODULES: &[Module] = &[
+    Module("frames", 0, &[]),
+    Module("metrics", 0, &[]),
+    Module("budget", 0, &[]),
+    Module("work", 0, &[]),
+    Module("destination", 1, &["frames", "metrics", "budget", "work"]),
+    Module("outbound_queue", 1, &["frames", "metrics", "budget", "work"]),
+    Module("users", 2, &["frames", "metrics", "budget", "work", "destination", "outbound_queue"]),
+    Module("session", 3, TO_USERS),
+    Module("broker", 3, TO_USERS),
+    Module("store", 4, TO_BROKER),
+    Module("cluster", 4, TO_BROKER),
+    Module("transport", 5, TO_SESSION),
+    Module("http", 6, TO_TRANSPORT),
+    Module("bench", 7, &["frames"]),
+    Module("config", 7, ALL),
+    Module("cli", 7, ALL),
+    Module("server", 7, ALL),
+    Module("lib", 7, ALL),
+    Module("main", 7, ALL),
 ];
+const TO_USERS: &[&str] = &["frames", "metrics", "budget", "work", "destination", "outbound_queue", "users"];
 const TO_BROKER: &[&str] =
+    &["frames", "metrics", "budget", "work", "destination", "outbound_queue", "users", "broker"];
+const TO_SESSION: &[&str] =
     &["frames", "metrics", "budget", "work", "destination", "outbound_queue", "users", "session", "broker"];
 const TO_TRANSPORT: &[&str] = &[
     "frames",
@@ -57,27 +52,13 @@ const TO_TRANSPORT: &[&str] = &[
     "cluster",
     "transport",
 ];
+#[rustfmt::skip]
 const ALL: &[&str] = &[
-    "frames",
-    "metrics",
-    "budget",
-    "work",
-    "destination",
-    "outbound_queue",
-    "users",
-    "session",
-    "broker",
-    "store",
-    "cluster",
-    "transport",
-    "http",
-    "bench",
-    "config",
-    "cli",
-    "server",
+    "frames", "metrics", "budget", "work", "destination", "outbound_queue", "users", "session", "broker", "store",
+    "cluster", "transport", "http", "bench", "config", "cli", "server",
 ];
 
-/// Rooms, and files by themselves, that see neither clock nor socket nor lock nor chance nor task.
+/// Modules and files that must not use clocks, sockets, locks, random numbers or tasks.
 const PURE: &[&str] = &[
     "frames/src/",
     "src/session",
@@ -87,7 +68,7 @@ const PURE: &[&str] = &[
     "src/users/file/edit.rs",
     "src/users/permissions",
 ];
-/// What they may not name: consecutive segments of a path, or a keyword.
+/// What pure modules must not use: consecutive segments of a path, or a keyword.
 const IMPURE: &[&[&str]] = &[
     &["Instant", "now"],
     &["SystemTime"],
@@ -112,22 +93,22 @@ const FILE_LINES_MAX: usize = 400;
 const TEST_FILE_LINES_MAX: usize = 800;
 const FUNCTION_LINES_MAX: usize = 70;
 const DIRECTORIES: &[&str] = &["src", "frames", "tests", "web"];
-/// File names that say nothing about what is inside.
-const EMPTY_NAMES: &[&str] = &["utils.rs", "common.rs", "types.rs", "helpers.rs", "manager.rs"];
+/// File names that do not describe the contents.
+const VAGUE_NAMES: &[&str] = &["utils.rs", "common.rs", "types.rs", "helpers.rs", "manager.rs"];
 
-/// One source file, as the rules see it.
+/// A source file, split into tokens.
 struct File {
     path: String,
     lines: usize,
     tokens: Vec<Token>,
 }
 
-/// An identifier, a punctuation mark (`::` is one), or a literal (a string's text is kept behind a `"`).
+/// An identifier, a punctuation mark (`::` is one), or a literal (a string begins with `"` and has no closing quote).
 #[derive(Clone, Debug, PartialEq)]
 struct Token {
     text: String,
     line: usize,
-    /// Inside an item that exists only under `cfg(test)`.
+    /// Whether the token is inside an item that exists only under `cfg(test)`.
     test: bool,
 }
 
@@ -138,17 +119,17 @@ impl File {
         File { path: path.to_string(), lines: text.lines().count(), tokens }
     }
 
-    /// Whole files of tests: the test targets, and modules called `tests`.
+    /// Returns whether the whole file contains tests: a test target, or a module called `tests`.
     fn is_test(&self) -> bool {
         self.path.split('/').any(|part| part == "tests" || part == "tests.rs" || part == "benches")
     }
 
-    fn room(&self) -> &str {
+    fn module(&self) -> &str {
         let Some(inside) = self.path.strip_prefix("src/") else { return "frames" };
         inside.split('/').next().unwrap_or(inside).trim_end_matches(".rs")
     }
 
-    /// How many modules lie between the crate's root and the contents of this file.
+    /// Returns the number of modules between the crate root and the contents of this file.
     fn depth(&self) -> usize {
         let inside = self.path.split_once("src/").map_or("", |(_, inside)| inside);
         match inside {
@@ -162,9 +143,9 @@ impl File {
     }
 }
 
-// ---- reading Rust ----
+// ---- parsing of Rust ----
 
-/// Splits Rust into tokens, without comments.
+/// Splits Rust into tokens without comments.
 fn tokens(text: &str) -> Vec<Token> {
     let bytes = text.as_bytes();
     let (mut out, mut at, mut line) = (Vec::new(), 0, 1);
@@ -184,7 +165,7 @@ fn tokens(text: &str) -> Vec<Token> {
     out
 }
 
-/// Where the token, comment or blank that begins at `at` ends.
+/// Returns the end of the token, comment or space that begins at `at`.
 fn token_end(bytes: &[u8], at: usize) -> usize {
     let rest = &bytes[at..];
     match rest[0] {
@@ -233,7 +214,7 @@ fn string(rest: &[u8]) -> usize {
     (at + 1).min(rest.len())
 }
 
-/// `#"…"#` behind an `r`; an identifier such as `r#type` is left to be read on.
+/// Returns the length of `#"…"#` after an `r`. Of an identifier such as `r#type`, only the `#` is taken.
 fn raw_string(rest: &[u8]) -> usize {
     let hashes = rest.iter().take_while(|b| **b == b'#').count();
     if rest.get(hashes) != Some(&b'"') {
@@ -245,7 +226,7 @@ fn raw_string(rest: &[u8]) -> usize {
     hashes + 1 + length + close.len()
 }
 
-/// A character literal, or the tick of a lifetime.
+/// Returns the length of a character literal, or of the tick of a lifetime.
 fn quote(rest: &[u8]) -> usize {
     match rest {
         [_, b'\\', ..] => 3 + rest[3.min(rest.len())..].iter().position(|b| *b == b'\'').unwrap_or(0) + 1,
@@ -274,7 +255,7 @@ fn mark_tests(tokens: &mut [Token]) {
     }
 }
 
-/// Where the item that begins at `at` ends: behind its `;` or its block.
+/// Returns the end of the item that begins at `at`: after its `;` or its block.
 fn item_end(tokens: &[Token], at: usize) -> usize {
     let mut depth = 0_i32;
     for (index, token) in tokens.iter().enumerate().skip(at) {
@@ -294,7 +275,7 @@ fn item_end(tokens: &[Token], at: usize) -> usize {
     tokens.len()
 }
 
-/// A path as written, with its groups (`a::{b, c::d}`) written out.
+/// A path in the source. Groups such as `a::{b, c::d}` are expanded into several paths.
 struct Named {
     segments: Vec<String>,
     line: usize,
@@ -319,7 +300,7 @@ fn is_segment(token: &Token) -> bool {
     token.text.bytes().next().is_some_and(is_word)
 }
 
-/// Reads one path and returns where to read on.
+/// Parses one path and returns its end.
 fn path(tokens: &[Token], mut at: usize, prefix: &[String], out: &mut Vec<Named>) -> usize {
     let mut segments = prefix.to_vec();
     let Token { line, test, .. } = tokens[at];
@@ -357,22 +338,23 @@ fn group(tokens: &[Token], mut at: usize, prefix: &[String], out: &mut Vec<Named
 
 // ---- the rules ----
 
-/// Every import goes from a room to one that its row in [`ROOMS`] names.
+/// Finds imports of modules that the importing module's row in [`MODULES`] does not name.
 fn layers(files: &[File]) -> Vec<String> {
     let mut findings = Vec::new();
     for file in files.iter().filter(|file| file.path.contains("src/") && !file.is_test()) {
-        let Some(Room(room, _, may)) = ROOMS.iter().find(|room| room.0 == file.room()) else {
-            findings
-                .push(file.finding(1, format!("`{}` is no room of the table in tests/tidy.rs", file.room())));
+        let Some(Module(module, _, may)) = MODULES.iter().find(|module| module.0 == file.module()) else {
+            findings.push(
+                file.finding(1, format!("`{}` is missing in the table of tests/tidy.rs", file.module())),
+            );
             continue;
         };
         for path in paths(&file.tokens).iter().filter(|path| !path.test) {
             let Some(other) = reached(file, path) else { continue };
-            let known = ROOMS.iter().any(|room| room.0 == other);
-            if other != *room && known && !may.contains(&other) {
-                findings.push(file.finding(path.line, format!("`{room}` may not import `{other}`")));
-            } else if !known && *room != "frames" && !["lib", "main"].contains(room) {
-                let rule = format!("`crate::{other}` is no room: import from the room that owns it");
+            let known = MODULES.iter().any(|module| module.0 == other);
+            if other != *module && known && !may.contains(&other) {
+                findings.push(file.finding(path.line, format!("`{module}` may not import `{other}`")));
+            } else if !known && *module != "frames" && !["lib", "main"].contains(module) {
+                let rule = format!("`crate::{other}` is no module: import from the module that owns it");
                 findings.push(file.finding(path.line, rule));
             }
         }
@@ -381,10 +363,10 @@ fn layers(files: &[File]) -> Vec<String> {
     findings
 }
 
-/// The room that a path leads into, if it leaves the file's own.
+/// Returns the module that a path leads to, if it leaves the file's own module.
 fn reached<'a>(file: &File, path: &'a Named) -> Option<&'a str> {
     let segment = |at: usize| path.segments.get(at).map(String::as_str);
-    let in_frames = file.room() == "frames";
+    let in_frames = file.module() == "frames";
     match segment(0)? {
         "stompbox_frames" if !in_frames => Some("frames"),
         "stompbox" => segment(1),
@@ -404,13 +386,13 @@ fn long_files(files: &[File]) -> Vec<String> {
             true => (file.lines, TEST_FILE_LINES_MAX),
             false => (file.lines - tests.len(), FILE_LINES_MAX),
         };
-        let rule = format!("{lines} lines, {lines_max} at most (without tests): split it by its nouns");
+        let rule = format!("{lines} lines, {lines_max} at most (without tests): split it by its concepts");
         (lines > lines_max).then(|| file.finding(1, rule))
     };
     files.iter().filter_map(judge).collect()
 }
 
-/// The lines of the items under `cfg(test)`.
+/// Returns the lines of the items under `cfg(test)`.
 fn test_lines(file: &File) -> BTreeSet<usize> {
     let runs = file.tokens.chunk_by(|left, right| left.test == right.test).filter(|run| run[0].test);
     runs.flat_map(|run| run[0].line..=run[run.len() - 1].line).collect()
@@ -434,7 +416,7 @@ fn long_functions(files: &[File]) -> Vec<String> {
     findings
 }
 
-/// Files that no `mod` reaches from one of the `roots`.
+/// Finds files that no `mod` reaches from one of the `roots`.
 fn dead_files(files: &[File], roots: &[String]) -> Vec<String> {
     let by_path: BTreeMap<&str, &File> = files.iter().map(|file| (file.path.as_str(), file)).collect();
     let mut alive = BTreeSet::new();
@@ -464,22 +446,23 @@ fn declared(file: &File, is_root: bool) -> Vec<String> {
 }
 
 fn impurities(files: &[File]) -> Vec<String> {
-    let pure = |file: &&File| !file.is_test() && PURE.iter().any(|room| is_in(&file.path, room));
+    let pure = |file: &&File| !file.is_test() && PURE.iter().any(|module| is_in(&file.path, module));
     let mut findings = Vec::new();
     for file in files.iter().filter(pure) {
         for path in paths(&file.tokens).iter().filter(|path| !path.test) {
             if let Some(what) = IMPURE.iter().find(|what| path.contains(what)) {
-                findings.push(file.finding(path.line, format!("`{}` in a pure room", what.join("::"))));
+                findings.push(file.finding(path.line, format!("`{}` in a pure module", what.join("::"))));
             }
         }
     }
     findings
 }
 
-/// Whether a path is the room's file, or lies in its directory.
-fn is_in(path: &str, room: &str) -> bool {
-    path.strip_prefix(room)
-        .is_some_and(|rest| room.ends_with('/') || rest.is_empty() || rest == ".rs" || rest.starts_with('/'))
+/// Returns whether a path is the module's file, or is in its directory.
+fn is_in(path: &str, module: &str) -> bool {
+    path.strip_prefix(module).is_some_and(|rest| {
+        module.ends_with('/') || rest.is_empty() || rest == ".rs" || rest.starts_with('/')
+    })
 }
 
 fn stray_directories(names: &[String]) -> Vec<String> {
@@ -489,28 +472,28 @@ fn stray_directories(names: &[String]) -> Vec<String> {
     stray.map(|name| format!("{name}:1: top-level directories are {DIRECTORIES:?} and no others")).collect()
 }
 
-fn empty_names(files: &[File]) -> Vec<String> {
+fn vague_file_names(files: &[File]) -> Vec<String> {
     let empty =
-        files.iter().filter(|file| EMPTY_NAMES.iter().any(|name| file.path.ends_with(&format!("/{name}"))));
-    empty.map(|file| file.finding(1, "a file is named for the noun it holds")).collect()
+        files.iter().filter(|file| VAGUE_NAMES.iter().any(|name| file.path.ends_with(&format!("/{name}"))));
+    empty.map(|file| file.finding(1, "a file name must describe the contents")).collect()
 }
 
-/// Tests wait for events, not for time, and none is switched off.
-fn waits_and_skips(files: &[File]) -> Vec<String> {
+/// Finds tests that sleep or are ignored, and code that is not implemented.
+fn sleeps_and_skips(files: &[File]) -> Vec<String> {
     let mut findings = Vec::new();
     for file in files {
         for path in paths(&file.tokens).iter().filter(|path| path.test || file.is_test()) {
             if path.contains(&["thread", "sleep"]) || path.contains(&["time", "sleep"]) {
-                findings.push(file.finding(path.line, "a test does not sleep: wait for the event"));
+                findings.push(file.finding(path.line, "a test must not sleep: wait for the event"));
             }
         }
         for pair in file.tokens.windows(3) {
             let [first, second, third] = [&pair[0].text, &pair[1].text, &pair[2].text].map(String::as_str);
             if (first, second, third) == ("#", "[", "ignore") {
-                findings.push(file.finding(pair[0].line, "no test is ignored"));
+                findings.push(file.finding(pair[0].line, "a test must not be ignored"));
             }
             if ["todo", "unimplemented"].contains(&first) && second == "!" {
-                findings.push(file.finding(pair[0].line, "nothing is left to be done"));
+                findings.push(file.finding(pair[0].line, "code must be implemented"));
             }
         }
     }
@@ -534,7 +517,7 @@ fn races_against_the_clock(files: &[File]) -> Vec<String> {
             let guards = (at..at + 6).any(|index| HANG_GUARDS.contains(&text(index)));
             if is_time && is_asserted && !guards {
                 findings.push(
-                    file.finding(token.line, "a test does not measure the machine: count work instead"),
+                    file.finding(token.line, "a test must not measure the machine: count work instead"),
                 );
             }
         }
@@ -542,16 +525,16 @@ fn races_against_the_clock(files: &[File]) -> Vec<String> {
     findings
 }
 
-// ---- the house, judged ----
+// ---- tests of the sources ----
 
-fn house() -> &'static Path {
+fn project_root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// All sources below some directories of the house; those that do not exist are skipped.
+/// Reads all sources below some directories of the project; missing directories are skipped.
 fn read(directories: &[&str]) -> Vec<File> {
     let mut files = Vec::new();
-    let mut todo: Vec<_> = directories.iter().map(|directory| house().join(directory)).collect();
+    let mut todo: Vec<_> = directories.iter().map(|directory| project_root().join(directory)).collect();
     while let Some(directory) = todo.pop() {
         let Ok(entries) = std::fs::read_dir(&directory) else { continue };
         for path in entries.map(|entry| entry.expect("a directory can be listed").path()) {
@@ -560,7 +543,7 @@ fn read(directories: &[&str]) -> Vec<File> {
                 todo.push(path);
             } else if name.ends_with(".rs") {
                 let text = std::fs::read_to_string(&path).expect("a source can be read");
-                let path = path.strip_prefix(house()).expect("found below the house");
+                let path = path.strip_prefix(project_root()).expect("the path is below the project");
                 files.push(File::new(path.to_str().expect("file names are UTF-8"), &text));
             }
         }
@@ -577,7 +560,7 @@ fn everything() -> Vec<File> {
     read(&["src", "tests", "frames/src", "frames/tests", "frames/benches"])
 }
 
-/// What Cargo takes for the root of a crate, by its place or by its `path` in a manifest.
+/// Returns the files that are crate roots for Cargo, by their location or by a `path` in a manifest.
 fn roots(files: &[File]) -> Vec<String> {
     let by_place = |path: &&String| {
         let parts: Vec<&str> = path.trim_start_matches("frames/").split('/').collect();
@@ -588,7 +571,7 @@ fn roots(files: &[File]) -> Vec<String> {
     };
     let manifests = [("Cargo.toml", ""), ("frames/Cargo.toml", "frames/")];
     let by_manifest = manifests.iter().flat_map(|(manifest, prefix)| {
-        let text = std::fs::read_to_string(house().join(manifest)).expect("a manifest can be read");
+        let text = std::fs::read_to_string(project_root().join(manifest)).expect("a manifest can be read");
         let paths: Vec<&str> = text.split('"').filter(|piece| piece.ends_with(".rs")).collect();
         paths.into_iter().map(|path| format!("{prefix}{path}")).collect::<Vec<_>>()
     });
@@ -601,18 +584,18 @@ fn assert_none(findings: Vec<String>) {
 }
 
 #[test]
-fn rooms_import_only_what_their_layer_allows() {
+fn modules_import_only_what_the_table_allows() {
     assert_none(layers(&sources()));
 }
 
 #[test]
-fn the_table_of_rooms_goes_downwards_only() {
-    let layer = |name: &str| ROOMS.iter().find(|room| room.0 == name).map(|room| room.1);
-    for Room(room, at, may) in ROOMS.iter().filter(|room| room.1 < 7) {
+fn the_module_table_allows_only_lower_layers() {
+    let layer = |name: &str| MODULES.iter().find(|module| module.0 == name).map(|module| module.1);
+    for Module(module, at, may) in MODULES.iter().filter(|module| module.1 < 7) {
         for other in *may {
             assert!(
                 layer(other).is_some_and(|other| other < *at),
-                "{room} may import {other}, which is not below"
+                "{module} may import {other}, which is not below"
             );
         }
     }
@@ -635,14 +618,14 @@ fn every_file_is_reached_by_a_mod() {
 }
 
 #[test]
-fn pure_rooms_touch_no_clock_socket_lock_chance_or_task() {
+fn pure_modules_use_no_clock_socket_lock_random_number_or_task() {
     assert_none(impurities(&sources()));
 }
 
 #[test]
-fn top_level_directories_are_the_four() {
-    let entries = std::fs::read_dir(house()).expect("the house can be listed");
-    let entries = entries.map(|entry| entry.expect("the house can be listed"));
+fn there_are_no_other_top_level_directories() {
+    let entries = std::fs::read_dir(project_root()).expect("the project can be listed");
+    let entries = entries.map(|entry| entry.expect("the project can be listed"));
     let names = entries.filter(|entry| entry.path().is_dir()).map(|entry| entry.file_name());
     assert_none(stray_directories(
         &names.map(|name| name.to_string_lossy().into_owned()).collect::<Vec<_>>(),
@@ -650,13 +633,13 @@ fn top_level_directories_are_the_four() {
 }
 
 #[test]
-fn file_names_say_what_is_inside() {
-    assert_none(empty_names(&everything()));
+fn file_names_describe_their_contents() {
+    assert_none(vague_file_names(&everything()));
 }
 
 #[test]
-fn tests_do_not_sleep_and_nothing_is_left_out() {
-    assert_none(waits_and_skips(&everything()));
+fn tests_do_not_sleep_and_are_not_ignored() {
+    assert_none(sleeps_and_skips(&everything()));
 }
 
 #[test]
@@ -664,9 +647,9 @@ fn tests_do_not_measure_the_speed_of_the_machine() {
     assert_none(races_against_the_clock(&everything()));
 }
 
-// ---- each rule can fail ----
+// ---- tests of the rules ----
 
-/// Runs a rule over one file and returns the lines it complains about.
+/// Runs a rule over one file and returns the lines of its findings.
 fn lines_found(rule: impl Fn(&[File]) -> Vec<String>, path: &str, text: &str) -> Vec<usize> {
     let findings = rule(&[File::new(path, text)]);
     findings
@@ -676,14 +659,18 @@ fn lines_found(rule: impl Fn(&[File]) -> Vec<String>, path: &str, text: &str) ->
 }
 
 #[test]
-fn an_import_of_a_higher_room_is_found() {
+fn an_import_of_a_higher_module_is_found() {
     let table: &[(&str, &str, &[usize])] = &[
         ("src/session/mod.rs", "use crate::users::Principal;\n", &[]),
         ("src/session/mod.rs", "\nuse crate::broker::Broker;\n", &[2]),
         ("src/session/state.rs", "use super::super::broker::Broker;\n", &[1]),
         ("src/session/state.rs", "use super::broker::Broker; // a part of the session\n", &[]),
         ("src/outbound_queue.rs", "use super::{budget::Budget,\n users::{Principal}};", &[2]),
-        ("src/broker/mod.rs", "use crate::{\n outbox::Outbox as O,\n session::{Session, Action}};", &[3]),
+        (
+            "src/broker/mod.rs",
+            "use crate::{\n outbound_queue::Key as K,\n session::{Session, Action}};",
+            &[3],
+        ),
         ("src/broker/mod.rs", "fn f() { let _ = \"crate::session\"; /* crate::session */ }", &[]),
         (
             "src/broker/mod.rs",
@@ -729,7 +716,7 @@ fn a_long_function_is_found() {
 fn a_file_without_a_mod_is_found() {
     let file = |path: &str, text: &str| File::new(path, text);
     let files = [
-        file("src/lib.rs", "pub mod broker; mod outbox;"),
+        file("src/lib.rs", "pub mod broker; mod outbound_queue;"),
         file("src/broker/mod.rs", "mod queue;"),
         file("src/broker/queue.rs", "#[cfg(test)] mod tests;"),
         file("src/broker/queue/tests.rs", ""),
@@ -745,7 +732,7 @@ fn a_file_without_a_mod_is_found() {
 }
 
 #[test]
-fn a_clock_a_socket_a_lock_or_a_task_in_a_pure_room_is_found() {
+fn a_clock_socket_lock_or_task_in_a_pure_module_is_found() {
     let table: &[(&str, &str, &[usize])] = &[
         ("src/session/mod.rs", "use std::time::Instant; fn f(now: Instant) {}", &[]),
         ("src/session/mod.rs", "\nfn f() { Instant::now(); }", &[2]),
@@ -770,13 +757,13 @@ fn a_stray_directory_is_found() {
 }
 
 #[test]
-fn an_empty_name_is_found() {
-    let found = |path: &str| lines_found(empty_names, path, "").len();
+fn a_vague_file_name_is_found() {
+    let found = |path: &str| lines_found(vague_file_names, path, "").len();
     assert_eq!((found("src/broker/utils.rs"), found("src/broker/queue.rs")), (1, 0));
 }
 
 #[test]
-fn a_sleep_an_ignored_test_and_a_gap_are_found() {
+fn sleeps_ignored_tests_and_unimplemented_code_are_found() {
     let sleep =
         "fn f() { std::thread::sleep(second); }\n#[tokio::test] async fn g() { time::sleep(second).await }";
     let table: &[(&str, &str, &[usize])] = &[
@@ -788,12 +775,12 @@ fn a_sleep_an_ignored_test_and_a_gap_are_found() {
         ("src/a.rs", "fn f(todo: u8) { time::sleep_until(todo) }", &[]),
     ];
     for (path, text, lines) in table {
-        assert_eq!(lines_found(waits_and_skips, path, text), *lines, "{path}: {text}");
+        assert_eq!(lines_found(sleeps_and_skips, path, text), *lines, "{path}: {text}");
     }
 }
 
 #[test]
-fn an_upper_limit_of_wall_clock_time_is_found() {
+fn an_upper_limit_on_elapsed_time_is_found() {
     for (text, lines) in [
         ("fn f() {\n assert!(started.elapsed() < Duration::from_secs(2), \"slow\"); }", &[2][..]),
         ("fn f() { assert!(took < DELAY * 4); }", &[1]),

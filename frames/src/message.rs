@@ -1,21 +1,21 @@
-//! A message on its way to subscribers: encoded once, shared by all of them.
+//! A message to many subscribers, encoded once and shared by all of them.
 //!
-//! On the wire a MESSAGE is a small prefix that differs per delivery (`MESSAGE`, `subscription`, `ack`,
-//! `redelivered`, `delivery-count`) and a tail that is the same for everybody:
+//! On the wire a MESSAGE consists of a small prefix that differs per delivery (`MESSAGE`, `subscription`, `ack`,
+//! `redelivered`, `delivery-count`) and a tail that is the same for all receivers:
 //!
 //! ```text
 //! tail = destination LF message-id LF *( extra LF ) *( header LF ) content-length LF LF body NUL LF
 //! ```
 //!
-//! The tail of 1.2 is the primary one: it is written when the message is made and holds all that is known of
-//! it. A tail of another version is made from it when a peer of that version first needs one, and only if
-//! there is a difference: a message whose headers need no escape has one tail for all.
+//! The primary tail is that of 1.2. It is written when the message is created and contains all of the message's data.
+//! The tail of another version is translated from it when the first client of that version receives the message, and
+//! only if they differ: a message whose headers need no escapes has one tail for all versions.
 //!
-//! Behind SockJS a tail travels as a part of a JSON string. That form too is made when the first client needs
-//! it, one for each tail and [`Quoting`].
+//! For SockJS clients a tail is part of a JSON string. This form, too, is created when the first client needs it, one
+//! for each tail and [`Quoting`].
 //!
-//! A copy that is made later is kept only if the caller takes responsibility for its memory (a guard of its own);
-//! otherwise each client that needs one gets a copy of its own.
+//! A copy that is created later is kept only if the caller accounts for its memory with a guard of its own. Otherwise
+//! each client that needs one gets its own copy.
 
 mod copies;
 mod tail;
@@ -30,24 +30,24 @@ use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 use tail::{Layout, Lines, Needs, assemble, translate};
 
-/// What a message is made of.
+/// The contents of a message.
 #[derive(Debug)]
 pub struct Parts<'a> {
-    /// Unique across restarts and nodes; no octet that needs an escape.
+    /// The message ID, unique across restarts and nodes. It must not contain a byte that needs an escape.
     pub id: &'a str,
-    /// As given on SEND.
+    /// The destination, as given in SEND.
     pub destination: &'a str,
-    /// The SEND's headers; those that only the broker may set ([`RESERVED`]) are dropped here.
+    /// The headers of the SEND. Headers that only the broker may set ([`RESERVED`]) are dropped.
     pub headers: &'a Headers,
-    /// Set by the broker: each replaces a header of that name in `headers`.
+    /// Headers that the broker adds. Each replaces a header of that name in `headers`.
     pub extra: &'a [(&'a str, &'a str)],
-    /// The body, octet by octet.
+    /// The body, unchanged.
     pub body: &'a [u8],
 }
 
-/// Headers of a SEND that are not copied to the MESSAGE: the broker's own, and those meant for the broker. There are
-/// clients that put what they sign in with on every frame; it is nobody else's.
-/// Names are compared as [`is_reserved`] does.
+/// Headers of a SEND that are not copied to the MESSAGE: those that the broker sets, and those that are meant for the
+/// broker. The latter include credentials: some clients send them on every frame, and other clients must not see them.
+/// Names are compared as in [`is_reserved`].
 pub const RESERVED: &[&str] = &[
     "destination",
     "message-id",
@@ -73,17 +73,17 @@ pub const RESERVED: &[&str] = &[
 
 /// Returns whether a header of this name is one of [`RESERVED`], in any case and with white space around it.
 ///
-/// Many receivers compare names without case, or trim them, and would take `User-Name` for the broker's `user-name`.
+/// Many receivers trim names or ignore their case, and would take `User-Name` for the broker's `user-name`.
 pub fn is_reserved(name: &str) -> bool {
     tail::is_reserved(name.as_bytes(), false, false)
 }
 
-/// Returns whether two header names are the same to a receiver that compares them without case and trims them.
+/// Returns whether two header names are equal to a receiver that trims them and ignores their case.
 pub fn is_same_name(one: &str, other: &str) -> bool {
     tail::folded(one) == tail::folded(other)
 }
 
-/// One message; cloning it copies a pointer. `G` lives exactly as long as the last clone (a memory charge, say).
+/// A message. Cloning it copies a pointer. The guard `G` (for example, a memory charge) is dropped with the last clone.
 #[derive(Debug)]
 pub struct Message<G = ()> {
     shared: Arc<Shared<G>>,
@@ -91,26 +91,26 @@ pub struct Message<G = ()> {
 
 #[derive(Debug)]
 struct Shared<G> {
-    /// As 1.2 has it.
+    /// The tail in the format of 1.2.
     primary: Bytes,
     layout: Layout,
     needs: Needs,
-    /// The id and the destination, where the tail holds them escaped.
+    /// The id and the destination, if the tail contains them escaped.
     unescaped: Option<Box<(String, String)>>,
-    /// Tails of older versions; most messages need none.
+    /// Tails for older versions; most messages have none.
     translated: OnceLock<Box<Copies<G, 2>>>,
     is_text: OnceLock<bool>,
-    /// For SockJS; a message that no such client receives has none.
+    /// Quoted forms of the primary tail; none if no SockJS client receives the message.
     quoted: OnceLock<Box<Copies<G, QUOTINGS>>>,
-    /// The same of the tails of older versions, which few clients read.
+    /// Quoted forms of the tails for older versions, which few clients use.
     quoted_translated: OnceLock<Box<Copies<G, { 2 * QUOTINGS }>>>,
     guard: G,
 }
 
-/// Quoted forms of one tail.
+/// Number of quoted forms of one tail.
 const QUOTINGS: usize = Quoting::ALL.len();
 
-/// Which of a message's tails.
+/// Selects one of a message's tails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
     Primary,
@@ -125,13 +125,13 @@ impl<G> Clone for Message<G> {
 }
 
 impl<G> Message<G> {
-    /// Bytes of a message beside its primary tail: the shared block and its two counts.
+    /// Bytes that a message takes in addition to its primary tail: the shared block and its two reference counts.
     pub const OVERHEAD_BYTES: usize = size_of::<Shared<G>>() + 2 * size_of::<usize>();
 
-    /// Overhead of the id and of the unescaped destination: the block and the rounding of allocators.
+    /// Overhead of the unescaped id and destination, in bytes: the block and the rounding of allocators.
     const UNESCAPED_BYTES: usize = size_of::<(String, String)>() + 32;
 
-    /// Encodes the message. `guard` is called with the octets that the message will hold.
+    /// Encodes the message. `guard` is called with the number of bytes that the message will hold.
     pub fn new(parts: Parts<'_>, guard: impl FnOnce(usize) -> G) -> Message<G> {
         let Parts { id, destination, headers, extra, body } = parts;
         let mut lines = Lines::default();
@@ -139,7 +139,7 @@ impl<G> Message<G> {
         Message::assembled(id, destination, extra, &lines, body, guard)
     }
 
-    /// The same message for another destination, with headers replaced or added: a dead letter.
+    /// Creates a copy of the message for another destination, with headers replaced or added. Used for dead letters.
     pub fn readdressed(
         &self,
         id: &str,
@@ -187,11 +187,11 @@ impl<G> Message<G> {
         Message { shared: Arc::new(shared) }
     }
 
-    /// Headers, blank line, body, NUL and LF for a peer of `version`. Ends in `NUL LF`.
+    /// Returns the headers, blank line, body, NUL and LF for a client of `version`. Ends in `NUL LF`.
     ///
-    /// A tail that differs from the primary one is made at first use and kept for others if `guard` agrees. It is called
-    /// with the message's own guard and the bytes that the copy will hold; `None` refuses, and the tail is the
-    /// caller's own.
+    /// A tail that differs from the primary one is created at first use and kept if `guard` agrees. `guard` is called
+    /// with the message's own guard and the number of bytes that the copy will hold. If it returns `None`, the copy is
+    /// not kept and belongs to the caller.
     pub fn tail(&self, version: Version, guard: impl FnOnce(&G, usize) -> Option<G>) -> Cow<'_, Bytes> {
         let shared = &*self.shared;
         let slot = match self.form(version) {
@@ -203,10 +203,10 @@ impl<G> Message<G> {
         Copies::get_or_make(&shared.translated, slot, make, |bytes| guard(&shared.guard, bytes))
     }
 
-    /// The tail for a client of `version` behind SockJS, quoted; without the last LF, for the string of a SockJS
-    /// message ends in NUL. Bytes of the body that are no UTF-8 come as U+FFFD.
+    /// Returns the quoted tail for a SockJS client of `version`. It lacks the last LF, because the string of a SockJS
+    /// message ends in NUL. Bytes of the body that are not UTF-8 are replaced by U+FFFD.
     ///
-    /// Quoted at first use, once for each tail and quoting, and kept for others if `guard` agrees, as in
+    /// The tail is quoted at first use, once for each tail and quoting, and kept if `guard` agrees, as in
     /// [`tail`](Message::tail).
     pub fn quoted_tail(
         &self,
@@ -224,13 +224,13 @@ impl<G> Message<G> {
             Form::V1_1 => 0,
             Form::V1_0 => 1,
         };
-        // Not kept unquoted: clients behind SockJS need only the quoted form.
+        // The unquoted tail is not kept: clients behind SockJS need only the quoted form.
         let make = || in_quotes(quoting, &translate(&shared.primary, &shared.layout, version));
         let slot = older * QUOTINGS + quoting as usize;
         Copies::get_or_make(&shared.quoted_translated, slot, make, guard)
     }
 
-    /// Which tail `version` has.
+    /// Returns which tail `version` needs.
     fn form(&self, version: Version) -> Form {
         match (version, self.shared.needs) {
             (Version::V1_2, _) | (_, Needs::Nothing) | (Version::V1_1, Needs::Escapes) => Form::Primary,
@@ -239,12 +239,12 @@ impl<G> Message<G> {
         }
     }
 
-    /// Whether the tail is valid UTF-8, so that it may travel as text.
+    /// Returns whether the tail is valid UTF-8, so that it may be sent as text.
     pub fn is_text(&self) -> bool {
         *self.shared.is_text.get_or_init(|| std::str::from_utf8(self.body()).is_ok())
     }
 
-    /// The broker's id.
+    /// Returns the message ID.
     pub fn id(&self) -> &str {
         match &self.shared.unescaped {
             Some(unescaped) => &unescaped.0,
@@ -252,7 +252,7 @@ impl<G> Message<G> {
         }
     }
 
-    /// As given on SEND.
+    /// Returns the destination, as given in SEND.
     pub fn destination(&self) -> &str {
         match &self.shared.unescaped {
             Some(unescaped) => &unescaped.1,
@@ -260,17 +260,17 @@ impl<G> Message<G> {
         }
     }
 
-    /// The body.
+    /// Returns the body.
     pub fn body(&self) -> &[u8] {
         &self.shared.primary[self.shared.layout.body(self.shared.primary.len())]
     }
 
-    /// Bytes held: the primary tail and a small constant.
+    /// Returns the bytes held: the primary tail and a small constant.
     pub fn size(&self) -> usize {
         self.shared.primary.len() + Self::OVERHEAD_BYTES
     }
 
-    /// Whether both are the same message in memory.
+    /// Returns whether both are clones of the same message.
     pub fn same(&self, other: &Message<G>) -> bool {
         Arc::ptr_eq(&self.shared, &other.shared)
     }
@@ -280,15 +280,15 @@ impl<G> Message<G> {
     }
 }
 
-/// What differs from delivery to delivery.
+/// The headers that differ between deliveries of one message.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DeliveryHeaders<'a> {
-    /// The SUBSCRIBE's id; 1.0 subscriptions may have none.
+    /// The id of the SUBSCRIBE; 1.0 subscriptions may have none.
     pub subscription: Option<&'a str>,
-    /// Value of `ack`, in the client modes of 1.2.
+    /// The value of `ack`, in the client acknowledgment modes of 1.2.
     pub ack: Option<&'a str>,
-    /// How often the message has been given to a consumer, this time included; from 2 on `redelivered:true`
-    /// and `delivery-count` are sent.
+    /// Number of deliveries of the message to a consumer, including this one. From 2 on, `redelivered:true` and
+    /// `delivery-count` are sent.
     pub count: u32,
 }
 
@@ -331,15 +331,15 @@ mod tests {
         Message::new(Parts { id: "n-1", destination, headers: &headers, extra, body }, |_| ())
     }
 
-    /// Returns the tail, and keeps it.
+    /// Returns the tail that the message stores.
     fn tail(message: &Message, version: Version) -> &Bytes {
-        kept(message.tail(version, |(), _| Some(())))
+        stored(message.tail(version, |(), _| Some(())))
     }
 
-    fn kept(copy: Cow<'_, Bytes>) -> &Bytes {
+    fn stored(copy: Cow<'_, Bytes>) -> &Bytes {
         match copy {
             Cow::Borrowed(kept) => kept,
-            Cow::Owned(bytes) => panic!("a copy of its own: {bytes:?}"),
+            Cow::Owned(bytes) => panic!("a copy that is not stored: {bytes:?}"),
         }
     }
 
@@ -355,7 +355,7 @@ mod tests {
         decoder.set_version(version);
         decoder.feed(&out);
         let frame = decoder.next().expect("a valid frame").expect("a whole frame");
-        assert_eq!(decoder.next().expect("nothing wrong").map(|_| ()), None);
+        assert_eq!(decoder.next().expect("no error").map(|_| ()), None);
         assert_eq!(decoder.buffered(), 0);
         frame
     }
@@ -365,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tail_has_its_headers_in_order_and_ends_in_nul_and_lf() {
+    fn tail_has_its_headers_in_order_and_ends_in_nul_and_lf() {
         let message = message(
             "/topic/a",
             &[("x", "1"), ("content-type", "text/plain"), ("y", "")],
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_body_has_a_content_length_too() {
+    fn empty_body_has_a_content_length() {
         assert_eq!(
             text(&message("/a", &[], &[], b""), Version::V1_2),
             "destination:/a\nmessage-id:n-1\ncontent-length:0\n\n\0\n"
@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_first_of_a_repeated_header_is_sent() {
+    fn only_the_first_of_repeated_headers_is_sent() {
         let many: Vec<(String, String)> =
             (0..40).map(|at| (format!("h{}", at % 25), at.to_string())).collect();
         let many: Vec<(&str, &str)> = many.iter().map(|(name, value)| (&**name, &**value)).collect();
@@ -406,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_the_broker_may_set_is_dropped() {
+    fn reserved_headers_of_the_sender_are_dropped() {
         for name in RESERVED {
             for name in [
                 name.to_string(),
@@ -416,7 +416,7 @@ mod tests {
                 format!("\u{feff}{name}\t"),
                 name.to_uppercase(),
                 format!(" {}\t", name.to_uppercase()),
-                title(name),
+                title_case(name),
                 name.replace('s', "\u{17f}"),
                 name.replace('k', "\u{212a}"),
                 name.replace('i', "\u{131}"),
@@ -432,14 +432,14 @@ mod tests {
         }
     }
 
-    /// `user-name` as `User-Name`.
-    fn title(name: &str) -> String {
+    /// Returns `user-name` as `User-Name`.
+    fn title_case(name: &str) -> String {
         let parts = name.split('-').map(|part| part[..1].to_uppercase() + &part[1..]);
         parts.collect::<Vec<_>>().join("-")
     }
 
     #[test]
-    fn names_that_only_resemble_a_reserved_one_are_the_senders_own() {
+    fn names_similar_to_reserved_ones_are_kept() {
         for name in
             ["user_name", "username", "x-user-name", "user-names", "sessions", "user--name", "to", "é"]
         {
@@ -451,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn extra_headers_replace_the_senders_in_any_case() {
+    fn extra_headers_replace_those_of_the_sender_in_any_case() {
         for name in ["Reply-To", "REPLY-TO", " reply-to", "Reply-To\t"] {
             let tail = text(&message("/a", &[(name, "forged")], &[("reply-to", "mine")], b""), Version::V1_2);
             assert!(tail.contains("reply-to:mine") && !tail.contains("forged"), "{tail:?}");
@@ -459,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn extra_headers_replace_the_senders() {
+    fn extra_headers_replace_those_of_the_sender() {
         let user = [("reply-to", "forged"), ("x", "1"), ("a:b", "forged")];
         let extra = [("reply-to", "/temp-queue/~1"), ("user-name", "ann"), ("a:b", "mine")];
         let tail = text(&message("/a", &user, &extra, b""), Version::V1_2);
@@ -468,7 +468,7 @@ mod tests {
     }
 
     #[test]
-    fn an_extra_header_cannot_be_taken_for_the_tails_own() {
+    fn extra_headers_cannot_replace_destination_message_id_and_length() {
         let extra = [("content-length", "9"), ("destination", "/b"), ("message-id", "n-2")];
         assert_eq!(
             text(&message("/a", &[], &extra, b""), Version::V1_2),
@@ -477,7 +477,7 @@ mod tests {
     }
 
     #[test]
-    fn every_version_has_its_own_escapes() {
+    fn headers_are_escaped_as_each_version_requires() {
         let message = message("/a", &[("a:b\\", "1:2\n3\r4\\")], &[], b"\0");
         let cases = [
             (Version::V1_2, "a\\cb\\\\:1\\c2\\n3\\r4\\\\\n"),
@@ -491,7 +491,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_share_a_tail_where_they_do_not_differ() {
+    fn versions_share_a_tail_if_their_encodings_are_equal() {
         let same =
             |message: &Message, one, other| tail(message, one).as_ptr() == tail(message, other).as_ptr();
         use Version::*;
@@ -501,15 +501,15 @@ mod tests {
         assert!(same(&colon, V1_2, V1_1) && !same(&colon, V1_2, V1_0));
         let cr = message("/a", &[("x", "\r")], &[], b"");
         assert!(!same(&cr, V1_2, V1_1) && !same(&cr, V1_2, V1_0));
-        assert!(same(&cr, V1_1, V1_1) && same(&cr.clone(), V1_0, V1_0), "translated once");
+        assert!(same(&cr, V1_1, V1_1) && same(&cr.clone(), V1_0, V1_0), "the tail is encoded once");
     }
 
     fn quoted(message: &Message, version: Version, quoting: Quoting) -> &Bytes {
-        kept(message.quoted_tail(version, quoting, |(), _| Some(())))
+        stored(message.quoted_tail(version, quoting, |(), _| Some(())))
     }
 
     #[test]
-    fn a_quoted_tail_is_the_tail_up_to_its_nul() {
+    fn quoted_tail_is_the_tail_up_to_its_nul() {
         let user = [("a:b\\", "1:2\n3\r4\\"), ("c", "</script>%")];
         for body in ["", "{\"x\":\"é😀\u{2028}\"}\0\n", "plain"] {
             let message = message("/topic/é", &user, &[], body.as_bytes());
@@ -524,7 +524,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quoted_prefix_and_tail_are_the_quoted_message() {
+    fn quoted_prefix_and_tail_form_the_quoted_message() {
         let message = message("/topic/a", &[("x", "%")], &[], "\"é\"".as_bytes());
         let mut head = BytesMut::new();
         prefix(&mut head, Version::V1_2, DeliveryHeaders { subscription: Some("s\"1"), ack: None, count: 1 });
@@ -539,7 +539,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_no_text_is_quoted_with_replacement_characters() {
+    fn non_utf8_body_is_quoted_with_replacement_characters() {
         let message = message("/a", &[], &[], b"a\xff\xc3");
         let quoted = quoted(&message, Version::V1_2, Quoting::Plain);
         assert!(quoted.ends_with(b"\\n\\na\\ufffd\\ufffd\\u0000"), "{quoted:?}");
@@ -554,38 +554,42 @@ mod tests {
             for quoting in Quoting::ALL {
                 let pointer = |version| quoted(&message, version, quoting).as_ptr();
                 assert_eq!([V1_1, V1_0].map(|version| pointer(version) == pointer(V1_2)), expected);
-                assert_eq!(pointer(V1_1), quoted(&message.clone(), V1_1, quoting).as_ptr(), "quoted once");
+                assert_eq!(
+                    pointer(V1_1),
+                    quoted(&message.clone(), V1_1, quoting).as_ptr(),
+                    "the tail is quoted once"
+                );
             }
             let pointers: std::collections::HashSet<_> =
                 Quoting::ALL.map(|quoting| quoted(&message, V1_0, quoting).as_ptr()).into();
-            assert_eq!(pointers.len(), 3, "each quoting has its own");
+            assert_eq!(pointers.len(), 3, "each quoting has its own copy");
         }
     }
 
     #[test]
-    fn a_guard_is_made_once_for_each_quoted_form_and_lives_as_long_as_the_message() {
+    fn each_quoted_form_has_one_guard_that_lives_as_long_as_the_message() {
         let guard = Arc::new(());
         let headers = headers(&[("x", "1:2")]);
         let parts = Parts { id: "1", destination: "/a", headers: &headers, extra: &[], body: b"x" };
         let message = Message::new(parts, |_| guard.clone());
-        let mut told = Vec::new();
+        let mut reported = Vec::new();
         for version in Version::ALL.into_iter().chain(Version::ALL) {
             for quoting in Quoting::ALL {
-                let held = message.quoted_tail(version, quoting, |own, octets| {
-                    told.push(octets);
+                let held = message.quoted_tail(version, quoting, |own, bytes| {
+                    reported.push(bytes);
                     Some(Arc::clone(own))
                 });
-                assert!(told.last().is_some_and(|octets| *octets >= held.len()));
+                assert!(reported.last().is_some_and(|bytes| *bytes >= held.len()));
             }
         }
-        assert_eq!(told.len(), 6, "of 1.0, and of 1.1 and 1.2");
+        assert_eq!(reported.len(), 6, "one tail for 1.0, and one for 1.1 and 1.2");
         assert_eq!(Arc::strong_count(&guard), 1 + 1 + 6);
         drop(message);
         assert_eq!(Arc::strong_count(&guard), 1);
     }
 
     #[test]
-    fn a_message_that_is_never_quoted_pays_two_pointers() {
+    fn message_that_is_never_quoted_takes_two_pointers_for_quoting() {
         assert_eq!(size_of::<OnceLock<Box<Copies<Arc<()>, QUOTINGS>>>>(), 2 * size_of::<usize>());
     }
 
@@ -595,23 +599,23 @@ mod tests {
         let headers = headers(&[("x", "1:2\r")]);
         let parts = Parts { id: "1", destination: "/a", headers: &headers, extra: &[], body: b"x" };
         let message = Message::new(parts, |_| guard.clone());
-        let mut told = 0;
+        let mut reported = 0;
         for version in [Version::V1_1, Version::V1_0, Version::V1_2, Version::V1_1] {
             let agree = |own: &Arc<()>, bytes| {
-                told += bytes;
+                reported += bytes;
                 Some(Arc::clone(own))
             };
             assert!(matches!(message.tail(version, agree), Cow::Borrowed(_)));
         }
         let copies = [Version::V1_1, Version::V1_0].map(|version| message.tail(version, |_, _| None).len());
-        assert!(told >= copies.iter().sum(), "{told} of {copies:?}");
+        assert!(reported >= copies.iter().sum(), "{reported} of {copies:?}");
         assert_eq!(Arc::strong_count(&guard), 1 + 1 + 2);
         drop(message);
         assert_eq!(Arc::strong_count(&guard), 1);
     }
 
     #[test]
-    fn a_copy_whose_memory_is_refused_is_not_kept() {
+    fn copy_whose_memory_is_refused_is_not_stored() {
         let message = message("/a", &[("x", "\r")], &[], b"x");
         for _ in 0..2 {
             let mut asked = 0;
@@ -627,7 +631,7 @@ mod tests {
     }
 
     #[test]
-    fn an_escaped_destination_is_part_of_what_the_message_holds() {
+    fn escaped_destination_counts_towards_the_size_of_the_message() {
         let held = |destination: &str| {
             let headers = headers(&[]);
             let parts = Parts { id: "1", destination, headers: &headers, extra: &[], body: b"" };
@@ -640,7 +644,7 @@ mod tests {
     }
 
     #[test]
-    fn an_escaped_destination_and_id_are_given_back_as_they_were() {
+    fn destination_and_id_are_returned_unescaped() {
         let headers = headers(&[]);
         let parts =
             Parts { id: "n:1", destination: "/topic/é\\:\n", headers: &headers, extra: &[], body: b"x" };
@@ -654,7 +658,7 @@ mod tests {
     }
 
     #[test]
-    fn a_readdressed_message_keeps_all_that_is_not_replaced() {
+    fn readdressed_message_keeps_headers_that_are_not_replaced() {
         let user = [("x", "1:2"), ("reason", "forged"), ("y", "3")];
         let message = message("/queue/a", &user, &[("user-name", "ann")], b"body");
         let dead = message.readdressed("n-2", "/queue/dead.a", &[("reason", "max:20"), ("y", "4")], |_| ());
@@ -664,16 +668,16 @@ mod tests {
     }
 
     #[test]
-    fn the_guard_is_told_the_size_and_lives_as_long_as_the_last_clone() {
+    fn guard_receives_the_size_and_lives_as_long_as_the_last_clone() {
         let guard = Arc::new(());
         let headers = headers(&[]);
         let parts = Parts { id: "1", destination: "/a", headers: &headers, extra: &[], body: b"x" };
-        let mut told = 0;
+        let mut reported = 0;
         let message = Message::new(parts, |size| {
-            told = size;
+            reported = size;
             guard.clone()
         });
-        assert_eq!(told, message.size());
+        assert_eq!(reported, message.size());
         let clone = message.clone();
         drop(message);
         assert_eq!(Arc::strong_count(&guard), 2);
@@ -682,7 +686,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_text_if_its_body_is() {
+    fn message_is_text_if_its_body_is_utf8() {
         for (body, expected) in
             [(&b""[..], true), ("é\0".as_bytes(), true), (b"\xff", false), (b"\xc3", false)]
         {
@@ -691,7 +695,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prefix_has_what_differs_from_delivery_to_delivery() {
+    fn prefix_has_the_headers_of_one_delivery() {
         let cases = [
             (Version::V1_2, DeliveryHeaders::default(), "MESSAGE\n"),
             (
@@ -722,8 +726,8 @@ mod tests {
         }
     }
 
-    /// What a peer of `version` reads of what was sent.
-    fn seen(version: Version, part: &str, is_name: bool) -> String {
+    /// Returns a header name or value as a client of `version` reads it.
+    fn as_received(version: Version, part: &str, is_name: bool) -> String {
         let part = part.replace('\0', " ");
         match version {
             Version::V1_2 => part,
@@ -737,7 +741,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_version_reads_the_headers_and_body_that_were_sent(
+        fn every_version_receives_the_headers_and_body_that_were_sent(
             destination in "/[a-c:\\\\\r\n]{0,5}",
             user in prop::collection::vec(("u[a-c:\\\\\r\n é]{0,3}", "[a-c:\\\\\r\n é]{0,6}"), 0..24),
             body in prop::collection::vec(any::<u8>(), 0..40),
@@ -767,10 +771,13 @@ mod tests {
                 prop_assert_eq!(&frame.body[..], &body[..]);
                 let mut expected = vec![
                     ("subscription".to_owned(), "s".to_owned()),
-                    ("destination".to_owned(), seen(version, &destination, false)),
+                    ("destination".to_owned(), as_received(version, &destination, false)),
                     ("message-id".to_owned(), "n-1".to_owned()),
                 ];
-                expected.extend(kept.iter().map(|(name, value)| (seen(version, name, true), seen(version, value, false))));
+                let user_headers = kept
+                    .iter()
+                    .map(|(name, value)| (as_received(version, name, true), as_received(version, value, false)));
+                expected.extend(user_headers);
                 expected.push(("content-length".to_owned(), body.len().to_string()));
                 prop_assert_eq!(super::tests::pairs(&frame), expected);
             }

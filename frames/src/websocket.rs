@@ -1,8 +1,8 @@
-//! The head of a WebSocket frame from server to client (RFC 6455 §5.2): final, unmasked.
+//! The header of a WebSocket frame from server to client (RFC 6455, section 5.2): final, unmasked.
 
 use bytes::{BufMut, BytesMut};
 
-/// What the frame carries.
+/// The type of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Opcode {
@@ -14,13 +14,13 @@ pub enum Opcode {
 }
 
 const FINAL: u8 = 0x80;
-/// Lengths up to here stand in the second octet; 126 and 127 say that 2 or 8 octets of length follow.
+/// The largest length that fits into the second byte. 126 and 127 mean that 2 or 8 bytes with the length follow.
 const SHORT_MAX: usize = 125;
 
-/// The longest head.
+/// The length of the longest header, in bytes.
 pub const HEAD_BYTES_MAX: usize = 10;
 
-/// Appends the head of an unfragmented frame with `payload_bytes` of payload: 2, 4 or 10 octets.
+/// Appends the header of an unfragmented frame with `payload_bytes` bytes of payload: 2, 4 or 10 bytes.
 pub fn head(out: &mut BytesMut, opcode: Opcode, payload_bytes: usize) {
     out.put_u8(FINAL | opcode.wire());
     if payload_bytes <= SHORT_MAX {
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_length_takes_as_few_octets_as_it_can() {
+    fn length_uses_the_shortest_encoding() {
         let cases: [(Opcode, usize, &[u8]); 11] = [
             (Opcode::Text, 0, &[0x81, 0]),
             (Opcode::Text, 5, &[0x81, 5]),

@@ -1,20 +1,20 @@
-//! Files of octets as they come from a peer, in `corpus/good` and `corpus/bad`, each with a listing of what
-//! a decoder makes of it, at every cut. A file's name begins with the version it is read in: `v12-….stomp`.
+//! Decodes files of input from a peer in `corpus/good` and `corpus/bad`, at every split, and compares the result with
+//! the listing next to each file. The name of a file begins with the version it is read in: `v12-….stomp`.
 //!
-//! With `STOMPBOX_BLESS=1` in the environment listings are written instead of compared; read the difference.
+//! With `STOMPBOX_BLESS=1` in the environment, listings are written instead of compared. Review the difference.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use stompbox_frames::stomp::{Decoder, Limits, Version};
 
-/// Small, so that files at and above the limits are too.
+/// Small limits keep the files that reach or exceed them small.
 const LIMITS: Limits =
     Limits { frame_bytes_max: 512, header_count_max: 8, header_bytes_max: 64, to_bytes_max: 0 };
 
 struct Case {
     path: PathBuf,
     version: Version,
-    octets: Vec<u8>,
+    bytes: Vec<u8>,
 }
 
 fn cases(kind: &str) -> Vec<Case> {
@@ -36,11 +36,11 @@ fn case(path: PathBuf) -> Case {
         "v12-" => Version::V1_2,
         other => panic!("{name} begins with {other}, which is no version"),
     };
-    let octets = std::fs::read(&path).expect("a readable file");
-    Case { path, version, octets }
+    let bytes = std::fs::read(&path).expect("a readable file");
+    Case { path, version, bytes }
 }
 
-/// What a decoder makes of the pieces, one after the other.
+/// Decodes the pieces in order, and returns the frames and the error as text.
 fn listing(version: Version, pieces: &[&[u8]]) -> String {
     let mut decoder = Decoder::new(LIMITS);
     decoder.set_version(version);
@@ -76,14 +76,14 @@ fn listing(version: Version, pieces: &[&[u8]]) -> String {
     out
 }
 
-fn compare_with_listings(kind: &str, holds: impl Fn(&str) -> bool) {
+fn compare_with_listings(kind: &str, is_expected: impl Fn(&str) -> bool) {
     let cases = cases(kind);
     assert!(cases.len() >= 25, "{} files in corpus/{kind}", cases.len());
     let bless = std::env::var_os("STOMPBOX_BLESS").is_some();
     for case in cases {
-        let got = listing(case.version, &[&case.octets]);
+        let got = listing(case.version, &[&case.bytes]);
         let path = case.path.with_extension("listing");
-        assert!(holds(&got), "{} is not {kind}:\n{got}", case.path.display());
+        assert!(is_expected(&got), "{} is not {kind}:\n{got}", case.path.display());
         if bless {
             std::fs::write(&path, &got).expect("a writable listing");
         }
@@ -93,33 +93,33 @@ fn compare_with_listings(kind: &str, holds: impl Fn(&str) -> bool) {
 }
 
 #[test]
-fn good_files_give_the_frames_that_are_listed() {
+fn good_files_decode_to_the_listed_frames() {
     compare_with_listings("good", |listing| !listing.contains("error: "));
 }
 
 #[test]
-fn bad_files_give_the_error_that_is_listed() {
+fn bad_files_give_the_listed_error() {
     compare_with_listings("bad", |listing| listing.contains("error: "));
 }
 
 #[test]
-fn every_cut_gives_the_same_frames_or_the_same_error() {
+fn decoding_is_the_same_at_every_split() {
     for case in cases("good").into_iter().chain(cases("bad")) {
-        let whole = listing(case.version, &[&case.octets]);
-        let octets: Vec<&[u8]> = case.octets.chunks(1).collect();
-        assert_eq!(listing(case.version, &octets), whole, "{} octet by octet", case.path.display());
-        for at in 0..=case.octets.len() {
-            let (one, two) = case.octets.split_at(at);
+        let whole = listing(case.version, &[&case.bytes]);
+        let bytes: Vec<&[u8]> = case.bytes.chunks(1).collect();
+        assert_eq!(listing(case.version, &bytes), whole, "{} byte by byte", case.path.display());
+        for at in 0..=case.bytes.len() {
+            let (one, two) = case.bytes.split_at(at);
             assert_eq!(listing(case.version, &[one, two]), whole, "{} cut at {at}", case.path.display());
         }
     }
 }
 
 #[test]
-fn every_beginning_of_a_good_file_is_good() {
+fn every_prefix_of_a_good_file_is_good() {
     for case in cases("good") {
-        for end in 0..case.octets.len() {
-            let got = listing(case.version, &[&case.octets[..end]]);
+        for end in 0..case.bytes.len() {
+            let got = listing(case.version, &[&case.bytes[..end]]);
             assert!(!got.contains("error: "), "{} up to {end}: {got}", case.path.display());
         }
     }

@@ -1,4 +1,4 @@
-//! STOMP as a client: the frames of a conversation, and many connections at once.
+//! The STOMP client: the frames that it sends, and functions that open many connections.
 
 use super::error::BenchError;
 use super::link::{Link, Target};
@@ -9,21 +9,21 @@ use stompbox_frames::stomp::{Command, Frame, Version, encode};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-/// How long a broker may take to let a client in.
+/// Maximum time for the broker to answer CONNECT.
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(20);
-/// Connections that are being made at the same time.
+/// Maximum number of connections being opened at the same time.
 const CONNECTING_MAX: usize = 64;
-/// The only subscription of a connection.
+/// ID of the only subscription of a connection.
 const SUBSCRIPTION: &str = "0";
 
-/// A frame without the LF that may follow it.
+/// Returns a frame without the optional LF at its end.
 fn frame(command: Command, headers: &[(&str, &str)]) -> Vec<u8> {
     let mut octets = encode::frame(command, Version::V1_2, headers, b"").to_vec();
     octets.pop();
     octets
 }
 
-/// SUBSCRIBE, which asks for a receipt.
+/// Returns a SUBSCRIBE that requests a receipt.
 pub(super) fn subscribe(destination: &str, ack: Ack) -> Vec<u8> {
     let headers = [
         ("id", SUBSCRIPTION),
@@ -34,7 +34,7 @@ pub(super) fn subscribe(destination: &str, ack: Ack) -> Vec<u8> {
     frame(Command::Subscribe, &headers)
 }
 
-/// ACK of a message, in the way of the version it came in.
+/// Returns the ACK for a message, in the form of the negotiated version.
 pub(super) fn acknowledge(message: &Frame) -> Vec<u8> {
     match message.header("ack") {
         Some(id) => frame(Command::Ack, &[("id", &id)]),
@@ -45,7 +45,7 @@ pub(super) fn acknowledge(message: &Frame) -> Vec<u8> {
     }
 }
 
-/// The beginning of every SEND of one publisher.
+/// Returns the beginning of every SEND of one publisher.
 pub(super) fn send_head(destination: &str, body_bytes: usize) -> Vec<u8> {
     let mut head = bytes::BytesMut::from(&b"SEND\n"[..]);
     encode::header(&mut head, Version::V1_2, "destination", destination);
@@ -54,10 +54,10 @@ pub(super) fn send_head(destination: &str, body_bytes: usize) -> Vec<u8> {
     head.to_vec()
 }
 
-/// Connects, and is let in.
+/// Connects and waits for CONNECTED.
 ///
 /// # Errors
-/// Why not, and what to do.
+/// The connection failed or was refused. The text says why, and what to do.
 pub(super) async fn connect(target: &Target, login: &Login) -> Result<Link, BenchError> {
     let connected = tokio::time::timeout(CONNECT_TIME_MAX, enter(target, login));
     connected.await.unwrap_or_else(|_| {
@@ -91,10 +91,10 @@ async fn enter(target: &Target, login: &Login) -> Result<Link, BenchError> {
     Ok(link)
 }
 
-/// Makes `count` connections; tells how many there are.
+/// Opens `count` connections, and calls `tell` with the number of connections after each.
 ///
 /// # Errors
-/// The first that failed.
+/// The first error of a connection.
 pub(super) async fn connect_all(
     target: &Arc<Target>,
     login: &Login,
@@ -122,19 +122,19 @@ mod tests {
     use super::*;
     use stompbox_frames::stomp::{Decoder, Limits};
 
-    fn decoded(octets: &[u8]) -> Frame {
+    fn decoded(bytes: &[u8]) -> Frame {
         let limits =
             Limits { frame_bytes_max: 1000, header_count_max: 10, header_bytes_max: 100, to_bytes_max: 0 };
         let mut decoder = Decoder::new(limits);
-        decoder.feed(octets);
+        decoder.feed(bytes);
         decoder.next().expect("STOMP").expect("a frame")
     }
 
     #[test]
-    fn frames_are_stomp_and_end_with_their_nul() {
-        let octets = subscribe("/topic/a:b", Ack::ClientIndividual);
-        assert_eq!(octets.last(), Some(&0));
-        let subscribe = decoded(&octets);
+    fn frames_are_valid_stomp_and_end_with_nul() {
+        let bytes = subscribe("/topic/a:b", Ack::ClientIndividual);
+        assert_eq!(bytes.last(), Some(&0));
+        let subscribe = decoded(&bytes);
         assert_eq!(subscribe.header("destination").as_deref(), Some("/topic/a:b"));
         assert_eq!(subscribe.header("ack").as_deref(), Some("client-individual"));
         let send = decoded(&[&send_head("/topic/a:b", 2)[..], b"\nhi\0"].concat());
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_acknowledged_as_their_version_has_it() {
+    fn acknowledge_uses_the_headers_of_the_version() {
         let ack = decoded(&acknowledge(&decoded(b"MESSAGE\nmessage-id:m\nsubscription:0\nack:x\\cy\n\n\0")));
         assert_eq!((ack.header("id").as_deref(), ack.headers.len()), (Some("x:y"), 1));
         let ack = decoded(&acknowledge(&decoded(b"MESSAGE\nmessage-id:m\nsubscription:0\n\n\0")));

@@ -1,4 +1,4 @@
-//! Leads a measurement through its phases, and watches over its tasks meanwhile.
+//! Leads a measurement through its phases, and monitors its tasks.
 
 use super::delivery_stats::Interval;
 use super::error::BenchError;
@@ -16,25 +16,25 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
-/// How often it is looked how far things are.
+/// Interval at which progress is checked.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// How long subscriptions may take.
+/// Maximum time for all subscriptions.
 const SUBSCRIBE_TIME_MAX: Duration = Duration::from_secs(20);
-/// How long receipts are waited for where no probe can tell: some brokers give none.
+/// Maximum time to wait for receipts of subscriptions without probes: some brokers send none.
 const RECEIPT_TIME_MAX: Duration = Duration::from_secs(2);
-/// Open loops are woken at most so often.
+/// Minimum interval at which the publishers of an open loop are woken.
 const TICK_MIN: Duration = Duration::from_micros(100);
 
-/// What ended a measurement before its time.
+/// The reason why a measurement ended early.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum End {
-    /// Somebody pressed Ctrl-C.
+    /// The user pressed Ctrl-C.
     Interrupted,
-    /// A connection failed, or nothing moved any more.
+    /// A connection failed, or deliveries have stalled.
     Failed(String),
 }
 
-/// The one who waits.
+/// Coordinates the tasks of one measurement.
 pub(super) struct Coordinator<'a, 'w> {
     pub(super) run: Arc<Run>,
     pub(super) tasks: JoinSet<Result<(), BenchError>>,
@@ -58,12 +58,13 @@ impl<'a, 'w> Coordinator<'a, 'w> {
         }
     }
 
-    /// Starts a task of the measurement.
+    /// Spawns a task of the measurement.
     pub(super) fn spawn(&mut self, task: impl Future<Output = Result<(), BenchError>> + Send + 'static) {
         self.tasks.spawn(task);
     }
 
-    /// Waits until `count` subscriptions are there; those that get no probes may not tell.
+    /// Waits until `count` subscriptions are confirmed. With `may_be_silent` a timeout is not an error: these
+    /// subscriptions get no probes, and not every broker sends receipts.
     pub(super) async fn subscribed(&mut self, count: usize, may_be_silent: bool) -> Result<(), BenchError> {
         let run = self.run.clone();
         let time = if may_be_silent { RECEIPT_TIME_MAX } else { SUBSCRIBE_TIME_MAX };
@@ -88,7 +89,8 @@ impl<'a, 'w> Coordinator<'a, 'w> {
         }
     }
 
-    /// Lets messages be sent, and measures. `expected`: deliveries that what was sent must bring.
+    /// Lets the publishers send, and measures. `expected` returns the number of deliveries that the sent messages must
+    /// cause.
     pub(super) async fn measure(&mut self, options: &Options, expected: impl Fn(&Run) -> u64) {
         let run = self.run.clone();
         let start = run.now();
@@ -110,7 +112,7 @@ impl<'a, 'w> Coordinator<'a, 'w> {
         self.cpu = cpu_time() - cpu;
         self.seconds = stopped.saturating_sub(from) as f64 / 1e9;
         run.phase.send_replace(Phase::Draining);
-        // Who fails does not deliver the rest; who was interrupted still may.
+        // After a failure the rest is not delivered. After an interruption it may be.
         if !matches!(self.end, Some(End::Failed(_))) {
             let done = |run: &Run| {
                 let missing = run.unreceipted.load(Relaxed);
@@ -120,20 +122,20 @@ impl<'a, 'w> Coordinator<'a, 'w> {
         }
     }
 
-    /// Waits until `count` receivers have acknowledged everything, so that nothing goes back to its queue.
+    /// Waits until `count` receivers have acknowledged everything, so that no message returns to its queue.
     pub(super) async fn close(&mut self, count: usize) {
         self.run.phase.send_replace(Phase::Closing);
         let all = async {
             for _ in 0..count {
-                // Whoever fails now has nothing left to do.
+                // A failure at this point has no consequence.
                 let _ = self.tasks.join_next().await;
             }
         };
-        // What was measured stands, whether the broker takes the rest or not.
+        // The measurement is complete, whether or not the broker accepts the remaining acknowledgments.
         let _ = tokio::time::timeout(self.patience, all).await;
     }
 
-    /// Waits from one time to another, in nanoseconds of the run; `false` where something ends it.
+    /// Waits from one time to another, in nanoseconds of the run. Returns `false` if the measurement ends early.
     async fn pass(&mut self, what: &str, (from, until): Interval, expected: impl Fn(&Run) -> u64) -> bool {
         let mut pulse = StallDetector::new(&self.run, self.patience);
         self.wait(self.run.moment(until), |progress, run| {
@@ -149,7 +151,7 @@ impl<'a, 'w> Coordinator<'a, 'w> {
         self.end.is_none()
     }
 
-    /// Waits until all of `done` is, as long as something arrives.
+    /// Waits until `done` returns 1, as long as deliveries continue.
     pub(super) async fn settle(&mut self, what: &str, done: impl Fn(&Run) -> f64) {
         let mut pulse = StallDetector::new(&self.run, self.patience);
         let far = Instant::now() + Duration::from_secs(24 * 3600);
@@ -165,8 +167,8 @@ impl<'a, 'w> Coordinator<'a, 'w> {
         .await;
     }
 
-    /// Looks again and again until it is time, or `look` has seen enough (with a reason: it failed), or a task fails, or
-    /// somebody interrupts it.
+    /// Calls `look` repeatedly until `until`. Ends earlier if `look` breaks (with a text if the measurement has
+    /// failed), if a task fails, or if the user interrupts.
     pub(super) async fn wait(
         &mut self,
         until: Instant,
@@ -201,7 +203,7 @@ impl<'a, 'w> Coordinator<'a, 'w> {
     }
 }
 
-/// Whether deliveries go on.
+/// Detects that deliveries have stalled.
 struct StallDetector {
     patience: Duration,
     last: u64,
@@ -216,7 +218,7 @@ impl StallDetector {
         StallDetector { patience, last, moved: now, shown: (last, now), rate: String::new() }
     }
 
-    /// Whether nothing has arrived for too long, of `expected` deliveries.
+    /// Returns whether too much time has passed without a delivery, while fewer than `expected` have arrived.
     fn feel(&mut self, run: &Run, expected: u64) -> bool {
         let delivered = run.delivered();
         if delivered != self.last || delivered >= expected {
@@ -229,7 +231,7 @@ impl StallDetector {
         format!("nothing was delivered for {} s, with messages under way", self.patience.as_secs_f64())
     }
 
-    /// Deliveries a second of late.
+    /// Returns the recent rate of deliveries per second, as text.
     fn rate(&mut self, run: &Run) -> String {
         let elapsed = self.shown.1.elapsed().as_secs_f64();
         if elapsed > 0.5 {
@@ -241,8 +243,8 @@ impl StallDetector {
     }
 }
 
-/// Wakes the publishers of an open loop. It is a thread, for a runtime's timers are no finer than a millisecond,
-/// which would count as the broker's.
+/// Wakes the publishers of an open loop. It is a thread of its own, because the timers of the runtime have a resolution
+/// of a millisecond, which would be attributed to the broker.
 struct Ticker(Option<(Arc<AtomicBool>, JoinHandle<()>)>);
 
 impl Ticker {
@@ -270,7 +272,7 @@ impl Drop for Ticker {
     fn drop(&mut self) {
         if let Some((stop, thread)) = self.0.take() {
             stop.store(true, Relaxed);
-            // It has nothing to say.
+            // The thread returns nothing.
             let _ = thread.join();
         }
     }

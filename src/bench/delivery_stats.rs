@@ -1,15 +1,15 @@
-//! What has been counted so far.
+//! Statistics of deliveries.
 
 use super::sequence::Arrival;
 use super::stamp::Stamp;
 use hdrhistogram::Histogram;
 
-/// Latencies are kept in nanoseconds with so many digits.
+/// Number of significant digits of recorded latencies, which are in nanoseconds.
 const DIGITS: u8 = 3;
-/// Longer ones count as this: an hour.
+/// Maximum recorded latency, one hour. Longer ones are recorded as this.
 const LATENCY_MAX: u64 = 3600 * 1_000_000_000;
 
-/// From when to when is measured, in nanoseconds since the run began; the end is not in it.
+/// Start and end of the measurement, in nanoseconds since the run began; the end is exclusive.
 pub(super) type Interval = (u64, u64);
 
 /// Counts of deliveries, for several receivers together.
@@ -17,13 +17,13 @@ pub(super) type Interval = (u64, u64);
 pub(super) struct DeliveryStats {
     /// Messages that arrived for the first time.
     pub(super) delivered: u64,
-    /// Those that arrived while it was measured.
+    /// Messages that arrived for the first time during the measurement.
     pub(super) measured: u64,
     pub(super) duplicated: u64,
     pub(super) reordered: u64,
     pub(super) corrupt: u64,
     pub(super) foreign: u64,
-    /// From when a message was due to when it was read, for those that were due while it was measured.
+    /// Time from when a message was due until it was read, for messages that were due during the measurement.
     pub(super) latency: Histogram<u64>,
 }
 
@@ -44,7 +44,7 @@ impl Default for DeliveryStats {
 }
 
 impl DeliveryStats {
-    /// A message of this run has arrived at `now`; whether for the first time.
+    /// Records the arrival of a message of this run at time `now`, and returns whether it is the first one.
     pub(super) fn note(
         &mut self,
         stamp: &Stamp,
@@ -68,7 +68,7 @@ impl DeliveryStats {
         true
     }
 
-    /// Adds another's counts.
+    /// Adds the counts of `other`.
     pub(super) fn add(&mut self, other: &DeliveryStats) {
         self.delivered += other.delivered;
         self.measured += other.measured;
@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn deliveries_count_when_they_arrive_and_latencies_when_they_were_due() {
+    fn deliveries_are_counted_by_arrival_and_latencies_by_due_time() {
         let mut tally = DeliveryStats::default();
         let interval = (100, 200);
         for (due, now) in [(90, 99), (99, 100), (100, 150), (199, 199), (199, 5000), (200, 201)] {
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_are_counted_and_added() {
+    fn faults_are_counted_and_summed() {
         let stamp = Stamp { publisher: 0, number: 0, due: 0 };
         let mut tally = DeliveryStats::default();
         assert!(!tally.note(&stamp, Arrival::Again, 5, (0, 10)));

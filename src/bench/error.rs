@@ -1,9 +1,9 @@
-//! Why a measurement could not be made or did not go on, and what to do about it.
+//! Errors of a measurement, with advice.
 
 use std::io;
 use thiserror::Error;
 
-/// What went wrong between us and the broker.
+/// An error that prevents or ends a measurement.
 #[derive(Debug, Error)]
 pub(super) enum BenchError {
     #[error("{host}: no such host ({error}); check --url")]
@@ -31,7 +31,7 @@ pub(super) enum BenchError {
     Other(String),
 }
 
-/// What an operator does about an HTTP status.
+/// Returns advice for an HTTP status.
 fn hint(status: u16) -> &'static str {
     match status {
         401 | 407 => " (a login is asked for by HTTP, which is not done here)",
@@ -44,7 +44,7 @@ fn hint(status: u16) -> &'static str {
     }
 }
 
-/// An error of a socket to `address`.
+/// Converts an I/O error of a socket to `address`.
 pub(super) fn of_socket(address: &str, error: io::Error) -> BenchError {
     let address = address.to_owned();
     match error.kind() {

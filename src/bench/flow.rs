@@ -1,4 +1,4 @@
-//! The shapes `fan-out` and `queue`: publishers and subscribers share out destinations.
+//! The shapes `fan-out` and `queue`: publishers and subscribers, distributed over destinations.
 
 use super::client::connect_all;
 use super::coordinator::Coordinator;
@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Measures.
+/// Runs the measurement.
 pub(super) async fn run(
     options: &Options,
     target: &Arc<Target>,
@@ -54,7 +54,7 @@ pub(super) async fn run(
     Ok(Report::new(options, conductor, expected))
 }
 
-/// How often each message of a publisher is to be delivered.
+/// Returns the number of deliveries of each message of a publisher.
 fn copies(options: &Options, publisher: usize) -> usize {
     let destination = publisher % options.destinations;
     match options.shape {
@@ -63,7 +63,7 @@ fn copies(options: &Options, publisher: usize) -> usize {
     }
 }
 
-/// Makes the ledgers of receivers.
+/// Creates the ledgers of the receivers.
 struct Ledgers {
     destinations: usize,
     publishers: usize,

@@ -1,5 +1,5 @@
-//! The shape `idle`: many connections of which each subscribes to the same destination and hears little. What they cost
-//! the broker, and how long one message takes to reach them all.
+//! The shape `idle`: many connections that subscribe to the same destination and receive little. Measures their cost
+//! for the broker, and the time in which one message reaches them all.
 
 use super::client::{connect, connect_all};
 use super::coordinator::Coordinator;
@@ -17,22 +17,22 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Broadcasts, one after the other.
+/// Number of broadcasts, one after the other.
 const BROADCASTS: usize = 5;
 
-/// What only this shape measures.
+/// Results that only this shape has.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Idle {
     pub(super) connections: usize,
-    /// From the first connect to the last CONNECTED.
+    /// Time from the first connect to the last CONNECTED, in seconds.
     pub(super) connect_seconds: f64,
-    /// From a SEND to the last of its deliveries, each.
+    /// Time from a SEND to the last of its deliveries, in seconds, for each broadcast.
     pub(super) broadcast_seconds: Vec<f64>,
-    /// The broker's memory before and with the connections.
+    /// Resident memory of the broker in bytes, before and with the connections.
     pub(super) resident_bytes: Option<(u64, u64)>,
 }
 
-/// Measures.
+/// Runs the measurement.
 pub(super) async fn run(
     options: &Options,
     target: &Arc<Target>,
@@ -41,7 +41,7 @@ pub(super) async fn run(
 ) -> Result<Report, BenchError> {
     let count = options.subscribers;
     let options = &Options { publishers: 1, destinations: 1, pace: Pace::Window(1), ..options.clone() };
-    // The first connection wakes whatever sleeps, and is none of those measured.
+    // The first connection warms up the broker and is not measured.
     let sender = connect(target, &options.login).await?;
     let resident = || options.pid.map(resident_bytes).transpose();
     let before = resident()?;
@@ -69,7 +69,7 @@ pub(super) async fn run(
     Ok(report)
 }
 
-/// Lets the connections be idle.
+/// Leaves the connections idle for this time.
 async fn rest(conductor: &mut Coordinator<'_, '_>, time: Duration) {
     let started = Instant::now();
     conductor
@@ -81,7 +81,7 @@ async fn rest(conductor: &mut Coordinator<'_, '_>, time: Duration) {
         .await;
 }
 
-/// Broadcasts, and how long each took.
+/// Sends the broadcasts, and returns the time that each of them took, in seconds.
 async fn broadcast(conductor: &mut Coordinator<'_, '_>, times: &Mutex<Vec<f64>>) -> Vec<f64> {
     if conductor.end.is_none() {
         let run = conductor.run.clone();

@@ -1,16 +1,16 @@
-//! `stompbox bench`: a load generator that checks every delivery, for any STOMP broker.
+//! `stompbox bench`: a load generator for any STOMP broker that checks every delivery.
 //!
-//! | shape | who does what |
+//! | shape | load |
 //! |---|---|
-//! | fan-out | publishers and subscribers share out topics |
-//! | queue | publishers and competing consumers share out queues; each message is to arrive once |
-//! | ping-pong | pairs of connections, one message under way in each |
-//! | idle | many connections that wait; a few broadcasts |
+//! | fan-out | publishers and subscribers, distributed over topics |
+//! | queue | publishers and competing consumers, distributed over queues; each message must arrive once |
+//! | ping-pong | pairs of connections, each with one message in flight |
+//! | idle | many idle connections; a few broadcasts |
 //!
-//! A `link` carries frames over any transport, sans-IO but for its sockets. A task per connection, publisher or
-//! receiver, works on what one `run::Run` holds, the `conductor` leads them through the phases, and a
-//! `report` says what came out. Memory is bounded: bodies are made as they are sent, what is under way is bounded by
-//! the window or by what the sockets take, and gaps in a sequence are remembered up to a limit.
+//! A `link` carries frames over any transport; it is sans-IO except for its sockets. Each connection (publisher or
+//! receiver) has a task. The tasks share a `run::Run`, the `coordinator` leads them through the phases of the
+//! measurement, and a `report` contains the results. Memory is bounded: bodies are created when they are sent, messages
+//! in flight are limited by the window or by the socket buffers, and gaps in a sequence are recorded up to a limit.
 
 mod client;
 mod coordinator;
@@ -45,18 +45,19 @@ use report::Report;
 use std::io::Write;
 use std::sync::Arc;
 
-/// What became of a measurement.
+/// The outcome of a measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was made, and every message arrived once, whole and in order.
+    /// The measurement is complete, and every message arrived once, intact and in order.
     Fine,
-    /// It could not be made; why was written to `errors`.
+    /// The measurement could not be made; the reason was written to `errors`.
     NotRun,
-    /// It was made, and something was lost, duplicated, reordered or corrupt, or the broker failed meanwhile.
+    /// The measurement was made, but messages were lost, duplicated, reordered or corrupt, or the broker failed during
+    /// it.
     Faulty,
 }
 
-/// Measures; the result goes to `out`, how it goes on to `errors`.
+/// Runs a measurement. Writes the result to `out`, and progress and errors to `errors`.
 pub fn run(options: &Options, out: &mut dyn Write, errors: &mut dyn Write) -> Outcome {
     let measured = options.check().map_err(BenchError::Other).and_then(|()| {
         let mut progress = Progress::new(errors, options.terminal);
@@ -72,7 +73,7 @@ pub fn run(options: &Options, out: &mut dyn Write, errors: &mut dyn Write) -> Ou
         Ok(report) if report.is_fine() => Outcome::Fine,
         Ok(_) => Outcome::Faulty,
         Err(trouble) => {
-            // Who has closed the other end does not want to know.
+            // Ignore write errors, such as EPIPE after the reader has closed the pipe.
             let _ = writeln!(errors, "error: {trouble}");
             Outcome::NotRun
         }
@@ -96,10 +97,10 @@ fn measure(options: &Options, progress: &mut Progress<'_>) -> Result<Report, Ben
     report
 }
 
-/// Makes the runtime of the clients.
+/// Creates the runtime of the clients.
 ///
-/// Both ends of a pair run on one thread: with several, each message would wake a thread that sleeps, which takes as
-/// long as the broker does and would count as the broker's.
+/// Both ends of a ping-pong pair run on one thread. With several threads, each message would wake a sleeping thread;
+/// this takes as long as the broker needs for a message and would be attributed to the broker.
 fn runtime(shape: Shape) -> std::io::Result<tokio::runtime::Runtime> {
     let mut builder = match shape {
         Shape::PingPong => tokio::runtime::Builder::new_current_thread(),
@@ -108,7 +109,7 @@ fn runtime(shape: Shape) -> std::io::Result<tokio::runtime::Runtime> {
     builder.enable_all().build()
 }
 
-/// Writes the table, and JSON where it is wanted.
+/// Writes the table, and the JSON if requested.
 fn write(report: &Report, out: &mut dyn Write, errors: &mut dyn Write) -> Result<(), BenchError> {
     let json = || format!("{}\n", report.to_json());
     let table = table::table(report);
@@ -116,7 +117,7 @@ fn write(report: &Report, out: &mut dyn Write, errors: &mut dyn Write) -> Result
         Some(Json::Stdout) => (json(), table),
         _ => (table, String::new()),
     };
-    // Who has closed the other end does not want to know.
+    // Ignore write errors, such as EPIPE after the reader has closed the pipe.
     let _ = errors.write_all(to_errors.as_bytes()).and_then(|()| out.write_all(to_out.as_bytes()));
     let _ = out.flush();
     if let Some(Json::File(path)) = &report.options.json {

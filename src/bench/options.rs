@@ -1,14 +1,14 @@
-//! What is to be measured.
+//! Options of a measurement.
 
 use super::url::Url;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Publishers that a body can tell apart.
+/// Maximum number of publishers that a message body can identify.
 const PUBLISHERS_MAX: usize = 60_000;
 
-/// What the load looks like.
+/// The shape of the load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Shape {
@@ -19,7 +19,7 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// Its name as a command and in results.
+    /// Returns the name of the shape, as in commands and results.
     pub fn name(self) -> &'static str {
         match self {
             Shape::FanOut => "fan-out",
@@ -30,16 +30,16 @@ impl Shape {
     }
 }
 
-/// What makes a publisher send the next message.
+/// The condition for a publisher to send its next message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pace {
-    /// Closed loop: at most so many messages of a publisher are under way.
+    /// Closed loop: at most this many messages of a publisher are in flight.
     Window(usize),
-    /// Open loop: so many messages a second by all publishers together, whatever the broker does.
+    /// Open loop: this many messages per second by all publishers together, regardless of the broker.
     Rate(u32),
 }
 
-/// The `ack` of the subscriptions.
+/// The `ack` header of the subscriptions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Ack {
@@ -49,10 +49,10 @@ pub enum Ack {
 }
 
 impl Ack {
-    /// Every mode.
+    /// All acknowledgment modes.
     pub const ALL: [Ack; 3] = [Ack::Auto, Ack::Client, Ack::ClientIndividual];
 
-    /// As it stands in SUBSCRIBE.
+    /// Returns the value of the `ack` header in SUBSCRIBE.
     pub fn as_str(self) -> &'static str {
         match self {
             Ack::Auto => "auto",
@@ -62,14 +62,14 @@ impl Ack {
     }
 }
 
-/// Who one is to the broker.
+/// The credentials for the broker.
 #[derive(Clone, Default)]
 pub struct Login {
-    /// `login` of CONNECT.
+    /// The `login` header of CONNECT.
     pub login: Option<String>,
-    /// `passcode` of CONNECT; never shown.
+    /// The `passcode` header of CONNECT. `Debug` does not show it.
     pub passcode: Option<String>,
-    /// `host` of CONNECT where it is not the URL's.
+    /// The `host` header of CONNECT, if it differs from the host of the URL.
     pub vhost: Option<String>,
 }
 
@@ -82,59 +82,59 @@ impl fmt::Debug for Login {
     }
 }
 
-/// Where the result goes as JSON.
+/// Destination of the result in JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Json {
     File(PathBuf),
-    /// In place of the table, which then goes to standard error.
+    /// Standard output. The table then goes to standard error.
     Stdout,
 }
 
-/// A measurement. What a shape has no use for is ignored.
+/// Options of a measurement. Those that do not apply to the shape are ignored.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// What the load looks like.
+    /// The shape of the load.
     pub shape: Shape,
-    /// The broker.
+    /// URL of the broker.
     pub url: Url,
-    /// Who one is there.
+    /// Credentials for the broker.
     pub login: Login,
-    /// Connections that publish.
+    /// Number of connections that publish.
     pub publishers: usize,
-    /// Connections that subscribe; `idle`: all but one; `ping-pong`: pairs.
+    /// Number of connections that subscribe. For `idle`, all connections but one; for `ping-pong`, the number of pairs.
     pub subscribers: usize,
-    /// Destinations that publishers and subscribers share out.
+    /// Number of destinations, over which publishers and subscribers are distributed.
     pub destinations: usize,
-    /// What destinations begin with; `None`: something new.
+    /// Prefix of the destinations; `None` for one that is unique to this run.
     pub destination: Option<String>,
-    /// Bytes of a body.
+    /// Size of a message body, in bytes.
     pub body_bytes: usize,
-    /// When messages are sent.
+    /// Condition for sending the next message.
     pub pace: Pace,
-    /// How long before measuring begins.
+    /// Duration of the warm-up before the measurement.
     pub warmup: Duration,
-    /// How long is measured.
+    /// Duration of the measurement.
     pub time: Duration,
-    /// How long nothing may arrive before what is missing is lost.
+    /// Time without any delivery after which missing messages count as lost.
     pub patience: Duration,
-    /// The `ack` of the subscriptions.
+    /// The `ack` header of the subscriptions.
     pub ack: Ack,
-    /// Whether each SEND asks for a receipt.
+    /// Whether each SEND requests a receipt.
     pub receipts: bool,
-    /// The broker's process, whose memory is read.
+    /// Process ID of the broker, whose memory is measured.
     pub pid: Option<u32>,
-    /// Where the result goes as JSON.
+    /// Destination of the result in JSON.
     pub json: Option<Json>,
-    /// Whether standard error is a terminal, on which a bar can move.
+    /// Whether standard error is a terminal, which can show a progress bar.
     pub terminal: bool,
 }
 
 impl Options {
-    /// What cannot be measured.
+    /// Checks that a measurement with these options is possible.
     ///
     /// # Errors
-    /// What to change.
+    /// The text says what to change.
     pub fn check(&self) -> Result<(), String> {
         let (publishers, subscribers) = (self.publishers, self.subscribers);
         if publishers == 0 || subscribers == 0 || self.destinations == 0 {
@@ -158,7 +158,7 @@ impl Options {
         Ok(())
     }
 
-    /// Connections in all.
+    /// Returns the total number of connections.
     pub(super) fn connections(&self) -> usize {
         match self.shape {
             Shape::FanOut | Shape::Queue => self.publishers + self.subscribers,

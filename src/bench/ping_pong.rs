@@ -1,4 +1,5 @@
-//! The shape `ping-pong`: pairs of connections, of which one answers what the other sends, one message under way.
+//! The shape `ping-pong`: pairs of connections with one message in flight, of which one end returns what the other
+//! sends.
 
 use super::client::{connect_all, send_head, subscribe};
 use super::coordinator::Coordinator;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use stompbox_frames::stomp::{Command, Frame};
 
-/// Measures.
+/// Runs the measurement.
 pub(super) async fn run(
     options: &Options,
     target: &Arc<Target>,
@@ -42,7 +43,7 @@ pub(super) async fn run(
     Ok(Report::new(options, conductor, expected))
 }
 
-/// One end of a pair: what it subscribes to and where it sends.
+/// One end of a pair: subscribes to one destination and sends to another.
 struct PairEnd {
     run: Arc<Run>,
     link: Link,
@@ -52,7 +53,7 @@ struct PairEnd {
 }
 
 impl PairEnd {
-    /// Destination 2n takes the pings of pair n, 2n + 1 its pongs.
+    /// Creates an end of a pair. Destination 2n takes the pings of pair n, 2n + 1 its pongs.
     fn new(run: &Arc<Run>, mut link: Link, index: usize, hears: usize, tells: usize) -> PairEnd {
         link.queue(&subscribe(&run.destination(2 * index + hears), Ack::Auto));
         let head = send_head(&run.destination(2 * index + tells), run.stamper.bytes());
@@ -64,7 +65,7 @@ impl PairEnd {
         self.link.queue(&frame);
     }
 
-    /// The next message that has arrived.
+    /// Returns the next message that has arrived.
     fn next(&mut self) -> Result<Option<Frame>, BenchError> {
         while let Some(frame) = self.link.next()? {
             if frame.command == Command::Message {
@@ -78,7 +79,7 @@ impl PairEnd {
     }
 }
 
-/// The end that answers.
+/// The end that returns messages.
 struct Echo(PairEnd);
 
 impl Echo {
@@ -96,7 +97,7 @@ impl Echo {
     }
 }
 
-/// The end that begins, and counts.
+/// The end that sends messages and counts their return.
 struct Pinger {
     seat: PairEnd,
     sequence: Sequence,

@@ -1,26 +1,26 @@
-//! What processes cost: this one's CPU time and open files, another's memory.
+//! Resource usage of processes: CPU time and open files of this one, memory of another.
 
 use super::error::BenchError;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 use std::time::Duration;
 
-/// Files besides the connections: standard streams, the runtime's own, some to spare.
+/// Files reserved in addition to the connections: standard streams, files of the runtime, and some spare ones.
 const FILES_RESERVED: u64 = 32;
 
-/// CPU time of this process so far.
+/// Returns the CPU time of this process so far.
 pub(super) fn cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ProcessCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
 }
 
-/// Raises the limit of open files as far as it goes.
+/// Raises the limit of open files to its maximum.
 ///
 /// # Errors
-/// It is not enough for so many sockets.
+/// The maximum is too low for this number of sockets.
 pub(super) fn allow_sockets(sockets: usize) -> Result<(), BenchError> {
     let maximum = getrlimit(Resource::Nofile).maximum;
-    // Where that fails the limit stays, and is judged below.
+    // If this fails the limit stays as it is, and is checked below.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     match (sockets as u64).saturating_add(FILES_RESERVED) <= limit {
@@ -32,7 +32,7 @@ pub(super) fn allow_sockets(sockets: usize) -> Result<(), BenchError> {
     }
 }
 
-/// Bytes of a process that are in RAM, as Linux tells.
+/// Returns the resident memory of a process in bytes, as reported by Linux.
 pub(super) fn resident_bytes(pid: u32) -> Result<u64, BenchError> {
     let path = format!("/proc/{pid}/status");
     let status = std::fs::read_to_string(&path).map_err(|error| {
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn more_sockets_than_files_are_refused() {
+    fn too_many_sockets_for_the_open_file_limit_are_rejected() {
         assert!(allow_sockets(10).is_ok());
         let wrong = allow_sockets(usize::MAX).expect_err("too many").to_string();
         assert!(wrong.contains("ulimit -n"), "{wrong}");
@@ -58,7 +58,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn memory_of_a_process_is_read() {
+    fn resident_memory_of_a_process_is_read() {
         assert!(resident_bytes(std::process::id()).expect("this process") > 1 << 20);
         let wrong = resident_bytes(u32::MAX).expect_err("no process").to_string();
         assert!(wrong.starts_with("--pid 4294967295: cannot read"), "{wrong}");

@@ -1,4 +1,4 @@
-//! What is shown while it runs: a bar on a terminal, a line now and then elsewhere.
+//! Progress display: a bar on a terminal, otherwise a line every few seconds.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -7,7 +7,7 @@ const BAR_WIDTH: usize = 30;
 const LINE_EVERY: Duration = Duration::from_secs(2);
 const BAR_EVERY: Duration = Duration::from_millis(100);
 
-/// Shows how far a measurement is.
+/// Shows the progress of a measurement.
 pub(super) struct Progress<'w> {
     to: &'w mut dyn Write,
     is_terminal: bool,
@@ -20,7 +20,7 @@ impl<'w> Progress<'w> {
         Progress { to, is_terminal, shown }
     }
 
-    /// `fraction` of `what` is done, from 0 to 1. Who has closed the other end does not want to know.
+    /// Shows that `fraction` of `what` is done, from 0 to 1. Ignores write errors, such as EPIPE.
     pub(super) fn show(&mut self, what: &str, fraction: f64, detail: &str) {
         let every = if self.is_terminal { BAR_EVERY } else { LINE_EVERY };
         let now = Instant::now();
@@ -35,7 +35,7 @@ impl<'w> Progress<'w> {
         };
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub(super) fn clear(&mut self) {
         if self.is_terminal && self.shown.take().is_some() {
             let _ = write!(self.to, "\r\x1b[K").and_then(|()| self.to.flush());
@@ -53,17 +53,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bar_is_as_full_as_it_should_be() {
+    fn bar_length_is_proportional_to_the_fraction() {
         for (fraction, full) in [(-1.0, 0), (0.0, 0), (0.5, 15), (1.0, 30), (7.0, 30), (f64::NAN, 0)] {
             assert_eq!(line("x", fraction, "").matches('#').count(), full, "{fraction}");
         }
     }
 
     #[test]
-    fn a_pipe_gets_whole_lines_and_not_many() {
+    fn pipe_receives_few_whole_lines() {
         let mut out = Vec::new();
         let mut progress = Progress::new(&mut out, false);
-        progress.show("connecting", 0.5, "what is over soon is not told");
+        progress.show("connecting", 0.5, "phases that end soon are not shown");
         progress.shown = None;
         for _ in 0..100 {
             progress.show("measuring", 0.25, "12 msg/s");
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_gets_a_line_that_is_taken_away() {
+    fn terminal_line_is_erased_at_the_end() {
         let mut out = Vec::new();
         let mut progress = Progress::new(&mut out, true);
         progress.show("measuring", 1.0, "12 msg/s");

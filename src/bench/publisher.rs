@@ -1,4 +1,4 @@
-//! A connection that publishes, as fast as its window or its schedule lets it.
+//! A connection that publishes as fast as its window or its schedule allows.
 
 use super::client::send_head;
 use super::error::BenchError;
@@ -14,10 +14,10 @@ use std::time::Duration;
 use stompbox_frames::stomp::Command;
 use tokio::time::timeout;
 
-/// How long after a probe the next one is sent, while subscriptions are missing.
+/// Interval between probes while subscriptions are not confirmed yet.
 const PROBE_EVERY: Duration = Duration::from_millis(100);
 
-/// One publisher.
+/// A connection that publishes.
 pub(super) struct Publisher {
     run: Arc<Run>,
     link: Link,
@@ -37,7 +37,7 @@ impl Publisher {
         Publisher { run, link, index, pace, asks_receipts, head, frame: Vec::new(), next: 0, receipts: 0 }
     }
 
-    /// Publishes until it is stopped; probes its destination before that if `probes`.
+    /// Publishes until the task is aborted. If `probes`, sends probes to its destination until the start.
     pub(super) async fn publish(mut self, probes: bool) -> Result<(), BenchError> {
         let start = self.prepare(probes).await?;
         let (run, index) = (self.run.clone(), self.index);
@@ -53,7 +53,7 @@ impl Publisher {
             let may_send = async {
                 match run.windows.get(index) {
                     Some(window) => window.freed().await,
-                    // The sender lives in `run`.
+                    // `tick`'s sender is part of `run`, so it cannot be dropped.
                     None => drop(tick.changed().await),
                 }
             };
@@ -66,7 +66,8 @@ impl Publisher {
         }
     }
 
-    /// Publishes so many messages, each when the one before has arrived everywhere, and tells how many seconds that took.
+    /// Publishes `rounds` messages, each after the one before has reached all receivers, and records the seconds that
+    /// each took.
     pub(super) async fn broadcast(
         mut self,
         rounds: usize,
@@ -94,7 +95,7 @@ impl Publisher {
         }
     }
 
-    /// Waits for the start, in nanoseconds.
+    /// Waits for the start, and returns its time in nanoseconds since the run began.
     async fn prepare(&mut self, probes: bool) -> Result<u64, BenchError> {
         let mut phase = self.run.phase.subscribe();
         loop {
@@ -118,7 +119,7 @@ impl Publisher {
         }
     }
 
-    /// Queues what may be sent now.
+    /// Queues the messages that may be sent now.
     fn fill(&mut self, schedule: Option<&Schedule>) {
         let run = self.run.clone();
         let (from, until) = run.interval();
@@ -141,7 +142,7 @@ impl Publisher {
         }
     }
 
-    /// Whether the window has a place for another message without a receipt.
+    /// Returns whether the window allows another message without a receipt.
     fn is_receipted(&self, window: usize) -> bool {
         !self.asks_receipts || self.next - self.receipts < window as u64
     }

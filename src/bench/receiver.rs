@@ -1,4 +1,4 @@
-//! A connection that subscribes, and checks every message that it gets.
+//! A connection that subscribes and checks every message that it receives.
 
 use super::client::{acknowledge, subscribe};
 use super::delivery_stats::{DeliveryStats, Interval};
@@ -12,14 +12,14 @@ use parking_lot::Mutex;
 use std::sync::Arc;
 use stompbox_frames::stomp::Command;
 
-/// What a destination's competing consumers have seen together, a sequence per publisher.
+/// Sequences that the competing consumers of a destination share, one for each publisher.
 pub(super) type Group = Arc<Mutex<Vec<Sequence>>>;
 
-/// What has arrived, a sequence for each publisher of the destination.
+/// Records which messages have arrived, with a sequence for each publisher of the destination.
 pub(super) enum Ledger {
-    /// Everything arrives here.
+    /// This receiver gets all messages.
     Own(Vec<Sequence>),
-    /// Each message arrives at one of the group; here numbers only rise.
+    /// Each message arrives at one receiver of the group. The numbers that a single receiver gets must increase.
     Shared { group: Group, behind: Vec<u64> },
 }
 
@@ -33,7 +33,7 @@ impl Ledger {
         Ledger::Shared { group, behind: vec![0; publishers] }
     }
 
-    /// `None` for a publisher of another destination.
+    /// Records the arrival of a message. Returns `None` if the publisher belongs to another destination.
     pub(super) fn arrive(&mut self, publisher: usize, number: u64) -> Option<Arrival> {
         match self {
             Ledger::Own(sequences) => Some(sequences.get_mut(publisher)?.arrive(number)),
@@ -52,7 +52,7 @@ impl Ledger {
     }
 }
 
-/// One subscriber or consumer.
+/// A subscriber or consumer.
 pub(super) struct Receiver {
     run: Arc<Run>,
     link: Link,
@@ -63,7 +63,7 @@ pub(super) struct Receiver {
     seen: Seen,
 }
 
-/// Deliveries of one publisher's group of messages that its window has not been told of.
+/// Number of deliveries of a message group that the publisher's window has not been notified of yet.
 #[derive(Clone, Copy, Default)]
 struct Seen {
     publisher: usize,
@@ -72,13 +72,14 @@ struct Seen {
 }
 
 impl Receiver {
-    /// The receiver with this number; its destination is that number's, too.
+    /// Creates the receiver with number `index`, which also determines its destination.
     pub(super) fn new(run: Arc<Run>, mut link: Link, index: usize, ledger: Ledger, ack: Ack) -> Receiver {
         link.queue(&subscribe(&run.destination(index % run.destinations), ack));
         Receiver { run, link, index, ledger, ack, is_ready: false, seen: Seen::default() }
     }
 
-    /// Receives until it is stopped; who acknowledges ends by itself when everything is acknowledged.
+    /// Receives until the task is aborted. A receiver that acknowledges messages returns when all of them are
+    /// acknowledged.
     pub(super) async fn receive(mut self) -> Result<(), BenchError> {
         if self.ack == Ack::Auto {
             loop {
@@ -99,7 +100,7 @@ impl Receiver {
         }
     }
 
-    /// Takes everything that has arrived.
+    /// Processes everything that has arrived.
     fn take(&mut self) -> Result<(), BenchError> {
         let run = self.run.clone();
         let (now, interval) = (run.now(), run.interval());
@@ -141,7 +142,7 @@ impl Receiver {
         }
     }
 
-    /// Counts a first delivery for its publisher's window.
+    /// Counts a first delivery for the window of its publisher.
     fn see(&mut self, stamp: &Stamp) {
         let publisher = usize::from(stamp.publisher);
         let Some(window) = self.run.windows.get(publisher) else { return };
@@ -161,7 +162,7 @@ impl Receiver {
         }
     }
 
-    /// The subscription is there: a receipt or a first message says so.
+    /// Records that the subscription is confirmed, by a receipt or a first message.
     fn ready(&mut self) {
         if !std::mem::replace(&mut self.is_ready, true) {
             self.run.is_ready();
@@ -174,15 +175,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn competing_consumers_share_what_has_arrived_and_not_its_order() {
+    fn competing_consumers_share_arrivals_and_keep_their_own_order() {
         let group: Group = Arc::new(Mutex::new(vec![Sequence::default(), Sequence::default()]));
         let (mut one, mut two) = (Ledger::shared(group.clone()), Ledger::shared(group));
         assert_eq!(two.arrive(0, 1), Some(Arrival::InOrder));
-        assert_eq!(one.arrive(0, 0), Some(Arrival::InOrder), "another consumer was faster");
-        assert_eq!(one.arrive(0, 1), Some(Arrival::Again), "two consumers have it");
+        assert_eq!(
+            one.arrive(0, 0),
+            Some(Arrival::InOrder),
+            "messages of another consumer do not count for the order"
+        );
+        assert_eq!(one.arrive(0, 1), Some(Arrival::Again), "two consumers received the message");
         assert_eq!(two.arrive(0, 3), Some(Arrival::InOrder));
-        assert_eq!(two.arrive(0, 2), Some(Arrival::Late), "the order changed within one consumer");
+        assert_eq!(two.arrive(0, 2), Some(Arrival::Late), "one consumer received the message out of order");
         assert_eq!(two.arrive(1, 0), Some(Arrival::InOrder));
-        assert_eq!(two.arrive(2, 0), None, "no publisher of this destination");
+        assert_eq!(two.arrive(2, 0), None, "publisher 2 does not send to this destination");
     }
 }

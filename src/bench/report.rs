@@ -1,4 +1,4 @@
-//! What came out, in numbers.
+//! The results of a measurement.
 
 use super::coordinator::{Coordinator, End};
 use super::delivery_stats::DeliveryStats;
@@ -7,31 +7,31 @@ use super::options::{Options, Pace, Shape};
 use serde_json::{Map, Value, json};
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Quantiles of the latency that are told: name in JSON, name in the table, quantile.
+/// Reported quantiles of the latency: name in JSON, name in the table, quantile.
 pub(super) const QUANTILES: [(&str, &str, f64); 4] =
     [("p50", "p50", 0.5), ("p90", "p90", 0.9), ("p99", "p99", 0.99), ("p99_9", "p99.9", 0.999)];
 
-/// The result of a measurement.
+/// The results of a measurement.
 #[derive(Clone, Debug)]
 pub(super) struct Report {
     pub(super) options: Options,
-    /// What was measured, in seconds.
+    /// Duration of the measurement, in seconds.
     pub(super) seconds: f64,
-    /// Messages sent while it was measured, and in all.
+    /// Number of messages sent during the measurement, and in total.
     pub(super) published: u64,
     pub(super) sent: u64,
     pub(super) tally: DeliveryStats,
-    /// Deliveries that all that was sent must bring.
+    /// Number of deliveries that all sent messages must cause.
     pub(super) expected: u64,
     pub(super) unreceipted: u64,
-    /// CPU time of this process while it was measured, in seconds.
+    /// CPU time of this process during the measurement, in seconds.
     pub(super) cpu_seconds: f64,
     pub(super) idle: Option<Idle>,
     pub(super) end: Option<End>,
 }
 
 impl Report {
-    /// Of a measurement that is over; its connections are closed.
+    /// Creates the report of a finished measurement.
     pub(super) fn new(options: &Options, conductor: Coordinator<'_, '_>, expected: u64) -> Report {
         conductor.progress.clear();
         let run = &conductor.run;
@@ -49,44 +49,44 @@ impl Report {
         }
     }
 
-    /// Deliveries that never came.
+    /// Returns the number of missing deliveries.
     pub(super) fn lost(&self) -> u64 {
         self.expected.saturating_sub(self.tally.delivered)
     }
 
-    /// Whether every message arrived once, whole and in order, and nothing failed.
+    /// Returns whether every message arrived once, intact and in order, and nothing failed.
     pub(super) fn is_fine(&self) -> bool {
         let DeliveryStats { duplicated, reordered, corrupt, .. } = self.tally;
         let faults = self.lost() + duplicated + reordered + corrupt + self.unreceipted;
         faults == 0 && !matches!(self.end, Some(End::Failed(_)))
     }
 
-    /// So many a second.
+    /// Returns `count` per second of the measurement.
     pub(super) fn rate(&self, count: u64) -> f64 {
         if self.seconds > 0.0 { count as f64 / self.seconds } else { 0.0 }
     }
 
-    /// Bytes of bodies delivered in a second, in millions.
+    /// Returns the delivered body bytes per second, in MB/s.
     pub(super) fn megabytes_per_second(&self) -> f64 {
         self.rate(self.tally.measured) * self.options.body_bytes as f64 / 1e6
     }
 
-    /// What this process spends on a delivery, in microseconds; it publishes, too.
+    /// Returns the CPU time of this process per delivery, in microseconds. It includes the cost of publishing.
     pub(super) fn cpu_microseconds(&self) -> f64 {
         if self.tally.measured == 0 { 0.0 } else { self.cpu_seconds * 1e6 / self.tally.measured as f64 }
     }
 
-    /// Cores that this process kept busy.
+    /// Returns the average number of cores that this process kept busy.
     pub(super) fn cpu_cores(&self) -> f64 {
         if self.seconds > 0.0 { self.cpu_seconds / self.seconds } else { 0.0 }
     }
 
-    /// A quantile of the latency, in microseconds.
+    /// Returns a quantile of the latency, in microseconds.
     pub(super) fn latency(&self, quantile: f64) -> f64 {
         self.tally.latency.value_at_quantile(quantile) as f64 / 1e3
     }
 
-    /// One object; a name ends with its unit where there is one.
+    /// Returns the results as one JSON object. Names end with their unit.
     pub(super) fn to_json(&self) -> Value {
         let options = &self.options;
         let (window, rate) = match options.pace {
@@ -142,12 +142,12 @@ impl Report {
 }
 
 impl Idle {
-    /// Connections made in a second.
+    /// Returns the number of connections opened per second.
     pub(super) fn connects_per_second(&self) -> f64 {
         self.connections as f64 / self.connect_seconds.max(1e-9)
     }
 
-    /// Bytes of the broker's memory for each connection.
+    /// Returns the increase of the broker's memory per connection, in bytes.
     pub(super) fn bytes_per_connection(&self) -> Option<f64> {
         let (before, after) = self.resident_bytes?;
         Some((after as f64 - before as f64) / self.connections as f64)
@@ -174,7 +174,7 @@ fn object(value: Value) -> Map<String, Value> {
     }
 }
 
-/// The noun for what a shape delivers.
+/// Returns the label for the deliveries of a shape.
 pub(super) fn deliveries(shape: Shape) -> &'static str {
     match shape {
         Shape::PingPong => "round trips",
@@ -191,7 +191,7 @@ pub(super) mod tests {
     use crate::bench::url::Url;
     use std::time::Duration;
 
-    /// Ten messages sent and delivered in two seconds, with latencies from 100 us to 1 ms.
+    /// Returns a report of ten messages, sent and delivered in two seconds, with latencies from 100 us to 1 ms.
     pub(in crate::bench) fn report(shape: Shape) -> Report {
         let mut tally = DeliveryStats::default();
         for number in 0..10 {
@@ -232,7 +232,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn json_has_stable_names_and_true_values() {
+    fn json_has_stable_names_and_correct_values() {
         let value = report(Shape::FanOut).to_json();
         assert_eq!((&value["shape"], &value["url"]), (&json!("fan-out"), &json!("tcp://127.0.0.1:61613")));
         assert_eq!(
@@ -257,7 +257,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn json_of_idle_tells_connections_and_memory() {
+    fn json_of_idle_has_connections_and_memory() {
         let mut report = report(Shape::Idle);
         let resident_bytes = Some((1 << 20, 3 << 20));
         report.idle = Some(Idle {
@@ -274,7 +274,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn every_fault_is_one() {
+    fn every_fault_makes_the_report_not_fine() {
         let faulty: [fn(&mut Report); 6] = [
             |report| report.expected = 11,
             |report| report.tally.duplicated = 1,
@@ -284,14 +284,14 @@ pub(super) mod tests {
             |report| report.end = Some(End::Failed("why".to_owned())),
         ];
         assert!(report(Shape::FanOut).is_fine());
-        for (index, spoil) in faulty.iter().enumerate() {
+        for (index, add_fault) in faulty.iter().enumerate() {
             let mut report = report(Shape::FanOut);
-            spoil(&mut report);
+            add_fault(&mut report);
             assert!(!report.is_fine() && report.to_json()["fine"] == json!(false), "{index}");
         }
         let mut report = report(Shape::FanOut);
         report.end = Some(End::Interrupted);
         report.tally.foreign = 1;
-        assert!(report.is_fine(), "neither is the broker's fault");
+        assert!(report.is_fine(), "an interrupt and foreign messages are not faults of the broker");
     }
 }

@@ -1,4 +1,4 @@
-//! What the tasks of one measurement share.
+//! State shared by the tasks of one measurement.
 
 use super::delivery_stats::{DeliveryStats, Interval};
 use super::options::{Options, Pace, Shape};
@@ -9,20 +9,20 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// How far a measurement is.
+/// The phase of a measurement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     /// Subscriptions are being made.
     Preparing,
-    /// Messages are sent, from this time on (nanoseconds since the run began).
+    /// Messages are sent, starting at this time (in nanoseconds since the run began).
     Running(u64),
-    /// No more are sent.
+    /// No more messages are sent; those in flight arrive.
     Draining,
-    /// Everything has arrived that will: who has to acknowledge does, and leaves.
+    /// Deliveries are complete. Receivers send the remaining acknowledgments and return.
     Closing,
 }
 
-/// One measurement.
+/// State of one measurement.
 #[derive(Debug)]
 pub(super) struct Run {
     epoch: Instant,
@@ -32,23 +32,23 @@ pub(super) struct Run {
     pub(super) destinations: usize,
     prefix: String,
     pub(super) phase: watch::Sender<Phase>,
-    /// Changes when open loops may have something to send.
+    /// Notifies publishers in open loops that messages may be due.
     pub(super) tick: watch::Sender<()>,
-    /// A window per publisher; none in an open loop.
+    /// A window for each publisher; empty in an open loop.
     pub(super) windows: Vec<Window>,
-    /// Messages sent, per publisher.
+    /// Number of messages sent by each publisher.
     pub(super) sent: Vec<AtomicU64>,
     pub(super) sent_measured: AtomicU64,
-    /// Receipts that are missing.
+    /// Number of receipts that have not arrived yet.
     pub(super) unreceipted: AtomicU64,
-    /// Subscriptions known to be there.
+    /// Number of confirmed subscriptions.
     pub(super) ready: AtomicUsize,
-    /// Shared out among the receivers, so that they seldom meet.
+    /// Statistics in shards, each for some of the receivers, to reduce lock contention.
     tallies: Vec<Mutex<DeliveryStats>>,
 }
 
 impl Run {
-    /// `copies`: deliveries of each publisher's messages.
+    /// Creates the state. `copies` is the number of deliveries of each message, for each publisher.
     pub(super) fn new(options: &Options, id: u32, copies: &[usize]) -> Run {
         let shards = 4 * std::thread::available_parallelism().map_or(1, usize::from);
         let prefix = options.destination.clone().unwrap_or_else(|| match options.shape {
@@ -77,55 +77,55 @@ impl Run {
         }
     }
 
-    /// The destination with this number.
+    /// Returns the destination with this number.
     pub(super) fn destination(&self, number: usize) -> String {
         format!("{}.{number}", self.prefix)
     }
 
-    /// Nanoseconds since the run began.
+    /// Returns the time since the run began, in nanoseconds.
     pub(super) fn now(&self) -> u64 {
         self.epoch.elapsed().as_nanos() as u64
     }
 
-    /// The moment with this number of nanoseconds.
+    /// Returns the instant at `nanos` nanoseconds after the run began.
     pub(super) fn moment(&self, nanos: u64) -> Instant {
         self.epoch + Duration::from_nanos(nanos)
     }
 
-    /// From when to when is measured.
+    /// Returns the start and end of the measurement.
     pub(super) fn interval(&self) -> Interval {
         (self.from.load(Ordering::Relaxed), self.until.load(Ordering::Relaxed))
     }
 
-    /// Sets from when to when is measured.
+    /// Sets the start and end of the measurement.
     pub(super) fn set_interval(&self, (from, until): Interval) {
         self.from.store(from, Ordering::Relaxed);
         self.until.store(until, Ordering::Relaxed);
     }
 
-    /// The counts that a receiver adds to.
+    /// Returns the statistics for deliveries to `receiver`.
     pub(super) fn tally(&self, receiver: usize) -> MutexGuard<'_, DeliveryStats> {
         self.tallies[receiver % self.tallies.len()].lock()
     }
 
-    /// First deliveries so far.
+    /// Returns the number of first deliveries so far.
     pub(super) fn delivered(&self) -> u64 {
         self.tallies.iter().map(|tally| tally.lock().delivered).sum()
     }
 
-    /// All counts together.
+    /// Returns the sum of all statistics.
     pub(super) fn total(&self) -> DeliveryStats {
         let mut total = DeliveryStats::default();
         self.tallies.iter().for_each(|tally| total.add(&tally.lock()));
         total
     }
 
-    /// Messages sent so far.
+    /// Returns the number of messages sent so far.
     pub(super) fn sent(&self) -> u64 {
         self.sent.iter().map(|sent| sent.load(Ordering::Relaxed)).sum()
     }
 
-    /// Another subscription is known to be there.
+    /// Counts another confirmed subscription.
     pub(super) fn is_ready(&self) {
         self.ready.fetch_add(1, Ordering::Relaxed);
     }

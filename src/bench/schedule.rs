@@ -1,10 +1,10 @@
-//! The open loop: when each message is due, whatever the broker does. A message that leaves late still counts from the
-//! moment at which it was due, so that a broker that holds publishers up does not look fast (no coordinated
-//! omission).
+//! The schedule of an open loop: the time at which each message is due, regardless of the broker. The latency of a
+//! message that is sent late still counts from its due time, so that a broker that delays publishers does not appear
+//! fast (no coordinated omission).
 
 const SECOND: u128 = 1_000_000_000;
 
-/// The part of one publisher in a common rate: publishers take turns.
+/// The share of one publisher in a common rate: publishers send round robin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Schedule {
     start: u64,
@@ -14,13 +14,14 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    /// `rate` messages a second by all `publishers` together, the first at `start` (nanoseconds).
+    /// Creates the schedule of one publisher. All `publishers` together send `rate` messages per second, the first at
+    /// `start` (in nanoseconds).
     pub(super) fn new(start: u64, rate: u32, publisher: usize, publishers: usize) -> Schedule {
         let rate = u128::from(rate.max(1));
         Schedule { start, rate, publisher: publisher as u128, publishers: publishers as u128 }
     }
 
-    /// When this publisher's message `number` is due, in nanoseconds.
+    /// Returns the time at which this publisher's message `number` is due, in nanoseconds.
     pub(super) fn due(&self, number: u64) -> u64 {
         let turn = u128::from(number) * self.publishers + self.publisher;
         self.start + (turn * SECOND / self.rate) as u64
@@ -32,16 +33,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn publishers_take_turns_at_the_common_rate() {
+    fn publishers_alternate_at_the_common_rate() {
         let all: Vec<_> = (0..3).map(|publisher| Schedule::new(500, 1000, publisher, 3)).collect();
-        for turn in 0..100 {
-            let schedule = all[turn % 3];
-            assert_eq!(schedule.due((turn / 3) as u64), 500 + turn as u64 * 1_000_000);
+        for step in 0..100 {
+            let schedule = all[step % 3];
+            assert_eq!(schedule.due((step / 3) as u64), 500 + step as u64 * 1_000_000);
         }
     }
 
     #[test]
-    fn a_rate_is_kept_exactly_however_long_it_takes() {
+    fn rate_is_exact_over_long_times() {
         let schedule = Schedule::new(0, 7, 0, 1);
         assert_eq!(schedule.due(7 * 3600 * 24), 3600 * 24 * 1_000_000_000);
         assert_eq!((schedule.due(1), schedule.due(2)), (142_857_142, 285_714_285));

@@ -1,18 +1,18 @@
-//! Which messages of one publisher have arrived.
+//! Records which messages of one publisher have arrived.
 
 use std::collections::BTreeMap;
 
-/// Gaps that are remembered; of those beyond, the oldest counts as lost for good.
+/// Maximum number of recorded gaps. Beyond that, the messages in the oldest gap count as lost.
 const GAPS_MAX: usize = 16_384;
 
-/// What the arrival of a message means.
+/// The kind of an arrival.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Arrival {
-    /// The first time, and none behind it has come.
+    /// First arrival, and no later message has arrived yet.
     InOrder,
-    /// The first time, after a later one.
+    /// First arrival, after a later message.
     Late,
-    /// Not the first time (or so late that nobody remembers).
+    /// Repeated arrival, or a first one in a gap that is no longer recorded.
     Again,
 }
 
@@ -20,12 +20,12 @@ pub(super) enum Arrival {
 #[derive(Debug, Default)]
 pub(super) struct Sequence {
     next: u64,
-    /// What is missing below `next`: first number to the one behind the last. Mostly nothing.
+    /// Missing numbers below `next`: maps the start of each gap to its exclusive end. Usually empty.
     gaps: BTreeMap<u64, u64>,
 }
 
 impl Sequence {
-    /// Message `number` has arrived.
+    /// Records the arrival of message `number`.
     pub(super) fn arrive(&mut self, number: u64) -> Arrival {
         if number < self.next {
             return self.arrive_late(number);
@@ -64,7 +64,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn order_gaps_and_repeats_are_told_apart() {
+    fn order_gaps_and_repeats_are_distinguished() {
         use Arrival::{Again, InOrder, Late};
         let mut sequence = Sequence::default();
         let arrivals = [
@@ -85,23 +85,23 @@ mod tests {
         for (number, expected) in arrivals {
             assert_eq!(sequence.arrive(number), expected, "{number}");
         }
-        assert!(sequence.gaps.is_empty(), "what is complete takes no memory");
+        assert!(sequence.gaps.is_empty(), "a complete sequence holds no gaps");
     }
 
     #[test]
-    fn memory_is_bounded_however_many_are_missing() {
+    fn memory_is_limited_for_any_number_of_missing_messages() {
         let mut sequence = Sequence::default();
         for number in 0..100_000 {
             assert_eq!(sequence.arrive(number * 2 + 1), Arrival::InOrder);
         }
         assert_eq!(sequence.gaps.len(), GAPS_MAX);
         assert_eq!(sequence.arrive(199_998), Arrival::Late);
-        assert_eq!(sequence.arrive(0), Arrival::Again, "forgotten");
+        assert_eq!(sequence.arrive(0), Arrival::Again, "the oldest gaps are dropped");
     }
 
     proptest! {
         #[test]
-        fn a_sequence_is_a_set_with_a_highest(numbers in prop::collection::vec(0u64..60, 0..200)) {
+        fn sequence_behaves_like_a_set_with_a_maximum(numbers in prop::collection::vec(0u64..60, 0..200)) {
             let (mut sequence, mut seen) = (Sequence::default(), BTreeSet::new());
             for number in numbers {
                 let is_highest = seen.last().is_none_or(|highest| number > *highest);

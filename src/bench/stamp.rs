@@ -1,5 +1,5 @@
-//! What stands in a message's body: who published it in which run, its number, when it was due, and bytes of which
-//! each is known, so that a receiver can tell what became of it.
+//! The format of message bodies: the publisher, its run, the message's number and due time, and predictable filler
+//! bytes, so that a receiver can check every byte.
 //!
 //! ```text
 //! body      = run publisher number due filler
@@ -8,29 +8,29 @@
 //! filler    = *VCHAR        ; begins elsewhere in the alphabet for each number
 //! ```
 
-/// Bytes of a body at least.
+/// Minimum size of a body, in bytes.
 pub const BODY_BYTES_MIN: usize = 40;
-/// The publisher of messages that only ask whether a subscription is there.
+/// Publisher number of probes: messages that only test whether a subscription exists.
 pub(super) const PROBE: u16 = u16::MAX;
 
-/// None of them needs an escape in JSON or a URI.
+/// Characters of the filler. None of them needs an escape in JSON or a URI.
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// What a body says.
+/// The contents of a body, without the filler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
     pub(super) publisher: u16,
     pub(super) number: u64,
-    /// Nanoseconds since the run began.
+    /// Due time, in nanoseconds since the run began.
     pub(super) due: u64,
 }
 
-/// Why a body is none of this run.
+/// The reason why a body is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wrong {
-    /// Another run's, or somebody else's.
+    /// The message is from another run or another program.
     Foreign,
-    /// It was changed on its way.
+    /// The body was changed in transit.
     Corrupt,
 }
 
@@ -43,7 +43,7 @@ pub(super) struct Stamper {
 }
 
 impl Stamper {
-    /// Bodies of `bytes` bytes, at least [`BODY_BYTES_MIN`].
+    /// Creates a stamper for bodies of `bytes` bytes, at least [`BODY_BYTES_MIN`].
     pub(super) fn new(run: u32, bytes: usize) -> Stamper {
         let bytes = bytes.max(BODY_BYTES_MIN);
         let mut id = [0; 8];
@@ -52,7 +52,7 @@ impl Stamper {
         Stamper { run: id, bytes, filler }
     }
 
-    /// Bytes of a body.
+    /// Returns the size of a body, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -68,7 +68,7 @@ impl Stamper {
         out.extend_from_slice(self.filler(stamp.number));
     }
 
-    /// Reads a body, every byte of it.
+    /// Reads a body, and checks every byte of it.
     pub(super) fn read(&self, body: &[u8]) -> Result<Stamp, Wrong> {
         if body.get(..8) != Some(&self.run[..]) {
             return Err(Wrong::Foreign);
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn written_stamp_reads_back() {
         for bytes in [0, 40, 41, 103, 104, 128, 5000] {
             let stamper = Stamper::new(0xC0FF_EE00, bytes);
             for (publisher, number, due) in
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn every_changed_octet_is_found() {
+    fn every_changed_byte_is_detected() {
         let stamper = Stamper::new(1, 200);
         let good = body(&stamper, &Stamp { publisher: 3, number: 99, due: 0xABCD });
         for at in 0..good.len() {
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn another_run_is_foreign() {
+    fn stamp_of_another_run_is_foreign() {
         let stamp = Stamp { publisher: 0, number: 0, due: 0 };
         assert_eq!(Stamper::new(2, 64).read(&body(&Stamper::new(1, 64), &stamp)), Err(Wrong::Foreign));
     }

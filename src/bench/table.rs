@@ -1,4 +1,4 @@
-//! What came out, for people.
+//! The results as a table for people.
 
 use super::coordinator::End;
 use super::options::{Options, Pace, Shape};
@@ -8,7 +8,7 @@ use std::fmt::Write;
 
 const BAR_WIDTH: usize = 40;
 
-/// The whole result.
+/// Formats all results.
 pub(super) fn table(report: &Report) -> String {
     let options = &report.options;
     let mut text = format!("{} over {}\n{}\n", options.shape.name(), options.url, load(options));
@@ -27,7 +27,7 @@ pub(super) fn table(report: &Report) -> String {
     text
 }
 
-/// What was done, in a sentence.
+/// Describes the load in a sentence.
 fn load(options: &Options) -> String {
     let Options { publishers, subscribers, destinations, body_bytes, .. } = *options;
     let bodies = format!("bodies of {} octets", number(body_bytes as f64));
@@ -116,7 +116,7 @@ fn row(text: &mut String, name: &str, value: &str) {
     text.push_str(&format!("{name:<12}{value}\n"));
 }
 
-/// A line for each doubling of the latency (in nanoseconds) from the shortest to the longest.
+/// Formats a histogram with a line for each doubling of the latency (in nanoseconds), from the shortest to the longest.
 fn bars(histogram: &Histogram<u64>) -> String {
     let doubling = |nanos: u64| (nanos as f64 / 1e3).log2().floor() as i32;
     let (first, last) = (doubling(histogram.min().max(1)), doubling(histogram.max().max(1)));
@@ -136,7 +136,7 @@ fn bars(histogram: &Histogram<u64>) -> String {
     text
 }
 
-/// A time in microseconds, with its unit.
+/// Formats a time in microseconds, with a suitable unit.
 fn time(microseconds: f64) -> String {
     let (value, unit) = match microseconds {
         us if us < 999.5 => (us, "us"),
@@ -155,7 +155,7 @@ fn count(count: u64) -> String {
     number(count as f64)
 }
 
-/// A number without its fraction, with commas between thousands.
+/// Formats a number without its fraction, with commas between thousands.
 pub(super) fn number(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut text = String::new();
@@ -174,7 +174,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_says_everything() {
+    fn table_shows_all_results() {
         let text = table(&report(Shape::FanOut));
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let expected = format!(
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_histogram_has_a_bar_for_each_doubling() {
+    fn histogram_has_a_bar_for_each_doubling() {
         let mut histogram = Histogram::new(3).expect("three digits");
         histogram.record_n(100_000, 6).expect("within the bounds");
         histogram.record_n(600_000, 3).expect("within the bounds");
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_times_are_easy_to_read() {
+    fn numbers_and_times_are_formatted_readably() {
         for (value, text) in [(0.0, "0"), (999.4, "999"), (1000.0, "1,000"), (1_234_567.0, "1,234,567")] {
             assert_eq!(number(value), text);
         }
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn an_early_end_is_told() {
+    fn early_end_is_reported() {
         let mut report = report(Shape::PingPong);
         report.end = Some(End::Failed("the broker closed the connection".to_owned()));
         let text = table(&report);

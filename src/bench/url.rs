@@ -1,8 +1,8 @@
-//! Where the broker is, and by which transport it is reached.
+//! URL of the broker, which includes the transport.
 
 use std::fmt;
 
-/// How STOMP travels.
+/// The transport of STOMP frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Transport {
@@ -16,7 +16,7 @@ pub enum Transport {
     SockjsJsonp,
 }
 
-/// What is particular about a transport's URLs.
+/// URL defaults of a transport.
 struct Row {
     transport: Transport,
     scheme: &'static str,
@@ -40,7 +40,7 @@ const ROWS: [Row; 8] = [
 ];
 
 impl Transport {
-    /// Every transport.
+    /// Returns all transports.
     pub fn all() -> impl Iterator<Item = Transport> {
         ROWS.iter().map(|row| row.transport)
     }
@@ -49,12 +49,12 @@ impl Transport {
         ROWS.iter().find(|row| row.transport == self).expect("every transport has a row")
     }
 
-    /// The scheme of its URLs.
+    /// Returns the URL scheme of the transport.
     pub fn scheme(self) -> &'static str {
         self.row().scheme
     }
 
-    /// Sockets that one connection takes: SockJS over HTTP sends on another than it receives on.
+    /// Returns the number of sockets per connection: SockJS over HTTP sends and receives on different ones.
     pub(super) fn sockets(self) -> usize {
         match self {
             Transport::Tcp | Transport::WebSocket | Transport::SockjsWebSocket => 1,
@@ -63,24 +63,24 @@ impl Transport {
     }
 }
 
-/// A broker's address.
+/// URL of a broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Url {
-    /// How STOMP travels.
+    /// The transport.
     pub transport: Transport,
-    /// Name or address, without brackets.
+    /// Host name or IP address, without brackets.
     pub host: String,
-    /// Port.
+    /// Port number.
     pub port: u16,
-    /// Path, empty for TCP; for SockJS the prefix of the endpoint, without a slash at its end.
+    /// Path; empty for TCP. For SockJS, the prefix of the endpoint without a trailing slash.
     pub path: String,
 }
 
 impl Url {
-    /// Reads `scheme://host:port/path`.
+    /// Parses `scheme://host:port/path`.
     ///
     /// # Errors
-    /// What was expected instead.
+    /// The text says what was expected.
     pub fn parse(text: &str) -> Result<Url, String> {
         let (scheme, rest) = text
             .split_once("://")
@@ -108,7 +108,7 @@ impl Url {
         Ok(Url { transport: row.transport, host, port, path: path.to_owned() })
     }
 
-    /// Host and port as they stand in a `Host` header.
+    /// Returns host and port in the form of a `Host` header.
     pub(super) fn authority(&self) -> String {
         match self.host.contains(':') {
             true => format!("[{}]:{}", self.host, self.port),
@@ -150,7 +150,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_transport_has_a_scheme() {
+    fn every_transport_has_a_url_scheme() {
         for transport in Transport::all() {
             let url = Url::parse(&format!("{}://broker:1234", transport.scheme())).expect("a URL");
             assert_eq!((url.transport, url.port), (transport, 1234));
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_are_read_and_written() {
+    fn urls_are_parsed_and_displayed() {
         for (text, shown) in [
             ("tcp://127.0.0.1", "tcp://127.0.0.1:61613"),
             ("tcp://127.0.0.1:1/", "tcp://127.0.0.1:1"),
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_is_told_with_what_was_expected() {
+    fn invalid_url_is_rejected_with_the_expected_form() {
         for (text, part) in [
             ("localhost:8080", "expected one such as ws://"),
             ("http://h:1/ws", "expected one of tcp, ws, sockjs+ws"),

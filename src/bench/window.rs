@@ -1,8 +1,7 @@
-//! The closed loop: a publisher has only so many messages under way.
+//! The window of a closed loop: limits the number of a publisher's messages in flight.
 //!
-//! Messages are counted in groups of about an eighth of the window, for a thousand subscribers would otherwise fight over
-//! one counter per message: a group's place is free again when each of its messages has been seen by
-//! everybody.
+//! Messages are counted in groups of about an eighth of the window; otherwise a thousand subscribers would contend for
+//! one counter per message. The slot of a group is free again when all receivers have seen all of its messages.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Notify;
@@ -10,17 +9,17 @@ use tokio::sync::Notify;
 /// The window of one publisher.
 #[derive(Debug)]
 pub(super) struct Window {
-    /// Messages in a group.
+    /// Number of messages in a group.
     group: u64,
-    /// Deliveries of each message.
+    /// Number of deliveries of each message.
     copies: u64,
-    /// Deliveries that a group under way still misses.
+    /// Missing deliveries of the group in each slot.
     missing: Box<[AtomicU64]>,
     freed: Notify,
 }
 
 impl Window {
-    /// At most `messages` under way, each to be delivered `copies` times.
+    /// Creates a window for at most `messages` in flight, each of which is delivered `copies` times.
     pub(super) fn new(messages: usize, copies: usize) -> Window {
         let group = (messages / 8).max(1);
         let places = (messages / group).max(1);
@@ -32,7 +31,7 @@ impl Window {
         }
     }
 
-    /// Takes a place for message `number`, the next of its publisher; `false` where there is none.
+    /// Takes a slot for message `number`, the next of its publisher. Returns `false` if none is free.
     pub(super) fn take(&self, number: u64) -> bool {
         if !number.is_multiple_of(self.group) {
             return true;
@@ -45,19 +44,19 @@ impl Window {
         true
     }
 
-    /// The group that a message belongs to.
+    /// Returns the group of a message.
     pub(super) fn group_of(&self, number: u64) -> u64 {
         number / self.group
     }
 
-    /// Messages of one group have been delivered `count` times.
+    /// Records `count` deliveries of messages of one group.
     pub(super) fn seen(&self, group: u64, count: u64) {
         if self.place(group).fetch_sub(count, Ordering::AcqRel) == count {
             self.freed.notify_one();
         }
     }
 
-    /// Waits until a place has become free since the last time.
+    /// Waits until a slot has been freed since the last call.
     pub(super) async fn freed(&self) {
         self.freed.notified().await;
     }
@@ -72,16 +71,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_more_than_the_window_is_under_way() {
+    fn messages_in_flight_never_exceed_the_window() {
         for messages in [1, 2, 7, 8, 9, 16, 25, 64, 100, 1000] {
             let window = Window::new(messages, 3);
-            let under_way = (0..).take_while(|number| window.take(*number)).count();
-            assert!(under_way <= messages && under_way * 8 >= messages * 7, "{under_way} of {messages}");
+            let in_flight = (0..).take_while(|number| window.take(*number)).count();
+            assert!(in_flight <= messages && in_flight * 8 >= messages * 7, "{in_flight} of {messages}");
         }
     }
 
     #[test]
-    fn a_place_is_free_when_everybody_has_seen_its_whole_group() {
+    fn group_is_freed_after_every_subscriber_has_seen_it() {
         let window = Window::new(16, 2);
         assert_eq!((0..).take_while(|number| window.take(*number)).count(), 16);
         window.seen(window.group_of(0), 2);
@@ -93,7 +92,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_is_told_even_when_it_came_late() {
+    async fn freed_completes_even_if_a_slot_was_freed_before_the_call() {
         let window = Window::new(1, 1);
         assert!(window.take(0) && !window.take(1));
         window.seen(0, 1);

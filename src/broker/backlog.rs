@@ -1,14 +1,14 @@
-//! The messages of a queue that no consumer has, by the order in which they may go.
+//! The messages of a queue that are not outstanding, in the order in which they can be delivered.
 //!
 //! ```text
-//!   fresh    never given out, in order of arrival; all positions are above those of the others
-//!   ready    given back, may go to anybody; by position
-//!   waiting  given back by a consumer that must wait for it (back-off), others need not; by owner and position
-//!   barred   given back too often in a queue that keeps its messages: everybody waits
+//!   fresh    never delivered, in order of arrival; their positions are above those of all others
+//!   ready    requeued, for any consumer; by position
+//!   waiting  requeued by a consumer that must wait for the backoff, others need not; by consumer and position
+//!   barred   failed too often in a dead letter queue: all consumers wait for the backoff
 //! ```
 //!
-//! Of all that may go to a consumer the lowest position goes first. Waiting and barred messages become ready when
-//! they are due.
+//! Of all messages that a consumer can get, the one with the lowest position is delivered first. Waiting and barred
+//! messages become ready when their backoff is over.
 
 use super::consumer::ConsumerId;
 use crate::outbound_queue::{Message, Tag};
@@ -18,18 +18,19 @@ use std::time::Instant;
 /// A message in its queue.
 #[derive(Clone, Debug)]
 pub(super) struct Item {
-    /// Its place, from 1 on; its own for ever.
+    /// The position in the queue, from 1 on. A message keeps its position for ever.
     pub(super) position: Tag,
     pub(super) message: Message,
-    /// Times it was sent to a consumer, for `delivery-count`.
+    /// Number of times that the message was sent to a consumer, for `delivery-count`.
     pub(super) sent: u32,
-    /// Deliveries that failed: those that were NACKed, or that a client was working on when its connection was lost.
+    /// Number of failed deliveries: those that were NACKed, or that a client was working on when its connection was
+    /// lost.
     pub(super) failed: u32,
-    /// Who gave it back last: others go first.
+    /// The consumer that returned the message last. Other consumers are preferred.
     pub(super) last: Option<ConsumerId>,
 }
 
-/// Where in the backlog a message lies.
+/// The location of a message in the backlog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BacklogPosition {
     Fresh,
@@ -37,48 +38,48 @@ pub(super) enum BacklogPosition {
     Held(BackoffScope, Tag),
 }
 
-/// Who waits for the back-off.
+/// The consumers for which the backoff of a message holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum BackoffScope {
-    /// This consumer, even if it has gone since; others may have the message at once.
+    /// This consumer, even if it has been removed since; others can get the message at once.
     One(ConsumerId),
-    /// Everybody.
+    /// All consumers.
     All,
 }
 
-/// See the module.
+/// A backlog with the four groups of messages that the module describes.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     fresh: VecDeque<Item>,
     ready: BTreeMap<Tag, Item>,
     held: BTreeMap<BackoffScope, BTreeMap<Tag, (Instant, Item)>>,
-    /// The lowest waiting position of each consumer that waits.
+    /// The lowest waiting position of each consumer that has waiting messages.
     fronts: BTreeMap<Tag, ConsumerId>,
     due: BTreeSet<(Instant, Tag, BackoffScope)>,
 }
 
-/// Capacity below which nothing is given back.
+/// Largest capacity that is not shrunk.
 const SMALL: usize = 64;
 
 impl Backlog {
-    /// A new message, behind all others.
+    /// Adds a new message, behind all others.
     pub(super) fn push(&mut self, item: Item) {
         self.fresh.push_back(item);
     }
 
-    /// Back to its place, for anybody at once.
+    /// Requeues a message at its position, for any consumer at once.
     pub(super) fn requeue(&mut self, item: Item) {
         self.ready.insert(item.position, item);
     }
 
-    /// Back to its place, but not for `holder` before `due`.
+    /// Requeues a message at its position, but not for `holder` before `due`.
     pub(super) fn hold(&mut self, item: Item, holder: BackoffScope, due: Instant) {
         self.due.insert((due, item.position, holder));
         self.held.entry(holder).or_default().insert(item.position, (due, item));
         self.renew_front(holder);
     }
 
-    /// What is due by `now` is ready.
+    /// Makes the messages ready whose backoff ends by `now`.
     pub(super) fn promote(&mut self, now: Instant) {
         while let Some(&(due, position, holder)) = self.due.first()
             && due <= now
@@ -88,12 +89,13 @@ impl Backlog {
         }
     }
 
-    /// When the next held message becomes ready.
+    /// Returns when the next held message becomes ready.
     pub(super) fn next_due(&self) -> Option<Instant> {
         self.due.first().map(|&(due, ..)| due)
     }
 
-    /// The lowest position that may go; `alone` is the only consumer that could take it, if there is but one.
+    /// Returns the lowest position that can be delivered. `alone` is the only willing consumer, if there is just one:
+    /// its own waiting messages are skipped.
     pub(super) fn first(&self, alone: Option<ConsumerId>) -> Option<BacklogPosition> {
         let ready = self.ready.keys().next().map(|&position| (position, BacklogPosition::Ready(position)));
         let waiting =
@@ -108,7 +110,7 @@ impl Backlog {
         })
     }
 
-    /// The oldest of all, held or not.
+    /// Returns the oldest message, held or not.
     pub(super) fn oldest(&self) -> Option<BacklogPosition> {
         let ready = self.ready.keys().next().map(|&position| (position, BacklogPosition::Ready(position)));
         let held = self.held.iter().filter_map(|(&holder, items)| {
@@ -122,7 +124,7 @@ impl Backlog {
         })
     }
 
-    /// What lies there.
+    /// Returns the message at this position.
     pub(super) fn get(&self, place: BacklogPosition) -> &Item {
         const THERE: &str = "a place is used while the queue is locked";
         match place {
@@ -134,7 +136,7 @@ impl Backlog {
         }
     }
 
-    /// Takes it out.
+    /// Removes and returns the message at this position.
     pub(super) fn take(&mut self, place: BacklogPosition) -> Item {
         const THERE: &str = "a place is used while the queue is locked";
         match place {
@@ -160,7 +162,7 @@ impl Backlog {
         }
     }
 
-    /// Takes out any message, at a cost that does not depend on how many there are.
+    /// Removes and returns any message. The cost does not depend on the number of messages.
     pub(super) fn take_any(&mut self) -> Option<Item> {
         let place = if !self.fresh.is_empty() {
             BacklogPosition::Fresh
@@ -173,7 +175,7 @@ impl Backlog {
         Some(self.take(place))
     }
 
-    /// Takes out what `goes`, each at its place.
+    /// Removes the messages for which `goes` returns true, and returns them as a backlog with the same positions.
     pub(super) fn split_off(&mut self, goes: impl Fn(&Item) -> bool) -> Backlog {
         let all = std::mem::take(self);
         let mut out = Backlog::default();
@@ -192,7 +194,7 @@ impl Backlog {
         out
     }
 
-    /// All, by position.
+    /// Returns all messages by position.
     pub(super) fn into_items(self) -> Vec<Item> {
         let held = self.held.into_values().flat_map(BTreeMap::into_values).map(|(_, item)| item);
         let mut items: Vec<Item> = self.ready.into_values().chain(held).collect();
@@ -201,12 +203,12 @@ impl Backlog {
         items
     }
 
-    /// Messages in it.
+    /// Returns the number of messages.
     pub(super) fn len(&self) -> usize {
         self.fresh.len() + self.ready.len() + self.due.len()
     }
 
-    /// After a change at `holder`'s messages: exactly its lowest position is a front.
+    /// Updates `fronts` after the messages of `holder` have changed: exactly its lowest position is in it.
     fn renew_front(&mut self, holder: BackoffScope) {
         let BackoffScope::One(owner) = holder else { return };
         let Some(items) = self.held.get(&holder) else { return };
@@ -232,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lowest_position_goes_first_whoever_gave_it_back() {
+    fn lowest_position_is_first_regardless_of_the_consumer_that_returned_it() {
         let fixture = Fixture::new();
         let now = fixture.now();
         let (a, b) = (ConsumerId(1), ConsumerId(2));
@@ -249,7 +251,7 @@ mod tests {
         assert_eq!(
             backlog.first(Some(a)),
             Some(BacklogPosition::Held(BackoffScope::One(b), 4)),
-            "a waits for its own"
+            "consumer a must wait for the message it returned"
         );
         assert_eq!(backlog.oldest(), Some(BacklogPosition::Held(BackoffScope::All, 1)));
         assert_eq!(backlog.next_due(), Some(now + Duration::from_millis(10)));
@@ -262,16 +264,18 @@ mod tests {
     }
 
     proptest! {
-        /// Against a plain list of what is held by whom until when.
+        /// Compares the backlog with a plain map of which consumer must wait for which message, and until when.
         #[test]
-        fn first_is_the_lowest_that_may_go(steps in prop::collection::vec((0u8..4, 0u64..40, 0u64..3), 1..80)) {
+        fn first_is_the_lowest_deliverable_position(
+            steps in prop::collection::vec((0u8..4, 0u64..40, 0u64..3), 1..80),
+        ) {
             let fixture = Fixture::new();
             let start = fixture.now();
             let mut now = start;
             let mut backlog = Backlog::default();
             let mut model: BTreeMap<Tag, Option<(BackoffScope, Instant)>> = BTreeMap::new();
-            for (step, n, who) in steps {
-                let holder = if who == 0 { BackoffScope::All } else { BackoffScope::One(ConsumerId(who)) };
+            for (step, n, consumer) in steps {
+                let holder = if consumer == 0 { BackoffScope::All } else { BackoffScope::One(ConsumerId(consumer)) };
                 match step {
                     0 | 1 if !model.contains_key(&n) => {
                         let due = now + Duration::from_millis(1 + (n * 7) % 5);
@@ -288,7 +292,7 @@ mod tests {
                         }
                     }
                     _ => {
-                        if let Some(place) = backlog.first(Some(ConsumerId(who))) {
+                        if let Some(place) = backlog.first(Some(ConsumerId(consumer))) {
                             model.remove(&backlog.take(place).position);
                         }
                     }
@@ -305,9 +309,12 @@ mod tests {
                     );
                 }
                 let waiting = backlog.held.keys().filter(|&&holder| holder != BackoffScope::All).count();
-                prop_assert_eq!(backlog.fronts.len(), waiting, "one front each, or finding one takes long");
+                prop_assert_eq!(backlog.fronts.len(), waiting, "one front for each consumer");
                 prop_assert_eq!(backlog.len(), model.len());
-                prop_assert_eq!(backlog.oldest().map(|place| backlog.get(place).position), model.keys().next().copied());
+                prop_assert_eq!(
+                    backlog.oldest().map(|place| backlog.get(place).position),
+                    model.keys().next().copied()
+                );
                 prop_assert_eq!(backlog.next_due(), model.values().flatten().map(|&(_, due)| due).min());
             }
         }

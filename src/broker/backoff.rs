@@ -1,12 +1,12 @@
-//! The time before a failed message is delivered again.
+//! The delay before a failed message is delivered again.
 
 use super::Options;
 use std::time::Duration;
 
-/// Keeps the sum of any time and a backoff within the range of a time.
+/// Upper bound of the backoff: keeps the sum of a time and a backoff within the range of `Instant`.
 const BACKOFF_LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Returns how long a message that failed `failed` times waits at the consumer that returned it: zero the first time.
+/// Returns the backoff of a message that failed `failed` times, at the consumer that returned it: zero the first time.
 pub(super) fn backoff(options: &Options, failed: u32) -> Duration {
     let Some(doublings) = failed.checked_sub(2) else { return Duration::ZERO };
     let factor = 1u32.checked_shl(doublings).unwrap_or(u32::MAX);

@@ -1,12 +1,12 @@
-//! The time of day, for those who are told since when somebody is there.
+//! Conversion of the broker's time to the time of day, for presence reports.
 
 use std::time::{Duration, Instant, SystemTime};
 
-/// Maps the broker's time to that of day, as it was when the broker started.
+/// Maps `Instant`s to the time of day, as the system clock was when the broker started.
 #[derive(Debug)]
 pub(super) struct Clock {
     start: Instant,
-    /// Since the Unix epoch.
+    /// The start, as the time since the Unix epoch.
     started: Duration,
 }
 
@@ -16,7 +16,7 @@ impl Clock {
         Clock { start: Instant::now(), started }
     }
 
-    /// Milliseconds of Unix time.
+    /// Returns `now` in milliseconds of Unix time.
     pub(super) fn millis(&self, now: Instant) -> u64 {
         let before = self.start.saturating_duration_since(now);
         let since = self.started.saturating_sub(before) + now.saturating_duration_since(self.start);

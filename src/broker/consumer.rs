@@ -1,16 +1,16 @@
-//! The consumers of one queue: their credit and their turns.
+//! The consumers of one queue: their credit and their round robin.
 //!
-//! A consumer is *willing* while it has credit, in messages and in bytes, and its outbound queue has room. The bytes are
-//! spent when what is outstanding reaches them: the message that passes them is still given, so that one message is
-//! always allowed, however large, and no consumer has to be skipped for the sake of one message.
+//! A consumer is *willing* while it has credit, in messages and in bytes, and its outbound queue has space. The credit
+//! in bytes is spent when the outstanding bytes reach it. The message that exceeds it is still delivered: one message
+//! is always allowed, however large, and no consumer has to be skipped because of the size of a message.
 //!
 //! ```text
 //!   willing ── outstanding reaches prefetch ──> spent ── settled ──> willing
-//!   willing ── outbound queue has no room ──> starved ── resume ──> willing
+//!   willing ── outbound queue has no space ──> starved ── resume ──> willing
 //! ```
 //!
-//! Who is willing has a turn, one row of turns for all: text-only consumers are listed apart, so that the next who
-//! may have a binary message is found without passing over them.
+//! Willing consumers take turns, in one sequence of turn numbers. Text-only consumers are listed apart, so that the
+//! next consumer for a binary message is found without skipping them.
 
 use super::backlog::Item;
 use super::{ConsumerOptions, Subscriber};
@@ -19,7 +19,7 @@ use crate::outbound_queue::{Delivery, Tag};
 use crate::work;
 use std::collections::BTreeMap;
 
-/// A consumer of one queue; never used twice.
+/// The id of a consumer within its queue; never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct ConsumerId(pub(super) u64);
 
@@ -27,11 +27,11 @@ pub(super) struct ConsumerId(pub(super) u64);
 #[derive(Debug, Default)]
 pub(super) struct Consumers {
     by_id: BTreeMap<ConsumerId, Consumer>,
-    /// Who is willing and takes everything, in turn.
+    /// The willing consumers that take every message, by turn.
     turns: BTreeMap<u64, ConsumerId>,
-    /// Who is willing and text only, in turn; no turn is in both.
+    /// The willing consumers that are text only, by turn. No turn number is in both maps.
     text_turns: BTreeMap<u64, ConsumerId>,
-    /// Of all, how many are text only.
+    /// Number of consumers that are text only.
     text_only: usize,
     last_id: u64,
     last_turn: u64,
@@ -54,7 +54,7 @@ impl Consumer {
         !self.starved && (self.outstanding.is_empty() || !spent)
     }
 
-    /// Notes that these messages were not sent.
+    /// Marks these messages as not sent.
     fn mark_unwritten<'a>(&mut self, tags: impl IntoIterator<Item = &'a Tag>) {
         for tag in tags {
             if let Some(item) = self.outstanding.get_mut(tag) {
@@ -65,7 +65,7 @@ impl Consumer {
 }
 
 impl Consumers {
-    /// Takes a consumer in; its turn is the last.
+    /// Adds a consumer; its turn is the last.
     pub(super) fn add(&mut self, subscriber: Subscriber, terms: ConsumerOptions) -> ConsumerId {
         self.last_id += 1;
         let id = ConsumerId(self.last_id);
@@ -78,7 +78,8 @@ impl Consumers {
         id
     }
 
-    /// Lets a consumer go, and takes what it was not yet given to write out of its outbound queue. Returns what it had, in order.
+    /// Removes a consumer, and withdraws the deliveries that still wait in its outbound queue. Returns its outstanding
+    /// messages, in order.
     pub(super) fn remove(&mut self, id: ConsumerId) -> Vec<Item> {
         let Some(mut consumer) = self.by_id.remove(&id) else { return Vec::new() };
         self.text_only -= usize::from(consumer.terms.text_only);
@@ -95,7 +96,7 @@ impl Consumers {
         self.by_id.is_empty()
     }
 
-    /// Returns the bytes of `count` consumers of one queue, without their messages.
+    /// Returns the bytes that `count` consumers of one queue take, without their messages.
     pub(super) const fn bytes(count: usize) -> usize {
         btree_allocation(count, size_of::<(ConsumerId, Consumer)>())
             + btree_allocation(count, size_of::<(u64, ConsumerId)>())
@@ -105,12 +106,12 @@ impl Consumers {
         self.by_id.len()
     }
 
-    /// Whether there are consumers, and none of them may have what is not text.
+    /// Returns whether there are consumers and all of them are text only.
     pub(super) fn refuse_binary(&self) -> bool {
         self.text_only > 0 && self.text_only == self.by_id.len()
     }
 
-    /// The next two in turn.
+    /// Returns the next two willing consumers by turn.
     pub(super) fn next_two(&self) -> (Option<ConsumerId>, Option<ConsumerId>) {
         if self.text_turns.is_empty() {
             return self.next_two_for_everything();
@@ -127,14 +128,14 @@ impl Consumers {
         (next(), next())
     }
 
-    /// The next two in turn of those that take everything.
+    /// Returns the next two willing consumers by turn among those that take every message.
     pub(super) fn next_two_for_everything(&self) -> (Option<ConsumerId>, Option<ConsumerId>) {
         let mut turns = self.turns.values().copied();
         (turns.next(), turns.next())
     }
 
-    /// Offers a message: `false`, and the consumer is starved, if its outbound queue has no room. Taken, it is to be
-    /// [`kept`](Consumers::keep) as outstanding.
+    /// Pushes a message to a consumer. Returns `false`, and marks the consumer as starved, if its outbound queue has no
+    /// space. After `true` the caller passes the message to [`keep`](Consumers::keep).
     pub(super) fn offer(&mut self, id: ConsumerId, item: &Item) -> bool {
         let Some(consumer) = self.by_id.get_mut(&id) else { return false };
         let delivery = Delivery {
@@ -150,7 +151,7 @@ impl Consumers {
         taken
     }
 
-    /// The consumer has the message; its next turn is the last.
+    /// Stores a message as outstanding at the consumer; its next turn is the last.
     pub(super) fn keep(&mut self, id: ConsumerId, mut item: Item) {
         let Some(consumer) = self.by_id.get_mut(&id) else { return };
         item.sent = item.sent.saturating_add(1);
@@ -163,7 +164,7 @@ impl Consumers {
         self.update_turn(id);
     }
 
-    /// Takes a message from a consumer that has it.
+    /// Removes and returns a message that is outstanding at the consumer.
     pub(super) fn settle(&mut self, id: ConsumerId, tag: Tag) -> Option<Item> {
         let consumer = self.by_id.get_mut(&id)?;
         let item = consumer.outstanding.remove(&tag)?;
@@ -172,8 +173,8 @@ impl Consumers {
         Some(item)
     }
 
-    /// Notes that messages were not sent to the consumer, which is about to leave. It gets nothing more, and keeps these
-    /// until then.
+    /// Marks messages as not sent to the consumer, which is about to leave. It gets nothing more, and keeps these
+    /// messages until it is removed.
     pub(super) fn mark_unwritten(&mut self, id: ConsumerId, tags: &[Tag]) {
         self.starve(id);
         let Some(consumer) = self.by_id.get_mut(&id) else { return };
@@ -181,12 +182,12 @@ impl Consumers {
         consumer.mark_unwritten(tags);
     }
 
-    /// Whether the consumer has the message.
+    /// Returns whether the message is outstanding at the consumer.
     pub(super) fn has(&self, id: ConsumerId, tag: Tag) -> bool {
         self.by_id.get(&id).is_some_and(|consumer| consumer.outstanding.contains_key(&tag))
     }
 
-    /// Nothing more for this consumer until it [`resume`](Consumers::resume)s.
+    /// Marks the consumer as starved: it gets nothing more until it is [`resume`](Consumers::resume)d.
     pub(super) fn starve(&mut self, id: ConsumerId) {
         if let Some(consumer) = self.by_id.get_mut(&id) {
             consumer.starved = true;
@@ -194,7 +195,7 @@ impl Consumers {
         }
     }
 
-    /// Its outbound queue has room again.
+    /// Marks a starved consumer as able to receive again, because its outbound queue has space.
     pub(super) fn resume(&mut self, id: ConsumerId) {
         if let Some(consumer) = self.by_id.get_mut(&id) {
             consumer.starved = false;
@@ -202,7 +203,7 @@ impl Consumers {
         }
     }
 
-    /// Who is willing has a turn, who is not has none.
+    /// Gives a turn to a consumer that has become willing, and takes it from one that no longer is.
     fn update_turn(&mut self, id: ConsumerId) {
         let Some(consumer) = self.by_id.get_mut(&id) else { return };
         let terms = consumer.terms;

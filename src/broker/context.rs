@@ -1,4 +1,4 @@
-//! What every destination stands on.
+//! State shared by all topics and queues.
 
 use super::clock::Clock;
 use super::dead_letter_log::DeadLetterLog;
@@ -17,13 +17,13 @@ use stompbox_frames::message::Parts;
 /// The option that sets the byte budget.
 const MEMORY: &str = "memory-bytes-max";
 
-/// Shared by all topics and queues of one broker.
+/// State shared by all topics and queues of one broker.
 #[derive(Debug)]
 pub(super) struct BrokerContext {
     pub(super) options: Options,
     pub(super) ids: Ids,
     pub(super) budget: Arc<Budget>,
-    /// The part of the budget that subscriptions are charged to.
+    /// The share of the budget to which subscriptions are charged.
     pub(super) share: Arc<Budget>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) clock: Clock,
@@ -33,7 +33,7 @@ pub(super) struct BrokerContext {
 }
 
 impl BrokerContext {
-    /// Whether new messages may come in at all.
+    /// Checks that the byte budget admits new messages.
     pub(super) fn check_budget(&self) -> Result<(), Refusal> {
         if !self.budget.is_exhausted() {
             return Ok(());
@@ -59,7 +59,7 @@ impl BrokerContext {
         Err(Refusal { summary: "memory limit reached", detail, limit: Some(MEMORY) })
     }
 
-    /// Reserves `bytes` that a transaction is about to add.
+    /// Reserves `bytes` that a transaction is about to add. Refuses more than half of the free memory.
     pub(super) fn reserve(&self, bytes: usize) -> Result<Reservation, Refusal> {
         self.budget.reserve(bytes).ok_or_else(|| {
             let detail = format!(
@@ -73,12 +73,12 @@ impl BrokerContext {
         })
     }
 
-    /// The content with an id of its own, encoded once, its memory charged to the budget.
+    /// Creates a message with a new id. It is encoded once, and its memory is charged to the budget.
     pub(super) fn message(&self, content: Content<'_>) -> Message {
         self.message_charged_to(&self.budget, content)
     }
 
-    /// Creates a message that is kept for later subscribers.
+    /// Creates a message that is kept for later subscribers. Its memory is charged to the share of subscriptions.
     pub(super) fn kept_message(&self, content: Content<'_>) -> Message {
         self.message_charged_to(&self.share, content)
     }

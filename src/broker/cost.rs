@@ -19,9 +19,9 @@ use std::collections::{HashMap, HashSet};
 
 /// Bytes of the texts of a presence snapshot, without the names in it.
 const SNAPSHOT_BYTES: usize = 256;
-/// An outbound queue that grows doubles.
+/// Factor by which an outbound queue grows.
 const GROWTH: usize = 2;
-/// Work of estimating what one message adds, see [`crate::work`].
+/// Work of estimating the bytes that one message adds, see [`crate::work`].
 const ESTIMATE: usize = 2;
 
 /// Returns the bytes of a subscription that is the only one to its destination.
@@ -33,10 +33,10 @@ pub(super) fn subscription(selector: &Selector) -> usize {
     match destination.kind() {
         Kind::Topic | Kind::User | Kind::App => Topic::bytes(destination) + SubscriberList::first_bytes(),
         Kind::Queue => QueueMemory::bytes(destination) + Consumers::bytes(1),
-        // The queue is opened by itself.
+        // A temporary queue itself is charged when it is opened.
         Kind::TempQueue => Consumers::bytes(1),
         Kind::Presence => {
-            // The snapshot names the room twice.
+            // The snapshot contains the name of the tracker's topic twice.
             let snapshot = Message::OVERHEAD_BYTES + 2 * destination.as_str().len() + SNAPSHOT_BYTES;
             Topic::bytes(destination)
                 + PresenceTracker::bytes(destination)

@@ -1,28 +1,29 @@
 //! Dead letters: messages that failed too often, that a consumer rejected, or that no consumer of the queue can take.
 //!
-//! A message of `/queue/NAME` goes to `/queue/dead.NAME`, with the reason, its origin and the number of deliveries
-//! in its headers. One of a dead letter queue stays where it is. One of a session's own queue is dropped: nobody
-//! could find its dead letter queue.
+//! A message of `/queue/NAME` moves to `/queue/dead.NAME`. Its headers then contain the reason, its origin and the
+//! number of deliveries. A message of a dead letter queue stays where it is. A message of a temporary queue is dropped,
+//! because no client could find its dead letter queue.
 
 use super::backlog::Item;
 use super::context::BrokerContext;
+use super::{Options, Settlement};
 use crate::destination::{Destination, Kind};
 use crate::outbound_queue::Message;
 
-/// What the name of a dead letter queue starts with.
+/// The beginning of the name of a dead letter queue.
 const DEAD: &str = "dead.";
 
-/// A message that is out of its queue, and why.
+/// A message that was removed from its queue, and the reason.
 #[derive(Debug)]
 pub(super) struct Undeliverable {
     pub(super) item: Item,
     pub(super) reason: Reason,
 }
 
-/// Why a message cannot stay in its queue.
+/// The reason why a message cannot stay in its queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Reason {
-    /// Its deliveries failed too often.
+    /// Too many of its deliveries failed.
     MaxDeliveries,
     /// A consumer rejected it (NACK with `requeue:false`).
     Rejected,
@@ -31,7 +32,23 @@ pub(super) enum Reason {
 }
 
 impl Reason {
-    /// For the header `dead-reason`.
+    /// Returns why a message of `queue` whose delivery failed becomes a dead letter, or `None` if it stays there.
+    pub(super) fn of(
+        queue: &Destination,
+        item: &Item,
+        settlement: Settlement,
+        options: &Options,
+    ) -> Option<Reason> {
+        if is_dead_letter_queue(queue) {
+            None
+        } else if settlement == Settlement::Rejected {
+            Some(Reason::Rejected)
+        } else {
+            (item.failed >= options.max_deliveries).then_some(Reason::MaxDeliveries)
+        }
+    }
+
+    /// Returns the value of the header `dead-reason`.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Reason::MaxDeliveries => "max-deliveries",
@@ -41,12 +58,13 @@ impl Reason {
     }
 }
 
-/// Whether messages stay here however often they come back, and whoever may not have them.
+/// Returns whether `queue` is a dead letter queue: its messages stay there however often they are requeued, even if no
+/// consumer can take them.
 pub(super) fn is_dead_letter_queue(queue: &Destination) -> bool {
     queue.kind() == Kind::Queue && queue.name().starts_with(DEAD)
 }
 
-/// Where the dead letters of `queue` go; `None`: nowhere.
+/// Returns the dead letter queue of `queue`, or `None` if it has none.
 pub(super) fn dead_letter_queue(queue: &Destination) -> Option<Destination> {
     if queue.kind() != Kind::Queue {
         return None;
@@ -55,7 +73,7 @@ pub(super) fn dead_letter_queue(queue: &Destination) -> Option<Destination> {
     Some(Destination::parse(&text, usize::MAX).expect("a name behind another segment is a name"))
 }
 
-/// The message as a dead letter for `to`.
+/// Creates the dead letter of a message, addressed to `to`.
 pub(super) fn dead_letter(
     context: &BrokerContext,
     Undeliverable { item, reason }: &Undeliverable,

@@ -1,5 +1,5 @@
-//! The log lines about dead letters: one WARN for each queue and reason with the number of messages, at most once in
-//! [`INTERVAL`], however many there are.
+//! Log lines about dead letters: one WARN for each queue and reason with the number of messages, at most once per
+//! [`INTERVAL`], however many messages there are.
 
 use super::dead_letter::Reason;
 use crate::destination::Destination;
@@ -21,7 +21,7 @@ pub(super) struct DeadLetterLog {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Messages by origin; `None` stands for all queues that are not named.
+    /// Number of messages by origin; `None` stands for all queues that are not named.
     counts: BTreeMap<(Option<Arc<str>>, DeadLetterOutcome), u64>,
     /// No report is written before this time.
     quiet_until: Option<Instant>,
@@ -82,7 +82,7 @@ impl DeadLetterLog {
 }
 
 impl Drop for DeadLetterLog {
-    /// Reports the messages that were counted since the last report: the broker ends.
+    /// Reports the messages that were counted since the last report, because the broker ends.
     fn drop(&mut self) {
         write(lines(self.state.get_mut()));
     }

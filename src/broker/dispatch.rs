@@ -1,15 +1,15 @@
-//! The queue's hot loop: what may go to whoever is willing.
+//! The hot loop of a queue: delivers messages to willing consumers.
 //!
 //! ```text
-//!   common ── its lowest that may go ── next in turn of all ────────────────────┐
-//!                                                                               ├─ the lower position ──> offer
-//!   binary ── its lowest that may go ── next in turn of those for everything ───┘
+//!   common ── its lowest position ── next two of all consumers ─────────────────────┐
+//!                                                                                   ├─ the lower position ──> offer
+//!   binary ── its lowest position ── next two consumers that take every message ────┘
 //! ```
 //!
-//! If two are willing, then whoever gave a message back last steps aside for the other; if only one is, what waits
-//! for its own back-off is passed over. Willing are here those who may have the message at all: beside a text-only
-//! consumer a binary message has still but one taker. Who gets nothing keeps its turn. Each round gives a message
-//! away or makes a consumer starve, so there is an end.
+//! If two consumers are willing, the one that returned a message last is skipped for it, and the other gets it. If only
+//! one is willing, messages that wait for its own backoff are skipped. Only consumers that can take the message count:
+//! beside a text-only consumer, a binary message may have just one candidate. A consumer that is skipped keeps its
+//! turn. Each round delivers a message or marks a consumer as starved, so the loop ends.
 
 use super::consumer::{ConsumerId, Consumers};
 use super::partitioned_backlog::{EntryRef, Partition, PartitionedBacklog};
@@ -17,7 +17,7 @@ use crate::metrics::Metrics;
 use crate::outbound_queue::Tag;
 use crate::work;
 
-/// Gives away all that may go.
+/// Delivers all messages that can be delivered.
 pub(super) fn dispatch(partitions: &mut PartitionedBacklog, consumers: &mut Consumers, metrics: &Metrics) {
     while let Some(Match { spot, to, .. }) = next(partitions, consumers) {
         work::add(work::QUEUE_MESSAGE);
@@ -31,14 +31,14 @@ pub(super) fn dispatch(partitions: &mut PartitionedBacklog, consumers: &mut Cons
     }
 }
 
-/// A message that may go, and to whom.
+/// A message that can be delivered, and its consumer.
 struct Match {
     position: Tag,
     spot: EntryRef,
     to: ConsumerId,
 }
 
-/// The lowest position that may go to somebody willing.
+/// Returns the message with the lowest position that a willing consumer can take.
 fn next(partitions: &PartitionedBacklog, consumers: &Consumers) -> Option<Match> {
     let common = next_of(partitions, Partition::Common, consumers.next_two());
     if !partitions.has_binary() {
@@ -48,7 +48,7 @@ fn next(partitions: &PartitionedBacklog, consumers: &Consumers) -> Option<Match>
     [common, binary].into_iter().flatten().min_by_key(|found| found.position)
 }
 
-/// The lowest position on one partition, for the next two in turn there.
+/// Returns the message with the lowest position in one partition, for the next two consumers there.
 fn next_of(
     partitions: &PartitionedBacklog,
     partition: Partition,

@@ -1,7 +1,7 @@
 //! The hot loop: one message to many subscribers.
 //!
-//! Per subscriber one push of a pointer and a key; no formatting, and no allocation but for the list of
-//! receivers that lag behind.
+//! Each subscriber costs one push of a pointer and a key. There is no formatting, and no allocation except for the list
+//! of congested receivers.
 
 use super::{Congested, Subscriber};
 use crate::outbound_queue::{Delivery, Message, OutboundQueue, Pushed};
@@ -9,14 +9,15 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// What became of one message.
+/// The result of pushing one message to its subscribers.
 #[derive(Debug, Default)]
 pub(super) struct FanOutResult {
-    /// Those whose outbound queue took it.
+    /// Number of subscriptions whose outbound queue accepted the message.
     pub(super) reached: usize,
-    /// Those whose outbound queue is above half.
+    /// The receivers whose outbound queue is above half. A receiver may be in the list several times.
     pub(super) congested: Vec<Arc<OutboundQueue>>,
-    /// Connections behind the members, as far as they were counted.
+    /// Number of connections that the subscribers belong to. While no receiver is congested, subscriptions are counted
+    /// instead, which is cheaper.
     pub(super) receivers: usize,
 }
 
@@ -36,14 +37,14 @@ pub(super) fn fan_out(members: &[Subscriber], message: &Message, now: Instant, r
     reach.receivers += if reach.congested.is_empty() { members.len() } else { connections(members) };
 }
 
-/// How many connections the members are: many subscriptions of one client are one receiver.
+/// Returns the number of connections of the members: many subscriptions of one client are one receiver.
 fn connections(members: &[Subscriber]) -> usize {
     members.iter().map(|member| Arc::as_ptr(&member.outbound_queue)).collect::<HashSet<_>>().len()
 }
 
 impl FanOutResult {
-    /// The receivers to wait for: each once, and only while there is patience with it. A crowd it is when more
-    /// than half of the connections that get the message lag behind.
+    /// Returns the receivers to wait for: each once, and only within its grace period. `crowd` is set if more than half
+    /// of the connections that get the message are congested.
     pub(super) fn into_congested(mut self, now: Instant) -> Vec<Congested> {
         if self.congested.is_empty() {
             return Vec::new();

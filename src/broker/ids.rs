@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// `{node}-{n}`; the node's part is new at every start.
+/// Generates message ids of the form `{node}-{n}`. The node's part is new at every start.
 #[derive(Debug)]
 pub(super) struct Ids {
     node: Box<str>,
@@ -14,7 +14,7 @@ impl Ids {
         Ids { node: node.into(), last: AtomicU64::new(0) }
     }
 
-    /// One that was never given before.
+    /// Returns an id that was never returned before.
     pub(super) fn next(&self) -> String {
         let n = self.last.fetch_add(1, Relaxed) + 1;
         format!("{}-{n}", self.node)

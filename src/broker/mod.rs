@@ -1,25 +1,35 @@
-//! Destinations to subscribers.
+//! Routing of messages from destinations to subscribers.
 //!
 //! ```text
-//!   Broker ─┬─ Topics ── Topic ─┬─ SubscriberList ──────────┐
-//!           │     │             └─ Room: who watches ├─ fan_out ──> OutboundQueue::push
-//!           │     └──── Patterns ── Group ── SubscriberList ─┘
-//!           └─ Queues ── Queue ─┬─ PartitionedBacklog ── Backlog ┬─ dispatch ──> OutboundQueue::push_within
-//!                               └─ Consumers ─────────┘
+//!   Broker ─┬─ Topics ─┬─ Topic ─┬─ SubscriberList ─────────────────┐
+//!           │          │         └─ PresenceTracker: its watchers ──┼─ fan_out ──> OutboundQueue::push
+//!           │          └─ Patterns ── PatternGroup: SubscriberList ─┘
+//!           └─ Queues ── Queue ─┬─ PartitionedBacklog ─┬─ dispatch ──> OutboundQueue::push_within
+//!                               └─ Consumers ──────────┘
 //! ```
 //!
-//! `/topic`, `/user` and `/app` are families of `Topics`, which share nothing but the code: to all who
-//! subscribe, to the sessions of one user, to one service in turn. `/presence` watches the members of a topic; who is
-//! online are the members of a topic of its own.
+//! `/topic`, `/user` and `/app` are families of `Topics`, which share only their code. A message goes to all
+//! subscribers of a topic, to the sessions of one user, or to one service in round robin. `/presence` watches the
+//! members of a topic; the online sessions are the members of a topic of their own.
 //!
-//! Each topic and each queue has a lock of its own, so that publishing to, and subscribing on, one destination is
-//! linearised and has nothing to wait for at another. Locks are taken in this order, never two of a kind: the map's
-//! shard (released before anything else is locked); a topic, then the trie of patterns (shared), a group (shared), or
-//! the census of its room; the watchers of a room, then its census; a queue; then the timers; an outbound queue last. Two
-//! exceptions: where one of all members is chosen, their groups are locked together, shared, by address; and what
-//! watchers get is pushed under the watchers' lock, which nobody takes while holding a topic's. A destination that nobody
-//! needs any more dies under its own lock and is then taken out of the map; whoever finds a dead one starts again from
-//! the map.
+//! Each topic and each queue has its own lock, so that publishing to, and subscribing on, one destination is linearised
+//! and waits for no other destination. Locks are taken in the following order, and no two of the same kind are held
+//! together:
+//!
+//! 1. the map's shard, which is released before anything else is locked;
+//! 2. a topic, then either the trie of patterns (shared) and a pattern group (shared), or the counts of the topic's
+//!    presence tracker;
+//! 3. the watchers of a presence tracker, then its counts;
+//! 4. a queue;
+//! 5. the timers;
+//! 6. an outbound queue.
+//!
+//! There are two exceptions. Where one of all members is chosen, their groups are locked together (shared), in the
+//! order of their addresses. Deliveries to watchers are pushed under the watchers' lock, which is never taken while a
+//! topic's lock is held.
+//!
+//! A destination that is no longer needed is marked dead under its own lock and is then removed from the map. Code that
+//! finds a dead destination starts again from the map.
 
 mod backlog;
 mod backoff;
@@ -77,23 +87,25 @@ use std::time::{Duration, Instant};
 /// Limits of queues and of presence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Work queues at most, dead letter queues included (`queues-max`). Temporary queues do not count.
+    /// Maximum number of work queues, dead letter queues included (`queues-max`). Temporary queues do not count.
     pub queues_max: usize,
-    /// Messages in one queue, given out and unsettled included (`queue-messages-max`).
+    /// Maximum number of messages in one queue, unsettled deliveries included (`queue-messages-max`).
     pub queue_messages_max: usize,
-    /// Their bytes (`queue-bytes-max`).
+    /// Maximum number of bytes of the messages in one queue, unsettled deliveries included (`queue-bytes-max`).
     pub queue_bytes_max: usize,
-    /// Failed deliveries of one message after which it goes to `/queue/dead.NAME` (`max-deliveries`).
+    /// Number of failed deliveries after which a message moves to `/queue/dead.NAME` (`max-deliveries`).
     pub max_deliveries: u32,
-    /// Redelivery to the consumer that had the message last waits: nothing at first, then this and twice as much each time (`redelivery-backoff`).
+    /// Delay before a message is redelivered to the consumer that returned it (`redelivery-backoff`). The first
+    /// redelivery is immediate, the second waits this long, and each further one waits twice as long as the one before.
     pub redelivery_backoff: Duration,
-    /// ... up to this (`redelivery-backoff-max`).
+    /// Upper limit of the redelivery delay (`redelivery-backoff-max`).
     pub redelivery_backoff_max: Duration,
-    /// Users present up to whom watchers are told names; above it they are told numbers, unless they ask for names (`presence-names-max`).
+    /// Largest number of present users for which watchers get names. Above it they get numbers, unless they ask for
+    /// names (`presence-names-max`).
     pub presence_names_max: usize,
-    /// Who comes back within this has not left (`presence-grace`).
+    /// Time within which a user can come back without being reported as having left (`presence-grace`).
     pub presence_grace: Duration,
-    /// Watchers are told at most once in this time (`presence-interval`).
+    /// Shortest time between two reports to watchers (`presence-interval`).
     pub presence_interval: Duration,
 }
 
@@ -113,24 +125,24 @@ impl Default for Options {
     }
 }
 
-/// The broker; cheap to clone.
+/// The message broker. Clones are cheap and share its state.
 #[derive(Clone)]
 pub struct Broker {
     shared: Arc<BrokerState>,
 }
 
-/// Why the broker would not: for ERROR.
+/// A refused operation, with the texts of the ERROR frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// For ERROR's `message`.
+    /// The `message` header of ERROR.
     pub summary: &'static str,
-    /// For ERROR's body: what was wrong, what was expected, which option to change.
+    /// The body of ERROR: what was wrong, what was expected, and which option to change.
     pub detail: String,
-    /// The option of the limit.
+    /// The name of the option whose limit was reached, if any.
     pub limit: Option<&'static str>,
 }
 
-/// Who subscribes: a connection's outbound queue and its name for the subscription.
+/// The receiver of a subscription: a connection's outbound queue and its key for the subscription.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub struct Subscriber {
@@ -138,38 +150,40 @@ pub struct Subscriber {
     pub key: Key,
 }
 
-/// Credit of a work queue's consumer, and what it or a service may have (ignored for topics); how much a watcher is told.
+/// Options of a subscription. Topics ignore the credit (`prefetch`, `prefetch_bytes`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConsumerOptions {
-    /// Messages given out and not settled at most.
+    /// Maximum number of messages of a work queue that the consumer has not settled.
     pub prefetch: u32,
-    /// Their bytes: nothing more is given while so many are outstanding. The message that passes them is still
-    /// given, so that one is always allowed.
+    /// Number of unsettled bytes from which the consumer gets no further message. The message that exceeds it is still
+    /// delivered, so that one message is always allowed.
     pub prefetch_bytes: usize,
-    /// It is never given a message whose body is not UTF-8. Such a message waits for another consumer; if there are
-    /// consumers and all are text only, it goes to `/queue/dead.NAME` at once (`dead-reason:not-text`), unless it
-    /// is in such a queue already, where it stays; in a temporary queue it is dropped and counted. A service is
-    /// passed over.
+    /// The consumer never gets a message whose body is not UTF-8. Such a message waits for another consumer. If all
+    /// consumers of the queue are text only, and there is at least one, the message moves to `/queue/dead.NAME` at once
+    /// (`dead-reason:not-text`). It stays if it is in a dead letter queue already, and is dropped and counted if it is
+    /// in a temporary queue. A text-only service is skipped for such a message.
     pub text_only: bool,
-    /// A watcher of presence is told names, however many there are.
+    /// The watcher of presence gets names, however many there are.
     pub presence_names: bool,
 }
 
-/// How a delivery from a work queue ended.
+/// The outcome of a delivery from a work queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settlement {
-    /// Done (ACK, or written in auto mode): forgotten.
+    /// Done (ACK, or written in auto mode): the message is removed.
     Accepted,
-    /// NACK: back to its place. The delivery failed, which counts for [`Options::max_deliveries`].
+    /// NACK: the message is requeued at its position. The delivery failed, which counts for
+    /// [`Options::max_deliveries`].
     Returned,
-    /// NACK with `requeue:false`: to the dead letter queue at once. A message of a dead letter queue is returned
-    /// instead, and one of a temporary queue is dropped.
+    /// NACK with `requeue:false`: the message moves to the dead letter queue at once. A message of a dead letter queue
+    /// is requeued instead, and one of a temporary queue is dropped.
     Rejected,
-    /// The connection was lost while the client was working on it: back to its place. The delivery failed, which counts
-    /// for [`Options::max_deliveries`]. The consumer gets nothing more until [`Subscription::resume`].
+    /// The connection was lost while the client was working on the message, which is requeued at its position. The
+    /// delivery failed, which counts for [`Options::max_deliveries`]. The consumer gets nothing more until
+    /// [`Subscription::resume`].
     Lost,
-    /// It never left the broker: back to its place, and it does not count as sent. The consumer gets nothing more
-    /// until [`Subscription::resume`].
+    /// The message was never written to the client: it is requeued at its position and does not count as sent. The
+    /// consumer gets nothing more until [`Subscription::resume`].
     Unwritten,
 }
 
@@ -182,29 +196,29 @@ pub enum Step<'a> {
     Settle { consumer: &'a Consumer, tags: &'a [Tag], settlement: Settlement },
 }
 
-/// How many destinations there are.
+/// Numbers of destinations.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Topics that are subscribed to by name or watched.
+    /// Number of topics that have a subscriber by name or a watcher.
     pub topics: usize,
-    /// Patterns that are subscribed to.
+    /// Number of patterns that have a subscriber.
     pub patterns: usize,
-    /// Queues, temporary ones included.
+    /// Number of queues, temporary queues included.
     pub queues: usize,
-    /// Queues that count for [`Options::queues_max`].
+    /// Number of queues that count for [`Options::queues_max`].
     pub work_queues: usize,
-    /// Users' destinations that are subscribed to, and patterns over them.
+    /// Number of users' destinations, and of patterns over them, that have a subscriber.
     pub user_destinations: usize,
-    /// What services subscribe to below `/app`, names and patterns.
+    /// Number of names and patterns below `/app` that a service subscribes to.
     pub services: usize,
-    /// Sessions that are online.
+    /// Number of sessions that are online.
     pub sessions: usize,
-    /// Topics whose presence is watched, `/presence/users` included.
+    /// Number of topics whose presence is watched, `/presence/users` included.
     pub trackers: usize,
 }
 
 impl Broker {
-    /// An empty broker. `node` is part of message ids and is unique per start (boot id).
+    /// Creates an empty broker. `node` is part of message ids and must be unique per start (the boot id).
     pub fn new(options: Options, node: &str, budget: Arc<Budget>, metrics: Arc<Metrics>) -> Broker {
         let ids = Ids::new(node);
         let (timers, presence_timers) = (TimerQueue::default(), TimerQueue::default());
@@ -224,9 +238,11 @@ impl Broker {
         Broker { shared: Arc::new(BrokerState::new(Arc::new(context))) }
     }
 
-    /// Routes one message: every subscriber of the destination sees the same order.
+    /// Routes one message: all subscribers of the destination see the same order. A message that has no subscriber is
+    /// not an error.
     ///
-    /// That nobody is there is no reason to refuse a message.
+    /// # Errors
+    /// The memory limit (`memory-bytes-max`) is reached, or the queue is full or cannot be created.
     pub fn publish(&self, publication: Publication<'_>, now: Instant) -> Result<Published, Refusal> {
         let shared = &*self.shared;
         shared.context.check_budget()?;
@@ -241,8 +257,11 @@ impl Broker {
         Ok(published)
     }
 
-    /// Routes one message to the same destination of many users: encoded once for all. Whoever is listed twice gets it
-    /// once. Nothing is refused because nobody is there.
+    /// Routes one message to the same destination of many users. The message is encoded once, and a user that is listed
+    /// twice gets it once. A message that has no subscriber is not an error.
+    ///
+    /// # Errors
+    /// The memory limit (`memory-bytes-max`) is reached.
     pub fn publish_to_users(&self, multicast: Multicast<'_>, now: Instant) -> Result<Published, Refusal> {
         let shared = &*self.shared;
         shared.context.check_budget()?;
@@ -251,21 +270,21 @@ impl Broker {
         Ok(published)
     }
 
-    /// The labelled session of this outbound queue is online until the entry is dropped: it is found by its id, and is one of
-    /// those in `/presence/users`.
+    /// Registers the labelled session of this outbound queue as online until the entry is dropped: it can be found by
+    /// its id and is a member of `/presence/users`.
     pub fn enter(&self, outbound_queue: &Arc<OutboundQueue>, now: Instant) -> Entry {
         self.shared.enter(outbound_queue, now)
     }
 
     /// Begins a COMMIT, which applies all steps of a transaction or none.
     ///
-    /// The room that its steps free in queues by settling is not available to its messages.
+    /// Space that its steps free in queues by settling is not available to its messages.
     pub fn commit(&self) -> Commit {
         Commit::new(self.shared.clone())
     }
 
-    /// Returns the share of the byte budget that subscriptions and open transactions are charged to. The broker and the
-    /// connections charge their own parts.
+    /// Returns the share of the byte budget to which subscriptions and open transactions are charged, here and in other
+    /// modules.
     pub fn subscription_budget(&self) -> &Arc<Budget> {
         &self.shared.context.share
     }
@@ -274,7 +293,7 @@ impl Broker {
     /// caller charges them to [`Broker::subscription_budget`].
     ///
     /// # Errors
-    /// The share for subscriptions is used up (`memory-bytes-max`).
+    /// The memory limit (`memory-bytes-max`) does not allow the transaction.
     pub fn check_begin(&self, bytes: usize) -> Result<(), Refusal> {
         self.shared.context.check_share("transaction", bytes)
     }
@@ -284,7 +303,7 @@ impl Broker {
         cost::subscription(selector)
     }
 
-    /// Subscribes. From its return on every publish reaches the subscriber.
+    /// Subscribes. Every message that is published after the return reaches the subscriber.
     ///
     /// # Errors
     /// The memory limit (`memory-bytes-max`) or the limit of queues does not allow the subscription.
@@ -325,7 +344,7 @@ impl Broker {
     /// Opens a temporary queue under its unguessable address.
     ///
     /// # Errors
-    /// There is no memory for it (`memory-bytes-max`).
+    /// The memory limit (`memory-bytes-max`) does not allow the queue.
     pub fn open_temp(&self, address: &Destination) -> Result<TempQueue, Refusal> {
         debug_assert_eq!(address.kind(), Kind::TempQueue);
         let shared = &self.shared;
@@ -333,10 +352,11 @@ impl Broker {
         Ok(TempQueue::new(shared.clone(), shared.queues.open_temp(address)))
     }
 
-    /// Does what is due (redelivery after back-off, telling who came and left, log lines) and says when to call again; `None`: nothing waits *now*.
+    /// Performs what is due: redeliveries after a backoff, presence reports and log lines. Returns when to call again,
+    /// or `None` if no timer is set at the moment.
     ///
-    /// Nobody is woken when something begins to wait. Call it at a steady pace, every 10 to 25 ms: with nothing due
-    /// it takes three short locks.
+    /// The broker wakes no task when it sets a timer later. Call this at a steady interval of 10 to 25 ms: if nothing
+    /// is due, it takes three short locks.
     pub fn expire(&self, now: Instant) -> Option<Instant> {
         let context = &self.shared.context;
         self.shared.queues.expire(now);
@@ -348,12 +368,12 @@ impl Broker {
         next.into_iter().flatten().min()
     }
 
-    /// How many destinations there are.
+    /// Returns the numbers of destinations.
     pub fn stats(&self) -> Stats {
         self.shared.stats()
     }
 
-    /// Whether nothing is subscribed to and nothing is kept.
+    /// Returns whether the broker has no subscriptions, sessions and messages.
     pub fn is_empty(&self) -> bool {
         self.stats() == Stats::default()
     }
@@ -366,7 +386,7 @@ impl fmt::Debug for Broker {
 }
 
 impl Refusal {
-    /// A limit was met.
+    /// Creates the refusal of an operation that exceeds `limit`.
     fn full(limit: &'static str, max: usize, what: &str) -> Refusal {
         let detail =
             format!("{what}; {limit} allows {max}. Try again later, or ask the operator to raise {limit}.");

@@ -1,20 +1,21 @@
-//! A queue's backlog, divided by who may have a message.
+//! The backlog of a queue, partitioned by which consumers can take a message.
 //!
 //! ```text
-//!   common   for every consumer: text; as long as the queue is not sorted, everything
-//!   binary   bodies that are not UTF-8: not for consumers that are text only
+//!   common   for every consumer: text; all messages as long as the queue is not sorted
+//!   binary   bodies that are not UTF-8: not for text-only consumers
 //! ```
 //!
-//! A queue is sorted when its first text-only consumer comes, and stays so. Until then nobody looks into bodies, and
-//! the binary partition is empty; from then on nobody has to pass over a long row of what he may not have. Positions run
-//! through both partitions, so that who may have everything gets the lower of the two lowest.
+//! A queue is sorted when its first text-only consumer subscribes, and stays so. Until then bodies are not inspected
+//! and the binary partition is empty. From then on a text-only consumer does not have to skip a long sequence of
+//! messages that it cannot take. Positions are unique over both partitions: a consumer that takes every message gets
+//! the lower of the two lowest positions.
 
 use super::backlog::{Backlog, BacklogPosition, BackoffScope, Item};
 use crate::outbound_queue::Tag;
 use crate::work;
 use std::time::Instant;
 
-/// See the module.
+/// A backlog with a common and a binary partition.
 #[derive(Debug, Default)]
 pub(super) struct PartitionedBacklog {
     common: Backlog,
@@ -22,14 +23,14 @@ pub(super) struct PartitionedBacklog {
     sorted: bool,
 }
 
-/// Which of the two.
+/// One of the two partitions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Partition {
     Common,
     Binary,
 }
 
-/// Where a message lies.
+/// The location of a message: its partition and its place there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct EntryRef {
     partition: Partition,
@@ -37,33 +38,33 @@ pub(super) struct EntryRef {
 }
 
 impl PartitionedBacklog {
-    /// A new message, behind all others.
+    /// Adds a new message, behind all others.
     pub(super) fn push(&mut self, item: Item) {
         self.partition_of(&item).push(item);
     }
 
-    /// Back to its place, for anybody at once.
+    /// Requeues a message at its position, for any consumer at once.
     pub(super) fn requeue(&mut self, item: Item) {
         self.partition_of(&item).requeue(item);
     }
 
-    /// Back to its place, but not for `holder` before `due`.
+    /// Requeues a message at its position, but not for `holder` before `due`.
     pub(super) fn hold(&mut self, item: Item, holder: BackoffScope, due: Instant) {
         self.partition_of(&item).hold(item, holder, due);
     }
 
-    /// What is due by `now` is ready.
+    /// Makes the messages ready whose backoff ends by `now`.
     pub(super) fn promote(&mut self, now: Instant) {
         self.common.promote(now);
         self.binary.promote(now);
     }
 
-    /// When the next held message becomes ready.
+    /// Returns when the next held message becomes ready.
     pub(super) fn next_due(&self) -> Option<Instant> {
         [self.common.next_due(), self.binary.next_due()].into_iter().flatten().min()
     }
 
-    /// The backlog of one partition.
+    /// Returns the backlog of one partition.
     pub(super) fn backlog(&self, partition: Partition) -> &Backlog {
         match partition {
             Partition::Common => &self.common,
@@ -71,19 +72,19 @@ impl PartitionedBacklog {
         }
     }
 
-    /// The oldest of all, held or not.
+    /// Returns the oldest message of both partitions, held or not.
     pub(super) fn oldest(&self) -> Option<EntryRef> {
         let oldest = |partition| Some(EntryRef { partition, place: self.backlog(partition).oldest()? });
         let both = [oldest(Partition::Common), oldest(Partition::Binary)];
         both.into_iter().flatten().min_by_key(|&spot| self.position(spot))
     }
 
-    /// What lies there.
+    /// Returns the message at this location.
     pub(super) fn get(&self, spot: EntryRef) -> &Item {
         self.backlog(spot.partition).get(spot.place)
     }
 
-    /// Takes it out.
+    /// Removes and returns the message at this location.
     pub(super) fn take(&mut self, spot: EntryRef) -> Item {
         match spot.partition {
             Partition::Common => self.common.take(spot.place),
@@ -91,27 +92,28 @@ impl PartitionedBacklog {
         }
     }
 
-    /// Takes out any message.
+    /// Removes and returns any message.
     pub(super) fn take_any(&mut self) -> Option<Item> {
         self.common.take_any().or_else(|| self.binary.take_any())
     }
 
-    /// Messages on both.
+    /// Returns the number of messages in both partitions.
     pub(super) fn len(&self) -> usize {
         self.common.len() + self.binary.len()
     }
 
-    /// Whether something lies on the binary partition.
+    /// Returns whether the binary partition contains messages.
     pub(super) fn has_binary(&self) -> bool {
         self.binary.len() > 0
     }
 
-    /// Takes out all of the binary partition, by position.
+    /// Removes and returns all messages of the binary partition, by position.
     pub(super) fn take_binary(&mut self) -> Vec<Item> {
         std::mem::take(&mut self.binary).into_items()
     }
 
-    /// From now on what is not text lies by itself. Looks into all bodies the first time, and does nothing later.
+    /// Moves messages that are not text to the binary partition, now and from now on. Inspects all bodies at the first
+    /// call, and does nothing later.
     pub(super) fn sort(&mut self) {
         if !self.sorted {
             self.sorted = true;
@@ -130,7 +132,7 @@ impl PartitionedBacklog {
 }
 
 impl EntryRef {
-    /// A place on a partition.
+    /// Creates the location of a place in a partition.
     pub(super) fn new(partition: Partition, place: BacklogPosition) -> EntryRef {
         EntryRef { partition, place }
     }

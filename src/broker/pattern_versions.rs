@@ -1,15 +1,17 @@
-//! Whether a pattern has come or gone that might match a topic.
+//! Versions that tell whether a pattern that might match a topic was added or removed.
 //!
-//! A pattern can only match topics that begin as it does, with the segments before its first wildcard. Each change is
-//! counted by the first two of them, and a topic looks where a pattern that matches it can have been counted:
+//! A pattern can only match topics that begin with the same segments as the pattern before its first wildcard. Each
+//! change is counted by the first two of these segments, and a topic reads the counters where a pattern that matches it
+//! can have been counted:
 //!
-//! | pattern | counted at | topic | looks at |
+//! | pattern | counted at | topic | reads |
 //! |---|---|---|---|
 //! | `*.b`, `**` | nothing | `a` | nothing, `a` |
 //! | `a.*` | `a` | `a.b` | nothing, `a`, `a.b` |
 //! | `a.b.**`, `a.b.c.*` | `a.b` | `a.b.c` | nothing, `a`, `a.b` |
 //!
-//! Beginnings share a fixed number of counters: where two meet, a topic matches its patterns once more than it must.
+//! All prefixes share a fixed number of counters. If two prefixes share one, a topic may match its patterns more often
+//! than necessary.
 
 use crate::destination::{Destination, Segment};
 use std::sync::atomic::AtomicU64;
@@ -20,11 +22,11 @@ const SLOTS: usize = 1024;
 /// The slots of the first segment and of the first two.
 pub(super) type PrefixSlots = [Option<usize>; 2];
 
-/// Counters of changes; they only grow, and none is told from others by more than their sum.
+/// Counters of changes. They only grow, so the sum of several counters changes whenever one of them does.
 #[derive(Debug)]
 pub(super) struct PatternVersions {
     latest: AtomicU64,
-    /// Of patterns that begin with a wildcard.
+    /// Changes of patterns that begin with a wildcard.
     nothing: AtomicU64,
     slots: Box<[AtomicU64]>,
 }
@@ -35,7 +37,7 @@ impl PatternVersions {
         PatternVersions { latest: AtomicU64::new(0), nothing: AtomicU64::new(0), slots }
     }
 
-    /// A pattern has come or gone.
+    /// Counts a change: a pattern was added or removed.
     pub(super) fn change(&self, pattern: &[Segment]) {
         let literals = pattern.iter().map_while(|segment| match segment {
             Segment::Literal(literal) => Some(&**literal),
@@ -47,30 +49,30 @@ impl PatternVersions {
             [None, None] => &self.nothing,
         };
         counter.fetch_add(1, Relaxed);
-        // Last, so that who sees it sees the other.
+        // Last, so that a reader that sees this change sees the other one too.
         self.latest.fetch_add(1, Release);
     }
 
-    /// Changes with each change.
+    /// Returns the version of all patterns, which changes with each change.
     pub(super) fn latest(&self) -> u64 {
         self.latest.load(Acquire)
     }
 
-    /// Changes with each change that might concern a topic that begins so; 0 as long as there was none.
+    /// Returns the version of the patterns that might match a topic with these prefixes; 0 until the first such change.
     pub(super) fn of(&self, begins: PrefixSlots) -> u64 {
         let slots = begins.into_iter().flatten();
         slots.map(|slot| self.slots[slot].load(Relaxed)).sum::<u64>() + self.nothing.load(Relaxed)
     }
 }
 
-/// Where `topic` looks.
+/// Returns the slots that are read for `topic`.
 pub(super) fn begins(topic: &Destination) -> PrefixSlots {
     beginnings(topic.segments())
 }
 
 fn beginnings<'a>(segments: impl Iterator<Item = &'a str>) -> PrefixSlots {
     let mut slots = [None; 2];
-    // FNV-1a; 0xFF is in no text and so ends each.
+    // FNV-1a. The byte 0xFF occurs in no text and so ends each segment.
     let step = |hash: u64, octet| (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01B3);
     let mut hash = 0xCBF2_9CE4_8422_2325;
     for (slot, segment) in slots.iter_mut().zip(segments) {
@@ -92,7 +94,7 @@ mod tests {
     fn pattern(name: &str) -> Pattern {
         match Selector::parse(&format!("/topic/{name}"), usize::MAX).expect("a pattern") {
             Selector::Pattern(pattern) => pattern,
-            Selector::Exact(destination) => panic!("{destination:?} is no pattern"),
+            Selector::Exact(destination) => panic!("{destination:?} is not a pattern"),
         }
     }
 
@@ -101,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_begins_otherwise_is_no_concern() {
+    fn only_patterns_with_a_common_prefix_change_the_version_of_a_topic() {
         for (name, change, concerned) in [
             ("a", "a.*", true),
             ("a.b", "a.**", true),
@@ -123,7 +125,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_matches_is_of_concern(
+        fn matching_pattern_changes_the_version_of_its_topic(
             wild in prop::collection::vec(prop::sample::select(vec!["a", "b", "*", "**"]), 0..4),
             name in prop::collection::vec(prop::sample::select(vec!["a", "b"]), 1..5),
         ) {

@@ -1,4 +1,4 @@
-//! Who subscribes by wildcard: a trie over segments, with one group of subscribers per pattern.
+//! Wildcard subscriptions: a trie over segments, with one group of subscribers for each pattern.
 //!
 //! ```text
 //!   root ──"a"── o ──*── o  group of /topic/a.*
@@ -8,10 +8,10 @@
 //!
 //! Matching visits each node at most once, whatever the name and however many times `**` leads there: see [`walk`].
 //!
-//! Topics cache the groups that match them, together with what [`PatternVersions`] said of them then, and match again
-//! when a group has come or gone that might concern them. Members come and go under their group's own lock, which a
-//! publisher holds while it pushes: once a subscription has been dropped nothing is pushed to it any more, and what
-//! a topic may still cache is an empty group and nobody's outbound queue.
+//! A topic caches the groups that match it, together with the versions that [`PatternVersions`] returned for them. It
+//! matches again when a group that might match it was added or removed. Members are added and removed under the lock of
+//! their group, which a publisher holds while it pushes. Nothing is therefore pushed to a subscription after it was
+//! dropped, and a group that a topic still caches may be empty but holds no outbound queue of a former member.
 
 use super::Subscriber;
 use super::pattern_versions::{PatternVersions, begins};
@@ -30,17 +30,17 @@ mod walk;
 /// The subscribers of one pattern.
 #[derive(Debug)]
 pub(super) struct PatternGroup {
-    /// Shared with all subscribers.
+    /// The pattern, shared with all its subscribers.
     pattern: Pattern,
     pub(super) subscribers: RwLock<SubscriberList>,
 }
 
-/// The groups that match a topic, as of a generation. The default is that of no pattern ever.
+/// The groups that match a topic, as of a version. The default is the state before any pattern was added.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Matched {
-    /// Of all patterns.
+    /// The version of all patterns.
     latest: u64,
-    /// Of those that might concern the topic.
+    /// The version of the patterns that might match the topic.
     generation: u64,
     pub(super) groups: Vec<Arc<PatternGroup>>,
 }
@@ -52,13 +52,13 @@ impl Matched {
     }
 }
 
-/// All patterns.
+/// The pattern subscriptions of one family.
 #[derive(Debug)]
 pub(super) struct Patterns {
     trie: RwLock<Trie>,
-    /// They change under the trie's write lock.
+    /// The versions, which change under the trie's write lock.
     versions: PatternVersions,
-    /// The budget that pays for the patterns.
+    /// The budget to which the patterns are charged.
     share: Option<Arc<Budget>>,
 }
 
@@ -96,7 +96,7 @@ impl Patterns {
         nodes.sum::<usize>() + PatternGroup::bytes(pattern) + SubscriberList::first_bytes()
     }
 
-    /// Takes a subscriber in; from the return on every publish finds it.
+    /// Adds a subscriber. Every message that is published after the return reaches it.
     pub(super) fn subscribe(&self, pattern: &Pattern, subscriber: Subscriber) -> Membership {
         work::add(pattern.segments().len());
         let group = {
@@ -117,7 +117,7 @@ impl Patterns {
         Membership { group, slot }
     }
 
-    /// Lets a subscriber go; from the return on nothing is pushed to it.
+    /// Removes a subscriber. Nothing is pushed to it after the return.
     pub(super) fn leave(&self, membership: &Membership) {
         work::add(membership.pattern().segments().len());
         let gone = membership.group.subscribers.write().remove(membership.slot);
@@ -130,7 +130,8 @@ impl Patterns {
         drop(gone);
     }
 
-    /// Brings `matched` up to date, which is of this topic or new: every pattern subscribed to before is in.
+    /// Updates `matched`, which belongs to this topic or is new: it then contains every pattern that was subscribed to
+    /// before.
     pub(super) fn update(&self, matched: &mut Matched, topic: &Destination) {
         let latest = self.versions.latest();
         if matched.latest == latest {
@@ -147,7 +148,7 @@ impl Patterns {
         matched.groups = trie.matching(topic);
     }
 
-    /// Patterns that are subscribed to.
+    /// Returns the number of patterns that have a subscriber.
     pub(super) fn len(&self) -> usize {
         self.trie.read().groups
     }
@@ -166,7 +167,7 @@ struct Node {
     table_bytes: usize,
 }
 
-/// A pattern ends here.
+/// The pattern that ends at a node.
 #[derive(Debug)]
 struct End {
     group: Arc<PatternGroup>,
@@ -182,11 +183,11 @@ struct Trie {
     memory: Option<Charge>,
 }
 
-/// Bytes of an entry of the slab.
+/// Bytes of a slab entry.
 const NODE_BYTES: usize = size_of::<Node>() + size_of::<usize>();
-/// An entry of a node's table.
+/// Bytes of an entry in a node's table of literals.
 const LITERAL_BYTES: usize = size_of::<(Box<str>, NodeId)>();
-/// Number of nodes for which the slab keeps its capacity even when it is nearly empty.
+/// Largest number of nodes whose capacity the slab keeps even when it is nearly empty.
 const IDLE_NODES: usize = 256;
 
 impl PatternGroup {
@@ -225,7 +226,7 @@ impl Trie {
         }
     }
 
-    /// Counts one member more; whether its group is new.
+    /// Adds one member to the group of a pattern. Returns the group, and whether it is new.
     fn join(&mut self, pattern: &Pattern) -> (Arc<PatternGroup>, bool) {
         let mut at = ROOT;
         for segment in pattern.segments() {
@@ -245,7 +246,8 @@ impl Trie {
         (group, true)
     }
 
-    /// Counts one member less; whether its group has gone, together with the nodes that led nowhere else.
+    /// Removes one member from the group of a pattern. If the group has no members left, removes it with the nodes that
+    /// lead nowhere else, and returns `true`.
     fn leave(&mut self, pattern: &Pattern) -> bool {
         let mut path = vec![ROOT];
         for segment in pattern.segments() {
@@ -275,7 +277,7 @@ impl Trie {
         true
     }
 
-    /// Frees the memory of removed nodes: the remaining nodes are moved together and keep their order.
+    /// Frees the memory of removed nodes: moves the remaining nodes together and keeps their order.
     fn compact(&mut self) {
         let nodes = std::mem::take(&mut self.nodes);
         let mut moved = HashMap::with_capacity(nodes.len());
@@ -357,7 +359,7 @@ mod tests {
     pub(super) fn pattern(name: &str) -> Pattern {
         match Selector::parse(&format!("/topic/{name}"), usize::MAX).unwrap() {
             Selector::Pattern(pattern) => pattern,
-            Selector::Exact(destination) => panic!("{destination:?} is no pattern"),
+            Selector::Exact(destination) => panic!("{destination:?} is not a pattern"),
         }
     }
 
@@ -365,7 +367,7 @@ mod tests {
         Destination::parse(&format!("/topic/{name}"), usize::MAX).unwrap()
     }
 
-    /// The keys of all members that match, sorted.
+    /// Returns the keys of all members that match, sorted.
     fn keys(patterns: &Patterns, topic: &Destination) -> Vec<u32> {
         keys_of(&patterns.trie.read().matching(topic))
     }
@@ -382,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn the_generation_changes_when_a_group_comes_or_goes_and_not_with_its_members() {
+    fn version_changes_with_groups_and_not_with_members_of_a_group() {
         let fixture = Fixture::new();
         let outbound_queue = fixture.outbound_queue();
         let patterns = Patterns::new();
@@ -402,31 +404,35 @@ mod tests {
     }
 
     #[test]
-    fn the_charge_follows_the_patterns_and_returns_to_zero() {
+    fn memory_charge_follows_the_patterns_and_returns_to_zero() {
         let fixture = Fixture::new();
         let outbound_queue = fixture.outbound_queue();
         let patterns = Patterns::charged_to(&fixture.budget);
         let member = |key| Subscriber { outbound_queue: outbound_queue.clone(), key };
         let deep = |number: u32| pattern(&format!("{}*", format!("{number}.").repeat(63)));
-        let mut there: Vec<_> = (0..200).map(|key| patterns.subscribe(&deep(key), member(key))).collect();
+        let mut joined: Vec<_> = (0..200).map(|key| patterns.subscribe(&deep(key), member(key))).collect();
         let used = fixture.budget.used();
         let estimates: usize = (0..200).map(|key| Patterns::bytes(&deep(key))).sum();
         assert!(used * 10 > estimates * 10 && used * 10 < estimates * 15, "{used}, estimated {estimates}");
         let shared = patterns.subscribe(&deep(7), member(200));
-        assert!(fixture.budget.used() - used < 200, "a subscriber more has the nodes of the first");
+        assert!(fixture.budget.used() - used < 200, "a second subscriber shares the nodes of the first");
         patterns.leave(&shared);
-        there.split_off(3).iter().for_each(|one| patterns.leave(one));
+        joined.split_off(3).iter().for_each(|one| patterns.leave(one));
         assert!(fixture.budget.used() < used / 30, "{} of {used}", fixture.budget.used());
         for key in 0..3 {
             let name = format!("{}x", format!("{key}.").repeat(63));
-            assert_eq!(keys(&patterns, &topic(&name)), [key], "found after the others have gone");
+            assert_eq!(
+                keys(&patterns, &topic(&name)),
+                [key],
+                "still matched after the other patterns were removed"
+            );
         }
-        there.iter().for_each(|one| patterns.leave(one));
+        joined.iter().for_each(|one| patterns.leave(one));
         assert_eq!(fixture.budget.used(), 0);
     }
 
     #[test]
-    fn nodes_that_lead_nowhere_are_cut() {
+    fn nodes_without_groups_are_removed() {
         let fixture = Fixture::new();
         let outbound_queue = fixture.outbound_queue();
         let patterns = Patterns::new();
@@ -442,7 +448,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_is_found_once_however_many_ways_lead_there() {
+    fn member_is_matched_once_when_several_paths_lead_to_its_node() {
         let fixture = Fixture::new();
         let outbound_queue = fixture.outbound_queue();
         let patterns = Patterns::new();
@@ -453,15 +459,15 @@ mod tests {
         assert_eq!(keys(&patterns, &topic(&["a"; 3].join("."))), [8]);
     }
 
-    /// What a topic has kept, brought up to date.
-    fn kept(patterns: &Patterns, matched: &mut Matched, topic: &Destination) -> Vec<u32> {
+    /// Returns the keys of the groups that a topic has cached, after an update.
+    fn cached_keys(patterns: &Patterns, matched: &mut Matched, topic: &Destination) -> Vec<u32> {
         patterns.update(matched, topic);
         keys_of(&matched.groups)
     }
 
     proptest! {
         #[test]
-        fn what_topics_keep_follows_every_change(
+        fn cached_groups_of_topics_follow_every_change(
             changes in prop::collection::vec(
                 (prop::collection::vec(prop::sample::select(vec!["a", "b", "c", "*", "**"]), 0..4), any::<u8>()),
                 1..40,
@@ -472,25 +478,25 @@ mod tests {
             let patterns = Patterns::new();
             let names = ["a", "b", "a.b", "a.c", "b.a", "a.b.c", "a.b.a", "c.c.c.c"];
             let mut topics: Vec<_> = names.map(|name| (topic(name), Matched::default())).into();
-            let mut there: Vec<Membership> = Vec::new();
+            let mut joined: Vec<Membership> = Vec::new();
             for (key, (wild, choice)) in (0u32..).zip(&changes) {
-                if choice % 3 == 0 && !there.is_empty() {
-                    patterns.leave(&there.swap_remove(usize::from(*choice) % there.len()));
+                if choice % 3 == 0 && !joined.is_empty() {
+                    patterns.leave(&joined.swap_remove(usize::from(*choice) % joined.len()));
                 } else {
                     let wild = pattern(&[&wild[..], &["*"]].concat().join("."));
-                    there.push(patterns.subscribe(&wild, Subscriber { outbound_queue: outbound_queue.clone(), key }));
+                    joined.push(patterns.subscribe(&wild, Subscriber { outbound_queue: outbound_queue.clone(), key }));
                 }
-                // Some are published to now and then only.
+                // Some topics are not updated in every step.
                 for (number, (topic, matched)) in topics.iter_mut().enumerate() {
                     if (usize::from(*choice) + number) % 4 > 0 {
-                        prop_assert_eq!(kept(&patterns, matched, topic), keys(&patterns, topic));
+                        prop_assert_eq!(cached_keys(&patterns, matched, topic), keys(&patterns, topic));
                     }
                 }
             }
         }
 
         #[test]
-        fn the_trie_matches_as_the_patterns_do(
+        fn trie_matches_the_same_topics_as_its_patterns(
             wilds in prop::collection::vec(
                 (prop::collection::vec(prop::sample::select(vec!["a", "b", "*", "**"]), 0..4), any::<bool>()),
                 1..20,
@@ -502,7 +508,7 @@ mod tests {
             let fixture = Fixture::new();
             let outbound_queue = fixture.outbound_queue();
             let patterns = Patterns::new();
-            let mut there = Vec::new();
+            let mut joined = Vec::new();
             for (key, (wild, leaves)) in (0u32..).zip(&wilds) {
                 let last = if key % 2 == 0 { "**" } else { "*" };
                 let wild = pattern(&[&wild[..], &[last]].concat().join("."));
@@ -510,16 +516,16 @@ mod tests {
                 if *leaves {
                     patterns.leave(&membership);
                 } else {
-                    there.push((key, wild, membership));
+                    joined.push((key, wild, membership));
                 }
             }
             for name in names {
                 let topic = topic(&name.join("/"));
                 let expected: Vec<u32> =
-                    there.iter().filter(|(_, wild, _)| wild.matches(&topic)).map(|(key, ..)| *key).collect();
+                    joined.iter().filter(|(_, wild, _)| wild.matches(&topic)).map(|(key, ..)| *key).collect();
                 prop_assert_eq!(keys(&patterns, &topic), expected);
             }
-            for (_, _, membership) in &there {
+            for (_, _, membership) in &joined {
                 patterns.leave(membership);
             }
             prop_assert_eq!(patterns.len(), 0);

@@ -1,4 +1,4 @@
-//! What is published, and what became of it.
+//! Messages to route, and the results of routing.
 
 use crate::destination::{Destination, Owner, UserPath};
 use crate::outbound_queue::OutboundQueue;
@@ -8,21 +8,22 @@ use stompbox_frames::stomp::Headers;
 /// A message to route.
 #[derive(Debug)]
 pub struct Publication<'a> {
-    /// Where to.
+    /// The destination of the message.
     pub destination: &'a Destination,
-    /// Of a user's destination only the session of this id gets it.
+    /// For a user's destination: the id of the only session that gets the message, if there is one.
     pub to_session: Option<&'a str>,
-    /// MESSAGE's `destination`: as given on SEND; of a user's destination without its owner.
+    /// The `destination` header of MESSAGE: the destination as given in SEND; for a user's destination without its
+    /// owner.
     pub shown: &'a str,
-    /// The SEND's headers.
+    /// The headers of the SEND.
     pub headers: &'a Headers,
     /// Headers set by the broker or the session (`reply-to`).
     pub extra: &'a [(&'a str, &'a str)],
-    /// The body.
+    /// The body of the message.
     pub body: &'a [u8],
 }
 
-/// What a message is made of, wherever it goes.
+/// The parts from which a message is encoded, independent of its receivers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Content<'a> {
     pub(super) shown: &'a str,
@@ -41,17 +42,17 @@ impl<'a> Publication<'a> {
 /// A message for the same destination of many users.
 #[derive(Debug)]
 pub struct Multicast<'a> {
-    /// Whose; who is named twice gets it once.
+    /// The users that get the message. A user that is named twice gets it once.
     pub owners: &'a [Owner],
-    /// Which destination of theirs.
+    /// The part of the destination that is the same for all users.
     pub path: &'a UserPath,
-    /// MESSAGE's `destination`: without an owner.
+    /// The `destination` header of MESSAGE, without an owner.
     pub shown: &'a str,
-    /// The SEND's headers.
+    /// The headers of the SEND.
     pub headers: &'a Headers,
     /// Headers set by the broker or the session (`user-name`).
     pub extra: &'a [(&'a str, &'a str)],
-    /// The body.
+    /// The body of the message.
     pub body: &'a [u8],
 }
 
@@ -62,24 +63,25 @@ impl<'a> Multicast<'a> {
     }
 }
 
-/// What became of a publication, or of one step of a transaction.
+/// The result of a publication, or of one step of a transaction.
 #[derive(Debug, Default)]
 pub struct Published {
-    /// Subscriptions it was pushed to (a queue: 1 if the queue took it).
+    /// Number of subscriptions to which the message was pushed. For a queue: 1 if the queue accepted it.
     pub reached: usize,
-    /// Of users' destinations: sessions that it was pushed to, each counted once. `None` for others.
+    /// For users' destinations: number of sessions to which the message was pushed, each counted once. Otherwise
+    /// `None`.
     pub sessions: Option<usize>,
-    /// Of `/app`: services that got it, 0 or 1. `None` for others.
+    /// For `/app`: number of services that got the message, 0 or 1. Otherwise `None`.
     pub services: Option<usize>,
-    /// Receivers that the publisher should wait for before it reads on.
+    /// Receivers that the publisher should wait for before it reads more frames.
     pub congested: Vec<Congested>,
 }
 
-/// A receiver above half of its outbound queue.
+/// A receiver whose outbound queue is above half.
 #[derive(Debug)]
 pub struct Congested {
-    /// Whose.
+    /// The outbound queue of the receiver.
     pub outbound_queue: Arc<OutboundQueue>,
-    /// Most of the message's receivers are as far behind.
+    /// Whether most receivers of the message are as far behind.
     pub crowd: bool,
 }

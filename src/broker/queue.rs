@@ -1,24 +1,25 @@
-//! One work queue: each message to one consumer, kept while there is none.
+//! A work queue: each message goes to one consumer, and is kept while there is none.
 //!
 //! ```text
-//!              publish                    offer taken               Accepted
+//!              publish                    delivered               Accepted
 //!   (nowhere) ─────────> in the backlog ──────────────> outstanding ─────────> (nowhere)
 //!                          │   ^    Returned, Unwritten,      │
-//!                          │   └──────── consumer gone ───────┤
-//!                          │       Lost                       └─ Rejected, or failed too often ─> dead letter
-//!                          └─ no text, and all consumers are text only ──────────────> dead letter
+//!                          │   └── Lost, consumer removed ────┤
+//!                          │                                  └─ Rejected, or failed too often ─> dead letter
+//!                          └─ not text, and all consumers are text only ─────────────> dead letter
 //! ```
 //!
-//! A message that no consumer may have stays in the backlog of a dead letter queue only: code that adds a message or
-//! changes the consumers calls [`remove_undeliverable`](Queue::remove_undeliverable). A consumer may get again what it gave back.
+//! A message that none of the consumers can take stays in the backlog of a dead letter queue only. Code that adds a
+//! message or changes the consumers calls [`remove_undeliverable`](Queue::remove_undeliverable). A consumer can get a
+//! message again that it has returned.
 //!
 //! A delivery fails when it is NACKed (`Returned`), or when the client was working on it as its connection was lost
-//! (`Lost`). Only failed deliveries count for `max-deliveries`: not every message that was sent has been worked on. A
-//! consumer that leaves gives back everything else uncounted. How often a message was sent is counted separately, for
-//! `delivery-count`.
+//! (`Lost`). Only failed deliveries count for `max-deliveries`, because a message that was sent need not have been
+//! worked on. When a consumer is removed, all its other deliveries are requeued and not counted as failed. The number
+//! of times that a message was sent is counted separately, for `delivery-count`.
 //!
-//! Everything happens under the queue's lock; no second queue is locked meanwhile (dead letters are handed to the
-//! caller), and outbound queues, locked last, call nobody.
+//! All operations run under the queue's lock. No second queue is locked meanwhile: dead letters are returned to the
+//! caller. Outbound queues are locked last and call no other code.
 
 use super::backlog::{BackoffScope, Item};
 use super::backoff::backoff;
@@ -39,7 +40,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-/// A queue, for all or of one session.
+/// A work queue, or a temporary queue of one session.
 #[derive(Debug)]
 pub(super) struct Queue {
     destination: Destination,
@@ -48,7 +49,7 @@ pub(super) struct Queue {
     state: Mutex<State>,
 }
 
-/// The queue is dead and out of the map, or about to be: start again there.
+/// The error of an operation on a queue that is closed and removed from the map, or about to be: look it up again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct QueueClosed;
 
@@ -57,11 +58,11 @@ struct State {
     backlog: PartitionedBacklog,
     consumers: Consumers,
     last_position: Tag,
-    /// In the backlog and outstanding.
+    /// The messages in the backlog and outstanding.
     load: QueueUsage,
-    /// Promised to transactions that are just being applied.
+    /// The space reserved by transactions that are being applied.
     reserved: QueueUsage,
-    /// The timers that are set, each earlier than those before it.
+    /// The timers that are set, each earlier than those set before it.
     timers: BTreeSet<Instant>,
     dead: bool,
     memory: QueueMemory,
@@ -97,7 +98,8 @@ impl Queue {
         &self.destination
     }
 
-    /// Takes a message, if there is room for it. What nobody here may have is out of the queue, and returned.
+    /// Adds a message, if the queue has space for it. Returns the messages that no consumer can take; they are removed
+    /// from the queue.
     pub(super) fn publish(
         &self,
         message: &Message,
@@ -112,8 +114,8 @@ impl Queue {
         })
     }
 
-    /// Promises room for a message of `bytes` bytes; until it is used or [`released`](Queue::release) the queue
-    /// does not remove_if_idle.
+    /// Reserves space for a message of `bytes` bytes. Until the space is used or [`released`](Queue::release), the
+    /// queue is not removed as idle.
     pub(super) fn reserve(&self, bytes: usize) -> Result<Result<(), Refusal>, QueueClosed> {
         self.alive(|state| {
             self.room_for(state, bytes)?;
@@ -122,13 +124,13 @@ impl Queue {
         })
     }
 
-    /// Takes a promise back.
+    /// Releases a reservation.
     pub(super) fn release(&self, bytes: usize) {
         self.state.lock().reserved.remove(bytes);
     }
 
-    /// Takes a message that room was promised to, as [`publish`](Queue::publish) does. Only a session's own queue
-    /// can be dead then.
+    /// Adds a message for which space was reserved, as [`publish`](Queue::publish) does. Only a temporary queue can
+    /// have been closed in the meantime.
     pub(super) fn publish_reserved(
         &self,
         message: &Message,
@@ -143,8 +145,8 @@ impl Queue {
         })
     }
 
-    /// Takes a dead letter; drops the oldest messages that nobody has until there is room. How many were dropped,
-    /// the letter itself included if there is no room at all.
+    /// Adds a dead letter. Drops the oldest messages that are not outstanding until there is space. Returns the number
+    /// of dropped messages, including the letter itself if there is no space at all.
     pub(super) fn push_dead_letter(&self, letter: &Message) -> Result<u64, QueueClosed> {
         self.alive(|state| {
             let mut dropped = 0;
@@ -164,8 +166,8 @@ impl Queue {
         })
     }
 
-    /// Takes a consumer in, and gives it what its credit allows. What nobody here may have is out of the queue, and
-    /// returned.
+    /// Adds a consumer and delivers the messages that its credit allows. Returns the messages that no consumer can
+    /// take; they are removed from the queue.
     pub(super) fn subscribe(
         &self,
         subscriber: &Subscriber,
@@ -184,8 +186,8 @@ impl Queue {
         })
     }
 
-    /// Settles what the consumer has; other tags are ignored. Messages that failed too often or were rejected are out
-    /// of the queue, and returned.
+    /// Settles deliveries that are outstanding at the consumer; other tags are ignored. Returns the messages that
+    /// failed too often or were rejected; they are removed from the queue.
     pub(super) fn settle(
         &self,
         id: ConsumerId,
@@ -193,7 +195,7 @@ impl Queue {
         settlement: Settlement,
         now: Instant,
     ) -> Vec<Undeliverable> {
-        let mut undeliverable = Vec::new();
+        let (mut undeliverable, options) = (Vec::new(), &self.context.options);
         let mut state = self.state.lock();
         if matches!(settlement, Settlement::Unwritten | Settlement::Lost) {
             state.consumers.starve(id);
@@ -209,7 +211,7 @@ impl Queue {
                 }
                 Settlement::Returned | Settlement::Rejected | Settlement::Lost => {
                     item.failed = item.failed.saturating_add(1);
-                    if let Some(reason) = self.dead_after(&item, settlement) {
+                    if let Some(reason) = Reason::of(&self.destination, &item, settlement, options) {
                         self.forget(&mut state, &item);
                         undeliverable.push(Undeliverable { item, reason });
                     } else if settlement == Settlement::Lost {
@@ -225,28 +227,28 @@ impl Queue {
         undeliverable
     }
 
-    /// Notes that a consumer that is about to leave was not sent these messages. They go back when it leaves, together
-    /// with all else that it has: another consumer gets them in order.
+    /// Marks deliveries of a consumer that is about to leave as not sent. They are requeued when it leaves, together
+    /// with all its other deliveries, so that another consumer gets them in order.
     pub(super) fn mark_unwritten(&self, id: ConsumerId, tags: &[Tag]) {
         self.state.lock().consumers.mark_unwritten(id, tags);
     }
 
-    /// Whether the consumer has all these messages.
+    /// Returns whether all these messages are outstanding at the consumer.
     pub(super) fn has(&self, id: ConsumerId, tags: &[Tag]) -> bool {
         let state = self.state.lock();
         tags.iter().all(|&tag| state.consumers.has(id, tag))
     }
 
-    /// The consumer's outbound queue has room again.
+    /// Resumes a consumer whose outbound queue has space again.
     pub(super) fn resume(&self, id: ConsumerId, now: Instant) {
         let mut state = self.state.lock();
         state.consumers.resume(id);
         self.proceed(&mut state, Some(now));
     }
 
-    /// Lets a consumer go; what it had goes back and to others, and what still lies in its outbound queue goes back as
-    /// unwritten. No delivery fails by that: what a lost client was working on is settled as `Lost` before. Messages
-    /// that no remaining consumer may have are out of the queue, and returned.
+    /// Removes a consumer and requeues its deliveries for the others; those still in its outbound queue do not count as
+    /// sent. No delivery fails by that: the one that a lost client was working on is settled as `Lost` before. Returns
+    /// the messages that no remaining consumer can take; they are removed from the queue.
     pub(super) fn leave(&self, id: ConsumerId) -> Vec<Undeliverable> {
         let mut state = self.state.lock();
         let outstanding = state.consumers.remove(id);
@@ -264,15 +266,15 @@ impl Queue {
         undeliverable
     }
 
-    /// An timer has rung that was set for `at`.
+    /// Handles the expiry of the timer that was set for `at`.
     pub(super) fn expire(&self, at: Instant, now: Instant) {
         let mut state = self.state.lock();
         state.timers.remove(&at);
         self.proceed(&mut state, Some(now));
     }
 
-    /// Dies if nobody has or wants anything here. `true` once, for whoever has to take it out of the map. A
-    /// session's own queue stays until it is closed.
+    /// Closes the queue if it has no messages, consumers and reservations. Returns `true` to the one caller that must
+    /// remove it from the map. A temporary queue stays until its session closes it.
     pub(super) fn remove_if_idle(&self) -> bool {
         let mut state = self.state.lock();
         let is_idle = state.consumers.is_empty() && state.load.messages == 0 && state.reserved.messages == 0;
@@ -283,7 +285,7 @@ impl Queue {
         true
     }
 
-    /// Ends the queue and drops its messages. Returns how many of them no consumer had.
+    /// Closes the queue and drops its messages. Returns how many of them were not outstanding.
     pub(super) fn close(&self) -> u64 {
         let mut state = self.state.lock();
         self.die(&mut state);
@@ -300,8 +302,8 @@ impl Queue {
         dropped
     }
 
-    /// Ends the queue: it takes no messages and no consumers from now on. Drops up to `max` of the messages that no
-    /// consumer has, and returns how many these were.
+    /// Closes the queue: it accepts no messages and no consumers from now on. Drops up to `max` of the messages that
+    /// are not outstanding, and returns their number.
     pub(super) fn close_partly(&self, max: usize) -> usize {
         let mut state = self.state.lock();
         self.die(&mut state);
@@ -325,7 +327,7 @@ impl Queue {
         if state.dead { Err(QueueClosed) } else { Ok(act(&mut state)) }
     }
 
-    /// Whether one more message of `bytes` bytes may come.
+    /// Checks that one more message of `bytes` bytes fits within the limits.
     fn room_for(&self, state: &State, bytes: usize) -> Result<(), Refusal> {
         state.load.with(state.reserved).room_for(bytes, &self.context.options, self.destination.as_str())
     }
@@ -344,18 +346,8 @@ impl Queue {
         self.context.metrics.queue_bytes.dec_by(item.message.size() as i64);
     }
 
-    /// Returns why a message whose delivery failed becomes a dead letter; `None` if it stays in the queue.
-    fn dead_after(&self, item: &Item, settlement: Settlement) -> Option<Reason> {
-        if is_dead_letter_queue(&self.destination) {
-            None
-        } else if settlement == Settlement::Rejected {
-            Some(Reason::Rejected)
-        } else {
-            (item.failed >= self.context.options.max_deliveries).then_some(Reason::MaxDeliveries)
-        }
-    }
-
-    /// Takes out what is not text when there are consumers and all are text only; a dead letter queue keeps it.
+    /// Removes and returns the messages that are not text, if there are consumers and all are text only. A dead letter
+    /// queue keeps them.
     fn remove_undeliverable(&self, state: &mut State) -> Vec<Undeliverable> {
         let none_may_have_it = state.backlog.has_binary() && state.consumers.refuse_binary();
         if !none_may_have_it || is_dead_letter_queue(&self.destination) {
@@ -366,8 +358,9 @@ impl Queue {
         items.into_iter().map(|item| Undeliverable { item, reason: Reason::NotText }).collect()
     }
 
-    /// Back to its place. The consumer that had it gets it again at once the first time, later after a back-off;
-    /// others need not wait, unless it failed so often that only the name of the queue keeps it.
+    /// Requeues a message at its position. The consumer that returned it gets it again at once the first time, and
+    /// after a backoff later. Other consumers need not wait, unless the message has reached `max-deliveries`, which
+    /// only happens in a dead letter queue.
     fn requeue(&self, state: &mut State, mut item: Item, from: ConsumerId, now: Instant) {
         let options = &self.context.options;
         let backoff = backoff(options, item.failed);
@@ -381,8 +374,8 @@ impl Queue {
         }
     }
 
-    /// Does all that can be done now: what is due is ready, who is willing gets what may go, and an timer is set
-    /// for what must wait.
+    /// Brings the queue up to date: makes messages ready whose backoff is over, delivers what can be delivered, and
+    /// sets a timer for the next backoff.
     fn proceed(&self, state: &mut State, now: Option<Instant>) {
         if let Some(now) = now {
             state.backlog.promote(now);
@@ -401,7 +394,7 @@ impl Queue {
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        // A broker that is dropped as a whole still leaves its gauges at zero.
+        // A broker that is dropped as a whole must leave its gauges at zero.
         self.close();
     }
 }

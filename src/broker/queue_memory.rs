@@ -19,15 +19,16 @@ pub(super) struct QueueMemory {
     own: Charge,
 }
 
-/// Step in bytes by which the charge for lists of messages changes.
+/// Smallest change in bytes that updates the charge for the lists of messages.
 const STEP_BYTES: usize = 16 * 1024;
-/// Bytes of a message in the lists, their spare capacity included.
+/// Bytes that a message takes in the lists, spare capacity included.
 const ITEM_BYTES: usize = size_of::<Item>() * 3 / 2;
 /// Capacity of a new list, in messages.
 const FIRST_ITEMS: usize = 4;
 
 impl QueueMemory {
-    /// Returns the bytes of a queue of this name: its entry in the map and the first list of messages, but no message.
+    /// Returns the bytes that a queue of this name takes: its entry in the map and the first list of messages, but no
+    /// message.
     pub(super) fn bytes(destination: &Destination) -> usize {
         shared_allocation(size_of::<Queue>())
             + shared_allocation(destination.as_str().len())
@@ -48,7 +49,7 @@ impl QueueMemory {
         }
     }
 
-    /// Adjusts the charge to `count` messages, those that are being delivered included.
+    /// Adjusts the charge to `count` messages, outstanding ones included.
     pub(super) fn set_messages(&mut self, count: usize) {
         let (bytes, charged) = (count * ITEM_BYTES, self.messages.bytes());
         if bytes.abs_diff(charged) >= STEP_BYTES || (bytes == 0 && charged > 0) {
@@ -56,8 +57,9 @@ impl QueueMemory {
         }
     }
 
-    /// Charges the queue itself to `budget`: no subscription keeps it any longer, only its messages do. Otherwise queues
-    /// that clients have left behind would fill the share of subscriptions, and no consumer could subscribe to drain them.
+    /// Charges the queue itself to `budget`, because only its messages keep it alive and no subscription does.
+    /// Otherwise queues that clients have left behind would fill the share of subscriptions, and no consumer could
+    /// subscribe to drain them.
     pub(super) fn charge_to(&mut self, budget: &Arc<Budget>) {
         self.own = budget.charge(self.own.bytes());
     }

@@ -1,8 +1,8 @@
-//! How much a queue holds, and how much it may.
+//! The usage of a queue, and the check of its limits.
 
 use super::{Options, Refusal};
 
-/// Messages and their bytes.
+/// A number of messages and their bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct QueueUsage {
     pub(super) messages: usize,
@@ -10,24 +10,24 @@ pub(super) struct QueueUsage {
 }
 
 impl QueueUsage {
-    /// One message more.
+    /// Adds one message.
     pub(super) fn add(&mut self, bytes: usize) {
         self.messages += 1;
         self.bytes += bytes;
     }
 
-    /// One message less.
+    /// Subtracts one message.
     pub(super) fn remove(&mut self, bytes: usize) {
         self.messages -= 1;
         self.bytes -= bytes;
     }
 
-    /// Both together.
+    /// Returns the sum of both.
     pub(super) fn with(self, other: QueueUsage) -> QueueUsage {
         QueueUsage { messages: self.messages + other.messages, bytes: self.bytes + other.bytes }
     }
 
-    /// Whether the queue `name`, which holds this much, may take one more message of `bytes` bytes.
+    /// Checks that the queue `name`, which holds this much, can take one more message of `bytes` bytes.
     pub(super) fn room_for(self, bytes: usize, options: &Options, name: &str) -> Result<(), Refusal> {
         let QueueUsage { messages, bytes: held } = self;
         let &Options { queue_messages_max, queue_bytes_max, .. } = options;

@@ -1,6 +1,6 @@
 //! All queues by name.
 //!
-//! The map's guards are never held while a queue is locked or the map is asked again, and no two queues are ever
+//! The map's guards are never held while a queue is locked or the map is accessed again, and no two queues are ever
 //! locked together.
 
 use super::consumer::ConsumerId;
@@ -18,12 +18,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
 
-/// The work queues and the sessions' own queues.
+/// The map of work queues and temporary queues.
 #[derive(Debug)]
 pub(super) struct Queues {
     context: Arc<BrokerContext>,
     map: DashMap<Arc<str>, Arc<Queue>>,
-    /// Work queues in the map; those of sessions do not count.
+    /// Number of work queues in the map; temporary queues do not count.
     count: AtomicUsize,
 }
 
@@ -32,8 +32,8 @@ impl Queues {
         Queues { context, map: DashMap::new(), count: AtomicUsize::new(0) }
     }
 
-    /// Gives a message to a queue, which is made if need be. `false`: the session's own queue that it was for
-    /// has gone, and the message is dropped and counted.
+    /// Adds a message to a queue, which is created if it does not exist. Returns `false` if the message was for a
+    /// temporary queue that has been closed: the message is dropped and counted.
     pub(super) fn publish(&self, to: &Destination, message: &Message, now: Instant) -> Result<bool, Refusal> {
         loop {
             let Some(queue) = self.find_or_create(to, &self.context.budget)? else {
@@ -54,7 +54,8 @@ impl Queues {
         }
     }
 
-    /// Gives a message to the queue that promised room for it. `false`: it was a session's own, and has gone.
+    /// Adds a message to the queue that reserved space for it. Returns `false` if it was a temporary queue that has
+    /// been closed.
     pub(super) fn publish_reserved(&self, queue: &Queue, message: &Message, now: Instant) -> bool {
         match queue.publish_reserved(message, now) {
             Ok(undeliverable) => self.push_dead_letter(queue, undeliverable),
@@ -63,7 +64,7 @@ impl Queues {
         true
     }
 
-    /// Promises room for a message of `bytes` bytes; `None` if the session's own queue has gone.
+    /// Reserves space for a message of `bytes` bytes. Returns `None` if the temporary queue has been closed.
     pub(super) fn reserve(&self, to: &Destination, bytes: usize) -> Result<Option<Arc<Queue>>, Refusal> {
         loop {
             let Some(queue) = self.find_or_create(to, &self.context.budget)? else { return Ok(None) };
@@ -78,13 +79,13 @@ impl Queues {
         }
     }
 
-    /// Takes a promise back.
+    /// Releases a reservation.
     pub(super) fn release(&self, queue: &Arc<Queue>, bytes: usize) {
         queue.release(bytes);
         self.sweep(queue);
     }
 
-    /// Subscribes; a session's own queue must be open.
+    /// Subscribes to a queue. A temporary queue must be open.
     pub(super) fn subscribe(
         &self,
         to: &Destination,
@@ -114,7 +115,7 @@ impl Queues {
         }
     }
 
-    /// Settles, and buries what cannot stay.
+    /// Settles deliveries, and moves messages that cannot stay to the dead letter queue.
     pub(super) fn settle(
         &self,
         queue: &Arc<Queue>,
@@ -135,7 +136,7 @@ impl Queues {
         self.sweep(queue);
     }
 
-    /// Opens a session's own queue. Should the address be taken, its queue is closed: addresses are used once.
+    /// Opens a temporary queue. If the address is in use, the queue that has it is closed: addresses are used once.
     pub(super) fn open_temp(&self, address: &Destination) -> Arc<Queue> {
         let queue = Queue::new(address.clone(), &self.context, &self.context.share);
         let before = self.map.insert(address.text().clone(), queue.clone());
@@ -145,14 +146,14 @@ impl Queues {
         queue
     }
 
-    /// Closes a session's own queue; what nobody had been given is counted as dropped.
+    /// Closes a temporary queue. Its messages that are not outstanding are counted as dropped.
     pub(super) fn close_temp(&self, queue: &Arc<Queue>) {
         self.drop_contents(queue);
         self.forget(queue);
     }
 
-    /// Closes a session's own queue as [`Queues::close_temp`] does, but drops `max` of its messages at most. Returns
-    /// whether it is empty.
+    /// Closes a temporary queue as [`Queues::close_temp`] does, but drops at most `max` of its messages. Returns
+    /// whether all messages that are not outstanding have been dropped.
     pub(super) fn close_temp_partly(&self, queue: &Arc<Queue>, max: usize) -> bool {
         self.forget(queue);
         let dropped = queue.close_partly(max);
@@ -160,14 +161,14 @@ impl Queues {
         dropped < max
     }
 
-    /// Redelivers what is due.
+    /// Makes messages ready whose backoff is over, and delivers them.
     pub(super) fn expire(&self, now: Instant) {
         for (at, queue) in self.context.timers.due(now) {
             queue.expire(at, now);
         }
     }
 
-    /// All queues, and those among them that count.
+    /// Returns the number of all queues, and of those that count for `queues-max`.
     pub(super) fn count(&self) -> (usize, usize) {
         (self.map.len(), self.count.load(Relaxed))
     }
@@ -218,7 +219,8 @@ impl Queues {
         self.map.contains_key(destination.as_str())
     }
 
-    /// Returns the queue; `None` if it is a missing temporary queue. Other queues are created and charged to `payer`.
+    /// Returns the queue, or `None` if it is a temporary queue that does not exist. Other queues are created and
+    /// charged to `payer`.
     fn find_or_create(
         &self,
         destination: &Destination,
@@ -246,15 +248,15 @@ impl Queues {
         }
     }
 
-    /// Takes a queue out that nobody has or wants anything in.
+    /// Removes a queue from the map if it is idle.
     fn sweep(&self, queue: &Arc<Queue>) {
         if queue.remove_if_idle() {
             self.forget(queue);
         }
     }
 
-    /// Takes a dead queue out of the map, unless its successor is there already. Whoever finds it does; only one
-    /// of them counts it.
+    /// Removes a closed queue from the map, unless its successor is already there. Any number of callers may find the
+    /// same closed queue; only the one that removes it counts it.
     fn forget(&self, dead: &Arc<Queue>) {
         let destination = dead.destination();
         let out = self.map.remove_if(destination.as_str(), |_, queue| Arc::ptr_eq(queue, dead));

@@ -1,4 +1,4 @@
-//! What the broker, its subscriptions and temporary queues share, and the way to what is not kept.
+//! The state of the broker, and the routing of messages to destinations that keep none.
 
 use super::context::BrokerContext;
 use super::fan_out::FanOutResult;
@@ -15,22 +15,22 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 use std::time::Instant;
 
-/// All destinations.
+/// The state that the broker shares with its subscriptions and temporary queues: all destinations.
 pub(super) struct BrokerState {
     pub(super) context: Arc<BrokerContext>,
     pub(super) topics: Topics,
     pub(super) users: Topics,
     pub(super) services: Topics,
-    /// Whose turn it is where only patterns match.
+    /// The round robin position for services that subscribe only by pattern.
     pub(super) turn: AtomicU32,
-    /// One topic, whose members are the sessions that are online.
+    /// A family with one topic, whose members are the online sessions.
     pub(super) online: Topics,
     pub(super) sessions: Sessions,
     pub(super) queues: Queues,
     online_destination: Destination,
 }
 
-/// What became of a message that is not kept.
+/// The result of routing a message to a destination that keeps none.
 #[derive(Default)]
 pub(super) struct Routed {
     pub(super) reach: FanOutResult,
@@ -38,7 +38,7 @@ pub(super) struct Routed {
     pub(super) services: Option<usize>,
 }
 
-/// The key of a member that nothing is ever pushed to.
+/// The key of a member to which nothing is ever pushed.
 const NO_KEY: u32 = 0;
 
 impl BrokerState {
@@ -58,7 +58,7 @@ impl BrokerState {
         }
     }
 
-    /// The destinations of a kind whose messages are not kept.
+    /// Returns the family of topics for a kind of destination that keeps no messages.
     pub(super) fn family(&self, kind: Kind) -> &Topics {
         match kind {
             Kind::User => &self.users,
@@ -68,7 +68,7 @@ impl BrokerState {
         }
     }
 
-    /// Routes what is not kept.
+    /// Routes a message to a destination that keeps none.
     pub(super) fn route(&self, publication: &Publication<'_>, now: Instant) -> Routed {
         match publication.destination.kind() {
             Kind::User => {
@@ -79,7 +79,7 @@ impl BrokerState {
                 let reach = services::publish(self, publication, now);
                 Routed { services: Some(reach.reached), reach, sessions: None }
             }
-            // Only the broker itself tells who is present.
+            // Only the broker itself publishes presence reports.
             Kind::Presence => Routed::default(),
             Kind::Topic | Kind::Queue | Kind::TempQueue => {
                 Routed { reach: self.topics.publish(publication, now), ..Routed::default() }
@@ -87,20 +87,20 @@ impl BrokerState {
         }
     }
 
-    /// Routes to many users.
+    /// Routes a message to many users.
     pub(super) fn route_to_users(&self, multicast: &Multicast<'_>, now: Instant) -> Routed {
         let (reach, sessions) = users::publish_to_all(self, multicast, now);
         Routed { reach, sessions: Some(sessions), services: None }
     }
 
-    /// Remembers of a service what it may have. That is the same for all subscriptions of its connection.
+    /// Marks the connection of a service as text only, if it is. The mark is the same for all of its subscriptions.
     pub(super) fn note_text_only(&self, kind: Kind, subscriber: &Subscriber, terms: ConsumerOptions) {
         if kind == Kind::App && terms.text_only {
             subscriber.outbound_queue.set_text_only();
         }
     }
 
-    /// Tells the watcher from now on who is present.
+    /// Subscribes a watcher to the presence of a topic, or of the online sessions.
     pub(super) fn watch(
         &self,
         shown: &Destination,
@@ -119,7 +119,7 @@ impl BrokerState {
         }
     }
 
-    /// A session is online.
+    /// Registers a session as online.
     pub(super) fn enter(self: &Arc<Self>, outbound_queue: &Arc<OutboundQueue>, now: Instant) -> Entry {
         let label = outbound_queue.labelled().cloned();
         if let Some(label) = &label {
@@ -130,7 +130,7 @@ impl BrokerState {
         Entry::new(self.clone(), label, topic, slot)
     }
 
-    /// How many destinations there are.
+    /// Returns the numbers of destinations.
     pub(super) fn stats(&self) -> Stats {
         let sum = |(names, patterns)| names + patterns;
         let (topics, patterns) = self.topics.count();

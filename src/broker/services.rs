@@ -1,4 +1,4 @@
-//! To services: of all who subscribe, by name or by pattern, one gets the message.
+//! Publishing to services: one of all subscribers, by name or by pattern, gets the message.
 
 use super::fan_out::FanOutResult;
 use super::publication::Publication;
@@ -6,7 +6,7 @@ use super::{BrokerState, Subscriber};
 use crate::outbound_queue::{Delivery, Message, Pushed};
 use std::time::Instant;
 
-/// To the one whose turn it is; nobody is reached if there is none.
+/// Publishes to the next service in round robin. No service is reached if there is none.
 pub(super) fn publish(shared: &BrokerState, publication: &Publication<'_>, now: Instant) -> FanOutResult {
     let mut message = None;
     let reach = shared.services.at(publication.destination, |topic, patterns| {
@@ -16,8 +16,8 @@ pub(super) fn publish(shared: &BrokerState, publication: &Publication<'_>, now: 
     reach.unwrap_or_default()
 }
 
-/// Gives the message to the first in turn that may have it and is not behind. If all are, to the one that is least, and the publisher
-/// should wait for it.
+/// Pushes the message to the first member in round robin that can take it and whose outbound queue is at or below half.
+/// If there is none, pushes it to the member with the fewest bytes above half, for which the publisher should wait.
 fn give(groups: &[&[Subscriber]], turn: &mut u32, message: &Message, now: Instant) -> FanOutResult {
     let count: usize = groups.iter().map(|members| members.len()).sum();
     let mut behind = Vec::new();
@@ -29,7 +29,7 @@ fn give(groups: &[&[Subscriber]], turn: &mut u32, message: &Message, now: Instan
         }
         match member.outbound_queue.bytes_above_half() {
             None => {}
-            // What this one message makes of it, the next one will see.
+            // A queue that this message brings above half is not skipped: only the next message finds it congested.
             Some(0) if push(member, message, now) != Pushed::Gone => {
                 *turn = next(index);
                 return FanOutResult { reached: 1, receivers: 1, ..FanOutResult::default() };
@@ -60,7 +60,7 @@ fn next(index: usize) -> u32 {
     u32::try_from(index + 1).unwrap_or(0)
 }
 
-/// The member at `index`, counted through all groups.
+/// Returns the member at `index`, counted through all groups.
 fn at<'a>(groups: &[&'a [Subscriber]], mut index: usize) -> &'a Subscriber {
     for members in groups {
         match members.get(index) {

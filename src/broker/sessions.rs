@@ -1,4 +1,4 @@
-//! Who is online.
+//! The sessions that are online.
 
 use super::BrokerState;
 use super::subscriber_list::SubscriberSlot;
@@ -8,13 +8,13 @@ use dashmap::DashMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// Sessions by their ids.
+/// The online sessions by id.
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
     map: DashMap<Arc<str>, Arc<Label>>,
 }
 
-/// A session that is online; dropping it ends that.
+/// The registration of an online session. Dropping it ends the registration.
 pub struct Entry {
     shared: Arc<BrokerState>,
     label: Option<Arc<Label>>,
@@ -27,7 +27,7 @@ impl Sessions {
         self.map.insert(label.session.clone(), label.clone());
     }
 
-    /// The session of this id.
+    /// Returns the label of the session with this id.
     pub(super) fn find(&self, id: &str) -> Option<Arc<Label>> {
         self.map.get(id).map(|label| label.clone())
     }

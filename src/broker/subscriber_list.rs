@@ -1,43 +1,43 @@
-//! The subscribers of one topic or pattern: dense for the hot loop, with O(1) coming and going.
+//! The subscribers of one topic or pattern: a dense list for the hot loop. Adding and removing take O(1).
 
 use super::Subscriber;
 use crate::budget::{Budget, Charge, allocation};
 use slab::Slab;
 use std::sync::Arc;
 
-/// A member's slot; its own until it leaves.
+/// The slot of a member. It does not change until the member is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SubscriberSlot(usize);
 
-/// Members lie side by side in no particular order; a slab of slots tells where each lies.
+/// A list of subscribers. Members are contiguous and in no particular order; a slab of slots stores the index of each.
 #[derive(Debug, Default)]
 pub(super) struct SubscriberList {
     members: Vec<Subscriber>,
-    /// The info of the member at the same index.
+    /// The information about the member at the same index.
     infos: Vec<SubscriberInfo>,
-    /// Seat to index.
+    /// The index of the member in each slot.
     places: Slab<usize>,
     /// The charge for the lists; `None` if the memory is not accounted for.
     memory: Option<Charge>,
 }
 
-/// What is known of a member and no publisher asks.
+/// Information about a member that publishing does not need.
 #[derive(Clone, Copy, Debug)]
 struct SubscriberInfo {
     slot: SubscriberSlot,
-    /// When it came, in milliseconds of Unix time.
+    /// When the member subscribed, in milliseconds of Unix time.
     since: u64,
 }
 
-/// Capacity below which nothing is given back.
+/// Largest capacity that is not shrunk.
 const SMALL: usize = 16;
 /// Capacity of a list when it gets its first entry.
 const FIRST_ENTRIES: usize = 4;
-/// Bytes of an entry of the slab.
+/// Bytes of a slab entry.
 const PLACE_BYTES: usize = 2 * size_of::<usize>();
 
 impl SubscriberList {
-    /// Takes a member in that comes at `since`, in milliseconds of Unix time.
+    /// Adds a member that subscribed at `since`, in milliseconds of Unix time.
     pub(super) fn add(&mut self, member: Subscriber, since: u64) -> SubscriberSlot {
         let slot = SubscriberSlot(self.places.insert(self.members.len()));
         self.members.push(member);
@@ -46,7 +46,7 @@ impl SubscriberList {
         slot
     }
 
-    /// Charges the memory of the lists to `share` from now on, until the last member has left.
+    /// Charges the memory of the lists to `share` from now on, until the last member is removed.
     pub(super) fn charge_to(&mut self, share: &Arc<Budget>) {
         if self.memory.is_none() {
             self.memory = Some(share.charge(self.bytes()));
@@ -69,7 +69,7 @@ impl SubscriberList {
         }
     }
 
-    /// Lets the member go whose slot this is.
+    /// Removes and returns the member in this slot.
     pub(super) fn remove(&mut self, slot: SubscriberSlot) -> Subscriber {
         let place = self.places.remove(slot.0);
         let member = self.members.swap_remove(place);
@@ -81,12 +81,12 @@ impl SubscriberList {
         member
     }
 
-    /// All of them.
+    /// Returns all members.
     pub(super) fn members(&self) -> &[Subscriber] {
         &self.members
     }
 
-    /// All of them, and since when they are there.
+    /// Returns all members, each with the time since which it is subscribed.
     pub(super) fn infos(&self) -> impl Iterator<Item = (&Subscriber, u64)> {
         self.members.iter().zip(self.infos.iter().map(|info| info.since))
     }
@@ -101,7 +101,7 @@ impl SubscriberList {
         } else if self.members.capacity() > SMALL && self.members.len() < self.members.capacity() / 4 {
             self.members.shrink_to(self.members.len() * 2);
             self.infos.shrink_to(self.infos.len() * 2);
-            // Seats are names and cannot move; what is free at the end can go.
+            // Slots identify members and cannot move; unused slots at the end can be freed.
             self.places.shrink_to_fit();
             self.recharge();
         }
@@ -124,28 +124,30 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whoever_came_and_did_not_go_is_there_once(choices in prop::collection::vec(any::<u16>(), 1..200)) {
+        fn each_added_subscriber_is_listed_once_until_it_is_removed(
+            choices in prop::collection::vec(any::<u16>(), 1..200),
+        ) {
             let fixture = Fixture::new();
             let outbound_queue = fixture.outbound_queue();
             let mut subscribers = SubscriberList::default();
-            let mut there: HashMap<u32, SubscriberSlot> = HashMap::new();
+            let mut present: HashMap<u32, SubscriberSlot> = HashMap::new();
             for (key, choice) in (0u32..).zip(choices) {
-                let mut keys: Vec<u32> = there.keys().copied().collect();
+                let mut keys: Vec<u32> = present.keys().copied().collect();
                 keys.sort_unstable();
                 if choice % 3 == 0 && !keys.is_empty() {
                     let gone = keys[choice as usize % keys.len()];
-                    let member = subscribers.remove(there.remove(&gone).unwrap());
+                    let member = subscribers.remove(present.remove(&gone).unwrap());
                     prop_assert_eq!(member.key, gone);
                 } else {
-                    there.insert(key, subscribers.add(Subscriber { outbound_queue: outbound_queue.clone(), key }, 0));
+                    present.insert(key, subscribers.add(Subscriber { outbound_queue: outbound_queue.clone(), key }, 0));
                 }
                 let mut left: Vec<u32> = subscribers.members().iter().map(|member| member.key).collect();
                 left.sort_unstable();
-                let mut expected: Vec<u32> = there.keys().copied().collect();
+                let mut expected: Vec<u32> = present.keys().copied().collect();
                 expected.sort_unstable();
                 prop_assert_eq!(left, expected);
             }
-            for (_, slot) in there {
+            for (_, slot) in present {
                 subscribers.remove(slot);
             }
             prop_assert!(subscribers.is_empty());
@@ -153,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn the_charge_is_the_memory_of_the_lists() {
+    fn memory_charge_equals_the_capacity_of_the_lists() {
         let fixture = Fixture::new();
         let (outbound_queue, mut subscribers) = (fixture.outbound_queue(), SubscriberList::default());
         let mut slots = Vec::new();
@@ -174,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn room_is_given_back_as_members_leave() {
+    fn memory_is_released_as_members_leave() {
         let fixture = Fixture::new();
         let outbound_queue = fixture.outbound_queue();
         let mut subscribers = SubscriberList::default();

@@ -1,4 +1,4 @@
-//! What a connection holds of the broker: subscriptions and temporary queues. Dropping them ends them.
+//! The subscriptions and temporary queues of a connection. Dropping them ends them.
 
 use super::consumer::ConsumerId;
 use super::patterns::Membership;
@@ -16,26 +16,27 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// A live subscription; dropping it unsubscribes, and returns what a work queue's consumer did not settle.
+/// A live subscription. Dropping it unsubscribes and requeues the deliveries of a work queue that are not settled.
 ///
-/// Dropping is an orderly end: no delivery fails by it. If the connection was lost, the owner first settles the delivery
-/// that the client was working on as [`Settlement::Lost`].
+/// Dropping is an orderly end: no delivery fails by it. If the connection was lost, the owner first settles the
+/// delivery that the client was working on as [`Settlement::Lost`].
 ///
-/// Once the drop is done nothing is pushed for it any more. Of a work queue's messages, those that still lie in the
-/// outbound queue are taken out of it and go back as unwritten; what the caller took out of the outbound_queue and did not write
-/// either, it tells by [`Subscription::mark_unwritten`] before the drop; all else goes back as sent.
+/// After the drop nothing more is pushed for the subscription. The deliveries of a work queue are requeued as follows:
+/// those that are still in the outbound queue are withdrawn from it and do not count as sent. Those that the caller
+/// took from the outbound queue and did not write must be reported with [`Subscription::note_unwritten`] before the
+/// drop, and do not count as sent either. All others count as sent.
 pub struct Subscription {
     shared: Arc<BrokerState>,
     to: SubscriptionTarget,
     bytes: usize,
 }
 
-/// What is subscribed to.
+/// The destination, pattern or presence that a subscription is for.
 pub(super) enum SubscriptionTarget {
-    /// Of a family whose messages are not kept.
+    /// A destination of a family whose messages are not kept.
     Topic(Kind, Arc<Topic>, SubscriberSlot),
     Pattern(Membership),
-    /// Presence.
+    /// The presence of a topic, or of the online sessions.
     Watch(Kind, Watch),
     Queue(Arc<Queue>, ConsumerId),
 }
@@ -65,34 +66,35 @@ impl Subscription {
         }
     }
 
-    /// Settles deliveries by their tags; unknown tags and topics are ignored.
+    /// Settles deliveries by their tags. Unknown tags are ignored, and so is the call for a topic.
     ///
-    /// After [`Settlement::Unwritten`] the queue gives this consumer nothing more until [`Subscription::resume`]:
-    /// it may be about to leave.
+    /// After [`Settlement::Unwritten`] the queue gives this consumer nothing more until [`Subscription::resume`],
+    /// because the consumer may be about to leave.
     pub fn settle(&self, tags: &[Tag], settlement: Settlement, now: Instant) {
         if let SubscriptionTarget::Queue(queue, id) = &self.to {
             self.queues().settle(queue, *id, tags, settlement, now);
         }
     }
 
-    /// Notes that these deliveries were not sent. They go back when the subscription is dropped, in order with all others:
-    /// after [`Settlement::Unwritten`] another consumer could get later messages first. Unknown tags and topics are
-    /// ignored. The queue gives this consumer nothing more until [`Subscription::resume`].
+    /// Marks these deliveries as not sent. They are requeued when the subscription is dropped, in order with all its
+    /// other deliveries; after [`Settlement::Unwritten`] another consumer could get later messages first. Unknown tags
+    /// are ignored, and so is the call for a topic. The queue gives this consumer nothing more until
+    /// [`Subscription::resume`].
     pub fn mark_unwritten(&self, tags: &[Tag]) {
         if let SubscriptionTarget::Queue(queue, id) = &self.to {
             queue.mark_unwritten(*id, tags);
         }
     }
 
-    /// The outbound queue has room again: the queue may go on. Nothing for topics.
+    /// Resumes delivery after the outbound queue has space again. Has no effect for a topic.
     pub fn resume(&self, now: Instant) {
         if let SubscriptionTarget::Queue(queue, id) = &self.to {
             queue.resume(*id, now);
         }
     }
 
-    /// Returns the consumer of a queue, for the steps of a transaction, or `None` for a topic, where nothing is
-    /// settled.
+    /// Returns the consumer of a queue, for the steps of a transaction. Returns `None` for a topic, whose deliveries
+    /// are not settled.
     pub fn consumer(&self) -> Option<Consumer> {
         match &self.to {
             SubscriptionTarget::Queue(queue, id) => Some(Consumer { queue: queue.clone(), id: *id }),
@@ -152,7 +154,7 @@ impl fmt::Debug for Subscription {
     }
 }
 
-/// A session's own queue; dropping it drops its messages.
+/// A temporary queue of a session. Dropping it closes the queue and drops its messages.
 pub struct TempQueue {
     shared: Arc<BrokerState>,
     queue: Arc<Queue>,
@@ -163,13 +165,13 @@ impl TempQueue {
         TempQueue { shared, queue }
     }
 
-    /// Returns the bytes of the destination, without messages and consumers.
+    /// Returns the bytes that the queue takes, without messages and consumers.
     pub fn bytes(&self) -> usize {
         QueueMemory::bytes(self.queue.destination())
     }
 
-    /// Closes the queue, as the drop does, but drops at most `max` messages, so that a queue of many messages can be
-    /// closed in several steps. Returns whether no message is left that no consumer has.
+    /// Closes the queue as the drop does, but drops at most `max` messages, so that a queue of many messages can be
+    /// closed in several steps. Returns whether all messages that are not outstanding have been dropped.
     pub fn close_partly(&self, max: usize) -> bool {
         self.shared.queues.close_temp_partly(&self.queue, max)
     }
@@ -182,7 +184,7 @@ impl Drop for TempQueue {
 }
 
 impl fmt::Debug for TempQueue {
-    /// Without the address, which is a secret of its session.
+    /// Formats the queue without its address, which is a secret of its session.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TempQueue").finish_non_exhaustive()
     }

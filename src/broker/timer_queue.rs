@@ -1,4 +1,4 @@
-//! When which queue or room wants to be looked after: redelivery after back-off, presence to tell.
+//! Timers of queues (redelivery after a backoff) and of presence trackers (the next report).
 
 use parking_lot::Mutex;
 use std::cmp::Ordering;
@@ -6,8 +6,8 @@ use std::collections::BinaryHeap;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-/// All timers of one sort. Whoever wants one sets it when something is due earlier than all that it has set, so that it
-/// has few: no more than there are steps between the shortest wait and the longest.
+/// All timers of one type of owner. An owner sets a timer only if it is earlier than all of its other timers. Each
+/// owner therefore has few timers: no more than there are steps between the shortest and the longest wait.
 #[derive(Debug)]
 pub(super) struct TimerQueue<T> {
     heap: Mutex<BinaryHeap<TimerEntry<T>>>,
@@ -26,12 +26,13 @@ impl<T> Default for TimerQueue<T> {
 }
 
 impl<T> TimerQueue<T> {
-    /// Rings at `at`.
+    /// Sets a timer of `whose` for `at`.
     pub(super) fn set(&self, at: Instant, whose: Weak<T>) {
         self.heap.lock().push(TimerEntry { at, whose });
     }
 
-    /// Takes out what is due, the earliest first. What has gone is left out.
+    /// Removes and returns the timers that are due, the earliest first. Timers whose owner has been dropped are
+    /// skipped.
     pub(super) fn due(&self, now: Instant) -> Vec<(Instant, Arc<T>)> {
         let mut heap = self.heap.lock();
         let mut due = Vec::new();
@@ -45,19 +46,19 @@ impl<T> TimerQueue<T> {
         due
     }
 
-    /// When the next one rings.
+    /// Returns the time of the next timer.
     pub(super) fn next(&self) -> Option<Instant> {
         self.heap.lock().peek().map(|timer| timer.at)
     }
 
-    /// How many are set.
+    /// Returns the number of timers that are set.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.heap.lock().len()
     }
 }
 
-/// The heap's greatest is the earliest.
+/// Orders by time in reverse: the greatest entry of the heap is the earliest.
 impl<T> Ord for TimerEntry<T> {
     fn cmp(&self, other: &TimerEntry<T>) -> Ordering {
         other.at.cmp(&self.at)

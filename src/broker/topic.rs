@@ -1,4 +1,4 @@
-//! One topic: everything that reaches its subscribers goes through its lock, so that all see one order.
+//! One topic. Every message passes through its lock, so that all subscribers see the same order.
 
 use super::Subscriber;
 use super::context::BrokerContext;
@@ -15,13 +15,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Instant;
 
-/// A topic (or another destination whose messages are not kept) that somebody subscribes to by name or watches, or
-/// that is just being published to. Without a subscriber of its own and unwatched it dies under its lock, and whoever
-/// then finds it dead starts again from the map:
+/// A topic, or another destination whose messages are not kept, that has a subscriber by name or a watcher, or is just
+/// being published to. A topic that has neither is marked dead under its lock. Code that finds a dead topic starts
+/// again from the map:
 ///
 /// ```text
-///   created ── add, watch ──> needed ── last one removed ──> dead ── out of the map
-///      └───────────── published to, nobody there ─────────────^
+///   created ── add, watch ──> needed ── last one removed ──> dead ── removed from the map
+///      └─────────── published to, no subscriber by name ───────^
 /// ```
 #[derive(Debug)]
 pub(super) struct Topic {
@@ -32,19 +32,20 @@ pub(super) struct Topic {
 #[derive(Debug)]
 struct State {
     subscribers: SubscriberList,
-    /// Groups of pattern subscribers, brought up to date under this lock by every publish. They hold no outbound queue once their members have gone.
+    /// Groups of pattern subscribers, updated under this lock by every publish. A group holds no outbound queue once
+    /// its members have been removed.
     matched: Matched,
-    /// Where its members are watched, while somebody does.
+    /// The presence tracker of the members, while they are watched.
     tracker: Option<Arc<PresenceTracker>>,
-    /// Whose turn it is where one of all gets a message.
+    /// The round robin position for destinations where one of all subscribers gets a message.
     turn: u32,
     dead: bool,
-    /// The memory of the topic and of its list of groups, once it is subscribed to.
+    /// The charge for the topic and its list of groups, once the topic has a subscriber or a watcher.
     memory: Option<Charge>,
 }
 
 impl Topic {
-    /// Not yet subscribed to, with the groups known to match.
+    /// Creates a topic without subscribers, with the groups that are known to match.
     pub(super) fn new(destination: Destination, matched: Matched) -> Topic {
         let subscribers = SubscriberList::default();
         let state = State { subscribers, matched, tracker: None, turn: 0, dead: false, memory: None };
@@ -62,8 +63,8 @@ impl Topic {
             + table_entry(size_of::<(Arc<str>, Arc<Topic>)>())
     }
 
-    /// Adds a subscriber that subscribed at `since`; `None` if the topic is removed. `gauge` counts topics with subscribers;
-    /// the memory is charged to `share`, unless connections account for it.
+    /// Adds a subscriber that subscribed at `since`, in milliseconds of Unix time. Returns `None` if the topic is dead.
+    /// `gauge` counts topics with subscribers. The memory is charged to `share`, unless connections account for it.
     pub(super) fn add(
         &self,
         subscriber: Subscriber,
@@ -94,7 +95,7 @@ impl Topic {
         }
     }
 
-    /// Brings the groups up to date, lets `act` use them, and keeps them if there is room for a list of that size.
+    /// Updates the groups, calls `act`, and keeps the groups if there is memory for a list of that size.
     fn with_groups<T>(&self, state: &mut State, patterns: &Patterns, act: impl FnOnce(&mut State) -> T) -> T {
         let before = state.matched.bytes();
         patterns.update(&mut state.matched, &self.destination);
@@ -105,7 +106,7 @@ impl Topic {
         {
             let own = Topic::bytes(&self.destination);
             if !memory.try_resize(own + bytes) {
-                // The next message is matched again, since the groups are not kept.
+                // The next message is matched again, because the groups are not kept.
                 state.matched = Matched::default();
                 memory.resize(own);
             }
@@ -113,7 +114,7 @@ impl Topic {
         done
     }
 
-    /// Lets a subscriber go. Whether the topic died of it.
+    /// Removes a subscriber. Returns whether the topic is dead then.
     pub(super) fn remove(&self, slot: SubscriberSlot, gauge: &Gauge) -> bool {
         let mut state = self.state.lock();
         let gone = state.subscribers.remove(slot);
@@ -130,8 +131,8 @@ impl Topic {
         died
     }
 
-    /// The room where its members are watched, held once more; `None` if the topic is dead. `shown` is what is
-    /// subscribed to for that.
+    /// Returns the presence tracker of the members, which is created if it does not exist, and counts one more watcher.
+    /// Returns `None` if the topic is dead. `shown` is the destination that the watcher subscribes to.
     pub(super) fn hold_tracker(
         &self,
         shown: &Destination,
@@ -146,7 +147,8 @@ impl Topic {
         if let Some(share) = share {
             self.charge_to(share, &mut state);
         }
-        // From the subscribers under the topic's lock: whoever comes or goes later finds the room.
+        // Created from the subscribers under the topic's lock: subscribers that are added or removed later find the
+        // tracker.
         let State { subscribers, tracker, .. } = &mut *state;
         let tracker =
             tracker.get_or_insert_with(|| PresenceTracker::new(shown, subscribers.infos(), context, now));
@@ -154,7 +156,7 @@ impl Topic {
         Some(tracker.clone())
     }
 
-    /// Somebody does not watch any more. Whether the topic died of it.
+    /// Counts one watcher less. Returns whether the topic is dead then.
     pub(super) fn release_tracker(&self, tracker: &Arc<PresenceTracker>) -> bool {
         let mut state = self.state.lock();
         let mut gone = None;
@@ -168,8 +170,8 @@ impl Topic {
         died
     }
 
-    /// Pushes to all subscribers, by name and by pattern; `None` if the topic is dead. Without a subscriber by
-    /// name it dies afterwards, unless it is watched; the flag tells.
+    /// Pushes a message to all subscribers, by name and by pattern. Returns `None` if the topic is dead. The flag in
+    /// the result is set if the topic is dead afterwards, because it has neither a subscriber by name nor a watcher.
     pub(super) fn publish(
         &self,
         message: &Message,
@@ -181,7 +183,7 @@ impl Topic {
         Some((reach, died))
     }
 
-    /// Returns how many subscribers a message would be pushed to.
+    /// Returns the number of subscribers to which a message would be pushed.
     pub(super) fn receivers(&self, patterns: &Patterns) -> usize {
         let mut state = self.state.lock();
         if state.dead {
@@ -194,8 +196,8 @@ impl Topic {
         })
     }
 
-    /// Shows `act` all subscribers, those by name and then group by group. `None` if the topic is dead, else whether
-    /// it died.
+    /// Calls `act` with all subscribers, first those by name and then group by group. Returns `None` if the topic was
+    /// dead before, else whether it is dead now.
     pub(super) fn visit(&self, patterns: &Patterns, mut act: impl FnMut(&[Subscriber])) -> Option<bool> {
         let mut state = self.state.lock();
         if state.dead {
@@ -211,8 +213,9 @@ impl Topic {
         Some(state.dead)
     }
 
-    /// Shows `act` all subscribers at once, and whose turn it is; `turn` is for topics that only live for a moment. As
-    /// [`visit`](Topic::visit), beside what `act` says.
+    /// Calls `act` once with all subscribers and the round robin position. `turn` is the position for topics without a
+    /// subscriber by name, which exist only for a moment. Returns the result of `act`, and the same flag as
+    /// [`visit`](Topic::visit).
     pub(super) fn choose<T>(
         &self,
         patterns: &Patterns,
@@ -261,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn published_to_without_a_subscriber_it_dies_and_takes_nothing_more() {
+    fn topic_without_subscribers_is_removed_after_publish() {
         let (fixture, patterns, topic) = topic();
         let (message, now) = (fixture.message("m"), fixture.now());
         assert!(matches!(
@@ -282,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn it_dies_with_its_last_subscriber_and_takes_nothing_more() {
+    fn topic_is_removed_with_its_last_subscriber() {
         let (fixture, patterns, topic) = topic();
         let (message, now, outbound_queue) = (fixture.message("m"), fixture.now(), fixture.outbound_queue());
         let add = |key| {
@@ -293,7 +296,7 @@ mod tests {
                 None,
             )
         };
-        let (first, second) = (add(1).expect("alive"), add(2).expect("alive"));
+        let (first, second) = (add(1).expect("the topic exists"), add(2).expect("the topic exists"));
         assert!(matches!(
             topic.publish(&message, &patterns, now),
             Some((FanOutResult { reached: 2, .. }, false))

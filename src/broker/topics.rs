@@ -1,6 +1,6 @@
-//! All topics by name; and so of each other family whose messages are not kept.
+//! All topics of one family by name, and its pattern subscriptions.
 //!
-//! The map's guards are never held while a topic is locked or the map is asked again.
+//! The map's guards are never held while a topic is locked or the map is accessed again.
 
 use super::context::BrokerContext;
 use super::fan_out::FanOutResult;
@@ -17,20 +17,20 @@ use dashmap::DashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// The topics of one family that somebody subscribes to by name or watches, and all pattern subscriptions. Families
-/// have nothing in common: no pattern of one ever matches a name of another.
+/// The topics of one family that have a subscriber by name or a watcher, and all pattern subscriptions. Families are
+/// separate: no pattern of one ever matches a name of another.
 #[derive(Debug)]
 pub(super) struct Topics {
     context: Arc<BrokerContext>,
     map: DashMap<Arc<str>, Arc<Topic>>,
     patterns: Patterns,
-    /// Counts those with a subscriber by name.
+    /// The gauge of topics with a subscriber by name.
     gauge: Gauge,
-    /// The budget that pays for topics; `None` where each connection is a subscriber and accounts for it.
+    /// The budget to which topics are charged; `None` where each connection is a subscriber and accounts for it.
     share: Option<Arc<Budget>>,
 }
 
-/// Somebody who watches the members of a topic.
+/// A subscription to the presence of a topic.
 #[derive(Debug)]
 pub(super) struct Watch {
     topic: Arc<Topic>,
@@ -45,7 +45,7 @@ impl Topics {
         Topics { context, map: DashMap::new(), patterns, gauge, share: Some(share) }
     }
 
-    /// Creates topics whose subscribers are connections, which other limits bound.
+    /// Creates topics whose subscribers are connections, the number of which other limits bound.
     pub(super) fn of_connections(context: Arc<BrokerContext>) -> Topics {
         let (map, patterns) = (DashMap::new(), Patterns::new());
         Topics { context, map, patterns, gauge: Gauge::default(), share: None }
@@ -61,7 +61,8 @@ impl Topics {
         matched.groups.iter().map(|group| group.subscribers.read().members().len()).sum()
     }
 
-    /// Pushes to everybody who subscribes; nothing is even encoded when nobody does.
+    /// Pushes a message to all subscribers. The message is not encoded if there is no topic of that name and no pattern
+    /// matches.
     pub(super) fn publish(&self, publication: &Publication<'_>, now: Instant) -> FanOutResult {
         let mut message: Option<Message> = None;
         let reach = self.at(publication.destination, |topic, patterns| {
@@ -71,8 +72,9 @@ impl Topics {
         reach.unwrap_or_default()
     }
 
-    /// Acts on the topic of that name if there are subscribers; what `act` says. It is called again if it finds the
-    /// topic dead (`None`), and tells with its second value whether the topic died.
+    /// Calls `act` with the topic of that name, if it has subscribers, and returns its result. `act` returns `None` if
+    /// it finds the topic dead; it is then called again with the topic that replaced it, if there is one. Its second
+    /// value tells whether the topic is dead now.
     pub(super) fn at<T>(
         &self,
         destination: &Destination,
@@ -112,8 +114,8 @@ impl Topics {
         }
     }
 
-    /// Tells the watcher who is subscribed to `destination` by name, and from then on who comes and goes. `shown` is
-    /// what it subscribed to.
+    /// Sends the watcher the members that subscribe to `destination` by name, and then every change. `shown` is the
+    /// destination that it subscribed to.
     pub(super) fn watch(
         &self,
         destination: &Destination,
@@ -147,7 +149,7 @@ impl Topics {
         self.patterns.leave(membership);
     }
 
-    /// Topics that are subscribed to by name or watched, and patterns that are subscribed to.
+    /// Returns the number of topics with a subscriber by name or a watcher, and the number of patterns.
     pub(super) fn count(&self) -> (usize, usize) {
         (self.map.len(), self.patterns.len())
     }
@@ -172,7 +174,8 @@ impl Topics {
         self.map.get(destination.as_str()).map(|topic| topic.clone())
     }
 
-    /// Nobody subscribes by name: an entry for the sake of the order, if anybody does by pattern.
+    /// Creates the topic of a name that has no subscriber by name, if it has subscribers by pattern: its lock defines
+    /// the order of the messages. Returns `None` if it has none.
     fn for_patterns(&self, destination: &Destination) -> Option<Arc<Topic>> {
         let mut matched = Matched::default();
         self.patterns.update(&mut matched, destination);
@@ -183,19 +186,19 @@ impl Topics {
         Some(self.map.entry(destination.text().clone()).or_insert_with(create).clone())
     }
 
-    /// Takes a dead topic out of the map, unless its successor is there already.
+    /// Removes a dead topic from the map, unless its successor is already there.
     fn forget(&self, dead: &Arc<Topic>) {
         self.map.remove_if(dead.destination().as_str(), |_, topic| Arc::ptr_eq(topic, dead));
     }
 }
 
 impl Watch {
-    /// What is watched.
+    /// Returns the destination whose members are watched.
     pub(super) fn destination(&self) -> &Destination {
         self.topic.destination()
     }
 
-    /// Returns the destination or pattern of the subscription.
+    /// Returns the destination of the subscription.
     pub(super) fn shown(&self) -> &Destination {
         self.tracker.shown()
     }

@@ -1,22 +1,22 @@
 //! A transaction that is being committed: all steps or none.
 //!
 //! ```text
-//!   check each step ──> admit ──> promise room to each step ──> apply each step
+//!   check each step ──> admit ──> reserve space for each step ──> apply each step
 //!          │              │                  │
-//!          └──────────────┴──────────────────┴─ refused: gives promised room back; nothing was visible
+//!          └──────────────┴──────────────────┴─ refused: reserved space is released; no client saw a step
 //! ```
 //!
 //! The first passes do everything that can be refused: deliveries to settle must be outstanding, the byte budget must
 //! have room for all that the steps add (messages, and entries in the outbound queues of their receivers), and queues
-//! promise room for each message. Other clients cannot settle those deliveries meanwhile, because they belong to
-//! subscriptions of the committing session, and cannot use the promised room. The last pass applies the steps in order;
-//! it cannot fail.
+//! reserve space for each message. Other clients cannot settle those deliveries meanwhile, because they belong to
+//! subscriptions of the committing session, and cannot use the reserved space. The last pass applies the steps in
+//! order; it cannot fail.
 //!
 //! The caller passes one step at a time and may do other work in between, because a transaction can be far more work
 //! than a connection may do at a time. No lock is held between two steps. The messages of a transaction keep their
 //! order, and messages of other clients may come between them. The memory that is reserved for a step is released when
-//! the step is applied, because its messages are charged then. A queue that has promised room is not removed. A
-//! temporary queue may be closed meanwhile: messages for it are dropped and counted.
+//! the step is applied, because its messages are charged then. A queue with a reservation is not removed. A temporary
+//! queue may be closed meanwhile: messages for it are dropped and counted.
 
 use super::consumer::ConsumerId;
 use super::cost::Estimate;
@@ -32,34 +32,34 @@ use std::time::Instant;
 
 /// A transaction that is being committed. Each pass takes all steps, in the same order: [`Commit::check`],
 /// [`Commit::admit`] after the last of them, [`Commit::promise`], [`Commit::apply`]. Once a step is refused, only
-/// [`Commit::give_back`] remains. Dropping it gives back at once what is reserved for steps that were not applied.
+/// [`Commit::give_back`] remains. Dropping a commit releases at once what is reserved for steps that were not applied.
 pub struct Commit {
     shared: Arc<BrokerState>,
     estimate: Estimate,
-    /// The deliveries that checked steps settle: the address of the queue, consumer, tag.
+    /// The deliveries that checked steps settle, as address of the queue, consumer and tag.
     settled: HashSet<(usize, ConsumerId, Tag)>,
     memory: Option<Reservation>,
-    /// Steps that are checked and not applied.
+    /// Steps that are checked and not yet applied.
     steps: VecDeque<Prepared>,
     promised: usize,
 }
 
 #[derive(Default)]
 struct Prepared {
-    /// Memory that the step adds.
+    /// Bytes of memory that the step adds.
     bytes: usize,
     room: QueueReservation,
 }
 
-/// Room in a queue.
+/// Space in a queue for the message of a step.
 #[derive(Default)]
 enum QueueReservation {
-    /// The step needs none, or none is promised yet.
+    /// The step needs no space, or none is reserved yet.
     #[default]
     None,
-    /// Room for this message.
+    /// Space for this message.
     Promised(Arc<Queue>, Message),
-    /// The temporary queue that the message is for has been closed.
+    /// The temporary queue of the message has been closed.
     Gone,
 }
 
@@ -100,7 +100,7 @@ impl Commit {
         Ok(())
     }
 
-    /// Reserves room in a queue for the message of a step (second pass).
+    /// Reserves space in a queue for the message of a step (second pass).
     ///
     /// # Errors
     /// The queue is full, or cannot be created.
@@ -133,7 +133,7 @@ impl Commit {
         published
     }
 
-    /// Gives back what is reserved for one step of a refused transaction. Returns `false` if no step is left.
+    /// Releases what is reserved for one step of a refused transaction. Returns `false` if no step is left.
     pub fn give_back(&mut self) -> bool {
         let Some(Prepared { bytes, room }) = self.steps.pop_front() else { return false };
         if let QueueReservation::Promised(queue, message) = room {

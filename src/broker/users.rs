@@ -1,8 +1,8 @@
-//! To users: to all sessions of each, or to one session.
+//! Publishing to users: to all sessions of each user, or to one session.
 //!
-//! A user's destination is a topic in a family of its own, by the name of its owner: `/user/alice/queue/x`. The
-//! destination of a session that is known by its id alone, `/user/~ID/queue/x`, is that of its owner, of which only this
-//! session gets what is sent there.
+//! A user's destination is a topic in a separate family, under the name of its owner: `/user/alice/queue/x`. The
+//! destination of a session that is identified by its id alone, `/user/~ID/queue/x`, is routed to that of the session's
+//! owner, where only this session gets the message.
 
 use super::fan_out::FanOutResult;
 use super::publication::{Content, Multicast, Publication};
@@ -19,7 +19,7 @@ use std::time::Instant;
 /// Work of finding the sessions of one user, see [`crate::work`].
 pub(super) const OWNER: usize = 4;
 
-/// One message on its way to users, and what has become of it.
+/// One message on its way to users, and its results so far.
 struct UserDelivery<'a> {
     topics: &'a Topics,
     content: Content<'a>,
@@ -28,11 +28,11 @@ struct UserDelivery<'a> {
     message: Option<Message>,
     reach: FanOutResult,
     sessions: usize,
-    /// Outboxes that took it, of one user; for a session with many subscriptions is one.
+    /// The outbound queues of one user that accepted the message. A session with many subscriptions counts once.
     took: Vec<*const OutboundQueue>,
 }
 
-/// To one user; how many sessions got it.
+/// Publishes to one user. Returns the result, and the number of sessions that got the message.
 pub(super) fn publish(
     shared: &BrokerState,
     publication: &Publication<'_>,
@@ -43,7 +43,7 @@ pub(super) fn publish(
     (delivery.reach, delivery.sessions)
 }
 
-/// To many users.
+/// Publishes to many users. Returns the result, and the number of sessions that got the message.
 pub(super) fn publish_to_all(
     shared: &BrokerState,
     multicast: &Multicast<'_>,
@@ -69,7 +69,7 @@ impl<'a> UserDelivery<'a> {
         UserDelivery { topics, content, now, message: None, reach, sessions: 0, took }
     }
 
-    /// To one destination, and there to one session if it is named.
+    /// Pushes to one destination, and there only to the session `to_session`, if it is given.
     fn send(&mut self, shared: &BrokerState, destination: &Destination, to_session: Option<&str>) {
         let (destination, only) = match destination.session() {
             Some(id) if to_session.is_some_and(|other| other != id) => return,
@@ -107,7 +107,7 @@ impl<'a> UserDelivery<'a> {
     }
 }
 
-/// The destination where the session of this id gets what is sent to `/user/~ID/…`.
+/// Returns the destination where the session of this id gets messages for `/user/~ID/…`.
 fn owned<'a>(shared: &BrokerState, destination: &'a Destination, id: &str) -> Cow<'a, Destination> {
     let owner = shared.sessions.find(id).map(|label| Owner::of(label.user.as_deref(), id));
     let owned = owner.and_then(|owner| destination.of(&owner));

@@ -1,4 +1,4 @@
-//! Flags, made from the table of options.
+//! Command-line arguments. The flags are generated from the table of options.
 
 use super::{bench, passwd};
 use crate::config::{ConfigEntry, Kind, Row, Source, suggestion, table};
@@ -7,7 +7,8 @@ use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 use std::ffi::OsString;
 
 const CHECK_CONFIG: &str = "check-config";
-/// The short help (`-h`): the options that most operators need, each in few words. `--help` shows all in full.
+/// The options in the short help (`-h`), with short descriptions: those that most operators need. `--help` shows all
+/// options with their full help.
 const BASICS: [(&str, &str); 7] = [
     ("http", "HTTP and WebSocket: HOST:PORT or off"),
     ("tcp", "STOMP over TCP: HOST:PORT or off"),
@@ -18,29 +19,29 @@ const BASICS: [(&str, &str); 7] = [
     ("log", "off, error, warn, info, debug or trace"),
 ];
 
-/// What the command is to do.
+/// The parsed arguments of `stompbox`.
 #[derive(Debug)]
 pub(super) struct Arguments {
-    /// Check the configuration, and do not start.
+    /// Whether to check the configuration only, without starting the broker.
     pub(super) check_config: bool,
-    /// The file.
+    /// The path of the configuration file.
     pub(super) config: Option<String>,
-    /// Options given as flags.
+    /// The options that were given as flags.
     pub(super) flags: Vec<ConfigEntry>,
 }
 
-/// What became of the arguments.
+/// The result of parsing the arguments.
 #[derive(Debug)]
 pub(super) enum Parsed {
-    /// They can be used.
+    /// The arguments are valid.
     Arguments(Arguments),
-    /// They ask for a text: help or version.
+    /// The arguments ask for this text: help or version.
     Show(String),
-    /// They cannot; the text says why.
+    /// The arguments are invalid. The text says why.
     Wrong(String),
 }
 
-/// Reads the arguments, the command's own name first.
+/// Parses the arguments. The first one is the name of the command itself.
 pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Parsed {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let is_short = arguments.iter().any(|argument| argument == "-h");
@@ -56,7 +57,8 @@ pub(super) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Parsed {
     }
 }
 
-/// With `is_short` the command shows its short help, which has one line for each option and no headings.
+/// Returns the definition of the command. With `is_short` its help has one line for each of the basic options and no
+/// headings.
 fn command(is_short: bool) -> Command {
     let check = Command::new(CHECK_CONFIG).about("Checks file, environment and flags without starting");
     Command::new("stompbox")
@@ -84,7 +86,7 @@ fn command(is_short: bool) -> Command {
             group.rows.iter().map(move |row| flag(row, heading))
         }))
         .subcommand(check)
-        // Here for their place in the help: their flags are their own, and the broker's are none of theirs.
+        // These commands are listed for the help only. They have flags of their own and accept none of the broker's.
         .subcommand(Command::new(passwd::PASSWD).about(passwd::ABOUT))
         .subcommand(Command::new(bench::BENCH).about(bench::ABOUT))
 }
@@ -127,7 +129,8 @@ fn taken(matches: &ArgMatches) -> Arguments {
     }
 }
 
-/// Returns the parser's words, except where they would repeat a stray value behind an option: it may be a passcode.
+/// Returns the error text. It is that of the parser, except for unexpected arguments: these are explained without
+/// repeating a stray value after an option, which may be a passcode.
 fn explain(error: &clap::Error, arguments: &[OsString]) -> String {
     let stray = match (error.get(ContextKind::InvalidArg), error.get(ContextKind::InvalidSubcommand)) {
         (Some(ContextValue::String(arg)), _) if error.kind() == ErrorKind::UnknownArgument => arg,
@@ -151,7 +154,7 @@ fn explain(error: &clap::Error, arguments: &[OsString]) -> String {
     format!("error: {wrong}\n")
 }
 
-/// Explains an argument that is neither an option, nor its value, nor a command.
+/// Explains an argument that is neither an option, nor the value of one, nor a command.
 fn explain_stray(stray: &str, arguments: &[OsString]) -> String {
     let at = arguments.iter().skip(1).position(|argument| argument == stray).map_or(0, |at| at + 1);
     let before = arguments[..at].last().and_then(|argument| argument.to_str()).unwrap_or_default();
@@ -187,7 +190,7 @@ mod tests {
         }
     }
 
-    fn wrong(list: &[&str]) -> String {
+    fn error_of(list: &[&str]) -> String {
         match parse(list) {
             Parsed::Wrong(text) => text,
             other => panic!("{list:?}: {other:?}"),
@@ -195,13 +198,13 @@ mod tests {
     }
 
     #[test]
-    fn clap_finds_no_fault_with_the_flags() {
+    fn clap_accepts_the_definition_of_the_flags() {
         command(false).debug_assert();
         command(true).debug_assert();
     }
 
     #[test]
-    fn every_option_is_a_flag_before_and_behind_the_command() {
+    fn every_option_is_a_flag_before_and_after_the_command() {
         for row in table::rows() {
             let flag = format!("--{}=true", row.key);
             for list in [&[flag.as_str()][..], &["check-config", &flag], &[&flag, "check-config"]] {
@@ -216,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_switch_needs_no_value_and_users_and_addresses_may_be_many() {
+    fn switches_need_no_value_and_lists_may_be_repeated() {
         let list = [
             "--allow-anonymous",
             "--user",
@@ -237,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_understood_is_told_without_a_secret() {
+    fn errors_for_invalid_arguments_show_no_secrets() {
         for (list, text) in [
             (
                 &["--frame-byte-max", "1"][..],
@@ -275,14 +278,14 @@ mod tests {
                 "error: argument 2 is neither an option nor its value (it is not shown, for it may be a passcode); the commands are check-config, passwd and bench\n",
             ),
         ] {
-            assert_eq!(wrong(list), text, "{list:?}");
+            assert_eq!(error_of(list), text, "{list:?}");
         }
-        assert!(wrong(&["--tcp"]).contains("--tcp <ADDR>"));
-        assert!(wrong(&["--ws-path", "/a", "--ws-path", "/b"]).contains("cannot be used multiple times"));
+        assert!(error_of(&["--tcp"]).contains("--tcp <ADDR>"));
+        assert!(error_of(&["--ws-path", "/a", "--ws-path", "/b"]).contains("cannot be used multiple times"));
     }
 
     #[test]
-    fn short_help_fits_a_small_terminal_and_says_where_the_rest_is() {
+    fn short_help_fits_a_small_terminal_and_points_to_the_full_help() {
         let narrow = command(true).term_width(80).render_help().to_string();
         assert!(narrow.lines().count() <= 25, "{narrow}");
         for list in [&["-h"][..], &["--tcp", "off", "-h"]] {
@@ -303,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn help_has_every_option_under_its_heading() {
+    fn help_lists_every_option_under_its_heading() {
         let Parsed::Show(help) = parse(&["--help"]) else { panic!("no help") };
         for group in table::GROUPS {
             let at = help.find(&format!("\n{}:\n", group.heading)).expect(group.heading);

@@ -1,4 +1,4 @@
-//! `stompbox bench`: flags to a measurement. They are its own, and no options of the broker.
+//! `stompbox bench`: parses the flags and runs a measurement. The flags are not options of the broker.
 
 use crate::bench::{Ack, BODY_BYTES_MIN, Json, Login, Options, Outcome, Pace, Shape, Url, run};
 use crate::config::{count, size, time};
@@ -9,10 +9,10 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// The command's name.
+/// The name of the command.
 pub(super) const BENCH: &str = "bench";
 pub(super) const ABOUT: &str = "Measures a STOMP broker: this one or any other";
-/// Where the passcode may stand, so that nobody sees it in a list of processes.
+/// The environment variable with the passcode. Unlike a flag, it is not visible in a list of processes.
 const PASSCODE: &str = "STOMPBOX_BENCH_PASSCODE";
 
 const AFTER_HELP: &str = "\
@@ -22,7 +22,7 @@ URL: tcp://HOST:PORT, ws://HOST:PORT/PATH, or over SockJS sockjs+ws://, sockjs+x
 sockjs+eventsource://, sockjs+htmlfile://, sockjs+jsonp://.  TIME: 500ms, 10s, 1m.  BYTES: 128, 64KiB.\n\n\
 Exit code: 0 fine; 1 could not run; 2 ran, and something was lost, duplicated, reordered or corrupt, or failed.";
 
-/// What a shape does by default.
+/// The defaults and the description of a load shape.
 struct Row {
     shape: Shape,
     about: &'static str,
@@ -62,7 +62,7 @@ const ROWS: [Row; 4] = [
     },
 ];
 
-/// Parses what follows `stompbox bench`, measures, and tells.
+/// Parses the arguments after `stompbox bench`, runs the measurement and reports the result.
 pub(super) fn bench(
     arguments: impl IntoIterator<Item = OsString>,
     passcode: Option<String>,
@@ -144,7 +144,7 @@ fn time_help(shape: Shape) -> &'static str {
     }
 }
 
-/// Flags of the shapes in which messages flow.
+/// Adds the flags of the shapes that send messages continuously.
 fn flow(
     command: Command,
     row: &Row,
@@ -173,11 +173,11 @@ fn flow(
         )
 }
 
-/// Values of one shape's flags.
+/// The values of the flags of one shape.
 struct Flags<'m>(&'m ArgMatches);
 
 impl Flags<'_> {
-    /// The text of a flag; `None` where it was not given or the shape has none of that name.
+    /// Returns the text of a flag, or `None` if it was not given or the shape does not have it.
     fn text(&self, name: &str) -> Option<&str> {
         self.0.try_get_one::<String>(name).ok().flatten().map(String::as_str)
     }
@@ -186,7 +186,7 @@ impl Flags<'_> {
         self.text(name).map(str::to_owned)
     }
 
-    /// A flag's value, or `default` where there is none.
+    /// Parses the value of a flag, or returns `default` if there is none.
     fn read<T>(
         &self,
         name: &str,
@@ -246,7 +246,7 @@ fn options(matches: &ArgMatches, passcode: Option<String>) -> Result<Options, St
     })
 }
 
-/// The passcode that the environment gives.
+/// Returns the passcode from the environment.
 pub(super) fn passcode(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Option<String> {
     let (_, value) = variables.into_iter().find(|(name, _)| name == PASSCODE)?;
     value.into_string().ok()
@@ -263,12 +263,12 @@ mod tests {
     }
 
     #[test]
-    fn clap_finds_no_fault_with_the_flags() {
+    fn clap_accepts_the_definition_of_the_flags() {
         command().debug_assert();
     }
 
     #[test]
-    fn every_shape_needs_nothing_but_its_name() {
+    fn every_shape_has_valid_defaults() {
         for row in &ROWS {
             let options = parse(&[row.shape.name()]).expect("defaults");
             assert_eq!(options.check(), Ok(()));
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_are_taken() {
+    fn flags_are_parsed_into_options() {
         let arguments = "queue --url sockjs+xhr://h:1/ws --login a --passcode b --vhost / --publishers 2 --subscribers 3 \
                          --destinations 2 --body 1KiB --rate 500 --warmup 0 --time 1m --ack client-individual --receipts \
                          --json - --destination /queue/x --patience 1s";
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_told() {
+    fn invalid_arguments_are_reported() {
         for (arguments, part) in [
             (&["fan-out", "--body", "39"][..], "--body: invalid value \"39\": expected 40 to"),
             (&["fan-out", "--time", "5"], "--time: invalid value \"5\": expected a number and its unit"),
@@ -309,7 +309,7 @@ mod tests {
             (&["idle", "--pid", "x"], "--pid: invalid value \"x\""),
             (&["fan-in"], "unrecognized subcommand"),
         ] {
-            let wrong = parse(arguments).expect_err("a mistake");
+            let wrong = parse(arguments).expect_err("an error");
             assert!(wrong.contains(part), "{arguments:?}: {wrong}");
         }
         let check = parse(&["fan-out", "--destinations", "2"]).expect("flags").check();

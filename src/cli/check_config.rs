@@ -1,9 +1,9 @@
-//! `stompbox check-config`: what a valid configuration comes to.
+//! `stompbox check-config`: the report about a valid configuration.
 
 use crate::config::{Kind, Loaded, Setting, Source, table};
 
-/// That it is valid, and what differs from the defaults: TOML, with the place of each setting. Secrets are
-/// not shown.
+/// Returns the report about a valid configuration: the settings that differ from the defaults as TOML, each with its
+/// location, and the permission rules. Secrets are not shown.
 pub(super) fn report(loaded: &Loaded) -> String {
     let mut text = String::from("configuration is valid\n");
     for setting in &loaded.settings {
@@ -24,7 +24,7 @@ pub(super) fn report(loaded: &Loaded) -> String {
     text
 }
 
-/// What users may do, rule by rule, in the order in which they are judged.
+/// Returns the permission rules in the order in which they are evaluated.
 fn rules(loaded: &Loaded) -> String {
     let (preset, reason) = loaded.config.preset();
     let mut text =
@@ -35,7 +35,7 @@ fn rules(loaded: &Loaded) -> String {
     text
 }
 
-/// Whether TOML would read it as a number, as it stands.
+/// Returns whether TOML reads the text as an integer, so that it needs no quotes.
 fn is_integer(text: &str) -> bool {
     text.parse::<u64>().is_ok_and(|number| number.to_string() == text)
 }

@@ -1,4 +1,4 @@
-//! The log: to standard error, so that standard output belongs to the lines that programs read.
+//! Logging to standard error. Standard output contains only the lines that programs read.
 
 use crate::config::{LogFormat, LogOptions};
 use std::io::{self, IsTerminal};
@@ -8,15 +8,15 @@ use tracing_subscriber::EnvFilter;
 pub(super) fn start(options: &LogOptions) {
     let filter = EnvFilter::builder().parse(&options.filter).expect("the configuration has checked it");
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    // An error means that somebody logs already; then that is where lines go.
+    // An error means that a global subscriber is set already. The log then goes to that one.
     let _ = match options.format {
         LogFormat::Text => log.with_ansi(wants_colour()).try_init(),
-        // One flat object a line, which log collectors index without configuration.
+        // One flat JSON object per line, which log collectors can index without configuration.
         LogFormat::Json => log.json().flatten_event(true).with_ansi(false).try_init(),
     };
 }
 
-/// A terminal, unless <https://no-color.org> is asked for.
+/// Returns whether to colour the log: standard error is a terminal, and `NO_COLOR` is not set (<https://no-color.org>).
 fn wants_colour() -> bool {
     io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }

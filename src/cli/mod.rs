@@ -1,14 +1,15 @@
-//! The command line: arguments to a configuration, a running broker, an exit code.
+//! The command line: parses the arguments, loads the configuration, runs the broker and returns the exit code.
 //!
 //! | exit code | meaning |
 //! |---|---|
 //! | 0 | the broker has stopped when asked to, or the configuration is valid |
-//! | 1 | the broker could not start, or could not go on |
-//! | 2 | the arguments or the configuration have mistakes; each is on standard error |
+//! | 1 | the broker could not start, or could not continue |
+//! | 2 | the arguments or the configuration are invalid; each error is written to standard error |
 //! | 128 + n | a second signal n came while the broker was stopping |
 //!
-//! `stompbox bench` is a command of its own: 0 fine, 1 could not run, 2 messages did not arrive as they should. So is
-//! `stompbox passwd`: 0 done, 1 the file is invalid, 2 the arguments or the passcode are.
+//! `stompbox bench` has its own exit codes: 0 for success, 1 if it could not run, 2 if messages did not arrive as
+//! expected. So has `stompbox passwd`: 0 for success, 1 if the file is invalid, 2 if the arguments or the passcode are
+//! invalid.
 
 mod arguments;
 mod bench;
@@ -24,7 +25,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// What `main` does: this process's arguments and environment.
+/// Runs the command line with the arguments and the environment of this process.
 pub fn main() -> ExitCode {
     run(std::env::args_os(), std::env::vars_os(), &mut io::stdout(), &mut io::stderr())
 }
@@ -62,7 +63,7 @@ fn run(
     }
 }
 
-/// `load` reads the configuration once more.
+/// Starts logging and runs the broker. `load` loads the configuration again for a reload.
 fn start(
     mut loaded: Loaded,
     load: impl Fn() -> Result<Loaded, Vec<ConfigError>> + Send + 'static,
@@ -78,7 +79,7 @@ fn start(
     }
 }
 
-/// One line a mistake, and how many there are where a reader might miss some.
+/// Returns one line for each configuration error, and their number if there are several.
 fn list(mistakes: &[ConfigError]) -> String {
     let mut text: String = mistakes.iter().map(|mistake| format!("error: {mistake}\n")).collect();
     if mistakes.len() > 1 {
@@ -87,7 +88,7 @@ fn list(mistakes: &[ConfigError]) -> String {
     text
 }
 
-/// Writes `text`; who has closed the other end does not want to know.
+/// Writes `text` and returns `code`. Write errors such as EPIPE are ignored.
 fn say(to: &mut dyn Write, text: &str, code: ExitCode) -> ExitCode {
     let _ = to.write_all(text.as_bytes()).and_then(|()| to.flush());
     code
@@ -97,7 +98,7 @@ fn say(to: &mut dyn Write, text: &str, code: ExitCode) -> ExitCode {
 mod tests {
     use super::*;
 
-    /// Exit code, standard output and standard error of a command that does not start the broker.
+    /// Runs a command that does not start the broker, and returns its exit code, standard output and standard error.
     fn command(arguments: &[&str], variables: &[(&str, &str)]) -> (ExitCode, String, String) {
         let (mut out, mut errors) = (Vec::new(), Vec::new());
         let arguments = ["stompbox"].iter().chain(arguments).map(OsString::from);
@@ -107,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_valid_configuration_is_shown_without_its_defaults_and_secrets() {
+    fn valid_configuration_is_shown_without_defaults_and_secrets() {
         let arguments = ["check-config", "--tcp", "0.0.0.0:1", "--user=alice:sesame", "--backlog", "4096"];
         let (code, out, errors) = command(&arguments, &[("STOMPBOX_LINGER", "1s")]);
         assert_eq!(code, ExitCode::SUCCESS, "{errors}");
@@ -130,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mistake_is_told() {
+    fn all_configuration_errors_are_reported() {
         let arguments = ["check-config", "--tcp", "off", "--http", "off", "--linger", "5"];
         let (code, out, errors) = command(&arguments, &[("STOMPBOX_BACKLGO", "1")]);
         assert_eq!((code, out.as_str()), (ExitCode::from(2), ""));
@@ -144,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn the_broker_does_not_start_with_a_mistake() {
+    fn broker_does_not_start_with_a_configuration_error() {
         let (code, _, errors) = command(&["--tcp", "0.0.0.0:0"], &[]);
         assert_eq!(code, ExitCode::from(2));
         assert!(errors.starts_with("error: --tcp: 0.0.0.0:0 can be reached from other machines"), "{errors}");

@@ -1,17 +1,17 @@
-//! The system's limit of open files, of which every connection takes one.
+//! The system's limit of open files. Every connection needs one.
 
 use crate::config::Loaded;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing::{info, warn};
 
-/// Files that are no connections with a seat: standard streams, listeners, the runtime's own, 64 spare sockets for
-/// health and metrics, clients that are being refused, and some to spare.
+/// Number of open files reserved for everything but connections with a permit: standard streams, listeners, files of
+/// the runtime, 64 spare sockets for `/health` and `/metrics`, connections that are being refused, and a margin.
 const RESERVED: u64 = 256;
 
-/// Raises the limit as far as it goes, and lowers `connections-max` to what fits if nobody has set it.
+/// Raises the limit of open files to its maximum, and lowers `connections-max` to what fits if the option was not set.
 ///
 /// # Errors
-/// `connections-max` was set and does not fit.
+/// `connections-max` was set and exceeds the limit of open files, or the limit leaves no file for connections.
 pub(super) fn prepare(loaded: &mut Loaded) -> Result<(), String> {
     let open_files = raise();
     let explicit = loaded.is_explicit("connections-max");
@@ -24,9 +24,9 @@ pub(super) fn prepare(loaded: &mut Loaded) -> Result<(), String> {
     Ok(())
 }
 
-/// Returns the warning or error that [`prepare`] would report with the limits of this process. Changes no limit.
+/// Returns what [`prepare`] would report with the limits of this process, without changing anything.
 pub(super) fn warning(loaded: &Loaded) -> Option<String> {
-    // The broker raises the limit to its maximum when it starts.
+    // The maximum is used because the start raises the limit to it.
     let open_files = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
     foreseen(loaded.config.transport.connections_max, loaded.is_explicit("connections-max"), open_files)
 }
@@ -48,7 +48,7 @@ fn lowered(wanted: usize, fitting: usize) -> String {
     )
 }
 
-/// The limit after raising it; `u64::MAX` is none.
+/// Raises the limit and returns it; `u64::MAX` means no limit.
 fn raise() -> u64 {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
@@ -60,7 +60,8 @@ fn raise() -> u64 {
     now
 }
 
-/// How many of the `wanted` connections there can be.
+/// Returns the number of connections, at most `wanted`, that the limit of open files allows. It is an error if `wanted`
+/// was set explicitly and does not fit, or if no connection fits.
 fn fit(wanted: usize, explicit: bool, open_files: u64) -> Result<usize, String> {
     let room = usize::try_from(open_files.saturating_sub(RESERVED)).unwrap_or(usize::MAX);
     match (wanted <= room, explicit) {
@@ -83,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn connections_fit_the_open_files_or_are_refused() {
+    fn connections_max_is_lowered_or_rejected_if_open_files_are_too_few() {
         for (wanted, explicit, open_files, expected) in [
             (10_000, false, u64::MAX, Some(10_000)),
             (10_000, true, 10_256, Some(10_000)),
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn the_error_for_too_few_open_files_names_the_reserve_and_not_connections_max() {
+    fn error_for_too_few_open_files_names_the_reserve_and_not_connections_max() {
         for (explicit, open_files) in [(false, 256), (true, 256), (true, 100), (false, 0)] {
             assert_eq!(
                 fit(2000, explicit, open_files).expect_err("too few"),

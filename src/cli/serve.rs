@@ -1,4 +1,4 @@
-//! Runs the broker until it is asked to stop. SIGHUP has it read its rules and its users anew.
+//! Runs the broker until a signal stops it. SIGHUP reloads the permission rules and the users.
 
 use crate::config::Config;
 use crate::config::{ConfigError, Loaded, Setting};
@@ -11,23 +11,24 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
-/// Longest wait for the runtime's blocking work, such as resolving a name, when the broker could not start.
+/// Longest wait for blocking work of the runtime, such as resolving a name, after the broker failed to start.
 const RUNTIME_STOP: Duration = Duration::from_secs(1);
 
-/// Polls of tasks after which a worker thread polls its sockets. With tokio's default of 61, a client with one frame
-/// would wait for that many polls of others, each of which may take a whole share ([`crate::transport`]).
+/// Number of task polls after which a worker thread polls its sockets. With tokio's default of 61, a client with one
+/// frame would wait for that many polls of other tasks, each of which may use up its whole budget
+/// ([`crate::transport`]).
 const EVENT_INTERVAL: u32 = 16;
 
-/// Serves until SIGINT or SIGTERM.
+/// Runs the broker until SIGINT or SIGTERM.
 ///
 /// # Errors
-/// It could not start; the text is for the operator.
+/// The broker could not start. The text is for the operator.
 pub(super) fn serve(loaded: Loaded, load: impl Load) -> Result<(), String> {
     let worker_threads = loaded.config.worker_threads;
     let runtime = runtime(worker_threads).map_err(|error| format!("cannot start threads: {error}"))?;
     let ends_at = runtime.block_on(run(loaded, load));
     let now = Instant::now();
-    // The whole stop takes at most the drain time.
+    // Shutting down the runtime counts towards `drain-time`, too.
     runtime.shutdown_timeout(
         ends_at.as_ref().map_or(RUNTIME_STOP, |ends_at| ends_at.saturating_duration_since(now)),
     );
@@ -42,17 +43,18 @@ fn runtime(worker_threads: usize) -> io::Result<Runtime> {
     builder.thread_name("stompbox").event_interval(EVENT_INTERVAL).enable_all().build()
 }
 
-/// Reads the configuration once more.
+/// A function that loads the configuration again.
 pub(super) trait Load: Fn() -> Result<Loaded, Vec<ConfigError>> + Send + 'static {}
 
 impl<F: Fn() -> Result<Loaded, Vec<ConfigError>> + Send + 'static> Load for F {}
 
-/// What a reload changes; all else needs a restart.
+/// The options that a reload changes. All others need a restart.
 const RELOADED: [&str; 2] = ["permissions", "permission"];
 
-/// Serves until a signal, and returns the time by which the process must have ended.
+/// Runs the broker until a signal, and returns the time by which the process must have ended.
 async fn run(loaded: Loaded, load: impl Load) -> Result<Instant, String> {
-    // Before anybody can know that we listen, so that no signal finds us unprepared.
+    // The signal handlers are installed before the broker listens, so that a program that waits for it can send a
+    // signal at once.
     let mut signals = Signals::new().map_err(|error| format!("cannot wait for signals: {error}"))?;
     let mut reload_signals =
         signal(SignalKind::hangup()).map_err(|error| format!("cannot wait for signals: {error}"))?;
@@ -82,7 +84,7 @@ async fn run(loaded: Loaded, load: impl Load) -> Result<Instant, String> {
     Ok(ends_at)
 }
 
-/// By which rules clients are judged: where nobody wrote one, it is said what holds.
+/// Logs the preset that applies, the rule of the demo, and the permissions that no rule grants to users.
 fn log_rules(config: &Config) {
     let (preset, reason) = config.preset();
     info!(permissions = preset.as_str(), reason, "what users may do; stompbox check-config shows every rule");
@@ -105,7 +107,8 @@ fn log_rules(config: &Config) {
     }
 }
 
-/// Takes what can be taken while running, and says what cannot. With a mistake everything stays as it is.
+/// Applies the options that can change at runtime, and logs a warning for each other option that has changed. If the
+/// configuration has errors, nothing changes.
 async fn reload(rules: &Rules, running: &Loaded, loaded: Result<Loaded, Vec<ConfigError>>) {
     let loaded = match loaded {
         Ok(loaded) => loaded,
@@ -116,7 +119,8 @@ async fn reload(rules: &Rules, running: &Loaded, loaded: Result<Loaded, Vec<Conf
             return;
         }
     };
-    // What needs a restart does not change what follows from it for the rules: which preset holds, whether there is a demo.
+    // The rules also depend on options that need a restart: they determine the preset and the demo. Their running
+    // values are kept.
     let mut config = running.config.clone();
     config.users.permissions = loaded.config.users.permissions;
     rules.permit(config.permissions());
@@ -142,7 +146,8 @@ fn changed(before: &[Setting], now: &[Setting]) -> BTreeSet<&'static str> {
     given.chain(left_out).map(|setting| setting.key).collect()
 }
 
-/// One line for each listener on standard output, for programs that wait for it. Nobody needs to read it.
+/// Writes one line for each listener to standard output, for programs that wait for the broker. Write errors are
+/// ignored, because the output need not be read.
 fn announce(urls: &[String]) {
     let mut out = io::stdout().lock();
     for url in urls {
@@ -152,7 +157,7 @@ fn announce(urls: &[String]) {
     let _ = out.flush();
 }
 
-/// The signals that mean "stop".
+/// The signals that stop the broker.
 struct Signals {
     interrupt: Signal,
     terminate: Signal,

@@ -1,4 +1,4 @@
-//! The part of the table about what users may do, and by what they are known before CONNECT.
+//! Options of permissions, and of authentication before CONNECT.
 
 use super::Config;
 use super::row::{Kind, Row};
@@ -6,7 +6,7 @@ use super::table::text;
 use super::value::{header, name, preset, put, switch};
 use crate::users::permissions::Rule;
 
-/// What is written where nothing is meant.
+/// Parses a value, or returns `None` for an empty text, which means that the option is not set.
 pub(super) fn optional<T>(
     text: &str,
     parse: impl Fn(&str) -> Result<T, String>,

@@ -1,4 +1,4 @@
-//! What values must be to each other.
+//! Checks that span several options, such as `frame-bytes-max` against `outbox-bytes-max`.
 
 use super::{Config, Listen};
 use crate::http::forwarded::Proxies;
@@ -7,14 +7,14 @@ use crate::users::token::Tokens;
 use crate::users::{Kind, check_users_file};
 use std::time::Duration;
 
-/// What a message has beyond the SEND it came from: headers of the broker's own.
+/// Room for the headers that the broker adds to the MESSAGE of a SEND, in bytes.
 const FRAME_OVERHEAD_BYTES: usize = 1024;
 
-/// One rule between options.
+/// A check that involves one or several options.
 pub(super) struct Check {
-    /// The options it is about; the first that was set is where the message points.
+    /// The options that the check involves. The error points to the first of them that was set.
     pub(super) keys: &'static [&'static str],
-    /// What is wrong, and what to do; `None` if nothing is.
+    /// Returns what is wrong and what to do, or `None` if the values are valid.
     pub(super) wrong: fn(&Config) -> Option<String>,
 }
 
@@ -57,8 +57,9 @@ fn listens_twice(c: &Config) -> Option<String> {
     Some(format!("tcp and http are both to listen at {address}; give one of them another port"))
 }
 
-/// Reports a wildcard address and another address of the same port that it includes: the system refuses the second.
-/// Identical addresses are reported elsewhere, and addresses of names are found when the broker starts.
+/// Reports a wildcard address and another address with the same port that it includes, because the system refuses the
+/// second one. Other checks report identical addresses. Host names other than `localhost` are resolved only when the
+/// broker starts, so they are not compared here.
 fn overlapping(c: &Config) -> Option<String> {
     let with_option = |option| move |listen| (option, listen);
     let all: Vec<(&str, &Listen)> = c
@@ -91,7 +92,7 @@ fn static_user_names(c: &Config) -> Option<String> {
     c.users.listed.iter().find_map(|(name, _)| c.users.names.check(name).err())
 }
 
-/// Reports rules about users who cannot exist: they would never apply.
+/// Reports rules for user names that `user-names` does not accept: such a rule would never apply.
 fn names_in_rules(c: &Config) -> Option<String> {
     c.users.permissions.rules.iter().find_map(|rule| {
         let wrong = c.users.names.check(rule.user()?).err()?;
@@ -175,12 +176,12 @@ mod tests {
     }
 
     #[test]
-    fn the_defaults_fit_each_other() {
+    fn defaults_are_consistent() {
         assert_eq!(wrong(&[]), [] as [&str; 0]);
     }
 
     #[test]
-    fn listening_beyond_this_machine_needs_users_or_consent() {
+    fn public_address_requires_users_or_allow_anonymous() {
         for settings in [
             &[("tcp", "127.0.0.1:0"), ("http", "[::1]:0")][..],
             &[("tcp", "0.0.0.0:61613"), ("user", "alice:a")],
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_that_contradict_each_other_are_told_with_both_names() {
+    fn error_for_contradictory_limits_names_both_options() {
         for (settings, names) in [
             (&[("tcp", "off"), ("http", "off")][..], ["tcp", "http"]),
             (&[("tcp", "127.0.0.1:7,[::1]:7"), ("http", "[::1]:7")], ["tcp and http", "[::1]:7"]),
@@ -243,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_that_do_not_overlap_may_share_a_port() {
+    fn distinct_addresses_may_share_a_port() {
         for addresses in [
             "[::]:7,0.0.0.0:7",
             "[::]:7,127.0.0.1:7",
@@ -257,13 +258,13 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_and_its_headers_may_just_fit_the_outbox() {
+    fn largest_frame_may_just_fit_the_outbound_queue() {
         assert_eq!(wrong(&[("frame-bytes-max", "4193280")]), [] as [&str; 0]);
         assert_eq!(wrong(&[("frame-bytes-max", "4193281")]).len(), 1);
     }
 
     #[test]
-    fn every_check_names_rows() {
+    fn every_check_names_existing_options() {
         assert!(CHECKS.iter().flat_map(|check| check.keys).all(|key| table::find(key).is_some()));
     }
 }

@@ -1,4 +1,4 @@
-//! The environment: `STOMPBOX_KEY`, the key in upper case with underscores.
+//! The environment layer: `STOMPBOX_KEY`, with the key in upper case and underscores instead of dashes.
 
 use super::error::{ConfigError, Source};
 use super::load::ConfigEntry;
@@ -7,23 +7,23 @@ use super::table;
 use std::ffi::OsString;
 
 const PREFIX: &str = "STOMPBOX_";
-/// Names the file.
+/// The variable with the path of the configuration file.
 const FILE: &str = "STOMPBOX_CONFIG";
-/// Begin what is for `stompbox bench`, and for whoever builds the broker.
+/// Prefixes of the variables of `stompbox bench` and of the build script, which are not options.
 const OTHERS: [&str; 2] = ["STOMPBOX_BENCH_", "STOMPBOX_SKIP_WEB"];
 
-/// What the environment gives.
+/// The options in the environment.
 #[derive(Debug, Default)]
 pub(super) struct Environment {
-    /// The file to read.
+    /// The path of the configuration file.
     pub(super) file: Option<String>,
-    /// Values, in the order of their names.
+    /// The options, in the order of the names of their variables.
     pub(super) given: Vec<ConfigEntry>,
-    /// Variables that are ours by their name and wrong.
+    /// Errors of the variables with the prefix `STOMPBOX_`.
     pub(super) config_errors: Vec<ConfigError>,
 }
 
-/// Takes the variables whose names begin with `STOMPBOX_`.
+/// Parses the variables whose names begin with `STOMPBOX_`.
 pub(super) fn parse(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Environment {
     let ours = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value));
     let mut ours: Vec<(String, OsString)> = variables.into_iter().filter_map(ours).collect();
@@ -70,8 +70,9 @@ impl Environment {
     }
 }
 
-/// Kubernetes tells every container of the services around it: beside a service named `stompbox` there are
-/// `STOMPBOX_SERVICE_HOST`, `STOMPBOX_PORT_61613_TCP_ADDR` and so on, which nobody meant for us.
+/// Returns whether the name is a service link of Kubernetes, which is not an option. Kubernetes sets variables for
+/// every service of the namespace: for a service named `stompbox` these are `STOMPBOX_SERVICE_HOST`,
+/// `STOMPBOX_PORT_61613_TCP_ADDR` and so on.
 fn is_service_link(name: &str) -> bool {
     let segments: Vec<&str> = name.split('_').collect();
     let is_number = |segment: &str| segment.bytes().all(|octet| octet.is_ascii_digit());
@@ -89,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_are_read_by_the_name_of_their_key() {
+    fn variables_are_named_after_their_key() {
         let environment = parse(&[
             ("STOMPBOX_FRAME_BYTES_MAX", "64KiB"),
             ("STOMPBOX_CONFIG", "a.toml"),
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_variable_is_a_mistake() {
+    fn unknown_variable_is_an_error() {
         for (name, shown) in [
             (
                 "STOMPBOX_FRAME_BYTE_MAX",
@@ -129,13 +130,13 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_list_replaces_the_list_below() {
+    fn empty_variable_replaces_the_list_of_the_layer_below() {
         let environment = parse(&[("STOMPBOX_USER", "")]);
         assert_eq!(environment.given[0].texts, [] as [String; 0]);
     }
 
     #[test]
-    fn what_kubernetes_says_of_a_service_is_not_for_us() {
+    fn kubernetes_service_variables_are_ignored() {
         for name in [
             "STOMPBOX_SERVICE_HOST",
             "STOMPBOX_SERVICE_PORT",
@@ -154,7 +155,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_value_that_is_no_text_is_a_mistake() {
+    fn non_utf8_value_is_an_error() {
         use std::os::unix::ffi::OsStringExt;
         let value = OsString::from_vec(vec![0xff]);
         let environment = super::parse([(OsString::from("STOMPBOX_TCP"), value)]);

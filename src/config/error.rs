@@ -1,28 +1,28 @@
-//! What is wrong with a configuration, and where it was written.
+//! Configuration errors and their locations.
 
 use super::row::variable;
 use std::fmt;
 
-/// Where a value was written.
+/// The location of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// Nowhere: the table's default.
+    /// The default in the table of options.
     Default,
-    /// In a file.
+    /// A line of the configuration file.
     File {
-        /// As it was given.
+        /// The path as the operator gave it.
         path: String,
-        /// Its line, from 1.
+        /// The line number, from 1.
         line: usize,
     },
-    /// In the environment.
+    /// An environment variable that sets an option.
     Environment,
-    /// On the command line.
+    /// A flag on the command line.
     Flag,
 }
 
 impl Source {
-    /// Returns the key of the order of reports: the file by its lines, the environment, flags, defaults.
+    /// Returns the sort key for reports: first the file by line, then the environment, flags, and defaults.
     pub(super) fn rank(&self) -> (u8, usize) {
         match self {
             Source::File { line, .. } => (0, *line),
@@ -33,15 +33,15 @@ impl Source {
     }
 }
 
-/// One mistake. `Display` is a whole sentence for an operator, without any secret.
+/// A configuration error. `Display` writes a complete sentence for the operator and never shows a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    /// Where.
+    /// The location of the error.
     pub source: Source,
-    /// Of which key (in the environment the variable's name, if it belongs to no key); empty if the file
-    /// could not be read as TOML there.
+    /// The key of the option. For an environment variable without an option it is the name of the variable; for a TOML
+    /// syntax error it is empty.
     pub key: String,
-    /// What is wrong and what was expected.
+    /// A description of what is wrong and what was expected.
     pub text: String,
 }
 
@@ -50,7 +50,7 @@ impl ConfigError {
         ConfigError { source, key: key.to_owned(), text: text.into() }
     }
 
-    /// A name that no option has.
+    /// Returns the error for an unknown option name, with a suggestion from `known`.
     pub(super) fn unknown<'a>(
         source: Source,
         name: &str,
@@ -89,7 +89,7 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// Of `known`, the one that was probably meant by `name`.
+/// Returns the entry of `known` that is most similar to `name`, if it is similar enough to be a likely correction.
 pub fn suggestion<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let likeness = |candidate: &str| {
         let name = name.to_ascii_lowercase().replace('_', "-");
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_is_near_is_suggested() {
+    fn only_similar_names_are_suggested() {
         let known = ["frame-bytes-max", "connect-frame-bytes-max", "tcp", "STOMPBOX_TCP"];
         for (name, near) in [
             ("frame-byte-max", Some("frame-bytes-max")),
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn every_source_is_named() {
+    fn error_names_its_source() {
         let file = Source::File { path: "a.toml".to_owned(), line: 3 };
         for (source, key, shown) in [
             (file.clone(), "tcp", "a.toml:3: key \"tcp\": wrong"),

@@ -1,4 +1,4 @@
-//! The file: flat TOML, the keys of the table.
+//! The file layer: flat TOML with the keys of the table of options.
 
 use super::error::{ConfigError, Source};
 use super::load::ConfigEntry;
@@ -7,10 +7,13 @@ use super::table;
 use std::io::Read;
 use toml::de::{DeTable, DeValue};
 
-/// More than this is not a configuration.
+/// Largest size of a configuration file in bytes.
 const BYTES_MAX: u64 = 1024 * 1024;
 
-/// Reads the whole file; the error says why it cannot be read.
+/// Reads the whole file.
+///
+/// # Errors
+/// The file cannot be read, is larger than 1 MiB, or is not UTF-8. The text says which.
 pub(super) fn read(path: &str) -> Result<String, String> {
     let cannot = |error: std::io::Error| format!("cannot read {path}: {error}");
     let mut octets = Vec::new();
@@ -22,7 +25,8 @@ pub(super) fn read(path: &str) -> Result<String, String> {
     String::from_utf8(octets).map_err(|_| format!("{path} is not UTF-8; expected a TOML file of options"))
 }
 
-/// What the file gives, in its order, and everything that is wrong with its form.
+/// Parses the file. Returns its options in the order of the file, and all syntax errors, unknown keys and values of a
+/// wrong type.
 pub(super) fn parse(path: &str, text: &str) -> (Vec<ConfigEntry>, Vec<ConfigError>) {
     let source = |offset: usize| Source::File { path: path.to_owned(), line: line(text, offset) };
     let (table, errors) = DeTable::parse_recoverable(text);
@@ -63,7 +67,8 @@ fn unknown(source: Source, name: &str, value: &DeValue<'_>) -> ConfigError {
     ConfigError::unknown(source, name, table::rows().map(|row| row.key))
 }
 
-/// The value as the texts that flags would have; the error never shows it.
+/// Converts a TOML value to the texts that a flag would have. The error names the type of the value, and never shows
+/// the value, which may be a secret.
 fn texts(row: &Row, value: &DeValue<'_>) -> Result<Vec<String>, String> {
     let wrong = |expected: &str| Err(format!("{}; expected {expected}", kind_of(value)));
     match (row.kind, value) {
@@ -92,7 +97,7 @@ fn texts(row: &Row, value: &DeValue<'_>) -> Result<Vec<String>, String> {
     }
 }
 
-/// The number in decimal digits, whatever base it was written in.
+/// Returns the number in decimal digits. TOML allows other bases, too.
 fn decimal(number: &toml::de::DeInteger<'_>) -> String {
     let value = i128::from_str_radix(number.as_str(), number.radix());
     value.map_or_else(|_| number.as_str().to_owned(), |value| value.to_string())
@@ -143,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mistake_names_its_line_and_key() {
+    fn every_error_names_its_line_and_key() {
         for (text, shown) in [
             (
                 "\n\nframe-byte-max = 1",
@@ -196,11 +201,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_toml_is_told_by_line_and_without_the_secret() {
+    fn malformed_toml_is_reported_with_its_line_and_without_secrets() {
         let (_, config_errors) = parse("a.toml", "tcp = \"off\"\nuser = [\"alice:secret]\nlinger = \n");
         assert!(!config_errors.is_empty());
-        for mistake in &config_errors {
-            let shown = mistake.to_string();
+        for error in &config_errors {
+            let shown = error.to_string();
             assert!(shown.starts_with("a.toml:2: ") || shown.starts_with("a.toml:3: "), "{shown}");
             assert!(!shown.contains("secret"), "{shown}");
         }
@@ -210,17 +215,17 @@ mod tests {
     }
 
     #[test]
-    fn all_mistakes_are_found_in_the_order_of_the_lines() {
+    fn all_errors_are_reported_in_the_order_of_lines() {
         let (given, config_errors) = parse("a.toml", "zzz = 1\ntcp = \"off\"\nhttp = 1\naaa = 1\n");
         assert_eq!(given.len(), 1);
         assert_eq!(
-            config_errors.iter().map(|mistake| mistake.key.as_str()).collect::<Vec<_>>(),
+            config_errors.iter().map(|error| error.key.as_str()).collect::<Vec<_>>(),
             ["zzz", "http", "aaa"]
         );
     }
 
     #[test]
-    fn a_file_that_is_not_there_is_told_with_its_path() {
+    fn missing_file_is_reported_with_its_path() {
         let error = read("/nonexistent/stompbox.toml").expect_err("no file");
         assert!(error.starts_with("cannot read /nonexistent/stompbox.toml: No such file"), "{error}");
     }

@@ -1,11 +1,11 @@
-//! The part of the table about what clients send at a time.
+//! Options of frames: limits on their size and rate, and how they are checked and terminated.
 
 use super::access::boolean;
 use super::row::Row;
 use super::table::{GIB, HUGE, KIB, MANY, bytes, number};
 use super::value::{count, put, size, switch};
 
-/// Bytes of JSON that one byte of a frame may take (`\u0000`).
+/// Largest number of JSON bytes for one byte of a frame (`\u0000`).
 const JSON_FACTOR: usize = 6;
 
 pub(super) const FRAMES: &[Row] = &[

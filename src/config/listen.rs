@@ -1,19 +1,22 @@
-//! Where to listen.
+//! Addresses to listen on.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// A host (a name or an IP address) and a port; port 0 lets the system choose one.
+/// An address to listen on: a host (a name or an IP address) and a port. For port 0 the system chooses a free port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
     /// A name or an IP address, without brackets.
     pub host: String,
-    /// The port.
+    /// The port number; 0 for any free port.
     pub port: u16,
 }
 
 impl Listen {
-    /// Reads `127.0.0.1:61613`, `[::1]:61613`, `localhost:0`. The error says what was expected.
+    /// Parses an address such as `127.0.0.1:61613`, `[::1]:61613` or `localhost:0`.
+    ///
+    /// # Errors
+    /// The text is not `HOST:PORT`. The error says what was expected.
     pub fn parse(text: &str) -> Result<Listen, String> {
         Listen::split(text).ok_or_else(|| {
             let every = if text.starts_with(':') || text.starts_with('*') {
@@ -38,8 +41,8 @@ impl Listen {
         Some(Listen { host: host.to_owned(), port: port.parse().ok()? })
     }
 
-    /// Returns whether this address covers the other one, of the same port and family, without being the same.
-    /// `localhost` always has the address 127.0.0.1; what other names stand for is not known here.
+    /// Returns whether this address includes a different one with the same port and address family. `localhost` counts
+    /// as 127.0.0.1. Other names are not resolved here, so they include no address.
     pub(super) fn includes(&self, other: &Listen) -> bool {
         let is_localhost = |listen: &Listen| listen.host.eq_ignore_ascii_case("localhost");
         let address = |listen: &Listen| match listen.host.parse::<IpAddr>() {
@@ -52,8 +55,8 @@ impl Listen {
         self.port != 0 && self.port == other.port && (covers || is_alias)
     }
 
-    /// Whether only this machine can reach it. A name other than `localhost` is taken to be reachable from
-    /// elsewhere, whatever it resolves to today.
+    /// Returns whether only this machine can reach the address. A name other than `localhost` counts as reachable from
+    /// other machines, because what it resolves to may change.
     pub fn is_loopback(&self) -> bool {
         match self.host.parse::<IpAddr>() {
             Ok(address) => address.to_canonical().is_loopback(),
@@ -81,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_read_and_shown_alike() {
+    fn parsed_address_is_displayed_unchanged() {
         for (text, host, port, loopback) in [
             ("127.0.0.1:61613", "127.0.0.1", 61613, true),
             ("127.9.9.9:0", "127.9.9.9", 0, true),
@@ -100,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_refused() {
+    fn invalid_address_is_rejected() {
         for text in [
             "",
             ":",

@@ -1,4 +1,4 @@
-//! From the layers to one [`Config`].
+//! Loading: combines the layers to one [`Config`].
 
 use super::environment;
 use super::error::{ConfigError, Source};
@@ -8,14 +8,14 @@ use crate::users::Secret;
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 
-/// An option given in one place.
+/// An option with its values in one layer.
 #[derive(Clone)]
 pub struct ConfigEntry {
-    /// Which.
+    /// The row of the option.
     pub row: &'static Row,
-    /// Its values, as written; many only for a repeatable option. May hold secrets.
+    /// The values as written; several only for a repeatable option. They may contain secrets.
     pub texts: Vec<String>,
-    /// Where.
+    /// The location of the option.
     pub source: Source,
 }
 
@@ -28,40 +28,40 @@ impl std::fmt::Debug for ConfigEntry {
     }
 }
 
-/// An option that was given, as it may be shown.
+/// An option that was set, in a form that may be displayed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting {
-    /// Its name.
+    /// The key of the option.
     pub key: &'static str,
-    /// Its values, without secrets.
+    /// The values, with secrets replaced by `***`.
     pub shown: Vec<String>,
-    /// Its values as written. `Debug` does not show them.
+    /// The values as written. `Debug` does not show them.
     pub values: Vec<Secret>,
-    /// Where it was given last.
+    /// The location in the highest layer that sets the option.
     pub source: Source,
 }
 
-/// A configuration without mistakes.
+/// A valid configuration, with the settings that it was built from.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// What the rooms get.
+    /// The options of all modules.
     pub config: Config,
-    /// What was given, in the order of the table.
+    /// The options that were set, in the order of the table.
     pub settings: Vec<Setting>,
 }
 
 impl Loaded {
-    /// Whether somebody gave the option, and did not leave it to its default.
+    /// Returns whether the option was set in any layer above the defaults.
     pub fn is_explicit(&self, key: &str) -> bool {
         self.settings.iter().any(|setting| setting.key == key)
     }
 }
 
-/// Builds the configuration: the defaults, then the file (`config` if there is one, else the environment's
-/// `STOMPBOX_CONFIG`), then the environment, then the flags.
+/// Builds the configuration from the defaults, the file, the environment and the flags, in this order. The path of the
+/// file is `config`, or else the environment variable `STOMPBOX_CONFIG`.
 ///
 /// # Errors
-/// All mistakes: those in the file by line, then those in the environment, then those in flags.
+/// All configuration errors: first those in the file by line, then those in the environment, then those in flags.
 pub fn load(
     config: Option<&str>,
     variables: impl IntoIterator<Item = (OsString, OsString)>,
@@ -95,7 +95,7 @@ struct Layers {
 }
 
 impl Layers {
-    /// Applies a layer on top of the others.
+    /// Applies a layer on top of the earlier ones.
     fn add(&mut self, given: Vec<ConfigEntry>, config_errors: Vec<ConfigError>) {
         self.config_errors.extend(config_errors);
         for given in given {
@@ -114,7 +114,8 @@ impl Layers {
         }
     }
 
-    /// Checks the values against each other, those at least that are not wrong by themselves.
+    /// Runs the checks that span several options, and returns the configuration or all errors. Skips a check if one of
+    /// its options is invalid by itself.
     fn finish(mut self) -> Result<Loaded, Vec<ConfigError>> {
         let wrong: HashSet<String> = self.config_errors.iter().map(|mistake| mistake.key.clone()).collect();
         for check in check::CHECKS {
@@ -138,7 +139,7 @@ impl Layers {
         Ok(Loaded { settings: table::rows().filter_map(setting).collect(), config: self.config })
     }
 
-    /// The first of the keys that somebody has set is where to look.
+    /// Returns an error that points to the first of the keys that was set.
     fn blame(&self, keys: &[&'static str], text: String) -> ConfigError {
         let set = keys.iter().find_map(|key| Some((*key, self.sources.get(key)?.source.clone())));
         let (key, source) = set.unwrap_or((keys[0], Source::Default));
@@ -151,7 +152,7 @@ mod tests {
     use super::*;
     use std::path::PathBuf;
 
-    /// A file that is gone when the test is over.
+    /// A temporary file that is removed on drop.
     struct File(PathBuf);
 
     impl File {
@@ -191,7 +192,7 @@ mod tests {
         flags
     }
 
-    fn shown(config_errors: &[ConfigError]) -> Vec<String> {
+    fn messages(config_errors: &[ConfigError]) -> Vec<String> {
         config_errors.iter().map(ConfigError::to_string).collect()
     }
 
@@ -200,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_higher_layer_replaces_a_lower_one() {
+    fn higher_layer_replaces_a_lower_one() {
         let file = File::new("precedence", "max-deliveries = 2\nqueues-max = 2\nbacklog = 2\n");
         let environment = [("STOMPBOX_QUEUES_MAX", "3"), ("STOMPBOX_BACKLOG", "3")];
         let loaded =
@@ -220,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_replaces_the_list_of_the_layer_below() {
+    fn list_replaces_the_list_of_the_layer_below() {
         let file = File::new("list", "user = [\"a:1\", \"b:2\"]\n");
         let none = || variables(&[]);
         assert_eq!(names(&load(Some(file.path()), none(), Vec::new()).expect("valid")), ["a", "b"]);
@@ -233,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn several_addresses_are_flags_an_array_or_a_text_with_commas() {
+    fn several_addresses_may_be_flags_an_array_or_comma_separated() {
         let expected = ["127.0.0.1:7", "[::1]:7"];
         let tcp =
             |loaded: Loaded| loaded.config.listen_tcp.iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -252,12 +253,12 @@ mod tests {
             [&[("tcp", "127.0.0.1:7"), ("tcp", "off")], &[("tcp", "127.0.0.1:7"), ("tcp", "127.0.0.1:7")]]
         {
             let config_errors = load(None, variables(&[]), flags(wrong)).expect_err("a contradiction");
-            assert!(shown(&config_errors)[0].starts_with("--tcp: "), "{config_errors:?}");
+            assert!(messages(&config_errors)[0].starts_with("--tcp: "), "{config_errors:?}");
         }
     }
 
     #[test]
-    fn the_file_is_named_by_the_flag_or_else_by_the_environment() {
+    fn config_flag_takes_precedence_over_the_environment_variable() {
         let (one, other) = (File::new("one", "backlog = 1"), File::new("other", "backlog = 2"));
         let environment = || variables(&[("STOMPBOX_CONFIG", other.path())]);
         let by_flag = load(Some(one.path()), environment(), Vec::new()).expect("valid");
@@ -267,24 +268,25 @@ mod tests {
         let config_errors =
             load(Some("/nonexistent/a.toml"), variables(&[]), Vec::new()).expect_err("no file");
         assert!(
-            shown(&config_errors)[0].starts_with("--config: cannot read /nonexistent/a.toml: No such file")
+            messages(&config_errors)[0]
+                .starts_with("--config: cannot read /nonexistent/a.toml: No such file")
         );
         let config_errors = load(None, variables(&[("STOMPBOX_CONFIG", "/nonexistent/a.toml")]), Vec::new())
             .expect_err("no file");
-        assert!(shown(&config_errors)[0].starts_with("environment variable STOMPBOX_CONFIG: cannot read"));
+        assert!(messages(&config_errors)[0].starts_with("environment variable STOMPBOX_CONFIG: cannot read"));
     }
 
     #[test]
-    fn every_mistake_of_every_layer_is_found() {
+    fn errors_of_every_layer_are_reported() {
         let file = File::new("mistakes", "tcp = \"here\"\nlinger = 5\n\nusr = [\"alice:secret\"]\n");
         let environment = variables(&[("STOMPBOX_TCP", "there"), ("STOMPBOX_USER", "secret")]);
         let given = flags(&[("tcp", "everywhere"), ("connect-frame-bytes-max", "4MiB")]);
-        let config_errors = load(Some(file.path()), environment, given).expect_err("mistakes");
+        let config_errors = load(Some(file.path()), environment, given).expect_err("errors");
         let path = file.path();
         let address = "expected HOST:PORT such as 127.0.0.1:61613, [::1]:61613 or localhost:0 (any \
                        free port), or off";
         assert_eq!(
-            shown(&config_errors),
+            messages(&config_errors),
             [
                 format!("{path}:1: key \"tcp\": invalid value \"here\": {address}"),
                 format!(
@@ -305,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_given_shows_no_secret() {
+    fn debug_output_hides_secrets() {
         let given = flags(&[("user", "alice:sesame")]);
         assert!(!format!("{given:?}").contains("sesame"));
         let loaded = load(None, variables(&[]), given).expect("valid");
@@ -313,20 +315,20 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_set_against_another_is_told_where_it_was_set() {
+    fn error_for_contradictory_limits_names_where_the_limit_is_set() {
         let file = File::new("checks", "\noutbox-bytes-max = \"1MiB\"\n");
         let config_errors = load(Some(file.path()), variables(&[]), Vec::new()).expect_err("too small");
-        let text = shown(&config_errors).remove(0);
+        let text = messages(&config_errors).remove(0);
         let start = format!("{}:2: key \"outbox-bytes-max\": ", file.path());
         assert!(config_errors.len() == 1 && text.starts_with(&start), "{text}");
     }
 
     #[test]
-    fn mistakes_in_the_file_are_reported_in_the_order_of_lines() {
+    fn errors_in_the_file_are_reported_in_the_order_of_lines() {
         let text = "frame-bytes-max = \"8MiB\"\nbacklgo = 1\nlinger = 5\nconnect-silence = \"61s\"\ntcp = \"here\"\n";
         let file = File::new("lines", text);
-        let config_errors = load(Some(file.path()), variables(&[]), Vec::new()).expect_err("mistakes");
-        let lines: Vec<_> = config_errors.iter().map(|mistake| mistake.source.rank().1).collect();
-        assert_eq!(lines, [1, 2, 3, 4, 5], "{:#?}", shown(&config_errors));
+        let config_errors = load(Some(file.path()), variables(&[]), Vec::new()).expect_err("errors");
+        let lines: Vec<_> = config_errors.iter().map(|error| error.source.rank().1).collect();
+        assert_eq!(lines, [1, 2, 3, 4, 5], "{:#?}", messages(&config_errors));
     }
 }

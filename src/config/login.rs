@@ -1,4 +1,5 @@
-//! The part of the table about logins: in which order it is asked who somebody is, and what that may cost.
+//! Options of logins: accepted user names, the order of the authentication sources, and the limits on checking
+//! credentials.
 
 use super::row::Row;
 use super::table::{MANY, TICK, number, text, timed};

@@ -1,11 +1,11 @@
-//! What an operator can set: one table of options, and the [`Config`] that is built from it.
+//! Configuration: the table of options, and the [`Config`] that is built from it.
 //!
-//! Every option is one row of [`table::GROUPS`]. From that row come its flag, its environment variable, its
-//! key in the file, its default, its help, and its line in the README. Layers replace each other from low to
-//! high: the table's defaults, the file, the environment, the flags. A repeatable option given in one layer
-//! replaces the whole list of the layers below.
+//! Every option is one row of [`table::GROUPS`]. The row defines its flag, its environment variable, its key in the
+//! file, its default, its help, and its line in the README. Layers override each other, from lowest to highest: the
+//! defaults of the table, the file, the environment, the flags. A repeatable option in one layer replaces the whole
+//! list of the lower layers.
 //!
-//! No room imports this module: each gets its own plain `Options`.
+//! The modules that are configured do not import this module: each gets its own plain `Options`.
 
 mod access;
 mod check;
@@ -43,52 +43,53 @@ use crate::{broker, http, outbound_queue, session, transport, users};
 use std::time::Duration;
 use stompbox_frames::stomp::Limits;
 
-/// Everything that can be set, a section per room. `Config::default()` is what the table says.
+/// The configuration of the broker, with a section for each module. `Config::default()` contains the defaults of the
+/// table.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where STOMP over TCP is served (`tcp`).
+    /// Addresses for STOMP over TCP (`tcp`).
     pub listen_tcp: Vec<Listen>,
-    /// Where HTTP, and so WebSocket, is served (`http`).
+    /// Addresses for HTTP, WebSocket and SockJS (`http`).
     pub listen_http: Vec<Listen>,
-    /// What holds for every connection, however it came.
+    /// Options of connections over every transport.
     pub transport: transport::Options,
-    /// HTTP, WebSocket and the pages for operators.
+    /// Options of HTTP, WebSocket and the pages for operators.
     pub http: http::Options,
-    /// SockJS.
+    /// Options of the SockJS transports.
     pub sockjs: transport::sockjs::Options,
-    /// One STOMP conversation.
+    /// Options of a STOMP session.
     pub session: session::Options,
-    /// Work queues.
+    /// Options of the broker: work queues and presence.
     pub broker: broker::Options,
-    /// The mailbox of a connection.
+    /// Options of the outbound queue of a connection.
     pub outbound_queue: outbound_queue::Options,
-    /// Who may come in.
+    /// Options of authentication and permissions.
     pub users: users::Options,
-    /// Bytes that outbound queues, queues and transactions may hold together (`memory-bytes-max`).
+    /// Largest memory in bytes of outbound queues, work queues and open transactions together (`memory-bytes-max`).
     pub memory_bytes_max: usize,
-    /// How long a stopping broker waits for its clients (`drain-time`).
+    /// Longest time for which a stopping broker waits for its clients (`drain-time`).
     pub drain_time: Duration,
-    /// What is logged, and how.
+    /// The filter and the format of the log.
     pub log: LogOptions,
-    /// Threads that run connections; 0: one per core (`worker-threads`).
+    /// Number of threads that run connections; 0 means one per core (`worker-threads`).
     pub worker_threads: usize,
 }
 
-/// What is logged, and how.
+/// The filter and the format of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogOptions {
-    /// Directives of `tracing-subscriber`'s `EnvFilter`, already checked (`log`).
+    /// Validated directives for `EnvFilter` of `tracing-subscriber` (`log`).
     pub filter: String,
-    /// How a line looks (`log-format`).
+    /// The format of a line (`log-format`).
     pub format: LogFormat,
 }
 
-/// How a line of the log looks.
+/// The format of a line of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Text for human readers, one line per event.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
@@ -103,7 +104,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Nothing set. Only a ground for the rows of the table, which fill in every field.
+    /// Returns a configuration with placeholder values. The rows of the table then set every field.
     fn blank() -> Config {
         let zero = Duration::ZERO;
         let limits = Limits { frame_bytes_max: 0, header_count_max: 0, header_bytes_max: 0, to_bytes_max: 0 };
@@ -154,7 +155,7 @@ mod tests {
     use stompbox_frames::stomp::HeartBeat;
 
     #[test]
-    fn the_defaults_are_those_that_the_rooms_state() {
+    fn defaults_match_those_of_the_modules() {
         let config = Config::default();
         assert_eq!(config.outbound_queue, outbound_queue::Options::default());
         assert_eq!(config.users, users::Options::default());
@@ -175,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn debug_shows_no_passcode() {
+    fn debug_output_hides_passcodes() {
         let mut config = Config::default();
         table::find("user").expect("a row").apply(&mut config, "alice:open-sesame").expect("a user");
         let shown = format!("{config:?}");

@@ -1,4 +1,4 @@
-//! From the options to the rules that hold.
+//! Derives the permission rules that apply from the options.
 
 use super::Config;
 use crate::destination;
@@ -9,13 +9,13 @@ use crate::users::permissions::{Group, Permissions, Preset, Rule, Verb};
 
 /// The origin of the demo's rule.
 const DEMO: &str = "demo";
-/// What the demo's users do.
+/// The rule that lets users of the demo page send messages.
 const DEMO_RULE: &str = "allow send anyone /topic/chat.**";
-/// A missing right, without and with the rule of the demo.
+/// Description of the missing permission to send to topics, without and with the rule of the demo.
 const SEND_TO_TOPICS: [&str; 2] = ["send to /topic", "send to /topic (except to /topic/chat.**)"];
 
 impl Config {
-    /// The rules that hold: the operator's, that of the demo, those of the preset.
+    /// Returns the rules that apply, in this order: those of the operator, that of the demo, those of the preset.
     pub fn permissions(&self) -> Permissions {
         let (preset, _) = self.preset();
         let options = &self.users.permissions;
@@ -48,7 +48,7 @@ impl Config {
         needs.into_iter().filter(missing).map(|(_, _, what)| what).collect()
     }
 
-    /// The preset that holds, and why.
+    /// Returns the preset that applies, and the reason.
     pub fn preset(&self) -> (Preset, &'static str) {
         if let Some(preset) = self.users.permissions.preset {
             return (preset, "permissions says so");
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn the_preset_follows_from_what_is_configured() {
+    fn default_preset_depends_on_the_configuration() {
         for (settings, preset) in [
             (&[][..], Preset::Open),
             (&[("user", "alice:a")], Preset::Open),
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn the_demo_is_a_rule_that_is_shown() {
+    fn demo_rule_is_listed_with_the_rules() {
         let lines = |settings| config(settings).permissions().lines();
         let demo = "allow send anyone /topic/chat.** (demo)".to_owned();
         assert!(lines(&[("permissions", "safe")]).contains(&demo));
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn actions_that_no_rule_grants_are_found() {
+    fn not_granted_lists_actions_that_no_rule_allows() {
         let users = [("permissions", "safe"), ("user", "alice:a")];
         let missing_of = |settings: &[(&str, &str)], rules: &[&str]| {
             let mut config = config(settings);

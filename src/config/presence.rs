@@ -1,4 +1,4 @@
-//! The part of the table about presence.
+//! Options of presence.
 
 use super::row::Row;
 use super::table::{MANY, NONE, TICK, number, timed};

@@ -1,10 +1,10 @@
-//! The table of options as the README shows it. A test also compares the README's table of extension headers.
+//! The table of options as Markdown for the README. A test also compares the README's table of extension headers.
 
 use super::row::{Kind, Row};
 use super::table;
 use std::fmt::Write;
 
-/// The README's section, from its heading on, as Markdown.
+/// Returns the README's section about options as Markdown, including its heading.
 pub fn markdown() -> String {
     let mut text = String::from(
         "## Options\n\n\
@@ -34,7 +34,7 @@ fn line(row: &Row) -> String {
         Kind::Text if row.default.is_empty() => "none".to_owned(),
         _ => format!("`{}`", row.default),
     };
-    // A star would begin emphasis.
+    // An unescaped star would start emphasis in Markdown.
     let help = row.full_help().replace('*', "\\*");
     format!("| `{}{value}` | {default} | {help} |", row.key)
 }
@@ -44,9 +44,9 @@ mod tests {
     use super::*;
     use crate::session::extensions;
 
-    /// `UPDATE_README=1 cargo test readme` writes the section anew.
+    /// `UPDATE_README=1 cargo test readme` rewrites the sections.
     #[test]
-    fn the_readme_says_what_the_table_says() {
+    fn readme_matches_the_table_of_options() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
         let readme = std::fs::read_to_string(path).expect("README.md");
         let mut renewed = readme.clone();

@@ -1,59 +1,59 @@
-//! One option.
+//! A row of the table of options.
 
 use super::Config;
 use std::borrow::Cow;
 
-/// One option: everything that is known of it.
+/// A row of the table of options: the complete definition of one option.
 #[derive(Debug)]
 pub struct Row {
-    /// Its name: `--key`, the key in the file, and `STOMPBOX_KEY` in the environment.
+    /// The name of the option: `--key` on the command line, the key in the file, and `STOMPBOX_KEY` in the environment.
     pub key: &'static str,
-    /// What its value is called in the help.
+    /// The placeholder of its value in the help, such as `BYTES`.
     pub value: &'static str,
-    /// Its default, as an operator would write it.
+    /// The default value, as an operator would write it.
     pub default: &'static str,
-    /// What it means, in which unit, and what happens at the limit.
+    /// The help text: the meaning, the unit, and what happens at the limit.
     pub help: &'static str,
-    /// How it is written.
+    /// The type of its value, and whether it may be repeated.
     pub kind: Kind,
-    /// Parses one value and puts it where it belongs. The error says what was expected and, unless the value
-    /// is a secret, what was found.
+    /// Parses one value and stores it in the configuration. The error says what was expected and, unless the value is a
+    /// secret, shows the value.
     pub(super) set: fn(&mut Config, &str) -> Result<(), String>,
 }
 
-/// How an option is written: in the file a string, a number, a boolean or an array.
+/// The type of an option. It determines the TOML type in the file, and whether the option may be repeated.
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
-    /// A string.
+    /// A single string, without a unit.
     Text,
-    /// A list that is one string with commas, or an array of strings; it may be given many times.
+    /// A list: one string with commas, or an array of strings. The flag may be repeated.
     Texts,
     /// A number, or a string with a unit.
     Number,
-    /// A flag without a value; `true` or `false` elsewhere.
+    /// A boolean: a flag that needs no value; `true` or `false` in the file and the environment.
     Switch,
-    /// May be given many times. Its values are secrets behind their first colon.
+    /// A repeatable option whose values are secret after their first colon.
     Secrets {
-        /// Empties the list, before a higher layer fills it.
+        /// Empties the list before a higher layer fills it.
         clear: fn(&mut Config),
     },
-    /// May be given many times; in the environment `;` separates its values.
+    /// A repeatable option. In the environment `;` separates its values.
     List {
-        /// Empties the list, before a higher layer fills it.
+        /// Empties the list before a higher layer fills it.
         clear: fn(&mut Config),
-        /// Whether its values are secrets.
+        /// Whether the values are secrets.
         hidden: bool,
     },
-    /// A string that is a secret.
+    /// A single string that is a secret.
     Secret,
 }
 
-/// Options under one heading.
+/// A group of options under one heading of the help and the README.
 #[derive(Debug)]
 pub struct Group {
-    /// The heading.
+    /// The heading of the group.
     pub heading: &'static str,
-    /// Its options.
+    /// The options of the group.
     pub rows: &'static [Row],
 }
 
@@ -71,12 +71,13 @@ impl Row {
         }
     }
 
-    /// Whether it may be given many times.
+    /// Returns whether the option is a repeatable one ([`Kind::Secrets`] or [`Kind::List`]), which is an array in the
+    /// file.
     pub fn is_list(&self) -> bool {
         matches!(self.kind, Kind::Secrets { .. } | Kind::List { .. })
     }
 
-    /// Returns the description that `--help` and the README show.
+    /// Returns the help text as the command line and the README show it.
     pub fn full_help(&self) -> Cow<'static, str> {
         if self.is_list() {
             format!("{} In the file: an array of strings.", self.help).into()
@@ -85,12 +86,12 @@ impl Row {
         }
     }
 
-    /// Its environment variable.
+    /// Returns the name of the option's environment variable.
     pub fn variable(&self) -> String {
         variable(self.key)
     }
 
-    /// A value as it may be shown.
+    /// Returns a value in a form that may be displayed: secrets are replaced by `***`.
     pub fn shown(&self, text: &str) -> String {
         match self.kind {
             Kind::Secrets { .. } => format!("{}:***", text.split(':').next().unwrap_or_default()),
@@ -100,7 +101,7 @@ impl Row {
     }
 }
 
-/// The environment variable of a key.
+/// Returns the name of the environment variable for a key.
 pub(super) fn variable(key: &str) -> String {
     format!("STOMPBOX_{}", key.to_ascii_uppercase().replace('-', "_"))
 }

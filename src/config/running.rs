@@ -1,4 +1,4 @@
-//! The part of the table about how the broker runs, stops and logs.
+//! Options of running, stopping and logging.
 
 use super::row::{Kind, Row};
 use super::table::{NONE, number, text, timed};

@@ -1,4 +1,4 @@
-//! The part of the table about SockJS.
+//! Options of SockJS.
 
 use super::row::{Kind, Row};
 use super::table::{HUGE, KIB, MANY, NONE, TICK, bytes, number, text, timed};

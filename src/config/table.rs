@@ -1,5 +1,5 @@
-//! The table of options: the only place where an option, its default and its meaning are written (a part of it is
-//! in `web`).
+//! The table of options: the only definition of each option, its default and its help. Some groups are in modules of
+//! their own, such as `web` and `sockjs`.
 
 use super::Config;
 use super::access::ACCESS;
@@ -24,7 +24,7 @@ pub(super) const KIB: u64 = 1 << 10;
 pub(super) const GIB: u64 = 1 << 30;
 pub(super) const HUGE: u64 = 1 << 40;
 
-/// All options, under their headings.
+/// All options, in groups with headings.
 pub const GROUPS: &[Group] = &[
     Group { heading: "Listening", rows: LISTENING },
     Group { heading: "Browsers and proxies", rows: WEB },
@@ -42,17 +42,17 @@ pub const GROUPS: &[Group] = &[
     Group { heading: "Running and logging", rows: RUNNING },
 ];
 
-/// All options.
+/// Returns all options in the order of the table.
 pub fn rows() -> impl Iterator<Item = &'static Row> {
     GROUPS.iter().flat_map(|group| group.rows)
 }
 
-/// The option of that name.
+/// Returns the option with the given key.
 pub fn find(key: &str) -> Option<&'static Row> {
     rows().find(|row| row.key == key)
 }
 
-/// The option whose environment variable that is.
+/// Returns the option with the given environment variable.
 pub(super) fn find_variable(name: &str) -> Option<&'static Row> {
     rows().find(|row| variable(row.key) == name)
 }
@@ -373,14 +373,14 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn every_default_will_do() {
+    fn every_default_is_valid() {
         for row in rows().filter(|row| !row.is_list()) {
             assert_eq!(row.apply(&mut Config::blank(), row.default), Ok(()), "{}", row.key);
         }
     }
 
     #[test]
-    fn every_row_changes_the_config() {
+    fn every_row_changes_the_configuration() {
         for row in rows() {
             let mut config = Config::default();
             let other = match (row.key, row.value) {
@@ -413,7 +413,7 @@ mod tests {
                 ("sockjs-identity-cookies", _) => "seven",
                 (_, "FILTER") => "warn",
                 (_, "text|json") => "json",
-                (key, value) => panic!("{key}: the test knows no {value}"),
+                (key, value) => panic!("{key}: the test has no value for {value}"),
             };
             let other = if row.key == "destination-bytes-max" { "777" } else { other };
             row.apply(&mut config, other).expect(row.key);
@@ -422,10 +422,10 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_kebab_case_and_given_once() {
+    fn keys_are_kebab_case_and_unique() {
         let mut seen = HashSet::new();
         for row in rows() {
-            assert!(row.key.bytes().all(|octet| octet.is_ascii_lowercase() || octet == b'-'), "{}", row.key);
+            assert!(row.key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{}", row.key);
             assert!(seen.insert(row.key), "{} twice", row.key);
             assert!(row.help.ends_with('.') && row.help.len() > 20, "{}", row.key);
             assert_eq!(find_variable(&row.variable()).map(|row| row.key), Some(row.key));
@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_given_twice_is_refused() {
+    fn repeated_user_is_rejected() {
         let mut config = Config::default();
         let row = find("user").expect("a row");
         row.apply(&mut config, "alice:one").expect("a user");

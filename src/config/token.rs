@@ -1,4 +1,4 @@
-//! The part of the table about tokens, and about the service that is asked over HTTP.
+//! Options of authentication by JWT and by an HTTP hook.
 
 use super::Config;
 use super::access::{boolean, optional};
@@ -8,7 +8,7 @@ use super::value::{claim, count, put, switch, time};
 use crate::users::Secret;
 use hyper::header::HeaderValue;
 
-/// A repeatable option.
+/// Returns the row of a repeatable option.
 const fn list(
     key: &'static str,
     value: &'static str,
@@ -167,7 +167,7 @@ mod tests {
     use crate::config::{Config, table};
 
     #[test]
-    fn what_no_header_can_carry_is_found_before_the_first_login() {
+    fn hook_authorization_rejects_values_that_a_header_cannot_carry() {
         let mut config = Config::default();
         let row = table::find("hook-authorization").expect("an option");
         assert_eq!(row.apply(&mut config, "Bearer sesame"), Ok(()));

@@ -1,4 +1,4 @@
-//! The small parsers of values: each takes what an operator wrote and says what it expected instead.
+//! Parsers of option values. Each error says what was expected.
 
 use super::{Listen, LogFormat};
 use crate::http::health::MetricsFrom;
@@ -11,9 +11,9 @@ use std::time::Duration;
 use stompbox_frames::stomp::HeartBeat;
 use tracing_subscriber::EnvFilter;
 
-/// The longest time that can be set: 30 days, so that no deadline can overflow.
+/// Longest time that can be set: 30 days. It keeps deadlines from overflowing.
 const TIME_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
-/// The shortest heart-beat: below it a broker mostly sends heart-beats.
+/// Shortest heartbeat interval in milliseconds. With shorter ones a broker would mostly send heartbeats.
 const HEART_BEAT_MIN: u32 = 500;
 const HEART_BEAT_MAX: u32 = 24 * 3600 * 1000;
 
@@ -28,13 +28,13 @@ const SIZE_UNITS: [(&str, u64); 7] = [
 ];
 const TIME_UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
 
-/// Puts a parsed value into its place.
+/// Stores a parsed value, or returns its error and leaves `slot` unchanged.
 pub(super) fn put<T>(slot: &mut T, value: Result<T, String>) -> Result<(), String> {
     *slot = value?;
     Ok(())
 }
 
-/// A whole number.
+/// Parses a whole number within `range`.
 pub(crate) fn count<T: TryFrom<u64>>(text: &str, range: RangeInclusive<u64>) -> Result<T, String> {
     let number = digits(text).filter(|number| range.contains(number));
     number.and_then(|number| T::try_from(number).ok()).ok_or_else(|| {
@@ -42,7 +42,7 @@ pub(crate) fn count<T: TryFrom<u64>>(text: &str, range: RangeInclusive<u64>) -> 
     })
 }
 
-/// Bytes: `65536`, `64KiB`, `2MiB`, `1GiB`, `64KB`.
+/// Parses a number of bytes within `range`: `65536`, `64KiB`, `2MiB`, `1GiB`, `64KB`.
 pub(crate) fn size(text: &str, range: RangeInclusive<u64>) -> Result<usize, String> {
     let octets = match quantity(text, &SIZE_UNITS) {
         Some(octets) => octets,
@@ -60,7 +60,7 @@ pub(crate) fn size(text: &str, range: RangeInclusive<u64>) -> Result<usize, Stri
         .map_err(|_| format!("invalid value {text:?}: this machine cannot address so much memory"))
 }
 
-/// A time: `500ms`, `10s`, `1m`, `2h`; `0` needs no unit.
+/// Parses a time from `least` to 30 days: `500ms`, `10s`, `1m`, `2h`. `0` needs no unit.
 pub(crate) fn time(text: &str, least: Duration) -> Result<Duration, String> {
     let time = match text {
         "0" => Some(Duration::ZERO),
@@ -77,7 +77,7 @@ pub(crate) fn time(text: &str, least: Duration) -> Result<Duration, String> {
     }
 }
 
-/// A time of whole seconds, as the kernel counts some; 0 for off.
+/// Parses a time in whole seconds, for socket options that the kernel counts in seconds. 0 means off.
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     let time = time(text, Duration::ZERO)?;
     if time.subsec_nanos() != 0 || time.as_secs() > 32_767 {
@@ -86,12 +86,12 @@ pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     Ok(time)
 }
 
-/// `true` or `false`.
+/// Parses `true` or `false`.
 pub(super) fn switch(text: &str) -> Result<bool, String> {
     text.parse().map_err(|_| format!("invalid value {text:?}: expected true or false"))
 }
 
-/// Addresses to listen on with commas between them, or `off`.
+/// Parses addresses to listen on, separated by commas, or `off`.
 pub(super) fn listen(text: &str) -> Result<Vec<Listen>, String> {
     if text == "off" {
         return Ok(Vec::new());
@@ -110,7 +110,7 @@ pub(super) fn listen(text: &str) -> Result<Vec<Listen>, String> {
     Ok(addresses)
 }
 
-/// The path of an endpoint: not one of the broker's own pages.
+/// Parses the path of the endpoint. Paths of the broker's own pages are rejected.
 pub(super) fn path(text: &str) -> Result<String, String> {
     let taken = ["/", "/assets", "/health", "/ready", "/metrics"].contains(&text) || text.ends_with('/');
     let plain = text.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"/-._~".contains(&octet));
@@ -123,7 +123,7 @@ pub(super) fn path(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// A set of SockJS transports by their names; an empty text is none.
+/// Parses a set of SockJS transports by name. An empty text is the empty set.
 pub(super) fn transports(text: &str) -> Result<Transports, String> {
     names(text)?.iter().try_fold(Transports::NONE, |set, name| {
         let known = Transport::ALL.into_iter().find(|transport| transport.as_str() == name);
@@ -134,7 +134,7 @@ pub(super) fn transports(text: &str) -> Result<Transports, String> {
     })
 }
 
-/// Names with commas between them; an empty text is none.
+/// Parses names separated by commas. An empty text is the empty list.
 pub(super) fn names(text: &str) -> Result<Vec<String>, String> {
     if text.trim().is_empty() {
         return Ok(Vec::new());
@@ -146,7 +146,7 @@ pub(super) fn names(text: &str) -> Result<Vec<String>, String> {
     Ok(names.map(str::to_owned).collect())
 }
 
-/// The URL of a script, absolute or of this server.
+/// Parses the URL of a script: absolute, or a path on this server.
 pub(super) fn url(text: &str) -> Result<String, String> {
     let is_absolute = ["/", "http://", "https://"].iter().any(|start| text.starts_with(start));
     if !is_absolute || text.contains(|c: char| c.is_control() || c.is_whitespace()) {
@@ -157,7 +157,7 @@ pub(super) fn url(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// `NAME:PASSCODE`. The text is a secret: no error shows it.
+/// Parses `NAME:PASSCODE`. The text contains a secret, so errors do not show it.
 pub(super) fn user(text: &str) -> Result<(String, Passcode), String> {
     let expected =
         "expected NAME:PASSCODE, neither of them empty, without line ends (not shown: it is a secret)";
@@ -176,12 +176,13 @@ pub(super) fn user(text: &str) -> Result<(String, Passcode), String> {
     Ok((name.to_owned(), passcode))
 }
 
-/// Which user names are accepted.
+/// Parses the rule for user names: `precis` or `any`.
 pub(super) fn user_names(text: &str) -> Result<Names, String> {
     Names::parse(text).ok_or_else(|| format!("invalid value {text:?}: expected precis or any"))
 }
 
-/// What holds behind the rules; `None`: that is found out.
+/// Parses the preset whose rules apply after the operator's; `None` for `auto`, which derives the preset from other
+/// options.
 pub(super) fn preset(text: &str) -> Result<Option<Preset>, String> {
     match text {
         "auto" => Ok(None),
@@ -191,14 +192,14 @@ pub(super) fn preset(text: &str) -> Result<Option<Preset>, String> {
     }
 }
 
-/// The name of an HTTP header.
+/// Parses the name of an HTTP header.
 pub(super) fn header(text: &str) -> Result<HeaderName, String> {
     HeaderName::try_from(text).map_err(|_| {
         format!("invalid value {text:?}: expected the name of a header, such as X-Forwarded-User")
     })
 }
 
-/// The name of a claim.
+/// Parses the name of a claim of a JWT.
 pub(super) fn claim(text: &str) -> Result<String, String> {
     let is_name = !text.is_empty() && !text.contains(|c: char| c.is_control() || c.is_whitespace());
     is_name.then(|| text.to_owned()).ok_or_else(|| {
@@ -206,7 +207,7 @@ pub(super) fn claim(text: &str) -> Result<String, String> {
     })
 }
 
-/// The name of a cookie.
+/// Parses the name of a cookie.
 pub(super) fn name(text: &str) -> Result<String, String> {
     match names(text)?.as_slice() {
         [name] => Ok(name.clone()),
@@ -214,7 +215,7 @@ pub(super) fn name(text: &str) -> Result<String, String> {
     }
 }
 
-/// Kinds of sources of users, each at most once.
+/// Parses kinds of authentication sources, each at most once.
 pub(super) fn kinds(text: &str) -> Result<Vec<Kind>, String> {
     let mut kinds = Vec::new();
     for name in names(text)? {
@@ -234,7 +235,7 @@ pub(super) fn kinds(text: &str) -> Result<Vec<Kind>, String> {
     Ok(kinds)
 }
 
-/// `SENDS,WANTS` in milliseconds.
+/// Parses heartbeat intervals `SENDS,WANTS` in milliseconds.
 pub(super) fn heart_beat(text: &str) -> Result<HeartBeat, String> {
     let number = |text: &str| {
         let number = digits(text).and_then(|number| u32::try_from(number).ok());
@@ -250,7 +251,7 @@ pub(super) fn heart_beat(text: &str) -> Result<HeartBeat, String> {
     })
 }
 
-/// Who may read the metrics.
+/// Parses the setting for access to the metrics: `loopback`, `any` or `off`.
 pub(super) fn metrics_from(text: &str) -> Result<MetricsFrom, String> {
     match text {
         "loopback" => Ok(MetricsFrom::Loopback),
@@ -260,7 +261,7 @@ pub(super) fn metrics_from(text: &str) -> Result<MetricsFrom, String> {
     }
 }
 
-/// How a line of the log looks.
+/// Parses the format of the log: `text` or `json`.
 pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
     match text {
         "text" => Ok(LogFormat::Text),
@@ -269,9 +270,11 @@ pub(super) fn log_format(text: &str) -> Result<LogFormat, String> {
     }
 }
 
-/// A level, or directives such as `info,stompbox::session=debug`. A lone word that is no level would silence
-/// the log (it would be taken as the name of a target), so it is refused. Blanks around directives are taken away:
-/// `EnvFilter` counts them in and cuts names in the wrong place, even inside of a character.
+/// Parses a log level, or directives such as `info,stompbox::session=debug`.
+///
+/// A single word that is not a level is rejected: `EnvFilter` would take it for the name of a target, which would
+/// silence the log. Blanks around directives are removed, because `EnvFilter` counts them and cuts names in the wrong
+/// place, even inside a character.
 pub(super) fn log_filter(text: &str) -> Result<String, String> {
     let levels = ["off", "error", "warn", "info", "debug", "trace"];
     let is_level = |word: &str| levels.iter().any(|level| level.eq_ignore_ascii_case(word));
@@ -291,7 +294,7 @@ fn digits(text: &str) -> Option<u64> {
     if text.bytes().all(|octet| octet.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
-/// A number and a unit, with at most one space between; a number alone counts ones.
+/// Parses a number and a unit, with at most one space between them. A number without a unit has the factor 1.
 fn quantity(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
@@ -309,8 +312,8 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn sizes() {
-        for (text, octets) in [
+    fn sizes_are_parsed_with_and_without_units() {
+        for (text, bytes) in [
             ("0", 0),
             ("65536", 65536),
             ("1b", 1),
@@ -324,7 +327,7 @@ mod tests {
             ("1GiB", 1 << 30),
             ("1GB", 1_000_000_000),
         ] {
-            assert_eq!(size(text, 0..=u64::MAX), Ok(octets), "{text}");
+            assert_eq!(size(text, 0..=u64::MAX), Ok(bytes), "{text}");
         }
         for text in [
             "",
@@ -350,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn times() {
+    fn durations_are_parsed_with_their_unit() {
         for (text, millis) in [
             ("0", 0),
             ("0s", 0),
@@ -381,17 +384,20 @@ mod tests {
     }
 
     #[test]
-    fn counts() {
+    fn counts_are_whole_numbers_within_their_range() {
         assert_eq!(count::<u32>("1", 1..=9), Ok(1));
         for text in ["0", "10", "", "1e3", "-1", "+1", " 1", "one", "99999999999999999999"] {
             let error = count::<u32>(text, 1..=9).expect_err(text);
             assert_eq!(error, format!("invalid value {text:?}: expected a whole number from 1 to 9"));
         }
-        assert!(count::<u8>("256", 0..=1000).is_err(), "what does not fit is refused, not cut");
+        assert!(
+            count::<u8>("256", 0..=1000).is_err(),
+            "a value that does not fit the type is rejected, not truncated"
+        );
     }
 
     #[test]
-    fn heart_beats() {
+    fn heart_beat_is_two_intervals_of_zero_or_at_least_500_ms() {
         for (text, can, wants) in [
             ("10000,10000", 10_000, 10_000),
             ("0,0", 0, 0),
@@ -406,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn users_split_at_the_first_colon() {
+    fn user_is_split_at_the_first_colon() {
         let (name, passcode) = user("alice:a:b").expect("a user");
         assert_eq!(name, "alice");
         assert!(passcode.matches("a:b"));
@@ -419,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn words() {
+    fn keywords_are_parsed_exactly() {
         assert_eq!(switch("true"), Ok(true));
         assert_eq!(switch("false"), Ok(false));
         assert!(switch("yes").is_err());
@@ -434,14 +440,14 @@ mod tests {
     }
 
     #[test]
-    fn addresses_to_listen_on_are_a_list() {
+    fn listen_addresses_are_a_comma_separated_list() {
         let shown = |text| listen(text).map(|list| list.iter().map(Listen::to_string).collect::<Vec<_>>());
         assert_eq!(shown("127.0.0.1:1"), Ok(vec!["127.0.0.1:1".to_owned()]));
         assert_eq!(shown("127.0.0.1:1, [::1]:1"), Ok(vec!["127.0.0.1:1".to_owned(), "[::1]:1".to_owned()]));
         assert_eq!(
             shown("localhost:0,localhost:0").map(|list| list.len()),
             Ok(2),
-            "each gets a port of its own"
+            "port 0 may be repeated, since each gets a different port"
         );
         for (text, error) in [
             ("a:1,b:2,a:1", "\"a:1\" is given twice; expected each address once"),
@@ -458,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn orders() {
+    fn authentication_order_lists_each_kind_at_most_once() {
         assert_eq!(kinds("hook, users-file"), Ok(vec![Kind::Hook, Kind::UsersFile]));
         assert_eq!(kinds(&Kind::ALL.map(Kind::as_str).join(",")), Ok(Kind::ALL.to_vec()));
         assert_eq!(kinds(""), Ok(Vec::new()));
@@ -467,7 +473,7 @@ mod tests {
     }
 
     #[test]
-    fn paths() {
+    fn path_is_absolute_and_not_reserved() {
         for text in ["/ws", "/a/b", "/stomp.v1/~x"] {
             assert_eq!(path(text), Ok(text.to_owned()));
         }
@@ -480,7 +486,7 @@ mod tests {
     }
 
     #[test]
-    fn log_filters() {
+    fn log_filter_is_validated() {
         for text in ["info", "WARN", "off", "info,stompbox::session=debug", "stompbox[{peer}]=trace,error"] {
             assert_eq!(log_filter(text), Ok(text.to_owned()));
         }
@@ -498,13 +504,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_panics(text in "\\PC*") {
+        fn arbitrary_text_never_panics(text in "\\PC*") {
             let _ = (size(&text, 0..=u64::MAX), time(&text, Duration::ZERO), heart_beat(&text), user(&text));
             let _ = (listen(&text), path(&text), log_filter(&text), count::<u8>(&text, 0..=u64::MAX));
         }
 
         #[test]
-        fn what_debug_of_a_time_shows_is_read_again(millis in 1..3_600_000u64) {
+        fn milliseconds_are_parsed_exactly(millis in 1..3_600_000u64) {
             let time = Duration::from_millis(millis);
             prop_assert_eq!(super::time(&format!("{millis}ms"), Duration::ZERO), Ok(time));
         }

@@ -1,4 +1,4 @@
-//! The part of the table about browsers and what stands between them and the broker.
+//! Options of browsers and reverse proxies: origins, hosts and forwarded headers.
 
 use super::row::Row;
 use super::table::text;

@@ -1,4 +1,4 @@
-//! What a client writes: a destination of which it may not be settled whose it is.
+//! The destination of a SEND or a SUBSCRIBE as the client writes it: its owner may not be resolved yet.
 
 use super::dialect::{equivalent, reject_activemq_forms};
 use super::owner::{decode, percent_decode};
@@ -13,28 +13,29 @@ const ROOM: &str = "topic/";
 /// The `destination` of a SEND or a SUBSCRIBE.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Address {
-    /// The same whoever asks.
+    /// A destination or pattern that does not depend on the session.
     Plain(Selector),
-    /// `/user/…`.
+    /// `/user/…`: a destination of a user or a session.
     User(Whose, UserPath),
-    /// `/users/…`: of those whom the header `to` lists.
+    /// `/users/…`: a destination of each user that the header `to` lists.
     Users(UserPath),
-    /// `/auth/refresh`.
+    /// `/auth/refresh`: renews the session's token.
     Refresh,
 }
 
-/// Whose a user's destination is, as the client says it.
+/// The owner of a user's destination, as the client writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Whose {
-    /// Its own.
+    /// The client's own user.
     Own,
-    /// A user's, by name.
+    /// A user, by name.
     Named(Box<str>),
-    /// A session's, by id: `/user/~ID/queue/x`.
+    /// A session, by id: `/user/~ID/queue/x`.
     Session(Box<str>),
 }
 
-/// `queue/x` or `topic/x` of a user; with wildcards in a SUBSCRIBE to one's own.
+/// The path `queue/x` or `topic/x` of a user's destination. It may contain wildcards in a SUBSCRIBE to the client's own
+/// destinations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserPath {
     text: Box<str>,
@@ -42,7 +43,10 @@ pub struct UserPath {
 }
 
 impl Address {
-    /// Parses the `destination` of a SEND: no empty segment, no wildcard.
+    /// Parses the `destination` of a SEND.
+    ///
+    /// # Errors
+    /// The text is not a destination, is too long, contains a wildcard, or cannot be sent to.
     pub fn parse_send(text: &str, bytes_max: usize) -> Result<Address, DestinationError> {
         let address = parse(text, bytes_max)?;
         let (wild, no_target) = match &address {
@@ -65,8 +69,11 @@ impl Address {
         Ok(address)
     }
 
-    /// Parses the `destination` of a SUBSCRIBE: as for SEND, and wildcard segments in `/topic/…`, `/app/…` and
-    /// one's own `/user/…`.
+    /// Parses the `destination` of a SUBSCRIBE. It may contain wildcard segments in `/topic/…`, `/app/…` and the
+    /// client's own `/user/…`.
+    ///
+    /// # Errors
+    /// The text is not a destination, is too long, contains a wildcard elsewhere, or can only be sent to.
     pub fn parse_subscribe(text: &str, bytes_max: usize) -> Result<Address, DestinationError> {
         let address = parse(text, bytes_max)?;
         match &address {
@@ -77,7 +84,7 @@ impl Address {
         }
     }
 
-    /// Where it leads, if that does not depend on who asks.
+    /// Returns the destination, if it does not depend on the session.
     pub fn routed(&self) -> Option<Destination> {
         match self {
             Address::Plain(Selector::Exact(destination)) => Some(destination.clone()),
@@ -89,17 +96,20 @@ impl Address {
 }
 
 impl UserPath {
-    /// `queue/x`, as in `/user/queue/x`.
+    /// Returns the path, such as `queue/x` for `/user/queue/x`.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The destination of `owner`; `None` if it has wildcards.
+    /// Returns the destination of `owner`, or `None` if the path contains wildcards.
     pub fn of(&self, owner: &Owner) -> Option<Destination> {
         (!self.wild).then(|| Destination { kind: Kind::User, text: self.text_of(owner).into() })
     }
 
-    /// What `owner` subscribes to.
+    /// Returns the destination or pattern that `owner` subscribes to.
+    ///
+    /// # Errors
+    /// The pattern has too many wildcards for any number of segments.
     pub fn selector(&self, owner: &Owner) -> Result<Selector, DestinationError> {
         if let Some(destination) = self.of(owner) {
             return Ok(Selector::Exact(destination));
@@ -115,10 +125,10 @@ impl UserPath {
     }
 }
 
-/// The names in the header `to`: commas between them, percent-encoded like those in `/user/NAME/…`.
+/// Parses the header `to`: user names separated by commas, percent-encoded like those in `/user/NAME/…`.
 ///
 /// # Errors
-/// A name that is empty, or no name.
+/// A name is empty or its percent-encoding is invalid.
 pub fn recipients(to: &str) -> Result<Vec<String>, DestinationError> {
     let name = |text: &str| match percent_decode(text.trim())? {
         name if name.is_empty() => {

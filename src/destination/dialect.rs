@@ -1,4 +1,4 @@
-//! ActiveMQ's forms of a destination, which must not be taken for a literal name.
+//! Forms of a destination that ActiveMQ supports, which must not be mistaken for a literal name.
 //!
 //! ```text
 //! options   = name "?" key "=" …            ; /queue/a?consumer.prefetchSize=1
@@ -13,10 +13,11 @@ use super::{DestinationError, wrong};
 
 const SCHEMES: [&str; 4] = ["queue://", "topic://", "temp-queue://", "temp-topic://"];
 
-/// Refuses a destination in one of these forms.
+/// Checks that a destination has none of these forms.
 ///
 /// # Errors
-/// What the form is, what to do instead, and how to write a name that really has the characters.
+/// The destination has one of the forms. The text says which one, what to use instead, and how to write a name that
+/// contains the characters.
 pub fn reject_activemq_forms(text: &str) -> Result<(), DestinationError> {
     if text.split('?').skip(1).any(begins_with_option) {
         return Err(wrong(format!(
@@ -34,7 +35,7 @@ pub fn reject_activemq_forms(text: &str) -> Result<(), DestinationError> {
     Ok(())
 }
 
-/// Returns the hint of an ERROR about a RabbitMQ destination that has an equivalent; else nothing.
+/// Returns a hint for the ERROR about a RabbitMQ destination that has an equivalent, or an empty text.
 pub(super) fn equivalent(text: &str) -> &'static str {
     if text.starts_with("/exchange/") {
         " For RabbitMQ's /exchange/amq.topic/KEY use /topic/KEY."
@@ -59,7 +60,7 @@ mod tests {
     use crate::destination::{Address, Destination, Selector};
 
     #[test]
-    fn options_and_lists_of_destinations_are_no_names() {
+    fn destination_options_and_lists_are_refused() {
         for (text, says) in [
             ("/queue/a?x=1", "%3F"),
             ("/queue/a?consumer.prefetchSize=1&consumer.exclusive=true", "%3F"),
@@ -86,7 +87,7 @@ mod tests {
                 Destination::parse(text, 1024).err(),
                 Selector::parse(text, 1024).err(),
             ] {
-                let error = error.unwrap_or_else(|| panic!("{text} is refused"));
+                let error = error.unwrap_or_else(|| panic!("{text} was accepted"));
                 let shown = format!("{text:?}");
                 assert!(error.detail.contains(&shown) && error.detail.contains(says), "{text}: {error}");
             }
@@ -94,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn commas_and_question_marks_in_names_are_characters_like_any_other() {
+    fn commas_and_question_marks_are_allowed_in_names() {
         for text in [
             "/topic/a,b",
             "/topic/a,b,c",

@@ -1,27 +1,27 @@
-//! Destination names and wildcard patterns, parsed once.
+//! Destination names and wildcard patterns, parsed once when a frame arrives.
 //!
 //! ```text
 //! destination = "/topic/" name | "/queue/" name | "/temp-queue/" name | "/app/" name
-//!             | "/user/" path                    ; the user's own
-//!             | "/user/" whose "/" path          ; that user's, or that session's
-//!             | "/users/" path                   ; those whom the header `to` lists
+//!             | "/user/" path                    ; a destination of the client's own user
+//!             | "/user/" owner "/" path          ; a destination of that user, or of that session
+//!             | "/users/" path                   ; the destinations of the users listed in the header `to`
 //!             | "/presence/users" | "/presence/topic/" name
 //!             | "/auth/refresh"
 //! path        = ( "queue" | "topic" ) "/" name
-//! whose       = 1*byte, without "/"             ; percent-encoded; "~" before the id of a session
+//! owner       = 1*byte, without "/"              ; percent-encoded; "~" before the id of a session
 //! name        = segment *( ( "/" | "." ) segment )
-//! segment     = 1*byte, without "/" and "."     ; control characters are bytes like any other
+//! segment     = 1*byte, without "/" and "."      ; control characters are bytes like any other
 //! wildcard    = "*"                              ; one segment
 //!             | "**" | "#" | ">"                 ; zero or more segments
 //! ```
 //!
-//! Names are byte-distinct (`/topic/a.b` and `/topic/a/b` are two topics); for matching, `/` and `.` both
-//! separate segments, except in `whose`, which is one segment whatever it contains. A wildcard is a whole segment of
-//! a SUBSCRIBE to `/topic/…`, `/app/…` or one's own `/user/…`, and stands nowhere else; `*` is part of no longer
-//! segment, so that `a*` cannot look like a pattern and be none.
+//! Names are byte-distinct (`/topic/a.b` and `/topic/a/b` are two topics). For matching, `/` and `.` both separate
+//! segments, except in `owner`, which is always one segment. A wildcard is a whole segment of a SUBSCRIBE to
+//! `/topic/…`, `/app/…` or the client's own `/user/…`, and occurs nowhere else. No longer segment contains `*`, so that
+//! `a*` cannot be mistaken for a pattern.
 //!
-//! What a client writes is an [`Address`]; what the broker routes by is a [`Destination`], in which it is settled whose
-//! a user's destination is.
+//! A client writes an [`Address`]. The broker routes by a [`Destination`], in which the owner of a user's destination
+//! is resolved.
 
 mod address;
 mod dialect;
@@ -39,10 +39,10 @@ use std::borrow::Cow;
 use std::iter;
 use std::sync::Arc;
 
-/// The option behind the length limit.
+/// The option that limits the length of a destination.
 const BYTES_MAX: &str = "destination-bytes-max";
 
-/// Every prefix with names below it, and its family.
+/// The prefixes with names below them, each with its family. The order is that of [`Kind`].
 const PREFIXES: [(&str, Kind); 6] = [
     ("/topic/", Kind::Topic),
     ("/queue/", Kind::Queue),
@@ -59,40 +59,40 @@ pub enum Kind {
     Topic,
     /// `/queue/…`: work queue.
     Queue,
-    /// `/temp-queue/…`: a session's own queue.
+    /// `/temp-queue/…`: temporary queue of a session.
     TempQueue,
     /// `/user/…`: broadcast to the sessions of one user.
     User,
-    /// `/presence/…`: who is there.
+    /// `/presence/…`: presence of the members of a topic, or of the online sessions.
     Presence,
-    /// `/app/…`: each message to one service.
+    /// `/app/…`: each message goes to one service.
     App,
 }
 
 impl Kind {
-    /// What names of this family start with, both slashes included.
+    /// Returns the prefix of names of this family, with both slashes.
     pub fn prefix(self) -> &'static str {
         let (prefix, _) = PREFIXES[self as usize];
         prefix
     }
 
-    /// Whether messages are kept until a consumer has them.
+    /// Returns whether messages are kept until a consumer takes them.
     pub fn stores_messages(self) -> bool {
         matches!(self, Kind::Queue | Kind::TempQueue)
     }
 
-    /// Whether a SUBSCRIBE may have wildcards.
+    /// Returns whether a SUBSCRIBE may contain wildcards.
     fn allows_wildcards(self) -> bool {
         matches!(self, Kind::Topic | Kind::User | Kind::App)
     }
 }
 
-/// What dead letter queues begin with.
+/// The beginning of dead letter queues.
 const DEAD_PREFIX: &str = "/queue/dead.";
-/// Segments of a name or a pattern at most: what matching costs grows with them.
+/// Maximum number of segments of a name or a pattern: the cost of matching grows with them.
 pub(crate) const SEGMENTS_MAX: usize = 64;
 
-/// Why a text is no destination; `Display` is one or two sentences for a peer.
+/// The error of a text that is not a destination. `Display` returns one or two sentences for the client.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{detail}")]
 pub struct DestinationError {
@@ -102,7 +102,7 @@ pub struct DestinationError {
     pub limit: Option<&'static str>,
 }
 
-/// One destination that messages can be routed to. Byte-distinct.
+/// One destination to which messages can be routed. Destinations are equal if their bytes are.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Destination {
     kind: Kind,
@@ -110,7 +110,11 @@ pub struct Destination {
 }
 
 impl Destination {
-    /// Parses what needs nobody to ask: the `destination` of a SEND without a wildcard, for `/user/` with a name.
+    /// Parses the `destination` of a SEND that does not depend on the session: without a wildcard, and for `/user/`
+    /// with the name of the user.
+    ///
+    /// # Errors
+    /// The text is not a destination, is too long, contains a wildcard, or does not name its user.
     pub fn parse(text: &str, bytes_max: usize) -> Result<Destination, DestinationError> {
         let address = Address::parse_send(text, bytes_max)?;
         address.routed().ok_or_else(|| {
@@ -120,27 +124,27 @@ impl Destination {
         })
     }
 
-    /// Its family.
+    /// Returns the family of the destination.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// The whole text, prefix included; of a user's destination with its [`Owner`].
+    /// Returns the whole text with the prefix; for a user's destination it contains the [`Owner`].
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The whole text, shared.
+    /// Returns the whole text, shared in memory.
     pub(crate) fn text(&self) -> &Arc<str> {
         &self.text
     }
 
-    /// What stands behind the prefix.
+    /// Returns the part after the prefix.
     pub fn name(&self) -> &str {
         &self.text[self.kind.prefix().len()..]
     }
 
-    /// What its subscribers see of it: a user's destination without the user.
+    /// Returns the text that subscribers see: for a user's destination it does not contain the user.
     pub fn shown(&self) -> Cow<'_, str> {
         match (self.kind, self.name().split_once('/')) {
             (Kind::User, Some((_, path))) => format!("{}{path}", self.kind.prefix()).into(),
@@ -148,37 +152,38 @@ impl Destination {
         }
     }
 
-    /// Of a user's destination: its owner's text, and what stands behind it.
+    /// Returns the owner and the path of a user's destination.
     fn owned(&self) -> Option<(&str, &str)> {
         if self.kind == Kind::User { self.name().split_once('/') } else { None }
     }
 
-    /// The id of the session whose destination it is, if it is one session's: `/user/~ID/…`.
+    /// Returns the id of the session in `/user/~ID/…`.
     pub fn session(&self) -> Option<&str> {
         let (owner, _) = self.owned()?;
         owner.strip_prefix(owner::SESSION)
     }
 
-    /// The same destination of another owner; `None` if it is no user's.
+    /// Returns the same destination of another owner, or `None` if it is not a user's destination.
     pub fn of(&self, owner: &Owner) -> Option<Destination> {
         let (_, path) = self.owned()?;
         let text = format!("{}{}/{path}", self.kind.prefix(), owner.as_str());
         Some(Destination { kind: self.kind, text: text.into() })
     }
 
-    /// `/presence/users`: who is online.
+    /// Returns `/presence/users`, the presence of the online sessions.
     pub fn online() -> Destination {
         Destination { kind: Kind::Presence, text: "/presence/users".into() }
     }
 
-    /// Of `/presence/topic/NAME`: `/topic/NAME`.
+    /// Returns `/topic/NAME` for `/presence/topic/NAME`.
     pub fn watched(&self) -> Option<Destination> {
         let topic = self.text.strip_prefix(Kind::Presence.prefix().trim_end_matches('/'))?;
         let is_topic = topic.starts_with(Kind::Topic.prefix());
         is_topic.then(|| Destination { kind: Kind::Topic, text: topic.into() })
     }
 
-    /// The segments of the name, split at `/` and `.`; of a user's destination the owner first, which is one segment.
+    /// Returns the segments of the name, split at `/` and `.`. For a user's destination the first one is the owner,
+    /// which is a single segment.
     pub fn segments(&self) -> impl Iterator<Item = &str> {
         let (owner, rest) = match self.owned() {
             Some((owner, path)) => (Some(owner), path),
@@ -188,9 +193,9 @@ impl Destination {
     }
 }
 
-/// What SEND and SUBSCRIBE ask of a text alike, before anything else.
+/// Checks the length of the `destination` of a SEND or SUBSCRIBE, before all other checks.
 fn check_length(text: &str, bytes_max: usize) -> Result<(), DestinationError> {
-    // Every queue's dead letters can be reached.
+    // A dead letter queue may be longer by its prefix, so that the dead letters of every queue can be reached.
     let room = if text.starts_with(DEAD_PREFIX) { DEAD_PREFIX.len() - Kind::Queue.prefix().len() } else { 0 };
     if text.len() > bytes_max.saturating_add(room) {
         let detail = format!("The destination has {} octets; {BYTES_MAX} allows {bytes_max}.", text.len());
@@ -199,7 +204,7 @@ fn check_length(text: &str, bytes_max: usize) -> Result<(), DestinationError> {
     Ok(())
 }
 
-/// What is asked of a name; tells its first wildcard segment. `text` is what the error shows.
+/// Validates a name. Returns its first wildcard segment. `text` is the whole destination, for the error.
 fn inspect<'a>(text: &str, name: &'a str) -> Result<Option<&'a str>, DestinationError> {
     let segments = split(name).count();
     if segments > SEGMENTS_MAX {
@@ -232,7 +237,7 @@ fn wrong(detail: String) -> DestinationError {
 }
 
 fn split(name: &str) -> impl Iterator<Item = &str> {
-    // As `str::split` does, which looks at characters and takes three times as long.
+    // Like `str::split`, which iterates over characters and takes three times as long.
     let mut rest = Some(name);
     iter::from_fn(move || {
         let text = rest?;

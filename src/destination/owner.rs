@@ -1,21 +1,21 @@
-//! Whose a user's destination is.
+//! The owner of a user's destination.
 
 use super::{DestinationError, wrong};
 use std::sync::Arc;
 
-/// The mark before the id of a session.
+/// The character before the id of a session.
 pub(super) const SESSION: char = '~';
 
-/// A user, or one session that is nobody's: the segment behind `/user/` in the one form by which the broker routes.
+/// A user, or a session without a user: the segment after `/user/`, in the only form in which the broker routes.
 ///
-/// A name is written as it is, but for what could be taken for something else: `/` and `%` anywhere, a `~` at the
-/// beginning, and the whole names `queue` and `topic` are percent-encoded. No two users have one text, and no user has
-/// that of a session.
+/// A name is written literally, except for what could be mistaken for something else: `/` and `%` anywhere, a `~` at
+/// the beginning, and the first character of the whole names `queue` and `topic` and of wildcards are percent-encoded.
+/// No two users have the same text, and no user has the text of a session.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Owner(Arc<str>);
 
 impl Owner {
-    /// The user of this name.
+    /// Creates the owner for the user of this name.
     pub fn user(name: &str) -> Owner {
         let reserved = matches!(name, "queue" | "topic" | "*" | "**" | "#" | ">");
         if !reserved && !name.starts_with(SESSION) && !name.contains(['/', '%']) {
@@ -36,23 +36,23 @@ impl Owner {
         Owner(text.into())
     }
 
-    /// The session of this id.
+    /// Creates the owner for the session of this id.
     pub fn session(id: &str) -> Owner {
         Owner(format!("{SESSION}{id}").into())
     }
 
-    /// Whose a session's own destinations are: its user's, or its alone if it is anonymous.
+    /// Creates the owner of a session's own destinations: its user, or the session itself if it is anonymous.
     pub fn of(user: Option<&str>, session: &str) -> Owner {
         user.map_or_else(|| Owner::session(session), Owner::user)
     }
 
-    /// The text, as in `/user/TEXT/queue/x`.
+    /// Returns the text, as in `/user/TEXT/queue/x`.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// What a client wrote behind `/user/`, decoded; `Err`: the id of a session.
+/// Decodes the segment after `/user/`. Returns a user name, or the id of a session as inner `Err`.
 pub(super) fn decode(text: &str) -> Result<Result<String, &str>, DestinationError> {
     if let Some(id) = text.strip_prefix(SESSION) {
         return Ok(Err(id));
@@ -60,10 +60,11 @@ pub(super) fn decode(text: &str) -> Result<Result<String, &str>, DestinationErro
     percent_decode(text).map(Ok)
 }
 
-/// Undoes percent-encoding.
+/// Decodes percent-encoding.
 ///
 /// # Errors
-/// A `%` without two hexadecimal digits behind it, or bytes that are not UTF-8: it is not guessed who is meant.
+/// A `%` is not followed by two hexadecimal digits, or the bytes are not UTF-8. Such a name is not repaired, because it
+/// could then identify another user.
 pub(crate) fn percent_decode(text: &str) -> Result<String, DestinationError> {
     let malformed = || {
         wrong(format!(
@@ -95,7 +96,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn names_are_written_plainly_where_nothing_else_could_be_meant() {
+    fn names_are_encoded_only_where_they_would_be_ambiguous() {
         for (name, text) in [
             ("alice", "alice"),
             ("john.doe", "john.doe"),
@@ -119,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn percent_signs_are_not_guessed_at() {
+    fn invalid_percent_encoding_is_refused() {
         for text in ["100%", "%", "%2", "%zz", "a%2", "%ff", "%c3%28"] {
             assert!(percent_decode(text).is_err(), "{text}");
         }
@@ -130,7 +131,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_name_comes_back_and_no_two_are_one(name in "\\PC{1,12}|[~%/a*]{1,4}", other in "[~%/a2F*]{1,4}") {
+        fn owner_encoding_is_reversible_and_unique(name in "\\PC{1,12}|[~%/a*]{1,4}", other in "[~%/a2F*]{1,4}") {
             let owner = Owner::user(&name);
             prop_assert!(!owner.as_str().contains('/'));
             prop_assert_eq!(decode(owner.as_str()), Ok(Ok(name.clone())));

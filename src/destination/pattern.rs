@@ -1,15 +1,15 @@
-//! Wildcards, and what a SUBSCRIBE comes to.
+//! Wildcard patterns, and the result of parsing a SUBSCRIBE.
 
 use super::{Address, Destination, DestinationError, Kind, split, wrong};
 use std::sync::Arc;
 
-/// Wildcards for any number of segments in one pattern at most: what matching costs grows with them.
+/// Maximum number of wildcards for any number of segments in one pattern: the cost of matching grows with them.
 pub(super) const MANY_MAX: usize = 4;
 
 /// One segment of a pattern.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Segment {
-    /// This text.
+    /// A segment with this text.
     Literal(Box<str>),
     /// Any one segment.
     One,
@@ -26,32 +26,33 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// The pattern of `text`, whose segments behind the prefix these are.
+    /// Creates the pattern of `text`. `segments` are those after the prefix.
     pub(super) fn new(kind: Kind, text: Arc<str>, segments: Arc<[Segment]>) -> Pattern {
         Pattern { kind, text, segments }
     }
 
-    /// Over which family.
+    /// Returns the family of the names that the pattern matches.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// The segments behind the prefix; of a user's destinations the owner first.
+    /// Returns the segments after the prefix. For a pattern over users' destinations the first one is the owner.
     pub fn segments(&self) -> &[Segment] {
         &self.segments
     }
 
-    /// The whole text.
+    /// Returns the whole text with the prefix.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Whether `destination` matches. Takes segments of the destination times segments of the pattern, never more.
+    /// Returns whether `destination` matches. The cost is at most the number of segments of the destination times that
+    /// of the pattern.
     pub fn matches(&self, destination: &Destination) -> bool {
         if destination.kind() != self.kind {
             return false;
         }
-        // live[i]: the first i segments of the pattern match what has been read of the destination.
+        // live[i]: the first i segments of the pattern match the part of the destination that has been read.
         let mut live = vec![false; self.segments.len() + 1];
         live[0] = true;
         self.skip_many(&mut live);
@@ -61,7 +62,7 @@ impl Pattern {
                 match &self.segments[at] {
                     Segment::Literal(literal) => live[at + 1] = here && **literal == *read,
                     Segment::One => live[at + 1] = here,
-                    // A `**` that was entered stays entered: live[at + 1] keeps what it was.
+                    // A `**` that was entered stays entered: live[at + 1] keeps its value.
                     Segment::Many => live[at + 1] |= here,
                 }
             }
@@ -71,7 +72,7 @@ impl Pattern {
         live[self.segments.len()]
     }
 
-    /// `**` also matches nothing.
+    /// Lets each `**` match zero segments.
     fn skip_many(&self, live: &mut [bool]) {
         for (at, segment) in self.segments.iter().enumerate() {
             live[at + 1] |= live[at] && *segment == Segment::Many;
@@ -79,7 +80,7 @@ impl Pattern {
     }
 }
 
-/// What a SUBSCRIBE comes to.
+/// The destination or pattern that a SUBSCRIBE selects.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Selector {
     /// One destination.
@@ -89,7 +90,12 @@ pub enum Selector {
 }
 
 impl Selector {
-    /// Parses what needs nobody to ask: as for SEND, and wildcard segments where a SUBSCRIBE may have them.
+    /// Parses the `destination` of a SUBSCRIBE that does not depend on the session. It may contain wildcard segments in
+    /// `/topic/…` and `/app/…`.
+    ///
+    /// # Errors
+    /// The text is not a destination, is too long, contains a wildcard elsewhere, can only be sent to, or does not name
+    /// its user.
     pub fn parse(text: &str, bytes_max: usize) -> Result<Selector, DestinationError> {
         match Address::parse_subscribe(text, bytes_max)? {
             Address::Plain(selector) => Ok(selector),
@@ -101,7 +107,7 @@ impl Selector {
         }
     }
 
-    /// Over which family.
+    /// Returns the family of the destination or pattern.
     pub fn kind(&self) -> Kind {
         match self {
             Selector::Exact(destination) => destination.kind(),
@@ -109,7 +115,7 @@ impl Selector {
         }
     }
 
-    /// The text as subscribed; of a user's destination with its owner.
+    /// Returns the text as subscribed; for a user's destination it contains the owner.
     pub fn as_str(&self) -> &str {
         match self {
             Selector::Exact(destination) => destination.as_str(),
@@ -117,7 +123,7 @@ impl Selector {
         }
     }
 
-    /// The segments as those of a pattern.
+    /// Returns the segments as those of a pattern.
     pub fn segments(&self) -> Vec<Segment> {
         match self {
             Selector::Exact(destination) => {
@@ -128,7 +134,7 @@ impl Selector {
     }
 }
 
-/// The segments of a name with wildcards.
+/// Parses the segments of a name with wildcards.
 pub(super) fn segments(text: &str, name: &str) -> Result<Vec<Segment>, DestinationError> {
     let many = split(name).filter(|segment| wildcard(segment) == Some(Segment::Many)).count();
     if many > MANY_MAX {
@@ -140,7 +146,7 @@ pub(super) fn segments(text: &str, name: &str) -> Result<Vec<Segment>, Destinati
     Ok(split(name).map(segment).collect())
 }
 
-/// The wildcard that a whole segment is.
+/// Returns the wildcard that a segment consists of, if it is one.
 pub(super) fn wildcard(segment: &str) -> Option<Segment> {
     match segment {
         "*" => Some(Segment::One),

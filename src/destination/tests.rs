@@ -1,24 +1,24 @@
-//! Names, wildcards, and what is neither.
+//! Names, wildcards and invalid destinations.
 
 use super::pattern::MANY_MAX;
 use super::*;
 use proptest::prelude::*;
 
-const ROOM: usize = 1024;
+const BYTES_MAX: usize = 1024;
 
 fn topic(name: &str) -> Destination {
-    Destination::parse(&format!("/topic/{name}"), ROOM).unwrap()
+    Destination::parse(&format!("/topic/{name}"), BYTES_MAX).unwrap()
 }
 
 fn pattern(name: &str) -> Pattern {
-    match Selector::parse(&format!("/topic/{name}"), ROOM).unwrap() {
+    match Selector::parse(&format!("/topic/{name}"), BYTES_MAX).unwrap() {
         Selector::Pattern(pattern) => pattern,
-        Selector::Exact(destination) => panic!("{destination:?} is no pattern"),
+        Selector::Exact(destination) => panic!("{destination:?} is not a pattern"),
     }
 }
 
 #[test]
-fn a_name_is_its_family_and_what_stands_behind_the_prefix() {
+fn destination_is_parsed_into_kind_and_name() {
     for (text, kind, name, segments) in [
         ("/topic/a", Kind::Topic, "a", vec!["a"]),
         ("/topic/a.b/c", Kind::Topic, "a.b/c", vec!["a", "b", "c"]),
@@ -31,23 +31,23 @@ fn a_name_is_its_family_and_what_stands_behind_the_prefix() {
         ("/topic/c#", Kind::Topic, "c#", vec!["c#"]),
         ("/topic/a>b.>c", Kind::Topic, "a>b.>c", vec!["a>b", ">c"]),
     ] {
-        let destination = Destination::parse(text, ROOM).unwrap();
+        let destination = Destination::parse(text, BYTES_MAX).unwrap();
         assert_eq!(destination.kind(), kind, "{text:?}");
         assert_eq!(destination.name(), name, "{text:?}");
         assert_eq!(destination.as_str(), text);
         assert_eq!(destination.segments().collect::<Vec<_>>(), segments, "{text:?}");
-        assert_eq!(Selector::parse(text, ROOM), Ok(Selector::Exact(destination)), "{text:?}");
+        assert_eq!(Selector::parse(text, BYTES_MAX), Ok(Selector::Exact(destination)), "{text:?}");
     }
 }
 
 #[test]
-fn names_are_byte_distinct() {
+fn names_are_compared_byte_by_byte() {
     assert_ne!(topic("a.b"), topic("a/b"));
     assert_ne!(topic("a"), topic("A"));
 }
 
 #[test]
-fn what_neither_send_nor_subscribe_may_name() {
+fn invalid_destinations_are_refused_with_a_reason() {
     for (text, says) in [
         ("", "/topic/, /queue/, /temp-queue/, /user/, /presence/, /app/, /users/"),
         ("topic/a", "/topic/, /queue/, /temp-queue/, /user/, /presence/, /app/, /users/"),
@@ -75,8 +75,8 @@ fn what_neither_send_nor_subscribe_may_name() {
         ("/queue/>", "wildcard"),
         ("/temp-queue/**", "wildcard"),
     ] {
-        for error in [Destination::parse(text, ROOM).err(), Selector::parse(text, ROOM).err()] {
-            let error = error.unwrap_or_else(|| panic!("{text:?} was taken"));
+        for error in [Destination::parse(text, BYTES_MAX).err(), Selector::parse(text, BYTES_MAX).err()] {
+            let error = error.unwrap_or_else(|| panic!("{text:?} was accepted"));
             assert!(error.to_string().contains(says), "{text:?}: {error}");
             assert_eq!(error.limit, None);
         }
@@ -84,9 +84,9 @@ fn what_neither_send_nor_subscribe_may_name() {
 }
 
 #[test]
-fn a_wildcard_segment_is_for_subscribe_alone() {
+fn wildcards_are_accepted_only_in_subscribe() {
     for name in ["*", "**", "#", ">", "a.*", "a/#/b", "*.>"] {
-        let error = Destination::parse(&format!("/topic/{name}"), ROOM).unwrap_err();
+        let error = Destination::parse(&format!("/topic/{name}"), BYTES_MAX).unwrap_err();
         assert!(error.detail.contains("wildcard"), "{name}: {error}");
         assert_eq!(pattern(name).as_str(), format!("/topic/{name}"));
     }
@@ -96,7 +96,7 @@ fn a_wildcard_segment_is_for_subscribe_alone() {
 }
 
 #[test]
-fn a_name_of_the_longest_length_is_taken_and_one_octet_more_is_not() {
+fn name_at_the_length_limit_is_accepted_and_one_byte_more_is_not() {
     assert!(Destination::parse("/topic/aé", 10).is_ok());
     for error in
         [Destination::parse("/topic/aé", 9).unwrap_err(), Selector::parse("/topic/a.*", 9).unwrap_err()]
@@ -131,12 +131,12 @@ fn wildcards_match_whole_segments() {
             assert!(!wild.matches(&topic(name)), "{} {name}", wild.as_str());
         }
     }
-    let queue = Destination::parse("/queue/a", ROOM).unwrap();
-    assert!(!pattern("**").matches(&queue), "patterns are over topics");
+    let queue = Destination::parse("/queue/a", BYTES_MAX).unwrap();
+    assert!(!pattern("**").matches(&queue), "patterns match topics only");
 }
 
 #[test]
-fn many_wildcards_take_no_exponential_time() {
+fn matching_many_wildcards_is_not_exponential() {
     let wild = pattern(&["**.a"; MANY_MAX].join("."));
     assert!(!wild.matches(&topic(&["a"; MANY_MAX - 1].join("."))));
     assert!(wild.matches(&topic(&["a"; SEGMENTS_MAX].join("."))));
@@ -144,18 +144,18 @@ fn many_wildcards_take_no_exponential_time() {
 }
 
 #[test]
-fn what_matching_costs_is_bounded() {
+fn segments_and_multi_segment_wildcards_are_limited() {
     let long = "a.".repeat(SEGMENTS_MAX) + "a";
     for text in [format!("/topic/{long}"), format!("/queue/{long}")] {
-        let error = Destination::parse(&text, ROOM).expect_err("65 segments").to_string();
+        let error = Destination::parse(&text, BYTES_MAX).expect_err("65 segments").to_string();
         assert!(error.contains("65 segments") && error.contains("64"), "{error}");
     }
-    let error = Selector::parse("/topic/**.a.#.b.>.c.**.d.**", ROOM).expect_err("five").to_string();
+    let error = Selector::parse("/topic/**.a.#.b.>.c.**.d.**", BYTES_MAX).expect_err("five").to_string();
     assert!(error.contains("5 wildcards for any number of segments"), "{error}");
-    assert!(Selector::parse("/topic/**.a.#.b.>.c.**.d.*", ROOM).is_ok());
+    assert!(Selector::parse("/topic/**.a.#.b.>.c.**.d.*", BYTES_MAX).is_ok());
 }
 
-/// The definition, word by word; exponential.
+/// Matches recursively, by the definition. Takes exponential time.
 fn by_definition(pattern: &[Segment], topic: &[&str]) -> bool {
     match pattern {
         [] => topic.is_empty(),
@@ -168,25 +168,25 @@ fn by_definition(pattern: &[Segment], topic: &[&str]) -> bool {
 }
 
 #[test]
-fn a_users_destination_is_known_by_its_owner_and_given_to_another() {
+fn user_destination_has_an_owner_that_can_be_replaced() {
     for (text, session, of_alice) in [
         ("/user/bob/queue/x", None, Some("/user/alice/queue/x")),
         ("/user/~s1/topic/x.y", Some("s1"), Some("/user/alice/topic/x.y")),
         ("/user/%7Es1/queue/x", None, Some("/user/alice/queue/x")),
         ("/topic/~s1/queue/x", None, None),
     ] {
-        let destination = Destination::parse(text, ROOM).unwrap();
+        let destination = Destination::parse(text, BYTES_MAX).unwrap();
         assert_eq!(destination.session(), session, "{text}");
         let other = destination.of(&Owner::user("alice"));
-        assert_eq!(other, of_alice.map(|text| Destination::parse(text, ROOM).unwrap()), "{text}");
+        assert_eq!(other, of_alice.map(|text| Destination::parse(text, BYTES_MAX).unwrap()), "{text}");
     }
     assert_eq!(Owner::of(Some("~s1"), "s1"), Owner::user("~s1"));
     assert_eq!(Owner::of(None, "s1"), Owner::session("s1"));
 }
 
 #[test]
-fn presence_is_that_of_a_topic_or_of_all() {
-    let exact = |text: &str| match Selector::parse(text, ROOM).unwrap() {
+fn presence_destination_names_a_topic_or_all_users() {
+    let exact = |text: &str| match Selector::parse(text, BYTES_MAX).unwrap() {
         Selector::Exact(destination) => destination,
         Selector::Pattern(pattern) => panic!("{pattern:?}"),
     };
@@ -199,7 +199,7 @@ fn presence_is_that_of_a_topic_or_of_all() {
 }
 
 #[test]
-fn only_queues_keep_messages() {
+fn only_queues_store_messages() {
     let kept: Vec<Kind> =
         PREFIXES.into_iter().map(|(_, kind)| kind).filter(|kind| kind.stores_messages()).collect();
     assert_eq!(kept, [Kind::Queue, Kind::TempQueue]);
@@ -207,7 +207,7 @@ fn only_queues_keep_messages() {
 
 proptest! {
     #[test]
-    fn matches_is_the_definition(
+    fn pattern_matches_agrees_with_the_definition(
         wild in prop::collection::vec(prop::sample::select(vec!["a", "b", "*", "**", "#"]), 0..5),
         name in prop::collection::vec(prop::sample::select(vec!["a", "b", "c"]), 1..7),
     ) {
@@ -218,10 +218,10 @@ proptest! {
     }
 
     #[test]
-    fn no_text_panics(text in "(/topic/|/queue/|/temp-queue/|)[ab*#>./\u{0}é]{0,12}", room in 0usize..30) {
-        let send = Destination::parse(&text, room);
-        let subscribe = Selector::parse(&text, room);
-        // Whatever can be sent to can be subscribed to by the same name.
+    fn parsing_never_panics(text in "(/topic/|/queue/|/temp-queue/|)[ab*#>./\u{0}é]{0,12}", bytes_max in 0usize..30) {
+        let send = Destination::parse(&text, bytes_max);
+        let subscribe = Selector::parse(&text, bytes_max);
+        // A destination that is valid for SEND is valid for SUBSCRIBE, with the same name.
         if let Ok(destination) = send {
             prop_assert_eq!(subscribe, Ok(Selector::Exact(destination)));
         }

@@ -1,4 +1,4 @@
-//! Who asks, when a proxy asks for them.
+//! The address of a client whose request was forwarded by a proxy.
 
 use crate::transport::Networks;
 use hyper::HeaderMap;
@@ -6,30 +6,33 @@ use hyper::header::{FORWARDED, HeaderName, VIA};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-/// The proxies whose word on their clients is taken (`trusted-proxies`). Without any, headers count for nothing.
+/// The proxies whose headers about their clients are trusted (`trusted-proxies`). Headers of other senders are ignored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proxies {
     networks: Networks,
 }
 
 impl Proxies {
-    /// Reads a list with commas of networks and addresses: `10.0.0.0/8, 127.0.0.1, ::1`. An empty text is an empty
-    /// list. The error says what was expected.
+    /// Parses a comma-separated list of networks and addresses: `10.0.0.0/8, 127.0.0.1, ::1`. An empty text is an empty
+    /// list.
+    ///
+    /// # Errors
+    /// A text that names the invalid entry and says what was expected.
     pub fn parse(list: &str) -> Result<Proxies, String> {
         Ok(Proxies { networks: Networks::parse(list)? })
     }
 
-    /// Whether that is a proxy of ours.
+    /// Returns whether `peer` is a trusted proxy.
     pub fn is_trusted(&self, peer: IpAddr) -> bool {
         self.networks.contains(peer)
     }
 
-    /// The address of the client: the peer's own, unless the peer is a proxy of ours.
+    /// Returns the address of the client: the peer's own, unless the peer is a trusted proxy.
     ///
-    /// Then `X-Forwarded-For` and `Forwarded` (RFC 7239) are read from the right, where the nearest proxy wrote, over
-    /// our own proxies to the first address that is none of them. What is no address ends the way at the last that
-    /// was one. If both headers are there and do not agree, the peer's own address is taken: the client may have sent
-    /// the one which its proxy does not know.
+    /// For a trusted proxy, `X-Forwarded-For` or `Forwarded` (RFC 7239) is read from the right, where the nearest proxy
+    /// has appended its entry, past trusted proxies to the first address that is not one. An entry that is not an
+    /// address ends the search at the address before it. If both headers are present and lead to different addresses,
+    /// the peer's own address is returned: the client may have sent the header that its proxy does not know.
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let peer = peer.to_canonical();
         if !self.is_trusted(peer) {
@@ -50,7 +53,8 @@ impl Proxies {
         }
     }
 
-    /// From the peer over our own proxies to the first address that is none of them.
+    /// Returns the first of `addresses` that is not a trusted proxy. The search ends at an invalid entry (`None`) or
+    /// after the last one: then the result is the last address before that, or `peer` if there is no address.
     fn walk(&self, peer: IpAddr, addresses: impl Iterator<Item = Option<IpAddr>>) -> IpAddr {
         let mut last = peer;
         for address in addresses {
@@ -66,9 +70,9 @@ impl Proxies {
 
 /// The elements of one line of `Forwarded`, from the right.
 ///
-/// A comma between quotes separates nothing. Read from the right, no quote that a client left open can swallow what
-/// the proxies wrote behind it: the first quote that is met closes a string, and the next one opens it unless it is
-/// escaped (an opening quote stands behind `=`, never behind `\`).
+/// A comma within quotes does not separate elements. Reading from the right prevents a quote that a client left open
+/// from hiding what the proxies have appended: the first quote found closes a string, and the next one opens it unless
+/// it is escaped (an opening quote follows `=`, never `\`).
 struct Elements<'a> {
     rest: Option<&'a [u8]>,
 }
@@ -94,12 +98,14 @@ impl<'a> Iterator for Elements<'a> {
     }
 }
 
-/// The address that an element of `Forwarded` gives with `for`, once.
+/// Parses an element of `Forwarded`, and returns the address of its parameter `for`. Returns `None` if the element is
+/// invalid or does not have this parameter exactly once.
 ///
 /// ```text
 /// element = [ pair ] *( ";" [ pair ] )      pair = name "=" ( word / quoted-string )
 /// ```
-/// Words may hold colons and brackets, which ought to be quoted and often are not.
+///
+/// A word may contain colons and brackets: they should be quoted, but often are not.
 fn node(element: &[u8]) -> Option<IpAddr> {
     let mut found = None;
     let mut rest = element.trim_ascii();
@@ -122,7 +128,7 @@ fn node(element: &[u8]) -> Option<IpAddr> {
     address(&found?)
 }
 
-/// A word or a quoted string, and what is behind it.
+/// Parses a word or a quoted string. Returns its value and the rest of the text.
 fn value(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let Some(mut rest) = text.strip_prefix(b"\"") else {
         let end = text.iter().position(|octet| b"; \t".contains(octet)).unwrap_or(text.len());
@@ -142,7 +148,7 @@ fn value(text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     }
 }
 
-/// An address, perhaps with a port: `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1`, `[2001:db8::1]`,
+/// Parses an address with an optional port: `192.0.2.1`, `192.0.2.1:4711`, `2001:db8::1`, `[2001:db8::1]`,
 /// `[2001:db8::1]:4711`.
 fn address(text: impl AsRef<[u8]>) -> Option<IpAddr> {
     let text = std::str::from_utf8(text.as_ref().trim_ascii()).ok()?;
@@ -162,7 +168,7 @@ fn address(text: impl AsRef<[u8]>) -> Option<IpAddr> {
     port.is_none_or(is_port).then(|| address.to_canonical())
 }
 
-/// A number, or a name instead of it (RFC 7239, 6.2).
+/// Returns whether the text is a port or an obfuscated name for one (RFC 7239, 6.2).
 fn is_port(text: &str) -> bool {
     let plain = |octet: u8| octet.is_ascii_alphanumeric() || b"._-".contains(&octet);
     match text.strip_prefix('_') {
@@ -171,7 +177,8 @@ fn is_port(text: &str) -> bool {
     }
 }
 
-/// Whether a proxy, listed or not, says that it passes the request on: then the peer is not who asks.
+/// Returns whether the headers show that a proxy, trusted or not, has forwarded the request. Then the peer is not the
+/// client.
 pub fn is_passed_on(headers: &HeaderMap) -> bool {
     let others = ["x-real-ip", "x-forwarded-host", "x-forwarded-proto"];
     [FORWARDED, X_FORWARDED_FOR, VIA].iter().any(|name| headers.contains_key(name))
@@ -229,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_is_no_proxy_of_ours_is_the_client_whatever_it_says() {
+    fn headers_of_an_untrusted_peer_are_ignored() {
         for (peer, client_is) in
             [("192.0.2.9", "192.0.2.9"), ("::ffff:192.0.2.9", "192.0.2.9"), ("::2", "::2")]
         {
@@ -242,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn x_forwarded_for_is_walked_from_the_right() {
+    fn x_forwarded_for_is_read_from_right_to_left() {
         for (lines, expected) in [
             (&["192.0.2.1"][..], "192.0.2.1"),
             (&["192.0.2.1, 10.0.0.2"], "192.0.2.1"),
@@ -263,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_ends_the_walk_at_the_last_good_one() {
+    fn invalid_element_stops_the_search_at_the_last_valid_address() {
         for element in [
             "",
             " ",
@@ -296,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn forwarded_is_read_as_rfc_7239_writes_it() {
+    fn forwarded_is_parsed_as_rfc_7239_defines() {
         for (lines, expected) in [
             (&["for=192.0.2.1"][..], "192.0.2.1"),
             (&["For=\"192.0.2.1\""], "192.0.2.1"),
@@ -308,11 +315,11 @@ mod tests {
             (&["for=6.6.6.6, for=192.0.2.1, for=10.0.0.2;proto=https"], "192.0.2.1"),
             (&["for=6.6.6.6", "for=192.0.2.1,for=10.0.0.3", "for=10.0.0.2"], "192.0.2.1"),
             (&[";;for=192.0.2.1;"], "192.0.2.1"),
-            // Not as it ought to be, but as many write it.
+            // Invalid by RFC 7239, but widely used.
             (&["for=192.0.2.1:4711"], "192.0.2.1"),
             (&["for=[2001:db8::1]:4711"], "2001:db8::1"),
             (&["for=2001:db8::1"], "2001:db8::1"),
-            // Commas, semicolons and quotes inside of strings separate nothing.
+            // Commas, semicolons and quotes within quoted strings are not separators.
             (&["for=192.0.2.1;x=\"a, for=6.6.6.6; \\\", for=6.6.6.6\""], "192.0.2.1"),
             (&["for=192.0.2.1, for=10.0.0.2;x=\"a,b\";y=\"\\\\\""], "192.0.2.1"),
         ] {
@@ -322,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn an_element_of_forwarded_that_is_broken_ends_the_walk() {
+    fn malformed_forwarded_element_stops_the_search() {
         for element in [
             "proto=https",
             "192.0.2.1",
@@ -348,20 +355,24 @@ mod tests {
     }
 
     #[test]
-    fn an_open_quote_of_the_client_hides_nothing_that_the_proxies_wrote() {
-        for smuggled in ["for=\"", "for=\"6.6.6.6", "x=\"\\", "\"", "\\\"", "for=6.6.6.6;x=\""] {
+    fn unclosed_quote_from_a_client_does_not_hide_elements_of_proxies() {
+        for client_value in ["for=\"", "for=\"6.6.6.6", "x=\"\\", "\"", "\\\"", "for=6.6.6.6;x=\""] {
             for line in [
-                format!("{smuggled}, for=192.0.2.1"),
-                format!("{smuggled}, for=192.0.2.1, for=\"10.0.0.2\";by=\"_a\""),
+                format!("{client_value}, for=192.0.2.1"),
+                format!("{client_value}, for=192.0.2.1, for=\"10.0.0.2\";by=\"_a\""),
             ] {
                 assert_eq!(client(PEER, &[(FWD, &line)]), "192.0.2.1", "{line}");
             }
-            assert_eq!(client(PEER, &[(FWD, smuggled), (FWD, "for=192.0.2.1")]), "192.0.2.1", "{smuggled}");
+            assert_eq!(
+                client(PEER, &[(FWD, client_value), (FWD, "for=192.0.2.1")]),
+                "192.0.2.1",
+                "{client_value}"
+            );
         }
     }
 
     #[test]
-    fn both_headers_count_only_if_they_agree() {
+    fn both_headers_are_used_only_if_they_agree() {
         for (listed, forwarded, expected) in [
             ("192.0.2.1", "for=192.0.2.1", "192.0.2.1"),
             ("::ffff:192.0.2.1", "for=\"[::ffff:192.0.2.1]:1\"", "192.0.2.1"),
@@ -377,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_of_networks_is_refused_with_what_was_expected() {
+    fn malformed_trusted_proxies_is_rejected_with_the_expected_form() {
         for (list, item) in [
             ("127.0.0.1,", ""),
             ("localhost", "localhost"),
@@ -400,18 +411,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_header_panics_and_what_a_client_sends_changes_nothing(
-            smuggled in prop_oneof![
+        fn arbitrary_client_headers_never_panic_or_change_the_result(
+            client_value in prop_oneof![
                 prop::collection::vec(prop_oneof![Just(9u8), 32..127u8, 128..=255u8], 0..60),
                 "[for=0-9.,;: \"\\\\\\[\\]]{0,40}".prop_map(String::into_bytes),
             ],
         ) {
             let proxies = Proxies::parse(PROXIES).expect("a list");
-            for (name, own) in [(XFF, ", 192.0.2.1, 10.0.0.2"), (FWD, ", for=192.0.2.1;by=\"_a,b\", for=10.0.0.2")] {
-                let mut line = smuggled.clone();
-                line.extend(own.as_bytes());
+            for (name, proxy_value) in
+                [(XFF, ", 192.0.2.1, 10.0.0.2"), (FWD, ", for=192.0.2.1;by=\"_a,b\", for=10.0.0.2")]
+            {
+                let mut line = client_value.clone();
+                line.extend(proxy_value.as_bytes());
                 let mut headers = HeaderMap::new();
-                headers.insert(name, HeaderValue::from_bytes(&smuggled).expect("a value"));
+                headers.insert(name, HeaderValue::from_bytes(&client_value).expect("a value"));
                 let _ = proxies.client(ip(PEER), &headers);
                 headers.insert(name, HeaderValue::from_bytes(&line).expect("a value"));
                 prop_assert_eq!(proxies.client(ip(PEER), &headers), ip("192.0.2.1"));
@@ -419,7 +432,7 @@ mod tests {
         }
 
         #[test]
-        fn no_list_panics(list in "\\PC*|[0-9a-f.:/, ]{0,30}") {
+        fn arbitrary_lists_never_panic(list in "\\PC*|[0-9a-f.:/, ]{0,30}") {
             let _ = Proxies::parse(&list);
         }
     }

@@ -1,4 +1,4 @@
-//! The pages for operators: is it alive, is it ready, what does it do.
+//! The pages for operators: liveness, readiness and metrics.
 
 use crate::budget::Budget;
 use crate::metrics::Metrics;
@@ -8,50 +8,50 @@ use std::net::IpAddr;
 const TEXT: &str = "text/plain; charset=utf-8";
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Who may read `/metrics` (`metrics-from`).
+/// The clients that may read `/metrics` (`metrics-from`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetricsFrom {
-    /// Programs on this machine.
+    /// Clients on this machine.
     Loopback,
-    /// Anybody who reaches the HTTP address.
+    /// All clients that reach the HTTP address.
     Any,
-    /// Nobody: the page does not exist.
+    /// No client: the page does not exist.
     Off,
 }
 
-/// Whether new clients are welcome.
+/// Whether the broker accepts new clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Readiness {
-    /// They are.
+    /// The broker accepts new clients.
     Ready,
     /// The broker is stopping.
     Draining,
 }
 
-/// The parts of a response.
+/// The parts of a response with a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
-    /// The status.
+    /// The status code of the response.
     pub status: StatusCode,
-    /// `content-type`.
+    /// The value of the header `content-type`.
     pub content_type: &'static str,
-    /// The body.
+    /// The body of the response.
     pub body: String,
 }
 
 impl Page {
-    /// Plain text.
+    /// Creates a page of plain text.
     pub fn text(status: StatusCode, body: &str) -> Page {
         Page { status, content_type: TEXT, body: body.to_owned() }
     }
 }
 
-/// `/health`: 200 as long as the process can answer at all.
+/// Returns `/health`: 200 as long as the process can answer at all.
 pub fn health() -> Page {
     Page::text(StatusCode::OK, "ok\n")
 }
 
-/// `/ready`: 200 while new clients are welcome, 503 while the broker is stopping.
+/// Returns `/ready`: 200 while the broker accepts new clients, 503 while it is stopping.
 pub fn ready(readiness: Readiness) -> Page {
     match readiness {
         Readiness::Ready => Page::text(StatusCode::OK, "ready\n"),
@@ -59,8 +59,8 @@ pub fn ready(readiness: Readiness) -> Page {
     }
 }
 
-/// `/metrics`: everything that is counted, in the OpenMetrics format. `asker` is who asks; `None` if that is not sure,
-/// because somebody passed the request on.
+/// Returns `/metrics`: all metrics in the OpenMetrics format. `asker` is the address of the client, or `None` if it is
+/// not certain because a proxy has forwarded the request.
 pub fn metrics(metrics: &Metrics, budget: &Budget, asker: Option<IpAddr>, from: MetricsFrom) -> Page {
     let is_here = asker.is_some_and(|asker| asker.to_canonical().is_loopback());
     match from {
@@ -81,14 +81,14 @@ pub fn metrics(metrics: &Metrics, budget: &Budget, asker: Option<IpAddr>, from: 
 mod tests {
     use super::*;
 
-    fn asked(from: MetricsFrom, peer: &str) -> Page {
+    fn metrics_page(from: MetricsFrom, peer: &str) -> Page {
         let budget = Budget::new(1000);
         let _charge = budget.charge(7);
         metrics(&Metrics::new(), &budget, peer.parse().ok(), from)
     }
 
     #[test]
-    fn alive_and_ready() {
+    fn health_and_ready_return_their_status() {
         assert_eq!((health().status.as_u16(), health().body.as_str()), (200, "ok\n"));
         for (readiness, status, body) in
             [(Readiness::Ready, 200, "ready\n"), (Readiness::Draining, 503, "draining\n")]
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn metrics_are_for_whom_the_option_says() {
+    fn metrics_from_decides_which_clients_may_read_metrics() {
         for (from, peer, status) in [
             (MetricsFrom::Loopback, "127.0.0.1", 200),
             (MetricsFrom::Loopback, "127.8.8.8", 200),
@@ -112,14 +112,14 @@ mod tests {
             (MetricsFrom::Any, "10.0.0.1", 200),
             (MetricsFrom::Off, "127.0.0.1", 404),
         ] {
-            assert_eq!(asked(from, peer).status.as_u16(), status, "{from:?} {peer}");
+            assert_eq!(metrics_page(from, peer).status.as_u16(), status, "{from:?} {peer}");
         }
-        assert!(asked(MetricsFrom::Loopback, "10.0.0.1").body.contains("metrics-from"));
+        assert!(metrics_page(MetricsFrom::Loopback, "10.0.0.1").body.contains("metrics-from"));
     }
 
     #[test]
-    fn metrics_show_the_budget_as_it_is() {
-        let page = asked(MetricsFrom::Any, "10.0.0.1");
+    fn metrics_show_the_current_byte_budget() {
+        let page = metrics_page(MetricsFrom::Any, "10.0.0.1");
         assert_eq!(page.content_type, OPENMETRICS);
         assert!(page.body.contains("\nstompbox_budget_bytes 7\n"), "{}", page.body);
         assert!(page.body.contains("\nstompbox_budget_limit_bytes 1000\n"), "{}", page.body);

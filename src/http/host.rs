@@ -1,20 +1,20 @@
-//! A host as requests and options name it.
+//! Hosts as they are written in requests and in options.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// Bytes of the longest name and of its longest label (RFC 1035, 2.3.4).
+/// Most bytes of a name and of one of its labels (RFC 1035, 2.3.4).
 const NAME_BYTES_MAX: usize = 253;
 const LABEL_BYTES_MAX: usize = 63;
 
-/// A name or an address in the one form in which it compares: lower case, no dot at the end, IPv6 shortened and in
-/// brackets, an IPv4 address mapped into IPv6 as IPv4.
+/// A name or an address in the form in which it is compared: in lower case, without a dot at the end; IPv6 shortened
+/// and in brackets; an IPv4 address mapped into IPv6 as IPv4.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Host(String);
 
 impl Host {
-    /// Reads `chat.example.com`, `127.0.0.1`, `[::1]`; `None` for anything else. A name beyond ASCII is written the
-    /// way browsers send it: `xn--…`.
+    /// Parses `chat.example.com`, `127.0.0.1` or `[::1]`; returns `None` for anything else. Names with letters beyond
+    /// ASCII must be written as browsers send them: `xn--…`.
     pub(super) fn parse(text: &str) -> Option<Host> {
         if let Some(rest) = text.strip_prefix('[') {
             let address: Ipv6Addr = rest.strip_suffix(']')?.parse().ok()?;
@@ -25,7 +25,7 @@ impl Host {
         is_name.then(|| Host(name.to_ascii_lowercase()))
     }
 
-    /// Reads a host and perhaps a port, as in the header `Host`: an empty port is none.
+    /// Parses a host with an optional port, as in the header `Host`. An empty port counts as none.
     pub(super) fn parse_with_port(text: &str) -> Option<(Host, Option<u16>)> {
         let (host, port) = split_port(text);
         let port = match port {
@@ -35,14 +35,15 @@ impl Host {
         Some((Host::parse(host)?, port))
     }
 
-    /// Reads the part after `://` in an origin of an app's own scheme: often empty (`file://`), or an identifier.
+    /// Parses the part after `://` in an origin with an app's own scheme: often empty (`file://`), or an identifier.
     pub(super) fn opaque(text: &str) -> Option<Host> {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte);
         let is_opaque = text.len() <= NAME_BYTES_MAX && text.bytes().all(plain);
         is_opaque.then(|| Host(text.to_ascii_lowercase()))
     }
 
-    /// Whether it names the machine of whoever asks: `localhost` and every name under it, 127.0.0.0/8, `[::1]`.
+    /// Returns whether the host names the client's own machine: `localhost` and every name under it, 127.0.0.0/8,
+    /// `[::1]`.
     pub(super) fn is_loopback(&self) -> bool {
         match self.address() {
             Some(address) => address.is_loopback(),
@@ -50,12 +51,12 @@ impl Host {
         }
     }
 
-    /// The address, if it is no name.
+    /// Returns the address; `None` for a name.
     pub(super) fn address(&self) -> Option<IpAddr> {
         self.0.trim_matches(['[', ']']).parse().ok()
     }
 
-    /// Its text.
+    /// Returns the host as text.
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
@@ -76,20 +77,20 @@ impl fmt::Display for Host {
     }
 }
 
-/// A host in an option.
+/// A pattern for hosts in an option.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum HostPattern {
-    /// This one.
+    /// Matches this host only.
     Exactly(Host),
-    /// Every name that has one or more labels before this one: `*.example.com`.
+    /// Matches every name that consists of one or more labels and this name: `*.example.com`.
     Under(Host),
 }
 
 impl HostPattern {
-    /// Reads what [`Host::parse`] reads, and `*.example.com`.
+    /// Parses what [`Host::parse`] parses, and `*.example.com`.
     pub(super) fn parse(text: &str) -> Option<HostPattern> {
         match text.strip_prefix("*.") {
-            // No name is under an address.
+            // An address has no subdomains.
             Some(parent) => {
                 Host::parse(parent).filter(|host| host.address().is_none()).map(HostPattern::Under)
             }
@@ -97,7 +98,7 @@ impl HostPattern {
         }
     }
 
-    /// Whether that host is meant.
+    /// Returns whether the pattern matches `host`.
     pub(super) fn matches(&self, host: &Host) -> bool {
         match self {
             HostPattern::Exactly(this) => this == host,
@@ -117,7 +118,7 @@ impl fmt::Display for HostPattern {
     }
 }
 
-/// Splits `HOST:PORT`; the colons inside of brackets are the host's.
+/// Splits `HOST:PORT`. Colons within brackets belong to the host.
 pub(super) fn split_port(text: &str) -> (&str, Option<&str>) {
     match text.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, Some(port)),
@@ -125,7 +126,7 @@ pub(super) fn split_port(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// A port in digits.
+/// Parses a port that consists of digits only.
 pub(super) fn parse_port(text: &str) -> Option<u16> {
     text.bytes().all(|octet| octet.is_ascii_digit()).then(|| text.parse().ok())?
 }
@@ -141,7 +142,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_host_has_one_form() {
+    fn host_is_normalised_to_one_form() {
         for (text, form) in [
             ("chat.example.com", "chat.example.com"),
             ("CHAT.Example.COM", "chat.example.com"),
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_host_is_none() {
+    fn invalid_host_is_rejected() {
         let long_label = "a".repeat(64);
         let long_name = "a.".repeat(127) + "a";
         for text in [
@@ -192,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_is_digits_up_to_65535_or_left_out() {
+    fn port_is_optional_and_at_most_65535() {
         let host = |text| Host::parse(text).expect("a host");
         for (text, read) in [
             ("a", Some((host("a"), None))),
@@ -215,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn loopback_names() {
+    fn loopback_names_are_recognised() {
         for (text, loopback) in [
             ("localhost", true),
             ("LocalHost.", true),
@@ -237,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_star_is_one_or_more_whole_labels() {
+    fn wildcard_matches_one_or_more_whole_labels() {
         for (pattern, host, matches) in [
             ("*.example.com", "a.example.com", true),
             ("*.EXAMPLE.com.", "a.b.example.com", true),
@@ -270,7 +271,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_shown_is_read_again(text in "\\PC*|[a-zA-Z0-9.:*\\[\\]-]{0,20}") {
+        fn displayed_host_parses_back(text in "\\PC*|[a-zA-Z0-9.:*\\[\\]-]{0,20}") {
             if let Some(host) = Host::parse(&text) {
                 prop_assert_eq!(Host::parse(host.as_str()), Some(host));
             }

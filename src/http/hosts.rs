@@ -1,8 +1,8 @@
-//! Which names the broker answers to.
+//! The host policy: the names under which the broker answers.
 //!
-//! A page may give its own name a second address, that of this machine (DNS rebinding): its requests to the broker are
-//! of the same origin then. What gives it away is the name in `Host`. So a listener that only this machine reaches
-//! accepts only names of this machine, unless more are configured.
+//! With DNS rebinding, a page gives its own name a second address, that of this machine. Its requests to the broker
+//! then count as of the same origin, and only the name in `Host` reveals them. Therefore a listener that only this
+//! machine reaches accepts only names of this machine, unless more are configured.
 
 use super::host::{Host, HostPattern};
 use super::origin::{Origins, Refused};
@@ -10,14 +10,14 @@ use hyper::header::HOST;
 use hyper::{HeaderMap, Version};
 use std::net::{IpAddr, Ipv6Addr};
 
-/// The option of [`Hosts`].
+/// The option that configures [`Hosts`].
 const OPTION: &str = "allowed-hosts";
 
-/// Which values of the header `Host` are accepted (`allowed-hosts`).
+/// The accepted values of the header `Host` (`allowed-hosts`).
 ///
 /// A loopback listener accepts loopback names (`localhost` and names under it, 127.0.0.0/8, `[::1]`), the hosts that
-/// `allowed-origins` names exactly, and those that are listed here. Any other listener accepts every host, or, if any
-/// are listed, those.
+/// `allowed-origins` names exactly, and those that are listed here. Any other listener accepts only listed hosts, or
+/// every host if none are listed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hosts {
     any: bool,
@@ -25,9 +25,11 @@ pub struct Hosts {
 }
 
 impl Hosts {
-    /// Reads a list with commas of names and addresses without ports: `chat.example.com`, `*.example.com` (one or
+    /// Parses a comma-separated list of names and addresses without ports: `chat.example.com`, `*.example.com` (one or
     /// more labels before it), `192.0.2.1`, `[2001:db8::1]`, or `*` for every host. An empty text is an empty list.
-    /// The error says what was expected.
+    ///
+    /// # Errors
+    /// A text that names the invalid entry and says what was expected.
     pub fn parse(list: &str) -> Result<Hosts, String> {
         let mut hosts = Hosts::default();
         if list.trim().is_empty() {
@@ -42,7 +44,11 @@ impl Hosts {
         Ok(hosts)
     }
 
-    /// Judges a request by its `Host`. Without one (or with an empty one) it was no browser, and is let in.
+    /// Checks the header `Host` of a request. Requests without it, or with an empty one, do not come from a browser and
+    /// are accepted.
+    ///
+    /// # Errors
+    /// The refusal, if the host is not accepted or there is more than one header.
     pub fn judge(
         &self,
         headers: &HeaderMap,
@@ -70,7 +76,8 @@ impl Hosts {
     }
 }
 
-/// Checks that a request has one header `Host` (RFC 9112, 3.2); the error is the text of a 400.
+/// Checks the number of `Host` headers in a request (RFC 9112, 3.2): exactly one for HTTP/1.1, at most one below. The
+/// error is the text of a 400 response.
 pub(super) fn check_count(version: Version, headers: &HeaderMap) -> Result<(), &'static str> {
     match headers.get_all(HOST).iter().count() {
         0 if version >= Version::HTTP_11 => {
@@ -110,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loopback_listener_accepts_loopback_names_only() {
+    fn loopback_listener_accepts_only_loopback_names() {
         for (host, accepted) in [
             ("localhost", true),
             ("localhost:8080", true),
@@ -145,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_holds_on_every_listener_and_adds_to_loopback_names() {
+    fn allowed_hosts_applies_to_every_listener_in_addition_to_loopback_names() {
         const LIST: &str = "Chat.Example.com, *.example.net., 192.0.2.1, 2001:db8::1, [2001:db8::2]";
         for (host, on_loopback, on_public) in [
             ("chat.example.com", true, true),
@@ -175,7 +182,8 @@ mod tests {
             ("other.example", LOOPBACK, "chat.example.com", true),
             ("other.example", PUBLIC, "chat.example.com", false),
             ("", LOOPBACK, "a.example.net", false),
-            // Everybody's pages may come, but by a name of ours: other pages than those under ws-path count on it.
+            // The origin `*` lets every page send requests, but accepts no other host names. Paths outside of
+            // ws-path rely on this.
             ("", LOOPBACK, "evil.example", false),
         ] {
             assert_eq!(accepts(list, ORIGINS, listener, &[host]), accepted, "{list:?} {host}");
@@ -183,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn no_host_is_no_browser_and_two_are_refused() {
+    fn missing_host_is_accepted_and_a_repeated_host_is_rejected() {
         for list in ["", "chat.example.com"] {
             for (hosts, accepted) in [
                 (&[][..], true),
@@ -197,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_names_the_host_and_the_option() {
+    fn refusal_names_the_host_and_the_option() {
         let mut headers = HeaderMap::new();
         headers.insert(HOST, HeaderValue::from_static("evil.example:8080"));
         let refused =
@@ -210,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_of_hosts_is_refused_with_what_was_expected() {
+    fn malformed_allowed_hosts_is_rejected_with_the_expected_form() {
         for (list, item) in [
             ("a.example,", ""),
             ("a.example:8080", "a.example:8080"),
@@ -233,7 +241,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_header_and_no_list_panics(
+        fn arbitrary_headers_and_lists_never_panic(
             host in prop::collection::vec(prop_oneof![Just(9u8), 32..127u8, 128..=255u8], 0..300),
             list in "\\PC*",
         ) {

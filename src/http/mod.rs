@@ -1,4 +1,5 @@
-//! The HTTP listener: WebSocket and SockJS, health and metrics. Who may ask is judged here, before anything else.
+//! The HTTP listener: WebSocket and SockJS, health and metrics, and the embedded site. Every request is checked first
+//! against the host policy and, below `ws-path`, against the origin policy.
 
 pub mod forwarded;
 pub mod health;
@@ -38,25 +39,28 @@ use tokio_util::sync::CancellationToken;
 pub use health::MetricsFrom;
 use health::Readiness;
 
-/// Sockets beyond the limits of connections, so that health and metrics answer on a full broker.
+/// Connections that are accepted beyond the connection limits, so that health and metrics are available on a full
+/// broker.
 pub(crate) const SPARE_SOCKETS: usize = 64;
 
-/// Habits of the HTTP listener.
+/// Options of the HTTP listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Where WebSocket and SockJS clients connect (`ws-path`).
+    /// Path of the endpoint for WebSocket and SockJS clients (`ws-path`).
     pub ws_path: String,
-    /// How long a request's head may take, and an idle connection stay open (`http-header-timeout`).
+    /// Longest time to wait for the head of a request, which also limits how long an idle connection stays open
+    /// (`http-header-timeout`).
     pub header_timeout: Duration,
-    /// Who may read `/metrics` (`metrics-from`).
+    /// The clients that may read `/metrics` (`metrics-from`).
     pub metrics_from: MetricsFrom,
-    /// Which pages may use what is under `ws_path` (`allowed-origins`).
+    /// The pages that may use the endpoint below `ws_path` (`allowed-origins`).
     pub origins: origin::Origins,
-    /// Which values of `Host` are accepted (`allowed-hosts`).
+    /// The accepted values of the header `Host` (`allowed-hosts`).
     pub hosts: hosts::Hosts,
-    /// Whose word on the addresses of clients is taken (`trusted-proxies`).
+    /// The proxies whose headers about the address of the client are trusted (`trusted-proxies`).
     pub proxies: forwarded::Proxies,
-    /// The headers in which trusted proxies say whom they have signed in (`proxy-user-header`, `proxy-roles-header`).
+    /// The headers in which trusted proxies name the user that they have authenticated (`proxy-user-header`,
+    /// `proxy-roles-header`).
     pub proxy_user: proxy_user::ProxyHeaders,
     /// Whether the demo page is served (`demo`).
     pub demo: bool,
@@ -66,25 +70,26 @@ pub struct Options {
 #[derive(Clone)]
 pub struct HttpServer {
     shared: Arc<Shared>,
-    /// Whether only this machine can reach the listener.
+    /// Whether only clients on this machine can reach the listener.
     is_loopback: bool,
 }
 
-/// The state that all connections share.
+/// The state that all HTTP connections share.
 struct Shared {
     context: Arc<ConnectionContext>,
     options: Options,
     sockjs: Arc<Endpoints<Stomp>>,
     refusals: refusals::RefusalLog,
-    /// Permits for connections beyond the limits.
+    /// Permits for connections beyond the connection limits.
     spare: Arc<Semaphore>,
-    /// Connections that are being refused.
+    /// Number of connections that are being refused.
     refused: Arc<AtomicUsize>,
     stopping: CancellationToken,
 }
 
 impl HttpServer {
-    /// Creates a server without listeners. Open connections finish their request when `stopping` is cancelled.
+    /// Creates a server without listeners. When `stopping` is cancelled, open connections finish their request and
+    /// close.
     pub fn new(
         context: Arc<ConnectionContext>,
         options: Options,
@@ -130,8 +135,8 @@ impl HttpServer {
     }
 }
 
-/// Waits for the first bytes of a connection, and serves it if they may be HTTP. A task of its own: what it needs is
-/// not kept as long as the connection lives.
+/// Waits for the first bytes of a connection, and serves the connection if they may be HTTP. Runs as a task of its own,
+/// so that its memory is not kept for as long as the connection lives.
 async fn begin(server: HttpServer, mut socket: HttpSocket, peer: IpAddr, line: Arc<HttpConnection>) {
     let Shared { context, options, refused, stopping, .. } = &*server.shared;
     let first = tokio::select! {
@@ -163,8 +168,8 @@ async fn begin(server: HttpServer, mut socket: HttpSocket, peer: IpAddr, line: A
     }
 }
 
-/// One HTTP connection, request after request. Not an `async fn`: its future would hold its arguments beside what it
-/// makes of them.
+/// Serves the requests of one HTTP connection. Not an `async fn`: its future would hold the arguments in addition to
+/// the values made of them.
 fn converse(
     server: HttpServer,
     socket: HttpSocket,
@@ -172,12 +177,13 @@ fn converse(
     line: Arc<HttpConnection>,
 ) -> impl Future<Output = ()> + Send {
     let header_timeout = server.shared.options.header_timeout;
-    // What happens once in a connection's life is not to cost something at every turn.
+    // Events that happen once in the life of a connection. `FuturesUnordered` polls them only when they are woken, so
+    // that they cost nothing in each poll iteration.
     let mut once = FuturesUnordered::new();
     once.push(Box::pin(once_in_its_life(server.shared.stopping.clone(), line.clone())));
     let service = service_fn(move |request| {
         let (server, line) = (server.clone(), line.clone());
-        // Boxed: hyper keeps the room of an answer that is being made for as long as the connection lives.
+        // Boxed: hyper keeps the memory of this future for as long as the connection lives.
         Box::pin(
             async move { Ok::<_, Infallible>(line.answer(server.answer(request, peer, line.clone())).await) },
         )
@@ -186,7 +192,7 @@ fn converse(
         .timer(TokioTimer::new())
         .header_read_timeout(header_timeout)
         .max_buf_size(HEAD_BYTES_MAX)
-        // A client that has closed its side after a whole request gets its answer; `HttpSocket` handles the exceptions.
+        // A client that closes its side after a whole request gets its answer; `HttpSocket` handles the exceptions.
         .half_close(true)
         .serve_connection(TokioIo::new(socket), service)
         .with_upgrades();
@@ -210,7 +216,7 @@ fn converse(
     }
 }
 
-/// What may happen to a connection once.
+/// An event that can happen once in the life of a connection.
 enum Once {
     Cut,
     Stopping(Arc<HttpConnection>),
@@ -240,7 +246,7 @@ impl HttpServer {
             return self.refuse(&refused, address);
         }
         let base = &self.shared.options.ws_path;
-        // The page for iframe transports loads it from beside itself, whether or not there is a demo.
+        // The page for iframe transports loads this file from the same directory, even if the demo page is off.
         if matches!(request.uri().path().strip_prefix(&**base), Some(pages::SOCKJS_CLIENT)) {
             return self.file(pages::SOCKJS_CLIENT, &request);
         }
@@ -262,7 +268,7 @@ impl HttpServer {
         }
     }
 
-    /// What there is to say of who sent a request.
+    /// Returns what is known about the sender of a request.
     fn trust(&self, request: &Request<Incoming>, below: &str, peer: IpAddr) -> Trust {
         let headers = request.headers();
         let is_own_page = self.shared.options.origins.is_own_page(headers, asked(request, below));
@@ -271,7 +277,7 @@ impl HttpServer {
         Trust { is_own_page, proxy }
     }
 
-    /// A browser shows a page of somebody else that wants something from here.
+    /// Refuses a request with 403, and counts and logs it. Typically a browser has sent it for a page of another site.
     fn refuse(&self, refused: &Refused, address: IpAddr) -> Response<Body> {
         self.shared.context.metrics.refused(refused.option);
         self.shared.refusals.log(refused, address);
@@ -310,7 +316,7 @@ impl HttpServer {
         response
     }
 
-    /// Answers with a file of the built-in site.
+    /// Returns the response with a file of the embedded site, or 404.
     fn file(&self, path: &str, request: &Request<Incoming>) -> Response<Body> {
         match pages::page(path, &self.shared.options.ws_path, request.headers(), request.method()) {
             Some(response) => response.map(Body::from),
@@ -323,7 +329,7 @@ impl HttpServer {
     }
 }
 
-/// How a request below the endpoint is to be judged.
+/// Returns the kind of a request below `ws-path`, which decides how the origin policy judges it.
 fn asked(request: &Request<Incoming>, below: &str) -> Ask {
     let is_socket = below.is_empty() || below.trim_end_matches('/').ends_with("/websocket") || below == "/";
     if is_socket && crate::transport::websocket::offers_upgrade(request.headers()) {
@@ -343,7 +349,7 @@ fn plain(status: StatusCode, text: String) -> Response<Body> {
     response
 }
 
-/// The whole response to a connection for which there is no room.
+/// Returns the whole response to a connection that is refused because of `limit`.
 fn unavailable(limit: &str) -> String {
     let body = format!("The limit {limit} is met. Close connections, come back later, or raise {limit}.\n");
     format!(

@@ -1,8 +1,8 @@
-//! Which pages may use the broker: the origin policy for everything that browsers reach.
+//! The origin policy: which pages may use the broker.
 //!
-//! Browsers let every page open a WebSocket to every host, and load scripts and frames from it, with its cookies; so
-//! the broker itself has to ask where the page came from. The header `Origin` says it; requests for which browsers
-//! leave it out are judged by `Sec-Fetch-Site`, and by `Referer` where that does not say enough.
+//! Browsers let every page open a WebSocket to every host, and load scripts and frames from it, with the cookies of
+//! that host. Therefore the broker itself must check where the page comes from. The header `Origin` says so. Requests
+//! for which browsers omit it are judged by `Sec-Fetch-Site`, and by `Referer` where that is not sufficient.
 
 mod pattern;
 
@@ -12,25 +12,25 @@ use hyper::header::{HOST, HeaderName, HeaderValue, ORIGIN, REFERER};
 use pattern::{Pattern, SOCKETS, default_port, split_origin, write_port};
 use std::fmt;
 
-/// The option of [`Origins`].
+/// The option that configures [`Origins`].
 const OPTION: &str = "allowed-origins";
-/// Bytes of [`Refused::what`].
+/// Most bytes of [`Refused::what`].
 const WHAT_BYTES_MAX: usize = 200;
 const SEC_WEBSOCKET_ORIGIN: HeaderName = HeaderName::from_static("sec-websocket-origin");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Where the iframe page may be embedded besides by those listed. Content Security Policy knows no IPv6 address and
-/// no network, so pages from `[::1]` or from 127.0.0.2 use the transports that need no frame.
+/// Pages that may embed the iframe page in addition to the listed ones. Content Security Policy supports neither IPv6
+/// addresses nor networks, so pages from `[::1]` or 127.0.0.2 use the transports that need no frame.
 const ANCESTORS: &str = "frame-ancestors 'self' \
     http://localhost:* https://localhost:* http://*.localhost:* https://*.localhost:* \
     http://127.0.0.1:* https://127.0.0.1:*";
 
-/// Which pages may use the broker (`allowed-origins`). Pages of the same origin and pages of the user's own machine
+/// The pages that may use the broker (`allowed-origins`). Pages of the same origin and pages of the user's own machine
 /// (loopback, by http or https) always may.
 ///
-/// The same origin is the same host and the same port as in the header `Host`; the scheme does not count, since the
-/// broker does not see what stands before it and speaks TLS for it. A `Host` without a port has the default port of
-/// the origin's scheme.
+/// An origin is the same if its host and port are those in the header `Host`. The scheme is not compared, because the
+/// broker cannot see whether a proxy in front of it speaks TLS. A `Host` without a port has the default port of the
+/// origin's scheme.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origins {
     any: bool,
@@ -38,51 +38,53 @@ pub struct Origins {
     listed: Vec<Pattern>,
 }
 
-/// What a request asks for, as far as it matters to where its page may come from.
+/// The kind of a request, as far as the origin policy distinguishes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ask {
-    /// A WebSocket handshake, by `Origin` alone: browsers always send it.
+    /// A WebSocket handshake, judged by `Origin` alone, which browsers always send.
     WebSocket,
-    /// Any other request of a transport, and `/info`. Without `Origin` (scripts, frames, requests of the same
-    /// origin) by `Sec-Fetch-Site`, else by `Referer`.
+    /// Any other request of a transport, and `/info`. Without `Origin` (scripts, frames, requests of the same origin),
+    /// it is judged by `Sec-Fetch-Site`, else by `Referer`.
     Request,
-    /// The iframe page: like a request, but it may come without `Referer`, since
+    /// The iframe page. It is judged like any other request, but needs no `Referer`, because
     /// [`frame_ancestors`](Origins::frame_ancestors) protects it.
     Iframe,
 }
 
-/// A request that is not answered. It is displayed as the text for the body of the 403: one sentence, without a line
-/// end.
+/// The refusal of a request. Its `Display` text is the body of the 403 response: one sentence, without a line end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// What was refused, such as `origin https://evil.example`, for the log: at most 200 bytes of ASCII, nothing in
-    /// it can end a line or be taken for markup.
+    /// The refused value for the log, such as `origin https://evil.example`: at most 200 bytes of ASCII, in which
+    /// nothing can end a line or be taken for markup.
     pub what: String,
-    /// The option with which the operator allows it.
+    /// The option with which the operator can allow such requests.
     pub option: &'static str,
 }
 
 impl Origins {
-    /// No others than those that always may: the default.
+    /// Returns the default policy, which allows only pages of the same origin and of loopback addresses.
     pub fn same_origin_and_loopback() -> Origins {
         Origins::default()
     }
 
-    /// Everybody, whatever the headers are.
+    /// Returns a policy that allows every request, whatever its headers are.
     pub fn any() -> Origins {
         Origins { any: true, ..Origins::default() }
     }
 
-    /// Reads a list with commas:
+    /// Parses a comma-separated list of these entries:
     ///
     /// - `https://app.example.com`, `http://app.example.com:8080`: this scheme, host and port;
-    /// - `https://*.example.com`: the `*` is one or more whole labels, so not `https://example.com`;
+    /// - `https://*.example.com`: the `*` is one or more whole labels, so `https://example.com` does not match;
     /// - `https://app.example.com:*`: any port;
-    /// - `capacitor://localhost`, `file://`, `chrome-extension://abc`: the schemes of apps, too, whatever stands behind;
+    /// - `capacitor://localhost`, `file://`, `chrome-extension://abc`: schemes of apps, with any identifier after them;
     /// - `null`: pages without an origin of their own (files, sandboxed frames);
-    /// - `*`: everybody.
+    /// - `*`: all pages.
     ///
-    /// An empty text is an empty list. The error says what was expected.
+    /// An empty text is an empty list.
+    ///
+    /// # Errors
+    /// A text that names the invalid entry and says what was expected.
     pub fn parse(list: &str) -> Result<Origins, String> {
         let mut origins = Origins::default();
         if list.trim().is_empty() {
@@ -98,12 +100,16 @@ impl Origins {
         Ok(origins)
     }
 
-    /// Judges a request by its headers. Without any of them it was no browser, and is let in.
+    /// Checks a request by its headers. Requests without any of these headers do not come from a browser and are
+    /// accepted.
+    ///
+    /// # Errors
+    /// The refusal, if the page that sent the request may not use the broker.
     pub fn judge(&self, headers: &HeaderMap, ask: Ask) -> Result<(), Refused> {
         if self.any {
             return Ok(());
         }
-        // Drafts of WebSocket had a header of their own for it.
+        // Drafts of WebSocket used a header of their own for the origin.
         match only(headers, &ORIGIN).or_else(|| only(headers, &SEC_WEBSOCKET_ORIGIN)) {
             Some(Ok(value)) => return self.judge_origin(value, headers),
             Some(Err(RepeatedHeader)) => return refuse("more than one header Origin"),
@@ -124,9 +130,10 @@ impl Origins {
         }
     }
 
-    /// Whether the page that asks may act in the name of the user whose browser it is, so that cookies and the like
-    /// count: a page of the same origin, a listed one, on a broker of the user's own machine any page of that machine.
-    /// Those that only `*` or `null` let in may not, nor may requests across sites that say nothing of their origin.
+    /// Returns whether the requesting page may act for the user of the browser, so that cookies and other credentials
+    /// that the browser adds by itself count. This holds for pages of the same origin and of listed origins. If
+    /// `Host` is a loopback host, it also holds for all web pages of loopback origins. It does not hold for pages that
+    /// only `*` or `null` allows, nor for cross-site requests without an origin.
     pub fn is_own_page(&self, headers: &HeaderMap, ask: Ask) -> bool {
         match only(headers, &ORIGIN).or_else(|| only(headers, &SEC_WEBSOCKET_ORIGIN)) {
             Some(Ok(value)) => return self.is_own(value.to_str().ok().and_then(Origin::parse), headers),
@@ -154,8 +161,8 @@ impl Origins {
             || self.listed.iter().any(|pattern| pattern.matches(&origin))
     }
 
-    /// The value of `content-security-policy` for the iframe page: who may embed it. `None` if everybody may.
-    /// Listed IPv6 addresses and `null` are not in it, since it has no words for them.
+    /// Returns the value of `content-security-policy` for the iframe page, which says what pages may embed it; `None`
+    /// if all pages may. Listed IPv6 addresses and `null` are left out, because the policy cannot express them.
     pub fn frame_ancestors(&self) -> Option<HeaderValue> {
         if self.any {
             return None;
@@ -168,7 +175,7 @@ impl Origins {
         Some(HeaderValue::try_from(policy).expect("patterns are made of plain ASCII"))
     }
 
-    /// Hosts named exactly by the list: a loopback listener accepts them in `Host`, too.
+    /// Returns the hosts that the list names exactly. A loopback listener accepts them in `Host`, too.
     pub fn hosts(&self) -> impl Iterator<Item = &str> {
         self.listed.iter().filter_map(|pattern| match &pattern.host {
             HostPattern::Exactly(host) => Some(host.as_str()).filter(|host| !host.is_empty()),
@@ -185,7 +192,7 @@ impl Origins {
         if allowed {
             return Ok(());
         }
-        // In the form that the option takes: `https` for `wss`.
+        // In the form that the option takes: `https` instead of `wss`.
         let is_web = |origin: &Origin| default_port(&origin.scheme).is_some();
         let shown = origin.filter(is_web).map(|origin| origin.to_string());
         let shown = shown.as_deref().map_or(value.as_bytes(), str::as_bytes);
@@ -198,7 +205,7 @@ impl Origins {
             Some(origin) => {
                 Err(Refused::new("referer of the origin ", origin.to_string().as_bytes(), OPTION))
             }
-            // Not shown: addresses of pages may hold secrets.
+            // The value is not shown, because the URL of a page may contain secrets.
             None => refuse("a Referer that is no address of a page"),
         }
     }
@@ -211,7 +218,7 @@ impl Origins {
 }
 
 impl Refused {
-    /// What was refused: words of ours, and text of the client's.
+    /// Creates a refusal. `what` is a text of the broker, `value` comes from the client and is escaped and shortened.
     pub(super) fn new(what: &str, value: &[u8], option: &'static str) -> Refused {
         const CUT: &str = "...";
         let mut what = what.to_owned();
@@ -242,18 +249,18 @@ fn refuse(what: &str) -> Result<(), Refused> {
     Err(Refused::new(what, b"", OPTION))
 }
 
-/// Where a page came from, as its browser writes it.
+/// The origin of a page as its browser writes it.
 #[derive(Debug, PartialEq, Eq)]
 struct Origin {
     scheme: String,
     host: Host,
-    /// `None` if none is given and the scheme has no default.
+    /// The port, or the default port of the scheme; `None` if there is neither.
     port: Option<u16>,
 }
 
 impl Origin {
-    /// Parses `scheme://host` or `scheme://host:port`, with no path but `/`. Clients other than browsers may send the URL
-    /// of the WebSocket instead: `ws` for `http`, `wss` for `https`, possibly with its path.
+    /// Parses `scheme://host` or `scheme://host:port`, with no path but `/`. Clients other than browsers may send the
+    /// URL of the WebSocket instead: `ws` for `http`, `wss` for `https`, possibly with its path.
     fn parse(text: &str) -> Option<Origin> {
         let (mut scheme, mut authority) = split_origin(text)?;
         if let Some((_, page)) = SOCKETS.iter().find(|(socket, _)| *socket == scheme) {
@@ -266,14 +273,14 @@ impl Origin {
         Some(Origin { scheme, host, port })
     }
 
-    /// The origin of a page whose address this is.
+    /// Returns the origin of the page with this URL.
     fn of_url(text: &str) -> Option<Origin> {
         let start = text.find("://")? + "://".len();
         let end = text[start..].find(['/', '?', '#']).map_or(text.len(), |length| start + length);
         Origin::parse(&text[..end])
     }
 
-    /// Whether it is where the request went.
+    /// Returns whether the request was sent to this origin.
     fn is_same(&self, headers: &HeaderMap) -> bool {
         let Some(Ok(value)) = only(headers, &HOST) else { return false };
         let Some((host, port)) = value.to_str().ok().and_then(Host::parse_with_port) else { return false };
@@ -281,7 +288,7 @@ impl Origin {
     }
 }
 
-/// Where the request went.
+/// Returns the host to which the request was sent, as in the header `Host`.
 fn host_of(headers: &HeaderMap) -> Option<Host> {
     let Some(Ok(value)) = only(headers, &HOST) else { return None };
     value.to_str().ok().and_then(Host::parse_with_port).map(|(host, _)| host)
@@ -294,14 +301,14 @@ impl fmt::Display for Origin {
     }
 }
 
-/// What the browser says of the page that asks.
+/// The relation between the requesting page and the broker, as the browser states it in `Sec-Fetch-Site`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum FetchSite {
-    /// It is of the same origin, or there is none: the user typed the address.
+    /// The page is of the same origin, or there is no page because the user entered the URL.
     Same,
-    /// It is of another one.
+    /// The page is of another origin.
     Other,
-    /// The browser is too old to say, or is none.
+    /// The browser does not send the header, or the client is not a browser.
     Unknown,
 }
 
@@ -315,11 +322,11 @@ impl FetchSite {
     }
 }
 
-/// A header that may be there once was there more than once.
+/// The error of a header that may be present once and was present more than once.
 #[derive(Debug, PartialEq, Eq)]
 struct RepeatedHeader;
 
-/// The value of a header that may be there once.
+/// Returns the value of a header that may be present once; `None` if it is not present.
 fn only<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Result<&'a HeaderValue, RepeatedHeader>> {
     let mut values = headers.get_all(name).iter();
     let first = values.next()?;
@@ -331,7 +338,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const EVERY: [Ask; 3] = [Ask::WebSocket, Ask::Request, Ask::Iframe];
+    const ALL_REQUESTS: [Ask; 3] = [Ask::WebSocket, Ask::Request, Ask::Iframe];
 
     fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -345,16 +352,16 @@ mod tests {
         Origins::parse(list).expect(list)
     }
 
-    /// Whether a request with that `Origin` and that `Host` is let in, whatever it asks for.
+    /// Returns whether requests with this `Origin` and this `Host` are accepted. Asserts that all kinds agree.
     fn allows(list: &str, origin: &str, host: &str) -> bool {
         let headers = headers(&[("host", host), ("origin", origin)]);
-        let verdicts = EVERY.map(|ask| origins(list).judge(&headers, ask).is_ok());
-        assert!(verdicts.iter().all(|verdict| *verdict == verdicts[0]), "{origin} {host}: {verdicts:?}");
-        verdicts[0]
+        let results = ALL_REQUESTS.map(|ask| origins(list).judge(&headers, ask).is_ok());
+        assert!(results.iter().all(|result| *result == results[0]), "{origin} {host}: {results:?}");
+        results[0]
     }
 
     #[test]
-    fn the_same_origin_is_the_same_host_and_port_whatever_the_scheme() {
+    fn same_origin_means_same_host_and_port_with_any_scheme() {
         for (origin, host, allowed) in [
             ("https://chat.example.com", "chat.example.com", true),
             ("http://chat.example.com", "chat.example.com", true),
@@ -383,9 +390,9 @@ mod tests {
             ("https://chat.example.com", "chat.example.com:65536", false),
             ("https://chat.example.com", "chat.example.com, evil.example", false),
             ("https://chat.example.com", "user@chat.example.com", false),
-            // No page of the web, so it has to be listed even so.
+            // Not a web page, so the origin has to be listed even if its host is the same.
             ("app://chat.example.com", "chat.example.com", false),
-            // Other clients than browsers write the scheme of the socket, and a slash.
+            // Clients other than browsers send the scheme of the socket, and a slash.
             ("ws://chat.example.com", "chat.example.com", true),
             ("wss://chat.example.com", "chat.example.com:443", true),
             ("WSS://chat.example.com:8443", "chat.example.com:8443", true),
@@ -404,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn the_origin_of_a_draft_counts_where_there_is_no_other() {
+    fn sec_websocket_origin_is_used_if_origin_is_missing() {
         for (lines, allowed) in [
             (&[("sec-websocket-origin", "https://evil.example"), ("host", "a.example")][..], false),
             (&[("sec-websocket-origin", "https://a.example"), ("host", "a.example")], true),
@@ -417,13 +424,13 @@ mod tests {
                 false,
             ),
         ] {
-            let verdict = Origins::default().judge(&headers(lines), Ask::WebSocket);
-            assert_eq!(verdict.is_ok(), allowed, "{lines:?}");
+            let result = Origins::default().judge(&headers(lines), Ask::WebSocket);
+            assert_eq!(result.is_ok(), allowed, "{lines:?}");
         }
     }
 
     #[test]
-    fn an_origin_without_host_or_with_two_is_not_the_same() {
+    fn request_with_missing_or_repeated_host_is_not_same_origin() {
         for lines in [
             &[("origin", "https://a.example")][..],
             &[("origin", "https://a.example"), ("host", "a.example"), ("host", "a.example")],
@@ -433,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_of_the_users_own_machine_may_by_http_and_https() {
+    fn loopback_origins_are_allowed_over_http_and_https() {
         for (origin, allowed) in [
             ("http://localhost:3000", true),
             ("https://localhost", true),
@@ -456,7 +463,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_adds_origins_and_patterns() {
+    fn allowed_origins_adds_origins_and_patterns() {
         for (list, origin, allowed) in [
             ("https://app.example.com", "https://app.example.com", true),
             ("https://app.example.com", "https://app.example.com:443", true),
@@ -512,7 +519,7 @@ mod tests {
     }
 
     #[test]
-    fn what_browsers_never_send_as_an_origin_is_refused() {
+    fn malformed_origin_is_rejected() {
         let long = format!("https://{}.example", "a".repeat(10_000));
         for origin in [
             "",
@@ -549,29 +556,30 @@ mod tests {
     }
 
     #[test]
-    fn several_origins_are_refused_even_if_they_agree() {
+    fn repeated_origin_header_is_rejected_even_if_the_values_are_allowed() {
         for (first, second) in [
             ("https://a.example", "https://a.example"),
             ("https://a.example", "https://evil.example"),
             ("null", "https://a.example"),
         ] {
             let headers = headers(&[("host", "a.example"), ("origin", first), ("origin", second)]);
-            for ask in EVERY {
-                let refused = origins("https://a.example, null").judge(&headers, ask).expect_err("two");
+            for ask in ALL_REQUESTS {
+                let refused =
+                    origins("https://a.example, null").judge(&headers, ask).expect_err("two Origin headers");
                 assert_eq!(refused.what, "more than one header Origin");
             }
             assert_eq!(Origins::any().judge(&headers, Ask::WebSocket), Ok(()));
         }
     }
 
-    /// `Sec-Fetch-Site`, `Referer`, and whether a handshake, a request and the iframe page are let in.
+    /// Each row: `Sec-Fetch-Site`, `Referer`, and whether a handshake, a request and the iframe page are accepted.
     #[test]
-    fn without_origin_the_site_and_the_referer_decide() {
+    fn without_origin_sec_fetch_site_and_referer_decide() {
         const HERE: &str = "https://chat.example.com/page";
         const LISTED: &str = "https://app.example.com/a?b#c";
         const EVIL: &str = "https://evil.example/https://chat.example.com/";
         for (site, referer, [websocket, request, iframe]) in [
-            // No browser, or one that is old and keeps silent.
+            // A client other than a browser, or an old browser that does not send `Sec-Fetch-Site`.
             ("", "", [true, true, true]),
             ("", HERE, [true, true, true]),
             ("", LISTED, [true, true, true]),
@@ -603,14 +611,15 @@ mod tests {
                 [("sec-fetch-site", site), ("referer", referer)].iter().filter(|line| !line.1.is_empty()),
             );
             let headers = headers(&lines);
-            let verdicts = EVERY.map(|ask| origins("https://app.example.com").judge(&headers, ask).is_ok());
-            assert_eq!(verdicts, [websocket, request, iframe], "{site:?} {referer:?}");
-            assert_eq!(EVERY.map(|ask| Origins::any().judge(&headers, ask)), [Ok(()), Ok(()), Ok(())]);
+            let results =
+                ALL_REQUESTS.map(|ask| origins("https://app.example.com").judge(&headers, ask).is_ok());
+            assert_eq!(results, [websocket, request, iframe], "{site:?} {referer:?}");
+            assert_eq!(ALL_REQUESTS.map(|ask| Origins::any().judge(&headers, ask)), [Ok(()), Ok(()), Ok(())]);
         }
     }
 
     #[test]
-    fn an_origin_outweighs_site_and_referer() {
+    fn origin_takes_precedence_over_sec_fetch_site_and_referer() {
         for (origin, allowed) in [("https://chat.example.com", true), ("https://evil.example", false)] {
             for (site, referer) in
                 [("same-origin", "https://chat.example.com/"), ("cross-site", "https://evil.example/")]
@@ -621,7 +630,7 @@ mod tests {
                     ("sec-fetch-site", site),
                     ("referer", referer),
                 ]);
-                for ask in EVERY {
+                for ask in ALL_REQUESTS {
                     assert_eq!(
                         Origins::default().judge(&headers, ask).is_ok(),
                         allowed,
@@ -633,7 +642,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_given_twice_are_not_trusted_and_an_empty_referer_is_none() {
+    fn repeated_headers_are_rejected_and_an_empty_referer_is_ignored() {
         let here = ("referer", "https://chat.example.com/");
         for (lines, allowed) in [
             (&[("sec-fetch-site", "same-origin"), ("sec-fetch-site", "same-origin")][..], false),
@@ -648,7 +657,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_says_what_and_names_the_option_and_no_more() {
+    fn refusal_shows_the_shortened_value_and_names_the_option() {
         let long = format!("https://{}", "ab".repeat(5_000));
         let cut = format!("origin https://{}...", "ab".repeat(91));
         for (name, value, what) in [
@@ -678,7 +687,7 @@ mod tests {
     }
 
     #[test]
-    fn the_iframe_page_may_be_embedded_by_the_same_list() {
+    fn frame_ancestors_lists_the_allowed_origins() {
         let policy = |list: &str| {
             let value = origins(list).frame_ancestors()?;
             Some(
@@ -703,7 +712,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_are_those_named_exactly() {
+    fn hosts_lists_only_origins_without_wildcards() {
         let origins = origins(
             "https://A.example:8443, http://*.b.example, null, http://[::2], https://c.example:*, file://",
         );
@@ -711,7 +720,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_of_origins_is_refused_with_what_was_expected() {
+    fn malformed_allowed_origins_is_rejected_with_the_expected_form() {
         for (list, item) in [
             ("app.example.com", "app.example.com"),
             ("https://a.example,", ""),
@@ -754,7 +763,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_header_panics(
+        fn arbitrary_headers_never_panic(
             lines in prop::collection::vec(
                 (
                     prop::sample::select(vec!["host", "origin", "referer", "sec-fetch-site"]),
@@ -770,17 +779,17 @@ mod tests {
             for (name, value) in &lines {
                 headers.append(*name, HeaderValue::from_bytes(value).expect("a value"));
             }
-            for ask in EVERY {
+            for ask in ALL_REQUESTS {
                 prop_assert_eq!(Origins::any().judge(&headers, ask), Ok(()));
                 if let Err(refused) = origins("https://*.a:*, null").judge(&headers, ask) {
                     prop_assert!(refused.what.len() <= WHAT_BYTES_MAX);
-                    prop_assert!(refused.what.bytes().all(|octet| (b' '..=b'~').contains(&octet)));
+                    prop_assert!(refused.what.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
                 }
             }
         }
 
         #[test]
-        fn no_list_panics_and_every_list_makes_a_policy(list in "\\PC*|((https?|a)://[a-c.:*\\[\\]0-9-]{0,9},?){0,3}") {
+        fn any_list_makes_a_policy_without_a_panic(list in "\\PC*|((https?|a)://[a-c.:*\\[\\]0-9-]{0,9},?){0,3}") {
             if let Ok(origins) = Origins::parse(&list) {
                 prop_assert_eq!(origins.frame_ancestors().is_none(), origins.any);
                 let _ = origins.hosts().count();

@@ -1,8 +1,8 @@
-//! The page that the broker serves at `/`: embedded files, what a browser may keep of them, and what it may do.
+//! The site that the broker serves at `/`: embedded files with their cache and security headers.
 //!
-//! Files below `/assets/` are named for their contents and never change; `index.html` is asked for each time, and
-//! carries the path at which this broker speaks STOMP. Without an embedded page (built without npm, or without the
-//! feature `web`) `/` says in one sentence how to get it.
+//! The names of files below `/assets/` contain a hash of their contents, so these files never change. Browsers
+//! revalidate `index.html` each time; it contains the path at which this broker speaks STOMP. Without an embedded site
+//! (built without npm, or without the feature `web`), the page at `/` says how to get it.
 
 use hyper::body::Bytes;
 use hyper::header::{
@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{LazyLock, OnceLock};
 
-/// The frames are SockJS's own, for its iframe transports; its JSONP posts a form.
+/// The Content Security Policy. SockJS needs `frame-src` for its iframe transports and `form-action` for JSONP.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'self'; connect-src 'self' ws: wss:; style-src 'self'; frame-src 'self'; form-action 'self'; \
      base-uri 'none'; object-src 'none'; frame-ancestors 'none'",
@@ -23,10 +23,10 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 const FOREVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 const ASK_EACH_TIME: HeaderValue = HeaderValue::from_static("no-cache");
 const INDEX: &str = "index.html";
-/// Where `index.html` has the path of STOMP, up to the next `"`.
+/// The text in `index.html` before the path of the STOMP endpoint, which ends at the next `"`.
 const ENDPOINT_MARK: &str = "name=\"stompbox-endpoint\" content=\"";
 
-/// By the end of a file's name: its type, and whether gzip makes it smaller.
+/// File name suffixes, each with the content type and whether gzip makes such files smaller.
 const TYPES: &[(&str, &str, bool)] = &[
     (".html", "text/html; charset=UTF-8", true),
     (".js", "text/javascript; charset=UTF-8", true),
@@ -40,16 +40,16 @@ const TYPES: &[(&str, &str, bool)] = &[
 
 static EMBEDDED: LazyLock<EmbeddedSite> = LazyLock::new(embedded);
 
-/// What is served at `path` (`/`, `/assets/…`), None if there is no such file. `endpoint` is the path of STOMP
-/// (`ws-path`). Other methods than GET and HEAD are answered with 405.
+/// Returns the response for `path` (`/`, `/assets/…`); `None` if there is no such file. `endpoint` is the path of the
+/// STOMP endpoint (`ws-path`). Methods other than GET and HEAD are answered with 405.
 pub fn page(path: &str, endpoint: &str, headers: &HeaderMap, method: &Method) -> Option<Response<Bytes>> {
     EMBEDDED.page(path, endpoint, headers, method)
 }
 
-/// The client library of SockJS, at its path.
+/// Path of the SockJS client library.
 pub const SOCKJS_CLIENT: &str = "/sockjs.min.js";
 
-/// Returns whether the client library of SockJS is built in.
+/// Returns whether the SockJS client library is built in.
 pub fn has_sockjs_client() -> bool {
     EMBEDDED.0.contains_key(&SOCKJS_CLIENT[1..])
 }
@@ -78,7 +78,7 @@ fn embedded() -> EmbeddedSite {
     EmbeddedSite::new([])
 }
 
-/// The files of a page, by their names without the first `/`.
+/// The files of a site, by their names without the leading `/`.
 struct EmbeddedSite(HashMap<String, File>);
 
 impl EmbeddedSite {
@@ -114,11 +114,11 @@ impl EmbeddedSite {
     }
 }
 
-/// A file, and its tag without what tells its encodings apart.
+/// A file and its entity tag, without the suffix that distinguishes its encodings.
 struct File {
     body: Bytes,
     tag: String,
-    /// Made when it is first asked for; None if it is no smaller.
+    /// The body compressed at first use; `None` if that is not smaller.
     gzipped: OnceLock<Option<Bytes>>,
 }
 
@@ -129,7 +129,7 @@ impl File {
         File { body, tag, gzipped: OnceLock::new() }
     }
 
-    /// The page for a broker that speaks STOMP at `endpoint`.
+    /// Returns the page with `endpoint` as the path of the STOMP endpoint.
     fn for_endpoint(&self, endpoint: &str) -> File {
         let text = String::from_utf8_lossy(&self.body);
         let Some((before, after)) = text.split_once(ENDPOINT_MARK) else {
@@ -149,7 +149,8 @@ impl File {
     }
 }
 
-/// Told apart within one build of the broker: another build's page has another tag anyway.
+/// Returns a digest for an entity tag. It has to be stable only within one build of the broker: the page of another
+/// build has another tag anyway.
 fn digest(text: &str) -> String {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
@@ -180,7 +181,7 @@ fn plain_page(endpoint: &str) -> File {
     File { body: body.into(), tag, gzipped: OnceLock::new() }
 }
 
-/// For an attribute in double quotes, and for text.
+/// Escapes text for HTML, including attributes in quotes.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
@@ -242,20 +243,20 @@ fn type_of(name: &str) -> (&'static str, bool) {
     row.map_or(("application/octet-stream", false), |&(_, content_type, shrinks)| (content_type, shrinks))
 }
 
-/// The elements of a list header that may be sent in several lines.
+/// Returns the elements of a list header, which may be sent in several lines.
 fn elements(headers: &HeaderMap, name: HeaderName) -> impl Iterator<Item = &str> {
     let lines = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     lines.flat_map(|line| line.split(',')).map(str::trim).filter(|element| !element.is_empty())
 }
 
-/// Whether `If-None-Match` has this tag, by the weak comparison (RFC 9110, 13.1.2).
+/// Returns whether `If-None-Match` contains this tag, by weak comparison (RFC 9110, 13.1.2).
 fn has_already(headers: &HeaderMap, tag: &str) -> bool {
-    // Our tags have no commas, so that splitting there can break only what is not ours.
+    // Tags of the broker contain no commas, so this split can break only foreign tags.
     elements(headers, IF_NONE_MATCH)
         .any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
 }
 
-/// Whether `Accept-Encoding` allows gzip (RFC 9110, 12.5.3): by its own name, else by `*`, unless with weight 0.
+/// Returns whether `Accept-Encoding` allows gzip (RFC 9110, 12.5.3): by name, else by `*`, unless the weight is 0.
 fn accepts_gzip(headers: &HeaderMap) -> bool {
     let weight = |coding: &str| {
         elements(headers, ACCEPT_ENCODING).find_map(|element| {
@@ -267,7 +268,7 @@ fn accepts_gzip(headers: &HeaderMap) -> bool {
     ["gzip", "x-gzip", "*"].into_iter().find_map(weight).is_some_and(|weight: f32| weight > 0.0)
 }
 
-/// `q=0.5`; what cannot be read is no permission.
+/// Parses a weight such as `q=0.5`; an invalid weight counts as 0.
 fn weight_of(parameter: &str) -> Option<f32> {
     let (name, value) = parameter.split_once('=')?;
     name.trim().eq_ignore_ascii_case("q").then(|| value.trim().parse().unwrap_or(0.0))
@@ -282,7 +283,7 @@ mod tests {
 
     fn site() -> EmbeddedSite {
         let script = "chat(); ".repeat(500);
-        let file = |body: &str, octet: u8| File::new(Bytes::copy_from_slice(body.as_bytes()), &[octet; 32]);
+        let file = |body: &str, byte: u8| File::new(Bytes::copy_from_slice(body.as_bytes()), &[byte; 32]);
         EmbeddedSite::new([
             ("index.html".to_owned(), file(HTML, 1)),
             ("assets/a-1.js".to_owned(), file(&script, 2)),
@@ -293,7 +294,7 @@ mod tests {
         ])
     }
 
-    fn fields(pairs: &[(HeaderName, &'static str)]) -> HeaderMap {
+    fn header_map(pairs: &[(HeaderName, &'static str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, value) in pairs {
             headers.append(name, HeaderValue::from_static(value));
@@ -302,33 +303,33 @@ mod tests {
     }
 
     fn get(path: &str, pairs: &[(HeaderName, &'static str)]) -> Response<Bytes> {
-        site().page(path, "/ws", &fields(pairs), &Method::GET).expect("such a file")
+        site().page(path, "/ws", &header_map(pairs), &Method::GET).expect("an embedded file")
     }
 
-    fn field(response: &Response<Bytes>, name: HeaderName) -> &str {
+    fn header(response: &Response<Bytes>, name: HeaderName) -> &str {
         response.headers().get(name).map_or("", |value| value.to_str().expect("ASCII"))
     }
 
     #[test]
-    fn every_file_has_its_type_and_its_life() {
-        const FOREVER: &str = "public, max-age=31536000, immutable";
-        for (path, content_type, life) in [
+    fn every_file_has_its_content_type_and_cache_control() {
+        const IMMUTABLE: &str = "public, max-age=31536000, immutable";
+        for (path, content_type, cache_control) in [
             ("/", "text/html; charset=UTF-8", "no-cache"),
             ("/index.html", "text/html; charset=UTF-8", "no-cache"),
-            ("/assets/a-1.js", "text/javascript; charset=UTF-8", FOREVER),
-            ("/assets/b-2.css", "text/css; charset=UTF-8", FOREVER),
-            ("/assets/c-3.png", "image/png", FOREVER),
+            ("/assets/a-1.js", "text/javascript; charset=UTF-8", IMMUTABLE),
+            ("/assets/b-2.css", "text/css; charset=UTF-8", IMMUTABLE),
+            ("/assets/c-3.png", "image/png", IMMUTABLE),
             ("/sockjs.min.js", "text/javascript; charset=UTF-8", "no-cache"),
             ("/odd", "application/octet-stream", "no-cache"),
         ] {
             let response = get(path, &[]);
             assert_eq!(response.status(), StatusCode::OK, "{path}");
-            assert_eq!(field(&response, CONTENT_TYPE), content_type, "{path}");
-            assert_eq!(field(&response, CACHE_CONTROL), life, "{path}");
-            assert_eq!(field(&response, CONTENT_LENGTH), response.body().len().to_string(), "{path}");
-            assert_eq!(field(&response, X_CONTENT_TYPE_OPTIONS), "nosniff", "{path}");
-            assert_eq!(field(&response, REFERRER_POLICY), "same-origin", "{path}");
-            let policy = field(&response, CONTENT_SECURITY_POLICY);
+            assert_eq!(header(&response, CONTENT_TYPE), content_type, "{path}");
+            assert_eq!(header(&response, CACHE_CONTROL), cache_control, "{path}");
+            assert_eq!(header(&response, CONTENT_LENGTH), response.body().len().to_string(), "{path}");
+            assert_eq!(header(&response, X_CONTENT_TYPE_OPTIONS), "nosniff", "{path}");
+            assert_eq!(header(&response, REFERRER_POLICY), "same-origin", "{path}");
+            let policy = header(&response, CONTENT_SECURITY_POLICY);
             assert!(
                 policy.starts_with("default-src 'self'; connect-src 'self' ws: wss:; style-src 'self'; ")
             );
@@ -337,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_file_is_not_found() {
+    fn unknown_path_is_not_found() {
         for path in
             ["", "*", "assets/a-1.js", "//", "/assets", "/assets/", "/assets/../index.html", "/Index.html"]
         {
@@ -346,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_names_the_endpoint_and_nothing_in_it_becomes_markup() {
+    fn page_contains_the_escaped_endpoint() {
         for (endpoint, written) in
             [("/stomp", "/stomp"), ("/a\"><script>&'", "/a&quot;&gt;&lt;script&gt;&amp;&#39;")]
         {
@@ -356,26 +357,26 @@ mod tests {
     }
 
     #[test]
-    fn the_tag_of_the_page_is_that_of_what_is_sent() {
+    fn etag_of_the_page_depends_on_the_sent_body() {
         let tag = |endpoint| {
             let response = site().page("/", endpoint, &HeaderMap::new(), &Method::GET).expect("a page");
-            field(&response, ETAG).to_owned()
+            header(&response, ETAG).to_owned()
         };
         assert_eq!(tag("/ws"), tag("/ws"));
         assert_ne!(tag("/ws"), tag("/stomp"));
         let empty = EmbeddedSite::new([]);
         let plain = |endpoint| {
             let response = empty.page("/", endpoint, &HeaderMap::new(), &Method::GET).expect("a page");
-            field(&response, ETAG).to_owned()
+            header(&response, ETAG).to_owned()
         };
         assert_ne!(plain("/ws"), plain("/stomp"));
         assert_ne!(plain("/ws"), tag("/ws"));
     }
 
     #[test]
-    fn who_has_it_already_gets_no_body() {
+    fn matching_if_none_match_returns_304_without_a_body() {
         let tag = "\"02020202020202020202020202020202\"";
-        assert_eq!(field(&get("/assets/a-1.js", &[]), ETAG), tag);
+        assert_eq!(header(&get("/assets/a-1.js", &[]), ETAG), tag);
         for (known, status) in [
             ("\"02020202020202020202020202020202\"", 304),
             ("W/\"02020202020202020202020202020202\"", 304),
@@ -388,10 +389,10 @@ mod tests {
             let response = get("/assets/a-1.js", &[(IF_NONE_MATCH, known)]);
             assert_eq!(response.status(), status, "{known}");
             assert_eq!(response.body().is_empty(), status == 304, "{known}");
-            assert_eq!(field(&response, CONTENT_TYPE).is_empty(), status == 304, "{known}");
-            assert_eq!(field(&response, ETAG), tag, "{known}");
-            assert_eq!(field(&response, VARY), "accept-encoding", "{known}");
-            assert!(!field(&response, CACHE_CONTROL).is_empty(), "{known}");
+            assert_eq!(header(&response, CONTENT_TYPE).is_empty(), status == 304, "{known}");
+            assert_eq!(header(&response, ETAG), tag, "{known}");
+            assert_eq!(header(&response, VARY), "accept-encoding", "{known}");
+            assert!(!header(&response, CACHE_CONTROL).is_empty(), "{known}");
         }
         let lines = [(IF_NONE_MATCH, "\"x\""), (IF_NONE_MATCH, "\"02020202020202020202020202020202\"")];
         assert_eq!(get("/assets/a-1.js", &lines).status(), 304);
@@ -399,7 +400,7 @@ mod tests {
 
     #[cfg(feature = "web")]
     #[test]
-    fn gzip_is_sent_to_whom_allows_it() {
+    fn gzip_is_sent_if_accept_encoding_allows_it() {
         use std::io::Read;
         for (allowed, zipped) in [
             ("gzip", true),
@@ -417,10 +418,10 @@ mod tests {
             ("gzipped", false),
         ] {
             let response = get("/assets/a-1.js", &[(ACCEPT_ENCODING, allowed)]);
-            assert_eq!(field(&response, CONTENT_ENCODING) == "gzip", zipped, "{allowed}");
-            assert_eq!(field(&response, ETAG).ends_with("-gz\""), zipped, "{allowed}");
-            assert_eq!(field(&response, VARY), "accept-encoding", "{allowed}");
-            assert_eq!(field(&response, CONTENT_LENGTH), response.body().len().to_string(), "{allowed}");
+            assert_eq!(header(&response, CONTENT_ENCODING) == "gzip", zipped, "{allowed}");
+            assert_eq!(header(&response, ETAG).ends_with("-gz\""), zipped, "{allowed}");
+            assert_eq!(header(&response, VARY), "accept-encoding", "{allowed}");
+            assert_eq!(header(&response, CONTENT_LENGTH), response.body().len().to_string(), "{allowed}");
             let mut text = String::new();
             if zipped {
                 flate2::read::GzDecoder::new(&response.body()[..]).read_to_string(&mut text).expect("gzip");
@@ -432,38 +433,38 @@ mod tests {
     }
 
     #[test]
-    fn what_gzip_does_not_shrink_is_sent_as_it_is() {
+    fn file_that_gzip_does_not_shrink_is_sent_uncompressed() {
         for (path, vary) in [("/assets/b-2.css", "accept-encoding"), ("/assets/c-3.png", ""), ("/odd", "")] {
             let response = get(path, &[(ACCEPT_ENCODING, "gzip")]);
-            assert_eq!(field(&response, CONTENT_ENCODING), "", "{path}");
-            assert_eq!(field(&response, VARY), vary, "{path}");
+            assert_eq!(header(&response, CONTENT_ENCODING), "", "{path}");
+            assert_eq!(header(&response, VARY), vary, "{path}");
         }
     }
 
     #[test]
-    fn head_is_get_without_the_body() {
+    fn head_returns_the_headers_of_get_without_the_body() {
         for path in ["/", "/assets/a-1.js"] {
-            let headers = fields(&[(ACCEPT_ENCODING, "gzip")]);
-            let head = site().page(path, "/ws", &headers, &Method::HEAD).expect("such a file");
-            let get = site().page(path, "/ws", &headers, &Method::GET).expect("such a file");
+            let headers = header_map(&[(ACCEPT_ENCODING, "gzip")]);
+            let head = site().page(path, "/ws", &headers, &Method::HEAD).expect("an embedded file");
+            let get = site().page(path, "/ws", &headers, &Method::GET).expect("an embedded file");
             assert_eq!(head.headers(), get.headers(), "{path}");
             assert!(head.body().is_empty() && !get.body().is_empty(), "{path}");
         }
     }
 
     #[test]
-    fn a_page_is_only_read() {
+    fn methods_other_than_get_and_head_are_rejected() {
         let response = site().page("/", "/ws", &HeaderMap::new(), &Method::POST).expect("an answer");
         assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
-        assert_eq!(field(&response, ALLOW), "GET, HEAD");
+        assert_eq!(header(&response, ALLOW), "GET, HEAD");
         assert!(site().page("/none", "/ws", &HeaderMap::new(), &Method::POST).is_none());
     }
 
     #[test]
-    fn without_a_page_one_sentence_says_how_to_get_it() {
+    fn build_without_web_page_explains_how_to_include_it() {
         let empty = EmbeddedSite::new([]);
         let response = empty.page("/", "/a<b", &HeaderMap::new(), &Method::GET).expect("a page");
-        assert_eq!(field(&response, CONTENT_TYPE), "text/html; charset=UTF-8");
+        assert_eq!(header(&response, CONTENT_TYPE), "text/html; charset=UTF-8");
         let text = std::str::from_utf8(response.body()).expect("text");
         assert!(text.contains(
             "install Node.js 20 or newer with npm and run <code>cargo build --release</code> again."
@@ -473,7 +474,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_embedded_the_root_is_served() {
+    fn root_is_served_in_every_build() {
         let response = page("/", "/ws", &HeaderMap::new(), &Method::GET).expect("a page");
         assert_eq!(response.status(), StatusCode::OK);
         assert!(response.body().starts_with(b"<!doctype html>"));

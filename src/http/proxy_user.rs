@@ -1,22 +1,23 @@
-//! The headers in which a proxy says whom it has signed in.
+//! The headers in which a proxy names the user that it has authenticated.
 
 use crate::users::ProxyUser;
 use hyper::HeaderMap;
 use hyper::header::HeaderName;
 
-/// What they are called. They are read from trusted proxies alone; whoever else sends them is not heard.
+/// The names of these headers. They are read only if a trusted proxy sends them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ProxyHeaders {
-    /// The user's name; without it nobody is heard.
+    /// Name of the header with the user's name. Without it, no header is read.
     pub user: Option<HeaderName>,
-    /// The user's roles, with commas between them.
+    /// Name of the header with the user's roles, separated by commas.
     pub roles: Option<HeaderName>,
 }
 
 impl ProxyHeaders {
-    /// Whom the proxy has signed in, if it says so exactly once: a second header may be the client's own.
+    /// Returns the user that the proxy has authenticated. The header must be present exactly once: a second one may
+    /// come from the client.
     pub(super) fn user(&self, headers: &HeaderMap) -> Option<ProxyUser> {
-        // Only the blanks that HTTP allows around a value are removed: a name with other blanks is another user's.
+        // Removes only the blanks that HTTP allows around a value: a name with other blanks belongs to another user.
         let name = once(headers, self.user.as_ref()?)?.trim_matches([' ', '\t']);
         let roles = self.roles.as_ref().and_then(|roles| once(headers, roles)).unwrap_or_default();
         let roles = roles.split(',').map(str::trim).filter(|role| !role.is_empty()).map(str::to_owned);
@@ -24,7 +25,7 @@ impl ProxyHeaders {
     }
 }
 
-/// The value of a header that is there once; names beyond ASCII travel as UTF-8.
+/// Returns the value of a header that is present exactly once. Values beyond ASCII are read as UTF-8.
 fn once<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut all = headers.get_all(name).iter();
     let value = all.next()?;
@@ -40,7 +41,7 @@ mod tests {
     use hyper::header::HeaderValue;
 
     #[test]
-    fn a_user_is_named_once_or_not_at_all() {
+    fn repeated_or_invalid_user_header_names_no_user() {
         let rule = ProxyHeaders {
             user: Some(HeaderName::from_static("x-user")),
             roles: Some(HeaderName::from_static("x-roles")),

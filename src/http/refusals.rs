@@ -1,18 +1,18 @@
-//! One line about requests that were refused, but not one for each: any page can make a browser ask.
+//! A rate-limited log of refused requests. It is limited because any page can make browsers send such requests.
 
 use super::origin::Refused;
 use crate::transport::LogLimit;
 use std::net::IpAddr;
 use std::time::Instant;
 
-/// When a refusal was last logged.
+/// The rate limit of the log lines.
 #[derive(Debug, Default)]
 pub(super) struct RefusalLog {
     limit: LogLimit,
 }
 
 impl RefusalLog {
-    /// Logs the refusal, unless another one was logged just before.
+    /// Logs a refusal, unless another one has just been logged.
     pub(super) fn log(&self, refused: &Refused, address: IpAddr) {
         if let Some(others) = self.limit.due(Instant::now()) {
             tracing::warn!(

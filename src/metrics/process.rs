@@ -11,30 +11,30 @@ use prometheus_client::registry::Unit;
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// How long a reading is used again: it takes up to a millisecond with many open files, and requests may come one behind
-/// the other.
+/// Time for which a reading is reused. Reading takes up to a millisecond with many open files, and requests for metrics
+/// may follow each other without a pause.
 const KEPT: Duration = Duration::from_secs(1);
 
-/// Reads the values when metrics are rendered, at most once in [`KEPT`].
+/// A collector that reads the values when metrics are rendered, at most once in [`KEPT`].
 #[derive(Debug, Default)]
 pub(super) struct Process {
     last: Mutex<Option<(Instant, Option<Reading>)>>,
 }
 
-/// One reading.
+/// The values read at one time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Reading {
     resident_bytes: u64,
     cpu_seconds: f64,
     open_files: u64,
-    /// `None` if there is no limit.
+    /// The limit of open files; `None` if there is no limit.
     open_files_max: Option<u64>,
-    /// In Unix time.
+    /// The start of the process, in seconds of Unix time.
     started_seconds: u64,
 }
 
 impl Process {
-    /// Returns the last reading, or a new one by `read` if there is none or it is too old.
+    /// Returns the last reading; takes a new one by `read` if there is none or it is too old.
     fn reading(&self, now: Instant, read: impl FnOnce() -> Option<Reading>) -> Option<Reading> {
         let mut last = self.last.lock();
         match *last {
@@ -69,7 +69,7 @@ impl Collector for Process {
     }
 }
 
-/// Reads the values of this process, if the system tells all of them.
+/// Reads the values of this process; `None` if the system does not provide all of them.
 #[cfg(target_os = "linux")]
 fn read() -> Option<Reading> {
     use procfs::WithCurrentSystemInfo;
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reading_is_used_for_a_second() {
+    fn process_reading_is_cached_for_one_second() {
         let (process, now) = (Process::default(), Instant::now());
         let read_at = |millis, open_files| {
             let reading = Reading {

@@ -1,11 +1,11 @@
-//! Whose outbound queue it is.
+//! The session that an outbound queue belongs to.
 
 use std::sync::Arc;
 
-/// Whose outbound queue it is, known once the session is established.
+/// The session and user that an outbound queue belongs to; known once the session is established.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Label {
-    /// The session's id, as in CONNECTED.
+    /// The session's id, as in the `session` header of CONNECTED.
     pub session: Arc<str>,
     /// The user's name, unless the session is anonymous.
     pub user: Option<Arc<str>>,

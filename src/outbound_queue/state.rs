@@ -1,4 +1,4 @@
-//! What an outbound queue holds and who waits for it.
+//! The contents of an outbound queue and the tasks that wait for it.
 
 use super::waiting_publishers::WaitingPublishers;
 use super::{Delivery, Key, Options, Tag};
@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-/// What the prefix and the wire's own head cost at most, roughly; added to each message's size.
+/// Approximate upper bound, in bytes, of the per-subscriber prefix and the wire's own header. It is added to each
+/// message's size.
 pub(super) const OVERHEAD_BYTES: usize = 64;
-/// Keeps every sum of a time and a patience a time.
+/// Upper bound of the grace period: keeps the sum of a time and a grace period within the range of `Instant`.
 const GRACE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub(super) enum Phase {
     Closed,
 }
 
-/// Everything behind the lock.
+/// The part of an outbound queue that its lock protects.
 #[derive(Debug)]
 pub(super) struct State {
     pub(super) deliveries: VecDeque<Delivery>,
@@ -34,17 +35,17 @@ pub(super) struct State {
     pub(super) starved: bool,
     pub(super) gauged: usize,
     pub(super) room: Charge,
-    /// The waiting messages of work queues by consumer, in order.
+    /// The tags of waiting messages of work queues, by subscription, in order.
     pub(super) from_queues: BTreeMap<Key, VecDeque<Tag>>,
-    /// Messages of work queues that wait here.
+    /// Number of waiting messages of work queues.
     pub(super) from_queues_len: usize,
-    /// Subscriptions that were withdrawn while their deliveries may still lie here.
+    /// Subscriptions that were withdrawn while some of their deliveries may still be in the queue.
     pub(super) withdrawn: BTreeSet<Key>,
-    /// Number of deliveries that a scan for withdrawn ones may visit, see [`State::withdraw`].
+    /// Number of deliveries that a scan for withdrawn deliveries may visit, see [`State::withdraw`].
     pub(super) sweep_credit: usize,
 }
 
-/// Deliveries that each withdrawal allows a scan to visit, in addition to one for each delivery added.
+/// Number of deliveries that each withdrawal allows a scan to visit, in addition to one for each delivery added.
 const CREDIT_PER_WITHDRAWAL: usize = 16;
 
 impl State {
@@ -62,8 +63,8 @@ impl State {
         self.bytes = bytes;
     }
 
-    /// Takes the next delivery out; those of withdrawn subscriptions go into `withdrawn`. The caller subtracts the weight
-    /// of both from `bytes`.
+    /// Removes and returns the next delivery. Moves deliveries of withdrawn subscriptions into `withdrawn`. The caller
+    /// subtracts the weight of both from `bytes`.
     pub(super) fn pop(&mut self, withdrawn: &mut Vec<Delivery>) -> Option<Delivery> {
         loop {
             let delivery = self.deliveries.pop_front()?;
@@ -87,10 +88,10 @@ impl State {
     /// Withdraws the deliveries that wait for one subscription. Returns the tags of messages from its work queue, in
     /// order, and the deliveries that could be removed at once.
     ///
-    /// Finding the deliveries needs a scan of all that wait, which a client could cause again and again with a short frame.
-    /// The scan therefore runs only when enough deliveries were added, and withdrawals made, since the last one. Until then
-    /// the deliveries stay, and [`State::pop`] passes over them. They count for the bound, and are at most as many as the
-    /// other waiting deliveries.
+    /// Finding the deliveries requires a scan of the whole queue, which a client could cause again and again with a
+    /// short frame. The scan therefore runs only after enough deliveries were added, and withdrawals made, since the
+    /// last one. Until then the deliveries stay in the queue and [`State::pop`] skips them. They still count toward the
+    /// limit. There are at most as many of them as other waiting deliveries.
     pub(super) fn withdraw(&mut self, key: Key) -> (VecDeque<Tag>, Vec<Delivery>) {
         let tags = self.from_queues.remove(&key).unwrap_or_default();
         self.from_queues_len -= tags.len();
@@ -104,7 +105,7 @@ impl State {
         (tags, if self.sweep_credit < self.deliveries.len() / 2 { Vec::new() } else { self.sweep() })
     }
 
-    /// Takes out all deliveries of withdrawn subscriptions.
+    /// Removes and returns all deliveries of withdrawn subscriptions.
     fn sweep(&mut self) -> Vec<Delivery> {
         work::add_visits(self.deliveries.len());
         let withdrawn = std::mem::take(&mut self.withdrawn);

@@ -1,24 +1,26 @@
-//! The tasks that wait for an outbound queue to drain, each once.
+//! The set of tasks that wait for an outbound queue to drain.
 
 use std::collections::BTreeMap;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
-/// How often all are woken, so that those that have left are forgotten and those that have not say so.
+/// Interval at which all waiting tasks are woken: tasks that still wait register again, and the wakers of tasks that
+/// have gone are released.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
-/// See the module.
+/// The wakers of the waiting tasks, one for each task.
 #[derive(Debug)]
 pub(super) struct WaitingPublishers {
     waiting: BTreeMap<Identity, Waker>,
-    /// Who began to wait before this has been woken since.
+    /// Every task that began to wait before this time has been woken since.
     swept_at: Instant,
 }
 
-/// Wakers that are the same in these wake the same task; a waker that is held keeps its task's from being used again.
+/// The data pointer and the vtable address of a waker. Wakers with equal identities wake the same task: while one of
+/// them is held, the memory of its task is not reused.
 type Identity = (usize, usize);
 
-/// To be woken once no lock is held.
+/// Wakers to call once no lock is held.
 #[must_use]
 #[derive(Debug, Default)]
 pub(super) struct PendingWakes(BTreeMap<Identity, Waker>);
@@ -28,7 +30,7 @@ impl WaitingPublishers {
         WaitingPublishers { waiting: BTreeMap::new(), swept_at: now }
     }
 
-    /// One more waits. Once a second the others are to be woken.
+    /// Registers a waiting task. Once per [`SWEEP_INTERVAL`], returns the wakers of all others.
     pub(super) fn wait(&mut self, waker: &Waker, now: Instant) -> PendingWakes {
         let mut stale = PendingWakes::default();
         if now.saturating_duration_since(self.swept_at) >= SWEEP_INTERVAL {
@@ -40,12 +42,12 @@ impl WaitingPublishers {
         stale
     }
 
-    /// There is nothing to wait for any more.
+    /// Removes and returns all wakers, because there is nothing left to wait for.
     pub(super) fn take(&mut self) -> PendingWakes {
         PendingWakes(std::mem::take(&mut self.waiting))
     }
 
-    /// How many wait.
+    /// Returns the number of waiting tasks.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.waiting.len()

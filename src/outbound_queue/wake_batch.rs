@@ -1,14 +1,14 @@
-//! Receivers are woken once for all that a turn of a publisher has for them.
+//! Batches of wakes: a receiver is woken once for all messages that one poll iteration of a publisher sends it.
 //!
-//! PendingWakes at the first of many messages, a receiver that another thread runs at once would write each by itself, and
-//! the lock of its outbound queue would go back and forth. So while a [`WakeBatch`] lives, whom this thread would wake is only
-//! noted down.
+//! If a receiver were woken at the first of many messages, another thread could run it at once: it would write each
+//! message by itself, and the lock of its outbound queue would move back and forth between the threads. While a
+//! [`WakeBatch`] is alive, wakes by this thread are therefore only queued.
 
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
 use std::task::Waker;
 
-/// So many are woken at once at most: where a message has more receivers, the first shall not wait for the last.
+/// Maximum number of queued wakes. If a message has more receivers, the first are woken before the last push.
 const WAKERS_MAX: usize = 4096;
 
 thread_local! {
@@ -16,15 +16,15 @@ thread_local! {
     static WAKERS: RefCell<Vec<Waker>> = const { RefCell::new(Vec::new()) };
 }
 
-/// While it lives, receivers that this thread would wake wait for its end.
+/// Queues the wakes of receivers by this thread until it is dropped.
 #[must_use]
 #[derive(Debug)]
 pub struct WakeBatch {
-    /// Of this thread.
+    /// Keeps the batch on the thread that began it.
     _here: PhantomData<*const ()>,
 }
 
-/// Begins to note down who is to be woken.
+/// Begins a batch of wakes on this thread.
 pub fn batch_wakes() -> WakeBatch {
     debug_assert!(!IS_ON.get(), "a turn within a turn");
     IS_ON.set(true);
@@ -38,7 +38,7 @@ impl Drop for WakeBatch {
     }
 }
 
-/// Wakes a receiver, now or when the turn ends.
+/// Wakes a receiver: at once, or at the end of the current batch.
 pub(super) fn wake(receiver: Waker) {
     if !IS_ON.get() {
         return receiver.wake();
@@ -52,9 +52,10 @@ pub(super) fn wake(receiver: Waker) {
     }
 }
 
-/// Wakes all receivers whose wake was deferred, before the end of the poll.
+/// Sends all queued wakes now, before the end of the batch.
 pub(super) fn wake_deferred() {
-    // Not borrowed meanwhile, for a waker may do as it likes. The list keeps its room for the next turn.
+    // Not borrowed during the calls, because a waker may run arbitrary code. The list keeps its capacity for the next
+    // batch.
     let mut wakers = WAKERS.take();
     wakers.drain(..).for_each(Waker::wake);
     WAKERS.with_borrow_mut(|later| {
@@ -80,7 +81,7 @@ mod tests {
         }
     }
 
-    /// A waker that wakes another one, as a task does that is run on the spot.
+    /// A waker that wakes another one, like a task that runs immediately when it is woken.
     struct Chain(Waker);
 
     impl Wake for Chain {
@@ -95,52 +96,52 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_woken_in_a_turn_is_woken_at_its_end() {
+    fn wakes_are_deferred_to_the_end_of_the_batch() {
         let (count, waker) = counter();
         wake(waker.clone());
-        assert_eq!(count.0.load(Relaxed), 1, "at once outside a turn");
-        let turn = batch_wakes();
+        assert_eq!(count.0.load(Relaxed), 1, "at once outside a batch");
+        let batch = batch_wakes();
         wake(waker.clone());
         wake(waker.clone());
         assert_eq!(count.0.load(Relaxed), 1);
-        drop(turn);
+        drop(batch);
         assert_eq!(count.0.load(Relaxed), 3);
         wake(waker);
         assert_eq!(count.0.load(Relaxed), 4);
     }
 
     #[test]
-    fn the_first_of_very_many_do_not_wait_for_the_last() {
+    fn full_batch_wakes_at_once() {
         let (count, waker) = counter();
-        let turn = batch_wakes();
+        let batch = batch_wakes();
         (0..WAKERS_MAX + 1).for_each(|_| wake(waker.clone()));
         assert_eq!(count.0.load(Relaxed), WAKERS_MAX);
-        drop(turn);
+        drop(batch);
         assert_eq!(count.0.load(Relaxed), WAKERS_MAX + 1);
     }
 
     #[test]
-    fn a_turn_that_ends_by_a_panic_wakes_them_too() {
+    fn deferred_wakes_run_after_a_panic() {
         let (count, waker) = counter();
-        let turn = std::panic::catch_unwind(|| {
-            let _turn = batch_wakes();
+        let batch = std::panic::catch_unwind(|| {
+            let _batch = batch_wakes();
             wake(waker.clone());
-            panic!("as a test wants it");
+            panic!("expected by the test");
         });
-        assert!(turn.is_err());
+        assert!(batch.is_err());
         assert_eq!(count.0.load(Relaxed), 1);
         wake(waker);
-        assert_eq!(count.0.load(Relaxed), 2, "the turn is over");
+        assert_eq!(count.0.load(Relaxed), 2, "the batch has ended");
     }
 
     #[test]
-    fn a_waker_may_wake_others() {
+    fn deferred_waker_can_wake_others() {
         let (count, waker) = counter();
         let chain = Waker::from(Arc::new(Chain(waker)));
-        let turn = batch_wakes();
+        let batch = batch_wakes();
         wake(chain.clone());
         wake(chain);
-        drop(turn);
+        drop(batch);
         assert_eq!(count.0.load(Relaxed), 2);
     }
 }

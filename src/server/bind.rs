@@ -3,7 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 use std::io::{self, ErrorKind};
 
-/// Ports below this one need a privilege.
+/// The lowest port that needs no privilege.
 const UNPRIVILEGED_PORT_MIN: u16 = 1024;
 
 /// The error of listening at one address.
@@ -12,14 +12,14 @@ const UNPRIVILEGED_PORT_MIN: u16 = 1024;
 pub struct BindError {
     /// The option that names the address.
     pub option: &'static str,
-    /// The address.
+    /// The address as it was configured.
     pub address: String,
     /// The error of the operating system.
     #[source]
     pub error: io::Error,
 }
 
-/// The cause and the advice, with an example.
+/// Displays the cause of an error, and advice with an example.
 struct Advice<'a>(&'a BindError);
 
 impl Display for Advice<'_> {
@@ -61,18 +61,18 @@ impl Display for Advice<'_> {
 mod tests {
     use super::*;
 
-    fn told(option: &'static str, address: &str, kind: ErrorKind) -> String {
+    fn error_text(option: &'static str, address: &str, kind: ErrorKind) -> String {
         BindError { option, address: address.to_owned(), error: kind.into() }.to_string()
     }
 
     #[test]
-    fn a_port_in_use_may_be_that_of_another_option() {
-        let text = told("tcp", "127.0.0.1:61613", ErrorKind::AddrInUse);
+    fn error_for_a_port_in_use_mentions_overlapping_addresses() {
+        let text = error_text("tcp", "127.0.0.1:61613", ErrorKind::AddrInUse);
         assert!(text.contains("or two of the addresses given here overlap"), "{text}");
     }
 
     #[test]
-    fn a_bind_error_names_the_option_and_suggests_an_address() {
+    fn bind_error_names_the_option_and_suggests_an_address() {
         for (option, address, kind, why, example) in [
             ("tcp", "127.0.0.1:61613", ErrorKind::AddrInUse, "uses this port", "--tcp 127.0.0.1:61614;"),
             ("http", "[::1]:8080", ErrorKind::AddrInUse, "uses this port", "--http [::1]:8081;"),
@@ -89,7 +89,7 @@ mod tests {
                 "--http 127.0.0.1:8080",
             ),
         ] {
-            let text = told(option, address, kind);
+            let text = error_text(option, address, kind);
             assert!(text.starts_with(&format!("cannot listen on {address} (option {option}): ")), "{text}");
             assert!(text.contains(why) && text.contains(example), "{text}");
         }

@@ -1,4 +1,4 @@
-//! From the options `tcp` and `http` to listening sockets.
+//! Opens the listening sockets for the options `tcp` and `http`.
 
 use super::{BindError, Listeners};
 use crate::config::Listen;
@@ -9,17 +9,17 @@ use std::io;
 use std::net::SocketAddr;
 use tokio::net::TcpListener;
 
-/// An address as the operator wrote it, and the socket addresses that it stands for.
+/// A configured address, and the socket addresses to which it resolves.
 struct ListenAddress<'a> {
     option: &'static str,
     listen: &'a Listen,
     addresses: Vec<SocketAddr>,
 }
 
-/// Listens at all of the addresses. A name means every address that it has on this machine.
+/// Listens at all of the configured addresses. A name means every address that it has on this machine.
 ///
-/// An IPv6 wildcard address takes IPv4 clients as well, unless an IPv4 address is given with the same port: the system
-/// would refuse one of the two.
+/// An IPv6 wildcard address accepts IPv4 clients as well, unless an IPv4 address with the same port is configured: the
+/// system would refuse one of the two.
 pub(super) async fn bind(tcp: &[Listen], http: &[Listen], backlog: i32) -> Result<Listeners, BindError> {
     let mut wanted = Vec::new();
     for (option, list) in [("tcp", tcp), ("http", http)] {
@@ -98,29 +98,30 @@ mod tests {
         list.iter().map(|text| Listen::parse(text).expect(text)).collect()
     }
 
-    /// A port that is free on every address, most probably still when it is asked for.
+    /// Returns a port that is free on every address, and most probably still is when the test uses it.
     fn free_port() -> u16 {
         let listener = std::net::TcpListener::bind("[::]:0").expect("a port is free");
         listener.local_addr().expect("a listener has an address").port()
     }
 
     #[tokio::test]
-    async fn the_wildcards_of_ipv4_and_ipv6_share_a_port() {
+    async fn wildcard_addresses_of_ipv4_and_ipv6_share_a_port() {
         let port = free_port();
         let both = listens(&[&format!("[::]:{port}"), &format!("0.0.0.0:{port}")]);
-        let listeners = bind(&both, &[], 8).await.expect("both are opened");
+        let listeners = bind(&both, &[], 8).await.expect("both addresses are bound");
         assert_eq!(listeners.tcp.len(), 2);
         for (host, at) in [("[::1]", 0), ("127.0.0.1", 1)] {
-            let _client = TcpStream::connect(format!("{host}:{port}")).expect("it listens");
+            let _client = TcpStream::connect(format!("{host}:{port}")).expect("the port accepts connections");
             let (_, peer) = listeners.tcp[at].accept().await.expect("a client");
             assert_eq!(peer.is_ipv6(), at == 0);
         }
     }
 
     #[tokio::test]
-    async fn a_name_means_each_of_its_addresses() {
-        let found = resolve(&Listen::parse("localhost:0").expect("an address")).await.expect("it has one");
-        let listeners = bind(&[], &listens(&["localhost:0"]), 8).await.expect("it listens");
+    async fn host_name_binds_all_of_its_addresses() {
+        let found =
+            resolve(&Listen::parse("localhost:0").expect("an address")).await.expect("localhost resolves");
+        let listeners = bind(&[], &listens(&["localhost:0"]), 8).await.expect("the port accepts connections");
         let bound: Vec<_> =
             listeners.http.iter().map(|listener| listener.local_addr().expect("bound").ip()).collect();
         assert_eq!(bound, found.iter().map(SocketAddr::ip).collect::<Vec<_>>());
@@ -128,7 +129,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_that_cannot_be_had_is_named_with_its_option() {
+    async fn bind_error_names_the_address_and_its_option() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
         let address = taken.local_addr().expect("a listener has an address").to_string();
         let error = bind(&listens(&["127.0.0.1:0"]), &listens(&["127.0.0.1:0", &address]), 8).await;

@@ -1,4 +1,4 @@
-//! The label values of metrics, so that every series exists from the start.
+//! The values of labels in metrics, so that every series exists from the start.
 
 use crate::config::table;
 use crate::metrics::Labels;
@@ -10,10 +10,10 @@ const NO_LIMITS: [&str; 4] =
     ["auth-cache-max", "auth-parallel-max", "presence-names-max", "redelivery-backoff-max"];
 /// Limits whose options do not end in `-max`.
 const OTHER_LIMITS: [&str; 1] = ["stall-timeout"];
-/// The options that would allow HTTP requests which are refused without them.
+/// The options that would allow refused HTTP requests.
 const POLICIES: [&str; 2] = ["allowed-origins", "allowed-hosts"];
 
-/// All of them.
+/// Returns the values of all labels.
 pub(super) fn labels() -> Labels {
     let limits =
         table::rows().map(|row| row.key).filter(|key| key.ends_with("-max") && !NO_LIMITS.contains(key));

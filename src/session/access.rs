@@ -1,7 +1,7 @@
-//! What a session may do, for how long, and what being refused costs.
+//! Permission checks of a session, renewal of its token, and non-fatal errors.
 //!
-//! A refused frame ends the conversation, as STOMP wants it, unless the client asked for `soft-errors` at CONNECT: then
-//! a refused SEND, SUBSCRIBE, UNSUBSCRIBE, ACK or NACK does not end the session, and the text of the ERROR comes as a
+//! A rejected frame ends the session, as STOMP requires. If the client sent `soft-errors:true` on CONNECT, a rejected
+//! SEND, SUBSCRIBE, UNSUBSCRIBE, ACK or NACK leaves the session open, and the client gets the text of the ERROR as a
 //! MESSAGE of `/user/queue/errors`.
 
 use super::action::{Action, Publish, Receipt, RefusedAction, Target};
@@ -15,21 +15,22 @@ use std::sync::Arc;
 use std::time::Instant;
 use stompbox_frames::stomp::{Command, Frame, Headers};
 
-/// Where soft errors come.
+/// The destination of error reports to a client that asked for `soft-errors`.
 pub(super) const ERRORS: &str = "/user/queue/errors";
-/// How a client asks for them.
+/// The CONNECT header that asks for `soft-errors`.
 pub(super) const SOFT_ERRORS: &str = "soft-errors";
-/// Headers that may bring a new token, before the body is taken for one.
+/// Headers that may contain the new token. Without any of them, the body is the token.
 const TOKEN_HEADERS: [&str; 4] = ["Authorization", "authorization", "passcode", "access_token"];
 
-/// Returns whether a refused frame of this command leaves the session open if the client asked for `soft-errors`.
+/// Returns whether a rejected frame with this command leaves the session open if the client asked for `soft-errors`.
 pub(super) fn may_be_soft(command: Command) -> bool {
     use Command::{Ack, Nack, Send, Subscribe, Unsubscribe};
     matches!(command, Send | Subscribe | Unsubscribe | Ack | Nack)
 }
 
 impl Session {
-    /// Whose user destinations are this session's own: its user's, or its own alone.
+    /// Returns the owner of this session's user destinations: the authenticated user, or the session itself if it has
+    /// none.
     pub fn owner(&self) -> Owner {
         match &self.principal.name {
             Some(name) => Owner::user(name),
@@ -37,18 +38,18 @@ impl Session {
         }
     }
 
-    /// Whether what let this session in is true no more.
+    /// Returns whether the credentials of this session, such as its token, have expired.
     pub fn is_expired(&self, now: Instant) -> bool {
         self.principal.expires.is_some_and(|expires| expires <= now)
             && matches!(self.state, State::Connected | State::Leaving)
     }
 
-    /// Whether the conversation is over.
+    /// Returns whether the session has ended.
     pub fn is_closed(&self) -> bool {
         self.state == State::Closed
     }
 
-    /// Whether it may be done.
+    /// Rejects the operation if the permissions do not allow it.
     pub(super) fn may(&self, verb: Verb, shown: &str, selector: &Selector) -> Result<(), Rejection> {
         self.judge(verb, selector, &self.owner()).map_err(|denied| Rejection::denied(verb, shown, denied))
     }
@@ -60,7 +61,7 @@ impl Session {
         }
     }
 
-    /// What the broker says to one session must not be said by anybody else.
+    /// Rejects a SEND to the destination of error reports, which only the broker may use.
     pub(super) fn not_for_errors(&self, shown: &str) -> Result<(), Rejection> {
         if shown != ERRORS {
             return Ok(());
@@ -69,13 +70,13 @@ impl Session {
         Err(Rejection::denied(Verb::Send, shown, denied))
     }
 
-    /// Somebody else's destination, to which nobody else subscribes whatever the rules are.
+    /// Returns the rejection of a subscription to another user's destination, which no rule can allow.
     pub(super) fn foreign(&self, shown: &str) -> Rejection {
         let denied = Denied { rule: "nobody subscribes to another user's destinations".into() };
         Rejection::denied(Verb::Subscribe, shown, denied)
     }
 
-    /// The rules have changed: what is subscribed to is judged again.
+    /// Sets new permission rules and checks the subscriptions and the parked frames against them.
     pub fn permit(&mut self, permissions: Arc<Permissions>, actions: &mut Vec<Action>) {
         self.permissions = Some(permissions);
         if self.state == State::Connected {
@@ -83,7 +84,8 @@ impl Session {
         }
     }
 
-    /// The principal is no more what it was (roles), or is gone.
+    /// Handles a change of the principal, for example of its roles. `None` means that the user was removed or its
+    /// passcode was changed, and ends the session.
     pub fn revise(&mut self, principal: Option<Principal>, actions: &mut Vec<Action>) {
         if self.state != State::Connected {
             return;
@@ -122,7 +124,7 @@ impl Session {
         }
     }
 
-    /// Checks the next parked frame against the new rules.
+    /// Checks the next parked frame of a transaction against the new rules.
     pub(super) fn recheck_parked(&mut self) {
         let owner = self.owner();
         let may_send =
@@ -142,7 +144,7 @@ impl Session {
 
     // ---- renewal ----
 
-    /// SEND to `/auth/refresh`.
+    /// Handles a SEND to `/auth/refresh`, which renews the token.
     pub(super) fn renew(
         &mut self,
         frame: &Frame,
@@ -166,7 +168,7 @@ impl Session {
         Ok(())
     }
 
-    /// The answer to [`Action::Renew`].
+    /// Handles the result of [`Action::Renew`].
     pub fn renewed(
         &mut self,
         result: Result<Principal, Refused>,
@@ -191,9 +193,9 @@ impl Session {
         }
     }
 
-    // ---- soft errors ----
+    // ---- non-fatal errors (`soft-errors`) ----
 
-    /// A frame was judged and failed.
+    /// Answers a rejected frame: with an error report if `soft-errors` applies to the frame, else with ERROR and close.
     pub(super) fn reject(
         &mut self,
         command: Command,
@@ -221,7 +223,8 @@ impl Session {
         self.report(receipt, &rejection, actions);
     }
 
-    /// The broker refuses what an action was about: ERROR and close, or where `soft-errors` were asked for a MESSAGE.
+    /// Handles the broker's refusal of an action. If the client asked for `soft-errors` and `about` allows it, the
+    /// session undoes the action and sends an error report; otherwise it sends ERROR and closes.
     pub fn refused(
         &mut self,
         about: RefusedAction,
@@ -249,7 +252,7 @@ impl Session {
         self.release_receipts(actions);
     }
 
-    /// What the ERROR would have said, as a MESSAGE to this session alone.
+    /// Sends the contents of the ERROR as a MESSAGE to this session alone, and leaves the session open.
     fn report(&mut self, receipt: Option<Receipt>, rejection: &Rejection, actions: &mut Vec<Action>) {
         self.tell_denied(rejection, actions);
         self.report_texts(receipt, rejection.texts(), rejection.extra.clone(), actions);
@@ -267,7 +270,7 @@ impl Session {
         let mut extra: Vec<(&'static str, Box<str>)> =
             vec![("message", error.summary.into()), ("content-type", "text/plain".into())];
         extra.extend(receipt.map(|receipt| ("receipt-id", receipt)));
-        // `destination` is where the MESSAGE itself comes from.
+        // The header `destination` is the one of this MESSAGE, so that of the rejected frame is named `refused`.
         extra
             .extend(about.map(|(name, value)| (if name == "destination" { "refused" } else { name }, value)));
         let body = error.detail.as_bytes().to_vec().into();
@@ -281,7 +284,7 @@ impl Session {
         }));
     }
 
-    /// The log learns by which rule something may not be done.
+    /// Emits an action that logs the rule by which a request was denied.
     pub(super) fn tell_denied(&self, rejection: &Rejection, actions: &mut Vec<Action>) {
         if let Some((verb, denied)) = &rejection.denied {
             let destination = rejection.extra.as_ref().map_or("", |(_, value)| value).into();

@@ -1,27 +1,28 @@
-//! What this session may do, as far as it was found out already.
+//! A cache of the last allowed destination of SEND.
 
 use crate::destination::{Destination, Kind};
 
-/// The last destination that was sent to and may be.
+/// A cache of the last destination that a SEND of the session was allowed to use.
 #[derive(Debug, Default)]
 pub(super) struct AccessCache {
     last: Option<Destination>,
 }
 
 impl AccessCache {
-    /// The destination of this text, if it was the last one.
+    /// Returns the cached destination if its text is `text`.
     pub(super) fn last(&self, text: &str) -> Option<Destination> {
         self.last.as_ref().filter(|last| last.as_str() == text).cloned()
     }
 
-    /// It was granted.
+    /// Caches a destination after a successful permission check. Temporary queues, and destinations whose text was
+    /// changed while they were resolved, are not cached.
     pub(super) fn remember(&mut self, text: &str, destination: &Destination) {
         if destination.kind() != Kind::TempQueue && destination.as_str() == text {
             self.last = Some(destination.clone());
         }
     }
 
-    /// The rules or the principal have changed.
+    /// Clears the cache after a change of the rules or of the principal.
     pub(super) fn forget(&mut self) {
         self.last = None;
     }

@@ -1,19 +1,19 @@
 //! ACK and NACK.
 //!
-//! | version | names the delivery by                                                     |
+//! | version | headers that identify the delivery                                        |
 //! |---------|---------------------------------------------------------------------------|
 //! | 1.2     | `id` (the MESSAGE's `ack`, or its `message-id`), else as in 1.1           |
-//! | 1.1     | `message-id` (or `id`, meaning the same) and perhaps `subscription`       |
-//! | 1.0     | the same; no NACK                                                         |
+//! | 1.1     | `message-id` (or `id` with the same value), optionally `subscription`     |
+//! | 1.0     | as in 1.1; there is no NACK                                               |
 //!
-//! An acknowledgement of a delivery in auto mode has no effect. The session does not remember such deliveries. It
-//! treats an acknowledgement of an unknown id as one of these if:
+//! An acknowledgement of a delivery in auto mode has no effect. The session does not record such deliveries, so it
+//! takes an ACK or NACK for one of these in three cases:
 //!
-//! - the header `subscription` names a subscription in auto mode, and no other subscription holds an unsettled queue
-//!   message with that message-id; or
-//! - that header is missing, the id is a message-id of this broker, no subscription holds an unsettled delivery with
-//!   that message-id, and there is a subscription in auto mode; or
-//! - that header is missing, and all subscriptions are in auto mode.
+//! - The header `subscription` names a subscription in auto mode, and no unsettled delivery of a queue to another
+//!   subscription has that message-id.
+//! - That header is missing, the id is a message-id of this broker, no unsettled delivery has it, and at least one
+//!   subscription is in auto mode.
+//! - That header is missing, and all subscriptions are in auto mode.
 
 use super::action::{Action, Disposition, Receipt, Settle};
 use super::send::octets;
@@ -26,17 +26,17 @@ use crate::work;
 use std::borrow::Cow;
 use stompbox_frames::stomp::{Command, Frame, Version};
 
-/// What an ACK or a NACK is about.
+/// The target of an ACK or a NACK.
 enum AckTarget {
-    /// A delivery that is unsettled.
+    /// An unsettled delivery.
     Delivery { key: Key, at: usize, reach: AckScope },
-    /// A subscription in auto mode, where nothing is left to settle.
+    /// A delivery in auto mode, which was settled when it was written.
     Auto,
 }
 
-/// How a frame names a delivery.
+/// The identifier of a delivery in a frame.
 enum DeliveryName<'a> {
-    /// The header `id` of STOMP 1.2: the MESSAGE's `ack`, or its `message-id` from clients that know only that.
+    /// The header `id` of STOMP 1.2: the `ack` of the MESSAGE, or its `message-id` from clients that use only that.
     Ack(Cow<'a, str>),
     Message(Cow<'a, str>),
 }
@@ -65,14 +65,14 @@ impl Session {
         Ok(())
     }
 
-    /// Settles here, and says what is to be settled in a queue.
+    /// Settles the target in the session, and returns the deliveries to be settled in a queue.
     fn settle(&mut self, target: &AckTarget, disposition: Disposition) -> Option<Settle> {
         let &AckTarget::Delivery { key, at, reach } = target else { return None };
         let tags = self.subscriptions.change(key, |subscription| subscription.unsettled.settle(at, reach))?;
         (!tags.is_empty()).then_some(Settle { key, tags, disposition })
     }
 
-    /// In a transaction: set apart until COMMIT or ABORT.
+    /// Reserves the target for a transaction until COMMIT or ABORT.
     fn reserve(
         &mut self,
         frame: &Frame,
@@ -96,7 +96,7 @@ impl Session {
         Ok(())
     }
 
-    /// Finds the delivery that the frame names.
+    /// Finds the delivery that the frame identifies.
     fn target(&self, frame: &Frame) -> Result<AckTarget, Rejection> {
         let subscription = frame.header("subscription");
         let named = subscription.as_deref().and_then(|id| self.subscriptions.named(Name::Id(id)));
@@ -131,15 +131,14 @@ impl Session {
         })
     }
 
-    /// Returns the subscription that holds an unsettled or reserved delivery of the queue message `id`. Messages of
-    /// topics do not count, because they can be delivered to several subscriptions.
+    /// Returns the subscription that has an unsettled or reserved delivery of this message from a queue. Only messages
+    /// of topics can be delivered to several subscriptions.
     fn holder_of_queue_message(&self, id: &str) -> Option<&Subscription> {
         work::add_visits(self.subscriptions.len());
         self.subscriptions.iter().find(|one| one.unsettled.has_of_queue(id))
     }
 
-    /// Returns whether an id without an unsettled delivery may belong to a delivery in auto mode. A NACK beside other
-    /// subscriptions is not taken for one, since it asks for something: to put the message back, or to reject it.
+    /// Returns whether an id without an unsettled delivery may belong to a delivery in auto mode.
     fn may_be_of_auto(&self, command: Command, id: &str) -> bool {
         work::add_visits(self.subscriptions.len());
         if command == Command::Nack || !self.is_message_id(id) {
@@ -165,7 +164,8 @@ impl Session {
         delivery_name.ok_or_else(|| Rejection::missing(frame.command, needed))
     }
 
-    /// Finds a delivery by its `ack` value, or if no delivery has it, by the same text as a `message-id`.
+    /// Finds a delivery by its `ack` value. If `id` is not an `ack` value of a subscription of this session, it is
+    /// treated as a `message-id`.
     fn by_ack(
         &self,
         command: Command,
@@ -182,8 +182,8 @@ impl Session {
         }
     }
 
-    /// Finds a delivery by its message, in the named subscription. If none is named, the message must be unsettled in
-    /// exactly one.
+    /// Finds a delivery by its `message-id` in the given subscription. Without one, exactly one subscription may have
+    /// an unsettled delivery of the message.
     fn by_message(
         &self,
         command: Command,
@@ -224,7 +224,7 @@ impl Session {
         }
     }
 
-    /// Returns the hint of an ERROR about identifiers, in versions that have two kinds of them.
+    /// Returns a hint for ERROR bodies about identifiers in 1.2, which has two kinds of them; empty in other versions.
     fn hint(&self) -> &'static str {
         match self.version {
             Version::V1_2 => {

@@ -1,4 +1,4 @@
-//! What a session wishes: the connection task does it, in order.
+//! Actions: the output of a session. The connection task executes them in order.
 
 use super::Closing;
 use crate::destination::{Destination, Owner, Selector, UserPath};
@@ -8,77 +8,78 @@ use crate::users::permissions::{Denied, Verb};
 use bytes::Bytes;
 use stompbox_frames::stomp::{Frame, Version};
 
-/// A RECEIPT that is owed.
+/// The value of a `receipt` header, to be returned in a RECEIPT.
 pub type Receipt = Box<str>;
 
-/// What the session wishes; the connection task does it, in order.
+/// A request of the session to the connection task, which executes actions in order.
 ///
-/// Every receipt in an action must come back by [`complete`](super::Session::complete) or
-/// [`refuse`](super::Session::refuse): those that come behind it wait for it.
+/// The connection task must pass every receipt in an action to [`complete`](super::Session::complete) or
+/// [`refuse`](super::Session::refuse): later receipts wait for it.
 #[derive(Debug)]
 pub enum Action {
-    /// Write this frame (ends in NUL LF).
+    /// Write this frame. It ends with NUL LF.
     Write(Bytes),
-    /// Write a heart-beat: one LF.
+    /// Write a heartbeat: one LF.
     HeartBeat,
-    /// Check these credentials and call [`authenticated`](super::Session::authenticated); until then no
-    /// further frame is handled.
+    /// Check these credentials and call [`authenticated`](super::Session::authenticated). No further frame may be
+    /// handled before that call.
     Authenticate(Credentials),
-    /// The name of the program of the client in the last [`Action::Authenticate`].
+    /// The name of the client program, for the preceding [`Action::Authenticate`].
     Agent(Box<str>),
-    /// Check the new token in these credentials and call [`renewed`](super::Session::renewed); until then no further
-    /// frame is handled.
+    /// Check the new token in these credentials and call [`renewed`](super::Session::renewed). No further frame may be
+    /// handled before that call.
     Renew {
-        /// With nothing but the token.
+        /// Credentials that contain only the token.
         credentials: Credentials,
-        /// Owed.
+        /// The receipt to complete, if the client asked for one.
         receipt: Option<Receipt>,
     },
-    /// CONNECTED was written: the decoder learns the version, the limits of a signed-in client apply.
+    /// Set the decoder to the negotiated version and apply the limits of an authenticated client. CONNECTED precedes
+    /// this action.
     Established(Version),
-    /// Open this session's temporary queue for the subscription that follows, before anything names it. It lives as long
-    /// as the session, unless that subscription is refused.
+    /// Open this session's temporary queue for the subscription that follows, before any other action uses its address.
+    /// The queue exists until the session ends, unless that subscription is refused.
     OpenTemp(Destination),
-    /// Route a SEND, then complete or refuse.
+    /// Route a SEND, then complete or refuse its receipt.
     Publish(Publish),
-    /// Route what the broker itself has to say to this session. If it cannot be, nothing follows from it.
+    /// Route an error report of the broker to this session. A failure to route it has no effect on the session.
     Report(Publish),
-    /// Subscribe, then complete or refuse.
+    /// Subscribe, then complete or refuse the receipt.
     Subscribe(Subscribe),
-    /// End a subscription (what is still in the outbound queue for it goes back), then complete.
+    /// End a subscription, then complete the receipt. Its deliveries that are still in the outbound queue are requeued.
     Unsubscribe {
-        /// Which.
+        /// The key of the subscription.
         key: Key,
-        /// Owed.
+        /// The receipt to complete, if the client asked for one.
         receipt: Option<Receipt>,
     },
-    /// The connection is lost: each of these deliveries is the one that the client was working on in its subscription,
-    /// if it was written. Always before [`Action::Close`].
+    /// The connection is lost. Each entry is the delivery that the client was processing on one subscription, provided
+    /// that the delivery was written. This action always precedes [`Action::Close`].
     Lost(Vec<(Key, Tag)>),
-    /// Settle deliveries of a work queue, then complete.
+    /// Settle deliveries of a work queue, then complete the receipt.
     Settle {
-        /// What.
+        /// The deliveries, and how they are settled.
         settle: Settle,
-        /// Owed.
+        /// The receipt to complete, if the client asked for one.
         receipt: Option<Receipt>,
     },
-    /// Apply all steps or none, then complete or refuse.
+    /// Apply all steps or none, then complete or refuse the receipt.
     Commit {
-        /// In order.
+        /// The steps of the transaction, in the order of their frames.
         steps: Vec<Step>,
-        /// Owed.
+        /// The receipt to complete, if the client asked for one.
         receipt: Option<Receipt>,
     },
-    /// Something may not be done: log and count it.
+    /// Log and count a request that a permission rule denies.
     Denied {
-        /// What.
+        /// The denied operation.
         verb: Verb,
-        /// With what.
+        /// The destination that the client used.
         destination: Box<str>,
-        /// By which rule.
+        /// The rule that denies it.
         denied: Denied,
     },
-    /// Log that a header of a SEND was ignored, since Stompbox does not support it.
+    /// Log that a header of a SEND was ignored because Stompbox does not support it.
     IgnoredHeader {
         /// The name of the header.
         name: &'static str,
@@ -87,31 +88,31 @@ pub enum Action {
         /// Whether `strict-headers` refuses a SEND with this header.
         can_be_refused: bool,
     },
-    /// A limit was met (its option's name): count it.
+    /// Count that the limit of this option was reached.
     Limit(&'static str),
-    /// Flush, linger and close. The last action.
+    /// Flush, linger and close. This is the last action of a session.
     Close(Closing),
 }
 
 /// A SEND to be routed.
 #[derive(Clone, Debug)]
 pub struct Publish {
-    /// Where to, resolved.
+    /// The resolved target.
     pub to: Target,
-    /// MESSAGE's `destination`: as given on SEND, without the user's name.
+    /// The `destination` of the MESSAGE: the one of the SEND, without the name of a user.
     pub shown: Box<str>,
-    /// The frame: headers and body.
+    /// The frame with its headers and body.
     pub frame: Frame,
-    /// Headers that the broker sets, each in place of one of that name.
+    /// Headers that the broker sets. Each replaces a header of the same name in the frame.
     pub extra: Vec<(&'static str, Box<str>)>,
-    /// Of a user's sessions only this one.
+    /// The id of the only session of the user that receives the message; `None` for all of them.
     pub session: Option<Box<str>>,
-    /// Owed once it is done; `None` in a transaction.
+    /// The receipt to complete after routing; `None` in a transaction.
     pub receipt: Option<Receipt>,
 }
 
 impl Publish {
-    /// Returns the number of recipients: the users, or 1 for a single destination.
+    /// Returns the number of recipients.
     pub fn recipients(&self) -> usize {
         match &self.to {
             Target::One(_) => 1,
@@ -120,49 +121,49 @@ impl Publish {
     }
 }
 
-/// Where a SEND goes.
+/// The target of a SEND.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// One destination; `/temp-queue/x` is its address, a user's has its owner.
+    /// One destination. `/temp-queue/x` is replaced by its address, and a user destination contains its owner.
     One(Destination),
-    /// The same destination of many users.
+    /// The same user destination of many users.
     Users(Vec<Owner>, UserPath),
 }
 
-/// What a refusal is about: what must be taken back where it costs no more than that.
+/// The action that the broker refused. With `soft-errors` the session undoes only this action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefusedAction {
-    /// A SEND.
+    /// The routing of a SEND.
     Publish,
-    /// The subscription of this name.
+    /// The subscription with this key.
     Subscribe(Key),
-    /// Anything else: it ends the conversation in any case.
+    /// Any other action. Its refusal always ends the session.
     Other,
 }
 
-/// A SUBSCRIBE to be done.
+/// A SUBSCRIBE to be executed.
 #[derive(Clone, Debug)]
 pub struct Subscribe {
-    /// The session's name for it, used on deliveries.
+    /// The session's key for the subscription, which its deliveries contain.
     pub key: Key,
-    /// To what, resolved.
+    /// The resolved destination or pattern.
     pub selector: Selector,
-    /// Credit in messages, at least 1 and at most `unsettled-max`.
+    /// Prefetch limit in messages, at least 1 and at most `unsettled-max`.
     pub prefetch: u32,
-    /// Credit in bytes, if the client asked for one. It applies if it is less than `prefetch-bytes`.
+    /// Prefetch limit in bytes, if the client asked for one. It applies if it is less than `prefetch-bytes`.
     pub prefetch_bytes: Option<usize>,
-    /// Of presence: all names, however many.
+    /// For presence destinations: whether all user names are reported, beyond `presence-names-max`.
     pub names: bool,
-    /// Owed.
+    /// The receipt to complete, if the client asked for one.
     pub receipt: Option<Receipt>,
 }
 
 /// Deliveries of a work queue that the client settled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settle {
-    /// The subscription.
+    /// The key of the subscription.
     pub key: Key,
-    /// Places in the queue, in the order of delivery; never 0, never empty.
+    /// Tags of the deliveries in the queue, in the order of delivery. No tag is 0, and the list is not empty.
     pub tags: Vec<Tag>,
     /// How the client settles them.
     pub disposition: Disposition,
@@ -171,36 +172,36 @@ pub struct Settle {
 /// How a client settles a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disposition {
-    /// ACK: the message is done.
+    /// ACK: the message is processed.
     Accepted,
-    /// NACK: the message is delivered again.
+    /// NACK: the message is requeued.
     Returned,
-    /// NACK with `requeue:false`: the message is not delivered again.
+    /// NACK with `requeue:false`: the message is dead-lettered.
     Rejected,
 }
 
 /// One step of a transaction.
 #[derive(Clone, Debug)]
 pub enum Step {
-    /// A SEND.
+    /// The routing of a SEND.
     Publish(Box<Publish>),
-    /// An ACK or a NACK.
+    /// The settlement of an ACK or a NACK.
     Settle(Settle),
 }
 
-/// What to do with a delivery.
+/// The decision of the session about a delivery that is about to be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeliveryAction {
-    /// Write prefix and tail.
+    /// Write the prefix and the tail.
     Write {
-        /// Report its tag to the queue as accepted once it is written (auto mode).
+        /// Whether to report the tag to the queue as accepted when the delivery is written (auto mode).
         settle_when_written: bool,
     },
-    /// The subscription is gone: not sent.
+    /// Discard the delivery because the subscription has ended.
     Skip,
-    /// The subscription has too many unsettled deliveries (`unsettled-max`): the slow-consumer outcome.
+    /// The subscription has too many unsettled deliveries (`unsettled-max`): apply the slow-consumer policy.
     UnsettledCountExceeded,
-    /// All unsettled deliveries of the session take too much memory (`subscription-bytes-max`): the slow-consumer
-    /// outcome.
+    /// The unsettled deliveries of all subscriptions take too much memory (`subscription-bytes-max`): apply the
+    /// slow-consumer policy.
     UnsettledBytesExceeded,
 }

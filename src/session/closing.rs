@@ -1,38 +1,39 @@
-//! Why a conversation ends.
+//! Reasons for which a connection ends.
 
 use crate::outbound_queue::Key;
 
-/// Why a connection ends. Expected ends are values, logged and counted in one place.
+/// The reason for which a connection ends. Expected reasons are values, not errors, so that they are logged and counted
+/// in one place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Closing {
-    /// DISCONNECT.
+    /// The client sent DISCONNECT.
     Disconnected,
     /// The peer closed or reset the socket.
     PeerLeft,
-    /// The peer closed or reset the socket and had never sent a byte on it: a health check, or a port scan.
+    /// The peer closed or reset the socket without ever sending a byte, like a health check or a port scan.
     NoData,
     /// The client was silent for `heart-beat-tolerance` times the interval of its heartbeats.
     HeartbeatLost,
-    /// No complete CONNECT in time.
+    /// No complete CONNECT was received within `connect-silence` or `connect-timeout`.
     ConnectTimeout,
-    /// Login refused.
+    /// The login was rejected.
     Unauthenticated,
-    /// The token is over, or its user is no more let in.
+    /// The token has expired, or the user's access was revoked.
     Expired,
-    /// It asked for what it may not have.
+    /// A permission rule denied a request of the client.
     Denied,
-    /// The peer broke the protocol, or asked for what is not there.
+    /// The client violated the protocol, or asked for something that does not exist.
     Rejected,
-    /// The client acknowledged a delivery that it cannot settle, such as one of its connection before, or committed a
-    /// transaction that cannot be settled.
+    /// The client acknowledged a delivery that it cannot settle, such as one of its previous connection, or sent COMMIT
+    /// for a transaction that cannot be committed.
     NotSettled,
-    /// The first bytes were those of another protocol.
+    /// The first bytes belong to another protocol.
     WrongProtocol,
-    /// A limit was met, by its option's name.
+    /// A limit was reached. The value is the name of its option.
     Limit(&'static str),
     /// The client receives or acknowledges too slowly.
     SlowConsumer(Slowness),
-    /// The broker stops.
+    /// The broker is stopping.
     Shutdown,
 }
 
@@ -41,13 +42,13 @@ pub enum Closing {
 pub enum Slowness {
     /// Its outbound queue overflowed (`outbox-bytes-max`).
     Overflow,
-    /// It read nothing for `stall-timeout` although data waited for it.
+    /// It read nothing for `stall-timeout` while data was waiting to be written to it.
     Stalled,
     /// It did not acknowledge the deliveries of this subscription (`unsettled-max`).
     Unsettled(Key),
     /// It did not acknowledge the deliveries of all of its subscriptions (`subscription-bytes-max`).
     UnsettledBytes,
-    /// It left many deliveries unacknowledged while the broker had little memory left (`memory-bytes-max`).
+    /// It had many unacknowledged deliveries while the broker had little memory left (`memory-bytes-max`).
     UnsettledMemory,
 }
 
@@ -63,8 +64,8 @@ impl Slowness {
         }
     }
 
-    /// Returns whether a message may be the cause. An overflow or a lack of memory depends on how much is published,
-    /// not on how a message is handled.
+    /// Returns whether the processing of a message may be the cause. An overflow or a lack of memory depends on how
+    /// much is published, not on how the client processes it.
     fn is_lost(self) -> bool {
         match self {
             Slowness::Stalled | Slowness::Unsettled(_) | Slowness::UnsettledBytes => true,
@@ -73,8 +74,8 @@ impl Slowness {
     }
 }
 
-/// Limits on the size and the arrival of one frame, and on one transaction, of a client that is signed in. A client
-/// that reacts to a message with such a frame exceeds the limit at every redelivery.
+/// Limits on one frame, on its arrival, and on one transaction of an authenticated client. A client that answers a
+/// message with such a frame exceeds the limit again at every redelivery.
 const LIMITS_ON_FRAMES: [&str; 11] = [
     "frame-bytes-max",
     "header-bytes-max",
@@ -90,7 +91,7 @@ const LIMITS_ON_FRAMES: [&str; 11] = [
 ];
 
 impl Closing {
-    /// The reasons of all kinds ([`Closing::as_str`]).
+    /// The names of all reasons, as returned by [`Closing::as_str`].
     pub const REASONS: [&'static str; 14] = [
         Closing::Disconnected.as_str(),
         Closing::PeerLeft.as_str(),
@@ -108,7 +109,7 @@ impl Closing {
         Closing::Shutdown.as_str(),
     ];
 
-    /// The reason in logs and metrics: one word for one thing.
+    /// Returns the name of the reason in logs and metrics.
     pub const fn as_str(self) -> &'static str {
         match self {
             Closing::Disconnected => "disconnected",
@@ -128,11 +129,13 @@ impl Closing {
         }
     }
 
-    /// Returns whether the client may have failed at a message: it left without DISCONNECT, stopped answering, broke
-    /// the protocol, or sent a frame or a transaction that is too large. The delivery that it was working on then
-    /// counts as failed; otherwise a message that makes its consumer misbehave would be delivered for ever. An orderly
-    /// end does not count. Neither does an ERROR whose cause says nothing about the message: a stale ACK, a rule, an
-    /// overflow of the outbound queue, or a limit on the client's rate, on its total, or on the total of all clients.
+    /// Returns whether the client may have failed while it processed a message: it left without DISCONNECT, stopped
+    /// responding, violated the protocol, or sent a frame or a transaction that is too large.
+    ///
+    /// The delivery that the client was processing then counts as failed. Otherwise a message that makes its consumer
+    /// misbehave would be redelivered forever. An orderly end does not count. Neither does an ERROR whose cause is
+    /// unrelated to the message: a stale ACK, a permission rule, an overflow of the outbound queue, or a limit on the
+    /// client's rate, on its total, or on the total of all clients.
     pub fn is_lost(self) -> bool {
         match self {
             Closing::PeerLeft | Closing::HeartbeatLost | Closing::Rejected => true,
@@ -150,7 +153,7 @@ impl Closing {
         }
     }
 
-    /// The option whose limit was met, if that is why.
+    /// Returns the option of the limit that was reached, if that is the reason.
     pub fn limit(self) -> Option<&'static str> {
         match self {
             Closing::Limit(option) => Some(option),
@@ -164,7 +167,7 @@ impl Closing {
 mod tests {
     use super::*;
 
-    /// The reason behind this one. A new reason has to be entered here, or this does not compile.
+    /// Returns the reason that follows this one. The match is exhaustive, so a new reason must be added here.
     fn next(closing: Closing) -> Option<Closing> {
         Some(match closing {
             Closing::Disconnected => Closing::PeerLeft,
@@ -185,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_end_that_a_message_may_have_caused_is_lost() {
+    fn only_close_reasons_that_a_message_may_cause_count_as_lost() {
         let mut lost = vec![Slowness::Stalled, Slowness::Unsettled(1), Slowness::UnsettledBytes];
         lost.retain(|&slowness| Closing::SlowConsumer(slowness).is_lost());
         assert_eq!(lost.len(), 3, "{lost:?}");
@@ -211,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn every_reason_is_in_the_list_from_which_metrics_begin() {
+    fn reasons_lists_every_close_reason() {
         let mut reasons = Vec::new();
         let mut closing = Some(Closing::Disconnected);
         while let Some(one) = closing {

@@ -8,18 +8,19 @@ use crate::users::{Credentials, Principal, Secret};
 use std::time::{Duration, Instant};
 use stompbox_frames::stomp::{Command, Frame, HeartBeat, Version, encode};
 
-/// Headers in which a client may name its program.
+/// Headers in which a client may send the name of its program.
 const AGENT_HEADERS: [&str; 2] = ["user-agent", "agent"];
-/// No interval of our own is shorter, in milliseconds.
+/// Shortest heartbeat interval of the broker in milliseconds. Shorter configured intervals are raised to it.
 const HEART_BEAT_MIN: u32 = 500;
 
 impl Session {
-    /// How often the client is sent something at least, by what was agreed at CONNECT.
+    /// Returns the longest interval between two writes to the client that was negotiated at CONNECT; `None` if the
+    /// broker need not send heartbeats.
     pub fn heartbeat_interval(&self) -> Option<Duration> {
         self.timers.heartbeat_interval()
     }
 
-    /// The first frame.
+    /// Handles the first frame, which must be CONNECT or STOMP.
     pub(super) fn connect(&mut self, frame: &Frame, actions: &mut Vec<Action>) -> Result<(), Rejection> {
         if !matches!(frame.command, Command::Connect | Command::Stomp) {
             return Err(Rejection::before_connect(frame.command));
@@ -43,7 +44,7 @@ impl Session {
         Ok(())
     }
 
-    /// The client was let in.
+    /// Completes the login of an authenticated client: agrees on heartbeats and sends CONNECTED.
     pub(super) fn establish(
         &mut self,
         principal: Principal,
@@ -62,7 +63,8 @@ impl Session {
         let own = own.to_string();
         let mut headers =
             vec![("version", self.version.as_str()), ("session", &self.id), ("server", self.options.server)];
-        // 1.0 has no heartbeats: a client that reads the header would wait for heartbeats that never come.
+        // STOMP 1.0 has no heartbeats: a 1.0 client that reads this header would wait for heartbeats that are never
+        // sent.
         if self.version > Version::V1_0 {
             headers.push(("heart-beat", &own));
         }
@@ -72,12 +74,13 @@ impl Session {
     }
 }
 
-/// 1.0 clients write `login: alice`. The decoder leaves the space, for it learns the version only now.
+/// Removes leading spaces in version 1.0, whose clients write `login: alice`. The decoder keeps the space because the
+/// version is not known until CONNECT is handled.
 fn without_padding(value: &str, version: Version) -> &str {
     if version == Version::V1_0 { value.trim_start_matches(' ') } else { value }
 }
 
-/// What CONNECT says of heart-beats, which 1.0 does not have.
+/// Returns the `heart-beat` header of CONNECT; 0,0 in version 1.0, which has no heartbeats.
 fn heart_beat(frame: &Frame, version: Version) -> Result<HeartBeat, Rejection> {
     match frame.header("heart-beat") {
         Some(value) if version > Version::V1_0 => {
@@ -91,7 +94,7 @@ fn at_least_the_minimum(milliseconds: u32) -> u32 {
     if milliseconds == 0 { 0 } else { milliseconds.max(HEART_BEAT_MIN) }
 }
 
-/// Whether CONNECTED, whose headers are never escaped, can carry the name.
+/// Returns whether CONNECTED can contain the name. Headers of CONNECTED are never escaped.
 fn is_literal(name: &str) -> bool {
     !name.contains(['\n', '\r', '\0'])
 }

@@ -1,4 +1,4 @@
-//! How a conversation ends.
+//! The end of a session: DISCONNECT, ERROR and close.
 
 use super::action::{Action, Receipt};
 use super::state::State;
@@ -9,8 +9,9 @@ use crate::outbound_queue::{Key, Tag};
 use stompbox_frames::stomp::{Command, encode};
 
 impl Session {
-    /// The broker or the connection refuses an action, or ends the conversation: ERROR and close. A
-    /// [`Closing::Limit`] is counted by an [`Action::Limit`]. Nothing happens if the session is closed already.
+    /// Ends the session with ERROR and close, because the broker or the connection task refuses an action or ends the
+    /// connection. For [`Closing::Limit`] it also emits [`Action::Limit`]. Has no effect if the session is closed
+    /// already.
     pub fn refuse(
         &mut self,
         receipt: Option<Receipt>,
@@ -21,7 +22,8 @@ impl Session {
         self.error(receipt, error, None, closing, actions);
     }
 
-    /// DISCONNECT: its RECEIPT is the last one.
+    /// Handles DISCONNECT. Its RECEIPT is the last one, so the session stays open until all earlier receipts are
+    /// complete.
     pub(super) fn leave(&mut self, receipt: Option<Receipt>, actions: &mut Vec<Action>) {
         self.receipt(receipt, actions);
         if self.receipts.is_empty() {
@@ -42,7 +44,7 @@ impl Session {
         self.error(receipt, rejection.texts(), extra, rejection.closing, actions);
     }
 
-    /// ERROR, and the end.
+    /// Sends ERROR and closes the session.
     pub(super) fn error(
         &mut self,
         receipt: Option<Receipt>,
@@ -74,9 +76,9 @@ impl Session {
         actions.push(Action::Close(closing));
     }
 
-    /// Ends the conversation: no further frame is handled, no further action is emitted. If the client is lost, returns
-    /// the delivery of each subscription that it was working on, which may not be written yet. Returns nothing the second
-    /// time.
+    /// Ends the session: it handles no further frame and emits no further action. If the client is lost
+    /// ([`Closing::is_lost`]), returns for each subscription the delivery that the client was processing, which may not
+    /// be written yet. A second call returns nothing.
     pub fn finish(&mut self, closing: Closing) -> Vec<(Key, Tag)> {
         let oldest = |one: &Subscription| one.unsettled.oldest().map(|tag| (one.key, tag));
         let lost = match closing.is_lost() {
@@ -89,7 +91,7 @@ impl Session {
         lost
     }
 
-    /// Subscriptions, transactions and temporary queues end with the conversation.
+    /// Drops the subscriptions, transactions and temporary queues, which end with the session.
     fn forget(&mut self) {
         self.subscriptions = Subscriptions::default();
         std::mem::take(&mut self.transactions).into_discarded().for_each(|one| self.discard(one));

@@ -1,5 +1,5 @@
-//! Every ERROR that a session can say, in one table: the value of `message`, and a body that tells what was
-//! wrong, what was expected, and which option of the broker to change where it was a limit.
+//! The table of all ERRORs that a session can send: the value of `message`, and a body that states what was wrong, what
+//! was expected, and for a limit which option of the broker to change.
 
 use super::timers::TimeoutOption;
 use super::{Closing, Session};
@@ -10,23 +10,23 @@ use std::borrow::Cow;
 use std::fmt::{Display, Formatter, Result, Write};
 use stompbox_frames::stomp::{Command, DecodeError, Frame};
 
-/// Contents of an ERROR.
+/// The texts of an ERROR frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ErrorReply<'a> {
-    /// `message`.
+    /// The value of the header `message`.
     pub summary: &'a str,
-    /// The body.
+    /// The body of the frame.
     pub detail: &'a str,
 }
 
 impl Session {
-    /// What the ERROR said with which the conversation ended (its `message`).
+    /// Returns the `message` of the ERROR that ended the session.
     pub fn error_summary(&self) -> Option<&str> {
         self.rare.as_ref()?.error.as_deref()
     }
 
     /// Returns the body of the ERROR for a client that does not acknowledge its deliveries
-    /// ([`super::DeliveryAction::UnsettledCountExceeded`]).
+    /// ([`DeliveryAction::TooManyUnsettled`](super::DeliveryAction::TooManyUnsettled)).
     pub fn too_many_unsettled(&self, key: Key) -> String {
         let subscription = self.subscriptions.get(key);
         let name = subscription.map_or("", |subscription| subscription.name().text());
@@ -40,20 +40,21 @@ impl Session {
     }
 }
 
-/// Why a frame is refused. The conversation ends with it.
+/// The reason for which a frame is rejected. It ends the session unless the client asked for `soft-errors`.
 #[derive(Debug)]
 pub(super) struct Rejection {
     pub(super) summary: &'static str,
     pub(super) detail: String,
     pub(super) closing: Closing,
-    /// A further header of the ERROR.
+    /// An additional header of the ERROR.
     pub(super) extra: Option<(&'static str, Box<str>)>,
-    /// What may not be done, for the log.
+    /// The denied operation and the rule, for the log.
     pub(super) denied: Option<(Verb, Denied)>,
 }
 
-/// The reason of the close, then rows of `name(arguments) = "summary", "detail", format arguments`. A summary has no
-/// colon and no backslash: it may have to be written before it is known how the peer escapes.
+/// Defines rejections: the [`Closing`] reason, then rows of `name(arguments) = "summary", "detail", format arguments`.
+/// A summary must contain no colon and no backslash, because the ERROR may be written before the version, and with it
+/// the escaping, is negotiated.
 macro_rules! rejections {
     ($closing:ident: $($name:ident($($argument:ident: $kind:ty),*) = $summary:literal, $detail:literal $(, $value:expr)*;)+) => {
         impl Rejection {
@@ -64,7 +65,7 @@ macro_rules! rejections {
     };
 }
 
-/// Rows of `name(arguments) @ "option" = "summary", "detail", format arguments`, the same for limits.
+/// Defines rejections by a limit: rows of `name(arguments) @ "option" = "summary", "detail", format arguments`.
 macro_rules! limits {
     ($($name:ident($($argument:ident: $kind:ty),*) @ $option:literal = $summary:literal, $detail:literal $(, $value:expr)*;)+) => {
         impl Rejection {
@@ -184,7 +185,8 @@ impl Rejection {
         Rejection { summary, detail, closing: Closing::Rejected, extra: None, denied: None }
     }
 
-    /// No version in common. The body is the one that clients know from the specification.
+    /// Returns the rejection of a CONNECT without a common version. The body has the wording of the example in the
+    /// specification.
     pub(super) fn no_common_version() -> Rejection {
         let detail = "Supported protocol versions are 1.0 1.1 1.2".to_owned();
         Rejection {
@@ -193,7 +195,7 @@ impl Rejection {
         }
     }
 
-    /// CONNECT did not come in time.
+    /// Returns the rejection of a session whose CONNECT was not complete in time.
     pub(super) fn late(late: TimeoutOption) -> Rejection {
         let detail = match late {
             TimeoutOption::Silence => {
@@ -209,7 +211,7 @@ impl Rejection {
         Rejection { closing: Closing::ConnectTimeout, ..rejection }
     }
 
-    /// It may not be done, by a rule that only the log tells.
+    /// Returns the rejection of a request that a permission rule denies. Only the log shows the rule.
     pub(super) fn denied(verb: Verb, destination: &str, denied: Denied) -> Rejection {
         let what = match verb {
             Verb::Send => "send to",
@@ -227,20 +229,20 @@ impl Rejection {
         }
     }
 
-    /// What let this session in is true no more.
+    /// Returns the rejection of a session whose token has expired.
     pub(super) fn expired() -> Rejection {
         let detail = "The token with which this session was opened has expired. Connect with a new one; a SEND of the \
                       new one to /auth/refresh in time keeps a session.";
         Rejection { closing: Closing::Expired, ..Rejection::rejected("token expired", detail.to_owned()) }
     }
 
-    /// The user was taken away, or its passcode was changed.
+    /// Returns the rejection of a session whose user was removed or has a new passcode.
     pub(super) fn revoked() -> Rejection {
         let detail = "This user's access was changed by the broker's operator. Connect again.";
         Rejection { closing: Closing::Expired, ..Rejection::rejected("access revoked", detail.to_owned()) }
     }
 
-    /// The new token is another user's.
+    /// Returns the rejection of a new token that belongs to a different user.
     pub(super) fn other_principal() -> Rejection {
         let detail = "The new token is not this session's user's. Open another connection for another user.";
         Rejection {
@@ -263,13 +265,14 @@ impl Rejection {
         Rejection { closing, ..Rejection::rejected(error.summary, error.detail.clone()) }
     }
 
-    /// The texts.
+    /// Returns the texts of the ERROR.
     pub(super) fn texts(&self) -> ErrorReply<'_> {
         ErrorReply { summary: self.summary, detail: &self.detail }
     }
 }
 
-/// What a client sent, shown back to it: not longer than is useful, and nothing that a terminal would obey.
+/// Displays text that a client sent, in quotes: at most 100 characters, without control characters, so that a terminal
+/// does not interpret it.
 struct Quoted<'a>(&'a str);
 
 impl Display for Quoted<'_> {
@@ -288,7 +291,7 @@ impl Display for Quoted<'_> {
     }
 }
 
-/// A header without which the frame means nothing.
+/// Returns a required header, or rejects the frame if it is missing.
 pub(super) fn required<'a>(frame: &'a Frame, name: &str) -> std::result::Result<Cow<'a, str>, Rejection> {
     frame.header(name).ok_or_else(|| Rejection::missing(frame.command, name))
 }

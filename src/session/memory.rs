@@ -1,4 +1,4 @@
-//! The memory that a session holds, and the work that it does in portions.
+//! Memory accounting of a session, and its long-running work, which is split into portions.
 
 use super::Session;
 use super::transactions::{Discarded, Transactions};
@@ -6,12 +6,12 @@ use crate::work;
 use stompbox_frames::stomp::Frame;
 
 impl Session {
-    /// Returns the memory of the records of unsettled deliveries.
+    /// Returns the memory in bytes of the records of unsettled deliveries.
     pub fn held_bytes(&self) -> usize {
         self.subscriptions.unsettled_bytes()
     }
 
-    /// Returns the number of deliveries that wait for an ACK or NACK, of all subscriptions.
+    /// Returns the number of deliveries of all subscriptions that wait for an ACK or NACK.
     pub fn unsettled(&self) -> usize {
         self.subscriptions.iter().map(|subscription| subscription.unsettled.len()).sum()
     }
@@ -22,29 +22,30 @@ impl Session {
         self.subscriptions.iter().map(|subscription| subscription.unsettled.broadcasts()).sum()
     }
 
-    /// Returns the memory of subscriptions and temporary queues, without the broker's part.
+    /// Returns the memory in bytes of subscriptions and temporary queues, without the memory that the broker uses for
+    /// them.
     pub fn subscription_bytes(&self) -> usize {
         self.subscriptions.bytes() + self.temps.bytes()
     }
 
-    /// Returns the memory of open transactions, without the frames that are parked in them.
+    /// Returns the memory in bytes of open transactions, without the frames that are parked in them.
     pub fn transaction_bytes(&self) -> usize {
         self.transactions.open_bytes()
     }
 
-    /// Returns the memory that a BEGIN adds to [`Session::transaction_bytes`].
+    /// Returns the memory in bytes that a BEGIN adds to [`Session::transaction_bytes`].
     pub fn begin_bytes(begin: &Frame) -> usize {
         begin.header("transaction").map_or(0, |id| Transactions::bytes_of(&id))
     }
 
-    /// Returns the memory of parked frames: their bytes, and the overhead of each. Discarded frames count until they
-    /// are freed.
+    /// Returns the memory in bytes of parked frames: their size, and the overhead of each. Discarded frames count until
+    /// they are freed.
     pub fn parked_bytes(&self) -> usize {
         let discarded = self.rare.iter().flat_map(|rare| &rare.discarded);
         self.transactions.held_bytes() + discarded.map(|one| one.bytes).sum::<usize>()
     }
 
-    /// Discards the frames of a transaction that is not committed. [`Session::run_deferred_step`] frees them.
+    /// Discards the frames of a transaction that is not committed. [`Session::do_portion`] frees them later.
     pub(super) fn discard(&mut self, discarded: Discarded) {
         if !discarded.parked.is_empty() {
             self.rare.get_or_insert_default().discarded.push(discarded);
@@ -55,8 +56,8 @@ impl Session {
         self.rare.as_ref().is_some_and(|rare| !rare.discarded.is_empty())
     }
 
-    /// Returns whether portions are left: parked frames to be checked against new rules, or discarded frames to be
-    /// freed. The caller must do them ([`Session::run_deferred_step`]) before it handles the next frame.
+    /// Returns whether parked frames must be checked against new rules, or discarded frames must be freed. The caller
+    /// must call [`Session::do_portion`] until this is false before it handles the next frame.
     pub fn has_deferred_work(&self) -> bool {
         self.transactions.has_unjudged() || self.has_discarded()
     }
@@ -80,7 +81,7 @@ impl Session {
         }
     }
 
-    /// Open transactions.
+    /// Returns the number of open transactions.
     pub fn open_transactions(&self) -> usize {
         self.transactions.len()
     }

@@ -1,33 +1,40 @@
-//! One STOMP conversation, sans-IO: frames, time and answers go in, [`Action`]s come out.
+//! One STOMP session, sans-IO. Inputs are frames, the time, and results of earlier actions; outputs are [`Action`]s.
 //!
 //! ```text
 //!                  CONNECT, STOMP                       authenticated(Ok)
 //!  Connecting ----------------------> Authenticating ----------------------> Connected
 //!      |        Authenticate               |                CONNECTED,           |   |
 //!      |                                   |                Established          |   | DISCONNECT while
-//!      | any other frame,                  | authenticated(Err)                  |   | receipts are owed
-//!      | too late                          |                        DISCONNECT,  |   v
+//!      | any other frame,                  | authenticated(Err)                  |   | receipts are pending
+//!      | connect timeout                   |                        DISCONNECT,  |   v
 //!      |                                   |                        a frame that | Leaving
-//!      |                                   |                        breaks a rule|   | the last of them
-//!      |                                   |                        or a limit,  |   | is complete
-//!      v                                   v                        no heart-beat v   v
+//!      |                                   |                        breaks a rule|   | the last pending
+//!      |                                   |                        or a limit,  |   | receipt is complete
+//!      v                                   v                        no heartbeat v   v
 //!    Closed <------------------------------+-------------------------------------+---+
-//!         ERROR where somebody has done wrong, then Close; `refuse` and `malformed` lead here from everywhere
+//!         ERROR if a frame is rejected or the session fails, then Close.
+//!         `refuse` leads here from every state, `malformed` from every state but Leaving.
 //! ```
 //!
-//! In `Closed` nothing is handled and nothing is emitted: what a client sent behind DISCONNECT, or behind the
-//! frame that was answered by ERROR, is never executed. For that to hold, whoever drives a session does the
-//! actions of one call before it makes the next.
+//! In `Closed` the session handles no frame and emits no action: frames after DISCONNECT, or after a frame that was
+//! answered by ERROR, are never executed. The caller must therefore execute the actions of one call before it makes the
+//! next call.
 //!
-//! A session knows no socket, no clock, no chance and no log: time is the argument `now`, names that must be
-//! unguessable come from a function that is passed in. It knows no broker either: what must be done to
-//! messages it wishes for, and hears of it by [`Session::complete`] or [`Session::refuse`].
+//! A session does not use sockets, clocks, random numbers or logs. Time is the argument `now`. Unguessable names come
+//! from a function that is passed to [`Session::new`]. The session does not use the broker either: it requests
+//! operations on messages as actions, and the caller reports the result with [`Session::complete`] or
+//! [`Session::refuse`].
 //!
-//! Where the specification leaves a choice: `host` may be anything or be missing; a `message-id` is taken for
-//! the `id` of an ACK in 1.2; an ACK on a subscription in auto mode is ignored; UNSUBSCRIBE of an unknown subscription
-//! does nothing, successfully; no two deliveries of all sessions have the same `ack`, so that what a client kept from the
-//! connection before settles nothing on the next. Headers that other brokers know and STOMP does not are in
-//! [`extensions`].
+//! Choices where the specification leaves one:
+//!
+//! - `host` may have any value or be missing.
+//! - In 1.2 the `id` of an ACK may also be a `message-id`.
+//! - An ACK for a subscription in auto mode is ignored.
+//! - UNSUBSCRIBE of an unknown subscription succeeds without an effect.
+//! - No two deliveries of all sessions have the same `ack`. A value that a client kept from its previous connection
+//!   therefore settles nothing on the next one.
+//!
+//! Headers of other brokers that STOMP does not define are in [`extensions`].
 
 mod access;
 mod access_cache;
@@ -66,7 +73,7 @@ use crate::users::permissions::Permissions;
 use crate::users::{Principal, Refused};
 use access::may_be_soft;
 use access_cache::AccessCache;
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use errors::{Rejection, required};
 use extensions::Warned;
 use receipts::Receipts;
@@ -74,22 +81,24 @@ use state::State;
 use std::sync::Arc;
 use std::time::Instant;
 use stompbox_frames::message::{self, DeliveryHeaders};
-use stompbox_frames::stomp::{Command, DecodeError, Frame, Version, encode};
+use stompbox_frames::stomp::{Command, DecodeError, Frame, Version};
 use subscriptions::{Mode, Subscription, Subscriptions};
 use temp::TempQueues;
 use timers::{HeartbeatEvent, Rate, Timers};
 use transactions::{Discarded, Transactions};
 use unsettled::{AckId, AckIdBuffer, Token};
 
-/// Makes names that nobody can guess for temporary queues: the part behind `/temp-queue/`, starting with `~`.
+/// A generator of unguessable names for temporary queues: the part after `/temp-queue/`, starting with `~`.
 type Addresses = dyn Fn() -> String + Send + Sync;
 
-/// The conversation; in memory as it stands here: first what deliveries touch.
+/// A STOMP session: the sans-IO state machine of one connection.
+///
+/// `repr(C)` keeps the order of the fields: those that a delivery uses come first.
 #[repr(C)]
 pub struct Session {
     state: State,
     version: Version,
-    /// Whether the client asked for them.
+    /// Whether the client asked for `soft-errors`.
     soft_errors: bool,
     token: Token,
     timers: Timers,
@@ -99,30 +108,32 @@ pub struct Session {
     receipts: Receipts,
     addresses: Arc<Addresses>,
     id: Box<str>,
-    /// The rules; none before it is let in.
+    /// The permission rules; `None` before the client is authenticated.
     permissions: Option<Arc<Permissions>>,
     access_cache: AccessCache,
     rate: Rate,
     transactions: Transactions,
     temps: TempQueues,
-    /// State that few sessions need.
+    /// State that few sessions need; `None` until it is used.
     rare: Option<Box<RareState>>,
 }
 
-/// State that few sessions need, in a box of its own.
+/// State that few sessions need. It is boxed to keep [`Session`] small.
 #[derive(Debug, Default)]
 struct RareState {
-    /// Ignored headers that were logged.
+    /// The ignored headers that were logged already.
     warned: Warned,
-    /// What the ERROR said with which it ended.
+    /// The `message` header of the ERROR that ended the session.
     error: Option<Box<str>>,
-    /// Aborted and refused transactions, until their frames are freed.
+    /// Transactions that were aborted or refused and whose frames are not freed yet.
     discarded: Vec<Discarded>,
 }
 
 impl Session {
-    /// A session that awaits CONNECT. `id` is random, is shown in CONNECTED and is a part of `ack` values; `addresses`
-    /// makes unguessable names (the part behind `/temp-queue/`, starting with `~`) for temporary queues.
+    /// Creates a session that waits for CONNECT.
+    ///
+    /// `id` must be random: CONNECTED shows it, and `ack` values contain a part of it. `addresses` generates
+    /// unguessable names for temporary queues: the part after `/temp-queue/`, starting with `~`.
     pub fn new(options: Arc<Options>, id: String, addresses: Arc<Addresses>, now: Instant) -> Session {
         Session {
             options,
@@ -145,9 +156,10 @@ impl Session {
         }
     }
 
-    /// A frame has come. Not to be called between [`Action::Authenticate`] and [`Session::authenticated`].
+    /// Handles a frame of the client. Must not be called between [`Action::Authenticate`] and
+    /// [`Session::authenticated`].
     pub fn handle(&mut self, frame: Frame, now: Instant, actions: &mut Vec<Action>) {
-        let mut receipt = asked(&frame);
+        let mut receipt = receipts::asked(&frame);
         let receipt_fits = receipt.as_deref().map_or(Ok(()), |receipt| self.check_id("receipt", receipt));
         if receipt_fits.is_err() {
             receipt = None;
@@ -169,7 +181,7 @@ impl Session {
         }
     }
 
-    /// Transaction and destination of a frame that may be refused without ending the conversation.
+    /// Returns the transaction and the destination of a frame whose rejection may leave the session open.
     fn part_of(&self, frame: &Frame) -> (Option<Box<str>>, Option<Box<str>>) {
         if !self.soft_errors || !may_be_soft(frame.command) {
             return (None, None);
@@ -179,7 +191,7 @@ impl Session {
         (transaction.map(Box::from), frame.header("destination").map(Box::from))
     }
 
-    /// The bytes were no frame.
+    /// Ends the session because the received bytes are not a valid frame.
     pub fn malformed(&mut self, error: &DecodeError, actions: &mut Vec<Action>) {
         if self.state != State::Leaving {
             let receipt = error.receipt.as_deref().map(Receipt::from);
@@ -187,7 +199,7 @@ impl Session {
         }
     }
 
-    /// The answer to [`Action::Authenticate`]; the rules as they are now.
+    /// Handles the result of [`Action::Authenticate`]. `permissions` are the current rules.
     pub fn authenticated(
         &mut self,
         result: Result<Principal, Refused>,
@@ -209,7 +221,8 @@ impl Session {
         }
     }
 
-    /// An action is done: its RECEIPT, with further headers. It leaves once all before it are complete.
+    /// Reports that an action is done. Its RECEIPT, with the headers `extra`, is sent when all earlier receipts are
+    /// complete.
     pub fn complete(&mut self, receipt: Option<Receipt>, extra: &[(&str, &str)], actions: &mut Vec<Action>) {
         let Some(receipt) = receipt else { return };
         if self.state == State::Closed {
@@ -220,7 +233,7 @@ impl Session {
         self.release_receipts(actions);
     }
 
-    /// Those that nothing before them holds up any more.
+    /// Sends the completed receipts that no earlier receipt holds back.
     fn release_receipts(&mut self, actions: &mut Vec<Action>) {
         while let Some(frame) = self.receipts.pop() {
             actions.push(Action::Write(frame));
@@ -230,7 +243,8 @@ impl Session {
         }
     }
 
-    /// A delivery is about to be written: appends its prefix.
+    /// Decides what to do with a delivery that is about to be written. For [`DeliveryAction::Write`] appends the start
+    /// of the MESSAGE, with the headers of this subscription, to `prefix`.
     pub fn deliver(&mut self, delivery: &Delivery, prefix: &mut BytesMut) -> DeliveryAction {
         let (version, token, unsettled_max) = (self.version, self.token, self.options.unsettled_max);
         let is_full = self.subscriptions.unsettled_bytes() >= self.options.subscription_bytes_max;
@@ -238,7 +252,7 @@ impl Session {
             let mut spelling = AckIdBuffer::default();
             let mut ack = None;
             if let Mode::Client(_) = subscription.mode {
-                // A work queue's deliveries are bounded by the credit of its consumer.
+                // Deliveries of a work queue (tag != 0) are bounded by the prefetch limit of the consumer instead.
                 if delivery.tag == 0 && subscription.unsettled.len() >= unsettled_max {
                     return DeliveryAction::UnsettledCountExceeded;
                 }
@@ -263,17 +277,17 @@ impl Session {
         self.subscriptions.change(delivery.key, deliver).unwrap_or(DeliveryAction::Skip)
     }
 
-    /// Any byte was received.
+    /// Records that at least one byte was received.
     pub fn note_input(&mut self, now: Instant) {
         self.timers.note_input(now);
     }
 
-    /// Any byte was written.
+    /// Records that at least one byte was written.
     pub fn note_output(&mut self, now: Instant) {
         self.timers.note_output(now);
     }
 
-    /// When [`Session::expire`] wants to be called.
+    /// Returns the time at which [`Session::expire`] must be called.
     pub fn deadline(&self) -> Option<Instant> {
         match self.state {
             State::Connecting => self.timers.connect_deadline(&self.options),
@@ -284,7 +298,7 @@ impl Session {
         }
     }
 
-    /// Heart-beats and timeouts that are due.
+    /// Handles heartbeats and timeouts that are due.
     pub fn expire(&mut self, now: Instant, actions: &mut Vec<Action>) {
         match self.state {
             State::Connecting => {
@@ -302,27 +316,27 @@ impl Session {
         }
     }
 
-    /// The version, once negotiated; 1.2 before.
+    /// Returns the negotiated version; 1.2 before CONNECT.
     pub fn version(&self) -> Version {
         self.version
     }
 
-    /// The signed-in user's name.
+    /// Returns the name of the authenticated user.
     pub fn user(&self) -> Option<&str> {
         self.principal.name.as_deref()
     }
 
-    /// Who it acts as.
+    /// Returns the principal whose permissions apply to this session.
     pub fn principal(&self) -> &Principal {
         &self.principal
     }
 
-    /// The id shown in CONNECTED.
+    /// Returns the session id that CONNECTED shows.
     pub fn id(&self) -> &str {
         &self.id
     }
 
-    /// A frame in the state `Connected`. On an error the receipt is left where it is.
+    /// Handles a frame in the state `Connected`. On an error `receipt` keeps its value.
     fn converse(
         &mut self,
         frame: Frame,
@@ -352,29 +366,6 @@ impl Session {
             }
         }
     }
-
-    /// The RECEIPT of a frame whose work is done.
-    fn receipt(&mut self, receipt: Option<Receipt>, actions: &mut Vec<Action>) {
-        let Some(receipt) = receipt else { return };
-        let frame = self.encode_receipt(&receipt, &[]);
-        if self.receipts.is_empty() {
-            actions.push(Action::Write(frame));
-        } else {
-            self.receipts.ready(frame);
-        }
-    }
-
-    /// The receipt of a frame whose work is done elsewhere: it travels in an action.
-    fn register_receipt(&mut self, receipt: &mut Option<Receipt>) -> Option<Receipt> {
-        let receipt = receipt.take()?;
-        self.receipts.register_receipt(receipt.clone());
-        Some(receipt)
-    }
-
-    fn encode_receipt(&self, receipt: &str, extra: &[(&str, &str)]) -> Bytes {
-        let headers: Vec<_> = [("receipt-id", receipt)].into_iter().chain(extra.iter().copied()).collect();
-        encode::frame(Command::Receipt, self.version, &headers, b"")
-    }
 }
 
 impl std::fmt::Debug for Session {
@@ -387,13 +378,5 @@ impl std::fmt::Debug for Session {
             .field("subscriptions", &self.subscriptions)
             .field("transactions", &self.transactions)
             .finish_non_exhaustive()
-    }
-}
-
-/// The receipt that a frame asks for; CONNECT and STOMP must not.
-fn asked(frame: &Frame) -> Option<Receipt> {
-    match frame.command {
-        Command::Connect | Command::Stomp => None,
-        _ => frame.header("receipt").map(Receipt::from),
     }
 }

@@ -1,56 +1,61 @@
-//! Limits and habits.
+//! Options of a session.
 
 use std::time::Duration;
 use stompbox_frames::stomp::HeartBeat;
 
-/// Limits and habits of a conversation.
+/// Limits and defaults of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// The broker's own heart-beat, milliseconds (`heart-beat`, default 10000,10000); a value between 0 and
-    /// 500 counts as 500.
+    /// The broker's own heartbeat intervals in milliseconds (`heart-beat`, default 10000,10000). Values from 1 to 499
+    /// are raised to 500.
     pub heart_beat: HeartBeat,
-    /// `connect-silence` (10 s): from the start or the last byte, until CONNECT is complete.
+    /// Longest silence before CONNECT is complete (`connect-silence`, default 10 s), from the start of the connection
+    /// or from the last byte.
     pub connect_silence: Duration,
-    /// `connect-timeout` (60 s): in all until CONNECT is complete.
+    /// Longest time from the start of the connection until CONNECT is complete (`connect-timeout`, default 60 s).
     pub connect_timeout: Duration,
-    /// `destination-bytes-max` (1024).
+    /// Largest length of a destination in bytes (`destination-bytes-max`, default 1024).
     pub destination_bytes_max: usize,
-    /// `subscriptions-max` (1000).
+    /// Largest number of subscriptions of a session (`subscriptions-max`, default 1000).
     pub subscriptions_max: usize,
-    /// `subscription-bytes-max` (8 MiB), which includes unsettled deliveries. The connection checks the rest.
+    /// Largest memory of the subscriptions of a session in bytes (`subscription-bytes-max`, default 8 MiB), including
+    /// unsettled deliveries. The session checks the limit for deliveries; the connection task checks it for
+    /// subscriptions.
     pub subscription_bytes_max: usize,
-    /// `id-bytes-max` (1 KiB): names that a client chooses.
+    /// Largest length in bytes of an identifier that a client chooses (`id-bytes-max`, default 1 KiB).
     pub id_bytes_max: usize,
-    /// `transactions-max` (100).
+    /// Largest number of open transactions of a session (`transactions-max`, default 100).
     pub transactions_max: usize,
-    /// `transaction-frames-max` (10000): frames in one open transaction.
+    /// Largest number of frames in one open transaction (`transaction-frames-max`, default 10000).
     pub transaction_frames_max: usize,
-    /// `transaction-bytes-max` (4 MiB): bytes parked in all open transactions of a connection.
+    /// Largest size in bytes of the frames parked in all open transactions of a session (`transaction-bytes-max`,
+    /// default 4 MiB).
     pub transaction_bytes_max: usize,
-    /// `temp-queues-max` (100).
+    /// Largest number of temporary queues of a session (`temp-queues-max`, default 100).
     pub temp_queues_max: usize,
-    /// `unsettled-max` (10000): unsettled deliveries of a subscription in a client mode. No prefetch is
-    /// greater.
+    /// Largest number of unsettled deliveries of a subscription in a client mode (`unsettled-max`, default 10000). It
+    /// also bounds the prefetch limit.
     pub unsettled_max: usize,
-    /// `prefetch-count` (250) unless the SUBSCRIBE says otherwise.
+    /// Prefetch limit in messages if the SUBSCRIBE sets none (`prefetch-count`, default 250).
     pub prefetch_count: u32,
-    /// `frames-per-second-max` (0: off).
+    /// Largest rate of frames per second (`frames-per-second-max`, default 0: no limit).
     pub frames_per_second_max: u32,
-    /// `header-bytes-max` (16 KiB): bytes of a header line; frames come with no longer one but `to`.
+    /// Largest length of a header line in bytes (`header-bytes-max`, default 16 KiB). The decoder enforces it for every
+    /// header but `to`.
     pub header_bytes_max: usize,
-    /// `to-bytes-max` (256 KiB): bytes of the header `to` of a SEND to `/users/`.
+    /// Largest length in bytes of the header `to` of a SEND to `/users/` (`to-bytes-max`, default 256 KiB).
     pub to_bytes_max: usize,
-    /// `to-names-max` (10000): names in it.
+    /// Largest number of names in the header `to` (`to-names-max`, default 10000).
     pub to_names_max: usize,
-    /// `show-sender` (false): MESSAGEs of topics and queues say in `user-name` who sent them, too.
+    /// Whether MESSAGEs of topics and queues also name their sender in `user-name` (`show-sender`, default false).
     pub show_sender: bool,
-    /// `strict-headers` (false): a SEND whose headers ask for missing features is refused.
+    /// Whether a SEND whose headers ask for unsupported features is rejected (`strict-headers`, default false).
     pub strict_headers: bool,
-    /// `heart-beat-tolerance` (2): number of silent intervals after which a client is lost.
+    /// Number of silent heartbeat intervals after which a client counts as lost (`heart-beat-tolerance`, default 2).
     pub heart_beat_tolerance: u32,
-    /// DeliveryHeaders of this broker's message-ids, before the dash and the number. It changes at each start.
+    /// The part of this broker's message-ids before the dash and the number. It changes at each start of the broker.
     pub boot_id: Box<str>,
-    /// `server` header of CONNECTED, "stompbox/0.1.0".
+    /// Value of the `server` header of CONNECTED, such as "stompbox/0.1.0".
     pub server: &'static str,
 }
 

@@ -1,25 +1,25 @@
-//! Prefetch limits of a SUBSCRIBE, in the headers of several brokers.
+//! Prefetch limits of a SUBSCRIBE, in the headers that several brokers use.
 
 use super::{Rejection, Session};
 use stompbox_frames::stomp::Frame;
 
-/// Headers that give the number of messages.
+/// Headers whose value is a number of messages.
 const COUNTS: [&str; 4] = ["prefetch-count", "x-prefetch-count", "prefetch_count", "activemq.prefetchSize"];
 /// The header of Apollo: `COUNT` or `COUNT,BYTES`.
 const CREDIT: &str = "credit";
-/// The header of Artemis: bytes; 0 is one message at a time, -1 no bound.
+/// The header of Artemis: a number of bytes. 0 means one message at a time, -1 no limit.
 const WINDOW: &str = "consumer-window-size";
 
 const COUNT_EXPECTED: &str = "a whole number from 1 to 4294967295";
 const CREDIT_EXPECTED: &str = "COUNT or COUNT,BYTES: whole numbers, of which one is more than 0";
 const WINDOW_EXPECTED: &str = "a whole number of bytes, 0 for one message at a time, or -1 for no bound";
 
-/// The credit of a subscription.
+/// The prefetch limits of a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Prefetch {
-    /// In messages, at least 1 and at most `unsettled-max`.
+    /// The limit in messages, at least 1 and at most `unsettled-max`.
     pub(super) count: u32,
-    /// In bytes, if the client asked for a bound.
+    /// The limit in bytes, if the client asked for one.
     pub(super) bytes: Option<usize>,
 }
 
@@ -30,7 +30,7 @@ struct PrefetchLimit<'a, T> {
     value: &'a str,
 }
 
-/// The limits of all headers together; two that contradict each other are refused.
+/// The limit that all headers together set. Headers with different limits are rejected.
 struct PrefetchLimits<'a, T>(Option<PrefetchLimit<'a, T>>);
 
 impl<'a, T: PartialEq> PrefetchLimits<'a, T> {
@@ -49,7 +49,7 @@ impl<'a, T: PartialEq> PrefetchLimits<'a, T> {
 }
 
 impl Session {
-    /// Returns the credit that a SUBSCRIBE asks for. All of its prefetch headers must agree.
+    /// Returns the prefetch limits that a SUBSCRIBE asks for. All of its prefetch headers must agree.
     pub(super) fn prefetch(&self, frame: &Frame) -> Result<Prefetch, Rejection> {
         let values: Vec<_> = COUNTS
             .into_iter()
@@ -93,14 +93,15 @@ impl Session {
         Ok(Prefetch { bytes: bytes.0.map(|said| said.amount), ..self.default_prefetch(count) })
     }
 
-    /// Bounds the credit by `unsettled-max`, however much the client asks for.
+    /// Returns the prefetch limit `asked`, or the broker's default if it is `None`. The result is at least 1 and at
+    /// most `unsettled-max`.
     pub(super) fn default_prefetch(&self, asked: Option<u32>) -> Prefetch {
         let most = u32::try_from(self.options.unsettled_max).unwrap_or(u32::MAX);
         Prefetch { count: asked.unwrap_or(self.options.prefetch_count).min(most).max(1), bytes: None }
     }
 }
 
-/// Parses `COUNT` or `COUNT,BYTES`, not both 0.
+/// Parses `COUNT` or `COUNT,BYTES`. At least one of them must be greater than 0.
 fn credit(value: &str) -> Option<(u32, usize)> {
     let (count, size) = value.split_once(',').unwrap_or((value, "0"));
     let (count, size) = (number(count.trim())?, number(size.trim())?);

@@ -1,13 +1,15 @@
-//! RECEIPTs leave in the order in which their frames came.
+//! A queue of RECEIPTs that keeps them in the order of their frames.
 //!
-//! A receipt whose work is done elsewhere is owed until that is done. One that is ready earlier than one
-//! before it waits here, already encoded.
+//! A receipt is pending until the action of its frame is complete. A receipt that is complete before an earlier one
+//! waits here in encoded form.
 
-use super::action::Receipt;
+use super::Session;
+use super::action::{Action, Receipt};
 use bytes::Bytes;
 use std::collections::VecDeque;
+use stompbox_frames::stomp::{Command, Frame, encode};
 
-/// The receipts between the oldest that is owed and the newest.
+/// The receipts from the oldest pending one to the newest.
 #[derive(Debug, Default)]
 pub(super) struct Receipts {
     line: VecDeque<ReceiptSlot>,
@@ -15,29 +17,29 @@ pub(super) struct Receipts {
 
 #[derive(Debug)]
 enum ReceiptSlot {
-    /// The work is not done.
+    /// The action of the frame is not complete.
     Owed(Receipt),
-    /// It is, but not what came before.
+    /// The action is complete, and the encoded RECEIPT waits for earlier ones.
     Ready(Bytes),
 }
 
 impl Receipts {
-    /// Whether nothing waits and nothing is owed.
+    /// Returns whether there is no pending or waiting receipt.
     pub(super) fn is_empty(&self) -> bool {
         self.line.is_empty()
     }
 
-    /// A receipt that [`Receipts::done`] will be called for.
+    /// Adds a pending receipt. [`Receipts::done`] completes it.
     pub(super) fn register_receipt(&mut self, receipt: Receipt) {
         self.line.push_back(ReceiptSlot::Owed(receipt));
     }
 
-    /// A receipt whose work was done at once.
+    /// Adds the encoded RECEIPT of a frame that is complete already.
     pub(super) fn ready(&mut self, frame: Bytes) {
         self.line.push_back(ReceiptSlot::Ready(frame));
     }
 
-    /// The work of the oldest owed receipt of this name is done.
+    /// Completes the oldest pending receipt with this value.
     pub(super) fn done(&mut self, receipt: &str, frame: Bytes) {
         let owed = |place: &&mut ReceiptSlot| matches!(place, ReceiptSlot::Owed(id) if **id == *receipt);
         if let Some(place) = self.line.iter_mut().find(owed) {
@@ -45,7 +47,7 @@ impl Receipts {
         }
     }
 
-    /// The work of the oldest owed receipt of this name will not be done, and it does not leave.
+    /// Removes the oldest pending receipt with this value, because its action failed. No RECEIPT is sent.
     pub(super) fn cancel(&mut self, receipt: &str) {
         let owed = |place: &ReceiptSlot| matches!(place, ReceiptSlot::Owed(id) if **id == *receipt);
         if let Some(at) = self.line.iter().position(owed) {
@@ -53,7 +55,7 @@ impl Receipts {
         }
     }
 
-    /// The next receipt that may leave.
+    /// Removes and returns the next RECEIPT that may be sent.
     pub(super) fn pop(&mut self) -> Option<Bytes> {
         match self.line.pop_front()? {
             ReceiptSlot::Ready(frame) => Some(frame),
@@ -64,8 +66,41 @@ impl Receipts {
         }
     }
 
-    /// Nothing is owed any more.
+    /// Removes all receipts and frees the memory.
     pub(super) fn clear(&mut self) {
         self.line = VecDeque::new();
+    }
+}
+
+impl Session {
+    /// Sends the RECEIPT of a frame that is complete, or queues it after receipts that are still pending.
+    pub(super) fn receipt(&mut self, receipt: Option<Receipt>, actions: &mut Vec<Action>) {
+        let Some(receipt) = receipt else { return };
+        let frame = self.encode_receipt(&receipt, &[]);
+        if self.receipts.is_empty() {
+            actions.push(Action::Write(frame));
+        } else {
+            self.receipts.ready(frame);
+        }
+    }
+
+    /// Registers the receipt of a frame that an action completes, and returns it for that action.
+    pub(super) fn register_receipt(&mut self, receipt: &mut Option<Receipt>) -> Option<Receipt> {
+        let receipt = receipt.take()?;
+        self.receipts.register_receipt(receipt.clone());
+        Some(receipt)
+    }
+
+    pub(super) fn encode_receipt(&self, receipt: &str, extra: &[(&str, &str)]) -> Bytes {
+        let headers: Vec<_> = [("receipt-id", receipt)].into_iter().chain(extra.iter().copied()).collect();
+        encode::frame(Command::Receipt, self.version, &headers, b"")
+    }
+}
+
+/// Returns the value of the `receipt` header. CONNECT and STOMP must not have one, so it is ignored there.
+pub(super) fn asked(frame: &Frame) -> Option<Receipt> {
+    match frame.command {
+        Command::Connect | Command::Stomp => None,
+        _ => frame.header("receipt").map(Receipt::from),
     }
 }

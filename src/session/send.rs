@@ -1,4 +1,4 @@
-//! SEND: where it goes, whether it may, and what the broker says of its sender.
+//! SEND: its target, the permission check, and the headers that the broker sets about the sender.
 
 use super::action::{Action, Publish, Receipt, Target};
 use super::temp::TempDestination;
@@ -13,10 +13,10 @@ use std::borrow::Cow;
 use stompbox_frames::message::is_same_name;
 use stompbox_frames::stomp::Frame;
 
-/// Where `reply-to` leads on a message to a service that names none.
+/// Path of the user destination for replies of a service if the SEND has no `reply-to`.
 const REPLIES: &str = "queue/replies";
 
-/// Where a SEND goes and what MESSAGE shows of that.
+/// The target of a SEND, and the `destination` that the MESSAGE shows.
 struct Route {
     to: Target,
     shown: Box<str>,
@@ -54,7 +54,8 @@ impl Session {
         Ok(())
     }
 
-    /// The header `to` may be longer than others for the broker alone, which takes it out: nobody receives it.
+    /// Rejects a header line `to` longer than `header-bytes-max` unless the SEND goes to `/users/`. There the broker
+    /// reads the header and removes it, so no receiver gets a line that long.
     fn check_recipients(&self, frame: &Frame, route: &Route, bytes: usize) -> Result<(), Rejection> {
         let max = self.options.header_bytes_max;
         if bytes <= max || matches!(route.to, Target::Users(..)) {
@@ -66,8 +67,8 @@ impl Session {
         }
     }
 
-    /// Where a SEND goes, if it may; `None`: it renews the token. The last destination is remembered, for most
-    /// clients send to the same one again and again.
+    /// Returns the target of a SEND that the permissions allow, or `None` if the SEND renews the token. The last
+    /// destination is cached because most clients send to the same one repeatedly.
     fn route(&mut self, frame: &Frame) -> Result<Option<Route>, Rejection> {
         let text = required(frame, "destination")?;
         if let Some(destination) = self.access_cache.last(&text) {
@@ -95,7 +96,8 @@ impl Session {
         Ok(Some(Route { to: Target::One(destination), shown: shown(&path) }))
     }
 
-    /// `/users/…`: every recipient is judged, and all or none are sent to.
+    /// Routes a SEND to `/users/…`. The permissions are checked for every recipient, and one denied recipient rejects
+    /// the whole SEND.
     fn route_to_many(&self, frame: &Frame, path: UserPath) -> Result<Route, Rejection> {
         let to = frame.header("to").filter(|to| !to.is_empty()).ok_or_else(Rejection::to_missing)?;
         if to.len() > self.options.to_bytes_max {
@@ -120,7 +122,7 @@ impl Session {
         Ok(Route { shown: shown(&path), to: Target::Users(owners, path) })
     }
 
-    /// A temporary queue of this session's own is sent to by its address.
+    /// Replaces this session's own name of a temporary queue by the queue's address. Other destinations stay the same.
     fn resolve(&self, text: &str, destination: Destination) -> Result<Destination, Rejection> {
         match TempDestination::of(&destination) {
             TempDestination::Address | TempDestination::Elsewhere => Ok(destination),
@@ -131,19 +133,22 @@ impl Session {
         }
     }
 
-    /// The one session that the header `session` picks.
+    /// Returns the id of the session that the header `session` selects as the only receiver. Rejects the header for
+    /// `/users/…`.
     fn picked_session(&self, frame: &Frame, route: &Route) -> Result<Option<Box<str>>, Rejection> {
         let Some(session) = frame.header("session") else { return Ok(None) };
         match &route.to {
             Target::One(destination) if destination.kind() == Kind::User => Ok(Some(session.into())),
-            // Elsewhere it is a header like `user-name`: not the client's to say, and left out.
+            // For other destinations only the broker may set this header, like `user-name`: the client's value is
+            // removed.
             Target::One(_) => Ok(None),
             Target::Users(..) => Err(Rejection::session_elsewhere(&route.shown)),
         }
     }
 
-    /// What the broker says of the sender: where users or services are sent to, who it is; to services also how it is
-    /// answered.
+    /// Returns the headers that the broker sets: `user-name` for users and services, and with `show-sender` for all
+    /// destinations; for services also `session` and the `reply-to` of the answer. A `reply-to` with a temporary queue
+    /// gets its address for every destination.
     fn own_headers(
         &mut self,
         to: &Target,
@@ -157,7 +162,8 @@ impl Session {
         let mut extra = Vec::new();
         let reply_to = frame.header("reply-to");
         if let Some(reply) = reply_to.as_deref().filter(|reply| reply.starts_with('/')) {
-            // Passed on, it would make the answer fail at the receiver, which could not tell why.
+            // An invalid destination is rejected here. Passed on, it would make the receiver's answer fail, and the
+            // receiver could not see the cause.
             reject_activemq_forms(reply).map_err(Rejection::reply_to)?;
         }
         let reply_to = match (kind, reply_to) {
@@ -177,9 +183,10 @@ impl Session {
         Ok(extra)
     }
 
-    /// The address for a `reply-to` that names a temporary queue of this session, which is opened and
-    /// subscribed to if it must be: whoever asks for an answer so waits for it, and need not say so. `None`: it is
-    /// an address already, which may be passed on; but a service answers to those who ask it.
+    /// Returns the address for a `reply-to` that names a temporary queue of this session. Opens the queue and
+    /// subscribes to it if necessary: the client waits for the answer, so it need not send a SUBSCRIBE. Returns `None`
+    /// if the value is an address already, which is passed on unchanged. For a service the address must be one of this
+    /// session's own, since a service answers only its sender.
     fn temp_reply(
         &mut self,
         text: &str,
@@ -201,8 +208,8 @@ impl Session {
         Ok(self.temps.get(name).map(|temp| temp.address.as_str().into()))
     }
 
-    /// The address by which a service answers to this session alone. Nothing else can be asked for: a service may do
-    /// more than its clients, and must not do it for them.
+    /// Returns the address by which a service answers this session alone. Any other `reply-to` is rejected: a service
+    /// may have more permissions than its clients, and a client must not be able to use them.
     fn user_reply(&self, text: Option<&str>) -> Result<Box<str>, Rejection> {
         let path = match text {
             None => return Ok(format!("/user/{}/{REPLIES}", Owner::session(&self.id).as_str()).into()),
@@ -216,25 +223,25 @@ impl Session {
     }
 }
 
-/// What MESSAGE says of a user's destination: every user has one of that name.
+/// Returns the `destination` that a MESSAGE shows for a user destination. It is the same for every user.
 fn shown(path: &UserPath) -> Box<str> {
     format!("/user/{}", path.as_str()).into()
 }
 
-/// What a frame counts for in a transaction: its header lines and its body.
+/// Returns the size of a frame that counts for the limits of a transaction: the bytes of its header lines and its body.
 pub(super) fn octets(frame: &Frame) -> usize {
     let lines = frame.headers.iter().map(|(name, value)| name.len() + ":".len() + value.len() + "\n".len());
     lines.sum::<usize>() + frame.body.len()
 }
 
-/// Removes the header `to`, in any case: recipients do not learn of one another.
+/// Returns a copy without the header `to`, whose name may be in any case: recipients must not see each other.
 fn without_recipients(frame: &Frame) -> Frame {
     let lines: Vec<_> = frame.headers.iter().filter(|(name, _)| !is_same_name(name, "to")).collect();
     let headers = lines.iter().map(|(name, value)| (&**name, &**value)).collect();
     Frame { command: frame.command, headers, body: frame.body.clone() }
 }
 
-/// A copy that keeps nothing alive beside itself: a received frame is a slice of what was read with it.
+/// Returns a copy that keeps no other memory alive. A received frame is a slice of a larger read buffer.
 fn compact(frame: &Frame) -> Frame {
     let lines: Vec<_> = frame.headers.iter().collect();
     let headers = lines.iter().map(|(name, value)| (&**name, &**value)).collect();

@@ -1,21 +1,22 @@
-//! Where a conversation stands.
+//! The state of a session.
 
 use stompbox_frames::stomp::HeartBeat;
 
-/// See the diagram in the doc of the room.
+/// The state of a session; see the diagram in the documentation of [`session`](super).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// CONNECT has not come.
+    /// CONNECT was not received yet.
     Connecting,
-    /// CONNECT has come; whether it is let in is being found out elsewhere.
+    /// CONNECT was received, and the caller is checking the credentials.
     Authenticating {
-        /// What CONNECT said; 0,0 for version 1.0.
+        /// The `heart-beat` header of CONNECT; 0,0 for version 1.0.
         peer: HeartBeat,
     },
-    /// CONNECTED was sent.
+    /// CONNECTED was sent, and frames of the client are executed.
     Connected,
-    /// DISCONNECT has come, and receipts are owed that must leave before its own.
+    /// DISCONNECT was received, and earlier receipts are pending that must be sent before its own.
     Leaving,
-    /// Close was wished for: nothing is handled, nothing is emitted.
+    /// The session has ended, by [`Action::Close`](super::Action::Close) or
+    /// [`Session::finish`](super::Session::finish). It handles no frame and emits no action.
     Closed,
 }

@@ -11,18 +11,18 @@ use crate::outbound_queue::Key;
 use crate::users::permissions::Verb;
 use stompbox_frames::stomp::{Frame, Version};
 
-/// What is subscribed to, once it is known that it may be.
+/// A SUBSCRIBE after validation and permission check.
 struct SubscribeRequest<'a> {
     id: Option<&'a str>,
-    /// As given.
+    /// The destination as the client sent it.
     destination: &'a str,
     mode: Mode,
     prefetch: Prefetch,
-    /// Of presence: all names.
+    /// For presence destinations: whether all user names are reported.
     names: bool,
-    /// The local name, if it is a temporary queue.
+    /// This session's name of the temporary queue, if the destination is one.
     temp: Option<&'a str>,
-    /// Asked for by a `reply-to`.
+    /// Whether a `reply-to` caused the subscription, not a SUBSCRIBE.
     implicit: bool,
 }
 
@@ -69,7 +69,8 @@ impl Session {
         self.begin_subscription(&wanted, &selector, receipt, actions)
     }
 
-    /// The subscription that a `reply-to:/temp-queue/NAME` stands for; it is called like its destination.
+    /// Subscribes to the temporary queue of a `reply-to:/temp-queue/NAME`. The id of the subscription is its
+    /// destination.
     pub(super) fn subscribe_implicitly(
         &mut self,
         destination: &str,
@@ -106,7 +107,8 @@ impl Session {
                 self.subscriptions.named(Name::Id(&id))
             }
         };
-        // Not an error: the subscription has ended already. A component of a page may be unmounted twice.
+        // This is not an error: the subscription may have ended already, for example because a component of a web page
+        // was unmounted twice.
         let Some(key) = subscription.map(|subscription| subscription.key) else {
             self.receipt(receipt.take(), actions);
             return Ok(());
@@ -116,7 +118,8 @@ impl Session {
         Ok(())
     }
 
-    /// Whether the name is free and there is room. `replaced` will have gone by then.
+    /// Checks that the name is not in use and that the limits allow one more subscription. `replaced` ends before the
+    /// new subscription begins, so it does not count.
     fn admit(&self, wanted: &SubscribeRequest<'_>, replaced: Option<Key>) -> Result<(), Rejection> {
         let namesake = self.subscriptions.named(wanted.name());
         if namesake.is_some_and(|subscription| Some(subscription.key) != replaced) {
@@ -167,7 +170,7 @@ impl Session {
         Ok(())
     }
 
-    /// The address of a temporary queue, which is opened at its first use.
+    /// Returns the address of a temporary queue, and opens the queue at its first use.
     fn address(
         &mut self,
         name: &str,
@@ -186,12 +189,13 @@ impl Session {
         Ok(address)
     }
 
-    /// The implicit subscription to a temporary queue, which an explicit one takes the place of.
+    /// Returns the implicit subscription to a temporary queue. An explicit SUBSCRIBE replaces it.
     fn implicit(&self, temp: Option<&str>) -> Option<Key> {
         self.temps.get(temp?)?.implicit
     }
 
-    /// What is subscribed to, with this session's own user destinations resolved: to nobody else's can be subscribed.
+    /// Parses the destination of a SUBSCRIBE and resolves this session's own user destinations. Rejects destinations of
+    /// other users.
     fn selector(&self, text: &str) -> Result<Selector, Rejection> {
         let max = self.options.destination_bytes_max;
         let (path, owner) = match Address::parse_subscribe(text, max).map_err(Rejection::destination)? {
@@ -207,7 +211,7 @@ impl Session {
         path.selector(&owner).map_err(Rejection::destination)
     }
 
-    /// A subscription ends here; what it has not settled goes back in the broker.
+    /// Removes a subscription from the session. The broker requeues its unsettled deliveries.
     pub(super) fn end(&mut self, key: Key) {
         let Some(subscription) = self.subscriptions.remove(key) else { return };
         self.transactions.lose(&subscription);
@@ -216,13 +220,14 @@ impl Session {
         }
     }
 
-    /// Checks the length of a name that the client has chosen and the broker keeps.
+    /// Checks the length of an identifier that the client chose and the broker stores.
     pub(super) fn check_id(&self, header: &str, id: &str) -> Result<(), Rejection> {
         let max = self.options.id_bytes_max;
         if id.len() > max { Err(Rejection::id_bytes(header, id.len(), max)) } else { Ok(()) }
     }
 
-    /// Records that the broker has subscribed: the text of the destination is shared with the broker from now on.
+    /// Replaces the stored selector by the one of the broker after subscribing, so that both share the text of the
+    /// destination.
     pub fn share_selector(&mut self, key: Key, selector: Selector) {
         self.subscriptions.change(key, |subscription| {
             if let Some(own) = &mut subscription.selector {
@@ -232,7 +237,8 @@ impl Session {
     }
 }
 
-/// The session's name for a temporary queue; addresses of others cannot be subscribed to.
+/// Returns the session's name of a temporary queue; `None` for other destinations. Rejects the address of a temporary
+/// queue, to which no client can subscribe.
 fn own_name(selector: &Selector) -> Result<Option<&str>, Rejection> {
     let Selector::Exact(destination) = selector else { return Ok(None) };
     match TempDestination::of(destination) {

@@ -1,4 +1,4 @@
-//! The subscriptions of a session, by the client's name for them and by ours.
+//! The subscriptions of a session, indexed by the client's name and by the session's key.
 
 use super::Rejection;
 use super::unsettled::{AckScope, Unsettled};
@@ -9,14 +9,14 @@ use crate::outbound_queue::Key;
 /// How deliveries of a subscription are settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
-    /// When they are written.
+    /// The broker settles a delivery when it is written.
     Auto,
-    /// By the client.
+    /// The client settles a delivery with ACK or NACK.
     Client(AckScope),
 }
 
 impl Mode {
-    /// Parses `ack`; every version knows every mode here.
+    /// Parses the header `ack`. Every version may use every mode.
     pub(super) fn parse(value: Option<&str>) -> Result<Mode, Rejection> {
         match value {
             None | Some("auto") => Ok(Mode::Auto),
@@ -27,41 +27,42 @@ impl Mode {
     }
 }
 
-/// The client's name for a subscription.
+/// The name by which a client refers to a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Name<'a> {
-    /// Its id.
+    /// The `id` of the subscription.
     Id(&'a str),
-    /// Its destination, as 1.0 allows.
+    /// The `destination` of the subscription, which 1.0 allows as its name.
     Destination(&'a str),
 }
 
 impl<'a> Name<'a> {
-    /// The text alone.
+    /// Returns the id or the destination as text.
     pub(super) fn text(self) -> &'a str {
         let (Name::Id(text) | Name::Destination(text)) = self;
         text
     }
 }
 
-/// One subscription.
+/// A subscription of the session.
 #[derive(Debug)]
 pub(super) struct Subscription {
     pub(super) key: Key,
-    /// `None` in 1.0, where the destination may be the name.
+    /// The `id`; `None` only in 1.0, where the destination may be the name.
     pub(super) id: Option<Box<str>>,
-    /// As given on SUBSCRIBE; kept for 1.0 only.
+    /// The destination as the client sent it; stored in 1.0 only.
     pub(super) destination: Option<Box<str>>,
     pub(super) mode: Mode,
-    /// To what, if that is a matter of permission.
+    /// The resolved destination or pattern to check against the permissions; `None` for a temporary queue of the
+    /// session, which is always allowed.
     pub(super) selector: Option<Selector>,
-    /// The local name of the temporary queue, if it is one.
+    /// This session's name of the temporary queue, if the destination is one.
     pub(super) temp: Option<Box<str>>,
     pub(super) unsettled: Unsettled,
 }
 
 impl Subscription {
-    /// The client's name for it.
+    /// Returns the name by which the client refers to the subscription.
     pub(super) fn name(&self) -> Name<'_> {
         match &self.id {
             Some(id) => Name::Id(id),
@@ -69,27 +70,27 @@ impl Subscription {
         }
     }
 
-    /// Returns the bytes of the texts that are not shared with the broker.
+    /// Returns the memory in bytes of the texts that are not shared with the broker.
     fn texts_bytes(&self) -> u32 {
         let texts = [&self.id, &self.destination, &self.temp];
         texts.into_iter().flatten().map(|text| text_bytes(text)).sum()
     }
 }
 
-/// Capacity below which no memory is given back.
+/// Capacity up to which the lists do not shrink.
 const SMALL: usize = 16;
 
-/// All of them. A hash table would cost an idle session more than these two lists.
+/// The subscriptions of a session. Two sorted lists take less memory in an idle session than a hash table.
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions {
-    /// By ascending key.
+    /// The subscriptions in ascending order of their keys.
     list: Vec<Subscription>,
-    /// Keys by ascending name.
+    /// The keys in ascending order of the names of their subscriptions.
     names: Vec<Key>,
     last_key: Key,
-    /// Bytes of the client's names; subscription-bytes-max keeps them far below 4 GiB.
+    /// Memory of the client's names in bytes. `subscription-bytes-max` keeps it far below 4 GiB.
     texts_bytes: u32,
-    /// The memory of unsettled deliveries.
+    /// Memory of the records of unsettled deliveries in bytes.
     unsettled_bytes: usize,
 }
 
@@ -98,24 +99,24 @@ impl Subscriptions {
         self.list.len()
     }
 
-    /// Memory of the lists and of the client's names.
+    /// Returns the memory in bytes of the lists and of the client's names.
     pub(super) fn bytes(&self) -> usize {
         allocation(self.list.capacity() * size_of::<Subscription>())
             + allocation(self.names.capacity() * size_of::<Key>())
             + self.texts_bytes as usize
     }
 
-    /// Counts the name of a temporary queue.
+    /// Adds the name of a temporary queue to the counted memory.
     pub(super) fn add_text(&mut self, text: &str) {
         self.texts_bytes += text_bytes(text);
     }
 
-    /// No longer counts the name of a temporary queue.
+    /// Removes the name of a temporary queue from the counted memory.
     pub(super) fn remove_text(&mut self, text: &str) {
         self.texts_bytes -= text_bytes(text);
     }
 
-    /// Memory of unsettled deliveries.
+    /// Returns the memory in bytes of the records of unsettled deliveries.
     pub(super) fn unsettled_bytes(&self) -> usize {
         self.unsettled_bytes
     }
@@ -124,13 +125,13 @@ impl Subscriptions {
         self.list.iter()
     }
 
-    /// A key that was never used.
+    /// Returns a key that this session has not used before.
     pub(super) fn next_key(&mut self) -> Result<Key, Rejection> {
         self.last_key = self.last_key.checked_add(1).ok_or_else(Rejection::subscription_keys)?;
         Ok(self.last_key)
     }
 
-    /// Adds one whose key is the newest and whose name is not in use.
+    /// Adds a subscription. Its key must be the newest one, and its name must not be in use.
     pub(super) fn insert(&mut self, subscription: Subscription) {
         if let Err(at) = self.place(subscription.name()) {
             grow(&mut self.names);
@@ -158,7 +159,7 @@ impl Subscriptions {
         self.index(key).map(|at| &self.list[at])
     }
 
-    /// Lets `act` change a subscription, but for its name.
+    /// Applies `act` to a subscription and updates the counted memory. `act` must not change the name.
     pub(super) fn change<T>(&mut self, key: Key, act: impl FnOnce(&mut Subscription) -> T) -> Option<T> {
         let at = self.index(key)?;
         let subscription = &mut self.list[at];
@@ -172,7 +173,8 @@ impl Subscriptions {
         self.place(name).ok().and_then(|at| self.get(self.names[at]))
     }
 
-    /// The subscription that an UNSUBSCRIBE of 1.0 without an id ends: the one without an id, else the only one.
+    /// Returns the subscription that a 1.0 UNSUBSCRIBE without an id ends: the one to `destination` without an id, else
+    /// the only one to `destination`. Rejects the frame if there are several.
     pub(super) fn to(&self, destination: &str) -> Result<Option<&Subscription>, Rejection> {
         if let Some(subscription) = self.named(Name::Destination(destination)) {
             return Ok(Some(subscription));
@@ -184,7 +186,7 @@ impl Subscriptions {
         }
     }
 
-    /// Gives back the memory of subscriptions that have ended.
+    /// Shrinks the lists when most of their capacity is unused.
     fn shrink(&mut self) {
         let len = self.list.len();
         if self.list.capacity() > SMALL && len < self.list.capacity() / 4 {
@@ -205,12 +207,12 @@ impl Subscriptions {
     }
 }
 
-/// Returns the bytes of a name; frames bound its length.
+/// Returns the memory of a name in bytes. The limits of frames bound its length.
 fn text_bytes(text: &str) -> u32 {
     u32::try_from(allocation(text.len())).unwrap_or(u32::MAX)
 }
 
-/// By half, and by one at first: most sessions have one subscription.
+/// Grows a full list by half its length plus one. Most sessions have one subscription, so the first capacity is one.
 fn grow<T>(list: &mut Vec<T>) {
     if list.len() == list.capacity() {
         list.reserve_exact(list.len() / 2 + 1);

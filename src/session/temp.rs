@@ -1,4 +1,5 @@
-//! A session's own queues: `/temp-queue/NAME` is an address that others may send to.
+//! Temporary queues of a session. `/temp-queue/NAME` is the session's own name of a queue; its address is unguessable
+//! and lets other sessions send to it.
 
 use super::{Options, Rejection};
 use crate::budget::btree_allocation;
@@ -6,22 +7,22 @@ use crate::destination::{Destination, Kind};
 use crate::outbound_queue::Key;
 use std::collections::BTreeMap;
 
-/// Addresses start with this; names of a client's own choice do not.
+/// The first character of addresses. Names that a client chooses do not start with it.
 const ADDRESS_MARK: char = '~';
 
-/// One temporary queue, open until the session ends.
+/// A temporary queue. It is open until the session ends.
 #[derive(Debug)]
 pub(super) struct Temp {
     pub(super) address: Destination,
-    /// Subscriptions of this session to it.
+    /// Number of this session's subscriptions to the queue.
     pub(super) subscribers: usize,
-    /// The one that `reply-to` made.
+    /// The subscription that a `reply-to` caused.
     pub(super) implicit: Option<Key>,
-    /// The subscription that the queue was opened for; without it the queue does not exist.
+    /// The subscription that the queue was opened for. If the broker refuses it, the queue is removed.
     opener: Key,
 }
 
-/// All of them, by the session's names for them.
+/// The temporary queues of a session, by the session's own names.
 #[derive(Debug, Default)]
 pub(super) struct TempQueues {
     by_name: BTreeMap<Box<str>, Temp>,
@@ -32,12 +33,12 @@ impl TempQueues {
         self.by_name.get(name)
     }
 
-    /// Whether one of them has this address.
+    /// Returns whether one of the queues has this address.
     pub(super) fn has(&self, address: &Destination) -> bool {
         self.by_name.values().any(|temp| temp.address == *address)
     }
 
-    /// Whether one more may be opened.
+    /// Checks that the queue is open already, or that `temp-queues-max` allows one more.
     pub(super) fn admit(&self, name: &str, options: &Options) -> Result<(), Rejection> {
         if self.by_name.len() >= options.temp_queues_max && self.get(name).is_none() {
             return Err(Rejection::temp_queues(options.temp_queues_max));
@@ -45,12 +46,12 @@ impl TempQueues {
         Ok(())
     }
 
-    /// Opens a queue at the address that was created for it, for a subscription.
+    /// Opens a queue with the given address, for the subscription `opener`.
     pub(super) fn open(&mut self, name: &str, address: Destination, opener: Key) {
         self.by_name.insert(name.into(), Temp { address, subscribers: 0, implicit: None, opener });
     }
 
-    /// Removes the queue that was opened for a refused subscription, and returns its name.
+    /// Removes the queue that was opened for the refused subscription `key`, and returns its name.
     pub(super) fn refused(&mut self, key: Key) -> Option<Box<str>> {
         let (name, _) = self.by_name.iter().find(|(_, temp)| temp.opener == key)?;
         let name = name.clone();
@@ -58,12 +59,12 @@ impl TempQueues {
         Some(name)
     }
 
-    /// Memory of the list, without the names.
+    /// Returns the memory of the map in bytes, without the names.
     pub(super) fn bytes(&self) -> usize {
         btree_allocation(self.by_name.len(), size_of::<(Box<str>, Temp)>())
     }
 
-    /// A subscription to it has begun.
+    /// Records that a subscription to the queue has begun.
     pub(super) fn subscribed(&mut self, name: &str, key: Key, implicit: bool) {
         if let Some(temp) = self.by_name.get_mut(name) {
             temp.subscribers += 1;
@@ -71,7 +72,7 @@ impl TempQueues {
         }
     }
 
-    /// A subscription to it has ended.
+    /// Records that a subscription to the queue has ended.
     pub(super) fn unsubscribed(&mut self, name: &str, key: Key) {
         if let Some(temp) = self.by_name.get_mut(name) {
             temp.subscribers -= 1;
@@ -80,14 +81,14 @@ impl TempQueues {
     }
 }
 
-/// What a destination is to this session.
+/// A destination as a session sees it: one of its temporary queues, an address, or neither.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TempDestination<'a> {
-    /// A temporary queue, by a name of this session's own.
+    /// A temporary queue, by the session's own name.
     Own(&'a str),
-    /// A temporary queue, by the address that somebody told.
+    /// A temporary queue of any session, by its address.
     Address,
-    /// Anything else.
+    /// A destination that is not a temporary queue.
     Elsewhere,
 }
 

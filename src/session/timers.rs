@@ -1,41 +1,43 @@
-//! What is due when: connect timeouts, heart-beats, and the rate of frames.
+//! Timers of a session: connect timeouts, heartbeats, and the rate limit of frames.
 
 use super::Options;
 use std::time::{Duration, Instant};
 use stompbox_frames::stomp::HeartBeat;
 
-/// When something last happened, and how long that may be ago.
+/// The times of the last input and output, and the intervals after which the session must act.
 #[derive(Debug)]
 pub(super) struct Timers {
     started: Instant,
+    /// Time of the last input.
     last_input: Instant,
+    /// Time of the last output.
     last_output: Instant,
-    /// Idle time after which something is sent; `None`: never.
+    /// Time without output after which a heartbeat is sent; `None` if none are sent.
     beat_after: Option<Duration>,
-    /// Silence after which the peer counts as lost; `None`: never.
+    /// Time without input after which the peer counts as lost; `None` if the peer sends no heartbeats.
     lost_after: Option<Duration>,
 }
 
-/// What a connected session has to do.
+/// A heartbeat event of a connected session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HeartbeatEvent {
-    /// The peer is lost.
+    /// The peer was silent for too long and counts as lost.
     Lost,
-    /// Something must be sent.
+    /// A heartbeat must be sent.
     Send,
 }
 
-/// The option that a session awaiting CONNECT ran into.
+/// The option whose timeout expired before CONNECT was complete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TimeoutOption {
-    /// `connect-silence`
+    /// `connect-silence`: no byte was received for that time.
     Silence,
-    /// `connect-timeout`
+    /// `connect-timeout`: the total time is over.
     Timeout,
 }
 
 impl Timers {
-    /// The connection begins.
+    /// Starts the connect timeouts of a new connection.
     pub(super) fn new(now: Instant) -> Timers {
         Timers { started: now, last_input: now, last_output: now, beat_after: None, lost_after: None }
     }
@@ -48,7 +50,8 @@ impl Timers {
         self.last_output = self.last_output.max(now);
     }
 
-    /// CONNECTED leaves: heart-beats begin, as both sides' `heart-beat` headers say.
+    /// Starts the heartbeats when CONNECTED is sent, with the intervals that follow from the `heart-beat` headers of
+    /// both sides.
     pub(super) fn agree(&mut self, own: HeartBeat, peer: HeartBeat, tolerance: u32, now: Instant) {
         self.note_input(now);
         self.note_output(now);
@@ -56,17 +59,17 @@ impl Timers {
         self.lost_after = interval(peer.sends_to(own)).map(|every| lost_after(every, tolerance));
     }
 
-    /// How often something goes to the peer at least.
+    /// Returns the agreed interval of the broker's heartbeats. They are sent after 4/5 of it.
     pub(super) fn heartbeat_interval(&self) -> Option<Duration> {
         self.beat_after.map(|after| after * 5 / 4)
     }
 
-    /// When a session awaiting CONNECT is late.
+    /// Returns the time at which a session without CONNECT times out.
     pub(super) fn connect_deadline(&self, options: &Options) -> Option<Instant> {
         earliest(self.silence_ends(options), self.started.checked_add(options.connect_timeout))
     }
 
-    /// Whether a session awaiting CONNECT is late.
+    /// Returns the timeout that has expired for a session without CONNECT, if any.
     pub(super) fn late(&self, options: &Options, now: Instant) -> Option<TimeoutOption> {
         if is_due(self.started.checked_add(options.connect_timeout), now) {
             return Some(TimeoutOption::Timeout);
@@ -78,12 +81,12 @@ impl Timers {
         self.last_input.checked_add(options.connect_silence)
     }
 
-    /// When a heart-beat is due or missing.
+    /// Returns the time at which a heartbeat must be sent or the peer counts as lost.
     pub(super) fn beat_deadline(&self) -> Option<Instant> {
         earliest(self.beat_due(), self.loss_due())
     }
 
-    /// Which of the two it is; a heart-beat counts as written once it was asked for here.
+    /// Returns the heartbeat event that is due. [`Beat::Send`] counts as output from this call on.
     pub(super) fn beat(&mut self, now: Instant) -> Option<HeartbeatEvent> {
         if is_due(self.loss_due(), now) {
             return Some(HeartbeatEvent::Lost);
@@ -107,8 +110,8 @@ fn interval(milliseconds: u32) -> Option<Duration> {
     (milliseconds > 0).then(|| Duration::from_millis(milliseconds.into()))
 }
 
-/// Returns `tolerance` times the agreed interval, and at least one second more than it, so that a busy network does not
-/// count as loss.
+/// Returns `tolerance` times the agreed interval, but at least one second more than the interval, so that a delay in a
+/// busy network does not count as loss.
 fn lost_after(interval: Duration, tolerance: u32) -> Duration {
     interval.saturating_mul(tolerance).max(interval + Duration::from_secs(1))
 }
@@ -121,14 +124,14 @@ fn is_due(due: Option<Instant>, now: Instant) -> bool {
     due.is_some_and(|due| due <= now)
 }
 
-/// A bucket of one second's worth of frames that fills as time goes by, kept as the moment at which it is full.
+/// A token bucket for one second's worth of frames, stored as the time at which it is full again.
 #[derive(Debug, Default)]
 pub(super) struct Rate {
     full_at: Option<Instant>,
 }
 
 impl Rate {
-    /// A frame has come; whether it was one too many. `per_second` 0: never.
+    /// Counts a frame and returns whether it exceeds the rate. `per_second` 0 means no limit.
     pub(super) fn exceeded(&mut self, per_second: u32, now: Instant) -> bool {
         const BURST: Duration = Duration::from_secs(1);
         if per_second == 0 {

@@ -1,4 +1,4 @@
-//! Open transactions and what is parked in them; BEGIN, COMMIT and ABORT.
+//! BEGIN, COMMIT and ABORT; open transactions and the frames parked in them.
 
 use super::action::{Action, Disposition, Publish, Receipt, Settle, Step, Target};
 use super::subscriptions::Subscription;
@@ -12,31 +12,31 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use stompbox_frames::stomp::{Command, Frame};
 
-/// A frame that waits for COMMIT.
+/// A frame that is parked in a transaction until COMMIT.
 #[derive(Debug)]
 pub(super) enum TransactionFrame {
     Publish(Box<Publish>),
     Settle { key: Key, numbers: Vec<Number>, disposition: Disposition },
 }
 
-/// Why a transaction cannot be committed.
+/// The reason for which a transaction cannot be committed.
 #[derive(Debug)]
 enum Lost {
-    /// This subscription ended while deliveries of it were reserved here.
+    /// This subscription ended while the transaction had reserved deliveries of it.
     Subscription(Box<str>),
-    /// One of its frames was refused.
+    /// A frame of the transaction was rejected.
     Part,
 }
 
-/// One open transaction.
+/// An open transaction.
 #[derive(Debug)]
 struct Transaction {
     serial: TransactionSerial,
     parked: Vec<TransactionFrame>,
     bytes: usize,
-    /// Bytes of the destinations, recipients and added headers of its parked frames.
+    /// Bytes of the texts that belong to the parked frames but are not a part of them.
     texts_bytes: usize,
-    /// There can be no COMMIT any more.
+    /// The reason for which the transaction cannot be committed, if any.
     lost: Option<Lost>,
 }
 
@@ -44,7 +44,7 @@ struct Transaction {
 #[derive(Debug)]
 pub(super) struct Discarded {
     pub(super) parked: Vec<TransactionFrame>,
-    /// Memory that they hold.
+    /// Memory of the frames in bytes.
     pub(super) bytes: usize,
 }
 
@@ -54,22 +54,22 @@ impl From<Transaction> for Discarded {
     }
 }
 
-/// All open ones, by the client's names for them.
+/// The open transactions of a session, by the client's names.
 #[derive(Debug, Default)]
 pub(super) struct Transactions {
     open: BTreeMap<Box<str>, Transaction>,
     begun: u64,
-    /// Bytes of the parked frames, as `transaction-bytes-max` counts them.
+    /// Bytes of the parked frames as `transaction-bytes-max` counts them.
     bytes: usize,
-    /// Memory of the parked frames, including their overhead and texts.
+    /// Bytes of the parked frames, including their overhead and the texts that belong to them.
     held_bytes: usize,
-    /// Memory of the open transactions and their names, without their frames.
+    /// Bytes of the open transactions and their names, without the parked frames.
     open_bytes: usize,
-    /// The next parked frame to be checked against new rules. It is in a box because few sessions have one.
+    /// The next parked frame to be checked against new rules. It is boxed because few sessions have one.
     unjudged: Option<Box<Place>>,
 }
 
-/// The place of a parked frame: the name of its transaction, and its index there.
+/// The position of a parked frame: the name of its transaction, and its index there.
 #[derive(Debug)]
 struct Place {
     transaction: Box<str>,
@@ -77,7 +77,7 @@ struct Place {
 }
 
 impl TransactionFrame {
-    /// Returns the bytes of its texts, without the frame's.
+    /// Returns the bytes of the texts that belong to the frame but are not a part of it.
     fn texts_bytes(&self) -> usize {
         match self {
             TransactionFrame::Publish(publish) => texts_bytes(publish),
@@ -85,7 +85,7 @@ impl TransactionFrame {
         }
     }
 
-    /// Returns the number of its recipients, each of which is an allocation.
+    /// Returns the number of recipients of the frame. Each is an allocation.
     pub(super) fn recipients(&self) -> usize {
         match self {
             TransactionFrame::Publish(publish) => publish.recipients(),
@@ -95,7 +95,7 @@ impl TransactionFrame {
 }
 
 impl Transaction {
-    /// Returns the memory that it holds.
+    /// Returns the memory of the parked frames in bytes.
     fn held_bytes(&self) -> usize {
         self.bytes + self.parked.len() * Transactions::OVERHEAD_BYTES + self.texts_bytes
     }
@@ -107,8 +107,7 @@ impl Place {
     }
 }
 
-/// Returns the bytes of the texts that belong to a parked SEND, and of the index of its headers, without those of its
-/// frame.
+/// Returns the bytes of the texts that belong to a parked SEND but are not a part of its frame.
 fn texts_bytes(publish: &Publish) -> usize {
     let to = match &publish.to {
         Target::Users(owners, path) => owners.len() * RECIPIENT_BYTES + path.as_str().len(),
@@ -119,11 +118,12 @@ fn texts_bytes(publish: &Publish) -> usize {
     to + extra + publish.shown.len() + publish.session.as_deref().map_or(0, str::len) + index
 }
 
-/// Bytes of each of many recipients, without its name: a pointer, and the overhead of the allocator for a short text.
+/// Bytes of each recipient of a SEND to many users: a pointer, and what the allocator uses for a short text. The length
+/// of the name is not counted separately.
 const RECIPIENT_BYTES: usize = size_of::<Owner>() + 32;
 
 impl Transactions {
-    /// What a parked frame costs beside its bytes.
+    /// Bytes of a parked frame beyond its size and its texts.
     const OVERHEAD_BYTES: usize = size_of::<TransactionFrame>() + size_of::<Publish>();
     /// Bytes of an open transaction, without its name.
     const OPEN_BYTES: usize = size_of::<(Box<str>, Transaction)>() * 3 / 2;
@@ -132,13 +132,13 @@ impl Transactions {
         self.open.len()
     }
 
-    /// Returns the memory of all parked frames. This is more than `transaction-bytes-max` counts, because clients
-    /// cannot know the overhead.
+    /// Returns the memory of all parked frames in bytes. This is more than `transaction-bytes-max` counts, since that
+    /// option covers only what clients send.
     pub(super) fn held_bytes(&self) -> usize {
         self.held_bytes
     }
 
-    /// Returns the bytes of the open transactions themselves, without their frames.
+    /// Returns the bytes of the open transactions, without their frames.
     pub(super) fn open_bytes(&self) -> usize {
         self.open_bytes
     }
@@ -163,7 +163,8 @@ impl Transactions {
         Ok(())
     }
 
-    /// Whether a frame of so many bytes may be parked there, and the transaction's serial.
+    /// Checks that a frame of `bytes` bytes may be parked in the transaction, and returns the transaction's serial
+    /// number.
     pub(super) fn admit(
         &self,
         command: Command,
@@ -181,7 +182,7 @@ impl Transactions {
         Ok(transaction.serial)
     }
 
-    /// Parks a frame that was admitted.
+    /// Parks a frame after [`Transactions::admit`] has accepted it.
     pub(super) fn park(&mut self, id: &str, parked: TransactionFrame, bytes: usize) {
         if let Some(transaction) = self.open.get_mut(id) {
             let texts_bytes = parked.texts_bytes();
@@ -193,7 +194,8 @@ impl Transactions {
         }
     }
 
-    /// What was reserved of this subscription has gone back to its queue.
+    /// Marks the transactions that reserved deliveries of this subscription: they cannot be committed, because the
+    /// deliveries were requeued when the subscription ended.
     pub(super) fn lose(&mut self, subscription: &Subscription) {
         let serials: BTreeSet<TransactionSerial> = subscription.unsettled.reserved_by().collect();
         for serial in serials {
@@ -204,18 +206,19 @@ impl Transactions {
         }
     }
 
-    /// Starts a check of all parked frames against new rules, which may refuse what was allowed before.
+    /// Begins to check all parked frames again, because the new rules may deny a SEND that was allowed when it was
+    /// parked.
     pub(super) fn judge_again(&mut self) {
         self.unjudged = self.open.keys().next().map(|id| Place::first_of(id));
     }
 
-    /// Returns whether parked frames wait to be checked against new rules.
+    /// Returns whether parked frames wait to be checked.
     pub(super) fn has_unjudged(&self) -> bool {
         self.unjudged.is_some()
     }
 
-    /// Returns the SEND that is to be checked next. Returns `None` if the next frame is an ACK or NACK, or if the
-    /// transaction has no frame left.
+    /// Returns the SEND to be checked next, or `None` if the next frame is not a SEND or the transaction has no further
+    /// frame.
     pub(super) fn unjudged(&self) -> Option<&Publish> {
         let Place { transaction, index } = &**self.unjudged.as_ref()?;
         match self.open.get(transaction)?.parked.get(*index)? {
@@ -224,8 +227,8 @@ impl Transactions {
         }
     }
 
-    /// Records the result of the check and moves on to the next frame. If the checked frame is refused, its transaction
-    /// cannot be committed.
+    /// Records the result for the frame that was checked, and moves on to the next one. If the frame is denied, its
+    /// transaction cannot be committed.
     pub(super) fn judged(&mut self, is_refused: bool) {
         let Some(mut place) = self.unjudged.take() else { return };
         if is_refused {
@@ -241,14 +244,14 @@ impl Transactions {
         self.unjudged = self.open.range::<str, _>(behind).next().map(|(id, _)| Place::first_of(id));
     }
 
-    /// A frame of it was refused, and the rest is not done without it.
+    /// Records that a frame of the transaction was rejected: the transaction cannot be committed.
     pub(super) fn refuse_part(&mut self, id: &str) {
         if let Some(transaction) = self.open.get_mut(id) {
             transaction.lost.get_or_insert(Lost::Part);
         }
     }
 
-    /// Ends all transactions and returns the frames that were parked in them.
+    /// Ends all transactions and returns their parked frames.
     pub(super) fn into_discarded(self) -> impl Iterator<Item = Discarded> {
         self.open.into_values().map(Discarded::from)
     }
@@ -305,8 +308,8 @@ impl Session {
         Ok(())
     }
 
-    /// Returns the step that COMMIT applies outside this session for a parked frame, or `None` for the acknowledgement
-    /// of a broadcast. Adds the subscription whose deliveries the frame settles to `keys`.
+    /// Returns the step that COMMIT applies in the broker for a parked frame, or `None` for an acknowledgement of topic
+    /// messages, which the broker does not track. Adds the subscription whose deliveries the frame settles to `keys`.
     fn step(&self, parked: TransactionFrame, keys: &mut BTreeSet<Key>) -> Option<Step> {
         match parked {
             TransactionFrame::Publish(publish) => Some(Step::Publish(publish)),

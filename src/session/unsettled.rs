@@ -1,10 +1,10 @@
-//! What was delivered to one subscription in a client mode and is not settled.
+//! The unsettled deliveries of one subscription in a client mode.
 //!
 //! ```text
 //!            deliver                    settle (ACK, NACK)
 //!  (nothing) -------> unsettled ---------------------------------> (nothing)
 //!                       |    ^                                        ^
-//!    reserve (ACK, NACK |    | release                settle_reserved |
+//!    reserve (ACK, NACK |    | release_reserved       settle_reserved |
 //!    in a transaction)  v    | (ABORT)                       (COMMIT) |
 //!                      reserved --------------------------------------+
 //! ```
@@ -16,27 +16,28 @@ use std::fmt::Result as Formatted;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::num::NonZeroU64;
 
-/// Counts the deliveries of one subscription, from 0.
+/// The number of a delivery within its subscription, counted from 0.
 pub(super) type Number = u64;
 
-/// A transaction, as long as the connection lives: names are used again, serials are not.
+/// The serial number of a transaction within a session. Clients reuse the names of transactions; serial numbers are
+/// never reused.
 pub(super) type TransactionSerial = NonZeroU64;
 
-/// Above this an empty list gives its memory back.
+/// Capacity, in deliveries, above which an empty list frees its memory.
 const IDLE_DELIVERIES: usize = 32;
 
 /// The part of every `ack` value that identifies the session.
 ///
-/// Clients keep `ack` values when they reconnect. Without this part, a value of the connection before would name another
-/// delivery on the new one.
+/// Clients keep `ack` values when they reconnect. Without this part, a value of the previous connection could identify
+/// a different delivery on the new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Token([u8; Token::BYTES_MAX]);
 
 impl Token {
-    /// Number of hexadecimal digits of the random session id that are kept: 40 bits.
+    /// Number of hexadecimal digits of the random session id in the token: 10 digits are 40 bits.
     const BYTES_MAX: usize = 10;
 
-    /// Returns the beginning of the session's id, which is random.
+    /// Returns the token of a session: the first bytes of its random id.
     pub(super) fn of(session: &str) -> Token {
         let end = session.floor_char_boundary(Token::BYTES_MAX);
         let mut bytes = [0; Token::BYTES_MAX];
@@ -45,7 +46,7 @@ impl Token {
     }
 
     fn as_bytes(&self) -> &[u8] {
-        // A shorter id is filled up with zeros.
+        // A shorter id is padded with zeros.
         let end = self.0.iter().position(|&byte| byte == 0).unwrap_or(Token::BYTES_MAX);
         &self.0[..end]
     }
@@ -59,7 +60,8 @@ pub(super) struct AckId {
 }
 
 impl AckId {
-    /// Parses an `ack` value, the inverse of [`AckId::spell`]; `None` if it is malformed or another session's.
+    /// Parses an `ack` value: the inverse of [`AckId::spell`]. Returns `None` if it is malformed or belongs to another
+    /// session.
     pub(super) fn parse(token: Token, text: &str) -> Option<AckId> {
         let numbers = text.as_bytes().strip_prefix(token.as_bytes())?.strip_prefix(b"-")?;
         let (key, number) = std::str::from_utf8(numbers).ok()?.split_once('-')?;
@@ -67,13 +69,13 @@ impl AckId {
         id.is_spelled(token, text).then_some(id)
     }
 
-    /// Returns whether `text` is exactly the spelling of this id: no sign and no leading zero.
+    /// Returns whether `text` is the canonical form of this id, without signs and leading zeros.
     fn is_spelled(self, token: Token, text: &str) -> bool {
         let mut spelling = AckIdBuffer::default();
         *self.spell(token, &mut spelling) == *text
     }
 
-    /// Returns `TOKEN-KEY-NUMBER`, without an allocation.
+    /// Returns `TOKEN-KEY-NUMBER`, written into `spelling` without an allocation.
     pub(super) fn spell(self, token: Token, spelling: &mut AckIdBuffer) -> &str {
         spelling.length = 0;
         let numbers = format_args!("-{}-{}", self.key, self.number);
@@ -83,7 +85,7 @@ impl AckId {
     }
 }
 
-/// A buffer for the longest `ack` value: a token, ten digits, twenty digits, and a dash before both numbers.
+/// A buffer for the longest `ack` value: a token, then two numbers of at most 10 and 20 digits, each after a dash.
 #[derive(Debug)]
 pub(super) struct AckIdBuffer {
     octets: [u8; Token::BYTES_MAX + 32],
@@ -112,23 +114,23 @@ impl std::fmt::Write for AckIdBuffer {
     }
 }
 
-/// How far an ACK or a NACK reaches.
+/// The deliveries that an ACK or a NACK settles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AckScope {
-    /// `client`: the delivery named, and all before it.
+    /// `client` mode: the identified delivery and all earlier ones.
     Cumulative,
-    /// `client-individual`: the delivery named.
+    /// `client-individual` mode: the identified delivery only.
     One,
 }
 
-/// Where a delivery stands.
+/// The state of a delivery that was looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// Unsettled, at this place of the list.
+    /// The delivery is unsettled and has this index in the list.
     At(usize),
-    /// An open transaction settles it already.
+    /// The delivery is reserved by an open transaction.
     Reserved,
-    /// It was never made, or is settled.
+    /// The delivery does not exist or is settled.
     Nowhere,
 }
 
@@ -136,28 +138,28 @@ pub(super) enum Found {
 struct Delivered {
     number: Number,
     tag: Tag,
-    /// A hash of the message-id, with fixed keys: an id costs an allocation and a hash does not, and ids are
-    /// made by the broker, so that no client can make two of them collide.
+    /// A hash of the message-id. Unlike the id it needs no allocation. The keys of the hash are fixed: the broker
+    /// creates the ids, so a client cannot make two of them collide.
     message: u64,
     reserved: Option<TransactionSerial>,
 }
 
-/// The deliveries, oldest first.
+/// The unsettled and reserved deliveries of one subscription, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Unsettled {
     next: Number,
-    /// Every delivery below this number is reserved. A cumulative ACK need not look at these again.
+    /// Every delivery below this number is reserved, so that a cumulative ACK can skip these.
     reserved_below: Number,
     deliveries: VecDeque<Delivered>,
 }
 
 impl Unsettled {
-    /// Unsettled and reserved deliveries.
+    /// Returns the number of unsettled and reserved deliveries.
     pub(super) fn len(&self) -> usize {
         self.deliveries.len()
     }
 
-    /// Memory of the list.
+    /// Returns the memory of the list in bytes.
     pub(super) fn held_bytes(&self) -> usize {
         self.deliveries.capacity() * size_of::<Delivered>()
     }
@@ -169,7 +171,7 @@ impl Unsettled {
         if is_queue { 0 } else { self.deliveries.len() }
     }
 
-    /// Remembers a delivery and numbers it.
+    /// Records a delivery and returns its number.
     pub(super) fn deliver(&mut self, tag: Tag, message_id: &str) -> Number {
         let number = self.next;
         self.next += 1;
@@ -182,12 +184,12 @@ impl Unsettled {
         number
     }
 
-    /// A delivery by its number.
+    /// Finds a delivery by its number.
     pub(super) fn by_number(&self, number: Number) -> Found {
         self.place(number).map_or(Found::Nowhere, |at| self.standing(at))
     }
 
-    /// The oldest unsettled delivery of a message.
+    /// Finds the oldest unsettled delivery of a message, or if there is none, a reserved one.
     pub(super) fn by_message(&self, id: &str) -> Found {
         work::add_visits(self.deliveries.len());
         let message = fingerprint(id);
@@ -199,7 +201,7 @@ impl Unsettled {
         }
     }
 
-    /// Returns whether it holds an unsettled or reserved delivery of the queue message `id`.
+    /// Returns whether there is an unsettled or reserved delivery of this message from a queue.
     pub(super) fn has_of_queue(&self, id: &str) -> bool {
         work::add_visits(self.deliveries.len());
         let message = fingerprint(id);
@@ -214,10 +216,10 @@ impl Unsettled {
         self.deliveries.binary_search_by_key(&number, |delivered| delivered.number).ok()
     }
 
-    /// Forgets what an ACK or NACK of the delivery at this place settles, and returns the tags of what came
-    /// from a queue. What is reserved stays.
+    /// Removes the deliveries that an ACK or NACK of the delivery at index `at` settles, and returns the tags of those
+    /// that came from a queue. Reserved deliveries stay in the list.
     pub(super) fn settle(&mut self, at: usize, reach: AckScope) -> Vec<Tag> {
-        // The list closes a gap from its shorter side.
+        // `VecDeque::remove` moves the elements of the shorter side.
         work::add_visits(at.min(self.deliveries.len() - at));
         let settled = match reach {
             AckScope::One => self.deliveries.remove(at).into_iter().collect(),
@@ -226,7 +228,8 @@ impl Unsettled {
                 work::add_visits(at - from);
                 let (reserved, settled): (Vec<_>, Vec<_>) =
                     self.deliveries.drain(from..=at).partition(|delivered| delivered.reserved.is_some());
-                // Rotates the deliveries before `from` to the back, since only the ends of the list grow cheaply.
+                // Rotates the deliveries before `from` to the back, because inserting is cheap only at the ends of the
+                // list.
                 self.deliveries.rotate_left(from);
                 reserved.into_iter().rev().for_each(|delivered| self.deliveries.push_front(delivered));
                 self.deliveries.rotate_right(from);
@@ -237,12 +240,13 @@ impl Unsettled {
         settled.into_iter().map(|delivered: Delivered| delivered.tag).filter(|&tag| tag != 0).collect()
     }
 
-    /// Returns the place of the first delivery that a cumulative ACK or NACK of the delivery at `at` may settle.
+    /// Returns the index of the first delivery that a cumulative ACK or NACK of the delivery at `at` may settle.
     fn first_to_look_at(&self, at: usize) -> usize {
         self.deliveries.partition_point(|delivered| delivered.number < self.reserved_below).min(at)
     }
 
-    /// Reserves for a transaction what an ACK or NACK of the delivery at this place would settle.
+    /// Reserves for a transaction the deliveries that an ACK or NACK of the delivery at index `at` would settle, and
+    /// returns their numbers.
     pub(super) fn reserve(&mut self, at: usize, reach: AckScope, serial: TransactionSerial) -> Vec<Number> {
         let mut from = at;
         if reach == AckScope::Cumulative {
@@ -260,7 +264,8 @@ impl Unsettled {
             .collect()
     }
 
-    /// Releases all reservations of an aborted transaction in one pass. The deliveries keep their places.
+    /// Releases the reservations of an aborted transaction in one pass for all of its frames. The order of the
+    /// deliveries does not change.
     pub(super) fn release_reserved(&mut self, serial: TransactionSerial) {
         work::add_visits(self.deliveries.len());
         for delivered in self.deliveries.iter_mut().filter(|delivered| delivered.reserved == Some(serial)) {
@@ -276,28 +281,27 @@ impl Unsettled {
         places.map(|at| self.deliveries[at].tag).filter(|&tag| tag != 0).collect()
     }
 
-    /// Removes the deliveries that a committed transaction reserved. It takes one pass for all frames of the
-    /// transaction.
+    /// Removes the deliveries that a committed transaction reserved, in one pass for all of its frames.
     pub(super) fn settle_reserved(&mut self, serial: TransactionSerial) {
         work::add_visits(self.deliveries.len());
         self.deliveries.retain(|delivered| delivered.reserved != Some(serial));
         self.rest();
     }
 
-    /// Returns the tag of the oldest delivery that is neither settled nor reserved. A client that works in order is
-    /// working on it. `None` without such a delivery, or if it did not come from a queue.
+    /// Returns the tag of the oldest delivery that is neither settled nor reserved: a client that processes deliveries
+    /// in order is processing this one. Returns `None` if there is no such delivery or if it did not come from a queue.
     pub(super) fn oldest(&self) -> Option<Tag> {
         let oldest = self.deliveries.iter().find(|delivered| delivered.reserved.is_none())?;
         (oldest.tag != 0).then_some(oldest.tag)
     }
 
-    /// The transactions that have reserved something, with repetitions.
+    /// Returns the transaction of each reserved delivery. A transaction may occur several times.
     pub(super) fn reserved_by(&self) -> impl Iterator<Item = TransactionSerial> + '_ {
         work::add_visits(self.deliveries.len());
         self.deliveries.iter().filter_map(|delivered| delivered.reserved)
     }
 
-    /// A burst that is over leaves nothing behind.
+    /// Frees the memory of an empty list that a burst of deliveries has made large.
     fn rest(&mut self) {
         if self.deliveries.is_empty() && self.deliveries.capacity() > IDLE_DELIVERIES {
             self.deliveries = VecDeque::new();

@@ -1,5 +1,6 @@
-//! What has to be found out about a client while it waits: whether it is let in, whether its new token is good; and what
-//! it may do when that has changed.
+//! Authentication of a connection's client: logins, token renewals, and new decisions when rules or users change.
+//!
+//! The connection handles no frames while an authentication is pending.
 
 use super::connection::Connection;
 use super::peer::shown_agent;
@@ -15,7 +16,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Refusals of one connection that the log tells one by one.
+/// Most denied requests of one connection that are logged. Further ones are only counted.
 const DENIED_LOGGED: u64 = 10;
 
 type Answer = Pin<Box<dyn Future<Output = Result<Principal, Refused>> + Send>>;
@@ -36,7 +37,7 @@ enum AuthenticationKind {
     Renewal(Option<Receipt>),
 }
 
-/// Logs one line at a level that depends on the connection: levels are constants in `tracing`.
+/// Logs one line at a level that depends on the connection. A macro, because levels are constants in `tracing`.
 macro_rules! log_signed_in {
     ($level:ident, $connection:expr, $agent:expr) => {
         tracing::$level!(
@@ -52,7 +53,7 @@ macro_rules! log_signed_in {
 }
 
 impl<W: Wire> Connection<W> {
-    /// Starts the authentication, or renewal, that the session asks for.
+    /// Starts the authentication or token renewal that the session requests.
     pub(super) fn authenticate(&mut self, action: Action) {
         match action {
             Action::Authenticate(credentials) => self.start_login(credentials),
@@ -62,7 +63,7 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Asks whether the client is let in.
+    /// Starts to authenticate the client with the credentials from CONNECT and from the handshake before it.
     fn start_login(&mut self, credentials: Credentials) {
         work::add(work::AUTHENTICATION);
         let authenticator = self.context.authenticator.clone();
@@ -90,7 +91,7 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Asks whether a new token is good.
+    /// Starts to check a new token of the client.
     fn start_renewal(&mut self, credentials: Credentials, receipt: Option<Receipt>) {
         work::add(work::AUTHENTICATION);
         let authenticator = self.context.authenticator.clone();
@@ -99,8 +100,8 @@ impl<W: Wire> Connection<W> {
             Some(PendingAuthentication { answer, kind: AuthenticationKind::Renewal(receipt) });
     }
 
-    /// Tells a pending login if the client sends nothing more. A login that is held back is then answered at
-    /// once, so that it releases its connection permit.
+    /// Notifies the pending login once the client's input has ended. A login that the throttle holds back is then
+    /// answered at once, so that the connection permit is released.
     pub(super) fn notify_input_ended(&self) {
         if let Some(PendingAuthentication { kind: AuthenticationKind::Login { input_ended, .. }, .. }) =
             &self.pending_authentication
@@ -110,7 +111,7 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// The answer, when it is there.
+    /// Handles the result of the pending authentication if it is available. Returns whether it was.
     pub(super) fn poll_authentication(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let Some(pending_authentication) = &mut self.pending_authentication else { return false };
         let Poll::Ready(result) = pending_authentication.answer.as_mut().poll(cx) else { return false };
@@ -138,7 +139,7 @@ impl<W: Wire> Connection<W> {
         true
     }
 
-    /// Logs a client that has signed in; at debug if its address is in `health-check-from`.
+    /// Logs that the client has signed in: at debug if its address is in `health-check-from`, otherwise at info.
     fn log_signed_in(&self, agent: Option<&str>) {
         if self.context.is_health_check(self.address) {
             log_signed_in!(debug, self, agent);
@@ -147,8 +148,8 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Logs a refused login or token. A source that is down has a warning of its own. Of clients that are refused again
-    /// and again, the log shows a few refusals and sums up the others.
+    /// Logs a refused login or token. A source that cannot be reached gets a warning of its own. If a client is refused
+    /// again and again, the log shows the first refusals and sums up the others ([`super::login_log`]).
     fn log_refused(&mut self, refused: &Refused, now: Instant) {
         let (reason, address, log) = (refused.reason.as_str(), self.address, &self.context.login_log);
         let is_told = match refused.cause {
@@ -174,7 +175,7 @@ impl<W: Wire> Connection<W> {
         self.is_summed_up = !is_told;
     }
 
-    /// The client is let in: its mailbox has a name, and it is online.
+    /// Labels the outbound queue with the session and the user, and registers the session as online.
     pub(super) fn enter(&mut self, now: Instant) {
         let principal = self.session.principal();
         self.outbound_queue
@@ -182,7 +183,8 @@ impl<W: Wire> Connection<W> {
         self.entry = Some(self.context.broker.enter(&self.outbound_queue, now));
     }
 
-    /// What has changed since the client was judged last: its token's time is over, the rules are others, its user is.
+    /// Ends the session if the client's token has expired. Otherwise applies the current rules and the current state of
+    /// the user, if these have changed since the last check.
     pub(super) fn recheck_access(&mut self, now: Instant) {
         if !self.established || self.ending.is_some() {
             return;
@@ -204,7 +206,8 @@ impl<W: Wire> Connection<W> {
         self.execute(actions, now);
     }
 
-    /// A rule forbids something. Whoever may be refused without losing the connection does not fill the log with it.
+    /// Counts and logs a request that a rule forbids. Only the first [`DENIED_LOGGED`] are logged, because a client
+    /// that keeps its connection after a refusal could fill the log.
     pub(super) fn log_denied(&mut self, action: &Action) {
         let Action::Denied { verb, destination, denied } = action else { return };
         self.context.metrics.access_denied.inc();

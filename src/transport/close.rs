@@ -1,4 +1,4 @@
-//! How a connection ends: its subscriptions are released, the last frame arrives, then the socket closes.
+//! Closing a connection: releases its subscriptions, delivers the last frame, then closes the socket.
 //!
 //! ```text
 //!  Flush --all written--> HalfClose --FIN sent--> Linger --client's FIN, or time is up--> Done
@@ -6,16 +6,18 @@
 //!    +-- socket failed, or time is up ------------------------------------------------------+
 //! ```
 //!
-//! Releasing begins with the outbound queue: once that is closed, the broker gives this connection nothing more. The
-//! rest of a COMMIT is applied next. The subscriptions and temporary queues follow one by one, in as many polls as they
-//! need. A task that is dropped meanwhile releases the rest at once.
+//! Releasing begins with the outbound queue: once it is closed, the broker gives this connection no more deliveries.
+//! Unsent deliveries are requeued and the rest of a COMMIT is applied next. Then subscriptions and temporary queues are
+//! dropped one by one, over as many polls as necessary. If the task is dropped meanwhile, the rest is released at once.
 //!
-//! How the connection ended decides what counts: a client that is lost has failed at the oldest delivery of each
-//! subscription that it had been sent and had not settled. Everything else goes back to its queue uncounted.
+//! Deliveries that were not settled go back to their work queues. If the client was lost, the oldest delivery of each
+//! subscription that it had been sent and had not settled counts as failed. All others are requeued without counting.
 //!
-//! Flushing lasts as long as the client takes something now and then, at a shutdown until the drain time is over.
-//! Closing a socket with unread input resets it and may destroy the last frame on its way, so input is read
-//! and thrown away until the client closes too.
+//! Flushing continues while the client keeps reading: at most `linger` without progress, and at most [`FLUSH_LINGERS`]
+//! times `linger` in all. When the broker stops, it continues until the drain time is over.
+//!
+//! Closing a socket with unread input resets it, which can destroy the last frame on its way. The connection therefore
+//! reads and discards input until the client closes its side too.
 
 use super::connection::Connection;
 use super::wire::{CloseInfo, Wire};
@@ -36,33 +38,33 @@ enum Phase {
     Done,
 }
 
-/// A flush that makes progress may take so many times as long as one that makes none.
+/// A flush that makes progress may take at most this many times `linger`.
 const FLUSH_LINGERS: u32 = 12;
-/// Deliveries that are returned, or messages of a temporary queue that are dropped, between two looks at the share of the
-/// poll.
+/// Deliveries that are requeued, or messages of a temporary queue that are dropped, between two checks of the poll
+/// budget.
 const RELEASE_STEP: usize = 256;
 
 /// A connection that is ending.
 #[derive(Debug)]
 pub(super) struct Ending {
     pub(super) closing: Closing,
-    /// Whatever happens, the phase is over by then.
+    /// Time at which the current phase ends at the latest.
     until: Instant,
     phase: Phase,
-    /// Deliveries of work queues that lay in the outbound queue, by subscription. They are returned before the
-    /// subscriptions are dropped.
+    /// Deliveries of work queues that were still in the outbound queue, ordered by subscription. They are requeued
+    /// before the subscriptions are dropped.
     unsent: std::vec::IntoIter<(Key, Tag)>,
 }
 
 impl<W: Wire> Connection<W> {
-    /// Releases everything and starts to close; only the first call counts.
+    /// Starts to release everything and to close the connection. Only the first call has an effect.
     pub(super) fn begin_ending(&mut self, closing: Closing, now: Instant) {
         if self.ending.is_some() {
             return;
         }
         self.finish_session(closing, now);
-        // A subscription with messages on their way to the socket stays until they are written: the broker must not
-        // give them to another client before.
+        // A subscription with messages on their way to the socket stays until they are written, because the broker must
+        // not give them to another client before.
         let on_their_way = self.keys_in_output();
         self.subscriptions.move_to(&mut self.ending_subscriptions, |key| on_their_way.contains(&key));
         let unsent = self.begin_release();
@@ -75,7 +77,7 @@ impl<W: Wire> Connection<W> {
         self.ending = Some(Box::new(Ending { closing, until, phase: Phase::Flush, unsent }));
     }
 
-    /// When the present phase is over at the latest.
+    /// Returns the time at which the current phase ends at the latest.
     pub(super) fn ends_at(&self, ending: &Ending) -> Instant {
         match ending.phase {
             Phase::Flush if ending.closing != Closing::Shutdown => {
@@ -94,7 +96,8 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// The socket is gone: nothing more can be said.
+    /// Ends a connection whose socket is closed or has failed: drops the output and releases everything, without
+    /// flushing.
     pub(super) fn end_at_once(&mut self, now: Instant) {
         self.cut_output(now);
         if let Some(ending) = &mut self.ending {
@@ -107,14 +110,14 @@ impl<W: Wire> Connection<W> {
         self.ending = Some(Box::new(Ending { closing, until: now, phase: Phase::Done, unsent }));
     }
 
-    /// Ends the session if that has not been done yet: the connection ends.
+    /// Ends the session unless it has ended already, and counts the deliveries that are lost.
     fn finish_session(&mut self, closing: Closing, now: Instant) {
         let lost = self.session.finish(closing);
         self.count_lost(&lost, now);
     }
 
-    /// The client was working on these deliveries when it was lost, unless they were not written yet. They go back and
-    /// count as failed.
+    /// Requeues the deliveries that the client was working on when it was lost, and counts them as failed. Leaves out
+    /// those that are not written yet, because the client has not received them.
     pub(super) fn count_lost(&mut self, deliveries: &[(Key, Tag)], now: Instant) {
         if deliveries.is_empty() {
             return;
@@ -124,15 +127,16 @@ impl<W: Wire> Connection<W> {
         self.settle(&written.collect::<Vec<_>>(), Settlement::Lost, now);
     }
 
-    /// Drops the output but the frame in flight, because the connection ends. What came from work queues goes back with
-    /// its subscription, as unsent.
+    /// Drops the output except the frame in flight, because the connection ends. Deliveries of work queues in it are
+    /// requeued as unsent, together with their subscription.
     pub(super) fn cut_output(&mut self, now: Instant) {
         let mut unsent: Vec<(Key, Tag)> = Vec::new();
         self.out.cut(|mark| unsent.push((mark.key, mark.tag)));
         self.return_unsent(unsent, now);
     }
 
-    /// Closes the outbound queue and ends what takes little work. Returns the deliveries of work queues that lay there.
+    /// Closes the outbound queue and releases everything that takes little work. Returns the deliveries of work queues
+    /// that were in the outbound queue, ordered by subscription.
     fn begin_release(&mut self) -> std::vec::IntoIter<(Key, Tag)> {
         let deliveries = self.outbound_queue.close();
         work::add(deliveries.len());
@@ -144,7 +148,7 @@ impl<W: Wire> Connection<W> {
         drop(deliveries);
         unsent.sort_by_key(|(key, _)| *key);
         self.held.resize(0);
-        // The connection reads no more, so its input buffers are freed.
+        // The connection reads no further input, so its input buffers are freed.
         self.decoder = Decoder::new(self.context.options.connect_limits);
         let input_bytes = self.input_bytes();
         self.input.charge_mut().resize(input_bytes);
@@ -158,9 +162,9 @@ impl<W: Wire> Connection<W> {
         unsent.into_iter()
     }
 
-    /// Returns unsent deliveries, then finishes a COMMIT, then drops subscriptions, then temporary queues, until the
-    /// share of this poll is used up. Returns whether all is released but the subscriptions whose messages are on their
-    /// way.
+    /// Requeues unsent deliveries, then finishes a COMMIT, then drops subscriptions, then temporary queues, until the
+    /// poll budget is used up. Returns whether everything is released, except subscriptions whose messages are on their
+    /// way to the socket.
     fn release(&mut self, now: Instant) -> bool {
         while !self.is_released() {
             if self.poll_budget.is_used_up() {
@@ -177,7 +181,7 @@ impl<W: Wire> Connection<W> {
             } else if self.temps.last().is_none_or(|temp| temp.close_partly(RELEASE_STEP)) {
                 self.temps.pop();
             }
-            // The client is not to blame for this time.
+            // Time spent on releasing does not count as a stall of the client.
             self.progress_at = now;
         }
         self.temps = Vec::new();
@@ -191,8 +195,8 @@ impl<W: Wire> Connection<W> {
         is_returned && !self.has_deferred_work() && self.subscriptions.is_empty() && self.temps.is_empty()
     }
 
-    /// Returns deliveries that were not sent, because the connection ends: with their subscriptions, which are dropped
-    /// next. Those of a subscription that waits for messages on their way go back at once.
+    /// Requeues deliveries that were not sent because the connection ends. They go back when their subscription is
+    /// dropped, which happens next. Those of a subscription in `leaving` go back at once.
     pub(super) fn return_unsent(&self, mut deliveries: Vec<(Key, Tag)>, now: Instant) {
         deliveries.retain(|(_, tag)| *tag != 0);
         deliveries.sort_by_key(|(key, _)| *key);
@@ -206,7 +210,8 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Goes on closing; `Ready` when the connection is gone, `None` when the share of this poll is used up before that.
+    /// Continues closing. Returns `Ready` when the connection is closed, and `None` if the poll budget is used up
+    /// before.
     pub(super) fn poll_end(&mut self, cx: &mut Context<'_>) -> Option<Poll<()>> {
         loop {
             let now = Instant::now();
@@ -231,7 +236,7 @@ impl<W: Wire> Connection<W> {
                 _ => self.wire.poll_discard(cx).is_ready(),
             };
             let Some(ending) = &mut self.ending else { return Some(Poll::Ready(())) };
-            // A write that failed has ended it all already.
+            // A failed write has moved the phase to `Done` already.
             if done && ending.phase != Phase::Done {
                 ending.phase = phase.next();
                 ending.until = ending.until.min(now + self.context.options.linger);
@@ -245,7 +250,7 @@ impl<W: Wire> Connection<W> {
     }
 }
 
-/// The close code and reason for each end (RFC 6455 §7.4.1).
+/// Returns the close code and reason for each way in which a connection ends (RFC 6455 §7.4.1).
 fn close_info_of(closing: Closing) -> CloseInfo {
     let (code, reason) = match closing {
         Closing::Disconnected | Closing::PeerLeft | Closing::NoData => (1000, ""),

@@ -1,22 +1,22 @@
-//! Applies a COMMIT in portions, since a transaction can be far more work than a connection may do at a time.
+//! Applies a COMMIT in portions, because a transaction can be far more work than one poll of a connection may do.
 //!
 //! ```text
-//!   COMMIT ──> check each step ──> promise room to each step ──> apply each step ──> RECEIPT
+//!   COMMIT ──> check each step ──> reserve room for each step ──> apply each step ──> RECEIPT
 //!                      │                        │
-//!                      └─ refused ──────────────┴──> ERROR, give back what each step reserved
+//!                      └─ refused ──────────────┴──> ERROR, release the reservation of each step
 //! ```
 //!
-//! After each step the connection checks its share of the poll ([`super::share`]). While it applies steps, it waits for
+//! After each step the connection checks its poll budget ([`super::poll_budget`]). While it applies steps, it waits for
 //! receivers that are behind, as after a SEND. It handles no other frame until the COMMIT is complete.
 //!
-//! Frames that are not sent (after ABORT, a refused COMMIT, or the end of the connection) are freed in portions, too.
-//! Giving back the reservations of a hundred thousand steps, or freeing a million names, takes a tenth of a second.
-//! When the rules change, parked frames are also checked in portions.
+//! Parked frames that are discarded (after ABORT, a refused COMMIT, or the end of the connection) are freed in
+//! portions, too: releasing the reservations of a hundred thousand steps, or freeing a million names, takes a tenth of
+//! a second. Parked frames are also checked in portions when the rules change.
 //!
 //! A connection that ends first applies the rest of its COMMIT, without waiting for receivers, because frames that the
-//! client sent before it left are handled. A task that is dropped applies the rest at once if [`Pass::Apply`] has
-//! begun. When the drain time of a stopping broker is over, the rest is skipped: the queues and receivers end with the
-//! process.
+//! client sent before it left are handled. If the task is dropped, the rest is applied at once, provided that
+//! [`Pass::Apply`] has begun. When the drain time of a stopping broker is over, the rest is skipped, because the queues
+//! and receivers end with the process.
 
 use super::connection::Connection;
 use super::connection_context::ConnectionContext;
@@ -32,12 +32,12 @@ use std::sync::Arc;
 use std::task::Context;
 use std::time::Instant;
 
-/// A COMMIT under way.
+/// A COMMIT in progress.
 #[derive(Debug)]
 pub(super) struct PendingCommit {
     context: Arc<ConnectionContext>,
     commit: Commit,
-    /// Steps that are not applied.
+    /// Steps that are not applied yet.
     steps: VecDeque<CommitStep>,
     pass: Pass,
     /// The kind of request that a refusal refers to.
@@ -60,23 +60,23 @@ enum Pass {
     Check(usize),
     Reserve(usize),
     Apply,
-    /// A step was refused: the reservations of the steps are given back.
+    /// A step was refused: releases the reservation of each step.
     Release,
 }
 
-/// The result of one portion.
+/// The result of one portion of a COMMIT.
 enum StepOutcome {
     Prepared,
     Published(Box<Publish>, Published),
     Settled,
     /// All steps are applied.
     Done,
-    /// All reservations are given back.
+    /// The reservations of all steps are released.
     Released,
 }
 
 impl CommitStep {
-    /// Returns the number of its recipients, each of which is an allocation.
+    /// Returns the number of recipients of the step, each of which is an allocation.
     fn recipients(&self) -> usize {
         match self {
             CommitStep::Publish(publish) => publish.recipients(),
@@ -104,7 +104,10 @@ impl CommitStep {
 }
 
 impl PendingCommit {
-    /// Does the current pass for one step: checks it, promises room to it, applies it, or gives its reservation back.
+    /// Checks one step, reserves room for it, applies it or releases its reservation, depending on the pass.
+    ///
+    /// # Errors
+    /// The broker refuses the step.
     fn advance(&mut self, now: Instant) -> Result<StepOutcome, Refusal> {
         let PendingCommit { commit, steps, .. } = self;
         match self.pass {
@@ -153,7 +156,7 @@ impl PendingCommit {
         StepOutcome::Prepared
     }
 
-    /// Removes the next step and releases its part of the charge.
+    /// Removes and returns the next step. The charge shrinks by its share.
     fn next_step(&mut self) -> Option<CommitStep> {
         let bytes = self.held.bytes().checked_div(self.steps.len())?;
         self.held.resize(self.held.bytes() - bytes);
@@ -198,12 +201,12 @@ impl<W: Wire> Connection<W> {
         }));
     }
 
-    /// Returns whether a COMMIT is under way or the session has portions to do.
+    /// Returns whether a COMMIT is in progress or the session has portions of work to do.
     pub(super) fn has_deferred_work(&self) -> bool {
         self.commit.is_some() || self.session.has_deferred_work()
     }
 
-    /// Does portions until none is left, the share of this poll is used up, or the connection has to wait for a
+    /// Does portions of work until none is left, the poll budget is used up, or the connection has to wait for a
     /// receiver. Returns whether it did at least one.
     pub(super) fn run_portions(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let mut moved = false;
@@ -218,13 +221,13 @@ impl<W: Wire> Connection<W> {
         moved
     }
 
-    /// Does one portion of a connection that ends.
+    /// Does one portion of work of a connection that is ending.
     pub(super) fn run_portion_while_ending(&mut self, now: Instant) {
         if self.commit.as_ref().is_some_and(|pending_commit| pending_commit.is_cancelled(now)) {
             self.commit = None;
         }
         self.run_deferred_step(now);
-        // A connection that ends does not wait for receivers.
+        // A connection that is ending does not wait for receivers.
         self.pause = Default::default();
     }
 
@@ -238,8 +241,8 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Does one portion of the COMMIT that is under way. Queues the RECEIPT when the last step is applied, or the ERROR
-    /// when a step is refused.
+    /// Does one portion of the COMMIT in progress. Queues the RECEIPT after the last step is applied, or the ERROR when
+    /// a step is refused.
     fn commit_one(&mut self, now: Instant) {
         let Some(pending_commit) = &mut self.commit else { return };
         let mut more = Vec::new();

@@ -1,15 +1,20 @@
-//! The connection task: it owns one socket and one conversation, on every wire.
+//! The connection task, which owns one socket and one STOMP session. It is the same for every [`Wire`].
 //!
 //! ```text
-//!            +---------------------- one turn ----------------------+
-//!  outbound queue -> | receive: deliveries to frames  ->  write: once a batch  | -> socket
-//!  socket -> | read: bytes to frames -> session -> execute actions | -> broker
-//!            +------------------------------------------------------+
+//!                   +------------------ one poll iteration ------------------+
+//! outbound queue -> | receive: deliveries to frames -> write: once per batch | -> socket
+//!         socket -> | read: bytes to frames -> session -> execute actions    | -> broker
+//!                   +--------------------------------------------------------+
 //! ```
 //!
-//! Reading pauses while a login is being checked (except to detect that the client has gone), while a COMMIT is under
-//! way, while parked frames are checked against new rules, while the connection waits for receivers of what it published (burst patience), while the byte budget is nearly
-//! used up, and while the client does not read its answers. Writing never waits for reading.
+//! Reading pauses (backpressure):
+//! - while an authentication is pending, except to detect that the client has gone;
+//! - while a COMMIT is in progress, or parked frames are checked against new rules;
+//! - while the connection waits for receivers of messages that it published (`burst-patience`);
+//! - while the byte budget is nearly used up;
+//! - while the client does not read its answers.
+//!
+//! Writing never waits for reading.
 
 use super::authentication::PendingAuthentication;
 use super::close::Ending;
@@ -40,14 +45,14 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use stompbox_frames::stomp::Decoder;
 
-/// Bytes turned into frames ahead of the socket.
+/// Bytes of deliveries that are encoded as frames ahead of the socket.
 const BATCH_BYTES: usize = 128 * 1024;
-/// How long after a timeout was seen it is looked at again.
+/// Time between detecting a timeout and acting on it.
 const TIMEOUT_CONFIRMATION: Duration = Duration::from_millis(50);
-/// Most iterations of one poll, whatever their work.
+/// Most iterations of one poll, regardless of their work.
 const ITERATIONS_MAX: usize = 16;
 
-/// Serves one client from the first byte to the last.
+/// Creates the task that serves one client from the first byte to the last.
 pub fn serve<W: Wire>(context: Arc<ConnectionContext>, wire: W, peer: Peer) -> ConnectionTask<W> {
     context.metrics.opened(wire.name());
     let Peer { permit, handshake } = peer;
@@ -56,7 +61,8 @@ pub fn serve<W: Wire>(context: Arc<ConnectionContext>, wire: W, peer: Peer) -> C
     ConnectionTask { connection, permit: Some(permit) }
 }
 
-/// A client that is being served. Not an `async fn`: its future would hold its arguments beside what it makes of them.
+/// The task that serves one client. It is not an `async fn`, because such a future would store its arguments in
+/// addition to the connection that is made from them.
 pub struct ConnectionTask<W> {
     connection: Connection<W>,
     permit: Option<ConnectionPermit>,
@@ -67,75 +73,77 @@ impl<W: Wire> Future for ConnectionTask<W> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         ready!(self.connection.poll(cx));
-        // Whoever reads the line may come back at once.
+        // Releases the permit before the log line is written: a client that waits for this line may reconnect at once.
         drop(self.permit.take());
         self.connection.report();
         Poll::Ready(())
     }
 }
 
-/// One client.
+/// The connection of one client.
 ///
-/// In memory as it stands here: first what every turn of a receiver touches, the wire's socket excepted, for where there
-/// are many, each line of it comes from far away.
+/// `repr(C)`: fields are ordered hot-first, beginning with those that every poll of a receiver touches; only the socket
+/// in `wire` comes later. With many connections each cache line is a miss.
 #[repr(C)]
 pub(super) struct Connection<W> {
     pub(super) context: Arc<ConnectionContext>,
     pub(super) outbound_queue: Arc<OutboundQueue>,
-    /// When the socket last took bytes, or last had none to take.
+    /// Time at which the socket last accepted bytes, or at which there was nothing to write or the wire was not
+    /// writable.
     pub(super) progress_at: Instant,
-    /// Silence or a stall was seen: it counts if it is still so then.
+    /// Time at which a detected timeout takes effect if it still holds then.
     pub(super) timeout_confirmed_at: Option<Instant>,
     pub(super) timer: Timer,
-    /// The state of the rules and users by which it was judged.
+    /// Version of the rules and users with which the client was last checked.
     pub(super) access_version: u64,
-    /// The remaining share of this poll.
+    /// The remaining budget of the current poll.
     pub(super) poll_budget: PollBudget,
     pub(super) frames_sent: u64,
     pub(super) frames_received: u64,
     /// Bytes of answers (RECEIPT, ERROR) appended since the output was last empty.
     pub(super) answers_bytes: usize,
-    /// The COMMIT that is under way.
+    /// The COMMIT in progress.
     pub(super) commit: Option<Box<PendingCommit>>,
-    /// Ended, but some of their messages are on their way to the socket and settle when they are written.
+    /// Subscriptions that have ended, but have messages on their way to the socket that settle when they are written.
     pub(super) ending_subscriptions: SubscriptionMap<Subscription>,
     pub(super) pause: ReadPause,
-    /// Whether the limits of a signed-in client hold.
+    /// Whether the client has signed in, so that the limits of such clients apply.
     pub(super) established: bool,
-    /// When writing failed. What the client had sent before is still handled, then the connection ends.
+    /// Time at which writing failed. Input that the client sent before is still handled, then the connection ends.
     pub(super) output_failed: Option<Instant>,
-    /// Whether the refusal was summed up in the log; the end of the connection is then logged at debug.
+    /// Whether the refused login has no log line of its own. The end of the connection is then logged at debug.
     pub(super) is_summed_up: bool,
     pub(super) ending: Option<Box<Ending>>,
-    /// What is being found out about it, while it is not read from.
+    /// The authentication in flight. No frame is handled until it is complete.
     pub(super) pending_authentication: Option<PendingAuthentication>,
-    /// The client sends no more; what it had sent is handled first.
+    /// How the input ended. Input that arrived before is handled first.
     pub(super) input_ended: Option<ReadEnd>,
     /// The charge for the output and the session's lists.
     pub(super) held: Charge,
     /// The charge for unfinished frames, and for frames that are not handled yet.
     pub(super) input: Input,
     pub(super) out: OutputBuffer,
-    /// Its position in the queue of connections that used up their share; `None` if it did not.
+    /// Place in the queue of connections that used up their poll budget; `None` if this connection did not.
     turn: Option<Box<PollQueuePlace>>,
     pub(super) session: Session,
     pub(super) decoder: Decoder,
     pub(super) wire: W,
     pub(super) subscriptions: SubscriptionMap<Subscription>,
     pub(super) temps: Vec<TempQueue>,
-    /// A temporary queue that the next subscription is to open.
+    /// The temporary queue that the next subscription opens.
     pub(super) opening: Option<Destination>,
-    /// The memory of this connection's and its session's lists of subscriptions, and of open transactions.
+    /// The charge for the lists of subscriptions of this connection and its session, and for open transactions.
     pub(super) subscribed: Charge,
-    /// Bytes of the broker's part of them, as if no other session shared it.
+    /// Bytes that the broker holds for subscriptions and temporary queues of this connection, as if no other session
+    /// shared them.
     pub(super) subscription_bytes: usize,
-    /// What it has shown before CONNECT; nothing any more once it is let in.
+    /// Credentials and other information that the client sent before CONNECT. Taken when the login begins.
     pub(super) handshake: Option<Arc<Handshake>>,
-    /// Its place among those who are online.
+    /// The registration of the session as online.
     pub(super) entry: Option<Entry>,
     pub(super) parked: Charge,
     pub(super) transactions: usize,
-    /// Whether the input is STOMP, until that is known.
+    /// Checks whether the input is STOMP, until that is decided.
     pub(super) first_bytes: FirstBytes,
     pub(super) address: IpAddr,
     pub(super) number: u64,
@@ -143,7 +151,7 @@ pub(super) struct Connection<W> {
     pub(super) bytes_received: u64,
     /// Broadcasts that the wire could not carry.
     pub(super) skipped: u64,
-    /// Frames that were refused by a rule.
+    /// Requests that a rule denied.
     pub(super) denied: u64,
 }
 
@@ -214,7 +222,7 @@ impl<W: Wire> Connection<W> {
             }
             let turn = self.turn.get_or_insert_with(|| Box::new(PollQueuePlace::new(&self.context.permits)));
             turn.again();
-            // It always waits, be it for the sockets to be looked at.
+            // Does not return `Ready` here: even with a permit it first lets the runtime poll its sockets.
             ready!(turn.poll(cx));
             cx.waker().wake_by_ref();
             return Poll::Pending;
@@ -223,7 +231,7 @@ impl<W: Wire> Connection<W> {
         polled
     }
 
-    /// Does all work that is ready; `None` if the share of this poll is used up before.
+    /// Does all work that is ready. Returns `None` if the poll budget is used up before.
     fn poll_share(&mut self, cx: &mut Context<'_>) -> Option<Poll<()>> {
         for iteration in 0..ITERATIONS_MAX {
             let _deferral = batch_wakes();
@@ -243,16 +251,17 @@ impl<W: Wire> Connection<W> {
             self.recheck_access(now);
             let writable = self.output_failed.is_none() && self.wire.poll_ready(cx).is_ready();
             if self.out.pending() == 0 || !writable {
-                // Whoever had nothing to take, or from where, has not been slow, however long ago that began.
+                // Nothing was pending, or the wire was not writable: this is not a stall, so the stall clock restarts.
                 self.progress_at = now;
             }
             let room = if writable { BATCH_BYTES.saturating_sub(self.out.pending()) } else { 0 };
             let mut moved = self.receive(cx, room, now);
-            // What was written makes room for more only if there was none.
+            // Writing makes room for more deliveries only if there was none before.
             moved |= self.write(cx, now) && room == 0;
             moved |= self.poll_authentication(cx, now);
             moved |= self.read(cx, now);
-            // Only now: a process that was stopped for a while looks at what has come before it judges silence.
+            // After reading, because a process that was suspended must handle the input that has arrived before it
+            // checks for silence.
             let pending = self.out.pending();
             self.expire(now);
             if self.ending.is_some() {
@@ -272,7 +281,7 @@ impl<W: Wire> Connection<W> {
         None
     }
 
-    /// Work queues that found no room in the outbound queue may try again.
+    /// Resumes the work queues that found no room in the outbound queue.
     pub(super) fn resume_blocked_queues(&self, now: Instant) {
         if self.outbound_queue.take_blocked() {
             for subscription in self.subscriptions.values() {
@@ -295,13 +304,13 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// What waits outside the outbound queue counts too, once it is more than a few small frames. `false`: unauthenticated hold as
-    /// much as they may, and this is one of them.
+    /// Charges the memory held outside the outbound queue, once it is more than a few small frames. Returns `false` if
+    /// the client is unauthenticated and holds charged memory while the memory for unauthenticated clients is
+    /// exhausted.
     pub(super) fn charge_held(&mut self) -> bool {
         adjust(&mut self.held, self.out.held_bytes() + self.session.held_bytes());
         let input_bytes = self.input_bytes();
-        // Whole frames that wait while reading is paused are charged without a check. Other input is charged before it
-        // grows.
+        // Complete frames that wait because reading is paused are not refused. Other input is charged before it grows.
         if self.ignores_input() {
             self.input.finish();
             adjust(self.input.charge_mut(), input_bytes);
@@ -312,7 +321,7 @@ impl<W: Wire> Connection<W> {
         holds_nothing || self.established || !self.context.unauthenticated.is_exhausted()
     }
 
-    /// Heart-beats and timeouts.
+    /// Sends heartbeats that are due and handles timeouts.
     fn expire(&mut self, now: Instant) {
         if self.wire.deadline().is_some_and(|at| now >= at) {
             self.wire.expire(now, &mut self.out);
@@ -324,7 +333,7 @@ impl<W: Wire> Connection<W> {
             self.timeout_confirmed_at = None;
             return;
         }
-        // A process that was stopped for a while learns of the time before it learns of what has come.
+        // A process that was suspended observes the elapsed time before the input that arrived meanwhile.
         match self.timeout_confirmed_at {
             None => return self.timeout_confirmed_at = Some(now + TIMEOUT_CONFIRMATION),
             Some(at) if now < at => return,
@@ -337,7 +346,7 @@ impl<W: Wire> Connection<W> {
             return self.end_for_stalled_input(now);
         }
         if self.ignores_input() {
-            // What the client may have sent meanwhile was not looked at: it is not to blame for silence.
+            // The connection did not read meanwhile, so missing input is not silence of the client.
             self.session.note_input(now);
         }
         let mut actions = Vec::new();
@@ -345,22 +354,22 @@ impl<W: Wire> Connection<W> {
         self.execute(actions, now);
     }
 
-    /// Ends with an ERROR that no frame of the client's asked for.
+    /// Ends the connection with an ERROR that does not answer a frame of the client.
     pub(super) fn end_with(&mut self, reject: ErrorReply<'_>, closing: Closing, now: Instant) {
         let mut actions = Vec::new();
         self.session.refuse(None, reject, closing, &mut actions);
         self.execute(actions, now);
-        // A session that was closed already says nothing; the connection ends all the same.
+        // A session that is closed already emits no action, but the connection must end all the same.
         self.begin_ending(closing, now);
     }
 
     fn shut_down(&mut self, cx: &mut Context<'_>, now: Instant) {
-        // What is waiting still goes out: it is bounded, and so is the time it may take.
+        // Waiting deliveries are still sent: their size is bounded, and so is the time that sending may take.
         self.receive(cx, usize::MAX, now);
         if self.ending.is_some() {
             return;
         }
-        // Clients with automatic reconnection give up after an ERROR, which they take for their own fault.
+        // Clients with automatic reconnection give up after an ERROR, because they attribute it to themselves.
         if self.wire.reports_shutdown_in_close() || !self.context.options.shutdown_error {
             return self.begin_ending(Closing::Shutdown, now);
         }

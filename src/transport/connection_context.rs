@@ -1,4 +1,4 @@
-//! What all connections share.
+//! State that all connections share: the broker, memory budgets, limits, options and metrics.
 
 use super::connection_limiter::{ConnectionLimiter, ConnectionPermit};
 use super::full::{InputRefusals, log_full};
@@ -26,33 +26,35 @@ use stompbox_frames::stomp::Limits;
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-/// The part of the byte budget that there is, beside it, for clients that are not signed in.
+/// The memory for unauthenticated clients is the byte budget divided by this. It is not a part of the byte budget but
+/// comes in addition to it.
 const UNAUTHENTICATED_DIVISOR: usize = 16;
 
-/// Limits and habits of connections.
+/// Options of connections: limits, timeouts and settings of sockets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Connections in all (`connections-max`).
+    /// Most connections in total (`connections-max`).
     pub connections_max: usize,
-    /// Connections of one address, 0 for no limit of its own (`connections-per-address-max`).
+    /// Most connections from one address; 0 means no separate limit (`connections-per-address-max`).
     pub connections_per_address_max: usize,
-    /// What a frame may cost before CONNECTED (`connect-frame-bytes-max` and the header limits).
+    /// Limits of a frame before CONNECTED (`connect-frame-bytes-max` and the header limits).
     pub connect_limits: Limits,
-    /// What a frame may cost after it (`frame-bytes-max` and the header limits).
+    /// Limits of a frame after CONNECTED (`frame-bytes-max` and the header limits).
     pub limits: Limits,
     /// Credit of a work queue's consumer in bytes (`prefetch-bytes`).
     pub prefetch_bytes: usize,
-    /// How long a receiver may take nothing while something waits for it (`stall-timeout`).
+    /// Longest time for which a receiver may read nothing while data waits for it (`stall-timeout`).
     pub stall_timeout: Duration,
-    /// Whether a LF follows the NUL of each frame over TCP (`trailing-lf`).
+    /// Whether an LF follows the NUL of each frame over TCP (`trailing-lf`).
     pub trailing_lf: bool,
-    /// How long a last frame may take to arrive (`linger`).
+    /// Time allowed for the last frame to reach the client (`linger`).
     pub linger: Duration,
-    /// Unacknowledged bytes end a connection after this; zero: after what the system likes (`tcp-user-timeout`).
+    /// Time after which unacknowledged bytes end a connection; zero means the default of the system
+    /// (`tcp-user-timeout`).
     pub tcp_user_timeout: Duration,
-    /// A silent connection is probed after this; zero: never (`tcp-keepalive`).
+    /// Time after which a silent connection is probed; zero disables probes (`tcp-keepalive`).
     pub tcp_keepalive: Duration,
-    /// Connections that may wait to be accepted (`backlog`).
+    /// Most connections that may wait to be accepted (`backlog`).
     pub backlog: i32,
     /// Whether clients on bare TCP are sent an ERROR frame when the broker stops (`shutdown-error`).
     pub shutdown_error: bool,
@@ -60,45 +62,46 @@ pub struct Options {
     pub health_check_from: Networks,
 }
 
-/// The rooms below, and what connections have in common.
+/// The state that all connections share.
 pub struct ConnectionContext {
-    /// Destinations to subscribers.
+    /// The broker, which routes messages to subscribers.
     pub broker: Broker,
     /// The broker-wide byte budget.
     pub budget: Arc<Budget>,
-    /// What clients that have not proved who they are may hold together: they must not use up what others need.
+    /// The memory that all unauthenticated clients may hold together. It is separate, so that they cannot use up the
+    /// memory of others.
     pub unauthenticated: Arc<Budget>,
-    /// The memory for input of clients that are not signed in and that the broker has not handled yet. It is charged to
-    /// `unauthenticated`.
+    /// The part of `unauthenticated` for input that the broker has not handled yet.
     pub unauthenticated_input: Arc<InputShare>,
     /// The share of the budget for input of signed-in clients that the broker has not handled yet.
     pub input: Arc<InputShare>,
     /// The memory for the heads of HTTP requests.
     pub heads: Arc<HeadMemory>,
-    /// The log lines about unfinished input that was refused.
+    /// Limits the log lines about unfinished input that was refused.
     pub(super) input_refusals: InputRefusals,
-    /// Counters.
+    /// The metrics of the broker.
     pub metrics: Arc<Metrics>,
-    /// Who may come in.
+    /// The authenticator, which checks the credentials of clients.
     pub authenticator: Authenticator,
-    /// What clients may do, and how often that, or who they are, has changed.
+    /// The permission rules in effect.
     permissions: Mutex<Arc<Permissions>>,
+    /// Version of the rules and users. It is increased whenever either changes.
     access_version: AtomicU64,
-    /// The generation of the users at the last look.
+    /// The generation of the users at the last reload.
     users_seen: AtomicU64,
-    /// Options of connections.
+    /// Options that apply to all connections.
     pub options: Options,
-    /// Options of conversations.
+    /// Options that apply to all STOMP sessions.
     pub session: Arc<session::Options>,
     /// Options of outbound queues.
     pub outbound_queue: outbound_queue::Options,
     /// Limits the log lines about ignored headers.
     pub(super) ignored_headers: IgnoredHeaders,
-    /// The log lines about clients that speak another protocol than their port.
+    /// Limits the log lines about clients that speak the wrong protocol for their port.
     pub wrong_protocols: WrongProtocols,
     /// The tasks of all connections.
     pub tasks: TaskTracker,
-    /// Permits for polls of connections that have used up their share, one for each worker thread.
+    /// Permits to poll connections that have used up their poll budget, one for each worker thread.
     pub(super) permits: Arc<Semaphore>,
     pub(super) addresses: Arc<dyn Fn() -> String + Send + Sync>,
     pub(super) login_log: LoginLog,
@@ -106,7 +109,7 @@ pub struct ConnectionContext {
     refusals: LogLimit,
     outbound_queues: DashMap<u64, Weak<OutboundQueue>>,
     next_connection_number: AtomicU64,
-    /// Set when the broker stops: when its clients have to be gone.
+    /// Set when the broker stops: the time by which its clients must be disconnected.
     drain_until: OnceLock<Instant>,
 }
 
@@ -116,7 +119,7 @@ impl std::fmt::Debug for ConnectionContext {
     }
 }
 
-/// The rooms and options a context is made of.
+/// The modules and options from which a [`ConnectionContext`] is created.
 #[derive(Debug)]
 #[allow(missing_docs)]
 pub struct Parts {
@@ -128,12 +131,12 @@ pub struct Parts {
     pub options: Options,
     pub session: session::Options,
     pub outbound_queue: outbound_queue::Options,
-    /// Carried in the addresses of temporary queues.
+    /// The node's random name, which is a part of the addresses of temporary queues.
     pub node: String,
 }
 
 impl ConnectionContext {
-    /// A context without connections.
+    /// Creates a context without connections.
     pub fn new(parts: Parts) -> Arc<ConnectionContext> {
         let connection_limiter =
             ConnectionLimiter::new(parts.options.connections_max, parts.options.connections_per_address_max);
@@ -170,12 +173,20 @@ impl ConnectionContext {
         })
     }
 
-    /// A permit for a client at `address`, or the option of the limit; whoever refuses the client counts it.
+    /// Takes a permit for a client at `address`.
+    ///
+    /// # Errors
+    /// Returns the name of the option whose limit is reached. A caller that refuses the client reports that to
+    /// [`ConnectionContext::refused`].
     pub fn admit(&self, address: IpAddr) -> Result<ConnectionPermit, &'static str> {
         self.connection_limiter.take(address)
     }
 
-    /// A permit for a connection of a proxy that speaks for many clients.
+    /// Takes a permit for a connection of a proxy, which carries requests of many clients. The limit per address does
+    /// not apply to it.
+    ///
+    /// # Errors
+    /// Returns the name of the option whose limit is reached.
     pub fn proxy_permit(&self, address: IpAddr) -> Result<ConnectionPermit, &'static str> {
         self.connection_limiter.take_for_proxy(address)
     }
@@ -191,30 +202,32 @@ impl ConnectionContext {
         self.options.health_check_from.contains(address)
     }
 
-    /// Tells every connection that the broker stops and is gone at `drain_until`; new ones learn it at once.
+    /// Stops all connections: wakes each of them to end by `drain_until`. Connections that are accepted later end as
+    /// soon as they are polled.
     pub fn stop(&self, drain_until: Instant) {
         let _ = self.drain_until.set(drain_until);
         self.wake_connections();
     }
 
-    /// What clients may do, and the state that this is.
+    /// Returns the permission rules in effect and their version.
     pub(super) fn permissions(&self) -> (Arc<Permissions>, u64) {
         let permissions = self.permissions.lock();
         (permissions.clone(), self.access_version.load(Ordering::Acquire))
     }
 
-    /// The state of rules and users: whoever was judged at another one is judged again.
+    /// Returns the version of the rules and users. A connection that was checked with another version checks its client
+    /// again.
     pub(super) fn access_version(&self) -> u64 {
         self.access_version.load(Ordering::Acquire)
     }
 
-    /// Other rules hold from now on, for what is subscribed to already as well.
+    /// Replaces the permission rules. The new rules apply to existing subscriptions as well.
     pub fn permit(&self, permissions: Permissions) {
         *self.permissions.lock() = Arc::new(permissions);
         self.permissions_changed();
     }
 
-    /// Has the sources look whether users have changed, and everybody judged again if they have.
+    /// Reloads the users of all sources. If any user has changed, all connections check their clients again.
     pub async fn reload_users(&self) {
         if let Err(wrong) = self.authenticator.reload().await {
             tracing::debug!(wrong, "users are not read anew");
@@ -225,7 +238,7 @@ impl ConnectionContext {
         }
     }
 
-    /// Rules or users have changed.
+    /// Makes all connections check their clients again, because rules or users have changed.
     pub fn permissions_changed(&self) {
         let permissions = self.permissions.lock();
         self.access_version.fetch_add(1, Ordering::AcqRel);
@@ -238,7 +251,7 @@ impl ConnectionContext {
         self.login_log.summaries(now).iter().for_each(log_summary);
     }
 
-    /// Logs what [`ConnectionContext::log_refused_logins`] would log later.
+    /// Logs the summaries that [`ConnectionContext::log_refused_logins`] would log later, because the broker stops.
     pub fn log_last_refused_logins(&self, now: Instant) {
         self.login_log.last_summaries(now).iter().for_each(log_summary);
     }
@@ -250,24 +263,25 @@ impl ConnectionContext {
         outbound_queues.iter().for_each(|outbound_queue| outbound_queue.wake_receiver());
     }
 
-    /// Whether [`ConnectionContext::stop`] was called.
+    /// Returns whether [`ConnectionContext::stop`] was called.
     pub fn is_stopping(&self) -> bool {
         self.drain_until.get().is_some()
     }
 
-    /// When the clients of a broker that stops have to be gone.
+    /// Returns the time by which clients must be disconnected; `None` unless the broker is stopping.
     pub(super) fn drain_until(&self) -> Option<Instant> {
         self.drain_until.get().copied()
     }
 
-    /// Enters an outbound queue, so that [`ConnectionContext::stop`] reaches its connection.
+    /// Registers the outbound queue of a connection, so that the connection is woken when the broker stops or when
+    /// rules or users change. Returns the number under which it is registered.
     pub(super) fn enter(&self, outbound_queue: &Arc<OutboundQueue>) -> u64 {
         let number = self.next_connection_number.fetch_add(1, Ordering::Relaxed);
         self.outbound_queues.insert(number, Arc::downgrade(outbound_queue));
         number
     }
 
-    /// The connection has gone.
+    /// Removes the outbound queue of a connection that has ended.
     pub(super) fn leave(&self, number: u64) {
         self.outbound_queues.remove(&number);
     }
@@ -279,12 +293,15 @@ fn log_summary(summary: &Summary) {
     tracing::info!(logins, seconds, address, "more refused logins");
 }
 
-/// Returns the number of worker threads of the runtime this is called in, 1 outside of one.
+/// Returns the number of worker threads of the current runtime, or 1 outside of a runtime.
 fn worker_threads() -> usize {
     tokio::runtime::Handle::try_current().map_or(1, |runtime| runtime.metrics().num_workers())
 }
 
-/// 128 random bits in hexadecimal: a session id, the secret part of a temporary queue's address.
+/// Returns 128 random bits in hexadecimal, for a session id or the secret part of a temporary queue's address.
+///
+/// # Panics
+/// The system has no source of randomness.
 pub fn random_name() -> String {
     let mut octets = [0; 16];
     getrandom::fill(&mut octets).expect("the system has a source of randomness");

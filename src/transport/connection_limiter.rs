@@ -1,4 +1,4 @@
-//! How many connections there may be, in all and per address.
+//! Limits the number of connections, in total and per address.
 
 use dashmap::DashMap;
 use std::net::IpAddr;
@@ -8,18 +8,18 @@ use std::sync::atomic::{
     Ordering::{AcqRel, Acquire},
 };
 
-/// Counts connections (or sessions); shared by all listeners.
+/// A limiter of connections (or SockJS sessions), shared by all listeners.
 #[derive(Debug)]
 pub struct ConnectionLimiter {
     taken: AtomicUsize,
     by_address: DashMap<IpAddr, usize>,
     connections_max: usize,
     per_address_max: usize,
-    /// The options of the two limits.
+    /// The names of the options for the two limits: in total, and per address.
     names: [&'static str; 2],
 }
 
-/// The right to be connected, given back when the last of its clones is dropped.
+/// A permit for one connection, released when the last of its clones is dropped.
 #[derive(Clone, Debug)]
 pub struct ConnectionPermit {
     taken: Arc<Taken>,
@@ -32,8 +32,8 @@ struct Taken {
 }
 
 impl ConnectionLimiter {
-    /// Room for `connections_max` connections, `per_address_max` of them from one address (0: as many as
-    /// there is room).
+    /// Creates a limiter for `connections_max` connections, of which at most `per_address_max` come from one address
+    /// (0: no separate limit).
     pub fn new(connections_max: usize, per_address_max: usize) -> Arc<ConnectionLimiter> {
         ConnectionLimiter::named(
             connections_max,
@@ -42,7 +42,7 @@ impl ConnectionLimiter {
         )
     }
 
-    /// The same, with limits of other options.
+    /// Creates a limiter like [`ConnectionLimiter::new`] whose errors name the options in `names`.
     pub fn named(
         connections_max: usize,
         per_address_max: usize,
@@ -57,7 +57,10 @@ impl ConnectionLimiter {
         })
     }
 
-    /// A permit for a client at `address`, or the option whose limit is met.
+    /// Takes a permit for a client at `address`.
+    ///
+    /// # Errors
+    /// Returns the name of the option whose limit is reached.
     pub fn take(self: &Arc<ConnectionLimiter>, address: IpAddr) -> Result<ConnectionPermit, &'static str> {
         self.take_one()?;
         self.enter(address, self.per_address_max)
@@ -71,7 +74,11 @@ impl ConnectionLimiter {
         Ok(())
     }
 
-    /// A permit for a proxy's connection: the clients behind it count when they are known, see [`ConnectionPermit::moved`].
+    /// Takes a permit for a connection of a proxy, to which the limit per address does not apply. The clients behind it
+    /// are counted once they are known, see [`ConnectionPermit::moved`].
+    ///
+    /// # Errors
+    /// Returns the name of the option whose limit is reached.
     pub fn take_for_proxy(
         self: &Arc<ConnectionLimiter>,
         address: IpAddr,
@@ -80,7 +87,11 @@ impl ConnectionLimiter {
         self.enter(address, 0)
     }
 
-    /// A place that is taken already is this address's, if it may have one more.
+    /// Assigns a connection that is already counted in `taken` to `address`.
+    ///
+    /// # Errors
+    /// Returns the name of the limit's option if the address has too many connections. The connection is no longer
+    /// counted then.
     fn enter(
         self: &Arc<ConnectionLimiter>,
         address: IpAddr,
@@ -95,25 +106,27 @@ impl ConnectionLimiter {
         if over { Err(self.names[1]) } else { Ok(permit) }
     }
 
-    /// ConnectionLimiter taken.
+    /// Returns the number of permits in use.
     pub fn taken(&self) -> usize {
         self.taken.load(Acquire)
     }
 }
 
 impl ConnectionPermit {
-    /// Whose it is.
+    /// Returns the address that the permit counts for.
     pub fn address(&self) -> IpAddr {
         self.taken.address
     }
 
-    /// A permit in place of this one for another address, that of the client behind a proxy; the limit's option if
-    /// that has too many.
+    /// Returns a permit for another address, that of the client behind a proxy, to be used in place of this one.
+    ///
+    /// # Errors
+    /// Returns the name of the limit's option if that address has too many connections.
     pub fn moved(&self, address: IpAddr) -> Result<ConnectionPermit, &'static str> {
         if address == self.address() {
             return Ok(self.clone());
         }
-        // One more for a moment: this permit is given back only when the other one is taken.
+        // Both permits count for a moment, because this one is released only after the other one is taken.
         let connection_limiter = &self.taken.connection_limiter;
         connection_limiter.taken.fetch_add(1, AcqRel);
         connection_limiter.enter(address, connection_limiter.per_address_max)
@@ -140,18 +153,21 @@ mod tests {
     }
 
     #[test]
-    fn seats_are_limited_in_all_and_per_address_and_come_back() {
+    fn permits_are_limited_in_total_and_per_address_and_are_returned() {
         let connection_limiter = ConnectionLimiter::new(3, 2);
-        let first = connection_limiter.take(address(1)).expect("room");
-        let second = connection_limiter.take(address(1)).expect("room");
+        let first = connection_limiter.take(address(1)).expect("a permit is available");
+        let second = connection_limiter.take(address(1)).expect("a permit is available");
         assert_eq!(
-            connection_limiter.take(address(1)).expect_err("two per address"),
+            connection_limiter.take(address(1)).expect_err("two permits per address"),
             "connections-per-address-max"
         );
-        let third = connection_limiter.take(address(2)).expect("room");
-        assert_eq!(connection_limiter.take(address(3)).expect_err("three in all"), "connections-max");
+        let third = connection_limiter.take(address(2)).expect("a permit is available");
+        assert_eq!(
+            connection_limiter.take(address(3)).expect_err("three permits in total"),
+            "connections-max"
+        );
         drop(first);
-        let again = connection_limiter.take(address(1)).expect("room again");
+        let again = connection_limiter.take(address(1)).expect("a permit was returned");
         drop((second, third, again));
         assert_eq!((connection_limiter.taken(), connection_limiter.by_address.len()), (0, 0));
     }

@@ -1,4 +1,4 @@
-//! The session wishes, the connection does.
+//! Executes the actions that the session requests.
 
 use super::connection::Connection;
 use super::publish::{ReceiverCounts, settlement};
@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 use stompbox_frames::stomp::Version;
 
-/// What could not be done.
+/// A request that failed, and the reason.
 pub(super) struct ActionError {
     pub(super) about: RefusedAction,
     pub(super) receipt: Option<Receipt>,
@@ -21,8 +21,8 @@ pub(super) struct ActionError {
 }
 
 impl<W: Wire> Connection<W> {
-    /// Does what the session wishes, in order. A refusal drops what is left: nothing that came behind the
-    /// offending frame is executed.
+    /// Executes actions in order. If one fails and that closes the session, the remaining actions are dropped: nothing
+    /// that came after the offending frame is executed.
     pub(super) fn execute(&mut self, actions: Vec<Action>, now: Instant) {
         let mut wishes = VecDeque::from(actions);
         while let Some(action) = wishes.pop_front() {
@@ -47,7 +47,7 @@ impl<W: Wire> Connection<W> {
         self.count_transactions(self.session.open_transactions());
     }
 
-    /// One wish; what follows from it (a RECEIPT) goes into `more`.
+    /// Executes one action. Adds the actions that follow from it, such as a RECEIPT, to `more`.
     fn execute_action(
         &mut self,
         action: Action,
@@ -144,7 +144,7 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// The client is let in: the limits of such clients hold, and it is online.
+    /// Applies the limits of signed-in clients, and registers the session as online.
     fn establish(&mut self, version: Version, now: Instant) {
         self.established = true;
         self.held = self.context.budget.charge(self.held.bytes());
@@ -196,7 +196,7 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// The temporary queue that the session wanted opened for this subscription.
+    /// Opens the temporary queue that the session requested for this subscription, if any.
     fn open_temp(&mut self, selector: &Selector) -> Result<Option<TempQueue>, Refusal> {
         match self.opening.take() {
             Some(address) if address.as_str() == selector.as_str() => {
@@ -206,8 +206,8 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Checks that this session may hold one more subscription. It is counted as if it shared nothing with other
-    /// sessions' subscriptions, so that the limit of a session does not depend on others.
+    /// Checks that this session may hold one more subscription. The subscription is counted as if it shared nothing
+    /// with subscriptions of other sessions, so that the limit of a session does not depend on others.
     fn check_subscription(&self, selector: &Selector) -> Result<(), Refusal> {
         let max = self.context.session.subscription_bytes_max;
         let held = self.subscription_bytes + self.session.subscription_bytes();
@@ -233,27 +233,28 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// What still waits in the outbound queue goes back uncounted; what the session gave to the client and the
-    /// client did not settle goes back with the subscription. While messages in auto mode are on their way to
-    /// the socket the subscription stays, without a turn: nobody else must get them too, unless they are not
-    /// written after all.
+    /// Ends a subscription. Deliveries that still wait in the outbound queue are requeued uncounted. Deliveries that
+    /// were sent to the client and not settled are requeued when the subscription is dropped.
+    ///
+    /// While messages in auto mode are on their way to the socket, the subscription stays in `leaving` and gets no
+    /// further deliveries: no other client may get these messages, unless they are not written after all.
     fn unsubscribe(&mut self, key: Key, now: Instant) {
         let Some(subscription) = self.subscriptions.remove(key) else { return };
         self.subscription_bytes -= subscription.bytes();
         work::add_visits(self.out.frames_unwritten());
-        // A COMMIT under way may still settle its deliveries.
+        // A COMMIT in progress may still settle its deliveries.
         if self.commit.is_some() || self.out.unwritten().any(|mark| mark.key == key && mark.settles) {
             let waiting: Vec<Tag> = self.outbound_queue.withdraw(key).into();
             subscription.settle(&waiting, Settlement::Unwritten, now);
             self.ending_subscriptions.insert(key, subscription);
         } else {
-            // What waits in the outbound queue goes back with all else that it has, in order.
+            // Deliveries in the outbound queue are requeued in order, together with all others of the subscription.
             drop(subscription);
         }
         self.resume_blocked_queues(now);
     }
 
-    /// Keeps the gauge of open transactions.
+    /// Updates the gauge of open transactions.
     pub(super) fn count_transactions(&mut self, open: usize) {
         if open != self.transactions {
             self.context.metrics.transactions.inc_by(open as i64 - self.transactions as i64);
@@ -262,7 +263,7 @@ impl<W: Wire> Connection<W> {
     }
 }
 
-/// Returns a destination as an ERROR shows it.
+/// Returns a destination in quotes for an ERROR, shortened if it is long.
 fn shortened(text: &str) -> String {
     const CHARACTERS_MAX: usize = 100;
     let shown: String = text.chars().take(CHARACTERS_MAX).collect();

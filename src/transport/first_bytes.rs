@@ -1,4 +1,4 @@
-//! Checks whether the first bytes of a connection can be STOMP, before a whole line has come.
+//! Checks whether the first bytes of a connection can be STOMP, before a whole line has arrived.
 //!
 //! Without this check, a client of another protocol that waits for an answer would get none until `connect-silence` is
 //! over, and its operator would read "connect timeout".
@@ -24,7 +24,7 @@ enum State {
     NotStomp(NotStomp),
 }
 
-/// An input that is not STOMP.
+/// Input that is not STOMP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NotStomp {
     /// A protocol of another port.
@@ -34,8 +34,8 @@ pub(super) enum NotStomp {
 }
 
 impl FirstBytes {
-    /// Takes bytes and passes on to `sink` what may be STOMP. `is_raw_stream`: they come straight from a socket, so another
-    /// protocol can be recognised.
+    /// Takes bytes, and passes those that may be STOMP to `sink`. `is_bare` means that they come directly from a
+    /// socket, so that another protocol can be recognised.
     #[inline]
     pub(super) fn feed(&mut self, is_raw_stream: bool, bytes: &[u8], sink: impl FnMut(&[u8])) {
         let mut sink = sink;
@@ -46,7 +46,7 @@ impl FirstBytes {
         }
     }
 
-    /// Returns what was found instead of STOMP.
+    /// Returns the kind of input that was found instead of STOMP, if that is decided.
     pub(super) fn not_stomp(&self) -> Option<NotStomp> {
         match self.state {
             State::NotStomp(found) => Some(found),
@@ -96,12 +96,12 @@ impl FirstBytes {
     }
 }
 
-/// The state of the first line.
+/// How far the first line matches a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Line {
-    /// It may become a command.
+    /// The line may become a command.
     Begins,
-    /// It is a command.
+    /// The line is a command.
     Whole,
     /// No command begins like this.
     Other,
@@ -126,7 +126,7 @@ fn line(start: &[u8]) -> Line {
 mod tests {
     use super::*;
 
-    /// Returns the bytes passed on and the finding, when the input comes in pieces of `size`.
+    /// Returns the bytes passed on and the protocol found, when the input arrives in pieces of `size` bytes.
     fn fed(is_raw_stream: bool, bytes: &[u8], size: usize) -> (Vec<u8>, Option<NotStomp>) {
         let mut first = FirstBytes::default();
         let mut passed = Vec::new();
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn stomp_passes_whole_however_it_is_cut() {
+    fn stomp_passes_unchanged_at_every_split() {
         for bytes in [
             &b"CONNECT\naccept-version:1.2\n\n\0SEND\ndestination:/topic/a\n\nhi\0"[..],
             b"STOMP\r\n\r\n\0",
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_cannot_be_a_command_are_found_at_once() {
+    fn bytes_that_cannot_start_a_command_are_detected_at_once() {
         for bytes in [
             &b"{"[..],
             b"[\"",
@@ -172,13 +172,13 @@ mod tests {
             for size in 1..=bytes.len() {
                 let (passed, found) = fed(false, bytes, size);
                 assert_eq!(found, Some(NotStomp::Other), "{} by {size}", bytes.escape_ascii());
-                assert!(passed.len() < bytes.len(), "the rest of the line is not waited for");
+                assert!(passed.len() < bytes.len(), "the rest of the line is not needed");
             }
         }
     }
 
     #[test]
-    fn another_protocol_is_found_on_a_bare_stream_and_none_of_it_passes() {
+    fn other_protocol_on_a_raw_stream_is_detected_and_not_passed_on() {
         for (bytes, protocol) in [
             (&b"GET / HTTP/1.1\r\n\r\n"[..], Protocol::Http),
             (b"CONNECT a:443 HTTP/1.1\r\n", Protocol::Http),

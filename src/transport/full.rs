@@ -1,4 +1,4 @@
-//! The log lines about clients that are refused because of a limit.
+//! Log lines about clients that are refused because of a limit.
 
 use super::log_limit::LogLimit;
 use std::net::IpAddr;
@@ -17,18 +17,18 @@ pub(super) fn log_full(log: &LogLimit, option: &'static str, address: IpAddr) {
     }
 }
 
-/// Returns what `option` limits.
+/// Returns a plural noun for the things that `option` limits.
 pub(super) fn held(option: &str) -> &'static str {
     if option.starts_with("sockjs-sessions") { "SockJS sessions" } else { "connections" }
 }
 
-/// The log lines about refused input: unfinished frames, and bodies and heads of requests.
+/// Limits the log lines about unfinished frames, bodies and request heads that are refused.
 #[derive(Debug, Default)]
 pub(super) struct InputRefusals(LogLimit);
 
 impl InputRefusals {
-    /// Logs that unfinished input of the client at `address` is refused because the limit of `option` is reached.
-    /// Writes at most one line a second.
+    /// Logs that unfinished input of the client at `address` is refused because the limit of `option` is reached, at
+    /// most once a second.
     pub(super) fn log(&self, option: &'static str, address: IpAddr) {
         if let Some(others) = self.0.due(Instant::now()) {
             tracing::warn!(

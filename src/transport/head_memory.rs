@@ -1,9 +1,9 @@
 //! The memory for the heads of HTTP requests, which hyper keeps in a buffer of each connection.
 //!
-//! The buffer grows with the data that arrives, and does not shrink until the connection closes or is upgraded. Once it
-//! has held more than [`SMALL_BYTES_MAX`] bytes, it is charged at its maximum size. A request with such a large head is
-//! refused if there is no memory for it. Smaller heads are part of the fixed cost of a connection, so that clients with
-//! ordinary heads are always served.
+//! The buffer grows with the input and keeps its size until the connection closes or is upgraded. It is charged at its
+//! greatest size once it has held more than [`SMALL_BYTES_MAX`] bytes. A request is refused if its head is that large
+//! and there is no memory for it. Smaller heads are a part of what every connection costs, so that clients with
+//! ordinary heads are served in any case.
 
 use super::full::InputRefusals;
 use crate::budget::{Budget, Charge};
@@ -11,7 +11,7 @@ use crate::metrics::Metrics;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Maximum size of hyper's buffer for the head of a request.
+/// Greatest size of hyper's buffer for the head of a request, in bytes.
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// Maximum size of a head that is not charged.
 pub(super) const SMALL_BYTES_MAX: usize = 4 * 1024;
@@ -28,7 +28,7 @@ pub struct HeadMemory {
 }
 
 impl HeadMemory {
-    /// Creates the share of heads in `budget`.
+    /// Creates the memory for heads as a share of `budget`.
     pub fn new(budget: &Arc<Budget>, metrics: Arc<Metrics>) -> Arc<HeadMemory> {
         let share = budget.share_of(HEADS_DIVISOR);
         Arc::new(HeadMemory { share, metrics, refusals: InputRefusals::default() })
@@ -46,7 +46,7 @@ impl HeadMemory {
         self.refusals.log(MEMORY, address);
     }
 
-    /// Returns the response to a request whose head does not fit.
+    /// Returns the response to a request for whose head there is no memory.
     pub(super) fn refusal(&self) -> String {
         let body = format!(
             "The heads of the requests of all clients may hold {} bytes (a part of {MEMORY}), and there is no room for \

@@ -1,4 +1,5 @@
-//! One HTTP connection, as its requests share it: its permit, whether a receiver is attached, and a way to cut it.
+//! State that the requests of one HTTP connection share: its permit, whether a receiver is attached, and a way to end
+//! it.
 
 use super::connection_limiter::ConnectionPermit;
 use parking_lot::Mutex;
@@ -8,42 +9,42 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
-/// What an HTTP connection sits on.
+/// How an HTTP connection was admitted.
 #[derive(Debug)]
 pub enum Admission {
-    /// A permit like every client's; an upgrade takes it along.
+    /// With a connection permit. An upgrade takes it over.
     ConnectionPermit(ConnectionPermit),
-    /// A spare socket: there was no permit, because of this limit.
+    /// On a spare socket, without a connection permit, because the limit of this option is reached.
     Spare(&'static str, OwnedSemaphorePermit),
 }
 
-/// An HTTP connection.
+/// The shared state of one HTTP connection.
 #[derive(Debug)]
 pub struct HttpConnection {
     admission: Mutex<Option<Admission>>,
     cut: Notify,
     receivers: AtomicUsize,
-    /// Whether a request is being answered, so that the input may be its body.
+    /// Whether a request is being answered, so that further input may be its body.
     is_answering: AtomicBool,
     /// Whether an answer has begun or ended since the last call of [`HttpConnection::has_advanced`].
     has_advanced: AtomicBool,
 }
 
-/// Marks a connection as having a receiver of a SockJS session attached, until it is dropped.
+/// A mark on a connection that a receiver of a SockJS session is attached to it, until the mark is dropped.
 #[derive(Debug)]
 pub struct Attached(Arc<HttpConnection>);
 
-/// Why a request cannot become a connection of its own.
+/// The reason why a request cannot be upgraded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoPermit {
-    /// The limit of this option is met.
+    /// The limit of this option is reached.
     Full(&'static str),
-    /// This connection was upgraded already.
+    /// The connection was upgraded already.
     Taken,
 }
 
 impl HttpConnection {
-    /// A connection at `admission`.
+    /// Creates the state of a connection that was admitted as `admission` says.
     pub fn new(admission: Admission) -> HttpConnection {
         HttpConnection {
             admission: Mutex::new(Some(admission)),
@@ -54,7 +55,7 @@ impl HttpConnection {
         }
     }
 
-    /// Awaits `answer`, the answer to a request whose head is complete.
+    /// Answers a request, whose head is complete, by running `answer`.
     pub async fn answer<T>(&self, answer: impl Future<Output = T>) -> T {
         self.set_answering(true);
         let answer = answer.await;
@@ -67,7 +68,7 @@ impl HttpConnection {
         self.has_advanced.store(true, Ordering::Relaxed);
     }
 
-    /// Returns whether [`HttpConnection::answer`] is under way.
+    /// Returns whether [`HttpConnection::answer`] is running.
     pub(super) fn is_answering(&self) -> bool {
         self.is_answering.load(Ordering::Relaxed)
     }
@@ -77,8 +78,11 @@ impl HttpConnection {
         self.has_advanced.swap(false, Ordering::Relaxed)
     }
 
-    /// The permit, for an upgrade by the client at `address`: it is the connection's no more, unless that client has
-    /// too many.
+    /// Takes the permit for an upgrade by the client at `address`, which may be behind a proxy.
+    ///
+    /// # Errors
+    /// There is no permit, or `address` has too many connections. In the latter case the HTTP connection keeps its
+    /// permit.
     pub fn take_permit(&self, address: IpAddr) -> Result<ConnectionPermit, NoPermit> {
         let mut admission = self.admission.lock();
         let permit = match &*admission {
@@ -90,7 +94,7 @@ impl HttpConnection {
         Ok(permit)
     }
 
-    /// The limit that left this connection without a permit, if it has none.
+    /// Returns the option whose limit left this connection without a permit; `None` if it was admitted with one.
     pub fn limit(&self) -> Option<&'static str> {
         match &*self.admission.lock() {
             Some(Admission::Spare(limit, _)) => Some(limit),
@@ -98,7 +102,8 @@ impl HttpConnection {
         }
     }
 
-    /// Marks the connection as having a receiver attached: it ends when its client closes it, even with unread input.
+    /// Marks the connection as having a receiver attached, until the result is dropped. Such a connection ends when its
+    /// client closes it, even with unread input.
     pub fn attach(self: &Arc<HttpConnection>) -> Attached {
         self.receivers.fetch_add(1, Ordering::Relaxed);
         Attached(self.clone())
@@ -109,12 +114,12 @@ impl HttpConnection {
         self.receivers.load(Ordering::Relaxed) > 0
     }
 
-    /// Ends the connection, whatever it is writing.
+    /// Ends the connection at once, even if it is writing.
     pub fn cut(&self) {
         self.cut.notify_one();
     }
 
-    /// Ready when the connection is to be ended at once.
+    /// Waits until [`HttpConnection::cut`] is called.
     pub async fn cancelled(&self) {
         self.cut.notified().await;
     }
@@ -132,18 +137,18 @@ mod tests {
     use crate::transport::connection_limiter::ConnectionLimiter;
 
     #[test]
-    fn a_refused_upgrade_leaves_the_seat_to_the_connection() {
+    fn refused_upgrade_keeps_the_permit_of_the_http_connection() {
         let [proxy, full, other] = [1, 2, 3].map(|last| IpAddr::from([127, 0, 0, last]));
         let connection_limiter = ConnectionLimiter::new(10, 1);
-        let _taken = connection_limiter.take(full).expect("the first of its address");
-        let line = HttpConnection::new(Admission::ConnectionPermit(
-            connection_limiter.take_for_proxy(proxy).expect("room"),
+        let _taken = connection_limiter.take(full).expect("the first permit of this address");
+        let connection = HttpConnection::new(Admission::ConnectionPermit(
+            connection_limiter.take_for_proxy(proxy).expect("a permit is available"),
         ));
         let limit = NoPermit::Full("connections-per-address-max");
-        assert_eq!(line.take_permit(full).expect_err("the second"), limit);
-        assert_eq!(line.take_permit(full).expect_err("the second still"), limit);
-        let permit = line.take_permit(other).expect("the connection was not spoiled");
+        assert_eq!(connection.take_permit(full).expect_err("the second permit of this address"), limit);
+        assert_eq!(connection.take_permit(full).expect_err("the second attempt"), limit);
+        let permit = connection.take_permit(other).expect("the connection is still usable");
         assert_eq!((permit.address(), connection_limiter.taken()), (other, 2));
-        assert_eq!(line.take_permit(other).expect_err("once"), NoPermit::Taken);
+        assert_eq!(connection.take_permit(other).expect_err("the permit is already taken"), NoPermit::Taken);
     }
 }

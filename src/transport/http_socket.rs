@@ -1,11 +1,11 @@
 //! The socket of an HTTP connection, between tokio and hyper.
 //!
-//! hyper looks for the end of its input only while it has none left to parse. A client of a streaming response or of a
-//! held poll that has sent anything behind its request (the next request, a stray line end) could therefore close the
-//! connection, or reset it, without being noticed: its session stayed until a heartbeat failed, or for ever.
+//! hyper checks for the end of its input only while it has none left to parse. A client of a streaming response or of a
+//! held poll that has sent anything after its request (the next request, a stray line end) could therefore close or
+//! reset the connection unnoticed, and its session would stay until a heartbeat failed, or for ever.
 //!
-//! [`HttpSocket`] looks by itself. While a receiver of a SockJS session is attached to the connection it reads ahead,
-//! into a small buffer from which hyper reads later, and fails when the client has gone. It does so whenever hyper
+//! [`HttpSocket`] checks by itself. While a receiver of a SockJS session is attached to the connection, it reads ahead
+//! into a small buffer, from which hyper reads later, and fails when the client has gone. It does so whenever hyper
 //! writes or flushes, which is at least once in every poll of the connection.
 //!
 //! It also charges the memory for the heads of requests ([`super::head_memory`]). It closes the connection if a head
@@ -29,13 +29,13 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// Bytes of one read ahead.
+/// Most bytes of one read ahead.
 const READ_BYTES: usize = 1024;
-/// Bytes that a client may send behind the request of a receiver, beside what hyper has read: some further requests. A
-/// client that sends more cannot be watched and loses its connection.
+/// Most bytes that a client may send after the request of a receiver, in addition to what hyper has read: enough for
+/// some further requests. A client that sends more cannot be watched and loses its connection.
 const AHEAD_BYTES_MAX: usize = 8 * 1024;
 
-/// Maximum number of reads that discard the rest of a refused head.
+/// Most reads of the rest of a head that is refused.
 const REFUSED_READS_MAX: usize = 64;
 
 /// The socket of an HTTP connection.
@@ -63,14 +63,14 @@ pub struct HttpSocket {
 pub enum First {
     /// Bytes that may be HTTP.
     Http,
-    /// Another protocol.
+    /// The start of another protocol.
     Foreign(Protocol),
     /// The input ended before the first byte.
     NoData,
 }
 
 impl HttpSocket {
-    /// Creates the socket of the connection `http_connection`. The heads of its requests are charged to `memory`.
+    /// Creates the socket of `http_connection`. The heads of its requests are charged to `memory`.
     pub fn new(
         stream: TcpStream,
         http_connection: Arc<HttpConnection>,
@@ -89,7 +89,7 @@ impl HttpSocket {
         }
     }
 
-    /// Waits for the first bytes. They are kept for hyper.
+    /// Waits for the bytes that distinguish HTTP from other protocols. hyper reads them later.
     pub async fn first(&mut self) -> First {
         poll_fn(|cx| {
             loop {
@@ -117,17 +117,17 @@ impl HttpSocket {
         .await
     }
 
-    /// Returns whether no byte has come yet.
+    /// Returns whether no byte has arrived yet.
     pub fn is_silent(&self) -> bool {
         self.ahead.is_empty()
     }
 
-    /// Returns the socket, and the bytes that were read from it and not taken.
+    /// Returns the socket, and the bytes that were read from it and that hyper has not taken.
     pub fn into_parts(self) -> (TcpStream, Bytes) {
         (self.stream, self.ahead.freeze())
     }
 
-    /// Reads once behind what was read ahead; `Ok(0)` at the end of the input.
+    /// Reads once and appends to the bytes read ahead. Returns `Ok(0)` at the end of the input.
     fn poll_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut space = [const { MaybeUninit::uninit() }; READ_BYTES];
         let mut buffer = ReadBuf::uninit(&mut space);
@@ -156,7 +156,7 @@ impl HttpSocket {
         Ok(())
     }
 
-    /// Charges the bytes in `ahead` if they are more than a small head.
+    /// Charges the bytes read ahead if they are more than [`SMALL_BYTES_MAX`]. Fails if there is no memory for them.
     fn charge_ahead(&mut self) -> io::Result<()> {
         if self.ahead.len() > SMALL_BYTES_MAX && self.ahead_charge.is_none() {
             self.ahead_charge = self.memory.charge(AHEAD_BYTES_MAX);
@@ -167,8 +167,8 @@ impl HttpSocket {
         Ok(())
     }
 
-    /// Counts `bytes` that hyper has read, and charges its buffer once that is large. Fails if there is no memory for the
-    /// head of a request.
+    /// Counts `bytes` that hyper has read, and charges its buffer once that is large. Fails if there is no memory for
+    /// the head of a request.
     fn count(&mut self, bytes: &[u8]) -> io::Result<()> {
         // hyper reads more of a body only when it holds nothing.
         if self.http_connection.has_advanced() || self.http_connection.is_answering() {
@@ -200,9 +200,8 @@ impl HttpSocket {
         io::Error::other("no memory for the head of a request")
     }
 
-    /// Sends the response that says why the connection is closed, unless part of another response may have been sent.
-    /// Then reads and discards input that has arrived, because closing a socket with unread input can destroy the
-    /// response.
+    /// Sends the client the reason why its connection is closed, unless a part of another response may be on its way.
+    /// Reads the input that has arrived, because closing a socket with unread input can destroy the response.
     fn send_refusal(&self) {
         if self.has_written || self.stream.try_write(self.memory.refusal().as_bytes()).is_err() {
             return;
@@ -215,7 +214,7 @@ impl HttpSocket {
         }
     }
 
-    /// Checks for a client that has left even while a write waits for it.
+    /// Returns the result of a write. If the write is pending, checks whether the client of a receiver has left.
     fn watched<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if written.is_pending() {
             self.watch(cx)?;

@@ -1,4 +1,4 @@
-//! Log lines about headers of SEND that are ignored: one a minute for each header, however many clients send it.
+//! Log lines about ignored headers of SEND: one a minute for each header, regardless of the number of clients.
 
 use super::connection::Connection;
 use super::log_limit::Events;
@@ -11,15 +11,16 @@ use std::time::{Duration, Instant};
 /// Time between two lines about one header.
 const EVERY: Duration = Duration::from_secs(60);
 
-/// The headers that have been logged: a bounded number, for their names come from the table of extension headers.
+/// The headers that have been logged. Their number is bounded, because their names come from the table of extension
+/// headers.
 #[derive(Debug, Default)]
 pub(super) struct IgnoredHeaders {
     connections: Mutex<BTreeMap<&'static str, Events>>,
 }
 
 impl IgnoredHeaders {
-    /// Counts a connection that sends this header. Returns the number of connections that a line about it stands for,
-    /// or `None` if one was written less than a minute ago.
+    /// Counts a connection that sends this header. Returns the number of connections to report in a log line, or `None`
+    /// if a line about this header was written less than a minute ago.
     fn note(&self, name: &'static str, now: Instant) -> Option<u64> {
         let others = self.connections.lock().entry(name).or_default().due(EVERY, now)?;
         Some(others + 1)
@@ -64,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_header_is_logged_once_a_minute_with_the_number_of_connections() {
+    fn ignored_header_is_logged_once_a_minute_with_the_number_of_connections() {
         let (headers, start) = (IgnoredHeaders::default(), Instant::now());
         let after = |seconds| start + Duration::from_secs(seconds);
         assert_eq!(headers.note("priority", after(0)), Some(1));

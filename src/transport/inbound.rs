@@ -1,4 +1,4 @@
-//! The reading side of a connection: bytes to frames to actions, the end of the input.
+//! The reading side of a connection: turns bytes into frames and frames into actions, and handles the end of the input.
 
 use super::connection::Connection;
 use super::execute::ActionError;
@@ -15,11 +15,11 @@ const MEMORY: &str = "memory-bytes-max";
 const STALL: &str = "stall-timeout";
 const NO_MEMORY: &str = "The broker holds as much as it may (limit memory-bytes-max). Send again when consumers have \
                          caught up, or raise memory-bytes-max.";
-/// Bytes that are taken from a client of which something is being found out, for the sake of learning that it has gone.
+/// Most bytes that are read ahead from a client during its authentication, in order to detect that it has gone.
 const AHEAD_BYTES: usize = 16 * 1024;
 
 impl<W: Wire> Connection<W> {
-    /// Handles what is buffered, and reads once if nothing forbids it.
+    /// Handles buffered frames, then reads once unless reading is paused. Returns whether there was progress.
     pub(super) fn read(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         let before = self.frames_received;
         let mut moved = self.handle_frames(cx, now);
@@ -73,16 +73,16 @@ impl<W: Wire> Connection<W> {
         moved
     }
 
-    /// Whether the client is read from only to learn whether it is still there: what is being found out may take long,
-    /// and whoever does not wait for it shall not keep a place.
+    /// Returns whether the connection reads only to detect that the client has gone. Authentication may take long, and
+    /// a client that does not wait for it must not keep its connection permit.
     fn looks_ahead(&self) -> bool {
         self.pending_authentication.is_some()
             && self.ending.is_none()
             && self.decoder.buffered() < AHEAD_BYTES
     }
 
-    /// Returns whether the client has gone during its authentication. What it had sent before it closed is handled
-    /// first, and a client that has closed only its own side may still wait for the answer;
+    /// Returns whether the client has gone during its authentication. Frames that it sent before it closed are handled
+    /// first. A client that has closed only its sending side may still wait for the answer;
     /// [`Connection::notify_input_ended`] bounds that wait.
     fn has_given_up(&self) -> bool {
         let has_gone = match &self.input_ended {
@@ -126,7 +126,7 @@ impl<W: Wire> Connection<W> {
         moved
     }
 
-    /// Returns the bytes that were read and are not handled yet.
+    /// Returns the number of bytes that were read and are not handled yet.
     pub(super) fn input_bytes(&self) -> usize {
         self.decoder.buffered() + self.wire.held_bytes()
     }
@@ -137,14 +137,17 @@ impl<W: Wire> Connection<W> {
         if self.input.grow(self.input_bytes(), now) == Growth::Refused {
             return self.end_for_memory(now);
         }
-        // Registers the waker. If the input was dropped meanwhile, the next iteration handles that.
+        // Registers the waker. If the input was dropped just now, the next iteration handles that.
         if self.input.poll_dropped(cx).is_ready() {
             cx.waker().wake_by_ref();
         }
     }
 
-    /// Checks that the byte budget has room for a SEND or BEGIN of a signed-in client. Other frames are checked when
-    /// they are handled.
+    /// Checks that the byte budget has room for what the frame of a signed-in client adds to it, unless that is checked
+    /// when the frame is handled.
+    ///
+    /// # Errors
+    /// There is no room.
     fn check_memory(&mut self, frame: &Frame) -> Result<(), ActionError> {
         let (about, refusal) = match frame.command {
             Command::Send if self.established && self.has_no_memory() => {
@@ -175,7 +178,7 @@ impl<W: Wire> Connection<W> {
 
     fn end_of_input(&mut self, end: ReadEnd, now: Instant) {
         match end {
-            // After a write that failed nothing can be sent, and the system may report the reset as an ordinary end.
+            // After a failed write nothing can be sent, and the system may report the reset as an ordinary end.
             ReadEnd::Closed if self.output_failed.is_none() => self.begin_ending(self.left(), now),
             ReadEnd::Closed | ReadEnd::Failed(_) => self.end_at_once(now),
             ReadEnd::Violation(reason) => {

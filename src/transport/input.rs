@@ -1,18 +1,18 @@
 //! The memory for unfinished input: frames and request bodies of which a part has arrived.
 //!
-//! A client that stops within a frame must not hold this memory for ever, nor keep it from other clients:
+//! A client that stops in the middle of a frame must not hold this memory for ever, nor keep it from other clients:
 //!
 //! - While unfinished input is charged, at least [`HELD_BYTES_MIN`] more bytes of it must arrive in every
-//!   `stall-timeout`. Otherwise its connection or request ends. Bytes count when they arrive, not when they are charged:
-//!   a buffer that doubles is charged in a few large steps.
-//! - If there is no memory for more input, the input that has stalled longest is dropped and its client is refused.
-//!   Only input that has stalled for at least a tenth of `stall-timeout` is dropped, and not before [`TIMEOUT_CONFIRMATION`] has
-//!   passed since that was seen: if the broker itself stood still, it first reads what has arrived meanwhile. If dropping it does not free
-//!   enough memory, nothing is dropped, and the client whose input does not fit is refused. Input that no other input
-//!   remains beside always fits, however large it is.
+//!   `stall-timeout`. Otherwise its connection or request ends. Bytes count when they arrive, not when they are charged,
+//!   because a buffer that doubles is charged in a few large steps.
+//! - If there is no memory for more input, the input that has stalled longest is dropped and its client is refused,
+//!   provided that it has stalled for a tenth of `stall-timeout`, and that [`TIMEOUT_CONFIRMATION`] has passed since
+//!   that was seen. After a standstill of the broker itself, the broker thus first reads what has arrived meanwhile. If
+//!   dropping input does not free enough memory, nothing is dropped, and the client that needs the memory is refused.
+//!   Input always fits, however large it is, if no other input remains beside it.
 //!
-//! Input of fewer than [`HELD_BYTES_MIN`] bytes is not charged and may stall. The clock stops while the broker does not
-//! read.
+//! Input of less than [`HELD_BYTES_MIN`] bytes is not charged and may stall. The clock stops while the broker itself
+//! does not read.
 
 use crate::budget::{Budget, Charge};
 use futures_util::task::AtomicWaker;
@@ -46,9 +46,9 @@ pub struct InputShare {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Unfinished input. The input that has stalled longest is first.
+    /// Unfinished input, with the input that has stalled longest first.
     unfinished: BTreeMap<Progress, Unfinished>,
-    /// Bytes of dropped input that is still charged, until the tasks of its clients give it back.
+    /// Bytes of input that was dropped and that its clients' tasks still hold.
     dropped_bytes: usize,
 }
 
@@ -74,10 +74,10 @@ pub(super) enum Growth {
     Refused,
 }
 
-/// The state that the share and the client's task have in common.
+/// State that the share and the task of the client have in common.
 #[derive(Debug, Default)]
 struct Owner {
-    /// Size of the dropped input, or 0 if the input was not dropped.
+    /// Bytes of the client's input that were dropped; 0 if none were.
     dropped_bytes: AtomicUsize,
     waker: AtomicWaker,
 }
@@ -93,7 +93,7 @@ impl InputShare {
         &self.budget
     }
 
-    /// Creates the input of one client and charges `bytes` bytes of it, which count as finished.
+    /// Charges `bytes` of one client's input, which counts as finished.
     pub(super) fn input(self: &Arc<InputShare>, bytes: usize) -> Input {
         Input {
             charge: self.budget.charge(bytes),
@@ -245,7 +245,7 @@ impl Input {
         let progress = (now, self.share.numbers.fetch_add(1, Ordering::Relaxed));
         let mut state = self.share.state.lock();
         let owner = match self.unfinished.take() {
-            // Dropped input stays dropped.
+            // Input that was dropped stays dropped.
             Some(before) if state.unfinished.remove(&before.0).is_none() => {
                 return self.unfinished = Some(before);
             }
@@ -279,13 +279,12 @@ impl Input {
         &mut self.charge
     }
 
-    /// Returns the time at which the input has stalled for too long, unless more of it arrives.
+    /// Returns the time at which the input has stalled for too long, unless more of it arrives before.
     pub(super) fn stalls_at(&self) -> Option<Instant> {
         self.unfinished.as_ref()?.0.0.checked_add(self.share.stall_timeout)
     }
 
-    /// Returns `Ready` if the input was dropped in favour of other clients. Otherwise registers the task to be woken
-    /// when the input is dropped.
+    /// Returns `Ready` if the input was dropped in favour of other clients. Otherwise the task is woken when it is.
     pub(super) fn poll_dropped(&self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(unfinished) = &self.unfinished else { return Poll::Pending };
         unfinished.1.waker.register(cx.waker());
@@ -300,7 +299,7 @@ impl Input {
 
 impl Drop for Input {
     fn drop(&mut self) {
-        // In this order: dropped input must not count as charged after its charge is released.
+        // In this order: in the other one, dropped bytes would count as in use again until the charge is released.
         self.charge.resize(0);
         self.finish();
     }
@@ -312,7 +311,7 @@ mod tests {
 
     const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
-    /// Returns a share of 100,000 bytes and the current time.
+    /// Returns a share of 100,000 bytes, and the time.
     fn share() -> (Arc<InputShare>, Instant) {
         (InputShare::new(Budget::new(400_000).share(), STALL_TIMEOUT), Instant::now())
     }
@@ -342,21 +341,21 @@ mod tests {
         for (number, input) in stalled.iter_mut().enumerate() {
             assert!(grow(input, 10_000, now + Duration::from_millis(number as u64)));
         }
-        let mut newcomer = share.input(0);
+        let mut new_input = share.input(0);
         assert!(
-            !grow(&mut newcomer, 5000, now + Duration::from_millis(900)),
+            !grow(&mut new_input, 5000, now + Duration::from_millis(900)),
             "nothing has stalled for a second"
         );
         assert!(!stalled.iter().any(is_dropped));
-        assert!(grow(&mut newcomer, 5000, after(now, 2)));
+        assert!(grow(&mut new_input, 5000, after(now, 2)));
         assert_eq!(stalled.iter().map(is_dropped).collect::<Vec<_>>(), [&[true][..], &[false; 9]].concat());
-        assert!(grow(&mut newcomer, 10_000, after(now, 2)) && grow(&mut newcomer, 40_000, after(now, 2)));
+        assert!(grow(&mut new_input, 10_000, after(now, 2)) && grow(&mut new_input, 40_000, after(now, 2)));
         let dropped = stalled.iter().filter(|input| is_dropped(input)).count();
-        assert_eq!(dropped, 4, "dropped input that is still charged counts as room");
+        assert_eq!(dropped, 4, "dropped input that is still charged counts as available memory");
         drop(stalled);
         assert_eq!(share.state.lock().dropped_bytes, 0);
         assert_eq!((share.budget.used(), share.state.lock().unfinished.len()), (40_000, 1));
-        drop(newcomer);
+        drop(new_input);
         assert_eq!((share.budget.used(), share.state.lock().unfinished.len()), (0, 0));
     }
 
@@ -376,13 +375,13 @@ mod tests {
     #[test]
     fn input_that_makes_progress_is_not_dropped() {
         let (share, now) = share();
-        let (mut active, mut stalled, mut newcomer) = (share.input(0), share.input(0), share.input(0));
+        let (mut active, mut stalled, mut new_input) = (share.input(0), share.input(0), share.input(0));
         assert!(grow(&mut active, 50_000, now) && grow(&mut stalled, 41_000, after(now, 1)));
         assert!(grow(&mut active, 54_096, after(now, 5)), "a step");
         assert!(grow(&mut active, 54_097, after(now, 9)), "a byte is no progress");
-        assert!(!grow(&mut newcomer, 50_000, after(now, 5)), "too little has stalled");
+        assert!(!grow(&mut new_input, 50_000, after(now, 5)), "too little has stalled");
         assert!(!is_dropped(&stalled));
-        assert!(grow(&mut newcomer, 20_000, after(now, 5)));
+        assert!(grow(&mut new_input, 20_000, after(now, 5)));
         assert!(is_dropped(&stalled) && !is_dropped(&active));
         assert_eq!(active.stalls_at(), Some(after(now, 15)));
     }
@@ -396,11 +395,11 @@ mod tests {
             assert_eq!(steady.grow(60_000, after(now, second)), Growth::Admitted);
             assert_eq!(steady.stalls_at(), Some(after(now, second + 10)));
         }
-        let (mut idle, mut newcomer) = (share.input(0), share.input(0));
+        let (mut idle, mut new_input) = (share.input(0), share.input(0));
         assert!(grow(&mut idle, 10_000, now));
         assert_eq!(idle.grow(20_000, after(now, 5)), Growth::Admitted);
         assert_eq!(idle.stalls_at(), Some(after(now, 10)), "a larger buffer is no progress");
-        assert!(grow(&mut newcomer, 35_000, after(now, 9)), "all of the larger buffer is free");
+        assert!(grow(&mut new_input, 35_000, after(now, 9)), "all of the larger buffer is free");
         assert!(is_dropped(&idle) && !is_dropped(&steady));
         drop(idle);
         assert_eq!(share.state.lock().dropped_bytes, 0);
@@ -409,19 +408,19 @@ mod tests {
     #[test]
     fn input_is_read_once_more_before_it_is_dropped() {
         let (share, now) = share();
-        let (mut upload, mut stalled, mut newcomer) = (share.input(0), share.input(0), share.input(0));
+        let (mut upload, mut stalled, mut new_input) = (share.input(0), share.input(0), share.input(0));
         assert!(grow(&mut upload, 60_000, now) && grow(&mut stalled, 35_000, now));
-        // The broker stands still until now, and looks at the newcomer first.
+        // The broker stands still until now, and looks at the new_input first.
         let now = after(now, 3);
         let later = Growth::Later(now + TIMEOUT_CONFIRMATION);
         assert_eq!(
-            (newcomer.grow(50_000, now), newcomer.waits_until()),
+            (new_input.grow(50_000, now), new_input.waits_until()),
             (later, Some(now + TIMEOUT_CONFIRMATION))
         );
         assert!(grow(&mut upload, 64_096, now), "this had arrived");
         let now = now + TIMEOUT_CONFIRMATION;
-        assert_eq!((newcomer.grow(50_000, now), newcomer.waits_until()), (Growth::Refused, None));
-        assert_eq!(newcomer.grow(30_000, now), Growth::Admitted);
+        assert_eq!((new_input.grow(50_000, now), new_input.waits_until()), (Growth::Refused, None));
+        assert_eq!(new_input.grow(30_000, now), Growth::Admitted);
         assert!(is_dropped(&stalled) && !is_dropped(&upload));
         // What was seen long ago does not count.
         let (now, mut other) = (after(now, 3), share.input(0));
@@ -435,12 +434,12 @@ mod tests {
     #[test]
     fn complete_input_and_small_input_do_not_stall() {
         let (share, now) = share();
-        let (mut complete, mut small, mut newcomer) = (share.input(0), share.input(0), share.input(0));
+        let (mut complete, mut small, mut new_input) = (share.input(0), share.input(0), share.input(0));
         assert!(grow(&mut complete, 98_000, now) && grow(&mut small, HELD_BYTES_MIN - 1, now));
         complete.finish();
         assert_eq!((complete.stalls_at(), small.stalls_at()), (None, None));
         assert_eq!((complete.bytes(), small.bytes()), (98_000, 0));
-        assert!(!grow(&mut newcomer, 5000, after(now, 60)) && !is_dropped(&complete));
+        assert!(!grow(&mut new_input, 5000, after(now, 60)) && !is_dropped(&complete));
         assert!(grow(&mut complete, 98_000, after(now, 60)), "the clock starts again");
         assert_eq!(complete.stalls_at(), Some(after(now, 70)));
     }
@@ -448,8 +447,8 @@ mod tests {
     #[test]
     fn dropped_input_cannot_grow_back() {
         let (share, now) = share();
-        let (mut stalled, mut newcomer) = (share.input(0), share.input(0));
-        assert!(grow(&mut stalled, 90_000, now) && grow(&mut newcomer, 20_000, after(now, 1)));
+        let (mut stalled, mut new_input) = (share.input(0), share.input(0));
+        assert!(grow(&mut stalled, 90_000, now) && grow(&mut new_input, 20_000, after(now, 1)));
         assert!(is_dropped(&stalled));
         stalled.note_progress(after(now, 2));
         assert!(is_dropped(&stalled));

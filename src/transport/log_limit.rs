@@ -1,4 +1,4 @@
-//! Limits log lines about events that any client can cause to one a second.
+//! Limits log lines about events that any client can cause, to one line a second.
 
 use parking_lot::Mutex;
 use std::time::{Duration, Instant};
@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 /// Time between two lines.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Decides whether an event is logged, and counts those that are not.
+/// A limiter that decides whether an event is logged, and counts the events that are not.
 #[derive(Debug, Default)]
 pub struct LogLimit {
     events: Mutex<Events>,
 }
 
 impl LogLimit {
-    /// Returns how many events were not logged since the last line if this one is to be logged, else `None`.
+    /// Returns `None` if this event is not to be logged. Otherwise returns the number of events that were not logged
+    /// since the last line.
     pub fn due(&self, now: Instant) -> Option<u64> {
         self.events.lock().due(INTERVAL, now)
     }
@@ -27,7 +28,7 @@ pub(super) struct Events {
 }
 
 impl Events {
-    /// Like [`LogLimit::due`], with `interval` between two lines.
+    /// Does the same as [`LogLimit::due`], with `interval` between two lines.
     pub(super) fn due(&mut self, interval: Duration, now: Instant) -> Option<u64> {
         if self.logged_at.is_some_and(|logged_at| now.saturating_duration_since(logged_at) < interval) {
             self.suppressed += 1;
@@ -43,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_a_second_counts_the_others() {
+    fn at_most_one_line_per_second_is_logged_with_the_number_of_suppressed_lines() {
         let limit = LogLimit::default();
         let now = Instant::now();
         assert_eq!(limit.due(now), Some(0));

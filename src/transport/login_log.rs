@@ -1,4 +1,4 @@
-//! Decides which refused logins have a log line of their own. A client that reconnects without a pause is refused
+//! Decides which refused logins get a log line of their own. A client that reconnects without a pause is refused
 //! thousands of times a second. It must not fill the log, and must not hide other lines.
 
 use super::log_limit::Events;
@@ -8,18 +8,18 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-/// Refusals are summed up over this time.
+/// Time over which refusals are summed up.
 const WINDOW: Duration = Duration::from_secs(10);
-/// Refusals of one address that have a line of their own in each window.
+/// Most refusals of one address that get a line of their own in each window.
 const PER_ADDRESS: u64 = 5;
-/// Refusals of all addresses together that have a line of their own in each window.
+/// Most refusals of all addresses together that get a line of their own in each window.
 const IN_ALL: u64 = 100;
-/// Addresses that are counted separately in a window; the refusals of others are summed up together.
+/// Most addresses that are counted separately in a window. The refusals of further addresses are summed up together.
 const ADDRESSES_MAX: usize = 1024;
-/// Addresses that have a summary of their own, those with the most refusals first.
+/// Most addresses that get a summary of their own, those with the most refusals first.
 const SUMMARIES_MAX: usize = 10;
 
-/// Counts refused logins by address, and logins that a source could not check by source.
+/// Counters of refused logins by address, and of logins that a source could not check by source.
 #[derive(Debug, Default)]
 pub(super) struct LoginLog {
     state: Mutex<State>,
@@ -27,7 +27,7 @@ pub(super) struct LoginLog {
 
 #[derive(Debug, Default)]
 struct State {
-    /// When the present window began; `None` without a refusal.
+    /// Start of the current window; `None` before its first refusal.
     began: Option<Instant>,
     told: u64,
     addresses: HashMap<IpAddr, Refusals>,
@@ -71,13 +71,14 @@ impl LoginLog {
         is_told
     }
 
-    /// Counts a login that a source could not check. Returns the number since the last line if a line is due.
+    /// Counts a login that a source could not check. Returns the number of such logins since the last line if a line is
+    /// due.
     pub(super) fn not_checked(&self, source: &'static str, now: Instant) -> Option<u64> {
         let others = self.state.lock().sources.entry(source).or_default().due(WINDOW, now)?;
         Some(others + 1)
     }
 
-    /// Returns the summaries of a window that is over.
+    /// Returns the summaries of the current window if it is over, and ends it.
     pub(super) fn summaries(&self, now: Instant) -> Vec<Summary> {
         let mut state = self.state.lock();
         let is_over = |began: Instant| now.saturating_duration_since(began) >= WINDOW;
@@ -87,7 +88,7 @@ impl LoginLog {
         state.summaries(now)
     }
 
-    /// Returns the summaries of the current window: the broker stops.
+    /// Returns the summaries of the current window even if it is not over, because the broker stops.
     pub(super) fn last_summaries(&self, now: Instant) -> Vec<Summary> {
         self.state.lock().summaries(now)
     }
@@ -123,20 +124,20 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_is_refused_thousands_of_times_costs_few_lines() {
+    fn thousands_of_refused_logins_of_one_client_cause_few_log_lines() {
         let (log, start) = (LoginLog::default(), Instant::now());
-        let told = (0..12_000_u32).filter(|n| log.refused(address(1), start + SECOND * *n / 2000)).count();
-        assert_eq!(told, 5);
-        assert!(log.refused(address(2), start + SECOND * 6), "another address has lines of its own");
+        let logged = (0..12_000_u32).filter(|n| log.refused(address(1), start + SECOND * *n / 2000)).count();
+        assert_eq!(logged, 5);
+        assert!(log.refused(address(2), start + SECOND * 6), "another address is logged separately");
         assert_eq!(log.summaries(start + SECOND * 9), []);
         let summary = Summary { address: Some(address(1)), logins: 11_995, time: SECOND * 10 };
         assert_eq!(log.summaries(start + SECOND * 10), [summary]);
-        assert_eq!(log.summaries(start + SECOND * 20), [], "nothing more");
-        assert!(log.refused(address(1), start + SECOND * 21), "and a new window");
+        assert_eq!(log.summaries(start + SECOND * 20), [], "no further summary");
+        assert!(log.refused(address(1), start + SECOND * 21), "a new window begins");
     }
 
     #[test]
-    fn an_ipv6_network_is_one_address() {
+    fn addresses_of_one_ipv6_network_are_counted_together() {
         let (log, start) = (LoginLog::default(), Instant::now());
         let host = |n: u32| format!("2001:db8::{n:x}").parse().expect("an address");
         assert_eq!((1..100).filter(|n| log.refused(host(*n), start)).count(), 5);
@@ -145,10 +146,10 @@ mod tests {
     }
 
     #[test]
-    fn lines_and_memory_are_bounded_whatever_the_number_of_addresses() {
+    fn log_lines_and_memory_are_limited_for_any_number_of_addresses() {
         let (log, start) = (LoginLog::default(), Instant::now());
-        let told = (0..5000).filter(|n| log.refused(address(*n), start)).count();
-        assert_eq!(told, 100);
+        let logged = (0..5000).filter(|n| log.refused(address(*n), start)).count();
+        assert_eq!(logged, 100);
         assert_eq!(log.state.lock().addresses.len(), ADDRESSES_MAX);
         for _ in 0..7 {
             log.refused(address(3), start);
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_is_down_is_one_line_in_ten_seconds() {
+    fn unavailable_source_is_logged_once_in_ten_seconds() {
         let (log, start) = (LoginLog::default(), Instant::now());
         assert_eq!(log.not_checked("hook", start), Some(1));
         for _ in 0..9 {

@@ -1,27 +1,29 @@
-//! Clients' sockets: the only room, besides hyper, that reads and writes them.
+//! Transports: the only module, besides hyper, that reads and writes the sockets of clients.
 //!
-//! One task owns a connection ([`drive`]): it reads frames and has the session judge them, does what the
-//! session wishes, takes deliveries out of the outbound queue and writes them, batch by batch. What bytes mean on the
-//! way is a [`wire`]: [`tcp`], [`websocket`], and [`sockjs`] over either WebSocket or plain HTTP.
+//! One task owns a connection ([`connection`]): it reads frames and passes them to the session, executes the actions
+//! that the session requests, takes deliveries out of the outbound queue and writes them in batches. A [`wire`] defines
+//! how frames are carried as bytes: [`tcp`], [`websocket`], and [`sockjs`] over either WebSocket or plain HTTP.
 //!
-//! # What an idle connection holds
-//! No read buffer (borrowed per worker thread), no write buffer (freed when written), no decoder buffer (freed
-//! when no frame is begun). What remains of a WebSocket connection with one subscription, in bytes:
+//! # Memory of an idle connection
+//! An idle connection has no read buffer (it borrows that of the worker thread), no write buffer (freed once everything
+//! is written) and no decoder buffer (freed while no frame has begun). A WebSocket connection with one subscription
+//! holds:
 //!
 //! | what | bytes |
 //! |---|---|
-//! | the task, in it the connection: session, decoder, output, wire | 1,792 |
+//! | the task, which contains the connection: session, decoder, output, wire | 1,792 |
 //! | outbound queue and its few slots | 350 |
 //! | timer | 112 |
-//! | subscription: in the connection, the session and the roster | 400 |
+//! | subscription: in the connection, the session and the subscriber list | 400 |
 //! | the runtime's registration of the socket | 256 |
 //!
-//! With what allocators round up that was 3.2 KiB resident for each of 9,900 connections (release build,
-//! jemalloc). `tests/it/idle.rs` fails when it grows past 6 KiB, that is, when a buffer stays.
+//! Including the rounding of the allocator, this was 3.2 KiB of resident memory per connection, measured with 9,900
+//! connections (release build, jemalloc). `tests/it/idle.rs` fails when it exceeds 6 KiB, that is, when a buffer is not
+//! freed.
 //!
-//! A SockJS session over HTTP was 23.5 KiB (4,000 streams), for it has two connections, the one that it receives by and
-//! the one by which it has sent, and hyper keeps of each a page for reading heads and one for writing them, beside
-//! some 3 KiB of its own.
+//! A SockJS session over HTTP took 23.5 KiB (measured with 4,000 streams). It has two connections, one that it receives
+//! by and one that it has sent by. For each of them hyper keeps a page for reading heads and a page for writing them,
+//! in addition to some 3 KiB of its own.
 
 mod authentication;
 mod byte_stream;
@@ -77,7 +79,7 @@ pub use peer::{Peer, Trust};
 pub use stomp::Stomp;
 pub use wrong_protocol::WrongProtocols;
 
-/// The names of all transports in logs and metrics.
+/// Returns the names of all transports in logs and metrics.
 pub fn names() -> impl Iterator<Item = &'static str> {
     ["tcp", "websocket"].into_iter().chain(sockjs::names())
 }

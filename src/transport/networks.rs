@@ -12,7 +12,10 @@ pub struct Networks(Vec<IpNet>);
 
 impl Networks {
     /// Parses networks and addresses with commas between them: `10.0.0.0/8, 127.0.0.1, ::1`. An empty text is an empty
-    /// list. The error says what was expected.
+    /// list.
+    ///
+    /// # Errors
+    /// An item is not a network or address. The text says what was expected.
     pub fn parse(list: &str) -> Result<Networks, String> {
         if list.trim().is_empty() {
             return Ok(Networks::default());
@@ -27,7 +30,7 @@ impl Networks {
     }
 }
 
-/// A network or a single address; addresses that are IPv4 mapped into IPv6 become IPv4.
+/// Parses a network or a single address. IPv4 addresses that are mapped into IPv6 become IPv4 addresses.
 fn network(text: &str) -> Result<IpNet, String> {
     let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
     let network = network.map_err(|_| {
@@ -54,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_and_networks_contain_what_they_name() {
+    fn networks_contain_exactly_the_listed_addresses() {
         let networks =
             Networks::parse("10.0.0.0/8, 127.0.0.1,::1, ::ffff:192.168.0.0/112").expect("networks");
         for (address, expected) in [
@@ -76,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn the_error_for_a_malformed_network_says_what_is_expected() {
+    fn error_for_a_malformed_network_names_the_expected_form() {
         for list in ["10.0.0.0/33", "localhost", "10.0.0.1,", "10.0.0"] {
             let error = Networks::parse(list).expect_err(list);
             assert!(error.contains("is no network; expected an address or a network such as"), "{error}");

@@ -1,4 +1,5 @@
-//! The writing side of a connection: deliveries out of the outbound queue, frames into the output, the output into the socket.
+//! The writing side of a connection: takes deliveries out of the outbound queue, turns them into frames, and writes
+//! these to the socket.
 
 use super::connection::Connection;
 use super::output_buffer::AwaitedWrite;
@@ -12,13 +13,14 @@ use std::collections::HashSet;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-/// Unsettled broadcasts that a session may have while the byte budget is nearly used up.
+/// Most unsettled broadcasts that a session may have while the byte budget is nearly used up.
 const UNSETTLED_BROADCASTS_MAX: usize = 2048;
-/// Memory of their records.
+/// Memory of their records, in bytes.
 const UNSETTLED_BYTES: usize = UNSETTLED_BROADCASTS_MAX * 32;
 
 impl<W: Wire> Connection<W> {
-    /// About `room` bytes of deliveries become frames. Whether there may be more: if not, the next one wakes the task.
+    /// Turns about `room` bytes of deliveries into frames. Returns whether there may be more deliveries; if not, the
+    /// next one wakes the task.
     pub(super) fn receive(&mut self, cx: &mut Context<'_>, room: usize, now: Instant) -> bool {
         let mut batch = Vec::new();
         let drained = match self.outbound_queue.poll_take(cx, &mut batch, room, now) {
@@ -30,7 +32,7 @@ impl<W: Wire> Connection<W> {
             Poll::Ready(Ok(drained)) => drained,
         };
         if batch.is_empty() {
-            // The withdrawn deliveries have made room in the outbound queue.
+            // All waiting deliveries were withdrawn, which has made room in the outbound queue.
             self.resume_blocked_queues(now);
         }
         work::add(batch.len() * work::DELIVERY);
@@ -78,14 +80,14 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Whether the wire can carry the message unmangled. Work queues know what it cannot and give it to others, so
-    /// only broadcasts are passed over here.
+    /// Returns whether the wire can carry the message unchanged. Work queues give messages that it cannot carry to
+    /// other consumers, so only broadcasts are skipped here.
     fn carries(&mut self, delivery: &Delivery) -> bool {
         let carries = self.wire.carries_binary() || delivery.message.is_text();
         if !carries {
             self.context.metrics.messages_skipped.inc();
             self.skipped += 1;
-            // Once is enough for an operator; the line at the end tells how many there were.
+            // Logged once. The log line at the end of the connection has the number of skipped messages.
             if self.skipped == 1 {
                 tracing::warn!(
                     destination = delivery.message.destination(),
@@ -106,7 +108,7 @@ impl<W: Wire> Connection<W> {
         self.wire.wrap(OutgoingFrame { prefix, tail, text: delivery.message.is_text(), mark }, &mut self.out);
     }
 
-    /// Writes until the socket takes no more or nothing is left.
+    /// Writes until the socket accepts no more bytes or nothing is left. Returns whether any byte was written.
     ///
     /// A client that was killed, or that closes with messages unread, resets the connection, and the next write fails.
     /// Frames that it sent before, such as acknowledgements, may still be in the socket's buffer: they are read first.
@@ -168,8 +170,8 @@ impl<W: Wire> Connection<W> {
         self.out.unwritten().map(|mark| mark.key).collect()
     }
 
-    /// Drops the ended subscriptions whose messages are all written, unless a COMMIT is under way that may settle their
-    /// deliveries. A connection that is ending drops them with its others.
+    /// Drops the ended subscriptions whose messages are all written, unless a COMMIT in progress may settle their
+    /// deliveries. A connection that is ending drops them together with its others.
     pub(super) fn drop_written_subscriptions(&mut self) {
         if self.ending_subscriptions.is_empty() || self.commit.is_some() {
             return;

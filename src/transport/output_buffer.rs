@@ -1,31 +1,33 @@
-//! What is on its way to one socket: small pieces copied together, large ones chained, one write a batch, vectored
-//! where there are several pieces. Remembers where each frame ends, so that a frame is known to be written, and none is
-//! cut in two.
+//! The output of one connection: bytes that are on their way to its socket.
+//!
+//! Small pieces are copied together and large ones are chained, so that a batch takes one write, which is vectored if
+//! there are several pieces. The buffer records where each frame ends. It can thus report when a frame is written
+//! completely, and never cuts a frame in two.
 
 use crate::outbound_queue::{Key, Message, Tag};
 use bytes::{Buf, Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::io::IoSlice;
 
-/// Pieces up to this are copied: cheaper than a slice of their own in the vectored write.
+/// Largest piece that is copied, in bytes. Copying it costs less than a slice of its own in the vectored write.
 const COPY_BYTES_MAX: usize = 1024;
-/// Slices given to one vectored write (the kernel takes 1024; more than this gains nothing).
+/// Most slices in one vectored write. The kernel accepts 1024, but more than this gains nothing.
 const SLICES_MAX: usize = 64;
 
-/// A delivery from a work queue whose writing somebody waits for.
+/// A delivery of a work queue that is reported when its frame is written completely.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AwaitedWrite {
-    /// The subscription.
+    /// The key of the subscription that the delivery is for.
     pub key: Key,
-    /// The place in its queue.
+    /// The tag of the message in its work queue.
     pub tag: Tag,
-    /// Whether having been written settles it (auto mode).
+    /// Whether writing the frame settles the delivery (auto mode).
     pub settles: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct End {
-    /// Bytes appended before and in this frame, since the beginning of the connection.
+    /// Bytes appended up to the end of this frame, since the beginning of the connection.
     at: u64,
     mark: Option<AwaitedWrite>,
 }
@@ -33,56 +35,57 @@ struct End {
 #[derive(Debug)]
 struct Chunk {
     octets: Bytes,
-    /// Whose bytes they are: as long as it is held, its memory is accounted for.
+    /// The message that owns the bytes. It accounts for their memory and is held as long as they are.
     guard: Option<Message>,
 }
 
-/// The output of one connection. Empty, it holds no memory.
+/// The output of one connection. It holds no memory while it is empty.
 #[derive(Debug, Default)]
 pub struct OutputBuffer {
     chunks: VecDeque<Chunk>,
-    /// Bytes of pieces that are a message's.
+    /// Bytes of pieces that are owned by messages.
     shared: usize,
     /// Copied pieces that follow `chunks`.
     small: BytesMut,
     ends: VecDeque<End>,
     appended: u64,
     written: u64,
-    /// Where the last frame that is written whole ended.
+    /// End of the last frame that is written completely, in bytes since the beginning of the connection.
     whole: u64,
-    /// Up to here the wire has made one unit of it, which goes out whole or not at all.
+    /// End of the output that the wire has taken as one unit ([`OutputBuffer::seal`]), which is written completely or
+    /// not at all.
     sealed: u64,
-    /// Frames written whole since [`OutputBuffer::take_frames_written`].
+    /// Frames written completely since the last [`OutputBuffer::take_frames_written`].
     frames_written: u64,
 }
 
 impl OutputBuffer {
-    /// Makes room for a frame, if it will be copied whole: once instead of piece by piece.
+    /// Reserves memory for a frame of `octets` bytes if it will be copied: once, instead of piece by piece.
     pub fn reserve(&mut self, octets: usize) {
         if octets <= COPY_BYTES_MAX {
             self.small.reserve(octets);
         }
     }
 
-    /// Appends a piece that is cheap to copy.
+    /// Appends a copy of a small piece.
     pub fn copy(&mut self, piece: &[u8]) {
         self.small.extend_from_slice(piece);
         self.appended += piece.len() as u64;
     }
 
-    /// Appends what `encode` appends.
+    /// Appends the bytes that `encode` appends.
     pub fn encode(&mut self, encode: impl FnOnce(&mut BytesMut)) {
         let before = self.small.len();
         encode(&mut self.small);
         self.appended += (self.small.len() - before) as u64;
     }
 
-    /// Appends a piece, of this message if it is one's, without a copy if it is large.
+    /// Appends a piece, without a copy if it is large. `guard` is the message that owns the bytes, if there is one.
     pub fn chain(&mut self, piece: &Bytes, guard: Option<&Message>) {
         self.chain_front(piece, piece.len(), guard);
     }
 
-    /// As [`chain`](OutputBuffer::chain), of the first `length` bytes of the piece alone.
+    /// Appends the first `length` bytes of a piece in the way of [`chain`](OutputBuffer::chain).
     pub fn chain_front(&mut self, piece: &Bytes, length: usize, guard: Option<&Message>) {
         if length <= COPY_BYTES_MAX {
             return self.copy(&piece[..length]);
@@ -95,29 +98,29 @@ impl OutputBuffer {
         self.chunks.push_back(Chunk { octets: piece.slice(..length), guard: guard.cloned() });
     }
 
-    /// What was appended since the last call is one frame.
+    /// Ends a frame, which consists of the bytes appended since the last call.
     pub fn end_frame(&mut self, mark: Option<AwaitedWrite>) {
         self.ends.push_back(End { at: self.appended, mark });
     }
 
-    /// Bytes not yet written.
+    /// Returns the number of bytes that are not written yet.
     pub fn pending(&self) -> usize {
         (self.appended - self.written) as usize
     }
 
-    /// Returns the bytes that this connection's own output holds: pieces that no message accounts for, and the lists of
+    /// Returns the bytes of memory that the output itself holds: pieces that no message accounts for, and the lists of
     /// frames and pieces.
     pub fn held_bytes(&self) -> usize {
         let lists = self.ends.len() * size_of::<End>() + self.chunks.len() * size_of::<Chunk>();
         self.pending() - self.shared + lists
     }
 
-    /// Bytes written since the beginning of the connection.
+    /// Returns the number of bytes written since the beginning of the connection.
     pub fn written(&self) -> u64 {
         self.written
     }
 
-    /// Fills `slices` with what comes next and returns how many were used.
+    /// Fills `slices` with the next bytes to write. Returns the number of slices used.
     pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>; SLICES_MAX]) -> usize {
         let pieces =
             self.chunks.iter().map(|chunk| &chunk.octets[..]).chain(std::iter::once(&self.small[..]));
@@ -129,17 +132,17 @@ impl OutputBuffer {
         used
     }
 
-    /// All there is, if nothing is chained.
+    /// Returns all bytes as one slice, or `None` if any piece is chained.
     pub fn single(&self) -> Option<&[u8]> {
         self.chunks.is_empty().then_some(&self.small[..])
     }
 
-    /// An array for [`OutputBuffer::slices`].
+    /// Returns an array of empty slices for [`OutputBuffer::slices`].
     pub fn no_slices<'a>() -> [IoSlice<'a>; SLICES_MAX] {
         [IoSlice::new(&[]); SLICES_MAX]
     }
 
-    /// `bytes` were written: forgets them, and tells `done` of each marked frame that is now written whole.
+    /// Removes `octets` bytes, which were written. Calls `done` for each marked frame that is now written completely.
     pub fn advance(&mut self, octets: usize, mut done: impl FnMut(AwaitedWrite)) {
         self.written += octets as u64;
         let mut left = octets;
@@ -179,20 +182,20 @@ impl OutputBuffer {
         }
     }
 
-    /// Frames written whole since the last call.
+    /// Returns the number of frames written completely since the last call.
     pub fn take_frames_written(&mut self) -> u64 {
         std::mem::take(&mut self.frames_written)
     }
 
-    /// All that is there, for a wire that hands it on as one unit: it is not cut any more, and still there until
-    /// it is [`advance`](OutputBuffer::advance)d over.
+    /// Returns all pieces, for a wire that passes them on as one unit. [`cut`](OutputBuffer::cut) no longer drops them,
+    /// and they stay until [`advance`](OutputBuffer::advance) removes them.
     pub fn seal(&mut self) -> impl Iterator<Item = Bytes> + '_ {
         self.flush_small();
         self.sealed = self.appended;
         self.chunks.iter().map(|chunk| chunk.octets.clone())
     }
 
-    /// Makes each frame into what `rewrite` makes of it; nothing of them may be written or sealed yet.
+    /// Replaces each frame by the result of `rewrite`. No byte of the frames may have been written or sealed.
     pub fn rewrite(&mut self, mut rewrite: impl FnMut(&[u8]) -> Bytes) {
         self.flush_small();
         let mut whole = BytesMut::with_capacity(self.pending());
@@ -210,7 +213,7 @@ impl OutputBuffer {
         }
     }
 
-    /// Drops every frame of which no byte was written or sealed, and tells `dropped` of the marked ones.
+    /// Drops every frame of which no byte was written or sealed. Calls `dropped` for each marked frame among them.
     pub fn cut(&mut self, mut dropped: impl FnMut(AwaitedWrite)) {
         let mut in_flight = self.written > self.whole;
         let (sealed, mut keep) = (self.sealed, self.written);
@@ -241,7 +244,7 @@ impl OutputBuffer {
         self.appended = keep;
     }
 
-    /// Whether somebody waits for a frame that is not written whole.
+    /// Returns whether any frame that is not written completely is marked.
     pub fn is_marked(&self) -> bool {
         self.ends.iter().any(|end| end.mark.is_some())
     }
@@ -251,7 +254,7 @@ impl OutputBuffer {
         self.ends.len()
     }
 
-    /// The marks of frames not written whole, in order; the frames stay.
+    /// Returns the marks of the frames that are not written completely, in order.
     pub fn unwritten(&self) -> impl Iterator<Item = AwaitedWrite> + '_ {
         self.ends.iter().filter_map(|end| end.mark)
     }
@@ -275,8 +278,8 @@ mod tests {
         Some(AwaitedWrite { key: 1, tag, settles: true })
     }
 
-    /// Three frames of 10, 3010 and 6 bytes, marked 1, 2 and 3.
-    fn three() -> (OutputBuffer, Vec<u8>) {
+    /// Returns three frames of 10, 3010 and 6 bytes, marked 1, 2 and 3, and their bytes.
+    fn three_frames() -> (OutputBuffer, Vec<u8>) {
         let mut out = OutputBuffer::default();
         let large = Bytes::from(vec![b'L'; 3000]);
         out.copy(b"first-----");
@@ -289,7 +292,7 @@ mod tests {
         (out, [b"first-----head------".as_slice(), &large, b"small-"].concat())
     }
 
-    /// Writes what is left in one go, as the vectored write would.
+    /// Returns the remaining bytes as one vectored write would write them.
     fn rest(out: &OutputBuffer) -> Vec<u8> {
         let mut slices = OutputBuffer::no_slices();
         let used = out.slices(&mut slices);
@@ -297,10 +300,10 @@ mod tests {
     }
 
     #[test]
-    fn octets_leave_in_order_however_they_are_taken() {
-        let (_, whole) = three();
+    fn bytes_are_written_in_order_for_any_write_size() {
+        let (_, whole) = three_frames();
         for step in [1, 2, 7, 1000, 3026] {
-            let (mut out, _) = three();
+            let (mut out, _) = three_frames();
             let mut seen = Vec::new();
             while out.pending() > 0 {
                 let next = rest(&out);
@@ -314,25 +317,25 @@ mod tests {
             assert_eq!(
                 out.small.capacity() + out.chunks.capacity() + out.ends.capacity(),
                 0,
-                "empty: no memory"
+                "an empty buffer holds no memory"
             );
         }
     }
 
     #[test]
-    fn a_mark_is_told_when_its_last_octet_is_written() {
-        let (mut out, whole) = three();
-        for (octets, told) in [(9, vec![]), (1, vec![1]), (3009, vec![]), (1, vec![2]), (6, vec![3])] {
+    fn mark_is_reported_when_the_last_byte_of_its_frame_is_written() {
+        let (mut out, whole) = three_frames();
+        for (bytes, reported) in [(9, vec![]), (1, vec![1]), (3009, vec![]), (1, vec![2]), (6, vec![3])] {
             let mut tags = Vec::new();
-            out.advance(octets, |mark| tags.push(mark.tag));
-            assert_eq!(tags, told);
+            out.advance(bytes, |mark| tags.push(mark.tag));
+            assert_eq!(tags, reported);
         }
         assert_eq!(out.written() as usize, whole.len());
     }
 
     #[test]
-    fn what_is_sealed_is_not_cut_and_stays_until_it_is_written() {
-        let (mut out, whole) = three();
+    fn cut_keeps_sealed_frames_until_they_are_written() {
+        let (mut out, whole) = three_frames();
         assert_eq!(out.seal().collect::<Vec<_>>().concat(), whole);
         out.copy(b"behind");
         out.end_frame(mark(4));
@@ -345,12 +348,12 @@ mod tests {
     }
 
     #[test]
-    fn a_large_piece_of_a_message_keeps_it_until_it_is_written_and_is_not_held_twice() {
+    fn large_chunk_keeps_its_message_until_written_and_is_charged_once() {
         let budget = Budget::new(usize::MAX);
         let headers = Headers::default();
         let parts =
             Parts { id: "1", destination: "/topic/a", headers: &headers, extra: &[], body: &[b'x'; 3000] };
-        let message = Message::new(parts, |octets| budget.charge(octets));
+        let message = Message::new(parts, |bytes| budget.charge(bytes));
         let tail = message.tail(Version::V1_2, |_, _| None).into_owned();
         let mut out = OutputBuffer::default();
         out.copy(b"MESSAGE\n");
@@ -367,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_for_an_older_version_is_charged_to_the_message_or_near_the_limit_to_the_connection() {
+    fn copy_for_an_older_version_is_charged_to_the_message_or_the_connection() {
         for (memory, stores_messages) in [(usize::MAX, true), (5500, false)] {
             let budget = Budget::new(memory);
             let headers: Headers = [("x", "\r")].into_iter().collect();
@@ -390,8 +393,8 @@ mod tests {
     }
 
     #[test]
-    fn a_rewritten_frame_keeps_its_place_and_its_mark() {
-        let (mut out, whole) = three();
+    fn rewritten_frame_keeps_its_position_and_its_mark() {
+        let (mut out, whole) = three_frames();
         out.rewrite(|frame| [b"<", frame, b">"].concat().into());
         let expected = [b"<", &whole[..10], b"><", &whole[10..3020], b"><", &whole[3020..], b">"].concat();
         assert_eq!(rest(&out), expected);
@@ -402,10 +405,10 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_keeps_the_frame_in_flight_whole_and_drops_the_rest() {
-        let (_, whole) = three();
+    fn cut_keeps_the_partly_written_frame_and_drops_the_rest() {
+        let (_, whole) = three_frames();
         for written in 0..whole.len() {
-            let (mut out, _) = three();
+            let (mut out, _) = three_frames();
             out.advance(written, |_| {});
             let (kept_to, kept_tag) = match written {
                 0 | 10 | 3020 => (written, None),

@@ -1,4 +1,4 @@
-//! Who is at the other end of a new connection, as far as that is known before any STOMP.
+//! Information about the client of a new connection that is known before its first STOMP frame.
 
 use super::connection_limiter::ConnectionPermit;
 use super::sockjs::identity::{cookies, parameters};
@@ -13,37 +13,38 @@ use std::sync::Arc;
 /// Query parameters that carry a token.
 pub(super) const TOKENS: [&str; 2] = ["access_token", "accessToken"];
 
-/// Most characters of a program's name that the log shows.
+/// Most characters of a client program's name in the log.
 const AGENT_CHARS_MAX: usize = 120;
 
-/// A client that has been given a place.
+/// An accepted client, with the connection permit that it holds.
 #[derive(Debug)]
 pub struct Peer {
-    /// Its place.
+    /// The connection permit of the client.
     pub permit: ConnectionPermit,
-    /// What it has shown so far.
+    /// The address, the credentials and other information known so far.
     pub handshake: Arc<Handshake>,
 }
 
 impl Peer {
-    /// A client of whom nothing is known but its address.
+    /// Creates a peer of which only the address is known.
     pub fn unauthenticated(permit: ConnectionPermit) -> Peer {
         let handshake = Handshake { address: Some(permit.address()), ..Handshake::default() };
         Peer { permit, handshake: Arc::new(handshake) }
     }
 }
 
-/// What judges a request has to say of who sent it.
+/// The trust that the HTTP server places in the sender of a request.
 #[derive(Clone, Debug, Default)]
 pub struct Trust {
-    /// Whether the page that asks may act in the name of the user whose browser it is: then what the browser adds by
-    /// itself (cookies, Basic, what a proxy makes of them) counts.
+    /// Whether the page that sent the request may act in the name of the browser's user. Only then are credentials
+    /// accepted that the browser adds by itself (cookies, Basic, and the user that a proxy derives from them).
     pub is_own_page: bool,
-    /// Whom a trusted proxy has signed in.
+    /// The user that a trusted proxy has signed in.
     pub proxy: Option<ProxyUser>,
 }
 
-/// What a request shows. `cookie` is the name of the one in which tokens travel.
+/// Collects the credentials and the program name from a request. `cookie` is the name of the cookie that carries
+/// tokens.
 pub(super) fn handshake(
     headers: &HeaderMap,
     query: &str,
@@ -72,14 +73,14 @@ pub(super) fn handshake(
     handshake
 }
 
-/// Returns the name of a client's program as the log shows it: short, on one line, without control characters.
+/// Returns the name of a client's program for the log: short, on one line, without control characters.
 pub(super) fn shown_agent(text: &str) -> Option<Box<str>> {
     let plain = |c: char| if c.is_control() { ' ' } else { c };
     let shown: String = text.trim().chars().take(AGENT_CHARS_MAX).map(plain).collect();
     (!shown.is_empty()).then(|| shown.into())
 }
 
-/// Login and passcode of HTTP Basic (RFC 7617).
+/// Parses the login and the passcode of HTTP Basic (RFC 7617).
 fn basic(text: &str) -> Option<(String, Secret)> {
     let decoded = String::from_utf8(BASE64_STANDARD.decode(text).ok()?).ok()?;
     let (login, passcode) = decoded.split_once(':')?;
@@ -91,7 +92,7 @@ mod tests {
     use super::*;
     use hyper::header::{HeaderName, HeaderValue};
 
-    fn of(headers: &[(&'static str, &'static str)], query: &str, is_own_page: bool) -> Handshake {
+    fn handshake_with(headers: &[(&'static str, &'static str)], query: &str, is_own_page: bool) -> Handshake {
         let headers: HeaderMap = headers
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
@@ -106,9 +107,13 @@ mod tests {
     }
 
     #[test]
-    fn each_way_of_showing_something_is_read() {
+    fn credentials_are_read_from_every_supported_place() {
         for scheme in ["Bearer abc", "bearer  abc ", "BEARER abc", "Bearer\tabc"] {
-            assert_eq!(shown(&of(&[("authorization", scheme)], "", true).bearer), Some("abc"), "{scheme}");
+            assert_eq!(
+                shown(&handshake_with(&[("authorization", scheme)], "", true).bearer),
+                Some("abc"),
+                "{scheme}"
+            );
         }
         for (query, token) in [
             ("access_token=a%2Eb", Some("a.b")),
@@ -117,7 +122,7 @@ mod tests {
             ("access_token=", None),
             ("token=x", None),
         ] {
-            assert_eq!(shown(&of(&[], query, true).query), token, "{query}");
+            assert_eq!(shown(&handshake_with(&[], query, true).query), token, "{query}");
         }
         for (line, token) in [
             ("a=1; auth=abc; auth=d", Some("abc")),
@@ -125,35 +130,35 @@ mod tests {
             ("auth=", None),
             ("xauth=a", None),
         ] {
-            assert_eq!(shown(&of(&[("cookie", line)], "", true).cookie), token, "{line}");
+            assert_eq!(shown(&handshake_with(&[("cookie", line)], "", true).cookie), token, "{line}");
         }
         let (login, passcode) =
-            of(&[("authorization", "Basic YWxpY2U6YTpi")], "", true).basic.expect("Basic");
+            handshake_with(&[("authorization", "Basic YWxpY2U6YTpi")], "", true).basic.expect("Basic");
         assert_eq!((login.as_str(), passcode.reveal()), ("alice", "a:b"));
         for bad in ["Basic", "Basic !", "Basic YWxpY2U=", "Basic /////w=="] {
-            assert_eq!(of(&[("authorization", bad)], "", true).basic, None, "{bad}");
+            assert_eq!(handshake_with(&[("authorization", bad)], "", true).basic, None, "{bad}");
         }
     }
 
     #[test]
-    fn the_program_of_a_client_is_shown_short_and_on_one_line() {
+    fn user_agent_is_shortened_and_shown_on_one_line() {
         assert_eq!(
-            of(&[("user-agent", " Firefox/144.0 ")], "", false).agent.as_deref(),
+            handshake_with(&[("user-agent", " Firefox/144.0 ")], "", false).agent.as_deref(),
             Some("Firefox/144.0")
         );
-        assert_eq!(of(&[("user-agent", "")], "", false).agent, None);
+        assert_eq!(handshake_with(&[("user-agent", "")], "", false).agent, None);
         assert_eq!(shown_agent("a\nb\u{1b}[0mc").as_deref(), Some("a b [0mc"));
         assert_eq!(shown_agent(&"\u{738b}".repeat(500)).map(|agent| agent.chars().count()), Some(120));
     }
 
     #[test]
-    fn a_foreign_page_acts_in_nobodys_name() {
+    fn ambient_credentials_of_a_foreign_page_are_ignored() {
         let headers = [("authorization", "Basic YWxpY2U6YTpi"), ("cookie", "auth=abc")];
-        let own = of(&headers, "", true);
+        let own = handshake_with(&headers, "", true);
         assert!(own.basic.is_some() && own.cookie.is_some() && own.proxy.is_some());
-        let foreign = of(&headers, "access_token=x", false);
+        let foreign = handshake_with(&headers, "access_token=x", false);
         assert!(foreign.basic.is_none() && foreign.cookie.is_none() && foreign.proxy.is_none());
-        assert_eq!(shown(&foreign.query), Some("x"), "what the page itself knows counts");
-        assert_eq!(shown(&of(&[("authorization", "Bearer abc")], "", false).bearer), Some("abc"));
+        assert_eq!(shown(&foreign.query), Some("x"), "a token in the query is accepted");
+        assert_eq!(shown(&handshake_with(&[("authorization", "Bearer abc")], "", false).bearer), Some("abc"));
     }
 }

@@ -1,15 +1,17 @@
-//! The share of a connection: how much one poll of its task may do, and how connections that want more take turns.
+//! The poll budget of a connection: how much one poll of its task may do, and how connections that want more take
+//! turns.
 //!
 //! ```text
-//!   poll ── within its share ─────────────────────────────> waits for an event
-//!     │ share used up
+//!   poll ── within its budget ────────────────────────────> waits for an event
+//!     │ budget used up
 //!     v
-//!   waits for one of the permits, first come first served ──> lets the runtime look at its sockets ──> poll
+//!   waits for one of the permits, first come first served ──> lets the runtime poll its sockets ─────> poll
 //! ```
 //!
-//! A [`PollBudget`] bounds one poll by the work that was reported ([`crate::work`]), by pushes to subscribers and by time.
-//! A connection whose poll used all of it waits for a [`PollQueuePlace`]: there are as many permits as worker threads, so that
-//! behind a connection with a few frames stand at most that many long polls, however many clients send without a pause.
+//! A [`PollBudget`] bounds one poll by the work that was reported ([`crate::work`]), by pushes to subscribers and by
+//! time. A connection whose poll has used it up waits for a permit ([`PollQueuePlace`]). There are as many permits as
+//! worker threads, so that a connection with a few frames waits for at most that many long polls, regardless of the
+//! number of clients that send without a pause.
 
 use crate::work;
 use std::pin::pin;
@@ -19,33 +21,33 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::PollSemaphore;
 
-/// Work of one poll, in units of [`crate::work`]: about 200 µs.
+/// Most work of one poll, in units of [`crate::work`]: about 200 µs.
 pub(super) const WORK_MAX: u64 = 2048;
-/// Pushes to subscribers in one poll: sixteen messages to a thousand, so that each of these is woken, and writes, once
-/// for all sixteen.
+/// Most pushes to subscribers in one poll: sixteen messages to a thousand subscribers, so that each subscriber is
+/// woken, and writes, once for all sixteen.
 pub(super) const PUSHES_MAX: usize = 16384;
 /// Longest time of one poll, in addition to [`PUSH_TIME`] for each push. It ends polls that cost more than was
-/// estimated, and those that must share their core with other programs.
+/// estimated, and polls that share their core with other programs.
 const TIME_MAX: Duration = Duration::from_micros(500);
-/// Time allowed for a push to a subscriber; pushes have a bound of their own.
+/// Time allowed for each push to a subscriber, because pushes have a limit of their own.
 const PUSH_TIME: Duration = Duration::from_nanos(150);
-/// Work between two readings of the clock.
+/// Work between two readings of the clock, in units of [`crate::work`].
 const CLOCK_UNITS: u64 = 128;
 
-/// The remaining share of one poll.
+/// The remaining budget of one poll.
 #[derive(Debug)]
 pub(super) struct PollBudget {
-    /// The account of the thread at the start of the poll.
+    /// The work counter of the thread at the start of the poll.
     began_with: u64,
     began_at: Instant,
-    /// The account at which the clock is read next.
+    /// The value of the work counter at which the clock is read next.
     look_at: u64,
     pushes: usize,
     is_used_up: bool,
 }
 
 impl PollBudget {
-    /// Creates a whole share that starts now.
+    /// Creates the full budget of a poll that starts at `now`.
     pub(super) fn new(now: Instant) -> PollBudget {
         let began_with = work::done();
         PollBudget {
@@ -78,12 +80,12 @@ impl PollBudget {
     }
 }
 
-/// The place of a connection among those whose polls use up their share.
+/// The place of a connection in the queue of those that used up their poll budget.
 #[derive(Debug)]
 pub(super) struct PollQueuePlace {
     permits: PollSemaphore,
     permit: Option<OwnedSemaphorePermit>,
-    /// Step of yielding to other tasks since the permit was given.
+    /// The next step of yielding to other tasks since the permit was acquired.
     yields: Yields,
 }
 
@@ -91,14 +93,15 @@ pub(super) struct PollQueuePlace {
 enum Yields {
     /// Yields to the runtime, which polls its sockets.
     ToSockets,
-    /// Yields to the tasks that these events have made ready: the runtime would run this one before them.
+    /// Yields to the tasks that events of the sockets have made ready. Without this, the runtime would run this task
+    /// first.
     ToTasks,
-    /// Has yielded.
+    /// Yielding is complete.
     NoMore,
 }
 
 impl PollQueuePlace {
-    /// Queues behind all others that wait for one of `permits`.
+    /// Creates a place behind all connections that wait for one of `permits`.
     pub(super) fn new(permits: &Arc<Semaphore>) -> PollQueuePlace {
         PollQueuePlace {
             permits: PollSemaphore::new(permits.clone()),
@@ -107,17 +110,17 @@ impl PollQueuePlace {
         }
     }
 
-    /// Gives the permit to the next one and waits again.
+    /// Passes the permit to the next connection in the queue, and queues again.
     pub(super) fn again(&mut self) {
         self.permit = None;
         self.yields = Yields::ToSockets;
     }
 
-    /// `Ready` when the connection may go on; until then the task is woken when there is something to do. The permit
-    /// is kept until [`PollQueuePlace::again`] or the drop.
+    /// Returns `Ready` when the connection may continue. Until then the task is woken when the next step is possible.
+    /// The permit is kept until [`PollQueuePlace::again`] or the drop.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.permit.is_none() {
-            // `None` means a closed semaphore, and no code closes this one.
+            // `None` would mean that the semaphore is closed, which never happens.
             self.permit = ready!(self.permits.poll_acquire(cx));
         }
         match self.yields {

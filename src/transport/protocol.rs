@@ -12,22 +12,23 @@
 //! | SSH | `SSH-` |
 //! | STOMP | a line that is a command |
 //!
-//! Each is decided within [`START_BYTES`], however the stream is cut: a start that could still become one of them is
-//! [`Guess::Undecided`]. On the HTTP port [`recognise_request`] then tells HTTP from everything else.
+//! [`START_BYTES`] bytes are enough to decide on each, in whatever pieces they arrive: a start that could still become
+//! one of them is [`Guess::Undecided`]. On the HTTP port [`recognise_request`] then distinguishes HTTP from everything
+//! else.
 
 use stompbox_frames::stomp::Command;
 
-/// Bytes within which every protocol is decided.
+/// Number of bytes that decide on every protocol.
 pub const START_BYTES: usize = 20;
 
 /// A protocol of another port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
-    /// TLS, and so HTTPS, WSS and STOMP over TLS.
+    /// TLS, which includes HTTPS, WSS and STOMP over TLS.
     Tls,
     /// The header that proxies put before a connection to name the client's address.
     Proxy,
-    /// HTTP, and so WebSocket and SockJS.
+    /// HTTP, which includes WebSocket and SockJS.
     Http,
     /// AMQP 0-9-1 and 1.0.
     Amqp,
@@ -35,11 +36,11 @@ pub enum Protocol {
     OpenWire,
     /// MQTT, with the protocol level that the client asks for.
     Mqtt(u8),
-    /// NATS.
+    /// The protocol of NATS clients.
     Nats,
     /// STOMP on a bare stream.
     Stomp,
-    /// SSH.
+    /// The protocol of SSH clients.
     Ssh,
     /// Neither the port's protocol nor a known one.
     Unknown,
@@ -54,7 +55,7 @@ pub enum Port {
     Http,
 }
 
-/// The protocol of a connection, as far as its start shows it.
+/// The protocol of a connection, as far as its first bytes show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Guess {
     /// The start may still become a protocol of another port.
@@ -73,7 +74,7 @@ enum Fit {
     Whole,
 }
 
-/// The methods of HTTP that every server knows, and the word with which HTTP/2 begins.
+/// The common methods of HTTP, and the word with which HTTP/2 begins.
 const METHODS: [&[u8]; 10] =
     [b"GET", b"HEAD", b"POST", b"PUT", b"DELETE", b"CONNECT", b"OPTIONS", b"TRACE", b"PATCH", b"PRI"];
 const PROXY_V1: &[u8] = b"PROXY ";
@@ -90,7 +91,8 @@ const TLS_ALERT: &[u8] = b"\x15\x03\x03\0\x02\x02\x28";
 const MQTT_3_REFUSAL: &[u8] = b"\x20\x02\0\x01";
 const MQTT_5_REFUSAL: &[u8] = b"\x20\x03\0\x84\0";
 
-/// Recognises a protocol that is not spoken on `port` by the first bytes of a connection. [`START_BYTES`] decide.
+/// Recognises a protocol that is not spoken on `port` by the first bytes of a connection. [`START_BYTES`] bytes are
+/// enough.
 pub fn recognise(port: Port, start: &[u8]) -> Guess {
     let (mqtt, level) = fits_mqtt(start);
     let fits = [
@@ -114,7 +116,7 @@ pub fn recognise(port: Port, start: &[u8]) -> Guess {
 }
 
 /// Distinguishes an HTTP/1 request line from other bytes (RFC 9112, section 3: a method, a target and the version,
-/// separated by single spaces). Empty lines may come before it, as hyper accepts them.
+/// separated by single spaces). Empty lines before it are accepted, as by hyper.
 pub fn recognise_request(start: &[u8]) -> Guess {
     let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     let is_target = |byte: &u8| *byte > b' ' && *byte != 0x7f;
@@ -135,10 +137,10 @@ pub fn recognise_request(start: &[u8]) -> Guess {
 }
 
 impl Protocol {
-    /// Number of protocols, whatever their parameters.
+    /// Number of protocols, regardless of their parameters.
     pub const COUNT: usize = 10;
 
-    /// Returns its number, below [`Protocol::COUNT`].
+    /// Returns the number of the protocol, below [`Protocol::COUNT`].
     pub fn index(self) -> usize {
         match self {
             Protocol::Tls => 0,
@@ -154,13 +156,13 @@ impl Protocol {
         }
     }
 
-    /// Returns its name in logs and answers.
+    /// Returns the name of the protocol in logs and answers.
     pub fn name(self) -> &'static str {
         ["TLS", "PROXY protocol", "HTTP", "AMQP", "OpenWire", "MQTT", "STOMP", "SSH", "unknown bytes", "NATS"]
             [self.index()]
     }
 
-    /// Returns what the operator or the user of the client can change.
+    /// Returns advice for the operator or the user of the client.
     pub fn remedy(self) -> &'static str {
         match self {
             Protocol::Tls => {
@@ -191,7 +193,7 @@ impl Protocol {
     }
 
     /// Returns the answer to the client before its connection is closed: in its own protocol if possible, otherwise in
-    /// the port's. `trailing_lf` is the option `trailing-lf`: whether a LF follows the NUL of an ERROR.
+    /// the port's. `trailing_lf` is the option `trailing-lf`: whether an LF follows the NUL of an ERROR.
     pub fn answer(self, port: Port, trailing_lf: bool) -> Vec<u8> {
         let text = format!(
             "The connection began with {}, which this port does not accept. {}.",
@@ -283,8 +285,8 @@ fn fits_mqtt(start: &[u8]) -> (Fit, u8) {
     (begins, 0)
 }
 
-/// Matches a method, a space and the first byte of a target. `CONNECT` without a target is a STOMP command. A line that
-/// begins with another STOMP command does not match either.
+/// Matches a method, a space and the first byte of a target. `CONNECT` alone on a line is STOMP, and so are lines that
+/// begin with another STOMP command.
 fn fits_http(start: &[u8]) -> Fit {
     let method_end = start.iter().position(|byte| *byte == b' ');
     let (method, behind) = start.split_at(method_end.unwrap_or(start.len()));
@@ -320,7 +322,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// First bytes that decide, and what they are on the STOMP port and on the HTTP port.
+    /// Returns first bytes that decide, with their guesses on the STOMP port and on the HTTP port.
     fn table() -> Vec<(Vec<u8>, Guess, Guess)> {
         let foreign = Guess::Foreign;
         let both = |start: &[u8], protocol| (start.to_vec(), foreign(protocol), foreign(protocol));
@@ -373,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn each_protocol_is_recognised_by_its_first_bytes() {
+    fn protocols_are_recognised_by_their_first_bytes() {
         for (start, on_stomp, on_http) in table() {
             let shown = start.escape_ascii().to_string();
             assert_eq!(recognise(Port::Stomp, &start), on_stomp, "{shown}");
@@ -382,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_could_still_become_a_protocol_are_undecided() {
+    fn ambiguous_first_bytes_are_undecided() {
         for (start, on_stomp, on_http) in table() {
             for (port, whole) in [(Port::Stomp, on_stomp), (Port::Http, on_http)] {
                 for length in 0..start.len() {
@@ -399,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_is_in_the_clients_protocol_or_in_the_ports() {
+    fn answer_uses_the_protocol_of_the_client_or_of_the_port() {
         for (protocol, port, start) in [
             (Protocol::Tls, Port::Stomp, &b"\x15\x03\x03\0\x02\x02\x28"[..]),
             (Protocol::Tls, Port::Http, b"\x15\x03\x03\0\x02\x02\x28"),
@@ -422,13 +424,13 @@ mod tests {
             assert_eq!(without_lf, answer.strip_suffix(b"\n").filter(|_| is_stomp).unwrap_or(&answer));
             assert!(answer.starts_with(start), "{protocol:?} on {port:?}: {}", answer.escape_ascii());
             let text = String::from_utf8_lossy(&answer);
-            let says_what_to_do = text.contains(protocol.name()) && text.contains(protocol.remedy());
-            assert!(says_what_to_do || matches!(protocol, Protocol::Tls | Protocol::Mqtt(_)), "{text}");
+            let has_remedy = text.contains(protocol.name()) && text.contains(protocol.remedy());
+            assert!(has_remedy || matches!(protocol, Protocol::Tls | Protocol::Mqtt(_)), "{text}");
         }
     }
 
     #[test]
-    fn a_request_line_is_told_from_other_bytes_by_the_first_byte_that_cannot_belong_to_it() {
+    fn request_line_is_rejected_at_its_first_invalid_byte() {
         for line in [
             "GET / HTTP/1.1",
             "PROPFIND http://a/%20 HTTP/1.0",
@@ -464,7 +466,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn start_bytes_decide_and_more_bytes_change_nothing(
+        fn start_bytes_always_suffice_to_recognise_the_protocol(
             start in prop::collection::vec(any::<u8>(), START_BYTES..64),
             commands in "[A-Z\r\n ]{20,40}",
         ) {

@@ -1,4 +1,5 @@
-//! From a session's wish to send to the broker, and back: receivers to wait for, and what a RECEIPT tells.
+//! Publishes the messages of a session: routes them, records receivers to wait for, and counts receivers for the
+//! RECEIPT.
 
 use super::connection::Connection;
 use super::execute::ActionError;
@@ -57,14 +58,15 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Whoever cannot be told of an error is not told of that either.
+    /// Routes a message from the broker to this session, such as an error report. Failure to deliver it is only logged.
     pub(super) fn report_error(&self, publish: &Publish, now: Instant) {
         if let Err(refusal) = self.route(publish, now) {
             tracing::debug!(detail = refusal.detail, "a client could not be told of an error");
         }
     }
 
-    /// Nobody serves the destination: whoever gave a `reply-to` is told there, instead of waiting.
+    /// Sends a notice to the `reply-to` of a message if no service is subscribed to its destination, so that the client
+    /// does not wait for a reply. Does nothing without `reply-to`.
     fn report_no_service(&self, publish: &Publish, now: Instant) {
         if publish.frame.header("reply-to").is_none() {
             return;
@@ -94,7 +96,7 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Records a routed message: the connection waits for receivers that are behind before it routes the next one.
+    /// Records a routed message. The connection waits for receivers that are behind before it routes the next one.
     pub(super) fn published(&mut self, publish: &Publish, published: Published, now: Instant) {
         if published.services == Some(0) {
             self.report_no_service(publish, now);
@@ -122,7 +124,7 @@ pub(super) fn settlement(settle: &Settle) -> Settlement {
     }
 }
 
-/// What the broker sets on a message.
+/// Returns the headers that the broker sets on a message.
 pub(super) fn extra(publish: &Publish) -> Vec<(&str, &str)> {
     publish.extra.iter().map(|(name, value)| (*name, &**value)).collect()
 }

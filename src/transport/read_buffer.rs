@@ -1,4 +1,4 @@
-//! The read buffer, one per worker thread and borrowed for one read: an idle connection holds none.
+//! The read buffer: one per worker thread, borrowed for one read, so that an idle connection holds none.
 
 use std::cell::RefCell;
 use std::io;
@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, ReadBuf};
 
-/// Bytes of one read at most.
+/// Most bytes of one read.
 const READ_BYTES: usize = 64 * 1024;
 /// Most reads of one poll whose bytes are discarded.
 const DISCARDS_MAX: usize = 16;
@@ -15,7 +15,7 @@ thread_local! {
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
 }
 
-/// Reads once from `socket` and shows the bytes to `sink`, which must not read itself.
+/// Reads once from `socket` and passes the bytes to `sink`, which must not read itself because the buffer is borrowed.
 pub(super) fn poll_read<R>(
     socket: &mut (impl AsyncRead + Unpin),
     cx: &mut Context<'_>,
@@ -31,8 +31,8 @@ pub(super) fn poll_read<R>(
     })
 }
 
-/// Reads and discards the input until its end or a failure. Further input of a client that sends without a pause is left
-/// to later polls.
+/// Reads and discards the input until its end or a failure. If a client sends without a pause, later polls discard the
+/// rest.
 pub(super) fn poll_discard(socket: &mut (impl AsyncRead + Unpin), cx: &mut Context<'_>) -> Poll<()> {
     for _ in 0..DISCARDS_MAX {
         match poll_read(socket, cx, |octets| octets.len()) {

@@ -1,4 +1,4 @@
-//! When a connection does not read, and when it looks again without an event.
+//! Read backpressure: when a connection does not read, and when it acts again without an event.
 
 use super::connection::Connection;
 use super::wire::Wire;
@@ -6,31 +6,32 @@ use crate::broker::Congested;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// A client that leaves this many bytes of answers (not of messages) unread is not read from.
+/// Bytes of answers (not of messages) that a client may leave unread. From then on the connection does not read from
+/// it.
 const UNREAD_BYTES_MAX: usize = 256 * 1024;
-/// How long the end of the input is waited for after the output failed.
+/// Time to wait for the end of the input after the output failed.
 const LAST_INPUT_TIME: Duration = Duration::from_secs(1);
-/// How often a pause for the byte budget is looked at.
+/// Interval at which a pause for the byte budget is checked.
 const BUDGET_PAUSE: Duration = Duration::from_millis(20);
 
-/// Why this connection does not read for the moment.
+/// The reasons that pause the reading of a connection.
 #[derive(Debug, Default)]
 pub(super) struct ReadPause {
-    /// Receivers of what was published that are behind.
+    /// Receivers of published messages that are behind.
     pub(super) congested: Vec<Congested>,
-    /// The byte budget is nearly used up: look again until then.
+    /// Set while the byte budget is nearly used up: the time at which the pause ends at the latest.
     pub(super) budget_until: Option<Instant>,
 }
 
 impl ReadPause {
-    /// Whether there is a reason.
+    /// Returns whether there is a reason to pause.
     pub(super) fn is_on(&self) -> bool {
         !self.congested.is_empty() || self.budget_until.is_some()
     }
 }
 
 impl<W: Wire> Connection<W> {
-    /// Whether what the client sends is left alone for now, so that its silence means nothing.
+    /// Returns whether the connection handles no input at the moment, so that silence of the client means nothing.
     pub(super) fn ignores_input(&self) -> bool {
         self.pause.is_on()
             || self.commit.is_some()
@@ -43,7 +44,7 @@ impl<W: Wire> Connection<W> {
         self.answers_bytes >= UNREAD_BYTES_MAX
     }
 
-    /// Whether the next frame may be handled; [`super::drive`] says what forbids it.
+    /// Returns whether the next frame may be handled; [`super::connection`] lists the reasons against it.
     pub(super) fn may_read(&mut self, cx: &mut Context<'_>, now: Instant) -> bool {
         // The pause that the portions wait for is not polled: the end of it must wake the task.
         !self.session.has_deferred_work()
@@ -70,24 +71,24 @@ impl<W: Wire> Connection<W> {
         Poll::Ready(())
     }
 
-    /// Returns whether the client sends nothing more. The input that is left is finite, and throttling it would only
-    /// delay the end of the connection.
+    /// Returns whether the client sends nothing more. The remaining input is finite, and throttling it would only delay
+    /// the end of the connection.
     fn input_has_ended(&self) -> bool {
         self.input_ended.is_some() || self.output_failed.is_some() || self.wire.input_has_ended()
     }
 
-    /// When a client that takes nothing of what waits for it is too slow.
+    /// Returns the time at which a client that does not read its pending output is too slow.
     pub(super) fn stalls_at(&self) -> Option<Instant> {
         (self.out.pending() > 0).then(|| self.progress_at + self.context.options.stall_timeout)
     }
 
-    /// Returns until when the end of a client whose output failed is waited for. The input ends as well, but the runtime
-    /// may tell of the failed write before it tells of the input that came just before.
+    /// Returns the time until which the connection waits for the end of the input after its output failed. The input
+    /// ends as well, but the runtime may report the failed write before the input that arrived just before it.
     pub(super) fn waits_for_the_last_input_until(&self) -> Option<Instant> {
         self.output_failed.map(|at| at + LAST_INPUT_TIME)
     }
 
-    /// The earliest moment at which something is to be done without an event.
+    /// Returns the earliest time at which the connection must act without an event.
     fn deadline(&self, now: Instant) -> Option<Instant> {
         if let Some(ending) = &self.ending {
             return Some(self.ends_at(ending));
@@ -102,14 +103,14 @@ impl<W: Wire> Connection<W> {
         let patience =
             self.pause.congested.last().map(|receiver| receiver.outbound_queue.grace_ends(receiver.crowd));
         let budget = self.pause.budget_until.map(|until| until.min(now + BUDGET_PAUSE));
-        // While reading is paused nothing is waited for but the end of the pause.
+        // While reading is paused, neither the end of the input nor memory for it is waited for.
         let input =
             [self.waits_for_the_last_input_until(), self.input.waits_until()].into_iter().flatten().min();
         let input = input.filter(|_| !self.ignores_input());
         [silence, patience, budget, input, self.wire.deadline()].into_iter().flatten().min()
     }
 
-    /// `Ready` when a deadline has come; else the task is woken when one does.
+    /// Returns `Ready` when a deadline has passed. Otherwise the task is woken when one passes.
     pub(super) fn poll_timer(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
         match self.deadline(now) {
             Some(deadline) => self.timer.poll(cx, now, deadline),

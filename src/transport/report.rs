@@ -1,13 +1,13 @@
-//! The log line of a connection that has ended, and its place in the statistics.
+//! Logs and counts a connection that has ended.
 
 use super::connection::Connection;
 use super::wire::Wire;
 use crate::session::Closing;
 
-/// Most frames of a health check that signs in, by the way it ends: CONNECT, and DISCONNECT if it sends one.
+/// Most frames received from a health check that signs in, by the way it ends: CONNECT, and DISCONNECT if it sends one.
 const CHECK_FRAMES: [(Closing, u64); 2] = [(Closing::Disconnected, 2), (Closing::PeerLeft, 1)];
 
-/// Logs one line at a level that depends on the connection: levels are constants in `tracing`.
+/// Logs one line at a level that depends on the connection. A macro, because levels are constants in `tracing`.
 macro_rules! log_closed {
     ($level:ident, $connection:expr, $closing:expr) => {
         tracing::$level!(
@@ -41,8 +41,8 @@ impl<W: Wire> Connection<W> {
         }
     }
 
-    /// Returns whether the line is logged at debug only: a connection without a byte, a health check from an address in
-    /// `health-check-from` that only signed in and left, or one of many refused logins.
+    /// Returns whether the line is logged at debug only. That holds for a connection without a byte, for a health check
+    /// from an address in `health-check-from` that only signed in and left, and for refused logins that are summed up.
     fn is_routine(&self, closing: Closing) -> bool {
         let frames_max = CHECK_FRAMES.iter().find(|(end, _)| *end == closing).map(|(_, frames)| *frames);
         let is_check = frames_max.is_some_and(|frames_max| self.frames_received <= frames_max);

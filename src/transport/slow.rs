@@ -1,4 +1,4 @@
-//! The ERROR for a client that is too slow.
+//! Ends the connection of a client that is too slow, with an ERROR.
 
 use super::connection::Connection;
 use super::wire::Wire;

@@ -1,4 +1,4 @@
-//! Listening sockets and what is asked of every accepted one.
+//! Listening sockets, and the settings of every accepted socket.
 
 use super::connection;
 use super::connection_context::{ConnectionContext, Options};
@@ -14,14 +14,14 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 
-/// How long to wait after `accept` failed for want of descriptors or memory.
+/// Time to wait after `accept` failed for lack of descriptors or memory.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
-/// How long a refused client may take to read why.
+/// Time that a refused client has to read the reason.
 const REFUSAL_LINGER: Duration = Duration::from_secs(1);
-/// Bytes that the system holds beyond what the client's window takes.
+/// Most bytes that the system holds and has not sent yet (`TCP_NOTSENT_LOWAT`).
 #[cfg(target_os = "linux")]
 const NOT_SENT_BYTES_MAX: u32 = 256 * 1024;
-/// Refused clients that are told why at the same time; more are closed without a word.
+/// Most refused clients that are sent the reason at the same time. Further ones are disconnected without it.
 const REFUSALS_MAX: usize = 64;
 
 /// Listens at `address`. With `takes_ipv4` an IPv6 wildcard address accepts IPv4 clients as well.
@@ -39,12 +39,13 @@ pub fn listen(address: SocketAddr, takes_ipv4: bool, backlog: i32) -> io::Result
     TcpListener::from_std(socket.into())
 }
 
-/// The next connection; failures of a single one are passed over, want of descriptors is waited out.
+/// Waits for the next connection. Skips connections that fail at once, and waits while descriptors or memory are
+/// lacking.
 pub async fn accept(listener: &TcpListener, options: &Options) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => match prepare(&stream, options) {
-                // A listener for IPv4 and IPv6 shows IPv4 clients as IPv6 addresses.
+                // A listener for IPv4 and IPv6 reports IPv4 clients with IPv6 addresses.
                 Ok(()) => return (stream, SocketAddr::new(peer.ip().to_canonical(), peer.port())),
                 Err(error) => tracing::debug!(%error, address = %peer.ip(), "a connection was lost at once"),
             },
@@ -62,7 +63,8 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted)
 }
 
-/// No delay of small frames, and an end to clients that are gone without a word.
+/// Sets the options of an accepted socket: no delay of small frames, and detection of clients that vanish without
+/// closing.
 fn prepare(stream: &TcpStream, options: &Options) -> io::Result<()> {
     let socket = SockRef::from(stream);
     socket.set_tcp_nodelay(true)?;
@@ -75,14 +77,15 @@ fn prepare(stream: &TcpStream, options: &Options) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     {
         socket.set_tcp_user_timeout(Some(options.tcp_user_timeout))?;
-        // Progress is what the client takes, not what the system's send buffer (megabytes) takes.
+        // With this, writing progresses as the client reads, not as the system's send buffer (megabytes) fills.
         socket.set_tcp_notsent_lowat(NOT_SENT_BYTES_MAX)?;
     }
     Ok(())
 }
 
-/// Whole seconds up to a third of `time`, by the client's port: thousands of connections that were made at once and are
-/// silent are not to be probed at once, for the system drops what is too much, and takes it for the clients' silence.
+/// Returns whole seconds up to a third of `time`, derived from the client's port. Thousands of silent connections that
+/// were made at once must not be probed at once: the system drops excess packets and takes the missing answers for
+/// silence of the clients.
 fn spread(stream: &TcpStream, time: Duration) -> Duration {
     let port = stream.peer_addr().map_or(0, |peer| u64::from(peer.port()));
     Duration::from_secs(port % (time.as_secs() / 3 + 1))
@@ -117,7 +120,8 @@ fn serve_client(context: &Arc<ConnectionContext>, stream: TcpStream, permit: Con
     context.tasks.spawn(served);
 }
 
-/// Says why, waits a moment for the client to close, closes. The socket is the only thing held.
+/// Sends `answer` to a refused client, waits a moment for the client to close, and closes the socket. Holds nothing but
+/// the socket meanwhile. Closes it at once if 64 clients (`REFUSALS_MAX`) are being refused already.
 pub fn refuse(
     context: &ConnectionContext,
     mut stream: TcpStream,

@@ -1,4 +1,4 @@
-//! STOMP as what runs on WebSockets and SockJS sessions.
+//! STOMP as the application that runs on WebSockets and SockJS sessions.
 
 use super::byte_stream::ByteStream;
 use super::connection;
@@ -10,14 +10,14 @@ use super::wire::Wire;
 use std::future::Future;
 use std::sync::Arc;
 
-/// The broker's own application.
+/// The application that serves STOMP clients with a [`ConnectionContext`].
 #[derive(Debug)]
 pub struct Stomp {
     context: Arc<ConnectionContext>,
 }
 
 impl Stomp {
-    /// Conversations with what `context` has.
+    /// Creates the application for the connections of `context`.
     pub fn new(context: Arc<ConnectionContext>) -> Stomp {
         Stomp { context }
     }

@@ -1,13 +1,14 @@
-//! Things by the keys of a connection's subscriptions.
+//! A map keyed by the subscriptions of a connection.
 
 use crate::budget::allocation;
 use crate::outbound_queue::Key;
 
-/// Capacity below which nothing is given back.
+/// Capacity, in entries, up to which a map that is not empty does not shrink.
 const SMALL: usize = 16;
 
-/// A map for the few subscriptions that most connections have: a hash table would cost an idle one more than these.
-/// Keys are given out in ascending order, so that a new one goes behind the others.
+/// A map for the few subscriptions that most connections have, kept as a sorted list: the memory of a hash table would
+/// exceed that of an idle connection's subscriptions. Keys are assigned in ascending order, so that a new entry goes to
+/// the end.
 #[derive(Debug)]
 pub(super) struct SubscriptionMap<T> {
     entries: Vec<(Key, T)>,
@@ -24,10 +25,10 @@ impl<T> SubscriptionMap<T> {
         self.place(key).ok().map(|at| &self.entries[at].1)
     }
 
-    /// Adds one; one that was there for the key goes.
+    /// Inserts a value, in place of an earlier value for the same key.
     pub(super) fn insert(&mut self, key: Key, value: T) {
         if self.entries.len() == self.entries.capacity() {
-            // By half, and by one at first.
+            // Grows by half and one entry.
             self.entries.reserve_exact(self.entries.len() / 2 + 1);
         }
         match self.place(key) {
@@ -47,7 +48,7 @@ impl<T> SubscriptionMap<T> {
         Some(value)
     }
 
-    /// Removes the one with the lowest key.
+    /// Removes and returns the value with the lowest key.
     pub(super) fn pop_first(&mut self) -> Option<T> {
         let first = self.entries.first()?.0;
         self.remove(first)
@@ -57,7 +58,7 @@ impl<T> SubscriptionMap<T> {
         self.entries.retain(|(key, _)| keeps(*key));
     }
 
-    /// Moves those that `moves` to another map.
+    /// Moves the entries whose key `moves` accepts to another map.
     pub(super) fn move_to(&mut self, other: &mut SubscriptionMap<T>, moves: impl Fn(Key) -> bool) {
         let (go, stay) = std::mem::take(&mut self.entries).into_iter().partition(|(key, _)| moves(*key));
         self.entries = stay;
@@ -69,7 +70,7 @@ impl<T> SubscriptionMap<T> {
         self.entries.iter().map(|(_, value)| value)
     }
 
-    /// Memory of the list.
+    /// Returns the memory of the list in bytes.
     pub(super) fn bytes(&self) -> usize {
         allocation(self.entries.capacity() * size_of::<(Key, T)>())
     }
@@ -91,7 +92,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_a_map(steps in prop::collection::vec((0u32..20, 0u8..5), 0..100)) {
+        fn subscription_map_behaves_like_a_btree_map(steps in prop::collection::vec((0u32..20, 0u8..5), 0..100)) {
             let (mut map, mut model) = (SubscriptionMap::default(), BTreeMap::new());
             for (at, (key, step)) in steps.into_iter().enumerate() {
                 match step {

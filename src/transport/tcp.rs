@@ -1,4 +1,5 @@
-//! STOMP on a bare byte stream: frames as they are, a LF behind each unless `trailing-lf` is off, one LF as a heartbeat.
+//! STOMP on a bare byte stream: frames are sent unchanged, each followed by an LF unless `trailing-lf` is off. A
+//! heartbeat is one LF.
 
 use super::byte_stream::ByteStream;
 use super::output_buffer::OutputBuffer;
@@ -17,7 +18,7 @@ pub struct TcpWire<S> {
 }
 
 impl<S> TcpWire<S> {
-    /// Creates STOMP on a bare `socket`. With `trailing_lf` a LF follows the NUL of each frame.
+    /// Creates the wire of a bare `socket`. With `trailing_lf` an LF follows the NUL of each frame.
     pub fn new(socket: S, trailing_lf: bool) -> TcpWire<S> {
         TcpWire { socket, trailing_lf }
     }
@@ -60,7 +61,7 @@ impl<S: ByteStream> Wire for TcpWire<S> {
     fn wrap(&mut self, piece: OutgoingFrame<'_>, out: &mut OutputBuffer) {
         out.copy(piece.prefix);
         match piece.tail {
-            // A shared tail has the LF already.
+            // A shared tail ends in the LF already.
             Tail::Shared(..) if self.trailing_lf => {
                 let (tail, _) = piece.tail.plain();
                 out.chain(&tail.bytes, tail.guard);
@@ -101,7 +102,7 @@ impl<S: ByteStream> Wire for TcpWire<S> {
     }
 }
 
-/// One write of what `out` holds: vectored, where it is in pieces.
+/// Writes the contents of `out` once, with a vectored write if they are in several pieces.
 pub(super) fn poll_write(
     socket: &mut (impl AsyncWrite + Unpin),
     cx: &mut Context<'_>,

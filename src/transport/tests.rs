@@ -1,4 +1,4 @@
-//! How much one poll of a connection does, and how connections share a thread. Work is counted, not timed.
+//! Tests of the work of one poll of a connection, and of how connections share a thread. Work is counted, not timed.
 
 mod commits;
 mod unsettled;
@@ -27,8 +27,8 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 
-/// A socket whose client sends its first frames, and then others again and again without a pause, or closes if there are
-/// none. It takes all that it is sent.
+/// A socket whose client sends its first frames and then repeats others without a pause, or closes if there are none.
+/// It accepts everything that is written to it.
 struct Flood {
     first: Vec<u8>,
     again: Vec<u8>,
@@ -43,28 +43,28 @@ impl Flood {
     }
 
     fn over(transport: Transport, first: &str, again: &str) -> Flood {
-        // Long enough for one read.
+        // Repeats the frames until they fill one read.
         let again = again.repeat(64 * 1024 / again.len().max(1) + 1);
         let first = [&transport.encode(&connect()), &transport.encode(first)[..]].concat();
         Flood { first, again: transport.encode(&again), sent: 0, written: Arc::default(), has_ended: false }
     }
 }
 
-/// The login of alice.
+/// Returns the CONNECT frame of alice.
 fn connect() -> String {
     format!("CONNECT\naccept-version:1.2\nhost:a\nheart-beat:0,0\nAuthorization:Bearer {}\n\n\0", token())
 }
 
-/// A token of alice that does not expire.
+/// Returns a token of alice that does not expire.
 fn token() -> String {
     let key = jsonwebtoken::EncodingKey::from_secret(SECRET.as_bytes());
     let claims = serde_json::json!({"sub": "alice", "exp": 32_503_680_000u64});
     jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).expect("a token")
 }
 
-const SECRET: &str = "a secret of thirty-two octets...";
+const SECRET: &str = "a secret of thirty-two bytes....";
 
-/// How the frames of a flood travel.
+/// The transport that carries the frames of a flood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Transport {
     Tcp,
@@ -73,7 +73,7 @@ enum Transport {
 }
 
 impl Transport {
-    /// STOMP frames as the client sends them.
+    /// Encodes STOMP frames as the client sends them.
     fn encode(self, frames: &str) -> Vec<u8> {
         if self == Transport::Tcp {
             return frames.as_bytes().to_vec();
@@ -117,9 +117,9 @@ impl AsyncRead for Flood {
 }
 
 impl AsyncWrite for Flood {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
-        self.written.fetch_add(octets.len(), Relaxed);
-        Poll::Ready(Ok(octets.len()))
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.written.fetch_add(bytes.len(), Relaxed);
+        Poll::Ready(Ok(bytes.len()))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -145,25 +145,25 @@ impl ByteStream for DuplexStream {
 }
 
 fn context() -> Arc<ConnectionContext> {
-    hub_of(config())
+    context_with(config())
 }
 
 fn config() -> Config {
     let mut config = Config::default();
     config.users.token.secrets = vec![Secret::new(SECRET)];
-    // For many patterns.
+    // Enough memory for many patterns.
     config.session.subscription_bytes_max = 256 << 20;
     config
 }
 
-fn hub_of(config: Config) -> Arc<ConnectionContext> {
+fn context_with(config: Config) -> Arc<ConnectionContext> {
     let node = random_name();
     let (budget, metrics) = (Budget::new(config.memory_bytes_max), Metrics::new());
     ConnectionContext::new(ConnectionContextParts {
         broker: Broker::new(config.broker, &node, budget.clone(), metrics.clone()),
         budget,
         metrics,
-        authenticator: Authenticator::new(config.users).expect("good options"),
+        authenticator: Authenticator::new(config.users).expect("valid options"),
         permissions: Permissions::default(),
         options: config.transport,
         session: config.session,
@@ -179,7 +179,7 @@ fn serve(context: &Arc<ConnectionContext>, flood: Flood) -> Connection {
 }
 
 fn serve_over(context: &Arc<ConnectionContext>, transport: Transport, socket: impl ByteStream) -> Connection {
-    let permit = context.admit(IpAddr::V4(Ipv4Addr::LOCALHOST)).expect("there is room");
+    let permit = context.admit(IpAddr::V4(Ipv4Addr::LOCALHOST)).expect("a permit is available");
     let peer = Peer::unauthenticated(permit);
     let bytes_max = 16 << 20;
     match transport {
@@ -196,7 +196,7 @@ fn serve_over(context: &Arc<ConnectionContext>, transport: Transport, socket: im
     }
 }
 
-/// Work of giving `unsettled-max` messages back and others out.
+/// Work of requeuing `unsettled-max` messages and delivering others.
 const UNSETTLED_WORK: u64 = (10_000 + 2 * 512) * work::QUEUE_MESSAGE as u64;
 
 /// Messages of one transaction.
@@ -213,8 +213,8 @@ fn different_patterns(count: u32, prefix: &str) -> String {
     (0..count).map(subscribe).collect()
 }
 
-/// The floods: name, what the client sends first, what it sends again and again, and the work of its most expensive frame
-/// with what follows from it.
+/// Returns the floods: the name, the frames that the client sends first, the frames that it repeats, and the work of
+/// its most expensive frame, including deliveries and cleanup.
 fn floods() -> Vec<(&'static str, String, String, u64)> {
     let queue: String = (0..10_000).map(|n| format!("SEND\ndestination:/queue/a\n\n{n}\0")).collect();
     let patterns = different_patterns(100, "/topic");
@@ -253,7 +253,7 @@ fn floods() -> Vec<(&'static str, String, String, u64)> {
         ("topic", String::new(), pair("/topic/a", ""), small),
         ("presence", String::new(), pair("/presence/topic/a", ""), small),
         ("pile", pile, pair("/topic/b", ""), 2 * small),
-        // All that the client has and did not settle goes back at once, `unsettled-max` at most.
+        // All deliveries that the client did not settle are requeued at once, `unsettled-max` at most.
         ("queue", queue, pair("/queue/a", "ack:client-individual\nprefetch-count:10000\n"), UNSETTLED_WORK),
         // Each node of the patterns is visited once.
         ("patterns", patterns, format!("SEND\ndestination:/topic/{name}c\n\nx\0"), 100 * 50),
@@ -261,7 +261,7 @@ fn floods() -> Vec<(&'static str, String, String, u64)> {
             "own patterns",
             own_patterns,
             format!("SEND\ndestination:/user/alice/queue/{name}c\n\nx\0"),
-            // Of each pattern every segment is looked at.
+            // Every segment of each pattern is visited.
             (900 * 64 / work::VISITS_PER_UNIT) as u64 + small,
         ),
         // A poll may end after each step of a COMMIT, but the session collects all steps at once.
@@ -284,7 +284,7 @@ fn floods() -> Vec<(&'static str, String, String, u64)> {
     ]
 }
 
-/// Polls a connection again and again, and returns the work of each poll.
+/// Polls a connection `count` times, and returns the work of each poll.
 async fn polls(connection: &mut Connection, count: usize) -> Vec<u64> {
     let mut done = Vec::new();
     for _ in 0..count {
@@ -302,23 +302,23 @@ async fn polls(connection: &mut Connection, count: usize) -> Vec<u64> {
 }
 
 #[tokio::test]
-async fn no_poll_of_a_flooding_connection_does_more_than_its_share_and_one_step() {
+async fn poll_of_a_flooding_connection_does_at_most_its_budget_and_one_step() {
     for transport in [Transport::Tcp, Transport::WebSocket, Transport::SockJs] {
         for (name, first, again, step) in floods() {
             let name = format!("{name} over {transport:?}");
             let context = context();
             let flood = Flood::over(transport, &first, &again);
             let mut connection = serve_over(&context, transport, flood);
-            // All that is sent first, and then the flood.
+            // CONNECT, all first frames, and at least two repetitions of the flood.
             let frames_of = |text: &str| text.matches('\0').count() as u64;
             let enough = 1 + frames_of(&first) + (2 * frames_of(&again)).max(60);
             while context.metrics.frames_received.get() < enough {
                 let done = polls(&mut connection, 1).await[0];
-                // What one read and its JSON cost comes on top.
+                // SockJS adds the work of parsing the JSON of one read.
                 let step = step + JSON_OF_A_READ * u64::from(transport == Transport::SockJs);
                 assert!(
                     done <= WORK_MAX + step,
-                    "{name}: one poll did {done}, its share is {WORK_MAX}, a step {step}"
+                    "{name}: one poll did {done}; its budget is {WORK_MAX}, one step takes {step}"
                 );
             }
         }
@@ -329,7 +329,7 @@ async fn no_poll_of_a_flooding_connection_does_more_than_its_share_and_one_step(
 const JSON_OF_A_READ: u64 = 2 * (64 * 1024 / work::JSON_BYTES_PER_UNIT) as u64;
 
 #[tokio::test]
-async fn connections_that_flood_end_soon_when_the_broker_stops() {
+async fn flooding_connections_close_soon_after_broker_stop() {
     for (name, first, again, _) in floods() {
         let context = context();
         let floods: Vec<Flood> = (0..4).map(|_| Flood::over(Transport::WebSocket, &first, &again)).collect();
@@ -358,8 +358,9 @@ async fn connections_that_flood_end_soon_when_the_broker_stops() {
     }
 }
 
-/// Each client that has much and closes: its name, what it sends, and the work of releasing the largest thing that it has.
-fn endings() -> Vec<(&'static str, String, u64)> {
+/// Returns clients that hold many items and close: the name, the frames that the client sends, and the work of
+/// releasing the largest single item.
+fn closing_clients() -> Vec<(&'static str, String, u64)> {
     let each = |count: u32, frames: fn(u32) -> String| (0..count).map(frames).collect::<String>();
     let topics = each(1000, |n| format!("SUBSCRIBE\nid:{n}\ndestination:/topic/{n}\n\n\0"));
     let patterns = each(300, |n| format!("SUBSCRIBE\nid:{n}\ndestination:/topic/{n}.**.a\n\n\0"));
@@ -379,9 +380,9 @@ fn endings() -> Vec<(&'static str, String, u64)> {
     ]
 }
 
-/// Polls a connection until its client has sent all and the connection ends, `true`, or has done `stop_after` polls that
-/// release something; the work of each of these.
-async fn polls_of_the_end(
+/// Polls a connection until it has ended, or until `stop_after` polls have released something. Returns the work of each
+/// of these polls, and whether the connection has ended.
+async fn polls_while_closing(
     context: &ConnectionContext,
     connection: &mut Connection,
     stop_after: usize,
@@ -409,16 +410,16 @@ async fn polls_of_the_end(
 }
 
 #[tokio::test]
-async fn a_connection_that_has_much_releases_it_in_several_polls() {
-    for (name, first, step) in endings() {
+async fn connection_with_many_items_releases_them_in_several_polls() {
+    for (name, first, step) in closing_clients() {
         let context = context();
         let mut connection = serve(&context, Flood::new(&first, ""));
-        let (done, ended) = polls_of_the_end(&context, &mut connection, usize::MAX).await;
+        let (done, ended) = polls_while_closing(&context, &mut connection, usize::MAX).await;
         let most = done.iter().max().copied().unwrap_or_default();
         assert!(ended && done.len() > 1, "{name}: {} polls", done.len());
         assert!(
             most <= WORK_MAX + step,
-            "{name}: one poll did {most}, its share is {WORK_MAX}, a step {step}"
+            "{name}: one poll did {most}; its budget is {WORK_MAX}, one step takes {step}"
         );
         assert_eq!(context.metrics.subscriptions.get(), 0, "{name}");
         assert_eq!(context.permits.available_permits(), 1, "{name}");
@@ -426,11 +427,11 @@ async fn a_connection_that_has_much_releases_it_in_several_polls() {
 }
 
 #[tokio::test]
-async fn a_connection_dropped_while_it_is_releasing_releases_the_rest() {
-    for (name, first, _) in endings() {
+async fn connection_dropped_during_release_releases_the_rest() {
+    for (name, first, _) in closing_clients() {
         let context = context();
         let mut connection = serve(&context, Flood::new(&first, ""));
-        let (_, ended) = polls_of_the_end(&context, &mut connection, 1).await;
+        let (_, ended) = polls_while_closing(&context, &mut connection, 1).await;
         assert!(!ended, "{name}");
         drop(connection);
         assert_eq!(context.metrics.subscriptions.get(), 0, "{name}");
@@ -441,10 +442,10 @@ async fn a_connection_dropped_while_it_is_releasing_releases_the_rest() {
 }
 
 #[tokio::test]
-async fn connections_that_use_up_their_share_take_turns() {
+async fn flooding_connections_share_the_thread_fairly() {
     let context = context();
     let permits = context.permits.available_permits();
-    assert_eq!(permits, 1, "one for each thread of this runtime");
+    assert_eq!(permits, 1, "one permit for each thread of this runtime");
     let mut connections: Vec<_> = (0..8)
         .map(|n| {
             let again = format!("SEND\ndestination:/topic/{n}\n\nx\0");
@@ -460,15 +461,15 @@ async fn connections_that_use_up_their_share_take_turns() {
             *share += done;
         }
         // The first polls identify the connections that flood.
-        assert!(round < 2 || busy <= 2, "{busy} of them worked in round {round}");
+        assert!(round < 2 || busy <= 2, "{busy} connections worked in round {round}");
     }
     let least = shares.iter().min().copied().unwrap_or_default();
     let most = shares.iter().max().copied().unwrap_or_default();
-    assert!(least * 2 > most, "one got {least} where another got {most}");
+    assert!(least * 2 > most, "the work of connections differs: {least} and {most}");
 }
 
 #[tokio::test]
-async fn a_connection_that_ends_while_it_has_a_turn_gives_the_permit_back() {
+async fn dropped_connection_returns_its_work_permit() {
     let context = context();
     let mut connection = serve(&context, Flood::new("", "SEND\ndestination:/topic/a\n\nx\0"));
     while context.permits.available_permits() > 0 {
@@ -478,17 +479,19 @@ async fn a_connection_that_ends_while_it_has_a_turn_gives_the_permit_back() {
     assert_eq!(context.permits.available_permits(), 1);
 }
 
-/// Each guess for alice needs the only permit. The sixth is the first that the throttle holds back, for 250 ms.
+/// Each login attempt for alice needs the only permit. The sixth attempt is the first that the throttle delays.
 #[tokio::test(start_paused = true)]
-async fn a_client_that_has_closed_its_side_keeps_no_permit_while_its_login_is_held_back() {
+async fn half_closed_client_releases_its_permit_while_its_login_is_throttled() {
     let mut config = config();
     config.transport.connections_max = 1;
-    let context = hub_of(config);
+    let context = context_with(config);
     let start = tokio::time::Instant::now();
     let pipelined = "SEND\ndestination:/topic/a\n\n\0";
     for (number, behind) in ["", "", "", "", "", "", pipelined].into_iter().enumerate() {
         let (mut client, socket) = tokio::io::duplex(4096);
-        let permit = context.admit(IpAddr::V4(Ipv4Addr::LOCALHOST)).expect("the connection before has ended");
+        let permit = context
+            .admit(IpAddr::V4(Ipv4Addr::LOCALHOST))
+            .expect("the previous connection has released its permit");
         let served = tokio::spawn(connection::serve(
             context.clone(),
             TcpWire::new(socket, true),
@@ -496,18 +499,18 @@ async fn a_client_that_has_closed_its_side_keeps_no_permit_while_its_login_is_he
         ));
         let connect = format!("CONNECT\naccept-version:1.2\nhost:a\nlogin:alice\npasscode:{number}\n\n\0");
         client.write_all((connect + behind).as_bytes()).await.expect("the broker reads");
-        client.shutdown().await.expect("one side closes");
+        client.shutdown().await.expect("the client closes its side");
         let mut answer = String::new();
         client.read_to_string(&mut answer).await.expect("the broker closes");
         let expected = if number < 5 { "login refused" } else { "login not checked" };
-        assert!(answer.contains(&format!("message:{expected}\n")), "guess {number}: {answer}");
+        assert!(answer.contains(&format!("message:{expected}\n")), "attempt {number}: {answer}");
         served.await.expect("no panic");
     }
-    assert_eq!(start.elapsed(), Duration::ZERO, "nothing waited for the throttle");
+    assert_eq!(start.elapsed(), Duration::ZERO, "no attempt waited for the throttle");
 }
 
-/// Sends 1000 messages to a queue while `used` bytes of the byte budget are used, until the connection has ended or 200
-/// polls are over. Returns the number of messages in the queue, and whether the connection has ended.
+/// Sends 1000 messages to a queue while `used` bytes of the byte budget are in use, until the connection has ended or
+/// 200 polls are done. Returns the number of messages in the queue, and whether the connection has ended.
 async fn sends_at(
     transport: Transport,
     used: fn(&ConnectionContext) -> usize,
@@ -515,7 +518,7 @@ async fn sends_at(
 ) -> (i64, bool) {
     let mut config = config();
     config.outbound_queue.slow_consumer_grace = Duration::from_secs(3600);
-    let context = hub_of(config);
+    let context = context_with(config);
     let _used = context.budget.charge(used(&context));
     let sends = "SEND\ndestination:/queue/a\n\nx\0".repeat(1000);
     let mut connection =
@@ -530,7 +533,7 @@ async fn sends_at(
 }
 
 #[tokio::test]
-async fn near_the_byte_budget_only_clients_that_can_send_more_are_slowed_down() {
+async fn near_the_byte_budget_only_clients_with_open_input_are_throttled() {
     let near = |context: &ConnectionContext| context.budget.bytes_max() - context.budget.bytes_max() / 8;
     let exhausted = |context: &ConnectionContext| context.budget.bytes_max();
     for transport in [Transport::Tcp, Transport::WebSocket, Transport::SockJs] {

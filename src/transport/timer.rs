@@ -1,4 +1,4 @@
-//! The one timer of a connection, touched as seldom as can be.
+//! The only timer of a connection, which is reset as rarely as possible.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -6,23 +6,23 @@ use std::time::Instant;
 use tokio::task::coop;
 use tokio::time::Sleep;
 
-/// Wakes its task at a deadline or before it. One that fires too early costs less than one that is moved at every frame,
-/// so it is moved only to an earlier moment, and set anew when it has fired.
+/// A timer that wakes its task at a deadline or before it. Firing too early costs less than resetting the timer at
+/// every frame, so it is reset only to an earlier time, or after it has fired.
 #[derive(Debug)]
 pub(super) struct Timer {
     sleep: Pin<Box<Sleep>>,
-    /// When it will wake the task; `None`: nobody can rely on it.
+    /// Time at which the timer wakes the task; `None` if the task cannot rely on it.
     wakes_at: Option<Instant>,
 }
 
 impl Timer {
-    /// Not yet set.
+    /// Creates a timer that is not set.
     pub(super) fn new(now: Instant) -> Timer {
         Timer { sleep: Box::pin(tokio::time::sleep_until(now.into())), wakes_at: None }
     }
 
-    /// `Ready` when the deadline has come; else the task is woken by then. Always polled by the same task, which owns
-    /// the connection.
+    /// Returns `Ready` when the deadline has passed. Otherwise the task is woken by then. All calls must come from the
+    /// task that owns the connection.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, now: Instant, deadline: Instant) -> Poll<()> {
         if deadline <= now {
             return Poll::Ready(());
@@ -31,7 +31,8 @@ impl Timer {
             return Poll::Pending;
         }
         loop {
-            // Where the task has used up its turn, `Sleep` does not even look at the waker, and has the task come back.
+            // If the task has used up its cooperative budget (`tokio::task::coop`), `Sleep` does not register the
+            // waker, and has the task polled again instead.
             self.wakes_at = coop::has_budget_remaining().then_some(deadline);
             self.sleep.as_mut().reset(deadline.into());
             if self.sleep.as_mut().poll(cx).is_pending() {
@@ -51,14 +52,14 @@ mod tests {
     use std::task::ready;
     use std::time::Duration;
 
-    /// Until the deadline, as a connection waits: looked at only when the task is woken. `spends`: the turn is used up
-    /// before the first look.
-    async fn wait(spends: bool) {
+    /// Waits until the deadline as a connection does: polls the timer only when the task is woken. With
+    /// `exhausts_budget`, uses up the task's cooperative budget before the first poll.
+    async fn wait(exhausts_budget: bool) {
         let now = Instant::now();
         let (mut timer, deadline) = (Timer::new(now), now + Duration::from_millis(30));
         let mut is_first = true;
         poll_fn(|cx| {
-            if std::mem::take(&mut is_first) && spends {
+            if std::mem::take(&mut is_first) && exhausts_budget {
                 while coop::has_budget_remaining() {
                     ready!(coop::poll_proceed(cx)).made_progress();
                 }
@@ -70,17 +71,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_deadline_comes_also_for_a_task_that_had_used_up_its_turn() {
-        for spends in [false, true] {
-            // Watched by another task, for what wakes this one would have it look at the deadline as well.
-            let waiting = tokio::spawn(wait(spends));
+    async fn timer_fires_for_a_task_that_exhausted_its_cooperative_budget() {
+        for exhausts_budget in [false, true] {
+            // In a task of its own, because anything that wakes this one would poll the timer as well.
+            let waiting = tokio::spawn(wait(exhausts_budget));
             let waited = tokio::time::timeout(Duration::from_secs(60), waiting).await;
-            waited.unwrap_or_else(|_| panic!("spends {spends}: the task was not woken")).expect("no panic");
+            waited
+                .unwrap_or_else(|_| panic!("budget exhausted: {exhausts_budget}: the task was not woken"))
+                .expect("no panic");
         }
     }
 
     #[tokio::test]
-    async fn a_timer_is_moved_to_an_earlier_moment_and_not_to_a_later_one() {
+    async fn timer_is_reset_to_an_earlier_deadline_and_not_to_a_later_one() {
         let now = Instant::now();
         let at = |seconds| now + Duration::from_secs(seconds);
         let mut timer = Timer::new(now);
@@ -89,7 +92,7 @@ mod tests {
                 assert!(timer.poll(cx, now, at(deadline)).is_pending());
                 assert_eq!(timer.wakes_at, Some(at(wakes_at)));
             }
-            assert!(timer.poll(cx, at(41), at(60)).is_pending(), "it has fired");
+            assert!(timer.poll(cx, at(41), at(60)).is_pending(), "the timer fired before the new deadline");
             assert_eq!(timer.wakes_at, Some(at(60)));
             assert!(timer.poll(cx, at(61), at(61)).is_ready());
             Poll::Ready(())

@@ -1,7 +1,8 @@
-//! A way to reach a client: what bytes mean on it, and how frames are wrapped for it.
+//! The interface between the connection task and a transport: how frames are wrapped for it, and how bytes are read and
+//! written.
 //!
-//! A transport is a type with this trait and a row where its listener is; the connection task
-//! ([`super::drive`]) knows nothing else of it.
+//! A transport is a type that implements [`Wire`], and an entry at its listener. The connection task
+//! ([`super::connection`]) uses nothing else of it.
 
 use super::output_buffer::{AwaitedWrite, OutputBuffer};
 use crate::budget::Charge;
@@ -14,38 +15,39 @@ use std::time::{Duration, Instant};
 use stompbox_frames::sockjs::{Quoting, quote};
 use stompbox_frames::stomp::Version;
 
-/// How the reading side ended.
+/// The way in which the reading side ended.
 #[derive(Debug)]
 pub enum ReadEnd {
-    /// The client closed its side, in the manner of the wire.
+    /// The client closed its side as the wire prescribes.
     Closed,
     /// The socket failed.
     Failed(io::Error),
-    /// The client broke the rules of the wire itself (not STOMP's); [`Wire::close_info`] says so.
+    /// The client violated the protocol of the wire itself (not STOMP). [`Wire::write_close`] reports that to the
+    /// client.
     Violation(&'static str),
-    /// A limit of the wire was met, by its option's name.
+    /// A limit of the wire was reached: the name of its option.
     Limit(&'static str),
 }
 
-/// One frame to be wrapped.
+/// A frame to be wrapped for one client.
 #[derive(Clone, Copy, Debug)]
 pub struct OutgoingFrame<'a> {
-    /// What differs from receiver to receiver.
+    /// The first part, which differs from receiver to receiver.
     pub prefix: &'a [u8],
-    /// What follows it.
+    /// The part that follows the prefix.
     pub tail: Tail<'a>,
     /// Whether prefix and tail are valid UTF-8.
     pub text: bool,
-    /// Who waits for it to be written.
+    /// The delivery to report when the frame is written, if that is needed.
     pub mark: Option<AwaitedWrite>,
 }
 
-/// The end of a frame.
+/// The last part of a frame.
 #[derive(Clone, Copy, Debug)]
 pub enum Tail<'a> {
-    /// Of a message, shared by all its receivers of that version.
+    /// The tail of a message, shared by all its receivers with this STOMP version.
     Shared(&'a Message, Version),
-    /// Of this client's own; without a line end.
+    /// The tail of a frame for this client only, without a line end.
     Own(&'a Bytes),
 }
 
@@ -84,8 +86,8 @@ impl<'a> Tail<'a> {
         }
     }
 
-    /// Returns the tail as a part of a SockJS string; of a shared message quoted once for all while the byte budget has
-    /// room.
+    /// Returns the tail quoted as a part of a SockJS string. The quoted tail of a shared message is kept for other
+    /// receivers while the byte budget has room.
     pub fn quoted(&self, quoting: Quoting) -> Encoded<'a> {
         match self {
             Tail::Shared(message, version) => {
@@ -100,27 +102,26 @@ impl<'a> Tail<'a> {
     }
 }
 
-/// What a wire tells its client when the conversation is over.
+/// The code and the reason that a wire sends to its client when the session is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CloseInfo {
     /// A close code (RFC 6455 §7.4.1); 3000 to 4999 are an application's own.
     pub code: u16,
-    /// One or two words for people.
+    /// The reason for people, in a few words.
     pub reason: &'static str,
 }
 
-/// A transport as whoever converses on it sees it: the connection task, or another
-/// [`Application`](super::sockjs::Application).
+/// A transport as the connection task uses it, or another [`Application`](super::sockjs::Application).
 pub trait Wire: Unpin + Send + 'static {
-    /// Its name in logs and metrics.
+    /// Returns the name of the transport in logs and metrics.
     fn name(&self) -> &'static str;
 
-    /// Whether a frame that is not UTF-8 can travel.
+    /// Returns whether the wire can carry a frame that is not UTF-8.
     fn carries_binary(&self) -> bool {
         true
     }
 
-    /// Whether a client that has closed its side may still read.
+    /// Returns whether a client that has closed its sending side may still read.
     fn supports_half_close(&self) -> bool {
         false
     }
@@ -130,36 +131,40 @@ pub trait Wire: Unpin + Send + 'static {
         false
     }
 
-    /// Appends what the wire says first.
+    /// Appends the first bytes that the wire sends, such as the open frame of SockJS.
     fn open(&mut self, _out: &mut OutputBuffer) {}
 
-    /// The client has proved who it is: from now on the limits of such clients hold. `beats`: the application sends
-    /// something at least as often.
+    /// Applies the limits of authenticated clients. `beats` is the longest interval between two frames that the
+    /// application sends, if it guarantees one.
     fn trust(&mut self, _beats: Option<Duration>) {}
 
     /// Returns whether the client sends nothing more. Bytes that it sent before may still be unread.
     fn input_has_ended(&self) -> bool;
 
-    /// `Ready` while there is somewhere to write to. The task is woken when that changes.
+    /// Returns `Ready` while the wire can be written to. The task is woken when that changes.
     fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<()> {
         Poll::Ready(())
     }
 
-    /// Bytes that the wire itself holds for the moment.
+    /// Returns the number of bytes of memory that the wire itself holds at the moment.
     fn held_bytes(&self) -> usize {
         0
     }
 
-    /// When [`Wire::expire`] is to be called.
+    /// Returns the time at which [`Wire::expire`] is to be called.
     fn deadline(&self) -> Option<Instant> {
         None
     }
 
-    /// The deadline has come: heart-beats of the wire's own, the end of waiting for a client.
+    /// Handles a deadline that has passed: sends a heartbeat of the wire itself, or stops waiting for the client.
     fn expire(&mut self, _now: Instant, _out: &mut OutputBuffer) {}
 
-    /// Reads once and hands bytes to `sink`, on a wire of messages (SockJS) one message a call; what the wire
-    /// itself has to answer (a pong) goes into `out`. Returns the bytes of messages that were read, complete or not.
+    /// Reads once and passes the bytes to `sink`; a wire of messages (SockJS) passes one message a call. Appends
+    /// answers of the wire itself (a pong) to `out`. Returns the number of bytes of messages read, complete or
+    /// not.
+    ///
+    /// # Errors
+    /// The reading side has ended.
     fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -167,25 +172,25 @@ pub trait Wire: Unpin + Send + 'static {
         sink: &mut dyn FnMut(&[u8]),
     ) -> Poll<Result<usize, ReadEnd>>;
 
-    /// Appends one STOMP frame (or whatever the application calls a message).
+    /// Appends one STOMP frame, or one message of another application.
     fn wrap(&mut self, piece: OutgoingFrame<'_>, out: &mut OutputBuffer);
 
-    /// Appends one heart-beat.
+    /// Appends one heartbeat of STOMP.
     fn heart_beat(&mut self, out: &mut OutputBuffer);
 
-    /// Whether [`Wire::close_info`] tells the client of a shutdown, so that no ERROR frame is needed even where
+    /// Returns whether [`Wire::write_close`] reports a shutdown to the client, so that no ERROR frame is needed even if
     /// `shutdown-error` asks for one.
     fn reports_shutdown_in_close(&self) -> bool;
 
-    /// Appends the wire's own last words.
+    /// Appends the closing message of the wire, such as a WebSocket close frame.
     fn write_close(&mut self, close_info: CloseInfo, out: &mut OutputBuffer);
 
-    /// Writes once; `Ready(n)` when `n` bytes of `out` were taken.
+    /// Writes once. Returns `Ready` with the number of bytes of `out` that were written.
     fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut OutputBuffer) -> Poll<io::Result<usize>>;
 
     /// Closes the writing side.
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    /// Reads and throws away; `Ready` at the end of the input or on failure.
+    /// Reads and discards input. Returns `Ready` at the end of the input or on failure.
     fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()>;
 }

@@ -1,4 +1,4 @@
-//! The handling of clients that speak the wrong protocol for their port.
+//! Handles clients that speak the wrong protocol for their port.
 
 use super::connection::Connection;
 use super::first_bytes::NotStomp;
@@ -9,7 +9,7 @@ use crate::session::{Closing, ErrorReply};
 use std::net::IpAddr;
 use std::time::Instant;
 
-/// The log lines about such clients: each protocol has its own limit, so that a port scan hides none of the others.
+/// Limits the log lines about such clients. Each protocol has a limit of its own, so that a port scan hides no other.
 #[derive(Debug, Default)]
 pub struct WrongProtocols {
     limits: [LogLimit; Protocol::COUNT],
@@ -40,7 +40,7 @@ impl WrongProtocols {
 }
 
 impl<W: Wire> Connection<W> {
-    /// Ends a connection whose first bytes are not STOMP, and says why.
+    /// Ends a connection whose first bytes are not STOMP, with an answer that says why.
     pub(super) fn refuse_start(&mut self, found: NotStomp, now: Instant) {
         match found {
             NotStomp::Foreign(protocol) => {

@@ -1,13 +1,13 @@
-//! Clients without a name.
+//! A source that accepts clients without credentials as anonymous.
 
 use super::source::{Check, Decision, Source};
 use super::{Credentials, Principal};
 
-/// Lets those in that show nothing; where there is no other source, everybody: what a login says proves nothing then,
-/// so it names nobody.
+/// Accepts clients that send no credentials. If no other source is configured, accepts every client as anonymous: a
+/// login then proves nothing, so it names no user.
 #[derive(Debug)]
 pub(super) struct Anonymous {
-    /// Whether there is no other source.
+    /// Whether no other source is configured.
     pub(super) is_alone: bool,
 }
 

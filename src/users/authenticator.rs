@@ -1,4 +1,4 @@
-//! The way of a login: who is slowed down, who waits, who is asked, and what the client hears.
+//! Processes a login: throttles it, queues it, asks the sources of users, and returns the answer for the client.
 
 mod answer;
 mod pending;
@@ -20,27 +20,28 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{Instant, timeout};
 
-/// Logins of at most this size are never refused for lack of memory. Their number is bounded by `connections-max` while
-/// they wait, and by `auth-waiting-max` while they are checked.
+/// Logins of at most this many bytes are never rejected for lack of memory. Other limits bound them: each waiting login
+/// has a connection (`connections-max`), and each login being checked has a permit (`auth-waiting-max`).
 const SMALL_BYTES_MAX: usize = 1024;
 
-/// Says who somebody is; cheap to clone.
+/// Authenticates clients. Cheap to clone.
 ///
 /// ```text
-///  authenticate ──► the same is under way? wait with it ─────────────────────────────────────────────────────────┐
-///                      │ no: a task of its own                                                                  │
+///  authenticate ──► equal login in progress? wait with it ───────────────────────────────────────────────────────┐
+///                      │ no: spawn a task                                                                       │
 ///                      ▼                                                                                        │
 ///                   throttled? wait, or Refused ──► permit (auth-waiting-max) ──► one source after the other    │
 ///                                                   or Refused                    (auth-timeout each)           │
 ///                                                                                              │                │
 ///                                              Principal, or Refused (held back if repeated), for all clients ◄─┘
 /// ```
-/// A check that has begun is completed even if its clients have left, because successes are remembered and failures
-/// count. A login that still waits to be checked is cancelled when its last client leaves.
+/// A check that has begun is completed even if its clients have disconnected: its result is still useful, because a
+/// success is cached and a failure counts. A login that still waits to be checked ends when its last client
+/// disconnects.
 #[derive(Clone, Debug)]
 pub struct Authenticator {
     shared: Arc<Shared>,
-    /// The byte budget for the credentials of logins under way.
+    /// The byte budget for the credentials of logins in progress.
     budget: Arc<Budget>,
 }
 
@@ -54,10 +55,10 @@ struct Shared {
     under_way: Mutex<HashMap<Digest, watch::Sender<Progress>>>,
 }
 
-/// What is said in the end.
+/// The result of a login.
 type Answer = Result<Principal, Refused>;
 
-/// What the credentials are for.
+/// Purpose for which credentials are checked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Purpose {
     Login,
@@ -65,16 +66,16 @@ enum Purpose {
 }
 
 impl Authenticator {
-    /// Knows the users of `options`.
+    /// Creates an authenticator with the sources that `options` configures.
     ///
     /// # Errors
-    /// A source cannot be made of its options: the text is for the operator.
+    /// A source cannot be created from its options. The text is for the operator.
     pub fn new(options: Options) -> Result<Authenticator, String> {
         let sources = sources::sources(&options)?;
         Ok(Authenticator::with_sources(options, sources))
     }
 
-    /// Asks other sources; of `options` only the bounds count.
+    /// Creates an authenticator that asks `sources`. Only the limits in `options` are used.
     pub fn with_sources(options: Options, sources: Vec<Arc<dyn Source>>) -> Authenticator {
         let permits = options.auth_waiting_max.clamp(1, Semaphore::MAX_PERMITS);
         let throttle = Throttle::new(options.auth_failures_free, options.auth_cache_max);
@@ -92,27 +93,29 @@ impl Authenticator {
         }
     }
 
-    /// Charges the credentials of logins to `budget` until they are checked. Refuses a large login that does not fit.
+    /// Charges the credentials of logins to `budget` until they are checked. A large login that does not fit is
+    /// rejected.
     pub fn with_budget(self, budget: Arc<Budget>) -> Authenticator {
         Authenticator { budget, ..self }
     }
 
-    /// Whom the credentials stand for. Where CONNECT shows something, the handshake does not count.
+    /// Returns the principal that the credentials identify. If CONNECT has credentials, those of the handshake are
+    /// ignored.
     ///
     /// # Errors
     /// The credentials are wrong, or they cannot be checked now: too many logins are being checked
-    /// (`auth-waiting-max`), logins hold too much memory (`memory-bytes-max`), or a source took too long
-    /// (`auth-timeout`) or cannot be reached.
+    /// (`auth-waiting-max`), logins hold too much memory (`memory-bytes-max`), or a source timed out (`auth-timeout`)
+    /// or cannot be reached.
     pub async fn authenticate(&self, credentials: Credentials) -> Result<Principal, Refused> {
         self.authenticate_until(std::future::pending(), credentials).await
     }
 
-    /// Like [`Authenticator::authenticate`], for a client that may leave. Once `left` completes, a login that the
+    /// Like [`Authenticator::authenticate`], for a client that may disconnect. Once `left` completes, a login that the
     /// throttle holds back is answered with "login not checked" at once, whatever its result. A check that has begun
     /// continues and counts.
     ///
     /// # Errors
-    /// As for [`Authenticator::authenticate`], or the client has left.
+    /// As for [`Authenticator::authenticate`], or the client has disconnected.
     pub async fn authenticate_until(
         &self,
         left: impl Future<Output = ()>,
@@ -132,11 +135,12 @@ impl Authenticator {
         }
     }
 
-    /// Whom a new token stands for: the one in `authorization` (with its scheme or bare), else the one in `passcode`. What
-    /// the connection brought when it was made does not count, and nobody becomes anonymous by this.
+    /// Returns the principal of a new token: the one in `authorization` (with or without its scheme), else the one in
+    /// `passcode`. Credentials from the connection's handshake are ignored, and the result is never an anonymous
+    /// principal.
     ///
     /// # Errors
-    /// There is none, or as for [`Authenticator::authenticate`].
+    /// There is no token, or as for [`Authenticator::authenticate`].
     pub async fn renew(&self, credentials: Credentials) -> Result<Principal, Refused> {
         let address = credentials.handshake.address;
         let handshake = Arc::new(Handshake { address, ..Handshake::default() });
@@ -156,18 +160,19 @@ impl Authenticator {
         answered(&mut self.shared.join(credentials, Purpose::Renewal, self.budget.charge(0))?).await
     }
 
-    /// Changes whenever a principal that was named may not be what it was: ask [`Authenticator::standing`] then.
+    /// Returns a number that changes whenever the state of a principal may have changed. Call
+    /// [`Authenticator::standing`] then.
     pub fn generation(&self) -> u64 {
         self.shared.sources.iter().fold(0, |sum, source| sum.wrapping_add(source.generation()))
     }
 
-    /// What the source that named the principal says of it now. Cheap.
+    /// Returns the current state of the principal in the source that named it. Cheap.
     pub fn standing(&self, principal: &Principal) -> AccountState {
         let source = self.shared.sources.iter().find(|source| source.name() == principal.source);
         source.map_or(AccountState::Same, |source| source.standing(principal))
     }
 
-    /// The principal as it is now; `None` if it is let in no more.
+    /// Returns the principal with its current roles, or `None` if it may no longer be connected.
     pub fn revise(&self, principal: &Principal) -> Option<Principal> {
         match self.standing(principal) {
             AccountState::Same => Some(principal.clone()),
@@ -176,10 +181,11 @@ impl Authenticator {
         }
     }
 
-    /// Has all sources look whether what they know has changed: now, not with the next login. Cheap if it has not.
+    /// Makes all sources check at once whether their data has changed, without waiting for the next login. Cheap if it
+    /// has not.
     ///
     /// # Errors
-    /// What is invalid; what was known before still holds. The text is for the operator.
+    /// Some new data is invalid; the previous data stays in force. The text is for the operator.
     pub async fn reload(&self) -> Result<(), String> {
         let shared = self.shared.clone();
         let reload = move || {
@@ -211,8 +217,8 @@ impl Shared {
         credentials
     }
 
-    /// Returns the answers to this request, and starts the request unless an equal one is under way. A started request
-    /// holds a permit (`auth-waiting-max`) while it is checked. A login holds `charge` until its check has ended.
+    /// Returns a receiver for the answer to this request, and starts the request unless an equal one is in progress. A
+    /// started request holds a permit (`auth-waiting-max`) while it is checked, and a login holds `charge` until then.
     ///
     /// # Errors
     /// A large login does not fit into the budget.
@@ -228,7 +234,7 @@ impl Shared {
             return Ok(progress.subscribe());
         }
         match credentials.bytes() {
-            // Logins of other clients must not block the renewal of a token by a client that has signed in.
+            // Logins of other clients must not block the token renewal of an authenticated client.
             _ if purpose == Purpose::Renewal => {}
             bytes @ ..=SMALL_BYTES_MAX => charge.resize(bytes),
             bytes if charge.try_grow(bytes) => {}
@@ -273,7 +279,7 @@ impl Shared {
         (checked, answer_at)
     }
 
-    /// Asks one source after the other, until one knows the client or refuses it.
+    /// Asks one source after the other, until one of them knows the client or rejects it.
     async fn ask(&self, credentials: &Credentials, purpose: Purpose) -> Checked {
         for source in &self.sources {
             if purpose == Purpose::Renewal && source.name() == sources::Kind::Anonymous.as_str() {
@@ -302,8 +308,8 @@ impl Shared {
     }
 }
 
-/// Returns whether the success proves that the client knows the passcode of its login. A client that adds a token of
-/// its own to a guess must not reset the count of guesses.
+/// Returns whether the success proves that the client knows the passcode of its login. A client that signs in with its
+/// own token must not thereby erase its wrong guesses at the passcode of another user.
 fn is_by_login(credentials: &Credentials, principal: &Principal) -> bool {
     let handshake = &credentials.handshake;
     let others =

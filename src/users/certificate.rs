@@ -1,35 +1,35 @@
-//! Users that their TLS certificates name.
+//! Users authenticated by TLS client certificates.
 
 use super::source::{Check, Decision, Source};
 use super::{Certificate, Credentials, Principal, name};
 
-/// Which part of a certificate is the user's name.
+/// The part of a certificate that is the user name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum NameSource {
     /// The subject's common name.
     #[default]
     CommonName,
-    /// The first DNS name among the alternative names.
+    /// The first DNS name among the subject alternative names.
     FirstDns,
-    /// The first e-mail address among the alternative names.
+    /// The first e-mail address among the subject alternative names.
     Email,
 }
 
-/// How a certificate names a user.
+/// Settings for authentication by client certificates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Options {
-    /// The part that is the name (`client-certificate-name`, `common-name`).
+    /// The part that is the user name (`client-certificate-name`, `common-name`).
     pub which: NameSource,
 }
 
-/// Believes a certificate: TLS has verified it.
+/// A source that accepts client certificates. It relies on TLS having verified them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Certificates {
     options: Options,
 }
 
 impl Certificates {
-    /// Names users as `options` say.
+    /// Creates the source with these options.
     pub fn new(options: Options) -> Certificates {
         Certificates { options }
     }
@@ -86,7 +86,7 @@ mod tests {
     use std::sync::Arc;
 
     #[test]
-    fn whom_a_certificate_names() {
+    fn user_name_is_read_from_the_configured_certificate_field() {
         let full: &[&str] =
             &["spiffe://house/alice@x", "alice@example.org", "alice.example.org", "b.example"];
         for (which, common_name, others, expected) in [

@@ -1,20 +1,21 @@
-//! What JSON says of somebody: roles and claims.
+//! Roles and claims of a user, read from JSON.
 
 use super::Claims;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
-/// Roles of one principal at most. More are an error: a rule that denies by role must not be lost.
+/// Maximum number of roles of one principal. More are an error: a rule that denies by role must not be bypassed.
 const ROLES_MAX: usize = 256;
-/// Claims of one principal at most; further ones are dropped: where a claim is missing no rule allows.
+/// Maximum number of claims of one principal. Further claims are dropped: a rule never allows by a claim that is
+/// missing.
 const CLAIMS_MAX: usize = 64;
-/// Bytes of names and values of the claims, all together.
+/// Maximum size of all claims of one principal together, names and values, in bytes.
 const CLAIMS_BYTES_MAX: usize = 4 << 10;
-/// How many names a dotted path has at most.
+/// Maximum number of names in a dotted path.
 const DEPTH_MAX: usize = 3;
 
-/// The value at a path: a member of just that name, else names with dots between them, each inside the one before.
-/// Names may have dots themselves.
+/// Returns the value at a path: the member with exactly that name, else the member found by following the names between
+/// the dots into nested objects. Names may contain dots themselves.
 pub(super) fn at<'a>(map: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
     let nested = || {
         path.match_indices('.').find_map(|(dot, _)| at(map.get(&path[..dot])?.as_object()?, &path[dot + 1..]))
@@ -22,7 +23,7 @@ pub(super) fn at<'a>(map: &'a Map<String, Value>, path: &str) -> Option<&'a Valu
     map.get(path).or_else(nested)
 }
 
-/// Roles: a list of texts, or one text with blanks or commas between them, or none.
+/// Parses roles: a list of strings, one string with spaces or commas between the roles, or nothing.
 pub(super) fn roles(value: Option<&Value>) -> Result<Arc<[Box<str>]>, &'static str> {
     const ODD: &str = "the roles are neither a list of texts nor a text";
     let roles: Vec<Box<str>> = match value {
@@ -38,8 +39,8 @@ pub(super) fn roles(value: Option<&Value>) -> Result<Arc<[Box<str>]>, &'static s
     if roles.len() > ROLES_MAX { Err("too many roles") } else { Ok(roles.into()) }
 }
 
-/// All texts, numbers and truth values, those inside of objects by dotted paths, but for some at the top. What lies less
-/// deep comes first where not all have room, and where two have one path.
+/// Collects all strings, numbers and booleans, those in nested objects by dotted paths, except the top-level members
+/// `without`. Less deeply nested values take precedence when the limits are reached or two values have the same path.
 pub(super) fn flat(map: &Map<String, Value>, without: &[&str]) -> Claims {
     let mut claims = Claims::new();
     let (mut bytes, mut dropped) = (0, 0);
@@ -97,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_lead_inside_and_names_may_have_dots() {
+    fn claim_paths_are_nested_and_names_can_contain_dots() {
         let map = object(json!({
             "roles": 1,
             "realm_access": {"roles": 2},
@@ -121,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn roles_are_a_list_or_a_text() {
+    fn roles_are_a_list_or_a_string() {
         for (value, expected) in [
             (json!(null), Some("")),
             (json!([]), Some("")),
@@ -154,7 +155,7 @@ mod tests {
         let mut top = many.clone();
         top.insert("z".to_owned(), json!("last of the top"));
         assert_eq!(flat(&top, &[]).len(), CLAIMS_MAX);
-        assert!(flat(&top, &[]).contains_key("z"), "what lies less deep comes first");
+        assert!(flat(&top, &[]).contains_key("z"), "claims at a lower depth come first");
         let long = object(json!({"a": "x".repeat(CLAIMS_BYTES_MAX), "b": "y".repeat(CLAIMS_BYTES_MAX - 1)}));
         assert_eq!(flat(&long, &[]).keys().map(|name| &**name).collect::<Vec<_>>(), ["b"]);
     }

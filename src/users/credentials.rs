@@ -1,11 +1,11 @@
-//! What a client shows to be let in.
+//! The credentials that a client sends.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 use zeroize::Zeroize;
 
-/// A text that is never shown: a token, a passcode. Its memory is wiped when it is dropped.
+/// A secret text: a token or a passcode. `Debug` does not show it, and its memory is wiped when it is dropped.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret(Box<str>);
 
@@ -16,12 +16,12 @@ impl Drop for Secret {
 }
 
 impl Secret {
-    /// Keeps `text` from view.
+    /// Creates a secret from `text`.
     pub fn new(text: &str) -> Secret {
         Secret(text.into())
     }
 
-    /// The text itself. It belongs into no log and no error.
+    /// Returns the text itself. Do not put it into a log or an error.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -33,79 +33,81 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// What CONNECT brought, and what its connection had brought before. `Debug` shows no secret.
+/// Credentials from the CONNECT frame and from the handshake of its connection. `Debug` shows no secret.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Credentials {
-    /// CONNECT's `login`.
+    /// The header `login` of CONNECT.
     pub login: Option<String>,
-    /// CONNECT's `passcode`.
+    /// The header `passcode` of CONNECT.
     pub passcode: Option<Secret>,
-    /// CONNECT's `Authorization`, in full; of a renewal the new token.
+    /// The header `Authorization` of CONNECT, in full; for a token renewal, the new token.
     pub authorization: Option<Secret>,
-    /// Where and with what the connection was made.
+    /// The address and credentials of the connection's handshake.
     pub handshake: Arc<Handshake>,
 }
 
-/// What was known when the connection (or the SockJS session) was made, before any STOMP. On TCP only the address is.
+/// Client address and credentials from the handshake of the connection (or of the SockJS session), before any STOMP
+/// frame. On TCP only the address is known.
 ///
-/// What browsers add by themselves (`basic`, `cookie`, `certificate`, `proxy`) is left out by whoever fills this in
-/// when the page that asked is not one of the broker's own or a listed one: no other page acts in the user's name.
+/// The code that fills this in must omit what browsers add by themselves (`basic`, `cookie`, `certificate`, `proxy`) if
+/// the page that opened the connection is neither one of the broker's own nor from an allowed origin. No other page can
+/// then act in the user's name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Handshake {
-    /// The client's, behind trusted proxies its own.
+    /// Address of the client. Behind trusted proxies, the address that they report.
     pub address: Option<IpAddr>,
-    /// `Authorization: Bearer`.
+    /// Token from `Authorization: Bearer`.
     pub bearer: Option<Secret>,
-    /// `Authorization: Basic`: login and passcode.
+    /// Login and passcode from `Authorization: Basic`.
     pub basic: Option<(String, Secret)>,
-    /// The query parameter `access_token` or `accessToken`.
+    /// Token from the query parameter `access_token` or `accessToken`.
     pub query: Option<Secret>,
-    /// The cookie in which tokens travel.
+    /// Token from the cookie that is configured for tokens.
     pub cookie: Option<Secret>,
-    /// What a trusted proxy says of the user.
+    /// User named by a trusted proxy.
     pub proxy: Option<ProxyUser>,
-    /// The client's certificate, verified by TLS.
+    /// Client certificate, verified by TLS.
     pub certificate: Option<Certificate>,
-    /// The client's program (`User-Agent`), for the log: it proves nothing.
+    /// Client program (`User-Agent`), for the log only: it proves nothing.
     pub agent: Option<Box<str>>,
 }
 
-/// What a trusted proxy says of the user it has signed in.
+/// A user that a trusted proxy has authenticated.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ProxyUser {
-    /// The name.
+    /// The user's name.
     pub name: String,
-    /// The roles.
+    /// The user's roles.
     pub roles: Vec<String>,
 }
 
-/// A client certificate, as far as it names somebody.
+/// The names in a client certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Certificate {
     /// The subject's common name.
     pub common_name: Option<String>,
-    /// Its alternative names: DNS names, e-mail addresses, URIs.
+    /// The subject alternative names: DNS names, e-mail addresses, URIs.
     pub alternative_names: Vec<String>,
 }
 
-/// Returns what follows the scheme `name` in the value of an `Authorization` header. The scheme may have any case, and
-/// blanks around it.
+/// Returns the text after the scheme `name` in the value of an `Authorization` header. The scheme may have any case,
+/// with spaces or tabs around it.
 pub(crate) fn scheme<'a>(authorization: &'a str, name: &str) -> Option<&'a str> {
     let (scheme, rest) = authorization.trim().split_once([' ', '\t'])?;
     scheme.eq_ignore_ascii_case(name).then(|| rest.trim_start())
 }
 
-/// Returns what follows the scheme `Bearer`: empty, if nothing does.
+/// Returns the text after the scheme `Bearer`, which may be empty.
 fn bearer(text: &str) -> Option<&str> {
     scheme(text, "bearer").or_else(|| text.trim().eq_ignore_ascii_case("bearer").then_some(""))
 }
 
-/// Returns the token in `text`, which may have the scheme `Bearer` before it; empty if there is none.
+/// Returns the token in `text`, with or without the scheme `Bearer`; empty if there is none.
 pub(crate) fn bare_token(text: &str) -> &str {
     bearer(text).unwrap_or(text.trim())
 }
 
-/// Returns the token that a client has sent as its passcode: the form of a JWT, or `Bearer` and one word.
+/// Returns the token that a client has sent as its passcode: text in the form of a JWT, or `Bearer` and one word.
 fn token_in_passcode(passcode: &str) -> Option<&str> {
     let text = passcode.trim();
     let bearer = scheme(text, "bearer").filter(|token| !token.contains(char::is_whitespace));
@@ -117,7 +119,7 @@ pub(crate) fn taken_for_token(passcode: &str) -> bool {
     token_in_passcode(passcode).is_some()
 }
 
-/// Three parts of base64url with dots between them are a token's form and no passcode's.
+/// Returns whether the text has the form of a JWT: three parts in base64url with dots between them.
 fn looks_like_token(text: &str) -> bool {
     let part =
         |part: &str| part.bytes().all(|octet| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_'));
@@ -130,8 +132,8 @@ fn looks_like_token(text: &str) -> bool {
 }
 
 impl Credentials {
-    /// The token, if there is one: what CONNECT says comes before what the handshake said, what was written for this
-    /// connection before what the browser adds by itself.
+    /// Returns the token, if there is one. CONNECT takes precedence over the handshake, and headers that the client has
+    /// set for this connection over those that the browser adds by itself.
     pub fn token(&self) -> Option<&str> {
         let passcode = || self.passcode.as_ref().map(Secret::reveal).and_then(token_in_passcode);
         let handshake = &self.handshake;
@@ -145,13 +147,13 @@ impl Credentials {
         self.authorized().or_else(passcode).or_else(shaken)
     }
 
-    /// Returns the token in CONNECT's `Authorization`.
+    /// Returns the token in the header `Authorization` of CONNECT.
     fn authorized(&self) -> Option<&str> {
         let text = self.authorization.as_ref()?.reveal();
         bearer(text).or_else(|| looks_like_token(text.trim()).then(|| text.trim()))
     }
 
-    /// Drops what no source reads beside a login: an `Authorization` that is no token and, unless a source
+    /// Drops what no source reads beside a login: an `Authorization` that is not a token and, unless a source
     /// `reads_tokens`, all tokens. Logins that differ only in these then share one check.
     pub(super) fn drop_unread(&mut self, reads_tokens: bool) {
         if self.login().is_none() {
@@ -185,8 +187,8 @@ impl Credentials {
         secrets.sum::<usize>() + login + basic + proxy + certificate + agent
     }
 
-    /// Login and passcode: CONNECT's own, else those of HTTP Basic on the handshake. A passcode that is a token
-    /// is none.
+    /// Returns the login and passcode: those of CONNECT, else those of HTTP Basic in the handshake. A passcode that is
+    /// a token does not count.
     pub fn login(&self) -> Option<(&str, &str)> {
         match (&self.login, &self.handshake.basic) {
             (Some(login), _) => {
@@ -198,8 +200,8 @@ impl Credentials {
         }
     }
 
-    /// What counts of them: where CONNECT itself shows something, that alone, right or wrong. Who signs in as somebody is
-    /// not taken for somebody else because of what a browser or a proxy adds.
+    /// Returns the credentials that count. If CONNECT has credentials, these count alone, correct or not: a client that
+    /// signs in explicitly must not be taken for the user that a browser or a proxy adds.
     pub(super) fn explicit(self) -> Credentials {
         let is_shown =
             |secret: &Option<Secret>| secret.as_ref().is_some_and(|text| !text.reveal().is_empty());
@@ -213,7 +215,7 @@ impl Credentials {
         Credentials { handshake: Arc::new(Handshake { address, ..Handshake::default() }), ..self }
     }
 
-    /// Whether nothing was shown at all.
+    /// Returns whether the client has sent no credentials at all.
     pub fn is_empty(&self) -> bool {
         let handshake = &self.handshake;
         self.login().is_none()
@@ -236,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn the_token_that_was_written_for_this_connection_counts() {
+    fn token_of_the_connect_frame_has_precedence() {
         let handshake = Handshake {
             bearer: secret("h"),
             query: secret("q"),
@@ -246,7 +248,7 @@ mod tests {
         let mut credentials = Credentials { handshake: Arc::new(handshake), ..Credentials::default() };
         assert_eq!(credentials.token(), Some("h"));
         credentials.passcode = secret("sesame");
-        assert_eq!(credentials.token(), Some("h"), "a passcode is no token");
+        assert_eq!(credentials.token(), Some("h"), "a plain passcode is not a token");
         credentials.passcode = secret(TOKEN);
         assert_eq!(credentials.token(), Some(TOKEN));
         for written in ["Bearer a.b", "bearer  a.b", "BEARER a.b ", " Bearer a.b", "\t Bearer\ta.b"] {
@@ -280,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_token_may_have_its_scheme_before_it() {
+    fn new_token_can_have_the_bearer_scheme() {
         for (text, token) in
             [("x", "x"), (" x\n", "x"), ("Bearer x", "x"), (" bearer\t x ", "x"), ("Bearer", ""), (" ", "")]
         {
@@ -289,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn logins_come_from_connect_else_from_basic() {
+    fn login_is_read_from_connect_and_else_from_basic() {
         let basic = Some(("basic".to_owned(), Secret::new("b")));
         let handshake = Arc::new(Handshake { basic, ..Handshake::default() });
         let mut credentials = Credentials { handshake, ..Credentials::default() };
@@ -302,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn what_connect_shows_stands_alone() {
+    fn credentials_of_connect_exclude_those_of_the_handshake() {
         let user = || Some(ProxyUser { name: "erin".to_owned(), roles: Vec::new() });
         let address = Some(IpAddr::from([192, 0, 2, 1]));
         let handshake =
@@ -324,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn an_authorization_that_is_no_token_is_dropped_beside_a_login() {
+    fn authorization_without_a_token_is_dropped_beside_a_login() {
         let login = || Some("alice".to_owned());
         for (login, authorization, kept) in [
             (login(), "Basic x", false),
@@ -332,7 +334,7 @@ mod tests {
             (login(), "Bearer x", true),
             (login(), "Bearer", true),
             (login(), TOKEN, true),
-            // Without a login it is kept: such a client is not anonymous.
+            // The header is kept without a login: such a client is not anonymous.
             (None, "Basic x", true),
         ] {
             let authorization = secret(authorization);
@@ -345,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn where_no_source_reads_tokens_they_are_dropped_beside_a_login() {
+    fn tokens_are_dropped_beside_a_login_if_no_source_reads_them() {
         let handshake = Handshake {
             bearer: secret("1"),
             query: secret("2"),
@@ -368,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn every_text_is_counted() {
+    fn size_includes_every_string() {
         let certificate =
             Certificate { common_name: Some("1".to_owned()), alternative_names: vec!["12".to_owned()] };
         let handshake = Handshake {

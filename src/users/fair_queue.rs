@@ -1,13 +1,13 @@
-//! A queue in which those who want something take turns, however much one of them wants.
+//! A queue that serves clients round robin, regardless of how much one of them enqueues.
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 
-/// Who wants something: an address, or nobody knows who.
+/// The client that enqueues an item: its address, or `None` if that is unknown.
 pub(super) type ClientKey = Option<IpAddr>;
 
-/// A line for each client; the next of the first client's line comes out, and then it is the next client's turn. So a flood
-/// from one address holds up its own, and others wait for one of its pieces, not for all.
+/// A queue per client, served round robin: one item of the first client, then one of the next. A flood of items from
+/// one address delays only that address; an item of another client waits for one of them, not for all.
 #[derive(Debug)]
 pub(super) struct FairQueue<T> {
     lines: HashMap<ClientKey, VecDeque<T>>,
@@ -22,12 +22,12 @@ impl<T> Default for FairQueue<T> {
 }
 
 impl<T> FairQueue<T> {
-    /// All that waits.
+    /// Returns the number of all waiting items.
     pub(super) fn len(&self) -> usize {
         self.waiting
     }
 
-    /// Puts a piece at the end of the client's line.
+    /// Adds an item at the end of the client's queue.
     pub(super) fn push(&mut self, client: ClientKey, piece: T) {
         let line = self.lines.entry(client).or_default();
         if line.is_empty() {
@@ -37,7 +37,7 @@ impl<T> FairQueue<T> {
         self.waiting += 1;
     }
 
-    /// The next piece of the client whose turn it is.
+    /// Removes the next item of the client that is next in round-robin order.
     pub(super) fn pop(&mut self) -> Option<T> {
         let client = self.order.pop_front()?;
         let line = self.lines.get_mut(&client)?;
@@ -57,18 +57,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parties_take_turns_and_each_is_served_in_its_order() {
+    fn clients_are_served_round_robin_and_each_in_its_order() {
         let client = |last: u8| Some(IpAddr::from([192, 0, 2, last]));
-        let mut turns = FairQueue::default();
+        let mut queue = FairQueue::default();
         for piece in ["a1", "a2", "a3", "a4"] {
-            turns.push(client(1), piece);
+            queue.push(client(1), piece);
         }
-        turns.push(client(2), "b1");
-        turns.push(None, "c1");
-        turns.push(client(2), "b2");
-        assert_eq!(turns.len(), 7);
-        let served: Vec<_> = std::iter::from_fn(|| turns.pop()).collect();
+        queue.push(client(2), "b1");
+        queue.push(None, "c1");
+        queue.push(client(2), "b2");
+        assert_eq!(queue.len(), 7);
+        let served: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
         assert_eq!(served, ["a1", "b1", "c1", "a2", "b2", "a3", "a4"]);
-        assert_eq!((turns.len(), turns.lines.len(), turns.order.len()), (0, 0, 0));
+        assert_eq!((queue.len(), queue.lines.len(), queue.order.len()), (0, 0, 0));
     }
 }

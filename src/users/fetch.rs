@@ -1,4 +1,5 @@
-//! A small HTTP client: one request, one answer, bounded in time and size. It follows no redirect and tells no secret.
+//! A small HTTP client: one request, one response, limited in time and size. It follows no redirects and puts no
+//! secrets into its errors.
 
 use super::Secret;
 use bytes::Bytes;
@@ -16,21 +17,21 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// Bytes of an answer at most.
+/// Maximum size of a response body, in bytes.
 pub const ANSWER_BYTES_MAX: usize = 1 << 20;
-/// Connections that wait for the next request, per host.
+/// Maximum number of idle connections that are kept for the next request, per host.
 const IDLE_MAX: usize = 16;
 const IDLE_TIME: Duration = Duration::from_secs(30);
 
-/// Where something is fetched from: http or https, without user and password. Neither `Display` nor `Debug` shows the
-/// query, which may hold a secret.
+/// An http or https URL without user and password. Neither `Display` nor `Debug` shows the query, which may contain a
+/// secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Url(Uri);
 
 impl FromStr for Url {
     type Err = &'static str;
 
-    /// The errors do not repeat what was written.
+    /// Parses a URL. The errors do not repeat the text, which may contain a secret.
     fn from_str(text: &str) -> Result<Url, &'static str> {
         let uri: Uri = text.parse().map_err(|_| "this is no URL")?;
         if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none_or(str::is_empty) {
@@ -56,16 +57,16 @@ impl fmt::Debug for Url {
     }
 }
 
-/// What came back, whatever the status.
+/// A response, with any status.
 #[derive(Debug)]
 pub struct Answer {
-    /// The status.
+    /// The status code of the response.
     pub status: StatusCode,
-    /// The body, [`ANSWER_BYTES_MAX`] at most.
+    /// The body of the response, at most [`ANSWER_BYTES_MAX`] bytes.
     pub body: Bytes,
 }
 
-/// The client; cheap to clone, its connections are shared and kept for a while.
+/// The HTTP client. Cheap to clone: clones share connections, which are kept open for a while.
 #[derive(Clone, Debug)]
 pub struct Client {
     inner: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
@@ -78,9 +79,9 @@ impl Default for Client {
 }
 
 impl Client {
-    /// Trusts the well-known authorities (those that Mozilla lists).
+    /// Creates a client that trusts the certificate authorities in Mozilla's list.
     pub fn new() -> Client {
-        // The provider is named: what other crates switch on in rustls must not make the choice a panic.
+        // Name the provider explicitly: rustls panics if it has to choose one and other crates enable a second.
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let tls = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -101,19 +102,19 @@ impl Client {
         Client { inner }
     }
 
-    /// Fetches.
+    /// Sends a GET request.
     ///
     /// # Errors
-    /// There was no answer, or not in time, or too large a one; in words for the log.
+    /// There was no response, it was late, or it was too large. The text is for the log.
     pub async fn get(&self, url: &Url, time: Duration) -> Result<Answer, String> {
         let request = request(Method::GET, url).body(Full::default());
         self.ask(request.map_err(|_| "this cannot be asked".to_owned())?, time).await
     }
 
-    /// Asks with a JSON body.
+    /// Sends a POST request with a JSON body.
     ///
     /// # Errors
-    /// As of [`Client::get`]; or `authorization` has characters that no header may have.
+    /// As for [`Client::get`], or `authorization` contains characters that are not allowed in a header.
     pub async fn post(
         &self,
         url: &Url,
@@ -155,7 +156,7 @@ fn request(method: Method, url: &Url) -> hyper::http::request::Builder {
         .header(USER_AGENT, concat!("stompbox/", env!("CARGO_PKG_VERSION")))
 }
 
-/// An error with its causes. None of them holds the URL.
+/// Returns the text of an error and of its causes. None of them contains the URL.
 fn in_full(error: &dyn Error) -> String {
     let (mut text, mut cause) = (error.to_string(), error.source());
     while let Some(error) = cause {
@@ -170,15 +171,15 @@ mod tests {
     use super::*;
     use crate::users::test_server::{Reply, TestServer};
 
-    const SOON: Duration = Duration::from_millis(50);
-    const LATE: Duration = Duration::from_secs(30);
+    const SHORT_TIMEOUT: Duration = Duration::from_millis(50);
+    const LONG_TIMEOUT: Duration = Duration::from_secs(30);
 
     fn url(text: &str) -> Url {
         text.parse().expect("a URL")
     }
 
     #[test]
-    fn urls_and_how_they_are_shown() {
+    fn urls_are_validated_and_shown_without_secrets() {
         for (text, shown) in [
             ("http://a", Some("http://a/")),
             ("https://a.example:8443/keys?token=sesame", Some("https://a.example:8443/keys")),
@@ -198,56 +199,62 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_asked_arrives_and_the_answer_comes_back() {
+    async fn requests_are_sent_and_responses_are_returned() {
         let site = TestServer::open(|asked| {
             let header =
                 |name: &str| asked.headers.get(name).map_or("", |value| value.to_str().unwrap_or("?"));
             let shown =
                 [asked.method.as_str(), asked.uri.path(), asked.uri.query().unwrap_or(""), &asked.body];
-            Reply::Say(
+            Reply::Respond(
                 418,
                 format!("{} {} {}", shown.join(" "), header("content-type"), header("authorization")),
             )
         })
         .await;
         let (client, url) = (Client::new(), url(&site.url("/a?b=c")));
-        let got = client.get(&url, LATE).await.expect("an answer");
+        let got = client.get(&url, LONG_TIMEOUT).await.expect("an answer");
         assert_eq!((got.status.as_u16(), &got.body[..]), (418, b"GET /a b=c   ".as_slice()));
         let secret = Secret::new("Key sesame");
-        let got = client.post(&url, Some(&secret), "{}".to_owned(), LATE).await.expect("an answer");
+        let got = client.post(&url, Some(&secret), "{}".to_owned(), LONG_TIMEOUT).await.expect("an answer");
         assert_eq!(got.body, "POST /a b=c {} application/json Key sesame");
     }
 
     #[tokio::test]
-    async fn what_goes_wrong_is_told_without_secrets() {
+    async fn errors_do_not_contain_secrets() {
         let site = TestServer::open(|asked| match asked.uri.path() {
-            "/long" => Reply::Say(200, "x".repeat(ANSWER_BYTES_MAX + 1)),
-            "/longest" => Reply::Say(200, "x".repeat(ANSWER_BYTES_MAX)),
-            "/away" => Reply::Away("/longest".to_owned()),
-            _ => Reply::Silence,
+            "/long" => Reply::Respond(200, "x".repeat(ANSWER_BYTES_MAX + 1)),
+            "/longest" => Reply::Respond(200, "x".repeat(ANSWER_BYTES_MAX)),
+            "/away" => Reply::Redirect("/longest".to_owned()),
+            _ => Reply::NoResponse,
         })
         .await;
         let client = Client::new();
-        assert_eq!(client.get(&url(&site.url("/longest")), LATE).await.expect("fits").body.len(), 1 << 20);
-        assert_eq!(client.get(&url(&site.url("/away")), LATE).await.expect("an answer").status, 302);
+        assert_eq!(
+            client.get(&url(&site.url("/longest")), LONG_TIMEOUT).await.expect("fits").body.len(),
+            1 << 20
+        );
+        assert_eq!(client.get(&url(&site.url("/away")), LONG_TIMEOUT).await.expect("an answer").status, 302);
         let closed = TestServer::closed_port().await;
         let tls = site.url("/").replace("http:", "https:");
         for (address, time, expected) in [
-            (site.url("/long?token=sesame"), LATE, "the answer is too large"),
-            (site.url("/silence?token=sesame"), SOON, "no answer within 50ms"),
-            (format!("{closed}?token=sesame"), LATE, "refused"),
-            (format!("{tls}?token=sesame"), LATE, "client error (Connect): "),
+            (site.url("/long?token=sesame"), LONG_TIMEOUT, "the answer is too large"),
+            (site.url("/silence?token=sesame"), SHORT_TIMEOUT, "no answer within 50ms"),
+            (format!("{closed}?token=sesame"), LONG_TIMEOUT, "refused"),
+            (format!("{tls}?token=sesame"), LONG_TIMEOUT, "client error (Connect): "),
         ] {
             let error = client.get(&url(&address), time).await.expect_err("no answer");
             assert!(error.contains(expected) && !error.contains("sesame"), "{address}: {error}");
         }
         let odd = Secret::new("sesame\n");
-        let error =
-            client.post(&url(&site.url("/")), Some(&odd), String::new(), LATE).await.expect_err("unfit");
+        let error = client
+            .post(&url(&site.url("/")), Some(&odd), String::new(), LONG_TIMEOUT)
+            .await
+            .expect_err("unfit");
         assert_eq!(error, "the authorization is not fit for a header");
     }
 
-    /// A server with a certificate of its own that answers one question per connection, and the certificate.
+    /// Starts a TLS server with a self-signed certificate that answers one request per connection. Returns its address
+    /// and the certificate.
     async fn tls_site() -> (String, rustls::pki_types::CertificateDer<'static>) {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
         let certificate = made.cert.der().clone();
@@ -263,7 +270,7 @@ mod tests {
         tokio::spawn(async move {
             let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(tls));
             while let Ok((socket, _)) = listener.accept().await {
-                // Who does not trust the certificate leaves here.
+                // A client that does not trust the certificate fails the handshake here.
                 let Ok(socket) = acceptor.accept(socket).await else { continue };
                 let service = hyper::service::service_fn(async |_| {
                     Ok::<_, std::convert::Infallible>(hyper::Response::new(Full::new(Bytes::from(
@@ -281,9 +288,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn over_tls_only_whom_an_authority_knows_is_heard() {
+    async fn tls_certificate_must_be_trusted_and_match_the_name() {
         let (address, certificate) = tls_site().await;
-        let error = Client::new().get(&url(&address), LATE).await.expect_err("nobody knows this certificate");
+        let error = Client::new()
+            .get(&url(&address), LONG_TIMEOUT)
+            .await
+            .expect_err("the certificate is not trusted");
         assert!(error.contains("invalid peer certificate: UnknownIssuer"), "{error}");
         let mut roots = rustls::RootCertStore::empty();
         roots.add(certificate).expect("a root");
@@ -294,9 +304,9 @@ mod tests {
             .with_root_certificates(roots)
             .with_no_client_auth();
         let client = Client::with_tls(tls);
-        assert_eq!(client.get(&url(&address), LATE).await.expect("an answer").body, "in private");
+        assert_eq!(client.get(&url(&address), LONG_TIMEOUT).await.expect("an answer").body, "in private");
         let other = address.replace("localhost", "127.0.0.1");
-        let error = client.get(&url(&other), LATE).await.expect_err("another name");
+        let error = client.get(&url(&other), LONG_TIMEOUT).await.expect_err("another name");
         assert!(error.contains("certificate not valid for name"), "{error}");
     }
 }

@@ -1,4 +1,4 @@
-//! Bounds how many logins of one address are checked at the same time before it is known whether they are right.
+//! Limits the number of logins of one address that are checked at the same time, before their results are known.
 
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -6,14 +6,15 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// One gate for each address from which logins are being checked. Those that wait are admitted in their order.
+/// One gate (semaphore) for each address from which logins are being checked. Waiting logins are admitted in FIFO
+/// order.
 #[derive(Debug)]
 pub(super) struct Gates {
     width: usize,
     gates: Mutex<HashMap<IpAddr, Arc<Semaphore>>>,
 }
 
-/// A login that has passed the gate; dropped, it makes room for the next one.
+/// A login that has passed the gate. Dropping it admits the next one.
 pub(super) struct Pass<'a> {
     gates: &'a Gates,
     address: IpAddr,
@@ -21,18 +22,18 @@ pub(super) struct Pass<'a> {
 }
 
 impl Gates {
-    /// Lets `width` logins of each address pass at the same time.
+    /// Creates gates that admit `width` logins of each address at the same time.
     pub(super) fn new(width: usize) -> Gates {
         Gates { width, gates: Mutex::default() }
     }
 
-    /// Waits until the login may be checked.
+    /// Waits until the gate of the address admits the login.
     pub(super) async fn pass(&self, address: IpAddr) -> Pass<'_> {
         let gate = {
             let mut gates = self.gates.lock();
             gates.entry(address).or_insert_with(|| Arc::new(Semaphore::new(self.width))).clone()
         };
-        // Made before the wait, so that a login that is given up leaves no gate behind.
+        // Created before the wait, so that an abandoned login still removes its gate.
         let mut pass = Pass { gates: self, address, permit: None };
         pass.permit = gate.acquire_owned().await.ok();
         pass
@@ -60,7 +61,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn logins_of_one_address_pass_in_their_order_and_others_do_not_wait() {
+    async fn logins_of_one_address_pass_in_order_and_others_do_not_wait() {
         let gates = Gates::new(2);
         let (here, there) = (IpAddr::from([192, 0, 2, 1]), IpAddr::from([192, 0, 2, 2]));
         let (first, second) = (gates.pass(here).await, gates.pass(here).await);
@@ -70,11 +71,11 @@ mod tests {
         );
         drop(gates.pass(there).await);
         drop(first);
-        assert!(futures_util::poll!(&mut fourth).is_pending(), "the third is first");
+        assert!(futures_util::poll!(&mut fourth).is_pending(), "the third login passes first");
         let third = third.await;
         drop(fourth);
         assert_eq!(gates.len(), 1);
         drop((second, third));
-        assert_eq!(gates.len(), 0, "nothing is kept of an address without logins");
+        assert_eq!(gates.len(), 0, "an address without logins has no state");
     }
 }

@@ -1,18 +1,18 @@
-//! A passcode as it is stored: an argon2id hash.
+//! Stored passcodes: argon2id hashes.
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Algorithm, Argon2, Block, Params, PasswordHasher, Version};
 use std::fmt;
 use subtle::ConstantTimeEq;
 
-/// Bounds of what a hash may ask for, so that no line of a file stops the broker.
+/// Limits on the cost that a hash may ask for, so that no line of a users file can stall the broker.
 const MEMORY_KIB_MAX: u32 = 1 << 20;
 const PASSES_MAX: u32 = 64;
 const LANES_MAX: u32 = 16;
-/// Bytes of the longest output.
+/// Maximum length of the output, in bytes.
 const OUTPUT_BYTES_MAX: usize = 64;
 
-/// An argon2id hash within bounds. `Debug` does not show it.
+/// An argon2id hash within the limits. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Hash {
     text: Box<str>,
@@ -21,18 +21,18 @@ pub(crate) struct Hash {
     output: Box<[u8]>,
 }
 
-/// Memory in which hashes are computed, kept from one to the next.
+/// Memory for computing hashes, reused from one to the next.
 pub(super) type Memory = Vec<Block>;
 
-/// There was not enough memory, or no randomness.
+/// An error: there is not enough memory, or no randomness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CannotHash;
 
 impl Hash {
-    /// Reads the form `$argon2id$v=19$m=19456,t=2,p=1$SALT$OUTPUT`.
+    /// Parses a hash of the form `$argon2id$v=19$m=19456,t=2,p=1$SALT$OUTPUT`.
     ///
     /// # Errors
-    /// What was expected; never what was found, since that is a secret.
+    /// The expected form. The text never repeats the input, since that is a secret.
     pub(crate) fn parse(text: &str) -> Result<Hash, String> {
         const FORM: &str =
             "expected an argon2id hash ($argon2id$v=19$m=…,t=…,p=…$…$…) as stompbox passwd makes it";
@@ -55,14 +55,14 @@ impl Hash {
         Ok(Hash { text: text.into(), params, salt: (*salt).into(), output: output.as_bytes().into() })
     }
 
-    /// Makes one of a passcode, with the usual cost and new salt.
+    /// Hashes a passcode with the default cost and a new salt.
     pub(crate) fn make(passcode: &str) -> Result<Hash, CannotHash> {
         let made: PasswordHash =
             Argon2::default().hash_password(passcode.as_bytes()).map_err(|_| CannotHash)?;
         Hash::parse(&made.to_string()).map_err(|_| CannotHash)
     }
 
-    /// One that no passcode matches and that costs as much as `like`, or as one that is [made](Hash::make).
+    /// Creates a hash that no passcode matches and that costs as much as `like`, or as one from [`Hash::make`].
     pub(super) fn of_nobody(like: Option<&Hash>) -> Result<Hash, CannotHash> {
         let params = like.map_or(Params::DEFAULT, |like| like.params.clone());
         let (salt_bytes, output_bytes) = like.map_or((16, 32), |like| (like.salt.len(), like.output.len()));
@@ -71,7 +71,7 @@ impl Hash {
         Ok(Hash { text: "nobody".into(), params, salt: salt.into(), output: output.into() })
     }
 
-    /// Whether it was made of this passcode. Hard work, by design.
+    /// Returns whether the hash is of this passcode. Takes long, by design.
     pub(super) fn matches(&self, passcode: &str, memory: &mut Memory) -> Result<bool, CannotHash> {
         let blocks = self.params.block_count();
         memory.try_reserve_exact(blocks.saturating_sub(memory.len())).map_err(|_| CannotHash)?;
@@ -84,12 +84,12 @@ impl Hash {
         Ok(output.ct_eq(&self.output).into())
     }
 
-    /// As it stands in a file.
+    /// Returns the hash in the form that is stored in a users file.
     pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// What it costs: memory in KiB, passes, lanes.
+    /// Returns the cost: memory in KiB, passes, lanes.
     pub(super) fn cost(&self) -> (u32, u32, u32) {
         (self.params.m_cost(), self.params.t_cost(), self.params.p_cost())
     }
@@ -105,7 +105,7 @@ impl fmt::Debug for Hash {
 pub(super) mod tests {
     use super::*;
 
-    /// A hash that costs next to nothing.
+    /// Returns a hash that is cheap to check.
     pub(in crate::users) fn cheap(passcode: &str) -> Hash {
         let params = Params::new(8, 1, 1, None).expect("within bounds");
         let hasher = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
@@ -113,36 +113,40 @@ pub(super) mod tests {
         Hash::parse(&made.to_string()).expect("an argon2id hash")
     }
 
-    /// Of the passcode `password` and salt `somesalt`, made by the reference implementation.
+    /// The hash of passcode `password` with salt `somesalt`, from the reference implementation.
     const REFERENCE: &str =
         "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
 
     #[test]
-    fn a_hash_of_the_reference_implementation_is_understood() {
+    fn hash_of_the_reference_implementation_is_parsed() {
         let hash = Hash::parse(REFERENCE).expect("a hash");
         let mut memory = Memory::new();
         for _ in 0..2 {
-            assert_eq!(hash.matches("password", &mut memory), Ok(true), "in old memory, too");
+            assert_eq!(hash.matches("password", &mut memory), Ok(true), "also with reused memory");
             assert_eq!(hash.matches("differentpassword", &mut memory), Ok(false));
         }
         assert_eq!(hash.as_str(), REFERENCE);
     }
 
     #[test]
-    fn what_is_made_matches_its_passcode_alone() {
+    fn new_hash_matches_only_its_passcode() {
         let hash = Hash::make("open sesame").expect("a hash");
         let mut memory = Memory::new();
         assert_eq!(hash.matches("open sesame", &mut memory), Ok(true));
         assert_eq!(hash.matches("open sesame ", &mut memory), Ok(false));
         assert_eq!(hash.cost(), (19_456, 2, 1));
-        assert_ne!(hash.as_str(), Hash::make("open sesame").expect("a hash").as_str(), "salt");
+        assert_ne!(
+            hash.as_str(),
+            Hash::make("open sesame").expect("a hash").as_str(),
+            "each hash has its own salt"
+        );
         let nobody = Hash::of_nobody(Some(&hash)).expect("a hash");
         assert_eq!(nobody.cost(), hash.cost());
         assert_eq!(nobody.matches("open sesame", &mut memory), Ok(false));
     }
 
     #[test]
-    fn only_argon2id_within_bounds_is_taken() {
+    fn only_argon2id_within_limits_is_accepted() {
         let of = |kind: &str, cost: &str| {
             format!("${kind}${cost}$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4")
         };
@@ -175,7 +179,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn debug_shows_nothing() {
+    fn debug_hides_the_hash() {
         assert_eq!(format!("{:?}", Hash::parse(REFERENCE)), "Ok(***)");
     }
 }

@@ -1,4 +1,4 @@
-//! Threads for hashing passcodes: the threads that run connections never do it.
+//! A pool of threads that hash passcodes, so that threads that run connections never do.
 
 use super::fair_queue::{ClientKey, FairQueue};
 use super::hash::Memory;
@@ -8,16 +8,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use tracing::{debug, error};
 
-/// By how much the threads step back behind those that run connections.
+/// Increment of the nice value of hashing threads over the threads that run connections.
 const NICE: i32 = 10;
 
-/// Some threads and one queue before them, in which addresses take turns. The threads start with the first work that needs
-/// them and end when this is dropped; work that waits then is dropped, too.
+/// A thread pool with one queue, which serves addresses round robin. A thread is started when a job needs it. Dropping
+/// the pool ends the threads and drops the waiting jobs.
 pub(super) struct HashPool {
     shared: Arc<Shared>,
 }
 
-/// A piece of work; it gets the thread's memory for hashing.
+/// A hashing job. It receives the thread's memory for hashing.
 pub(super) type Job = Box<dyn FnOnce(&mut Memory) + Send>;
 
 struct Shared {
@@ -41,17 +41,18 @@ pub(super) fn cores() -> usize {
 }
 
 impl HashPool {
-    /// So many threads, 0: one less than the cores, at least one; and so much work that may wait for them.
+    /// Creates a pool of at most `threads` threads (0: one less than the cores, at least one) with room for
+    /// `waiting_max` waiting jobs.
     pub(super) fn new(threads: usize, waiting_max: usize) -> HashPool {
         let threads_max = if threads == 0 { cores().saturating_sub(1).max(1) } else { threads };
         let state = Mutex::new(State::default());
         HashPool { shared: Arc::new(Shared { state, work: Condvar::new(), threads_max, waiting_max }) }
     }
 
-    /// Puts the work at the end of the line of `client`, for whom it is done.
+    /// Adds a job at the end of the queue of `client`.
     ///
     /// # Errors
-    /// Too much waits, or no thread can be started. The text is for the log.
+    /// Too many jobs are waiting, or no thread can be started. The text is for the log.
     pub(super) fn put(&self, client: ClientKey, job: Job) -> Result<(), &'static str> {
         let mut state = self.shared.state.lock();
         if state.queue.len() >= self.shared.waiting_max {
@@ -105,7 +106,7 @@ impl Shared {
         let mut state = self.state.lock();
         while !state.is_closed {
             let Some(job) = state.queue.pop() else {
-                // Megabytes are not held while nobody logs in.
+                // Free the memory, several megabytes, while there are no jobs.
                 memory = Memory::new();
                 state.idle += 1;
                 self.work.wait(&mut state);
@@ -121,7 +122,7 @@ impl Shared {
     }
 }
 
-/// Gives this thread a lower priority than the others of the process, where a thread has one of its own.
+/// Gives this thread a lower priority than the others of the process, on systems with a priority per thread.
 fn step_back() {
     #[cfg(target_os = "linux")]
     {
@@ -143,23 +144,22 @@ mod tests {
     use std::sync::mpsc;
 
     #[test]
-    fn work_is_done_in_its_order_by_so_many_threads_and_no_panic_stops_them() {
+    fn jobs_run_in_order_on_a_bounded_number_of_threads_and_survive_panics() {
         for threads in [1, 3] {
-            let desks = HashPool::new(threads, 100);
-            assert_eq!(desks.shared.state.lock().threads, 0, "nothing to do yet");
+            let pool = HashPool::new(threads, 100);
+            assert_eq!(pool.shared.state.lock().threads, 0, "no thread before the first job");
             let (done, results) = mpsc::channel();
             for number in 0..20 {
                 let done = done.clone();
-                desks
-                    .put(
-                        None,
-                        Box::new(move |_| {
-                            let name = std::thread::current().name().map(str::to_owned);
-                            done.send((number, name)).expect("the test waits");
-                            assert_ne!(number, 3, "this one fails");
-                        }),
-                    )
-                    .expect("room");
+                pool.put(
+                    None,
+                    Box::new(move |_| {
+                        let name = std::thread::current().name().map(str::to_owned);
+                        done.send((number, name)).expect("the test waits");
+                        assert_ne!(number, 3, "job 3 panics");
+                    }),
+                )
+                .expect("space");
             }
             let mut results: Vec<_> = results.iter().take(20).collect();
             if threads > 1 {
@@ -171,40 +171,39 @@ mod tests {
                     .iter()
                     .all(|(_, name)| name.as_ref().is_some_and(|name| name.starts_with("stompbox-desk-")))
             );
-            assert!(desks.shared.state.lock().threads <= threads);
+            assert!(pool.shared.state.lock().threads <= threads);
         }
     }
 
     #[test]
-    fn so_much_may_wait() {
-        let desks = HashPool::new(1, 2);
+    fn job_over_the_queue_limit_is_refused() {
+        let pool = HashPool::new(1, 2);
         let (open, gate) = mpsc::channel::<()>();
         let (begun, began) = mpsc::channel();
-        desks
-            .put(
-                None,
-                Box::new(move |_| {
-                    begun.send(()).expect("the test waits");
-                    let _ = gate.recv();
-                }),
-            )
-            .expect("room");
-        began.recv().expect("it begins");
+        pool.put(
+            None,
+            Box::new(move |_| {
+                begun.send(()).expect("the test waits");
+                let _ = gate.recv();
+            }),
+        )
+        .expect("space");
+        began.recv().expect("the job begins");
         for _ in 0..2 {
-            desks.put(None, Box::new(|_| {})).expect("room");
+            pool.put(None, Box::new(|_| {})).expect("space");
         }
-        assert_eq!(desks.put(None, Box::new(|_| {})), Err("too many logins wait (auth-waiting-max)"));
+        assert_eq!(pool.put(None, Box::new(|_| {})), Err("too many logins wait (auth-waiting-max)"));
         drop(open);
     }
 
     #[test]
-    fn the_threads_end_with_the_desks() {
-        let desks = HashPool::new(2, 10);
+    fn threads_end_with_the_pool() {
+        let pool = HashPool::new(2, 10);
         let (done, results) = mpsc::channel();
-        desks.put(None, Box::new(move |_| done.send(()).expect("the test waits"))).expect("room");
+        pool.put(None, Box::new(move |_| done.send(()).expect("the test waits"))).expect("space");
         results.recv().expect("done");
-        let shared = Arc::downgrade(&desks.shared);
-        drop(desks);
+        let shared = Arc::downgrade(&pool.shared);
+        drop(pool);
         while shared.strong_count() > 0 {
             std::thread::yield_now();
         }
@@ -212,19 +211,18 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn the_threads_step_back() {
+    fn threads_have_a_lower_priority() {
         use rustix::process::getpriority_process;
         let own = getpriority_process(Some(rustix::thread::gettid())).expect("a priority");
-        let desks = HashPool::new(1, 10);
+        let pool = HashPool::new(1, 10);
         let (tell, told) = mpsc::channel();
-        desks
-            .put(
-                None,
-                Box::new(move |_| {
-                    tell.send(getpriority_process(Some(rustix::thread::gettid()))).expect("the test waits");
-                }),
-            )
-            .expect("room");
+        pool.put(
+            None,
+            Box::new(move |_| {
+                tell.send(getpriority_process(Some(rustix::thread::gettid()))).expect("the test waits");
+            }),
+        )
+        .expect("space");
         assert_eq!(told.recv().expect("told").expect("a priority"), (own + NICE).min(19));
         assert_eq!(getpriority_process(Some(rustix::thread::gettid())).expect("a priority"), own);
     }

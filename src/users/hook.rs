@@ -1,11 +1,11 @@
-//! Users that another program knows: it is asked over HTTP.
+//! Users known to an external HTTP service (the hook).
 //!
 //! ```text
-//!  POST {"login": …, "passcode": …, "token": …, "address": …}     only what there is
-//!  200 {"name": "alice", "roles": […], "claims": {…}, "expires": 1790000000}     known; all but the name may be left out
+//!  POST {"login": …, "passcode": …, "token": …, "address": …}     only the members that are known
+//!  200 {"name": "alice", "roles": […], "claims": {…}, "expires": 1790000000}     accepted; only the name is required
 //!  200 {"name": null}, 401, 403                                   refused
-//!  204, 404                                                       another source may know
-//!  anything else, or nothing in time                              unavailable: nobody is let in
+//!  204, 404                                                       unknown: the next source is asked
+//!  any other response, or a timeout                               unavailable: the login is not accepted
 //! ```
 
 mod cache;
@@ -23,16 +23,16 @@ use tokio::time::{Instant, timeout_at};
 
 const NAME: &str = "hook";
 
-/// Whom to ask, and what asking may cost. `Debug` shows no secret.
+/// Settings for requests to the service. `Debug` shows no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Time for an answer, waiting to ask included (`hook-timeout`, 2 s).
+    /// Time limit for a response, including the wait for a permit to send the request (`hook-timeout`, 2 s).
     pub timeout: Duration,
-    /// How long a yes is remembered (`hook-cache`, 0 s: not at all).
+    /// Time for which a positive response is cached (`hook-cache`, 0 s: not at all).
     pub cache: Duration,
-    /// Questions at the same time (`hook-parallel-max`, 64); further ones wait.
+    /// Maximum number of concurrent requests (`hook-parallel-max`, 64); further ones wait.
     pub parallel_max: usize,
-    /// Sent as `Authorization`, so that the other side knows who asks (`hook-authorization`).
+    /// Value of the header `Authorization` that authenticates the broker to the service (`hook-authorization`).
     pub authorization: Option<Secret>,
 }
 
@@ -43,7 +43,7 @@ impl Default for Options {
     }
 }
 
-/// Asks.
+/// A source that asks an HTTP service.
 #[derive(Debug)]
 pub struct Hook {
     url: Url,
@@ -54,7 +54,7 @@ pub struct Hook {
 }
 
 impl Hook {
-    /// Asks at `url`, as `options` say.
+    /// Creates a source that sends requests to `url`.
     pub fn new(url: Url, options: Options, client: Client) -> Hook {
         let desks = Semaphore::new(options.parallel_max.clamp(1, Semaphore::MAX_PERMITS));
         let cache = Cache::new(options.cache);
@@ -102,7 +102,7 @@ impl Source for Hook {
     }
 }
 
-/// All that is asked: of two equal questions one answer does for both.
+/// All input of a request. The response to one request holds for every equal one.
 #[derive(Hash)]
 struct HookRequest<'a> {
     login: Option<(&'a str, &'a str)>,
@@ -111,7 +111,7 @@ struct HookRequest<'a> {
 }
 
 impl<'a> HookRequest<'a> {
-    /// `None` if nothing was shown that could be asked about.
+    /// Returns the request for these credentials; `None` if they have neither a login nor a token.
     fn of(credentials: &'a Credentials) -> Option<HookRequest<'a>> {
         let (login, token) = (credentials.login(), credentials.token());
         let is_any = login.is_some() || token.is_some();
@@ -142,8 +142,10 @@ fn read(answer: &Answer, now: Now) -> Decision {
     }
 }
 
+/// Reads the body of a response with status 200.
+///
 /// # Errors
-/// The answer is none: its maker has to act, and nobody is let in.
+/// The body is invalid. The operator of the service has to act, and the login is not accepted.
 fn read_yes(map: &Map<String, Value>, now: Now) -> Result<Decision, &'static str> {
     let name = match map.get("name") {
         Some(Value::Null) => return Ok(Decision::Refused("the answer names nobody".to_owned())),
@@ -172,7 +174,7 @@ mod tests {
     use super::*;
     use crate::users::Handshake;
     use crate::users::fetch::ANSWER_BYTES_MAX;
-    use crate::users::test_server::{Asked, Reply, TestServer};
+    use crate::users::test_server::{ReceivedRequest, Reply, TestServer};
     use serde_json::json;
 
     const TOKEN: &str = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln";
@@ -191,9 +193,9 @@ mod tests {
         Hook::new(url.parse().unwrap(), options, Client::new())
     }
 
-    /// The verdict in short: the name, or the reason after a sign of its kind.
-    fn short(verdict: &Decision) -> String {
-        match verdict {
+    /// Returns the decision in short: the name, or the reason after a character for its kind.
+    fn short(decision: &Decision) -> String {
+        match decision {
             Decision::Known(principal) => principal.name.as_deref().unwrap().to_owned(),
             Decision::NotMine => "-".to_owned(),
             Decision::Refused(reason) => format!("!{reason}"),
@@ -202,17 +204,17 @@ mod tests {
     }
 
     async fn asked(hook: &Hook, credentials: &Credentials) -> String {
-        let verdict = hook.check(credentials).await;
-        let short = short(&verdict);
+        let decision = hook.check(credentials).await;
+        let short = short(&decision);
         assert!(!short.contains("sesame"), "{short}");
         short
     }
 
     #[tokio::test]
-    async fn what_is_asked_is_what_there_is() {
-        let echo = |asked: Asked| {
+    async fn request_contains_the_given_credentials() {
+        let echo = |asked: ReceivedRequest| {
             let key = asked.headers.get("authorization").map(|value| value.to_str().unwrap().to_owned());
-            Reply::Say(200, json!({"name": "x", "claims": {"asked": asked.body, "key": key}}).to_string())
+            Reply::Respond(200, json!({"name": "x", "claims": {"asked": asked.body, "key": key}}).to_string())
         };
         let site = TestServer::open(echo).await;
         let address = Some("192.0.2.1".parse().unwrap());
@@ -240,9 +242,9 @@ mod tests {
                         let told: Value = serde_json::from_str(principal.claim("asked").unwrap()).unwrap();
                         assert_eq!((&told, principal.claim("key")), (expected, key));
                     }
-                    (verdict, expected) => assert!(
-                        verdict == Decision::NotMine && expected.is_none(),
-                        "{credentials:?}: {verdict:?}"
+                    (decision, expected) => assert!(
+                        decision == Decision::NotMine && expected.is_none(),
+                        "{credentials:?}: {decision:?}"
                     ),
                 }
             }
@@ -250,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_answer_means() {
+    fn response_is_mapped_to_a_decision() {
         let now = Now { unix: 1000.0, instant: std::time::Instant::now() };
         for (status, body, expected) in [
             (200, json!({"name": "alice"}), "alice"),
@@ -292,13 +294,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_cannot_be_asked_lets_nobody_in() {
+    async fn unavailable_hook_accepts_no_login() {
         let site = TestServer::open(|asked| match asked.uri.path() {
-            "/yes" => Reply::Say(200, json!({"name": "alice"}).to_string()),
-            "/away" => Reply::Away("/yes".to_owned()),
-            "/garbage" => Reply::Say(200, "<html>".to_owned()),
-            "/long" => Reply::Say(200, "x".repeat(ANSWER_BYTES_MAX + 1)),
-            _ => Reply::Silence,
+            "/yes" => Reply::Respond(200, json!({"name": "alice"}).to_string()),
+            "/away" => Reply::Redirect("/yes".to_owned()),
+            "/garbage" => Reply::Respond(200, "<html>".to_owned()),
+            "/long" => Reply::Respond(200, "x".repeat(ANSWER_BYTES_MAX + 1)),
+            _ => Reply::NoResponse,
         })
         .await;
         let closed = TestServer::closed_port().await;
@@ -318,61 +320,61 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn so_many_ask_at_the_same_time() {
-        let site = TestServer::gated(|_| Reply::Say(200, json!({"name": "alice"}).to_string())).await;
+    async fn concurrent_requests_are_limited_by_parallel_max() {
+        let site = TestServer::gated(|_| Reply::Respond(200, json!({"name": "alice"}).to_string())).await;
         let hook = hook(&site.url("/"), |options| options.parallel_max = 1);
         let (one, other) = (login("a", ""), login("b", ""));
         let mut first = std::pin::pin!(asked(&hook, &one));
         tokio::select! {
-            answer = &mut first => panic!("nobody has let it through: {answer}"),
-            () = site.was_asked() => {}
+            answer = &mut first => panic!("the gate is closed: {answer}"),
+            () = site.request_received() => {}
         }
         let mut second = std::pin::pin!(asked(&hook, &other));
         assert!(futures_util::poll!(&mut second).is_pending());
-        assert_eq!((site.asked(), hook.desks.available_permits()), (1, 0), "the second waits");
+        assert_eq!((site.requests(), hook.desks.available_permits()), (1, 0), "the second request waits");
         site.let_through();
         assert_eq!(first.await, "alice");
         site.let_through();
-        assert_eq!((second.await.as_str(), site.asked()), ("alice", 2));
+        assert_eq!((second.await.as_str(), site.requests()), ("alice", 2));
     }
 
     #[tokio::test]
-    async fn who_is_out_of_time_before_its_turn_leaves() {
-        let site = TestServer::open(|_| Reply::Silence).await;
+    async fn request_that_times_out_in_the_queue_is_not_sent() {
+        let site = TestServer::open(|_| Reply::NoResponse).await;
         let hook = hook(&site.url("/"), |options| {
             options.parallel_max = 1;
             options.timeout = Duration::from_millis(50);
         });
-        let turn = hook.desks.acquire().await.expect("the only one");
+        let permit = hook.desks.acquire().await.expect("the only permit");
         let answer = asked(&hook, &login("a", "")).await;
         assert!(answer.starts_with("?too many questions"), "{answer}");
-        drop(turn);
-        assert_eq!((site.asked(), hook.desks.available_permits()), (0, 1));
+        drop(permit);
+        assert_eq!((site.requests(), hook.desks.available_permits()), (0, 1));
     }
 
     #[tokio::test]
-    async fn a_yes_is_remembered_if_that_is_wanted() {
+    async fn accepted_login_is_cached_if_enabled() {
         let site = TestServer::open(|asked| {
             let said = if asked.body.contains("mallory") { Value::Null } else { "alice".into() };
-            Reply::Say(200, json!({"name": said}).to_string())
+            Reply::Respond(200, json!({"name": said}).to_string())
         })
         .await;
-        let forgetful = hook(&site.url("/"), |_| ());
-        let mindful = hook(&site.url("/"), |options| options.cache = Duration::from_secs(60));
+        let uncached = hook(&site.url("/"), |_| ());
+        let cached = hook(&site.url("/"), |options| options.cache = Duration::from_secs(60));
         let mut count = 0;
         for (hook, login, expected, asks) in [
-            (&forgetful, login("alice", "sesame"), "alice", 1),
-            (&forgetful, login("alice", "sesame"), "alice", 1),
-            (&mindful, login("alice", "sesame"), "alice", 1),
-            (&mindful, login("alice", "sesame"), "alice", 0),
-            (&mindful, login("alice", "other"), "alice", 1),
-            (&mindful, login("alic", "esesame"), "alice", 1),
-            (&mindful, login("mallory", "sesame"), "!the answer names nobody", 1),
-            (&mindful, login("mallory", "sesame"), "!the answer names nobody", 1),
+            (&uncached, login("alice", "sesame"), "alice", 1),
+            (&uncached, login("alice", "sesame"), "alice", 1),
+            (&cached, login("alice", "sesame"), "alice", 1),
+            (&cached, login("alice", "sesame"), "alice", 0),
+            (&cached, login("alice", "other"), "alice", 1),
+            (&cached, login("alic", "esesame"), "alice", 1),
+            (&cached, login("mallory", "sesame"), "!the answer names nobody", 1),
+            (&cached, login("mallory", "sesame"), "!the answer names nobody", 1),
         ] {
             assert_eq!(asked(hook, &login).await, expected);
             count += asks;
-            assert_eq!(site.asked(), count, "{login:?}");
+            assert_eq!(site.requests(), count, "{login:?}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Digests that nobody outside of this process can compute.
+//! Digests that cannot be computed outside of this process.
 
 use blake2::Blake2bMac;
 use blake2::digest::consts::U32;
@@ -6,10 +6,10 @@ use blake2::digest::{FixedOutput, KeyInit, Update};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-/// A key that was made at random and is never shown.
+/// A random key. `Debug` does not show it.
 pub(super) struct Key([u8; 64]);
 
-/// What stands for a secret in a map: it says nothing of it, and no two secrets have the same.
+/// Represents a secret in a map. It reveals nothing about the secret, and no two secrets have the same digest.
 pub(super) type Digest = [u8; 32];
 
 impl Key {
@@ -19,7 +19,7 @@ impl Key {
         Key(key)
     }
 
-    /// The digest of everything that `what` hashes.
+    /// Returns the digest of everything that `what` hashes.
     pub(super) fn digest(&self, what: &impl Hash) -> Digest {
         let mut keyed = Keyed(Blake2bMac::new(&self.0.into()));
         what.hash(&mut keyed);
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn digests_differ_by_key_and_by_where_a_text_ends() {
+    fn digests_differ_by_key_and_by_field_boundaries() {
         let key = Key::random();
         assert_eq!(key.digest(&("a", "bc")), key.digest(&("a", "bc")));
         assert_ne!(key.digest(&("a", "bc")), key.digest(&("ab", "c")));

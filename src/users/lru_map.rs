@@ -1,13 +1,13 @@
-//! A bounded map, in which what was not touched for longest makes room.
+//! A bounded map that evicts the least recently used entry.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 
-/// At most so many entries.
+/// A map of at most `max` entries.
 #[derive(Debug)]
 pub(super) struct LruMap<K, V> {
     entries: HashMap<K, Entry<V>>,
-    /// Every touch in its order; only an entry's last one counts.
+    /// Every use in order; only the last one of each entry counts.
     touches: VecDeque<(u64, K)>,
     next: u64,
     max: usize,
@@ -20,7 +20,7 @@ struct Entry<V> {
 }
 
 impl<K: Hash + Eq + Clone, V> LruMap<K, V> {
-    /// Room for `max`; with 0 it stays empty.
+    /// Creates a map for `max` entries; with 0 it stays empty.
     pub(super) fn new(max: usize) -> LruMap<K, V> {
         LruMap { entries: HashMap::new(), touches: VecDeque::new(), next: 0, max }
     }
@@ -38,7 +38,7 @@ impl<K: Hash + Eq + Clone, V> LruMap<K, V> {
         self.entries.get_mut(key).map(|entry| &mut entry.value)
     }
 
-    /// Puts the entry in, or another value into it, and touches it.
+    /// Inserts or replaces the value, and counts this as a use.
     pub(super) fn insert(&mut self, key: K, value: V) {
         if self.max == 0 {
             return;
@@ -54,7 +54,7 @@ impl<K: Hash + Eq + Clone, V> LruMap<K, V> {
         }
     }
 
-    /// Touches the entry; whether it is there.
+    /// Counts a use of the entry, and returns whether it is present.
     pub(super) fn touch(&mut self, key: &K) -> bool {
         match self.entries.remove(key) {
             Some(entry) => {
@@ -83,7 +83,7 @@ impl<K: Hash + Eq + Clone, V> LruMap<K, V> {
         }
     }
 
-    /// All but the last of each entry: as much work as there were touches since the last time.
+    /// Removes all uses but the last of each entry. The work is proportional to the number of uses since the last call.
     fn forget_touches(&mut self) {
         let entries = &self.entries;
         self.touches.retain(|(touched, key)| entries.get(key).is_some_and(|entry| entry.touched == *touched));
@@ -94,46 +94,46 @@ impl<K: Hash + Eq + Clone, V> LruMap<K, V> {
 mod tests {
     use super::*;
 
-    fn keys(recent: &LruMap<u32, ()>) -> Vec<u32> {
-        let mut keys: Vec<u32> = recent.entries.keys().copied().collect();
+    fn keys(map: &LruMap<u32, ()>) -> Vec<u32> {
+        let mut keys: Vec<u32> = map.entries.keys().copied().collect();
         keys.sort_unstable();
         keys
     }
 
     #[test]
-    fn the_least_recently_touched_makes_room() {
-        let mut recent = LruMap::new(3);
+    fn least_recently_used_key_is_evicted() {
+        let mut map = LruMap::new(3);
         for key in [1, 2, 3] {
-            recent.insert(key, ());
+            map.insert(key, ());
         }
-        assert!(recent.touch(&1));
-        recent.insert(4, ());
-        assert_eq!(keys(&recent), [1, 3, 4]);
-        recent.remove(&3);
-        recent.insert(5, ());
-        assert_eq!(keys(&recent), [1, 4, 5]);
-        recent.insert(3, ());
-        assert_eq!(keys(&recent), [3, 4, 5]);
-        assert!(!recent.touch(&1) && recent.get(&1).is_none() && recent.get(&5).is_some());
+        assert!(map.touch(&1));
+        map.insert(4, ());
+        assert_eq!(keys(&map), [1, 3, 4]);
+        map.remove(&3);
+        map.insert(5, ());
+        assert_eq!(keys(&map), [1, 4, 5]);
+        map.insert(3, ());
+        assert_eq!(keys(&map), [3, 4, 5]);
+        assert!(!map.touch(&1) && map.get(&1).is_none() && map.get(&5).is_some());
     }
 
     #[test]
-    fn many_touches_take_no_more_room() {
-        let mut recent = LruMap::new(2);
-        recent.insert(1, ());
-        recent.insert(2, ());
+    fn repeated_touches_use_bounded_memory() {
+        let mut map = LruMap::new(2);
+        map.insert(1, ());
+        map.insert(2, ());
         for _ in 0..1000 {
-            assert!(recent.touch(&1));
-            assert!(recent.touches.len() <= 4);
+            assert!(map.touch(&1));
+            assert!(map.touches.len() <= 4);
         }
-        recent.insert(3, ());
-        assert_eq!(keys(&recent), [1, 3]);
+        map.insert(3, ());
+        assert_eq!(keys(&map), [1, 3]);
     }
 
     #[test]
-    fn without_room_nothing_is_kept() {
-        let mut recent = LruMap::new(0);
-        recent.insert(1, ());
-        assert!(recent.len() == 0 && recent.touches.is_empty());
+    fn map_with_capacity_zero_stays_empty() {
+        let mut map = LruMap::new(0);
+        map.insert(1, ());
+        assert!(map.len() == 0 && map.touches.is_empty());
     }
 }

@@ -1,7 +1,7 @@
-//! Principals: who a client is, by which of several sources, and what it may do.
+//! Authentication and authorization: determines the principal behind a client's credentials and what it may do.
 //!
-//! An [`Authenticator`] bounds the work and asks one [`Source`] after the other; another way of knowing users is another
-//! file that implements it, and a row in `sources`.
+//! An [`Authenticator`] limits the concurrent checks and asks one [`Source`] of users after the other. To add a way of
+//! authenticating users, implement [`Source`] in a new file and add a row in `sources`.
 
 mod anonymous;
 mod authenticator;
@@ -48,47 +48,51 @@ pub(crate) use throttle::network;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Who may come in, and what finding that out may cost.
+/// Configuration of authentication and authorization, with the limits on their cost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Names and passcodes (`user`). If there is none, everybody is anonymous and a login is ignored: it
-    /// proves nothing, so it names nobody.
+    /// Names and passcodes from the configuration (`user`). Without any source of users, every client is anonymous and
+    /// a login is ignored: it proves nothing, so it names no user.
     pub listed: Vec<(String, Passcode)>,
-    /// A file of names and hashes of passcodes (`users-file`).
+    /// A file with user names and hashed passcodes (`users-file`).
     pub users_file: Option<PathBuf>,
-    /// With users: whether a client that sends no login is let in, without a name (`allow-anonymous`, false).
+    /// When sources of users are configured: whether a client without credentials is accepted as anonymous
+    /// (`allow-anonymous`, false).
     pub allow_anonymous: bool,
-    /// Which user names are accepted, whatever source they come from (`user-names`, `precis`).
+    /// Which user names are accepted, from any source (`user-names`, `precis`).
     pub names: Names,
-    /// In which order sources are asked (`auth-order`); those that it leaves out come behind.
+    /// Order in which sources are asked (`auth-order`). Sources that are not listed come last.
     pub order: Vec<Kind>,
-    /// Time for a source to say who somebody is, once it has been asked (`auth-timeout`, 10 s).
+    /// Time limit for one source to check a login, from the moment the source is asked (`auth-timeout`, 10 s).
     pub auth_timeout: Duration,
-    /// Maximum number of logins that are checked at the same time, those that wait for a thread or an answer included
-    /// (`auth-waiting-max`, 65,536); further ones are refused. Logins that the throttle holds back do not count.
+    /// Maximum number of logins being checked at the same time, including those that wait for a hashing thread or an
+    /// answer (`auth-waiting-max`, 65,536); further logins are rejected. Logins delayed by the throttle do not count.
     pub auth_waiting_max: usize,
-    /// Threads that hash passcodes (`auth-parallel-max`); 0, the default: one less than the cores, at least one.
+    /// Number of threads that hash passcodes (`auth-parallel-max`). 0, the default, means one less than the number of
+    /// cores, but at least one.
     pub auth_parallel_max: usize,
-    /// Whether a trusted proxy says who somebody is (`proxy-user-header`).
+    /// Whether a trusted proxy names the user in a header (`proxy-user-header`).
     pub proxy: bool,
-    /// How a client certificate names a user; `None`: it names nobody.
+    /// Which part of a client certificate is the user name; `None` if certificates do not authenticate users.
     pub certificate: Option<certificate::Options>,
-    /// Which tokens are believed (`jwt-…`).
+    /// Which tokens are accepted (`jwt-…`).
     pub token: token::Options,
-    /// Who is asked over HTTP (`hook-url`).
+    /// URL of the HTTP authentication service (`hook-url`).
     pub hook_url: Option<fetch::Url>,
-    /// How (`hook-…`).
+    /// Settings for requests to the HTTP authentication service (`hook-…`).
     pub hook: hook::Options,
-    /// What who may do (`permissions`, `permission`).
+    /// Permission rules (`permissions`, `permission`).
     pub permissions: permissions::Options,
-    /// Right logins that are remembered, and need no hash when they come again (`auth-cache-max`, 100,000).
+    /// Number of successful logins to cache; a cached login needs no hash when it is repeated (`auth-cache-max`,
+    /// 100,000).
     pub auth_cache_max: usize,
-    /// Failed logins of an address, and of a name, before further ones are slowed down (`auth-failures-free`, 5).
+    /// Number of failed logins, per address and per name, before further ones are slowed down (`auth-failures-free`,
+    /// 5).
     pub auth_failures_free: u32,
 }
 
 impl Options {
-    /// Whether a source of this kind is configured.
+    /// Returns whether a source of this kind is configured.
     pub fn has(&self, kind: Kind) -> bool {
         match kind {
             Kind::Proxy => self.proxy,
@@ -130,28 +134,28 @@ impl Default for Options {
     }
 }
 
-/// The cause of a refusal.
+/// The cause of a rejected login, for the log and the metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// The credentials are wrong.
     Credentials,
-    /// Too many logins, right or wrong: the client may try again later.
+    /// Too many logins, correct or wrong; the client may try again later.
     Busy,
     /// The named source could not check the login.
     Source(&'static str),
 }
 
-/// Why somebody was not let in. The texts for the peer are the same whether the name exists or not.
+/// A rejected login. The texts for the client are the same whether or not the user name exists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused {
-    /// For ERROR's `message`.
+    /// Text for the `message` header of the ERROR frame.
     pub summary: &'static str,
-    /// For ERROR's body.
+    /// Text for the body of the ERROR frame.
     pub detail: String,
-    /// For the log only; holds no secret.
+    /// Reason for the log only. It contains no secret.
     pub reason: String,
     /// The cause, for the log and the metrics.
     pub cause: Cause,
-    /// The option of the limit, if one was met.
+    /// The option with the limit that was exceeded, if the cause is a limit.
     pub limit: Option<&'static str>,
 }

@@ -1,4 +1,4 @@
-//! User names that come from outside.
+//! User names from external sources.
 
 use precis_core::Error;
 use precis_core::profile::PrecisFastInvocation;
@@ -9,10 +9,10 @@ use std::sync::Arc;
 /// Length limit of a user name, in bytes.
 pub(super) const NAME_BYTES_MAX: usize = 256;
 
-/// Returns the name if it can stand in headers, in destinations and in the log.
+/// Returns the name if it can be used in headers, in destinations and in the log.
 ///
 /// # Errors
-/// The fault of a name, for the log.
+/// What is wrong with the name, for the log.
 pub(super) fn checked(name: &str) -> Result<Arc<str>, &'static str> {
     match name {
         "" => Err("the name is empty"),
@@ -22,15 +22,15 @@ pub(super) fn checked(name: &str) -> Result<Arc<str>, &'static str> {
     }
 }
 
-/// Which user names are accepted (`user-names`). The rule holds for every source of users.
+/// Which user names are accepted (`user-names`). The rule applies to every source of users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Names {
     /// Names in the canonical form of the PRECIS profile UsernameCasePreserved (RFC 8265, section 3.4): letters and
     /// digits of any script and printable ASCII, without spaces and invisible characters, in Unicode normalization form
-    /// C. Two users whose names look alike because of such characters cannot exist.
+    /// C. No two users can have names that look alike because of such characters.
     #[default]
     Precis,
-    /// Any name that the source of users gives.
+    /// Any name that the source of users returns.
     Any,
 }
 
@@ -44,8 +44,8 @@ impl Names {
         }
     }
 
-    /// Checks that a user may have this name. A name that is not in its canonical form is refused and not converted: a
-    /// source that knows two users by two names must not have one of them taken for the other.
+    /// Checks that a user may have this name. A name that is not in its canonical form is refused and not converted: if
+    /// a source has two users with such names, one of them must not be taken for the other.
     ///
     /// # Errors
     /// What is wrong with the name, and which option accepts it. Invisible characters are shown as escapes.
@@ -69,11 +69,11 @@ impl Names {
         ))
     }
 
-    /// Returns the canonical form of a login that a client has typed, or the login itself if it has none. The passcode
-    /// proves who the client is, so that converting the login cannot confuse two users.
+    /// Returns the canonical form of a login from a client, or the login itself if it has none. The passcode proves
+    /// which user the client is, so converting the login cannot confuse two users.
     ///
-    /// A login that is longer than any user name stays as it is: the rules of the profile look at all characters of a
-    /// name for some of them, so that a long one would take long.
+    /// A login that is longer than any user name is returned unchanged: for some characters, the rules of the profile
+    /// look at all other characters of a name, so a long one would take long.
     pub(super) fn canonical(self, login: &str) -> Cow<'_, str> {
         if self == Names::Any || is_plain(login) || login.len() > NAME_BYTES_MAX {
             return Cow::Borrowed(login);
@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn which_names_are_fit() {
+    fn names_are_checked_for_length_and_control_characters() {
         let longest = "n".repeat(NAME_BYTES_MAX);
         let longer = format!("{longest}n");
         for (name, is_fit) in [
@@ -113,8 +113,8 @@ mod tests {
     }
 
     #[test]
-    fn a_login_longer_than_any_name_is_not_converted_and_its_name_is_refused_unread() {
-        // Each of these characters has the profile look at all others.
+    fn too_long_login_is_not_converted_and_its_name_is_refused() {
+        // For each of these characters, the profile looks at all others.
         let long = "\u{30fb}\u{738b}".repeat(NAME_BYTES_MAX) + "\u{ff21}";
         assert_eq!(Names::Precis.canonical(&long), long, "the last character alone would become A");
         let error = Names::Precis.check(&long).expect_err("too long");

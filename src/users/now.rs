@@ -1,16 +1,17 @@
-//! The present, by both clocks: what is said of a user ends at a date, a session counts from now.
+//! The current time on two clocks: expiry of credentials is given as a Unix time, sessions measure time with
+//! [`Instant`].
 
 use std::time::{Duration, Instant, SystemTime};
 
-/// What lies further in the future is as far as this.
+/// Times further in the future are capped to this distance.
 const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
-/// One moment.
+/// One moment, on both clocks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Now {
     /// Seconds since the Unix epoch.
     pub(super) unix: f64,
-    /// The same moment on the clock that nobody sets.
+    /// The same moment on the monotonic clock.
     pub(super) instant: Instant,
 }
 
@@ -20,7 +21,7 @@ impl Now {
         Now { unix: unix.as_secs_f64(), instant: Instant::now() }
     }
 
-    /// When it is `unix`; `None` if that is not to come.
+    /// Returns the instant at the Unix time `unix`; `None` if it is not in the future.
     pub(super) fn until(self, unix: f64) -> Option<Instant> {
         let left = unix - self.unix;
         (left > 0.0).then(|| self.instant + Duration::try_from_secs_f64(left).unwrap_or(FAR).min(FAR))
@@ -32,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_to_come_and_when() {
+    fn future_times_become_instants_and_past_times_do_not() {
         let now = Now { unix: 1000.0, instant: Instant::now() };
         let after = |time| Some(now.instant + time);
         for (unix, expected) in [

@@ -1,10 +1,10 @@
-//! A secret that a user is known by.
+//! Passcodes in the configuration.
 
 use std::fmt;
 use subtle::{Choice, ConstantTimeEq};
 
-/// A passcode. It cannot be shown, and comparing it takes the same time wherever the first difference is and
-/// however long it is.
+/// A passcode. `Debug` does not show it, and comparing it takes the same time wherever the first difference is and
+/// however long the passcode is.
 #[derive(Clone)]
 pub struct Passcode {
     octets: [u8; Passcode::BYTES_MAX],
@@ -12,27 +12,27 @@ pub struct Passcode {
 }
 
 impl Passcode {
-    /// Bytes of a passcode at most.
+    /// Maximum length of a passcode, in bytes.
     pub const BYTES_MAX: usize = 256;
 
-    /// Holds `text`; `None` if it is longer than [`Passcode::BYTES_MAX`].
+    /// Creates a passcode; returns `None` if `text` is longer than [`Passcode::BYTES_MAX`].
     pub fn new(text: &str) -> Option<Passcode> {
         (text.len() <= Passcode::BYTES_MAX).then(|| Passcode::padded(text))
     }
 
-    /// Whether `presented` is this passcode.
+    /// Returns whether `presented` is this passcode.
     pub fn matches(&self, presented: &str) -> bool {
         self.ct_matches(presented).into()
     }
 
-    /// The same, for use in a longer computation of constant time.
+    /// Returns the same as a [`Choice`], for use in a longer constant-time computation.
     pub(super) fn ct_matches(&self, presented: &str) -> Choice {
         let presented = Passcode::padded(presented);
         self.octets.ct_eq(&presented.octets) & self.len.ct_eq(&presented.len)
     }
 
-    /// All comparing is between arrays of one size, so that it tells nothing of the length that is held. What
-    /// is too long is cut, and differs by its length.
+    /// Pads a text to the fixed size. Arrays of one size are compared, so that the time does not reveal the length of
+    /// the passcode. A text that is too long is cut; it still differs by its length.
     fn padded(text: &str) -> Passcode {
         let mut octets = [0; Passcode::BYTES_MAX];
         let taken = text.len().min(Passcode::BYTES_MAX);
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_same_octets_match() {
+    fn only_identical_bytes_match() {
         let longest = "x".repeat(Passcode::BYTES_MAX);
         let longer = format!("{longest}x");
         let passcode = |text: &str| Passcode::new(text).expect("short enough");
@@ -71,11 +71,11 @@ mod tests {
             }
         }
         assert_eq!(Passcode::new(&longer), None);
-        assert_ne!(passcode("a"), passcode("a\0"), "padding is no part of it");
+        assert_ne!(passcode("a"), passcode("a\0"), "padding is not part of the passcode");
     }
 
     #[test]
-    fn debug_shows_nothing() {
+    fn debug_hides_the_passcode() {
         assert_eq!(format!("{:?}", Passcode::new("secret")), "Some(***)");
     }
 }

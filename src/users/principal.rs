@@ -1,4 +1,4 @@
-//! Who a session acts as.
+//! The identity of a session.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -7,29 +7,30 @@ use std::time::Instant;
 /// The role of backend services, which may do everything.
 pub const SERVICE: &str = "service";
 
-/// What a token or a hook says of somebody, as texts: rules use it as `{claim.NAME}`.
+/// Claims of a user from a token or a hook, as text. Rules refer to them as `{claim.NAME}`.
 pub type Claims = BTreeMap<Box<str>, Box<str>>;
 
-/// Who a session acts as.
+/// The identity and the rights of a session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Principal {
-    /// The user's name; `None` for an anonymous one.
+    /// The name of the user; `None` for an anonymous client.
     pub name: Option<Arc<str>>,
-    /// What the user is, for rules.
+    /// The roles of the user, for rules.
     pub roles: Arc<[Box<str>]>,
-    /// What else is said of the user.
+    /// Further claims about the user.
     pub claims: Arc<Claims>,
-    /// When this is true no more.
+    /// Time at which the authentication expires.
     pub expires: Option<Instant>,
-    /// Which source knows it, for the log.
+    /// Name of the source that authenticated the user, for the log.
     pub source: &'static str,
-    /// What the source knew it by, in the source's own terms: where that has changed since, so has who this is
+    /// Version of the user's data in the source. If the source has another one now, the account has changed
     /// ([`Source::standing`](super::Source::standing)).
     pub stamp: u64,
 }
 
 impl Default for Principal {
-    /// Nobody. All who have no claims share that they have none: an idle session is to be small.
+    /// Returns a principal without name and roles. All principals without claims share one empty map, to keep idle
+    /// sessions small.
     fn default() -> Principal {
         static NO_CLAIMS: OnceLock<Arc<Claims>> = OnceLock::new();
         let claims = NO_CLAIMS.get_or_init(Arc::default).clone();
@@ -38,27 +39,27 @@ impl Default for Principal {
 }
 
 impl Principal {
-    /// Somebody without a name.
+    /// Creates an anonymous principal.
     pub fn anonymous() -> Principal {
         Principal { source: "anonymous", ..Principal::default() }
     }
 
-    /// A user, known by `source`.
+    /// Creates the principal of a user that `source` has authenticated.
     pub fn named(name: &str, source: &'static str) -> Principal {
         Principal { name: Some(name.into()), source, ..Principal::default() }
     }
 
-    /// Whether the user has this role.
+    /// Returns whether the user has this role.
     pub fn has_role(&self, role: &str) -> bool {
         self.roles.iter().any(|own| **own == *role)
     }
 
-    /// Whether it is a backend service.
+    /// Returns whether the user is a backend service.
     pub fn is_service(&self) -> bool {
         self.has_role(SERVICE)
     }
 
-    /// A claim.
+    /// Returns the value of a claim.
     pub fn claim(&self, name: &str) -> Option<&str> {
         self.claims.get(name).map(|value| &**value)
     }

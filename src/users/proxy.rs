@@ -1,16 +1,17 @@
-//! Users that a trusted proxy has signed in.
+//! Users authenticated by a trusted proxy.
 
 use super::source::{Check, Decision, Source};
 use super::{Credentials, Principal, name};
 
-/// Believes what the handshake says of the proxy: whoever fills that in knows which proxies are trusted.
+/// A source that accepts the user that a proxy names in the handshake. The HTTP layer reads the name only from trusted
+/// proxies.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Proxy;
 
 impl Proxy {
     fn find(self, credentials: &Credentials) -> Decision {
         let Some(user) = &credentials.handshake.proxy else { return Decision::NotMine };
-        // A proxy that lets a visitor through says so by an empty header.
+        // A proxy sends an empty header for a client that it has not authenticated.
         if user.name.is_empty() {
             return Decision::NotMine;
         }
@@ -56,14 +57,14 @@ mod tests {
     }
 
     #[test]
-    fn whom_the_proxy_has_signed_in() {
+    fn user_and_roles_are_read_from_the_proxy() {
         let Decision::Known(principal) = Proxy.find(&said("alice", &["admin", "service"])) else {
             panic!("alice is known")
         };
         assert_eq!((principal.name.as_deref(), principal.source), (Some("alice"), "proxy"));
         assert!(principal.has_role("admin") && principal.is_service());
         assert_eq!(Proxy.find(&Credentials::default()), Decision::NotMine);
-        assert_eq!(Proxy.find(&said("", &["admin"])), Decision::NotMine, "a visitor");
+        assert_eq!(Proxy.find(&said("", &["admin"])), Decision::NotMine, "an anonymous client");
         for odd in ["a\nb", &"x".repeat(257)] {
             assert!(matches!(Proxy.find(&said(odd, &[])), Decision::Refused(_)), "{odd:?}");
         }

@@ -1,45 +1,46 @@
-//! Where it is known who somebody is.
+//! Sources of users: the interface of all authentication methods.
 
 use super::{Credentials, Principal};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
-/// The answer of a [`Source`], in its own time.
+/// The future of a [`Source`]'s decision.
 pub type Check<'a> = Pin<Box<dyn Future<Output = Decision> + Send + 'a>>;
 
-/// What a source says of credentials.
+/// The decision of a source on credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// They stand for this principal.
+    /// The credentials identify this principal.
     Known(Principal),
-    /// They are none of this source's kind, or of a name that it does not know: another source may be asked.
+    /// The credentials are of another kind, or of a name that the source does not know. The next source is asked.
     NotMine,
-    /// They are of this source's kind and stand for nobody: no other source is asked. The reason is for the log only
-    /// and holds no secret.
+    /// The credentials are of this source's kind and are wrong. No other source is asked. The reason is for the log
+    /// only and contains no secret.
     Refused(String),
-    /// It cannot be said, for now: nobody is let in.
+    /// The source cannot check the credentials now. The login is not accepted.
     Unavailable(String),
 }
 
-/// What a source says later of a principal that it named.
+/// The current state of a principal, from the source that authenticated it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccountState {
-    /// As it was.
+    /// The principal is unchanged.
     Same,
-    /// The same user, with other roles.
+    /// The user has other roles now.
     Roles(Arc<[Box<str>]>),
-    /// The user is not there any more, or has another passcode: whoever came in with the old one has to go.
+    /// The user was removed or has another passcode. Its sessions must be closed.
     Gone,
 }
 
-/// A source of truth about users.
+/// A source of users: one authentication method.
 pub trait Source: fmt::Debug + Send + Sync {
-    /// Its name, in the order of sources and in the log.
+    /// Returns the name of the source, for the configured order of sources and for the log.
     fn name(&self) -> &'static str;
 
-    /// Whom these credentials stand for. To take the same time and way whether the name exists or not is the
-    /// source's duty; that the client reads the same words is the authenticator's. Dropped when out of time.
+    /// Checks credentials. The source must take the same time and the same steps whether or not the user name exists;
+    /// the authenticator ensures that the texts for the client are the same. The future is dropped when its time is
+    /// out.
     fn check<'a>(&'a self, credentials: &'a Credentials) -> Check<'a>;
 
     /// Returns whether a check reads tokens. If no source does, logins that differ only in a token are equal.
@@ -47,26 +48,27 @@ pub trait Source: fmt::Debug + Send + Sync {
         true
     }
 
-    /// Whether `auth-timeout` holds for a check. Not where checks wait for their turn here: a queue is bounded by its
-    /// length, and who has waited longest would be the first to be sent away.
+    /// Returns whether `auth-timeout` limits a check. Returns false for a source with a queue of its own: the length of
+    /// the queue limits the wait, and a timeout would reject the logins that have waited longest.
     fn is_timed(&self) -> bool {
         true
     }
 
-    /// Looks at once whether what it knows has changed. May block: not to be called where connections run.
+    /// Checks at once whether the source's data has changed. May block, so do not call it on threads that run
+    /// connections.
     ///
     /// # Errors
-    /// The new content is invalid; what was known before still holds. The text is for the operator.
+    /// The new data is invalid; the previous data stays in force. The text is for the operator.
     fn reload(&self) -> Result<(), String> {
         Ok(())
     }
 
-    /// Changes whenever [`Source::standing`] may have another answer.
+    /// Returns a number that changes whenever [`Source::standing`] may return another result.
     fn generation(&self) -> u64 {
         0
     }
 
-    /// What it says now of a principal that it named.
+    /// Returns the current state of a principal that this source has authenticated.
     fn standing(&self, _: &Principal) -> AccountState {
         AccountState::Same
     }

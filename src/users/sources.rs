@@ -1,4 +1,4 @@
-//! Which sources there are, and in which order they are asked.
+//! All kinds of sources, and the order in which they are asked.
 
 use super::Options;
 use super::anonymous::Anonymous;
@@ -13,28 +13,28 @@ use super::token::Tokens;
 use super::verifier::Verifier;
 use std::sync::Arc;
 
-/// A kind of source.
+/// A kind of source of users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A header of a trusted proxy.
+    /// A header set by a trusted proxy.
     Proxy,
-    /// A client certificate.
+    /// A TLS client certificate.
     Certificate,
-    /// A token.
+    /// A signed token (JWT).
     Token,
     /// A users file.
     UsersFile,
-    /// The list in the configuration.
+    /// The list of users in the configuration.
     User,
-    /// An HTTP service.
+    /// An external HTTP service.
     Hook,
-    /// Nobody in particular.
+    /// Anonymous clients.
     Anonymous,
 }
 
 impl Kind {
-    /// All, in the order in which they are asked by default: what others have verified already, what proves itself, what
-    /// has to be looked up here, what has to be asked elsewhere.
+    /// All kinds, in the default order: first those that another component has verified, then those that verify
+    /// themselves, then those that need a local lookup, last those that need a request to another service.
     pub const ALL: [Kind; 7] = [
         Kind::Proxy,
         Kind::Certificate,
@@ -45,7 +45,7 @@ impl Kind {
         Kind::Anonymous,
     ];
 
-    /// Its name, in the configuration and in the log.
+    /// Returns the name of the kind, as in the configuration and the log.
     pub fn as_str(self) -> &'static str {
         match self {
             Kind::Proxy => "proxy",
@@ -59,15 +59,15 @@ impl Kind {
     }
 }
 
-/// The sources that the options ask for, in their order. Kinds that the order leaves out come behind the others.
+/// Returns the configured sources in their order. Kinds that the configured order omits come last.
 ///
 /// # Errors
-/// One of them cannot be made of its options.
+/// A source cannot be created from its options.
 pub(super) fn sources(options: &Options) -> Result<Vec<Arc<dyn Source>>, String> {
     let client = Client::default();
     let left_out = Kind::ALL.into_iter().filter(|kind| !options.order.contains(kind));
     let order = options.order.iter().copied().chain(left_out);
-    // Anonymous is told whether it is alone.
+    // The anonymous source is created last, because it depends on whether there are others.
     let (last, named): (Vec<Kind>, Vec<Kind>) = order.partition(|kind| *kind == Kind::Anonymous);
     let mut sources = Vec::new();
     for kind in named {
@@ -80,7 +80,7 @@ pub(super) fn sources(options: &Options) -> Result<Vec<Arc<dyn Source>>, String>
     Ok(sources)
 }
 
-/// The source of this kind, if there is to be one.
+/// Creates the source of this kind, if it is configured.
 fn source(
     kind: Kind,
     options: &Options,
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn sources_are_asked_in_their_order_and_anonymous_last() {
         let mut options = Options::default();
-        assert_eq!(names(&options), ["anonymous"], "without any source everybody is let in");
+        assert_eq!(names(&options), ["anonymous"], "without a source every client is accepted");
         options.users_file = Some("/nowhere/users".into());
         assert_eq!(names(&options), ["users-file"]);
         options.listed = vec![("alice".to_owned(), Passcode::new("a").expect("short"))];

@@ -7,11 +7,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use subtle::Choice;
 
-/// The list.
+/// The users in the list.
 #[derive(Debug)]
 pub(super) struct StaticUsers {
     passcodes: HashMap<Arc<str>, Passcode>,
-    /// Compared where there is no such user, so that it takes as long.
+    /// Passcode that is compared for an unknown user, so that this takes as long as for a known one.
     nobody: Passcode,
 }
 
@@ -33,7 +33,7 @@ impl StaticUsers {
         }
     }
 
-    /// Whom the login means and what their passcode is: for an unknown one a passcode that does not count.
+    /// Returns the user and passcode for the login, and whether the passcode may match: not for an unknown user.
     fn expected(&self, login: &str) -> (Option<&Arc<str>>, &Passcode, Choice) {
         match self.passcodes.get_key_value(login) {
             Some((name, passcode)) => (Some(name), passcode, Choice::from(1)),
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_let_in() {
+    fn logins_are_checked_against_the_configured_users() {
         let listed = listed(&["alice", "bob"]);
         let known = |name| Decision::Known(Principal::named(name, "user"));
         let wrong = || Decision::Refused("wrong passcode".to_owned());
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_login_costs_a_comparison_too_which_does_not_count() {
+    fn unknown_login_is_compared_too_without_effect() {
         let listed = listed(&["alice"]);
         let (name, passcode, counts) = listed.expected("mallory");
         assert!(name.is_none() && passcode.matches("nobody") && !bool::from(counts));

@@ -1,4 +1,4 @@
-//! A web server for the tests of what asks one.
+//! An HTTP server for tests of code that sends HTTP requests.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -13,22 +13,22 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
-/// What somebody asked.
-pub(super) struct Asked {
+/// A request that the server has received.
+pub(super) struct ReceivedRequest {
     pub(super) method: Method,
     pub(super) uri: Uri,
     pub(super) headers: HeaderMap,
     pub(super) body: String,
 }
 
-/// What it answers.
+/// A response of the server.
 pub(super) enum Reply {
     /// A status and a body.
-    Say(u16, String),
+    Respond(u16, String),
     /// A redirect.
-    Away(String),
-    /// Nothing, ever.
-    Silence,
+    Redirect(String),
+    /// No response, ever.
+    NoResponse,
 }
 
 /// The server; it ends with its test.
@@ -39,33 +39,40 @@ pub(super) struct TestServer {
 }
 
 impl TestServer {
-    /// Answers at once.
-    pub(super) async fn open(answer: impl Fn(Asked) -> Reply + Send + Sync + 'static) -> TestServer {
+    /// Starts a server that responds at once.
+    pub(super) async fn open(
+        answer: impl Fn(ReceivedRequest) -> Reply + Send + Sync + 'static,
+    ) -> TestServer {
         TestServer::new(Semaphore::MAX_PERMITS, answer).await
     }
 
-    /// Answers as many as the test lets through.
-    pub(super) async fn gated(answer: impl Fn(Asked) -> Reply + Send + Sync + 'static) -> TestServer {
+    /// Starts a server that sends a response only when the test calls `let_through`.
+    pub(super) async fn gated(
+        answer: impl Fn(ReceivedRequest) -> Reply + Send + Sync + 'static,
+    ) -> TestServer {
         TestServer::new(0, answer).await
     }
 
-    /// A URL where nobody listens.
+    /// Returns a URL with a port on which no server listens.
     pub(super) async fn closed_port() -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         format!("http://{}/", listener.local_addr().expect("an address"))
     }
 
-    async fn new(let_through: usize, answer: impl Fn(Asked) -> Reply + Send + Sync + 'static) -> TestServer {
+    async fn new(
+        let_through: usize,
+        answer: impl Fn(ReceivedRequest) -> Reply + Send + Sync + 'static,
+    ) -> TestServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let (asked, gate) = (Arc::new(AtomicUsize::new(0)), Arc::new(Semaphore::new(let_through)));
-        let desk = Arc::new(Desk { answer, asked: asked.clone(), gate: gate.clone() });
+        let handler = Arc::new(Handler { answer, asked: asked.clone(), gate: gate.clone() });
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                let desk = desk.clone();
+                let handler = handler.clone();
                 let service = service_fn(move |request| {
-                    let desk = desk.clone();
-                    async move { Ok::<_, Infallible>(desk.serve(request).await) }
+                    let handler = handler.clone();
+                    async move { Ok::<_, Infallible>(handler.serve(request).await) }
                 });
                 let http = hyper::server::conn::http1::Builder::new();
                 tokio::spawn(http.serve_connection(TokioIo::new(socket), service));
@@ -78,44 +85,44 @@ impl TestServer {
         format!("http://{}{path}", self.address)
     }
 
-    /// How often it was asked.
-    pub(super) fn asked(&self) -> usize {
+    /// Returns the number of requests received.
+    pub(super) fn requests(&self) -> usize {
         self.asked.load(Ordering::SeqCst)
     }
 
-    /// Ready when somebody has asked.
-    pub(super) async fn was_asked(&self) {
-        while self.asked() == 0 {
+    /// Completes when a request has been received.
+    pub(super) async fn request_received(&self) {
+        while self.requests() == 0 {
             tokio::task::yield_now().await;
         }
     }
 
-    /// Lets one more answer through.
+    /// Lets the server send one more response.
     pub(super) fn let_through(&self) {
         self.gate.add_permits(1);
     }
 }
 
-struct Desk<F> {
+struct Handler<F> {
     answer: F,
     asked: Arc<AtomicUsize>,
     gate: Arc<Semaphore>,
 }
 
-impl<F: Fn(Asked) -> Reply> Desk<F> {
+impl<F: Fn(ReceivedRequest) -> Reply> Handler<F> {
     async fn serve(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let (parts, body) = request.into_parts();
         let body = body.collect().await.expect("a whole request").to_bytes();
         let body = String::from_utf8_lossy(&body).into_owned();
-        let asked = Asked { method: parts.method, uri: parts.uri, headers: parts.headers, body };
-        self.gate.acquire().await.expect("the gate stays").forget();
+        let asked = ReceivedRequest { method: parts.method, uri: parts.uri, headers: parts.headers, body };
+        self.gate.acquire().await.expect("the semaphore is not closed").forget();
         let response = Response::builder();
         let response = match (self.answer)(asked) {
-            Reply::Say(status, body) => response.status(status).body(body.into()),
-            Reply::Away(to) => response.status(302).header("location", to).body(Full::default()),
-            Reply::Silence => std::future::pending().await,
+            Reply::Respond(status, body) => response.status(status).body(body.into()),
+            Reply::Redirect(to) => response.status(302).header("location", to).body(Full::default()),
+            Reply::NoResponse => std::future::pending().await,
         };
-        response.expect("a fit response")
+        response.expect("a valid response")
     }
 }

@@ -1,27 +1,26 @@
 //! Slows down clients that guess passcodes, without a delay for other clients.
 //!
 //! ```text
-//!  login ──► right before, with this passcode? ─────────────────────────────────► checked at once
+//!  login ──► this passcode was correct before? ───────────────────────────► checked at once
 //!              │ no
-//!              ├─► refused before, with this passcode? ─────────────────────────► checked at once, the refusal is held back
-//!              └─► a new guess: waits for a slot of (address, name), and unless this name has signed in from this
-//!                  address before, for one of the name and of the address ──────► checked in its slot
+//!              ├─► this passcode was refused before? ─────────────────────► checked at once, the refusal is held back
+//!              └─► a new guess: waits for a slot of (address, name) and, unless this name has logged in from this
+//!                  address before, for one of the name and one of the address ► checked in its slot
 //! ```
-//! | what is counted | free | then one guess each |
+//! | counter | free guesses | interval between further guesses |
 //! |---|---|---|
 //! | different passcodes of one name from one address | `free` | 250 ms, doubling to 15 s |
 //! | different passcodes of one name, from all addresses | 20 · `free` | 250 ms, doubling to 4 s |
-//! | different passcodes from one address, 5 · `free` of each name at most | 20 · `free` | 250 ms, doubling to 1 s |
+//! | different passcodes from one address, at most 5 · `free` of each name | 20 · `free` | 250 ms, doubling to 1 s |
 //!
-//! The same wrong passcode of a name again is not a new guess: a client that repeats it delays its own refusals only. A
-//! guess that is being checked counts as a wrong one until it proves right, so that guessing in parallel gains nothing.
-//! A right login resets the count of its name from its address, and takes these guesses out of the other two counts.
-//! Counts are forgotten after 15 minutes without a refusal. An IPv6 address counts as its /64 network, which is what one
-//! customer has.
+//! Repeating the same wrong passcode of a name is not a new guess: it delays only the refusals of the client that
+//! repeats it. A guess that is being checked counts as wrong until it proves correct, so that guessing in parallel
+//! gains nothing. A correct login subtracts what its own address and name have counted. Counters expire after 15
+//! minutes without a refusal. An IPv6 address counts as its /64 network, which is what one customer has.
 //!
-//! Slots are not reserved in advance, because a client that sends one guess after the other would hold all of them.
-//! Instead, each login that waits for a slot tries to take it at a random time within [`DRAW`] after it opens. So does
-//! a login that arrives in that time. Every waiting login has the same chance, however often other clients retry.
+//! Slots cannot be reserved: a client that sends one guess after the other would hold all of them. Instead, each login
+//! that waits for a slot tries to take it at a random time in the [`DRAW`] after it opens, and so does a login that
+//! arrives in that time. Every waiting login has the same chance, however often the other clients retry.
 
 use super::lru_map::LruMap;
 use std::collections::HashMap;
@@ -38,32 +37,33 @@ const INTERVAL: Duration = Duration::from_millis(250);
 const INTERVAL_MAX: Duration = Duration::from_secs(15);
 /// The longest interval between two guesses of one name, from all addresses.
 const NAME_INTERVAL_MAX: Duration = Duration::from_secs(4);
-/// The longest interval between two guesses from one address. It is shorter because users behind the address who have
-/// not signed in from there yet also wait for these slots.
+/// The longest interval between two guesses from one address. It is shorter than the others, because users behind the
+/// address who have not logged in before wait for a slot, too.
 const ADDRESS_INTERVAL_MAX: Duration = Duration::from_secs(1);
 /// Time after a slot opens in which waiting logins try to take it, each at a random time.
 pub(super) const DRAW: Duration = Duration::from_millis(100);
-/// Counts of one name, or of one address, may be this many times as high as those of one name from one address.
+/// Ratio of the free guesses of one name, or of one address, to those of one name from one address.
 const WIDE: u32 = 20;
-/// The same of what one name adds to the count of its address: four names make it full, or a hundred with one guess each.
+/// Ratio of the most guesses that one name adds to the counter of its address to the free guesses of one name from one
+/// address. Four names exhaust the free guesses of an address, or a hundred names with one guess each.
 const PER_NAME: u32 = 5;
-/// Time without a refusal after which a count is forgotten.
+/// Time without a refusal after which a counter expires.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(15 * 60);
-/// Length limit of each table; the least recently used entries are forgotten.
+/// Maximum number of entries of each table; the least recently used ones are evicted.
 const ENTRIES_MAX: usize = 65_536;
 
-/// Counts refused logins. Pure except for the key of its hashes: time is an argument, and the caller chooses the random
-/// times.
+/// Counts refused logins. Pure except for its random hash keys: the time is an argument, and the caller chooses the
+/// random delays.
 pub(super) struct Throttle {
     free: u32,
     hasher: RandomState,
-    /// Names from addresses.
+    /// Counters of names from an address.
     pairs: LruMap<u64, Pair>,
     names: LruMap<u64, Count>,
     addresses: LruMap<IpAddr, Count>,
-    /// Names that have signed in from an address.
+    /// Names that have logged in from an address.
     known_pairs: LruMap<u64, ()>,
-    /// Names with passcodes that were right, and with passcodes that were not.
+    /// Names with passcodes that were correct, and with passcodes that were refused.
     right: LruMap<u64, ()>,
     wrong: LruMap<u64, ()>,
     /// Number of checks in progress by name and passcode, and number of passcodes being checked by name.
@@ -71,7 +71,7 @@ pub(super) struct Throttle {
     checked_names: HashMap<u64, u32>,
 }
 
-/// The keyed hashes of a login: names and passcodes have any length, and are secret.
+/// The keyed hashes of a login. They replace names and passcodes because these are secret and of any length.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Attempt {
     network: Option<IpAddr>,
@@ -80,27 +80,27 @@ pub(super) struct Attempt {
     passcode: u64,
 }
 
-/// A login that is admitted. It must be given to [`Throttle::settle`] in the end.
+/// An admitted login. It must be passed to [`Throttle::settle`] in the end.
 #[derive(Debug)]
 pub(super) struct Ticket {
     attempt: Attempt,
     kind: Kind,
-    /// Before this time a refusal must not be answered.
+    /// Time before which a refusal must not be sent.
     pub(super) answer_at: Instant,
 }
 
 /// A login that has to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Held {
-    /// Time at which the next slot opens that the login may try to take.
+    /// Time at which the next slot opens for which the login may try.
     pub(super) slot: Instant,
-    /// The count that delays the login, for the log.
+    /// The counter that delays the login, for the log.
     pub(super) reason: &'static str,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// This name and passcode were right before.
+    /// This name and passcode were correct before.
     Right,
     /// This name and passcode were refused before.
     Repeated,
@@ -129,7 +129,7 @@ struct Pair {
     /// Refused logins.
     refusals: u32,
     last: Instant,
-    /// When the next slot opens; `None` while guesses are free.
+    /// Time at which the next slot opens; `None` while guesses are free.
     next_at: Option<Instant>,
 }
 
@@ -138,7 +138,7 @@ struct Pair {
 struct Count {
     count: u32,
     last: Instant,
-    /// When the next slot opens; `None` while guesses are free.
+    /// Time at which the next slot opens; `None` while guesses are free.
     next_at: Option<Instant>,
 }
 
@@ -174,11 +174,11 @@ impl Throttle {
         self.right.contains(&attempt.passcode) || self.known_pairs.contains(&attempt.pair)
     }
 
-    /// Admits a login to be checked now. `drawn` is the slot for which the login has waited, until a random time after
-    /// it opened; `None` if it has just arrived.
+    /// Admits a login to be checked now. `drawn` is the slot for which the login has waited until a random time, if
+    /// any.
     ///
     /// # Errors
-    /// The login has to wait for a slot. The throttle keeps no state of it.
+    /// The login has to wait for a slot. Nothing about it is stored.
     pub(super) fn enter(
         &mut self,
         attempt: Attempt,
@@ -220,7 +220,7 @@ impl Throttle {
         Ok(ticket(Kind::Guess, now + wait))
     }
 
-    /// Takes the slots of the name and of the address, if their guesses are no longer free.
+    /// Takes the slots of the name and of the address, if their free guesses are used up.
     fn take_slots(&mut self, attempt: Attempt, name: Count, address: Count, now: Instant) {
         let free = self.free.max(1).saturating_mul(WIDE);
         let checked = self.checked_names.get(&attempt.name).copied().unwrap_or_default();
@@ -248,7 +248,7 @@ impl Throttle {
         }
     }
 
-    /// Counts what came of a login.
+    /// Counts the result of a login.
     pub(super) fn settle(&mut self, ticket: &Ticket, outcome: Outcome, now: Instant) {
         let attempt = ticket.attempt;
         self.end(attempt);
@@ -277,7 +277,7 @@ impl Throttle {
     fn refused(&mut self, attempt: Attempt, kind: Kind, now: Instant) {
         let pair = self.pairs.get(&attempt.pair).copied().unwrap_or_else(|| Pair::new(now));
         let mut pair = Pair { refusals: pair.refusals.saturating_add(1), last: now, ..pair };
-        // The passcode may have been changed since.
+        // The passcode may have been changed since it was correct.
         self.right.remove(&attempt.passcode);
         self.wrong.insert(attempt.passcode, ());
         if kind != Kind::Repeated {
@@ -292,7 +292,7 @@ impl Throttle {
         self.pairs.insert(attempt.pair, pair);
     }
 
-    /// Returns the most that one name adds to the count of its address.
+    /// Returns the most that one name adds to the counter of its address.
     fn per_name(&self) -> u32 {
         self.free.max(1).saturating_mul(PER_NAME)
     }
@@ -328,16 +328,16 @@ fn count<K: Hash + Eq + Clone>(counts: &mut LruMap<K, Count>, key: K, more: u32,
     counts.insert(key, Count { count: old.count.saturating_add(more), last: now, ..old });
 }
 
-/// Returns the time between a guess, after `guesses` earlier ones, and the next one.
+/// Returns the interval between a guess, after `guesses` earlier ones, and the next one.
 fn interval(guesses: u32, free: u32, max: Duration) -> Duration {
     match guesses.checked_sub(free) {
-        // The first one costs nothing, even if none is free.
+        // The first guess is not delayed, even if `free` is 0.
         Some(more) if guesses > 0 => INTERVAL.saturating_mul(1 << more.min(16)).min(max),
         _ => Duration::ZERO,
     }
 }
 
-/// Returns the time at which the next slot opens if one is taken now; `None` if guesses are free.
+/// Returns the time at which the slot after one taken now opens; `None` if guesses are free.
 fn next_slot(now: Instant, interval: Duration) -> Option<Instant> {
     (!interval.is_zero()).then(|| now + interval)
 }

@@ -1,4 +1,4 @@
-//! Passcodes against hashes.
+//! Verifies passcodes against hashes.
 
 use super::Secret;
 use super::fair_queue::ClientKey;
@@ -13,23 +13,23 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use tokio::sync::watch;
 
-/// Says whether a passcode matches a hash, without holding up the thread that asks.
+/// Verifies passcodes on hashing threads, without blocking the thread that asks.
 ///
 /// ```text
-///  verify ──► remembered? ──────────────────────────────────────────► yes
+///  verify ──► cached success? ──────────────────────────────────────────► yes
 ///               │ no
-///               ├─► the same is asked already? wait with whoever asked ──┐
-///               └─► queue of the desks ──► hash ──► remember a success ──┴► yes, no
+///               ├─► equal check in progress? wait for its result ────────┐
+///               └─► queue of the hash pool ──► hash ──► cache a success ──┴► yes, no
 /// ```
-/// What is begun is completed although nobody may wait for it any more: whoever comes again finds it done, so a storm of
-/// clients whose patience is shorter than the queue comes to an end.
+/// A check that has begun is completed even if no client waits for it any longer. When the client tries again, the
+/// result is cached. Therefore a storm of clients whose timeout is shorter than the queue comes to an end.
 #[derive(Debug)]
 pub(super) struct Verifier {
     shared: Arc<Shared>,
     desks: HashPool,
 }
 
-/// Does the work; tests have one that is slow when they want it.
+/// The function that checks a passcode. Tests replace it with one that is slow on demand.
 type Matches = dyn Fn(&Hash, &str, &mut Memory) -> Result<bool, CannotHash> + Send + Sync;
 
 struct Shared {
@@ -38,7 +38,7 @@ struct Shared {
     state: Mutex<State>,
 }
 
-/// Everything goes by the digest of name, passcode and hash: another hash is another question.
+/// The maps use the digest of name, passcode and hash as the key, so another hash is another key.
 struct State {
     pending: HashMap<Digest, watch::Receiver<Option<Answer>>>,
     successes: LruMap<Digest, ()>,
@@ -47,7 +47,8 @@ struct State {
 type Answer = Result<bool, CannotHash>;
 
 impl Verifier {
-    /// Hashes with so many threads (see [`HashPool::new`]) for so many in the queue, and remembers so many successes.
+    /// Creates a verifier with `threads` hashing threads (see [`HashPool::new`]), a queue of `waiting_max` checks, and
+    /// a cache of `remembered_max` successes.
     pub(super) fn new(threads: usize, waiting_max: usize, remembered_max: usize) -> Verifier {
         Verifier::with(threads, waiting_max, remembered_max, Box::new(Hash::matches))
     }
@@ -63,10 +64,10 @@ impl Verifier {
         Verifier { shared: Arc::new(shared), desks: HashPool::new(threads, waiting_max) }
     }
 
-    /// Whether the passcode of `name` is what `hash` was made of.
+    /// Returns whether `hash` is of this passcode. `name` only distinguishes users in the cache.
     ///
     /// # Errors
-    /// It cannot be said, for now; the text is for the log.
+    /// The passcode cannot be checked now. The text is for the log.
     pub(super) async fn verify(
         &self,
         client: ClientKey,
@@ -110,7 +111,7 @@ impl Verifier {
             Box::new(move |memory| {
                 let matches = || (shared.matches)(&hash, passcode.reveal(), memory);
                 let answer = catch_unwind(AssertUnwindSafe(matches)).unwrap_or(Err(CannotHash));
-                // Its memory is wiped before anybody hears of it.
+                // Wipe the passcode from memory before the result is published.
                 drop(passcode);
                 shared.end(&digest, answer);
                 tell.send_replace(Some(answer));
@@ -144,14 +145,14 @@ pub(super) mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::mpsc;
 
-    /// A hash that takes until the test lets it go on, one at a time.
+    /// A verifier's hash function that blocks until the test lets it continue, one at a time.
     pub(in crate::users) struct Slow {
         pub(in crate::users) go_on: mpsc::Sender<()>,
         pub(in crate::users) begun: Arc<AtomicUsize>,
     }
 
     impl Slow {
-        /// `sesame` matches everything, nothing else does.
+        /// Creates a verifier for which `sesame` matches every hash and no other passcode matches any.
         pub(in crate::users) fn verifier(threads: usize, remembered_max: usize) -> (Verifier, Slow) {
             let (go_on, wait) = mpsc::channel();
             let (begun, wait) = (Arc::new(AtomicUsize::new(0)), Mutex::new(wait));
@@ -168,9 +169,9 @@ pub(super) mod tests {
             (Verifier::with(threads, 10_000, remembered_max, Box::new(matches)), Slow { go_on, begun })
         }
 
-        pub(in crate::users) fn let_go(&self, count: usize) {
+        pub(in crate::users) fn release(&self, count: usize) {
             for _ in 0..count {
-                self.go_on.send(()).expect("the verifier is there");
+                self.go_on.send(()).expect("the verifier exists");
             }
         }
 
@@ -180,10 +181,10 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn answers() {
+    async fn passcodes_are_verified_and_failures_are_reported() {
         let (verifier, slow) = Slow::verifier(1, 10);
         let hash = Arc::new(cheap("x"));
-        slow.let_go(5);
+        slow.release(5);
         for (passcode, expected) in [
             ("sesame", Ok(true)),
             ("wrong", Ok(false)),
@@ -197,10 +198,10 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn a_success_is_remembered_a_failure_is_not_and_another_hash_is_another_question() {
+    async fn only_successes_are_remembered_and_only_for_the_same_hash() {
         let (verifier, slow) = Slow::verifier(1, 10);
         let (hash, other) = (Arc::new(cheap("x")), Arc::new(cheap("x")));
-        slow.let_go(100);
+        slow.release(100);
         for (name, passcode, hash, hashes) in [
             ("alice", "sesame", &hash, 1),
             ("alice", "sesame", &hash, 1),
@@ -216,7 +217,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn the_same_question_is_asked_once_and_answered_although_nobody_waits() {
+    async fn equal_checks_share_one_hash_that_completes_without_waiting_logins() {
         let (verifier, slow) = Slow::verifier(1, 10);
         let hash = Arc::new(cheap("x"));
         let ask = |passcode: &'static str| Box::pin(verifier.verify(None, "alice", passcode, &hash));
@@ -226,18 +227,18 @@ pub(super) mod tests {
         }
         assert_eq!(verifier.shared.state.lock().pending.len(), 2);
         drop((first, second));
-        slow.let_go(2);
+        slow.release(2);
         assert_eq!(other.await, Ok(false));
         assert_eq!(slow.begun(), 2);
-        assert_eq!(ask("sesame").await, Ok(true), "remembered");
+        assert_eq!(ask("sesame").await, Ok(true), "the success is remembered");
         assert_eq!(slow.begun(), 2);
     }
 
     #[tokio::test]
-    async fn the_memory_of_successes_is_bounded() {
+    async fn number_of_remembered_successes_is_bounded() {
         let (verifier, slow) = Slow::verifier(1, 2);
         let hash = Arc::new(cheap("x"));
-        slow.let_go(100);
+        slow.release(100);
         for name in ["a", "b", "c", "c", "b", "a"] {
             assert_eq!(verifier.verify(None, name, "sesame", &hash).await, Ok(true));
         }

@@ -1,7 +1,7 @@
-//! What happens for every SEND behind its decoding, in instructions: the session, permissions, routing, fan-out,
-//! outbound queues; and presence.
+//! Instruction counts of all steps of a SEND after its decoding: the session, permissions, routing, fan-out and
+//! outbound queues; and of presence.
 //!
-//! `tests/bench/count` runs these with those of `frames` and compares them with the figures that landed last.
+//! `tests/bench/count` runs these benchmarks with those of `frames`, and compares the counts with the committed ones.
 
 #![allow(missing_docs, unreachable_pub)]
 
@@ -24,19 +24,19 @@ use stompbox_frames::stomp::{Decoder, Frame, Headers, Limits};
 
 const HOT: &str = "/topic/hot";
 
-/// A broker with so many subscribers of `/topic/hot`, and so many other topics with a subscriber each.
+/// Creates a broker with this many subscribers of `/topic/hot`, and other topics with one subscriber each.
 fn stage(subscribers: u32, others: u32) -> (Stage, Destination) {
     let mut stage = Stage::new();
     for _ in 0..subscribers {
         let outbound_queue = stage.outbound_queue();
-        stage.seat(HOT, &outbound_queue, 1);
+        stage.add_subscriber(HOT, &outbound_queue, 1);
     }
     let other = stage.outbound_queue();
     for number in 0..others {
-        stage.seat(&format!("/topic/other.{number}"), &other, number);
+        stage.add_subscriber(&format!("/topic/other.{number}"), &other, number);
     }
     let hot = topic(HOT);
-    // The outbound queues have room for the message that is counted.
+    // Allocates the space in the outbound queues that the measured message needs.
     stage.publish(&hot);
     (stage, hot)
 }
@@ -49,7 +49,7 @@ fn fan_out((stage, hot): (Stage, Destination)) -> (usize, Stage, Destination) {
     (black_box(stage.publish(black_box(&hot))), stage, hot)
 }
 
-/// What a client that wants a RECEIPT sends.
+/// Returns the headers of a SEND that asks for a RECEIPT.
 fn with_receipt() -> (Stage, Destination, Headers) {
     let (stage, hot) = stage(1, 0);
     let headers = send(HOT).headers;
@@ -63,7 +63,7 @@ fn route((stage, hot, headers): (Stage, Destination, Headers)) -> (usize, Stage,
     (black_box(stage.publish_with(black_box(&hot), black_box(&headers))), stage, hot, headers)
 }
 
-/// Alice is there with so many sessions, each of which subscribes to `/user/queue/x`.
+/// Creates a broker with sessions of alice, each of which subscribes to `/user/queue/x`.
 fn alice(sessions: u32) -> (Stage, Destination) {
     let mut stage = Stage::new();
     let owner = Owner::user("alice");
@@ -71,7 +71,7 @@ fn alice(sessions: u32) -> (Stage, Destination) {
     let to = path.of(&owner).expect("no wildcard");
     for number in 0..sessions {
         let outbound_queue = stage.enter(&format!("session-{number}"), Some("alice"));
-        stage.seat(to.as_str(), &outbound_queue, 1);
+        stage.add_subscriber(to.as_str(), &outbound_queue, 1);
     }
     stage.publish(&to);
     (stage, to)
@@ -90,14 +90,14 @@ fn user((stage, to): (Stage, Destination)) -> (usize, Stage, Destination) {
     (black_box(stage.publish(black_box(&to))), stage, to)
 }
 
-/// Ten users with a session each.
+/// Creates a broker with ten users, each with one session.
 fn ten() -> (Stage, Vec<Owner>, UserPath) {
     let mut stage = Stage::new();
     let owners: Vec<Owner> = (0..10).map(|number| Owner::user(&format!("user-{number}"))).collect();
     let path = user_path();
     for (number, owner) in owners.iter().enumerate() {
         let outbound_queue = stage.enter(&format!("session-{number}"), Some(&format!("user-{number}")));
-        stage.seat(path.of(owner).expect("no wildcard").as_str(), &outbound_queue, 1);
+        stage.add_subscriber(path.of(owner).expect("no wildcard").as_str(), &outbound_queue, 1);
     }
     to_all(&stage, &owners, &path);
     (stage, owners, path)
@@ -122,7 +122,7 @@ fn outbound_queue(deliveries: usize) -> (Arc<OutboundQueue>, Vec<Delivery>, Vec<
     let parts = Parts { id: "n-1", destination: HOT, headers: &headers, extra: &[], body: &[b'x'; 128] };
     let message = Message::new(parts, |bytes| stage.charge(bytes));
     let deliveries = vec![Delivery { message, key: 1, count: 1, tag: 0 }; deliveries];
-    let (outbound_queue, mut batch) = (stage.lone_outbox(), Vec::with_capacity(deliveries.len()));
+    let (outbound_queue, mut batch) = (stage.standalone_queue(), Vec::with_capacity(deliveries.len()));
     push_and_take(&outbound_queue, &deliveries, &mut batch, stage.now);
     batch.clear();
     (outbound_queue, deliveries, batch, stage.now)
@@ -167,7 +167,7 @@ fn frame(text: &str) -> Frame {
     decoder.next().expect("a frame").expect("a whole frame")
 }
 
-/// A signed-in client behind CONNECTED, that has sent and been sent something.
+/// Returns an authenticated session that has handled a SEND and delivered a message.
 fn session() -> (Session, Frame, Vec<Action>, Instant) {
     let now = Instant::now();
     let mut session = Session::new(Arc::default(), "s".into(), Arc::new(|| "~1".into()), now);
@@ -182,7 +182,7 @@ fn session() -> (Session, Frame, Vec<Action>, Instant) {
     (session, send(HOT), actions, now)
 }
 
-/// Up to the RECEIPT.
+/// Handles a SEND, including its RECEIPT.
 fn handle_send(session: &mut Session, frame: Frame, actions: &mut Vec<Action>, now: Instant) {
     session.handle(frame, now, actions);
     session.complete(Some("message-1234".into()), &[], actions);
@@ -210,7 +210,7 @@ fn deliver(
     (session, deliveries, prefix)
 }
 
-/// So many rules, of which the last is about `/topic/hot`.
+/// Returns `n` rules, of which the last applies to `/topic/hot`.
 fn rules(n: usize) -> Permissions {
     let rule = |number| format!("allow send role:role-{number} /topic/room.{number}.**");
     let texts = (1..n).map(rule).chain(["allow all users /topic/*".to_owned()]);
@@ -234,13 +234,13 @@ fn judge((rules, who, owner, to): Case) -> (Result<(), Denied>, Case) {
     (black_box(&rules).judge(&who, &owner, Verb::Send, black_box(&to)), (rules, who, owner, to))
 }
 
-/// A topic with 70 members, who all watch who comes and goes and have been told of all; and 16 newcomers.
+/// Creates a topic with 70 members that watch its presence and have received all changes, and 16 further sessions.
 fn watched() -> (Stage, Selector, Vec<Arc<OutboundQueue>>, Instant) {
     let mut stage = Stage::new();
     for number in 0..70 {
         let outbound_queue = stage.enter(&format!("session-{number}"), Some(&format!("user-{number}")));
-        stage.seat(HOT, &outbound_queue, 1);
-        stage.seat("/presence/topic/hot", &outbound_queue, 2);
+        stage.add_subscriber(HOT, &outbound_queue, 1);
+        stage.add_subscriber("/presence/topic/hot", &outbound_queue, 2);
     }
     let newcomers = (0..16).map(|number| {
         let newcomer = format!("newcomer-{number}");

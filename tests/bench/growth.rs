@@ -1,8 +1,8 @@
-//! How the cost of a publish, and of coming and going, grows with what else there is.
+//! Growth of the cost of a publish, a subscribe and an unsubscribe with the number of other objects.
 //!
-//! `growth` lists its rows, `growth ROW` does one and prints `operations<TAB>median nanoseconds of one`. What is
-//! measured runs inside [`counted`], so that `callgrind --toggle-collect=*counted*` counts its instructions;
-//! `tests/bench/count --growth` does that for all rows and makes the table of the README.
+//! `growth` lists its rows, and `growth ROW` runs one and prints `operations<TAB>median nanoseconds of one`. The
+//! measured code runs inside [`counted`], so that `callgrind --toggle-collect=*counted*` counts its instructions.
+//! `tests/bench/count --growth` does that for all rows and prints the table of the README.
 
 #![allow(missing_docs, unreachable_pub)]
 
@@ -18,14 +18,14 @@ use stompbox::broker::Subscription;
 use stompbox::destination::{Destination, Selector};
 use stompbox::outbound_queue::OutboundQueue;
 
-/// Operations between two looks at the clock; what is in the outbound queues is dropped then.
+/// Operations per time measurement. After each batch the outbound queues are drained.
 const BATCH: usize = 100;
 const BATCHES: usize = 20;
 const HOT: &str = "/topic/hot";
 
 type Run = fn(&mut Meter, u32);
 
-/// Title, how it is done, with how many.
+/// Title, function, and sizes.
 const ROWS: &[(&str, Run, &[u32])] = &[
     ("publish-destinations-hot", destinations_hot, &[1, 1_000, 100_000, 1_000_000]),
     ("publish-destinations-random", destinations_random, &[1, 1_000, 100_000, 1_000_000]),
@@ -43,17 +43,17 @@ const ROWS: &[(&str, Run, &[u32])] = &[
     ("unsubscribe-all", unsubscribe_all, &[1_000, 100_000]),
 ];
 
-/// What is measured, and nothing else.
+/// Runs the measured code, and nothing else.
 #[inline(never)]
 fn counted(act: &mut dyn FnMut()) {
     black_box(act)();
 }
 
-/// Times what is counted.
+/// Measures the time of counted operations.
 #[derive(Default)]
 struct Meter {
     operations: usize,
-    /// Of the batch.
+    /// Time of the current batch.
     time: Duration,
     since: usize,
     nanos: Vec<u128>,
@@ -73,14 +73,14 @@ impl Meter {
         (self.time, self.since) = (Duration::ZERO, 0);
     }
 
-    /// Publishes to each in turn, `BATCHES` times `BATCH`.
+    /// Publishes to the destinations in turn: `BATCHES` batches of `BATCH` messages.
     fn publish(&mut self, stage: &Stage, to: &[Destination]) {
         let mut to = to.iter().cycle();
         for batch in 0..=BATCHES {
             let batched: Vec<&Destination> = to.by_ref().take(BATCH).collect();
             let act = || batched.iter().for_each(|to| publish(stage, to));
             match batch {
-                // What happens once is not counted.
+                // The first batch makes the allocations that happen only once, and is not counted.
                 0 => batched.iter().for_each(|to| publish(stage, to)),
                 _ => self.count(BATCH, act),
             }
@@ -91,7 +91,7 @@ impl Meter {
         }
     }
 
-    /// Publishes to a topic each time that `change` has come or gone.
+    /// Publishes to a topic after each subscribe to and unsubscribe from `change`.
     fn publish_after(
         &mut self,
         stage: &Stage,
@@ -122,7 +122,7 @@ fn publish(stage: &Stage, to: &Destination) {
     black_box(stage.publish(to));
 }
 
-/// Numbers that look random and are the same each time.
+/// Returns pseudo-random numbers below `n` that are the same in every run.
 fn random(n: u32) -> impl Iterator<Item = u32> {
     let mut state = 0x9E37_79B9_u64;
     std::iter::repeat_with(move || {
@@ -131,11 +131,11 @@ fn random(n: u32) -> impl Iterator<Item = u32> {
     })
 }
 
-/// A stage with a subscriber of `/topic/hot`.
+/// Creates a broker with a subscriber of `/topic/hot`.
 fn hot() -> Stage {
     let mut stage = Stage::new();
     let outbound_queue = stage.outbound_queue();
-    stage.seat(HOT, &outbound_queue, 1);
+    stage.add_subscriber(HOT, &outbound_queue, 1);
     stage
 }
 
@@ -143,12 +143,12 @@ fn other(number: u32) -> String {
     format!("/topic/other.{number}")
 }
 
-/// So many topics in all.
+/// Creates a broker with `n` topics in all.
 fn with_destinations(n: u32) -> Stage {
     let mut stage = hot();
     let outbound_queue = stage.outbound_queue();
     for number in 1..n {
-        stage.seat(&other(number), &outbound_queue, number);
+        stage.add_subscriber(&other(number), &outbound_queue, number);
     }
     stage
 }
@@ -163,12 +163,12 @@ fn destinations_random(meter: &mut Meter, n: u32) {
     meter.publish(&with_destinations(n), &to);
 }
 
-/// So many patterns; none matches `/topic/hot`.
+/// Creates a broker with `n` patterns, none of which matches `/topic/hot`.
 fn with_patterns(n: u32) -> Stage {
     let mut stage = hot();
     let outbound_queue = stage.outbound_queue();
     for number in 0..n {
-        stage.seat(&format!("/topic/room.{number}.*"), &outbound_queue, number + 2);
+        stage.add_subscriber(&format!("/topic/room.{number}.*"), &outbound_queue, number + 2);
     }
     stage
 }
@@ -177,7 +177,7 @@ fn patterns_hot(meter: &mut Meter, n: u32) {
     meter.publish(&with_patterns(n), &[topic(HOT)]);
 }
 
-/// Nobody subscribes to these by name, one pattern matches each.
+/// Publishes to topics that have no subscriber of their own, and match one pattern each.
 fn patterns_random(meter: &mut Meter, n: u32) {
     let name = |number| topic(&format!("/topic/room.{number}.news"));
     let to: Vec<Destination> = random(n).take(BATCH * (BATCHES + 1)).map(name).collect();
@@ -192,7 +192,7 @@ fn connections_hot(meter: &mut Meter, n: u32) {
     meter.publish(&stage, &[topic(HOT)]);
 }
 
-/// 100 patterns come or go in a second in which 10,000 messages are published.
+/// Corresponds to 100 changes of patterns in a second in which 10,000 messages are published.
 fn changes_seldom(meter: &mut Meter, n: u32) {
     let mut stage = with_patterns(n);
     let (hot, outbound_queue) = (topic(HOT), stage.outbound_queue());
@@ -216,11 +216,11 @@ fn changes_elsewhere(meter: &mut Meter, n: u32) {
     meter.publish_after(&stage, &topic(HOT), &selector("/topic/elsewhere.*"), &outbound_queue);
 }
 
-/// The pattern begins as the topic does, and there are as many others that do.
+/// Changes a pattern that has the first segment of the topic, as all other patterns have.
 fn changes_beside(meter: &mut Meter, n: u32) {
     let mut stage = with_patterns(n);
     let outbound_queue = stage.outbound_queue();
-    stage.seat("/topic/room.hot", &outbound_queue, 1);
+    stage.add_subscriber("/topic/room.hot", &outbound_queue, 1);
     meter.publish_after(
         &stage,
         &topic("/topic/room.hot"),
@@ -229,7 +229,7 @@ fn changes_beside(meter: &mut Meter, n: u32) {
     );
 }
 
-/// The pattern begins with a wildcard.
+/// Changes a pattern that begins with a wildcard.
 fn changes_of_all(meter: &mut Meter, n: u32) {
     let mut stage = with_patterns(n);
     let outbound_queue = stage.outbound_queue();
@@ -247,7 +247,7 @@ fn pattern_comes_and_goes(meter: &mut Meter, n: u32) {
     }
 }
 
-/// A topic that so many subscribe to, each with an outbound queue.
+/// A topic with many subscribers, each with its own outbound queue.
 struct Crowd {
     stage: Stage,
     hot: Selector,
@@ -258,7 +258,7 @@ struct Crowd {
 impl Crowd {
     fn new(n: u32) -> Crowd {
         let stage = Stage::new();
-        let outbound_queues: Vec<_> = (0..n).map(|_| stage.lone_outbox()).collect();
+        let outbound_queues: Vec<_> = (0..n).map(|_| stage.standalone_queue()).collect();
         let mut crowd = Crowd { stage, hot: selector(HOT), outbound_queues, subscriptions: Vec::new() };
         crowd.subscriptions = (0..crowd.outbound_queues.len()).map(|at| Some(crowd.subscribe(at))).collect();
         crowd
@@ -269,7 +269,7 @@ impl Crowd {
     }
 }
 
-/// Random ones that have gone come back.
+/// Subscribes random subscribers again that have unsubscribed.
 fn subscribe(meter: &mut Meter, n: u32) {
     let mut crowd = Crowd::new(n);
     for some in choices(n) {
@@ -281,7 +281,7 @@ fn subscribe(meter: &mut Meter, n: u32) {
     }
 }
 
-/// Random ones go.
+/// Unsubscribes random subscribers.
 fn unsubscribe(meter: &mut Meter, n: u32) {
     let mut crowd = Crowd::new(n);
     for some in choices(n) {
@@ -291,7 +291,7 @@ fn unsubscribe(meter: &mut Meter, n: u32) {
     }
 }
 
-/// Batches of different ones of `n`.
+/// Returns batches of different numbers below `n`.
 fn choices(n: u32) -> impl Iterator<Item = Vec<usize>> {
     let mut all: Vec<usize> = (0..n as usize).collect();
     shuffle(&mut all);
@@ -305,7 +305,7 @@ fn shuffle<T>(all: &mut [T]) {
     }
 }
 
-/// From nobody on, the growing included.
+/// Subscribes from the first to the last subscriber, including the growth of the list.
 fn subscribe_all(meter: &mut Meter, n: u32) {
     for _ in 0..rounds(n) {
         let mut crowd = Crowd::new(n);
@@ -318,7 +318,7 @@ fn subscribe_all(meter: &mut Meter, n: u32) {
     }
 }
 
-/// To the last one, in no order, the shrinking included.
+/// Unsubscribes all subscribers in random order, including the shrinking of the list.
 fn unsubscribe_all(meter: &mut Meter, n: u32) {
     for _ in 0..rounds(n) {
         let mut crowd = Crowd::new(n);
@@ -328,13 +328,13 @@ fn unsubscribe_all(meter: &mut Meter, n: u32) {
     }
 }
 
-/// Enough for a median where it takes little time.
+/// Returns the number of rounds: more where a round takes little time, for a stable median.
 fn rounds(n: u32) -> usize {
     if n > 10_000 { 3 } else { 9 }
 }
 
 fn main() -> ExitCode {
-    // What `cargo bench` adds begins with a dash.
+    // The arguments that `cargo bench` adds begin with a dash.
     let Some(wanted) = env::args().skip(1).find(|argument| !argument.starts_with('-')) else {
         for (title, _, sizes) in ROWS {
             sizes.iter().for_each(|size| println!("{title}:{size}"));

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""All users reconnect at once with name and passcode: how long until all are in, and what a session that is there
-already feels of it.
+"""Measures how long it takes until all users have logged in again with name and passcode, and the latency of an
+established session meanwhile.
 
     cargo build --release && python3 tests/bench/sign_in_storm.py target/release/stompbox [USERS]
 
-Two storms: the first hashes every passcode (argon2id), the second finds them remembered. The latency is that of a
-message which an established session sends to itself every 5 ms.
+Runs twice: first every passcode is hashed (argon2id), then all logins are cached. The latency is that of a
+message that an established session sends to itself every 5 ms.
 """
 import asyncio
 import os
@@ -22,7 +22,7 @@ def users_file(binary, directory, count):
     subprocess.run([binary, "passwd", path, "pattern"], input=PASSCODE + "\n", text=True, check=True, stdout=subprocess.DEVNULL)
     with open(path) as file:
         record = next(line for line in file if line.startswith("pattern:")).rstrip("\n").split(":")[1]
-    # One hash for all: it is checked for each name by itself, and making ten thousand would take as long as the storm.
+    # All users have the same hash, which the broker checks for each name. Making ten thousand hashes takes too long.
     with open(path, "a") as file:
         file.writelines(f"user{number}:{record}\n" for number in range(count))
     return path
@@ -57,7 +57,7 @@ async def feel(reader, writer, latencies, over):
 
 
 def child_feels(port, pipe):
-    """A process of its own: what it measures is the broker, not ten thousand clients."""
+    """Measures the latency in its own process, which the ten thousand clients do not slow down."""
 
     async def run():
         loop = asyncio.get_running_loop()

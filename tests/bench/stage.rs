@@ -12,18 +12,18 @@ use stompbox::metrics::Metrics;
 use stompbox::outbound_queue::{self, Delivery, Key, Label, OutboundQueue};
 use stompbox_frames::stomp::Headers;
 
-/// As the command has it: what an allocation costs depends little on those before it.
+/// The allocator of the command, whose costs depend little on earlier allocations.
 #[cfg(all(feature = "jemalloc", unix, not(target_env = "musl")))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// It does not tidy up because time has passed, which may be while something is counted. `tests/bench/count` has the same.
+/// Disables purging by time, which could happen during a measurement. `tests/bench/count` has the same value.
 pub const MALLOC_CONF: &str = "dirty_decay_ms:-1,muzzy_decay_ms:-1,tcache_gc_incr_bytes:1099511627776";
 
 const TERMS: ConsumerOptions =
     ConsumerOptions { prefetch: 100, prefetch_bytes: 1 << 20, text_only: false, presence_names: false };
 
-/// A broker whose clock stands still, and what must live as long.
+/// A broker whose clock stands still, and the subscriptions and sessions that it needs.
 pub struct Stage {
     pub broker: Broker,
     pub now: Instant,
@@ -42,20 +42,20 @@ impl Stage {
         Stage { broker, now, budget, metrics, subscriptions, entries, outbound_queues }
     }
 
-    /// An outbound queue that [`drain`](Stage::drain) empties.
+    /// Returns a new outbound queue that [`drain`](Stage::drain) empties.
     pub fn outbound_queue(&mut self) -> Arc<OutboundQueue> {
-        let outbound_queue = self.lone_outbox();
+        let outbound_queue = self.standalone_queue();
         self.outbound_queues.push(outbound_queue.clone());
         outbound_queue
     }
 
-    pub fn lone_outbox(&self) -> Arc<OutboundQueue> {
+    pub fn standalone_queue(&self) -> Arc<OutboundQueue> {
         OutboundQueue::new(outbound_queue::Options::default(), &self.budget, self.metrics.clone(), self.now)
     }
 
-    /// The outbound queue of a session that is online.
+    /// Returns the outbound queue of a new session that is online.
     pub fn enter(&mut self, id: &str, user: Option<&str>) -> Arc<OutboundQueue> {
-        let outbound_queue = self.lone_outbox();
+        let outbound_queue = self.standalone_queue();
         outbound_queue.label(Arc::new(Label { session: id.into(), user: user.map(Arc::from) }));
         self.entries.push(self.broker.enter(&outbound_queue, self.now));
         outbound_queue
@@ -70,13 +70,13 @@ impl Stage {
         self.broker.subscribe(to, subscriber, TERMS, self.now).expect("room")
     }
 
-    /// Subscribes for as long as the stage stands.
-    pub fn seat(&mut self, to: &str, outbound_queue: &Arc<OutboundQueue>, key: Key) {
+    /// Adds a subscription that lasts as long as the stage.
+    pub fn add_subscriber(&mut self, to: &str, outbound_queue: &Arc<OutboundQueue>, key: Key) {
         let subscription = self.subscribe(&selector(to), outbound_queue, key);
         self.subscriptions.push(subscription);
     }
 
-    /// Sends 128 octets.
+    /// Publishes 128 bytes.
     pub fn publish(&self, to: &Destination) -> usize {
         self.publish_with(to, &Headers::default())
     }
@@ -93,7 +93,7 @@ impl Stage {
         self.broker.publish(publication, self.now).expect("room").reached
     }
 
-    /// What lies in the outbound queues is taken out and dropped.
+    /// Takes all deliveries from the outbound queues and drops them.
     pub fn drain(&self) {
         for outbound_queue in &self.outbound_queues {
             take(outbound_queue, &mut Vec::new(), self.now);
@@ -101,7 +101,7 @@ impl Stage {
     }
 }
 
-/// Takes everything.
+/// Takes all deliveries from an outbound queue.
 pub fn take(outbound_queue: &OutboundQueue, batch: &mut Vec<Delivery>, now: Instant) {
     let mut cx = Context::from_waker(Waker::noop());
     let _ = outbound_queue.poll_take(&mut cx, batch, usize::MAX, now);

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""One subscriber of a thousand stops reading: what the others feel of it, second by second.
+"""Measures, second by second, the delay of 999 subscribers of a topic while another one stops reading.
 
     cargo build --release && python3 tests/bench/stalled.py target/release/stompbox [SECONDS]
 
-A publisher sends 50 messages a second whether the broker keeps up or not; a message's delay lasts from when it was due
-until the last of the others has it. Fails (exit code 1) if the others miss anything, if they are slow for longer than one
-`burst-patience`, or if the stalled client is not cut off.
+A publisher sends 50 messages a second, whether the broker keeps up or not. The delay of a message is the time from its
+schedule until the last of the others has received it. Fails (exit code 1) if the others miss a message, if they are
+delayed for longer than one `burst-patience`, or if the stalled client is not disconnected.
 """
 import selectors
 import socket
@@ -22,7 +22,7 @@ SEND = b"SEND\ndestination:/topic/crowd\n\n" + BODY + b"\0"
 
 
 def start(binary):
-    # Small, so that it is full in seconds; the system holds some hundred kilobytes more of a client that stalls.
+    # The limit is small, so that it is reached in seconds. The socket buffers hold some hundred kilobytes more.
     limits = ["--outbox-bytes-max", "512KiB", "--burst-patience", f"{int(PATIENCE_SECONDS)}s"]
     limits += ["--frame-bytes-max", "64KiB", "--heart-beat", "0,0"]
     listen = ["--tcp", "127.0.0.1:0", "--http", "off", "--log", "warn"]
@@ -44,7 +44,7 @@ def connect(port, subscribes, window=None):
 
 
 class Crowd:
-    """The others: how many have which message, and when the last one had it."""
+    """The other subscribers, and the number of them that miss each message."""
 
     def __init__(self, clients):
         self.selector = selectors.EpollSelector()
@@ -59,10 +59,10 @@ class Crowd:
 
     def read(self, until):
         for key, _ in self.selector.select(max(0, until - time.monotonic())):
-            octets = key.fileobj.recv(1 << 18)
-            if not octets:
+            data = key.fileobj.recv(1 << 18)
+            if not data:
                 sys.exit("one of the others was cut off")
-            for _ in range(octets.count(b"\0")):
+            for _ in range(data.count(b"\0")):
                 number = key.data[0]
                 key.data[0] += 1
                 self.missing[number] -= 1
@@ -90,7 +90,7 @@ def publish(publisher, crowd, seconds):
 
 
 def is_cut_off(stalled):
-    """Whether its connection has ended, once all that had been sent is read."""
+    """Returns whether the connection ends after all that was sent has been read."""
     stalled.settimeout(5)
     try:
         while stalled.recv(1 << 16):
@@ -119,7 +119,7 @@ def main(binary, seconds="30"):
         slow += [second] if delays[-1] > PATIENCE_SECONDS / 2 else []
         print(f"{second:>6}  {delays[RATE // 2] * 1000:>9.1f} ms  {delays[-1] * 1000:>10.1f} ms")
     print(f"{len(slow)} of {seconds} seconds slow; the stalled client was {'' if cut else 'not '}cut off")
-    # Patience may begin in one second and end in the next.
+    # The grace period may begin in one second and end in the next.
     once = len(slow) <= 2 and (not slow or slow[-1] - slow[0] <= 1)
     sys.exit(0 if once and cut and None not in crowd.delays else 1)
 

@@ -1,4 +1,4 @@
-// The real broker, as a process of its own on a port of its own.
+// A broker as a process on its own port.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
@@ -6,16 +6,16 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 
 const BINARY = process.argv[2];
-/** Milliseconds. A deadline that only guards against a hang. */
+/** Deadline in milliseconds that only guards against a hang. */
 export const HANG_TIMEOUT = 60_000;
-/** Lines of the log that are shown when a test fails. */
+/** Number of lines of the log that are shown when a test fails. */
 const LINES_SHOWN = 40;
 
 const running = new Set();
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
 
 export class Broker {
-  /** Every line of its log so far. */
+  /** All lines of the log so far. */
   log = [];
   #child;
   #port = 0;
@@ -23,7 +23,7 @@ export class Broker {
   #ended;
   #watchers = new Set();
 
-  /** Starts it with `flags` and waits until it listens. */
+  /** Starts the broker with `flags` and waits until it listens. */
   static async start(flags = []) {
     const broker = new Broker(flags);
     await broker.#start();
@@ -38,7 +38,7 @@ export class Broker {
     return `127.0.0.1:${this.#port}`;
   }
 
-  /** Of its pages, without a slash at the end. */
+  /** The URL of the broker's pages, without a slash at the end. */
   get url() {
     return `http://${this.host}`;
   }
@@ -47,7 +47,7 @@ export class Broker {
     return this.#port;
   }
 
-  /** Asks it to stop; it has to do that orderly. */
+  /** Stops the broker, which must exit with code 0. */
   async stop() {
     assert.deepEqual(await this.#end('SIGTERM'), [0, null], 'how the broker ends');
   }
@@ -56,7 +56,7 @@ export class Broker {
     assert.deepEqual(await this.#end('SIGKILL'), [null, 'SIGKILL'], 'how the broker ends');
   }
 
-  /** On the same port, after it was stopped or killed. */
+  /** Starts the broker again on the same port, after it was stopped or killed. */
   async startAgain() {
     await this.#start();
   }
@@ -65,7 +65,7 @@ export class Broker {
     return this.#child !== undefined;
   }
 
-  /** Waits until `count` lines of the log match, those of the past included. */
+  /** Waits until `count` lines of the log match, including earlier lines. */
   async logged(pattern, count = 1) {
     const enough = () => this.log.filter((line) => pattern.test(line)).length >= count;
     if (enough()) return;

@@ -1,11 +1,11 @@
-// The broker's own page: two windows in one room, over every transport that the page offers.
+// Tests of the demo page: two windows in one room, over every transport that the page offers.
 
 import assert from 'node:assert/strict';
 import { scene } from './stage.mjs';
 import { TEXTS, long } from './texts.mjs';
 import { TRANSPORTS, Visitor } from './visitor.mjs';
 
-/** Of each of the two. */
+/** Number of messages that each of the two users sends. */
 const MESSAGES = 25;
 
 for (const { choice, inUse, logged, endpoints } of TRANSPORTS) {
@@ -49,7 +49,7 @@ for (const { choice, inUse, logged, endpoints } of TRANSPORTS) {
   });
 }
 
-/** Endpoints that were asked for, and that the transport does not need. */
+/** Returns the requested endpoints that the transport does not need. */
 function foreign({ view }, endpoints) {
   return [...view.endpoints].filter((endpoint) => !endpoints.includes(endpoint));
 }

@@ -1,4 +1,4 @@
-// What many existing pages have: sockjs-client 1.1.2 and stompjs 2.3.3, from another origin.
+// Tests of the client libraries of many existing pages: sockjs-client 1.1.2 and stompjs 2.3.3, from another origin.
 
 import { Peer } from './peer.mjs';
 import { scene } from './stage.mjs';
@@ -14,11 +14,11 @@ const TRANSPORTS = [
   'iframe-xhr-polling',
   'jsonp-polling',
 ];
-/** stompjs 2 cuts what it sends at 16 KiB. */
+/** Length of a message that stompjs 2 splits, which it does at 16 KiB. */
 const LONG = 20 * 1024;
 /**
- * stompjs 2 sends DISCONNECT and closes at once. So the session may be gone before DISCONNECT is there, and the last
- * script of jsonp-polling calls a function that is there no more.
+ * Errors of a page that closes. stompjs 2 sends DISCONNECT and closes at once. The session may therefore have ended
+ * before DISCONNECT arrives, and the last script of jsonp-polling calls a function that no longer exists.
  */
 const HASTE = /status of 404 .*\/xhr_send|_jp\.\w+ is not a function/;
 

@@ -1,11 +1,11 @@
-// Pages of other origins: which may talk to the broker, over which transports, and what the others are told.
+// Tests of pages of other origins: the origins and transports that are allowed, and the answers to others.
 
 import assert from 'node:assert/strict';
 import { Peer } from './peer.mjs';
 import { scene } from './stage.mjs';
 import { TEXTS, long } from './texts.mjs';
 
-/** All that sockjs-client 1.6.1 offers a page of another origin in a browser of today. */
+/** Transports that sockjs-client 1.6.1 offers a page of another origin in a current browser, and their endpoints. */
 const TRANSPORTS = {
   websocket: ['websocket'],
   'xhr-streaming': ['xhr_streaming', 'xhr_send'],
@@ -18,7 +18,7 @@ const TRANSPORTS = {
 };
 const REFUSED = /refused a request \(403\).*option="allowed-origins"/;
 
-/** Whether pages may come from there, by the broker's options. */
+/** Origins that are accepted, and the options of the broker that accept them. */
 const LET_IN = [
   { who: 'a page from another port of this machine', name: '127.0.0.1', flags: () => [] },
   { who: 'a listed page', name: 'app.example.test', flags: (origin) => ['--allowed-origins', origin] },
@@ -106,7 +106,7 @@ scene('the page for iframes cannot be framed by a page from elsewhere that hides
     await view.page.goto(`${site.origin(name)}/current.html`);
     const blocked = view.page.waitForEvent('console', (message) => /frame-ancestors/.test(message.text())).then(() => false);
     const greeted = view.page.evaluate(frame, `${broker.url}/ws/iframe.html#0123`).then(() => true);
-    // The other one of the two never comes to an end by itself.
+    // The promise that loses the race never settles.
     greeted.catch(() => {});
     blocked.catch(() => {});
     assert.equal(await Promise.race([blocked, greeted]), framed, name);
@@ -123,7 +123,7 @@ scene('a name that was given this machine as a second address is refused by its 
   await broker.logged(/refused a request \(403\).*option="allowed-hosts"/);
 });
 
-// ---- what runs in the page ----
+// ---- functions that run in the page ----
 
 function tryWebSocket(url) {
   return new Promise((resolve) => {
@@ -133,7 +133,7 @@ function tryWebSocket(url) {
   });
 }
 
-/** All endpoints by hand, past `/info`, as an attacker would. */
+/** Requests all endpoints directly, without `/info`, as an attacker would. */
 async function tryEndpoints(base) {
   const session = `${base}/000/0123456789`;
   const heard = [];
@@ -171,7 +171,7 @@ async function tryEndpoints(base) {
   return { eventsource, xhr, jsonp, 'jsonp without Referer': hidden, heard };
 }
 
-/** Waits for the greeting of the page for iframes. */
+/** Opens the page for iframes and waits for its first message. */
 function frame(src) {
   return new Promise((resolve) => {
     window.addEventListener('message', () => resolve());

@@ -1,11 +1,11 @@
-// A page of somebody else with a client library in it, as `pages/*.js` offers it.
+// A page of another site with a client library, which `pages/*.js` makes available as `window.peer`.
 
 import assert from 'node:assert/strict';
 
 export const DESTINATION = '/topic/elsewhere';
 
 export class Peer {
-  /** Opens a page of the given origin, which connects to the broker over the transport and subscribes. */
+  /** Opens the page, which connects to the broker over the transport and subscribes. */
   static async connect(stage, page, transport, name = transport) {
     const view = await stage.open(name);
     await view.page.goto(page);
@@ -36,7 +36,7 @@ export class Peer {
     assert.deepEqual(await this.page.evaluate('window.peer.received'), bodies, `what ${this.view.name} received`);
   }
 
-  /** Waits until both sides have sent so many heart-beats. */
+  /** Waits until both sides have sent this many heartbeats. */
   async beats(count) {
     await this.page.waitForFunction((count) => Math.min(...Object.values(window.peer.beats)) >= count, count);
   }

@@ -1,4 +1,4 @@
-// The broker's own page: who is there, what is said to one user alone, and who may not.
+// Tests of the demo page: presence, private messages and permissions.
 
 import assert from 'node:assert/strict';
 import { createHmac } from 'node:crypto';
@@ -6,9 +6,9 @@ import { scene } from './stage.mjs';
 import { Visitor } from './visitor.mjs';
 
 const USERS = ['--user', 'alice:a', '--user', 'bob:b', '--user', 'Jo/~ %:j', '--user-names', 'any'];
-/** Who leaves is told soon. */
+/** Makes the broker report a leave soon. */
 const SOON = ['--presence-grace', '100ms'];
-/** How long the last token of a session is valid: long enough for the broker to handle the frame that carries it. */
+/** Validity of the last token of a session, long enough for the broker to handle the frame with the token. */
 const EXPIRING_SECONDS = 5;
 const SECRET = 'a secret of more than thirty-two octets';
 

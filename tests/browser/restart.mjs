@@ -1,17 +1,17 @@
-// The broker goes away under the demo page and comes back: the page does, too, by itself.
+// Tests of the demo page while the broker stops and starts again: the page reconnects by itself.
 
 import assert from 'node:assert/strict';
 import { scene } from './stage.mjs';
 import { Visitor } from './visitor.mjs';
 
 const CHOICES = ['websocket', 'xhr-streaming', 'eventsource', 'htmlfile', 'xhr-polling', 'jsonp-polling'];
-/** What Chromium says about a broker that is not there, and about a session of the one before. */
+/** Errors of Chromium about a stopped broker, and about a session of the previous one. */
 const NETWORK_FAILURE = /net::ERR_|WebSocket connection to .* failed|status of 404 .*\/xhr_send/;
 
 /**
- * How the broker ends, and the transports that do not see it at once: sockjs-client goes on opening a broken
- * eventsource until the broker is there again, and does not look at the end of an htmlfile. There the page learns of
- * it from STOMP's heart-beats, or when it sends something.
+ * How the broker ends, and the transports that do not detect it at once. sockjs-client keeps opening a broken
+ * eventsource until the broker has restarted, and does not detect the end of an htmlfile. With these, the page detects
+ * it by missing STOMP heartbeats, or when it sends a message.
  */
 const ENDS = [
   { how: 'stopped', end: (broker) => broker.stop(), blind: [] },

@@ -1,4 +1,4 @@
-// Somebody else's web server: a few pages, and the client libraries as they come from npm.
+// The web server of another site, with a few pages and the client libraries from npm.
 
 import { createServer } from 'node:http';
 import { once } from 'node:events';
@@ -30,7 +30,7 @@ export class Site {
     this.#server = server;
   }
 
-  /** Its origin by this name; every `*.example.test` is this machine for the browser. */
+  /** Returns the site's origin with this name. In the browser every `*.example.test` resolves to this machine. */
   origin(name = '127.0.0.1') {
     return `http://${name}:${this.#server.address().port}`;
   }

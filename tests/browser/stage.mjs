@@ -1,14 +1,14 @@
-// What a test has: one browser for all tests, windows of its own, a broker, somebody else's site; and what is told
-// about them when it fails.
+// The environment of a test: a browser that all tests share, windows, a broker, and the web server of another site; and
+// the report about them when a test fails.
 
 import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';
 import { Broker, HANG_TIMEOUT } from './broker.mjs';
 import { Site } from './site.mjs';
 
-/** Lines of each kind that are shown when a test fails. */
+/** Number of lines of each kind that are shown when a test fails. */
 const LINES_SHOWN = 40;
-/** Tests that are played at the same time. */
+/** Number of tests that run at the same time. */
 const LANES = 2;
 const ARGUMENTS = [
   '--no-sandbox',
@@ -18,18 +18,18 @@ const ARGUMENTS = [
   '--disable-background-networking',
   '--disable-component-update',
   '--disable-sync',
-  // Names that nobody else has lead to this machine, and no name leads anywhere else.
+  // Test names resolve to this machine, and all other names do not resolve.
   '--host-resolver-rules=MAP *.example.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1',
 ];
 
 const scenes = [];
 
-/** A test. `act` gets a stage of its own. */
+/** Defines a test. `act` receives its own stage. */
 export function scene(title, act) {
   scenes.push({ title, act });
 }
 
-/** Plays the scenes whose titles contain `words`; whether all of them went well. */
+/** Runs the tests whose titles contain `words`. Returns whether all have passed. */
 export async function play(words) {
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
@@ -79,7 +79,7 @@ class Stage {
     this.#browser = browser;
   }
 
-  /** The one broker of this test. */
+  /** Starts the broker of this test. */
   async startBroker(...flags) {
     this.broker = await Broker.start(flags);
     return this.broker;
@@ -90,7 +90,7 @@ class Stage {
     return this.#site;
   }
 
-  /** A window without a past: no cookies, nothing stored. */
+  /** Opens a window without cookies and stored data. */
   async open(name) {
     const context = await this.#browser.newContext();
     context.setDefaultTimeout(HANG_TIMEOUT);
@@ -116,18 +116,18 @@ class Stage {
   }
 }
 
-/** A page, and what is seen of it from outside. */
+/** A page, with its console messages and its requests. */
 class View {
-  /** What its console says. */
+  /** Messages of the console. */
   console = [];
-  /** Errors in its console and violations of its policy, except what was expected. */
+  /** Errors in the console and violations of the content security policy, except expected ones. */
   complaints = [];
-  /** `GET /ws/info 200`, and WebSockets: `WS /ws`; those of its frames included. */
+  /** Requests such as `GET /ws/info 200`, and WebSockets such as `WS /ws`, including those of frames in the page. */
   requests = [];
   #expected = [];
 
   static async open(name, context) {
-    // Runs in every frame before its own scripts.
+    // Runs in every frame before the scripts of the page.
     await context.addInitScript(() => {
       document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) => {
         console.error(`POLICY ${violatedDirective} ${blockedURI}`);
@@ -151,12 +151,12 @@ class View {
     page.on('websocket', (socket) => this.requests.push(`WS ${pathOf(socket.url())}`));
   }
 
-  /** From now on complaints that match are no faults. */
+  /** Ignores errors that match from now on. */
   expect(pattern) {
     this.#expected.push(pattern);
   }
 
-  /** The last words of the paths below `/ws` that were asked for: `info`, `xhr_send`, and for `/ws` itself ``. */
+  /** The last segments of the requested paths below `/ws`, such as `info` and `xhr_send`; empty for `/ws` itself. */
   get endpoints() {
     const paths = this.requests.map((request) => request.split(' ')[1]).filter((path) => /^\/ws(\/|$)/.test(path));
     return new Set(paths.map((path) => path.split('/').slice(2).at(-1) ?? ''));

@@ -1,4 +1,4 @@
-// What people write, and what software on the way likes to break.
+// Texts that people write, and that software on the way may damage.
 
 export const TEXTS = {
   Chinese: '你好，世界。今天过得怎么样？',
@@ -13,7 +13,7 @@ export const TEXTS = {
   'invisible characters': 'a\u200bb\u200ec\u200fd\u2060e\ufefff\ufff0g\uffffh\u00ad',
 };
 
-/** A text of as many characters, of all kinds. */
+/** Returns a text of this length with characters of all kinds. */
 export function long(length) {
   return 'Grüße, 世界 % </script> 😀 \u2028'.repeat(length).slice(0, length - 1) + '.';
 }

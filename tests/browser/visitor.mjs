@@ -1,9 +1,9 @@
-// Somebody who uses the broker's own page.
+// A user of the broker's demo page.
 
 import assert from 'node:assert/strict';
 import { HANG_TIMEOUT } from './broker.mjs';
 
-/** How the names in the page's switch differ: its value, what is then in use, and the endpoints that this takes. */
+/** Transports of the page: the value in the select box, the name when in use, the label in the log, and endpoints. */
 export const TRANSPORTS = [
   { choice: 'native', inUse: 'WebSocket', logged: 'websocket', endpoints: [''] },
   ...[
@@ -27,7 +27,7 @@ export const TRANSPORTS = [
 const MESSAGE = '[data-testid="message"]';
 
 export class Visitor {
-  /** Opens the page of `stage`'s broker and goes into a room by the given transport. */
+  /** Opens the page of the broker of `stage` and joins a room over the given transport. */
   static async enter(stage, name, { room = 'garden', choice = 'native', passcode = '', token = '' } = {}) {
     const visitor = new Visitor(await stage.open(name || 'nobody'));
     await visitor.goTo(stage.broker);
@@ -54,21 +54,21 @@ export class Visitor {
     return wires;
   }
 
-  /** Fills in the form and sends it. */
+  /** Fills in and submits the form. */
   async signIn(name, { room = 'garden', choice = 'native', passcode = '', token = '' } = {}) {
     await this.#at('name').fill(name);
     await this.#at('room').fill(room);
     await this.#at('passcode').fill(passcode);
     await this.#at('transport-select').selectOption(choice);
     if (token) {
-      // Open already where the page asks for it again.
+      // The field is visible already if the page asks for the token again.
       if (!(await this.#at('token').isVisible())) await this.page.getByText('Sign in with a token').click();
       await this.#at('token').fill(token);
     }
     await this.#at('join').click();
   }
 
-  /** Waits for a state. */
+  /** Waits until the page shows a connection state. */
   async is(...states) {
     await this.page.waitForFunction(
       (states) => states.includes(document.querySelector('[data-testid="state"]')?.textContent),
@@ -76,7 +76,7 @@ export class Visitor {
     );
   }
 
-  /** Waits until the connection with which the visitor came in was lost, be there another one or not. */
+  /** Waits until the first connection of the visitor was lost, whether there is a new one or not. */
   async hasLostConnection() {
     await this.page.waitForFunction(() => window.losses > 0);
   }
@@ -94,25 +94,25 @@ export class Visitor {
     await this.#at('send').click();
   }
 
-  /** The same by the keyboard. */
+  /** Does the same with the keyboard. */
   async type(text) {
     await this.#at('composer').fill(text);
     await this.#at('composer').press('Enter');
   }
 
-  /** Waits until exactly these texts stand in the room, its own confirmed, and nothing else. */
+  /** Waits until the room shows exactly these texts, and all own messages are confirmed. */
   async sees(texts) {
     await this.#settled(texts.length);
     assert.deepEqual(await this.texts(), texts, `what ${this.view.name} sees`);
   }
 
-  /** Waits for so many messages. */
+  /** Waits until this many messages are shown. */
   async texts(count = 0) {
     await this.#settled(count);
     return this.page.locator(`${MESSAGE} .text`).allTextContents();
   }
 
-  /** Gives up what could not be sent. */
+  /** Discards messages that could not be sent. */
   async discardUnsent() {
     await this.page.getByRole('button', { name: 'Discard' }).click();
   }
@@ -122,29 +122,29 @@ export class Visitor {
     await this.#at('join').waitFor();
   }
 
-  /** Waits for the page to ask who one is. */
+  /** Waits until the page asks for a login. */
   async isAsked() {
     await this.#at('join').waitFor();
   }
 
-  // ---- people ----
+  // ---- users ----
 
-  /** Waits until the list of people says exactly this, in its order. */
+  /** Waits until the list of users shows exactly these texts, in this order. */
   async seesPeople(...people) {
     await this.#sees('[data-testid="people"] li bdi, [data-testid="people"] li .extra', people);
   }
 
-  /** Waits until exactly this was told of who came and went. */
+  /** Waits until exactly these joins and leaves are shown. */
   async isTold(...notices) {
     await this.#sees('[data-testid="notice"]', notices);
   }
 
-  /** Waits for what is told of guests. */
+  /** Waits until this text about guests is shown. */
   async seesGuests(text) {
     await this.#sees('[data-testid="guests"]', text ? [text] : []);
   }
 
-  /** By whose name it is shown who one is. */
+  /** Waits until the page shows this as the user's own name. */
   async isShownAs(text) {
     await this.#at('identity').getByText(text, { exact: true }).waitFor();
   }
@@ -153,7 +153,7 @@ export class Visitor {
     return this.page.locator(`[data-testid="person"][data-name="${name}"]`);
   }
 
-  /** Opens the private conversation with somebody. */
+  /** Opens the private conversation with a user. */
   async writeTo(name) {
     await this.person(name).getByRole('button').click();
     await this.#at('partner').getByText(name, { exact: true }).waitFor();
@@ -164,12 +164,12 @@ export class Visitor {
     await this.#at('partner').waitFor({ state: 'detached' });
   }
 
-  /** Waits for a number of unread messages of somebody. */
+  /** Waits until this number of unread messages of a user is shown. */
   async hasUnread(name, count) {
     await this.person(name).getByTestId('unread').getByText(String(count)).waitFor();
   }
 
-  /** Waits until exactly these texts and what is said of each stand there: `['hello', 'Sent']`. */
+  /** Waits until exactly these texts are shown with their states, such as `['hello', 'Sent']`. */
   async seesOwn(...said) {
     await this.#sees('[data-testid="message"] .text, [data-testid="message"] :is(.status, .unsent span)', said.flat());
   }
@@ -177,7 +177,7 @@ export class Visitor {
   async #sees(selector, texts) {
     const seen = () =>
       this.page.evaluate((selector) => {
-        // What is for screen readers stands beside what is seen.
+        // Prefers the visible text to the text for screen readers.
         const shown = (element) => element.querySelector('[aria-hidden]')?.textContent ?? element.textContent;
         return [...document.querySelectorAll(selector)].map((element) => shown(element).trim());
       }, selector);
@@ -213,7 +213,7 @@ export class Visitor {
   }
 }
 
-/** Runs in the page: states may follow each other faster than one can ask for them. */
+/** Runs in the page, because states may change faster than a test can poll them. */
 function noteLosses() {
   window.losses = 0;
   const count = () => {

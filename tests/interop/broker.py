@@ -1,4 +1,4 @@
-"""The real broker, for scripts that start their own: on free ports, gone at the end."""
+"""Starts the real broker on free ports, for scripts that need their own, and stops it at the end."""
 
 import pathlib
 import re

@@ -1,4 +1,4 @@
-// What stompjs 2 and its descendant webstomp-client have in common: one callback for errors and for the end.
+// Base class for stompjs 2 and its descendant webstomp-client. Both call one callback for errors and for the end.
 
 export class Callbacks {
   static connect(url, options) {

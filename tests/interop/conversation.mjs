@@ -1,12 +1,12 @@
-// One conversation, held by whatever client library an adapter hands over.
+// One conversation with the broker, which runs with every client library that has an adapter.
 //
 // An adapter is a class whose `connect(url, options)` resolves on CONNECTED to an object with
-//   version                                   of CONNECTED
+//   version                                   the version in CONNECTED
 //   subscribe(destination, headers, onMessage) -> { unsubscribe() }
 //   send(destination, headers, body)          body: string, or bytes where the library can
 //   begin(id) -> { commit(), abort() }
 //   onReceipt, onError, onClosed              set by the conversation
-//   beats                                     { received, sent }: heart-beats so far
+//   beats                                     { received, sent }: number of heartbeats so far
 //   disconnect(receipt)
 // A message has headers, body (a string), bytes (where the library can), ack() and nack().
 
@@ -23,7 +23,7 @@ const BEAT_MS = 10_000;
 
 class Expected extends Error {}
 
-/** Resolves as `promise` does, or fails after a while with what was expected. */
+/** Resolves as `promise` does, or fails after HANG_TIMEOUT_MS with an error that says what was expected. */
 export function expected(what, promise) {
   let timer;
   const late = new Promise((_, reject) => {
@@ -39,7 +39,7 @@ export function same(what, actual, wanted) {
   }
 }
 
-/** What has come and was not asked for yet. */
+/** A queue of received items that the test has not taken yet. */
 class Inbox {
   #waiting = [];
   #takers = [];
@@ -249,13 +249,13 @@ async function beat(Adapter, url) {
 }
 
 /**
- * Plays all steps with each of the adapters; the process's exit code says how it went. Clients whose heartbeats are
- * counted connect at the start and wait beside the other steps.
+ * Runs all steps with each of the adapters. Exits with 0 if all succeed and with 1 after the first failure. Clients
+ * whose heartbeats are counted connect at the start and wait while the other steps run.
  */
 export async function play(adapters) {
   const url = `ws://127.0.0.1:${process.argv[3]}/ws`;
   const beating = adapters.map((adapter) => beat(adapter, url));
-  // A failure is reported by the step that waits for it.
+  // The step that waits for the promise reports a failure.
   for (const peer of beating) peer.catch(() => {});
   for (const [index, adapter] of adapters.entries()) {
     const peers = [];

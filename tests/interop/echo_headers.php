@@ -29,7 +29,7 @@ function queued_messages(int $http_port): int
     return (int) $found[1];
 }
 
-/** A client without a library: one socket, frames as text. */
+/** A client without a library, which writes frames as text to a socket. */
 class EchoingClient
 {
     private $socket;
@@ -51,7 +51,7 @@ class EchoingClient
         fwrite($this->socket, $command . "\n" . implode('', $lines) . "\n" . $body . "\0\n");
     }
 
-    /** Reads the next frame; the bodies here have no NUL. */
+    /** Reads the next frame. No body in this script has a NUL. */
     public function read(string $command): array
     {
         $text = stream_get_line($this->socket, 1 << 20, "\0");
@@ -69,7 +69,7 @@ class EchoingClient
         return ['headers' => $headers, 'body' => $body];
     }
 
-    /** Sends every header of the message back; in STOMP 1.2, `id` beside them. */
+    /** Sends ACK or NACK with every header of the message; in STOMP 1.2 also with `id`. */
     public function settle(string $command, array $message): void
     {
         $headers = $message['headers'];
@@ -82,7 +82,7 @@ class EchoingClient
     }
 }
 
-/** Sends, receives, refuses where the version can, acknowledges; the queue is empty then. */
+/** Sends and receives, sends NACK if the version has it, then ACK, and checks that the queue is empty. */
 function echoes(string $version): Closure
 {
     return function (int $tcp_port, int $http_port) use ($version): void {
@@ -108,7 +108,7 @@ function echoes(string $version): Closure
     };
 }
 
-/** The same with the PECL extension, in the versions that its ack() can speak. */
+/** Does the same with the PECL extension, in the versions that its ack() supports. */
 function pecl(array $connect): Closure
 {
     return function (int $tcp_port, int $http_port) use ($connect): void {

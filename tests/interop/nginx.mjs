@@ -1,7 +1,7 @@
-// README's block for nginx, tried with nginx: STOMP by WebSocket and by SockJS over TLS, through to a broker that runs
+// Runs nginx with the configuration block of README: STOMP over WebSocket and SockJS with TLS, to a broker that runs
 // with the options that README gives. Usage: node nginx.mjs BROKER (the binary).
 //
-// The clients come from 127.0.0.2, so that they are told from the proxy on 127.0.0.1.
+// The clients connect from 127.0.0.2, which distinguishes them from the proxy on 127.0.0.1.
 
 import { execFileSync } from 'node:child_process';
 import { chownSync, copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -22,16 +22,16 @@ const HOST = 'chat.example.com';
 const PROXY = '127.0.0.1';
 const CLIENT = '127.0.0.2';
 const FORGED = '203.0.113.9';
-/** Heartbeats of clients that must see the loss of a connection. They wait for twice as long. */
+/** Heartbeat interval of clients that must detect a lost connection. They wait for twice as long. */
 const BEAT_MS = 2000;
 const SOCKJS = ['websocket', 'xhr-streaming', 'eventsource', 'xhr-polling'];
 const KINDS = ['native WebSocket', ...SOCKJS];
-/** Root's nginx would change its user; ours is somebody without privileges from the start. */
+/** An nginx that root starts would change its user. This one runs without privileges from the start. */
 const NOBODY = process.getuid() === 0 ? { uid: 65534, gid: 65534 } : {};
-/** Debian keeps it where only root looks for commands. */
+/** Debian installs nginx in /usr/sbin, which is only in root's PATH. */
 const env = { ...process.env, PATH: `${process.env.PATH}:/usr/sbin` };
 
-// ---- the place: a directory, a certificate, a broker, nginx ----
+// ---- setup: a directory, a certificate, a broker, nginx ----
 
 const directory = mkdtempSync(join(tmpdir(), 'stompbox-nginx-'));
 process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
@@ -40,7 +40,7 @@ async function startBroker() {
   const readme = ['--allowed-hosts', HOST, '--trusted-proxies', PROXY];
   const ours = [
     ...['--http', '127.0.0.1:0', '--tcp', 'off', '--heart-beat', `${BEAT_MS},${BEAT_MS}`],
-    ...['--permissions', 'open'], // the clients here are anonymous, which `safe` lets only listen
+    ...['--permissions', 'open'], // the clients are anonymous, and `safe` lets anonymous clients only subscribe
   ];
   const broker = start(process.argv[2], [...readme, ...ours]);
   const [, port] = await broker.out.find(/^listening http:.*:(\d+)$/);
@@ -66,7 +66,7 @@ function freePort() {
   });
 }
 
-/** README's block, with what is different here; each of the differences must be found in it. */
+/** Returns README's block with the changes for this test. Each of the replaced texts must be in the block. */
 function block(port, brokerPort, certificate) {
   const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
   let [, text] = /^```nginx\n(.*?)^```$/ms.exec(readme) ?? [null, 'nothing: README has no block for nginx'];
@@ -87,7 +87,7 @@ async function startNginx(broker) {
   const certificate = makeCertificate();
   const [port, leftPort, bufferedPort, plainPort] = await Promise.all(Array.from({ length: 4 }, freePort));
   const site = block(port, broker.port, certificate);
-  // The same server as if somebody had forgotten a line.
+  // The same server with one line of the block left out.
   const server = site.slice(site.indexOf('server {\n'));
   same('README switches buffering off', /proxy_buffering off;/.test(server), true);
   writeFileSync(join(directory, 'site.conf'), site);
@@ -108,12 +108,12 @@ async function startNginx(broker) {
   return { ...nginx, port, leftPort, bufferedPort, plainPort, reload, ca: readFileSync(certificate.certificate) };
 }
 
-// ---- ways through the proxy ----
+// ---- clients through the proxy ----
 
 const broker = await startBroker();
 const nginx = await startNginx(broker);
 
-/** How all sockets find the proxy and trust it. */
+/** The connection options of all sockets: the proxy's address and the certificate to trust. */
 const way = {
   ca: nginx.ca,
   servername: HOST,
@@ -130,7 +130,7 @@ function socket(kind, { port = nginx.port, ...options } = {}) {
   });
 }
 
-/** A stomp.js client that subscribes again whenever it is connected again. */
+/** A stomp.js client that subscribes again after each reconnect. */
 class Peer {
   static async connect(kind, destination, { beatMs, ...options } = {}) {
     const peer = new Peer();
@@ -139,7 +139,7 @@ class Peer {
     peer.client = new Client({
       reconnectDelay: 100,
       heartbeatIncoming: beatMs ?? 0,
-      // On a busy machine a client may be silent for long. If the broker closed it, it would miss messages of a topic.
+      // On a busy machine heartbeats may be late. A client that the broker closes for it would miss topic messages.
       heartbeatOutgoing: 0,
       webSocketFactory: () => (peer.socket = socket(kind, options)),
       onConnect: ({ headers }) => {
@@ -153,7 +153,7 @@ class Peer {
     return peer;
   }
 
-  /** Resolves when it is subscribed (again) after `action`. */
+  /** Runs `action` and resolves when the client is subscribed (again). */
   subscribed(what, action) {
     const ready = new Promise((resolve) => (this.ready = resolve));
     action?.();
@@ -181,7 +181,7 @@ class Peer {
   }
 }
 
-/** A whole response; `path` is below the proxy's root. */
+/** Sends a request and resolves with the whole response; `path` is below the proxy's root. */
 function ask(path, headers = {}, method = 'GET', body = '') {
   const url = `https://${HOST}:${nginx.port}${path}`;
   return expected(`an answer to ${path}`, new Promise((resolve, reject) => {
@@ -195,7 +195,7 @@ function ask(path, headers = {}, method = 'GET', body = '') {
   }));
 }
 
-/** The answer to a handshake: 101, or the status with which it was refused. */
+/** Resolves with the status of a handshake: 101, or the status of the refusal. */
 function shakeHands(headers) {
   const handshake = socket(KINDS[0], { headers });
   return expected('an answer to a handshake', new Promise((resolve, reject) => {
@@ -205,7 +205,7 @@ function shakeHands(headers) {
   }));
 }
 
-/** The response to a handshake that is refused. */
+/** Resolves with the response that refuses a handshake. */
 function refusal(options) {
   const handshake = socket(KINDS[0], options);
   return expected('a refusal of a handshake', new Promise((resolve, reject) => {
@@ -219,7 +219,7 @@ function refusal(options) {
   }));
 }
 
-/** A response that goes on, and what has come of it. */
+/** A streaming response, with the text received so far. */
 class Stream {
   text = '';
   ended = false;
@@ -266,9 +266,9 @@ const versions = {
   }),
 };
 
-// ---- what must hold ----
+// ---- checks ----
 
-/** The address and the transport in the broker's line about a session that has ended. */
+/** Resolves with the address and the transport in the broker's log line about a closed session. */
 async function logged(session) {
   const line = await broker.log.find(new RegExp(`connection closed.* address=(\\S+) transport="(\\S+)".*${session}`));
   return line.slice(1);
@@ -280,7 +280,7 @@ const checks = {
       const a = await Peer.connect(kind, '/topic/a');
       const b = await Peer.connect(KINDS[0], '/topic/b');
       if (kind !== KINDS[0]) same('transport', a.socket.transport, kind);
-      // The last one is above nginx's own limit for a body, 1 MiB.
+      // The last body is above nginx's default limit of 1 MiB.
       for (const body of ['hello', 'grün, 緑, \u{1F7E2}', 'x'.repeat(3 << 19)]) {
         a.send('/topic/b', body);
         same(`from ${kind}`, await b.take(), body);
@@ -365,8 +365,8 @@ const checks = {
   async 'clients go on after nginx -s reload'() {
     const peers = [];
     for (const kind of KINDS) peers.push(await Peer.connect(kind, `/queue/${peers.length}`, { beatMs: BEAT_MS }));
-    // In Node sockjs-client does not see that a response was cut, but stomp.js misses the heart-beats. A client that
-    // polls may have been between two requests, and has lost nothing then.
+    // In Node, sockjs-client does not detect that a response was cut off, but stomp.js misses the heartbeats. A client
+    // that polls may have been between two requests; then it has lost nothing.
     const cut = peers.filter((peer) => peer.kind !== 'xhr-polling');
     const back = cut.map((peer) => peer.subscribed(`${peer.kind}, again`));
     const replaced = nginx.log.next(/worker process \d+ exited with code 0/);

@@ -1,5 +1,5 @@
-// WebSocket clients with an `Origin` whose scheme is ws or wss, as Go's golang.org/x/net/websocket sends it: the URL
-// that is connected to. With the broker's own host and port it counts as the broker's own origin; another host does
+// WebSocket clients with an `Origin` whose scheme is ws or wss. Go's golang.org/x/net/websocket sends the URL of the
+// connection as `Origin`. With the broker's own host and port this counts as the same origin; with another host it does
 // not. Usage: node origin.mjs BROKER (the binary).
 
 import { once } from 'node:events';
@@ -25,7 +25,7 @@ async function shakeHands(origin) {
   return { status: Number(/^HTTP\/1\.1 (\d+)/.exec(head)?.[1]), socket, reader };
 }
 
-/** The bytes that a socket has received and that were not taken yet. */
+/** The bytes that a socket has received and that the test has not taken yet. */
 class Reader {
   #bytes = Buffer.alloc(0);
   #check = () => {};
@@ -37,7 +37,7 @@ class Reader {
     });
   }
 
-  /** Takes everything up to the end of `part`. */
+  /** Resolves with everything up to the end of `part`, and removes it. */
   until(part) {
     return expected(JSON.stringify(part), new Promise((resolve) => {
       this.#check = () => {
@@ -53,7 +53,7 @@ class Reader {
   }
 }
 
-/** A masked text message of at most 125 bytes. */
+/** Returns a masked WebSocket text message of at most 125 bytes. */
 function message(text) {
   const payload = Buffer.from(text);
   const mask = Buffer.from([1, 2, 3, 4]);

@@ -1,4 +1,4 @@
-// Programs that a test starts, and what they say. Whatever ends the test ends them.
+// Programs that a test starts, and their output. They stop when the test ends for any reason.
 
 import { spawn } from 'node:child_process';
 import readline from 'node:readline';
@@ -10,7 +10,10 @@ process.on('exit', () => {
 });
 for (const signal of ['SIGTERM', 'SIGINT']) process.on(signal, () => process.exit(1));
 
-/** Starts a program; `out` and `log` are the lines of its two outputs. If it ends before the test, that is told. */
+/**
+ * Starts a program. `out` and `log` are the lines of its standard output and standard error. Prints a message if the
+ * program ends before the test.
+ */
 export function start(command, args, options = {}) {
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], ...options });
   children.push(child);
@@ -20,7 +23,7 @@ export function start(command, args, options = {}) {
   return { out: new Lines(child.stdout), log };
 }
 
-/** What a program says line by line, and what of it was waited for. */
+/** The output of a program, line by line, with waiters for lines. */
 class Lines {
   #seen = [];
   #waiting = [];
@@ -32,13 +35,13 @@ class Lines {
     });
   }
 
-  /** What `pattern` found in the first line that it fits, of those that have come and those that will. */
+  /** Resolves with the match of `pattern` in the first matching line, among earlier and future lines. */
   find(pattern) {
     for (const line of this.#seen) if (pattern.test(line)) return Promise.resolve(pattern.exec(line));
     return this.next(pattern);
   }
 
-  /** The same, of those that will come. */
+  /** Resolves with the match of `pattern` in the first matching future line. */
   next(pattern) {
     const found = new Promise((resolve) => {
       this.#waiting.push((line) => pattern.test(line) && (resolve(pattern.exec(line)), true));

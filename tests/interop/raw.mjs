@@ -1,4 +1,4 @@
-// A SEND of arbitrary octets, for libraries that can only receive them.
+// Sends a SEND with arbitrary bytes, for libraries that can only receive them.
 
 import { WebSocket } from 'ws';
 

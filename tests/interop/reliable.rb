@@ -1,5 +1,5 @@
-# The gem `stomp` with `reliable`, while the broker is stopped or killed and started again: the client connects again
-# by itself, subscribes again, and goes on.
+# The gem `stomp` with the option `reliable`, while the broker is stopped or killed and started again: the client
+# reconnects, subscribes again, and continues.
 #
 # Usage: ruby reliable.rb BROKER (the binary). One line per step; exits with 1 at the first that fails.
 
@@ -73,7 +73,7 @@ class Broker
   end
 end
 
-# A program that takes jobs from a queue and acknowledges them.
+# A worker that takes jobs from a queue and acknowledges them.
 class Worker
   def initialize(broker, version, queue)
     @broker = broker
@@ -124,7 +124,7 @@ end
 
 broker = Broker.new(ARGV.fetch(0))
 at_exit { broker.end }
-# The gem reports each failed attempt to connect there.
+# The gem reports each failed connection attempt to this stream.
 $stderr = File.open(File::NULL, "w")
 ["1.0", "1.1", "1.2"].product(ENDINGS.keys).each do |version, signal|
   step = "ruby stomp #{Stomp::Version::STRING} in #{version}: reconnects after SIG#{signal}"

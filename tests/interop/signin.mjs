@@ -1,5 +1,5 @@
-// Signing in with @stomp/stompjs 7 by every method that it can express, natively and over sockjs-client; renewal, the
-// user's own messages, and who is there. Usage: node signin.mjs BROKER (the binary).
+// Authentication with @stomp/stompjs 7 by every method that it supports, over native WebSocket and sockjs-client; token
+// refresh, messages to users, and presence. Usage: node signin.mjs BROKER (the binary).
 
 import { execFileSync } from 'node:child_process';
 import { createHmac } from 'node:crypto';
@@ -14,15 +14,15 @@ import { start } from './program.mjs';
 
 const BROKER = process.argv[2];
 const SECRET = 'a-shared-secret-of-more-than-32-octets';
-/** How long a token is valid that a check sees expire. A client signs in within that time on a busy machine, too. */
+/** Lifetime of tokens that expire during a check. Even on a busy machine a client signs in within this time. */
 const TOKEN_SECONDS = 4;
 const NATIVE = 'native WebSocket';
 const KINDS = [NATIVE, 'websocket', 'xhr-streaming', 'eventsource', 'xhr-polling'];
-/** Those of Node's sockets that take headers; in a browser none does. */
+/** The kinds of sockets that accept request headers in Node. In a browser no socket does. */
 const WITH_HEADERS = [NATIVE, 'websocket'];
 const PASSCODE = 'sésame:\\ 50% 🔑';
 
-// ---- the place: a users file, tokens, a broker ----
+// ---- setup: a users file, tokens, a broker ----
 
 const directory = mkdtempSync(join(tmpdir(), 'stompbox-signin-'));
 process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
@@ -53,7 +53,7 @@ function socket(kind, { query = '', headers }) {
   return new SockJS(`http://127.0.0.1:${port}/ws${query}`, [], { transports: [kind], transportOptions });
 }
 
-/** One client; `connected` resolves with CONNECTED, `error` with ERROR, `closed` at the end. */
+/** One client. `connected` resolves with CONNECTED, `error` with ERROR, and `closed` when the connection closes. */
 class Peer {
   constructor(kind, shown) {
     this.client = new Client({
@@ -67,7 +67,7 @@ class Peer {
     this.client.activate();
   }
 
-  /** One that is in, as this user. */
+  /** Resolves with a client that has signed in as this user. */
   static async in(kind, shown, user) {
     const peer = new Peer(kind, shown);
     const first = Promise.race([peer.connected, peer.error]);
@@ -77,7 +77,7 @@ class Peer {
     return peer;
   }
 
-  /** Resolves with the inbox of a subscription. */
+  /** Subscribes and resolves with the inbox of the subscription. */
   async subscribe(destination) {
     const inbox = { messages: [], take: null };
     const receipt = `subscribe ${destination}`;
@@ -100,7 +100,7 @@ class Peer {
     return expected(`RECEIPT ${id}`, new Promise((resolve) => this.client.watchForReceipt(id, resolve)));
   }
 
-  /** Sends, and resolves with the headers of the RECEIPT. */
+  /** Sends a message and resolves with the headers of its RECEIPT. */
   async send(destination, body, headers = {}) {
     const receipt = `send ${(this.sent = (this.sent ?? 0) + 1)}`;
     const done = this.receipt(receipt);
@@ -108,7 +108,7 @@ class Peer {
     return (await done).headers;
   }
 
-  /** Refused, or ended later on: ERROR with this message, and the end. */
+  /** Resolves when the broker has sent an ERROR with this message and has closed the connection. */
   async isEnded(message) {
     const { headers } = await expected(`ERROR ${message}`, this.error);
     same('message', headers.message, message);
@@ -120,14 +120,14 @@ class Peer {
   }
 }
 
-// ---- what must hold ----
+// ---- checks ----
 
 const bearer = (text) => ({ Authorization: `Bearer ${text}` });
 const basic = (login, passcode) => ({
   Authorization: `Basic ${Buffer.from(`${login}:${passcode}`).toString('base64')}`,
 });
 
-/** Ways to sign in: what is shown, whose it is, and the same with something wrong. */
+/** Methods to sign in: the user, the right credentials, and wrong ones. */
 const methods = {
   'login and passcode (users-file)': {
     user: 'alice',
@@ -231,7 +231,7 @@ const checks = {
     const back = await bob.send(`/user/${encodeURIComponent(name)}/queue/inbox`, 'hello zoë');
     same('delivered-sessions', back['delivered-sessions'], '1');
     await from(inboxes[2], 'hello zoë', 'bob');
-    // One session alone.
+    // Only one session of the user.
     await zoe.send('/user/bob/queue/inbox', 'you alone', { session: bobToo.session });
     await from(inboxes[1], 'you alone', name);
     const nobody = await bob.send('/user/carol/queue/inbox', 'is anybody there?');

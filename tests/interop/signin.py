@@ -1,4 +1,4 @@
-"""Signing in with stomp.py by every method that it can express, over TCP in each version and over WebSocket.
+"""Authentication with stomp.py by every method that it supports, over TCP in each version and over WebSocket.
 
 Usage: signin.py BROKER (the binary). One line per step; exits with 1 at the first that fails.
 """
@@ -16,7 +16,7 @@ import stomp
 
 from broker import HANG_TIMEOUT_SECONDS, Broker, Expected, run, same
 
-# How long a token is valid that a step sees expire. A client signs in within that time on a busy machine, too.
+# Lifetime of tokens that expire during a step. Even on a busy machine a client signs in within this time.
 TOKEN_SECONDS = 4
 SECRET = "a-shared-secret-of-more-than-32-octets"
 PASSCODE = "sésame:\\ 50% 🔑"
@@ -51,7 +51,7 @@ def start(binary, directory):
 
 
 class Peer(stomp.ConnectionListener):
-    """A client and what has come for it."""
+    """A client and the frames that it has received."""
 
     def __init__(self, kind, connect=None, header=None, query="", **named):
         self.inboxes = {name: queue.Queue() for name in ("first", "message", "receipt", "error", "end")}
@@ -96,7 +96,7 @@ class Peer(stomp.ConnectionListener):
         self.take("end")
 
     def send(self, destination, body, **headers):
-        """Sends; the headers of the RECEIPT."""
+        """Sends a message and returns the headers of its RECEIPT."""
         self.connection.send(destination, body, receipt="sent", **headers)
         return self.take("receipt").headers
 
@@ -106,7 +106,7 @@ class Peer(stomp.ConnectionListener):
 
 
 def right_and_wrong(user, right, wrong):
-    """A method: what is shown when it is right, and when it is not, and whose it is."""
+    """Returns a step that signs in as `user` with the right credentials and is refused with the wrong ones."""
 
     def act(kind):
         Peer(kind, **right()).is_in(user).leave()

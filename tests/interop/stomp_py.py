@@ -16,7 +16,7 @@ BEATS = {"heartbeats": (1000, 1000), "heart_beat_receive_scale": 10}
 
 
 class Peer(stomp.ConnectionListener):
-    """A connected client and what has come for it."""
+    """A connected client and the frames that it has received."""
 
     def __init__(self, connection, version, port):
         kind = getattr(stomp, f"StompConnection{connection}")

@@ -1,4 +1,4 @@
-// stompjs 2.3.3, the library of 2014 that half of the web still runs: STOMP 1.1, text only.
+// stompjs 2.3.3, a library of 2014 that is still in wide use: STOMP 1.1, text only.
 
 import stomp from 'stompjs';
 import { WebSocket } from 'ws';
@@ -8,7 +8,7 @@ import { Callbacks } from './callbacks.mjs';
 class StompJs2 extends Callbacks {
   static label = 'stompjs 2.3.3';
   static version = '1.1';
-  // It sends strings only, ends a body at a NUL, and reads octets as Latin-1.
+  // The library sends only strings, ends a body at a NUL, and reads bytes as Latin-1.
   static binary = {
     bytes: Buffer.from([...Array(255).keys()].map((octet) => octet + 1)),
     received: (message) => [...message.body].map((letter) => letter.charCodeAt(0)),

@@ -1,4 +1,4 @@
-// @stomp/stompjs 7 over WebSocket: as it comes, in STOMP 1.1, and with binary or split WebSocket messages.
+// @stomp/stompjs 7 over WebSocket: with default settings, in STOMP 1.1, and with binary or split WebSocket messages.
 
 import { Client, Versions } from '@stomp/stompjs';
 import { WebSocket } from 'ws';
@@ -48,7 +48,7 @@ class StompJs {
     const read = (message) => {
       onMessage({
         headers: message.headers,
-        // Decoded only when asked for: the library keeps octets.
+        // The library keeps the bytes and decodes them only when `body` is read.
         get body() { return message.body; },
         bytes: message.binaryBody,
         ack: (more) => message.ack(more),

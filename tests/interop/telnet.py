@@ -1,7 +1,7 @@
-"""A human at a Telnet client: lines ended by Return, frames by Ctrl-@ and Return.
+"""A person at a Telnet client ends lines with Return and frames with Ctrl-@ and Return.
 
-Usage: telnet.py TCP_PORT HTTP_PORT. Types into the real `telnet` on a pseudo-terminal and reads its screen, on
-which what was typed shows too: Ctrl-@ as `^@`, while a NUL from the broker is a NUL.
+Usage: telnet.py TCP_PORT HTTP_PORT. Types into the real `telnet` on a pseudo-terminal and reads its screen. The
+screen also shows the typed text: Ctrl-@ as `^@`, while a NUL from the broker is a NUL.
 """
 
 import os
@@ -14,7 +14,7 @@ import time
 from broker import HANG_TIMEOUT_SECONDS, Expected
 
 class Telnet:
-    """One terminal with one telnet in it."""
+    """A terminal that runs telnet."""
 
     def __init__(self, port):
         pid, self.terminal = pty.fork()
@@ -31,7 +31,7 @@ class Telnet:
         self.type(*lines, "", "\0")
 
     def wait_for(self, pattern):
-        """Reads on until the pattern is on the screen; what stands behind it is kept."""
+        """Reads until the pattern is on the screen. Keeps the text after the match."""
         deadline = time.monotonic() + HANG_TIMEOUT_SECONDS
         while True:
             found = re.search(pattern, self.screen)
@@ -109,7 +109,7 @@ def commits_and_aborts(a, b):
 
 
 def beats(a, b):
-    # The line end behind the last frame, and three more that nobody typed.
+    # The line end after the last frame, and three heartbeats of the broker.
     a.wait_for("\n\n\n\n")
     a.type("", "", "")
     a.frame("BEGIN", "transaction:t3", "receipt:alive")

@@ -7,7 +7,7 @@ import { Callbacks } from './callbacks.mjs';
 
 class Webstomp extends Callbacks {
   static version = '1.2';
-  // It throws at octets that are not UTF-8.
+  // The library throws at bytes that are not UTF-8.
   static binary = null;
 
   static open(url, { beatMs }) {

@@ -1,6 +1,6 @@
-"""Workers as cron starts them, with stomp.py: each connects, takes one job, acknowledges it, and leaves.
+"""Workers like those that cron starts, with stomp.py: each connects, takes one job, acknowledges it, and disconnects.
 
-Every job is done once, and none is dead-lettered, however the workers leave and however many jobs they were sent.
+Every job is done once and none is dead-lettered, for every way to disconnect and any number of delivered jobs.
 
 Usage: worker.py BROKER (the binary). One line per step; exits with 1 at the first that fails.
 """
@@ -13,12 +13,12 @@ import stomp
 from broker import HANG_TIMEOUT_SECONDS, Broker, Expected, run, same
 
 JOBS = 100
-# Workers take turns in the versions that they speak.
+# Each worker uses the next version.
 VERSIONS = ("10", "11", "12")
 
 
 class Client(stomp.ConnectionListener):
-    """A connected client and what has come for it."""
+    """A connected client and the frames that it has received."""
 
     def __init__(self, version):
         self.version = version
@@ -74,7 +74,7 @@ def leaves_by_closing_the_socket(worker):
 
 
 def works(destination, version, leave):
-    """Runs one worker; the body of the job that it did."""
+    """Runs one worker and returns the body of the job that it did."""
     worker = Client(version)
     worker.connection.subscribe(destination, id="job", ack="client-individual")
     job = worker.take("message")

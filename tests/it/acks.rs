@@ -1,9 +1,9 @@
-//! Three modes of acknowledgement in three versions.
+//! The three acknowledgement modes in the three STOMP versions.
 
 use crate::support::frame::Frame;
 use crate::support::{Broker, Client, Wire, on_each_wire};
 
-/// ACK or NACK as each version spells it.
+/// Sends ACK or NACK with the headers of the version, and waits for the RECEIPT.
 fn settle(client: &mut Client, version: &str, command: &str, message: &Frame) {
     let name = match version {
         "1.2" => format!("id:{}", message.must("ack")),
@@ -13,7 +13,7 @@ fn settle(client: &mut Client, version: &str, command: &str, message: &Frame) {
     client.done(&format!("{command}\n{name}\nreceipt:done\n\n\0"));
 }
 
-/// A consumer in the given mode with three messages, and those messages.
+/// Returns a consumer in the given mode, and the three messages that it has received.
 fn consumer(broker: &Broker, wire: Wire, version: &str, mode: &str) -> (Client, Vec<Frame>) {
     let mut client = broker.connect_with(wire, version);
     let queue = format!("/queue/{mode}.{version}");
@@ -26,7 +26,7 @@ fn consumer(broker: &Broker, wire: Wire, version: &str, mode: &str) -> (Client, 
 }
 
 on_each_wire! {
-    fn auto_needs_no_acknowledgement(wire: Wire) {
+    fn auto_mode_needs_no_ack(wire: Wire) {
         let broker = Broker::start(&[]);
         for version in ["1.0", "1.1", "1.2"] {
             let (mut client, messages) = consumer(&broker, wire, version, "auto");
@@ -36,7 +36,7 @@ on_each_wire! {
         }
     }
 
-    fn client_settles_all_up_to_the_named_one(wire: Wire) {
+    fn client_mode_ack_settles_all_deliveries_up_to_the_given_id(wire: Wire) {
         let broker = Broker::start(&[]);
         for version in ["1.0", "1.1", "1.2"] {
             let (mut client, messages) = consumer(&broker, wire, version, "client");
@@ -47,7 +47,7 @@ on_each_wire! {
         }
     }
 
-    fn client_individual_settles_exactly_one(wire: Wire) {
+    fn client_individual_ack_settles_exactly_one_delivery(wire: Wire) {
         let broker = Broker::start(&[]);
         for version in ["1.1", "1.2"] {
             let (mut client, messages) = consumer(&broker, wire, version, "client-individual");
@@ -58,7 +58,7 @@ on_each_wire! {
         }
     }
 
-    fn nack_in_client_mode_returns_all_up_to_the_named_one(wire: Wire) {
+    fn client_mode_nack_requeues_all_deliveries_up_to_the_given_id(wire: Wire) {
         let broker = Broker::start(&[]);
         for version in ["1.1", "1.2"] {
             let (mut client, messages) = consumer(&broker, wire, version, "client");
@@ -67,11 +67,11 @@ on_each_wire! {
             let again = client.expect("MESSAGE", &[("delivery-count", "2")], "2");
             client.expect_quiet();
             settle(&mut client, version, "ACK", &again);
-            assert_eq!(broker.metric("queue_messages"), 0, "{version}: the third was delivered before");
+            assert_eq!(broker.metric("queue_messages"), 0, "{version}: the ACK also settles the third");
         }
     }
 
-    fn only_1_2_in_the_client_modes_has_an_ack_header(wire: Wire) {
+    fn message_has_an_ack_header_only_in_1_2_and_client_modes(wire: Wire) {
         let broker = Broker::start(&[]);
         for (version, mode, has) in [("1.0", "client", false), ("1.1", "client", false), ("1.2", "client", true)] {
             let (_, messages) = consumer(&broker, wire, version, mode);
@@ -79,7 +79,7 @@ on_each_wire! {
         }
     }
 
-    fn each_consumer_of_one_broadcast_has_its_own_ack(wire: Wire) {
+    fn each_subscriber_of_a_topic_acks_its_own_delivery(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut clients = [broker.connect(wire), broker.connect(wire)];
         for client in &mut clients {
@@ -94,7 +94,7 @@ on_each_wire! {
         }
     }
 
-    fn a_topic_redelivers_nothing_on_nack(wire: Wire) {
+    fn nack_on_a_topic_redelivers_nothing(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut client = broker.connect(wire);
         client.subscribe("s", "/topic/a", "ack:client-individual\n");
@@ -118,7 +118,7 @@ on_each_wire! {
         }
     }
 
-    fn an_unknown_ack_is_refused(wire: Wire) {
+    fn an_ack_with_an_unknown_id_is_refused(wire: Wire) {
         let broker = Broker::start(&[]);
         for (version, frame) in [
             ("1.2", "ACK\nid:unknown"),
@@ -135,14 +135,14 @@ on_each_wire! {
         }
     }
 
-    fn nack_does_not_exist_in_1_0(wire: Wire) {
+    fn nack_is_refused_in_1_0(wire: Wire) {
         let broker = Broker::start(&[]);
         let (mut client, messages) = consumer(&broker, wire, "1.0", "client");
         client.send(&format!("NACK\nmessage-id:{}\nreceipt:5\n\n\0", messages[0].must("message-id")));
         client.expect_error(&[("receipt-id", "5")]);
     }
 
-    fn a_1_2_client_may_ack_by_message_id(wire: Wire) {
+    fn a_1_2_client_may_ack_with_the_headers_of_1_1(wire: Wire) {
         let broker = Broker::start(&[]);
         let (mut client, messages) = consumer(&broker, wire, "1.2", "client");
         settle(&mut client, "1.1", "ACK", &messages[2]);
@@ -150,7 +150,7 @@ on_each_wire! {
         client.disconnect();
     }
 
-    fn in_1_2_the_id_may_be_the_message_id(wire: Wire) {
+    fn in_1_2_the_id_header_may_hold_the_message_id(wire: Wire) {
         let broker = Broker::start(&[]);
         for mode in ["client", "client-individual"] {
             let queue = format!("/queue/dialect.{mode}");
@@ -167,7 +167,7 @@ on_each_wire! {
         }
     }
 
-    fn an_ack_on_an_auto_subscription_is_harmless_whatever_its_id(wire: Wire) {
+    fn an_ack_on_an_auto_subscription_is_ignored_for_any_id(wire: Wire) {
         let broker = Broker::start(&[]);
         for version in ["1.0", "1.1", "1.2"] {
             let (mut client, messages) = consumer(&broker, wire, version, "auto");
@@ -186,7 +186,7 @@ on_each_wire! {
         }
     }
 
-    fn an_ack_by_the_message_id_of_an_auto_delivery_has_no_effect_beside_a_client_subscription(wire: Wire) {
+    fn an_ack_of_an_auto_delivery_does_not_settle_a_delivery_in_client_mode(wire: Wire) {
         let broker = Broker::start(&[]);
         for version in ["1.0", "1.1", "1.2"] {
             let (mut client, messages) = consumer(&broker, wire, version, "auto");
@@ -197,7 +197,7 @@ on_each_wire! {
             let delivered = messages[0].must("message-id");
             client.done(&format!("ACK\n{id}:{delivered}\nreceipt:done\n\n\0"));
             client.done(&format!("ACK\n{id}:{delivered}\nsubscription:s\nreceipt:done\n\n\0"));
-            // A message that waits in the client subscription was not delivered to the auto subscription.
+            // The unsettled message belongs to the client-mode subscription, not to the auto subscription.
             let waiting = waiting.must("message-id");
             client.send(&format!("ACK\n{id}:{waiting}\nsubscription:s\nreceipt:5\n\n\0"));
             client.expect_error(&[("message", "nothing to settle"), ("receipt-id", "5")]);
@@ -208,7 +208,7 @@ on_each_wire! {
         }
     }
 
-    fn unsubscribe_of_an_unknown_id_is_receipted(wire: Wire) {
+    fn unsubscribe_of_an_unknown_id_gets_a_receipt(wire: Wire) {
         let broker = Broker::start(&[]);
         for version in ["1.0", "1.1", "1.2"] {
             let mut client = broker.connect_with(wire, version);
@@ -220,14 +220,14 @@ on_each_wire! {
         }
     }
 
-    fn an_ack_for_an_auto_subscription_is_ignored(wire: Wire) {
+    fn an_ack_on_an_auto_subscription_is_ignored_in_1_1(wire: Wire) {
         let broker = Broker::start(&[]);
         let (mut client, messages) = consumer(&broker, wire, "1.1", "auto");
         settle(&mut client, "1.1", "ACK", &messages[0]);
         client.disconnect();
     }
 
-    fn an_unknown_mode_is_refused(wire: Wire) {
+    fn an_unknown_ack_mode_is_refused(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut client = broker.connect(wire);
         client.send("SUBSCRIBE\nid:1\ndestination:/queue/a\nack:sometimes\nreceipt:5\n\n\0");

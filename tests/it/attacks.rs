@@ -1,4 +1,4 @@
-//! What the ill-meaning try with logins, tokens and destinations: nothing of it lasts, and others notice nothing.
+//! Attacks with logins, tokens and destinations: they leave nothing behind and do not affect other clients.
 
 use crate::support::frame::Frame;
 use crate::support::people::{by_token, token, with_tokens};
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-/// Everything that somebody could leave behind.
+/// Gauges of everything that a client can leave behind.
 const GAUGES: [&str; 9] = [
     "sessions",
     "subscriptions",
@@ -31,12 +31,12 @@ fn assert_nothing_is_left(broker: &Broker) {
     }
     broker.until("connections{transport=\"tcp\"}", 0);
     broker.until("connections{transport=\"websocket\"}", 0);
-    // Asked for anew with each look at it.
+    // The broker computes this gauge at each scrape.
     broker.until("budget_bytes", 0);
 }
 
 on_each_wire! {
-    fn connections_are_cut_at_every_step(wire: Wire) {
+    fn connections_cut_at_any_step_leave_nothing_behind(wire: Wire) {
         let broker = with_tokens(&["--presence-grace=0ms", "--permission=allow all users /queue/**"]);
         let alice = by_token("alice");
         let script = [
@@ -52,18 +52,18 @@ on_each_wire! {
             "COMMIT\ntransaction:t\n\n\0".to_owned(),
             "SEND\ndestination:/auth/refresh\n\nno.good.token\0".to_owned(),
         ];
-        // Behind each frame at once and after an answer has come; and within the frames.
-        for upto in 0..=script.len() {
+        // Cuts the connection directly after each frame, after the answer to it, and within the frames.
+        for length in 0..=script.len() {
             for kind in 0..3 {
                 let mut client = broker.open(wire);
-                for frame in &script[..upto] {
+                for frame in &script[..length] {
                     client.send(frame);
                 }
                 match kind {
                     0 => client.reset(),
                     1 => drop(client),
                     _ => {
-                        if upto > 0 {
+                        if length > 0 {
                             client.event();
                         }
                         client.reset();
@@ -72,27 +72,27 @@ on_each_wire! {
             }
         }
         let whole = script.concat().into_bytes();
-        for upto in (0..whole.len()).step_by(29) {
+        for length in (0..whole.len()).step_by(29) {
             let mut client = broker.open(wire);
-            let octets = &whole[..upto];
+            let bytes = &whole[..length];
             match wire {
-                Wire::Tcp => client.octets(octets),
-                // What ends within a message, too.
+                Wire::Tcp => client.octets(bytes),
+                // The cut is within a WebSocket message, too.
                 Wire::WebSocket => {
                     let message = crate::support::websocket::frame(0x81, &whole);
-                    client.octets(&message[..upto]);
+                    client.octets(&message[..length]);
                 }
             }
-            if upto % 2 == 0 { client.reset() } else { drop(client) }
+            if length % 2 == 0 { client.reset() } else { drop(client) }
         }
         assert_nothing_is_left(&broker);
-        broker_lets_in(&broker, wire);
+        assert_alice_can_sign_in(&broker, wire);
     }
 
-    fn destinations_made_of_anything_lead_to_nobody_else(wire: Wire) {
+    fn random_destinations_do_not_expose_messages_of_other_users(wire: Wire) {
         const PARTS: [&str; 30] = [
-            "/", "/", "/", "user", "users", "bob", "%62ob", "queue", "topic", "x", ".", "..", "%2F", "%2f", "%2e", "%00",
-            "%25", "~", "~ID", "*", "**", "#", ">", "alice", "presence", "app", "temp-queue", " ", "\\n", "\\c",
+            "/", "/", "/", "user", "users", "bob", "%62ob", "queue", "topic", "x", ".", "..", "%2F", "%2f", "%2e",
+            "%00", "%25", "~", "~ID", "*", "**", "#", ">", "alice", "presence", "app", "temp-queue", " ", "\\n", "\\c",
         ];
         let broker = with_tokens(&["--permissions=open"]);
         let (mut bob, id) = broker.sign_in(wire, &by_token("bob"));
@@ -100,7 +100,7 @@ on_each_wire! {
         bob.subscribe("t", "/temp-queue/t", "");
         let (mut carol, _) = broker.sign_in(wire, &by_token("carol"));
         let mut state = 0x9E37_79B9_7F4A_7C15_u64;
-        let mut chance = move |below: usize| {
+        let mut random = move |below: usize| {
             state ^= state << 13;
             state ^= state >> 7;
             state ^= state << 17;
@@ -112,8 +112,8 @@ on_each_wire! {
             alice.subscribe("marks", "/user/queue/marks", "");
             let mut script = String::new();
             for at in 0..500 {
-                let start = ["/user/", "/user/", "/user/bob/queue/x", "/", "/topic/"][chance(5)];
-                let parts = (0..1 + chance(7)).map(|_| PARTS[chance(PARTS.len())]);
+                let start = ["/user/", "/user/", "/user/bob/queue/x", "/", "/topic/"][random(5)];
+                let parts = (0..1 + random(7)).map(|_| PARTS[random(PARTS.len())]);
                 let destination = parts.fold(start.to_owned(), |text, part| text + part).replace("ID", &id);
                 script.push_str(&format!("SUBSCRIBE\nid:{at}\ndestination:{destination}\n\n\0"));
             }
@@ -137,11 +137,11 @@ on_each_wire! {
         assert_nothing_is_left(&broker);
     }
 
-    fn recipients_without_end_cost_the_sender_alone(wire: Wire) {
+    fn long_recipient_lists_affect_only_the_sender(wire: Wire) {
         let broker = with_tokens(&["--to-bytes-max=64KiB"]);
         let (mut bob, _) = broker.sign_in(wire, &by_token("bob"));
         bob.subscribe("x", "/user/queue/x", "");
-        // One name as long as all of the header may be: no user is called so, and no ERROR and no log repeats it.
+        // A name as long as the whole header may be: no user has it, and neither an ERROR nor the log repeats it.
         let name = "n".repeat(60 * 1024);
         for (destination, to) in [
             ("/users/queue/x", format!("bob,{name}")),
@@ -152,11 +152,11 @@ on_each_wire! {
             alice.send(&format!("SEND\ndestination:{destination}\nto:{to}\nreceipt:r\n\nx\0"));
             let error = alice.expect_error(&[("receipt-id", "r")]);
             let size: usize = error.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-            assert!(size + error.body.len() < 4096, "{size} octets of ERROR about {}", &to[..20]);
+            assert!(size + error.body.len() < 4096, "an ERROR of {size} bytes about {}", &to[..20]);
         }
-        assert!(broker.log().lines().all(|line| line.len() < 4096), "the log is not the sender's to fill");
+        assert!(broker.log().lines().all(|line| line.len() < 4096), "a sender must not write long lines into the log");
         bob.hears_nothing();
-        // The longest of all headers is for /users/ alone.
+        // Only SENDs to /users/ may have a header `to` above header-bytes-max.
         for destination in ["/user/bob/queue/x", "/topic/chat.a", "/app/a"] {
             let (mut alice, _) = broker.sign_in(wire, &by_token("alice"));
             alice.send(&format!("SEND\ndestination:{destination}\nto:{name}\nreceipt:r\n\nx\0"));
@@ -164,7 +164,7 @@ on_each_wire! {
             assert!(frame.text().contains("header-bytes-max"), "{destination}: {frame:?}");
         }
         bob.hears_nothing();
-        // Names that are short cost more than their octets, and that is counted.
+        // Short names take more memory than their bytes; the broker charges that memory.
         let (mut alice, _) = broker.sign_in(wire, &by_token("alice"));
         let to: Vec<String> = (0..9_000).map(|at| format!("{at:x}")).collect();
         let to = to.join(",");
@@ -177,28 +177,34 @@ on_each_wire! {
         assert_nothing_is_left(&broker);
     }
 
-    fn soft_errors_that_nobody_reads_are_bounded(wire: Wire) {
-        let broker = with_tokens(&["--outbox-bytes-max=64KiB", "--frame-bytes-max=32KiB", "--connect-frame-bytes-max=32KiB", "--stall-timeout=1s",
-            "--linger=200ms", "--burst-patience=100ms"]);
+    fn unread_soft_errors_are_bounded(wire: Wire) {
+        let broker = with_tokens(&[
+            "--outbox-bytes-max=64KiB",
+            "--frame-bytes-max=32KiB",
+            "--connect-frame-bytes-max=32KiB",
+            "--stall-timeout=1s",
+            "--linger=200ms",
+            "--burst-patience=100ms",
+        ]);
         let (client, _) = broker.sign_in(wire, &format!("{}soft-errors:true\n", by_token("alice")));
         let mut client = client;
         client.narrow();
         client.subscribe("errors", "/user/queue/errors", "");
         let script = "SEND\ndestination:/topic/a\n\n\0".repeat(1000);
-        // It reads nothing, and so is closed.
+        // The client reads nothing, so the broker closes the connection.
         let started = Instant::now();
         while client.try_raw(script.as_bytes()).is_ok() {
-            assert!(started.elapsed() < PATIENCE, "it is still let send");
+            assert!(started.elapsed() < PATIENCE, "the broker still accepts input of the client");
             assert!(broker.metric("outbox_bytes") < 1024 * 1024);
         }
         drop(client);
         broker.until("sessions", 0);
         let denied = broker.log().lines().filter(|line| line.contains("access denied")).count();
-        assert!(denied <= 20, "{denied} lines of one client");
+        assert!(denied <= 20, "{denied} log lines about one client");
         assert_nothing_is_left(&broker);
     }
 
-    fn renewals_are_done_in_order_and_one_at_a_time(wire: Wire) {
+    fn token_refreshes_run_in_order_and_one_at_a_time(wire: Wire) {
         let broker = with_tokens(&[]);
         let (mut alice, _) = broker.sign_in(wire, &by_token("alice"));
         alice.subscribe("x", "/user/queue/x", "");
@@ -209,7 +215,7 @@ on_each_wire! {
             let token = if at % 2 == 0 { &fresh } else { &stale };
             script.push_str(&format!("SEND\ndestination:/auth/refresh\nreceipt:{at}\n\n{token}\0"));
             if at % 2 == 0 {
-                // What only a service may, behind the renewal that makes it one.
+                // Only a service may send there. The refresh before it grants that role.
                 script.push_str("SEND\ndestination:/topic/for.services\n\n\0");
             }
         }
@@ -217,7 +223,7 @@ on_each_wire! {
         for at in 0..200 {
             alice.expect("RECEIPT", &[("receipt-id", &at.to_string())], "");
         }
-        // The last one has made it none.
+        // The last refresh has removed the role.
         alice.send("SEND\ndestination:/topic/for.services\n\n\0");
         alice.expect_error(&[("message", "access denied")]);
         for (bad, message) in [
@@ -241,8 +247,8 @@ on_each_wire! {
         assert_nothing_is_left(&broker);
     }
 
-    /// An older client knows no escapes, and is not made to read a header that nobody wrote.
-    fn a_line_break_in_a_header_makes_no_second_header(wire: Wire) {
+    /// STOMP 1.0 has no escapes. A client of that version must not read a header that the sender did not write.
+    fn an_escaped_line_break_does_not_inject_a_header(wire: Wire) {
         let broker = with_tokens(&[]);
         let mut listeners = ["1.0", "1.1", "1.2"].map(|version| {
             let (mut client, _) = broker.sign_in_with(wire, version, &by_token("bob"));
@@ -267,32 +273,32 @@ on_each_wire! {
 }
 
 #[track_caller]
-fn broker_lets_in(broker: &Broker, wire: Wire) {
+fn assert_alice_can_sign_in(broker: &Broker, wire: Wire) {
     let (mut client, _) = broker.sign_in(wire, &by_token("alice"));
     client.hears_nothing();
     client.disconnect();
 }
 
-// ---- logins that take their time ----
+// ---- slow logins ----
 
-/// A hook that says yes to everybody, when it is let go; from then on at once.
+/// An authentication hook that accepts every login. It answers no request before `release`.
 struct SlowHook {
     url: String,
-    let_go: std::sync::mpsc::Sender<()>,
+    release: std::sync::mpsc::Sender<()>,
 }
 
 impl SlowHook {
     fn start() -> SlowHook {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}/", listener.local_addr().expect("an address"));
-        let (let_go, gone) = std::sync::mpsc::channel();
+        let (release, released) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             let mut waiting = Vec::new();
-            // The first one to come holds all up.
+            // The first connection waits here, later ones in the listener's backlog.
             if let Ok((stream, _)) = listener.accept() {
                 waiting.push(stream);
             }
-            if gone.recv().is_err() {
+            if released.recv().is_err() {
                 return;
             }
             for stream in waiting.into_iter().map(Ok).chain(listener.incoming()) {
@@ -300,11 +306,11 @@ impl SlowHook {
                 std::thread::spawn(move || answer(stream));
             }
         });
-        SlowHook { url, let_go }
+        SlowHook { url, release }
     }
 }
 
-/// Answers questions, one after the other, with the login as the name.
+/// Answers the requests of a connection one after another, with the login as the user's name.
 fn answer(stream: TcpStream) {
     let Ok(writing) = stream.try_clone() else { return };
     let (mut reader, mut writing) = (BufReader::new(stream), writing);
@@ -327,9 +333,9 @@ fn answer(stream: TcpStream) {
         if reader.read_exact(&mut body).is_err() {
             return;
         }
-        let question: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
-        let said = json!({ "name": question["login"] }).to_string();
-        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{said}", said.len());
+        let request: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+        let reply = json!({ "name": request["login"] }).to_string();
+        let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{reply}", reply.len());
         if writing.write_all(answer.as_bytes()).is_err() {
             return;
         }
@@ -337,7 +343,7 @@ fn answer(stream: TcpStream) {
 }
 
 #[test]
-fn a_thousand_logins_that_wait_hinder_nobody_and_can_be_given_up() {
+fn a_thousand_pending_logins_do_not_block_other_logins_and_can_be_abandoned() {
     const LOGINS: usize = 1000;
     let hook = SlowHook::start();
     let flags =
@@ -352,17 +358,18 @@ fn a_thousand_logins_that_wait_hinder_nobody_and_can_be_given_up() {
         })
         .collect();
     broker.until("connections", LOGINS as i64);
-    // Who brings a token waits for none of them.
-    broker_lets_in(&broker, Wire::Tcp);
-    // Whoever is known to have gone leaves its place. A client that has closed its side of a stream may still read.
+    // A login with a token does not wait for the pending ones.
+    assert_alice_can_sign_in(&broker, Wire::Tcp);
+    // A client that is known to have disconnected releases its permit. The TCP clients send a reset, since a client
+    // may still read after the end of its own stream.
     let rest = waiting.split_off(LOGINS / 2);
     for (at, client) in rest.into_iter().enumerate() {
         if at % 2 == 0 { client.reset() } else { drop(client) }
     }
     broker.until("connections", (LOGINS / 2) as i64);
-    broker_lets_in(&broker, Wire::Tcp);
+    assert_alice_can_sign_in(&broker, Wire::Tcp);
     assert_eq!(broker.metric("sessions"), 0);
-    hook.let_go.send(()).expect("the hook is there");
+    hook.release.send(()).expect("the hook waits for its release");
     for (at, client) in waiting.iter_mut().enumerate() {
         client.expect("CONNECTED", &[("user-name", &format!("user-{at}"))], "");
     }
@@ -372,7 +379,7 @@ fn a_thousand_logins_that_wait_hinder_nobody_and_can_be_given_up() {
 }
 
 #[test]
-fn who_has_closed_only_its_own_side_is_answered_and_what_it_had_sent_is_done() {
+fn half_closed_clients_are_answered_and_frames_sent_before_a_close_are_executed() {
     let hook = SlowHook::start();
     let flags = ["--hook-url", &hook.url, "--hook-timeout=1m", "--auth-timeout=1m", "--permissions=open"];
     let broker = with_tokens(&flags);
@@ -383,15 +390,15 @@ fn who_has_closed_only_its_own_side_is_answered_and_what_it_had_sent_is_done() {
     let mut half = broker.open(Wire::Tcp);
     half.send(connect);
     half.finish();
-    let mut gone = broker.open(Wire::WebSocket);
-    gone.send(connect);
-    gone.send(send);
-    drop(gone);
+    let mut closed = broker.open(Wire::WebSocket);
+    closed.send(connect);
+    closed.send(send);
+    drop(closed);
     let mut given_up = broker.open(Wire::WebSocket);
     given_up.send(connect);
     drop(given_up);
     broker.log_line(|line| line.contains("peer-left"));
-    hook.let_go.send(()).expect("the hook is there");
+    hook.release.send(()).expect("the hook waits for its release");
     half.expect("CONNECTED", &[("user-name", "bob")], "");
     half.expect_end();
     let message = alice.hears("/user/queue/x", "last words");
@@ -400,7 +407,7 @@ fn who_has_closed_only_its_own_side_is_answered_and_what_it_had_sent_is_done() {
     assert_nothing_is_left(&broker);
 }
 
-/// A users file, gone when the test is over.
+/// A users file that is deleted when dropped.
 struct UsersFile(PathBuf);
 
 impl UsersFile {
@@ -417,8 +424,8 @@ impl UsersFile {
         let mut command = Command::new(env!("CARGO_BIN_EXE_stompbox"));
         command.args(["passwd", self.path(), name]).stdin(Stdio::piped()).stdout(Stdio::null());
         let mut child = command.spawn().expect("the command runs");
-        child.stdin.take().expect("a pipe").write_all(passcode.as_bytes()).expect("it reads");
-        assert!(child.wait().expect("it ends").success());
+        child.stdin.take().expect("a pipe").write_all(passcode.as_bytes()).expect("the command reads");
+        assert!(child.wait().expect("the command ends").success());
     }
 }
 
@@ -429,7 +436,7 @@ impl Drop for UsersFile {
 }
 
 #[test]
-fn signals_and_new_files_while_logins_run_let_in_whoever_is_right() {
+fn logins_are_checked_correctly_while_the_users_file_is_reloaded() {
     let users = UsersFile::new("storm");
     users.add("alice", "sesame");
     let one = std::fs::read(&users.0).expect("a file");
@@ -439,9 +446,9 @@ fn signals_and_new_files_while_logins_run_let_in_whoever_is_right() {
     let broker = Broker::start(&[&flags[..], &["--permission=deny send users /user/queue/no"]].concat());
     let beside = users.0.with_extension("new");
     for round in 0..15 {
-        // Replaced whole, as `passwd` and editors do.
+        // Replaces the file as a whole, as `passwd` and editors do.
         std::fs::write(&beside, if round % 2 == 0 { &one } else { &both }).expect("a file");
-        std::fs::rename(&beside, &users.0).expect("it is replaced");
+        std::fs::rename(&beside, &users.0).expect("the file is replaced");
         let mut clients = [0, 1, 2].map(|at| broker.open(Wire::ALL[at % 2]));
         let logins = [("alice", "sesame"), ("bob", "tulip"), ("alice", "wrong")];
         for (client, (login, passcode)) in clients.iter_mut().zip(logins) {
@@ -459,7 +466,7 @@ fn signals_and_new_files_while_logins_run_let_in_whoever_is_right() {
             other => panic!("{other:?}"),
         }
         clients[2].expect_error(&[("message", "login refused")]);
-        // The rules are the same behind every signal.
+        // The permission rules are the same after every signal.
         clients[0].send("SEND\ndestination:/user/queue/no\n\n\0");
         clients[0].expect_error(&[("message", "access denied")]);
     }
@@ -467,7 +474,7 @@ fn signals_and_new_files_while_logins_run_let_in_whoever_is_right() {
 }
 
 #[test]
-fn a_user_who_is_taken_away_is_gone_and_its_messages_stay_with_it() {
+fn a_removed_user_is_disconnected_and_its_messages_reach_no_other_user() {
     let users = UsersFile::new("gone");
     users.add("alice", "sesame");
     let without_bob = std::fs::read(&users.0).expect("a file");
@@ -489,13 +496,13 @@ fn a_user_who_is_taken_away_is_gone_and_its_messages_stay_with_it() {
 }
 
 #[test]
-fn names_at_the_limit_are_names() {
+fn user_names_of_at_most_256_bytes_are_accepted_and_others_refused() {
     let broker = with_tokens(&["--destination-bytes-max=1024"]);
     let (mut sender, _) = broker.sign_in(Wire::Tcp, &by_token("sender"));
     for name in ["n".repeat(256), "/".repeat(256), "%".repeat(256), "小".repeat(85), "~".repeat(256)] {
         let (mut client, _) = broker.sign_in(Wire::Tcp, &by_token(&name));
         client.subscribe("x", "/user/queue/x", "");
-        let written: String = name.bytes().map(|octet| format!("%{octet:02x}")).collect();
+        let written: String = name.bytes().map(|byte| format!("%{byte:02x}")).collect();
         assert_eq!(sender.reach(&format!("/user/{written}/queue/x"), "", "hi"), 1);
         client.hears("/user/queue/x", "hi");
         assert_eq!(sender.reach("/users/queue/x", &format!("to:{written}\n"), "hi"), 1);

@@ -1,4 +1,4 @@
-//! The load generator: it gets through to a broker on every transport, and finds what a bad one does to messages.
+//! The load generator: it runs over every transport, and detects the faults of a broker.
 
 use crate::support::{Broker, PATIENCE};
 use bytes::BytesMut;
@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 use stompbox_frames::stomp::{self, Decoder, Frame, Limits, Version, encode};
 
-/// What a run of the command left.
+/// The exit code and the output of a run of the command.
 struct Run {
     code: Option<i32>,
     out: String,
@@ -23,7 +23,7 @@ impl Run {
             .unwrap_or_else(|error| panic!("{error}: {}\n{}", self.out, self.errors))
     }
 
-    /// It was fine, and says so.
+    /// Asserts that the run has succeeded without a fault, and returns its JSON.
     #[track_caller]
     fn assert_fine(&self) -> Value {
         assert_eq!(self.code, Some(0), "{}{}", self.out, self.errors);
@@ -45,7 +45,7 @@ fn run_with(arguments: &str, variables: &[(&str, &str)]) -> Run {
         .envs(variables.iter().copied())
         .output()
         .expect("the command runs");
-    let text = |octets: Vec<u8>| String::from_utf8(octets).expect("UTF-8");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
     Run { code: output.status.code(), out: text(output.stdout), errors: text(output.stderr) }
 }
 
@@ -53,7 +53,7 @@ fn run(arguments: &str) -> Run {
     run_with(arguments, &[])
 }
 
-/// Every transport's URL of a broker.
+/// Returns the broker's URL for every transport.
 fn urls(broker: &Broker) -> Vec<String> {
     let schemes = ["xhr", "xhr-polling", "eventsource", "htmlfile", "jsonp", "ws"];
     let sockjs = schemes.map(|scheme| format!("sockjs+{scheme}://{}/ws", broker.http));
@@ -72,9 +72,9 @@ fn every_transport_delivers_everything() {
     }
 }
 
-/// A response of SockJS ends after 128 KiB: the next one must go on where it ended.
+/// A SockJS response ends after sockjs-stream-bytes-max. The next one must continue where it ended.
 #[test]
-fn a_closed_loop_goes_on_over_many_responses() {
+fn a_closed_loop_continues_across_sockjs_responses() {
     let broker = Broker::start(&["--sockjs-stream-bytes-max", "4KiB"]);
     for url in urls(&broker) {
         let load = "--subscribers 2 --window 16 --body 1KiB --warmup 0 --time 1s";
@@ -97,7 +97,7 @@ fn a_queue_gives_each_message_to_one_consumer() {
 }
 
 #[test]
-fn pings_come_back() {
+fn ping_pong_receives_every_reply() {
     let broker = Broker::start(&[]);
     let load = "--pairs 2 --warmup 0 --time 100ms";
     let json = run(&format!("ping-pong --url ws://{}/ws {load} --json -", broker.http)).assert_fine();
@@ -105,7 +105,7 @@ fn pings_come_back() {
 }
 
 #[test]
-fn idle_connections_cost_memory_and_hear_every_broadcast() {
+fn idle_reports_memory_and_every_connection_receives_every_broadcast() {
     let broker = Broker::start(&[]);
     let pid = broker.process();
     let load = format!("--connections 50 --time 10ms --pid {pid}");
@@ -117,7 +117,7 @@ fn idle_connections_cost_memory_and_hear_every_broadcast() {
 }
 
 #[test]
-fn the_table_is_for_people_and_the_file_for_programs() {
+fn a_summary_goes_to_stdout_and_json_to_the_file() {
     let broker = Broker::start(&[]);
     let path = format!("{}/bench-{}.json", env!("CARGO_TARGET_TMPDIR"), std::process::id());
     let load = format!("--subscribers 1 --rate 200 --warmup 0 --time 50ms --json {path}");
@@ -130,13 +130,13 @@ fn the_table_is_for_people_and_the_file_for_programs() {
     );
     assert!(run.out.contains("0 lost, 0 duplicated, 0 reordered, 0 corrupt\n"), "{}", run.out);
     let written = std::fs::read(&path).expect("the file was written");
-    std::fs::remove_file(&path).expect("it is ours");
+    std::fs::remove_file(&path).expect("the file can be deleted");
     let json: Value = serde_json::from_slice(&written).expect("JSON");
     assert_eq!(json["body_bytes"], 128);
 }
 
 #[test]
-fn what_cannot_run_says_what_to_do_and_exits_with_1() {
+fn a_run_that_cannot_start_says_what_to_do_and_exits_with_1() {
     let broker = Broker::start(&["--user", "alice:sesame"]);
     let free =
         TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
@@ -161,7 +161,7 @@ fn what_cannot_run_says_what_to_do_and_exits_with_1() {
         .assert_fine();
 }
 
-/// What a bad broker does to the sixth message, or to all.
+/// What the fake broker does wrong, with the sixth message or with all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
     None,
@@ -175,7 +175,7 @@ enum Fault {
     Hangup,
 }
 
-/// A broker with one subscriber at most, who gets every message.
+/// A broker with at most one subscriber, which gets every message.
 struct FakeBroker {
     fault: Fault,
     subscriber: Mutex<Option<TcpStream>>,
@@ -185,7 +185,7 @@ struct FakeBroker {
 impl FakeBroker {
     fn start(fault: Fault) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("it is bound");
+        let address = listener.local_addr().expect("the listener is bound");
         let broker = Arc::new(FakeBroker { fault, subscriber: Mutex::new(None), held: Mutex::default() });
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
@@ -207,7 +207,7 @@ impl FakeBroker {
         let (mut decoder, mut chunk) = (Decoder::new(limits), [0; 4096]);
         while let Ok(length @ 1..) = stream.read(&mut chunk) {
             decoder.feed(&chunk[..length]);
-            while let Some(frame) = decoder.next().expect("it sends STOMP") {
+            while let Some(frame) = decoder.next().expect("the load generator sends STOMP") {
                 if self.handle(&frame, &mut stream).is_none() {
                     return;
                 }
@@ -215,7 +215,7 @@ impl FakeBroker {
         }
     }
 
-    /// `None` where the connection is over.
+    /// Returns `None` if the connection must be closed.
     fn handle(&self, frame: &Frame, stream: &mut TcpStream) -> Option<()> {
         let reply = |command, headers: &[(&str, &str)]| encode::frame(command, Version::V1_2, headers, b"");
         match frame.command {
@@ -223,7 +223,7 @@ impl FakeBroker {
                 stream.write_all(&reply(stomp::Command::Connected, &[("version", "1.2")])).ok()
             }
             stomp::Command::Subscribe => {
-                *self.subscriber.lock().expect("nobody panicked") = stream.try_clone().ok();
+                *self.subscriber.lock().expect("no thread panicked") = stream.try_clone().ok();
                 let receipt = frame.header("receipt").filter(|_| self.fault != Fault::NoReceipts);
                 let receipt = receipt.map(|id| reply(stomp::Command::Receipt, &[("receipt-id", &id)]));
                 stream.write_all(&receipt.unwrap_or_default()).ok()
@@ -234,17 +234,17 @@ impl FakeBroker {
 
     fn forward(&self, frame: &Frame) -> Option<()> {
         let message = |body: &[u8]| {
-            let mut octets =
+            let mut bytes =
                 BytesMut::from(&b"MESSAGE\nsubscription:0\nmessage-id:1\ndestination:/topic/x\n"[..]);
-            octets.extend_from_slice(format!("content-length:{}\n\n", body.len()).as_bytes());
-            octets.extend_from_slice(&[body, b"\0"].concat());
-            octets.to_vec()
+            bytes.extend_from_slice(format!("content-length:{}\n\n", body.len()).as_bytes());
+            bytes.extend_from_slice(&[body, b"\0"].concat());
+            bytes.to_vec()
         };
-        let (mut held, body) = (self.held.lock().expect("nobody panicked"), &frame.body[..]);
-        // Probes have this publisher.
+        let (mut held, body) = (self.held.lock().expect("no thread panicked"), &frame.body[..]);
+        // Probes, which have the publisher ffff, do not count.
         held.0 += u32::from(body[8..12] != *b"ffff");
         let (is_sixth, last) = (held.0 == 6, body.len() - 1);
-        let octets = match self.fault {
+        let bytes = match self.fault {
             Fault::Drop if is_sixth => Vec::new(),
             Fault::Duplicate if is_sixth => message(body).repeat(2),
             Fault::Corrupt if is_sixth => message(&[&body[..last], b"!"].concat()),
@@ -257,13 +257,13 @@ impl FakeBroker {
             }
             _ => [message(body), held.1.take().unwrap_or_default()].concat(),
         };
-        let mut subscriber = self.subscriber.lock().expect("nobody panicked");
-        subscriber.as_mut().map_or(Some(()), |stream| stream.write_all(&octets).ok())
+        let mut subscriber = self.subscriber.lock().expect("no thread panicked");
+        subscriber.as_mut().map_or(Some(()), |stream| stream.write_all(&bytes).ok())
     }
 }
 
 #[test]
-fn what_a_broker_does_wrong_is_found_and_exits_with_2() {
+fn faults_of_a_broker_are_detected_and_exit_with_2() {
     for (fault, expected, failure) in [
         (Fault::Drop, [1, 0, 0, 0], ""),
         (Fault::Duplicate, [0, 1, 0, 0], ""),
@@ -287,7 +287,7 @@ fn what_a_broker_does_wrong_is_found_and_exits_with_2() {
 }
 
 #[test]
-fn a_closed_loop_that_stalls_ends_and_says_so() {
+fn a_closed_loop_that_stalls_ends_with_a_failure() {
     let load = "--subscribers 1 --window 8 --warmup 0 --time 60s --patience 300ms --json -";
     let run = run(&format!("fan-out --url tcp://{} {load}", FakeBroker::start(Fault::Drop)));
     assert_eq!(run.code, Some(2), "{}{}", run.out, run.errors);

@@ -1,4 +1,4 @@
-//! What a client may make the broker hold is counted, limited and given back.
+//! Memory that clients make the broker hold is charged, limited and released.
 
 use crate::support::http::answer;
 use crate::support::websocket::{self, CONTINUATION, FIN, TEXT, upgrade};
@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::Instant;
 
 on_each_wire! {
-    fn a_frame_half_read_is_in_the_budget_until_its_connection_has_gone(wire: Wire) {
+    fn an_unfinished_frame_is_charged_until_its_connection_closes(wire: Wire) {
         let broker = Broker::start(&[]);
         broker.until("budget_bytes", 0);
         let mut client = broker.connect(wire);
@@ -20,7 +20,7 @@ on_each_wire! {
         broker.until("budget_bytes", 0);
     }
 
-    fn what_waits_for_a_socket_is_in_the_budget_until_its_connection_has_gone(wire: Wire) {
+    fn unwritten_output_is_charged_until_its_connection_closes(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut client = broker.connect(wire);
         client.narrow();
@@ -36,13 +36,13 @@ on_each_wire! {
         broker.until("budget_bytes", 0);
     }
 
-    fn what_strangers_hold_is_not_at_the_cost_of_others(wire: Wire) {
-        // A sixteenth of it is for those who are not signed in.
+    fn memory_of_unauthenticated_clients_is_limited_separately(wire: Wire) {
+        // A sixteenth of the limit is for unauthenticated clients.
         let broker = Broker::start(&["--memory-bytes-max", "16MiB", "--user", "a:b"]);
         let begun = format!("CONNECT\n{}", format!("x:{}\n", "x".repeat(15_000)).repeat(4));
-        let mut strangers: Vec<_> = (0..40).map(|_| broker.open(wire)).collect();
-        for stranger in &mut strangers {
-            let _ = stranger.try_raw(begun.as_bytes());
+        let mut unauthenticated: Vec<_> = (0..40).map(|_| broker.open(wire)).collect();
+        for peer in &mut unauthenticated {
+            let _ = peer.try_raw(begun.as_bytes());
         }
         broker.until_holds("limit_hits_total{limit=\"memory-bytes-max\"}", |hits| hits >= 10);
         let mut client = broker.open(wire);
@@ -52,8 +52,8 @@ on_each_wire! {
         assert!(broker.metric("budget_bytes") < 100_000);
     }
 
-    fn long_logins_that_wait_are_refused_beyond_the_part_for_them_and_short_ones_are_not(wire: Wire) {
-        // The hook never answers, so that logins wait.
+    fn large_pending_logins_above_their_share_are_refused_and_small_ones_are_not(wire: Wire) {
+        // The hook never answers, so the logins stay pending.
         let hook = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let hook = format!("--hook-url=http://{}/", hook.local_addr().expect("an address"));
         let waits = [&*hook, "--hook-timeout=1h", "--auth-timeout=1h"];
@@ -63,13 +63,13 @@ on_each_wire! {
             let passcode = "x".repeat(15_000);
             format!("CONNECT\naccept-version:1.2\nlogin:{number}\npasscode:{passcode}\n\n\0")
         };
-        // A sixteenth of the limit has room for 69 of them.
+        // A sixteenth of the limit has space for 69 of these logins.
         let mut clients: Vec<_> = (0..100).map(|_| broker.open(wire)).collect();
         for (number, client) in clients.iter_mut().enumerate() {
             client.send(&login(number));
         }
         broker.until("limit_hits_total{limit=\"memory-bytes-max\"}", 31);
-        // The broker finishes the check of a login although its client has gone.
+        // The broker continues to check a login after its client has disconnected.
         clients.into_iter().for_each(Client::reset);
         broker.until("connections", 0);
         let mut late = broker.open(wire);
@@ -81,7 +81,7 @@ on_each_wire! {
         client.frame("CONNECTED");
     }
 
-    fn unsettled_deliveries_of_many_subscriptions_are_in_the_budget(wire: Wire) {
+    fn unsettled_deliveries_of_many_subscriptions_are_charged(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut client = broker.connect(wire);
         let frames = (1..500).map(|id| format!("SUBSCRIBE\nid:{id}\ndestination:/topic/a\nack:client\n\n\0"));
@@ -94,7 +94,7 @@ on_each_wire! {
                 client.expect("MESSAGE", &[], "hi");
             }
         }
-        // 50,000 deliveries, each remembered with a number, a tag and an id.
+        // 50,000 unsettled deliveries, each stored with a number, a tag and an id.
         broker.until_holds("budget_bytes", |bytes| bytes >= 50_000 * 24);
         client.reset();
         publisher.disconnect();
@@ -102,7 +102,7 @@ on_each_wire! {
         broker.until("budget_bytes", 0);
     }
 
-    fn at_the_limit_a_send_in_a_transaction_is_refused_by_its_receipt(wire: Wire) {
+    fn at_the_limit_a_send_in_a_transaction_gets_an_error_with_its_receipt_id(wire: Wire) {
         let broker =
             Broker::start(&["--memory-bytes-max=1MiB", "--frame-bytes-max=256KiB", "--burst-patience=10ms"]);
         let mut filler = broker.connect(wire);
@@ -118,7 +118,7 @@ on_each_wire! {
         assert_eq!(broker.limit_hits("memory-bytes-max"), 1);
     }
 
-    fn a_transaction_that_grows_to_the_limit_is_refused_by_one_receipt(wire: Wire) {
+    fn a_transaction_that_grows_to_the_limit_gets_one_error_with_the_receipt_id(wire: Wire) {
         let broker =
             Broker::start(&["--memory-bytes-max=1MiB", "--frame-bytes-max=256KiB", "--burst-patience=10ms"]);
         let mut client = broker.connect(wire);
@@ -151,13 +151,13 @@ on_each_wire! {
 const MESSAGES: &[&str] =
     &["--ws-message-bytes-max=64KiB", "--frame-bytes-max=32KiB", "--connect-frame-bytes-max=16KiB"];
 
-/// So many frames of about 1000 octets.
+/// Returns `count` SEND frames of about 1000 bytes each.
 fn frames(count: usize) -> String {
     format!("SEND\ndestination:/queue/a\n\n{}\0", "x".repeat(970)).repeat(count)
 }
 
 #[track_caller]
-fn refused_as_too_large(broker: &Broker, mut client: Client) {
+fn assert_refused_as_too_large(broker: &Broker, mut client: Client) {
     let error = client.expect("ERROR", &[], "");
     assert!(error.text().contains("ws-message-bytes-max"), "{error:?}");
     client.expect_closed(1009);
@@ -170,21 +170,21 @@ fn a_websocket_message_above_its_limit_gets_an_error() {
     let broker = Broker::start(MESSAGES);
     let mut client = broker.connect(Wire::WebSocket);
     client.send(&frames(70));
-    refused_as_too_large(&broker, client);
+    assert_refused_as_too_large(&broker, client);
 }
 
 #[test]
-fn a_websocket_message_in_pieces_above_its_limit_gets_an_error_behind_what_fitted() {
+fn a_fragmented_message_above_its_limit_gets_an_error_after_the_frames_that_fit() {
     let broker = Broker::start(MESSAGES);
     let mut client = broker.connect(Wire::WebSocket);
     client.octets(&websocket::frame(TEXT, frames(60).as_bytes()));
     client.octets(&websocket::frame(FIN | CONTINUATION, frames(10).as_bytes()));
-    refused_as_too_large(&broker, client);
+    assert_refused_as_too_large(&broker, client);
     assert_eq!(broker.metric("queue_messages"), 60);
 }
 
 #[test]
-fn a_websocket_message_of_many_frames_below_its_limit_is_taken() {
+fn a_websocket_message_of_many_frames_below_its_limit_is_accepted() {
     let broker = Broker::start(MESSAGES);
     let mut client = broker.connect(Wire::WebSocket);
     client.send(&frames(60));
@@ -194,7 +194,7 @@ fn a_websocket_message_of_many_frames_below_its_limit_is_taken() {
 }
 
 #[test]
-fn check_config_refuses_frames_that_fit_no_websocket_message() {
+fn check_config_refuses_a_frame_limit_above_the_websocket_message_limit() {
     for (frame, fits) in [("65KiB", false), ("64KiB", true)] {
         let flags = ["--ws-message-bytes-max=64KiB", "--frame-bytes-max", frame];
         let output = Command::new(env!("CARGO_BIN_EXE_stompbox"))
@@ -203,19 +203,19 @@ fn check_config_refuses_frames_that_fit_no_websocket_message() {
             .arg("--connect-frame-bytes-max=16KiB")
             .output()
             .expect("the command runs");
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.success(), fits, "{told}");
-        assert_eq!(told.contains("ws-message-bytes-max (65536)"), !fits, "{told}");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.success(), fits, "{errors}");
+        assert_eq!(errors.contains("ws-message-bytes-max (65536)"), !fits, "{errors}");
     }
 }
 
-// ---- seats ----
+// ---- connection permits ----
 
-/// Two HTTP connections that say nothing use up what `--option 2` gives.
-fn silent_sockets_sit_on_seats(option: &str) {
+/// Asserts that two silent HTTP connections use up the permits of `--option 2`.
+fn assert_silent_sockets_hold_connection_permits(option: &str) {
     let broker = Broker::start(&[&format!("--{option}"), "2"]);
     let silent = [0, 1].map(|_| TcpStream::connect(broker.http).expect("the HTTP port accepts"));
-    // Accepted behind the two, on a spare socket.
+    // The broker accepts this connection beyond the two, on a spare socket.
     assert_eq!(broker.get("/health").status, 200);
     let mut refused = Client::new(Wire::Tcp, TcpStream::connect(broker.tcp).expect("the kernel accepts"));
     let error = refused.expect_error(&[]);
@@ -224,7 +224,7 @@ fn silent_sockets_sit_on_seats(option: &str) {
     assert_eq!(response.status, 503);
     assert!(response.body.contains(option), "{response:?}");
     assert_eq!(broker.limit_hits(option), 2);
-    // 64 sockets are to spare; the one behind them is turned away.
+    // The broker has 64 spare sockets and rejects the connection after them.
     let spare = [0; 64].map(|_| TcpStream::connect(broker.http).expect("the HTTP port accepts"));
     let mut beyond = TcpStream::connect(broker.http).expect("the kernel accepts");
     beyond.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
@@ -235,21 +235,21 @@ fn silent_sockets_sit_on_seats(option: &str) {
         let mut client = TcpStream::connect(broker.tcp).expect("the kernel accepts");
         client.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
         std::io::Write::write_all(&mut client, b"CONNECT\naccept-version:1.2\nhost:a\n\n\0")
-            .expect("it is taken");
+            .expect("the request is sent");
         let mut first = [0; 9];
         if client.read_exact(&mut first).is_ok() && &first == b"CONNECTED" {
             break;
         }
-        assert!(started.elapsed() < PATIENCE, "seats are not given back");
+        assert!(started.elapsed() < PATIENCE, "connection permits are not released");
     }
 }
 
 #[test]
 fn http_sockets_count_in_connections_max() {
-    silent_sockets_sit_on_seats("connections-max");
+    assert_silent_sockets_hold_connection_permits("connections-max");
 }
 
 #[test]
 fn http_sockets_count_in_connections_per_address_max() {
-    silent_sockets_sit_on_seats("connections-per-address-max");
+    assert_silent_sockets_hold_connection_permits("connections-per-address-max");
 }

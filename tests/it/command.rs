@@ -1,11 +1,11 @@
-//! The command as an operator meets it: arguments in, exit code and text out.
+//! The command line: arguments in, exit code and output out.
 
 use crate::support::{Broker, Wire};
 use rustix::process::{Resource, getrlimit};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-/// A directory that is gone when the test is over.
+/// A directory that is deleted when dropped.
 struct Directory(PathBuf);
 
 impl Directory {
@@ -26,7 +26,8 @@ impl Drop for Directory {
     }
 }
 
-/// Runs the command in `directory`, with no other environment than `variables`.
+/// Runs the command in `directory`, with only `variables` as its environment. Returns the exit code, standard output
+/// and standard error.
 fn run(
     directory: &Directory,
     arguments: &[&str],
@@ -39,12 +40,12 @@ fn run(
         .envs(variables.iter().copied())
         .output()
         .expect("the command runs");
-    let text = |octets: Vec<u8>| String::from_utf8(octets).expect("UTF-8");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("UTF-8");
     (output.status.code(), text(output.stdout), text(output.stderr))
 }
 
 #[test]
-fn check_config_shows_what_differs_from_the_defaults_without_secrets() {
+fn check_config_prints_non_default_settings_without_secrets() {
     let directory = Directory::new("check-config-valid");
     directory.write(
         "stompbox.toml",
@@ -54,9 +55,9 @@ fn check_config_shows_what_differs_from_the_defaults_without_secrets() {
     let arguments = ["check-config", "--config", "stompbox.toml", "--max-deliveries", "7"];
     let (code, out, errors) = run(&directory, &arguments, &[("STOMPBOX_HTTP", "off")]);
     assert_eq!((code, errors.as_str()), (Some(0), ""));
-    let (settings, rules) = out.split_once("\n\n").expect("settings, and what users may do");
+    let (settings, rules) = out.split_once("\n\n").expect("settings, then permissions");
     assert!(rules.contains("preset safe: other machines can connect"), "{rules}");
-    assert!(rules.lines().all(|line| line.starts_with("# ")), "it is TOML still: {rules}");
+    assert!(rules.lines().all(|line| line.starts_with("# ")), "the output is still TOML: {rules}");
     assert_eq!(
         settings,
         "configuration is valid\n\
@@ -68,7 +69,7 @@ fn check_config_shows_what_differs_from_the_defaults_without_secrets() {
 }
 
 #[test]
-fn check_config_shows_every_mistake_and_exits_with_2() {
+fn check_config_prints_every_error_and_exits_with_2() {
     let directory = Directory::new("check-config-mistakes");
     directory
         .write("a.toml", "tcp = \"off\"\nhttp = \"off\"\nframe-byte-max = 1\nuser = [\"open-sesame\"]\n");
@@ -89,7 +90,7 @@ fn check_config_shows_every_mistake_and_exits_with_2() {
 }
 
 #[test]
-fn what_check_config_shows_can_be_used_as_a_file() {
+fn the_output_of_check_config_is_a_valid_configuration_file() {
     let directory = Directory::new("check-config-round-trip");
     let arguments = ["check-config", "--tcp=[::1]:0", "--ws-path=/a~b", "--allow-anonymous", "--linger=0"];
     let (code, shown, _) = run(&directory, &arguments, &[]);
@@ -104,7 +105,7 @@ fn what_check_config_shows_can_be_used_as_a_file() {
 }
 
 #[test]
-fn a_broker_with_mistakes_does_not_start() {
+fn the_broker_does_not_start_with_configuration_errors() {
     let directory = Directory::new("no-start");
     let (code, out, errors) = run(&directory, &["--http", "0.0.0.0:0"], &[]);
     assert_eq!((code, out.as_str()), (Some(2), ""));
@@ -115,7 +116,7 @@ fn a_broker_with_mistakes_does_not_start() {
 }
 
 #[test]
-fn more_connections_than_open_files_are_refused_if_asked_for() {
+fn an_explicit_connections_max_above_the_limit_of_open_files_is_refused() {
     let directory = Directory::new("open-files");
     let (code, out, errors) = run(&directory, &["--connections-max", "4294967295", "--log", "off"], &[]);
     assert_eq!((code, out.as_str()), (Some(2), ""));
@@ -140,7 +141,7 @@ fn the_error_for_a_port_in_use_names_the_option_to_change() {
 #[test]
 fn the_error_for_a_missing_address_names_the_option_to_change() {
     let directory = Directory::new("no-such-address");
-    // A network for documentation (RFC 5737), which no machine has.
+    // An address for documentation (RFC 5737), which no machine has.
     let arguments = ["--http=192.0.2.1:8080", "--tcp=off", "--allow-anonymous", "--log=off"];
     let (code, _, errors) = run(&directory, &arguments, &[]);
     assert_eq!(code, Some(1));
@@ -152,7 +153,7 @@ fn the_error_for_a_missing_address_names_the_option_to_change() {
 }
 
 #[test]
-fn the_start_warns_if_no_rule_lets_users_send_or_use_queues() {
+fn startup_warns_if_no_rule_lets_users_send_or_use_queues() {
     let broker = Broker::start(&["--permissions=safe", "--user=alice:a"]);
     let line = broker.log_line(|line| line.contains("no rule lets users"));
     assert!(
@@ -170,7 +171,7 @@ fn the_start_warns_if_no_rule_lets_users_send_or_use_queues() {
     let rules = ["--permission=allow send users /topic/**", "--permission=allow all users /queue/**"];
     let granted = Broker::start(&[&["--permissions=safe", "--user=alice:a"][..], &rules].concat());
     assert!(!granted.whole_log().contains("no rule lets"));
-    // These rules help nobody where no source names a user.
+    // Rules for users have no effect if no source names a user.
     let anonymous = Broker::start(&[&["--permissions=safe"][..], &rules].concat());
     let line = anonymous.log_line(|line| line.contains("no rule lets anonymous clients"));
     assert!(
@@ -181,7 +182,7 @@ fn the_start_warns_if_no_rule_lets_users_send_or_use_queues() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn the_limit_of_open_files_is_raised_as_far_as_it_goes_and_reported() {
+fn the_limit_of_open_files_is_raised_to_the_hard_limit_and_logged() {
     let broker = Broker::start_behind("ulimit -Sn 256", &[]);
     let hard = getrlimit(Resource::Nofile).maximum.map_or("unlimited".to_string(), |most| most.to_string());
     let line = broker.log_line(|line| line.contains("limit of open files"));
@@ -195,12 +196,12 @@ fn the_limit_of_open_files_is_raised_as_far_as_it_goes_and_reported() {
     let limits =
         limits.lines().find_map(|line| line.strip_prefix("Max open files")).expect("the limit is listed");
     let limits: Vec<_> = limits.split_whitespace().collect();
-    assert_eq!(limits[..2], [hard.as_str(), hard.as_str()], "the soft limit and the hard one");
+    assert_eq!(limits[..2], [hard.as_str(), hard.as_str()], "the soft and the hard limit");
     broker.assert_serves();
 }
 
 #[test]
-fn connections_max_is_lowered_to_what_the_open_files_allow() {
+fn the_default_connections_max_is_lowered_to_fit_the_limit_of_open_files() {
     let broker = Broker::start_behind("ulimit -n 262", &[]);
     let line = broker.log_line(|line| line.contains("connections-max is lowered"));
     assert!(line.contains("from 16384 to 6:") && line.contains("open_files=262"), "{line}");

@@ -1,9 +1,9 @@
-//! CONNECT, CONNECTED, DISCONNECT.
+//! CONNECT, CONNECTED and DISCONNECT.
 
 use crate::support::{Broker, Wire, on_each_wire};
 
 on_each_wire! {
-    fn connected_says_version_session_server_and_heart_beat(wire: Wire) {
+    fn connected_has_version_session_server_and_heart_beat(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut client = broker.open(wire);
         client.send("CONNECT\naccept-version:1.0,1.1,1.2\nhost:localhost\n\n\0");
@@ -21,7 +21,7 @@ on_each_wire! {
         client.disconnect();
     }
 
-    fn any_host_and_none_is_accepted(wire: Wire) {
+    fn connect_is_accepted_with_any_host_or_none(wire: Wire) {
         let broker = Broker::start(&[]);
         for host in ["host:example.org\n", "host:\n", ""] {
             let mut client = broker.open(wire);
@@ -31,7 +31,7 @@ on_each_wire! {
         }
     }
 
-    fn line_ends_before_connect_and_between_frames_are_padding(wire: Wire) {
+    fn line_ends_before_connect_and_between_frames_are_ignored(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut client = broker.open(wire);
         client.send("\n\r\n\nCONNECT\r\naccept-version:1.2\r\nhost:a\r\n\r\n\0\n\r\n\n");
@@ -75,7 +75,7 @@ on_each_wire! {
         client.disconnect();
     }
 
-    fn disconnect_is_receipted_and_closes(wire: Wire) {
+    fn disconnect_gets_a_receipt_and_closes(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut client = broker.connect(wire);
         client.send("DISCONNECT\nreceipt:77\n\n\0");
@@ -91,7 +91,7 @@ on_each_wire! {
         broker.until("connections_closed_total", 1);
     }
 
-    fn what_comes_behind_disconnect_is_not_executed(wire: Wire) {
+    fn frames_after_disconnect_are_not_executed(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut client = broker.connect(wire);
         client.send("DISCONNECT\nreceipt:bye\n\n\0SEND\ndestination:/queue/a\n\nlate\0");
@@ -101,7 +101,7 @@ on_each_wire! {
         assert_eq!(broker.metric("messages_published_total"), 0);
     }
 
-    fn leaving_without_disconnect_is_legal(wire: Wire) {
+    fn closing_without_disconnect_is_accepted(wire: Wire) {
         let broker = Broker::start(&[]);
         let client = broker.connect(wire);
         client.finish();

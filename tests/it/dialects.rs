@@ -1,8 +1,8 @@
-//! Clients that were written for other brokers, or before there was a specification.
+//! Clients that were written for other brokers, or before the STOMP specification.
 
 use crate::support::{Broker, Client, Event, Wire, on_each_wire};
 
-/// A MESSAGE's headers as they are echoed on the frame that answers it.
+/// Returns the headers of a MESSAGE as a client echoes them in its ACK.
 fn echoed(headers: &[(String, String)]) -> String {
     headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect()
 }
@@ -36,7 +36,7 @@ on_each_wire! {
         }
     }
 
-    fn a_body_on_ack_is_an_error_whatever_its_content_length(wire: Wire) {
+    fn a_body_on_ack_is_an_error_with_any_content_length(wire: Wire) {
         let broker = Broker::start(&[]);
         for length in ["", "content-length:3\n", "content-length:0\n"] {
             let mut client = broker.connect(wire);
@@ -46,7 +46,7 @@ on_each_wire! {
         }
     }
 
-    fn old_clients_that_end_frames_in_their_own_way_are_understood(wire: Wire) {
+    fn frame_endings_of_clients_older_than_the_specification_are_accepted(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut client = broker.open(wire);
         client.send("CONNECT\nlogin:a\npasscode:b\n\n\n\0\n");
@@ -59,7 +59,7 @@ on_each_wire! {
         client.expect_closed(1000);
     }
 
-    fn a_subscription_that_wants_to_look_at_a_queue_does_not_empty_it(wire: Wire) {
+    fn subscribe_with_an_unsupported_header_is_refused_and_consumes_nothing(wire: Wire) {
         let broker = Broker::start(&[]);
         for header in ["browser:true", "durable:true", "exclusive:true", "no-local:true", "selector:a=1"] {
             let mut client = broker.connect(wire);
@@ -72,7 +72,7 @@ on_each_wire! {
         }
     }
 
-    fn an_ignored_header_of_send_is_one_warning_in_the_log(wire: Wire) {
+    fn an_ignored_header_of_send_is_logged_once_as_a_warning(wire: Wire) {
         let broker = Broker::start(&[]);
         for _ in 0..2 {
             let mut client = broker.connect(wire);
@@ -85,8 +85,8 @@ on_each_wire! {
         broker.terminate();
         let log = broker.log_to_the_end();
         let lines: Vec<_> = log.lines().filter(|line| line.contains("ignored a header of SEND")).collect();
-        assert_eq!(lines.len(), 1, "{log}");
-        assert!(lines[0].contains("WARN") && lines[0].contains("priority") && lines[0].contains("strict-headers"), "{log}");
+        let [line] = lines[..] else { panic!("one line is expected:\n{log}") };
+        assert!(line.contains("WARN") && line.contains("priority") && line.contains("strict-headers"), "{log}");
     }
 
     fn the_warning_about_persistent_does_not_mention_strict_headers(wire: Wire) {
@@ -97,7 +97,7 @@ on_each_wire! {
         assert!(line.contains("header=\"persistent\"") && !line.contains("strict-headers"), "{line}");
     }
 
-    fn with_strict_headers_a_send_is_refused_for_what_would_be_ignored(wire: Wire) {
+    fn strict_headers_refuses_a_send_with_a_header_that_would_be_ignored(wire: Wire) {
         let broker = Broker::start(&["--strict-headers"]);
         let mut client = broker.connect(wire);
         client.done("SEND\ndestination:/queue/a\npersistent:true\nexpires:0\nreceipt:done\n\nhi\0");
@@ -107,14 +107,15 @@ on_each_wire! {
         assert_eq!(broker.metric("queue_messages"), 1);
     }
 
-    fn a_consumer_window_in_bytes_bounds_what_waits_for_its_ack(wire: Wire) {
+    fn a_consumer_window_in_bytes_limits_unacknowledged_messages(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut client = broker.connect(wire);
         fill(&mut client, "/queue/a", 6, &"x".repeat(10_000));
-        // Messages are given until their bytes reach the window; 0 is one message at a time.
-        for (window, given) in [("consumer-window-size:0", 1), ("consumer-window-size:25000", 3), ("credit:9,15000", 2)] {
+        // The broker delivers messages until their bytes reach the window; 0 means one message at a time.
+        let windows = [("consumer-window-size:0", 1), ("consumer-window-size:25000", 3), ("credit:9,15000", 2)];
+        for (window, delivered) in windows {
             client.subscribe("s", "/queue/a", &format!("ack:client-individual\n{window}\n"));
-            for _ in 0..given {
+            for _ in 0..delivered {
                 client.frame("MESSAGE");
             }
             client.expect_quiet();
@@ -129,7 +130,7 @@ on_each_wire! {
         assert_eq!(broker.metric("queue_messages"), 0);
     }
 
-    fn trailing_lf_can_be_left_out_and_heartbeats_are_still_a_lf(wire: Wire) {
+    fn trailing_lf_can_be_disabled_and_heartbeats_are_still_a_lf(wire: Wire) {
         let broker = Broker::start(&["--trailing-lf=false", "--heart-beat=500,0"]);
         let mut client = broker.open(wire).without_trailing_lf();
         let next = |client: &mut Client, text: &str| {
@@ -142,7 +143,7 @@ on_each_wire! {
         assert_eq!(next(&mut client, "CONNECT\naccept-version:1.2\nhost:a\n\n\0").command, "CONNECTED");
         let subscribe = "SUBSCRIBE\nid:1\ndestination:/topic/a\nreceipt:1\n\n\0";
         assert_eq!(next(&mut client, subscribe).command, "RECEIPT");
-        // Small tails are copied, large ones are shared.
+        // The broker copies small frame tails and shares large ones.
         for body in ["hi".to_owned(), "x".repeat(100_000)] {
             let message = next(&mut client, &format!("SEND\ndestination:/topic/a\n\n{body}\0"));
             assert_eq!((&*message.command, message.text()), ("MESSAGE", body));

@@ -1,4 +1,4 @@
-//! How connections end: what was sent before the end is executed, what was receipted arrives, nothing is lost.
+//! How connections end: frames sent before the end are executed, receipts arrive, and no message is lost.
 
 use crate::support::websocket::{self, CLOSE, FIN, TEXT};
 use crate::support::{Broker, Client, Event, HANG_TIMEOUT, Wire, on_each_wire};
@@ -7,8 +7,8 @@ use std::cell::Cell;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Sends frames and the end of the client's side in one go: a close frame in the same segment, or the stream's end.
-fn say_and_close(client: &mut Client, wire: Wire, text: &str) {
+/// Sends frames and closes the client's side at once: with a close frame in the same segment, or the stream's end.
+fn send_and_close(client: &mut Client, wire: Wire, text: &str) {
     match wire {
         Wire::Tcp => {
             client.send(text);
@@ -22,7 +22,7 @@ fn say_and_close(client: &mut Client, wire: Wire, text: &str) {
     }
 }
 
-/// Reads MESSAGEs with the bodies `0`, `1`, …, each so many times.
+/// Starts a thread that reads MESSAGEs with the bodies `0`, `1`, …, each `times` times.
 fn reader(mut client: Client, count: usize, times: usize) -> JoinHandle<Client> {
     std::thread::spawn(move || {
         for number in 0..count {
@@ -39,12 +39,12 @@ fn sends(destination: &str, count: usize) -> String {
 }
 
 on_each_wire! {
-    fn connect_and_send_and_the_close_in_one_segment_are_executed(wire: Wire) {
+    fn connect_send_and_close_in_one_segment_are_executed(wire: Wire) {
         for flags in [&[][..], &["--user", "alice:in", "--allow-anonymous"]] {
             let broker = Broker::start(flags);
             let mut client = broker.open(wire);
             let frames = "CONNECT\naccept-version:1.2\nhost:a\n\n\0SEND\ndestination:/queue/a\nreceipt:1\n\nhi\0";
-            say_and_close(&mut client, wire, frames);
+            send_and_close(&mut client, wire, frames);
             client.expect("CONNECTED", &[], "");
             client.expect("RECEIPT", &[("receipt-id", "1")], "");
             client.expect_closed(1000);
@@ -52,11 +52,11 @@ on_each_wire! {
         }
     }
 
-    fn a_login_that_takes_its_time_is_awaited_before_the_close(wire: Wire) {
+    fn frames_before_a_close_are_executed_after_a_slow_login(wire: Wire) {
         let broker = Broker::start(&["--user", "alice:in"]);
         let mut client = broker.open(wire);
         let connect = "CONNECT\naccept-version:1.2\nhost:a\nlogin:alice\npasscode:in\n\n\0";
-        say_and_close(&mut client, wire, &format!("{connect}{}", sends("/queue/a", 100)));
+        send_and_close(&mut client, wire, &format!("{connect}{}", sends("/queue/a", 100)));
         client.expect("CONNECTED", &[], "");
         client.expect_closed(1000);
         assert_eq!(broker.metric("queue_messages"), 100);
@@ -70,7 +70,7 @@ on_each_wire! {
             reader(subscriber, 1500, 1)
         });
         let mut publisher = broker.connect(wire);
-        say_and_close(&mut publisher, wire, &sends("/topic/a", 1500));
+        send_and_close(&mut publisher, wire, &sends("/topic/a", 1500));
         publisher.expect_closed(1000);
         for reader in readers {
             reader.join().expect("everything arrives, in order").expect_quiet();
@@ -87,14 +87,14 @@ on_each_wire! {
             reader(subscriber, 5, 1000)
         });
         let mut publisher = broker.connect(wire);
-        say_and_close(&mut publisher, wire, &sends("/topic/a", 5));
+        send_and_close(&mut publisher, wire, &sends("/topic/a", 5));
         publisher.expect_closed(1000);
         for reader in readers {
             reader.join().expect("everything arrives, in order");
         }
     }
 
-    fn sends_before_a_close_wait_for_a_receiver_that_is_behind(wire: Wire) {
+    fn sends_before_a_close_wait_for_a_slow_receiver(wire: Wire) {
         let broker = Broker::start(&["--outbox-bytes-max=256KiB", "--frame-bytes-max=64KiB", "--burst-patience=20s"]);
         let mut subscriber = broker.connect(wire);
         subscriber.narrow();
@@ -102,7 +102,7 @@ on_each_wire! {
         let mut publisher = broker.connect(wire);
         let body = "x".repeat(10_000);
         let frames = format!("SEND\ndestination:/topic/a\n\n{body}\0").repeat(300);
-        say_and_close(&mut publisher, wire, &frames);
+        send_and_close(&mut publisher, wire, &frames);
         broker.until_holds("outbox_bytes", |bytes| bytes > 100_000);
         for _ in 0..300 {
             assert_eq!(subscriber.message().1, body);
@@ -110,8 +110,9 @@ on_each_wire! {
         publisher.expect_closed(1000);
     }
 
-    fn a_process_that_was_stopped_finds_the_beats_that_lie_unread(wire: Wire) {
-        // Lost after 6 s of silence: stopped for longer than that, and time for all clients on a busy machine.
+    fn heartbeats_received_while_the_process_was_stopped_count(wire: Wire) {
+        // The broker closes a connection after 6 s without input. The process is stopped for longer, with a margin for
+        // a busy machine.
         let broker = Broker::start(&["--heart-beat", "3000,3000"]);
         let mut clients: Vec<Client> = (0..20)
             .map(|_| {
@@ -135,7 +136,7 @@ on_each_wire! {
         assert_eq!(broker.metric("connections_closed_total{reason=\"heart-beat-lost\"}"), 0);
     }
 
-    fn a_shutdown_waits_for_who_reads_slowly_but_steadily(wire: Wire) {
+    fn shutdown_waits_for_a_client_that_reads_slowly_but_steadily(wire: Wire) {
         const COUNT: usize = 10;
         let clock = Broker::start(&[]);
         let mut broker =
@@ -149,10 +150,11 @@ on_each_wire! {
             publisher.publish("/topic/a", &body);
         }
         broker.terminate();
-        // Once much longer than it may linger, then steadily; in all longer than a flush without a drain time.
+        // The client pauses once for longer than `linger`, then reads steadily. In total it takes longer than a flush
+        // without a drain time.
         clock.pass(Duration::from_secs(2));
         for _ in 0..80 {
-            assert!(subscriber.take_in(100_000), "cut off");
+            assert!(subscriber.take_in(100_000), "the broker closed the connection before all messages were written");
             clock.pass(Duration::from_millis(45));
         }
         for number in 0..COUNT {
@@ -179,11 +181,11 @@ on_each_wire! {
         }
         let frames = broker.metric("frames_received_total");
         first.send("SUBSCRIBE\nid:1\ndestination:/queue/a\n\n\0");
-        // As much is written as the socket takes.
-        let (seen, calm) = (Cell::new(0), Cell::new(0));
+        // Waits until the socket is full and the number of sent bytes no longer changes.
+        let (seen, unchanged) = (Cell::new(0), Cell::new(0));
         broker.until_holds("sent_bytes_total", |sent| {
-            calm.set(if seen.replace(sent) == sent && sent > 100_000 { calm.get() + 1 } else { 0 });
-            calm.get() == 20
+            unchanged.set(if seen.replace(sent) == sent && sent > 100_000 { unchanged.get() + 1 } else { 0 });
+            unchanged.get() == 20
         });
         let sent = broker.metric("frames_sent_total");
         first.send("UNSUBSCRIBE\nid:1\nreceipt:1\n\n\0");
@@ -191,11 +193,11 @@ on_each_wire! {
         assert_eq!(broker.metric("frames_sent_total"), sent, "the socket is full");
         first.reset();
         broker.until("connections", 1);
-        // Two are CONNECTED, the publisher's RECEIPTs are COUNT.
+        // The sent frames include two CONNECTED and the publisher's COUNT RECEIPTs.
         let written = sent - 2 - COUNT;
         let left = broker.metric("queue_messages");
-        assert!(left > 0, "nothing was left to lose");
-        assert_eq!(written + left, COUNT, "neither written nor in the queue");
+        assert!(left > 0, "no message is left in the queue");
+        assert_eq!(written + left, COUNT, "each message is either written or in the queue");
         let mut second = broker.connect(wire);
         second.subscribe("1", "/queue/a", "");
         for number in written..COUNT {

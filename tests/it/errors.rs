@@ -1,10 +1,10 @@
-//! ERROR: what it says, that nothing behind the offending frame happens, and that it arrives.
+//! ERROR frames: their text, their arrival, and that no frame after the offending one is executed.
 
 use crate::support::client::publish;
 use crate::support::{Broker, Event, Wire, on_each_wire};
 
 on_each_wire! {
-    fn an_error_names_the_receipt_and_explains_itself(wire: Wire) {
+    fn an_error_has_the_receipt_id_of_the_offending_frame_and_an_explanation(wire: Wire) {
         let broker = Broker::start(&[]);
         let frames = [
             "SEND\nreceipt:5",
@@ -28,7 +28,7 @@ on_each_wire! {
         broker.assert_serves();
     }
 
-    fn an_unknown_prefix_is_answered_with_the_known_ones(wire: Wire) {
+    fn an_error_for_an_unknown_prefix_lists_the_known_ones(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut client = broker.connect(wire);
         client.send("SEND\ndestination:/exchange/amq.topic/a\n\n\0");
@@ -39,11 +39,12 @@ on_each_wire! {
         assert!(error.text().contains("use /topic/KEY"), "{error:?}");
     }
 
-    fn a_wildcard_in_a_send_is_refused_also_within_a_transaction(wire: Wire) {
+    fn a_wildcard_in_a_send_is_refused_inside_and_outside_a_transaction(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut subscriber = broker.connect(wire);
         subscriber.subscribe("1", "/topic/#", "");
-        let destinations = ["/topic/*", "/topic/a.*", "/topic/*.b", "/topic/a.#", "/topic/#", "/topic/a/**", "/queue/*"];
+        let destinations =
+            ["/topic/*", "/topic/a.*", "/topic/*.b", "/topic/a.#", "/topic/#", "/topic/a/**", "/queue/*"];
         for destination in destinations {
             for transaction in ["", "transaction:t\n"] {
                 let mut client = broker.connect(wire);
@@ -86,7 +87,7 @@ on_each_wire! {
         client.expect_error(&[("receipt-id", "5")]);
     }
 
-    fn nothing_behind_the_offending_frame_is_executed(wire: Wire) {
+    fn nothing_after_the_offending_frame_is_executed(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut client = broker.connect(wire);
         client.send(
@@ -97,7 +98,7 @@ on_each_wire! {
         assert_eq!(broker.metric("queue_messages"), 1);
     }
 
-    fn the_error_arrives_when_much_was_sent_behind_it(wire: Wire) {
+    fn the_error_arrives_when_more_data_follows_the_offending_frame(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut client = broker.connect(wire);
         client.send("SEND\ndestination:/nowhere\nreceipt:5\n\n\0");
@@ -110,7 +111,7 @@ on_each_wire! {
         assert_eq!(broker.metric("queue_messages"), 0);
     }
 
-    fn the_error_arrives_behind_what_was_not_read_yet(wire: Wire) {
+    fn the_error_arrives_after_messages_that_the_client_has_not_read(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut client = broker.connect(wire);
         client.subscribe("1", "/topic/a", "");
@@ -124,7 +125,7 @@ on_each_wire! {
             match client.event() {
                 Event::Frame(frame) if frame.command == "MESSAGE" => messages += 1,
                 Event::Frame(frame) => break frame,
-                other => panic!("{other:?} behind {messages} messages"),
+                other => panic!("{other:?} after {messages} messages"),
             }
         };
         assert_eq!((error.command.as_str(), error.header("receipt-id")), ("ERROR", Some("5")));

@@ -1,10 +1,10 @@
-//! Who is slow, or many, does not take from others; who is healthy is not cut off.
+//! Slow clients, and large numbers of them, do not affect others, and healthy clients are not disconnected.
 
 use crate::support::{Broker, Client, PATIENCE, Wire, on_each_wire};
 use std::time::{Duration, Instant};
 
 on_each_wire! {
-    fn a_slow_reader_that_beats_is_not_lost(wire: Wire) {
+    fn a_slow_reader_that_sends_heartbeats_is_not_disconnected(wire: Wire) {
         const COUNT: usize = 8;
         let broker = Broker::start(&["--heart-beat=1000,1000", "--stall-timeout=60s"]);
         let mut publisher = broker.connect(Wire::Tcp);
@@ -17,14 +17,14 @@ on_each_wire! {
         reader.send("CONNECT\naccept-version:1.2\nhost:a\nheart-beat:1000,0\n\n\0");
         reader.expect("CONNECTED", &[], "");
         reader.send("SUBSCRIBE\nid:1\ndestination:/queue/a\n\n\0");
-        // One message takes it longer than a client may be silent.
+        // Reading one message takes longer than the heartbeat timeout.
         let started = Instant::now();
         while started.elapsed() < Duration::from_secs(6) {
-            assert!(reader.take_in(100_000), "cut off after {:?}", started.elapsed());
+            assert!(reader.take_in(100_000), "disconnected after {:?}", started.elapsed());
             reader.send("\n");
             let pause = Instant::now();
             while pause.elapsed() < Duration::from_millis(150) {
-                assert!(broker.metric("queue_messages") > 0, "it was not slow");
+                assert!(broker.metric("queue_messages") > 0, "the reader must be slower than the broker");
             }
         }
         for _ in 0..COUNT {
@@ -34,7 +34,7 @@ on_each_wire! {
         reader.disconnect();
     }
 
-    fn one_slow_client_with_many_subscriptions_is_no_crowd(wire: Wire) {
+    fn one_slow_client_with_many_subscriptions_is_closed_and_healthy_clients_continue(wire: Wire) {
         const COUNT: usize = 4000;
         let broker =
             Broker::start(&["--outbox-bytes-max=4MiB", "--frame-bytes-max=64KiB", "--burst-patience=500ms"]);
@@ -62,11 +62,12 @@ on_each_wire! {
             }
             publisher.publish("/topic/b", "all sent");
         });
-        // It goes on taking something, so that in a crowd there would be no end of patience with it.
+        // The slow client keeps reading. If its subscriptions counted as most of the receivers, its grace period would
+        // not end.
         let reason = "connections_closed_total{reason=\"slow-consumer\"}";
         let started = Instant::now();
         while broker.limit_hits("outbox-bytes-max") == 0 {
-            assert!(started.elapsed() < PATIENCE, "everybody waits for one");
+            assert!(started.elapsed() < PATIENCE, "all receivers wait for one slow client");
             slow.take_in(40_000);
             broker.pass(Duration::from_millis(40));
         }
@@ -78,7 +79,7 @@ on_each_wire! {
         broker.until(reason, 1);
     }
 
-    fn a_commit_of_thousands_reaches_a_healthy_subscriber_whole(wire: Wire) {
+    fn a_commit_of_thousands_of_messages_reaches_a_healthy_subscriber(wire: Wire) {
         const COUNT: usize = 9990;
         let broker = Broker::start(&["--transaction-bytes-max=64MiB"]);
         let mut subscriber = broker.connect(wire);
@@ -93,12 +94,12 @@ on_each_wire! {
         for number in 0..COUNT {
             assert_eq!(subscriber.message().1, format!("{number:05} {padding}"));
         }
-        committing.join().expect("it is committed");
+        committing.join().expect("the transaction commits");
         subscriber.expect_quiet();
     }
 
-    fn a_burst_of_large_messages_from_12_reaches_a_healthy_subscriber_whole(wire: Wire) {
-        // Together less than four times the outbound queue, which is the most that patience bears with.
+    fn a_burst_of_large_messages_from_12_publishers_reaches_a_healthy_subscriber(wire: Wire) {
+        // Together less than four times the limit of the outbound queue, the most that the grace period allows.
         const COUNT: usize = 12;
         let broker = Broker::start(&[]);
         let mut subscriber = broker.connect(wire);
@@ -111,14 +112,14 @@ on_each_wire! {
         for number in 0..COUNT {
             assert_eq!(subscriber.message().1.len(), 1_000_000, "message {number}");
         }
-        publishing.into_iter().for_each(|one| one.join().expect("it is receipted"));
+        publishing.into_iter().for_each(|one| one.join().expect("a RECEIPT arrives"));
         subscriber.expect_quiet();
     }
 
-    fn names_and_patterns_that_cost_too_much_get_an_error(wire: Wire) {
+    fn destinations_with_too_many_segments_or_wildcards_get_an_error(wire: Wire) {
         let broker = Broker::start(&[]);
         let long = "a.".repeat(64) + "a";
-        for (frame, told) in [
+        for (frame, detail) in [
             (format!("SUBSCRIBE\nid:1\ndestination:/topic/{long}\n\n\0"), "65 segments"),
             (format!("SUBSCRIBE\nid:1\ndestination:/topic/{long}.*\n\n\0"), "66 segments"),
             (format!("SEND\ndestination:/topic/{long}\n\n\0"), "65 segments"),
@@ -127,7 +128,7 @@ on_each_wire! {
             let mut client = broker.connect(wire);
             client.send(&frame);
             let error = client.expect_error(&[]);
-            assert!(error.text().contains(told), "{error:?}");
+            assert!(error.text().contains(detail), "{error:?}");
         }
         let mut client = broker.connect(wire);
         client.subscribe("1", "/topic/**.a.**.b.**.c.**.d", "");
@@ -135,7 +136,7 @@ on_each_wire! {
         client.disconnect();
     }
 
-    fn hundreds_of_dear_patterns_do_not_stop_the_broker(wire: Wire) {
+    fn hundreds_of_expensive_patterns_do_not_stop_the_broker(wire: Wire) {
         let broker = Broker::start(&["--subscription-bytes-max=64MiB"]);
         let mut subscriber = broker.connect(wire);
         let literals = |count: usize| "a.".repeat(count);

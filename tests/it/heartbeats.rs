@@ -1,12 +1,13 @@
-//! Heart-beats, observed from both sides, with an interval of half a second.
+//! Heartbeats, observed from both sides, with an interval of half a second.
 
 use crate::support::{Broker, Client, Event, Wire, on_each_wire};
 use std::time::{Duration, Instant};
 
 const FLAGS: &[&str] = &["--heart-beat", "500,500"];
 const INTERVAL: Duration = Duration::from_millis(500);
-/// Where the client must beat in time: it may be late by as long again, on a busy machine, too.
-const GENEROUS: &str = "2000,2000";
+/// Intervals for tests whose client must send heartbeats in time. It may be late by one more interval, which is enough
+/// on a busy machine.
+const LONG_INTERVALS: &str = "2000,2000";
 
 #[track_caller]
 fn connect(broker: &Broker, wire: Wire, heart_beat: &str) -> Client {
@@ -22,7 +23,7 @@ fn connect_with(broker: &Broker, wire: Wire, heart_beat: &str, of_broker: &str) 
 }
 
 on_each_wire! {
-    fn the_broker_beats_as_often_as_agreed(wire: Wire) {
+    fn the_broker_sends_heartbeats_at_the_negotiated_interval(wire: Wire) {
         let broker = Broker::start(FLAGS);
         let started = Instant::now();
         let mut client = connect(&broker, wire, "0,500");
@@ -30,12 +31,12 @@ on_each_wire! {
             assert_eq!(client.event(), Event::HeartBeat);
         }
         let took = started.elapsed();
-        assert!(took > INTERVAL, "three beats in {took:?}");
+        assert!(took > INTERVAL, "three heartbeats in {took:?}");
     }
 
-    fn a_client_that_beats_stays(wire: Wire) {
-        let broker = Broker::start(&["--heart-beat", GENEROUS]);
-        let mut client = connect_with(&broker, wire, GENEROUS, GENEROUS);
+    fn a_client_that_sends_heartbeats_stays_connected(wire: Wire) {
+        let broker = Broker::start(&["--heart-beat", LONG_INTERVALS]);
+        let mut client = connect_with(&broker, wire, LONG_INTERVALS, LONG_INTERVALS);
         for _ in 0..4 {
             assert_eq!(client.event(), Event::HeartBeat);
             client.send("\n");
@@ -43,9 +44,9 @@ on_each_wire! {
         client.disconnect();
     }
 
-    fn a_client_that_only_beats_stays_and_hears_nothing(wire: Wire) {
-        let broker = Broker::start(&["--heart-beat", GENEROUS]);
-        let mut client = connect_with(&broker, wire, "2000,0", GENEROUS);
+    fn a_client_that_sends_only_heartbeats_stays_connected_and_receives_nothing(wire: Wire) {
+        let broker = Broker::start(&["--heart-beat", LONG_INTERVALS]);
+        let mut client = connect_with(&broker, wire, "2000,0", LONG_INTERVALS);
         for interval in 0..12 {
             assert_eq!(client.event_within(INTERVAL), None, "in interval {interval}");
             client.send("\n");
@@ -55,9 +56,9 @@ on_each_wire! {
         assert_eq!(broker.metric("connections_closed_total{reason=\"heart-beat-lost\"}"), 0);
     }
 
-    fn a_client_that_stops_to_beat_is_closed_for_it(wire: Wire) {
-        let broker = Broker::start(&["--heart-beat", GENEROUS]);
-        let mut client = connect_with(&broker, wire, GENEROUS, GENEROUS);
+    fn a_client_that_stops_sending_heartbeats_is_closed_as_heart_beat_lost(wire: Wire) {
+        let broker = Broker::start(&["--heart-beat", LONG_INTERVALS]);
+        let mut client = connect_with(&broker, wire, LONG_INTERVALS, LONG_INTERVALS);
         assert_eq!(client.event(), Event::HeartBeat);
         let started = Instant::now();
         client.send("\n");
@@ -69,7 +70,7 @@ on_each_wire! {
         assert_eq!(broker.metric("connections_closed_total"), 1);
     }
 
-    fn a_client_that_falls_silent_is_closed(wire: Wire) {
+    fn a_client_that_never_sends_heartbeats_is_closed(wire: Wire) {
         let broker = Broker::start(FLAGS);
         let started = Instant::now();
         let mut client = connect(&broker, wire, "500,0");
@@ -79,14 +80,14 @@ on_each_wire! {
         broker.until(&format!("connections{{transport=\"{}\"}}", wire.label()), 0);
     }
 
-    fn who_wants_no_beats_gets_none(wire: Wire) {
+    fn a_client_that_asks_for_no_heartbeats_gets_none(wire: Wire) {
         let broker = Broker::start(FLAGS);
         let mut client = connect(&broker, wire, "0,0");
         assert_eq!(client.event_within(3 * INTERVAL), None);
         client.disconnect();
     }
 
-    fn a_malformed_heart_beat_is_refused(wire: Wire) {
+    fn a_malformed_heart_beat_header_is_refused(wire: Wire) {
         let broker = Broker::start(FLAGS);
         for value in ["1000", "a,b", "-1,0", "1,2,3", ""] {
             let mut client = broker.open(wire);
@@ -95,7 +96,7 @@ on_each_wire! {
         }
     }
 
-    fn version_1_0_has_no_heart_beats(wire: Wire) {
+    fn version_1_0_has_no_heartbeats(wire: Wire) {
         let broker = Broker::start(FLAGS);
         let mut client = broker.open(wire);
         client.send("CONNECT\nheart-beat:nonsense\n\n\0");

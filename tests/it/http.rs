@@ -1,4 +1,4 @@
-//! What the HTTP port answers besides WebSocket.
+//! HTTP endpoints other than WebSocket.
 
 use crate::support::http::{Http, Request, answer, exchange};
 use crate::support::{Broker, Wire};
@@ -13,7 +13,7 @@ fn health_and_ready_are_ok() {
 }
 
 #[test]
-fn metrics_are_openmetrics_with_a_help_for_each() {
+fn metrics_are_openmetrics_with_help_lines() {
     let broker = Broker::start(&[]);
     let response = broker.get("/metrics");
     let media = response.header("content-type").unwrap_or_default();
@@ -55,7 +55,7 @@ fn process_metrics_are_exported_under_the_usual_names() {
     };
     let process = format!("/proc/{}", broker.process());
     let files = std::fs::read_dir(format!("{process}/fd")).expect("Linux has /proc").count();
-    assert!(value("process_open_fds") >= (files - 1) as f64, "the request took one more");
+    assert!(value("process_open_fds") >= (files - 1) as f64, "the scrape itself uses one descriptor more");
     assert!(value("process_max_fds") >= value("process_open_fds"));
     assert!(value("process_resident_memory_bytes") > 1_000_000.0);
     assert!(value("process_cpu_seconds_total") < 60.0);
@@ -64,7 +64,7 @@ fn process_metrics_are_exported_under_the_usual_names() {
 }
 
 #[test]
-fn the_page_for_iframe_transports_loads_the_brokers_own_client_library_where_it_is_built_in() {
+fn the_iframe_page_loads_the_built_in_client_library_if_there_is_one() {
     for demo in ["--demo=true", "--demo=false"] {
         let broker = Broker::start(&["--ws-path=/a/b", demo]);
         let page = broker.get("/a/b/iframe.html").body;
@@ -76,7 +76,7 @@ fn the_page_for_iframe_transports_loads_the_brokers_own_client_library_where_it_
         };
         assert!(page.contains(&format!("<script src=\"{url}\"></script>")), "{demo}: {page}");
         if beside.status == 200 {
-            assert!(beside.body.contains("SockJS"), "it is the library");
+            assert!(beside.body.contains("SockJS"), "the file must be the client library");
         }
     }
     let broker = Broker::start(&["--sockjs-client-url=/own.js"]);
@@ -104,7 +104,7 @@ fn an_unknown_path_is_404() {
 }
 
 #[test]
-fn a_wrong_method_is_405_and_names_the_right_ones() {
+fn a_wrong_method_is_405_and_lists_the_allowed_ones() {
     let broker = Broker::start(&[]);
     for path in ["/ws", "/health", "/ready", "/metrics"] {
         let request = format!(
@@ -148,7 +148,7 @@ fn a_connection_serves_several_requests() {
 }
 
 #[test]
-fn a_request_that_never_ends_is_cut_off() {
+fn an_unfinished_request_is_closed_after_the_header_timeout() {
     let broker = Broker::start(&["--http-header-timeout", "200ms"]);
     let mut stream = std::net::TcpStream::connect(broker.http).expect("the HTTP port accepts");
     stream.set_read_timeout(Some(crate::support::PATIENCE)).expect("a socket takes a timeout");
@@ -159,7 +159,7 @@ fn a_request_that_never_ends_is_cut_off() {
 }
 
 #[test]
-fn metrics_are_not_shown_to_whoever_is_behind_a_proxy() {
+fn metrics_are_refused_to_requests_forwarded_by_a_proxy() {
     for options in [&[][..], &["--trusted-proxies", "127.0.0.1"]] {
         let broker = Broker::start(options);
         for header in [
@@ -182,7 +182,7 @@ fn metrics_can_be_switched_off() {
 }
 
 #[test]
-fn http_1_1_without_host_is_400_and_says_so() {
+fn an_http_1_1_request_without_exactly_one_host_header_is_400() {
     let broker = Broker::start(&[]);
     for path in ["/", "/health", "/metrics", "/ws", "/ws/info", "/nowhere"] {
         for (headers, status) in [("", 400), ("Host: a\r\nHost: a\r\n", 400)] {
@@ -199,7 +199,7 @@ fn http_1_1_without_host_is_400_and_says_so() {
 }
 
 #[test]
-fn a_client_that_has_closed_its_side_behind_a_whole_request_is_answered() {
+fn a_client_that_half_closes_after_a_whole_request_is_answered() {
     let broker = Broker::start(&[]);
     for path in ["/health", "/metrics", "/ws/info", "/ws"] {
         for _ in 0..20 {
@@ -207,7 +207,7 @@ fn a_client_that_has_closed_its_side_behind_a_whole_request_is_answered() {
             http.ask(&Request::get(path));
             http.finish();
             assert_eq!(http.answer().status, 200, "{path}");
-            assert_eq!(http.rest(), "", "and then the broker closes, too");
+            assert_eq!(http.rest(), "", "the broker closes the connection after its answer");
         }
     }
 }

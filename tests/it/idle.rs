@@ -1,11 +1,11 @@
-//! What an idle connection costs.
+//! Memory of an idle connection.
 
 use crate::support::client::publish;
 use crate::support::sockjs::{Session, Transport};
 use crate::support::{Broker, Client, Wire, on_each_wire};
 
-/// See the page of `transport`: 3.2 KiB in the release build, 4.1 KiB in others; a buffer held would be 4 KiB or more on
-/// top.
+/// Upper bound for an idle connection. The documentation of `transport` gives 3.2 KiB for the release build and 4.1 KiB
+/// for others. A buffer that is kept would add at least 4 KiB.
 const BYTES_PER_CONNECTION_MAX: usize = 6 * 1024;
 
 fn idle(broker: &Broker, wire: Wire, count: usize) -> Vec<Client> {
@@ -18,8 +18,8 @@ fn idle(broker: &Broker, wire: Wire, count: usize) -> Vec<Client> {
     clients
 }
 
-/// A SockJS stream and the connection by which its client has sent: two of hyper's, each with a buffer for the next
-/// head, beside what a WebSocket costs.
+/// Upper bound for a SockJS stream and the connection on which its client sends: the memory of a WebSocket connection,
+/// and two HTTP connections of hyper, each with a buffer for the next request head.
 const BYTES_PER_STREAM_MAX: usize = 32 * 1024;
 
 fn streams(broker: &Broker, count: usize) -> Vec<Session> {
@@ -34,7 +34,7 @@ fn streams(broker: &Broker, count: usize) -> Vec<Session> {
 }
 
 #[test]
-fn sockjs_streams_hold_little_and_nothing_is_left_of_those_that_vanish() {
+fn sockjs_streams_use_little_memory_and_release_it_when_they_vanish() {
     let broker = Broker::start(&["--heart-beat=0,0"]);
     let mut first = streams(&broker, 100);
     let before = broker.resident_bytes();
@@ -46,7 +46,7 @@ fn sockjs_streams_hold_little_and_nothing_is_left_of_those_that_vanish() {
     broker.until("subscriptions", 100);
     let (full, again) = (broker.resident_bytes(), streams(&broker, 300));
     let grown = broker.resident_bytes().saturating_sub(full);
-    assert!(grown <= full / 2, "the memory of those that vanished is used again, not {grown} more");
+    assert!(grown <= full / 2, "the memory of closed streams is not reused: {grown} bytes more");
     publish(&broker, "/topic/idle", "still here");
     for session in &mut first {
         session.expect("MESSAGE", &[], "still here");
@@ -59,11 +59,11 @@ fn sockjs_streams_hold_little_and_nothing_is_left_of_those_that_vanish() {
 on_each_wire! {
     fn an_idle_connection_holds_no_buffers(wire: Wire) {
         let broker = Broker::start(&["--heart-beat=0,0"]);
-        // What is paid once: threads, code, the first blocks of the allocator.
+        // The first connections pay the one-time costs: threads, code, the first blocks of the allocator.
         let first = idle(&broker, wire, 200);
         let before = broker.resident_bytes();
         let mut more = idle(&broker, wire, 800);
-        // A large message has passed through each of them, and left nothing behind.
+        // A large message passes through each connection and must leave no buffer behind.
         publish(&broker, "/topic/idle", &"x".repeat(20_000));
         for client in &mut more {
             client.message();

@@ -1,4 +1,4 @@
-//! A client may die at any step: everything it held is given back.
+//! A client may disconnect at any step: the broker releases everything that it held.
 
 use crate::support::client::publish;
 use crate::support::websocket::{FIN, TEXT, head, upgrade};
@@ -7,7 +7,7 @@ use std::io::Write;
 use std::net::{Shutdown, TcpStream};
 use std::time::Duration;
 
-/// A conversation that touches everything a session can hold.
+/// A conversation that uses every resource a session can hold.
 const STEPS: &[fn(&mut Client)] = &[
     |client| client.send("CONN"),
     |client| {
@@ -37,7 +37,7 @@ const STEPS: &[fn(&mut Client)] = &[
     |client| client.send("SEND\ndestination:/queue/b\ncontent-length:100000\n\nbegun"),
 ];
 
-/// What must be zero again. The queue's messages are drained first by somebody else.
+/// Gauges that must return to zero. Another client drains the queue's messages first.
 const GAUGES: &[&str] = &[
     "subscriptions",
     "topics",
@@ -49,19 +49,19 @@ const GAUGES: &[&str] = &[
     "budget_bytes",
 ];
 
-/// The ways to leave without a word.
+/// The ways to leave without DISCONNECT.
 const LEAVES: [fn(Client); 2] = [Client::reset, drop];
 
 #[track_caller]
-fn nothing_is_left(broker: &Broker) {
+fn assert_nothing_is_left(broker: &Broker) {
     broker.until("connections", 0);
     for gauge in GAUGES {
         broker.until(gauge, 0);
     }
 }
 
-/// Plays the first `steps` steps, leaves by `leave`, and looks at what is left.
-fn die_after(broker: &Broker, wire: Wire, steps: usize, leave: fn(Client)) {
+/// Runs the first `steps` steps, leaves by `leave`, and asserts that nothing is left.
+fn leave_after(broker: &Broker, wire: Wire, steps: usize, leave: fn(Client)) {
     let mut client = broker.open(wire);
     for step in &STEPS[..steps] {
         step(&mut client);
@@ -69,19 +69,19 @@ fn die_after(broker: &Broker, wire: Wire, steps: usize, leave: fn(Client)) {
     leave(client);
     broker.until(&format!("connections{{transport=\"{}\"}}", wire.label()), 0);
     if broker.metric("queue_messages") > 0 {
-        let mut heir = broker.connect(Wire::Tcp);
-        heir.subscribe("1", "/queue/a", "");
-        heir.expect("MESSAGE", &[("redelivered", "true")], "hi");
-        heir.disconnect();
+        let mut successor = broker.connect(Wire::Tcp);
+        successor.subscribe("1", "/queue/a", "");
+        successor.expect("MESSAGE", &[("redelivered", "true")], "hi");
+        successor.disconnect();
     }
-    nothing_is_left(broker);
+    assert_nothing_is_left(broker);
 }
 
 on_each_wire! {
     fn a_client_that_is_reset_leaves_nothing_behind(wire: Wire) {
         let broker = Broker::start(&[]);
         for steps in 0..=STEPS.len() {
-            die_after(&broker, wire, steps, Client::reset);
+            leave_after(&broker, wire, steps, Client::reset);
         }
         broker.assert_serves();
     }
@@ -89,13 +89,13 @@ on_each_wire! {
     fn a_client_that_closes_leaves_nothing_behind(wire: Wire) {
         let broker = Broker::start(&[]);
         for steps in 0..=STEPS.len() {
-            die_after(&broker, wire, steps, drop);
+            leave_after(&broker, wire, steps, drop);
         }
         broker.assert_serves();
     }
 
-    fn a_publisher_may_die_while_it_waits_for_a_receiver(wire: Wire) {
-        const OUTBOX: i64 = 256 << 10;
+    fn a_publisher_may_disconnect_while_it_waits_for_a_receiver(wire: Wire) {
+        const OUTBOUND_QUEUE_BYTES: i64 = 256 << 10;
         let flags =
             ["--outbox-bytes-max=256KiB", "--frame-bytes-max=64KiB", "--burst-patience=5s", "--stall-timeout=1h"];
         let body = "x".repeat(20_000);
@@ -108,13 +108,13 @@ on_each_wire! {
             publisher.subscribe("2", "/temp-queue/b", "");
             publisher.done("BEGIN\ntransaction:t\nreceipt:done\n\n\0");
             publisher.done("SEND\ndestination:/queue/b\ntransaction:t\nreceipt:done\n\nparked\0");
-            // Until its frames are not looked at any more.
+            // Publishes until the broker no longer reads the publisher's frames.
             let frame = format!("SEND\ndestination:/topic/a\nreceipt:more\n\n{body}\0");
-            let is_far_behind = || broker.metric("outbox_bytes") > OUTBOX / 2 - (16 << 10);
+            let is_far_behind = || broker.metric("outbox_bytes") > OUTBOUND_QUEUE_BYTES / 2 - (16 << 10);
             loop {
                 publisher.send(&frame);
                 let answer = loop {
-                    // Before the receiver is far behind, silence only means that the machine is busy.
+                    // Before the receiver is far behind, a missing RECEIPT only means that the machine is busy.
                     match publisher.event_within(Duration::from_millis(300)) {
                         None if !is_far_behind() => {}
                         answer => break answer,
@@ -131,13 +131,13 @@ on_each_wire! {
             broker.until("subscriptions", 1);
             broker.until("transactions", 0);
             leave(stalled);
-            nothing_is_left(&broker);
+            assert_nothing_is_left(&broker);
             assert_eq!(broker.metric("connections_closed_total{reason=\"peer-left\"}"), 2);
             broker.assert_serves();
         }
     }
 
-    fn a_receiver_may_die_with_a_message_half_written(wire: Wire) {
+    fn a_receiver_may_disconnect_while_a_message_is_partly_written(wire: Wire) {
         const BODY_BYTES: usize = 30 << 20;
         let body = "x".repeat(BODY_BYTES);
         for leave in LEAVES {
@@ -149,26 +149,26 @@ on_each_wire! {
             publish(&broker, "/queue/a", &body);
             publish(&broker, "/topic/a", "behind it");
             broker.until_holds("sent_bytes_total", |sent| sent > 10_000);
-            assert_eq!(broker.metric("deliveries_total"), 1, "the second one waits behind the first");
+            assert_eq!(broker.metric("deliveries_total"), 1, "the second message waits behind the first");
             leave(receiver);
             broker.until(&format!("connections{{transport=\"{}\"}}", wire.label()), 0);
-            assert!(broker.metric("sent_bytes_total") < BODY_BYTES as i64, "it was in flight");
-            assert_eq!(broker.metric("queue_messages"), 1, "half a message is no delivery");
-            let mut heir = broker.connect(wire);
-            heir.subscribe("q", "/queue/a", "");
-            let (_, received) = heir.message();
-            assert!(received == body, "{} octets arrived", received.len());
-            heir.disconnect();
-            nothing_is_left(&broker);
+            assert!(broker.metric("sent_bytes_total") < BODY_BYTES as i64, "the message must be only partly written");
+            assert_eq!(broker.metric("queue_messages"), 1, "a partly written message must stay in the queue");
+            let mut successor = broker.connect(wire);
+            successor.subscribe("q", "/queue/a", "");
+            let (_, received) = successor.message();
+            assert!(received == body, "{} bytes arrived", received.len());
+            successor.disconnect();
+            assert_nothing_is_left(&broker);
         }
     }
 }
 
 #[test]
-fn a_client_may_die_in_the_middle_of_a_websocket_frame() {
+fn a_client_may_disconnect_within_a_websocket_frame() {
     let send = b"SEND\ndestination:/queue/a\n\nhi\0";
     let mask = [0; 4];
-    // Split within the head, within the mask, at the payload's beginning, within it; and between the frames
+    // Cuts within the head, within the mask, at the start of the payload and within it, and between the frames
     // of a message.
     let whole = [&head(FIN | TEXT, 1000, true)[..], &mask, send].concat();
     let fragment = [&head(TEXT, 5, true)[..], &mask, &send[..5]].concat();
@@ -180,7 +180,7 @@ fn a_client_may_die_in_the_middle_of_a_websocket_frame() {
             client.subscribe("1", "/topic/a", "");
             client.octets(part);
             leave(client);
-            nothing_is_left(&broker);
+            assert_nothing_is_left(&broker);
         }
         assert_eq!(broker.metric("messages_published_total"), 0);
         broker.assert_serves();
@@ -188,18 +188,18 @@ fn a_client_may_die_in_the_middle_of_a_websocket_frame() {
 }
 
 #[test]
-fn a_client_may_die_in_the_middle_of_an_upgrade() {
+fn a_client_may_disconnect_within_an_upgrade() {
     let request = "GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
-    // Fewer places than clients that die: a place that is not given back is missed. (Looking at the metrics takes
-    // one for a moment, too.)
+    // Fewer permits than clients that disconnect, so the test fails if a permit is not released. (A scrape of the
+    // metrics takes a permit for a moment, too.)
     let broker = Broker::start(&["--connections-max", "8"]);
     let leaves: [fn(TcpStream); 3] = [
         |stream| Client::new(Wire::WebSocket, stream).reset(),
         |stream| stream.shutdown(Shutdown::Write).expect("a socket can be shut down"),
         drop,
     ];
-    // The last one asks for all and does not wait for the answer.
+    // The last client sends the whole request and does not wait for the answer.
     for length in [0, 1, 3, 20, 60, request.len() - 1, request.len()] {
         for leave in leaves {
             let mut stream = TcpStream::connect(broker.http).expect("the HTTP port accepts");
@@ -207,8 +207,8 @@ fn a_client_may_die_in_the_middle_of_an_upgrade() {
             leave(stream);
         }
     }
-    nothing_is_left(&broker);
+    assert_nothing_is_left(&broker);
     while upgrade(broker.http, "/ws", None).1.status != 101 {}
-    nothing_is_left(&broker);
+    assert_nothing_is_left(&broker);
     broker.assert_serves();
 }

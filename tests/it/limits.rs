@@ -1,14 +1,14 @@
-//! Every limit has a clear outcome, is counted by its option's name, and disturbs nobody else.
+//! Every limit has a clear outcome, is counted under its option's name, and does not affect other clients.
 
 use crate::support::http::exchange;
 use crate::support::websocket::upgrade;
 use crate::support::{Broker, Client, Event, PATIENCE, Wire, on_each_wire};
 use std::time::{Duration, Instant};
 
-/// Starts a broker with `--option value`, lets a connected client meet the limit, and asserts an ERROR that
-/// names the option, the counter, and that a bystander notices nothing.
+/// Starts a broker with `--option value` and lets a connected client reach the limit. Asserts that an ERROR names the
+/// option, that the limit is counted, and that a bystander receives nothing.
 #[track_caller]
-fn meet(wire: Wire, option: &str, value: &str, provoke: impl FnOnce(&mut Client)) {
+fn assert_limit(wire: Wire, option: &str, value: &str, provoke: impl FnOnce(&mut Client)) {
     let broker = Broker::start(&[&format!("--{option}"), value]);
     let mut bystander = broker.connect(wire);
     let mut client = broker.connect(wire);
@@ -21,21 +21,21 @@ fn meet(wire: Wire, option: &str, value: &str, provoke: impl FnOnce(&mut Client)
     bystander.disconnect();
 }
 
-/// The metric of connections that were closed for `reason`.
+/// Returns the metric of connections closed for `reason`.
 fn closed_for(reason: &str) -> String {
     format!("connections_closed_total{{reason=\"{reason}\"}}")
 }
 
 on_each_wire! {
     fn frame_bytes_max(wire: Wire) {
-        meet(wire, "frame-bytes-max", "64KiB", |client| {
+        assert_limit(wire, "frame-bytes-max", "64KiB", |client| {
             client.publish("/topic/a", &"x".repeat(60_000));
             client.send(&format!("SEND\ndestination:/topic/a\n\n{}\0", "x".repeat(70_000)));
         });
     }
 
-    fn frame_bytes_max_is_judged_by_content_length_before_the_body_comes(wire: Wire) {
-        meet(wire, "frame-bytes-max", "64KiB", |client| {
+    fn frame_bytes_max_applies_to_content_length_before_the_body_arrives(wire: Wire) {
+        assert_limit(wire, "frame-bytes-max", "64KiB", |client| {
             client.send("SEND\ndestination:/topic/a\ncontent-length:1000000000000\n\nbegun");
         });
     }
@@ -54,28 +54,28 @@ on_each_wire! {
     }
 
     fn header_count_max(wire: Wire) {
-        meet(wire, "header-count-max", "10", |client| {
+        assert_limit(wire, "header-count-max", "10", |client| {
             client.done(&format!("SEND\ndestination:/topic/a\nreceipt:done\n{}\n\0", "a:b\n".repeat(8)));
             client.send(&format!("SEND\ndestination:/topic/a\n{}\n\0", "a:b\n".repeat(10)));
         });
     }
 
     fn header_bytes_max(wire: Wire) {
-        meet(wire, "header-bytes-max", "256", |client| {
+        assert_limit(wire, "header-bytes-max", "256", |client| {
             client.done(&format!("SEND\ndestination:/topic/a\nreceipt:done\na:{}\n\n\0", "b".repeat(254)));
             client.send(&format!("SEND\ndestination:/topic/a\na:{}\n\n\0", "b".repeat(255)));
         });
     }
 
     fn destination_bytes_max(wire: Wire) {
-        meet(wire, "destination-bytes-max", "100", |client| {
+        assert_limit(wire, "destination-bytes-max", "100", |client| {
             client.publish(&format!("/topic/{}", "a".repeat(93)), "hi");
             client.send(&format!("SEND\ndestination:/topic/{}\n\nhi\0", "a".repeat(94)));
         });
     }
 
     fn subscriptions_max(wire: Wire) {
-        meet(wire, "subscriptions-max", "3", |client| {
+        assert_limit(wire, "subscriptions-max", "3", |client| {
             for id in ["1", "2", "3"] {
                 client.subscribe(id, "/topic/a", "");
             }
@@ -84,14 +84,14 @@ on_each_wire! {
     }
 
     fn transactions_max(wire: Wire) {
-        meet(wire, "transactions-max", "2", |client| {
+        assert_limit(wire, "transactions-max", "2", |client| {
             client.done("BEGIN\ntransaction:1\n\n\0BEGIN\ntransaction:2\nreceipt:done\n\n\0");
             client.send("BEGIN\ntransaction:3\n\n\0");
         });
     }
 
     fn transaction_frames_max(wire: Wire) {
-        meet(wire, "transaction-frames-max", "3", |client| {
+        assert_limit(wire, "transaction-frames-max", "3", |client| {
             client.send("BEGIN\ntransaction:1\n\n\0");
             for _ in 0..4 {
                 client.send("SEND\ndestination:/topic/a\ntransaction:1\n\nhi\0");
@@ -100,7 +100,7 @@ on_each_wire! {
     }
 
     fn transaction_bytes_max(wire: Wire) {
-        meet(wire, "transaction-bytes-max", "64KiB", |client| {
+        assert_limit(wire, "transaction-bytes-max", "64KiB", |client| {
             client.send("BEGIN\ntransaction:1\n\n\0BEGIN\ntransaction:2\n\n\0");
             let body = "x".repeat(40_000);
             for transaction in [1, 2] {
@@ -110,7 +110,7 @@ on_each_wire! {
     }
 
     fn temp_queues_max(wire: Wire) {
-        meet(wire, "temp-queues-max", "2", |client| {
+        assert_limit(wire, "temp-queues-max", "2", |client| {
             for name in ["a", "b"] {
                 client.subscribe(name, &format!("/temp-queue/{name}"), "");
             }
@@ -139,13 +139,13 @@ on_each_wire! {
     }
 
     fn frames_per_second_max(wire: Wire) {
-        meet(wire, "frames-per-second-max", "50", |client| {
+        assert_limit(wire, "frames-per-second-max", "50", |client| {
             client.send(&"SEND\ndestination:/topic/a\n\n\0".repeat(500));
         });
     }
 
     fn queues_max(wire: Wire) {
-        meet(wire, "queues-max", "2", |client| {
+        assert_limit(wire, "queues-max", "2", |client| {
             client.publish("/queue/a", "hi");
             client.publish("/queue/b", "hi");
             client.send("SEND\ndestination:/queue/c\n\nhi\0");
@@ -153,7 +153,7 @@ on_each_wire! {
     }
 
     fn queue_messages_max(wire: Wire) {
-        meet(wire, "queue-messages-max", "3", |client| {
+        assert_limit(wire, "queue-messages-max", "3", |client| {
             for _ in 0..3 {
                 client.publish("/queue/a", "hi");
             }
@@ -163,7 +163,7 @@ on_each_wire! {
     }
 
     fn queue_bytes_max(wire: Wire) {
-        meet(wire, "queue-bytes-max", "64KiB", |client| {
+        assert_limit(wire, "queue-bytes-max", "64KiB", |client| {
             client.publish("/queue/a", &"x".repeat(40_000));
             client.send(&format!("SEND\ndestination:/queue/a\n\n{}\0", "x".repeat(40_000)));
         });
@@ -172,13 +172,13 @@ on_each_wire! {
     fn connections_max(wire: Wire) {
         let broker = Broker::start(&["--connections-max", "2"]);
         let mut clients = [broker.connect(wire), broker.connect(wire)];
-        refused(&broker, wire, "connections-max");
+        assert_refused(&broker, wire, "connections-max");
         for client in &mut clients {
             client.expect_quiet();
         }
         let [first, second] = clients;
         first.disconnect();
-        // The line comes behind the seat; asking /metrics would take one for a moment.
+        // The broker logs this line after it releases the permit. A request to /metrics would take one for a moment.
         broker.log_line(|line| line.contains("connection closed") && line.contains("disconnected"));
         broker.connect(wire).disconnect();
         second.disconnect();
@@ -187,18 +187,18 @@ on_each_wire! {
     fn connections_per_address_max(wire: Wire) {
         let broker = Broker::start(&["--connections-per-address-max", "1"]);
         let mut client = broker.connect(wire);
-        refused(&broker, wire, "connections-per-address-max");
+        assert_refused(&broker, wire, "connections-per-address-max");
         client.expect_quiet();
     }
 
     fn connect_silence(wire: Wire) {
         let broker = Broker::start(&["--connect-silence", "2s"]);
         let mut bystander = broker.connect(wire);
-        for said in ["", "CONN"] {
+        for sent in ["", "CONN"] {
             let started = Instant::now();
             let mut silent = broker.open(wire);
-            if !said.is_empty() {
-                silent.send(said);
+            if !sent.is_empty() {
+                silent.send(sent);
             }
             let error = silent.expect_error(&[("message", "connect timeout")]);
             let took = started.elapsed();
@@ -254,7 +254,7 @@ on_each_wire! {
         broker.until(&format!("connections{{transport=\"{}\"}}", wire.label()), 1);
         assert_eq!(broker.metric("connections_closed_total"), 1);
         bystander.expect_quiet();
-        assert!(broker.metric("queue_messages") > 0, "what was not taken waits for somebody else");
+        assert!(broker.metric("queue_messages") > 0, "messages that the client did not read must stay in the queue");
     }
 
     fn linger(wire: Wire) {
@@ -264,15 +264,15 @@ on_each_wire! {
         client.frame("ERROR");
         let started = Instant::now();
         while client.try_raw(b"\n").is_ok() {
-            assert!(started.elapsed() < PATIENCE, "the connection is not closed behind an ERROR");
+            assert!(started.elapsed() < PATIENCE, "the connection is not closed after an ERROR");
         }
         broker.until(&format!("connections{{transport=\"{}\"}}", wire.label()), 0);
     }
 }
 
-/// A connection too many is turned away at once, over HTTP with 503, and learns which option to change.
+/// Asserts that the broker rejects a connection above the limit at once, over HTTP with 503, and names the option.
 #[track_caller]
-fn refused(broker: &Broker, wire: Wire, option: &str) {
+fn assert_refused(broker: &Broker, wire: Wire, option: &str) {
     let text = match wire {
         Wire::Tcp => broker.open(wire).expect_error(&[("message", "too many connections")]).text(),
         Wire::WebSocket => {
@@ -281,7 +281,7 @@ fn refused(broker: &Broker, wire: Wire, option: &str) {
             response.body
         }
     };
-    // Not a part of a longer name.
+    // Compares whole words, since an option's name may be a part of a longer one.
     let words: Vec<_> = text.split([' ', '.', ',']).collect();
     assert!(words.contains(&option), "{option} in {text}");
     assert_eq!(broker.limit_hits(option), 1);
@@ -291,7 +291,7 @@ fn refused(broker: &Broker, wire: Wire, option: &str) {
 }
 
 #[test]
-fn a_head_that_is_too_large_is_refused_by_http() {
+fn an_http_request_head_that_is_too_large_is_refused() {
     let broker = Broker::start(&[]);
     let request = format!("GET /health HTTP/1.1\r\nHost: a\r\nx: {}\r\n\r\n", "y".repeat(1 << 20));
     let (_, response) = exchange(broker.http, request.as_bytes());
@@ -300,7 +300,7 @@ fn a_head_that_is_too_large_is_refused_by_http() {
 }
 
 #[test]
-fn the_other_options_are_taken() {
+fn the_other_options_are_accepted() {
     let broker = Broker::start(&[
         "--auth-timeout=5s",
         "--auth-waiting-max=10",

@@ -1,9 +1,9 @@
-//! Several addresses to listen on.
+//! Listening on several addresses.
 
 use crate::support::{Broker, Client, Wire};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 
-/// The addresses announced for a scheme.
+/// Returns the addresses that the broker has announced for a scheme.
 #[track_caller]
 fn announced(broker: &Broker, scheme: &str) -> Vec<SocketAddr> {
     let urls = broker.urls.iter().filter_map(|url| url.strip_prefix(scheme)?.strip_prefix("://"));
@@ -12,7 +12,7 @@ fn announced(broker: &Broker, scheme: &str) -> Vec<SocketAddr> {
 }
 
 #[track_caller]
-fn converse(address: SocketAddr) {
+fn connect_and_disconnect(address: SocketAddr) {
     let stream = TcpStream::connect(address).unwrap_or_else(|error| panic!("{address}: {error}"));
     let mut client = Client::new(Wire::Tcp, stream);
     client.send("CONNECT\naccept-version:1.2\nhost:a\n\n\0");
@@ -21,19 +21,19 @@ fn converse(address: SocketAddr) {
 }
 
 #[test]
-fn every_address_is_served_and_announced_by_a_line_of_its_own() {
-    // The broker of the tests listens on 127.0.0.1 for both already.
+fn every_listen_address_is_served_and_announced_on_its_own_line() {
+    // `Broker::start` already listens on 127.0.0.1 for both.
     let broker = Broker::start(&["--tcp", "127.0.0.2:0,[::1]:0", "--http", "[::1]:0", "--http=127.0.0.2:0"]);
     let hosts = |scheme| announced(&broker, scheme).iter().map(|at| at.ip().to_string()).collect::<Vec<_>>();
     assert_eq!(hosts("tcp"), ["127.0.0.1", "127.0.0.2", "::1"]);
     assert_eq!(hosts("http"), ["127.0.0.1", "::1", "127.0.0.2"]);
     assert_eq!(hosts("ws"), hosts("http"));
-    announced(&broker, "tcp").into_iter().for_each(converse);
+    announced(&broker, "tcp").into_iter().for_each(connect_and_disconnect);
     for address in announced(&broker, "http") {
         let mut http = crate::support::http::Http::connect(address);
         assert_eq!(http.exchange(&crate::support::http::Request::get("/ws/info")).status, 200, "{address}");
     }
-    // One broker, whatever the listener.
+    // All listeners belong to the same broker.
     let mut subscriber = broker.connect(Wire::WebSocket);
     subscriber.subscribe("1", "/topic/a", "");
     let last = announced(&broker, "tcp")[2];
@@ -47,18 +47,18 @@ fn every_address_is_served_and_announced_by_a_line_of_its_own() {
 }
 
 #[test]
-fn an_ipv6_wildcard_takes_ipv4_clients_and_knows_them_by_their_ipv4_address() {
+fn an_ipv6_wildcard_accepts_ipv4_clients_and_uses_their_ipv4_addresses() {
     let flags = ["--tcp=[::]:0", "--http=[::]:0", "--allow-anonymous", "--metrics-from=loopback"];
     let broker = Broker::start(&flags);
     for host in [IpAddr::from([127, 0, 0, 1]), "::1".parse().expect("an address")] {
         let at = |scheme| SocketAddr::new(host, announced(&broker, scheme)[1].port());
-        converse(at("tcp"));
+        connect_and_disconnect(at("tcp"));
         let line = broker
             .log_line(|line| line.contains("connection closed") && line.contains(&format!("address={host}")));
         assert!(line.contains("transport=\"tcp\""), "{line}");
         let mut http = crate::support::http::Http::connect(at("http"));
         let metrics = http.exchange(&crate::support::http::Request::get("/metrics"));
-        assert_eq!(metrics.status, 200, "{host} is this machine: {metrics:?}");
+        assert_eq!(metrics.status, 200, "{host} is a loopback address: {metrics:?}");
     }
     assert!(!broker.whole_log().contains("::ffff:"), "addresses are shown in one form");
 }

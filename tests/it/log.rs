@@ -1,4 +1,4 @@
-//! The log: one line for each connection that has ended, for people and for programs, and no secret in it.
+//! The log: one line for each closed connection, as text or JSON, without secrets.
 
 use crate::support::{Broker, Client, Wire, on_each_wire};
 use serde_json::{Map, Value};
@@ -8,15 +8,15 @@ type End = (&'static str, fn(&mut Client));
 
 const SIGN_IN: &str = "CONNECT\naccept-version:1.2\nhost:a\nlogin:alice\npasscode:open-sesame\n\n\0";
 
-/// What a short visit comes to.
-struct Visit {
+/// The facts of a session that the log must show.
+struct EndedSession {
     session: String,
     bytes_received: usize,
 }
 
-/// Signs in as alice, receives a message of its own, and leaves: 4 frames in.
+/// Signs in as alice, receives its own message, and disconnects. The client sends 4 frames.
 #[track_caller]
-fn visit(broker: &Broker, wire: Wire) -> Visit {
+fn run_session(broker: &Broker, wire: Wire) -> EndedSession {
     let mut client = broker.open(wire);
     let frames = [
         SIGN_IN,
@@ -33,16 +33,16 @@ fn visit(broker: &Broker, wire: Wire) -> Visit {
     client.expect_closed(1000);
     drop(client);
     broker.until("connections_closed_total", 1);
-    Visit { session, bytes_received: frames.iter().map(|frame| frame.len()).sum() }
+    EndedSession { session, bytes_received: frames.iter().map(|frame| frame.len()).sum() }
 }
 
-/// The `name=value` pairs of a line in text form; quotation marks are taken off.
+/// Returns the `name=value` pairs of a line in text form, without quotation marks.
 fn pairs(line: &str) -> BTreeMap<&str, &str> {
     let pairs = line.split(' ').filter_map(|word| word.split_once('='));
     pairs.map(|(name, value)| (name, value.trim_matches('"'))).collect()
 }
 
-/// A line in JSON form.
+/// Parses a line in JSON form.
 #[track_caller]
 fn object(line: &str) -> Map<String, Value> {
     match serde_json::from_str(line) {
@@ -51,15 +51,15 @@ fn object(line: &str) -> Map<String, Value> {
     }
 }
 
-/// Returns whether that is the message of a line in JSON form.
-fn says(line: &Map<String, Value>, message: &str) -> bool {
+/// Returns whether a line in JSON form has this message.
+fn has_message(line: &Map<String, Value>, message: &str) -> bool {
     line.get("message").and_then(Value::as_str) == Some(message)
 }
 
 on_each_wire! {
-    fn a_connection_that_has_ended_is_one_line_with_its_facts(wire: Wire) {
+    fn a_closed_connection_is_logged_on_one_line_with_its_statistics(wire: Wire) {
         let broker = Broker::start(&["--user", "alice:open-sesame"]);
-        let visit = visit(&broker, wire);
+        let ended = run_session(&broker, wire);
         let [received, frames_sent, sent] =
             ["received_bytes_total", "frames_sent_total", "sent_bytes_total"].map(|name| broker.metric(name));
         let log = broker.whole_log();
@@ -71,17 +71,17 @@ on_each_wire! {
             ("user", "alice"),
             ("address", "127.0.0.1"),
             ("transport", wire.label()),
-            ("session", &visit.session),
+            ("session", &ended.session),
             ("frames_received", "4"),
-            ("bytes_received", &visit.bytes_received.to_string()),
+            ("bytes_received", &ended.bytes_received.to_string()),
             ("frames_sent", &frames_sent.to_string()),
             ("bytes_sent", &sent.to_string()),
         ];
         for (name, value) in expected {
             assert_eq!(facts.get(name), Some(&value), "{name} in {line}");
         }
-        assert_eq!(received, visit.bytes_received as i64, "the log and the metrics agree");
-        // CONNECTED, RECEIPT, MESSAGE, RECEIPT; over WebSocket its own close frame.
+        assert_eq!(received, ended.bytes_received as i64, "the log and the metrics agree");
+        // CONNECTED, RECEIPT, MESSAGE and RECEIPT; over WebSocket also the broker's close frame.
         assert_eq!(frames_sent, if wire == Wire::Tcp { 4 } else { 5 }, "{line}");
         assert!(facts["seconds"].parse::<f64>().is_ok_and(|seconds| seconds >= 0.0), "{line}");
         let digits = facts["seconds"].split_once('.').map_or(0, |(_, digits)| digits.len());
@@ -89,9 +89,9 @@ on_each_wire! {
         assert!(!facts.contains_key("limit"), "no limit was met: {line}");
     }
 
-    fn every_line_is_a_json_object_if_asked_for(wire: Wire) {
+    fn every_line_is_a_json_object_with_log_format_json(wire: Wire) {
         let broker = Broker::start(&["--user", "alice:open-sesame", "--log-format", "json", "--log", "trace"]);
-        let visit = visit(&broker, wire);
+        let ended = run_session(&broker, wire);
         let [frames_sent, sent] = ["frames_sent_total", "sent_bytes_total"].map(|name| broker.metric(name));
         let log = broker.whole_log();
         let lines: Vec<_> = log.lines().map(object).collect();
@@ -99,18 +99,18 @@ on_each_wire! {
             for name in ["timestamp", "level", "target"] {
                 assert!(line.get(name).is_some_and(Value::is_string), "{name} in {line:?}");
             }
-            assert!(!line.contains_key("fields"), "fields stand beside them: {line:?}");
+            assert!(!line.contains_key("fields"), "fields must be at the top level: {line:?}");
         }
-        let closed: Vec<_> = lines.iter().filter(|line| says(line, "connection closed")).collect();
+        let closed: Vec<_> = lines.iter().filter(|line| has_message(line, "connection closed")).collect();
         let [fields] = closed[..] else { panic!("one line is expected:\n{log}") };
         let expected: [(&str, Value); 9] = [
             ("reason", "disconnected".into()),
             ("user", "alice".into()),
             ("address", "127.0.0.1".into()),
             ("transport", wire.label().into()),
-            ("session", visit.session.into()),
+            ("session", ended.session.into()),
             ("frames_received", 4.into()),
-            ("bytes_received", visit.bytes_received.into()),
+            ("bytes_received", ended.bytes_received.into()),
             ("frames_sent", frames_sent.into()),
             ("bytes_sent", sent.into()),
         ];
@@ -120,7 +120,7 @@ on_each_wire! {
         assert!(fields["seconds"].is_number(), "{fields:?}");
     }
 
-    fn every_end_has_a_line_with_its_reason(wire: Wire) {
+    fn every_closed_connection_is_logged_with_its_reason(wire: Wire) {
         let flags = ["--user=alice:open-sesame", "--connect-silence=3s", "--frame-bytes-max=64KiB"];
         let broker = Broker::start(&[flags.as_slice(), &["--log-format=json", "--drain-time=300ms"]].concat());
         let ends: [End; 5] = [
@@ -144,18 +144,18 @@ on_each_wire! {
             end(&mut client);
             stays = Some(client);
         }
-        let mut strangers = [broker.open(wire), broker.open(wire)];
-        strangers[0].send("CONNECT\naccept-version:1.2\nhost:a\nlogin:alice\npasscode:guess\n\n\0");
-        strangers.iter_mut().for_each(|client| drop(client.expect_error(&[])));
-        drop(strangers);
+        let mut unauthenticated = [broker.open(wire), broker.open(wire)];
+        unauthenticated[0].send("CONNECT\naccept-version:1.2\nhost:a\nlogin:alice\npasscode:guess\n\n\0");
+        unauthenticated.iter_mut().for_each(|client| drop(client.expect_error(&[])));
+        drop(unauthenticated);
         broker.until("connections_closed_total", 6);
         broker.terminate();
-        stays.as_mut().expect("one stays to the end").expect_end();
+        stays.as_mut().expect("the last client stays connected").expect_end();
         drop(stays);
         let log = broker.log_to_the_end();
         let mut reasons = BTreeMap::new();
         for fields in log.lines().map(object) {
-            if says(&fields, "connection closed") {
+            if has_message(&fields, "connection closed") {
                 let limit = fields.get("limit").and_then(Value::as_str);
                 reasons.insert(fields["reason"].as_str().map(str::to_string), limit.map(str::to_string));
             }
@@ -173,13 +173,13 @@ on_each_wire! {
         assert_eq!(reasons, BTreeMap::from(expected), "{log}");
     }
 
-    fn a_client_that_signs_in_is_one_line_with_its_program(wire: Wire) {
+    fn a_login_is_logged_on_one_line_with_the_user_agent(wire: Wire) {
         let broker = Broker::start(&["--user", "alice:open-sesame", "--allow-anonymous"]);
         let mut client = broker.open(wire);
         let connect = SIGN_IN.replace("host:a\n", "host:a\nuser-agent:pump/7 \u{1b}[31m\n");
         client.send(&connect);
         let session = client.frame("CONNECTED").must("session").to_string();
-        let _nobody = broker.connect(wire);
+        let _anonymous = broker.connect(wire);
         let line = broker.log_line(|line| line.contains("signed in") && line.contains(&session));
         let facts = pairs(&line);
         let expected =
@@ -191,10 +191,10 @@ on_each_wire! {
         let line = broker.log_line(|line| line.contains("signed in source=\"anonymous\""));
         assert!(!line.contains("user="), "{line}");
         assert_eq!(broker.metric("logins_total{result=\"accepted\"}"), 2);
-        assert_eq!(broker.metric("logins_total{result=\"refused\"}"), 0, "shown before the first one");
+        assert_eq!(broker.metric("logins_total{result=\"refused\"}"), 0, "the series exists before the first refusal");
     }
 
-    fn a_client_that_is_refused_again_and_again_costs_few_lines(wire: Wire) {
+    fn repeated_refused_logins_are_summarized_in_few_lines(wire: Wire) {
         let broker = Broker::start(&["--user", "alice:open-sesame"]);
         for _ in 0..100 {
             let mut client = broker.open(wire);
@@ -213,10 +213,10 @@ on_each_wire! {
         assert_eq!(count("login refused reason="), count("connection closed reason=\"unauthenticated\""), "{log}");
         let summed = log.lines().filter(|line| line.contains("more refused logins"));
         let summed: usize = summed.map(|line| pairs(line)["logins"].parse::<usize>().expect("a number")).sum();
-        assert_eq!(summed + count("login refused reason="), 100, "none is lost:\n{log}");
+        assert_eq!(summed + count("login refused reason="), 100, "every refused login is counted:\n{log}");
     }
 
-    fn a_rejection_is_logged_with_what_its_error_said(wire: Wire) {
+    fn a_rejection_is_logged_with_the_message_of_its_error(wire: Wire) {
         let broker = Broker::start(&["--log-format=json"]);
         let mut client = broker.connect(wire);
         client.send("SEND\ndestination:/nowhere/secret-name\n\n\0");
@@ -227,7 +227,7 @@ on_each_wire! {
         assert!(!line.contains("secret-name"), "{line}");
     }
 
-    fn no_passcode_is_in_the_log_however_much_is_logged(wire: Wire) {
+    fn no_passcode_is_logged_at_any_level(wire: Wire) {
         for format in ["text", "json"] {
             let flags = ["--user=alice:open-sesame", "--user=bob:pass:word", "--log=trace", "--log-format", format];
             let broker = Broker::start(&flags);
@@ -247,16 +247,16 @@ on_each_wire! {
                 "CONNEC\naccept-version:1.2\nlogin:bob\npasscode:open-rye\n\n\0",
             ];
             for attempt in attempts {
-                let mut stranger = broker.open(wire);
-                stranger.send(attempt);
-                let error = stranger.expect_error(&[]);
+                let mut client = broker.open(wire);
+                client.send(attempt);
+                let error = client.expect_error(&[]);
                 assert!(!error.text().contains("open-"), "{error:?}");
             }
-            // One that dies in the middle of it.
+            // This client disconnects within its CONNECT frame.
             broker.open(wire).send("CONNECT\naccept-version:1.2\nlogin:bob\npasscode:open-oats");
             broker.until("connections_closed_total", 2 + attempts.len() as i64);
             let log = broker.whole_log();
-            assert!(log.contains("alice"), "names may be there:\n{log}");
+            assert!(log.contains("alice"), "user names may be logged:\n{log}");
             for secret in ["sesame", "pass:word", "barley", "wheat", "rye", "oats"] {
                 assert!(!log.contains(secret), "{secret} is in the log:\n{log}");
             }
@@ -265,15 +265,15 @@ on_each_wire! {
 }
 
 #[test]
-fn a_tcp_connection_that_never_sent_a_byte_is_no_data_and_logged_at_debug() {
+fn a_tcp_connection_that_never_sent_a_byte_is_logged_as_no_data_at_debug() {
     let broker = Broker::start(&["--log=debug"]);
     let [closed, reset] = [broker.open(Wire::Tcp), broker.open(Wire::Tcp)];
     drop(closed);
     reset.reset();
     broker.until("connections_closed_total{reason=\"no-data\"}", 2);
-    let mut talks = broker.open(Wire::Tcp);
-    talks.send("\n");
-    drop(talks);
+    let mut sender = broker.open(Wire::Tcp);
+    sender.send("\n");
+    drop(sender);
     broker.until("connections_closed_total{reason=\"peer-left\"}", 1);
     let log = broker.whole_log();
     let closed: Vec<_> = log.lines().filter(|line| line.contains("connection closed")).collect();
@@ -285,7 +285,7 @@ fn a_tcp_connection_that_never_sent_a_byte_is_no_data_and_logged_at_debug() {
 }
 
 on_each_wire! {
-    fn a_health_check_that_only_signs_in_is_logged_at_debug_if_it_comes_from_a_listed_network(wire: Wire) {
+    fn a_health_check_from_a_listed_network_is_logged_at_debug(wire: Wire) {
         for (networks, level) in [("10.0.0.0/8", "INFO"), ("127.0.0.0/8,::1", "DEBUG")] {
             let broker = Broker::start(&["--log=debug", "--health-check-from", networks]);
             // One client sends DISCONNECT, the other does not.
@@ -302,7 +302,7 @@ on_each_wire! {
         }
     }
 
-    fn a_client_from_a_health_checks_network_that_does_more_is_logged_at_info(wire: Wire) {
+    fn other_clients_from_a_health_check_network_are_logged_at_info(wire: Wire) {
         let broker = Broker::start(&["--log=debug", "--health-check-from=127.0.0.1", "--user=alice:a"]);
         let sign_in = "CONNECT\naccept-version:1.2\nhost:a\nlogin:alice\npasscode:a\n\n\0";
         let mut sends = broker.open(wire);

@@ -1,7 +1,7 @@
-//! No message is lost, done twice, or moved to the dead letter queue, however its worker leaves.
+//! No message is lost, processed twice or dead-lettered, no matter how its worker disconnects.
 //!
-//! A worker connects, takes one job, acknowledges it and leaves, like a script that a timer starts. The other messages
-//! that were sent to it must reach the next worker, and must not count as failed.
+//! A worker connects, takes one job, acknowledges it and disconnects, like a cron script. The other messages that were
+//! sent to it must reach the next worker, and must not count as failed deliveries.
 
 use crate::support::client::publish;
 use crate::support::frame::Frame;
@@ -12,9 +12,9 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Number of rounds of each way to leave, in each mode and version, on each transport.
+/// Number of rounds for each way to leave, mode and version, on each transport.
 const ROUNDS: usize = 100;
-/// Workers at the same time.
+/// Number of workers that run at the same time.
 const THREADS: usize = 12;
 
 const VERSIONS: [&str; 3] = ["1.0", "1.1", "1.2"];
@@ -27,7 +27,7 @@ enum Leave {
     /// The end of the stream, without DISCONNECT.
     Finish,
     Reset,
-    /// As the system closes for a process that was killed: with messages unread.
+    /// The system closes the socket of a killed process, which has unread messages.
     Killed,
 }
 
@@ -74,14 +74,14 @@ impl Worker {
         }
     }
 
-    /// The next MESSAGE.
+    /// Returns the next frame, which must be a MESSAGE.
     fn take(&mut self) -> Frame {
         let frame = self.frame();
         assert_eq!(frame.command, "MESSAGE", "{frame:?}");
         frame
     }
 
-    /// Acknowledges without waiting for anything.
+    /// Sends an ACK and does not wait for a RECEIPT.
     fn acknowledge(&mut self, version: &str, message: &Frame) {
         let name = match version {
             "1.2" => format!("id:{}", message.must("ack")),
@@ -91,7 +91,7 @@ impl Worker {
         self.send(&format!("ACK\n{name}\n\n\0"));
     }
 
-    /// Sends a frame and takes what comes until its RECEIPT.
+    /// Sends a frame and skips all frames until its RECEIPT.
     fn done(&mut self, frame: &str) {
         self.send(&format!("{frame}\nreceipt:done\n\n\0"));
         while self.frame().command != "RECEIPT" {}
@@ -122,7 +122,7 @@ impl Worker {
     }
 }
 
-/// One queue, and its workers one after the other.
+/// One queue and its workers, which run one after another.
 struct Lane {
     way: Leave,
     mode: &'static str,
@@ -144,14 +144,15 @@ impl Lane {
             worker.acknowledge(self.version, &message);
         }
         worker.leave(broker, self.way);
-        assert!(self.done.insert(message.text()), "done twice: {message:?} of {}", self.queue);
+        assert!(self.done.insert(message.text()), "processed twice: {message:?} of {}", self.queue);
     }
 }
 
-/// All ways to leave in all modes and versions, [`ROUNDS`] of each: `rounds` on each of so many queues as it takes.
-fn every_job_is_done_once(wire: Option<Wire>, rounds: usize) {
-    // A job may be the oldest one that a lost worker had, once: in the round before its own.
-    // A polling worker that leaves without a word is waited for, in each round.
+/// Runs all ways to leave in all modes and versions, [`ROUNDS`] times each: `rounds` times on each queue, one after
+/// another.
+fn assert_every_job_is_done_once(wire: Option<Wire>, rounds: usize) {
+    // A job fails at most once: in the round before its own it can be the oldest unsettled job of a lost worker.
+    // In each round the broker waits sockjs-disconnect-delay for a polling worker that leaves without DISCONNECT.
     let broker = Broker::start(&["--max-deliveries=2", "--sockjs-disconnect-delay=5s"]);
     let mut publisher = broker.connect(Wire::Tcp);
     let mut lanes = Vec::new();
@@ -186,22 +187,22 @@ fn every_job_is_done_once(wire: Option<Wire>, rounds: usize) {
 }
 
 #[test]
-fn however_workers_leave_every_job_is_done_once_over_tcp() {
-    every_job_is_done_once(Some(Wire::Tcp), 20);
+fn every_job_is_done_once_over_tcp() {
+    assert_every_job_is_done_once(Some(Wire::Tcp), 20);
 }
 
 #[test]
-fn however_workers_leave_every_job_is_done_once_over_websocket() {
-    every_job_is_done_once(Some(Wire::WebSocket), 20);
+fn every_job_is_done_once_over_websocket() {
+    assert_every_job_is_done_once(Some(Wire::WebSocket), 20);
 }
 
 /// An abandoned session ends seconds later, so few rounds run one after another, on many queues.
 #[test]
-fn however_workers_leave_every_job_is_done_once_over_sockjs_polling() {
-    every_job_is_done_once(None, 4);
+fn every_job_is_done_once_over_sockjs_polling() {
+    assert_every_job_is_done_once(None, 4);
 }
 
-/// Takes messages in order, acknowledges them, and is killed at `poison`.
+/// Runs a worker that takes messages in order, acknowledges them, and resets its connection at `poison`.
 fn work(broker: &Broker, wire: Wire, done: &mut BTreeSet<String>, jobs: usize) {
     let mut worker = broker.connect(wire);
     worker.subscribe("s", "/queue/jobs", "ack:client-individual\n");
@@ -211,14 +212,14 @@ fn work(broker: &Broker, wire: Wire, done: &mut BTreeSet<String>, jobs: usize) {
             return worker.reset();
         }
         worker.send(&format!("ACK\nid:{}\n\n\0", message.must("ack")));
-        assert!(done.insert(message.text()), "{message:?} is done twice");
+        assert!(done.insert(message.text()), "{message:?} is processed twice");
     }
     worker.disconnect();
 }
 
 on_each_wire! {
-    /// A script that a timer starts every minute: it takes one job and leaves. The broker has default options.
-    fn a_cron_style_worker_does_all_jobs_and_none_is_given_up(wire: Wire) {
+    /// Each worker takes one job and leaves. The broker has default options.
+    fn cron_style_workers_do_all_jobs_and_none_is_dead_lettered(wire: Wire) {
         let broker = Broker::start(&[]);
         for way in Leave::ALL {
             let queue = format!("/queue/cron.{way:?}");
@@ -233,15 +234,15 @@ on_each_wire! {
                 worker.acknowledge("1.2", &message);
                 worker.leave(&broker, way);
             }
-            let mut undertaker = broker.connect(Wire::Tcp);
-            undertaker.subscribe("dead", &format!("/queue/dead.cron.{way:?}"), "");
-            undertaker.expect_quiet();
+            let mut dead_letter_consumer = broker.connect(Wire::Tcp);
+            dead_letter_consumer.subscribe("dead", &format!("/queue/dead.cron.{way:?}"), "");
+            dead_letter_consumer.expect_quiet();
         }
         broker.until("queue_messages", 0);
         assert_eq!(broker.metric("dead_letters_total"), 0);
     }
 
-    fn a_message_that_kills_its_consumer_is_a_dead_letter_and_its_neighbours_are_not(wire: Wire) {
+    fn a_message_that_crashes_its_consumers_is_dead_lettered_and_others_are_not(wire: Wire) {
         let broker = Broker::start(&["--max-deliveries=5"]);
         let mut publisher = broker.connect(Wire::Tcp);
         for job in 0..20 {
@@ -254,21 +255,21 @@ on_each_wire! {
             work(&broker, wire, &mut done, 19);
             workers += 1;
         }
-        assert_eq!(workers, 6, "five died of it");
+        assert_eq!(workers, 6, "the message crashes five workers");
         assert_eq!(broker.metric("dead_letters_total"), 1);
-        let mut undertaker = broker.connect(wire);
-        undertaker.subscribe("dead", "/queue/dead.jobs", "");
+        let mut dead_letter_consumer = broker.connect(wire);
+        dead_letter_consumer.subscribe("dead", "/queue/dead.jobs", "");
         let headers = [("dead-reason", "max-deliveries"), ("dead-origin", "/queue/jobs"), ("dead-deliveries", "5")];
-        undertaker.expect("MESSAGE", &headers, "poison");
-        undertaker.expect_quiet();
+        dead_letter_consumer.expect("MESSAGE", &headers, "poison");
+        dead_letter_consumer.expect_quiet();
         let line = broker.log_line(|line| line.contains("dead letter queue"));
         for part in ["WARN", "queue=\"/queue/jobs\"", "messages=1", "reason=\"max-deliveries\""] {
             assert!(line.contains(part), "{part} in {line}");
         }
     }
 
-    /// The worker always reacts to the message with a frame, or a transaction, that is too large.
-    fn a_message_that_makes_its_consumer_send_too_much_is_a_dead_letter(wire: Wire) {
+    /// Every worker reacts to the message with a frame or a transaction that is too large.
+    fn a_message_that_makes_its_consumers_exceed_a_limit_is_dead_lettered(wire: Wire) {
         let limits = ["--frame-bytes-max=100KiB", "--transaction-bytes-max=50KiB", "--ws-message-bytes-max=200KiB"];
         let broker = Broker::start(&[&limits[..], &["--max-deliveries=3"]].concat());
         let send = |size| format!("SEND\ndestination:/topic/results\ntransaction:t\n\n{}\0", "x".repeat(size));
@@ -282,13 +283,13 @@ on_each_wire! {
                 worker.send(&send(size));
                 worker.frame("ERROR");
             }
-            let mut undertaker = broker.connect(wire);
-            undertaker.subscribe("dead", &format!("/queue/dead.{queue}"), "");
-            undertaker.expect("MESSAGE", &[("dead-reason", "max-deliveries")], "poison");
+            let mut dead_letter_consumer = broker.connect(wire);
+            dead_letter_consumer.subscribe("dead", &format!("/queue/dead.{queue}"), "");
+            dead_letter_consumer.expect("MESSAGE", &[("dead-reason", "max-deliveries")], "poison");
         }
     }
 
-    fn a_message_that_was_not_written_whole_does_not_count_when_its_connection_is_lost(wire: Wire) {
+    fn a_partly_written_message_does_not_count_as_a_failed_delivery(wire: Wire) {
         let sizes = ["--frame-bytes-max=20MiB", "--ws-message-bytes-max=24MiB", "--outbox-bytes-max=64MiB"];
         let broker = Broker::start(&[&sizes[..], &["--max-deliveries=1"]].concat());
         // More than the socket buffers of both sides hold.
@@ -303,13 +304,13 @@ on_each_wire! {
             client.reset();
             broker.until("connections_closed_total{reason=\"peer-left\"}", lost);
         }
-        let mut heir = broker.connect(wire);
-        heir.subscribe("s", "/queue/large", "ack:client\n");
-        assert_eq!(heir.frame("MESSAGE").body.len(), large.len());
+        let mut successor = broker.connect(wire);
+        successor.subscribe("s", "/queue/large", "ack:client\n");
+        assert_eq!(successor.frame("MESSAGE").body.len(), large.len());
         assert_eq!(broker.metric("dead_letters_total"), 0);
     }
 
-    fn what_was_sent_and_not_settled_says_so_when_it_comes_again(wire: Wire) {
+    fn a_redelivered_message_has_the_headers_redelivered_and_delivery_count(wire: Wire) {
         let broker = Broker::start(&["--max-deliveries=1"]);
         publish(&broker, "/queue/a", "m");
         for sent in 1..=5 {
@@ -324,7 +325,7 @@ on_each_wire! {
         assert_eq!(broker.metric("dead_letters_total"), 0);
     }
 
-    fn nack_without_requeueing_is_a_dead_letter_with_its_reason(wire: Wire) {
+    fn nack_with_requeue_false_dead_letters_the_message_with_its_reason(wire: Wire) {
         let broker = Broker::start(&[]);
         for version in ["1.1", "1.2"] {
             let queue = format!("/queue/{version}");
@@ -360,8 +361,9 @@ on_each_wire! {
     }
 }
 
-/// A worker that is thrown off while it does job A, and comes back with what it kept of A.
-fn a_worker_that_comes_back(broker: &Broker, wire: Wire, mode: &str) -> (Client, Client, Frame) {
+/// Resets a worker's connection during job A and connects again. Returns the new connection, which has job B, another
+/// worker, which has job A, and the MESSAGE of A that the first connection received.
+fn reconnect_worker(broker: &Broker, wire: Wire, mode: &str) -> (Client, Client, Frame) {
     let headers = format!("ack:{mode}\nprefetch-count:1\n");
     publish(broker, "/queue/jobs", "A");
     let mut before = broker.connect(wire);
@@ -380,12 +382,12 @@ fn a_worker_that_comes_back(broker: &Broker, wire: Wire, mode: &str) -> (Client,
 }
 
 on_each_wire! {
-    fn an_ack_kept_from_the_connection_before_settles_nothing(wire: Wire) {
+    fn an_ack_id_of_a_previous_connection_settles_nothing(wire: Wire) {
         for mode in ["client", "client-individual"] {
             for command in ["ACK", "NACK", "NACK\nrequeue:false"] {
-                // A has failed once by now, and B never.
+                // The lost connection counts as a failed delivery of A. B never fails.
                 let broker = Broker::start(&["--max-deliveries=2"]);
-                let (mut again, _other, kept) = a_worker_that_comes_back(&broker, wire, mode);
+                let (mut again, _other, kept) = reconnect_worker(&broker, wire, mode);
                 for _ in 0..3 {
                     again.send(&format!("{command}\nid:{}\nreceipt:5\n\n\0", kept.must("ack")));
                     let error = again.expect_error(&[("message", "nothing to settle"), ("receipt-id", "5")]);
@@ -414,14 +416,14 @@ on_each_wire! {
             worker.expect("MESSAGE", &[], "job");
             worker.send(&format!("{frame}\n\n\0"));
             worker.expect_error(&[("message", summary)]);
-            let mut heir = broker.connect(wire);
-            heir.subscribe("s", if is_failed { "/queue/dead.jobs" } else { "/queue/jobs" }, "");
-            heir.expect("MESSAGE", &[], "job");
+            let mut successor = broker.connect(wire);
+            successor.subscribe("s", if is_failed { "/queue/dead.jobs" } else { "/queue/jobs" }, "");
+            successor.expect("MESSAGE", &[], "job");
             assert_eq!(broker.metric("dead_letters_total"), i64::from(is_failed), "{frame}");
         }
     }
 
-    fn no_ack_value_is_used_again_after_a_restart(wire: Wire) {
+    fn ack_ids_are_not_reused_after_a_restart(wire: Wire) {
         let values = [0, 1].map(|_| {
             let broker = Broker::start(&[]);
             let mut client = broker.connect(wire);

@@ -1,4 +1,4 @@
-//! What the finished binary does, seen from its sockets: a module per behaviour.
+//! Tests of the finished binary through its sockets. Each module tests one kind of behaviour.
 
 mod support;
 

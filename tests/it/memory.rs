@@ -1,18 +1,18 @@
-//! The broker-wide budget: at the limit new messages are refused, before it publishers are slowed down, and
-//! room that consumers make is used again.
+//! The broker-wide memory budget: near the limit publishers are throttled, at the limit new messages are refused, and
+//! memory that consumers free is used again.
 
 use crate::support::http::{Http, Request};
 use crate::support::sockjs::{Session, Transport};
 use crate::support::{Broker, Client, Event, Wire, on_each_wire};
 use std::time::Duration;
 
-/// The option's least value.
-const MOST: i64 = 1 << 20;
-/// From here on publishers are slowed down.
-const NEAR: i64 = MOST / 8 * 7;
+/// The smallest value of memory-bytes-max.
+const LIMIT: i64 = 1 << 20;
+/// Number of bytes from which on publishers are throttled.
+const THROTTLED_FROM: i64 = LIMIT / 8 * 7;
 const BODY_BYTES: usize = 100_000;
-/// Longer than a broker takes to answer.
-const MOMENT: Duration = Duration::from_millis(300);
+/// Longer than the broker takes to answer.
+const ANSWER_TIMEOUT: Duration = Duration::from_millis(300);
 
 fn start(slow_consumer_grace: &str) -> Broker {
     Broker::start(&[
@@ -27,31 +27,32 @@ fn body() -> String {
     "x".repeat(BODY_BYTES)
 }
 
-/// SEND to a queue of that number, with a RECEIPT of that number.
+/// Returns a SEND to the queue `number` with the receipt id `number`.
 fn send_frame(number: usize) -> String {
     format!("SEND\ndestination:/queue/{number}\nreceipt:{number}\n\n{}\0", body())
 }
 
-/// Publishes to /queue/0, /queue/1 … until the broker holds all it may; how many it took. Costs that client.
+/// Publishes to /queue/0, /queue/1, … until the broker refuses a message and closes the connection. Returns the number
+/// of accepted messages.
 #[track_caller]
 fn fill(broker: &Broker) -> usize {
     let mut client = broker.connect(Wire::Tcp);
     for taken in 0.. {
         client.send(&send_frame(taken));
-        let Event::Frame(frame) = client.event() else { panic!("an answer is expected") };
+        let Event::Frame(frame) = client.event() else { panic!("a frame is expected") };
         if frame.command == "ERROR" {
             assert!(frame.text().contains("memory-bytes-max"), "{frame:?}");
             assert_eq!(frame.must("receipt-id"), taken.to_string());
             client.expect_end();
-            assert!(broker.metric("budget_bytes") >= MOST);
+            assert!(broker.metric("budget_bytes") >= LIMIT);
             return taken;
         }
         assert_eq!(frame.command, "RECEIPT");
     }
-    unreachable!("the loop has no end of its own")
+    unreachable!("the loop ends only by return")
 }
 
-/// Takes the messages of the first `count` queues.
+/// Receives the messages of the first `count` queues.
 #[track_caller]
 fn drain(client: &mut Client, count: usize) {
     for number in 0..count {
@@ -60,9 +61,9 @@ fn drain(client: &mut Client, count: usize) {
     }
 }
 
-/// ERROR for the limit, and its counters.
+/// Asserts an ERROR for the limit, and its counters.
 #[track_caller]
-fn refused(broker: &Broker, mut client: Client, hits: i64) {
+fn assert_refused(broker: &Broker, mut client: Client, hits: i64) {
     let error = client.expect_error(&[]);
     assert!(error.text().contains("memory-bytes-max"), "{error:?}");
     drop(client);
@@ -70,20 +71,20 @@ fn refused(broker: &Broker, mut client: Client, hits: i64) {
     broker.until("connections_closed_total{reason=\"limit\"}", hits);
 }
 
-/// A quarter of this memory is for unfinished frames: it has room for three of [`HALF_READ_BYTES`].
+/// A quarter of this memory is for unfinished frames, which is space for three of [`HALF_READ_BYTES`].
 const SHARED: &[&str] = &["--memory-bytes-max=8MiB", "--permissions=open", "--stall-timeout=1h"];
 const SHARE: i64 = 2 << 20;
 const HALF_READ_BYTES: usize = 600_000;
-/// Fewest bytes that are charged for each: up to 4 KiB may not be charged yet.
+/// Minimum charge for each of these frames: up to 4 KiB may not be charged yet.
 const CHARGED_BYTES: usize = HALF_READ_BYTES - 4096;
 
-/// A SEND frame that is not finished.
+/// Returns an unfinished SEND frame.
 fn half_a_send() -> String {
     format!("SEND\ndestination:/queue/a\ncontent-length:700000\n\n{}", "x".repeat(HALF_READ_BYTES))
 }
 
 on_each_wire! {
-    fn clients_that_do_not_finish_their_frames_are_refused_and_others_go_on(wire: Wire) {
+    fn clients_with_unfinished_frames_are_refused_and_others_continue(wire: Wire) {
         let broker = Broker::start(SHARED);
         let (mut receiver, mut sender) = (broker.connect(wire), broker.connect(wire));
         receiver.subscribe("1", "/topic/a", "");
@@ -101,7 +102,7 @@ on_each_wire! {
         assert_eq!(broker.limit_hits("memory-bytes-max"), 17);
         assert!(broker.metric("budget_bytes") <= SHARE + SHARE / 4, "{}", broker.metric("budget_bytes"));
         for number in 0..5 {
-            // Whole frames do not count as unfinished, however many arrive at once.
+            // Complete frames do not count as unfinished, even if many arrive at once.
             sender.send(&"SEND\ndestination:/topic/b\n\nhi\0".repeat(3000));
             sender.publish("/topic/a", &number.to_string());
             receiver.expect("MESSAGE", &[], &number.to_string());
@@ -115,14 +116,14 @@ on_each_wire! {
         sender.publish("/queue/a", &"x".repeat(700_000));
     }
 
-    fn a_new_frame_gets_the_memory_of_frames_that_have_stalled(wire: Wire) {
+    fn a_new_frame_takes_over_the_memory_of_stalled_frames(wire: Wire) {
         let broker = Broker::start(&["--memory-bytes-max=8MiB", "--permissions=open"]);
         let mut hoarders: Vec<_> = (0..3).map(|_| broker.connect(wire)).collect();
         for (number, hoarder) in hoarders.iter_mut().enumerate() {
             hoarder.send(&half_a_send());
             broker.until_holds("budget_bytes", |bytes| bytes >= ((number + 1) * CHARGED_BYTES) as i64);
         }
-        // It is admitted as soon as a tenth of stall-timeout has passed. A frame of this size arrives in pieces.
+        // The broker admits it as soon as a tenth of stall-timeout has passed. A frame of this size arrives in pieces.
         let frame = format!("SEND\ndestination:/queue/a\nreceipt:r\n\n{}\0", "x".repeat(700_000));
         let mut refused = 0;
         loop {
@@ -142,7 +143,7 @@ on_each_wire! {
         broker.until("queue_messages", 2);
     }
 
-    fn a_frame_that_stalls_ends_its_connection(wire: Wire) {
+    fn a_stalled_frame_closes_its_connection(wire: Wire) {
         let broker = Broker::start(&["--stall-timeout=200ms", "--permissions=open"]);
         let mut client = broker.connect(wire);
         client.send(&half_a_send());
@@ -156,16 +157,16 @@ on_each_wire! {
         broker.until("budget_bytes", 0);
     }
 
-    fn one_client_can_send_a_frame_that_is_larger_than_the_part_for_input(wire: Wire) {
+    fn one_client_may_send_a_frame_above_the_share_for_input(wire: Wire) {
         let broker = Broker::start(&["--memory-bytes-max=1MiB", "--frame-bytes-max=768KiB"]);
         broker.connect(wire).publish("/topic/a", &"x".repeat(700_000));
         broker.until("budget_bytes", 0);
     }
 
-    fn near_the_limit_a_publisher_that_has_closed_is_not_waited_for(wire: Wire) {
+    fn near_the_limit_a_publisher_that_has_closed_is_not_throttled(wire: Wire) {
         let broker = start("1h");
         let mut filled = 0;
-        while broker.metric("budget_bytes") < NEAR {
+        while broker.metric("budget_bytes") < THROTTLED_FROM {
             broker.connect(wire).publish("/queue/full", &body());
             // Its input counts until its connection has gone.
             broker.until("connections", 0);
@@ -179,12 +180,12 @@ on_each_wire! {
         broker.until("connections", 0);
     }
 
-    fn at_the_limit_a_send_is_refused_and_consumers_go_on(wire: Wire) {
+    fn at_the_limit_a_send_is_refused_and_consumers_continue(wire: Wire) {
         let broker = start("50ms");
         let mut bystander = broker.connect(wire);
         bystander.subscribe("1", "/topic/a", "");
         let taken = fill(&broker);
-        assert!((9..=11).contains(&taken), "{taken} bodies of {BODY_BYTES} octets fit");
+        assert!((9..=11).contains(&taken), "{taken} bodies of {BODY_BYTES} bytes fit");
         assert_eq!(broker.metric("queue_messages"), taken as i64);
         for destination in ["/topic/a", "/queue/0", "/queue/new"] {
             let mut client = broker.connect(wire);
@@ -197,8 +198,8 @@ on_each_wire! {
         let mut consumer = broker.connect(wire);
         drain(&mut consumer, taken);
         broker.until("queue_messages", 0);
-        broker.until_holds("budget_bytes", |bytes| bytes < NEAR);
-        // There is room again, and nobody was told that there was none.
+        broker.until_holds("budget_bytes", |bytes| bytes < THROTTLED_FROM);
+        // There is memory again, and the bystander has received no ERROR.
         bystander.expect_quiet();
         consumer.publish("/topic/a", "room again");
         bystander.expect("MESSAGE", &[], "room again");
@@ -210,19 +211,19 @@ on_each_wire! {
         client.done("BEGIN\ntransaction:t\nreceipt:done\n\n\0");
         let taken = fill(&broker);
         client.send("SEND\ndestination:/queue/t\ntransaction:t\n\nparked\0");
-        refused(&broker, client, 2);
+        assert_refused(&broker, client, 2);
         assert_eq!(broker.metric("queue_messages"), taken as i64);
         broker.until("transactions", 0);
     }
 
-    fn transactions_are_part_of_what_the_broker_holds(wire: Wire) {
+    fn open_transactions_are_charged(wire: Wire) {
         let broker = start("50ms");
         let mut client = broker.connect(wire);
         client.send("BEGIN\ntransaction:t\n\n\0");
         for _ in 0..12 {
             client.send(&format!("SEND\ndestination:/queue/t\ntransaction:t\n\n{}\0", body()));
         }
-        refused(&broker, client, 1);
+        assert_refused(&broker, client, 1);
         broker.until("budget_bytes", 0);
         assert_eq!(broker.metric("messages_published_total"), 0);
     }
@@ -236,12 +237,12 @@ on_each_wire! {
         client.done(parked);
         let taken = fill(&broker);
         client.send("COMMIT\ntransaction:t\nreceipt:5\n\n\0");
-        refused(&broker, client, 2);
+        assert_refused(&broker, client, 2);
         assert_eq!(broker.metric("queue_messages"), taken as i64);
         broker.until("transactions", 0);
     }
 
-    fn a_settlement_is_no_new_work_and_goes_on_at_the_limit(wire: Wire) {
+    fn at_the_limit_ack_and_nack_are_accepted(wire: Wire) {
         let broker = start("50ms");
         let mut client = broker.connect(wire);
         client.subscribe("1", "/queue/work", "ack:client-individual\n");
@@ -257,7 +258,7 @@ on_each_wire! {
         assert_eq!(broker.metric("queue_messages"), 1 + taken as i64);
     }
 
-    fn near_the_limit_a_publisher_waits_until_consumers_have_made_room(wire: Wire) {
+    fn near_the_limit_a_publisher_waits_until_consumers_free_memory(wire: Wire) {
         let broker = start("1h");
         let mut publisher = broker.connect(wire);
         let mut sent = 0;
@@ -265,9 +266,9 @@ on_each_wire! {
             publisher.send(&send_frame(sent));
             sent += 1;
             let event = loop {
-                // Before the limit is near, silence only means that the machine is busy.
-                match publisher.event_within(MOMENT) {
-                    None if broker.metric("budget_bytes") < NEAR => {}
+                // Below the threshold, a missing RECEIPT only means that the machine is busy.
+                match publisher.event_within(ANSWER_TIMEOUT) {
+                    None if broker.metric("budget_bytes") < THROTTLED_FROM => {}
                     event => break event,
                 }
             };
@@ -275,7 +276,7 @@ on_each_wire! {
             assert!(matches!(&event, Event::Frame(frame) if frame.command == "RECEIPT"), "{event:?}");
         };
         let held = broker.metric("budget_bytes");
-        assert!((NEAR..MOST).contains(&held), "{held} octets are near the limit");
+        assert!((THROTTLED_FROM..LIMIT).contains(&held), "{held} bytes must be near the limit");
         let mut consumer = broker.connect(wire);
         drain(&mut consumer, waits_for);
         publisher.expect("RECEIPT", &[("receipt-id", &waits_for.to_string())], "");
@@ -289,7 +290,7 @@ on_each_wire! {
 }
 
 #[test]
-fn sockjs_bodies_that_are_not_finished_are_refused_and_others_go_on() {
+fn unfinished_sockjs_bodies_are_refused_and_others_continue() {
     let broker = Broker::start(SHARED);
     let body = serde_json::to_string(&[half_a_send()]).expect("JSON");
     let hoarders: Vec<_> = (0..20)
@@ -330,7 +331,7 @@ fn half_a_head(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nCookie: {}", "x".repeat(12_000))
 }
 
-/// The memory that a large head of one connection takes.
+/// Memory that is charged for a large request head.
 const HEAD_BYTES: i64 = 16 << 10;
 /// Number of large heads that fit into an eighth of 1 MiB.
 const HEADS: i64 = (1 << 20) / 8 / HEAD_BYTES;
@@ -369,7 +370,7 @@ fn large_request_heads_that_do_not_fit_get_503_and_small_ones_are_served() {
 fn a_large_request_head_is_charged_until_its_connection_closes_or_is_upgraded() {
     let broker = Broker::start(&["--memory-bytes-max=1MiB"]);
     let mut http = Http::connect(broker.http);
-    // The next request behind the first one is not finished.
+    // An unfinished request follows the first one.
     let first = "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
     http.octets(format!("{first}{}", half_a_head("/health")).as_bytes());
     assert_eq!(http.answer().status, 200);

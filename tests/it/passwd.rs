@@ -1,4 +1,4 @@
-//! A users file from its first user on: the command that makes it, and the broker that reads it.
+//! The users file: the command that creates it, and the broker that reads it.
 
 use crate::support::home::Home;
 use crate::support::{Broker, Event, PATIENCE, Wire, on_each_wire};
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 /// Returns whether the broker accepts the login. The client leaves without DISCONNECT: if its user is deleted while it
 /// is connected, it may read ERROR instead of a RECEIPT.
-fn lets_in(broker: &Broker, wire: Wire, login: &str, passcode: &str) -> bool {
+fn accepts(broker: &Broker, wire: Wire, login: &str, passcode: &str) -> bool {
     let mut client = broker.open(wire);
     client.send(&format!("CONNECT\naccept-version:1.2\nhost:a\nlogin:{login}\npasscode:{passcode}\n\n\0"));
     match client.event() {
@@ -27,24 +27,24 @@ fn lets_in(broker: &Broker, wire: Wire, login: &str, passcode: &str) -> bool {
 }
 
 on_each_wire! {
-    fn users_of_the_file_come_and_go_while_the_broker_runs(wire: Wire) {
+    fn users_file_changes_apply_while_the_broker_runs(wire: Wire) {
         let home = Home::new(&format!("passwd-life-{}", wire.label()));
         home.done(&["alice"], "open sesame\n");
         home.done(&["b:%/张", "--role", "service"], "b");
         let broker = Broker::start(&["--users-file", &home.users(), "--auth-failures-free=1000"]);
-        let is_in = |login, passcode| lets_in(&broker, wire, login, passcode);
+        let is_in = |login, passcode| accepts(&broker, wire, login, passcode);
         assert!(is_in("alice", "open sesame") && is_in("alice", "open sesame") && is_in("b:%/张", "b"));
         assert!(!is_in("alice", "sesame") && !is_in("bob", "open sesame") && !is_in("alice", ""));
         let until = |holds: &dyn Fn() -> bool| {
             let start = Instant::now();
             while !holds() {
-                assert!(start.elapsed() < PATIENCE, "the change is not seen");
+                assert!(start.elapsed() < PATIENCE, "the broker did not apply the change");
                 broker.pass(Duration::from_millis(50));
             }
         };
         home.done(&["alice"], "tulip\n");
         until(&|| is_in("alice", "tulip"));
-        assert!(!is_in("alice", "open sesame"), "it was remembered, and is not believed any more");
+        assert!(!is_in("alice", "open sesame"), "the cached login of a removed user is rejected");
         home.done(&["alice", "--delete"], "");
         until(&|| !is_in("alice", "tulip"));
         fs::write(home.users(), "# a mistake\nalice:tulip\n").expect("a file");
@@ -61,22 +61,22 @@ on_each_wire! {
         }
     }
 
-    fn a_refusal_of_a_client_that_guesses_is_held_back(wire: Wire) {
+    fn refusals_are_delayed_for_a_client_that_guesses(wire: Wire) {
         let home = Home::new(&format!("passwd-guess-{}", wire.label()));
         home.done(&["alice"], "sesame");
         let broker = Broker::start(&["--users-file", &home.users(), "--auth-failures-free=2"]);
         for guess in ["a", "b"] {
-            assert!(!lets_in(&broker, wire, "alice", guess));
+            assert!(!accepts(&broker, wire, "alice", guess));
         }
         let start = Instant::now();
-        assert!(!lets_in(&broker, wire, "alice", "c"));
+        assert!(!accepts(&broker, wire, "alice", "c"));
         assert!(start.elapsed() >= Duration::from_millis(250));
-        assert!(lets_in(&broker, wire, "alice", "sesame"), "and then the right passcode is checked");
+        assert!(accepts(&broker, wire, "alice", "sesame"), "the right passcode is accepted after the delay");
     }
 }
 
 #[test]
-fn the_file_is_the_owners_alone_and_keeps_what_else_is_in_it() {
+fn the_file_is_private_to_its_owner_and_other_lines_are_kept() {
     let home = Home::new("passwd-file");
     home.done(&["alice"], "open sesame\n");
     assert_eq!(fs::metadata(home.users()).expect("a file").permissions().mode() & 0o7777, 0o600);
@@ -91,11 +91,11 @@ fn the_file_is_the_owners_alone_and_keeps_what_else_is_in_it() {
     let (code, _, errors) = home.passwd(&["carol"], "\n");
     assert_eq!((code, &*errors), (Some(2), "error: the passcode is empty\n"));
     let names: Vec<_> = fs::read_dir(&home.0).expect("a directory").collect();
-    assert_eq!(names.len(), 1, "nothing is left beside it");
+    assert_eq!(names.len(), 1, "the command leaves no temporary file");
 }
 
 #[test]
-fn many_at_once_lose_no_user() {
+fn concurrent_changes_lose_no_user() {
     let home = Home::new("passwd-many");
     std::thread::scope(|scope| {
         for number in 0..8 {
@@ -108,7 +108,7 @@ fn many_at_once_lose_no_user() {
 }
 
 #[test]
-fn a_broker_does_not_start_with_a_file_that_will_not_do() {
+fn a_broker_does_not_start_with_an_invalid_users_file() {
     let home = Home::new("passwd-start");
     let check = || {
         let mut command = Command::new(env!("CARGO_BIN_EXE_stompbox"));
@@ -126,10 +126,10 @@ fn a_broker_does_not_start_with_a_file_that_will_not_do() {
     home.passwd(&["alice"], "x");
     fs::remove_file(home.users()).expect("it is there");
     home.done(&["alice"], "x");
-    assert_eq!(check(), (Some(0), String::new()), "and a users file is enough to listen everywhere");
+    assert_eq!(check(), (Some(0), String::new()), "a users file permits all addresses");
 }
 
-/// What a person sees and types.
+/// The terminal of the command, and the text it has shown.
 struct Terminal {
     master: File,
     seen: String,
@@ -137,16 +137,16 @@ struct Terminal {
 
 impl Terminal {
     fn until(&mut self, text: &str) {
-        let mut octets = [0; 256];
+        let mut bytes = [0; 256];
         while !self.seen.contains(text) {
-            let read = self.master.read(&mut octets).expect("the command still runs");
-            self.seen.push_str(std::str::from_utf8(&octets[..read]).expect("UTF-8"));
+            let read = self.master.read(&mut bytes).expect("the command still runs");
+            self.seen.push_str(std::str::from_utf8(&bytes[..read]).expect("UTF-8"));
         }
     }
 }
 
 #[test]
-fn on_a_terminal_the_passcode_is_typed_twice_and_not_shown() {
+fn a_terminal_asks_for_the_passcode_twice_and_does_not_echo_it() {
     for (second, code) in [("open sesame\n", 0), ("open sesam\n", 2)] {
         let home = Home::new(&format!("passwd-terminal-{code}"));
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");

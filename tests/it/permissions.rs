@@ -1,4 +1,4 @@
-//! Who may do what: the presets, the operator's rules, and what needs none.
+//! Permissions: the presets, the operator's rules, and the actions that need no rule.
 
 use crate::support::people::{as_service, by_passcode, by_token, token, with_tokens, with_users};
 use crate::support::{Broker, Client, Event, Wire, on_each_wire};
@@ -7,7 +7,7 @@ use serde_json::json;
 use std::path::PathBuf;
 use std::process::Command;
 
-/// Somebody to whom a refusal is no end.
+/// Signs in a client that asks for `soft-errors`, so that a refusal does not end its connection.
 #[track_caller]
 fn soft(broker: &Broker, wire: Wire, headers: &str) -> Client {
     let (mut client, _) = broker.sign_in(wire, &format!("{headers}soft-errors:true\n"));
@@ -15,7 +15,7 @@ fn soft(broker: &Broker, wire: Wire, headers: &str) -> Client {
     client
 }
 
-/// Whether something may be done; what is refused is refused for that reason, with this header.
+/// Returns whether the action is allowed. A refusal must be `access denied` with the destination in `refused`.
 #[track_caller]
 fn may(client: &mut Client, verb: &str, destination: &str) -> bool {
     let head = match verb {
@@ -35,7 +35,7 @@ fn assert_rules(client: &mut Client, who: &str, rules: &[(&str, &str, bool)]) {
     }
 }
 
-/// What `stompbox check-config` says.
+/// Returns the output of `stompbox check-config`.
 fn check_config(flags: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stompbox"));
     let output = command.arg("check-config").args(flags).output().expect("the command runs");
@@ -43,7 +43,7 @@ fn check_config(flags: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
-/// A configuration file, gone when the test is over.
+/// A configuration file that is removed when the test ends.
 struct Rules(PathBuf);
 
 impl Rules {
@@ -67,12 +67,12 @@ impl Drop for Rules {
     }
 }
 
-/// What a watcher of a topic is told where nobody is.
-const EMPTY_ROOM: &str = "{\"event\":\"snapshot\",\"of\":\"/topic/board.b\",\"version\":1,\"page\":1,\"pages\":1,\
+/// Body of the presence snapshot of a topic without members.
+const EMPTY_SNAPSHOT: &str = "{\"event\":\"snapshot\",\"of\":\"/topic/board.b\",\"version\":1,\"page\":1,\"pages\":1,\
                           \"members\":0,\"sessions\":0,\"anonymous\":0,\"users\":[]}";
 
 on_each_wire! {
-    fn the_preset_safe(wire: Wire) {
+    fn preset_safe_grants_each_kind_of_user_its_destinations(wire: Wire) {
         let broker = with_users(&["alice", "bob"], &["--permissions=safe", "--allow-anonymous"]);
         let mut alice = soft(&broker, wire, &by_passcode("alice"));
         let of_all = [
@@ -119,7 +119,7 @@ on_each_wire! {
         assert_rules(&mut nobody, "nobody", &of_nobody);
     }
 
-    fn the_preset_open(wire: Wire) {
+    fn preset_open_grants_everything_but_other_users_queues(wire: Wire) {
         let broker = with_users(&["alice", "bob"], &["--allow-anonymous"]);
         for (who, headers) in [("alice", by_passcode("alice")), ("nobody", String::new())] {
             let mut client = soft(&broker, wire, &headers);
@@ -143,13 +143,13 @@ on_each_wire! {
         }
     }
 
-    fn a_refusal_says_where_and_the_log_says_why(wire: Wire) {
+    fn a_refusal_names_the_destination_and_the_log_names_the_rule(wire: Wire) {
         let broker = with_tokens(&["--permission", "deny subscribe users /topic/secret.**"]);
         let (mut alice, id) = broker.sign_in(wire, &by_token("alice"));
         alice.send("SUBSCRIBE\nid:1\ndestination:/topic/secret.plans\nreceipt:r\n\n\0");
         let denied = [("message", "access denied"), ("destination", "/topic/secret.plans"), ("receipt-id", "r")];
         let error = alice.expect_error(&denied);
-        assert!(!error.text().contains("deny"), "rules are the operator's: {error:?}");
+        assert!(!error.text().contains("deny"), "clients must not see the operator's rules: {error:?}");
         let line = broker.log_line(|line| line.contains("access denied"));
         for part in [
             "verb=\"subscribe\"",
@@ -165,7 +165,7 @@ on_each_wire! {
         alice.expect_error(&[("message", "access denied"), ("destination", "/queue/a"), ("receipt-id", "r")]);
         broker.log_line(|line| line.contains("access denied") && line.contains("no rule grants it (preset safe)"));
         broker.until("access_denied_total", 2);
-        assert_eq!(broker.metric("queues"), 0, "it has not been made");
+        assert_eq!(broker.metric("queues"), 0, "the refused SEND must not create the queue");
     }
 
     fn the_first_rule_that_matches_decides(wire: Wire) {
@@ -190,7 +190,7 @@ on_each_wire! {
             ("send", "/queue/bob.1", false),
         ];
         assert_rules(&mut alice, "alice", &rules);
-        // Nobody is called so that others' queues are theirs.
+        // No user name makes a rule match the queues of other users.
         for name in ["*", "**", "#", "alice.1", "alice/1"] {
             let mut eve = soft(&broker, wire, &by_token(name));
             assert_rules(&mut eve, name, &[("send", "/queue/alice.1", false), ("send", "/queue/alice", false)]);
@@ -211,7 +211,7 @@ on_each_wire! {
         assert_rules(&mut service, "service", &rules);
     }
 
-    fn a_claim_is_one_segment_whatever_it_says(wire: Wire) {
+    fn a_claim_in_a_rule_matches_exactly_one_segment(wire: Wire) {
         let flags = [
             "--permission=allow subscribe users /topic/teams/{claim.team}/**",
             "--permission=deny subscribe users /topic/teams/**",
@@ -224,7 +224,7 @@ on_each_wire! {
             ("subscribe", "/topic/teams/b/1", false),
             ("subscribe", "/topic/teams/a/b/1", false),
             ("subscribe", "/topic/teams/*/1", false),
-            // The claim is missing, so the rule denies each.
+            // Without the claim the rule denies every value of the segment.
             ("subscribe", "/topic/levels/1", false),
             ("subscribe", "/topic/levels/1/2", true),
             ("subscribe", "/topic/levels/*", false),
@@ -241,7 +241,7 @@ on_each_wire! {
             ("subscribe", "/topic/other/**", true),
         ];
         assert_rules(&mut bob, "bob", &rules);
-        // What a token says widens nothing.
+        // A wildcard in a claim does not widen the rule.
         for team in ["*", "**", "#", ">", "{user}", "red/**", "", "blue.x"] {
             let mut eve = soft(&broker, wire, &by("eve", json!({ "team": team, "level": "**" })));
             let rules = [
@@ -254,7 +254,7 @@ on_each_wire! {
         }
     }
 
-    fn rules_that_change_hold_for_what_is_subscribed_to_already(wire: Wire) {
+    fn changed_rules_apply_to_existing_subscriptions(wire: Wire) {
         let rules = Rules::new(&format!("rules-{}", wire.label()));
         rules.write("permission = [\"allow send users /topic/**\"]\n");
         let broker = with_tokens(&["--config", rules.path()]);
@@ -265,14 +265,14 @@ on_each_wire! {
         bob.subscribe("2", "/topic/**", "");
         bob.subscribe("3", "/topic/other", "");
         bob.subscribe("4", "/presence/topic/board.b", "");
-        bob.expect("MESSAGE", &[("subscription", "4"), ("event", "snapshot")], EMPTY_ROOM);
+        bob.expect("MESSAGE", &[("subscription", "4"), ("event", "snapshot")], EMPTY_SNAPSHOT);
         let (mut carol, _) = broker.sign_in(wire, &by_token("carol"));
         carol.send("BEGIN\ntransaction:t\n\n\0");
         carol.tell("/topic/other", "transaction:t\n", "parked");
         carol.tell("/topic/other", "", "now");
         bob.frame("MESSAGE");
         bob.frame("MESSAGE");
-        // With a mistake all stays as it is.
+        // An invalid configuration changes nothing.
         rules.write("permission = [\"allow everything\"]\n");
         broker.signal(Signal::HUP);
         broker.log_line(|line| line.contains("the configuration is not read anew"));
@@ -292,7 +292,7 @@ on_each_wire! {
             .collect();
         ended.sort();
         assert_eq!(ended, ["/presence/topic/board.b", "/topic/**", "/topic/board.a"]);
-        // The last destination of a sender is not remembered as granted.
+        // The access decision cached for a sender's last destination is invalidated, too.
         carol.send("SEND\ndestination:/topic/other\n\nno\0");
         carol.expect_error(&[("message", "access denied"), ("destination", "/topic/other")]);
         let mut service = broker.sign_in(wire, &as_service("s")).0;
@@ -301,7 +301,7 @@ on_each_wire! {
         bob.hears_nothing();
     }
 
-    fn a_new_token_with_less_takes_what_it_grants_no_more(wire: Wire) {
+    fn a_new_token_with_fewer_grants_ends_subscriptions_it_denies(wire: Wire) {
         let flags = ["--permission=allow subscribe role:staff /topic/staff", "--permission=deny all users /topic/staff"];
         let broker = with_tokens(&flags);
         let staff = token("alice", json!({ "roles": ["staff"] }));
@@ -325,7 +325,7 @@ on_each_wire! {
         broker.until("subscriptions", 2);
     }
 
-    fn some_things_need_no_rule(wire: Wire) {
+    fn own_temporary_queue_own_session_and_auth_refresh_need_no_rule(wire: Wire) {
         let broker = with_tokens(&["--permission", "deny all anyone **"]);
         let (mut alice, id) = broker.sign_in(wire, &by_token("alice"));
         alice.subscribe("t", "/temp-queue/t", "");
@@ -341,7 +341,7 @@ on_each_wire! {
         }
     }
 
-    fn each_of_several_recipients_is_judged_and_all_or_none_get_it(wire: Wire) {
+    fn each_recipient_is_checked_and_all_or_none_receive_the_message(wire: Wire) {
         let broker = with_tokens(&["--permission", "deny send users /user/boss/**"]);
         let (mut alice, _) = broker.sign_in(wire, &by_token("alice"));
         alice.subscribe("x", "/user/queue/x", "");
@@ -360,7 +360,7 @@ on_each_wire! {
 }
 
 #[test]
-fn the_start_and_check_config_say_what_holds() {
+fn the_startup_log_and_check_config_show_the_effective_rules() {
     let told = |broker: &Broker| broker.log_line(|line| line.contains("what users may do"));
     let broker = with_users(&["alice"], &[]);
     let line = told(&broker);

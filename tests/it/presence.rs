@@ -1,4 +1,4 @@
-//! `/presence/…`: who is there, first as it is and then as it changes.
+//! `/presence/…`: a snapshot of the members of a topic, followed by its changes.
 
 use crate::support::frame::Frame;
 use crate::support::people::{as_service, by_token, token, with_tokens};
@@ -9,16 +9,16 @@ use std::time::{Duration, Instant};
 
 const ROOM: &str = "/presence/topic/room";
 
-/// One who watches, and what it knows from what it was told.
+/// A client that watches a presence destination, and the state it has computed from the events.
 struct Watcher {
     client: Client,
     of: &'static str,
-    /// Users and the numbers of their sessions.
+    /// Number of sessions of each user.
     users: BTreeMap<String, u64>,
-    /// `members`, `sessions`, `anonymous`, as said last.
+    /// `members`, `sessions` and `anonymous` of the latest event.
     counts: [u64; 3],
     version: u64,
-    /// Pages of a snapshot that are still to come.
+    /// Number of snapshot pages that have not arrived yet.
     pages_to_come: u64,
 }
 
@@ -32,7 +32,7 @@ impl Watcher {
         Watcher { client, of, users: BTreeMap::new(), counts: [0; 3], version: 0, pages_to_come: 0 }
     }
 
-    /// Takes in the next event and tells it.
+    /// Applies the next event and returns it.
     #[track_caller]
     fn next(&mut self) -> Value {
         let frame = self.client.frame("MESSAGE");
@@ -72,7 +72,7 @@ impl Watcher {
             let is_known = self.users.contains_key(&name);
             match change["event"].as_str().expect("an event") {
                 "leave" => {
-                    assert!(self.users.remove(&name).is_some(), "{change}: who is not there cannot leave")
+                    assert!(self.users.remove(&name).is_some(), "{change}: only a member can leave")
                 }
                 event => {
                     assert_eq!(event == "update", is_known, "{change}");
@@ -87,7 +87,7 @@ impl Watcher {
         event
     }
 
-    /// Takes in events until these users, each with so many sessions, are there.
+    /// Applies events until exactly these users are members, each with this number of sessions.
     #[track_caller]
     fn until(&mut self, truth: &BTreeMap<String, u64>) {
         while self.users != *truth || self.pages_to_come > 0 {
@@ -101,7 +101,7 @@ impl Watcher {
     }
 }
 
-/// Somebody in the room.
+/// Signs in a client and subscribes it to the watched topic.
 #[track_caller]
 fn member(broker: &Broker, wire: Wire, who: &str) -> Client {
     let (mut client, _) = broker.sign_in(wire, who);
@@ -110,7 +110,7 @@ fn member(broker: &Broker, wire: Wire, who: &str) -> Client {
 }
 
 on_each_wire! {
-    fn a_snapshot_comes_first_and_then_who_comes_and_goes(wire: Wire) {
+    fn a_snapshot_comes_first_and_then_joins_and_leaves(wire: Wire) {
         let flags = ["--presence-grace=50ms", "--presence-interval=10ms", "--allow-anonymous"];
         let broker = with_tokens(&[&flags[..], &["--user-names=any"]].concat());
         let mut alice = member(&broker, wire, &by_token("alice"));
@@ -128,7 +128,7 @@ on_each_wire! {
         let joined = watcher.next();
         assert_eq!(joined["changes"][0]["event"], "join");
         assert_eq!(joined["changes"][0]["user"], "小明 / \"bob\"");
-        // Ended properly, cut off, and by UNSUBSCRIBE: all are leaves.
+        // DISCONNECT, a lost connection and UNSUBSCRIBE are each reported as a leave.
         bob.reset();
         assert_eq!(watcher.next()["changes"], json!([{ "event": "leave", "user": "小明 / \"bob\"" }]));
         alice.done("UNSUBSCRIBE\nid:room\nreceipt:done\n\n\0");
@@ -142,7 +142,7 @@ on_each_wire! {
         watcher.client.hears_nothing();
     }
 
-    fn who_watches_or_subscribes_by_a_pattern_is_no_member(wire: Wire) {
+    fn watchers_and_pattern_subscribers_are_not_members(wire: Wire) {
         let broker = with_tokens(&["--presence-grace=0ms", "--presence-interval=10ms"]);
         let mut watchers: Vec<_> = (0..3)
             .map(|at| Watcher::start(&broker, wire, &by_token(&format!("watcher-{at}")), ROOM, ""))
@@ -150,7 +150,7 @@ on_each_wire! {
         for (at, pattern) in ["/topic/*", "/topic/**", "/topic/#", "/topic/room.*"].into_iter().enumerate() {
             let (mut client, _) = broker.sign_in(wire, &by_token(&format!("pattern-{at}")));
             client.subscribe("p", pattern, "");
-            // It counts for the next one to have been looked at.
+            // The receipt of DISCONNECT means that the subscription was processed.
             client.disconnect();
         }
         for watcher in &mut watchers {
@@ -160,12 +160,12 @@ on_each_wire! {
         let _alice = member(&broker, wire, &by_token("alice"));
         for watcher in &mut watchers {
             watcher.next();
-            assert_eq!((watcher.counts, watcher.version), ([1, 1, 0], 2), "the first that was told");
+            assert_eq!((watcher.counts, watcher.version), ([1, 1, 0], 2), "the first reported change");
             watcher.client.hears_nothing();
         }
     }
 
-    fn who_comes_back_in_time_has_not_left(wire: Wire) {
+    fn a_user_that_returns_within_the_grace_period_has_not_left(wire: Wire) {
         let broker = with_tokens(&["--presence-grace=3s", "--presence-interval=10ms"]);
         let alice = member(&broker, wire, &by_token("alice"));
         let mut watcher = Watcher::start(&broker, wire, &by_token("watcher"), ROOM, "");
@@ -173,7 +173,7 @@ on_each_wire! {
         alice.reset();
         broker.until("sessions", 1);
         let alice = member(&broker, wire, &by_token("alice"));
-        // Beyond the grace of the first session.
+        // Waits longer than the grace period of the first session.
         broker.pass(Duration::from_millis(3500));
         watcher.client.hears_nothing();
         assert_eq!(watcher.users.keys().collect::<Vec<_>>(), ["alice"]);
@@ -183,7 +183,7 @@ on_each_wire! {
         assert!(left.elapsed() >= Duration::from_millis(2900), "{:?}", left.elapsed());
     }
 
-    fn many_are_counted_and_named_on_request(wire: Wire) {
+    fn names_in_large_topics_are_reported_only_on_request(wire: Wire) {
         let broker =
             with_tokens(&["--presence-names-max=3", "--presence-grace=0ms", "--presence-interval=10ms"]);
         let mut members: Vec<_> =
@@ -200,7 +200,7 @@ on_each_wire! {
         let event = late.next();
         assert_eq!((event["event"].as_str(), event.get("users")), (Some("snapshot"), None), "{event}");
         assert_eq!(late.counts, [4, 4, 0]);
-        // When they are few again, names come back.
+        // When the number of members falls below the limit, events contain names again.
         for _ in 0..2 {
             members.pop().expect("members").disconnect();
         }
@@ -209,7 +209,7 @@ on_each_wire! {
         late.until_these(&["m0", "m1"]);
     }
 
-    fn who_is_online(wire: Wire) {
+    fn presence_of_users_reports_the_users_that_are_online(wire: Wire) {
         let flags = [
             "--permission=allow subscribe role:chief /presence/users",
             "--presence-grace=0ms",
@@ -231,7 +231,7 @@ on_each_wire! {
         let nobody = broker.connect(wire);
         watcher.next();
         assert_eq!(watcher.counts, [2, 2, 1]);
-        // A login that fails is nobody who was online.
+        // A failed login does not count as online.
         let mut refused = broker.open(wire);
         refused.send("CONNECT\naccept-version:1.2\nhost:a\npasscode:a.b.c\n\n\0");
         refused.expect_error(&[]);
@@ -245,7 +245,7 @@ on_each_wire! {
         service.until_these(&["chief", "s"]);
     }
 
-    fn who_may_not_read_a_topic_may_not_see_who_does(wire: Wire) {
+    fn presence_of_a_topic_requires_permission_to_subscribe_to_it(wire: Wire) {
         let broker = with_tokens(&["--permission=deny subscribe users /topic/board.**"]);
         for destination in ["/presence/topic/board.a", "/presence/topic/board/a", "/presence/topic/board"] {
             let (mut client, _) = broker.sign_in(wire, &by_token("alice"));
@@ -267,7 +267,7 @@ on_each_wire! {
 }
 
 #[test]
-fn every_watcher_of_a_crowd_ends_up_with_the_truth() {
+fn all_watchers_of_a_large_topic_converge_to_the_same_state() {
     const MEMBERS: usize = 300;
     let broker = with_tokens(&["--presence-grace=100ms", "--presence-interval=20ms"]);
     let mut watchers: Vec<Watcher> = (0..20)
@@ -283,7 +283,7 @@ fn every_watcher_of_a_crowd_ends_up_with_the_truth() {
     for at in 0..MEMBERS {
         members.push(member(&broker, Wire::ALL[at % 2], &by_token(&name(at))));
     }
-    // Some come twice, some leave for good and some come back at once, all at the same time.
+    // Concurrently, some members subscribe twice, some leave for good, and some leave and return at once.
     let mut truth: BTreeMap<String, u64> = (0..MEMBERS).map(|at| (name(at), 1)).collect();
     let gone: BTreeSet<usize> = (0..MEMBERS).step_by(3).collect();
     let mut kept = Vec::new();
@@ -304,12 +304,12 @@ fn every_watcher_of_a_crowd_ends_up_with_the_truth() {
         }
     }
     watch(&mut watchers, &truth);
-    // What comes then is just that.
+    // One more member joins, so that all watchers end with the same event.
     kept.push(member(&broker, Wire::Tcp, &by_token("the-last")));
     truth.insert("the-last".into(), 1);
     watch(&mut watchers, &truth);
     let versions: BTreeSet<u64> = watchers.iter().map(|watcher| watcher.version).collect();
-    assert_eq!(versions.len(), 1, "all were told the same: {versions:?}");
+    assert_eq!(versions.len(), 1, "all watchers must end at the same version: {versions:?}");
     kept.into_iter().for_each(Client::reset);
     watch(&mut watchers, &BTreeMap::new());
     drop(watchers);
@@ -319,7 +319,7 @@ fn every_watcher_of_a_crowd_ends_up_with_the_truth() {
 }
 
 #[test]
-fn watching_and_leaving_again_and_again_costs_nothing_lasting() {
+fn repeated_watching_and_leaving_does_not_leak() {
     let broker = with_tokens(&["--presence-grace=0ms", "--presence-interval=10ms"]);
     let _alice = member(&broker, Wire::Tcp, &by_token("alice"));
     std::thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! Nobody reads what is for another user: no spelling, no forged header, no other's session and no race leads there.
+//! Isolation of users: no spelling, forged header, other session or race lets a client read another user's messages.
 
 use crate::support::http::{self, Request};
 use crate::support::people::{as_service, by_token, token, with_tokens};
@@ -8,7 +8,7 @@ use serde_json::json;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Somebody who listens at `/user/queue/x`.
+/// Signs in a client that subscribes to `/user/queue/x`.
 #[track_caller]
 fn listener(broker: &Broker, wire: Wire, headers: &str) -> (Client, String) {
     let (mut client, id) = broker.sign_in(wire, headers);
@@ -16,9 +16,9 @@ fn listener(broker: &Broker, wire: Wire, headers: &str) -> (Client, String) {
     (client, id)
 }
 
-/// Takes what comes until the RECEIPT or the end; no MESSAGE is among it that says `secret`.
+/// Reads frames until the RECEIPT or the end, and asserts that no MESSAGE contains `secret`.
 #[track_caller]
-fn learns_nothing(client: &mut Client, what: &str) {
+fn assert_receives_no_secret(client: &mut Client, what: &str) {
     loop {
         match client.event() {
             Event::Frame(frame) if frame.command == "RECEIPT" => return,
@@ -30,7 +30,7 @@ fn learns_nothing(client: &mut Client, what: &str) {
     }
 }
 
-/// How bob's destination may be spelt, `ID` being the id of his session.
+/// Spellings of bob's destination; `ID` stands for the id of his session.
 const SPELLINGS: [&str; 46] = [
     "/user/bob/queue/x",
     "/user/bob/topic/x",
@@ -80,7 +80,7 @@ const SPELLINGS: [&str; 46] = [
     "/*/bob/queue/x",
 ];
 
-/// What one may subscribe to, and which gets nothing of bob's.
+/// Destinations that a client may subscribe to, none of which receives bob's messages.
 const WIDE: [&str; 14] = [
     "/topic/**",
     "/topic/#",
@@ -99,7 +99,7 @@ const WIDE: [&str; 14] = [
 ];
 
 on_each_wire! {
-    fn no_spelling_subscribes_to_what_is_anothers(wire: Wire) {
+    fn no_spelling_of_a_destination_subscribes_to_another_users_queue(wire: Wire) {
         for permissions in ["--permissions=safe", "--permissions=open"] {
             let broker = with_tokens(&[permissions, "--allow-anonymous", "--permission=allow all user:greedy **"]);
             let (mut bob, id) = listener(&broker, wire, &by_token("bob"));
@@ -130,12 +130,12 @@ on_each_wire! {
             (0..3).for_each(|_| drop(bob.hears("/user/queue/x", "secret")));
             for (who, spy) in &mut spies {
                 spy.send("UNSUBSCRIBE\nid:spy\nreceipt:r\n\n\0");
-                learns_nothing(spy, who);
+                assert_receives_no_secret(spy, who);
             }
         }
     }
 
-    fn forged_headers_change_nothing(wire: Wire) {
+    fn forged_headers_are_ignored(wire: Wire) {
         let broker = with_tokens(&["--permissions=open", "--show-sender"]);
         let (mut bob, bob_id) = listener(&broker, wire, &by_token("bob"));
         bob.subscribe("t", "/topic/t", "");
@@ -154,18 +154,18 @@ on_each_wire! {
             }
             assert_ne!(message.must("message-id"), "1");
         }
-        // The id of another user's session leads nowhere.
+        // The id of another user's session reaches no session.
         for destination in ["/user/queue/x", "/user/carol/queue/x", "/user/alice/queue/x"] {
             assert_eq!(alice.reach(destination, &format!("session:{bob_id}\n"), "lost"), 0, "{destination}");
         }
-        // `login` on a SEND signs nobody in.
+        // `login` in a SEND does not authenticate.
         alice.tell("/user/queue/x", "login:bob\npasscode:x\nuser:bob\n", "mine");
         for client in [&mut bob, &mut carol] {
             client.hears_nothing();
         }
     }
 
-    fn a_message_shows_nothing_of_others(wire: Wire) {
+    fn a_message_does_not_reveal_other_recipients(wire: Wire) {
         let broker = with_tokens(&["--permissions=open"]);
         let (mut bob, bob_id) = listener(&broker, wire, &by_token("bob"));
         bob.subscribe("t", "/topic/t", "");
@@ -194,11 +194,11 @@ on_each_wire! {
             for secret in ["secret", "alice-login", alice_id.as_str(), bob_id.as_str()] {
                 assert!(!text.contains(secret), "{secret} at {destination}: {text}");
             }
-            assert_eq!(message.header("to").is_some(), !of_many, "elsewhere it means nothing: {message:?}");
+            assert_eq!(message.header("to").is_some(), !of_many, "`to` is kept elsewhere: {message:?}");
         }
     }
 
-    fn what_no_rule_grants_is_not_to_be_had_by_another_way(wire: Wire) {
+    fn a_destination_without_a_grant_is_denied_by_every_command(wire: Wire) {
         let flags = [
             "--permission=allow all user:worker /queue/jobs",
             "--permission=deny subscribe user:alice /topic/board.**",
@@ -230,7 +230,7 @@ on_each_wire! {
             let error = alice.refusal(head).unwrap_or_else(|| panic!("{head} is allowed"));
             assert_eq!(error.must("message"), "access denied", "{head}");
         }
-        // Nor does a soft error put its foot in the door.
+        // The same frames are refused with `soft-errors`, too.
         let (mut alice, _) = broker.sign_in(wire, &format!("{}soft-errors:true\n", by_token("alice")));
         alice.subscribe("errors", "/user/queue/errors", "");
         for head in refused {
@@ -239,13 +239,13 @@ on_each_wire! {
         let mut service = broker.sign_in(wire, &as_service("s")).0;
         service.tell("/topic/board.a", "", "secret");
         alice.hears_nothing();
-        // Somebody else's deliveries are not settled.
+        // ACK of another session's delivery settles nothing.
         let (mut alice, _) = broker.sign_in(wire, &by_token("alice"));
         alice.send(&format!("ACK\nid:{ack}\n\n\0"));
         alice.expect_error(&[("message", "nothing to settle")]);
     }
 
-    fn a_temporary_queue_is_its_sessions_alone(wire: Wire) {
+    fn a_temporary_queue_is_private_to_its_session(wire: Wire) {
         let broker = with_tokens(&["--permissions=open"]);
         let (mut bob, _) = broker.sign_in(wire, &by_token("bob"));
         let (mut two, _) = broker.sign_in(wire, &by_token("bob"));
@@ -270,7 +270,7 @@ on_each_wire! {
 
 // ---- SockJS ----
 
-/// Ways in which a request says who sends it, and that of another one.
+/// Headers that identify the user of a request: bob's and alice's of each kind, and one that identifies no user.
 fn sockjs_identities() -> Vec<(&'static str, String)> {
     vec![
         ("Authorization", format!("Bearer {}", token("bob", json!({})))),
@@ -284,7 +284,7 @@ fn sockjs_identities() -> Vec<(&'static str, String)> {
 }
 
 #[test]
-fn a_sockjs_session_is_taken_over_by_nobody_who_knows_its_id() {
+fn knowing_the_id_of_a_sockjs_session_does_not_grant_access_to_it() {
     let flags = ["--token-cookie=auth", "--trusted-proxies=127.0.0.1", "--proxy-user-header=X-User"];
     let broker = with_tokens(&flags);
     let identities = sockjs_identities();
@@ -294,7 +294,7 @@ fn a_sockjs_session_is_taken_over_by_nobody_who_knows_its_id() {
             let mut session = Session::new(broker.http, "/ws", transport).with(name, value).opened();
             session.sign_in("");
             session.subscribe("x", "/user/queue/x", "");
-            // Those of before may not have gone yet.
+            // Receivers of the previous iteration may still be attached.
             assert!(sender.reach("/user/bob/queue/x", "", "secret") >= 1);
             for (other, (name, value)) in identities.iter().enumerate().filter(|(other, _)| *other != at) {
                 for transport in Transport::HTTP {
@@ -308,7 +308,7 @@ fn a_sockjs_session_is_taken_over_by_nobody_who_knows_its_id() {
                     assert_eq!(answer.status, 404, "{other} sends as {at} by {transport:?}: {answer:?}");
                 }
             }
-            // The token of another in the query is another identity too.
+            // The token of another user in the query is another identity, too.
             let with_query = format!("{}/xhr?access_token={}", session.path, token("alice", json!({})));
             let answer = http::ask(broker.http, &Request::post(&with_query, "").header(name, value));
             assert_eq!(answer.status, 404);
@@ -318,10 +318,10 @@ fn a_sockjs_session_is_taken_over_by_nobody_who_knows_its_id() {
 }
 
 #[test]
-fn a_guessed_id_opens_a_session_of_ones_own() {
+fn a_guessed_sockjs_id_opens_a_new_session() {
     let broker = with_tokens(&[]);
     let path = format!("/ws/000/{}", sockjs::name());
-    // A WebSocket of the same name is another session, and an id belongs to nobody once its session is over.
+    // A WebSocket with the same id is a separate session, and an id is free once its session is over.
     let bearer = |name: &str| format!("Bearer {}", token(name, json!({})));
     let poll = |name: &str| Request::post(&format!("{path}/xhr"), "").header("Authorization", &bearer(name));
     http::ask(broker.http, &poll("bob")).assert(200, "o");
@@ -339,11 +339,11 @@ fn a_guessed_id_opens_a_session_of_ones_own() {
     let answer = http::ask(broker.http, &poll("bob"));
     assert!(answer.body.contains("user-name:bob"), "{answer:?}");
     broker.until("sessions", 0);
-    assert_eq!(http::ask(broker.http, &poll("alice")).status, 404, "its end is bob's to hear");
+    assert_eq!(http::ask(broker.http, &poll("alice")).status, 404, "only bob may read the close frame");
 }
 
 #[test]
-fn a_page_from_elsewhere_acts_in_nobodys_name() {
+fn a_page_of_another_origin_is_not_authenticated_by_the_browser() {
     let flags = ["--token-cookie=auth", "--trusted-proxies=127.0.0.1", "--proxy-user-header=X-User"];
     let broker = with_tokens(&flags);
     for (name, value) in sockjs_identities().into_iter().filter(|(name, _)| *name != "Authorization") {
@@ -363,7 +363,7 @@ fn a_page_from_elsewhere_acts_in_nobodys_name() {
 
 // ---- races ----
 
-/// A client over TCP, from any thread.
+/// Connects a client over TCP; usable from any thread.
 fn sign_in(address: SocketAddr, headers: &str) -> Client {
     let mut client = Client::new(Wire::Tcp, TcpStream::connect(address).expect("the TCP port accepts"));
     client.send(&format!("CONNECT\naccept-version:1.2\nhost:a\n{headers}\n\0"));
@@ -372,7 +372,7 @@ fn sign_in(address: SocketAddr, headers: &str) -> Client {
 }
 
 #[test]
-fn users_who_come_and_go_never_get_what_is_for_others() {
+fn reconnecting_users_never_receive_messages_of_others() {
     const ROUNDS: usize = 120;
     let broker = with_tokens(&["--permissions=open"]);
     let address = broker.tcp;
@@ -380,7 +380,7 @@ fn users_who_come_and_go_never_get_what_is_for_others() {
     std::thread::scope(|scope| {
         let mut threads = Vec::new();
         for at in 0..4 {
-            // Each is alice and bob by turns, so that their places are taken at once.
+            // Each thread alternates between alice and bob, so that freed slots are reused at once.
             threads.push(scope.spawn(move || {
                 let mut note_input = 0;
                 for round in 0..ROUNDS {
@@ -389,7 +389,7 @@ fn users_who_come_and_go_never_get_what_is_for_others() {
                     let pattern = if round % 3 == 0 { "/user/queue/**" } else { "/user/queue/x" };
                     client.subscribe("x", pattern, "");
                     client.send("SEND\ndestination:/user/queue/own\nreceipt:r\n\n\0");
-                    // What it has sent to itself by a pattern is from itself.
+                    // A message received through a pattern must have been sent by the same session.
                     loop {
                         match client.event() {
                             Event::Frame(frame) if frame.command == "RECEIPT" => break,
@@ -427,7 +427,7 @@ fn users_who_come_and_go_never_get_what_is_for_others() {
         let note_input: Vec<_> = threads.into_iter().map(|thread| thread.join()).collect();
         is_over.store(true, Ordering::Relaxed);
         let note_input: usize =
-            note_input.into_iter().map(|note_input| note_input.expect("nobody has heard another's")).sum();
+            note_input.into_iter().map(|note_input| note_input.expect("no message leaked")).sum();
         assert!(note_input > 0 && reached.load(Ordering::Relaxed) > 0, "{note_input}");
     });
     for gauge in ["sessions", "subscriptions", "user_destinations", "outbox_bytes"] {
@@ -436,7 +436,7 @@ fn users_who_come_and_go_never_get_what_is_for_others() {
 }
 
 #[test]
-fn answers_find_the_session_that_asked_while_others_come_and_go() {
+fn replies_reach_the_requesting_session_while_others_reconnect() {
     const ROUNDS: usize = 60;
     let broker = with_tokens(&[]);
     let address = broker.tcp;
@@ -461,7 +461,7 @@ fn answers_find_the_session_that_asked_while_others_come_and_go() {
             .map(|at| {
                 scope.spawn(move || {
                     for round in 0..ROUNDS {
-                        // All are the same user.
+                        // All sessions belong to the same user.
                         let mut client = sign_in(address, &by_token("alice"));
                         client.subscribe("r", "/user/queue/replies", "");
                         client.send("SEND\ndestination:/app/echo\n\nleft behind\0");
@@ -477,7 +477,7 @@ fn answers_find_the_session_that_asked_while_others_come_and_go() {
             .collect();
         let results: Vec<_> = askers.into_iter().map(|asker| asker.join()).collect();
         sign_in(address, &by_token("alice")).tell("/app/echo", "", "over");
-        results.into_iter().for_each(|result| result.expect("each answer is one's own"));
+        results.into_iter().for_each(|result| result.expect("each session received only its own replies"));
     });
     for gauge in ["sessions", "subscriptions", "services", "user_destinations", "outbox_bytes"] {
         broker.until(gauge, 0);

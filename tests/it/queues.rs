@@ -1,9 +1,9 @@
-//! Work queues: each message to one consumer, kept while there is none.
+//! Work queues: each message goes to one consumer and is kept while there is none.
 
 use crate::support::client::publish;
 use crate::support::{Broker, Client, Wire, on_each_wire};
 
-/// Sends numbers to a queue.
+/// Publishes the numbers from 0 to `count` to a queue.
 fn fill(broker: &Broker, queue: &str, count: usize) {
     let mut publisher = broker.connect(Wire::Tcp);
     for number in 1..=count {
@@ -12,7 +12,7 @@ fn fill(broker: &Broker, queue: &str, count: usize) {
     publisher.disconnect();
 }
 
-/// The next MESSAGE has this body; its `ack`.
+/// Asserts that the next MESSAGE has this body and returns its `ack` header.
 #[track_caller]
 fn take(client: &mut Client, body: &str) -> String {
     client.expect("MESSAGE", &[], body).must("ack").to_string()
@@ -36,8 +36,8 @@ on_each_wire! {
         broker.until("queue_messages", 0);
     }
 
-    /// Some of the messages of the first consumer were sent, and the rest waited in its outbound queue.
-    fn what_a_lost_consumer_had_goes_to_the_next_one_in_order(wire: Wire) {
+    /// Some messages of the lost consumer had been written to its socket, and the rest waited in its outbound queue.
+    fn deliveries_of_a_lost_consumer_go_to_the_next_one_in_order(wire: Wire) {
         const COUNT: usize = 100;
         let broker = Broker::start(&["--prefetch-bytes=64MiB", "--outbox-bytes-max=64MiB"]);
         let mut first = broker.connect(wire);
@@ -59,7 +59,7 @@ on_each_wire! {
         }
     }
 
-    fn each_message_goes_to_one_consumer_in_turns(wire: Wire) {
+    fn messages_are_distributed_round_robin(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut consumers = [0, 1, 2].map(|_| broker.connect(wire));
         for consumer in &mut consumers {
@@ -75,7 +75,7 @@ on_each_wire! {
         assert_eq!(seen, (1..=9).collect::<Vec<_>>());
     }
 
-    fn a_consumer_gets_no_more_than_its_credit(wire: Wire) {
+    fn a_consumer_gets_no_more_messages_than_its_prefetch_limit(wire: Wire) {
         let broker = Broker::start(&["--prefetch-count", "2"]);
         fill(&broker, "/queue/a", 5);
         let mut consumer = broker.connect(wire);
@@ -88,7 +88,7 @@ on_each_wire! {
         consumer.expect_quiet();
     }
 
-    fn a_subscription_may_ask_for_its_own_credit(wire: Wire) {
+    fn a_subscription_may_set_its_own_prefetch_limit(wire: Wire) {
         let broker = Broker::start(&[]);
         fill(&broker, "/queue/a", 3);
         let mut consumer = broker.connect(wire);
@@ -100,7 +100,7 @@ on_each_wire! {
         consumer.expect_quiet();
     }
 
-    fn credit_is_counted_in_octets_too_and_one_message_is_always_allowed(wire: Wire) {
+    fn prefetch_is_limited_in_bytes_and_one_message_is_always_allowed(wire: Wire) {
         let broker = Broker::start(&["--prefetch-bytes", "1KiB"]);
         let mut consumer = broker.connect(wire);
         let large = "x".repeat(5000);
@@ -115,7 +115,7 @@ on_each_wire! {
         take(&mut consumer, "3");
     }
 
-    fn in_auto_mode_more_than_the_credit_flows(wire: Wire) {
+    fn auto_mode_delivers_more_than_the_prefetch_limit(wire: Wire) {
         let broker = Broker::start(&["--prefetch-count", "2"]);
         fill(&broker, "/queue/a", 50);
         let mut consumer = broker.connect(wire);
@@ -126,7 +126,7 @@ on_each_wire! {
         broker.until("queue_messages", 0);
     }
 
-    fn nack_puts_a_message_back_at_its_place(wire: Wire) {
+    fn nack_returns_a_message_to_its_position(wire: Wire) {
         let broker = Broker::start(&["--prefetch-count", "1"]);
         fill(&broker, "/queue/a", 3);
         let mut consumer = broker.connect(wire);
@@ -155,7 +155,7 @@ on_each_wire! {
         one.expect_quiet();
     }
 
-    fn after_max_deliveries_a_message_is_a_dead_letter(wire: Wire) {
+    fn a_message_is_dead_lettered_after_max_deliveries(wire: Wire) {
         let broker = Broker::start(&["--max-deliveries", "3"]);
         let mut consumer = broker.connect(wire);
         consumer.subscribe("1", "/queue/a", "ack:client-individual\n");
@@ -169,11 +169,11 @@ on_each_wire! {
         consumer.subscribe("dead", "/queue/dead.a", "");
         let dead = consumer.expect("MESSAGE", &[("destination", "/queue/dead.a")], "poison");
         let values: Vec<&str> = dead.headers.iter().map(|(_, value)| value.as_str()).collect();
-        assert!(values.contains(&"/queue/a"), "a dead letter tells its origin: {dead:?}");
+        assert!(values.contains(&"/queue/a"), "a dead letter names its original queue: {dead:?}");
         broker.until("queue_messages", 0);
     }
 
-    fn what_a_lost_consumer_did_not_settle_goes_to_another(wire: Wire) {
+    fn unsettled_deliveries_of_a_lost_consumer_go_to_another(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut lost = broker.connect(wire);
         lost.subscribe("1", "/queue/a", "ack:client-individual\n");
@@ -189,7 +189,7 @@ on_each_wire! {
         heir.expect_quiet();
     }
 
-    fn unsubscribe_returns_what_is_not_settled(wire: Wire) {
+    fn unsubscribe_requeues_unsettled_deliveries(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut client = broker.connect(wire);
         client.subscribe("1", "/queue/a", "ack:client\n");
@@ -203,7 +203,7 @@ on_each_wire! {
         take(&mut client, "2");
     }
 
-    fn disconnect_returns_what_is_not_settled(wire: Wire) {
+    fn disconnect_requeues_unsettled_deliveries(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut client = broker.connect(wire);
         client.subscribe("1", "/queue/a", "ack:client\n");
@@ -215,7 +215,7 @@ on_each_wire! {
         heir.expect("MESSAGE", &[("redelivered", "true")], "1");
     }
 
-    fn a_queue_takes_no_wildcard(wire: Wire) {
+    fn a_queue_subscription_with_a_wildcard_is_rejected(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut client = broker.connect(wire);
         client.send("SUBSCRIBE\nid:1\ndestination:/queue/*\nreceipt:5\n\n\0");

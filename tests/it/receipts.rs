@@ -1,4 +1,4 @@
-//! RECEIPT means done.
+//! RECEIPT: sent for every frame that asks for one, after the frame has been processed.
 
 use crate::support::{Broker, Wire, on_each_wire};
 
@@ -62,7 +62,7 @@ on_each_wire! {
         client.disconnect();
     }
 
-    fn a_receipt_id_comes_back_octet_by_octet(wire: Wire) {
+    fn a_receipt_id_comes_back_byte_for_byte(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut client = broker.connect(wire);
         client.send("SEND\ndestination:/topic/a\nreceipt: ä\\cb\\\\c\\n \n\n\0");
@@ -70,7 +70,7 @@ on_each_wire! {
         client.disconnect();
     }
 
-    fn the_receipt_of_send_means_routed(wire: Wire) {
+    fn the_receipt_of_send_is_sent_after_routing(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut publisher = broker.connect(wire);
         publisher.publish("/queue/a", "hi");

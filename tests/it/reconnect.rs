@@ -1,11 +1,11 @@
-//! After a restart of the network everybody comes back at once.
+//! Simultaneous reconnection of all clients, as after a network failure.
 
 use crate::support::{Broker, Client, Wire, on_each_wire};
 
 const CLIENTS: usize = 300;
 
 on_each_wire! {
-    fn who_reconnects_among_300_is_let_in(wire: Wire) {
+    fn all_of_300_clients_that_reconnect_at_once_are_accepted(wire: Wire) {
         let broker = Broker::start(&["--user", "alice:open-sesame"]);
         for leave in [drop, Client::reset, drop] {
             let mut clients: Vec<Client> = (0..CLIENTS).map(|_| broker.open(wire)).collect();

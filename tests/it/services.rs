@@ -1,11 +1,11 @@
-//! `/app/…`: a message goes to one service, with its sender; the answer goes to the session that asked.
+//! `/app/…`: a message goes to one service with its sender's name, and the reply goes to the requesting session.
 
 use crate::support::frame::Frame;
 use crate::support::people::{as_service, by_token, with_tokens};
 use crate::support::sockjs::{Session, Transport};
 use crate::support::{Broker, Client, Event, Wire, on_each_wire};
 
-/// A service at `/app/orders`.
+/// Connects a service that subscribes to `/app/orders`.
 #[track_caller]
 fn service(broker: &Broker, wire: Wire) -> Client {
     let (mut client, _) = broker.sign_in(wire, &as_service("orders"));
@@ -13,7 +13,7 @@ fn service(broker: &Broker, wire: Wire) -> Client {
     client
 }
 
-/// Somebody who waits for answers.
+/// Signs in a client that subscribes to its replies.
 #[track_caller]
 fn asker(broker: &Broker, wire: Wire, headers: &str) -> (Client, String) {
     let (mut client, id) = broker.sign_in(wire, headers);
@@ -21,13 +21,13 @@ fn asker(broker: &Broker, wire: Wire, headers: &str) -> (Client, String) {
     (client, id)
 }
 
-/// How often a header of this name is there, whatever blanks are about it.
+/// Returns the number of headers with this name, ignoring spaces around names.
 fn count(frame: &Frame, name: &str) -> usize {
     frame.headers.iter().filter(|(given, _)| given.trim().eq_ignore_ascii_case(name)).count()
 }
 
 on_each_wire! {
-    fn services_take_turns(wire: Wire) {
+    fn requests_are_distributed_round_robin_among_services(wire: Wire) {
         let broker = with_tokens(&[]);
         let (mut one, mut two) = (service(&broker, wire), service(&broker, wire));
         let (mut alice, _) = asker(&broker, wire, &by_token("alice"));
@@ -43,7 +43,7 @@ on_each_wire! {
             assert!(numbers.is_empty() || numbers.len() == 5, "in turn: {numbers:?}");
             service.hears_nothing();
         }
-        // A pattern is one of those that serve, too.
+        // A service that subscribes with a pattern takes part, too.
         let (mut three, _) = broker.sign_in(wire, &as_service("all"));
         three.subscribe("s", "/app/**", "");
         (0..3).for_each(|_| drop(alice.tell("/app/orders", "", "turn")));
@@ -53,7 +53,7 @@ on_each_wire! {
         }
     }
 
-    fn the_broker_says_who_asks_and_nobody_else_does(wire: Wire) {
+    fn the_senders_name_is_set_by_the_broker_and_cannot_be_forged(wire: Wire) {
         let broker = with_tokens(&["--allow-anonymous"]);
         let mut service = service(&broker, wire);
         let (mut alice, id) = asker(&broker, wire, &by_token("alice"));
@@ -85,14 +85,14 @@ on_each_wire! {
             let message = service.expect("MESSAGE", &[("user-name", "alice"), ("session", &id)], version);
             assert_eq!((count(&message, "user-name"), count(&message, "session")), (1, 1), "{message:?}");
         }
-        // Who is nobody is nobody there.
+        // An anonymous sender has no user name.
         let (mut nobody, id) = asker(&broker, wire, "");
         nobody.tell("/app/orders", "user-name:root\n", "ask");
         let message = service.expect("MESSAGE", &[("session", &id)], "ask");
         assert_eq!(count(&message, "user-name"), 0, "{message:?}");
     }
 
-    fn an_answer_reaches_the_session_that_asked_alone(wire: Wire) {
+    fn a_reply_reaches_only_the_requesting_session(wire: Wire) {
         let broker = with_tokens(&["--allow-anonymous", "--user-names=any"]);
         let mut service = service(&broker, wire);
         let (mut one, one_id) = asker(&broker, wire, &by_token("a/b 小明"));
@@ -116,7 +116,7 @@ on_each_wire! {
         assert_eq!(service.reach(&reply_to, "", "answer"), 1);
         nobody.hears("/user/queue/replies", "answer");
         two.hears_nothing();
-        // Who has gone gets no answer, and nobody else does.
+        // A reply to a closed session reaches no other session.
         one.tell("/app/orders", "", "ask");
         let reply_to = service.frame("MESSAGE").must("reply-to").to_string();
         one.disconnect();
@@ -125,7 +125,7 @@ on_each_wire! {
         two.hears_nothing();
     }
 
-    fn an_answer_may_go_to_a_temporary_queue(wire: Wire) {
+    fn a_reply_may_go_to_a_temporary_queue(wire: Wire) {
         let broker = with_tokens(&[]);
         let mut service = service(&broker, wire);
         let (mut one, _) = asker(&broker, wire, &by_token("alice"));
@@ -136,18 +136,18 @@ on_each_wire! {
         service.tell(&reply_to, "", "answer");
         one.expect("MESSAGE", &[("subscription", "/temp-queue/mine")], "answer");
         two.hears_nothing();
-        // By its address it is one's own, too, and nothing stands beside it.
+        // The client's own address is accepted, and another spelling of the header is not forwarded.
         one.tell("/app/orders", &format!("reply-to:{reply_to}\nreply-to :/topic/x\n"), "ask");
         let asked = service.frame("MESSAGE");
         assert_eq!((asked.must("reply-to"), count(&asked, "reply-to")), (reply_to.as_str(), 1), "{asked:?}");
     }
 
-    /// A service may do more than those who ask it, and must not do it for them.
-    fn a_service_is_made_to_answer_nobody_else(wire: Wire) {
+    /// A service has more permissions than its clients and must not use them on behalf of a client.
+    fn a_client_cannot_direct_a_reply_to_another_session(wire: Wire) {
         let broker = with_tokens(&[]);
         let mut service = service(&broker, wire);
         let (mut bob, bob_id) = asker(&broker, wire, &by_token("bob"));
-        // Whoever bob asked knows this address.
+        // The service that bob asked has received this address.
         bob.tell("/app/orders", "reply-to:/temp-queue/t\n", "ask");
         let temp = service.frame("MESSAGE").must("reply-to").to_string();
         for reply_to in [
@@ -181,7 +181,7 @@ on_each_wire! {
         bob.hears_nothing();
     }
 
-    fn without_a_service_one_is_told_at_once(wire: Wire) {
+    fn a_request_without_a_service_is_rejected_at_once(wire: Wire) {
         let broker = with_tokens(&[]);
         let (mut alice, _) = asker(&broker, wire, &by_token("alice"));
         let (mut other, _) = asker(&broker, wire, &by_token("alice"));
@@ -217,7 +217,7 @@ on_each_wire! {
             seen.sort();
             assert_eq!(seen, ["MESSAGE", "RECEIPT"], "{reply_to}");
         }
-        // In a transaction it is told at COMMIT.
+        // In a transaction the refusal comes at COMMIT.
         alice.send("BEGIN\ntransaction:t\n\n\0");
         alice.tell("/app/orders", "transaction:t\nreply-to:/user/queue/replies\n", "ask");
         alice.hears_nothing();
@@ -226,12 +226,12 @@ on_each_wire! {
         assert_eq!((message.must("message"), message.must("destination")), ("no service", "/user/queue/replies"));
         alice.hears_nothing();
         other.hears_nothing();
-        // It was not kept.
+        // The request was not kept.
         let mut late = service(&broker, wire);
         late.hears_nothing();
     }
 
-    fn a_service_that_restarts_disconnects_nobody(wire: Wire) {
+    fn a_restart_of_a_service_does_not_disconnect_clients(wire: Wire) {
         let broker = with_tokens(&[]);
         let (mut alice, _) = asker(&broker, wire, &by_token("alice"));
         for round in 0..3 {
@@ -248,7 +248,7 @@ on_each_wire! {
         broker.until("services", 0);
     }
 
-    fn who_is_no_service_cannot_serve(wire: Wire) {
+    fn subscribing_as_a_service_requires_permission(wire: Wire) {
         let broker = with_tokens(&[]);
         let mut service = service(&broker, wire);
         for destination in ["/app/orders", "/app/**", "/app/*", "/app/#", "/app/>"] {
@@ -266,7 +266,7 @@ on_each_wire! {
 }
 
 #[test]
-fn an_answer_reaches_the_one_session_behind_sockjs() {
+fn a_reply_reaches_the_requesting_sockjs_session() {
     let broker = with_tokens(&[]);
     let mut service = service(&broker, Wire::WebSocket);
     let mut sessions: Vec<(Session, String)> = Transport::ALL

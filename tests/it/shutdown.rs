@@ -1,4 +1,4 @@
-//! SIGTERM: everybody is told, and the process ends in time with 0.
+//! Shutdown on SIGTERM: all clients are notified, and the process exits in time with code 0.
 
 use crate::support::client::publish;
 use crate::support::{Broker, Event, HANG_TIMEOUT, Wire};
@@ -6,10 +6,10 @@ use rustix::process::Signal;
 use std::net::TcpStream;
 use std::time::Duration;
 
-const SOON: Duration = HANG_TIMEOUT;
+const EXIT_TIMEOUT: Duration = HANG_TIMEOUT;
 
 #[test]
-fn tcp_is_closed_without_an_error_frame_and_websocket_with_1001_and_the_exit_code_is_0() {
+fn shutdown_closes_tcp_without_an_error_frame_and_websocket_with_1001() {
     let mut broker = Broker::start(&["--drain-time", "5s"]);
     let mut tcp = broker.connect(Wire::Tcp);
     let mut websocket = broker.connect(Wire::WebSocket);
@@ -20,11 +20,11 @@ fn tcp_is_closed_without_an_error_frame_and_websocket_with_1001_and_the_exit_cod
     assert_eq!(tcp.event(), Event::End);
     assert_eq!(websocket.event(), Event::Close(Some(1001)));
     drop((tcp, websocket));
-    assert_eq!(broker.exit_status(SOON).code(), Some(0));
+    assert_eq!(broker.exit_status(EXIT_TIMEOUT).code(), Some(0));
 }
 
 #[test]
-fn shutdown_error_tells_tcp_clients_with_an_error_frame_and_others_with_1001() {
+fn shutdown_error_sends_an_error_frame_over_tcp_and_1001_over_websocket() {
     let mut broker = Broker::start(&["--drain-time", "5s", "--shutdown-error"]);
     let mut tcp = broker.connect(Wire::Tcp);
     let mut websocket = broker.connect(Wire::WebSocket);
@@ -33,32 +33,32 @@ fn shutdown_error_tells_tcp_clients_with_an_error_frame_and_others_with_1001() {
     assert_eq!(tcp.event(), Event::End);
     assert_eq!(websocket.event(), Event::Close(Some(1001)));
     drop((tcp, websocket));
-    assert_eq!(broker.exit_status(SOON).code(), Some(0));
+    assert_eq!(broker.exit_status(EXIT_TIMEOUT).code(), Some(0));
 }
 
 #[test]
-fn the_listeners_are_closed() {
+fn shutdown_closes_the_listeners() {
     let mut broker = Broker::start(&[]);
     broker.terminate();
-    assert!(broker.exit_status(SOON).success());
+    assert!(broker.exit_status(EXIT_TIMEOUT).success());
     for address in [broker.tcp, broker.http] {
         assert!(TcpStream::connect(address).is_err(), "{address} still accepts");
     }
 }
 
 #[test]
-fn a_client_that_does_not_leave_does_not_hold_it_up() {
+fn a_client_that_does_not_disconnect_does_not_delay_the_shutdown() {
     let mut broker = Broker::start(&["--drain-time", "300ms"]);
     let clients = Wire::ALL.map(|wire| broker.connect(wire));
     let silent = Wire::ALL.map(|wire| broker.open(wire));
     let stalled = broker.connect(Wire::Tcp);
     broker.terminate();
-    assert_eq!(broker.exit_status(SOON).code(), Some(0));
+    assert_eq!(broker.exit_status(EXIT_TIMEOUT).code(), Some(0));
     drop((clients, silent, stalled));
 }
 
 #[test]
-fn what_was_receipted_is_delivered_before_the_end() {
+fn receipted_messages_are_delivered_before_the_shutdown_ends() {
     let mut broker = Broker::start(&[]);
     let mut subscriber = broker.connect(Wire::Tcp);
     subscriber.subscribe("1", "/topic/a", "");
@@ -72,18 +72,18 @@ fn what_was_receipted_is_delivered_before_the_end() {
     }
     assert_eq!(subscriber.event(), Event::End);
     drop((subscriber, publisher));
-    assert_eq!(broker.exit_status(SOON).code(), Some(0));
+    assert_eq!(broker.exit_status(EXIT_TIMEOUT).code(), Some(0));
 }
 
 #[test]
-fn a_second_signal_stops_at_once_with_128_and_its_number() {
+fn a_second_signal_exits_at_once_with_128_plus_its_number() {
     for (first, second, code) in [
         (Signal::TERM, Signal::TERM, 143),
         (Signal::TERM, Signal::INT, 130),
         (Signal::INT, Signal::TERM, 143),
     ] {
         let mut broker = Broker::start(&["--drain-time", "1h", "--linger", "1h", "--stall-timeout", "1h"]);
-        // More than the sockets between hold waits for a client that does not read: the drain goes on.
+        // More data is queued than the socket buffers of a client that does not read can hold, so the drain goes on.
         let mut stalled = broker.connect(Wire::Tcp);
         stalled.subscribe("1", "/queue/a", "");
         let body = "x".repeat(500_000);
@@ -94,7 +94,7 @@ fn a_second_signal_stops_at_once_with_128_and_its_number() {
         broker.log_line(|line| line.contains("a second signal stops at once"));
         broker.log_line(|line| line.contains("shutting down"));
         broker.signal(second);
-        assert_eq!(broker.exit_status(SOON).code(), Some(code), "{first:?}, then {second:?}");
+        assert_eq!(broker.exit_status(EXIT_TIMEOUT).code(), Some(code), "{first:?}, then {second:?}");
         broker.log_line(|line| line.contains("stopped at once"));
         drop(stalled);
     }
@@ -117,7 +117,7 @@ fn a_second_signal_logs_the_number_of_queue_messages_that_are_lost() {
 }
 
 #[test]
-fn who_is_cut_at_the_end_of_the_drain_has_its_line_in_the_log() {
+fn connections_cut_at_the_end_of_the_drain_are_logged() {
     let broker = Broker::start(&["--drain-time", "300ms"]);
     let clients = Wire::ALL.map(|wire| broker.connect(wire));
     let log = broker.whole_log();
@@ -131,7 +131,7 @@ fn who_is_cut_at_the_end_of_the_drain_has_its_line_in_the_log() {
 }
 
 #[test]
-fn who_stalls_through_the_drain_has_its_line_in_the_log() {
+fn a_connection_that_stalls_during_the_drain_is_logged() {
     let broker = Broker::start(&["--drain-time", "300ms"]);
     let mut stalled = broker.connect(Wire::Tcp);
     stalled.subscribe("1", "/queue/a", "");
@@ -146,7 +146,7 @@ fn who_stalls_through_the_drain_has_its_line_in_the_log() {
 }
 
 #[test]
-fn the_log_says_at_a_stop_how_many_queue_messages_are_discarded() {
+fn the_log_states_at_shutdown_how_many_queue_messages_are_discarded() {
     let broker = Broker::start(&["--drain-time", "300ms"]);
     let mut consumer = broker.connect(Wire::Tcp);
     consumer.subscribe("1", "/queue/a", "ack:client\n");
@@ -157,7 +157,7 @@ fn the_log_says_at_a_stop_how_many_queue_messages_are_discarded() {
     let log = broker.whole_log();
     drop(consumer);
     let line = log.lines().find(|line| line.contains("discarding")).unwrap_or_default();
-    assert!(line.contains(" WARN ") && line.ends_with("messages=3"), "one was given to a consumer: {log}");
+    assert!(line.contains(" WARN ") && line.ends_with("messages=3"), "a consumer holds the other: {log}");
     let nothing = Broker::start(&["--drain-time", "300ms"]).whole_log();
     assert!(!nothing.contains("discarding"), "{nothing}");
 }

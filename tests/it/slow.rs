@@ -1,4 +1,4 @@
-//! Slow consumers and bursts: who is slow pays for it, nobody else does, and a backlog is not a burst.
+//! Slow consumers and bursts: only the slow consumer is closed, and a backlog is not a burst.
 
 use crate::support::{Broker, Client, Event, Wire, on_each_wire};
 use std::thread::JoinHandle;
@@ -14,8 +14,8 @@ fn reader(mut client: Client, count: usize) -> JoinHandle<Client> {
     })
 }
 
-/// Waits until nothing more is handed to any socket: what is between here and there is full. Returns how many
-/// messages have been handed over.
+/// Waits until the socket buffers are full, so that no further message is handed to a socket. Returns the number of
+/// messages handed over so far.
 #[track_caller]
 fn until_full(broker: &Broker) -> usize {
     let mut seen = vec![broker.metric("deliveries_total")];
@@ -30,11 +30,11 @@ fn until_full(broker: &Broker) -> usize {
 }
 
 on_each_wire! {
-    fn a_backlog_of_100_000_meets_a_consumer_that_stops_again_and_again(wire: Wire) {
+    fn a_consumer_that_pauses_repeatedly_receives_a_backlog_of_100_000(wire: Wire) {
         const COUNT: usize = 100_000;
         const STOP_EVERY: usize = 20_000;
         let padding = "x".repeat(1000);
-        // A part of them is large, so that more waits than the sockets hold.
+        // Some bodies are large, so that the backlog exceeds the socket buffers.
         let body = |number: usize| match number / 10_000 {
             1 | 4 | 7 => format!("{number} of many {padding}"),
             _ => format!("{number} of many"),
@@ -54,26 +54,26 @@ on_each_wire! {
         for number in 0..COUNT {
             if number % STOP_EVERY == 0 {
                 let handed = until_full(&broker);
-                assert!(handed >= number, "{handed} were handed over, and {number} were read");
+                assert!(handed >= number, "{handed} were delivered, but {number} were read");
                 stops += usize::from(number < handed && handed < COUNT);
             }
             consumer.expect("MESSAGE", &[], &body(number));
         }
-        assert!(stops >= 3, "it was held up {stops} times only");
+        assert!(stops >= 3, "the consumer paused only {stops} times");
         broker.until("queue_messages", 0);
         assert_eq!(broker.metric("deliveries_total"), COUNT as i64);
         assert_eq!(broker.metric("redeliveries_total"), 0);
         assert_eq!(broker.metric("limit_hits_total"), 0);
         consumer.disconnect();
         publisher.disconnect();
-        // Nobody else was closed, and nobody for any other reason.
+        // No other connection was closed.
         broker.until("connections_closed_total{reason=\"disconnected\"}", 2);
         assert_eq!(broker.metric("connections_closed_total"), 2);
     }
 
-    fn a_stalled_subscriber_among_20_is_closed_and_the_others_receive_all(wire: Wire) {
-        // A healthy subscriber is not late by as much as burst-patience, on a busy machine, too. If publishers waited
-        // so long for each message, the test would not end.
+    fn a_stalled_subscriber_is_closed_and_19_others_receive_all_messages(wire: Wire) {
+        // On a busy machine, too, a healthy subscriber is not late by as much as burst-patience. If publishers waited
+        // that long for each message, the test would not end.
         let broker = Broker::start(&[
             "--outbox-bytes-max=256KiB",
             "--frame-bytes-max=64KiB",
@@ -100,7 +100,7 @@ on_each_wire! {
             reader.join().expect("everything arrives, in order").expect_quiet();
         }
         broker.until("limit_hits_total{limit=\"outbox-bytes-max\"}", 1);
-        // It comes to itself in time to learn why it is closed.
+        // The client reads again before it is cut, so that it receives the reason.
         let mut received = 0;
         let last = loop {
             match stalled.event() {
@@ -109,7 +109,7 @@ on_each_wire! {
                 other => panic!("{other:?} behind {received} messages"),
             }
         };
-        assert_eq!(last.command, "ERROR", "the last word to a slow consumer");
+        assert_eq!(last.command, "ERROR", "the last frame to a slow consumer");
         assert!(last.text().starts_with("More than 262144 bytes waited for this client"), "{last:?}");
         assert!(received < count, "it was not stalled");
         stalled.expect_end();
@@ -117,7 +117,7 @@ on_each_wire! {
         broker.until("connections_closed_total{reason=\"slow-consumer\"}", 1);
     }
 
-    fn a_burst_of_2_000_reaches_200_subscribers(wire: Wire) {
+    fn a_burst_of_2_000_messages_reaches_200_subscribers(wire: Wire) {
         let broker = Broker::start(&[]);
         let clients: Vec<Client> = (0..200)
             .map(|_| {

@@ -1,4 +1,4 @@
-//! What is asked of the sockets of clients, as far as it can be seen from outside (Linux).
+//! Options of client sockets, as far as they are visible from outside the process (Linux).
 #![cfg(target_os = "linux")]
 
 use crate::support::client::publish;
@@ -6,11 +6,11 @@ use crate::support::{Broker, PATIENCE, Wire};
 use std::net::SocketAddr;
 use std::time::Instant;
 
-/// The kernel's timer of the broker's end of a connection: which one (2: keep-alive, 0: none), and its
-/// hundredths of a second. The kernel's list may miss a connection while others come and go.
+/// Returns the kernel's timer of the broker's end of a connection: its kind (2: keep-alive, 0: none) and its hundredths
+/// of a second. The kernel's list may miss a connection while others are opened and closed.
 fn timer(broker: SocketAddr, client: SocketAddr) -> Option<(u8, u32)> {
     let shown = |address: SocketAddr| match address {
-        // As the kernel shows it: the octets as a number of this machine.
+        // The kernel prints the address as an integer in native byte order.
         SocketAddr::V4(v4) => format!("{:08X}:{:04X}", u32::from_ne_bytes(v4.ip().octets()), v4.port()),
         SocketAddr::V6(_) => panic!("the tests use 127.0.0.1"),
     };
@@ -28,7 +28,7 @@ fn an_idle_connection_is_probed_after_tcp_keepalive() {
         for (wire, address) in [(Wire::Tcp, broker.tcp), (Wire::WebSocket, broker.http)] {
             let client = broker.connect(wire);
             let started = Instant::now();
-            // A timer for what is not acknowledged yet comes before it.
+            // The retransmission timer of unacknowledged data is listed first.
             let (which, when) = loop {
                 let timer = timer(address, client.address());
                 if let Some(timer) = timer.filter(|(which, _)| *which == expected) {
@@ -36,7 +36,7 @@ fn an_idle_connection_is_probed_after_tcp_keepalive() {
                 }
                 assert!(started.elapsed() < PATIENCE, "{timer:?} over {wire:?} with {flag}");
             };
-            // Up to a third later, so that not all are probed at once.
+            // The broker adds up to a third, so that connections are not all probed at once.
             assert!(which == 0 || (1..=900).contains(&when), "{when} over {wire:?}");
             client.disconnect();
         }
@@ -44,8 +44,8 @@ fn an_idle_connection_is_probed_after_tcp_keepalive() {
 }
 
 #[test]
-fn a_peer_that_acknowledges_nothing_is_given_up_after_tcp_user_timeout() {
-    // A window that stays shut counts, too (since Linux 5.11); stall-timeout would come much later.
+fn a_peer_that_acknowledges_nothing_is_closed_after_tcp_user_timeout() {
+    // A window that stays closed counts as unacknowledged (since Linux 5.11). The stall-timeout is much longer.
     let broker = Broker::start(&["--tcp-user-timeout=1s", "--stall-timeout=1h"]);
     for wire in Wire::ALL {
         let mut stalled = broker.connect(wire);

@@ -1,4 +1,4 @@
-//! `soft-errors:true`: what is refused costs no more than itself.
+//! `soft-errors:true`: a refused frame is reported in a MESSAGE and does not end the connection.
 
 use crate::support::frame::Frame;
 use crate::support::people::{by_token, with_tokens};
@@ -13,9 +13,9 @@ fn soft(broker: &Broker, wire: Wire, version: &str) -> Client {
     client
 }
 
-/// What is told of a refused frame.
+/// Sends a frame and returns the MESSAGE that reports its refusal.
 #[track_caller]
-fn told(client: &mut Client, head: &str, message: &str) -> Frame {
+fn refusal_of(client: &mut Client, head: &str, message: &str) -> Frame {
     client.send(&format!("{head}\nreceipt:r\n\n\0"));
     let headers = [
         ("destination", "/user/queue/errors"),
@@ -33,11 +33,11 @@ fn told(client: &mut Client, head: &str, message: &str) -> Frame {
 }
 
 on_each_wire! {
-    fn what_is_refused_comes_as_a_message_and_the_connection_lives(wire: Wire) {
+    fn a_refusal_is_a_message_and_the_connection_stays_open(wire: Wire) {
         let broker = with_tokens(&[]);
         for version in ["1.0", "1.1", "1.2"] {
             let mut client = soft(&broker, wire, version);
-            // The user's other sessions are not told.
+            // Other sessions of the user receive no report.
             let (mut other, _) = broker.sign_in(wire, &by_token("alice"));
             other.subscribe("errors", "/user/queue/errors", "");
             for (head, refused) in [
@@ -46,7 +46,7 @@ on_each_wire! {
                 ("SUBSCRIBE\nid:1\ndestination:/queue/a", "/queue/a"),
                 ("SUBSCRIBE\nid:1\ndestination:/user/bob/queue/a", "/user/bob/queue/a"),
             ] {
-                let frame = told(&mut client, head, "access denied");
+                let frame = refusal_of(&mut client, head, "access denied");
                 assert_eq!(frame.must("refused"), refused, "{frame:?}");
                 assert!(frame.header("user-name").is_none() && frame.header("session").is_none(), "{frame:?}");
             }
@@ -60,9 +60,9 @@ on_each_wire! {
                 ("SEND\ndestination:/app/a\nreply-to:/user/bob/queue/a", "reply-to is not yours"),
                 ("SEND\ndestination:/users/queue/a", "missing header"),
             ] {
-                told(&mut client, head, message);
+                refusal_of(&mut client, head, message);
             }
-            // Nothing is left of it, and without a receipt it is told too.
+            // The refused SUBSCRIBE left nothing behind, and a frame without a receipt is reported, too.
             client.subscribe("1", "/topic/a", "");
             client.send("SEND\ndestination:/topic/a\n\n\0");
             let frame = client.expect("MESSAGE", &[("message", "access denied")], &frame_text("/topic/a"));
@@ -73,39 +73,39 @@ on_each_wire! {
         }
     }
 
-    fn limits_are_told_too(wire: Wire) {
+    fn reached_limits_are_soft_errors(wire: Wire) {
         let flags = ["--subscriptions-max=3", "--queue-messages-max=1", "--permissions=open", "--queues-max=2"];
         let broker = with_tokens(&flags);
         let mut client = soft(&broker, wire, "1.2");
         client.subscribe("1", "/topic/a", "");
         client.subscribe("2", "/topic/a", "");
-        let frame = told(&mut client, "SUBSCRIBE\nid:3\ndestination:/topic/a", "too many subscriptions");
+        let frame = refusal_of(&mut client, "SUBSCRIBE\nid:3\ndestination:/topic/a", "too many subscriptions");
         assert!(frame.text().contains("subscriptions-max"), "{frame:?}");
         client.publish("/queue/a", "first");
-        let frame = told(&mut client, "SEND\ndestination:/queue/a", "limit reached");
+        let frame = refusal_of(&mut client, "SEND\ndestination:/queue/a", "limit reached");
         assert!(frame.text().contains("queue-messages-max"), "{frame:?}");
         client.done("UNSUBSCRIBE\nid:2\nreceipt:done\n\n\0");
         client.publish("/queue/b", "second");
-        let frame = told(&mut client, "SUBSCRIBE\nid:3\ndestination:/queue/c", "limit reached");
+        let frame = refusal_of(&mut client, "SUBSCRIBE\nid:3\ndestination:/queue/c", "limit reached");
         assert!(frame.text().contains("queues-max"), "{frame:?}");
         for limit in ["subscriptions-max", "queue-messages-max", "queues-max"] {
             assert_eq!(broker.limit_hits(limit), 1, "{limit}");
         }
-        // The place of a subscription that the broker refused is free again.
+        // The slot of a subscription that the broker refused is free again.
         client.subscribe("3", "/topic/b", "");
         client.disconnect();
         broker.until("subscriptions", 0);
     }
 
-    fn a_transaction_of_which_a_part_was_refused_cannot_be_committed(wire: Wire) {
+    fn a_transaction_with_a_refused_frame_cannot_be_committed(wire: Wire) {
         let broker = with_tokens(&["--permission", "allow send users /topic/good"]);
         let mut client = soft(&broker, wire, "1.2");
         client.subscribe("1", "/topic/good", "");
         client.send("BEGIN\ntransaction:t\n\n\0");
         client.tell("/topic/good", "transaction:t\n", "never");
-        told(&mut client, "SEND\ndestination:/topic/bad\ntransaction:t", "access denied");
+        refusal_of(&mut client, "SEND\ndestination:/topic/bad\ntransaction:t", "access denied");
         client.tell("/topic/good", "transaction:t\n", "never");
-        // It may be given up.
+        // ABORT is still accepted.
         client.done("ABORT\ntransaction:t\nreceipt:done\n\n\0");
         client.send("BEGIN\ntransaction:t\n\n\0");
         client.tell("/topic/good", "transaction:t\n", "done");
@@ -113,26 +113,26 @@ on_each_wire! {
         client.hears("/topic/good", "done");
         client.send("BEGIN\ntransaction:u\n\n\0");
         client.tell("/topic/good", "transaction:u\n", "never");
-        told(&mut client, "SEND\ndestination:/topic/bad\ntransaction:u", "access denied");
+        refusal_of(&mut client, "SEND\ndestination:/topic/bad\ntransaction:u", "access denied");
         client.send("COMMIT\ntransaction:u\nreceipt:c\n\n\0");
         client.expect_error(&[("message", "transaction cannot be committed"), ("receipt-id", "c")]);
         broker.until("transactions", 0);
     }
 
-    fn acknowledgements_and_unsubscribe_are_covered_too(wire: Wire) {
+    fn refused_acks_nacks_and_unsubscribes_are_soft_errors(wire: Wire) {
         let broker = with_tokens(&[]);
         for (version, name) in [("1.0", "message-id:7"), ("1.1", "message-id:7\nsubscription:1"), ("1.2", "id:7")] {
             let mut client = soft(&broker, wire, version);
             client.subscribe("1", "/topic/a", "ack:client\n");
-            told(&mut client, &format!("ACK\n{name}"), "nothing to settle");
+            refusal_of(&mut client, &format!("ACK\n{name}"), "nothing to settle");
             let message = if version == "1.0" { "NACK is not known in 1.0" } else { "nothing to settle" };
-            told(&mut client, &format!("NACK\n{name}"), message);
-            told(&mut client, "UNSUBSCRIBE\nx:y", "missing header");
+            refusal_of(&mut client, &format!("NACK\n{name}"), message);
+            refusal_of(&mut client, "UNSUBSCRIBE\nx:y", "missing header");
             client.disconnect();
         }
     }
 
-    fn what_has_no_message_and_no_subscription_ends_the_conversation_all_the_same(wire: Wire) {
+    fn unknown_transactions_and_commands_still_end_the_connection(wire: Wire) {
         let broker = with_tokens(&[]);
         for (frame, message) in [
             ("ABORT\ntransaction:7\n\n\0", "unknown transaction"),
@@ -146,7 +146,7 @@ on_each_wire! {
         }
     }
 
-    fn without_asking_it_is_an_error_and_the_end(wire: Wire) {
+    fn without_soft_errors_a_refusal_is_an_error_and_the_end(wire: Wire) {
         let broker = with_tokens(&[]);
         for ask in ["", "soft-errors:false\n", "soft-errors:\n"] {
             let (mut client, _) = broker.sign_in(wire, &format!("{}{ask}", by_token("alice")));
@@ -157,7 +157,7 @@ on_each_wire! {
         }
     }
 
-    fn nobody_can_fake_an_error_of_the_brokers(wire: Wire) {
+    fn clients_cannot_forge_soft_errors(wire: Wire) {
         let broker = with_tokens(&[]);
         let mut alice = soft(&broker, wire, "1.2");
         for destination in ["/user/alice/queue/errors", "/users/queue/errors", "/user/queue/errors"] {
@@ -166,7 +166,7 @@ on_each_wire! {
             bob.send(&format!("SEND\ndestination:{destination}\n{fake}\nx\0"));
             bob.expect_error(&[("message", "access denied")]);
         }
-        // The first that comes is her own.
+        // The first message is the broker's.
         alice.send("SEND\ndestination:/topic/a\nreceipt:own\n\n\0");
         alice.expect("MESSAGE", &[("receipt-id", "own")], &frame_text("/topic/a"));
     }
@@ -179,7 +179,7 @@ fn frame_text(destination: &str) -> String {
 }
 
 #[test]
-fn sockjs_clients_are_told_too() {
+fn sockjs_clients_receive_soft_errors() {
     let broker = with_tokens(&[]);
     for transport in Transport::ALL {
         let mut session = Session::new(broker.http, "/ws", transport).opened();

@@ -1,4 +1,4 @@
-//! Workers that reconnect and settle deliveries of the connection before, in memory, compared with a model. A job is done
+//! Workers that reconnect and settle deliveries of earlier connections, compared in memory with a model. A job is done
 //! only if a worker acknowledges it on the connection that delivered it, and fails only as often as in the model.
 
 use proptest::prelude::*;
@@ -23,16 +23,16 @@ const MODES: [&str; 3] = ["auto", "client", "client-individual"];
 #[derive(Clone, Copy, Debug)]
 enum Event {
     Publish,
-    /// The waiting messages are written to a worker.
+    /// Writes the waiting messages to a worker.
     Deliver(usize),
-    /// A worker settles one of its deliveries of any connection; 0 is the newest.
+    /// Has a worker settle one of the deliveries that it has received on any connection; 0 is the newest.
     Settle {
         worker: usize,
         nth: usize,
         verb: Disposition,
         by_message: bool,
     },
-    /// A worker leaves and comes back.
+    /// Ends a worker's connection or subscription, and starts a new one.
     Leave {
         worker: usize,
         way: Way,
@@ -63,7 +63,7 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// A action as a worker remembers it.
+/// The headers of a delivery that a worker can use to settle it later.
 #[derive(Clone, Debug)]
 struct Kept {
     job: usize,
@@ -78,17 +78,17 @@ struct Worker {
     subscription: Option<Subscription>,
     version: usize,
     mode: usize,
-    /// Deliveries of this connection that are not settled, in order.
+    /// Unsettled deliveries of this connection, in order.
     held: Vec<Kept>,
-    /// Every action of every connection, the newest last.
+    /// Deliveries of all connections, the newest last.
     kept: Vec<Kept>,
-    /// The client has received an ERROR.
+    /// Whether the client has received an ERROR.
     errored: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    /// In the queue, or in a mailbox on its way to a worker.
+    /// In the queue, or in an outbound queue on its way to a worker.
     Queued,
     Held(usize),
     Done,
@@ -166,7 +166,7 @@ impl Worker {
         }
     }
 
-    /// As a connection does, on which everything is written at once.
+    /// Performs actions as a connection does whose socket takes all output at once.
     fn perform(&mut self, broker: &Broker, actions: Vec<Action>, now: Instant) {
         for action in actions {
             match action {
@@ -202,7 +202,7 @@ impl Worker {
                     lost.iter().for_each(|(_, tag)| self.settle(&[*tag], Settlement::Lost, now))
                 }
                 Action::Unsubscribe { .. } | Action::Close(_) => drop(self.subscription.take()),
-                other => panic!("a worker does not make a session wish for {other:?}"),
+                other => panic!("unexpected action of a worker's session: {other:?}"),
             }
         }
     }
@@ -229,7 +229,7 @@ impl World {
         let (budget, metrics) = (Budget::new(usize::MAX), Metrics::new());
         let options = broker::Options {
             max_deliveries: MAX_DELIVERIES,
-            // Nothing waits here for a clock.
+            // Returned messages are available again at once, so that no timer is needed.
             redelivery_backoff: std::time::Duration::ZERO,
             ..broker::Options::default()
         };
@@ -255,7 +255,7 @@ impl World {
         Worker::new((&self.broker, &self.budget, &self.metrics), self.sessions, (version, mode))
     }
 
-    fn happen(&mut self, event: Event) {
+    fn apply(&mut self, event: Event) {
         match event {
             Event::Publish => {
                 let body = self.jobs.len().to_string();
@@ -268,7 +268,7 @@ impl World {
                     extra: &[],
                     body: body.as_bytes(),
                 };
-                self.broker.publish(publication, self.now).expect("there is room");
+                self.broker.publish(publication, self.now).expect("the queue has space");
                 self.jobs.push(Job { place: Place::Queued, failed: 0 });
             }
             Event::Deliver(worker) => self.deliver(worker),
@@ -289,7 +289,7 @@ impl World {
                 let action = worker.session.deliver(&delivery, &mut prefix);
                 let DeliveryAction::Write { settle_when_written } = action else { panic!("{action:?}") };
                 let job: usize = String::from_utf8_lossy(delivery.message.body()).parse().expect("a number");
-                assert_eq!(self.jobs[job].place, Place::Queued, "{job} is given to two workers");
+                assert_eq!(self.jobs[job].place, Place::Queued, "{job} is delivered to two workers");
                 let head = String::from_utf8(prefix.to_vec()).expect("headers are text");
                 let ack = head.lines().find_map(|line| line.strip_prefix("ack:")).map(str::to_owned);
                 let kept = Kept { job, ack, message_id: delivery.message.id().to_owned() };
@@ -323,7 +323,7 @@ impl World {
             Disposition::Returned => format!("NACK\n{name}\n\n\0"),
             Disposition::Rejected => format!("NACK\n{name}\nrequeue:false\n\n\0"),
         };
-        // A value of `ack` names a action, a message-id whatever action of the message there is on this connection.
+        // `ack` identifies one delivery, and a message-id any delivery of the message on this connection.
         let is_named = |held: &Kept| match name.strip_prefix("id:") {
             Some(id) if id != kept.message_id => held.ack.as_deref() == Some(id),
             _ => held.message_id == kept.message_id,
@@ -331,7 +331,7 @@ impl World {
         let place = worker.held.iter().position(is_named);
         worker.say(&self.broker, &frame);
         match place {
-            _ if MODES[mode] == "auto" => assert!(!worker.errored, "harmless in auto mode: {frame:?}"),
+            _ if MODES[mode] == "auto" => assert!(!worker.errored, "auto mode ignores it: {frame:?}"),
             Some(place) => {
                 assert!(!worker.errored, "{frame:?} of {kept:?} is refused");
                 let from = if MODES[mode] == "client" { 0 } else { place };
@@ -340,8 +340,8 @@ impl World {
             }
             None => {
                 assert!(worker.errored, "{frame:?} of {kept:?} settles something");
-                // A stale acknowledgement says nothing about what the worker holds.
-                self.gone(at, false);
+                // A stale acknowledgement must not change the deliveries that the worker holds.
+                self.return_deliveries(at, false);
                 self.come_back(at, (version, mode));
             }
         }
@@ -361,8 +361,8 @@ impl World {
         *place = if *failed >= MAX_DELIVERIES { Place::Dead("max-deliveries") } else { Place::Queued };
     }
 
-    /// Returns the deliveries of a worker to the queue; if the worker was lost, the oldest of them has failed.
-    fn gone(&mut self, at: usize, lost: bool) {
+    /// Requeues the deliveries of a worker. If the worker was lost, the oldest of them has failed once more.
+    fn return_deliveries(&mut self, at: usize, lost: bool) {
         let held = std::mem::take(&mut self.workers[at].held);
         held.iter().for_each(|held| self.jobs[held.job].place = Place::Queued);
         if let Some(oldest) = held.first().filter(|_| lost) {
@@ -370,7 +370,7 @@ impl World {
         }
     }
 
-    fn leave(&mut self, at: usize, way: Way, what_next: (usize, usize)) {
+    fn leave(&mut self, at: usize, way: Way, reconnection: (usize, usize)) {
         let (broker, now) = (&self.broker, self.now);
         let worker = &mut self.workers[at];
         let mut is_lost = false;
@@ -378,8 +378,8 @@ impl World {
             Way::Disconnect => worker.say(broker, "DISCONNECT\n\n\0"),
             Way::Unsubscribe => {
                 worker.say(broker, "UNSUBSCRIBE\nid:s\n\n\0");
-                self.gone(at, false);
-                // The same connection goes on, and the value is not valid on it either.
+                self.return_deliveries(at, false);
+                // The connection stays open, and the old `ack` value is not valid on it either.
                 return self.workers[at].subscribe(&self.broker);
             }
             Way::Shutdown | Way::Lost => {
@@ -389,12 +389,12 @@ impl World {
                 worker.perform(broker, vec![Action::Lost(lost), Action::Close(closing)], now);
             }
         }
-        self.gone(at, is_lost);
-        self.come_back(at, what_next);
+        self.return_deliveries(at, is_lost);
+        self.come_back(at, reconnection);
     }
 
     fn come_back(&mut self, at: usize, (version, mode): (usize, usize)) {
-        assert!(self.workers[at].subscription.is_none(), "who has left is subscribed to nothing");
+        assert!(self.workers[at].subscription.is_none(), "the subscription of the old connection remains");
         let kept = std::mem::take(&mut self.workers[at].kept);
         self.workers[at] = Worker { kept, ..self.connect(version, mode) };
     }
@@ -407,7 +407,7 @@ impl World {
         assert_eq!(self.metrics.queue_messages.get(), (self.jobs.len() - done) as i64);
     }
 
-    /// All leave; what the list says is in the queues, once.
+    /// Disconnects all workers, and asserts that the queues contain exactly the unfinished jobs of the model.
     fn finish(mut self) {
         self.workers.clear();
         for (queue, is_there) in [
@@ -450,10 +450,10 @@ impl World {
 
 proptest! {
     #[test]
-    fn a_job_is_settled_only_by_the_connection_that_holds_it(events in prop::collection::vec(event(), 1..150)) {
+    fn a_job_is_settled_only_by_the_connection_it_was_delivered_on(events in prop::collection::vec(event(), 1..150)) {
         let mut world = World::new();
         for event in events {
-            world.happen(event);
+            world.apply(event);
             world.check();
         }
         world.finish();

@@ -1,12 +1,12 @@
-//! Memory of subscriptions, names and ids is counted at its real size, bounded, and taken from no other client.
+//! Memory of subscriptions, names and ids is counted at its real size and is limited per session.
 
 use crate::support::{Broker, Client, Event, Wire, on_each_wire};
 
 // ---- the account against the process' memory ----
 
-/// Enough bytes to be visible in the memory of the process.
+/// Least growth in bytes that is clearly visible in the memory of the process.
 const BYTES_MIN: usize = 24 << 20;
-/// Limits that let one session have everything.
+/// Options with which one session may use all the memory.
 const OPEN: &[&str] = &[
     "--memory-bytes-max=2GiB",
     "--subscription-bytes-max=1GiB",
@@ -15,7 +15,7 @@ const OPEN: &[&str] = &[
     "--permissions=open",
 ];
 
-/// Sends `frame(session, number)` with receipts for the last until `count` are done in each of `sessions` sessions.
+/// Connects `sessions` clients, each of which sends `frame(session, number)` `count` times and waits for a receipt.
 fn grow(
     broker: &Broker,
     sessions: usize,
@@ -25,7 +25,7 @@ fn grow(
     (0..sessions)
         .map(|session| {
             let mut client = broker.connect(Wire::Tcp);
-            // Answered in between, so that neither side waits for the other to read.
+            // Waits for receipts in between, so that neither side blocks on writing.
             for begin in (0..count).step_by(100) {
                 let frames: String = (begin..begin + 100).map(|number| frame(session, number)).collect();
                 client.send(&frames);
@@ -43,11 +43,11 @@ fn grow(
         .collect()
 }
 
-/// Compares the process' memory with the account while `sessions` sessions hold `count` of something.
+/// Compares the memory of the process with the account while `sessions` sessions hold `count` items each.
 #[track_caller]
-fn account_is_true(sessions: usize, count: usize, frame: impl Fn(usize, usize) -> String) {
+fn assert_account(sessions: usize, count: usize, frame: impl Fn(usize, usize) -> String) {
     let broker = Broker::start(OPEN);
-    // Memory that is allocated once is allocated now.
+    // Makes the allocations that happen only once.
     drop(grow(&broker, 1, 100, |_, number| frame(1_000_000, number)));
     broker.until("connections", 0);
     let (resident, account) = (broker.resident_bytes(), broker.metric("budget_bytes"));
@@ -61,7 +61,7 @@ fn account_is_true(sessions: usize, count: usize, frame: impl Fn(usize, usize) -
     broker.until("connections", 0);
 }
 
-/// `prefix` and a name of 1 KiB in all.
+/// Returns a name of 1 KiB that begins with `prefix`.
 fn long(prefix: &str, session: usize, number: usize) -> String {
     let name = format!("{prefix}{session}-{number}-");
     let rest = 1024 - name.len();
@@ -74,50 +74,50 @@ fn subscribe(number: usize, destination: &str) -> String {
 
 #[test]
 fn deep_wildcard_subscriptions_are_in_the_account() {
-    account_is_true(5, 300, |session, number| {
+    assert_account(5, 300, |session, number| {
         subscribe(number, &format!("/topic/{session}.{number}.{}*", "a.b.c.".repeat(20)))
     });
 }
 
 #[test]
 fn topics_with_long_names_are_in_the_account() {
-    account_is_true(18, 1000, |session, number| subscribe(number, &long("/topic/", session, number)));
+    assert_account(18, 1000, |session, number| subscribe(number, &long("/topic/", session, number)));
 }
 
 #[test]
 fn temporary_queues_are_in_the_account() {
-    account_is_true(14, 1000, |_, number| subscribe(number, &format!("/temp-queue/t{number}")));
+    assert_account(14, 1000, |_, number| subscribe(number, &format!("/temp-queue/t{number}")));
 }
 
 #[test]
 fn long_subscription_ids_are_in_the_account() {
-    account_is_true(3, 1000, |_, number| {
+    assert_account(3, 1000, |_, number| {
         format!("SUBSCRIBE\nid:{number}-{}\ndestination:/topic/a\n\n\0", "x".repeat(16_000))
     });
 }
 
 #[test]
 fn presence_of_topics_with_long_names_is_in_the_account() {
-    account_is_true(7, 1000, |session, number| subscribe(number, &long("/presence/topic/", session, number)));
+    assert_account(7, 1000, |session, number| subscribe(number, &long("/presence/topic/", session, number)));
 }
 
 #[test]
 fn queues_with_long_names_are_in_the_account() {
-    account_is_true(1, 12_000, |session, number| {
+    assert_account(1, 12_000, |session, number| {
         format!("SEND\ndestination:{}\n\nhi\0", long("/queue/", session, number))
     });
 }
 
 #[test]
 fn queues_with_short_names_are_in_the_account() {
-    account_is_true(1, 36_000, |session, number| {
+    assert_account(1, 36_000, |session, number| {
         format!("SEND\ndestination:/queue/{session}-{number}\n\nhi\0")
     });
 }
 
 #[test]
 fn frames_with_many_headers_in_transactions_are_in_the_account() {
-    account_is_true(5, 3000, |_, number| {
+    assert_account(5, 3000, |_, number| {
         let headers = "a:\n".repeat(97);
         let send = format!("SEND\ndestination:/topic/a\ntransaction:t\n{headers}\n\0");
         if number == 0 { format!("BEGIN\ntransaction:t\n\n\0{send}") } else { send }
@@ -126,7 +126,7 @@ fn frames_with_many_headers_in_transactions_are_in_the_account() {
 
 // ---- refusals ----
 
-/// Subscribes to names of 1 KiB until one is refused, and returns the ERROR.
+/// Subscribes to names of 1 KiB until a SUBSCRIBE is refused. Returns the number of subscriptions and the ERROR.
 #[track_caller]
 fn subscribe_until_refused(client: &mut Client, session: usize) -> (usize, String) {
     for number in 0.. {
@@ -148,7 +148,7 @@ fn subscribe_until_refused(client: &mut Client, session: usize) -> (usize, Strin
 }
 
 on_each_wire! {
-    fn a_session_that_subscribes_to_too_much_is_refused_by_name(wire: Wire) {
+    fn a_session_over_subscription_bytes_max_is_refused_with_the_options_name(wire: Wire) {
         let broker = Broker::start(&["--subscription-bytes-max=64KiB"]);
         let mut other = broker.connect(wire);
         other.subscribe("1", "/topic/a", "");
@@ -175,11 +175,11 @@ on_each_wire! {
         assert_eq!(broker.metric("subscriptions"), 1000);
     }
 
-    fn subscribers_that_fill_their_share_do_not_lock_out_publishers(wire: Wire) {
+    fn subscribers_that_use_up_their_share_do_not_block_publishers(wire: Wire) {
         let broker = Broker::start(&["--memory-bytes-max=4MiB"]);
         let (mut receiver, mut sender) = (broker.connect(wire), broker.connect(wire));
         receiver.subscribe("1", "/topic/a", "");
-        // Sessions below the limit fill the share, then one more session reaches it.
+        // Sessions below their own limit use up the share, then one more session reaches it.
         let hoarders: Vec<_> = (0..4)
             .map(|session| {
                 let mut client = broker.connect(wire);
@@ -203,13 +203,13 @@ on_each_wire! {
         receiver.subscribe("2", &long("/topic/", 0, 0), "");
     }
 
-    fn a_begin_beyond_the_share_is_refused_and_publishers_go_on(wire: Wire) {
+    fn begin_over_the_share_is_refused_and_publishers_continue(wire: Wire) {
         let broker = Broker::start(&["--memory-bytes-max=1MiB", "--permissions=open"]);
         let mut sender = broker.connect(wire);
         let begin = |number: usize, receipt: &str| {
             format!("BEGIN\ntransaction:{number}{}\nreceipt:{receipt}\n\n\0", "x".repeat(1000))
         };
-        // Each session opens 100 transactions of about 1.2 KB, which is the maximum number of a session.
+        // Each session opens the maximum of 100 transactions, about 1.2 KB each.
         let hoarders: Vec<_> = (0..2)
             .map(|_| {
                 let mut client = broker.connect(wire);
@@ -240,7 +240,7 @@ on_each_wire! {
         broker.until("transactions", 1);
     }
 
-    fn a_subscribe_without_room_is_told_softly_and_the_session_goes_on(wire: Wire) {
+    fn subscribe_over_the_limit_is_a_soft_error_and_the_session_continues(wire: Wire) {
         let broker = Broker::start(&["--subscription-bytes-max=64KiB", "--permissions=open"]);
         let mut client = broker.open(wire);
         client.send("CONNECT\naccept-version:1.2\nhost:a\nsoft-errors:true\n\n\0");
@@ -261,7 +261,7 @@ on_each_wire! {
                 assert_eq!(frame.command, "RECEIPT");
                 number += 1;
                 if round == 1 {
-                    assert!(number < 100, "a temporary queue lasts as long as its session");
+                    assert!(number < 100, "temporary queues must last as long as their session");
                 }
             };
             assert!(told.text().contains("subscription-bytes-max"), "{told:?}");
@@ -273,7 +273,7 @@ on_each_wire! {
         broker.until("queues", 0);
     }
 
-    fn a_name_that_a_client_chooses_has_a_greatest_length(wire: Wire) {
+    fn names_chosen_by_a_client_have_a_maximum_length(wire: Wire) {
         let broker = Broker::start(&[]);
         let (fits, long) = ("x".repeat(1024), "x".repeat(1025));
         let mut client = broker.connect(wire);
@@ -300,7 +300,7 @@ on_each_wire! {
         assert_eq!(broker.metric("messages_published_total"), 1);
     }
 
-    fn a_commit_that_would_add_too_much_is_refused_by_name_and_nobody_else_suffers(wire: Wire) {
+    fn commit_over_the_memory_limit_is_refused_and_other_clients_continue(wire: Wire) {
         const LIMIT: usize = 4 << 20;
         let broker = Broker::start(&["--memory-bytes-max=4MiB", "--permissions=open"]);
         let (mut receiver, mut sender) = (broker.connect(wire), broker.connect(wire));
@@ -326,7 +326,7 @@ on_each_wire! {
         let told = soft.frame("MESSAGE");
         assert_eq!((told.must("receipt-id"), told.must("message")), ("7", "memory limit reached"));
         assert!(told.text().contains("Nothing of the transaction was done"), "{told:?}");
-        assert_eq!((broker.metric("deliveries_total"), broker.metric("queues")), (1, 0), "but for what was told");
+        assert_eq!((broker.metric("deliveries_total"), broker.metric("queues")), (1, 0), "only the error");
         soft.publish("/topic/none", "and the session goes on");
         sender.publish("/topic/b", "hi");
         receiver.expect("MESSAGE", &[("subscription", "b")], "hi");
@@ -334,7 +334,7 @@ on_each_wire! {
         assert!(grown * 10 <= LIMIT * 13, "{grown} bytes of memory at the peak; the limit is {LIMIT}");
     }
 
-    fn unsettled_deliveries_of_a_session_are_bounded_together(wire: Wire) {
+    fn unsettled_deliveries_of_all_subscriptions_share_one_limit(wire: Wire) {
         let broker = Broker::start(&["--subscription-bytes-max=256KiB"]);
         let mut client = broker.connect(wire);
         let frames = (1..100).map(|id| format!("SUBSCRIBE\nid:{id}\ndestination:/topic/a\nack:client\n\n\0"));
@@ -371,7 +371,7 @@ on_each_wire! {
         publisher.publish("/topic/a", "goes on");
     }
 
-    fn a_client_that_acknowledges_nothing_is_closed_near_the_limit_and_publishers_go_on(wire: Wire) {
+    fn a_client_that_never_acknowledges_is_closed_near_the_memory_limit(wire: Wire) {
         let broker = Broker::start(&["--memory-bytes-max=1MiB", "--burst-patience=0"]);
         let mut client = broker.connect(wire);
         let frames = (1..100).map(|id| format!("SUBSCRIBE\nid:{id}\ndestination:/topic/a\nack:client\n\n\0"));
@@ -396,7 +396,7 @@ on_each_wire! {
 }
 
 #[test]
-fn copies_for_older_versions_do_not_pass_the_limit() {
+fn copies_for_older_versions_stay_within_the_limit() {
     const LIMIT: usize = 64 << 20;
     let broker =
         Broker::start(&["--memory-bytes-max=64MiB", "--prefetch-bytes=64MiB", "--burst-patience=10ms"]);

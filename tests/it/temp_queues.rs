@@ -1,9 +1,9 @@
-//! `/temp-queue/x`: private to a session, answered through `reply-to`.
+//! `/temp-queue/x`: private to a session; other clients reply to it by the address in `reply-to`.
 
 use crate::support::client::publish;
 use crate::support::{Broker, Client, Wire, on_each_wire};
 
-/// A service that echoes what it gets on `/queue/service` to whoever asked.
+/// Reads one request from `/queue/service` and echoes it to the address in `reply-to`, which it returns.
 fn answer_once(service: &mut Client) -> String {
     let request = service.frame("MESSAGE");
     let address = request.must("reply-to").to_string();
@@ -18,7 +18,7 @@ fn service(broker: &Broker, wire: Wire) -> Client {
 }
 
 on_each_wire! {
-    fn a_subscribed_temp_queue_gets_the_answers(wire: Wire) {
+    fn a_subscribed_temp_queue_receives_the_replies(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut service = service(&broker, wire);
         let mut client = broker.connect(wire);
@@ -32,7 +32,7 @@ on_each_wire! {
         client.disconnect();
     }
 
-    fn reply_to_alone_subscribes_by_itself(wire: Wire) {
+    fn reply_to_subscribes_to_the_temp_queue_implicitly(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut service = service(&broker, wire);
         let mut client = broker.connect(wire);
@@ -68,7 +68,7 @@ on_each_wire! {
         client.disconnect();
     }
 
-    fn nobody_else_may_subscribe_to_an_address(wire: Wire) {
+    fn other_sessions_cannot_subscribe_to_a_temp_queue_address(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut service = service(&broker, wire);
         let mut client = broker.connect(wire);

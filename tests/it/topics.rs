@@ -1,4 +1,4 @@
-//! Broadcast: every subscription that matches gets its copy.
+//! Topics: every matching subscription receives its own copy.
 
 use crate::support::client::publish;
 use crate::support::{Broker, Wire, on_each_wire};
@@ -55,7 +55,7 @@ on_each_wire! {
         client.disconnect();
     }
 
-    fn names_are_compared_octet_by_octet(wire: Wire) {
+    fn names_are_compared_byte_by_byte(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut client = broker.connect(wire);
         client.subscribe("1", "/topic/Straße.a", "");
@@ -67,7 +67,7 @@ on_each_wire! {
         client.disconnect();
     }
 
-    fn all_subscribers_see_the_order_of_each_publisher(wire: Wire) {
+    fn all_subscribers_see_the_same_order(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut subscribers = [broker.connect(wire), broker.connect(wire)];
         for subscriber in &mut subscribers {
@@ -83,7 +83,7 @@ on_each_wire! {
             let frames = (0..400).map(|_| subscriber.frame("MESSAGE"));
             frames.map(|frame| (frame.must("name").to_string(), frame.text())).collect::<Vec<_>>()
         });
-        assert_eq!(first, second, "the order is total");
+        assert_eq!(first, second, "all subscribers must see the same order");
         for name in ["0", "1"] {
             let own = first.iter().filter(|(from, _)| from == name).map(|(_, body)| body.clone());
             assert_eq!(own.collect::<Vec<_>>(), (0..200).map(|n| n.to_string()).collect::<Vec<_>>());
@@ -114,7 +114,7 @@ on_each_wire! {
         client.disconnect();
     }
 
-    fn what_the_broker_says_cannot_be_forged(wire: Wire) {
+    fn headers_set_by_the_broker_cannot_be_forged(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut client = broker.connect(wire);
         client.subscribe("mine", "/topic/a", "");
@@ -142,7 +142,7 @@ on_each_wire! {
         client.disconnect();
     }
 
-    fn a_body_may_hold_any_octet(wire: Wire) {
+    fn a_body_may_contain_any_byte(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut client = broker.connect(wire);
         client.subscribe("1", "/topic/a", "");
@@ -150,11 +150,11 @@ on_each_wire! {
         let head = format!("SEND\ndestination:/topic/a\ncontent-length:{}\n\n", body.len());
         client.raw(&[head.as_bytes(), &body, b"\0"].concat());
         let message = client.frame("MESSAGE");
-        assert!(message.body == body, "{} octets came back changed", message.body.len());
+        assert!(message.body == body, "{} bytes came back changed", message.body.len());
         client.disconnect();
     }
 
-    fn nothing_is_kept_for_those_who_come_later(wire: Wire) {
+    fn messages_are_not_kept_for_later_subscribers(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut client = broker.connect(wire);
         client.publish("/topic/a", "early");
@@ -163,7 +163,7 @@ on_each_wire! {
         client.disconnect();
     }
 
-    fn after_unsubscribe_nothing_comes(wire: Wire) {
+    fn no_message_arrives_after_unsubscribe(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut client = broker.connect(wire);
         client.subscribe("1", "/topic/a", "");

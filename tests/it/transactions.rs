@@ -66,7 +66,7 @@ on_each_wire! {
         client.disconnect();
     }
 
-    fn a_committed_ack_settles_and_a_committed_nack_returns(wire: Wire) {
+    fn a_committed_ack_settles_and_a_committed_nack_requeues(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut client = broker.connect(wire);
         client.subscribe("1", "/queue/a", "ack:client-individual\n");
@@ -99,7 +99,7 @@ on_each_wire! {
         client.disconnect();
     }
 
-    fn ids_belong_to_their_connection(wire: Wire) {
+    fn transaction_ids_are_local_to_their_connection(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut one = broker.connect(wire);
         let mut two = broker.connect(wire);
@@ -128,7 +128,7 @@ on_each_wire! {
         assert_eq!(broker.metric("queue_messages"), 0);
     }
 
-    fn a_commit_that_cannot_be_done_whole_is_not_done_at_all(wire: Wire) {
+    fn a_commit_is_all_or_nothing(wire: Wire) {
         let broker = Broker::start(&["--queue-messages-max", "2"]);
         let mut client = broker.connect(wire);
         client.subscribe("1", "/topic/a", "");

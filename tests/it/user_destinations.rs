@@ -1,10 +1,10 @@
-//! `/user/…` and `/users/…`: what is for a user reaches all of its sessions, or the one that is meant, and nobody else.
+//! `/user/…` and `/users/…`: a message for a user reaches all of its sessions, or one chosen session, and no other.
 
 use crate::support::people::{by_passcode, by_token, with_tokens, with_users};
 use crate::support::sockjs::{Session, Transport};
 use crate::support::{Broker, Client, Wire, on_each_wire};
 
-/// Names with everything that could be mistaken, and how they are written in a destination.
+/// User names with special characters, and their spelling in a destination.
 const NAMES: [(&str, &str); 12] = [
     ("a/b", "a%2Fb"),
     ("a", "a"),
@@ -20,7 +20,7 @@ const NAMES: [(&str, &str); 12] = [
     ("*", "%2A"),
 ];
 
-/// Somebody who listens at `/user/queue/x`.
+/// Signs in a client that subscribes to `/user/queue/x`.
 #[track_caller]
 fn listener(broker: &Broker, wire: Wire, headers: &str) -> (Client, String) {
     let (mut client, id) = broker.sign_in(wire, headers);
@@ -29,7 +29,7 @@ fn listener(broker: &Broker, wire: Wire, headers: &str) -> (Client, String) {
 }
 
 #[test]
-fn all_sessions_of_a_user_get_it_over_every_transport_and_in_every_version() {
+fn a_message_reaches_all_sessions_of_a_user_on_every_transport_and_version() {
     let broker = with_users(&["alice", "bob"], &[]);
     let alice = by_passcode("alice");
     let forms = ["/user/queue/x", "/user/alice/queue/x", "/user/%61lice/queue/x"];
@@ -59,7 +59,7 @@ fn all_sessions_of_a_user_get_it_over_every_transport_and_in_every_version() {
         session.expect("MESSAGE", &headers, "hi");
     }
     other.hears_nothing();
-    // One who sends to its own reaches all of its own.
+    // A message to the sender's own destination reaches all of the sender's sessions.
     let (mut alice, _) = broker.sign_in(Wire::WebSocket, &alice);
     assert_eq!(alice.reach("/user/queue/x", "", "note"), clients.len() + sessions.len());
     let headers = [("destination", "/user/queue/x"), ("user-name", "alice")];
@@ -68,7 +68,7 @@ fn all_sessions_of_a_user_get_it_over_every_transport_and_in_every_version() {
 }
 
 on_each_wire! {
-    fn one_session_alone_is_reached_by_its_id(wire: Wire) {
+    fn the_session_header_selects_one_session(wire: Wire) {
         let broker = with_users(&["alice", "bob"], &["--allow-anonymous"]);
         let (mut one, one_id) = listener(&broker, wire, &by_passcode("alice"));
         let (mut two, two_id) = listener(&broker, wire, &by_passcode("alice"));
@@ -76,14 +76,14 @@ on_each_wire! {
         let (mut nobody, nobody_id) = listener(&broker, wire, "");
         let (mut sender, sender_id) = broker.sign_in(wire, &by_passcode("bob"));
         let to = |id: &str| format!("session:{id}\n");
-        // Another user's session.
+        // A session of another user.
         assert_eq!(sender.reach("/user/alice/queue/x", &to(&two_id), "two"), 1);
         let message = two.hears("/user/queue/x", "two");
         assert_eq!(message.header("session"), None, "{message:?}");
-        // One's own.
+        // A session of the sender's own user.
         assert_eq!(sender.reach("/user/queue/x", &to(&bob_id), "bob"), 1);
         bob.hears("/user/queue/x", "bob");
-        // One that listens to nothing; those of others; none at all.
+        // A session without a subscription, sessions of other users, and ids of no session.
         let wrong = "00000000000000000000000000000000";
         for (destination, id) in [
             ("/user/queue/x", sender_id.as_str()),
@@ -104,14 +104,14 @@ on_each_wire! {
         for client in [&mut one, &mut two, &mut bob, &mut nobody] {
             client.hears_nothing();
         }
-        // Who has gone is not there.
+        // A closed session is not reached.
         two.disconnect();
         broker.until("sessions", 4);
         assert_eq!(sender.reach("/user/alice/queue/x", &to(&two_id), "late"), 0);
         one.hears_nothing();
     }
 
-    fn anonymous_sessions_have_their_own(wire: Wire) {
+    fn each_anonymous_session_has_its_own_user_destinations(wire: Wire) {
         let broker = with_users(&["alice"], &["--allow-anonymous"]);
         let (mut one, one_id) = listener(&broker, wire, "");
         let (mut two, _) = listener(&broker, wire, "");
@@ -123,7 +123,7 @@ on_each_wire! {
         assert_eq!(sender.reach("/user/queue/x", "", "its own, where nobody listens"), 0);
         assert_eq!(sender.reach(&format!("/user/~{one_id}/queue/x"), "", "by address"), 1);
         one.hears("/user/queue/x", "by address");
-        // No name reaches them.
+        // No user name reaches an anonymous session.
         for name in ["", "anonymous", "nobody", "null", &format!("%7E{one_id}"), &one_id] {
             if !name.is_empty() {
                 assert_eq!(sender.reach(&format!("/user/{name}/queue/x"), "", "?"), 0, "{name}");
@@ -157,7 +157,7 @@ on_each_wire! {
         }
     }
 
-    fn what_is_for_several_users_reaches_each_once_and_tells_of_none(wire: Wire) {
+    fn a_message_for_several_users_reaches_each_once_and_hides_the_others(wire: Wire) {
         let broker = with_users(&["alice", "bob", "a,b", "carol"], &[]);
         let (mut one, _) = listener(&broker, wire, &by_passcode("alice"));
         let (mut two, _) = listener(&broker, wire, &by_passcode("alice"));
@@ -207,7 +207,7 @@ on_each_wire! {
             let message = client.hears("/user/queue/x", "to all of you");
             assert_eq!(message.header("to"), None);
         }
-        // In a transaction too, and a moment later it is another header of that length that is refused.
+        // The same in a transaction. After the allowed `to`, the limits refuse a longer one.
         sender.send("BEGIN\ntransaction:t\n\n\0");
         sender.tell("/users/queue/x", &format!("transaction:t\n{to}"), "again");
         some[0].hears_nothing();
@@ -229,7 +229,7 @@ on_each_wire! {
         outsider.hears_nothing();
     }
 
-    fn a_session_counts_once_however_often_it_subscribes(wire: Wire) {
+    fn a_session_with_several_subscriptions_is_counted_once(wire: Wire) {
         let broker = with_users(&["alice", "bob"], &[]);
         let (mut one, _) = listener(&broker, wire, &by_passcode("alice"));
         one.subscribe("again", "/user/queue/x", "");
@@ -253,7 +253,7 @@ on_each_wire! {
         assert_eq!(broker.metric("user_destinations"), 0);
     }
 
-    fn patterns_over_ones_own_match_ones_own(wire: Wire) {
+    fn patterns_under_user_match_only_own_messages(wire: Wire) {
         let broker = with_users(&["alice", "bob"], &[]);
         let (mut alice, _) = broker.sign_in(wire, &by_passcode("alice"));
         alice.subscribe("all", "/user/queue/**", "");
@@ -282,7 +282,7 @@ on_each_wire! {
         bob.hears_nothing();
     }
 
-    fn a_transaction_is_for_users_too(wire: Wire) {
+    fn transactions_may_send_to_users(wire: Wire) {
         let broker = with_users(&["alice", "bob"], &[]);
         let (mut alice, id) = listener(&broker, wire, &by_passcode("alice"));
         let (mut two, _) = listener(&broker, wire, &by_passcode("alice"));
@@ -306,7 +306,7 @@ on_each_wire! {
         two.hears_nothing();
     }
 
-    fn older_clients_send_to_users_too(wire: Wire) {
+    fn clients_of_older_versions_may_send_to_users(wire: Wire) {
         let broker = with_users(&["alice", "bob"], &[]);
         let (mut alice, id) = listener(&broker, wire, &by_passcode("alice"));
         for version in ["1.0", "1.1"] {
@@ -319,7 +319,7 @@ on_each_wire! {
                 assert_eq!((message.must("user-name"), message.header("to")), ("bob", None));
             }
         }
-        // 1.0 pads its values.
+        // STOMP 1.0 allows spaces around header values.
         let (mut bob, _) = broker.sign_in_with(wire, "1.0", &by_passcode("bob"));
         bob.send("SEND\ndestination: /users/queue/x\nto: alice\nreceipt: r\n\npadded\0");
         bob.expect("RECEIPT", &[("receipt-id", "r"), ("delivered-sessions", "1")], "");

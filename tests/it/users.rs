@@ -1,11 +1,11 @@
-//! Names and passcodes from the command line.
+//! Users and passcodes from the command line.
 
 use crate::support::{Broker, Wire, on_each_wire};
 
 const FLAGS: &[&str] = &["--user", "alice:in:wonder\\land", "--user", "bob:b"];
 
 on_each_wire! {
-    fn the_right_passcode_lets_in_and_is_read_literally(wire: Wire) {
+    fn the_right_passcode_is_accepted_and_read_literally(wire: Wire) {
         let broker = Broker::start(FLAGS);
         for (login, passcode) in [("alice", "in:wonder\\land"), ("bob", "b")] {
             let mut client = broker.open(wire);
@@ -29,7 +29,7 @@ on_each_wire! {
         client.expect_error(&[]);
     }
 
-    fn whoever_is_refused_learns_nothing(wire: Wire) {
+    fn refusals_do_not_reveal_which_part_of_the_login_is_wrong(wire: Wire) {
         let broker = Broker::start(FLAGS);
         let logins = [
             "login:alice\npasscode:guessed\n",
@@ -49,12 +49,12 @@ on_each_wire! {
                 answers.insert((error.must("message").to_string(), error.text()));
             }
         }
-        assert_eq!(answers.len(), 1, "one text for all: {answers:?}");
+        assert_eq!(answers.len(), 1, "all refusals must have the same text: {answers:?}");
         let log = broker.log();
         assert!(!log.contains("wonder") && !log.contains("guessed"), "no passcode is logged: {log}");
     }
 
-    fn what_follows_a_refused_connect_is_not_executed(wire: Wire) {
+    fn frames_after_a_refused_connect_are_not_executed(wire: Wire) {
         let broker = Broker::start(FLAGS);
         let mut client = broker.open(wire);
         client.send(
@@ -64,7 +64,7 @@ on_each_wire! {
         assert_eq!(broker.metric("queue_messages"), 0);
     }
 
-    fn with_allow_anonymous_a_login_is_optional_but_must_be_right(wire: Wire) {
+    fn with_allow_anonymous_a_login_is_optional_but_must_be_valid(wire: Wire) {
         let broker = Broker::start(&[FLAGS, &["--allow-anonymous"]].concat());
         let mut client = broker.connect(wire);
         client.publish("/topic/a", "hi");
@@ -74,7 +74,7 @@ on_each_wire! {
         client.expect_error(&[]);
     }
 
-    fn without_users_everybody_is_let_in(wire: Wire) {
+    fn without_users_every_login_is_accepted(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut client = broker.open(wire);
         client.send("CONNECT\naccept-version:1.2\nhost:a\nlogin:guest\npasscode:guest\n\n\0");

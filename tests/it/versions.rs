@@ -1,4 +1,4 @@
-//! Which version is spoken, and what differs between them.
+//! Version negotiation, and the differences between the versions.
 
 use crate::support::{Broker, Wire, on_each_wire};
 
@@ -30,7 +30,7 @@ on_each_wire! {
         client.disconnect();
     }
 
-    fn no_common_version_is_refused_with_those_that_are_spoken(wire: Wire) {
+    fn without_a_common_version_the_error_lists_the_supported_versions(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut client = broker.open(wire);
         client.send("CONNECT\naccept-version:1.3,2.0\nhost:a\n\n\0");
@@ -47,7 +47,7 @@ on_each_wire! {
         client.disconnect();
     }
 
-    fn escapes_of_1_1_are_without_carriage_return(wire: Wire) {
+    fn version_1_1_has_no_escape_for_carriage_return(wire: Wire) {
         let broker = Broker::start(&[]);
         let mut client = broker.connect_with(wire, "1.1");
         client.subscribe("1", "/topic/a", "");

@@ -1,4 +1,4 @@
-//! STOMP over WebSocket, octet by octet.
+//! STOMP over WebSocket, byte by byte.
 
 use crate::support::websocket::{
     BINARY, CLOSE, CONTINUATION, FIN, PING, TEXT, frame as websocket_frame, head, upgrade,
@@ -32,7 +32,7 @@ fn the_highest_offered_subprotocol_is_chosen() {
 }
 
 #[test]
-fn frames_may_be_offered_in_several_headers() {
+fn subprotocols_may_be_offered_in_several_headers() {
     let broker = Broker::start(&[]);
     let offer = Some("v10.stomp\r\nSec-WebSocket-Protocol: v12.stomp");
     let (_, response) = upgrade(broker.http, "/ws", offer);
@@ -40,7 +40,7 @@ fn frames_may_be_offered_in_several_headers() {
 }
 
 #[test]
-fn text_and_binary_messages_are_one_stream_of_octets() {
+fn text_and_binary_messages_form_one_stream_of_bytes() {
     let broker = Broker::start(&[]);
     let mut client = broker.connect(Wire::WebSocket);
     client.subscribe("1", "/topic/a", "");
@@ -56,7 +56,7 @@ fn text_and_binary_messages_are_one_stream_of_octets() {
 }
 
 #[test]
-fn one_message_may_hold_several_frames() {
+fn one_message_may_contain_several_frames() {
     let broker = Broker::start(&[]);
     let mut client = broker.connect(Wire::WebSocket);
     client.subscribe("1", "/topic/a", "");
@@ -72,13 +72,13 @@ fn a_frame_may_come_in_many_fragments_with_a_ping_between() {
     let broker = Broker::start(&[]);
     let mut client = broker.connect(Wire::WebSocket);
     client.subscribe("1", "/topic/a", "");
-    let octets = "SEND\ndestination:/topic/a\n\nzwölf\0".as_bytes();
-    client.octets(&websocket_frame(TEXT, &octets[..1]));
-    for octet in &octets[1..octets.len() - 1] {
-        client.octets(&websocket_frame(CONTINUATION, &[*octet]));
+    let bytes = "SEND\ndestination:/topic/a\n\nzwölf\0".as_bytes();
+    client.octets(&websocket_frame(TEXT, &bytes[..1]));
+    for byte in &bytes[1..bytes.len() - 1] {
+        client.octets(&websocket_frame(CONTINUATION, &[*byte]));
     }
     client.octets(&websocket_frame(FIN | PING, b"between"));
-    client.octets(&websocket_frame(FIN | CONTINUATION, &octets[octets.len() - 1..]));
+    client.octets(&websocket_frame(FIN | CONTINUATION, &bytes[bytes.len() - 1..]));
     assert_eq!(client.event(), Event::Pong(b"between".to_vec()));
     client.expect("MESSAGE", &[], "zwölf");
     client.disconnect();
@@ -100,16 +100,16 @@ fn a_ping_is_answered_before_connect_and_after() {
 }
 
 #[test]
-fn octets_that_are_not_utf_8_come_back_in_a_binary_message() {
-    // The client itself asserts text if UTF-8, else binary; see its `parse_message`.
+fn bytes_that_are_not_utf_8_come_back_in_a_binary_message() {
+    // The client itself asserts that a message is text if it is UTF-8, and binary otherwise; see its `parse_message`.
     let broker = Broker::start(&[]);
     let mut client = broker.connect(Wire::WebSocket);
     client.subscribe("1", "/topic/a", "");
     for body in [&b"text"[..], b"\xff\xfe", "zwölf".as_bytes(), b"\xc3"] {
-        let mut octets = b"SEND\ndestination:/topic/a\n\n".to_vec();
-        octets.extend_from_slice(body);
-        octets.push(0);
-        client.raw(&octets);
+        let mut bytes = b"SEND\ndestination:/topic/a\n\n".to_vec();
+        bytes.extend_from_slice(body);
+        bytes.push(0);
+        client.raw(&bytes);
         assert_eq!(client.frame("MESSAGE").body, body);
     }
     client.disconnect();
@@ -149,11 +149,11 @@ fn a_close_from_the_client_is_answered_with_its_code() {
     broker.until("connections{transport=\"websocket\"}", 0);
 }
 
-/// Sends octets and asserts this close code, with an ERROR before it or without.
+/// Sends bytes, and asserts that the broker closes with this code, after an ERROR or without.
 #[track_caller]
-fn expect_code(broker: &Broker, octets: &[u8], code: u16) {
+fn expect_code(broker: &Broker, bytes: &[u8], code: u16) {
     let mut client = broker.connect(Wire::WebSocket);
-    client.octets(octets);
+    client.octets(bytes);
     loop {
         match client.event() {
             Event::Frame(frame) if frame.command == "ERROR" => {}
@@ -178,7 +178,7 @@ fn text_that_is_not_utf_8_is_closed_with_1007() {
 }
 
 #[test]
-fn an_absurd_length_is_refused_at_its_head_with_1009() {
+fn an_excessive_length_is_refused_with_1009_before_its_payload() {
     let broker = Broker::start(&[]);
     let mask = [1, 2, 3, 4];
     for first in [FIN | TEXT, FIN | BINARY, BINARY] {
@@ -193,7 +193,7 @@ fn an_unmasked_frame_is_refused_with_1002() {
 }
 
 #[test]
-fn frames_against_the_rules_are_refused_with_1002() {
+fn frames_that_violate_rfc_6455_are_refused_with_1002() {
     let broker = Broker::start(&[]);
     let table = [
         websocket_frame(FIN | CONTINUATION, b"\n"),
@@ -205,13 +205,13 @@ fn frames_against_the_rules_are_refused_with_1002() {
         websocket_frame(FIN | PING, &[0; 126]),
         websocket_frame(FIN | CLOSE, b"x"),
     ];
-    for octets in table {
-        expect_code(&broker, &octets, 1002);
+    for bytes in table {
+        expect_code(&broker, &bytes, 1002);
     }
 }
 
 #[test]
-fn nothing_is_expected_of_the_end_of_a_message() {
+fn a_frame_may_span_several_messages() {
     let broker = Broker::start(&[]);
     let mut client = broker.connect(Wire::WebSocket);
     client.subscribe("1", "/topic/a", "");

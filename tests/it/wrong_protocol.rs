@@ -18,9 +18,9 @@ const BAD_REQUEST: &[u8] = b"HTTP/1.1 400 Bad Request\r\n";
 const NOT_STOMP: &[u8] = b"ERROR\nmessage:not STOMP\n";
 const OPEN_WIRE: &[u8] = b"\0\0\x01\x3a\x01ActiveMQ\0\0\0\x0c\x01\0\0\x01\x28";
 
-/// Sends bytes, keeps its own side open, and reads to the end.
+/// Sends bytes, keeps the sending side open, and returns everything up to the end of the stream.
 #[track_caller]
-fn told(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
+fn answer_to(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).expect("the port accepts");
     stream.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
     stream.write_all(bytes).expect("bytes can be sent");
@@ -30,11 +30,11 @@ fn told(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Starts a broker whose timeouts do not expire during a test.
-fn patient() -> Broker {
+fn broker_without_timeouts() -> Broker {
     Broker::start(&["--connect-silence=1h", "--connect-timeout=1h", "--http-header-timeout=1h"])
 }
 
-/// Protocol, first bytes, how the answer begins, what the log line says.
+/// Protocol, first bytes, beginning of the answer, part of the log line.
 type Row = (&'static str, &'static [u8], &'static [u8], &'static str);
 
 const ON_TCP: [Row; 14] = [
@@ -95,11 +95,11 @@ const ON_HTTP: [Row; 14] = [
 fn a_protocol_of_another_port_is_named_and_answered_at_once() {
     for (rows, option) in [(&ON_TCP[..], "tcp"), (&ON_HTTP[..], "http")] {
         for (protocol, bytes, answer, remedy) in rows {
-            let broker = patient();
+            let broker = broker_without_timeouts();
             let address = if option == "tcp" { broker.tcp } else { broker.http };
             let shown = bytes.escape_ascii();
-            let told = told(address, bytes);
-            assert!(told.starts_with(answer), "{shown} on {option}: {}", told.escape_ascii());
+            let received = answer_to(address, bytes);
+            assert!(received.starts_with(answer), "{shown} on {option}: {}", received.escape_ascii());
             let line = broker.log_line(|line| line.contains("wrong protocol for this port"));
             let facts = [
                 &format!("protocol=\"{protocol}\""),
@@ -114,14 +114,14 @@ fn a_protocol_of_another_port_is_named_and_answered_at_once() {
             broker.until("connections", 0);
             broker.assert_serves();
             let log = broker.whole_log();
-            assert!(!log.contains("reason=\"wrong-protocol\""), "one line says it:\n{log}");
+            assert!(!log.contains("reason=\"wrong-protocol\""), "only one line may report it:\n{log}");
         }
     }
 }
 
 #[test]
-fn the_answer_to_http_is_a_whole_response_that_says_where_http_is() {
-    let broker = patient();
+fn http_on_the_tcp_port_is_answered_with_the_address_of_the_http_port() {
+    let broker = broker_without_timeouts();
     let mut http = Http::connect(broker.tcp);
     let response = http.exchange(&Request::get("/ws"));
     assert_eq!(response.status, 400);
@@ -130,10 +130,10 @@ fn the_answer_to_http_is_a_whole_response_that_says_where_http_is() {
 }
 
 #[test]
-fn the_answer_to_unknown_bytes_on_the_http_port_is_a_whole_response_that_says_what_is_spoken() {
-    let broker = patient();
+fn unknown_bytes_on_the_http_port_are_answered_with_the_supported_protocols() {
+    let broker = broker_without_timeouts();
     for bytes in [&b"hello\r\n"[..], b"\x80\x81\x82", b"LIST 1\r\n"] {
-        let answer = String::from_utf8(told(broker.http, bytes)).expect("text");
+        let answer = String::from_utf8(answer_to(broker.http, bytes)).expect("text");
         let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
         assert!(head.contains(&format!("content-length: {}", body.len())), "{answer}");
         assert!(body.contains("the option http is for HTTP/1.1, WebSocket and SockJS"), "{answer}");
@@ -141,8 +141,8 @@ fn the_answer_to_unknown_bytes_on_the_http_port_is_a_whole_response_that_says_wh
 }
 
 #[test]
-fn bytes_that_end_before_a_request_line_is_whole_are_answered_as_unknown() {
-    let broker = patient();
+fn an_incomplete_request_line_is_answered_as_an_unknown_protocol() {
+    let broker = broker_without_timeouts();
     let mut stream = TcpStream::connect(broker.http).expect("the port accepts");
     stream.write_all(b"hello").expect("bytes can be sent");
     stream.shutdown(Shutdown::Write).expect("one side closes");
@@ -153,8 +153,8 @@ fn bytes_that_end_before_a_request_line_is_whole_are_answered_as_unknown() {
 }
 
 #[test]
-fn the_answer_to_stomp_on_the_http_port_is_a_whole_frame() {
-    let broker = patient();
+fn stomp_on_the_http_port_is_answered_with_a_complete_error_frame() {
+    let broker = broker_without_timeouts();
     let mut client = Client::new(Wire::Tcp, TcpStream::connect(broker.http).expect("the port accepts"));
     client.send("CONNECT\naccept-version:1.2\nhost:a\n\n\0");
     let error = client.expect_error(&[("message", "wrong protocol")]);
@@ -170,7 +170,7 @@ fn the_error_frame_has_no_trailing_lf_if_the_option_is_off() {
             (broker.tcp, b"hello\n"),
             (broker.http, b"CONNECT\naccept-version:1.2\n\n\0"),
         ] {
-            let answer = told(address, bytes);
+            let answer = answer_to(address, bytes);
             assert!(
                 answer.starts_with(b"ERROR\n") && answer.ends_with(end),
                 "{flag}: {}",
@@ -181,15 +181,15 @@ fn the_error_frame_has_no_trailing_lf_if_the_option_is_off() {
 }
 
 #[test]
-fn a_tls_client_is_told_by_an_alert() {
-    let broker = patient();
+fn a_tls_client_receives_an_alert() {
+    let broker = broker_without_timeouts();
     let config = ClientConfig::builder().with_root_certificates(RootCertStore::empty()).with_no_client_auth();
     for address in [broker.tcp, broker.http] {
         let name = ServerName::try_from("localhost").expect("a name");
         let mut tls = ClientConnection::new(Arc::new(config.clone()), name).expect("a client");
         let mut hello = Vec::new();
         tls.write_tls(&mut hello).expect("a buffer takes it");
-        let answer = told(address, &hello);
+        let answer = answer_to(address, &hello);
         tls.read_tls(&mut &answer[..]).expect("a record");
         let error = tls.process_new_packets().expect_err("an alert");
         assert_eq!(error, rustls::Error::AlertReceived(AlertDescription::HandshakeFailure));
@@ -197,8 +197,8 @@ fn a_tls_client_is_told_by_an_alert() {
 }
 
 #[test]
-fn bytes_that_come_one_by_one_are_recognised_and_stomp_is_not_taken_for_http() {
-    let broker = patient();
+fn protocols_are_recognised_byte_by_byte_and_stomp_is_not_taken_for_http() {
+    let broker = broker_without_timeouts();
     for (_, bytes, answer, _) in ON_TCP {
         let mut stream = TcpStream::connect(broker.tcp).expect("the port accepts");
         stream.set_nodelay(true).expect("a socket takes an option");
@@ -210,9 +210,9 @@ fn bytes_that_come_one_by_one_are_recognised_and_stomp_is_not_taken_for_http() {
             }
         }
         let _ = stream.shutdown(Shutdown::Write);
-        let mut told = vec![0; answer.len()];
-        stream.read_exact(&mut told).expect("an answer");
-        assert_eq!(told, answer, "{}", bytes.escape_ascii());
+        let mut received = vec![0; answer.len()];
+        stream.read_exact(&mut received).expect("an answer");
+        assert_eq!(received, answer, "{}", bytes.escape_ascii());
     }
     let mut client = broker.open(Wire::Tcp);
     for byte in b"\r\nCONNECT\naccept-version:1.2\nhost:a\n\n\0" {
@@ -223,12 +223,12 @@ fn bytes_that_come_one_by_one_are_recognised_and_stomp_is_not_taken_for_http() {
 }
 
 #[test]
-fn many_clients_of_one_protocol_are_one_line_and_hide_no_other() {
-    let broker = patient();
+fn the_log_is_rate_limited_per_wrong_protocol() {
+    let broker = broker_without_timeouts();
     for _ in 0..20 {
-        told(broker.tcp, b"GET / HTTP/1.1\r\n\r\n");
+        answer_to(broker.tcp, b"GET / HTTP/1.1\r\n\r\n");
     }
-    told(broker.tcp, b"AMQP\0\0\x09\x01");
+    answer_to(broker.tcp, b"AMQP\0\0\x09\x01");
     broker.until("connections_closed_total{reason=\"wrong-protocol\"}", 21);
     let log = broker.whole_log();
     let lines = |protocol: &str| log.lines().filter(|line| line.contains(protocol)).count();
@@ -247,22 +247,22 @@ const NO_STOMP: [&str; 6] = [
 
 on_each_wire! {
     fn text_that_cannot_be_stomp_is_refused_at_once(wire: Wire) {
-        let broker = patient();
+        let broker = broker_without_timeouts();
         for text in NO_STOMP {
             let mut client = broker.open(wire);
             client.send(text);
             let error = client.expect_error(&[("message", "not STOMP")]);
             assert!(error.text().contains("speaks STOMP 1.0, 1.1 and 1.2: the first frame is CONNECT"), "{error:?}");
             let begin = text[..2].escape_default().to_string();
-            assert!(error.text().contains(&begin), "it shows what came: {error:?}");
+            assert!(error.text().contains(&begin), "the ERROR must quote the input: {error:?}");
         }
         broker.assert_serves();
     }
 }
 
 #[test]
-fn text_that_cannot_be_stomp_is_refused_at_once_on_sockjs_too() {
-    let broker = patient();
+fn text_that_cannot_be_stomp_is_refused_at_once_over_sockjs() {
+    let broker = broker_without_timeouts();
     for transport in Transport::ALL {
         let mut session = Session::new(broker.http, "/ws", transport).opened();
         session.send(&["{\"type\":\"hello\"}"]);
@@ -273,7 +273,7 @@ fn text_that_cannot_be_stomp_is_refused_at_once_on_sockjs_too() {
 }
 
 #[test]
-fn a_connection_to_the_http_port_that_sends_nothing_is_counted_and_no_line() {
+fn a_silent_connection_to_the_http_port_is_counted_and_logged_at_debug() {
     for (flags, leaves) in
         [(&["--http-header-timeout=1h"][..], true), (&["--http-header-timeout=100ms"], false)]
     {
@@ -282,13 +282,13 @@ fn a_connection_to_the_http_port_that_sends_nothing_is_counted_and_no_line() {
         if leaves {
             drop(stream);
         } else {
-            told(broker.http, b"");
+            answer_to(broker.http, b"");
         }
         let line = broker.log_line(|line| line.contains("reason=\"no-data\""));
         assert!(line.contains("DEBUG") && line.contains("address=127.0.0.1"), "{line}");
         broker.until_holds("connections_closed_total{reason=\"no-data\"}", |count| count >= 1);
         broker.until_holds("connections_accepted_total{transport=\"http\"}", |count| count >= 1);
-        assert_eq!(broker.metric("connections"), 0, "it never was one of a client");
+        assert_eq!(broker.metric("connections"), 0, "a silent connection must not count as a client");
         assert!(
             !broker
                 .whole_log()
@@ -298,16 +298,16 @@ fn a_connection_to_the_http_port_that_sends_nothing_is_counted_and_no_line() {
     }
 }
 
-/// An opening handshake from which a proxy has removed a part.
+/// Sends an opening handshake that lacks a part, as if a proxy had removed it.
 #[track_caller]
-fn mangled(broker: &Broker, path: &str, headers: &[(&str, &str)], is_old: bool) -> Response {
+fn incomplete_handshake(broker: &Broker, path: &str, headers: &[(&str, &str)], is_old: bool) -> Response {
     let proper = [("Sec-WebSocket-Version", "13"), ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")];
     let request = Request::get(path).headers(&proper).headers(headers);
     ask(broker.http, &if is_old { request.http_1_0() } else { request })
 }
 
 #[test]
-fn a_handshake_that_a_proxy_has_changed_is_named_in_the_answer_and_in_the_log() {
+fn a_handshake_changed_by_a_proxy_is_reported_in_the_answer_and_the_log() {
     let broker = Broker::start(&[]);
     let upgrade = ("Upgrade", "websocket");
     for path in ["/ws", "/ws/websocket", "/ws/000/a/websocket"] {
@@ -317,7 +317,7 @@ fn a_handshake_that_a_proxy_has_changed_is_named_in_the_answer_and_in_the_log() 
             (&[upgrade, ("Connection", "close")], false, "without Upgrade in the header Connection"),
             (&[upgrade, ("Connection", "Upgrade")], true, "in HTTP/1.0"),
         ] {
-            let response = mangled(&broker, path, headers, is_old);
+            let response = incomplete_handshake(&broker, path, headers, is_old);
             assert_eq!(response.status, 400, "{path} {headers:?}");
             for part in [removed, "a proxy", "proxy_set_header Upgrade $http_upgrade"] {
                 assert!(response.body.contains(part), "{part} in {response:?}");
@@ -328,7 +328,7 @@ fn a_handshake_that_a_proxy_has_changed_is_named_in_the_answer_and_in_the_log() 
     for part in ["WARN", "address=127.0.0.1", "without the header Upgrade", "proxy_set_header Connection"] {
         assert!(line.contains(part), "{part} in {line}");
     }
-    // Not a handshake: a page that was opened in a browser.
+    // A page opened in a browser is not a handshake.
     let page = ask(broker.http, &Request::get("/ws/websocket"));
     page.assert(400, "Can \"Upgrade\" only to \"WebSocket\".");
 }

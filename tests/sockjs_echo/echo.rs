@@ -1,4 +1,4 @@
-//! What conformance checkers of SockJS and of WebSocket run against: services that echo, and one that closes.
+//! Services for conformance checkers of SockJS and WebSocket. Most send messages back, and one closes every session.
 
 use bytes::{Bytes, BytesMut};
 use hyper::body::Incoming;
@@ -28,16 +28,16 @@ use stompbox_frames::websocket::Opcode;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Sleep;
 
-/// Octets that all senders together may have on their way.
+/// Most bytes of input that all clients together may have in flight.
 const MEMORY_BYTES_MAX: usize = 256 << 20;
 const CONNECTIONS_MAX: usize = 15_000;
-/// Octets that a session may leave untaken before it is not heard any more.
+/// Bytes of pending echo at which the broker stops reading from a session.
 const ECHO_BYTES_MAX: usize = 1 << 20;
-/// The limit that checkers expect.
+/// The limit that conformance checkers expect.
 const STREAM_BYTES_MAX: usize = 4096;
 const GO_AWAY: CloseInfo = CloseInfo { code: 3000, reason: "Go away!" };
 
-/// Returns what it is sent, or ends at once.
+/// An application that sends every message back, or closes every session at once.
 struct Echo {
     closes: bool,
 }
@@ -59,7 +59,7 @@ impl Application for Echo {
         }
         self.spawn(async move {
             poll_fn(|cx| raw.poll(cx)).await;
-            // The close frame is written; what the client still sends must not reset the connection.
+            // The close frame is written. Further input is read, because unread input would reset the connection.
             let lingered = poll_fn(|cx| raw.socket.poll_discard(cx));
             let _ = tokio::time::timeout(Duration::from_secs(2), lingered).await;
             drop(peer);
@@ -99,7 +99,7 @@ impl<W: Wire> Conversation<W> {
         loop {
             while self.out.pending() > 0 {
                 match self.wire.poll_write(cx, &mut self.out) {
-                    Poll::Ready(Ok(octets)) => self.out.advance(octets, |_| {}),
+                    Poll::Ready(Ok(bytes)) => self.out.advance(bytes, |_| {}),
                     Poll::Ready(Err(_)) => return Poll::Ready(()),
                     Poll::Pending => break,
                 }
@@ -107,7 +107,7 @@ impl<W: Wire> Conversation<W> {
             if self.ending && self.out.pending() == 0 {
                 return self.wire.poll_shutdown(cx).map(|_| ());
             }
-            // Whoever does not take the echo of what it sent is not heard for ever.
+            // A client that does not read its echo is not read from either.
             let read = if self.out.pending() < ECHO_BYTES_MAX { self.read(cx) } else { Poll::Pending };
             match read {
                 Poll::Ready(Ok(())) => continue,
@@ -130,9 +130,8 @@ impl<W: Wire> Conversation<W> {
 
     fn read(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), ReadEnd>> {
         let mut messages = Vec::new();
-        let read = self
-            .wire
-            .poll_read(cx, &mut self.out, &mut |octets| messages.push(Bytes::copy_from_slice(octets)));
+        let read =
+            self.wire.poll_read(cx, &mut self.out, &mut |bytes| messages.push(Bytes::copy_from_slice(bytes)));
         for message in &messages {
             let piece = OutgoingFrame { prefix: &[], tail: Tail::Own(message), text: true, mark: None };
             self.wire.wrap(piece, &mut self.out);
@@ -141,7 +140,7 @@ impl<W: Wire> Conversation<W> {
     }
 }
 
-/// One WebSocket without SockJS on it: messages come back as they were, text or binary.
+/// One WebSocket without SockJS, which sends messages back unchanged, text as text and binary as binary.
 struct Raw<S> {
     socket: Socket<S>,
     out: OutputBuffer,
@@ -154,7 +153,7 @@ impl<S: ByteStream> Raw<S> {
         loop {
             while self.out.pending() > 0 {
                 match self.socket.poll_write(cx, &self.out) {
-                    Poll::Ready(Ok(octets)) if octets > 0 => self.out.advance(octets, |_| {}),
+                    Poll::Ready(Ok(bytes)) if bytes > 0 => self.out.advance(bytes, |_| {}),
                     Poll::Ready(_) => return Poll::Ready(()),
                     Poll::Pending => return Poll::Pending,
                 }
@@ -188,7 +187,7 @@ impl<S: ByteStream> Raw<S> {
     }
 }
 
-/// All services, each at its path.
+/// All services, each with its base path.
 pub(crate) struct Services {
     services: Vec<(&'static str, Endpoints<Echo>)>,
     connection_limiter: Arc<ConnectionLimiter>,
@@ -197,7 +196,8 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    /// The services of the conformance suite, with other delays if a test has no time.
+    /// Creates the services of the conformance suite. `change` adjusts their options, such as delays that are too long
+    /// for a test.
     pub(crate) fn new(change: impl Fn(&mut Options)) -> Arc<Services> {
         let budget = Budget::new(MEMORY_BYTES_MAX);
         let service = |closes: bool, cookie: bool, transports: Transports| {
@@ -277,12 +277,12 @@ impl Services {
         });
         match found {
             Some((base, endpoints)) => endpoints.answer(request, base.len(), request_context).await,
-            // What is left when clients have gone.
+            // The resources in use, which tests check after their clients have left.
             None if path == "/" => {
                 let sessions: usize = self.services.iter().map(|(_, endpoints)| endpoints.sessions()).sum();
-                let (connections, octets) = (self.connection_limiter.taken(), self.budget.used());
+                let (connections, bytes) = (self.connection_limiter.taken(), self.budget.used());
                 Response::new(Body::from(format!(
-                    "sessions {sessions}\nconnections {connections}\noctets {octets}\n"
+                    "sessions {sessions}\nconnections {connections}\noctets {bytes}\n"
                 )))
             }
             None => {

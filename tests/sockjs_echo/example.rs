@@ -2,12 +2,13 @@
 //!
 //! | path | service |
 //! |---|---|
-//! | `/echo` | echoes; streaming responses end at 4096 octets |
+//! | `/echo` | sends messages back; streaming responses end at 4096 bytes |
 //! | `/disabled_websocket_echo` | the same without WebSocket |
-//! | `/cookie_needed_echo` | the same with JSESSIONID |
+//! | `/cookie_needed_echo` | the same with the cookie JSESSIONID |
 //! | `/close` | closes every session with 3000 `Go away!` |
 //!
-//! `/echo/websocket` echoes text and binary messages verbatim, up to 16 MiB. `/` tells what is open.
+//! `/echo/websocket` sends text and binary messages back unchanged, up to 16 MiB. `/` shows the number of open sessions
+//! and connections, and the bytes that they hold.
 
 mod echo;
 

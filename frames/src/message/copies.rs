@@ -1,11 +1,12 @@
-//! Copies of a message's tail in other forms, each made when the first client needs it, and kept while there is room.
+//! Copies of a message's tail in other forms, each created when the first client needs it, and kept while memory
+//! permits.
 
 use crate::sockjs::{Quoting, quote};
 use bytes::{Bytes, BytesMut};
 use std::borrow::Cow;
 use std::sync::OnceLock;
 
-/// Up to `N` copies.
+/// A set of up to `N` copies.
 #[derive(Debug)]
 pub(super) struct Copies<G, const N: usize> {
     slots: [OnceLock<CachedCopy<G>>; N],
@@ -18,7 +19,7 @@ struct CachedCopy<G> {
     _guard: G,
 }
 
-// Not derived: that would ask for a `G: Default`.
+// Not derived: this would require `G: Default`.
 impl<G, const N: usize> Default for Copies<G, N> {
     fn default() -> Self {
         Copies { slots: std::array::from_fn(|_| OnceLock::new()) }
@@ -26,12 +27,12 @@ impl<G, const N: usize> Default for Copies<G, N> {
 }
 
 impl<G, const N: usize> Copies<G, N> {
-    /// Bytes that a copy is said to hold beside its own: the block around all of them. Each copy says so again; to
-    /// count too much is safe.
+    /// Bytes that are charged for a copy in addition to its contents: the block with all slots. Every copy is charged
+    /// for it, which overestimates and is therefore safe.
     const OVERHEAD_BYTES: usize = size_of::<Self>();
 
-    /// Returns the copy in `slot`. If there is none it is made, and kept if `guard`, called with the bytes that it
-    /// holds, agrees; otherwise it is the caller's own.
+    /// Returns the copy in `slot`. If there is none it is created, and kept if `guard` agrees, which is called with the
+    /// bytes that the copy holds. Otherwise the copy belongs to the caller.
     pub(super) fn get_or_make(
         copies: &OnceLock<Box<Self>>,
         slot: usize,
@@ -45,7 +46,7 @@ impl<G, const N: usize> Copies<G, N> {
         match guard(bytes.len() + Self::OVERHEAD_BYTES) {
             None => Cow::Owned(bytes),
             Some(guard) => {
-                // Two clients may come here at once: one of the copies stays.
+                // If two clients get here at once, one of the copies is kept.
                 let kept = copies.get_or_init(Box::default).slots[slot]
                     .get_or_init(|| CachedCopy { bytes, _guard: guard });
                 Cow::Borrowed(&kept.bytes)
@@ -54,10 +55,11 @@ impl<G, const N: usize> Copies<G, N> {
     }
 }
 
-/// Returns `tail` without its last LF, quoted, in an allocation of just its size.
+/// Returns `tail` quoted, without its last LF, in an allocation of exactly its size.
 pub(super) fn in_quotes(quoting: Quoting, tail: &[u8]) -> Bytes {
     let text = tail.strip_suffix(b"\n").unwrap_or(tail);
-    // A line or a field in sixteen bytes; a body of JSON takes more and grows.
+    // Estimates one escape in sixteen bytes, for a line or a field. A JSON body has more escapes and makes the buffer
+    // grow.
     let mut out = BytesMut::with_capacity(text.len() + text.len() / 8 + 32);
     quote(quoting, text, &mut out);
     Bytes::from(Vec::from(out).into_boxed_slice())

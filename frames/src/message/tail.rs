@@ -1,4 +1,4 @@
-//! The tail of a MESSAGE: which headers it has, where they lie, and how it is translated to older versions.
+//! The tail of a MESSAGE: its headers, the layout of its parts, and its translation for older versions.
 
 use super::RESERVED;
 use crate::stomp::encode::{END, decimal, decimal_length, line, line_length};
@@ -15,16 +15,16 @@ const DESTINATION: &str = "destination";
 const MESSAGE_ID: &str = "message-id";
 const CONTENT_LENGTH: &str = "content-length";
 
-/// Where the parts of a primary tail lie.
+/// Offsets of the parts of a primary tail.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Layout {
-    /// Behind the destination's value.
+    /// End of the destination's value.
     destination_end: usize,
-    /// Behind the id's value.
+    /// End of the message ID's value.
     id_end: usize,
-    /// Where the content-length line begins.
+    /// Start of the content-length line.
     headers_end: usize,
-    /// Where the body begins.
+    /// Start of the body.
     body: usize,
 }
 
@@ -37,12 +37,12 @@ impl Layout {
         self.destination_end + 1 + MESSAGE_ID.len() + 1..self.id_end
     }
 
-    /// Whole lines: the broker's extra ones and the sender's.
+    /// Returns the lines of the broker's extra headers and the sender's headers.
     pub(super) fn headers(&self) -> Range<usize> {
         self.id_end + 1..self.headers_end
     }
 
-    /// Whole lines: all that may hold an escape.
+    /// Returns all lines that may contain escapes.
     pub(super) fn head(&self) -> Range<usize> {
         0..self.headers_end
     }
@@ -52,19 +52,19 @@ impl Layout {
     }
 }
 
-/// What versions below 1.2 have to do with a tail.
+/// Which versions below 1.2 need a tail of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Needs {
-    /// Nothing: there is no escape in it.
+    /// None: the tail contains no escapes.
     Nothing,
-    /// 1.0 needs another one.
+    /// Version 1.0 only.
     Escapes,
-    /// 1.0 and 1.1 need another one.
+    /// Versions 1.0 and 1.1.
     CarriageReturns,
 }
 
 impl Needs {
-    /// Of the lines of a tail.
+    /// Determines the needs from the header lines of a tail.
     pub(super) fn of(head: &[u8]) -> Needs {
         let mut needs = Needs::Nothing;
         let mut at = 0;
@@ -80,39 +80,39 @@ impl Needs {
     }
 }
 
-/// A header line on its way into a tail.
+/// A header line to be written into a tail.
 #[derive(Clone, Debug)]
 pub(super) struct Line<'a> {
     raw: Raw<'a>,
     form: Form,
 }
 
-/// How a line came.
+/// The form in which a line was received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
-    /// As 1.2 writes it.
+    /// Exactly as 1.2 writes it.
     Canonical,
-    /// Otherwise, with escapes.
+    /// Different from 1.2, with escapes.
     Escaped,
-    /// Otherwise, and backslashes stand for themselves.
+    /// Different from 1.2; backslashes are literal.
     Literal,
 }
 
-/// The headers that go into a tail, without repeats.
+/// The headers of a tail, without duplicates.
 #[derive(Debug, Default)]
 pub(super) struct Lines<'a> {
     lines: SmallVec<[Line<'a>; 16]>,
-    /// Whether any of them may hold a backslash.
+    /// Whether any of the lines may contain a backslash.
     may_escape: bool,
 }
 
 impl<'a> Lines<'a> {
-    /// Whether any of them may hold a backslash, as 1.2 writes it.
+    /// Returns whether any of the lines, as 1.2 writes them, may contain a backslash.
     pub(super) fn may_escape(&self) -> bool {
         self.may_escape
     }
 
-    /// Of a SEND: what only the broker may set, and what `extra` replaces, is left out.
+    /// Adds the headers of a SEND, except reserved ones and those that `extra` replaces.
     #[inline]
     pub(super) fn add_send(&mut self, headers: &'a Headers, extra: &[(&str, &str)]) {
         let (plain, escaped) = (headers.is_plain(), headers.is_escaped());
@@ -129,14 +129,15 @@ impl<'a> Lines<'a> {
         self.drop_repeats();
     }
 
-    /// Of the header lines of a primary tail: what `extra` replaces is left out.
+    /// Adds the header lines of a primary tail, except those that `extra` replaces.
     pub(super) fn add_tail(&mut self, head: &'a [u8], extra: &[(&str, &str)]) {
         let raws = raws(head).filter(|raw| !is_replaced(raw.name, true, false, extra));
         self.lines.extend(raws.map(|raw| Line { raw, form: Form::Canonical }));
         self.may_escape = true;
     }
 
-    /// The first of a name counts. All names of one frame are written alike, so they compare as they came.
+    /// Removes all but the first header of each name. All names of one frame are escaped alike, so they are compared
+    /// raw.
     #[inline]
     fn drop_repeats(&mut self) {
         const FEW: usize = 16;
@@ -158,7 +159,7 @@ impl<'a> Lines<'a> {
 }
 
 impl Raw<'_> {
-    /// Whether this is just what 1.2 would write.
+    /// Returns whether the line is exactly what 1.2 would write.
     fn is_canonical(&self, escaped: bool) -> bool {
         match escaped {
             true => memchr(b'\r', self.name).or_else(|| memchr2(b':', b'\r', self.value)),
@@ -202,7 +203,7 @@ impl Line<'_> {
     }
 }
 
-/// Writes a primary tail, in one allocation of just its size.
+/// Writes a primary tail into one allocation of exactly its size.
 pub(super) fn assemble(
     id: &str,
     destination: &str,
@@ -211,7 +212,7 @@ pub(super) fn assemble(
     body: &[u8],
 ) -> (Bytes, Layout) {
     const FIXED: usize = "destination:\nmessage-id:\ncontent-length:\n\n".len() + END.len();
-    // A second one of these would be read by somebody as the first.
+    // Some receivers would use a duplicate of one of these headers instead of the first.
     let own = |name: &str| [DESTINATION, MESSAGE_ID, CONTENT_LENGTH].contains(&name);
     let extra = || extra.iter().filter(|(name, _)| !own(name));
     let octets = FIXED
@@ -242,7 +243,7 @@ pub(super) fn assemble(
     (out.freeze(), layout)
 }
 
-/// The same tail in the escapes of another version.
+/// Returns the same tail with the escapes of another version.
 pub(super) fn translate(primary: &Bytes, layout: &Layout, version: Version) -> Bytes {
     let dialect = Dialect::of(version, false);
     let mut out = BytesMut::with_capacity(primary.len());
@@ -257,7 +258,7 @@ pub(super) fn translate(primary: &Bytes, layout: &Layout, version: Version) -> B
     out.freeze()
 }
 
-/// The lines of a primary tail.
+/// Splits the header lines of a primary tail.
 fn raws(head: &[u8]) -> impl Iterator<Item = Raw<'_>> {
     let mut rest = head;
     std::iter::from_fn(move || {
@@ -269,8 +270,8 @@ fn raws(head: &[u8]) -> impl Iterator<Item = Raw<'_>> {
     })
 }
 
-/// The index of reserved names by first letter and length, which few of them share. Rows are counted from 1, so
-/// that 0 is none.
+/// A hash index of reserved names by first letter and length, with few collisions. Rows are counted from 1; 0 means
+/// none.
 struct Index {
     first: [u8; 1024],
     next: [u8; RESERVED.len() + 1],
@@ -290,7 +291,7 @@ static INDEX: Index = {
 };
 
 impl Index {
-    /// The same for capital and small letters.
+    /// Returns the key, which is the same for upper and lower case.
     const fn key(first: u8, length: usize) -> usize {
         ((first & 0x1f) as usize) << 5 | (length & 0x1f)
     }
@@ -310,7 +311,7 @@ fn is_reserved_trim(name: &[u8]) -> bool {
     RESERVED.iter().any(|reserved| reserved.as_bytes() == name) || is_reserved_in_capitals(name)
 }
 
-/// Returns the same for a name that is not spelled as in the list.
+/// Returns whether the name, ignoring case, is in the list. Called for names that are not literally in the list.
 #[inline]
 fn is_reserved_in_capitals(name: &[u8]) -> bool {
     let Some(first) = name.first() else { return false };
@@ -338,7 +339,7 @@ fn is_replaced(name: &[u8], escaped: bool, simple: bool, extra: &[(&str, &str)])
     }
 }
 
-/// Returns whether [`folded`] is certain to change only the case of ASCII letters of a name.
+/// Returns whether [`folded`] can only change the case of ASCII letters of this name.
 #[inline]
 fn is_trim(name: &[u8], simple: bool) -> bool {
     let is_letter = |octet: Option<&u8>| octet.is_some_and(u8::is_ascii_alphanumeric);
@@ -347,12 +348,12 @@ fn is_trim(name: &[u8], simple: bool) -> bool {
         && (simple || name.iter().all(|octet| octet.is_ascii() && *octet != b'\\'))
 }
 
-/// The name as receivers see it that trim names and compare them without case. Upper case first: some letters beyond
-/// ASCII are taken for an ASCII letter only by that way (`\u{17f}` is S, `\u{131}` is I), others only by lower case
-/// (`\u{212a}` is k).
+/// Returns the name in the form that receivers compare if they trim names and ignore their case. Converts to upper case
+/// first: some non-ASCII letters become an ASCII letter only this way (`\u{17f}` becomes S, `\u{131}` becomes I),
+/// others only by conversion to lower case (`\u{212a}` becomes k).
 #[cold]
 pub(super) fn folded(name: &str) -> String {
     let blank = |char: char| char.is_whitespace() || char.is_control() || char == '\u{feff}';
-    // Of the capital I with a dot the dot is dropped, as by those who fold letter by letter.
+    // The capital I with a dot loses its dot, as in implementations that fold letter by letter.
     name.trim_matches(blank).to_uppercase().to_lowercase().replace('\u{307}', "")
 }

@@ -1,26 +1,26 @@
-//! The name of the function that a page wants called: query parameter `c` of htmlfile and jsonp.
+//! The name of the JavaScript function that a page wants called: query parameter `c` of htmlfile and jsonp.
 
 use memchr::memchr;
 use std::borrow::Cow;
 use thiserror::Error;
 
-/// A function's name that is safe to stand in a script: `[a-zA-Z0-9-_.]`, once or more.
+/// A function name that is safe in a script: one or more characters of `[a-zA-Z0-9-_.]`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Callback(String);
 
-/// Why there is no callback; the text is the body of the 500.
+/// An error in the callback parameter. The text is the body of the response with status 500.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 pub enum BadCallback {
-    /// No parameter, or an empty one.
+    /// The parameter is missing or empty.
     #[error("\"callback\" parameter required")]
     Missing,
-    /// Another character than a name may have, or too many.
+    /// The name is too long or contains a character that is not allowed.
     #[error("invalid \"callback\" parameter")]
     Invalid,
 }
 
 impl Callback {
-    /// Of the parameter's value, decoded ([`percent_decode`]); empty where the parameter is missing.
+    /// Parses the parameter's value, already decoded by [`percent_decode`]; empty if the parameter is missing.
     pub fn parse(decoded: &str, length_max: usize) -> Result<Callback, BadCallback> {
         let is_named = |octet: u8| octet.is_ascii_alphanumeric() || b"-_.".contains(&octet);
         match decoded {
@@ -30,14 +30,13 @@ impl Callback {
         }
     }
 
-    /// The name.
+    /// Returns the name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// The text in which `%HH` stands for an octet; a `%` without two hexadecimal digits stands for itself, and
-/// what is no UTF-8 becomes U+FFFD.
+/// Decodes `%HH` to bytes. A `%` without two hexadecimal digits is kept, and bytes that are not UTF-8 become U+FFFD.
 pub fn percent_decode(text: &str) -> Cow<'_, str> {
     match decoded(text.as_bytes(), false) {
         Cow::Borrowed(_) => Cow::Borrowed(text),
@@ -48,7 +47,7 @@ pub fn percent_decode(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Bytes in which `%HH` stands for one and, in a form, `+` for a space.
+/// Decodes `%HH` to a byte and, in a form, `+` to a space.
 pub(super) fn decoded(octets: &[u8], in_form: bool) -> Cow<'_, [u8]> {
     let has_plus = in_form && memchr(b'+', octets).is_some();
     if memchr(b'%', octets).is_none() && !has_plus {
@@ -76,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_callback_is_a_name_of_safe_characters_and_not_too_long() {
+    fn callback_is_a_short_name_of_safe_characters() {
         let longest = "a".repeat(32);
         for name in ["callback", "_jp.a1b2c3d", "A-Z.0_9", "x", &longest] {
             assert_eq!(Callback::parse(name, 32).as_ref().map(Callback::as_str), Ok(name));
@@ -94,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn percent_escapes_are_octets_and_all_else_is_itself() {
+    fn percent_escapes_are_decoded_to_bytes() {
         let cases = [
             ("callback", "callback"),
             ("%63allback", "callback"),

@@ -1,4 +1,4 @@
-//! What a transport puts before its first frame and around each one.
+//! The bytes that a SockJS transport sends before its first frame and around each frame F.
 //!
 //! | transport | prelude | frame |
 //! |---|---|---|
@@ -15,11 +15,11 @@ use bytes::Bytes;
 /// The envelope of a transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Envelope {
-    /// How frames are quoted in it.
+    /// How text in its frames is quoted.
     pub quoting: Quoting,
     prelude: Prelude,
     before: &'static str,
-    /// The callback's name stands between `before` and this.
+    /// If present, the callback's name stands between `before` and this.
     before_end: Option<&'static str>,
     after: &'static str,
 }
@@ -27,15 +27,16 @@ pub struct Envelope {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Prelude {
     Fixed(&'static [u8]),
-    /// [`PAGE`], filled in.
+    /// The page [`PAGE`] with the callback's name.
     Page,
 }
 
-/// POST xhr: one frame in a response.
+/// POST xhr: one frame in each response.
 pub const XHR: Envelope = plain(b"", "\n");
-/// POST xhr_streaming: browsers show nothing of a response before they have about 2 KiB of it.
+/// POST xhr_streaming. The prelude is needed because browsers expose no part of a response before they have about 2
+/// KiB.
 pub const XHR_STREAMING: Envelope = plain(&STREAMING_PRELUDE, "\n");
-/// GET eventsource.
+/// GET eventsource: each frame is an event.
 pub const EVENTSOURCE: Envelope = Envelope {
     quoting: Quoting::JsonPercent,
     prelude: Prelude::Fixed(b"\r\n"),
@@ -43,7 +44,7 @@ pub const EVENTSOURCE: Envelope = Envelope {
     before_end: None,
     after: "\r\n\r\n",
 };
-/// GET htmlfile.
+/// GET htmlfile: each frame is a script in a page.
 pub const HTMLFILE: Envelope = Envelope {
     quoting: Quoting::JsonTwice,
     prelude: Prelude::Page,
@@ -51,7 +52,7 @@ pub const HTMLFILE: Envelope = Envelope {
     before_end: None,
     after: "\");\n</script>\r\n",
 };
-/// GET jsonp: one frame in a response.
+/// GET jsonp: one frame in each response, as a script.
 pub const JSONP: Envelope = Envelope {
     quoting: Quoting::JsonTwice,
     prelude: Prelude::Fixed(b""),
@@ -59,7 +60,7 @@ pub const JSONP: Envelope = Envelope {
     before_end: Some("(\""),
     after: "\");\r\n",
 };
-/// GET websocket: a frame is a text message.
+/// GET websocket: each frame is a text message.
 pub const WEBSOCKET: Envelope = plain(b"", "");
 
 const fn plain(prelude: &'static [u8], after: &'static str) -> Envelope {
@@ -78,7 +79,7 @@ const STREAMING_PRELUDE: [u8; 2049] = {
     prelude
 };
 
-/// The page that htmlfile's scripts run in, up to the callback's name and behind it.
+/// The page for the scripts of htmlfile: the parts before and after the callback's name.
 const PAGE: [&str; 2] = [
     r#"<!doctype html>
 <html><head>
@@ -94,13 +95,13 @@ const PAGE: [&str; 2] = [
     window.onload = function() {c.stop();};
   </script>"#,
 ];
-/// Spaces fill the page up to here: browsers run no script of it before they have 1 KiB.
+/// Size to which spaces pad the page: browsers run no script of a page before they have 1 KiB.
 const PAGE_BYTES: usize = 1025;
 const PAGE_END: &str = "\r\n\r\n";
 
 impl Envelope {
-    /// What is sent before the first frame, in a chunk of its own; may be empty. `callback` is a
-    /// [`Callback`](super::Callback)'s name; only htmlfile has a use for it.
+    /// Returns the bytes before the first frame, to be sent as a chunk of their own; may be empty. `callback` is the
+    /// name of a [`Callback`](super::Callback), used only by htmlfile.
     pub fn prelude(&self, callback: &str) -> Bytes {
         match self.prelude {
             Prelude::Fixed(octets) => Bytes::from_static(octets),
@@ -111,8 +112,7 @@ impl Envelope {
         }
     }
 
-    /// What stands before a frame. `callback` is a [`Callback`](super::Callback)'s name; only jsonp has a use
-    /// for it.
+    /// Returns the bytes before a frame. `callback` is the name of a [`Callback`](super::Callback), used only by jsonp.
     pub fn before(&self, callback: &str) -> Bytes {
         match self.before_end {
             None => Bytes::from_static(self.before.as_bytes()),
@@ -120,7 +120,7 @@ impl Envelope {
         }
     }
 
-    /// What stands behind a frame.
+    /// Returns the bytes after a frame.
     pub fn after(&self) -> Bytes {
         Bytes::from_static(self.after.as_bytes())
     }
@@ -133,7 +133,7 @@ mod tests {
     use bytes::BytesMut;
 
     #[test]
-    fn frames_stand_in_the_envelopes_of_their_transports() {
+    fn frames_are_wrapped_in_the_envelope_of_their_transport() {
         let close = Frame::Close { code: 3000, reason: "Go away!" };
         let cases = [
             (XHR, close, "c[3000,\"Go away!\"]\n"),
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn preludes_are_long_enough_for_browsers_to_begin() {
+    fn preludes_are_long_enough_for_browsers_to_start_reading() {
         for envelope in [XHR, JSONP, WEBSOCKET] {
             assert_eq!(envelope.prelude("cb"), "");
         }
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn the_page_of_htmlfile_calls_its_parent() {
+    fn htmlfile_page_calls_its_parent() {
         let expected = r#"<!doctype html>
 <html><head>
   <meta http-equiv="X-UA-Compatible" content="IE=edge" />
@@ -189,9 +189,9 @@ mod tests {
         }
     }
 
-    /// A browser ends a script element at the first `</script`, whatever the script says.
+    /// A browser ends a script element at the first `</script`, even inside a string.
     #[test]
-    fn no_text_ends_the_script_around_it() {
+    fn text_never_ends_the_surrounding_script() {
         let mut out = BytesMut::new();
         let reason = "</script><script>alert(1)</script><!--";
         out.extend_from_slice(&HTMLFILE.before(""));

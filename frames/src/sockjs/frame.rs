@@ -1,17 +1,17 @@
-//! The frames of SockJS.
+//! SockJS frames.
 //!
 //! ```text
 //! frame = "o" | "h" | "a[" string *( "," string ) "]" | "c[" code "," string "]"
 //! ```
 //!
-//! An array frame is put together by its writer out of [`ARRAY_OPEN`], quoted strings and [`ARRAY_CLOSE`],
-//! so that a string's parts need not be copied.
+//! The caller composes an array frame of [`ARRAY_OPEN`], quoted strings and [`ARRAY_CLOSE`], so that the parts of a
+//! string need not be copied.
 
 use super::quote::{Quoting, quote};
 use crate::stomp::encode::decimal;
 use bytes::BytesMut;
 
-/// Begins a frame of messages; the strings stand in [`Quoting::mark`]s, a `,` between two.
+/// Begins a frame of messages. Each string follows in [`Quoting::mark`]s, with `,` between two strings.
 pub const ARRAY_OPEN: &[u8] = b"a[";
 /// Ends a frame of messages.
 pub const ARRAY_CLOSE: &[u8] = b"]";
@@ -19,21 +19,21 @@ pub const ARRAY_CLOSE: &[u8] = b"]";
 /// A frame without messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Frame<'a> {
-    /// The SockJS session is open: the first frame.
+    /// The SockJS session is open. This is the first frame.
     Open,
-    /// Nothing is to be said.
+    /// A heartbeat, sent when there is nothing else to send.
     Heartbeat,
-    /// The SockJS session is closed: the last frame.
+    /// The SockJS session is closed. This is the last frame.
     Close {
-        /// 1000 and 3000–4999 are an application's, the rest the protocol's.
+        /// Close code: 1000 and 3000–4999 are for applications, the others for the protocol.
         code: u16,
-        /// Shown to the client's application.
+        /// Reason, which the client's application can read.
         reason: &'a str,
     },
 }
 
 impl Frame<'_> {
-    /// Appends the frame as it stands in an envelope of `quoting`.
+    /// Appends the frame, quoted for an envelope with `quoting`.
     pub fn write(&self, quoting: Quoting, out: &mut BytesMut) {
         match *self {
             Frame::Open => out.extend_from_slice(b"o"),
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_are_written_as_their_envelope_quotes_them() {
+    fn frames_are_written_in_the_quoting_of_their_envelope() {
         let cases = [
             (Frame::Open, ["o"; 3]),
             (Frame::Heartbeat, ["h"; 3]),

@@ -1,7 +1,7 @@
-//! SockJS 0.3.3: what a server writes into a response or a WebSocket message, and what a client sends.
+//! SockJS 0.3.3: the contents of responses and WebSocket messages, and the payloads of requests.
 //!
-//! Text is quoted character by character ([`quote()`]), a [`Frame`] stands inside the [`Envelope`] of its
-//! transport, and what a client sent is a [`Payload`].
+//! Text is quoted character by character ([`quote()`]). The [`Envelope`] of the transport encloses each [`Frame`]. A
+//! [`Payload`] holds the strings that a client sent.
 
 pub mod callback;
 pub mod envelope;

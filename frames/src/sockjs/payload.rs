@@ -1,4 +1,4 @@
-//! What a client sends: a JSON array of strings, as the body of a request or as a WebSocket message.
+//! Payloads that a client sends: a JSON array of strings, as the body of a request or as a WebSocket message.
 
 use super::callback::decoded;
 use memchr::memchr;
@@ -9,28 +9,28 @@ use thiserror::Error;
 
 /// The strings of one request.
 ///
-/// They lie in one allocation, each behind its length (seven bits in an octet, the lowest first, the highest bit
-/// says that more follow). That takes less than the JSON did, however many strings there are.
+/// They are in one allocation, each preceded by its length in unsigned LEB128 (seven bits in a byte, the lowest first;
+/// the high bit is set if more bytes follow). This takes less memory than the JSON, however many strings there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Payload {
     held: Vec<u8>,
     count: usize,
 }
 
-/// Why a request carries no payload; the text is the body of the 500.
+/// An error in a payload. The text is the body of the response with status 500.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
 pub enum BadPayload {
-    /// There is none, or it is no array.
+    /// The payload is empty or not an array.
     #[error("Payload expected.")]
     Expected,
-    /// It is no JSON, or not what an array may hold.
+    /// The payload is not valid JSON, or the array contains something other than strings.
     #[error("Broken JSON encoding.")]
     Broken,
 }
 
-/// The body of xhr_send, or of jsonp_send behind [`form`]: a JSON array of strings.
+/// Parses the body of xhr_send, or of jsonp_send as returned by [`form`]: a JSON array of strings.
 ///
-/// An escape of a surrogate that has no pair becomes U+FFFD.
+/// Escapes of unpaired surrogates become U+FFFD.
 pub fn array(json: &[u8]) -> Result<Payload, BadPayload> {
     if json.is_empty() {
         return Err(BadPayload::Expected);
@@ -41,7 +41,7 @@ pub fn array(json: &[u8]) -> Result<Payload, BadPayload> {
     })
 }
 
-/// A WebSocket message: nothing, an array of strings, or one string.
+/// Parses a WebSocket message: empty, an array of strings, or one string.
 pub fn message(json: &[u8]) -> Result<Payload, BadPayload> {
     match first(json) {
         None if json.is_empty() => Ok(Payload::default()),
@@ -50,7 +50,8 @@ pub fn message(json: &[u8]) -> Result<Payload, BadPayload> {
     }
 }
 
-/// The JSON in the body of jsonp_send: field `d` of a form, or all of it where it is not said to be a form.
+/// Returns the JSON in the body of jsonp_send: field `d` of a form, or the whole body if its type is not that of a
+/// form.
 pub fn form<'a>(body: &'a [u8], content_type: Option<&str>) -> Result<Cow<'a, [u8]>, BadPayload> {
     const FORM: &str = "application/x-www-form-urlencoded";
     let media = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
@@ -68,7 +69,7 @@ pub fn form<'a>(body: &'a [u8], content_type: Option<&str>) -> Result<Cow<'a, [u
 }
 
 impl Payload {
-    /// The strings, in order, in UTF-8.
+    /// Returns the strings in order, as UTF-8.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let mut rest = &self.held[..];
         std::iter::from_fn(move || {
@@ -81,17 +82,17 @@ impl Payload {
         })
     }
 
-    /// How many strings there are.
+    /// Returns the number of strings.
     pub fn len(&self) -> usize {
         self.count
     }
 
-    /// Whether there is no string.
+    /// Returns whether there is no string.
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// Bytes of memory held.
+    /// Returns the bytes of memory held.
     pub fn bytes(&self) -> usize {
         self.held.capacity()
     }
@@ -111,7 +112,7 @@ impl Payload {
         self.held.extend_from_slice(string.as_bytes());
     }
 
-    /// Appends a string that may have surrogates without a pair, each of them in three octets.
+    /// Appends a string in WTF-8, in which unpaired surrogates are encoded in three bytes each.
     fn push_wtf8(&mut self, string: &[u8]) {
         self.begin(string.len());
         let mut from = 0;
@@ -126,7 +127,7 @@ impl Payload {
     }
 }
 
-/// Set on an octet of a length that is not its last.
+/// Set on every byte of a length but the last.
 const MORE: u8 = 0x80;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,14 +136,15 @@ enum Shape {
     One,
 }
 
-/// Reads strings; `None` if there is anything else.
+/// Parses strings; returns `None` for anything else.
 ///
-/// The JSON reader takes a surrogate without a pair only where octets are asked of it, and then it takes control
-/// characters too, which are no JSON. So octets are asked for only when text was refused and it is known
-/// that this is JSON.
+/// The JSON parser accepts unpaired surrogates only when deserializing bytes, and then it also accepts control
+/// characters, which are not valid JSON. So bytes are deserialized only if text was rejected and the input is known to
+/// be valid JSON.
 fn read(json: &[u8], shape: Shape) -> Option<Payload> {
     let json = std::str::from_utf8(json).ok()?;
-    // A length takes no more than the marks around the string, but for a few octets where it is very long.
+    // A length takes no more bytes than the quotation marks of the string, except for a few bytes for very long
+    // strings.
     let bytes_max = json.len() + (json.len() >> 20) + 4;
     let whole = |kind| {
         let mut payload = Payload { held: Vec::with_capacity(bytes_max), count: 0 };
@@ -162,25 +164,25 @@ fn read(json: &[u8], shape: Shape) -> Option<Payload> {
     whole(Kind::Text).or_else(|| is_json(json.as_bytes()).then(|| whole(Kind::Wtf8)).flatten())
 }
 
-/// Whether it is JSON, of any depth: the reader keeps what is open in a list, not on the stack.
+/// Returns whether the input is JSON of any depth: the parser keeps the open brackets on the heap, not on the stack.
 fn is_json(json: &[u8]) -> bool {
     std::str::from_utf8(json).is_ok_and(|json| serde_json::from_str::<IgnoredAny>(json).is_ok())
 }
 
-/// The first octet that is no white space of JSON.
+/// Returns the first byte that is not JSON white space.
 fn first(json: &[u8]) -> Option<u8> {
     json.iter().copied().find(|octet| !b" \t\n\r".contains(octet))
 }
 
-/// How a string is asked for.
+/// How a string is deserialized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Text,
-    /// UTF-8 that may have surrogates.
+    /// UTF-8 that may contain surrogates.
     Wtf8,
 }
 
-/// Puts a string, or the strings of an array, into a payload.
+/// Deserializes a string, or the strings of an array, into a payload.
 struct Strings<'p> {
     payload: &'p mut Payload,
     kind: Kind,
@@ -247,33 +249,33 @@ mod tests {
         })
     }
 
-    fn some(strings: &[&str]) -> Strings {
+    fn ok_strings(strings: &[&str]) -> Strings {
         Ok(strings.iter().map(|string| (*string).to_owned()).collect())
     }
 
-    /// JSON, what it is as a body, and what it is as a WebSocket message.
+    /// Returns JSON texts with the expected result as a request body and as a WebSocket message.
     fn cases() -> Vec<(&'static str, Strings, Strings)> {
-        let both = |json, strings: &[&str]| (json, some(strings), some(strings));
+        let both = |json, strings: &[&str]| (json, ok_strings(strings), ok_strings(strings));
         let broken = |json| (json, Err(Broken), Err(Broken));
         let no_array = |json| (json, Err(Expected), Err(Broken));
         vec![
-            ("", Err(Expected), some(&[])),
+            ("", Err(Expected), ok_strings(&[])),
             both("[]", &[]),
             both(" [\n] \t\r", &[]),
             both(r#"["x"]"#, &["x"]),
             both(r#" [ "a" , "b","" ] "#, &["a", "b", ""]),
             both(r#"["\"\\\/\b\f\n\r\t\u0000\u00E9\u00e9é"]"#, &["\"\\/\u{8}\u{c}\n\r\t\0ééé"]),
             both(r#"["\ud83d\ude00","\uD83D\uDE00","😀"]"#, &["😀", "😀", "😀"]),
-            // Surrogates without a pair: the first kind, the second, and both in the wrong order.
+            // Unpaired surrogates: a high one, a low one, and both in the wrong order.
             both(r#"["\ud83d"]"#, &["\u{fffd}"]),
             both(r#"["\ude00"]"#, &["\u{fffd}"]),
             both(
                 r#"["\ude00\ud83d","퟿a\ud83d\ud83d\ude00b","\ud83d\n\""]"#,
                 &["\u{fffd}\u{fffd}", "\u{d7ff}a\u{fffd}😀b", "\u{fffd}\n\""],
             ),
-            ("\"x\"", Err(Expected), some(&["x"])),
-            (" \"\" ", Err(Expected), some(&[""])),
-            ("\"\\ud83d\"", Err(Expected), some(&["\u{fffd}"])),
+            ("\"x\"", Err(Expected), ok_strings(&["x"])),
+            (" \"\" ", Err(Expected), ok_strings(&[""])),
+            ("\"\\ud83d\"", Err(Expected), ok_strings(&["\u{fffd}"])),
             no_array("{}"),
             no_array(r#"{"a":["b"]}"#),
             no_array("1"),
@@ -316,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_an_array_of_strings() {
+    fn body_is_an_array_of_strings() {
         for (json, expected, _) in cases() {
             assert_eq!(strings(array(json.as_bytes())), expected, "{json:?}");
         }
@@ -325,14 +327,14 @@ mod tests {
     }
 
     #[test]
-    fn a_websocket_message_may_be_nothing_or_a_lone_string_too() {
+    fn websocket_message_may_also_be_empty_or_one_string() {
         for (json, _, expected) in cases() {
             assert_eq!(strings(message(json.as_bytes())), expected, "{json:?}");
         }
     }
 
     #[test]
-    fn what_is_no_utf8_is_broken() {
+    fn non_utf8_payload_is_broken() {
         for json in
             [&b"[\"\xff\"]"[..], b"[\"\xed\xa0\xbd\"]", b"[\"\xc3\"]", b"\xff", b"[]\xff", b"\"\xff\""]
         {
@@ -342,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn every_cut_of_a_body_is_broken() {
+    fn truncated_body_is_broken() {
         for json in [r#"["a\"b","é\ud83d\ude00"]"#, r#"["\ud83d","\u0041"]"#] {
             for at in 1..json.len() {
                 assert_eq!(strings(array(&json.as_bytes()[..at])), Err(Broken), "{at}");
@@ -351,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn depth_takes_no_stack() {
+    fn deep_nesting_does_not_overflow_the_stack() {
         let deep = 1 << 20;
         let open = "[".repeat(deep);
         let whole = [open.as_str(), "]".repeat(deep).as_str()].concat();
@@ -362,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn many_short_strings_take_no_more_memory_than_their_json() {
+    fn many_short_strings_take_at_most_the_memory_of_their_json() {
         let cases = [
             ["[", &r#""","#.repeat(100_000), "\"\"]"].concat(),
             ["[", &r#""ab","#.repeat(100_000), "\"\"]"].concat(),
@@ -373,11 +375,11 @@ mod tests {
             let payload = array(json.as_bytes()).expect("strings");
             assert!(payload.bytes() <= json.len() + 4, "{} of {}", payload.bytes(), json.len());
         }
-        assert_eq!(message(b"").expect("nothing").bytes(), 0);
+        assert_eq!(message(b"").expect("an empty message").bytes(), 0);
     }
 
     #[test]
-    fn strings_of_every_length_come_back() {
+    fn strings_of_every_length_are_read_unchanged() {
         for length in [0, 1, 127, 128, 129, 16_383, 16_384, 16_385, (1 << 21) - 1, 1 << 21] {
             for json in
                 [format!("\"{}\"", "x".repeat(length)), format!("[\"\",\"{}\",\"y\"]", "x".repeat(length))]
@@ -385,12 +387,12 @@ mod tests {
                 let payload = message(json.as_bytes()).expect("strings");
                 let lengths: Vec<_> = payload.iter().map(<[u8]>::len).collect();
                 assert!(lengths == [length] || lengths == [0, length, 1], "{lengths:?}");
-                assert!(payload.bytes() <= json.len() + 8, "allocated once");
+                assert!(payload.bytes() <= json.len() + 8, "memory is allocated once");
             }
         }
     }
 
-    /// What sockjs-client escapes, for browsers and proxies were seen to change it.
+    /// Characters that sockjs-client escapes, because some browsers and proxies change them.
     const ESCAPED_BY_CLIENTS: &str = "
         0000-001f 0022 007f-009f 00ad 0300-0333 033d-0346 034a-034c 0350-0352 0357-0358 035c-0362 0374 037e 0387
         0591-05af 05c4 0600-0604 0610-0617 0653-0654 0657-065b 065d-065e 06df-06e2 06eb-06ec 070f 0730 0732-0733
@@ -402,7 +404,7 @@ mod tests {
         fb1f fb2a-fb36 fb38-fb3c fb3e fb40-fb41 fb43-fb44 fb46-fb4e feff fff0-ffff";
 
     #[test]
-    fn what_clients_escape_is_what_they_meant() {
+    fn characters_escaped_by_clients_are_decoded() {
         let code = |text| u32::from_str_radix(text, 16).expect("a code point");
         let mut count = 0;
         for range in ESCAPED_BY_CLIENTS.split_whitespace() {
@@ -410,7 +412,7 @@ mod tests {
             for code in code(first)..=code(last) {
                 let char = char::from_u32(code).expect("a character").to_string();
                 for json in [format!("[\"\\u{code:04x}\"]"), format!("[\"\\u{code:04X}\"]")] {
-                    assert_eq!(strings(array(json.as_bytes())), some(&[&char]), "{json}");
+                    assert_eq!(strings(array(json.as_bytes())), ok_strings(&[&char]), "{json}");
                 }
                 count += 1;
             }
@@ -419,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn a_form_has_the_payload_in_its_field_d() {
+    fn form_carries_the_payload_in_the_field_d() {
         const FORM: Option<&str> = Some("application/x-www-form-urlencoded");
         let cases: [(Option<&str>, &str, Result<&str, BadPayload>); 22] = [
             (FORM, "d=%5B%22x%22%5D", Ok(r#"["x"]"#)),
@@ -453,7 +455,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_a_client_writes_is_read(strings in prop::collection::vec(any::<String>(), 0..20)) {
+        fn payload_of_any_strings_is_read_unchanged(strings in prop::collection::vec(any::<String>(), 0..20)) {
             let json = serde_json::to_string(&strings).expect("JSON");
             let expected: Strings = Ok(strings.clone());
             prop_assert_eq!(super::tests::strings(array(json.as_bytes())), expected.clone());
@@ -464,7 +466,7 @@ mod tests {
         }
 
         #[test]
-        fn surrogates_are_read_as_utf16_has_them(units in prop::collection::vec(
+        fn surrogates_are_decoded_as_utf_16(units in prop::collection::vec(
             prop_oneof![0xD7F0u16..0xE010, any::<u16>()], 0..12,
         )) {
             let escaped: String = units.iter().map(|unit| format!("\\u{unit:04x}")).collect();
@@ -473,17 +475,17 @@ mod tests {
         }
 
         #[test]
-        fn no_octets_are_too_much(octets in r#"[\[\]{},:"\\ud8dc0-1a\n é]{0,24}"#) {
-            let value = serde_json::from_str::<Vec<String>>(&octets);
-            let got = strings(array(octets.as_bytes()));
+        fn arbitrary_payload_never_panics_and_agrees_with_serde_json(input in r#"[\[\]{},:"\\ud8dc0-1a\n é]{0,24}"#) {
+            let value = serde_json::from_str::<Vec<String>>(&input);
+            let got = strings(array(input.as_bytes()));
             if let Ok(strings) = value {
                 prop_assert_eq!(got, Ok(strings));
             } else if let Ok(strings) = got {
                 let replaced = strings.iter().any(|string| string.contains(char::REPLACEMENT_CHARACTER));
                 prop_assert!(replaced);
             }
-            let _ = message(octets.as_bytes());
-            let _ = form(octets.as_bytes(), Some("application/x-www-form-urlencoded"));
+            let _ = message(input.as_bytes());
+            let _ = form(input.as_bytes(), Some("application/x-www-form-urlencoded"));
         }
     }
 }

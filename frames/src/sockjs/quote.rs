@@ -1,19 +1,19 @@
-//! How the text of a message is written into a SockJS frame: character by character, so that what is quoted
-//! in pieces is what is quoted whole.
+//! Quotes the text of a message for a SockJS frame, character by character. Quoting a text in pieces therefore gives
+//! the same result as quoting it whole.
 
 use super::callback::decoded;
 use bytes::BytesMut;
 use std::borrow::Cow;
 
-/// How text is written into a frame, which depends on the transport.
+/// How text is quoted in a frame. It depends on the transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Quoting {
-    /// A JSON string: xhr, xhr_streaming, websocket.
+    /// As a JSON string: xhr, xhr_streaming, websocket.
     Plain,
-    /// A JSON string whose `%` is written `%25`, for clients undo a URI's escapes: eventsource.
+    /// As a JSON string with `%` as `%25`, because clients percent-decode it: eventsource.
     JsonPercent,
-    /// A JSON string in a string of JavaScript: htmlfile, jsonp. No `<` stands in it, so that no text can end
-    /// the script element around it.
+    /// As a JSON string inside a JavaScript string: htmlfile, jsonp. It contains no `<`, so that no text can end the
+    /// enclosing script element.
     JsonTwice,
 }
 
@@ -21,7 +21,7 @@ impl Quoting {
     /// Every quoting, in the order of their discriminants.
     pub const ALL: [Quoting; 3] = [Quoting::Plain, Quoting::JsonPercent, Quoting::JsonTwice];
 
-    /// What stands around a string.
+    /// Returns the quotation mark around a string.
     pub fn mark(self) -> &'static [u8] {
         match self {
             Quoting::Plain | Quoting::JsonPercent => b"\"",
@@ -30,22 +30,21 @@ impl Quoting {
     }
 }
 
-/// What an octet of UTF-8 is, to [`quote`].
+/// Classes of UTF-8 bytes for [`quote`].
 mod class {
-    /// Stands for itself.
+    /// Needs no escape.
     pub(super) const PLAIN: u8 = 0;
-    /// Up to here: index of an escape in [`super::ESCAPES`].
+    /// Maximum for a byte with its own escape: values from 1 to this are indices in [`super::ESCAPES`], plus 1.
     pub(super) const ESCAPE_MAX: u8 = 9;
     /// A control character without an escape of its own.
     pub(super) const CONTROL: u8 = 10;
-    /// Begins a character that may be of those that need an escape.
+    /// The first byte of a character that may need an escape.
     pub(super) const DOUBTFUL: u8 = 11;
-    /// Begins a character above U+FFFF.
+    /// The first byte of a character above U+FFFF.
     pub(super) const ASTRAL: u8 = 12;
 }
 
-/// Bytes with an escape of their own, as JSON has it and as that stands in a string of JavaScript. The last
-/// two have one in one quoting only.
+/// Bytes with an escape of their own, and the escape in each quoting. The last two have one in a single quoting.
 const ESCAPES: [(u8, [&[u8]; 3]); 9] = [
     (b'"', [b"\\\"", b"\\\"", b"\\\\\\\""]),
     (b'\\', [b"\\\\", b"\\\\", b"\\\\\\\\"]),
@@ -58,7 +57,7 @@ const ESCAPES: [(u8, [&[u8]; 3]); 9] = [
     (b'<', [b"", b"", b"\\u003c"]),
 ];
 
-/// An escape in a room of always the same size, for such are copied in one step.
+/// An escape padded to a fixed size, so that it is copied in one step, and its length.
 type Padded = ([u8; 8], usize);
 
 static PADDED: [[Padded; ESCAPES.len()]; 3] = [padded(0), padded(1), padded(2)];
@@ -100,7 +99,7 @@ const fn classes(quoting: usize) -> [u8; 256] {
     classes
 }
 
-/// Appends `text` without marks around it. It is UTF-8; a sequence that is not becomes U+FFFD.
+/// Appends `text` quoted, without quotation marks. Sequences that are not valid UTF-8 become U+FFFD.
 pub fn quote(quoting: Quoting, text: &[u8], out: &mut BytesMut) {
     out.reserve(text.len());
     match std::str::from_utf8(text) {
@@ -119,7 +118,7 @@ pub fn quote(quoting: Quoting, text: &[u8], out: &mut BytesMut) {
 fn quote_valid(quoting: Quoting, text: &str, out: &mut BytesMut) {
     let octets = text.as_bytes();
     let classes = &CLASSES[quoting as usize];
-    // What lies between these two needs no escape.
+    // The bytes between these two need no escape.
     let (mut from, mut at) = (0, 0);
     loop {
         at = plain_end(octets, at, quoting);
@@ -146,8 +145,8 @@ fn quote_valid(quoting: Quoting, text: &str, out: &mut BytesMut) {
     out.extend_from_slice(&octets[from..]);
 }
 
-/// Appends the first `length` octets. JSON is full of short runs: to copy too much of one and to forget it is
-/// less work than to copy just that much.
+/// Appends the first `length` bytes. JSON has many short runs: copying a chunk of fixed size and truncating it is
+/// faster than copying exactly that many bytes.
 fn put_run(octets: &[u8], length: usize, out: &mut BytesMut) {
     const SHORT_MAX: usize = 16;
     match octets.first_chunk::<SHORT_MAX>() {
@@ -160,8 +159,8 @@ fn put_run(octets: &[u8], length: usize, out: &mut BytesMut) {
     }
 }
 
-/// Where, from `at` on, the first octet lies that is not plain: eight octets at a time, and by the table where
-/// one of them is not of the many that are plain in every text.
+/// Returns the index of the first byte from `at` on that is not plain. Looks at eight bytes at a time, and uses the
+/// table only if one of them may need an escape.
 fn plain_end(octets: &[u8], mut at: usize, quoting: Quoting) -> usize {
     let classes = &CLASSES[quoting as usize];
     let special = |octet: &u8| classes[usize::from(*octet)] != class::PLAIN;
@@ -179,8 +178,8 @@ fn plain_end(octets: &[u8], mut at: usize, quoting: Quoting) -> usize {
     octets[at..].iter().position(special).map_or(octets.len(), |stop| at + stop)
 }
 
-/// How many octets at the beginning, in whole blocks, are surely plain. The loop over a block has no way out,
-/// so that it becomes vector instructions.
+/// Returns how many bytes at the beginning, in whole blocks, are certainly plain. The loop over a block has no early
+/// exit, so that the compiler vectorizes it.
 fn plain_blocks(octets: &[u8], quoting: Quoting) -> usize {
     const BLOCK: usize = 32;
     let own = own_escape(quoting);
@@ -191,19 +190,21 @@ fn plain_blocks(octets: &[u8], quoting: Quoting) -> usize {
     blocks.iter().take_while(is_plain).count() * BLOCK
 }
 
-/// The first octet of eight, the lowest first, that is a control character, no ASCII, or has an escape.
+/// Returns the index of the first of eight bytes, lowest first, that is a control character, not ASCII, or has an
+/// escape.
 fn first_doubtful(octets: u64, quoting: Quoting) -> Option<usize> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x80 * ONES;
-    // An octet of ASCII sets its high bit where it is less than what is taken from it, and only then is there
-    // a borrow; that reaches the octets above, which lie behind.
+    // The subtraction sets the high bit of an ASCII byte that is less than the subtrahend. Only then there is a borrow,
+    // which affects only higher bytes; these come later.
     let is = |octet: u8| (octets ^ (u64::from(octet) * ONES)).wrapping_sub(ONES);
     let is_control = octets.wrapping_sub(0x20 * ONES);
     let doubtful = (octets | is_control | is(b'"') | is(b'\\') | is(own_escape(quoting))) & HIGH;
     (doubtful != 0).then(|| doubtful.trailing_zeros() as usize / 8)
 }
 
-/// What has an escape in this quoting and in no other; plain JSON has none, and looks for its mark twice.
+/// Returns the byte that has an escape only in this quoting. Plain JSON has none; it tests for the quotation mark
+/// twice.
 fn own_escape(quoting: Quoting) -> u8 {
     match quoting {
         Quoting::Plain => b'"',
@@ -212,7 +213,7 @@ fn own_escape(quoting: Quoting) -> u8 {
     }
 }
 
-/// Whether the character of these three octets is one that proxies and browsers were seen to change: U+200C–200F,
+/// Returns whether the character of these three bytes is one that some proxies and browsers change: U+200C–200F,
 /// 2028–202F, 2060–206F, FFF0–FFFF.
 fn needs_escape(octets: [u8; 3]) -> bool {
     matches!(
@@ -221,7 +222,7 @@ fn needs_escape(octets: [u8; 3]) -> bool {
     )
 }
 
-/// Appends `\uXXXX`, or a pair of them for a character above U+FFFF.
+/// Appends `\uXXXX`, or two of them for a character above U+FFFF.
 fn unicode(quoting: Quoting, char: char, out: &mut BytesMut) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let escape: &[u8] = if quoting == Quoting::JsonTwice { b"\\\\u" } else { b"\\u" };
@@ -231,7 +232,7 @@ fn unicode(quoting: Quoting, char: char, out: &mut BytesMut) {
     }
 }
 
-/// The inverse: the text that was quoted, without the marks. None if it is no valid quoting.
+/// Reverses [`quote`]: returns the text without quotation marks, or `None` if `quoted` is not valid.
 pub fn unquote(quoting: Quoting, quoted: &[u8]) -> Option<String> {
     match quoting {
         Quoting::Plain => unquote_json(quoted),
@@ -268,12 +269,12 @@ mod tests {
         serde_json::from_str(&format!("\"{literal}\"")).unwrap_or_else(|error| panic!("{literal:?}: {error}"))
     }
 
-    /// Checks each quoting of `text` against the JSON reader, and gives them back.
+    /// Checks each quoting of `text` against the JSON parser, and returns the quoted texts.
     fn checked(text: &str) -> [String; 3] {
         let [plain, percent, twice] = Quoting::ALL.map(|quoting| {
             let quoted = quoted(quoting, text.as_bytes());
             assert_eq!(unquote(quoting, quoted.as_bytes()).as_deref(), Some(text), "{quoting:?} {quoted:?}");
-            assert!(!quoted.bytes().any(|octet| octet < b' '), "{quoted:?}");
+            assert!(!quoted.bytes().any(|byte| byte < b' '), "{quoted:?}");
             quoted
         });
         assert_eq!(json(&plain), text);
@@ -283,7 +284,7 @@ mod tests {
         [plain, percent, twice]
     }
 
-    /// The rule in the simplest words: what is written for a character in a JSON string.
+    /// Returns how a character is written in a JSON string. This is a simple model of the quoting.
     fn model(char: char) -> String {
         let code = u32::from(char);
         let is_changed_by_some =
@@ -305,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_quoted_as_each_transport_reads_it() {
+    fn text_is_quoted_for_each_transport() {
         let cases = [
             ("", ["", "", ""]),
             ("x", ["x", "x", "x"]),
@@ -342,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn every_character_is_written_as_the_rule_has_it() {
+    fn every_character_is_quoted_as_the_model_defines() {
         for char in ('\0'..='\u{ffff}').chain(('\u{10000}'..=char::MAX).step_by(61)).chain([char::MAX]) {
             let text = char.to_string();
             let plain = model(char);
@@ -360,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn every_character_comes_back() {
+    fn every_character_is_unquoted_to_itself() {
         let all: Vec<char> = ('\0'..=char::MAX).collect();
         for some in all.chunks(8191) {
             checked(&some.iter().collect::<String>());
@@ -368,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn an_escape_is_found_wherever_it_stands() {
+    fn special_characters_are_escaped_at_every_position() {
         for length in 0..50 {
             for at in 0..=length {
                 for special in ["\"", "\0", "%", "<", "é", "\u{2028}", "\u{2027}", "\u{ffff}", "😀"] {
@@ -381,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_utf8_becomes_the_replacement_character() {
+    fn non_utf8_bytes_become_replacement_characters() {
         let cases: [(&[u8], &str); 5] = [
             (b"\xff", "\\ufffd"),
             (b"a\xc3", "a\\ufffd"),
@@ -389,13 +390,13 @@ mod tests {
             (b"\xe2\x80", "\\ufffd"),
             (b"\xed\xa0\x80z", "\\ufffd\\ufffd\\ufffdz"),
         ];
-        for (octets, expected) in cases {
-            assert_eq!(quoted(Quoting::Plain, octets), expected, "{octets:?}");
+        for (bytes, expected) in cases {
+            assert_eq!(quoted(Quoting::Plain, bytes), expected, "{bytes:?}");
         }
     }
 
     #[test]
-    fn what_was_never_quoted_is_refused() {
+    fn invalid_quoted_text_is_rejected() {
         let cases: [(&[u8], [bool; 3]); 12] = [
             (b"x", [true; 3]),
             (b"a\"b", [false; 3]),
@@ -410,9 +411,9 @@ mod tests {
             (b"%25", [true; 3]),
             (b"\\\"", [true, true, false]),
         ];
-        for (octets, expected) in cases {
-            let taken = Quoting::ALL.map(|quoting| unquote(quoting, octets).is_some());
-            assert_eq!(taken, expected, "{octets:?}");
+        for (bytes, expected) in cases {
+            let taken = Quoting::ALL.map(|quoting| unquote(quoting, bytes).is_some());
+            assert_eq!(taken, expected, "{bytes:?}");
         }
     }
 
@@ -426,12 +427,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn text_comes_back(text in text()) {
+        fn quoted_text_is_unquoted_to_itself(text in text()) {
             checked(&text);
         }
 
         #[test]
-        fn pieces_are_quoted_as_the_whole_is(text in text()) {
+        fn quoting_pieces_equals_quoting_the_whole(text in text()) {
             for quoting in Quoting::ALL {
                 let whole = quoted(quoting, text.as_bytes());
                 for (at, _) in text.char_indices() {
@@ -442,17 +443,17 @@ mod tests {
         }
 
         #[test]
-        fn octets_are_quoted_as_the_text_that_they_nearly_are(octets in prop::collection::vec(any::<u8>(), 0..60)) {
-            let text = String::from_utf8_lossy(&octets);
+        fn bytes_are_quoted_like_their_lossy_utf8_text(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+            let text = String::from_utf8_lossy(&bytes);
             for quoting in Quoting::ALL {
-                prop_assert_eq!(quoted(quoting, &octets), quoted(quoting, text.as_bytes()));
+                prop_assert_eq!(quoted(quoting, &bytes), quoted(quoting, text.as_bytes()));
             }
         }
 
         #[test]
-        fn only_json_is_unquoted(octets in "[\\\\\"u0-9a-fn%2-5<é]{0,12}") {
+        fn unquoted_text_is_always_valid_json(input in "[\\\\\"u0-9a-fn%2-5<é]{0,12}") {
             for quoting in Quoting::ALL {
-                if let Some(text) = unquote(quoting, octets.as_bytes()) {
+                if let Some(text) = unquote(quoting, input.as_bytes()) {
                     checked(&text);
                 }
             }

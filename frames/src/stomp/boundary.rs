@@ -1,4 +1,4 @@
-//! Finds one whole frame in a stream of octets, under limits, before anything is parsed.
+//! Finds a whole frame in a stream of bytes, under limits, before it is parsed.
 //!
 //! ```text
 //! stream = *( *( EOL / NUL ) frame )
@@ -13,12 +13,9 @@
 //!                       +-----------------------------------------------------------------------+
 //!                         NUL where a line would begin: a frame without a body may leave out its blank line
 //! ```
-//!
-//! The end of a command that has no body is found by the bytes after the blank line, not by `content-length`: clients
-//! copy the headers of a MESSAGE into the ACK for it.
-//!
-//! Each octet is looked at once, however the stream is cut: the place reached is kept from call to call. What
-//! is wrong is found at the first octet that makes it so, therefore every cut gives the same error.
+//! The end of a command without a body is found from the bytes after the blank line, not from `content-length`, because
+//! some clients copy the headers of a MESSAGE into the ACK for it. Each byte is examined once, and an error is reported
+//! at the first byte that causes it, however the stream is split: the position is kept between calls.
 
 use super::delimiters::Delimiters;
 use super::frame_error::{FrameError, FramePosition, quote};
@@ -26,21 +23,21 @@ use super::grammar::{HeaderSpan, HeaderSpans};
 use super::{Command, Version};
 use memchr::memchr;
 
-/// What one frame may cost. Each is checked before memory is spent on it.
+/// Limits on one frame. Each is checked before memory is spent on the part that it limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of a whole frame, from the command to the NUL. Never more than `u32::MAX`.
+    /// Maximum size of a whole frame in bytes, from the command to the NUL. Never more than `u32::MAX`.
     pub frame_bytes_max: usize,
-    /// Header lines of a frame.
+    /// Maximum number of header lines of a frame.
     pub header_count_max: usize,
-    /// Bytes of one header line (name, colon and value).
+    /// Maximum length of one header line (name, colon and value) in bytes.
     pub header_bytes_max: usize,
-    /// The same for the header `to`, which lists many names, if that is more.
+    /// The same limit for the header `to`, which lists many names. It applies only if it is higher.
     pub to_bytes_max: usize,
 }
 
 impl Limits {
-    /// What a header line that begins like this may have.
+    /// Returns the limit for a header line with this beginning.
     #[inline]
     fn line_bytes_max(&self, line: &[u8]) -> usize {
         if line.starts_with(TO) {
@@ -51,45 +48,43 @@ impl Limits {
     }
 }
 
-/// Bytes of a command line. No command comes near it; other protocols' first lines do.
+/// Maximum length of a command line in bytes. The first lines of other protocols are often longer, commands never.
 pub(super) const COMMAND_BYTES_MAX: usize = 32;
 
 const CONTENT_LENGTH: &[u8] = b"content-length:";
 const TO: &[u8] = b"to:";
 
-/// Where the parts of a whole frame lie, in octets from its command.
+/// Byte offsets of the parts of a whole frame, from its command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Span {
     pub(super) command: Command,
-    /// Where the first header line begins.
+    /// Start of the first header line.
     pub(super) headers: usize,
-    /// Where the body begins: behind the blank line, or behind the headers where that is left out.
+    /// Start of the body: after the blank line, or after the headers if the blank line is missing.
     pub(super) body: usize,
-    /// Where the body ends. The line ends that may follow a command without a body are no part of it.
+    /// End of the body. Line ends after a command without a body are not part of it.
     pub(super) body_end: usize,
-    /// Where the NUL stands that ends the frame.
+    /// Offset of the NUL that ends the frame.
     pub(super) nul: usize,
 }
 
-/// The search for the end of one frame.
+/// State of the search for the end of one frame.
 #[derive(Debug, Default)]
 pub(super) struct Boundary {
     phase: Phase,
-    /// Bytes that need not be looked at again.
+    /// Number of bytes that need not be examined again.
     scanned: usize,
-    /// Where the line begins that is being looked at; all lines before it are whole.
+    /// Start of the current line; all lines before it are complete.
     line: usize,
-    /// Where the first colon of that line stands; it has none as long as this is before it.
+    /// Offset of the first colon of the current line. If this is less than `line`, no colon has been found yet.
     colon: usize,
-    /// Where the first header line begins; 0 as long as the command line is not whole.
+    /// Start of the first header line; 0 until the command line is complete.
     headers: usize,
-    /// The command line, without its end.
+    /// End of the command line, without its line end.
     command_end: usize,
-    /// What that is, if it is one.
     command: Option<Command>,
-    /// The header lines so far.
     cuts: HeaderSpans,
-    /// Where the value of the first content-length lies.
+    /// Start and end of the value of the first content-length.
     content_length: Option<(usize, usize)>,
     #[cfg(test)]
     examined: usize,
@@ -97,19 +92,17 @@ pub(super) struct Boundary {
 
 #[derive(Clone, Copy, Debug, Default)]
 enum Phase {
-    /// The command line and the header lines.
     #[default]
     Head,
     /// The body ends at the first NUL.
     Open(Command),
-    /// The body has this many octets.
+    /// The body has this many bytes.
     Counted(Command, usize),
-    /// No body is allowed: nothing but line ends may stand before the NUL.
+    /// No body is allowed: only line ends may precede the NUL.
     Bodyless(Command),
 }
 
-/// Bytes between frames that mean nothing: line ends and NULs. A CR at the very end is kept, for it may be
-/// half of a line end.
+/// Returns the number of padding bytes: line ends and NULs. A final CR, perhaps half of a line end, does not count.
 pub(super) fn padding(octets: &[u8]) -> usize {
     let mut at = 0;
     loop {
@@ -122,17 +115,17 @@ pub(super) fn padding(octets: &[u8]) -> usize {
 }
 
 impl Boundary {
-    /// Bytes of `find`'s input that are whole lines, the command's included.
+    /// Returns the length of the complete lines in `find`'s input, including the command line, in bytes.
     pub(super) fn whole_lines(&self) -> usize {
         self.line
     }
 
-    /// The header lines of what was looked at.
+    /// Returns the complete header lines.
     pub(super) fn cuts(&self) -> &[HeaderSpan] {
         &self.cuts
     }
 
-    /// Looks for the end of the frame that `octets` begin with; they only ever grow from call to call.
+    /// Searches for the end of the frame at the beginning of `octets`. Between calls `octets` may only grow.
     #[inline]
     pub(super) fn find(
         &mut self,
@@ -155,7 +148,7 @@ impl Boundary {
         }
     }
 
-    /// Goes over the lines that are there; whether the blank one is among them.
+    /// Examines the available lines, and returns whether the blank line is among them.
     #[inline]
     fn head(
         &mut self,
@@ -188,7 +181,7 @@ impl Boundary {
         }
     }
 
-    /// The first line ends with the LF that stands here.
+    /// Processes the command line, whose LF is at `end`.
     #[inline]
     fn command_line(&mut self, octets: &[u8], end: usize) -> Result<(), FrameError> {
         if end > COMMAND_BYTES_MAX {
@@ -197,7 +190,7 @@ impl Boundary {
         self.command_end = end - usize::from(octets[..end].ends_with(b"\r"));
         let name = &octets[..self.command_end];
         self.command = Command::from_wire(name);
-        // What looks like a command may have a receipt among its headers; what does not is another protocol.
+        // Read on after a word: an unknown command may have a receipt header. Anything else is another protocol.
         if self.command.is_none() && !name.iter().all(u8::is_ascii_alphabetic) {
             return Err(FrameError::UnknownCommand { quoted: quote(name) });
         }
@@ -206,7 +199,7 @@ impl Boundary {
         Ok(())
     }
 
-    /// A header line ends with the LF that stands here; whether it is the blank line behind them.
+    /// Processes a header line, whose LF is at `end`, and returns whether it is the blank line.
     #[inline]
     fn header_line(&mut self, octets: &[u8], end: usize, limits: &Limits) -> Result<bool, FrameError> {
         let line = &octets[self.line..end];
@@ -231,8 +224,8 @@ impl Boundary {
         Ok(false)
     }
 
-    /// A NUL stands here. Where a header line would begin it ends a frame without a body, whose client left the blank
-    /// line out; anywhere else, and behind a `content-length` that announces a body, the frame is incomplete.
+    /// Processes a NUL at `at`. Where a header line would begin, it ends a frame without a body whose client omitted
+    /// the blank line. Anywhere else, or after a `content-length` that announces a body, the frame is incomplete.
     #[cold]
     fn nul_in_head(
         &mut self,
@@ -253,7 +246,7 @@ impl Boundary {
         }
     }
 
-    /// The first octet that cannot be of the line that is being looked at, nor its LF.
+    /// Returns the offset before which the current line and its LF must end.
     fn window(&self, octets: &[u8], limits: &Limits, frame_max: usize) -> usize {
         self.line_max(octets, limits).min(frame_max)
     }
@@ -264,7 +257,7 @@ impl Boundary {
         self.line.saturating_add(longest).saturating_add(1)
     }
 
-    /// What is wrong with a line that has no LF where it could be, but perhaps a NUL.
+    /// Returns the error for a line that has no LF where it must end, but perhaps a NUL.
     #[cold]
     fn unended(&self, octets: &[u8], nul: Option<usize>, limits: &Limits, frame_max: usize) -> FrameError {
         let line_max = self.line_max(octets, limits);
@@ -292,7 +285,7 @@ impl Boundary {
         FramePosition { line: self.cuts.len() + 1, octet: self.line + 1 }
     }
 
-    /// The blank line has been read: decides how the body ends, before any of it is kept.
+    /// Called after the blank line: determines how the body ends, before any of the body is buffered.
     #[inline(always)]
     fn body(&self, octets: &[u8], frame_max: usize, version: Version) -> Result<Phase, FrameError> {
         let Some(command) = self.command else {
@@ -358,7 +351,7 @@ impl Boundary {
         }
     }
 
-    /// Only a NUL may follow.
+    /// Expects the NUL, with nothing or only line ends before it.
     #[inline]
     fn no_body(
         &mut self,
@@ -372,7 +365,7 @@ impl Boundary {
         }
     }
 
-    /// Skips line ends; only a NUL may follow them.
+    /// Skips line ends and expects the NUL after them.
     #[cold]
     fn line_ends(
         &mut self,
@@ -403,7 +396,7 @@ impl Boundary {
         Span { command, headers: self.headers, body: self.line, body_end: nul, nul }
     }
 
-    /// All octets before `to` have been looked at.
+    /// Records that all bytes before `to` have been examined.
     fn examine(&mut self, to: usize) {
         #[cfg(test)]
         {
@@ -418,7 +411,7 @@ fn command_too_long(octets: &[u8]) -> FrameError {
     FrameError::CommandTooLong { quoted: quote(&octets[..COMMAND_BYTES_MAX + 1]) }
 }
 
-/// A decimal number of digits only; more than a `usize` holds counts as its maximum.
+/// Parses a decimal number of digits only. A number that exceeds `usize` becomes its maximum.
 fn digits(octets: &[u8]) -> Option<usize> {
     if octets.is_empty() {
         return None;
@@ -439,8 +432,8 @@ mod tests {
         to_bytes_max: 0,
     };
 
-    fn find(octets: &[u8], limits: &Limits) -> Result<Option<Span>, FrameError> {
-        Boundary::default().find(octets, limits, Version::V1_2)
+    fn find(bytes: &[u8], limits: &Limits) -> Result<Option<Span>, FrameError> {
+        Boundary::default().find(bytes, limits, Version::V1_2)
     }
 
     #[test]
@@ -456,37 +449,37 @@ mod tests {
             (b"\r\r\n", 0),
             (b"\n SEND", 1),
         ];
-        for (octets, expected) in cases {
-            assert_eq!(padding(octets), expected, "{octets:?}");
+        for (bytes, expected) in cases {
+            assert_eq!(padding(bytes), expected, "{bytes:?}");
         }
     }
 
     #[test]
-    fn a_span_says_where_the_parts_are() {
-        let octets = b"SEND\r\nx:y\r\n\r\nbody\0MORE";
+    fn span_gives_the_positions_of_the_parts() {
+        let bytes = b"SEND\r\nx:y\r\n\r\nbody\0MORE";
         let expected = Span { command: Command::Send, headers: 6, body: 13, body_end: 17, nul: 17 };
-        assert_eq!(find(octets, &WIDE), Ok(Some(expected)));
+        assert_eq!(find(bytes, &WIDE), Ok(Some(expected)));
     }
 
-    /// One frame just at each limit, one octet or line below it, and one above.
+    /// Checks a frame at each limit, one that is smaller by a byte or line, and one that is larger by a byte or line.
     #[test]
     fn every_limit_is_inclusive() {
         let send =
             |headers: &str, body: usize| format!("SEND\n{headers}\n{}\0", "b".repeat(body)).into_bytes();
         let counted = |body: usize| send(&format!("content-length:{body}\n"), body);
-        let line = |octets: usize| send(&format!("x:{}\n", "y".repeat(octets - 2)), 0);
-        let line_cr = |octets: usize| send(&format!("x:{}\r\n", "y".repeat(octets - 2)), 0);
-        let to = |octets: usize| send(&format!("to:{}\n", "y".repeat(octets - 3)), 0);
+        let line = |bytes: usize| send(&format!("x:{}\n", "y".repeat(bytes - 2)), 0);
+        let line_cr = |bytes: usize| send(&format!("x:{}\r\n", "y".repeat(bytes - 2)), 0);
+        let to = |bytes: usize| send(&format!("to:{}\n", "y".repeat(bytes - 3)), 0);
         let lines = |count: usize| send(&"a:b\n".repeat(count), 0);
         let frame = Limits { frame_bytes_max: 100, ..WIDE };
         let header = Limits { header_bytes_max: 20, ..WIDE };
         let count = Limits { header_count_max: 3, ..WIDE };
         let recipients = Limits { header_bytes_max: 20, to_bytes_max: 50, ..WIDE };
         type Make<'a> = &'a dyn Fn(usize) -> Vec<u8>;
-        // SEND, LF, LF and NUL are 7 octets of a frame, and content-length:NN and LF 18 more.
+        // SEND, LF, LF and NUL are 7 bytes of a frame, and content-length:NN and LF 18 more.
         let cases: [(&str, &Limits, Make<'_>, usize); 7] = [
-            ("frame-bytes-max", &frame, &|octets| send("", octets - 7), 100),
-            ("frame-bytes-max", &frame, &|octets| counted(octets - 7 - 18), 100),
+            ("frame-bytes-max", &frame, &|bytes| send("", bytes - 7), 100),
+            ("frame-bytes-max", &frame, &|bytes| counted(bytes - 7 - 18), 100),
             ("header-bytes-max", &header, &line, 20),
             ("header-bytes-max", &header, &line_cr, 20),
             ("to-bytes-max", &recipients, &to, 50),
@@ -495,8 +488,8 @@ mod tests {
         ];
         for (name, limits, make, limit) in cases {
             for size in [limit - 1, limit] {
-                let octets = make(size);
-                assert!(matches!(find(&octets, limits), Ok(Some(_))), "{name} {size}");
+                let bytes = make(size);
+                assert!(matches!(find(&bytes, limits), Ok(Some(_))), "{name} {size}");
             }
             let problem = find(&make(limit + 1), limits).expect_err("above the limit");
             assert_eq!(problem.into_error(limits, None).limit, Some(name));
@@ -504,47 +497,47 @@ mod tests {
     }
 
     #[test]
-    fn limits_hold_before_the_end_is_there() {
+    fn limits_apply_before_the_frame_is_complete() {
         let frame = Limits { frame_bytes_max: 100, ..WIDE };
         let header = Limits { header_bytes_max: 20, ..WIDE };
         let cases: [(&str, &Limits, Vec<u8>, Option<FrameError>); 8] = [
             ("a body without end", &frame, [b"SEND\n\n", &[b'x'; 93][..]].concat(), None),
             (
-                "one octet more",
+                "one byte more",
                 &frame,
                 [b"SEND\n\n", &[b'x'; 94][..]].concat(),
                 Some(FrameError::FrameTooLarge),
             ),
             ("a length without body", &frame, b"SEND\ncontent-length:75\n\n".to_vec(), None),
             (
-                "one more, and nothing of the body there",
+                "a length one byte too large, without body",
                 &frame,
                 b"SEND\ncontent-length:76\n\n".to_vec(),
                 Some(FrameError::ContentTooLarge { quoted: "\"76\"".to_owned() }),
             ),
             ("a line without end", &header, [b"SEND\nx:", &[b'y'; 19][..]].concat(), None),
             (
-                "one octet more",
+                "one byte more",
                 &header,
                 [b"SEND\nx:", &[b'y'; 20][..]].concat(),
                 Some(FrameError::HeaderTooLong { place: FramePosition { line: 1, octet: 6 } }),
             ),
             ("a command without end", &WIDE, vec![b'A'; 32], None),
             (
-                "one octet more",
+                "one byte more",
                 &WIDE,
                 vec![b'A'; 33],
                 Some(FrameError::CommandTooLong { quoted: format!("\"{}…\"", "A".repeat(32)) }),
             ),
         ];
-        for (what, limits, octets, expected) in cases {
+        for (what, limits, bytes, expected) in cases {
             let expected = expected.map_or(Ok(None), Err);
-            assert_eq!(find(&octets, limits), expected, "{what}: {}", octets.escape_ascii());
+            assert_eq!(find(&bytes, limits), expected, "{what}: {}", bytes.escape_ascii());
         }
     }
 
     #[test]
-    fn limits_of_nothing_let_nothing_pass_and_limits_of_everything_overflow_nowhere() {
+    fn smallest_limits_reject_every_frame_and_largest_ones_do_not_overflow() {
         let limits = |max| Limits {
             frame_bytes_max: max,
             header_count_max: max,
@@ -558,24 +551,24 @@ mod tests {
         for max in [u32::MAX as usize, usize::MAX - 1, usize::MAX] {
             assert!(matches!(find(whole, &limits(max)), Ok(Some(_))), "{max}");
             let counted = format!("SEND\ncontent-length:{max}\n\n");
-            let problem = find(counted.as_bytes(), &limits(max)).expect_err("no frame is so long");
+            let problem = find(counted.as_bytes(), &limits(max)).expect_err("above the frame limit");
             assert!(matches!(problem, FrameError::ContentTooLarge { .. }), "{problem:?}");
         }
     }
 
-    /// A frame that comes octet by octet costs as much as one that comes whole: no octet is looked at twice.
+    /// Checks that no byte is examined twice when a frame arrives byte by byte.
     #[test]
-    fn a_slow_sender_costs_linear_work() {
+    fn frame_arriving_byte_by_byte_takes_linear_work() {
         let header = format!("x:{}\n", "y".repeat(1000));
         let open = format!("SEND\n{}\n{}\0", header.repeat(10), "b".repeat(20_000)).into_bytes();
         let counted = format!("SEND\n{header}content-length:20000\n\n{}\0", "b".repeat(20_000)).into_bytes();
-        for octets in [open, counted] {
+        for bytes in [open, counted] {
             let mut boundary = Boundary::default();
-            for end in 1..octets.len() {
-                assert_eq!(boundary.find(&octets[..end], &WIDE, Version::V1_2), Ok(None));
+            for end in 1..bytes.len() {
+                assert_eq!(boundary.find(&bytes[..end], &WIDE, Version::V1_2), Ok(None));
             }
-            assert!(matches!(boundary.find(&octets, &WIDE, Version::V1_2), Ok(Some(_))));
-            assert!(boundary.examined <= octets.len(), "{} of {}", boundary.examined, octets.len());
+            assert!(matches!(boundary.find(&bytes, &WIDE, Version::V1_2), Ok(Some(_))));
+            assert!(boundary.examined <= bytes.len(), "{} of {}", boundary.examined, bytes.len());
         }
     }
 }

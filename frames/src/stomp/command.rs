@@ -1,6 +1,6 @@
-//! The first line of a frame.
+//! STOMP commands: the first line of a frame.
 
-/// A command of STOMP 1.0, 1.1 or 1.2, of client or server. Case-sensitive on the wire.
+/// A client or server command of STOMP 1.0, 1.1 or 1.2. Commands are case-sensitive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum Command {
@@ -21,7 +21,7 @@ pub enum Command {
     Error,
 }
 
-/// What is particular about a command.
+/// Properties of a command.
 struct Row {
     command: Command,
     wire: &'static str,
@@ -41,7 +41,7 @@ const fn with_body(command: Command, wire: &'static str) -> Row {
     Row { command, wire, may_have_body: true, is_literal: false }
 }
 
-/// In the order of the enum: a command is its own index.
+/// Rows in the order of the enum, so that a command is its own index.
 const TABLE: [Row; 15] = [
     literal(Command::Connect, "CONNECT"),
     literal(Command::Stomp, "STOMP"),
@@ -60,7 +60,7 @@ const TABLE: [Row; 15] = [
     with_body(Command::Error, "ERROR"),
 ];
 
-/// A bit for each command that may have a body.
+/// Bit set of the commands that may have a body.
 const WITH_BODY: u32 = {
     let (mut bits, mut index) = (0, 0);
     while index < TABLE.len() {
@@ -79,10 +79,10 @@ const _: () = {
 };
 
 impl Command {
-    /// The command that stands on the wire as `octets`; `None` if there is none of that name.
+    /// Returns the command with this name; `None` if it is unknown.
     #[inline]
     pub fn from_wire(octets: &[u8]) -> Option<Command> {
-        // Not a search in the table: this is decided by the length and one comparison.
+        // A match compiles to a test of the length and one comparison, faster than a search in the table.
         Some(match octets {
             b"CONNECT" => Command::Connect,
             b"STOMP" => Command::Stomp,
@@ -108,18 +108,18 @@ impl Command {
         TABLE.iter().any(|row| row.wire.as_bytes().starts_with(start))
     }
 
-    /// The command as it stands on the wire.
+    /// Returns the name of the command, as in a frame.
     pub fn as_str(self) -> &'static str {
         TABLE[self as usize].wire
     }
 
-    /// Whether the frame may carry a body: SEND, MESSAGE and ERROR only.
+    /// Returns whether the frame may carry a body: SEND, MESSAGE and ERROR only.
     #[inline]
     pub fn may_have_body(self) -> bool {
         WITH_BODY >> self as u32 & 1 == 1
     }
 
-    /// Whether header values are never escaped: CONNECT, STOMP, CONNECTED.
+    /// Returns whether header values are never escaped: CONNECT, STOMP, CONNECTED.
     pub fn is_literal(self) -> bool {
         TABLE[self as usize].is_literal
     }
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_is_the_index_of_its_row() {
+    fn each_command_is_the_index_of_its_row() {
         for (index, row) in TABLE.iter().enumerate() {
             assert_eq!(row.command as usize, index);
             assert_eq!(Command::from_wire(row.command.as_str().as_bytes()), Some(row.command));
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn the_beginning_of_a_command_is_known_as_one() {
+    fn may_begin_with_accepts_prefixes_of_commands() {
         for (start, expected) in [
             ("", true),
             ("S", true),
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_frames_of_the_handshake_are_literal() {
+    fn only_handshake_frames_are_literal() {
         let literal: Vec<_> =
             TABLE.iter().filter(|row| row.command.is_literal()).map(|row| row.wire).collect();
         assert_eq!(literal, ["CONNECT", "STOMP", "CONNECTED"]);

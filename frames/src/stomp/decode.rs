@@ -1,7 +1,7 @@
-//! From octets to frames.
+//! Decodes a stream of bytes into frames.
 //!
-//! [`boundary`](super::boundary) finds a whole frame under limits, its octets are split off and frozen, and
-//! only then is it parsed: the frame's headers and body are slices of what was split off.
+//! [`boundary`](super::boundary) finds a whole frame under limits. Its bytes are split off and frozen, and only then is
+//! it parsed: the headers and body of the frame are slices of these bytes.
 
 use super::boundary::{Boundary, Span, padding};
 use super::escape::{self, Dialect, unescape};
@@ -12,22 +12,22 @@ use super::{Frame, Headers, Limits, Version};
 use bytes::{Buf, Bytes, BytesMut};
 use memchr::{memchr, memchr_iter, memchr2};
 
-/// Why a stream of octets is not STOMP, or is more than the limits allow. Fatal for the connection.
+/// An error in the stream: it is not valid STOMP, or exceeds a limit. It is fatal for the connection.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{summary}")]
 pub struct DecodeError {
-    /// Short: the value of ERROR's `message` header; no colon, no backslash, no line end.
+    /// Short text for the `message` header of ERROR. It contains no colon, backslash or line end.
     pub summary: &'static str,
-    /// One or two sentences for ERROR's body: what was wrong, where, and what was expected.
+    /// One or two sentences for the body of ERROR: what was wrong, where, and what was expected.
     pub detail: String,
-    /// The limit that was exceeded, by its option's name (`"frame-bytes-max"`), if it was one.
+    /// The name of the option whose limit was exceeded (`"frame-bytes-max"`), if the error is about a limit.
     pub limit: Option<&'static str>,
-    /// The offending frame's `receipt`, where it could still be read.
+    /// The `receipt` of the invalid frame, if it could be read.
     pub receipt: Option<String>,
 }
 
 impl DecodeError {
-    /// Names the limit as its operator knows it, where one limit has several options.
+    /// Replaces the name of the limit, for limits that are set by different options in different contexts.
     pub fn rename_limit(&mut self, option: &'static str) {
         if let Some(limit) = self.limit.replace(option) {
             self.detail = self.detail.replace(limit, option);
@@ -35,20 +35,21 @@ impl DecodeError {
     }
 }
 
-/// Turns the octets of one connection into frames.
+/// Decodes the frames of one connection.
 #[derive(Debug)]
 pub struct Decoder {
     limits: Limits,
     version: Version,
     buffer: BytesMut,
-    /// Bytes of frames that were taken out of the memory that the buffer still shares.
+    /// Bytes of earlier frames in the allocation that the buffer still shares.
     taken: usize,
     boundary: Boundary,
     failed: Option<Box<DecodeError>>,
 }
 
 impl Decoder {
-    /// A decoder that knows no version yet: escapes are as in 1.2, CONNECT and STOMP frames are literal.
+    /// Creates a decoder for a connection without a negotiated version: escapes are as in 1.2, CONNECT and STOMP frames
+    /// are literal.
     pub fn new(limits: Limits) -> Decoder {
         Decoder {
             limits,
@@ -65,13 +66,13 @@ impl Decoder {
         self.version = version;
     }
 
-    /// Sets limits for what follows.
+    /// Sets the limits for frames not yet returned by `next`.
     pub fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
     }
 
-    /// Takes octets in. What is buffered never grows beyond one frame's limits and what `input` held;
-    /// call `next` until it returns `None` after each.
+    /// Adds received bytes. Call `next` until it returns `None` after each call; the buffer then never exceeds the
+    /// limits of one frame plus the length of `input`.
     pub fn feed(&mut self, input: &[u8]) {
         if self.failed.is_some() {
             return;
@@ -79,7 +80,7 @@ impl Decoder {
         if !self.buffer.is_empty() {
             return self.buffer.extend_from_slice(input);
         }
-        // Heart-beats of an idle connection cost no memory.
+        // Heartbeats on an idle connection take no memory.
         let skip = padding(input);
         if skip < input.len() {
             self.buffer = BytesMut::from(&input[skip..]);
@@ -87,13 +88,13 @@ impl Decoder {
         }
     }
 
-    /// The next whole frame; `None` when octets are missing. After an error it returns the same error for ever.
+    /// Returns the next whole frame; `None` if more bytes are needed. After an error it returns the same error forever.
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Result<Option<Frame>, DecodeError> {
         if let Some(error) = &self.failed {
             return Err(DecodeError::clone(error));
         }
-        // Nothing else is left of padding by those who put octets into the buffer and take frames out of it.
+        // A CR is the only padding that `feed` and `split_off` can leave at the front of the buffer.
         if self.buffer.first() == Some(&b'\r') {
             self.skip_padding();
         }
@@ -107,7 +108,7 @@ impl Decoder {
             }
             Ok(Some(span)) => {
                 let mut octets = self.split_off(&span);
-                // Made first and filled where it stays: its lines are no small thing to move.
+                // The frame is created first and filled in place, because moving its header lines is costly.
                 let mut frame =
                     Frame { command: span.command, headers: Headers::default(), body: Bytes::new() };
                 if let Err(problem) =
@@ -127,17 +128,17 @@ impl Decoder {
         }
     }
 
-    /// Bytes held: 0 when no frame is begun, and then no memory is held either.
+    /// Returns the number of buffered bytes. If it is 0, no frame has begun and no memory is held.
     pub fn buffered(&self) -> usize {
         self.buffer.len()
     }
 
-    /// Whether a frame has begun that `next` has not returned, be it for want of octets or of a call.
+    /// Returns whether a frame has begun that `next` has not returned yet, complete or not.
     pub fn in_progress(&self) -> bool {
         self.buffered() > 0
     }
 
-    /// Drops what stands between frames, and the memory if nothing else is held.
+    /// Drops padding between frames, and frees the buffer if nothing else is in it.
     fn skip_padding(&mut self) {
         match padding(&self.buffer) {
             0 => {}
@@ -146,7 +147,7 @@ impl Decoder {
         }
     }
 
-    /// Takes a whole frame, without its NUL, out of the buffer, and drops what stands behind it.
+    /// Takes a whole frame, without its NUL, out of the buffer, and drops the padding after it.
     #[inline]
     fn split_off(&mut self, span: &Span) -> Bytes {
         let rest = span.nul + 1 + padding(&self.buffer[span.nul + 1..]);
@@ -161,8 +162,8 @@ impl Decoder {
         octets.freeze()
     }
 
-    /// Copies the beginning of a frame out of the memory that it shares with the frames before it, if those were larger.
-    /// Otherwise one byte behind a large frame would keep all of that frame's memory.
+    /// Copies the beginning of a frame out of the allocation that it shares with earlier frames, if those were larger.
+    /// Otherwise one byte after a large frame would keep all of that frame's memory.
     fn unshare(&mut self) {
         if self.taken > self.buffer.len() {
             self.buffer = BytesMut::from(&*self.buffer);
@@ -170,7 +171,8 @@ impl Decoder {
         }
     }
 
-    /// `lines` are whole, the first one is the command's.
+    /// Puts the decoder into its failed state. `lines` are complete lines of the frame, beginning with the command
+    /// line.
     fn fail(&mut self, problem: FrameError, lines: &[u8]) -> DecodeError {
         self.buffer = BytesMut::new();
         self.boundary = Boundary::default();
@@ -180,7 +182,7 @@ impl Decoder {
     }
 }
 
-/// Reads all of the headers of a whole frame but its octets.
+/// Parses the headers of a whole frame. Sets everything in `headers` except its bytes.
 #[inline]
 fn parse(
     octets: &[u8],
@@ -216,12 +218,12 @@ fn parse(
     Ok(())
 }
 
-/// Whether all is ASCII, without a backslash and without a CR, as it is in most heads. No octet decides before
-/// the others are looked at, so that this is compiled to comparisons of sixteen at once.
+/// Returns whether the head is ASCII without backslashes and CRs, as most are. There is no early exit, so that the
+/// compiler generates comparisons of sixteen bytes at once.
 #[inline]
 fn is_simple(head: &[u8]) -> bool {
     const HIGHEST: u128 = u128::from_ne_bytes([0x80; 16]);
-    // The highest bit tells, of ASCII all of them are 0.
+    // The highest bit of a byte is 0 in ASCII.
     let odd = |octet: &u8| octet | 0u8.wrapping_sub(u8::from(*octet == b'\\') | u8::from(*octet == b'\r'));
     let Some(last) = head.last_chunk::<16>() else { return head.iter().all(|octet| odd(octet) < 0x80) };
     let mut seen = [0; 16];
@@ -234,7 +236,7 @@ fn is_simple(head: &[u8]) -> bool {
     u128::from_ne_bytes(seen) & HIGHEST == 0
 }
 
-/// What the octets of a line may not be, and at which octet of the head.
+/// An invalid byte in a header line, at this offset in the head.
 enum Fault {
     CarriageReturn(usize),
     Escape(usize, Option<u8>),
@@ -249,7 +251,8 @@ impl Fault {
     }
 }
 
-/// 1.2 allows a CR only at the end of a line; 1.1 and 1.2 allow a backslash only in their sequences.
+/// Checks bytes in header lines: 1.2 allows a CR only at the end of a line; 1.1 and 1.2 allow a backslash only in
+/// escape sequences.
 fn check(head: &[u8], lines: &Lines, dialect: Dialect, version: Version) -> Result<(), Fault> {
     for line in lines {
         for (from, to) in [(line.name, line.name_end), (line.value, line.value_end)] {
@@ -270,7 +273,7 @@ fn check(head: &[u8], lines: &Lines, dialect: Dialect, version: Version) -> Resu
     Ok(())
 }
 
-/// 1.0 servers and clients write `name: value`.
+/// Skips spaces before values: in 1.0, servers and clients write `name: value`.
 fn strip_leading_spaces(head: &[u8], lines: &mut Lines) {
     for line in lines {
         let value = &head[line.value as usize..line.value_end as usize];
@@ -283,7 +286,7 @@ fn place(head: &[u8], at: usize) -> FramePosition {
     FramePosition { line: memchr_iter(b'\n', &head[..at]).count(), octet: at + 1 }
 }
 
-/// The first `receipt` among whole lines of a frame, the first of them the command's.
+/// Returns the first `receipt` in complete lines of a frame, beginning with the command line.
 fn receipt(lines: &[u8], version: Version) -> Option<String> {
     let value =
         lines.split(|octet| *octet == b'\n').skip(1).find_map(|line| line.strip_prefix(b"receipt:"))?;
@@ -312,35 +315,38 @@ mod tests {
         decoder
     }
 
-    fn fed(octets: &[u8]) -> Decoder {
+    fn fed(bytes: &[u8]) -> Decoder {
         let mut decoder = decoder(Version::V1_2);
-        decoder.feed(octets);
+        decoder.feed(bytes);
         decoder
     }
 
-    fn one(decoder: &mut Decoder) -> Frame {
+    fn next_frame(decoder: &mut Decoder) -> Frame {
         decoder.next().expect("a valid frame").expect("a whole frame")
     }
 
-    fn ends(decoder: &mut Decoder) {
-        assert!(decoder.next().expect("nothing wrong").is_none());
+    fn expect_no_frame(decoder: &mut Decoder) {
+        assert!(decoder.next().expect("no error").is_none());
     }
 
-    type Seen = (Command, Vec<(String, String)>, Vec<u8>);
+    type DecodedFrame = (Command, Vec<(String, String)>, Vec<u8>);
 
-    fn seen(frame: &Frame) -> Seen {
+    fn decoded(frame: &Frame) -> DecodedFrame {
         let pairs = frame.headers.iter().map(|(name, value)| (name.into_owned(), value.into_owned()));
         (frame.command, pairs.collect(), frame.body.to_vec())
     }
 
-    fn all<'a>(version: Version, pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<Seen>, Option<DecodeError>) {
+    fn decode_all<'a>(
+        version: Version,
+        pieces: impl Iterator<Item = &'a [u8]>,
+    ) -> (Vec<DecodedFrame>, Option<DecodeError>) {
         let mut decoder = decoder(version);
         let mut frames = Vec::new();
         for piece in pieces {
             decoder.feed(piece);
             loop {
                 match decoder.next() {
-                    Ok(Some(frame)) => frames.push(seen(&frame)),
+                    Ok(Some(frame)) => frames.push(decoded(&frame)),
                     Ok(None) => break,
                     Err(error) => return (frames, Some(error)),
                 }
@@ -350,21 +356,23 @@ mod tests {
     }
 
     #[test]
-    fn the_beginning_of_a_frame_does_not_keep_the_memory_of_the_frames_before_it() {
+    fn partial_frame_does_not_keep_the_memory_of_previous_frames() {
         let mut decoder = fed(format!("SEND\ndestination:a\n\n{}\0S", "x".repeat(2000)).as_bytes());
-        let frame = one(&mut decoder);
-        ends(&mut decoder);
+        let frame = next_frame(&mut decoder);
+        expect_no_frame(&mut decoder);
         drop(frame.headers);
-        assert!(frame.body.is_unique(), "the decoder shares it");
+        assert!(frame.body.is_unique(), "the decoder still shares the body");
         decoder.feed(b"END\ndestination:b\n\ny\0");
-        assert_eq!(one(&mut decoder).body, "y");
+        assert_eq!(next_frame(&mut decoder).body, "y");
     }
 
     #[test]
     fn headers_and_body_are_slices_of_one_block() {
         let wire = b"SEND\ndestination:/a\nx:yz\n\nbody\0";
-        let frame = one(&mut fed(wire));
-        let at = |part: &[u8]| wire.windows(part.len()).position(|window| window == part).expect("there");
+        let frame = next_frame(&mut fed(wire));
+        let at = |part: &[u8]| {
+            wire.windows(part.len()).position(|window| window == part).expect("the part is in the input")
+        };
         let start = frame.body.as_ptr() as usize - at(b"body");
         for (name, value) in [("destination", "/a"), ("x", "yz")] {
             match frame.header(name) {
@@ -375,78 +383,78 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_held_between_frames() {
+    fn decoder_holds_no_memory_between_frames() {
         let mut decoder = decoder(Version::V1_2);
         let held = |decoder: &Decoder| (decoder.buffered(), decoder.buffer.capacity());
         for heart_beat in [&b"\n"[..], b"\r\n", b"\n\n\0\r\n"] {
             decoder.feed(heart_beat);
-            assert_eq!(held(&decoder), (0, 0), "not even before next");
-            ends(&mut decoder);
+            assert_eq!(held(&decoder), (0, 0), "before the call of next");
+            expect_no_frame(&mut decoder);
         }
         decoder.feed(b"SEND\n\n");
-        ends(&mut decoder);
+        expect_no_frame(&mut decoder);
         assert_eq!(decoder.buffered(), 6);
         assert!(decoder.in_progress());
         decoder.feed(b"\0\n\r\n");
-        one(&mut decoder);
-        assert_eq!(held(&decoder), (0, 0), "at once, without another next");
+        next_frame(&mut decoder);
+        assert_eq!(held(&decoder), (0, 0), "without another call of next");
         assert!(!decoder.in_progress());
-        ends(&mut decoder);
+        expect_no_frame(&mut decoder);
         decoder.feed(b"\r");
-        ends(&mut decoder);
+        expect_no_frame(&mut decoder);
         assert_eq!(decoder.buffered(), 1);
         decoder.feed(b"\n");
-        ends(&mut decoder);
+        expect_no_frame(&mut decoder);
         assert_eq!(held(&decoder), (0, 0));
     }
 
     #[test]
-    fn a_content_length_costs_no_memory_before_its_octets_come() {
+    fn content_length_reserves_no_memory_before_the_body_arrives() {
         let mut decoder = Decoder::new(Limits { frame_bytes_max: 1 << 30, ..LIMITS });
         decoder.feed(b"SEND\ncontent-length:1000000000\n\n");
-        ends(&mut decoder);
+        expect_no_frame(&mut decoder);
         assert!(decoder.buffer.capacity() < 1024, "{}", decoder.buffer.capacity());
     }
 
     #[test]
-    fn after_an_error_it_is_the_same_error_for_ever_and_nothing_is_held() {
+    fn decoder_repeats_its_error_and_holds_no_memory() {
         let mut decoder = fed(b"SEND\n\n\0FOO\n\n\0SEND\n\n\0");
-        one(&mut decoder);
+        next_frame(&mut decoder);
         let error = decoder.next().expect_err("no command");
         for _ in 0..2 {
             decoder.feed(b"SEND\n\n\0");
-            assert_eq!(decoder.next().expect_err("still"), error);
+            assert_eq!(decoder.next().expect_err("the same error"), error);
             assert_eq!((decoder.buffered(), decoder.buffer.capacity()), (0, 0));
         }
         assert_eq!(error.to_string(), "unknown command");
     }
 
     #[test]
-    fn a_version_counts_for_frames_not_yet_returned() {
+    fn set_version_applies_to_frames_not_yet_returned() {
         let mut decoder = Decoder::new(LIMITS);
         decoder.feed(b"CONNECT\nlogin:\\x\n\n\0SEND\nx:\\x\n\n\0SEND\nx:\\c\n\n\0SEND\nx:\\r\n\n\0");
-        assert_eq!(one(&mut decoder).header("login").as_deref(), Some("\\x"));
+        assert_eq!(next_frame(&mut decoder).header("login").as_deref(), Some("\\x"));
         decoder.set_version(Version::V1_0);
-        assert_eq!(one(&mut decoder).header("x").as_deref(), Some("\\x"));
+        assert_eq!(next_frame(&mut decoder).header("x").as_deref(), Some("\\x"));
         decoder.set_version(Version::V1_1);
-        assert_eq!(one(&mut decoder).header("x").as_deref(), Some(":"));
+        assert_eq!(next_frame(&mut decoder).header("x").as_deref(), Some(":"));
         assert_eq!(decoder.next().expect_err("not in 1.1").summary, "undefined escape sequence");
     }
 
     #[test]
-    fn without_a_version_escapes_are_those_of_1_2() {
+    fn escapes_default_to_those_of_1_2() {
         let mut decoder = Decoder::new(LIMITS);
         decoder.feed(b"ERROR\nmessage:\\r\n\n\0");
-        assert_eq!(one(&mut decoder).header("message").as_deref(), Some("\r"));
+        assert_eq!(next_frame(&mut decoder).header("message").as_deref(), Some("\r"));
     }
 
     #[test]
-    fn limits_count_for_what_follows() {
+    fn set_limits_applies_to_the_following_frames() {
         let mut decoder = Decoder::new(Limits { header_count_max: 1, ..LIMITS });
         decoder.feed(b"CONNECT\na:b\n\n\0SEND\na:b\nc:d\n\n\0SEND\na:b\nc:d\n\n\0");
-        one(&mut decoder);
+        next_frame(&mut decoder);
         decoder.set_limits(LIMITS);
-        one(&mut decoder);
+        next_frame(&mut decoder);
         decoder.set_limits(Limits { header_count_max: 1, ..LIMITS });
         let error = decoder.next().expect_err("a header too many");
         assert_eq!(error.limit, Some("header-count-max"));
@@ -454,12 +462,12 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_in_progress_may_meet_lower_limits() {
+    fn set_limits_applies_to_a_frame_in_progress() {
         for at in 0..40 {
             let wire = b"SEND\ndestination:/a\nx:y\n\n0123456789012345\0";
             let mut decoder = decoder(Version::V1_2);
             decoder.feed(&wire[..at]);
-            ends(&mut decoder);
+            expect_no_frame(&mut decoder);
             decoder.set_limits(Limits {
                 frame_bytes_max: 10,
                 header_count_max: 0,
@@ -472,7 +480,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_stays_below_one_frame() {
+    fn decoder_holds_less_than_one_frame() {
         let mut decoder = decoder(Version::V1_2);
         let wire = b"SEND\ndestination:/a\n\nsome body of some length\0".repeat(50);
         for piece in wire.chunks(7) {
@@ -483,7 +491,7 @@ mod tests {
     }
 
     #[test]
-    fn the_receipt_of_a_refused_frame_is_found_where_it_can_be() {
+    fn error_carries_the_receipt_of_the_malformed_frame_if_readable() {
         let cases: [(Version, &[u8], Option<&str>); 8] = [
             (Version::V1_2, b"SEND\nreceipt:a\\cb\nreceipt:c\nx\n\n\0", Some("a:b")),
             (Version::V1_1, b"SEND\nreceipt:a\\rb\nx\n\n\0", None),
@@ -495,7 +503,7 @@ mod tests {
             (Version::V1_2, b"SEND\nreceipt:\xff\n\n\0", None),
         ];
         for (version, wire, expected) in cases {
-            let (_, error) = all(version, [wire].into_iter());
+            let (_, error) = decode_all(version, [wire].into_iter());
             assert_eq!(error.expect("an error").receipt.as_deref(), expected, "{}", wire.escape_ascii());
         }
     }
@@ -514,27 +522,32 @@ mod tests {
         Command::Receipt,
     ];
 
-    /// Decodes `wire` whole and at every cut, in every version; all must agree.
-    fn agreed(wire: &[u8]) -> (Vec<Seen>, Option<DecodeError>) {
-        let whole = all(Version::V1_2, [wire].into_iter());
+    /// Decodes `wire` whole and at every split, in every version, and checks that all results agree.
+    fn decode_at_every_split(wire: &[u8]) -> (Vec<DecodedFrame>, Option<DecodeError>) {
+        let whole = decode_all(Version::V1_2, [wire].into_iter());
         for version in Version::ALL {
-            let seen = all(version, [wire].into_iter());
+            let seen = decode_all(version, [wire].into_iter());
             assert_eq!(seen.0, whole.0, "{version} {}", wire.escape_ascii());
             for at in 0..=wire.len() {
                 let (one, two) = wire.split_at(at);
-                assert_eq!(all(version, [one, two].into_iter()), seen, "{version} {}", wire.escape_ascii());
+                assert_eq!(
+                    decode_all(version, [one, two].into_iter()),
+                    seen,
+                    "{version} {}",
+                    wire.escape_ascii()
+                );
             }
-            assert_eq!(all(version, wire.chunks(1)), seen, "{version} {}", wire.escape_ascii());
+            assert_eq!(decode_all(version, wire.chunks(1)), seen, "{version} {}", wire.escape_ascii());
         }
         whole
     }
 
     #[test]
-    fn content_length_of_a_command_without_a_body_is_ignored_if_nul_follows_the_blank_line() {
+    fn content_length_of_a_bodyless_command_is_ignored_if_the_body_is_empty() {
         for command in BODYLESS {
             for length in ["0", "1", "3", "2097152", "99999999999999999999", "x", "", "-1"] {
                 let wire = format!("{command}\nid:1\ncontent-length:{length}\n\n\0\nSEND\n\nhi\0");
-                let (frames, error) = agreed(wire.as_bytes());
+                let (frames, error) = decode_at_every_split(wire.as_bytes());
                 assert_eq!(error, None, "{wire:?}");
                 let commands: Vec<_> = frames.iter().map(|(command, ..)| *command).collect();
                 assert_eq!(commands, [command, Command::Send], "{wire:?}");
@@ -544,7 +557,7 @@ mod tests {
     }
 
     #[test]
-    fn a_command_without_a_body_is_refused_with_one_whatever_its_content_length() {
+    fn body_of_a_bodyless_command_is_rejected_for_any_content_length() {
         for command in BODYLESS {
             for length in ["", "content-length:0\n", "content-length:3\n", "content-length:x\n"] {
                 for (body, octet, found) in [
@@ -555,7 +568,7 @@ mod tests {
                     ("\n\rx", 1, "0x0d"),
                 ] {
                     let head = format!("{command}\nid:1\n{length}\n");
-                    let (frames, error) = agreed(format!("{head}{body}\0").as_bytes());
+                    let (frames, error) = decode_at_every_split(format!("{head}{body}\0").as_bytes());
                     let error = error.expect("a body is an error");
                     assert_eq!((frames.len(), error.summary), (0, "body not allowed"), "{head}{body}");
                     let place =
@@ -567,34 +580,34 @@ mod tests {
     }
 
     #[test]
-    fn line_ends_alone_are_no_body() {
+    fn line_ends_are_not_a_body_of_a_bodyless_command() {
         for command in BODYLESS {
             for length in ["", "content-length:0\n", "content-length:1\n", "content-length:2\n"] {
                 for ends in ["\n", "\r\n", "\n\n\n", "\n\r\n\n"] {
                     let wire = format!("{command}\nid:1\n{length}\n{ends}\0{ends}SEND\n\n{ends}\0");
-                    let (frames, error) = agreed(wire.as_bytes());
+                    let (frames, error) = decode_at_every_split(wire.as_bytes());
                     assert_eq!(error, None, "{wire:?}");
                     assert_eq!((frames.len(), &*frames[0].2), (2, &b""[..]), "{wire:?}");
-                    assert_eq!(frames[1].2, ends.as_bytes(), "the body of a SEND is what it is");
+                    assert_eq!(frames[1].2, ends.as_bytes(), "the body of a SEND is unchanged");
                 }
             }
         }
     }
 
     #[test]
-    fn line_ends_without_a_nul_are_bounded_by_the_frame_limit() {
+    fn line_ends_without_a_nul_are_limited_by_frame_bytes_max() {
         let mut decoder = Decoder::new(Limits { frame_bytes_max: 100, ..LIMITS });
         decoder.feed(b"ACK\nid:1\n\n");
         for _ in 0..89 {
             decoder.feed(b"\n");
-            ends(&mut decoder);
+            expect_no_frame(&mut decoder);
         }
         decoder.feed(b"\n\n");
         assert_eq!(decoder.next().expect_err("too large").limit, Some("frame-bytes-max"));
     }
 
     #[test]
-    fn a_frame_without_a_body_may_end_in_nul_right_after_its_headers() {
+    fn bodyless_frame_may_end_with_nul_after_its_headers() {
         let headers = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
             pairs.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect()
         };
@@ -609,13 +622,13 @@ mod tests {
             ("SEND\nx:y\ncontent-length:0\n\0", Command::Send, &[("x", "y"), ("content-length", "0")]),
         ];
         for (wire, command, expected) in cases {
-            let (frames, error) = agreed(wire.as_bytes());
+            let (frames, error) = decode_at_every_split(wire.as_bytes());
             assert_eq!((frames, error), (vec![(command, headers(expected), Vec::new())], None), "{wire:?}");
         }
     }
 
     #[test]
-    fn nul_anywhere_else_in_the_headers_is_an_incomplete_frame() {
+    fn nul_elsewhere_in_the_headers_is_an_incomplete_frame() {
         for wire in [
             "DISCONNECT\0",
             "DISCONNECT\r\0",
@@ -623,14 +636,14 @@ mod tests {
             "DISCONNECT\n\r\0",
             "SEND\ndestination:/a\ncontent-length:2\n\0",
         ] {
-            let (frames, error) = agreed(wire.as_bytes());
+            let (frames, error) = decode_at_every_split(wire.as_bytes());
             assert_eq!((frames.len(), error.expect("an error").summary), (0, "incomplete frame"), "{wire:?}");
         }
-        assert_eq!(agreed(b"FOO\n\0").1.expect("an error").summary, "unknown command");
+        assert_eq!(decode_at_every_split(b"FOO\n\0").1.expect("an error").summary, "unknown command");
     }
 
     #[test]
-    fn an_error_never_shows_a_header_value() {
+    fn error_never_shows_a_header_value() {
         let secret = "s3cret";
         for wire in [
             format!("CONNECT\nlogin:a\npasscode {secret}\n\n\0"),
@@ -640,14 +653,14 @@ mod tests {
             format!("CONNECT\npasscode:{secret}\0"),
             format!("CONNECT\npasscode:{secret}\n\nbody\0"),
         ] {
-            let (_, error) = all(Version::V1_2, [wire.as_bytes()].into_iter());
+            let (_, error) = decode_all(Version::V1_2, [wire.as_bytes()].into_iter());
             let error = error.expect("an error");
             assert!(!format!("{error:?}").contains(secret), "{error:?}");
         }
     }
 
-    /// What the version carries of a header, for names and values of these tests.
-    fn carried(version: Version, text: &str, is_name: bool) -> String {
+    /// Returns a header name or value as the version can represent it, for the names and values of these tests.
+    fn representable(version: Version, text: &str, is_name: bool) -> String {
         match version {
             Version::V1_2 => text.to_owned(),
             Version::V1_1 => text.replace('\r', " "),
@@ -658,7 +671,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn decoding_is_the_inverse_of_encoding_at_every_cut(
+        fn decoding_reverses_encoding_at_every_split(
             version in prop::sample::select(&Version::ALL),
             command in prop::sample::select(&[Command::Send, Command::Message, Command::Error][..]),
             headers in prop::collection::vec(("[a-c:\\\\\r\n é]{1,4}", "[a-c:\\\\\r\n é]{0,8}"), 0..12),
@@ -669,19 +682,19 @@ mod tests {
             let wire = encode::frame(command, version, &pairs, &body);
             let mut expected: Vec<(String, String)> = headers
                 .iter()
-                .map(|(name, value)| (carried(version, name, true), carried(version, value, false)))
+                .map(|(name, value)| (representable(version, name, true), representable(version, value, false)))
                 .collect();
             if !body.is_empty() {
                 expected.push(("content-length".to_owned(), body.len().to_string()));
             }
             let (one, two) = wire.split_at(at.index(wire.len() + 1));
             let expected = (vec![(command, expected, body)], None);
-            prop_assert_eq!(all(version, [one, two].into_iter()), expected.clone());
-            prop_assert_eq!(all(version, wire.chunks(1)), expected);
+            prop_assert_eq!(decode_all(version, [one, two].into_iter()), expected.clone());
+            prop_assert_eq!(decode_all(version, wire.chunks(1)), expected);
         }
 
         #[test]
-        fn any_octets_give_the_same_at_every_cut(
+        fn arbitrary_input_decodes_equally_at_every_split(
             version in prop::sample::select(&Version::ALL),
             words in prop::collection::vec(prop::sample::select(&[
                 "SEND\n", "ACK\r\n", "CONNECT\n", "x:y\n", "content-length:3\n", "content-length:x\n", "receipt:1\n",
@@ -690,10 +703,10 @@ mod tests {
             at in any::<prop::sample::Index>(),
         ) {
             let wire = words.concat().into_bytes();
-            let whole = all(version, [&wire[..]].into_iter());
+            let whole = decode_all(version, [&wire[..]].into_iter());
             let (one, two) = wire.split_at(at.index(wire.len() + 1));
-            prop_assert_eq!(all(version, [one, two].into_iter()), whole.clone());
-            prop_assert_eq!(all(version, wire.chunks(1)), whole);
+            prop_assert_eq!(decode_all(version, [one, two].into_iter()), whole.clone());
+            prop_assert_eq!(decode_all(version, wire.chunks(1)), whole);
         }
     }
 }

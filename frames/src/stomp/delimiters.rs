@@ -1,25 +1,25 @@
-//! Finds the octets that give the head of a frame its structure, a block of them at a time.
+//! Finds the bytes that delimit the parts of a frame's head, a block at a time.
 //!
-//! Header lines are short: to find their colon and their end, a search that is fast over kilobytes spends more
-//! on its beginning than on the line. Here one block after the other is compared as a whole, whatever lines it
-//! is part of, and each line end and colon costs only the count of a bit.
+//! Header lines are short: a search that is fast over kilobytes would spend more on its setup than on the line. Here
+//! each block is compared as a whole, whatever lines it belongs to, so that each line end and colon costs only a count
+//! of trailing zeros.
 
 use memchr::memchr3;
 
-/// Bytes that are looked at together.
+/// Number of bytes that are compared together.
 const BLOCK: usize = 32;
 
-/// Blocks without a mark after which the line is held for a long one.
+/// Number of blocks without a delimiter after which the line is treated as a long one.
 const SHORT_LINE_BLOCKS: usize = 2;
 
-/// The places of all LF, NUL and colons in some octets, in their order.
+/// Iterator over the offsets of all LFs, NULs and colons.
 pub(super) struct Delimiters<'a> {
     octets: &'a [u8],
-    /// What is behind the block that is being looked at.
+    /// The bytes after the current block.
     rest: &'a [u8],
-    /// Where that block begins.
+    /// Offset of the current block.
     block: usize,
-    /// Its marks that are yet to be told, one bit for each octet.
+    /// Delimiters in the current block that are not returned yet, one bit for each byte.
     marked: u32,
 }
 
@@ -29,7 +29,7 @@ impl<'a> Delimiters<'a> {
         Delimiters { octets, rest: octets, block: 0, marked: 0 }
     }
 
-    /// Goes on to a block with a mark, if there is one.
+    /// Advances to the next block with a delimiter, and returns whether there is one.
     #[inline]
     fn advance(&mut self) -> bool {
         let mut patience = SHORT_LINE_BLOCKS;
@@ -74,10 +74,10 @@ impl Iterator for Delimiters<'_> {
     }
 }
 
-/// A bit for each octet that is a mark, the lowest for the first.
+/// Returns a bit for each byte that is a delimiter; the lowest bit is for the first byte.
 #[inline]
 fn marked(block: &[u8; BLOCK]) -> u32 {
-    // The product has the lowest bits of the eight octets side by side in its highest octet.
+    // The multiplication collects the lowest bit of each of the eight bytes in the highest byte.
     const GATHER: u64 = 0x0102_0408_1020_4080;
     let mut seen = [0; BLOCK];
     compare(block, &mut seen);
@@ -86,8 +86,8 @@ fn marked(block: &[u8; BLOCK]) -> u32 {
     gathered.rev().fold(0, |marked, octet| marked << 8 | octet as u32)
 }
 
-/// Writes 1 for each mark and 0 for any other octet. Not inlined, so that what is done with the result does not
-/// keep the comparisons from being compiled to those of sixteen octets at once.
+/// Writes 1 for each delimiter and 0 for any other byte. Not inlined, so that the code around it does not keep the
+/// compiler from vectorizing the comparisons.
 #[inline(never)]
 fn compare(block: &[u8; BLOCK], seen: &mut [u8; BLOCK]) {
     for (seen, octet) in seen.iter_mut().zip(block) {
@@ -95,7 +95,7 @@ fn compare(block: &[u8; BLOCK], seen: &mut [u8; BLOCK]) {
     }
 }
 
-/// From the next mark on: over the rest of a long line.
+/// Returns `rest` from the next delimiter on. Skips over a long line.
 #[cold]
 fn leap(rest: &[u8]) -> &[u8] {
     let next = memchr3(b'\n', 0, b':', rest).unwrap_or(rest.len());
@@ -107,22 +107,22 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn is_mark(octet: u8) -> bool {
-        matches!(octet, b'\n' | 0 | b':')
+    fn is_delimiter(byte: u8) -> bool {
+        matches!(byte, b'\n' | 0 | b':')
     }
 
     #[test]
-    fn every_octet_at_every_place_of_a_block_is_told_from_marks() {
-        for octet in 0..=u8::MAX {
+    fn delimiters_are_found_at_every_position_of_a_block() {
+        for byte in 0..=u8::MAX {
             for around in [b'x', 1, 9, 11, 0x7f, 0x80, 0xff, b'9', b';', 0xba] {
-                for place in 0..BLOCK {
-                    let mut octets = [around; BLOCK];
-                    octets[place] = octet;
-                    let expected: &[usize] = if is_mark(octet) { &[place] } else { &[] };
+                for position in 0..BLOCK {
+                    let mut bytes = [around; BLOCK];
+                    bytes[position] = byte;
+                    let expected: &[usize] = if is_delimiter(byte) { &[position] } else { &[] };
                     assert_eq!(
-                        Delimiters::new(&octets).collect::<Vec<_>>(),
+                        Delimiters::new(&bytes).collect::<Vec<_>>(),
                         expected,
-                        "{octet} among {around}"
+                        "{byte} among {around}"
                     );
                 }
             }
@@ -130,23 +130,23 @@ mod tests {
     }
 
     #[test]
-    fn a_long_line_is_leapt_over() {
+    fn delimiters_after_a_long_line_are_found() {
         for length in 0..200 {
             for end in [&b""[..], b":", b"\n:", b"x\0y:y\n"] {
-                let octets = [&vec![0xe9; length], end, &[b'x'; 9]].concat();
-                let expected: Vec<_> = (0..octets.len()).filter(|at| is_mark(octets[*at])).collect();
-                assert_eq!(Delimiters::new(&octets).collect::<Vec<_>>(), expected, "{length}");
+                let bytes = [&vec![0xe9; length], end, &[b'x'; 9]].concat();
+                let expected: Vec<_> = (0..bytes.len()).filter(|at| is_delimiter(bytes[*at])).collect();
+                assert_eq!(Delimiters::new(&bytes).collect::<Vec<_>>(), expected, "{length}");
             }
         }
     }
 
     proptest! {
         #[test]
-        fn marks_are_those_that_a_look_at_each_octet_finds(
-            octets in prop::collection::vec(prop::sample::select(b"\n\0:ax9;\x0b\r\x80\xba\xff".as_slice()), 0..100),
+        fn delimiters_match_a_bytewise_search(
+            bytes in prop::collection::vec(prop::sample::select(b"\n\0:ax9;\x0b\r\x80\xba\xff".as_slice()), 0..100),
         ) {
-            let expected: Vec<_> = (0..octets.len()).filter(|at| is_mark(octets[*at])).collect();
-            prop_assert_eq!(Delimiters::new(&octets).collect::<Vec<_>>(), expected);
+            let expected: Vec<_> = (0..bytes.len()).filter(|at| is_delimiter(bytes[*at])).collect();
+            prop_assert_eq!(Delimiters::new(&bytes).collect::<Vec<_>>(), expected);
         }
     }
 }

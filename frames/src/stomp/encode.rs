@@ -1,18 +1,18 @@
-//! From headers and a body to octets.
+//! Encodes headers and a body into frames.
 
 use super::escape::{self, Dialect, Part};
 use super::{Command, Version};
 use bytes::{Bytes, BytesMut};
 
-/// Appends `name:value LF`, escaped for `version` (what a version cannot carry becomes a space, a colon in a
-/// name of 1.0 an underscore). A name that is empty, which no version knows, becomes an underscore.
+/// Appends `name:value LF`, escaped for `version`. Characters that the version cannot represent become a space, a colon
+/// in a name of 1.0 becomes an underscore, and so does an empty name, which no version allows.
 pub fn header(out: &mut BytesMut, version: Version, name: &str, value: &str) {
     line(out, Dialect::of(version, false), name, value);
 }
 
-/// One whole control frame, `COMMAND LF headers LF body NUL LF`. CONNECTED's headers are not escaped.
-/// `content-length` is added when there is a body, and only then: one among `headers` is dropped.
-/// The trailing LF is the last octet, so that a wire with frames of its own can cut it off.
+/// Encodes a whole control frame, `COMMAND LF headers LF body NUL LF`. The headers of CONNECTED are not escaped.
+/// `content-length` is added if and only if there is a body; one among `headers` is dropped. The trailing LF is the
+/// last byte, so that transports with their own framing can cut it off.
 pub fn frame(command: Command, version: Version, headers: &[(&str, &str)], body: &[u8]) -> Bytes {
     let dialect = Dialect::of(version, command.is_literal());
     let lines = headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum::<usize>();
@@ -33,7 +33,7 @@ pub fn frame(command: Command, version: Version, headers: &[(&str, &str)], body:
     out.freeze()
 }
 
-/// What ends a frame.
+/// The end of a frame.
 pub(crate) const END: &[u8] = b"\0\n";
 
 pub(crate) fn line(out: &mut BytesMut, dialect: Dialect, name: &str, value: &str) {
@@ -43,7 +43,7 @@ pub(crate) fn line(out: &mut BytesMut, dialect: Dialect, name: &str, value: &str
     out.extend_from_slice(b"\n");
 }
 
-/// Bytes that [`line()`] would append.
+/// Returns the number of bytes that [`line()`] would append.
 pub(crate) fn line_length(dialect: Dialect, name: &str, value: &str) -> usize {
     escape::length(dialect, Part::Name, name).max(1) + escape::length(dialect, Part::Value, value) + 2
 }
@@ -63,7 +63,7 @@ pub(crate) fn decimal(out: &mut BytesMut, number: usize) {
     out.extend_from_slice(&digits[at..]);
 }
 
-/// Bytes that [`decimal`] would append.
+/// Returns the number of bytes that [`decimal`] would append.
 pub(crate) fn decimal_length(number: usize) -> usize {
     number.checked_ilog10().unwrap_or(0) as usize + 1
 }
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_frame_is_its_command_headers_a_blank_line_body_nul_and_lf() {
+    fn frame_is_command_headers_blank_line_body_nul_and_lf() {
         type Pairs<'a> = &'a [(&'a str, &'a str)];
         type Case<'a> = (Command, Version, Pairs<'a>, &'a [u8], &'a [u8]);
         let cases: [Case<'_>; 8] = [
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_are_known_before_anything_is_written() {
+    fn line_length_equals_the_written_length() {
         for number in [0, 1, 9, 10, 99, 100, 12345, usize::MAX] {
             let mut out = BytesMut::new();
             decimal(&mut out, number);

@@ -13,14 +13,14 @@ use bytes::BytesMut;
 use memchr::memchr;
 use std::borrow::Cow;
 
-/// What a header line is written in.
+/// The escaping rules of a header line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
     /// No escapes: 1.0, and the frames of the handshake in every version.
     Literal,
-    /// 1.1.
+    /// The escapes of 1.1.
     V1_1,
-    /// 1.2.
+    /// The escapes of 1.2.
     V1_2,
 }
 
@@ -31,7 +31,7 @@ pub(crate) enum Part {
     Value,
 }
 
-/// The letter behind the backslash, what it stands for, and the first version that knows it.
+/// The letter after the backslash, the character that the sequence represents, and the first dialect that has it.
 const SEQUENCES: [(u8, u8, Dialect); 4] = [
     (b'\\', b'\\', Dialect::V1_1),
     (b'n', b'\n', Dialect::V1_1),
@@ -40,7 +40,7 @@ const SEQUENCES: [(u8, u8, Dialect); 4] = [
 ];
 
 impl Dialect {
-    /// How headers are written in `version`, and in a frame whose command is literal or not.
+    /// Returns the dialect of `version`, for a frame whose command has literal headers or not.
     pub(crate) fn of(version: Version, literal: bool) -> Dialect {
         match version {
             _ if literal => Dialect::Literal,
@@ -60,8 +60,8 @@ impl Dialect {
     }
 }
 
-/// Where the first sequence stands that `dialect` does not know; it holds one or two octets (a backslash at
-/// the end stands alone).
+/// Checks the escape sequences. Returns the offset of the first one that `dialect` does not define; it has one or two
+/// bytes, as a backslash at the end stands alone.
 pub(crate) fn check(dialect: Dialect, wire: &[u8]) -> Result<(), usize> {
     let mut at = 0;
     while let Some(next) = memchr(b'\\', &wire[at..]) {
@@ -75,8 +75,8 @@ pub(crate) fn check(dialect: Dialect, wire: &[u8]) -> Result<(), usize> {
     Ok(())
 }
 
-/// The text behind the escapes, in one pass from left to right. `wire` has passed [`check`] for 1.1 or 1.2,
-/// whose sequences mean the same.
+/// Returns the unescaped text, in one pass from left to right. `wire` must have passed [`check`] for 1.1 or 1.2; their
+/// common sequences mean the same.
 pub(crate) fn unescape(wire: &str) -> Cow<'_, str> {
     let Some(first) = memchr(b'\\', wire.as_bytes()) else { return Cow::Borrowed(wire) };
     let mut text = String::with_capacity(wire.len());
@@ -94,8 +94,8 @@ pub(crate) fn unescape(wire: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// Whether no dialect has to escape or to replace anything in `text`, as far as a quick look over eight octets
-/// at once can tell: control characters of any kind count as if they had to be.
+/// Returns whether `text` certainly needs no escape or replacement in any dialect. Tests eight bytes at a time, and may
+/// therefore return `false` for text with other control characters.
 #[inline]
 pub(crate) fn is_bare(text: &[u8]) -> bool {
     let Some(last) = text.last_chunk() else {
@@ -105,7 +105,7 @@ pub(crate) fn is_bare(text: &[u8]) -> bool {
     words.iter().chain([last]).fold(0, |seen, word| seen | odd(u64::from_le_bytes(*word))) == 0
 }
 
-/// The highest bit of octets below 0x10, colons and backslashes, and of some behind these: a borrow goes up.
+/// Sets the highest bit of bytes below 0x10, colons and backslashes. A borrow may also set it in bytes above these.
 #[inline]
 fn odd(word: u64) -> u64 {
     const fn each(octet: u8) -> u64 {
@@ -118,7 +118,7 @@ fn odd(word: u64) -> u64 {
     (below_16 | colons | backslashes) & each(0x80)
 }
 
-/// Appends `text`, escaped; what `dialect` cannot carry is replaced.
+/// Appends `text`, escaped. Characters that `dialect` cannot represent are replaced.
 #[inline]
 pub(crate) fn put(out: &mut BytesMut, dialect: Dialect, part: Part, text: &str) {
     match is_bare(text.as_bytes()) {
@@ -141,7 +141,7 @@ fn put_escaped(out: &mut BytesMut, dialect: Dialect, part: Part, text: &str) {
     out.extend_from_slice(rest);
 }
 
-/// Bytes that [`put`] would append.
+/// Returns the number of bytes that [`put`] would append.
 #[inline]
 pub(crate) fn length(dialect: Dialect, part: Part, text: &str) -> usize {
     match is_bare(text.as_bytes()) {
@@ -156,17 +156,17 @@ fn length_escaped(dialect: Dialect, part: Part, text: &str) -> usize {
     text.len() + text.as_bytes().iter().filter(escaped).count()
 }
 
-/// For each octet: 0, it is written as it is; a space or an underscore, it is replaced by that; else the
+/// Maps each byte to 0 if it is written unchanged, to a space or an underscore if it is replaced by that, else to the
 /// letter of its escape.
 type Table = [u8; 256];
-/// What 1.2 does with values is done with names too, and no other dialect does anything with other octets.
+/// The table for values of 1.2. Names of 1.2 have the same one, and no other dialect changes any other byte.
 static VALUE_1_2: Table = table(Dialect::V1_2, Part::Value);
 const SPACE: u8 = b' ';
 const UNDERSCORE: u8 = b'_';
 
 const fn table(dialect: Dialect, part: Part) -> Table {
     let mut table = [0; 256];
-    // NUL could be carried nowhere: clients that look for it take it for the end of the frame.
+    // No version can carry NUL: clients that search for it take it for the end of the frame.
     table[0] = SPACE;
     table[b'\n' as usize] = SPACE;
     table[b'\r' as usize] = SPACE;
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn each_version_knows_its_own_sequences() {
+    fn each_version_accepts_its_own_escape_sequences() {
         type Checked = Result<(), usize>;
         let cases: [(&str, Checked, Checked); 12] = [
             ("plain", Ok(()), Ok(())),
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_version_cannot_carry_is_replaced() {
+    fn characters_that_a_version_cannot_represent_are_replaced() {
         let text = "a:b\\c\nd\re\0f";
         let cases = [
             (Dialect::Literal, Part::Value, "a:b\\c d e f"),
@@ -255,7 +255,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_bare_is_written_as_it_is(text in "[a-c:;\\\\\\]\n\r\0\t\x10 é]{0,40}") {
+        fn bare_text_is_written_unchanged(text in "[a-c:;\\\\\\]\n\r\0\t\x10 é]{0,40}") {
             if is_bare(text.as_bytes()) {
                 for dialect in [Dialect::Literal, Dialect::V1_1, Dialect::V1_2] {
                     for part in [Part::Name, Part::Value] {
@@ -280,7 +280,7 @@ mod tests {
         }
 
         #[test]
-        fn nothing_that_ends_a_line_or_a_name_is_ever_written(text in any::<String>()) {
+        fn written_text_never_ends_a_line_or_a_name(text in any::<String>()) {
             for dialect in [Dialect::Literal, Dialect::V1_1, Dialect::V1_2] {
                 let name = written(dialect, Part::Name, &text);
                 let value = written(dialect, Part::Value, &text);

@@ -1,9 +1,9 @@
-//! One received frame.
+//! A received frame.
 
 use super::{Command, Headers};
 use bytes::Bytes;
 
-/// One frame: header values and body are slices of the one block of octets received.
+/// A received frame. Headers and body are slices of one block of received bytes.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub struct Frame {
@@ -13,7 +13,7 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// A header by name, unescaped; the first of that name counts.
+    /// Returns the unescaped value of the first header with this name.
     pub fn header(&self, name: &str) -> Option<std::borrow::Cow<'_, str>> {
         self.headers.get(name)
     }

@@ -1,18 +1,17 @@
-//! Everything that can be wrong with the octets of a frame, and how it is told to the peer.
+//! All errors in the bytes of a frame, and their texts for the client.
 
 use super::{Command, DecodeError, Limits, Version};
 
-/// Where something stands in a frame.
+/// A position in a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FramePosition {
     /// Header line, counted from 1.
     pub(super) line: usize,
-    /// Octet of the frame, counted from 1.
+    /// Byte of the frame, counted from 1.
     pub(super) octet: usize,
 }
 
-/// What is wrong. Input is never quoted here except through [`quote`], and header values never at all: they
-/// may be secrets.
+/// An error in a frame. It contains input only through [`quote`], and never header values, which may be secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum FrameError {
     CommandTooLong { quoted: String },
@@ -34,10 +33,10 @@ pub(super) enum FrameError {
     NulMissing { content_length: usize, octet: usize, found: u8 },
 }
 
-/// Bytes of the input that an error shows at most.
+/// Maximum number of input bytes that an error shows.
 const QUOTED_BYTES_MAX: usize = 32;
 
-/// The first octets of `input`, made safe to show: no control characters, valid UTF-8, and not long.
+/// Quotes the first bytes of `input` for an error text: valid UTF-8, without control characters, and not long.
 pub(super) fn quote(input: &[u8]) -> String {
     let cut = &input[..input.len().min(QUOTED_BYTES_MAX)];
     let text = String::from_utf8_lossy(cut);
@@ -45,7 +44,7 @@ pub(super) fn quote(input: &[u8]) -> String {
     format!("\"{}{more}\"", text.escape_debug())
 }
 
-/// A backslash and the octet behind it, if the line has one.
+/// Describes a backslash and the byte after it, if the line has one.
 fn sequence(letter: Option<u8>) -> String {
     match letter {
         Some(letter) if letter.is_ascii_graphic() => format!("\\{}", char::from(letter)),
@@ -61,7 +60,7 @@ impl FramePosition {
 }
 
 impl FrameError {
-    /// The error to report, under `limits` as they were.
+    /// Converts the error to the public one. `limits` are those that were in force.
     pub(super) fn into_error(self, limits: &Limits, receipt: Option<String>) -> DecodeError {
         DecodeError { summary: self.summary(), detail: self.detail(limits), limit: self.limit(), receipt }
     }
@@ -172,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quoting_is_short_and_safe() {
+    fn quoted_input_is_short_and_escaped() {
         let cases: [(&[u8], &str); 5] = [
             (b"HELLO", "\"HELLO\""),
             (b"", "\"\""),

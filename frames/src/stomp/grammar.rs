@@ -1,4 +1,4 @@
-//! The header block of a whole frame, in nom.
+//! Parses the header block of a whole frame, with nom.
 //!
 //! ```text
 //! block  = *( header EOL ) [ EOL ]         ; a frame without a body may leave its blank line out
@@ -8,9 +8,9 @@
 //! EOL    = [CR] LF
 //! ```
 //!
-//! Where lines end and names end is known from the search for the frame's end, so that no octet is looked for
-//! twice. Only the structure is decided here. UTF-8, escapes and stray CRs are checked afterwards, and only
-//! where the block holds an octet that could make them wrong.
+//! The ends of lines and names are known from the search for the end of the frame, so no byte is searched for twice.
+//! Only the structure is checked here. UTF-8, escapes and stray CRs are checked afterwards, and only if the block
+//! contains a byte that could make them invalid.
 
 use nom::bytes::take;
 use nom::character::char;
@@ -20,19 +20,19 @@ use nom::sequence::{preceded, terminated};
 use nom::{Err, IResult, Parser};
 use smallvec::SmallVec;
 
-/// What was seen of one header line when its end was searched, in octets of the head.
+/// Offsets in one header line, found by the search for the end of the frame. They are relative to the head.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HeaderSpan {
-    /// Where its first colon stands; without one, as `end`.
+    /// Offset of the first colon; equal to `end` if there is none.
     pub(super) colon: u32,
-    /// Where its LF stands.
+    /// Offset of the LF.
     pub(super) end: u32,
 }
 
-/// The lines of a block as they were seen.
+/// The header lines of a block, as found by the search for its end.
 pub(super) type HeaderSpans = SmallVec<[HeaderSpan; 8]>;
 
-/// Where the parts of one header line lie, in octets of the head.
+/// Byte offsets of the name and value of one header line in the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Line {
     pub(crate) name: u32,
@@ -41,21 +41,21 @@ pub(crate) struct Line {
     pub(crate) value_end: u32,
 }
 
-/// The lines of a block.
+/// The parsed lines of a block.
 pub(crate) type Lines = SmallVec<[Line; 8]>;
 
-/// Why a block has not this grammar.
+/// The reason why a block does not match the grammar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wrong {
     NoColon,
     EmptyName,
-    /// What nom's own parsers say; never final, the fold ends there.
+    /// An error of nom's own parsers. It only ends the fold, so it is never the final error.
     Other,
 }
 
 #[derive(Debug)]
 pub(super) struct Fault<'a> {
-    /// The block from the offending line on.
+    /// The rest of the block from the invalid line on.
     rest: &'a [u8],
     wrong: Wrong,
 }
@@ -72,8 +72,8 @@ impl<'a> ParseError<&'a [u8]> for Fault<'a> {
 
 type Parsed<'a, T> = IResult<&'a [u8], T, Fault<'a>>;
 
-/// Appends the lines of the block that `head` ends with from `headers` on; or says what is wrong and at which
-/// octet of the head the offending line begins.
+/// Parses the block that begins at `headers` and ends with `head`, and appends its lines. On error, returns the reason
+/// and the offset of the invalid line in the head.
 #[inline]
 pub(super) fn lines(
     head: &[u8],
@@ -88,7 +88,7 @@ pub(super) fn lines(
     }
 }
 
-/// `block = *( header EOL ) [ EOL ]`
+/// Parses `block = *( header EOL ) [ EOL ]`.
 #[inline]
 fn block<'a>(head: &'a [u8], headers: usize, cuts: &[HeaderSpan], lines: &mut Lines) -> Parsed<'a, ()> {
     let mut cuts = cuts.iter();
@@ -96,12 +96,12 @@ fn block<'a>(head: &'a [u8], headers: usize, cuts: &[HeaderSpan], lines: &mut Li
         Some(cut) => header(input, head.len() - input.len(), *cut),
         None => Err(Err::Error(Fault { rest: input, wrong: Wrong::Other })),
     };
-    // Pushed where they stay: folded into an accumulator they would be moved with every line.
+    // Pushes to the final place: lines folded into an accumulator would be moved with every line.
     let push = |(), line| lines.push(line);
     terminated(fold_many0(terminated(header, eol), || (), push), blank_line).parse(&head[headers..])
 }
 
-/// `header = name ":" value`; the line begins at the octet `at` of the head.
+/// Parses `header = name ":" value`; the line begins at offset `at` of the head.
 #[inline]
 fn header(input: &[u8], at: usize, cut: HeaderSpan) -> Parsed<'_, Line> {
     let (colon, end) = (cut.colon as usize, cut.end as usize);
@@ -119,7 +119,7 @@ fn header(input: &[u8], at: usize, cut: HeaderSpan) -> Parsed<'_, Line> {
     Err(Err::Failure(Fault { rest: input, wrong }))
 }
 
-/// `value = *( any octet but LF )`, without the CR that belongs to the EOL.
+/// Parses `value = *( any octet but LF )`, without the CR that belongs to the EOL.
 #[inline]
 fn value<'a>(octets: usize) -> impl Parser<&'a [u8], Output = &'a [u8], Error = Fault<'a>> {
     move |input: &'a [u8]| {
@@ -129,7 +129,7 @@ fn value<'a>(octets: usize) -> impl Parser<&'a [u8], Output = &'a [u8], Error = 
     }
 }
 
-/// `[ EOL ]`: the blank line, or the end of the block.
+/// Parses `[ EOL ]`: the blank line, or the end of the block.
 #[inline]
 fn blank_line(input: &[u8]) -> Parsed<'_, ()> {
     match input {
@@ -138,7 +138,7 @@ fn blank_line(input: &[u8]) -> Parsed<'_, ()> {
     }
 }
 
-/// `EOL = [CR] LF`
+/// Parses `EOL = [CR] LF`.
 #[inline]
 fn eol(input: &[u8]) -> Parsed<'_, char> {
     match input {
@@ -152,13 +152,13 @@ mod tests {
     use super::*;
 
     fn lines(block: &[u8]) -> Result<Lines, (Wrong, usize)> {
-        let ends = block.iter().enumerate().filter(|(_, octet)| **octet == b'\n').map(|(end, _)| end);
+        let ends = block.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(end, _)| end);
         let mut start = 0;
         let mut cuts = HeaderSpans::new();
         for end in ends {
             let line = &block[std::mem::replace(&mut start, end + 1)..end];
             if !matches!(line, b"" | b"\r") {
-                let colon = line.iter().position(|octet| *octet == b':');
+                let colon = line.iter().position(|byte| *byte == b':');
                 let colon = colon.map_or(end, |colon| end - line.len() + colon);
                 cuts.push(HeaderSpan { colon: colon as u32, end: end as u32 });
             }
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_is_lines_and_a_blank_line() {
+    fn header_block_is_lines_and_an_optional_blank_line() {
         let cases: [(&str, &[(&str, &str)]); 10] = [
             ("", &[]),
             ("\n", &[]),
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_header_is_told_with_its_place() {
+    fn malformed_header_is_reported_with_its_position() {
         let cases = [
             ("a\n\n", (Wrong::NoColon, 0)),
             ("a:b\nc\n\n", (Wrong::NoColon, 4)),
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_block_that_is_cut_inside_a_line_is_wrong_and_never_a_panic() {
+    fn block_cut_inside_a_line_is_rejected() {
         let block = b"a:b\r\nc:d\n\r\n";
         for end in 0..block.len() {
             let is_whole_lines = end == 0 || block[..end].ends_with(b"\n");

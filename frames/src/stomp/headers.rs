@@ -1,4 +1,4 @@
-//! The header block of a received frame.
+//! The headers of a received frame.
 
 use super::Version;
 use super::encode;
@@ -8,42 +8,42 @@ use bytes::{Bytes, BytesMut};
 use memchr::memchr;
 use std::borrow::Cow;
 
-/// The headers of one frame: its head (valid UTF-8) and where each line's name and value lie in it.
-/// Values are unescaped when asked for. Repeated names: the first counts.
+/// The headers of one frame: its head (valid UTF-8) and the offsets of each name and value in it. Values are unescaped
+/// on access. If a name is repeated, the first header counts.
 #[derive(Clone, Debug, Default)]
 pub struct Headers {
-    /// Valid UTF-8.
+    /// The bytes of the head, valid UTF-8.
     pub(super) head: Bytes,
-    /// They lie in the head.
+    /// Offsets of the lines in the head.
     pub(super) lines: Lines,
-    /// They hold backslashes, each the begin of a valid escape.
+    /// Whether the lines contain backslashes, each of which begins a valid escape.
     pub(super) escaped: bool,
     pub(super) looks: AbsentBytes,
 }
 
-/// The bytes that are known to be absent from the headers.
+/// Bytes that are known not to occur in the headers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum AbsentBytes {
     /// Nothing is known.
     #[default]
     Any,
-    /// A backslash or a CR.
+    /// Backslashes and CRs do not occur.
     Plain,
-    /// A backslash, a CR, or beyond ASCII.
+    /// Backslashes, CRs and non-ASCII bytes do not occur.
     Simple,
 }
 
-/// One line as it came, still escaped if the headers are: two pieces of valid UTF-8.
+/// A line as received, still escaped if the headers are. Both parts are valid UTF-8.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Raw<'a> {
     pub(crate) name: &'a [u8],
     pub(crate) value: &'a [u8],
-    /// Name, colon, value and LF, where they stand together.
+    /// The whole line (name, colon, value and LF), if these are contiguous.
     pub(crate) line: Option<&'a [u8]>,
 }
 
 impl Headers {
-    /// The first header called `name` (compared unescaped), unescaped.
+    /// Returns the unescaped value of the first header called `name`. `name` is compared with unescaped names.
     pub fn get(&self, name: &str) -> Option<Cow<'_, str>> {
         let line = self.lines.iter().find(|line| self.is_called(line, name))?;
         Some(self.text(line.value, line.value_end))
@@ -62,27 +62,27 @@ impl Headers {
             .map(|line| (self.text(line.name, line.name_end), self.text(line.value, line.value_end)))
     }
 
-    /// Every name in the order received, as it stands on the wire: a name that holds a backslash, a colon or a line
-    /// end is still escaped.
+    /// Returns every name in the order received, as in the frame: a backslash, a colon or a line end in a name is still
+    /// escaped.
     pub fn names(&self) -> impl Iterator<Item = &[u8]> {
         self.lines.iter().map(|line| self.octets(line.name, line.name_end))
     }
 
-    /// Number of lines.
+    /// Returns the number of header lines.
     pub fn len(&self) -> usize {
         self.lines.len()
     }
 
-    /// Whether there is no line.
+    /// Returns whether there is no header line.
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }
 
-    /// Every line as it came.
+    /// Returns every line as received.
     #[inline]
     pub(crate) fn raw(&self) -> impl Iterator<Item = Raw<'_>> {
         self.lines.iter().map(|line| {
-            // In 1.0 there may be spaces before the value, and everywhere a CR behind it.
+            // Spaces may precede the value in 1.0, and a CR may follow it in every version.
             let together = line.value == line.name_end + 1 && self.head[line.value_end as usize] == b'\n';
             Raw {
                 name: self.octets(line.name, line.name_end),
@@ -92,17 +92,17 @@ impl Headers {
         })
     }
 
-    /// Whether backslashes in [`Headers::raw`] are escapes.
+    /// Returns whether backslashes in [`Headers::raw`] are escapes.
     pub(crate) fn is_escaped(&self) -> bool {
         self.escaped
     }
 
-    /// Whether there is no backslash and no CR in any line.
+    /// Returns whether no line contains a backslash or CR.
     pub(crate) fn is_plain(&self) -> bool {
         self.looks != AbsentBytes::Any
     }
 
-    /// The same, and nothing beyond ASCII.
+    /// Returns whether no line contains a backslash, CR or non-ASCII byte.
     pub(crate) fn is_simple(&self) -> bool {
         self.looks == AbsentBytes::Simple
     }
@@ -124,13 +124,13 @@ impl Headers {
     }
 }
 
-/// A piece of a line, unescaped if it is `escaped`.
+/// Returns a part of a line as text, unescaped if it is `escaped`.
 pub(crate) fn text(raw: &[u8], escaped: bool) -> Cow<'_, str> {
     let raw = std::str::from_utf8(raw).expect("the head was checked, and is cut at ASCII only");
     if escaped { unescape(raw) } else { Cow::Borrowed(raw) }
 }
 
-/// Headers that came from no frame: for a message that the program itself sends.
+/// Creates headers without a received frame, for messages that the broker itself sends.
 impl<'a> FromIterator<(&'a str, &'a str)> for Headers {
     fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(pairs: I) -> Headers {
         let mut block = BytesMut::new();
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_of_a_name_counts_and_all_are_iterated() {
+    fn get_returns_the_first_of_a_name_and_iter_returns_all() {
         let headers: Headers = [("a", "1"), ("b", "2"), ("a", "3")].into_iter().collect();
         assert_eq!(headers.get("a").as_deref(), Some("1"));
         assert_eq!(headers.get("b").as_deref(), Some("2"));
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_values_are_compared_and_given_unescaped() {
+    fn names_and_values_are_compared_and_returned_unescaped() {
         let headers: Headers = [("a:b", "c\\d\n"), ("plain", "plain")].into_iter().collect();
         assert_eq!(headers.get("a:b").as_deref(), Some("c\\d\n"));
         assert_eq!(headers.get("a\\cb"), None);
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn no_headers_are_empty() {
+    fn empty_headers_contain_nothing() {
         let headers = Headers::default();
         assert!(headers.is_empty() && headers.get("a").is_none() && headers.iter().next().is_none());
     }

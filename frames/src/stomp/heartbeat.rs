@@ -1,23 +1,23 @@
 //! The `heart-beat` header.
 
-/// `heart-beat:can,wants` in milliseconds; 0 is "cannot" or "do not want".
+/// The value of `heart-beat:can,wants`, in milliseconds; 0 means "cannot" or "does not want".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct HeartBeat {
-    /// The sender of the header can send something every so many milliseconds.
+    /// Interval at which the sender of the header can send data, in milliseconds.
     pub can: u32,
-    /// The sender of the header wants something every so many milliseconds.
+    /// Interval at which the sender of the header wants to receive data, in milliseconds.
     pub wants: u32,
 }
 
 impl HeartBeat {
-    /// Parses `"10000,10000"`; digits only (spaces around a number are tolerated), `None` if malformed.
-    /// What is more than a `u32` holds (49 days) counts as its maximum.
+    /// Parses `"10000,10000"`: digits only, with optional spaces around a number; `None` if malformed. Numbers that
+    /// exceed `u32` (49 days) become its maximum.
     pub fn parse(value: &str) -> Option<HeartBeat> {
         let (can, wants) = value.split_once(',')?;
         Some(HeartBeat { can: milliseconds(can)?, wants: milliseconds(wants)? })
     }
 
-    /// The interval in which this side (`self`) sends to `peer`, milliseconds; 0: never.
+    /// Returns the interval at which this side (`self`) sends to `peer`, in milliseconds; 0 means never.
     pub fn sends_to(self, peer: HeartBeat) -> u32 {
         if self.can == 0 || peer.wants == 0 { 0 } else { self.can.max(peer.wants) }
     }
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_numbers_and_a_comma_are_a_heart_beat() {
+    fn heart_beat_is_two_numbers_and_a_comma() {
         let cases = [
             ("0,0", Some((0, 0))),
             ("10000,20000", Some((10000, 20000))),
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn the_slower_of_can_and_wants_is_the_interval_and_zero_is_never() {
+    fn interval_is_the_slower_of_can_and_wants_and_zero_disables_it() {
         let cases = [
             ((0, 0), (0, 0), 0),
             ((5, 0), (0, 7), 7),
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_heart_beat_reads_as_it_was_written() {
+    fn displayed_heart_beat_parses_back() {
         let heart_beat = HeartBeat { can: 10, wants: u32::MAX };
         assert_eq!(HeartBeat::parse(&heart_beat.to_string()), Some(heart_beat));
     }

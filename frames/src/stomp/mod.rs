@@ -1,4 +1,4 @@
-//! STOMP frames: what they are, where one ends, how to read and how to write one.
+//! STOMP frames: finding their boundaries, decoding and encoding them.
 
 pub mod boundary;
 pub mod command;

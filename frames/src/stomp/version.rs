@@ -1,6 +1,6 @@
-//! Protocol versions and their negotiation.
+//! STOMP versions and their negotiation.
 
-/// A version of the protocol, ordered.
+/// A version of STOMP. Versions are ordered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs)]
 pub enum Version {
@@ -13,7 +13,7 @@ impl Version {
     /// Every version, the lowest first.
     pub const ALL: [Version; 3] = [Version::V1_0, Version::V1_1, Version::V1_2];
 
-    /// `"1.0"`, `"1.1"` or `"1.2"`.
+    /// Returns `"1.0"`, `"1.1"` or `"1.2"`.
     pub fn as_str(self) -> &'static str {
         match self {
             Version::V1_0 => "1.0",
@@ -22,10 +22,9 @@ impl Version {
         }
     }
 
-    /// The highest version in `accept` (the value of `accept-version`; `None`: 1.0 only) that is spoken here.
+    /// Returns the highest supported version in `accept`, the value of `accept-version`. `None` means 1.0 only.
     ///
-    /// The order in `accept` means nothing, versions not known here are skipped, and spaces around a version
-    /// are tolerated.
+    /// The order in `accept` is irrelevant, unknown versions are skipped, and spaces around a version are tolerated.
     pub fn negotiate(accept: Option<&str>) -> Option<Version> {
         let Some(accept) = accept else { return Some(Version::V1_0) };
         let offered = |version: &Version| accept.split(',').any(|offer| offer.trim() == version.as_str());
@@ -44,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_highest_common_version_is_chosen() {
+    fn highest_common_version_is_negotiated() {
         use Version::*;
         let cases = [
             (None, Some(V1_0)),

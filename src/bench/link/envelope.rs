@@ -1,4 +1,4 @@
-//! SockJS as a client reads it: lines of a response to frames, frames to messages.
+//! The client's side of SockJS framing: splits responses into frames, and frames into messages.
 
 use crate::bench::error::BenchError;
 use crate::bench::url::Transport;
@@ -7,10 +7,10 @@ use std::borrow::Cow;
 use stompbox_frames::sockjs::{payload, percent_decode};
 use stompbox_frames::stomp::Decoder;
 
-/// Bytes of one line at most.
+/// Maximum length of one line, in bytes.
 const LINE_BYTES_MAX: usize = 64 << 20;
 
-/// Cuts a response into frames.
+/// Splits a response into frames.
 #[derive(Debug)]
 pub(super) struct Lines {
     transport: Transport,
@@ -22,7 +22,7 @@ impl Lines {
         Lines { transport, line: Vec::new() }
     }
 
-    /// Takes bytes of a body in and gives frames to `sink`.
+    /// Processes bytes of a body, and passes complete frames to `sink`.
     pub(super) fn take(
         &mut self,
         mut octets: &[u8],
@@ -49,7 +49,7 @@ impl Lines {
     }
 }
 
-/// The frame in a line of a response; `None` where the line is only its frame's setting.
+/// Returns the frame in a line of a response; `None` if the line is only part of the envelope.
 fn frame_of(transport: Transport, line: &[u8]) -> Option<Cow<'_, [u8]>> {
     match transport {
         Transport::SockjsEventSource => {
@@ -67,7 +67,7 @@ fn frame_of(transport: Transport, line: &[u8]) -> Option<Cow<'_, [u8]>> {
     }
 }
 
-/// A frame that is a script's argument: `"…");`.
+/// Returns the frame in the argument of a script: `"…");`.
 fn in_script(argument: &[u8]) -> Option<Cow<'_, [u8]>> {
     let literal = argument.strip_suffix(b");")?;
     let text = payload::message(literal).ok()?;
@@ -75,7 +75,7 @@ fn in_script(argument: &[u8]) -> Option<Cow<'_, [u8]>> {
     Some(Cow::Owned(frame))
 }
 
-/// Gives the messages of a frame to the decoder; `is_open` becomes true with the frame that says so.
+/// Passes the messages of a frame to the decoder. Sets `is_open` if the frame opens the session.
 pub(super) fn take_frame(frame: &[u8], is_open: &mut bool, decoder: &mut Decoder) -> Result<(), BenchError> {
     match frame {
         [b'o'] => *is_open = true,
@@ -107,7 +107,7 @@ mod tests {
     };
 
     #[test]
-    fn every_transport_is_read_back_however_it_is_cut() {
+    fn frames_of_every_transport_are_read_at_every_split() {
         let text = "MESSAGE\ndestination:/topic/<a>\n\n100 % \"q\" \\ é </script>\0";
         for (transport, envelope) in [
             (Transport::SockjsXhr, XHR_STREAMING),
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_close_frame_and_nonsense_end_it() {
+    fn close_frame_and_malformed_frame_end_the_connection() {
         for (frame, part) in [
             (&b"c[3000,\"Go away!\"]"[..], "(SockJS c[3000,\"Go away!\"])"),
             (b"a[1]", "not SockJS"),

@@ -1,20 +1,20 @@
-//! Just enough of a client's HTTP/1.1, sans-IO: responses with a length, in chunks, or without a body, on a
-//! connection that stays open.
+//! A minimal HTTP/1.1 client, sans-IO: parses responses with a length, in chunks, or without a body, on a persistent
+//! connection.
 
 use crate::bench::error::BenchError;
 use memchr::memchr;
 
-/// Bytes of a response's head at most.
+/// Maximum size of the head of a response, in bytes.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 
-/// One response.
+/// The parser of one response.
 #[derive(Debug)]
 pub(super) struct Response {
     state: State,
     status: u16,
-    /// Names in lower case.
+    /// Headers, with names in lower case.
     headers: Vec<(String, String)>,
-    /// A line that is not whole.
+    /// The current line, while it is incomplete.
     line: Vec<u8>,
     head_bytes: usize,
 }
@@ -23,12 +23,12 @@ pub(super) struct Response {
 enum State {
     StatusLine,
     Headers,
-    /// Bytes of the body that are missing; more may follow `in_chunks`.
+    /// The number of missing bytes of the body. More chunks may follow if `in_chunks`.
     Body {
         left: u64,
         in_chunks: bool,
     },
-    /// The line end behind a chunk.
+    /// The line end after a chunk.
     ChunkEnd,
     ChunkSize,
     Trailers,
@@ -40,33 +40,33 @@ impl Response {
         Response { state: State::StatusLine, status: 0, headers: Vec::new(), line: Vec::new(), head_bytes: 0 }
     }
 
-    /// Its status; 0 until the whole head is there.
+    /// Returns the status; 0 until the head is complete.
     pub(super) fn status(&self) -> u16 {
         if matches!(self.state, State::StatusLine | State::Headers) { 0 } else { self.status }
     }
 
-    /// A header by its name in lower case.
+    /// Returns a header by its name in lower case.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// Whether its end has been read.
+    /// Returns whether the response is complete.
     pub(super) fn is_whole(&self) -> bool {
         self.state == State::Whole
     }
 
-    /// Whether the server closes the connection behind it.
+    /// Returns whether the server closes the connection after the response.
     pub(super) fn closes(&self) -> bool {
         self.header("connection").is_some_and(|value| value.to_ascii_lowercase().contains("close"))
     }
 
-    /// What is wrong where another status was expected.
+    /// Returns the error for a response with an unexpected status.
     pub(super) fn refused(&self, path: &str, body: &[u8]) -> BenchError {
         let text = String::from_utf8_lossy(&body[..body.len().min(200)]).trim().to_owned();
         BenchError::Refused { status: self.status, path: path.to_owned(), text }
     }
 
-    /// Takes bytes of the head in, and returns those behind it.
+    /// Processes bytes of the head, and returns the bytes after it.
     pub(super) fn take_head<'o>(&mut self, mut octets: &'o [u8]) -> Result<&'o [u8], BenchError> {
         while !octets.is_empty() && matches!(self.state, State::StatusLine | State::Headers) {
             octets = self.take_line(octets)?;
@@ -74,7 +74,7 @@ impl Response {
         Ok(octets)
     }
 
-    /// Takes bytes in, gives those of the body to `sink`, and returns those behind the response.
+    /// Processes bytes, passes those of the body to `sink`, and returns the bytes after the response.
     pub(super) fn take<'o>(
         &mut self,
         mut octets: &'o [u8],
@@ -112,7 +112,7 @@ impl Response {
         Ok(&octets[taken..])
     }
 
-    /// What follows a line; `None` where it is none that may stand there.
+    /// Processes a complete line and returns the next state; `None` if the line is invalid.
     fn after(&mut self, line: &str) -> Option<State> {
         match self.state {
             State::StatusLine => {
@@ -146,7 +146,7 @@ impl Response {
         if self.header("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
             return Some(State::ChunkSize);
         }
-        // Without either, the body goes on until the connection ends.
+        // Without either header, the body extends to the end of the connection.
         match self.header("content-length").map_or(Some(u64::MAX), |length| length.parse().ok())? {
             0 => Some(State::Whole),
             left => Some(State::Body { left, in_chunks: false }),
@@ -158,22 +158,22 @@ impl Response {
 mod tests {
     use super::*;
 
-    /// Status, body, and what was left over, read in pieces of `step` bytes.
+    /// Parses a response in pieces of `step` bytes. Returns the status, the body, and the bytes after the response.
     fn read(wire: &[u8], step: usize) -> (u16, Vec<u8>, Vec<u8>) {
         let (mut response, mut body, mut rest) = (Response::new(), Vec::new(), Vec::new());
         for chunk in wire.chunks(step) {
-            let behind = response.take(chunk, |piece| {
+            let after = response.take(chunk, |piece| {
                 body.extend_from_slice(piece);
                 Ok(())
             });
-            rest.extend_from_slice(behind.expect("HTTP"));
+            rest.extend_from_slice(after.expect("HTTP"));
         }
         assert!(response.is_whole());
         (response.status(), body, rest)
     }
 
     #[test]
-    fn responses_end_where_they_say() {
+    fn response_ends_at_its_declared_length() {
         let cases: [(&[u8], u16, &[u8]); 4] = [
             (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelloX", 200, b"hello"),
             (b"HTTP/1.1 204 No Content\r\nContent-Type: text/plain\r\n\r\nX", 204, b""),
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_http_is_refused() {
+    fn malformed_http_is_rejected() {
         for wire in [
             &b"CONNECTED\n\n\0\n"[..],
             b"HTTP/1.1 abc\r\n",

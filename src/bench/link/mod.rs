@@ -1,5 +1,5 @@
-//! A STOMP connection of the client over any transport: frames go in, frames come out, and nothing is lost when a wait
-//! for it is given up.
+//! A client connection over any transport, which sends and receives STOMP frames. Its futures are cancel safe: dropping
+//! one loses no data.
 
 mod envelope;
 mod http;
@@ -17,14 +17,14 @@ use stompbox_frames::sockjs::{Quoting, quote};
 use stompbox_frames::stomp::{Command, Decoder, Frame, Limits, Version};
 use websocket::WebSocket;
 
-/// Far more than a broker sends back of what we sent it.
+/// Limits far above the size of anything that a broker sends back of the client's messages.
 const LIMITS: Limits =
     Limits { frame_bytes_max: 64 << 20, header_count_max: 1000, header_bytes_max: 1 << 20, to_bytes_max: 0 };
-/// Bytes that may wait to be sent before a publisher waits: what fills some segments of a TCP connection, but a body
-/// that any server takes.
+/// Bytes that may be queued before a publisher waits. This fills several TCP segments; the second value, for the body
+/// of an HTTP request, is small enough for any server.
 const ROOM: (usize, usize) = (64 * 1024, 16 * 1024);
 
-/// Where connections lead.
+/// The broker to connect to.
 #[derive(Debug)]
 pub(super) struct Target {
     pub(super) url: Url,
@@ -32,7 +32,7 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Looks the host up.
+    /// Resolves the host name.
     pub(super) async fn find(url: &Url) -> Result<Target, BenchError> {
         let no_host = |error| BenchError::NoHost { host: url.host.clone(), error };
         let mut found = tokio::net::lookup_host((url.host.as_str(), url.port)).await.map_err(no_host)?;
@@ -41,7 +41,7 @@ impl Target {
     }
 }
 
-/// One connection.
+/// A connection to the broker.
 #[derive(Debug)]
 pub(super) struct Link {
     address: SocketAddr,
@@ -59,7 +59,7 @@ enum Wire {
 }
 
 impl Link {
-    /// Connects, and waits until STOMP can be spoken.
+    /// Connects, and waits until the transport is ready for STOMP frames.
     pub(super) async fn open(target: &Target) -> Result<Link, BenchError> {
         let mut main = Socket::connect(target.address).await?;
         let wire = Wire::begin(&target.url, &mut main.out)?;
@@ -75,7 +75,7 @@ impl Link {
         self.decoder.set_version(version);
     }
 
-    /// Whether more should be queued: what waits is little.
+    /// Returns whether the queue is short enough to add more.
     pub(super) fn has_room(&self) -> bool {
         match &self.wire {
             Wire::Sockjs(halves) => halves.1.backlog() < ROOM.1,
@@ -83,7 +83,7 @@ impl Link {
         }
     }
 
-    /// Whether everything queued has been handed on.
+    /// Returns whether everything queued has been sent.
     pub(super) fn is_flushed(&self) -> bool {
         match &self.wire {
             Wire::Sockjs(halves) => halves.1.is_done(),
@@ -91,7 +91,7 @@ impl Link {
         }
     }
 
-    /// Queues a frame, which ends with its NUL.
+    /// Queues a frame, which must end with its NUL.
     pub(super) fn queue(&mut self, frame: &[u8]) {
         let out = &mut self.main.out;
         match &mut self.wire {
@@ -107,7 +107,8 @@ impl Link {
         }
     }
 
-    /// Waits until some bytes can be moved, and moves them. To drop it loses nothing.
+    /// Waits until some bytes can be received or sent, and transfers them. Cancel safe: dropping the future loses no
+    /// data.
     pub(super) async fn progress(&mut self) -> Result<(), BenchError> {
         let Link { address, main, wire, decoder } = self;
         if let Wire::Sockjs(halves) = wire {
@@ -120,7 +121,7 @@ impl Link {
         })
     }
 
-    /// The next frame that has arrived; an ERROR is an error.
+    /// Returns the next frame that has arrived. An ERROR frame is returned as an error.
     pub(super) fn next(&mut self) -> Result<Option<Frame>, BenchError> {
         let frame = self.decoder.next().map_err(|error| BenchError::Protocol(format!("STOMP ({error})")))?;
         match frame {
@@ -140,7 +141,7 @@ async fn progress_of_session(
         *main = Socket::connect(address).await?;
         receiving.ask(&mut main.out);
     }
-    // Not beside the other socket, whose every byte would interrupt it.
+    // Not concurrently with the other socket, because each byte that arrives there would cancel the connect.
     sending.connect(address).await?;
     let sending_ready = async {
         match sending.pump() {
@@ -162,7 +163,7 @@ async fn progress_of_session(
 }
 
 impl Wire {
-    /// Writes what a connection begins with.
+    /// Writes the beginning of a connection (for example, an upgrade request).
     fn begin(url: &Url, out: &mut BytesMut) -> Result<Wire, BenchError> {
         let host = url.authority();
         let session = || {
@@ -223,7 +224,7 @@ impl Wire {
     }
 }
 
-/// What an ERROR says, on one line.
+/// Returns the text of an ERROR on one line.
 fn error_text(frame: &Frame) -> String {
     let message = frame.header("message").unwrap_or_default().into_owned();
     let body = String::from_utf8_lossy(&frame.body[..frame.body.len().min(300)]).trim().replace('\n', " ");

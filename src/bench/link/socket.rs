@@ -1,4 +1,4 @@
-//! One TCP socket: what waits to be written, and one chunk read at a time into memory that all share.
+//! A TCP socket with an output buffer. Reads one chunk at a time into a buffer shared by all sockets of the thread.
 
 use crate::bench::error::{BenchError, of_socket};
 use bytes::{Buf, BytesMut};
@@ -8,11 +8,11 @@ use std::net::SocketAddr;
 use tokio::io::{Interest, Ready};
 use tokio::net::TcpStream;
 
-/// Bytes of one read at most.
+/// Maximum number of bytes in one read.
 const READ_BYTES: usize = 256 * 1024;
 
 thread_local! {
-    /// A connection that has nothing to read holds no buffer.
+    /// Shared read buffer, so that an idle connection holds none.
     static SCRATCH: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
 }
 
@@ -21,7 +21,7 @@ thread_local! {
 pub(super) struct Socket {
     stream: TcpStream,
     address: SocketAddr,
-    /// What is to be written.
+    /// Bytes to be written.
     pub(super) out: BytesMut,
 }
 
@@ -33,7 +33,8 @@ impl Socket {
         Ok(Socket { stream, address, out: BytesMut::new() })
     }
 
-    /// Waits until something can be read, or written where something waits. To drop it loses nothing.
+    /// Waits until the socket is readable or, if there is output, writable. Cancel safe: dropping the future loses no
+    /// data.
     pub(super) async fn ready(&self) -> Result<Ready, BenchError> {
         let interest = match self.out.is_empty() {
             true => Interest::READABLE,
@@ -42,7 +43,7 @@ impl Socket {
         self.stream.ready(interest).await.map_err(|error| self.trouble(error))
     }
 
-    /// Writes what can be written, and gives what can be read to `take`: `None` at its end.
+    /// Writes as much as possible, and passes one chunk of input to `take`: `None` at the end of the stream.
     pub(super) fn transfer(
         &mut self,
         ready: Ready,
@@ -71,7 +72,7 @@ impl Socket {
                 Err(error) => return Err(self.trouble(error)),
             }
         }
-        // What had to be kept for long is given back.
+        // Free a large buffer, which was needed for a backlog.
         if self.out.capacity() > READ_BYTES {
             self.out = BytesMut::new();
         }

@@ -1,5 +1,5 @@
-//! A SockJS session over HTTP as its client: one socket on which a response brings frames, another on which requests
-//! carry what is sent.
+//! The client's side of a SockJS session over HTTP. It receives frames in responses on one socket, and sends messages
+//! in requests on another.
 
 use super::envelope::{Lines, take_frame};
 use super::http::Response;
@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use stompbox_frames::sockjs::{Quoting, quote};
 use stompbox_frames::stomp::Decoder;
 
-/// A sending socket that was idle for longer may be closed by the server just now.
+/// Idle time after which a sending socket is replaced, because the server may be about to close it.
 const IDLE_MAX: Duration = Duration::from_secs(2);
 
-/// Name, method and query of the requests that receive, and the name of those that send.
+/// Returns the method and name of receiving requests (the name with its query), and the name of sending requests.
 fn endpoints(transport: Transport) -> (&'static str, &'static str, &'static str) {
     match transport {
         Transport::SockjsXhr => ("POST", "xhr_streaming", "xhr_send"),
@@ -26,22 +26,22 @@ fn endpoints(transport: Transport) -> (&'static str, &'static str, &'static str)
     }
 }
 
-/// The path of a new session; `random` makes it unlike any other.
+/// Returns the path of a new session. `random` makes it unique.
 pub(super) fn session_path(url: &Url, random: u64) -> String {
     format!("{}/{:03}/{random:016x}", url.path, random % 1000)
 }
 
-/// The half that receives.
+/// The receiving half of a session.
 #[derive(Debug)]
 pub(super) struct Receiving {
     request: String,
     path: String,
     response: Response,
     lines: Lines,
-    /// What a refusal says.
+    /// Body of a response with an error status.
     refusal: Vec<u8>,
     is_open: bool,
-    /// The server ends the connection, so that the next request needs another.
+    /// Whether the server closes the connection, so that the next request needs a new one.
     pub(super) wants_socket: bool,
 }
 
@@ -63,19 +63,19 @@ impl Receiving {
         }
     }
 
-    /// Whether the SockJS session is there.
+    /// Returns whether the SockJS session is open.
     pub(super) fn is_open(&self) -> bool {
         self.is_open
     }
 
-    /// Asks for frames.
+    /// Sends a request for frames.
     pub(super) fn ask(&mut self, out: &mut BytesMut) {
         self.response = Response::new();
         self.wants_socket = false;
         out.extend_from_slice(self.request.as_bytes());
     }
 
-    /// Takes bytes in; asks again where a response has ended.
+    /// Processes received bytes. Sends a new request when a response has ended.
     pub(super) fn take(
         &mut self,
         mut octets: &[u8],
@@ -108,13 +108,13 @@ impl Receiving {
     }
 }
 
-/// The half that sends: one request after the other.
+/// The sending half of a session: one request at a time.
 #[derive(Debug)]
 pub(super) struct Sending {
     head: String,
     path: String,
     is_form: bool,
-    /// Strings of a JSON array that has neither begin nor end.
+    /// JSON strings with commas between them: an array without its brackets.
     waiting: BytesMut,
     response: Response,
     is_under_way: bool,
@@ -144,12 +144,12 @@ impl Sending {
         }
     }
 
-    /// Bytes that wait to be sent or answered.
+    /// Returns the number of bytes that wait to be sent.
     pub(super) fn backlog(&self) -> usize {
         self.waiting.len()
     }
 
-    /// Whether everything has been sent and answered.
+    /// Returns whether everything has been sent and acknowledged by a response.
     pub(super) fn is_done(&self) -> bool {
         self.waiting.is_empty() && !self.is_under_way
     }
@@ -164,7 +164,7 @@ impl Sending {
         self.waiting.extend_from_slice(b"\"");
     }
 
-    /// Opens a socket where there is something to send and none to send it on.
+    /// Opens a socket if there are messages to send and no usable socket.
     pub(super) async fn connect(&mut self, address: SocketAddr) -> Result<(), BenchError> {
         let is_needed = !self.is_under_way && !self.waiting.is_empty();
         if is_needed && (self.socket.is_none() || self.last.elapsed() > IDLE_MAX) {
@@ -174,7 +174,7 @@ impl Sending {
         Ok(())
     }
 
-    /// The socket, with a request in it where something waits and none is under way.
+    /// Returns the socket. First queues a request on it if messages are waiting and no request is in flight.
     pub(super) fn pump(&mut self) -> Option<&Socket> {
         let socket = self.socket.as_mut()?;
         if !self.is_under_way && !self.waiting.is_empty() {
@@ -189,7 +189,7 @@ impl Sending {
         Some(socket)
     }
 
-    /// Moves bytes of the sending socket.
+    /// Transfers bytes on the sending socket.
     pub(super) fn transfer(&mut self, ready: tokio::io::Ready) -> Result<(), BenchError> {
         let Sending { socket: Some(socket), response, path, is_under_way, .. } = self else { return Ok(()) };
         let mut closed = false;
@@ -220,7 +220,7 @@ impl Sending {
     }
 }
 
-/// A form with the payload in its field `d`.
+/// Returns a form with the payload in its field `d`.
 fn form(json: &[u8]) -> Vec<u8> {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     let mut out = Vec::with_capacity(json.len() * 3 / 2);
@@ -241,7 +241,7 @@ mod tests {
     use stompbox_frames::stomp::Limits;
 
     #[test]
-    fn a_form_is_read_as_it_was_meant() {
+    fn form_encoded_payload_decodes_to_the_json() {
         let json = "[\"SEND\\n\\n100 % + é \\u0000\"]".as_bytes();
         let form = form(json);
         let read = payload::form(&form, Some("application/x-www-form-urlencoded")).expect("a form");
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn a_response_that_has_ended_is_asked_for_again() {
+    fn ended_response_is_requested_again() {
         let url = Url::parse("sockjs+xhr-polling://h:1/ws").expect("a URL");
         let mut receiving = Receiving::new(&url, &session_path(&url, 7));
         let limits =

@@ -1,4 +1,4 @@
-//! The client's side of WebSocket (RFC 6455), sans-IO.
+//! The client's side of a WebSocket (RFC 6455), sans-IO.
 
 use super::http::Response;
 use crate::bench::error::BenchError;
@@ -9,15 +9,15 @@ use tokio_tungstenite::tungstenite::handshake::{client::generate_key, derive_acc
 use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Control, OpCode};
 
-/// Bytes of a message at most, and of the whole answer to the upgrade.
+/// Maximum size of a message, in bytes.
 const MESSAGE_BYTES_MAX: u64 = 64 << 20;
 const MASKED: u8 = 0x80;
 
-/// The reading half of one WebSocket, and the masks of its writing half.
+/// The receiving side of one WebSocket, and the masking state of its sending side.
 #[derive(Debug)]
 pub(super) struct WebSocket {
     state: State,
-    /// A head that is not whole, or the payload of a control frame.
+    /// An incomplete frame header, or the payload of a control frame.
     held: Vec<u8>,
     mask: u32,
 }
@@ -29,11 +29,11 @@ enum State {
     Payload { opcode: OpCode, last: bool, left: u64 },
 }
 
-/// What was read: a piece of a message, and whether it ends there.
+/// A piece of a message, and whether the message ends with it.
 pub(super) type Piece<'a> = (&'a [u8], bool);
 
 impl WebSocket {
-    /// Writes the request for an upgrade; `protocol` is what it offers.
+    /// Writes the upgrade request, which offers the subprotocols in `protocol`.
     pub(super) fn open(path: &str, host: &str, protocol: Option<&str>, out: &mut BytesMut) -> WebSocket {
         let key = generate_key();
         let offer = protocol.map(|name| format!("Sec-WebSocket-Protocol: {name}\r\n")).unwrap_or_default();
@@ -53,12 +53,12 @@ impl WebSocket {
         }
     }
 
-    /// Whether the upgrade is done.
+    /// Returns whether the upgrade is complete.
     pub(super) fn is_open(&self) -> bool {
         !matches!(self.state, State::Upgrading { .. })
     }
 
-    /// Takes bytes in and gives pieces of messages to `sink`; answers pings into `out`.
+    /// Processes received bytes, passes pieces of messages to `sink`, and appends answers to pings to `out`.
     pub(super) fn take(
         &mut self,
         mut octets: &[u8],
@@ -154,7 +154,7 @@ impl WebSocket {
         let at = out.len();
         head(out, opcode, payload.len());
         out[at + 1] |= MASKED;
-        // No secret of ours is at stake: that masks differ is enough for the proxies they protect.
+        // Masks need not be secret here. Different masks are enough to protect intermediate proxies.
         self.mask ^= self.mask << 13;
         self.mask ^= self.mask >> 17;
         self.mask ^= self.mask << 5;
@@ -168,7 +168,7 @@ impl WebSocket {
     }
 }
 
-/// A whole head, the length of its payload, and its own.
+/// Parses a frame header. Returns it with the length of its payload and its own length; `None` if it is incomplete.
 fn parse(octets: &[u8]) -> Result<Option<(FrameHeader, u64, usize)>, BenchError> {
     let mut cursor = Cursor::new(octets);
     let parsed = FrameHeader::parse(&mut cursor).map_err(|_| BenchError::protocol("WebSocket"))?;
@@ -182,23 +182,25 @@ mod tests {
     fn open() -> WebSocket {
         let mut out = BytesMut::new();
         let mut socket = WebSocket::open("/ws", "h:1", Some("v12.stomp"), &mut out);
-        let State::Upgrading { accept, .. } = &socket.state else { panic!("it begins with the upgrade") };
+        let State::Upgrading { accept, .. } = &socket.state else {
+            panic!("the socket starts with the upgrade")
+        };
         let answer = format!("HTTP/1.1 101 x\r\nSec-WebSocket-Accept: {accept}\r\n\r\n");
         let request = String::from_utf8(out.to_vec()).expect("ASCII");
         assert!(
             request.starts_with("GET /ws HTTP/1.1\r\nHost: h:1\r\n")
                 && request.ends_with("v12.stomp\r\n\r\n")
         );
-        for octet in answer.as_bytes() {
+        for byte in answer.as_bytes() {
             assert!(!socket.is_open());
-            socket.take(&[*octet], &mut out, |_| panic!("no message yet")).expect("an upgrade");
+            socket.take(&[*byte], &mut out, |_| panic!("no message yet")).expect("an upgrade");
         }
         assert!(socket.is_open());
         socket
     }
 
     #[test]
-    fn messages_are_read_however_they_are_cut() {
+    fn messages_are_the_same_at_every_split() {
         let long = vec![b'x'; 70_000];
         let mut wire = BytesMut::from(&[0x01, 2, b'a', b'b', 0x89, 1, b'p', 0x80, 1, b'c', 0x81, 0][..]);
         head(&mut wire, Opcode::Text, 300);
@@ -228,16 +230,16 @@ mod tests {
     }
 
     #[test]
-    fn a_close_and_a_masked_frame_end_it() {
-        let end = |octets: &[u8]| {
-            open().take(octets, &mut BytesMut::new(), |_| Ok(())).expect_err("an end").to_string()
+    fn close_frame_and_masked_frame_end_the_connection() {
+        let end = |bytes: &[u8]| {
+            open().take(bytes, &mut BytesMut::new(), |_| Ok(())).expect_err("an end").to_string()
         };
         assert_eq!(end(b"\x88\x05\x03\xE9bye"), "the broker closed the connection (WebSocket 1001 bye)");
         assert!(end(b"\x81\x80\0\0\0\0").contains("not WebSocket"));
     }
 
     #[test]
-    fn a_refused_upgrade_says_why() {
+    fn refused_upgrade_reports_the_reason() {
         let mut out = BytesMut::new();
         let mut socket = WebSocket::open("/ws", "h:1", None, &mut out);
         let wrong = socket.take(b"HTTP/1.1 403 Forbidden\r\n\r\norigin not allowed\n", &mut out, |_| Ok(()));

@@ -1,17 +1,17 @@
 //! Matching one name against the trie of patterns.
 //!
-//! A node is visited with the set of *positions* at which it can be reached: the set contains `i` if the path to the node
-//! matches the first `i` segments of the name. A name has few segments, so that a set is one word of bits, and a step
+//! A node is visited with the set of *positions* at which it can be reached: the set contains `i` if the path to the
+//! node matches the first `i` segments of the name. A name has few segments, so a set is one word of bits, and a step
 //! along an edge is one operation on it:
 //!
 //! | edge | positions behind it |
 //! |---|---|
-//! | a literal | those in front of which that segment stands, plus one |
+//! | a literal | those before which that segment stands, plus one |
 //! | `*` | all, plus one |
 //! | `**` | the lowest, and all above it |
 //!
-//! A pattern matches if the position behind the last segment is in the set of its last node. As a node has one parent,
-//! each is visited at most once: the cost of a name is at most the number of nodes.
+//! A pattern matches if the position behind the last segment is in the set of its last node. Each node has one parent,
+//! so it is visited at most once: the cost of a name is at most the number of nodes.
 
 use super::{NodeId, PatternGroup, ROOT, Trie};
 use crate::destination::Destination;
@@ -22,17 +22,17 @@ use std::sync::Arc;
 /// A set of positions in the name.
 type Positions = u128;
 
-/// Segments of a name at most, the owner of a user's destination included, so that every position has its bit.
+/// Maximum number of segments of a name, the owner of a user's destination included, so that every position has a bit.
 const SEGMENTS_MAX: usize = Positions::BITS as usize - 1;
 
 /// Nodes to visit, each with its positions.
 type Open = SmallVec<[(NodeId, Positions); 16]>;
 
-/// The segments of a name, for the time of one walk.
+/// One walk of a name through the trie.
 pub(super) struct Walk<'a> {
     trie: &'a Trie,
     segments: SmallVec<[&'a str; 16]>,
-    /// The positions in front of each segment, made when first needed.
+    /// The positions before each segment, computed when first needed.
     places: HashMap<&'a str, Positions>,
     open: Open,
     visits: usize,
@@ -74,8 +74,8 @@ impl<'a> Walk<'a> {
         (groups, self.visits)
     }
 
-    /// Enters what the literals at `at` lead to: by the segments at these positions or by the literals, whichever
-    /// are fewer.
+    /// Enters the children that the literals at `at` lead to. Iterates over the segments at these positions or over the
+    /// literals, whichever are fewer.
     fn follow_literals(&mut self, at: NodeId, positions: Positions) {
         let literals = &self.trie.nodes[at].literals;
         if literals.is_empty() {
@@ -143,18 +143,18 @@ mod tests {
     }
 
     #[test]
-    fn matching_costs_a_few_visits_a_node_however_often_a_node_can_be_reached() {
-        // Every segment of the name can begin what stands behind each `**`.
-        let dear: Vec<String> = (1..58)
+    fn matching_visits_each_node_a_bounded_number_of_times() {
+        // Each segment of the name can begin the part behind each `**`.
+        let costly: Vec<String> = (1..58)
             .flat_map(|i| (1..58).map(move |j| (i, j)))
             .filter(|(i, j)| i + j < 59)
             .map(|(i, j)| format!("**.{}**.{}**.{}b", literals(i), literals(j), literals(59 - i - j)))
             .collect();
-        assert_eq!(dear.len(), 1653);
-        let (visits, nodes, matched) = cost(&dear, &format!("{}a", literals(63)));
+        assert_eq!(costly.len(), 1653);
+        let (visits, nodes, matched) = cost(&costly, &format!("{}a", literals(63)));
         assert_eq!(matched, 0);
         assert!(nodes > 30_000 && visits <= 10 * nodes, "{visits} visits of {nodes} nodes");
-        // With wildcards for one segment in the place of literals.
+        // The same, with `*` instead of literals.
         let wild: Vec<String> =
             (2..60).map(|n| format!("**.a.{}**.{}b", "*.".repeat(n), "*.".repeat(60 - n))).collect();
         let (visits, nodes, matched) = cost(&wild, &format!("{}a", literals(63)));
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn many_literals_at_one_place_cost_no_more_than_the_name_has_segments() {
+    fn visits_do_not_grow_with_the_number_of_literal_children() {
         let children: Vec<String> = (0..10_000).map(|n| format!("**.x{n}.*")).collect();
         let (visits, _, matched) = cost(&children, "a.b.x77.c");
         assert_eq!(matched, 1);
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_the_greatest_length_are_matched_to_their_end() {
+    fn names_with_the_most_segments_are_matched_completely() {
         let name = format!("{}z", literals(63));
         let whole = format!("{}*.z", literals(62));
         let (_, _, matched) = cost(&["**.z".into(), "**".into(), whole, "**.a".into()], &name);

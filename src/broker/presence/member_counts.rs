@@ -1,4 +1,4 @@
-//! Who is there, who watchers were told is there, and what is still to be told.
+//! The members of a topic, the state that was reported to watchers, and the changes that are still to be reported.
 
 use super::PAGE;
 use crate::budget::{allocation, btree_allocation, shared_allocation, table_allocation};
@@ -8,29 +8,30 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// Users in their grace at most, beside as many as are present: beyond it the grace of those who left first is over. A
-/// crowd that is cut off and comes back is not told of; neither is everybody remembered who ever passed.
+/// Maximum number of users in their grace period, in addition to as many as are present. Beyond it the grace period of
+/// those who left first ends early. A large group of users that loses its connections and comes back is therefore not
+/// reported, and the memory for users that have left stays bounded.
 const ABSENT_MAX: usize = 100_000;
 
-/// A user, or the anonymous sessions together.
+/// A user, or `None` for all anonymous sessions together.
 type MemberKey = Option<Arc<str>>;
 
-/// The count of one room.
+/// The counts of one presence tracker.
 #[derive(Debug, Default)]
 pub(super) struct MemberCounts {
-    /// Each session by the address of its outbound_queue: members hold theirs.
+    /// The sessions by the address of their outbound queue, which the topic's members keep alive.
     seen: HashMap<usize, Session>,
-    /// Those who are there, who were told to be there, or who came and went since the last flush.
+    /// Users that are present, that were reported as present, or that came and went since the last flush.
     users: BTreeMap<Arc<str>, Member>,
     /// Bytes of the members' names.
     names_bytes: usize,
     anonymous: UserSessions,
-    /// Users with a session.
+    /// Number of users with a session.
     present: usize,
     told: ReportedTotals,
-    /// Whose tally has changed since the last flush.
+    /// Users whose counts have changed since the last flush.
     dirty: Vec<MemberKey>,
-    /// Who has sessions less than told, and until when that is not told.
+    /// Users whose session count dropped and whose grace period has not expired, by deadline.
     waiting: BTreeSet<(Instant, MemberKey)>,
 }
 
@@ -42,33 +43,33 @@ struct Session {
 
 #[derive(Debug, Default)]
 struct Member {
-    /// When the first session came, in milliseconds of Unix time.
+    /// Time at which the first session subscribed, in milliseconds of Unix time.
     since: u64,
     tally: UserSessions,
 }
 
-/// Sessions of one user.
+/// The sessions of one user: the current and the reported number.
 #[derive(Debug, Default)]
 struct UserSessions {
     here: usize,
     told: usize,
     dirty: bool,
-    /// In `waiting`, if it is there.
+    /// The user's deadline in `waiting`, if it is there.
     due: Option<Instant>,
 }
 
-/// What watchers were told, in numbers.
+/// The numbers that were reported to watchers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct ReportedTotals {
-    /// Users.
+    /// Number of users.
     pub(super) members: usize,
-    /// Their sessions.
+    /// Number of their sessions.
     pub(super) sessions: usize,
-    /// Sessions that are nobody's.
+    /// Number of sessions without a user.
     pub(super) anonymous: usize,
 }
 
-/// What is news of a user.
+/// A change of one user, to be reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Change {
     pub(super) user: Arc<str>,
@@ -81,7 +82,7 @@ pub(super) enum Event {
         since: u64,
         sessions: usize,
     },
-    /// Has another number of sessions.
+    /// The number of sessions has changed.
     Update {
         since: u64,
         sessions: usize,
@@ -90,7 +91,7 @@ pub(super) enum Event {
 }
 
 impl MemberCounts {
-    /// A subscription more, which began at `since`.
+    /// Counts one more subscription, which began at `since`, in milliseconds of Unix time.
     pub(super) fn join(&mut self, outbound_queue: &Arc<OutboundQueue>, since: u64) {
         let new = || Session { who: user(outbound_queue), subscriptions: 0 };
         let session = self.seen.entry(Arc::as_ptr(outbound_queue).addr()).or_insert_with(new);
@@ -115,7 +116,7 @@ impl MemberCounts {
         self.note(who, due, is_news);
     }
 
-    /// A subscription less.
+    /// Counts one subscription less.
     pub(super) fn part(&mut self, outbound_queue: &Arc<OutboundQueue>) {
         let Entry::Occupied(mut session) = self.seen.entry(Arc::as_ptr(outbound_queue).addr()) else {
             return;
@@ -128,19 +129,19 @@ impl MemberCounts {
         let tally = self.tally(&who);
         tally.here -= 1;
         let is_last = tally.here == 0;
-        // The last one has a grace of its own, whatever went before.
+        // The last session has a grace period of its own, whatever happened before.
         let due = if is_last { tally.due.take() } else { None };
         let is_news = !std::mem::replace(&mut tally.dirty, true);
         self.present -= usize::from(is_last && who.is_some());
         self.note(who, due, is_news);
     }
 
-    /// Whether there is something to look at.
+    /// Returns whether there are changes to flush.
     pub(super) fn is_dirty(&self) -> bool {
         !self.dirty.is_empty()
     }
 
-    /// Until when the next one waits that has not been told to have left.
+    /// Returns the end of the first grace period.
     pub(super) fn next_due(&self) -> Option<Instant> {
         self.waiting.first().map(|(due, _)| *due)
     }
@@ -149,13 +150,13 @@ impl MemberCounts {
         self.told
     }
 
-    /// Everybody of whom watchers were told: name, since, sessions.
+    /// Returns all users that were reported as present: name, since, sessions.
     pub(super) fn told(&self) -> impl Iterator<Item = (&Arc<str>, u64, usize)> {
         let told = self.users.iter().filter(|(_, member)| member.tally.told > 0);
         told.map(|(name, member)| (name, member.since, member.tally.told))
     }
 
-    /// What is to be told now; `None`: nothing. From here on it counts as told.
+    /// Returns the changes to report now, or `None` if there are none, and marks them as reported.
     pub(super) fn flush(&mut self, now: Instant, grace: Duration) -> Option<Vec<Change>> {
         let before = self.told;
         let mut changes = Vec::new();
@@ -184,7 +185,8 @@ impl MemberCounts {
         (self.told != before || !changes.is_empty()).then_some(changes)
     }
 
-    /// Everybody counts as told of, as it is: nobody watched before.
+    /// Marks all members as reported in their current state. Called for a new tracker, which has had no watchers
+    /// before.
     pub(super) fn settle(&mut self) {
         self.dirty = Vec::new();
         self.anonymous.settle();
@@ -211,7 +213,8 @@ impl MemberCounts {
         }
     }
 
-    /// A tally has changed: what it waited for until `due` is off, and the next flush looks at it.
+    /// Handles a change of a user's counts: cancels the grace period that would end at `due`, and marks the user for
+    /// the next flush if `is_news`.
     fn note(&mut self, who: MemberKey, due: Option<Instant>, is_news: bool) {
         if let Some(due) = due {
             self.waiting.remove(&(due, who.clone()));
@@ -224,7 +227,7 @@ impl MemberCounts {
         }
     }
 
-    /// Forgets those who came and went since the last flush.
+    /// Removes users that came and went since the last flush.
     fn sweep(&mut self) {
         let MemberCounts { users, names_bytes, .. } = self;
         self.dirty.retain(|who| {
@@ -238,7 +241,7 @@ impl MemberCounts {
         });
     }
 
-    /// Who is told to have as many sessions as are here.
+    /// Marks the current number of sessions as reported, and adds the change to `changes`.
     fn tell(&mut self, who: MemberKey, changes: &mut Vec<Change>) {
         let Some(user) = who else {
             self.anonymous.told = self.anonymous.here;
@@ -268,7 +271,7 @@ impl MemberCounts {
 }
 
 impl UserSessions {
-    /// All is told; how many sessions that are.
+    /// Marks all sessions as reported. Returns their number.
     fn settle(&mut self) -> usize {
         self.dirty = false;
         self.told = self.here;
@@ -288,7 +291,7 @@ fn member<'a>(
     })
 }
 
-/// Whose outbound queue it is; one without a label is nobody's.
+/// Returns the user of an outbound queue, or `None` if the session is anonymous or the queue has no label.
 fn user(outbound_queue: &OutboundQueue) -> MemberKey {
     outbound_queue.labelled().and_then(|label| label.user.clone())
 }

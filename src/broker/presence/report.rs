@@ -1,22 +1,22 @@
-//! What watchers are told, as JSON.
+//! The reports that watchers get, as JSON.
 
 use super::PAGE;
 use super::member_counts::{Change, Event, ReportedTotals};
 use std::sync::Arc;
 
-/// What every report says.
+/// The fields that every report contains.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ReportHeader<'a> {
-    /// `/topic/NAME`, or `users`.
+    /// The watched destination: `/topic/NAME`, or `users`.
     pub(super) of: &'a str,
     pub(super) version: u64,
     pub(super) totals: ReportedTotals,
 }
 
-/// A user as a snapshot has it: name, since, sessions.
+/// An entry of a snapshot: name, since, sessions.
 pub(super) type Present = (Arc<str>, u64, usize);
 
-/// Everybody who is there, in pages.
+/// Returns a snapshot of all present users, in pages.
 pub(super) fn snapshot(head: ReportHeader<'_>, users: &[Present]) -> Vec<String> {
     let items = users.iter().map(|(user, since, sessions)| {
         format!(r#"{{"user":{},"since":{since},"sessions":{sessions}}}"#, quoted(user))
@@ -24,17 +24,17 @@ pub(super) fn snapshot(head: ReportHeader<'_>, users: &[Present]) -> Vec<String>
     pages(head, "snapshot", "users", items, users.len())
 }
 
-/// How many are there.
+/// Returns a snapshot with numbers only.
 pub(super) fn numbers(head: ReportHeader<'_>) -> String {
     opened(head, "snapshot", 1, 1) + "}"
 }
 
-/// Who came and went, in pages.
+/// Returns the changes, in pages.
 pub(super) fn changes(head: ReportHeader<'_>, changes: &[Change]) -> Vec<String> {
     pages(head, "changes", "changes", changes.iter().map(change), changes.len())
 }
 
-/// How many are there now.
+/// Returns a change report with numbers only.
 pub(super) fn changed_numbers(head: ReportHeader<'_>) -> String {
     opened(head, "changes", 1, 1) + "}"
 }
@@ -52,7 +52,7 @@ fn change(change: &Change) -> String {
     }
 }
 
-/// `count` items in pages, each page with the whole head; one empty page if there are none.
+/// Returns `count` items in pages, each with the complete header. Returns one empty page if there are no items.
 fn pages(
     head: ReportHeader<'_>,
     event: &str,
@@ -75,7 +75,7 @@ fn pages(
     (1..=pages).map(page).collect()
 }
 
-/// The head, its object still open.
+/// Returns the header fields, with the JSON object still open.
 fn opened(head: ReportHeader<'_>, event: &str, page: usize, pages: usize) -> String {
     let ReportHeader { of, version, totals: ReportedTotals { members, sessions, anonymous } } = head;
     let of = quoted(of);

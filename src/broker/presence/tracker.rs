@@ -1,4 +1,4 @@
-//! Where the members of one topic are watched.
+//! The presence tracker of one topic.
 
 use super::PAGE;
 use super::member_counts::{Change, MemberCounts, ReportedTotals};
@@ -18,11 +18,11 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 use stompbox_frames::stomp::Headers;
 
-/// The room of a topic that is watched. Who holds its two locks together takes the watchers' first; whoever comes from
-/// the topic takes the counts' alone, and so never waits for a fan-out.
+/// The presence tracker of a topic that is watched. Code that holds both locks takes the watchers' lock first. Code
+/// that is called by the topic takes only the counts' lock, and so never waits for a fan-out.
 #[derive(Debug)]
 pub(in crate::broker) struct PresenceTracker {
-    /// What is subscribed to by those who watch.
+    /// The destination that the watchers subscribe to.
     shown: Destination,
     context: Arc<BrokerContext>,
     me: Weak<PresenceTracker>,
@@ -30,55 +30,56 @@ pub(in crate::broker) struct PresenceTracker {
     count_state: Mutex<CountState>,
 }
 
-/// Those who watch, and what they are told.
+/// The watchers, and the messages that they get.
 #[derive(Debug)]
 struct Watchers {
-    /// Told names as long as they are few.
+    /// Watchers that get names as long as there are few.
     plain: SubscriberList,
-    /// Always told names.
+    /// Watchers that always get names.
     named: SubscriberList,
-    /// Counts flushes.
+    /// The number of the last flush.
     version: u64,
-    /// Too many names for those who did not ask for them.
+    /// Whether there are too many names for watchers that did not ask for them.
     counted: bool,
-    /// Of this version, made when first needed.
+    /// The snapshot of this version, created when first needed.
     snapshot: Option<Vec<Message>>,
     numbers: Option<Message>,
 }
 
-/// What is counted, and when to look at it again.
+/// The counts, and the times at which to flush them.
 #[derive(Debug)]
 struct CountState {
     counts: MemberCounts,
-    /// Watchers, those about to be included.
+    /// Number of watchers, those that are being added included.
     holders: usize,
-    /// Nothing is told before.
+    /// Time before which nothing is reported.
     not_before: Instant,
-    /// The timers that are set, each earlier than those before it.
+    /// The timers that are set, each earlier than those set before it.
     timers: BTreeSet<Instant>,
-    /// The counts' own memory.
+    /// The charge for the memory of the counts.
     memory: Charge,
 }
 
-/// A watcher's place.
+/// The slot of a watcher.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::broker) struct WatcherSlot {
     names: bool,
     slot: SubscriberSlot,
 }
 
-/// The header of all snapshots and changes: they are JSON.
+/// The header of all snapshots and changes, which are JSON.
 const JSON: (&str, &str) = ("content-type", "application/json");
 
 /// Work of counting or naming one member, see [`crate::work`].
 const MEMBER: usize = 3;
 /// Work of sending a snapshot to a watcher, in addition to [`MEMBER`] for each member.
 const SNAPSHOT: usize = 30;
-/// Keeps every sum of a time and an option a time.
+/// Upper bound of the grace period and the interval: keeps the sum of a time and an option within the range of
+/// `Instant`.
 const LONGEST: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 impl PresenceTracker {
-    /// With those who are there already.
+    /// Creates a tracker that already counts `members`.
     pub(in crate::broker) fn new<'a>(
         shown: &Destination,
         members: impl Iterator<Item = (&'a Subscriber, u64)>,
@@ -117,38 +118,38 @@ impl PresenceTracker {
         shared_allocation(size_of::<PresenceTracker>()) + shared_allocation(shown.as_str().len())
     }
 
-    /// What is subscribed to.
+    /// Returns the destination that the watchers subscribe to.
     pub(in crate::broker) fn shown(&self) -> &Destination {
         &self.shown
     }
 
-    /// Somebody is about to watch.
+    /// Counts one more watcher, which is about to be added.
     pub(in crate::broker) fn hold(&self) {
         self.count_state.lock().holders += 1;
     }
 
-    /// Somebody does not watch any more; whether nobody does.
+    /// Counts one watcher less. Returns whether no watcher is left.
     pub(in crate::broker) fn release(&self) -> bool {
         let mut count_state = self.count_state.lock();
         count_state.holders -= 1;
         count_state.holders == 0
     }
 
-    /// A subscription to the topic, since when.
+    /// Counts one more subscription to the topic, which began at `since`, in milliseconds of Unix time.
     pub(in crate::broker) fn join(&self, outbound_queue: &Arc<OutboundQueue>, since: u64) {
         let mut count_state = self.count_state.lock();
         count_state.counts.join(outbound_queue, since);
         self.arrange(&mut count_state);
     }
 
-    /// A subscription less.
+    /// Counts one subscription less.
     pub(in crate::broker) fn part(&self, outbound_queue: &Arc<OutboundQueue>) {
         let mut count_state = self.count_state.lock();
         count_state.counts.part(outbound_queue);
         self.arrange(&mut count_state);
     }
 
-    /// Takes a watcher in and tells it who is there. The room is held for it.
+    /// Adds a watcher and sends it a snapshot. The caller has counted the watcher with [`hold`](PresenceTracker::hold).
     pub(in crate::broker) fn watch(&self, watcher: Subscriber, names: bool, now: Instant) -> WatcherSlot {
         work::add(SNAPSHOT);
         let mut watchers = self.watchers.lock();
@@ -161,7 +162,7 @@ impl PresenceTracker {
         WatcherSlot { names, slot }
     }
 
-    /// Lets a watcher go; from the return on nothing is pushed to it.
+    /// Removes a watcher. Nothing is pushed to it after the return.
     pub(in crate::broker) fn unwatch(&self, stand: WatcherSlot) {
         let mut watchers = self.watchers.lock();
         let subscribers = if stand.names { &mut watchers.named } else { &mut watchers.plain };
@@ -170,7 +171,7 @@ impl PresenceTracker {
         drop(gone);
     }
 
-    /// An timer has rung that was set for `at`: tells what is to be told.
+    /// Handles the expiry of the timer that was set for `at`: sends the report that is due.
     pub(in crate::broker) fn expire(&self, at: Instant, now: Instant) {
         let mut watchers = self.watchers.lock();
         let (changes, totals) = {
@@ -186,7 +187,7 @@ impl PresenceTracker {
         };
         let pages = self.tell(&mut watchers, &changes, totals, now);
         let mut count_state = self.count_state.lock();
-        // A page an interval: who asks for many names gets them no faster for many changes.
+        // One page per interval: watchers that asked for many names do not get them faster because of many changes.
         let interval = self.context.options.presence_interval.min(LONGEST);
         count_state.not_before = now + interval.saturating_mul(pages.max(1)).min(LONGEST);
         let bytes = PresenceTracker::bytes(&self.shown) + count_state.counts.bytes();
@@ -194,14 +195,14 @@ impl PresenceTracker {
         self.arrange(&mut count_state);
     }
 
-    /// Tells all watchers what has changed, and how many pages of names that took.
+    /// Sends all watchers what has changed. Returns the number of pages of names that this took.
     fn tell(&self, watchers: &mut Watchers, changes: &[Change], totals: ReportedTotals, now: Instant) -> u32 {
         watchers.version += 1;
         watchers.snapshot = None;
         watchers.numbers = None;
         let names_max = self.context.options.presence_names_max;
         let was_counted = watchers.counted;
-        // Names do not come and go with each single user about the limit.
+        // The lower limit keeps names from being switched on and off by single users around the limit.
         let names_again = if was_counted { names_max - names_max / 10 } else { names_max };
         watchers.counted = totals.members > names_again;
         let counted = watchers.counted;
@@ -235,7 +236,8 @@ impl PresenceTracker {
         u32::try_from(pages).unwrap_or(u32::MAX)
     }
 
-    /// Who is there as of the last flush; for a watcher that did not ask for names only how many, if they are many.
+    /// Returns a snapshot of the last flush. A watcher that did not ask for names gets only numbers if there are many
+    /// names.
     fn snapshot<'a>(&self, watchers: &'a mut Watchers, names: bool) -> &'a [Message] {
         let version = watchers.version;
         if watchers.counted && !names {
@@ -246,7 +248,7 @@ impl PresenceTracker {
             return std::slice::from_ref(numbers);
         }
         watchers.snapshot.get_or_insert_with(|| {
-            // Copied, so that those who come and go wait for no text to be written.
+            // Copied, so that subscribers that are added or removed do not wait for the text to be written.
             let (totals, told): (ReportedTotals, Vec<_>) = {
                 let count_state = self.count_state.lock();
                 let told =
@@ -262,7 +264,7 @@ impl PresenceTracker {
     fn head(&self, version: u64, totals: ReportedTotals) -> ReportHeader<'_> {
         let shown = self.shown.as_str();
         let prefix = Kind::Presence.prefix();
-        // "/presence/users" is of "users", and "/presence/topic/x" of "/topic/x".
+        // The presence of "/presence/users" is of "users", and that of "/presence/topic/x" is of "/topic/x".
         let of = if self.shown.watched().is_some() { &shown[prefix.len() - 1..] } else { self.shown.name() };
         ReportHeader { of, version, totals }
     }
@@ -273,7 +275,7 @@ impl PresenceTracker {
         self.context.message(self.content(&headers, &extra, text))
     }
 
-    /// A snapshot, kept for watchers to come.
+    /// Creates a snapshot message, which is kept for later watchers.
     fn kept(&self, text: &str) -> Message {
         self.context.metrics.presence_messages.inc();
         let (headers, extra) = (Headers::default(), [JSON, ("event", "snapshot")]);
@@ -289,7 +291,7 @@ impl PresenceTracker {
         Content { shown: self.shown.as_str(), headers, extra, body: text.as_bytes() }
     }
 
-    /// Sets an timer for what is to be looked at next, unless one is set that rings before.
+    /// Sets a timer for the next flush, unless an earlier one is set.
     fn arrange(&self, count_state: &mut CountState) {
         let due = match count_state.counts.next_due() {
             _ if count_state.counts.is_dirty() => count_state.not_before,
@@ -309,7 +311,7 @@ impl Drop for PresenceTracker {
     }
 }
 
-/// To every watcher, in order.
+/// Pushes messages to all watchers, in order.
 fn push(watchers: &SubscriberList, messages: &[Message], now: Instant) {
     for message in messages {
         fan_out(watchers.members(), message, now, &mut FanOutResult::default());

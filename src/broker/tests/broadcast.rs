@@ -33,7 +33,7 @@ fn a_message_reaches_every_subscription_that_matches_and_no_other() {
 }
 
 #[test]
-fn a_parcel_of_a_broadcast_names_the_subscription_and_says_first_delivery() {
+fn broadcast_delivery_has_the_subscription_key_and_count_one() {
     let fixture = Fixture::new();
     let receiver = fixture.receiver(42);
     let _exact = fixture.subscribe("/topic/t", &receiver, ALL);
@@ -45,7 +45,7 @@ fn a_parcel_of_a_broadcast_names_the_subscription_and_says_first_delivery() {
 }
 
 #[test]
-fn subscriptions_of_one_connection_each_get_their_own_parcel() {
+fn each_subscription_of_a_connection_gets_its_own_delivery() {
     let fixture = Fixture::new();
     let outbound_queue = fixture.outbound_queue();
     let _all: Vec<_> = (1u32..)
@@ -59,11 +59,14 @@ fn subscriptions_of_one_connection_each_get_their_own_parcel() {
     let mut keys: Vec<u32> = deliveries.iter().map(|delivery| delivery.key).collect();
     keys.sort_unstable();
     assert_eq!(keys, [1, 2, 3]);
-    assert!(deliveries.iter().all(|delivery| delivery.message.same(&deliveries[0].message)), "encoded once");
+    assert!(
+        deliveries.iter().all(|delivery| delivery.message.same(&deliveries[0].message)),
+        "the message is encoded once"
+    );
 }
 
 #[test]
-fn a_message_for_nobody_is_counted_and_leaves_nothing() {
+fn message_without_subscribers_is_counted_and_leaves_no_state() {
     let fixture = Fixture::new();
     let receiver = fixture.receiver(1);
     assert_eq!(fixture.send("/topic/nobody", "m"), 0);
@@ -77,7 +80,7 @@ fn a_message_for_nobody_is_counted_and_leaves_nothing() {
 }
 
 #[test]
-fn a_topic_with_pattern_subscribers_alone_vanishes_at_once() {
+fn topic_with_only_pattern_subscribers_is_removed_after_publish() {
     let fixture = Fixture::new();
     let receiver = fixture.receiver(1);
     let _pattern = fixture.subscribe("/topic/*", &receiver, ALL);
@@ -90,7 +93,7 @@ fn a_topic_with_pattern_subscribers_alone_vanishes_at_once() {
 }
 
 #[test]
-fn what_is_dropped_gets_nothing_more_and_leaves_nothing() {
+fn dropped_subscription_gets_no_more_messages_and_leaves_no_state() {
     let fixture = Fixture::new();
     let receivers: Vec<_> = (1..=3).map(|key| fixture.receiver(key)).collect();
     let mut subscriptions: Vec<_> = ["/topic/t", "/topic/t", "/topic/*"]
@@ -110,7 +113,7 @@ fn what_is_dropped_gets_nothing_more_and_leaves_nothing() {
 }
 
 #[test]
-fn patterns_reach_a_topic_that_was_published_to_before_they_came() {
+fn pattern_subscribed_later_matches_an_existing_topic() {
     let fixture = Fixture::new();
     let (exact, late) = (fixture.receiver(1), fixture.receiver(2));
     let _exact = fixture.subscribe("/topic/a.b", &exact, ALL);
@@ -128,7 +131,7 @@ fn patterns_reach_a_topic_that_was_published_to_before_they_came() {
 }
 
 #[test]
-fn a_topic_that_remembers_its_patterns_keeps_no_outbox_alive() {
+fn topic_that_caches_its_patterns_keeps_no_outbound_queue_alive() {
     let fixture = Fixture::new();
     let exact = fixture.receiver(1);
     let _exact = fixture.subscribe("/topic/a", &exact, ALL);
@@ -141,7 +144,7 @@ fn a_topic_that_remembers_its_patterns_keeps_no_outbox_alive() {
 }
 
 #[test]
-fn a_receiver_that_has_gone_is_not_reached() {
+fn receiver_with_a_closed_outbound_queue_is_not_reached() {
     let fixture = Fixture::new();
     let (there, gone) = (fixture.receiver(1), fixture.receiver(2));
     let _both = [fixture.subscribe("/topic/t", &there, ALL), fixture.subscribe("/topic/t", &gone, ALL)];
@@ -150,17 +153,17 @@ fn a_receiver_that_has_gone_is_not_reached() {
     assert_eq!(there.bodies(), ["m"]);
 }
 
-/// An outbound queue that is above half, with room for many small messages.
+/// Returns an outbound queue that is above half, with space for many small messages.
 fn lagging(fixture: &Fixture) -> Arc<OutboundQueue> {
-    let outbound_queue = fixture.outbox_of(1_000_000);
+    let outbound_queue = fixture.outbound_queue_of(1_000_000);
     let delivery = Delivery { message: fixture.message(&"x".repeat(600_000)), key: 9, count: 1, tag: 0 };
     assert_eq!(outbound_queue.push(delivery, fixture.now()), Pushed::Congested);
     outbound_queue
 }
 
-/// Each row: how many receivers there are, how many of them lag behind, and whether that is a crowd.
+/// Columns: number of receivers, number of receivers whose queue is above half, and whether `crowd` is set.
 #[test]
-fn a_crowd_is_more_than_half_of_the_receivers() {
+fn crowd_is_set_when_more_than_half_of_the_receivers_are_congested() {
     for (members, behind, crowd) in
         [(1, 1, true), (2, 1, false), (3, 1, false), (3, 2, true), (4, 2, false), (4, 3, true)]
     {
@@ -190,7 +193,7 @@ fn a_crowd_is_more_than_half_of_the_receivers() {
 }
 
 #[test]
-fn who_is_out_of_patience_is_not_waited_for() {
+fn publisher_does_not_wait_for_a_receiver_after_its_grace_period() {
     let fixture = Fixture::new();
     let (slow, quick) = (Receiver { outbound_queue: lagging(&fixture), key: 1 }, fixture.receiver(2));
     let _both = [fixture.subscribe("/topic/t", &slow, ALL), fixture.subscribe("/topic/t", &quick, ALL)];
@@ -202,9 +205,9 @@ fn who_is_out_of_patience_is_not_waited_for() {
 }
 
 #[test]
-fn in_a_crowd_patience_lasts_while_batches_are_taken() {
+fn grace_period_in_a_crowd_lasts_while_the_receiver_takes_batches() {
     let fixture = Fixture::new();
-    let slow = Receiver { outbound_queue: fixture.outbox_of(1_000_000), key: 1 };
+    let slow = Receiver { outbound_queue: fixture.outbound_queue_of(1_000_000), key: 1 };
     let _only = fixture.subscribe("/topic/t", &slow, ALL);
     let waits = |body: &str, after| {
         let now = fixture.now() + Duration::from_millis(after);
@@ -220,7 +223,7 @@ fn in_a_crowd_patience_lasts_while_batches_are_taken() {
 }
 
 #[test]
-fn a_connection_that_lags_behind_is_listed_once_for_all_its_subscriptions() {
+fn congested_connection_is_listed_once_for_all_its_subscriptions() {
     let fixture = Fixture::new();
     let outbound_queue = lagging(&fixture);
     let subscriber = |key| Receiver { outbound_queue: outbound_queue.clone(), key };
@@ -230,7 +233,7 @@ fn a_connection_that_lags_behind_is_listed_once_for_all_its_subscriptions() {
 }
 
 #[test]
-fn an_overflowed_receiver_is_neither_reached_nor_waited_for() {
+fn overflowed_receiver_is_neither_reached_nor_waited_for() {
     let fixture = Fixture::new();
     let outbound_queue = lagging(&fixture);
     let _only =
@@ -240,7 +243,7 @@ fn an_overflowed_receiver_is_neither_reached_nor_waited_for() {
 }
 
 #[test]
-fn at_the_budget_every_message_is_refused_by_name() {
+fn message_over_the_memory_limit_is_refused_with_the_option_name() {
     let fixture = Fixture::with(Options::default(), 100_000);
     let receiver = fixture.receiver(1);
     let _topic = fixture.subscribe("/topic/t", &receiver, ALL);
@@ -257,7 +260,7 @@ fn at_the_budget_every_message_is_refused_by_name() {
 }
 
 #[test]
-fn a_subscription_says_where_it_leads_and_nothing_else() {
+fn subscription_debug_shows_only_its_destination() {
     let fixture = Fixture::new();
     let receiver = fixture.receiver(1);
     for text in ["/topic/t", "/topic/*", "/queue/q"] {

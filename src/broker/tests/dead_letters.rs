@@ -1,4 +1,4 @@
-//! Messages that fail too often, or are rejected.
+//! Messages that fail too often or are rejected.
 
 use super::fixture::*;
 use crate::broker::{Options, Settlement, Subscription};
@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 const Q: &str = "/queue/q";
 const DEAD: &str = "/queue/dead.q";
 
-fn brief(max_deliveries: u32) -> Fixture {
+fn with_max_deliveries(max_deliveries: u32) -> Fixture {
     Fixture::with(Options { max_deliveries, ..Options::default() }, usize::MAX)
 }
 
-/// Gives back whatever comes, `times` times, with time enough between; the counts that came.
-fn poison(
+/// Settles all deliveries of the consumer as returned, `times` times, and waits for the backoff after each. Returns the
+/// counts of the deliveries, and the time at the end.
+fn return_deliveries(
     fixture: &Fixture,
     consumer: &Subscription,
     receiver: &Receiver,
@@ -33,20 +34,20 @@ fn poison(
 }
 
 #[test]
-fn after_the_last_delivery_a_message_goes_to_its_dead_letter_queue_and_says_why() {
+fn message_is_dead_lettered_with_a_reason_after_the_last_failed_delivery() {
     let fixture = Fixture::new();
-    let (receiver, mourner) = (fixture.receiver(1), fixture.receiver(2));
+    let (receiver, dead_receiver) = (fixture.receiver(1), fixture.receiver(2));
     let consumer = fixture.subscribe(Q, &receiver, ALL);
     fixture.send(Q, "poison");
-    let (counts, _) = poison(&fixture, &consumer, &receiver, 25);
+    let (counts, _) = return_deliveries(&fixture, &consumer, &receiver, 25);
     assert_eq!(counts, (1..=20).collect::<Vec<_>>());
     assert_eq!((fixture.metrics.dead_letters.get(), fixture.metrics.queue_messages.get()), (1, 1));
-    let _dead = fixture.subscribe(DEAD, &mourner, ALL);
-    let letters = mourner.deliveries();
+    let _dead = fixture.subscribe(DEAD, &dead_receiver, ALL);
+    let letters = dead_receiver.deliveries();
     assert_eq!((letters.len(), letters[0].count, letters[0].tag), (1, 1, 1));
     assert_eq!(letters[0].message.destination(), DEAD);
     assert_eq!(body(&letters[0]), "poison");
-    assert_eq!(letters[0].message.id(), "node-2", "a message of its own");
+    assert_eq!(letters[0].message.id(), "node-2", "a dead letter is a new message");
     let headers = headers(&letters[0]);
     for header in ["dead-reason:max-deliveries", "dead-origin:/queue/q", "dead-deliveries:20"] {
         assert!(headers.iter().any(|line| line == header), "{header} in {headers:?}");
@@ -54,24 +55,24 @@ fn after_the_last_delivery_a_message_goes_to_its_dead_letter_queue_and_says_why(
 }
 
 #[test]
-fn deliveries_to_several_consumers_add_up() {
-    let fixture = brief(4);
+fn failed_deliveries_to_several_consumers_are_added() {
+    let fixture = with_max_deliveries(4);
     let receivers = [1, 2].map(|key| fixture.receiver(key));
     let consumers = receivers.each_ref().map(|receiver| fixture.subscribe(Q, receiver, ALL));
     fixture.send(Q, "poison");
     let mut counts = Vec::new();
-    for turn in [0, 1, 0, 1] {
-        let deliveries = receivers[turn].deliveries();
+    for index in [0, 1, 0, 1] {
+        let deliveries = receivers[index].deliveries();
         counts.extend(deliveries.iter().map(|delivery| delivery.count));
-        consumers[turn].settle(&[1], Settlement::Returned, fixture.now());
+        consumers[index].settle(&[1], Settlement::Returned, fixture.now());
     }
     assert_eq!(counts, [1, 2, 3, 4]);
     assert_eq!(fixture.metrics.dead_letters.get(), 1);
 }
 
 #[test]
-fn only_what_a_lost_client_was_working_on_counts_and_its_neighbours_do_not() {
-    let fixture = brief(3);
+fn only_the_message_settled_as_lost_counts_as_failed() {
+    let fixture = with_max_deliveries(3);
     for body in ["poison", "one", "two", "unread"] {
         fixture.send(Q, body);
     }
@@ -80,7 +81,7 @@ fn only_what_a_lost_client_was_working_on_counts_and_its_neighbours_do_not() {
         let consumer = fixture.subscribe(Q, &receiver, ALL);
         let bodies = ["poison", "one", "two", "unread"].map(str::to_owned);
         let seen = receiver.seen().into_iter().map(|(body, count, _)| (body, count));
-        assert_eq!(seen.collect::<Vec<_>>(), bodies.map(|body| (body, count)), "all are sent again");
+        assert_eq!(seen.collect::<Vec<_>>(), bodies.map(|body| (body, count)), "all messages are sent again");
         consumer.settle(&[1], Settlement::Lost, fixture.now());
         assert!(receiver.seen().is_empty(), "a lost client gets nothing more");
         drop(consumer);
@@ -94,8 +95,8 @@ fn only_what_a_lost_client_was_working_on_counts_and_its_neighbours_do_not() {
 }
 
 #[test]
-fn consumers_that_leave_a_hundred_times_without_settling_make_no_dead_letter() {
-    let fixture = brief(1);
+fn consumers_that_leave_without_settling_make_no_dead_letter() {
+    let fixture = with_max_deliveries(1);
     fixture.send(Q, "patient");
     for count in 1..=100 {
         let receiver = fixture.receiver(1);
@@ -107,8 +108,8 @@ fn consumers_that_leave_a_hundred_times_without_settling_make_no_dead_letter() {
 }
 
 #[test]
-fn how_often_a_message_was_sent_is_told_apart_from_how_often_it_failed() {
-    let fixture = brief(2);
+fn sent_and_failed_deliveries_are_counted_separately() {
+    let fixture = with_max_deliveries(2);
     fixture.send(Q, "m");
     for settlement in [None, Some(Settlement::Lost), None, Some(Settlement::Returned)] {
         let receiver = fixture.receiver(1);
@@ -117,9 +118,9 @@ fn how_often_a_message_was_sent_is_told_apart_from_how_often_it_failed() {
         settlement.into_iter().for_each(|settlement| consumer.settle(&[1], settlement, fixture.now()));
         drop(consumer);
     }
-    let mourner = fixture.receiver(2);
-    let _dead = fixture.subscribe(DEAD, &mourner, ALL);
-    let letters = mourner.deliveries();
+    let dead_receiver = fixture.receiver(2);
+    let _dead = fixture.subscribe(DEAD, &dead_receiver, ALL);
+    let letters = dead_receiver.deliveries();
     let headers = headers(&letters[0]);
     for header in ["dead-reason:max-deliveries", "dead-deliveries:4"] {
         assert!(headers.iter().any(|line| line == header), "{header} in {headers:?}");
@@ -129,22 +130,26 @@ fn how_often_a_message_was_sent_is_told_apart_from_how_often_it_failed() {
 #[test]
 fn a_rejected_message_is_a_dead_letter_at_once() {
     let fixture = Fixture::new();
-    let (receiver, mourner) = (fixture.receiver(1), fixture.receiver(2));
+    let (receiver, dead_receiver) = (fixture.receiver(1), fixture.receiver(2));
     let consumer = fixture.subscribe(Q, &receiver, ALL);
     fixture.send(Q, "broken");
     fixture.send(Q, "good");
     receiver.deliveries();
     consumer.settle(&[1], Settlement::Rejected, fixture.now());
     assert!(receiver.seen().is_empty());
-    let dead = fixture.subscribe(DEAD, &mourner, ALL);
-    let letters = mourner.deliveries();
+    let dead = fixture.subscribe(DEAD, &dead_receiver, ALL);
+    let letters = dead_receiver.deliveries();
     assert_eq!(bodies(&letters), ["broken"]);
     let headers = headers(&letters[0]);
     for header in ["dead-reason:rejected", "dead-origin:/queue/q", "dead-deliveries:1"] {
         assert!(headers.iter().any(|line| line == header), "{header} in {headers:?}");
     }
     dead.settle(&[1], Settlement::Rejected, fixture.now());
-    assert_eq!(mourner.seen(), [("broken".to_owned(), 2, 1)], "a dead letter queue keeps what it has");
+    assert_eq!(
+        dead_receiver.seen(),
+        [("broken".to_owned(), 2, 1)],
+        "a dead letter queue keeps rejected messages"
+    );
 }
 
 #[test]
@@ -160,8 +165,8 @@ fn a_rejected_message_of_a_temporary_queue_is_dropped() {
 }
 
 #[test]
-fn a_message_of_a_dead_letter_queue_stays_and_everybody_waits_for_it() {
-    let fixture = brief(2);
+fn message_of_a_dead_letter_queue_stays_and_backs_off_for_all_consumers() {
+    let fixture = with_max_deliveries(2);
     let receivers = [1, 2].map(|key| fixture.receiver(key));
     let consumers = receivers.each_ref().map(|receiver| fixture.subscribe(DEAD, receiver, ALL));
     fixture.send(DEAD, "poison");
@@ -170,12 +175,12 @@ fn a_message_of_a_dead_letter_queue_stays_and_everybody_waits_for_it() {
     consumers[0].settle(&[1], Settlement::Returned, now);
     assert_eq!(receivers[1].seen(), [("poison".to_string(), 2, 1)]);
     consumers[1].settle(&[1], Settlement::Returned, now);
-    assert!(receivers[0].seen().is_empty(), "two consumers cannot make it spin");
+    assert!(receivers[0].seen().is_empty(), "the message backs off for both consumers");
     let due = now + Duration::from_millis(10);
     assert_eq!(fixture.broker.expire(now), Some(due));
     fixture.broker.expire(due);
     assert_eq!(receivers[0].seen(), [("poison".to_string(), 3, 1)]);
-    let (counts, _) = poison(&fixture, &consumers[0], &receivers[0], 3);
+    let (counts, _) = return_deliveries(&fixture, &consumers[0], &receivers[0], 3);
     assert!(counts.is_empty());
     consumers[0].settle(&[1], Settlement::Returned, due);
     fixture.broker.expire(due + Duration::from_secs(1));
@@ -184,10 +189,10 @@ fn a_message_of_a_dead_letter_queue_stays_and_everybody_waits_for_it() {
 }
 
 #[test]
-fn a_full_dead_letter_queue_drops_its_oldest() {
+fn full_dead_letter_queue_drops_its_oldest_message() {
     let options = Options { max_deliveries: 1, queue_messages_max: 2, ..Options::default() };
     let fixture = Fixture::with(options, usize::MAX);
-    let (receiver, mourner) = (fixture.receiver(1), fixture.receiver(2));
+    let (receiver, dead_receiver) = (fixture.receiver(1), fixture.receiver(2));
     let consumer = fixture.subscribe(Q, &receiver, ALL);
     for (tag, body) in (1..).zip(["a", "b", "c", "d"]) {
         fixture.send(Q, body);
@@ -195,17 +200,20 @@ fn a_full_dead_letter_queue_drops_its_oldest() {
         consumer.settle(&[tag], Settlement::Returned, fixture.now());
     }
     assert_eq!((fixture.metrics.dead_letters.get(), fixture.metrics.messages_dropped.get()), (4, 2));
-    assert!(fixture.publish(DEAD, "e").is_err(), "who sends to it is refused");
-    let _dead = fixture.subscribe(DEAD, &mourner, ALL);
-    assert_eq!(mourner.bodies(), ["c", "d"]);
+    assert!(fixture.publish(DEAD, "e").is_err(), "SEND to the full queue is refused");
+    let _dead = fixture.subscribe(DEAD, &dead_receiver, ALL);
+    assert_eq!(dead_receiver.bodies(), ["c", "d"]);
     fixture.send(Q, "f");
     consumer.settle(&[5], Settlement::Returned, fixture.now());
-    assert!(mourner.bodies().is_empty(), "what a consumer has cannot be dropped, so the letter is");
+    assert!(
+        dead_receiver.bodies().is_empty(),
+        "outstanding messages stay, so the new dead letter is dropped"
+    );
     assert_eq!(fixture.metrics.messages_dropped.get(), 3);
 }
 
 #[test]
-fn a_letter_larger_than_its_queue_is_dropped_and_the_queue_with_it() {
+fn dead_letter_larger_than_its_queue_is_dropped_and_the_queue_is_removed() {
     let body = "x".repeat(2000);
     let probe = Fixture::new();
     probe.send(Q, &body);
@@ -216,13 +224,13 @@ fn a_letter_larger_than_its_queue_is_dropped_and_the_queue_with_it() {
     let consumer = fixture.subscribe(Q, &receiver, ALL);
     fixture.send(Q, &body);
     consumer.settle(&[1], Settlement::Returned, fixture.now());
-    assert_eq!(fixture.metrics.messages_dropped.get(), 1, "its headers made it larger");
+    assert_eq!(fixture.metrics.messages_dropped.get(), 1, "its additional headers make it too large");
     drop(consumer);
     assert!(fixture.broker.is_empty());
 }
 
 #[test]
-fn a_letter_whose_queue_cannot_be_made_is_dropped_and_counted() {
+fn dead_letter_is_dropped_and_counted_when_its_queue_cannot_be_created() {
     let options = Options { max_deliveries: 1, queues_max: 1, ..Options::default() };
     let fixture = Fixture::with(options, usize::MAX);
     let receiver = fixture.receiver(1);
@@ -234,13 +242,13 @@ fn a_letter_whose_queue_cannot_be_made_is_dropped_and_counted() {
 }
 
 #[test]
-fn a_sessions_own_queue_drops_what_came_back_too_often() {
-    let fixture = brief(2);
+fn temporary_queue_drops_messages_that_failed_too_often() {
+    let fixture = with_max_deliveries(2);
     let receiver = fixture.receiver(1);
     let _temp = fixture.broker.open_temp(&to("/temp-queue/~x")).expect("opened");
     let consumer = fixture.subscribe("/temp-queue/~x", &receiver, ALL);
     fixture.send("/temp-queue/~x", "m");
-    let (counts, _) = poison(&fixture, &consumer, &receiver, 4);
+    let (counts, _) = return_deliveries(&fixture, &consumer, &receiver, 4);
     assert_eq!(counts, [1, 2]);
     assert_eq!((fixture.metrics.dead_letters.get(), fixture.metrics.messages_dropped.get()), (0, 1));
     assert_eq!(fixture.broker.stats().queues, 1);

@@ -14,7 +14,7 @@ use std::time::Instant;
 use stompbox_frames::message::Parts;
 use stompbox_frames::stomp::{Headers, Version};
 
-/// All credit.
+/// Options with unlimited credit.
 pub(in crate::broker) const ALL: ConsumerOptions = ConsumerOptions {
     prefetch: 1_000_000,
     prefetch_bytes: usize::MAX,
@@ -22,7 +22,7 @@ pub(in crate::broker) const ALL: ConsumerOptions = ConsumerOptions {
     presence_names: false,
 };
 
-/// All credit, for text.
+/// Options of a text-only consumer with unlimited credit.
 pub(in crate::broker) const TEXT: ConsumerOptions = ConsumerOptions { text_only: true, ..ALL };
 
 pub(in crate::broker) fn credit(prefetch: u32) -> ConsumerOptions {
@@ -37,7 +37,7 @@ pub(in crate::broker) fn selector(text: &str) -> Selector {
     Selector::parse(text, usize::MAX).expect(text)
 }
 
-/// A broker whose clock is the test's.
+/// A broker whose clock the test controls.
 pub(in crate::broker) struct Fixture {
     pub(in crate::broker) broker: Broker,
     pub(in crate::broker) budget: Arc<Budget>,
@@ -61,10 +61,10 @@ impl Fixture {
     }
 
     pub(in crate::broker) fn outbound_queue(&self) -> Arc<OutboundQueue> {
-        self.outbox_of(1 << 30)
+        self.outbound_queue_of(1 << 30)
     }
 
-    pub(in crate::broker) fn outbox_of(&self, outbox_bytes_max: usize) -> Arc<OutboundQueue> {
+    pub(in crate::broker) fn outbound_queue_of(&self, outbox_bytes_max: usize) -> Arc<OutboundQueue> {
         let options = outbound_queue::Options { outbox_bytes_max, ..Default::default() };
         OutboundQueue::new(options, &self.budget, self.metrics.clone(), self.start)
     }
@@ -97,21 +97,23 @@ impl Fixture {
         self.publish_at(destination, body, self.start)
     }
 
-    /// Publishes what must be taken.
+    /// Publishes a message that the broker must accept.
     pub(in crate::broker) fn send(&self, destination: &str, body: &(impl AsRef<[u8]> + ?Sized)) -> usize {
-        self.publish(destination, body).expect("taken").reached
+        self.publish(destination, body).expect("accepted").reached
     }
 
     pub(in crate::broker) fn subscribe(
         &self,
         text: &str,
         receiver: &Receiver,
-        terms: ConsumerOptions,
+        options: ConsumerOptions,
     ) -> Subscription {
-        self.broker.subscribe(&selector(text), receiver.subscriber(), terms, self.start).expect("subscribed")
+        self.broker
+            .subscribe(&selector(text), receiver.subscriber(), options, self.start)
+            .expect("subscribed")
     }
 
-    /// A session that is online, of a user or anonymous.
+    /// Registers an online session of a user, or an anonymous one.
     pub(in crate::broker) fn session(&self, id: &str, user: Option<&str>) -> Session {
         self.session_at(id, user, self.start)
     }
@@ -123,7 +125,7 @@ impl Fixture {
         Session { owner: Owner::of(user, id), outbound_queue, _entry: entry }
     }
 
-    /// Subscribes to what is the session's own, or to what is everybody's.
+    /// Subscribes a session to one of its own destinations, or to any other.
     pub(in crate::broker) fn join(&self, text: &str, session: &Session, key: Key) -> Subscription {
         self.join_at(text, session, key, self.start)
     }
@@ -143,7 +145,7 @@ impl Fixture {
         self.broker.subscribe(&selector, subscriber, ALL, now).expect("subscribed")
     }
 
-    /// Watches on these terms.
+    /// Watches the presence that `text` names, with or without names.
     pub(in crate::broker) fn watch(
         &self,
         text: &str,
@@ -151,9 +153,9 @@ impl Fixture {
         names: bool,
         now: Instant,
     ) -> Subscription {
-        let terms = ConsumerOptions { presence_names: names, ..ALL };
+        let options = ConsumerOptions { presence_names: names, ..ALL };
         let subscriber = Subscriber { outbound_queue: outbound_queue.clone(), key: 1 };
-        self.broker.subscribe(&selector(text), subscriber, terms, now).expect("subscribed")
+        self.broker.subscribe(&selector(text), subscriber, options, now).expect("subscribed")
     }
 
     pub(in crate::broker) fn receiver(&self, key: Key) -> Receiver {
@@ -161,7 +163,7 @@ impl Fixture {
     }
 }
 
-/// Publishes with the body alone.
+/// Publishes a message with a body and no headers.
 pub(in crate::broker) fn publish(
     broker: &Broker,
     destination: &Destination,
@@ -201,13 +203,13 @@ pub(in crate::broker) struct Committed {
     pub(in crate::broker) reached: usize,
     pub(in crate::broker) sessions: Option<usize>,
     pub(in crate::broker) services: Option<usize>,
-    /// The steps that were for `/app` and found no service.
+    /// Indexes of the steps for `/app` that reached no service.
     pub(in crate::broker) unserved: Vec<usize>,
-    /// The receivers to be waited for after each step.
+    /// The receivers to wait for after each step.
     pub(in crate::broker) congested: Vec<Vec<Congested>>,
 }
 
-/// Commits a transaction in one go.
+/// Commits a transaction without other work in between.
 pub(in crate::broker) fn commit(
     broker: &Broker,
     steps: &[Step<'_>],
@@ -239,13 +241,13 @@ pub(in crate::broker) struct Session {
 }
 
 impl Session {
-    /// The bodies of everything that has come.
+    /// Takes all deliveries and returns their bodies.
     pub(in crate::broker) fn bodies(&self) -> Vec<String> {
         bodies(&drain(&self.outbound_queue))
     }
 }
 
-/// One connection's end with one subscription.
+/// The receiving end of a connection with one subscription.
 pub(in crate::broker) struct Receiver {
     pub(in crate::broker) outbound_queue: Arc<OutboundQueue>,
     pub(in crate::broker) key: Key,
@@ -256,17 +258,17 @@ impl Receiver {
         Subscriber { outbound_queue: self.outbound_queue.clone(), key: self.key }
     }
 
-    /// Everything that has come.
+    /// Takes all deliveries.
     pub(in crate::broker) fn deliveries(&self) -> Vec<Delivery> {
         drain(&self.outbound_queue)
     }
 
-    /// The bodies of everything that has come.
+    /// Takes all deliveries and returns their bodies.
     pub(in crate::broker) fn bodies(&self) -> Vec<String> {
         bodies(&self.deliveries())
     }
 
-    /// Body, count and tag of everything that has come.
+    /// Takes all deliveries and returns body, count and tag of each.
     pub(in crate::broker) fn seen(&self) -> Vec<(String, u32, u64)> {
         self.deliveries().iter().map(|delivery| (body(delivery), delivery.count, delivery.tag)).collect()
     }
@@ -285,12 +287,12 @@ pub(in crate::broker) fn bodies(deliveries: &[Delivery]) -> Vec<String> {
     deliveries.iter().map(body).collect()
 }
 
-/// What is not text is shown as U+FFFD.
+/// Returns the body; bytes that are not UTF-8 are replaced by U+FFFD.
 pub(in crate::broker) fn body(delivery: &Delivery) -> String {
     String::from_utf8_lossy(delivery.message.body()).into_owned()
 }
 
-/// The lines of MESSAGE's head that all receivers share.
+/// Returns the header lines of MESSAGE that all receivers share.
 pub(in crate::broker) fn headers(delivery: &Delivery) -> Vec<String> {
     let tail = delivery.message.tail(Version::V1_2, |_, _| None);
     let tail = String::from_utf8_lossy(&tail);

@@ -1,4 +1,4 @@
-//! Memory of subscriptions and transactions: estimated before admission, bounded, and given back.
+//! Memory of subscriptions and transactions: it is estimated before admission, bounded, and released.
 
 use super::fixture::*;
 use crate::broker::{Options, Refusal, Settlement, Subscriber, Subscription};
@@ -19,10 +19,10 @@ fn try_subscribe(
     fixture.broker.subscribe(selector, subscriber, ALL, fixture.now())
 }
 
-/// Returns the destination with a number.
+/// A function that returns the n-th destination of a kind.
 type Numbered = Box<dyn Fn(usize) -> String>;
 
-/// Every kind of destination, by number.
+/// Returns the kinds of destinations, each with a name.
 fn kinds() -> Vec<(&'static str, Numbered)> {
     let long = |prefix: &'static str| {
         Box::new(move |n: usize| format!("{prefix}{n}-{}", "x".repeat(1000))) as Numbered
@@ -42,14 +42,14 @@ fn kinds() -> Vec<(&'static str, Numbered)> {
 }
 
 #[test]
-fn a_subscription_is_charged_about_what_it_was_admitted_for_and_gives_it_back() {
+fn subscription_charge_is_near_its_estimate_and_is_released() {
     for (kind, name) in kinds() {
         let fixture = Fixture::new();
         let outbound_queue = fixture.outbound_queue();
         let selectors: Vec<_> = (0..300).map(|n| selector(&name(n))).collect();
         let subscriptions: Vec<_> = selectors
             .iter()
-            .map(|one| try_subscribe(&fixture, one, &outbound_queue).expect("room"))
+            .map(|one| try_subscribe(&fixture, one, &outbound_queue).expect("space"))
             .collect();
         drain(&outbound_queue);
         let (charged, share) = (fixture.budget.used(), fixture.broker.subscription_budget().used());
@@ -65,7 +65,7 @@ fn a_subscription_is_charged_about_what_it_was_admitted_for_and_gives_it_back() 
 }
 
 #[test]
-fn subscriptions_fill_their_share_at_most_and_the_next_is_refused_by_name() {
+fn subscription_over_the_subscription_share_is_refused_with_the_option_name() {
     for (kind, name) in kinds() {
         let fixture = Fixture::with(Options::default(), 4 << 20);
         let outbound_queue = fixture.outbound_queue();
@@ -87,18 +87,18 @@ fn subscriptions_fill_their_share_at_most_and_the_next_is_refused_by_name() {
             share.bytes_max()
         );
         assert!(share.used() >= share.bytes_max() / 2, "{kind}: {} of {}", share.used(), share.bytes_max());
-        assert!(fixture.publish("/topic/innocent", "m").is_ok(), "{kind}: publishers are not locked out");
+        assert!(fixture.publish("/topic/innocent", "m").is_ok(), "{kind}: publishers are still accepted");
         assert!(fixture.publish("/queue/innocent", "m").is_ok(), "{kind}");
         subscriptions.truncate(subscriptions.len() / 2);
         assert!(
             try_subscribe(&fixture, &selector("/topic/innocent"), &outbound_queue).is_ok(),
-            "{kind}: room again"
+            "{kind}: there is space again"
         );
     }
 }
 
 #[test]
-fn a_temporary_queue_without_room_is_refused_by_name() {
+fn temporary_queue_over_the_memory_limit_is_refused_with_the_option_name() {
     let fixture = Fixture::with(Options::default(), 4 << 20);
     let mut queues = Vec::new();
     let refused = loop {
@@ -115,7 +115,7 @@ fn a_temporary_queue_without_room_is_refused_by_name() {
 }
 
 #[test]
-fn consumers_may_come_while_messages_fill_the_budget() {
+fn consumers_can_subscribe_while_messages_exhaust_the_budget() {
     let fixture = Fixture::with(Options::default(), 1 << 20);
     for n in 0..20 {
         let _ = fixture.publish(&format!("/queue/{n}"), &"x".repeat(100_000));
@@ -129,12 +129,12 @@ fn consumers_may_come_while_messages_fill_the_budget() {
 }
 
 #[test]
-fn queues_that_their_consumers_have_left_do_not_use_the_share_of_subscriptions() {
+fn queues_without_consumers_do_not_use_the_subscription_share() {
     let fixture = Fixture::new();
     let outbound_queue = fixture.outbound_queue();
     for number in 0..10 {
         let queue = format!("/queue/{number}");
-        let consumer = try_subscribe(&fixture, &selector(&queue), &outbound_queue).expect("room");
+        let consumer = try_subscribe(&fixture, &selector(&queue), &outbound_queue).expect("space");
         fixture.send(&queue, "m");
         drop(consumer);
     }
@@ -142,7 +142,7 @@ fn queues_that_their_consumers_have_left_do_not_use_the_share_of_subscriptions()
     assert!(fixture.budget.used() > 0, "the queues and their messages stay");
     let consumers = (0..10)
         .map(|number| try_subscribe(&fixture, &selector(&format!("/queue/{number}")), &outbound_queue));
-    let consumers: Vec<_> = consumers.map(|consumer| consumer.expect("room")).collect();
+    let consumers: Vec<_> = consumers.map(|consumer| consumer.expect("space")).collect();
     for (delivery, consumer) in drain(&outbound_queue).iter().zip(&consumers) {
         consumer.settle(&[delivery.tag], Settlement::Accepted, fixture.now());
     }
@@ -156,27 +156,27 @@ fn many_subscribers_of_one_topic_are_charged_only_their_slots() {
     let outbound_queue = fixture.outbound_queue();
     let topic = selector(&format!("/topic/{}", "x".repeat(1000)));
     let subscriptions: Vec<_> =
-        (0..1000).map(|_| try_subscribe(&fixture, &topic, &outbound_queue).expect("room")).collect();
+        (0..1000).map(|_| try_subscribe(&fixture, &topic, &outbound_queue).expect("space")).collect();
     let used = fixture.budget.used();
-    assert!((48 * 1000..100 * 1000).contains(&used), "{used} bytes for 1000 places");
+    assert!((48 * 1000..100 * 1000).contains(&used), "{used} bytes for 1000 slots");
     drop(subscriptions);
     assert_eq!(fixture.budget.used(), 0);
 }
 
 #[test]
-fn groups_that_match_a_topic_are_remembered_only_while_there_is_room() {
+fn matching_groups_are_cached_only_within_the_subscription_share() {
     let fixture = Fixture::with(Options::default(), 16 << 20);
     let outbound_queue = fixture.outbound_queue();
     let patterns: Vec<_> = (0..2000)
         .map(|n| {
             try_subscribe(&fixture, &selector(&format!("/topic/{}*", "*.".repeat(n % 8))), &outbound_queue)
-                .expect("room")
+                .expect("space")
         })
         .collect();
     let many = Subscriber { outbound_queue: outbound_queue.clone(), key: 2 };
     let deep: Vec<_> = (0..500)
         .map(|n| selector(&format!("/topic/a.**.{n}.**")))
-        .map(|one| fixture.broker.subscribe(&one, many.clone(), ALL, fixture.now()).expect("room"))
+        .map(|one| fixture.broker.subscribe(&one, many.clone(), ALL, fixture.now()).expect("space"))
         .collect();
     let mut names = Vec::new();
     for n in 0..10_000 {
@@ -197,7 +197,7 @@ fn groups_that_match_a_topic_are_remembered_only_while_there_is_room() {
 }
 
 #[test]
-fn a_commit_that_would_add_too_much_is_refused_by_name_and_nothing_is_applied() {
+fn commit_over_the_memory_limit_is_refused_and_no_step_is_applied() {
     let fixture = Fixture::with(Options::default(), 4 << 20);
     let receivers: Vec<_> = (0..200).map(|key| fixture.receiver(key)).collect();
     let _subscriptions: Vec<_> =
@@ -209,19 +209,19 @@ fn a_commit_that_would_add_too_much_is_refused_by_name_and_nothing_is_applied() 
         commit(&fixture.broker, &steps, fixture.now())
     };
     let before = fixture.budget.used();
-    // A pointer and a key in each of 200 outbound queues are some 10 KB a message.
-    let refusal = commit_sends(1000).expect_err("ten times what there is");
+    // A pointer and a key in each of 200 outbound queues take some 10 KB for each message.
+    let refusal = commit_sends(1000).expect_err("ten times the memory limit");
     assert_eq!(refusal.limit, MEMORY);
     assert!(refusal.detail.contains("Nothing of the transaction"), "{}", refusal.detail);
     assert_eq!(fixture.budget.used(), before);
     assert!(receivers.iter().all(|receiver| receiver.deliveries().is_empty()));
     assert_eq!((fixture.broker.stats().queues, fixture.metrics.messages_published.get()), (0, 0));
-    assert_eq!(commit_sends(10).expect("a small one has room").reached, 2001);
+    assert_eq!(commit_sends(10).expect("a small transaction fits").reached, 2001);
     assert!(fixture.publish("/topic/t", "m").is_ok());
 }
 
 #[test]
-fn a_commit_to_queues_is_admitted_by_the_messages_and_queues_it_adds() {
+fn commit_is_admitted_by_the_messages_and_queues_it_adds() {
     let fixture = Fixture::with(Options::default(), 1 << 20);
     let (headers, body) = (Headers::default(), "x".repeat(1000));
     let queues: Vec<_> = (0..1000).map(|n| to(&format!("/queue/{n}"))).collect();
@@ -231,20 +231,20 @@ fn a_commit_to_queues_is_admitted_by_the_messages_and_queues_it_adds() {
         commit(&fixture.broker, &steps, fixture.now()).map(|published| published.reached)
     };
     assert_eq!(commit_sends(1000).map_err(|refusal| refusal.limit), Err(MEMORY));
-    assert_eq!(fixture.broker.stats().queues, 0, "no queue was made");
+    assert_eq!(fixture.broker.stats().queues, 0, "no queue was created");
     assert_eq!(commit_sends(100), Ok(100));
     let used = fixture.budget.used();
     assert!((100 * 2000..100 * 3000).contains(&used), "{used}");
 }
 
 #[test]
-fn the_reservation_of_a_commit_shrinks_with_each_step_until_the_last() {
+fn commit_reservation_shrinks_with_each_applied_step() {
     let fixture = Fixture::with(Options::default(), 8 << 20);
     let receivers: Vec<_> = (0..200).map(|key| fixture.receiver(key)).collect();
     let _subscriptions: Vec<_> =
         receivers.iter().map(|receiver| fixture.subscribe("/topic/t", receiver, ALL)).collect();
     let reserved = || {
-        // Half of what is left may be reserved.
+        // Half of the free memory may be reserved.
         let fits = |bytes: usize| fixture.budget.reserve(bytes).is_some();
         let bits = (0..23).rev().map(|bit| 1 << bit);
         let half = bits.fold(0, |sum, bit| if fits(sum + bit) { sum + bit } else { sum });
@@ -267,7 +267,7 @@ fn the_reservation_of_a_commit_shrinks_with_each_step_until_the_last() {
 }
 
 #[test]
-fn a_commit_that_is_dropped_between_its_steps_releases_its_reservations() {
+fn commit_dropped_between_its_steps_releases_its_reservations() {
     let fixture = Fixture::with(Options::default(), 8 << 20);
     let (headers, queue, body) = (Headers::default(), to("/queue/q"), "x".repeat(1000));
     let steps: Vec<_> = (0..100).map(|_| publish_step(&queue, &body, &headers)).collect();

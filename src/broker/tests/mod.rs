@@ -1,4 +1,4 @@
-//! The broker from outside, a module per behaviour.
+//! Tests of the broker through its public interface, with one module for each behaviour.
 
 pub(super) mod fixture;
 

@@ -1,5 +1,6 @@
-//! Random operations on one queue against a plain list of messages: nothing is lost, nothing doubled, the order
-//! kept, nobody idle who could work, no text-only consumer given what is not text, and every counter back at zero.
+//! Random operations on one queue, compared with a plain list of messages: no message is lost or duplicated, the order
+//! is kept, no consumer with credit is idle while a message waits for it, no text-only consumer gets a message that is
+//! not text, and all counters return to zero.
 
 use super::fixture::*;
 use crate::broker::{ConsumerOptions, Options, Settlement, Subscription};
@@ -10,25 +11,25 @@ use std::time::{Duration, Instant};
 
 const Q: &str = "/queue/q";
 const MAX_DELIVERIES: u32 = 4;
-const SEATS: usize = 3;
+const SLOTS: usize = 3;
 
 #[derive(Clone, Debug)]
 enum Op {
-    /// So many, text or not.
+    /// Publish this many messages, as text or not.
     Publish(usize, bool),
-    /// Subscribe at this slot, with this credit, for text only or for everything; or leave it.
-    Come(usize, u32, bool),
-    Go(usize),
-    /// Take what is in the outbound queue, and let the queue go on.
+    /// Subscribe at this slot with this credit, as text only or not. A consumer at the slot unsubscribes first.
+    Subscribe(usize, u32, bool),
+    Unsubscribe(usize),
+    /// Take the deliveries from the outbound queue, and let the queue continue.
     Read(usize),
-    /// Settle the nth of what was read, and so many more, in any way that there is.
+    /// Settle deliveries that were read: the index of the first, their number, and the settlement.
     Settle(usize, usize, usize, Settlement),
     Resume(usize),
     Sleep(u64),
 }
 
 fn op() -> impl Strategy<Value = Op> {
-    let slot = 0..SEATS;
+    let slot = 0..SLOTS;
     let settlement = prop::sample::select(vec![
         Settlement::Accepted,
         Settlement::Accepted,
@@ -41,8 +42,8 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         3 => (1usize..4, any::<bool>()).prop_map(|(n, is_text)| Op::Publish(n, is_text)),
         2 => (slot.clone(), 0u32..5, any::<bool>())
-            .prop_map(|(slot, credit, text_only)| Op::Come(slot, credit, text_only)),
-        1 => slot.clone().prop_map(Op::Go),
+            .prop_map(|(slot, credit, text_only)| Op::Subscribe(slot, credit, text_only)),
+        1 => slot.clone().prop_map(Op::Unsubscribe),
         3 => slot.clone().prop_map(Op::Read),
         4 => (slot.clone(), 0usize..4, 1usize..3, settlement)
             .prop_map(|(slot, nth, more, settlement)| Op::Settle(slot, nth, more, settlement)),
@@ -51,33 +52,33 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// Where a message is, as far as a plain list can tell.
+/// The expected location of a message.
 #[derive(Clone, Debug, PartialEq)]
-enum Where {
-    /// In the backlog; until when which slot must wait for it.
-    Kept(Option<(u64, Instant)>),
-    /// Given to this visit of a consumer, read or not.
-    Given(u64),
+enum Location {
+    /// In the backlog. If set, the consumer of this visit must wait until this time.
+    InBacklog(Option<(u64, Instant)>),
+    /// Delivered to the consumer of this visit, read or not.
+    Delivered(u64),
     Accepted,
-    /// For this reason.
+    /// In the dead letter queue, for this reason.
     Dead(&'static str),
 }
 
-/// Deaths.
-const SPENT: Where = Where::Dead("max-deliveries");
-const REFUSED: Where = Where::Dead("not-text");
-const REJECTED: Where = Where::Dead("rejected");
+/// The locations of dead letters, by reason.
+const MAX_DELIVERIES_REACHED: Location = Location::Dead("max-deliveries");
+const NOT_TEXT: Location = Location::Dead("not-text");
+const REJECTED: Location = Location::Dead("rejected");
 
-/// Expected state of a message.
-struct Known {
-    place: Where,
-    /// How often it was sent.
+/// The expected state of a message.
+struct MessageState {
+    location: Location,
+    /// Number of times that the message was sent.
     sent: u32,
-    /// How many of its deliveries failed.
+    /// Number of failed deliveries.
     failed: u32,
 }
 
-/// A message is its number; what is not text has another byte behind it.
+/// Encodes the number of a message as its body. A body that is not text has another byte after it.
 fn encode(message: usize, is_text: bool) -> Vec<u8> {
     let mut body = message.to_string().into_bytes();
     body.extend((!is_text).then_some(0xff));
@@ -95,34 +96,34 @@ struct SubscriberSlot {
     credit: usize,
     text_only: bool,
     idle: bool,
-    /// What was read, by message.
-    hand: BTreeMap<usize, Tag>,
+    /// The tags of the deliveries that were read, by message.
+    read_tags: BTreeMap<usize, Tag>,
 }
 
 struct Play {
     fixture: Fixture,
     now: Instant,
-    outbox_bytes: usize,
-    messages: Vec<Known>,
-    /// Which of them are text.
+    outbound_queue_bytes: usize,
+    messages: Vec<MessageState>,
+    /// Whether each message is text.
     text: Vec<bool>,
-    ever_given: BTreeSet<usize>,
-    slots: [Option<SubscriberSlot>; SEATS],
+    ever_delivered: BTreeSet<usize>,
+    slots: [Option<SubscriberSlot>; SLOTS],
     visits: u64,
 }
 
 impl Play {
-    fn new(outbox_bytes: usize) -> Play {
+    fn new(outbound_queue_bytes: usize) -> Play {
         let options = Options { max_deliveries: MAX_DELIVERIES, ..Options::default() };
         let fixture = Fixture::with(options, usize::MAX);
         let now = fixture.now();
         Play {
             fixture,
             now,
-            outbox_bytes,
+            outbound_queue_bytes,
             messages: Vec::new(),
             text: Vec::new(),
-            ever_given: BTreeSet::new(),
+            ever_delivered: BTreeSet::new(),
             slots: Default::default(),
             visits: 0,
         }
@@ -133,16 +134,20 @@ impl Play {
             Op::Publish(n, is_text) => {
                 for _ in 0..n {
                     let body = encode(self.messages.len(), is_text);
-                    self.fixture.publish_at(Q, &body, self.now).expect("room");
-                    self.messages.push(Known { place: Where::Kept(None), sent: 0, failed: 0 });
+                    self.fixture.publish_at(Q, &body, self.now).expect("space");
+                    self.messages.push(MessageState {
+                        location: Location::InBacklog(None),
+                        sent: 0,
+                        failed: 0,
+                    });
                     self.text.push(is_text);
-                    self.bury_refused();
+                    self.dead_letter_non_text();
                 }
             }
-            Op::Come(slot, prefetch, text_only) => {
-                self.come(slot, ConsumerOptions { text_only, ..credit(prefetch) })
+            Op::Subscribe(slot, prefetch, text_only) => {
+                self.subscribe(slot, ConsumerOptions { text_only, ..credit(prefetch) })
             }
-            Op::Go(slot) => self.go(slot),
+            Op::Unsubscribe(slot) => self.unsubscribe(slot),
             Op::Read(slot) => self.read(slot),
             Op::Settle(slot, nth, more, settlement) => self.settle(slot, nth, more, settlement),
             Op::Resume(slot) => {
@@ -156,90 +161,100 @@ impl Play {
         self.fixture.broker.expire(self.now);
     }
 
-    /// What nobody who is there may have is dead. What others have is not touched: those who are text only have
-    /// none of it, and when others are there nothing dies.
-    fn bury_refused(&mut self) {
+    /// Marks messages that no consumer can take as dead letters. Outstanding messages stay: text-only consumers have no
+    /// messages that are not text, and if other consumers are subscribed, no message becomes a dead letter.
+    fn dead_letter_non_text(&mut self) {
         let mut slots = self.slots.iter().flatten().peekable();
         if slots.peek().is_some() && slots.all(|slot| slot.text_only) {
-            for (Known { place, .. }, is_text) in self.messages.iter_mut().zip(&self.text) {
-                if matches!(place, Where::Kept(_)) && !is_text {
-                    *place = REFUSED;
+            for (MessageState { location, .. }, is_text) in self.messages.iter_mut().zip(&self.text) {
+                if matches!(location, Location::InBacklog(_)) && !is_text {
+                    *location = NOT_TEXT;
                 }
             }
         }
     }
 
-    fn come(&mut self, slot: usize, terms: ConsumerOptions) {
-        self.go(slot);
+    fn subscribe(&mut self, slot: usize, options: ConsumerOptions) {
+        self.unsubscribe(slot);
         self.visits += 1;
-        let receiver =
-            Receiver { outbound_queue: self.fixture.outbox_of(self.outbox_bytes), key: self.visits as u32 };
+        let receiver = Receiver {
+            outbound_queue: self.fixture.outbound_queue_of(self.outbound_queue_bytes),
+            key: self.visits as u32,
+        };
         let subscription = self
             .fixture
             .broker
-            .subscribe(&selector(Q), receiver.subscriber(), terms, self.now)
-            .expect("a queue takes every consumer");
-        let (visit, hand) = (self.visits, BTreeMap::new());
-        let (credit, text_only) = (terms.prefetch.max(1) as usize, terms.text_only);
+            .subscribe(&selector(Q), receiver.subscriber(), options, self.now)
+            .expect("a queue accepts every consumer");
+        let (visit, read_tags) = (self.visits, BTreeMap::new());
+        let (credit, text_only) = (options.prefetch.max(1) as usize, options.text_only);
         self.slots[slot] =
-            Some(SubscriberSlot { visit, subscription, receiver, credit, text_only, idle: false, hand });
-        self.bury_refused();
+            Some(SubscriberSlot { visit, subscription, receiver, credit, text_only, idle: false, read_tags });
+        self.dead_letter_non_text();
     }
 
-    fn go(&mut self, slot: usize) {
+    fn unsubscribe(&mut self, slot: usize) {
         let Some(slot) = self.slots[slot].take() else { return };
-        // What it has, read or not, must be known before it goes.
-        self.note_given(&slot, &mut BTreeMap::new(), false);
-        for (message, Known { place, sent, .. }) in self.messages.iter_mut().enumerate() {
-            if *place != Where::Given(slot.visit) {
-                if let Where::Kept(wait @ Some(_)) = place
+        // All its deliveries, read or not, must be recorded before it leaves.
+        self.record_deliveries(&slot, &mut BTreeMap::new(), false);
+        for (message, MessageState { location, sent, .. }) in self.messages.iter_mut().enumerate() {
+            if *location != Location::Delivered(slot.visit) {
+                if let Location::InBacklog(wait @ Some(_)) = location
                     && wait.is_some_and(|(visit, _)| visit == slot.visit)
                 {
                     *wait = None;
                 }
                 continue;
             }
-            // The message counts as sent, but a consumer that leaves has not failed.
-            *place = Where::Kept(None);
-            *sent -= u32::from(!slot.hand.contains_key(&message));
+            // A message that was read counts as sent, but a consumer that leaves has not failed it.
+            *location = Location::InBacklog(None);
+            *sent -= u32::from(!slot.read_tags.contains_key(&message));
         }
-        self.bury_refused();
+        self.dead_letter_non_text();
     }
 
-    /// Reads, or peeks at, what lies in the outbound queue. A peek takes the deliveries out and pushes them back.
-    fn note_given(&mut self, slot: &SubscriberSlot, hand: &mut BTreeMap<usize, Tag>, reads: bool) {
+    /// Records the deliveries in the outbound queue. If `reads` is false, pushes them back afterwards.
+    fn record_deliveries(
+        &mut self,
+        slot: &SubscriberSlot,
+        read_tags: &mut BTreeMap<usize, Tag>,
+        reads: bool,
+    ) {
         let mut last = None;
         for delivery in slot.receiver.deliveries() {
             let message = decode(&delivery);
             assert!(
                 self.text[message] || !slot.text_only,
-                "{message} is not text, and visit {} is given it",
+                "{message} is not text, but visit {} gets it",
                 slot.visit
             );
-            let Known { place, sent, .. } = &mut self.messages[message];
-            assert!(matches!(place, Where::Kept(_)), "{message} was {place:?} and is given again");
+            let MessageState { location, sent, .. } = &mut self.messages[message];
+            assert!(
+                matches!(location, Location::InBacklog(_)),
+                "{message} was {location:?} and is delivered again"
+            );
             *sent += 1;
             assert_eq!(delivery.count, *sent, "of {message}");
             assert_eq!(delivery.key as u64, slot.visit);
-            *place = Where::Given(slot.visit);
-            if *sent == 1 && !self.ever_given.contains(&message) {
+            *location = Location::Delivered(slot.visit);
+            if *sent == 1 && !self.ever_delivered.contains(&message) {
                 assert!(last < Some(message), "first deliveries are in order");
                 last = Some(message);
             }
-            self.ever_given.insert(message);
+            self.ever_delivered.insert(message);
             if reads {
-                hand.insert(message, delivery.tag);
+                read_tags.insert(message, delivery.tag);
             } else {
-                assert!(slot.receiver.outbound_queue.push_within(delivery), "it was in there before");
+                assert!(slot.receiver.outbound_queue.push_within(delivery), "the queue held it before");
             }
         }
     }
 
     fn read(&mut self, at: usize) {
         let Some(mut slot) = self.slots[at].take() else { return };
-        let mut hand = std::mem::take(&mut slot.hand);
-        self.note_given(&slot, &mut hand, true);
-        slot.hand = hand;
+        let mut read_tags = std::mem::take(&mut slot.read_tags);
+        self.record_deliveries(&slot, &mut read_tags, true);
+        slot.read_tags = read_tags;
         if slot.receiver.outbound_queue.take_blocked() {
             slot.subscription.resume(self.now);
             slot.idle = false;
@@ -250,81 +265,85 @@ impl Play {
     fn settle(&mut self, at: usize, nth: usize, more: usize, settlement: Settlement) {
         let Some(slot) = &mut self.slots[at] else { return };
         let chosen: Vec<(usize, Tag)> =
-            slot.hand.iter().skip(nth).take(more).map(|(&message, &tag)| (message, tag)).collect();
+            slot.read_tags.iter().skip(nth).take(more).map(|(&message, &tag)| (message, tag)).collect();
         if chosen.is_empty() {
             return;
         }
         slot.idle |= matches!(settlement, Settlement::Unwritten | Settlement::Lost);
         let tags: Vec<Tag> = chosen.iter().map(|&(_, tag)| tag).collect();
         for (message, _) in chosen {
-            slot.hand.remove(&message);
-            let Known { place, sent, failed } = &mut self.messages[message];
+            slot.read_tags.remove(&message);
+            let MessageState { location, sent, failed } = &mut self.messages[message];
             *failed += u32::from(!matches!(settlement, Settlement::Accepted | Settlement::Unwritten));
-            *place = match settlement {
-                Settlement::Accepted => Where::Accepted,
+            *location = match settlement {
+                Settlement::Accepted => Location::Accepted,
                 Settlement::Unwritten => {
                     *sent -= 1;
-                    Where::Kept(None)
+                    Location::InBacklog(None)
                 }
                 Settlement::Rejected => REJECTED,
-                Settlement::Returned | Settlement::Lost if *failed >= MAX_DELIVERIES => SPENT,
-                Settlement::Lost => Where::Kept(None),
+                Settlement::Returned | Settlement::Lost if *failed >= MAX_DELIVERIES => {
+                    MAX_DELIVERIES_REACHED
+                }
+                Settlement::Lost => Location::InBacklog(None),
                 Settlement::Returned => {
                     let wait = [0, 0, 10, 20, 40][*failed as usize];
                     let due = self.now + Duration::from_millis(wait);
-                    Where::Kept((wait > 0).then_some((slot.visit, due)))
+                    Location::InBacklog((wait > 0).then_some((slot.visit, due)))
                 }
             };
         }
         slot.subscription.settle(&tags, settlement, self.now);
     }
 
-    /// With everything read: whoever has credit has nothing left to be given.
-    fn check_nobody_is_idle(&mut self) {
-        for slot in 0..SEATS {
+    /// Reads all deliveries and checks that no message waits for a consumer that has credit and could take it.
+    fn check_no_consumer_is_idle(&mut self) {
+        for slot in 0..SLOTS {
             self.read(slot);
         }
-        let starving = |slot: &SubscriberSlot| slot.idle || slot.hand.len() >= slot.credit;
+        let starving = |slot: &SubscriberSlot| slot.idle || slot.read_tags.len() >= slot.credit;
         for slot in self.slots.iter().flatten().filter(|slot| !starving(slot)) {
-            for (message, Known { place, .. }) in self.messages.iter().enumerate() {
-                let Where::Kept(wait) = place else { continue };
+            for (message, MessageState { location, .. }) in self.messages.iter().enumerate() {
+                let Location::InBacklog(wait) = location else { continue };
                 if slot.text_only && !self.text[message] {
                     continue;
                 }
                 let waits = wait.is_some_and(|(visit, due)| visit == slot.visit && due > self.now);
-                assert!(waits, "{message} is {place:?} though visit {} could take it", slot.visit);
+                assert!(waits, "{message} is {location:?} though visit {} could take it", slot.visit);
             }
         }
         for is_text in [true, false] {
-            let stores_messages = |message: &usize| matches!(self.messages[*message].place, Where::Kept(_));
+            let stores_messages =
+                |message: &usize| matches!(self.messages[*message].location, Location::InBacklog(_));
             let mut of_kind = (0..self.messages.len()).filter(|&message| self.text[message] == is_text);
             let kept = of_kind
                 .clone()
-                .find(|message| !self.ever_given.contains(message) && stores_messages(message));
-            let given = of_kind.rfind(|message| self.ever_given.contains(message));
-            if let (Some(given), Some(kept)) = (given, kept) {
-                assert!(given < kept, "{given} was given before {kept}");
+                .find(|message| !self.ever_delivered.contains(message) && stores_messages(message));
+            let delivered = of_kind.rfind(|message| self.ever_delivered.contains(message));
+            if let (Some(delivered), Some(kept)) = (delivered, kept) {
+                assert!(delivered < kept, "{delivered} was delivered before {kept}");
             }
         }
     }
 
     fn check_gauges(&self) {
-        let dead = self.messages.iter().filter(|known| matches!(known.place, Where::Dead(_))).count();
-        let gone = self.messages.iter().filter(|known| known.place == Where::Accepted).count();
+        let dead = self.messages.iter().filter(|known| matches!(known.location, Location::Dead(_))).count();
+        let gone = self.messages.iter().filter(|known| known.location == Location::Accepted).count();
         let metrics = &self.fixture.metrics;
         assert_eq!(metrics.dead_letters.get(), dead as u64);
         assert_eq!(
             metrics.queue_messages.get(),
             (self.messages.len() - gone) as i64,
-            "dead ones are in a queue"
+            "dead letters are in a queue"
         );
         assert_eq!(metrics.messages_dropped.get(), 0);
         assert_eq!(metrics.subscriptions.get(), self.slots.iter().flatten().count() as i64);
     }
 
-    /// Everybody goes, and one consumer each takes what is left.
+    /// Removes all consumers, and takes the remaining messages of the queue and its dead letter queue with one consumer
+    /// each.
     fn finish(mut self) {
-        (0..SEATS).for_each(|slot| self.go(slot));
+        (0..SLOTS).for_each(|slot| self.unsubscribe(slot));
         self.check_gauges();
         let mut taken: [BTreeSet<usize>; 2] = Default::default();
         for (taken, queue) in taken.iter_mut().zip([Q, "/queue/dead.q"]) {
@@ -332,20 +351,21 @@ impl Play {
             let last = self.fixture.subscribe(queue, &receiver, ALL);
             for delivery in receiver.deliveries() {
                 let message = decode(&delivery);
-                assert!(taken.insert(message), "twice");
+                assert!(taken.insert(message), "{message} twice");
                 assert_eq!(delivery.message.body(), encode(message, self.text[message]));
-                if let Where::Dead(reason) = self.messages[message].place {
+                if let Location::Dead(reason) = self.messages[message].location {
                     assert!(headers(&delivery).contains(&format!("dead-reason:{reason}")), "{message}");
                 }
                 last.settle(&[delivery.tag], Settlement::Accepted, self.now);
             }
         }
-        for (message, Known { place, .. }) in self.messages.iter().enumerate() {
-            let expected = [matches!(place, Where::Kept(_)), matches!(place, Where::Dead(_))];
+        for (message, MessageState { location, .. }) in self.messages.iter().enumerate() {
+            let expected =
+                [matches!(location, Location::InBacklog(_)), matches!(location, Location::Dead(_))];
             assert_eq!(
                 taken.each_ref().map(|taken| taken.contains(&message)),
                 expected,
-                "{message} {place:?}"
+                "{message} {location:?}"
             );
         }
         let metrics = &self.fixture.metrics;
@@ -361,19 +381,20 @@ impl Play {
 
 proptest! {
     #[test]
-    fn a_queue_is_a_list_of_messages_each_in_one_place(ops in prop::collection::vec(op(), 1..120)) {
+    fn each_message_is_in_exactly_one_place(ops in prop::collection::vec(op(), 1..120)) {
         let mut play = Play::new(1 << 30);
         for op in ops {
             play.perform(op);
-            play.check_nobody_is_idle();
+            play.check_no_consumer_is_idle();
             play.check_gauges();
         }
         play.finish();
     }
 
-    /// Outboxes for about three messages; what was not read lies there until its consumer reads or goes.
+    /// Outbound queues with space for about three messages. Deliveries that were not read stay there until their
+    /// consumer reads or leaves.
     #[test]
-    fn nothing_is_lost_or_doubled_where_outboxes_are_small(ops in prop::collection::vec(op(), 1..120)) {
+    fn no_message_is_lost_or_duplicated_with_small_outbound_queues(ops in prop::collection::vec(op(), 1..120)) {
         let mut play = Play::new(1500);
         for op in ops {
             play.perform(op);

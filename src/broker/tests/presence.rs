@@ -1,4 +1,4 @@
-//! Who is there.
+//! Presence reports.
 
 use super::fixture::*;
 use super::presence_client::Client;
@@ -7,10 +7,10 @@ use crate::outbound_queue::OutboundQueue;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const ROOM: &str = "/topic/room";
+const TOPIC: &str = "/topic/room";
 const WATCH: &str = "/presence/topic/room";
 
-/// A broker, its time, and one who watches.
+/// A broker and the current time of the test.
 struct Stage {
     fixture: Fixture,
     now: Instant,
@@ -38,15 +38,15 @@ impl Stage {
         Watcher { outbound_queue, client: Client::default(), _watch: watch }
     }
 
-    /// A session of a user, in the room.
-    fn come(&self, id: &str, user: Option<&str>) -> (Session, Subscription) {
+    /// Subscribes a session of a user to the watched topic.
+    fn join(&self, id: &str, user: Option<&str>) -> (Session, Subscription) {
         let session = self.fixture.session_at(id, user, self.now);
-        let subscription = self.fixture.join_at(ROOM, &session, 1, self.now);
+        let subscription = self.fixture.join_at(TOPIC, &session, 1, self.now);
         (session, subscription)
     }
 
-    /// Lets time pass, ticking.
-    fn pass(&mut self, millis: u64) {
+    /// Advances the time and ticks every 10 ms.
+    fn advance(&mut self, millis: u64) {
         let end = self.now + Duration::from_millis(millis);
         while self.now < end {
             self.now += Duration::from_millis(10);
@@ -60,7 +60,7 @@ impl Watcher {
         self.client.read(&self.outbound_queue)
     }
 
-    /// What has come since, told in short, and who is there then.
+    /// Reads the new reports. Returns their number, and the names and sessions that are present then.
     fn seen(&mut self) -> (usize, Vec<(&str, u64)>) {
         (self.read(), self.client.names())
     }
@@ -75,11 +75,11 @@ fn texts(outbound_queue: &OutboundQueue) -> Vec<String> {
 }
 
 #[test]
-fn a_snapshot_and_then_changes() {
+fn watcher_gets_a_snapshot_and_then_changes() {
     let mut stage = Stage::new();
-    let _alice = stage.come("a1", Some("alice"));
-    stage.pass(1_000);
-    let (_more, anonymous) = (stage.come("a2", Some("alice")), stage.come("s", None));
+    let _alice = stage.join("a1", Some("alice"));
+    stage.advance(1_000);
+    let (_more, anonymous) = (stage.join("a2", Some("alice")), stage.join("s", None));
     let watcher = stage.watch(WATCH, false);
     let told = texts(&watcher.outbound_queue);
     let since =
@@ -91,9 +91,9 @@ fn a_snapshot_and_then_changes() {
             r#"{{"event":"snapshot","of":"/topic/room","version":1,"page":1,"pages":1,"members":1,"sessions":2,"anonymous":1,"users":[{{"user":"alice","since":{since},"sessions":2}}]}}"#
         )]
     );
-    stage.pass(500);
-    let bob = stage.come("b", Some("bob"));
-    stage.pass(10);
+    stage.advance(500);
+    let bob = stage.join("b", Some("bob"));
+    stage.advance(10);
     assert_eq!(
         texts(&watcher.outbound_queue),
         [format!(
@@ -101,7 +101,7 @@ fn a_snapshot_and_then_changes() {
         )]
     );
     drop((anonymous, bob));
-    stage.pass(3_200);
+    stage.advance(3_200);
     assert_eq!(
         texts(&watcher.outbound_queue),
         [
@@ -111,11 +111,11 @@ fn a_snapshot_and_then_changes() {
 }
 
 #[test]
-fn a_message_says_what_was_subscribed_to_and_is_one_for_all() {
+fn report_names_its_destination_and_is_shared_by_all_watchers() {
     let mut stage = Stage::new();
     let watchers = [stage.watch(WATCH, false), stage.watch(WATCH, true), stage.watch(WATCH, false)];
-    let _alice = stage.come("a", Some("alice"));
-    stage.pass(10);
+    let _alice = stage.join("a", Some("alice"));
+    stage.advance(10);
     let got = watchers.map(|watcher| drain(&watcher.outbound_queue));
     for (nth, event) in ["snapshot", "changes"].into_iter().enumerate() {
         assert!(got.iter().all(|deliveries| deliveries[nth].message.same(&got[0][nth].message)), "{event}");
@@ -131,126 +131,126 @@ fn a_message_says_what_was_subscribed_to_and_is_one_for_all() {
 }
 
 #[test]
-fn members_are_users_subscribed_by_name_each_once() {
+fn members_are_users_with_exact_subscriptions_counted_once() {
     let mut stage = Stage::new();
-    let (twice, wild) = (stage.come("a", Some("alice")), stage.fixture.session("w", Some("wild")));
-    let again = stage.fixture.join(ROOM, &twice.0, 2);
+    let (twice, wild) = (stage.join("a", Some("alice")), stage.fixture.session("w", Some("wild")));
+    let again = stage.fixture.join(TOPIC, &twice.0, 2);
     let _wild: Vec<_> = ["/topic/**", "/topic/*", WATCH, "/topic/room.x"]
         .map(|text| stage.fixture.join(text, &wild, 1))
         .into();
     let mut watcher = stage.watch(WATCH, false);
     assert_eq!(watcher.seen(), (1, vec![("alice", 1)]));
-    let third = stage.fixture.join_at(ROOM, &twice.0, 3, stage.now);
+    let third = stage.fixture.join_at(TOPIC, &twice.0, 3, stage.now);
     drop((again, third));
-    stage.pass(5_000);
+    stage.advance(5_000);
     assert_eq!(watcher.seen(), (0, vec![("alice", 1)]));
     drop(twice);
-    stage.pass(5_000);
+    stage.advance(5_000);
     assert_eq!(watcher.seen(), (1, vec![]));
 }
 
 #[test]
-fn who_comes_back_within_the_grace_never_left() {
+fn user_that_returns_within_the_grace_period_is_not_reported() {
     let mut stage = Stage::new();
     let mut watcher = stage.watch(WATCH, false);
-    let mut alice = Some(stage.come("0", Some("alice")));
-    stage.pass(1_000);
+    let mut alice = Some(stage.join("0", Some("alice")));
+    stage.advance(1_000);
     assert_eq!(watcher.seen(), (2, vec![("alice", 1)]));
     let since = watcher.client.users.clone();
     for round in 1..20 {
         drop(alice.take());
-        stage.pass(2_900);
-        alice = Some(stage.come(&round.to_string(), Some("alice")));
-        stage.pass(200);
+        stage.advance(2_900);
+        alice = Some(stage.join(&round.to_string(), Some("alice")));
+        stage.advance(200);
     }
     assert_eq!(watcher.read(), 0);
     drop(alice);
-    stage.pass(2_900);
+    stage.advance(2_900);
     assert_eq!(watcher.read(), 0);
     assert_eq!(stage.watch(WATCH, false).seen(), (1, vec![("alice", 1)]));
     let latecomer = stage.watch(WATCH, false);
-    stage.pass(300);
+    stage.advance(300);
     assert_eq!(watcher.seen(), (1, vec![]));
     assert_ne!(watcher.client.users, since);
     assert_eq!(texts(&latecomer.outbound_queue).len(), 2);
 }
 
 #[test]
-fn sessions_that_leave_one_after_the_other_have_a_grace_of_their_own_for_the_last() {
+fn grace_period_starts_again_when_the_last_session_leaves() {
     let mut stage = Stage::new();
     let mut watcher = stage.watch(WATCH, false);
-    let mut sessions: Vec<_> = (0..3).map(|n| stage.come(&n.to_string(), Some("alice"))).collect();
-    stage.pass(200);
+    let mut sessions: Vec<_> = (0..3).map(|n| stage.join(&n.to_string(), Some("alice"))).collect();
+    stage.advance(200);
     assert_eq!(watcher.seen(), (2, vec![("alice", 3)]));
     sessions.pop();
-    stage.pass(1_500);
+    stage.advance(1_500);
     sessions.pop();
-    stage.pass(1_700);
+    stage.advance(1_700);
     assert_eq!(watcher.seen(), (1, vec![("alice", 1)]));
-    sessions.push(stage.come("3", Some("alice")));
-    stage.pass(200);
+    sessions.push(stage.join("3", Some("alice")));
+    stage.advance(200);
     assert_eq!(watcher.seen(), (1, vec![("alice", 2)]));
     sessions.pop();
-    stage.pass(2_000);
+    stage.advance(2_000);
     sessions.pop();
-    stage.pass(2_500);
+    stage.advance(2_500);
     assert_eq!(watcher.read(), 0, "the last one left a short time ago");
-    stage.pass(600);
+    stage.advance(600);
     assert_eq!(watcher.seen(), (1, vec![]));
 }
 
 #[test]
-fn the_first_change_is_told_at_once_and_the_next_ones_together() {
+fn first_change_is_reported_at_once_and_later_ones_are_batched() {
     let mut stage = Stage::new();
     let mut watcher = stage.watch(WATCH, false);
-    let mut all = vec![stage.come("0", Some("0"))];
-    stage.pass(10);
+    let mut all = vec![stage.join("0", Some("0"))];
+    stage.advance(10);
     assert_eq!(watcher.seen(), (2, vec![("0", 1)]));
     for n in 1..10 {
-        all.push(stage.come(&n.to_string(), Some(&n.to_string())));
-        drop(stage.come("passing", Some("passing")));
-        stage.pass(10);
+        all.push(stage.join(&n.to_string(), Some(&n.to_string())));
+        drop(stage.join("passing", Some("passing")));
+        stage.advance(10);
     }
     assert_eq!(watcher.read(), 0);
-    stage.pass(10);
+    stage.advance(10);
     assert_eq!(watcher.read(), 1);
-    assert_eq!(watcher.client.names().len(), 10, "who came and went in between was never told");
-    stage.pass(10_000);
+    assert_eq!(watcher.client.names().len(), 10, "users that joined and left in between are not reported");
+    stage.advance(10_000);
     assert_eq!(watcher.read(), 0);
-    assert_eq!(stage.fixture.broker.expire(stage.now), None, "nothing waits");
+    assert_eq!(stage.fixture.broker.expire(stage.now), None, "no report is pending");
 }
 
 #[test]
-fn names_come_in_pages() {
+fn names_are_reported_in_pages() {
     let mut stage = Stage::new();
-    let early: Vec<_> = (0..2_500).map(|n| stage.come(&format!("e{n}"), Some(&format!("e{n}")))).collect();
+    let early: Vec<_> = (0..2_500).map(|n| stage.join(&format!("e{n}"), Some(&format!("e{n}")))).collect();
     let (mut named, mut plain) = (stage.watch(WATCH, true), stage.watch(WATCH, false));
     assert_eq!((named.read(), plain.read()), (3, 1));
     assert_eq!((named.client.names().len(), plain.client.users.is_none()), (2_500, true));
-    let late: Vec<_> = (0..1_001).map(|n| stage.come(&format!("l{n}"), Some(&format!("l{n}")))).collect();
-    stage.pass(10);
-    assert_eq!((named.read(), plain.read()), (2, 1), "changes have pages too");
+    let late: Vec<_> = (0..1_001).map(|n| stage.join(&format!("l{n}"), Some(&format!("l{n}")))).collect();
+    stage.advance(10);
+    assert_eq!((named.read(), plain.read()), (2, 1), "changes have pages, too");
     assert_eq!((named.client.names().len(), plain.client.totals.0), (3_501, 3_501));
-    let more = stage.come("more", Some("more"));
-    stage.pass(190);
-    assert_eq!(named.read(), 0, "a page an interval");
-    stage.pass(10);
+    let more = stage.join("more", Some("more"));
+    stage.advance(190);
+    assert_eq!(named.read(), 0, "one page per interval");
+    stage.advance(10);
     assert_eq!(named.read(), 1);
     drop((early, late));
-    stage.pass(4_000);
-    assert_eq!((named.read(), plain.read()), (1, 2), "a snapshot is shorter than 3,501 names that left");
+    stage.advance(4_000);
+    assert_eq!((named.read(), plain.read()), (1, 2), "a snapshot is shorter than 3,501 removed names");
     assert_eq!((named.client.names(), plain.client.names()), (vec![("more", 1)], vec![("more", 1)]));
     drop(more);
 }
 
 #[test]
-fn above_the_limit_numbers_are_told_unless_names_are_asked_for() {
+fn only_counts_are_reported_above_the_limit_unless_names_are_requested() {
     let options = Options { presence_names_max: 10, presence_grace: Duration::ZERO, ..Options::default() };
     let mut stage = Stage::with(options);
     let (mut named, mut plain) = (stage.watch(WATCH, true), stage.watch(WATCH, false));
-    let mut all: Vec<_> = (0..10).map(|n| stage.come(&n.to_string(), Some(&n.to_string()))).collect();
+    let mut all: Vec<_> = (0..10).map(|n| stage.join(&n.to_string(), Some(&n.to_string()))).collect();
     let step = |stage: &mut Stage, named: &mut Watcher, plain: &mut Watcher| {
-        stage.pass(110);
+        stage.advance(110);
         named.read();
         plain.read();
         assert_eq!(named.client.totals, plain.client.totals);
@@ -260,45 +260,45 @@ fn above_the_limit_numbers_are_told_unless_names_are_asked_for() {
         (named.client.names().len(), plain.client.users.as_ref().map(|users| users.len()))
     };
     assert_eq!(step(&mut stage, &mut named, &mut plain), (10, Some(10)));
-    all.push(stage.come("10", Some("10")));
+    all.push(stage.join("10", Some("10")));
     assert_eq!(step(&mut stage, &mut named, &mut plain), (11, None));
-    all.push(stage.come("11", Some("11")));
+    all.push(stage.join("11", Some("11")));
     assert_eq!(step(&mut stage, &mut named, &mut plain), (12, None));
     all.truncate(10);
-    assert_eq!(step(&mut stage, &mut named, &mut plain), (10, None), "not for a single one about the limit");
+    assert_eq!(step(&mut stage, &mut named, &mut plain), (10, None), "names return only below the limit");
     all.truncate(9);
     assert_eq!(step(&mut stage, &mut named, &mut plain), (9, Some(9)));
-    all.push(stage.come("12", Some("12")));
+    all.push(stage.join("12", Some("12")));
     assert_eq!(step(&mut stage, &mut named, &mut plain), (10, Some(10)));
 }
 
 #[test]
-fn who_is_online_is_told_as_well() {
+fn online_users_are_reported() {
     let mut stage = Stage::new();
     let alice = stage.fixture.session_at("a", Some("alice"), stage.now);
     let mut watcher = stage.watch("/presence/users", false);
     assert_eq!(watcher.seen(), (1, vec![("alice", 1)]));
-    let (bob, _nobody) = (stage.come("b", Some("bob")), stage.fixture.session_at("s", None, stage.now));
-    stage.pass(10);
+    let (bob, _anonymous) = (stage.join("b", Some("bob")), stage.fixture.session_at("s", None, stage.now));
+    stage.advance(10);
     assert_eq!(watcher.seen(), (1, vec![("alice", 1), ("bob", 1)]));
     assert_eq!(watcher.client.totals.2, 1);
     drop((alice, bob));
-    stage.pass(3_200);
+    stage.advance(3_200);
     assert_eq!(watcher.seen(), (1, vec![]));
     let fresh = stage.watch("/presence/users", false);
     assert!(texts(&fresh.outbound_queue)[0].contains(r#""of":"users""#));
-    drop(stage.fixture.publish("/topic/users", "m").expect("taken"));
+    drop(stage.fixture.publish("/topic/users", "m").expect("accepted"));
     assert_eq!(watcher.read(), 0);
 }
 
 #[test]
-fn any_name_makes_valid_json() {
+fn any_user_name_yields_valid_json() {
     let mut stage = Stage::new();
     let mut watcher = stage.watch("/presence/topic/\"\\room\n", false);
     let names = ["\"", "\\", "\n\u{0}\u{7f}", "小明", "a/b %.~", "😀\u{2028}"];
     let sessions: Vec<_> = names.map(|name| stage.fixture.session(name, Some(name))).into();
     let _in: Vec<_> = sessions.iter().map(|s| stage.fixture.join("/topic/\"\\room\n", s, 1)).collect();
-    stage.pass(10);
+    stage.advance(10);
     let mut fresh = stage.watch("/presence/topic/\"\\room\n", false);
     let mut expected: Vec<_> = names.map(|name| (name, 1)).into();
     expected.sort_unstable();
@@ -307,19 +307,19 @@ fn any_name_makes_valid_json() {
 }
 
 #[test]
-fn a_topic_that_is_watched_lives_as_long_as_it_is_watched() {
+fn watched_topic_is_removed_with_its_last_watcher() {
     let mut stage = Stage::new();
     let (mut one, two) = (stage.watch(WATCH, false), stage.watch(WATCH, true));
     let (broker, metrics) = (stage.fixture.broker.clone(), stage.fixture.metrics.clone());
     assert_eq!(broker.stats(), Stats { topics: 1, trackers: 1, ..Stats::default() });
     assert_eq!((metrics.topics.get(), metrics.presence_rooms.get()), (0, 1));
-    stage.fixture.send(ROOM, "m");
-    let alice = stage.come("a", Some("alice"));
+    stage.fixture.send(TOPIC, "m");
+    let alice = stage.join("a", Some("alice"));
     assert_eq!(metrics.topics.get(), 1);
-    stage.pass(10);
+    stage.advance(10);
     drop(alice);
     assert_eq!(metrics.topics.get(), 0);
-    stage.pass(5_000);
+    stage.advance(5_000);
     assert_eq!(one.read(), 3);
     drop(two);
     assert_eq!(broker.stats(), Stats { topics: 1, trackers: 1, ..Stats::default() });
@@ -327,20 +327,20 @@ fn a_topic_that_is_watched_lives_as_long_as_it_is_watched() {
     drop(one);
     assert!(broker.is_empty());
     assert_eq!((metrics.subscriptions.get(), metrics.presence_rooms.get()), (0, 0));
-    let _alice = stage.come("a", Some("alice"));
-    stage.pass(200);
+    let _alice = stage.join("a", Some("alice"));
+    stage.advance(200);
     assert!(drain(&outbound_queue).is_empty());
     drop(outbound_queue);
     assert_eq!(stage.fixture.broker.stats().trackers, 0);
 }
 
 #[test]
-fn when_all_have_left_no_memory_is_held() {
+fn presence_memory_is_released_when_all_sessions_have_left() {
     let mut stage = Stage::new();
-    let sessions: Vec<_> = (0..50).map(|n| stage.come(&n.to_string(), Some(&n.to_string()))).collect();
+    let sessions: Vec<_> = (0..50).map(|n| stage.join(&n.to_string(), Some(&n.to_string()))).collect();
     let watchers = [WATCH, "/presence/users"].map(|text| stage.watch(text, false));
-    assert!(stage.fixture.budget.used() > 50 * 100, "what is counted and told is charged");
-    stage.pass(100);
+    assert!(stage.fixture.budget.used() > 50 * 100, "counts and reports are charged");
+    stage.advance(100);
     drop((sessions, watchers));
     assert!(stage.fixture.broker.is_empty());
     assert_eq!(stage.fixture.budget.used(), 0);
@@ -348,25 +348,25 @@ fn when_all_have_left_no_memory_is_held() {
 }
 
 #[test]
-fn a_watcher_that_does_not_read_is_a_slow_consumer_and_the_others_go_on() {
+fn watcher_that_does_not_read_does_not_delay_others() {
     let mut stage = Stage::new();
     let mut reading = stage.watch(WATCH, false);
-    let slow = stage.fixture.outbox_of(2_000);
+    let slow = stage.fixture.outbound_queue_of(2_000);
     let _watch = stage.fixture.watch(WATCH, &slow, false, stage.now);
     let mut all = Vec::new();
     for n in 0..50 {
-        all.push(stage.come(&n.to_string(), Some(&n.to_string())));
-        stage.pass(110);
+        all.push(stage.join(&n.to_string(), Some(&n.to_string())));
+        stage.advance(110);
         assert!(reading.read() > 0);
     }
     assert_eq!(slow.bytes_above_half(), None);
     assert_eq!(reading.client.names().len(), 50);
 }
 
-/// Threads come, go and watch while another one ticks: whoever watches gets a snapshot and then every change, without a
-/// gap and none twice (the client checks).
+/// Threads join, leave and watch while another one ticks. Each watcher gets a snapshot and then every change, without
+/// gaps and duplicates (the client checks this).
 #[test]
-fn there_is_no_gap_between_snapshot_and_changes_though_all_come_and_go() {
+fn concurrent_joins_and_leaves_leave_no_gap_after_the_snapshot() {
     const ROUNDS: usize = 200;
     let options = Options {
         presence_names_max: 3,
@@ -385,9 +385,9 @@ fn there_is_no_gap_between_snapshot_and_changes_though_all_come_and_go() {
                 for round in 0..ROUNDS {
                     let user = ["alice", "bob", "carol", "dave", "eve"][(thread + round) % 5];
                     let session = stage.fixture.session(&format!("{thread} {round}"), Some(user));
-                    let joined = stage.fixture.join(ROOM, &session, 1);
-                    stage.fixture.send(ROOM, "m");
-                    // Some stay until they are told of.
+                    let joined = stage.fixture.join(TOPIC, &session, 1);
+                    stage.fixture.send(TOPIC, "m");
+                    // Some members stay until they have been reported.
                     let tick = ticks.load(std::sync::atomic::Ordering::Acquire);
                     while round % 4 == 0 && ticks.load(std::sync::atomic::Ordering::Acquire) < tick + 2 {
                         std::thread::yield_now();
@@ -417,7 +417,7 @@ fn there_is_no_gap_between_snapshot_and_changes_though_all_come_and_go() {
         });
     });
     stage.now += Duration::from_millis(ticks.into_inner());
-    stage.pass(1_000);
+    stage.advance(1_000);
     for watcher in &mut staying {
         watcher.read();
         assert_eq!((watcher.client.totals, watcher.client.names()), ((0, 0, 0), vec![]));

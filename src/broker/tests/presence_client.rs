@@ -1,4 +1,4 @@
-//! What a client makes of what it is told about presence, and what it holds against the broker.
+//! A client that applies presence reports and checks their consistency.
 
 use super::fixture::*;
 use crate::outbound_queue::{Delivery, OutboundQueue};
@@ -6,26 +6,26 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A client that watches.
+/// A client that watches presence.
 #[derive(Debug, Default)]
 pub(super) struct Client {
     pub(super) version: u64,
-    /// By name: since, sessions. `None`: it is only told numbers.
+    /// Users by name, with since and sessions. `None` if the client gets numbers only.
     pub(super) users: Option<BTreeMap<String, (u64, u64)>>,
-    /// Members, their sessions, anonymous ones.
+    /// Numbers of members, of their sessions, and of anonymous sessions.
     pub(super) totals: (u64, u64, u64),
-    /// Messages so far.
+    /// Number of messages so far.
     pub(super) messages: usize,
-    /// Pages of the present version that are still to come.
+    /// Number of pages of the current version that have not arrived yet.
     missing: u64,
 }
 
 impl Client {
-    /// Takes in everything that has come; how many messages that was.
+    /// Applies all new deliveries. Returns their number.
     pub(super) fn read(&mut self, outbound_queue: &Arc<OutboundQueue>) -> usize {
         let deliveries = drain(outbound_queue);
         deliveries.iter().for_each(|delivery| self.apply(delivery));
-        assert_eq!(self.missing, 0, "all pages come together");
+        assert_eq!(self.missing, 0, "all pages arrive together");
         if let Some(users) = &self.users {
             let sessions = users.values().map(|(_, sessions)| sessions).sum::<u64>();
             assert_eq!((users.len() as u64, sessions), (self.totals.0, self.totals.1), "{self:?}");
@@ -34,9 +34,9 @@ impl Client {
     }
 
     fn apply(&mut self, delivery: &Delivery) {
-        let told: Value = serde_json::from_slice(delivery.message.body()).expect("JSON");
-        let number = |name: &str| told[name].as_u64().expect(name);
-        let event = told["event"].as_str().expect("an event");
+        let report: Value = serde_json::from_slice(delivery.message.body()).expect("JSON");
+        let number = |name: &str| report[name].as_u64().expect(name);
+        let event = report["event"].as_str().expect("an event");
         assert!(headers(delivery).contains(&format!("event:{event}")));
         assert!(headers(delivery).contains(&"content-type:application/json".to_owned()));
         let (version, page, pages) = (number("version"), number("page"), number("pages"));
@@ -53,29 +53,29 @@ impl Client {
         self.version = version;
         self.totals = (number("members"), number("sessions"), number("anonymous"));
         match event {
-            "snapshot" => self.replace(&told, page),
-            "changes" => self.change(&told),
+            "snapshot" => self.replace(&report, page),
+            "changes" => self.change(&report),
             other => panic!("{other}"),
         }
     }
 
-    fn replace(&mut self, told: &Value, page: u64) {
+    fn replace(&mut self, report: &Value, page: u64) {
         if page == 1 {
-            self.users = told.get("users").map(|_| BTreeMap::new());
+            self.users = report.get("users").map(|_| BTreeMap::new());
         }
-        for user in told.get("users").and_then(Value::as_array).into_iter().flatten() {
+        for user in report.get("users").and_then(Value::as_array).into_iter().flatten() {
             let (name, present) = (user["user"].as_str().expect("a name"), present(user));
             let before = self.users.as_mut().expect("names").insert(name.to_owned(), present);
             assert_eq!(before, None, "{name} twice");
         }
     }
 
-    fn change(&mut self, told: &Value) {
-        let Some(changes) = told.get("changes").and_then(Value::as_array) else {
+    fn change(&mut self, report: &Value) {
+        let Some(changes) = report.get("changes").and_then(Value::as_array) else {
             self.users = None;
             return;
         };
-        let users = self.users.as_mut().expect("who is told of changes knows the names");
+        let users = self.users.as_mut().expect("changes follow a snapshot with names");
         for change in changes {
             let name = change["user"].as_str().expect("a name");
             match change["event"].as_str().expect("an event") {
@@ -92,7 +92,7 @@ impl Client {
         }
     }
 
-    /// Names and sessions.
+    /// Returns the names and the numbers of sessions.
     pub(super) fn names(&self) -> Vec<(&str, u64)> {
         let users = self.users.as_ref().expect("names");
         users.iter().map(|(name, (_, sessions))| (name.as_str(), *sessions)).collect()

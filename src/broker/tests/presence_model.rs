@@ -1,5 +1,5 @@
-//! Random sessions that come, go and watch, against a plain list of who is there: whoever applies a snapshot and the
-//! changes behind it knows at every flush what is true.
+//! Random sessions that join, leave and watch, compared with a plain list of members: a client that applies a snapshot
+//! and the changes after it has the true state at every flush.
 
 use super::fixture::*;
 use super::presence_client::Client;
@@ -17,16 +17,16 @@ const INTERVAL: u64 = 50;
 
 #[derive(Clone, Debug)]
 enum Op {
-    /// The session of this number subscribes once more.
+    /// The session of this number adds a subscription.
     Join(usize),
-    /// It gives up a subscription.
-    Part(usize),
-    /// It gives up all.
+    /// The session of this number drops one subscription.
+    Unsubscribe(usize),
+    /// The session of this number drops all its subscriptions.
     Leave(usize),
-    /// This one begins to watch, with names or not, or ends.
+    /// The watcher of this number begins to watch, with names or not.
     Watch(usize, bool),
     Unwatch(usize),
-    /// So many ticks.
+    /// Pass this many ticks.
     Pass(u64),
 }
 
@@ -34,7 +34,7 @@ fn op() -> impl Strategy<Value = Op> {
     let (session, watcher) = (0..SESSIONS, 0..WATCHERS);
     prop_oneof![
         5 => session.clone().prop_map(Op::Join),
-        2 => session.clone().prop_map(Op::Part),
+        2 => session.clone().prop_map(Op::Unsubscribe),
         3 => session.prop_map(Op::Leave),
         2 => (watcher.clone(), any::<bool>()).prop_map(|(watcher, names)| Op::Watch(watcher, names)),
         1 => watcher.prop_map(Op::Unwatch),
@@ -56,7 +56,7 @@ struct Play {
     sessions: Vec<Session>,
     joined: Vec<Vec<Subscription>>,
     watchers: [Option<Watcher>; WATCHERS],
-    /// When a user's number of sessions changed last.
+    /// The time at which the number of sessions of each user changed last.
     changed: BTreeMap<Option<&'static str>, Instant>,
     keys: u32,
 }
@@ -92,7 +92,7 @@ impl Play {
                 self.joined[n].push(joined);
                 self.note(n, 1);
             }
-            Op::Part(n) => {
+            Op::Unsubscribe(n) => {
                 if self.joined[n].pop().is_some() {
                     self.note(n, 0);
                 }
@@ -107,7 +107,7 @@ impl Play {
                 let outbound_queue = self.fixture.outbound_queue();
                 let watch = self.fixture.watch("/presence/topic/room", &outbound_queue, names, self.now);
                 let mut watcher = Watcher { outbound_queue, client: Client::default(), names, _watch: watch };
-                assert!(watcher.client.read(&watcher.outbound_queue) > 0, "a snapshot at once");
+                assert!(watcher.client.read(&watcher.outbound_queue) > 0, "the snapshot arrives at once");
                 self.watchers[n] = Some(watcher);
             }
             Op::Unwatch(n) => self.watchers[n] = None,
@@ -115,7 +115,8 @@ impl Play {
         }
     }
 
-    /// The session has so many subscriptions, if that is another number of sessions of its user's.
+    /// Records the time if the session has `edge` subscriptions, which means that the user's number of sessions has
+    /// changed.
     fn note(&mut self, n: usize, edge: usize) {
         if self.joined[n].len() == edge {
             self.changed.insert(user(n), self.now);
@@ -135,15 +136,15 @@ impl Play {
                 (watcher.client.version, totals)
             );
             let has_names = watcher.client.users.is_some();
-            assert_eq!(has_names, watcher.names || totals.0 <= 3, "names where there are few");
+            assert_eq!(has_names, watcher.names || totals.0 <= 3, "names are reported for few members");
             if news > 0 && self.grace.is_zero() {
-                assert_eq!(told_by(&watcher.client, &truth), truth);
+                assert_eq!(reported_state(&watcher.client, &truth), truth);
             }
             check_grace(&watcher.client, &truth, &self.changed, self.now, self.grace);
         }
     }
 
-    /// Sessions by user.
+    /// Returns the true number of sessions by user.
     fn truth(&self) -> BTreeMap<Option<&'static str>, u64> {
         let mut truth = BTreeMap::new();
         for (n, joined) in self.joined.iter().enumerate() {
@@ -154,15 +155,15 @@ impl Play {
         truth
     }
 
-    /// When it has been quiet for long enough, all that is told is true.
+    /// Waits until all changes must have been reported, and checks that the reported state is true.
     fn settle(mut self) {
         let ticks = (self.grace.as_millis() as u64 + 3 * INTERVAL) / 10;
         (0..ticks).for_each(|_| self.tick());
         let truth = self.truth();
         for watcher in self.watchers.iter().flatten() {
-            assert_eq!(told_by(&watcher.client, &truth), truth);
+            assert_eq!(reported_state(&watcher.client, &truth), truth);
         }
-        assert_eq!(self.fixture.broker.expire(self.now), None, "nothing waits");
+        assert_eq!(self.fixture.broker.expire(self.now), None, "no report is pending");
         let Play { fixture, sessions, joined, watchers, .. } = self;
         drop((watchers, joined, sessions));
         assert!(fixture.broker.is_empty());
@@ -174,8 +175,9 @@ fn user(n: usize) -> Option<&'static str> {
     USERS[n % USERS.len()]
 }
 
-/// What the client knows; where it is told numbers only, whatever is true must have the same numbers.
-fn told_by(
+/// Returns the state that the client has. If it gets numbers only, checks that they match the true state and returns
+/// that.
+fn reported_state(
     client: &Client,
     truth: &BTreeMap<Option<&'static str>, u64>,
 ) -> BTreeMap<Option<&'static str>, u64> {
@@ -199,7 +201,8 @@ fn told_by(
     told
 }
 
-/// Nobody is told to have left, or to have a session less, before the grace is over; nor long after.
+/// Checks that a lost session is not reported after more than the grace period and the reporting delay, and that an
+/// added session is reported within that delay.
 fn check_grace(
     client: &Client,
     truth: &BTreeMap<Option<&'static str>, u64>,
@@ -215,14 +218,14 @@ fn check_grace(
         let told = client.names().into_iter().find(|(name, _)| *name == user).map_or(0, |(_, told)| told);
         let ago = changed.get(&Some(user)).map_or(Duration::MAX, |at| now.saturating_duration_since(*at));
         let late = Duration::from_millis(2 * INTERVAL + 10);
-        assert!(told <= here || ago <= grace + late, "{user}: {told} told, {here} here, for {ago:?}");
-        assert!(told >= here || ago <= late, "{user}: {told} told, {here} here, for {ago:?}");
+        assert!(told <= here || ago <= grace + late, "{user}: {told} reported, {here} present, for {ago:?}");
+        assert!(told >= here || ago <= late, "{user}: {told} reported, {here} present, for {ago:?}");
     }
 }
 
 proptest! {
     #[test]
-    fn who_applies_all_changes_knows_the_truth_at_every_flush(
+    fn client_that_applies_all_changes_has_the_true_state_at_every_flush(
         ops in prop::collection::vec(op(), 1..120), grace in prop::sample::select(vec![0u64, 0, 70, 200]),
     ) {
         let mut play = Play::new(Duration::from_millis(grace));

@@ -1,4 +1,4 @@
-//! Presence of many: what ten thousand cost is counted, not timed.
+//! Presence with many members and watchers: the costs of ten thousand are counted, not timed.
 
 use super::fixture::*;
 use super::presence_client::Client;
@@ -18,7 +18,7 @@ struct Crowd {
 }
 
 impl Crowd {
-    /// So many who watch an empty room.
+    /// Creates this many watchers of an empty topic.
     fn new(options: Options, watchers: usize, names: bool) -> Crowd {
         let fixture = Fixture::with(options, usize::MAX);
         let now = fixture.now();
@@ -37,8 +37,8 @@ impl Crowd {
         self.fixture.broker.expire(self.now);
     }
 
-    /// A hundred come every ten milliseconds.
-    fn come(&mut self, members: usize) {
+    /// Adds members, a hundred every ten milliseconds.
+    fn join(&mut self, members: usize) {
         for n in 0..members {
             let name = n.to_string();
             let session = self.fixture.session_at(&name, Some(&name), self.now);
@@ -53,15 +53,15 @@ impl Crowd {
 }
 
 #[test]
-fn ten_thousand_join_before_ten_thousand_who_watch() {
+fn joins_are_batched_for_ten_thousand_members_and_watchers() {
     let mut crowd = Crowd::new(Options::default(), CROWD, false);
-    crowd.come(CROWD);
+    crowd.join(CROWD);
     let encoded = crowd.fixture.metrics.presence_messages.get();
-    assert!(encoded <= 1 + 12, "one an interval, a second long: {encoded}");
+    assert!(encoded <= 1 + 12, "one report per interval for a second: {encoded}");
     let total: usize = crowd.watchers.iter().map(|(outbound_queue, _)| outbound_queue.bytes()).sum();
     let each = total / CROWD;
-    assert!(each < 256 * 1024, "names of the first thousand, then numbers: {each} octets for each");
-    // Shared by all of them: what is held is one copy, and the room of the outbound queues.
+    assert!(each < 256 * 1024, "names of the first thousand, then counts: {each} bytes for each");
+    // The watchers share one copy of each message. The rest of the memory is the space of the outbound queues.
     let deliveries = 16 * 64 * CROWD;
     assert!(crowd.fixture.budget.used() < deliveries + 4_000_000, "{}", crowd.fixture.budget.used());
     let mut client = Client::default();
@@ -74,35 +74,35 @@ fn ten_thousand_join_before_ten_thousand_who_watch() {
 }
 
 #[test]
-fn ten_thousand_names_are_told_once_each_to_those_who_ask_for_them() {
+fn ten_thousand_names_are_reported_once_each_to_watchers_with_names() {
     let mut crowd = Crowd::new(Options::default(), 100, true);
-    crowd.come(CROWD);
+    crowd.join(CROWD);
     let encoded = crowd.fixture.metrics.presence_messages.get();
-    assert!(encoded <= 1 + 22, "a page an interval: {encoded}");
+    assert!(encoded <= 1 + 22, "one page per interval: {encoded}");
     let mut client = Client::default();
     client.read(&crowd.watchers[0].0);
     assert_eq!(client.names().len(), CROWD);
     let each = crowd.watchers[1].0.bytes();
-    assert!(each < CROWD * 80, "no name is told twice: {each} octets");
+    assert!(each < CROWD * 80, "no name is reported twice: {each} bytes");
 }
 
 #[test]
-fn a_crowd_that_is_cut_off_and_comes_back_is_not_told_of() {
+fn crowd_that_reconnects_within_the_grace_period_is_not_reported() {
     let mut crowd = Crowd::new(Options::default(), 1, false);
-    crowd.come(5_000);
+    crowd.join(5_000);
     let mut client = Client::default();
     client.read(&crowd.watchers[0].0);
     crowd.members.clear();
     (0..200).for_each(|_| crowd.tick());
-    crowd.come(5_000);
+    crowd.join(5_000);
     assert_eq!(client.read(&crowd.watchers[0].0), 0);
 }
 
 #[test]
-fn who_comes_and_goes_between_two_ticks_is_not_remembered() {
+fn user_that_joins_and_leaves_between_two_ticks_leaves_no_state() {
     let options = Options { presence_interval: Duration::from_secs(3_600), ..Options::default() };
     let mut crowd = Crowd::new(options, 1, false);
-    crowd.come(1);
+    crowd.join(1);
     let before = crowd.fixture.budget.used();
     for n in 0..20_000 {
         let name = n.to_string();
@@ -112,5 +112,5 @@ fn who_comes_and_goes_between_two_ticks_is_not_remembered() {
     crowd.now += Duration::from_secs(3_600);
     crowd.tick();
     let more = crowd.fixture.budget.used() - before;
-    assert!(more < 1_000_000, "{more} octets");
+    assert!(more < 1_000_000, "{more} bytes");
 }

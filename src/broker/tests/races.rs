@@ -1,4 +1,4 @@
-//! Threads against each other. No sleeps: each test ends when its threads have done their rounds.
+//! Concurrency tests. They do not sleep: each test ends when its threads have completed their rounds.
 
 use super::fixture::*;
 use crate::broker::{ConsumerOptions, Settlement};
@@ -10,7 +10,7 @@ use std::thread;
 
 const PUBLISHERS: usize = 4;
 
-/// Runs publishers against whatever comes and goes in `disturb`, until they are done.
+/// Runs publishers and calls `disturb` in another thread until they are done.
 fn publish_against(fixture: &Fixture, destination: &str, rounds: usize, disturb: impl Fn(usize) + Sync) {
     let done = AtomicBool::new(false);
     let (left, done, disturb) = (AtomicUsize::new(PUBLISHERS), &done, &disturb);
@@ -37,8 +37,8 @@ fn publish_against(fixture: &Fixture, destination: &str, rounds: usize, disturb:
     });
 }
 
-/// All messages, each once, and those of one publisher in its order.
-fn assert_whole(bodies: &[String], rounds: usize) {
+/// Checks that each message arrived once, and that the messages of each publisher are in order.
+fn assert_complete(bodies: &[String], rounds: usize) {
     assert_eq!(bodies.len(), PUBLISHERS * rounds);
     let mut next = [0; PUBLISHERS];
     for body in bodies {
@@ -50,7 +50,7 @@ fn assert_whole(bodies: &[String], rounds: usize) {
 }
 
 #[test]
-fn a_subscriber_by_name_and_one_by_pattern_see_one_order_while_others_come_and_go() {
+fn exact_and_pattern_subscribers_see_the_same_order_while_others_change() {
     const ROUNDS: usize = 500;
     let fixture = Fixture::new();
     let (exact, wild) = (fixture.receiver(1), fixture.receiver(2));
@@ -62,14 +62,14 @@ fn a_subscriber_by_name_and_one_by_pattern_see_one_order_while_others_come_and_g
         passing.deliveries();
     });
     let (exact, wild) = (exact.bodies(), wild.bodies());
-    assert_whole(&exact, ROUNDS);
+    assert_complete(&exact, ROUNDS);
     assert_eq!(exact, wild);
     drop(both);
     assert!(fixture.broker.is_empty());
 }
 
 #[test]
-fn subscribers_by_pattern_alone_see_one_order_though_the_topic_comes_and_goes() {
+fn pattern_subscribers_see_the_same_order_while_the_topic_is_recreated() {
     const ROUNDS: usize = 500;
     let fixture = Fixture::new();
     let (one, two) = (fixture.receiver(1), fixture.receiver(2));
@@ -81,15 +81,15 @@ fn subscribers_by_pattern_alone_see_one_order_though_the_topic_comes_and_goes() 
         passing.deliveries();
     });
     let (one, two) = (one.bodies(), two.bodies());
-    assert_whole(&one, ROUNDS);
+    assert_complete(&one, ROUNDS);
     assert_eq!(one, two);
     drop(both);
     assert!(fixture.broker.is_empty());
     assert_eq!(fixture.metrics.topics.get(), 0);
 }
 
-/// Threads subscribe, publish and leave over and over on one topic, which vanishes between them all the time.
-fn come_and_go(texts: [&str; 4], rounds: usize) {
+/// Subscribes, publishes and unsubscribes repeatedly in several threads on one topic, which is removed in between.
+fn subscribe_and_unsubscribe(texts: [&str; 4], rounds: usize) {
     let fixture = Fixture::new();
     thread::scope(|scope| {
         for (key, text) in (1u32..).zip(texts) {
@@ -102,9 +102,13 @@ fn come_and_go(texts: [&str; 4], rounds: usize) {
                     assert!(fixture.send("/topic/a.b", &marker) >= 1);
                     drop(subscription);
                     let got = receiver.bodies();
-                    assert_eq!(got.iter().filter(|body| **body == marker).count(), 1, "after subscribe");
+                    assert_eq!(
+                        got.iter().filter(|body| **body == marker).count(),
+                        1,
+                        "once between subscribe and drop"
+                    );
                     fixture.send("/topic/a.b", "late");
-                    assert_eq!(receiver.outbound_queue.bytes(), 0, "after drop");
+                    assert_eq!(receiver.outbound_queue.bytes(), 0, "no delivery is left after drop");
                 }
             });
         }
@@ -115,21 +119,21 @@ fn come_and_go(texts: [&str; 4], rounds: usize) {
 }
 
 #[test]
-fn from_subscribe_to_drop_everything_comes_and_nothing_before_or_after() {
-    come_and_go(["/topic/a.b"; 4], 1000);
+fn subscriber_gets_all_messages_between_subscribe_and_drop_and_no_others() {
+    subscribe_and_unsubscribe(["/topic/a.b"; 4], 1000);
 }
 
 #[test]
-fn from_subscribe_to_drop_patterns_get_everything_too() {
-    come_and_go(["/topic/a.b", "/topic/a.*", "/topic/a.*", "/topic/**"], 500);
+fn pattern_subscriber_gets_all_messages_between_subscribe_and_drop() {
+    subscribe_and_unsubscribe(["/topic/a.b", "/topic/a.*", "/topic/a.*", "/topic/**"], 500);
 }
 
-/// Reads and settles a few messages; what was accepted.
-fn consume(fixture: &Fixture, receiver: &Receiver, terms: ConsumerOptions, round: usize) -> Vec<String> {
-    let subscription = fixture.subscribe("/queue/q", receiver, terms);
+/// Reads and settles a few messages. Returns the bodies of those that were accepted.
+fn consume(fixture: &Fixture, receiver: &Receiver, options: ConsumerOptions, round: usize) -> Vec<String> {
+    let subscription = fixture.subscribe("/queue/q", receiver, options);
     let mut accepted = Vec::new();
     for delivery in receiver.deliveries() {
-        assert!(!terms.text_only || delivery.message.is_text());
+        assert!(!options.text_only || delivery.message.is_text());
         let settlement = if (round + delivery.tag as usize).is_multiple_of(3) {
             Settlement::Returned
         } else {
@@ -144,21 +148,21 @@ fn consume(fixture: &Fixture, receiver: &Receiver, terms: ConsumerOptions, round
 }
 
 #[test]
-fn a_queue_gives_each_message_to_one_though_consumers_and_the_queue_come_and_go() {
-    give_each_to_one([credit(3), credit(3)], |publisher, n| format!("{publisher} {n}").into_bytes());
+fn queue_delivers_each_message_to_one_consumer_while_consumers_change() {
+    deliver_each_to_one([credit(3), credit(3)], |publisher, n| format!("{publisher} {n}").into_bytes());
 }
 
 #[test]
-fn each_message_goes_to_one_that_may_have_it_or_to_the_dead_letters_though_all_come_and_go() {
-    give_each_to_one([credit(3), ConsumerOptions { text_only: true, ..credit(3) }], |publisher, n| {
+fn each_message_is_accepted_or_dead_lettered_once_with_a_text_only_consumer() {
+    deliver_each_to_one([credit(3), ConsumerOptions { text_only: true, ..credit(3) }], |publisher, n| {
         let mut body = format!("{publisher} {n}").into_bytes();
         body.extend(n.is_multiple_of(2).then_some(0xff));
         body
     });
 }
 
-/// Two publishers, and two consumers on these terms that come and go.
-fn give_each_to_one(terms: [ConsumerOptions; 2], body: impl Fn(usize, usize) -> Vec<u8> + Sync) {
+/// Runs two publishers, and two consumers with these options that subscribe and leave repeatedly.
+fn deliver_each_to_one(options: [ConsumerOptions; 2], body: impl Fn(usize, usize) -> Vec<u8> + Sync) {
     const ROUNDS: usize = 500;
     let fixture = Fixture::new();
     let accepted = parking_lot::Mutex::new(Vec::new());
@@ -171,13 +175,13 @@ fn give_each_to_one(terms: [ConsumerOptions; 2], body: impl Fn(usize, usize) -> 
                 }
             });
         }
-        for (key, terms) in (1..).zip(terms) {
+        for (key, options) in (1..).zip(options) {
             scope.spawn(move || {
                 let receiver = fixture.receiver(key);
                 for round in 0..ROUNDS {
-                    let more = consume(fixture, &receiver, terms, round);
+                    let more = consume(fixture, &receiver, options, round);
                     accepted.lock().extend(more);
-                    assert_eq!(receiver.outbound_queue.bytes(), 0, "what was not read went back");
+                    assert_eq!(receiver.outbound_queue.bytes(), 0, "unread messages returned to the queue");
                 }
             });
         }
@@ -186,7 +190,7 @@ fn give_each_to_one(terms: [ConsumerOptions; 2], body: impl Fn(usize, usize) -> 
     for queue in ["/queue/q", "/queue/dead.q"] {
         let receiver = fixture.receiver(9);
         let last = fixture.subscribe(queue, &receiver, ALL);
-        // As many batches as it takes: the consumers may have left before the publishers began.
+        // Several batches may be needed: the consumers may have left before the publishers began.
         loop {
             let deliveries = receiver.deliveries();
             if deliveries.is_empty() {
@@ -206,7 +210,7 @@ fn give_each_to_one(terms: [ConsumerOptions; 2], body: impl Fn(usize, usize) -> 
 }
 
 #[test]
-fn a_temporary_queue_takes_or_drops_each_message_while_it_closes() {
+fn every_message_sent_while_a_temporary_queue_closes_is_dropped() {
     let fixture = Fixture::new();
     for _ in 0..200 {
         let before = fixture.metrics.messages_dropped.get();
@@ -226,7 +230,7 @@ fn a_temporary_queue_takes_or_drops_each_message_while_it_closes() {
 }
 
 #[test]
-fn a_connection_that_goes_while_it_is_published_to_is_let_go() {
+fn connection_closed_during_publish_is_released() {
     let fixture = Fixture::new();
     thread::scope(|scope| {
         let fixture = &fixture;

@@ -6,10 +6,10 @@ use crate::outbound_queue::OutboundQueue;
 use std::sync::Arc;
 
 fn send(fixture: &Fixture, body: &str) -> Published {
-    fixture.publish("/app/orders.new", body).expect("taken")
+    fixture.publish("/app/orders.new", body).expect("accepted")
 }
 
-/// Services, each with an outbound queue of its own, that subscribe to these.
+/// Creates a service for each destination or pattern, each with an outbound queue of its own.
 fn services(fixture: &Fixture, texts: &[&str]) -> (Vec<Receiver>, Vec<Subscription>) {
     let receivers: Vec<_> = (1u32..).zip(texts).map(|(key, _)| fixture.receiver(key)).collect();
     let subscriptions =
@@ -18,7 +18,7 @@ fn services(fixture: &Fixture, texts: &[&str]) -> (Vec<Receiver>, Vec<Subscripti
 }
 
 #[test]
-fn each_message_goes_to_one_in_turn_by_name_and_by_pattern_alike() {
+fn messages_go_round_robin_to_exact_and_pattern_services() {
     for texts in [
         &["/app/orders.new", "/app/orders.new", "/app/orders.new"][..],
         &["/app/orders.new", "/app/orders.*", "/app/**", "/app/**"],
@@ -43,20 +43,20 @@ fn each_message_goes_to_one_in_turn_by_name_and_by_pattern_alike() {
 }
 
 #[test]
-fn without_a_service_nothing_is_refused_and_nothing_kept() {
+fn message_without_a_service_is_accepted_and_not_stored() {
     let fixture = Fixture::new();
     let (_others, _subscriptions) = services(&fixture, &["/app/orders", "/app/orders/new", "/topic/**"]);
     let published = send(&fixture, "m");
-    assert_eq!((published.reached, published.services), (0, Some(0)), "another name");
+    assert_eq!((published.reached, published.services), (0, Some(0)), "no service has this name");
     let (receivers, subscriptions) = services(&fixture, &["/app/orders.new"]);
-    assert!(receivers[0].bodies().is_empty(), "it was not kept");
+    assert!(receivers[0].bodies().is_empty(), "the message was not stored");
     assert_eq!(send(&fixture, "m").services, Some(1));
     drop(subscriptions);
     assert_eq!(send(&fixture, "m").services, Some(0));
 }
 
 #[test]
-fn a_service_that_has_gone_is_passed_over() {
+fn closed_service_is_skipped() {
     let fixture = Fixture::new();
     let (receivers, _subscriptions) = services(&fixture, &["/app/**"; 3]);
     receivers[1].outbound_queue.close();
@@ -72,10 +72,10 @@ fn a_service_that_has_gone_is_passed_over() {
 }
 
 #[test]
-fn what_is_no_text_goes_to_those_who_can_be_sent_it() {
+fn message_that_is_not_text_goes_to_a_service_that_accepts_it() {
     let fixture = Fixture::new();
     let (text, any) = (fixture.receiver(1), fixture.receiver(2));
-    let publish = |body: &[u8]| fixture.publish("/app/orders.new", body).expect("taken").services;
+    let publish = |body: &[u8]| fixture.publish("/app/orders.new", body).expect("accepted").services;
     let _text =
         [fixture.subscribe("/app/**", &text, TEXT), fixture.subscribe("/app/orders.new", &text, TEXT)];
     assert_eq!((publish(b"\xff"), publish(b"m")), (Some(0), Some(1)));
@@ -86,9 +86,9 @@ fn what_is_no_text_goes_to_those_who_can_be_sent_it() {
     assert_eq!((text.deliveries().len(), any.deliveries().len()), (1, 5));
 }
 
-/// A service whose outbound queue has room for ten messages of a kilobyte, and holds so many.
+/// Returns a service whose outbound queue has space for ten messages of a kilobyte, and contains `messages` of them.
 fn filled(fixture: &Fixture, messages: usize) -> Receiver {
-    let outbound_queue: Arc<OutboundQueue> = fixture.outbox_of(12_000);
+    let outbound_queue: Arc<OutboundQueue> = fixture.outbound_queue_of(12_000);
     let receiver = Receiver { outbound_queue, key: 1 };
     let filling = fixture.subscribe("/topic/fill", &receiver, ALL);
     for _ in 0..messages {
@@ -99,7 +99,7 @@ fn filled(fixture: &Fixture, messages: usize) -> Receiver {
 }
 
 #[test]
-fn those_that_are_not_behind_get_it_and_else_the_least_behind_which_is_waited_for() {
+fn uncongested_service_is_preferred_and_else_the_least_congested() {
     let fixture = Fixture::new();
     let receivers = [filled(&fixture, 9), filled(&fixture, 2), filled(&fixture, 7)];
     let _all: Vec<_> = receivers.iter().map(|to| fixture.subscribe("/app/**", to, ALL)).collect();
@@ -117,14 +117,14 @@ fn those_that_are_not_behind_get_it_and_else_the_least_behind_which_is_waited_fo
     assert_eq!(published.services, Some(1));
     assert_eq!(published.congested.len(), 1);
     assert!(Arc::ptr_eq(&published.congested[0].outbound_queue, &free.outbound_queue));
-    assert!(published.congested[0].crowd, "all of them are behind");
+    assert!(published.congested[0].crowd, "all services are congested");
     receivers[0].deliveries();
     assert!(send(&fixture, "m").congested.is_empty());
     assert_eq!(receivers[0].bodies(), ["m"]);
 }
 
 #[test]
-fn services_come_and_go_while_each_message_goes_to_one() {
+fn each_message_goes_to_one_service_while_services_change() {
     const ROUNDS: usize = 300;
     let fixture = Fixture::new();
     let (staying, _subscriptions) = services(&fixture, &["/app/orders.new", "/app/**"]);
@@ -141,7 +141,7 @@ fn services_come_and_go_while_each_message_goes_to_one() {
                     drop(fixture.subscribe(text, &receiver, ALL));
                     let got = receiver.deliveries().len();
                     passed.fetch_add(got, std::sync::atomic::Ordering::Relaxed);
-                    assert_eq!(receiver.outbound_queue.bytes(), 0, "after drop");
+                    assert_eq!(receiver.outbound_queue.bytes(), 0, "no delivery is left after drop");
                 }
             });
         }

@@ -1,4 +1,4 @@
-//! Queues of one session.
+//! Temporary queues of a session.
 
 use super::fixture::*;
 use crate::broker::{Options, Settlement};
@@ -6,7 +6,7 @@ use crate::broker::{Options, Settlement};
 const TEMP: &str = "/temp-queue/~4f1c";
 
 #[test]
-fn an_open_one_is_a_queue() {
+fn open_temporary_queue_delivers_its_messages() {
     let fixture = Fixture::new();
     let receiver = fixture.receiver(1);
     let temp = fixture.broker.open_temp(&to(TEMP)).expect("opened");
@@ -16,7 +16,7 @@ fn an_open_one_is_a_queue() {
     assert_eq!(receiver.bodies(), ["a", "b"]);
     consumer.settle(&[1, 2], Settlement::Accepted, fixture.now());
     drop(consumer);
-    assert_eq!(fixture.broker.stats().queues, 1, "it stays when it is empty");
+    assert_eq!(fixture.broker.stats().queues, 1, "an empty temporary queue stays");
     assert_eq!(fixture.send(TEMP, "c"), 1);
     drop(temp);
     assert!(fixture.broker.is_empty());
@@ -24,7 +24,7 @@ fn an_open_one_is_a_queue() {
 }
 
 #[test]
-fn a_message_to_one_that_is_not_open_is_dropped_and_counted() {
+fn message_to_a_closed_temporary_queue_is_dropped_and_counted() {
     let fixture = Fixture::new();
     assert_eq!(fixture.send(TEMP, "m"), 0);
     let counted = || (fixture.metrics.messages_published.get(), fixture.metrics.messages_dropped.get());
@@ -36,7 +36,7 @@ fn a_message_to_one_that_is_not_open_is_dropped_and_counted() {
 }
 
 #[test]
-fn subscribing_to_one_that_is_not_open_is_refused() {
+fn subscribing_to_a_closed_temporary_queue_is_refused() {
     let fixture = Fixture::new();
     let receiver = fixture.receiver(1);
     let refusal =
@@ -48,7 +48,7 @@ fn subscribing_to_one_that_is_not_open_is_refused() {
 }
 
 #[test]
-fn closing_drops_its_messages_and_its_consumers_are_left_with_nothing() {
+fn closing_a_temporary_queue_drops_its_undelivered_messages() {
     let fixture = Fixture::new();
     let receiver = fixture.receiver(1);
     let temp = fixture.broker.open_temp(&to(TEMP)).expect("opened");
@@ -57,7 +57,7 @@ fn closing_drops_its_messages_and_its_consumers_are_left_with_nothing() {
         fixture.send(TEMP, body);
     }
     drop(temp);
-    assert_eq!(fixture.metrics.messages_dropped.get(), 2, "those that nobody had been given");
+    assert_eq!(fixture.metrics.messages_dropped.get(), 2, "the messages that were not delivered");
     assert_eq!((fixture.metrics.queue_messages.get(), fixture.metrics.queue_bytes.get()), (0, 0));
     assert_eq!(receiver.bodies(), ["a"]);
     consumer.settle(&[1], Settlement::Returned, fixture.now());
@@ -70,7 +70,7 @@ fn closing_drops_its_messages_and_its_consumers_are_left_with_nothing() {
 }
 
 #[test]
-fn the_bounds_of_queues_are_its_bounds() {
+fn temporary_queue_has_the_message_limit_and_ignores_queues_max() {
     let options = Options { queue_messages_max: 1, queues_max: 0, ..Options::default() };
     let fixture = Fixture::with(options, usize::MAX);
     let _temp = fixture.broker.open_temp(&to(TEMP)).expect("opened");
@@ -79,20 +79,20 @@ fn the_bounds_of_queues_are_its_bounds() {
 }
 
 #[test]
-fn an_address_opened_again_is_another_queue() {
+fn reopened_address_is_a_new_queue() {
     let fixture = Fixture::new();
     let first = fixture.broker.open_temp(&to(TEMP)).expect("opened");
     fixture.send(TEMP, "m");
     let second = fixture.broker.open_temp(&to(TEMP)).expect("opened");
     assert_eq!((fixture.metrics.messages_dropped.get(), fixture.metrics.queues.get()), (1, 1));
     drop(first);
-    assert_eq!(fixture.send(TEMP, "m"), 1, "the end of the first is not the end of the second");
+    assert_eq!(fixture.send(TEMP, "m"), 1, "dropping the first handle keeps the second queue open");
     drop(second);
     assert!(fixture.broker.is_empty());
 }
 
 #[test]
-fn an_address_is_not_shown() {
+fn debug_hides_the_address() {
     let fixture = Fixture::new();
     let temp = fixture.broker.open_temp(&to(TEMP)).expect("opened");
     assert!(!format!("{temp:?} {:?}", fixture.broker).contains("4f1c"));

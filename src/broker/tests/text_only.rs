@@ -1,4 +1,4 @@
-//! Work queues with consumers that are text only. A body that is no text begins with "�" here.
+//! Work queues with text-only consumers. In these tests a body that is not text begins with "�".
 
 use super::fixture::*;
 use crate::broker::{ConsumerOptions, Options, Settlement, Step, Subscription};
@@ -14,7 +14,7 @@ fn text(prefetch: u32) -> ConsumerOptions {
     ConsumerOptions { prefetch, ..TEXT }
 }
 
-/// What the fixture shows as "�1" goes in as this.
+/// Returns the bytes of a body that the fixture shows as `shown`, such as "�1".
 fn bytes(shown: &str) -> Vec<u8> {
     shown
         .chars()
@@ -25,15 +25,15 @@ fn bytes(shown: &str) -> Vec<u8> {
 impl Fixture {
     fn put(&self, queue: &str, bodies: &[&str]) {
         for body in bodies {
-            assert_eq!(self.send(queue, &bytes(body)), 1, "the queue takes whatever becomes of it");
+            assert_eq!(self.send(queue, &bytes(body)), 1, "the queue accepts every message");
         }
     }
 
-    /// Takes everything out of the dead letter queue; body and reason.
-    fn letters(&self) -> Vec<(String, String)> {
-        let mourner = self.receiver(99);
-        let dead = self.subscribe(DEAD, &mourner, ALL);
-        let deliveries = mourner.deliveries();
+    /// Takes all messages out of the dead letter queue. Returns body and reason of each.
+    fn take_dead_letters(&self) -> Vec<(String, String)> {
+        let dead_receiver = self.receiver(99);
+        let dead = self.subscribe(DEAD, &dead_receiver, ALL);
+        let deliveries = dead_receiver.deliveries();
         let tags: Vec<Tag> = deliveries.iter().map(|delivery| delivery.tag).collect();
         dead.settle(&tags, Settlement::Accepted, self.now());
         let reason = |lines: Vec<String>| {
@@ -45,9 +45,9 @@ impl Fixture {
             .collect()
     }
 
-    /// The bodies of dead letters, all of which are there for not being text.
-    fn not_text(&self) -> Vec<String> {
-        let letters = self.letters();
+    /// Takes all dead letters, which must have the reason `not-text`. Returns their bodies.
+    fn take_not_text(&self) -> Vec<String> {
+        let letters = self.take_dead_letters();
         assert!(letters.iter().all(|(_, reason)| reason == "not-text"), "{letters:?}");
         letters.into_iter().map(|(body, _)| body).collect()
     }
@@ -56,7 +56,7 @@ impl Fixture {
         (self.metrics.dead_letters.get(), self.metrics.messages_dropped.get())
     }
 
-    /// With no subscription left and all messages settled.
+    /// Checks that the broker is empty. Call it with no subscription left and all messages settled.
     fn assert_empty(&self) {
         assert!(self.broker.is_empty());
         let metrics = &self.metrics;
@@ -71,7 +71,7 @@ fn accept(fixture: &Fixture, subscription: &Subscription, tags: &[Tag]) {
 }
 
 #[test]
-fn what_is_not_text_waits_for_a_busy_consumer_that_takes_it_and_text_goes_past_it() {
+fn non_text_waits_for_a_busy_consumer_while_text_is_delivered() {
     let fixture = Fixture::new();
     let (every, reader) = (fixture.receiver(1), fixture.receiver(2));
     let everything = fixture.subscribe(Q, &every, credit(1));
@@ -86,7 +86,7 @@ fn what_is_not_text_waits_for_a_busy_consumer_that_takes_it_and_text_goes_past_i
 }
 
 #[test]
-fn who_takes_everything_gets_both_kinds_in_one_order() {
+fn consumer_of_all_bodies_gets_both_kinds_in_order() {
     let fixture = Fixture::new();
     let (every, reader) = (fixture.receiver(1), fixture.receiver(2));
     let everything = fixture.subscribe(Q, &every, credit(1));
@@ -102,7 +102,7 @@ fn who_takes_everything_gets_both_kinds_in_one_order() {
 }
 
 #[test]
-fn what_comes_back_goes_first_on_either_shelf() {
+fn returned_message_is_delivered_first_in_either_partition() {
     let fixture = Fixture::new();
     let (every, reader) = (fixture.receiver(1), fixture.receiver(2));
     let text = fixture.subscribe(Q, &reader, text(1));
@@ -123,7 +123,7 @@ fn what_comes_back_goes_first_on_either_shelf() {
 }
 
 #[test]
-fn without_any_consumer_what_is_not_text_is_kept() {
+fn non_text_is_kept_while_there_is_no_consumer() {
     let fixture = Fixture::new();
     fixture.put(Q, &["a", "�1"]);
     let receiver = fixture.receiver(1);
@@ -137,7 +137,7 @@ fn without_any_consumer_what_is_not_text_is_kept() {
 }
 
 #[test]
-fn a_text_only_consumer_that_has_gone_counts_no_more() {
+fn non_text_is_kept_after_the_last_text_only_consumer_has_left() {
     let fixture = Fixture::new();
     let receiver = fixture.receiver(1);
     fixture.put(Q, &["a"]);
@@ -152,15 +152,15 @@ fn a_text_only_consumer_that_has_gone_counts_no_more() {
 }
 
 #[test]
-fn what_all_consumers_refuse_is_a_dead_letter_when_it_is_published() {
+fn non_text_is_dead_lettered_on_publish_when_all_consumers_are_text_only() {
     let fixture = Fixture::new();
     let readers = [1, 2].map(|key| fixture.receiver(key));
     let texts = readers.each_ref().map(|reader| fixture.subscribe(Q, reader, text(1)));
     fixture.put(Q, &["�1", "a", "�2", "b", "c"]);
     assert_eq!(readers.each_ref().map(Receiver::bodies), [["a"], ["b"]]);
     assert_eq!((fixture.dead_and_dropped(), fixture.metrics.messages_published.get()), ((2, 0), 5));
-    assert_eq!(fixture.metrics.queue_messages.get(), 5, "dead ones are in a queue");
-    assert_eq!(fixture.not_text(), ["�1", "�2"]);
+    assert_eq!(fixture.metrics.queue_messages.get(), 5, "dead letters are in a queue");
+    assert_eq!(fixture.take_not_text(), ["�1", "�2"]);
     accept(&fixture, &texts[0], &[2]);
     assert_eq!(readers[0].bodies(), ["c"]);
     accept(&fixture, &texts[0], &[5]);
@@ -170,36 +170,36 @@ fn what_all_consumers_refuse_is_a_dead_letter_when_it_is_published() {
 }
 
 #[test]
-fn a_dead_letter_says_why_and_where_it_comes_from() {
+fn not_text_dead_letter_has_its_reason_and_origin() {
     let fixture = Fixture::new();
-    let (reader, mourner) = (fixture.receiver(1), fixture.receiver(2));
+    let (reader, dead_receiver) = (fixture.receiver(1), fixture.receiver(2));
     let _text = fixture.subscribe(Q, &reader, TEXT);
     fixture.put(Q, &["�1"]);
-    let _dead = fixture.subscribe(DEAD, &mourner, ALL);
-    let letters = mourner.deliveries();
+    let _dead = fixture.subscribe(DEAD, &dead_receiver, ALL);
+    let letters = dead_receiver.deliveries();
     assert_eq!((letters.len(), letters[0].message.destination()), (1, DEAD));
-    assert_eq!(letters[0].message.body(), [0xff, b'1'], "as it was sent");
+    assert_eq!(letters[0].message.body(), [0xff, b'1'], "the body is unchanged");
     for header in ["dead-reason:not-text", "dead-origin:/queue/q", "dead-deliveries:0"] {
         assert!(headers(&letters[0]).iter().any(|line| line == header), "{header}");
     }
 }
 
 #[test]
-fn a_text_only_consumer_that_comes_alone_sends_what_waits_to_the_dead_letters() {
+fn subscribing_a_sole_text_only_consumer_dead_letters_waiting_non_text() {
     let fixture = Fixture::new();
     fixture.put(Q, &["�1", "a", "�2", "b"]);
     let reader = fixture.receiver(1);
     let text = fixture.subscribe(Q, &reader, TEXT);
     assert_eq!(reader.seen(), [("a".to_string(), 1, 2), ("b".to_string(), 1, 4)]);
-    assert_eq!(fixture.not_text(), ["�1", "�2"]);
+    assert_eq!(fixture.take_not_text(), ["�1", "�2"]);
     accept(&fixture, &text, &[2, 4]);
     drop(text);
     fixture.assert_empty();
 }
 
-/// Never given out, given back for all, given back for others, and still in somebody's hands.
+/// Covers messages that were never delivered, were returned for all consumers or for others, and are outstanding.
 #[test]
-fn the_first_text_only_consumer_finds_what_is_not_text_wherever_it_lies() {
+fn non_text_in_any_state_is_dead_lettered_when_only_text_consumers_remain() {
     let fixture = Fixture::new();
     let (every, reader) = (fixture.receiver(1), fixture.receiver(2));
     let everything = fixture.subscribe(Q, &every, credit(6));
@@ -207,18 +207,18 @@ fn the_first_text_only_consumer_finds_what_is_not_text_wherever_it_lies() {
     assert_eq!(every.deliveries().len(), 6);
     everything.settle(&[1, 2], Settlement::Returned, fixture.now());
     everything.settle(&[1, 2], Settlement::Returned, fixture.now());
-    assert_eq!(every.bodies().len(), 2 + 2, "again at once, then others");
+    assert_eq!(every.bodies().len(), 2 + 2, "returned messages first, then others");
     everything.settle(&[3, 4], Settlement::Unwritten, fixture.now());
     let _text = fixture.subscribe(Q, &reader, TEXT);
     assert_eq!(reader.bodies(), ["a", "b"]);
-    assert_eq!(fixture.dead_and_dropped(), (0, 0), "a busy one could take them");
+    assert_eq!(fixture.dead_and_dropped(), (0, 0), "a busy consumer could take them");
     drop(everything);
-    assert_eq!(fixture.not_text(), ["�1", "�2", "�3", "�4"]);
+    assert_eq!(fixture.take_not_text(), ["�1", "�2", "�3", "�4"]);
     assert_eq!(reader.bodies(), ["c", "d"]);
 }
 
 #[test]
-fn when_the_last_that_took_everything_leaves_what_waits_and_what_it_had_are_dead_letters() {
+fn non_text_is_dead_lettered_when_the_last_consumer_of_all_bodies_leaves() {
     let fixture = Fixture::new();
     let receivers = [1, 2].map(|key| fixture.receiver(key));
     let reader = fixture.receiver(3);
@@ -227,15 +227,15 @@ fn when_the_last_that_took_everything_leaves_what_waits_and_what_it_had_are_dead
     fixture.put(Q, &["�1", "�2", "�3", "�4", "�5"]);
     assert_eq!(receivers[0].bodies(), ["�1", "�3"]);
     drop(both.next());
-    assert_eq!(fixture.dead_and_dropped(), (0, 0), "the other could take them");
+    assert_eq!(fixture.dead_and_dropped(), (0, 0), "the other consumer could take them");
     drop(both.next());
-    assert_eq!(fixture.not_text(), ["�1", "�2", "�3", "�4", "�5"]);
+    assert_eq!(fixture.take_not_text(), ["�1", "�2", "�3", "�4", "�5"]);
     drop(text);
     fixture.assert_empty();
 }
 
 #[test]
-fn what_comes_back_waits_for_the_only_one_that_may_have_it_however_willing_the_others() {
+fn returned_non_text_waits_for_its_only_possible_consumer() {
     let fixture = Fixture::new();
     let (every, reader) = (fixture.receiver(1), fixture.receiver(2));
     let _text = fixture.subscribe(Q, &reader, TEXT);
@@ -246,8 +246,8 @@ fn what_comes_back_waits_for_the_only_one_that_may_have_it_however_willing_the_o
         assert_eq!(every.seen(), [("�1".to_string(), count, 1)]);
         everything.settle(&[1], Settlement::Returned, now);
         if count > 1 {
-            assert!(every.seen().is_empty(), "it backs off");
-            now = fixture.broker.expire(now).expect("an alarm");
+            assert!(every.seen().is_empty(), "the message backs off");
+            now = fixture.broker.expire(now).expect("a timer");
             fixture.broker.expire(now);
         }
     }
@@ -260,7 +260,7 @@ fn what_comes_back_waits_for_the_only_one_that_may_have_it_however_willing_the_o
 }
 
 #[test]
-fn who_gave_it_back_last_steps_aside_for_another_that_may_have_it() {
+fn returned_non_text_goes_to_another_consumer_of_all_bodies_first() {
     let fixture = Fixture::new();
     let receivers = [1, 2].map(|key| fixture.receiver(key));
     let both = receivers.each_ref().map(|receiver| fixture.subscribe(Q, receiver, ALL));
@@ -276,7 +276,7 @@ fn who_gave_it_back_last_steps_aside_for_another_that_may_have_it() {
 }
 
 #[test]
-fn what_is_not_text_and_came_back_too_often_is_a_dead_letter_for_that() {
+fn non_text_that_failed_too_often_has_the_reason_max_deliveries() {
     let fixture = Fixture::with(Options { max_deliveries: 1, ..Options::default() }, usize::MAX);
     let (every, reader) = (fixture.receiver(1), fixture.receiver(2));
     let everything = fixture.subscribe(Q, &every, credit(1));
@@ -288,11 +288,14 @@ fn what_is_not_text_and_came_back_too_often_is_a_dead_letter_for_that() {
     everything.settle(&[2], Settlement::Lost, fixture.now());
     drop(everything);
     let reasons = [("�1", "max-deliveries"), ("�2", "max-deliveries"), ("�3", "not-text")];
-    assert_eq!(fixture.letters(), reasons.map(|(body, reason)| (body.to_string(), reason.to_string())));
+    assert_eq!(
+        fixture.take_dead_letters(),
+        reasons.map(|(body, reason)| (body.to_string(), reason.to_string()))
+    );
 }
 
 #[test]
-fn who_may_not_have_a_message_keeps_its_turn() {
+fn skipped_text_only_consumer_keeps_its_round_robin_position() {
     let fixture = Fixture::new();
     let (every, reader) = (fixture.receiver(1), fixture.receiver(2));
     let _text = fixture.subscribe(Q, &reader, TEXT);
@@ -303,18 +306,21 @@ fn who_may_not_have_a_message_keeps_its_turn() {
 }
 
 #[test]
-fn text_goes_round_among_both_kinds_of_consumers() {
+fn text_goes_round_robin_to_both_kinds_of_consumers() {
     let fixture = Fixture::new();
     let receivers = [1, 2, 3, 4].map(|key| fixture.receiver(key));
-    let terms = [TEXT, ALL, TEXT, ALL];
-    let _all: Vec<Subscription> =
-        receivers.iter().zip(terms).map(|(receiver, terms)| fixture.subscribe(Q, receiver, terms)).collect();
+    let options = [TEXT, ALL, TEXT, ALL];
+    let _all: Vec<Subscription> = receivers
+        .iter()
+        .zip(options)
+        .map(|(receiver, options)| fixture.subscribe(Q, receiver, options))
+        .collect();
     fixture.put(Q, &["a", "b", "c", "d", "e", "f", "g", "h"]);
     assert_eq!(receivers.each_ref().map(Receiver::bodies), [["a", "e"], ["b", "f"], ["c", "g"], ["d", "h"]]);
 }
 
 #[test]
-fn in_a_dead_letter_queue_what_is_not_text_stays_and_waits() {
+fn non_text_stays_in_a_dead_letter_queue() {
     let fixture = Fixture::new();
     let (every, reader) = (fixture.receiver(1), fixture.receiver(2));
     fixture.put(DEAD, &["�1", "a"]);
@@ -333,7 +339,7 @@ fn in_a_dead_letter_queue_what_is_not_text_stays_and_waits() {
 }
 
 #[test]
-fn a_full_dead_letter_queue_drops_its_oldest_of_either_kind() {
+fn full_dead_letter_queue_drops_its_oldest_message_of_either_kind() {
     let options = Options { queue_messages_max: 3, ..Options::default() };
     let fixture = Fixture::with(options, usize::MAX);
     let (reader, sleeper) = (fixture.receiver(1), fixture.receiver(2));
@@ -350,7 +356,7 @@ fn a_full_dead_letter_queue_drops_its_oldest_of_either_kind() {
 }
 
 #[test]
-fn a_letter_whose_queue_cannot_be_made_is_dropped_and_counted() {
+fn not_text_dead_letter_is_dropped_when_its_queue_cannot_be_created() {
     let fixture = Fixture::with(Options { queues_max: 1, ..Options::default() }, usize::MAX);
     let reader = fixture.receiver(1);
     let _text = fixture.subscribe(Q, &reader, TEXT);
@@ -359,18 +365,18 @@ fn a_letter_whose_queue_cannot_be_made_is_dropped_and_counted() {
 }
 
 #[test]
-fn a_full_queue_refuses_what_would_not_stay_as_it_refuses_all() {
+fn full_queue_refuses_non_text_that_would_be_dead_lettered() {
     let fixture = Fixture::with(Options { queue_messages_max: 1, ..Options::default() }, usize::MAX);
     let reader = fixture.receiver(1);
     let text = fixture.subscribe(Q, &reader, TEXT);
     fixture.put(Q, &["�1", "a"]);
     assert_eq!(fixture.publish(Q, &bytes("�2")).unwrap_err().limit, Some("queue-messages-max"));
     accept(&fixture, &text, &[2]);
-    assert_eq!(fixture.not_text(), ["�1"]);
+    assert_eq!(fixture.take_not_text(), ["�1"]);
 }
 
 #[test]
-fn a_sessions_own_queue_drops_what_all_its_consumers_refuse() {
+fn temporary_queue_drops_non_text_when_all_consumers_are_text_only() {
     let fixture = Fixture::new();
     let temp = fixture.broker.open_temp(&to(TEMP)).expect("opened");
     let reader = fixture.receiver(1);
@@ -382,12 +388,12 @@ fn a_sessions_own_queue_drops_what_all_its_consumers_refuse() {
     drop(text);
     fixture.put(TEMP, &["�3"]);
     drop(temp);
-    assert_eq!(fixture.dead_and_dropped(), (0, 5), "what went back and what was kept, of both kinds");
+    assert_eq!(fixture.dead_and_dropped(), (0, 5), "returned and waiting messages of both kinds");
     assert!(fixture.broker.is_empty());
 }
 
 #[test]
-fn a_transaction_too_sends_what_all_refuse_to_the_dead_letters() {
+fn transaction_dead_letters_non_text_when_all_consumers_are_text_only() {
     let fixture = Fixture::new();
     let reader = fixture.receiver(1);
     let text = fixture.subscribe(Q, &reader, TEXT);
@@ -396,7 +402,7 @@ fn a_transaction_too_sends_what_all_refuse_to_the_dead_letters() {
     let steps: Vec<Step<'_>> = bodies.iter().map(|body| publish_step(&queue, body, &headers)).collect();
     assert_eq!(commit(&fixture.broker, &steps, fixture.now()).expect("committed").reached, 3);
     assert_eq!(
-        (reader.bodies(), fixture.not_text()),
+        (reader.bodies(), fixture.take_not_text()),
         (vec!["a".to_string()], vec!["�1".into(), "�2".to_string()])
     );
     assert_eq!(fixture.metrics.messages_published.get(), 3);
@@ -406,7 +412,7 @@ fn a_transaction_too_sends_what_all_refuse_to_the_dead_letters() {
 }
 
 #[test]
-fn what_is_held_for_a_consumer_that_leaves_rings_no_alarm_that_hurts() {
+fn backoff_timer_of_a_consumer_that_left_has_no_effect() {
     let fixture = Fixture::new();
     let (every, reader) = (fixture.receiver(1), fixture.receiver(2));
     let text = fixture.subscribe(Q, &reader, TEXT);
@@ -417,7 +423,7 @@ fn what_is_held_for_a_consumer_that_leaves_rings_no_alarm_that_hurts() {
         everything.settle(&[1], Settlement::Returned, fixture.now());
     }
     drop(everything);
-    assert_eq!(fixture.not_text(), ["�1"]);
+    assert_eq!(fixture.take_not_text(), ["�1"]);
     assert_eq!(fixture.broker.expire(fixture.now() + Duration::from_secs(1)), None);
     drop(text);
     fixture.assert_empty();

@@ -1,11 +1,11 @@
-//! All steps or none.
+//! Transactions: all steps or none.
 
 use super::fixture::*;
 use crate::broker::{Options, Refusal, Settlement, Step, Subscription};
 use crate::outbound_queue::Tag;
 use stompbox_frames::stomp::Headers;
 
-/// Commits messages (destination, body) and then deliveries.
+/// Commits messages (destination and body), followed by settlements.
 fn commit(
     fixture: &Fixture,
     messages: &[(&str, &str)],
@@ -41,12 +41,12 @@ fn steps_are_applied_in_order() {
 }
 
 #[test]
-fn nothing_is_fine() {
+fn empty_transaction_is_accepted() {
     let fixture = Fixture::new();
     assert_eq!(commit(&fixture, &[], &[]), Ok(0));
 }
 
-/// Whatever is refused, nobody sees anything of the others.
+/// If a step is refused, no effect of the others is visible.
 #[test]
 fn one_refused_step_refuses_all() {
     let options = Options { queue_messages_max: 3, queues_max: 2, ..Options::default() };
@@ -78,22 +78,22 @@ fn one_refused_step_refuses_all() {
         assert!(drain(&outbound_queue).is_empty(), "{refusal:?}");
         let metrics = &fixture.metrics;
         assert_eq!((metrics.queue_messages.get(), metrics.messages_published.get()), (2, 2), "{refusal:?}");
-        assert_eq!(fixture.broker.stats().work_queues, 1, "no queue was made for nothing: {refusal:?}");
+        assert_eq!(fixture.broker.stats().work_queues, 1, "no queue was created: {refusal:?}");
     }
-    // The room was given back: the same without the fault is done.
+    // The reserved space was released: the same transaction without the fault succeeds.
     assert_eq!(commit(&fixture, &good, &[(&queue, accept, Settlement::Accepted)]), Ok(3));
     assert_eq!(bodies(&drain(&outbound_queue)), ["m", "2"]);
 }
 
 #[test]
-fn octets_of_several_steps_to_one_queue_add_up() {
+fn bytes_of_several_steps_to_one_queue_are_added() {
     let probe = Fixture::new();
     for body in ["1", "2", "3"] {
         probe.send("/queue/q", body);
     }
     let three = probe.metrics.queue_bytes.get() as usize;
-    for (tracker, refused) in [(three - 1, Some("queue-bytes-max")), (three, None)] {
-        let fixture = Fixture::with(Options { queue_bytes_max: tracker, ..Options::default() }, usize::MAX);
+    for (bytes_max, refused) in [(three - 1, Some("queue-bytes-max")), (three, None)] {
+        let fixture = Fixture::with(Options { queue_bytes_max: bytes_max, ..Options::default() }, usize::MAX);
         let result = commit(&fixture, &[("/queue/q", "1"), ("/queue/q", "2"), ("/queue/q", "3")], &[]);
         assert_eq!(result.err().and_then(|refusal| refusal.limit), refused);
         assert_eq!(fixture.broker.is_empty(), refused.is_some());
@@ -101,7 +101,7 @@ fn octets_of_several_steps_to_one_queue_add_up() {
 }
 
 #[test]
-fn room_that_the_transaction_frees_itself_is_not_counted_on() {
+fn space_freed_by_the_same_transaction_is_not_used() {
     let fixture = Fixture::with(Options { queue_messages_max: 1, ..Options::default() }, usize::MAX);
     let receiver = fixture.receiver(1);
     let queue = fixture.subscribe("/queue/q", &receiver, ALL);
@@ -111,7 +111,7 @@ fn room_that_the_transaction_frees_itself_is_not_counted_on() {
 }
 
 #[test]
-fn a_nack_in_a_transaction_can_bury() {
+fn nack_in_a_transaction_can_dead_letter_a_message() {
     let fixture = Fixture::with(Options { max_deliveries: 1, ..Options::default() }, usize::MAX);
     let receiver = fixture.receiver(1);
     let queue = fixture.subscribe("/queue/q", &receiver, ALL);
@@ -121,7 +121,7 @@ fn a_nack_in_a_transaction_can_bury() {
 }
 
 #[test]
-fn tags_of_topics_are_ignored_as_ever() {
+fn settlements_of_topic_subscriptions_are_ignored() {
     let fixture = Fixture::new();
     let receiver = fixture.receiver(1);
     let topic = fixture.subscribe("/topic/t", &receiver, ALL);
@@ -129,7 +129,7 @@ fn tags_of_topics_are_ignored_as_ever() {
 }
 
 #[test]
-fn a_message_for_a_session_that_has_gone_is_dropped_and_the_rest_is_done() {
+fn message_to_a_closed_temporary_queue_is_dropped_and_other_steps_apply() {
     let fixture = Fixture::new();
     let _temp = fixture.broker.open_temp(&to("/temp-queue/~b")).expect("opened");
     let messages = [("/temp-queue/~a", "m"), ("/temp-queue/~b", "m"), ("/queue/q", "m")];
@@ -139,7 +139,7 @@ fn a_message_for_a_session_that_has_gone_is_dropped_and_the_rest_is_done() {
 }
 
 #[test]
-fn at_the_budget_messages_are_refused_and_settling_goes_on() {
+fn settling_works_while_messages_are_refused_at_the_memory_limit() {
     let fixture = Fixture::with(Options::default(), 10_000);
     let receiver = fixture.receiver(1);
     let queue = fixture.subscribe("/queue/q", &receiver, ALL);
@@ -152,9 +152,9 @@ fn at_the_budget_messages_are_refused_and_settling_goes_on() {
 }
 
 #[test]
-fn each_step_reports_the_receiver_that_lags_behind() {
+fn each_step_reports_its_congested_receiver() {
     let fixture = Fixture::new();
-    let outbound_queue = fixture.outbox_of(100_000);
+    let outbound_queue = fixture.outbound_queue_of(100_000);
     let _topic = fixture.subscribe("/topic/t", &Receiver { outbound_queue, key: 1 }, ALL);
     let (headers, topic, large) = (Headers::default(), to("/topic/t"), "x".repeat(30_000));
     let steps = [0; 3].map(|_| publish_step(&topic, &large, &headers));
@@ -165,16 +165,16 @@ fn each_step_reports_the_receiver_that_lags_behind() {
 }
 
 #[test]
-fn a_queue_with_room_promised_does_not_vanish() {
+fn queue_with_reserved_space_is_not_removed() {
     let fixture = Fixture::new();
     let receiver = fixture.receiver(1);
     let (queues, message) = (&fixture.broker.shared.queues, fixture.message("m"));
-    let queue = queues.reserve(&to("/queue/q"), message.size()).expect("room").expect("a queue");
+    let queue = queues.reserve(&to("/queue/q"), message.size()).expect("space").expect("a queue");
     drop(fixture.subscribe("/queue/q", &receiver, ALL));
     assert!(
         queue.publish_reserved(&message, fixture.now()).is_ok_and(|undeliverable| undeliverable.is_empty())
     );
-    let queue = queues.reserve(&to("/queue/r"), 1).expect("room").expect("a queue");
+    let queue = queues.reserve(&to("/queue/r"), 1).expect("space").expect("a queue");
     queues.release(&queue, 1);
     let consumer = fixture.subscribe("/queue/q", &receiver, ALL);
     consumer.settle(&[1], Settlement::Accepted, fixture.now());

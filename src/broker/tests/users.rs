@@ -17,16 +17,16 @@ fn path(text: &str) -> UserPath {
     }
 }
 
-/// Sends to `text`, of that to one session if it is named.
+/// Publishes to `text`, and there only to the session `to_session`, if it is given.
 fn send(fixture: &Fixture, text: &str, to_session: Option<&str>) -> Published {
     let (destination, headers) = (to(text), Headers::default());
     let publication = Publication { to_session, shown: SHOWN, ..publication(&destination, text, &headers) };
-    fixture.broker.publish(publication, fixture.now()).expect("taken")
+    fixture.broker.publish(publication, fixture.now()).expect("accepted")
 }
 
 fn send_to_all(fixture: &Fixture, names: &[&str], body: &str) -> Published {
     let owners: Vec<Owner> = names.iter().map(|name| Owner::user(name)).collect();
-    publish_to_all(fixture, &owners, body, fixture.now()).expect("taken")
+    publish_to_all(fixture, &owners, body, fixture.now()).expect("accepted")
 }
 
 fn publish_to_all(
@@ -41,13 +41,13 @@ fn publish_to_all(
     fixture.broker.publish_to_users(multicast, now)
 }
 
-/// Sessions by their ids that have got something.
+/// Returns the ids of the sessions that got a message.
 fn got<'a>(sessions: &'a [(&'a str, Session)]) -> Vec<&'a str> {
     sessions.iter().filter(|(_, session)| !session.bodies().is_empty()).map(|(id, _)| *id).collect()
 }
 
 #[test]
-fn a_message_reaches_the_sessions_it_is_meant_for_and_no_other() {
+fn message_reaches_exactly_the_addressed_sessions() {
     let fixture = Fixture::new();
     let sessions: Vec<_> =
         [("a1", Some("alice")), ("a2", Some("alice")), ("b1", Some("bob")), ("s1", None), ("s2", None)]
@@ -86,7 +86,7 @@ fn a_message_reaches_the_sessions_it_is_meant_for_and_no_other() {
 }
 
 #[test]
-fn names_are_whoever_they_say_however_they_are_written() {
+fn percent_encoded_names_reach_the_same_user() {
     for (name, written) in [
         ("john.doe", "john.doe"),
         ("a/b", "a%2Fb"),
@@ -119,7 +119,7 @@ fn names_are_whoever_they_say_however_they_are_written() {
 }
 
 #[test]
-fn no_wildcard_sees_what_is_another_ones() {
+fn wildcard_subscriptions_do_not_match_destinations_of_other_users() {
     let fixture = Fixture::new();
     let (alice, eve) = (fixture.session("a", Some("alice")), fixture.session("e", Some("eve")));
     let _wild: Vec<_> = (1..)
@@ -137,7 +137,7 @@ fn no_wildcard_sees_what_is_another_ones() {
 }
 
 #[test]
-fn one_may_subscribe_to_all_that_is_ones_own() {
+fn wildcard_subscriptions_match_the_own_user_destinations() {
     let fixture = Fixture::new();
     let alice = fixture.session("a", Some("al.ice"));
     let anonymous = fixture.session("s", None);
@@ -158,7 +158,7 @@ fn one_may_subscribe_to_all_that_is_ones_own() {
 }
 
 #[test]
-fn many_subscriptions_of_one_session_are_one_session_and_each_gets_its_own() {
+fn each_subscription_gets_a_delivery_and_its_session_counts_once() {
     let fixture = Fixture::new();
     let (one, two) = (fixture.session("1", Some("alice")), fixture.session("2", Some("alice")));
     let _all = [
@@ -177,7 +177,7 @@ fn many_subscriptions_of_one_session_are_one_session_and_each_gets_its_own() {
 }
 
 #[test]
-fn many_users_get_one_message_that_is_encoded_once() {
+fn message_to_many_users_is_encoded_once() {
     let fixture = Fixture::new();
     let sessions: Vec<_> = [
         ("a1", Some("alice")),
@@ -203,9 +203,9 @@ fn many_users_get_one_message_that_is_encoded_once() {
 }
 
 #[test]
-fn receivers_that_are_behind_are_named_once_and_refusals_are_those_of_memory() {
+fn congested_receiver_is_listed_once_and_the_memory_limit_refuses() {
     let fixture = Fixture::new();
-    let outbound_queue = fixture.outbox_of(1_000);
+    let outbound_queue = fixture.outbound_queue_of(1_000);
     outbound_queue.label(Arc::new(Label { session: "s".into(), user: Some("alice".into()) }));
     let receiver = Receiver { outbound_queue, key: 1 };
     let _all = [
@@ -215,7 +215,7 @@ fn receivers_that_are_behind_are_named_once_and_refusals_are_those_of_memory() {
     let published = send_to_all(&fixture, &["alice", "bob"], &"m".repeat(400));
     assert_eq!((published.reached, published.sessions), (2, Some(1)));
     assert_eq!(published.congested.len(), 1);
-    assert!(published.congested[0].crowd, "nobody else gets it");
+    assert!(published.congested[0].crowd, "there is no other receiver");
 
     let full = Fixture::with(Default::default(), 1);
     let _more = full.budget.charge(2);
@@ -224,7 +224,7 @@ fn receivers_that_are_behind_are_named_once_and_refusals_are_those_of_memory() {
 }
 
 #[test]
-fn a_transaction_may_reach_users_and_services_and_tells_what_became_of_its_steps() {
+fn transaction_reports_reached_users_services_and_unserved_steps() {
     let fixture = Fixture::new();
     let (alice, service) = (fixture.session("a", Some("alice")), fixture.session("s", Some("service")));
     let _all = [fixture.join("/user/queue/x", &alice, 1), fixture.join("/app/there", &service, 1)];
@@ -241,18 +241,18 @@ fn a_transaction_may_reach_users_and_services_and_tells_what_became_of_its_steps
         extra: &[],
         body: b"m",
     }));
-    let published = commit(&fixture.broker, &steps, fixture.now()).expect("taken");
+    let published = commit(&fixture.broker, &steps, fixture.now()).expect("accepted");
     assert_eq!((published.reached, published.sessions, published.services), (3, Some(2), Some(1)));
     assert_eq!(published.unserved, [2]);
     assert_eq!((alice.bodies().len(), service.bodies().len()), (2, 1));
     assert_eq!(fixture.metrics.messages_published.get(), 6);
     let plain = commit(&fixture.broker, &[publish_step(&names[3], "m", &headers)], fixture.now());
-    let plain = plain.expect("taken");
+    let plain = plain.expect("accepted");
     assert_eq!((plain.sessions, plain.services), (None, None));
 }
 
 #[test]
-fn when_everybody_has_left_nothing_is_left() {
+fn broker_is_empty_after_all_sessions_have_left() {
     let fixture = Fixture::new();
     let sessions = [fixture.session("1", Some("alice")), fixture.session("2", None)];
     let all: Vec<_> = sessions
@@ -279,7 +279,7 @@ fn when_everybody_has_left_nothing_is_left() {
 }
 
 #[test]
-fn a_session_that_has_left_is_found_no_more() {
+fn session_that_has_left_is_not_reached() {
     let fixture = Fixture::new();
     let alice = fixture.session("a", Some("alice"));
     let outbound_queue = alice.outbound_queue.clone();
@@ -292,7 +292,7 @@ fn a_session_that_has_left_is_found_no_more() {
 }
 
 #[test]
-fn all_sessions_of_a_user_see_one_order_however_it_was_sent() {
+fn all_sessions_of_a_user_see_the_same_order() {
     const ROUNDS: usize = 300;
     let fixture = Fixture::new();
     let (one, two) = (fixture.session("1", Some("alice")), fixture.session("2", Some("alice")));
@@ -316,7 +316,10 @@ fn all_sessions_of_a_user_see_one_order_however_it_was_sent() {
                 let joined = fixture.join("/user/queue/x", &passing, 1);
                 drop(joined);
                 let held = passing.bodies();
-                assert!(held.len() <= 2 * ROUNDS && passing.outbound_queue.bytes() == 0, "after drop");
+                assert!(
+                    held.len() <= 2 * ROUNDS && passing.outbound_queue.bytes() == 0,
+                    "no delivery is left after drop"
+                );
             }
         });
     });

@@ -1,4 +1,4 @@
-//! Work queues: turns, credit, redelivery, bounds.
+//! Work queues: round robin, credit, redelivery and limits.
 
 use super::fixture::*;
 use crate::broker::consumer::Consumers;
@@ -28,14 +28,14 @@ impl Fixture {
         }
     }
 
-    /// Messages in queues, and queues.
+    /// Returns the number of messages in queues, and the number of queues.
     fn gauges(&self) -> (i64, i64) {
         (self.metrics.queue_messages.get(), self.metrics.queues.get())
     }
 }
 
 #[test]
-fn messages_are_kept_while_there_is_no_consumer_and_come_in_order() {
+fn messages_are_kept_without_a_consumer_and_delivered_in_order() {
     let fixture = Fixture::new();
     let receiver = fixture.receiver(3);
     fixture.send_all(&["a", "b", "c"]);
@@ -43,7 +43,7 @@ fn messages_are_kept_while_there_is_no_consumer_and_come_in_order() {
     let consumer = fixture.subscribe(Q, &receiver, ALL);
     fixture.send_all(&["d"]);
     assert_eq!(receiver.seen(), [seen("a", 1, 1), seen("b", 1, 2), seen("c", 1, 3), seen("d", 1, 4)]);
-    assert_eq!(fixture.gauges(), (4, 1), "given out is not gone");
+    assert_eq!(fixture.gauges(), (4, 1), "outstanding messages still count");
     fixture.settle(&consumer, &[1, 2, 3, 4], Settlement::Accepted);
     assert_eq!((fixture.gauges(), fixture.metrics.queue_bytes.get()), ((0, 1), 0));
     drop(consumer);
@@ -52,24 +52,24 @@ fn messages_are_kept_while_there_is_no_consumer_and_come_in_order() {
 }
 
 #[test]
-fn a_queue_vanishes_when_it_has_neither_consumer_nor_message() {
+fn queue_without_consumers_and_messages_is_removed() {
     let fixture = Fixture::new();
     let receiver = fixture.receiver(1);
     let queues = || fixture.broker.stats().work_queues;
     drop(fixture.subscribe(Q, &receiver, ALL));
     assert_eq!(queues(), 0);
     fixture.send_all(&["a"]);
-    assert_eq!(queues(), 1, "it has a message");
+    assert_eq!(queues(), 1, "the queue has a message");
     let consumer = fixture.subscribe(Q, &receiver, ALL);
     fixture.settle(&consumer, &[1], Settlement::Accepted);
-    assert_eq!(queues(), 1, "it has a consumer");
+    assert_eq!(queues(), 1, "the queue has a consumer");
     drop(consumer);
     assert_eq!(queues(), 0);
     assert_eq!(fixture.metrics.subscriptions.get(), 0);
 }
 
 #[test]
-fn consumers_take_turns() {
+fn messages_go_round_robin_to_consumers() {
     let fixture = Fixture::new();
     let receivers = [1, 2, 3].map(|key| fixture.receiver(key));
     let _all = receivers.each_ref().map(|receiver| fixture.subscribe(Q, receiver, ALL));
@@ -81,7 +81,7 @@ fn consumers_take_turns() {
 }
 
 #[test]
-fn who_has_no_credit_is_passed_over_until_it_settles() {
+fn consumer_without_credit_is_skipped_until_it_settles() {
     let fixture = Fixture::new();
     let (one, many) = (fixture.receiver(1), fixture.receiver(2));
     let small = fixture.subscribe(Q, &one, credit(1));
@@ -94,13 +94,14 @@ fn who_has_no_credit_is_passed_over_until_it_settles() {
     fixture.settle(&small, &[1], Settlement::Accepted);
     assert_eq!(one.bodies(), ["e"]);
     fixture.settle(&small, &[1], Settlement::Accepted);
-    assert!(one.bodies().is_empty(), "settled once is settled");
+    assert!(one.bodies().is_empty(), "a second settlement has no effect");
 }
 
-/// Each row: credit in messages and in messages' bytes, and how many of five messages are given at once.
+/// Columns: credit in messages, credit in bytes (in units of one message), and how many of five messages are delivered
+/// at once.
 #[test]
-fn credit_is_in_messages_and_octets_and_one_is_always_allowed() {
-    for (prefetch, octets, given) in
+fn credit_limits_messages_and_bytes_and_always_allows_one_message() {
+    for (prefetch, bytes, given) in
         [(0, 9, 1), (1, 9, 1), (2, 9, 2), (9, 9, 5), (9, 0, 1), (9, 1, 1), (9, 2, 2), (9, 3, 3), (0, 0, 1)]
     {
         let fixture = Fixture::new();
@@ -110,11 +111,11 @@ fn credit_is_in_messages_and_octets_and_one_is_always_allowed() {
         let consumer = fixture.subscribe(
             Q,
             &receiver,
-            ConsumerOptions { prefetch, prefetch_bytes: octets * unit, ..ALL },
+            ConsumerOptions { prefetch, prefetch_bytes: bytes * unit, ..ALL },
         );
         fixture.send_all(&["b", "c", "d", "e"]);
         let mut tags: Vec<Tag> = receiver.deliveries().iter().map(|delivery| delivery.tag).collect();
-        assert_eq!(tags.len(), given, "{prefetch} {octets}");
+        assert_eq!(tags.len(), given, "{prefetch} {bytes}");
         let mut all = tags.clone();
         while !tags.is_empty() {
             fixture.settle(&consumer, &tags, Settlement::Accepted);
@@ -126,7 +127,7 @@ fn credit_is_in_messages_and_octets_and_one_is_always_allowed() {
 }
 
 #[test]
-fn the_message_that_passes_the_octets_is_still_given() {
+fn message_that_exceeds_the_byte_credit_is_still_delivered() {
     let fixture = Fixture::new();
     fixture.send_all(&["a"]);
     let unit = fixture.metrics.queue_bytes.get() as usize;
@@ -139,31 +140,32 @@ fn the_message_that_passes_the_octets_is_still_given() {
 }
 
 #[test]
-fn a_full_outbox_starves_its_consumer_until_it_resumes() {
+fn consumer_with_a_full_outbound_queue_gets_no_messages_until_it_resumes() {
     let fixture = Fixture::new();
     let body = "x".repeat(1000);
-    let (tight, roomy) = (Receiver { outbound_queue: fixture.outbox_of(6000), key: 1 }, fixture.receiver(2));
-    let first = fixture.subscribe(Q, &tight, ALL);
+    let (small_receiver, large_receiver) =
+        (Receiver { outbound_queue: fixture.outbound_queue_of(6000), key: 1 }, fixture.receiver(2));
+    let first = fixture.subscribe(Q, &small_receiver, ALL);
     for _ in 0..4 {
         fixture.send(Q, &body);
     }
-    assert!(tight.outbound_queue.take_blocked());
+    assert!(small_receiver.outbound_queue.take_blocked());
     let tags =
         |receiver: &Receiver| receiver.deliveries().iter().map(|delivery| delivery.tag).collect::<Vec<_>>();
-    assert_eq!(tags(&tight), [1, 2]);
+    assert_eq!(tags(&small_receiver), [1, 2]);
     fixture.settle(&first, &[1], Settlement::Accepted);
-    assert!(tags(&tight).is_empty(), "room alone is not known to the queue");
+    assert!(tags(&small_receiver).is_empty(), "free space alone does not resume delivery");
     first.resume(fixture.now());
-    assert_eq!(tags(&tight), [3, 4]);
+    assert_eq!(tags(&small_receiver), [3, 4]);
     for _ in 0..3 {
         fixture.send(Q, &body);
     }
-    let _second = fixture.subscribe(Q, &roomy, ALL);
-    assert_eq!(tags(&roomy), [7], "what the starved one could not take");
+    let _second = fixture.subscribe(Q, &large_receiver, ALL);
+    assert_eq!(tags(&large_receiver), [7], "the message that the first consumer could not take");
 }
 
 #[test]
-fn a_message_given_back_goes_to_another_consumer_first() {
+fn returned_message_goes_to_another_consumer_first() {
     let fixture = Fixture::new();
     let (a, b) = (fixture.receiver(1), fixture.receiver(2));
     let first = fixture.subscribe(Q, &a, ALL);
@@ -180,7 +182,7 @@ fn a_message_given_back_goes_to_another_consumer_first() {
 }
 
 #[test]
-fn alone_a_consumer_waits_longer_each_time() {
+fn backoff_of_a_sole_consumer_grows_with_each_failure() {
     let fixture = Fixture::new();
     let receiver = fixture.receiver(1);
     let consumer = fixture.subscribe(Q, &receiver, ALL);
@@ -202,7 +204,7 @@ fn alone_a_consumer_waits_longer_each_time() {
 }
 
 #[test]
-fn what_is_due_earlier_than_the_alarm_that_is_set_comes_in_time_and_sets_few_alarms() {
+fn earlier_backoff_expires_in_time_and_sets_few_timers() {
     let fixture = Fixture::new();
     let receiver = fixture.receiver(1);
     let consumer = fixture.subscribe(Q, &receiver, ALL);
@@ -211,12 +213,12 @@ fn what_is_due_earlier_than_the_alarm_that_is_set_comes_in_time_and_sets_few_ala
         consumer.settle(&[1], Settlement::Returned, at(&fixture, 1000 * round));
         fixture.broker.expire(at(&fixture, 1000 * (round + 1)));
     }
-    // It waits for 250 ms from now on; what is given back meanwhile waits for 10 ms.
+    // This message waits for 250 ms from now on; messages that are returned in the meantime wait for 10 ms.
     consumer.settle(&[1], Settlement::Returned, at(&fixture, 6000));
     receiver.deliveries();
     for n in 0..15 {
         let now = at(&fixture, 6000 + 10 * n);
-        assert_eq!(fixture.publish_at(Q, "quick", now).expect("room").reached, 1);
+        assert_eq!(fixture.publish_at(Q, "quick", now).expect("space").reached, 1);
         let tag = [n + 2];
         consumer.settle(&tag, Settlement::Returned, now);
         consumer.settle(&tag, Settlement::Returned, now);
@@ -226,7 +228,7 @@ fn what_is_due_earlier_than_the_alarm_that_is_set_comes_in_time_and_sets_few_ala
         assert_eq!(counts, [1, 2, 3]);
         consumer.settle(&tag, Settlement::Accepted, now);
     }
-    assert_eq!(fixture.broker.shared.context.timers.len(), 1, "that of the slow one, set once");
+    assert_eq!(fixture.broker.shared.context.timers.len(), 1, "only the timer of the slow message, set once");
     assert_eq!(fixture.broker.expire(at(&fixture, 6249)), Some(at(&fixture, 6250)));
     assert!(receiver.seen().is_empty());
     fixture.broker.expire(at(&fixture, 6250));
@@ -235,7 +237,7 @@ fn what_is_due_earlier_than_the_alarm_that_is_set_comes_in_time_and_sets_few_ala
 }
 
 #[test]
-fn a_waiting_message_lets_those_behind_it_pass_and_goes_to_whoever_comes() {
+fn message_in_backoff_is_overtaken_and_goes_to_a_new_consumer() {
     let fixture = Fixture::new();
     let (a, b) = (fixture.receiver(1), fixture.receiver(2));
     let first = fixture.subscribe(Q, &a, credit(1));
@@ -245,13 +247,13 @@ fn a_waiting_message_lets_those_behind_it_pass_and_goes_to_whoever_comes() {
     }
     assert_eq!(a.seen(), [seen("m", 1, 1), seen("m", 2, 1), seen("n", 1, 2)]);
     let _second = fixture.subscribe(Q, &b, ALL);
-    assert_eq!(b.seen(), [seen("m", 3, 1)], "others need not wait");
-    assert_eq!(fixture.broker.expire(at(&fixture, 10)), None, "an alarm for nothing is no harm");
+    assert_eq!(b.seen(), [seen("m", 3, 1)], "other consumers need not wait");
+    assert_eq!(fixture.broker.expire(at(&fixture, 10)), None, "a timer without a message has no effect");
     assert!(a.seen().is_empty());
 }
 
 #[test]
-fn a_busy_consumer_does_not_get_in_the_way_of_its_own_message() {
+fn consumer_without_credit_does_not_block_a_redelivery() {
     let fixture = Fixture::new();
     let (a, b) = (fixture.receiver(1), fixture.receiver(2));
     let first = fixture.subscribe(Q, &a, ALL);
@@ -263,15 +265,15 @@ fn a_busy_consumer_does_not_get_in_the_way_of_its_own_message() {
         (vec!["m".into(), "n".into(), "p".to_string()], vec!["o".to_string()])
     );
     fixture.settle(&first, &[1], Settlement::Returned);
-    assert_eq!(a.seen(), [seen("m", 2, 1)], "the other one has no credit");
+    assert_eq!(a.seen(), [seen("m", 2, 1)], "the other consumer has no credit");
     fixture.settle(&first, &[1], Settlement::Returned);
     assert!(a.seen().is_empty());
     fixture.settle(&second, &[3], Settlement::Accepted);
-    assert_eq!(b.seen(), [seen("m", 3, 1)], "now it has");
+    assert_eq!(b.seen(), [seen("m", 3, 1)], "the other consumer has credit again");
 }
 
 #[test]
-fn what_comes_back_goes_before_what_was_never_given() {
+fn returned_messages_are_delivered_before_new_ones() {
     let fixture = Fixture::new();
     let (a, b) = (fixture.receiver(1), fixture.receiver(2));
     let first = fixture.subscribe(Q, &a, credit(3));
@@ -283,7 +285,7 @@ fn what_comes_back_goes_before_what_was_never_given() {
 }
 
 #[test]
-fn a_consumer_that_goes_returns_what_it_had_to_the_others() {
+fn outstanding_messages_of_a_dropped_consumer_go_to_others() {
     let fixture = Fixture::new();
     let (a, b) = (fixture.receiver(1), fixture.receiver(2));
     let first = fixture.subscribe(Q, &a, ALL);
@@ -291,7 +293,7 @@ fn a_consumer_that_goes_returns_what_it_had_to_the_others() {
     fixture.send_all(&["a", "b", "c", "d", "e", "f"]);
     assert_eq!((a.bodies().len(), b.bodies().len()), (3, 3));
     fixture.settle(&first, &[3], Settlement::Accepted);
-    // Twice given back at once: the second time it waits for its back-off, which ends with the consumer.
+    // The message was returned twice at once: the second time it waits for its backoff, which ends with the consumer.
     drop(first);
     assert_eq!(b.seen(), [seen("a", 2, 1), seen("e", 2, 5)]);
     assert_eq!(fixture.gauges(), (5, 1));
@@ -301,7 +303,7 @@ fn a_consumer_that_goes_returns_what_it_had_to_the_others() {
 }
 
 #[test]
-fn a_message_that_waits_for_a_consumer_waits_no_more_when_that_goes() {
+fn backoff_of_a_consumer_ends_when_it_leaves() {
     let fixture = Fixture::new();
     let (a, b) = (fixture.receiver(1), fixture.receiver(2));
     let first = fixture.subscribe(Q, &a, ALL);
@@ -315,14 +317,14 @@ fn a_message_that_waits_for_a_consumer_waits_no_more_when_that_goes() {
 }
 
 #[test]
-fn what_was_never_written_does_not_count() {
+fn unwritten_delivery_does_not_count() {
     let fixture = Fixture::new();
     let (a, b) = (fixture.receiver(1), fixture.receiver(2));
     let first = fixture.subscribe(Q, &a, credit(2));
     fixture.send_all(&["a", "b", "c"]);
     a.deliveries();
     fixture.settle(&first, &[2], Settlement::Unwritten);
-    assert!(a.deliveries().is_empty(), "it may be about to leave");
+    assert!(a.deliveries().is_empty(), "the consumer may be about to leave");
     first.resume(fixture.now());
     assert_eq!(a.seen(), [seen("b", 1, 2)]);
     fixture.settle(&first, &[1, 2], Settlement::Unwritten);
@@ -333,7 +335,7 @@ fn what_was_never_written_does_not_count() {
 }
 
 #[test]
-fn what_lies_in_the_outbox_when_its_subscription_goes_was_never_written() {
+fn unread_deliveries_of_a_dropped_subscription_count_as_unwritten() {
     let fixture = Fixture::new();
     let (a, b) = (fixture.receiver(1), fixture.receiver(2));
     let other = fixture.subscribe(
@@ -347,14 +349,14 @@ fn what_lies_in_the_outbox_when_its_subscription_goes_was_never_written() {
     fixture.send_all(&["b"]);
     fixture.send("/queue/other", "o");
     drop(first);
-    assert_eq!(a.bodies(), ["o"], "another subscription's parcel stays");
+    assert_eq!(a.bodies(), ["o"], "the delivery of another subscription stays");
     let _second = fixture.subscribe(Q, &b, ALL);
     assert_eq!(b.seen(), [seen("a", 2, 1), seen("b", 1, 2)]);
     drop(other);
 }
 
 #[test]
-fn settling_what_one_does_not_have_does_nothing() {
+fn settling_an_unknown_tag_has_no_effect() {
     let fixture = Fixture::new();
     let (a, b) = (fixture.receiver(1), fixture.receiver(2));
     let first = fixture.subscribe(Q, &a, credit(1));
@@ -372,13 +374,13 @@ fn settling_what_one_does_not_have_does_nothing() {
 }
 
 #[test]
-fn a_full_queue_refuses_by_name() {
+fn full_queue_refuses_with_the_option_name() {
     let fixture = Fixture::with(Options { queue_messages_max: 2, ..Options::default() }, usize::MAX);
     let receiver = fixture.receiver(1);
     let consumer = fixture.subscribe(Q, &receiver, ALL);
     fixture.send_all(&["a", "b"]);
     let refusal = fixture.publish(Q, "c").unwrap_err();
-    assert_eq!(refusal.limit, Some("queue-messages-max"), "given out ones count");
+    assert_eq!(refusal.limit, Some("queue-messages-max"), "outstanding messages count");
     assert!(
         refusal.detail.contains("queue-messages-max") && refusal.detail.contains(Q),
         "{}",
@@ -391,17 +393,17 @@ fn a_full_queue_refuses_by_name() {
 }
 
 #[test]
-fn a_queue_is_full_of_octets_at_the_last_octet() {
+fn queue_is_full_exactly_at_its_byte_limit() {
     let fixture = Fixture::new();
     let unit = fixture.message("").size();
     let max = 4 * unit;
     let fixture = Fixture::with(Options { queue_bytes_max: max, ..Options::default() }, usize::MAX);
     let refusal = fixture.publish(Q, &"x".repeat(max)).unwrap_err();
     assert_eq!(refusal.limit, Some("queue-bytes-max"));
-    assert!(fixture.broker.is_empty(), "a queue made for nothing has gone");
+    assert!(fixture.broker.is_empty(), "the queue of the refused message is removed");
     fixture.send_all(&["a"]);
     let held = fixture.metrics.queue_bytes.get() as usize;
-    // The body takes its bytes, and its length one digit more or less.
+    // The size includes the body, and the digits of its length.
     let exact = (0..max).map(|n| "x".repeat(n)).find(|body| {
         let other = Fixture::new();
         other.send(Q, "");
@@ -416,7 +418,7 @@ fn a_queue_is_full_of_octets_at_the_last_octet() {
 }
 
 #[test]
-fn one_queue_too_many_is_refused_by_name_to_sender_and_subscriber() {
+fn queue_over_queues_max_is_refused_to_sender_and_subscriber() {
     let fixture = Fixture::with(Options { queues_max: 2, ..Options::default() }, usize::MAX);
     let receiver = fixture.receiver(1);
     fixture.send("/queue/a", "m");
@@ -429,27 +431,27 @@ fn one_queue_too_many_is_refused_by_name_to_sender_and_subscriber() {
         .unwrap_err();
     assert_eq!(refusal.limit, Some("queues-max"));
     assert_eq!(fixture.metrics.subscriptions.get(), 1);
-    assert_eq!(fixture.send("/queue/a", "m"), 1, "those that are there go on");
+    assert_eq!(fixture.send("/queue/a", "m"), 1, "existing queues still accept messages");
     let _temp = fixture.broker.open_temp(&to("/temp-queue/~x")).expect("opened");
-    assert_eq!(fixture.send("/temp-queue/~x", "m"), 1, "a session's own do not count");
+    assert_eq!(fixture.send("/temp-queue/~x", "m"), 1, "temporary queues do not count");
     drop(second);
-    assert_eq!(fixture.send("/queue/c", "m"), 1, "one that vanished makes room");
+    assert_eq!(fixture.send("/queue/c", "m"), 1, "a removed queue makes space");
 }
 
 #[test]
-fn everything_is_given_back_to_the_budget() {
+fn queue_memory_is_released() {
     let fixture = Fixture::new();
     let receiver = fixture.receiver(1);
     for n in 0..2000 {
         fixture.send(Q, &n.to_string());
     }
     let bodies = fixture.metrics.queue_bytes.get() as usize;
-    assert!(fixture.budget.used() > bodies, "the queue's own room is charged too");
+    assert!(fixture.budget.used() > bodies, "the memory of the queue itself is charged, too");
     let consumer = fixture.subscribe(Q, &receiver, ALL);
-    // No more than a few hundred wait in the outbound queue at once.
+    // At most a few hundred messages wait in the outbound queue at once.
     while fixture.gauges().0 > 0 {
         let tags: Vec<Tag> = receiver.deliveries().iter().map(|delivery| delivery.tag).collect();
-        assert!(!tags.is_empty(), "the queue goes on when the receiver has taken what waited");
+        assert!(!tags.is_empty(), "the queue resumes when the receiver has taken its deliveries");
         fixture.settle(&consumer, &tags, Settlement::Accepted);
         consumer.resume(fixture.now());
     }
@@ -457,14 +459,14 @@ fn everything_is_given_back_to_the_budget() {
     assert_eq!(
         fixture.budget.used(),
         QueueMemory::bytes(&to(Q)) + Consumers::bytes(1),
-        "the queue and its consumer are there"
+        "the queue and its consumer remain"
     );
     drop(consumer);
     assert_eq!(fixture.budget.used(), 0);
 }
 
 #[test]
-fn a_broker_dropped_with_messages_leaves_gauges_at_zero() {
+fn broker_dropped_with_messages_leaves_gauges_at_zero() {
     let fixture = Fixture::new();
     let receiver = fixture.receiver(1);
     fixture.send_all(&["a", "b"]);

@@ -1,4 +1,4 @@
-//! `stompbox passwd`: makes and changes a users file. Its flags are its own, and no options of the broker.
+//! `stompbox passwd`: creates and changes a users file. Its flags are not options of the broker.
 
 mod prompt;
 mod replace;
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-/// The command's name.
+/// The name of the command.
 pub(super) const PASSWD: &str = "passwd";
 pub(super) const ABOUT: &str = "Makes and changes a users file: names with hashes of their passcodes";
 
@@ -26,10 +26,10 @@ argon2id hash. A running broker takes the change within a second.\n\n\
 Exit code: 0 done; 1 the file cannot be read or written, or there is no such user; 2 a mistake in the arguments or in the \
 passcode.";
 
-/// Asks for the passcode of a user.
+/// A function that asks for the passcode of the named user.
 pub(super) type Ask<'a> = &'a mut dyn FnMut(&str) -> Result<Secret, String>;
 
-/// Why it was not done, and whose fault that is.
+/// An error of the command. The variant determines the exit code.
 #[derive(Debug)]
 enum PasswdError {
     /// An argument or the passcode is invalid.
@@ -38,11 +38,11 @@ enum PasswdError {
     File(String),
 }
 
-/// What is to be done.
+/// The action that the arguments ask for.
 #[derive(Debug)]
 struct PasswdAction {
     path: PathBuf,
-    /// Without a name they are listed.
+    /// The name of the user; `None` to list the users.
     name: Option<String>,
     roles: Option<Arc<[Box<str>]>>,
     /// Whether a new user may have a name that brokers only accept with `user-names = any`.
@@ -50,7 +50,7 @@ struct PasswdAction {
     delete: bool,
 }
 
-/// Parses what follows `stompbox passwd`, does it, and tells.
+/// Parses the arguments after `stompbox passwd`, executes the action and reports the result.
 pub(super) fn passwd(
     arguments: impl IntoIterator<Item = OsString>,
     ask: Ask<'_>,
@@ -112,7 +112,8 @@ fn command() -> Command {
         )
 }
 
-/// The parser's words, except where they would repeat a stray value: it may be a passcode.
+/// Returns the error text. It is that of the parser, except where the parser would repeat a stray value, which may be a
+/// passcode.
 fn explain(error: &clap::Error) -> String {
     match error.kind() {
         ErrorKind::UnknownArgument => {
@@ -178,7 +179,7 @@ fn delete(path: &Path, name: &str) -> Result<String, PasswdError> {
 
 fn set(parse_action: &PasswdAction, name: &str, ask: Ask<'_>) -> Result<String, PasswdError> {
     let path = parse_action.path.as_path();
-    // Before the prompt: an invalid file is reported before the passcode is typed twice.
+    // Validates the file before the prompt, so that an error is reported before the passcode is typed twice.
     let users = if path.exists() { users(path)? } else { Vec::new() };
     if !parse_action.any_name && !users.iter().any(|user| *user.name == *name) {
         let refused = |wrong| PasswdError::Arguments(format!("{wrong}; add the user with --any-name then"));
@@ -202,7 +203,7 @@ fn set(parse_action: &PasswdAction, name: &str, ask: Ask<'_>) -> Result<String, 
     Ok(format!("{}: {} {done}\n", path.display(), shown(name)))
 }
 
-/// Whether somebody could log in with it.
+/// Checks that a user can log in with the passcode.
 fn check(passcode: &str) -> Result<(), String> {
     let most = Passcode::BYTES_MAX;
     match passcode {

@@ -1,14 +1,15 @@
-//! Reads a passcode without showing it.
+//! Reads a passcode without echoing it.
 
 use crate::users::{Passcode, Secret};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 use std::io::{self, BufRead, IsTerminal, Read, Stdin, Write};
 use zeroize::Zeroizing;
 
-/// Asks on the terminal, twice; where standard input is none, it has one line.
+/// Asks for the passcode of the user `name` twice on the terminal. If standard input is not a terminal, reads one line
+/// from it.
 ///
 /// # Errors
-/// The input is invalid or empty.
+/// The input cannot be read or is invalid, the echo of the terminal cannot be turned off, or the two passcodes differ.
 pub(in crate::cli) fn ask(name: &str) -> Result<Secret, String> {
     let input = io::stdin();
     if !input.is_terminal() {
@@ -24,12 +25,12 @@ fn typed(input: &Stdin, prompt: &str) -> Result<Secret, String> {
     let mut errors = io::stderr();
     let _ = write!(errors, "{prompt}").and_then(|()| errors.flush());
     let line = line_of(&mut input.lock(), false);
-    // The end of the line was not shown either.
+    // Starts a new line, because the terminal did not echo the line end either.
     let _ = writeln!(errors);
     line
 }
 
-/// The next line, without its end; the last one if it `is_all`.
+/// Returns the next line without its line end. With `is_all` it must be the last line of the input.
 fn line_of(input: &mut dyn BufRead, is_all: bool) -> Result<Secret, String> {
     let most = Passcode::BYTES_MAX as u64 + 1;
     let mut line = Zeroizing::new(Vec::with_capacity(Passcode::BYTES_MAX + 1));
@@ -50,7 +51,7 @@ fn line_of(input: &mut dyn BufRead, is_all: bool) -> Result<Secret, String> {
     }
 }
 
-/// The terminal does not show what is typed, until this is dropped.
+/// Turns off the echo of the terminal until it is dropped.
 struct EchoOff<'a> {
     terminal: &'a Stdin,
     before: Termios,
@@ -77,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_read_without_its_end() {
+    fn line_is_read_without_its_line_end() {
         let longest = "x".repeat(Passcode::BYTES_MAX);
         for (input, expected) in [
             ("sesame\n", Ok("sesame")),

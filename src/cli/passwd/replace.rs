@@ -1,14 +1,15 @@
-//! Replaces a file as a whole: whoever reads it has the old one or the new one, and of two who write at once none is lost.
+//! Atomic replacement of a file. A reader sees either the old or the new contents, and a lock keeps concurrent writers
+//! from losing changes.
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-/// The mode of a new file: hashes are nobody else's business.
+/// The mode of a new file: only its owner may read the hashes.
 const MODE: u32 = 0o600;
 
-/// A file that nobody else of this kind changes meanwhile.
+/// A file with an exclusive lock. No other `LockedFile` can change it in the meantime.
 #[derive(Debug)]
 pub(super) struct LockedFile {
     path: PathBuf,
@@ -18,19 +19,19 @@ pub(super) struct LockedFile {
 }
 
 impl LockedFile {
-    /// Waits for the file's lock and reads it; makes an empty one if there is none.
+    /// Waits for the lock of the file and reads the file. Creates an empty file if it does not exist.
     ///
     /// # Errors
-    /// The text says why.
+    /// The file cannot be opened, locked or read. The text says why.
     pub(super) fn new(path: &Path) -> Result<LockedFile, String> {
-        // Behind a symbolic link it is the file that is replaced, not the link.
+        // If the path is a symbolic link, the target is replaced, not the link.
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         loop {
             let is_new = !path.exists();
             let mut file = open(&path).map_err(|error| error.to_string())?;
             file.lock().map_err(|error| format!("cannot lock it: {error}"))?;
             if !is_at(&file, &path) {
-                // Another one has replaced it while this one waited.
+                // Another process has replaced the file while this one waited for the lock.
                 continue;
             }
             let mut text = String::new();
@@ -43,10 +44,10 @@ impl LockedFile {
         &self.text
     }
 
-    /// Puts another text in its place, with the same owner and mode, and lets the lock go.
+    /// Replaces the contents of the file, keeps its owner and mode, and releases the lock.
     ///
     /// # Errors
-    /// The file is as it was; the text says why.
+    /// The new file cannot be written, and the old one is unchanged. The text says why.
     pub(super) fn replace(mut self, text: &str) -> Result<(), String> {
         let (directory, name) = (self.path.parent(), self.path.file_name());
         let directory = directory.filter(|path| !path.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -58,13 +59,14 @@ impl LockedFile {
         }
         written.map_err(|error| error.to_string())?;
         self.is_new = false;
-        // The name is safe when its directory is; where a directory cannot be synced, it is as safe as it gets.
+        // Syncing the directory makes the rename durable. File systems that cannot sync a directory give no such
+        // guarantee, so errors are ignored.
         let _ = File::open(directory).and_then(|directory| directory.sync_all());
         Ok(())
     }
 
     fn write(&self, beside: &Path, text: &str) -> io::Result<()> {
-        // One of that name can only be what a killed process has left.
+        // A file with this name can only be left over from a process that was killed.
         let _ = fs::remove_file(beside);
         let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(beside)?;
         file.write_all(text.as_bytes())?;
@@ -78,7 +80,7 @@ impl LockedFile {
 }
 
 impl Drop for LockedFile {
-    /// Leaves no empty file behind where there was none.
+    /// Removes the empty file that was created if nothing was written to it.
     fn drop(&mut self) {
         if self.is_new && is_at(&self.file, &self.path) {
             let _ = fs::remove_file(&self.path);
@@ -86,7 +88,8 @@ impl Drop for LockedFile {
     }
 }
 
-/// For writing too if that is allowed: some network file systems lock nothing else.
+/// Opens the file for reading, and also for writing if that is allowed: some network file systems can lock only files
+/// that are open for writing.
 fn open(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(MODE);
@@ -96,7 +99,7 @@ fn open(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Whether `path` still leads to this very file.
+/// Returns whether `path` still refers to this open file.
 fn is_at(file: &File, path: &Path) -> bool {
     let id =
         |metadata: io::Result<fs::Metadata>| metadata.map(|metadata| (metadata.dev(), metadata.ino())).ok();
@@ -109,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn many_at_once_lose_nothing() {
+    fn concurrent_replacements_lose_no_update() {
         let directory = std::env::temp_dir().join(format!("stompbox-replace-{}", std::process::id()));
         fs::create_dir_all(&directory).expect("a directory");
         let path = directory.join("file");
@@ -128,19 +131,19 @@ mod tests {
         let text = fs::read_to_string(&path).expect("a file");
         assert_eq!(text.lines().count(), 80, "{text}");
         assert_eq!(fs::metadata(&path).expect("a file").mode() & 0o7777, MODE);
-        fs::set_permissions(&path, Permissions::from_mode(0o640)).expect("an own file");
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).expect("the mode is set");
         let link = directory.join("link");
         std::os::unix::fs::symlink(&path, &link).expect("a link");
         LockedFile::new(&link).expect("a file").replace("new\n").expect("written");
         assert_eq!(fs::read_to_string(&path).expect("a file"), "new\n");
-        assert_eq!(fs::metadata(&path).expect("a file").mode() & 0o7777, 0o640, "the mode stays");
+        assert_eq!(fs::metadata(&path).expect("a file").mode() & 0o7777, 0o640, "the mode is unchanged");
         drop(LockedFile::new(&directory.join("none")).expect("a new file"));
-        let mut left: Vec<_> = fs::read_dir(&directory)
+        let mut remaining: Vec<_> = fs::read_dir(&directory)
             .expect("a directory")
             .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
             .collect();
-        left.sort();
-        assert_eq!(left, ["file", "link"]);
-        fs::remove_dir_all(&directory).expect("an own directory");
+        remaining.sort();
+        assert_eq!(remaining, ["file", "link"]);
+        fs::remove_dir_all(&directory).expect("the directory is removed");
     }
 }

@@ -1,51 +1,52 @@
-//! The command without its terminal.
+//! Tests of the command without a terminal.
 
 use super::*;
 use std::fs;
 
-/// A directory, gone when the test is over.
-struct Home(PathBuf);
+/// A temporary directory that is removed on drop.
+struct TempDirectory(PathBuf);
 
-impl Home {
-    fn new(name: &str) -> Home {
+impl TempDirectory {
+    fn new(name: &str) -> TempDirectory {
         let path = std::env::temp_dir().join(format!("stompbox-passwd-{name}-{}", std::process::id()));
         fs::create_dir_all(&path).expect("a directory");
-        Home(path)
+        TempDirectory(path)
     }
 
     fn text(&self) -> String {
         fs::read_to_string(self.0.join("users")).expect("a file")
     }
 
-    /// Exit code, standard output and standard error, with the file's name cut to `users`.
+    /// Runs the command and returns its exit code, standard output and standard error. The path of the file is
+    /// shortened to `users`.
     fn run(&self, arguments: &[&str], passcode: Result<&str, &str>) -> (ExitCode, String, String) {
         let (mut out, mut errors) = (Vec::new(), Vec::new());
         let path = self.0.join("users");
         let arguments = std::iter::once(path.into()).chain(arguments.iter().map(OsString::from));
         let mut ask = |_: &str| passcode.map(Secret::new).map_err(str::to_owned);
         let code = passwd(arguments, &mut ask, &mut out, &mut errors);
-        let text = |octets: Vec<u8>| {
-            let text = String::from_utf8(octets).expect("UTF-8");
+        let text = |bytes: Vec<u8>| {
+            let text = String::from_utf8(bytes).expect("UTF-8");
             text.replace(&format!("{}/", self.0.display()), "")
         };
         (code, text(out), text(errors))
     }
 }
 
-impl Drop for Home {
+impl Drop for TempDirectory {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.0);
     }
 }
 
 #[test]
-fn clap_finds_no_fault_with_the_flags() {
+fn clap_accepts_the_definition_of_the_flags() {
     command().debug_assert();
 }
 
 #[test]
-fn users_come_change_and_go() {
-    let home = Home::new("life");
+fn users_are_added_changed_and_deleted() {
+    let home = TempDirectory::new("life");
     let done = |arguments: &[&str], passcode: &str| {
         let (code, out, errors) = home.run(arguments, Ok(passcode));
         assert_eq!((code, errors.as_str()), (ExitCode::SUCCESS, ""), "{arguments:?}");
@@ -62,7 +63,7 @@ fn users_come_change_and_go() {
     assert_eq!(done(&["--list"], ""), "alice: service, a, b\nb%3Ab#%25\n");
     assert_eq!(done(&["alice"], "tulip"), "users: \"alice\" has a new passcode\n");
     assert_ne!(home.text().lines().next(), first.lines().next());
-    assert_eq!(done(&["--list"], ""), "alice: service, a, b\nb%3Ab#%25\n", "the roles stay");
+    assert_eq!(done(&["--list"], ""), "alice: service, a, b\nb%3Ab#%25\n", "the roles are unchanged");
     assert_eq!(
         done(&["alice", "--role=c"], "tulip"),
         "users: \"alice\" has a new passcode and other roles\n"
@@ -74,8 +75,8 @@ fn users_come_change_and_go() {
 }
 
 #[test]
-fn what_will_not_do_is_told_and_changes_nothing() {
-    let home = Home::new("wrong");
+fn invalid_input_is_reported_and_changes_nothing() {
+    let home = TempDirectory::new("wrong");
     let long = "sesame".repeat(50);
     for (arguments, passcode, code, error) in [
         (&["a"][..], Ok(""), 2, "error: the passcode is empty\n"),
@@ -130,27 +131,27 @@ fn what_will_not_do_is_told_and_changes_nothing() {
         assert!(errors.starts_with("error: users:2: expected an argon2id hash"), "{errors}");
         assert_eq!(home.text(), invalid_file);
     }
-    fs::write(home.0.join("users"), "# nobody\n").expect("a file");
+    fs::write(home.0.join("users"), "# no users\n").expect("a file");
     let (code, _, errors) = home.run(&["a", "--delete"], Ok("x"));
     assert_eq!((code, errors.as_str()), (ExitCode::FAILURE, "error: users: there is no user \"a\"\n"));
 }
 
 #[test]
-fn any_name_adds_a_name_with_a_space_that_can_be_changed_later() {
-    let home = Home::new("any-name");
-    for (arguments, told) in [
+fn user_added_with_any_name_can_be_changed_and_deleted() {
+    let home = TempDirectory::new("any-name");
+    for (arguments, output) in [
         (&["John Smith", "--any-name"][..], "users: \"John Smith\" is added\n"),
         (&["John Smith"], "users: \"John Smith\" has a new passcode\n"),
         (&["John Smith", "--delete"], "users: \"John Smith\" is deleted\n"),
     ] {
         let (code, out, errors) = home.run(arguments, Ok("tulip"));
-        assert_eq!((code, out.as_str(), errors.as_str()), (ExitCode::SUCCESS, told, ""), "{arguments:?}");
+        assert_eq!((code, out.as_str(), errors.as_str()), (ExitCode::SUCCESS, output, ""), "{arguments:?}");
     }
 }
 
 #[test]
-fn help_is_no_mistake() {
-    let (code, out, _) = Home::new("help").run(&["--help"], Ok(""));
+fn help_exits_successfully() {
+    let (code, out, _) = TempDirectory::new("help").run(&["--help"], Ok(""));
     assert_eq!(code, ExitCode::SUCCESS);
     assert!(out.contains("stompbox passwd") && out.contains("Exit code: 0 done"), "{out}");
 }

@@ -1,11 +1,12 @@
-//! Origins as the option `allowed-origins` lists them, and how the parts of an origin are written.
+//! The entries of the option `allowed-origins`, and the syntax of the parts of an origin.
 
 use super::Origin;
 use crate::http::host::{Host, HostPattern, parse_port, split_port};
 use std::fmt;
 
-/// The schemes of web pages with their default ports, and those of their sockets with the pages' own.
+/// The schemes of web pages with their default ports.
 const WEB: [(&str, u16); 2] = [("http", 80), ("https", 443)];
+/// The schemes of WebSockets with those of the pages that open them.
 pub(super) const SOCKETS: [(&str, &str); 2] = [("ws", "http"), ("wss", "https")];
 
 /// An entry of the option `allowed-origins`.
@@ -19,7 +20,7 @@ pub(super) struct Pattern {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PortPattern {
     Any,
-    /// As in [`Origin`].
+    /// The same port as in [`Origin`].
     Exactly(Option<u16>),
 }
 
@@ -67,8 +68,8 @@ impl Pattern {
         port && self.scheme == origin.scheme && self.host.matches(&origin.host)
     }
 
-    /// Returns the source for a Content Security Policy; `None` for IPv6 addresses and identifiers of apps, which a
-    /// policy cannot express.
+    /// Returns the source expression for a Content Security Policy; `None` for IPv6 addresses and identifiers of apps,
+    /// which a policy cannot express.
     pub(super) fn policy_source(&self) -> Option<String> {
         match &self.host {
             HostPattern::Exactly(host) if host.as_str().is_empty() => Some(format!("{}:", self.scheme)),
@@ -89,13 +90,13 @@ impl fmt::Display for Pattern {
     }
 }
 
-/// Returns the scheme in lower case and the part after `://`, without a slash at its end.
+/// Splits an origin. Returns the scheme in lower case and the part after `://`, without a slash at its end.
 pub(super) fn split_origin(text: &str) -> Option<(String, &str)> {
     let (scheme, authority) = text.split_once("://")?;
     Some((parse_scheme(scheme)?, authority.strip_suffix('/').unwrap_or(authority)))
 }
 
-/// Parses a scheme (RFC 3986, 3.1), and returns it in lower case.
+/// Parses a scheme (RFC 3986, 3.1) and returns it in lower case.
 fn parse_scheme(text: &str) -> Option<String> {
     let plain = |octet: u8| octet.is_ascii_alphanumeric() || b"+-.".contains(&octet);
     let good = text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.bytes().all(plain);

@@ -1,11 +1,12 @@
 //! Extension headers of RabbitMQ, ActiveMQ, Artemis, Apollo and Spring, and how Stompbox treats them.
 //!
-//! A header that asks for a feature must not be answered by a RECEIPT and then ignored. Each known header is therefore
-//! honoured, refused, warned about, or harmless. [`table`] is the only place that lists them.
+//! Stompbox must not confirm a frame with RECEIPT and silently ignore a header that asks for a feature. Each known
+//! header is therefore honoured, rejected, warned about, or harmless. [`table`] is the only place that lists them.
 //!
-//! A header that changes the meaning of a SUBSCRIBE is refused by ERROR. On SEND it is ignored with a warning in the log,
-//! once a connection, because many libraries set such headers on every message; with `strict-headers` the SEND is
-//! refused. What a header's value does not ask for (`durable:false`) is harmless everywhere.
+//! A SUBSCRIBE with a header that changes its meaning is rejected with ERROR. On SEND such a header is ignored with a
+//! warning in the log, once per connection, because many libraries set such headers on every message; with
+//! `strict-headers` the SEND is rejected. A header whose value does not ask for the feature, such as `durable:false`,
+//! is harmless everywhere.
 
 mod table;
 
@@ -17,56 +18,56 @@ use std::fmt::Write;
 use stompbox_frames::stomp::{Command, Frame};
 use table::TABLE;
 
-/// A known header on some commands.
+/// A known extension header, for some commands.
 #[derive(Debug)]
 struct Extension {
     name: &'static str,
     commands: &'static [Command],
-    /// The brokers that know the header.
+    /// The brokers that define the header.
     from: &'static str,
     does: Treatment,
-    /// Values that ask for the feature.
+    /// The values that ask for the feature.
     asks: Condition,
-    /// Why the header is treated so, and what to use instead.
+    /// The reason for the treatment, and the alternative.
     text: &'static str,
 }
 
 /// The treatment of a header whose value asks for a feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Treatment {
-    /// The header has its effect.
+    /// Stompbox implements the header.
     Honoured,
-    /// SUBSCRIBE is refused. SEND is warned about, and refused with `strict-headers`.
+    /// SUBSCRIBE is rejected. SEND causes a warning, or is rejected with `strict-headers`.
     Unsupported,
-    /// Warned about, and never refused: clients send it by habit.
+    /// The header causes a warning, but is never rejected because many clients send it by default.
     Habit,
-    /// Ignored: the sender misses nothing by it.
+    /// The header is ignored, without a disadvantage for the sender.
     Ignored,
 }
 
-/// The values of a header that ask for a feature; an empty one never does.
+/// The values of a header that ask for a feature. An empty value never does.
 #[derive(Clone, Copy, Debug)]
 enum Condition {
-    /// Every value.
+    /// Every value that is not empty.
     Always,
-    /// Every value but these, in any case.
+    /// Every value except these, compared without case.
     Unless(&'static [&'static str]),
-    /// Every value but these, in any case, on a work queue; elsewhere no value.
+    /// Every value except these, compared without case, for a work queue; no value for other destinations.
     OfQueueUnless(&'static [&'static str]),
-    /// An address of a temporary queue.
+    /// A destination of a temporary queue.
     TempQueue,
-    /// `ANYCAST` on a broadcast and `MULTICAST` on a queue, and any other value.
+    /// `ANYCAST` for a topic, user or presence destination, `MULTICAST` for a queue or a service, and any other value.
     OtherRouting,
 }
 
-/// The headers that this connection has been warned about, a bit for each row of the table.
+/// The headers for which this connection has logged a warning: one bit for each row of the table.
 #[derive(Debug, Default)]
 pub(super) struct Warned(u128);
 
 const _: () = assert!(TABLE.len() <= 128, "a row has a bit in Warned");
 
 impl Warned {
-    /// Records the row, and returns whether it is the first time.
+    /// Records the row and returns whether it was recorded for the first time.
     fn first(&mut self, row: usize) -> bool {
         let first = self.0 >> row & 1 == 0;
         self.0 |= 1 << row;
@@ -75,7 +76,7 @@ impl Warned {
 }
 
 impl Extension {
-    /// Returns whether a frame may be refused or warned about for the header.
+    /// Returns whether the header may cause a rejection or a warning.
     const fn is_checked(&self) -> bool {
         matches!(self.does, Treatment::Unsupported | Treatment::Habit)
     }
@@ -107,7 +108,7 @@ impl Condition {
 }
 
 impl Session {
-    /// Refuses a SEND or SUBSCRIBE with a header that asks for a missing feature, or warns about it.
+    /// Rejects a SEND or SUBSCRIBE with a header that asks for an unsupported feature, or logs a warning.
     pub(super) fn check_extensions(
         &mut self,
         frame: &Frame,
@@ -145,7 +146,8 @@ impl Session {
     }
 }
 
-/// Returns the checked rows of the table for which the frame has headers, with their indices.
+/// Returns the rows of the table for the headers of the frame, with their indices. Rows that need no check may be left
+/// out.
 fn known(frame: &Frame) -> impl Iterator<Item = (usize, &'static Extension)> {
     let command = frame.command;
     let may_be_known = frame.headers.names().filter(|name| may_be_known(name));
@@ -157,14 +159,15 @@ fn known(frame: &Frame) -> impl Iterator<Item = (usize, &'static Extension)> {
     })
 }
 
-/// Returns whether a checked header has this first byte and this length. Other names need no search of the table.
+/// Returns whether a header to be checked has this first byte and this length. For other names the table need not be
+/// searched.
 #[inline]
 fn may_be_known(name: &[u8]) -> bool {
     let lengths = name.first().and_then(|first| LENGTHS.get(usize::from(*first)));
     lengths.is_some_and(|lengths| name.len() < 64 && lengths >> name.len() & 1 == 1)
 }
 
-/// A bit for each length of a checked name, by first byte.
+/// For each first byte of a name, a bit for each length of the names to be checked.
 static LENGTHS: [u64; 128] = {
     let mut lengths = [0; 128];
     let mut row = 0;
@@ -178,7 +181,7 @@ static LENGTHS: [u64; 128] = {
     lengths
 };
 
-/// Returns the README's section, from its heading on, as Markdown.
+/// Returns the README's section about extension headers as Markdown, including its heading.
 pub fn markdown() -> String {
     let mut text = String::from(
         "## Headers of other brokers\n\n\
@@ -205,7 +208,7 @@ pub fn markdown() -> String {
     text
 }
 
-/// Returns the treatment of a header, in the README's words.
+/// Returns the treatment of a header as the README describes it.
 fn treatment(row: &Extension) -> Cow<'static, str> {
     let what = match (row.does, row.commands) {
         (Treatment::Honoured, _) => return "honoured".into(),

@@ -1,9 +1,9 @@
-//! The table of extension headers: the only place where one is named, and the source of the README's table.
+//! The table of extension headers. It is the only place that lists them, and the source of the README's table.
 
 use super::{Condition, Extension, Treatment};
 use stompbox_frames::stomp::Command;
 
-/// Values of a switch that ask for nothing.
+/// Every value except those that turn a boolean header off.
 const IF_ON: Condition = Condition::Unless(&["false", "0", "no", "off"]);
 
 const DURABLE: &str = "durable subscriptions are not available. Messages are kept in /queue/NAME while no client is \
@@ -42,7 +42,7 @@ const COUNT: &str = "how many messages of a work queue may wait for their ACK, a
 
 macro_rules! extensions {
     ($($name:literal [$($command:ident)+] $from:literal $does:ident $asks:expr, $text:expr;)+) => {
-        /// Every known extension header, a row for each name and way of treating it.
+        /// Every known extension header, with one row for each name and treatment.
         pub(super) const TABLE: &[Extension] = &[$(Extension {
             name: $name,
             commands: &[$(Command::$command),+],

@@ -1,11 +1,11 @@
-//! Each row of the table of extension headers has its effect on sessions.
+//! Tests of the effect that each row of the table of extension headers has on sessions.
 
 use super::*;
 use crate::session::tests::{Peer, VERSIONS};
 use std::collections::BTreeSet;
 use stompbox_frames::stomp::Version;
 
-/// Unsupported headers, a value that asks for the feature, and one that does not.
+/// Unsupported headers, with a value that asks for the feature and a value that does not.
 const VALUES: [(&str, &str, &str); 28] = [
     ("durable persistent auto-delete exclusive activemq.exclusive x-single-active-consumer", "true", "false"),
     ("no-local activemq.noLocal activemq.retroactive browser x-stream-match-unfiltered", "1", "FALSE"),
@@ -50,7 +50,7 @@ const VALUES: [(&str, &str, &str); 28] = [
     ("retain ActiveMQ.Retain", "true", "false"),
 ];
 
-/// Returns every unsupported row of `command`, with a value that asks for the feature and one that does not.
+/// Returns every unsupported row for `command`, with a value that asks for the feature and a value that does not.
 fn unsupported(command: Command) -> Vec<(&'static Extension, &'static str, &'static str)> {
     let rows =
         TABLE.iter().filter(|row| row.does == Treatment::Unsupported && row.commands.contains(&command));
@@ -69,7 +69,7 @@ fn is_named(peer: &Peer, command: &str, row: &Extension, value: &str) -> bool {
 }
 
 #[test]
-fn a_header_that_changes_the_meaning_of_subscribe_is_refused_by_name() {
+fn unsupported_header_in_subscribe_is_rejected_by_name() {
     for (row, asking, harmless) in unsupported(Command::Subscribe) {
         let name = row.name;
         for version in VERSIONS {
@@ -85,7 +85,7 @@ fn a_header_that_changes_the_meaning_of_subscribe_is_refused_by_name() {
 }
 
 #[test]
-fn a_header_that_changes_the_meaning_of_send_is_warned_about_once_a_connection() {
+fn unsupported_header_in_send_is_warned_about_once_per_connection() {
     for (row, asking, harmless) in unsupported(Command::Send) {
         let name = row.name;
         let mut peer = Peer::connected(Version::V1_2);
@@ -100,7 +100,7 @@ fn a_header_that_changes_the_meaning_of_send_is_warned_about_once_a_connection()
 }
 
 #[test]
-fn with_strict_headers_such_a_send_is_refused_by_name() {
+fn strict_headers_reject_send_with_an_unsupported_header_by_name() {
     for (row, asking, harmless) in unsupported(Command::Send) {
         let name = row.name;
         let mut peer = Peer::limited(|options| options.strict_headers = true);
@@ -112,14 +112,14 @@ fn with_strict_headers_such_a_send_is_refused_by_name() {
 }
 
 #[test]
-fn every_value_in_this_test_is_of_a_row_of_the_table() {
+fn every_value_in_values_belongs_to_an_unsupported_row() {
     for name in VALUES.iter().flat_map(|(names, ..)| names.split(' ')) {
         assert!(TABLE.iter().any(|row| row.name == name && row.does == Treatment::Unsupported), "{name}");
     }
 }
 
 #[test]
-fn each_header_has_one_row_for_each_command() {
+fn each_header_has_at_most_one_row_per_command() {
     let mut seen = BTreeSet::new();
     for row in TABLE {
         assert!(row.name.is_ascii() && row.name.len() < 64, "{}", row.name);
@@ -133,7 +133,7 @@ fn each_header_has_one_row_for_each_command() {
 }
 
 #[test]
-fn names_that_are_not_in_the_table_are_rarely_looked_for() {
+fn unknown_header_names_rarely_cause_a_table_lookup() {
     for row in TABLE.iter().filter(|row| row.is_checked()) {
         assert!(may_be_known(row.name.as_bytes()), "{}", row.name);
     }
@@ -156,7 +156,7 @@ fn names_that_are_not_in_the_table_are_rarely_looked_for() {
 }
 
 #[test]
-fn a_value_that_asks_for_nothing_is_harmless() {
+fn values_that_do_not_request_the_feature_are_harmless() {
     let switch = Condition::Unless(&["false", "0", "no", "off"]);
     for (asks, value, destination, expected) in [
         (switch, "true", "/queue/a", true),

@@ -1,4 +1,4 @@
-//! Permissions, what being refused costs, expiry and renewal.
+//! Tests of permissions, `soft-errors`, expiry and renewal.
 
 use super::*;
 use crate::users::Cause;
@@ -10,18 +10,18 @@ fn rules(rules: &[&str]) -> Arc<Permissions> {
     Arc::new(Permissions::new(Preset::Safe, rules, Vec::new()))
 }
 
-/// A signed-in peer under the safe preset and these rules before it.
-fn safe(name: &str, own: &[&str]) -> Peer {
+/// Returns an authenticated peer with the preset `safe` and the rules `first` before it.
+fn safe(name: &str, first: &[&str]) -> Peer {
     let mut peer = Peer::user(name, "");
-    peer.session.permit(rules(own), &mut peer.actions);
+    peer.session.permit(rules(first), &mut peer.actions);
     peer.expect("");
     peer
 }
 
-fn soft(own: &[&str]) -> Peer {
+fn soft(first: &[&str]) -> Peer {
     let mut peer = Peer::new(Options::default());
-    peer.send("CONNECT accept-version:1.2 soft-errors:true").let_in(Some("alice")).take();
-    peer.session.permit(rules(own), &mut peer.actions);
+    peer.send("CONNECT accept-version:1.2 soft-errors:true").accept_login(Some("alice")).take();
+    peer.session.permit(rules(first), &mut peer.actions);
     peer
 }
 
@@ -29,12 +29,12 @@ fn expiring(milliseconds: u64) -> Peer {
     let mut peer = Peer::new(Options::default());
     peer.send("CONNECT accept-version:1.2");
     let expires = Some(peer.now + Duration::from_millis(milliseconds));
-    peer.let_in_as(Principal { expires, ..Principal::named("alice", "token") }).take();
+    peer.accept_login_as(Principal { expires, ..Principal::named("alice", "token") }).take();
     peer
 }
 
 #[test]
-fn no_rule_keeps_a_session_from_hearing_why_it_is_refused() {
+fn rules_cannot_deny_a_session_its_own_error_queue() {
     let mut peer = soft(&["deny all anyone **"]);
     peer.send("SUBSCRIBE id:e destination:/user/queue/errors")
         .expect("subscribe 1 /user/alice/queue/errors 250");
@@ -45,7 +45,7 @@ fn no_rule_keeps_a_session_from_hearing_why_it_is_refused() {
 }
 
 #[test]
-fn the_safe_preset_as_a_session_meets_it() {
+fn safe_preset_grants_and_denies_as_documented() {
     for frame in [
         "SUBSCRIBE id:1 destination:/topic/a",
         "SUBSCRIBE id:1 destination:/topic/**",
@@ -86,7 +86,7 @@ fn the_safe_preset_as_a_session_meets_it() {
 }
 
 #[test]
-fn every_recipient_is_judged() {
+fn permission_is_checked_for_every_recipient() {
     let mut peer = safe("alice", &["deny send anyone /user/carol/**"]);
     peer.send("SEND destination:/users/queue/x to:bob,carol").expect(
         "denied send /user/carol/queue/x: deny send anyone /user/carol/**\nERROR access denied\nclose Denied",
@@ -94,7 +94,7 @@ fn every_recipient_is_judged() {
 }
 
 #[test]
-fn a_grant_is_remembered_until_the_rules_change() {
+fn granted_permission_is_cached_until_the_rules_change() {
     let mut peer = safe("alice", &["allow send users /topic/a"]);
     peer.send("SEND destination:/topic/a\nSEND destination:/topic/a")
         .expect("publish /topic/a\npublish /topic/a");
@@ -104,7 +104,7 @@ fn a_grant_is_remembered_until_the_rules_change() {
 }
 
 #[test]
-fn live_subscriptions_are_judged_again_when_rules_change() {
+fn rule_change_rechecks_active_subscriptions() {
     let mut peer = safe("alice", &[]);
     peer.send("SUBSCRIBE id:1 destination:/topic/a\nSUBSCRIBE id:2 destination:/temp-queue/t").take();
     peer.session.permit(rules(&["deny subscribe anyone /topic/b"]), &mut peer.actions);
@@ -125,7 +125,7 @@ fn live_subscriptions_are_judged_again_when_rules_change() {
 }
 
 #[test]
-fn soft_errors_cost_the_frame_alone() {
+fn soft_error_drops_only_the_rejected_frame() {
     let mut peer = soft(&[]);
     peer.send("SEND destination:/topic/a receipt:r1")
         .expect(
@@ -141,12 +141,12 @@ fn soft_errors_cost_the_frame_alone() {
         .expect("report message:invalid destination receipt-id:r3 refused:nowhere")
         .send("SUBSCRIBE id:1 destination:/topic/a")
         .expect("subscribe 1 /topic/a 250");
-    // Commands that are not about a message or a subscription still end the session.
+    // A rejected frame of any other command still ends the session.
     peer.send("ABORT transaction:nothing").expect_error("unknown transaction");
 }
 
 #[test]
-fn soft_errors_cover_acknowledgements_and_the_end_of_subscriptions() {
+fn soft_errors_cover_ack_nack_and_unsubscribe() {
     let mut peer = soft(&[]);
     peer.send("SUBSCRIBE id:1 destination:/topic/a ack:client").take();
     for (frame, message) in [
@@ -159,22 +159,22 @@ fn soft_errors_cover_acknowledgements_and_the_end_of_subscriptions() {
     ] {
         peer.send(&format!("{frame} receipt:r")).expect(&format!("report message:{message} receipt-id:r"));
     }
-    // A refused part of a transaction is not done, and so the other parts are not done either.
+    // A transaction with a rejected frame cannot be committed.
     peer.send("BEGIN transaction:t\nACK id:nothing transaction:t").expect("report message:nothing to settle");
     peer.send("COMMIT transaction:t").expect_error("transaction cannot be committed");
 }
 
 #[test]
-fn soft_errors_are_asked_for() {
+fn soft_errors_are_off_unless_connect_requests_them() {
     for value in ["false", "", "yes", "TRUE"] {
         let mut peer = Peer::new(Options::default());
-        peer.send(&format!("CONNECT accept-version:1.2 soft-errors:{value}")).let_in(None).take();
+        peer.send(&format!("CONNECT accept-version:1.2 soft-errors:{value}")).accept_login(None).take();
         peer.send("SEND destination:nowhere").expect_error("invalid destination");
     }
 }
 
 #[test]
-fn what_the_broker_refuses_is_taken_back_softly() {
+fn soft_errors_undo_actions_that_the_broker_rejects() {
     let mut peer = soft(&["allow all users /queue/**"]);
     let reject = ErrorReply { summary: "limit reached", detail: "Full." };
     peer.send("SEND destination:/queue/a receipt:r1\nSEND destination:/queue/b receipt:r2").take();
@@ -202,7 +202,7 @@ fn what_the_broker_refuses_is_taken_back_softly() {
 }
 
 #[test]
-fn a_transaction_with_a_refused_part_cannot_be_committed() {
+fn transaction_with_a_rejected_frame_cannot_be_committed() {
     let mut peer = soft(&["allow send users /topic/a"]);
     peer.send("BEGIN transaction:t\nSEND destination:/topic/a transaction:t\nSEND destination:/topic/b transaction:t")
         .expect(
@@ -213,7 +213,7 @@ fn a_transaction_with_a_refused_part_cannot_be_committed() {
 }
 
 #[test]
-fn what_is_parked_is_judged_again_when_rules_change() {
+fn rule_change_rechecks_frames_of_open_transactions() {
     let mut peer = safe("alice", &["allow send users /topic/a"]);
     peer.send("BEGIN transaction:t\nSEND destination:/topic/a transaction:t\nBEGIN transaction:u").take();
     peer.send("SEND destination:/users/queue/x to:bob,carol transaction:u").take();
@@ -225,7 +225,7 @@ fn what_is_parked_is_judged_again_when_rules_change() {
 }
 
 #[test]
-fn nobody_but_the_broker_tells_of_errors() {
+fn clients_cannot_send_to_error_queues() {
     for frame in [
         "SEND destination:/user/bob/queue/errors",
         "SEND destination:/user/~s2/queue/errors",
@@ -244,13 +244,13 @@ fn nobody_but_the_broker_tells_of_errors() {
 }
 
 #[test]
-fn a_token_ends_to_the_moment() {
+fn token_expires_at_its_exact_time() {
     let mut peer = expiring(5_000);
-    assert_eq!(peer.waits(), Some(5_000));
+    assert_eq!(peer.until_deadline(), Some(5_000));
     peer.after(4_999).expect("");
     assert!(!peer.session.is_expired(peer.now));
     peer.after(1).expect("ERROR token expired\nclose Expired");
-    // What comes first sees it too.
+    // A frame that arrives before the timer fires is rejected, too.
     let mut peer = expiring(5_000);
     peer.now += Duration::from_secs(5);
     assert!(peer.session.is_expired(peer.now));
@@ -262,7 +262,7 @@ fn a_token_ends_to_the_moment() {
 }
 
 #[test]
-fn a_token_is_renewed_in_band() {
+fn token_is_renewed_by_send_to_auth_refresh() {
     for frame in [
         "SEND destination:/auth/refresh receipt:r = new",
         "SEND destination:/auth/refresh receipt:r = Bearer_new",
@@ -272,7 +272,7 @@ fn a_token_is_renewed_in_band() {
     ] {
         let mut peer = expiring(5_000);
         peer.session.permit(rules(&["deny all anyone **"]), &mut peer.actions);
-        peer.spaced(frame).expect("renew new receipt r");
+        peer.send_with_spaces(frame).expect("renew new receipt r");
         let principal = Principal {
             expires: Some(peer.now + Duration::from_secs(60)),
             ..Principal::named("alice", "token")
@@ -284,7 +284,7 @@ fn a_token_is_renewed_in_band() {
 }
 
 #[test]
-fn a_bad_renewal_ends_the_session() {
+fn failed_token_renewal_ends_the_session() {
     let refused = Refused {
         summary: "login refused",
         detail: "No.".into(),
@@ -310,7 +310,7 @@ fn a_bad_renewal_ends_the_session() {
 }
 
 #[test]
-fn a_renewed_token_judges_live_subscriptions_again() {
+fn token_renewal_rechecks_active_subscriptions() {
     let mut peer = expiring(5_000);
     peer.session.permit(rules(&["allow subscribe role:editor /queue/**"]), &mut peer.actions);
     let editor = Principal { roles: ["editor".into()].into(), ..Principal::named("alice", "token") };
@@ -323,7 +323,7 @@ fn a_renewed_token_judges_live_subscriptions_again() {
 }
 
 #[test]
-fn whoever_is_taken_away_is_out() {
+fn session_of_a_removed_account_is_closed() {
     let mut peer = safe("alice", &[]);
     peer.session.revise(Some(Principal::named("alice", "users-file")), &mut peer.actions);
     peer.expect("");

@@ -1,9 +1,9 @@
-//! ACK and NACK outside of transactions.
+//! Tests of ACK and NACK outside of transactions.
 
 use super::*;
 
-/// Three deliveries on a subscription of each mode: keys 1 (client), 2 (client-individual), 3 (auto), of a
-/// queue, and 4 (client) of a topic. Message-ids are `KEY.NUMBER`, tags are 10 × key + number.
+/// Returns a peer with three deliveries on each of four subscriptions: keys 1 (client), 2 (client-individual) and 3
+/// (auto) of a queue, and key 4 (client) of a topic. Message-ids are `KEY.NUMBER`, tags are 10 × key + number.
 fn delivered(version: Version) -> Peer {
     let mut peer = Peer::connected(version);
     peer.send(
@@ -26,7 +26,7 @@ fn delivered(version: Version) -> Peer {
 }
 
 #[test]
-fn an_acknowledgement_settles_what_its_mode_says() {
+fn ack_and_nack_settle_deliveries_as_the_ack_mode_defines() {
     let table = [
         (Version::V1_2, "ACK id:s1-1-1", "accept 1 [10, 11]"),
         (Version::V1_2, "NACK id:s1-1-2", "return 1 [10, 11, 12]"),
@@ -48,19 +48,21 @@ fn an_acknowledgement_settles_what_its_mode_says() {
         (Version::V1_0, "ACK message-id:2.0", "accept 2 [20]"),
         (Version::V1_0, "ACK id:2.0", "accept 2 [20]"),
     ];
-    for (version, frame, wish) in table {
-        delivered(version).send(frame).expect(wish);
+    for (version, frame, expected) in table {
+        delivered(version).send(frame).expect(expected);
         let mut peer = delivered(version);
         peer.send(&format!("{frame} receipt:r"));
-        match wish {
+        match expected {
             "" => peer.expect("RECEIPT receipt-id:r"),
-            wish => peer.expect(&format!("{wish} receipt r")).complete("r").expect("RECEIPT receipt-id:r"),
+            expected => {
+                peer.expect(&format!("{expected} receipt r")).complete("r").expect("RECEIPT receipt-id:r")
+            }
         };
     }
 }
 
 #[test]
-fn an_acknowledgement_in_auto_mode_is_ignored() {
+fn ack_in_auto_mode_is_ignored() {
     let table = [
         (Version::V1_2, "ACK id:undefined subscription:a"),
         (Version::V1_2, "NACK id:s1-3-0 subscription:a"),
@@ -77,7 +79,7 @@ fn an_acknowledgement_in_auto_mode_is_ignored() {
 }
 
 #[test]
-fn what_cannot_be_settled_is_refused() {
+fn invalid_ack_or_nack_is_rejected() {
     let table = [
         (Version::V1_2, "ACK", "missing header"),
         (Version::V1_2, "ACK subscription:c", "missing header"),
@@ -110,7 +112,7 @@ fn what_cannot_be_settled_is_refused() {
 }
 
 #[test]
-fn an_acknowledgement_that_names_another_subscription_than_the_message_is_refused_and_names_both() {
+fn ack_naming_another_subscription_is_rejected_and_names_both() {
     let table = [
         (Version::V1_2, "ACK id:s1-1-0 subscription:i", "1-0", "\"i\""),
         (Version::V1_2, "NACK id:s1-2-1 subscription:c", "2-1", "\"c\""),
@@ -122,7 +124,7 @@ fn an_acknowledgement_that_names_another_subscription_than_the_message_is_refuse
         (Version::V1_2, "ACK message-id:1.1 subscription:i", "1.1", "\"i\""),
         (Version::V1_1, "ACK message-id:1.1 subscription:i", "1.1", "\"i\""),
         (Version::V1_1, "NACK message-id:2.1 subscription:t", "2.1", "\"t\""),
-        // An auto subscription is no exception, although its own deliveries need no ACK.
+        // The same holds for a subscription in auto mode, although its own deliveries need no ACK.
         (Version::V1_2, "ACK id:1.1 subscription:a", "1.1", "\"a\""),
         (Version::V1_2, "ACK message-id:1.1 subscription:a", "1.1", "\"a\""),
         (Version::V1_1, "ACK message-id:1.1 subscription:a", "1.1", "\"a\""),
@@ -144,7 +146,7 @@ fn an_acknowledgement_that_names_another_subscription_than_the_message_is_refuse
 }
 
 #[test]
-fn nothing_is_settled_twice() {
+fn second_ack_of_a_delivery_is_rejected() {
     let table = [
         (Version::V1_2, "ACK id:s1-1-1", "ACK id:s1-1-1"),
         (Version::V1_2, "ACK id:s1-1-1", "ACK id:s1-1-0"),
@@ -163,14 +165,14 @@ fn nothing_is_settled_twice() {
 }
 
 #[test]
-fn what_is_left_can_be_settled_later() {
+fn remaining_deliveries_can_be_settled_later() {
     let mut peer = delivered(Version::V1_2);
     peer.send("ACK id:s1-1-0\nACK id:s1-2-1\nNACK id:s1-1-2\nACK id:s1-2-2\nNACK id:s1-2-0");
     peer.expect("accept 1 [10]\naccept 2 [21]\nreturn 1 [11, 12]\naccept 2 [22]\nreturn 2 [20]");
 }
 
 #[test]
-fn a_message_in_several_subscriptions_must_be_told_apart() {
+fn ack_by_message_id_of_several_subscriptions_is_ambiguous() {
     for version in VERSIONS {
         let mut peer = delivered(version);
         peer.deliver(1, 1, "same");
@@ -182,7 +184,7 @@ fn a_message_in_several_subscriptions_must_be_told_apart() {
 }
 
 #[test]
-fn a_message_returned_and_delivered_again_is_a_new_delivery() {
+fn redelivery_gets_a_new_ack_value() {
     let mut peer = delivered(Version::V1_2);
     peer.send("NACK id:s1-2-0").expect("return 2 [20]");
     peer.redeliver(2, 20, "2.0", 2);
@@ -192,14 +194,14 @@ fn a_message_returned_and_delivered_again_is_a_new_delivery() {
 }
 
 #[test]
-fn unsubscribing_forgets_what_was_unsettled() {
+fn ack_after_unsubscribe_is_rejected() {
     let mut peer = delivered(Version::V1_2);
     peer.send("UNSUBSCRIBE id:c").expect("unsubscribe 1");
     peer.send("ACK id:s1-1-0").expect_error("nothing to settle");
 }
 
 #[test]
-fn an_ack_value_reads_back_and_every_other_spelling_is_none() {
+fn ack_value_is_parsed_only_in_its_canonical_form() {
     use super::super::unsettled::{AckId, AckIdBuffer, Token};
     let token = Token::of("0123456789abcdef");
     for (key, number) in [(0, 0), (1, 9), (u32::MAX, u64::MAX), (10, 1 << 40)] {
@@ -221,7 +223,7 @@ fn an_ack_value_reads_back_and_every_other_spelling_is_none() {
 }
 
 #[test]
-fn a_token_is_the_beginning_of_a_session_id() {
+fn ack_token_is_a_prefix_of_the_session_id() {
     use super::super::unsettled::{AckId, AckIdBuffer, Token};
     for (session, expected) in
         [("", "-1-2"), ("s1", "s1-1-2"), ("ééééééé", "ééééé-1-2"), ("xéééééé", "xéééé-1-2")]
@@ -233,7 +235,7 @@ fn a_token_is_the_beginning_of_a_session_id() {
 }
 
 #[test]
-fn an_ack_value_of_another_session_settles_nothing() {
+fn ack_value_of_another_session_is_rejected() {
     let mut before = Peer::connected(Version::V1_2);
     before.send("SUBSCRIBE id:w destination:/queue/jobs ack:client-individual").take();
     before.session.token = super::super::unsettled::Token::of("s0");
@@ -256,7 +258,7 @@ fn an_ack_value_of_another_session_settles_nothing() {
 }
 
 #[test]
-fn a_nack_that_forbids_requeueing_rejects() {
+fn nack_with_requeue_false_rejects_the_delivery() {
     let table = [
         ("NACK id:s1-2-1 requeue:false", "reject 2 [21]"),
         ("NACK id:s1-1-1 requeue:false", "reject 1 [10, 11]"),
@@ -266,8 +268,8 @@ fn a_nack_that_forbids_requeueing_rejects() {
         ("NACK id:s1-4-1 requeue:false", ""),
         ("ACK id:s1-2-1 requeue:false", "accept 2 [21]"),
     ];
-    for (frame, wish) in table {
-        delivered(Version::V1_2).send(frame).expect(wish);
+    for (frame, expected) in table {
+        delivered(Version::V1_2).send(frame).expect(expected);
     }
     delivered(Version::V1_1).send("NACK message-id:2.1 subscription:i requeue:false").expect("reject 2 [21]");
     let mut peer = delivered(Version::V1_2);
@@ -281,7 +283,7 @@ fn a_nack_that_forbids_requeueing_rejects() {
 }
 
 #[test]
-fn in_1_2_an_id_may_be_the_message_id_if_that_is_unambiguous() {
+fn id_may_be_an_unambiguous_message_id_in_1_2() {
     let table = [
         ("ACK id:2.1", "accept 2 [21]"),
         ("NACK id:2.1", "return 2 [21]"),
@@ -289,8 +291,8 @@ fn in_1_2_an_id_may_be_the_message_id_if_that_is_unambiguous() {
         ("ACK id:1.1 subscription:c", "accept 1 [10, 11]"),
         ("ACK id:4.1", ""),
     ];
-    for (frame, wish) in table {
-        delivered(Version::V1_2).send(frame).expect(wish);
+    for (frame, expected) in table {
+        delivered(Version::V1_2).send(frame).expect(expected);
     }
     let mut peer = delivered(Version::V1_2);
     peer.deliver(1, 1, "same");
@@ -306,7 +308,7 @@ fn in_1_2_an_id_may_be_the_message_id_if_that_is_unambiguous() {
 }
 
 #[test]
-fn no_acknowledgement_is_refused_if_all_subscriptions_are_automatic() {
+fn any_ack_is_accepted_if_all_subscriptions_are_in_auto_mode() {
     for version in VERSIONS {
         let frames = ["ACK id:undefined", "ACK message-id:unknown", "ACK id:", "ACK id:s1-1-0"];
         for frame in frames {
@@ -320,7 +322,7 @@ fn no_acknowledgement_is_refused_if_all_subscriptions_are_automatic() {
 }
 
 #[test]
-fn an_ack_by_the_message_id_of_an_auto_delivery_has_no_effect_beside_other_subscriptions() {
+fn ack_by_message_id_of_an_auto_delivery_has_no_effect() {
     for version in VERSIONS {
         let mut peer =
             Peer::connected_with(version, Options { boot_id: "boot".into(), ..Options::default() });
@@ -341,7 +343,7 @@ fn an_ack_by_the_message_id_of_an_auto_delivery_has_no_effect_beside_other_subsc
         peer.expect("RECEIPT receipt-id:r");
         sent(&mut peer, "boot-1", " subscription:a");
         peer.expect("RECEIPT receipt-id:r");
-        // Both subscriptions may have received a message of a topic.
+        // A message of a topic may have been delivered to both subscriptions.
         sent(&mut peer, "boot-3", " subscription:a");
         peer.expect("RECEIPT receipt-id:r");
         sent(&mut peer, "boot-2", "");
@@ -360,7 +362,7 @@ fn an_ack_by_the_message_id_of_an_auto_delivery_has_no_effect_beside_other_subsc
 }
 
 #[test]
-fn a_delivery_reserved_by_a_transaction_is_not_taken_for_an_auto_delivery() {
+fn delivery_reserved_by_a_transaction_is_not_treated_as_an_auto_delivery() {
     let mut peer = Peer::connected_with(Version::V1_2, Options { boot_id: "b".into(), ..Options::default() });
     peer.send(
         "SUBSCRIBE id:a destination:/queue/a
@@ -374,9 +376,9 @@ fn a_delivery_reserved_by_a_transaction_is_not_taken_for_an_auto_delivery() {
 }
 
 #[test]
-fn a_lost_client_was_working_on_the_oldest_delivery_of_each_subscription() {
+fn lost_client_reports_the_oldest_unsettled_delivery_per_subscription() {
     let mut peer = delivered(Version::V1_2);
-    // Deliveries in auto mode and deliveries of topics are not given back.
+    // Deliveries in auto mode and deliveries of topics are not reported as lost.
     peer.send("SEND").take();
     assert_eq!(peer.lost, [(1, 10), (2, 20)]);
     let mut peer = delivered(Version::V1_2);
@@ -384,14 +386,14 @@ fn a_lost_client_was_working_on_the_oldest_delivery_of_each_subscription() {
     peer.redeliver(2, 20, "2.0", 2);
     assert_eq!(peer.session.finish(Closing::PeerLeft), [(1, 11), (2, 21)], "in the order of delivery");
     assert_eq!(peer.session.finish(Closing::PeerLeft), [], "only once");
-    // Deliveries that an open transaction acknowledges were worked on.
+    // Deliveries that an open transaction acknowledges count as processed.
     let mut peer = delivered(Version::V1_2);
     peer.send("BEGIN transaction:t\nACK id:s1-1-1 transaction:t\nACK id:s1-2-0 transaction:t").take();
     assert_eq!(peer.session.finish(Closing::HeartbeatLost), [(1, 12), (2, 21)]);
 }
 
 #[test]
-fn an_end_that_no_message_has_caused_loses_nothing() {
+fn close_reasons_unrelated_to_messages_report_no_lost_deliveries() {
     for closing in [
         Closing::Disconnected,
         Closing::Shutdown,
@@ -408,7 +410,7 @@ fn an_end_that_no_message_has_caused_loses_nothing() {
     }
     let mut peer = delivered(Version::V1_2);
     peer.send("DISCONNECT receipt:r").take();
-    assert_eq!(peer.session.finish(Closing::PeerLeft), [], "it had said goodbye");
+    assert_eq!(peer.session.finish(Closing::PeerLeft), [], "after DISCONNECT");
     for closing in [
         Closing::Rejected,
         Closing::HeartbeatLost,

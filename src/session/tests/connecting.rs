@@ -1,4 +1,4 @@
-//! CONNECT, versions, logins, connect timeouts.
+//! Tests of CONNECT, versions, logins and connect timeouts.
 
 use super::*;
 use crate::users::Cause;
@@ -6,7 +6,7 @@ use crate::users::Cause;
 const CONNECTED: &str = "session:s1 server:stompbox/0.1.0";
 
 #[test]
-fn a_client_may_say_which_program_it_is() {
+fn client_program_is_read_from_connect() {
     for header in ["user-agent", "agent"] {
         let mut peer = Peer::new(Options::default());
         peer.send(&format!("CONNECT accept-version:1.2 {header}:pump/7"));
@@ -17,7 +17,7 @@ fn a_client_may_say_which_program_it_is() {
 }
 
 #[test]
-fn the_highest_common_version_is_spoken() {
+fn highest_common_version_is_negotiated() {
     let table = [
         ("CONNECT", "1.0"),
         ("CONNECT accept-version:1.0", "1.0"),
@@ -32,14 +32,14 @@ fn the_highest_common_version_is_spoken() {
         assert_eq!(peer.session.version(), Version::V1_2);
         peer.send(frame).expect("authenticate None None");
         assert_eq!(peer.session.version().as_str(), version);
-        peer.let_in(None);
+        peer.accept_login(None);
         let heart_beat = if version == "1.0" { "" } else { " heart-beat:10000,10000" };
         peer.expect(&format!("CONNECTED version:{version} {CONNECTED}{heart_beat}\nestablished {version}"));
     }
 }
 
 #[test]
-fn without_a_common_version_the_known_ones_are_told() {
+fn error_without_a_common_version_lists_the_supported_versions() {
     let mut peer = Peer::new(Options::default());
     peer.raw("CONNECT\naccept-version:2.0,3\nreceipt:r\n\n\0");
     let Some(Action::Write(frame)) = peer.actions.first() else { panic!("{:?}", peer.actions) };
@@ -55,7 +55,7 @@ fn without_a_common_version_the_known_ones_are_told() {
 }
 
 #[test]
-fn before_connect_only_connect_is_handled() {
+fn frames_before_connect_are_rejected() {
     for frame in
         ["SEND destination:/topic/a", "SUBSCRIBE", "DISCONNECT", "BEGIN", "ACK", "MESSAGE", "CONNECTED"]
     {
@@ -66,7 +66,7 @@ fn before_connect_only_connect_is_handled() {
 }
 
 #[test]
-fn a_second_connect_is_refused() {
+fn second_connect_is_rejected() {
     for version in VERSIONS {
         for frame in ["CONNECT accept-version:1.2 receipt:r", "STOMP"] {
             Peer::connected(version).send(frame).expect_error("already connected");
@@ -75,32 +75,32 @@ fn a_second_connect_is_refused() {
 }
 
 #[test]
-fn a_frame_of_a_server_is_refused() {
+fn server_frames_from_a_client_are_rejected() {
     for frame in ["MESSAGE", "RECEIPT receipt-id:1", "CONNECTED", "ERROR"] {
         Peer::connected(Version::V1_2).send(frame).expect_error("unexpected command");
     }
 }
 
 #[test]
-fn no_frame_is_handled_while_authenticating() {
+fn frames_during_authentication_are_rejected() {
     let mut peer = Peer::new(Options::default());
     peer.send("CONNECT accept-version:1.2").take();
     peer.send("SEND destination:/topic/a").expect_error("not connected");
-    peer.let_in(None).expect("");
+    peer.accept_login(None).expect("");
 }
 
 #[test]
-fn credentials_are_taken_literally() {
+fn credentials_in_connect_are_not_unescaped() {
     let mut peer = Peer::new(Options::default());
     peer.raw("CONNECT\naccept-version:1.2\nlogin:a\\cb\npasscode:x:y\\n\n\n\0");
     peer.expect(r#"authenticate Some("a\\cb") Some("x:y\\n")"#);
 }
 
 #[test]
-fn a_signed_in_user_is_named() {
+fn connected_names_the_authenticated_user() {
     let mut peer = Peer::new(Options::default());
     peer.send("CONNECT accept-version:1.2").take();
-    peer.let_in(Some("alice"));
+    peer.accept_login(Some("alice"));
     peer.expect(&format!(
         "CONNECTED version:1.2 {CONNECTED} heart-beat:10000,10000 user-name:alice\nestablished 1.2"
     ));
@@ -108,15 +108,15 @@ fn a_signed_in_user_is_named() {
 }
 
 #[test]
-fn a_user_name_cannot_forge_a_header() {
+fn line_break_in_a_user_name_does_not_inject_a_header() {
     let mut peer = Peer::new(Options::default());
     peer.send("CONNECT accept-version:1.2").take();
-    peer.let_in(Some("alice\nrole:admin"));
+    peer.accept_login(Some("alice\nrole:admin"));
     peer.expect(&format!("CONNECTED version:1.2 {CONNECTED} heart-beat:10000,10000\nestablished 1.2"));
 }
 
 #[test]
-fn who_is_not_let_in_is_told_so() {
+fn failed_authentication_sends_error_and_closes() {
     for (limit, closing) in
         [(None, "Unauthenticated"), (Some("auth-waiting-max"), "Limit(\"auth-waiting-max\")")]
     {
@@ -137,13 +137,13 @@ fn who_is_not_let_in_is_told_so() {
 }
 
 #[test]
-fn an_answer_that_nobody_waits_for_is_ignored() {
-    Peer::new(Options::default()).let_in(Some("alice")).expect("");
-    Peer::connected(Version::V1_2).let_in(Some("alice")).expect("");
+fn authentication_result_without_a_pending_request_is_ignored() {
+    Peer::new(Options::default()).accept_login(Some("alice")).expect("");
+    Peer::connected(Version::V1_2).accept_login(Some("alice")).expect("");
 }
 
 #[test]
-fn leading_spaces_of_a_login_are_padding_in_1_0_alone() {
+fn leading_spaces_of_a_login_are_trimmed_only_in_1_0() {
     for (accepted, login, passcode) in [
         ("", "alice", "s "),
         ("accept-version:1.0\n", "alice", "s "),
@@ -165,43 +165,43 @@ fn leading_spaces_of_a_login_are_padding_in_1_0_alone() {
 }
 
 #[test]
-fn silence_before_connect_ends_the_connection() {
+fn silence_before_connect_closes_the_connection() {
     let mut peer = Peer::new(Options::default());
-    assert_eq!(peer.waits(), Some(10_000));
+    assert_eq!(peer.until_deadline(), Some(10_000));
     peer.after(9_999).raw("\n").expect("");
-    assert_eq!(peer.waits(), Some(10_000));
+    assert_eq!(peer.until_deadline(), Some(10_000));
     peer.after(9_999).expect("").after(1).expect("ERROR connect timeout\nclose ConnectTimeout");
     assert!(peer.detail.contains("`connect-silence`"), "{}", peer.detail);
-    assert_eq!(peer.waits(), None);
+    assert_eq!(peer.until_deadline(), None);
     peer.after(100_000).expect("");
 }
 
 #[test]
-fn connect_must_come_in_time_however_slowly() {
+fn connect_timeout_applies_even_while_bytes_arrive() {
     let mut peer = Peer::new(Options::default());
     for _ in 0..7 {
         peer.after(8_000).raw("\n").expect("");
     }
-    assert_eq!(peer.waits(), Some(4_000));
+    assert_eq!(peer.until_deadline(), Some(4_000));
     peer.after(4_000).expect("ERROR connect timeout\nclose ConnectTimeout");
     assert!(peer.detail.contains("`connect-timeout`"), "{}", peer.detail);
 }
 
 #[test]
-fn authentication_may_take_as_long_as_it_takes() {
+fn connect_timeout_does_not_apply_to_authentication() {
     let mut peer = Peer::new(Options::default());
     peer.send("CONNECT accept-version:1.2 heart-beat:1000,1000").take();
-    assert_eq!(peer.waits(), None);
-    peer.after(1_000_000).let_in(None);
+    assert_eq!(peer.until_deadline(), None);
+    peer.after(1_000_000).accept_login(None);
     assert_eq!(peer.take().len(), 2);
     peer.after(0).expect("");
 }
 
 #[test]
-fn endless_timeouts_do_not_overflow() {
+fn maximum_timeouts_do_not_overflow() {
     let options =
         Options { connect_silence: Duration::MAX, connect_timeout: Duration::MAX, ..Options::default() };
     let mut peer = Peer::new(options);
-    assert_eq!(peer.waits(), None);
+    assert_eq!(peer.until_deadline(), None);
     peer.after(1 << 40).expect("");
 }

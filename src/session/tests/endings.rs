@@ -1,9 +1,9 @@
-//! How conversations end: DISCONNECT, refusals, bytes that are no frames, limits.
+//! Tests of the end of a session: DISCONNECT, refusals, malformed frames and limits.
 
 use super::*;
 
 #[test]
-fn disconnect_ends_the_conversation() {
+fn disconnect_closes_the_session() {
     for version in VERSIONS {
         Peer::connected(version).send("DISCONNECT").expect("close Disconnected");
         let mut peer = Peer::connected(version);
@@ -12,21 +12,25 @@ fn disconnect_ends_the_conversation() {
 }
 
 #[test]
-fn after_the_end_nothing_is_done() {
+fn closed_session_ignores_all_input() {
     for end in ["DISCONNECT", "SEND", "BEGIN"] {
         let mut peer = Peer::connected(Version::V1_2);
         peer.send("SUBSCRIBE id:1 destination:/topic/a\nSEND destination:/topic/a receipt:r").complete("r");
         peer.send(end).take();
         peer.send("SEND destination:/topic/a\nDISCONNECT receipt:x\nCONNECT\nBEGIN transaction:t receipt:y");
-        peer.raw("no frame\n\n\0").complete("r").let_in(None).refuse(None, Closing::Shutdown).after(1 << 30);
+        peer.raw("no frame\n\n\0")
+            .complete("r")
+            .accept_login(None)
+            .refuse(None, Closing::Shutdown)
+            .after(1 << 30);
         peer.expect("");
         assert_eq!(peer.deliver(1, 0, "m"), DeliveryAction::Skip);
-        assert_eq!(peer.waits(), None);
+        assert_eq!(peer.until_deadline(), None);
     }
 }
 
 #[test]
-fn a_refusal_from_outside_says_why_and_closes() {
+fn refusal_by_the_broker_sends_error_and_closes() {
     for (receipt, said) in [(None, ""), (Some("r"), " receipt r")] {
         for closing in [Closing::Shutdown, Closing::SlowConsumer(Slowness::Overflow), Closing::Rejected] {
             let mut peer = Peer::connected(Version::V1_2);
@@ -42,7 +46,7 @@ fn a_refusal_from_outside_says_why_and_closes() {
 }
 
 #[test]
-fn octets_that_are_no_frame_end_the_conversation() {
+fn malformed_frame_closes_the_session_with_an_error() {
     for version in VERSIONS {
         let mut peer = Peer::connected(version);
         peer.raw("NOTHING\nreceipt:r\n\n\0");
@@ -53,7 +57,7 @@ fn octets_that_are_no_frame_end_the_conversation() {
 }
 
 #[test]
-fn a_frame_beyond_a_limit_is_counted() {
+fn frame_over_a_limit_is_counted() {
     let mut peer = Peer::connected(Version::V1_2);
     peer.raw(&format!("SEND\nreceipt:r\nx:{}\n\n\0", "x".repeat(1 << 17)));
     let lines = peer.take();
@@ -62,7 +66,7 @@ fn a_frame_beyond_a_limit_is_counted() {
 }
 
 #[test]
-fn frames_are_bounded_in_time() {
+fn frame_rate_is_limited() {
     let mut peer = Peer::limited(|options| options.frames_per_second_max = 4);
     let frame = "SEND destination:/topic/a";
     for _ in 0..4 {
@@ -79,7 +83,7 @@ fn frames_are_bounded_in_time() {
 }
 
 #[test]
-fn any_rate_can_be_configured() {
+fn every_value_of_frames_per_second_max_is_accepted() {
     for rate in [0, 1, u32::MAX] {
         let mut peer = Peer::limited(|options| options.frames_per_second_max = rate);
         peer.send("BEGIN transaction:t").expect("");
@@ -92,7 +96,7 @@ fn any_rate_can_be_configured() {
 }
 
 #[test]
-fn the_defaults_are_those_that_are_documented() {
+fn defaults_are_those_that_are_documented() {
     let options = Options::default();
     assert_eq!(options.server, "stompbox/0.1.0");
     assert_eq!(options.heart_beat.to_string(), "10000,10000");

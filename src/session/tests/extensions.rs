@@ -1,9 +1,9 @@
-//! Headers of other brokers are honoured, refused, warned about or harmless.
+//! Tests of headers of other brokers: honoured, rejected, warned about or harmless.
 
 use super::*;
 
 #[test]
-fn a_header_of_subscribe_whose_value_asks_for_nothing_is_harmless() {
+fn harmless_values_of_subscribe_headers_are_accepted() {
     for headers in [
         "durable:false persistent:false auto-delete:false exclusive:FALSE no-local:false activemq.noLocal:false",
         "activemq.exclusive:false activemq.retroactive:false x-single-active-consumer:false browser:false browser-end:false",
@@ -25,23 +25,23 @@ fn a_header_of_subscribe_whose_value_asks_for_nothing_is_harmless() {
 }
 
 #[test]
-fn with_soft_errors_a_refused_header_costs_no_connection() {
+fn soft_errors_keep_the_connection_after_a_rejected_header() {
     let mut peer = Peer::new(Options::default());
-    peer.send("CONNECT accept-version:1.2 soft-errors:true").let_in(None).take();
+    peer.send("CONNECT accept-version:1.2 soft-errors:true").accept_login(None).take();
     peer.send("SUBSCRIBE id:1 destination:/queue/a browser:true receipt:r");
     peer.expect("report message:unsupported header receipt-id:r refused:/queue/a");
     peer.send("SUBSCRIBE id:1 destination:/queue/a").expect("subscribe 1 /queue/a 250");
 }
 
 #[test]
-fn with_strict_headers_a_send_is_refused_within_a_transaction_too() {
+fn strict_headers_reject_send_in_a_transaction() {
     let mut peer = Peer::limited(|options| options.strict_headers = true);
     peer.send("BEGIN transaction:t").take();
     peer.send("SEND destination:/queue/a transaction:t ttl:5 = x").expect_error("unsupported header");
 }
 
 #[test]
-fn persistent_messages_to_a_queue_are_warned_about_and_never_refused() {
+fn persistent_messages_to_a_queue_cause_a_warning_and_are_accepted() {
     for strict in [false, true] {
         let mut peer = Peer::limited(|options| options.strict_headers = strict);
         peer.send("SEND destination:/topic/a persistent:true = x").expect("publish /topic/a = x");
@@ -53,7 +53,7 @@ fn persistent_messages_to_a_queue_are_warned_about_and_never_refused() {
 }
 
 #[test]
-fn a_header_of_send_whose_value_asks_for_nothing_is_harmless() {
+fn harmless_values_of_send_headers_are_accepted() {
     let mut peer = Peer::limited(|options| options.strict_headers = true);
     for headers in [
         "expires:0 priority:4 delay:0 AMQ_SCHEDULED_DELAY:0 JMSXGroupSeq:0 ttl: retain:false durable:false",
@@ -69,7 +69,7 @@ fn a_header_of_send_whose_value_asks_for_nothing_is_harmless() {
 // ---- prefetch ----
 
 #[test]
-fn every_dialect_of_prefetch_is_honoured() {
+fn prefetch_headers_of_all_dialects_are_honoured() {
     for (headers, granted) in [
         ("prefetch-count:7", "7"),
         ("x-prefetch-count:7", "7"),
@@ -96,7 +96,7 @@ fn every_dialect_of_prefetch_is_honoured() {
 }
 
 #[test]
-fn prefetch_headers_that_contradict_each_other_are_refused_with_both_names() {
+fn contradictory_prefetch_headers_are_rejected_with_both_names() {
     for (one, other) in [
         ("prefetch-count:7", "x-prefetch-count:8"),
         ("prefetch-count:7", "activemq.prefetchSize:8"),
@@ -115,7 +115,7 @@ fn prefetch_headers_that_contradict_each_other_are_refused_with_both_names() {
 }
 
 #[test]
-fn a_malformed_prefetch_is_refused_with_what_was_expected() {
+fn malformed_prefetch_is_rejected_with_the_expected_form() {
     for (header, expected) in [
         ("activemq.prefetchSize:0", "a whole number from 1 to 4294967295"),
         ("x-prefetch-count:-1", "a whole number from 1 to 4294967295"),
@@ -141,7 +141,7 @@ fn a_malformed_prefetch_is_refused_with_what_was_expected() {
 // ---- destinations ----
 
 #[test]
-fn options_and_lists_of_destinations_are_refused_in_send_subscribe_and_reply_to() {
+fn destination_options_and_lists_are_rejected() {
     for (form, way_out) in
         [("/queue/a?x=1", "%3F"), ("/queue/a,/queue/b", "%2C"), ("/queue/a,topic://b", "%2C")]
     {

@@ -1,19 +1,20 @@
-//! Heart-beats.
+//! Tests of heartbeats.
 
 use super::*;
 
-fn beating(own: (u32, u32), version: &str, peers: &str) -> Peer {
+/// Returns a connected peer whose heart-beat header is `peers`, on a broker with the heart-beat `own`.
+fn with_heartbeats(own: (u32, u32), version: &str, peers: &str) -> Peer {
     let heart_beat = HeartBeat { can: own.0, wants: own.1 };
     let mut peer = Peer::new(Options { heart_beat, ..Options::default() });
     peer.send(&format!("CONNECT accept-version:{version} heart-beat:{peers}"));
-    peer.let_in(None).take();
+    peer.accept_login(None).take();
     peer
 }
 
 #[test]
-fn both_intervals_are_negotiated() {
+fn heartbeat_intervals_are_negotiated_in_both_directions() {
     const LONGEST: u64 = u32::MAX as u64;
-    // Own heart-beat, the peer's, milliseconds until something is sent and until the peer is lost.
+    // The broker's heart-beat, the client's, milliseconds until a heartbeat is sent and until the client is lost.
     let table = [
         ((10_000, 10_000), "0,0", None, None),
         ((10_000, 10_000), "0,10000", Some(8_000), None),
@@ -29,9 +30,9 @@ fn both_intervals_are_negotiated() {
         ((500, 500), "4294967295,4294967295", Some(LONGEST * 4 / 5), Some(LONGEST * 2)),
     ];
     for (own, peers, sends, lost) in table {
-        let mut peer = beating(own, "1.1", peers);
+        let mut peer = with_heartbeats(own, "1.1", peers);
         let due = sends.into_iter().chain(lost).min();
-        assert_eq!(peer.waits(), due.map(u128::from), "{own:?} {peers}");
+        assert_eq!(peer.until_deadline(), due.map(u128::from), "{own:?} {peers}");
         if let Some(sends) = sends {
             peer.now += Duration::from_millis(sends - 1);
             peer.raw("\n").after(0).expect("").after(1).expect("heart-beat");
@@ -49,24 +50,24 @@ fn both_intervals_are_negotiated() {
 }
 
 #[test]
-fn own_intervals_are_told_and_no_shorter_than_half_a_second() {
-    for (own, told) in [((1, 499), "500,500"), ((0, 501), "0,501"), ((700, 0), "700,0")] {
+fn connected_announces_intervals_of_at_least_half_a_second() {
+    for (own, announced) in [((1, 499), "500,500"), ((0, 501), "0,501"), ((700, 0), "700,0")] {
         let heart_beat = HeartBeat { can: own.0, wants: own.1 };
         let mut peer = Peer::new(Options { heart_beat, ..Options::default() });
-        peer.send("CONNECT accept-version:1.2").let_in(None);
-        assert!(peer.take().iter().any(|line| line.ends_with(&format!("heart-beat:{told}"))));
+        peer.send("CONNECT accept-version:1.2").accept_login(None);
+        assert!(peer.take().iter().any(|line| line.ends_with(&format!("heart-beat:{announced}"))));
     }
 }
 
 #[test]
-fn version_1_0_has_no_heart_beats() {
+fn version_1_0_has_no_heartbeats() {
     for peers in ["1000,1000", "nonsense", "1,2,3"] {
-        assert_eq!(beating((1_000, 1_000), "1.0", peers).waits(), None, "{peers}");
+        assert_eq!(with_heartbeats((1_000, 1_000), "1.0", peers).until_deadline(), None, "{peers}");
     }
 }
 
 #[test]
-fn a_malformed_heart_beat_header_is_refused() {
+fn malformed_heart_beat_header_is_rejected() {
     for value in ["", "1000", "a,b", "1,-1", "1,2,3", "1.5,1"] {
         let mut peer = Peer::new(Options::default());
         peer.send(&format!("CONNECT accept-version:1.2 heart-beat:{value}"));
@@ -75,19 +76,19 @@ fn a_malformed_heart_beat_header_is_refused() {
 }
 
 #[test]
-fn whatever_is_written_is_a_heart_beat() {
-    let mut peer = beating((1_000, 0), "1.2", "0,1000");
+fn any_output_counts_as_a_heartbeat() {
+    let mut peer = with_heartbeats((1_000, 0), "1.2", "0,1000");
     peer.after(700).expect("");
     peer.session.note_output(peer.now);
-    assert_eq!(peer.waits(), Some(800));
+    assert_eq!(peer.until_deadline(), Some(800));
     peer.after(799).expect("").after(1).expect("heart-beat");
-    assert_eq!(peer.waits(), Some(800), "it is asked for once, not until it is written");
+    assert_eq!(peer.until_deadline(), Some(800), "the heartbeat is requested once, not until it is written");
     peer.after(0).expect("");
 }
 
 #[test]
-fn whatever_is_heard_is_a_heart_beat() {
-    let mut peer = beating((0, 1_000), "1.2", "1000,0");
+fn any_input_counts_as_a_heartbeat() {
+    let mut peer = with_heartbeats((0, 1_000), "1.2", "1000,0");
     for _ in 0..10 {
         peer.after(1_999).raw("S").expect("");
     }
@@ -96,31 +97,31 @@ fn whatever_is_heard_is_a_heart_beat() {
 }
 
 #[test]
-fn a_clock_that_stands_still_or_steps_back_does_no_harm() {
-    let mut peer = beating((1_000, 1_000), "1.2", "1000,1000");
+fn clock_that_stands_still_or_steps_back_is_tolerated() {
+    let mut peer = with_heartbeats((1_000, 1_000), "1.2", "1000,1000");
     let earlier = peer.now - Duration::from_millis(500);
     peer.session.note_input(earlier);
     peer.session.note_output(earlier);
     peer.session.expire(earlier, &mut peer.actions);
     peer.expect("");
-    assert_eq!(peer.waits(), Some(800));
+    assert_eq!(peer.until_deadline(), Some(800));
 }
 
 #[test]
-fn a_session_of_1_0_is_told_of_no_heartbeats_because_it_has_none() {
+fn connected_of_1_0_has_no_heart_beat_header() {
     for own in [(10_000, 10_000), (0, 0)] {
         let heart_beat = HeartBeat { can: own.0, wants: own.1 };
         let mut peer = Peer::new(Options { heart_beat, ..Options::default() });
         peer.send("CONNECT heart-beat:1000,1000").take();
-        peer.let_in(None);
+        peer.accept_login(None);
         peer.expect("CONNECTED version:1.0 session:s1 server:stompbox/0.1.0\nestablished 1.0");
-        assert_eq!(peer.waits(), None);
+        assert_eq!(peer.until_deadline(), None);
         assert_eq!(peer.session.heartbeat_interval(), None);
     }
 }
 
 #[test]
-fn a_client_is_lost_after_as_many_silent_intervals_as_the_tolerance_says() {
+fn client_is_lost_after_the_tolerated_number_of_silent_intervals() {
     for (tolerance, interval, lost) in [
         (1, 10_000, 11_000),
         (2, 10_000, 20_000),
@@ -131,8 +132,8 @@ fn a_client_is_lost_after_as_many_silent_intervals_as_the_tolerance_says() {
         let heart_beat = HeartBeat { can: 0, wants: 500 };
         let mut peer =
             Peer::new(Options { heart_beat, heart_beat_tolerance: tolerance, ..Options::default() });
-        peer.send(&format!("CONNECT accept-version:1.2 heart-beat:{interval},0")).let_in(None).take();
-        assert_eq!(peer.waits(), Some(u128::from(lost)), "{tolerance} times {interval}");
+        peer.send(&format!("CONNECT accept-version:1.2 heart-beat:{interval},0")).accept_login(None).take();
+        assert_eq!(peer.until_deadline(), Some(u128::from(lost)), "{tolerance} times {interval}");
         peer.after(lost - 1).expect("");
         peer.after(1).expect("close HeartbeatLost");
     }

@@ -1,4 +1,4 @@
-//! Conversations as transcripts: `peer.send(…)`, `peer.expect(…)`, against a clock that is moved by hand.
+//! Tests of sessions as transcripts of `peer.send(…)` and `peer.expect(…)`, with a clock that the tests advance.
 
 mod access;
 mod acknowledgements;
@@ -17,6 +17,7 @@ mod users;
 use super::*;
 use crate::budget::Budget;
 use crate::outbound_queue::{Key, Message, Tag};
+use bytes::Bytes;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use stompbox_frames::message::Parts;
@@ -24,7 +25,7 @@ use stompbox_frames::stomp::{Decoder, Headers, HeartBeat, Limits};
 
 pub(super) const VERSIONS: [Version; 3] = [Version::V1_0, Version::V1_1, Version::V1_2];
 
-/// Summaries of the ERRORs that refuse to settle; they are no failure of what the client works on.
+/// Summaries of the ERRORs that reject an acknowledgement or a COMMIT ([`Closing::NotSettled`]).
 const NOT_SETTLED: [&str; 4] = [
     "nothing to settle",
     "already in a transaction",
@@ -32,7 +33,7 @@ const NOT_SETTLED: [&str; 4] = [
     "transaction cannot be committed",
 ];
 
-/// A client, its session between them, and what the session wished for and nobody has looked at.
+/// A client with its session, and the actions that the test has not checked yet.
 pub(super) struct Peer {
     pub(super) session: Session,
     decoder: Decoder,
@@ -40,14 +41,14 @@ pub(super) struct Peer {
     actions: Vec<Action>,
     /// The body of the last ERROR.
     pub(super) detail: String,
-    /// What the last MESSAGE began with, one header a word.
+    /// The start of the last MESSAGE, with its lines separated by spaces.
     pub(super) prefix: String,
-    /// Deliveries that the client was working on when it was lost.
+    /// Deliveries that the client was processing when it was lost.
     pub(super) lost: Vec<(Key, Tag)>,
 }
 
 impl Peer {
-    /// Before CONNECT.
+    /// Creates a peer that has not sent CONNECT.
     pub(super) fn new(options: Options) -> Peer {
         let now = Instant::now();
         let made = AtomicUsize::new(0);
@@ -69,7 +70,7 @@ impl Peer {
         }
     }
 
-    /// After CONNECTED, by default options, without heart-beats.
+    /// Creates a connected peer with default options and without heartbeats.
     pub(super) fn connected(version: Version) -> Peer {
         Peer::connected_with(version, Options::default())
     }
@@ -77,28 +78,28 @@ impl Peer {
     pub(super) fn connected_with(version: Version, options: Options) -> Peer {
         let mut peer = Peer::new(options);
         peer.send(&format!("CONNECT accept-version:{}", version.as_str()));
-        peer.let_in(None);
+        peer.accept_login(None);
         peer.take();
         peer
     }
 
-    /// A connected peer of 1.2 that is signed in; with a role unless that is empty.
+    /// Creates a connected, authenticated peer of version 1.2, with a role unless `role` is empty.
     pub(super) fn user(name: &str, role: &str) -> Peer {
         let mut peer = Peer::new(Options::default());
         peer.send("CONNECT accept-version:1.2");
         let roles = [role].into_iter().filter(|role| !role.is_empty()).map(Box::from).collect();
-        peer.let_in_as(Principal { roles, ..Principal::named(name, "test") }).take();
+        peer.accept_login_as(Principal { roles, ..Principal::named(name, "test") }).take();
         peer
     }
 
-    /// A connected peer of 1.2 with limits.
+    /// Creates a connected peer of version 1.2 whose options `limit` has changed.
     pub(super) fn limited(limit: impl FnOnce(&mut Options)) -> Peer {
         let mut options = Options::default();
         limit(&mut options);
         Peer::connected_with(Version::V1_2, options)
     }
 
-    /// Frames, one a line: words are lines of the head, what stands behind ` = ` is the body.
+    /// Sends frames, one per line. Words are lines of the head; the text after ` = ` is the body.
     pub(super) fn send(&mut self, frames: &str) -> &mut Peer {
         for frame in frames.lines().map(str::trim).filter(|line| !line.is_empty()) {
             let (head, body) = frame.split_once(" = ").unwrap_or((frame, ""));
@@ -107,24 +108,24 @@ impl Peer {
         self
     }
 
-    /// A frame in which `_` stands for a space.
-    pub(super) fn spaced(&mut self, frame: &str) -> &mut Peer {
+    /// Sends one frame, in which `_` stands for a space.
+    pub(super) fn send_with_spaces(&mut self, frame: &str) -> &mut Peer {
         let (head, body) = frame.split_once(" = ").unwrap_or((frame, ""));
         let head: Vec<_> = head.split(' ').collect();
         let token = head.join("\n").replace("Bearer_", "Bearer ");
         self.raw(&format!("{token}\n\n{}\0", body.replace('_', " ")))
     }
 
-    /// Bytes as they are.
-    pub(super) fn raw(&mut self, octets: &str) -> &mut Peer {
-        self.decoder.feed(octets.as_bytes());
+    /// Sends bytes without a change.
+    pub(super) fn raw(&mut self, text: &str) -> &mut Peer {
+        self.decoder.feed(text.as_bytes());
         self.session.note_input(self.now);
         loop {
             match self.decoder.next() {
                 Ok(Some(frame)) => {
-                    self.do_portions();
+                    self.run_deferred_steps();
                     self.session.handle(frame, self.now, &mut self.actions);
-                    self.do_portions();
+                    self.run_deferred_steps();
                 }
                 Ok(None) => break,
                 Err(error) => {
@@ -136,17 +137,17 @@ impl Peer {
         self
     }
 
-    fn do_portions(&mut self) {
+    fn run_deferred_steps(&mut self) {
         while self.session.has_deferred_work() {
             self.session.run_deferred_step();
         }
     }
 
-    pub(super) fn let_in(&mut self, user: Option<&str>) -> &mut Peer {
-        self.let_in_as(user.map_or_else(Principal::anonymous, |name| Principal::named(name, "test")))
+    pub(super) fn accept_login(&mut self, user: Option<&str>) -> &mut Peer {
+        self.accept_login_as(user.map_or_else(Principal::anonymous, |name| Principal::named(name, "test")))
     }
 
-    pub(super) fn let_in_as(&mut self, principal: Principal) -> &mut Peer {
+    pub(super) fn accept_login_as(&mut self, principal: Principal) -> &mut Peer {
         self.session.authenticated(Ok(principal), Arc::default(), self.now, &mut self.actions);
         self.decoder.set_version(self.session.version());
         self
@@ -163,19 +164,19 @@ impl Peer {
         self
     }
 
-    /// Time goes by.
+    /// Advances the clock and lets due timers expire.
     pub(super) fn after(&mut self, milliseconds: u64) -> &mut Peer {
         self.now += Duration::from_millis(milliseconds);
         self.session.expire(self.now, &mut self.actions);
         self
     }
 
-    /// Milliseconds until the session wants to be called.
-    pub(super) fn waits(&self) -> Option<u128> {
+    /// Returns the milliseconds until the deadline of the session.
+    pub(super) fn until_deadline(&self) -> Option<u128> {
         self.session.deadline().map(|deadline| (deadline - self.now).as_millis())
     }
 
-    /// A delivery with the message-id `id` comes for a subscription.
+    /// Delivers a message with the message-id `id` to a subscription.
     pub(super) fn deliver(&mut self, key: Key, tag: Tag, id: &str) -> DeliveryAction {
         self.redeliver(key, tag, id, 1)
     }
@@ -187,7 +188,7 @@ impl Peer {
         delivery
     }
 
-    /// Returns the actions since the last call, one line each; lost deliveries are in `lost` instead.
+    /// Returns the actions since the last call, one line each. Lost deliveries go to `lost` instead.
     pub(super) fn take(&mut self) -> Vec<String> {
         let mut actions = std::mem::take(&mut self.actions);
         if let Some(at) = actions.iter().position(|action| matches!(action, Action::Lost(_)))
@@ -199,7 +200,7 @@ impl Peer {
         actions.iter().map(|action| self.line(action)).collect()
     }
 
-    /// Looks: one line per action.
+    /// Asserts the actions since the last check, one line per action.
     #[track_caller]
     pub(super) fn expect(&mut self, expected: &str) -> &mut Peer {
         let expected: Vec<_> = expected.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
@@ -207,14 +208,14 @@ impl Peer {
         self
     }
 
-    /// The conversation has ended by an ERROR of this summary.
+    /// Asserts that the session has ended with an ERROR of this summary.
     #[track_caller]
     pub(super) fn expect_error(&mut self, summary: &str) -> &mut Peer {
         let closing = if NOT_SETTLED.contains(&summary) { Closing::NotSettled } else { Closing::Rejected };
         self.expect(&format!("ERROR {summary}\nclose {closing:?}"))
     }
 
-    /// The conversation has ended by a limit.
+    /// Asserts that the session has ended because of a limit, with a hint about its option.
     #[track_caller]
     pub(super) fn expect_limit(&mut self, option: &str, summary: &str) -> &mut Peer {
         self.expect(&format!("limit {option}\nERROR {summary}\nclose Limit({option:?})"));
@@ -222,7 +223,8 @@ impl Peer {
         self
     }
 
-    /// The conversation has ended by a limit of the broker's, which says by itself what to do.
+    /// Asserts that the session has ended because of a limit that the broker enforces. The broker's own text contains
+    /// the remedy.
     #[track_caller]
     pub(super) fn expect_limit_without_remedy(&mut self, option: &str, summary: &str) -> &mut Peer {
         self.expect(&format!("limit {option}\nERROR {summary}\nclose Limit({option:?})"))
@@ -230,7 +232,7 @@ impl Peer {
 
     fn line(&mut self, action: &Action) -> String {
         match action {
-            Action::Write(frame) => self.written(frame),
+            Action::Write(frame) => self.written_frame(frame),
             Action::HeartBeat => "heart-beat".into(),
             Action::Authenticate(credentials) => {
                 let passcode = credentials.passcode.as_ref().map(crate::users::Secret::reveal);
@@ -239,7 +241,7 @@ impl Peer {
             Action::Agent(agent) => format!("agent {agent}"),
             Action::Renew { credentials, receipt } => {
                 let token = credentials.token().unwrap_or("nothing");
-                format!("renew {token}{}", owed(receipt))
+                format!("renew {token}{}", receipt_suffix(receipt))
             }
             Action::Denied { verb, destination, denied } => {
                 format!("denied {} {destination}: {}", verb.as_str(), denied.rule)
@@ -253,20 +255,26 @@ impl Peer {
             }
             Action::Established(version) => format!("established {}", version.as_str()),
             Action::OpenTemp(address) => format!("open {}", address.as_str()),
-            Action::Publish(publish) => published(publish),
+            Action::Publish(publish) => publish_line(publish),
             Action::Subscribe(Subscribe { key, selector, prefetch, prefetch_bytes, names, receipt }) => {
                 let names = if *names { " names" } else { "" };
                 let bytes = prefetch_bytes.map_or(String::new(), |bytes| format!(" bytes {bytes}"));
-                format!("subscribe {key} {} {prefetch}{bytes}{names}{}", selector.as_str(), owed(receipt))
+                format!(
+                    "subscribe {key} {} {prefetch}{bytes}{names}{}",
+                    selector.as_str(),
+                    receipt_suffix(receipt)
+                )
             }
-            Action::Unsubscribe { key, receipt } => format!("unsubscribe {key}{}", owed(receipt)),
-            Action::Settle { settle, receipt } => format!("{}{}", settled(settle), owed(receipt)),
+            Action::Unsubscribe { key, receipt } => format!("unsubscribe {key}{}", receipt_suffix(receipt)),
+            Action::Settle { settle, receipt } => {
+                format!("{}{}", settle_line(settle), receipt_suffix(receipt))
+            }
             Action::Commit { steps, receipt } => {
                 let steps = steps.iter().map(|step| match step {
-                    Step::Publish(publish) => published(publish),
-                    Step::Settle(settle) => settled(settle),
+                    Step::Publish(publish) => publish_line(publish),
+                    Step::Settle(settle) => settle_line(settle),
                 });
-                format!("commit [{}]{}", steps.collect::<Vec<_>>().join("; "), owed(receipt))
+                format!("commit [{}]{}", steps.collect::<Vec<_>>().join("; "), receipt_suffix(receipt))
             }
             Action::IgnoredHeader { name, .. } => format!("ignored {name}"),
             Action::Limit(option) => format!("limit {option}"),
@@ -275,8 +283,8 @@ impl Peer {
         }
     }
 
-    /// A frame: its head, one line a word; of an ERROR what it says.
-    fn written(&mut self, frame: &Bytes) -> String {
+    /// Returns the head of a frame as one line, with a word for each of its lines; for an ERROR its summary.
+    fn written_frame(&mut self, frame: &Bytes) -> String {
         let text = String::from_utf8(frame.to_vec()).expect("a control frame is text");
         let text = text.strip_suffix("\0\n").expect("a frame ends in NUL LF");
         let (head, body) = text.split_once("\n\n").expect("a frame has a blank line");
@@ -291,7 +299,7 @@ impl Peer {
     }
 }
 
-/// A message for a subscription.
+/// Returns a delivery of a message to a subscription.
 pub(super) fn delivery(key: Key, tag: Tag, id: &str, count: u32) -> Delivery {
     let parts =
         Parts { id, destination: "/topic/a", headers: &Headers::default(), extra: &[], body: b"hello" };
@@ -299,7 +307,7 @@ pub(super) fn delivery(key: Key, tag: Tag, id: &str, count: u32) -> Delivery {
     Delivery { message: Message::new(parts, |bytes| budget.charge(bytes)), key, count, tag }
 }
 
-fn published(publish: &Publish) -> String {
+fn publish_line(publish: &Publish) -> String {
     let Publish { to, shown, frame, extra, session, receipt } = publish;
     let to = match to {
         Target::One(destination) => destination.as_str().to_owned(),
@@ -313,10 +321,10 @@ fn published(publish: &Publish) -> String {
     let only = session.as_ref().map_or(String::new(), |session| format!(" only {session}"));
     let body = String::from_utf8_lossy(&frame.body);
     let body = if body.is_empty() { String::new() } else { format!(" = {body}") };
-    format!("publish {to}{shown}{extra}{only}{body}{}", owed(receipt))
+    format!("publish {to}{shown}{extra}{only}{body}{}", receipt_suffix(receipt))
 }
 
-fn settled(settle: &Settle) -> String {
+fn settle_line(settle: &Settle) -> String {
     let verb = match settle.disposition {
         Disposition::Accepted => "accept",
         Disposition::Returned => "return",
@@ -325,6 +333,6 @@ fn settled(settle: &Settle) -> String {
     format!("{verb} {} {:?}", settle.key, settle.tags)
 }
 
-fn owed(receipt: &Option<Receipt>) -> String {
+fn receipt_suffix(receipt: &Option<Receipt>) -> String {
     receipt.as_ref().map_or(String::new(), |receipt| format!(" receipt {receipt}"))
 }

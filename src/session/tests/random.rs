@@ -1,10 +1,10 @@
-//! Conversations that nobody would have thought of, against a model that is too simple to be wrong.
+//! Random sequences of frames, compared with a simple model of the session.
 
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
-/// What happens next. Names are small numbers, so that they meet.
+/// An event in the life of a random session. Names are small numbers, so that several events use the same one.
 #[derive(Clone, Debug)]
 enum Event {
     Subscribe { id: u8, topic: bool, mode: u8 },
@@ -39,9 +39,9 @@ fn event() -> impl Strategy<Value = Event> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Standing {
+enum DeliveryState {
     Unsettled,
-    /// By the transaction that was begun as the nth.
+    /// Reserved by the transaction with this index in the model.
     Reserved(usize),
     Gone,
 }
@@ -51,7 +51,7 @@ struct Delivered {
     key: Key,
     number: usize,
     tag: Tag,
-    standing: Standing,
+    state: DeliveryState,
 }
 
 #[derive(Debug)]
@@ -60,39 +60,39 @@ struct Subscribed {
     topic: bool,
     mode: usize,
     alive: bool,
-    /// Deliveries to be settled by the client so far.
+    /// Number of deliveries so far that the client has to settle.
     count: usize,
 }
 
 #[derive(Debug)]
-enum Waiting {
+enum PendingStep {
     Send,
     Settle { deliveries: Vec<usize>, accepted: bool },
 }
 
 #[derive(Debug)]
-struct Begun {
+struct OpenTransaction {
     name: u8,
-    waiting: Vec<Waiting>,
+    pending: Vec<PendingStep>,
     alive: bool,
     lost: bool,
 }
 
-/// What the session is to do. Lists are searched from the front, nothing is ever removed.
+/// A model of the session. It searches lists from the front and never removes an entry.
 #[derive(Debug, Default)]
 struct Model {
-    /// The key is the place, from 1.
+    /// The key of a subscription is its index plus 1.
     subscriptions: Vec<Subscribed>,
-    /// The place is a part of the message-id.
+    /// The index of a delivery is a part of its message-id.
     deliveries: Vec<Delivered>,
-    transactions: Vec<Begun>,
-    /// Every receipt that was asked for, whether its work is done, whether it was sent.
+    transactions: Vec<OpenTransaction>,
+    /// Every requested receipt, with whether its action is complete and whether it was sent.
     receipts: Vec<(String, bool, bool)>,
     leaving: bool,
     closed: bool,
 }
 
-/// A frame is refused.
+/// The result of a frame that the session must reject.
 struct Refused;
 
 impl Model {
@@ -104,8 +104,8 @@ impl Model {
         self.transactions.iter().position(|one| one.alive && one.name == name).ok_or(Refused)
     }
 
-    /// What the frame makes the session wish for; an empty text if it is done at once.
-    fn wish(&mut self, event: &Event, version: Version) -> Result<String, Refused> {
+    /// Returns the action that the session must emit for the frame, or an empty text if the frame is complete at once.
+    fn expected_action(&mut self, event: &Event, version: Version) -> Result<String, Refused> {
         match *event {
             Event::Subscribe { id, .. } if self.subscription(id).is_some() => Err(Refused),
             Event::Subscribe { id, topic, mode } => {
@@ -118,10 +118,10 @@ impl Model {
                 let Some(place) = self.subscription(id) else { return Ok(String::new()) };
                 self.subscriptions[place].alive = false;
                 for delivered in self.deliveries.iter_mut().filter(|one| one.key as usize == place + 1) {
-                    if let Standing::Reserved(serial) = delivered.standing {
+                    if let DeliveryState::Reserved(serial) = delivered.state {
                         self.transactions[serial].lost |= self.transactions[serial].alive;
                     }
-                    delivered.standing = Standing::Gone;
+                    delivered.state = DeliveryState::Gone;
                 }
                 Ok(format!("unsubscribe {}", place + 1))
             }
@@ -130,9 +130,9 @@ impl Model {
             }
             Event::Begin { transaction } if self.transaction(transaction).is_ok() => Err(Refused),
             Event::Begin { transaction } => {
-                self.transactions.push(Begun {
+                self.transactions.push(OpenTransaction {
                     name: transaction,
-                    waiting: vec![],
+                    pending: vec![],
                     alive: true,
                     lost: false,
                 });
@@ -143,13 +143,13 @@ impl Model {
                 let serial = self.transaction(transaction)?;
                 self.transactions[serial].alive = false;
                 let reserved =
-                    self.deliveries.iter_mut().filter(|one| one.standing == Standing::Reserved(serial));
-                reserved.for_each(|delivered| delivered.standing = Standing::Unsettled);
+                    self.deliveries.iter_mut().filter(|one| one.state == DeliveryState::Reserved(serial));
+                reserved.for_each(|delivered| delivered.state = DeliveryState::Unsettled);
                 Ok(String::new())
             }
             Event::Send { transaction: Some(transaction) } => {
                 let serial = self.transaction(transaction)?;
-                self.transactions[serial].waiting.push(Waiting::Send);
+                self.transactions[serial].pending.push(PendingStep::Send);
                 Ok(String::new())
             }
             Event::Send { transaction: None } => Ok("publish /queue/a".into()),
@@ -167,32 +167,33 @@ impl Model {
         if !accepted && version == Version::V1_0 {
             return Err(Refused);
         }
-        let Delivered { key, number, standing, .. } = self.deliveries[place];
+        let Delivered { key, number, state, .. } = self.deliveries[place];
         let id = self.subscriptions[key as usize - 1].id;
         let now = self.subscription(id).map(|place| self.subscriptions[place].mode);
         let mut alive = self.subscriptions.iter().filter(|one| one.alive).peekable();
         let all_auto = alive.peek().is_some() && alive.all(|one| one.mode == 0);
         if if version == Version::V1_1 { now == Some(0) } else { all_auto } {
-            // The id belongs to a subscription in auto mode now; without an id, all subscriptions are in auto mode.
+            // The id now belongs to a subscription in auto mode, or no id is sent and all subscriptions are in auto
+            // mode.
             return transaction.map_or(Ok(0), |name| self.transaction(name)).map(|_| String::new());
         }
         let serial = transaction.map(|name| self.transaction(name)).transpose()?;
-        if standing != Standing::Unsettled {
+        if state != DeliveryState::Unsettled {
             return Err(Refused);
         }
         let cumulative = self.subscriptions[key as usize - 1].mode == 1;
         let reached = |one: &Delivered| {
             one.key == key
-                && one.standing == Standing::Unsettled
+                && one.state == DeliveryState::Unsettled
                 && (one.number == number || cumulative && one.number < number)
         };
         let reached: Vec<_> =
             (0..self.deliveries.len()).filter(|&place| reached(&self.deliveries[place])).collect();
-        let standing = serial.map_or(Standing::Gone, Standing::Reserved);
-        reached.iter().for_each(|&place| self.deliveries[place].standing = standing);
+        let state = serial.map_or(DeliveryState::Gone, DeliveryState::Reserved);
+        reached.iter().for_each(|&place| self.deliveries[place].state = state);
         match serial {
             Some(serial) => {
-                self.transactions[serial].waiting.push(Waiting::Settle { deliveries: reached, accepted });
+                self.transactions[serial].pending.push(PendingStep::Settle { deliveries: reached, accepted });
                 Ok(String::new())
             }
             None => Ok(self.settled(&reached, accepted)),
@@ -201,17 +202,17 @@ impl Model {
 
     fn commit(&mut self, name: u8) -> Result<String, Refused> {
         let serial = self.transaction(name)?;
-        let Begun { alive, lost, waiting, .. } = &mut self.transactions[serial];
+        let OpenTransaction { alive, lost, pending, .. } = &mut self.transactions[serial];
         *alive = false;
         if *lost {
             return Err(Refused);
         }
         let mut steps = Vec::new();
-        for waiting in std::mem::take(waiting) {
-            match waiting {
-                Waiting::Send => steps.push("publish /queue/a".to_owned()),
-                Waiting::Settle { deliveries, accepted } => {
-                    deliveries.iter().for_each(|&place| self.deliveries[place].standing = Standing::Gone);
+        for pending in std::mem::take(pending) {
+            match pending {
+                PendingStep::Send => steps.push("publish /queue/a".to_owned()),
+                PendingStep::Settle { deliveries, accepted } => {
+                    deliveries.iter().for_each(|&place| self.deliveries[place].state = DeliveryState::Gone);
                     steps.push(self.settled(&deliveries, accepted));
                 }
             }
@@ -230,16 +231,16 @@ impl Model {
         }
     }
 
-    /// The oldest unsettled delivery of each subscription to a queue.
-    fn worked_on(&self) -> Vec<(Key, Tag)> {
+    /// Returns the oldest unsettled delivery of each subscription to a queue.
+    fn oldest_unsettled(&self) -> Vec<(Key, Tag)> {
         let of_key = |key: Key| {
-            self.deliveries.iter().find(move |one| one.key == key && one.standing == Standing::Unsettled)
+            self.deliveries.iter().find(move |one| one.key == key && one.state == DeliveryState::Unsettled)
         };
         let alive = (1..).zip(&self.subscriptions).filter(|(_, one)| one.alive && !one.topic);
         alive.filter_map(|(key, _)| of_key(key).map(|one| (key, one.tag))).collect()
     }
 
-    /// The receipts that leave now.
+    /// Returns the receipts that must be sent now.
     fn receipts(&mut self) -> Vec<String> {
         let mut lines = Vec::new();
         for (receipt, done, sent) in &mut self.receipts {
@@ -258,7 +259,7 @@ impl Model {
     }
 }
 
-/// The frame of an event, without its receipt.
+/// Returns the frame of an event, without its receipt.
 fn frame(event: &Event, model: &Model, version: Version) -> String {
     let within =
         |transaction: &Option<u8>| transaction.map_or(String::new(), |name| format!(" transaction:{name}"));
@@ -302,7 +303,7 @@ fn deliver(peer: &mut Peer, model: &mut Model, subscription: usize) {
     };
     assert_eq!(peer.deliver(key, tag, &format!("m{}", model.deliveries.len())), expected);
     if expected != DeliveryAction::Skip && *mode != 0 {
-        model.deliveries.push(Delivered { key, number: *count, tag, standing: Standing::Unsettled });
+        model.deliveries.push(Delivered { key, number: *count, tag, state: DeliveryState::Unsettled });
         *count += 1;
     }
 }
@@ -326,22 +327,22 @@ fn handle(peer: &mut Peer, model: &mut Model, event: &Event, receipt: Option<Str
         return;
     }
     let owed = receipt.as_ref().map_or(String::new(), |receipt| format!(" receipt {receipt}"));
-    let Ok(wish) = model.wish(event, version) else {
+    let Ok(expected_action) = model.expected_action(event, version) else {
         model.closed = true;
         let lines = peer.take();
         assert!(lines.len() == 2 && lines[0].starts_with("ERROR ") && lines[0].ends_with(&owed), "{lines:?}");
         let settles_nothing = NOT_SETTLED.iter().any(|summary| lines[0] == format!("ERROR {summary}{owed}"));
         let (closing, lost) = match settles_nothing {
             true => (Closing::NotSettled, Vec::new()),
-            false => (Closing::Rejected, model.worked_on()),
+            false => (Closing::Rejected, model.oldest_unsettled()),
         };
         assert_eq!((&*lines[1], &peer.lost), (&*format!("close {closing:?}"), &lost));
         return;
     };
     model.leaving = matches!(event, Event::Disconnect);
-    model.receipts.extend(receipt.map(|receipt| (receipt, wish.is_empty(), false)));
-    let wish = if wish.is_empty() { wish } else { wish + &owed };
-    let lines: Vec<_> = [wish].into_iter().chain(model.receipts()).collect();
+    model.receipts.extend(receipt.map(|receipt| (receipt, expected_action.is_empty(), false)));
+    let expected_action = if expected_action.is_empty() { expected_action } else { expected_action + &owed };
+    let lines: Vec<_> = [expected_action].into_iter().chain(model.receipts()).collect();
     peer.expect(&lines.join("\n"));
 }
 
@@ -349,7 +350,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
-    fn every_conversation_goes_as_the_model_says(
+    fn session_behaves_as_the_model_predicts(
         version in prop::sample::select(&VERSIONS[..]),
         events in prop::collection::vec((event(), any::<bool>()), 0..120),
     ) {
@@ -362,17 +363,18 @@ proptest! {
                     deliver(&mut peer, &mut model, subscription);
                 }
                 Event::Complete { place } => complete(&mut peer, &mut model, place),
-                // Frames that are refused end it all: most are kept from being sent, so that some go far.
+                // A rejected frame ends the session. Most such frames are left out, so that some sessions
+                // become long.
                 Event::Deliver { .. } => {}
                 Event::Settle { .. } if model.deliveries.is_empty() => {}
                 Event::Settle { delivery, accepted, transaction } => {
                     let delivery = delivery % model.deliveries.len();
                     let event = Event::Settle { delivery, accepted: accepted || version == Version::V1_0, transaction };
-                    if at % 8 == 0 || model.is_fine(&event, version) {
+                    if at % 8 == 0 || model.is_probably_accepted(&event, version) {
                         handle(&mut peer, &mut model, &event, receipt, version);
                     }
                 }
-                event if at % 8 == 0 || model.is_fine(&event, version) => {
+                event if at % 8 == 0 || model.is_probably_accepted(&event, version) => {
                     handle(&mut peer, &mut model, &event, receipt, version);
                 }
                 _ => {}
@@ -385,9 +387,9 @@ proptest! {
     }
 
     #[test]
-    fn whatever_comes_nothing_panics_and_nothing_follows_the_end(
+    fn arbitrary_frames_never_panic_and_close_is_the_last_action(
         version in prop::option::of(prop::sample::select(&VERSIONS[..])),
-        frames in prop::collection::vec(soup(), 0..40),
+        frames in prop::collection::vec(random_frame(), 0..40),
         time in prop::collection::vec(0..20_000_u64, 40),
     ) {
         let mut peer = version.map_or_else(|| Peer::new(Options::default()), Peer::connected);
@@ -404,7 +406,7 @@ proptest! {
                 let waits = peer.actions.iter().any(|action| matches!(action, Action::Authenticate(_)));
                 lines.extend(peer.take());
                 if waits {
-                    peer.let_in(None);
+                    peer.accept_login(None);
                 }
                 for receipt in owed {
                     peer.complete(&receipt);
@@ -425,14 +427,14 @@ proptest! {
 }
 
 impl Model {
-    /// Whether the frame would be accepted, at a guess: what is refused is left to the model proper.
-    fn is_fine(&self, event: &Event, version: Version) -> bool {
+    /// Returns whether the frame would probably be accepted. The model decides exactly.
+    fn is_probably_accepted(&self, event: &Event, version: Version) -> bool {
         match *event {
             Event::Subscribe { id, .. } => self.subscription(id).is_none(),
             Event::Unsubscribe { id } => self.subscription(id).is_some(),
             Event::Settle { delivery, accepted, transaction } => {
                 (accepted || version > Version::V1_0)
-                    && self.deliveries[delivery].standing == Standing::Unsettled
+                    && self.deliveries[delivery].state == DeliveryState::Unsettled
                     && transaction.is_none_or(|name| self.transaction(name).is_ok())
             }
             Event::Begin { transaction } => self.transaction(transaction).is_err(),
@@ -457,8 +459,8 @@ fn receipt_of(action: &Action) -> Option<Receipt> {
     }
 }
 
-/// A frame that makes sense now and then, and a header that may spoil it.
-fn soup() -> impl Strategy<Value = String> {
+/// Generates a frame that is sometimes valid, with a header that may make it invalid.
+fn random_frame() -> impl Strategy<Value = String> {
     const HEADS: &[&str] = &[
         "CONNECT accept-version:1.1",
         "SEND destination:/topic/a",
@@ -481,23 +483,23 @@ fn soup() -> impl Strategy<Value = String> {
         "DISCONNECT",
         "MESSAGE",
     ];
-    let spices =
+    let extra_headers =
         "id:0 id:1 id:1-0 id:1-1 id:2-0 message-id:m subscription:1 destination:/topic/** destination:x \
                   destination:/temp-queue/~0 reply-to:/temp-queue/b transaction:u ack:x prefetch-count:5 \
                   prefetch-count:0 heart-beat:1000,1000 accept-version:9 selector:x x:\\n x:\\t nothing"
             .split_whitespace()
             .collect::<Vec<_>>();
-    let spice = prop_oneof![8 => Just(""), 1 => prop::sample::select(spices)];
+    let extra_header = prop_oneof![8 => Just(""), 1 => prop::sample::select(extra_headers)];
     let receipt = prop_oneof![2 => Just(""), 1 => prop::sample::select(&["receipt:r1", "receipt:r2"][..])];
-    (spice, prop::sample::select(HEADS), receipt).prop_map(|(spice, head, receipt)| {
+    (extra_header, prop::sample::select(HEADS), receipt).prop_map(|(extra_header, head, receipt)| {
         let (command, headers) = head.split_once(' ').unwrap_or((head, ""));
-        let lines = [command, spice, headers, receipt].join(" ");
+        let lines = [command, extra_header, headers, receipt].join(" ");
         format!("{}\n\n\0", lines.split_whitespace().collect::<Vec<_>>().join("\n"))
     })
 }
 
 #[test]
-fn the_soup_is_not_all_thrown_away() {
+fn random_frames_reach_every_kind_of_action() {
     use proptest::strategy::ValueTree;
     use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();
@@ -505,7 +507,8 @@ fn the_soup_is_not_all_thrown_away() {
     for _ in 0..2000 {
         let mut peer = Peer::connected(Version::V1_0);
         for _ in 0..8 {
-            let frame = soup().new_tree(&mut runner).expect("every soup is a frame").current();
+            let frame =
+                random_frame().new_tree(&mut runner).expect("the strategy generates a frame").current();
             let lines = peer.raw(&frame).take();
             seen.extend(lines.iter().filter_map(|line| line.split(' ').next()).map(str::to_owned));
         }

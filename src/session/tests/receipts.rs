@@ -1,9 +1,9 @@
-//! Receipts: one for every frame that asks, in the order of the frames.
+//! Tests of receipts: every frame that asks for one gets it, in the order of the frames.
 
 use super::*;
 
 #[test]
-fn a_receipt_that_is_ready_waits_for_those_before_it() {
+fn receipts_are_sent_in_the_order_of_the_frames() {
     let mut peer = Peer::connected(Version::V1_2);
     peer.send(
         "SEND destination:/topic/a receipt:1\nBEGIN transaction:t receipt:2\nSEND destination:/topic/a",
@@ -21,7 +21,7 @@ fn a_receipt_that_is_ready_waits_for_those_before_it() {
 }
 
 #[test]
-fn equal_receipts_are_owed_as_often_as_asked_for() {
+fn repeated_receipt_id_is_answered_once_per_frame() {
     let mut peer = Peer::connected(Version::V1_2);
     peer.send("SEND destination:/topic/a receipt:r\nSEND destination:/topic/a receipt:r").take();
     peer.complete("r").expect("RECEIPT receipt-id:r");
@@ -30,14 +30,14 @@ fn equal_receipts_are_owed_as_often_as_asked_for() {
 }
 
 #[test]
-fn an_empty_receipt_is_one_too() {
+fn empty_receipt_id_is_answered() {
     for version in VERSIONS {
         Peer::connected(version).send("BEGIN transaction:t receipt:").expect("RECEIPT receipt-id:");
     }
 }
 
 #[test]
-fn a_receipt_that_is_not_owed_is_not_sent() {
+fn completion_without_a_requested_receipt_sends_nothing() {
     let mut peer = Peer::connected(Version::V1_2);
     peer.complete("r").expect("");
     peer.session.complete(None, &[("x", "y")], &mut peer.actions);
@@ -45,7 +45,7 @@ fn a_receipt_that_is_not_owed_is_not_sent() {
 }
 
 #[test]
-fn a_receipt_is_escaped_as_the_version_asks() {
+fn receipt_id_is_escaped_as_the_version_requires() {
     let table = [
         (Version::V1_0, "a\\nb:c", "a\\nb:c"),
         (Version::V1_1, "a\\nb\\cc\\\\", "a\\nb\\cc\\\\"),
@@ -61,18 +61,18 @@ fn a_receipt_is_escaped_as_the_version_asks() {
 }
 
 #[test]
-fn disconnect_is_answered_last() {
+fn receipt_of_disconnect_is_sent_last() {
     let mut peer = Peer::connected(Version::V1_2);
     peer.send("SUBSCRIBE id:1 destination:/topic/a\nSEND destination:/topic/a receipt:1").take();
     peer.send("DISCONNECT receipt:2\nSEND destination:/topic/a receipt:3").expect("");
-    assert_eq!(peer.waits(), None);
+    assert_eq!(peer.until_deadline(), None);
     assert_eq!(peer.deliver(1, 0, "m"), DeliveryAction::Skip);
     peer.raw("NONSENSE\n\n\0").expect("");
     peer.complete("1").expect("RECEIPT receipt-id:1\nRECEIPT receipt-id:2\nclose Disconnected");
 }
 
 #[test]
-fn a_frame_that_fails_after_disconnect_was_heard_is_still_answered() {
+fn frame_rejected_after_disconnect_still_gets_an_error() {
     let mut peer = Peer::connected(Version::V1_2);
     peer.send("SEND destination:/topic/a receipt:1\nDISCONNECT receipt:2").take();
     peer.refuse(Some("1"), Closing::Rejected).expect("ERROR no receipt 1\nclose Rejected");

@@ -1,9 +1,9 @@
-//! SEND outside of transactions.
+//! Tests of SEND outside of transactions.
 
 use super::*;
 
 #[test]
-fn a_send_is_published_as_it_came() {
+fn send_is_published_unchanged() {
     for version in VERSIONS {
         let mut peer = Peer::connected(version);
         peer.send("SEND destination:/topic/a content-type:text/plain = hello");
@@ -14,14 +14,14 @@ fn a_send_is_published_as_it_came() {
 }
 
 #[test]
-fn a_receipt_waits_for_the_publishing() {
+fn receipt_of_send_waits_for_publishing() {
     let mut peer = Peer::connected(Version::V1_2);
     peer.send("SEND destination:/queue/a receipt:r1 = x").expect("publish /queue/a = x receipt r1");
     peer.complete("r1").expect("RECEIPT receipt-id:r1");
 }
 
 #[test]
-fn a_receipt_tells_what_became_of_the_message() {
+fn receipt_of_send_carries_the_delivery_result() {
     let mut peer = Peer::connected(Version::V1_2);
     peer.send("SEND destination:/topic/a receipt:r1").take();
     peer.session.complete(Some("r1".into()), &[("delivered-sessions", "3")], &mut peer.actions);
@@ -29,7 +29,7 @@ fn a_receipt_tells_what_became_of_the_message() {
 }
 
 #[test]
-fn a_send_must_say_where_to() {
+fn send_without_destination_is_rejected() {
     for version in VERSIONS {
         Peer::connected(version).send("SEND = x").expect_error("missing header");
         let mut peer = Peer::connected(version);
@@ -38,7 +38,7 @@ fn a_send_must_say_where_to() {
 }
 
 #[test]
-fn only_destinations_can_be_sent_to() {
+fn send_to_an_invalid_destination_is_rejected() {
     for destination in
         ["", "a", "/", "/topic", "/topic/", "/nowhere/a", "/topic/a//b", "/topic/*", "/queue/**"]
     {
@@ -48,7 +48,7 @@ fn only_destinations_can_be_sent_to() {
 }
 
 #[test]
-fn a_destination_is_bounded() {
+fn destination_length_is_limited() {
     let mut peer = Peer::limited(|options| options.destination_bytes_max = 10);
     peer.send("SEND destination:/topic/abc").expect("publish /topic/abc");
     peer.send("SEND destination:/topic/abcd");
@@ -58,7 +58,7 @@ fn a_destination_is_bounded() {
 }
 
 #[test]
-fn an_error_quotes_no_more_than_is_useful_and_nothing_that_a_terminal_obeys() {
+fn error_shortens_quoted_values_and_replaces_control_characters() {
     let mut peer = Peer::connected(Version::V1_2);
     peer.raw(&format!("COMMIT\ntransaction:\u{1b}[2J\"\\n{}\n\n\0", "x".repeat(10_000)));
     peer.expect_error("unknown transaction");

@@ -1,4 +1,4 @@
-//! SUBSCRIBE, UNSUBSCRIBE and what MESSAGE begins with.
+//! Tests of SUBSCRIBE, UNSUBSCRIBE and the start of MESSAGE.
 
 use super::*;
 
@@ -6,7 +6,7 @@ const WRITE: DeliveryAction = DeliveryAction::Write { settle_when_written: false
 const WRITE_AND_SETTLE: DeliveryAction = DeliveryAction::Write { settle_when_written: true };
 
 #[test]
-fn a_subscription_begins_when_the_broker_has_it() {
+fn receipt_of_subscribe_waits_for_the_broker() {
     for version in VERSIONS {
         let mut peer = Peer::connected(version);
         peer.send("SUBSCRIBE id:1 destination:/topic/a.* receipt:r")
@@ -19,7 +19,7 @@ fn a_subscription_begins_when_the_broker_has_it() {
 }
 
 #[test]
-fn a_subscription_that_breaks_a_rule_is_refused() {
+fn invalid_subscribe_is_rejected() {
     let table = [
         ("SUBSCRIBE id:1", "missing header"),
         ("SUBSCRIBE id:1 destination:nowhere", "invalid destination"),
@@ -48,7 +48,7 @@ fn a_subscription_that_breaks_a_rule_is_refused() {
 }
 
 #[test]
-fn an_id_is_required_from_1_1_on() {
+fn subscription_id_is_required_since_1_1() {
     for version in [Version::V1_1, Version::V1_2] {
         Peer::connected(version).send("SUBSCRIBE destination:/topic/a").expect_error("missing header");
         let mut peer = Peer::connected(version);
@@ -58,7 +58,7 @@ fn an_id_is_required_from_1_1_on() {
 }
 
 #[test]
-fn in_1_0_a_destination_may_be_the_name() {
+fn destination_identifies_a_subscription_without_id_in_1_0() {
     let mut peer = Peer::connected(Version::V1_0);
     peer.send("SUBSCRIBE destination:/topic/a").expect("subscribe 1 /topic/a 250");
     assert_eq!(peer.deliver(1, 0, "m1"), WRITE);
@@ -72,7 +72,7 @@ fn in_1_0_a_destination_may_be_the_name() {
 }
 
 #[test]
-fn in_1_0_a_destination_ends_the_one_subscription_to_it() {
+fn unsubscribe_by_destination_ends_its_only_subscription_in_1_0() {
     let mut peer = Peer::connected(Version::V1_0);
     peer.send("SUBSCRIBE id:1 destination:/topic/a\nSUBSCRIBE id:2 destination:/topic/b").take();
     peer.send("UNSUBSCRIBE destination:/topic/b").expect("unsubscribe 2");
@@ -83,7 +83,7 @@ fn in_1_0_a_destination_ends_the_one_subscription_to_it() {
 }
 
 #[test]
-fn unsubscribe_of_an_unknown_subscription_succeeds_and_changes_nothing() {
+fn unsubscribe_of_an_unknown_subscription_has_no_effect() {
     let table = [
         (Version::V1_0, "UNSUBSCRIBE destination:/topic/a"),
         (Version::V1_0, "UNSUBSCRIBE id:2"),
@@ -103,7 +103,7 @@ fn unsubscribe_of_an_unknown_subscription_succeeds_and_changes_nothing() {
 }
 
 #[test]
-fn prefetch_is_asked_for_and_bounded_by_what_may_be_unsettled() {
+fn requested_prefetch_is_limited_by_unsettled_max() {
     let mut peer = Peer::limited(|options| (options.prefetch_count, options.unsettled_max) = (50, 200));
     for (key, asked, granted) in
         [(1, "", 50), (2, " prefetch-count:1", 1), (3, " prefetch-count:4294967295", 200)]
@@ -116,7 +116,7 @@ fn prefetch_is_asked_for_and_bounded_by_what_may_be_unsettled() {
 }
 
 #[test]
-fn every_mode_is_known_in_every_version() {
+fn every_ack_mode_is_accepted_in_every_version() {
     for version in VERSIONS {
         for (mode, settles) in [("auto", true), ("client", false), ("client-individual", false)] {
             let mut peer = Peer::connected(version);
@@ -130,7 +130,7 @@ fn every_mode_is_known_in_every_version() {
 }
 
 #[test]
-fn a_broadcast_in_auto_mode_is_settled_by_nobody() {
+fn topic_delivery_in_auto_mode_is_not_settled() {
     let mut peer = Peer::connected(Version::V1_2);
     peer.send("SUBSCRIBE id:1 destination:/topic/a\nSUBSCRIBE id:2 destination:/queue/a").take();
     assert_eq!(peer.deliver(1, 0, "m1"), WRITE);
@@ -138,7 +138,7 @@ fn a_broadcast_in_auto_mode_is_settled_by_nobody() {
 }
 
 #[test]
-fn no_two_deliveries_have_the_same_ack() {
+fn ack_values_of_deliveries_are_unique() {
     let mut peer = Peer::connected(Version::V1_2);
     peer.send(
         "SUBSCRIBE id:a destination:/queue/a ack:client\nSUBSCRIBE id:b destination:/queue/a ack:client",
@@ -152,7 +152,7 @@ fn no_two_deliveries_have_the_same_ack() {
 }
 
 #[test]
-fn a_redelivery_says_so() {
+fn redelivered_message_has_redelivery_headers() {
     let mut peer = Peer::connected(Version::V1_1);
     peer.send("SUBSCRIBE id:1 destination:/queue/a").take();
     peer.redeliver(1, 1, "m1", 2);
@@ -160,7 +160,7 @@ fn a_redelivery_says_so() {
 }
 
 #[test]
-fn a_subscription_id_is_escaped_as_the_version_asks() {
+fn subscription_id_is_escaped_as_the_version_requires() {
     for (version, id, seen) in [
         (Version::V1_2, "a\\cb", "a\\cb"),
         (Version::V1_1, "a\\cb", "a\\cb"),
@@ -174,7 +174,7 @@ fn a_subscription_id_is_escaped_as_the_version_asks() {
 }
 
 #[test]
-fn a_subscription_that_has_ended_is_sent_nothing() {
+fn ended_subscription_receives_no_messages() {
     let mut peer = Peer::connected(Version::V1_2);
     assert_eq!(peer.deliver(1, 0, "m0"), DeliveryAction::Skip);
     peer.send("SUBSCRIBE id:1 destination:/topic/a\nUNSUBSCRIBE id:1\nSUBSCRIBE id:1 destination:/topic/a")
@@ -185,7 +185,7 @@ fn a_subscription_that_has_ended_is_sent_nothing() {
 }
 
 #[test]
-fn unsettled_broadcasts_are_bounded_and_queues_bound_their_own() {
+fn unsettled_max_limits_topic_deliveries_and_not_queue_deliveries() {
     let mut peer = Peer::limited(|options| options.unsettled_max = 2);
     peer.send(
         "SUBSCRIBE id:1 destination:/topic/a ack:client\nSUBSCRIBE id:2 destination:/queue/a ack:client",
@@ -203,7 +203,7 @@ fn unsettled_broadcasts_are_bounded_and_queues_bound_their_own() {
 }
 
 #[test]
-fn unsettled_broadcasts_of_all_subscriptions_are_bounded_together() {
+fn unsettled_topic_deliveries_of_all_subscriptions_are_limited_together() {
     let mut peer = Peer::limited(|options| options.subscription_bytes_max = 16 * 1024);
     for id in 1..=10 {
         peer.send(&format!("SUBSCRIBE id:{id} destination:/topic/a ack:client")).take();
@@ -212,12 +212,12 @@ fn unsettled_broadcasts_of_all_subscriptions_are_bounded_together() {
     assert!((200..1000).contains(&delivered), "{delivered}");
     assert_eq!(peer.deliver(1, 0, "m"), DeliveryAction::UnsettledBytesExceeded);
     assert_eq!(peer.session.unsettled(), delivered);
-    assert_eq!(peer.deliver(2, 1, "m"), WRITE, "a work queue bounds its own");
+    assert_eq!(peer.deliver(2, 1, "m"), WRITE, "the limit does not apply to queue deliveries");
     assert_eq!(peer.session.unsettled(), delivered + 1);
 }
 
 #[test]
-fn memory_of_subscriptions_grows_with_names_and_is_given_back() {
+fn unsubscribe_releases_the_memory_charged_for_subscription_ids() {
     let mut peer = Peer::connected(Version::V1_2);
     assert_eq!(peer.session.subscription_bytes(), 0);
     for id in 0..100 {
@@ -232,7 +232,7 @@ fn memory_of_subscriptions_grows_with_names_and_is_given_back() {
 }
 
 #[test]
-fn ids_are_bounded() {
+fn id_length_is_limited() {
     for frame in [
         "SUBSCRIBE id:12345 destination:/topic/a",
         "BEGIN transaction:12345",
@@ -246,7 +246,7 @@ fn ids_are_bounded() {
 }
 
 #[test]
-fn subscriptions_are_bounded() {
+fn subscriptions_are_limited() {
     let mut peer = Peer::limited(|options| options.subscriptions_max = 2);
     peer.send("SUBSCRIBE id:1 destination:/topic/a\nSUBSCRIBE id:2 destination:/topic/a\nUNSUBSCRIBE id:1");
     peer.send("SUBSCRIBE id:3 destination:/topic/a").take();
@@ -255,7 +255,7 @@ fn subscriptions_are_bounded() {
 }
 
 #[test]
-fn many_subscriptions_are_found_by_any_name() {
+fn many_subscriptions_are_found_by_id_and_by_key() {
     let mut peer = Peer::connected(Version::V1_2);
     let mut keys = std::collections::BTreeMap::new();
     for key in 1..=300_u32 {
@@ -263,7 +263,7 @@ fn many_subscriptions_are_found_by_any_name() {
         peer.send(&format!("SUBSCRIBE id:{id} destination:/topic/a")).take();
         keys.insert(id, key);
         if key % 3 == 0 {
-            let (id, key) = keys.pop_first().expect("two of three are left");
+            let (id, key) = keys.pop_first().expect("two of three subscriptions remain");
             peer.send(&format!("UNSUBSCRIBE id:{id}")).expect(&format!("unsubscribe {key}"));
             assert_eq!(peer.deliver(key, 0, "m"), DeliveryAction::Skip);
         }
@@ -275,8 +275,8 @@ fn many_subscriptions_are_found_by_any_name() {
 }
 
 #[test]
-fn an_idle_session_with_a_subscription_is_small() {
-    // What lies on the heap beside the session itself: the list of one, and two short texts.
+fn idle_session_with_one_subscription_takes_little_memory() {
+    // Heap memory in addition to the session: a list with one subscription, one key, and two short texts.
     let heap = size_of::<super::subscriptions::Subscription>() + size_of::<Key>() + 2 * 40;
     assert!(size_of::<Session>() + heap < 700, "{} + {heap}", size_of::<Session>());
 }

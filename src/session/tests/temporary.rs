@@ -1,9 +1,9 @@
-//! Temporary queues.
+//! Tests of temporary queues.
 
 use super::*;
 
 #[test]
-fn a_temporary_queue_is_opened_by_subscribing() {
+fn subscribe_opens_a_temporary_queue() {
     for version in VERSIONS {
         let mut peer = Peer::connected(version);
         peer.send("SUBSCRIBE id:1 destination:/temp-queue/a receipt:r");
@@ -18,7 +18,7 @@ fn a_temporary_queue_is_opened_by_subscribing() {
 }
 
 #[test]
-fn a_reply_to_opens_and_subscribes_by_itself() {
+fn reply_to_opens_and_subscribes_to_a_temporary_queue() {
     for version in VERSIONS {
         let mut peer = Peer::connected(version);
         peer.send("SEND destination:/queue/service reply-to:/temp-queue/a receipt:r = x");
@@ -35,7 +35,7 @@ fn a_reply_to_opens_and_subscribes_by_itself() {
 }
 
 #[test]
-fn a_reply_to_uses_the_subscription_that_is_there() {
+fn reply_to_uses_an_existing_subscription() {
     let mut peer = Peer::connected(Version::V1_2);
     peer.send("SUBSCRIBE id:1 destination:/temp-queue/a").take();
     peer.send("SEND destination:/topic/a reply-to:/temp-queue/a");
@@ -45,7 +45,7 @@ fn a_reply_to_uses_the_subscription_that_is_there() {
 }
 
 #[test]
-fn an_explicit_subscription_replaces_the_implicit_one() {
+fn explicit_subscription_replaces_the_implicit_one() {
     for id in ["1", "/temp-queue/a"] {
         let mut peer = Peer::limited(|options| options.subscriptions_max = 1);
         peer.send("SEND destination:/topic/a reply-to:/temp-queue/a").take();
@@ -60,7 +60,7 @@ fn an_explicit_subscription_replaces_the_implicit_one() {
 }
 
 #[test]
-fn the_implicit_subscription_can_be_ended_by_its_name() {
+fn implicit_subscription_can_be_ended_by_its_name() {
     let mut peer = Peer::connected(Version::V1_2);
     peer.send("SEND destination:/topic/a reply-to:/temp-queue/a").take();
     peer.send("UNSUBSCRIBE id:/temp-queue/a").expect("unsubscribe 1");
@@ -69,14 +69,14 @@ fn the_implicit_subscription_can_be_ended_by_its_name() {
 }
 
 #[test]
-fn its_name_may_not_be_in_use() {
+fn reply_to_is_rejected_if_the_implicit_subscription_id_is_in_use() {
     let mut peer = Peer::connected(Version::V1_2);
     peer.send("SUBSCRIBE id:/temp-queue/a destination:/topic/a").take();
     peer.send("SEND destination:/topic/a reply-to:/temp-queue/a").expect_error("duplicate subscription");
 }
 
 #[test]
-fn sending_to_an_own_temporary_queue_goes_to_its_address() {
+fn send_to_an_own_temporary_queue_is_published_to_its_address() {
     let mut peer = Peer::connected(Version::V1_2);
     peer.send("SUBSCRIBE id:1 destination:/temp-queue/a").take();
     peer.send("SEND destination:/temp-queue/a = x").expect("publish /temp-queue/~0 as /temp-queue/a = x");
@@ -85,7 +85,7 @@ fn sending_to_an_own_temporary_queue_goes_to_its_address() {
 }
 
 #[test]
-fn other_reply_tos_are_the_senders_own_business() {
+fn other_reply_to_values_are_passed_on_unchanged() {
     let mut peer = Peer::connected(Version::V1_2);
     for reply_to in ["/queue/a", "anything", "", "/temp-queue/~5", "/temp-queue"] {
         peer.send(&format!("SEND destination:/topic/a reply-to:{reply_to}")).expect("publish /topic/a");
@@ -94,7 +94,7 @@ fn other_reply_tos_are_the_senders_own_business() {
 }
 
 #[test]
-fn in_a_transaction_only_the_sending_waits() {
+fn reply_to_in_a_transaction_subscribes_before_commit() {
     let mut peer = Peer::connected(Version::V1_2);
     peer.send("BEGIN transaction:t\nSEND destination:/topic/a transaction:t reply-to:/temp-queue/a = x");
     peer.expect("open /temp-queue/~0\nsubscribe 1 /temp-queue/~0 250");
@@ -102,7 +102,7 @@ fn in_a_transaction_only_the_sending_waits() {
 }
 
 #[test]
-fn in_1_0_the_destination_names_it() {
+fn implicit_subscription_is_named_by_its_destination_in_1_0() {
     let mut peer = Peer::connected(Version::V1_0);
     peer.send("SEND destination:/topic/a reply-to:/temp-queue/a").take();
     peer.send("SUBSCRIBE destination:/temp-queue/a").expect("unsubscribe 1\nsubscribe 2 /temp-queue/~0 250");
@@ -110,7 +110,7 @@ fn in_1_0_the_destination_names_it() {
 }
 
 #[test]
-fn temporary_queues_are_bounded() {
+fn temporary_queues_are_limited() {
     for frame in
         ["SUBSCRIBE id:c destination:/temp-queue/c", "SEND destination:/topic/a reply-to:/temp-queue/c"]
     {
@@ -124,23 +124,23 @@ fn temporary_queues_are_bounded() {
 }
 
 #[test]
-fn a_temporary_queue_is_opened_anew_after_the_subscription_that_opened_it_was_refused() {
+fn temporary_queue_is_opened_again_after_its_first_subscription_was_rejected() {
     let mut peer = Peer::new(Options::default());
-    peer.send("CONNECT accept-version:1.2 soft-errors:true").let_in(None).take();
+    peer.send("CONNECT accept-version:1.2 soft-errors:true").accept_login(None).take();
     peer.send("SUBSCRIBE id:1 destination:/temp-queue/a");
     peer.expect("open /temp-queue/~0\nsubscribe 1 /temp-queue/~0 250");
     let bytes = peer.session.subscription_bytes();
     let mut actions = Vec::new();
-    let error = ErrorReply { summary: "limit reached", detail: "no room" };
+    let error = ErrorReply { summary: "limit reached", detail: "no memory" };
     let closing = Closing::Limit("memory-bytes-max");
     peer.session.refused(RefusedAction::Subscribe(1), None, error, closing, &mut actions);
-    assert!(peer.session.subscription_bytes() < bytes, "neither is there");
+    assert!(peer.session.subscription_bytes() < bytes, "the memory of the rejected subscription is released");
     peer.send("SUBSCRIBE id:1 destination:/temp-queue/a");
     peer.expect("open /temp-queue/~1\nsubscribe 2 /temp-queue/~1 250");
 }
 
 #[test]
-fn implicit_subscriptions_count() {
+fn implicit_subscriptions_count_towards_subscriptions_max() {
     let mut peer = Peer::limited(|options| options.subscriptions_max = 1);
     peer.send("SUBSCRIBE id:1 destination:/topic/a").take();
     peer.send("SEND destination:/topic/a reply-to:/temp-queue/a");
@@ -148,9 +148,9 @@ fn implicit_subscriptions_count() {
 }
 
 #[test]
-fn an_address_that_is_none_is_the_brokers_fault_and_no_panic() {
+fn invalid_temporary_queue_address_causes_an_error_and_no_panic() {
     let session = Session::new(Arc::default(), "s".into(), Arc::new(String::new), Instant::now());
     let mut peer = Peer { session, ..Peer::new(Options::default()) };
-    peer.send("CONNECT accept-version:1.2").let_in(None).take();
+    peer.send("CONNECT accept-version:1.2").accept_login(None).take();
     peer.send("SUBSCRIBE id:1 destination:/temp-queue/a").expect_error("temporary queue not opened");
 }

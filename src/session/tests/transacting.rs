@@ -1,9 +1,10 @@
-//! Transactions.
+//! Tests of transactions.
 
 use super::*;
+use bytes::Bytes;
 
-/// A subscription of each client mode to a queue, with three deliveries: keys 1 (client, tags 10, 11, 12) and 2
-/// (client-individual, tags 20, 21, 22), and one to a topic (key 3, client).
+/// Returns a peer with a subscription of each client mode to a queue, each with three deliveries: keys 1 (client, tags
+/// 10, 11, 12) and 2 (client-individual, tags 20, 21, 22), and one to a topic (key 3, client).
 fn delivered(options: Options) -> Peer {
     let mut peer = Peer::connected_with(Version::V1_2, options);
     peer.send(
@@ -21,14 +22,15 @@ fn delivered(options: Options) -> Peer {
     peer
 }
 
-fn begun() -> Peer {
+/// Returns a peer as [`delivered`] does, with the open transaction `t`.
+fn with_transaction() -> Peer {
     let mut peer = delivered(Options::default());
     peer.send("BEGIN transaction:t receipt:b").expect("RECEIPT receipt-id:b");
     peer
 }
 
 #[test]
-fn commit_does_all_steps_in_order() {
+fn commit_applies_all_steps_in_order() {
     for version in VERSIONS {
         let mut peer = Peer::connected(version);
         peer.send("BEGIN transaction:t").expect("");
@@ -42,7 +44,7 @@ fn commit_does_all_steps_in_order() {
 }
 
 #[test]
-fn a_parked_frame_is_what_it_was() {
+fn frame_in_a_transaction_is_stored_unchanged() {
     let mut peer = Peer::connected(Version::V1_1);
     peer.send("BEGIN transaction:t")
         .raw("SEND\ndestination:/topic/a\ntransaction:t\nx\\c:\\\\ \nx\\c:2\n\nbody\0");
@@ -56,7 +58,7 @@ fn a_parked_frame_is_what_it_was() {
 }
 
 #[test]
-fn a_parked_frame_keeps_nothing_alive_of_what_was_read_with_it() {
+fn frame_in_a_transaction_does_not_keep_the_read_buffer_alive() {
     let mut peer = Peer::connected(Version::V1_2);
     let read = Bytes::from(vec![b'x'; 1 << 16]);
     let headers = [("destination", "/topic/a"), ("transaction", "t")].into_iter().collect();
@@ -68,8 +70,8 @@ fn a_parked_frame_keeps_nothing_alive_of_what_was_read_with_it() {
 }
 
 #[test]
-fn acknowledgements_wait_for_commit() {
-    let mut peer = begun();
+fn acks_in_a_transaction_take_effect_at_commit() {
+    let mut peer = with_transaction();
     peer.send("ACK id:s1-1-1 transaction:t receipt:a").expect("RECEIPT receipt-id:a");
     peer.send(
         "SEND destination:/queue/b transaction:t = x\nNACK id:s1-2-0 transaction:t\nACK id:s1-3-1 transaction:t",
@@ -81,7 +83,7 @@ fn acknowledgements_wait_for_commit() {
 }
 
 #[test]
-fn what_a_transaction_settles_cannot_be_settled_by_another_frame() {
+fn delivery_acknowledged_in_a_transaction_rejects_other_acks() {
     for frame in [
         "ACK id:s1-1-1",
         "NACK id:s1-1-0",
@@ -89,18 +91,18 @@ fn what_a_transaction_settles_cannot_be_settled_by_another_frame() {
         "ACK id:s1-1-0 transaction:u",
         "ACK message-id:1.1",
     ] {
-        let mut peer = begun();
+        let mut peer = with_transaction();
         peer.send("BEGIN transaction:u\nACK id:s1-1-1 transaction:t").expect("");
         peer.send(frame).expect_error("already in a transaction");
     }
 }
 
 #[test]
-fn a_cumulative_acknowledgement_passes_over_what_is_reserved() {
-    let mut peer = begun();
+fn cumulative_ack_skips_deliveries_reserved_by_a_transaction() {
+    let mut peer = with_transaction();
     peer.send("NACK id:s1-1-0 transaction:t\nACK id:s1-1-2").expect("accept 1 [11, 12]");
     peer.send("COMMIT transaction:t").expect("commit [return 1 [10]]");
-    let mut peer = begun();
+    let mut peer = with_transaction();
     peer.send(
         "BEGIN transaction:u\nNACK id:s1-1-0 transaction:t\nACK id:s1-1-1 transaction:u\nCOMMIT transaction:u",
     );
@@ -109,8 +111,8 @@ fn a_cumulative_acknowledgement_passes_over_what_is_reserved() {
 }
 
 #[test]
-fn what_an_abort_releases_among_reserved_deliveries_is_settled_by_the_next_acknowledgement() {
-    let mut peer = begun();
+fn deliveries_released_by_abort_are_settled_by_the_next_cumulative_ack() {
+    let mut peer = with_transaction();
     peer.deliver(1, 13, "1.3");
     peer.send("BEGIN transaction:u\nBEGIN transaction:v");
     peer.send("ACK id:s1-1-0 transaction:t\nACK id:s1-1-1 transaction:u\nACK id:s1-1-2 transaction:v")
@@ -120,15 +122,15 @@ fn what_an_abort_releases_among_reserved_deliveries_is_settled_by_the_next_ackno
 }
 
 #[test]
-fn what_was_passed_over_keeps_its_order() {
-    let mut peer = begun();
+fn skipped_deliveries_keep_their_order_after_abort() {
+    let mut peer = with_transaction();
     peer.send("NACK id:s1-1-1 transaction:t\nACK id:s1-1-2").expect("accept 1 [12]");
     peer.send("ABORT transaction:t\nACK id:s1-1-0\nNACK id:s1-1-1").expect("accept 1 [10]\nreturn 1 [11]");
 }
 
 #[test]
-fn after_abort_everything_is_unsettled_again_at_its_place() {
-    let mut peer = begun();
+fn abort_makes_deliveries_unsettled_again_in_their_original_order() {
+    let mut peer = with_transaction();
     peer.send(
         "ACK id:s1-1-1 transaction:t\nNACK id:s1-2-1 transaction:t\nSEND destination:/queue/b transaction:t = x",
     );
@@ -141,14 +143,14 @@ fn after_abort_everything_is_unsettled_again_at_its_place() {
 }
 
 #[test]
-fn an_empty_transaction_can_be_committed() {
-    begun().send("COMMIT transaction:t receipt:c").expect("commit [] receipt c");
-    begun().send("ACK id:s1-3-0 transaction:t\nCOMMIT transaction:t").expect("commit []");
+fn empty_transaction_can_be_committed() {
+    with_transaction().send("COMMIT transaction:t receipt:c").expect("commit [] receipt c");
+    with_transaction().send("ACK id:s1-3-0 transaction:t\nCOMMIT transaction:t").expect("commit []");
 }
 
 #[test]
-fn names_can_be_used_again() {
-    let mut peer = begun();
+fn transaction_name_can_be_reused_after_abort_or_commit() {
+    let mut peer = with_transaction();
     peer.send("ACK id:s1-1-0 transaction:t\nABORT transaction:t\nBEGIN transaction:t").expect("");
     peer.send("ACK id:s1-1-0 transaction:t\nCOMMIT transaction:t\nBEGIN transaction:t")
         .expect("commit [accept 1 [10]]");
@@ -156,7 +158,7 @@ fn names_can_be_used_again() {
 }
 
 #[test]
-fn a_frame_that_breaks_a_rule_of_transactions_is_refused() {
+fn invalid_transaction_frames_are_rejected() {
     let table = [
         ("BEGIN", "missing header"),
         ("COMMIT", "missing header"),
@@ -170,13 +172,13 @@ fn a_frame_that_breaks_a_rule_of_transactions_is_refused() {
         ("SEND destination:nowhere transaction:t", "invalid destination"),
     ];
     for (frame, summary) in table {
-        begun().send(frame).expect_error(summary);
+        with_transaction().send(frame).expect_error(summary);
     }
 }
 
 #[test]
-fn deliveries_of_a_subscription_that_has_ended_cannot_be_committed() {
-    let mut peer = begun();
+fn commit_with_acks_of_an_ended_subscription_is_rejected() {
+    let mut peer = with_transaction();
     peer.send(
         "BEGIN transaction:u\nACK id:s1-1-0 transaction:t\nACK id:s1-2-0 transaction:u\nUNSUBSCRIBE id:c",
     );
@@ -188,13 +190,13 @@ fn deliveries_of_a_subscription_that_has_ended_cannot_be_committed() {
 }
 
 #[test]
-fn such_a_transaction_can_be_aborted() {
-    let mut peer = begun();
+fn transaction_with_acks_of_an_ended_subscription_can_be_aborted() {
+    let mut peer = with_transaction();
     peer.send("ACK id:s1-1-0 transaction:t\nUNSUBSCRIBE id:c\nABORT transaction:t").expect("unsubscribe 1");
 }
 
 #[test]
-fn an_acknowledgement_in_auto_mode_is_ignored_in_a_transaction_too() {
+fn ack_in_auto_mode_is_ignored_in_a_transaction() {
     let mut peer = Peer::connected(Version::V1_1);
     peer.send("SUBSCRIBE id:a destination:/queue/a\nBEGIN transaction:t").take();
     peer.deliver(1, 5, "m");
@@ -203,7 +205,7 @@ fn an_acknowledgement_in_auto_mode_is_ignored_in_a_transaction_too() {
 }
 
 #[test]
-fn transactions_are_bounded() {
+fn open_transactions_are_limited() {
     let mut peer = Peer::limited(|options| options.transactions_max = 2);
     peer.send("BEGIN transaction:1\nBEGIN transaction:2\nABORT transaction:1\nBEGIN transaction:3")
         .expect("");
@@ -212,7 +214,7 @@ fn transactions_are_bounded() {
 }
 
 #[test]
-fn frames_in_a_transaction_are_bounded() {
+fn frames_per_transaction_are_limited() {
     let mut peer = delivered(Options { transaction_frames_max: 2, ..Options::default() });
     peer.send("BEGIN transaction:t\nBEGIN transaction:u");
     peer.send(
@@ -224,8 +226,8 @@ fn frames_in_a_transaction_are_bounded() {
 }
 
 #[test]
-fn octets_in_all_transactions_are_bounded() {
-    // `destination:/queue/a` and `transaction:t` with their line ends: 35 bytes.
+fn bytes_of_all_transactions_are_limited_together() {
+    // The header lines `destination:/queue/a` and `transaction:t` take 35 bytes with their line ends.
     let mut peer = Peer::limited(|options| options.transaction_bytes_max = 100);
     peer.send("BEGIN transaction:t\nBEGIN transaction:u");
     peer.send(
@@ -241,15 +243,15 @@ fn octets_in_all_transactions_are_bounded() {
 }
 
 #[test]
-fn the_end_aborts_all_transactions() {
-    let mut peer = begun();
+fn disconnect_aborts_all_transactions() {
+    let mut peer = with_transaction();
     peer.send("ACK id:s1-1-0 transaction:t\nSEND destination:/queue/a transaction:t\nDISCONNECT")
         .expect("close Disconnected");
     assert_eq!((peer.session.parked_bytes(), peer.session.open_transactions()), (0, 0));
 }
 
 #[test]
-fn an_open_transaction_holds_the_bytes_that_begin_bytes_returns() {
+fn open_transaction_holds_the_bytes_that_begin_bytes_returns() {
     let mut peer = Peer::connected(Version::V1_2);
     for name in ["t".to_owned(), "x".repeat(1000)] {
         let headers = [("transaction", &*name)].into_iter().collect();

@@ -1,14 +1,14 @@
-//! User destinations, services, and what the broker says of a sender.
+//! Tests of user destinations, application services, and the headers that the broker sets about a sender.
 
 use super::*;
 
-/// A signed-in peer of 1.2.
+/// Returns an authenticated peer of version 1.2.
 fn alice() -> Peer {
     Peer::user("alice", "")
 }
 
 #[test]
-fn a_users_own_destination_is_resolved_and_shown_without_the_name() {
+fn own_user_destination_is_resolved_and_shown_without_the_user_name() {
     alice()
         .send("SEND destination:/user/queue/x = hi")
         .expect("publish /user/alice/queue/x as /user/queue/x user-name:alice = hi")
@@ -25,7 +25,7 @@ fn a_users_own_destination_is_resolved_and_shown_without_the_name() {
 }
 
 #[test]
-fn another_users_destination_is_sent_to_by_name() {
+fn send_to_another_user_names_the_user_in_the_destination() {
     for (written, resolved) in [
         ("/user/bob/queue/x", "/user/bob/queue/x"),
         ("/user/john.doe/queue/x", "/user/john.doe/queue/x"),
@@ -43,7 +43,7 @@ fn another_users_destination_is_sent_to_by_name() {
 }
 
 #[test]
-fn nobody_subscribes_to_another_users_destinations() {
+fn subscribe_to_another_users_destination_is_rejected() {
     for destination in [
         "/user/bob/queue/x",
         "/user/%62ob/queue/x",
@@ -78,7 +78,7 @@ fn nobody_subscribes_to_another_users_destinations() {
 }
 
 #[test]
-fn an_anonymous_session_has_destinations_of_its_own() {
+fn anonymous_session_has_its_own_user_destinations() {
     Peer::connected(Version::V1_2)
         .send("SUBSCRIBE id:1 destination:/user/queue/x")
         .expect("subscribe 1 /user/~s1/queue/x 250")
@@ -89,19 +89,19 @@ fn an_anonymous_session_has_destinations_of_its_own() {
 }
 
 #[test]
-fn the_sender_cannot_say_who_it_is() {
+fn sender_cannot_set_the_user_name_header() {
     alice()
         .send("SEND destination:/user/bob/queue/x user-name:carol session:s7")
         .expect("publish /user/bob/queue/x as /user/queue/x user-name:alice only s7")
         .send("SEND destination:/topic/x user-name:carol session:s7")
         .expect("publish /topic/x");
     let mut peer = Peer::new(Options { show_sender: true, ..Options::default() });
-    peer.send("CONNECT accept-version:1.2").let_in(Some("alice")).take();
+    peer.send("CONNECT accept-version:1.2").accept_login(Some("alice")).take();
     peer.send("SEND destination:/topic/x").expect("publish /topic/x user-name:alice");
 }
 
 #[test]
-fn one_send_is_for_many_users() {
+fn to_header_sends_one_message_to_several_users() {
     alice()
         .send("SEND destination:/users/queue/x to:bob,a%2Cb,c receipt:r = hi")
         .expect("publish [bob a,b c] queue/x as /user/queue/x user-name:alice = hi receipt r");
@@ -124,7 +124,7 @@ fn one_send_is_for_many_users() {
 }
 
 #[test]
-fn recipients_are_not_told_of_each_other() {
+fn to_header_is_not_forwarded_to_recipients() {
     let mut peer = alice();
     peer.send("SEND destination:/users/queue/x to:bob,carol To:dave TO:erin kept:yes = hi");
     let Some(Action::Publish(publish)) = peer.actions.first() else { panic!("{:?}", peer.actions) };
@@ -134,7 +134,7 @@ fn recipients_are_not_told_of_each_other() {
 }
 
 #[test]
-fn services_learn_who_asks_and_where_to_answer() {
+fn send_to_app_adds_user_name_session_and_reply_to() {
     alice()
         .send("SEND destination:/app/a")
         .expect("publish /app/a reply-to:/user/~s1/queue/replies user-name:alice session:s1")
@@ -151,7 +151,7 @@ fn services_learn_who_asks_and_where_to_answer() {
 }
 
 #[test]
-fn a_service_is_not_made_to_answer_elsewhere() {
+fn send_to_app_with_a_foreign_reply_to_is_rejected() {
     for reply in
         ["/topic/x", "/queue/x", "/user/bob/queue/x", "/user/~s2/queue/x", "/users/queue/x", "/app/b"]
     {
@@ -160,12 +160,12 @@ fn a_service_is_not_made_to_answer_elsewhere() {
             .expect_error("reply-to is not yours");
     }
     alice().send("SEND destination:/app/a reply-to:nowhere").expect_error("invalid destination");
-    // Between clients it is an ordinary header.
+    // In a message to other clients `reply-to` is an ordinary header.
     alice().send("SEND destination:/topic/a reply-to:/topic/x").expect("publish /topic/a");
 }
 
 #[test]
-fn presence_is_subscribed_to_and_not_sent_to() {
+fn presence_destinations_accept_subscribe_and_reject_send() {
     alice()
         .send("SUBSCRIBE id:1 destination:/presence/topic/a.b")
         .expect("subscribe 1 /presence/topic/a.b 250")

@@ -1,4 +1,4 @@
-//! Responses and the groups of headers that they share.
+//! Builders for responses, with the groups of headers that several responses share.
 
 use super::identity::{BALANCER_COOKIE, NO_COOKIE, balancer_cookie};
 use super::receiver::Body;
@@ -10,13 +10,13 @@ use hyper::header::{
 use hyper::{HeaderMap, Response, StatusCode};
 use std::time::{Duration, SystemTime};
 
-/// A year, as caches count.
+/// The time for which caches may keep a response: one year.
 pub(super) const YEAR: Duration = Duration::from_secs(31_536_000);
 const NO_CACHE: &str = "no-store, no-cache, no-transform, must-revalidate, max-age=0";
 const CACHE_FOREVER: &str = "public, max-age=31536000";
 const PLAIN: &str = "text/plain; charset=UTF-8";
 
-/// A response that is being made for a request with these headers.
+/// A response under construction, for a request with the headers `asked`.
 pub(super) struct Answer<'a> {
     asked: &'a HeaderMap,
     headers: HeaderMap,
@@ -36,19 +36,20 @@ impl<'a> Answer<'a> {
         self.header(name, HeaderValue::from_static(value))
     }
 
-    /// Never kept by anybody.
+    /// Forbids caches to keep the response.
     pub(super) fn uncached(self) -> Answer<'a> {
         self.constant(CACHE_CONTROL, NO_CACHE)
     }
 
-    /// Kept for a year.
+    /// Allows caches to keep the response for a year.
     pub(super) fn cached(self, now: SystemTime) -> Answer<'a> {
         let expires = httpdate::fmt_http_date(now + YEAR);
         let expires = HeaderValue::try_from(expires).expect("a date is ASCII");
         self.constant(CACHE_CONTROL, CACHE_FOREVER).header(EXPIRES, expires)
     }
 
-    /// For pages of other origins; which ones may ask at all was judged before.
+    /// Adds the CORS headers for pages of other origins. The origin policy has already checked that the page may send
+    /// the request.
     pub(super) fn cors(self) -> Answer<'a> {
         let asked = self.asked;
         let mut answer = self.constant(VARY, "Origin");
@@ -64,14 +65,15 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// What a page of another origin may do, which browsers ask first.
+    /// Adds the headers of a CORS preflight response: the methods that pages of other origins may use.
     pub(super) fn preflight(self, methods: &'static str, now: SystemTime) -> Answer<'a> {
         self.cached(now)
             .constant(ACCESS_CONTROL_ALLOW_METHODS, methods)
             .header(ACCESS_CONTROL_MAX_AGE, YEAR.as_secs())
     }
 
-    /// The cookie by which balancers keep a client at one server: the client's own, or one for all.
+    /// Sets the cookie that load balancers use for sticky sessions, if `on`: to the client's own value, or to one value
+    /// that is the same for all clients.
     pub(super) fn with_cookie(self, on: bool) -> Answer<'a> {
         if !on {
             return self;
@@ -94,12 +96,12 @@ impl<'a> Answer<'a> {
         response
     }
 
-    /// A sentence for people.
+    /// Returns a plain text response.
     pub(super) fn text(self, status: StatusCode, text: impl Into<String>) -> Response<Body> {
         self.body(status, PLAIN, text.into())
     }
 
-    /// Neither a body nor the type of one.
+    /// Returns a response without a body and without `content-type`.
     pub(super) fn empty(self, status: StatusCode) -> Response<Body> {
         let mut response = Response::new(Body::Whole(None));
         *response.status_mut() = status;
@@ -107,7 +109,7 @@ impl<'a> Answer<'a> {
         response
     }
 
-    /// The path is known, the method is not.
+    /// Returns 405 with the `methods` that the path supports.
     pub(super) fn not_allowed(self, methods: &'static str) -> Response<Body> {
         self.constant(ALLOW, methods).empty(StatusCode::METHOD_NOT_ALLOWED)
     }

@@ -1,14 +1,16 @@
-//! The paths of one SockJS service, and what they do.
+//! The paths of one SockJS service and their handlers.
 
 use super::answer::Answer;
 use super::http_wire::HttpWire;
 use super::identity::{identity, parameter};
-use super::options::{CLIENT_URL, Options, Transport};
+use super::options::{CLIENT_URL, Options};
 use super::receiver::Body;
 use super::registry::Registry;
-use super::routes::{Kind, ROWS, ResponseFormat, Row};
+use super::route::Route;
+use super::routes::{Kind, ResponseFormat, Row};
+use super::sent::Sent;
 use super::session::Delays;
-use super::shared_session::{Sent, SharedSession};
+use super::shared_session::SharedSession;
 use super::statics::{self, IframePage};
 use super::{Application, upload};
 use crate::metrics::Metrics;
@@ -30,57 +32,48 @@ use stompbox_frames::sockjs::{BadCallback, Callback, Envelope};
 use tokio::sync::Semaphore;
 
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
-/// Bytes of a body for a session that there is not; what it holds decides between two errors.
+/// Most bytes that are read of a body for a session that does not exist. The content decides between two errors: 500
+/// for a broken payload, else 404.
 const STRAY_BYTES_MAX: usize = 4096;
-/// Bytes of a session's id at most.
-const ID_BYTES_MAX: usize = 256;
 
-/// One SockJS service: a base path with all its transports, and the sessions on them.
+/// A SockJS service: a base path with all its transports, and the sessions on them.
 pub struct Endpoints<A> {
     pub(super) application: Arc<A>,
     pub(super) options: Arc<Options>,
     iframe: IframePage,
     registry: Arc<Registry>,
     connection_limiter: Arc<ConnectionLimiter>,
-    /// For bodies of clients that have signed in.
+    /// Memory for request bodies of authenticated clients.
     input: Arc<InputShare>,
-    /// For bodies of clients that have not proved who they are: they must not use up what the others need.
+    /// Memory for request bodies of unauthenticated clients, separate so that they cannot use up the memory of
+    /// authenticated ones.
     unauthenticated: Arc<InputShare>,
     metrics: Arc<Metrics>,
     refusals: LogLimit,
     input_refusals: InputRefusals,
     hashing: RandomState,
-    /// Log lines about handshakes that a proxy has changed.
+    /// Rate limit of log lines about handshakes that a proxy has changed.
     pub(super) mangled_handshakes: LogLimit,
     /// The permit for parsing a large body.
     parsing: Arc<Semaphore>,
 }
 
-/// Who asks.
+/// The client and the connection of a request, as far as the HTTP server knows them.
 #[derive(Clone, Debug)]
 pub struct RequestContext {
-    /// The client's address.
+    /// The address of the client.
     pub address: IpAddr,
-    /// The connection on which the request came.
+    /// The connection on which the request arrived.
     pub line: Arc<HttpConnection>,
-    /// The policy of who may embed the iframe page, if not everybody may.
+    /// The `frame-ancestors` policy for the iframe page; `None` if any page may embed it.
     pub ancestors: Option<HeaderValue>,
-    /// What is known of who sent it.
+    /// Properties of the sender that the HTTP server has checked.
     pub trust: Trust,
-}
-
-/// What a path is, below the base.
-enum Route<'a> {
-    Base,
-    Info,
-    Iframe,
-    RawSocket,
-    Session { id: &'a str, row: &'static Row },
 }
 
 impl<A: Application> Endpoints<A> {
     /// Creates a service without sessions. Messages from clients are charged until the application takes them: to
-    /// `input` if the client has signed in, to `unauthenticated` before.
+    /// `input` if the client is authenticated, else to `unauthenticated`.
     pub fn new(
         application: A,
         options: Options,
@@ -110,17 +103,18 @@ impl<A: Application> Endpoints<A> {
         }
     }
 
-    /// Sessions over HTTP that can be reached, those that are over and still say so included.
+    /// Returns the number of sessions over HTTP that can be reached, including closed sessions that still answer with
+    /// their close frame.
     pub fn sessions(&self) -> usize {
         self.registry.len()
     }
 
-    /// Forgets sessions that have been over for a while; to be called now and then.
+    /// Removes sessions that have been closed for a while. Must be called periodically.
     pub fn expire(&self, now: Instant) {
         self.registry.expire(now);
     }
 
-    /// Answers a request whose path is the base and, behind `base_bytes` bytes, what is below it.
+    /// Answers a request. Its path is the base, `base_bytes` bytes long, followed by the path within the service.
     pub async fn answer(
         &self,
         request: Request<Incoming>,
@@ -129,9 +123,11 @@ impl<A: Application> Endpoints<A> {
     ) -> Response<Body> {
         let below = request.uri().path().get(base_bytes..).unwrap_or_default();
         let headers = request.headers();
-        let Some(place) = self.place(below) else { return Answer::to(headers).not_found() };
+        let Some(route) = Route::of(below, self.options.transports) else {
+            return Answer::to(headers).not_found();
+        };
         let method = request.method();
-        match place {
+        match route {
             Route::Base if self.options.native && offers_upgrade(headers) => {
                 self.upgrade_raw(request, &request_context)
             }
@@ -148,28 +144,6 @@ impl<A: Application> Endpoints<A> {
                 let id = id.to_owned();
                 self.answer_session(request, &id, row, &request_context).await
             }
-        }
-    }
-
-    fn place<'a>(&self, below: &'a str) -> Option<Route<'a>> {
-        if below.is_empty() || below == "/" {
-            return Some(Route::Base);
-        }
-        let path = below.strip_prefix('/')?;
-        let path = path.strip_suffix('/').unwrap_or(path);
-        let mut segments = path.split('/');
-        match (segments.next()?, segments.next(), segments.next(), segments.next()) {
-            ("info", None, ..) => Some(Route::Info),
-            ("websocket", None, ..) if self.options.transports.has(Transport::WebSocket) => {
-                Some(Route::RawSocket)
-            }
-            (page, None, ..) if is_iframe(page) => Some(Route::Iframe),
-            (server, Some(id), Some(path), None) if is_name(server) && is_name(id) => {
-                let row = ROWS.iter().find(|row| row.path == path)?;
-                let is_on = row.transports.iter().any(|transport| self.options.transports.has(*transport));
-                (is_on && id.len() <= ID_BYTES_MAX).then_some(Route::Session { id, row })
-            }
-            _ => None,
         }
     }
 
@@ -202,7 +176,7 @@ impl<A: Application> Endpoints<A> {
         }
     }
 
-    /// The headers that all answers of a transport have.
+    /// Returns an answer with the headers that all responses of a transport have.
     fn answer_of<'a>(&self, row: &Row, request: &'a Request<impl Sized>) -> Answer<'a> {
         let answer = Answer::to(request.headers()).uncached().with_cookie(self.options.cookie);
         if row.cors { answer.cors() } else { answer }
@@ -220,7 +194,7 @@ impl<A: Application> Endpoints<A> {
         )
     }
 
-    /// The client whose connection or session a request begins.
+    /// Returns the client of the connection or session that a request begins.
     pub(super) fn peer(
         &self,
         permit: ConnectionPermit,
@@ -281,13 +255,13 @@ impl<A: Application> Endpoints<A> {
             let peer = self.peer(permit, request, request_context);
             self.application.converse(HttpWire::new(link), peer);
         }
-        // Proxies that know it pass each chunk on at once.
+        // Tells proxies that support this header to pass on each chunk at once.
         let answer = answer.constant(ACCEL_BUFFERING, "no");
         let answer = match row.path {
             "jsonp" => answer.constant(hyper::header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
             _ => answer,
         };
-        // Where there are no chunks, nothing but the connection's end is the end of a stream.
+        // HTTP/1.0 has no chunked encoding: only the end of the connection ends a stream.
         let version = request.version();
         let answer = match version {
             Version::HTTP_10 => answer.constant(hyper::header::CONNECTION, "close"),
@@ -393,25 +367,4 @@ impl<A: Application> Endpoints<A> {
 fn requested_callback(query: &str, length_max: usize) -> Result<Callback, BadCallback> {
     let name = parameter(query, "c").or_else(|| parameter(query, "callback"));
     Callback::parse(name.as_deref().unwrap_or_default(), length_max)
-}
-
-/// Names of servers and sessions: neither empty nor with a dot.
-fn is_name(segment: &str) -> bool {
-    !segment.is_empty() && !segment.contains('.')
-}
-
-/// Whether a path below the base is that of the page for iframes.
-pub fn is_iframe_page(below: &str) -> bool {
-    let page = below.strip_prefix('/').map(|page| page.strip_suffix('/').unwrap_or(page));
-    page.is_some_and(is_iframe)
-}
-
-/// `iframe[0-9-.a-z_]*.html`
-fn is_iframe(segment: &str) -> bool {
-    let version = segment.strip_prefix("iframe").and_then(|rest| rest.strip_suffix(".html"));
-    version.is_some_and(|version| {
-        version
-            .bytes()
-            .all(|octet| octet.is_ascii_digit() || octet.is_ascii_lowercase() || b"-._".contains(&octet))
-    })
 }

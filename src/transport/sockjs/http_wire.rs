@@ -1,7 +1,7 @@
 //! The wire of a SockJS session over HTTP.
 //!
-//! The output of the connection holds the strings of an array frame, each behind a comma; a batch is handed over as
-//! one frame, and settled when the socket has taken the whole of it.
+//! The output buffer of the connection holds the strings of an array frame, each preceded by a comma. A batch of them
+//! is handed over as one frame, and counts as written when the socket has taken all of it.
 
 use super::receiver_slot::HandedBatch;
 use super::response_chunk::ResponseChunk;
@@ -16,35 +16,36 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use stompbox_frames::sockjs::{Quoting, quote, unquote};
 
-/// A batch up to this for which nobody waits counts as written when the response has it, which saves the task a turn
-/// for each; should it be lost, the session is over.
+/// Largest batch that counts as written as soon as it is handed to the response, provided that no frame in it has an
+/// awaited write. This saves a wake of the connection task for each batch. If such a batch is lost, the session ends.
 const QUIET_BYTES_MAX: usize = 4096;
 
-/// A session whose client changes to a transport with another quoting while more than this waits for it is over: what
-/// is quoted anew is a copy of its own. sockjs-client never changes.
+/// Most bytes of output that are quoted again when the client changes to a transport with another quoting; if more are
+/// pending, the session ends. The result is a copy that no other receiver shares. sockjs-client never changes the
+/// transport of a session.
 const REQUOTED_BYTES_MAX: usize = 64 * 1024;
 
-/// See the module.
+/// The wire of a SockJS session over HTTP.
 pub(super) struct HttpWire {
     link: Arc<SharedSession>,
-    /// The transport with which the session began.
+    /// Name of the transport with which the session began.
     name: &'static str,
-    /// How the strings in the output are quoted.
+    /// Quoting of the strings in the output.
     quoting: Quoting,
     in_flight: Option<InFlightBatch>,
     close_info: Option<CloseFrame>,
 }
 
-/// The batch that is on its way.
+/// The batch that was handed to the receiver and is not known to be written.
 struct InFlightBatch {
     handed: HandedBatch,
-    /// Bytes of the output in it, and those that were told to be taken.
+    /// Bytes of the output in the batch, and how many of them were reported as written.
     octets: usize,
     told: usize,
 }
 
 impl InFlightBatch {
-    /// Whether the response ended without having taken all of it.
+    /// Returns whether the response ended before it had taken the whole batch.
     fn is_lost(&self) -> bool {
         self.handed.progress.is_complete() && self.handed.progress.taken() < self.handed.total
     }
@@ -56,17 +57,18 @@ impl HttpWire {
         HttpWire { link, name, quoting, in_flight: None, close_info: None }
     }
 
-    /// Whether a batch is on its way.
+    /// Returns whether a batch is in flight.
     fn is_in_flight(&self) -> bool {
         self.in_flight.as_ref().is_some_and(|in_flight| !in_flight.handed.progress.is_complete())
     }
 
-    /// What of the batch in flight was taken since the last call; `None` if there is none any more.
+    /// Returns the number of output bytes of the batch in flight that were taken since the last call; `None` if the
+    /// batch is complete and fully reported, or if there is none. Fails if the batch is lost.
     fn poll_landing(&mut self) -> Option<Poll<io::Result<usize>>> {
         let in_flight = self.in_flight.as_mut()?;
         let HandedBatch { progress, head, .. } = &in_flight.handed;
         progress.expect();
-        // In this order: what lands between the two is seen next time.
+        // `is_complete` is read before `taken`: a completion between the two is seen by the next call.
         let completed = progress.is_complete();
         let taken = progress.taken();
         if in_flight.is_lost() {
@@ -87,7 +89,7 @@ impl HttpWire {
         }
     }
 
-    /// The output in another quoting, for a receiver of another kind than the last.
+    /// Quotes the output again, for a receiver whose quoting differs from that of the last one.
     fn requote(&mut self, quoting: Quoting, out: &mut OutputBuffer) {
         let (from, mark) = (self.quoting, self.quoting.mark().len());
         out.rewrite(|element| {
@@ -99,7 +101,7 @@ impl HttpWire {
     }
 }
 
-/// A string of an array, behind a comma.
+/// Returns a string of an array frame, preceded by a comma.
 fn string(quoting: Quoting, text: &[u8]) -> Bytes {
     let mut out = BytesMut::new();
     out.extend_from_slice(b",");
@@ -127,7 +129,7 @@ impl Wire for HttpWire {
     }
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        // What is on its way is being written, whether or not its response is still the receiver.
+        // A batch in flight is still being written, even if its response is no longer the receiver.
         if self.link.poll_ready(cx).is_ready() || self.is_in_flight() {
             Poll::Ready(())
         } else {
@@ -158,7 +160,7 @@ impl Wire for HttpWire {
                 Poll::Ready(Ok(sent.payload.bytes()))
             }
             Poll::Ready(Err(_)) => Poll::Ready(Err(ReadEnd::Closed)),
-            // A client that missed something must not go on as if it had not.
+            // A client that has lost messages must not continue the session as if it had received them.
             Poll::Pending if self.in_flight.as_ref().is_some_and(InFlightBatch::is_lost) => {
                 Poll::Ready(Err(ReadEnd::Failed(io::ErrorKind::BrokenPipe.into())))
             }
@@ -183,7 +185,7 @@ impl Wire for HttpWire {
     }
 
     fn heart_beat(&mut self, out: &mut OutputBuffer) {
-        // What waits is as good a sign of life, and without a receiver heart-beats would only queue.
+        // Pending output serves as a heartbeat, and without a receiver heartbeats would only queue.
         if out.pending() == 0 {
             self.quoting = self.link.quoting();
             out.copy(&string(self.quoting, b"\n"));
@@ -201,7 +203,7 @@ impl Wire for HttpWire {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, out: &mut OutputBuffer) -> Poll<io::Result<usize>> {
-        // Registers the task, too.
+        // Called only to register the waker of the task.
         let _ = self.link.poll_ready(cx);
         if let Some(landing) = self.poll_landing() {
             return landing;
@@ -235,7 +237,7 @@ impl Wire for HttpWire {
                 }
                 handed.progress.expect();
                 self.in_flight = Some(InFlightBatch { handed, octets, told: 0 });
-                // It may have landed before that.
+                // The batch may have completed before `expect`, which does not report earlier completions.
                 self.poll_landing().unwrap_or(Poll::Pending)
             }
             Poll::Ready(Err(_)) => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
@@ -256,7 +258,7 @@ impl Wire for HttpWire {
 impl Drop for HttpWire {
     fn drop(&mut self) {
         if let Some(in_flight) = self.in_flight.as_ref().filter(|_| self.is_in_flight()) {
-            // Whoever does not take a batch would not take a close frame behind it either.
+            // A client that does not take the batch would not take a close frame behind it either.
             in_flight.handed.line.cut();
         }
         self.link.close(self.close_info.unwrap_or(INTERRUPTED), Instant::now());

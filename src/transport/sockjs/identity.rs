@@ -1,5 +1,6 @@
-//! Whose a session is: what the request that opened it carried, and every later one must carry too. A session id is
-//! chosen by the client, and whoever learns it must not be able to read or write in another's name.
+//! The identity of a session: the credentials in the request that opened it, which every later request must carry too.
+//! Clients choose their session ids, so a client that learns the id of another must not be able to read or write in
+//! that session.
 
 use super::options::Options;
 use crate::transport::peer::{TOKENS, Trust};
@@ -10,12 +11,12 @@ use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::net::IpAddr;
 use stompbox_frames::sockjs::percent_decode;
 
-/// The cookie by which balancers keep a client at one server.
+/// Name of the cookie that load balancers use for sticky sessions.
 pub(super) const BALANCER_COOKIE: &str = "JSESSIONID";
-/// What this layer itself gives to whoever has no such cookie, so that it is as good as none.
+/// Value that this layer sets for clients without that cookie. It does not count as part of the identity.
 pub(super) const NO_COOKIE: &str = "dummy";
 
-/// A fingerprint of the identity in a request; the secrets themselves are not kept.
+/// Returns a fingerprint of the credentials in a request. The credentials themselves are not kept.
 pub(super) fn identity(
     hashing: &RandomState,
     options: &Options,
@@ -47,7 +48,7 @@ pub(super) fn identity(
     hasher.finish()
 }
 
-/// The cookies in their order, names and values; other people's need not be ASCII.
+/// Returns the names and values of the cookies in order, as bytes: cookies of other applications need not be ASCII.
 pub(in crate::transport) fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
     let lines = headers.get_all(COOKIE).into_iter().map(HeaderValue::as_bytes);
     lines.flat_map(|line| line.split(|octet| *octet == b';')).filter_map(|pair| {
@@ -57,7 +58,7 @@ pub(in crate::transport) fn cookies(headers: &HeaderMap) -> impl Iterator<Item =
     })
 }
 
-/// The value of the cookie that balancers look at, if the client has it.
+/// Returns the value of the sticky session cookie, if the client sent it.
 pub(super) fn balancer_cookie(headers: &HeaderMap) -> Option<&[u8]> {
     cookies(headers).find(|(name, _)| *name == BALANCER_COOKIE.as_bytes()).map(|(_, value)| value)
 }
@@ -66,12 +67,12 @@ fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
     query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")))
 }
 
-/// The parameters of a query, decoded.
+/// Returns the decoded parameters of a query.
 pub(in crate::transport) fn parameters(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
     pairs(query).map(|(name, value)| (percent_decode(name), percent_decode(value)))
 }
 
-/// The decoded value of a query's first parameter of this name.
+/// Returns the decoded value of the first query parameter called `name`.
 pub(super) fn parameter<'a>(query: &'a str, name: &str) -> Option<Cow<'a, str>> {
     pairs(query).find(|(found, _)| *found == name).map(|(_, value)| percent_decode(value))
 }
@@ -81,7 +82,12 @@ mod tests {
     use super::*;
     use hyper::header::HeaderName;
 
-    fn of(options: &Options, headers: &[(&'static str, &'static str)], query: &str, address: &str) -> u64 {
+    fn identity_of(
+        options: &Options,
+        headers: &[(&'static str, &'static str)],
+        query: &str,
+        address: &str,
+    ) -> u64 {
         static HASHING: std::sync::OnceLock<RandomState> = std::sync::OnceLock::new();
         let headers: HeaderMap = headers
             .iter()
@@ -92,9 +98,9 @@ mod tests {
     }
 
     #[test]
-    fn what_a_login_travels_in_makes_the_identity() {
+    fn identity_depends_on_all_credentials() {
         let options = Options::default();
-        let nobody = of(&options, &[], "", "127.0.0.1");
+        let anonymous = identity_of(&options, &[], "", "127.0.0.1");
         for (headers, query, same) in [
             (&[("authorization", "Bearer a")][..], "", false),
             (&[("cookie", "a=1; JSESSIONID=abc")], "", false),
@@ -105,37 +111,44 @@ mod tests {
             (&[("cookie", "theme=dark")], "", true),
             (&[("cookie", "sessionid=dummy")], "", false),
             (&[], "access%5ftoken=a", false),
-            // Given by this layer to whoever had none.
+            // The broker itself sets this value for clients without the cookie.
             (&[("cookie", "JSESSIONID=dummy")], "", true),
         ] {
-            let found = of(&options, headers, query, "127.0.0.1");
-            assert_eq!(found == nobody, same, "{headers:?} {query}");
-            assert_eq!(found, of(&options, headers, query, "10.0.0.1"), "the address is no part of it");
+            let found = identity_of(&options, headers, query, "127.0.0.1");
+            assert_eq!(found == anonymous, same, "{headers:?} {query}");
+            assert_eq!(
+                found,
+                identity_of(&options, headers, query, "10.0.0.1"),
+                "the address is not part of the identity"
+            );
         }
         assert_ne!(
-            of(&options, &[("authorization", "Bearer a")], "", "127.0.0.1"),
-            of(&options, &[("authorization", "Bearer b")], "", "127.0.0.1")
+            identity_of(&options, &[("authorization", "Bearer a")], "", "127.0.0.1"),
+            identity_of(&options, &[("authorization", "Bearer b")], "", "127.0.0.1")
         );
     }
 
     #[test]
-    fn a_cookie_that_is_not_ascii_hides_no_other() {
+    fn non_ascii_cookie_does_not_hide_other_cookies() {
         let mut headers = HeaderMap::new();
         let line = HeaderValue::from_bytes("name=Jos\u{e9}; sessionid=abc; sessionid=d".as_bytes());
-        headers.insert(COOKIE, line.expect("octets"));
+        headers.insert(COOKIE, line.expect("a header value"));
         let found: Vec<_> = cookies(&headers).collect();
         assert_eq!(found[1..], [(&b"sessionid"[..], &b"abc"[..]), (b"sessionid", b"d")]);
     }
 
     #[test]
-    fn the_address_counts_where_it_is_checked() {
+    fn address_is_part_of_the_identity_if_check_address_is_set() {
         let options = Options { check_address: true, ..Options::default() };
-        assert_ne!(of(&options, &[], "", "127.0.0.1"), of(&options, &[], "", "10.0.0.1"));
-        assert_eq!(of(&options, &[], "", "127.0.0.1"), of(&options, &[], "", "::ffff:127.0.0.1"));
+        assert_ne!(identity_of(&options, &[], "", "127.0.0.1"), identity_of(&options, &[], "", "10.0.0.1"));
+        assert_eq!(
+            identity_of(&options, &[], "", "127.0.0.1"),
+            identity_of(&options, &[], "", "::ffff:127.0.0.1")
+        );
     }
 
     #[test]
-    fn parameters_are_decoded_and_the_first_counts() {
+    fn query_parameters_are_decoded_and_the_first_of_a_name_counts() {
         for (query, found) in [
             ("c=%63allback", Some("callback")),
             ("x=1&c=a&c=b", Some("a")),

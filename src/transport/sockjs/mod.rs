@@ -1,20 +1,20 @@
-//! SockJS: messages for browsers whatever the network allows, over WebSocket or over plain HTTP.
+//! SockJS: messages for browsers over WebSocket or, where the network does not allow it, over plain HTTP.
 //!
 //! ```text
-//!   request ─> Endpoints ─> table: a row per path
-//!                 │ Receive ─> Link::attach ─> Receiver (the body of the response)
-//!                 │ Send ────> Link::send
-//!                 └ Socket ──> SocketWire, or for raw WebSocket no SockJS at all
-//!   application <─> HttpWire <─> Link (one session, in the Registry)
+//!   request ─> Endpoints ─> routes: one row per path
+//!                 │ Receive ─> SharedSession::attach ─> Receiver (the body of the response)
+//!                 │ Send ────> SharedSession::send
+//!                 └ Socket ──> SocketWire (SockJS), or the bare Socket (raw WebSocket)
+//!   application <─> HttpWire <─> SharedSession (one session, in the Registry)
 //! ```
 //!
-//! What runs on the sessions is an [`Application`]: it is given a [`Wire`] for each and does not know which
-//! transport is under it. The rules of a session's life are in [`session`], which is sans-IO; formats are in
+//! An [`Application`] runs on the sessions: it gets a [`Wire`] for each of them and does not depend on the transport
+//! below. The rules of the life of a session are in [`session`], which is sans-IO; the formats are in
 //! `stompbox_frames::sockjs`.
 //!
-//! A session over HTTP is a wire whose reading side is fed by `xhr_send` and `jsonp_send` and whose writing side is
-//! the receiver that is attached. Without a receiver it is not ready, and messages wait where they wait for a slow
-//! WebSocket too: in the outbound queue, which bounds them.
+//! A session over HTTP is a wire that reads what `xhr_send` and `jsonp_send` requests bring, and writes to the attached
+//! receiver. Without a receiver the wire is not ready, and messages wait where they also wait for a slow WebSocket: in
+//! the outbound queue, which bounds them.
 
 mod answer;
 mod endpoints;
@@ -25,7 +25,9 @@ mod receiver;
 mod receiver_slot;
 mod registry;
 mod response_chunk;
+mod route;
 mod routes;
+mod sent;
 pub mod session;
 mod shared_session;
 mod socket_wire;
@@ -33,10 +35,11 @@ mod statics;
 mod upgrade;
 mod upload;
 
-pub use endpoints::{Endpoints, RequestContext, is_iframe_page};
+pub use endpoints::{Endpoints, RequestContext};
 pub use options::{CLIENT_URL, Options, Transport, Transports};
 pub use receiver::{Body, Receiver};
 pub use response_chunk::ResponseChunk;
+pub use route::is_iframe_page;
 pub use routes::names;
 #[cfg(test)]
 pub(super) use socket_wire::SocketWire;
@@ -47,14 +50,14 @@ use super::websocket::Socket;
 use super::wire::Wire;
 use std::future::Future;
 
-/// What runs on the sessions.
+/// The protocol that runs on the sessions of a service, such as STOMP.
 pub trait Application: Send + Sync + 'static {
-    /// A session has begun; it is over when `wire` is dropped.
+    /// Starts the protocol on a new session. The session ends when `wire` is dropped.
     fn converse<W: Wire>(&self, wire: W, peer: Peer);
 
-    /// A WebSocket without SockJS on it has been opened.
+    /// Starts the protocol on a new WebSocket without SockJS.
     fn converse_raw<S: ByteStream>(&self, socket: Socket<S>, peer: Peer);
 
-    /// Runs a task of the layer's own.
+    /// Spawns a task of the SockJS layer.
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static);
 }

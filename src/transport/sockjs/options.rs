@@ -1,11 +1,11 @@
-//! Limits and habits of SockJS.
+//! Options of the SockJS layer.
 
 use std::time::Duration;
 
-/// The client library that the iframe page loads if none is configured and the broker has none of its own.
+/// URL of the client library that the iframe page loads if none is configured and none is built into the broker.
 pub const CLIENT_URL: &str = "https://cdn.jsdelivr.net/npm/sockjs-client@1/dist/sockjs.min.js";
 
-/// A transport, as sockjs-client calls it.
+/// A transport, named as in sockjs-client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Transport {
@@ -18,7 +18,7 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// All of them.
+    /// All transports.
     pub const ALL: [Transport; 6] = [
         Transport::WebSocket,
         Transport::XhrStreaming,
@@ -28,7 +28,7 @@ impl Transport {
         Transport::JsonpPolling,
     ];
 
-    /// Its name in options.
+    /// Returns the name of the transport in options.
     pub fn as_str(self) -> &'static str {
         match self {
             Transport::WebSocket => "websocket",
@@ -46,61 +46,63 @@ impl Transport {
 pub struct Transports(u8);
 
 impl Transports {
-    /// Every transport.
+    /// The set of all transports.
     pub const ALL: Transports = Transports(0b11_1111);
-    /// None.
+    /// The empty set.
     pub const NONE: Transports = Transports(0);
 
-    /// This set with `transport` in it.
+    /// Returns this set with `transport` added.
     pub fn with(self, transport: Transport) -> Transports {
         Transports(self.0 | 1 << transport as u8)
     }
 
-    /// This set without `transport`.
+    /// Returns this set with `transport` removed.
     pub fn without(self, transport: Transport) -> Transports {
         Transports(self.0 & !(1 << transport as u8))
     }
 
-    /// Whether `transport` is in it.
+    /// Returns whether the set contains `transport`.
     pub fn has(self, transport: Transport) -> bool {
         self.0 & 1 << transport as u8 != 0
     }
 }
 
-/// Limits and habits of SockJS.
+/// Options of one SockJS service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// A client that was sent nothing for so long is sent a heart-beat; zero: never (`sockjs-heartbeat`).
+    /// Time without output after which a client is sent a SockJS heartbeat; zero disables heartbeats
+    /// (`sockjs-heartbeat`).
     pub heartbeat: Duration,
-    /// A session without a receiver is over after this (`sockjs-disconnect-delay`).
+    /// Time after which a session without a receiver ends (`sockjs-disconnect-delay`).
     pub disconnect_delay: Duration,
-    /// A streaming response ends behind the frame with which it has so many bytes (`sockjs-stream-bytes-max`).
+    /// Bytes after which a streaming response ends; the frame that reaches this number is still sent
+    /// (`sockjs-stream-bytes-max`).
     pub stream_bytes_max: usize,
-    /// Whether an upgrade at the base itself is WebSocket without SockJS.
+    /// Whether an upgrade at the base path itself is a WebSocket without SockJS.
     pub native: bool,
-    /// Whether responses set JSESSIONID, by which balancers keep a client at one server (`sockjs-cookie`).
+    /// Whether responses set the cookie JSESSIONID, which load balancers use for sticky sessions (`sockjs-cookie`).
     pub cookie: bool,
-    /// Where the iframe page finds the client library (`sockjs-client-url`); `None`: at [`CLIENT_URL`].
+    /// URL of the client library for the iframe page (`sockjs-client-url`); `None` means [`CLIENT_URL`].
     pub client_url: Option<String>,
-    /// What clients may use (`sockjs-transports`).
+    /// The transports that clients may use (`sockjs-transports`).
     pub transports: Transports,
-    /// Sessions over HTTP at most (`sockjs-sessions-max`).
+    /// Most sessions over HTTP (`sockjs-sessions-max`).
     pub sessions_max: usize,
-    /// Of one address, 0 for no limit of its own (`sockjs-sessions-per-address-max`).
+    /// Most sessions over HTTP from one address; 0 disables this limit (`sockjs-sessions-per-address-max`).
     pub sessions_per_address_max: usize,
-    /// Bytes of the body of one sending request (`sockjs-send-bytes-max`).
+    /// Most bytes in the body of one sending request (`sockjs-send-bytes-max`).
     pub send_bytes_max: usize,
-    /// The same before the client has proved who it is.
+    /// Most bytes in the body of one sending request of an unauthenticated client.
     pub untrusted_send_bytes_max: usize,
-    /// How long a request's body may make no progress (`stall-timeout`).
+    /// Longest time in which the body of a request may make no progress (`stall-timeout`).
     pub body_timeout: Duration,
-    /// Bytes of a WebSocket message (`ws-message-bytes-max`).
+    /// Most bytes of a WebSocket message (`ws-message-bytes-max`).
     pub ws_message_bytes_max: u64,
-    /// Cookies that all requests of a session must have alike (`sockjs-identity-cookies`).
+    /// Names of the cookies that must be the same in all requests of a session (`sockjs-identity-cookies`).
     pub identity_cookies: Vec<String>,
-    /// The cookie in which tokens travel, which belongs to the identity too (`token-cookie`).
+    /// Name of the cookie that carries a token (`token-cookie`). It is part of the identity of a session, too.
     pub token_cookie: Option<String>,
-    /// Whether all requests of a session must come from one address (`sockjs-check-address`).
+    /// Whether all requests of a session must come from the same address (`sockjs-check-address`).
     pub check_address: bool,
 }
 
@@ -127,6 +129,6 @@ impl Default for Options {
     }
 }
 
-/// How widespread servers call the cookie of their sessions.
+/// Default names of session cookies, as set by widespread web frameworks.
 const IDENTITY_COOKIES: [&str; 6] =
     ["JSESSIONID", "SESSION", "session", "sessionid", "connect.sid", "PHPSESSID"];

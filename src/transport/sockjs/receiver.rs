@@ -1,4 +1,4 @@
-//! The body of a response: whole, or a receiver of a SockJS session's messages.
+//! The body of a response: complete, or a receiver of the messages of a SockJS session.
 
 use super::response_chunk::ResponseChunk;
 use super::shared_session::SharedSession;
@@ -11,29 +11,29 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-/// The body of a response of this layer.
+/// The body of a response of the SockJS layer.
 pub enum Body {
-    /// All of it is there.
+    /// A complete body.
     Whole(Option<Bytes>),
-    /// It goes on as long as its session gives it something.
+    /// A body that continues for as long as its session has messages for it.
     Receiver(Receiver),
 }
 
-/// A response to a receiving request.
+/// The body of the response to a receiving request.
 pub struct Receiver {
     link: Arc<SharedSession>,
-    /// Which of its session's receivers this is; none if it was refused.
+    /// Number of this receiver within its session; `None` if it was refused or takes no more chunks from the session.
     ticket: Option<u64>,
     /// Keeps the connection marked as having a receiver.
     attached: Option<Attached>,
-    /// Chunks to be sent first.
+    /// Chunks that are sent first.
     script: VecDeque<Bytes>,
-    /// Nothing comes behind the script.
+    /// Whether nothing follows the chunks in `script`.
     ended: bool,
 }
 
 impl Receiver {
-    /// Creates a receiver that sends `script` first. With a ticket, it is attached to its connection.
+    /// Creates a receiver that sends `script` first. A receiver with a ticket is attached to its connection.
     pub(super) fn new(
         link: Arc<SharedSession>,
         ticket: Option<(u64, Attached)>,

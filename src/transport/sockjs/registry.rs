@@ -1,4 +1,4 @@
-//! The SockJS sessions over HTTP of one service, by the ids that their clients chose.
+//! The SockJS sessions over HTTP of one service, by the session ids that their clients chose.
 
 use super::shared_session::SharedSession;
 use dashmap::DashMap;
@@ -8,17 +8,17 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-/// Sessions that are over and still say so, at most: they hold no permit.
+/// Most closed sessions that are kept to answer late requests with their close frame. They hold no connection permit.
 const CLOSING_MAX: usize = 8192;
 
-/// The sessions that can be reached.
+/// The sessions that requests can reach.
 #[derive(Default)]
 pub(super) struct Registry {
     sessions: DashMap<Box<str>, Arc<SharedSession>>,
     closing: Mutex<Closing>,
 }
 
-/// Those that the application has ended, and when to look whether they can be forgotten.
+/// Sessions closed by the application, by the time at which to check whether they can be removed.
 #[derive(Default)]
 struct Closing {
     due: BTreeMap<(Instant, u64), Arc<SharedSession>>,
@@ -26,12 +26,12 @@ struct Closing {
 }
 
 impl Registry {
-    /// The session with this id.
+    /// Returns the session with this id.
     pub(super) fn find(&self, id: &str) -> Option<Arc<SharedSession>> {
         self.sessions.get(id).map(|link| link.clone())
     }
 
-    /// The session with this id; `make` makes it if there is none.
+    /// Returns the session with this id; if it does not exist, adds the one that `make` returns.
     pub(super) fn find_or_make<E>(
         &self,
         id: &str,
@@ -47,13 +47,13 @@ impl Registry {
         }
     }
 
-    /// Nobody reaches the session any more.
+    /// Removes the session, so that requests no longer reach it.
     pub(super) fn forget(&self, link: &SharedSession) {
         self.sessions.remove_if(link.id(), |_, found| std::ptr::eq(&**found, link));
     }
 
-    /// The session was ended by its application; it is forgotten when nobody has asked for a while, or when too many
-    /// others have ended since.
+    /// Keeps a session that the application has closed for late requests. It is removed when no request has come for a
+    /// while, or when too many other sessions have been closed since.
     pub(super) fn close(&self, link: &Arc<SharedSession>) {
         let Some(deadline) = link.deadline() else { return };
         let oldest = self.closing.lock().insert(deadline, link.clone());
@@ -62,7 +62,7 @@ impl Registry {
         }
     }
 
-    /// Forgets what is over by `now`.
+    /// Removes the closed sessions that have expired by `now`.
     pub(super) fn expire(&self, now: Instant) {
         loop {
             let due = self.closing.lock().take_due(now);
@@ -72,19 +72,19 @@ impl Registry {
         }
     }
 
-    /// Sessions that can be reached.
+    /// Returns the number of sessions that requests can reach.
     pub(super) fn len(&self) -> usize {
         self.sessions.len()
     }
 
-    /// A reference that does not keep it.
+    /// Returns a reference that does not keep the registry alive.
     pub(super) fn weak(self: &Arc<Registry>) -> Weak<Registry> {
         Arc::downgrade(self)
     }
 }
 
 impl Closing {
-    /// Returns one that there is no room for any more.
+    /// Adds a session. If there are too many, removes and returns the one that is due first.
     fn insert(&mut self, at: Instant, link: Arc<SharedSession>) -> Option<Arc<SharedSession>> {
         self.next += 1;
         self.due.insert((at, self.next), link);

@@ -1,5 +1,5 @@
-//! One chunk of a response, in as many pieces as it was made of: shared tails are not copied. Knows how much of
-//! itself the socket has taken, so that a batch is known to be written, or lost.
+//! A chunk of a response, made of several pieces so that shared tails are not copied. It records how many of its bytes
+//! the socket has taken, which shows whether a batch was written or lost.
 
 use bytes::{Buf, Bytes};
 use std::collections::VecDeque;
@@ -7,13 +7,13 @@ use std::io::IoSlice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Whoever waits for a flight.
+/// The receiver of wakeups about a batch.
 pub(super) trait ProgressListener: Send + Sync {
-    /// Bytes were taken, or the flight is over.
+    /// Wakes the waiting task: the socket has taken bytes, or the batch is complete.
     fn wake(&self);
 }
 
-/// A batch on its way through the HTTP connection.
+/// Progress of a batch through the HTTP connection.
 pub(super) struct BatchProgress {
     taken: AtomicUsize,
     completed: AtomicBool,
@@ -22,17 +22,18 @@ pub(super) struct BatchProgress {
 }
 
 impl BatchProgress {
-    /// Bytes that the socket has taken.
+    /// Returns the number of bytes that the socket has taken.
     pub(super) fn taken(&self) -> usize {
         self.taken.load(Ordering::Acquire)
     }
 
-    /// Whether nothing more of it will be taken.
+    /// Returns whether no more bytes of the batch will be taken.
     pub(super) fn is_complete(&self) -> bool {
         self.completed.load(Ordering::SeqCst)
     }
 
-    /// Has whoever waits woken from now on. What has landed before is not told: look behind this.
+    /// Enables wakeups. Progress before this call is not signalled: check [`is_complete`](BatchProgress::is_complete)
+    /// and [`taken`](BatchProgress::taken) afterwards.
     pub(super) fn expect(&self) {
         self.expected.store(true, Ordering::SeqCst);
     }
@@ -44,7 +45,7 @@ impl BatchProgress {
     }
 }
 
-/// The pieces.
+/// A chunk of a response: pieces that are sent one after the other.
 pub struct ResponseChunk {
     pieces: VecDeque<Bytes>,
     remaining: usize,
@@ -52,14 +53,15 @@ pub struct ResponseChunk {
 }
 
 impl ResponseChunk {
-    /// These pieces, one after the other.
+    /// Creates a chunk of these pieces, in this order.
     pub(super) fn new(pieces: impl IntoIterator<Item = Bytes>) -> ResponseChunk {
         let pieces: VecDeque<Bytes> = pieces.into_iter().filter(|piece| !piece.is_empty()).collect();
         ResponseChunk { remaining: pieces.iter().map(Bytes::len).sum(), pieces, progress: None }
     }
 
-    /// Has `waits` woken, once that is [`expect`](BatchProgress::expect)ed, as the socket takes bytes, and when it will
-    /// take no more; in any case if not all was taken.
+    /// Attaches `waits` to the chunk. After [`expect`](BatchProgress::expect), it is woken whenever the socket takes
+    /// bytes and when no more will be taken. If the chunk is dropped before all of it was taken, it is woken in any
+    /// case.
     pub(super) fn watched(mut self, waits: Arc<dyn ProgressListener>) -> (ResponseChunk, Arc<BatchProgress>) {
         let progress = Arc::new(BatchProgress {
             taken: AtomicUsize::new(0),
@@ -105,7 +107,7 @@ impl Buf for ResponseChunk {
             && octets > 0
         {
             progress.taken.fetch_add(octets, Ordering::AcqRel);
-            // The last bytes are told of when the whole is dropped, which follows at once.
+            // The last bytes are signalled when the chunk is dropped, which follows at once.
             if self.remaining > 0 {
                 progress.tell();
             }
@@ -149,38 +151,38 @@ mod tests {
     }
 
     #[test]
-    fn octets_leave_in_order_however_they_are_taken() {
+    fn bytes_are_taken_in_order_for_any_step_size() {
         let pieces = || [b"one".as_slice(), b"", b"three", b"x"].map(Bytes::from_static);
         for step in 1..=9 {
-            let mut segments = ResponseChunk::new(pieces());
+            let mut chunk = ResponseChunk::new(pieces());
             let mut seen = Vec::new();
-            while segments.has_remaining() {
+            while chunk.has_remaining() {
                 let mut slices = [IoSlice::new(&[]); 4];
-                let used = segments.chunks_vectored(&mut slices);
+                let used = chunk.chunks_vectored(&mut slices);
                 let next: Vec<u8> = slices[..used].iter().flat_map(|slice| slice.to_vec()).collect();
-                assert_eq!(next.len(), segments.remaining());
+                assert_eq!(next.len(), chunk.remaining());
                 let taken = step.min(next.len());
                 seen.extend_from_slice(&next[..taken]);
-                segments.advance(taken);
+                chunk.advance(taken);
             }
             assert_eq!(seen, b"onethreex");
         }
     }
 
     #[test]
-    fn a_flight_tells_what_was_taken_and_whether_more_will_be() {
+    fn progress_reports_the_bytes_taken_and_completion() {
         let counter = Arc::new(Counter::default());
-        let (mut segments, progress) =
+        let (mut chunk, progress) =
             ResponseChunk::from(Bytes::from_static(b"12345")).watched(counter.clone());
-        segments.advance(1);
-        assert_eq!(counter.0.load(Ordering::Relaxed), 0, "nobody asked for it");
+        chunk.advance(1);
+        assert_eq!(counter.0.load(Ordering::Relaxed), 0, "no waiter has registered");
         progress.expect();
-        segments.advance(1);
+        chunk.advance(1);
         assert_eq!(
             (progress.taken(), progress.is_complete(), counter.0.load(Ordering::Relaxed)),
             (2, false, 1)
         );
-        drop(segments);
+        drop(chunk);
         assert_eq!(
             (progress.taken(), progress.is_complete(), counter.0.load(Ordering::Relaxed)),
             (2, true, 2)
@@ -188,14 +190,13 @@ mod tests {
     }
 
     #[test]
-    fn a_loss_is_told_whether_or_not_anybody_waits() {
+    fn chunk_dropped_before_completion_wakes_even_without_a_waiter() {
         let counter = Arc::new(Counter::default());
-        for (taken, told) in [(5, 0), (4, 1)] {
-            let (mut segments, _) =
-                ResponseChunk::from(Bytes::from_static(b"12345")).watched(counter.clone());
-            segments.advance(taken);
-            drop(segments);
-            assert_eq!(counter.0.swap(0, Ordering::Relaxed), told);
+        for (taken, wakes) in [(5, 0), (4, 1)] {
+            let (mut chunk, _) = ResponseChunk::from(Bytes::from_static(b"12345")).watched(counter.clone());
+            chunk.advance(taken);
+            drop(chunk);
+            assert_eq!(counter.0.swap(0, Ordering::Relaxed), wakes);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The transports, a row each: by which path and method they are reached, and what their responses look like.
+//! The table of SockJS endpoints: the path and method of each, and the format of its responses.
 
 use super::options::Transport;
 use bytes::{Bytes, BytesMut};
@@ -11,41 +11,41 @@ const HTML: &str = "text/html; charset=UTF-8";
 const TEXT: &str = "text/plain; charset=UTF-8";
 const EVENTS: &str = "text/event-stream";
 
-/// What a request of a transport does.
+/// The effect of a request to an endpoint.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kind {
     /// Asks for messages.
     Receive {
         envelope: &'static Envelope,
-        /// Whether one frame ends the response.
+        /// Whether the response ends after one frame.
         polling: bool,
-        /// The query names a function to be called, in so many characters at most.
+        /// Longest name of the JavaScript callback in the query, in characters; `None` if the query names no callback.
         callback: Option<usize>,
     },
-    /// Brings messages; `form` if as a form's field.
+    /// Brings messages, in a form field if `form` is set.
     Send { form: bool },
     /// Becomes a WebSocket.
     Socket,
 }
 
-/// A transport's endpoint below `/{server}/{session}/`.
+/// An endpoint below `/{server}/{session}/`.
 #[derive(Debug)]
 pub(super) struct Row {
     pub(super) path: &'static str,
     pub(super) method: Method,
-    /// All methods there are for it, as `Allow` has them.
+    /// All methods that the endpoint supports, as in the header `Allow`.
     pub(super) allow: &'static str,
-    /// Which of these has to be on.
+    /// Transports of which at least one must be enabled.
     pub(super) transports: &'static [Transport],
     pub(super) kind: Kind,
     pub(super) content_type: &'static str,
-    /// Whether pages of other origins may use it by XMLHttpRequest.
+    /// Whether pages of other origins may use the endpoint with XMLHttpRequest.
     pub(super) cors: bool,
-    /// The transport's name in logs and metrics, where sessions begin with it.
+    /// Name of the transport in logs and metrics; empty if sessions cannot begin at this endpoint.
     pub(super) name: &'static str,
 }
 
-/// The names of SockJS transports in logs and metrics.
+/// Returns the names of the SockJS transports in logs and metrics.
 pub fn names() -> impl Iterator<Item = &'static str> {
     ROWS.iter().map(|row| row.name).filter(|name| !name.is_empty())
 }
@@ -89,7 +89,7 @@ pub(super) const ROWS: &[Row] = &[
         path: "xhr_send",
         method: Method::POST,
         allow: "OPTIONS, POST",
-        // The other half of those that only receive.
+        // The transports whose own endpoint only receives.
         transports: &[
             Transport::XhrPolling,
             Transport::XhrStreaming,
@@ -143,19 +143,19 @@ pub(super) const ROWS: &[Row] = &[
     },
 ];
 
-/// The way on which one receiver gets its frames.
+/// The format of the frames in the response of one receiver.
 #[derive(Clone, Debug)]
 pub(super) struct ResponseFormat {
-    /// The transport's name.
+    /// Name of the transport.
     pub(super) name: &'static str,
     pub(super) quoting: Quoting,
-    /// Sent before the first frame, in a chunk of its own.
+    /// Bytes sent before the first frame, in a chunk of their own.
     pub(super) prelude: Bytes,
     before: Bytes,
     after: Bytes,
-    /// What stands before and behind the strings of an array frame.
+    /// Bytes before and after the strings of an array frame, with the envelope.
     pub(super) array: (Bytes, Bytes),
-    /// Bytes of frames in a response, the last one not counted.
+    /// Bytes of frames after which the response ends; the frame that reaches this number is still sent.
     pub(super) room: usize,
 }
 
@@ -178,7 +178,7 @@ impl ResponseFormat {
         }
     }
 
-    /// A whole frame in its envelope.
+    /// Returns a complete frame in its envelope.
     pub(super) fn whole(&self, frame: &Frame<'_>) -> Bytes {
         let mut whole = BytesMut::with_capacity(self.before.len() + self.after.len() + 64);
         whole.extend_from_slice(&self.before);
@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_transport_has_a_row_that_begins_sessions() {
+    fn every_transport_has_one_route_that_opens_sessions() {
         for transport in Transport::ALL {
             let rows = ROWS.iter().filter(|row| row.transports == [transport] && !row.name.is_empty());
             assert_eq!(rows.count(), 1, "{transport:?}");

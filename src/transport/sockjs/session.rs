@@ -1,69 +1,71 @@
-//! The life of one SockJS session over HTTP, sans-IO: who may attach, when a heart-beat is due, when it is over.
+//! The life of one SockJS session over HTTP, sans-IO: which requests may attach, when a heartbeat is due, when the
+//! session ends.
 //!
 //! ```text
-//!            attach                      close                     deadline
-//!    New ───────────> Open: receiver ─────────────> Closing ──────────────────> Gone
-//!                      |  ^   |                        ^  attach: the same close frame again,
-//!      response ended  v  |   | receiver aborted       |  and the time starts anew
-//!                  Open: waiting ── deadline ──────────┼──────────────────────> Gone
-//!                             |        close ──────────┘                          ^
-//!                             └───────────────────────────────────────────────────┘
+//!          attach                   close                 deadline
+//!    New ──────────> Attached ────────────────> Closing ────────────> Gone
+//!                     │  ^  │                      ^                   ^
+//!     response ended  │  │  └── receiver aborted ──┼───────────────────┤
+//!                     v  │ attach                  │                   │
+//!                    Waiting ─────── close ────────┘                   │
+//!                       └───────────────── deadline ───────────────────┘
 //! ```
 //!
-//! A *receiver* is a response through which messages go to the client; there is at most one. Sending does not
-//! touch the time that a session waits for a receiver.
+//! A *receiver* is a response through which messages go to the client; a session has at most one. A session that was
+//! never attached can be closed, too. An attempt to attach to a closing session is answered with the same close frame
+//! again, and restarts the deadline. Sending requests do not change how long a session waits for a receiver.
 
 use std::time::{Duration, Instant};
 
-/// The delays of a session.
+/// The timeouts of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delays {
-    /// A receiver that was sent nothing for so long is sent a heart-beat; zero: never.
+    /// Time without output after which a receiver is sent a heartbeat; zero disables heartbeats.
     pub heartbeat: Duration,
-    /// A session without a receiver is over after this.
+    /// Time after which a session without a receiver ends.
     pub disconnect: Duration,
 }
 
-/// The last words of a session: code and reason of its close frame.
+/// Code and reason of the close frame that ends a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CloseFrame {
-    /// The code.
+    /// The close code, for programs.
     pub code: u16,
-    /// The reason.
+    /// The reason, for people.
     pub reason: &'static str,
 }
 
-/// What a second receiver is told.
+/// The close frame for a second receiver.
 pub const ANOTHER: CloseFrame = CloseFrame { code: 2010, reason: "Another connection still open" };
-/// What a client is told whose session ended without a word of the application.
+/// The close frame for a session that ended without one of the application's.
 pub const INTERRUPTED: CloseFrame = CloseFrame { code: 1002, reason: "Connection interrupted" };
 
-/// What a new receiver is.
+/// The outcome of an attempt to attach a receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Attached {
-    /// The first of its session: it is sent the open frame first.
+    /// The receiver is the first one of its session; it is sent the open frame first.
     First,
-    /// The receiver of the session from now on.
+    /// The receiver is attached, and not the first one.
     Next,
-    /// Not a receiver: it is sent this close frame and ends.
+    /// The receiver is not attached; it is sent this close frame and ends.
     Refused(CloseFrame),
 }
 
-/// How a receiver ends.
+/// The way in which a receiver ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Detached {
-    /// The response is complete: a poll has its answer, a stream reached its limit.
+    /// The response is complete: a poll has its answer, or a stream has reached its limit.
     Complete,
-    /// The client cut it off.
+    /// The client disconnected.
     Aborted,
 }
 
-/// What is to be done at a deadline.
+/// The action that is due at a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
-    /// The receiver is to be sent a heart-beat.
+    /// Send a heartbeat to the receiver.
     Heartbeat,
-    /// The session is gone.
+    /// Remove the session: it is gone.
     Gone,
 }
 
@@ -76,28 +78,28 @@ enum State {
     Gone,
 }
 
-/// One SockJS session over HTTP.
+/// The state of one SockJS session over HTTP.
 #[derive(Debug)]
 pub struct Session {
     state: State,
     delays: Delays,
 }
 
-/// An application that sends something as often needs no heart-beats of SockJS's.
+/// Longest interval between messages of the application at which SockJS heartbeats are not needed.
 const HEARTBEAT_INTERVAL_MAX: Duration = Duration::from_secs(25);
 
-/// Whether the application's own heart-beats are.
+/// Returns whether the application's own heartbeats, sent every `beats`, make those of SockJS unnecessary.
 pub fn replaces_heartbeats(beats: Option<Duration>) -> bool {
     beats.is_some_and(|every| every <= HEARTBEAT_INTERVAL_MAX)
 }
 
 impl Session {
-    /// A session that nobody has attached to.
+    /// Creates a session without a receiver.
     pub fn new(delays: Delays) -> Session {
         Session { state: State::New, delays }
     }
 
-    /// A receiver asks for messages.
+    /// Attaches a receiver, unless the session has one, is closing or is gone.
     pub fn attach(&mut self, now: Instant) -> Attached {
         let attached = match &mut self.state {
             State::New => Attached::First,
@@ -113,19 +115,19 @@ impl Session {
         attached
     }
 
-    /// From now on the application has its own.
+    /// Disables the heartbeats, because the application sends its own.
     pub fn disable_heartbeats(&mut self) {
         self.delays.heartbeat = Duration::ZERO;
     }
 
-    /// The receiver was sent something.
+    /// Records that the receiver was sent something.
     pub fn note_output(&mut self, now: Instant) {
         if let State::Attached { wrote_at } = &mut self.state {
             *wrote_at = now;
         }
     }
 
-    /// The receiver ends.
+    /// Detaches the receiver.
     pub fn detach(&mut self, how: Detached, now: Instant) {
         if let State::Attached { .. } = self.state {
             self.state = match how {
@@ -135,15 +137,16 @@ impl Session {
         }
     }
 
-    /// What the last receiver was given is still on its way, or has just arrived: the client cannot have asked again.
+    /// Restarts the time to wait for a receiver, because the last response is still on its way or has just arrived: the
+    /// client cannot have polled again yet.
     pub fn delay(&mut self, now: Instant) {
         if let State::Waiting { since } = &mut self.state {
             *since = now;
         }
     }
 
-    /// The application ends the session; only the first call counts. Whether there is a receiver to be told, which
-    /// is none any more then.
+    /// Closes the session for the application; only the first call has an effect. Returns whether a receiver was
+    /// attached, which must be sent the close frame. It no longer counts as attached.
     pub fn close(&mut self, close: CloseFrame, now: Instant) -> bool {
         let had_receiver = self.is_attached();
         if self.is_live() {
@@ -152,7 +155,7 @@ impl Session {
         had_receiver
     }
 
-    /// When [`Session::expire`] has something to do.
+    /// Returns the time at which [`Session::expire`] must be called.
     pub fn deadline(&self) -> Option<Instant> {
         match self.state {
             State::Attached { wrote_at } if !self.delays.heartbeat.is_zero() => {
@@ -163,7 +166,7 @@ impl Session {
         }
     }
 
-    /// What is due by `now`.
+    /// Returns the action that is due by `now`, and updates the state for it.
     pub fn expire(&mut self, now: Instant) -> Option<Due> {
         self.deadline().filter(|deadline| *deadline <= now)?;
         if let State::Attached { wrote_at } = &mut self.state {
@@ -174,17 +177,17 @@ impl Session {
         Some(Due::Gone)
     }
 
-    /// Whether there is a receiver.
+    /// Returns whether a receiver is attached.
     pub fn is_attached(&self) -> bool {
         matches!(self.state, State::Attached { .. })
     }
 
-    /// Whether messages still travel.
+    /// Returns whether the session still carries messages.
     pub fn is_live(&self) -> bool {
         matches!(self.state, State::New | State::Attached { .. } | State::Waiting { .. })
     }
 
-    /// Whether nobody can reach it any more.
+    /// Returns whether the session has ended, so that requests can no longer reach it.
     pub fn is_gone(&self) -> bool {
         self.state == State::Gone
     }
@@ -202,48 +205,48 @@ mod tests {
         Duration::from_secs(seconds)
     }
 
-    fn begun() -> (Session, Instant) {
+    fn new_session() -> (Session, Instant) {
         (Session::new(DELAYS), Instant::now())
     }
 
     #[test]
-    fn the_first_receiver_opens_and_the_next_one_goes_on() {
-        let (mut session, now) = begun();
+    fn first_receiver_opens_the_session_and_the_next_one_continues_it() {
+        let (mut session, now) = new_session();
         assert_eq!(session.attach(now), Attached::First);
         session.detach(Detached::Complete, now);
         assert_eq!(session.attach(now), Attached::Next);
     }
 
     #[test]
-    fn a_second_receiver_is_refused_and_the_first_one_stays() {
-        let (mut session, now) = begun();
+    fn second_receiver_is_rejected_and_the_first_one_stays() {
+        let (mut session, now) = new_session();
         session.attach(now);
         assert_eq!(session.attach(now), Attached::Refused(ANOTHER));
         assert!(session.is_attached());
     }
 
     #[test]
-    fn a_heart_beat_is_due_after_25_s_in_which_nothing_was_written() {
-        let (mut session, now) = begun();
+    fn heartbeat_is_due_25_s_after_the_last_output() {
+        let (mut session, now) = new_session();
         session.attach(now);
         session.note_output(now + seconds(10));
         assert_eq!(session.deadline(), Some(now + seconds(35)));
         assert_eq!(session.expire(now + seconds(34)), None);
         assert_eq!(session.expire(now + seconds(35)), Some(Due::Heartbeat));
         assert_eq!(session.expire(now + seconds(36)), None, "once");
-        assert_eq!(session.expire(now + seconds(60)), Some(Due::Heartbeat), "and again");
+        assert_eq!(session.expire(now + seconds(60)), Some(Due::Heartbeat), "the next heartbeat is due");
     }
 
     #[test]
-    fn without_a_heart_beat_delay_there_are_none() {
+    fn zero_heartbeat_delay_disables_heartbeats() {
         let mut session = Session::new(Delays { heartbeat: Duration::ZERO, ..DELAYS });
         session.attach(Instant::now());
         assert_eq!(session.deadline(), None);
     }
 
     #[test]
-    fn a_session_without_a_receiver_is_gone_after_5_s() {
-        let (mut session, now) = begun();
+    fn session_without_a_receiver_is_removed_after_5_s() {
+        let (mut session, now) = new_session();
         session.attach(now);
         session.detach(Detached::Complete, now + seconds(1));
         assert_eq!(session.expire(now + seconds(5)), None);
@@ -252,20 +255,20 @@ mod tests {
     }
 
     #[test]
-    fn the_expiry_waits_for_a_response_that_is_on_its_way() {
-        let (mut session, now) = begun();
+    fn expiry_is_delayed_while_a_response_is_in_flight() {
+        let (mut session, now) = new_session();
         session.attach(now);
         session.detach(Detached::Complete, now);
         session.delay(now + seconds(4));
         assert_eq!(session.expire(now + seconds(8)), None);
         assert_eq!(session.expire(now + seconds(9)), Some(Due::Gone));
         session.delay(now + seconds(10));
-        assert!(session.is_gone(), "what is gone stays so");
+        assert!(session.is_gone(), "a removed session stays removed");
     }
 
     #[test]
-    fn attaching_in_time_cancels_the_expiry() {
-        let (mut session, now) = begun();
+    fn attaching_before_the_deadline_cancels_the_expiry() {
+        let (mut session, now) = new_session();
         session.attach(now);
         session.detach(Detached::Complete, now);
         session.attach(now + seconds(4));
@@ -274,8 +277,8 @@ mod tests {
     }
 
     #[test]
-    fn an_aborted_receiver_ends_the_session_without_grace() {
-        let (mut session, now) = begun();
+    fn aborted_receiver_ends_the_session_at_once() {
+        let (mut session, now) = new_session();
         session.attach(now);
         session.detach(Detached::Aborted, now);
         assert!(session.is_gone());
@@ -284,20 +287,20 @@ mod tests {
 
     #[test]
     fn every_receiver_of_a_closing_session_gets_the_applications_close_frame() {
-        let (mut session, now) = begun();
+        let (mut session, now) = new_session();
         session.attach(now);
-        assert!(session.close(GO_AWAY, now), "the receiver is told");
+        assert!(session.close(GO_AWAY, now), "a receiver is attached and gets the close frame");
         assert!(!session.close(ANOTHER, now), "only the first close counts");
         for poll in [1, 4, 8] {
             assert_eq!(session.attach(now + seconds(poll)), Attached::Refused(GO_AWAY), "never 2010");
         }
-        assert_eq!(session.expire(now + seconds(12)), None, "each poll starts the time anew");
+        assert_eq!(session.expire(now + seconds(12)), None, "each poll restarts the timeout");
         assert_eq!(session.expire(now + seconds(13)), Some(Due::Gone));
     }
 
     #[test]
-    fn what_ends_of_a_session_that_has_ended_changes_nothing() {
-        let (mut session, now) = begun();
+    fn events_after_the_end_of_a_session_have_no_effect() {
+        let (mut session, now) = new_session();
         session.attach(now);
         session.close(GO_AWAY, now);
         session.detach(Detached::Aborted, now);
@@ -309,10 +312,10 @@ mod tests {
     }
 
     proptest! {
-        /// Against the rules said another way: when the session must be gone, and when there is a receiver.
+        /// Compares the session with a model of when it must be removed and when it has a receiver.
         #[test]
-        fn it_is_gone_exactly_when_the_rules_say(steps in prop::collection::vec((0u8..6, 0u64..7), 1..60)) {
-            let (mut session, mut now) = begun();
+        fn session_is_removed_as_the_model_predicts(steps in prop::collection::vec((0u8..6, 0u64..7), 1..60)) {
+            let (mut session, mut now) = new_session();
             let (mut receiver, mut alone_since, mut closed, mut gone) = (false, None, false, false);
             for (step, wait) in steps {
                 now += seconds(wait);

@@ -1,21 +1,23 @@
-//! What the requests of one SockJS session share with the application that converses on it.
+//! The state that the requests of one SockJS session share with the application's task.
 //!
 //! ```text
-//!   xhr_send ── send ──> inbound ── take ──> HttpWire ──> application
-//!   receiver <── poll_chunk ── slot <── hand_over ─── HttpWire <── application
+//!   xhr_send ── send ──> inbound ── poll_take ──> HttpWire ──> application
+//!   receiver <── poll_chunk ── slot <── poll_hand_over ── HttpWire <── application
 //! ```
 //!
-//! Nothing is buffered here: of what the application writes, at most the batch that the receiver is taking; of
-//! what clients send, one request more than fits [`INBOUND_BYTES_MAX`]. Locks nothing else while it is locked, and
-//! drops no [`ResponseChunk`] meanwhile, for they wake.
+//! Little is buffered here: of the application's output, at most the batch that the receiver is taking; of the client's
+//! input, at most one request more than fits into [`INBOUND_BYTES_MAX`].
+//!
+//! While the state is locked, no other lock is taken, and no [`ResponseChunk`] is dropped: dropping one wakes the task,
+//! which locks the state.
 
 use super::receiver::Receiver;
 use super::receiver_slot::{HandedBatch, ReceiverSlot};
 use super::registry::Registry;
 use super::response_chunk::{ProgressListener, ResponseChunk};
 use super::routes::ResponseFormat;
+use super::sent::Sent;
 use super::session::{Attached, CloseFrame, Delays, Detached, Due, Session, replaces_heartbeats};
-use crate::budget::Charge;
 use crate::transport::connection_limiter::ConnectionPermit;
 use crate::transport::http_connection::HttpConnection;
 use bytes::Bytes;
@@ -25,56 +27,43 @@ use std::future::poll_fn;
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
-use stompbox_frames::sockjs::{Frame, Payload, Quoting};
+use stompbox_frames::sockjs::{Frame, Quoting};
 
-/// Bytes that clients may have sent ahead of the application.
+/// Bytes that a client may send ahead of the application. A single larger request is accepted, too.
 const INBOUND_BYTES_MAX: usize = 64 * 1024;
 
-/// One SockJS session over HTTP.
+/// One SockJS session over HTTP, shared by its requests and the application's task.
 pub(super) struct SharedSession {
     id: Box<str>,
-    /// Whose it is, see [`super::identity`].
+    /// Fingerprint of the credentials with which the session was opened, see [`super::identity`].
     identity: u64,
-    /// Whether a page opened it that may speak for its user: no other page goes on with it.
+    /// Whether the page that opened the session may act for its user. Then other pages cannot continue it.
     is_own_page: bool,
     registry: Weak<Registry>,
     state: Mutex<State>,
-    /// Requests that send wait in the order in which they came.
+    /// Lets sending requests through in order of arrival.
     send_order: tokio::sync::Mutex<()>,
 }
 
 struct State {
     session: Session,
-    /// The application's task.
+    /// Waker of the application's task.
     task: Option<Waker>,
     inbound: VecDeque<Sent>,
     inbound_bytes: usize,
     sender: Option<Waker>,
     trusted: bool,
-    /// What clients send is dropped.
+    /// Whether input from the client is discarded.
     discards_input: bool,
-    /// The way of the receiver, or of the last one.
+    /// Response format of the receiver, or of the last one.
     way: ResponseFormat,
     slot: Option<ReceiverSlot>,
     next_ticket: u64,
-    /// Given back when the session is over; that it still says so is bounded by the registry.
+    /// Connection permit, released when the session is closed. The registry bounds the closed sessions that are kept.
     permit: Option<ConnectionPermit>,
 }
 
-/// What a client sent with one request; its memory is charged.
-pub(super) struct Sent {
-    pub(super) payload: Payload,
-    _charge: Charge,
-}
-
-impl Sent {
-    /// `charge` is for `payload`.
-    pub(super) fn new(payload: Payload, charge: Charge) -> Sent {
-        Sent { payload, _charge: charge }
-    }
-}
-
-/// Nobody hears any more.
+/// The error of an operation on a session that is closed or gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SessionClosed;
 
@@ -114,14 +103,15 @@ impl SharedSession {
         &self.id
     }
 
-    /// Whether a request of this identity, and of a page that may speak for its user or not, is of this session.
+    /// Returns whether a request belongs to this session: `identity` must match, and only a page that may act for its
+    /// user (`is_own_page`) can continue a session opened by such a page.
     pub(super) fn is_of(&self, identity: u64, is_own_page: bool) -> bool {
         self.identity == identity && (is_own_page || !self.is_own_page)
     }
 
     // ---- a receiving request ----
 
-    /// A receiver on `way`; it may be refused, and then says so and ends.
+    /// Attaches a receiver with the response format `way`. If it is refused, it sends a close frame and ends.
     pub(super) fn attach(
         self: &Arc<SharedSession>,
         way: ResponseFormat,
@@ -158,7 +148,7 @@ impl SharedSession {
         Receiver::new(self.clone(), (room > 0).then(|| (ticket, line.attach())), script)
     }
 
-    /// The next chunk of the receiver with this ticket, and whether its response ends with it.
+    /// Returns the next chunk for the receiver with this ticket, and whether the response ends with it.
     pub(super) fn poll_chunk(
         &self,
         ticket: u64,
@@ -182,12 +172,12 @@ impl SharedSession {
         }
         drop(state);
         drop(slot);
-        // The deadline is another one now.
+        // The deadline has changed.
         task.into_iter().for_each(Waker::wake);
         Poll::Ready((Some(chunk), last))
     }
 
-    /// The client cut its receiver off: the session is over.
+    /// Handles the disconnect of a receiver's client, which ends the session.
     pub(super) fn abort(&self, ticket: u64) {
         let mut state = self.state.lock();
         if state.slot.as_ref().is_none_or(|slot| slot.ticket != ticket) {
@@ -197,7 +187,7 @@ impl SharedSession {
         if state.session.is_gone() {
             return self.part(state);
         }
-        // It was closing, and somebody else may still ask why.
+        // The session was closed before: keep it for later requests, which get its close frame.
         let slot = state.slot.take();
         drop(state);
         drop(slot);
@@ -205,12 +195,13 @@ impl SharedSession {
 
     // ---- a sending request ----
 
-    /// Whether the client has proved who it is; before, a request of its may have few bytes.
+    /// Returns whether the client is authenticated. Before, its requests are limited to fewer bytes.
     pub(super) fn is_trusted(&self) -> bool {
         self.state.lock().trusted
     }
 
-    /// Hands on what the client sent, when there is room. What comes for a session that is over is dropped.
+    /// Passes the messages of a sending request to the application, after waiting for room. Discards them if the
+    /// session is over.
     pub(super) async fn send(&self, sent: Sent) {
         let _turn = self.send_order.lock().await;
         let mut sent = Some(sent);
@@ -236,7 +227,7 @@ impl SharedSession {
 
     // ---- the application ----
 
-    /// What a client sent, one request at a time.
+    /// Takes the messages of the next sending request.
     pub(super) fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Result<Sent, SessionClosed>> {
         let mut state = self.state.lock();
         state.register(cx);
@@ -255,25 +246,26 @@ impl SharedSession {
         !self.state.lock().session.is_live()
     }
 
-    /// Whether there is a receiver to write to.
+    /// Returns `Ready` if a receiver is attached. The task is woken when one attaches.
     pub(super) fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state.lock();
         state.register(cx);
         if state.slot.is_some() { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// The transport of the receiver, or of the last one.
+    /// Returns the name of the transport of the receiver, or of the last one.
     pub(super) fn transport(&self) -> &'static str {
         self.state.lock().way.name
     }
 
-    /// How the receiver, or else the next one as far as one can tell, wants its messages quoted.
+    /// Returns the quoting of the receiver, or of the last one, which the next one probably shares.
     pub(super) fn quoting(&self) -> Quoting {
         self.state.lock().way.quoting
     }
 
-    /// Gives the receiver a batch made by `make` of the envelope around it, as soon as there is one that has taken
-    /// all that it was given and wants this quoting.
+    /// Hands a batch to the receiver as soon as one is attached that has taken all earlier chunks and uses this
+    /// quoting. `make` builds the batch for the response format, and returns it with the length of the envelope before
+    /// the output.
     pub(super) fn poll_hand_over(
         self: &Arc<SharedSession>,
         cx: &mut Context<'_>,
@@ -286,7 +278,7 @@ impl SharedSession {
         if !state.session.is_live() {
             return Poll::Ready(Err(SessionClosed));
         }
-        // Another receiver that came this moment wakes the task.
+        // If a receiver with another quoting has just attached, it has also woken the task.
         let slot = state.slot.as_mut().filter(|slot| slot.chunks.is_empty() && state.way.quoting == quoting);
         let Some(slot) = slot else { return Poll::Pending };
         let (segments, head) = make(&state.way);
@@ -300,12 +292,12 @@ impl SharedSession {
         Poll::Ready(Ok(handed))
     }
 
-    /// When [`SharedSession::expire`] has something to do.
+    /// Returns the time at which [`SharedSession::expire`] must be called.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.state.lock().session.deadline()
     }
 
-    /// A heart-beat for the receiver, or the end of a session that nobody has polled in time.
+    /// Queues a heartbeat for the receiver if one is due, or ends a session whose client has not polled in time.
     pub(super) fn expire(&self, now: Instant) {
         let mut state = self.state.lock();
         match state.session.expire(now) {
@@ -313,7 +305,7 @@ impl SharedSession {
             Some(Due::Gone) => self.part(state),
             Some(Due::Heartbeat) => {
                 let beat = state.way.whole(&Frame::Heartbeat);
-                // Behind a batch that is still being taken it would only queue.
+                // Behind a batch that is still being taken, a heartbeat would only queue.
                 let slot = state.slot.as_mut().filter(|slot| slot.chunks.is_empty());
                 let body = slot.and_then(|slot| slot.put(ResponseChunk::from(beat.clone()), beat.len()));
                 drop(state);
@@ -322,12 +314,12 @@ impl SharedSession {
         }
     }
 
-    /// The last response is still on its way, or has just arrived.
+    /// Restarts the time to wait for a receiver: the last response is still on its way, or has just arrived.
     pub(super) fn delay(&self, now: Instant) {
         self.state.lock().session.delay(now);
     }
 
-    /// The application takes nothing more: neither what waits nor what is about to come.
+    /// Discards the input of the client, both what waits and what arrives later.
     pub(super) fn discard_input(&self) {
         let mut state = self.state.lock();
         state.discards_input = true;
@@ -339,7 +331,7 @@ impl SharedSession {
         sender.into_iter().for_each(Waker::wake);
     }
 
-    /// The client has proved who it is, and the application's own heart-beats begin.
+    /// Marks the client as authenticated. `beats` is the interval of the application's own heartbeats.
     pub(super) fn trust(&self, beats: Option<Duration>) {
         let mut state = self.state.lock();
         state.trusted = true;
@@ -348,7 +340,7 @@ impl SharedSession {
         }
     }
 
-    /// The application ends the session: its receiver, and every later one for a while, is told why.
+    /// Closes the session for the application. Its receiver, and for a while every later one, gets the close frame.
     pub(super) fn close(self: &Arc<SharedSession>, close: CloseFrame, now: Instant) {
         let mut state = self.state.lock();
         if !state.session.is_live() {
@@ -371,7 +363,8 @@ impl SharedSession {
         }
     }
 
-    /// Nobody reaches the session any more: takes it out of the registry and tells everybody who waits.
+    /// Removes a session that is gone from the registry, and wakes the application's task and a waiting sending
+    /// request.
     fn part(&self, mut state: parking_lot::MutexGuard<'_, State>) {
         let slot = state.slot.take();
         let permit = state.permit.take();

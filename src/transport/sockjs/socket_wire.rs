@@ -1,4 +1,4 @@
-//! The wire of a SockJS session over WebSocket: its life is that of the socket, and every frame is a text message.
+//! The wire of a SockJS session over WebSocket. The session ends with the socket, and every frame is a text message.
 
 use super::session::replaces_heartbeats;
 use crate::transport::byte_stream::ByteStream;
@@ -13,25 +13,26 @@ use std::time::{Duration, Instant};
 use stompbox_frames::sockjs::{ARRAY_CLOSE, ARRAY_OPEN, Frame, Quoting, payload, quote};
 use stompbox_frames::websocket::{Opcode, head};
 
-/// What a client is told that sends what is no JSON; without a SockJS close frame.
+/// Close code and reason for a client that sent invalid JSON. No SockJS close frame precedes them.
 const BROKEN: Violation = Violation { code: 3000, reason: "Broken framing." };
-/// How the socket ends when the application has said its last words in a SockJS close frame.
+/// Close code and reason of the WebSocket after a SockJS close frame, which carries those of the application.
 const NORMAL: CloseInfo = CloseInfo { code: 1000, reason: "Normal closure" };
 const QUOTING: Quoting = Quoting::Plain;
 
-/// See the module.
+/// The wire of a SockJS session over WebSocket.
 pub(in crate::transport) struct SocketWire<S> {
     socket: Socket<S>,
-    /// The message that is being read; empty, it holds no memory.
+    /// The message that is being read. Empty, it holds no memory.
     message: Vec<u8>,
     heartbeat: Duration,
     wrote_at: Instant,
-    /// Bytes of a message from a client that has proved who it is.
+    /// Most bytes of a message from an authenticated client.
     message_bytes_max: u64,
 }
 
 impl<S> SocketWire<S> {
-    /// On a socket that takes messages as a client may send them who is not trusted yet.
+    /// Creates the wire on a socket that has the message limit of unauthenticated clients. `message_bytes_max` applies
+    /// once the client is authenticated.
     pub(in crate::transport) fn new(
         socket: Socket<S>,
         heartbeat: Duration,
@@ -41,7 +42,7 @@ impl<S> SocketWire<S> {
     }
 }
 
-/// Takes a piece of a message in; a whole one is told string by string.
+/// Appends a piece of a message to `whole`. Once the message is complete, passes each of its strings to `sink`.
 fn take(whole: &mut Vec<u8>, data: Data<'_>, sink: &mut dyn FnMut(&[u8])) -> Result<(), Violation> {
     if !data.end {
         whole.extend_from_slice(data.payload);
@@ -99,7 +100,7 @@ impl<S: ByteStream> Wire for SocketWire<S> {
 
     fn expire(&mut self, now: Instant, out: &mut OutputBuffer) {
         self.wrote_at = now;
-        // What waits is as good a sign of life.
+        // Pending output serves as a heartbeat.
         if out.pending() == 0 {
             text(&Frame::Heartbeat, out);
         }

@@ -1,4 +1,4 @@
-//! What is the same for every session: greeting, information, the page for iframes.
+//! The responses that do not depend on a session: the greeting, `/info` and the iframe page.
 
 use super::answer::Answer;
 use super::options::{Options, Transport};
@@ -12,12 +12,12 @@ use std::time::SystemTime;
 const HTML: &str = "text/html; charset=UTF-8";
 const JSON: &str = "application/json; charset=UTF-8";
 
-/// `Welcome to SockJS!`
+/// Returns the greeting, `Welcome to SockJS!`.
 pub(super) fn greeting(asked: &HeaderMap) -> Response<Body> {
     Answer::to(asked).text(StatusCode::OK, "Welcome to SockJS!\n")
 }
 
-/// What a client wants to know before it chooses a transport.
+/// Returns `/info`, which clients read before they choose a transport.
 pub(super) fn info(asked: &HeaderMap, options: &Options) -> Response<Body> {
     let mut entropy = [0; 4];
     getrandom::fill(&mut entropy).expect("the system has a source of randomness");
@@ -30,20 +30,20 @@ pub(super) fn info(asked: &HeaderMap, options: &Options) -> Response<Body> {
     Answer::to(asked).uncached().cors().body(StatusCode::OK, JSON, info)
 }
 
-/// The page that other pages load in a hidden iframe, to talk from this origin.
+/// The page that other pages load in a hidden iframe to communicate from the origin of the broker.
 #[derive(Clone, Debug)]
 pub(super) struct IframePage {
     html: Bytes,
 }
 
 impl IframePage {
-    /// With the client library at `url`.
+    /// Creates the page with the client library at `url`.
     pub(super) fn new(url: &str) -> IframePage {
         let html = PAGE.replace("{URL}", &escaped(url));
         IframePage { html: html.into() }
     }
 
-    /// The page; `ancestors` is the policy of who may embed it.
+    /// Returns the page; `ancestors` is the policy of which pages may embed it.
     pub(super) fn answer(&self, asked: &HeaderMap, ancestors: Option<HeaderValue>) -> Response<Body> {
         let tag = self.tag(ancestors.as_ref());
         let mut answer = Answer::to(asked).cached(SystemTime::now()).header(ETAG, tag.clone());
@@ -56,9 +56,10 @@ impl IframePage {
         answer.body(StatusCode::OK, HTML, self.html.clone())
     }
 
-    /// Another one for each policy: whoever has the page with an older one is to get it anew.
+    /// Returns the entity tag of the page. It differs for each policy, so that browsers reload a page cached with an
+    /// older one.
     fn tag(&self, ancestors: Option<&HeaderValue>) -> HeaderValue {
-        // Stable from one start of the broker to the next: the hasher has no seed.
+        // The hasher has no seed: tags stay the same when the broker restarts.
         let mut hasher = DefaultHasher::new();
         self.html.hash(&mut hasher);
         ancestors.map(HeaderValue::as_bytes).hash(&mut hasher);
@@ -66,7 +67,7 @@ impl IframePage {
     }
 }
 
-/// Whether the client has this very page (RFC 9110 §13.1.2).
+/// Returns whether the client has the page with this tag (RFC 9110 §13.1.2).
 fn is_known(asked: &HeaderMap, tag: &HeaderValue) -> bool {
     let lists = asked.get_all(IF_NONE_MATCH).into_iter().filter_map(|list| list.to_str().ok());
     lists

@@ -1,4 +1,4 @@
-//! From a request to a WebSocket, with SockJS on it or without.
+//! Upgrades requests to WebSockets, with and without SockJS.
 
 use super::Application;
 use super::answer::Answer;
@@ -42,7 +42,7 @@ impl<A: Application> Endpoints<A> {
         })
     }
 
-    /// Shakes hands; `begin` is called when 101 is on its way.
+    /// Answers the handshake. Calls `begin` with the socket once the 101 response is on its way.
     fn hand_off(
         &self,
         mut request: Request<Incoming>,

@@ -1,4 +1,4 @@
-//! Reading the body of a request: bounded in size, in time and by the byte budget; and parsing it.
+//! Reads and parses the body of a sending request, within limits of size, time and memory.
 
 use crate::transport::input::{Growth, HELD_BYTES_MIN, Input, InputShare};
 use bytes::{Buf, BytesMut};
@@ -12,14 +12,15 @@ use stompbox_frames::sockjs::payload::{self, BadPayload, Payload};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-/// A body and its charge.
+/// A complete body and its charge.
 pub(super) struct Upload {
     pub(super) body: BytesMut,
     _input: Input,
 }
 
 impl Upload {
-    /// Parses the body. A large one waits for one of `turns` and is parsed by a thread beside those that run connections.
+    /// Parses the body. A large body waits for one of the permits in `turns`, and is parsed on a thread for blocking
+    /// work.
     pub(super) async fn parse(
         self,
         form: bool,
@@ -36,36 +37,36 @@ impl Upload {
             let payload = parse(&self.body);
             return (Some(self), payload);
         }
-        // Nobody closes the semaphore. The thread holds the permit, for it goes on when the client leaves.
+        // The semaphore is never closed. The thread holds the permit, because it continues when the client disconnects.
         let turn = turns.clone().acquire_owned().await;
         let parsing = tokio::task::spawn_blocking(move || {
             let payload = parse(&self.body);
             drop(turn);
             (Some(self), payload)
         });
-        // It fails only while the broker stops.
+        // The thread fails only while the broker stops.
         parsing.await.unwrap_or((None, Err(BadPayload::Broken)))
     }
 }
 
-/// Why there is none.
+/// The reason why a body could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum UploadError {
-    /// More bytes than allowed.
+    /// The body is longer than allowed.
     TooLarge,
-    /// No progress for too long.
+    /// The body made no progress for too long.
     TooSlow,
     /// The byte budget has no room for the body.
     NoMemory,
-    /// The client left.
+    /// The client disconnected.
     Broken,
 }
 
-/// Bodies up to this are parsed by the thread that runs the connection: that takes some 100 µs.
+/// Largest body that is parsed on the thread that runs the connection; this takes about 100 µs.
 const PARSED_AT_ONCE_BYTES: usize = 64 * 1024;
 
-/// Reads a body of at most `bytes_max` bytes. In every `patience`, at least [`HELD_BYTES_MIN`] bytes of it, or its end,
-/// must arrive.
+/// Reads a body of at most `bytes_max` bytes. In every interval of `patience`, at least [`HELD_BYTES_MIN`] bytes of it,
+/// or its end, must arrive.
 pub(super) async fn read(
     mut incoming: impl Body + Unpin,
     bytes_max: usize,
@@ -77,7 +78,7 @@ pub(super) async fn read(
         return Err(UploadError::TooLarge);
     }
     let mut input = share.input(0);
-    // Not what is announced: whoever announces much and sends nothing costs nothing.
+    // Allocates nothing for the announced length: a client that announces much and sends nothing costs no memory.
     let mut body = BytesMut::new();
     let (mut progress_at, mut progress_bytes) = (Instant::now(), 0);
     loop {
@@ -144,14 +145,18 @@ mod tests {
     use std::future::{Future, pending, poll_fn};
     use std::task::Poll;
 
-    const PATIENCE: Duration = Duration::from_secs(10);
+    const STALL_TIMEOUT: Duration = Duration::from_secs(10);
 
     fn share() -> Arc<InputShare> {
-        InputShare::new(Budget::new(1 << 30), PATIENCE)
+        InputShare::new(Budget::new(1 << 30), STALL_TIMEOUT)
     }
 
-    /// Returns a body that yields `bytes` bytes after each `interval`, `pieces` times.
-    fn slow(bytes: usize, interval: Duration, pieces: usize) -> impl Body<Data = Bytes, Error = Infallible> {
+    /// Returns a body that consists of `pieces` pieces of `bytes` bytes, one in every `interval`.
+    fn slow_body(
+        bytes: usize,
+        interval: Duration,
+        pieces: usize,
+    ) -> impl Body<Data = Bytes, Error = Infallible> {
         StreamBody::new(stream::unfold(0, move |piece| async move {
             let _ = tokio::time::timeout(interval, pending::<()>()).await;
             let frame = Frame::data(Bytes::from(vec![b'x'; bytes]));
@@ -160,43 +165,44 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_that_arrives_byte_by_byte_is_too_slow_even_after_a_large_part() {
-        let dripping = slow(1, Duration::from_secs(8), usize::MAX);
-        assert_eq!(read_slow(dripping).await, (Err(UploadError::TooSlow), 10));
+    async fn body_that_arrives_byte_by_byte_times_out_even_after_a_large_chunk() {
+        let byte_by_byte = slow_body(1, Duration::from_secs(8), usize::MAX);
+        assert_eq!(read_slow(byte_by_byte).await, (Err(UploadError::TooSlow), 10));
         let first = StreamBody::new(stream::iter([Ok(Frame::data(Bytes::from(vec![b'x'; 1 << 20])))]));
-        let body = BodyStream::new(first).chain(BodyStream::new(slow(1, Duration::from_secs(8), usize::MAX)));
+        let body =
+            BodyStream::new(first).chain(BodyStream::new(slow_body(1, Duration::from_secs(8), usize::MAX)));
         assert_eq!(read_slow(StreamBody::new(body)).await, (Err(UploadError::TooSlow), 10));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_slow_body_that_makes_progress_is_read_to_its_end() {
-        let phone = slow(10_000, Duration::from_secs(1), 100);
-        assert_eq!(read_slow(phone).await, (Ok(1_000_000), 101));
-        let slowest = slow(HELD_BYTES_MIN, Duration::from_secs(9), 50);
+    async fn slow_body_that_makes_progress_is_read_completely() {
+        let slow = slow_body(10_000, Duration::from_secs(1), 100);
+        assert_eq!(read_slow(slow).await, (Ok(1_000_000), 101));
+        let slowest = slow_body(HELD_BYTES_MIN, Duration::from_secs(9), 50);
         assert_eq!(read_slow(slowest).await, (Ok(50 * HELD_BYTES_MIN), 459));
     }
 
-    /// Returns the size of the body or the problem, and the seconds that reading took.
+    /// Returns the length of the body or the error, and the duration in seconds.
     async fn read_slow(
         body: impl Body<Data = Bytes, Error = Infallible>,
     ) -> (Result<usize, UploadError>, u64) {
         let began = Instant::now();
-        let read = read(Box::pin(body), 2 << 20, PATIENCE, &share()).await;
+        let read = read(Box::pin(body), 2 << 20, STALL_TIMEOUT, &share()).await;
         (read.map(|upload| upload.body.len()), began.elapsed().as_secs())
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_stalled_body_is_dropped_in_favour_of_a_new_one() {
-        let share = InputShare::new(Budget::new(100_000), PATIENCE);
-        let stalled = slow(90_000, Duration::from_secs(2), usize::MAX);
-        let newcomer = slow(20_000, Duration::from_secs(3), 1);
-        let (mut stalled, mut newcomer) = (Box::pin(stalled), Box::pin(newcomer));
-        let (stalled, newcomer) = tokio::join!(
-            read(&mut stalled, 1 << 20, PATIENCE, &share),
-            read(&mut newcomer, 1 << 20, PATIENCE, &share),
+    async fn stalled_body_is_dropped_in_favour_of_a_new_one() {
+        let share = InputShare::new(Budget::new(100_000), STALL_TIMEOUT);
+        let stalled = slow_body(90_000, Duration::from_secs(2), usize::MAX);
+        let new_body = slow_body(20_000, Duration::from_secs(3), 1);
+        let (mut stalled, mut new_body) = (Box::pin(stalled), Box::pin(new_body));
+        let (stalled, new_body) = tokio::join!(
+            read(&mut stalled, 1 << 20, STALL_TIMEOUT, &share),
+            read(&mut new_body, 1 << 20, STALL_TIMEOUT, &share),
         );
         assert_eq!(stalled.map(|upload| upload.body.len()), Err(UploadError::NoMemory));
-        assert_eq!(newcomer.map(|upload| upload.body.len()), Ok(20_000));
+        assert_eq!(new_body.map(|upload| upload.body.len()), Ok(20_000));
     }
 
     async fn upload(bytes: usize) -> Upload {
@@ -209,17 +215,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_large_body_is_parsed_in_turn_and_a_small_one_at_once() {
-        let (turns, headers) = (Arc::new(Semaphore::new(1)), HeaderMap::new());
-        let turn = turns.clone().acquire_owned().await;
+    async fn large_body_waits_for_a_parse_permit_and_a_small_one_is_parsed_at_once() {
+        let (permits, headers) = (Arc::new(Semaphore::new(1)), HeaderMap::new());
+        let permit = permits.clone().acquire_owned().await;
         for (bytes, waits) in [(PARSED_AT_ONCE_BYTES, false), (PARSED_AT_ONCE_BYTES + 1, true)] {
-            let mut parsed = Box::pin(upload(bytes).await.parse(false, &headers, &turns));
+            let mut parsed = Box::pin(upload(bytes).await.parse(false, &headers, &permits));
             let polled = poll_fn(|cx| Poll::Ready(parsed.as_mut().poll(cx))).await;
             assert_eq!(polled.is_pending(), waits, "{bytes} bytes");
         }
-        drop(turn);
-        let (_, payload) = upload(1 << 20).await.parse(false, &headers, &turns).await;
-        assert_eq!(payload.expect("good JSON").iter().map(<[u8]>::len).sum::<usize>(), (1 << 20) - 4);
-        assert_eq!(turns.available_permits(), 1);
+        drop(permit);
+        let (_, payload) = upload(1 << 20).await.parse(false, &headers, &permits).await;
+        assert_eq!(payload.expect("valid JSON").iter().map(<[u8]>::len).sum::<usize>(), (1 << 20) - 4);
+        assert_eq!(permits.available_permits(), 1);
     }
 }

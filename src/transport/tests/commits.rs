@@ -1,4 +1,5 @@
-//! COMMITs that take several polls: the work of each poll, the order of messages, and the end of the connection.
+//! Tests of COMMITs that take several polls: the work of each poll, the order of messages, and the end of the
+//! connection.
 
 use super::*;
 use crate::broker::{ConsumerOptions, Subscriber, Subscription};
@@ -36,9 +37,9 @@ impl AsyncRead for Socket {
 }
 
 impl AsyncWrite for Socket {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, octets: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.check()?;
-        Pin::new(&mut self.stream).poll_write(cx, octets)
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -61,17 +62,17 @@ pub(super) struct Client {
     connection: Option<Connection>,
     stream: Option<DuplexStream>,
     is_reset: Arc<AtomicBool>,
-    /// What the client has read.
+    /// The text that the client has read.
     pub(super) text: String,
 }
 
 impl Client {
-    /// Signs alice in.
+    /// Connects and authenticates as alice.
     pub(super) async fn connect(context: &Arc<ConnectionContext>, headers: &str) -> Client {
         let (stream, other) = tokio::io::duplex(PIPE_BYTES);
         let is_reset = Arc::new(AtomicBool::new(false));
         let socket = Socket { stream: other, is_reset: is_reset.clone() };
-        let permit = context.admit(IpAddr::V4(Ipv4Addr::LOCALHOST)).expect("there is room");
+        let permit = context.admit(IpAddr::V4(Ipv4Addr::LOCALHOST)).expect("a permit is available");
         let wire = TcpWire::new(socket, false);
         let connection = Box::pin(connection::serve(context.clone(), wire, Peer::unauthenticated(permit)));
         let mut client =
@@ -87,23 +88,23 @@ impl Client {
         poll_all(stream, frames.as_bytes()).await;
     }
 
-    /// Polls the connection once and reads what it wrote. Returns the work of the poll and its result.
+    /// Polls the connection once, and reads what it has written. Returns the work of the poll and its result.
     pub(super) async fn poll(&mut self) -> (u64, Poll<()>) {
         let Some(connection) = &mut self.connection else { return (0, Poll::Ready(())) };
         let before = work::done();
         let polled = poll_fn(|cx| Poll::Ready(connection.as_mut().poll(cx))).await;
         let done = work::done() - before;
-        self.take_in().await;
+        self.read_available().await;
         tokio::task::yield_now().await;
         (done, polled)
     }
 
     /// Reads the available bytes. Closes the stream if the broker has closed it.
-    async fn take_in(&mut self) {
+    async fn read_available(&mut self) {
         let Some(stream) = &mut self.stream else { return };
-        let mut room = vec![0; 64 * 1024];
+        let mut buffer = vec![0; 64 * 1024];
         loop {
-            let mut read = ReadBuf::new(&mut room);
+            let mut read = ReadBuf::new(&mut buffer);
             let polled = poll_fn(|cx| Poll::Ready(Pin::new(&mut *stream).poll_read(cx, &mut read))).await;
             if polled.is_pending() {
                 return;
@@ -129,7 +130,7 @@ impl Client {
     }
 
     /// Polls until a COMMIT is partly applied.
-    async fn until_half_applied(&mut self, context: &ConnectionContext) {
+    async fn until_partly_applied(&mut self, context: &ConnectionContext) {
         while context.metrics.messages_published.get() == 0 {
             assert!(self.poll().await.1.is_pending());
         }
@@ -137,7 +138,7 @@ impl Client {
     }
 
     /// Polls until the task is over.
-    async fn until_over(&mut self) {
+    async fn until_closed(&mut self) {
         for _ in 0..100_000 {
             if self.poll().await.1.is_ready() {
                 self.connection = None;
@@ -148,11 +149,11 @@ impl Client {
     }
 }
 
-/// Writes everything.
-async fn poll_all(stream: &mut DuplexStream, mut octets: &[u8]) {
-    while !octets.is_empty() {
-        let written = poll_fn(|cx| Pin::new(&mut *stream).poll_write(cx, octets)).await;
-        octets = &octets[written.expect("the pipe has room")..];
+/// Writes all bytes without polling the connection.
+async fn poll_all(stream: &mut DuplexStream, mut bytes: &[u8]) {
+    while !bytes.is_empty() {
+        let written = poll_fn(|cx| Pin::new(&mut *stream).poll_write(cx, bytes)).await;
+        bytes = &bytes[written.expect("the pipe has space")..];
     }
 }
 
@@ -171,11 +172,12 @@ impl Reader {
         let terms =
             ConsumerOptions { prefetch: 1, prefetch_bytes: 1, text_only: false, presence_names: false };
         let selector = Selector::parse(topic, usize::MAX).expect("a topic");
-        let subscription = context.broker.subscribe(&selector, subscriber, terms, now).expect("room");
+        let subscription =
+            context.broker.subscribe(&selector, subscriber, terms, now).expect("a subscription");
         Reader { outbound_queue, _subscription: subscription }
     }
 
-    /// The bodies of what has come since the last call.
+    /// Returns the bodies of the messages that have arrived since the last call.
     fn bodies(&self) -> Vec<String> {
         let mut batch = Vec::new();
         let mut cx = Context::from_waker(Waker::noop());
@@ -206,7 +208,7 @@ fn odd_numbers() -> Vec<String> {
 }
 
 #[tokio::test]
-async fn cumulative_acks_of_one_commit_settle_each_delivery_once_in_several_polls() {
+async fn commit_of_cumulative_acks_settles_each_delivery_once_in_several_polls() {
     const MESSAGES: usize = 4000;
     let context = context();
     let mut client = Client::connect(&context, "").await;
@@ -232,7 +234,7 @@ async fn cumulative_acks_of_one_commit_settle_each_delivery_once_in_several_poll
 }
 
 #[tokio::test]
-async fn a_poll_of_a_commit_to_many_readers_pushes_a_bounded_number_of_messages() {
+async fn poll_of_a_commit_to_many_readers_pushes_a_limited_number_of_messages() {
     const READERS: usize = 700;
     let context = context();
     let readers: Vec<Reader> = (0..READERS).map(|_| Reader::subscribe(&context, "/topic/t")).collect();
@@ -251,11 +253,11 @@ async fn a_poll_of_a_commit_to_many_readers_pushes_a_bounded_number_of_messages(
         assert!(pushed <= PUSHES_MAX + READERS, "one poll pushed {pushed}");
     }
     let all: Vec<String> = (0..200).map(|n| n.to_string()).collect();
-    assert!(bodies.iter().all(|bodies| *bodies == all), "everybody gets all in order");
+    assert!(bodies.iter().all(|bodies| *bodies == all), "every reader receives all messages in order");
 }
 
 #[tokio::test]
-async fn no_other_frame_of_the_connection_is_handled_before_the_receipt_of_a_commit() {
+async fn frames_after_a_commit_are_handled_after_its_receipt() {
     let context = context();
     let reader = Reader::subscribe(&context, "/topic/t");
     let mut client = Client::connect(&context, "").await;
@@ -264,13 +266,13 @@ async fn no_other_frame_of_the_connection_is_handled_before_the_receipt_of_a_com
     client.send(&transaction(sends)).await;
     client.send(COMMIT).await;
     client.send("SEND\ndestination:/topic/t\nreceipt:behind\n\nbehind\0").await;
-    client.until_half_applied(&context).await;
+    client.until_partly_applied(&context).await;
     client.until("receipt-id:committed").await;
     assert!(client.text.contains(&format!("receipt-id:committed\ndelivered-sessions:{}\n", SENDS / 2)));
     client.until("receipt-id:behind").await;
     client.until(&format!("\n\n{}\0", SENDS - 2)).await;
     let bodies = reader.bodies();
-    assert_eq!(bodies[..SENDS / 2], odd_numbers()[..], "each once, in order");
+    assert_eq!(bodies[..SENDS / 2], odd_numbers()[..], "each message once, in order");
     assert_eq!(bodies[SENDS / 2..], ["behind"]);
     let own =
         client.text.split('\0').filter_map(|frame| frame.split_once("MESSAGE\n")?.1.rsplit_once("\n\n"));
@@ -278,7 +280,7 @@ async fn no_other_frame_of_the_connection_is_handled_before_the_receipt_of_a_com
     assert_eq!(own, (0..SENDS).step_by(2).map(|n| n.to_string()).collect::<Vec<_>>());
 }
 
-/// How a connection ends while its COMMIT is half applied.
+/// The way in which a connection ends while its COMMIT is partly applied.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum End {
     Closed,
@@ -305,7 +307,7 @@ fn end(context: &Arc<ConnectionContext>, client: &mut Client, end: End) {
 }
 
 #[tokio::test]
-async fn a_commit_that_has_begun_is_applied_as_a_whole_and_once_however_the_connection_ends() {
+async fn started_commit_is_applied_fully_and_once_even_if_the_connection_ends() {
     for how in [End::Closed, End::Reset, End::Shutdown, End::Denied, End::TaskDropped] {
         let context = context();
         let reader = Reader::subscribe(&context, "/topic/t");
@@ -313,9 +315,9 @@ async fn a_commit_that_has_begun_is_applied_as_a_whole_and_once_however_the_conn
         client.send("SUBSCRIBE\nid:own\ndestination:/topic/own\n\n\0").await;
         client.send(&large_transaction()).await;
         client.send(COMMIT).await;
-        client.until_half_applied(&context).await;
+        client.until_partly_applied(&context).await;
         end(&context, &mut client, how);
-        client.until_over().await;
+        client.until_closed().await;
         assert_eq!(context.metrics.messages_published.get(), SENDS as u64, "{how:?}");
         assert_eq!(context.metrics.queue_messages.get(), SENDS as i64 / 2, "{how:?}");
         assert_eq!(reader.bodies(), odd_numbers(), "{how:?}");
@@ -328,7 +330,7 @@ async fn a_commit_that_has_begun_is_applied_as_a_whole_and_once_however_the_conn
 }
 
 #[tokio::test]
-async fn a_commit_settles_deliveries_of_a_subscription_that_a_new_rule_ends_meanwhile() {
+async fn commit_settles_deliveries_of_a_subscription_that_a_new_rule_ends() {
     let context = context();
     let mut client = Client::connect(&context, "soft-errors:true\n").await;
     client.send("SEND\ndestination:/queue/jobs\n\nfirst\0SEND\ndestination:/queue/jobs\n\nsecond\0").await;
@@ -337,13 +339,13 @@ async fn a_commit_settles_deliveries_of_a_subscription_that_a_new_rule_ends_mean
     let ack = client.text.lines().find_map(|line| line.strip_prefix("ack:")).expect("a delivery").to_owned();
     client.send(&transaction((0..SENDS).map(|n| send("/topic/t", n)))).await;
     client.send(&format!("ACK\nid:{ack}\ntransaction:t\n\n\0{COMMIT}")).await;
-    client.until_half_applied(&context).await;
+    client.until_partly_applied(&context).await;
     while context.metrics.messages_published.get() < 3 {
         assert!(client.poll().await.1.is_pending());
     }
     deny(&context, "/queue/jobs");
     assert!(client.poll().await.1.is_pending());
-    assert_eq!(context.metrics.queue_messages.get(), 2, "the COMMIT is not done");
+    assert_eq!(context.metrics.queue_messages.get(), 2, "the COMMIT is not complete");
     client.until("receipt-id:committed").await;
     assert_eq!((context.metrics.queue_messages.get(), context.metrics.subscriptions.get()), (1, 0));
     deny(&context, "/queue/others");
@@ -355,10 +357,10 @@ async fn a_commit_settles_deliveries_of_a_subscription_that_a_new_rule_ends_mean
 }
 
 #[tokio::test]
-async fn a_commit_that_is_refused_after_several_polls_has_applied_nothing() {
+async fn commit_rejected_after_several_polls_applies_nothing() {
     let mut config = config();
     config.broker.queue_messages_max = SENDS / 2 - 1;
-    let context = hub_of(config);
+    let context = context_with(config);
     let reader = Reader::subscribe(&context, "/topic/t");
     let mut client = Client::connect(&context, "soft-errors:true\n").await;
     client.send("SUBSCRIBE\nid:1\ndestination:/user/queue/errors\n\n\0").await;
@@ -367,23 +369,23 @@ async fn a_commit_that_is_refused_after_several_polls_has_applied_nothing() {
     client.until("receipt-id:parked").await;
     client.send(COMMIT).await;
     let polls = client.until("queue-messages-max").await;
-    assert!(polls.len() > 2, "it was refused after {} polls", polls.len());
+    assert!(polls.len() > 2, "rejected after {} polls", polls.len());
     assert!(reader.bodies().is_empty());
-    assert_eq!(context.metrics.messages_published.get(), 1, "the report of the refusal");
+    assert_eq!(context.metrics.messages_published.get(), 1, "only the error report is published");
     assert_eq!(context.metrics.queue_messages.get(), 0);
     assert!(!client.text.contains("RECEIPT\nreceipt-id:committed"));
     client.send("SEND\ndestination:/topic/t\nreceipt:next\n\nnext\0").await;
     client.until("receipt-id:next").await;
-    assert_eq!(context.broker.stats().queues, 0, "no room is promised any more");
+    assert_eq!(context.broker.stats().queues, 0, "no queue is reserved any more");
     assert_eq!(reader.bodies(), ["next"]);
 }
 
 #[tokio::test]
-async fn a_commit_waits_for_a_receiver_that_is_behind() {
+async fn commit_waits_for_a_slow_receiver() {
     let mut config = config();
     config.outbound_queue.slow_consumer_grace = Duration::from_secs(3600);
     config.session.transaction_bytes_max = 64 << 20;
-    let context = hub_of(config);
+    let context = context_with(config);
     let reader = Reader::subscribe(&context, "/topic/t");
     let mut client = Client::connect(&context, "").await;
     let large = "x".repeat(100_000);
@@ -407,14 +409,14 @@ async fn a_commit_waits_for_a_receiver_that_is_behind() {
 }
 
 #[tokio::test]
-async fn a_commit_that_is_completed_after_its_client_left_releases_its_reservation() {
+async fn commit_completed_after_disconnect_releases_its_reservation() {
     let context = context();
     let mut client = Client::connect(&context, "").await;
     client.send(&large_transaction()).await;
     client.send(COMMIT).await;
-    client.until_half_applied(&context).await;
+    client.until_partly_applied(&context).await;
     client.is_reset.store(true, Relaxed);
-    client.until_over().await;
+    client.until_closed().await;
     let kept = context.metrics.queue_bytes.get() as usize;
     assert!(
         context.budget.used() >= kept && context.budget.used() < 2 * kept,
@@ -422,7 +424,7 @@ async fn a_commit_that_is_completed_after_its_client_left_releases_its_reservati
         context.budget.used()
     );
     let all = context.budget.bytes_max() - context.budget.used();
-    assert!(context.budget.reserve(all / 2).is_some(), "nothing is reserved any more");
+    assert!(context.budget.reserve(all / 2).is_some(), "the reservation is released");
 }
 
 /// Number of small SENDs of a transaction that is not committed, each to a queue of its own.
@@ -438,35 +440,42 @@ async fn connect_with_many_queues(context: &Arc<ConnectionContext>) -> Client {
     client
 }
 
-/// Checks that polls freed [`QUEUES`] frames, each poll no more than its share.
+/// Checks that polls freed [`QUEUES`] frames, and that none of them exceeded its budget.
 fn check_freeing(done: &[u64]) {
     let (most, sum) = (done.iter().max().copied().unwrap_or_default(), done.iter().sum::<u64>());
-    // ABORT visits the list of frames in one step.
+    // ABORT visits the whole list of frames in one step.
     let step = 100 + (QUEUES / work::VISITS_PER_UNIT) as u64;
     assert!(most <= WORK_MAX + step, "one poll did {most}");
     assert!(sum >= QUEUES as u64, "{sum} units for {QUEUES} frames");
 }
 
 #[tokio::test]
-async fn a_refused_commit_gives_reserved_room_back_in_several_polls() {
+async fn rejected_commit_releases_reserved_queues_in_several_polls() {
     let mut config = config();
     config.broker.queues_max = QUEUES;
-    let context = hub_of(config);
+    let context = context_with(config);
     let mut client = connect_with_many_queues(&context).await;
     client.send(&(send("/queue/more", "x") + COMMIT)).await;
     client.send("SEND\ndestination:/topic/t\nreceipt:next\n\nnext\0").await;
     client.until("queues-max").await;
-    let promised = context.broker.stats().queues;
-    assert!(promised > QUEUES / 2, "{promised} queues are left after the poll that refused it");
+    let reserved_queues = context.broker.stats().queues;
+    assert!(
+        reserved_queues > QUEUES / 2,
+        "{reserved_queues} queues are reserved after the poll that rejected the COMMIT"
+    );
     check_freeing(&client.until("receipt-id:next").await);
-    assert_eq!(context.broker.stats().queues, 0, "no frame is handled before all is given back");
+    assert_eq!(
+        context.broker.stats().queues,
+        0,
+        "the next frame is handled after all reservations are released"
+    );
     client.stream = None;
-    client.until_over().await;
+    client.until_closed().await;
     assert_eq!(context.budget.used(), 0);
 }
 
 #[tokio::test]
-async fn an_aborted_transaction_of_many_frames_is_freed_in_several_polls() {
+async fn aborted_transaction_of_many_frames_is_freed_in_several_polls() {
     let context = context();
     let mut client = connect_with_many_queues(&context).await;
     client.send("ABORT\ntransaction:t\n\n\0BEGIN\ntransaction:v\nreceipt:next\n\n\0").await;
@@ -474,7 +483,7 @@ async fn an_aborted_transaction_of_many_frames_is_freed_in_several_polls() {
 }
 
 #[tokio::test]
-async fn a_connection_that_ends_frees_many_frames_of_its_transaction_in_several_polls() {
+async fn closed_connection_frees_many_transaction_frames_in_several_polls() {
     let context = context();
     let mut client = connect_with_many_queues(&context).await;
     client.stream = None;
@@ -493,7 +502,7 @@ async fn a_connection_that_ends_frees_many_frames_of_its_transaction_in_several_
 }
 
 #[tokio::test]
-async fn frames_of_an_aborted_or_refused_transaction_are_freed_in_several_polls() {
+async fn frames_of_an_aborted_or_rejected_transaction_are_freed_in_several_polls() {
     const FRAMES: usize = 60;
     const NAMES: usize = 1000;
     let names: Vec<String> = (0..NAMES).map(|n| format!("user{n}")).collect();
@@ -505,7 +514,7 @@ async fn frames_of_an_aborted_or_refused_transaction_are_freed_in_several_polls(
         ("ABORT\ntransaction:t\n\n\0".to_owned(), "receipt-id:next"),
         (send("/queue/full", "x") + COMMIT, "queue-messages-max"),
     ] {
-        let context = hub_of(config.clone());
+        let context = context_with(config.clone());
         let mut client = Client::connect(&context, "soft-errors:true\n").await;
         client.send(&format!("SUBSCRIBE\nid:1\ndestination:/user/queue/errors\n\n\0{sends}")).await;
         client.send("BEGIN\ntransaction:u\nreceipt:parked\n\n\0").await;
@@ -521,7 +530,7 @@ async fn frames_of_an_aborted_or_refused_transaction_are_freed_in_several_polls(
 }
 
 #[tokio::test]
-async fn a_connection_with_a_large_open_transaction_frees_it_in_several_polls() {
+async fn closed_connection_frees_large_transaction_frames_in_several_polls() {
     let context = context();
     let mut client = Client::connect(&context, "").await;
     let names: Vec<String> = (0..1000).map(|n| format!("user{n}")).collect();
@@ -561,7 +570,7 @@ async fn recipients_of_an_open_transaction_are_checked_against_new_rules_in_seve
         done.extend(client.until("receipt-id:next").await);
         let most = done.iter().max().copied().unwrap_or_default();
         assert!(most <= WORK_MAX + (work::FRAME * NAMES) as u64 + 100, "one poll did {most}");
-        assert_eq!(judged(&done), denied == "/topic/other", "the first refused frame decides");
+        assert_eq!(judged(&done), denied == "/topic/other", "checking stops at the first rejected frame");
         client.send(COMMIT).await;
         while !client.text.contains(answer) {
             assert!(client.poll().await.1.is_pending(), "{}", client.text);

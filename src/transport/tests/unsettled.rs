@@ -16,7 +16,7 @@ async fn near_the_byte_budget_deliveries_of_queues_do_not_count_as_unsettled_bro
     for mode in ["auto", "client"] {
         let mut config = config();
         config.outbound_queue.slow_consumer_grace = Duration::ZERO;
-        let context = hub_of(config);
+        let context = context_with(config);
         let mut publisher = Client::connect(&context, "").await;
         publisher.send(&(sends("/queue/a", RECORDS) + &sends("/queue/b", 100))).await;
         while context.metrics.queue_messages.get() < RECORDS as i64 + 100 {

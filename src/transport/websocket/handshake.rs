@@ -7,34 +7,36 @@ use hyper::header::{
 use hyper::{Method, Request, Response, StatusCode, Version};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-/// The subprotocols of STOMP, best first.
+/// The STOMP subprotocols, preferred ones first.
 const SUBPROTOCOLS: [&str; 3] = ["v12.stomp", "v11.stomp", "v10.stomp"];
 
-/// Advice about a proxy that removes parts of handshakes.
+/// Advice for operators of a proxy that removes parts of handshakes.
 pub const PROXY_REMEDY: &str = "Have the proxy pass on Upgrade and Connection by HTTP/1.1; nginx: proxy_http_version \
     1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection \"upgrade\"";
 
-/// RFC 6455, and the drafts before it whose handshake and frames are the same.
+/// The accepted values of `Sec-WebSocket-Version`: that of RFC 6455, and those of drafts with the same handshake and
+/// frames.
 const VERSIONS: [&[u8]; 3] = [b"13", b"8", b"7"];
 
-/// The judgement of a request: the response, and whether the connection becomes a WebSocket after it.
+/// The outcome of an opening handshake.
 #[derive(Debug)]
 pub struct Handshake {
-    /// 101, or why not.
+    /// The response: 101, or the reason for the refusal.
     pub response: Response<String>,
-    /// Whether it is 101.
+    /// Whether the response is 101, after which the connection becomes a WebSocket.
     pub accepted: bool,
-    /// The part that a proxy has removed, if the handshake is refused for that.
+    /// The part that a proxy has removed from the request, if the handshake is refused for that reason.
     pub removed: Option<&'static str>,
 }
 
-/// Whether the request asks for a WebSocket at all, properly or not: a proxy may have eaten a part of it.
+/// Returns whether the request asks for a WebSocket, even if the handshake is incomplete: a proxy may have removed a
+/// part of it.
 pub fn offers_upgrade(headers: &HeaderMap) -> bool {
     has_token(headers, UPGRADE, "websocket")
         || [SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION].iter().any(|name| headers.contains_key(name))
 }
 
-/// Judges an opening handshake.
+/// Checks an opening handshake and returns the response to it.
 pub fn accept<B>(request: &Request<B>) -> Handshake {
     let headers = request.headers();
     if request.method() != Method::GET {
@@ -106,15 +108,15 @@ fn removed_by_proxy<B>(request: &Request<B>) -> Option<&'static str> {
     }
 }
 
-/// The highest STOMP version among those offered; a client that offers only others gets none.
+/// Returns the highest STOMP version among the offered subprotocols; `None` if only others are offered.
 fn subprotocol(headers: &HeaderMap) -> Option<&'static str> {
-    // Names of subprotocols are compared exactly, those of other tokens are not.
+    // Names of subprotocols are case-sensitive, other tokens are not.
     SUBPROTOCOLS
         .into_iter()
         .find(|protocol| tokens(headers, SEC_WEBSOCKET_PROTOCOL).any(|token| token == *protocol))
 }
 
-/// Whether a comma-separated header holds `token`, whatever its case.
+/// Returns whether a comma-separated header contains `token`, ignoring case.
 fn has_token(headers: &HeaderMap, name: hyper::header::HeaderName, token: &str) -> bool {
     tokens(headers, name).any(|part| part.eq_ignore_ascii_case(token))
 }
@@ -124,7 +126,7 @@ fn tokens(headers: &HeaderMap, name: hyper::header::HeaderName) -> impl Iterator
     values.flat_map(|value| value.split(',')).map(str::trim)
 }
 
-/// Sixteen bytes in base64 are 22 characters and `==`.
+/// Returns whether `key` has the form of 16 bytes in base64: 22 characters and `==`.
 fn is_key(key: &[u8]) -> bool {
     let is_base64 = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'+' | b'/');
     matches!(key, [digits @ .., b'=', b'='] if digits.len() == 22 && digits.iter().all(is_base64))
@@ -168,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn the_accept_key_is_that_of_the_rfc() {
+    fn accept_key_matches_the_example_of_rfc_6455() {
         let handshake = accept(&request(&[]));
         assert!(handshake.accepted);
         assert_eq!(handshake.response.headers()[SEC_WEBSOCKET_ACCEPT], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
@@ -176,14 +178,14 @@ mod tests {
     }
 
     #[test]
-    fn the_drafts_with_the_same_frames_are_spoken_too() {
+    fn draft_versions_with_compatible_frames_are_accepted() {
         for version in ["7", "8", "13"] {
             assert!(accept(&request(&[("sec-websocket-version", version)])).accepted, "{version}");
         }
     }
 
     #[test]
-    fn the_highest_stomp_subprotocol_is_chosen_and_unknown_ones_are_not() {
+    fn highest_stomp_subprotocol_is_selected_and_unknown_ones_are_ignored() {
         for (offered, chosen) in [
             ("v10.stomp, v11.stomp, v12.stomp", Some("v12.stomp")),
             ("v10.stomp,v11.stomp", Some("v11.stomp")),
@@ -200,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn the_part_that_a_proxy_has_removed_is_named() {
+    fn error_names_the_header_that_a_proxy_removed() {
         let mut old = request(&[]);
         *old.version_mut() = Version::HTTP_10;
         for (request, removed) in [
@@ -214,14 +216,13 @@ mod tests {
         ] {
             let handshake = accept(&request);
             assert_eq!((handshake.removed, handshake.response.status().as_u16()), (removed, 400));
-            let says_what_to_do =
-                handshake.response.body().contains("proxy_set_header Upgrade $http_upgrade");
-            assert_eq!(says_what_to_do, removed.is_some(), "{}", handshake.response.body());
+            let has_remedy = handshake.response.body().contains("proxy_set_header Upgrade $http_upgrade");
+            assert_eq!(has_remedy, removed.is_some(), "{}", handshake.response.body());
         }
     }
 
     #[test]
-    fn an_improper_handshake_is_refused_with_its_status() {
+    fn invalid_handshake_is_rejected_with_the_matching_status() {
         for (name, value, status) in [
             ("upgrade", "", 400),
             ("upgrade", "h2c", 400),

@@ -1,8 +1,8 @@
-//! STOMP over native WebSocket (RFC 6455): one byte stream in, one frame a message out.
+//! STOMP over native WebSocket (RFC 6455).
 //!
-//! In: text and binary messages alike are appended to one stream, wherever they are cut. Out: every STOMP
-//! frame is one message that ends with NUL, text where the whole frame is valid UTF-8, else binary; a
-//! heart-beat is one text message of a single LF.
+//! Input: the payloads of text and binary messages form one byte stream; the boundaries of messages have no meaning.
+//! Output: every STOMP frame is one message that ends with NUL, a text message if the whole frame is valid UTF-8, else
+//! a binary one. A heartbeat is a text message of a single LF.
 
 mod handshake;
 mod reader;
@@ -20,14 +20,14 @@ use std::io;
 use std::task::{Context, Poll};
 use stompbox_frames::websocket::{HEAD_BYTES_MAX, Opcode};
 
-/// The wire of a WebSocket connection.
+/// The wire of a WebSocket connection that carries STOMP without SockJS.
 #[derive(Debug)]
 pub struct WebSocketWire<S> {
     socket: Socket<S>,
 }
 
 impl<S> WebSocketWire<S> {
-    /// STOMP straight on a WebSocket. A message may hold many STOMP frames; it is never buffered as a whole.
+    /// Creates a wire for STOMP on a WebSocket. A message may hold many STOMP frames; it is never buffered as a whole.
     pub fn new(socket: Socket<S>) -> WebSocketWire<S> {
         WebSocketWire { socket }
     }

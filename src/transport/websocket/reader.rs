@@ -1,44 +1,44 @@
-//! Reads WebSocket frames from a client (RFC 6455 §5), sans-IO and without a buffer: payload is unmasked where
-//! it lies and handed on as it comes, however the frames are cut.
+//! Reads WebSocket frames from a client (RFC 6455 §5), sans-IO and without a buffer: payload is unmasked in place and
+//! passed on as it arrives, no matter where the frames are split.
 
 use super::utf8::Utf8Check;
 use std::io::Cursor;
 use tokio_tungstenite::tungstenite::protocol::frame::FrameHeader;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
 
-/// The longest frame head: 2 bytes, 8 of length, 4 of mask.
+/// Length of the longest frame head: 2 bytes, 8 of length, 4 of mask.
 const HEAD_BYTES_MAX: usize = 14;
-/// Registered since RFC 6455, and not known to the codec.
+/// Close code that was registered after RFC 6455 and that the codec does not know.
 const BAD_GATEWAY: u16 = 1014;
-/// Payload of a control frame at most (RFC 6455 §5.5).
+/// Most bytes in the payload of a control frame (RFC 6455 §5.5).
 const CONTROL_BYTES_MAX: usize = 125;
 
-/// What a client sent.
+/// An event in the input of a client.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event<'a> {
-    /// A piece of a message; `end` with its last piece, which may be empty.
+    /// A piece of a message. The last piece of a message may be empty.
     Data {
-        /// Unmasked bytes.
+        /// The payload, unmasked.
         payload: &'a [u8],
         /// Whether the message is text (then all of it is valid UTF-8) or binary.
         text: bool,
-        /// Whether the message ends here.
+        /// Whether the message ends with this piece.
         end: bool,
     },
-    /// A ping, to be answered with the same payload.
+    /// A ping, which must be answered with the same payload.
     Ping(&'a [u8]),
-    /// A pong.
+    /// A pong, which needs no answer.
     Pong,
-    /// A close frame with its code, if it had one. Nothing after it is read.
+    /// A close frame with its code, if it has one. Nothing after it is read.
     Close(Option<u16>),
 }
 
-/// How a client broke RFC 6455; the connection is closed with `code`.
+/// A violation of RFC 6455 by the client, for which the connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// Close code (RFC 6455 §7.4.1).
+    /// The close code (RFC 6455 §7.4.1).
     pub code: u16,
-    /// Reason, for the close frame and the log.
+    /// The reason, for the close frame and the log.
     pub reason: &'static str,
 }
 
@@ -46,7 +46,7 @@ const fn protocol(reason: &'static str) -> Violation {
     Violation { code: 1002, reason }
 }
 
-/// Where the reader stands.
+/// The state of the reader.
 ///
 /// ```text
 ///  Head --2..14 bytes--> Payload --left = 0--> Head
@@ -67,18 +67,18 @@ const HEAD: State = State::Head { octets: [0; HEAD_BYTES_MAX], have: 0 };
 #[derive(Debug)]
 pub struct Reader {
     state: State,
-    /// The kind of the message that is being read, if its last frame has not come yet.
+    /// Kind of the message that is being read; `None` between messages.
     message: Option<Data>,
     message_bytes: u64,
     message_bytes_max: u64,
     utf8: Utf8Check,
-    /// Payload of a control frame that came in pieces.
+    /// Payload of the current control frame, as far as it has arrived.
     control: Vec<u8>,
 }
 
 impl Reader {
-    /// A reader that refuses messages longer than `message_bytes_max` at the head of the frame that would
-    /// exceed it.
+    /// Creates a reader. It refuses a message longer than `message_bytes_max` bytes at the head of the frame that would
+    /// exceed this limit.
     pub fn new(message_bytes_max: u64) -> Reader {
         Reader {
             state: HEAD,
@@ -90,12 +90,15 @@ impl Reader {
         }
     }
 
-    /// Another limit, from the next message on.
+    /// Changes the limit, with effect from the next frame head on.
     pub fn set_message_bytes_max(&mut self, message_bytes_max: u64) {
         self.message_bytes_max = message_bytes_max;
     }
 
-    /// Takes bytes in (unmasking them in place) and tells `sink` what they mean.
+    /// Consumes `input`, which is unmasked in place, and passes its events to `sink`.
+    ///
+    /// # Errors
+    /// The first violation of RFC 6455 or of the limit. The events before it have been passed on.
     pub fn feed(&mut self, mut input: &mut [u8], sink: &mut impl FnMut(Event<'_>)) -> Result<(), Violation> {
         loop {
             match &mut self.state {
@@ -109,7 +112,7 @@ impl Reader {
                     if (*have as usize) < wanted {
                         return Ok(());
                     }
-                    // The first two bytes tell how long the head is.
+                    // The first two bytes determine the length of the head.
                     if head_bytes(&octets[..wanted]) == wanted {
                         let octets = *octets;
                         self.begin(&octets[..wanted])?;
@@ -131,7 +134,7 @@ impl Reader {
         }
     }
 
-    /// A whole head is there: judge it before a single byte of payload is read.
+    /// Checks a complete head, before any of the payload is read.
     fn begin(&mut self, octets: &[u8]) -> Result<(), Violation> {
         let (head, length) = FrameHeader::parse(&mut Cursor::new(octets))
             .ok()
@@ -179,7 +182,7 @@ impl Reader {
         Ok(())
     }
 
-    /// Some payload of the current frame, possibly none (an empty frame).
+    /// Processes a part of the payload of the current frame, which may be empty.
     fn payload(&mut self, piece: &mut [u8], sink: &mut impl FnMut(Event<'_>)) -> Result<(), Violation> {
         let State::Payload { opcode, last, mask, offset, left } = &mut self.state else { return Ok(()) };
         unmask(piece, *mask, *offset);
@@ -225,7 +228,7 @@ impl Reader {
     }
 }
 
-/// How many bytes the head has, as far as its first two bytes tell; 2 until both are there.
+/// Returns the length of a head in bytes, as its first two bytes determine it; 2 until both have arrived.
 fn head_bytes(octets: &[u8]) -> usize {
     let [_, second, ..] = octets else { return 2 };
     let length = match second & 0x7f {
@@ -233,11 +236,11 @@ fn head_bytes(octets: &[u8]) -> usize {
         127 => 8,
         _ => 0,
     };
-    // An unmasked frame will be refused; its head is as long as it says.
+    // The head of an unmasked frame has no mask; `begin` refuses such a frame.
     2 + length + if second & 0x80 != 0 { 4 } else { 0 }
 }
 
-/// The code of a close frame's payload; refuses what RFC 6455 §7.4 does not allow on the wire.
+/// Returns the code in the payload of a close frame. Refuses payloads that RFC 6455 §7.4 does not allow to be sent.
 fn close_code(payload: &[u8]) -> Result<Option<u16>, Violation> {
     match payload {
         [] => Ok(None),
@@ -255,7 +258,7 @@ fn close_code(payload: &[u8]) -> Result<Option<u16>, Violation> {
     }
 }
 
-/// XORs `piece` with the mask, the first byte with mask octet `offset`; eight bytes at a time.
+/// XORs `piece` with the mask, eight bytes at a time. `offset` is the index of the mask byte for the first byte.
 fn unmask(piece: &mut [u8], mask: [u8; 4], offset: u8) {
     let mut turned = mask;
     turned.rotate_left(offset as usize);

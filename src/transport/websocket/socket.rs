@@ -1,5 +1,5 @@
-//! A WebSocket after its handshake: messages in, frames out, a polite close. What the messages mean is for
-//! whoever has the socket: STOMP, SockJS, an echo.
+//! A WebSocket after its handshake: reads messages, writes frames, and performs the closing handshake. The owner of the
+//! socket gives the messages their meaning: STOMP, SockJS, or an echo.
 
 use super::reader::{Event, Reader, Violation};
 use crate::transport::byte_stream::ByteStream;
@@ -12,55 +12,57 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use stompbox_frames::websocket::{Opcode, head};
 
-/// Pings are answered one by one, but not by more than this: the latest counts (RFC 6455 §5.5.3).
+/// Limit of pending output in bytes; once it is reached, pings are ignored. RFC 6455 §5.5.3 does not require a pong for
+/// every ping.
 const PONG_BACKLOG_BYTES_MAX: usize = 64 * 1024;
 
 /// A piece of a message from the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Data<'a> {
-    /// Unmasked bytes.
+    /// The payload, unmasked.
     pub payload: &'a [u8],
     /// Whether the message is text (then all of it is valid UTF-8) or binary.
     pub text: bool,
-    /// Whether the message ends here.
+    /// Whether the message ends with this piece.
     pub end: bool,
 }
 
-/// A WebSocket.
+/// A WebSocket after its handshake.
 #[derive(Debug)]
 pub struct Socket<S> {
     io: S,
-    /// Bytes that came right behind the handshake, until they are looked at.
+    /// Bytes that were read together with the handshake and are not processed yet.
     early: Option<Box<[u8]>>,
     inbound: Inbound,
 }
 
-/// What the client says, and how it ended.
+/// The input of the client, and the reason for its end.
 #[derive(Debug)]
 struct Inbound {
     reader: Reader,
-    /// Why the client is told to go, where it is the socket's own affair.
+    /// Violation of the WebSocket protocol by the client, or a violation found by the owner's sink.
     violation: Option<Violation>,
-    /// The code of the client's own close frame.
+    /// The client's close frame, with its code if it has one.
     closed_by_client: Option<Option<u16>>,
 }
 
 impl<S> Socket<S> {
-    /// The socket after the handshake; `early` was read with it. Messages beyond `message_bytes_max` bytes
-    /// (`ws-message-bytes-max`) are refused at their head.
+    /// Creates the socket after the handshake; `early` are bytes that were read together with it. Messages longer than
+    /// `message_bytes_max` bytes (`ws-message-bytes-max`) are refused at the head of the frame that exceeds the limit.
     pub fn new(io: S, early: Bytes, message_bytes_max: u64) -> Socket<S> {
         let reader = Reader::new(message_bytes_max);
-        // A copy: even of nothing, a slice would keep the whole buffer into which the handshake was read.
+        // A copy: a slice, even an empty one, would keep the whole buffer into which the handshake was read.
         let early = (!early.is_empty()).then(|| Box::from(&early[..]));
         Socket { io, early, inbound: Inbound { reader, violation: None, closed_by_client: None } }
     }
 
-    /// Another limit, from the next message on.
+    /// Changes the limit of the size of messages, with effect from the next frame head on.
     pub fn set_message_bytes_max(&mut self, message_bytes_max: u64) {
         self.inbound.reader.set_message_bytes_max(message_bytes_max);
     }
 
-    /// Appends the close frame: `close_info`, or what the client's own close or its violation asks for.
+    /// Appends the close frame. Its code and reason are those of the client's violation, else the code is that of the
+    /// client's own close frame; without either, `close_info` is sent.
     pub fn write_close(&mut self, close_info: CloseInfo, out: &mut OutputBuffer) {
         let (code, reason) = match (self.inbound.violation, self.inbound.closed_by_client) {
             (Some(violation), _) => (Some(violation.code), violation.reason),
@@ -75,7 +77,7 @@ impl<S> Socket<S> {
         message(Opcode::Close, &payload, out);
     }
 
-    /// Whether the socket itself knows why it ends: the client closed it, or broke its rules.
+    /// Returns whether the WebSocket itself ends the connection: the client has closed it or has violated the protocol.
     pub fn has_ended(&self) -> bool {
         self.inbound.violation.is_some() || self.inbound.closed_by_client.is_some()
     }
@@ -87,8 +89,8 @@ impl<S: ByteStream> Socket<S> {
         self.io.input_has_ended()
     }
 
-    /// Reads once; pongs go to `out`, pieces of messages to `sink`, which may find a violation of its own. Returns the
-    /// bytes of messages that were read.
+    /// Reads once. Pongs are appended to `out`. Pieces of messages are passed to `sink`, which may return a violation
+    /// of its own. Returns the number of bytes of messages read.
     pub fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -106,7 +108,7 @@ impl<S: ByteStream> Socket<S> {
         read.map(|read| read.unwrap_or_else(|error| Err(ReadEnd::Failed(error))))
     }
 
-    /// One write of what `out` holds.
+    /// Writes once from `out`.
     pub fn poll_write(&mut self, cx: &mut Context<'_>, out: &OutputBuffer) -> Poll<io::Result<usize>> {
         tcp::poll_write(&mut self.io, cx, out)
     }
@@ -116,7 +118,7 @@ impl<S: ByteStream> Socket<S> {
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 
-    /// Reads and throws away; `Ready` at the end of the input or on failure.
+    /// Reads and discards input. `Ready` at the end of the input or on failure.
     pub fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         read_buffer::poll_discard(&mut self.io, cx)
     }
@@ -132,7 +134,7 @@ impl Inbound {
         let closed_by_client = &mut self.closed_by_client;
         let (mut refused, mut message_bytes) = (None, 0);
         let result = self.reader.feed(octets, &mut |event| match event {
-            // Nothing behind what was refused is shown any more.
+            // Nothing after a refused piece is passed on.
             _ if refused.is_some() => {}
             Event::Data { payload, text, end } => {
                 message_bytes += payload.len();
@@ -155,7 +157,7 @@ impl Inbound {
     }
 }
 
-/// Appends one message (or control frame) that is copied whole.
+/// Appends one message or control frame, copying its payload.
 pub fn message(opcode: Opcode, payload: &[u8], out: &mut OutputBuffer) {
     write_head(opcode, payload.len(), out);
     out.copy(payload);

@@ -1,15 +1,15 @@
-//! Checks UTF-8 as it arrives, in pieces cut anywhere (RFC 6455 §8.1).
+//! Checks UTF-8 that arrives in pieces, split anywhere (RFC 6455 §8.1).
 
 /// The check of one text message.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Utf8Check {
-    /// The bytes of a character that is not complete yet.
+    /// The first bytes of a character that is not complete yet.
     partial: [u8; 4],
     have: u8,
 }
 
 impl Utf8Check {
-    /// Takes a piece in; `false` as soon as no continuation could make it valid.
+    /// Checks the next piece. Returns `false` as soon as no continuation could make the text valid.
     pub(super) fn feed(&mut self, mut piece: &[u8]) -> bool {
         while self.have > 0 {
             let [first, rest @ ..] = piece else { return true };
@@ -18,7 +18,7 @@ impl Utf8Check {
             piece = rest;
             match std::str::from_utf8(&self.partial[..self.have as usize]) {
                 Ok(_) => self.have = 0,
-                // An incomplete character is never longer than three bytes, so `partial` has room.
+                // An incomplete character has at most three bytes, so `partial` has room for one more.
                 Err(error) if error.error_len().is_none() => {}
                 Err(_) => return false,
             }
@@ -35,7 +35,7 @@ impl Utf8Check {
         }
     }
 
-    /// Whether no character is cut off.
+    /// Returns whether the text so far does not end within a character.
     pub(super) fn is_complete(&self) -> bool {
         self.have == 0
     }
@@ -45,14 +45,14 @@ impl Utf8Check {
 mod tests {
     use super::*;
 
-    /// Whether the check, fed in pieces of `size`, agrees with the standard library on `bytes`.
-    fn verdict(octets: &[u8], size: usize) -> bool {
+    /// Returns whether the check accepts the bytes when they are fed in pieces of `size`.
+    fn is_accepted(bytes: &[u8], size: usize) -> bool {
         let mut check = Utf8Check::default();
-        octets.chunks(size).all(|piece| check.feed(piece)) && check.is_complete()
+        bytes.chunks(size).all(|piece| check.feed(piece)) && check.is_complete()
     }
 
     #[test]
-    fn every_split_gives_the_verdict_of_the_whole() {
+    fn result_is_the_same_at_every_split() {
         let table: &[&[u8]] = &[
             b"",
             b"plain",
@@ -66,21 +66,21 @@ mod tests {
             b"a\x80",
             b"\xf0\x9f\x98",
         ];
-        for octets in table {
-            for size in 1..=octets.len().max(1) {
+        for bytes in table {
+            for size in 1..=bytes.len().max(1) {
                 assert_eq!(
-                    verdict(octets, size),
-                    std::str::from_utf8(octets).is_ok(),
-                    "{octets:x?} by {size}"
+                    is_accepted(bytes, size),
+                    std::str::from_utf8(bytes).is_ok(),
+                    "{bytes:x?} by {size}"
                 );
             }
         }
     }
 
     #[test]
-    fn a_hopeless_sequence_is_refused_before_the_message_ends() {
+    fn invalid_sequence_is_rejected_before_the_message_ends() {
         let mut check = Utf8Check::default();
         assert!(check.feed(b"\xf4"));
-        assert!(!check.feed(b"\x90"), "no character begins with f4 90");
+        assert!(!check.feed(b"\x90"), "no UTF-8 character begins with f4 90");
     }
 }

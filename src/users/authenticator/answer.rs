@@ -3,10 +3,10 @@
 use super::Answer;
 use crate::users::{Cause, Credentials, Principal, Refused};
 
-/// The result of a check. Reasons are for the log.
+/// The result of a check. The reasons are for the log.
 pub(super) enum Checked {
     Known(Principal),
-    /// A source knows the client by a name that is not accepted here.
+    /// A source knows the client, by a name that `user-names` does not accept.
     BadName(String),
     Refused(String),
     /// No source knows the client.
@@ -14,9 +14,9 @@ pub(super) enum Checked {
     /// The named source could not check the login.
     Unavailable(&'static str, String),
     Throttled(&'static str),
-    /// The maximum number of logins (`auth-waiting-max`) is being checked.
+    /// `auth-waiting-max` logins are being checked already.
     Crowded,
-    /// All clients left before the check.
+    /// All clients that waited for the answer have disconnected.
     Abandoned,
 }
 
@@ -69,8 +69,8 @@ pub(super) fn refused(detail: String, reason: String) -> Refused {
     Refused { summary: REFUSED, detail, reason, cause: Cause::Credentials, limit: None }
 }
 
-/// Returns the answer to a client. The text of a refusal depends only on the credentials that the client sent, never on
-/// known users: only a client with correct credentials reads that its name is not accepted.
+/// Returns the answer to a client. The text of a refusal depends only on the credentials that the client sent, not on
+/// which users exist. Only a client with correct credentials is told that its name is not accepted.
 pub(super) fn heard(credentials: &Credentials, checked: Checked) -> Answer {
     let reason = match checked {
         Checked::Known(principal) => return Ok(principal),

@@ -1,4 +1,4 @@
-//! Logins in progress, which equal logins join.
+//! Logins in progress.
 
 use super::{Answer, Shared};
 use crate::users::keyed_digest::Digest;
@@ -12,17 +12,17 @@ pub(super) type Answers = watch::Receiver<Progress>;
 /// The progress of a login.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Progress {
-    /// Whether the throttle delays the check, or a refusal. It is decided before the check.
+    /// Whether the throttle delays the check or a refusal. This is decided before the check.
     pub(super) is_held_back: bool,
     pub(super) answer: Option<Answer>,
 }
 
-/// A login in progress. Dropping it removes it from the logins under way, so that an equal login starts anew.
+/// A login in progress, which equal logins join. Dropping it removes it from the map of logins in progress.
 pub(super) struct Pending {
     shared: Arc<Shared>,
     digest: Digest,
     progress: watch::Sender<Progress>,
-    /// Whether it was removed from the logins under way.
+    /// Whether this login has left the map, so that the next equal login starts a new check.
     is_withdrawn: bool,
 }
 
@@ -35,7 +35,7 @@ impl Pending {
         self.shared.clone()
     }
 
-    /// Tells the clients whether the throttle delays the check, or a refusal.
+    /// Notifies the waiting clients whether the throttle delays the check or a refusal.
     pub(super) fn set_held_back(&self, is_held_back: bool) {
         self.progress.send_if_modified(|progress| {
             let is_modified = progress.is_held_back != is_held_back;
@@ -54,9 +54,9 @@ impl Pending {
         }
     }
 
-    /// Waits until `answer_at`, before which a refusal must not be sent. The login stays under way even if its clients
-    /// leave, so that a client that repeats it joins it and causes no second check. While more than `auth-waiting-max`
-    /// logins are under way, a login without clients ends at once.
+    /// Delays a refusal until `answer_at`. The login stays in progress even if its clients have disconnected, so that a
+    /// client that repeats the login does not cause another check before that time. At most `auth-waiting-max` logins
+    /// without clients are kept.
     pub(super) async fn hold_back(&mut self, answer_at: Instant) {
         tokio::select! {
             () = sleep_until(answer_at) => return,
@@ -67,15 +67,14 @@ impl Pending {
         }
     }
 
-    /// Answers all clients that wait. An equal login that comes later starts anew.
+    /// Sends the answer to all waiting clients. A later equal login starts a new check.
     pub(super) fn answer(self, answer: Answer) {
         let progress = self.progress.clone();
         drop(self);
         progress.send_modify(|progress| progress.answer = Some(answer));
     }
 
-    /// Withdraws the login if it has no clients and more than `stay_max` logins are under way. Returns whether it is
-    /// withdrawn.
+    /// Withdraws a login without clients if more than `stay_max` logins are in progress, and returns whether it did.
     fn withdraw(&mut self, stay_max: usize) -> bool {
         let mut under_way = self.shared.under_way.lock();
         // Clients join under the same lock.

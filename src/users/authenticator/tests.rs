@@ -1,4 +1,4 @@
-//! Logins from first to last, with sources that answer when the test wants them to.
+//! Tests of complete logins, with sources that wait for the test before they answer.
 
 use super::*;
 use crate::users::source::Check;
@@ -11,7 +11,8 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-/// Knows who says `sesame`, as soon as the test opens the gate for them; a token is refused, `nobody` is not its own.
+/// A source that accepts the passcode `sesame` once the test opens its gate. It refuses tokens and does not know
+/// `nobody`.
 #[derive(Debug)]
 struct Gate {
     open: Semaphore,
@@ -52,7 +53,7 @@ impl Source for Gate {
         Box::pin(async move {
             self.checks.fetch_add(1, Ordering::SeqCst);
             self.checked.notify_one();
-            self.open.acquire().await.expect("the gate stays").forget();
+            self.open.acquire().await.expect("the semaphore is not closed").forget();
             if credentials.token() == Some("good") {
                 return Decision::Known(Principal::named("mallory", "gate"));
             }
@@ -96,23 +97,23 @@ fn bearer(token: &str) -> Credentials {
     Credentials { authorization: Some(Secret::new(&format!("Bearer {token}"))), ..Credentials::default() }
 }
 
-/// Returns the milliseconds until the answer, and whether the login is accepted. The time is rounded down to a multiple
-/// of 250 ms, because each slot adds a random delay, which is shorter.
+/// Returns the milliseconds until the answer, and whether the login was accepted. The time is rounded down to a
+/// multiple of 250 ms, because the random delay for a slot is shorter than that.
 async fn took(authenticator: &Authenticator, credentials: Credentials) -> (u128, bool) {
     let start = Instant::now();
     let result = authenticator.authenticate(credentials).await;
     (start.elapsed().as_millis() / 250 * 250, result.is_ok())
 }
 
-/// Yields until the tasks that check logins make no more progress.
+/// Lets the tasks that check logins run until they wait.
 async fn settle() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
 }
 
-/// Starts `clients` clients that guess without a pause from `addresses` addresses. They guess at alice, or at another
-/// name each time.
+/// Starts `clients` clients that guess without a pause, from `addresses` addresses: the passcode of alice, or
+/// passcodes of a different name each time.
 fn guess_forever(
     authenticator: &Authenticator,
     clients: u32,
@@ -135,7 +136,7 @@ fn guess_forever(
 }
 
 #[tokio::test(start_paused = true)]
-async fn so_many_are_under_way_and_the_rest_is_refused() {
+async fn logins_over_auth_waiting_max_are_refused() {
     let gate = Gate::new(0);
     let authenticator = Authenticator::with_sources(options(5), vec![gate.clone()]);
     let mut tasks = JoinSet::new();
@@ -148,21 +149,25 @@ async fn so_many_are_under_way_and_the_rest_is_refused() {
     let start = Instant::now();
     for _ in 0..5 {
         let result = tasks.join_next().await.expect("a task").expect("no panic");
-        let refused = result.expect_err("5 are under way");
+        let refused = result.expect_err("5 logins are in flight");
         assert_eq!((refused.summary, refused.limit), ("login not checked", Some("auth-waiting-max")));
         assert!(refused.detail.ends_with("try again later."), "{}", refused.detail);
     }
     assert_eq!(start.elapsed(), Duration::ZERO, "they are refused at once");
     gate.open.add_permits(6);
-    assert!(tasks.join_all().await.iter().all(Result::is_ok), "who waits has a turn");
-    assert!(authenticator.authenticate(credentials("late", "sesame")).await.is_ok(), "there is room again");
+    assert!(tasks.join_all().await.iter().all(Result::is_ok), "the waiting logins are checked");
+    assert!(
+        authenticator.authenticate(credentials("late", "sesame")).await.is_ok(),
+        "permits are free again"
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_has_so_much_time_unless_it_has_a_queue_of_its_own() {
+async fn auth_timeout_applies_unless_the_source_has_its_own_queue() {
     let start = Instant::now();
     let authenticator = Authenticator::with_sources(options(10), vec![Gate::new(0)]);
-    let refused = authenticator.authenticate(credentials("a", "sesame")).await.expect_err("nobody opens");
+    let refused =
+        authenticator.authenticate(credentials("a", "sesame")).await.expect_err("the gate is closed");
     assert_eq!(start.elapsed(), Duration::from_secs(10));
     assert_eq!(
         (refused.summary, &*refused.reason),
@@ -181,7 +186,7 @@ async fn a_source_has_so_much_time_unless_it_has_a_queue_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_same_login_is_checked_once_and_to_its_end_although_nobody_waits() {
+async fn equal_logins_share_one_check_that_completes_after_clients_leave() {
     let gate = Gate::new(0);
     let authenticator = Authenticator::with_sources(options(10), vec![gate.clone()]);
     let mut tries: Vec<_> =
@@ -191,7 +196,7 @@ async fn the_same_login_is_checked_once_and_to_its_end_although_nobody_waits() {
         assert!(futures_util::poll!(asked).is_pending());
     }
     tokio::task::yield_now().await;
-    assert_eq!(gate.checks(), 2, "another address is another question");
+    assert_eq!(gate.checks(), 2, "a login from another address is checked separately");
     drop(tries);
     gate.open.add_permits(2);
     assert!(other.await.is_err());
@@ -202,12 +207,12 @@ async fn the_same_login_is_checked_once_and_to_its_end_although_nobody_waits() {
         waits.push(took(&authenticator, credentials("a", &format!("{number}"))).await);
     }
     let refused = |wait| (wait, false);
-    assert_eq!(waits, [0, 0, 0, 0, 250].map(refused), "the failure that nobody waited for counts, once");
+    assert_eq!(waits, [0, 0, 0, 0, 250].map(refused), "the failure without waiting clients counts once");
     assert_eq!(authenticator.shared.permits.available_permits(), 10);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_guesses_is_slowed_down_and_its_neighbours_are_not() {
+async fn guessing_client_is_delayed_and_other_users_are_not() {
     let gate = Gate::new(1000);
     let authenticator = Authenticator::with_sources(options(10), vec![gate.clone()]);
     let took = |address, credentials| took(&authenticator, from(address, credentials));
@@ -219,21 +224,29 @@ async fn a_client_that_guesses_is_slowed_down_and_its_neighbours_are_not() {
         waits.push(wait);
     }
     assert_eq!(waits, [0, 0, 0, 0, 0, 250, 500, 1000, 2000, 4000, 8000, 15_000, 15_000]);
-    assert_eq!(took(here, credentials("bob", "sesame")).await, (0, true), "another user behind the address");
-    assert_eq!(took(there, credentials("alice", "sesame")).await, (0, true), "the same user elsewhere");
-    assert_eq!(took(here, Credentials::default()).await.0, 0, "who shows nothing does not guess");
-    assert_eq!(took(here, credentials("alice", "sesame")).await, (0, true), "and the right passcode");
+    assert_eq!(took(here, credentials("bob", "sesame")).await, (0, true), "another user at the address");
+    assert_eq!(
+        took(there, credentials("alice", "sesame")).await,
+        (0, true),
+        "the same user at another address"
+    );
+    assert_eq!(took(here, Credentials::default()).await.0, 0, "a client without credentials does not guess");
+    assert_eq!(took(here, credentials("alice", "sesame")).await, (0, true), "the right passcode");
     for _ in 0..9 {
-        assert_eq!(took(here, credentials("bob", "down")).await, (0, false), "no failure of theirs");
+        assert_eq!(
+            took(here, credentials("bob", "down")).await,
+            (0, false),
+            "an unavailable source is not a failure of the client"
+        );
     }
     for (number, wait) in [0, 0, 0, 0, 0, 250].into_iter().enumerate() {
         let guess = credentials("nobody", &format!("{number}"));
-        assert_eq!(took(here, guess).await, (wait, false), "an unknown name is slowed down, too");
+        assert_eq!(took(here, guess).await, (wait, false), "an unknown name is delayed, too");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_name_under_attack_is_told_to_try_later_unless_it_is_known() {
+async fn login_of_an_attacked_name_is_refused_unless_it_was_right_before() {
     let authenticator = Authenticator::with_sources(options(5000), vec![Gate::new(10_000)]);
     assert!(took(&authenticator, from("192.0.2.1", credentials("alice", "sesame"))).await.1);
     let start = Instant::now();
@@ -245,11 +258,11 @@ async fn a_name_under_attack_is_told_to_try_later_unless_it_is_known() {
         tasks.spawn(async move { authenticator.authenticate(guess).await.expect_err("wrong") });
     }
     let refused = tasks.join_all().await;
-    let turned: Vec<_> = refused.iter().filter(|refused| refused.cause == Cause::Busy).collect();
-    assert!(turned.len() > 380, "{}", turned.len());
+    let busy: Vec<_> = refused.iter().filter(|refused| refused.cause == Cause::Busy).collect();
+    assert!(busy.len() > 380, "{}", busy.len());
     // The last slot before that time is taken up to 100 ms after it opens, and its refusal is answered at once.
     assert!((15_000..15_200).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
-    let refused = turned[0];
+    let refused = busy[0];
     let expected = ("login not checked", "Too many logins were refused; try again later.", Cause::Busy);
     assert_eq!((refused.summary, &*refused.detail, refused.cause), expected);
     assert_eq!(refused.reason, "too many wrong passcodes of this name from all addresses");
@@ -259,9 +272,9 @@ async fn a_name_under_attack_is_told_to_try_later_unless_it_is_known() {
     }
 }
 
-/// A right and a wrong guess, each after five that were refused.
+/// A correct and a wrong guess, each after five that were refused.
 #[tokio::test(start_paused = true)]
-async fn a_refusal_that_is_held_back_is_answered_when_its_client_leaves_and_still_counts() {
+async fn delayed_refusal_is_answered_when_its_client_leaves_and_still_counts() {
     for (passcode, result, checks, later) in
         [("wrong", (250, false), 6, (500, false)), ("sesame", (0, true), 7, (0, false))]
     {
@@ -272,10 +285,11 @@ async fn a_refusal_that_is_held_back_is_answered_when_its_client_leaves_and_stil
         }
         let start = Instant::now();
         let login = credentials("alice", passcode);
-        let refused = authenticator.authenticate_until(async {}, login).await.expect_err("it is held back");
+        let refused =
+            authenticator.authenticate_until(async {}, login).await.expect_err("the refusal is delayed");
         assert_eq!((refused.summary, refused.cause), ("login not checked", Cause::Busy), "{passcode}");
         assert_eq!(start.elapsed(), Duration::ZERO, "{passcode}");
-        // This waits for the refusal that is still held back, or follows a right login.
+        // This waits for the refusal that is still delayed, or follows a correct login.
         assert_eq!(took(&authenticator, credentials("alice", passcode)).await, result, "{passcode}");
         assert_eq!(gate.checks(), checks, "{passcode}");
         assert_eq!(took(&authenticator, credentials("alice", "last")).await, later, "after {passcode}");
@@ -283,7 +297,7 @@ async fn a_refusal_that_is_held_back_is_answered_when_its_client_leaves_and_stil
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_login_that_waits_for_its_slot_is_not_checked_once_its_last_client_has_left() {
+async fn login_waiting_for_its_slot_is_not_checked_after_its_last_client_has_left() {
     let (gate, budget) = (Gate::new(1000), Budget::new(1_000_000));
     let authenticator =
         Authenticator::with_sources(options(10), vec![gate.clone()]).with_budget(budget.clone());
@@ -309,11 +323,11 @@ async fn a_login_that_waits_for_its_slot_is_not_checked_once_its_last_client_has
     tokio::time::advance(Duration::from_secs(60)).await;
     settle().await;
     assert_eq!(gate.checks(), 6);
-    assert_eq!(took(&authenticator, login()).await, (0, true), "it begins anew");
+    assert_eq!(took(&authenticator, login()).await, (0, true), "a new login starts again");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_login_that_waits_behind_others_of_its_address_is_not_checked_once_its_client_has_left() {
+async fn login_queued_at_its_address_is_not_checked_after_its_client_has_left() {
     let gate = Gate::new(0);
     let authenticator = Authenticator::with_sources(options(5000), vec![gate.clone()]);
     let mut clients: Vec<_> = (0..CHECKS_PER_ADDRESS + 10)
@@ -336,15 +350,15 @@ async fn a_login_that_waits_behind_others_of_its_address_is_not_checked_once_its
     assert_eq!((gate.checks(), authenticator.shared.gates.len()), (CHECKS_PER_ADDRESS, 0));
 }
 
-/// Alice retries more slowly than the clients that guess: at most once for each guess. The test fails with a
-/// probability below 10^-20, if she is not chosen among 21 logins a thousand times in a row.
+/// Alice retries more slowly than the clients that guess, at most once for each guess. She fails with a probability of
+/// less than 10^-20: she would have to lose a thousand draws against twenty clients.
 #[tokio::test(start_paused = true)]
-async fn a_right_login_succeeds_while_clients_of_its_address_guess_without_a_pause() {
+async fn right_login_succeeds_while_its_address_guesses_without_a_pause() {
     for (is_at_alice, before) in [(false, 105), (true, 12)] {
         let gate = Gate::new(1_000_000);
         let authenticator = Authenticator::with_sources(options(100), vec![gate.clone()]);
         let guesses = guess_forever(&authenticator, 20, 1, is_at_alice);
-        // The intervals are at their longest.
+        // By now the intervals are at their longest.
         gate.until(before).await;
         while !took(&authenticator, from("10.0.0.0", credentials("alice", "sesame"))).await.1 {
             let checks = gate.checks();
@@ -355,7 +369,7 @@ async fn a_right_login_succeeds_while_clients_of_its_address_guess_without_a_pau
     }
 }
 
-/// The bounds are close to those of the throttle's own test, because the random delays take little time.
+/// The limits are close to those in the throttle's own test: the random delays take little time.
 #[tokio::test(start_paused = true)]
 async fn guesses_that_are_checked_in_the_first_hour_are_bounded() {
     for (clients, addresses, is_at_alice, checks_max) in
@@ -373,7 +387,7 @@ async fn guesses_that_are_checked_in_the_first_hour_are_bounded() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_login_that_is_only_being_checked_is_answered_although_its_client_sends_no_more() {
+async fn login_being_checked_is_answered_after_its_client_stopped_sending() {
     let gate = Gate::new(0);
     let authenticator = Authenticator::with_sources(options(10), vec![gate.clone()]);
     let mut login = Box::pin(authenticator.authenticate_until(async {}, credentials("alice", "sesame")));
@@ -384,9 +398,9 @@ async fn a_login_that_is_only_being_checked_is_answered_although_its_client_send
     assert!(login.await.is_ok());
 }
 
-/// A storm of right logins from one address waits for their source alone.
+/// A storm of correct logins from one address waits only for the source.
 #[tokio::test(start_paused = true)]
-async fn right_logins_in_a_storm_from_one_address_are_all_checked_without_delay() {
+async fn right_logins_in_a_storm_from_one_address_are_not_delayed() {
     let gate = Gate::new(0);
     let authenticator = Authenticator::with_sources(options(5000), vec![gate.clone()]);
     let mut tasks = JoinSet::new();
@@ -398,14 +412,14 @@ async fn right_logins_in_a_storm_from_one_address_are_all_checked_without_delay(
     while gate.checks() < CHECKS_PER_ADDRESS {
         tokio::task::yield_now().await;
     }
-    assert_eq!(gate.checks(), CHECKS_PER_ADDRESS, "so many at a time");
+    assert_eq!(gate.checks(), CHECKS_PER_ADDRESS, "as many as one address may have at a time");
     gate.open.add_permits(2000);
     assert!(tasks.join_all().await.iter().all(|answer| *answer == (0, true)));
     assert_eq!(authenticator.shared.gates.len(), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_own_token_does_not_wipe_out_what_was_guessed_of_another() {
+async fn own_token_does_not_reset_the_failures_of_another_user() {
     let authenticator = Authenticator::with_sources(options(10), vec![Gate::new(1000)]);
     for number in 0..6 {
         let guess = credentials("alice", &format!("{number}"));
@@ -414,13 +428,13 @@ async fn an_own_token_does_not_wipe_out_what_was_guessed_of_another() {
     let own = Credentials { login: Some("alice".to_owned()), ..bearer("good") };
     let known = authenticator.authenticate(own).await.expect("an own token");
     assert_eq!(known.name.as_deref(), Some("mallory"));
-    // The token was checked in the slot of a guess: the next one waits for its own, 500 ms, and its refusal as long.
+    // The token was checked in the slot of a guess. The next guess waits 500 ms for its slot, and its refusal as long.
     assert_eq!(took(&authenticator, credentials("alice", "6")).await, (1000, false));
     authenticator.authenticate(credentials("alice", "sesame")).await.expect("alice");
     assert_eq!(took(&authenticator, credentials("alice", "7")).await, (0, false));
 }
 
-/// Logins of `alice` with a passcode that was refused before, each with another token beside it.
+/// Returns a generator of logins of `alice` with a passcode that was refused before, each with another token beside it.
 fn repeated_logins(authenticator: &Authenticator) -> impl FnMut() -> Pin<Box<dyn Future<Output = Answer>>> {
     let (authenticator, mut number) = (authenticator.clone(), 0);
     move || {
@@ -436,7 +450,7 @@ fn wrong() -> Credentials {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refusals_that_are_held_back_hold_no_permit() {
+async fn delayed_refusals_hold_no_permit() {
     let gate = Gate::new(10_000);
     let options = Options { auth_failures_free: 0, ..options(1) };
     let authenticator = Authenticator::with_sources(options, vec![gate.clone()]);
@@ -457,7 +471,7 @@ async fn refusals_that_are_held_back_hold_no_permit() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn held_back_refusals_without_clients_stay_under_way_up_to_auth_waiting_max() {
+async fn delayed_refusals_without_clients_are_limited_by_auth_waiting_max() {
     let options = Options { auth_failures_free: 0, ..options(5) };
     let authenticator = Authenticator::with_sources(options, vec![Gate::new(10_000)]);
     authenticator.authenticate(wrong()).await.expect_err("wrong");
@@ -479,17 +493,18 @@ async fn held_back_refusals_without_clients_stay_under_way_up_to_auth_waiting_ma
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_cannot_give_a_user_a_name_that_is_not_accepted() {
+async fn user_names_from_a_source_must_be_valid() {
     let bad = "gate: the user name \"bob \" has the character U+0020; expected a name by the PRECIS profile \
                UsernameCasePreserved (no spaces, no invisible characters), or user-names = any";
     let authenticator = Authenticator::with_sources(options(10), vec![Gate::new(1000)]);
-    let refused = authenticator.authenticate(credentials("bob ", "sesame")).await.expect_err("not bob");
+    let refused =
+        authenticator.authenticate(credentials("bob ", "sesame")).await.expect_err("the name is invalid");
     assert_eq!(
         (refused.summary, &*refused.reason, refused.cause),
         ("login refused", bad, Cause::Credentials)
     );
     assert!(refused.detail.contains("user-names"), "{}", refused.detail);
-    // What is typed in another form of the same name is that name.
+    // A login in another form of the same name is converted to that name.
     let typed = credentials("\u{ff42}ob", "sesame");
     let known = authenticator.authenticate(typed).await.expect("bob");
     assert_eq!(known.name.as_deref(), Some("bob"));
@@ -502,16 +517,15 @@ async fn a_source_cannot_give_a_user_a_name_that_is_not_accepted() {
         authenticator.authenticate(guess).await.expect_err("wrong");
     }
     let variant = took(&authenticator, credentials("\u{ff42}ob", "10")).await;
-    assert_eq!(variant, (8000, false), "a variant of the name has no guesses of its own");
+    assert_eq!(variant, (8000, false), "the variants of a name share their failures");
     let any = Options { names: Names::Any, ..options(10) };
     let authenticator = Authenticator::with_sources(any, vec![Gate::new(1000)]);
-    let known =
-        authenticator.authenticate(credentials("bob ", "sesame")).await.expect("as the site wants it");
+    let known = authenticator.authenticate(credentials("bob ", "sesame")).await.expect("any name is allowed");
     assert_eq!(known.name.as_deref(), Some("bob "));
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_client_hears() {
+async fn client_gets_a_general_reason_and_the_log_gets_the_exact_one() {
     let authenticator = Authenticator::with_sources(options(10), vec![Gate::new(1000)]);
     let login = "This login and passcode stand for no user of this broker.";
     let token = "This token is not accepted here; get a new one.";
@@ -531,7 +545,7 @@ async fn what_the_client_hears() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_renewal_is_by_token_alone() {
+async fn renewal_requires_a_token() {
     let anonymous = Arc::new(crate::users::anonymous::Anonymous { is_alone: true });
     let authenticator = Authenticator::with_sources(options(10), vec![Gate::new(1000), anonymous]);
     let bare = |text: &str| Some(Secret::new(text));
@@ -557,7 +571,7 @@ async fn a_renewal_is_by_token_alone() {
 }
 
 #[tokio::test]
-async fn certificates_and_proxies_cannot_give_a_user_a_name_that_is_not_accepted() {
+async fn user_names_from_certificates_and_proxies_must_be_valid() {
     let certificate = Some(crate::users::certificate::Options::default());
     let options = Options { certificate, proxy: true, ..Options::default() };
     let authenticator = Authenticator::new(options).expect("sources");
@@ -576,7 +590,7 @@ async fn certificates_and_proxies_cannot_give_a_user_a_name_that_is_not_accepted
 }
 
 #[tokio::test]
-async fn a_client_cannot_tell_a_wrong_passcode_from_an_unknown_name() {
+async fn client_cannot_tell_a_wrong_passcode_from_an_unknown_name() {
     let passcode = Passcode::new("sesame").expect("short");
     let options = Options { listed: vec![("alice".to_owned(), passcode)], ..Options::default() };
     let authenticator = Authenticator::new(options).expect("sources");
@@ -586,7 +600,7 @@ async fn a_client_cannot_tell_a_wrong_passcode_from_an_unknown_name() {
         (wrong.summary, &wrong.detail, wrong.limit),
         (unknown.summary, &unknown.detail, unknown.limit)
     );
-    assert_ne!(wrong.reason, unknown.reason, "the log knows");
+    assert_ne!(wrong.reason, unknown.reason, "the logged reasons differ");
     let shown = format!("{wrong:?} {unknown:?} {authenticator:?}");
     assert!(!shown.contains("sesame"), "{shown}");
     let principal = authenticator.authenticate(credentials("alice", "sesame")).await.expect("alice");
@@ -597,17 +611,17 @@ async fn a_client_cannot_tell_a_wrong_passcode_from_an_unknown_name() {
     assert_eq!(authenticator.reload().await, Ok(()));
 }
 
-/// About the largest login that fits into a frame before CONNECTED.
+/// Length of about the largest login that fits into a frame before CONNECTED, in bytes.
 const LONG_BYTES: usize = 27_000;
 
-/// A login of `bytes` bytes with a wrong passcode.
+/// Returns a login of `bytes` bytes with a wrong passcode.
 fn long_login(number: usize, bytes: usize) -> Credentials {
     let name = format!("user-{number:04}");
     credentials(&name, &"x".repeat(bytes - name.len()))
 }
 
 #[tokio::test(start_paused = true)]
-async fn logins_are_charged_until_they_are_checked_and_not_while_their_answer_is_held_back() {
+async fn logins_are_charged_until_they_are_checked_and_not_during_the_delay() {
     let (gate, budget) = (Gate::new(1000), Budget::new(1000 * LONG_BYTES));
     let options = Options { auth_failures_free: 0, ..options(5000) };
     let authenticator = Authenticator::with_sources(options, vec![gate.clone()]).with_budget(budget.clone());
@@ -629,7 +643,7 @@ async fn logins_are_charged_until_they_are_checked_and_not_while_their_answer_is
     while budget.used() > 0 {
         tokio::task::yield_now().await;
     }
-    assert_eq!(authenticator.shared.permits.available_permits(), 5000, "the answers are held back");
+    assert_eq!(authenticator.shared.permits.available_permits(), 5000, "the answers are delayed");
     assert_eq!(start.elapsed(), Duration::ZERO);
     assert!(
         tasks.join_all().await.iter().all(|answer| matches!(answer, Err(refused) if refused.limit.is_none()))
@@ -638,7 +652,7 @@ async fn logins_are_charged_until_they_are_checked_and_not_while_their_answer_is
 }
 
 #[tokio::test(start_paused = true)]
-async fn long_logins_that_do_not_fit_are_refused_and_short_ones_are_not() {
+async fn long_logins_over_the_memory_limit_are_refused_and_short_ones_are_not() {
     let (gate, budget) = (Gate::new(0), Budget::new(10 * LONG_BYTES));
     let authenticator =
         Authenticator::with_sources(options(5000), vec![gate.clone()]).with_budget(budget.clone());
@@ -649,14 +663,14 @@ async fn long_logins_that_do_not_fit_are_refused_and_short_ones_are_not() {
     }
     for _ in 0..20 {
         let answer = tasks.join_next().await.expect("a task").expect("no panic");
-        let refused = answer.expect_err("ten are under way");
+        let refused = answer.expect_err("ten logins are in flight");
         assert_eq!((refused.summary, refused.limit), ("login not checked", Some("memory-bytes-max")));
         assert!(refused.detail.contains("memory-bytes-max"), "{}", refused.detail);
     }
     let mut short = Box::pin(authenticator.authenticate(credentials("alice", "sesame")));
     assert!(futures_util::poll!(&mut short).is_pending());
     let mut renewal = Box::pin(authenticator.renew(bearer(&"x".repeat(LONG_BYTES))));
-    assert!(futures_util::poll!(&mut renewal).is_pending(), "of a client that has signed in");
+    assert!(futures_util::poll!(&mut renewal).is_pending(), "a renewal of a signed-in client is admitted");
     gate.open.add_permits(12);
     assert!(short.await.is_ok());
     assert_eq!(renewal.await.expect_err("no such token").limit, None);
@@ -664,11 +678,15 @@ async fn long_logins_that_do_not_fit_are_refused_and_short_ones_are_not() {
     assert_eq!(budget.used(), 0);
     gate.open.add_permits(1);
     let alone = long_login(0, 11 * LONG_BYTES);
-    assert_eq!(authenticator.authenticate(alone).await.expect_err("wrong").limit, None, "it is checked");
+    assert_eq!(
+        authenticator.authenticate(alone).await.expect_err("wrong").limit,
+        None,
+        "a login without others is checked"
+    );
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_authorization_that_no_source_reads_does_not_make_equal_logins_differ() {
+async fn unread_authorization_does_not_make_equal_logins_differ() {
     for (scheme, reads_tokens) in [("Junk", true), ("Bearer", false)] {
         let gate = Arc::new(Gate { reads_tokens, ..Gate::of(0) });
         let authenticator = Authenticator::with_sources(options(10), vec![gate.clone()]);

@@ -1,4 +1,4 @@
-//! Waiting until a login may be checked.
+//! Delays a login until it may be checked.
 
 use super::answer::Checked;
 use super::pending::Pending;
@@ -11,15 +11,15 @@ use std::time::Duration;
 use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 
-/// Logins of one address that are checked at the same time, before it is known whether they are right.
+/// Maximum number of logins of one address that are checked at the same time, before their results are known.
 pub(super) const CHECKS_PER_ADDRESS: usize = 256;
-/// Maximum time that a login waits for a slot.
+/// Maximum time that a login waits for a slot. Slots that open later are not waited for.
 const WAIT_MAX: Duration = Duration::from_secs(15);
 
 /// A login that may be checked. If it is dropped before it is settled, it is not counted.
 pub(super) struct AdmittedLogin<'a> {
     throttle: &'a Mutex<Throttle>,
-    /// `None` for a login without a passcode, which the throttle does not count.
+    /// `None` for a login without a passcode, which cannot be a guess.
     ticket: Option<Ticket>,
     _pass: Option<Pass<'a>>,
     _permit: SemaphorePermit<'a>,
@@ -43,11 +43,11 @@ impl Drop for AdmittedLogin<'_> {
 }
 
 impl Shared {
-    /// Waits until the login may be checked. A login without a passcode is not a guess and does not wait. A waiting
-    /// login holds no permit, and is cancelled when its last client leaves.
+    /// Waits until the login may be checked. A login without a passcode cannot be a guess and does not wait. While a
+    /// login waits it holds no permit, and it is abandoned when its last client disconnects.
     ///
     /// # Errors
-    /// The login must not be checked: it has waited too long, all permits are taken, or its clients have left.
+    /// The login must not be checked; the value is its result.
     pub(super) async fn turn(
         &self,
         credentials: &Credentials,

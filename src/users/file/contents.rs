@@ -1,4 +1,4 @@
-//! A users file as it was read.
+//! The contents of a users file.
 
 use super::record::{self, Record};
 use crate::users::Names;
@@ -11,16 +11,17 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-/// Bytes of a users file at most: several hundred thousand users.
+/// Maximum size of a users file, in bytes: enough for several hundred thousand users.
 const FILE_BYTES_MAX: u64 = 64 << 20;
-/// For so long after a change another one may leave the file's times as they are.
+/// Within this time after a change, another change may leave the file's timestamps the same.
 const SETTLED_AFTER: Duration = Duration::from_secs(2);
 
-/// Who is in the file.
+/// The users in the file.
 #[derive(Debug)]
 pub(super) struct Users {
     by_name: HashMap<Arc<str>, Record>,
-    /// What is asked where there is no such user, so that it takes as long: like most of them.
+    /// Hash that is checked for an unknown user, so that this takes as long as for a known one. It costs as much as
+    /// most hashes of the file.
     pub(super) nobody: Arc<Hash>,
 }
 
@@ -48,7 +49,7 @@ impl Users {
     }
 }
 
-/// A hash that costs what most cost.
+/// Returns a hash with the most common cost.
 fn usual(records: &[Record]) -> Option<&Hash> {
     let mut costs: HashMap<_, (usize, &Hash)> = HashMap::new();
     for record in records {
@@ -57,14 +58,14 @@ fn usual(records: &[Record]) -> Option<&Hash> {
     costs.into_iter().max_by_key(|(cost, (count, _))| (*count, *cost)).map(|(_, (_, hash))| hash)
 }
 
-/// By what a change of a file is noticed without reading it.
+/// File attributes that reveal a change of a file without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FileFingerprint {
     file: (u64, u64),
     bytes: u64,
     modified: (i64, i64),
     changed: (i64, i64),
-    /// Whether the next change will show.
+    /// Whether the timestamps are old enough that the next change will show in them.
     is_settled: bool,
 }
 
@@ -81,17 +82,17 @@ impl FileFingerprint {
         }
     }
 
-    /// Whether the file at `path` is certainly as it was at this look.
+    /// Returns whether the file at `path` is certainly unchanged since this fingerprint was taken.
     pub(super) fn holds(&self, path: &Path) -> bool {
         self.is_settled
             && std::fs::metadata(path).is_ok_and(|metadata| FileFingerprint::of(&metadata) == *self)
     }
 }
 
-/// The text of the file at `path`, and how it looked before it was read.
+/// Returns the text of the file at `path` and its fingerprint from before it was read.
 ///
 /// # Errors
-/// It cannot be read; the text says why.
+/// The file cannot be read; the text says why.
 pub(super) fn read(path: &Path) -> Result<(String, FileFingerprint), String> {
     let told = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => {
@@ -125,23 +126,25 @@ mod tests {
     use crate::users::hash::tests::cheap;
 
     #[test]
-    fn nobody_costs_what_most_cost() {
-        let dear = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
+    fn hash_for_unknown_users_has_the_most_common_cost() {
+        let costly = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
         let cheap = cheap("x");
-        let file = |dears: usize, cheaps: usize| {
-            let line = |number: usize| if number < dears { dear } else { cheap.as_str() };
-            (0..dears + cheaps).map(|number| format!("user-{number}:{}\n", line(number))).collect::<String>()
+        let file = |costly_count: usize, cheap_count: usize| {
+            let line = |number: usize| if number < costly_count { costly } else { cheap.as_str() };
+            (0..costly_count + cheap_count)
+                .map(|number| format!("user-{number}:{}\n", line(number)))
+                .collect::<String>()
         };
-        for (dears, cheaps, expected) in
+        for (costly_count, cheap_count, expected) in
             [(2, 1, (256, 2, 1)), (1, 2, (8, 1, 1)), (1, 1, (256, 2, 1)), (0, 0, (19_456, 2, 1))]
         {
-            let users = Users::parse(&file(dears, cheaps), Names::Precis).expect("a file");
-            assert_eq!((users.nobody.cost(), users.len()), (expected, dears + cheaps));
+            let users = Users::parse(&file(costly_count, cheap_count), Names::Precis).expect("a file");
+            assert_eq!((users.nobody.cost(), users.len()), (expected, costly_count + cheap_count));
         }
     }
 
     #[test]
-    fn a_look_holds_while_the_file_is_as_it_was_long_ago() {
+    fn fingerprint_holds_while_an_old_file_is_unchanged() {
         let path = std::env::temp_dir().join(format!("stompbox-look-{}", std::process::id()));
         let write = |text: &str, age: u64| {
             std::fs::write(&path, text).expect("a file");
@@ -149,13 +152,13 @@ mod tests {
             file.set_modified(SystemTime::now() - Duration::from_secs(age)).expect("an own file");
             read(&path).expect("a file").1
         };
-        assert!(!write("a", 0).holds(&path), "another change may not show yet");
-        let look = write("a", 3600);
-        assert!(look.holds(&path));
+        assert!(!write("a", 0).holds(&path), "another change at the same time could be missed");
+        let fingerprint = write("a", 3600);
+        assert!(fingerprint.holds(&path));
         write("ab", 3600);
-        assert!(!look.holds(&path));
-        let look = write("a", 3600);
+        assert!(!fingerprint.holds(&path));
+        let fingerprint = write("a", 3600);
         std::fs::remove_file(&path).expect("it is there");
-        assert!(!look.holds(&path));
+        assert!(!fingerprint.holds(&path));
     }
 }

@@ -1,29 +1,29 @@
-//! One change of a users file, which leaves everything else as it stands. Pure.
+//! Changes one user in the text of a users file and leaves everything else as it is. Pure.
 
 use super::record::{self, Record, Wrong};
 use crate::users::hash::Hash;
 
-/// What is to be changed of one user.
+/// A change of one user.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Change<'a> {
-    /// Another passcode, or a new user; without roles those of before stay.
+    /// Sets the passcode of a user, or adds the user. Without `roles`, an existing user keeps its roles.
     Set { hash: &'a Hash, roles: Option<&'a [Box<str>]> },
-    /// No such user any more.
+    /// Removes the user.
     Delete,
 }
 
-/// What was changed.
+/// The kind of change that was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Changed {
-    /// The user is new.
+    /// The user was added.
     Added,
-    /// The user was there.
+    /// An existing user was changed.
     Renewed,
-    /// The user is gone.
+    /// The user was removed.
     Deleted,
 }
 
-/// The text of a file after the change; `None` if there is nobody to delete.
+/// Returns the text of a file after the change; `None` if the user to remove does not exist.
 ///
 /// # Errors
 /// The file has an invalid line.
@@ -45,7 +45,7 @@ pub(crate) fn edit(text: &str, name: &str, change: Change<'_>) -> Result<Option<
     })
 }
 
-/// The text with another line, which is made from the old one's end.
+/// Returns the text with the line of `user` replaced by `new`, a function of the line's ending.
 fn with_line(text: &str, user: &Record, new: impl Fn(&str) -> String) -> String {
     let replaced = text.split_inclusive('\n').enumerate().map(|(at, line)| {
         if at + 1 != user.line {
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_else_stays_as_it_was() {
+    fn edit_keeps_all_other_lines() {
         let hash = |salt: &str| {
             format!("$argon2id$v=19$m=8,t=1,p=1${salt}$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4")
         };

@@ -1,4 +1,4 @@
-//! Users from a file, which `stompbox passwd` makes and changes.
+//! Users from a file, which `stompbox passwd` creates and changes.
 
 mod contents;
 pub(crate) mod edit;
@@ -20,17 +20,18 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-/// How often it is looked whether the file has changed, at most.
+/// Minimum interval between two checks of whether the file has changed.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// How often a login is checked anew because its user changed meanwhile.
+/// Maximum number of times that a login is checked because its user changed in the meantime.
 const TRIES_MAX: usize = 3;
 
-/// A users file, read at start and again when it has changed. If the new content is invalid, the users read before stay.
+/// A users file, read at start and again when it has changed. If the new content is invalid, the users read before stay
+/// in force.
 ///
 /// ```text
-///  check ──► a second since the last look? ──► looks changed? ──► text changed? ──► parse ──► new users, generation + 1
-///    │                                                                                └─► wrong: one warning, old users
-///    └─► hash of the name, or nobody's ──► Verifier ──► is it the user's hash still? ──► Decision
+///  check ──► 1 s since the last look? ──► other fingerprint? ──► other text? ──► parse ──► new users, generation + 1
+///    │                                                                             └─► invalid: one warning, old users
+///    └─► hash of the user, or `nobody` ──► Verifier ──► is it still the user's hash? ──► Decision
 /// ```
 #[derive(Debug)]
 pub(super) struct UsersFile {
@@ -41,7 +42,7 @@ pub(super) struct UsersFile {
 struct Shared {
     path: PathBuf,
     names: Names,
-    /// An error if there never were any.
+    /// The users in force; an error if the file has never been valid.
     users: RwLock<Result<Arc<Users>, String>>,
     generation: AtomicU64,
     reading: Mutex<Reading>,
@@ -49,26 +50,26 @@ struct Shared {
     hasher: RandomState,
 }
 
-/// What was read last.
+/// The result of the last read.
 struct Reading {
     look: Option<FileFingerprint>,
-    /// Of the text, or of why there is none.
+    /// Hash of the text, or of the error if the file could not be read.
     content: Option<u64>,
-    /// What came of it.
+    /// The error, if the content is invalid.
     result: Result<(), String>,
 }
 
-/// Whether there is such a users file without mistakes, and how many users it has.
+/// Checks that the users file exists and is valid, and returns the number of its users.
 ///
 /// # Errors
-/// What is wrong, with the file's name and the line.
+/// What is wrong, with the name of the file and the line.
 pub fn check_users_file(path: &Path, names: Names) -> Result<usize, String> {
     let users = contents::read(path).and_then(|(text, _)| Users::parse(&text, names));
     users.map(|users| users.len()).map_err(|wrong| format!("{}:{wrong}", path.display()))
 }
 
 impl UsersFile {
-    /// Reads the file. While it is invalid, no user of it can log in.
+    /// Reads the file. While it is invalid, none of its users can log in.
     pub(super) fn new(path: &Path, names: Names, verifier: Verifier) -> UsersFile {
         let shared = Shared {
             path: path.to_owned(),
@@ -79,16 +80,16 @@ impl UsersFile {
             looked: Mutex::new(Instant::now()),
             hasher: RandomState::new(),
         };
-        // A warning says what is wrong.
+        // A warning in the log says what is wrong.
         let _ = shared.read();
         UsersFile { shared: Arc::new(shared), verifier }
     }
 
-    /// Reads the file again if it is time to look and it has changed.
+    /// Reads the file again if the next check is due and the file has changed.
     async fn look(&self) {
         if self.shared.is_due() {
             let shared = self.shared.clone();
-            // What went wrong is in the log; the old users hold.
+            // An error is in the log; the old users stay in force.
             let _ = tokio::task::spawn_blocking(move || shared.read()).await;
         }
     }
@@ -96,7 +97,7 @@ impl UsersFile {
     async fn verdict(&self, credentials: &Credentials) -> Decision {
         let Some((login, passcode)) = credentials.login() else { return Decision::NotMine };
         if login.len() > record::NAME_BYTES_MAX || passcode.len() > Passcode::BYTES_MAX {
-            // Nobody has such a one, so the answer tells nothing, and the queue holds nothing long.
+            // No user has such a name or passcode, so the answer reveals nothing, and no long text enters the queue.
             return Decision::Refused("a name or a passcode that is too long".to_owned());
         }
         let client = credentials.handshake.address.map(network);
@@ -116,7 +117,7 @@ impl UsersFile {
                 (None, _) => return Decision::NotMine,
                 (Some(_), false) => return Decision::Refused("wrong passcode".to_owned()),
                 (Some(user), true) => {
-                    // The turn may have come long after the question: the user of now counts.
+                    // The login may have waited long for its hash: check that the user still has this hash.
                     let known = self.shared.principal(login);
                     if let Some(principal) = known.filter(|known| known.stamp == self.shared.stamp(user)) {
                         return Decision::Known(principal);
@@ -165,7 +166,7 @@ impl Source for UsersFile {
 }
 
 impl Shared {
-    /// Whether it is time to look; then it is not for a while.
+    /// Returns whether a check of the file is due, and if so, restarts the interval.
     fn is_due(&self) -> bool {
         let mut looked = self.looked.lock();
         let is_due = looked.elapsed() >= LOOK_EVERY;
@@ -213,7 +214,7 @@ impl Shared {
         wrong
     }
 
-    /// The user as it is now.
+    /// Returns the principal of the user in the current file.
     fn principal(&self, name: &str) -> Option<Principal> {
         let users = self.users.read();
         let user = users.as_ref().ok()?.get(name)?;
@@ -226,7 +227,7 @@ impl Shared {
         })
     }
 
-    /// What tells one hash from another.
+    /// Returns a value that differs for different hashes.
     fn stamp(&self, user: &record::Record) -> u64 {
         self.hasher.hash_one(user.hash.as_str())
     }

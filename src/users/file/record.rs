@@ -1,13 +1,13 @@
-//! The form of a users file: pure, so that it can be tested without one.
+//! The format of a users file. Pure, so that it can be tested without a file.
 //!
 //! ```text
-//! # a comment; blank lines are fine, too
+//! # a comment; blank lines are ignored, too
 //! NAME:HASH:ROLES
 //! alice:$argon2id$v=19$m=19456,t=2,p=1$SALT$OUTPUT:service,admin
 //! bob%3A%25:$argon2id$v=19$m=19456,t=2,p=1$SALT$OUTPUT
 //! ```
-//! In NAME `%`, `:`, control characters and a `#` at its beginning are percent-encoded. ROLES are separated by commas and may be
-//! left out, with their colon or without.
+//! In NAME, `%`, `:`, control characters and a leading `#` are percent-encoded. ROLES are separated by commas; they may
+//! be left out, with or without their colon.
 
 use crate::users::hash::Hash;
 use std::collections::HashMap;
@@ -15,27 +15,27 @@ use std::fmt;
 use std::fmt::Write;
 use std::sync::Arc;
 
-/// Bytes of a name at most.
+/// Maximum length of a name, in bytes.
 pub(crate) const NAME_BYTES_MAX: usize = 1024;
-/// Bytes of a role at most.
+/// Maximum length of a role, in bytes.
 const ROLE_BYTES_MAX: usize = 64;
-/// What some editors put at the beginning of a file.
+/// Character that some editors put at the beginning of a file.
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// A user.
+/// A user, from one line of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Record {
-    /// Counted from one.
+    /// Line number, from 1.
     pub(crate) line: usize,
     pub(crate) name: Arc<str>,
     pub(crate) hash: Arc<Hash>,
     pub(crate) roles: Arc<[Box<str>]>,
 }
 
-/// What is wrong with a file. It shows no hash.
+/// An invalid line. The error shows no hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Wrong {
-    /// Counted from one.
+    /// Line number, from 1.
     pub(crate) line: usize,
     /// What was expected.
     pub(crate) what: String,
@@ -47,7 +47,7 @@ impl fmt::Display for Wrong {
     }
 }
 
-/// All users of a file.
+/// Parses all users of a file.
 ///
 /// # Errors
 /// The first invalid line.
@@ -80,7 +80,7 @@ fn record(line: usize, text: &str) -> Result<Record, String> {
     Ok(Record { line, name: name.into(), hash: Arc::new(hash), roles })
 }
 
-/// Roles, each once, in their order; an empty text is none.
+/// Parses roles: drops empty ones and duplicates, and keeps the order.
 pub(crate) fn roles<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Arc<[Box<str>]>, String> {
     let mut roles: Vec<Box<str>> = Vec::new();
     for role in texts.map(str::trim).filter(|role| !role.is_empty()) {
@@ -98,7 +98,7 @@ pub(crate) fn roles<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Arc<[Box
     Ok(roles.into())
 }
 
-/// A record as a line, without its end.
+/// Formats a record as a line, without the line ending.
 pub(crate) fn line(name: &str, hash: &Hash, roles: &[Box<str>]) -> String {
     let mut line = format!("{}:{}", encode(name), hash.as_str());
     if !roles.is_empty() {
@@ -107,7 +107,7 @@ pub(crate) fn line(name: &str, hash: &Hash, roles: &[Box<str>]) -> String {
     line
 }
 
-/// A name as it stands in a file.
+/// Encodes a name for the file.
 pub(crate) fn encode(name: &str) -> String {
     let mut text = String::with_capacity(name.len());
     for (at, c) in name.char_indices() {
@@ -149,7 +149,7 @@ fn decode(text: &str) -> Result<String, String> {
     Ok(name)
 }
 
-/// Whether a user may have this name.
+/// Checks that a user may have this name.
 pub(crate) fn check_name(name: &str) -> Result<(), String> {
     if name.is_empty() || name.len() > NAME_BYTES_MAX {
         return Err(format!("expected a name of 1 to {NAME_BYTES_MAX} octets"));
@@ -165,7 +165,7 @@ mod tests {
     const HASH: &str = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4";
 
     #[test]
-    fn users_comments_and_blank_lines() {
+    fn users_are_parsed_and_comments_and_blank_lines_are_skipped() {
         let text = format!(
             "\u{feff}# users\n\nalice:{HASH}:service,admin\n  \r\nb%3Ab:{HASH}:\r\n%23x:{HASH}\n张三 /a:{HASH}: a , a,,b \n"
         );
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_line_and_without_the_hash() {
+    fn errors_name_the_line_and_do_not_contain_the_hash() {
         let long = "n".repeat(NAME_BYTES_MAX + 1);
         for (text, line, what) in [
             ("alice".to_owned(), 1, "expected NAME:HASH or NAME:HASH:ROLES"),
@@ -216,7 +216,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_record_is_read_as_it_was_written(name in "\\PC{1,20}|[#%:\\x00-\\x20\u{feff}]{1,5}", roles in prop::collection::vec("[a-z]{1,5}", 0..3)) {
+        fn written_records_are_parsed_unchanged(
+            name in "\\PC{1,20}|[#%:\\x00-\\x20\u{feff}]{1,5}",
+            roles in prop::collection::vec("[a-z]{1,5}", 0..3),
+        ) {
             let hash = Hash::parse(HASH).expect("a hash");
             let roles = super::roles(roles.iter().map(String::as_str)).expect("roles");
             let text = line(&name, &hash, &roles);
@@ -227,7 +230,7 @@ mod tests {
         }
 
         #[test]
-        fn no_text_panics(text in "[%:,#a\\n$\\PC]*") {
+        fn parsing_never_panics(text in "[%:,#a\\n$\\PC]*") {
             let _ = parse(&text);
         }
     }

@@ -1,4 +1,4 @@
-//! A users file on disk, with hashes that cost next to nothing, or that are as slow as the test wants them.
+//! Tests with a users file on disk, and with hashes that are cheap or wait for the test.
 
 use super::*;
 use crate::users::hash::tests::cheap;
@@ -7,7 +7,7 @@ use crate::users::{Authenticator, Options, Secret};
 use std::fs;
 use tokio::task::JoinSet;
 
-/// A directory with a users file, gone when the test is over.
+/// A directory with a users file, removed when it is dropped.
 struct Home(PathBuf);
 
 impl Home {
@@ -48,8 +48,8 @@ fn open(home: &Home) -> UsersFile {
     UsersFile::new(&home.path(), Names::Precis, Verifier::new(1, 100, 100))
 }
 
-fn name_and_roles(verdict: Decision) -> Result<(String, String), Decision> {
-    match verdict {
+fn name_and_roles(decision: Decision) -> Result<(String, String), Decision> {
+    match decision {
         Decision::Known(principal) => {
             Ok((principal.name.as_deref().unwrap_or_default().to_owned(), principal.roles.join(" ")))
         }
@@ -58,7 +58,7 @@ fn name_and_roles(verdict: Decision) -> Result<(String, String), Decision> {
 }
 
 #[tokio::test]
-async fn who_is_let_in() {
+async fn logins_are_checked_against_the_users_file() {
     let home = Home::new("who");
     home.write(&[line("alice", "sesame", "service,admin"), line("b%3A%25/张", "", "")].concat());
     let file = open(&home);
@@ -78,8 +78,8 @@ async fn who_is_let_in() {
         ("alice", "a.b.c", wrong()),
         ("alice", "eyJhbGciOiJIUzI1NiJ9.e30.c2ln", Err(Decision::NotMine)),
     ] {
-        let verdict = file.check(&credentials(login, passcode)).await;
-        assert_eq!(name_and_roles(verdict), expected, "{login} {passcode}");
+        let decision = file.check(&credentials(login, passcode)).await;
+        assert_eq!(name_and_roles(decision), expected, "{login} {passcode}");
     }
     assert_eq!(file.check(&Credentials::default()).await, Decision::NotMine);
     let long = Decision::Refused("a name or a passcode that is too long".to_owned());
@@ -92,39 +92,55 @@ async fn who_is_let_in() {
 }
 
 #[tokio::test]
-async fn an_unknown_name_costs_a_hash_too() {
+async fn unknown_name_is_hashed_too() {
     let home = Home::new("unknown");
     home.write(&line("alice", "sesame", ""));
     let (verifier, slow) = Slow::verifier(1, 10);
     let file = UsersFile::new(&home.path(), Names::Precis, verifier);
-    slow.let_go(10);
-    assert_eq!(file.check(&credentials("mallory", "sesame")).await, Decision::NotMine, "whatever it matches");
+    slow.release(10);
+    assert_eq!(
+        file.check(&credentials("mallory", "sesame")).await,
+        Decision::NotMine,
+        "a match for an unknown name is ignored"
+    );
     assert_eq!(slow.begun(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_is_seen_with_a_login_once_a_second() {
+async fn file_change_is_detected_by_a_login_once_a_second() {
     let home = Home::new("change");
     home.write(&line("alice", "old", "a"));
     let file = open(&home);
     let Decision::Known(alice) = file.check(&credentials("alice", "old")).await else { panic!("alice") };
     assert_eq!((file.generation(), file.standing(&alice)), (1, AccountState::Same));
     home.write(&[line("alice", "new", "b"), line("bob", "b", "")].concat());
-    assert_eq!(file.check(&credentials("bob", "b")).await, Decision::NotMine, "not looked yet");
+    assert_eq!(
+        file.check(&credentials("bob", "b")).await,
+        Decision::NotMine,
+        "the file was not read again yet"
+    );
     tokio::time::advance(LOOK_EVERY).await;
     let bob = file.check(&credentials("bob", "b")).await;
     assert_eq!(name_and_roles(bob), Ok(("bob".to_owned(), String::new())));
-    assert_eq!((file.generation(), file.standing(&alice)), (2, AccountState::Gone), "another passcode");
+    assert_eq!(
+        (file.generation(), file.standing(&alice)),
+        (2, AccountState::Gone),
+        "alice has another passcode"
+    );
     let old = file.check(&credentials("alice", "old")).await;
-    assert_eq!(old, Decision::Refused("wrong passcode".to_owned()), "remembered, but of another hash");
+    assert_eq!(
+        old,
+        Decision::Refused("wrong passcode".to_owned()),
+        "the remembered success belongs to the old hash"
+    );
     let Decision::Known(alice) = file.check(&credentials("alice", "new")).await else { panic!("alice") };
 
-    // Other roles, and the same hash.
+    // Other roles and the same hash.
     let text = fs::read_to_string(home.path()).expect("a file");
     home.write(&text.replace(":b\n", ":c,d\n"));
     assert_eq!(file.reload(), Ok(()));
     assert_eq!(file.standing(&alice), AccountState::Roles(["c".into(), "d".into()].into()));
-    // A replaced file that says the same, and the same again.
+    // Replace the file with the same content, twice.
     for _ in 0..2 {
         let generation = file.generation();
         let text = fs::read_to_string(home.path()).expect("a file");
@@ -138,7 +154,7 @@ async fn a_change_is_seen_with_a_login_once_a_second() {
 }
 
 #[tokio::test]
-async fn while_a_new_file_will_not_do_the_old_users_stay() {
+async fn invalid_new_file_keeps_the_old_users() {
     let home = Home::new("broken");
     home.write(&line("alice", "sesame", ""));
     let file = open(&home);
@@ -165,11 +181,11 @@ async fn while_a_new_file_will_not_do_the_old_users_stay() {
 }
 
 #[tokio::test]
-async fn without_a_first_file_nobody_can_log_in_until_there_is_one() {
+async fn logins_are_unavailable_until_the_users_file_exists() {
     let home = Home::new("none");
     let file = open(&home);
-    let verdict = file.check(&credentials("alice", "sesame")).await;
-    assert!(matches!(&verdict, Decision::Unavailable(why) if why.contains("no such file")), "{verdict:?}");
+    let decision = file.check(&credentials("alice", "sesame")).await;
+    assert!(matches!(&decision, Decision::Unavailable(why) if why.contains("no such file")), "{decision:?}");
     assert_eq!(
         check_users_file(&home.path(), Names::Precis).expect_err("none"),
         file.reload().expect_err("none")
@@ -186,7 +202,7 @@ async fn without_a_first_file_nobody_can_log_in_until_there_is_one() {
 }
 
 #[tokio::test]
-async fn a_passcode_that_changes_while_its_login_waits_is_the_old_one() {
+async fn login_is_checked_again_when_the_file_changes_meanwhile() {
     let home = Home::new("meanwhile");
     home.write(&line("alice", "x", ""));
     let (verifier, slow) = Slow::verifier(1, 0);
@@ -200,16 +216,16 @@ async fn a_passcode_that_changes_while_its_login_waits_is_the_old_one() {
         assert!(futures_util::poll!(&mut check).is_pending());
         home.write(&text);
         assert_eq!(file.reload(), Ok(()));
-        slow.let_go(2);
+        slow.release(2);
         assert_eq!(name_and_roles(check.await), expected);
-        assert_eq!(slow.begun(), begun, "asked again, of the users of now");
+        assert_eq!(slow.begun(), begun, "checked again with the current users");
     }
 }
 
-/// A thousand clients sign in at once, with one thread that hashes, and each of them gives up and comes again many times
-/// before its turn has come.
+/// A thousand clients log in at once, with one hashing thread. Each of them gives up and tries again many times before
+/// its login is checked.
 #[tokio::test(start_paused = true)]
-async fn a_storm_of_impatient_clients_converges() {
+async fn storm_of_retrying_clients_converges() {
     const CLIENTS: usize = 1000;
     let home = Home::new("storm");
     let text: String = (0..CLIENTS).map(|number| line(&format!("user-{number}"), "x", "")).collect();
@@ -227,7 +243,7 @@ async fn a_storm_of_impatient_clients_converges() {
         for asked in &mut asked {
             assert!(futures_util::poll!(asked).is_pending());
         }
-        // The tasks that check get their turn; then the clients give up.
+        // Let the tasks run that check the logins; then the clients give up.
         for _ in 0..10 {
             tokio::task::yield_now().await;
         }
@@ -236,11 +252,11 @@ async fn a_storm_of_impatient_clients_converges() {
     for number in 0..CLIENTS {
         clients.spawn(ask(authenticator.clone(), number));
     }
-    slow.let_go(CLIENTS);
+    slow.release(CLIENTS);
     let results = clients.join_all().await;
     let refused: Vec<_> = results.iter().filter_map(|result| result.as_ref().err()).collect();
     assert!(refused.is_empty(), "{refused:?}");
-    assert_eq!(slow.begun(), CLIENTS, "one hash for each, however often it came");
-    assert!(ask(authenticator, 7).await.is_ok(), "and the next storm costs nothing");
+    assert_eq!(slow.begun(), CLIENTS, "one hash for each client");
+    assert!(ask(authenticator, 7).await.is_ok(), "a remembered login needs no hash");
     assert_eq!(slow.begun(), CLIENTS);
 }

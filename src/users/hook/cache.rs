@@ -1,4 +1,4 @@
-//! What a hook said yes to, for a while. Secrets are not kept, only a keyed hash of all that was asked.
+//! A cache of positive responses of a hook. It stores no secrets, only keyed hashes of requests.
 
 use crate::users::Principal;
 use parking_lot::Mutex;
@@ -6,10 +6,10 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::time::{Duration, Instant};
 
-/// Remembered answers at most; the oldest give way.
+/// Maximum number of cached responses; the oldest are evicted.
 const ENTRIES_MAX: usize = 10_000;
 
-/// 128 bits by two keys that are drawn at start: nobody can look for two questions with one hash.
+/// 128 bits from two hash keys drawn at start, so that a client cannot construct two requests with the same hash.
 pub(super) type Key = (u64, u64);
 
 #[derive(Debug)]
@@ -22,12 +22,12 @@ pub(super) struct Cache {
 #[derive(Debug, Default)]
 struct Answers {
     known: HashMap<Key, (Principal, Instant)>,
-    /// In the order in which they were kept. What was kept twice stands here twice, with two times.
+    /// Keys in insertion order. A key that was inserted twice is in here twice, with two times.
     order: VecDeque<(Key, Instant)>,
 }
 
 impl Cache {
-    /// Keeps answers for `time`; none, if that is zero.
+    /// Creates a cache that keeps responses for `time`, or none if that is zero.
     pub(super) fn new(time: Duration) -> Cache {
         let hashing = (RandomState::new(), RandomState::new());
         Cache { time, hashing, answers: Mutex::default() }
@@ -75,7 +75,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn an_answer_ends_with_its_time_or_its_principal() {
+    fn answer_expires_with_its_duration_or_its_principal() {
         let (mut answers, now) = (Answers::default(), Instant::now());
         let mut alice = Principal::named("alice", "hook");
         answers.keep((1, 1), &alice, MINUTE, now);
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_so_many_and_the_oldest_give_way() {
+    fn oldest_answers_are_evicted_at_the_limit() {
         let (mut answers, now) = (Answers::default(), Instant::now());
         let alice = Principal::named("alice", "hook");
         for number in 0..=ENTRIES_MAX as u64 {
@@ -106,12 +106,12 @@ mod tests {
         }
         assert_eq!((answers.known.len(), answers.order.len()), (ENTRIES_MAX, ENTRIES_MAX));
         assert!(answers.find((0, 0), now).is_none() && answers.find((1, 0), now).is_some());
-        for turn in 0..ENTRIES_MAX as u32 * 2 {
-            answers.keep((1, 0), &alice, MINUTE, now + Duration::from_nanos(turn.into()));
+        for nanos in 0..ENTRIES_MAX as u32 * 2 {
+            answers.keep((1, 0), &alice, MINUTE, now + Duration::from_nanos(nanos.into()));
         }
-        assert!(answers.order.len() <= ENTRIES_MAX, "bounded, whatever is kept twice");
+        assert!(answers.order.len() <= ENTRIES_MAX, "repeated inserts keep the order bounded");
         assert!(answers.find((1, 0), now).is_some());
         answers.keep((1, 0), &alice, MINUTE, now + MINUTE * 2);
-        assert_eq!((answers.known.len(), answers.order.len()), (1, 1), "what is over goes");
+        assert_eq!((answers.known.len(), answers.order.len()), (1, 1), "expired answers are removed");
     }
 }

@@ -1,6 +1,7 @@
-//! What two patterns have in common, and whether one holds all of the other: exact, over every segment there could be.
+//! Intersection and containment of destination patterns, exact over all possible segments.
 //!
-//! A pattern of n symbols is an automaton of n + 1 states; state i: the first i symbols have matched what was read.
+//! A pattern of n symbols is a nondeterministic automaton with n + 1 states. In state i, the first i symbols have
+//! matched the segments read so far.
 //!
 //! ```text
 //! literal x:  i --x--> i+1
@@ -8,24 +9,24 @@
 //! **:         i --any--> i,   i --nothing--> i+1
 //! ```
 //!
-//! The segments there could be are without number, yet an automaton tells only those apart that it has as literals: one
-//! segment that is none of them stands for all the others.
+//! The number of possible segments is unlimited, but an automaton distinguishes only those that are its literals. One
+//! segment that is not a literal represents all the others.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-/// States of one automaton at most: they are the bits of [`States`].
+/// Maximum number of states of one automaton: they are the bits of [`States`].
 pub(super) const STATES_MAX: usize = States::BITS as usize;
-/// What one [`contains`] may cost. A pattern with `*` behind `**` can have exponentially many sets of states.
+/// Limit on the steps of one [`contains`]. A pattern with `*` after `**` can have exponentially many sets of states.
 const STEPS_MAX: usize = 10_000;
 
 /// A set of states; bit i is state i.
 type States = u128;
 
-/// One step of a pattern.
+/// One segment of a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Symbol<'a> {
-    /// This segment.
+    /// Exactly this segment.
     Literal(Cow<'a, str>),
     /// Any one segment.
     One,
@@ -42,15 +43,15 @@ impl Symbol<'_> {
     }
 }
 
-/// One segment as an automaton reads it.
+/// One segment, as input of an automaton.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Letter<'a> {
     Named(&'a str),
-    /// One that no literal of the pattern is.
+    /// A segment that is not a literal of the pattern.
     Fresh,
 }
 
-/// Whether `pattern` matches the destination of these segments. Allocates nothing.
+/// Returns whether `pattern` matches the destination with these segments. Does not allocate.
 pub(super) fn accepts(pattern: &[Symbol<'_>], segments: &[&str]) -> bool {
     let mut states = skip_many(pattern, 1);
     for segment in segments {
@@ -62,9 +63,9 @@ pub(super) fn accepts(pattern: &[Symbol<'_>], segments: &[&str]) -> bool {
     is_accepting(pattern, states)
 }
 
-/// Whether some destination of `length_min` segments or more is matched by both.
+/// Returns whether some destination of at least `length_min` segments is matched by both patterns.
 ///
-/// It is looked for in the product of the two: pairs of states that one and the same destination leads to.
+/// Searches the product of the two automata: the pairs of states that one destination can lead to.
 pub(super) fn intersects(one: &[Symbol<'_>], other: &[Symbol<'_>], length_min: usize) -> bool {
     let (wide, high) = (other.len() + 1, length_min + 1);
     let mut seen = vec![false; (one.len() + 1) * wide * high];
@@ -96,11 +97,11 @@ pub(super) fn intersects(one: &[Symbol<'_>], other: &[Symbol<'_>], length_min: u
     false
 }
 
-/// Whether every destination of `length_min` segments or more that `inner` matches is matched by `outer` too; also
-/// `false` where finding out would cost too much.
+/// Returns whether `outer` matches every destination of at least `length_min` segments that `inner` matches. Also
+/// returns `false` if finding out would take too many steps.
 ///
-/// A destination that `inner` alone matches is looked for: each state of `inner` together with all the states that
-/// `outer` can be in then.
+/// Searches for a destination that only `inner` matches, over the pairs of a state of `inner` and the set of states
+/// that `outer` can be in at the same time.
 pub(super) fn contains(outer: &[Symbol<'_>], inner: &[Symbol<'_>], length_min: usize) -> bool {
     let letters = letters(outer);
     let mut seen = HashSet::new();
@@ -134,7 +135,7 @@ pub(super) fn contains(outer: &[Symbol<'_>], inner: &[Symbol<'_>], length_min: u
     true
 }
 
-/// All that `pattern` tells apart.
+/// Returns one letter for each class of segments that `pattern` distinguishes.
 fn letters<'a>(pattern: &'a [Symbol<'_>]) -> Vec<Letter<'a>> {
     let mut letters = vec![Letter::Fresh];
     for symbol in pattern {
@@ -148,12 +149,12 @@ fn letters<'a>(pattern: &'a [Symbol<'_>]) -> Vec<Letter<'a>> {
     letters
 }
 
-/// The state after a segment that the symbol at `at` has taken.
+/// Returns the state after the symbol at `at` has consumed a segment.
 fn behind(symbol: &Symbol<'_>, at: usize) -> usize {
     if *symbol == Symbol::Many { at } else { at + 1 }
 }
 
-/// The states after one more segment.
+/// Returns the set of states after one more segment.
 fn step(pattern: &[Symbol<'_>], states: States, letter: Letter<'_>) -> States {
     let mut next = 0;
     let mut left = states;
@@ -167,7 +168,7 @@ fn step(pattern: &[Symbol<'_>], states: States, letter: Letter<'_>) -> States {
     skip_many(pattern, next)
 }
 
-/// `**` also matches nothing.
+/// Adds the states that are reached because `**` also matches zero segments.
 fn skip_many(pattern: &[Symbol<'_>], mut states: States) -> States {
     for (at, symbol) in pattern.iter().enumerate() {
         if *symbol == Symbol::Many {
@@ -195,7 +196,7 @@ mod tests {
         text.split('.').filter(|segment| !segment.is_empty()).map(symbol).collect()
     }
 
-    /// Matching as one would explain it.
+    /// Matches by the definition, recursively.
     fn matches(pattern: &[Symbol<'_>], word: &[&str]) -> bool {
         match (pattern, word) {
             ([], []) => true,
@@ -208,7 +209,7 @@ mod tests {
         }
     }
 
-    /// All sequences of these, up to a length.
+    /// Returns all sequences of these letters up to a length.
     fn sequences(letters: &[&'static str], length_max: usize) -> Vec<Vec<&'static str>> {
         let mut all = vec![vec![]];
         let mut from = 0;
@@ -226,19 +227,20 @@ mod tests {
         all
     }
 
-    /// Which of `words` a pattern matches.
+    /// Returns which of `words` a pattern matches.
     fn language(pattern: &[Symbol<'_>], words: &[Vec<&str>]) -> Vec<bool> {
         words.iter().map(|word| matches(pattern, word)).collect()
     }
 
-    /// By trying all words: whether both match one, whether the first matches all that the second does.
-    fn tried(one: &[bool], other: &[bool], words: &[Vec<&str>], length_min: usize) -> (bool, bool) {
+    /// Returns, by trying all words, whether both patterns match a common word, and whether the first matches every
+    /// word that the second does.
+    fn by_trying(one: &[bool], other: &[bool], words: &[Vec<&str>], length_min: usize) -> (bool, bool) {
         let pairs = || one.iter().zip(other).zip(words).filter(|(_, word)| word.len() >= length_min);
         (pairs().any(|((one, other), _)| *one && *other), pairs().all(|((one, other), _)| *one || !*other))
     }
 
     #[test]
-    fn what_holds_what() {
+    fn contains_and_intersects_give_the_expected_results() {
         for (outer, inner, holds, meets) in [
             ("*.**", "**.*", true, true),
             ("**.*", "*.**", true, true),
@@ -261,14 +263,14 @@ mod tests {
             ("*.*.**", "**.a.**.b.**", true, true),
         ] {
             let (one, other) = (pattern(outer), pattern(inner));
-            assert_eq!(contains(&one, &other, 1), holds, "{outer} holds {inner}");
-            assert_eq!(intersects(&one, &other, 1), meets, "{outer} meets {inner}");
-            assert_eq!(intersects(&other, &one, 1), meets, "{inner} meets {outer}");
+            assert_eq!(contains(&one, &other, 1), holds, "{outer} contains {inner}");
+            assert_eq!(intersects(&one, &other, 1), meets, "{outer} intersects {inner}");
+            assert_eq!(intersects(&other, &one, 1), meets, "{inner} intersects {outer}");
         }
     }
 
     #[test]
-    fn short_patterns_all_of_them_against_all_words() {
+    fn all_short_patterns_agree_with_trying_all_words() {
         let words = sequences(&["a", "b", "other"], 6);
         let patterns: Vec<_> = sequences(&["a", "b", "*", "**"], 3).iter().map(|p| pattern_of(p)).collect();
         let languages: Vec<_> = patterns.iter().map(|pattern| language(pattern, &words)).collect();
@@ -279,7 +281,7 @@ mod tests {
             for (other, matched_too) in patterns.iter().zip(&languages) {
                 for length_min in [0, 1, 3] {
                     let found = (intersects(one, other, length_min), contains(one, other, length_min));
-                    let expected = tried(matched, matched_too, &words, length_min);
+                    let expected = by_trying(matched, matched_too, &words, length_min);
                     assert_eq!(found, expected, "{one:?} {other:?} {length_min}");
                 }
             }
@@ -295,7 +297,7 @@ mod tests {
         prop::collection::vec(symbol, 0..=length_max).prop_map(|segments| pattern_of(&segments))
     }
 
-    /// A pattern, and words that it matches.
+    /// Generates a pattern and words that it matches.
     fn pattern_with_words() -> impl Strategy<Value = (Vec<Symbol<'static>>, Vec<Vec<&'static str>>)> {
         let letter = prop::sample::select(vec!["a", "b", "c", "other"]);
         let gaps = prop::collection::vec(prop::collection::vec(letter, 0..4), 14);
@@ -317,17 +319,21 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(96))]
 
         #[test]
-        fn patterns_against_all_words(one in any_pattern(5), other in any_pattern(4), length_min in 0..4_usize) {
+        fn random_patterns_agree_with_trying_all_words(
+            one in any_pattern(5), other in any_pattern(4), length_min in 0..4_usize,
+        ) {
             let words = sequences(&["a", "b", "other"], 7);
             let (matched, matched_too) = (language(&one, &words), language(&other, &words));
             let found = (intersects(&one, &other, length_min), contains(&one, &other, length_min));
-            prop_assert_eq!(found, tried(&matched, &matched_too, &words, length_min));
+            prop_assert_eq!(found, by_trying(&matched, &matched_too, &words, length_min));
         }
     }
 
     proptest! {
         #[test]
-        fn long_patterns_against_words_that_they_match((inner, words) in pattern_with_words(), outer in any_pattern(12)) {
+        fn long_patterns_are_consistent_with_the_words_that_they_match(
+            (inner, words) in pattern_with_words(), outer in any_pattern(12),
+        ) {
             let (holds, meets) = (contains(&outer, &inner, 1), intersects(&outer, &inner, 1));
             prop_assert!(meets || !holds || inner.is_empty());
             prop_assert!(contains(&inner, &inner, 1));
@@ -341,17 +347,17 @@ mod tests {
     }
 
     #[test]
-    fn what_would_cost_too_much_is_not_held() {
+    fn contains_is_false_when_the_search_is_too_costly() {
         let stars = ".*".repeat(40);
         let hard = format!("**.a{stars}");
         assert!(!contains(&pattern(&hard), &pattern(&format!("**.a{stars}.b.**.a{stars}")), 1));
-        // That is so, yet would take 2^40 steps to find.
+        // This is contained, but finding out would take 2^40 steps.
         assert!(!contains(&pattern(&hard), &pattern(&format!("**.b.**{stars}.a{stars}")), 1));
         assert!(intersects(&pattern(&hard), &pattern(&format!("**.b.**{stars}.a{stars}")), 1));
     }
 
     #[test]
-    fn the_longest_patterns_fit() {
+    fn longest_patterns_are_supported() {
         let long = vec!["a"; STATES_MAX - 1].join(".");
         assert!(contains(&pattern(&long), &pattern(&long), 1));
         assert!(intersects(&pattern(&long), &pattern("**.a"), 1));

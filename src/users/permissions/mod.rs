@@ -1,14 +1,14 @@
-//! What a principal may do. Pure: no clock, no lock, no log.
+//! Permissions of a principal. Pure: no clock, no lock, no log.
 //!
-//! The operator's [rules](Rule) are gone down in order, behind them those that something else brings along, last a
-//! [`Preset`]'s. For one destination the first that matches decides. For a wildcard subscription a `deny` that has a
-//! destination in common with it refuses, an `allow` that holds all of it grants, and an `allow` of a part is passed
-//! over. The end refuses.
+//! Rules are evaluated in order: the operator's [rules](Rule), then those of other features, last those of the
+//! [`Preset`]. For a single destination, the first rule that matches decides. For a wildcard subscription, a `deny`
+//! that intersects the pattern refuses it, an `allow` that contains the pattern grants it, and an `allow` of a part is
+//! skipped. If no rule decides, the request is refused.
 //!
-//! Before any rule: services may do everything, and so may anybody with a temporary queue (the session has made sure
-//! whose it is), in answering at a session's address, and in subscribing to one's own `/user/queue/errors`: no rule can
-//! have a session refused without a word. Subscribing to another user's destinations is refused by the
-//! session itself, whatever the rules say.
+//! Some requests need no rule. Services may do everything. Everyone may use a temporary queue (the session has checked
+//! that it is its own), send to the address of a session, and subscribe to its own `/user/queue/errors`: no rule can
+//! thus prevent a session from receiving its errors. Subscribing to the destinations of another user is refused by the
+//! session itself, regardless of the rules.
 
 mod automaton;
 mod preset;
@@ -27,17 +27,17 @@ use rule::Effect;
 use smallvec::SmallVec;
 use std::sync::Arc;
 
-/// What a rule is about.
+/// An action that rules allow or deny.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verb {
-    /// SEND.
+    /// Sending to a destination (SEND).
     Send,
-    /// SUBSCRIBE.
+    /// Subscribing to a destination (SUBSCRIBE).
     Subscribe,
 }
 
 impl Verb {
-    /// As rules say it.
+    /// Returns the word for the action in rules.
     pub fn as_str(self) -> &'static str {
         match self {
             Verb::Send => "send",
@@ -46,12 +46,12 @@ impl Verb {
     }
 }
 
-/// What the operator says of permissions.
+/// Configuration of permissions.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Options {
-    /// What holds behind the rules (`preset`); `None`: chosen by what else is configured.
+    /// The preset that follows the rules (`preset`); `None` to choose it by the rest of the configuration.
     pub preset: Option<Preset>,
-    /// The rules, in order (`permission`).
+    /// The operator's rules, in order (`permission`).
     pub rules: Vec<Rule>,
 }
 
@@ -60,32 +60,32 @@ pub struct Options {
 pub struct Permissions {
     preset: Preset,
     lines: Arc<[Line]>,
-    /// What the end says.
+    /// Text for the refusal if no rule matches.
     end: Arc<str>,
 }
 
-/// A rule, and where it comes from.
+/// A rule and its origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Line {
     rule: Rule,
     origin: &'static str,
 }
 
-/// Why something may not be done.
+/// A refusal by a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denied {
-    /// The rule that says so, as the operator wrote it, for the log.
+    /// The rule that refuses the request, as the operator wrote it, for the log.
     pub rule: Arc<str>,
 }
 
-/// What is asked for, behind the prefix.
+/// The segments of the requested destination or pattern, without the prefix of its family.
 #[derive(Clone, Copy)]
 enum Asked<'a> {
     Exact(&'a [&'a str]),
     Wild(&'a [Symbol<'a>]),
 }
 
-/// Who asks.
+/// The client that makes the request.
 #[derive(Clone, Copy)]
 struct Client<'a> {
     who: &'a Principal,
@@ -93,7 +93,8 @@ struct Client<'a> {
 }
 
 impl Permissions {
-    /// The operator's rules; behind them those of `extra`, each with what brings it along; then the preset's.
+    /// Creates permissions from the operator's rules, then those of `extra`, each with its origin, then those of the
+    /// preset.
     pub fn new(preset: Preset, rules: Vec<Rule>, extra: Vec<(&'static str, Rule)>) -> Permissions {
         let own = rules.into_iter().map(|rule| Line { rule, origin: "permission" });
         let extra = extra.into_iter().map(|(origin, rule)| Line { rule, origin });
@@ -102,12 +103,12 @@ impl Permissions {
         Permissions { preset, lines: own.chain(extra).chain(last).collect(), end }
     }
 
-    /// What holds behind the rules.
+    /// Returns the preset that follows the rules.
     pub fn preset(&self) -> Preset {
         self.preset
     }
 
-    /// All rules in order, each with where it comes from, for the operator.
+    /// Returns all rules in order, each with its origin, for the operator.
     pub fn lines(&self) -> Vec<String> {
         self.lines.iter().map(|line| format!("{} ({})", line.rule, line.origin)).collect()
     }
@@ -121,10 +122,10 @@ impl Permissions {
         first.is_some_and(|line| line.rule.effect() == Effect::Allow)
     }
 
-    /// Whether `who`, whose own user destinations are those of `owner`, may do that.
+    /// Checks that `who` may do this. `owner` is the owner of the client's own user destinations.
     ///
     /// # Errors
-    /// The rule that refuses it.
+    /// The rule that refuses the request.
     pub fn judge(&self, who: &Principal, owner: &Owner, verb: Verb, to: &Selector) -> Result<(), Denied> {
         let stands_before_rules = is_reply(verb, to) || is_own_errors(verb, to, owner);
         if who.is_service() || to.kind() == Kind::TempQueue || stands_before_rules {
@@ -143,8 +144,8 @@ impl Permissions {
         }
     }
 
-    /// Who may not read a topic may not see either who does, and who may not have a queue may not have its dead letters:
-    /// a user called `dead` is not to have everybody's by a rule for `/queue/{user}.**`.
+    /// Also requires, for presence of a topic, permission to read the topic, and for a dead letter queue, permission
+    /// for its queue. Otherwise a user called `dead` could read all dead letters by a rule for `/queue/{user}.**`.
     fn judge_all(&self, client: Client<'_>, verb: Verb, kind: Kind, asked: Asked<'_>) -> Result<(), Denied> {
         self.go_down(client, verb, kind, asked)?;
         if let (Kind::Queue, Asked::Exact(["dead", origin @ ..])) = (kind, asked)
@@ -181,25 +182,25 @@ impl Default for Permissions {
 }
 
 impl<'a> Asked<'a> {
-    /// Of presence: the topic whose it is; `None` for who is online.
+    /// Returns the topic of a presence destination; `None` for the list of online users.
     fn topic(self) -> Option<Asked<'a>> {
         match self {
             Asked::Exact(["users"]) => None,
             Asked::Exact(segments) => Some(Asked::Exact(segments.get(1..).unwrap_or_default())),
             Asked::Wild([Symbol::Literal(_), topic @ ..]) => Some(Asked::Wild(topic)),
-            // Any topic could be meant.
+            // The pattern may match any topic.
             Asked::Wild(_) => Some(Asked::Wild(&[Symbol::Many])),
         }
     }
 }
 
-/// Whether it is a message to one session, whose address is told only to those who shall answer.
+/// Returns whether this is a message to one session, whose address is known only to clients that are to answer it.
 fn is_reply(verb: Verb, to: &Selector) -> bool {
     verb == Verb::Send
         && to.as_str().strip_prefix(Kind::User.prefix()).is_some_and(|name| name.starts_with('~'))
 }
 
-/// Whether it is where a session hears of what it is refused.
+/// Returns whether this is the destination of the errors of the client's own session.
 fn is_own_errors(verb: Verb, to: &Selector, owner: &Owner) -> bool {
     let Selector::Exact(to) = to else { return false };
     verb == Verb::Subscribe
@@ -207,7 +208,7 @@ fn is_own_errors(verb: Verb, to: &Selector, owner: &Owner) -> bool {
         && to.segments().eq([owner.as_str(), "queue", "errors"])
 }
 
-/// How many segments the destinations of a family have at least; a user's: the owner, `queue` and a name.
+/// Returns the minimum number of segments of a destination of the family; for a user's: the owner, `queue` and a name.
 fn length_min(kind: Kind) -> usize {
     if kind == Kind::User { 3 } else { 1 }
 }

@@ -1,14 +1,15 @@
-//! Rules that stand behind the operator's own.
+//! Predefined rules that follow the operator's rules.
 
 use super::Rule;
 use std::fmt;
 
-/// What is allowed where no rule of the operator matches.
+/// A set of predefined rules for requests that no rule of the operator decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preset {
-    /// What a browser needs and no more: reading topics, one's own messages, services, messages between users.
+    /// Allows what a browser needs: reading topics, its user's own messages, application destinations, messages between
+    /// users.
     Safe,
-    /// Everything; subscribing to other users' destinations is refused by the session itself.
+    /// Allows everything. Subscribing to destinations of other users is still refused by the session itself.
     Open,
 }
 
@@ -26,7 +27,7 @@ impl Preset {
     /// Parses `safe` or `open`.
     ///
     /// # Errors
-    /// For another text, what was expected.
+    /// The text is neither.
     pub fn parse(text: &str) -> Result<Preset, String> {
         match text {
             "safe" => Ok(Preset::Safe),
@@ -35,7 +36,7 @@ impl Preset {
         }
     }
 
-    /// Its name.
+    /// Returns the name of the preset.
     pub fn as_str(self) -> &'static str {
         match self {
             Preset::Safe => "safe",
@@ -43,7 +44,7 @@ impl Preset {
         }
     }
 
-    /// What it says, in the grammar of [`Rule`].
+    /// Returns the rules of the preset, in the grammar of [`Rule`].
     pub fn rules(self) -> &'static [&'static str] {
         match self {
             Preset::Safe => SAFE,
@@ -51,7 +52,7 @@ impl Preset {
         }
     }
 
-    /// Where its rules come from.
+    /// Returns the origin that is shown with the rules.
     pub(super) fn origin(self) -> &'static str {
         match self {
             Preset::Safe => "preset safe",

@@ -1,10 +1,10 @@
-//! One rule.
+//! One permission rule.
 //!
 //! ```text
-//! rule   = effect what who target                 ; blanks between them
+//! rule   = effect what who target                 ; separated by blanks
 //! effect = "allow" | "deny"
 //! what   = "send" | "subscribe" | "all"
-//! who    = "anyone" | "users" | "anonymous"       ; users: everybody signed in
+//! who    = "anyone" | "users" | "anonymous"       ; users: every authenticated user
 //!        | "user:" NAME | "role:" NAME            ; percent-encoded
 //! ```
 
@@ -16,22 +16,22 @@ use crate::users::{Principal, SERVICE};
 use std::fmt;
 use std::sync::Arc;
 
-/// What a whole rule looks like, for those who wrote another thing.
+/// The expected form of a rule, for error texts.
 const EXPECTED: &str = "expected four words: allow|deny, send|subscribe|all, \
                         anyone|users|anonymous|user:NAME|role:NAME, and a pattern such as /topic/news.**";
 
-/// One rule. `Display` is the rule as it was written.
+/// One rule. `Display` shows the rule as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     text: Arc<str>,
     effect: Effect,
-    /// `None`: all.
+    /// The action; `None` for all.
     verb: Option<Verb>,
     who: RuleSubject,
     target: Target,
 }
 
-/// What a rule that matches does.
+/// The effect of a matching rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
     Allow,
@@ -82,7 +82,7 @@ impl Rule {
         if effect == Effect::Deny && who == RuleSubject::Role(SERVICE.into()) {
             return Err(format!("the role {SERVICE} may do everything; expected another role behind deny"));
         }
-        // Blanks aside it is as written, on one line for the log.
+        // The text as it was written, with single blanks, so that it is one line in the log.
         Ok(Rule { text: words.join(" ").into(), effect, verb, who, target: Target::parse(target)? })
     }
 
@@ -90,7 +90,7 @@ impl Rule {
         &self.text
     }
 
-    /// Returns the name of the user whom the rule is about, if it is about one.
+    /// Returns the name of the user if the rule applies to a single user.
     pub(crate) fn user(&self) -> Option<&str> {
         match &self.who {
             RuleSubject::User(name) => Some(name),
@@ -120,13 +120,13 @@ impl Rule {
             && self.target.is_over_all_of(kind)
     }
 
-    /// Whether it is about this client doing that with destinations of this family.
+    /// Returns whether the rule applies to this client, action and family of destinations.
     pub(super) fn concerns(&self, who: &Principal, verb: Verb, kind: Kind) -> bool {
         self.verb.is_none_or(|own| own == verb) && self.target.is_over(kind) && self.who.includes(who)
     }
 
-    /// The pattern for this client. For one without the name or a claim that it speaks of, `allow` has none, and `deny`
-    /// denies whatever could have stood there.
+    /// Returns the pattern of the rule for this client. If the client lacks the name or a claim that a variable refers
+    /// to, an `allow` rule has no pattern, and in a `deny` rule the variable becomes `*`.
     pub(super) fn pattern<'a>(&'a self, who: &'a Principal, owner: &'a Owner) -> Option<Symbols<'a>> {
         let missing = (self.effect == Effect::Deny).then_some(Symbol::One);
         self.target.bind(who, owner, missing)
@@ -182,9 +182,9 @@ impl RuleSubject {
     }
 }
 
-/// The name in `text`, of which it is `encoded`.
+/// Decodes the name in `text`, of which `encoded` is the percent-encoded part.
 fn name(text: &str, encoded: &str) -> Result<Box<str>, String> {
-    // Who writes `user:*` means everybody, and would deny nobody.
+    // The author of `user:*` means every user, but the rule would apply to none.
     if encoded.is_empty() || encoded.contains(['*', '{', '}']) {
         return Err(format!(
             "{text:?} names nobody; expected one name behind the colon, with %2A, %7B and %7D for *, {{ and }}, or users \

@@ -1,19 +1,19 @@
-//! What a rule is over: a pattern of destinations, with places for what the client is.
+//! The target of a rule: a pattern of destinations, with variables for properties of the client.
 //!
 //! ```text
 //! target   = "**"                                       ; everything
 //!          | ( "/topic/" | "/queue/" | "/app/" ) path
-//!          | "/user/" ( "queue" | "topic" ) "/" path    ; one's own
-//!          | "/user/" segment [ "/" path ]              ; that user's; percent-encoded
+//!          | "/user/" ( "queue" | "topic" ) "/" path    ; the client's own
+//!          | "/user/" segment [ "/" path ]              ; those of that user; percent-encoded
 //!          | "/presence/" path                          ; "users", or "topic" and the topic's name
 //! path     = segment *( ( "/" | "." ) segment )
 //! segment  = "*" | "**" | "#" | ">" | variable | literal
 //! variable = "{user}" | "{claim." NAME "}"              ; NAME may have "." and "/"
 //! ```
 //!
-//! A variable is one literal segment whatever it contains: what a token says cannot widen a rule. Right after `/user/`
-//! it stands for the user of that name. Elsewhere `.`, `/` and `%` in it are percent-encoded: as two segments,
-//! `john.doe` would be among the destinations of the user `john`.
+//! A variable becomes one literal segment, whatever its value contains, so a claim of a token cannot widen a rule. As
+//! the owner in `/user/…` it is the user with that name. Elsewhere `.`, `/` and `%` in the value are percent-encoded,
+//! since `john.doe` as two segments would be among the destinations of the user `john`.
 
 use super::automaton::{STATES_MAX, Symbol, intersects};
 use crate::destination::{Kind, Owner, SEGMENTS_MAX, percent_decode};
@@ -23,37 +23,37 @@ use std::borrow::Cow;
 
 const EVERYTHING: &str = "**";
 const CLAIM: &str = "claim.";
-/// A name's segments, and before them the owner and `queue` of a user's destination.
+/// Limit on the segments of a pattern: those of a name, preceded by the owner and `queue` of a user's destination.
 const STEPS_MAX: usize = SEGMENTS_MAX + 2;
 const _: () = assert!(STEPS_MAX < STATES_MAX);
 
-/// The families that rules are about.
+/// The families of destinations that rules can cover.
 const FAMILIES: [Kind; 5] = [Kind::Topic, Kind::Queue, Kind::User, Kind::Presence, Kind::App];
-/// What looks like a destination and needs no rule.
+/// Prefixes that look like destinations but need no rule, with the reason.
 const NO_TARGETS: [(&str, &str); 3] = [
     ("/users/", "each user that the header to names is judged as /user/NAME/…, so write the rule for that"),
     ("/temp-queue/", "a session's own are always allowed and others' never"),
     ("/auth/", "renewing one's own token is always allowed"),
 ];
 
-/// A rule's pattern with what the client is put in; few rules are longer.
+/// The pattern of a rule for one client. Most rules fit inline.
 pub(super) type Symbols<'a> = SmallVec<[Symbol<'a>; 12]>;
 
-/// What a rule is over.
+/// The destinations that a rule covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target {
-    /// `None`: every family.
+    /// The family; `None` for every family.
     kind: Option<Kind>,
     steps: Box<[Step]>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Step {
-    /// In the owner's place: as an [`Owner`] writes it.
+    /// As the owner, in the form of an [`Owner`].
     Literal(Box<str>),
     One,
     Many,
-    /// The client's own place behind `/user/`.
+    /// The owner of the client's own destinations after `/user/`.
     Own,
     User,
     Claim(Box<str>),
@@ -75,7 +75,7 @@ impl Target {
         };
         let name = &text[kind.prefix().len()..];
         let mut steps = if kind == Kind::User { of_a_user(name)? } else { path(name)? };
-        // One `**` behind another adds nothing.
+        // A repeated `**` adds nothing.
         steps.dedup_by(|step, before| *step == Step::Many && *before == Step::Many);
         if steps.len() > STEPS_MAX {
             return Err(format!("{text:?} has {} segments; a pattern has {STEPS_MAX} at most", steps.len()));
@@ -85,7 +85,7 @@ impl Target {
         Ok(target)
     }
 
-    /// A rule that could never match is a mistake, and a `deny` of that kind a dangerous one.
+    /// Rejects a rule that can never match. It is a mistake, and for a `deny` rule a dangerous one.
     fn check_shape(&self, kind: Kind, text: &str) -> Result<(), String> {
         let literal = |text: &'static str| Symbol::Literal(text.into());
         let below = |first: &[Symbol<'static>]| [first, &[Symbol::One, Symbol::Many]].concat();
@@ -107,7 +107,7 @@ impl Target {
         Ok(())
     }
 
-    /// Whether it is over destinations of this family.
+    /// Returns whether the target covers destinations of this family.
     pub(super) fn is_over(&self, kind: Kind) -> bool {
         self.kind.is_none_or(|own| own == kind)
     }
@@ -117,7 +117,8 @@ impl Target {
         self.is_over(kind) && *self.steps == [Step::Many]
     }
 
-    /// The pattern for this client. What it has not (a name, a claim) becomes `missing`; `None` makes that nothing.
+    /// Returns the pattern for this client. A variable without a value (no name, no such claim) becomes `missing`; if
+    /// `missing` is `None`, the rule does not match.
     pub(super) fn bind<'a>(
         &'a self,
         who: &'a Principal,
@@ -126,7 +127,7 @@ impl Target {
     ) -> Option<Symbols<'a>> {
         let is_owner = |at| at == 0 && self.kind == Some(Kind::User);
         let variable = |at, value: Option<&'a str>| match value {
-            // No segment is empty.
+            // A segment cannot be empty.
             None | Some("") => missing.clone(),
             Some(name) if is_owner(at) => {
                 Some(Symbol::Literal(Cow::Owned(Owner::user(name).as_str().to_owned())))
@@ -144,7 +145,7 @@ impl Target {
 }
 
 impl Step {
-    /// All that it could ever match.
+    /// Returns the symbol that matches everything that the step can match for any client.
     fn loosest(&self) -> Symbol<'_> {
         match self {
             Step::Literal(text) => Symbol::Literal((&**text).into()),
@@ -154,7 +155,7 @@ impl Step {
     }
 }
 
-/// Returns the name or claim as one segment, percent-encoded.
+/// Returns the literal segment for a name or a claim.
 fn as_segment(text: &str) -> Cow<'_, str> {
     if !text.contains(['.', '/', '%']) {
         return text.into();
@@ -162,7 +163,7 @@ fn as_segment(text: &str) -> Cow<'_, str> {
     text.replace('%', "%25").replace('.', "%2E").replace('/', "%2F").into()
 }
 
-/// What stands behind `/user/`.
+/// Parses the text after `/user/`.
 fn of_a_user(name: &str) -> Result<Vec<Step>, String> {
     if name.starts_with("queue/") || name.starts_with("topic/") {
         let mut steps = vec![Step::Own];
@@ -183,13 +184,14 @@ fn of_a_user(name: &str) -> Result<Vec<Step>, String> {
     }
 }
 
-/// Behind `**` it could not be told whether a name is meant, which is percent-encoded, or a segment, which is not.
+/// Returns the error for a name after `**`: the parser could not tell a user name, which is percent-encoded, from a
+/// segment, which is not.
 fn after_many() -> String {
     "behind /user/** stands queue, topic or nothing; expected * for any one user, as in /user/*/queue/**"
         .to_owned()
 }
 
-/// The segment behind `/user/`: a name, percent-encoded.
+/// Parses the owner after `/user/`: a percent-encoded name.
 fn owner(text: &str) -> Result<Step, String> {
     if text.starts_with('~') {
         return Err(format!(
@@ -233,7 +235,7 @@ fn claim(text: &str) -> Option<Step> {
     is_name.then(|| Step::Claim(name.into()))
 }
 
-/// Splits at separators, but not inside of braces.
+/// Splits at separators outside of braces.
 fn split(text: &str, is_separator: impl Fn(char) -> bool) -> impl Iterator<Item = &str> {
     let mut inside = false;
     text.split(move |character| {

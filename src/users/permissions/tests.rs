@@ -1,19 +1,19 @@
-//! The grammar of rules, and what they come to.
+//! The grammar of rules and their evaluation.
 
 use super::*;
 use crate::destination::{Address, Whose};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
-const ROOM: usize = 1024;
-/// The session whom these tests are about.
+const BYTES_MAX: usize = 1024;
+/// The session in these tests.
 const SESSION: &str = "s1";
 
 fn rule(text: &str) -> Rule {
     Rule::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
-/// These rules and behind them no more: what they do not grant is refused.
+/// Creates permissions with only these rules; everything else is refused.
 fn only(rules: &[&str]) -> Permissions {
     let mut rules: Vec<Rule> = rules.iter().map(|text| rule(text)).collect();
     rules.push(rule("deny all anyone **"));
@@ -38,21 +38,21 @@ fn with_roles(roles: &[&str]) -> Principal {
     Principal { roles: roles.iter().map(|role| (*role).into()).collect(), ..alice() }
 }
 
-fn owner(who: &Principal) -> Owner {
-    who.name.as_deref().map_or_else(|| Owner::session(SESSION), Owner::user)
+fn owner(principal: &Principal) -> Owner {
+    principal.name.as_deref().map_or_else(|| Owner::session(SESSION), Owner::user)
 }
 
-/// What a client's text comes to; `None` if it is none.
-fn selector(who: &Principal, verb: Verb, text: &str) -> Option<Selector> {
+/// Parses a destination as a session does; `None` if it is invalid.
+fn selector(principal: &Principal, verb: Verb, text: &str) -> Option<Selector> {
     let address = match verb {
-        Verb::Send => Address::parse_send(text, ROOM),
-        Verb::Subscribe => Address::parse_subscribe(text, ROOM),
+        Verb::Send => Address::parse_send(text, BYTES_MAX),
+        Verb::Subscribe => Address::parse_subscribe(text, BYTES_MAX),
     };
     match address.ok()? {
         Address::Plain(selector) => Some(selector),
         Address::User(whose, path) => {
             let owner = match whose {
-                Whose::Own => owner(who),
+                Whose::Own => owner(principal),
                 Whose::Named(name) => Owner::user(&name),
                 Whose::Session(id) => Owner::session(&id),
             };
@@ -62,23 +62,23 @@ fn selector(who: &Principal, verb: Verb, text: &str) -> Option<Selector> {
     }
 }
 
-fn asked(permissions: &Permissions, who: &Principal, verb: Verb, text: &str) -> Result<(), String> {
-    let to = selector(who, verb, text).unwrap_or_else(|| panic!("{text:?} is no destination"));
-    permissions.judge(who, &owner(who), verb, &to).map_err(|denied| denied.rule.to_string())
+fn judge(permissions: &Permissions, principal: &Principal, verb: Verb, text: &str) -> Result<(), String> {
+    let to = selector(principal, verb, text).unwrap_or_else(|| panic!("{text:?} is not a destination"));
+    permissions.judge(principal, &owner(principal), verb, &to).map_err(|denied| denied.rule.to_string())
 }
 
-fn may_send(permissions: &Permissions, who: &Principal, text: &str) -> bool {
-    asked(permissions, who, Verb::Send, text).is_ok()
+fn may_send(permissions: &Permissions, principal: &Principal, text: &str) -> bool {
+    judge(permissions, principal, Verb::Send, text).is_ok()
 }
 
-fn may_subscribe(permissions: &Permissions, who: &Principal, text: &str) -> bool {
-    asked(permissions, who, Verb::Subscribe, text).is_ok()
+fn may_subscribe(permissions: &Permissions, principal: &Principal, text: &str) -> bool {
+    judge(permissions, principal, Verb::Subscribe, text).is_ok()
 }
 
 // ---- grammar ----
 
 #[test]
-fn a_rule_is_shown_as_it_was_written() {
+fn rule_is_displayed_as_it_was_written() {
     for text in [
         "allow send anyone /topic/news.**",
         "deny subscribe users /queue/orders.*",
@@ -104,7 +104,7 @@ fn a_rule_is_shown_as_it_was_written() {
 }
 
 #[test]
-fn what_is_no_rule_is_told_with_what_was_expected() {
+fn invalid_rule_is_refused_with_what_was_expected() {
     let long = format!("allow send anyone /topic/{}", vec!["a"; 67].join("."));
     for (text, says) in [
         ("", "has 0 words; expected four words: allow|deny, send|subscribe|all, anyone|users"),
@@ -174,7 +174,7 @@ fn what_is_no_rule_is_told_with_what_was_expected() {
 // ---- one destination ----
 
 #[test]
-fn the_first_rule_that_matches_decides() {
+fn first_matching_rule_decides() {
     let permissions = only(&[
         "deny send users /topic/a.b",
         "allow send anyone /topic/a.**",
@@ -184,7 +184,7 @@ fn the_first_rule_that_matches_decides() {
         "allow send anyone **",
     ]);
     let anonymous = Principal::anonymous();
-    for (who, verb, text, says) in [
+    for (principal, verb, text, says) in [
         (&alice(), Verb::Send, "/topic/a.b", Some("deny send users /topic/a.b")),
         (&alice(), Verb::Send, "/topic/a/b", Some("deny send users /topic/a.b")),
         (&anonymous, Verb::Send, "/topic/a.b", None),
@@ -199,12 +199,12 @@ fn the_first_rule_that_matches_decides() {
         (&alice(), Verb::Subscribe, "/app/x", Some("deny all anyone **")),
         (&alice(), Verb::Send, "/user/bob/queue/x", None),
     ] {
-        assert_eq!(asked(&permissions, who, verb, text).err().as_deref(), says, "{verb:?} {text}");
+        assert_eq!(judge(&permissions, principal, verb, text).err().as_deref(), says, "{verb:?} {text}");
     }
 }
 
 #[test]
-fn a_pattern_matches_in_its_own_family_alone() {
+fn pattern_matches_only_destinations_of_its_kind() {
     for (pattern, matching, other) in [
         (
             "/topic/news.**",
@@ -250,12 +250,12 @@ fn a_pattern_matches_in_its_own_family_alone() {
 }
 
 #[test]
-fn who_a_rule_is_about() {
+fn rule_applies_to_the_clients_of_its_subject() {
     let guest = with_roles(&["guest", "night shift"]);
     let bob = Principal::named("bob", "test");
     let jo = Principal::named("Jo Doe", "test");
     let anonymous = Principal::anonymous();
-    for (who, about, not_about) in [
+    for (subject, about, not_about) in [
         ("anyone", &[&guest, &bob, &jo, &anonymous][..], &[][..]),
         ("users", &[&guest, &bob, &jo], &[&anonymous]),
         ("anonymous", &[&anonymous], &[&guest, &bob, &jo]),
@@ -266,25 +266,26 @@ fn who_a_rule_is_about() {
         ("role:night%20shift", &[&guest], &[&bob, &jo, &anonymous]),
         ("role:night", &[], &[&guest]),
     ] {
-        let allow = only(&[&format!("allow send {who} /topic/a")]);
-        let deny = Permissions::new(Preset::Open, vec![rule(&format!("deny send {who} /topic/a"))], vec![]);
+        let allow = only(&[&format!("allow send {subject} /topic/a")]);
+        let deny =
+            Permissions::new(Preset::Open, vec![rule(&format!("deny send {subject} /topic/a"))], vec![]);
         for client in about {
             assert!(
                 may_send(&allow, client, "/topic/a") && !may_send(&deny, client, "/topic/a"),
-                "{who} {client:?}"
+                "{subject} {client:?}"
             );
         }
         for client in not_about {
             assert!(
                 !may_send(&allow, client, "/topic/a") && may_send(&deny, client, "/topic/a"),
-                "{who} {client:?}"
+                "{subject} {client:?}"
             );
         }
     }
 }
 
 #[test]
-fn what_no_rule_is_asked_about() {
+fn services_temporary_queues_and_replies_need_no_rule() {
     let nothing = only(&[]);
     let service = with_roles(&["other", "service"]);
     for text in ["/topic/a", "/queue/a", "/user/bob/queue/a", "/app/a", "/temp-queue/a"] {
@@ -299,14 +300,14 @@ fn what_no_rule_is_asked_about() {
         may_send(&nothing, &alice(), "/temp-queue/a") && may_subscribe(&nothing, &alice(), "/temp-queue/a")
     );
     assert!(may_send(&nothing, &alice(), "/user/~s2/queue/replies"));
-    assert!(!may_send(&nothing, &alice(), "/user/%7Es2/queue/replies"), "a user of such a name");
+    assert!(!may_send(&nothing, &alice(), "/user/%7Es2/queue/replies"), "a user with this name");
     assert!(!may_subscribe(&nothing, &alice(), "/user/~s2/queue/replies"));
     assert!(!may_send(&nothing, &alice(), "/topic/~s2"));
 }
 
 // ---- variables ----
 
-/// Names and claims that could be taken for something else, and how they stand in `/user/…`.
+/// Names and claims with special characters, and their form in `/user/…`.
 const ODD: [(&str, &str); 14] = [
     ("a.b", "a.b"),
     ("a/b", "a%2Fb"),
@@ -325,25 +326,25 @@ const ODD: [(&str, &str); 14] = [
 ];
 
 #[test]
-fn a_variable_is_one_literal_segment_whatever_it_contains() {
+fn variable_is_one_literal_segment_for_every_value() {
     let permissions = only(&[
         "allow all anyone /topic/{claim.tenant}.x",
         "allow all anyone /topic/of.{user}",
         "allow all anyone /queue/{claim.tenant}/**",
     ]);
     for (value, _) in ODD {
-        let who = with_claims(value, &[("tenant", value)]);
+        let principal = with_claims(value, &[("tenant", value)]);
         let is_segment = !value.contains(['.', '/', '%', '*']) && !matches!(value, "#" | ">");
         for text in [format!("/topic/{value}.x"), format!("/topic/of.{value}"), format!("/queue/{value}.a")] {
-            if let Some(to) = selector(&who, Verb::Send, &text) {
+            if let Some(to) = selector(&principal, Verb::Send, &text) {
                 assert_eq!(
-                    permissions.judge(&who, &owner(&who), Verb::Send, &to).is_ok(),
+                    permissions.judge(&principal, &owner(&principal), Verb::Send, &to).is_ok(),
                     is_segment,
                     "{text}"
                 );
             }
-            if let Some(to) = selector(&who, Verb::Subscribe, &text) {
-                let may = permissions.judge(&who, &owner(&who), Verb::Subscribe, &to).is_ok();
+            if let Some(to) = selector(&principal, Verb::Subscribe, &text) {
+                let may = permissions.judge(&principal, &owner(&principal), Verb::Subscribe, &to).is_ok();
                 assert_eq!(may, is_segment, "{text}");
             }
         }
@@ -356,16 +357,16 @@ fn a_variable_is_one_literal_segment_whatever_it_contains() {
             "/topic/of",
             "/queue/a.b",
         ] {
-            assert!(!may_send(&permissions, &who, text), "{value} {text}");
+            assert!(!may_send(&permissions, &principal, text), "{value} {text}");
         }
         for text in ["/topic/**", "/topic/*.x", "/topic/**.x", "/topic/#", "/topic/of.*", "/topic/>.x"] {
-            assert!(!may_subscribe(&permissions, &who, text), "{value} {text}");
+            assert!(!may_subscribe(&permissions, &principal, text), "{value} {text}");
         }
     }
 }
 
 #[test]
-fn a_variable_that_is_not_an_owner_is_percent_encoded() {
+fn variable_that_is_not_an_owner_is_percent_encoded() {
     let permissions = only(&[
         "allow all anyone /queue/{user}.**",
         "allow all anyone /topic/team.{claim.team}",
@@ -379,16 +380,16 @@ fn a_variable_that_is_not_an_owner_is_percent_encoded() {
         ("100%", "100%25"),
         ("john%2Edoe", "john%252Edoe"),
     ] {
-        let who = with_claims(value, &[("team", value)]);
+        let principal = with_claims(value, &[("team", value)]);
         for text in [format!("/queue/{encoded}.jobs"), format!("/topic/team.{encoded}")] {
             assert!(
-                may_send(&permissions, &who, &text) && may_subscribe(&permissions, &who, &text),
+                may_send(&permissions, &principal, &text) && may_subscribe(&permissions, &principal, &text),
                 "{text}"
             );
         }
         for other in ["john", "john%2Edoe", "john%252Edoe", "alice@example%2Eorg", "a%2Fb", "100%25"] {
             assert_eq!(
-                may_send(&permissions, &who, &format!("/queue/{other}.x")),
+                may_send(&permissions, &principal, &format!("/queue/{other}.x")),
                 other == encoded,
                 "{value} {other}"
             );
@@ -398,53 +399,57 @@ fn a_variable_that_is_not_an_owner_is_percent_encoded() {
 }
 
 #[test]
-fn behind_user_a_variable_is_the_user_of_that_name() {
+fn variable_after_the_user_prefix_is_a_user_name() {
     let rules = ["/user/{claim.friend}/queue/**", "/user/{user}/topic/**"];
     let permissions =
         only(&rules.map(|pattern| format!("allow send anyone {pattern}")).each_ref().map(|r| &**r));
     for (value, encoded) in ODD {
-        let who = with_claims(value, &[("friend", value)]);
+        let principal = with_claims(value, &[("friend", value)]);
         for path in ["queue/a.b", "topic/a"] {
-            assert!(may_send(&permissions, &who, &format!("/user/{encoded}/{path}")), "{value} {path}");
+            assert!(may_send(&permissions, &principal, &format!("/user/{encoded}/{path}")), "{value} {path}");
             for (_, other) in ODD.iter().filter(|(other, _)| *other != value) {
                 assert!(
-                    !may_send(&permissions, &who, &format!("/user/{other}/{path}")),
+                    !may_send(&permissions, &principal, &format!("/user/{other}/{path}")),
                     "{value} {other} {path}"
                 );
             }
-            assert!(!may_send(&permissions, &who, &format!("/user/a/{path}")), "{value} {path}");
+            assert!(!may_send(&permissions, &principal, &format!("/user/a/{path}")), "{value} {path}");
         }
-        assert!(may_send(&permissions, &who, "/user/queue/a"), "{value} is a friend of its own");
+        assert!(may_send(&permissions, &principal, "/user/queue/a"), "{value} is a friend of its own");
     }
-    let stranger = with_claims("bob", &[("friend", "~s2")]);
+    let bob = with_claims("bob", &[("friend", "~s2")]);
     assert!(!may_subscribe(
         &only(&["allow all anyone /user/{claim.friend}/queue/**"]),
-        &stranger,
+        &bob,
         "/user/~s2/queue/a"
     ));
 }
 
 #[test]
-fn what_a_client_has_not_allows_nothing_and_denies_all_that_could_be_meant() {
+fn missing_variable_allows_nothing_and_denies_every_possible_value() {
     let allow = only(&["allow all anyone /topic/{claim.tenant}.x", "allow all anyone /user/{user}/queue/**"]);
     let rules =
         ["deny all anyone /topic/{claim.tenant}.x", "deny all anyone /user/{user}/queue/**"].map(rule);
     let deny = Permissions::new(Preset::Open, rules.into(), vec![]);
     let anonymous = Principal::anonymous();
-    for who in [alice(), with_claims("alice", &[("tenant", "")]), with_claims("alice", &[("Tenant", "t")])] {
+    for principal in
+        [alice(), with_claims("alice", &[("tenant", "")]), with_claims("alice", &[("Tenant", "t")])]
+    {
         for text in ["/topic/t.x", "/topic/.x", "/topic/tenant.x", "/topic/t.y", "/topic/x"] {
-            let Some(to) = selector(&who, Verb::Send, text) else { continue };
-            assert!(allow.judge(&who, &owner(&who), Verb::Send, &to).is_err(), "{text}");
+            let Some(to) = selector(&principal, Verb::Send, text) else { continue };
+            assert!(allow.judge(&principal, &owner(&principal), Verb::Send, &to).is_err(), "{text}");
         }
-        assert!(!may_send(&deny, &who, "/topic/t.x") && !may_send(&deny, &who, "/topic/u.x"));
-        assert!(!may_subscribe(&deny, &who, "/topic/*.x") && !may_subscribe(&deny, &who, "/topic/**"));
-        assert!(may_send(&deny, &who, "/topic/t.y") && may_send(&deny, &who, "/topic/t.t.x"));
-        assert!(may_subscribe(&deny, &who, "/topic/*.y"));
+        assert!(!may_send(&deny, &principal, "/topic/t.x") && !may_send(&deny, &principal, "/topic/u.x"));
+        assert!(
+            !may_subscribe(&deny, &principal, "/topic/*.x") && !may_subscribe(&deny, &principal, "/topic/**")
+        );
+        assert!(may_send(&deny, &principal, "/topic/t.y") && may_send(&deny, &principal, "/topic/t.t.x"));
+        assert!(may_subscribe(&deny, &principal, "/topic/*.y"));
     }
     let tenant = with_claims("alice", &[("tenant", "t")]);
     assert!(may_send(&allow, &tenant, "/topic/t.x") && !may_send(&allow, &tenant, "/topic/u.x"));
     assert!(!may_send(&deny, &tenant, "/topic/t.x") && may_send(&deny, &tenant, "/topic/u.x"));
-    assert!(!may_subscribe(&allow, &anonymous, "/user/queue/a"), "nobody's name");
+    assert!(!may_subscribe(&allow, &anonymous, "/user/queue/a"), "an anonymous client has no name");
     assert!(
         !may_send(&deny, &anonymous, "/user/bob/queue/a") && may_send(&deny, &anonymous, "/user/bob/topic/a")
     );
@@ -453,7 +458,7 @@ fn what_a_client_has_not_allows_nothing_and_denies_all_that_could_be_meant() {
 // ---- wildcard subscriptions ----
 
 #[test]
-fn a_deny_that_intersects_refuses_and_an_allow_that_contains_grants() {
+fn intersecting_deny_refuses_and_containing_allow_grants() {
     for (rules, text, says) in [
         (&["allow subscribe anyone /topic/**"][..], "/topic/**", None),
         (&["allow subscribe anyone /topic/*.**"], "/topic/**.*", None),
@@ -463,7 +468,7 @@ fn a_deny_that_intersects_refuses_and_an_allow_that_contains_grants() {
         (&["allow subscribe anyone **"], "/user/queue/**", None),
         (&["allow send anyone /topic/**"], "/topic/**", Some("deny all anyone **")),
         (&["allow subscribe anyone /app/**"], "/topic/**", Some("deny all anyone **")),
-        // A part is passed over, and so are two parts.
+        // An `allow` that contains only a part is skipped, even if several of them contain the whole together.
         (&["allow subscribe anyone /topic/a.**"], "/topic/**", Some("deny all anyone **")),
         (&["allow subscribe anyone /topic/a.*"], "/topic/a.**", Some("deny all anyone **")),
         (&["allow all anyone /topic/a", "allow all anyone /topic/*.**"], "/topic/**", None),
@@ -472,7 +477,7 @@ fn a_deny_that_intersects_refuses_and_an_allow_that_contains_grants() {
             "/topic/**",
             Some("deny all anyone **"),
         ),
-        // The order counts.
+        // The order of rules matters.
         (
             &["deny all anyone /topic/a.secret", "allow all anyone /topic/**"],
             "/topic/a.*",
@@ -495,7 +500,7 @@ fn a_deny_that_intersects_refuses_and_an_allow_that_contains_grants() {
         (&["deny all users /topic/**", "allow all anyone **"], "/topic/**", Some("deny all users /topic/**")),
         (&["deny all anonymous /topic/**", "allow all anyone **"], "/topic/**", None),
         (&["deny all anyone **", "allow all anyone **"], "/app/**", Some("deny all anyone **")),
-        // A user's destination is an owner, queue or topic, and a name.
+        // The destination of a user consists of an owner, queue or topic, and a name.
         (&["deny all anyone /user/*/topic/**", "allow all anyone **"], "/user/queue/**", None),
         (&["allow all anyone /user/queue/*.**"], "/user/queue/**", None),
         (&["allow all anyone /user/{user}/queue/**"], "/user/queue/*.a", None),
@@ -515,8 +520,8 @@ fn a_deny_that_intersects_refuses_and_an_allow_that_contains_grants() {
         ),
         (&["deny all anyone /topic/{claim.tenant}.a", "allow all anyone **"], "/topic/u.*", None),
     ] {
-        let who = with_claims("alice", &[("tenant", "t")]);
-        let result = asked(&only(rules), &who, Verb::Subscribe, text);
+        let principal = with_claims("alice", &[("tenant", "t")]);
+        let result = judge(&only(rules), &principal, Verb::Subscribe, text);
         assert_eq!(result.err().as_deref(), says, "{rules:?} {text}");
     }
 }
@@ -524,7 +529,7 @@ fn a_deny_that_intersects_refuses_and_an_allow_that_contains_grants() {
 // ---- presence ----
 
 #[test]
-fn who_may_not_read_a_topic_may_not_see_who_does() {
+fn presence_of_a_topic_requires_permission_to_subscribe_to_it() {
     let permissions = only(&[
         "allow subscribe anyone /presence/topic/**",
         "deny subscribe anyone /topic/a.secret",
@@ -539,7 +544,7 @@ fn who_may_not_read_a_topic_may_not_see_who_does() {
         ("/presence/topic/users", None),
         ("/presence/users", Some("deny all anyone **")),
     ] {
-        assert_eq!(asked(&permissions, &alice(), Verb::Subscribe, text).err().as_deref(), says, "{text}");
+        assert_eq!(judge(&permissions, &alice(), Verb::Subscribe, text).err().as_deref(), says, "{text}");
     }
     let topics = only(&["allow subscribe anyone /topic/**", "allow subscribe anyone /presence/users"]);
     assert!(!may_subscribe(&topics, &alice(), "/presence/topic/a"));
@@ -553,10 +558,10 @@ fn who_may_not_read_a_topic_may_not_see_who_does() {
 // ---- presets ----
 
 #[test]
-fn what_the_presets_grant() {
+fn presets_grant_the_documented_destinations() {
     use Verb::{Send, Subscribe};
     let (anonymous, end) = (Principal::anonymous(), Err("no rule grants it (preset safe)".to_owned()));
-    for (verb, text, users, anybody) in [
+    for (verb, text, users, anonymous_clients) in [
         (Subscribe, "/topic/a", true, true),
         (Subscribe, "/topic/**", true, true),
         (Send, "/topic/a", false, false),
@@ -579,16 +584,24 @@ fn what_the_presets_grant() {
         (Send, "/user/~s2/queue/a", true, true),
         (Send, "/temp-queue/a", true, true),
     ] {
-        for (who, granted) in [(alice(), users), (anonymous.clone(), anybody)] {
+        for (principal, granted) in [(alice(), users), (anonymous.clone(), anonymous_clients)] {
             let expected = if granted { Ok(()) } else { end.clone() };
-            assert_eq!(asked(&preset(Preset::Safe), &who, verb, text), expected, "{verb:?} {text} {who:?}");
-            assert_eq!(asked(&Permissions::default(), &who, verb, text), Ok(()), "{verb:?} {text} {who:?}");
+            assert_eq!(
+                judge(&preset(Preset::Safe), &principal, verb, text),
+                expected,
+                "{verb:?} {text} {principal:?}"
+            );
+            assert_eq!(
+                judge(&Permissions::default(), &principal, verb, text),
+                Ok(()),
+                "{verb:?} {text} {principal:?}"
+            );
         }
     }
 }
 
 #[test]
-fn all_rules_are_shown_in_order_with_where_they_come_from() {
+fn rules_are_listed_in_order_with_their_origin() {
     let rules = vec![rule("deny all role:guest /topic/a"), rule("allow send users /topic/**")];
     let demo = vec![("demo", rule("allow send anyone /topic/chat.**"))];
     let permissions = Permissions::new(Preset::Safe, rules, demo);
@@ -613,7 +626,7 @@ fn all_rules_are_shown_in_order_with_where_they_come_from() {
     }
 }
 
-/// Texts out of what could lead to somebody's messages.
+/// Generates destinations that could give access to the messages of another user.
 fn any_text() -> impl Strategy<Value = String> {
     let pieces = vec![
         "user", "users", "queue", "topic", "presence", "app", "bob", "alice", "b%6Fb", "bob%2F", "%71ueue",
@@ -630,11 +643,16 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(4096))]
 
     #[test]
-    fn with_safe_no_subscription_gets_at_the_messages_of_others(text in any_text()) {
-        for who in [alice(), Principal::anonymous(), Principal::named("queue", "test"), Principal::named("*", "test")] {
-            let Some(to) = selector(&who, Verb::Subscribe, &text) else { continue };
-            let own = owner(&who);
-            if preset(Preset::Safe).judge(&who, &own, Verb::Subscribe, &to).is_ok() {
+    fn preset_safe_allows_no_subscription_to_messages_of_other_users(text in any_text()) {
+        for principal in [
+            alice(),
+            Principal::anonymous(),
+            Principal::named("queue", "test"),
+            Principal::named("*", "test"),
+        ] {
+            let Some(to) = selector(&principal, Verb::Subscribe, &text) else { continue };
+            let own = owner(&principal);
+            if preset(Preset::Safe).judge(&principal, &own, Verb::Subscribe, &to).is_ok() {
                 prop_assert!(matches!(to.kind(), Kind::Topic | Kind::User | Kind::Presence | Kind::TempQueue));
                 let is_own = to.segments().first() == Some(&Segment::Literal(own.as_str().into()));
                 prop_assert!(to.kind() != Kind::User || is_own, "{} got {}", own.as_str(), to.as_str());
@@ -644,7 +662,7 @@ proptest! {
 }
 
 #[test]
-fn dead_letters_need_their_queue_too() {
+fn dead_letters_require_a_rule_for_the_dead_letter_queue() {
     let rules = vec![Rule::parse("allow all users /queue/{user}.**").expect("a rule")];
     let permissions = Permissions::new(Preset::Safe, rules, Vec::new());
     let may = |name: &str, queue: &str| {
@@ -653,8 +671,8 @@ fn dead_letters_need_their_queue_too() {
     };
     assert!(may("alice", "/queue/alice.in"));
     assert!(!may("alice", "/queue/dead.alice.in"), "no rule grants it");
-    assert!(!may("dead", "/queue/dead.alice.in"), "whatever one is called");
-    assert!(!may("dead", "/queue/dead.dead.in"), "the dead letters of dead letters");
+    assert!(!may("dead", "/queue/dead.alice.in"), "also for a user named dead");
+    assert!(!may("dead", "/queue/dead.dead.in"), "dead letters of the queues of a user named dead");
     let rules = ["allow subscribe users /queue/dead.**", "allow all users /queue/{user}.**"];
     let rules = rules.map(|rule| Rule::parse(rule).expect("a rule")).to_vec();
     let permissions = Permissions::new(Preset::Safe, rules, Vec::new());

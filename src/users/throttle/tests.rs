@@ -1,4 +1,4 @@
-//! Tests of the throttle with a simulated clock: attackers, their neighbours, and the users under attack.
+//! Tests of the throttle with a simulated clock: attackers, their neighbors, and the users under attack.
 
 use super::*;
 use std::cmp::Reverse;
@@ -7,7 +7,7 @@ use std::collections::BinaryHeap;
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A throttle and the time there.
+/// A throttle and its simulated time.
 struct Scene {
     throttle: Throttle,
     now: Instant,
@@ -32,7 +32,7 @@ impl Scene {
         self.throttle.enter(attempt, None, self.now)
     }
 
-    /// Checks a login and waits for its answer. The login takes the slots that it waits for as soon as they open.
+    /// Checks a login and waits for its answer. The login takes the first slot for which it has to wait as it opens.
     fn login(&mut self, address: &str, name: &str, passcode: &str, outcome: Outcome) -> Waits {
         let (attempt, began) = (self.attempt(address, name, passcode), self.now);
         let mut drawn = None;
@@ -58,7 +58,7 @@ impl Scene {
         answered
     }
 
-    /// How long a right login waits until it is checked.
+    /// Returns the milliseconds that a correct login waits until it is checked.
     fn right(&mut self, address: &str, name: &str, passcode: &str) -> u128 {
         let Waits(checked, _) = self.login(address, name, passcode, Outcome::Right);
         checked
@@ -70,7 +70,7 @@ fn the_interval_between_guesses_doubles_and_is_forgotten() {
     let mut scene = Scene::new(5);
     let waits: Vec<_> = (0..14).map(|n| scene.wrong("192.0.2.1", "alice", &format!("{n}"))).collect();
     assert_eq!(waits, [0, 0, 0, 0, 0, 250, 500, 1000, 2000, 4000, 8000, 15_000, 15_000, 15_000]);
-    // The last refusal was held back for 15 s.
+    // The last refusal was delayed by 15 s.
     scene.now += FORGOTTEN_AFTER - 16 * SECOND;
     assert_eq!(scene.wrong("192.0.2.1", "alice", "14"), 15_000);
     scene.now += FORGOTTEN_AFTER;
@@ -79,12 +79,12 @@ fn the_interval_between_guesses_doubles_and_is_forgotten() {
     assert_eq!(
         [0, 1].map(|n| scene.wrong("", "alice", &format!("{n}"))),
         [0, 500],
-        "the first costs nothing"
+        "the first refusal is not delayed"
     );
 }
 
 #[test]
-fn right_logins_of_neighbours_are_not_delayed() {
+fn right_logins_of_other_users_are_not_delayed() {
     for wrong in [10, 14, 99] {
         let mut scene = Scene::new(5);
         for n in 0..wrong {
@@ -98,15 +98,15 @@ fn right_logins_of_neighbours_are_not_delayed() {
 }
 
 #[test]
-fn a_right_login_is_checked_at_once_after_the_last_refusal_and_forgives_its_own_failures() {
+fn right_login_is_not_delayed_and_forgives_only_its_own_failures() {
     let mut scene = Scene::new(5);
     for n in 0..14 {
         scene.wrong("192.0.2.1", "alice", &format!("{n}"));
         scene.wrong("192.0.2.1", "bob", &format!("{n}"));
     }
     assert_eq!(scene.right("192.0.2.1", "alice", "a"), 0);
-    assert_eq!(scene.wrong("192.0.2.1", "alice", "x"), 0, "counted from one again");
-    assert_eq!(scene.wrong("192.0.2.1", "bob", "x"), 15_000, "only its own");
+    assert_eq!(scene.wrong("192.0.2.1", "alice", "x"), 0, "failures are counted from one again");
+    assert_eq!(scene.wrong("192.0.2.1", "bob", "x"), 15_000, "only the failures of alice are forgiven");
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn a_changed_passcode_is_refused_and_no_longer_remembered() {
     assert_eq!(scene.wrong("192.0.2.1", "alice", "a"), 0);
     assert_eq!(scene.throttle.right.len(), 0);
     assert_eq!(scene.wrong("192.0.2.1", "alice", "a"), 250, "it delays its own refusals");
-    assert_eq!(scene.right("192.0.2.1", "alice", "a"), 0, "and is right once more");
+    assert_eq!(scene.right("192.0.2.1", "alice", "a"), 0, "the passcode is right again");
     assert_eq!((scene.throttle.right.len(), scene.throttle.wrong.len()), (1, 0));
 }
 
@@ -152,7 +152,7 @@ fn a_stale_passcode_that_is_repeated_delays_its_own_refusals_only() {
 }
 
 #[test]
-fn guesses_in_parallel_wait_for_one_another() {
+fn parallel_guesses_wait_for_one_another() {
     let mut scene = Scene::new(5);
     let start = scene.now;
     let (mut checks, mut tickets, mut drawn) = (Vec::new(), Vec::new(), None);
@@ -174,13 +174,13 @@ fn guesses_in_parallel_wait_for_one_another() {
     assert_eq!(checks, [0, 0, 0, 0, 0, 0, 250, 750, 1750, 3750, 7750, 15_750, 30_750]);
     assert!(scene.enter("192.0.2.1", "bob", "b").is_ok());
     tickets.iter().for_each(|ticket| scene.throttle.settle(ticket, Outcome::Unknown, scene.now));
-    assert_eq!(scene.throttle.checks.len(), 1, "bob's");
-    assert_eq!(scene.wrong("192.0.2.1", "alice", "x"), 0, "checks that say nothing are no guesses");
+    assert_eq!(scene.throttle.checks.len(), 1, "only the check of bob");
+    assert_eq!(scene.wrong("192.0.2.1", "alice", "x"), 0, "checks without a result are not guesses");
 }
 
 /// Three waiting logins and one that arrives as the slot opens.
 #[test]
-fn a_slot_goes_to_the_first_waiting_login_that_tries_and_not_to_one_that_has_just_arrived() {
+fn slot_goes_to_a_waiting_login_before_one_that_has_just_arrived() {
     let mut scene = Scene::new(1);
     scene.enter("192.0.2.1", "alice", "0").expect("free");
     scene.enter("192.0.2.1", "alice", "1").expect("the first slot");
@@ -217,7 +217,7 @@ fn a_login_that_has_to_wait_leaves_no_state() {
 }
 
 #[test]
-fn a_check_that_says_nothing_counts_nothing() {
+fn check_without_a_result_does_not_count() {
     let mut scene = Scene::new(1);
     for n in 0..50 {
         let waits = scene.login("192.0.2.1", "alice", &format!("{n}"), Outcome::Unknown);
@@ -242,10 +242,10 @@ fn an_ipv6_network_of_one_customer_is_one_address() {
 }
 
 #[test]
-fn a_name_under_attack_from_many_addresses_stays_open_to_its_user() {
+fn attacked_name_stays_open_to_its_user() {
     let mut scene = Scene::new(5);
     scene.right("192.0.2.1", "alice", "a");
-    // A thousand addresses that guess in parallel, and try again at once where they have to wait.
+    // A thousand addresses that guess in parallel, and try again at once when they have to wait.
     for round in 0..3 {
         for n in 0..1000 {
             let address = format!("198.51.{}.{}", n / 250, n % 250);
@@ -254,31 +254,35 @@ fn a_name_under_attack_from_many_addresses_stays_open_to_its_user() {
             }
         }
     }
-    let stranger = scene.enter("203.0.113.1", "alice", "guess").expect_err("it waits");
-    assert_eq!(stranger.reason, "too many wrong passcodes of this name from all addresses");
+    let unknown = scene.enter("203.0.113.1", "alice", "guess").expect_err("it waits");
+    assert_eq!(unknown.reason, "too many wrong passcodes of this name from all addresses");
     assert_eq!(scene.right("203.0.113.2", "alice", "a"), 0, "the passcode was right before");
-    assert_eq!(scene.right("192.0.2.1", "alice", "another"), 0, "the address is hers");
+    assert_eq!(
+        scene.right("192.0.2.1", "alice", "another"),
+        0,
+        "alice has signed in from this address before"
+    );
     assert_eq!(scene.right("198.51.0.1", "bob", "b"), 0, "other names, from an address of the attack");
 }
 
 #[test]
-fn an_address_that_tries_many_names_is_slowed_down_and_known_users_there_are_not() {
+fn address_that_tries_many_names_is_delayed_except_for_known_users() {
     let mut scene = Scene::new(5);
     scene.right("192.0.2.1", "alice", "a");
     let mut last = Waits(0, 0);
     for n in 0..300 {
         last = scene.login("192.0.2.1", &format!("user-{n}"), "123456", Outcome::Wrong);
         if n == 99 {
-            assert_eq!(last, Waits(0, 0), "a hundred names cost nothing");
+            assert_eq!(last, Waits(0, 0), "a hundred names are not delayed");
             assert_eq!(scene.right("192.0.2.1", "bob", "b"), 0);
         }
     }
     assert_eq!(last, Waits(1000, 1000));
-    assert_eq!(scene.right("192.0.2.1", "alice", "another"), 0, "she has signed in from there before");
-    assert_eq!(scene.right("192.0.2.1", "bob", "b"), 0, "and this passcode was right before");
-    assert!(scene.right("192.0.2.1", "carol", "c") <= 1000, "a user of whom nothing is known yet");
+    assert_eq!(scene.right("192.0.2.1", "alice", "another"), 0, "alice has signed in from there before");
+    assert_eq!(scene.right("192.0.2.1", "bob", "b"), 0, "this passcode was right before");
+    assert!(scene.right("192.0.2.1", "carol", "c") <= 1000, "carol has not signed in before");
     assert_eq!(scene.right("192.0.2.2", "carol", "c"), 0);
-    // The first hundred names were not forgotten by the right logins of others.
+    // The counts of the first hundred names were not erased by correct logins of others.
     assert_eq!(scene.login("192.0.2.1", "next", "123456", Outcome::Wrong), Waits(1000, 1000));
 }
 
@@ -298,24 +302,24 @@ fn memory_of_the_throttle_is_bounded() {
     assert_eq!((throttle.checks.len(), throttle.checked_names.len()), (0, 0));
 }
 
-// ---- guesses an hour ----
+// ---- guesses per hour ----
 
-/// Attackers that guess as fast as the throttle lets them, `parallel` at a time from each address. They take each slot
-/// as soon as it opens. Random delays can only make them slower.
+/// Attackers that guess as fast as the throttle allows, `parallel` at a time from each address. Each slot is taken as
+/// it opens: random delays can only make them slower.
 struct Attack {
     addresses: u32,
     names: u32,
     parallel: u32,
 }
 
-/// A planned event; ordered by time, then by the order of planning.
+/// A scheduled event, ordered by time and then by the order of scheduling.
 enum Step {
     Guess { worker: u32 },
     Wait { worker: u32, name: u32, attempt: Attempt, slot: Option<Instant> },
 }
 
 impl Attack {
-    /// Guesses that were checked in each hour: the most of one name, and of all.
+    /// Returns the guesses that were checked in each hour: the most of one name, and those of all names.
     fn guesses(&self, hours: usize) -> Vec<(u32, u32)> {
         let (mut throttle, start) = (Throttle::new(5, 1000), Instant::now());
         let mut steps = Vec::new();
@@ -362,17 +366,17 @@ impl Attack {
 }
 
 #[test]
-fn guesses_an_hour_are_bounded_per_name_and_in_all() {
+fn guesses_per_hour_are_bounded_per_name_and_in_total() {
     for (addresses, names, parallel, expected) in [
         (1, 1, 16, [(250, 250), (240, 240)]),
         (1, 3, 48, [(250, 750), (240, 720)]),
         (1, 4, 64, [(250, 1000), (240, 960)]),
-        // A thousand addresses with names of their own get a thousand times as many in total.
+        // A thousand times as many names give at most this in total.
         (1, 15, 32, [(248, 3701), (240, 3600)]),
         (1, 10_000, 16, [(1, 3702), (1, 3600)]),
         // The number of addresses does not matter for one name.
         (100, 1, 1, [(1004, 1004), (900, 900)]),
-        // Addresses do not help one another: of a thousand it is fifty times as many in all.
+        // Addresses do not help one another: twenty of them have twenty times as many guesses.
         (20, 50_000, 2, [(2, 74_040), (2, 72_000)]),
     ] {
         let found = Attack { addresses, names, parallel }.guesses(2);

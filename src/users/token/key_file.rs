@@ -1,4 +1,4 @@
-//! A key set in a file, read again when it has changed.
+//! A key set in a file, which is read again when it has changed.
 
 use super::keys::{Key, parse_set};
 use crate::users::fetch::ANSWER_BYTES_MAX;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
-/// How often the file is looked at, at most.
+/// Minimum interval between two checks of whether the file has changed.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
@@ -27,7 +27,7 @@ struct State {
     is_odd: bool,
 }
 
-/// What tells one content from another without reading it.
+/// File attributes that reveal a change of a file without reading it.
 type FileFingerprint = (SystemTime, u64);
 
 impl KeyFile {
@@ -39,7 +39,7 @@ impl KeyFile {
         Ok(KeyFile { path: path.to_owned(), state })
     }
 
-    /// The keys as they are in the file, or as they last were when it could be read.
+    /// Returns the keys in the file, or the last ones that could be read.
     pub(super) fn keys(&self) -> Arc<[Key]> {
         let mut state = self.state.lock();
         if state.looked_at.elapsed() >= LOOK_INTERVAL {
@@ -61,7 +61,7 @@ impl State {
                 (self.keys, self.is_odd) = (keys, false);
                 tracing::info!(path = %path.display(), keys = self.keys.len(), "keys of tokens were read again");
             }
-            // Half a file, perhaps: it has another stamp when it is whole.
+            // The file may be written partially. It has another fingerprint when it is complete.
             Err(error) => {
                 if !self.is_odd {
                     tracing::warn!(path = %path.display(), error, "cannot read keys of tokens, keeping the last ones");
@@ -78,7 +78,7 @@ fn stamp(path: &Path) -> Option<FileFingerprint> {
     Some((metadata.modified().ok()?, metadata.len()))
 }
 
-/// Reads a whole file of bounded size.
+/// Reads a whole file of limited size.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
     let mut octets = Vec::new();

@@ -1,4 +1,4 @@
-//! A key set behind a URL: fetched by the first login that needs it, again when it is old or lacks a key.
+//! A key set at a URL. It is fetched by the first login that needs it, and again when it is old or lacks a key.
 
 use super::keys::{Key, parse_set};
 use crate::users::fetch::{Client, Url};
@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// How often tokens of unknown keys, or failed fetches, make it fetched again, at most.
+/// Minimum interval between fetches because of unknown keys or after failures.
 const AGAIN_INTERVAL: Duration = Duration::from_secs(30);
-/// The same as long as there have been no keys at all, and nobody can come in.
+/// The same interval while no keys have been fetched yet and no token can be verified.
 const FIRST_INTERVAL: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Debug)]
@@ -30,30 +30,30 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     keys: Option<(Arc<[Key]>, Instant)>,
-    /// When a fetch last began, or failed.
+    /// Time at which a fetch last began or failed.
     tried_at: Option<Instant>,
-    /// When one last began because of an unknown key.
+    /// Time at which a fetch last began because of an unknown key.
     asked_again_at: Option<Instant>,
-    /// Closed when the fetch under way has ended.
+    /// Closed when the fetch in progress has ended.
     running: Option<watch::Receiver<()>>,
     is_down: bool,
 }
 
-/// Why somebody wants the keys.
+/// The reason for requesting the keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FetchReason {
-    /// To look for one.
+    /// To look up a key.
     Usual,
-    /// Because those that there are lack one.
+    /// Because a key is missing in the current set.
     Again,
 }
 
-/// What has to be done before the keys are looked at.
+/// The actions before the keys are returned.
 #[derive(Debug, PartialEq, Eq)]
 struct Plan {
-    /// A fetch begins.
+    /// Whether a fetch is started.
     starts: bool,
-    /// The fetch that begins or is under way is waited for.
+    /// Whether the caller waits for the fetch that is started or in progress.
     waits: bool,
 }
 
@@ -67,8 +67,8 @@ impl KeyUrl {
         &self.shared.url
     }
 
-    /// The keys; `None` if there have never been any. All who wait, wait for the same fetch, and it goes on when they
-    /// leave.
+    /// Returns the keys; `None` if they have never been fetched. All callers wait for the same fetch, which continues
+    /// if they are dropped.
     pub(super) async fn keys(&self, want: FetchReason) -> Option<Arc<[Key]>> {
         let running = {
             let mut state = self.shared.state.lock();
@@ -79,7 +79,7 @@ impl KeyUrl {
             if plan.waits { state.running.clone() } else { None }
         };
         if let Some(mut running) = running {
-            // It is never sent to: the only news is its end.
+            // Nothing is ever sent on the channel; the wait ends when the sender is dropped.
             let _ = running.changed().await;
         }
         self.shared.state.lock().keys.as_ref().map(|(keys, _)| keys.clone())
@@ -109,7 +109,8 @@ impl State {
         let (is_due, waits) = match (age, want) {
             (None, _) => (is_past(self.tried_at, FIRST_INTERVAL), true),
             (_, FetchReason::Again) => (is_past(self.asked_again_at, AGAIN_INTERVAL), true),
-            // A key may have been withdrawn while nobody came; only if there is no answer the old ones count.
+            // No login has refreshed the keys for long, and a key may have been withdrawn: use the old keys only if the
+            // fetch fails.
             (Some(age), _) if age >= refresh * 2 => (is_past(self.tried_at, AGAIN_INTERVAL), true),
             (Some(age), _) if age >= refresh => (is_past(self.tried_at, AGAIN_INTERVAL), false),
             _ => (false, false),
@@ -154,15 +155,16 @@ impl Shared {
 mod tests {
     use super::*;
 
-    /// How long ago something was, in seconds.
+    /// Seconds since an event.
     type Ago = Option<u64>;
-    /// Keys, last tried, last asked again, under way, why somebody comes; what starts, who waits.
+    /// Age of the keys, last fetch, last fetch because of an unknown key, whether one is in progress, reason; expected
+    /// plan (starts, waits).
     type Case = (Ago, Ago, Ago, bool, FetchReason, (bool, bool));
 
     #[test]
-    fn when_keys_are_fetched_and_who_waits() {
+    fn fetch_plan_decides_when_keys_are_fetched_and_logins_wait() {
         const NOTHING: (bool, bool) = (false, false);
-        const BEHIND: (bool, bool) = (true, false);
+        const BACKGROUND: (bool, bool) = (true, false);
         const BOTH: (bool, bool) = (true, true);
         const WAIT: (bool, bool) = (false, true);
         let now = Instant::now() + Duration::from_secs(100_000);
@@ -175,10 +177,10 @@ mod tests {
             (None, Some(2), None, true, FetchReason::Usual, WAIT),
             (Some(0), Some(0), None, false, FetchReason::Usual, NOTHING),
             (Some(599), Some(599), None, false, FetchReason::Usual, NOTHING),
-            (Some(600), Some(600), None, false, FetchReason::Usual, BEHIND),
+            (Some(600), Some(600), None, false, FetchReason::Usual, BACKGROUND),
             (Some(600), Some(0), None, true, FetchReason::Usual, NOTHING),
             (Some(700), Some(29), None, false, FetchReason::Usual, NOTHING),
-            (Some(700), Some(30), None, false, FetchReason::Usual, BEHIND),
+            (Some(700), Some(30), None, false, FetchReason::Usual, BACKGROUND),
             (Some(700), Some(30), None, true, FetchReason::Usual, NOTHING),
             (Some(1200), Some(1200), None, false, FetchReason::Usual, BOTH),
             (Some(1200), Some(0), None, true, FetchReason::Usual, WAIT),

@@ -1,4 +1,4 @@
-//! Keys that verify signatures. Each knows its algorithms; a token has no say in that.
+//! Keys that verify signatures. Each key determines its algorithms; the token has no influence on them.
 
 use super::signed::Signed;
 use crate::users::Secret;
@@ -9,11 +9,11 @@ use jsonwebtoken::{Algorithm, DecodingKey, crypto};
 use serde_json::Value;
 use std::sync::Arc;
 
-/// Bytes of a shared secret at least: as many as the hash of HS256 has.
+/// Minimum length of a shared secret, in bytes: that of the hash of HS256.
 const SECRET_BYTES_MIN: usize = 32;
-/// Bytes of an RSA modulus: what aws-lc verifies with.
+/// Lengths of an RSA modulus, in bytes, that aws-lc supports.
 const MODULUS_BYTES: std::ops::RangeInclusive<usize> = 256..=1024;
-/// Keys of one set at most: each may have to be tried for a token that names none.
+/// Maximum number of keys in one set. All of them may have to be tried for a token without a key ID.
 const SET_KEYS_MAX: usize = 100;
 
 const HMAC: &[Algorithm] = &[Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
@@ -37,21 +37,21 @@ pub(super) struct Key {
     decoding: DecodingKey,
 }
 
-/// How near some keys come to verifying a token, the nearest last.
+/// How close a set of keys comes to verifying a token; the closest is last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Fit {
-    /// None is meant by its kid.
+    /// No key has the token's key ID (`kid`).
     NoKey,
-    /// None of those that are meant has its algorithm.
+    /// None of the keys with that key ID is for the token's algorithm.
     NoAlgorithm,
-    /// None of those verifies it.
+    /// None of these keys verifies the signature.
     NoMatch,
-    /// One does.
+    /// One key verifies the signature.
     Match,
 }
 
 impl Fit {
-    /// How near `keys` come, all of which are meant.
+    /// Returns the best fit of `keys`, regardless of key IDs.
     pub(super) fn of<'a>(keys: impl Iterator<Item = &'a Key>, signed: &Signed<'_>) -> Fit {
         let mut fit = Fit::NoKey;
         for key in keys {
@@ -63,7 +63,7 @@ impl Fit {
         fit
     }
 
-    /// The same with the keys of a set: those of the token's kid, or all if it names none.
+    /// Returns the best fit of the keys of a set: those with the token's key ID, or all if it has none.
     pub(super) fn of_set(keys: &[Key], signed: &Signed<'_>) -> Fit {
         let kid = signed.kid.as_deref();
         Fit::of(keys.iter().filter(|key| kid.is_none() || key.kid.as_deref() == kid), signed)
@@ -71,13 +71,13 @@ impl Fit {
 }
 
 impl Key {
-    /// A shared secret.
+    /// Creates a key from a shared secret.
     pub(super) fn from_secret(secret: &Secret) -> Result<Key, String> {
         let secret = secret.reveal();
         if secret.len() < SECRET_BYTES_MIN {
             return Err(format!("jwt-secret: a secret has at least {SECRET_BYTES_MIN} octets"));
         }
-        // Who takes a public key for a secret lets in everybody who knows the public key.
+        // If a public key were used as a shared secret, everyone who knows the public key could sign tokens.
         if secret.contains("-----BEGIN ") {
             return Err(
                 "jwt-secret: this is a key in PEM, no secret; a public key goes into jwt-key-file".into()
@@ -86,7 +86,7 @@ impl Key {
         Ok(Key::new(None, HMAC, DecodingKey::from_secret(secret.as_bytes())))
     }
 
-    /// All public keys of a PEM file.
+    /// Parses all public keys of a PEM file.
     pub(super) fn from_pem(text: &str) -> Result<Vec<Key>, String> {
         let starts: Vec<usize> = text.match_indices("-----BEGIN ").map(|(at, _)| at).collect();
         let ends = starts.iter().skip(1).copied().chain([text.len()]);
@@ -123,7 +123,7 @@ impl Key {
         Ok(Key::new(None, algorithms, decoding))
     }
 
-    /// A key of a set.
+    /// Parses a key of a set.
     fn from_jwk(json: &Value) -> Result<Key, &'static str> {
         let jwk: Jwk = serde_json::from_value(json.clone()).map_err(|_| "malformed")?;
         let common = &jwk.common;
@@ -159,7 +159,7 @@ impl Key {
     }
 }
 
-/// Reads a key set (RFC 7517). Keys that cannot be used are passed over: a set may have some for other purposes.
+/// Parses a key set (RFC 7517). Keys that cannot be used are skipped: a set may have some for other purposes.
 pub(super) fn parse_set(json: &[u8]) -> Result<Arc<[Key]>, String> {
     let set: Value = serde_json::from_slice(json).map_err(|_| "this is no JSON".to_owned())?;
     let list =
@@ -177,7 +177,7 @@ pub(super) fn parse_set(json: &[u8]) -> Result<Arc<[Key]>, String> {
     Ok(keys.into())
 }
 
-/// What a key can do, if it is sound.
+/// Checks a key, and returns the algorithms that it is for.
 fn algorithms(jwk: &Jwk) -> Result<&'static [Algorithm], &'static str> {
     let decoded = |text: &str| URL_SAFE_NO_PAD.decode(text).map_err(|_| "malformed");
     match &jwk.algorithm {

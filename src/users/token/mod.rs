@@ -1,7 +1,7 @@
-//! Users that a signed token (JWT) names.
+//! Users authenticated by signed tokens (JWT).
 //!
 //! ```text
-//!  token ──► signed (parts, header) ──► keys: fixed, key_file, key_url ──► rules (time, issuer, audience) ──► Principal
+//!  token ─► signed (parts, header) ─► keys: fixed, key_file, key_url ─► rules (time, issuer, audience) ─► Principal
 //! ```
 
 mod key_file;
@@ -29,15 +29,15 @@ use tokio::sync::Semaphore;
 
 const NAME: &str = "token";
 
-/// Why a token is refused, for the log. Fixed texts: they cannot hold a part of it.
+/// Reason for refusing a token, for the log. The texts are fixed, so they cannot contain a part of the token.
 type Reason = &'static str;
 
-/// Where a key set (JWKS) is.
+/// Location of a key set (JWKS).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Jwks {
-    /// In a file, which is read again when it changes.
+    /// A file, which is read again when it changes.
     File(PathBuf),
-    /// Behind a URL, which is fetched again when keys are old or missing.
+    /// A URL, which is fetched again when keys are old or missing.
     Url(Url),
 }
 
@@ -50,31 +50,31 @@ impl FromStr for Jwks {
     }
 }
 
-/// Which tokens are believed. `Debug` shows no secret.
+/// Which tokens are accepted. `Debug` shows no secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// Shared secrets of 32 bytes at least, for HS256, HS384 and HS512 (`jwt-secret`); several while they change.
+    /// Shared secrets of at least 32 bytes, for HS256, HS384 and HS512 (`jwt-secret`); several during a key rotation.
     pub secrets: Vec<Secret>,
-    /// Files with public keys in PEM (`jwt-key-file`): RSA for RS256 to RS512 and PS256 to PS512, P-256 for ES256, P-384
-    /// for ES384, Ed25519 for EdDSA.
+    /// Files with public keys in PEM (`jwt-key-file`): RSA for RS256 to RS512 and PS256 to PS512, P-256 for ES256,
+    /// P-384 for ES384, Ed25519 for EdDSA.
     pub key_files: Vec<PathBuf>,
-    /// Key sets (`jwt-jwks`).
+    /// Locations of key sets (`jwt-jwks`).
     pub jwks: Vec<Jwks>,
-    /// How old keys from a URL become before they are fetched again (`jwt-jwks-refresh`, 10 min).
+    /// Age after which keys from a URL are fetched again (`jwt-jwks-refresh`, 10 min).
     pub jwks_refresh: Duration,
-    /// Who may have issued a token (`jwt-issuer`); anybody, if empty.
+    /// Accepted issuers of tokens (`jwt-issuer`); any, if empty.
     pub issuers: Vec<String>,
-    /// For whom a token may be (`jwt-audience`); anybody, and also for nobody, if empty.
+    /// Accepted audiences of tokens (`jwt-audience`); any or none, if empty.
     pub audiences: Vec<String>,
-    /// By how much clocks may differ (`jwt-leeway`, 0 s).
+    /// Tolerance for clock differences (`jwt-leeway`, 0 s).
     pub leeway: Duration,
-    /// The claim that is the user's name (`jwt-name-claim`, `sub`); dots lead inside of objects.
+    /// Path of the claim with the user name (`jwt-name-claim`, `sub`); dots separate the names of nested objects.
     pub name_claim: String,
-    /// The claim that has the user's roles (`jwt-roles-claim`, `roles`): a list, or a text with blanks or commas.
+    /// Path of the claim with the user's roles (`jwt-roles-claim`, `roles`): a list, or a string with spaces or commas.
     pub roles_claim: String,
-    /// Whether a token must say when it ends (`jwt-require-exp`, true).
+    /// Whether a token must have an expiry time (`jwt-require-exp`, true).
     pub require_exp: bool,
-    /// Time for fetching keys (`jwt-timeout`, 5 s).
+    /// Time limit for fetching keys (`jwt-timeout`, 5 s).
     pub timeout: Duration,
 }
 
@@ -97,31 +97,31 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Whether there is nothing that a token could be verified with.
+    /// Returns whether nothing is configured that could verify a token.
     pub fn is_empty(&self) -> bool {
         self.secrets.is_empty() && self.key_files.is_empty() && self.jwks.is_empty()
     }
 }
 
-/// Believes signed tokens.
+/// A source that accepts signed tokens.
 #[derive(Debug)]
 pub struct Tokens {
     options: Options,
     fixed: Vec<Key>,
     sets: Vec<Set>,
-    /// Permits for verifying a signature, which takes up to some 100 µs of the thread that runs connections: as many as
-    /// there are cores.
+    /// Permits for verifying a signature, one for each core: this can take a few 100 µs on a thread that runs
+    /// connections.
     turns: Semaphore,
 }
 
-/// Keys that change.
+/// A set of keys that can change.
 #[derive(Debug)]
 enum Set {
     File(KeyFile),
     Url(KeyUrl),
 }
 
-/// A token is not believed.
+/// The reason why a token is not accepted.
 #[derive(Debug)]
 enum Doubt {
     Wrong(Reason),
@@ -135,10 +135,11 @@ impl From<Reason> for Doubt {
 }
 
 impl Tokens {
-    /// Reads secrets and files. What is behind URLs is fetched by the first login that needs it.
+    /// Reads secrets and files. Keys at URLs are fetched by the first login that needs them.
     ///
     /// # Errors
-    /// A secret is too short or no secret; a file cannot be read or has no fit key. The text names the option.
+    /// A secret is too short or is not a secret, or a file cannot be read or contains no usable key. The text names the
+    /// option.
     pub fn new(options: Options, client: Client) -> Result<Tokens, String> {
         install_provider();
         let mut fixed = options.secrets.iter().map(Key::from_secret).collect::<Result<Vec<Key>, _>>()?;
@@ -173,16 +174,16 @@ impl Tokens {
         }
     }
 
-    /// Runs `verify` when it is this token's turn. Before that the runtime looks at its sockets, so that many tokens do not
-    /// keep connections waiting.
+    /// Runs `verify` once a permit is free. Yields before that, so that the runtime polls its sockets and many tokens
+    /// do not delay connections.
     async fn in_turn<T>(&self, verify: impl FnOnce() -> T) -> T {
-        // Nobody closes the semaphore.
+        // The semaphore is never closed.
         let _permit = self.turns.acquire().await;
         tokio::task::yield_now().await;
         verify()
     }
 
-    /// Goes from key to key, those first that cost nothing.
+    /// Tries the keys, first the fixed ones, which need no fetch.
     async fn verify(&self, signed: &Signed<'_>) -> Result<Fit, Doubt> {
         let fixed = match self.fixed.is_empty() {
             true => Fit::NoKey,
@@ -192,20 +193,21 @@ impl Tokens {
             return Ok(fixed);
         }
         let (found, missing) = self.look(signed, FetchReason::Usual).await;
-        // Of the keys in sets only those are meant that have the token's kid; if none has, it may be a new one.
+        // Only the keys of a set with the token's key ID count. If no key has it, the token may be signed with a new
+        // key.
         let is_new = signed.kid.is_some() && found == Fit::NoKey;
         let (found, missing) =
             if is_new { self.look(signed, FetchReason::Again).await } else { (found, missing) };
         match (found, missing) {
             (Fit::Match, _) => Ok(found),
             (_, Some(url)) => Err(Doubt::NoKeys(format!("the keys of {url} could not be fetched so far"))),
-            // What a fixed key cannot do says nothing of one that a set should have.
+            // The algorithms of the fixed keys say nothing about the missing key of a set.
             (Fit::NoKey, None) if fixed == Fit::NoAlgorithm && !self.sets.is_empty() => Ok(found),
             (found, None) => Ok(found.max(fixed)),
         }
     }
 
-    /// What the sets have; and the URL of one that has never had anything.
+    /// Returns the best fit of the key sets, and the URL of one that has never been fetched successfully.
     async fn look(&self, signed: &Signed<'_>, want: FetchReason) -> (Fit, Option<&Url>) {
         let (mut fit, mut missing) = (Fit::NoKey, None);
         for set in &self.sets {
@@ -254,8 +256,8 @@ impl Source for Tokens {
     }
 }
 
-/// Where other crates switch on a second provider, jsonwebtoken would panic at first use.
+/// Installs the crypto provider. jsonwebtoken would panic at first use if other crates enable a second one.
 fn install_provider() {
-    // That it was installed before is no error.
+    // A provider that is already installed is not an error.
     let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
 }

@@ -1,4 +1,4 @@
-//! What a token must say to be believed, and whom it names. Its signature is known to be good here.
+//! Checks the claims of a token whose signature is valid, and reads the user from them.
 
 use super::{Options, Reason};
 use crate::users::now::Now;
@@ -9,7 +9,7 @@ use std::time::Instant;
 
 /// Claims about the token, not about the user.
 const OF_THE_TOKEN: &[&str] = &["exp", "nbf", "iat", "jti"];
-/// Whom these claims stand for.
+/// Returns the principal of these claims.
 ///
 /// ```text
 ///  nbf - leeway          exp + leeway

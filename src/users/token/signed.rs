@@ -1,4 +1,4 @@
-//! A token before it is believed: its parts, and what its header claims.
+//! An unverified token: its parts, and the claims of its header.
 
 use super::Reason;
 use base64::Engine;
@@ -6,17 +6,18 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::Algorithm;
 use serde_json::{Map, Value};
 
-/// Bytes of a token at most; longer ones are not read.
+/// Maximum length of a token, in bytes; longer ones are not parsed.
 pub(super) const TOKEN_BYTES_MAX: usize = 16 << 10;
 
-/// `HEADER.PAYLOAD.SIGNATURE`, each in base64url, of which the header is read.
+/// A token `HEADER.PAYLOAD.SIGNATURE`, each part in base64url, with its header parsed.
 #[derive(Debug)]
 pub(super) struct Signed<'a> {
-    /// What the token says that it is signed with: a question to the keys, no answer.
+    /// Algorithm that the token claims to be signed with. Not to be trusted: the key decides which algorithms are
+    /// allowed.
     pub(super) algorithm: Algorithm,
-    /// Which key the token says that it is signed with.
+    /// ID of the key that the token claims to be signed with.
     pub(super) kid: Option<String>,
-    /// What is signed: header and payload as they came.
+    /// The signed part: header and payload as received.
     pub(super) message: &'a str,
     pub(super) signature: &'a str,
     payload: &'a str,
@@ -35,10 +36,10 @@ impl<'a> Signed<'a> {
         let header = object(header).ok_or("malformed: the header is no JSON object in base64url")?;
         let algorithm =
             header.get("alg").and_then(Value::as_str).ok_or("malformed: the header has no alg")?;
-        // Also "none", in any case: it is no algorithm that is known here.
+        // This also rejects "none", in any case: it is not a known algorithm.
         let algorithm =
             algorithm.parse().map_err(|_| "algorithm not allowed: none that this broker knows")?;
-        // What a critical header changes would have to be understood, and none is.
+        // A critical header (`crit`) must be understood (RFC 7515, section 4.1.11), and none is supported.
         if header.contains_key("crit") {
             return Err("malformed: the header has critical parts that are not understood");
         }
@@ -50,7 +51,7 @@ impl<'a> Signed<'a> {
         Ok(Signed { algorithm, kid, message, signature, payload })
     }
 
-    /// What the token says; to be asked when its signature is known to be good.
+    /// Returns the claims in the payload. Call this only after the signature is verified.
     pub(super) fn claims(&self) -> Result<Map<String, Value>, Reason> {
         object(self.payload).ok_or("malformed: the payload is no JSON object in base64url")
     }

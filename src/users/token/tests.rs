@@ -1,4 +1,4 @@
-//! Tokens of every kind, good and bad, with keys that are made here.
+//! Tests with valid and invalid tokens of every kind, with keys generated here.
 
 use super::rules::judge;
 use super::*;
@@ -33,12 +33,12 @@ const ALL: [Algorithm; 12] = [
     Algorithm::EdDSA,
 ];
 
-/// Somebody who makes tokens.
+/// An issuer of tokens, with its key.
 struct Issuer {
     algorithm: Algorithm,
     encoding: EncodingKey,
     decoding: DecodingKey,
-    /// The public key; none of a secret.
+    /// The public key; empty for a shared secret.
     pem: String,
     kid: Option<String>,
 }
@@ -87,7 +87,7 @@ impl Issuer {
         self.token(&json!({"sub": "alice", "exp": in_an_hour()}))
     }
 
-    /// The key as in a set, with other members.
+    /// Returns the key as in a key set, with additional members.
     fn jwk(&self, others: Value) -> Value {
         let mut jwk = serde_json::to_value(Jwk::from_decoding_key(&self.decoding, None).unwrap()).unwrap();
         let members = jwk.as_object_mut().unwrap();
@@ -107,7 +107,7 @@ fn set(keys: &[Value]) -> String {
     json!({"keys": keys}).to_string()
 }
 
-/// A file that goes with the test.
+/// A file that is removed when it is dropped.
 struct Temporary(PathBuf);
 
 impl Temporary {
@@ -137,7 +137,7 @@ fn with_set(text: &str) -> (Temporary, Options) {
 }
 
 #[tokio::test]
-async fn signatures_are_verified_in_turns_after_the_runtime_has_looked_at_its_sockets() {
+async fn signature_checks_are_limited_and_yield_to_the_runtime_first() {
     let issuer = Issuer::new(Algorithm::HS256);
     let mut tokens = open(with_secret());
     tokens.turns = Semaphore::new(1);
@@ -147,7 +147,7 @@ async fn signatures_are_verified_in_turns_after_the_runtime_has_looked_at_its_so
         let before = checks.len();
         for mut check in std::mem::take(&mut checks) {
             match poll_fn(|cx| Poll::Ready(check.as_mut().poll(cx))).await {
-                Poll::Ready(verdict) => assert!(matches!(verdict, Decision::Known(_))),
+                Poll::Ready(decision) => assert!(matches!(decision, Decision::Known(_))),
                 Poll::Pending => checks.push_back(check),
             }
         }
@@ -164,15 +164,18 @@ async fn ask(tokens: &Tokens, token: &str) -> Decision {
         authorization: Some(Secret::new(&format!("Bearer {token}"))),
         ..Credentials::default()
     };
-    let verdict = tokens.check(&credentials).await;
-    if let Decision::Refused(reason) | Decision::Unavailable(reason) = &verdict {
+    let decision = tokens.check(&credentials).await;
+    if let Decision::Refused(reason) | Decision::Unavailable(reason) = &decision {
         let parts = token.split('.').filter(|part| part.len() > 8);
-        assert!(parts.into_iter().all(|part| !reason.contains(part)), "no part of a token is told: {reason}");
+        assert!(
+            parts.into_iter().all(|part| !reason.contains(part)),
+            "the reason has a part of the token: {reason}"
+        );
     }
-    verdict
+    decision
 }
 
-/// The verdict in short: the name, or the reason after a sign of its kind.
+/// Returns the decision in short: the name, or the reason after a character for its kind.
 async fn asked(tokens: &Tokens, token: &str) -> String {
     match ask(tokens, token).await {
         Decision::Known(principal) => principal.name.unwrap().to_string(),
@@ -183,7 +186,7 @@ async fn asked(tokens: &Tokens, token: &str) -> String {
 }
 
 #[tokio::test]
-async fn every_algorithm_by_every_kind_of_key() {
+async fn every_algorithm_works_with_every_kind_of_key() {
     for algorithm in ALL {
         let issuer = Issuer::new(algorithm);
         let options = if issuer.pem.is_empty() {
@@ -204,7 +207,7 @@ async fn every_algorithm_by_every_kind_of_key() {
 }
 
 #[tokio::test]
-async fn a_token_says_who_the_user_is_and_how_long() {
+async fn token_gives_name_roles_claims_and_expiry() {
     let token = Issuer::new(Algorithm::HS256).token(&json!({
         "sub": "alice", "exp": in_an_hour(), "iat": 1, "nbf": 1, "jti": "x",
         "roles": ["admin"], "team": "red", "org": {"unit": {"id": 7}},
@@ -219,7 +222,7 @@ async fn a_token_says_who_the_user_is_and_how_long() {
 }
 
 #[tokio::test]
-async fn where_there_is_no_token_another_source_is_asked() {
+async fn credentials_without_a_token_are_left_to_other_sources() {
     let tokens = open(with_secret());
     assert_eq!(tokens.check(&Credentials::default()).await, Decision::NotMine);
     let login = Credentials {
@@ -239,7 +242,7 @@ fn judged(options: &Options, claims: &Value, unix: f64) -> Result<Principal, Rea
 }
 
 #[test]
-fn time_to_the_edge() {
+fn exp_and_nbf_are_exact_including_the_leeway() {
     for leeway in [0, 30] {
         let options = Options { leeway: Duration::from_secs(leeway), ..Options::default() };
         let edge = leeway as f64;
@@ -273,7 +276,7 @@ fn time_to_the_edge() {
 }
 
 #[test]
-fn issuer_audience_name_and_roles() {
+fn issuer_audience_name_and_roles_are_checked() {
     let any = Options::default();
     let ours = Options { audiences: vec!["chat".into(), "mail".into()], ..Options::default() };
     let theirs = Options { issuers: vec!["https://id".into()], ..Options::default() };
@@ -314,7 +317,7 @@ fn issuer_audience_name_and_roles() {
     }
 }
 
-/// A token with any header, signed with the secret whatever the header says.
+/// Creates a token with any header, signed with HS256 and the secret regardless of the header.
 fn forged(header: &Value, payload: &str, secret: &[u8]) -> String {
     let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
     let message = format!("{}.{}", part(&header.to_string()), part(payload));
@@ -324,7 +327,7 @@ fn forged(header: &Value, payload: &str, secret: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn what_is_no_good_token() {
+async fn invalid_tokens_are_refused_with_a_reason() {
     let rsa = Issuer::called(Algorithm::RS256, "rsa");
     let (_set, mut options) = with_set(&set(&[rsa.jwk(json!({"alg": "RS256"}))]));
     let pem = Temporary::new(&rsa.pem);
@@ -384,7 +387,7 @@ async fn what_is_no_good_token() {
 }
 
 #[test]
-fn keys_that_are_not_taken() {
+fn invalid_keys_are_refused() {
     let rsa = Issuer::new(Algorithm::RS256);
     let private = KeyPair::generate_for(&PKCS_ED25519).unwrap().serialize_pem();
     let both = [rsa.pem.as_str(), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"].concat();
@@ -416,7 +419,7 @@ fn keys_that_are_not_taken() {
 }
 
 #[tokio::test]
-async fn a_key_of_a_set_is_used_for_what_it_is_for() {
+async fn key_of_a_set_is_used_only_for_its_purpose() {
     let rsa = Issuer::called(Algorithm::RS256, "k");
     let ec = Issuer::called(Algorithm::ES256, "k");
     let hs = Issuer::called(Algorithm::HS256, "k");
@@ -457,12 +460,14 @@ async fn a_key_of_a_set_is_used_for_what_it_is_for() {
     }
 }
 
-fn serving(keys: Value) -> (Arc<Mutex<String>>, impl Fn(crate::users::test_server::Asked) -> Reply) {
+fn serving(
+    keys: Value,
+) -> (Arc<Mutex<String>>, impl Fn(crate::users::test_server::ReceivedRequest) -> Reply) {
     let text = Arc::new(Mutex::new(set(&[keys])));
     let served = text.clone();
     (text, move |_| match &*served.lock() {
-        down if down.is_empty() => Reply::Say(503, String::new()),
-        text => Reply::Say(200, text.clone()),
+        down if down.is_empty() => Reply::Respond(503, String::new()),
+        text => Reply::Respond(200, text.clone()),
     })
 }
 
@@ -470,7 +475,7 @@ fn by_url(site: &TestServer) -> Options {
     Options { jwks: vec![site.url("/keys?secret=sesame").parse().unwrap()], ..Options::default() }
 }
 
-/// Lets time go by for the broker; what comes over sockets then takes its own.
+/// Advances the broker's clock; socket I/O then takes real time.
 async fn later(seconds: u64) {
     tokio::time::pause();
     tokio::time::advance(Duration::from_secs(seconds)).await;
@@ -478,30 +483,30 @@ async fn later(seconds: u64) {
 }
 
 #[tokio::test]
-async fn a_new_key_is_fetched_once_and_unknown_ones_not_all_the_time() {
+async fn new_key_is_fetched_once_and_unknown_keys_at_a_limited_rate() {
     let (old, new) = (Issuer::called(Algorithm::ES256, "old"), Issuer::called(Algorithm::ES256, "new"));
     let (text, serve) = serving(old.jwk(json!({})));
     let site = TestServer::open(serve).await;
     let tokens = open(by_url(&site));
-    assert_eq!(site.asked(), 0, "nothing is fetched before the first login");
+    assert_eq!(site.requests(), 0, "nothing is fetched before the first login");
     assert_eq!(asked(&tokens, &old.good()).await, "alice");
     assert_eq!(asked(&tokens, &old.good()).await, "alice");
-    assert_eq!(site.asked(), 1);
+    assert_eq!(site.requests(), 1);
     *text.lock() = set(&[new.jwk(json!({}))]);
-    assert_eq!(asked(&tokens, &new.good()).await, "alice", "rotated");
-    assert_eq!(site.asked(), 2);
+    assert_eq!(asked(&tokens, &new.good()).await, "alice", "the key was rotated");
+    assert_eq!(site.requests(), 2);
     for _ in 0..5 {
         assert_eq!(asked(&tokens, &old.good()).await, "!unknown key");
         assert_eq!(asked(&tokens, &new.good()).await, "alice");
     }
-    assert_eq!(site.asked(), 2, "once in 30 seconds");
+    assert_eq!(site.requests(), 2, "one fetch in 30 seconds");
     later(30).await;
     assert_eq!(asked(&tokens, &old.good()).await, "!unknown key");
-    assert_eq!(site.asked(), 3);
+    assert_eq!(site.requests(), 3);
     let nameless = Issuer { kid: None, ..Issuer::new(Algorithm::ES256) };
     later(30).await;
     assert_eq!(asked(&tokens, &nameless.good()).await, "!bad signature");
-    assert_eq!(site.asked(), 3, "who names no key asks for none");
+    assert_eq!(site.requests(), 3, "a token without a kid triggers no fetch");
 }
 
 #[tokio::test]
@@ -522,11 +527,11 @@ async fn many_logins_share_one_fetch_which_outlives_them() {
     tokio::task::yield_now().await;
     site.let_through();
     assert!(logins.join_all().await.iter().all(|name| name == "alice"));
-    assert_eq!(site.asked(), 1);
+    assert_eq!(site.requests(), 1);
 }
 
 #[tokio::test]
-async fn while_keys_cannot_be_fetched_the_last_ones_are_used() {
+async fn last_keys_are_used_while_they_cannot_be_fetched() {
     let log = Temporary::new("");
     let writer = Arc::new(std::fs::File::create(&log.0).unwrap());
     let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(writer).finish();
@@ -542,26 +547,26 @@ async fn while_keys_cannot_be_fetched_the_last_ones_are_used() {
     let unavailable = asked(&tokens, &token).await;
     assert!(unavailable.starts_with("?the keys of http://127.0.0.1:"), "{unavailable}");
     assert!(!unavailable.contains("sesame"), "{unavailable}");
-    assert_eq!(asked(&tokens, &token).await, unavailable, "not asked again at once");
-    assert_eq!((site.asked(), warned()), (1, 1));
+    assert_eq!(asked(&tokens, &token).await, unavailable, "the keys are not fetched again at once");
+    assert_eq!((site.requests(), warned()), (1, 1));
     later(1).await;
     text.lock().clone_from(&up);
-    assert_eq!(asked(&tokens, &token).await, "alice", "up again");
+    assert_eq!(asked(&tokens, &token).await, "alice", "the keys can be fetched again");
     text.lock().clear();
     for (seconds, asks) in [(1200, 3), (0, 3), (29, 3), (1, 4), (30, 5)] {
         later(seconds).await;
-        assert_eq!(asked(&tokens, &token).await, "alice", "an outage of later");
-        assert_eq!(site.asked(), asks, "failed fetches are repeated every 30 seconds only");
+        assert_eq!(asked(&tokens, &token).await, "alice", "a later outage");
+        assert_eq!(site.requests(), asks, "failed fetches are repeated every 30 seconds only");
         assert_eq!(warned(), 2, "once per outage");
     }
     *text.lock() = set(&[Issuer::called(Algorithm::EdDSA, "other").jwk(json!({}))]);
     later(30).await;
-    assert_eq!(asked(&tokens, &token).await, "!unknown key", "withdrawn");
+    assert_eq!(asked(&tokens, &token).await, "!unknown key", "the key was withdrawn");
     assert!(logged().contains("can be fetched again") && !logged().contains("sesame"), "{}", logged());
 }
 
 #[tokio::test]
-async fn of_several_sets_one_may_be_down() {
+async fn one_of_several_key_sets_can_be_down() {
     let (old, new) = (Issuer::called(Algorithm::EdDSA, "old"), Issuer::called(Algorithm::EdDSA, "new"));
     let (text, serve) = serving(old.jwk(json!({})));
     let site = TestServer::open(serve).await;
@@ -570,36 +575,40 @@ async fn of_several_sets_one_may_be_down() {
     let tokens = open(options);
     assert_eq!(asked(&tokens, &old.good()).await, "alice");
     *text.lock() = set(&[new.jwk(json!({}))]);
-    assert_eq!(asked(&tokens, &new.good()).await, "alice", "rotated");
+    assert_eq!(asked(&tokens, &new.good()).await, "alice", "the key was rotated");
     let got = asked(&tokens, &old.good()).await;
-    assert!(got.starts_with("?the keys of "), "the other set may have had it: {got}");
+    assert!(got.starts_with("?the keys of "), "the unavailable set may contain the key: {got}");
 }
 
 #[tokio::test]
-async fn garbage_behind_a_url_is_no_key() {
+async fn invalid_response_of_a_key_url_yields_no_key() {
     for reply in ["", "{", "<html>", r#"{"keys": {}}"#] {
-        let site = TestServer::open(move |_| Reply::Say(200, reply.to_owned())).await;
+        let site = TestServer::open(move |_| Reply::Respond(200, reply.to_owned())).await;
         let got = asked(&open(by_url(&site)), &Issuer::called(Algorithm::HS256, "k").good()).await;
         assert!(got.starts_with('?'), "{reply}: {got}");
     }
     let options = Options { jwks: vec![TestServer::closed_port().await.parse().unwrap()], ..with_secret() };
     let tokens = open(options);
-    assert_eq!(asked(&tokens, &Issuer::new(Algorithm::HS256).good()).await, "alice", "by another key");
+    assert_eq!(
+        asked(&tokens, &Issuer::new(Algorithm::HS256).good()).await,
+        "alice",
+        "the secret is still accepted"
+    );
 }
 
 #[tokio::test]
-async fn a_set_in_a_file_is_read_again_when_it_has_changed() {
+async fn changed_key_set_file_is_read_again() {
     let (old, new) = (Issuer::called(Algorithm::EdDSA, "old"), Issuer::called(Algorithm::ES384, "newer"));
     let (file, options) = with_set(&set(&[old.jwk(json!({}))]));
     let tokens = open(options);
     std::fs::write(&file.0, set(&[new.jwk(json!({}))])).unwrap();
-    assert_eq!(asked(&tokens, &new.good()).await, "!unknown key", "looked at once a second");
+    assert_eq!(asked(&tokens, &new.good()).await, "!unknown key", "the file is read at most once a second");
     later(1).await;
     assert_eq!(asked(&tokens, &new.good()).await, "alice");
     assert_eq!(asked(&tokens, &old.good()).await, "!unknown key");
     std::fs::write(&file.0, "half a fi").unwrap();
     later(1).await;
-    assert_eq!(asked(&tokens, &new.good()).await, "alice", "the last good content counts");
+    assert_eq!(asked(&tokens, &new.good()).await, "alice", "the last valid content is used");
     std::fs::remove_file(&file.0).unwrap();
     later(1).await;
     assert_eq!(asked(&tokens, &new.good()).await, "alice");
@@ -608,26 +617,28 @@ async fn a_set_in_a_file_is_read_again_when_it_has_changed() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
 
-    /// Whatever byte of a good token is another, it is a good token no more.
+    /// A valid token becomes invalid if any byte of it is changed.
     #[test]
-    fn no_other_token_is_believed(which in 0..4_usize, at in any::<prop::sample::Index>(), octet in 0..128_u8) {
+    fn token_with_any_changed_byte_is_refused(
+        which in 0..4_usize, at in any::<prop::sample::Index>(), byte in 0..128_u8,
+    ) {
         thread_local! {
             static STAGE: (Tokens, Vec<String>, Vec<Temporary>) = stage();
         }
         STAGE.with(|(tokens, good, _)| {
             let mut token = good[which].clone().into_bytes();
             let at = at.index(token.len());
-            prop_assume!(token[at] != octet);
-            token[at] = octet;
+            prop_assume!(token[at] != byte);
+            token[at] = byte;
             let token = String::from_utf8(token).unwrap();
             let mut check = Box::pin(tokens.verdict(&token));
             let cx = &mut std::task::Context::from_waker(std::task::Waker::noop());
-            // It yields once.
-            let verdict = match check.as_mut().poll(cx) {
+            // The check yields once.
+            let decision = match check.as_mut().poll(cx) {
                 Poll::Pending => check.as_mut().poll(cx),
                 ready => ready,
             };
-            prop_assert!(matches!(verdict, Poll::Ready(Decision::Refused(_))), "{verdict:?}");
+            prop_assert!(matches!(decision, Poll::Ready(Decision::Refused(_))), "{decision:?}");
             Ok(())
         })?;
     }

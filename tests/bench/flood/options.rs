@@ -116,7 +116,7 @@ fn command() -> Command {
                 .value_name("N")
                 .value_parser(count())
                 .default_value("1")
-                .help("Runs of each row; the worst of several is told behind them"),
+                .help("Runs of each row; with several, the worst is printed after them"),
         )
         .arg(
             Arg::new("seconds")

@@ -4,7 +4,7 @@ window.peer = {
   received: [],
   beats: { sent: 0, received: 0 },
 
-  /** Connects and subscribes; the name of the transport that came to be used. */
+  /** Connects and subscribes. Returns the name of the transport in use. */
   open(broker, transport, destination) {
     this.destination = destination;
     return new Promise((resolve, reject) => {

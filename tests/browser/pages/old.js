@@ -1,5 +1,5 @@
 // sockjs-client 1.1.2 with stompjs 2.3.3. This SockJS has no option for the time that it gives a transport to open
-// (0.6 s, which a busy machine may exceed), so it is told where it is computed.
+// (0.6 s, which a busy machine may exceed), so the function that computes the time is replaced.
 
 SockJS.prototype.countRTO = () => 5000;
 
@@ -7,7 +7,7 @@ window.peer = {
   received: [],
   beats: { sent: 0, received: 0 },
 
-  /** Connects and subscribes; the name of the transport that came to be used. */
+  /** Connects and subscribes. Returns the name of the transport in use. */
   open(broker, transport, destination) {
     this.destination = destination;
     return new Promise((resolve, reject) => {

@@ -1,26 +1,26 @@
-//! Users and rules that change while their sessions live.
+//! Changes of users and permission rules while sessions are open.
 
-use super::peer::{Answer, Peer, Shown, Via, until};
+use super::peer::{Answer, Credentials, Peer, Via, until};
 use crate::support::Broker;
 use crate::support::home::Home;
 use rustix::process::Signal;
 use std::fs;
 
-const FREE: &str = "--auth-failures-free=1000000";
+const NO_THROTTLE: &str = "--auth-failures-free=1000000";
 
-fn alice() -> Shown {
-    Shown::login("alice", "alices-passcode")
+fn alice() -> Credentials {
+    Credentials::login("alice", "alices-passcode")
 }
 
-fn bob() -> Shown {
-    Shown::login("bob", "bobs-passcode")
+fn bob() -> Credentials {
+    Credentials::login("bob", "bobs-passcode")
 }
 
 #[test]
-fn who_is_added_comes_in_and_who_is_removed_goes() {
+fn added_users_are_accepted_and_removed_users_are_disconnected() {
     let home = Home::new("auth-comes-and-goes");
     home.done(&["alice"], "alices-passcode");
-    let broker = Broker::start(&["--users-file", &home.users(), FREE]);
+    let broker = Broker::start(&["--users-file", &home.users(), NO_THROTTLE]);
     assert_eq!(Peer::answer(&broker, Via::Tcp, &bob()).refusal(), "login refused");
     home.done(&["bob"], "bobs-passcode");
     until(&broker, || Peer::answer(&broker, Via::Tcp, &bob()) == Answer::user("bob"));
@@ -36,12 +36,12 @@ fn who_is_added_comes_in_and_who_is_removed_goes() {
         alice.subscribe("/topic/a");
         assert_eq!(Peer::answer(&broker, via, &bob()).refusal(), "login refused", "{via:?}");
     }
-    // A passcode that is changed ends what was opened with the old one.
+    // A changed passcode ends the sessions that were opened with the old one.
     home.done(&["alice"], "alices-new-passcode");
     for (alice, _) in &mut sessions {
         alice.expect_error("access revoked", 1008, "access has ended");
     }
-    // The broker waits for those whom it has closed.
+    // Closes the clients, for which the broker would wait when it stops.
     drop(sessions);
     let log = broker.whole_log();
     let revoked = |user: &str| {
@@ -51,7 +51,7 @@ fn who_is_added_comes_in_and_who_is_removed_goes() {
     assert_eq!((revoked("bob"), revoked("alice")), (Via::ALL.len(), Via::ALL.len()), "{log}");
 }
 
-/// Other roles of a user whose passcode is the same.
+/// Changes the roles of a user and keeps the passcode.
 fn with_roles(home: &Home, user: &str, roles: &str) {
     let text = fs::read_to_string(home.users()).expect("a file");
     let lines = text.lines().map(|line| match line.strip_prefix(&format!("{user}:")) {
@@ -62,14 +62,14 @@ fn with_roles(home: &Home, user: &str, roles: &str) {
 }
 
 #[test]
-fn other_roles_judge_subscriptions_again() {
+fn changed_roles_are_applied_to_existing_subscriptions() {
     let home = Home::new("auth-roles");
     home.done(&["alice", "--role=staff"], "alices-passcode");
     home.done(&["bob", "--role=staff"], "bobs-passcode");
     let broker = Broker::start(&[
         "--users-file",
         &home.users(),
-        FREE,
+        NO_THROTTLE,
         "--permission=allow subscribe role:staff /topic/staff",
         "--permission=deny subscribe anyone /topic/staff",
     ]);
@@ -89,12 +89,12 @@ fn other_roles_judge_subscriptions_again() {
         assert_eq!(error.must("destination"), "/topic/staff");
         let told = soft.expect("MESSAGE", &[("message", "access denied"), ("refused", "/topic/staff")]);
         assert_eq!(told.must("destination"), "/user/queue/errors");
-        // Only the subscription has gone.
+        // Only the subscription has ended.
         soft.subscribe("/topic/a");
     }
     let denied = broker.log_line(|line| line.contains("access denied verb=\"subscribe\""));
     assert!(denied.contains("rule=\"deny subscribe anyone /topic/staff\""), "{denied}");
-    // Back again.
+    // Restores the old roles.
     with_roles(&home, "alice", "reader,staff");
     until(&broker, || {
         let mut alice = Peer::signed_in(&broker, Via::Tcp, &alice());
@@ -106,7 +106,7 @@ fn other_roles_judge_subscriptions_again() {
     }
 }
 
-/// A configuration that has users and these rules.
+/// Writes a configuration file with a users file and these rules.
 fn configure(home: &Home, rules: &[&str], more: &str) {
     let rules: String = rules.iter().map(|rule| format!("    {rule:?},\n")).collect();
     let users = home.users();
@@ -116,7 +116,7 @@ fn configure(home: &Home, rules: &[&str], more: &str) {
 }
 
 #[test]
-fn rules_are_read_anew_at_sighup() {
+fn sighup_reloads_the_rules() {
     let home = Home::new("auth-rules");
     home.done(&["alice"], "alices-passcode");
     home.done(&["bob"], "bobs-passcode");
@@ -130,7 +130,7 @@ fn rules_are_read_anew_at_sighup() {
         bob.subscribe("/topic/a");
         (alice, bob)
     });
-    // What is not to be understood changes nothing.
+    // An invalid configuration changes nothing.
     for (mistake, told) in [
         ("permission = [\"allow everything\"]", "permission"),
         ("permission = [", "stompbox.toml"),
@@ -163,7 +163,7 @@ fn rules_are_read_anew_at_sighup() {
         assert_eq!(error.must("destination"), "/topic/a");
     }
     broker.log_line(|line| line.contains("rules and the users file are read again"));
-    // Others go on, by the new rules.
+    // Other sessions continue under the new rules.
     for (_, bob) in &mut sessions {
         bob.publish("/topic/b", "x");
         bob.send("SEND\ndestination:/topic/other\n\nx\0");
@@ -172,20 +172,20 @@ fn rules_are_read_anew_at_sighup() {
     }
     let denied = broker.log_line(|line| line.contains("access denied verb=\"send\""));
     assert!(denied.contains("rule=\"deny send anyone /topic/other\""), "{denied}");
-    // What else is new is told, and no secret with it.
+    // Other changed options are logged, without secrets.
     for option in ["show-sender", "user"] {
         let told = format!("an option has changed and needs a restart option=\"{option}\"");
         broker.log_line(|line| line.contains(&told));
     }
     let log = broker.log();
     assert!(!log.contains("a-secret"));
-    assert!(!log.contains("restart option=\"users-file\""), "it stands on another line only: {log}");
+    assert!(!log.contains("restart option=\"users-file\""), "only the other line may name it: {log}");
 }
 
-/// What needs a restart does not change either what it implies for rules: users are still asked for by the file, so what
-/// holds behind the rules is still `safe`.
+/// An option that needs a restart does not change the implied rules either: `users-file` is still in effect, so the
+/// preset that follows the rules is still `safe`.
 #[test]
-fn what_needs_a_restart_loosens_no_rule() {
+fn options_that_need_a_restart_do_not_relax_the_rules() {
     let home = Home::new("auth-restart");
     home.done(&["alice"], "alices-passcode");
     configure(&home, &[], "demo = false");
@@ -199,7 +199,7 @@ fn what_needs_a_restart_loosens_no_rule() {
         broker.log_line(|line| line.contains(&told));
     }
     for via in Via::ALL {
-        assert_eq!(Peer::answer(&broker, via, &Shown::default()).refusal(), "login refused", "{via:?}");
+        assert_eq!(Peer::answer(&broker, via, &Credentials::default()).refusal(), "login refused", "{via:?}");
         let mut alice = Peer::signed_in(&broker, via, &alice());
         alice.publish("/topic/a", "granted");
         alice.send("SEND\ndestination:/topic/chat.room\n\nx\0");

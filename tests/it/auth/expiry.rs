@@ -1,14 +1,14 @@
-//! A token's end is the session's end, while messages come all the time.
+//! Expiry of tokens: a session ends when its token expires, even under constant traffic.
 
 use super::issuer::{Issuer, SECRET, claims_for, now};
-use super::peer::{Peer, Shown, Via};
-use super::renewal::{Chatter, RULES, chatter};
+use super::peer::{Credentials, Peer, Via};
+use super::renewal::{RULES, TimePublisher, connect_service};
 use crate::support::sockjs::Transport;
 use crate::support::{Broker, Event, Wire};
 use jsonwebtoken::Algorithm;
 use std::thread;
 
-/// How long the tokens of these tests are valid: a client signs in within that time on a busy machine, too.
+/// Validity of the tokens in seconds. It is long enough for a client to sign in on a busy machine.
 pub(super) const SECONDS: f64 = 5.0;
 /// Guards against a session that never ends. Tests with a simulated clock check the exact time.
 const LATE_MAX: f64 = 60.0;
@@ -16,18 +16,19 @@ const LATE_MAX: f64 = 60.0;
 pub(super) const VIAS: [Via; 3] = [Via::Tcp, Via::WebSocket, Via::SockJs(Transport::XhrStreaming)];
 
 #[test]
-fn a_subscriber_that_is_always_sent_something_is_ended_with_its_token() {
+fn a_subscriber_under_constant_traffic_is_closed_when_its_token_expires() {
     let issuer = Issuer::new(Algorithm::HS256);
     let broker = Broker::start(&[RULES, &["--jwt-secret", SECRET]].concat());
-    let chatter = Chatter::start(&broker, &issuer);
+    let publisher = TimePublisher::start(&broker, &issuer);
     thread::scope(|scope| {
         for via in VIAS {
             let (broker, issuer) = (&broker, &issuer);
             scope.spawn(move || {
                 let claims = claims_for("dave", SECONDS);
                 let end = claims["exp"].as_f64().expect("a number");
-                let mut peer = Peer::signed_in(broker, via, &Shown::authorization(&issuer.token(&claims)));
-                peer.subscribe(Chatter::TOPIC);
+                let mut peer =
+                    Peer::signed_in(broker, via, &Credentials::authorization(&issuer.token(&claims)));
+                peer.subscribe(TimePublisher::TOPIC);
                 let mut messages = 0;
                 let (error, seen) = loop {
                     let frame = peer.frame();
@@ -39,13 +40,13 @@ fn a_subscriber_that_is_always_sent_something_is_ended_with_its_token() {
                 };
                 assert_eq!(error.must("message"), "token expired", "{via:?}");
                 peer.expect_closed(1008, "access has ended");
-                assert!(messages > 10, "{messages} messages over {via:?}: that is not all the time");
+                assert!(messages > 10, "only {messages} messages over {via:?}");
                 assert!(seen >= end, "{via:?}: {} s too early", end - seen);
                 assert!(seen <= end + LATE_MAX, "{via:?}: {} s too late", seen - end);
             });
         }
     });
-    chatter.end();
+    publisher.end();
     let log = broker.whole_log();
     let closed = log.lines().filter(|line| {
         line.contains("connection closed reason=\"expired\" error=\"token expired\" user=\"dave\"")
@@ -53,9 +54,9 @@ fn a_subscriber_that_is_always_sent_something_is_ended_with_its_token() {
     assert_eq!(closed.count(), VIAS.len(), "{log}");
 }
 
-/// One that neither sends nor is sent anything, over every transport.
+/// Covers a session without traffic in either direction, over every transport.
 #[test]
-fn a_quiet_session_is_ended_with_its_token() {
+fn an_idle_session_is_closed_when_its_token_expires() {
     let issuer = Issuer::new(Algorithm::HS256);
     let broker = Broker::start(&["--jwt-secret", SECRET, "--heart-beat=0,0"]);
     thread::scope(|scope| {
@@ -64,7 +65,8 @@ fn a_quiet_session_is_ended_with_its_token() {
             scope.spawn(move || {
                 let claims = claims_for("dave", SECONDS);
                 let end = claims["exp"].as_f64().expect("a number");
-                let mut peer = Peer::signed_in(broker, via, &Shown::authorization(&issuer.token(&claims)));
+                let mut peer =
+                    Peer::signed_in(broker, via, &Credentials::authorization(&issuer.token(&claims)));
                 peer.expect("ERROR", &[("message", "token expired")]);
                 let seen = now();
                 peer.expect_closed(1008, "access has ended");
@@ -74,22 +76,22 @@ fn a_quiet_session_is_ended_with_its_token() {
     });
 }
 
-/// What waits for a receiver that has read nothing does not reach it behind the end of its token.
+/// Messages that wait for a receiver that does not read are discarded when its token expires.
 #[test]
-fn what_was_not_sent_by_the_end_is_not_sent_any_more() {
+fn messages_unsent_at_expiry_are_discarded() {
     thread::scope(|scope| {
         for wire in Wire::ALL {
-            scope.spawn(move || nothing_comes_behind_the_end(wire));
+            scope.spawn(move || assert_nothing_is_sent_after_expiry(wire));
         }
     });
 }
 
-fn nothing_comes_behind_the_end(wire: Wire) {
+fn assert_nothing_is_sent_after_expiry(wire: Wire) {
     const BODY: usize = 64 * 1024;
     const WAITING: usize = 16 * BODY;
     let issuer = Issuer::new(Algorithm::HS256);
     let broker = Broker::start(&[RULES, &["--jwt-secret", SECRET]].concat());
-    let mut publisher = chatter(&broker, &issuer);
+    let mut publisher = connect_service(&broker, &issuer);
     let claims = claims_for("dave", 2.0 * SECONDS);
     let end = claims["exp"].as_f64().expect("a number");
     let mut receiver = broker.open(wire);
@@ -97,17 +99,17 @@ fn nothing_comes_behind_the_end(wire: Wire) {
     let token = issuer.token(&claims);
     receiver.send(&format!("CONNECT\naccept-version:1.2\nhost:a\nAuthorization:Bearer {token}\n\n\0"));
     receiver.expect("CONNECTED", &[("user-name", "dave")], "");
-    receiver.subscribe("1", Chatter::TOPIC, "");
-    // More than the system holds, less than makes a slow consumer of it.
+    receiver.subscribe("1", TimePublisher::TOPIC, "");
+    // More than the socket buffers hold, and less than makes the receiver a slow consumer.
     let (mut sent, body) = (0, "x".repeat(BODY));
     while broker.metric("outbox_bytes") < WAITING as i64 {
-        assert!(now() < end, "the system holds {} octets", sent * BODY);
+        assert!(now() < end, "the socket buffers hold {} bytes", sent * BODY);
         for _ in 0..8 {
-            publisher.publish(Chatter::TOPIC, &body);
+            publisher.publish(TimePublisher::TOPIC, &body);
             sent += 1;
         }
     }
-    // The broker ends it while nothing is read; what waits in it is thrown away.
+    // The broker closes the session while the client does not read, and discards the messages that wait.
     broker.until("outbox_bytes", 0);
     assert!(now() >= end);
     let mut received = 0;

@@ -1,9 +1,9 @@
-//! A hook that does not answer as it should: nobody comes in by it, and nobody waits for long.
+//! Failures of the authentication hook: no client is accepted through it, and no client waits long.
 
 use super::expiry::SECONDS;
 use super::issuer::now;
-use super::peer::{Answer, Peer, Shown, Via};
-use super::site::{Reply, Site};
+use super::peer::{Answer, Credentials, Peer, Via};
+use super::site::{Reply, TestServer};
 use super::verdicts::{Reasons, assert_log};
 use crate::support::Broker;
 use crate::support::sockjs::Transport;
@@ -11,37 +11,37 @@ use serde_json::json;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Everybody over every transport at once; the answers must be the same for all. What they showed.
-fn refused(broker: &Broker, shown: &Shown, message: &str) {
+/// Tries to log in over all transports at once, and asserts that every answer is this refusal.
+fn assert_refused_everywhere(broker: &Broker, shown: &Credentials, message: &str) {
     thread::scope(|scope| {
         for via in Via::ALL {
             scope.spawn(move || {
                 let answer = Peer::answer(broker, via, shown);
                 let words = "Your login cannot be checked at this moment; try again later.";
-                assert_eq!(answer, Answer::Out(message.to_owned(), words.to_owned()), "{via:?}");
+                assert_eq!(answer, Answer::Refused(message.to_owned(), words.to_owned()), "{via:?}");
             });
         }
     });
 }
 
-fn shown() -> [Shown; 2] {
-    [Shown::login("frank", "franks-passcode"), Shown::authorization("opaque-token-of-frank")]
+fn shown() -> [Credentials; 2] {
+    [Credentials::login("frank", "franks-passcode"), Credentials::authorization("opaque-token-of-frank")]
 }
 
 #[test]
-fn a_hook_that_is_down_lets_nobody_in() {
+fn an_unreachable_hook_accepts_no_client() {
     let broker =
-        Broker::start(&["--hook-url", &Site::closed(), "--auth-failures-free=1000000", "--log=trace"]);
+        Broker::start(&["--hook-url", &TestServer::closed(), "--auth-failures-free=1000000", "--log=trace"]);
     let [login, token] = shown();
-    refused(&broker, &login, "login not checked");
-    refused(&broker, &token, "login not checked");
+    assert_refused_everywhere(&broker, &login, "login not checked");
+    assert_refused_everywhere(&broker, &token, "login not checked");
     let line = broker.log_line(|line| line.contains("logins cannot be checked"));
     assert!(line.contains("WARN") && line.contains("source=\"hook\""), "{line}");
     assert!(line.contains("reason=\"hook: client error (Connect)"), "{line}");
     assert_eq!(broker.metric("auth_source_errors_total{source=\"hook\"}"), 2 * Via::ALL.len() as i64);
     assert_eq!(broker.metric("logins_total{result=\"unavailable\"}"), 2 * Via::ALL.len() as i64);
     assert_eq!(broker.metric("logins_total{result=\"refused\"}"), 0);
-    // One warning in ten seconds, and no refusal at the usual level.
+    // Warnings are limited to one in ten seconds, and refusals are not logged at the default level.
     let warnings = broker.log().lines().filter(|line| line.contains("logins cannot be checked")).count();
     assert!((1..Via::ALL.len()).contains(&warnings), "{warnings}");
     assert!(
@@ -54,45 +54,45 @@ fn a_hook_that_is_down_lets_nobody_in() {
 }
 
 #[test]
-fn a_hook_that_is_slow_is_waited_for_no_longer_than_its_time() {
-    let site = Site::start(|_| Reply::Silence);
-    let url = site.url("/");
+fn a_slow_hook_is_abandoned_after_hook_timeout() {
+    let server = TestServer::start(|_| Reply::Silence);
+    let url = server.url("/");
     let flags = ["--hook-timeout=300ms", "--auth-failures-free=1000000", "--log=debug"];
     let broker = Broker::start(&[&["--hook-url", &url], flags.as_slice()].concat());
     let [login, token] = shown();
     let started = Instant::now();
-    // Beside those who wait, others that need no hook are served.
+    // Clients that need no hook are served while others wait.
     thread::scope(|scope| {
-        scope.spawn(|| refused(&broker, &login, "login not checked"));
+        scope.spawn(|| assert_refused_everywhere(&broker, &login, "login not checked"));
         assert_eq!(broker.get("/health").status, 200);
     });
     assert!(started.elapsed() >= Duration::from_millis(300));
-    refused(&broker, &token, "login not checked");
+    assert_refused_everywhere(&broker, &token, "login not checked");
     let log = broker.whole_log();
     let late = log.lines().filter(|line| line.contains("login not checked reason=\"hook: no answer within "));
     assert_eq!(late.count(), 2 * Via::ALL.len(), "{log}");
 }
 
 #[test]
-fn all_sources_together_have_their_time() {
-    let site = Site::start(|_| Reply::Silence);
-    let url = site.url("/");
+fn auth_timeout_limits_all_sources_together() {
+    let server = TestServer::start(|_| Reply::Silence);
+    let url = server.url("/");
     let broker = Broker::start(&["--hook-url", &url, "--hook-timeout=1m", "--auth-timeout=300ms"]);
     let [login, _] = shown();
-    refused(&broker, &login, "login not checked");
+    assert_refused_everywhere(&broker, &login, "login not checked");
     let line = broker.log_line(|line| line.contains("logins cannot be checked"));
     assert!(line.contains("reason=\"hook: out of time (auth-timeout)\""), "{line}");
 }
 
-/// The hook's word on the end counts as a token's does, and so does its next one.
+/// The expiry in a hook's answer applies as a token's does, and so does the expiry of the renewal.
 #[test]
-fn a_session_by_a_hook_ends_when_the_hook_says_and_can_be_renewed() {
-    let site = Site::start(|asked| {
-        let expires = if asked.body.contains("opaque-short") { Some(now() + SECONDS) } else { None };
-        let name = if asked.body.contains("of-mallory") { "mallory" } else { "frank" };
+fn a_session_expires_as_the_hook_states_and_can_be_renewed() {
+    let server = TestServer::start(|request| {
+        let expires = if request.body.contains("opaque-short") { Some(now() + SECONDS) } else { None };
+        let name = if request.body.contains("of-mallory") { "mallory" } else { "frank" };
         Reply::say(200, json!({"name": name, "expires": expires}))
     });
-    let broker = Broker::start(&["--hook-url", &site.url("/"), "--heart-beat=0,0"]);
+    let broker = Broker::start(&["--hook-url", &server.url("/"), "--heart-beat=0,0"]);
     let refresh = |peer: &mut Peer, token: &str| {
         peer.send(&format!("SEND\ndestination:/auth/refresh\nreceipt:done\n\n{token}\0"));
     };
@@ -101,7 +101,7 @@ fn a_session_by_a_hook_ends_when_the_hook_says_and_can_be_renewed() {
             let (broker, refresh) = (&broker, &refresh);
             scope.spawn(move || {
                 let begun = now();
-                let short = Shown::authorization("opaque-short-token");
+                let short = Credentials::authorization("opaque-short-token");
                 let mut ends = Peer::signed_in(broker, via, &short);
                 let mut lives = Peer::signed_in(broker, via, &short);
                 refresh(&mut lives, "opaque-long-token");
@@ -117,23 +117,23 @@ fn a_session_by_a_hook_ends_when_the_hook_says_and_can_be_renewed() {
 }
 
 #[test]
-fn a_hook_that_answers_wrongly_lets_nobody_in() {
-    let site = Site::start(|asked| {
-        let status = ["teapot", "frank"].iter().position(|name| asked.body.contains(name));
+fn invalid_answers_of_a_hook_accept_no_client() {
+    let server = TestServer::start(|request| {
+        let status = ["teapot", "frank"].iter().position(|name| request.body.contains(name));
         match status {
             Some(0) => Reply::Say(200, "I am a teapot".to_owned()),
             Some(_) => Reply::say(500, json!({"name": "frank"})),
             None => Reply::say(200, json!({"name": "grace", "expires": 1000})),
         }
     });
-    let url = site.url("/");
+    let url = server.url("/");
     let broker = Broker::start(&["--hook-url", &url, "--auth-failures-free=1000000", "--log=trace"]);
     let [login, token] = shown();
-    refused(&broker, &login, "login not checked");
-    refused(&broker, &token, "login not checked");
-    let teapot = Shown::login("teapot", "teapots-passcode");
-    refused(&broker, &teapot, "login not checked");
-    let over = Shown::login("grace", "graces-passcode");
+    assert_refused_everywhere(&broker, &login, "login not checked");
+    assert_refused_everywhere(&broker, &token, "login not checked");
+    let teapot = Credentials::login("teapot", "teapots-passcode");
+    assert_refused_everywhere(&broker, &teapot, "login not checked");
+    let over = Credentials::login("grace", "graces-passcode");
     for via in Via::ALL {
         assert_eq!(Peer::answer(&broker, via, &over).refusal(), "login refused", "{via:?}");
     }

@@ -1,4 +1,4 @@
-//! Somebody who makes tokens, and keys to make them with.
+//! An issuer of tokens, with keys of every algorithm.
 
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
@@ -7,21 +7,21 @@ use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(super) const SECRET: &str = "a-shared-secret-of-more-than-32-octets";
-/// The issuer and the audience of tokens that say them.
+/// The issuer and the audience of tokens that name them.
 pub(super) const ISSUER: &str = "https://id.example.com";
 pub(super) const AUDIENCE: &str = "chat";
 
-/// Seconds since the Unix epoch.
+/// Returns the time in seconds since the Unix epoch.
 pub(super) fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock that is right").as_secs_f64()
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("the clock is past 1970").as_secs_f64()
 }
 
-/// What a good token says of this user, for an hour.
+/// Returns the claims of a valid token for this user that expires in an hour.
 pub(super) fn claims(user: &str) -> Value {
     claims_for(user, 3600.0)
 }
 
-/// The same for so many seconds.
+/// Returns the claims of a valid token that expires in so many seconds.
 pub(super) fn claims_for(user: &str, seconds: f64) -> Value {
     json!({"sub": user, "exp": now() + seconds, "iss": ISSUER, "aud": AUDIENCE})
 }
@@ -30,7 +30,7 @@ pub(super) struct Issuer {
     algorithm: Algorithm,
     encoding: EncodingKey,
     decoding: DecodingKey,
-    /// The public key; none of a secret.
+    /// The public key; empty for a shared secret.
     pub(super) pem: String,
     kid: Option<&'static str>,
 }
@@ -64,7 +64,7 @@ impl Issuer {
         Issuer { algorithm, encoding, decoding, pem, kid: None }
     }
 
-    /// One that signs with HS256.
+    /// Returns an issuer that signs with HS256.
     pub(super) fn of_secret(secret: &str) -> Issuer {
         install_provider();
         let secret = secret.as_bytes();
@@ -72,8 +72,8 @@ impl Issuer {
         Issuer { algorithm: Algorithm::HS256, encoding, decoding, pem: String::new(), kid: None }
     }
 
-    /// One whose key has a name.
-    pub(super) fn called(algorithm: Algorithm, kid: &'static str) -> Issuer {
+    /// Returns an issuer whose key has the id `kid`.
+    pub(super) fn with_kid(algorithm: Algorithm, kid: &'static str) -> Issuer {
         Issuer { kid: Some(kid), ..Issuer::new(algorithm) }
     }
 
@@ -82,8 +82,8 @@ impl Issuer {
         jsonwebtoken::encode(&header, claims, &self.encoding).expect("a token")
     }
 
-    /// A good token.
-    pub(super) fn good(&self, user: &str) -> String {
+    /// Returns a valid token.
+    pub(super) fn valid_token(&self, user: &str) -> String {
         self.token(&claims(user))
     }
 
@@ -95,12 +95,12 @@ impl Issuer {
     }
 }
 
-/// The key set of these issuers.
+/// Returns the JSON Web Key Set of these issuers.
 pub(super) fn key_set(issuers: &[&Issuer]) -> String {
     json!({"keys": issuers.iter().map(|issuer| issuer.jwk()).collect::<Vec<_>>()}).to_string()
 }
 
 fn install_provider() {
-    // That it was installed before is no error.
+    // An error means that the provider is installed already.
     let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
 }

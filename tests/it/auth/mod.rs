@@ -1,4 +1,4 @@
-//! Who a client is: every source, over every transport, with every outcome, told by the real broker.
+//! Authentication by every source, over every transport, with every outcome, against the real broker.
 
 mod changes;
 mod expiry;

@@ -1,14 +1,14 @@
-//! No source can give a user a name that others could mistake for another user's.
+//! User names: no source can give a user a name that looks like another user's.
 
 use super::issuer::{Issuer, SECRET};
-use super::peer::{Answer, Peer, Shown, Via};
-use super::site::{Reply, Site};
+use super::peer::{Answer, Credentials, Peer, Via};
+use super::site::{Reply, TestServer};
 use crate::support::Broker;
 use crate::support::home::Home;
 use jsonwebtoken::Algorithm;
 use serde_json::json;
 
-/// Names that look like bob's, and what is wrong with them.
+/// Names that look like bob's, and the reason for which each is refused.
 const NAMES: [(&str, &str); 8] = [
     (" bob", "U+0020"),
     ("bob ", "U+0020"),
@@ -23,7 +23,7 @@ const NAMES: [(&str, &str); 8] = [
 #[track_caller]
 fn assert_refused(broker: &Broker, source: &str, name: &str, what: &str, answer: &Answer) {
     assert_eq!(answer.refusal(), "login refused", "{source}: {name:?}");
-    // The log escapes the value once more.
+    // The log escapes the name a second time.
     let shown = format!("{source}: the user name {name:?}");
     let reason = format!("reason={shown:?}").trim_end_matches('"').to_owned();
     let line = broker.log_line(|line| line.contains(&reason));
@@ -31,55 +31,56 @@ fn assert_refused(broker: &Broker, source: &str, name: &str, what: &str, answer:
 }
 
 #[test]
-fn a_token_cannot_name_a_user_who_looks_like_another() {
+fn a_token_with_a_lookalike_name_is_refused() {
     let issuer = Issuer::new(Algorithm::HS256);
     let broker = Broker::start(&["--jwt-secret", SECRET, "--log=debug"]);
     let any = Broker::start(&["--jwt-secret", SECRET, "--user-names=any"]);
     for (name, what) in NAMES {
-        let shown = Shown::authorization(&issuer.good(name));
+        let shown = Credentials::authorization(&issuer.valid_token(name));
         assert_refused(&broker, "token", name, what, &Peer::answer(&broker, Via::Tcp, &shown));
         let answer = Peer::answer(&any, Via::Tcp, &shown);
-        assert_eq!(answer, Answer::user(name), "a site may have such names already");
+        assert_eq!(answer, Answer::user(name), "user-names=any accepts every name");
     }
     for name in ["bob", "john.doe", "bob@example.org", "auth0|5f7c8ec7", "\u{5c0f}\u{660e}"] {
-        let shown = Shown::authorization(&issuer.good(name));
+        let shown = Credentials::authorization(&issuer.valid_token(name));
         assert_eq!(Peer::answer(&broker, Via::WebSocket, &shown), Answer::user(name));
     }
 }
 
 #[test]
-fn a_renewal_cannot_change_the_name_either() {
+fn a_renewal_with_a_lookalike_name_is_refused() {
     let issuer = Issuer::new(Algorithm::HS256);
     let broker = Broker::start(&["--jwt-secret", SECRET, "--log=debug"]);
-    let mut peer = Peer::signed_in(&broker, Via::Tcp, &Shown::authorization(&issuer.good("bob")));
-    peer.send(&format!("SEND\ndestination:/auth/refresh\n\n{}\0", issuer.good("bob\u{200b}")));
+    let mut peer =
+        Peer::signed_in(&broker, Via::Tcp, &Credentials::authorization(&issuer.valid_token("bob")));
+    peer.send(&format!("SEND\ndestination:/auth/refresh\n\n{}\0", issuer.valid_token("bob\u{200b}")));
     let error = peer.expect_error("login refused", 1002, "not authenticated");
     assert!(error.text().contains("user-names"), "{error:?}");
 }
 
 #[test]
-fn a_hook_and_a_proxy_cannot_name_such_a_user() {
-    let site = Site::start(|asked| {
-        let said: serde_json::Value = serde_json::from_str(&asked.body).expect("JSON");
+fn lookalike_names_from_a_hook_or_a_proxy_are_refused() {
+    let server = TestServer::start(|request| {
+        let said: serde_json::Value = serde_json::from_str(&request.body).expect("JSON");
         Reply::say(200, json!({"name": said["passcode"]}))
     });
-    let url = site.url("/");
+    let url = server.url("/");
     let flags = ["--trusted-proxies=127.0.0.1", "--proxy-user-header=X-User", "--log=debug"];
     let broker = Broker::start(&[&["--hook-url", &url], &flags[..]].concat());
     for (name, what) in NAMES {
         // The hook uses the passcode as the name.
-        let shown = Shown::default().connect("login", "anybody").connect("passcode", name);
+        let shown = Credentials::default().connect("login", "anybody").connect("passcode", name);
         assert_refused(&broker, "hook", name, what, &Peer::answer(&broker, Via::Tcp, &shown));
-        // HTTP removes plain spaces around a value.
+        // HTTP removes spaces around a header value.
         if !name.contains(' ') {
-            let shown = Shown::default().header("X-User", name);
+            let shown = Credentials::default().header("X-User", name);
             assert_refused(&broker, "proxy", name, what, &Peer::answer(&broker, Via::WebSocket, &shown));
         }
     }
 }
 
 #[test]
-fn a_users_file_and_a_list_with_such_a_name_are_told_at_start() {
+fn lookalike_names_in_the_configuration_are_reported_at_start() {
     let home = Home::new("auth-names");
     home.done(&["alice"], "alices-passcode");
     home.done(&["John Smith", "--any-name"], "johns-passcode");
@@ -106,17 +107,17 @@ fn a_users_file_and_a_list_with_such_a_name_are_told_at_start() {
         assert_eq!((code, errors.as_str()), (Some(0), ""), "{flags:?}");
     }
     let broker = Broker::start(&["--users-file", &users, "--user-names=any"]);
-    let shown = Shown::login("John Smith", "johns-passcode");
+    let shown = Credentials::login("John Smith", "johns-passcode");
     assert_eq!(Peer::answer(&broker, Via::Tcp, &shown), Answer::user("John Smith"));
 }
 
 #[test]
-fn a_login_typed_in_another_unicode_form_is_the_same_user() {
+fn logins_in_different_unicode_forms_are_the_same_user() {
     let broker = Broker::start(&["--user=Jos\u{e9}:joses-passcode"]);
     for via in [Via::Tcp, Via::WebSocket] {
-        let connect = Shown::login("Jose\u{301}", "joses-passcode");
+        let connect = Credentials::login("Jose\u{301}", "joses-passcode");
         assert_eq!(Peer::answer(&broker, via, &connect), Answer::user("Jos\u{e9}"));
     }
-    let basic = Shown::basic("Jose\u{301}", "joses-passcode");
+    let basic = Credentials::basic("Jose\u{301}", "joses-passcode");
     assert_eq!(Peer::answer(&broker, Via::WebSocket, &basic), Answer::user("Jos\u{e9}"));
 }

@@ -1,7 +1,7 @@
-//! What a browser adds by itself counts for pages that may act in its user's name, and for no others.
+//! Credentials that a browser adds by itself count only for pages of allowed origins.
 
 use super::issuer::{Issuer, SECRET};
-use super::peer::{Answer, Peer, Shown, Via};
+use super::peer::{Answer, Credentials, Peer, Via};
 use super::verdicts::{Reasons, assert_log};
 use crate::support::Broker;
 use crate::support::sockjs::Transport;
@@ -11,20 +11,21 @@ use std::thread;
 const LISTED: &str = "https://app.example.com";
 const FOREIGN: &str = "https://evil.example";
 
-/// Ways to sign in that need nothing of the page, and two that do: what it writes itself.
-fn ways() -> [(&'static str, Shown); 5] {
+/// Returns three ways to sign in that need nothing from the page, and two for which the page writes the credentials.
+fn ways() -> [(&'static str, Credentials); 5] {
     let issuer = Issuer::new(Algorithm::HS256);
-    let (cookie, bearer, query) = (issuer.good("dave"), issuer.good("dave"), issuer.good("dave"));
+    let (cookie, bearer, query) =
+        (issuer.valid_token("dave"), issuer.valid_token("dave"), issuer.valid_token("dave"));
     [
-        ("cookie", Shown::cookie(&cookie)),
-        ("Basic", Shown::basic("dave", "daves-passcode")),
-        ("proxy", Shown::default().header("X-User", "dave").secret("no secret of a proxy")),
-        ("Bearer", Shown::bearer(&bearer)),
-        ("query", Shown::default().query("access_token", &query).secret(&query)),
+        ("cookie", Credentials::cookie(&cookie)),
+        ("Basic", Credentials::basic("dave", "daves-passcode")),
+        ("proxy", Credentials::default().header("X-User", "dave").secret("no secret of a proxy")),
+        ("Bearer", Credentials::bearer(&bearer)),
+        ("query", Credentials::default().query("access_token", &query).secret(&query)),
     ]
 }
 
-/// Whether it is a way that a browser goes without the page.
+/// Returns whether a browser sends these credentials without the page.
 fn is_by_itself(way: &str) -> bool {
     ["cookie", "Basic", "proxy"].contains(&way)
 }
@@ -44,20 +45,21 @@ fn broker(origins: &str) -> Broker {
     ])
 }
 
-/// Headers that tell where a page comes from, and whether it may act in its user's name.
+/// Headers that tell where a page comes from, and whether the page may act in its user's name.
 type Page = (Vec<(&'static str, String)>, bool);
 
-/// All ways from all pages over all of `vias`. How many were refused, and what must not be in the log.
-fn play(broker: &Broker, vias: &[Via], pages: &[Page]) -> (usize, Vec<String>) {
+/// Tries all ways from all pages over all `vias`. Returns the number of refusals and the secrets used.
+fn try_all(broker: &Broker, vias: &[Via], pages: &[Page]) -> (usize, Vec<String>) {
     let ways = ways();
     let refused = thread::scope(|scope| {
-        let play = |via: &Via| {
+        let try_all = |via: &Via| {
             let (via, ways) = (*via, &ways);
             scope.spawn(move || {
                 let mut refused = 0;
                 for (headers, is_own) in pages {
                     for (way, shown) in ways {
-                        let add = |shown: Shown, (name, value): &(&str, String)| shown.header(name, value);
+                        let add =
+                            |shown: Credentials, (name, value): &(&str, String)| shown.header(name, value);
                         let shown = headers.iter().fold(shown.clone(), add);
                         let answer = Peer::answer(broker, via, &shown);
                         if *is_own || !is_by_itself(way) {
@@ -75,14 +77,14 @@ fn play(broker: &Broker, vias: &[Via], pages: &[Page]) -> (usize, Vec<String>) {
                 refused
             })
         };
-        let threads: Vec<_> = vias.iter().map(play).collect();
+        let threads: Vec<_> = vias.iter().map(try_all).collect();
         threads.into_iter().map(|thread| thread.join().expect("each row holds")).sum()
     });
     (refused, ways.iter().flat_map(|(_, shown)| shown.secrets().to_vec()).collect())
 }
 
 #[test]
-fn a_foreign_page_does_not_act_in_the_users_name() {
+fn a_page_of_a_foreign_origin_cannot_use_the_browsers_credentials() {
     let broker = broker(&format!("*, {LISTED}, https://*.example.org"));
     let own = format!("http://{}", broker.http);
     let mut pages: Vec<Page> = vec![(Vec::new(), true)];
@@ -90,7 +92,7 @@ fn a_foreign_page_does_not_act_in_the_users_name() {
         (own.as_str(), true),
         (LISTED, true),
         ("https://a.b.example.org", true),
-        // The broker is on the user's own machine, and so is the page.
+        // The broker and the page are on the user's own machine.
         ("http://localhost:3000", true),
         (FOREIGN, false),
         ("null", false),
@@ -103,20 +105,20 @@ fn a_foreign_page_does_not_act_in_the_users_name() {
     ] {
         pages.push((vec![("Origin", origin.to_owned())], is_own));
     }
-    // Two of them are a trick.
+    // Several `Origin` headers are refused.
     pages.push((vec![("Origin", LISTED.to_owned()), ("Origin", FOREIGN.to_owned())], false));
-    // What tells of the site does not make a page another one.
+    // `Sec-Fetch-Site` does not change the decision about an `Origin`.
     pages.push((vec![("Origin", FOREIGN.to_owned()), ("Sec-Fetch-Site", "same-origin".to_owned())], false));
     pages.push((vec![("Origin", LISTED.to_owned()), ("Sec-Fetch-Site", "cross-site".to_owned())], true));
     let vias: Vec<Via> = Via::with_handshake().collect();
-    let (refused, secrets) = play(&broker, &vias, &pages);
+    let (refused, secrets) = try_all(&broker, &vias, &pages);
     assert_eq!(refused, vias.len() * 10 * 3);
     assert_log(broker, &Reasons::from([("no login".to_owned(), refused)]), &secrets);
 }
 
-/// For scripts, frames and event streams of the same origin browsers send no `Origin`.
+/// Browsers send no `Origin` for scripts, frames and event streams of the same origin.
 #[test]
-fn without_an_origin_the_site_decides() {
+fn without_an_origin_sec_fetch_site_decides() {
     let broker = broker(&format!("*, {LISTED}"));
     let own = format!("http://{}/page", broker.http);
     let page = |headers: &[(&'static str, &str)], is_own| -> Page {
@@ -137,17 +139,17 @@ fn without_an_origin_the_site_decides() {
         Via::SockJs(Transport::HtmlFile),
         Via::SockJs(Transport::EventSource),
     ];
-    let (refused, secrets) = play(&broker, &vias, &pages);
+    let (refused, secrets) = try_all(&broker, &vias, &pages);
     assert_eq!(refused, 3 * 6 * 3);
     assert_log(broker, &Reasons::from([("no login".to_owned(), refused)]), &secrets);
 }
 
-/// Whoever is signed in by CONNECT needs no page's name: CONNECT is written by the page.
+/// The page itself writes CONNECT, so a login in CONNECT is accepted from every origin.
 #[test]
-fn a_foreign_page_may_bring_a_login_of_its_own() {
+fn a_login_in_connect_is_accepted_from_a_foreign_page() {
     let broker = broker("*");
     for via in Via::with_handshake() {
-        let shown = Shown::login("dave", "daves-passcode").header("Origin", FOREIGN);
+        let shown = Credentials::login("dave", "daves-passcode").header("Origin", FOREIGN);
         assert_eq!(Peer::answer(&broker, via, &shown), Answer::user("dave"), "{via:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! A client over any transport, and what it shows to be let in.
+//! A client over any transport, and the credentials that it presents.
 
 use crate::support::frame::Frame;
 use crate::support::http::Request;
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 pub(super) enum Via {
     Tcp,
     WebSocket,
-    /// The WebSocket without SockJS's frames that SockJS has beside its own.
+    /// A plain WebSocket at the raw path of SockJS.
     Raw,
     SockJs(Transport),
 }
@@ -31,7 +31,7 @@ impl Via {
         Via::SockJs(Transport::JsonpPolling),
     ];
 
-    /// Those that begin with an HTTP request.
+    /// Returns the transports that begin with an HTTP request.
     pub(super) fn with_handshake() -> impl Iterator<Item = Via> {
         Via::ALL.into_iter().filter(|via| *via != Via::Tcp)
     }
@@ -46,63 +46,63 @@ impl Via {
     }
 }
 
-/// What a client shows, and which parts of it nobody may read in a log.
+/// The credentials that a client presents, and the parts of them that must not be logged.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Shown {
+pub(super) struct Credentials {
     headers: Vec<(String, String)>,
     query: String,
     connect: String,
     secrets: Vec<String>,
 }
 
-impl Shown {
-    /// A header line of CONNECT, in which nothing is escaped.
-    pub(super) fn connect(mut self, name: &str, value: &str) -> Shown {
+impl Credentials {
+    /// Adds a header line to CONNECT without escaping.
+    pub(super) fn connect(mut self, name: &str, value: &str) -> Credentials {
         self.connect.push_str(&format!("{name}:{value}\n"));
         self
     }
 
-    /// A header of the handshake.
-    pub(super) fn header(mut self, name: &str, value: &str) -> Shown {
+    /// Adds a header to the handshake.
+    pub(super) fn header(mut self, name: &str, value: &str) -> Credentials {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    /// A parameter of the handshake's query.
-    pub(super) fn query(mut self, name: &str, value: &str) -> Shown {
+    /// Adds a parameter to the query of the handshake.
+    pub(super) fn query(mut self, name: &str, value: &str) -> Credentials {
         self.query = format!("{name}={value}");
         self
     }
 
-    /// Something that must not be logged; of a token no part either.
-    pub(super) fn secret(mut self, secret: &str) -> Shown {
+    /// Adds a secret that must not be logged. For a token, no part of it may be logged either.
+    pub(super) fn secret(mut self, secret: &str) -> Credentials {
         let parts = secret.split('.').skip(1).filter(|part| part.len() > 16);
         self.secrets.extend(parts.chain([secret]).map(str::to_owned));
         self
     }
 
-    pub(super) fn login(login: &str, passcode: &str) -> Shown {
-        Shown::default().connect("login", login).connect("passcode", passcode).secret(passcode)
+    pub(super) fn login(login: &str, passcode: &str) -> Credentials {
+        Credentials::default().connect("login", login).connect("passcode", passcode).secret(passcode)
     }
 
-    pub(super) fn basic(login: &str, passcode: &str) -> Shown {
+    pub(super) fn basic(login: &str, passcode: &str) -> Credentials {
         let encoded = BASE64_STANDARD.encode(format!("{login}:{passcode}"));
-        let shown = Shown::default().header("Authorization", &format!("Basic {encoded}"));
+        let shown = Credentials::default().header("Authorization", &format!("Basic {encoded}"));
         shown.secret(&encoded).secret(passcode)
     }
 
-    pub(super) fn bearer(token: &str) -> Shown {
-        Shown::default().header("Authorization", &format!("Bearer {token}")).secret(token)
+    pub(super) fn bearer(token: &str) -> Credentials {
+        Credentials::default().header("Authorization", &format!("Bearer {token}")).secret(token)
     }
 
-    /// The token in CONNECT.
-    pub(super) fn authorization(token: &str) -> Shown {
-        Shown::default().connect("Authorization", &format!("Bearer {token}")).secret(token)
+    /// Puts the token into CONNECT.
+    pub(super) fn authorization(token: &str) -> Credentials {
+        Credentials::default().connect("Authorization", &format!("Bearer {token}")).secret(token)
     }
 
-    /// The token in the cookie that the brokers of these tests read.
-    pub(super) fn cookie(token: &str) -> Shown {
-        Shown::default().header("Cookie", &format!("theme=dark; auth={token}")).secret(token)
+    /// Puts the token into the cookie that the brokers of these tests read.
+    pub(super) fn cookie(token: &str) -> Credentials {
+        Credentials::default().header("Cookie", &format!("theme=dark; auth={token}")).secret(token)
     }
 
     pub(super) fn secrets(&self) -> &[String] {
@@ -114,40 +114,40 @@ impl Shown {
     }
 }
 
-/// What a client hears when it wants to come in.
+/// The broker's answer to CONNECT.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// CONNECTED, with this name.
-    In(Option<String>),
-    /// ERROR, its `message` and its body, and the end.
-    Out(String, String),
+    /// CONNECTED, with this user name.
+    Accepted(Option<String>),
+    /// ERROR with this `message` and this body, followed by the end of the connection.
+    Refused(String, String),
 }
 
 impl Answer {
     pub(super) fn user(name: &str) -> Answer {
-        Answer::In(Some(name.to_owned()))
+        Answer::Accepted(Some(name.to_owned()))
     }
 
-    /// The `message` of the refusal.
+    /// Returns the `message` of the refusal.
     #[track_caller]
     pub(super) fn refusal(&self) -> &str {
         match self {
-            Answer::Out(message, _) => message,
+            Answer::Refused(message, _) => message,
             other => panic!("a refusal was expected, not {other:?}"),
         }
     }
 }
 
-/// One client.
+/// A client over any transport.
 pub(super) enum Peer {
     Native(Box<Client>),
     SockJs(Box<Session>),
 }
 
 impl Peer {
-    /// One of whom the broker has seen the handshake, and no CONNECT.
+    /// Connects and completes the handshake, without CONNECT.
     #[track_caller]
-    pub(super) fn open(broker: &Broker, via: Via, shown: &Shown) -> Peer {
+    pub(super) fn open(broker: &Broker, via: Via, shown: &Credentials) -> Peer {
         match via {
             Via::Tcp => {
                 assert!(!shown.needs_handshake(), "TCP has no handshake");
@@ -172,38 +172,38 @@ impl Peer {
         }
     }
 
-    /// CONNECT, and what is answered: CONNECTED, or one ERROR and the end.
+    /// Sends CONNECT and returns the answer: CONNECTED, or one ERROR and the end of the connection.
     #[track_caller]
-    pub(super) fn ask(&mut self, shown: &Shown) -> Answer {
+    pub(super) fn ask(&mut self, shown: &Credentials) -> Answer {
         self.send(&format!("CONNECT\naccept-version:1.2\nhost:localhost\n{}\n\0", shown.connect));
         let frame = self.frame();
         match frame.command.as_str() {
-            "CONNECTED" => Answer::In(frame.header("user-name").map(str::to_owned)),
+            "CONNECTED" => Answer::Accepted(frame.header("user-name").map(str::to_owned)),
             "ERROR" => {
                 self.expect_closed(1002, "not authenticated");
-                Answer::Out(frame.must("message").to_owned(), frame.text())
+                Answer::Refused(frame.must("message").to_owned(), frame.text())
             }
             _ => panic!("{frame:?}"),
         }
     }
 
-    /// Comes in, or does not.
+    /// Connects, sends CONNECT and returns the answer.
     #[track_caller]
-    pub(super) fn answer(broker: &Broker, via: Via, shown: &Shown) -> Answer {
+    pub(super) fn answer(broker: &Broker, via: Via, shown: &Credentials) -> Answer {
         let mut peer = Peer::open(broker, via, shown);
         let answer = peer.ask(shown);
-        if matches!(answer, Answer::In(_)) {
+        if matches!(answer, Answer::Accepted(_)) {
             peer.leave();
         }
         answer
     }
 
-    /// One that is in.
+    /// Connects a client, which must be accepted.
     #[track_caller]
-    pub(super) fn signed_in(broker: &Broker, via: Via, shown: &Shown) -> Peer {
+    pub(super) fn signed_in(broker: &Broker, via: Via, shown: &Credentials) -> Peer {
         let mut peer = Peer::open(broker, via, shown);
         let answer = peer.ask(shown);
-        assert!(matches!(answer, Answer::In(_)), "{via:?}: {answer:?}");
+        assert!(matches!(answer, Answer::Accepted(_)), "{via:?}: {answer:?}");
         peer
     }
 
@@ -215,7 +215,7 @@ impl Peer {
         }
     }
 
-    /// The next frame.
+    /// Returns the next frame.
     #[track_caller]
     pub(super) fn frame(&mut self) -> Frame {
         match self {
@@ -230,7 +230,7 @@ impl Peer {
         }
     }
 
-    /// The next frame, which has this command and these headers among others.
+    /// Returns the next frame, which must have this command and contain these headers.
     #[track_caller]
     pub(super) fn expect(&mut self, command: &str, headers: &[(&str, &str)]) -> Frame {
         let frame = self.frame();
@@ -241,11 +241,11 @@ impl Peer {
         frame
     }
 
-    /// ERROR, the end for this reason, and nothing between or behind them.
+    /// Expects ERROR, then the end for this reason, and nothing else.
     #[track_caller]
     pub(super) fn expect_error(&mut self, message: &str, code: u16, reason: &str) -> Frame {
         let frame = self.expect("ERROR", &[("message", message)]);
-        assert!(!frame.text().is_empty(), "an ERROR explains itself: {frame:?}");
+        assert!(!frame.text().is_empty(), "an ERROR must have a body: {frame:?}");
         self.expect_closed(code, reason);
         frame
     }
@@ -267,7 +267,7 @@ impl Peer {
         self.done(&format!("SEND\ndestination:{destination}\nreceipt:done\n\n{body}\0"));
     }
 
-    /// The end, with this code and reason where the transport has such.
+    /// Expects the end, with this code and reason on transports that have them.
     #[track_caller]
     pub(super) fn expect_closed(&mut self, code: u16, reason: &str) {
         match self {
@@ -283,12 +283,16 @@ impl Peer {
     }
 }
 
-/// Asks again until it is so.
+/// Calls `holds` again and again until it returns true.
 #[track_caller]
 pub(super) fn until(broker: &Broker, holds: impl Fn() -> bool) {
     let started = Instant::now();
     while !holds() {
-        assert!(started.elapsed() < PATIENCE, "the change is not seen; the broker says:\n{}", broker.log());
+        assert!(
+            started.elapsed() < PATIENCE,
+            "the change did not take effect; the log is:\n{}",
+            broker.log()
+        );
         broker.pass(Duration::from_millis(50));
     }
 }

@@ -1,15 +1,15 @@
-//! Several things shown at once: what CONNECT says, which was written for this connection, comes before what the
-//! handshake brought.
+//! Several credentials at once: those in CONNECT, which were written for this connection, take precedence over those of
+//! the handshake.
 
 use super::issuer::{Issuer, SECRET};
-use super::peer::{Answer, Peer, Shown, Via};
+use super::peer::{Answer, Credentials, Peer, Via};
 use crate::support::Broker;
 use jsonwebtoken::Algorithm;
 
 #[test]
-fn connect_comes_before_the_handshake() {
+fn credentials_in_connect_take_precedence_over_the_handshake() {
     let issuer = Issuer::new(Algorithm::HS256);
-    let token = |user: &str| issuer.good(user);
+    let token = |user: &str| issuer.valid_token(user);
     let broker = Broker::start(&[
         "--user=alice:alices-passcode",
         "--user=bob:bobs-passcode",
@@ -20,13 +20,13 @@ fn connect_comes_before_the_handshake() {
         "--proxy-user-header=X-User",
         "--auth-failures-free=1000000",
     ]);
-    let handshakes: [(&str, Shown); 6] = [
-        ("Basic", Shown::basic("alice", "alices-passcode")),
-        ("Bearer", Shown::bearer(&token("dave"))),
-        ("cookie", Shown::cookie(&token("dave"))),
-        ("access_token", Shown::default().query("access_token", &token("dave"))),
-        ("proxy", Shown::default().header("X-User", "erin")),
-        ("a bad cookie", Shown::cookie("made-up")),
+    let handshakes: [(&str, Credentials); 6] = [
+        ("Basic", Credentials::basic("alice", "alices-passcode")),
+        ("Bearer", Credentials::bearer(&token("dave"))),
+        ("cookie", Credentials::cookie(&token("dave"))),
+        ("access_token", Credentials::default().query("access_token", &token("dave"))),
+        ("proxy", Credentials::default().header("X-User", "erin")),
+        ("a bad cookie", Credentials::cookie("made-up")),
     ];
     for via in Via::with_handshake() {
         for (name, shown) in &handshakes {
@@ -43,7 +43,7 @@ fn connect_comes_before_the_handshake() {
             );
             let by_passcode = add(&[("login", "bob"), ("passcode", &token("carol"))]);
             assert_eq!(Peer::answer(&broker, via, &by_passcode), Answer::user("carol"), "{name}, {via:?}");
-            // What is wrong in CONNECT is not made good by the handshake.
+            // Valid credentials in the handshake do not replace invalid ones in CONNECT.
             for wrong in [
                 add(&[("login", "bob"), ("passcode", "guessed-passcode")]),
                 add(&[("login", "nobody"), ("passcode", "guessed-passcode")]),

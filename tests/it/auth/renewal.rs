@@ -1,8 +1,8 @@
-//! A new token keeps a session.
+//! Renewal of tokens: a new token extends a session.
 
 use super::expiry::{SECONDS, VIAS};
 use super::issuer::{Issuer, SECRET, claims, claims_for, now};
-use super::peer::{Peer, Shown, Via};
+use super::peer::{Credentials, Peer, Via};
 use super::verdicts::reason;
 use crate::support::{Broker, Client, Wire};
 use jsonwebtoken::Algorithm;
@@ -11,41 +11,41 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
-/// Who talks must be granted it.
+/// Options of the brokers in these tests.
 pub(super) const RULES: &[&str] = &["--auth-failures-free=1000000", "--heart-beat=0,0"];
 
-/// Somebody who says the time, all the time.
-pub(super) struct Chatter {
+/// A publisher that sends the time without a pause.
+pub(super) struct TimePublisher {
     is_over: Arc<AtomicBool>,
     thread: JoinHandle<()>,
 }
 
-impl Chatter {
+impl TimePublisher {
     pub(super) const TOPIC: &str = "/topic/time";
 
-    pub(super) fn start(broker: &Broker, issuer: &Issuer) -> Chatter {
-        let mut client = chatter(broker, issuer);
+    pub(super) fn start(broker: &Broker, issuer: &Issuer) -> TimePublisher {
+        let mut client = connect_service(broker, issuer);
         let is_over = Arc::new(AtomicBool::new(false));
-        let told = is_over.clone();
+        let stop = is_over.clone();
         let thread = thread::spawn(move || {
-            while !told.load(Ordering::Relaxed) {
-                // Its receipt keeps it at the pace of the broker.
-                client.publish(Chatter::TOPIC, &now().to_string());
+            while !stop.load(Ordering::Relaxed) {
+                // Waits for the receipt, which limits the publisher to the pace of the broker.
+                client.publish(TimePublisher::TOPIC, &now().to_string());
             }
             client.disconnect();
         });
-        Chatter { is_over, thread }
+        TimePublisher { is_over, thread }
     }
 
     pub(super) fn end(self) {
         self.is_over.store(true, Ordering::Relaxed);
-        self.thread.join().expect("it could talk to the end");
+        self.thread.join().expect("the publisher ends without a failure");
     }
 }
 
-/// A client that may send wherever it likes: it has the role `service`.
+/// Connects a client that has the role `service`, and so may send to every destination.
 #[track_caller]
-pub(super) fn chatter(broker: &Broker, issuer: &Issuer) -> Client {
+pub(super) fn connect_service(broker: &Broker, issuer: &Issuer) -> Client {
     let mut claims = claims("chatter");
     claims["roles"] = json!(["service"]);
     let token = issuer.token(&claims);
@@ -55,7 +55,7 @@ pub(super) fn chatter(broker: &Broker, issuer: &Issuer) -> Client {
     client
 }
 
-/// How a new token is sent.
+/// Returns the frame that renews a token; `by` is the part that carries the token.
 fn refresh(token: &str, by: &str) -> String {
     let (header, body) = match by {
         "body" => (String::new(), token.to_owned()),
@@ -79,18 +79,19 @@ fn await_renewal(peer: &mut Peer) {
 }
 
 #[test]
-fn a_session_outlives_its_first_token() {
+fn a_renewed_session_outlives_its_first_token() {
     let issuer = Issuer::new(Algorithm::HS256);
     let broker = Broker::start(&[RULES, &["--jwt-secret", SECRET]].concat());
-    let chatter = Chatter::start(&broker, &issuer);
+    let publisher = TimePublisher::start(&broker, &issuer);
     thread::scope(|scope| {
         for via in VIAS {
             let (broker, issuer) = (&broker, &issuer);
             scope.spawn(move || {
                 let first = claims_for("dave", SECONDS);
-                let mut peer = Peer::signed_in(broker, via, &Shown::authorization(&issuer.token(&first)));
-                peer.subscribe(Chatter::TOPIC);
-                // The second one is not the last one either.
+                let mut peer =
+                    Peer::signed_in(broker, via, &Credentials::authorization(&issuer.token(&first)));
+                peer.subscribe(TimePublisher::TOPIC);
+                // A second renewal is accepted, too.
                 for (seconds, by) in [(SECONDS + 1.0, "body"), (3600.0, "Authorization")] {
                     let token = issuer.token(&claims_for("dave", seconds));
                     let token = if by == "body" { token } else { format!("Bearer {token}") };
@@ -108,42 +109,44 @@ fn a_session_outlives_its_first_token() {
             });
         }
     });
-    chatter.end();
+    publisher.end();
 }
 
-/// A session that is renewed for a short while ends when that one does, and not with the first token.
+/// A session that is renewed for a short time ends with the second token and not with the first.
 #[test]
-fn the_last_token_counts() {
+fn the_last_token_determines_the_expiry() {
     let issuer = Issuer::new(Algorithm::HS256);
     let broker = Broker::start(&[RULES, &["--jwt-secret", SECRET]].concat());
     thread::scope(|scope| {
         for via in VIAS {
             let (broker, issuer) = (&broker, &issuer);
             scope.spawn(move || {
-                let mut peer = Peer::signed_in(broker, via, &Shown::authorization(&issuer.good("dave")));
+                let mut peer =
+                    Peer::signed_in(broker, via, &Credentials::authorization(&issuer.valid_token("dave")));
                 let claims = claims_for("dave", SECONDS);
                 let end = claims["exp"].as_f64().expect("a number");
                 peer.send(&refresh(&issuer.token(&claims), "body"));
                 await_renewal(&mut peer);
                 peer.expect_error("token expired", 1008, "access has ended");
                 let seen = now();
-                assert!((end..=end + 1.0).contains(&seen), "{via:?}: {} s behind its end", seen - end);
+                assert!((end..=end + 1.0).contains(&seen), "{via:?}: {} s after the expiry", seen - end);
             });
         }
     });
 }
 
 #[test]
-fn every_way_to_send_the_new_token_over_every_transport() {
+fn a_new_token_is_accepted_in_every_form_over_every_transport() {
     let issuer = Issuer::new(Algorithm::HS256);
     let broker = Broker::start(&[RULES, &["--jwt-secret", SECRET]].concat());
     let mut tokens = Vec::new();
     for via in Via::ALL {
-        let mut peer = Peer::signed_in(&broker, via, &Shown::authorization(&issuer.good("dave")));
+        let mut peer =
+            Peer::signed_in(&broker, via, &Credentials::authorization(&issuer.valid_token("dave")));
         for by in
             ["body", "body with its scheme", "Authorization", "authorization", "passcode", "access_token"]
         {
-            let token = issuer.good("dave");
+            let token = issuer.valid_token("dave");
             peer.send(&refresh(&token, by));
             peer.expect("RECEIPT", &[("receipt-id", "renewed")]);
             tokens.push(token);
@@ -154,24 +157,24 @@ fn every_way_to_send_the_new_token_over_every_transport() {
 }
 
 #[test]
-fn a_token_that_will_not_do_ends_the_session() {
+fn an_invalid_new_token_ends_the_session() {
     let issuer = Issuer::new(Algorithm::HS256);
     let broker = Broker::start(&[RULES, &["--jwt-secret", SECRET, "--log=trace"]].concat());
     let other = Issuer::of_secret("another-secret-of-more-than-32-octets");
     let cases: [(&str, String, &str); 6] = [
-        ("another user's", issuer.good("mallory"), "token refused"),
-        ("one with a name in other letters", issuer.good("Dave"), "token refused"),
+        ("of another user", issuer.valid_token("mallory"), "token refused"),
+        ("of a name in other letters", issuer.valid_token("Dave"), "token refused"),
         ("expired", issuer.token(&claims_for("dave", -1.0)), "login refused"),
-        ("of a stranger", other.good("dave"), "login refused"),
+        ("signed with an unknown key", other.valid_token("dave"), "login refused"),
         ("no token", "certainly-no-token".to_owned(), "login refused"),
         ("nothing", String::new(), "missing token"),
     ];
     let mut secrets = Vec::new();
     for via in Via::ALL {
         for (name, token, message) in &cases {
-            // A soft error costs only itself, but this is none.
+            // An invalid token ends the session even with `soft-errors`.
             for soft in ["", "soft-errors"] {
-                let shown = Shown::authorization(&issuer.good("dave"));
+                let shown = Credentials::authorization(&issuer.valid_token("dave"));
                 let shown = if soft.is_empty() { shown } else { shown.connect(soft, "true") };
                 let mut peer = Peer::signed_in(&broker, via, &shown);
                 if *message == "missing token" && !soft.is_empty() {
@@ -196,21 +199,21 @@ fn a_token_that_will_not_do_ends_the_session() {
     assert!(secrets.iter().filter(|token| !token.is_empty()).all(|token| !log.contains(token)));
 }
 
-/// Somebody without a token renews nothing, by whomever the token is.
+/// A session that was not opened with a token cannot be renewed, even with a valid token.
 #[test]
-fn who_has_no_token_gets_none() {
+fn a_session_without_a_token_cannot_be_renewed() {
     let issuer = Issuer::new(Algorithm::HS256);
     let flags = ["--user=bob:bobs-passcode", "--allow-anonymous", "--jwt-secret", SECRET];
     let broker = Broker::start(&[RULES, &flags].concat());
     for via in Via::ALL {
-        let mut peer = Peer::signed_in(&broker, via, &Shown::default());
-        peer.send(&refresh(&issuer.good("dave"), "body"));
+        let mut peer = Peer::signed_in(&broker, via, &Credentials::default());
+        peer.send(&refresh(&issuer.valid_token("dave"), "body"));
         peer.expect_error("token refused", 1002, "not authenticated");
     }
     let plain = Broker::start(&[RULES, &["--user=bob:bobs-passcode"]].concat());
     for via in Via::ALL {
-        let mut peer = Peer::signed_in(&plain, via, &Shown::login("bob", "bobs-passcode"));
-        peer.send(&refresh(&issuer.good("bob"), "body"));
+        let mut peer = Peer::signed_in(&plain, via, &Credentials::login("bob", "bobs-passcode"));
+        peer.send(&refresh(&issuer.valid_token("bob"), "body"));
         peer.expect_error("login refused", 1002, "not authenticated");
     }
 }
@@ -221,8 +224,9 @@ fn renewal_needs_no_rule() {
     let flags = ["--jwt-secret", SECRET, "--permission=deny all anyone **"];
     let broker = Broker::start(&[RULES, &flags].concat());
     for via in Via::ALL {
-        let mut peer = Peer::signed_in(&broker, via, &Shown::authorization(&issuer.good("dave")));
-        peer.send(&refresh(&issuer.good("dave"), "body"));
+        let mut peer =
+            Peer::signed_in(&broker, via, &Credentials::authorization(&issuer.valid_token("dave")));
+        peer.send(&refresh(&issuer.valid_token("dave"), "body"));
         peer.expect("RECEIPT", &[("receipt-id", "renewed")]);
         peer.send("SUBSCRIBE\nid:1\ndestination:/topic/a\n\n\0");
         let error = peer.expect_error("access denied", 1008, "access denied");
@@ -230,9 +234,9 @@ fn renewal_needs_no_rule() {
     }
 }
 
-/// What the new token says counts at once: a role that is gone takes its subscriptions along.
+/// The claims of a new token apply at once: a subscription that needs a missing role ends.
 #[test]
-fn a_new_token_judges_subscriptions_again() {
+fn a_new_token_is_applied_to_existing_subscriptions() {
     let issuer = Issuer::new(Algorithm::HS256);
     let rules = [
         "--permission=allow subscribe role:staff /topic/staff",
@@ -242,11 +246,11 @@ fn a_new_token_judges_subscriptions_again() {
     for via in Via::ALL {
         let mut staff = claims("dave");
         staff["roles"] = json!("staff");
-        let mut peer = Peer::signed_in(&broker, via, &Shown::authorization(&issuer.token(&staff)));
+        let mut peer = Peer::signed_in(&broker, via, &Credentials::authorization(&issuer.token(&staff)));
         peer.subscribe("/topic/staff");
         peer.send(&refresh(&issuer.token(&staff), "body"));
         peer.expect("RECEIPT", &[("receipt-id", "renewed")]);
-        peer.send(&refresh(&issuer.good("dave"), "body"));
+        peer.send(&refresh(&issuer.valid_token("dave"), "body"));
         let error = peer.expect_error("access denied", 1008, "access denied");
         assert_eq!(error.must("destination"), "/topic/staff");
     }

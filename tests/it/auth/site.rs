@@ -1,4 +1,4 @@
-//! A web server that the broker asks: a thread per connection, one answer per request.
+//! A web server that the broker sends requests to, with a thread for each connection.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -6,16 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// What somebody asked.
-pub(super) struct Asked {
+/// A request of the broker.
+pub(super) struct ReceivedRequest {
     pub(super) body: String,
 }
 
-/// What it answers.
+/// The answer of the server.
 pub(super) enum Reply {
     /// A status and a body.
     Say(u16, String),
-    /// Nothing for as long as the other side waits.
+    /// No answer; the connection stays open until the broker closes it.
     Silence,
 }
 
@@ -25,39 +25,39 @@ impl Reply {
     }
 }
 
-type Answers = dyn Fn(&Asked) -> Reply + Send + Sync;
+type Answers = dyn Fn(&ReceivedRequest) -> Reply + Send + Sync;
 
-/// The server; its threads end with the test's process.
-pub(super) struct Site {
+/// The server. Its threads end with the process of the test.
+pub(super) struct TestServer {
     address: SocketAddr,
-    asked: Arc<AtomicUsize>,
+    count: Arc<AtomicUsize>,
 }
 
-impl Site {
-    pub(super) fn start(answers: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Site {
+impl TestServer {
+    pub(super) fn start(answers: impl Fn(&ReceivedRequest) -> Reply + Send + Sync + 'static) -> TestServer {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let asked = Arc::new(AtomicUsize::new(0));
-        let (count, answers): (_, Arc<Answers>) = (asked.clone(), Arc::new(answers));
+        let total = Arc::new(AtomicUsize::new(0));
+        let (count, answers): (_, Arc<Answers>) = (total.clone(), Arc::new(answers));
         thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let (count, answers) = (count.clone(), answers.clone());
                 thread::spawn(move || converse(stream, &count, &*answers));
             }
         });
-        Site { address, asked }
+        TestServer { address, count: total }
     }
 
     pub(super) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    /// How often it was asked.
-    pub(super) fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
+    /// Returns the number of requests so far.
+    pub(super) fn request_count(&self) -> usize {
+        self.count.load(Ordering::SeqCst)
     }
 
-    /// A URL where nobody listens.
+    /// Returns a URL at which no server listens.
     pub(super) fn closed() -> String {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         format!("http://{}/", listener.local_addr().expect("an address"))
@@ -67,23 +67,23 @@ impl Site {
 fn converse(stream: TcpStream, count: &AtomicUsize, answers: &Answers) {
     let mut writer = stream.try_clone().expect("a handle");
     let mut reader = BufReader::new(stream);
-    while let Some(asked) = read(&mut reader) {
+    while let Some(request) = read(&mut reader) {
         count.fetch_add(1, Ordering::SeqCst);
-        match answers(&asked) {
+        match answers(&request) {
             Reply::Say(status, body) => {
                 let head = format!("HTTP/1.1 {status} Said\r\nContent-Length: {}\r\n\r\n", body.len());
                 if writer.write_all(format!("{head}{body}").as_bytes()).is_err() {
                     return;
                 }
             }
-            // Until the other side gives up and closes.
+            // Returns when the broker closes the connection.
             Reply::Silence => return drop(reader.read(&mut [0])),
         }
     }
 }
 
-/// The next request; `None` at the end.
-fn read(reader: &mut impl BufRead) -> Option<Asked> {
+/// Reads the next request; `None` at the end of the stream.
+fn read(reader: &mut impl BufRead) -> Option<ReceivedRequest> {
     let mut length = 0;
     let mut line = String::new();
     loop {
@@ -101,5 +101,5 @@ fn read(reader: &mut impl BufRead) -> Option<Asked> {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    Some(Asked { body: String::from_utf8(body).expect("text") })
+    Some(ReceivedRequest { body: String::from_utf8(body).expect("text") })
 }

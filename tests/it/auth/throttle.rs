@@ -1,19 +1,19 @@
-//! A client that guesses passcodes is slowed down, and its neighbours are not.
+//! Throttling of clients that guess passcodes, which does not affect other clients of the same address.
 
-use super::peer::{Answer, Peer, Shown, Via, until};
+use super::peer::{Answer, Credentials, Peer, Via, until};
 use crate::support::Broker;
 use std::time::{Duration, Instant};
 
-/// The first delay of a refusal; each further guess doubles it.
+/// Delay of the first delayed refusal; each further guess doubles it.
 const DELAY: Duration = Duration::from_millis(250);
 
 const USERS: [&str; 3] =
     ["--user=alice:alices-passcode", "--user=bob:bobs-passcode", "--user=carol:carols-passcode"];
 
-/// Begins `count` different guesses of alice at once, whose answers nobody waits for.
+/// Starts `count` different guesses for alice at once, without waiting for the answers.
 fn guesses_at_once(broker: &Broker, via: Via, count: usize) -> Vec<Peer> {
     let guess = |number| {
-        let mut peer = Peer::open(broker, via, &Shown::default());
+        let mut peer = Peer::open(broker, via, &Credentials::default());
         let connect = "CONNECT\naccept-version:1.2\nhost:a\nlogin:alice\npasscode:guessed-passcode";
         peer.send(&format!("{connect}-{number}\n\n\0"));
         peer
@@ -21,35 +21,35 @@ fn guesses_at_once(broker: &Broker, via: Via, count: usize) -> Vec<Peer> {
     (0..count).map(guess).collect()
 }
 
-/// Eleven guesses of alice at once: the last is refused after 15 seconds. Her neighbours come in meanwhile.
+/// Eleven guesses for alice arrive at once, and the last is refused after 15 seconds. Other users log in meanwhile.
 #[test]
-fn right_logins_of_others_behind_the_same_address_do_not_wait_for_a_client_that_guesses() {
+fn valid_logins_from_the_same_address_are_not_delayed_by_guesses() {
     for via in [Via::Tcp, Via::WebSocket] {
         let broker = Broker::start(&USERS);
         let guesses = guesses_at_once(&broker, via, 11);
         let refused = || broker.metric("logins_total{result=\"refused\"}");
         until(&broker, || refused() >= 5);
         for name in ["bob", "carol"] {
-            let shown = Shown::login(name, &format!("{name}s-passcode"));
+            let shown = Credentials::login(name, &format!("{name}s-passcode"));
             assert_eq!(Peer::answer(&broker, via, &shown), Answer::user(name), "{via:?}");
         }
-        assert!(refused() < 11, "a guess of alice is still held back");
+        assert!(refused() < 11, "a guess for alice must still be delayed");
         drop(guesses);
     }
 }
 
 /// Eight guesses arrive at once. If no guess has been counted, five of them are refused without a delay; after six
-/// other guesses, none is. Guesses that are held back are answered as soon as their clients close their side.
+/// other guesses, none is. Delayed guesses are answered as soon as their clients close their side.
 #[test]
-fn the_right_passcode_after_wrong_ones_is_let_in_and_forgives() {
+fn a_valid_login_after_failures_is_accepted_and_resets_the_counter() {
     for is_right in [true, false] {
         let broker = Broker::start(&USERS);
         for number in 0..6 {
-            let shown = Shown::login("alice", &format!("wrong-passcode-{number}"));
+            let shown = Credentials::login("alice", &format!("wrong-passcode-{number}"));
             assert_eq!(Peer::answer(&broker, Via::Tcp, &shown).refusal(), "login refused");
         }
         if is_right {
-            let right = Shown::login("alice", "alices-passcode");
+            let right = Credentials::login("alice", "alices-passcode");
             assert_eq!(Peer::answer(&broker, Via::Tcp, &right), Answer::user("alice"));
         }
         let guesses = guesses_at_once(&broker, Via::Tcp, 8);
@@ -60,7 +60,7 @@ fn the_right_passcode_after_wrong_ones_is_let_in_and_forgives() {
         }
         let count = |result: &str| broker.metric(&format!("logins_total{{result=\"{result}\"}}"));
         until(&broker, || count("busy") + count("refused") >= 6 + 8);
-        assert_eq!(count("busy") <= 3, is_right, "the right passcode came before them: {is_right}");
+        assert_eq!(count("busy") <= 3, is_right, "after a valid login: {is_right}");
     }
 }
 
@@ -69,7 +69,7 @@ fn the_right_passcode_after_wrong_ones_is_let_in_and_forgives() {
 fn guesses_are_counted_over_all_transports_together() {
     let broker = Broker::start(&USERS);
     for (number, via) in Via::ALL.into_iter().take(6).enumerate() {
-        let shown = Shown::login("alice", &format!("guessed-passcode-{number}"));
+        let shown = Credentials::login("alice", &format!("guessed-passcode-{number}"));
         let mut peer = Peer::open(&broker, via, &shown);
         let started = Instant::now();
         assert_eq!(peer.ask(&shown).refusal(), "login refused", "{via:?}");
@@ -77,13 +77,14 @@ fn guesses_are_counted_over_all_transports_together() {
     }
 }
 
-/// Sixty addresses guess at alice; she comes in from her own, and by her passcode from anywhere.
+/// Sixty addresses guess the passcode of alice, who can log in from her own address, and with her passcode from any.
 #[test]
-fn a_name_that_is_guessed_at_from_everywhere_stays_open_to_its_user() {
+fn guesses_from_many_addresses_do_not_lock_out_the_user() {
     let broker =
         Broker::start(&[&USERS[..], &["--trusted-proxies=127.0.0.1", "--auth-failures-free=1"]].concat());
-    let from =
-        |address: &str, passcode: &str| Shown::login("alice", passcode).header("X-Forwarded-For", address);
+    let from = |address: &str, passcode: &str| {
+        Credentials::login("alice", passcode).header("X-Forwarded-For", address)
+    };
     let answer =
         |address: &str, passcode: &str| Peer::answer(&broker, Via::WebSocket, &from(address, passcode));
     assert_eq!(answer("192.0.2.1", "alices-passcode"), Answer::user("alice"));
@@ -102,6 +103,6 @@ fn a_name_that_is_guessed_at_from_everywhere_stays_open_to_its_user() {
     for address in ["192.0.2.1", "203.0.113.7"] {
         assert_eq!(answer(address, "alices-passcode"), Answer::user("alice"), "{address}");
     }
-    assert!(refused() < 60, "guesses wait");
+    assert!(refused() < 60, "some guesses must still wait");
     drop(guesses);
 }

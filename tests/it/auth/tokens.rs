@@ -1,7 +1,7 @@
-//! Tokens of every kind, by every way and over every transport.
+//! Tokens of every kind, in every place, over every transport.
 
 use super::issuer::{self, AUDIENCE, ISSUER, Issuer, SECRET, claims, key_set, now};
-use super::peer::{Answer, Peer, Shown, Via};
+use super::peer::{Answer, Credentials, Peer, Via};
 use super::verdicts::{Reasons, assert_log};
 use crate::support::Broker;
 use crate::support::home::Home;
@@ -12,14 +12,14 @@ use serde_json::{Value, json};
 use std::fs;
 use std::thread;
 
-/// Those whom the broker believes, one for each algorithm, and one whom it does not.
+/// Trusted issuers, one for each algorithm, and an untrusted one.
 struct Issuers {
     hs256: Issuer,
     rs256: Issuer,
     es256: Issuer,
     eddsa: Issuer,
-    stranger: Issuer,
-    /// Its key has the name of the one in the set.
+    untrusted: Issuer,
+    /// An untrusted issuer whose key has the `kid` of a key in the set.
     impostor: Issuer,
     unheard: Issuer,
 }
@@ -30,24 +30,24 @@ impl Issuers {
             hs256: Issuer::new(Algorithm::HS256),
             rs256: Issuer::new(Algorithm::RS256),
             es256: Issuer::new(Algorithm::ES256),
-            eddsa: Issuer::called(Algorithm::EdDSA, "ed-1"),
-            stranger: Issuer::new(Algorithm::ES256),
-            impostor: Issuer::called(Algorithm::EdDSA, "ed-1"),
-            unheard: Issuer::called(Algorithm::EdDSA, "ed-2"),
+            eddsa: Issuer::with_kid(Algorithm::EdDSA, "ed-1"),
+            untrusted: Issuer::new(Algorithm::ES256),
+            impostor: Issuer::with_kid(Algorithm::EdDSA, "ed-1"),
+            unheard: Issuer::with_kid(Algorithm::EdDSA, "ed-2"),
         }
     }
 }
 
-/// A token, and why it is refused, in the log; one that is good has no such reason.
+/// Title, token, and the reason in the log for which the token is refused (`None` if it is valid).
 struct Case(&'static str, fn(&Issuers) -> String, Option<&'static str>);
 
 const GOOD: Option<&str> = None;
 
 const CASES: &[Case] = &[
-    Case("HS256", |by| by.hs256.good("dave"), GOOD),
-    Case("RS256", |by| by.rs256.good("dave"), GOOD),
-    Case("ES256", |by| by.es256.good("dave"), GOOD),
-    Case("EdDSA, of a key set", |by| by.eddsa.good("dave"), GOOD),
+    Case("HS256", |by| by.hs256.valid_token("dave"), GOOD),
+    Case("RS256", |by| by.rs256.valid_token("dave"), GOOD),
+    Case("ES256", |by| by.es256.valid_token("dave"), GOOD),
+    Case("EdDSA, of a key set", |by| by.eddsa.valid_token("dave"), GOOD),
     Case("valid since a second", |by| by.rs256.token(&with("nbf", json!(now() - 1.0))), GOOD),
     Case("for several audiences", |by| by.es256.token(&with("aud", json!(["shop", AUDIENCE]))), GOOD),
     Case("expired", |by| by.hs256.token(&with("exp", json!(now() - 1.0))), Some("expired")),
@@ -70,17 +70,17 @@ const CASES: &[Case] = &[
     ),
     Case("of no issuer", |by| by.eddsa.token(&without("iss")), Some("wrong issuer: the token names none")),
     Case(
-        "of nobody",
+        "without a user",
         |by| by.hs256.token(&without("sub")),
         Some("no name: the claim that has it is missing (jwt-name-claim)"),
     ),
-    Case("of a stranger's key", |by| by.stranger.good("dave"), Some("bad signature")),
+    Case("of an unknown key", |by| by.untrusted.valid_token("dave"), Some("bad signature")),
     Case(
-        "of a stranger's key with the name of a known one",
-        |by| by.impostor.good("dave"),
+        "of an unknown key with the kid of a known one",
+        |by| by.impostor.valid_token("dave"),
         Some("bad signature"),
     ),
-    Case("of a key with an unknown name", |by| by.unheard.good("dave"), Some("unknown key")),
+    Case("of a key with an unknown name", |by| by.unheard.valid_token("dave"), Some("unknown key")),
     Case("for ever, nearly", |by| by.hs256.token(&with("exp", json!(1e300))), GOOD),
     Case(
         "exp in words",
@@ -105,35 +105,35 @@ const CASES: &[Case] = &[
     Case("alg RS256 without a signature", |_| unsigned("RS256"), Some("bad signature")),
     Case(
         "HS256, signed with RSA's public key",
-        |by| Issuer::of_secret(&by.rs256.pem).good("dave"),
+        |by| Issuer::of_secret(&by.rs256.pem).valid_token("dave"),
         Some("bad signature"),
     ),
     Case(
         "HS256, signed with its own text",
-        |by| Issuer::of_secret(by.rs256.pem.trim()).good("dave"),
+        |by| Issuer::of_secret(by.rs256.pem.trim()).valid_token("dave"),
         Some("bad signature"),
     ),
     Case(
         "with another payload",
-        |by| tampered(&by.rs256.good("mallory"), &by.rs256.good("dave")),
+        |by| tampered(&by.rs256.valid_token("mallory"), &by.rs256.valid_token("dave")),
         Some("bad signature"),
     ),
-    Case("with a cut signature", |by| cut(&by.es256.good("dave")), Some("bad signature")),
+    Case("with a cut signature", |by| cut(&by.es256.valid_token("dave")), Some("bad signature")),
 ];
 
-/// Clients that put the scheme into a header without one, or blanks around it.
+/// Some clients put the scheme into a header that has none, or add spaces.
 #[test]
-fn a_token_is_found_behind_bearer_wherever_it_is_sent() {
+fn bearer_before_a_token_is_optional_in_every_header() {
     let issuer = Issuer::new(Algorithm::HS256);
     let broker = Broker::start(&["--jwt-secret", SECRET, "--heart-beat=0,0"]);
-    let token = issuer.good("dave");
-    let answer = |shown: &Shown| Peer::answer(&broker, Via::Tcp, shown);
+    let token = issuer.valid_token("dave");
+    let answer = |shown: &Credentials| Peer::answer(&broker, Via::Tcp, shown);
     for value in ["Bearer TOKEN", " Bearer TOKEN", "  bearer   TOKEN ", "\tBearer\tTOKEN", " TOKEN"] {
         let value = value.replace("TOKEN", &token);
         for header in ["Authorization", "authorization", "passcode"] {
-            let shown = Shown::default().connect(header, &value).secret(&token);
+            let shown = Credentials::default().connect(header, &value).secret(&token);
             assert_eq!(answer(&shown), Answer::user("dave"), "{header}:{value:?}");
-            let shown = Shown::default().connect("login", "dave").connect(header, &value);
+            let shown = Credentials::default().connect("login", "dave").connect(header, &value);
             assert_eq!(answer(&shown), Answer::user("dave"), "{header}:{value:?}");
             let mut peer = Peer::signed_in(&broker, Via::Tcp, &shown);
             peer.done(&format!("SEND\ndestination:/auth/refresh\nreceipt:done\n{header}:{value}\n\n\0"));
@@ -142,7 +142,7 @@ fn a_token_is_found_behind_bearer_wherever_it_is_sent() {
     }
 }
 
-/// What a good token says, but for one claim.
+/// Returns the claims of a valid token with one claim replaced.
 fn with(claim: &str, value: Value) -> Value {
     let mut claims = claims("dave");
     claims[claim] = value;
@@ -160,7 +160,7 @@ fn unsigned(algorithm: &str) -> String {
     format!("{}.{}.", part(json!({"alg": algorithm, "typ": "JWT"})), part(claims("dave")))
 }
 
-/// The first token with the payload of the second.
+/// Returns the first token with the payload of the second.
 fn tampered(token: &str, other: &str) -> String {
     let payload = other.split('.').nth(1).expect("three parts");
     let mut parts: Vec<&str> = token.split('.').collect();
@@ -172,20 +172,20 @@ fn cut(token: &str) -> String {
     token[..token.len() - 4].to_owned()
 }
 
-/// A way in which a token travels, and whether it needs a handshake.
-type Way = (&'static str, bool, fn(&str) -> Shown);
+/// Title, whether the way needs a handshake, and the credentials for a token.
+type Way = (&'static str, bool, fn(&str) -> Credentials);
 
 const WAYS: [Way; 6] = [
-    ("Authorization of CONNECT", false, |token| Shown::authorization(token)),
-    ("passcode of CONNECT", false, |token| Shown::default().connect("passcode", token).secret(token)),
-    ("Authorization", true, |token| Shown::bearer(token)),
-    ("cookie", true, |token| Shown::cookie(token)),
-    ("access_token", true, |token| Shown::default().query("access_token", token).secret(token)),
-    ("accessToken", true, |token| Shown::default().query("accessToken", token).secret(token)),
+    ("Authorization of CONNECT", false, |token| Credentials::authorization(token)),
+    ("passcode of CONNECT", false, |token| Credentials::default().connect("passcode", token).secret(token)),
+    ("Authorization", true, |token| Credentials::bearer(token)),
+    ("cookie", true, |token| Credentials::cookie(token)),
+    ("access_token", true, |token| Credentials::default().query("access_token", token).secret(token)),
+    ("accessToken", true, |token| Credentials::default().query("accessToken", token).secret(token)),
 ];
 
-/// All cases by all ways over one transport.
-fn play(broker: &Broker, via: Via, issuers: &Issuers) -> (Reasons, Vec<String>) {
+/// Tries all cases in all ways over one transport.
+fn try_all(broker: &Broker, via: Via, issuers: &Issuers) -> (Reasons, Vec<String>) {
     let (mut reasons, mut secrets) = (Reasons::new(), Vec::new());
     for (way, needs_handshake, show) in WAYS {
         if needs_handshake && via == Via::Tcp {
@@ -201,7 +201,7 @@ fn play(broker: &Broker, via: Via, issuers: &Issuers) -> (Reasons, Vec<String>) 
                 continue;
             };
             let words = "This token is not accepted here; get a new one.";
-            let expected = Answer::Out("login refused".to_owned(), words.to_owned());
+            let expected = Answer::Refused("login refused".to_owned(), words.to_owned());
             assert_eq!(answer, expected, "{name} by {way} over {via:?}");
             *reasons.entry(format!("token: {reason}")).or_default() += 1;
         }
@@ -210,7 +210,7 @@ fn play(broker: &Broker, via: Via, issuers: &Issuers) -> (Reasons, Vec<String>) 
 }
 
 #[test]
-fn every_kind_of_token_by_every_way() {
+fn every_kind_of_token_is_checked_in_every_place() {
     let issuers = Issuers::new();
     let home = Home::new("auth-tokens");
     let file = |name: &str, text: &str| {
@@ -240,13 +240,13 @@ fn every_kind_of_token_by_every_way() {
     ]);
     let (mut reasons, mut secrets) = (Reasons::new(), Vec::new());
     thread::scope(|scope| {
-        let play = |via| {
+        let try_all = |via| {
             let (broker, issuers) = (&broker, &issuers);
-            scope.spawn(move || play(broker, via, issuers))
+            scope.spawn(move || try_all(broker, via, issuers))
         };
-        for played in Via::ALL.map(play).map(|thread| thread.join().expect("each row holds")) {
-            played.0.into_iter().for_each(|(reason, count)| *reasons.entry(reason).or_default() += count);
-            secrets.extend(played.1);
+        for results in Via::ALL.map(try_all).map(|thread| thread.join().expect("each row holds")) {
+            results.0.into_iter().for_each(|(reason, count)| *reasons.entry(reason).or_default() += count);
+            secrets.extend(results.1);
         }
     });
     let refused = CASES.iter().filter(|case| case.2.is_some()).count();
@@ -254,9 +254,9 @@ fn every_kind_of_token_by_every_way() {
     assert_log(broker, &reasons, &secrets);
 }
 
-/// The one mistake of which verifiers of tokens died: the token's own word on its algorithm is a question, no answer.
+/// A token's `alg` does not choose how a key is used: a public key must not verify an HMAC (algorithm confusion).
 #[test]
-fn a_public_key_is_no_secret() {
+fn a_public_key_is_not_accepted_as_an_hmac_secret() {
     let issuer = Issuer::new(Algorithm::RS256);
     let home = Home::new("auth-public-key");
     let path = home.0.join("key.pem");
@@ -269,9 +269,9 @@ fn a_public_key_is_no_secret() {
     ]);
     let mut secrets = Vec::new();
     for via in Via::ALL {
-        let good = Shown::authorization(&issuer.good("dave"));
+        let good = Credentials::authorization(&issuer.valid_token("dave"));
         assert_eq!(Peer::answer(&broker, via, &good), Answer::user("dave"));
-        let forged = Shown::authorization(&Issuer::of_secret(&issuer.pem).good("dave"));
+        let forged = Credentials::authorization(&Issuer::of_secret(&issuer.pem).valid_token("dave"));
         assert_eq!(Peer::answer(&broker, via, &forged).refusal(), "login refused", "{via:?}");
         secrets.extend([good.secrets(), forged.secrets()].concat());
     }
@@ -292,9 +292,9 @@ fn leeway_name_and_roles_are_as_configured() {
     ]);
     let mut claims = issuer::claims_for("7", -30.0);
     claims["user"] = json!({"mail": "dave@example.com"});
-    let reader = Shown::authorization(&issuer.token(&claims));
+    let reader = Credentials::authorization(&issuer.token(&claims));
     claims["realm_access"] = json!({"roles": ["editor"]});
-    let editor = Shown::authorization(&issuer.token(&claims));
+    let editor = Credentials::authorization(&issuer.token(&claims));
     assert_eq!(Peer::answer(&broker, Via::Tcp, &reader), Answer::user("dave@example.com"));
     Peer::signed_in(&broker, Via::Tcp, &editor).publish("/topic/news", "hi");
     let mut peer = Peer::signed_in(&broker, Via::Tcp, &reader);

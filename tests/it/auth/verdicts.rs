@@ -1,13 +1,13 @@
-//! What the log says of logins, and what it must not.
+//! Assertions about logins in the log.
 
 use crate::support::Broker;
 use std::collections::BTreeMap;
 
-/// Reasons, and how often each was given.
+/// Reasons for refusals, and how often each was logged.
 pub(super) type Reasons = BTreeMap<String, usize>;
 
-/// Stops the broker, which must log at debug level, and asserts that its log gives exactly these reasons for refusals, that each of them ended its
-/// connection, and that none of the secrets is in it.
+/// Stops the broker, which must log at debug level, and asserts that its log gives exactly these reasons for refusals,
+/// that each of them ended its connection, and that it contains none of the secrets.
 #[track_caller]
 pub(super) fn assert_log(broker: Broker, expected: &Reasons, secrets: &[String]) {
     let log = broker.whole_log();
@@ -20,16 +20,16 @@ pub(super) fn assert_log(broker: Broker, expected: &Reasons, secrets: &[String])
     }
     assert_eq!(&found, expected);
     let closed = log.lines().filter(|line| line.contains("connection closed reason=\"unauthenticated\""));
-    assert_eq!(closed.count(), expected.values().sum::<usize>(), "each refusal ends its connection");
+    assert_eq!(closed.count(), expected.values().sum::<usize>(), "each refusal must end its connection");
     assert!(!secrets.is_empty());
     for secret in secrets {
-        assert!(secret.len() > 8, "{secret:?} could be there by chance");
+        assert!(secret.len() > 8, "{secret:?} is too short to be searched for");
         let shown = log.lines().find(|line| line.contains(secret.as_str()));
         assert_eq!(shown, None, "{secret} is in the log");
     }
 }
 
-/// The value of the field `reason` of a line.
+/// Returns the value of the field `reason` of a log line.
 pub(super) fn reason(line: &str) -> String {
     let (_, rest) = line.split_once("reason=\"").unwrap_or_else(|| panic!("no reason in {line}"));
     let end = rest.find("\" ").unwrap_or(rest.len());

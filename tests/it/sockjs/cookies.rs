@@ -1,4 +1,4 @@
-//! JSESSIONID, by which balancers keep a client at one server.
+//! JSESSIONID: the cookie by which load balancers keep a client on one server.
 
 use super::Service;
 use crate::support::http::{Http, Request, Response};
@@ -7,7 +7,7 @@ use crate::support::websocket;
 
 const BASE: &str = "/cookie_needed_echo";
 
-/// The answers of every path that sets the cookie, to requests that carry `cookie`.
+/// Returns the answers of every path that sets the cookie, to requests with the header `Cookie: cookie`.
 fn answers(service: &Service, cookie: Option<&str>) -> Vec<(String, Response)> {
     let dressed = |request: Request| match cookie {
         Some(cookie) => request.header("Cookie", cookie),
@@ -40,7 +40,7 @@ fn answers(service: &Service, cookie: Option<&str>) -> Vec<(String, Response)> {
 }
 
 #[test]
-fn a_client_without_the_cookie_is_given_a_dummy_every_time() {
+fn every_answer_sets_a_dummy_cookie_for_clients_without_one() {
     let service = Service::start();
     for cookie in [None, Some("theme=dark; XJSESSIONID=no")] {
         for (what, response) in answers(&service, cookie) {
@@ -50,7 +50,7 @@ fn a_client_without_the_cookie_is_given_a_dummy_every_time() {
 }
 
 #[test]
-fn a_clients_own_cookie_is_given_back_every_time() {
+fn every_answer_sets_the_clients_own_cookie_again() {
     let service = Service::start();
     for cookie in ["JSESSIONID=abcdef", "a=b; JSESSIONID=abcdef; c=d", "a=b;JSESSIONID=abcdef"] {
         for (what, response) in answers(&service, Some(cookie)) {
@@ -73,7 +73,7 @@ fn greeting_info_iframe_and_websocket_never_set_it() {
 }
 
 #[test]
-fn where_cookies_are_off_nobody_sets_one() {
+fn no_answer_sets_the_cookie_where_it_is_off() {
     let service = Service::start();
     for transport in Transport::HTTP {
         let session = Session::new(service.address, "/echo", transport).with("Cookie", "JSESSIONID=abcdef");
@@ -84,7 +84,7 @@ fn where_cookies_are_off_nobody_sets_one() {
 }
 
 #[test]
-fn the_dummy_that_comes_back_is_the_same_user() {
+fn a_client_that_returns_the_dummy_cookie_keeps_its_session() {
     let service = Service::start();
     let path = format!("{BASE}/000/{}", name());
     let poll = Request::post(&format!("{path}/xhr"), "");

@@ -1,15 +1,15 @@
-//! What happens to messages when a client polls, polls late, or never again.
+//! Delivery to clients that poll, poll late, or stop polling.
 
 use super::stomp::connect;
 use crate::support::sockjs::{Frame, Session, Transport};
 use crate::support::{Broker, Client, Wire, client, frame};
 
-/// A broker that forgets a session as soon as a busy machine allows.
-const FORGETFUL: &str = "--sockjs-disconnect-delay=3s";
-/// One that never does in a test's time.
-const PATIENT: &str = "--sockjs-disconnect-delay=1h";
+/// Makes the broker remove a session as soon as a busy machine allows.
+const SHORT_DISCONNECT_DELAY: &str = "--sockjs-disconnect-delay=3s";
+/// Makes the broker keep sessions for longer than any test runs.
+const LONG_DISCONNECT_DELAY: &str = "--sockjs-disconnect-delay=1h";
 
-/// Publishes bodies `0` to `count`, and waits until all are routed.
+/// Publishes the bodies `0` to `count`, and waits until all are routed.
 #[track_caller]
 fn publish(broker: &Broker, destination: &str, count: usize) {
     let mut publisher = broker.connect(Wire::Tcp);
@@ -20,7 +20,7 @@ fn publish(broker: &Broker, destination: &str, count: usize) {
     publisher.disconnect();
 }
 
-/// The STOMP frames of one array frame.
+/// Returns the STOMP frames of one array frame.
 #[track_caller]
 fn one_answer(session: &mut Session) -> Vec<frame::Frame> {
     let Frame::Messages(messages) = session.frame() else { panic!("messages were expected") };
@@ -40,15 +40,15 @@ fn numbers(range: std::ops::Range<usize>) -> Vec<String> {
     range.map(|number| number.to_string()).collect()
 }
 
-/// The next `count` messages of a work queue, each settled as it comes.
+/// Returns the next `count` messages of a work queue.
 #[track_caller]
 fn take(consumer: &mut Client, count: usize) -> Vec<String> {
     (0..count).map(|_| consumer.message().1).collect()
 }
 
 #[test]
-fn what_is_published_between_polls_comes_with_the_next_one_in_order() {
-    let broker = Broker::start(&[PATIENT]);
+fn messages_published_between_polls_come_with_the_next_poll_in_order() {
+    let broker = Broker::start(&[LONG_DISCONNECT_DELAY]);
     for transport in Transport::POLLING {
         let mut session = connect(&broker, transport);
         session.subscribe("1", "/topic/a", "");
@@ -57,7 +57,7 @@ fn what_is_published_between_polls_comes_with_the_next_one_in_order() {
             assert_eq!(
                 bodies(&one_answer(&mut session)),
                 numbers(0..50 + round),
-                "{transport:?}: all in one"
+                "{transport:?}: all in one answer"
             );
         }
         session.expect_quiet();
@@ -65,8 +65,8 @@ fn what_is_published_between_polls_comes_with_the_next_one_in_order() {
 }
 
 #[test]
-fn what_is_published_while_a_poll_waits_comes_at_once() {
-    let broker = Broker::start(&[PATIENT]);
+fn messages_published_during_a_poll_are_delivered_at_once() {
+    let broker = Broker::start(&[LONG_DISCONNECT_DELAY]);
     for transport in Transport::POLLING {
         let mut session = connect(&broker, transport);
         session.subscribe("1", "/topic/a", "");
@@ -79,8 +79,8 @@ fn what_is_published_while_a_poll_waits_comes_at_once() {
 }
 
 #[test]
-fn nothing_is_lost_or_doubled_over_many_responses() {
-    let broker = Broker::start(&[PATIENT, "--sockjs-stream-bytes-max=1000"]);
+fn no_message_is_lost_or_duplicated_over_many_responses() {
+    let broker = Broker::start(&[LONG_DISCONNECT_DELAY, "--sockjs-stream-bytes-max=1000"]);
     for transport in Transport::HTTP {
         let mut session = connect(&broker, transport);
         session.subscribe("1", "/topic/a", "");
@@ -94,40 +94,40 @@ fn nothing_is_lost_or_doubled_over_many_responses() {
         for number in 0..1000 {
             session.expect("MESSAGE", &[], &number.to_string());
         }
-        publishing.join().expect("all is published");
+        publishing.join().expect("all messages are published");
         session.expect_quiet();
     }
 }
 
 // ---- clients that vanish ----
 
-/// A consumer on every polling transport, each of a queue of its own with so many messages in it.
+/// Starts a consumer on every polling transport, each on its own queue with `count` messages.
 #[track_caller]
 fn consumers(broker: &Broker, headers: &str, count: usize) -> [(Session, String); 2] {
     Transport::POLLING.map(|transport| {
         let queue = format!("/queue/{}", transport.option());
         let mut consumer = connect(broker, transport);
         consumer.subscribe("1", &queue, headers);
-        // Only now: none of them comes with the RECEIPT.
+        // Publishes after the RECEIPT, so that no message comes with it.
         publish(broker, &queue, count);
         (consumer, queue)
     })
 }
 
-/// Waits until they have all been forgotten.
+/// Waits until the sessions of all polling transports have been removed.
 #[track_caller]
-fn until_vanished(broker: &Broker) {
+fn until_removed(broker: &Broker) {
     for transport in Transport::POLLING {
         broker.until(&format!("connections{{transport=\"{}\"}}", transport.label()), 0);
     }
 }
 
 #[test]
-fn a_consumer_that_never_polls_again_gives_all_its_messages_back() {
-    let broker = Broker::start(&[FORGETFUL]);
+fn messages_of_a_consumer_that_stops_polling_are_requeued() {
+    let broker = Broker::start(&[SHORT_DISCONNECT_DELAY]);
     let consumers = consumers(&broker, "", 150);
-    // Their credit is out; nothing of it was handed to a response.
-    until_vanished(&broker);
+    // The prefetch limit is used up, and no message was handed to a response.
+    until_removed(&broker);
     assert_eq!(broker.metric("queue_messages"), 300);
     for (_, queue) in consumers {
         let mut other = broker.connect(Wire::Tcp);
@@ -140,8 +140,8 @@ fn a_consumer_that_never_polls_again_gives_all_its_messages_back() {
 }
 
 #[test]
-fn what_was_handed_to_a_response_is_given_to_nobody_else_and_the_rest_to_another_exactly_once() {
-    let broker = Broker::start(&[FORGETFUL]);
+fn messages_written_to_a_response_are_not_redelivered_and_the_others_are_requeued() {
+    let broker = Broker::start(&[SHORT_DISCONNECT_DELAY]);
     let consumers = consumers(&broker, "prefetch-count:10\n", 100).map(|(mut consumer, queue)| {
         let mut seen = Vec::new();
         for _ in 0..2 {
@@ -150,7 +150,7 @@ fn what_was_handed_to_a_response_is_given_to_nobody_else_and_the_rest_to_another
         assert!((2..=100).contains(&seen.len()), "{seen:?}");
         (consumer, queue, seen)
     });
-    until_vanished(&broker);
+    until_removed(&broker);
     for (_, queue, mut seen) in consumers {
         let mut other = broker.connect(Wire::Tcp);
         other.subscribe("1", &queue, "");
@@ -163,15 +163,15 @@ fn what_was_handed_to_a_response_is_given_to_nobody_else_and_the_rest_to_another
 }
 
 #[test]
-fn what_was_received_and_not_acknowledged_goes_to_another_as_redelivered() {
-    let broker = Broker::start(&[FORGETFUL]);
+fn unacknowledged_messages_go_to_another_consumer_as_redelivered() {
+    let broker = Broker::start(&[SHORT_DISCONNECT_DELAY]);
     let consumers = consumers(&broker, "ack:client-individual\n", 10).map(|(mut consumer, queue)| {
         for number in 0..10 {
             consumer.expect("MESSAGE", &[], &number.to_string());
         }
         (consumer, queue)
     });
-    until_vanished(&broker);
+    until_removed(&broker);
     for (_, queue) in consumers {
         let mut other = broker.connect(Wire::Tcp);
         other.subscribe("1", &queue, "");
@@ -184,8 +184,8 @@ fn what_was_received_and_not_acknowledged_goes_to_another_as_redelivered() {
 }
 
 #[test]
-fn an_aborted_receiver_gives_its_messages_back_at_once() {
-    let broker = Broker::start(&[PATIENT]);
+fn an_aborted_receiver_requeues_its_messages_at_once() {
+    let broker = Broker::start(&[LONG_DISCONNECT_DELAY]);
     for transport in Transport::HTTP {
         let mut consumer = connect(&broker, transport);
         consumer.subscribe("1", "/queue/a", "ack:client-individual\n");
@@ -203,8 +203,8 @@ fn an_aborted_receiver_gives_its_messages_back_at_once() {
 }
 
 #[test]
-fn a_poll_that_is_cut_off_before_its_answer_loses_no_message_of_a_work_queue() {
-    let broker = Broker::start(&[PATIENT]);
+fn a_poll_cut_off_before_its_answer_loses_no_queue_message() {
+    let broker = Broker::start(&[LONG_DISCONNECT_DELAY]);
     for transport in Transport::POLLING {
         let mut consumer = connect(&broker, transport);
         consumer.subscribe("1", "/queue/a", "");
@@ -219,10 +219,14 @@ fn a_poll_that_is_cut_off_before_its_answer_loses_no_message_of_a_work_queue() {
 }
 
 #[test]
-fn a_stream_that_is_not_read_is_cut_and_what_it_did_not_take_goes_to_another() {
+fn a_stream_that_is_not_read_is_cut_off_and_its_unsent_messages_are_requeued() {
     const COUNT: usize = 30;
-    let broker =
-        Broker::start(&["--stall-timeout=2s", "--linger=200ms", "--sockjs-stream-bytes-max=1GiB", PATIENT]);
+    let broker = Broker::start(&[
+        "--stall-timeout=2s",
+        "--linger=200ms",
+        "--sockjs-stream-bytes-max=1GiB",
+        LONG_DISCONNECT_DELAY,
+    ]);
     let mut stalled = connect(&broker, Transport::XhrStreaming);
     stalled.subscribe("1", "/queue/a", "");
     let receiver = stalled.detach();
@@ -236,24 +240,29 @@ fn a_stream_that_is_not_read_is_cut_and_what_it_did_not_take_goes_to_another() {
     broker.until("connections_closed_total{reason=\"slow-consumer\"}", 1);
     broker.until("connections{transport=\"sockjs-xhr-streaming\"}", 0);
     let left = usize::try_from(broker.metric("queue_messages")).expect("a gauge of messages");
-    assert!(left > 0, "more was published than lies between here and there");
+    assert!(left > 0, "more must be published than the socket buffers hold");
     let mut other = broker.connect(Wire::Tcp);
     other.subscribe("1", "/queue/a", "");
     let bodies = take(&mut other, left);
     let seen: Vec<_> = bodies.iter().map(|body| body.split(' ').next().expect("a number")).collect();
     assert_eq!(seen, numbers(COUNT - left..COUNT), "in order, and none twice");
     other.expect_quiet();
-    // It is cut off within a frame, so that nobody takes a part of one for the whole.
+    // The response ends within a frame, so that no client takes a partial frame for a whole one.
     drop(receiver);
-    assert_eq!(stalled.try_send("[\"\\n\"]").status, 204, "it is closing");
+    assert_eq!(stalled.try_send("[\"\\n\"]").status, 204, "the session must be closing");
     stalled.expect_close(1008, "slow consumer");
 }
 
-// ---- bounds ----
+// ---- limits ----
 
 #[test]
-fn a_client_that_does_not_poll_is_a_slow_consumer_when_its_outbox_is_full() {
-    let flags = ["--outbox-bytes-max=256KiB", "--frame-bytes-max=64KiB", "--burst-patience=50ms", PATIENT];
+fn a_client_that_does_not_poll_is_a_slow_consumer_when_its_queue_is_full() {
+    let flags = [
+        "--outbox-bytes-max=256KiB",
+        "--frame-bytes-max=64KiB",
+        "--burst-patience=50ms",
+        LONG_DISCONNECT_DELAY,
+    ];
     for transport in Transport::POLLING {
         let broker = Broker::start(&flags);
         let mut slow = connect(&broker, transport);
@@ -263,31 +272,31 @@ fn a_client_that_does_not_poll_is_a_slow_consumer_when_its_outbox_is_full() {
         let body = "x".repeat(10_000);
         let mut count = 0;
         while broker.limit_hits("outbox-bytes-max") == 0 {
-            assert!(count < 1000, "{transport:?}: the outbox has no bound");
+            assert!(count < 1000, "{transport:?}: the outbound queue has no limit");
             healthy.send(&format!("SEND\ndestination:/topic/a\n\n{body}\0"));
             healthy.expect("MESSAGE", &[], &body);
             count += 1;
         }
-        // What was in the outbound queue is dropped: it is the only place where messages wait.
+        // The outbound queue is the only place where messages wait, and its contents are dropped.
         slow.expect("ERROR", &[("message", "slow consumer")], "");
         slow.expect_close(1008, "slow consumer");
         broker.until("connections_closed_total{reason=\"slow-consumer\"}", 1);
         broker.until("outbox_bytes", 0);
-        assert!(count >= 20, "{count} messages of 10 kB met 256 KiB");
+        assert!(count >= 20, "{count} messages of 10 kB reached the limit of 256 KiB");
         healthy.expect_quiet();
     }
 }
 
 #[test]
-fn an_outbox_is_as_large_for_a_client_that_polls_as_for_others() {
-    let flags = ["--outbox-bytes-max=256KiB", "--frame-bytes-max=64KiB", PATIENT];
+fn the_outbound_queue_of_a_polling_client_has_the_same_limit() {
+    let flags = ["--outbox-bytes-max=256KiB", "--frame-bytes-max=64KiB", LONG_DISCONNECT_DELAY];
     let broker = Broker::start(&flags);
     let body = "x".repeat(10_000);
     for transport in Transport::POLLING {
         let mut session = connect(&broker, transport);
         session.subscribe("1", "/topic/a", "");
         for _ in 0..5 {
-            // Less than half of it, so that nobody is waited for.
+            // Less than half of the limit, so that publishers are not slowed down.
             for _ in 0..10 {
                 client::publish(&broker, "/topic/a", &body);
             }
@@ -302,8 +311,8 @@ fn an_outbox_is_as_large_for_a_client_that_polls_as_for_others() {
 }
 
 #[test]
-fn nothing_is_left_of_sessions_that_vanish() {
-    let broker = Broker::start(&[FORGETFUL]);
+fn removed_sessions_leave_no_resources_behind() {
+    let broker = Broker::start(&[SHORT_DISCONNECT_DELAY]);
     let mut publisher = broker.connect(Wire::Tcp);
     let sessions = Transport::HTTP.map(|transport| {
         let mut session = connect(&broker, transport);
@@ -312,7 +321,7 @@ fn nothing_is_left_of_sessions_that_vanish() {
         session.stomp("BEGIN\ntransaction:t\n\n\0");
         let parked = format!("SEND\ndestination:/topic/b\ntransaction:t\n\n{}\0", "y".repeat(50_000));
         session.stomp(&parked);
-        // Half a frame waits for its other half.
+        // An incomplete frame waits for its second half.
         session.stomp(&format!("SEND\ndestination:/topic/b\n\n{}", "z".repeat(50_000)));
         if !transport.polls() {
             drop(session.detach());
@@ -335,14 +344,14 @@ fn nothing_is_left_of_sessions_that_vanish() {
 }
 
 #[test]
-fn a_session_that_vanished_begins_anew_with_o_and_has_to_connect_again() {
-    let broker = Broker::start(&[FORGETFUL]);
+fn a_removed_session_starts_anew_and_must_connect_again() {
+    let broker = Broker::start(&[SHORT_DISCONNECT_DELAY]);
     let sessions = Transport::POLLING.map(|transport| {
         let mut session = connect(&broker, transport);
         session.subscribe("1", "/topic/a", "");
         session
     });
-    until_vanished(&broker);
+    until_removed(&broker);
     assert_eq!(broker.metric("subscriptions"), 0);
     for mut session in sessions {
         assert_eq!(session.try_send("[\"\\n\"]").status, 404, "{:?}", session.transport);

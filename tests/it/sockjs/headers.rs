@@ -1,4 +1,4 @@
-//! The headers that answers share: caching, and what pages of other origins may do.
+//! Headers that all answers have in common: caching and CORS.
 
 use super::Service;
 use super::statics::{assert_cached, assert_uncached};
@@ -8,17 +8,17 @@ use crate::support::sockjs::{Transport, name};
 const SCRIPT: &str = "application/javascript; charset=UTF-8";
 const TEXT: &str = "text/plain; charset=UTF-8";
 
-/// An endpoint that a request reaches.
+/// An endpoint, and a request that reaches it.
 struct Endpoint {
     path: &'static str,
     request: Request,
     status: u16,
     content_type: &'static str,
-    /// Whether pages of other origins use it by XMLHttpRequest.
+    /// Whether pages of other origins use it with XMLHttpRequest.
     cors: bool,
 }
 
-/// All endpoints that neither are files nor become a WebSocket; those that send have a session to send to.
+/// Returns all endpoints except static files and WebSocket. Those that send have a session to send to.
 fn endpoints(service: &Service) -> Vec<Endpoint> {
     let row = |path: &'static str, request: Request, status, content_type, cors| Endpoint {
         path,
@@ -38,7 +38,7 @@ fn endpoints(service: &Service) -> Vec<Endpoint> {
         row("htmlfile", new(Transport::HtmlFile), 200, "text/html; charset=UTF-8", false),
         row("jsonp", new(Transport::JsonpPolling), 200, SCRIPT, false),
         row("jsonp_send", Transport::JsonpPolling.send(&session, "[]"), 200, TEXT, false),
-        // Errors are as readable as answers.
+        // Pages can read errors as well as other answers.
         row("xhr_send that fails", Transport::XhrPolling.send(&session, "x"), 500, TEXT, true),
         row("xhr_send to nobody", Transport::XhrPolling.send("/echo/000/none", "[]"), 404, TEXT, true),
         row("jsonp_send that fails", Transport::JsonpPolling.send(&session, ""), 500, TEXT, false),
@@ -47,7 +47,7 @@ fn endpoints(service: &Service) -> Vec<Endpoint> {
     ]
 }
 
-/// The head of the answer to the endpoint's request with more headers.
+/// Returns the head of the answer to the endpoint's request with additional headers.
 #[track_caller]
 fn answer(service: &Service, endpoint: &Endpoint, headers: &[(&str, &str)]) -> Response {
     let mut http = Http::connect(service.address);
@@ -61,7 +61,7 @@ fn cors(response: &Response) -> [Option<&str>; 3] {
 }
 
 #[test]
-fn every_endpoint_has_its_status_and_content_type_and_is_never_kept() {
+fn every_endpoint_has_its_status_and_content_type_and_is_never_cached() {
     let service = Service::start();
     for endpoint in endpoints(&service) {
         let response = answer(&service, &endpoint, &[]);
@@ -72,7 +72,7 @@ fn every_endpoint_has_its_status_and_content_type_and_is_never_kept() {
 }
 
 #[test]
-fn without_an_origin_everybody_may_read_without_credentials() {
+fn without_an_origin_every_page_may_read_without_credentials() {
     let service = Service::start();
     for endpoint in endpoints(&service).iter().filter(|endpoint| endpoint.cors) {
         let response = answer(&service, endpoint, &[]);
@@ -82,7 +82,7 @@ fn without_an_origin_everybody_may_read_without_credentials() {
 }
 
 #[test]
-fn an_origin_is_echoed_with_credentials_and_null_is_no_exception() {
+fn an_origin_is_echoed_with_credentials_even_if_it_is_null() {
     let service = Service::start();
     for origin in ["http://localhost", "https://app.example.com:8443", "null"] {
         for endpoint in endpoints(&service).iter().filter(|endpoint| endpoint.cors) {
@@ -94,7 +94,7 @@ fn an_origin_is_echoed_with_credentials_and_null_is_no_exception() {
 }
 
 #[test]
-fn asked_headers_are_echoed_verbatim_unless_empty() {
+fn requested_headers_are_echoed_verbatim_unless_empty() {
     let service = Service::start();
     for endpoint in endpoints(&service).iter().filter(|endpoint| endpoint.cors) {
         for (asked, allowed) in [("a, B,c-d", Some("a, B,c-d")), ("*", Some("*")), ("", None)] {
@@ -105,7 +105,7 @@ fn asked_headers_are_echoed_verbatim_unless_empty() {
 }
 
 #[test]
-fn htmlfile_and_jsonp_say_nothing_about_other_origins() {
+fn htmlfile_and_jsonp_send_no_cors_headers() {
     let service = Service::start();
     let asked = [("Origin", "http://localhost"), ("Access-Control-Request-Headers", "a")];
     for endpoint in endpoints(&service).iter().filter(|endpoint| !endpoint.cors) {
@@ -115,14 +115,14 @@ fn htmlfile_and_jsonp_say_nothing_about_other_origins() {
 }
 
 #[test]
-fn jsonp_is_not_to_be_taken_for_anything_but_a_script() {
+fn jsonp_answers_forbid_content_sniffing() {
     let service = Service::start();
     let (_, head) = service.session(Transport::JsonpPolling).another_receiver();
     assert_eq!(head.header("x-content-type-options"), Some("nosniff"));
 }
 
 #[test]
-fn a_preflight_is_204_and_holds_for_a_year() {
+fn a_preflight_is_204_and_valid_for_a_year() {
     let service = Service::start();
     let paths = [
         ("/echo/info", "GET, OPTIONS"),
@@ -155,6 +155,6 @@ fn a_preflight_is_204_and_holds_for_a_year() {
             assert_cached(&response);
         }
     }
-    // Nothing was begun by asking.
+    // The preflight requests have created no session.
     service.until_sessions(0);
 }

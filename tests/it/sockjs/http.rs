@@ -1,11 +1,11 @@
-//! HTTP's own framing under SockJS.
+//! HTTP framing below SockJS.
 
 use super::Service;
 use crate::support::http::{Http, Request};
 use crate::support::sockjs::{Session, Transport, name};
 
 #[test]
-fn a_connection_is_kept_and_serves_any_number_of_requests() {
+fn a_connection_is_kept_open_for_any_number_of_requests() {
     let service = Service::start();
     let mut http = Http::connect(service.address);
     let path = format!("/echo/000/{}", name());
@@ -34,8 +34,8 @@ fn pipelined_requests_are_answered_in_order() {
         Transport::XhrPolling.receive(&path),
         Request::get("/echo"),
     ];
-    let octets: Vec<u8> = requests.iter().flat_map(|request| request.octets(service.address)).collect();
-    http.octets(&octets);
+    let bytes: Vec<u8> = requests.iter().flat_map(|request| request.octets(service.address)).collect();
+    http.octets(&bytes);
     http.answer().assert(200, "o");
     assert_eq!(http.answer().status, 204);
     assert_eq!(http.answer().status, 404);
@@ -106,7 +106,7 @@ fn the_body_of_a_receiving_request_is_ignored() {
 }
 
 #[test]
-fn connection_close_is_obeyed() {
+fn connection_close_closes_the_connection() {
     let service = Service::start();
     let mut http = Http::connect(service.address);
     http.exchange(&Request::get("/echo").header("Connection", "close")).assert(200, "Welcome to SockJS!");
@@ -165,11 +165,7 @@ fn an_http_1_0_stream_has_no_chunks_and_ends_with_the_connection() {
             assert_eq!(head.header("transfer-encoding"), None, "{head:?}");
             assert_eq!(head.header("content-length"), None, "{head:?}");
             let connection = head.header("connection").map(str::to_lowercase);
-            assert_ne!(
-                connection.as_deref(),
-                Some("keep-alive"),
-                "there is no other end than the connection's"
-            );
+            assert_ne!(connection.as_deref(), Some("keep-alive"), "the body must end with the connection");
             let prelude = match transport {
                 Transport::XhrStreaming => 2049,
                 Transport::EventSource => 2,
@@ -177,13 +173,13 @@ fn an_http_1_0_stream_has_no_chunks_and_ends_with_the_connection() {
             };
             transport.assert_prelude(&http.take(prelude));
             let open = transport.wrapped("o");
-            assert_eq!(http.take(open.len()), open, "flushed at once");
+            assert_eq!(http.take(open.len()), open, "the first frame must be flushed at once");
             for message in ["x", &"y".repeat(200)] {
                 session.send(&[message]);
                 let frame = transport.wrapped(&format!("a[\"{message}\"]"));
                 assert_eq!(http.take(frame.len()), frame, "{transport:?}");
             }
-            assert_eq!(http.rest(), "", "the end at once: {transport:?}");
+            assert_eq!(http.rest(), "", "the response must end at once: {transport:?}");
         }
     }
 }
@@ -212,7 +208,7 @@ fn an_http_1_0_poll_ends_with_the_connection() {
 }
 
 #[test]
-fn an_http_1_0_client_is_told_of_the_close_and_the_connection_ends() {
+fn an_http_1_0_client_receives_the_close_frame_and_the_connection_ends() {
     let service = Service::start();
     for transport in Transport::HTTP {
         let mut session = Session::new(service.address, "/close", transport).opened();
@@ -223,25 +219,25 @@ fn an_http_1_0_client_is_told_of_the_close_and_the_connection_ends() {
     }
 }
 
-// ---- what is no HTTP ----
+// ---- input that is not HTTP ----
 
 #[test]
-fn a_head_that_is_no_http_is_400_and_the_service_goes_on() {
+fn an_invalid_request_head_is_400_and_the_service_continues() {
     let service = Service::start();
-    for octets in [
+    for bytes in [
         &b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n"[..],
         b"GET\r\n\r\n",
         b"GET /echo HTTP/1.1\r\nno colon\r\n\r\n",
     ] {
         let mut http = Http::connect(service.address);
-        http.octets(octets);
-        assert_eq!(http.head().status, 400, "{octets:?}");
+        http.octets(bytes);
+        assert_eq!(http.head().status, 400, "{bytes:?}");
     }
     service.ask(&Request::get("/echo")).assert(200, "Welcome to SockJS!");
 }
 
 #[test]
-fn a_path_of_any_octets_is_an_answer_and_no_crash() {
+fn a_path_of_arbitrary_bytes_is_answered() {
     let service = Service::start();
     for path in
         ["/echo/\u{e9}/a/xhr", "/echo/a/\u{1f600}/xhr", "*", "http://other.example/echo", "//echo/info"]

@@ -1,10 +1,10 @@
-//! Whose a session is: what the request that opened it carried, every later one must carry too.
+//! Identity of a session: later requests must carry the same credentials as the request that opened the session.
 
 use super::Service;
 use crate::support::http::{Request, Response};
 use crate::support::sockjs::{Frame, Transport};
 
-/// Ways to say who one is: a name, headers, a query.
+/// Title, headers and query by which a client identifies itself.
 type Identity = (&'static str, &'static [(&'static str, &'static str)], &'static str);
 
 const IDENTITIES: [Identity; 12] = [
@@ -22,7 +22,7 @@ const IDENTITIES: [Identity; 12] = [
     ("the other name of it", &[], "accessToken=alice"),
 ];
 
-/// A request of this session by somebody.
+/// Sends a request of this session with an identity.
 #[track_caller]
 fn ask(service: &Service, path: &str, segment: &str, body: &str, who: &Identity) -> Response {
     let query = format!("?c=x&{}", who.2);
@@ -35,7 +35,7 @@ fn ask(service: &Service, path: &str, segment: &str, body: &str, who: &Identity)
 }
 
 #[test]
-fn only_who_opened_a_session_receives_and_sends_on_it() {
+fn only_the_client_that_opened_a_session_receives_and_sends_on_it() {
     let service = Service::start();
     for owner in &IDENTITIES {
         let path = format!("/echo/000/{}", crate::support::sockjs::name());
@@ -54,14 +54,14 @@ fn only_who_opened_a_session_receives_and_sends_on_it() {
 }
 
 #[test]
-fn a_stranger_does_not_disturb_the_receiver() {
+fn requests_of_other_clients_do_not_disturb_the_receiver() {
     let service = Service::start();
     for transport in Transport::HTTP {
         let mut session = service.session(transport).with("Cookie", "JSESSIONID=alice").opened();
         session.attach();
-        for stranger in [None, Some("JSESSIONID=mallory")] {
+        for cookie in [None, Some("JSESSIONID=mallory")] {
             let mut request = transport.receive(&session.path);
-            if let Some(cookie) = stranger {
+            if let Some(cookie) = cookie {
                 request = request.header("Cookie", cookie);
             }
             assert_eq!(service.ask(&request).status, 404, "{transport:?}: neither 2010 nor a message");
@@ -72,19 +72,19 @@ fn a_stranger_does_not_disturb_the_receiver() {
 }
 
 #[test]
-fn a_stranger_does_not_keep_a_session_alive() {
+fn requests_of_other_clients_do_not_keep_a_session_alive() {
     let service = Service::with(|options| options.disconnect_delay = std::time::Duration::from_millis(200));
     let session = service.session(Transport::XhrPolling).with("Cookie", "JSESSIONID=alice").opened();
     let started = std::time::Instant::now();
     let poll = Transport::XhrPolling.receive(&session.path);
-    // When it has gone, its name is free again.
+    // When the session has been removed, its id is free again.
     while service.ask(&poll).status == 404 {
-        assert!(started.elapsed() < crate::support::PATIENCE, "strangers keep it");
+        assert!(started.elapsed() < crate::support::PATIENCE, "other clients keep the session alive");
     }
 }
 
 #[test]
-fn other_cookies_and_headers_may_change() {
+fn cookies_and_headers_that_do_not_identify_may_change() {
     let service = Service::start();
     let path = format!("/echo/000/{}", crate::support::sockjs::name());
     let poll = |cookie: &str| Request::post(&format!("{path}/xhr"), "").header("Cookie", cookie);
@@ -95,7 +95,7 @@ fn other_cookies_and_headers_may_change() {
 }
 
 #[test]
-fn the_cookies_that_count_are_configured() {
+fn the_cookies_that_identify_are_configurable() {
     let service = Service::with(|options| options.identity_cookies = vec!["who".to_string()]);
     let path = format!("/echo/000/{}", crate::support::sockjs::name());
     let poll =

@@ -1,4 +1,4 @@
-//! The life of a session: receivers, heart-beats, expiry, the end.
+//! The life cycle of a session: receivers, heartbeats, expiry and close.
 
 use super::Service;
 use crate::support::PATIENCE;
@@ -7,19 +7,19 @@ use crate::support::sockjs::{Frame, Session, Transport, name};
 use std::time::{Duration, Instant};
 
 const SHORT: Duration = Duration::from_millis(200);
-/// Longer than any test waits: what happens in time does not happen because of this.
+/// Longer than any test runs: an event that occurs in a test is not caused by this delay.
 const LONG: Duration = Duration::from_secs(3600);
 
-/// As short as a busy machine allows between two requests of a test.
-const FORGET: Duration = Duration::from_secs(2);
+/// The shortest delay within which a busy machine manages two requests of a test.
+const DISCONNECT_DELAY: Duration = Duration::from_secs(2);
 
-/// Services that forget a session after [`FORGET`].
-fn forgetful() -> Service {
-    Service::with(|options| options.disconnect_delay = FORGET)
+/// Starts services that remove a session after [`DISCONNECT_DELAY`] without a receiver.
+fn with_short_disconnect_delay() -> Service {
+    Service::with(|options| options.disconnect_delay = DISCONNECT_DELAY)
 }
 
-/// Services that never forget one for want of a receiver, and never beat.
-fn patient() -> Service {
+/// Starts services that neither remove a session without a receiver nor send heartbeats.
+fn without_expiry() -> Service {
     Service::with(|options| {
         options.disconnect_delay = LONG;
         options.heartbeat = LONG;
@@ -34,8 +34,8 @@ fn close(code: u16, reason: &str) -> Frame {
 // ---- receivers ----
 
 #[test]
-fn the_first_receiver_gets_o_and_a_poll_ends_with_it() {
-    let service = patient();
+fn the_first_receiver_gets_an_open_frame_which_ends_a_poll() {
+    let service = without_expiry();
     for transport in Transport::HTTP {
         let mut session = service.session(transport);
         assert_eq!(session.chunk(), Some(transport.wrapped("o")), "{transport:?}");
@@ -46,8 +46,8 @@ fn the_first_receiver_gets_o_and_a_poll_ends_with_it() {
 }
 
 #[test]
-fn the_next_receiver_gets_what_waits_and_no_o() {
-    let service = patient();
+fn the_next_receiver_gets_the_waiting_messages_and_no_open_frame() {
+    let service = without_expiry();
     for first in Transport::POLLING {
         for next in Transport::HTTP {
             let mut session = service.open(first);
@@ -59,8 +59,8 @@ fn the_next_receiver_gets_what_waits_and_no_o() {
 }
 
 #[test]
-fn a_second_receiver_is_told_2010_and_the_first_one_stays() {
-    let service = patient();
+fn a_second_receiver_is_closed_with_2010_and_the_first_one_stays() {
+    let service = without_expiry();
     for first in Transport::HTTP {
         for second in Transport::HTTP {
             let mut session = service.open(first);
@@ -74,7 +74,7 @@ fn a_second_receiver_is_told_2010_and_the_first_one_stays() {
                 }
                 let frame = second.wrapped("c[2010,\"Another connection still open\"]");
                 assert_eq!(other.chunk(), Some(frame), "{first:?}, {second:?}");
-                assert_eq!(other.chunk(), None, "and ends");
+                assert_eq!(other.chunk(), None, "the response must end");
             }
             session.transport = first;
             session.send(&["still there"]);
@@ -84,14 +84,14 @@ fn a_second_receiver_is_told_2010_and_the_first_one_stays() {
 }
 
 #[test]
-fn a_receiver_may_come_as_soon_as_the_last_one_has_ended() {
-    let service = patient();
+fn a_receiver_may_attach_as_soon_as_the_previous_one_has_ended() {
+    let service = without_expiry();
     let mut session = service.open(Transport::XhrPolling);
     let mut http = Http::connect(service.address);
     let poll = Transport::XhrPolling.receive(&session.path);
     for number in 0..100 {
         session.send(&[&number.to_string()]);
-        assert_eq!(http.exchange(&poll).body, format!("a[\"{number}\"]\n"), "never 2010");
+        assert_eq!(http.exchange(&poll).body, format!("a[\"{number}\"]\n"), "the slot must be free");
     }
 }
 
@@ -99,7 +99,7 @@ fn a_receiver_may_come_as_soon_as_the_last_one_has_ended() {
 
 #[test]
 fn every_receiver_of_a_closed_session_gets_the_applications_close_frame() {
-    let service = patient();
+    let service = without_expiry();
     for transport in Transport::HTTP {
         let mut session = Session::new(service.address, "/close", transport).opened();
         for _ in 0..4 {
@@ -113,22 +113,22 @@ fn every_receiver_of_a_closed_session_gets_the_applications_close_frame() {
 }
 
 #[test]
-fn the_slot_of_the_receiver_is_free_with_the_close_frame() {
-    let service = patient();
+fn the_close_frame_frees_the_receiver_slot() {
+    let service = without_expiry();
     for transport in Transport::STREAMING {
         let mut session = Session::new(service.address, "/close", transport);
         let mut first = session.detach();
         assert_eq!(first.chunk(), Some(transport.wrapped("o")));
         assert_eq!(first.chunk(), Some(transport.wrapped("c[3000,\"Go away!\"]")));
-        // The end of the first response is not read yet.
-        assert_eq!(session.frame(), close(3000, "Go away!"), "never 2010");
+        // The end of the first response has not been read yet.
+        assert_eq!(session.frame(), close(3000, "Go away!"), "the slot must be free");
         assert_eq!(first.chunk(), None);
     }
 }
 
 #[test]
-fn a_closed_session_is_forgotten_after_the_delay_and_begins_anew() {
-    let service = forgetful();
+fn a_closed_session_is_removed_after_the_delay_and_starts_anew() {
+    let service = with_short_disconnect_delay();
     let mut sessions = Transport::HTTP.map(|transport| {
         let mut session = Session::new(service.address, "/close", transport).opened();
         session.expect_close(3000, "Go away!");
@@ -141,14 +141,14 @@ fn a_closed_session_is_forgotten_after_the_delay_and_begins_anew() {
 }
 
 #[test]
-fn polls_of_a_closed_session_start_its_delay_anew() {
+fn polls_of_a_closed_session_restart_its_delay() {
     let service = Service::with(|options| options.disconnect_delay = SHORT);
     let started = Instant::now();
     let mut asked = started;
     let session = Session::new(service.address, "/close", Transport::XhrPolling).opened();
     let mut http = Http::connect(service.address);
     let poll = Transport::XhrPolling.receive(&session.path);
-    // For many delays; a machine that holds this thread up for a whole delay proves nothing, so that is left out.
+    // Polls for many delays. If the machine suspends this thread for a whole delay, the result is not checked.
     while started.elapsed() < 4 * SHORT {
         let body = http.exchange(&poll).body;
         let now = Instant::now();
@@ -169,14 +169,14 @@ fn the_default_delays_are_5_s_and_25_s() {
 }
 
 #[test]
-fn a_session_without_a_receiver_is_forgotten_after_the_delay() {
-    let service = forgetful();
+fn a_session_without_a_receiver_is_removed_after_the_delay() {
+    let service = with_short_disconnect_delay();
     let mut since = Instant::now();
     let mut sessions = Transport::HTTP.map(|transport| {
         since = Instant::now();
         let mut session = service.open(transport);
         if !transport.polls() {
-            // It has a receiver as long as the stream goes on.
+            // The session has a receiver while the stream lasts.
             session.send(&[&"x".repeat(5000)]);
             assert!(matches!(session.frame(), Frame::Messages(_)));
             assert_eq!(session.frame(), Frame::End);
@@ -184,19 +184,19 @@ fn a_session_without_a_receiver_is_forgotten_after_the_delay() {
         session
     });
     service.until_sessions(0);
-    assert!(since.elapsed() >= FORGET, "the last one is forgotten after {:?}", since.elapsed());
+    assert!(since.elapsed() >= DISCONNECT_DELAY, "the last session was removed after {:?}", since.elapsed());
     for session in &mut sessions {
         assert_eq!(session.try_send("[\"x\"]").status, 404, "{:?}", session.transport);
-        assert_eq!(session.frame(), Frame::Open, "{:?} begins anew", session.transport);
+        assert_eq!(session.frame(), Frame::Open, "{:?} must start anew", session.transport);
     }
 }
 
 #[test]
 fn a_receiver_cancels_the_expiry() {
-    let service = forgetful();
+    let service = with_short_disconnect_delay();
     let mut kept = service.open(Transport::XhrPolling);
     kept.attach();
-    // One that came later is forgotten meanwhile.
+    // A session that was opened later is removed meanwhile.
     let _other = service.open(Transport::XhrPolling);
     service.until_sessions(1);
     kept.send(&["still there"]);
@@ -204,28 +204,28 @@ fn a_receiver_cancels_the_expiry() {
 }
 
 #[test]
-fn the_delay_waits_for_an_answer_that_is_still_on_its_way() {
-    // Long enough for a busy machine to read what is on its way and to ask again.
-    let service = Service::with(|options| options.disconnect_delay = 3 * FORGET);
+fn the_delay_starts_when_the_answer_is_written() {
+    // Long enough for a busy machine to read the rest of the answer and to send another request.
+    let service = Service::with(|options| options.disconnect_delay = 3 * DISCONNECT_DELAY);
     let mut slow = service.open(Transport::XhrPolling);
     slow.attach();
-    // As JSON more than the system holds for a client that does not read.
+    // Encoded as JSON, the message is larger than the socket buffers of a client that does not read.
     let json = format!("[\"{}\"]", "\\u0001".repeat(5 << 19));
     slow.send_json(&json);
     let _other = service.open(Transport::XhrPolling);
     service.until_sessions(1);
     let answer = slow.chunk().expect("the answer");
     slow.send(&["still there"]);
-    assert!(Transport::XhrPolling.unwrapped(&answer) == format!("a{json}"), "another answer");
+    assert!(Transport::XhrPolling.unwrapped(&answer) == format!("a{json}"), "the answer must be complete");
     assert_eq!(slow.chunk(), None);
     slow.expect_message("still there");
 }
 
 #[test]
-fn a_poll_in_time_starts_the_delay_anew() {
+fn a_poll_within_the_delay_restarts_it() {
     let service = Service::with(|options| {
-        options.disconnect_delay = FORGET;
-        options.heartbeat = FORGET / 2;
+        options.disconnect_delay = DISCONNECT_DELAY;
+        options.heartbeat = DISCONNECT_DELAY / 2;
     });
     let mut session = service.open(Transport::XhrPolling);
     // Each poll lasts half a delay.
@@ -237,19 +237,19 @@ fn a_poll_in_time_starts_the_delay_anew() {
 }
 
 #[test]
-fn sending_does_not_keep_a_session() {
-    let service = forgetful();
+fn sending_alone_does_not_keep_a_session() {
+    let service = with_short_disconnect_delay();
     let started = Instant::now();
     let mut session = service.open(Transport::XhrPolling);
     while session.try_send("[]").status != 404 {
-        assert!(started.elapsed() < PATIENCE, "a session that is only sent to stays");
+        assert!(started.elapsed() < PATIENCE, "sending keeps the session");
     }
-    assert!(started.elapsed() >= FORGET, "{:?}", started.elapsed());
+    assert!(started.elapsed() >= DISCONNECT_DELAY, "{:?}", started.elapsed());
 }
 
 #[test]
-fn what_waits_for_a_session_that_is_forgotten_is_gone_with_it() {
-    let service = forgetful();
+fn waiting_messages_are_dropped_with_a_removed_session() {
+    let service = with_short_disconnect_delay();
     let mut session = service.open(Transport::XhrPolling);
     session.send(&["lost"]);
     service.until_sessions(0);
@@ -260,7 +260,7 @@ fn what_waits_for_a_session_that_is_forgotten_is_gone_with_it() {
 
 // ---- aborted receivers ----
 
-/// How a client leaves.
+/// Title, and how a client ends its connection; returns the connection if it is still open for reading.
 type Leave = (&'static str, fn(Http) -> Option<Http>);
 
 const LEAVES: [Leave; 3] = [
@@ -279,10 +279,10 @@ const LEAVES: [Leave; 3] = [
 ];
 
 #[test]
-fn an_aborted_receiver_ends_its_session_without_grace() {
+fn an_aborted_receiver_ends_its_session_at_once() {
     for transport in Transport::HTTP {
         for (how, leave) in LEAVES {
-            let service = patient();
+            let service = without_expiry();
             let mut session = service.open(transport);
             let receiver = session.detach();
             let left = leave(receiver);
@@ -298,26 +298,26 @@ fn an_aborted_receiver_ends_its_session_without_grace() {
     }
 }
 
-/// Services in which nothing but the end of a connection ends a session.
-fn silent() -> Service {
+/// Starts services in which only the end of a connection ends a session.
+fn without_expiry_or_heartbeat() -> Service {
     Service::with(|options| {
         options.disconnect_delay = LONG;
         options.heartbeat = Duration::ZERO;
     })
 }
 
-/// Input after the request of a receiver: a stray byte, the next request, more than one read takes.
-fn sent_behind(service: &Service) -> [Vec<u8>; 3] {
+/// Returns input that follows the request of a receiver: a stray byte, a request, and more than one read returns.
+fn input_behind_the_request(service: &Service) -> [Vec<u8>; 3] {
     let request = Request::get("/echo/info").octets(service.address);
     [b"\n".to_vec(), request.clone(), request.repeat(40)]
 }
 
 #[test]
-fn input_behind_the_request_does_not_hide_that_a_receiver_has_left() {
-    let service = silent();
+fn input_behind_the_request_does_not_hide_the_end_of_a_receiver() {
+    let service = without_expiry_or_heartbeat();
     for transport in Transport::HTTP {
         for (how, leave) in LEAVES {
-            for behind in sent_behind(&service) {
+            for behind in input_behind_the_request(&service) {
                 let mut session = service.open(transport);
                 let mut receiver = session.detach();
                 receiver.octets(&behind);
@@ -332,16 +332,16 @@ fn input_behind_the_request_does_not_hide_that_a_receiver_has_left() {
 }
 
 #[test]
-fn a_receiver_asked_for_behind_other_requests_ends_with_its_connection() {
-    let service = silent();
+fn a_pipelined_receiver_ends_with_its_connection() {
+    let service = without_expiry_or_heartbeat();
     for transport in Transport::STREAMING {
         for (_, leave) in LEAVES {
             let mut http = Http::connect(service.address);
             let path = format!("/echo/000/{}", name());
             let requests = [Request::get("/echo"), transport.receive(&path), Request::get("/echo")];
-            let octets: Vec<u8> =
+            let bytes: Vec<u8> =
                 requests.iter().flat_map(|request| request.octets(service.address)).collect();
-            http.octets(&octets);
+            http.octets(&bytes);
             http.answer().assert(200, "Welcome to SockJS!");
             assert_eq!(http.head().status, 200);
             let left = leave(http);
@@ -352,8 +352,8 @@ fn a_receiver_asked_for_behind_other_requests_ends_with_its_connection() {
 }
 
 #[test]
-fn the_body_of_a_receiving_request_does_not_hide_that_its_client_has_left() {
-    let service = silent();
+fn the_body_of_a_receiving_request_does_not_hide_the_end_of_its_client() {
+    let service = without_expiry_or_heartbeat();
     for transport in [Transport::XhrStreaming, Transport::XhrPolling] {
         for (_, leave) in LEAVES {
             let mut session = service.session(transport);
@@ -363,8 +363,8 @@ fn the_body_of_a_receiving_request_does_not_hide_that_its_client_has_left() {
             let mut http = Http::connect(service.address);
             let request =
                 Request::post(&format!("{}/{}", session.path, transport.segment()), "x".repeat(3000));
-            let octets = request.octets(service.address);
-            let (first, rest) = octets.split_at(octets.len() - 1000);
+            let bytes = request.octets(service.address);
+            let (first, rest) = bytes.split_at(bytes.len() - 1000);
             http.octets(first);
             assert_eq!(http.head().status, 200);
             http.octets(rest);
@@ -376,8 +376,8 @@ fn the_body_of_a_receiving_request_does_not_hide_that_its_client_has_left() {
 }
 
 #[test]
-fn a_client_that_goes_on_sending_behind_its_receiver_is_cut_off() {
-    let service = silent();
+fn a_client_that_keeps_sending_behind_its_receiver_is_disconnected() {
+    let service = without_expiry_or_heartbeat();
     for transport in Transport::HTTP {
         let mut session = service.open(transport);
         let mut receiver = session.detach();
@@ -387,14 +387,14 @@ fn a_client_that_goes_on_sending_behind_its_receiver_is_cut_off() {
 }
 
 #[test]
-fn requests_that_come_while_a_poll_is_held_are_answered_behind_it() {
-    let service = silent();
+fn requests_pipelined_behind_a_poll_are_answered_after_it() {
+    let service = without_expiry_or_heartbeat();
     for transport in Transport::POLLING {
         let mut session = service.open(transport);
         let mut receiver = session.detach();
         for request in [transport.receive(&session.path), Request::get("/echo")] {
-            for octet in request.octets(service.address) {
-                receiver.octets(&[octet]);
+            for byte in request.octets(service.address) {
+                receiver.octets(&[byte]);
             }
         }
         for message in ["first", "second"] {
@@ -410,8 +410,8 @@ fn requests_that_come_while_a_poll_is_held_are_answered_behind_it() {
 }
 
 #[test]
-fn a_client_that_has_closed_its_side_behind_a_whole_request_is_answered() {
-    let service = silent();
+fn a_client_that_half_closes_after_a_request_is_answered() {
+    let service = without_expiry_or_heartbeat();
     let mut session = service.open(Transport::XhrPolling);
     for _ in 0..20 {
         for (request, status) in [
@@ -430,12 +430,12 @@ fn a_client_that_has_closed_its_side_behind_a_whole_request_is_answered() {
 }
 
 #[test]
-fn a_receiver_that_was_refused_may_leave_without_harm() {
-    let service = patient();
+fn a_refused_receiver_does_not_end_the_session() {
+    let service = without_expiry();
     for (how, leave) in LEAVES {
         let mut session = service.open(Transport::XhrStreaming);
         let (mut other, _) = session.another_receiver();
-        // Before it has read why.
+        // The client leaves before it has read the answer.
         let left = leave(other);
         drop(left);
         (other, _) = session.another_receiver();
@@ -447,8 +447,8 @@ fn a_receiver_that_was_refused_may_leave_without_harm() {
 }
 
 #[test]
-fn a_connection_that_is_closed_between_polls_ends_nothing() {
-    let service = patient();
+fn closing_a_connection_between_polls_does_not_end_the_session() {
+    let service = without_expiry();
     let mut session = service.session(Transport::XhrPolling);
     for number in 0..5 {
         let mut http = Http::connect(service.address);
@@ -462,16 +462,16 @@ fn a_connection_that_is_closed_between_polls_ends_nothing() {
     }
 }
 
-// ---- heart-beats ----
+// ---- heartbeats ----
 
-/// Services that beat after [`SHORT`].
-fn beating() -> Service {
+/// Starts services that send a heartbeat after [`SHORT`].
+fn with_short_heartbeat() -> Service {
     Service::with(|options| options.heartbeat = SHORT)
 }
 
 #[test]
-fn a_stream_that_was_sent_nothing_is_sent_heart_beats_and_goes_on() {
-    let service = beating();
+fn an_idle_stream_is_sent_heartbeats_and_stays_open() {
+    let service = with_short_heartbeat();
     for (transport, beat) in [
         (Transport::XhrStreaming, "h\n"),
         (Transport::EventSource, "data: h\r\n\r\n"),
@@ -482,15 +482,15 @@ fn a_stream_that_was_sent_nothing_is_sent_heart_beats_and_goes_on() {
         for _ in 0..2 {
             assert_eq!(session.chunk().as_deref(), Some(beat), "{transport:?}");
         }
-        assert!(since.elapsed() >= 2 * SHORT, "{transport:?}: two beats in {:?}", since.elapsed());
+        assert!(since.elapsed() >= 2 * SHORT, "{transport:?}: two heartbeats in {:?}", since.elapsed());
         session.send(&["hi"]);
         session.expect_message("hi");
     }
 }
 
 #[test]
-fn a_heart_beat_ends_a_poll() {
-    let service = beating();
+fn a_heartbeat_ends_a_poll() {
+    let service = with_short_heartbeat();
     for (transport, beat) in
         [(Transport::XhrPolling, "h\n"), (Transport::JsonpPolling, "/**/_jp.a1b2c3d(\"h\");\r\n")]
     {
@@ -498,15 +498,15 @@ fn a_heart_beat_ends_a_poll() {
         let since = Instant::now();
         assert_eq!(session.chunk().as_deref(), Some(beat));
         assert_eq!(session.chunk(), None, "{transport:?}");
-        assert!(since.elapsed() >= SHORT, "{transport:?}: a beat after {:?}", since.elapsed());
+        assert!(since.elapsed() >= SHORT, "{transport:?}: a heartbeat after {:?}", since.elapsed());
         session.send(&["hi"]);
         session.expect_message("hi");
     }
 }
 
 #[test]
-fn messages_put_heart_beats_off() {
-    let service = beating();
+fn messages_postpone_heartbeats() {
+    let service = with_short_heartbeat();
     let started = Instant::now();
     let mut session = service.open(Transport::XhrStreaming);
     let mut sent_at = started;
@@ -522,8 +522,8 @@ fn messages_put_heart_beats_off() {
 }
 
 #[test]
-fn no_heart_beat_waits_for_a_receiver() {
-    let service = beating();
+fn heartbeats_are_not_queued_without_a_receiver() {
+    let service = with_short_heartbeat();
     let mut clock = service.open(Transport::XhrStreaming);
     let mut session = service.open(Transport::XhrPolling);
     session.send(&["first"]);
@@ -533,11 +533,11 @@ fn no_heart_beat_waits_for_a_receiver() {
     assert_eq!(session.frame(), Frame::Messages(vec!["first".to_string()]));
     let since = Instant::now();
     assert_eq!(session.frame(), Frame::HeartBeat);
-    assert!(since.elapsed() >= SHORT, "a beat is due when the receiver has waited: {:?}", since.elapsed());
+    assert!(since.elapsed() >= SHORT, "the heartbeat is due after a wait: {:?}", since.elapsed());
 }
 
 #[test]
-fn where_heart_beats_are_off_there_are_none() {
+fn no_heartbeats_are_sent_where_they_are_off() {
     let service = Service::with(|options| options.heartbeat = Duration::ZERO);
     for transport in Transport::HTTP {
         let mut session = service.open(transport);
@@ -547,11 +547,11 @@ fn where_heart_beats_are_off_there_are_none() {
     }
 }
 
-// ---- what is left ----
+// ---- resources ----
 
 #[test]
-fn nothing_is_left_of_sessions_that_are_over() {
-    let service = forgetful();
+fn ended_sessions_leave_no_resources_behind() {
+    let service = with_short_disconnect_delay();
     for transport in Transport::HTTP {
         let mut session = service.open(transport);
         session.send(&[&"x".repeat(50_000)]);
@@ -571,10 +571,10 @@ fn nothing_is_left_of_sessions_that_are_over() {
 }
 
 #[test]
-fn a_session_beyond_the_limit_is_503_until_another_one_has_gone() {
+fn a_session_over_the_limit_is_503_until_another_one_has_ended() {
     let service = Service::with(|options| {
         options.sessions_max = 2;
-        options.disconnect_delay = FORGET;
+        options.disconnect_delay = DISCONNECT_DELAY;
     });
     let poll = || service.ask(&Transport::XhrPolling.receive(&format!("/echo/000/{}", name())));
     let (mut first, mut second) =

@@ -1,4 +1,4 @@
-//! The SockJS layer, rule by rule, over services that echo; and STOMP over SockJS, over the real broker.
+//! The SockJS layer, rule by rule, over echo services; and STOMP over SockJS, against the real broker.
 
 #[path = "../../sockjs_echo/echo.rs"]
 mod echo;

@@ -1,11 +1,11 @@
-//! Which paths there are, and which methods they know.
+//! Paths of the protocol, and the methods that they accept.
 
 use super::Service;
 use crate::support::http::{Http, Request};
 use crate::support::sockjs::{Frame, Session, Transport, name};
 use stompbox::transport::sockjs::{Transport as Switch, Transports};
 
-/// Every path below a base, with its methods.
+/// All paths below a base, with their methods.
 const PATHS: [(&str, &str); 13] = [
     ("", "GET"),
     ("/", "GET"),
@@ -23,7 +23,7 @@ const PATHS: [(&str, &str); 13] = [
 ];
 
 #[test]
-fn a_wrong_method_is_405_with_the_right_ones_and_neither_a_body_nor_its_type() {
+fn a_wrong_method_is_405_with_allow_and_without_a_body() {
     let service = Service::start();
     let mut http = Http::connect(service.address);
     for (path, methods) in PATHS {
@@ -131,7 +131,7 @@ fn one_trailing_slash_is_accepted_on_every_path() {
 }
 
 #[test]
-fn a_query_changes_nothing() {
+fn a_query_is_ignored() {
     let service = Service::start();
     for (path, status) in [("?x", 200), ("/?t=1", 200), ("/info?t=1", 200), ("/iframe.html?t=1/a", 200)] {
         assert_eq!(service.ask(&Request::get(&format!("/echo{path}"))).status, status, "{path}");
@@ -143,7 +143,7 @@ fn a_query_changes_nothing() {
 }
 
 #[test]
-fn names_of_servers_and_sessions_are_anything_without_a_dot_and_never_decoded() {
+fn server_and_session_names_are_any_text_without_a_dot_and_not_decoded() {
     let service = Service::start();
     let servers = ["000", "a%2Fb", "%", "%2e%2e", "a,b;c=d", "~!$&'()*+@:", &"9".repeat(1000)];
     for (number, server) in servers.into_iter().enumerate() {
@@ -152,14 +152,14 @@ fn names_of_servers_and_sessions_are_anything_without_a_dot_and_never_decoded() 
             service.ask(&Request::post(&path, "")).assert(200, "o");
         }
     }
-    // `a%2Fb` and `a%2fb` were two sessions: raw octets count.
+    // `a%2Fb` and `a%2fb` are different sessions, because raw bytes are compared.
     let longest = "y".repeat(256);
     service.ask(&Request::post(&format!("/echo/000/{longest}/xhr"), "")).assert(200, "o");
     assert_eq!(service.ask(&Request::post(&format!("/echo/000/{longest}y/xhr"), "")).status, 404);
 }
 
 #[test]
-fn the_server_in_the_path_is_only_a_hint() {
+fn the_server_in_the_path_is_ignored() {
     let service = Service::start();
     let id = name();
     service.ask(&Request::post(&format!("/echo/000/{id}/xhr"), "")).assert(200, "o");
@@ -181,7 +181,7 @@ fn a_session_is_not_reached_below_another_prefix() {
         );
         let form = Transport::JsonpPolling.send(&path, "[\"hi\"]");
         assert_eq!(service.ask(&form).status, 404, "{base}");
-        // One of the same name there is another session.
+        // The same id below another prefix is a different session.
         service.ask(&Request::post(&format!("{path}/xhr"), "")).assert(200, "o");
     }
     assert_eq!(service.ask(&Request::post(&format!("{}/xhr_send", session.path), "[\"own\"]")).status, 204);

@@ -1,4 +1,4 @@
-//! Who is let in, from which page, how often, and by which transports.
+//! Access policy: origins, hosts, limits and transports.
 
 use super::stomp::{connect, open};
 use crate::support::http::{Http, Request, Response, ask};
@@ -8,7 +8,7 @@ use std::time::Instant;
 
 const EVIL: &str = "https://evil.example";
 
-/// The head of the answer to a receiving request for a new session with these headers.
+/// Returns the head of the answer to a receiving request for a new session with these headers.
 #[track_caller]
 fn receive(broker: &Broker, transport: Transport, headers: &[(&str, &str)]) -> Response {
     let mut request = transport.receive(&format!("/ws/000/{}", name())).headers(headers);
@@ -25,7 +25,7 @@ fn receive(broker: &Broker, transport: Transport, headers: &[(&str, &str)]) -> R
     http.head()
 }
 
-/// What is answered where nothing is refused.
+/// Returns the status of an accepted request.
 fn accepted(transport: Transport) -> u16 {
     if transport == Transport::WebSocket { 101 } else { 200 }
 }
@@ -37,7 +37,7 @@ fn refused(broker: &Broker, option: &str) -> i64 {
 // ---- origins ----
 
 #[test]
-fn pages_of_strangers_are_refused_with_403_on_every_transport() {
+fn foreign_origins_are_refused_with_403_on_every_transport() {
     let broker = Broker::start(&[]);
     let mut count = 0;
     for transport in Transport::ALL {
@@ -63,12 +63,12 @@ fn pages_of_strangers_are_refused_with_403_on_every_transport() {
     ] {
         let response = ask(broker.http, &request.clone().header("Origin", EVIL));
         assert_eq!(response.status, 403, "{request:?}");
-        assert!(response.body.contains("allowed-origins"), "it names the option: {response:?}");
+        assert!(response.body.contains("allowed-origins"), "the answer must name the option: {response:?}");
         assert_eq!(response.header("access-control-allow-origin"), None, "{request:?}");
         count += 1;
     }
     assert_eq!(refused(&broker, "allowed-origins"), count);
-    assert_eq!(broker.metric("connections_closed_total"), 0, "nothing of it was heard");
+    assert_eq!(broker.metric("connections_closed_total"), 0, "the refusal must not count as a connection");
     let line = broker.log_line(|line| line.contains("refused a request (403)"));
     for fact in ["refused=\"origin https://evil.example\"", "option=\"allowed-origins\"", "address=127.0.0.1"]
     {
@@ -77,7 +77,7 @@ fn pages_of_strangers_are_refused_with_403_on_every_transport() {
 }
 
 #[test]
-fn pages_of_this_machine_of_the_same_origin_and_of_nobody_are_let_in() {
+fn local_same_and_absent_origins_are_accepted() {
     let broker = Broker::start(&[]);
     let own = format!("http://{}", broker.http);
     let own_behind_tls = format!("https://{}", broker.http);
@@ -93,7 +93,7 @@ fn pages_of_this_machine_of_the_same_origin_and_of_nobody_are_let_in() {
 }
 
 #[test]
-fn listed_origins_are_let_in_and_told_that_they_may_read() {
+fn listed_origins_are_accepted_with_cors_headers() {
     let broker = Broker::start(&["--allowed-origins", "https://app.example.com,https://*.example.net,null"]);
     for origin in ["https://app.example.com", "https://a.b.example.net", "null"] {
         for transport in Transport::ALL {
@@ -122,9 +122,9 @@ fn listed_origins_are_let_in_and_told_that_they_may_read() {
     }
 }
 
-/// The `Origin` of Go's WebSocket packages: the dialled URL, or an address with a slash.
+/// Go's WebSocket packages send the dialled URL, or an address with a slash, as `Origin`.
 #[test]
-fn an_origin_of_scheme_ws_or_with_a_slash_counts_as_that_of_the_page() {
+fn an_origin_with_scheme_ws_or_a_slash_is_normalised() {
     let flags = ["--allowed-hosts=chat.example.com", "--allowed-origins=https://app.example.com"];
     let broker = Broker::start(&flags);
     let here = ("Host", "chat.example.com:8080");
@@ -156,7 +156,7 @@ fn an_origin_of_scheme_ws_or_with_a_slash_counts_as_that_of_the_page() {
 }
 
 #[test]
-fn schemes_of_apps_are_let_in_where_they_are_listed() {
+fn listed_schemes_of_apps_are_accepted() {
     let broker =
         Broker::start(&["--allowed-origins", "file://, capacitor://localhost, chrome-extension://abc"]);
     for (origin, allowed) in [
@@ -178,7 +178,7 @@ fn schemes_of_apps_are_let_in_where_they_are_listed() {
 }
 
 #[test]
-fn a_star_lets_everybody_in() {
+fn a_star_accepts_every_origin() {
     let broker = Broker::start(&["--allowed-origins", "*"]);
     for transport in Transport::ALL {
         for origin in [EVIL, "null"] {
@@ -189,7 +189,7 @@ fn a_star_lets_everybody_in() {
 }
 
 #[test]
-fn scripts_and_frames_without_an_origin_are_judged_by_what_else_the_browser_says() {
+fn without_an_origin_sec_fetch_site_and_referer_decide() {
     let broker = Broker::start(&[]);
     let own = format!("http://{}/page?secret", broker.http);
     let table: [(&[(&str, &str)], bool); 8] = [
@@ -208,11 +208,11 @@ fn scripts_and_frames_without_an_origin_are_judged_by_what_else_the_browser_says
             assert_eq!(status, if allowed { 200 } else { 403 }, "{transport:?} {headers:?}");
         }
     }
-    assert!(!broker.whole_log().contains("secret"), "addresses of pages are not logged");
+    assert!(!broker.whole_log().contains("secret"), "addresses of pages must not be logged");
 }
 
 #[test]
-fn only_the_iframe_page_itself_is_judged_as_one() {
+fn only_the_iframe_page_may_be_loaded_cross_site() {
     let broker = Broker::start(&[]);
     let cross_site = |path: &str| {
         let mut http = Http::connect(broker.http);
@@ -234,7 +234,7 @@ fn only_the_iframe_page_itself_is_judged_as_one() {
 }
 
 #[test]
-fn an_upgrade_is_judged_as_one_only_where_there_is_a_websocket() {
+fn an_upgrade_header_does_not_exempt_other_transports() {
     let broker = Broker::start(&[]);
     let request = Request::get(&format!("/ws/000/{}/jsonp?c=f", name()));
     let headers = [("Sec-Fetch-Site", "cross-site"), ("Upgrade", "websocket")];
@@ -242,7 +242,7 @@ fn an_upgrade_is_judged_as_one_only_where_there_is_a_websocket() {
 }
 
 #[test]
-fn the_iframe_page_says_who_may_embed_it() {
+fn the_iframe_page_names_the_origins_that_may_embed_it() {
     let broker = Broker::start(&["--allowed-origins", "https://app.example.com"]);
     let page = broker.get("/ws/iframe.html");
     let policy = page.header("content-security-policy").expect("a policy");
@@ -255,7 +255,7 @@ fn the_iframe_page_says_who_may_embed_it() {
 // ---- hosts ----
 
 #[test]
-fn a_loopback_listener_answers_to_names_of_this_machine_only() {
+fn a_loopback_listener_accepts_only_loopback_hosts() {
     let broker = Broker::start(&[]);
     for (host, allowed) in [
         ("evil.example", false),
@@ -274,7 +274,7 @@ fn a_loopback_listener_answers_to_names_of_this_machine_only() {
         }
     }
     assert_eq!(refused(&broker, "allowed-hosts"), 2 * 9);
-    // A page that gave its own name this machine's address is of the same origin.
+    // With DNS rebinding, a page whose name resolves to this machine is of the same origin.
     let rebound = [("Host", "evil.example"), ("Origin", "http://evil.example")];
     assert_eq!(receive(&broker, Transport::XhrPolling, &rebound).status, 403);
     let line = broker.log_line(|line| line.contains("refused a request (403)"));
@@ -282,7 +282,7 @@ fn a_loopback_listener_answers_to_names_of_this_machine_only() {
 }
 
 #[test]
-fn listed_hosts_are_answered_to() {
+fn listed_hosts_are_accepted() {
     let broker = Broker::start(&["--allowed-hosts", "chat.example.com"]);
     for (host, allowed) in
         [("chat.example.com", true), ("chat.example.com:8443", true), ("evil.example", false)]
@@ -294,17 +294,17 @@ fn listed_hosts_are_answered_to() {
     }
 }
 
-// ---- how many ----
+// ---- limits ----
 
 #[test]
-fn a_session_too_many_is_503_and_names_the_option() {
+fn a_session_over_the_limit_is_503_and_names_the_option() {
     let broker = Broker::start(&["--sockjs-sessions-max", "2"]);
     let mut sessions = [connect(&broker, Transport::XhrPolling), connect(&broker, Transport::XhrStreaming)];
     for transport in Transport::HTTP {
         let mut session = Session::new(broker.http, "/ws", transport);
         let (_, head) = session.another_receiver();
         assert_eq!(head.status, 503, "{transport:?}");
-        assert_eq!(session.try_send("[]").status, 404, "it was not begun");
+        assert_eq!(session.try_send("[]").status, 404, "the session must not exist");
     }
     let refused = ask(broker.http, &Transport::XhrPolling.receive("/ws/000/one-more"));
     assert!(refused.body.contains("sockjs-sessions-max"), "{refused:?}");
@@ -328,8 +328,8 @@ fn sessions_are_counted_by_the_address_that_a_trusted_proxy_names() {
         status == 200
     };
     assert!(from("192.0.2.1"));
-    assert!(!from("192.0.2.1"), "one for each");
-    assert!(!from("198.51.100.9, 192.0.2.1"), "what the client itself wrote does not count");
+    assert!(!from("192.0.2.1"), "an address may have one session");
+    assert!(!from("198.51.100.9, 192.0.2.1"), "an address added by the client must be ignored");
     assert!(from("192.0.2.2"));
     assert!(from("192.0.2.2, 192.0.2.3"));
     assert!(!from("192.0.2.3"));
@@ -337,14 +337,14 @@ fn sessions_are_counted_by_the_address_that_a_trusted_proxy_names() {
 }
 
 #[test]
-fn without_a_trusted_proxy_the_header_counts_for_nothing() {
+fn x_forwarded_for_is_ignored_without_a_trusted_proxy() {
     let broker = Broker::start(&["--sockjs-sessions-per-address-max=1"]);
     assert_eq!(receive(&broker, Transport::XhrPolling, &[("X-Forwarded-For", "192.0.2.1")]).status, 200);
     assert_eq!(receive(&broker, Transport::XhrPolling, &[("X-Forwarded-For", "192.0.2.2")]).status, 503);
 }
 
 #[test]
-fn sockets_behind_a_proxy_are_counted_and_logged_by_the_address_that_it_names() {
+fn websockets_behind_a_proxy_are_counted_and_logged_by_the_client_address() {
     let broker = Broker::start(&["--trusted-proxies=127.0.0.1", "--connections-per-address-max=1"]);
     let upgrade = |address: &str| {
         let mut http = Http::connect(broker.http);
@@ -368,15 +368,15 @@ fn sockets_behind_a_proxy_are_counted_and_logged_by_the_address_that_it_names() 
     drop(first);
     let line = broker.log_line(|line| line.contains("connection closed"));
     assert!(line.contains("address=192.0.2.1") && line.contains("transport=\"sockjs-websocket\""), "{line}");
-    // The seat is given back right behind the line.
+    // The permit is released right after the line is logged.
     let started = Instant::now();
     while upgrade("192.0.2.1").0 != 101 {
-        assert!(started.elapsed() < PATIENCE, "the seat is not given back");
+        assert!(started.elapsed() < PATIENCE, "the permit is not released");
     }
 }
 
 #[test]
-fn a_session_over_http_is_logged_by_its_clients_address() {
+fn a_session_over_http_is_logged_with_the_clients_address() {
     let broker = Broker::start(&["--trusted-proxies=127.0.0.1"]);
     let mut session =
         Session::new(broker.http, "/ws", Transport::XhrPolling).with("X-Forwarded-For", "192.0.2.7");
@@ -389,7 +389,7 @@ fn a_session_over_http_is_logged_by_its_clients_address() {
 }
 
 #[test]
-fn a_session_stays_with_its_address_where_that_is_checked() {
+fn a_session_is_bound_to_its_address_where_that_is_checked() {
     for (check, status) in [("true", 404), ("false", 200)] {
         let check = format!("--sockjs-check-address={check}");
         let broker = Broker::start(&["--trusted-proxies=127.0.0.1", &check]);
@@ -405,12 +405,12 @@ fn a_session_stays_with_its_address_where_that_is_checked() {
 }
 
 #[test]
-fn a_client_that_has_not_signed_in_sends_little_at_a_time() {
+fn requests_of_an_unauthenticated_client_are_limited_in_size() {
     let broker = Broker::start(&["--connect-frame-bytes-max=1KiB", "--sockjs-send-bytes-max=100KiB"]);
     let json = |length: usize| format!("[\"{}\"]", "\\n".repeat((length - 4) / 2));
     for transport in [Transport::XhrPolling, Transport::JsonpPolling] {
         let mut session = open(&broker, transport);
-        // In a form each of these octets takes three.
+        // In a form, each of these bytes takes three.
         let body = if transport == Transport::JsonpPolling { 3 } else { 1 };
         let refused = ask(broker.http, &transport.send(&session.path, &json(6 * 1024 / body + 200)));
         assert_eq!(refused.status, 413, "{transport:?}");
@@ -426,10 +426,10 @@ fn a_client_that_has_not_signed_in_sends_little_at_a_time() {
     assert_eq!(broker.limit_hits("sockjs-send-bytes-max"), 2);
 }
 
-// ---- which transports ----
+// ---- transports ----
 
 #[test]
-fn a_transport_that_is_off_is_404_and_native_websocket_stays() {
+fn a_disabled_transport_is_404_and_native_websocket_remains() {
     let broker = Broker::start(&["--sockjs-transports", "xhr-polling,jsonp-polling"]);
     for transport in Transport::ALL {
         let status = receive(&broker, transport, &[]).status;
@@ -442,7 +442,7 @@ fn a_transport_that_is_off_is_404_and_native_websocket_stays() {
 }
 
 #[test]
-fn the_path_is_configured_for_all_of_it() {
+fn the_path_option_applies_to_all_endpoints() {
     let broker = Broker::start(&["--ws-path", "/a/b/stomp"]);
     for transport in Transport::ALL {
         let mut session = Session::new(broker.http, "/a/b/stomp", transport).opened();
@@ -455,7 +455,7 @@ fn the_path_is_configured_for_all_of_it() {
 }
 
 #[test]
-fn the_cookie_and_the_library_are_configured() {
+fn the_cookie_and_the_library_are_configurable() {
     let broker = Broker::start(&["--sockjs-cookie=true", "--sockjs-client-url=/js/sockjs.js"]);
     assert!(broker.get("/ws/info").body.contains("\"cookie_needed\":true"));
     assert!(broker.get("/ws/iframe.html").body.contains("<script src=\"/js/sockjs.js\">"));

@@ -1,11 +1,11 @@
-//! xhr and jsonp: one frame a response.
+//! The polling transports xhr and jsonp: one frame for each response.
 
 use super::Service;
 use crate::support::http::{Http, Request};
 use crate::support::sockjs::{Frame, Session, Transport, name};
 
 #[test]
-fn xhr_is_a_frame_and_a_line_end() {
+fn an_xhr_answer_is_a_frame_and_a_line_end() {
     let service = Service::start();
     let path = format!("/echo/000/{}", name());
     let mut http = Http::connect(service.address);
@@ -19,7 +19,7 @@ fn xhr_is_a_frame_and_a_line_end() {
 }
 
 #[test]
-fn jsonp_is_a_call_with_a_frame_in_a_string() {
+fn a_jsonp_answer_is_a_call_with_a_frame_in_a_string() {
     let service = Service::start();
     let path = format!("/echo/000/{}", name());
     let poll = || service.ask(&Request::get(&format!("{path}/jsonp?c=_jp.a1b2c3d"))).body;
@@ -32,12 +32,12 @@ fn jsonp_is_a_call_with_a_frame_in_a_string() {
 }
 
 #[test]
-fn all_that_waits_is_one_array() {
+fn all_waiting_messages_are_one_array() {
     let service = Service::start();
     for transport in Transport::POLLING {
         let mut session = service.open(transport);
         session.send(&["1", "2"]);
-        // The echo of one request at a time is written; the first poll takes what is there.
+        // A poll returns all answers that the echo has written so far.
         session.expect_message("1");
         session.expect_message("2");
         session.send(&["3", "4", "5"]);
@@ -91,7 +91,7 @@ fn a_large_message_is_still_one_frame() {
 // ---- a session that changes its transport ----
 
 #[test]
-fn what_waits_is_quoted_for_the_transport_that_takes_it() {
+fn waiting_messages_are_quoted_for_the_transport_that_receives_them() {
     let service = Service::start();
     let mut session = service.open(Transport::XhrPolling);
     session.send(&["<%\u{1}\u{1F600}\">"]);
@@ -103,11 +103,11 @@ fn what_waits_is_quoted_for_the_transport_that_takes_it() {
 }
 
 #[test]
-fn a_session_with_much_waiting_ends_where_it_would_have_to_be_quoted_anew() {
+fn a_session_ends_when_too_much_would_have_to_be_quoted_again() {
     let service = Service::start();
     let mut session = service.open(Transport::XhrPolling);
     // A request is answered when its message is queued, and a message of more than 64 KiB is queued only after the echo
-    // has taken the previous one. After the third answer, the first echo therefore waits, quoted for XHR.
+    // has taken the previous one. After the third answer, the first echo is therefore waiting, quoted for XHR.
     for _ in 0..3 {
         session.send(&[&"x".repeat(100_000)]);
     }
@@ -120,7 +120,7 @@ fn a_session_with_much_waiting_ends_where_it_would_have_to_be_quoted_anew() {
 
 // ---- callbacks ----
 
-/// The transports that call a function.
+/// Parameters that select a callback, by transport.
 const CALLING: [&str; 2] = ["htmlfile", "jsonp"];
 
 #[test]
@@ -136,7 +136,7 @@ fn a_missing_or_empty_callback_is_500() {
 }
 
 #[test]
-fn a_callback_of_jsonp_has_32_characters_at_most_and_one_of_htmlfile_as_many_as_it_likes() {
+fn a_jsonp_callback_is_limited_to_32_characters_and_an_htmlfile_callback_is_not() {
     let service = Service::start();
     for (transport, length, status) in [("jsonp", 32, 200), ("jsonp", 33, 500), ("htmlfile", 300, 200)] {
         let mut http = Http::connect(service.address);
@@ -147,7 +147,7 @@ fn a_callback_of_jsonp_has_32_characters_at_most_and_one_of_htmlfile_as_many_as_
 }
 
 #[test]
-fn a_callback_of_other_than_name_characters_is_500() {
+fn a_callback_with_invalid_characters_is_500() {
     let service = Service::start();
     let bad = [
         "%20",
@@ -179,7 +179,7 @@ fn a_callback_of_other_than_name_characters_is_500() {
 }
 
 #[test]
-fn a_callback_of_jsonp_has_32_characters_at_most() {
+fn a_jsonp_callback_is_limited_to_32_characters() {
     let service = Service::start();
     let longest = "a".repeat(32);
     let path = format!("/echo/000/{}/jsonp", name());
@@ -189,7 +189,7 @@ fn a_callback_of_jsonp_has_32_characters_at_most() {
 }
 
 #[test]
-fn a_callback_is_percent_decoded_and_either_parameter_names_it() {
+fn a_callback_is_percent_decoded_and_taken_from_either_parameter() {
     let service = Service::start();
     for (query, called) in [
         ("c=%63allback", "callback"),
@@ -209,7 +209,7 @@ fn a_callback_is_percent_decoded_and_either_parameter_names_it() {
 }
 
 #[test]
-fn each_poll_of_jsonp_names_its_own_callback() {
+fn each_jsonp_poll_names_its_own_callback() {
     let service = Service::start();
     let mut session = Session::new(service.address, "/echo", Transport::JsonpPolling);
     for (callback, frame) in [("first", "o"), ("second", "a[\\\"hi\\\"]")] {

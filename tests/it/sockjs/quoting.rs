@@ -1,14 +1,14 @@
-//! JSON both ways: what is escaped, what escapes are understood.
+//! JSON in both directions: the characters that are escaped, and the escapes that are understood.
 
 use super::Service;
 use crate::support::sockjs::{Frame, Transport};
 use std::ops::RangeInclusive;
 
-/// Code points that clients must get escaped.
+/// Code points that must be escaped for clients.
 const ESCAPED: [RangeInclusive<u32>; 5] =
     [0x0000..=0x001F, 0x200C..=0x200F, 0x2028..=0x202F, 0x2060..=0x206F, 0xFFF0..=0xFFFF];
 
-/// Code points that clients escape in what they send, from the table of sockjs-client.
+/// Code points that clients escape when they send, from the table of sockjs-client.
 const ESCAPED_BY_CLIENTS: &str = "\
     0000-001f 0022 007f-009f 00ad 0300-0333 033d-0346 034a-034c 0350-0352 0357-0358 035c-0362 0374 037e 0387 \
     0591-05af 05c4 0600-0604 0610-0617 0653-0654 0657-065b 065d-065e 06df-06e2 06eb-06ec 070f 0730 0732-0733 \
@@ -23,7 +23,7 @@ fn chars(range: RangeInclusive<u32>) -> impl Iterator<Item = char> {
     range.filter_map(char::from_u32)
 }
 
-/// The array of one string in which every UTF-16 code unit is an escape.
+/// Returns an array of one string in which every UTF-16 code unit is an escape.
 fn all_escaped(text: &str) -> String {
     let escapes: String = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
     format!("[\"{escapes}\"]")
@@ -62,7 +62,7 @@ fn every_character_comes_back_escaped_or_not() {
 }
 
 #[test]
-fn what_browsers_mangle_is_sent_escaped_in_lower_case() {
+fn characters_that_browsers_mangle_are_escaped_in_lower_case() {
     let service = Service::start();
     let mut session = service.open(Transport::XhrStreaming);
     for range in ESCAPED {
@@ -87,7 +87,7 @@ fn what_browsers_mangle_is_sent_escaped_in_lower_case() {
 }
 
 #[test]
-fn no_transport_sends_unescaped_what_browsers_mangle() {
+fn no_transport_sends_characters_unescaped_that_browsers_mangle() {
     let service = Service::start();
     let text: String = ESCAPED.into_iter().flat_map(chars).chain("\u{1f600}\u{10ffff}".chars()).collect();
     for transport in Transport::HTTP {
@@ -98,7 +98,7 @@ fn no_transport_sends_unescaped_what_browsers_mangle() {
         let raw = frame.chars().find(|char| {
             u32::from(*char) > 0xFFFF || ESCAPED.iter().any(|range| range.contains(&u32::from(*char)))
         });
-        // Line ends belong to the envelope of htmlfile.
+        // The envelope of htmlfile contains line ends.
         let expected = (transport == Transport::HtmlFile).then_some('\n');
         assert_eq!(raw, expected, "{transport:?}: {frame}");
     }
@@ -144,7 +144,7 @@ fn every_escape_of_json_is_understood() {
 }
 
 #[test]
-fn messages_of_one_request_keep_their_order_and_their_borders() {
+fn messages_of_one_request_stay_separate_and_in_order() {
     let service = Service::start();
     let messages: Vec<String> = (0..1000).map(|number| format!("{number},\"][\"")).collect();
     let messages: Vec<&str> = messages.iter().map(String::as_str).collect();

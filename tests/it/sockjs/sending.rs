@@ -1,4 +1,4 @@
-//! xhr_send and jsonp_send.
+//! The sending endpoints xhr_send and jsonp_send.
 
 use super::Service;
 use crate::support::http::{Http, Request};
@@ -10,7 +10,7 @@ const BROKEN: &str = "Broken JSON encoding.";
 const FORM: &str = "application/x-www-form-urlencoded";
 
 #[test]
-fn what_is_sent_is_answered_with_204_or_ok() {
+fn xhr_send_is_answered_with_204_and_jsonp_send_with_ok() {
     let service = Service::start();
     let session = service.open(Transport::XhrPolling);
     let response = service.ask(&Transport::XhrPolling.send(&session.path, "[\"x\"]"));
@@ -18,7 +18,7 @@ fn what_is_sent_is_answered_with_204_or_ok() {
     assert_eq!(
         response.header("content-type"),
         Some("text/plain; charset=UTF-8"),
-        "although there is no body"
+        "the type must be sent without a body, too"
     );
     let response = service.ask(&Transport::JsonpPolling.send(&session.path, "[\"x\"]"));
     assert_eq!((response.status, response.body.as_str()), (200, "ok"));
@@ -82,7 +82,7 @@ fn jsonp_send_takes_any_other_body_as_it_is() {
     }
 }
 
-/// What is no payload, and what is answered to it.
+/// Invalid payloads, and the answers to them.
 const BAD: [(&str, &str); 22] = [
     ("", EXPECTED),
     ("[", BROKEN),
@@ -104,7 +104,7 @@ const BAD: [(&str, &str); 22] = [
     ("null", EXPECTED),
     ("true", EXPECTED),
     ("{\"a\":[\"b\"]}", EXPECTED),
-    // Valid, but not what a session can carry.
+    // Valid JSON, but not a payload.
     ("[null]", BROKEN),
     ("[1]", BROKEN),
 ];
@@ -123,12 +123,12 @@ fn a_bad_payload_is_500_and_leaves_the_session_usable() {
     assert_eq!(
         session.frame(),
         Frame::Messages(vec!["still there".to_string()]),
-        "and nothing of the others"
+        "no other message may be delivered"
     );
 }
 
 #[test]
-fn elements_that_are_no_strings_are_500_and_nothing_of_the_request_is_delivered() {
+fn a_payload_with_an_element_that_is_no_string_is_500_and_delivers_nothing() {
     let service = Service::start();
     let mut session = service.open(Transport::XhrPolling);
     for element in ["null", "{}", "{\"a\":1}", "[]", "[\"a\"]", "1", "-1.5e3", "true", "false"] {
@@ -155,7 +155,7 @@ fn a_body_that_is_not_utf_8_is_broken() {
 }
 
 #[test]
-fn json_of_any_depth_is_an_answer_and_no_crash() {
+fn deeply_nested_json_is_answered_without_a_crash() {
     let service = Service::start();
     let session = service.open(Transport::XhrPolling);
     let deep = "[".repeat(300_000);
@@ -188,7 +188,7 @@ fn an_unknown_session_is_404_and_is_not_created() {
 }
 
 #[test]
-fn the_payload_is_judged_before_the_session_is_looked_for() {
+fn the_payload_is_checked_before_the_session_is_looked_up() {
     let service = Service::start();
     let path = format!("/echo/000/{}", name());
     for transport in [Transport::XhrPolling, Transport::JsonpPolling] {
@@ -199,7 +199,7 @@ fn the_payload_is_judged_before_the_session_is_looked_for() {
 }
 
 #[test]
-fn an_empty_array_is_legal_and_delivers_nothing() {
+fn an_empty_array_is_valid_and_delivers_nothing() {
     let service = Service::start();
     let mut session = service.open(Transport::XhrPolling);
     for _ in 0..3 {
@@ -211,7 +211,7 @@ fn an_empty_array_is_legal_and_delivers_nothing() {
 }
 
 #[test]
-fn a_post_without_a_length_and_a_body_is_an_empty_one() {
+fn a_post_without_a_length_has_an_empty_body() {
     let service = Service::start();
     let path = format!("/echo/000/{}", name());
     service.ask(&Request::new("POST", &format!("{path}/xhr"))).assert(200, "o");
@@ -235,7 +235,7 @@ fn a_body_may_come_in_chunks() {
 }
 
 #[test]
-fn what_is_sent_to_a_session_that_closes_is_204_and_dropped() {
+fn messages_to_a_closing_session_are_answered_with_204_and_dropped() {
     let service = Service::start();
     for transport in [Transport::XhrPolling, Transport::JsonpPolling] {
         let mut session = Session::new(service.address, "/close", transport).opened();
@@ -260,7 +260,7 @@ fn a_request_larger_than_allowed_is_413_and_names_the_option() {
 }
 
 #[test]
-fn a_body_that_does_not_come_is_408() {
+fn a_body_that_does_not_arrive_is_408() {
     let service = Service::with(|options| options.body_timeout = Duration::from_millis(100));
     let session = service.open(Transport::XhrPolling);
     let mut http = Http::connect(service.address);
@@ -285,10 +285,10 @@ fn requests_of_one_connection_are_delivered_in_their_order() {
 }
 
 #[test]
-fn a_sender_waits_for_an_application_that_waits_for_its_receiver() {
+fn a_sender_waits_while_the_application_waits_for_the_receiver() {
     let service = Service::start();
     let mut session = service.open(Transport::XhrPolling);
-    // The echo takes nothing more while 1 MiB of answers is not taken, and then 64 KiB may wait.
+    // The echo stops reading while 1 MiB of its answers is unread. After that, 64 KiB of input may wait.
     let message = "x".repeat(40_000);
     const UNTAKEN: usize = (1 << 20) / 40_000 + 1;
     for _ in 0..UNTAKEN + 1 {
@@ -296,7 +296,7 @@ fn a_sender_waits_for_an_application_that_waits_for_its_receiver() {
     }
     let mut http = Http::connect(service.address);
     http.ask(&Transport::XhrPolling.send(&session.path, &format!("[\"{message}\"]")));
-    assert!(http.is_quiet_for(Duration::from_millis(100)), "there is no room");
+    assert!(http.is_quiet_for(Duration::from_millis(100)), "the request must wait for space");
     for _ in 0..UNTAKEN + 2 {
         session.expect_message(&message);
     }
@@ -304,7 +304,7 @@ fn a_sender_waits_for_an_application_that_waits_for_its_receiver() {
 }
 
 #[test]
-fn a_large_body_for_no_session_is_404_before_it_has_come() {
+fn a_large_body_for_an_unknown_session_is_404_before_it_is_read() {
     let service = Service::start();
     let session = service.open(Transport::XhrPolling);
     let stray = Transport::XhrPolling.send("/echo/000/nobody", &format!("[\"{}\"]", "x".repeat(500_000)));

@@ -1,4 +1,4 @@
-//! The services of the conformance example, on a port of their own, gone when the test is.
+//! The services of the conformance example, on their own port, stopped when the test ends.
 
 use super::echo::Services;
 use crate::support::http::{Request, Response, ask};
@@ -21,7 +21,7 @@ impl Service {
         Service::with(|_| {})
     }
 
-    /// With other options. A client that polls may be a minute late, unless they say otherwise.
+    /// Starts the services with other options. By default a client that polls may be a minute late.
     pub(super) fn with(change: impl Fn(&mut Options)) -> Service {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.expect("a runtime starts");
@@ -35,25 +35,25 @@ impl Service {
         Service { address, _runtime: runtime }
     }
 
-    /// One request on a connection of its own.
+    /// Sends one request on its own connection.
     #[track_caller]
     pub(super) fn ask(&self, request: &Request) -> Response {
         ask(self.address, request)
     }
 
-    /// A session with the echo of which nothing was asked yet.
+    /// Returns a session with the echo service that has sent no request yet.
     #[track_caller]
     pub(super) fn session(&self, transport: Transport) -> Session {
         Session::new(self.address, "/echo", transport)
     }
 
-    /// A session with the echo.
+    /// Opens a session with the echo service.
     #[track_caller]
     pub(super) fn open(&self, transport: Transport) -> Session {
         self.session(transport).opened()
     }
 
-    /// Waits until so many sessions over HTTP can be reached.
+    /// Waits until the number of sessions over HTTP is `count`.
     #[track_caller]
     pub(super) fn until_sessions(&self, count: usize) {
         let started = Instant::now();

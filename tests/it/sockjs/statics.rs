@@ -1,4 +1,4 @@
-//! What is the same for every session: greeting, information, the page for iframes.
+//! Answers that are the same for every session: greeting, information, and the page for iframes.
 
 use super::Service;
 use crate::support::http::{Request, Response};
@@ -37,7 +37,7 @@ pub(super) fn assert_cached(response: &Response) {
     assert_eq!(response.header("last-modified"), None, "{response:?}");
 }
 
-/// Asserts that nobody keeps the answer.
+/// Asserts that no cache keeps the answer.
 #[track_caller]
 pub(super) fn assert_uncached(response: &Response) {
     let never = "no-store, no-cache, no-transform, must-revalidate, max-age=0";
@@ -48,7 +48,7 @@ pub(super) fn assert_uncached(response: &Response) {
 }
 
 #[test]
-fn the_greeting_is_19_octets_of_text_with_and_without_a_slash() {
+fn the_greeting_is_19_bytes_of_text_with_and_without_a_slash() {
     let service = Service::start();
     for base in BASES {
         for path in [base.to_string(), format!("{base}/")] {
@@ -62,7 +62,7 @@ fn the_greeting_is_19_octets_of_text_with_and_without_a_slash() {
 }
 
 #[test]
-fn the_iframe_page_is_the_same_by_every_name() {
+fn the_iframe_page_is_the_same_under_every_name() {
     let service = Service::start();
     let mut tags = Vec::new();
     for name in [
@@ -84,12 +84,12 @@ fn the_iframe_page_is_the_same_by_every_name() {
         tags.push(response.header("etag").expect("a tag").to_string());
     }
     tags.dedup();
-    assert_eq!(tags.len(), 1, "the same page has the same tag");
+    assert_eq!(tags.len(), 1, "the same page must have the same tag");
     assert_eq!(service.ask(&Request::get("/cookie_needed_echo/iframe.html")).header("set-cookie"), None);
 }
 
 #[test]
-fn the_iframe_pages_tag_is_stable_and_is_its_contents() {
+fn the_iframe_pages_etag_depends_only_on_its_contents() {
     let tag = |service: &Service| {
         let response = service.ask(&Request::get("/echo/iframe.html"));
         response.header("etag").expect("a tag").to_string()
@@ -108,7 +108,7 @@ fn the_iframe_page_loads_the_configured_library() {
 }
 
 #[test]
-fn a_known_iframe_page_is_304_without_a_body_and_its_type() {
+fn a_known_iframe_page_is_304_without_body_and_content_type() {
     let service = Service::start();
     let page = service.ask(&Request::get("/echo/iframe.html"));
     let tag = page.header("etag").expect("a tag");
@@ -137,13 +137,13 @@ fn info(response: &Response) -> Value {
 }
 
 #[test]
-fn info_is_a_json_object_that_is_never_kept() {
+fn info_is_a_json_object_that_is_never_cached() {
     let service = Service::start();
     for base in BASES {
         let response = service.ask(&Request::get(&format!("{base}/info")));
         assert_eq!(response.status, 200);
         assert_eq!(response.header("content-type"), Some("application/json; charset=UTF-8"));
-        assert_eq!(response.header("set-cookie"), None, "not even where cookies are on");
+        assert_eq!(response.header("set-cookie"), None, "info must not set the cookie");
         assert_uncached(&response);
         let info = info(&response);
         assert_eq!(info["websocket"], base != "/disabled_websocket_echo", "{base}");
@@ -154,11 +154,11 @@ fn info_is_a_json_object_that_is_never_kept() {
 }
 
 #[test]
-fn infos_entropy_differs_with_every_call_and_uses_32_bits() {
+fn the_entropy_in_info_changes_with_every_call_and_uses_32_bits() {
     let service = Service::start();
     let entropy = || info(&service.ask(&Request::get("/echo/info")))["entropy"].as_u64().expect("a number");
     let mut values: Vec<u64> = (0..64).map(|_| entropy()).collect();
-    // A bit that is the same in all of 64 random numbers is one in 2^63.
+    // The probability that a bit is the same in 64 random numbers is 1 in 2^63.
     let (ones, zeroes) = values.iter().fold((0, 0), |(ones, zeroes), value| (ones | value, zeroes | !value));
     assert_eq!((ones, zeroes & 0xffff_ffff), (0xffff_ffff, 0xffff_ffff));
     values.sort_unstable();

@@ -5,13 +5,13 @@ use crate::support::websocket::{CLOSE, FIN, TEXT, upgrade};
 use crate::support::{Broker, Client, HANG_TIMEOUT, Wire, client};
 use std::time::{Duration, Instant};
 
-/// A session of SockJS with the broker in which nothing was said.
+/// Returns a SockJS session with the broker, without CONNECT.
 #[track_caller]
 pub(super) fn open(broker: &Broker, transport: Transport) -> Session {
     Session::new(broker.http, "/ws", transport).opened()
 }
 
-/// One that speaks STOMP 1.2.
+/// Returns a session that is connected with STOMP 1.2.
 #[track_caller]
 pub(super) fn connect(broker: &Broker, transport: Transport) -> Session {
     let mut session = open(broker, transport);
@@ -33,7 +33,7 @@ fn a_whole_conversation_in_every_version() {
             let headers =
                 [("subscription", "1"), ("destination", &*topic), ("x", "y"), ("content-type", "text/plain")];
             let message = session.expect("MESSAGE", &headers, "zw\u{f6}lf");
-            assert_eq!(message.must("content-length"), "6", "octets, not characters");
+            assert_eq!(message.must("content-length"), "6", "bytes are counted, not characters");
             session.done(&format!("SEND\ndestination:/topic/other\nreceipt:done\n\n{version}\0"));
             session.done("UNSUBSCRIBE\nid:1\nreceipt:done\n\n\0");
             session.done(&format!("SEND\ndestination:{topic}\nreceipt:done\n\nunheard\0"));
@@ -67,7 +67,7 @@ fn a_work_queue_with_acknowledgements() {
 }
 
 #[test]
-fn a_client_that_leaves_behind_unread_input_holds_nothing() {
+fn a_client_that_leaves_with_unread_input_is_released_completely() {
     let flags = ["--sockjs-heartbeat=0", "--heart-beat=0,0", "--sockjs-disconnect-delay=1h"];
     let broker = Broker::start(&flags);
     let mut watcher = broker.connect(Wire::Tcp);
@@ -104,7 +104,7 @@ fn a_client_that_leaves_behind_unread_input_holds_nothing() {
 }
 
 #[test]
-fn a_transaction_is_committed_as_one() {
+fn a_transaction_is_committed_as_a_whole() {
     let broker = Broker::start(&[]);
     for transport in Transport::ALL {
         let mut session = connect(&broker, transport);
@@ -133,14 +133,14 @@ fn frames_may_be_split_over_messages_and_several_may_be_in_one() {
         session.expect("MESSAGE", &[], "zw\u{f6}lf");
         session.stomp(&"SEND\ndestination:/topic/a\n\nhi\0\n".repeat(50));
         for _ in 0..50 {
-            // That each comes in a message of its own is asserted where it is read.
+            // The client asserts on reading that each frame comes in its own message.
             session.expect("MESSAGE", &[], "hi");
         }
     }
 }
 
 #[test]
-fn what_json_and_browsers_mangle_comes_back_unchanged() {
+fn characters_that_json_and_browsers_mangle_come_back_unchanged() {
     let broker = Broker::start(&[]);
     let body = "\"\\/ \r\n\t\u{1} %25 %E0 </script><!-- \u{2028}\u{200c}\u{fff0}\u{feff} \u{1f600} \u{e9}";
     for transport in Transport::ALL {
@@ -173,7 +173,7 @@ fn large_messages_come_back() {
     let broker = Broker::start(&[]);
     for transport in Transport::ALL {
         let mut session = connect(&broker, transport);
-        // Nobody waits for the session before, which polls no more.
+        // The previous session no longer polls, and must not slow down its publisher.
         let topic = format!("/topic/{}", transport.option());
         session.subscribe("1", &topic, "");
         for length in [0, 1000, 65_536, 500_000] {
@@ -198,7 +198,7 @@ fn a_binary_broadcast_is_skipped_counted_and_logged_once() {
         for body in [&b"\xff\xfe"[..], b"\xc3"] {
             let frame = [b"SEND\ndestination:/topic/a\n\n", body, b"\0"].concat();
             publisher.raw(&frame);
-            assert_eq!(publisher.frame("MESSAGE").body, body, "who can carry it gets it");
+            assert_eq!(publisher.frame("MESSAGE").body, body, "native clients must receive it");
         }
         publisher.send("SEND\ndestination:/topic/a\n\ntext\0");
         publisher.expect("MESSAGE", &[], "text");
@@ -221,7 +221,7 @@ fn a_binary_broadcast_is_skipped_counted_and_logged_once() {
 }
 
 #[test]
-fn a_binary_message_of_a_work_queue_goes_to_a_consumer_that_can_carry_it() {
+fn a_binary_queue_message_goes_to_a_consumer_that_accepts_binary() {
     let broker = Broker::start(&[]);
     let mut publisher = broker.connect(Wire::Tcp);
     for transport in Transport::ALL {
@@ -241,12 +241,12 @@ fn a_binary_message_of_a_work_queue_goes_to_a_consumer_that_can_carry_it() {
         session.stomp("DISCONNECT\n\n\0");
         session.expect_close(1000, "");
     }
-    assert_eq!(broker.metric("messages_skipped_total"), 0, "it was nobody's to skip");
+    assert_eq!(broker.metric("messages_skipped_total"), 0, "no consumer may skip a queue message");
     assert_eq!(broker.metric("dead_letters_total"), 0);
 }
 
 #[test]
-fn a_binary_message_of_a_work_queue_that_no_consumer_can_carry_is_a_dead_letter() {
+fn a_binary_queue_message_is_dead_lettered_without_a_capable_consumer() {
     let broker = Broker::start(&[]);
     let mut publisher = broker.connect(Wire::Tcp);
     for transport in Transport::ALL {
@@ -287,7 +287,7 @@ fn an_error_is_followed_by_1002() {
         let error = session.expect("ERROR", &[("content-type", "text/plain")], "");
         assert!(!error.must("message").is_empty() && !error.text().is_empty(), "{error:?}");
         session.expect_close(1002, "protocol error");
-        assert_eq!(broker.metric("queue_messages"), 0, "nothing behind the offending frame is executed");
+        assert_eq!(broker.metric("queue_messages"), 0, "frames after the offending one must not be executed");
     }
 }
 
@@ -318,7 +318,7 @@ fn the_receipt_of_disconnect_comes_before_1000() {
 }
 
 #[test]
-fn a_shutdown_is_told_with_1001_behind_what_was_receipted() {
+fn a_shutdown_closes_with_1001_after_the_receipted_messages() {
     let mut broker = Broker::start(&["--drain-time", "5s"]);
     let mut sessions: Vec<Session> = Transport::ALL
         .map(|transport| {
@@ -344,7 +344,7 @@ fn a_shutdown_is_told_with_1001_behind_what_was_receipted() {
 }
 
 #[test]
-fn a_wrong_passcode_and_silence_have_their_own_reasons() {
+fn a_wrong_passcode_and_silence_have_different_reasons() {
     let broker = Broker::start(&["--user=alice:open-sesame", "--connect-silence=2s"]);
     for transport in Transport::ALL {
         let mut stranger = open(&broker, transport);
@@ -381,7 +381,7 @@ fn every_connection_is_counted_and_logged_by_its_transport() {
 }
 
 #[test]
-fn the_id_of_a_session_of_sockjs_is_a_secret() {
+fn the_id_of_a_sockjs_session_is_never_logged() {
     let broker = Broker::start(&["--log", "trace"]);
     let mut ids = Vec::new();
     for transport in Transport::HTTP {
@@ -404,7 +404,7 @@ fn the_id_of_a_session_of_sockjs_is_a_secret() {
     }
 }
 
-// ---- heart-beats ----
+// ---- heartbeats ----
 
 const BEAT: Duration = Duration::from_millis(500);
 
@@ -422,14 +422,14 @@ fn connect_with(broker: &Broker, transport: Transport, heart_beat: &str, of_brok
 }
 
 #[test]
-fn heart_beats_of_stomp_are_messages_of_a_line_end() {
+fn stomp_heartbeats_are_messages_with_a_line_end() {
     let broker = Broker::start(&["--heart-beat", "500,500"]);
     let started = Instant::now();
     let mut sessions = Transport::ALL.map(|transport| connect_beating(&broker, transport, "0,500"));
     for round in 1..=2 {
         for session in &mut sessions {
             session.expect_message("\n");
-            // Each is sent early enough to arrive in time.
+            // Each heartbeat is sent early enough to arrive in time.
             assert!(
                 started.elapsed() >= BEAT * round / 2,
                 "{:?}: {:?}",
@@ -441,18 +441,18 @@ fn heart_beats_of_stomp_are_messages_of_a_line_end() {
 }
 
 #[test]
-fn no_heart_beat_of_stomp_waits_twice_for_a_receiver() {
+fn at_most_one_stomp_heartbeat_waits_for_a_receiver() {
     let broker = Broker::start(&["--heart-beat", "500,500"]);
     let mut polls = connect_beating(&broker, Transport::XhrPolling, "0,500");
     let mut clock = connect_beating(&broker, Transport::WebSocket, "0,500");
     for _ in 0..3 {
         clock.expect_message("\n");
     }
-    assert_eq!(polls.frame(), Frame::Messages(vec!["\n".to_string()]), "one, however many were due");
+    assert_eq!(polls.frame(), Frame::Messages(vec!["\n".to_string()]), "only one may wait");
 }
 
 #[test]
-fn heart_beats_of_stomp_take_the_place_of_those_of_sockjs() {
+fn stomp_heartbeats_replace_sockjs_heartbeats() {
     let flags = ["--heart-beat=500,500", "--sockjs-heartbeat=1s"];
     let broker = Broker::start(&flags);
     let mut beaten = Transport::ALL.map(|transport| connect_beating(&broker, transport, "0,500"));
@@ -471,8 +471,8 @@ fn heart_beats_of_stomp_take_the_place_of_those_of_sockjs() {
 }
 
 #[test]
-fn heart_beats_of_stomp_that_are_frequent_enough_leave_those_of_sockjs_out() {
-    // Every second of silence there would be one of SockJS's before STOMP's comes.
+fn no_sockjs_heartbeats_are_sent_while_stomp_heartbeats_are_agreed() {
+    // SockJS heartbeats are more frequent here, and would arrive before the first STOMP heartbeat.
     let broker = Broker::start(&["--heart-beat=1500,0", "--sockjs-heartbeat=300ms"]);
     for transport in [Transport::XhrStreaming, Transport::WebSocket] {
         let mut session = open(&broker, transport);
@@ -483,8 +483,8 @@ fn heart_beats_of_stomp_that_are_frequent_enough_leave_those_of_sockjs_out() {
 }
 
 #[test]
-fn a_client_that_beats_stays_and_one_that_is_silent_is_told_why_it_goes() {
-    // A client may be late by as long again, on a busy machine, too.
+fn a_client_without_heartbeats_is_closed_with_a_reason_and_others_stay() {
+    // A client may be late by the same interval again, on a busy machine, too.
     let (agreed, rounds) = ("2000,2000", 3);
     let broker = Broker::start(&["--heart-beat", agreed]);
     let mut silent = Transport::ALL.map(|transport| connect_with(&broker, transport, "2000,0", agreed));
@@ -510,7 +510,7 @@ fn a_client_that_beats_stays_and_one_that_is_silent_is_told_why_it_goes() {
 // ---- native WebSocket beside it ----
 
 #[test]
-fn the_path_greets_and_takes_native_clients_too() {
+fn the_path_greets_and_accepts_native_clients() {
     let broker = Broker::start(&[]);
     for path in ["/ws", "/ws/"] {
         broker.get(path).assert(200, "Welcome to SockJS!");
@@ -541,7 +541,7 @@ fn the_raw_path_is_native_websocket_with_a_subprotocol() {
         assert_eq!(broker.metric("connections{transport=\"websocket\"}"), 1);
         client.subscribe("1", "/topic/a", "");
         client.raw(b"SEND\ndestination:/topic/a\n\n\xff\0");
-        assert_eq!(client.frame("MESSAGE").body, b"\xff", "binary travels here");
+        assert_eq!(client.frame("MESSAGE").body, b"\xff", "native clients receive binary messages");
         client.send("HELLO\n\n\0");
         client.frame("ERROR");
         client.expect_closed(1002);
@@ -551,14 +551,14 @@ fn the_raw_path_is_native_websocket_with_a_subprotocol() {
 }
 
 #[test]
-fn no_subprotocol_is_chosen_where_sockjs_is_spoken() {
+fn no_subprotocol_is_chosen_for_sockjs() {
     let broker = Broker::start(&[]);
     let (_, response) = upgrade(broker.http, "/ws/000/a/websocket", None);
     assert_eq!((response.status, response.header("sec-websocket-protocol")), (101, None));
 }
 
 #[test]
-fn broken_json_over_websocket_ends_the_connection_as_rejected() {
+fn broken_json_over_websocket_is_logged_as_rejected() {
     let broker = Broker::start(&[]);
     let mut socket = Socket::open(broker.http, "/ws/000/a/websocket");
     assert_eq!(socket.frame(), Frame::Open);
@@ -566,7 +566,7 @@ fn broken_json_over_websocket_ends_the_connection_as_rejected() {
     socket.expect_close(3000, "Broken framing.");
     drop(socket);
     broker.until("connections_closed_total{reason=\"rejected\"}", 1);
-    // A client that leaves by itself is none of that.
+    // A client that closes the connection itself is not rejected.
     let mut session = connect(&broker, Transport::WebSocket);
     session.socket().send(FIN | CLOSE, &1000_u16.to_be_bytes());
     assert_eq!(session.frame(), Frame::SocketClose(1000, String::new()));

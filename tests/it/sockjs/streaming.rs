@@ -1,4 +1,4 @@
-//! xhr_streaming, eventsource, htmlfile: many frames in a response, each in a chunk of its own.
+//! The streaming transports xhr_streaming, eventsource and htmlfile: many frames in a response, each in its own chunk.
 
 use super::Service;
 use crate::support::http::{Http, Request};
@@ -6,17 +6,17 @@ use crate::support::sockjs::{Frame, Transport, name};
 use stompbox::transport::sockjs::Options;
 
 #[test]
-fn the_prelude_and_every_frame_are_chunks_that_come_at_once() {
+fn the_prelude_and_every_frame_are_chunks_sent_at_once() {
     let service = Service::start();
     for transport in Transport::STREAMING {
         let mut session = service.session(transport);
-        // The prelude is asserted as it is read.
+        // The client checks the prelude when it attaches.
         session.attach();
         assert_eq!(session.chunk(), Some(transport.wrapped("o")));
         for message in ["x", "", "a\"b"] {
             session.send(&[message]);
             let frame = format!("a[{}]", serde_json::to_string(message).expect("JSON"));
-            assert_eq!(session.chunk(), Some(transport.wrapped(&frame)), "the response goes on");
+            assert_eq!(session.chunk(), Some(transport.wrapped(&frame)), "the response must continue");
         }
         session.send(&["1", "2", "3"]);
         assert_eq!(session.chunk(), Some(transport.wrapped("a[\"1\",\"2\",\"3\"]")));
@@ -24,7 +24,7 @@ fn the_prelude_and_every_frame_are_chunks_that_come_at_once() {
 }
 
 #[test]
-fn the_octets_of_xhr_streaming() {
+fn xhr_streaming_sends_these_bytes() {
     let service = Service::start();
     let mut http = Http::connect(service.address);
     let path = format!("/echo/000/{}", name());
@@ -33,14 +33,14 @@ fn the_octets_of_xhr_streaming() {
     assert_eq!(head.header("transfer-encoding"), Some("chunked"));
     assert_eq!(head.header("content-length"), None);
     let prelude = format!("801\r\n{}\n\r\n", "h".repeat(2048));
-    assert!(http.take(prelude.len()) == prelude, "2048 times h and a line end");
+    assert!(http.take(prelude.len()) == prelude, "the prelude is 2048 times h and a line end");
     assert_eq!(http.take(3 + 2 + 2), "2\r\no\n\r\n");
     assert_eq!(service.ask(&Request::post(&format!("{path}/xhr_send"), "[\"x\"]")).status, 204);
     assert_eq!(http.take(3 + 7 + 2), "7\r\na[\"x\"]\n\r\n");
 }
 
 #[test]
-fn the_octets_of_eventsource() {
+fn eventsource_sends_these_bytes() {
     let service = Service::start();
     let mut http = Http::connect(service.address);
     let path = format!("/echo/000/{}", name());
@@ -54,7 +54,7 @@ fn the_octets_of_eventsource() {
 }
 
 #[test]
-fn the_octets_of_htmlfile() {
+fn htmlfile_sends_these_bytes() {
     let service = Service::start();
     let mut http = Http::connect(service.address);
     let path = format!("/echo/000/{}", name());
@@ -68,7 +68,7 @@ fn the_octets_of_htmlfile() {
 }
 
 #[test]
-fn a_percent_sign_is_escaped_on_eventsource_and_nowhere_else() {
+fn only_eventsource_escapes_a_percent_sign() {
     let service = Service::start();
     let message = "100% %25 %E0%A4%A \u{20ac}%";
     for transport in Transport::ALL {
@@ -96,12 +96,12 @@ fn no_message_ends_the_script_element_around_it() {
         let own = if transport == Transport::HtmlFile { 2 } else { 0 };
         assert_eq!(chunk.matches('<').count(), own, "{chunk}");
         let frame = transport.unwrapped(&chunk);
-        assert_eq!(frame, format!("a[\"{message}\"]"), "the client still reads the same");
+        assert_eq!(frame, format!("a[\"{message}\"]"), "the client must read the same message");
     }
 }
 
 #[test]
-fn a_stream_of_4096_octets_ends_behind_31_frames_of_134() {
+fn a_stream_of_4096_bytes_ends_after_31_frames_of_134() {
     let service = Service::start();
     let mut session = service.open(Transport::XhrStreaming);
     let message = "x".repeat(128);
@@ -109,12 +109,12 @@ fn a_stream_of_4096_octets_ends_behind_31_frames_of_134() {
         session.send(&[&message]);
         assert_eq!(session.chunk().map(|chunk| chunk.len()), Some(134));
     }
-    assert_eq!(session.chunk(), None, "the zero chunk comes at once");
+    assert_eq!(session.chunk(), None, "the last chunk must come at once");
 }
 
 #[test]
-fn a_stream_ends_right_behind_the_frame_that_meets_the_limit() {
-    // Frames and what is around them count, `o` does, the prelude does not.
+fn a_stream_ends_right_after_the_frame_that_reaches_the_limit() {
+    // Frames and their envelopes count, as does `o`. The prelude does not.
     for transport in Transport::STREAMING {
         let open = transport.wrapped("o").len();
         let frame = transport.wrapped("a[\"x\"]").len();
@@ -138,7 +138,7 @@ fn a_stream_ends_right_behind_the_frame_that_meets_the_limit() {
 }
 
 #[test]
-fn a_limit_that_o_meets_leaves_a_response_of_o_alone() {
+fn a_limit_reached_by_the_open_frame_ends_the_response_after_it() {
     let service = Service::with(|options| options.stream_bytes_max = 2);
     for transport in Transport::STREAMING {
         let mut session = service.session(transport);
@@ -157,18 +157,18 @@ fn the_default_limit_of_a_stream_is_128_kib() {
     let message = "x".repeat(10_000);
     for transport in Transport::STREAMING {
         let mut session = service.session(transport);
-        let mut octets = session.chunk().expect("an open frame").len();
-        while octets < default {
+        let mut bytes = session.chunk().expect("an open frame").len();
+        while bytes < default {
             session.send(&[&message]);
-            let chunk = session.chunk().unwrap_or_else(|| panic!("{transport:?} ends after {octets}"));
-            octets += chunk.len();
+            let chunk = session.chunk().unwrap_or_else(|| panic!("{transport:?} ends after {bytes} bytes"));
+            bytes += chunk.len();
         }
-        assert_eq!(session.chunk(), None, "{transport:?} goes on after {octets}");
+        assert_eq!(session.chunk(), None, "{transport:?} continues after {bytes} bytes");
     }
 }
 
 #[test]
-fn a_session_goes_on_with_the_next_response_when_a_stream_has_ended() {
+fn a_session_continues_with_the_next_response_after_a_stream_ends() {
     let service = Service::with(|options| options.stream_bytes_max = 100);
     for transport in Transport::STREAMING {
         let mut session = service.open(transport);
@@ -191,7 +191,7 @@ fn a_session_goes_on_with_the_next_response_when_a_stream_has_ended() {
 }
 
 #[test]
-fn a_frame_beyond_the_limit_is_sent_whole() {
+fn a_frame_over_the_limit_is_sent_whole() {
     let service = Service::start();
     for transport in Transport::STREAMING {
         let mut session = service.open(transport);
@@ -225,7 +225,7 @@ fn the_connection_of_a_stream_that_has_ended_serves_the_next_one() {
 }
 
 #[test]
-fn receivers_of_different_transports_may_take_turns() {
+fn receivers_of_different_transports_may_alternate() {
     let service = Service::start();
     let mut session = service.open(Transport::XhrPolling);
     let message = "100% \u{1f600} </script> \"\\\u{2028}";
@@ -236,7 +236,7 @@ fn receivers_of_different_transports_may_take_turns() {
         Transport::JsonpPolling,
         Transport::XhrPolling,
     ] {
-        // It waits in the quoting of the last receiver and is taken by another kind.
+        // The message waits in the quoting of the previous transport and is received over another.
         session.transport = Transport::XhrPolling;
         session.send(&[message]);
         session.transport = transport;

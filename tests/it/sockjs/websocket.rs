@@ -1,4 +1,4 @@
-//! WebSocket with SockJS on it, and without.
+//! WebSocket with and without SockJS framing.
 
 use super::Service;
 use crate::support::http::Request;
@@ -9,7 +9,7 @@ use std::time::Duration;
 const KEY: (&str, &str) = ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
 const VERSION: (&str, &str) = ("Sec-WebSocket-Version", "13");
 const UPGRADE: (&str, &str) = ("Upgrade", "websocket");
-/// Both ways to a WebSocket.
+/// The paths of the WebSocket with and without SockJS framing.
 const PATHS: [&str; 2] = ["/echo/000/a/websocket", "/echo/websocket"];
 
 fn open(service: &Service) -> Socket {
@@ -25,7 +25,7 @@ fn raw(service: &Service) -> Socket {
 // ---- the handshake ----
 
 #[test]
-fn a_get_that_is_no_proper_upgrade_is_400() {
+fn a_get_without_a_valid_upgrade_is_400() {
     let service = Service::start();
     let connection = ("Connection", "Upgrade");
     let table: [&[(&str, &str)]; 7] = [
@@ -52,7 +52,7 @@ fn a_get_that_is_no_proper_upgrade_is_400() {
 }
 
 #[test]
-fn http_1_0_knows_no_upgrade_and_a_handshake_has_no_body() {
+fn an_upgrade_over_http_1_0_or_with_a_body_is_refused() {
     let service = Service::start();
     let headers = [UPGRADE, ("Connection", "Upgrade"), KEY, VERSION];
     for path in PATHS {
@@ -81,7 +81,7 @@ fn a_post_is_405_with_or_without_the_headers_of_an_upgrade() {
 }
 
 #[test]
-fn an_upgrade_is_101_without_a_length_whatever_else_is_in_connection() {
+fn an_upgrade_is_101_without_a_length_and_with_any_connection_tokens() {
     let service = Service::start();
     for path in PATHS {
         for connection in ["Upgrade", "upgrade", "keep-alive, Upgrade", "keep-alive,upgrade", "Upgrade , TE"]
@@ -100,7 +100,7 @@ fn an_upgrade_is_101_without_a_length_whatever_else_is_in_connection() {
 }
 
 #[test]
-fn frames_right_behind_the_handshake_are_not_lost() {
+fn frames_sent_right_after_the_handshake_are_not_lost() {
     let service = Service::start();
     for (path, expected) in [("/echo/000/a/websocket", "a[\"early\"]"), ("/echo/websocket", "[\"early\"]")] {
         let mut http = crate::support::http::Http::connect(service.address);
@@ -119,33 +119,41 @@ fn frames_right_behind_the_handshake_are_not_lost() {
     }
 }
 
-// ---- SockJS on it ----
+// ---- SockJS framing ----
 
 #[test]
-fn a_session_lives_as_long_as_its_socket_and_its_id_is_nobodys() {
+fn a_session_ends_with_its_socket_and_its_id_is_not_reserved() {
     let service = Service::start();
     let path = format!("/echo/000/{}", name());
     let mut sockets: Vec<Socket> =
         (0..3).map(|_| Socket::open(service.address, &format!("{path}/websocket"))).collect();
     for (number, socket) in sockets.iter_mut().enumerate() {
-        assert_eq!(socket.frame(), Frame::Open, "the same id may be used at the same time");
+        assert_eq!(socket.frame(), Frame::Open, "the same id must be usable at the same time");
         socket.send(FIN | TEXT, format!("[\"{number}\"]").as_bytes());
     }
     for (number, socket) in sockets.iter_mut().enumerate() {
-        assert_eq!(socket.frame(), Frame::Messages(vec![number.to_string()]), "to each its own");
+        assert_eq!(
+            socket.frame(),
+            Frame::Messages(vec![number.to_string()]),
+            "each socket must receive its own message"
+        );
     }
     assert_eq!(
         service.ask(&Transport::XhrPolling.send(&path, "[\"x\"]")).status,
         404,
-        "it is not registered"
+        "the id must not be registered"
     );
     service.ask(&Transport::XhrPolling.receive(&path)).assert(200, "o");
     drop(sockets);
-    assert_eq!(Socket::open(service.address, &format!("{path}/websocket")).frame(), Frame::Open, "and again");
+    assert_eq!(
+        Socket::open(service.address, &format!("{path}/websocket")).frame(),
+        Frame::Open,
+        "the id must be usable again"
+    );
 }
 
 #[test]
-fn nothing_and_an_empty_array_are_ignored() {
+fn empty_messages_and_empty_arrays_are_ignored() {
     let service = Service::start();
     let mut socket = open(&service);
     for ignored in ["", "[]", " [ ] "] {
@@ -169,7 +177,7 @@ fn each_element_of_an_array_is_a_message_and_a_bare_string_is_one() {
 }
 
 #[test]
-fn a_binary_message_is_taken_for_text() {
+fn a_binary_message_is_read_as_text() {
     let service = Service::start();
     let mut socket = open(&service);
     socket.send(FIN | BINARY, "[\"\u{e9}\"]".as_bytes());
@@ -182,8 +190,8 @@ fn a_message_may_come_in_fragments_with_a_ping_between() {
     let mut socket = open(&service);
     let json = "[\"zw\u{f6}lf\"]".as_bytes();
     socket.send(TEXT, &json[..1]);
-    for octet in &json[1..json.len() - 1] {
-        socket.send(CONTINUATION, &[*octet]);
+    for byte in &json[1..json.len() - 1] {
+        socket.send(CONTINUATION, &[*byte]);
     }
     socket.send(FIN | PING, b"between");
     socket.send(FIN | CONTINUATION, &json[json.len() - 1..]);
@@ -202,7 +210,7 @@ fn broken_json_ends_the_socket_without_a_close_frame_of_sockjs() {
 }
 
 #[test]
-fn an_application_that_closes_says_so_in_a_frame_of_sockjs_and_then_in_one_of_websocket() {
+fn an_application_close_is_sent_as_a_sockjs_frame_and_then_a_websocket_frame() {
     let service = Service::start();
     let mut socket = Socket::open(service.address, "/close/000/a/websocket");
     socket.expect(TEXT, b"o");
@@ -211,7 +219,7 @@ fn an_application_that_closes_says_so_in_a_frame_of_sockjs_and_then_in_one_of_we
 }
 
 #[test]
-fn a_socket_that_was_sent_nothing_is_sent_heart_beats() {
+fn an_idle_socket_is_sent_heartbeats() {
     let beat = Duration::from_millis(200);
     let service = Service::with(|options| options.heartbeat = beat);
     let since = std::time::Instant::now();
@@ -219,7 +227,7 @@ fn a_socket_that_was_sent_nothing_is_sent_heart_beats() {
     for _ in 0..2 {
         assert_eq!(socket.frame(), Frame::HeartBeat);
     }
-    assert!(since.elapsed() >= 2 * beat, "two beats in {:?}", since.elapsed());
+    assert!(since.elapsed() >= 2 * beat, "two heartbeats in {:?}", since.elapsed());
     socket.send(FIN | TEXT, b"[\"a\"]");
     assert_eq!(socket.frame(), Frame::Messages(vec!["a".to_string()]));
 }
@@ -261,10 +269,10 @@ fn a_message_larger_than_allowed_is_refused_with_1009() {
     }
 }
 
-// ---- raw ----
+// ---- without SockJS framing ----
 
 #[test]
-fn raw_messages_come_back_verbatim_text_as_text_and_binary_as_binary() {
+fn raw_messages_come_back_unchanged_with_their_type() {
     let service = Service::start();
     let mut socket = raw(&service);
     let texts =
@@ -274,14 +282,14 @@ fn raw_messages_come_back_verbatim_text_as_text_and_binary_as_binary() {
         socket.expect(TEXT, text.as_bytes());
     }
     let every: Vec<u8> = (0..=255).collect();
-    for octets in [&b""[..], b"\xff\xfe", &every] {
-        socket.send(FIN | BINARY, octets);
-        socket.expect(BINARY, octets);
+    for bytes in [&b""[..], b"\xff\xfe", &every] {
+        socket.send(FIN | BINARY, bytes);
+        socket.expect(BINARY, bytes);
     }
 }
 
 #[test]
-fn raw_16_mib_come_back_and_one_octet_more_is_refused() {
+fn raw_messages_of_16_mib_come_back_and_longer_ones_are_refused() {
     let service = Service::start();
     let mut socket = raw(&service);
     let large: Vec<u8> = (0..16_usize << 20).map(|at| (at % 251) as u8).collect();
@@ -310,7 +318,7 @@ fn raw_messages_may_come_in_fragments() {
 }
 
 #[test]
-fn a_raw_socket_is_sent_nothing_of_sockjs() {
+fn a_raw_socket_is_sent_no_sockjs_frames() {
     let service = Service::with(|options| options.heartbeat = Duration::from_millis(100));
     let mut socket = raw(&service);
     let mut clock = service.open(Transport::XhrStreaming);
@@ -318,7 +326,7 @@ fn a_raw_socket_is_sent_nothing_of_sockjs() {
         assert_eq!(clock.frame(), Frame::HeartBeat);
     }
     socket.send(FIN | TEXT, b"first");
-    // Neither `o` nor `h` came before.
+    // Neither `o` nor `h` precedes it.
     socket.expect(TEXT, b"first");
 }
 
@@ -330,8 +338,8 @@ fn a_raw_application_closes_with_its_own_code_and_reason() {
 }
 
 #[test]
-fn a_raw_client_may_choose_the_base_itself() {
-    // Native clients are given the URL that SockJS clients are given.
+fn a_raw_client_may_connect_to_the_base_path() {
+    // Native clients are given the same URL as SockJS clients.
     let service = Service::start();
     for path in ["/echo", "/echo/"] {
         let mut socket = Socket::open(service.address, path);
@@ -342,7 +350,7 @@ fn a_raw_client_may_choose_the_base_itself() {
 }
 
 #[test]
-fn frames_against_the_rules_are_refused_with_their_codes() {
+fn frames_that_violate_rfc_6455_are_refused_with_their_codes() {
     let service = Service::start();
     let absurd = [websocket::head(FIN | TEXT, 1 << 60, true), vec![1, 2, 3, 4]].concat();
     let table = [
@@ -355,21 +363,21 @@ fn frames_against_the_rules_are_refused_with_their_codes() {
         (websocket::head(FIN | TEXT, 1, false), 1002),
         (absurd, 1009),
     ];
-    for (octets, code) in table {
+    for (bytes, code) in table {
         for mut socket in [open(&service), raw(&service)] {
-            socket.raw(&octets);
+            socket.raw(&bytes);
             let close = socket.received().expect("a close frame");
             assert_eq!(
                 (close.opcode, &close.payload[..2]),
                 (CLOSE, &u16::to_be_bytes(code)[..]),
-                "{octets:?}"
+                "{bytes:?}"
             );
         }
     }
 }
 
 #[test]
-fn a_client_that_does_not_read_is_not_read_from() {
+fn the_service_stops_reading_from_a_client_that_does_not_read() {
     let service = Service::start();
     let mut session = Session::new(service.address, "/echo", Transport::WebSocket).opened();
     let message = "x".repeat(100_000);

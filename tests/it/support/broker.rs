@@ -1,4 +1,4 @@
-//! The real binary on ports of its own, gone when the test is.
+//! The broker's binary on its own ports, stopped when the test ends.
 
 use super::client::{Client, Wire};
 use super::http::{self, Request, Response};
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 /// A running broker.
 pub(crate) struct Broker {
     child: Child,
-    /// Its stdout, line by line; hung up when the process has ended.
+    /// Lines of the process's stdout. The channel is disconnected when the process has ended.
     lines: Mutex<Receiver<String>>,
     log: Log,
     pub(crate) tcp: SocketAddr,
@@ -24,7 +24,7 @@ pub(crate) struct Broker {
     pub(crate) urls: Vec<String>,
 }
 
-/// Lines about further listeners: one for each address of `--tcp`, two for each of `--http`.
+/// Returns the number of lines about further listeners: one for each address of `--tcp`, two for each of `--http`.
 fn further_lines(flags: &[&str]) -> usize {
     let mut lines = 0;
     let mut flags = flags.iter();
@@ -42,13 +42,13 @@ fn further_lines(flags: &[&str]) -> usize {
 }
 
 impl Broker {
-    /// Starts it with `flags` and waits until it listens.
+    /// Starts the broker with `flags` and waits until it listens.
     #[track_caller]
     pub(crate) fn start(flags: &[&str]) -> Broker {
         Broker::start_by(Command::new(env!("CARGO_BIN_EXE_stompbox")), flags)
     }
 
-    /// Starts it from a shell that has done `first`, which is a list of commands.
+    /// Starts the broker from a shell that has run the commands `first`.
     #[track_caller]
     pub(crate) fn start_behind(first: &str, flags: &[&str]) -> Broker {
         let mut shell = Command::new("sh");
@@ -83,15 +83,15 @@ impl Broker {
     fn await_listening(&mut self, lines: usize) {
         while self.urls.len() < lines {
             let Ok(line) = self.line_within(PATIENCE) else {
-                panic!("the broker does not listen; it says:\n{}", self.log());
+                panic!("the broker does not listen; the log is:\n{}", self.log());
             };
             let Some(url) = line.strip_prefix("listening ") else { continue };
-            let (scheme, rest) = url.split_once("://").expect("a URL is announced");
-            // Behind WebSocket's there is a path.
+            let (scheme, rest) = url.split_once("://").expect("the line contains a URL");
+            // The URL of the WebSocket endpoint ends in a path.
             let address = rest.split('/').next().and_then(|address| address.parse().ok());
-            let address = address.expect("an address is announced");
+            let address = address.expect("the URL contains an address");
             match scheme {
-                // The first ones are those that every test has.
+                // The first addresses are those of the listeners that every test has.
                 "tcp" if self.tcp.port() == 0 => self.tcp = address,
                 "http" if self.http.port() == 0 => self.http = address,
                 _ => {}
@@ -104,7 +104,7 @@ impl Broker {
         self.lines.lock().expect("no reader panics").recv_timeout(within)
     }
 
-    /// A connection on which nothing has been said (over WebSocket: upgraded, v12.stomp).
+    /// Opens a connection on which no frame has been sent (over WebSocket: upgraded, v12.stomp).
     #[track_caller]
     pub(crate) fn open(&self, wire: Wire) -> Client {
         match wire {
@@ -117,7 +117,7 @@ impl Broker {
         }
     }
 
-    /// A WebSocket on which nothing has been said, with a handshake of one's own.
+    /// Opens a WebSocket with a custom handshake, on which no frame has been sent.
     #[track_caller]
     pub(crate) fn shake_hands(&self, request: Request) -> Client {
         let request = request.header("Sec-WebSocket-Protocol", "v12.stomp");
@@ -126,13 +126,13 @@ impl Broker {
         Client::new(Wire::WebSocket, stream)
     }
 
-    /// A connected client that speaks 1.2.
+    /// Returns a connected client that speaks STOMP 1.2.
     #[track_caller]
     pub(crate) fn connect(&self, wire: Wire) -> Client {
         self.connect_with(wire, "1.2")
     }
 
-    /// A connected client that speaks the given version.
+    /// Returns a connected client that speaks the given version.
     #[track_caller]
     pub(crate) fn connect_with(&self, wire: Wire, version: &str) -> Client {
         let mut client = self.open(wire);
@@ -141,15 +141,15 @@ impl Broker {
         client
     }
 
-    /// `GET path`.
+    /// Sends `GET path` and returns the answer.
     #[track_caller]
     pub(crate) fn get(&self, path: &str) -> Response {
         let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.http);
         http::exchange(self.http, request.as_bytes()).1
     }
 
-    /// A value of `/metrics`: that of one series (`name{label="value"}`), or the sum over all labels. What is
-    /// not there is 0. The prefix `stompbox_` is put before the name.
+    /// Returns a value of `/metrics`: that of one series (`name{label="value"}`), or the sum over all labels. A missing
+    /// series is 0. The prefix `stompbox_` is put before the name.
     #[track_caller]
     pub(crate) fn metric(&self, name: &str) -> i64 {
         let response = self.get("/metrics");
@@ -162,13 +162,13 @@ impl Broker {
         matching.map(|(_, value)| value.parse::<i64>().expect("a whole number")).sum()
     }
 
-    /// Asks for a metric until it has this value.
+    /// Waits until a metric has this value.
     #[track_caller]
     pub(crate) fn until(&self, name: &str, value: i64) {
         self.until_holds(name, |seen| seen == value);
     }
 
-    /// Asks for a metric until `holds` is true of it.
+    /// Waits until `holds` returns true for the value of a metric.
     #[track_caller]
     pub(crate) fn until_holds(&self, name: &str, holds: impl Fn(i64) -> bool) {
         let started = Instant::now();
@@ -177,12 +177,12 @@ impl Broker {
             if holds(seen) {
                 return;
             }
-            assert!(started.elapsed() < PATIENCE, "{name} stays at {seen}; the broker says:\n{}", self.log());
+            assert!(started.elapsed() < PATIENCE, "{name} stays at {seen}; the log is:\n{}", self.log());
             std::thread::yield_now();
         }
     }
 
-    /// Lets time pass, as this broker's answers to one request after the other.
+    /// Lets time pass by sending one request after the other to this broker.
     #[track_caller]
     pub(crate) fn pass(&self, time: Duration) {
         let started = Instant::now();
@@ -191,40 +191,40 @@ impl Broker {
         }
     }
 
-    /// How often a limit was met.
+    /// Returns how often a limit was reached.
     #[track_caller]
     pub(crate) fn limit_hits(&self, option: &str) -> i64 {
         let series = format!("limit_hits_total{{limit=\"{option}\"}}");
-        assert!(self.get("/metrics").body.contains(&series), "{series} does not exist from the start");
+        assert!(self.get("/metrics").body.contains(&series), "{series} must exist from the start");
         self.metric(&series)
     }
 
-    /// What the broker has written to stderr so far.
+    /// Returns the lines that the broker has written to stderr so far.
     pub(crate) fn log(&self) -> String {
         self.log.so_far()
     }
 
-    /// The first line of the log that `is_meant` is true of; waits for it.
+    /// Waits for a line of the log for which `is_meant` returns true, and returns the first one.
     #[track_caller]
     pub(crate) fn log_line(&self, is_meant: impl Fn(&str) -> bool) -> String {
         self.log.line(is_meant)
     }
 
-    /// Stops it; everything it has written to stderr.
+    /// Stops the broker, and returns everything that it has written to stderr.
     #[track_caller]
     pub(crate) fn whole_log(self) -> String {
         self.terminate();
         self.log_to_the_end()
     }
 
-    /// Waits until it has stopped; everything it has written to stderr.
+    /// Waits until the broker has stopped, and returns everything that it has written to stderr.
     #[track_caller]
     pub(crate) fn log_to_the_end(mut self) -> String {
         self.exit_status(PATIENCE);
         self.log.whole()
     }
 
-    /// The id of its process.
+    /// Returns the process id.
     pub(crate) fn process(&self) -> u32 {
         self.child.id()
     }
@@ -235,13 +235,13 @@ impl Broker {
         self.status_bytes("VmRSS:")
     }
 
-    /// Returns the most memory of the process that has been in RAM at one time (`VmHWM`).
+    /// Returns the peak of the memory of the process in RAM (`VmHWM`).
     #[track_caller]
     pub(crate) fn resident_bytes_peak(&self) -> usize {
         self.status_bytes("VmHWM:")
     }
 
-    /// Returns the amount of memory that stands behind `label` in the status of the process.
+    /// Returns the amount of memory after `label` in the status of the process.
     #[track_caller]
     fn status_bytes(&self, label: &str) -> usize {
         let status =
@@ -252,28 +252,28 @@ impl Broker {
         kib * 1024
     }
 
-    /// Asks it to stop.
+    /// Sends SIGTERM to the broker.
     pub(crate) fn terminate(&self) {
         self.signal(Signal::TERM);
     }
 
-    /// Sends it a signal.
+    /// Sends a signal to the broker.
     pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(self.child.id().cast_signed()).expect("a process has an id");
         kill_process(pid, signal).expect("an own child can be signalled");
     }
 
-    /// Waits until it has stopped by itself, `within` at most.
+    /// Waits until the broker has stopped by itself, at most for `within`.
     #[track_caller]
     pub(crate) fn exit_status(&mut self, within: Duration) -> ExitStatus {
         let started = Instant::now();
-        // The pipe is hung up when the process has ended.
+        // The channel is disconnected when the process has ended.
         while self.line_within(within.saturating_sub(started.elapsed())).is_ok() {}
-        assert!(started.elapsed() < within, "it does not stop; it says:\n{}", self.log());
+        assert!(started.elapsed() < within, "the broker does not stop; the log is:\n{}", self.log());
         self.child.wait().expect("an own child can be waited for")
     }
 
-    /// Whether it is still there and well, as a new client sees it.
+    /// Asserts that the broker accepts and serves a new client.
     #[track_caller]
     pub(crate) fn assert_serves(&self) {
         let mut client = self.connect(Wire::Tcp);

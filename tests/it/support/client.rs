@@ -1,7 +1,7 @@
 //! A client for transcripts: `client.send("SEND\n…\0")`, `client.expect("MESSAGE", &[…], "hi")`.
 //!
-//! It is strict about what every connection must hold: over WebSocket one STOMP frame is one message that ends
-//! in its NUL, as text if it is UTF-8 and else as binary; over TCP a frame is followed by one LF.
+//! It asserts what holds on every connection: over WebSocket each STOMP frame is one message that ends with its NUL,
+//! as text if it is UTF-8 and as binary otherwise; over TCP each frame is followed by one LF.
 
 use super::frame::Frame;
 use super::websocket::{self, BINARY, CLOSE, FIN, PING, PONG, TEXT};
@@ -10,7 +10,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// How a client is connected.
+/// Transport of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wire {
     Tcp,
@@ -20,7 +20,7 @@ pub(crate) enum Wire {
 impl Wire {
     pub(crate) const ALL: [Wire; 2] = [Wire::Tcp, Wire::WebSocket];
 
-    /// Its label in the metrics.
+    /// Returns the value of the label `transport` in the metrics.
     pub(crate) fn label(self) -> &'static str {
         match self {
             Wire::Tcp => "tcp",
@@ -29,7 +29,7 @@ impl Wire {
     }
 }
 
-/// What comes from the broker.
+/// Input from the broker.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Event {
     Frame(Frame),
@@ -39,19 +39,19 @@ pub(crate) enum Event {
     Close(Option<u16>),
     /// The end of the stream.
     End,
-    /// A reset instead of an end.
+    /// A reset instead of the end of the stream.
     Reset,
 }
 
-/// One connection.
+/// A connection to the broker.
 pub(crate) struct Client {
     wire: Wire,
     socket: TcpStream,
-    octets: Vec<u8>,
+    bytes: Vec<u8>,
     read_to: usize,
-    /// Over TCP: a LF follows each frame.
+    /// Whether an LF must follow each frame (TCP only).
     trailing_lf: bool,
-    /// Over TCP: the LF behind the last frame is still to come.
+    /// Whether the LF after the last frame has not arrived yet (TCP only).
     owes_lf: bool,
     marks: usize,
 }
@@ -60,48 +60,48 @@ impl Client {
     pub(crate) fn new(wire: Wire, socket: TcpStream) -> Client {
         socket.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
         socket.set_nodelay(true).expect("a socket takes an option");
-        Client { wire, socket, octets: Vec::new(), read_to: 0, trailing_lf: true, owes_lf: false, marks: 0 }
+        Client { wire, socket, bytes: Vec::new(), read_to: 0, trailing_lf: true, owes_lf: false, marks: 0 }
     }
 
-    /// The same over TCP without a LF behind each frame.
+    /// Expects no LF after frames over TCP.
     pub(crate) fn without_trailing_lf(self) -> Client {
         Client { trailing_lf: false, ..self }
     }
 
-    /// Its own end of the connection.
+    /// Returns the local address of the connection.
     pub(crate) fn address(&self) -> SocketAddr {
         self.socket.local_addr().expect("a socket has a name")
     }
 
     // ---- sending ----
 
-    /// Sends text: the octets over TCP, one text message over WebSocket.
+    /// Sends text: as it is over TCP, as one text message over WebSocket.
     #[track_caller]
     pub(crate) fn send(&mut self, text: &str) {
         self.raw(text.as_bytes());
     }
 
-    /// Sends octets: as they are over TCP, one message (text if UTF-8) over WebSocket.
+    /// Sends bytes: as they are over TCP, as one message (text if UTF-8) over WebSocket.
     #[track_caller]
-    pub(crate) fn raw(&mut self, octets: &[u8]) {
-        self.try_raw(octets).expect("the broker takes what is sent");
+    pub(crate) fn raw(&mut self, bytes: &[u8]) {
+        self.try_raw(bytes).expect("the broker reads its input");
     }
 
-    /// As [`Client::raw`], where the broker may have closed.
-    pub(crate) fn try_raw(&mut self, octets: &[u8]) -> std::io::Result<()> {
+    /// Does the same as [`Client::raw`], and returns an error if the broker has closed the connection.
+    pub(crate) fn try_raw(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         match self.wire {
-            Wire::Tcp => self.socket.write_all(octets),
+            Wire::Tcp => self.socket.write_all(bytes),
             Wire::WebSocket => {
-                let opcode = if std::str::from_utf8(octets).is_ok() { TEXT } else { BINARY };
-                self.socket.write_all(&websocket::frame(FIN | opcode, octets))
+                let opcode = if std::str::from_utf8(bytes).is_ok() { TEXT } else { BINARY };
+                self.socket.write_all(&websocket::frame(FIN | opcode, bytes))
             }
         }
     }
 
-    /// Sends octets below every framing.
+    /// Sends bytes without any framing.
     #[track_caller]
-    pub(crate) fn octets(&mut self, octets: &[u8]) {
-        self.socket.write_all(octets).expect("the broker takes what is sent");
+    pub(crate) fn octets(&mut self, bytes: &[u8]) {
+        self.socket.write_all(bytes).expect("the broker reads its input");
     }
 
     /// Sends frames and waits for the RECEIPT of the last one, which must ask for `receipt:done`.
@@ -111,19 +111,19 @@ impl Client {
         self.expect("RECEIPT", &[("receipt-id", "done")], "");
     }
 
-    /// SUBSCRIBE, and its RECEIPT; `headers` are further lines, each with its LF.
+    /// Sends SUBSCRIBE and waits for its RECEIPT; `headers` are further lines, each with its LF.
     #[track_caller]
     pub(crate) fn subscribe(&mut self, id: &str, destination: &str, headers: &str) {
         self.done(&format!("SUBSCRIBE\nid:{id}\ndestination:{destination}\nreceipt:done\n{headers}\n\0"));
     }
 
-    /// SEND, and its RECEIPT.
+    /// Sends SEND and waits for its RECEIPT.
     #[track_caller]
     pub(crate) fn publish(&mut self, destination: &str, body: &str) {
         self.done(&format!("SEND\ndestination:{destination}\nreceipt:done\n\n{body}\0"));
     }
 
-    /// DISCONNECT, its RECEIPT, and the end.
+    /// Sends DISCONNECT and waits for its RECEIPT and the end.
     #[track_caller]
     pub(crate) fn disconnect(mut self) {
         self.done("DISCONNECT\nreceipt:done\n\n\0");
@@ -132,7 +132,7 @@ impl Client {
 
     // ---- receiving ----
 
-    /// The next frame, with these headers among others and this body.
+    /// Returns the next frame, which must have this command, headers and body (the body of ERROR is not compared).
     #[track_caller]
     pub(crate) fn expect(&mut self, command: &str, headers: &[(&str, &str)], body: &str) -> Frame {
         let frame = self.frame(command);
@@ -145,7 +145,7 @@ impl Client {
         frame
     }
 
-    /// The next frame, which has this command.
+    /// Returns the next frame, which must have this command.
     #[track_caller]
     pub(crate) fn frame(&mut self, command: &str) -> Frame {
         loop {
@@ -157,25 +157,25 @@ impl Client {
         }
     }
 
-    /// A MESSAGE; its subscription, and its body as text.
+    /// Returns the subscription and the body of the next frame, which must be a MESSAGE.
     #[track_caller]
     pub(crate) fn message(&mut self) -> (String, String) {
         let frame = self.frame("MESSAGE");
         (frame.must("subscription").to_string(), frame.text())
     }
 
-    /// ERROR with these headers, a text that explains it, and the end.
+    /// Expects ERROR with these headers and a body, followed by the end.
     #[track_caller]
     pub(crate) fn expect_error(&mut self, headers: &[(&str, &str)]) -> Frame {
         let frame = self.expect("ERROR", headers, "");
         assert!(!frame.must("message").is_empty(), "{frame:?}");
         assert_eq!(frame.must("content-type"), "text/plain", "{frame:?}");
-        assert!(!frame.text().is_empty(), "an ERROR explains itself: {frame:?}");
+        assert!(!frame.text().is_empty(), "an ERROR must have a body: {frame:?}");
         self.expect_end();
         frame
     }
 
-    /// A clean end; over WebSocket with this close code.
+    /// Expects a clean end; over WebSocket with this close code.
     #[track_caller]
     pub(crate) fn expect_closed(&mut self, code: u16) {
         if self.wire == Wire::WebSocket {
@@ -184,7 +184,7 @@ impl Client {
         assert_eq!(self.event_after_beats(), Event::End);
     }
 
-    /// A clean end; over WebSocket with any close code.
+    /// Expects a clean end; over WebSocket with any close code.
     #[track_caller]
     pub(crate) fn expect_end(&mut self) {
         if self.wire == Wire::WebSocket {
@@ -197,8 +197,8 @@ impl Client {
         assert_eq!(self.event_after_beats(), Event::End);
     }
 
-    /// Asserts that the broker owes this client nothing: a round trip through its own mailbox brings only what
-    /// was asked for.
+    /// Asserts that no frame waits for this client: a message that it sends to itself through its outbound queue is the
+    /// next one to arrive.
     #[track_caller]
     pub(crate) fn expect_quiet(&mut self) {
         self.marks += 1;
@@ -219,21 +219,21 @@ impl Client {
         }
     }
 
-    /// Has the system hold little that this client has not read.
+    /// Reduces the receive buffer, so that the system holds little data that this client has not read.
     pub(crate) fn narrow(&self) {
         let socket = socket2::SockRef::from(&self.socket);
         socket.set_recv_buffer_size(32 * 1024).expect("a socket takes an option");
     }
 
-    /// Reads about so many octets and keeps them for later; `false` at the end.
-    pub(crate) fn take_in(&mut self, octets: usize) -> bool {
+    /// Reads about this many bytes and keeps them for later. Returns false at the end of the stream.
+    pub(crate) fn take_in(&mut self, bytes: usize) -> bool {
         let mut taken = 0;
-        while taken < octets {
+        while taken < bytes {
             let mut more = [0; 16 * 1024];
             match self.socket.read(&mut more) {
                 Ok(0) | Err(_) => return false,
                 Ok(count) => {
-                    self.octets.extend_from_slice(&more[..count]);
+                    self.bytes.extend_from_slice(&more[..count]);
                     taken += count;
                 }
             }
@@ -241,13 +241,13 @@ impl Client {
         true
     }
 
-    /// Whatever comes next.
+    /// Returns the next event.
     #[track_caller]
     pub(crate) fn event(&mut self) -> Event {
         self.try_event().unwrap_or_else(|| panic!("nothing came over {:?} within {PATIENCE:?}", self.wire))
     }
 
-    /// Whatever comes next within `within`.
+    /// Returns the next event, or `None` if there is none within `within`.
     pub(crate) fn event_within(&mut self, within: Duration) -> Option<Event> {
         self.socket.set_read_timeout(Some(within)).expect("a socket takes a timeout");
         let event = self.try_event();
@@ -267,13 +267,13 @@ impl Client {
             let mut more = [0; 64 * 1024];
             match self.socket.read(&mut more) {
                 Ok(0) => {
-                    assert_eq!(self.read_to, self.octets.len(), "the stream ends within a frame");
+                    assert_eq!(self.read_to, self.bytes.len(), "the stream must not end within a frame");
                     return Some(Event::End);
                 }
                 Ok(count) => {
-                    self.octets.drain(..self.read_to);
+                    self.bytes.drain(..self.read_to);
                     self.read_to = 0;
-                    self.octets.extend_from_slice(&more[..count]);
+                    self.bytes.extend_from_slice(&more[..count]);
                 }
                 Err(error) if error.kind() == ErrorKind::ConnectionReset => return Some(Event::Reset),
                 Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
@@ -286,7 +286,7 @@ impl Client {
 
     fn parse_stream(&mut self) -> Option<Event> {
         let owed = std::mem::take(&mut self.owes_lf);
-        match self.octets.get(self.read_to) {
+        match self.bytes.get(self.read_to) {
             None => {
                 self.owes_lf = owed;
                 None
@@ -296,8 +296,8 @@ impl Client {
                 if owed { self.parse_stream() } else { Some(Event::HeartBeat) }
             }
             Some(other) => {
-                assert!(!owed, "a LF follows each frame, not {other}");
-                let (frame, length) = Frame::parse(&self.octets[self.read_to..])?;
+                assert!(!owed, "an LF must follow each frame, not {other}");
+                let (frame, length) = Frame::parse(&self.bytes[self.read_to..])?;
                 self.read_to += length;
                 self.owes_lf = self.trailing_lf;
                 Some(Event::Frame(frame))
@@ -306,14 +306,18 @@ impl Client {
     }
 
     fn parse_message(&mut self) -> Option<Event> {
-        let (received, length) = websocket::parse(&self.octets[self.read_to..])?;
+        let (received, length) = websocket::parse(&self.bytes[self.read_to..])?;
         self.read_to += length;
         let payload = received.payload;
         Some(match received.opcode {
             TEXT if payload == b"\n" => Event::HeartBeat,
             TEXT | BINARY => {
                 let is_text = std::str::from_utf8(&payload).is_ok();
-                assert_eq!(received.opcode == TEXT, is_text, "text if UTF-8, else binary");
+                assert_eq!(
+                    received.opcode == TEXT,
+                    is_text,
+                    "a message must be text if UTF-8, otherwise binary"
+                );
                 let (frame, length) = Frame::parse(&payload).expect("a message is a whole frame");
                 assert_eq!(length, payload.len(), "a message ends with its frame's NUL");
                 Event::Frame(frame)
@@ -325,21 +329,21 @@ impl Client {
         })
     }
 
-    // ---- leaving ----
+    // ---- closing ----
 
-    /// Ends the client's side of the stream; it can still read.
+    /// Closes the client's side of the stream. The client can still read.
     pub(crate) fn finish(&self) {
         self.socket.shutdown(Shutdown::Write).expect("a socket can be shut down");
     }
 
-    /// Leaves with a reset, as after a crash or a pulled cable.
+    /// Closes the connection with a reset, as after a crash or a network failure.
     pub(crate) fn reset(self) {
         let socket = socket2::SockRef::from(&self.socket);
         socket.set_linger(Some(Duration::ZERO)).expect("a socket takes an option");
     }
 }
 
-/// Publishes from a client of its own.
+/// Publishes a message from a new client.
 #[track_caller]
 pub(crate) fn publish(broker: &Broker, destination: &str, body: &str) {
     let mut publisher = broker.connect(Wire::Tcp);

@@ -1,6 +1,6 @@
-//! A STOMP frame as a client sees it: a reader of its own, so that the broker is not judged by its own parser.
+//! A STOMP frame as a client reads it. The reader is independent of the broker's own parser.
 
-/// One frame from the broker.
+/// A frame from the broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Frame {
     pub(crate) command: String,
@@ -9,38 +9,38 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// The first frame in `octets` and how many octets it takes, its NUL included.
-    pub(crate) fn parse(octets: &[u8]) -> Option<(Frame, usize)> {
-        let head_end = octets.windows(2).position(|pair| pair == b"\n\n")?;
-        let head = std::str::from_utf8(&octets[..head_end]).expect("headers are UTF-8");
-        assert!(!head.contains('\r'), "no CR is sent: {head:?}");
+    /// Returns the first frame in `bytes` and its length in bytes, including the NUL.
+    pub(crate) fn parse(bytes: &[u8]) -> Option<(Frame, usize)> {
+        let head_end = bytes.windows(2).position(|pair| pair == b"\n\n")?;
+        let head = std::str::from_utf8(&bytes[..head_end]).expect("headers are UTF-8");
+        assert!(!head.contains('\r'), "the broker must not send CR: {head:?}");
         let mut lines = head.split('\n');
         let command = lines.next().unwrap_or_default().to_string();
         let headers: Vec<_> = lines.map(|line| header(&command, line)).collect();
-        let body = &octets[head_end + 2..];
+        let body = &bytes[head_end + 2..];
         let length = headers.iter().find(|(name, _)| name == "content-length");
         let length = match length {
             Some((_, digits)) => digits.parse().expect("content-length is a number"),
-            None => body.iter().position(|octet| *octet == 0)?,
+            None => body.iter().position(|byte| *byte == 0)?,
         };
         let nul = body.get(length)?;
-        assert_eq!(*nul, 0, "a NUL ends the frame: {head:?}");
+        assert_eq!(*nul, 0, "a NUL must end the frame: {head:?}");
         let frame = Frame { command, headers, body: body[..length].to_vec() };
         Some((frame, head_end + 2 + length + 1))
     }
 
-    /// The first header of this name.
+    /// Returns the value of the first header of this name.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
     }
 
-    /// A header that must be there.
+    /// Returns the value of a header that must be present.
     #[track_caller]
     pub(crate) fn must(&self, name: &str) -> &str {
         self.header(name).unwrap_or_else(|| panic!("no {name} in {self:?}"))
     }
 
-    /// The body as text.
+    /// Returns the body as text.
     pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }

@@ -1,12 +1,11 @@
-//! As much of an HTTP client as the tests need: it hides nothing of what is on the wire, above all not where a
-//! chunk ends.
+//! A minimal HTTP client for tests. It shows everything that is on the wire, in particular the borders of chunks.
 
 use super::PATIENCE;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// An answer.
+/// An HTTP response.
 #[derive(Debug)]
 pub(crate) struct Response {
     pub(crate) status: u16,
@@ -15,19 +14,19 @@ pub(crate) struct Response {
 }
 
 impl Response {
-    /// The first header of this name, given in lower case.
+    /// Returns the value of the first header of this name, given in lower case.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(given, _)| given == name).map(|(_, value)| value.as_str())
     }
 
-    /// Asserts a status and a body, the line end behind a sentence left out.
+    /// Asserts a status and a body; a line end after the body is ignored.
     #[track_caller]
     pub(crate) fn assert(&self, status: u16, body: &str) {
         assert_eq!((self.status, self.body.trim_end()), (status, body.trim_end()), "{self:?}");
     }
 }
 
-/// What a client asks.
+/// An HTTP request.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     line: String,
@@ -60,7 +59,7 @@ impl Request {
         headers.iter().fold(self, |request, (name, value)| request.header(name, value))
     }
 
-    /// Puts this behind the query that there is.
+    /// Appends to the query.
     pub(crate) fn query(mut self, query: &str) -> Request {
         if !query.is_empty() {
             let sign = if self.line.contains('?') { '&' } else { '?' };
@@ -69,7 +68,7 @@ impl Request {
         self
     }
 
-    /// The same in the older version of the protocol.
+    /// Uses HTTP/1.0.
     pub(crate) fn http_1_0(mut self) -> Request {
         self.line = self.line.replace("HTTP/1.1", "HTTP/1.0");
         self
@@ -79,7 +78,7 @@ impl Request {
         self.line.starts_with("HEAD ")
     }
 
-    /// Its octets, with a `Host` that says `address` unless there is one.
+    /// Encodes the request. Adds a `Host` with `address` unless there is one.
     pub(crate) fn octets(&self, address: SocketAddr) -> Vec<u8> {
         let mut out = format!("{}\r\n", self.line);
         if self.headers.iter().all(|(name, _)| name != "Host") {
@@ -91,7 +90,7 @@ impl Request {
     }
 }
 
-/// A connection on which requests go out and answers come in, piece by piece if need be.
+/// A connection for any number of requests and responses, which can be read in parts.
 #[derive(Debug)]
 pub(crate) struct Http {
     stream: TcpStream,
@@ -107,57 +106,57 @@ impl Http {
         Http { stream, address }
     }
 
-    /// Sends octets below every framing.
+    /// Sends bytes without any framing.
     #[track_caller]
-    pub(crate) fn octets(&mut self, octets: &[u8]) {
-        self.stream.write_all(octets).expect("a request can be sent");
+    pub(crate) fn octets(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).expect("a request can be sent");
     }
 
     /// Sends a request.
     #[track_caller]
     pub(crate) fn ask(&mut self, request: &Request) {
-        let octets = request.octets(self.address);
-        self.octets(&octets);
+        let bytes = request.octets(self.address);
+        self.octets(&bytes);
     }
 
-    /// Sends a request and reads the whole answer.
+    /// Sends a request and reads the whole response.
     #[track_caller]
     pub(crate) fn exchange(&mut self, request: &Request) -> Response {
         self.ask(request);
         if request.is_head() { self.head() } else { self.answer() }
     }
 
-    /// Reads a whole answer.
+    /// Reads a whole response.
     #[track_caller]
     pub(crate) fn answer(&mut self) -> Response {
         answer(&mut self.stream)
     }
 
-    /// Reads the head of an answer.
+    /// Reads the head of a response.
     #[track_caller]
     pub(crate) fn head(&mut self) -> Response {
         head(&mut self.stream)
     }
 
-    /// The next chunk of a chunked body as text; `None` for the last one, which is empty.
+    /// Returns the next chunk of a chunked body as text; `None` for the last one, which is empty.
     #[track_caller]
     pub(crate) fn chunk(&mut self) -> Option<String> {
         chunk(&mut self.stream)
     }
 
-    /// Reads this many octets.
+    /// Reads this many bytes.
     #[track_caller]
     pub(crate) fn take(&mut self, count: usize) -> String {
         take(&mut self.stream, count)
     }
 
-    /// Fills `octets`, whatever they are.
+    /// Fills `bytes` with the next bytes.
     #[track_caller]
-    pub(crate) fn fill(&mut self, octets: &mut [u8]) {
-        self.stream.read_exact(octets).expect("so many octets");
+    pub(crate) fn fill(&mut self, bytes: &mut [u8]) {
+        self.stream.read_exact(bytes).expect("the stream is long enough");
     }
 
-    /// Everything up to the end of the stream.
+    /// Returns everything up to the end of the stream.
     #[track_caller]
     pub(crate) fn rest(&mut self) -> String {
         let mut rest = String::new();
@@ -165,7 +164,7 @@ impl Http {
         rest
     }
 
-    /// Whether nothing comes for so long, not even the end.
+    /// Returns whether nothing arrives for this time, not even the end of the stream.
     pub(crate) fn is_quiet_for(&mut self, time: Duration) -> bool {
         self.stream.set_read_timeout(Some(time)).expect("a socket takes a timeout");
         let peeked = self.stream.peek(&mut [0]);
@@ -173,31 +172,31 @@ impl Http {
         peeked.is_err_and(|error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut))
     }
 
-    /// Ends the client's side of the stream; it can still read.
+    /// Closes the client's side of the stream. The client can still read.
     pub(crate) fn finish(&self) {
         self.stream.shutdown(Shutdown::Write).expect("a socket can be shut down");
     }
 
-    /// Leaves with a reset, as after a crash.
+    /// Closes the connection with a reset, as after a crash.
     pub(crate) fn reset(self) {
         let socket = socket2::SockRef::from(&self.stream);
         socket.set_linger(Some(Duration::ZERO)).expect("a socket takes an option");
     }
 
-    /// Has the system hold little that this client has not read.
+    /// Reduces the receive buffer, so that the system holds little data that this client has not read.
     pub(crate) fn narrow(&self) {
         let socket = socket2::SockRef::from(&self.stream);
         socket.set_recv_buffer_size(32 * 1024).expect("a socket takes an option");
     }
 }
 
-/// One request on a connection of its own.
+/// Sends one request on its own connection.
 #[track_caller]
 pub(crate) fn ask(address: SocketAddr, request: &Request) -> Response {
     Http::connect(address).exchange(request)
 }
 
-/// Sends a request and reads the answer; the connection comes back for what follows.
+/// Sends a request and reads the response. Returns the connection for further use.
 #[track_caller]
 pub(crate) fn exchange(address: SocketAddr, request: &[u8]) -> (TcpStream, Response) {
     let mut http = Http::connect(address);
@@ -206,7 +205,7 @@ pub(crate) fn exchange(address: SocketAddr, request: &[u8]) -> (TcpStream, Respo
     (http.stream, response)
 }
 
-/// Reads one answer.
+/// Reads one response.
 #[track_caller]
 pub(crate) fn answer(stream: &mut TcpStream) -> Response {
     let mut response = head(stream);
@@ -231,7 +230,7 @@ pub(crate) fn answer(stream: &mut TcpStream) -> Response {
     response
 }
 
-/// Reads the head of an answer, and nothing behind it.
+/// Reads the head of a response, and nothing after it.
 #[track_caller]
 fn head(stream: &mut TcpStream) -> Response {
     let head = until(stream, "\r\n\r\n");
@@ -253,12 +252,12 @@ fn chunk(stream: &mut TcpStream) -> Option<String> {
 
 #[track_caller]
 fn take(stream: &mut TcpStream, count: usize) -> String {
-    let mut octets = vec![0; count];
-    stream.read_exact(&mut octets).unwrap_or_else(|error| panic!("{count} octets, not {error}"));
-    String::from_utf8(octets).expect("a body that is text")
+    let mut bytes = vec![0; count];
+    stream.read_exact(&mut bytes).unwrap_or_else(|error| panic!("{count} bytes, not {error}"));
+    String::from_utf8(bytes).expect("a body that is text")
 }
 
-/// Reads up to and including `end`, and nothing behind it.
+/// Reads up to and including `end`, and nothing after it.
 #[track_caller]
 fn until(stream: &mut TcpStream, end: &str) -> String {
     let mut line = Vec::new();

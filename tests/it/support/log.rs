@@ -1,10 +1,10 @@
-//! What the broker writes to stderr.
+//! The broker's output on stderr.
 
 use super::PATIENCE;
 use std::io::{BufRead, BufReader, Read};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
-/// A log that is being read.
+/// A log that a thread reads while the broker runs.
 #[derive(Clone, Default)]
 pub(super) struct Log(Arc<Shared>);
 
@@ -21,7 +21,7 @@ struct Written {
 }
 
 impl Log {
-    /// Reads `stderr` on a thread of its own.
+    /// Starts a thread that reads `stderr`.
     pub(super) fn follow(stderr: impl Read + Send + 'static) -> Log {
         let log = Log::default();
         let kept = log.clone();
@@ -43,27 +43,27 @@ impl Log {
         self.0.written.lock().expect("no reader panics")
     }
 
-    /// As far as it has come.
+    /// Returns the lines that have been read so far.
     pub(super) fn so_far(&self) -> String {
         self.written().text.clone()
     }
 
-    /// The first line that `is_meant` is true of; waits for it.
+    /// Waits for a line for which `is_meant` returns true, and returns the first one.
     #[track_caller]
     pub(super) fn line(&self, is_meant: impl Fn(&str) -> bool) -> String {
         let find = |written: &Written| written.text.lines().find(|line| is_meant(line)).map(str::to_string);
         let written = self.until(|written| find(written).is_some());
         let found = find(&written);
-        // Whoever panics with the lock held would have the log lost.
+        // A panic while the lock is held would poison it, and the log could not be shown.
         drop(written);
         found.unwrap_or_else(|| panic!("no such line in the log:\n{}", self.so_far()))
     }
 
-    /// All of it, once its writer has gone.
+    /// Returns the whole log. The broker must have ended.
     #[track_caller]
     pub(super) fn whole(&self) -> String {
         let written = self.until(|written| written.ended);
-        assert!(written.ended, "somebody still writes");
+        assert!(written.ended, "the broker still writes to the log");
         written.text.clone()
     }
 

@@ -1,4 +1,4 @@
-//! The real binary, and clients that speak to it octet by octet.
+//! The broker's binary, and clients that talk to it byte by byte.
 
 pub(crate) mod broker;
 pub(crate) mod client;
@@ -21,7 +21,7 @@ pub(crate) const HANG_TIMEOUT: Duration = Duration::from_secs(60);
 /// Older name of [`HANG_TIMEOUT`].
 pub(crate) const PATIENCE: Duration = HANG_TIMEOUT;
 
-/// Each function is a test over TCP and a test over WebSocket.
+/// Defines each function as two tests, one over TCP and one over WebSocket.
 macro_rules! on_each_wire {
     ($($(#[$doc:meta])* fn $name:ident($wire:ident: $kind:ty) $body:block)*) => { $(
         $(#[$doc])*

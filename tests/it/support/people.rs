@@ -1,4 +1,4 @@
-//! Clients that are somebody: by passcode, or by a token of any name and claims.
+//! Clients of users, who authenticate with a passcode, or with a token with any name and claims.
 
 use super::frame::Frame;
 use super::{Broker, Client, Event, Wire, sockjs};
@@ -6,11 +6,11 @@ use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The passcode of everybody who has one.
+/// Passcode of all users that have one.
 const PASSCODE: &str = "open:sesame";
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
-/// A broker whose users have passcodes; with nothing else it is open.
+/// Starts a broker whose users have passcodes. Without further flags its permissions are `open`.
 #[track_caller]
 pub(crate) fn with_users(names: &[&str], flags: &[&str]) -> Broker {
     let users: Vec<String> = names.iter().map(|name| format!("--user={name}:{PASSCODE}")).collect();
@@ -18,28 +18,28 @@ pub(crate) fn with_users(names: &[&str], flags: &[&str]) -> Broker {
     Broker::start(&[&users, flags].concat())
 }
 
-/// A broker that believes tokens, and so is safe.
+/// Starts a broker that accepts tokens. Without further flags its permissions are `safe`.
 #[track_caller]
 pub(crate) fn with_tokens(flags: &[&str]) -> Broker {
     Broker::start(&[&["--jwt-secret", SECRET], flags].concat())
 }
 
-/// Header lines for CONNECT.
+/// Returns the header lines of CONNECT for a user of [`with_users`].
 pub(crate) fn by_passcode(name: &str) -> String {
     format!("login:{name}\npasscode:{PASSCODE}\n")
 }
 
-/// The same for any user of [`with_tokens`].
+/// Returns the header lines of CONNECT for any user of [`with_tokens`].
 pub(crate) fn by_token(name: &str) -> String {
     format!("passcode:{}\n", token(name, json!({})))
 }
 
-/// The same for one that may do all.
+/// Returns the header lines of CONNECT for a user with the role `service`, which has all permissions.
 pub(crate) fn as_service(name: &str) -> String {
     format!("passcode:{}\n", token(name, json!({ "roles": ["service"] })))
 }
 
-/// A token for `name` with further claims.
+/// Returns a token for `name` with further claims.
 pub(crate) fn token(name: &str, mut claims: Value) -> String {
     claims["sub"] = name.into();
     if claims.get("exp").is_none() {
@@ -49,13 +49,13 @@ pub(crate) fn token(name: &str, mut claims: Value) -> String {
 }
 
 impl Broker {
-    /// A client that is let in with these header lines, and the id of its session.
+    /// Signs in a client with these header lines. Returns it with the id of its session.
     #[track_caller]
     pub(crate) fn sign_in(&self, wire: Wire, headers: &str) -> (Client, String) {
         self.sign_in_with(wire, "1.2", headers)
     }
 
-    /// The same in another version.
+    /// Does the same with another version.
     #[track_caller]
     pub(crate) fn sign_in_with(&self, wire: Wire, version: &str, headers: &str) -> (Client, String) {
         let mut client = self.open(wire);
@@ -66,27 +66,27 @@ impl Broker {
 }
 
 impl Client {
-    /// SEND; `headers` are lines. Its RECEIPT, which comes next.
+    /// Sends SEND with the lines `headers`. Returns its RECEIPT, which must be the next frame.
     #[track_caller]
     pub(crate) fn tell(&mut self, destination: &str, headers: &str, body: &str) -> Frame {
         self.send(&format!("SEND\ndestination:{destination}\nreceipt:told\n{headers}\n{body}\0"));
         self.expect("RECEIPT", &[("receipt-id", "told")], "")
     }
 
-    /// The same; how many sessions it has reached.
+    /// Does the same, and returns the number of sessions that the message has reached.
     #[track_caller]
     pub(crate) fn reach(&mut self, destination: &str, headers: &str, body: &str) -> usize {
         let receipt = self.tell(destination, headers, body);
         receipt.must("delivered-sessions").parse().expect("a number")
     }
 
-    /// The next frame is a MESSAGE with this body from this destination.
+    /// Expects that the next frame is a MESSAGE with this body from this destination.
     #[track_caller]
     pub(crate) fn hears(&mut self, destination: &str, body: &str) -> Frame {
         self.expect("MESSAGE", &[("destination", destination)], body)
     }
 
-    /// As [`Client::expect_quiet`], where it may send to nobody but itself.
+    /// Does the same as [`Client::expect_quiet`] for a client that may send only to its own user destinations.
     #[track_caller]
     pub(crate) fn hears_nothing(&mut self) {
         let mark = format!("quiet-{}", self.address().port());
@@ -96,8 +96,8 @@ impl Client {
         self.done(&format!("UNSUBSCRIBE\nid:{mark}\nreceipt:done\n\n\0"));
     }
 
-    /// Sends a frame (its head without the receipt); `None`: it was done, else the ERROR, or with `soft-errors` what
-    /// has come instead. Messages before it are passed over.
+    /// Sends a frame, given as its head without the receipt. Returns `None` if it was accepted; otherwise the ERROR,
+    /// or with `soft-errors` the MESSAGE that reports the refusal. Skips other messages.
     #[track_caller]
     pub(crate) fn refusal(&mut self, head: &str) -> Option<Frame> {
         static ASKED: AtomicUsize = AtomicUsize::new(0);
@@ -117,7 +117,7 @@ impl Client {
 }
 
 impl sockjs::Session {
-    /// CONNECT with these header lines; the id of the STOMP session.
+    /// Sends CONNECT with these header lines. Returns the id of the STOMP session.
     #[track_caller]
     pub(crate) fn sign_in(&mut self, headers: &str) -> String {
         self.stomp(&format!("CONNECT\naccept-version:1.2\nhost:a\n{headers}\n\0"));

@@ -1,7 +1,7 @@
 //! A SockJS client for transcripts, on every transport: `session.send(&["hi"])`, `session.expect_message("hi")`.
 //!
-//! It is strict about what every transport must hold: a chunk is exactly one frame in its envelope, the prelude is
-//! a chunk of its own, the answer to a poll is exactly one frame.
+//! It asserts what holds on every transport: a chunk is exactly one frame in its envelope, the prelude is its own
+//! chunk, and the answer to a poll is exactly one frame.
 
 use super::http::{Http, Request, Response};
 use super::websocket::{self, CLOSE, FIN, PING, PONG, Received, TEXT};
@@ -11,10 +11,10 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The function that pages have called in these tests.
+/// The callback function of the pages in these tests.
 pub(crate) const CALLBACK: &str = "_jp.a1b2c3d";
 
-/// How a client receives.
+/// Transport over which a client receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transport {
     XhrPolling,
@@ -30,14 +30,14 @@ use Transport::{EventSource, HtmlFile, JsonpPolling, WebSocket, XhrPolling, XhrS
 impl Transport {
     pub(crate) const ALL: [Transport; 6] =
         [XhrPolling, XhrStreaming, EventSource, HtmlFile, JsonpPolling, WebSocket];
-    /// Those that are requests and responses.
+    /// Transports that use HTTP requests and responses.
     pub(crate) const HTTP: [Transport; 5] = [XhrPolling, XhrStreaming, EventSource, HtmlFile, JsonpPolling];
-    /// Those with many frames in a response.
+    /// Transports with many frames in a response.
     pub(crate) const STREAMING: [Transport; 3] = [XhrStreaming, EventSource, HtmlFile];
-    /// Those with one frame in a response.
+    /// Transports with one frame in a response.
     pub(crate) const POLLING: [Transport; 2] = [XhrPolling, JsonpPolling];
 
-    /// Its name in options.
+    /// Returns the name in options.
     pub(crate) fn option(self) -> &'static str {
         match self {
             XhrPolling => "xhr-polling",
@@ -49,7 +49,7 @@ impl Transport {
         }
     }
 
-    /// Its name in logs and metrics.
+    /// Returns the name in logs and metrics.
     pub(crate) fn label(self) -> String {
         format!("sockjs-{}", self.option())
     }
@@ -58,7 +58,7 @@ impl Transport {
         Transport::POLLING.contains(&self)
     }
 
-    /// The last segment of its path.
+    /// Returns the last segment of the path.
     pub(crate) fn segment(self) -> &'static str {
         match self {
             XhrPolling => "xhr",
@@ -70,7 +70,7 @@ impl Transport {
         }
     }
 
-    /// A request for messages of the session at `path`.
+    /// Returns a request for messages of the session at `path`.
     pub(crate) fn receive(self, path: &str) -> Request {
         let path = format!("{path}/{}", self.segment());
         match self {
@@ -80,11 +80,11 @@ impl Transport {
         }
     }
 
-    /// A request that sends `json`.
+    /// Returns a request that sends `json`.
     pub(crate) fn send(self, path: &str, json: &str) -> Request {
         match self {
             JsonpPolling => {
-                let form: String = json.bytes().map(|octet| format!("%{octet:02X}")).collect();
+                let form: String = json.bytes().map(|byte| format!("%{byte:02X}")).collect();
                 Request::post(&format!("{path}/jsonp_send"), format!("d={form}"))
                     .header("Content-Type", "application/x-www-form-urlencoded")
             }
@@ -92,7 +92,7 @@ impl Transport {
         }
     }
 
-    /// What stands around a frame.
+    /// Returns the text before and after a frame.
     fn envelope(self) -> (String, &'static str) {
         match self {
             XhrPolling | XhrStreaming => (String::new(), "\n"),
@@ -103,7 +103,7 @@ impl Transport {
         }
     }
 
-    /// `frame` as it is sent.
+    /// Returns `frame` in its envelope.
     pub(crate) fn wrapped(self, frame: &str) -> String {
         let (before, after) = self.envelope();
         let frame = match self {
@@ -114,12 +114,12 @@ impl Transport {
         format!("{before}{frame}{after}")
     }
 
-    /// The frame in what was sent.
+    /// Returns the frame inside its envelope.
     #[track_caller]
     pub(crate) fn unwrapped(self, sent: &str) -> String {
         let (before, after) = self.envelope();
         let frame = sent.strip_prefix(&before).and_then(|rest| rest.strip_suffix(after));
-        let frame = frame.unwrap_or_else(|| panic!("{self:?} has other envelopes than {sent:?}"));
+        let frame = frame.unwrap_or_else(|| panic!("not an envelope of {self:?}: {sent:?}"));
         match self {
             EventSource => frame.replace("%25", "%"),
             HtmlFile | JsonpPolling => serde_json::from_str(frame).expect("a string in JSON"),
@@ -127,7 +127,7 @@ impl Transport {
         }
     }
 
-    /// Asserts that this is what streams begin with.
+    /// Asserts that a chunk is the prelude of a stream.
     #[track_caller]
     pub(crate) fn assert_prelude(self, chunk: &str) {
         match self {
@@ -155,16 +155,16 @@ const HTMLFILE_PAGE: &str = r#"<!doctype html>
     window.onload = function() {c.stop();};
   </script>"#;
 
-/// What comes from the server.
+/// Input from the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Frame {
     Open,
     HeartBeat,
     Messages(Vec<String>),
     Close(u16, String),
-    /// The WebSocket's own close frame, its code and reason.
+    /// The WebSocket's own close frame with its code and reason.
     SocketClose(u16, String),
-    /// A streaming response, or a WebSocket, has ended.
+    /// The end of a streaming response or of a WebSocket.
     End,
 }
 
@@ -176,31 +176,31 @@ impl Frame {
             ("h", "") => Frame::HeartBeat,
             ("a", json) => {
                 let strings: Vec<String> = serde_json::from_str(json).expect("an array of strings");
-                assert!(!strings.is_empty(), "an array frame has a message");
+                assert!(!strings.is_empty(), "an array frame must contain a message");
                 Frame::Messages(strings)
             }
             ("c", json) => {
                 let (code, reason) = serde_json::from_str(json).expect("a code and a reason");
                 Frame::Close(code, reason)
             }
-            _ => panic!("no frame: {text:?}"),
+            _ => panic!("not a SockJS frame: {text:?}"),
         }
     }
 }
 
-/// A new name for a SockJS session.
+/// Returns a new id for a SockJS session.
 pub(crate) fn name() -> String {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     format!("session-{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// One SockJS session.
+/// A SockJS session.
 pub(crate) struct Session {
     address: SocketAddr,
-    /// Path without the transport's segment.
+    /// Path without the segment of the transport.
     pub(crate) path: String,
     pub(crate) transport: Transport,
-    /// Sent with every request.
+    /// Headers of every request.
     headers: Vec<(String, String)>,
     query: String,
     receiver: Option<Http>,
@@ -212,7 +212,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// A session at `base` of which nothing was asked yet.
+    /// Returns a session at `base` that has sent no request yet.
     #[track_caller]
     pub(crate) fn new(address: SocketAddr, base: &str, transport: Transport) -> Session {
         Session {
@@ -229,19 +229,19 @@ impl Session {
         }
     }
 
-    /// Sends this header with every request from now on.
+    /// Adds this header to every further request.
     pub(crate) fn with(mut self, name: &str, value: &str) -> Session {
         self.headers.push((name.to_string(), value.to_string()));
         self
     }
 
-    /// Sends this query with every request from now on.
+    /// Adds this query to every further request.
     pub(crate) fn asking(mut self, query: &str) -> Session {
         self.query = query.to_string();
         self
     }
 
-    /// Its first frame has come.
+    /// Receives the open frame.
     #[track_caller]
     pub(crate) fn opened(mut self) -> Session {
         assert_eq!(self.frame(), Frame::Open, "{:?}", self.transport);
@@ -255,7 +255,7 @@ impl Session {
 
     // ---- receiving ----
 
-    /// A receiver of its own, beside the session's: its connection and the head of the answer.
+    /// Opens another receiver beside that of the session. Returns its connection and the head of the response.
     #[track_caller]
     pub(crate) fn another_receiver(&self) -> (Http, Response) {
         let mut http = Http::connect(self.address);
@@ -264,7 +264,7 @@ impl Session {
         (http, head)
     }
 
-    /// Attaches a receiver if there is none, up to its prelude.
+    /// Attaches a receiver unless there is one, and reads its prelude.
     #[track_caller]
     pub(crate) fn attach(&mut self) -> &mut Http {
         if self.receiver.is_none() {
@@ -280,14 +280,14 @@ impl Session {
         self.receiver.as_mut().expect("just attached")
     }
 
-    /// The receiver, which the session has no more.
+    /// Detaches the receiver from the session and returns it.
     #[track_caller]
     pub(crate) fn detach(&mut self) -> Http {
         self.attach();
         self.receiver.take().expect("just attached")
     }
 
-    /// The next chunk as it is; `None` at the end of the response.
+    /// Returns the next chunk; `None` at the end of the response.
     #[track_caller]
     pub(crate) fn chunk(&mut self) -> Option<String> {
         let chunk = self.attach().chunk();
@@ -297,7 +297,7 @@ impl Session {
         chunk
     }
 
-    /// The next frame; the end of a poll's response is not told, but asserted.
+    /// Returns the next frame. The end of a poll's response is asserted and not returned.
     #[track_caller]
     pub(crate) fn frame(&mut self) -> Frame {
         if self.transport == WebSocket {
@@ -305,12 +305,12 @@ impl Session {
         }
         let Some(chunk) = self.chunk() else { return Frame::End };
         if self.transport.polls() {
-            assert_eq!(self.chunk(), None, "a poll's answer is one frame");
+            assert_eq!(self.chunk(), None, "the answer to a poll must be one frame");
         }
         Frame::parse(&self.transport.unwrapped(&chunk))
     }
 
-    /// The next message, over as many responses as it takes.
+    /// Returns the next message. Sends further requests if it needs several responses.
     #[track_caller]
     pub(crate) fn message(&mut self) -> String {
         loop {
@@ -330,7 +330,7 @@ impl Session {
         assert_eq!(self.message(), message, "{:?}", self.transport);
     }
 
-    /// The SockJS close frame, and the end.
+    /// Expects the SockJS close frame and the end.
     #[track_caller]
     pub(crate) fn expect_close(&mut self, code: u16, reason: &str) {
         assert!(self.messages.is_empty(), "{:?}", self.messages);
@@ -349,13 +349,13 @@ impl Session {
 
     // ---- sending ----
 
-    /// Sends messages and asserts that they were taken.
+    /// Sends messages and asserts that the server accepts them.
     #[track_caller]
     pub(crate) fn send(&mut self, messages: &[&str]) {
         self.send_json(&serde_json::to_string(messages).expect("strings are JSON"));
     }
 
-    /// The same with messages in JSON.
+    /// Does the same with messages in JSON.
     #[track_caller]
     pub(crate) fn send_json(&mut self, json: &str) {
         if self.transport == WebSocket {
@@ -368,7 +368,7 @@ impl Session {
         }
     }
 
-    /// What is answered to messages in JSON.
+    /// Sends messages in JSON and returns the answer.
     #[track_caller]
     pub(crate) fn try_send(&mut self, json: &str) -> Response {
         let request = self.dressed(self.transport.send(&self.path, json));
@@ -376,7 +376,7 @@ impl Session {
         self.sender.get_or_insert_with(|| Http::connect(address)).exchange(&request)
     }
 
-    /// The WebSocket.
+    /// Returns the WebSocket, which is opened if necessary.
     #[track_caller]
     pub(crate) fn socket(&mut self) -> &mut Socket {
         if self.socket.is_none() {
@@ -388,23 +388,24 @@ impl Session {
 
     // ---- STOMP ----
 
-    /// Sends one STOMP frame, or whatever the text is, as one message.
+    /// Sends a text, such as a STOMP frame, as one message.
     #[track_caller]
     pub(crate) fn stomp(&mut self, text: &str) {
         self.send(&[text]);
     }
 
-    /// The next STOMP frame, which is exactly one message.
+    /// Returns the next STOMP frame, which must be exactly one message.
     #[track_caller]
     pub(crate) fn stomp_frame(&mut self) -> frame::Frame {
         let message = self.message();
         let parsed = frame::Frame::parse(message.as_bytes());
-        let (frame, length) = parsed.unwrap_or_else(|| panic!("a message is a whole frame: {message:?}"));
-        assert_eq!(length, message.len(), "a message ends with its frame's NUL: {message:?}");
+        let (frame, length) =
+            parsed.unwrap_or_else(|| panic!("a message must be a whole frame: {message:?}"));
+        assert_eq!(length, message.len(), "a message must end with the NUL of its frame: {message:?}");
         frame
     }
 
-    /// The next STOMP frame, with these headers among others and this body (that of an ERROR is not looked at).
+    /// Returns the next STOMP frame, which must have these headers and this body (not compared for ERROR).
     #[track_caller]
     pub(crate) fn expect(&mut self, command: &str, headers: &[(&str, &str)], body: &str) -> frame::Frame {
         let frame = self.stomp_frame();
@@ -418,7 +419,7 @@ impl Session {
         frame
     }
 
-    /// CONNECT and CONNECTED.
+    /// Sends CONNECT and expects CONNECTED.
     #[track_caller]
     pub(crate) fn connect(&mut self, version: &str) {
         self.stomp(&format!("CONNECT\naccept-version:{version}\nhost:localhost\n\n\0"));
@@ -438,8 +439,8 @@ impl Session {
         self.done(&format!("SUBSCRIBE\nid:{id}\ndestination:{destination}\nreceipt:done\n{headers}\n\0"));
     }
 
-    /// Asserts that the broker owes this client nothing: a round trip through its own mailbox brings only what was
-    /// asked for.
+    /// Asserts that no frame waits for this client: a message that it sends to itself through its outbound queue is the
+    /// next one to arrive.
     #[track_caller]
     pub(crate) fn expect_quiet(&mut self) {
         self.marks += 1;
@@ -451,61 +452,61 @@ impl Session {
     }
 }
 
-/// A WebSocket, message by message.
+/// A WebSocket that is used message by message.
 pub(crate) struct Socket {
     stream: TcpStream,
-    octets: Vec<u8>,
+    bytes: Vec<u8>,
 }
 
 impl Socket {
-    /// An upgraded connection.
+    /// Opens a WebSocket.
     #[track_caller]
     pub(crate) fn open(address: SocketAddr, path: &str) -> Socket {
         Socket::open_by(address, Request::get(path))
     }
 
-    /// The same with a request that has headers of its own.
+    /// Opens a WebSocket with a custom request.
     #[track_caller]
     pub(crate) fn open_by(address: SocketAddr, request: Request) -> Socket {
         let (stream, response) = websocket::upgrade_by(address, request);
         assert_eq!(response.status, 101, "{response:?}");
         stream.set_nodelay(true).expect("a socket takes an option");
-        Socket { stream, octets: Vec::new() }
+        Socket { stream, bytes: Vec::new() }
     }
 
-    /// Sends a frame; `first` is the opcode and the bits beside it.
+    /// Sends a frame; `first` is the first byte: the opcode and the flags.
     #[track_caller]
     pub(crate) fn send(&mut self, first: u8, payload: &[u8]) {
         self.raw(&websocket::frame(first, payload));
     }
 
-    /// Sends octets below every framing.
+    /// Sends bytes without any framing.
     #[track_caller]
-    pub(crate) fn raw(&mut self, octets: &[u8]) {
-        self.stream.write_all(octets).expect("the server takes what is sent");
+    pub(crate) fn raw(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).expect("the server reads its input");
     }
 
-    /// The next WebSocket frame; `None` at the end of the stream.
+    /// Returns the next WebSocket frame; `None` at the end of the stream.
     #[track_caller]
     pub(crate) fn received(&mut self) -> Option<Received> {
         loop {
-            if let Some((received, length)) = websocket::parse(&self.octets) {
-                self.octets.drain(..length);
+            if let Some((received, length)) = websocket::parse(&self.bytes) {
+                self.bytes.drain(..length);
                 return Some(received);
             }
             let mut more = vec![0; 256 * 1024];
             let count = self.stream.read(&mut more);
             match count.unwrap_or_else(|error| panic!("a frame within {PATIENCE:?}, not {error}")) {
                 0 => {
-                    assert!(self.octets.is_empty(), "the stream ends within a frame");
+                    assert!(self.bytes.is_empty(), "the stream must not end within a frame");
                     return None;
                 }
-                count => self.octets.extend_from_slice(&more[..count]),
+                count => self.bytes.extend_from_slice(&more[..count]),
             }
         }
     }
 
-    /// The next SockJS frame, or how the socket ends.
+    /// Returns the next SockJS frame, or the end of the socket.
     #[track_caller]
     pub(crate) fn frame(&mut self) -> Frame {
         loop {
@@ -523,25 +524,25 @@ impl Socket {
         }
     }
 
-    /// The next message, its opcode and payload.
+    /// Expects a message with this opcode and payload.
     #[track_caller]
     pub(crate) fn expect(&mut self, opcode: u8, payload: &[u8]) {
         let received = self.received().expect("a frame");
         assert_eq!(received.opcode, opcode);
-        // Not `assert_eq`, which would show megabytes.
-        assert!(received.payload == payload, "{} octets, not {}", received.payload.len(), payload.len());
+        // `assert_eq` would print megabytes.
+        assert!(received.payload == payload, "{} bytes, not {}", received.payload.len(), payload.len());
     }
 
-    /// Its close frame, and the end once the client has closed too.
+    /// Expects a close frame, and the end of the stream after the client has closed its side.
     #[track_caller]
     pub(crate) fn expect_close(&mut self, code: u16, reason: &str) {
         let received = self.received().expect("a close frame");
         let expected = [&code.to_be_bytes()[..], reason.as_bytes()].concat();
         assert_eq!((received.opcode, received.payload), (CLOSE, expected));
-        assert!(self.received().is_none(), "nothing comes behind a close frame");
+        assert!(self.received().is_none(), "nothing may follow a close frame");
     }
 
-    /// Ends the client's side of the stream.
+    /// Closes the client's side of the stream.
     pub(crate) fn finish(&self) {
         self.stream.shutdown(Shutdown::Write).expect("a socket can be shut down");
     }

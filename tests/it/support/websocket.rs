@@ -1,4 +1,4 @@
-//! WebSocket frames as a client writes and reads them (RFC 6455 §5.2), well-formed or not.
+//! WebSocket frames as a client writes and reads them (RFC 6455 §5.2), well-formed or malformed.
 
 use super::http::{self, Request, Response};
 use std::net::{SocketAddr, TcpStream};
@@ -10,20 +10,20 @@ pub(crate) const BINARY: u8 = 0x2;
 pub(crate) const CLOSE: u8 = 0x8;
 pub(crate) const PING: u8 = 0x9;
 pub(crate) const PONG: u8 = 0xA;
-/// The bit of a message's last frame.
+/// Flag of the last frame of a message.
 pub(crate) const FIN: u8 = 0x80;
 
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const MASK: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
-/// One frame from the broker.
+/// A frame from the broker.
 #[derive(Debug)]
 pub(crate) struct Received {
     pub(crate) opcode: u8,
     pub(crate) payload: Vec<u8>,
 }
 
-/// Asks for an upgrade at `path`, offering `protocols`, and checks the answer's key.
+/// Requests an upgrade at `path` with the subprotocols `protocols`, and checks the key in the answer.
 pub(crate) fn upgrade(address: SocketAddr, path: &str, protocols: Option<&str>) -> (TcpStream, Response) {
     let request = protocols
         .into_iter()
@@ -31,7 +31,7 @@ pub(crate) fn upgrade(address: SocketAddr, path: &str, protocols: Option<&str>) 
     upgrade_by(address, request)
 }
 
-/// The same with a request that has headers of its own.
+/// Does the same with a custom request.
 pub(crate) fn upgrade_by(address: SocketAddr, request: Request) -> (TcpStream, Response) {
     let request = request.headers(&[
         ("Upgrade", "websocket"),
@@ -47,15 +47,15 @@ pub(crate) fn upgrade_by(address: SocketAddr, request: Request) -> (TcpStream, R
     (stream, response)
 }
 
-/// A masked frame; `first` is the opcode and the bits beside it.
+/// Encodes a masked frame; `first` is the first byte: the opcode and the flags.
 pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mut out = head(first, payload.len() as u64, true);
     out.extend_from_slice(&MASK);
-    out.extend(payload.iter().zip(MASK.iter().cycle()).map(|(octet, mask)| octet ^ mask));
+    out.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
     out
 }
 
-/// A frame's head without the mask's octets.
+/// Encodes the head of a frame without the bytes of the mask.
 pub(crate) fn head(first: u8, length: u64, masked: bool) -> Vec<u8> {
     let bit = if masked { 0x80 } else { 0 };
     match length {
@@ -65,11 +65,11 @@ pub(crate) fn head(first: u8, length: u64, masked: bool) -> Vec<u8> {
     }
 }
 
-/// The first frame in `octets` and how many octets it takes.
-pub(crate) fn parse(octets: &[u8]) -> Option<(Received, usize)> {
-    let [first, second, rest @ ..] = octets else { return None };
-    assert_eq!(first & 0xF0, FIN, "one frame a message, no extension bits");
-    assert_eq!(second & 0x80, 0, "a server does not mask");
+/// Returns the first frame in `bytes` and its length in bytes.
+pub(crate) fn parse(bytes: &[u8]) -> Option<(Received, usize)> {
+    let [first, second, rest @ ..] = bytes else { return None };
+    assert_eq!(first & 0xF0, FIN, "a message must be one frame without extension bits");
+    assert_eq!(second & 0x80, 0, "a server must not mask");
     let (wide, length) = match second & 0x7F {
         126 => (2, u64::from(u16::from_be_bytes(rest.get(..2)?.try_into().ok()?))),
         127 => (8, u64::from_be_bytes(rest.get(..8)?.try_into().ok()?)),

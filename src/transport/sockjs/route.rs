@@ -1,0 +1,60 @@
+//! The meaning of a path within a SockJS service.
+
+use super::options::{Transport, Transports};
+use super::routes::{ROWS, Row};
+
+/// Most bytes of a session id.
+const ID_BYTES_MAX: usize = 256;
+
+/// The meaning of a path below the base.
+pub(super) enum Route<'a> {
+    Base,
+    Info,
+    Iframe,
+    RawSocket,
+    Session { id: &'a str, row: &'static Row },
+}
+
+impl<'a> Route<'a> {
+    /// Returns the route of the path `below` the base, if it is one of the service with these transports.
+    pub(super) fn of(below: &'a str, transports: Transports) -> Option<Route<'a>> {
+        if below.is_empty() || below == "/" {
+            return Some(Route::Base);
+        }
+        let path = below.strip_prefix('/')?;
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let mut segments = path.split('/');
+        match (segments.next()?, segments.next(), segments.next(), segments.next()) {
+            ("info", None, ..) => Some(Route::Info),
+            ("websocket", None, ..) if transports.has(Transport::WebSocket) => Some(Route::RawSocket),
+            (page, None, ..) if is_iframe(page) => Some(Route::Iframe),
+            (server, Some(id), Some(path), None) if is_name(server) && is_name(id) => {
+                let row = ROWS.iter().find(|row| row.path == path)?;
+                let is_on = row.transports.iter().any(|transport| transports.has(*transport));
+                (is_on && id.len() <= ID_BYTES_MAX).then_some(Route::Session { id, row })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Returns whether a path segment can be the name of a server or session: not empty and without a dot.
+fn is_name(segment: &str) -> bool {
+    !segment.is_empty() && !segment.contains('.')
+}
+
+/// Returns whether a path below the base is that of the iframe page.
+pub fn is_iframe_page(below: &str) -> bool {
+    let page = below.strip_prefix('/').map(|page| page.strip_suffix('/').unwrap_or(page));
+    page.is_some_and(is_iframe)
+}
+
+/// Returns whether a path segment matches `iframe[0-9-.a-z_]*.html`.
+fn is_iframe(segment: &str) -> bool {
+    let version = segment.strip_prefix("iframe").and_then(|rest| rest.strip_suffix(".html"));
+    version.is_some_and(|version| {
+        version
+            .bytes()
+            .all(|octet| octet.is_ascii_digit() || octet.is_ascii_lowercase() || b"-._".contains(&octet))
+    })
+}
