@@ -22,7 +22,7 @@ use super::commit::PendingCommit;
 use super::connection_context::{ConnectionContext, random_name};
 use super::connection_limiter::ConnectionPermit;
 use super::first_bytes::FirstBytes;
-use super::input::{HELD_BYTES_MIN, Input};
+use super::input::{HELD_BYTES_MIN, Input, TIMEOUT_CONFIRMATION};
 use super::output_buffer::OutputBuffer;
 use super::peer::Peer;
 use super::poll_budget::{PollBudget, PollQueuePlace};
@@ -42,13 +42,11 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use stompbox_frames::stomp::Decoder;
 
 /// Bytes of deliveries that are encoded as frames ahead of the socket.
 const BATCH_BYTES: usize = 128 * 1024;
-/// Time between detecting a timeout and acting on it.
-const TIMEOUT_CONFIRMATION: Duration = Duration::from_millis(50);
 /// Most iterations of one poll, regardless of their work.
 const ITERATIONS_MAX: usize = 16;
 

@@ -28,8 +28,8 @@ use std::time::{Duration, Instant};
 pub(super) const HELD_BYTES_MIN: usize = 4 * 1024;
 /// Input that has stalled for `stall-timeout` divided by this may be dropped in favour of other input.
 const STALLED_DIVISOR: u32 = 10;
-/// Time between the moment at which input is found stalled and that at which it may be dropped.
-const TIMEOUT_CONFIRMATION: Duration = Duration::from_millis(50);
+/// Time between detecting a timeout, or stalled input, and acting on it. Bytes that have arrived are read meanwhile.
+pub(super) const TIMEOUT_CONFIRMATION: Duration = Duration::from_millis(50);
 /// Time after which input must be found stalled again.
 const STALLED_SEEN_TIME: Duration = Duration::from_secs(1);
 /// Maximum number of frames and bodies that are dropped at a time. This frees enough memory for one read.

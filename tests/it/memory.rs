@@ -336,17 +336,22 @@ const HEAD_BYTES: i64 = 16 << 10;
 /// Number of large heads that fit into an eighth of 1 MiB.
 const HEADS: i64 = (1 << 20) / 8 / HEAD_BYTES;
 
-#[test]
-fn large_request_heads_that_do_not_fit_get_503_and_small_ones_are_served() {
-    let broker = Broker::start(&["--memory-bytes-max=1MiB"]);
-    let hoarders: Vec<_> = (1..=HEADS)
+/// Fills the memory for request heads with the beginnings of large heads, each on a connection of its own.
+fn hold_large_heads(broker: &Broker) -> Vec<Http> {
+    (1..=HEADS)
         .map(|number| {
             let mut http = Http::connect(broker.http);
             http.octets(half_a_head("/health").as_bytes());
             broker.until("budget_bytes", number * HEAD_BYTES);
             http
         })
-        .collect();
+        .collect()
+}
+
+#[test]
+fn large_request_heads_that_do_not_fit_get_503_and_small_ones_are_served() {
+    let broker = Broker::start(&["--memory-bytes-max=1MiB"]);
+    let hoarders = hold_large_heads(&broker);
     for hits in 1..=3 {
         let mut http = Http::connect(broker.http);
         http.octets(half_a_head("/health").as_bytes());
@@ -403,14 +408,7 @@ fn a_body_in_one_piece_with_its_head_is_answered_when_the_memory_for_heads_is_us
     kept.octets(request("\n").as_bytes());
     assert_eq!(kept.answer().status, 204);
     broker.until("budget_bytes", 0);
-    let _hoarders: Vec<_> = (1..=HEADS)
-        .map(|number| {
-            let mut http = Http::connect(broker.http);
-            http.octets(half_a_head("/health").as_bytes());
-            broker.until("budget_bytes", number * HEAD_BYTES);
-            http
-        })
-        .collect();
+    let _hoarders = hold_large_heads(&broker);
     let send = request(&format!("SEND\ndestination:/queue/a\n\n{}\0", "x".repeat(6000)));
     for number in 1..=3 {
         kept.octets(send.as_bytes());

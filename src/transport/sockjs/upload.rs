@@ -1,6 +1,6 @@
 //! Reads and parses the body of a sending request, within limits of size, time and memory.
 
-use crate::transport::input::{Growth, HELD_BYTES_MIN, Input, InputShare};
+use crate::transport::input::{Growth, Input, InputShare};
 use bytes::{Buf, BytesMut};
 use http_body_util::BodyExt;
 use hyper::HeaderMap;
@@ -65,8 +65,9 @@ pub(super) enum UploadError {
 /// Largest body that is parsed on the thread that runs the connection; this takes about 100 µs.
 const PARSED_AT_ONCE_BYTES: usize = 64 * 1024;
 
-/// Reads a body of at most `bytes_max` bytes. In every interval of `patience`, at least [`HELD_BYTES_MIN`] bytes of it,
-/// or its end, must arrive.
+/// Reads a body of at most `bytes_max` bytes. A body that is too small to be charged must arrive within `patience`; of
+/// a larger one, at least [`HELD_BYTES_MIN`](crate::transport::input::HELD_BYTES_MIN) bytes must arrive in
+/// every stall timeout of `share`.
 pub(super) async fn read(
     mut incoming: impl Body + Unpin,
     bytes_max: usize,
@@ -80,12 +81,13 @@ pub(super) async fn read(
     let mut input = share.input(0);
     // Allocates nothing for the announced length: a client that announces much and sends nothing costs no memory.
     let mut body = BytesMut::new();
-    let (mut progress_at, mut progress_bytes) = (Instant::now(), 0);
+    let first_deadline = Instant::now() + patience;
     loop {
+        let deadline = input.stalls_at().map_or(first_deadline, Instant::from_std);
         let frame = tokio::select! {
             biased;
             () = input.dropped() => return Err(UploadError::NoMemory),
-            frame = tokio::time::timeout_at(progress_at + patience, incoming.frame()) => frame,
+            frame = tokio::time::timeout_at(deadline, incoming.frame()) => frame,
         };
         let frame = match frame {
             Err(_) => return Err(UploadError::TooSlow),
@@ -100,13 +102,9 @@ pub(super) async fn read(
         if data.remaining() > bytes_max - body.len() {
             return Err(UploadError::TooLarge);
         }
-        let (bytes, now) = (body.len() + data.remaining(), Instant::now());
-        if bytes >= progress_bytes + HELD_BYTES_MIN {
-            (progress_at, progress_bytes) = (now, bytes);
-        }
         input.receive(data.remaining());
         // As on other wires, small bodies are not charged, so that large input of other clients does not block them.
-        admit(&mut input, bytes).await?;
+        admit(&mut input, body.len() + data.remaining()).await?;
         while data.has_remaining() {
             let piece = data.chunk();
             body.extend_from_slice(piece);
@@ -136,6 +134,7 @@ async fn admit(input: &mut Input, bytes: usize) -> Result<(), UploadError> {
 mod tests {
     use super::*;
     use crate::budget::Budget;
+    use crate::transport::input::HELD_BYTES_MIN;
     use bytes::Bytes;
     use futures_util::StreamExt;
     use futures_util::stream;
