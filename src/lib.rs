@@ -99,7 +99,7 @@
 //! - A small batch for a SockJS response counts as written when the response has it; if it is lost, the session ends.
 //!   This saves a poll of the task for each batch, a third of the cost of a streaming subscriber.
 //! - If most connections that receive a message are behind, the machine is saturated and no single receiver is slow.
-//!   Publishers then wait for these receivers as long as they take batches, even beyond `burst-patience`; otherwise a
+//!   Publishers then wait for these receivers as long as they take batches, even beyond `slow-consumer-grace`; otherwise a
 //!   long burst to healthy receivers would disconnect all of them. During the grace period an outbound queue may hold
 //!   four times its limit, for messages of many publishers that were already on their way when it passed one half.
 //! - A COMMIT is admitted as a whole and applied in steps, so messages of other clients may come between its steps. No

@@ -130,21 +130,21 @@ metrics! {
     sessions: Gauge = "sessions", "Sessions that are online: connected and let in";
     user_destinations: Gauge = "user_destinations", "Destinations of users with subscribers";
     services: Gauge = "services", "Destinations below /app to which a service subscribes by name";
-    presence_rooms: Gauge = "presence_rooms", "Topics whose presence is watched, /presence/users included";
+    presence_topics: Gauge = "presence_topics", "Topics whose presence is watched, /presence/users included";
     presence_messages: Counter = "presence_messages",
         "Messages about presence that were encoded, each for all who watch";
     queues: Gauge = "queues", "Work queues, temporary ones included";
     queue_messages: Gauge = "queue_messages",
         "Messages in work queues, those given to consumers and not settled included";
     queue_bytes: Gauge = "queue_bytes", "Octets of the messages in work queues";
-    outbox_bytes: Gauge = "outbox_bytes", "Octets waiting for receivers, to within 16 KiB for each";
+    outbound_queue_bytes: Gauge = "outbound_queue_bytes", "Bytes waiting for receivers, to within 16 KiB for each";
     transactions: Gauge = "transactions", "Open transactions";
-    budget_bytes: Gauge = "budget_bytes",
+    memory_used_bytes: Gauge = "memory_used_bytes",
         "Bytes that clients make the broker hold, which memory-bytes-max limits; set when it is asked for";
-    subscription_bytes: Gauge = "subscription_bytes",
-        "Bytes of budget_bytes that subscriptions, their names and names of open transactions hold; a quarter of \
+    subscription_memory_bytes: Gauge = "subscription_memory_bytes",
+        "Bytes of memory_used_bytes that subscriptions, their names and names of open transactions hold; a quarter of \
          memory-bytes-max at most; set when it is asked for";
-    budget_bytes_max: Gauge = "budget_limit_bytes", "The value of memory-bytes-max; set when it is asked for";
+    memory_limit_bytes: Gauge = "memory_limit_bytes", "The value of memory-bytes-max; set when it is asked for";
 }
 
 /// The values that labels can have.

@@ -1,7 +1,7 @@
 //! The bounded outbound queue of a connection: the only buffer between publishers and a receiver.
 //!
 //! Publishers push a pointer to a message and a subscription key. The receiver's own task takes batches out and writes
-//! them. The limit is `outbox_bytes_max`, in bytes as they are sent to the receiver. This module alone decides what
+//! them. The limit is `outbound_queue_bytes_max`, in bytes as they are sent to the receiver. This module alone decides what
 //! happens as the queue fills:
 //!
 //! ```text
@@ -13,7 +13,7 @@
 //! ```
 //!
 //! The grace period lasts `slow_consumer_grace` from the moment at which the queue passed one half. If *most* of the
-//! receivers of a message are that far behind (`crowd`), the machine is saturated and no single receiver is slow. The
+//! receivers of a message are that far behind (`is_widespread`), the machine is saturated and no single receiver is slow. The
 //! grace period then starts again with each batch that the receiver takes.
 //!
 //! An empty outbound queue accepts any one message, however large: the receiver is not at fault for its size.
@@ -80,7 +80,7 @@ pub struct Delivery {
 
 /// Smallest change in bytes that updates the gauge. The gauge is updated once per batch, not once per message.
 const GAUGE_STEP_BYTES: usize = 16 * 1024;
-/// Factor by which the queue may exceed `outbox_bytes_max` during the grace period.
+/// Factor by which the queue may exceed `outbound_queue_bytes_max` during the grace period.
 const BURST_FACTOR: usize = 4;
 /// Largest capacity, in deliveries, that an empty queue keeps allocated.
 const IDLE_CAPACITY: usize = 8;
@@ -173,7 +173,7 @@ impl OutboundQueue {
         }
         let bytes = state.bytes + weight(&delivery);
         if self.overflows(&state, bytes, now) {
-            let dropped = state.end(Phase::Overflowed);
+            let dropped = state.end(Phase::QueueOverflow);
             self.gauge(&mut state);
             let receiver = state.receiver.take();
             let publishers = state.publishers.take();
@@ -186,7 +186,7 @@ impl OutboundQueue {
             return Pushed::Gone;
         }
         state.put(delivery, bytes);
-        let congested = bytes > self.options.outbox_bytes_max / 2;
+        let congested = bytes > self.options.outbound_queue_bytes_max / 2;
         let begins = congested && state.congested_since.is_none();
         if begins {
             state.congested_since = Some(now);
@@ -207,7 +207,7 @@ impl OutboundQueue {
     /// Returns whether `bytes` exceed the limit. During the grace period the limit is [`BURST_FACTOR`] times as high:
     /// publishers stop for this receiver, but messages that many publishers have already begun to send still arrive.
     fn overflows(&self, state: &State, bytes: usize, now: Instant) -> bool {
-        let bytes_max = self.options.outbox_bytes_max;
+        let bytes_max = self.options.outbound_queue_bytes_max;
         if bytes <= bytes_max || state.bytes == 0 {
             return false;
         }
@@ -224,7 +224,7 @@ impl OutboundQueue {
     pub fn push_within(&self, delivery: Delivery) -> bool {
         let mut state = self.state.lock();
         let bytes = state.bytes + weight(&delivery);
-        let is_full = state.bytes > 0 && bytes > self.options.outbox_bytes_max / 2;
+        let is_full = state.bytes > 0 && bytes > self.options.outbound_queue_bytes_max / 2;
         if state.phase != Phase::Open || is_full || state.from_queues_len >= FROM_QUEUES_MAX {
             state.starved = true;
             return false;
@@ -253,10 +253,10 @@ impl OutboundQueue {
         batch: &mut Vec<Delivery>,
         bytes_max: usize,
         now: Instant,
-    ) -> Poll<Result<bool, Overflowed>> {
+    ) -> Poll<Result<bool, QueueOverflow>> {
         let mut state = self.state.lock();
-        if state.phase == Phase::Overflowed {
-            return Poll::Ready(Err(Overflowed));
+        if state.phase == Phase::QueueOverflow {
+            return Poll::Ready(Err(QueueOverflow));
         }
         let (mut taken, mut withdrawn) = (0, Vec::new());
         while taken < bytes_max
@@ -286,9 +286,11 @@ impl OutboundQueue {
 
     /// Waits until publishers need not wait for this receiver: the queue is at or below half, the receiver has gone, or
     /// its grace period is over. The caller must poll again at [`OutboundQueue::grace_ends`] at the latest.
-    pub fn poll_drained(&self, cx: &mut Context<'_>, crowd: bool, now: Instant) -> Poll<()> {
+    pub fn poll_drained(&self, cx: &mut Context<'_>, is_widespread: bool, now: Instant) -> Poll<()> {
         let mut state = self.state.lock();
-        if state.bytes <= self.options.outbox_bytes_max / 2 || state.grace_ends(&self.options, crowd) <= now {
+        if state.bytes <= self.options.outbound_queue_bytes_max / 2
+            || state.grace_ends(&self.options, is_widespread) <= now
+        {
             return Poll::Ready(());
         }
         let stale = state.publishers.wait(cx.waker(), now);
@@ -297,10 +299,10 @@ impl OutboundQueue {
         Poll::Pending
     }
 
-    /// Returns the end of the receiver's grace period. `crowd` is set if most receivers of the message are as far
+    /// Returns the end of the receiver's grace period. `is_widespread` is set if most receivers of the message are as far
     /// behind.
-    pub fn grace_ends(&self, crowd: bool) -> Instant {
-        self.state.lock().grace_ends(&self.options, crowd)
+    pub fn grace_ends(&self, is_widespread: bool) -> Instant {
+        self.state.lock().grace_ends(&self.options, is_widespread)
     }
 
     /// Returns whether a work queue's message was refused since the last call. Call it after each take and each
@@ -349,7 +351,7 @@ impl OutboundQueue {
     /// Returns the bytes above one half: 0 if publishers need not wait for the receiver, `None` if it has gone.
     pub fn bytes_above_half(&self) -> Option<usize> {
         let state = self.state.lock();
-        let half = self.options.outbox_bytes_max / 2;
+        let half = self.options.outbound_queue_bytes_max / 2;
         (state.phase == Phase::Open).then(|| state.bytes.saturating_sub(half))
     }
 
@@ -366,10 +368,10 @@ impl OutboundQueue {
             state.deliveries = VecDeque::new();
             state.charge_room();
         }
-        if state.bytes < self.options.outbox_bytes_max / 4 {
+        if state.bytes < self.options.outbound_queue_bytes_max / 4 {
             state.congested_since = None;
         }
-        if state.bytes <= self.options.outbox_bytes_max / 2 {
+        if state.bytes <= self.options.outbound_queue_bytes_max / 2 {
             state.publishers.take()
         } else {
             PendingWakes::default()
@@ -378,7 +380,7 @@ impl OutboundQueue {
 
     fn gauge(&self, state: &mut State) {
         if state.bytes.abs_diff(state.gauged) >= GAUGE_STEP_BYTES || state.bytes == 0 && state.gauged != 0 {
-            self.metrics.outbox_bytes.inc_by(state.bytes as i64 - state.gauged as i64);
+            self.metrics.outbound_queue_bytes.inc_by(state.bytes as i64 - state.gauged as i64);
             state.gauged = state.bytes;
         }
     }
@@ -392,7 +394,7 @@ impl Drop for OutboundQueue {
 
 /// The error of a receiver that was too slow; see the module's diagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Overflowed;
+pub struct QueueOverflow;
 
 #[cfg(test)]
 mod tests {
@@ -450,7 +452,7 @@ mod tests {
         fn new() -> Rig {
             let (budget, metrics, start) = (Budget::new(usize::MAX), Metrics::new(), Instant::now());
             let unit = message(&budget, 40_000).size() + OVERHEAD_BYTES;
-            let options = Options { outbox_bytes_max: UNITS * unit, slow_consumer_grace: GRACE };
+            let options = Options { outbound_queue_bytes_max: UNITS * unit, slow_consumer_grace: GRACE };
             let outbound_queue = OutboundQueue::new(options, &budget, metrics.clone(), start);
             Rig { budget, metrics, outbound_queue, start, receiver: Arc::default() }
         }
@@ -460,7 +462,7 @@ mod tests {
         }
 
         fn units(&self) -> usize {
-            self.outbound_queue.bytes() * UNITS / self.outbound_queue.options.outbox_bytes_max
+            self.outbound_queue.bytes() * UNITS / self.outbound_queue.options.outbound_queue_bytes_max
         }
 
         /// Pushes this many deliveries at `after` seconds from the start. Returns the result of the last push.
@@ -475,10 +477,10 @@ mod tests {
         }
 
         /// Takes this many deliveries. `None` stands for `Pending`.
-        fn take(&self, deliveries: usize, after: u64) -> Option<Result<Vec<Key>, Overflowed>> {
+        fn take(&self, deliveries: usize, after: u64) -> Option<Result<Vec<Key>, QueueOverflow>> {
             let mut batch = Vec::new();
             let waker = Waker::from(self.receiver.clone());
-            let unit = self.outbound_queue.options.outbox_bytes_max / UNITS;
+            let unit = self.outbound_queue.options.outbound_queue_bytes_max / UNITS;
             match self.outbound_queue.poll_take(
                 &mut Context::from_waker(&waker),
                 &mut batch,
@@ -492,10 +494,10 @@ mod tests {
             }
         }
 
-        fn drained(&self, publisher: &Arc<Task>, crowd: bool, after: u64) -> bool {
+        fn drained(&self, publisher: &Arc<Task>, is_widespread: bool, after: u64) -> bool {
             let waker = Waker::from(publisher.clone());
             self.outbound_queue
-                .poll_drained(&mut Context::from_waker(&waker), crowd, self.at(after))
+                .poll_drained(&mut Context::from_waker(&waker), is_widespread, self.at(after))
                 .is_ready()
         }
     }
@@ -526,8 +528,8 @@ mod tests {
         assert_eq!(rig.push(1, 4), Pushed::Gone, "overflow");
         assert_eq!(rig.outbound_queue.bytes(), 0, "everything unsent is dropped");
         assert_eq!(rig.push(1, 0), Pushed::Gone);
-        assert_eq!(rig.take(1, 0), Some(Err(Overflowed)));
-        assert_eq!(rig.take(0, 0), Some(Err(Overflowed)), "the overflow is reported again");
+        assert_eq!(rig.take(1, 0), Some(Err(QueueOverflow)));
+        assert_eq!(rig.take(0, 0), Some(Err(QueueOverflow)), "the overflow is reported again");
         assert!(rig.drained(&Arc::default(), false, 0), "publishers do not wait for a receiver that is gone");
     }
 
@@ -684,10 +686,10 @@ mod tests {
     }
 
     /// Columns, in seconds: when the ninth delivery was pushed, when a batch was taken (the queue stays above half),
-    /// when the grace period ends for a single slow receiver, and when it ends with `crowd`.
+    /// when the grace period ends for a single slow receiver, and when it ends with `is_widespread`.
     #[test]
     fn grace_period_starts_above_half_and_in_a_crowd_at_the_last_batch() {
-        for (passed, taken, alone, crowd) in
+        for (passed, taken, alone, is_widespread) in
             [(0, None, 5, 5), (3, None, 8, 8), (3, Some(4), 8, 9), (3, Some(7), 8, 12), (3, Some(30), 8, 35)]
         {
             let rig = Rig::new();
@@ -698,10 +700,10 @@ mod tests {
                 rig.take(2, taken);
             }
             assert_eq!(rig.outbound_queue.grace_ends(false), rig.at(alone), "{passed} {taken:?}");
-            assert_eq!(rig.outbound_queue.grace_ends(true), rig.at(crowd), "{passed} {taken:?}");
+            assert_eq!(rig.outbound_queue.grace_ends(true), rig.at(is_widespread), "{passed} {taken:?}");
             let publisher = Arc::default();
             let latest = taken.unwrap_or(0).max(passed);
-            for (in_crowd, ends) in [(false, alone), (true, crowd)] {
+            for (in_crowd, ends) in [(false, alone), (true, is_widespread)] {
                 for after in latest..ends + 2 {
                     assert_eq!(
                         rig.drained(&publisher, in_crowd, after),
@@ -731,7 +733,7 @@ mod tests {
     #[test]
     fn endless_grace_period_does_not_overflow_the_clock() {
         let rig = Rig::new();
-        let options = Options { outbox_bytes_max: 1, slow_consumer_grace: Duration::MAX };
+        let options = Options { outbound_queue_bytes_max: 1, slow_consumer_grace: Duration::MAX };
         let outbound_queue = OutboundQueue::new(options, &rig.budget, rig.metrics.clone(), rig.start);
         assert!(outbound_queue.grace_ends(true) > rig.at(3600));
     }
@@ -745,7 +747,7 @@ mod tests {
             assert!(!rig.drained(&staying, false, 0));
         }
         assert_eq!(rig.outbound_queue.state.lock().publishers.len(), 1);
-        // With `crowd` the grace period does not end while batches are taken. Publishers start and stop waiting all the
+        // With `is_widespread` the grace period does not end while batches are taken. Publishers start and stop waiting all the
         // time.
         let mut woken = 0;
         for second in 1..1000 {
@@ -766,7 +768,7 @@ mod tests {
     #[test]
     fn bytes_above_half_are_reported_until_the_queue_is_closed() {
         let rig = Rig::new();
-        let unit = rig.outbound_queue.options.outbox_bytes_max / UNITS;
+        let unit = rig.outbound_queue.options.outbound_queue_bytes_max / UNITS;
         assert_eq!(rig.outbound_queue.bytes_above_half(), Some(0));
         for (push, bytes_above_half) in [(8, 0), (1, unit), (7, 8 * unit)] {
             rig.push(push, 0);
@@ -820,7 +822,7 @@ mod tests {
     /// messages wait for another subscription.
     fn withdraw_work(others: usize, count: u32) -> u64 {
         let (budget, now) = (Budget::new(usize::MAX), Instant::now());
-        let options = Options { outbox_bytes_max: usize::MAX, slow_consumer_grace: GRACE };
+        let options = Options { outbound_queue_bytes_max: usize::MAX, slow_consumer_grace: GRACE };
         let outbound_queue = OutboundQueue::new(options, &budget, Metrics::new(), now);
         let small = message(&budget, 1);
         let delivery = |key, tag| Delivery { message: small.clone(), key, count: 1, tag };
@@ -856,7 +858,7 @@ mod tests {
     #[test]
     fn withdrawn_deliveries_never_outnumber_the_other_deliveries() {
         let (budget, now) = (Budget::new(usize::MAX), Instant::now());
-        let options = Options { outbox_bytes_max: usize::MAX, slow_consumer_grace: GRACE };
+        let options = Options { outbound_queue_bytes_max: usize::MAX, slow_consumer_grace: GRACE };
         let outbound_queue = OutboundQueue::new(options, &budget, Metrics::new(), now);
         let small = message(&budget, 1);
         let push = |key| {
@@ -913,15 +915,15 @@ mod tests {
         for (name, empty) in ways {
             let rig = Rig::new();
             rig.push(16, 0);
-            assert_eq!(rig.metrics.outbox_bytes.get(), rig.outbound_queue.bytes() as i64, "{name}");
+            assert_eq!(rig.metrics.outbound_queue_bytes.get(), rig.outbound_queue.bytes() as i64, "{name}");
             assert!(rig.budget.used() > 16 * 40_000);
             empty(&rig);
-            assert_eq!(rig.metrics.outbox_bytes.get(), rig.outbound_queue.bytes() as i64, "{name}");
+            assert_eq!(rig.metrics.outbound_queue_bytes.get(), rig.outbound_queue.bytes() as i64, "{name}");
             if name != "left" {
                 assert_eq!(rig.budget.used(), 0, "{name}: unused memory is released");
             }
             drop(rig.outbound_queue);
-            assert_eq!((rig.metrics.outbox_bytes.get(), rig.budget.used()), (0, 0), "{name}");
+            assert_eq!((rig.metrics.outbound_queue_bytes.get(), rig.budget.used()), (0, 0), "{name}");
         }
     }
 
@@ -931,7 +933,7 @@ mod tests {
             steps in prop::collection::vec((0u8..7, 1usize..5), 1..100),
         ) {
             let rig = Rig::new();
-            let unit = rig.outbound_queue.options.outbox_bytes_max / UNITS;
+            let unit = rig.outbound_queue.options.outbound_queue_bytes_max / UNITS;
             let mut model: VecDeque<Key> = VecDeque::new();
             for (step, n) in steps {
                 match step {
@@ -960,7 +962,7 @@ mod tests {
                     _ => {}
                 }
                 prop_assert_eq!(rig.outbound_queue.bytes(), model.len() * unit);
-                prop_assert_eq!(rig.metrics.outbox_bytes.get(), rig.outbound_queue.bytes() as i64);
+                prop_assert_eq!(rig.metrics.outbound_queue_bytes.get(), rig.outbound_queue.bytes() as i64);
                 let state = rig.outbound_queue.state.lock();
                 prop_assert_eq!(state.room.bytes(), state.deliveries.capacity() * size_of::<Delivery>());
             }

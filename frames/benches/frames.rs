@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use gungraun::{library_benchmark, library_benchmark_group, main};
 use std::hint::black_box;
 use stompbox_frames::message::{DeliveryHeaders, Message, Parts, prefix};
-use stompbox_frames::sockjs::payload::{BadPayload, Payload, array};
+use stompbox_frames::sockjs::payload::{Payload, PayloadError, array};
 use stompbox_frames::sockjs::{Quoting, quote};
 use stompbox_frames::stomp::{Command, Decoder, Frame, Headers, Limits, Version, encode};
 
@@ -161,7 +161,7 @@ fn body() -> Vec<u8> {
 
 #[library_benchmark]
 #[bench::of_256_octets(setup = body)]
-fn payload(body: Vec<u8>) -> (Vec<u8>, Result<Payload, BadPayload>) {
+fn payload(body: Vec<u8>) -> (Vec<u8>, Result<Payload, PayloadError>) {
     let payload = array(black_box(&body));
     (body, payload)
 }

@@ -1,7 +1,7 @@
 //! The STOMP client: the frames that it sends, and functions that open many connections.
 
 use super::error::BenchError;
-use super::link::{Link, Target};
+use super::link::{Link, ServerAddress};
 use super::options::{Ack, Login};
 use std::sync::Arc;
 use std::time::Duration;
@@ -58,7 +58,7 @@ pub(super) fn send_head(destination: &str, body_bytes: usize) -> Vec<u8> {
 ///
 /// # Errors
 /// The connection failed or was refused. The text says why, and what to do.
-pub(super) async fn connect(target: &Target, login: &Login) -> Result<Link, BenchError> {
+pub(super) async fn connect(target: &ServerAddress, login: &Login) -> Result<Link, BenchError> {
     let connected = tokio::time::timeout(CONNECT_TIME_MAX, enter(target, login));
     connected.await.unwrap_or_else(|_| {
         let what = "the broker did not answer CONNECT".to_owned();
@@ -66,7 +66,7 @@ pub(super) async fn connect(target: &Target, login: &Login) -> Result<Link, Benc
     })
 }
 
-async fn enter(target: &Target, login: &Login) -> Result<Link, BenchError> {
+async fn enter(target: &ServerAddress, login: &Login) -> Result<Link, BenchError> {
     let mut link = Link::open(target).await?;
     let host = login.vhost.as_deref().unwrap_or(&target.url.host);
     let mut headers = vec![("accept-version", "1.2,1.1"), ("host", host), ("heart-beat", "0,0")];
@@ -96,7 +96,7 @@ async fn enter(target: &Target, login: &Login) -> Result<Link, BenchError> {
 /// # Errors
 /// The first error of a connection.
 pub(super) async fn connect_all(
-    target: &Arc<Target>,
+    target: &Arc<ServerAddress>,
     login: &Login,
     count: usize,
     mut tell: impl FnMut(usize),

@@ -3,7 +3,7 @@
 use super::client::connect_all;
 use super::coordinator::Coordinator;
 use super::error::BenchError;
-use super::link::Target;
+use super::link::ServerAddress;
 use super::options::{Ack, Options, Shape};
 use super::progress::Progress;
 use super::publisher::Publisher;
@@ -18,7 +18,7 @@ use std::sync::atomic::Ordering::Relaxed;
 /// Runs the measurement.
 pub(super) async fn run(
     options: &Options,
-    target: &Arc<Target>,
+    target: &Arc<ServerAddress>,
     id: u32,
     progress: &mut Progress<'_>,
 ) -> Result<Report, BenchError> {

@@ -4,7 +4,7 @@
 use super::client::{connect, connect_all};
 use super::coordinator::Coordinator;
 use super::error::BenchError;
-use super::link::Target;
+use super::link::ServerAddress;
 use super::options::{Ack, Options, Pace};
 use super::process::resident_bytes;
 use super::progress::Progress;
@@ -35,7 +35,7 @@ pub(super) struct Idle {
 /// Runs the measurement.
 pub(super) async fn run(
     options: &Options,
-    target: &Arc<Target>,
+    target: &Arc<ServerAddress>,
     id: u32,
     progress: &mut Progress<'_>,
 ) -> Result<Report, BenchError> {

@@ -39,7 +39,7 @@ pub use stamp::BODY_BYTES_MIN;
 pub use url::{Transport, Url};
 
 use error::BenchError;
-use link::Target;
+use link::ServerAddress;
 use progress::Progress;
 use report::Report;
 use std::io::Write;
@@ -86,7 +86,7 @@ fn measure(options: &Options, progress: &mut Progress<'_>) -> Result<Report, Ben
     let runtime = runtime(options.shape).map_err(|error| unusable(&error))?;
     let id = getrandom::u32().map_err(|error| unusable(&error))?;
     let report = runtime.block_on(async {
-        let target = Arc::new(Target::find(&options.url).await?);
+        let target = Arc::new(ServerAddress::find(&options.url).await?);
         match options.shape {
             Shape::FanOut | Shape::Queue => flow::run(options, &target, id, progress).await,
             Shape::PingPong => ping_pong::run(options, &target, id, progress).await,

@@ -4,13 +4,13 @@
 use super::client::{connect_all, send_head, subscribe};
 use super::coordinator::Coordinator;
 use super::error::BenchError;
-use super::link::{Link, Target};
+use super::link::{Link, ServerAddress};
 use super::options::{Ack, Options, Pace};
 use super::progress::Progress;
 use super::report::Report;
 use super::run::{Phase, Run};
 use super::sequence::Sequence;
-use super::stamp::{Stamp, Wrong};
+use super::stamp::{Stamp, StampError};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use stompbox_frames::stomp::{Command, Frame};
@@ -18,7 +18,7 @@ use stompbox_frames::stomp::{Command, Frame};
 /// Runs the measurement.
 pub(super) async fn run(
     options: &Options,
-    target: &Arc<Target>,
+    target: &Arc<ServerAddress>,
     id: u32,
     progress: &mut Progress<'_>,
 ) -> Result<Report, BenchError> {
@@ -149,8 +149,8 @@ impl Pinger {
                     run.windows[index].seen(stamp.number, 1);
                 }
             }
-            Ok(_) | Err(Wrong::Corrupt) => tally.corrupt += 1,
-            Err(Wrong::Foreign) => tally.foreign += 1,
+            Ok(_) | Err(StampError::Corrupt) => tally.corrupt += 1,
+            Err(StampError::Foreign) => tally.foreign += 1,
         }
     }
 }

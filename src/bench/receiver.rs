@@ -7,7 +7,7 @@ use super::link::Link;
 use super::options::Ack;
 use super::run::{Phase, Run};
 use super::sequence::{Arrival, Sequence};
-use super::stamp::{PROBE, Stamp, Wrong};
+use super::stamp::{PROBE, Stamp, StampError};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use stompbox_frames::stomp::Command;
@@ -114,8 +114,8 @@ impl Receiver {
             match run.stamper.read(&frame.body) {
                 Ok(stamp) if stamp.publisher == PROBE => self.ready(),
                 Ok(stamp) => self.arrive(&stamp, &mut tally, now, interval),
-                Err(Wrong::Foreign) => tally.foreign += 1,
-                Err(Wrong::Corrupt) => tally.corrupt += 1,
+                Err(StampError::Foreign) => tally.foreign += 1,
+                Err(StampError::Corrupt) => tally.corrupt += 1,
             }
             match self.ack {
                 Ack::Auto => {}

@@ -27,7 +27,7 @@ pub(super) struct Stamp {
 
 /// The reason why a body is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wrong {
+pub(super) enum StampError {
     /// The message is from another run or another program.
     Foreign,
     /// The body was changed in transit.
@@ -69,18 +69,18 @@ impl Stamper {
     }
 
     /// Reads a body, and checks every byte of it.
-    pub(super) fn read(&self, body: &[u8]) -> Result<Stamp, Wrong> {
+    pub(super) fn read(&self, body: &[u8]) -> Result<Stamp, StampError> {
         if body.get(..8) != Some(&self.run[..]) {
-            return Err(Wrong::Foreign);
+            return Err(StampError::Foreign);
         }
         let stamp = body.get(8..BODY_BYTES_MIN).and_then(|head| {
             let publisher = unhex(&head[..4])? as u16;
             Some(Stamp { publisher, number: unhex(&head[4..16])?, due: unhex(&head[16..])? })
         });
-        let stamp = stamp.ok_or(Wrong::Corrupt)?;
+        let stamp = stamp.ok_or(StampError::Corrupt)?;
         match body[BODY_BYTES_MIN..] == *self.filler(stamp.number) {
             true => Ok(stamp),
-            false => Err(Wrong::Corrupt),
+            false => Err(StampError::Corrupt),
         }
     }
 
@@ -140,19 +140,19 @@ mod tests {
         for at in 0..good.len() {
             let mut bad = good.clone();
             bad[at] = b'!';
-            let expected = if at < 8 { Wrong::Foreign } else { Wrong::Corrupt };
+            let expected = if at < 8 { StampError::Foreign } else { StampError::Corrupt };
             assert_eq!(stamper.read(&bad), Err(expected), "{at}");
         }
         for length in 8..good.len() {
-            assert_eq!(stamper.read(&good[..length]), Err(Wrong::Corrupt), "{length}");
+            assert_eq!(stamper.read(&good[..length]), Err(StampError::Corrupt), "{length}");
         }
-        assert_eq!(stamper.read(&[&good[..], b"x"].concat()), Err(Wrong::Corrupt));
-        assert_eq!(stamper.read(b""), Err(Wrong::Foreign));
+        assert_eq!(stamper.read(&[&good[..], b"x"].concat()), Err(StampError::Corrupt));
+        assert_eq!(stamper.read(b""), Err(StampError::Foreign));
     }
 
     #[test]
     fn stamp_of_another_run_is_foreign() {
         let stamp = Stamp { publisher: 0, number: 0, due: 0 };
-        assert_eq!(Stamper::new(2, 64).read(&body(&Stamper::new(1, 64), &stamp)), Err(Wrong::Foreign));
+        assert_eq!(Stamper::new(2, 64).read(&body(&Stamper::new(1, 64), &stamp)), Err(StampError::Foreign));
     }
 }

@@ -7,7 +7,7 @@ use super::presence::PresenceTracker;
 use super::publication::Content;
 use super::queue::Queue;
 use super::timer_queue::TimerQueue;
-use super::{Options, Refusal};
+use super::{BrokerError, Options};
 use crate::budget::{Budget, Reservation};
 use crate::metrics::Metrics;
 use crate::outbound_queue::Message;
@@ -34,17 +34,17 @@ pub(super) struct BrokerContext {
 
 impl BrokerContext {
     /// Checks that the byte budget admits new messages.
-    pub(super) fn check_budget(&self) -> Result<(), Refusal> {
+    pub(super) fn check_budget(&self) -> Result<(), BrokerError> {
         if !self.budget.is_exhausted() {
             return Ok(());
         }
         let what = format!("the broker holds {} bytes for all its clients", self.budget.used());
-        Err(Refusal::full(MEMORY, self.budget.bytes_max(), &what))
+        Err(BrokerError::full(MEMORY, self.budget.bytes_max(), &what))
     }
 
     /// Checks that the share for subscriptions has room for `bytes` more bytes. `what` says in the ERROR what needs
     /// them: a subscription, a temporary queue or a transaction.
-    pub(super) fn check_share(&self, what: &str, bytes: usize) -> Result<(), Refusal> {
+    pub(super) fn check_share(&self, what: &str, bytes: usize) -> Result<(), BrokerError> {
         if self.share.admits(bytes) {
             return Ok(());
         }
@@ -56,11 +56,11 @@ impl BrokerContext {
             self.share.used(),
             self.budget.bytes_max()
         );
-        Err(Refusal { summary: "memory limit reached", detail, limit: Some(MEMORY) })
+        Err(BrokerError { summary: "memory limit reached", detail, limit: Some(MEMORY) })
     }
 
     /// Reserves `bytes` that a transaction is about to add. Refuses more than half of the free memory.
-    pub(super) fn reserve(&self, bytes: usize) -> Result<Reservation, Refusal> {
+    pub(super) fn reserve(&self, bytes: usize) -> Result<Reservation, BrokerError> {
         self.budget.reserve(bytes).ok_or_else(|| {
             let detail = format!(
                 "COMMIT would make the broker hold {bytes} bytes more. It holds {} bytes for all its clients, \
@@ -69,7 +69,7 @@ impl BrokerContext {
                 self.budget.used(),
                 self.budget.bytes_max()
             );
-            Refusal { summary: "memory limit reached", detail, limit: Some(MEMORY) }
+            BrokerError { summary: "memory limit reached", detail, limit: Some(MEMORY) }
         })
     }
 

@@ -10,9 +10,9 @@ use super::publication::Content;
 use super::queue_memory::QueueMemory;
 use super::subscriber_list::SubscriberList;
 use super::topic::Topic;
-use super::{BrokerState, Step, users};
+use super::{BrokerState, TransactionStep, users};
 use crate::budget::allocation;
-use crate::destination::{Destination, Kind, Selector};
+use crate::destination::{Destination, DestinationKind, Selector};
 use crate::outbound_queue::{Delivery, Message};
 use crate::work;
 use std::collections::{HashMap, HashSet};
@@ -31,11 +31,13 @@ pub(super) fn subscription(selector: &Selector) -> usize {
         Selector::Exact(destination) => destination,
     };
     match destination.kind() {
-        Kind::Topic | Kind::User | Kind::App => Topic::bytes(destination) + SubscriberList::first_bytes(),
-        Kind::Queue => QueueMemory::bytes(destination) + Consumers::bytes(1),
+        DestinationKind::Topic | DestinationKind::User | DestinationKind::App => {
+            Topic::bytes(destination) + SubscriberList::first_bytes()
+        }
+        DestinationKind::Queue => QueueMemory::bytes(destination) + Consumers::bytes(1),
         // A temporary queue itself is charged when it is opened.
-        Kind::TempQueue => Consumers::bytes(1),
-        Kind::Presence => {
+        DestinationKind::TempQueue => Consumers::bytes(1),
+        DestinationKind::Presence => {
             // The snapshot contains the name of the tracker's topic twice.
             let snapshot = Message::OVERHEAD_BYTES + 2 * destination.as_str().len() + SNAPSHOT_BYTES;
             Topic::bytes(destination)
@@ -61,11 +63,11 @@ pub(super) struct Estimate {
 
 impl Estimate {
     /// Returns the bytes that one more step adds.
-    pub(super) fn add(&mut self, shared: &BrokerState, step: &Step<'_>) -> usize {
+    pub(super) fn add(&mut self, shared: &BrokerState, step: &TransactionStep<'_>) -> usize {
         let mut bytes = 0;
         let (content, receivers) = match step {
-            Step::Settle { .. } => return 0,
-            Step::Publish(publication) => {
+            TransactionStep::Settle { .. } => return 0,
+            TransactionStep::Publish(publication) => {
                 work::add(ESTIMATE);
                 let destination = publication.destination;
                 let stores_messages = destination.kind().stores_messages();
@@ -75,7 +77,7 @@ impl Estimate {
                 {
                     bytes += QueueMemory::bytes(destination);
                 }
-                let receivers = if stores_messages || destination.kind() == Kind::App {
+                let receivers = if stores_messages || destination.kind() == DestinationKind::App {
                     1
                 } else {
                     *self
@@ -85,7 +87,7 @@ impl Estimate {
                 };
                 (publication.content(), receivers)
             }
-            Step::PublishToUsers(multicast) => {
+            TransactionStep::PublishToUsers(multicast) => {
                 work::add(multicast.owners.len() * users::OWNER);
                 let users = multicast.owners.iter().filter_map(|owner| multicast.path.of(owner));
                 (multicast.content(), users.map(|destination| shared.users.receivers(&destination)).sum())

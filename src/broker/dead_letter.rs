@@ -7,7 +7,7 @@
 use super::backlog::Item;
 use super::context::BrokerContext;
 use super::{Options, Settlement};
-use crate::destination::{Destination, Kind};
+use crate::destination::{Destination, DestinationKind};
 use crate::outbound_queue::Message;
 
 /// The beginning of the name of a dead letter queue.
@@ -61,15 +61,15 @@ impl Reason {
 /// Returns whether `queue` is a dead letter queue: its messages stay there however often they are requeued, even if no
 /// consumer can take them.
 pub(super) fn is_dead_letter_queue(queue: &Destination) -> bool {
-    queue.kind() == Kind::Queue && queue.name().starts_with(DEAD)
+    queue.kind() == DestinationKind::Queue && queue.name().starts_with(DEAD)
 }
 
 /// Returns the dead letter queue of `queue`, or `None` if it has none.
 pub(super) fn dead_letter_queue(queue: &Destination) -> Option<Destination> {
-    if queue.kind() != Kind::Queue {
+    if queue.kind() != DestinationKind::Queue {
         return None;
     }
-    let text = format!("{}{DEAD}{}", Kind::Queue.prefix(), queue.name());
+    let text = format!("{}{DEAD}{}", DestinationKind::Queue.prefix(), queue.name());
     Some(Destination::parse(&text, usize::MAX).expect("a name behind another segment is a name"))
 }
 

@@ -43,7 +43,7 @@ fn connections(members: &[Subscriber]) -> usize {
 }
 
 impl FanOutResult {
-    /// Returns the receivers to wait for: each once, and only within its grace period. `crowd` is set if more than half
+    /// Returns the receivers to wait for: each once, and only within its grace period. `is_widespread` is set if more than half
     /// of the connections that get the message are congested.
     pub(super) fn into_congested(mut self, now: Instant) -> Vec<Congested> {
         if self.congested.is_empty() {
@@ -51,11 +51,11 @@ impl FanOutResult {
         }
         let mut seen = HashSet::with_capacity(self.congested.len());
         self.congested.retain(|outbound_queue| seen.insert(Arc::as_ptr(outbound_queue)));
-        let crowd = self.congested.len() * 2 > self.receivers;
+        let is_widespread = self.congested.len() * 2 > self.receivers;
         self.congested
             .into_iter()
-            .filter(|outbound_queue| outbound_queue.grace_ends(crowd) > now)
-            .map(|outbound_queue| Congested { outbound_queue, crowd })
+            .filter(|outbound_queue| outbound_queue.grace_ends(is_widespread) > now)
+            .map(|outbound_queue| Congested { outbound_queue, is_widespread })
             .collect()
     }
 }

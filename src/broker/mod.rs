@@ -77,7 +77,7 @@ use self::route::BrokerState;
 use self::subscription::SubscriptionTarget;
 use self::timer_queue::TimerQueue;
 use crate::budget::Budget;
-use crate::destination::{Destination, Kind, Selector};
+use crate::destination::{Destination, DestinationKind, Selector};
 use crate::metrics::Metrics;
 use crate::outbound_queue::{Key, OutboundQueue, Tag};
 use std::fmt;
@@ -133,7 +133,7 @@ pub struct Broker {
 
 /// A refused operation, with the texts of the ERROR frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct BrokerError {
     /// The `message` header of ERROR.
     pub summary: &'static str,
     /// The body of ERROR: what was wrong, what was expected, and which option to change.
@@ -190,7 +190,7 @@ pub enum Settlement {
 /// One step of a transaction.
 #[derive(Debug)]
 #[allow(missing_docs)]
-pub enum Step<'a> {
+pub enum TransactionStep<'a> {
     Publish(Publication<'a>),
     PublishToUsers(Multicast<'a>),
     Settle { consumer: &'a Consumer, tags: &'a [Tag], settlement: Settlement },
@@ -243,7 +243,7 @@ impl Broker {
     ///
     /// # Errors
     /// The memory limit (`memory-bytes-max`) is reached, or the queue is full or cannot be created.
-    pub fn publish(&self, publication: Publication<'_>, now: Instant) -> Result<Published, Refusal> {
+    pub fn publish(&self, publication: Publication<'_>, now: Instant) -> Result<Published, BrokerError> {
         let shared = &*self.shared;
         shared.context.check_budget()?;
         let published = if publication.destination.kind().stores_messages() {
@@ -262,7 +262,7 @@ impl Broker {
     ///
     /// # Errors
     /// The memory limit (`memory-bytes-max`) is reached.
-    pub fn publish_to_users(&self, multicast: Multicast<'_>, now: Instant) -> Result<Published, Refusal> {
+    pub fn publish_to_users(&self, multicast: Multicast<'_>, now: Instant) -> Result<Published, BrokerError> {
         let shared = &*self.shared;
         shared.context.check_budget()?;
         let published = shared.route_to_users(&multicast, now).into_published(now);
@@ -294,7 +294,7 @@ impl Broker {
     ///
     /// # Errors
     /// The memory limit (`memory-bytes-max`) does not allow the transaction.
-    pub fn check_begin(&self, bytes: usize) -> Result<(), Refusal> {
+    pub fn check_begin(&self, bytes: usize) -> Result<(), BrokerError> {
         self.shared.context.check_share("transaction", bytes)
     }
 
@@ -313,7 +313,7 @@ impl Broker {
         subscriber: Subscriber,
         terms: ConsumerOptions,
         now: Instant,
-    ) -> Result<Subscription, Refusal> {
+    ) -> Result<Subscription, BrokerError> {
         let shared = &self.shared;
         let bytes = cost::subscription(selector);
         shared.context.check_share("subscription", bytes)?;
@@ -324,7 +324,7 @@ impl Broker {
                     shared.family(pattern.kind()).subscribe_pattern(pattern, subscriber),
                 )
             }
-            Selector::Exact(shown) if shown.kind() == Kind::Presence => {
+            Selector::Exact(shown) if shown.kind() == DestinationKind::Presence => {
                 shared.watch(shown, subscriber, terms.presence_names, now)
             }
             Selector::Exact(destination) if !destination.kind().stores_messages() => {
@@ -345,8 +345,8 @@ impl Broker {
     ///
     /// # Errors
     /// The memory limit (`memory-bytes-max`) does not allow the queue.
-    pub fn open_temp(&self, address: &Destination) -> Result<TempQueue, Refusal> {
-        debug_assert_eq!(address.kind(), Kind::TempQueue);
+    pub fn open_temp(&self, address: &Destination) -> Result<TempQueue, BrokerError> {
+        debug_assert_eq!(address.kind(), DestinationKind::TempQueue);
         let shared = &self.shared;
         shared.context.check_share("temporary queue", cost::temp_queue(address))?;
         Ok(TempQueue::new(shared.clone(), shared.queues.open_temp(address)))
@@ -385,11 +385,11 @@ impl fmt::Debug for Broker {
     }
 }
 
-impl Refusal {
+impl BrokerError {
     /// Creates the refusal of an operation that exceeds `limit`.
-    fn full(limit: &'static str, max: usize, what: &str) -> Refusal {
+    fn full(limit: &'static str, max: usize, what: &str) -> BrokerError {
         let detail =
             format!("{what}; {limit} allows {max}. Try again later, or ask the operator to raise {limit}.");
-        Refusal { summary: "limit reached", detail, limit: Some(limit) }
+        BrokerError { summary: "limit reached", detail, limit: Some(limit) }
     }
 }

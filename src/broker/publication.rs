@@ -83,5 +83,5 @@ pub struct Congested {
     /// The outbound queue of the receiver.
     pub outbound_queue: Arc<OutboundQueue>,
     /// Whether most receivers of the message are as far behind.
-    pub crowd: bool,
+    pub is_widespread: bool,
 }

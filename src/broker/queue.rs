@@ -30,9 +30,9 @@ use super::dispatch::dispatch;
 use super::partitioned_backlog::PartitionedBacklog;
 use super::queue_memory::QueueMemory;
 use super::queue_usage::QueueUsage;
-use super::{ConsumerOptions, Refusal, Settlement, Subscriber};
+use super::{BrokerError, ConsumerOptions, Settlement, Subscriber};
 use crate::budget::Budget;
-use crate::destination::{Destination, Kind};
+use crate::destination::{Destination, DestinationKind};
 use crate::outbound_queue::{Message, Tag};
 use crate::work;
 use parking_lot::Mutex;
@@ -104,7 +104,7 @@ impl Queue {
         &self,
         message: &Message,
         now: Instant,
-    ) -> Result<Result<Vec<Undeliverable>, Refusal>, QueueClosed> {
+    ) -> Result<Result<Vec<Undeliverable>, BrokerError>, QueueClosed> {
         self.alive(|state| {
             self.room_for(state, message.size())?;
             self.admit(state, message.clone());
@@ -116,7 +116,7 @@ impl Queue {
 
     /// Reserves space for a message of `bytes` bytes. Until the space is used or [`released`](Queue::release), the
     /// queue is not removed as idle.
-    pub(super) fn reserve(&self, bytes: usize) -> Result<Result<(), Refusal>, QueueClosed> {
+    pub(super) fn reserve(&self, bytes: usize) -> Result<Result<(), BrokerError>, QueueClosed> {
         self.alive(|state| {
             self.room_for(state, bytes)?;
             state.reserved.add(bytes);
@@ -254,7 +254,7 @@ impl Queue {
         let outstanding = state.consumers.remove(id);
         let consumers = state.consumers.len();
         state.memory.set_consumers(consumers);
-        if consumers == 0 && self.destination.kind() != Kind::TempQueue {
+        if consumers == 0 && self.destination.kind() != DestinationKind::TempQueue {
             state.memory.charge_to(&self.context.budget);
         }
         for mut item in outstanding {
@@ -278,7 +278,7 @@ impl Queue {
     pub(super) fn remove_if_idle(&self) -> bool {
         let mut state = self.state.lock();
         let is_idle = state.consumers.is_empty() && state.load.messages == 0 && state.reserved.messages == 0;
-        if state.dead || !is_idle || self.destination.kind() == Kind::TempQueue {
+        if state.dead || !is_idle || self.destination.kind() == DestinationKind::TempQueue {
             return false;
         }
         self.die(&mut state);
@@ -328,7 +328,7 @@ impl Queue {
     }
 
     /// Checks that one more message of `bytes` bytes fits within the limits.
-    fn room_for(&self, state: &State, bytes: usize) -> Result<(), Refusal> {
+    fn room_for(&self, state: &State, bytes: usize) -> Result<(), BrokerError> {
         state.load.with(state.reserved).room_for(bytes, &self.context.options, self.destination.as_str())
     }
 

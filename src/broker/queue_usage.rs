@@ -1,6 +1,6 @@
 //! The usage of a queue, and the check of its limits.
 
-use super::{Options, Refusal};
+use super::{BrokerError, Options};
 
 /// A number of messages and their bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,16 +28,16 @@ impl QueueUsage {
     }
 
     /// Checks that the queue `name`, which holds this much, can take one more message of `bytes` bytes.
-    pub(super) fn room_for(self, bytes: usize, options: &Options, name: &str) -> Result<(), Refusal> {
+    pub(super) fn room_for(self, bytes: usize, options: &Options, name: &str) -> Result<(), BrokerError> {
         let QueueUsage { messages, bytes: held } = self;
         let &Options { queue_messages_max, queue_bytes_max, .. } = options;
         if messages >= queue_messages_max {
             let what = format!("{name:?} holds {messages} messages");
-            return Err(Refusal::full("queue-messages-max", queue_messages_max, &what));
+            return Err(BrokerError::full("queue-messages-max", queue_messages_max, &what));
         }
         if bytes > queue_bytes_max.saturating_sub(held) {
             let what = format!("{name:?} holds {held} octets, and the message has {bytes}");
-            return Err(Refusal::full("queue-bytes-max", queue_bytes_max, &what));
+            return Err(BrokerError::full("queue-bytes-max", queue_bytes_max, &what));
         }
         Ok(())
     }

@@ -8,9 +8,9 @@ use super::context::BrokerContext;
 use super::dead_letter::{Undeliverable, dead_letter, dead_letter_queue};
 use super::dead_letter_log::DeadLetterOutcome;
 use super::queue::{Queue, QueueClosed};
-use super::{ConsumerOptions, Refusal, Settlement, Subscriber};
+use super::{BrokerError, ConsumerOptions, Settlement, Subscriber};
 use crate::budget::Budget;
-use crate::destination::{Destination, Kind};
+use crate::destination::{Destination, DestinationKind};
 use crate::outbound_queue::{Message, Tag};
 use crate::work;
 use dashmap::{DashMap, Entry};
@@ -34,7 +34,12 @@ impl Queues {
 
     /// Adds a message to a queue, which is created if it does not exist. Returns `false` if the message was for a
     /// temporary queue that has been closed: the message is dropped and counted.
-    pub(super) fn publish(&self, to: &Destination, message: &Message, now: Instant) -> Result<bool, Refusal> {
+    pub(super) fn publish(
+        &self,
+        to: &Destination,
+        message: &Message,
+        now: Instant,
+    ) -> Result<bool, BrokerError> {
         loop {
             let Some(queue) = self.find_or_create(to, &self.context.budget)? else {
                 self.context.metrics.messages_dropped.inc();
@@ -45,9 +50,9 @@ impl Queues {
                     self.push_dead_letter(&queue, undeliverable);
                     return Ok(true);
                 }
-                Ok(Err(refusal)) => {
+                Ok(Err(broker_error)) => {
                     self.sweep(&queue);
-                    return Err(refusal);
+                    return Err(broker_error);
                 }
                 Err(QueueClosed) => self.forget(&queue),
             }
@@ -65,14 +70,14 @@ impl Queues {
     }
 
     /// Reserves space for a message of `bytes` bytes. Returns `None` if the temporary queue has been closed.
-    pub(super) fn reserve(&self, to: &Destination, bytes: usize) -> Result<Option<Arc<Queue>>, Refusal> {
+    pub(super) fn reserve(&self, to: &Destination, bytes: usize) -> Result<Option<Arc<Queue>>, BrokerError> {
         loop {
             let Some(queue) = self.find_or_create(to, &self.context.budget)? else { return Ok(None) };
             match queue.reserve(bytes) {
                 Ok(Ok(())) => return Ok(Some(queue)),
-                Ok(Err(refusal)) => {
+                Ok(Err(broker_error)) => {
                     self.sweep(&queue);
-                    return Err(refusal);
+                    return Err(broker_error);
                 }
                 Err(QueueClosed) => self.forget(&queue),
             }
@@ -92,10 +97,10 @@ impl Queues {
         subscriber: &Subscriber,
         terms: ConsumerOptions,
         now: Instant,
-    ) -> Result<(Arc<Queue>, ConsumerId), Refusal> {
+    ) -> Result<(Arc<Queue>, ConsumerId), BrokerError> {
         loop {
             let Some(queue) = self.find_or_create(to, &self.context.share)? else {
-                return Err(Refusal {
+                return Err(BrokerError {
                     summary: "no such queue",
                     detail: format!(
                         "{:?} is not open. A temporary queue lives as long as the session that opened it, and \
@@ -193,15 +198,18 @@ impl Queues {
                     self.context.metrics.messages_dropped.inc_by(dropped);
                     log.add(origin, DeadLetterOutcome::Kept(undeliverable.reason));
                 }
-                Err(refusal) => {
+                Err(broker_error) => {
                     self.context.metrics.messages_dropped.inc();
-                    log.add(origin, DeadLetterOutcome::Dropped { limit: refusal.limit.unwrap_or_default() });
+                    log.add(
+                        origin,
+                        DeadLetterOutcome::Dropped { limit: broker_error.limit.unwrap_or_default() },
+                    );
                 }
             }
         }
     }
 
-    fn push_dead_letter_to(&self, to: &Destination, letter: &Message) -> Result<u64, Refusal> {
+    fn push_dead_letter_to(&self, to: &Destination, letter: &Message) -> Result<u64, BrokerError> {
         loop {
             let Some(queue) = self.find_or_create(to, &self.context.budget)? else { return Ok(1) };
             match queue.push_dead_letter(letter) {
@@ -225,11 +233,11 @@ impl Queues {
         &self,
         destination: &Destination,
         payer: &Arc<Budget>,
-    ) -> Result<Option<Arc<Queue>>, Refusal> {
+    ) -> Result<Option<Arc<Queue>>, BrokerError> {
         if let Some(queue) = self.map.get(destination.as_str()) {
             return Ok(Some(queue.clone()));
         }
-        if destination.kind() == Kind::TempQueue {
+        if destination.kind() == DestinationKind::TempQueue {
             return Ok(None);
         }
         match self.map.entry(destination.text().clone()) {
@@ -240,7 +248,7 @@ impl Queues {
                 if self.count.fetch_update(Relaxed, Relaxed, more).is_err() {
                     let what =
                         format!("there are {max} queues, and {:?} would be one more", destination.as_str());
-                    return Err(Refusal::full("queues-max", max, &what));
+                    return Err(BrokerError::full("queues-max", max, &what));
                 }
                 let queue = Queue::new(destination.clone(), &self.context, payer);
                 Ok(Some(vacant.insert(queue).clone()))
@@ -260,7 +268,7 @@ impl Queues {
     fn forget(&self, dead: &Arc<Queue>) {
         let destination = dead.destination();
         let out = self.map.remove_if(destination.as_str(), |_, queue| Arc::ptr_eq(queue, dead));
-        if out.is_some() && destination.kind() == Kind::Queue {
+        if out.is_some() && destination.kind() == DestinationKind::Queue {
             self.count.fetch_sub(1, Relaxed);
         }
     }

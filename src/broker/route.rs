@@ -8,7 +8,7 @@ use super::sessions::{Entry, Sessions};
 use super::subscription::SubscriptionTarget;
 use super::topics::Topics;
 use super::{ConsumerOptions, Stats, Subscriber, services, users};
-use crate::destination::{Destination, Kind};
+use crate::destination::{Destination, DestinationKind};
 use crate::metrics::Gauge;
 use crate::outbound_queue::OutboundQueue;
 use std::sync::Arc;
@@ -59,29 +59,29 @@ impl BrokerState {
     }
 
     /// Returns the family of topics for a kind of destination that keeps no messages.
-    pub(super) fn family(&self, kind: Kind) -> &Topics {
+    pub(super) fn family(&self, kind: DestinationKind) -> &Topics {
         match kind {
-            Kind::User => &self.users,
-            Kind::App => &self.services,
-            Kind::Presence => &self.online,
-            Kind::Topic | Kind::Queue | Kind::TempQueue => &self.topics,
+            DestinationKind::User => &self.users,
+            DestinationKind::App => &self.services,
+            DestinationKind::Presence => &self.online,
+            DestinationKind::Topic | DestinationKind::Queue | DestinationKind::TempQueue => &self.topics,
         }
     }
 
     /// Routes a message to a destination that keeps none.
     pub(super) fn route(&self, publication: &Publication<'_>, now: Instant) -> Routed {
         match publication.destination.kind() {
-            Kind::User => {
+            DestinationKind::User => {
                 let (reach, sessions) = users::publish(self, publication, now);
                 Routed { reach, sessions: Some(sessions), services: None }
             }
-            Kind::App => {
+            DestinationKind::App => {
                 let reach = services::publish(self, publication, now);
                 Routed { services: Some(reach.reached), reach, sessions: None }
             }
             // Only the broker itself publishes presence reports.
-            Kind::Presence => Routed::default(),
-            Kind::Topic | Kind::Queue | Kind::TempQueue => {
+            DestinationKind::Presence => Routed::default(),
+            DestinationKind::Topic | DestinationKind::Queue | DestinationKind::TempQueue => {
                 Routed { reach: self.topics.publish(publication, now), ..Routed::default() }
             }
         }
@@ -94,8 +94,13 @@ impl BrokerState {
     }
 
     /// Marks the connection of a service as text only, if it is. The mark is the same for all of its subscriptions.
-    pub(super) fn note_text_only(&self, kind: Kind, subscriber: &Subscriber, terms: ConsumerOptions) {
-        if kind == Kind::App && terms.text_only {
+    pub(super) fn note_text_only(
+        &self,
+        kind: DestinationKind,
+        subscriber: &Subscriber,
+        terms: ConsumerOptions,
+    ) {
+        if kind == DestinationKind::App && terms.text_only {
             subscriber.outbound_queue.set_text_only();
         }
     }
@@ -109,11 +114,12 @@ impl BrokerState {
         now: Instant,
     ) -> SubscriptionTarget {
         match shown.watched() {
-            Some(topic) => {
-                SubscriptionTarget::Watch(Kind::Topic, self.topics.watch(&topic, shown, watcher, names, now))
-            }
+            Some(topic) => SubscriptionTarget::Watch(
+                DestinationKind::Topic,
+                self.topics.watch(&topic, shown, watcher, names, now),
+            ),
             None => SubscriptionTarget::Watch(
-                Kind::Presence,
+                DestinationKind::Presence,
                 self.online.watch(shown, shown, watcher, names, now),
             ),
         }
@@ -143,7 +149,7 @@ impl BrokerState {
             user_destinations: sum(self.users.count()),
             services: sum(self.services.count()),
             sessions: self.sessions.len(),
-            trackers: usize::try_from(self.context.metrics.presence_rooms.get()).unwrap_or(0),
+            trackers: usize::try_from(self.context.metrics.presence_topics.get()).unwrap_or(0),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::subscriber_list::SubscriberSlot;
 use super::topic::Topic;
 use super::topics::{Topics, Watch};
 use super::{BrokerState, Settlement};
-use crate::destination::{Kind, Selector};
+use crate::destination::{DestinationKind, Selector};
 use crate::outbound_queue::Tag;
 use crate::work;
 use std::fmt;
@@ -34,10 +34,10 @@ pub struct Subscription {
 /// The destination, pattern or presence that a subscription is for.
 pub(super) enum SubscriptionTarget {
     /// A destination of a family whose messages are not kept.
-    Topic(Kind, Arc<Topic>, SubscriberSlot),
+    Topic(DestinationKind, Arc<Topic>, SubscriberSlot),
     Pattern(Membership),
     /// The presence of a topic, or of the online sessions.
-    Watch(Kind, Watch),
+    Watch(DestinationKind, Watch),
     Queue(Arc<Queue>, ConsumerId),
 }
 
@@ -108,7 +108,7 @@ impl Subscription {
         &self.shared.queues
     }
 
-    fn topics(&self, kind: Kind) -> &Topics {
+    fn topics(&self, kind: DestinationKind) -> &Topics {
         self.shared.family(kind)
     }
 }

@@ -21,7 +21,7 @@
 use super::consumer::ConsumerId;
 use super::cost::Estimate;
 use super::queue::Queue;
-use super::{BrokerState, Consumer, Published, Refusal, Step};
+use super::{BrokerError, BrokerState, Consumer, Published, TransactionStep};
 use crate::budget::Reservation;
 use crate::outbound_queue::{Message, Tag};
 use crate::work;
@@ -79,10 +79,12 @@ impl Commit {
     ///
     /// # Errors
     /// The byte budget is exhausted, or a delivery to settle is not outstanding.
-    pub fn check(&mut self, step: &Step<'_>) -> Result<(), Refusal> {
+    pub fn check(&mut self, step: &TransactionStep<'_>) -> Result<(), BrokerError> {
         match step {
-            Step::Settle { consumer, tags, .. } => self.check_settlement(consumer, tags)?,
-            Step::Publish(_) | Step::PublishToUsers(_) => self.shared.context.check_budget()?,
+            TransactionStep::Settle { consumer, tags, .. } => self.check_settlement(consumer, tags)?,
+            TransactionStep::Publish(_) | TransactionStep::PublishToUsers(_) => {
+                self.shared.context.check_budget()?
+            }
         }
         let bytes = self.estimate.add(&self.shared, step);
         self.steps.push_back(Prepared { bytes, room: QueueReservation::None });
@@ -93,7 +95,7 @@ impl Commit {
     ///
     /// # Errors
     /// The steps would add more than half of the remaining memory.
-    pub fn admit(&mut self) -> Result<(), Refusal> {
+    pub fn admit(&mut self) -> Result<(), BrokerError> {
         (self.estimate, self.settled) = Default::default();
         let bytes = self.steps.iter().map(|step| step.bytes).sum();
         self.memory = Some(self.shared.context.reserve(bytes)?);
@@ -104,10 +106,10 @@ impl Commit {
     ///
     /// # Errors
     /// The queue is full, or cannot be created.
-    pub fn promise(&mut self, step: &Step<'_>) -> Result<(), Refusal> {
+    pub fn promise(&mut self, step: &TransactionStep<'_>) -> Result<(), BrokerError> {
         let prepared = self.steps.get_mut(self.promised);
         self.promised += 1;
-        let Step::Publish(publication) = step else { return Ok(()) };
+        let TransactionStep::Publish(publication) = step else { return Ok(()) };
         if !publication.destination.kind().stores_messages() {
             return Ok(());
         }
@@ -122,7 +124,7 @@ impl Commit {
     }
 
     /// Applies a step (third pass). It cannot fail.
-    pub fn apply(&mut self, step: &Step<'_>, now: Instant) -> Published {
+    pub fn apply(&mut self, step: &TransactionStep<'_>, now: Instant) -> Published {
         work::add(work::FRAME);
         let Prepared { bytes, room } = self.steps.pop_front().unwrap_or_default();
         let published = self.apply_to(step, room, now);
@@ -147,7 +149,7 @@ impl Commit {
     }
 
     /// Checks that every delivery is outstanding and is settled only once.
-    fn check_settlement(&mut self, consumer: &Consumer, tags: &[Tag]) -> Result<(), Refusal> {
+    fn check_settlement(&mut self, consumer: &Consumer, tags: &[Tag]) -> Result<(), BrokerError> {
         work::add(tags.len());
         let &Consumer { ref queue, id } = consumer;
         let address = Arc::as_ptr(queue).addr();
@@ -155,7 +157,7 @@ impl Commit {
         if once && queue.has(id, tags) {
             return Ok(());
         }
-        Err(Refusal {
+        Err(BrokerError {
             summary: "unknown delivery",
             detail: format!(
                 "The transaction settles a message of {:?} that is not outstanding, or settles it twice. \
@@ -166,15 +168,15 @@ impl Commit {
         })
     }
 
-    fn apply_to(&self, step: &Step<'_>, room: QueueReservation, now: Instant) -> Published {
+    fn apply_to(&self, step: &TransactionStep<'_>, room: QueueReservation, now: Instant) -> Published {
         let BrokerState { context, queues, .. } = &*self.shared;
         let routed = match step {
-            Step::Settle { consumer, tags, settlement } => {
+            TransactionStep::Settle { consumer, tags, settlement } => {
                 queues.settle(&consumer.queue, consumer.id, tags, *settlement, now);
                 return Published::default();
             }
-            Step::PublishToUsers(multicast) => self.shared.route_to_users(multicast, now),
-            Step::Publish(publication) => match room {
+            TransactionStep::PublishToUsers(multicast) => self.shared.route_to_users(multicast, now),
+            TransactionStep::Publish(publication) => match room {
                 QueueReservation::None => self.shared.route(publication, now),
                 QueueReservation::Promised(queue, message)
                     if queues.publish_reserved(&queue, &message, now) =>

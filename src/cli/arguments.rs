@@ -1,7 +1,7 @@
 //! Command-line arguments. The flags are generated from the table of options.
 
 use super::{bench, passwd};
-use crate::config::{ConfigEntry, Kind, Row, Source, suggestion, table};
+use crate::config::{ConfigEntry, OptionRow, Source, ValueKind, suggestion, table};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command, ValueHint};
 use std::ffi::OsString;
@@ -85,13 +85,17 @@ fn command(is_short: bool) -> Command {
             let heading = (!is_short).then_some(group.heading);
             group.rows.iter().map(move |row| flag(row, heading))
         }))
+        .args(table::RENAMED.iter().filter_map(|(earlier, present)| {
+            let row = table::find(present)?;
+            Some(Arg::new(*earlier).long(*earlier).value_name(row.value).global(true).hide(true))
+        }))
         .subcommand(check)
         // These commands are listed for the help only. They have flags of their own and accept none of the broker's.
         .subcommand(Command::new(passwd::PASSWD).about(passwd::ABOUT))
         .subcommand(Command::new(bench::BENCH).about(bench::ABOUT))
 }
 
-fn flag(row: &'static Row, heading: Option<&'static str>) -> Arg {
+fn flag(row: &'static OptionRow, heading: Option<&'static str>) -> Arg {
     let basic = BASICS.iter().find(|(key, _)| *key == row.key);
     let arg = Arg::new(row.key)
         .long(row.key)
@@ -104,14 +108,14 @@ fn flag(row: &'static Row, heading: Option<&'static str>) -> Arg {
         .help(basic.map_or("", |(_, words)| words));
     let with_default = || format!("{} [default: {}]", row.help, row.default);
     match row.kind {
-        Kind::Text if row.default.is_empty() => arg.long_help(row.help),
-        Kind::Text | Kind::Number => arg.long_help(with_default()),
-        Kind::Switch => {
+        ValueKind::Text if row.default.is_empty() => arg.long_help(row.help),
+        ValueKind::Text | ValueKind::Number => arg.long_help(with_default()),
+        ValueKind::Switch => {
             arg.num_args(0..=1).require_equals(true).default_missing_value("true").long_help(with_default())
         }
-        Kind::Texts => arg.action(ArgAction::Append).long_help(with_default()),
-        Kind::Secret => arg.long_help(row.help),
-        Kind::Secrets { .. } | Kind::List { .. } => {
+        ValueKind::Texts => arg.action(ArgAction::Append).long_help(with_default()),
+        ValueKind::Secret => arg.long_help(row.help),
+        ValueKind::Secrets { .. } | ValueKind::List { .. } => {
             arg.action(ArgAction::Append).long_help(row.full_help().into_owned())
         }
     }
@@ -121,11 +125,17 @@ fn taken(matches: &ArgMatches) -> Arguments {
     let text = |key: &str| -> Option<Vec<String>> {
         matches.get_many::<String>(key).map(|values| values.cloned().collect())
     };
-    let given = |row: &'static Row| Some(ConfigEntry { row, texts: text(row.key)?, source: Source::Flag });
+    let given = |row: &'static OptionRow| {
+        Some(ConfigEntry { row, texts: text(row.key)?, source: Source::Flag, earlier_name: None })
+    };
+    let renamed = |(earlier, present): &(&'static str, &str)| {
+        let (row, texts) = (table::find(present)?, text(earlier)?);
+        Some(ConfigEntry { row, texts, source: Source::Flag, earlier_name: Some(*earlier) })
+    };
     Arguments {
         check_config: matches.subcommand_name() == Some(CHECK_CONFIG),
         config: matches.get_one::<String>("config").cloned(),
-        flags: table::rows().filter_map(given).collect(),
+        flags: table::rows().filter_map(given).chain(table::RENAMED.iter().filter_map(renamed)).collect(),
     }
 }
 
@@ -159,7 +169,7 @@ fn explain_stray(stray: &str, arguments: &[OsString]) -> String {
     let at = arguments.iter().skip(1).position(|argument| argument == stray).map_or(0, |at| at + 1);
     let before = arguments[..at].last().and_then(|argument| argument.to_str()).unwrap_or_default();
     let switch = table::rows()
-        .find(|row| matches!(row.kind, Kind::Switch) && before.strip_prefix("--") == Some(row.key));
+        .find(|row| matches!(row.kind, ValueKind::Switch) && before.strip_prefix("--") == Some(row.key));
     if let (Some(row), "true" | "false") = (switch, stray) {
         return format!(
             "{before} {stray}: for a true/false option write {before}={stray}",
@@ -302,6 +312,24 @@ mod tests {
                 assert!(help.contains(words), "{words}: {help}");
             }
             assert!(help.contains("stompbox --help") && !help.contains("--queues-max"), "{help}");
+        }
+    }
+
+    #[test]
+    fn earlier_names_are_flags_that_no_help_lists() {
+        let flags = arguments(&["--burst-patience=2s", "--permissions", "open"]).flags;
+        let given: Vec<_> =
+            flags.iter().map(|given| (given.row.key, given.texts.concat(), given.earlier_name)).collect();
+        assert_eq!(
+            given,
+            [
+                ("slow-consumer-grace", "2s".to_owned(), Some("burst-patience")),
+                ("default-permissions", "open".to_owned(), Some("permissions")),
+            ]
+        );
+        let help = command(false).render_long_help().to_string();
+        for (earlier, _) in table::RENAMED {
+            assert!(!help.contains(&format!("--{earlier} ")), "{earlier}");
         }
     }
 

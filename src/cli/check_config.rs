@@ -1,6 +1,6 @@
 //! `stompbox check-config`: the report about a valid configuration.
 
-use crate::config::{Kind, Loaded, Setting, Source, table};
+use crate::config::{Loaded, Setting, Source, ValueKind, table};
 
 /// Returns the report about a valid configuration: the settings that differ from the defaults as TOML, each with its
 /// location, and the permission rules. Secrets are not shown.
@@ -12,11 +12,13 @@ pub(super) fn report(loaded: &Loaded) -> String {
             continue;
         }
         let value = match row.kind {
-            Kind::Secrets { .. } | Kind::List { .. } => format!("{:?}", setting.shown),
-            Kind::Texts if setting.shown.len() > 1 => format!("{:?}", setting.shown),
-            Kind::Switch => setting.shown.concat(),
-            Kind::Number if is_integer(&setting.shown.concat()) => setting.shown.concat(),
-            Kind::Text | Kind::Texts | Kind::Number | Kind::Secret => format!("{:?}", setting.shown.concat()),
+            ValueKind::Secrets { .. } | ValueKind::List { .. } => format!("{:?}", setting.shown),
+            ValueKind::Texts if setting.shown.len() > 1 => format!("{:?}", setting.shown),
+            ValueKind::Switch => setting.shown.concat(),
+            ValueKind::Number if is_integer(&setting.shown.concat()) => setting.shown.concat(),
+            ValueKind::Text | ValueKind::Texts | ValueKind::Number | ValueKind::Secret => {
+                format!("{:?}", setting.shown.concat())
+            }
         };
         text.push_str(&format!("{} = {value}  # {}\n", setting.key, place(setting)));
     }

@@ -54,6 +54,9 @@ fn run(
     match load() {
         Err(mistakes) => say(errors, &list(&mistakes), ExitCode::from(2)),
         Ok(loaded) if check_config => {
+            for warning in &loaded.warnings {
+                say(errors, &format!("warning: {warning}\n"), ExitCode::SUCCESS);
+            }
             if let Some(warning) = open_files::warning(&loaded) {
                 say(errors, &format!("warning: {warning}\n"), ExitCode::SUCCESS);
             }

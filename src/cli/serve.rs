@@ -49,7 +49,7 @@ pub(super) trait Load: Fn() -> Result<Loaded, Vec<ConfigError>> + Send + 'static
 impl<F: Fn() -> Result<Loaded, Vec<ConfigError>> + Send + 'static> Load for F {}
 
 /// The options that a reload changes. All others need a restart.
-const RELOADED: [&str; 2] = ["permissions", "permission"];
+const RELOADED: [&str; 2] = ["default-permissions", "permission"];
 
 /// Runs the broker until a signal, and returns the time by which the process must have ended.
 async fn run(loaded: Loaded, load: impl Load) -> Result<Instant, String> {
@@ -59,6 +59,7 @@ async fn run(loaded: Loaded, load: impl Load) -> Result<Instant, String> {
     let mut reload_signals =
         signal(SignalKind::hangup()).map_err(|error| format!("cannot wait for signals: {error}"))?;
     let drain_time = loaded.config.drain_time;
+    log_warnings(&loaded.warnings);
     log_rules(&loaded.config);
     let server = Server::bind(loaded.config.clone()).await.map_err(|error| error.to_string())?;
     announce(&server.listening());
@@ -82,6 +83,13 @@ async fn run(loaded: Loaded, load: impl Load) -> Result<Instant, String> {
     reloading.abort();
     info!("stopped");
     Ok(ends_at)
+}
+
+/// Logs the options that were set by an earlier name.
+fn log_warnings(warnings: &[ConfigError]) {
+    for warning in warnings {
+        warn!(%warning, "an option was renamed");
+    }
 }
 
 /// Logs the preset that applies, the rule of the demo, and the permissions that no rule grants to users.
@@ -119,6 +127,7 @@ async fn reload(rules: &Rules, running: &Loaded, loaded: Result<Loaded, Vec<Conf
             return;
         }
     };
+    log_warnings(&loaded.warnings);
     // The rules also depend on options that need a restart: they determine the preset and the demo. Their running
     // values are kept.
     let mut config = running.config.clone();

@@ -1,7 +1,7 @@
 //! Options of permissions, and of authentication before CONNECT.
 
 use super::Config;
-use super::row::{Kind, Row};
+use super::row::{OptionRow, ValueKind};
 use super::table::text;
 use super::value::{header, name, preset, put, switch};
 use crate::users::permissions::Rule;
@@ -19,13 +19,13 @@ pub(super) const fn boolean(
     default: &'static str,
     help: &'static str,
     set: fn(&mut Config, &str) -> Result<(), String>,
-) -> Row {
-    Row { key, value: "true|false", default, help, kind: Kind::Switch, set }
+) -> OptionRow {
+    OptionRow { key, value: "true|false", default, help, kind: ValueKind::Switch, set }
 }
 
-pub(super) const ACCESS: &[Row] = &[
+pub(super) const ACCESS: &[OptionRow] = &[
     text(
-        "permissions",
+        "default-permissions",
         "auto|safe|open",
         "auto",
         "What holds behind the rules of permission. safe: read topics and see who is there, send to services and to \
@@ -34,7 +34,7 @@ pub(super) const ACCESS: &[Row] = &[
          given with user; else safe. check-config shows the rules.",
         |c, v| put(&mut c.users.permissions.preset, preset(v)),
     ),
-    Row {
+    OptionRow {
         key: "permission",
         value: "RULE",
         default: "",
@@ -43,7 +43,7 @@ pub(super) const ACCESS: &[Row] = &[
                in which ., / and % are written as %2E, %2F and %25, except right after /user/. Give it \
                once for each; the first that matches decides. In the environment semicolons separate rules. Example: \
                allow send role:editor /topic/news.**.",
-        kind: Kind::List { clear: |c| c.users.permissions.rules.clear(), hidden: false },
+        kind: ValueKind::List { clear: |c| c.users.permissions.rules.clear(), hidden: false },
         set: |c, v| {
             c.users.permissions.rules.push(Rule::parse(v)?);
             Ok(())

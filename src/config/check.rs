@@ -1,10 +1,10 @@
-//! Checks that span several options, such as `frame-bytes-max` against `outbox-bytes-max`.
+//! Checks that span several options, such as `frame-bytes-max` against `outbound-queue-bytes-max`.
 
 use super::{Config, Listen};
 use crate::http::forwarded::Proxies;
 use crate::users::fetch::Client;
 use crate::users::token::Tokens;
-use crate::users::{Kind, check_users_file};
+use crate::users::{SourceKind, check_users_file};
 use std::time::Duration;
 
 /// Room for the headers that the broker adds to the MESSAGE of a SEND, in bytes.
@@ -40,7 +40,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check { keys: &["jwt-secret", "jwt-key-file", "jwt-jwks"], wrong: unfit_keys },
     Check { keys: &["proxy-user-header", "trusted-proxies"], wrong: no_trusted_proxy },
     Check { keys: &["connect-frame-bytes-max", "frame-bytes-max"], wrong: connect_beyond_frame },
-    Check { keys: &["frame-bytes-max", "outbox-bytes-max"], wrong: frame_beyond_outbox },
+    Check { keys: &["frame-bytes-max", "outbound-queue-bytes-max"], wrong: frame_beyond_outbound_queue },
     Check { keys: &["ws-message-bytes-max", "frame-bytes-max"], wrong: frame_beyond_message },
     Check { keys: &["redelivery-backoff", "redelivery-backoff-max"], wrong: backoff_beyond_max },
 ];
@@ -79,7 +79,7 @@ fn overlapping(c: &Config) -> Option<String> {
 
 fn exposed_without_users(addresses: &[Listen], c: &Config) -> Option<String> {
     let listen = addresses.iter().find(|address| !address.is_loopback())?;
-    if Kind::ALL.into_iter().any(|kind| c.users.has(kind)) {
+    if SourceKind::ALL.into_iter().any(|kind| c.users.has(kind)) {
         return None;
     }
     Some(format!(
@@ -152,11 +152,12 @@ fn frame_beyond_message(c: &Config) -> Option<String> {
     })
 }
 
-fn frame_beyond_outbox(c: &Config) -> Option<String> {
-    let (frame, outbound_queue) = (c.transport.limits.frame_bytes_max, c.outbound_queue.outbox_bytes_max);
+fn frame_beyond_outbound_queue(c: &Config) -> Option<String> {
+    let (frame, outbound_queue) =
+        (c.transport.limits.frame_bytes_max, c.outbound_queue.outbound_queue_bytes_max);
     (frame.saturating_add(FRAME_OVERHEAD_BYTES) > outbound_queue).then(|| {
         format!(
-            "a frame of frame-bytes-max ({frame}) and 1 KiB for the broker's headers does not fit outbox-bytes-max \
+            "a frame of frame-bytes-max ({frame}) and 1 KiB for the broker's headers does not fit outbound-queue-bytes-max \
              ({outbound_queue}), so nobody could receive it; lower the first or raise the second"
         )
     })
@@ -228,8 +229,14 @@ mod tests {
                 &[("connect-frame-bytes-max", "4MiB")],
                 ["connect-frame-bytes-max (4194304)", "frame-bytes-max (2097152)"],
             ),
-            (&[("frame-bytes-max", "4MiB")], ["frame-bytes-max (4194304)", "outbox-bytes-max (4194304)"]),
-            (&[("outbox-bytes-max", "2MiB")], ["frame-bytes-max (2097152)", "outbox-bytes-max (2097152)"]),
+            (
+                &[("frame-bytes-max", "4MiB")],
+                ["frame-bytes-max (4194304)", "outbound-queue-bytes-max (4194304)"],
+            ),
+            (
+                &[("outbound-queue-bytes-max", "2MiB")],
+                ["frame-bytes-max (2097152)", "outbound-queue-bytes-max (2097152)"],
+            ),
             (
                 &[("ws-message-bytes-max", "1MiB")],
                 ["frame-bytes-max (2097152)", "ws-message-bytes-max (1048576)"],

@@ -2,7 +2,7 @@
 
 use super::error::{ConfigError, Source};
 use super::load::ConfigEntry;
-use super::row::Kind;
+use super::row::ValueKind;
 use super::table;
 use std::ffi::OsString;
 
@@ -53,7 +53,9 @@ impl Environment {
             self.file = Some(value);
             return;
         }
-        let Some(row) = table::find_variable(name) else {
+        let found = table::find_variable(name).map(|row| (row, None));
+        let renamed = || table::find_renamed_variable(name).map(|(row, earlier)| (row, Some(earlier)));
+        let Some((row, earlier_name)) = found.or_else(renamed) else {
             let known: Vec<String> =
                 table::rows().map(|row| row.variable()).chain([FILE.to_owned()]).collect();
             let known = known.iter().map(String::as_str);
@@ -61,12 +63,12 @@ impl Environment {
             return;
         };
         let texts = match row.kind {
-            Kind::Secrets { .. } | Kind::List { .. } if value.is_empty() => Vec::new(),
-            Kind::List { .. } => value.split(';').map(|text| text.trim().to_owned()).collect(),
-            Kind::Secrets { .. } => value.split(',').map(str::to_owned).collect(),
+            ValueKind::Secrets { .. } | ValueKind::List { .. } if value.is_empty() => Vec::new(),
+            ValueKind::List { .. } => value.split(';').map(|text| text.trim().to_owned()).collect(),
+            ValueKind::Secrets { .. } => value.split(',').map(str::to_owned).collect(),
             _ => vec![value],
         };
-        self.given.push(ConfigEntry { row, texts, source: Source::Environment });
+        self.given.push(ConfigEntry { row, texts, source: Source::Environment, earlier_name });
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::error::{ConfigError, Source};
 use super::load::ConfigEntry;
-use super::row::{Kind, Row};
+use super::row::{OptionRow, ValueKind};
 use super::table;
 use std::io::Read;
 use toml::de::{DeTable, DeValue};
@@ -40,10 +40,12 @@ pub(super) fn parse(path: &str, text: &str) -> (Vec<ConfigEntry>, Vec<ConfigErro
     entries.sort_by_key(|(key, _)| key.span().start);
     for (key, value) in entries {
         let (offset, name) = (key.span().start, key.get_ref().as_ref());
-        let result = match table::find(name) {
+        let found = table::find(name).map(|row| (row, None));
+        let renamed = || table::find_renamed(name).map(|(row, earlier)| (row, Some(earlier)));
+        let result = match found.or_else(renamed) {
             None => Err(unknown(source(offset), name, value.get_ref())),
-            Some(row) => match texts(row, value.get_ref()) {
-                Ok(texts) => Ok(ConfigEntry { row, texts, source: source(offset) }),
+            Some((row, earlier_name)) => match texts(row, value.get_ref()) {
+                Ok(texts) => Ok(ConfigEntry { row, texts, source: source(offset), earlier_name }),
                 Err(wrong) => Err(ConfigError::new(source(offset), name, wrong)),
             },
         };
@@ -69,29 +71,32 @@ fn unknown(source: Source, name: &str, value: &DeValue<'_>) -> ConfigError {
 
 /// Converts a TOML value to the texts that a flag would have. The error names the type of the value, and never shows
 /// the value, which may be a secret.
-fn texts(row: &Row, value: &DeValue<'_>) -> Result<Vec<String>, String> {
+fn texts(row: &OptionRow, value: &DeValue<'_>) -> Result<Vec<String>, String> {
     let wrong = |expected: &str| Err(format!("{}; expected {expected}", kind_of(value)));
     match (row.kind, value) {
-        (Kind::Text | Kind::Texts | Kind::Number | Kind::Secret, DeValue::String(text)) => {
-            Ok(vec![text.clone().into_owned()])
-        }
-        (Kind::Number, DeValue::Integer(number)) => Ok(vec![decimal(number)]),
-        (Kind::Switch, DeValue::Boolean(on)) => Ok(vec![on.to_string()]),
-        (Kind::Texts, DeValue::Array(items)) if items.is_empty() => {
+        (
+            ValueKind::Text | ValueKind::Texts | ValueKind::Number | ValueKind::Secret,
+            DeValue::String(text),
+        ) => Ok(vec![text.clone().into_owned()]),
+        (ValueKind::Number, DeValue::Integer(number)) => Ok(vec![decimal(number)]),
+        (ValueKind::Switch, DeValue::Boolean(on)) => Ok(vec![on.to_string()]),
+        (ValueKind::Texts, DeValue::Array(items)) if items.is_empty() => {
             Err(format!("an empty array; expected {:?}, or some of {}", "off", row.value))
         }
-        (Kind::Secrets { .. } | Kind::List { .. } | Kind::Texts, DeValue::Array(items)) => {
+        (ValueKind::Secrets { .. } | ValueKind::List { .. } | ValueKind::Texts, DeValue::Array(items)) => {
             let texts = items.iter().map(|item| item.get_ref().as_str().map(str::to_owned));
             texts.collect::<Option<_>>().ok_or_else(|| {
                 format!("an array with something else than strings; expected [\"{}\", …]", row.value)
             })
         }
-        (Kind::Text | Kind::Secret, _) => wrong(&format!("a string, {}", row.value)),
-        (Kind::Texts, _) => wrong(&format!("a string, {0}, or an array of strings, [\"{0}\", …]", row.value)),
-        (Kind::Number, _) if row.value == "N" => wrong("a whole number"),
-        (Kind::Number, _) => wrong(&format!("a string with a unit, such as {:?}", row.default)),
-        (Kind::Switch, _) => wrong("true or false, without quotes"),
-        (Kind::Secrets { .. } | Kind::List { .. }, _) => {
+        (ValueKind::Text | ValueKind::Secret, _) => wrong(&format!("a string, {}", row.value)),
+        (ValueKind::Texts, _) => {
+            wrong(&format!("a string, {0}, or an array of strings, [\"{0}\", …]", row.value))
+        }
+        (ValueKind::Number, _) if row.value == "N" => wrong("a whole number"),
+        (ValueKind::Number, _) => wrong(&format!("a string with a unit, such as {:?}", row.default)),
+        (ValueKind::Switch, _) => wrong("true or false, without quotes"),
+        (ValueKind::Secrets { .. } | ValueKind::List { .. }, _) => {
             wrong(&format!("an array of strings, [\"{}\", …]", row.value))
         }
     }

@@ -1,14 +1,14 @@
 //! Options of frames: limits on their size and rate, and how they are checked and terminated.
 
 use super::access::boolean;
-use super::row::Row;
+use super::row::OptionRow;
 use super::table::{GIB, HUGE, KIB, MANY, bytes, number};
 use super::value::{count, put, size, switch};
 
 /// Largest number of JSON bytes for one byte of a frame (`\u0000`).
 const JSON_FACTOR: usize = 6;
 
-pub(super) const FRAMES: &[Row] = &[
+pub(super) const FRAMES: &[OptionRow] = &[
     bytes("frame-bytes-max", "2MiB", "Size of a frame; a larger one gets ERROR.", |c, v| {
         put(&mut c.transport.limits.frame_bytes_max, size(v, KIB..=GIB))
     }),

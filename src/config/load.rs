@@ -2,7 +2,7 @@
 
 use super::environment;
 use super::error::{ConfigError, Source};
-use super::row::{Kind, Row};
+use super::row::{OptionRow, ValueKind};
 use super::{Config, check, file, table};
 use crate::users::Secret;
 use std::collections::{HashMap, HashSet};
@@ -12,16 +12,18 @@ use std::ffi::OsString;
 #[derive(Clone)]
 pub struct ConfigEntry {
     /// The row of the option.
-    pub row: &'static Row,
+    pub row: &'static OptionRow,
     /// The values as written; several only for a repeatable option. They may contain secrets.
     pub texts: Vec<String>,
     /// The location of the option.
     pub source: Source,
+    /// The name that was used, if it is an earlier one ([`table::RENAMED`]).
+    pub earlier_name: Option<&'static str>,
 }
 
 impl std::fmt::Debug for ConfigEntry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Given")
+        f.debug_struct("ConfigEntry")
             .field("key", &self.row.key)
             .field("source", &self.source)
             .finish_non_exhaustive()
@@ -48,6 +50,8 @@ pub struct Loaded {
     pub config: Config,
     /// The options that were set, in the order of the table.
     pub settings: Vec<Setting>,
+    /// The options that were set by an earlier name, with the present name. The broker starts all the same.
+    pub warnings: Vec<ConfigError>,
 }
 
 impl Loaded {
@@ -73,7 +77,7 @@ pub fn load(
         (None, Some(path)) => Some((Source::Environment, path.as_str())),
         (None, None) => None,
     };
-    let mut layers = Layers { config: Config::default(), sources: HashMap::new(), config_errors: Vec::new() };
+    let mut layers = Layers::default();
     if let Some((source, path)) = path {
         match file::read(path) {
             Ok(text) => {
@@ -88,29 +92,49 @@ pub fn load(
     layers.finish()
 }
 
+#[derive(Default)]
 struct Layers {
     config: Config,
     sources: HashMap<&'static str, ConfigEntry>,
     config_errors: Vec<ConfigError>,
+    warnings: Vec<ConfigError>,
 }
 
 impl Layers {
     /// Applies a layer on top of the earlier ones.
     fn add(&mut self, given: Vec<ConfigEntry>, config_errors: Vec<ConfigError>) {
         self.config_errors.extend(config_errors);
+        self.check_names(&given);
         for given in given {
-            let ConfigEntry { row, texts, source } = &given;
-            if let Kind::Secrets { clear } | Kind::List { clear, .. } = row.kind {
+            let ConfigEntry { row, texts, source, .. } = &given;
+            if let ValueKind::Secrets { clear } | ValueKind::List { clear, .. } = row.kind {
                 clear(&mut self.config);
             }
             let joined = [texts.join(",")];
-            let texts = if matches!(row.kind, Kind::Texts) { &joined[..] } else { &texts[..] };
+            let texts = if matches!(row.kind, ValueKind::Texts) { &joined[..] } else { &texts[..] };
             for text in texts {
                 if let Err(wrong) = row.apply(&mut self.config, text) {
                     self.config_errors.push(ConfigError::new(source.clone(), row.key, wrong));
                 }
             }
             self.sources.insert(row.key, given);
+        }
+    }
+
+    /// Warns about earlier names of options. An option that one layer sets by both of its names is an error.
+    fn check_names(&mut self, layer: &[ConfigEntry]) {
+        for entry in layer {
+            let Some(earlier) = entry.earlier_name else { continue };
+            let present = entry.row.key;
+            let is_repeated =
+                layer.iter().any(|other| other.row.key == present && other.earlier_name.is_none());
+            if is_repeated {
+                let text = format!("an earlier name of {present}, which is also set; remove {earlier}");
+                self.config_errors.push(ConfigError::new(entry.source.clone(), earlier, text));
+            } else {
+                let text = format!("this option is now named {present}; the earlier name still works");
+                self.warnings.push(ConfigError::new(entry.source.clone(), earlier, text));
+            }
         }
     }
 
@@ -130,13 +154,14 @@ impl Layers {
             self.config_errors.sort_by_key(|mistake| mistake.source.rank());
             return Err(self.config_errors);
         }
-        let setting = |row: &'static Row| {
+        let setting = |row: &'static OptionRow| {
             let given = self.sources.get(row.key)?;
             let shown = given.texts.iter().map(|text| row.shown(text)).collect();
             let values = given.texts.iter().map(|text| Secret::new(text)).collect();
             Some(Setting { key: row.key, shown, values, source: given.source.clone() })
         };
-        Ok(Loaded { settings: table::rows().filter_map(setting).collect(), config: self.config })
+        let settings = table::rows().filter_map(setting).collect();
+        Ok(Loaded { settings, config: self.config, warnings: self.warnings })
     }
 
     /// Returns an error that points to the first of the keys that was set.
@@ -186,6 +211,7 @@ mod tests {
                     row: table::find(key).expect("a row"),
                     texts: vec![(*value).to_owned()],
                     source: Source::Flag,
+                    earlier_name: None,
                 }),
             }
         }
@@ -218,6 +244,40 @@ mod tests {
             sources,
             [("backlog", &Source::Flag), ("queues-max", &Source::Environment), ("max-deliveries", &in_file)]
         );
+    }
+
+    #[test]
+    fn earlier_names_of_options_are_accepted_with_a_warning_in_every_layer() {
+        let file = File::new("renamed", "\nburst-patience = \"2s\"\npermissions = \"safe\"\n");
+        let environment = variables(&[("STOMPBOX_BURST_PATIENCE", "3s")]);
+        let earlier_flag = ConfigEntry {
+            row: table::find("outbound-queue-bytes-max").expect("a row"),
+            texts: vec!["8MiB".to_owned()],
+            source: Source::Flag,
+            earlier_name: Some("outbox-bytes-max"),
+        };
+        let loaded = load(Some(file.path()), environment, vec![earlier_flag]).expect("valid");
+        assert_eq!(loaded.config.outbound_queue.outbound_queue_bytes_max, 8 * 1024 * 1024);
+        assert_eq!(loaded.config.outbound_queue.slow_consumer_grace, std::time::Duration::from_secs(3));
+        assert!(loaded.is_explicit("default-permissions"));
+        let is_now = |name: &str| format!("this option is now named {name}; the earlier name still works");
+        assert_eq!(
+            messages(&loaded.warnings),
+            [
+                format!("{}:2: key \"burst-patience\": {}", file.path(), is_now("slow-consumer-grace")),
+                format!("{}:3: key \"permissions\": {}", file.path(), is_now("default-permissions")),
+                format!("environment variable STOMPBOX_BURST_PATIENCE: {}", is_now("slow-consumer-grace")),
+                format!("--outbox-bytes-max: {}", is_now("outbound-queue-bytes-max")),
+            ]
+        );
+    }
+
+    #[test]
+    fn option_set_by_both_of_its_names_in_one_layer_is_rejected() {
+        let file = File::new("both", "burst-patience = \"2s\"\nslow-consumer-grace = \"3s\"\n");
+        let errors = load(Some(file.path()), variables(&[]), Vec::new()).expect_err("both names");
+        let text = "an earlier name of slow-consumer-grace, which is also set; remove burst-patience";
+        assert_eq!(messages(&errors), [format!("{}:1: key \"burst-patience\": {text}", file.path())]);
     }
 
     #[test]
@@ -316,10 +376,10 @@ mod tests {
 
     #[test]
     fn error_for_contradictory_limits_names_where_the_limit_is_set() {
-        let file = File::new("checks", "\noutbox-bytes-max = \"1MiB\"\n");
+        let file = File::new("checks", "\noutbound-queue-bytes-max = \"1MiB\"\n");
         let config_errors = load(Some(file.path()), variables(&[]), Vec::new()).expect_err("too small");
         let text = messages(&config_errors).remove(0);
-        let start = format!("{}:2: key \"outbox-bytes-max\": ", file.path());
+        let start = format!("{}:2: key \"outbound-queue-bytes-max\": ", file.path());
         assert!(config_errors.len() == 1 && text.starts_with(&start), "{text}");
     }
 

@@ -1,11 +1,11 @@
 //! Options of logins: accepted user names, the order of the authentication sources, and the limits on checking
 //! credentials.
 
-use super::row::Row;
+use super::row::OptionRow;
 use super::table::{MANY, TICK, number, text, timed};
 use super::value::{count, kinds, put, time, user_names};
 
-pub(super) const LOGIN: &[Row] = &[
+pub(super) const LOGIN: &[OptionRow] = &[
     text(
         "user-names",
         "precis|any",

@@ -30,7 +30,7 @@ mod web;
 pub use error::{ConfigError, Source, suggestion};
 pub use listen::Listen;
 pub use load::{ConfigEntry, Loaded, Setting, load};
-pub use row::{Group, Kind, Row};
+pub use row::{Group, OptionRow, ValueKind};
 pub(crate) use value::{count, size, time};
 
 use crate::http::forwarded::Proxies;

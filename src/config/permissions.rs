@@ -4,7 +4,7 @@ use super::Config;
 use crate::destination;
 use crate::http::forwarded::Proxies;
 use crate::http::hosts::Hosts;
-use crate::users::Kind;
+use crate::users::SourceKind;
 use crate::users::permissions::{Group, Permissions, Preset, Rule, Verb};
 
 /// The origin of the demo's rule.
@@ -38,11 +38,11 @@ impl Config {
         let permissions = self.permissions();
         let has_demo_rule = self.has_demo_rule(self.preset().0);
         let needs = [
-            (Verb::Send, destination::Kind::Topic, SEND_TO_TOPICS[usize::from(has_demo_rule)]),
-            (Verb::Send, destination::Kind::Queue, "send to /queue"),
-            (Verb::Subscribe, destination::Kind::Queue, "subscribe to /queue"),
+            (Verb::Send, destination::DestinationKind::Topic, SEND_TO_TOPICS[usize::from(has_demo_rule)]),
+            (Verb::Send, destination::DestinationKind::Queue, "send to /queue"),
+            (Verb::Subscribe, destination::DestinationKind::Queue, "subscribe to /queue"),
         ];
-        let missing = |(verb, kind, _): &(Verb, destination::Kind, _)| {
+        let missing = |(verb, kind, _): &(Verb, destination::DestinationKind, _)| {
             !permissions.grant_to_any(self.clients(), *verb, *kind, DEMO)
         };
         needs.into_iter().filter(missing).map(|(_, _, what)| what).collect()
@@ -55,10 +55,10 @@ impl Config {
         }
         let is_public = self.listen_tcp.iter().chain(&self.listen_http).any(|address| !address.is_loopback());
         let reasons = [
-            (self.users.has(Kind::UsersFile), "users-file is set"),
-            (self.users.has(Kind::Token), "tokens are configured (jwt-…)"),
-            (self.users.has(Kind::Hook), "hook-url is set"),
-            (self.users.has(Kind::Proxy), "proxy-user-header is set"),
+            (self.users.has(SourceKind::UsersFile), "users-file is set"),
+            (self.users.has(SourceKind::Token), "tokens are configured (jwt-…)"),
+            (self.users.has(SourceKind::Hook), "hook-url is set"),
+            (self.users.has(SourceKind::Proxy), "proxy-user-header is set"),
             (is_public, "other machines can connect"),
             (self.http.proxies != Proxies::default(), "a proxy stands before it (trusted-proxies)"),
             (self.http.hosts != Hosts::default(), "it has a name that others use (allowed-hosts)"),
@@ -95,10 +95,10 @@ mod tests {
             (&[("users-file", "/some/users")], Preset::Safe),
             (&[("jwt-secret", "0123456789abcdef0123456789abcdef")], Preset::Safe),
             (&[("hook-url", "http://127.0.0.1:1/")], Preset::Safe),
-            (&[("proxy-user-header", "X-User"), ("permissions", "open")], Preset::Open),
+            (&[("proxy-user-header", "X-User"), ("default-permissions", "open")], Preset::Open),
             (&[("trusted-proxies", "127.0.0.1"), ("user", "alice:a")], Preset::Safe),
             (&[("allowed-hosts", "chat.example.com"), ("user", "alice:a")], Preset::Safe),
-            (&[("permissions", "safe")], Preset::Safe),
+            (&[("default-permissions", "safe")], Preset::Safe),
         ] {
             assert_eq!(config(settings).preset().0, preset, "{settings:?}");
         }
@@ -108,17 +108,17 @@ mod tests {
     fn demo_rule_is_listed_with_the_rules() {
         let lines = |settings| config(settings).permissions().lines();
         let demo = "allow send anyone /topic/chat.** (demo)".to_owned();
-        assert!(lines(&[("permissions", "safe")]).contains(&demo));
-        assert!(!lines(&[("permissions", "safe"), ("demo", "false")]).contains(&demo));
-        assert!(!lines(&[("permissions", "safe"), ("http", "off")]).contains(&demo));
+        assert!(lines(&[("default-permissions", "safe")]).contains(&demo));
+        assert!(!lines(&[("default-permissions", "safe"), ("demo", "false")]).contains(&demo));
+        assert!(!lines(&[("default-permissions", "safe"), ("http", "off")]).contains(&demo));
         assert!(!lines(&[]).contains(&demo));
-        let rules = [("permissions", "safe"), ("permission", "deny send anyone /topic/chat.a")];
+        let rules = [("default-permissions", "safe"), ("permission", "deny send anyone /topic/chat.a")];
         assert_eq!(lines(&rules)[0], "deny send anyone /topic/chat.a (permission)");
     }
 
     #[test]
     fn not_granted_lists_actions_that_no_rule_allows() {
-        let users = [("permissions", "safe"), ("user", "alice:a")];
+        let users = [("default-permissions", "safe"), ("user", "alice:a")];
         let missing_of = |settings: &[(&str, &str)], rules: &[&str]| {
             let mut config = config(settings);
             for rule in rules {
@@ -128,7 +128,7 @@ mod tests {
         };
         let [send, queue_send, queue_read] =
             ["send to /topic (except to /topic/chat.**)", "send to /queue", "subscribe to /queue"];
-        let without_demo = config(&[("permissions", "safe"), ("demo", "false")]).not_granted();
+        let without_demo = config(&[("default-permissions", "safe"), ("demo", "false")]).not_granted();
         assert_eq!(without_demo, ["send to /topic", queue_send, queue_read]);
         assert_eq!(config(&[]).not_granted(), [] as [&str; 0]);
         for (rules, missing) in [

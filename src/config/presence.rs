@@ -1,10 +1,10 @@
 //! Options of presence.
 
-use super::row::Row;
+use super::row::OptionRow;
 use super::table::{MANY, NONE, TICK, number, timed};
 use super::value::{count, put, time};
 
-pub(super) const PRESENCE: &[Row] = &[
+pub(super) const PRESENCE: &[OptionRow] = &[
     number(
         "presence-names-max",
         "1000",

@@ -1,6 +1,6 @@
 //! The table of options as Markdown for the README. A test also compares the README's table of extension headers.
 
-use super::row::{Kind, Row};
+use super::row::{OptionRow, ValueKind};
 use super::table;
 use std::fmt::Write;
 
@@ -24,14 +24,14 @@ pub fn markdown() -> String {
     text
 }
 
-fn line(row: &Row) -> String {
+fn line(row: &OptionRow) -> String {
     let value = match row.kind {
-        Kind::Switch => String::new(),
+        ValueKind::Switch => String::new(),
         _ => format!(" {}", row.value.replace('|', "\\|")),
     };
     let default = match row.kind {
-        Kind::Secrets { .. } | Kind::List { .. } | Kind::Secret => "none".to_owned(),
-        Kind::Text if row.default.is_empty() => "none".to_owned(),
+        ValueKind::Secrets { .. } | ValueKind::List { .. } | ValueKind::Secret => "none".to_owned(),
+        ValueKind::Text if row.default.is_empty() => "none".to_owned(),
         _ => format!("`{}`", row.default),
     };
     // An unescaped star would start emphasis in Markdown.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 /// A row of the table of options: the complete definition of one option.
 #[derive(Debug)]
-pub struct Row {
+pub struct OptionRow {
     /// The name of the option: `--key` on the command line, the key in the file, and `STOMPBOX_KEY` in the environment.
     pub key: &'static str,
     /// The placeholder of its value in the help, such as `BYTES`.
@@ -15,7 +15,7 @@ pub struct Row {
     /// The help text: the meaning, the unit, and what happens at the limit.
     pub help: &'static str,
     /// The type of its value, and whether it may be repeated.
-    pub kind: Kind,
+    pub kind: ValueKind,
     /// Parses one value and stores it in the configuration. The error says what was expected and, unless the value is a
     /// secret, shows the value.
     pub(super) set: fn(&mut Config, &str) -> Result<(), String>,
@@ -23,7 +23,7 @@ pub struct Row {
 
 /// The type of an option. It determines the TOML type in the file, and whether the option may be repeated.
 #[derive(Clone, Copy, Debug)]
-pub enum Kind {
+pub enum ValueKind {
     /// A single string, without a unit.
     Text,
     /// A list: one string with commas, or an array of strings. The flag may be repeated.
@@ -54,10 +54,10 @@ pub struct Group {
     /// The heading of the group.
     pub heading: &'static str,
     /// The options of the group.
-    pub rows: &'static [Row],
+    pub rows: &'static [OptionRow],
 }
 
-impl Row {
+impl OptionRow {
     /// Sets the option from one text. If the text is invalid, the configuration stays unchanged.
     pub fn apply(&self, config: &mut Config, text: &str) -> Result<(), String> {
         (self.set)(config, text)
@@ -66,15 +66,15 @@ impl Row {
     /// Sets the option to its default.
     pub(super) fn reset(&self, config: &mut Config) {
         match self.kind {
-            Kind::Secrets { clear } | Kind::List { clear, .. } => clear(config),
+            ValueKind::Secrets { clear } | ValueKind::List { clear, .. } => clear(config),
             _ => self.apply(config, self.default).expect("a test reads every default of the table"),
         }
     }
 
-    /// Returns whether the option is a repeatable one ([`Kind::Secrets`] or [`Kind::List`]), which is an array in the
+    /// Returns whether the option is a repeatable one ([`ValueKind::Secrets`] or [`ValueKind::List`]), which is an array in the
     /// file.
     pub fn is_list(&self) -> bool {
-        matches!(self.kind, Kind::Secrets { .. } | Kind::List { .. })
+        matches!(self.kind, ValueKind::Secrets { .. } | ValueKind::List { .. })
     }
 
     /// Returns the help text as the command line and the README show it.
@@ -94,8 +94,8 @@ impl Row {
     /// Returns a value in a form that may be displayed: secrets are replaced by `***`.
     pub fn shown(&self, text: &str) -> String {
         match self.kind {
-            Kind::Secrets { .. } => format!("{}:***", text.split(':').next().unwrap_or_default()),
-            Kind::List { hidden: true, .. } | Kind::Secret => "***".to_owned(),
+            ValueKind::Secrets { .. } => format!("{}:***", text.split(':').next().unwrap_or_default()),
+            ValueKind::List { hidden: true, .. } | ValueKind::Secret => "***".to_owned(),
             _ => text.to_owned(),
         }
     }

@@ -1,11 +1,11 @@
 //! Options of running, stopping and logging.
 
-use super::row::{Kind, Row};
+use super::row::{OptionRow, ValueKind};
 use super::table::{NONE, number, text, timed};
 use super::value::{count, log_filter, log_format, put, switch, time};
 use crate::transport::Networks;
 
-pub(super) const RUNNING: &[Row] = &[
+pub(super) const RUNNING: &[OptionRow] = &[
     text(
         "health-check-from",
         "NETWORKS",
@@ -22,13 +22,13 @@ pub(super) const RUNNING: &[Row] = &[
          makes a stop last linger. Container runtimes kill a process after 10 s.",
         |c, v| put(&mut c.drain_time, time(v, NONE)),
     ),
-    Row {
+    OptionRow {
         key: "shutdown-error",
         value: "true|false",
         default: "false",
         help: "Sends clients on TCP an ERROR with the message shutting down when the broker stops. Without it their \
                connections are closed, so that clients with automatic reconnection come back.",
-        kind: Kind::Switch,
+        kind: ValueKind::Switch,
         set: |c, v| put(&mut c.transport.shutdown_error, switch(v)),
     },
     number("worker-threads", "0", "Threads that run connections. 0: one per core.", |c, v| {

@@ -1,10 +1,10 @@
 //! Options of SockJS.
 
-use super::row::{Kind, Row};
+use super::row::{OptionRow, ValueKind};
 use super::table::{HUGE, KIB, MANY, NONE, TICK, bytes, number, text, timed};
 use super::value::{count, names, put, size, switch, time, transports, url};
 
-pub(super) const SOCKJS: &[Row] = &[
+pub(super) const SOCKJS: &[OptionRow] = &[
     timed(
         "sockjs-heartbeat",
         "25s",
@@ -52,12 +52,12 @@ pub(super) const SOCKJS: &[Row] = &[
          there.",
         |c, v| put(&mut c.sockjs.transports, transports(v)),
     ),
-    Row {
+    OptionRow {
         key: "sockjs-cookie",
         value: "true|false",
         default: "false",
         help: "Sets the cookie JSESSIONID, by which balancers keep a client at one server.",
-        kind: Kind::Switch,
+        kind: ValueKind::Switch,
         set: |c, v| put(&mut c.sockjs.cookie, switch(v)),
     },
     text(
@@ -77,13 +77,13 @@ pub(super) const SOCKJS: &[Row] = &[
          and the same Authorization and access_token; else they are answered with 404.",
         |c, v| put(&mut c.sockjs.identity_cookies, names(v)),
     ),
-    Row {
+    OptionRow {
         key: "sockjs-check-address",
         value: "true|false",
         default: "false",
         help: "All requests of a SockJS session must come from one IP address, too. Phones that change networks lose \
                their sessions then.",
-        kind: Kind::Switch,
+        kind: ValueKind::Switch,
         set: |c, v| put(&mut c.sockjs.check_address, switch(v)),
     },
 ];

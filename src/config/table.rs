@@ -7,7 +7,7 @@ use super::frames::FRAMES;
 use super::login::LOGIN;
 use super::presence::PRESENCE;
 use super::row::variable;
-use super::row::{Group, Kind, Row};
+use super::row::{Group, OptionRow, ValueKind};
 use super::running::RUNNING;
 use super::sockjs::SOCKJS;
 use super::token::TOKEN;
@@ -43,17 +43,35 @@ pub const GROUPS: &[Group] = &[
 ];
 
 /// Returns all options in the order of the table.
-pub fn rows() -> impl Iterator<Item = &'static Row> {
+pub fn rows() -> impl Iterator<Item = &'static OptionRow> {
     GROUPS.iter().flat_map(|group| group.rows)
 }
 
+/// Earlier names of options: the earlier name and the present one. The earlier names are accepted with a warning.
+pub const RENAMED: [(&str, &str); 3] = [
+    ("outbox-bytes-max", "outbound-queue-bytes-max"),
+    ("burst-patience", "slow-consumer-grace"),
+    ("permissions", "default-permissions"),
+];
+
+/// Returns the option that had the given key earlier, and that key.
+pub(super) fn find_renamed(key: &str) -> Option<(&'static OptionRow, &'static str)> {
+    let (earlier, present) = RENAMED.iter().find(|(earlier, _)| *earlier == key)?;
+    Some((find(present)?, earlier))
+}
+
 /// Returns the option with the given key.
-pub fn find(key: &str) -> Option<&'static Row> {
+pub fn find(key: &str) -> Option<&'static OptionRow> {
     rows().find(|row| row.key == key)
 }
 
+/// Returns the option whose environment variable had the given name earlier, and its earlier key.
+pub(super) fn find_renamed_variable(name: &str) -> Option<(&'static OptionRow, &'static str)> {
+    RENAMED.iter().find_map(|(earlier, _)| find_renamed(earlier).filter(|_| variable(earlier) == name))
+}
+
 /// Returns the option with the given environment variable.
-pub(super) fn find_variable(name: &str) -> Option<&'static Row> {
+pub(super) fn find_variable(name: &str) -> Option<&'static OptionRow> {
     rows().find(|row| variable(row.key) == name)
 }
 
@@ -63,39 +81,54 @@ pub(super) const fn text(
     default: &'static str,
     help: &'static str,
     set: Set,
-) -> Row {
-    Row { key, value, default, help, kind: Kind::Text, set }
+) -> OptionRow {
+    OptionRow { key, value, default, help, kind: ValueKind::Text, set }
 }
 
-pub(super) const fn bytes(key: &'static str, default: &'static str, help: &'static str, set: Set) -> Row {
-    Row { key, value: "BYTES", default, help, kind: Kind::Number, set }
+pub(super) const fn bytes(
+    key: &'static str,
+    default: &'static str,
+    help: &'static str,
+    set: Set,
+) -> OptionRow {
+    OptionRow { key, value: "BYTES", default, help, kind: ValueKind::Number, set }
 }
 
-pub(super) const fn number(key: &'static str, default: &'static str, help: &'static str, set: Set) -> Row {
-    Row { key, value: "N", default, help, kind: Kind::Number, set }
+pub(super) const fn number(
+    key: &'static str,
+    default: &'static str,
+    help: &'static str,
+    set: Set,
+) -> OptionRow {
+    OptionRow { key, value: "N", default, help, kind: ValueKind::Number, set }
 }
 
-pub(super) const fn timed(key: &'static str, default: &'static str, help: &'static str, set: Set) -> Row {
-    Row { key, value: "TIME", default, help, kind: Kind::Number, set }
+pub(super) const fn timed(
+    key: &'static str,
+    default: &'static str,
+    help: &'static str,
+    set: Set,
+) -> OptionRow {
+    OptionRow { key, value: "TIME", default, help, kind: ValueKind::Number, set }
 }
 
-const LISTENING: &[Row] = &[
-    Row {
+const LISTENING: &[OptionRow] = &[
+    OptionRow {
         key: "http",
         value: "ADDR",
         default: "127.0.0.1:8080",
         help: "Addresses for HTTP, and so for WebSocket and SockJS: HOST:PORT, or off. May be given several times, \
                with commas, or in the file as an array. A name means all of its addresses, port 0 any free port. \
                [::]:PORT takes IPv4 clients as well, unless an IPv4 address with the same port is also given.",
-        kind: Kind::Texts,
+        kind: ValueKind::Texts,
         set: |c, v| put(&mut c.listen_http, listen(v)),
     },
-    Row {
+    OptionRow {
         key: "tcp",
         value: "ADDR",
         default: "127.0.0.1:61613",
         help: "Addresses for STOMP over TCP, in the form of the option http.",
-        kind: Kind::Texts,
+        kind: ValueKind::Texts,
         set: |c, v| put(&mut c.listen_tcp, listen(v)),
     },
     text(
@@ -127,8 +160,8 @@ const LISTENING: &[Row] = &[
     ),
 ];
 
-const USERS: &[Row] = &[
-    Row {
+const USERS: &[OptionRow] = &[
+    OptionRow {
         key: "user",
         value: "NAME:PASSCODE",
         default: "",
@@ -136,7 +169,7 @@ const USERS: &[Row] = &[
                allow-anonymous). Without any source of users, every client is let in and its login is ignored. Other users \
                of this machine can see flags: the file is a better place. In the environment commas separate users, so a \
                passcode with a comma belongs in the file, too.",
-        kind: Kind::Secrets { clear: |c| c.users.listed.clear() },
+        kind: ValueKind::Secrets { clear: |c| c.users.listed.clear() },
         set: |c, v| {
             let (name, passcode) = user(v)?;
             if c.users.listed.iter().any(|(other, _)| *other == name) {
@@ -146,13 +179,13 @@ const USERS: &[Row] = &[
             Ok(())
         },
     },
-    Row {
+    OptionRow {
         key: "allow-anonymous",
         value: "true|false",
         default: "false",
         help: "Lets clients in that send no login; a wrong login is refused all the same. Needed to listen beyond this \
                machine without any user.",
-        kind: Kind::Switch,
+        kind: ValueKind::Switch,
         set: |c, v| put(&mut c.users.allow_anonymous, switch(v)),
     },
     text(
@@ -168,7 +201,7 @@ const USERS: &[Row] = &[
     ),
 ];
 
-const CONNECTIONS: &[Row] = &[
+const CONNECTIONS: &[OptionRow] = &[
     number(
         "connections-max",
         "16384",
@@ -234,7 +267,7 @@ const CONNECTIONS: &[Row] = &[
     ),
 ];
 
-const SESSIONS: &[Row] = &[
+const SESSIONS: &[OptionRow] = &[
     number("subscriptions-max", "1000", "Subscriptions of a session; one more gets ERROR.", |c, v| {
         put(&mut c.session.subscriptions_max, count(v, 1..=MANY))
     }),
@@ -279,7 +312,7 @@ const SESSIONS: &[Row] = &[
     ),
 ];
 
-const QUEUES: &[Row] = &[
+const QUEUES: &[OptionRow] = &[
     number(
         "prefetch-count",
         "250",
@@ -328,7 +361,7 @@ const QUEUES: &[Row] = &[
     }),
 ];
 
-const MEMORY: &[Row] = &[
+const MEMORY: &[OptionRow] = &[
     bytes(
         "memory-bytes-max",
         "1GiB",
@@ -341,14 +374,14 @@ const MEMORY: &[Row] = &[
         |c, v| put(&mut c.memory_bytes_max, size(v, KIB * KIB..=HUGE)),
     ),
     bytes(
-        "outbox-bytes-max",
+        "outbound-queue-bytes-max",
         "4MiB",
         "Octets waiting for one receiver. Publishers wait for a receiver above half of it; beyond it the receiver is \
          closed as a slow consumer.",
-        |c, v| put(&mut c.outbound_queue.outbox_bytes_max, size(v, 2 * KIB..=HUGE)),
+        |c, v| put(&mut c.outbound_queue.outbound_queue_bytes_max, size(v, 2 * KIB..=HUGE)),
     ),
     timed(
-        "burst-patience",
+        "slow-consumer-grace",
         "1s",
         "How long publishers wait for a receiver above half of its outbox.",
         |c, v| put(&mut c.outbound_queue.slow_consumer_grace, time(v, NONE)),
@@ -389,7 +422,7 @@ mod tests {
                 ("allowed-hosts", _) => "seven.example",
                 ("trusted-proxies", _) => "7.7.7.7",
                 ("demo" | "jwt-require-exp" | "trailing-lf", _) => "false",
-                ("permissions", _) => "safe",
+                ("default-permissions", _) => "safe",
                 ("permission", _) => "allow send anyone /topic/seven",
                 (_, "NETWORKS") => "7.7.7.7",
                 (_, "ADDR") => "127.0.0.1:7",
@@ -430,7 +463,10 @@ mod tests {
             assert!(row.help.ends_with('.') && row.help.len() > 20, "{}", row.key);
             assert_eq!(find_variable(&row.variable()).map(|row| row.key), Some(row.key));
         }
-        assert_eq!(find("frame-bytes-max").map(Row::variable).as_deref(), Some("STOMPBOX_FRAME_BYTES_MAX"));
+        assert_eq!(
+            find("frame-bytes-max").map(OptionRow::variable).as_deref(),
+            Some("STOMPBOX_FRAME_BYTES_MAX")
+        );
     }
 
     #[test]

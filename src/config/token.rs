@@ -2,7 +2,7 @@
 
 use super::Config;
 use super::access::{boolean, optional};
-use super::row::{Kind, Row};
+use super::row::{OptionRow, ValueKind};
 use super::table::{MANY, NONE, TICK, number, text, timed};
 use super::value::{claim, count, put, switch, time};
 use crate::users::Secret;
@@ -16,11 +16,11 @@ const fn list(
     hidden: bool,
     clear: fn(&mut Config),
     set: fn(&mut Config, &str) -> Result<(), String>,
-) -> Row {
-    Row { key, value, default: "", help, kind: Kind::List { clear, hidden }, set }
+) -> OptionRow {
+    OptionRow { key, value, default: "", help, kind: ValueKind::List { clear, hidden }, set }
 }
 
-pub(super) const TOKEN: &[Row] = &[
+pub(super) const TOKEN: &[OptionRow] = &[
     list(
         "jwt-secret",
         "SECRET",
@@ -143,12 +143,12 @@ pub(super) const TOKEN: &[Row] = &[
     number("hook-parallel-max", "64", "Questions to it at the same time; further logins wait.", |c, v| {
         put(&mut c.users.hook.parallel_max, count(v, 1..=MANY))
     }),
-    Row {
+    OptionRow {
         key: "hook-authorization",
         value: "SECRET",
         default: "",
         help: "Sent to it in the header Authorization, so that it knows who asks.",
-        kind: Kind::Secret,
+        kind: ValueKind::Secret,
         set: |c, v| {
             if HeaderValue::from_str(v).is_err() {
                 return Err(

@@ -4,7 +4,7 @@ use super::{Listen, LogFormat};
 use crate::http::health::MetricsFrom;
 use crate::transport::sockjs::{Transport, Transports};
 use crate::users::permissions::Preset;
-use crate::users::{Kind, Names, Passcode, taken_for_token};
+use crate::users::{Names, Passcode, SourceKind, taken_for_token};
 use hyper::header::HeaderName;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -216,16 +216,16 @@ pub(super) fn name(text: &str) -> Result<String, String> {
 }
 
 /// Parses kinds of authentication sources, each at most once.
-pub(super) fn kinds(text: &str) -> Result<Vec<Kind>, String> {
+pub(super) fn kinds(text: &str) -> Result<Vec<SourceKind>, String> {
     let mut kinds = Vec::new();
     for name in names(text)? {
-        match Kind::ALL.into_iter().find(|kind| kind.as_str() == name) {
+        match SourceKind::ALL.into_iter().find(|kind| kind.as_str() == name) {
             Some(kind) if kinds.contains(&kind) => {
                 return Err(format!("{name:?} is given twice; expected each once"));
             }
             Some(kind) => kinds.push(kind),
             None => {
-                let all = Kind::ALL.map(Kind::as_str).join(", ");
+                let all = SourceKind::ALL.map(SourceKind::as_str).join(", ");
                 return Err(format!(
                     "invalid value {name:?}: expected some of {all}, with commas between them"
                 ));
@@ -465,8 +465,8 @@ mod tests {
 
     #[test]
     fn authentication_order_lists_each_kind_at_most_once() {
-        assert_eq!(kinds("hook, users-file"), Ok(vec![Kind::Hook, Kind::UsersFile]));
-        assert_eq!(kinds(&Kind::ALL.map(Kind::as_str).join(",")), Ok(Kind::ALL.to_vec()));
+        assert_eq!(kinds("hook, users-file"), Ok(vec![SourceKind::Hook, SourceKind::UsersFile]));
+        assert_eq!(kinds(&SourceKind::ALL.map(SourceKind::as_str).join(",")), Ok(SourceKind::ALL.to_vec()));
         assert_eq!(kinds(""), Ok(Vec::new()));
         assert_eq!(kinds("hook,hook"), Err("\"hook\" is given twice; expected each once".to_owned()));
         assert!(kinds("ldap").expect_err("unknown").contains("expected some of proxy, certificate, token"));

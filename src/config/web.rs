@@ -1,13 +1,13 @@
 //! Options of browsers and reverse proxies: origins, hosts and forwarded headers.
 
-use super::row::Row;
+use super::row::OptionRow;
 use super::table::text;
 use super::value::put;
 use crate::http::forwarded::Proxies;
 use crate::http::hosts::Hosts;
 use crate::http::origin::Origins;
 
-pub(super) const WEB: &[Row] = &[
+pub(super) const WEB: &[OptionRow] = &[
     text(
         "allowed-origins",
         "LIST",

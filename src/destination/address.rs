@@ -3,7 +3,7 @@
 use super::dialect::{equivalent, reject_activemq_forms};
 use super::owner::{decode, percent_decode};
 use super::pattern::{self, Pattern, Segment, Selector};
-use super::{Destination, DestinationError, Kind, Owner, PREFIXES, check_length, inspect, wrong};
+use super::{Destination, DestinationError, DestinationKind, Owner, PREFIXES, check_length, inspect, wrong};
 
 const USERS: &str = "/users/";
 const REFRESH: &str = "/auth/refresh";
@@ -16,7 +16,7 @@ pub enum Address {
     /// A destination or pattern that does not depend on the session.
     Plain(Selector),
     /// `/user/…`: a destination of a user or a session.
-    User(Whose, UserPath),
+    User(AddressOwner, UserPath),
     /// `/users/…`: a destination of each user that the header `to` lists.
     Users(UserPath),
     /// `/auth/refresh`: renews the session's token.
@@ -25,7 +25,7 @@ pub enum Address {
 
 /// The owner of a user's destination, as the client writes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Whose {
+pub enum AddressOwner {
     /// The client's own user.
     Own,
     /// A user, by name.
@@ -51,7 +51,7 @@ impl Address {
         let address = parse(text, bytes_max)?;
         let (wild, no_target) = match &address {
             Address::Plain(Selector::Pattern(_)) => (true, false),
-            Address::Plain(Selector::Exact(to)) => (false, to.kind() == Kind::Presence),
+            Address::Plain(Selector::Exact(to)) => (false, to.kind() == DestinationKind::Presence),
             Address::User(_, path) | Address::Users(path) => (path.wild, false),
             Address::Refresh => (false, false),
         };
@@ -88,8 +88,8 @@ impl Address {
     pub fn routed(&self) -> Option<Destination> {
         match self {
             Address::Plain(Selector::Exact(destination)) => Some(destination.clone()),
-            Address::User(Whose::Named(name), path) => path.of(&Owner::user(name)),
-            Address::User(Whose::Session(id), path) => path.of(&Owner::session(id)),
+            Address::User(AddressOwner::Named(name), path) => path.of(&Owner::user(name)),
+            Address::User(AddressOwner::Session(id), path) => path.of(&Owner::session(id)),
             _ => None,
         }
     }
@@ -103,7 +103,7 @@ impl UserPath {
 
     /// Returns the destination of `owner`, or `None` if the path contains wildcards.
     pub fn of(&self, owner: &Owner) -> Option<Destination> {
-        (!self.wild).then(|| Destination { kind: Kind::User, text: self.text_of(owner).into() })
+        (!self.wild).then(|| Destination { kind: DestinationKind::User, text: self.text_of(owner).into() })
     }
 
     /// Returns the destination or pattern that `owner` subscribes to.
@@ -117,11 +117,11 @@ impl UserPath {
         let text = self.text_of(owner);
         let mut segments = vec![Segment::Literal(owner.as_str().into())];
         segments.extend(pattern::segments(&text, &self.text)?);
-        Ok(Selector::Pattern(Pattern::new(Kind::User, text.into(), segments.into())))
+        Ok(Selector::Pattern(Pattern::new(DestinationKind::User, text.into(), segments.into())))
     }
 
     fn text_of(&self, owner: &Owner) -> String {
-        format!("{}{}/{}", Kind::User.prefix(), owner.as_str(), self.text)
+        format!("{}{}/{}", DestinationKind::User.prefix(), owner.as_str(), self.text)
     }
 }
 
@@ -157,13 +157,13 @@ fn parse(text: &str, bytes_max: usize) -> Result<Address, DestinationError> {
     };
     let name = &text[prefix.len()..];
     match kind {
-        Kind::User => user(text, name),
-        Kind::Presence => presence(text, name),
+        DestinationKind::User => user(text, name),
+        DestinationKind::Presence => presence(text, name),
         _ => plain(kind, text, name),
     }
 }
 
-fn plain(kind: Kind, text: &str, name: &str) -> Result<Address, DestinationError> {
+fn plain(kind: DestinationKind, text: &str, name: &str) -> Result<Address, DestinationError> {
     let Some(wild) = inspect(text, name)? else {
         return Ok(Address::Plain(Selector::Exact(Destination { kind, text: text.into() })));
     };
@@ -188,12 +188,12 @@ fn presence(text: &str, name: &str) -> Result<Address, DestinationError> {
     if let Some(wild) = topic.map_or(Ok(None), |topic| inspect(text, topic))? {
         return Err(wrong(format!("{text:?} has the wildcard {wild:?}. Presence is that of one topic.")));
     }
-    Ok(Address::Plain(Selector::Exact(Destination { kind: Kind::Presence, text: text.into() })))
+    Ok(Address::Plain(Selector::Exact(Destination { kind: DestinationKind::Presence, text: text.into() })))
 }
 
 fn user(text: &str, name: &str) -> Result<Address, DestinationError> {
     if let Some(path) = as_path(name) {
-        return Ok(Address::User(Whose::Own, user_path(text, path)?));
+        return Ok(Address::User(AddressOwner::Own, user_path(text, path)?));
     }
     let (whose, path) = name.split_once('/').unwrap_or((name, ""));
     if whose.is_empty() || matches!(whose, "*" | "**" | "#" | ">") {
@@ -209,8 +209,8 @@ fn user(text: &str, name: &str) -> Result<Address, DestinationError> {
         )));
     }
     Ok(match decode(whose)? {
-        Ok(name) => Address::User(Whose::Named(name.into()), path),
-        Err(id) => Address::User(Whose::Session(id.into()), path),
+        Ok(name) => Address::User(AddressOwner::Named(name.into()), path),
+        Err(id) => Address::User(AddressOwner::Session(id.into()), path),
     })
 }
 

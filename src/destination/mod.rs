@@ -28,7 +28,7 @@ mod dialect;
 mod owner;
 mod pattern;
 
-pub use address::{Address, UserPath, Whose, recipients};
+pub use address::{Address, AddressOwner, UserPath, recipients};
 pub use dialect::reject_activemq_forms;
 pub use owner::Owner;
 pub(crate) use owner::percent_decode;
@@ -42,19 +42,19 @@ use std::sync::Arc;
 /// The option that limits the length of a destination.
 const BYTES_MAX: &str = "destination-bytes-max";
 
-/// The prefixes with names below them, each with its family. The order is that of [`Kind`].
-const PREFIXES: [(&str, Kind); 6] = [
-    ("/topic/", Kind::Topic),
-    ("/queue/", Kind::Queue),
-    ("/temp-queue/", Kind::TempQueue),
-    ("/user/", Kind::User),
-    ("/presence/", Kind::Presence),
-    ("/app/", Kind::App),
+/// The prefixes with names below them, each with its family. The order is that of [`DestinationKind`].
+const PREFIXES: [(&str, DestinationKind); 6] = [
+    ("/topic/", DestinationKind::Topic),
+    ("/queue/", DestinationKind::Queue),
+    ("/temp-queue/", DestinationKind::TempQueue),
+    ("/user/", DestinationKind::User),
+    ("/presence/", DestinationKind::Presence),
+    ("/app/", DestinationKind::App),
 ];
 
 /// The families of destinations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum DestinationKind {
     /// `/topic/…`: broadcast.
     Topic,
     /// `/queue/…`: work queue.
@@ -69,7 +69,7 @@ pub enum Kind {
     App,
 }
 
-impl Kind {
+impl DestinationKind {
     /// Returns the prefix of names of this family, with both slashes.
     pub fn prefix(self) -> &'static str {
         let (prefix, _) = PREFIXES[self as usize];
@@ -78,12 +78,12 @@ impl Kind {
 
     /// Returns whether messages are kept until a consumer takes them.
     pub fn stores_messages(self) -> bool {
-        matches!(self, Kind::Queue | Kind::TempQueue)
+        matches!(self, DestinationKind::Queue | DestinationKind::TempQueue)
     }
 
     /// Returns whether a SUBSCRIBE may contain wildcards.
     fn allows_wildcards(self) -> bool {
-        matches!(self, Kind::Topic | Kind::User | Kind::App)
+        matches!(self, DestinationKind::Topic | DestinationKind::User | DestinationKind::App)
     }
 }
 
@@ -105,7 +105,7 @@ pub struct DestinationError {
 /// One destination to which messages can be routed. Destinations are equal if their bytes are.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Destination {
-    kind: Kind,
+    kind: DestinationKind,
     text: Arc<str>,
 }
 
@@ -125,7 +125,7 @@ impl Destination {
     }
 
     /// Returns the family of the destination.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> DestinationKind {
         self.kind
     }
 
@@ -147,14 +147,14 @@ impl Destination {
     /// Returns the text that subscribers see: for a user's destination it does not contain the user.
     pub fn shown(&self) -> Cow<'_, str> {
         match (self.kind, self.name().split_once('/')) {
-            (Kind::User, Some((_, path))) => format!("{}{path}", self.kind.prefix()).into(),
+            (DestinationKind::User, Some((_, path))) => format!("{}{path}", self.kind.prefix()).into(),
             _ => self.as_str().into(),
         }
     }
 
     /// Returns the owner and the path of a user's destination.
     fn owned(&self) -> Option<(&str, &str)> {
-        if self.kind == Kind::User { self.name().split_once('/') } else { None }
+        if self.kind == DestinationKind::User { self.name().split_once('/') } else { None }
     }
 
     /// Returns the id of the session in `/user/~ID/…`.
@@ -172,14 +172,14 @@ impl Destination {
 
     /// Returns `/presence/users`, the presence of the online sessions.
     pub fn online() -> Destination {
-        Destination { kind: Kind::Presence, text: "/presence/users".into() }
+        Destination { kind: DestinationKind::Presence, text: "/presence/users".into() }
     }
 
     /// Returns `/topic/NAME` for `/presence/topic/NAME`.
     pub fn watched(&self) -> Option<Destination> {
-        let topic = self.text.strip_prefix(Kind::Presence.prefix().trim_end_matches('/'))?;
-        let is_topic = topic.starts_with(Kind::Topic.prefix());
-        is_topic.then(|| Destination { kind: Kind::Topic, text: topic.into() })
+        let topic = self.text.strip_prefix(DestinationKind::Presence.prefix().trim_end_matches('/'))?;
+        let is_topic = topic.starts_with(DestinationKind::Topic.prefix());
+        is_topic.then(|| Destination { kind: DestinationKind::Topic, text: topic.into() })
     }
 
     /// Returns the segments of the name, split at `/` and `.`. For a user's destination the first one is the owner,
@@ -196,7 +196,11 @@ impl Destination {
 /// Checks the length of the `destination` of a SEND or SUBSCRIBE, before all other checks.
 fn check_length(text: &str, bytes_max: usize) -> Result<(), DestinationError> {
     // A dead letter queue may be longer by its prefix, so that the dead letters of every queue can be reached.
-    let room = if text.starts_with(DEAD_PREFIX) { DEAD_PREFIX.len() - Kind::Queue.prefix().len() } else { 0 };
+    let room = if text.starts_with(DEAD_PREFIX) {
+        DEAD_PREFIX.len() - DestinationKind::Queue.prefix().len()
+    } else {
+        0
+    };
     if text.len() > bytes_max.saturating_add(room) {
         let detail = format!("The destination has {} octets; {BYTES_MAX} allows {bytes_max}.", text.len());
         return Err(DestinationError { detail, limit: Some(BYTES_MAX) });

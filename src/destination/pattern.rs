@@ -1,6 +1,6 @@
 //! Wildcard patterns, and the result of parsing a SUBSCRIBE.
 
-use super::{Address, Destination, DestinationError, Kind, split, wrong};
+use super::{Address, Destination, DestinationError, DestinationKind, split, wrong};
 use std::sync::Arc;
 
 /// Maximum number of wildcards for any number of segments in one pattern: the cost of matching grows with them.
@@ -20,19 +20,19 @@ pub enum Segment {
 /// A wildcard pattern over the names of one family.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Pattern {
-    kind: Kind,
+    kind: DestinationKind,
     text: Arc<str>,
     segments: Arc<[Segment]>,
 }
 
 impl Pattern {
     /// Creates the pattern of `text`. `segments` are those after the prefix.
-    pub(super) fn new(kind: Kind, text: Arc<str>, segments: Arc<[Segment]>) -> Pattern {
+    pub(super) fn new(kind: DestinationKind, text: Arc<str>, segments: Arc<[Segment]>) -> Pattern {
         Pattern { kind, text, segments }
     }
 
     /// Returns the family of the names that the pattern matches.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> DestinationKind {
         self.kind
     }
 
@@ -108,7 +108,7 @@ impl Selector {
     }
 
     /// Returns the family of the destination or pattern.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> DestinationKind {
         match self {
             Selector::Exact(destination) => destination.kind(),
             Selector::Pattern(pattern) => pattern.kind(),

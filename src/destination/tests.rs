@@ -20,16 +20,16 @@ fn pattern(name: &str) -> Pattern {
 #[test]
 fn destination_is_parsed_into_kind_and_name() {
     for (text, kind, name, segments) in [
-        ("/topic/a", Kind::Topic, "a", vec!["a"]),
-        ("/topic/a.b/c", Kind::Topic, "a.b/c", vec!["a", "b", "c"]),
-        ("/topic/topic/a", Kind::Topic, "topic/a", vec!["topic", "a"]),
-        ("/queue/orders", Kind::Queue, "orders", vec!["orders"]),
-        ("/queue/dead.orders", Kind::Queue, "dead.orders", vec!["dead", "orders"]),
-        ("/temp-queue/~x", Kind::TempQueue, "~x", vec!["~x"]),
-        ("/topic/ \t\n\0\u{7f}", Kind::Topic, " \t\n\0\u{7f}", vec![" \t\n\0\u{7f}"]),
-        ("/topic/größe.名", Kind::Topic, "größe.名", vec!["größe", "名"]),
-        ("/topic/c#", Kind::Topic, "c#", vec!["c#"]),
-        ("/topic/a>b.>c", Kind::Topic, "a>b.>c", vec!["a>b", ">c"]),
+        ("/topic/a", DestinationKind::Topic, "a", vec!["a"]),
+        ("/topic/a.b/c", DestinationKind::Topic, "a.b/c", vec!["a", "b", "c"]),
+        ("/topic/topic/a", DestinationKind::Topic, "topic/a", vec!["topic", "a"]),
+        ("/queue/orders", DestinationKind::Queue, "orders", vec!["orders"]),
+        ("/queue/dead.orders", DestinationKind::Queue, "dead.orders", vec!["dead", "orders"]),
+        ("/temp-queue/~x", DestinationKind::TempQueue, "~x", vec!["~x"]),
+        ("/topic/ \t\n\0\u{7f}", DestinationKind::Topic, " \t\n\0\u{7f}", vec![" \t\n\0\u{7f}"]),
+        ("/topic/größe.名", DestinationKind::Topic, "größe.名", vec!["größe", "名"]),
+        ("/topic/c#", DestinationKind::Topic, "c#", vec!["c#"]),
+        ("/topic/a>b.>c", DestinationKind::Topic, "a>b.>c", vec!["a>b", ">c"]),
     ] {
         let destination = Destination::parse(text, BYTES_MAX).unwrap();
         assert_eq!(destination.kind(), kind, "{text:?}");
@@ -200,9 +200,9 @@ fn presence_destination_names_a_topic_or_all_users() {
 
 #[test]
 fn only_queues_store_messages() {
-    let kept: Vec<Kind> =
+    let kept: Vec<DestinationKind> =
         PREFIXES.into_iter().map(|(_, kind)| kind).filter(|kind| kind.stores_messages()).collect();
-    assert_eq!(kept, [Kind::Queue, Kind::TempQueue]);
+    assert_eq!(kept, [DestinationKind::Queue, DestinationKind::TempQueue]);
 }
 
 proptest! {

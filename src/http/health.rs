@@ -70,8 +70,8 @@ pub fn metrics(metrics: &Metrics, budget: &Budget, asker: Option<IpAddr>, from: 
             "Metrics are shown to this machine only, unless the option metrics-from is any.\n",
         ),
         MetricsFrom::Loopback | MetricsFrom::Any => {
-            metrics.budget_bytes.set(i64::try_from(budget.used()).unwrap_or(i64::MAX));
-            metrics.budget_bytes_max.set(i64::try_from(budget.bytes_max()).unwrap_or(i64::MAX));
+            metrics.memory_used_bytes.set(i64::try_from(budget.used()).unwrap_or(i64::MAX));
+            metrics.memory_limit_bytes.set(i64::try_from(budget.bytes_max()).unwrap_or(i64::MAX));
             Page { status: StatusCode::OK, content_type: OPENMETRICS, body: metrics.render() }
         }
     }
@@ -121,8 +121,8 @@ mod tests {
     fn metrics_show_the_current_byte_budget() {
         let page = metrics_page(MetricsFrom::Any, "10.0.0.1");
         assert_eq!(page.content_type, OPENMETRICS);
-        assert!(page.body.contains("\nstompbox_budget_bytes 7\n"), "{}", page.body);
-        assert!(page.body.contains("\nstompbox_budget_limit_bytes 1000\n"), "{}", page.body);
+        assert!(page.body.contains("\nstompbox_memory_used_bytes 7\n"), "{}", page.body);
+        assert!(page.body.contains("\nstompbox_memory_limit_bytes 1000\n"), "{}", page.body);
         assert!(page.body.ends_with("# EOF\n"));
     }
 }

@@ -5,7 +5,7 @@
 //! machine reaches accepts only names of this machine, unless more are configured.
 
 use super::host::{Host, HostPattern};
-use super::origin::{Origins, Refused};
+use super::origin::{OriginError, Origins};
 use hyper::header::HOST;
 use hyper::{HeaderMap, Version};
 use std::net::{IpAddr, Ipv6Addr};
@@ -49,19 +49,19 @@ impl Hosts {
     ///
     /// # Errors
     /// The refusal, if the host is not accepted or there is more than one header.
-    pub fn judge(
+    pub fn check(
         &self,
         headers: &HeaderMap,
         listener_is_loopback: bool,
         origins: &Origins,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), OriginError> {
         if self.any || (self.listed.is_empty() && !listener_is_loopback) {
             return Ok(());
         }
         let mut values = headers.get_all(HOST).iter();
         let Some(value) = values.next() else { return Ok(()) };
         if values.next().is_some() {
-            return Err(Refused::new("more than one header Host", b"", OPTION));
+            return Err(OriginError::new("more than one header Host", b"", OPTION));
         }
         if value.is_empty() {
             return Ok(());
@@ -72,7 +72,7 @@ impl Hosts {
                 || listener_is_loopback
                     && (host.is_loopback() || origins.hosts().any(|named| named == host.as_str()))
         });
-        if accepted { Ok(()) } else { Err(Refused::new("host ", value.as_bytes(), OPTION)) }
+        if accepted { Ok(()) } else { Err(OriginError::new("host ", value.as_bytes(), OPTION)) }
     }
 }
 
@@ -113,7 +113,7 @@ mod tests {
             headers.append(HOST, HeaderValue::from_bytes(host.as_bytes()).expect("a value"));
         }
         let origins = Origins::parse(origins).expect(origins);
-        Hosts::parse(list).expect(list).judge(&headers, listener_is_loopback, &origins).is_ok()
+        Hosts::parse(list).expect(list).check(&headers, listener_is_loopback, &origins).is_ok()
     }
 
     #[test]
@@ -209,11 +209,14 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert(HOST, HeaderValue::from_static("evil.example:8080"));
         let refused =
-            Hosts::default().judge(&headers, LOOPBACK, &Origins::any()).expect_err("a foreign name");
-        assert_eq!(refused, Refused { what: "host evil.example:8080".to_owned(), option: "allowed-hosts" });
+            Hosts::default().check(&headers, LOOPBACK, &Origins::any()).expect_err("a foreign name");
+        assert_eq!(
+            refused,
+            OriginError { what: "host evil.example:8080".to_owned(), option: "allowed-hosts" }
+        );
         assert_eq!(
             refused.to_string(),
-            "Refused: host evil.example:8080; the operator's option allowed-hosts says what is allowed."
+            "OriginError: host evil.example:8080; the operator's option allowed-hosts says what is allowed."
         );
     }
 
@@ -247,7 +250,7 @@ mod tests {
         ) {
             let mut headers = HeaderMap::new();
             headers.insert(HOST, HeaderValue::from_bytes(&host).expect("a value"));
-            if let Err(refused) = Hosts::default().judge(&headers, LOOPBACK, &Origins::default()) {
+            if let Err(refused) = Hosts::default().check(&headers, LOOPBACK, &Origins::default()) {
                 prop_assert!(refused.what.len() <= 200);
             }
             let _ = Hosts::parse(&list);

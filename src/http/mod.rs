@@ -24,7 +24,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use origin::{Ask, Refused};
+use origin::{OriginError, RequestKind};
 use std::convert::Infallible;
 use std::error::Error;
 use std::future::Future;
@@ -79,7 +79,7 @@ struct Shared {
     context: Arc<ConnectionContext>,
     options: Options,
     sockjs: Arc<Endpoints<Stomp>>,
-    refusals: refusals::RefusalLog,
+    refusals: refusals::RejectionLog,
     /// Permits for connections beyond the connection limits.
     spare: Arc<Semaphore>,
     /// Number of connections that are being refused.
@@ -100,7 +100,7 @@ impl HttpServer {
             context,
             options,
             sockjs,
-            refusals: refusals::RefusalLog::default(),
+            refusals: refusals::RejectionLog::default(),
             spare: Arc::new(Semaphore::new(SPARE_SOCKETS)),
             refused: Arc::default(),
             stopping,
@@ -145,7 +145,7 @@ async fn begin(server: HttpServer, mut socket: HttpSocket, peer: IpAddr, line: A
     };
     match first {
         Ok(First::Http) => {
-            context.tasks.spawn(converse(server.clone(), socket, peer, line));
+            context.tasks.spawn(serve_http_connection(server.clone(), socket, peer, line));
         }
         Ok(First::Foreign(protocol)) => {
             context.metrics.closed_before_session("http", Closing::WrongProtocol.as_str());
@@ -170,7 +170,7 @@ async fn begin(server: HttpServer, mut socket: HttpSocket, peer: IpAddr, line: A
 
 /// Serves the requests of one HTTP connection. Not an `async fn`: its future would hold the arguments in addition to
 /// the values made of them.
-fn converse(
+fn serve_http_connection(
     server: HttpServer,
     socket: HttpSocket,
     peer: IpAddr,
@@ -241,7 +241,7 @@ impl HttpServer {
             return plain(StatusCode::BAD_REQUEST, text.to_owned());
         }
         if let Err(refused) =
-            self.shared.options.hosts.judge(request.headers(), self.is_loopback, &self.shared.options.origins)
+            self.shared.options.hosts.check(request.headers(), self.is_loopback, &self.shared.options.origins)
         {
             return self.refuse(&refused, address);
         }
@@ -253,7 +253,7 @@ impl HttpServer {
         match request.uri().path().strip_prefix(&**base) {
             Some(below) if below.is_empty() || below.starts_with('/') => {
                 if let Err(refused) =
-                    self.shared.options.origins.judge(request.headers(), asked(&request, below))
+                    self.shared.options.origins.check(request.headers(), asked(&request, below))
                 {
                     return self.refuse(&refused, address);
                 }
@@ -278,7 +278,7 @@ impl HttpServer {
     }
 
     /// Refuses a request with 403, and counts and logs it. Typically a browser has sent it for a page of another site.
-    fn refuse(&self, refused: &Refused, address: IpAddr) -> Response<Body> {
+    fn refuse(&self, refused: &OriginError, address: IpAddr) -> Response<Body> {
         self.shared.context.metrics.refused(refused.option);
         self.shared.refusals.log(refused, address);
         plain(StatusCode::FORBIDDEN, format!("{refused}\n"))
@@ -294,7 +294,10 @@ impl HttpServer {
                 let asker = (!forwarded::is_passed_on(request.headers())).then_some(address);
                 let context = &self.shared.context;
                 let subscriptions = context.broker.subscription_budget().used();
-                context.metrics.subscription_bytes.set(i64::try_from(subscriptions).unwrap_or(i64::MAX));
+                context
+                    .metrics
+                    .subscription_memory_bytes
+                    .set(i64::try_from(subscriptions).unwrap_or(i64::MAX));
                 health::metrics(&context.metrics, &context.budget, asker, allowed)
             }
             _ => {
@@ -330,14 +333,14 @@ impl HttpServer {
 }
 
 /// Returns the kind of a request below `ws-path`, which decides how the origin policy judges it.
-fn asked(request: &Request<Incoming>, below: &str) -> Ask {
+fn asked(request: &Request<Incoming>, below: &str) -> RequestKind {
     let is_socket = below.is_empty() || below.trim_end_matches('/').ends_with("/websocket") || below == "/";
     if is_socket && crate::transport::websocket::offers_upgrade(request.headers()) {
-        Ask::WebSocket
+        RequestKind::WebSocket
     } else if sockjs::is_iframe_page(below) {
-        Ask::Iframe
+        RequestKind::Iframe
     } else {
-        Ask::Request
+        RequestKind::Request
     }
 }
 

@@ -14,7 +14,7 @@ use std::fmt;
 
 /// The option that configures [`Origins`].
 const OPTION: &str = "allowed-origins";
-/// Most bytes of [`Refused::what`].
+/// Most bytes of [`OriginError::what`].
 const WHAT_BYTES_MAX: usize = 200;
 const SEC_WEBSOCKET_ORIGIN: HeaderName = HeaderName::from_static("sec-websocket-origin");
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -40,7 +40,7 @@ pub struct Origins {
 
 /// The kind of a request, as far as the origin policy distinguishes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ask {
+pub enum RequestKind {
     /// A WebSocket handshake, judged by `Origin` alone, which browsers always send.
     WebSocket,
     /// Any other request of a transport, and `/info`. Without `Origin` (scripts, frames, requests of the same origin),
@@ -53,7 +53,7 @@ pub enum Ask {
 
 /// The refusal of a request. Its `Display` text is the body of the 403 response: one sentence, without a line end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused {
+pub struct OriginError {
     /// The refused value for the log, such as `origin https://evil.example`: at most 200 bytes of ASCII, in which
     /// nothing can end a line or be taken for markup.
     pub what: String,
@@ -105,15 +105,15 @@ impl Origins {
     ///
     /// # Errors
     /// The refusal, if the page that sent the request may not use the broker.
-    pub fn judge(&self, headers: &HeaderMap, ask: Ask) -> Result<(), Refused> {
+    pub fn check(&self, headers: &HeaderMap, ask: RequestKind) -> Result<(), OriginError> {
         if self.any {
             return Ok(());
         }
         // Drafts of WebSocket used a header of their own for the origin.
         match only(headers, &ORIGIN).or_else(|| only(headers, &SEC_WEBSOCKET_ORIGIN)) {
-            Some(Ok(value)) => return self.judge_origin(value, headers),
+            Some(Ok(value)) => return self.check_origin(value, headers),
             Some(Err(RepeatedHeader)) => return refuse("more than one header Origin"),
-            None if ask == Ask::WebSocket => return Ok(()),
+            None if ask == RequestKind::WebSocket => return Ok(()),
             None => {}
         }
         let site = FetchSite::of(headers);
@@ -121,9 +121,9 @@ impl Origins {
             return Ok(());
         }
         match only(headers, &REFERER) {
-            Some(Ok(value)) if !value.is_empty() => self.judge_referer(value, headers),
+            Some(Ok(value)) if !value.is_empty() => self.check_referer(value, headers),
             Some(Err(RepeatedHeader)) => refuse("more than one header Referer"),
-            Some(Ok(_)) | None if site == FetchSite::Other && ask != Ask::Iframe => {
+            Some(Ok(_)) | None if site == FetchSite::Other && ask != RequestKind::Iframe => {
                 refuse("a request from another site without Origin and Referer")
             }
             Some(Ok(_)) | None => Ok(()),
@@ -134,11 +134,11 @@ impl Origins {
     /// that the browser adds by itself count. This holds for pages of the same origin and of listed origins. If
     /// `Host` is a loopback host, it also holds for all web pages of loopback origins. It does not hold for pages that
     /// only `*` or `null` allows, nor for cross-site requests without an origin.
-    pub fn is_own_page(&self, headers: &HeaderMap, ask: Ask) -> bool {
+    pub fn is_own_page(&self, headers: &HeaderMap, ask: RequestKind) -> bool {
         match only(headers, &ORIGIN).or_else(|| only(headers, &SEC_WEBSOCKET_ORIGIN)) {
             Some(Ok(value)) => return self.is_own(value.to_str().ok().and_then(Origin::parse), headers),
             Some(Err(RepeatedHeader)) => return false,
-            None if ask == Ask::WebSocket => return true,
+            None if ask == RequestKind::WebSocket => return true,
             None => {}
         }
         match (FetchSite::of(headers), only(headers, &REFERER)) {
@@ -183,7 +183,7 @@ impl Origins {
         })
     }
 
-    fn judge_origin(&self, value: &HeaderValue, headers: &HeaderMap) -> Result<(), Refused> {
+    fn check_origin(&self, value: &HeaderValue, headers: &HeaderMap) -> Result<(), OriginError> {
         let origin = value.to_str().ok().and_then(Origin::parse);
         let allowed = match value.as_bytes() {
             b"null" => self.null,
@@ -196,14 +196,14 @@ impl Origins {
         let is_web = |origin: &Origin| default_port(&origin.scheme).is_some();
         let shown = origin.filter(is_web).map(|origin| origin.to_string());
         let shown = shown.as_deref().map_or(value.as_bytes(), str::as_bytes);
-        Err(Refused::new("origin ", shown, OPTION))
+        Err(OriginError::new("origin ", shown, OPTION))
     }
 
-    fn judge_referer(&self, value: &HeaderValue, headers: &HeaderMap) -> Result<(), Refused> {
+    fn check_referer(&self, value: &HeaderValue, headers: &HeaderMap) -> Result<(), OriginError> {
         match value.to_str().ok().and_then(Origin::of_url) {
             Some(origin) if self.allows(&origin, headers) => Ok(()),
             Some(origin) => {
-                Err(Refused::new("referer of the origin ", origin.to_string().as_bytes(), OPTION))
+                Err(OriginError::new("referer of the origin ", origin.to_string().as_bytes(), OPTION))
             }
             // The value is not shown, because the URL of a page may contain secrets.
             None => refuse("a Referer that is no address of a page"),
@@ -217,9 +217,9 @@ impl Origins {
     }
 }
 
-impl Refused {
+impl OriginError {
     /// Creates a refusal. `what` is a text of the broker, `value` comes from the client and is escaped and shortened.
-    pub(super) fn new(what: &str, value: &[u8], option: &'static str) -> Refused {
+    pub(super) fn new(what: &str, value: &[u8], option: &'static str) -> OriginError {
         const CUT: &str = "...";
         let mut what = what.to_owned();
         for &octet in value {
@@ -235,18 +235,18 @@ impl Refused {
                 break;
             }
         }
-        Refused { what, option }
+        OriginError { what, option }
     }
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for OriginError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Refused: {}; the operator's option {} says what is allowed.", self.what, self.option)
     }
 }
 
-fn refuse(what: &str) -> Result<(), Refused> {
-    Err(Refused::new(what, b"", OPTION))
+fn refuse(what: &str) -> Result<(), OriginError> {
+    Err(OriginError::new(what, b"", OPTION))
 }
 
 /// The origin of a page as its browser writes it.
@@ -338,7 +338,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const ALL_REQUESTS: [Ask; 3] = [Ask::WebSocket, Ask::Request, Ask::Iframe];
+    const ALL_REQUESTS: [RequestKind; 3] =
+        [RequestKind::WebSocket, RequestKind::Request, RequestKind::Iframe];
 
     fn headers(lines: &[(&'static str, &str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
@@ -355,7 +356,7 @@ mod tests {
     /// Returns whether requests with this `Origin` and this `Host` are accepted. Asserts that all kinds agree.
     fn allows(list: &str, origin: &str, host: &str) -> bool {
         let headers = headers(&[("host", host), ("origin", origin)]);
-        let results = ALL_REQUESTS.map(|ask| origins(list).judge(&headers, ask).is_ok());
+        let results = ALL_REQUESTS.map(|ask| origins(list).check(&headers, ask).is_ok());
         assert!(results.iter().all(|result| *result == results[0]), "{origin} {host}: {results:?}");
         results[0]
     }
@@ -424,7 +425,7 @@ mod tests {
                 false,
             ),
         ] {
-            let result = Origins::default().judge(&headers(lines), Ask::WebSocket);
+            let result = Origins::default().check(&headers(lines), RequestKind::WebSocket);
             assert_eq!(result.is_ok(), allowed, "{lines:?}");
         }
     }
@@ -435,7 +436,7 @@ mod tests {
             &[("origin", "https://a.example")][..],
             &[("origin", "https://a.example"), ("host", "a.example"), ("host", "a.example")],
         ] {
-            assert!(Origins::default().judge(&headers(lines), Ask::WebSocket).is_err(), "{lines:?}");
+            assert!(Origins::default().check(&headers(lines), RequestKind::WebSocket).is_err(), "{lines:?}");
         }
     }
 
@@ -565,10 +566,10 @@ mod tests {
             let headers = headers(&[("host", "a.example"), ("origin", first), ("origin", second)]);
             for ask in ALL_REQUESTS {
                 let refused =
-                    origins("https://a.example, null").judge(&headers, ask).expect_err("two Origin headers");
+                    origins("https://a.example, null").check(&headers, ask).expect_err("two Origin headers");
                 assert_eq!(refused.what, "more than one header Origin");
             }
-            assert_eq!(Origins::any().judge(&headers, Ask::WebSocket), Ok(()));
+            assert_eq!(Origins::any().check(&headers, RequestKind::WebSocket), Ok(()));
         }
     }
 
@@ -612,9 +613,9 @@ mod tests {
             );
             let headers = headers(&lines);
             let results =
-                ALL_REQUESTS.map(|ask| origins("https://app.example.com").judge(&headers, ask).is_ok());
+                ALL_REQUESTS.map(|ask| origins("https://app.example.com").check(&headers, ask).is_ok());
             assert_eq!(results, [websocket, request, iframe], "{site:?} {referer:?}");
-            assert_eq!(ALL_REQUESTS.map(|ask| Origins::any().judge(&headers, ask)), [Ok(()), Ok(()), Ok(())]);
+            assert_eq!(ALL_REQUESTS.map(|ask| Origins::any().check(&headers, ask)), [Ok(()), Ok(()), Ok(())]);
         }
     }
 
@@ -632,7 +633,7 @@ mod tests {
                 ]);
                 for ask in ALL_REQUESTS {
                     assert_eq!(
-                        Origins::default().judge(&headers, ask).is_ok(),
+                        Origins::default().check(&headers, ask).is_ok(),
                         allowed,
                         "{origin} {site} {ask:?}"
                     );
@@ -652,7 +653,11 @@ mod tests {
         ] {
             let mut headers = headers(lines);
             headers.insert(HOST, HeaderValue::from_static("chat.example.com"));
-            assert_eq!(Origins::default().judge(&headers, Ask::Request).is_ok(), allowed, "{lines:?}");
+            assert_eq!(
+                Origins::default().check(&headers, RequestKind::Request).is_ok(),
+                allowed,
+                "{lines:?}"
+            );
         }
     }
 
@@ -677,8 +682,8 @@ mod tests {
             ("sec-fetch-site", "cross-site", "a request from another site without Origin and Referer"),
         ] {
             let refused =
-                Origins::default().judge(&headers(&[(name, value)]), Ask::Request).expect_err(value);
-            assert_eq!(refused, Refused { what: what.to_owned(), option: "allowed-origins" });
+                Origins::default().check(&headers(&[(name, value)]), RequestKind::Request).expect_err(value);
+            assert_eq!(refused, OriginError { what: what.to_owned(), option: "allowed-origins" });
             assert_eq!(
                 refused.to_string(),
                 format!("Refused: {what}; the operator's option allowed-origins says what is allowed.")
@@ -780,8 +785,8 @@ mod tests {
                 headers.append(*name, HeaderValue::from_bytes(value).expect("a value"));
             }
             for ask in ALL_REQUESTS {
-                prop_assert_eq!(Origins::any().judge(&headers, ask), Ok(()));
-                if let Err(refused) = origins("https://*.a:*, null").judge(&headers, ask) {
+                prop_assert_eq!(Origins::any().check(&headers, ask), Ok(()));
+                if let Err(refused) = origins("https://*.a:*, null").check(&headers, ask) {
                     prop_assert!(refused.what.len() <= WHAT_BYTES_MAX);
                     prop_assert!(refused.what.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
                 }

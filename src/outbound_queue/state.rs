@@ -17,7 +17,7 @@ const GRACE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     Open,
-    Overflowed,
+    QueueOverflow,
     Closed,
 }
 
@@ -152,9 +152,9 @@ impl State {
         deliveries
     }
 
-    pub(super) fn grace_ends(&self, options: &Options, crowd: bool) -> Instant {
+    pub(super) fn grace_ends(&self, options: &Options, is_widespread: bool) -> Instant {
         let since = self.congested_since.unwrap_or(self.taken_at);
-        let from = if crowd { since.max(self.taken_at) } else { since };
+        let from = if is_widespread { since.max(self.taken_at) } else { since };
         from + options.slow_consumer_grace.min(GRACE_MAX)
     }
 }

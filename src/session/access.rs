@@ -4,11 +4,11 @@
 //! SEND, SUBSCRIBE, UNSUBSCRIBE, ACK or NACK leaves the session open, and the client gets the text of the ERROR as a
 //! MESSAGE of `/user/queue/errors`.
 
-use super::action::{Action, Publish, Receipt, RefusedAction, Target};
+use super::action::{Action, Publish, Receipt, RejectedAction, SendTarget};
 use super::state::State;
 use super::{Closing, ErrorReply, Rejection, Session};
 use crate::destination::{Address, Destination, Owner, Selector};
-use crate::users::permissions::{Denied, Permissions, Verb};
+use crate::users::permissions::{AccessDenied, Permissions, Verb};
 use crate::users::{Credentials, Principal, Refused, Secret, bare_token};
 use crate::work;
 use std::sync::Arc;
@@ -51,13 +51,14 @@ impl Session {
 
     /// Rejects the operation if the permissions do not allow it.
     pub(super) fn may(&self, verb: Verb, shown: &str, selector: &Selector) -> Result<(), Rejection> {
-        self.judge(verb, selector, &self.owner()).map_err(|denied| Rejection::denied(verb, shown, denied))
+        self.check_access(verb, selector, &self.owner())
+            .map_err(|denied| Rejection::denied(verb, shown, denied))
     }
 
-    fn judge(&self, verb: Verb, selector: &Selector, owner: &Owner) -> Result<(), Denied> {
+    fn check_access(&self, verb: Verb, selector: &Selector, owner: &Owner) -> Result<(), AccessDenied> {
         match &self.permissions {
-            Some(permissions) => permissions.judge(&self.principal, owner, verb, selector),
-            None => Err(Denied { rule: "nobody may do anything before CONNECTED".into() }),
+            Some(permissions) => permissions.check(&self.principal, owner, verb, selector),
+            None => Err(AccessDenied { rule: "nobody may do anything before CONNECTED".into() }),
         }
     }
 
@@ -66,13 +67,13 @@ impl Session {
         if shown != ERRORS {
             return Ok(());
         }
-        let denied = Denied { rule: "only the broker sends to /user/queue/errors".into() };
+        let denied = AccessDenied { rule: "only the broker sends to /user/queue/errors".into() };
         Err(Rejection::denied(Verb::Send, shown, denied))
     }
 
     /// Returns the rejection of a subscription to another user's destination, which no rule can allow.
     pub(super) fn foreign(&self, shown: &str) -> Rejection {
-        let denied = Denied { rule: "nobody subscribes to another user's destinations".into() };
+        let denied = AccessDenied { rule: "nobody subscribes to another user's destinations".into() };
         Rejection::denied(Verb::Subscribe, shown, denied)
     }
 
@@ -80,35 +81,35 @@ impl Session {
     pub fn permit(&mut self, permissions: Arc<Permissions>, actions: &mut Vec<Action>) {
         self.permissions = Some(permissions);
         if self.state == State::Connected {
-            self.judge_again(actions);
+            self.recheck_access(actions);
         }
     }
 
     /// Handles a change of the principal, for example of its roles. `None` means that the user was removed or its
     /// passcode was changed, and ends the session.
-    pub fn revise(&mut self, principal: Option<Principal>, actions: &mut Vec<Action>) {
+    pub fn refresh(&mut self, principal: Option<Principal>, actions: &mut Vec<Action>) {
         if self.state != State::Connected {
             return;
         }
         match principal {
             Some(principal) => {
                 self.principal = principal;
-                self.judge_again(actions);
+                self.recheck_access(actions);
             }
             None => self.fail(None, &Rejection::revoked(), actions),
         }
     }
 
-    fn judge_again(&mut self, actions: &mut Vec<Action>) {
+    fn recheck_access(&mut self, actions: &mut Vec<Action>) {
         self.access_cache.forget();
-        self.transactions.judge_again();
+        self.transactions.recheck();
         let owner = self.owner();
         let denied: Vec<_> = self
             .subscriptions
             .iter()
             .filter_map(|one| {
                 let selector = one.selector.as_ref()?;
-                self.judge(Verb::Subscribe, selector, &owner)
+                self.check_access(Verb::Subscribe, selector, &owner)
                     .err()
                     .map(|denied| (one.key, selector.as_str().to_owned(), denied))
             })
@@ -128,12 +129,12 @@ impl Session {
     pub(super) fn recheck_parked(&mut self) {
         let owner = self.owner();
         let may_send =
-            |to: &Destination| self.judge(Verb::Send, &Selector::Exact(to.clone()), &owner).is_ok();
+            |to: &Destination| self.check_access(Verb::Send, &Selector::Exact(to.clone()), &owner).is_ok();
         let is_allowed = self.transactions.unjudged().is_none_or(|publish| {
             work::add(publish.recipients() * work::FRAME);
             match &publish.to {
-                Target::One(destination) => may_send(destination),
-                Target::Users(owners, path) => {
+                SendTarget::One(destination) => may_send(destination),
+                SendTarget::Users(owners, path) => {
                     owners.iter().filter_map(|owner| path.of(owner)).all(|to| may_send(&to))
                 }
             }
@@ -181,7 +182,7 @@ impl Session {
         match result {
             Ok(principal) if principal.name == self.principal.name => {
                 self.principal = principal;
-                self.judge_again(actions);
+                self.recheck_access(actions);
                 self.complete(receipt, &[], actions);
             }
             Ok(_) => self.fail(receipt, &Rejection::other_principal(), actions),
@@ -227,19 +228,19 @@ impl Session {
     /// session undoes the action and sends an error report; otherwise it sends ERROR and closes.
     pub fn refused(
         &mut self,
-        about: RefusedAction,
+        about: RejectedAction,
         receipt: Option<Receipt>,
         error: ErrorReply<'_>,
         closing: Closing,
         actions: &mut Vec<Action>,
     ) {
-        if !self.soft_errors || self.state != State::Connected || about == RefusedAction::Other {
+        if !self.soft_errors || self.state != State::Connected || about == RejectedAction::Other {
             return self.refuse(receipt, error, closing, actions);
         }
         if let Closing::Limit(option) = closing {
             actions.push(Action::Limit(option));
         }
-        if let RefusedAction::Subscribe(key) = about {
+        if let RejectedAction::Subscribe(key) = about {
             self.end(key);
             if let Some(name) = self.temps.refused(key) {
                 self.subscriptions.remove_text(&name);
@@ -275,7 +276,7 @@ impl Session {
             .extend(about.map(|(name, value)| (if name == "destination" { "refused" } else { name }, value)));
         let body = error.detail.as_bytes().to_vec().into();
         actions.push(Action::Report(Publish {
-            to: Target::One(destination),
+            to: SendTarget::One(destination),
             shown: ERRORS.into(),
             frame: Frame { command: Command::Send, headers: Headers::default(), body },
             extra,
@@ -288,7 +289,7 @@ impl Session {
     pub(super) fn tell_denied(&self, rejection: &Rejection, actions: &mut Vec<Action>) {
         if let Some((verb, denied)) = &rejection.denied {
             let destination = rejection.extra.as_ref().map_or("", |(_, value)| value).into();
-            actions.push(Action::Denied { verb: *verb, destination, denied: denied.clone() });
+            actions.push(Action::AccessDenied { verb: *verb, destination, denied: denied.clone() });
         }
     }
 }

@@ -1,6 +1,6 @@
 //! A cache of the last allowed destination of SEND.
 
-use crate::destination::{Destination, Kind};
+use crate::destination::{Destination, DestinationKind};
 
 /// A cache of the last destination that a SEND of the session was allowed to use.
 #[derive(Debug, Default)]
@@ -17,7 +17,7 @@ impl AccessCache {
     /// Caches a destination after a successful permission check. Temporary queues, and destinations whose text was
     /// changed while they were resolved, are not cached.
     pub(super) fn remember(&mut self, text: &str, destination: &Destination) {
-        if destination.kind() != Kind::TempQueue && destination.as_str() == text {
+        if destination.kind() != DestinationKind::TempQueue && destination.as_str() == text {
             self.last = Some(destination.clone());
         }
     }

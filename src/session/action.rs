@@ -4,7 +4,7 @@ use super::Closing;
 use crate::destination::{Destination, Owner, Selector, UserPath};
 use crate::outbound_queue::{Key, Tag};
 use crate::users::Credentials;
-use crate::users::permissions::{Denied, Verb};
+use crate::users::permissions::{AccessDenied, Verb};
 use bytes::Bytes;
 use stompbox_frames::stomp::{Frame, Version};
 
@@ -66,18 +66,18 @@ pub enum Action {
     /// Apply all steps or none, then complete or refuse the receipt.
     Commit {
         /// The steps of the transaction, in the order of their frames.
-        steps: Vec<Step>,
+        steps: Vec<CommitOperation>,
         /// The receipt to complete, if the client asked for one.
         receipt: Option<Receipt>,
     },
     /// Log and count a request that a permission rule denies.
-    Denied {
+    AccessDenied {
         /// The denied operation.
         verb: Verb,
         /// The destination that the client used.
         destination: Box<str>,
         /// The rule that denies it.
-        denied: Denied,
+        denied: AccessDenied,
     },
     /// Log that a header of a SEND was ignored because Stompbox does not support it.
     IgnoredHeader {
@@ -98,7 +98,7 @@ pub enum Action {
 #[derive(Clone, Debug)]
 pub struct Publish {
     /// The resolved target.
-    pub to: Target,
+    pub to: SendTarget,
     /// The `destination` of the MESSAGE: the one of the SEND, without the name of a user.
     pub shown: Box<str>,
     /// The frame with its headers and body.
@@ -115,15 +115,15 @@ impl Publish {
     /// Returns the number of recipients.
     pub fn recipients(&self) -> usize {
         match &self.to {
-            Target::One(_) => 1,
-            Target::Users(owners, _) => owners.len(),
+            SendTarget::One(_) => 1,
+            SendTarget::Users(owners, _) => owners.len(),
         }
     }
 }
 
 /// The target of a SEND.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
+pub enum SendTarget {
     /// One destination. `/temp-queue/x` is replaced by its address, and a user destination contains its owner.
     One(Destination),
     /// The same user destination of many users.
@@ -132,7 +132,7 @@ pub enum Target {
 
 /// The action that the broker refused. With `soft-errors` the session undoes only this action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefusedAction {
+pub enum RejectedAction {
     /// The routing of a SEND.
     Publish,
     /// The subscription with this key.
@@ -182,7 +182,7 @@ pub enum Disposition {
 
 /// One step of a transaction.
 #[derive(Clone, Debug)]
-pub enum Step {
+pub enum CommitOperation {
     /// The routing of a SEND.
     Publish(Box<Publish>),
     /// The settlement of an ACK or a NACK.

@@ -21,7 +21,7 @@ pub enum Closing {
     /// The token has expired, or the user's access was revoked.
     Expired,
     /// A permission rule denied a request of the client.
-    Denied,
+    AccessDenied,
     /// The client violated the protocol, or asked for something that does not exist.
     Rejected,
     /// The client acknowledged a delivery that it cannot settle, such as one of its previous connection, or sent COMMIT
@@ -40,7 +40,7 @@ pub enum Closing {
 /// The way in which a client is too slow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Slowness {
-    /// Its outbound queue overflowed (`outbox-bytes-max`).
+    /// Its outbound queue overflowed (`outbound-queue-bytes-max`).
     Overflow,
     /// It read nothing for `stall-timeout` while data was waiting to be written to it.
     Stalled,
@@ -56,7 +56,7 @@ impl Slowness {
     /// Returns the option of the limit that was reached.
     pub fn option(self) -> &'static str {
         match self {
-            Slowness::Overflow => "outbox-bytes-max",
+            Slowness::Overflow => "outbound-queue-bytes-max",
             Slowness::Stalled => "stall-timeout",
             Slowness::Unsettled(_) => "unsettled-max",
             Slowness::UnsettledBytes => "subscription-bytes-max",
@@ -100,7 +100,7 @@ impl Closing {
         Closing::ConnectTimeout.as_str(),
         Closing::Unauthenticated.as_str(),
         Closing::Expired.as_str(),
-        Closing::Denied.as_str(),
+        Closing::AccessDenied.as_str(),
         Closing::Rejected.as_str(),
         Closing::NotSettled.as_str(),
         Closing::WrongProtocol.as_str(),
@@ -119,7 +119,7 @@ impl Closing {
             Closing::ConnectTimeout => "connect-timeout",
             Closing::Unauthenticated => "unauthenticated",
             Closing::Expired => "expired",
-            Closing::Denied => "denied",
+            Closing::AccessDenied => "denied",
             Closing::Rejected => "rejected",
             Closing::NotSettled => "not-settled",
             Closing::WrongProtocol => "wrong-protocol",
@@ -146,7 +146,7 @@ impl Closing {
             | Closing::ConnectTimeout
             | Closing::Unauthenticated
             | Closing::Expired
-            | Closing::Denied
+            | Closing::AccessDenied
             | Closing::NotSettled
             | Closing::WrongProtocol
             | Closing::Shutdown => false,
@@ -176,8 +176,8 @@ mod tests {
             Closing::HeartbeatLost => Closing::ConnectTimeout,
             Closing::ConnectTimeout => Closing::Unauthenticated,
             Closing::Unauthenticated => Closing::Expired,
-            Closing::Expired => Closing::Denied,
-            Closing::Denied => Closing::Rejected,
+            Closing::Expired => Closing::AccessDenied,
+            Closing::AccessDenied => Closing::Rejected,
             Closing::Rejected => Closing::NotSettled,
             Closing::NotSettled => Closing::WrongProtocol,
             Closing::WrongProtocol => Closing::Limit("memory-bytes-max"),

@@ -5,7 +5,7 @@ use super::timers::TimeoutOption;
 use super::{Closing, Session};
 use crate::destination::DestinationError;
 use crate::outbound_queue::Key;
-use crate::users::permissions::{Denied, Verb};
+use crate::users::permissions::{AccessDenied, Verb};
 use std::borrow::Cow;
 use std::fmt::{Display, Formatter, Result, Write};
 use stompbox_frames::stomp::{Command, DecodeError, Frame};
@@ -49,7 +49,7 @@ pub(super) struct Rejection {
     /// An additional header of the ERROR.
     pub(super) extra: Option<(&'static str, Box<str>)>,
     /// The denied operation and the rule, for the log.
-    pub(super) denied: Option<(Verb, Denied)>,
+    pub(super) denied: Option<(Verb, AccessDenied)>,
 }
 
 /// Defines rejections: the [`Closing`] reason, then rows of `name(arguments) = "summary", "detail", format arguments`.
@@ -212,7 +212,7 @@ impl Rejection {
     }
 
     /// Returns the rejection of a request that a permission rule denies. Only the log shows the rule.
-    pub(super) fn denied(verb: Verb, destination: &str, denied: Denied) -> Rejection {
+    pub(super) fn denied(verb: Verb, destination: &str, denied: AccessDenied) -> Rejection {
         let what = match verb {
             Verb::Send => "send to",
             Verb::Subscribe => "subscribe to",
@@ -222,7 +222,7 @@ impl Rejection {
             Quoted(destination)
         );
         Rejection {
-            closing: Closing::Denied,
+            closing: Closing::AccessDenied,
             extra: Some(("destination", destination.into())),
             denied: Some((verb, denied)),
             ..Rejection::rejected("access denied", detail)

@@ -62,7 +62,8 @@ mod unsettled;
 mod tests;
 
 pub use action::{
-    Action, DeliveryAction, Disposition, Publish, Receipt, RefusedAction, Settle, Step, Subscribe, Target,
+    Action, CommitOperation, DeliveryAction, Disposition, Publish, Receipt, RejectedAction, SendTarget,
+    Settle, Subscribe,
 };
 pub use closing::{Closing, Slowness};
 pub use errors::ErrorReply;

@@ -1,11 +1,12 @@
 //! SEND: its target, the permission check, and the headers that the broker sets about the sender.
 
-use super::action::{Action, Publish, Receipt, Target};
+use super::action::{Action, Publish, Receipt, SendTarget};
 use super::temp::TempDestination;
 use super::transactions::TransactionFrame;
 use super::{Rejection, Session, required};
 use crate::destination::{
-    Address, Destination, Kind, Owner, Selector, UserPath, Whose, recipients, reject_activemq_forms,
+    Address, AddressOwner, Destination, DestinationKind, Owner, Selector, UserPath, recipients,
+    reject_activemq_forms,
 };
 use crate::users::permissions::Verb;
 use bytes::Bytes;
@@ -18,7 +19,7 @@ const REPLIES: &str = "queue/replies";
 
 /// The target of a SEND, and the `destination` that the MESSAGE shows.
 struct Route {
-    to: Target,
+    to: SendTarget,
     shown: Box<str>,
 }
 
@@ -39,7 +40,7 @@ impl Session {
             self.transactions.admit(frame.command, transaction, bytes, &self.options)?;
         }
         let extra = self.own_headers(&route.to, &frame, actions)?;
-        let frame = if let Target::Users(..) = route.to { without_recipients(&frame) } else { frame };
+        let frame = if let SendTarget::Users(..) = route.to { without_recipients(&frame) } else { frame };
         let publish = Publish { to: route.to, shown: route.shown, frame, extra, session, receipt: None };
         match transaction {
             Some(transaction) => {
@@ -58,7 +59,7 @@ impl Session {
     /// reads the header and removes it, so no receiver gets a line that long.
     fn check_recipients(&self, frame: &Frame, route: &Route, bytes: usize) -> Result<(), Rejection> {
         let max = self.options.header_bytes_max;
-        if bytes <= max || matches!(route.to, Target::Users(..)) {
+        if bytes <= max || matches!(route.to, SendTarget::Users(..)) {
             return Ok(());
         }
         match frame.header("to") {
@@ -72,28 +73,28 @@ impl Session {
     fn route(&mut self, frame: &Frame) -> Result<Option<Route>, Rejection> {
         let text = required(frame, "destination")?;
         if let Some(destination) = self.access_cache.last(&text) {
-            return Ok(Some(Route { to: Target::One(destination), shown: text.into() }));
+            return Ok(Some(Route { to: SendTarget::One(destination), shown: text.into() }));
         }
         let max = self.options.destination_bytes_max;
         let address = Address::parse_send(&text, max).map_err(Rejection::destination)?;
         let (owner, path) = match address {
             Address::Refresh => return Ok(None),
             Address::Users(path) => return self.route_to_many(frame, path).map(Some),
-            Address::User(Whose::Own, path) => (self.owner(), path),
-            Address::User(Whose::Named(name), path) => (Owner::user(&name), path),
-            Address::User(Whose::Session(id), path) => (Owner::session(&id), path),
+            Address::User(AddressOwner::Own, path) => (self.owner(), path),
+            Address::User(AddressOwner::Named(name), path) => (Owner::user(&name), path),
+            Address::User(AddressOwner::Session(id), path) => (Owner::session(&id), path),
             Address::Plain(Selector::Exact(destination)) => {
                 let destination = self.resolve(&text, destination)?;
                 self.may(Verb::Send, &text, &Selector::Exact(destination.clone()))?;
                 self.access_cache.remember(&text, &destination);
-                return Ok(Some(Route { to: Target::One(destination), shown: text.into() }));
+                return Ok(Some(Route { to: SendTarget::One(destination), shown: text.into() }));
             }
             Address::Plain(Selector::Pattern(_)) => unreachable!("parse_send refuses wildcards"),
         };
         self.not_for_errors(&shown(&path))?;
         let destination = path.of(&owner).expect("parse_send refuses wildcards");
         self.may(Verb::Send, &text, &Selector::Exact(destination.clone()))?;
-        Ok(Some(Route { to: Target::One(destination), shown: shown(&path) }))
+        Ok(Some(Route { to: SendTarget::One(destination), shown: shown(&path) }))
     }
 
     /// Routes a SEND to `/users/…`. The permissions are checked for every recipient, and one denied recipient rejects
@@ -119,7 +120,7 @@ impl Session {
             self.may(Verb::Send, &text, &Selector::Exact(destination))?;
             owners.push(owner);
         }
-        Ok(Route { shown: shown(&path), to: Target::Users(owners, path) })
+        Ok(Route { shown: shown(&path), to: SendTarget::Users(owners, path) })
     }
 
     /// Replaces this session's own name of a temporary queue by the queue's address. Other destinations stay the same.
@@ -138,11 +139,13 @@ impl Session {
     fn picked_session(&self, frame: &Frame, route: &Route) -> Result<Option<Box<str>>, Rejection> {
         let Some(session) = frame.header("session") else { return Ok(None) };
         match &route.to {
-            Target::One(destination) if destination.kind() == Kind::User => Ok(Some(session.into())),
+            SendTarget::One(destination) if destination.kind() == DestinationKind::User => {
+                Ok(Some(session.into()))
+            }
             // For other destinations only the broker may set this header, like `user-name`: the client's value is
             // removed.
-            Target::One(_) => Ok(None),
-            Target::Users(..) => Err(Rejection::session_elsewhere(&route.shown)),
+            SendTarget::One(_) => Ok(None),
+            SendTarget::Users(..) => Err(Rejection::session_elsewhere(&route.shown)),
         }
     }
 
@@ -151,13 +154,13 @@ impl Session {
     /// gets its address for every destination.
     fn own_headers(
         &mut self,
-        to: &Target,
+        to: &SendTarget,
         frame: &Frame,
         actions: &mut Vec<Action>,
     ) -> Result<Vec<(&'static str, Box<str>)>, Rejection> {
         let kind = match to {
-            Target::One(destination) => destination.kind(),
-            Target::Users(..) => Kind::User,
+            SendTarget::One(destination) => destination.kind(),
+            SendTarget::Users(..) => DestinationKind::User,
         };
         let mut extra = Vec::new();
         let reply_to = frame.header("reply-to");
@@ -167,17 +170,17 @@ impl Session {
             reject_activemq_forms(reply).map_err(Rejection::reply_to)?;
         }
         let reply_to = match (kind, reply_to) {
-            (_, Some(reply)) if reply.starts_with(Kind::TempQueue.prefix()) => {
+            (_, Some(reply)) if reply.starts_with(DestinationKind::TempQueue.prefix()) => {
                 self.temp_reply(&reply, kind, actions)?
             }
-            (Kind::App, reply) => Some(self.user_reply(reply.as_deref())?),
+            (DestinationKind::App, reply) => Some(self.user_reply(reply.as_deref())?),
             _ => None,
         };
         extra.extend(reply_to.map(|reply| ("reply-to", reply)));
-        if self.options.show_sender || matches!(kind, Kind::User | Kind::App) {
+        if self.options.show_sender || matches!(kind, DestinationKind::User | DestinationKind::App) {
             extra.extend(self.principal.name.as_deref().map(|name| ("user-name", name.into())));
         }
-        if kind == Kind::App {
+        if kind == DestinationKind::App {
             extra.push(("session", self.id.clone()));
         }
         Ok(extra)
@@ -190,14 +193,14 @@ impl Session {
     fn temp_reply(
         &mut self,
         text: &str,
-        kind: Kind,
+        kind: DestinationKind,
         actions: &mut Vec<Action>,
     ) -> Result<Option<Box<str>>, Rejection> {
         let destination =
             Destination::parse(text, self.options.destination_bytes_max).map_err(Rejection::destination)?;
         let name = match TempDestination::of(&destination) {
             TempDestination::Own(name) => name,
-            _ if kind != Kind::App => return Ok(None),
+            _ if kind != DestinationKind::App => return Ok(None),
             _ if self.temps.has(&destination) => return Ok(Some(text.into())),
             _ => return Err(Rejection::reply_to_elsewhere(text)),
         };
@@ -214,7 +217,7 @@ impl Session {
         let path = match text {
             None => return Ok(format!("/user/{}/{REPLIES}", Owner::session(&self.id).as_str()).into()),
             Some(text) => match Address::parse_send(text, self.options.destination_bytes_max) {
-                Ok(Address::User(Whose::Own, path)) => path,
+                Ok(Address::User(AddressOwner::Own, path)) => path,
                 Ok(_) => return Err(Rejection::reply_to_elsewhere(text)),
                 Err(error) => return Err(Rejection::destination(error)),
             },

@@ -6,7 +6,7 @@ use super::subscriptions::{Mode, Name, Subscription};
 use super::temp::TempDestination;
 use super::unsettled::Unsettled;
 use super::{Rejection, Session, required};
-use crate::destination::{Address, Destination, Kind, Owner, Selector, Whose};
+use crate::destination::{Address, AddressOwner, Destination, DestinationKind, Owner, Selector};
 use crate::outbound_queue::Key;
 use crate::users::permissions::Verb;
 use stompbox_frames::stomp::{Frame, Version};
@@ -181,7 +181,7 @@ impl Session {
         if let Some(temp) = self.temps.get(name) {
             return Ok(temp.address.clone());
         }
-        let text = format!("{}{}", Kind::TempQueue.prefix(), (self.addresses)());
+        let text = format!("{}{}", DestinationKind::TempQueue.prefix(), (self.addresses)());
         let address = Destination::parse(&text, usize::MAX).map_err(|_| Rejection::no_temp_queue(shown))?;
         self.temps.open(name, address.clone(), opener);
         self.subscriptions.add_text(name);
@@ -200,9 +200,9 @@ impl Session {
         let max = self.options.destination_bytes_max;
         let (path, owner) = match Address::parse_subscribe(text, max).map_err(Rejection::destination)? {
             Address::Plain(selector) => return Ok(selector),
-            Address::User(Whose::Own, path) => (path, self.owner()),
-            Address::User(Whose::Named(name), path) => (path, Owner::user(&name)),
-            Address::User(Whose::Session(id), path) => (path, Owner::session(&id)),
+            Address::User(AddressOwner::Own, path) => (path, self.owner()),
+            Address::User(AddressOwner::Named(name), path) => (path, Owner::user(&name)),
+            Address::User(AddressOwner::Session(id), path) => (path, Owner::session(&id)),
             Address::Users(_) | Address::Refresh => return Err(self.foreign(text)),
         };
         if owner != self.owner() {

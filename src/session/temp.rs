@@ -3,7 +3,7 @@
 
 use super::{Options, Rejection};
 use crate::budget::btree_allocation;
-use crate::destination::{Destination, Kind};
+use crate::destination::{Destination, DestinationKind};
 use crate::outbound_queue::Key;
 use std::collections::BTreeMap;
 
@@ -95,8 +95,10 @@ pub(super) enum TempDestination<'a> {
 impl TempDestination<'_> {
     pub(super) fn of(destination: &Destination) -> TempDestination<'_> {
         match destination.kind() {
-            Kind::TempQueue if destination.name().starts_with(ADDRESS_MARK) => TempDestination::Address,
-            Kind::TempQueue => TempDestination::Own(destination.name()),
+            DestinationKind::TempQueue if destination.name().starts_with(ADDRESS_MARK) => {
+                TempDestination::Address
+            }
+            DestinationKind::TempQueue => TempDestination::Own(destination.name()),
             _ => TempDestination::Elsewhere,
         }
     }

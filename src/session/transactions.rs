@@ -1,6 +1,6 @@
 //! BEGIN, COMMIT and ABORT; open transactions and the frames parked in them.
 
-use super::action::{Action, Disposition, Publish, Receipt, Settle, Step, Target};
+use super::action::{Action, CommitOperation, Disposition, Publish, Receipt, SendTarget, Settle};
 use super::subscriptions::Subscription;
 use super::unsettled::{Number, TransactionSerial};
 use super::{Options, Rejection, Session, required};
@@ -110,8 +110,8 @@ impl Place {
 /// Returns the bytes of the texts that belong to a parked SEND but are not a part of its frame.
 fn texts_bytes(publish: &Publish) -> usize {
     let to = match &publish.to {
-        Target::Users(owners, path) => owners.len() * RECIPIENT_BYTES + path.as_str().len(),
-        Target::One(destination) => destination.as_str().len(),
+        SendTarget::Users(owners, path) => owners.len() * RECIPIENT_BYTES + path.as_str().len(),
+        SendTarget::One(destination) => destination.as_str().len(),
     };
     let extra = publish.extra.iter().map(|(_, value)| value.len()).sum::<usize>();
     let index = allocation(publish.frame.headers.index_bytes());
@@ -208,7 +208,7 @@ impl Transactions {
 
     /// Begins to check all parked frames again, because the new rules may deny a SEND that was allowed when it was
     /// parked.
-    pub(super) fn judge_again(&mut self) {
+    pub(super) fn recheck(&mut self) {
         self.unjudged = self.open.keys().next().map(|id| Place::first_of(id));
     }
 
@@ -310,13 +310,13 @@ impl Session {
 
     /// Returns the step that COMMIT applies in the broker for a parked frame, or `None` for an acknowledgement of topic
     /// messages, which the broker does not track. Adds the subscription whose deliveries the frame settles to `keys`.
-    fn step(&self, parked: TransactionFrame, keys: &mut BTreeSet<Key>) -> Option<Step> {
+    fn step(&self, parked: TransactionFrame, keys: &mut BTreeSet<Key>) -> Option<CommitOperation> {
         match parked {
-            TransactionFrame::Publish(publish) => Some(Step::Publish(publish)),
+            TransactionFrame::Publish(publish) => Some(CommitOperation::Publish(publish)),
             TransactionFrame::Settle { key, numbers, disposition } => {
                 keys.insert(key);
                 let tags = self.subscriptions.get(key)?.unsettled.tags(&numbers);
-                (!tags.is_empty()).then_some(Step::Settle(Settle { key, tags, disposition }))
+                (!tags.is_empty()).then_some(CommitOperation::Settle(Settle { key, tags, disposition }))
             }
         }
     }

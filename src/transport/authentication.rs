@@ -195,9 +195,9 @@ impl<W: Wire> Connection<W> {
         } else if self.access_version != self.context.access_version() {
             let (permissions, access_version) = self.context.permissions();
             self.access_version = access_version;
-            let principal = self.context.authenticator.revise(self.session.principal());
+            let principal = self.context.authenticator.refresh(self.session.principal());
             if principal.as_ref() != Some(self.session.principal()) {
-                self.session.revise(principal, &mut actions);
+                self.session.refresh(principal, &mut actions);
             }
             self.session.permit(permissions, &mut actions);
         } else {
@@ -209,7 +209,7 @@ impl<W: Wire> Connection<W> {
     /// Counts and logs a request that a rule forbids. Only the first [`DENIED_LOGGED`] are logged, because a client
     /// that keeps its connection after a refusal could fill the log.
     pub(super) fn log_denied(&mut self, action: &Action) {
-        let Action::Denied { verb, destination, denied } = action else { return };
+        let Action::AccessDenied { verb, destination, denied } = action else { return };
         self.context.metrics.access_denied.inc();
         self.denied += 1;
         if self.denied <= DENIED_LOGGED {

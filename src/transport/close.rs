@@ -263,7 +263,7 @@ fn close_info_of(closing: Closing) -> CloseInfo {
         Closing::ConnectTimeout => (1002, "no CONNECT in time"),
         Closing::Unauthenticated => (1002, "not authenticated"),
         Closing::Expired => (1008, "access has ended"),
-        Closing::Denied => (1008, "access denied"),
+        Closing::AccessDenied => (1008, "access denied"),
         Closing::Limit(_) => (1002, "limit exceeded"),
         Closing::Rejected | Closing::NotSettled | Closing::WrongProtocol => (1002, "protocol error"),
     };

@@ -23,9 +23,9 @@ use super::connection_context::ConnectionContext;
 use super::execute::ActionError;
 use super::publish::{ReceiverCounts, extra, multicast, publication, settlement};
 use super::wire::Wire;
-use crate::broker::{self, Commit, Consumer, Published, Refusal};
+use crate::broker::{self, BrokerError, Commit, Consumer, Published};
 use crate::budget::Charge;
-use crate::session::{Publish, Receipt, RefusedAction, Settle, Step, Target};
+use crate::session::{CommitOperation, Publish, Receipt, RejectedAction, SendTarget, Settle};
 use crate::work;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -38,10 +38,10 @@ pub(super) struct PendingCommit {
     context: Arc<ConnectionContext>,
     commit: Commit,
     /// Steps that are not applied yet.
-    steps: VecDeque<CommitStep>,
+    steps: VecDeque<CommitPart>,
     pass: Pass,
     /// The kind of request that a refusal refers to.
-    about: RefusedAction,
+    about: RejectedAction,
     receipt: Option<Receipt>,
     outcome: ReceiverCounts,
     /// The charge for the frames in `steps`.
@@ -49,7 +49,7 @@ pub(super) struct PendingCommit {
 }
 
 #[derive(Debug)]
-enum CommitStep {
+enum CommitPart {
     Publish(Box<Publish>),
     Settle(Settle, Consumer),
 }
@@ -75,29 +75,31 @@ enum StepOutcome {
     Released,
 }
 
-impl CommitStep {
+impl CommitPart {
     /// Returns the number of recipients of the step, each of which is an allocation.
     fn recipients(&self) -> usize {
         match self {
-            CommitStep::Publish(publish) => publish.recipients(),
-            CommitStep::Settle(..) => 1,
+            CommitPart::Publish(publish) => publish.recipients(),
+            CommitPart::Settle(..) => 1,
         }
     }
 
     /// Calls `act` with the step in the form that the broker takes.
-    fn show<T>(&self, act: impl FnOnce(&broker::Step<'_>) -> T) -> T {
+    fn show<T>(&self, act: impl FnOnce(&broker::TransactionStep<'_>) -> T) -> T {
         let publish = match self {
-            CommitStep::Publish(publish) => publish,
-            CommitStep::Settle(settle, consumer) => {
+            CommitPart::Publish(publish) => publish,
+            CommitPart::Settle(settle, consumer) => {
                 let settlement = settlement(settle);
-                return act(&broker::Step::Settle { consumer, tags: &settle.tags, settlement });
+                return act(&broker::TransactionStep::Settle { consumer, tags: &settle.tags, settlement });
             }
         };
         let extra = extra(publish);
         act(&match &publish.to {
-            Target::One(destination) => broker::Step::Publish(publication(publish, destination, &extra)),
-            Target::Users(owners, path) => {
-                broker::Step::PublishToUsers(multicast(publish, owners, path, &extra))
+            SendTarget::One(destination) => {
+                broker::TransactionStep::Publish(publication(publish, destination, &extra))
+            }
+            SendTarget::Users(owners, path) => {
+                broker::TransactionStep::PublishToUsers(multicast(publish, owners, path, &extra))
             }
         })
     }
@@ -108,7 +110,7 @@ impl PendingCommit {
     ///
     /// # Errors
     /// The broker refuses the step.
-    fn advance(&mut self, now: Instant) -> Result<StepOutcome, Refusal> {
+    fn advance(&mut self, now: Instant) -> Result<StepOutcome, BrokerError> {
         let PendingCommit { commit, steps, .. } = self;
         match self.pass {
             Pass::Check(at) => match steps.get(at) {
@@ -144,8 +146,8 @@ impl PendingCommit {
         let published = part.show(|step| self.commit.apply(step, now));
         self.outcome.add(&published);
         match part {
-            CommitStep::Publish(publish) => StepOutcome::Published(publish, published),
-            CommitStep::Settle(..) => StepOutcome::Settled,
+            CommitPart::Publish(publish) => StepOutcome::Published(publish, published),
+            CommitPart::Settle(..) => StepOutcome::Settled,
         }
     }
 
@@ -157,7 +159,7 @@ impl PendingCommit {
     }
 
     /// Removes and returns the next step. The charge shrinks by its share.
-    fn next_step(&mut self) -> Option<CommitStep> {
+    fn next_step(&mut self) -> Option<CommitPart> {
         let bytes = self.held.bytes().checked_div(self.steps.len())?;
         self.held.resize(self.held.bytes() - bytes);
         self.steps.pop_front()
@@ -175,25 +177,25 @@ impl Drop for PendingCommit {
 
 impl<W: Wire> Connection<W> {
     /// Begins a COMMIT that the session has accepted. [`Connection::run_portions`] applies it.
-    pub(super) fn begin_commit(&mut self, steps: Vec<Step>, receipt: Option<Receipt>) {
+    pub(super) fn begin_commit(&mut self, steps: Vec<CommitOperation>, receipt: Option<Receipt>) {
         // The session has settled deliveries already and cannot undo that: if the broker refuses them, the session
         // ends.
-        let settles = steps.iter().any(|step| matches!(step, Step::Settle(_)));
+        let settles = steps.iter().any(|step| matches!(step, CommitOperation::Settle(_)));
         let part = |step| match step {
-            Step::Publish(publish) => Some(CommitStep::Publish(publish)),
-            Step::Settle(settle) => {
+            CommitOperation::Publish(publish) => Some(CommitPart::Publish(publish)),
+            CommitOperation::Settle(settle) => {
                 let consumer = self.subscriptions.get(settle.key)?.consumer()?;
-                Some(CommitStep::Settle(settle, consumer))
+                Some(CommitPart::Settle(settle, consumer))
             }
         };
-        let steps: VecDeque<CommitStep> = steps.into_iter().filter_map(part).collect();
+        let steps: VecDeque<CommitPart> = steps.into_iter().filter_map(part).collect();
         // The session no longer holds these frames, and its charge is about to shrink.
         let bytes = self.parked.bytes().saturating_sub(self.session.parked_bytes());
         self.commit = Some(Box::new(PendingCommit {
             commit: self.context.broker.commit(),
             steps,
             pass: Pass::Check(0),
-            about: if settles { RefusedAction::Other } else { RefusedAction::Publish },
+            about: if settles { RejectedAction::Other } else { RejectedAction::Publish },
             receipt,
             outcome: ReceiverCounts::default(),
             held: self.context.budget.charge(bytes),
@@ -257,12 +259,12 @@ impl<W: Wire> Connection<W> {
                 self.complete(receipt, &outcome, &mut more);
                 self.pause_near_budget(now);
             }
-            Err(refusal) => {
+            Err(broker_error) => {
                 pending_commit.pass = Pass::Release;
                 let failed = ActionError {
                     about: pending_commit.about,
                     receipt: pending_commit.receipt.take(),
-                    refusal,
+                    broker_error,
                 };
                 self.refuse(failed, &mut more);
                 return self.execute(more, now);

@@ -10,7 +10,7 @@
 //! Reading pauses (backpressure):
 //! - while an authentication is pending, except to detect that the client has gone;
 //! - while a COMMIT is in progress, or parked frames are checked against new rules;
-//! - while the connection waits for receivers of messages that it published (`burst-patience`);
+//! - while the connection waits for receivers of messages that it published (`slow-consumer-grace`);
 //! - while the byte budget is nearly used up;
 //! - while the client does not read its answers.
 //!

@@ -1,7 +1,7 @@
 //! State that all connections share: the broker, memory budgets, limits, options and metrics.
 
 use super::connection_limiter::{ConnectionLimiter, ConnectionPermit};
-use super::full::{InputRefusals, log_full};
+use super::full::{InputRejections, log_full};
 use super::head_memory::HeadMemory;
 use super::ignored_headers::IgnoredHeaders;
 use super::input::InputShare;
@@ -78,7 +78,7 @@ pub struct ConnectionContext {
     /// The memory for the heads of HTTP requests.
     pub heads: Arc<HeadMemory>,
     /// Limits the log lines about unfinished input that was refused.
-    pub(super) input_refusals: InputRefusals,
+    pub(super) input_refusals: InputRejections,
     /// The metrics of the broker.
     pub metrics: Arc<Metrics>,
     /// The authenticator, which checks the credentials of clients.
@@ -150,7 +150,7 @@ impl ConnectionContext {
             unauthenticated,
             input: InputShare::new(parts.budget.share(), stall_timeout),
             heads: HeadMemory::new(&parts.budget, parts.metrics.clone()),
-            input_refusals: InputRefusals::default(),
+            input_refusals: InputRejections::default(),
             budget: parts.budget,
             metrics: parts.metrics,
             permissions: Mutex::new(Arc::new(parts.permissions)),

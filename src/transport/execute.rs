@@ -3,10 +3,10 @@
 use super::connection::Connection;
 use super::publish::{ReceiverCounts, settlement};
 use super::wire::{OutgoingFrame, Tail, Wire};
-use crate::broker::{ConsumerOptions, Refusal, Settlement, Subscriber, TempQueue};
+use crate::broker::{BrokerError, ConsumerOptions, Settlement, Subscriber, TempQueue};
 use crate::destination::Selector;
 use crate::outbound_queue::{Key, Tag};
-use crate::session::{Action, Closing, ErrorReply, Receipt, RefusedAction, Settle, Subscribe};
+use crate::session::{Action, Closing, ErrorReply, Receipt, RejectedAction, Settle, Subscribe};
 use crate::work;
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -15,9 +15,9 @@ use stompbox_frames::stomp::Version;
 
 /// A request that failed, and the reason.
 pub(super) struct ActionError {
-    pub(super) about: RefusedAction,
+    pub(super) about: RejectedAction,
     pub(super) receipt: Option<Receipt>,
-    pub(super) refusal: Refusal,
+    pub(super) broker_error: BrokerError,
 }
 
 impl<W: Wire> Connection<W> {
@@ -68,7 +68,7 @@ impl<W: Wire> Connection<W> {
                 self.authenticate(action);
                 return Ok(());
             }
-            Action::Denied { .. } | Action::IgnoredHeader { .. } => {
+            Action::AccessDenied { .. } | Action::IgnoredHeader { .. } => {
                 self.log_action(&action, now);
                 return Ok(());
             }
@@ -120,9 +120,9 @@ impl<W: Wire> Connection<W> {
 
     /// Reports a failed request to the session, and adds the actions that follow to `more`.
     pub(super) fn refuse(&mut self, failed: ActionError, more: &mut Vec<Action>) {
-        let ActionError { about, receipt, refusal } = failed;
-        let closing = refusal.limit.map_or(Closing::Rejected, Closing::Limit);
-        let reject = ErrorReply { summary: refusal.summary, detail: &refusal.detail };
+        let ActionError { about, receipt, broker_error } = failed;
+        let closing = broker_error.limit.map_or(Closing::Rejected, Closing::Limit);
+        let reject = ErrorReply { summary: broker_error.summary, detail: &broker_error.detail };
         self.session.refused(about, receipt, reject, closing, more);
     }
 
@@ -189,15 +189,15 @@ impl<W: Wire> Connection<W> {
                 self.subscriptions.insert(subscribe.key, subscription);
                 Ok(subscribe.receipt)
             }
-            Err(refusal) => {
-                let about = RefusedAction::Subscribe(subscribe.key);
-                Err(ActionError { about, receipt: subscribe.receipt, refusal })
+            Err(broker_error) => {
+                let about = RejectedAction::Subscribe(subscribe.key);
+                Err(ActionError { about, receipt: subscribe.receipt, broker_error })
             }
         }
     }
 
     /// Opens the temporary queue that the session requested for this subscription, if any.
-    fn open_temp(&mut self, selector: &Selector) -> Result<Option<TempQueue>, Refusal> {
+    fn open_temp(&mut self, selector: &Selector) -> Result<Option<TempQueue>, BrokerError> {
         match self.opening.take() {
             Some(address) if address.as_str() == selector.as_str() => {
                 self.context.broker.open_temp(&address).map(Some)
@@ -208,7 +208,7 @@ impl<W: Wire> Connection<W> {
 
     /// Checks that this session may hold one more subscription. The subscription is counted as if it shared nothing
     /// with subscriptions of other sessions, so that the limit of a session does not depend on others.
-    fn check_subscription(&self, selector: &Selector) -> Result<(), Refusal> {
+    fn check_subscription(&self, selector: &Selector) -> Result<(), BrokerError> {
         let max = self.context.session.subscription_bytes_max;
         let held = self.subscription_bytes + self.session.subscription_bytes();
         let bytes = self.context.broker.subscription_bytes(selector);
@@ -221,7 +221,7 @@ impl<W: Wire> Connection<W> {
              wildcards, or ask the operator to raise subscription-bytes-max.",
             selector = shortened(selector.as_str())
         );
-        Err(Refusal { summary: "subscriptions too large", detail, limit: Some("subscription-bytes-max") })
+        Err(BrokerError { summary: "subscriptions too large", detail, limit: Some("subscription-bytes-max") })
     }
 
     /// Updates the charge for subscriptions and open transactions. The broker charges its own part.

@@ -24,9 +24,9 @@ pub(super) fn held(option: &str) -> &'static str {
 
 /// Limits the log lines about unfinished frames, bodies and request heads that are refused.
 #[derive(Debug, Default)]
-pub(super) struct InputRefusals(LogLimit);
+pub(super) struct InputRejections(LogLimit);
 
-impl InputRefusals {
+impl InputRejections {
     /// Logs that unfinished input of the client at `address` is refused because the limit of `option` is reached, at
     /// most once a second.
     pub(super) fn log(&self, option: &'static str, address: IpAddr) {

@@ -5,7 +5,7 @@
 //! and there is no memory for it. Smaller heads are a part of what every connection costs, so that clients with
 //! ordinary heads are served in any case.
 
-use super::full::InputRefusals;
+use super::full::InputRejections;
 use crate::budget::{Budget, Charge};
 use crate::metrics::Metrics;
 use std::net::IpAddr;
@@ -24,14 +24,14 @@ const MEMORY: &str = "memory-bytes-max";
 pub struct HeadMemory {
     share: Arc<Budget>,
     metrics: Arc<Metrics>,
-    refusals: InputRefusals,
+    refusals: InputRejections,
 }
 
 impl HeadMemory {
     /// Creates the memory for heads as a share of `budget`.
     pub fn new(budget: &Arc<Budget>, metrics: Arc<Metrics>) -> Arc<HeadMemory> {
         let share = budget.share_of(HEADS_DIVISOR);
-        Arc::new(HeadMemory { share, metrics, refusals: InputRefusals::default() })
+        Arc::new(HeadMemory { share, metrics, refusals: InputRejections::default() })
     }
 
     /// Charges a buffer that holds up to `bytes` bytes. Returns `None` if there is no memory for it.

@@ -36,7 +36,7 @@ pub struct Attached(Arc<HttpConnection>);
 
 /// The reason why a request cannot be upgraded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoPermit {
+pub enum LimitReached {
     /// The limit of this option is reached.
     Full(&'static str),
     /// The connection was upgraded already.
@@ -83,12 +83,12 @@ impl HttpConnection {
     /// # Errors
     /// There is no permit, or `address` has too many connections. In the latter case the HTTP connection keeps its
     /// permit.
-    pub fn take_permit(&self, address: IpAddr) -> Result<ConnectionPermit, NoPermit> {
+    pub fn take_permit(&self, address: IpAddr) -> Result<ConnectionPermit, LimitReached> {
         let mut admission = self.admission.lock();
         let permit = match &*admission {
-            Some(Admission::ConnectionPermit(permit)) => permit.moved(address).map_err(NoPermit::Full)?,
-            Some(Admission::Spare(limit, _)) => return Err(NoPermit::Full(limit)),
-            None => return Err(NoPermit::Taken),
+            Some(Admission::ConnectionPermit(permit)) => permit.moved(address).map_err(LimitReached::Full)?,
+            Some(Admission::Spare(limit, _)) => return Err(LimitReached::Full(limit)),
+            None => return Err(LimitReached::Taken),
         };
         *admission = None;
         Ok(permit)
@@ -144,11 +144,14 @@ mod tests {
         let connection = HttpConnection::new(Admission::ConnectionPermit(
             connection_limiter.take_for_proxy(proxy).expect("a permit is available"),
         ));
-        let limit = NoPermit::Full("connections-per-address-max");
+        let limit = LimitReached::Full("connections-per-address-max");
         assert_eq!(connection.take_permit(full).expect_err("the second permit of this address"), limit);
         assert_eq!(connection.take_permit(full).expect_err("the second attempt"), limit);
         let permit = connection.take_permit(other).expect("the connection is still usable");
         assert_eq!((permit.address(), connection_limiter.taken()), (other, 2));
-        assert_eq!(connection.take_permit(other).expect_err("the permit is already taken"), NoPermit::Taken);
+        assert_eq!(
+            connection.take_permit(other).expect_err("the permit is already taken"),
+            LimitReached::Taken
+        );
     }
 }

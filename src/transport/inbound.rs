@@ -4,8 +4,8 @@ use super::connection::Connection;
 use super::execute::ActionError;
 use super::input::{Growth, HELD_BYTES_MIN};
 use super::wire::{ReadEnd, Wire};
-use crate::broker::Refusal;
-use crate::session::{Closing, ErrorReply, RefusedAction, Session};
+use crate::broker::BrokerError;
+use crate::session::{Closing, ErrorReply, RejectedAction, Session};
 use crate::work;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -149,23 +149,27 @@ impl<W: Wire> Connection<W> {
     /// # Errors
     /// There is no room.
     fn check_memory(&mut self, frame: &Frame) -> Result<(), ActionError> {
-        let (about, refusal) = match frame.command {
+        let (about, broker_error) = match frame.command {
             Command::Send if self.established && self.has_no_memory() => {
                 let detail = NO_MEMORY.to_owned();
                 (
-                    RefusedAction::Publish,
-                    Refusal { summary: "memory limit reached", detail, limit: Some(MEMORY) },
+                    RejectedAction::Publish,
+                    BrokerError { summary: "memory limit reached", detail, limit: Some(MEMORY) },
                 )
             }
             Command::Begin if self.established => {
                 match self.context.broker.check_begin(Session::begin_bytes(frame)) {
                     Ok(()) => return Ok(()),
-                    Err(refusal) => (RefusedAction::Other, refusal),
+                    Err(broker_error) => (RejectedAction::Other, broker_error),
                 }
             }
             _ => return Ok(()),
         };
-        Err(ActionError { about, receipt: frame.header("receipt").map(|receipt| receipt.into()), refusal })
+        Err(ActionError {
+            about,
+            receipt: frame.header("receipt").map(|receipt| receipt.into()),
+            broker_error,
+        })
     }
 
     /// Returns whether the byte budget is used up. The received part of a frame is not counted twice.
@@ -181,7 +185,7 @@ impl<W: Wire> Connection<W> {
             // After a failed write nothing can be sent, and the system may report the reset as an ordinary end.
             ReadEnd::Closed if self.output_failed.is_none() => self.begin_ending(self.left(), now),
             ReadEnd::Closed | ReadEnd::Failed(_) => self.end_at_once(now),
-            ReadEnd::Violation(reason) => {
+            ReadEnd::ProtocolError(reason) => {
                 tracing::debug!(address = %self.address, reason, "the client broke the rules of its transport");
                 self.begin_ending(Closing::Rejected, now);
             }

@@ -4,9 +4,9 @@
 use super::connection::Connection;
 use super::execute::ActionError;
 use super::wire::Wire;
-use crate::broker::{Multicast, Publication, Published, Refusal, Settlement};
+use crate::broker::{BrokerError, Multicast, Publication, Published, Settlement};
 use crate::destination::{Destination, Owner, UserPath};
-use crate::session::{Disposition, Publish, RefusedAction, Settle, Target};
+use crate::session::{Disposition, Publish, RejectedAction, SendTarget, Settle};
 use std::time::Instant;
 use stompbox_frames::stomp::Headers;
 
@@ -33,10 +33,10 @@ impl ReceiverCounts {
 
 impl<W: Wire> Connection<W> {
     pub(super) fn publish(&mut self, publish: &Publish, now: Instant) -> Result<ReceiverCounts, ActionError> {
-        let failed = |refusal| ActionError {
-            about: RefusedAction::Publish,
+        let failed = |broker_error| ActionError {
+            about: RejectedAction::Publish,
             receipt: publish.receipt.clone(),
-            refusal,
+            broker_error,
         };
         let published = self.route(publish, now).map_err(failed)?;
         let mut outcome = ReceiverCounts::default();
@@ -46,13 +46,13 @@ impl<W: Wire> Connection<W> {
         Ok(outcome)
     }
 
-    pub(super) fn route(&self, publish: &Publish, now: Instant) -> Result<Published, Refusal> {
+    pub(super) fn route(&self, publish: &Publish, now: Instant) -> Result<Published, BrokerError> {
         let extra = extra(publish);
         match &publish.to {
-            Target::One(destination) => {
+            SendTarget::One(destination) => {
                 self.context.broker.publish(publication(publish, destination, &extra), now)
             }
-            Target::Users(owners, path) => {
+            SendTarget::Users(owners, path) => {
                 self.context.broker.publish_to_users(multicast(publish, owners, path, &extra), now)
             }
         }
@@ -60,8 +60,8 @@ impl<W: Wire> Connection<W> {
 
     /// Routes a message from the broker to this session, such as an error report. Failure to deliver it is only logged.
     pub(super) fn report_error(&self, publish: &Publish, now: Instant) {
-        if let Err(refusal) = self.route(publish, now) {
-            tracing::debug!(detail = refusal.detail, "a client could not be told of an error");
+        if let Err(broker_error) = self.route(publish, now) {
+            tracing::debug!(detail = broker_error.detail, "a client could not be told of an error");
         }
     }
 
@@ -91,8 +91,11 @@ impl<W: Wire> Connection<W> {
             body: detail.as_bytes(),
             to_session: None,
         };
-        if let Err(refusal) = self.context.broker.publish(told, now) {
-            tracing::debug!(detail = refusal.detail, "a client could not be told that there is no service");
+        if let Err(broker_error) = self.context.broker.publish(told, now) {
+            tracing::debug!(
+                detail = broker_error.detail,
+                "a client could not be told that there is no service"
+            );
         }
     }
 

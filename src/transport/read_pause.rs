@@ -57,7 +57,7 @@ impl<W: Wire> Connection<W> {
 
     pub(super) fn poll_pause(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<()> {
         while let Some(receiver) = self.pause.congested.last() {
-            if receiver.outbound_queue.poll_drained(cx, receiver.crowd, now).is_pending() {
+            if receiver.outbound_queue.poll_drained(cx, receiver.is_widespread, now).is_pending() {
                 return Poll::Pending;
             }
             self.pause.congested.pop();
@@ -100,8 +100,11 @@ impl<W: Wire> Connection<W> {
                 stalls.into_iter().chain([self.session.deadline()]).flatten().min()
             }
         };
-        let patience =
-            self.pause.congested.last().map(|receiver| receiver.outbound_queue.grace_ends(receiver.crowd));
+        let patience = self
+            .pause
+            .congested
+            .last()
+            .map(|receiver| receiver.outbound_queue.grace_ends(receiver.is_widespread));
         let budget = self.pause.budget_until.map(|until| until.min(now + BUDGET_PAUSE));
         // While reading is paused, neither the end of the input nor memory for it is waited for.
         let input =

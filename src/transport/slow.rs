@@ -14,7 +14,7 @@ impl<W: Wire> Connection<W> {
             Slowness::Overflow => format!(
                 "More than {} bytes waited for this client, which is the most that {option} allows, and what had not \
                  been sent was dropped. Read faster, subscribe to less, or raise {option}.",
-                self.context.outbound_queue.outbox_bytes_max
+                self.context.outbound_queue.outbound_queue_bytes_max
             ),
             Slowness::Stalled => format!(
                 "This client took nothing for {:?} although {} bytes and more waited for it: the limit {option} was \

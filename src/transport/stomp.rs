@@ -24,12 +24,12 @@ impl Stomp {
 }
 
 impl Application for Stomp {
-    fn converse<W: Wire>(&self, wire: W, peer: Peer) {
+    fn serve_connection<W: Wire>(&self, wire: W, peer: Peer) {
         self.spawn(connection::serve(self.context.clone(), wire, peer));
     }
 
     fn converse_raw<S: ByteStream>(&self, socket: Socket<S>, peer: Peer) {
-        self.converse(WebSocketWire::new(socket), peer);
+        self.serve_connection(WebSocketWire::new(socket), peer);
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {

@@ -24,7 +24,7 @@ pub enum ReadEnd {
     Failed(io::Error),
     /// The client violated the protocol of the wire itself (not STOMP). [`Wire::write_close`] reports that to the
     /// client.
-    Violation(&'static str),
+    ProtocolError(&'static str),
     /// A limit of the wire was reached: the name of its option.
     Limit(&'static str),
 }

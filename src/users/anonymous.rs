@@ -22,7 +22,7 @@ impl Source for Anonymous {
 
     fn check<'a>(&'a self, credentials: &'a Credentials) -> Check<'a> {
         let is_let_in = self.is_alone || credentials.is_empty();
-        let verdict = if is_let_in { Decision::Known(Principal::anonymous()) } else { Decision::NotMine };
+        let verdict = if is_let_in { Decision::Known(Principal::anonymous()) } else { Decision::Unknown };
         Box::pin(std::future::ready(verdict))
     }
 }

@@ -161,20 +161,20 @@ impl Authenticator {
     }
 
     /// Returns a number that changes whenever the state of a principal may have changed. Call
-    /// [`Authenticator::standing`] then.
+    /// [`Authenticator::account_state`] then.
     pub fn generation(&self) -> u64 {
         self.shared.sources.iter().fold(0, |sum, source| sum.wrapping_add(source.generation()))
     }
 
     /// Returns the current state of the principal in the source that named it. Cheap.
-    pub fn standing(&self, principal: &Principal) -> AccountState {
+    pub fn account_state(&self, principal: &Principal) -> AccountState {
         let source = self.shared.sources.iter().find(|source| source.name() == principal.source);
-        source.map_or(AccountState::Same, |source| source.standing(principal))
+        source.map_or(AccountState::Same, |source| source.account_state(principal))
     }
 
     /// Returns the principal with its current roles, or `None` if it may no longer be connected.
-    pub fn revise(&self, principal: &Principal) -> Option<Principal> {
-        match self.standing(principal) {
+    pub fn refresh(&self, principal: &Principal) -> Option<Principal> {
+        match self.account_state(principal) {
             AccountState::Same => Some(principal.clone()),
             AccountState::Roles(roles) => Some(Principal { roles, ..principal.clone() }),
             AccountState::Gone => None,
@@ -282,7 +282,7 @@ impl Shared {
     /// Asks one source after the other, until one of them knows the client or rejects it.
     async fn ask(&self, credentials: &Credentials, purpose: Purpose) -> Checked {
         for source in &self.sources {
-            if purpose == Purpose::Renewal && source.name() == sources::Kind::Anonymous.as_str() {
+            if purpose == Purpose::Renewal && source.name() == sources::SourceKind::Anonymous.as_str() {
                 continue;
             }
             let verdict = match source.is_timed() {
@@ -292,7 +292,7 @@ impl Shared {
             let told = |reason: String| format!("{}: {reason}", source.name());
             let unavailable = |reason| Checked::Unavailable(source.name(), told(reason));
             match verdict {
-                Ok(Decision::NotMine) => {}
+                Ok(Decision::Unknown) => {}
                 Ok(Decision::Known(principal)) => {
                     let named =
                         principal.name.as_deref().map_or(Ok(()), |name| self.options.names.check(name));

@@ -35,7 +35,7 @@ impl Certificates {
     }
 
     fn find(&self, credentials: &Credentials) -> Decision {
-        let Some(certificate) = &credentials.handshake.certificate else { return Decision::NotMine };
+        let Some(certificate) = &credentials.handshake.certificate else { return Decision::Unknown };
         let Some(found) = self.options.which.find(certificate) else {
             return Decision::Refused(self.options.which.missing().to_owned());
         };
@@ -111,6 +111,6 @@ mod tests {
             };
             assert_eq!(Certificates::new(Options { which }).find(&credentials), expected, "{which:?}");
         }
-        assert_eq!(Certificates::default().find(&Credentials::default()), Decision::NotMine);
+        assert_eq!(Certificates::default().find(&Credentials::default()), Decision::Unknown);
     }
 }

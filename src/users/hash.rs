@@ -26,7 +26,7 @@ pub(super) type Memory = Vec<Block>;
 
 /// An error: there is not enough memory, or no randomness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct CannotHash;
+pub(crate) struct HashError;
 
 impl Hash {
     /// Parses a hash of the form `$argon2id$v=19$m=19456,t=2,p=1$SALT$OUTPUT`.
@@ -56,31 +56,31 @@ impl Hash {
     }
 
     /// Hashes a passcode with the default cost and a new salt.
-    pub(crate) fn make(passcode: &str) -> Result<Hash, CannotHash> {
+    pub(crate) fn make(passcode: &str) -> Result<Hash, HashError> {
         let made: PasswordHash =
-            Argon2::default().hash_password(passcode.as_bytes()).map_err(|_| CannotHash)?;
-        Hash::parse(&made.to_string()).map_err(|_| CannotHash)
+            Argon2::default().hash_password(passcode.as_bytes()).map_err(|_| HashError)?;
+        Hash::parse(&made.to_string()).map_err(|_| HashError)
     }
 
     /// Creates a hash that no passcode matches and that costs as much as `like`, or as one from [`Hash::make`].
-    pub(super) fn of_nobody(like: Option<&Hash>) -> Result<Hash, CannotHash> {
+    pub(super) fn of_nobody(like: Option<&Hash>) -> Result<Hash, HashError> {
         let params = like.map_or(Params::DEFAULT, |like| like.params.clone());
         let (salt_bytes, output_bytes) = like.map_or((16, 32), |like| (like.salt.len(), like.output.len()));
         let (mut salt, mut output) = (vec![0; salt_bytes], vec![0; output_bytes]);
-        getrandom::fill(&mut salt).and_then(|()| getrandom::fill(&mut output)).map_err(|_| CannotHash)?;
+        getrandom::fill(&mut salt).and_then(|()| getrandom::fill(&mut output)).map_err(|_| HashError)?;
         Ok(Hash { text: "nobody".into(), params, salt: salt.into(), output: output.into() })
     }
 
     /// Returns whether the hash is of this passcode. Takes long, by design.
-    pub(super) fn matches(&self, passcode: &str, memory: &mut Memory) -> Result<bool, CannotHash> {
+    pub(super) fn matches(&self, passcode: &str, memory: &mut Memory) -> Result<bool, HashError> {
         let blocks = self.params.block_count();
-        memory.try_reserve_exact(blocks.saturating_sub(memory.len())).map_err(|_| CannotHash)?;
+        memory.try_reserve_exact(blocks.saturating_sub(memory.len())).map_err(|_| HashError)?;
         memory.resize(blocks.max(memory.len()), Block::new());
         let mut output = [0; OUTPUT_BYTES_MAX];
         let output = &mut output[..self.output.len()];
         Argon2::new(Algorithm::Argon2id, Version::V0x13, self.params.clone())
             .hash_password_into_with_memory(passcode.as_bytes(), &self.salt, output, &mut memory[..blocks])
-            .map_err(|_| CannotHash)?;
+            .map_err(|_| HashError)?;
         Ok(output.ct_eq(&self.output).into())
     }
 

@@ -97,7 +97,7 @@ impl Source for Hook {
     fn check<'a>(&'a self, credentials: &'a Credentials) -> Check<'a> {
         match HookRequest::of(credentials) {
             Some(question) => Box::pin(self.verdict(question)),
-            None => Box::pin(std::future::ready(Decision::NotMine)),
+            None => Box::pin(std::future::ready(Decision::Unknown)),
         }
     }
 }
@@ -137,7 +137,7 @@ fn read(answer: &Answer, now: Now) -> Decision {
             Err(_) => Decision::Unavailable("the answer is no JSON object".to_owned()),
         },
         status @ (401 | 403) => Decision::Refused(format!("the answer is {status}")),
-        204 | 404 => Decision::NotMine,
+        204 | 404 => Decision::Unknown,
         status => Decision::Unavailable(format!("the answer is {status}")),
     }
 }
@@ -197,7 +197,7 @@ mod tests {
     fn short(decision: &Decision) -> String {
         match decision {
             Decision::Known(principal) => principal.name.as_deref().unwrap().to_owned(),
-            Decision::NotMine => "-".to_owned(),
+            Decision::Unknown => "-".to_owned(),
             Decision::Refused(reason) => format!("!{reason}"),
             Decision::Unavailable(reason) => format!("?{reason}"),
         }
@@ -243,7 +243,7 @@ mod tests {
                         assert_eq!((&told, principal.claim("key")), (expected, key));
                     }
                     (decision, expected) => assert!(
-                        decision == Decision::NotMine && expected.is_none(),
+                        decision == Decision::Unknown && expected.is_none(),
                         "{credentials:?}: {decision:?}"
                     ),
                 }

@@ -42,7 +42,7 @@ pub use name::Names;
 pub use passcode::Passcode;
 pub use principal::{Claims, Principal, SERVICE};
 pub use source::{AccountState, Check, Decision, Source};
-pub use sources::Kind;
+pub use sources::SourceKind;
 pub(crate) use throttle::network;
 
 use std::path::PathBuf;
@@ -62,7 +62,7 @@ pub struct Options {
     /// Which user names are accepted, from any source (`user-names`, `precis`).
     pub names: Names,
     /// Order in which sources are asked (`auth-order`). Sources that are not listed come last.
-    pub order: Vec<Kind>,
+    pub order: Vec<SourceKind>,
     /// Time limit for one source to check a login, from the moment the source is asked (`auth-timeout`, 10 s).
     pub auth_timeout: Duration,
     /// Maximum number of logins being checked at the same time, including those that wait for a hashing thread or an
@@ -93,21 +93,21 @@ pub struct Options {
 
 impl Options {
     /// Returns whether a source of this kind is configured.
-    pub fn has(&self, kind: Kind) -> bool {
+    pub fn has(&self, kind: SourceKind) -> bool {
         match kind {
-            Kind::Proxy => self.proxy,
-            Kind::Certificate => self.certificate.is_some(),
-            Kind::Token => !self.token.is_empty(),
-            Kind::Hook => self.hook_url.is_some(),
-            Kind::UsersFile => self.users_file.is_some(),
-            Kind::User => !self.listed.is_empty(),
-            Kind::Anonymous => self.allow_anonymous,
+            SourceKind::Proxy => self.proxy,
+            SourceKind::Certificate => self.certificate.is_some(),
+            SourceKind::Token => !self.token.is_empty(),
+            SourceKind::Hook => self.hook_url.is_some(),
+            SourceKind::UsersFile => self.users_file.is_some(),
+            SourceKind::User => !self.listed.is_empty(),
+            SourceKind::Anonymous => self.allow_anonymous,
         }
     }
 
-    /// Returns whether clients can have names: whether a source besides [`Kind::Anonymous`] is configured.
+    /// Returns whether clients can have names: whether a source besides [`SourceKind::Anonymous`] is configured.
     pub fn names_users(&self) -> bool {
-        Kind::ALL.into_iter().any(|kind| kind != Kind::Anonymous && self.has(kind))
+        SourceKind::ALL.into_iter().any(|kind| kind != SourceKind::Anonymous && self.has(kind))
     }
 }
 
@@ -118,7 +118,7 @@ impl Default for Options {
             users_file: None,
             allow_anonymous: false,
             names: Names::default(),
-            order: Kind::ALL.to_vec(),
+            order: SourceKind::ALL.to_vec(),
             auth_timeout: Duration::from_secs(10),
             auth_waiting_max: 65_536,
             auth_parallel_max: 0,

@@ -10,10 +10,10 @@ pub struct Proxy;
 
 impl Proxy {
     fn find(self, credentials: &Credentials) -> Decision {
-        let Some(user) = &credentials.handshake.proxy else { return Decision::NotMine };
+        let Some(user) = &credentials.handshake.proxy else { return Decision::Unknown };
         // A proxy sends an empty header for a client that it has not authenticated.
         if user.name.is_empty() {
-            return Decision::NotMine;
+            return Decision::Unknown;
         }
         match name::checked(&user.name) {
             Ok(name) => Decision::Known(Principal {
@@ -63,8 +63,8 @@ mod tests {
         };
         assert_eq!((principal.name.as_deref(), principal.source), (Some("alice"), "proxy"));
         assert!(principal.has_role("admin") && principal.is_service());
-        assert_eq!(Proxy.find(&Credentials::default()), Decision::NotMine);
-        assert_eq!(Proxy.find(&said("", &["admin"])), Decision::NotMine, "an anonymous client");
+        assert_eq!(Proxy.find(&Credentials::default()), Decision::Unknown);
+        assert_eq!(Proxy.find(&said("", &["admin"])), Decision::Unknown, "an anonymous client");
         for odd in ["a\nb", &"x".repeat(257)] {
             assert!(matches!(Proxy.find(&said(odd, &[])), Decision::Refused(_)), "{odd:?}");
         }

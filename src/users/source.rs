@@ -14,7 +14,7 @@ pub enum Decision {
     /// The credentials identify this principal.
     Known(Principal),
     /// The credentials are of another kind, or of a name that the source does not know. The next source is asked.
-    NotMine,
+    Unknown,
     /// The credentials are of this source's kind and are wrong. No other source is asked. The reason is for the log
     /// only and contains no secret.
     Refused(String),
@@ -63,13 +63,13 @@ pub trait Source: fmt::Debug + Send + Sync {
         Ok(())
     }
 
-    /// Returns a number that changes whenever [`Source::standing`] may return another result.
+    /// Returns a number that changes whenever [`Source::account_state`] may return another result.
     fn generation(&self) -> u64 {
         0
     }
 
     /// Returns the current state of a principal that this source has authenticated.
-    fn standing(&self, _: &Principal) -> AccountState {
+    fn account_state(&self, _: &Principal) -> AccountState {
         AccountState::Same
     }
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 /// A kind of source of users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum SourceKind {
     /// A header set by a trusted proxy.
     Proxy,
     /// A TLS client certificate.
@@ -32,29 +32,29 @@ pub enum Kind {
     Anonymous,
 }
 
-impl Kind {
+impl SourceKind {
     /// All kinds, in the default order: first those that another component has verified, then those that verify
     /// themselves, then those that need a local lookup, last those that need a request to another service.
-    pub const ALL: [Kind; 7] = [
-        Kind::Proxy,
-        Kind::Certificate,
-        Kind::Token,
-        Kind::UsersFile,
-        Kind::User,
-        Kind::Hook,
-        Kind::Anonymous,
+    pub const ALL: [SourceKind; 7] = [
+        SourceKind::Proxy,
+        SourceKind::Certificate,
+        SourceKind::Token,
+        SourceKind::UsersFile,
+        SourceKind::User,
+        SourceKind::Hook,
+        SourceKind::Anonymous,
     ];
 
     /// Returns the name of the kind, as in the configuration and the log.
     pub fn as_str(self) -> &'static str {
         match self {
-            Kind::Proxy => "proxy",
-            Kind::Certificate => "certificate",
-            Kind::Token => "token",
-            Kind::UsersFile => "users-file",
-            Kind::User => "user",
-            Kind::Hook => "hook",
-            Kind::Anonymous => "anonymous",
+            SourceKind::Proxy => "proxy",
+            SourceKind::Certificate => "certificate",
+            SourceKind::Token => "token",
+            SourceKind::UsersFile => "users-file",
+            SourceKind::User => "user",
+            SourceKind::Hook => "hook",
+            SourceKind::Anonymous => "anonymous",
         }
     }
 }
@@ -65,10 +65,11 @@ impl Kind {
 /// A source cannot be created from its options.
 pub(super) fn sources(options: &Options) -> Result<Vec<Arc<dyn Source>>, String> {
     let client = Client::default();
-    let left_out = Kind::ALL.into_iter().filter(|kind| !options.order.contains(kind));
+    let left_out = SourceKind::ALL.into_iter().filter(|kind| !options.order.contains(kind));
     let order = options.order.iter().copied().chain(left_out);
     // The anonymous source is created last, because it depends on whether there are others.
-    let (last, named): (Vec<Kind>, Vec<Kind>) = order.partition(|kind| *kind == Kind::Anonymous);
+    let (last, named): (Vec<SourceKind>, Vec<SourceKind>) =
+        order.partition(|kind| *kind == SourceKind::Anonymous);
     let mut sources = Vec::new();
     for kind in named {
         sources.extend(source(kind, options, false, &client)?);
@@ -82,33 +83,33 @@ pub(super) fn sources(options: &Options) -> Result<Vec<Arc<dyn Source>>, String>
 
 /// Creates the source of this kind, if it is configured.
 fn source(
-    kind: Kind,
+    kind: SourceKind,
     options: &Options,
     is_alone: bool,
     client: &Client,
 ) -> Result<Option<Arc<dyn Source>>, String> {
     let source: Arc<dyn Source> = match kind {
-        Kind::Proxy if options.proxy => Arc::new(Proxy),
-        Kind::Certificate => match options.certificate {
+        SourceKind::Proxy if options.proxy => Arc::new(Proxy),
+        SourceKind::Certificate => match options.certificate {
             Some(certificate) => Arc::new(Certificates::new(certificate)),
             None => return Ok(None),
         },
-        Kind::Token if !options.token.is_empty() => {
+        SourceKind::Token if !options.token.is_empty() => {
             Arc::new(Tokens::new(options.token.clone(), client.clone())?)
         }
-        Kind::Hook => match &options.hook_url {
+        SourceKind::Hook => match &options.hook_url {
             Some(url) => Arc::new(Hook::new(url.clone(), options.hook.clone(), client.clone())),
             None => return Ok(None),
         },
-        Kind::UsersFile => {
+        SourceKind::UsersFile => {
             let Some(path) = &options.users_file else { return Ok(None) };
             let waiting_max = options.auth_waiting_max;
             let verifier = Verifier::new(options.auth_parallel_max, waiting_max, options.auth_cache_max);
             Arc::new(UsersFile::new(path, options.names, verifier))
         }
-        Kind::User if !options.listed.is_empty() => Arc::new(StaticUsers::new(&options.listed)),
-        Kind::Anonymous if options.allow_anonymous || is_alone => Arc::new(Anonymous { is_alone }),
-        Kind::Proxy | Kind::Token | Kind::User | Kind::Anonymous => return Ok(None),
+        SourceKind::User if !options.listed.is_empty() => Arc::new(StaticUsers::new(&options.listed)),
+        SourceKind::Anonymous if options.allow_anonymous || is_alone => Arc::new(Anonymous { is_alone }),
+        SourceKind::Proxy | SourceKind::Token | SourceKind::User | SourceKind::Anonymous => return Ok(None),
     };
     Ok(Some(source))
 }
@@ -131,8 +132,8 @@ mod tests {
         options.listed = vec![("alice".to_owned(), Passcode::new("a").expect("short"))];
         options.allow_anonymous = true;
         assert_eq!(names(&options), ["users-file", "user", "anonymous"]);
-        options.order = vec![Kind::Anonymous, Kind::User];
+        options.order = vec![SourceKind::Anonymous, SourceKind::User];
         assert_eq!(names(&options), ["user", "users-file", "anonymous"]);
-        assert_eq!(Kind::ALL.map(Kind::as_str).len(), 7);
+        assert_eq!(SourceKind::ALL.map(SourceKind::as_str).len(), 7);
     }
 }

@@ -23,13 +23,13 @@ impl StaticUsers {
     }
 
     fn find(&self, credentials: &Credentials) -> Decision {
-        let Some((login, presented)) = credentials.login() else { return Decision::NotMine };
+        let Some((login, presented)) = credentials.login() else { return Decision::Unknown };
         let (name, passcode, listed) = self.expected(login);
         let matches = passcode.ct_matches(presented) & listed;
         match (bool::from(matches), name) {
             (true, Some(name)) => Decision::Known(Principal::named(name, self.name())),
             (_, Some(_)) => Decision::Refused("wrong passcode".to_owned()),
-            (_, None) => Decision::NotMine,
+            (_, None) => Decision::Unknown,
         }
     }
 
@@ -77,11 +77,11 @@ mod tests {
             (Some("alice"), Some("bob's"), wrong()),
             (Some("alice"), None, wrong()),
             (Some("alice"), Some(""), wrong()),
-            (Some("Alice"), Some("alice's"), Decision::NotMine),
-            (Some("nobody"), Some("nobody"), Decision::NotMine),
-            (Some(""), Some(""), Decision::NotMine),
-            (None, None, Decision::NotMine),
-            (None, Some("alice's"), Decision::NotMine),
+            (Some("Alice"), Some("alice's"), Decision::Unknown),
+            (Some("nobody"), Some("nobody"), Decision::Unknown),
+            (Some(""), Some(""), Decision::Unknown),
+            (None, None, Decision::Unknown),
+            (None, Some("alice's"), Decision::Unknown),
         ] {
             let credentials = Credentials {
                 login: login.map(str::to_owned),

@@ -84,7 +84,7 @@ pub(super) struct Attempt {
 #[derive(Debug)]
 pub(super) struct Ticket {
     attempt: Attempt,
-    kind: Kind,
+    kind: BucketKind,
     /// Time before which a refusal must not be sent.
     pub(super) answer_at: Instant,
 }
@@ -99,7 +99,7 @@ pub(super) struct Held {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum BucketKind {
     /// This name and passcode were correct before.
     Right,
     /// This name and passcode were refused before.
@@ -190,11 +190,11 @@ impl Throttle {
         let ticket = |kind, answer_at| Ticket { attempt, kind, answer_at };
         if self.right.touch(&attempt.passcode) {
             self.begin(attempt);
-            return Ok(ticket(Kind::Right, now));
+            return Ok(ticket(BucketKind::Right, now));
         }
         if self.wrong.touch(&attempt.passcode) {
             self.begin(attempt);
-            return Ok(ticket(Kind::Repeated, now + interval(pair.refusals, self.free, INTERVAL_MAX)));
+            return Ok(ticket(BucketKind::Repeated, now + interval(pair.refusals, self.free, INTERVAL_MAX)));
         }
         let is_known = self.known_pairs.touch(&attempt.pair);
         let name = self.names.get(&attempt.name).copied().unwrap_or_else(|| Count::new(now)).at(now);
@@ -217,7 +217,7 @@ impl Throttle {
             self.take_slots(attempt, name, address, now);
         }
         self.begin(attempt);
-        Ok(ticket(Kind::Guess, now + wait))
+        Ok(ticket(BucketKind::Guess, now + wait))
     }
 
     /// Takes the slots of the name and of the address, if their free guesses are used up.
@@ -255,7 +255,7 @@ impl Throttle {
         match outcome {
             Outcome::Right => self.forgive(attempt),
             Outcome::Wrong => self.refused(attempt, ticket.kind, now),
-            Outcome::Unknown if ticket.kind == Kind::Guess => self.take_back(attempt),
+            Outcome::Unknown if ticket.kind == BucketKind::Guess => self.take_back(attempt),
             Outcome::Unknown => {}
         }
     }
@@ -274,13 +274,13 @@ impl Throttle {
         }
     }
 
-    fn refused(&mut self, attempt: Attempt, kind: Kind, now: Instant) {
+    fn refused(&mut self, attempt: Attempt, kind: BucketKind, now: Instant) {
         let pair = self.pairs.get(&attempt.pair).copied().unwrap_or_else(|| Pair::new(now));
         let mut pair = Pair { refusals: pair.refusals.saturating_add(1), last: now, ..pair };
         // The passcode may have been changed since it was correct.
         self.right.remove(&attempt.passcode);
         self.wrong.insert(attempt.passcode, ());
-        if kind != Kind::Repeated {
+        if kind != BucketKind::Repeated {
             pair.wrong = pair.wrong.saturating_add(1);
             pair.guesses = pair.guesses.max(pair.wrong);
             count(&mut self.names, attempt.name, 1, now);

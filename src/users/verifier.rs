@@ -2,7 +2,7 @@
 
 use super::Secret;
 use super::fair_queue::ClientKey;
-use super::hash::{CannotHash, Hash, Memory};
+use super::hash::{Hash, HashError, Memory};
 use super::hash_pool::HashPool;
 use super::keyed_digest::{Digest, Key};
 use super::lru_map::LruMap;
@@ -30,7 +30,7 @@ pub(super) struct Verifier {
 }
 
 /// The function that checks a passcode. Tests replace it with one that is slow on demand.
-type Matches = dyn Fn(&Hash, &str, &mut Memory) -> Result<bool, CannotHash> + Send + Sync;
+type Matches = dyn Fn(&Hash, &str, &mut Memory) -> Result<bool, HashError> + Send + Sync;
 
 struct Shared {
     key: Key,
@@ -44,7 +44,7 @@ struct State {
     successes: LruMap<Digest, ()>,
 }
 
-type Answer = Result<bool, CannotHash>;
+type Answer = Result<bool, HashError>;
 
 impl Verifier {
     /// Creates a verifier with `threads` hashing threads (see [`HashPool::new`]), a queue of `waiting_max` checks, and
@@ -89,7 +89,7 @@ impl Verifier {
         let answer = pending.wait_for(Option::is_some).await.ok().and_then(|answer| *answer);
         match answer {
             Some(Ok(matches)) => Ok(matches),
-            Some(Err(CannotHash)) => Err("not enough memory for a hash"),
+            Some(Err(HashError)) => Err("not enough memory for a hash"),
             None => Err("the check was given up"),
         }
     }
@@ -110,7 +110,7 @@ impl Verifier {
             client,
             Box::new(move |memory| {
                 let matches = || (shared.matches)(&hash, passcode.reveal(), memory);
-                let answer = catch_unwind(AssertUnwindSafe(matches)).unwrap_or(Err(CannotHash));
+                let answer = catch_unwind(AssertUnwindSafe(matches)).unwrap_or(Err(HashError));
                 // Wipe the passcode from memory before the result is published.
                 drop(passcode);
                 shared.end(&digest, answer);
@@ -161,7 +161,7 @@ pub(super) mod tests {
                 count.fetch_add(1, Ordering::SeqCst);
                 let _ = wait.lock().recv();
                 match passcode {
-                    "huge" => Err(CannotHash),
+                    "huge" => Err(HashError),
                     "panic" => panic!("a bug"),
                     _ => Ok(passcode == "sesame"),
                 }

@@ -18,7 +18,7 @@ use stompbox::destination::{Address, Destination, Owner, Selector, UserPath};
 use stompbox::outbound_queue::{Delivery, OutboundQueue};
 use stompbox::session::{Action, Session};
 use stompbox::users::Principal;
-use stompbox::users::permissions::{Denied, Permissions, Preset, Rule, Verb};
+use stompbox::users::permissions::{AccessDenied, Permissions, Preset, Rule, Verb};
 use stompbox_frames::message::{Message, Parts};
 use stompbox_frames::stomp::{Decoder, Frame, Headers, Limits};
 
@@ -230,8 +230,8 @@ fn case(n: usize) -> Case {
 #[library_benchmark]
 #[bench::one_rule(case(1))]
 #[bench::twenty_rules(case(20))]
-fn judge((rules, who, owner, to): Case) -> (Result<(), Denied>, Case) {
-    (black_box(&rules).judge(&who, &owner, Verb::Send, black_box(&to)), (rules, who, owner, to))
+fn judge((rules, who, owner, to): Case) -> (Result<(), AccessDenied>, Case) {
+    (black_box(&rules).check(&who, &owner, Verb::Send, black_box(&to)), (rules, who, owner, to))
 }
 
 /// Creates a topic with 70 members that watch its presence and have received all changes, and 16 further sessions.

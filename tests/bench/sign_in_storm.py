@@ -30,7 +30,7 @@ def users_file(binary, directory, count):
 
 def start(binary, users):
     broker = subprocess.Popen(
-        [binary, "--tcp", "127.0.0.1:0", "--http", "off", "--users-file", users, "--permissions", "open"],
+        [binary, "--tcp", "127.0.0.1:0", "--http", "off", "--users-file", users, "--default-permissions", "open"],
         stdout=subprocess.PIPE,
         stderr=open(os.environ.get("STORM_LOG", os.devnull), "w"),
         text=True,

@@ -5,7 +5,7 @@
 
 A publisher sends 50 messages a second, whether the broker keeps up or not. The delay of a message is the time from its
 schedule until the last of the others has received it. Fails (exit code 1) if the others miss a message, if they are
-delayed for longer than one `burst-patience`, or if the stalled client is not disconnected.
+delayed for longer than one `slow-consumer-grace`, or if the stalled client is not disconnected.
 """
 import selectors
 import socket
@@ -23,7 +23,7 @@ SEND = b"SEND\ndestination:/topic/crowd\n\n" + BODY + b"\0"
 
 def start(binary):
     # The limit is small, so that it is reached in seconds. The socket buffers hold some hundred kilobytes more.
-    limits = ["--outbox-bytes-max", "512KiB", "--burst-patience", f"{int(PATIENCE_SECONDS)}s"]
+    limits = ["--outbound-queue-bytes-max", "512KiB", "--slow-consumer-grace", f"{int(PATIENCE_SECONDS)}s"]
     limits += ["--frame-bytes-max", "64KiB", "--heart-beat", "0,0"]
     listen = ["--tcp", "127.0.0.1:0", "--http", "off", "--log", "warn"]
     broker = subprocess.Popen([binary, *listen, *limits], stdout=subprocess.PIPE, text=True)

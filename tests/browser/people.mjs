@@ -122,7 +122,7 @@ scene('people: guests are counted, and nobody writes to them', async (stage) => 
 });
 
 scene('people: what is refused stays as refused, and the connection lives', async (stage) => {
-  await stage.startBroker(...USERS, '--permissions', 'safe', '--permission', 'deny send anyone /topic/chat.locked');
+  await stage.startBroker(...USERS, '--default-permissions', 'safe', '--permission', 'deny send anyone /topic/chat.locked');
   const alice = await alicia(stage, { room: 'locked' });
   const bob = await robert(stage, { room: 'locked' });
   await alice.say('not this');

@@ -40,7 +40,7 @@ async function startBroker() {
   const readme = ['--allowed-hosts', HOST, '--trusted-proxies', PROXY];
   const ours = [
     ...['--http', '127.0.0.1:0', '--tcp', 'off', '--heart-beat', `${BEAT_MS},${BEAT_MS}`],
-    ...['--permissions', 'open'], // the clients are anonymous, and `safe` lets anonymous clients only subscribe
+    ...['--default-permissions', 'open'], // the clients are anonymous, and `safe` lets anonymous clients only subscribe
   ];
   const broker = start(process.argv[2], [...readme, ...ours]);
   const [, port] = await broker.out.find(/^listening http:.*:(\d+)$/);

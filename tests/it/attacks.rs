@@ -18,10 +18,10 @@ const GAUGES: [&str; 9] = [
     "topics",
     "user_destinations",
     "services",
-    "presence_rooms",
+    "presence_topics",
     "transactions",
     "queues",
-    "outbox_bytes",
+    "outbound_queue_bytes",
 ];
 
 #[track_caller]
@@ -32,7 +32,7 @@ fn assert_nothing_is_left(broker: &Broker) {
     broker.until("connections{transport=\"tcp\"}", 0);
     broker.until("connections{transport=\"websocket\"}", 0);
     // The broker computes this gauge at each scrape.
-    broker.until("budget_bytes", 0);
+    broker.until("memory_used_bytes", 0);
 }
 
 on_each_wire! {
@@ -94,7 +94,7 @@ on_each_wire! {
             "/", "/", "/", "user", "users", "bob", "%62ob", "queue", "topic", "x", ".", "..", "%2F", "%2f", "%2e",
             "%00", "%25", "~", "~ID", "*", "**", "#", ">", "alice", "presence", "app", "temp-queue", " ", "\\n", "\\c",
         ];
-        let broker = with_tokens(&["--permissions=open"]);
+        let broker = with_tokens(&["--default-permissions=open"]);
         let (mut bob, id) = broker.sign_in(wire, &by_token("bob"));
         bob.subscribe("x", "/user/queue/x", "");
         bob.subscribe("t", "/temp-queue/t", "");
@@ -170,7 +170,7 @@ on_each_wire! {
         let to = to.join(",");
         alice.send("BEGIN\ntransaction:t\n\n\0");
         alice.tell("/users/queue/x", &format!("transaction:t\nto:{to}\n"), "");
-        let counted = broker.metric("budget_bytes");
+        let counted = broker.metric("memory_used_bytes");
         assert!(counted > 9_000 * 48, "{counted}");
         alice.done("ABORT\ntransaction:t\nreceipt:done\n\n\0");
         drop((alice, bob));
@@ -179,12 +179,12 @@ on_each_wire! {
 
     fn unread_soft_errors_are_bounded(wire: Wire) {
         let broker = with_tokens(&[
-            "--outbox-bytes-max=64KiB",
+            "--outbound-queue-bytes-max=64KiB",
             "--frame-bytes-max=32KiB",
             "--connect-frame-bytes-max=32KiB",
             "--stall-timeout=1s",
             "--linger=200ms",
-            "--burst-patience=100ms",
+            "--slow-consumer-grace=100ms",
         ]);
         let (client, _) = broker.sign_in(wire, &format!("{}soft-errors:true\n", by_token("alice")));
         let mut client = client;
@@ -195,7 +195,7 @@ on_each_wire! {
         let started = Instant::now();
         while client.try_raw(script.as_bytes()).is_ok() {
             assert!(started.elapsed() < PATIENCE, "the broker still accepts input of the client");
-            assert!(broker.metric("outbox_bytes") < 1024 * 1024);
+            assert!(broker.metric("outbound_queue_bytes") < 1024 * 1024);
         }
         drop(client);
         broker.until("sessions", 0);
@@ -381,7 +381,8 @@ fn a_thousand_pending_logins_do_not_block_other_logins_and_can_be_abandoned() {
 #[test]
 fn half_closed_clients_are_answered_and_frames_sent_before_a_close_are_executed() {
     let hook = SlowHook::start();
-    let flags = ["--hook-url", &hook.url, "--hook-timeout=1m", "--auth-timeout=1m", "--permissions=open"];
+    let flags =
+        ["--hook-url", &hook.url, "--hook-timeout=1m", "--auth-timeout=1m", "--default-permissions=open"];
     let broker = with_tokens(&flags);
     let (mut alice, _) = broker.sign_in(Wire::Tcp, &by_token("alice"));
     alice.subscribe("x", "/user/queue/x", "");

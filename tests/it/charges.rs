@@ -11,13 +11,13 @@ use std::time::Instant;
 on_each_wire! {
     fn an_unfinished_frame_is_charged_until_its_connection_closes(wire: Wire) {
         let broker = Broker::start(&[]);
-        broker.until("budget_bytes", 0);
+        broker.until("memory_used_bytes", 0);
         let mut client = broker.connect(wire);
         client.send(&format!("SEND\ndestination:/queue/a\ncontent-length:1900000\n\n{}", "x".repeat(1_500_000)));
-        broker.until_holds("budget_bytes", |bytes| bytes >= 1_500_000);
+        broker.until_holds("memory_used_bytes", |bytes| bytes >= 1_500_000);
         client.reset();
         broker.until("connections", 0);
-        broker.until("budget_bytes", 0);
+        broker.until("memory_used_bytes", 0);
     }
 
     fn unwritten_output_is_charged_until_its_connection_closes(wire: Wire) {
@@ -28,12 +28,12 @@ on_each_wire! {
         let mut publisher = broker.connect(Wire::Tcp);
         publisher.publish("/topic/a", &"x".repeat(1_900_000));
         broker.until("deliveries_total", 1);
-        broker.until("outbox_bytes", 0);
-        broker.until_holds("budget_bytes", |bytes| bytes >= 1_000_000);
+        broker.until("outbound_queue_bytes", 0);
+        broker.until_holds("memory_used_bytes", |bytes| bytes >= 1_000_000);
         client.reset();
         publisher.disconnect();
         broker.until("connections", 0);
-        broker.until("budget_bytes", 0);
+        broker.until("memory_used_bytes", 0);
     }
 
     fn memory_of_unauthenticated_clients_is_limited_separately(wire: Wire) {
@@ -49,7 +49,7 @@ on_each_wire! {
         client.send("CONNECT\naccept-version:1.2\nlogin:a\npasscode:b\n\n\0");
         client.frame("CONNECTED");
         client.done("SEND\ndestination:/queue/a\nreceipt:done\n\nhas room\0");
-        assert!(broker.metric("budget_bytes") < 100_000);
+        assert!(broker.metric("memory_used_bytes") < 100_000);
     }
 
     fn large_pending_logins_above_their_share_are_refused_and_small_ones_are_not(wire: Wire) {
@@ -57,7 +57,7 @@ on_each_wire! {
         let hook = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let hook = format!("--hook-url=http://{}/", hook.local_addr().expect("an address"));
         let waits = [&*hook, "--hook-timeout=1h", "--auth-timeout=1h"];
-        let flags = ["--memory-bytes-max=16MiB", "--user=a:b", "--permissions=open"];
+        let flags = ["--memory-bytes-max=16MiB", "--user=a:b", "--default-permissions=open"];
         let broker = Broker::start(&[&flags[..], &waits].concat());
         let login = |number: usize| {
             let passcode = "x".repeat(15_000);
@@ -95,21 +95,21 @@ on_each_wire! {
             }
         }
         // 50,000 unsettled deliveries, each stored with a number, a tag and an id.
-        broker.until_holds("budget_bytes", |bytes| bytes >= 50_000 * 24);
+        broker.until_holds("memory_used_bytes", |bytes| bytes >= 50_000 * 24);
         client.reset();
         publisher.disconnect();
         broker.until("connections", 0);
-        broker.until("budget_bytes", 0);
+        broker.until("memory_used_bytes", 0);
     }
 
     fn at_the_limit_a_send_in_a_transaction_gets_an_error_with_its_receipt_id(wire: Wire) {
         let broker =
-            Broker::start(&["--memory-bytes-max=1MiB", "--frame-bytes-max=256KiB", "--burst-patience=10ms"]);
+            Broker::start(&["--memory-bytes-max=1MiB", "--frame-bytes-max=256KiB", "--slow-consumer-grace=10ms"]);
         let mut filler = broker.connect(wire);
         for _ in 0..6 {
             filler.publish("/queue/a", &"x".repeat(200_000));
         }
-        assert!(broker.metric("budget_bytes") >= 1 << 20);
+        assert!(broker.metric("memory_used_bytes") >= 1 << 20);
         let mut client = broker.connect(wire);
         client.done("BEGIN\ntransaction:1\nreceipt:done\n\n\0");
         client.send("SEND\ndestination:/queue/b\ntransaction:1\nreceipt:7\n\nhi\0");
@@ -120,7 +120,7 @@ on_each_wire! {
 
     fn a_transaction_that_grows_to_the_limit_gets_one_error_with_the_receipt_id(wire: Wire) {
         let broker =
-            Broker::start(&["--memory-bytes-max=1MiB", "--frame-bytes-max=256KiB", "--burst-patience=10ms"]);
+            Broker::start(&["--memory-bytes-max=1MiB", "--frame-bytes-max=256KiB", "--slow-consumer-grace=10ms"]);
         let mut client = broker.connect(wire);
         client.send("BEGIN\ntransaction:1\n\n\0");
         let body = "x".repeat(100_000);
@@ -141,7 +141,7 @@ on_each_wire! {
         assert!(refused.text().contains("memory-bytes-max"), "{refused:?}");
         assert!((8..12).contains(&receipted), "{receipted} of 100 kB each");
         client.expect_end();
-        broker.until("budget_bytes", 0);
+        broker.until("memory_used_bytes", 0);
         assert_eq!(broker.metric("queue_messages"), 0);
     }
 }

@@ -154,7 +154,7 @@ fn the_error_for_a_missing_address_names_the_option_to_change() {
 
 #[test]
 fn startup_warns_if_no_rule_lets_users_send_or_use_queues() {
-    let broker = Broker::start(&["--permissions=safe", "--user=alice:a"]);
+    let broker = Broker::start(&["--default-permissions=safe", "--user=alice:a"]);
     let line = broker.log_line(|line| line.contains("no rule lets users"));
     assert!(
         line.contains(" WARN ")
@@ -169,10 +169,10 @@ fn startup_warns_if_no_rule_lets_users_send_or_use_queues() {
         "{line}"
     );
     let rules = ["--permission=allow send users /topic/**", "--permission=allow all users /queue/**"];
-    let granted = Broker::start(&[&["--permissions=safe", "--user=alice:a"][..], &rules].concat());
+    let granted = Broker::start(&[&["--default-permissions=safe", "--user=alice:a"][..], &rules].concat());
     assert!(!granted.whole_log().contains("no rule lets"));
     // Rules for users have no effect if no source names a user.
-    let anonymous = Broker::start(&[&["--permissions=safe"][..], &rules].concat());
+    let anonymous = Broker::start(&[&["--default-permissions=safe"][..], &rules].concat());
     let line = anonymous.log_line(|line| line.contains("no rule lets anonymous clients"));
     assert!(
         line.contains("allow send anonymous /topic/**") && line.contains("allow all anonymous /queue/**"),

@@ -95,7 +95,7 @@ on_each_wire! {
     }
 
     fn sends_before_a_close_wait_for_a_slow_receiver(wire: Wire) {
-        let broker = Broker::start(&["--outbox-bytes-max=256KiB", "--frame-bytes-max=64KiB", "--burst-patience=20s"]);
+        let broker = Broker::start(&["--outbound-queue-bytes-max=256KiB", "--frame-bytes-max=64KiB", "--slow-consumer-grace=20s"]);
         let mut subscriber = broker.connect(wire);
         subscriber.narrow();
         subscriber.subscribe("1", "/topic/a", "");
@@ -103,7 +103,7 @@ on_each_wire! {
         let body = "x".repeat(10_000);
         let frames = format!("SEND\ndestination:/topic/a\n\n{body}\0").repeat(300);
         send_and_close(&mut publisher, wire, &frames);
-        broker.until_holds("outbox_bytes", |bytes| bytes > 100_000);
+        broker.until_holds("outbound_queue_bytes", |bytes| bytes > 100_000);
         for _ in 0..300 {
             assert_eq!(subscriber.message().1, body);
         }
@@ -140,7 +140,7 @@ on_each_wire! {
         const COUNT: usize = 10;
         let clock = Broker::start(&[]);
         let mut broker =
-            Broker::start(&["--linger=1s", "--drain-time=60s", "--outbox-bytes-max=32MiB"]);
+            Broker::start(&["--linger=1s", "--drain-time=60s", "--outbound-queue-bytes-max=32MiB"]);
         let mut subscriber = broker.connect(wire);
         subscriber.subscribe("1", "/topic/a", "");
         subscriber.narrow();

@@ -37,7 +37,7 @@ on_each_wire! {
     fn one_slow_client_with_many_subscriptions_is_closed_and_healthy_clients_continue(wire: Wire) {
         const COUNT: usize = 4000;
         let broker =
-            Broker::start(&["--outbox-bytes-max=4MiB", "--frame-bytes-max=64KiB", "--burst-patience=500ms"]);
+            Broker::start(&["--outbound-queue-bytes-max=4MiB", "--frame-bytes-max=64KiB", "--slow-consumer-grace=500ms"]);
         let mut slow = broker.connect(wire);
         slow.narrow();
         for id in 0..10 {
@@ -66,7 +66,7 @@ on_each_wire! {
         // not end.
         let reason = "connections_closed_total{reason=\"slow-consumer\"}";
         let started = Instant::now();
-        while broker.limit_hits("outbox-bytes-max") == 0 {
+        while broker.limit_hits("outbound-queue-bytes-max") == 0 {
             assert!(started.elapsed() < PATIENCE, "all receivers wait for one slow client");
             slow.take_in(40_000);
             broker.pass(Duration::from_millis(40));

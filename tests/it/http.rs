@@ -18,7 +18,7 @@ fn metrics_are_openmetrics_with_help_lines() {
     let response = broker.get("/metrics");
     let media = response.header("content-type").unwrap_or_default();
     assert!(media.starts_with("application/openmetrics-text") || media.starts_with("text/plain"), "{media}");
-    for name in ["queue_messages", "subscriptions", "budget_bytes"] {
+    for name in ["queue_messages", "subscriptions", "memory_used_bytes"] {
         assert!(response.body.contains(&format!("# HELP stompbox_{name} ")), "{}", response.body);
     }
     assert!(response.body.ends_with("# EOF\n"));

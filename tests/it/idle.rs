@@ -53,7 +53,7 @@ fn sockjs_streams_use_little_memory_and_release_it_when_they_vanish() {
     }
     drop((first, again));
     broker.until("subscriptions", 0);
-    broker.until("budget_bytes", 0);
+    broker.until("memory_used_bytes", 0);
 }
 
 on_each_wire! {
@@ -68,7 +68,7 @@ on_each_wire! {
         for client in &mut more {
             client.message();
         }
-        broker.until("outbox_bytes", 0);
+        broker.until("outbound_queue_bytes", 0);
         let grown = broker.resident_bytes().saturating_sub(before);
         assert!(grown / more.len() <= BYTES_PER_CONNECTION_MAX, "{} per connection", grown / more.len());
         drop((first, more));

@@ -45,8 +45,8 @@ const GAUGES: &[&str] = &[
     "queue_messages",
     "queue_bytes",
     "queues",
-    "outbox_bytes",
-    "budget_bytes",
+    "outbound_queue_bytes",
+    "memory_used_bytes",
 ];
 
 /// The ways to leave without DISCONNECT.
@@ -97,7 +97,7 @@ on_each_wire! {
     fn a_publisher_may_disconnect_while_it_waits_for_a_receiver(wire: Wire) {
         const OUTBOUND_QUEUE_BYTES: i64 = 256 << 10;
         let flags =
-            ["--outbox-bytes-max=256KiB", "--frame-bytes-max=64KiB", "--burst-patience=5s", "--stall-timeout=1h"];
+            ["--outbound-queue-bytes-max=256KiB", "--frame-bytes-max=64KiB", "--slow-consumer-grace=5s", "--stall-timeout=1h"];
         let body = "x".repeat(20_000);
         for leave in LEAVES {
             let broker = Broker::start(&flags);
@@ -110,7 +110,7 @@ on_each_wire! {
             publisher.done("SEND\ndestination:/queue/b\ntransaction:t\nreceipt:done\n\nparked\0");
             // Publishes until the broker no longer reads the publisher's frames.
             let frame = format!("SEND\ndestination:/topic/a\nreceipt:more\n\n{body}\0");
-            let is_far_behind = || broker.metric("outbox_bytes") > OUTBOUND_QUEUE_BYTES / 2 - (16 << 10);
+            let is_far_behind = || broker.metric("outbound_queue_bytes") > OUTBOUND_QUEUE_BYTES / 2 - (16 << 10);
             loop {
                 publisher.send(&frame);
                 let answer = loop {
@@ -141,7 +141,7 @@ on_each_wire! {
         const BODY_BYTES: usize = 30 << 20;
         let body = "x".repeat(BODY_BYTES);
         for leave in LEAVES {
-            let flags = ["--frame-bytes-max=32MiB", "--ws-message-bytes-max=32MiB", "--outbox-bytes-max=64MiB"];
+            let flags = ["--frame-bytes-max=32MiB", "--ws-message-bytes-max=32MiB", "--outbound-queue-bytes-max=64MiB"];
             let broker = Broker::start(&flags);
             let mut receiver = broker.connect(wire);
             receiver.subscribe("t", "/topic/a", "");

@@ -290,7 +290,7 @@ on_each_wire! {
     }
 
     fn a_partly_written_message_does_not_count_as_a_failed_delivery(wire: Wire) {
-        let sizes = ["--frame-bytes-max=20MiB", "--ws-message-bytes-max=24MiB", "--outbox-bytes-max=64MiB"];
+        let sizes = ["--frame-bytes-max=20MiB", "--ws-message-bytes-max=24MiB", "--outbound-queue-bytes-max=64MiB"];
         let broker = Broker::start(&[&sizes[..], &["--max-deliveries=1"]].concat());
         // More than the socket buffers of both sides hold.
         let large = "x".repeat(16 << 20);

@@ -18,7 +18,7 @@ fn start(slow_consumer_grace: &str) -> Broker {
     Broker::start(&[
         "--memory-bytes-max=1MiB",
         "--frame-bytes-max=128KiB",
-        "--burst-patience",
+        "--slow-consumer-grace",
         slow_consumer_grace,
     ])
 }
@@ -44,7 +44,7 @@ fn fill(broker: &Broker) -> usize {
             assert!(frame.text().contains("memory-bytes-max"), "{frame:?}");
             assert_eq!(frame.must("receipt-id"), taken.to_string());
             client.expect_end();
-            assert!(broker.metric("budget_bytes") >= LIMIT);
+            assert!(broker.metric("memory_used_bytes") >= LIMIT);
             return taken;
         }
         assert_eq!(frame.command, "RECEIPT");
@@ -72,7 +72,7 @@ fn assert_refused(broker: &Broker, mut client: Client, hits: i64) {
 }
 
 /// A quarter of this memory is for unfinished frames, which is space for three of [`HALF_READ_BYTES`].
-const SHARED: &[&str] = &["--memory-bytes-max=8MiB", "--permissions=open", "--stall-timeout=1h"];
+const SHARED: &[&str] = &["--memory-bytes-max=8MiB", "--default-permissions=open", "--stall-timeout=1h"];
 const SHARE: i64 = 2 << 20;
 const HALF_READ_BYTES: usize = 600_000;
 /// Minimum charge for each of these frames: up to 4 KiB may not be charged yet.
@@ -92,7 +92,7 @@ on_each_wire! {
         for (number, hoarder) in hoarders.iter_mut().enumerate() {
             hoarder.send(&half_a_send());
             if number < 3 {
-                broker.until_holds("budget_bytes", |bytes| bytes >= ((number + 1) * CHARGED_BYTES) as i64);
+                broker.until_holds("memory_used_bytes", |bytes| bytes >= ((number + 1) * CHARGED_BYTES) as i64);
                 continue;
             }
             let error = hoarder.expect_error(&[("message", "memory limit reached")]);
@@ -100,7 +100,7 @@ on_each_wire! {
             assert!(text.contains("memory-bytes-max") && text.contains(&format!("hold {SHARE} bytes")), "{text}");
         }
         assert_eq!(broker.limit_hits("memory-bytes-max"), 17);
-        assert!(broker.metric("budget_bytes") <= SHARE + SHARE / 4, "{}", broker.metric("budget_bytes"));
+        assert!(broker.metric("memory_used_bytes") <= SHARE + SHARE / 4, "{}", broker.metric("memory_used_bytes"));
         for number in 0..5 {
             // Complete frames do not count as unfinished, even if many arrive at once.
             sender.send(&"SEND\ndestination:/topic/b\n\nhi\0".repeat(3000));
@@ -112,16 +112,16 @@ on_each_wire! {
         hoarders[0].send(&format!("{}\0", "x".repeat(700_000 - HALF_READ_BYTES)));
         broker.until("queue_messages", 2);
         drop(hoarders);
-        broker.until_holds("budget_bytes", |bytes| bytes < SHARE / 2);
+        broker.until_holds("memory_used_bytes", |bytes| bytes < SHARE / 2);
         sender.publish("/queue/a", &"x".repeat(700_000));
     }
 
     fn a_new_frame_takes_over_the_memory_of_stalled_frames(wire: Wire) {
-        let broker = Broker::start(&["--memory-bytes-max=8MiB", "--permissions=open"]);
+        let broker = Broker::start(&["--memory-bytes-max=8MiB", "--default-permissions=open"]);
         let mut hoarders: Vec<_> = (0..3).map(|_| broker.connect(wire)).collect();
         for (number, hoarder) in hoarders.iter_mut().enumerate() {
             hoarder.send(&half_a_send());
-            broker.until_holds("budget_bytes", |bytes| bytes >= ((number + 1) * CHARGED_BYTES) as i64);
+            broker.until_holds("memory_used_bytes", |bytes| bytes >= ((number + 1) * CHARGED_BYTES) as i64);
         }
         // The broker admits it as soon as a tenth of stall-timeout has passed. A frame of this size arrives in pieces.
         let frame = format!("SEND\ndestination:/queue/a\nreceipt:r\n\n{}\0", "x".repeat(700_000));
@@ -144,7 +144,7 @@ on_each_wire! {
     }
 
     fn a_stalled_frame_closes_its_connection(wire: Wire) {
-        let broker = Broker::start(&["--stall-timeout=200ms", "--permissions=open"]);
+        let broker = Broker::start(&["--stall-timeout=200ms", "--default-permissions=open"]);
         let mut client = broker.connect(wire);
         client.send(&half_a_send());
         let error = client.expect_error(&[("message", "unfinished frame")]);
@@ -154,19 +154,19 @@ on_each_wire! {
         assert_eq!(broker.limit_hits("stall-timeout"), 1);
         broker.log_line(|line| line.contains("refused the unfinished input of a client: stall-timeout"));
         drop(client);
-        broker.until("budget_bytes", 0);
+        broker.until("memory_used_bytes", 0);
     }
 
     fn one_client_may_send_a_frame_above_the_share_for_input(wire: Wire) {
         let broker = Broker::start(&["--memory-bytes-max=1MiB", "--frame-bytes-max=768KiB"]);
         broker.connect(wire).publish("/topic/a", &"x".repeat(700_000));
-        broker.until("budget_bytes", 0);
+        broker.until("memory_used_bytes", 0);
     }
 
     fn near_the_limit_a_publisher_that_has_closed_is_not_throttled(wire: Wire) {
         let broker = start("1h");
         let mut filled = 0;
-        while broker.metric("budget_bytes") < THROTTLED_FROM {
+        while broker.metric("memory_used_bytes") < THROTTLED_FROM {
             broker.connect(wire).publish("/queue/full", &body());
             // Its input counts until its connection has gone.
             broker.until("connections", 0);
@@ -198,7 +198,7 @@ on_each_wire! {
         let mut consumer = broker.connect(wire);
         drain(&mut consumer, taken);
         broker.until("queue_messages", 0);
-        broker.until_holds("budget_bytes", |bytes| bytes < THROTTLED_FROM);
+        broker.until_holds("memory_used_bytes", |bytes| bytes < THROTTLED_FROM);
         // There is memory again, and the bystander has received no ERROR.
         bystander.expect_quiet();
         consumer.publish("/topic/a", "room again");
@@ -224,7 +224,7 @@ on_each_wire! {
             client.send(&format!("SEND\ndestination:/queue/t\ntransaction:t\n\n{}\0", body()));
         }
         assert_refused(&broker, client, 1);
-        broker.until("budget_bytes", 0);
+        broker.until("memory_used_bytes", 0);
         assert_eq!(broker.metric("messages_published_total"), 0);
     }
 
@@ -268,14 +268,14 @@ on_each_wire! {
             let event = loop {
                 // Below the threshold, a missing RECEIPT only means that the machine is busy.
                 match publisher.event_within(ANSWER_TIMEOUT) {
-                    None if broker.metric("budget_bytes") < THROTTLED_FROM => {}
+                    None if broker.metric("memory_used_bytes") < THROTTLED_FROM => {}
                     event => break event,
                 }
             };
             let Some(event) = event else { break sent - 1 };
             assert!(matches!(&event, Event::Frame(frame) if frame.command == "RECEIPT"), "{event:?}");
         };
-        let held = broker.metric("budget_bytes");
+        let held = broker.metric("memory_used_bytes");
         assert!((THROTTLED_FROM..LIMIT).contains(&held), "{held} bytes must be near the limit");
         let mut consumer = broker.connect(wire);
         drain(&mut consumer, waits_for);
@@ -308,7 +308,7 @@ fn unfinished_sockjs_bodies_are_refused_and_others_continue() {
             );
             if number < 3 {
                 let held = (number + 1) * CHARGED_BYTES;
-                broker.until_holds("budget_bytes", |bytes| bytes >= held as i64);
+                broker.until_holds("memory_used_bytes", |bytes| bytes >= held as i64);
             } else {
                 let refused = sender.answer();
                 assert_eq!(refused.status, 503, "{refused:?}");
@@ -317,13 +317,17 @@ fn unfinished_sockjs_bodies_are_refused_and_others_continue() {
             (session, sender)
         })
         .collect();
-    assert!(broker.metric("budget_bytes") <= SHARE + SHARE / 4, "{}", broker.metric("budget_bytes"));
+    assert!(
+        broker.metric("memory_used_bytes") <= SHARE + SHARE / 4,
+        "{}",
+        broker.metric("memory_used_bytes")
+    );
     let mut session = Session::new(broker.http, "/ws", Transport::XhrPolling).opened();
     session.connect("1.2");
     session.done("SEND\ndestination:/queue/a\nreceipt:done\n\nhi\0");
     broker.connect(Wire::Tcp).publish("/queue/a", "hi");
     drop((hoarders, session));
-    broker.until_holds("budget_bytes", |bytes| bytes < SHARE / 4);
+    broker.until_holds("memory_used_bytes", |bytes| bytes < SHARE / 4);
 }
 
 /// Returns an unfinished head of a request.
@@ -342,7 +346,7 @@ fn hold_large_heads(broker: &Broker) -> Vec<Http> {
         .map(|number| {
             let mut http = Http::connect(broker.http);
             http.octets(half_a_head("/health").as_bytes());
-            broker.until("budget_bytes", number * HEAD_BYTES);
+            broker.until("memory_used_bytes", number * HEAD_BYTES);
             http
         })
         .collect()
@@ -365,7 +369,7 @@ fn large_request_heads_that_do_not_fit_get_503_and_small_ones_are_served() {
     broker.connect(Wire::Tcp).publish("/queue/a", "hi");
     broker.connect(Wire::WebSocket).done("SEND\ndestination:/queue/a\nreceipt:done\n\nhi\0");
     drop(hoarders);
-    broker.until_holds("budget_bytes", |bytes| bytes < HEAD_BYTES);
+    broker.until_holds("memory_used_bytes", |bytes| bytes < HEAD_BYTES);
     let mut http = Http::connect(broker.http);
     http.octets(format!("{}\r\n\r\n", half_a_head("/health")).as_bytes());
     assert_eq!(http.answer().status, 200);
@@ -379,16 +383,16 @@ fn a_large_request_head_is_charged_until_its_connection_closes_or_is_upgraded() 
     let first = "GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n";
     http.octets(format!("{first}{}", half_a_head("/health")).as_bytes());
     assert_eq!(http.answer().status, 200);
-    broker.until("budget_bytes", HEAD_BYTES);
+    broker.until("memory_used_bytes", HEAD_BYTES);
     http.octets(b"\r\n\r\n");
     assert_eq!(http.answer().status, 200);
-    assert_eq!(broker.metric("budget_bytes"), HEAD_BYTES);
+    assert_eq!(broker.metric("memory_used_bytes"), HEAD_BYTES);
     drop(http);
-    broker.until("budget_bytes", 0);
+    broker.until("memory_used_bytes", 0);
     let mut upgraded = broker.shake_hands(Request::get("/ws").header("Cookie", &"x".repeat(12_000)));
     upgraded.send("CONNECT\naccept-version:1.2\nhost:a\n\n\0");
     upgraded.frame("CONNECTED");
-    broker.until("budget_bytes", 0);
+    broker.until("memory_used_bytes", 0);
 }
 
 #[test]
@@ -407,7 +411,7 @@ fn a_body_in_one_piece_with_its_head_is_answered_when_the_memory_for_heads_is_us
     let mut kept = Http::connect(broker.http);
     kept.octets(request("\n").as_bytes());
     assert_eq!(kept.answer().status, 204);
-    broker.until("budget_bytes", 0);
+    broker.until("memory_used_bytes", 0);
     let _hoarders = hold_large_heads(&broker);
     let send = request(&format!("SEND\ndestination:/queue/a\n\n{}\0", "x".repeat(6000)));
     for number in 1..=3 {

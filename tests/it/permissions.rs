@@ -73,7 +73,7 @@ const EMPTY_SNAPSHOT: &str = "{\"event\":\"snapshot\",\"of\":\"/topic/board.b\",
 
 on_each_wire! {
     fn preset_safe_grants_each_kind_of_user_its_destinations(wire: Wire) {
-        let broker = with_users(&["alice", "bob"], &["--permissions=safe", "--allow-anonymous"]);
+        let broker = with_users(&["alice", "bob"], &["--default-permissions=safe", "--allow-anonymous"]);
         let mut alice = soft(&broker, wire, &by_passcode("alice"));
         let of_all = [
             ("subscribe", "/topic/a", true),
@@ -377,8 +377,12 @@ fn the_startup_log_and_check_config_show_the_effective_rules() {
     told(&broker);
     assert!(!broker.log().contains("/topic/chat"), "{}", broker.log());
 
-    let safe =
-        ["--permissions=safe", "--permission=allow send users /topic/a", "--permission", "deny all users **"];
+    let safe = [
+        "--default-permissions=safe",
+        "--permission=allow send users /topic/a",
+        "--permission",
+        "deny all users **",
+    ];
     let text = check_config(&safe);
     let rules: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("# ")).skip(1).collect();
     let expected = [
@@ -393,6 +397,6 @@ fn the_startup_log_and_check_config_show_the_effective_rules() {
         "allow send users /user/*/queue/** (preset safe)",
     ];
     assert_eq!(rules, expected, "{text}");
-    assert!(!check_config(&["--permissions=safe", "--demo=false"]).contains("/topic/chat"));
+    assert!(!check_config(&["--default-permissions=safe", "--demo=false"]).contains("/topic/chat"));
     assert!(check_config(&[]).contains("# allow all anyone ** (preset open)"));
 }

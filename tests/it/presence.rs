@@ -262,7 +262,7 @@ on_each_wire! {
         let (mut client, _) = broker.sign_in(wire, &as_service("s"));
         client.send("SEND\ndestination:/presence/topic/room\n\n\0");
         client.expect_error(&[("message", "invalid destination")]);
-        assert_eq!(broker.metric("presence_rooms"), 0);
+        assert_eq!(broker.metric("presence_topics"), 0);
     }
 }
 
@@ -313,7 +313,7 @@ fn all_watchers_of_a_large_topic_converge_to_the_same_state() {
     kept.into_iter().for_each(Client::reset);
     watch(&mut watchers, &BTreeMap::new());
     drop(watchers);
-    for gauge in ["sessions", "subscriptions", "presence_rooms", "topics"] {
+    for gauge in ["sessions", "subscriptions", "presence_topics", "topics"] {
         broker.until(gauge, 0);
     }
 }
@@ -349,7 +349,7 @@ fn repeated_watching_and_leaving_does_not_leak() {
     });
     broker.until("sessions", 1);
     broker.until("subscriptions", 1);
-    broker.until("presence_rooms", 0);
+    broker.until("presence_topics", 0);
     assert_eq!(broker.metric("topics"), 1);
-    broker.until("outbox_bytes", 0);
+    broker.until("outbound_queue_bytes", 0);
 }

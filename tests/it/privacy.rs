@@ -100,7 +100,7 @@ const WIDE: [&str; 14] = [
 
 on_each_wire! {
     fn no_spelling_of_a_destination_subscribes_to_another_users_queue(wire: Wire) {
-        for permissions in ["--permissions=safe", "--permissions=open"] {
+        for permissions in ["--default-permissions=safe", "--default-permissions=open"] {
             let broker = with_tokens(&[permissions, "--allow-anonymous", "--permission=allow all user:greedy **"]);
             let (mut bob, id) = listener(&broker, wire, &by_token("bob"));
             let (mut sender, _) = broker.sign_in(wire, &by_token("carol"));
@@ -136,7 +136,7 @@ on_each_wire! {
     }
 
     fn forged_headers_are_ignored(wire: Wire) {
-        let broker = with_tokens(&["--permissions=open", "--show-sender"]);
+        let broker = with_tokens(&["--default-permissions=open", "--show-sender"]);
         let (mut bob, bob_id) = listener(&broker, wire, &by_token("bob"));
         bob.subscribe("t", "/topic/t", "");
         let (mut carol, _) = listener(&broker, wire, &by_token("carol"));
@@ -166,7 +166,7 @@ on_each_wire! {
     }
 
     fn a_message_does_not_reveal_other_recipients(wire: Wire) {
-        let broker = with_tokens(&["--permissions=open"]);
+        let broker = with_tokens(&["--default-permissions=open"]);
         let (mut bob, bob_id) = listener(&broker, wire, &by_token("bob"));
         bob.subscribe("t", "/topic/t", "");
         bob.subscribe("q", "/queue/q", "");
@@ -246,7 +246,7 @@ on_each_wire! {
     }
 
     fn a_temporary_queue_is_private_to_its_session(wire: Wire) {
-        let broker = with_tokens(&["--permissions=open"]);
+        let broker = with_tokens(&["--default-permissions=open"]);
         let (mut bob, _) = broker.sign_in(wire, &by_token("bob"));
         let (mut two, _) = broker.sign_in(wire, &by_token("bob"));
         two.subscribe("t", "/temp-queue/t", "");
@@ -374,7 +374,7 @@ fn sign_in(address: SocketAddr, headers: &str) -> Client {
 #[test]
 fn reconnecting_users_never_receive_messages_of_others() {
     const ROUNDS: usize = 120;
-    let broker = with_tokens(&["--permissions=open"]);
+    let broker = with_tokens(&["--default-permissions=open"]);
     let address = broker.tcp;
     let (is_over, reached) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
@@ -430,7 +430,7 @@ fn reconnecting_users_never_receive_messages_of_others() {
             note_input.into_iter().map(|note_input| note_input.expect("no message leaked")).sum();
         assert!(note_input > 0 && reached.load(Ordering::Relaxed) > 0, "{note_input}");
     });
-    for gauge in ["sessions", "subscriptions", "user_destinations", "outbox_bytes"] {
+    for gauge in ["sessions", "subscriptions", "user_destinations", "outbound_queue_bytes"] {
         broker.until(gauge, 0);
     }
 }
@@ -479,7 +479,7 @@ fn replies_reach_the_requesting_session_while_others_reconnect() {
         sign_in(address, &by_token("alice")).tell("/app/echo", "", "over");
         results.into_iter().for_each(|result| result.expect("each session received only its own replies"));
     });
-    for gauge in ["sessions", "subscriptions", "services", "user_destinations", "outbox_bytes"] {
+    for gauge in ["sessions", "subscriptions", "services", "user_destinations", "outbound_queue_bytes"] {
         broker.until(gauge, 0);
     }
 }

@@ -39,7 +39,7 @@ on_each_wire! {
     /// Some messages of the lost consumer had been written to its socket, and the rest waited in its outbound queue.
     fn deliveries_of_a_lost_consumer_go_to_the_next_one_in_order(wire: Wire) {
         const COUNT: usize = 100;
-        let broker = Broker::start(&["--prefetch-bytes=64MiB", "--outbox-bytes-max=64MiB"]);
+        let broker = Broker::start(&["--prefetch-bytes=64MiB", "--outbound-queue-bytes-max=64MiB"]);
         let mut first = broker.connect(wire);
         first.narrow();
         first.subscribe("1", "/queue/a", "ack:client-individual\n");

@@ -39,7 +39,7 @@ on_each_wire! {
             1 | 4 | 7 => format!("{number} of many {padding}"),
             _ => format!("{number} of many"),
         };
-        let broker = Broker::start(&["--outbox-bytes-max", "2200KiB"]);
+        let broker = Broker::start(&["--outbound-queue-bytes-max", "2200KiB"]);
         let mut publisher = broker.connect(Wire::Tcp);
         for first in (0..COUNT).step_by(1000) {
             let frames =
@@ -72,12 +72,12 @@ on_each_wire! {
     }
 
     fn a_stalled_subscriber_is_closed_and_19_others_receive_all_messages(wire: Wire) {
-        // On a busy machine, too, a healthy subscriber is not late by as much as burst-patience. If publishers waited
+        // On a busy machine, too, a healthy subscriber is not late by as much as slow-consumer-grace. If publishers waited
         // that long for each message, the test would not end.
         let broker = Broker::start(&[
-            "--outbox-bytes-max=256KiB",
+            "--outbound-queue-bytes-max=256KiB",
             "--frame-bytes-max=64KiB",
-            "--burst-patience=4s",
+            "--slow-consumer-grace=4s",
             "--stall-timeout=1h",
             "--linger=1h",
         ]);
@@ -99,7 +99,7 @@ on_each_wire! {
         for reader in readers {
             reader.join().expect("everything arrives, in order").expect_quiet();
         }
-        broker.until("limit_hits_total{limit=\"outbox-bytes-max\"}", 1);
+        broker.until("limit_hits_total{limit=\"outbound-queue-bytes-max\"}", 1);
         // The client reads again before it is cut, so that it receives the reason.
         let mut received = 0;
         let last = loop {

@@ -74,7 +74,7 @@ on_each_wire! {
     }
 
     fn reached_limits_are_soft_errors(wire: Wire) {
-        let flags = ["--subscriptions-max=3", "--queue-messages-max=1", "--permissions=open", "--queues-max=2"];
+        let flags = ["--subscriptions-max=3", "--queue-messages-max=1", "--default-permissions=open", "--queues-max=2"];
         let broker = with_tokens(&flags);
         let mut client = soft(&broker, wire, "1.2");
         client.subscribe("1", "/topic/a", "");

@@ -12,7 +12,7 @@ const OPEN: &[&str] = &[
     "--subscription-bytes-max=1GiB",
     "--id-bytes-max=16KiB",
     "--temp-queues-max=1000",
-    "--permissions=open",
+    "--default-permissions=open",
 ];
 
 /// Connects `sessions` clients, each of which sends `frame(session, number)` `count` times and waits for a receipt.
@@ -50,10 +50,10 @@ fn assert_account(sessions: usize, count: usize, frame: impl Fn(usize, usize) ->
     // Makes the allocations that happen only once.
     drop(grow(&broker, 1, 100, |_, number| frame(1_000_000, number)));
     broker.until("connections", 0);
-    let (resident, account) = (broker.resident_bytes(), broker.metric("budget_bytes"));
+    let (resident, account) = (broker.resident_bytes(), broker.metric("memory_used_bytes"));
     let clients = grow(&broker, sessions, count, frame);
     let grown = broker.resident_bytes().saturating_sub(resident);
-    let counted = usize::try_from(broker.metric("budget_bytes") - account).expect("it has grown");
+    let counted = usize::try_from(broker.metric("memory_used_bytes") - account).expect("it has grown");
     assert!(grown >= BYTES_MIN, "{grown} bytes are too few to compare");
     assert!(grown * 10 <= counted * 13, "{grown} bytes of memory, only {counted} in the account");
     assert!(counted * 10 <= grown * 13, "{counted} bytes in the account, only {grown} of memory");
@@ -161,7 +161,7 @@ on_each_wire! {
         other.publish("/topic/a", "hi");
         other.expect("MESSAGE", &[], "hi");
         drop(other);
-        broker.until("budget_bytes", 0);
+        broker.until("memory_used_bytes", 0);
     }
 
     fn a_thousand_ordinary_subscriptions_fit_by_default(wire: Wire) {
@@ -204,7 +204,7 @@ on_each_wire! {
     }
 
     fn begin_over_the_share_is_refused_and_publishers_continue(wire: Wire) {
-        let broker = Broker::start(&["--memory-bytes-max=1MiB", "--permissions=open"]);
+        let broker = Broker::start(&["--memory-bytes-max=1MiB", "--default-permissions=open"]);
         let mut sender = broker.connect(wire);
         let begin = |number: usize, receipt: &str| {
             format!("BEGIN\ntransaction:{number}{}\nreceipt:{receipt}\n\n\0", "x".repeat(1000))
@@ -232,7 +232,7 @@ on_each_wire! {
             break;
         }
         assert_eq!(broker.limit_hits("memory-bytes-max"), 1);
-        let held = broker.metric("budget_bytes");
+        let held = broker.metric("memory_used_bytes");
         assert!((200_000..300_000).contains(&held), "{held}");
         sender.publish("/queue/a", "hi");
         drop((hoarders, last));
@@ -241,7 +241,7 @@ on_each_wire! {
     }
 
     fn subscribe_over_the_limit_is_a_soft_error_and_the_session_continues(wire: Wire) {
-        let broker = Broker::start(&["--subscription-bytes-max=64KiB", "--permissions=open"]);
+        let broker = Broker::start(&["--subscription-bytes-max=64KiB", "--default-permissions=open"]);
         let mut client = broker.open(wire);
         client.send("CONNECT\naccept-version:1.2\nhost:a\nsoft-errors:true\n\n\0");
         client.frame("CONNECTED");
@@ -269,7 +269,7 @@ on_each_wire! {
         }
         client.publish("/topic/a", "and it lives");
         client.disconnect();
-        broker.until("budget_bytes", 0);
+        broker.until("memory_used_bytes", 0);
         broker.until("queues", 0);
     }
 
@@ -302,7 +302,7 @@ on_each_wire! {
 
     fn commit_over_the_memory_limit_is_refused_and_other_clients_continue(wire: Wire) {
         const LIMIT: usize = 4 << 20;
-        let broker = Broker::start(&["--memory-bytes-max=4MiB", "--permissions=open"]);
+        let broker = Broker::start(&["--memory-bytes-max=4MiB", "--default-permissions=open"]);
         let (mut receiver, mut sender) = (broker.connect(wire), broker.connect(wire));
         let resident = broker.resident_bytes();
         let subscriptions = (0..200).map(|id| format!("SUBSCRIBE\nid:{id}\ndestination:/topic/a\n\n\0"));
@@ -372,7 +372,7 @@ on_each_wire! {
     }
 
     fn a_client_that_never_acknowledges_is_closed_near_the_memory_limit(wire: Wire) {
-        let broker = Broker::start(&["--memory-bytes-max=1MiB", "--burst-patience=0"]);
+        let broker = Broker::start(&["--memory-bytes-max=1MiB", "--slow-consumer-grace=0"]);
         let mut client = broker.connect(wire);
         let frames = (1..100).map(|id| format!("SUBSCRIBE\nid:{id}\ndestination:/topic/a\nack:client\n\n\0"));
         client.send(&frames.collect::<String>());
@@ -399,7 +399,7 @@ on_each_wire! {
 fn copies_for_older_versions_stay_within_the_limit() {
     const LIMIT: usize = 64 << 20;
     let broker =
-        Broker::start(&["--memory-bytes-max=64MiB", "--prefetch-bytes=64MiB", "--burst-patience=10ms"]);
+        Broker::start(&["--memory-bytes-max=64MiB", "--prefetch-bytes=64MiB", "--slow-consumer-grace=10ms"]);
     let mut sender = broker.connect(Wire::Tcp);
     let resident = broker.resident_bytes();
     let (header, body) = ("x".repeat(15_000), "y".repeat(85_000));
@@ -407,7 +407,8 @@ fn copies_for_older_versions_stay_within_the_limit() {
     for _ in 0..count {
         sender.done(&format!("SEND\ndestination:/queue/a\nx:\\r{header}\nreceipt:done\n\n{body}\0"));
     }
-    let account_of = |broker: &Broker| usize::try_from(broker.metric("budget_bytes")).expect("not negative");
+    let account_of =
+        |broker: &Broker| usize::try_from(broker.metric("memory_used_bytes")).expect("not negative");
     let filled = account_of(&broker);
     for version in ["1.1", "1.0"] {
         let mut reader = broker.connect_with(Wire::Tcp, version);

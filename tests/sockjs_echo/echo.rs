@@ -43,7 +43,7 @@ struct Echo {
 }
 
 impl Application for Echo {
-    fn converse<W: Wire>(&self, wire: W, peer: Peer) {
+    fn serve_connection<W: Wire>(&self, wire: W, peer: Peer) {
         let mut conversation = Conversation::new(wire, self.closes);
         self.spawn(async move {
             poll_fn(|cx| conversation.poll(cx)).await;
@@ -240,14 +240,14 @@ impl Services {
                 }
                 Ok((stream, peer)) = listener.accept() => {
                     if let Ok(permit) = self.connection_limiter.take(peer.ip()) {
-                        tokio::spawn(self.clone().converse(stream, permit));
+                        tokio::spawn(self.clone().serve_connection(stream, permit));
                     }
                 }
             }
         }
     }
 
-    async fn converse(self: Arc<Self>, stream: TcpStream, permit: ConnectionPermit) {
+    async fn serve_connection(self: Arc<Self>, stream: TcpStream, permit: ConnectionPermit) {
         let _ = stream.set_nodelay(true);
         let address = permit.address();
         let line = Arc::new(HttpConnection::new(Admission::ConnectionPermit(permit)));

@@ -6,7 +6,7 @@
 use libfuzzer_sys::fuzz_target;
 use serde_json::Value;
 use stompbox_frames::sockjs::payload::{array, form, message};
-use stompbox_frames::sockjs::{BadPayload, Payload};
+use stompbox_frames::sockjs::{PayloadError, Payload};
 
 fuzz_target!(|data: &[u8]| {
     let got = array(data);
@@ -16,7 +16,7 @@ fuzz_target!(|data: &[u8]| {
             let strings = got.as_ref().ok().map(strings);
             assert_eq!(strings.as_deref(), expected.as_deref());
         }
-        Ok(_) => assert_eq!(got, Err(BadPayload::Expected)),
+        Ok(_) => assert_eq!(got, Err(PayloadError::Expected)),
         // A surrogate without a pair, a large number or depth: the reader is stricter there.
         Err(_) => {}
     }

@@ -10,7 +10,7 @@ pub struct Callback(String);
 
 /// An error in the callback parameter. The text is the body of the response with status 500.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
-pub enum BadCallback {
+pub enum CallbackError {
     /// The parameter is missing or empty.
     #[error("\"callback\" parameter required")]
     Missing,
@@ -21,12 +21,12 @@ pub enum BadCallback {
 
 impl Callback {
     /// Parses the parameter's value, already decoded by [`percent_decode`]; empty if the parameter is missing.
-    pub fn parse(decoded: &str, length_max: usize) -> Result<Callback, BadCallback> {
+    pub fn parse(decoded: &str, length_max: usize) -> Result<Callback, CallbackError> {
         let is_named = |octet: u8| octet.is_ascii_alphanumeric() || b"-_.".contains(&octet);
         match decoded {
-            "" => Err(BadCallback::Missing),
+            "" => Err(CallbackError::Missing),
             name if name.len() <= length_max && name.bytes().all(is_named) => Ok(Callback(name.to_owned())),
-            _ => Err(BadCallback::Invalid),
+            _ => Err(CallbackError::Invalid),
         }
     }
 
@@ -84,12 +84,12 @@ mod tests {
         let bad =
             ["abc()", "a b", "a\n", "a\0", "a'", "a\"", "a\\", "a[0]", "é", "a%63", "<", "a+b", &too_long];
         for name in bad {
-            assert_eq!(Callback::parse(name, 32), Err(BadCallback::Invalid), "{name:?}");
+            assert_eq!(Callback::parse(name, 32), Err(CallbackError::Invalid), "{name:?}");
         }
         assert!(Callback::parse(&too_long, 33).is_ok());
-        assert_eq!(Callback::parse("", 32), Err(BadCallback::Missing));
-        assert_eq!(BadCallback::Missing.to_string(), r#""callback" parameter required"#);
-        assert_eq!(BadCallback::Invalid.to_string(), r#"invalid "callback" parameter"#);
+        assert_eq!(Callback::parse("", 32), Err(CallbackError::Missing));
+        assert_eq!(CallbackError::Missing.to_string(), r#""callback" parameter required"#);
+        assert_eq!(CallbackError::Invalid.to_string(), r#"invalid "callback" parameter"#);
     }
 
     #[test]

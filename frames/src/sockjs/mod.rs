@@ -9,8 +9,8 @@ pub mod frame;
 pub mod payload;
 pub mod quote;
 
-pub use callback::{BadCallback, Callback, percent_decode};
+pub use callback::{Callback, CallbackError, percent_decode};
 pub use envelope::Envelope;
 pub use frame::{ARRAY_CLOSE, ARRAY_OPEN, Frame};
-pub use payload::{BadPayload, Payload};
+pub use payload::{Payload, PayloadError};
 pub use quote::{Quoting, quote, unquote};

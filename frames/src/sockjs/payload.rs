@@ -19,7 +19,7 @@ pub struct Payload {
 
 /// An error in a payload. The text is the body of the response with status 500.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Error)]
-pub enum BadPayload {
+pub enum PayloadError {
     /// The payload is empty or not an array.
     #[error("Payload expected.")]
     Expected,
@@ -31,28 +31,28 @@ pub enum BadPayload {
 /// Parses the body of xhr_send, or of jsonp_send as returned by [`form`]: a JSON array of strings.
 ///
 /// Escapes of unpaired surrogates become U+FFFD.
-pub fn array(json: &[u8]) -> Result<Payload, BadPayload> {
+pub fn array(json: &[u8]) -> Result<Payload, PayloadError> {
     if json.is_empty() {
-        return Err(BadPayload::Expected);
+        return Err(PayloadError::Expected);
     }
     read(json, Shape::Array).ok_or_else(|| match is_json(json) && first(json) != Some(b'[') {
-        true => BadPayload::Expected,
-        false => BadPayload::Broken,
+        true => PayloadError::Expected,
+        false => PayloadError::Broken,
     })
 }
 
 /// Parses a WebSocket message: empty, an array of strings, or one string.
-pub fn message(json: &[u8]) -> Result<Payload, BadPayload> {
+pub fn message(json: &[u8]) -> Result<Payload, PayloadError> {
     match first(json) {
         None if json.is_empty() => Ok(Payload::default()),
-        Some(b'"') => read(json, Shape::One).ok_or(BadPayload::Broken),
-        _ => read(json, Shape::Array).ok_or(BadPayload::Broken),
+        Some(b'"') => read(json, Shape::One).ok_or(PayloadError::Broken),
+        _ => read(json, Shape::Array).ok_or(PayloadError::Broken),
     }
 }
 
 /// Returns the JSON in the body of jsonp_send: field `d` of a form, or the whole body if its type is not that of a
 /// form.
-pub fn form<'a>(body: &'a [u8], content_type: Option<&str>) -> Result<Cow<'a, [u8]>, BadPayload> {
+pub fn form<'a>(body: &'a [u8], content_type: Option<&str>) -> Result<Cow<'a, [u8]>, PayloadError> {
     const FORM: &str = "application/x-www-form-urlencoded";
     let media = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
     if !media.trim().eq_ignore_ascii_case(FORM) {
@@ -64,7 +64,7 @@ pub fn form<'a>(body: &'a [u8], content_type: Option<&str>) -> Result<Cow<'a, [u
     });
     match fields.find(|(name, _)| *decoded(name, true) == *b"d") {
         Some((_, value)) if !value.is_empty() => Ok(decoded(value, true)),
-        _ => Err(BadPayload::Expected),
+        _ => Err(PayloadError::Expected),
     }
 }
 
@@ -235,12 +235,12 @@ impl Visitor<'_> for One<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use BadPayload::{Broken, Expected};
+    use PayloadError::{Broken, Expected};
     use proptest::prelude::*;
 
-    type Strings = Result<Vec<String>, BadPayload>;
+    type Strings = Result<Vec<String>, PayloadError>;
 
-    fn strings(payload: Result<Payload, BadPayload>) -> Strings {
+    fn strings(payload: Result<Payload, PayloadError>) -> Strings {
         payload.map(|payload| {
             let strings: Vec<_> =
                 payload.iter().map(|string| String::from_utf8(string.to_vec()).expect("UTF-8")).collect();
@@ -423,7 +423,7 @@ mod tests {
     #[test]
     fn form_carries_the_payload_in_the_field_d() {
         const FORM: Option<&str> = Some("application/x-www-form-urlencoded");
-        let cases: [(Option<&str>, &str, Result<&str, BadPayload>); 22] = [
+        let cases: [(Option<&str>, &str, Result<&str, PayloadError>); 22] = [
             (FORM, "d=%5B%22x%22%5D", Ok(r#"["x"]"#)),
             (FORM, "d=[\"x\"]", Ok(r#"["x"]"#)),
             (FORM, "d=%5b%22a+b%2B%25%22%5d", Ok(r#"["a b+%"]"#)),

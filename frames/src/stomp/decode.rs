@@ -6,7 +6,7 @@
 use super::boundary::{Boundary, Span, padding};
 use super::escape::{self, Dialect, unescape};
 use super::frame_error::{FrameError, FramePosition};
-use super::grammar::{self, HeaderSpan, Lines, Wrong};
+use super::grammar::{self, HeaderLineError, HeaderSpan, Lines};
 use super::headers::AbsentBytes;
 use super::{Frame, Headers, Limits, Version};
 use bytes::{Buf, Bytes, BytesMut};
@@ -197,8 +197,8 @@ fn parse(
         return Err(FrameError::NotUtf8 { place: place(head, error.valid_up_to()) });
     }
     grammar::lines(head, span.headers, cuts, &mut headers.lines).map_err(|(wrong, at)| match wrong {
-        Wrong::EmptyName => FrameError::EmptyName { place: place(head, at) },
-        Wrong::NoColon | Wrong::Other => FrameError::NoColon { place: place(head, at) },
+        HeaderLineError::EmptyName => FrameError::EmptyName { place: place(head, at) },
+        HeaderLineError::NoColon | HeaderLineError::Other => FrameError::NoColon { place: place(head, at) },
     })?;
     let dialect = Dialect::of(version, span.command.is_literal());
     headers.looks = match simple {

@@ -46,7 +46,7 @@ pub(crate) type Lines = SmallVec<[Line; 8]>;
 
 /// The reason why a block does not match the grammar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wrong {
+pub(super) enum HeaderLineError {
     NoColon,
     EmptyName,
     /// An error of nom's own parsers. It only ends the fold, so it is never the final error.
@@ -57,12 +57,12 @@ pub(super) enum Wrong {
 pub(super) struct Fault<'a> {
     /// The rest of the block from the invalid line on.
     rest: &'a [u8],
-    wrong: Wrong,
+    wrong: HeaderLineError,
 }
 
 impl<'a> ParseError<&'a [u8]> for Fault<'a> {
     fn from_error_kind(rest: &'a [u8], _: ErrorKind) -> Fault<'a> {
-        Fault { rest, wrong: Wrong::Other }
+        Fault { rest, wrong: HeaderLineError::Other }
     }
 
     fn append(_: &'a [u8], _: ErrorKind, other: Fault<'a>) -> Fault<'a> {
@@ -80,11 +80,11 @@ pub(super) fn lines(
     headers: usize,
     cuts: &[HeaderSpan],
     lines: &mut Lines,
-) -> Result<(), (Wrong, usize)> {
+) -> Result<(), (HeaderLineError, usize)> {
     match block(head, headers, cuts, lines) {
         Ok(_) => Ok(()),
         Err(Err::Error(fault) | Err::Failure(fault)) => Err((fault.wrong, head.len() - fault.rest.len())),
-        Err(Err::Incomplete(_)) => Err((Wrong::Other, head.len())),
+        Err(Err::Incomplete(_)) => Err((HeaderLineError::Other, head.len())),
     }
 }
 
@@ -94,7 +94,7 @@ fn block<'a>(head: &'a [u8], headers: usize, cuts: &[HeaderSpan], lines: &mut Li
     let mut cuts = cuts.iter();
     let header = |input: &'a [u8]| match cuts.next() {
         Some(cut) => header(input, head.len() - input.len(), *cut),
-        None => Err(Err::Error(Fault { rest: input, wrong: Wrong::Other })),
+        None => Err(Err::Error(Fault { rest: input, wrong: HeaderLineError::Other })),
     };
     // Pushes to the final place: lines folded into an accumulator would be moved with every line.
     let push = |(), line| lines.push(line);
@@ -106,8 +106,8 @@ fn block<'a>(head: &'a [u8], headers: usize, cuts: &[HeaderSpan], lines: &mut Li
 fn header(input: &[u8], at: usize, cut: HeaderSpan) -> Parsed<'_, Line> {
     let (colon, end) = (cut.colon as usize, cut.end as usize);
     let wrong = match colon {
-        _ if colon == end => Wrong::NoColon,
-        _ if colon == at => Wrong::EmptyName,
+        _ if colon == end => HeaderLineError::NoColon,
+        _ if colon == at => HeaderLineError::EmptyName,
         _ => {
             let value = value(end - colon - 1);
             let (rest, value) = preceded((take(colon - at), char(':')), value).parse(input)?;
@@ -151,7 +151,7 @@ fn eol(input: &[u8]) -> Parsed<'_, char> {
 mod tests {
     use super::*;
 
-    fn lines(block: &[u8]) -> Result<Lines, (Wrong, usize)> {
+    fn lines(block: &[u8]) -> Result<Lines, (HeaderLineError, usize)> {
         let ends = block.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(end, _)| end);
         let mut start = 0;
         let mut cuts = HeaderSpans::new();
@@ -192,11 +192,11 @@ mod tests {
     #[test]
     fn malformed_header_is_reported_with_its_position() {
         let cases = [
-            ("a\n\n", (Wrong::NoColon, 0)),
-            ("a:b\nc\n\n", (Wrong::NoColon, 4)),
-            ("a:b\n:c\n\n", (Wrong::EmptyName, 4)),
-            (":\n\n", (Wrong::EmptyName, 0)),
-            ("\r\r\n\n", (Wrong::NoColon, 0)),
+            ("a\n\n", (HeaderLineError::NoColon, 0)),
+            ("a:b\nc\n\n", (HeaderLineError::NoColon, 4)),
+            ("a:b\n:c\n\n", (HeaderLineError::EmptyName, 4)),
+            (":\n\n", (HeaderLineError::EmptyName, 0)),
+            ("\r\r\n\n", (HeaderLineError::NoColon, 0)),
         ];
         for (block, expected) in cases {
             assert_eq!(lines(block.as_bytes()), Err(expected), "{block:?}");

@@ -26,18 +26,18 @@ const ROOM: (usize, usize) = (64 * 1024, 16 * 1024);
 
 /// The broker to connect to.
 #[derive(Debug)]
-pub(super) struct Target {
+pub(super) struct ServerAddress {
     pub(super) url: Url,
     address: SocketAddr,
 }
 
-impl Target {
+impl ServerAddress {
     /// Resolves the host name.
-    pub(super) async fn find(url: &Url) -> Result<Target, BenchError> {
+    pub(super) async fn find(url: &Url) -> Result<ServerAddress, BenchError> {
         let no_host = |error| BenchError::NoHost { host: url.host.clone(), error };
         let mut found = tokio::net::lookup_host((url.host.as_str(), url.port)).await.map_err(no_host)?;
         let address = found.next().ok_or_else(|| no_host(std::io::ErrorKind::NotFound.into()))?;
-        Ok(Target { url: url.clone(), address })
+        Ok(ServerAddress { url: url.clone(), address })
     }
 }
 
@@ -60,7 +60,7 @@ enum Wire {
 
 impl Link {
     /// Connects, and waits until the transport is ready for STOMP frames.
-    pub(super) async fn open(target: &Target) -> Result<Link, BenchError> {
+    pub(super) async fn open(target: &ServerAddress) -> Result<Link, BenchError> {
         let mut main = Socket::connect(target.address).await?;
         let wire = Wire::begin(&target.url, &mut main.out)?;
         let mut link = Link { address: target.address, main, wire, decoder: Decoder::new(LIMITS) };

@@ -9,7 +9,7 @@ use crate::broker::fan_out::{FanOutResult, fan_out};
 use crate::broker::publication::Content;
 use crate::broker::subscriber_list::{SubscriberList, SubscriberSlot};
 use crate::budget::{Charge, shared_allocation};
-use crate::destination::{Destination, Kind};
+use crate::destination::{Destination, DestinationKind};
 use crate::outbound_queue::{Message, OutboundQueue};
 use crate::work;
 use parking_lot::Mutex;
@@ -103,7 +103,7 @@ impl PresenceTracker {
         };
         let memory = context.share.charge(PresenceTracker::bytes(shown) + counts.bytes());
         let count_state = CountState { counts, holders: 0, not_before: now, timers: BTreeSet::new(), memory };
-        context.metrics.presence_rooms.inc();
+        context.metrics.presence_topics.inc();
         Arc::new_cyclic(|me| PresenceTracker {
             shown: shown.clone(),
             context: context.clone(),
@@ -263,7 +263,7 @@ impl PresenceTracker {
 
     fn head(&self, version: u64, totals: ReportedTotals) -> ReportHeader<'_> {
         let shown = self.shown.as_str();
-        let prefix = Kind::Presence.prefix();
+        let prefix = DestinationKind::Presence.prefix();
         // The presence of "/presence/users" is of "users", and that of "/presence/topic/x" is of "/topic/x".
         let of = if self.shown.watched().is_some() { &shown[prefix.len() - 1..] } else { self.shown.name() };
         ReportHeader { of, version, totals }
@@ -307,7 +307,7 @@ impl PresenceTracker {
 
 impl Drop for PresenceTracker {
     fn drop(&mut self) {
-        self.context.metrics.presence_rooms.dec();
+        self.context.metrics.presence_topics.dec();
     }
 }
 

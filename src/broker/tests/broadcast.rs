@@ -161,10 +161,10 @@ fn lagging(fixture: &Fixture) -> Arc<OutboundQueue> {
     outbound_queue
 }
 
-/// Columns: number of receivers, number of receivers whose queue is above half, and whether `crowd` is set.
+/// Columns: number of receivers, number of receivers whose queue is above half, and whether `is_widespread` is set.
 #[test]
 fn crowd_is_set_when_more_than_half_of_the_receivers_are_congested() {
-    for (members, behind, crowd) in
+    for (members, behind, is_widespread) in
         [(1, 1, true), (2, 1, false), (3, 1, false), (3, 2, true), (4, 2, false), (4, 3, true)]
     {
         let fixture = Fixture::new();
@@ -182,7 +182,7 @@ fn crowd_is_set_when_more_than_half_of_the_receivers_are_congested() {
         assert_eq!(published.reached, members);
         assert_eq!(published.congested.len(), behind, "{members} {behind}");
         for congested in published.congested {
-            assert_eq!(congested.crowd, crowd, "{members} {behind}");
+            assert_eq!(congested.is_widespread, is_widespread, "{members} {behind}");
             assert!(
                 outbound_queues[..behind]
                     .iter()
@@ -249,9 +249,9 @@ fn message_over_the_memory_limit_is_refused_with_the_option_name() {
     let _topic = fixture.subscribe("/topic/t", &receiver, ALL);
     assert_eq!(fixture.send("/topic/t", &"x".repeat(100_000)), 1);
     for destination in ["/topic/t", "/topic/nobody", "/queue/q", "/temp-queue/~x"] {
-        let refusal = fixture.publish(destination, "m").unwrap_err();
-        assert_eq!(refusal.limit, Some("memory-bytes-max"), "{destination}");
-        assert!(refusal.detail.contains("memory-bytes-max"), "{}", refusal.detail);
+        let broker_error = fixture.publish(destination, "m").unwrap_err();
+        assert_eq!(broker_error.limit, Some("memory-bytes-max"), "{destination}");
+        assert!(broker_error.detail.contains("memory-bytes-max"), "{}", broker_error.detail);
     }
     assert_eq!(fixture.metrics.messages_published.get(), 1);
     assert_eq!(fixture.broker.stats().queues, 0);

@@ -1,11 +1,11 @@
 //! A broker in memory, and receivers that drain their outbound queues by hand.
 
 use super::super::{
-    Broker, Congested, ConsumerOptions, Entry, Options, Publication, Published, Refusal, Step, Subscriber,
-    Subscription,
+    Broker, BrokerError, Congested, ConsumerOptions, Entry, Options, Publication, Published, Subscriber,
+    Subscription, TransactionStep,
 };
 use crate::budget::Budget;
-use crate::destination::{Address, Destination, Owner, Selector, Whose};
+use crate::destination::{Address, AddressOwner, Destination, Owner, Selector};
 use crate::metrics::Metrics;
 use crate::outbound_queue::{self, Delivery, Key, Label, Message, OutboundQueue};
 use std::sync::Arc;
@@ -64,8 +64,8 @@ impl Fixture {
         self.outbound_queue_of(1 << 30)
     }
 
-    pub(in crate::broker) fn outbound_queue_of(&self, outbox_bytes_max: usize) -> Arc<OutboundQueue> {
-        let options = outbound_queue::Options { outbox_bytes_max, ..Default::default() };
+    pub(in crate::broker) fn outbound_queue_of(&self, outbound_queue_bytes_max: usize) -> Arc<OutboundQueue> {
+        let options = outbound_queue::Options { outbound_queue_bytes_max, ..Default::default() };
         OutboundQueue::new(options, &self.budget, self.metrics.clone(), self.start)
     }
 
@@ -85,7 +85,7 @@ impl Fixture {
         destination: &str,
         body: &(impl AsRef<[u8]> + ?Sized),
         now: Instant,
-    ) -> Result<Published, Refusal> {
+    ) -> Result<Published, BrokerError> {
         publish(&self.broker, &to(destination), body, now)
     }
 
@@ -93,7 +93,7 @@ impl Fixture {
         &self,
         destination: &str,
         body: &(impl AsRef<[u8]> + ?Sized),
-    ) -> Result<Published, Refusal> {
+    ) -> Result<Published, BrokerError> {
         self.publish_at(destination, body, self.start)
     }
 
@@ -138,7 +138,7 @@ impl Fixture {
         now: Instant,
     ) -> Subscription {
         let selector = match Address::parse_subscribe(text, usize::MAX).expect(text) {
-            Address::User(Whose::Own, path) => path.selector(&session.owner).expect(text),
+            Address::User(AddressOwner::Own, path) => path.selector(&session.owner).expect(text),
             _ => selector(text),
         };
         let subscriber = Subscriber { outbound_queue: session.outbound_queue.clone(), key };
@@ -169,7 +169,7 @@ pub(in crate::broker) fn publish(
     destination: &Destination,
     body: &(impl AsRef<[u8]> + ?Sized),
     now: Instant,
-) -> Result<Published, Refusal> {
+) -> Result<Published, BrokerError> {
     let headers = Headers::default();
     broker.publish(publication(destination, body, &headers), now)
 }
@@ -193,8 +193,8 @@ pub(in crate::broker) fn publish_step<'a>(
     destination: &'a Destination,
     body: &'a (impl AsRef<[u8]> + ?Sized),
     headers: &'a Headers,
-) -> Step<'a> {
-    Step::Publish(publication(destination, body, headers))
+) -> TransactionStep<'a> {
+    TransactionStep::Publish(publication(destination, body, headers))
 }
 
 /// The result of a committed transaction.
@@ -212,9 +212,9 @@ pub(in crate::broker) struct Committed {
 /// Commits a transaction without other work in between.
 pub(in crate::broker) fn commit(
     broker: &Broker,
-    steps: &[Step<'_>],
+    steps: &[TransactionStep<'_>],
     now: Instant,
-) -> Result<Committed, Refusal> {
+) -> Result<Committed, BrokerError> {
     let mut commit = broker.commit();
     steps.iter().try_for_each(|step| commit.check(step))?;
     commit.admit()?;

@@ -1,7 +1,7 @@
 //! Memory of subscriptions and transactions: it is estimated before admission, bounded, and released.
 
 use super::fixture::*;
-use crate::broker::{Options, Refusal, Settlement, Subscriber, Subscription};
+use crate::broker::{BrokerError, Options, Settlement, Subscriber, Subscription};
 use crate::destination::Selector;
 use crate::outbound_queue::{Delivery, OutboundQueue};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ fn try_subscribe(
     fixture: &Fixture,
     selector: &Selector,
     outbound_queue: &Arc<OutboundQueue>,
-) -> Result<Subscription, Refusal> {
+) -> Result<Subscription, BrokerError> {
     let subscriber = Subscriber { outbound_queue: outbound_queue.clone(), key: 1 };
     fixture.broker.subscribe(selector, subscriber, ALL, fixture.now())
 }
@@ -73,7 +73,7 @@ fn subscription_over_the_subscription_share_is_refused_with_the_option_name() {
         let refused = loop {
             match try_subscribe(&fixture, &selector(&name(subscriptions.len())), &outbound_queue) {
                 Ok(subscription) => subscriptions.push(subscription),
-                Err(refusal) => break refusal,
+                Err(broker_error) => break broker_error,
             }
             drain(&outbound_queue);
         };
@@ -104,7 +104,7 @@ fn temporary_queue_over_the_memory_limit_is_refused_with_the_option_name() {
     let refused = loop {
         match fixture.broker.open_temp(&to(&format!("/temp-queue/~{}", queues.len()))) {
             Ok(queue) => queues.push(queue),
-            Err(refusal) => break refusal,
+            Err(broker_error) => break broker_error,
         }
     };
     assert_eq!(refused.limit, MEMORY);
@@ -210,9 +210,9 @@ fn commit_over_the_memory_limit_is_refused_and_no_step_is_applied() {
     };
     let before = fixture.budget.used();
     // A pointer and a key in each of 200 outbound queues take some 10 KB for each message.
-    let refusal = commit_sends(1000).expect_err("ten times the memory limit");
-    assert_eq!(refusal.limit, MEMORY);
-    assert!(refusal.detail.contains("Nothing of the transaction"), "{}", refusal.detail);
+    let broker_error = commit_sends(1000).expect_err("ten times the memory limit");
+    assert_eq!(broker_error.limit, MEMORY);
+    assert!(broker_error.detail.contains("Nothing of the transaction"), "{}", broker_error.detail);
     assert_eq!(fixture.budget.used(), before);
     assert!(receivers.iter().all(|receiver| receiver.deliveries().is_empty()));
     assert_eq!((fixture.broker.stats().queues, fixture.metrics.messages_published.get()), (0, 0));
@@ -230,7 +230,7 @@ fn commit_is_admitted_by_the_messages_and_queues_it_adds() {
             queues[..count].iter().map(|queue| publish_step(queue, &body, &headers)).collect();
         commit(&fixture.broker, &steps, fixture.now()).map(|published| published.reached)
     };
-    assert_eq!(commit_sends(1000).map_err(|refusal| refusal.limit), Err(MEMORY));
+    assert_eq!(commit_sends(1000).map_err(|broker_error| broker_error.limit), Err(MEMORY));
     assert_eq!(fixture.broker.stats().queues, 0, "no queue was created");
     assert_eq!(commit_sends(100), Ok(100));
     let used = fixture.budget.used();

@@ -374,7 +374,7 @@ impl Play {
             (metrics.queue_messages.get(), metrics.queue_bytes.get(), metrics.queues.get()),
             (0, 0, 0)
         );
-        assert_eq!((metrics.subscriptions.get(), metrics.outbox_bytes.get()), (0, 0));
+        assert_eq!((metrics.subscriptions.get(), metrics.outbound_queue_bytes.get()), (0, 0));
         assert_eq!(self.fixture.budget.used(), 0);
     }
 }

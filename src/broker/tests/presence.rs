@@ -312,7 +312,7 @@ fn watched_topic_is_removed_with_its_last_watcher() {
     let (mut one, two) = (stage.watch(WATCH, false), stage.watch(WATCH, true));
     let (broker, metrics) = (stage.fixture.broker.clone(), stage.fixture.metrics.clone());
     assert_eq!(broker.stats(), Stats { topics: 1, trackers: 1, ..Stats::default() });
-    assert_eq!((metrics.topics.get(), metrics.presence_rooms.get()), (0, 1));
+    assert_eq!((metrics.topics.get(), metrics.presence_topics.get()), (0, 1));
     stage.fixture.send(TOPIC, "m");
     let alice = stage.join("a", Some("alice"));
     assert_eq!(metrics.topics.get(), 1);
@@ -326,7 +326,7 @@ fn watched_topic_is_removed_with_its_last_watcher() {
     let outbound_queue = one.outbound_queue.clone();
     drop(one);
     assert!(broker.is_empty());
-    assert_eq!((metrics.subscriptions.get(), metrics.presence_rooms.get()), (0, 0));
+    assert_eq!((metrics.subscriptions.get(), metrics.presence_topics.get()), (0, 0));
     let _alice = stage.join("a", Some("alice"));
     stage.advance(200);
     assert!(drain(&outbound_queue).is_empty());

@@ -167,7 +167,7 @@ impl Play {
         let Play { fixture, sessions, joined, watchers, .. } = self;
         drop((watchers, joined, sessions));
         assert!(fixture.broker.is_empty());
-        assert_eq!((fixture.budget.used(), fixture.metrics.presence_rooms.get()), (0, 0));
+        assert_eq!((fixture.budget.used(), fixture.metrics.presence_topics.get()), (0, 0));
     }
 }
 

@@ -117,7 +117,7 @@ fn uncongested_service_is_preferred_and_else_the_least_congested() {
     assert_eq!(published.services, Some(1));
     assert_eq!(published.congested.len(), 1);
     assert!(Arc::ptr_eq(&published.congested[0].outbound_queue, &free.outbound_queue));
-    assert!(published.congested[0].crowd, "all services are congested");
+    assert!(published.congested[0].is_widespread, "all services are congested");
     receivers[0].deliveries();
     assert!(send(&fixture, "m").congested.is_empty());
     assert_eq!(receivers[0].bodies(), ["m"]);

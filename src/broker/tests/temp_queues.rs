@@ -39,10 +39,10 @@ fn message_to_a_closed_temporary_queue_is_dropped_and_counted() {
 fn subscribing_to_a_closed_temporary_queue_is_refused() {
     let fixture = Fixture::new();
     let receiver = fixture.receiver(1);
-    let refusal =
+    let broker_error =
         fixture.broker.subscribe(&selector(TEMP), receiver.subscriber(), ALL, fixture.now()).unwrap_err();
-    assert_eq!(refusal.limit, None);
-    assert!(refusal.detail.contains(TEMP), "{}", refusal.detail);
+    assert_eq!(broker_error.limit, None);
+    assert!(broker_error.detail.contains(TEMP), "{}", broker_error.detail);
     assert!(fixture.broker.is_empty());
     assert_eq!(fixture.metrics.subscriptions.get(), 0);
 }

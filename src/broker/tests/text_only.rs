@@ -1,7 +1,7 @@
 //! Work queues with text-only consumers. In these tests a body that is not text begins with "�".
 
 use super::fixture::*;
-use crate::broker::{ConsumerOptions, Options, Settlement, Step, Subscription};
+use crate::broker::{ConsumerOptions, Options, Settlement, Subscription, TransactionStep};
 use crate::outbound_queue::Tag;
 use std::time::Duration;
 use stompbox_frames::stomp::Headers;
@@ -399,7 +399,8 @@ fn transaction_dead_letters_non_text_when_all_consumers_are_text_only() {
     let text = fixture.subscribe(Q, &reader, TEXT);
     let (queue, headers) = (to(Q), Headers::default());
     let bodies = ["�1", "a", "�2"].map(bytes);
-    let steps: Vec<Step<'_>> = bodies.iter().map(|body| publish_step(&queue, body, &headers)).collect();
+    let steps: Vec<TransactionStep<'_>> =
+        bodies.iter().map(|body| publish_step(&queue, body, &headers)).collect();
     assert_eq!(commit(&fixture.broker, &steps, fixture.now()).expect("committed").reached, 3);
     assert_eq!(
         (reader.bodies(), fixture.take_not_text()),

@@ -1,7 +1,7 @@
 //! Transactions: all steps or none.
 
 use super::fixture::*;
-use crate::broker::{Options, Refusal, Settlement, Step, Subscription};
+use crate::broker::{BrokerError, Options, Settlement, Subscription, TransactionStep};
 use crate::outbound_queue::Tag;
 use stompbox_frames::stomp::Headers;
 
@@ -10,15 +10,15 @@ fn commit(
     fixture: &Fixture,
     messages: &[(&str, &str)],
     settled: &[(&Subscription, &[Tag], Settlement)],
-) -> Result<usize, Refusal> {
+) -> Result<usize, BrokerError> {
     let headers = Headers::default();
     let destinations: Vec<_> = messages.iter().map(|(text, _)| to(text)).collect();
     let publish = destinations.iter().zip(messages).map(|(to, (_, body))| publish_step(to, body, &headers));
     let consumers: Vec<_> = settled.iter().map(|(subscription, ..)| subscription.consumer()).collect();
     let settle = consumers.iter().zip(settled).filter_map(|(consumer, &(_, tags, settlement))| {
-        Some(Step::Settle { consumer: consumer.as_ref()?, tags, settlement })
+        Some(TransactionStep::Settle { consumer: consumer.as_ref()?, tags, settlement })
     });
-    let steps: Vec<Step<'_>> = publish.chain(settle).collect();
+    let steps: Vec<TransactionStep<'_>> = publish.chain(settle).collect();
     super::fixture::commit(&fixture.broker, &steps, fixture.now()).map(|committed| committed.reached)
 }
 
@@ -73,12 +73,16 @@ fn one_refused_step_refuses_all() {
     ];
     for (messages, tags, limit) in rows {
         let settled: Vec<_> = tags.iter().map(|&tags| (&queue, tags, Settlement::Accepted)).collect();
-        let refusal = commit(&fixture, messages, &settled).unwrap_err();
-        assert_eq!(refusal.limit, limit, "{refusal:?}");
-        assert!(drain(&outbound_queue).is_empty(), "{refusal:?}");
+        let broker_error = commit(&fixture, messages, &settled).unwrap_err();
+        assert_eq!(broker_error.limit, limit, "{broker_error:?}");
+        assert!(drain(&outbound_queue).is_empty(), "{broker_error:?}");
         let metrics = &fixture.metrics;
-        assert_eq!((metrics.queue_messages.get(), metrics.messages_published.get()), (2, 2), "{refusal:?}");
-        assert_eq!(fixture.broker.stats().work_queues, 1, "no queue was created: {refusal:?}");
+        assert_eq!(
+            (metrics.queue_messages.get(), metrics.messages_published.get()),
+            (2, 2),
+            "{broker_error:?}"
+        );
+        assert_eq!(fixture.broker.stats().work_queues, 1, "no queue was created: {broker_error:?}");
     }
     // The reserved space was released: the same transaction without the fault succeeds.
     assert_eq!(commit(&fixture, &good, &[(&queue, accept, Settlement::Accepted)]), Ok(3));
@@ -95,7 +99,7 @@ fn bytes_of_several_steps_to_one_queue_are_added() {
     for (bytes_max, refused) in [(three - 1, Some("queue-bytes-max")), (three, None)] {
         let fixture = Fixture::with(Options { queue_bytes_max: bytes_max, ..Options::default() }, usize::MAX);
         let result = commit(&fixture, &[("/queue/q", "1"), ("/queue/q", "2"), ("/queue/q", "3")], &[]);
-        assert_eq!(result.err().and_then(|refusal| refusal.limit), refused);
+        assert_eq!(result.err().and_then(|broker_error| broker_error.limit), refused);
         assert_eq!(fixture.broker.is_empty(), refused.is_some());
     }
 }
@@ -161,7 +165,7 @@ fn each_step_reports_its_congested_receiver() {
     let committed = super::fixture::commit(&fixture.broker, &steps, fixture.now()).expect("committed");
     let congested: Vec<usize> = committed.congested.iter().map(Vec::len).collect();
     assert_eq!((committed.reached, &congested[..]), (3, &[0, 1, 1][..]));
-    assert!(committed.congested[2][0].crowd);
+    assert!(committed.congested[2][0].is_widespread);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Destinations of users.
 
 use super::fixture::*;
-use crate::broker::{Multicast, Publication, Published, Refusal, Stats, Step};
+use crate::broker::{BrokerError, Multicast, Publication, Published, Stats, TransactionStep};
 use crate::destination::{Address, Owner, UserPath};
 use crate::outbound_queue::Label;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ fn publish_to_all(
     owners: &[Owner],
     body: &str,
     now: Instant,
-) -> Result<Published, Refusal> {
+) -> Result<Published, BrokerError> {
     let (path, headers) = (path("/users/queue/x"), Headers::default());
     let multicast =
         Multicast { owners, path: &path, shown: SHOWN, headers: &headers, extra: &[], body: body.as_bytes() };
@@ -215,12 +215,12 @@ fn congested_receiver_is_listed_once_and_the_memory_limit_refuses() {
     let published = send_to_all(&fixture, &["alice", "bob"], &"m".repeat(400));
     assert_eq!((published.reached, published.sessions), (2, Some(1)));
     assert_eq!(published.congested.len(), 1);
-    assert!(published.congested[0].crowd, "there is no other receiver");
+    assert!(published.congested[0].is_widespread, "there is no other receiver");
 
     let full = Fixture::with(Default::default(), 1);
     let _more = full.budget.charge(2);
-    let refusal = publish_to_all(&full, &[], "m", full.now()).expect_err("full");
-    assert_eq!(refusal.limit, Some("memory-bytes-max"));
+    let broker_error = publish_to_all(&full, &[], "m", full.now()).expect_err("full");
+    assert_eq!(broker_error.limit, Some("memory-bytes-max"));
 }
 
 #[test]
@@ -232,8 +232,9 @@ fn transaction_reports_reached_users_services_and_unserved_steps() {
     let names = ["/user/alice/queue/x", "/app/there", "/app/gone", "/topic/t", "/user/bob/queue/x"].map(to);
     let path = path("/users/queue/x");
     let owners = [Owner::user("alice")];
-    let mut steps: Vec<Step<'_>> = names.iter().map(|name| publish_step(name, "m", &headers)).collect();
-    steps.push(Step::PublishToUsers(Multicast {
+    let mut steps: Vec<TransactionStep<'_>> =
+        names.iter().map(|name| publish_step(name, "m", &headers)).collect();
+    steps.push(TransactionStep::PublishToUsers(Multicast {
         owners: &owners,
         path: &path,
         shown: SHOWN,

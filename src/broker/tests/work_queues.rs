@@ -379,12 +379,12 @@ fn full_queue_refuses_with_the_option_name() {
     let receiver = fixture.receiver(1);
     let consumer = fixture.subscribe(Q, &receiver, ALL);
     fixture.send_all(&["a", "b"]);
-    let refusal = fixture.publish(Q, "c").unwrap_err();
-    assert_eq!(refusal.limit, Some("queue-messages-max"), "outstanding messages count");
+    let broker_error = fixture.publish(Q, "c").unwrap_err();
+    assert_eq!(broker_error.limit, Some("queue-messages-max"), "outstanding messages count");
     assert!(
-        refusal.detail.contains("queue-messages-max") && refusal.detail.contains(Q),
+        broker_error.detail.contains("queue-messages-max") && broker_error.detail.contains(Q),
         "{}",
-        refusal.detail
+        broker_error.detail
     );
     assert_eq!(fixture.metrics.messages_published.get(), 2);
     fixture.settle(&consumer, &[1], Settlement::Accepted);
@@ -398,8 +398,8 @@ fn queue_is_full_exactly_at_its_byte_limit() {
     let unit = fixture.message("").size();
     let max = 4 * unit;
     let fixture = Fixture::with(Options { queue_bytes_max: max, ..Options::default() }, usize::MAX);
-    let refusal = fixture.publish(Q, &"x".repeat(max)).unwrap_err();
-    assert_eq!(refusal.limit, Some("queue-bytes-max"));
+    let broker_error = fixture.publish(Q, &"x".repeat(max)).unwrap_err();
+    assert_eq!(broker_error.limit, Some("queue-bytes-max"));
     assert!(fixture.broker.is_empty(), "the queue of the refused message is removed");
     fixture.send_all(&["a"]);
     let held = fixture.metrics.queue_bytes.get() as usize;
@@ -423,13 +423,13 @@ fn queue_over_queues_max_is_refused_to_sender_and_subscriber() {
     let receiver = fixture.receiver(1);
     fixture.send("/queue/a", "m");
     let second = fixture.subscribe("/queue/b", &receiver, ALL);
-    let refusal = fixture.publish("/queue/c", "m").unwrap_err();
-    assert_eq!(refusal.limit, Some("queues-max"));
-    let refusal = fixture
+    let broker_error = fixture.publish("/queue/c", "m").unwrap_err();
+    assert_eq!(broker_error.limit, Some("queues-max"));
+    let broker_error = fixture
         .broker
         .subscribe(&selector("/queue/c"), receiver.subscriber(), ALL, fixture.now())
         .unwrap_err();
-    assert_eq!(refusal.limit, Some("queues-max"));
+    assert_eq!(broker_error.limit, Some("queues-max"));
     assert_eq!(fixture.metrics.subscriptions.get(), 1);
     assert_eq!(fixture.send("/queue/a", "m"), 1, "existing queues still accept messages");
     let _temp = fixture.broker.open_temp(&to("/temp-queue/~x")).expect("opened");

@@ -237,7 +237,7 @@ fn unwritable(path: &Path, wrong: &str) -> PasswdError {
     PasswdError::File(format!("cannot write {}: {wrong}", path.display()))
 }
 
-fn invalid_file(path: &Path, wrong: &record::Wrong) -> PasswdError {
+fn invalid_file(path: &Path, wrong: &record::UserRecordError) -> PasswdError {
     PasswdError::File(format!("{}:{wrong}", path.display()))
 }
 

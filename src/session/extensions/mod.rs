@@ -12,7 +12,7 @@ mod table;
 
 use super::action::Action;
 use super::{Rejection, Session};
-use crate::destination::Kind;
+use crate::destination::DestinationKind;
 use std::borrow::Cow;
 use std::fmt::Write;
 use stompbox_frames::stomp::{Command, Frame};
@@ -91,14 +91,14 @@ impl Condition {
             Condition::Always => true,
             Condition::Unless(values) => is_none_of(values),
             Condition::OfQueueUnless(values) => {
-                destination.starts_with(Kind::Queue.prefix()) && is_none_of(values)
+                destination.starts_with(DestinationKind::Queue.prefix()) && is_none_of(values)
             }
-            Condition::TempQueue => value.starts_with(Kind::TempQueue.prefix()),
+            Condition::TempQueue => value.starts_with(DestinationKind::TempQueue.prefix()),
             Condition::OtherRouting => match value {
-                "ANYCAST" => [Kind::Topic, Kind::User, Kind::Presence]
+                "ANYCAST" => [DestinationKind::Topic, DestinationKind::User, DestinationKind::Presence]
                     .iter()
                     .any(|kind| destination.starts_with(kind.prefix())),
-                "MULTICAST" => [Kind::Queue, Kind::TempQueue, Kind::App]
+                "MULTICAST" => [DestinationKind::Queue, DestinationKind::TempQueue, DestinationKind::App]
                     .iter()
                     .any(|kind| destination.starts_with(kind.prefix())),
                 _ => true,

@@ -85,7 +85,7 @@ extensions! {
     "from-seq" [Subscribe] "Apollo" Unsupported Condition::Always, REPLAY;
     "activemq.priority" [Subscribe] "ActiveMQ" Unsupported Condition::Unless(&["0"]), PRIORITIES;
     "x-priority" [Subscribe] "RabbitMQ" Unsupported Condition::Unless(&["0"]), PRIORITIES;
-    "activemq.maximumPendingMessageLimit" [Subscribe] "ActiveMQ" Unsupported Condition::Unless(&["0", "-1"]), "no message is dropped for a slow receiver: it is closed beyond outbox-bytes-max.";
+    "activemq.maximumPendingMessageLimit" [Subscribe] "ActiveMQ" Unsupported Condition::Unless(&["0", "-1"]), "no message is dropped for a slow receiver: it is closed beyond outbound-queue-bytes-max.";
     "subscription-type" [Subscribe] "Artemis" Unsupported Condition::OtherRouting, ROUTING;
     "destination-type" [Subscribe Send] "Artemis" Unsupported Condition::OtherRouting, ROUTING;
     "transformation" [Subscribe Send] "ActiveMQ" Unsupported Condition::Always, BODIES;

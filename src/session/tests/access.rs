@@ -180,7 +180,7 @@ fn soft_errors_undo_actions_that_the_broker_rejects() {
     peer.send("SEND destination:/queue/a receipt:r1\nSEND destination:/queue/b receipt:r2").take();
     peer.complete("r2").expect("");
     peer.session.refused(
-        RefusedAction::Publish,
+        RejectedAction::Publish,
         Some("r1".into()),
         reject,
         Closing::Limit("queues-max"),
@@ -189,7 +189,7 @@ fn soft_errors_undo_actions_that_the_broker_rejects() {
     peer.expect("limit queues-max\nreport message:limit reached receipt-id:r1\nRECEIPT receipt-id:r2");
     peer.send("SUBSCRIBE id:1 destination:/queue/a receipt:r3").expect("subscribe 1 /queue/a 250 receipt r3");
     peer.session.refused(
-        RefusedAction::Subscribe(1),
+        RejectedAction::Subscribe(1),
         Some("r3".into()),
         reject,
         Closing::Limit("queues-max"),
@@ -197,7 +197,13 @@ fn soft_errors_undo_actions_that_the_broker_rejects() {
     );
     peer.expect("limit queues-max\nreport message:limit reached receipt-id:r3");
     peer.send("SUBSCRIBE id:1 destination:/topic/a").expect("subscribe 2 /topic/a 250");
-    peer.session.refused(RefusedAction::Other, None, reject, Closing::Limit("queues-max"), &mut peer.actions);
+    peer.session.refused(
+        RejectedAction::Other,
+        None,
+        reject,
+        Closing::Limit("queues-max"),
+        &mut peer.actions,
+    );
     peer.expect_limit_without_remedy("queues-max", "limit reached");
 }
 
@@ -325,8 +331,8 @@ fn token_renewal_rechecks_active_subscriptions() {
 #[test]
 fn session_of_a_removed_account_is_closed() {
     let mut peer = safe("alice", &[]);
-    peer.session.revise(Some(Principal::named("alice", "users-file")), &mut peer.actions);
+    peer.session.refresh(Some(Principal::named("alice", "users-file")), &mut peer.actions);
     peer.expect("");
-    peer.session.revise(None, &mut peer.actions);
+    peer.session.refresh(None, &mut peer.actions);
     peer.expect("ERROR access revoked\nclose Expired");
 }

@@ -398,7 +398,7 @@ fn close_reasons_unrelated_to_messages_report_no_lost_deliveries() {
         Closing::Disconnected,
         Closing::Shutdown,
         Closing::Expired,
-        Closing::Denied,
+        Closing::AccessDenied,
         Closing::NotSettled,
         Closing::Limit("memory-bytes-max"),
         Closing::SlowConsumer(Slowness::Overflow),

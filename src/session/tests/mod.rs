@@ -243,7 +243,7 @@ impl Peer {
                 let token = credentials.token().unwrap_or("nothing");
                 format!("renew {token}{}", receipt_suffix(receipt))
             }
-            Action::Denied { verb, destination, denied } => {
+            Action::AccessDenied { verb, destination, denied } => {
                 format!("denied {} {destination}: {}", verb.as_str(), denied.rule)
             }
             Action::Report(publish) => {
@@ -271,8 +271,8 @@ impl Peer {
             }
             Action::Commit { steps, receipt } => {
                 let steps = steps.iter().map(|step| match step {
-                    Step::Publish(publish) => publish_line(publish),
-                    Step::Settle(settle) => settle_line(settle),
+                    CommitOperation::Publish(publish) => publish_line(publish),
+                    CommitOperation::Settle(settle) => settle_line(settle),
                 });
                 format!("commit [{}]{}", steps.collect::<Vec<_>>().join("; "), receipt_suffix(receipt))
             }
@@ -310,8 +310,8 @@ pub(super) fn delivery(key: Key, tag: Tag, id: &str, count: u32) -> Delivery {
 fn publish_line(publish: &Publish) -> String {
     let Publish { to, shown, frame, extra, session, receipt } = publish;
     let to = match to {
-        Target::One(destination) => destination.as_str().to_owned(),
-        Target::Users(owners, path) => {
+        SendTarget::One(destination) => destination.as_str().to_owned(),
+        SendTarget::Users(owners, path) => {
             let owners: Vec<_> = owners.iter().map(crate::destination::Owner::as_str).collect();
             format!("[{}] {}", owners.join(" "), path.as_str())
         }

@@ -7,7 +7,7 @@ use super::options::{CLIENT_URL, Options};
 use super::receiver::Body;
 use super::registry::Registry;
 use super::route::Route;
-use super::routes::{Kind, ResponseFormat, Row};
+use super::routes::{ResponseFormat, RouteKind, RouteRow};
 use super::sent::Sent;
 use super::session::Delays;
 use super::shared_session::SharedSession;
@@ -15,7 +15,7 @@ use super::statics::{self, IframePage};
 use super::{Application, upload};
 use crate::metrics::Metrics;
 use crate::transport::connection_limiter::{ConnectionLimiter, ConnectionPermit};
-use crate::transport::full::{InputRefusals, held, log_full};
+use crate::transport::full::{InputRejections, held, log_full};
 use crate::transport::http_connection::HttpConnection;
 use crate::transport::input::InputShare;
 use crate::transport::log_limit::LogLimit;
@@ -28,7 +28,7 @@ use std::hash::RandomState;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
-use stompbox_frames::sockjs::{BadCallback, Callback, Envelope};
+use stompbox_frames::sockjs::{Callback, CallbackError, Envelope};
 use tokio::sync::Semaphore;
 
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
@@ -50,7 +50,7 @@ pub struct Endpoints<A> {
     unauthenticated: Arc<InputShare>,
     metrics: Arc<Metrics>,
     refusals: LogLimit,
-    input_refusals: InputRefusals,
+    input_refusals: InputRejections,
     hashing: RandomState,
     /// Rate limit of log lines about handshakes that a proxy has changed.
     pub(super) mangled_handshakes: LogLimit,
@@ -96,7 +96,7 @@ impl<A: Application> Endpoints<A> {
             unauthenticated,
             metrics,
             refusals: LogLimit::default(),
-            input_refusals: InputRefusals::default(),
+            input_refusals: InputRejections::default(),
             hashing: RandomState::new(),
             mangled_handshakes: LogLimit::default(),
             parsing: Arc::new(Semaphore::new(1)),
@@ -156,7 +156,7 @@ impl<A: Application> Endpoints<A> {
         &self,
         request: Request<Incoming>,
         id: &str,
-        row: &'static Row,
+        row: &'static RouteRow,
         request_context: &RequestContext,
     ) -> Response<Body> {
         let method = request.method();
@@ -167,17 +167,17 @@ impl<A: Application> Endpoints<A> {
             return Answer::to(request.headers()).not_allowed(row.allow);
         }
         match row.kind {
-            Kind::Socket => self.upgrade(request, request_context),
-            Kind::Receive { envelope, polling, callback } => {
+            RouteKind::Socket => self.upgrade(request, request_context),
+            RouteKind::Receive { envelope, polling, callback } => {
                 let limits = if polling { 1 } else { self.options.stream_bytes_max };
                 self.receive(&request, id, (row, envelope, limits, callback), request_context)
             }
-            Kind::Send { form } => self.send(request, id, row, form, request_context).await,
+            RouteKind::Send { form } => self.send(request, id, row, form, request_context).await,
         }
     }
 
     /// Returns an answer with the headers that all responses of a transport have.
-    fn answer_of<'a>(&self, row: &Row, request: &'a Request<impl Sized>) -> Answer<'a> {
+    fn answer_of<'a>(&self, row: &RouteRow, request: &'a Request<impl Sized>) -> Answer<'a> {
         let answer = Answer::to(request.headers()).uncached().with_cookie(self.options.cookie);
         if row.cors { answer.cors() } else { answer }
     }
@@ -214,7 +214,7 @@ impl<A: Application> Endpoints<A> {
         &self,
         request: &Request<Incoming>,
         id: &str,
-        (row, envelope, room, callback): (&'static Row, &Envelope, usize, Option<usize>),
+        (row, envelope, room, callback): (&'static RouteRow, &Envelope, usize, Option<usize>),
         request_context: &RequestContext,
     ) -> Response<Body> {
         let answer = self.answer_of(row, request);
@@ -253,7 +253,7 @@ impl<A: Application> Endpoints<A> {
         let receiver = link.attach(way, &request_context.line, Instant::now());
         if let Some(permit) = permit {
             let peer = self.peer(permit, request, request_context);
-            self.application.converse(HttpWire::new(link), peer);
+            self.application.serve_connection(HttpWire::new(link), peer);
         }
         // Tells proxies that support this header to pass on each chunk at once.
         let answer = answer.constant(ACCEL_BUFFERING, "no");
@@ -292,7 +292,7 @@ impl<A: Application> Endpoints<A> {
         &self,
         request: Request<Incoming>,
         id: &str,
-        row: &'static Row,
+        row: &'static RouteRow,
         form: bool,
         request_context: &RequestContext,
     ) -> Response<Body> {
@@ -364,7 +364,7 @@ impl<A: Application> Endpoints<A> {
     }
 }
 
-fn requested_callback(query: &str, length_max: usize) -> Result<Callback, BadCallback> {
+fn requested_callback(query: &str, length_max: usize) -> Result<Callback, CallbackError> {
     let name = parameter(query, "c").or_else(|| parameter(query, "callback"));
     Callback::parse(name.as_deref().unwrap_or_default(), length_max)
 }

@@ -53,7 +53,7 @@ use std::future::Future;
 /// The protocol that runs on the sessions of a service, such as STOMP.
 pub trait Application: Send + Sync + 'static {
     /// Starts the protocol on a new session. The session ends when `wire` is dropped.
-    fn converse<W: Wire>(&self, wire: W, peer: Peer);
+    fn serve_connection<W: Wire>(&self, wire: W, peer: Peer);
 
     /// Starts the protocol on a new WebSocket without SockJS.
     fn converse_raw<S: ByteStream>(&self, socket: Socket<S>, peer: Peer);

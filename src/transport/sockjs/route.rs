@@ -1,7 +1,7 @@
 //! The meaning of a path within a SockJS service.
 
 use super::options::{Transport, Transports};
-use super::routes::{ROWS, Row};
+use super::routes::{ROWS, RouteRow};
 
 /// Most bytes of a session id.
 const ID_BYTES_MAX: usize = 256;
@@ -12,7 +12,7 @@ pub(super) enum Route<'a> {
     Info,
     Iframe,
     RawSocket,
-    Session { id: &'a str, row: &'static Row },
+    Session { id: &'a str, row: &'static RouteRow },
 }
 
 impl<'a> Route<'a> {

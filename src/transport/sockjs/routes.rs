@@ -13,7 +13,7 @@ const EVENTS: &str = "text/event-stream";
 
 /// The effect of a request to an endpoint.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Kind {
+pub(super) enum RouteKind {
     /// Asks for messages.
     Receive {
         envelope: &'static Envelope,
@@ -30,14 +30,14 @@ pub(super) enum Kind {
 
 /// An endpoint below `/{server}/{session}/`.
 #[derive(Debug)]
-pub(super) struct Row {
+pub(super) struct RouteRow {
     pub(super) path: &'static str,
     pub(super) method: Method,
     /// All methods that the endpoint supports, as in the header `Allow`.
     pub(super) allow: &'static str,
     /// Transports of which at least one must be enabled.
     pub(super) transports: &'static [Transport],
-    pub(super) kind: Kind,
+    pub(super) kind: RouteKind,
     pub(super) content_type: &'static str,
     /// Whether pages of other origins may use the endpoint with XMLHttpRequest.
     pub(super) cors: bool,
@@ -50,22 +50,22 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     ROWS.iter().map(|row| row.name).filter(|name| !name.is_empty())
 }
 
-const fn receive(envelope: &'static Envelope, polling: bool, callback: Option<usize>) -> Kind {
-    Kind::Receive { envelope, polling, callback }
+const fn receive(envelope: &'static Envelope, polling: bool, callback: Option<usize>) -> RouteKind {
+    RouteKind::Receive { envelope, polling, callback }
 }
 
-pub(super) const ROWS: &[Row] = &[
-    Row {
+pub(super) const ROWS: &[RouteRow] = &[
+    RouteRow {
         path: "websocket",
         method: Method::GET,
         allow: "GET",
         transports: &[Transport::WebSocket],
-        kind: Kind::Socket,
+        kind: RouteKind::Socket,
         content_type: TEXT,
         cors: false,
         name: "sockjs-websocket",
     },
-    Row {
+    RouteRow {
         path: "xhr",
         method: Method::POST,
         allow: "OPTIONS, POST",
@@ -75,7 +75,7 @@ pub(super) const ROWS: &[Row] = &[
         cors: true,
         name: "sockjs-xhr-polling",
     },
-    Row {
+    RouteRow {
         path: "xhr_streaming",
         method: Method::POST,
         allow: "OPTIONS, POST",
@@ -85,7 +85,7 @@ pub(super) const ROWS: &[Row] = &[
         cors: true,
         name: "sockjs-xhr-streaming",
     },
-    Row {
+    RouteRow {
         path: "xhr_send",
         method: Method::POST,
         allow: "OPTIONS, POST",
@@ -96,12 +96,12 @@ pub(super) const ROWS: &[Row] = &[
             Transport::EventSource,
             Transport::HtmlFile,
         ],
-        kind: Kind::Send { form: false },
+        kind: RouteKind::Send { form: false },
         content_type: TEXT,
         cors: true,
         name: "",
     },
-    Row {
+    RouteRow {
         path: "eventsource",
         method: Method::GET,
         allow: "GET",
@@ -111,7 +111,7 @@ pub(super) const ROWS: &[Row] = &[
         cors: true,
         name: "sockjs-eventsource",
     },
-    Row {
+    RouteRow {
         path: "htmlfile",
         method: Method::GET,
         allow: "GET",
@@ -121,7 +121,7 @@ pub(super) const ROWS: &[Row] = &[
         cors: false,
         name: "sockjs-htmlfile",
     },
-    Row {
+    RouteRow {
         path: "jsonp",
         method: Method::GET,
         allow: "GET",
@@ -131,12 +131,12 @@ pub(super) const ROWS: &[Row] = &[
         cors: false,
         name: "sockjs-jsonp-polling",
     },
-    Row {
+    RouteRow {
         path: "jsonp_send",
         method: Method::POST,
         allow: "POST",
         transports: &[Transport::JsonpPolling],
-        kind: Kind::Send { form: true },
+        kind: RouteKind::Send { form: true },
         content_type: TEXT,
         cors: false,
         name: "",
@@ -160,7 +160,7 @@ pub(super) struct ResponseFormat {
 }
 
 impl ResponseFormat {
-    pub(super) fn new(row: &Row, envelope: &Envelope, callback: &str, room: usize) -> ResponseFormat {
+    pub(super) fn new(row: &RouteRow, envelope: &Envelope, callback: &str, room: usize) -> ResponseFormat {
         let (before, after) = (envelope.before(callback), envelope.after());
         let head = match before.is_empty() {
             true => Bytes::from_static(ARRAY_OPEN),

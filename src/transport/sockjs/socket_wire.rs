@@ -3,7 +3,7 @@
 use super::session::replaces_heartbeats;
 use crate::transport::byte_stream::ByteStream;
 use crate::transport::output_buffer::OutputBuffer;
-use crate::transport::websocket::{Data, Socket, Violation, message};
+use crate::transport::websocket::{Data, ProtocolError, Socket, message};
 use crate::transport::wire::{CloseInfo, OutgoingFrame, ReadEnd, Wire};
 use crate::work;
 use bytes::BytesMut;
@@ -14,7 +14,7 @@ use stompbox_frames::sockjs::{ARRAY_CLOSE, ARRAY_OPEN, Frame, Quoting, payload, 
 use stompbox_frames::websocket::{Opcode, head};
 
 /// Close code and reason for a client that sent invalid JSON. No SockJS close frame precedes them.
-const BROKEN: Violation = Violation { code: 3000, reason: "Broken framing." };
+const BROKEN: ProtocolError = ProtocolError { code: 3000, reason: "Broken framing." };
 /// Close code and reason of the WebSocket after a SockJS close frame, which carries those of the application.
 const NORMAL: CloseInfo = CloseInfo { code: 1000, reason: "Normal closure" };
 const QUOTING: Quoting = Quoting::Plain;
@@ -43,7 +43,7 @@ impl<S> SocketWire<S> {
 }
 
 /// Appends a piece of a message to `whole`. Once the message is complete, passes each of its strings to `sink`.
-fn take(whole: &mut Vec<u8>, data: Data<'_>, sink: &mut dyn FnMut(&[u8])) -> Result<(), Violation> {
+fn take(whole: &mut Vec<u8>, data: Data<'_>, sink: &mut dyn FnMut(&[u8])) -> Result<(), ProtocolError> {
     if !data.end {
         whole.extend_from_slice(data.payload);
         return Ok(());

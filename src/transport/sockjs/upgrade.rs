@@ -5,7 +5,7 @@ use super::answer::Answer;
 use super::endpoints::{Endpoints, RequestContext};
 use super::receiver::Body;
 use super::socket_wire::SocketWire;
-use crate::transport::http_connection::NoPermit;
+use crate::transport::http_connection::LimitReached;
 use crate::transport::http_socket::HttpSocket;
 use crate::transport::peer::Peer;
 use crate::transport::websocket::{PROXY_REMEDY, Socket, accept};
@@ -26,7 +26,7 @@ impl<A: Application> Endpoints<A> {
         let untrusted = options.untrusted_send_bytes_max as u64;
         self.hand_off(request, request_context, untrusted, move |application, socket, peer| {
             let wire = SocketWire::new(socket, options.heartbeat, options.ws_message_bytes_max);
-            application.converse(wire, peer);
+            application.serve_connection(wire, peer);
         })
     }
 
@@ -65,11 +65,11 @@ impl<A: Application> Endpoints<A> {
         }
         let permit = match request_context.line.take_permit(request_context.address) {
             Ok(permit) => permit,
-            Err(NoPermit::Full(limit)) => {
+            Err(LimitReached::Full(limit)) => {
                 return self.full(Answer::to(request.headers()), limit, request_context);
             }
             // One connection is upgraded once.
-            Err(NoPermit::Taken) => return Answer::to(request.headers()).empty(StatusCode::CONFLICT),
+            Err(LimitReached::Taken) => return Answer::to(request.headers()).empty(StatusCode::CONFLICT),
         };
         let peer = self.peer(permit, &request, request_context);
         let upgrade = hyper::upgrade::on(&mut request);

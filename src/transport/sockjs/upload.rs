@@ -8,7 +8,7 @@ use hyper::body::Body;
 use hyper::header::CONTENT_TYPE;
 use std::sync::Arc;
 use std::time::Duration;
-use stompbox_frames::sockjs::payload::{self, BadPayload, Payload};
+use stompbox_frames::sockjs::payload::{self, Payload, PayloadError};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -26,7 +26,7 @@ impl Upload {
         form: bool,
         headers: &HeaderMap,
         turns: &Arc<Semaphore>,
-    ) -> (Option<Upload>, Result<Payload, BadPayload>) {
+    ) -> (Option<Upload>, Result<Payload, PayloadError>) {
         let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let content_type = content_type.filter(|_| form).map(str::to_owned);
         let parse = move |body: &[u8]| match form {
@@ -45,7 +45,7 @@ impl Upload {
             (Some(self), payload)
         });
         // The thread fails only while the broker stops.
-        parsing.await.unwrap_or((None, Err(BadPayload::Broken)))
+        parsing.await.unwrap_or((None, Err(PayloadError::Broken)))
     }
 }
 

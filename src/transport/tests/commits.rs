@@ -286,7 +286,7 @@ enum End {
     Closed,
     Reset,
     Shutdown,
-    Denied,
+    AccessDenied,
     TaskDropped,
 }
 
@@ -301,14 +301,14 @@ fn end(context: &Arc<ConnectionContext>, client: &mut Client, end: End) {
         End::Closed => drop(client.stream.take()),
         End::Reset => client.is_reset.store(true, Relaxed),
         End::Shutdown => context.stop(Instant::now() + Duration::from_secs(3600)),
-        End::Denied => deny(context, "/topic/own"),
+        End::AccessDenied => deny(context, "/topic/own"),
         End::TaskDropped => drop(client.connection.take()),
     }
 }
 
 #[tokio::test]
 async fn started_commit_is_applied_fully_and_once_even_if_the_connection_ends() {
-    for how in [End::Closed, End::Reset, End::Shutdown, End::Denied, End::TaskDropped] {
+    for how in [End::Closed, End::Reset, End::Shutdown, End::AccessDenied, End::TaskDropped] {
         let context = context();
         let reader = Reader::subscribe(&context, "/topic/t");
         let mut client = Client::connect(&context, "").await;
@@ -398,7 +398,7 @@ async fn commit_waits_for_a_slow_receiver() {
         if before > 0 && context.metrics.messages_published.get() == before {
             waited += 1;
             let new = reader.bodies();
-            assert!(new.len() <= 22, "half of outbox-bytes-max and one more: {}", new.len());
+            assert!(new.len() <= 22, "half of outbound-queue-bytes-max and one more: {}", new.len());
             bodies.extend(new);
         }
     }

@@ -10,7 +10,7 @@ mod socket;
 mod utf8;
 
 pub use handshake::{Handshake, PROXY_REMEDY, accept, offers_upgrade};
-pub use reader::{Event, Reader, Violation};
+pub use reader::{Event, ProtocolError, Reader};
 pub use socket::{Data, Socket, message};
 
 use super::byte_stream::ByteStream;

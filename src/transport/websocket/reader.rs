@@ -35,15 +35,15 @@ pub enum Event<'a> {
 
 /// A violation of RFC 6455 by the client, for which the connection is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Violation {
+pub struct ProtocolError {
     /// The close code (RFC 6455 §7.4.1).
     pub code: u16,
     /// The reason, for the close frame and the log.
     pub reason: &'static str,
 }
 
-const fn protocol(reason: &'static str) -> Violation {
-    Violation { code: 1002, reason }
+const fn protocol(reason: &'static str) -> ProtocolError {
+    ProtocolError { code: 1002, reason }
 }
 
 /// The state of the reader.
@@ -99,7 +99,11 @@ impl Reader {
     ///
     /// # Errors
     /// The first violation of RFC 6455 or of the limit. The events before it have been passed on.
-    pub fn feed(&mut self, mut input: &mut [u8], sink: &mut impl FnMut(Event<'_>)) -> Result<(), Violation> {
+    pub fn feed(
+        &mut self,
+        mut input: &mut [u8],
+        sink: &mut impl FnMut(Event<'_>),
+    ) -> Result<(), ProtocolError> {
         loop {
             match &mut self.state {
                 State::Closed => return Ok(()),
@@ -135,7 +139,7 @@ impl Reader {
     }
 
     /// Checks a complete head, before any of the payload is read.
-    fn begin(&mut self, octets: &[u8]) -> Result<(), Violation> {
+    fn begin(&mut self, octets: &[u8]) -> Result<(), ProtocolError> {
         let (head, length) = FrameHeader::parse(&mut Cursor::new(octets))
             .ok()
             .flatten()
@@ -162,7 +166,7 @@ impl Reader {
         Ok(())
     }
 
-    fn begin_data(&mut self, data: Data, length: u64) -> Result<(), Violation> {
+    fn begin_data(&mut self, data: Data, length: u64) -> Result<(), ProtocolError> {
         match (data, self.message) {
             (Data::Continue, None) => {
                 return Err(protocol("a continuation frame without a message to continue"));
@@ -177,13 +181,13 @@ impl Reader {
         }
         self.message_bytes = self.message_bytes.saturating_add(length);
         if self.message_bytes > self.message_bytes_max {
-            return Err(Violation { code: 1009, reason: "message too big" });
+            return Err(ProtocolError { code: 1009, reason: "message too big" });
         }
         Ok(())
     }
 
     /// Processes a part of the payload of the current frame, which may be empty.
-    fn payload(&mut self, piece: &mut [u8], sink: &mut impl FnMut(Event<'_>)) -> Result<(), Violation> {
+    fn payload(&mut self, piece: &mut [u8], sink: &mut impl FnMut(Event<'_>)) -> Result<(), ProtocolError> {
         let State::Payload { opcode, last, mask, offset, left } = &mut self.state else { return Ok(()) };
         unmask(piece, *mask, *offset);
         *offset = (*offset as usize + piece.len()) as u8 & 3;
@@ -201,10 +205,15 @@ impl Reader {
         }
     }
 
-    fn data(&mut self, payload: &[u8], end: bool, sink: &mut impl FnMut(Event<'_>)) -> Result<(), Violation> {
+    fn data(
+        &mut self,
+        payload: &[u8],
+        end: bool,
+        sink: &mut impl FnMut(Event<'_>),
+    ) -> Result<(), ProtocolError> {
         let text = self.message == Some(Data::Text);
         if text && !(self.utf8.feed(payload) && (!end || self.utf8.is_complete())) {
-            return Err(Violation { code: 1007, reason: "a text message must be valid UTF-8" });
+            return Err(ProtocolError { code: 1007, reason: "a text message must be valid UTF-8" });
         }
         if end {
             self.message = None;
@@ -213,7 +222,7 @@ impl Reader {
         Ok(())
     }
 
-    fn control(&mut self, control: Control, sink: &mut impl FnMut(Event<'_>)) -> Result<(), Violation> {
+    fn control(&mut self, control: Control, sink: &mut impl FnMut(Event<'_>)) -> Result<(), ProtocolError> {
         let payload = std::mem::take(&mut self.control);
         match control {
             Control::Ping => sink(Event::Ping(&payload)),
@@ -241,7 +250,7 @@ fn head_bytes(octets: &[u8]) -> usize {
 }
 
 /// Returns the code in the payload of a close frame. Refuses payloads that RFC 6455 §7.4 does not allow to be sent.
-fn close_code(payload: &[u8]) -> Result<Option<u16>, Violation> {
+fn close_code(payload: &[u8]) -> Result<Option<u16>, ProtocolError> {
     match payload {
         [] => Ok(None),
         [_] => Err(protocol("a close code has two octets")),
@@ -251,7 +260,7 @@ fn close_code(payload: &[u8]) -> Result<Option<u16>, Violation> {
                 return Err(protocol("a close code that must not be sent"));
             }
             if std::str::from_utf8(reason).is_err() {
-                return Err(Violation { code: 1007, reason: "a close reason must be valid UTF-8" });
+                return Err(ProtocolError { code: 1007, reason: "a close reason must be valid UTF-8" });
             }
             Ok(Some(code))
         }

@@ -1,7 +1,7 @@
 //! A WebSocket after its handshake: reads messages, writes frames, and performs the closing handshake. The owner of the
 //! socket gives the messages their meaning: STOMP, SockJS, or an echo.
 
-use super::reader::{Event, Reader, Violation};
+use super::reader::{Event, ProtocolError, Reader};
 use crate::transport::byte_stream::ByteStream;
 use crate::transport::output_buffer::OutputBuffer;
 use crate::transport::wire::{CloseInfo, ReadEnd};
@@ -40,8 +40,8 @@ pub struct Socket<S> {
 #[derive(Debug)]
 struct Inbound {
     reader: Reader,
-    /// Violation of the WebSocket protocol by the client, or a violation found by the owner's sink.
-    violation: Option<Violation>,
+    /// ProtocolError of the WebSocket protocol by the client, or a violation found by the owner's sink.
+    violation: Option<ProtocolError>,
     /// The client's close frame, with its code if it has one.
     closed_by_client: Option<Option<u16>>,
 }
@@ -95,7 +95,7 @@ impl<S: ByteStream> Socket<S> {
         &mut self,
         cx: &mut Context<'_>,
         out: &mut OutputBuffer,
-        sink: impl FnMut(Data<'_>) -> Result<(), Violation>,
+        sink: impl FnMut(Data<'_>) -> Result<(), ProtocolError>,
     ) -> Poll<Result<usize, ReadEnd>> {
         let Socket { io, early, inbound } = self;
         if let Some(mut early) = early.take() {
@@ -129,7 +129,7 @@ impl Inbound {
         &mut self,
         octets: &mut [u8],
         out: &mut OutputBuffer,
-        mut sink: impl FnMut(Data<'_>) -> Result<(), Violation>,
+        mut sink: impl FnMut(Data<'_>) -> Result<(), ProtocolError>,
     ) -> Result<usize, ReadEnd> {
         let closed_by_client = &mut self.closed_by_client;
         let (mut refused, mut message_bytes) = (None, 0);
@@ -150,7 +150,7 @@ impl Inbound {
             self.violation = Some(violation);
             return Err(match violation.code {
                 1009 => ReadEnd::Limit("ws-message-bytes-max"),
-                _ => ReadEnd::Violation(violation.reason),
+                _ => ReadEnd::ProtocolError(violation.reason),
             });
         }
         if self.closed_by_client.is_some() { Err(ReadEnd::Closed) } else { Ok(message_bytes) }

@@ -15,7 +15,7 @@ pub(super) enum Checked {
     Unavailable(&'static str, String),
     Throttled(&'static str),
     /// `auth-waiting-max` logins are being checked already.
-    Crowded,
+    TooManyLogins,
     /// All clients that waited for the answer have disconnected.
     Abandoned,
 }
@@ -76,7 +76,7 @@ pub(super) fn heard(credentials: &Credentials, checked: Checked) -> Answer {
         Checked::Known(principal) => return Ok(principal),
         Checked::Unavailable(source, reason) => return Err(not_checked(reason, Cause::Source(source))),
         Checked::Throttled(reason) => return Err(not_checked(reason.to_owned(), Cause::Busy)),
-        Checked::Crowded => return Err(too_many_logins()),
+        Checked::TooManyLogins => return Err(too_many_logins()),
         Checked::Abandoned => return Err(left_early()),
         Checked::BadName(reason) => {
             let detail = "Your user name is not accepted by this broker; its log says why (user-names).";

@@ -60,7 +60,7 @@ impl Source for Gate {
             match credentials.login() {
                 Some((name, "sesame")) => Decision::Known(Principal::named(name, "gate")),
                 Some((_, "down")) => Decision::Unavailable("it is down".to_owned()),
-                Some(("nobody", _)) | None => Decision::NotMine,
+                Some(("nobody", _)) | None => Decision::Unknown,
                 Some(_) => Decision::Refused("wrong passcode".to_owned()),
             }
         })
@@ -607,7 +607,10 @@ async fn client_cannot_tell_a_wrong_passcode_from_an_unknown_name() {
     assert_eq!(principal.name.as_deref(), Some("alice"));
     let nameless = authenticator.authenticate(Credentials::default()).await.expect_err("no login");
     assert!(nameless.detail.contains("send the headers login and passcode"));
-    assert_eq!((authenticator.generation(), authenticator.standing(&principal)), (0, AccountState::Same));
+    assert_eq!(
+        (authenticator.generation(), authenticator.account_state(&principal)),
+        (0, AccountState::Same)
+    );
     assert_eq!(authenticator.reload().await, Ok(()));
 }
 

@@ -108,7 +108,7 @@ impl Shared {
 
     /// Takes one of the `auth-waiting-max` permits, if one is free.
     fn permit(&self) -> Result<SemaphorePermit<'_>, Checked> {
-        self.permits.try_acquire().map_err(|_| Checked::Crowded)
+        self.permits.try_acquire().map_err(|_| Checked::TooManyLogins)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Changes one user in the text of a users file and leaves everything else as it is. Pure.
 
-use super::record::{self, Record, Wrong};
+use super::record::{self, Record, UserRecordError};
 use crate::users::hash::Hash;
 
 /// A change of one user.
@@ -27,7 +27,11 @@ pub(crate) enum Changed {
 ///
 /// # Errors
 /// The file has an invalid line.
-pub(crate) fn edit(text: &str, name: &str, change: Change<'_>) -> Result<Option<(String, Changed)>, Wrong> {
+pub(crate) fn edit(
+    text: &str,
+    name: &str,
+    change: Change<'_>,
+) -> Result<Option<(String, Changed)>, UserRecordError> {
     let records = record::parse(text)?;
     let user = records.iter().find(|record| *record.name == *name);
     Ok(match (user, change) {

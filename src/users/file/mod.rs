@@ -95,7 +95,7 @@ impl UsersFile {
     }
 
     async fn verdict(&self, credentials: &Credentials) -> Decision {
-        let Some((login, passcode)) = credentials.login() else { return Decision::NotMine };
+        let Some((login, passcode)) = credentials.login() else { return Decision::Unknown };
         if login.len() > record::NAME_BYTES_MAX || passcode.len() > Passcode::BYTES_MAX {
             // No user has such a name or passcode, so the answer reveals nothing, and no long text enters the queue.
             return Decision::Refused("a name or a passcode that is too long".to_owned());
@@ -114,7 +114,7 @@ impl UsersFile {
                 Err(reason) => return Decision::Unavailable(reason.to_owned()),
             };
             match (user, matches) {
-                (None, _) => return Decision::NotMine,
+                (None, _) => return Decision::Unknown,
                 (Some(_), false) => return Decision::Refused("wrong passcode".to_owned()),
                 (Some(user), true) => {
                     // The login may have waited long for its hash: check that the user still has this hash.
@@ -154,7 +154,7 @@ impl Source for UsersFile {
         self.shared.generation.load(Ordering::Acquire)
     }
 
-    fn standing(&self, principal: &Principal) -> AccountState {
+    fn account_state(&self, principal: &Principal) -> AccountState {
         let now = principal.name.as_deref().and_then(|name| self.shared.principal(name));
         match now {
             Some(now) if now.stamp != principal.stamp => AccountState::Gone,

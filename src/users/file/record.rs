@@ -34,14 +34,14 @@ pub(crate) struct Record {
 
 /// An invalid line. The error shows no hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Wrong {
+pub(crate) struct UserRecordError {
     /// Line number, from 1.
     pub(crate) line: usize,
     /// What was expected.
     pub(crate) what: String,
 }
 
-impl fmt::Display for Wrong {
+impl fmt::Display for UserRecordError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.line, self.what)
     }
@@ -51,7 +51,7 @@ impl fmt::Display for Wrong {
 ///
 /// # Errors
 /// The first invalid line.
-pub(crate) fn parse(text: &str) -> Result<Vec<Record>, Wrong> {
+pub(crate) fn parse(text: &str) -> Result<Vec<Record>, UserRecordError> {
     let mut records = Vec::new();
     let mut lines: HashMap<Arc<str>, usize> = HashMap::new();
     for (line, text) in text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text).lines().enumerate() {
@@ -59,10 +59,10 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Record>, Wrong> {
         if text.starts_with('#') || text.trim().is_empty() {
             continue;
         }
-        let record = record(line, text).map_err(|what| Wrong { line, what })?;
+        let record = record(line, text).map_err(|what| UserRecordError { line, what })?;
         if let Some(other) = lines.insert(record.name.clone(), line) {
             let what = format!("{:?} is in line {other} already; expected each name once", record.name);
-            return Err(Wrong { line, what });
+            return Err(UserRecordError { line, what });
         }
         records.push(record);
     }

@@ -71,17 +71,17 @@ async fn logins_are_checked_against_the_users_file() {
         ("alice", "", wrong()),
         ("b:%/张", "", known("b:%/张", "")),
         ("b:%/张", "x", wrong()),
-        ("b%3A%25/张", "", Err(Decision::NotMine)),
-        ("Alice", "sesame", Err(Decision::NotMine)),
-        ("nobody", "nobody", Err(Decision::NotMine)),
-        ("", "", Err(Decision::NotMine)),
+        ("b%3A%25/张", "", Err(Decision::Unknown)),
+        ("Alice", "sesame", Err(Decision::Unknown)),
+        ("nobody", "nobody", Err(Decision::Unknown)),
+        ("", "", Err(Decision::Unknown)),
         ("alice", "a.b.c", wrong()),
-        ("alice", "eyJhbGciOiJIUzI1NiJ9.e30.c2ln", Err(Decision::NotMine)),
+        ("alice", "eyJhbGciOiJIUzI1NiJ9.e30.c2ln", Err(Decision::Unknown)),
     ] {
         let decision = file.check(&credentials(login, passcode)).await;
         assert_eq!(name_and_roles(decision), expected, "{login} {passcode}");
     }
-    assert_eq!(file.check(&Credentials::default()).await, Decision::NotMine);
+    assert_eq!(file.check(&Credentials::default()).await, Decision::Unknown);
     let long = Decision::Refused("a name or a passcode that is too long".to_owned());
     for (name, passcode) in [("alice", "x".repeat(257)), ("nobody", "x".repeat(257))] {
         assert_eq!(file.check(&credentials(name, &passcode)).await, long);
@@ -100,7 +100,7 @@ async fn unknown_name_is_hashed_too() {
     slow.release(10);
     assert_eq!(
         file.check(&credentials("mallory", "sesame")).await,
-        Decision::NotMine,
+        Decision::Unknown,
         "a match for an unknown name is ignored"
     );
     assert_eq!(slow.begun(), 1);
@@ -112,18 +112,18 @@ async fn file_change_is_detected_by_a_login_once_a_second() {
     home.write(&line("alice", "old", "a"));
     let file = open(&home);
     let Decision::Known(alice) = file.check(&credentials("alice", "old")).await else { panic!("alice") };
-    assert_eq!((file.generation(), file.standing(&alice)), (1, AccountState::Same));
+    assert_eq!((file.generation(), file.account_state(&alice)), (1, AccountState::Same));
     home.write(&[line("alice", "new", "b"), line("bob", "b", "")].concat());
     assert_eq!(
         file.check(&credentials("bob", "b")).await,
-        Decision::NotMine,
+        Decision::Unknown,
         "the file was not read again yet"
     );
     tokio::time::advance(LOOK_EVERY).await;
     let bob = file.check(&credentials("bob", "b")).await;
     assert_eq!(name_and_roles(bob), Ok(("bob".to_owned(), String::new())));
     assert_eq!(
-        (file.generation(), file.standing(&alice)),
+        (file.generation(), file.account_state(&alice)),
         (2, AccountState::Gone),
         "alice has another passcode"
     );
@@ -139,7 +139,7 @@ async fn file_change_is_detected_by_a_login_once_a_second() {
     let text = fs::read_to_string(home.path()).expect("a file");
     home.write(&text.replace(":b\n", ":c,d\n"));
     assert_eq!(file.reload(), Ok(()));
-    assert_eq!(file.standing(&alice), AccountState::Roles(["c".into(), "d".into()].into()));
+    assert_eq!(file.account_state(&alice), AccountState::Roles(["c".into(), "d".into()].into()));
     // Replace the file with the same content, twice.
     for _ in 0..2 {
         let generation = file.generation();
@@ -150,7 +150,7 @@ async fn file_change_is_detected_by_a_login_once_a_second() {
     }
     home.write(&line("bob", "b", ""));
     assert_eq!(file.reload(), Ok(()));
-    assert_eq!(file.standing(&alice), AccountState::Gone, "no such user");
+    assert_eq!(file.account_state(&alice), AccountState::Gone, "no such user");
 }
 
 #[tokio::test]
@@ -210,7 +210,7 @@ async fn login_is_checked_again_when_the_file_changes_meanwhile() {
     let alice = credentials("alice", "sesame");
     for (begun, text, expected) in [
         (2, line("alice", "other", "r"), Ok(("alice".to_owned(), "r".to_owned()))),
-        (4, line("bob", "x", ""), Err(Decision::NotMine)),
+        (4, line("bob", "x", ""), Err(Decision::Unknown)),
     ] {
         let mut check = file.check(&alice);
         assert!(futures_util::poll!(&mut check).is_pending());

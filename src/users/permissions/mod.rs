@@ -21,7 +21,7 @@ pub use preset::Preset;
 pub use rule::{Group, Rule};
 
 use super::Principal;
-use crate::destination::{Kind, Owner, Segment, Selector};
+use crate::destination::{DestinationKind, Owner, Segment, Selector};
 use automaton::{Symbol, accepts, contains, intersects};
 use rule::Effect;
 use smallvec::SmallVec;
@@ -73,7 +73,7 @@ struct Line {
 
 /// A refusal by a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Denied {
+pub struct AccessDenied {
     /// The rule that refuses the request, as the operator wrote it, for the log.
     pub rule: Arc<str>,
 }
@@ -115,7 +115,7 @@ impl Permissions {
 
     /// Returns whether a rule allows `verb` to any client of the group with any destination of the family, without the
     /// rules from `origin`. Services need no rule.
-    pub fn grant_to_any(&self, group: Group, verb: Verb, kind: Kind, origin: &str) -> bool {
+    pub fn grant_to_any(&self, group: Group, verb: Verb, kind: DestinationKind, origin: &str) -> bool {
         let mut lines = self.lines.iter().filter(|line| line.origin != origin);
         let first =
             lines.find(|line| line.rule.is_grant(group, verb, kind) || line.rule.is_end(group, verb, kind));
@@ -126,38 +126,56 @@ impl Permissions {
     ///
     /// # Errors
     /// The rule that refuses the request.
-    pub fn judge(&self, who: &Principal, owner: &Owner, verb: Verb, to: &Selector) -> Result<(), Denied> {
+    pub fn check(
+        &self,
+        who: &Principal,
+        owner: &Owner,
+        verb: Verb,
+        to: &Selector,
+    ) -> Result<(), AccessDenied> {
         let stands_before_rules = is_reply(verb, to) || is_own_errors(verb, to, owner);
-        if who.is_service() || to.kind() == Kind::TempQueue || stands_before_rules {
+        if who.is_service() || to.kind() == DestinationKind::TempQueue || stands_before_rules {
             return Ok(());
         }
         let client = Client { who, owner };
         match to {
             Selector::Exact(destination) => {
                 let segments: SmallVec<[&str; 16]> = destination.segments().collect();
-                self.judge_all(client, verb, to.kind(), Asked::Exact(&segments))
+                self.check_rules(client, verb, to.kind(), Asked::Exact(&segments))
             }
             Selector::Pattern(pattern) => {
                 let symbols: SmallVec<[Symbol<'_>; 12]> = pattern.segments().iter().map(symbol).collect();
-                self.judge_all(client, verb, to.kind(), Asked::Wild(&symbols))
+                self.check_rules(client, verb, to.kind(), Asked::Wild(&symbols))
             }
         }
     }
 
     /// Also requires, for presence of a topic, permission to read the topic, and for a dead letter queue, permission
     /// for its queue. Otherwise a user called `dead` could read all dead letters by a rule for `/queue/{user}.**`.
-    fn judge_all(&self, client: Client<'_>, verb: Verb, kind: Kind, asked: Asked<'_>) -> Result<(), Denied> {
+    fn check_rules(
+        &self,
+        client: Client<'_>,
+        verb: Verb,
+        kind: DestinationKind,
+        asked: Asked<'_>,
+    ) -> Result<(), AccessDenied> {
         self.go_down(client, verb, kind, asked)?;
-        if let (Kind::Queue, Asked::Exact(["dead", origin @ ..])) = (kind, asked)
+        if let (DestinationKind::Queue, Asked::Exact(["dead", origin @ ..])) = (kind, asked)
             && !origin.is_empty()
         {
-            return self.judge_all(client, verb, kind, Asked::Exact(origin));
+            return self.check_rules(client, verb, kind, Asked::Exact(origin));
         }
-        let Some(topic) = asked.topic().filter(|_| kind == Kind::Presence) else { return Ok(()) };
-        self.go_down(client, Verb::Subscribe, Kind::Topic, topic)
+        let Some(topic) = asked.topic().filter(|_| kind == DestinationKind::Presence) else { return Ok(()) };
+        self.go_down(client, Verb::Subscribe, DestinationKind::Topic, topic)
     }
 
-    fn go_down(&self, client: Client<'_>, verb: Verb, kind: Kind, asked: Asked<'_>) -> Result<(), Denied> {
+    fn go_down(
+        &self,
+        client: Client<'_>,
+        verb: Verb,
+        kind: DestinationKind,
+        asked: Asked<'_>,
+    ) -> Result<(), AccessDenied> {
         for Line { rule, .. } in self.lines.iter().filter(|line| line.rule.concerns(client.who, verb, kind)) {
             let Some(pattern) = rule.pattern(client.who, client.owner) else { continue };
             let matches = match (asked, rule.effect()) {
@@ -167,11 +185,11 @@ impl Permissions {
             };
             match (matches, rule.effect()) {
                 (true, Effect::Allow) => return Ok(()),
-                (true, Effect::Deny) => return Err(Denied { rule: Arc::clone(rule.text()) }),
+                (true, Effect::Deny) => return Err(AccessDenied { rule: Arc::clone(rule.text()) }),
                 (false, _) => {}
             }
         }
-        Err(Denied { rule: Arc::clone(&self.end) })
+        Err(AccessDenied { rule: Arc::clone(&self.end) })
     }
 }
 
@@ -197,20 +215,20 @@ impl<'a> Asked<'a> {
 /// Returns whether this is a message to one session, whose address is known only to clients that are to answer it.
 fn is_reply(verb: Verb, to: &Selector) -> bool {
     verb == Verb::Send
-        && to.as_str().strip_prefix(Kind::User.prefix()).is_some_and(|name| name.starts_with('~'))
+        && to.as_str().strip_prefix(DestinationKind::User.prefix()).is_some_and(|name| name.starts_with('~'))
 }
 
 /// Returns whether this is the destination of the errors of the client's own session.
 fn is_own_errors(verb: Verb, to: &Selector, owner: &Owner) -> bool {
     let Selector::Exact(to) = to else { return false };
     verb == Verb::Subscribe
-        && to.kind() == Kind::User
+        && to.kind() == DestinationKind::User
         && to.segments().eq([owner.as_str(), "queue", "errors"])
 }
 
 /// Returns the minimum number of segments of a destination of the family; for a user's: the owner, `queue` and a name.
-fn length_min(kind: Kind) -> usize {
-    if kind == Kind::User { 3 } else { 1 }
+fn length_min(kind: DestinationKind) -> usize {
+    if kind == DestinationKind::User { 3 } else { 1 }
 }
 
 fn symbol(segment: &Segment) -> Symbol<'_> {

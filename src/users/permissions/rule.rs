@@ -10,8 +10,8 @@
 
 use super::Verb;
 use super::automaton::Symbol;
-use super::target::{Symbols, Target};
-use crate::destination::{Kind, Owner, percent_decode};
+use super::target::{RuleTarget, Symbols};
+use crate::destination::{DestinationKind, Owner, percent_decode};
 use crate::users::{Principal, SERVICE};
 use std::fmt;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub struct Rule {
     /// The action; `None` for all.
     verb: Option<Verb>,
     who: RuleSubject,
-    target: Target,
+    target: RuleTarget,
 }
 
 /// The effect of a matching rule.
@@ -83,7 +83,7 @@ impl Rule {
             return Err(format!("the role {SERVICE} may do everything; expected another role behind deny"));
         }
         // The text as it was written, with single blanks, so that it is one line in the log.
-        Ok(Rule { text: words.join(" ").into(), effect, verb, who, target: Target::parse(target)? })
+        Ok(Rule { text: words.join(" ").into(), effect, verb, who, target: RuleTarget::parse(target)? })
     }
 
     pub(super) fn text(&self) -> &Arc<str> {
@@ -104,7 +104,7 @@ impl Rule {
 
     /// Returns whether the rule allows this, with some destinations of the family, to some user, or to anonymous
     /// clients.
-    pub(super) fn is_grant(&self, group: Group, verb: Verb, kind: Kind) -> bool {
+    pub(super) fn is_grant(&self, group: Group, verb: Verb, kind: DestinationKind) -> bool {
         self.effect == Effect::Allow
             && self.who.may_be_in(group)
             && self.verb.is_none_or(|own| own == verb)
@@ -113,7 +113,7 @@ impl Rule {
 
     /// Returns whether the rule denies this, with any destination of the family, to the whole group. Later rules then do
     /// not count.
-    pub(super) fn is_end(&self, group: Group, verb: Verb, kind: Kind) -> bool {
+    pub(super) fn is_end(&self, group: Group, verb: Verb, kind: DestinationKind) -> bool {
         self.effect == Effect::Deny
             && (self.who == RuleSubject::Anyone || self.who == group.who())
             && self.verb.is_none_or(|own| own == verb)
@@ -121,7 +121,7 @@ impl Rule {
     }
 
     /// Returns whether the rule applies to this client, action and family of destinations.
-    pub(super) fn concerns(&self, who: &Principal, verb: Verb, kind: Kind) -> bool {
+    pub(super) fn concerns(&self, who: &Principal, verb: Verb, kind: DestinationKind) -> bool {
         self.verb.is_none_or(|own| own == verb) && self.target.is_over(kind) && self.who.includes(who)
     }
 

@@ -16,7 +16,7 @@
 //! since `john.doe` as two segments would be among the destinations of the user `john`.
 
 use super::automaton::{STATES_MAX, Symbol, intersects};
-use crate::destination::{Kind, Owner, SEGMENTS_MAX, percent_decode};
+use crate::destination::{DestinationKind, Owner, SEGMENTS_MAX, percent_decode};
 use crate::users::Principal;
 use smallvec::SmallVec;
 use std::borrow::Cow;
@@ -28,7 +28,13 @@ const STEPS_MAX: usize = SEGMENTS_MAX + 2;
 const _: () = assert!(STEPS_MAX < STATES_MAX);
 
 /// The families of destinations that rules can cover.
-const FAMILIES: [Kind; 5] = [Kind::Topic, Kind::Queue, Kind::User, Kind::Presence, Kind::App];
+const FAMILIES: [DestinationKind; 5] = [
+    DestinationKind::Topic,
+    DestinationKind::Queue,
+    DestinationKind::User,
+    DestinationKind::Presence,
+    DestinationKind::App,
+];
 /// Prefixes that look like destinations but need no rule, with the reason.
 const NO_TARGETS: [(&str, &str); 3] = [
     ("/users/", "each user that the header to names is judged as /user/NAME/…, so write the rule for that"),
@@ -41,9 +47,9 @@ pub(super) type Symbols<'a> = SmallVec<[Symbol<'a>; 12]>;
 
 /// The destinations that a rule covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Target {
+pub(super) struct RuleTarget {
     /// The family; `None` for every family.
-    kind: Option<Kind>,
+    kind: Option<DestinationKind>,
     steps: Box<[Step]>,
 }
 
@@ -59,42 +65,42 @@ enum Step {
     Claim(Box<str>),
 }
 
-impl Target {
-    pub(super) fn parse(text: &str) -> Result<Target, String> {
+impl RuleTarget {
+    pub(super) fn parse(text: &str) -> Result<RuleTarget, String> {
         if text == EVERYTHING {
-            return Ok(Target { kind: None, steps: [Step::Many].into() });
+            return Ok(RuleTarget { kind: None, steps: [Step::Many].into() });
         }
         if let Some((_, why)) = NO_TARGETS.iter().find(|(prefix, _)| text.starts_with(prefix)) {
             return Err(format!("{text:?} needs no rule: {why}"));
         }
         let Some(kind) = FAMILIES.into_iter().find(|kind| text.starts_with(kind.prefix())) else {
-            let known = FAMILIES.map(Kind::prefix).join(", ");
+            let known = FAMILIES.map(DestinationKind::prefix).join(", ");
             return Err(format!(
                 "{text:?} is no pattern; expected one that begins with {known}, or {EVERYTHING} alone"
             ));
         };
         let name = &text[kind.prefix().len()..];
-        let mut steps = if kind == Kind::User { of_a_user(name)? } else { path(name)? };
+        let mut steps = if kind == DestinationKind::User { of_a_user(name)? } else { path(name)? };
         // A repeated `**` adds nothing.
         steps.dedup_by(|step, before| *step == Step::Many && *before == Step::Many);
         if steps.len() > STEPS_MAX {
             return Err(format!("{text:?} has {} segments; a pattern has {STEPS_MAX} at most", steps.len()));
         }
-        let target = Target { kind: Some(kind), steps: steps.into() };
+        let target = RuleTarget { kind: Some(kind), steps: steps.into() };
         target.check_shape(kind, text)?;
         Ok(target)
     }
 
     /// Rejects a rule that can never match. It is a mistake, and for a `deny` rule a dangerous one.
-    fn check_shape(&self, kind: Kind, text: &str) -> Result<(), String> {
+    fn check_shape(&self, kind: DestinationKind, text: &str) -> Result<(), String> {
         let literal = |text: &'static str| Symbol::Literal(text.into());
         let below = |first: &[Symbol<'static>]| [first, &[Symbol::One, Symbol::Many]].concat();
         let (shapes, expected) = match kind {
-            Kind::User => (
+            DestinationKind::User => (
                 ["queue", "topic"].map(|path| below(&[Symbol::One, literal(path)])).to_vec(),
                 "/user/queue/x, /user/NAME/queue/x, /user/NAME/**, or topic for queue",
             ),
-            Kind::Presence => (
+            DestinationKind::Presence => (
                 vec![vec![literal("users")], below(&[literal("topic")])],
                 "/presence/users, /presence/topic/NAME or /presence/**",
             ),
@@ -108,12 +114,12 @@ impl Target {
     }
 
     /// Returns whether the target covers destinations of this family.
-    pub(super) fn is_over(&self, kind: Kind) -> bool {
+    pub(super) fn is_over(&self, kind: DestinationKind) -> bool {
         self.kind.is_none_or(|own| own == kind)
     }
 
     /// Returns whether the target covers every destination of the family.
-    pub(super) fn is_over_all_of(&self, kind: Kind) -> bool {
+    pub(super) fn is_over_all_of(&self, kind: DestinationKind) -> bool {
         self.is_over(kind) && *self.steps == [Step::Many]
     }
 
@@ -125,7 +131,7 @@ impl Target {
         owner: &'a Owner,
         missing: Option<Symbol<'a>>,
     ) -> Option<Symbols<'a>> {
-        let is_owner = |at| at == 0 && self.kind == Some(Kind::User);
+        let is_owner = |at| at == 0 && self.kind == Some(DestinationKind::User);
         let variable = |at, value: Option<&'a str>| match value {
             // A segment cannot be empty.
             None | Some("") => missing.clone(),

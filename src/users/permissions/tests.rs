@@ -1,7 +1,7 @@
 //! The grammar of rules and their evaluation.
 
 use super::*;
-use crate::destination::{Address, Whose};
+use crate::destination::{Address, AddressOwner};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -52,9 +52,9 @@ fn selector(principal: &Principal, verb: Verb, text: &str) -> Option<Selector> {
         Address::Plain(selector) => Some(selector),
         Address::User(whose, path) => {
             let owner = match whose {
-                Whose::Own => owner(principal),
-                Whose::Named(name) => Owner::user(&name),
-                Whose::Session(id) => Owner::session(&id),
+                AddressOwner::Own => owner(principal),
+                AddressOwner::Named(name) => Owner::user(&name),
+                AddressOwner::Session(id) => Owner::session(&id),
             };
             path.selector(&owner).ok()
         }
@@ -62,17 +62,17 @@ fn selector(principal: &Principal, verb: Verb, text: &str) -> Option<Selector> {
     }
 }
 
-fn judge(permissions: &Permissions, principal: &Principal, verb: Verb, text: &str) -> Result<(), String> {
+fn check(permissions: &Permissions, principal: &Principal, verb: Verb, text: &str) -> Result<(), String> {
     let to = selector(principal, verb, text).unwrap_or_else(|| panic!("{text:?} is not a destination"));
-    permissions.judge(principal, &owner(principal), verb, &to).map_err(|denied| denied.rule.to_string())
+    permissions.check(principal, &owner(principal), verb, &to).map_err(|denied| denied.rule.to_string())
 }
 
 fn may_send(permissions: &Permissions, principal: &Principal, text: &str) -> bool {
-    judge(permissions, principal, Verb::Send, text).is_ok()
+    check(permissions, principal, Verb::Send, text).is_ok()
 }
 
 fn may_subscribe(permissions: &Permissions, principal: &Principal, text: &str) -> bool {
-    judge(permissions, principal, Verb::Subscribe, text).is_ok()
+    check(permissions, principal, Verb::Subscribe, text).is_ok()
 }
 
 // ---- grammar ----
@@ -199,7 +199,7 @@ fn first_matching_rule_decides() {
         (&alice(), Verb::Subscribe, "/app/x", Some("deny all anyone **")),
         (&alice(), Verb::Send, "/user/bob/queue/x", None),
     ] {
-        assert_eq!(judge(&permissions, principal, verb, text).err().as_deref(), says, "{verb:?} {text}");
+        assert_eq!(check(&permissions, principal, verb, text).err().as_deref(), says, "{verb:?} {text}");
     }
 }
 
@@ -338,13 +338,13 @@ fn variable_is_one_literal_segment_for_every_value() {
         for text in [format!("/topic/{value}.x"), format!("/topic/of.{value}"), format!("/queue/{value}.a")] {
             if let Some(to) = selector(&principal, Verb::Send, &text) {
                 assert_eq!(
-                    permissions.judge(&principal, &owner(&principal), Verb::Send, &to).is_ok(),
+                    permissions.check(&principal, &owner(&principal), Verb::Send, &to).is_ok(),
                     is_segment,
                     "{text}"
                 );
             }
             if let Some(to) = selector(&principal, Verb::Subscribe, &text) {
-                let may = permissions.judge(&principal, &owner(&principal), Verb::Subscribe, &to).is_ok();
+                let may = permissions.check(&principal, &owner(&principal), Verb::Subscribe, &to).is_ok();
                 assert_eq!(may, is_segment, "{text}");
             }
         }
@@ -437,7 +437,7 @@ fn missing_variable_allows_nothing_and_denies_every_possible_value() {
     {
         for text in ["/topic/t.x", "/topic/.x", "/topic/tenant.x", "/topic/t.y", "/topic/x"] {
             let Some(to) = selector(&principal, Verb::Send, text) else { continue };
-            assert!(allow.judge(&principal, &owner(&principal), Verb::Send, &to).is_err(), "{text}");
+            assert!(allow.check(&principal, &owner(&principal), Verb::Send, &to).is_err(), "{text}");
         }
         assert!(!may_send(&deny, &principal, "/topic/t.x") && !may_send(&deny, &principal, "/topic/u.x"));
         assert!(
@@ -521,7 +521,7 @@ fn intersecting_deny_refuses_and_containing_allow_grants() {
         (&["deny all anyone /topic/{claim.tenant}.a", "allow all anyone **"], "/topic/u.*", None),
     ] {
         let principal = with_claims("alice", &[("tenant", "t")]);
-        let result = judge(&only(rules), &principal, Verb::Subscribe, text);
+        let result = check(&only(rules), &principal, Verb::Subscribe, text);
         assert_eq!(result.err().as_deref(), says, "{rules:?} {text}");
     }
 }
@@ -544,7 +544,7 @@ fn presence_of_a_topic_requires_permission_to_subscribe_to_it() {
         ("/presence/topic/users", None),
         ("/presence/users", Some("deny all anyone **")),
     ] {
-        assert_eq!(judge(&permissions, &alice(), Verb::Subscribe, text).err().as_deref(), says, "{text}");
+        assert_eq!(check(&permissions, &alice(), Verb::Subscribe, text).err().as_deref(), says, "{text}");
     }
     let topics = only(&["allow subscribe anyone /topic/**", "allow subscribe anyone /presence/users"]);
     assert!(!may_subscribe(&topics, &alice(), "/presence/topic/a"));
@@ -587,12 +587,12 @@ fn presets_grant_the_documented_destinations() {
         for (principal, granted) in [(alice(), users), (anonymous.clone(), anonymous_clients)] {
             let expected = if granted { Ok(()) } else { end.clone() };
             assert_eq!(
-                judge(&preset(Preset::Safe), &principal, verb, text),
+                check(&preset(Preset::Safe), &principal, verb, text),
                 expected,
                 "{verb:?} {text} {principal:?}"
             );
             assert_eq!(
-                judge(&Permissions::default(), &principal, verb, text),
+                check(&Permissions::default(), &principal, verb, text),
                 Ok(()),
                 "{verb:?} {text} {principal:?}"
             );
@@ -652,10 +652,10 @@ proptest! {
         ] {
             let Some(to) = selector(&principal, Verb::Subscribe, &text) else { continue };
             let own = owner(&principal);
-            if preset(Preset::Safe).judge(&principal, &own, Verb::Subscribe, &to).is_ok() {
-                prop_assert!(matches!(to.kind(), Kind::Topic | Kind::User | Kind::Presence | Kind::TempQueue));
+            if preset(Preset::Safe).check(&principal, &own, Verb::Subscribe, &to).is_ok() {
+                prop_assert!(matches!(to.kind(), DestinationKind::Topic | DestinationKind::User | DestinationKind::Presence | DestinationKind::TempQueue));
                 let is_own = to.segments().first() == Some(&Segment::Literal(own.as_str().into()));
-                prop_assert!(to.kind() != Kind::User || is_own, "{} got {}", own.as_str(), to.as_str());
+                prop_assert!(to.kind() != DestinationKind::User || is_own, "{} got {}", own.as_str(), to.as_str());
             }
         }
     }
@@ -667,7 +667,7 @@ fn dead_letters_require_a_rule_for_the_dead_letter_queue() {
     let permissions = Permissions::new(Preset::Safe, rules, Vec::new());
     let may = |name: &str, queue: &str| {
         let to = Selector::parse(queue, 1024).expect("a queue");
-        permissions.judge(&Principal::named(name, "test"), &Owner::user(name), Verb::Subscribe, &to).is_ok()
+        permissions.check(&Principal::named(name, "test"), &Owner::user(name), Verb::Subscribe, &to).is_ok()
     };
     assert!(may("alice", "/queue/alice.in"));
     assert!(!may("alice", "/queue/dead.alice.in"), "no rule grants it");
@@ -678,5 +678,5 @@ fn dead_letters_require_a_rule_for_the_dead_letter_queue() {
     let permissions = Permissions::new(Preset::Safe, rules, Vec::new());
     let to = Selector::parse("/queue/dead.alice.in", 1024).expect("a queue");
     let alice = Principal::named("alice", "test");
-    assert!(permissions.judge(&alice, &Owner::user("alice"), Verb::Subscribe, &to).is_ok());
+    assert!(permissions.check(&alice, &Owner::user("alice"), Verb::Subscribe, &to).is_ok());
 }

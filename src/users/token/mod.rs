@@ -167,7 +167,7 @@ impl Tokens {
     async fn believe(&self, token: &str) -> Result<Principal, Doubt> {
         let signed = Signed::parse(token)?;
         match self.verify(&signed).await? {
-            Fit::Match => Ok(rules::judge(&self.options, &signed.claims()?, Now::read())?),
+            Fit::Match => Ok(rules::check(&self.options, &signed.claims()?, Now::read())?),
             Fit::NoMatch => Err(Doubt::Wrong("bad signature")),
             Fit::NoAlgorithm => Err(Doubt::Wrong("algorithm not allowed: no key is for it")),
             Fit::NoKey => Err(Doubt::Wrong("unknown key")),
@@ -251,7 +251,7 @@ impl Source for Tokens {
     fn check<'a>(&'a self, credentials: &'a Credentials) -> Check<'a> {
         match credentials.token() {
             Some(token) => Box::pin(self.verdict(token)),
-            None => Box::pin(std::future::ready(Decision::NotMine)),
+            None => Box::pin(std::future::ready(Decision::Unknown)),
         }
     }
 }

@@ -16,7 +16,7 @@ const OF_THE_TOKEN: &[&str] = &["exp", "nbf", "iat", "jti"];
 ///  ─────┼──────────────────────┼─────►
 ///       │ good from here       │ expired from here
 /// ```
-pub(super) fn judge(options: &Options, map: &Map<String, Value>, now: Now) -> Result<Principal, Reason> {
+pub(super) fn check(options: &Options, map: &Map<String, Value>, now: Now) -> Result<Principal, Reason> {
     let expires = expiry(options, map, now)?;
     let start = number(map, "nbf", "malformed: nbf is no number")?;
     if start.is_some_and(|start| now.unix < start - options.leeway.as_secs_f64()) {

@@ -1,6 +1,6 @@
 //! Tests with valid and invalid tokens of every kind, with keys generated here.
 
-use super::rules::judge;
+use super::rules::check;
 use super::*;
 use crate::users::test_server::{Reply, TestServer};
 use base64::Engine;
@@ -179,7 +179,7 @@ async fn ask(tokens: &Tokens, token: &str) -> Decision {
 async fn asked(tokens: &Tokens, token: &str) -> String {
     match ask(tokens, token).await {
         Decision::Known(principal) => principal.name.unwrap().to_string(),
-        Decision::NotMine => "-".to_owned(),
+        Decision::Unknown => "-".to_owned(),
         Decision::Refused(reason) => format!("!{reason}"),
         Decision::Unavailable(reason) => format!("?{reason}"),
     }
@@ -224,13 +224,13 @@ async fn token_gives_name_roles_claims_and_expiry() {
 #[tokio::test]
 async fn credentials_without_a_token_are_left_to_other_sources() {
     let tokens = open(with_secret());
-    assert_eq!(tokens.check(&Credentials::default()).await, Decision::NotMine);
+    assert_eq!(tokens.check(&Credentials::default()).await, Decision::Unknown);
     let login = Credentials {
         login: Some("alice".to_owned()),
         passcode: Some(Secret::new("sesame")),
         ..Credentials::default()
     };
-    assert_eq!(tokens.check(&login).await, Decision::NotMine);
+    assert_eq!(tokens.check(&login).await, Decision::Unknown);
     assert_eq!(tokens.name(), "token");
 }
 
@@ -238,7 +238,7 @@ const NOW: f64 = 1_800_000_000.0;
 
 fn judged(options: &Options, claims: &Value, unix: f64) -> Result<Principal, Reason> {
     let map: Map<String, Value> = claims.as_object().unwrap().clone();
-    judge(options, &map, Now { unix, instant: Instant::now() })
+    check(options, &map, Now { unix, instant: Instant::now() })
 }
 
 #[test]

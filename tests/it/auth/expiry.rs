@@ -102,7 +102,7 @@ fn assert_nothing_is_sent_after_expiry(wire: Wire) {
     receiver.subscribe("1", TimePublisher::TOPIC, "");
     // More than the socket buffers hold, and less than makes the receiver a slow consumer.
     let (mut sent, body) = (0, "x".repeat(BODY));
-    while broker.metric("outbox_bytes") < WAITING as i64 {
+    while broker.metric("outbound_queue_bytes") < WAITING as i64 {
         assert!(now() < end, "the socket buffers hold {} bytes", sent * BODY);
         for _ in 0..8 {
             publisher.publish(TimePublisher::TOPIC, &body);
@@ -110,7 +110,7 @@ fn assert_nothing_is_sent_after_expiry(wire: Wire) {
         }
     }
     // The broker closes the session while the client does not read, and discards the messages that wait.
-    broker.until("outbox_bytes", 0);
+    broker.until("outbound_queue_bytes", 0);
     assert!(now() >= end);
     let mut received = 0;
     let error = loop {

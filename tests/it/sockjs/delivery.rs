@@ -258,9 +258,9 @@ fn a_stream_that_is_not_read_is_cut_off_and_its_unsent_messages_are_requeued() {
 #[test]
 fn a_client_that_does_not_poll_is_a_slow_consumer_when_its_queue_is_full() {
     let flags = [
-        "--outbox-bytes-max=256KiB",
+        "--outbound-queue-bytes-max=256KiB",
         "--frame-bytes-max=64KiB",
-        "--burst-patience=50ms",
+        "--slow-consumer-grace=50ms",
         LONG_DISCONNECT_DELAY,
     ];
     for transport in Transport::POLLING {
@@ -271,7 +271,7 @@ fn a_client_that_does_not_poll_is_a_slow_consumer_when_its_queue_is_full() {
         healthy.subscribe("1", "/topic/a", "");
         let body = "x".repeat(10_000);
         let mut count = 0;
-        while broker.limit_hits("outbox-bytes-max") == 0 {
+        while broker.limit_hits("outbound-queue-bytes-max") == 0 {
             assert!(count < 1000, "{transport:?}: the outbound queue has no limit");
             healthy.send(&format!("SEND\ndestination:/topic/a\n\n{body}\0"));
             healthy.expect("MESSAGE", &[], &body);
@@ -281,7 +281,7 @@ fn a_client_that_does_not_poll_is_a_slow_consumer_when_its_queue_is_full() {
         slow.expect("ERROR", &[("message", "slow consumer")], "");
         slow.expect_close(1008, "slow consumer");
         broker.until("connections_closed_total{reason=\"slow-consumer\"}", 1);
-        broker.until("outbox_bytes", 0);
+        broker.until("outbound_queue_bytes", 0);
         assert!(count >= 20, "{count} messages of 10 kB reached the limit of 256 KiB");
         healthy.expect_quiet();
     }
@@ -289,7 +289,7 @@ fn a_client_that_does_not_poll_is_a_slow_consumer_when_its_queue_is_full() {
 
 #[test]
 fn the_outbound_queue_of_a_polling_client_has_the_same_limit() {
-    let flags = ["--outbox-bytes-max=256KiB", "--frame-bytes-max=64KiB", LONG_DISCONNECT_DELAY];
+    let flags = ["--outbound-queue-bytes-max=256KiB", "--frame-bytes-max=64KiB", LONG_DISCONNECT_DELAY];
     let broker = Broker::start(&flags);
     let body = "x".repeat(10_000);
     for transport in Transport::POLLING {
@@ -336,8 +336,14 @@ fn removed_sessions_leave_no_resources_behind() {
         broker.until(&format!("connections{{transport=\"{label}\"}}"), 0);
     }
     broker.until("connections_closed_total{reason=\"peer-left\"}", 5);
-    for gauge in ["subscriptions", "topics", "transactions", "outbox_bytes", "queue_messages", "budget_bytes"]
-    {
+    for gauge in [
+        "subscriptions",
+        "topics",
+        "transactions",
+        "outbound_queue_bytes",
+        "queue_messages",
+        "memory_used_bytes",
+    ] {
         broker.until(gauge, 0);
     }
     publisher.disconnect();
