@@ -1,0 +1,15 @@
+// docs-test: broker
+import { Client } from '@stomp/stompjs';
+import { WebSocket } from 'ws';
+Object.assign(globalThis, { WebSocket }); // for Node.js before 22
+const brokerURL = (process.env.STOMPBOX_HTTP_URL ?? 'http://127.0.0.1:8080').replace('http', 'ws') + '/ws';
+
+const client = new Client({ brokerURL });
+client.onConnect = () => {
+  client.subscribe('/topic/greetings', (message) => {
+    console.log(message.headers.destination, message.body);
+    client.deactivate();
+  });
+  client.publish({ destination: '/topic/greetings', body: 'hello from stomp.js' });
+};
+client.activate();

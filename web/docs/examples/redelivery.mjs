@@ -1,0 +1,21 @@
+// docs-test: broker
+import { Client } from '@stomp/stompjs';
+import { WebSocket } from 'ws';
+Object.assign(globalThis, { WebSocket }); // for Node.js before 22
+const brokerURL = (process.env.STOMPBOX_HTTP_URL ?? 'http://127.0.0.1:8080').replace('http', 'ws') + '/ws';
+
+const client = new Client({ brokerURL });
+client.onConnect = () => {
+  client.subscribe('/queue/jobs', (message) => {
+    if (message.headers.redelivered !== 'true') {
+      console.log('first delivery');
+      message.nack(); // puts the job back
+      return;
+    }
+    console.log('next delivery, delivery-count:', message.headers['delivery-count']);
+    message.ack();
+    client.deactivate();
+  }, { ack: 'client-individual' });
+  client.publish({ destination: '/queue/jobs', body: 'resize 42.png' });
+};
+client.activate();
