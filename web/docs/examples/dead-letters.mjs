@@ -4,6 +4,7 @@ import { WebSocket } from 'ws';
 Object.assign(globalThis, { WebSocket }); // for Node.js before 22
 const brokerURL = (process.env.STOMPBOX_HTTP_URL ?? 'http://127.0.0.1:8080').replace('http', 'ws') + '/ws';
 
+// [main]
 const client = new Client({ brokerURL });
 client.onConnect = () => {
   const reject = (message) => message.nack({ requeue: 'false' });
@@ -15,3 +16,4 @@ client.onConnect = () => {
   client.publish({ destination: '/queue/jobs', body: 'resize 42.txt' });
 };
 client.activate();
+// [/main]

@@ -4,6 +4,7 @@ import { WebSocket } from 'ws';
 Object.assign(globalThis, { WebSocket }); // for Node.js before 22
 const brokerURL = (process.env.STOMPBOX_HTTP_URL ?? 'http://127.0.0.1:8080').replace('http', 'ws') + '/ws';
 
+// [main]
 const client = new Client({ brokerURL });
 client.onConnect = () => {
   client.subscribe('/queue/jobs', (message) => {
@@ -19,3 +20,4 @@ client.onConnect = () => {
   client.publish({ destination: '/queue/jobs', body: 'resize 42.png' });
 };
 client.activate();
+// [/main]

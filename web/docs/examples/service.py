@@ -1,4 +1,5 @@
 # docs-test: broker --user alice:a --user backend:b
+# [service]
 import os
 import queue
 import threading
@@ -8,7 +9,6 @@ import stomp
 PORT = int(os.environ.get("STOMPBOX_TCP_PORT", 61613))
 
 
-# [service]
 class Service(stomp.ConnectionListener):
     def __init__(self, connection):
         self.connection = connection

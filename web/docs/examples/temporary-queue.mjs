@@ -10,6 +10,7 @@ const open = () => new Promise((resolve) => {
   client.activate();
 });
 
+// [main]
 const responder = await open();
 responder.subscribe('/queue/questions', ({ headers, body }) => {
   responder.publish({ destination: headers['reply-to'], body: `${body} = 4` });
@@ -26,3 +27,4 @@ requester.publish({
   headers: { 'reply-to': '/temp-queue/answers' },
   body: '2 + 2',
 });
+// [/main]

@@ -4,6 +4,7 @@ import { WebSocket } from 'ws';
 Object.assign(globalThis, { WebSocket }); // for Node.js before 22
 const brokerURL = (process.env.STOMPBOX_HTTP_URL ?? 'http://127.0.0.1:8080').replace('http', 'ws') + '/ws';
 
+// [main]
 const client = new Client({ brokerURL });
 client.onConnect = () => {
   client.subscribe('/queue/bookings', ({ body }) => {
@@ -22,3 +23,4 @@ client.onConnect = () => {
   transaction.commit();
 };
 client.activate();
+// [/main]
