@@ -1,4 +1,3 @@
-// docs-test: cargo run --example embedding
 //! Starts a broker inside a program, publishes a message and stops the broker.
 
 use std::error::Error;

@@ -1,7 +1,6 @@
 # docs-test: broker --user alice:a --user backend:b
 # [service]
 import os
-import queue
 import threading
 
 import stomp
@@ -36,21 +35,22 @@ service.ready.wait(60)
 # [/service]
 
 
-class Replies(stomp.ConnectionListener):
+class Client(stomp.ConnectionListener):
     def __init__(self):
-        self.received = queue.Queue()
+        self.received = threading.Event()
 
     def on_message(self, frame):
-        self.received.put(frame)
+        self.reply = frame
+        self.received.set()
 
 
 alice = stomp.Connection12([("127.0.0.1", PORT)])
-replies = Replies()
-alice.set_listener("", replies)
+client = Client()
+alice.set_listener("", client)
 alice.connect("alice", "a", wait=True)
 alice.subscribe("/user/queue/replies", id="1")
 alice.send("/app/orders", "three apples", headers={"correlation-id": "42"})
-reply = replies.received.get(timeout=60)
-print(reply.headers["correlation-id"], reply.body)
+client.received.wait(60)
+print(client.reply.headers["correlation-id"], client.reply.body)
 alice.disconnect()
 backend.disconnect()
