@@ -1,6 +1,5 @@
 # docs-test: no-broker
-set -e
-. ./background-broker.sh
+set -euo pipefail
 
 # [check]
 stompbox check-config --config rules.toml
