@@ -108,7 +108,7 @@
 //! - Presence is counted for a topic only while it is watched. The ticker sends the reports to watchers under a lock
 //!   that publishers never take: ten thousand watchers do not slow down joining members.
 //! - The options are one declarative table (`config`), from which flags, environment variables, file keys and the
-//!   README's table are derived.
+//!   table in `web/docs/options.md` are derived.
 
 pub mod bench;
 pub mod broker;

@@ -1,8 +1,8 @@
 //! Configuration: the table of options, and the [`Config`] that is built from it.
 //!
 //! Every option is one row of [`table::GROUPS`]. The row defines its flag, its environment variable, its key in the
-//! file, its default, its help, and its line in the README. Layers override each other, from lowest to highest: the
-//! defaults of the table, the file, the environment, the flags. A repeatable option in one layer replaces the whole
+//! file, its default, its help, and its line in the documentation. Layers override each other, from lowest to highest:
+//! the defaults of the table, the file, the environment, the flags. A repeatable option in one layer replaces the whole
 //! list of the lower layers.
 //!
 //! The modules that are configured do not import this module: each gets its own plain `Options`.

@@ -1,10 +1,11 @@
-//! The table of options as Markdown for the README. A test also compares the README's table of extension headers.
+//! The table of options as Markdown for `web/docs/options.md`. A test also compares the table of extension headers in
+//! `web/docs/compatibility.md`.
 
 use super::row::{OptionRow, ValueKind};
 use super::table;
 use std::fmt::Write;
 
-/// Returns the README's section about options as Markdown, including its heading.
+/// Returns the section about options as Markdown, including its heading.
 pub fn markdown() -> String {
     let mut text = String::from(
         "## Options\n\n\
@@ -44,22 +45,22 @@ mod tests {
     use super::*;
     use crate::session::extensions;
 
-    /// `UPDATE_README=1 cargo test readme` rewrites the sections.
+    /// `UPDATE_DOCS=1 cargo test documentation` rewrites the sections.
     #[test]
-    fn readme_matches_the_table_of_options() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
-        let readme = std::fs::read_to_string(path).expect("README.md");
-        let mut renewed = readme.clone();
-        for section in [markdown(), extensions::markdown()] {
+    fn documentation_matches_the_tables_of_options_and_headers() {
+        for (page, section) in [("options.md", markdown()), ("compatibility.md", extensions::markdown())] {
+            let path = format!("{}/web/docs/{page}", env!("CARGO_MANIFEST_DIR"));
+            let text = std::fs::read_to_string(&path).expect(page);
             let heading = &section[..=section.find('\n').expect("a heading")];
-            let start = renewed.find(heading).expect("the section");
-            let end = renewed[start + 1..].find("\n## ").map_or(renewed.len(), |end| start + 1 + end);
+            let start = text.find(heading).expect("the section");
+            let end = text[start + 1..].find("\n## ").map_or(text.len(), |end| start + 1 + end);
+            let mut renewed = text.clone();
             renewed.replace_range(start..end, &section);
+            if std::env::var_os("UPDATE_DOCS").is_some() {
+                std::fs::write(&path, renewed).expect(page);
+                continue;
+            }
+            assert!(text == renewed, "web/docs/{page}: run UPDATE_DOCS=1 cargo test documentation");
         }
-        if std::env::var_os("UPDATE_README").is_some() {
-            std::fs::write(path, renewed).expect("README.md");
-            return;
-        }
-        assert!(readme == renewed, "run UPDATE_README=1 cargo test readme");
     }
 }

@@ -48,7 +48,7 @@ pub enum ValueKind {
     Secret,
 }
 
-/// A group of options under one heading of the help and the README.
+/// A group of options under one heading of the help and the documentation.
 #[derive(Debug)]
 pub struct Group {
     /// The heading of the group.
@@ -77,7 +77,7 @@ impl OptionRow {
         matches!(self.kind, ValueKind::Secrets { .. } | ValueKind::List { .. })
     }
 
-    /// Returns the help text as the command line and the README show it.
+    /// Returns the help text as the command line and the documentation show it.
     pub fn full_help(&self) -> Cow<'static, str> {
         if self.is_list() {
             format!("{} In the file: an array of strings.", self.help).into()

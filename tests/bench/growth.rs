@@ -2,7 +2,7 @@
 //!
 //! `growth` lists its rows, and `growth ROW` runs one and prints `operations<TAB>median nanoseconds of one`. The
 //! measured code runs inside [`counted`], so that `callgrind --toggle-collect=*counted*` counts its instructions.
-//! `tests/bench/count --growth` does that for all rows and prints the table of the README.
+//! `tests/bench/count --growth` does that for all rows and prints the table of web/docs/performance.md.
 
 #![allow(missing_docs, unreachable_pub)]
 

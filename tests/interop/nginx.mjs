@@ -1,5 +1,5 @@
-// Runs nginx with the configuration block of README: STOMP over WebSocket and SockJS with TLS, to a broker that runs
-// with the options that README gives. Usage: node nginx.mjs BROKER (the binary).
+// Runs nginx with the example of web/docs/reverse-proxies.md: STOMP over WebSocket and SockJS with TLS, to a broker
+// that runs with the options that the page gives. Usage: node nginx.mjs BROKER (the binary).
 //
 // The clients connect from 127.0.0.2, which distinguishes them from the proxy on 127.0.0.1.
 
@@ -18,6 +18,7 @@ import { WebSocket } from 'ws';
 import { HANG_TIMEOUT_MS, expected, same } from './conversation.mjs';
 import { start } from './program.mjs';
 
+const EXAMPLE = new URL('../../web/docs/examples/nginx.conf', import.meta.url);
 const HOST = 'chat.example.com';
 const PROXY = '127.0.0.1';
 const CLIENT = '127.0.0.2';
@@ -37,12 +38,12 @@ const directory = mkdtempSync(join(tmpdir(), 'stompbox-nginx-'));
 process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
 
 async function startBroker() {
-  const readme = ['--allowed-hosts', HOST, '--trusted-proxies', PROXY];
+  const documented = ['--allowed-hosts', HOST, '--trusted-proxies', PROXY];
   const ours = [
     ...['--http', '127.0.0.1:0', '--tcp', 'off', '--heart-beat', `${BEAT_MS},${BEAT_MS}`],
     ...['--default-permissions', 'open'], // the clients are anonymous, and `safe` lets anonymous clients only subscribe
   ];
-  const broker = start(process.argv[2], [...readme, ...ours]);
+  const broker = start(process.argv[2], [...documented, ...ours]);
   const [, port] = await broker.out.find(/^listening http:.*:(\d+)$/);
   return { ...broker, port };
 }
@@ -66,10 +67,9 @@ function freePort() {
   });
 }
 
-/** Returns README's block with the changes for this test. Each of the replaced texts must be in the block. */
-function block(port, brokerPort, certificate) {
-  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
-  let [, text] = /^```nginx\n(.*?)^```$/ms.exec(readme) ?? [null, 'nothing: README has no block for nginx'];
+/** Returns the example with the changes for this test. Each of the replaced texts must be in the example. */
+function exampleSite(port, brokerPort, certificate) {
+  let text = readFileSync(EXAMPLE, 'utf8');
   for (const [theirs, ours] of [
     [/^ *listen \[::\]:443 .*\n/m, ''],
     [/listen 443 /, `listen ${PROXY}:${port} `],
@@ -77,7 +77,7 @@ function block(port, brokerPort, certificate) {
     [/\/etc\S*fullchain\.pem/, certificate.certificate],
     [/\/etc\S*privkey\.pem/, certificate.key],
   ]) {
-    same(`README's block for nginx has ${theirs}`, theirs.test(text), true);
+    same(`the example for nginx has ${theirs}`, theirs.test(text), true);
     text = text.replace(theirs, ours);
   }
   return text;
@@ -86,17 +86,17 @@ function block(port, brokerPort, certificate) {
 async function startNginx(broker) {
   const certificate = makeCertificate();
   const [port, leftPort, bufferedPort, plainPort] = await Promise.all(Array.from({ length: 4 }, freePort));
-  const site = block(port, broker.port, certificate);
-  // The same server with one line of the block left out.
+  const site = exampleSite(port, broker.port, certificate);
+  // The same server with one line of the example left out.
   const server = site.slice(site.indexOf('server {\n'));
-  same('README switches buffering off', /proxy_buffering off;/.test(server), true);
+  same('the example switches buffering off', /proxy_buffering off;/.test(server), true);
   writeFileSync(join(directory, 'site.conf'), site);
   const left = server.replace('proxy_buffering off;', '');
   writeFileSync(join(directory, 'left.conf'), left.replace(`:${port}`, `:${leftPort}`));
   const buffered = server.replace('proxy_buffering off;', 'proxy_ignore_headers X-Accel-Buffering;');
   writeFileSync(join(directory, 'buffered.conf'), buffered.replace(`:${port}`, `:${bufferedPort}`));
   const upgradeLines = /^ *proxy_set_header (Upgrade|Connection) .*\n/gm;
-  same('README passes on Upgrade and Connection', server.match(upgradeLines)?.length, 2);
+  same('the example passes on Upgrade and Connection', server.match(upgradeLines)?.length, 2);
   writeFileSync(join(directory, 'plain.conf'), server.replace(upgradeLines, '').replace(`:${port}`, `:${plainPort}`));
   copyFileSync(new URL('nginx.conf', import.meta.url), join(directory, 'nginx.conf'));
   if (NOBODY.uid) for (const path of [directory, certificate.key]) chownSync(path, NOBODY.uid, NOBODY.gid);

@@ -181,7 +181,7 @@ static LENGTHS: [u64; 128] = {
     lengths
 };
 
-/// Returns the README's section about extension headers as Markdown, including its heading.
+/// Returns the section of `web/docs/compatibility.md` about extension headers as Markdown, including its heading.
 pub fn markdown() -> String {
     let mut text = String::from(
         "## Headers of other brokers\n\n\
@@ -208,7 +208,7 @@ pub fn markdown() -> String {
     text
 }
 
-/// Returns the treatment of a header as the README describes it.
+/// Returns the treatment of a header as the documentation describes it.
 fn treatment(row: &Extension) -> Cow<'static, str> {
     let what = match (row.does, row.commands) {
         (Treatment::Honoured, _) => return "honoured".into(),

@@ -1,4 +1,5 @@
-//! The table of extension headers. It is the only place that lists them, and the source of the README's table.
+//! The table of extension headers. It is the only place that lists them, and the source of the table in the
+//! documentation.
 
 use super::{Condition, Extension, Treatment};
 use stompbox_frames::stomp::Command;
