@@ -66,8 +66,8 @@ export class Broker {
   /** Starts a broker with `options` and resolves with it when it listens. */
   static async start(binary, options, settings) {
     const broker = new Broker();
-    const is = (option) => options.some((word) => word === `--${option}` || word.startsWith(`--${option}=`));
-    const listen = ['http', 'tcp'].filter((option) => !is(option));
+    const isGiven = (option) => options.some((word) => word === `--${option}` || word.startsWith(`--${option}=`));
+    const listen = ['http', 'tcp'].filter((option) => !isGiven(option));
     const free = listen.flatMap((option) => [`--${option}`, '127.0.0.1:0']);
     broker.#child = start(binary, [...free, ...options], settings);
     const ended = broker.#child.exited.then(() => false);
