@@ -1,4 +1,4 @@
-//! Instructions of what happens for every frame and every message, counted under valgrind:
+//! Counts the instructions that each frame and each message takes, under valgrind:
 //! `cargo bench -p stompbox-frames` (needs valgrind and `gungraun-runner`).
 
 #![allow(missing_docs, unreachable_pub)]
@@ -22,12 +22,12 @@ const HEADERS: [(&str, &str); 5] = [
     ("priority", "4"),
 ];
 
-/// Five headers and content-length, 256 octets of body.
+/// Returns a SEND with five headers, content-length and a body of 256 bytes.
 fn send() -> Vec<u8> {
     encode::frame(Command::Send, Version::V1_2, &HEADERS, &[b'x'; 256]).to_vec()
 }
 
-/// A decoder that has had a frame, so that nothing is measured that happens only once in a program.
+/// Returns a decoder that has decoded a frame, so that the benchmark does not include one-time setup.
 fn decoder() -> Decoder {
     let mut decoder = Decoder::new(LIMITS);
     decoder.set_version(Version::V1_2);
@@ -47,10 +47,10 @@ fn sixteen_acks() -> (Decoder, Vec<u8>) {
 }
 
 #[library_benchmark]
-#[bench::send_of_6_headers_and_256_octets(setup = one_send)]
+#[bench::send_of_6_headers_and_256_bytes(setup = one_send)]
 #[bench::acks_16_in_one_feed(setup = sixteen_acks)]
-fn decode((mut decoder, octets): (Decoder, Vec<u8>)) -> (Decoder, Option<Frame>) {
-    decoder.feed(black_box(&octets));
+fn decode((mut decoder, bytes): (Decoder, Vec<u8>)) -> (Decoder, Option<Frame>) {
+    decoder.feed(black_box(&bytes));
     let mut last = None;
     while let Ok(Some(frame)) = decoder.next() {
         last = Some(frame);
@@ -58,7 +58,7 @@ fn decode((mut decoder, octets): (Decoder, Vec<u8>)) -> (Decoder, Option<Frame>)
     (decoder, last)
 }
 
-// What a client is told most often.
+// RECEIPT is the control frame that the broker sends most often.
 #[library_benchmark]
 #[bench::receipt(&[("receipt-id", "message-1234"), ("delivered-sessions", "2")])]
 #[bench::receipt_with_escapes(&[("receipt-id", "message:1234")])]
@@ -67,11 +67,11 @@ fn encode_frame(headers: &[(&str, &str)]) -> Bytes {
 }
 
 fn headers() -> (Headers, Vec<u8>) {
-    let (mut decoder, octets) = one_send();
-    decoder.feed(&octets);
+    let (mut decoder, bytes) = one_send();
+    decoder.feed(&bytes);
     let frame = decoder.next().ok().flatten().expect("a frame");
     let sent = (frame.headers, frame.body.to_vec());
-    // Nor a message's first use of what is set up once.
+    // Encode one message first, so that the benchmark does not include one-time setup.
     drop(black_box(message(&sent)));
     sent
 }
@@ -87,7 +87,7 @@ fn message((headers, body): &(Headers, Vec<u8>)) -> Message {
 }
 
 #[library_benchmark]
-#[bench::of_6_headers_and_256_octets(setup = headers)]
+#[bench::of_6_headers_and_256_bytes(setup = headers)]
 #[bench::with_escapes(setup = headers_with_escapes)]
 fn message_new(sent: (Headers, Vec<u8>)) -> (Message, (Headers, Vec<u8>)) {
     (message(black_box(&sent)), sent)
@@ -104,19 +104,19 @@ fn tail(message: Message) -> Message {
     message
 }
 
-fn room() -> BytesMut {
+fn buffer() -> BytesMut {
     BytesMut::with_capacity(4096)
 }
 
 #[library_benchmark]
-#[bench::subscription(DeliveryHeaders { subscription: Some("sub-0"), ack: None, count: 1 }, room())]
-#[bench::subscription_and_ack(DeliveryHeaders { subscription: Some("sub-0"), ack: Some("n-1-1234"), count: 1 }, room())]
+#[bench::subscription(DeliveryHeaders { subscription: Some("sub-0"), ack: None, count: 1 }, buffer())]
+#[bench::subscription_and_ack(DeliveryHeaders { subscription: Some("sub-0"), ack: Some("n-1-1234"), count: 1 }, buffer())]
 fn prefix_1_2(delivery: DeliveryHeaders<'_>, mut out: BytesMut) -> BytesMut {
     prefix(&mut out, black_box(Version::V1_2), black_box(delivery));
     out
 }
 
-/// A tail of 256 octets as browsers get most: few headers and a body of JSON.
+/// Returns a tail of 256 bytes as browsers typically receive it, with few headers and a JSON body.
 fn text() -> (Vec<u8>, BytesMut) {
     let headers = [("content-type", "application/json")].into_iter().collect();
     let body = r#"{"symbol":"EUR/USD","bid":1.0843,"ask":1.0845}"#.repeat(3);
@@ -131,12 +131,12 @@ fn text() -> (Vec<u8>, BytesMut) {
         Message::new(parts, |_| ())
     };
     let missing = 256 - message(&body).tail(Version::V1_2, |_, _| None).len();
-    (message(&(body + &" ".repeat(missing))).tail(Version::V1_2, |_, _| None).to_vec(), room())
+    (message(&(body + &" ".repeat(missing))).tail(Version::V1_2, |_, _| None).to_vec(), buffer())
 }
 
-/// The same size, without anything to escape.
+/// Returns text of the same size without characters to escape.
 fn plain_text() -> (Vec<u8>, BytesMut) {
-    (vec![b'x'; 256], room())
+    (vec![b'x'; 256], buffer())
 }
 
 #[library_benchmark]
@@ -144,12 +144,12 @@ fn plain_text() -> (Vec<u8>, BytesMut) {
 #[bench::json_percent(Quoting::JsonPercent, text())]
 #[bench::json_twice(Quoting::JsonTwice, text())]
 #[bench::plain_without_escapes(Quoting::Plain, plain_text())]
-fn quote_256_octets(quoting: Quoting, (text, mut out): (Vec<u8>, BytesMut)) -> (Vec<u8>, BytesMut) {
+fn quote_256_bytes(quoting: Quoting, (text, mut out): (Vec<u8>, BytesMut)) -> (Vec<u8>, BytesMut) {
     quote(black_box(quoting), black_box(&text), &mut out);
     (text, out)
 }
 
-/// One string of 256 octets, as a client sends a SEND.
+/// Returns a payload of one string: a SEND of 256 bytes.
 fn body() -> Vec<u8> {
     let mut out = BytesMut::from("[\"");
     let frame = encode::frame(Command::Send, Version::V1_2, &HEADERS[..1], &[b'x'; 195]);
@@ -160,7 +160,7 @@ fn body() -> Vec<u8> {
 }
 
 #[library_benchmark]
-#[bench::of_256_octets(setup = body)]
+#[bench::of_256_bytes(setup = body)]
 fn payload(body: Vec<u8>) -> (Vec<u8>, Result<Payload, PayloadError>) {
     let payload = array(black_box(&body));
     (body, payload)
@@ -168,6 +168,6 @@ fn payload(body: Vec<u8>) -> (Vec<u8>, Result<Payload, PayloadError>) {
 
 library_benchmark_group!(
     name = frames,
-    benchmarks = [decode, encode_frame, message_new, tail, prefix_1_2, quote_256_octets, payload]
+    benchmarks = [decode, encode_frame, message_new, tail, prefix_1_2, quote_256_bytes, payload]
 );
 main!(library_benchmark_groups = frames);

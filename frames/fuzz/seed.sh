@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the hand-written corpus the seeds of the decode target, once for each version.
+# Creates seeds for the target decode from the hand-written corpus, once for each version.
 set -eu
 cd "$(dirname "$0")"
 mkdir -p corpus/decode

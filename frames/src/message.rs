@@ -22,13 +22,13 @@ mod tail;
 
 use crate::sockjs::Quoting;
 use crate::stomp::encode;
-use crate::stomp::escape::is_bare;
+use crate::stomp::escape::needs_no_escape;
 use crate::stomp::{Headers, Version};
 use bytes::{Bytes, BytesMut};
-use copies::{Copies, in_quotes};
+use copies::{Copies, quoted_copy};
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
-use tail::{Layout, Lines, Needs, assemble, translate};
+use tail::{EscapesUsed, Layout, TailLines, assemble, translate};
 
 /// The contents of a message.
 #[derive(Debug)]
@@ -94,7 +94,7 @@ struct Shared<G> {
     /// The tail in the format of 1.2.
     primary: Bytes,
     layout: Layout,
-    needs: Needs,
+    escapes: EscapesUsed,
     /// The id and the destination, if the tail contains them escaped.
     unescaped: Option<Box<(String, String)>>,
     /// Tails for older versions; most messages have none.
@@ -112,7 +112,7 @@ const QUOTINGS: usize = Quoting::ALL.len();
 
 /// Selects one of a message's tails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+enum TailKind {
     Primary,
     V1_1,
     V1_0,
@@ -134,7 +134,7 @@ impl<G> Message<G> {
     /// Encodes the message. `guard` is called with the number of bytes that the message will hold.
     pub fn new(parts: Parts<'_>, guard: impl FnOnce(usize) -> G) -> Message<G> {
         let Parts { id, destination, headers, extra, body } = parts;
-        let mut lines = Lines::default();
+        let mut lines = TailLines::default();
         lines.add_send(headers, extra);
         Message::assembled(id, destination, extra, &lines, body, guard)
     }
@@ -147,7 +147,7 @@ impl<G> Message<G> {
         extra: &[(&str, &str)],
         guard: impl FnOnce(usize) -> G,
     ) -> Message<G> {
-        let mut lines = Lines::default();
+        let mut lines = TailLines::default();
         lines.add_tail(&self.shared.primary[self.shared.layout.headers()], extra);
         Message::assembled(id, destination, extra, &lines, self.body(), guard)
     }
@@ -156,19 +156,19 @@ impl<G> Message<G> {
         id: &str,
         destination: &str,
         extra: &[(&str, &str)],
-        lines: &Lines<'_>,
+        lines: &TailLines<'_>,
         body: &[u8],
         guard: impl FnOnce(usize) -> G,
     ) -> Message<G> {
         let (primary, layout) = assemble(id, destination, extra, lines, body);
-        let bare = is_bare(id.as_bytes()) && is_bare(destination.as_bytes());
-        let as_given = bare
+        let is_unescaped = needs_no_escape(id.as_bytes()) && needs_no_escape(destination.as_bytes());
+        let is_verbatim = is_unescaped
             || primary[layout.id()] == *id.as_bytes()
                 && primary[layout.destination()] == *destination.as_bytes();
-        let unescaped = (!as_given).then(|| Box::new((id.to_owned(), destination.to_owned())));
-        let needs = match bare && extra.is_empty() && !lines.may_escape() {
-            true => Needs::Nothing,
-            false => Needs::of(&primary[layout.head()]),
+        let unescaped = (!is_verbatim).then(|| Box::new((id.to_owned(), destination.to_owned())));
+        let escapes = match is_unescaped && extra.is_empty() && !lines.may_escape() {
+            true => EscapesUsed::None,
+            false => EscapesUsed::of(&primary[layout.head()]),
         };
         let unescaped_bytes =
             unescaped.as_ref().map_or(0, |_| Self::UNESCAPED_BYTES + id.len() + destination.len());
@@ -176,7 +176,7 @@ impl<G> Message<G> {
         let shared = Shared {
             primary,
             layout,
-            needs,
+            escapes,
             unescaped,
             translated: OnceLock::new(),
             is_text: OnceLock::new(),
@@ -194,10 +194,10 @@ impl<G> Message<G> {
     /// not kept and belongs to the caller.
     pub fn tail(&self, version: Version, guard: impl FnOnce(&G, usize) -> Option<G>) -> Cow<'_, Bytes> {
         let shared = &*self.shared;
-        let slot = match self.form(version) {
-            Form::Primary => return Cow::Borrowed(&shared.primary),
-            Form::V1_1 => 0,
-            Form::V1_0 => 1,
+        let slot = match self.tail_kind(version) {
+            TailKind::Primary => return Cow::Borrowed(&shared.primary),
+            TailKind::V1_1 => 0,
+            TailKind::V1_0 => 1,
         };
         let make = || translate(&shared.primary, &shared.layout, version);
         Copies::get_or_make(&shared.translated, slot, make, |bytes| guard(&shared.guard, bytes))
@@ -216,26 +216,28 @@ impl<G> Message<G> {
     ) -> Cow<'_, Bytes> {
         let shared = &*self.shared;
         let guard = |bytes| guard(&shared.guard, bytes);
-        let older = match self.form(version) {
-            Form::Primary => {
-                let make = || in_quotes(quoting, &shared.primary);
+        let version_index = match self.tail_kind(version) {
+            TailKind::Primary => {
+                let make = || quoted_copy(quoting, &shared.primary);
                 return Copies::get_or_make(&shared.quoted, quoting as usize, make, guard);
             }
-            Form::V1_1 => 0,
-            Form::V1_0 => 1,
+            TailKind::V1_1 => 0,
+            TailKind::V1_0 => 1,
         };
         // The unquoted tail is not kept: clients behind SockJS need only the quoted form.
-        let make = || in_quotes(quoting, &translate(&shared.primary, &shared.layout, version));
-        let slot = older * QUOTINGS + quoting as usize;
+        let make = || quoted_copy(quoting, &translate(&shared.primary, &shared.layout, version));
+        let slot = version_index * QUOTINGS + quoting as usize;
         Copies::get_or_make(&shared.quoted_translated, slot, make, guard)
     }
 
     /// Returns which tail `version` needs.
-    fn form(&self, version: Version) -> Form {
-        match (version, self.shared.needs) {
-            (Version::V1_2, _) | (_, Needs::Nothing) | (Version::V1_1, Needs::Escapes) => Form::Primary,
-            (Version::V1_1, Needs::CarriageReturns) => Form::V1_1,
-            (Version::V1_0, Needs::Escapes | Needs::CarriageReturns) => Form::V1_0,
+    fn tail_kind(&self, version: Version) -> TailKind {
+        match (version, self.shared.escapes) {
+            (Version::V1_2, _) | (_, EscapesUsed::None) | (Version::V1_1, EscapesUsed::Common) => {
+                TailKind::Primary
+            }
+            (Version::V1_1, EscapesUsed::CarriageReturn) => TailKind::V1_1,
+            (Version::V1_0, EscapesUsed::Common | EscapesUsed::CarriageReturn) => TailKind::V1_0,
         }
     }
 
@@ -271,12 +273,12 @@ impl<G> Message<G> {
     }
 
     /// Returns whether both are clones of the same message.
-    pub fn same(&self, other: &Message<G>) -> bool {
+    pub fn ptr_eq(&self, other: &Message<G>) -> bool {
         Arc::ptr_eq(&self.shared, &other.shared)
     }
 
     fn text(&self, range: std::ops::Range<usize>) -> &str {
-        std::str::from_utf8(&self.shared.primary[range]).expect("it was written from a str")
+        std::str::from_utf8(&self.shared.primary[range]).expect("the id and the destination are UTF-8")
     }
 }
 
@@ -492,16 +494,16 @@ mod tests {
 
     #[test]
     fn versions_share_a_tail_if_their_encodings_are_equal() {
-        let same =
+        let ptr_eq =
             |message: &Message, one, other| tail(message, one).as_ptr() == tail(message, other).as_ptr();
         use Version::*;
         let plain = message("/a", &[("x", "1")], &[], b"b\\");
-        assert!(same(&plain, V1_2, V1_1) && same(&plain, V1_2, V1_0));
+        assert!(ptr_eq(&plain, V1_2, V1_1) && ptr_eq(&plain, V1_2, V1_0));
         let colon = message("/a", &[("x", "1:\\r")], &[], b"");
-        assert!(same(&colon, V1_2, V1_1) && !same(&colon, V1_2, V1_0));
+        assert!(ptr_eq(&colon, V1_2, V1_1) && !ptr_eq(&colon, V1_2, V1_0));
         let cr = message("/a", &[("x", "\r")], &[], b"");
-        assert!(!same(&cr, V1_2, V1_1) && !same(&cr, V1_2, V1_0));
-        assert!(same(&cr, V1_1, V1_1) && same(&cr.clone(), V1_0, V1_0), "the tail is encoded once");
+        assert!(!ptr_eq(&cr, V1_2, V1_1) && !ptr_eq(&cr, V1_2, V1_0));
+        assert!(ptr_eq(&cr, V1_1, V1_1) && ptr_eq(&cr.clone(), V1_0, V1_0), "the tail is encoded once");
     }
 
     fn quoted(message: &Message, version: Version, quoting: Quoting) -> &Bytes {
@@ -601,11 +603,11 @@ mod tests {
         let message = Message::new(parts, |_| guard.clone());
         let mut reported = 0;
         for version in [Version::V1_1, Version::V1_0, Version::V1_2, Version::V1_1] {
-            let agree = |own: &Arc<()>, bytes| {
+            let accept = |own: &Arc<()>, bytes| {
                 reported += bytes;
                 Some(Arc::clone(own))
             };
-            assert!(matches!(message.tail(version, agree), Cow::Borrowed(_)));
+            assert!(matches!(message.tail(version, accept), Cow::Borrowed(_)));
         }
         let copies = [Version::V1_1, Version::V1_0].map(|version| message.tail(version, |_, _| None).len());
         assert!(reported >= copies.iter().sum(), "{reported} of {copies:?}");
@@ -615,15 +617,15 @@ mod tests {
     }
 
     #[test]
-    fn copy_whose_memory_is_refused_is_not_stored() {
+    fn copy_without_a_guard_is_not_stored() {
         let message = message("/a", &[("x", "\r")], &[], b"x");
         for _ in 0..2 {
-            let mut asked = 0;
+            let mut requested = 0;
             let copy = message.tail(Version::V1_0, |(), bytes| {
-                asked = bytes;
+                requested = bytes;
                 None
             });
-            assert!(matches!(copy, Cow::Owned(_)) && asked >= copy.len());
+            assert!(matches!(copy, Cow::Owned(_)) && requested >= copy.len());
             let quoted = message.quoted_tail(Version::V1_0, Quoting::Plain, |(), _| None);
             assert!(matches!(quoted, Cow::Owned(_)));
         }
@@ -664,7 +666,7 @@ mod tests {
         let dead = message.readdressed("n-2", "/queue/dead.a", &[("reason", "max:20"), ("y", "4")], |_| ());
         let expected = "destination:/queue/dead.a\nmessage-id:n-2\nreason:max\\c20\ny:4\nuser-name:ann\nx:1\\c2\ncontent-length:4\n\nbody\0\n";
         assert_eq!(text(&dead, Version::V1_2), expected);
-        assert!(!dead.same(&message) && dead.same(&dead.clone()));
+        assert!(!dead.ptr_eq(&message) && dead.ptr_eq(&dead.clone()));
     }
 
     #[test]

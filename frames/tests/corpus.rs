@@ -34,7 +34,7 @@ fn case(path: PathBuf) -> Case {
         "v10-" => Version::V1_0,
         "v11-" => Version::V1_1,
         "v12-" => Version::V1_2,
-        other => panic!("{name} begins with {other}, which is no version"),
+        other => panic!("{name} begins with {other}; expected v10-, v11- or v12-"),
     };
     let bytes = std::fs::read(&path).expect("a readable file");
     Case { path, version, bytes }
@@ -71,7 +71,7 @@ fn listing(version: Version, pieces: &[&[u8]]) -> String {
         }
     }
     if decoder.buffered() > 0 {
-        writeln!(out, "incomplete: {} octets", decoder.buffered()).expect("a String");
+        writeln!(out, "incomplete: {} bytes", decoder.buffered()).expect("a String");
     }
     out
 }

@@ -1,8 +1,8 @@
-//! Any octets, cut anywhere, in any version: no panic, the same frames or the same error for every cut, and
-//! never more held than one frame may have.
+//! Decodes arbitrary bytes in each version, split at arbitrary positions. Checks that decoding does not panic,
+//! returns the same frames or the same error for every split, and never buffers more than one frame.
 //!
-//! The last four octets of the input choose version, limits and cuts, so that a file of the corpus is a seed
-//! as it stands.
+//! The last four bytes of the input select the version, the limits and the splits, so that each file of the corpus
+//! can be a seed.
 
 #![no_main]
 
@@ -12,7 +12,7 @@ use stompbox_frames::stomp::{Command, DecodeError, Decoder, Limits, Version};
 type Seen = (Vec<(Command, Vec<(String, String)>, Vec<u8>)>, Option<DecodeError>);
 
 fuzz_target!(|data: &[u8]| {
-    let Some((octets, choice)) = data.split_last_chunk::<4>() else { return };
+    let Some((bytes, choice)) = data.split_last_chunk::<4>() else { return };
     let version = Version::ALL[usize::from(choice[0]) % 3];
     let limits = Limits {
         frame_bytes_max: [1, 20, 60, 512, 4096][usize::from(choice[1]) % 5],
@@ -27,16 +27,16 @@ fuzz_target!(|data: &[u8]| {
         random ^= random << 5;
         1 + (random >> 8) as usize % (1 + usize::from(choice[2]))
     };
-    let whole = decode(octets, version, limits, || usize::MAX);
-    assert_eq!(whole, decode(octets, version, limits, || 1));
-    assert_eq!(whole, decode(octets, version, limits, &mut piece));
+    let whole = decode(bytes, version, limits, || usize::MAX);
+    assert_eq!(whole, decode(bytes, version, limits, || 1));
+    assert_eq!(whole, decode(bytes, version, limits, &mut piece));
 });
 
-fn decode(octets: &[u8], version: Version, limits: Limits, mut piece: impl FnMut() -> usize) -> Seen {
+fn decode(bytes: &[u8], version: Version, limits: Limits, mut piece: impl FnMut() -> usize) -> Seen {
     let mut decoder = Decoder::new(limits);
     decoder.set_version(version);
     let mut frames = Vec::new();
-    let mut rest = octets;
+    let mut rest = bytes;
     while !rest.is_empty() {
         let (now, later) = rest.split_at(piece().min(rest.len()));
         rest = later;

@@ -1,5 +1,5 @@
-//! Whatever a client sends in whatever version, every version reads a MESSAGE with the same body, and no
-//! header that only the broker may set.
+//! Encodes an arbitrary SEND as a MESSAGE. Checks that clients of every version receive the same body, and no
+//! reserved header that the sender set.
 
 #![no_main]
 
@@ -11,7 +11,7 @@ use stompbox_frames::stomp::{Decoder, Frame, Limits, Version};
 
 #[derive(Arbitrary, Debug)]
 struct Input {
-    /// The header block of a SEND as the client wrote it.
+    /// The header block of the SEND, as received.
     block: Vec<u8>,
     sent_in: u8,
     destination: String,
@@ -40,19 +40,19 @@ fuzz_target!(|input: Input| {
         extra: &extra,
         body: &input.body,
     };
-    let mut told = 0;
-    let message: Message = Message::new(parts, |octets| told = octets);
-    assert_eq!(told, message.size());
+    let mut reported = 0;
+    let message: Message = Message::new(parts, |bytes| reported = bytes);
+    assert_eq!(reported, message.size());
     assert_eq!(message.destination(), input.destination);
     assert_eq!(message.is_text(), std::str::from_utf8(&message.tail(Version::V1_2, |_, _| None)).is_ok());
     let dead = message.readdressed("n-2", "/queue/dead.a", &extra, |_| ());
     for version in Version::ALL {
-        safe(&input, &message, "n-1", version);
-        safe(&input, &dead, "n-2", version);
+        check(&input, &message, "n-1", version);
+        check(&input, &dead, "n-2", version);
     }
 });
 
-fn safe(input: &Input, message: &Message, id: &str, version: Version) {
+fn check(input: &Input, message: &Message, id: &str, version: Version) {
     let delivery =
         DeliveryHeaders { subscription: input.subscription.as_deref(), ack: input.ack.as_deref(), count: input.count };
     let mut wire = BytesMut::new();

@@ -1,5 +1,5 @@
-//! Any octets as a request's body or a WebSocket message: no panic, no more memory than the JSON took, and the
-//! strings that a JSON reader finds.
+//! Parses arbitrary bytes as the body of a request and as a WebSocket message. Checks that parsing does not panic,
+//! takes no more memory than the JSON, and returns the strings that a JSON parser returns.
 
 #![no_main]
 
@@ -17,7 +17,7 @@ fuzz_target!(|data: &[u8]| {
             assert_eq!(strings.as_deref(), expected.as_deref());
         }
         Ok(_) => assert_eq!(got, Err(PayloadError::Expected)),
-        // A surrogate without a pair, a large number or depth: the reader is stricter there.
+        // The JSON parser also rejects unpaired surrogates, large numbers and deep nesting.
         Err(_) => {}
     }
     let sent = message(data);

@@ -1,4 +1,5 @@
-//! Whatever is quoted comes back, whole or in pieces; whatever is taken for quoted is quoted to the same text.
+//! Quotes arbitrary text, whole and in two parts, and checks that unquoting returns it. Unquotes arbitrary text, and
+//! checks that quoting the result again does not change it.
 
 #![no_main]
 
@@ -11,7 +12,7 @@ fuzz_target!(|data: &[u8]| {
     let [plain, percent, twice] = Quoting::ALL.map(|quoting| {
         let whole = quoted(quoting, data);
         assert_eq!(unquote(quoting, whole.as_bytes()).as_deref(), Some(&*text));
-        assert!(!whole.bytes().any(|octet| octet < b' '));
+        assert!(!whole.bytes().any(|byte| byte < b' '));
         let middle = (0..=text.len() / 2).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         let (left, right) = text.as_bytes().split_at(middle);
         assert_eq!(quoted(quoting, left) + &quoted(quoting, right), whole);

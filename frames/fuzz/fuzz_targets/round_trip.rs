@@ -1,4 +1,5 @@
-//! What is encoded decodes to what it was, but for what the version cannot carry.
+//! Encodes an arbitrary frame and decodes it again. Checks that only characters change that the version cannot
+//! represent.
 
 #![no_main]
 
@@ -37,17 +38,17 @@ fuzz_target!(|input: Input| {
     let version = Version::ALL[usize::from(input.version) % 3];
     let body = if command.may_have_body() { &input.body[..] } else { &[] };
     let headers: Vec<_> = input.headers.iter().map(|(name, value)| (&**name, &**value)).collect();
-    let octets = encode::frame(command, version, &headers, body);
+    let bytes = encode::frame(command, version, &headers, body);
 
     let mut decoder = Decoder::new(Limits { frame_bytes_max: 1 << 20, header_count_max: 1 << 16, header_bytes_max: 1 << 20, to_bytes_max: 0 });
     decoder.set_version(version);
-    decoder.feed(&octets);
-    let frame = decoder.next().expect("what is encoded is valid").expect("and whole");
-    assert!(decoder.next().expect("nothing follows").is_none());
+    decoder.feed(&bytes);
+    let frame = decoder.next().expect("an encoded frame is valid").expect("an encoded frame is complete");
+    assert!(decoder.next().expect("no error after the frame").is_none());
     assert_eq!(decoder.buffered(), 0);
 
     let literal = version == Version::V1_0 || command.is_literal();
-    let carried = |text: &str, is_name: bool| {
+    let representable = |text: &str, is_name: bool| {
         let mut text = text.replace('\0', " ");
         if literal || version == Version::V1_1 {
             text = text.replace('\r', " ");
@@ -69,7 +70,7 @@ fuzz_target!(|input: Input| {
     let mut expected: Vec<(String, String)> = headers
         .iter()
         .filter(|(name, _)| *name != "content-length")
-        .map(|(name, value)| (carried(name, true), carried(value, false)))
+        .map(|(name, value)| (representable(name, true), representable(value, false)))
         .collect();
     if !body.is_empty() {
         expected.push(("content-length".to_owned(), body.len().to_string()));

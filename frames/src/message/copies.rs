@@ -56,7 +56,7 @@ impl<G, const N: usize> Copies<G, N> {
 }
 
 /// Returns `tail` quoted, without its last LF, in an allocation of exactly its size.
-pub(super) fn in_quotes(quoting: Quoting, tail: &[u8]) -> Bytes {
+pub(super) fn quoted_copy(quoting: Quoting, tail: &[u8]) -> Bytes {
     let text = tail.strip_suffix(b"\n").unwrap_or(tail);
     // Estimates one escape in sixteen bytes, for a line or a field. A JSON body has more escapes and makes the buffer
     // grow.

@@ -2,8 +2,8 @@
 
 use super::RESERVED;
 use crate::stomp::encode::{END, decimal, decimal_length, line, line_length};
-use crate::stomp::escape::{self, Dialect, Part};
-use crate::stomp::headers::{Raw, text};
+use crate::stomp::escape::{self, Dialect, HeaderPart};
+use crate::stomp::headers::{RawHeader, text};
 use crate::stomp::{Headers, Version};
 use bytes::{Bytes, BytesMut};
 use memchr::{memchr, memchr2, memchr3};
@@ -52,44 +52,44 @@ impl Layout {
     }
 }
 
-/// Which versions below 1.2 need a tail of their own.
+/// The escape sequences in a tail. They determine which versions below 1.2 need a different tail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Needs {
-    /// None: the tail contains no escapes.
-    Nothing,
-    /// Version 1.0 only.
-    Escapes,
-    /// Versions 1.0 and 1.1.
-    CarriageReturns,
+pub(super) enum EscapesUsed {
+    /// No escapes: all versions share the tail.
+    None,
+    /// Escapes that 1.1 also defines: 1.0 needs a different tail.
+    Common,
+    /// Escaped carriage returns, which only 1.2 defines: 1.0 and 1.1 need different tails.
+    CarriageReturn,
 }
 
-impl Needs {
-    /// Determines the needs from the header lines of a tail.
-    pub(super) fn of(head: &[u8]) -> Needs {
-        let mut needs = Needs::Nothing;
+impl EscapesUsed {
+    /// Determines the escapes in the header lines of a tail.
+    pub(super) fn of(head: &[u8]) -> EscapesUsed {
+        let mut escapes = EscapesUsed::None;
         let mut at = 0;
         while let Some(next) = memchr(b'\\', &head[at..]) {
             at += next;
             if head[at + 1] == b'r' {
-                return Needs::CarriageReturns;
+                return EscapesUsed::CarriageReturn;
             }
-            needs = Needs::Escapes;
+            escapes = EscapesUsed::Common;
             at += 2;
         }
-        needs
+        escapes
     }
 }
 
 /// A header line to be written into a tail.
 #[derive(Clone, Debug)]
-pub(super) struct Line<'a> {
-    raw: Raw<'a>,
-    form: Form,
+pub(super) struct TailLine<'a> {
+    raw: RawHeader<'a>,
+    encoding: LineEncoding,
 }
 
-/// The form in which a line was received.
+/// How a received line is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+enum LineEncoding {
     /// Exactly as 1.2 writes it.
     Canonical,
     /// Different from 1.2, with escapes.
@@ -100,13 +100,13 @@ enum Form {
 
 /// The headers of a tail, without duplicates.
 #[derive(Debug, Default)]
-pub(super) struct Lines<'a> {
-    lines: SmallVec<[Line<'a>; 16]>,
+pub(super) struct TailLines<'a> {
+    lines: SmallVec<[TailLine<'a>; 16]>,
     /// Whether any of the lines may contain a backslash.
     may_escape: bool,
 }
 
-impl<'a> Lines<'a> {
+impl<'a> TailLines<'a> {
     /// Returns whether any of the lines, as 1.2 writes them, may contain a backslash.
     pub(super) fn may_escape(&self) -> bool {
         self.may_escape
@@ -117,29 +117,33 @@ impl<'a> Lines<'a> {
     pub(super) fn add_send(&mut self, headers: &'a Headers, extra: &[(&str, &str)]) {
         let (plain, escaped) = (headers.is_plain(), headers.is_escaped());
         let simple = headers.is_simple();
-        let otherwise = if escaped { Form::Escaped } else { Form::Literal };
+        let otherwise = if escaped { LineEncoding::Escaped } else { LineEncoding::Literal };
         for raw in headers.raw() {
             if is_reserved(raw.name, escaped, simple) || is_replaced(raw.name, escaped, simple, extra) {
                 continue;
             }
-            let canonical = if plain { escape::is_bare(raw.value) } else { raw.is_canonical(escaped) };
+            let canonical =
+                if plain { escape::needs_no_escape(raw.value) } else { raw.is_canonical(escaped) };
             self.may_escape |= !(plain && canonical);
-            self.lines.push(Line { raw, form: if canonical { Form::Canonical } else { otherwise } });
+            self.lines.push(TailLine {
+                raw,
+                encoding: if canonical { LineEncoding::Canonical } else { otherwise },
+            });
         }
-        self.drop_repeats();
+        self.remove_duplicates();
     }
 
     /// Adds the header lines of a primary tail, except those that `extra` replaces.
     pub(super) fn add_tail(&mut self, head: &'a [u8], extra: &[(&str, &str)]) {
-        let raws = raws(head).filter(|raw| !is_replaced(raw.name, true, false, extra));
-        self.lines.extend(raws.map(|raw| Line { raw, form: Form::Canonical }));
+        let raw_headers = raw_headers(head).filter(|raw| !is_replaced(raw.name, true, false, extra));
+        self.lines.extend(raw_headers.map(|raw| TailLine { raw, encoding: LineEncoding::Canonical }));
         self.may_escape = true;
     }
 
     /// Removes all but the first header of each name. All names of one frame are escaped alike, so they are compared
     /// raw.
     #[inline]
-    fn drop_repeats(&mut self) {
+    fn remove_duplicates(&mut self) {
         const FEW: usize = 16;
         let lines = &mut self.lines;
         if lines.len() <= FEW {
@@ -158,7 +162,7 @@ impl<'a> Lines<'a> {
     }
 }
 
-impl Raw<'_> {
+impl RawHeader<'_> {
     /// Returns whether the line is exactly what 1.2 would write.
     fn is_canonical(&self, escaped: bool) -> bool {
         match escaped {
@@ -169,18 +173,18 @@ impl Raw<'_> {
     }
 }
 
-impl Line<'_> {
+impl TailLine<'_> {
     #[inline]
     fn length(&self) -> usize {
-        match self.form {
-            Form::Canonical => self.raw.name.len() + self.raw.value.len() + 2,
+        match self.encoding {
+            LineEncoding::Canonical => self.raw.name.len() + self.raw.value.len() + 2,
             _ => line_length(Dialect::V1_2, &self.name(), &self.value()),
         }
     }
 
     #[inline]
     fn write(&self, out: &mut BytesMut) {
-        if self.form != Form::Canonical {
+        if self.encoding != LineEncoding::Canonical {
             return line(out, Dialect::V1_2, &self.name(), &self.value());
         }
         match self.raw.line {
@@ -195,11 +199,11 @@ impl Line<'_> {
     }
 
     fn name(&self) -> Cow<'_, str> {
-        text(self.raw.name, self.form == Form::Escaped)
+        text(self.raw.name, self.encoding == LineEncoding::Escaped)
     }
 
     fn value(&self) -> Cow<'_, str> {
-        text(self.raw.value, self.form == Form::Escaped)
+        text(self.raw.value, self.encoding == LineEncoding::Escaped)
     }
 }
 
@@ -208,26 +212,26 @@ pub(super) fn assemble(
     id: &str,
     destination: &str,
     extra: &[(&str, &str)],
-    lines: &Lines<'_>,
+    lines: &TailLines<'_>,
     body: &[u8],
 ) -> (Bytes, Layout) {
     const FIXED: usize = "destination:\nmessage-id:\ncontent-length:\n\n".len() + END.len();
     // Some receivers would use a duplicate of one of these headers instead of the first.
-    let own = |name: &str| [DESTINATION, MESSAGE_ID, CONTENT_LENGTH].contains(&name);
-    let extra = || extra.iter().filter(|(name, _)| !own(name));
-    let octets = FIXED
-        + escape::length(Dialect::V1_2, Part::Value, destination)
-        + escape::length(Dialect::V1_2, Part::Value, id)
+    let is_fixed = |name: &str| [DESTINATION, MESSAGE_ID, CONTENT_LENGTH].contains(&name);
+    let extra = || extra.iter().filter(|(name, _)| !is_fixed(name));
+    let size = FIXED
+        + escape::length(Dialect::V1_2, HeaderPart::Value, destination)
+        + escape::length(Dialect::V1_2, HeaderPart::Value, id)
         + extra().map(|(name, value)| line_length(Dialect::V1_2, name, value)).sum::<usize>()
-        + lines.lines.iter().map(Line::length).sum::<usize>()
+        + lines.lines.iter().map(TailLine::length).sum::<usize>()
         + decimal_length(body.len())
         + body.len();
-    let mut out = BytesMut::with_capacity(octets);
+    let mut out = BytesMut::with_capacity(size);
     out.extend_from_slice(b"destination:");
-    escape::put(&mut out, Dialect::V1_2, Part::Value, destination);
+    escape::put(&mut out, Dialect::V1_2, HeaderPart::Value, destination);
     let destination_end = out.len();
     out.extend_from_slice(b"\nmessage-id:");
-    escape::put(&mut out, Dialect::V1_2, Part::Value, id);
+    escape::put(&mut out, Dialect::V1_2, HeaderPart::Value, id);
     let id_end = out.len();
     out.extend_from_slice(b"\n");
     extra().for_each(|(name, value)| line(&mut out, Dialect::V1_2, name, value));
@@ -239,7 +243,7 @@ pub(super) fn assemble(
     let layout = Layout { destination_end, id_end, headers_end, body: out.len() };
     out.extend_from_slice(body);
     out.extend_from_slice(END);
-    debug_assert_eq!(out.len(), octets, "the size is known before");
+    debug_assert_eq!(out.len(), size, "the computed size is exact");
     (out.freeze(), layout)
 }
 
@@ -247,10 +251,10 @@ pub(super) fn assemble(
 pub(super) fn translate(primary: &Bytes, layout: &Layout, version: Version) -> Bytes {
     let dialect = Dialect::of(version, false);
     let mut out = BytesMut::with_capacity(primary.len());
-    for own in primary[layout.head()].split_inclusive(|octet| *octet == b'\n') {
-        match memchr(b'\\', own) {
-            None => out.extend_from_slice(own),
-            Some(_) => raws(own)
+    for header_line in primary[layout.head()].split_inclusive(|byte| *byte == b'\n') {
+        match memchr(b'\\', header_line) {
+            None => out.extend_from_slice(header_line),
+            Some(_) => raw_headers(header_line)
                 .for_each(|raw| line(&mut out, dialect, &text(raw.name, true), &text(raw.value, true))),
         }
     }
@@ -259,12 +263,12 @@ pub(super) fn translate(primary: &Bytes, layout: &Layout, version: Version) -> B
 }
 
 /// Splits the header lines of a primary tail.
-fn raws(head: &[u8]) -> impl Iterator<Item = Raw<'_>> {
+fn raw_headers(head: &[u8]) -> impl Iterator<Item = RawHeader<'_>> {
     let mut rest = head;
     std::iter::from_fn(move || {
         let colon = memchr(b':', rest)?;
         let end = colon + memchr(b'\n', &rest[colon..])?;
-        let raw = Raw { name: &rest[..colon], value: &rest[colon + 1..end], line: Some(&rest[..=end]) };
+        let raw = RawHeader { name: &rest[..colon], value: &rest[colon + 1..end], line: Some(&rest[..=end]) };
         rest = &rest[end + 1..];
         Some(raw)
     })
@@ -300,20 +304,20 @@ impl Index {
 /// Returns whether only the broker may set a header of this name. With `simple` the name is ASCII without a backslash.
 #[inline]
 pub(super) fn is_reserved(name: &[u8], escaped: bool, simple: bool) -> bool {
-    match is_trim(name, simple) {
-        true => is_reserved_trim(name),
-        false => is_reserved_trim(folded(&text(name, escaped)).as_bytes()),
+    match is_trimmed_ascii(name, simple) {
+        true => is_reserved_ascii(name),
+        false => is_reserved_ascii(folded(&text(name, escaped)).as_bytes()),
     }
 }
 
 #[inline(always)]
-fn is_reserved_trim(name: &[u8]) -> bool {
-    RESERVED.iter().any(|reserved| reserved.as_bytes() == name) || is_reserved_in_capitals(name)
+fn is_reserved_ascii(name: &[u8]) -> bool {
+    RESERVED.iter().any(|reserved| reserved.as_bytes() == name) || is_reserved_ignoring_case(name)
 }
 
 /// Returns whether the name, ignoring case, is in the list. Called for names that are not literally in the list.
 #[inline]
-fn is_reserved_in_capitals(name: &[u8]) -> bool {
+fn is_reserved_ignoring_case(name: &[u8]) -> bool {
     let Some(first) = name.first() else { return false };
     let mut row = usize::from(INDEX.first[Index::key(*first, name.len())]);
     while row > 0 {
@@ -330,7 +334,7 @@ fn is_replaced(name: &[u8], escaped: bool, simple: bool, extra: &[(&str, &str)])
     if extra.is_empty() {
         return false;
     }
-    match is_trim(name, simple) {
+    match is_trimmed_ascii(name, simple) {
         true => extra.iter().any(|(replacement, _)| replacement.as_bytes().eq_ignore_ascii_case(name)),
         false => {
             let name = folded(&text(name, escaped));
@@ -341,11 +345,11 @@ fn is_replaced(name: &[u8], escaped: bool, simple: bool, extra: &[(&str, &str)])
 
 /// Returns whether [`folded`] can only change the case of ASCII letters of this name.
 #[inline]
-fn is_trim(name: &[u8], simple: bool) -> bool {
-    let is_letter = |octet: Option<&u8>| octet.is_some_and(u8::is_ascii_alphanumeric);
+fn is_trimmed_ascii(name: &[u8], simple: bool) -> bool {
+    let is_letter = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
     is_letter(name.first())
         && is_letter(name.last())
-        && (simple || name.iter().all(|octet| octet.is_ascii() && *octet != b'\\'))
+        && (simple || name.iter().all(|byte| byte.is_ascii() && *byte != b'\\'))
 }
 
 /// Returns the name in the form that receivers compare if they trim names and ignore their case. Converts to upper case

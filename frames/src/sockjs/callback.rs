@@ -22,10 +22,10 @@ pub enum CallbackError {
 impl Callback {
     /// Parses the parameter's value, already decoded by [`percent_decode`]; empty if the parameter is missing.
     pub fn parse(decoded: &str, length_max: usize) -> Result<Callback, CallbackError> {
-        let is_named = |octet: u8| octet.is_ascii_alphanumeric() || b"-_.".contains(&octet);
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         match decoded {
             "" => Err(CallbackError::Missing),
-            name if name.len() <= length_max && name.bytes().all(is_named) => Ok(Callback(name.to_owned())),
+            name if name.len() <= length_max && name.bytes().all(is_allowed) => Ok(Callback(name.to_owned())),
             _ => Err(CallbackError::Invalid),
         }
     }
@@ -40,7 +40,7 @@ impl Callback {
 pub fn percent_decode(text: &str) -> Cow<'_, str> {
     match decoded(text.as_bytes(), false) {
         Cow::Borrowed(_) => Cow::Borrowed(text),
-        Cow::Owned(octets) => Cow::Owned(match String::from_utf8(octets) {
+        Cow::Owned(bytes) => Cow::Owned(match String::from_utf8(bytes) {
             Ok(text) => text,
             Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
         }),
@@ -48,20 +48,20 @@ pub fn percent_decode(text: &str) -> Cow<'_, str> {
 }
 
 /// Decodes `%HH` to a byte and, in a form, `+` to a space.
-pub(super) fn decoded(octets: &[u8], in_form: bool) -> Cow<'_, [u8]> {
-    let has_plus = in_form && memchr(b'+', octets).is_some();
-    if memchr(b'%', octets).is_none() && !has_plus {
-        return Cow::Borrowed(octets);
+pub(super) fn decoded(bytes: &[u8], in_form: bool) -> Cow<'_, [u8]> {
+    let has_plus = in_form && memchr(b'+', bytes).is_some();
+    if memchr(b'%', bytes).is_none() && !has_plus {
+        return Cow::Borrowed(bytes);
     }
-    let mut out = Vec::with_capacity(octets.len());
-    let mut rest = octets;
-    while let Some((first, behind)) = rest.split_first() {
-        rest = behind;
-        let hex = |at: usize| behind.get(at).and_then(|digit| char::from(*digit).to_digit(16));
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((first, after)) = rest.split_first() {
+        rest = after;
+        let hex = |at: usize| after.get(at).and_then(|digit| char::from(*digit).to_digit(16));
         match (first, hex(0).zip(hex(1))) {
             (b'%', Some((high, low))) => {
                 out.push((high << 4 | low) as u8);
-                rest = &behind[2..];
+                rest = &after[2..];
             }
             (b'+', _) if in_form => out.push(b' '),
             _ => out.push(*first),

@@ -104,7 +104,7 @@ impl Envelope {
     /// name of a [`Callback`](super::Callback), used only by htmlfile.
     pub fn prelude(&self, callback: &str) -> Bytes {
         match self.prelude {
-            Prelude::Fixed(octets) => Bytes::from_static(octets),
+            Prelude::Fixed(bytes) => Bytes::from_static(bytes),
             Prelude::Page => {
                 let page = [PAGE[0], callback, PAGE[1]].concat();
                 Bytes::from(format!("{page:PAGE_BYTES$}{PAGE_END}"))

@@ -11,7 +11,7 @@ use super::quote::{Quoting, quote};
 use crate::stomp::encode::decimal;
 use bytes::BytesMut;
 
-/// Begins a frame of messages. Each string follows in [`Quoting::mark`]s, with `,` between two strings.
+/// Begins a frame of messages. Each string follows in [`Quoting::quotation_mark`]s, with `,` between two strings.
 pub const ARRAY_OPEN: &[u8] = b"a[";
 /// Ends a frame of messages.
 pub const ARRAY_CLOSE: &[u8] = b"]";
@@ -42,9 +42,9 @@ impl Frame<'_> {
                 out.extend_from_slice(b"c[");
                 decimal(out, usize::from(code));
                 out.extend_from_slice(b",");
-                out.extend_from_slice(quoting.mark());
+                out.extend_from_slice(quoting.quotation_mark());
                 quote(quoting, reason.as_bytes(), out);
-                out.extend_from_slice(quoting.mark());
+                out.extend_from_slice(quoting.quotation_mark());
                 out.extend_from_slice(b"]");
             }
         }

@@ -13,7 +13,7 @@ use thiserror::Error;
 /// the high bit is set if more bytes follow). This takes less memory than the JSON, however many strings there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Payload {
-    held: Vec<u8>,
+    buffer: Vec<u8>,
     count: usize,
 }
 
@@ -35,7 +35,7 @@ pub fn array(json: &[u8]) -> Result<Payload, PayloadError> {
     if json.is_empty() {
         return Err(PayloadError::Expected);
     }
-    read(json, Shape::Array).ok_or_else(|| match is_json(json) && first(json) != Some(b'[') {
+    read(json, Shape::Array).ok_or_else(|| match is_json(json) && first_non_space(json) != Some(b'[') {
         true => PayloadError::Expected,
         false => PayloadError::Broken,
     })
@@ -43,9 +43,9 @@ pub fn array(json: &[u8]) -> Result<Payload, PayloadError> {
 
 /// Parses a WebSocket message: empty, an array of strings, or one string.
 pub fn message(json: &[u8]) -> Result<Payload, PayloadError> {
-    match first(json) {
+    match first_non_space(json) {
         None if json.is_empty() => Ok(Payload::default()),
-        Some(b'"') => read(json, Shape::One).ok_or(PayloadError::Broken),
+        Some(b'"') => read(json, Shape::OneString).ok_or(PayloadError::Broken),
         _ => read(json, Shape::Array).ok_or(PayloadError::Broken),
     }
 }
@@ -54,11 +54,11 @@ pub fn message(json: &[u8]) -> Result<Payload, PayloadError> {
 /// form.
 pub fn form<'a>(body: &'a [u8], content_type: Option<&str>) -> Result<Cow<'a, [u8]>, PayloadError> {
     const FORM: &str = "application/x-www-form-urlencoded";
-    let media = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
-    if !media.trim().eq_ignore_ascii_case(FORM) {
+    let media_type = content_type.and_then(|value| value.split(';').next()).unwrap_or_default();
+    if !media_type.trim().eq_ignore_ascii_case(FORM) {
         return Ok(Cow::Borrowed(body));
     }
-    let mut fields = body.split(|octet| *octet == b'&').map(|field| {
+    let mut fields = body.split(|byte| *byte == b'&').map(|field| {
         let end = memchr(b'=', field).unwrap_or(field.len());
         (&field[..end], field.get(end + 1..).unwrap_or_default())
     });
@@ -71,13 +71,14 @@ pub fn form<'a>(body: &'a [u8], content_type: Option<&str>) -> Result<Cow<'a, [u
 impl Payload {
     /// Returns the strings in order, as UTF-8.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        let mut rest = &self.held[..];
+        let mut rest = &self.buffer[..];
         std::iter::from_fn(move || {
-            let digits = rest.iter().position(|octet| octet & MORE == 0)? + 1;
-            let (length, behind) = rest.split_at(digits);
-            let length = length.iter().rev().fold(0, |sum, octet| sum << 7 | usize::from(octet & !MORE));
-            let (string, behind) = behind.split_at(length);
-            rest = behind;
+            let digits = rest.iter().position(|byte| byte & CONTINUATION_BIT == 0)? + 1;
+            let (length, after) = rest.split_at(digits);
+            let length =
+                length.iter().rev().fold(0, |sum, byte| sum << 7 | usize::from(byte & !CONTINUATION_BIT));
+            let (string, after) = after.split_at(length);
+            rest = after;
             Some(string)
         })
     }
@@ -92,48 +93,48 @@ impl Payload {
         self.count == 0
     }
 
-    /// Returns the bytes of memory held.
+    /// Returns the memory of the payload in bytes.
     pub fn bytes(&self) -> usize {
-        self.held.capacity()
+        self.buffer.capacity()
     }
 
-    fn begin(&mut self, length: usize) {
+    fn push_length(&mut self, length: usize) {
         let mut rest = length;
-        while rest >= usize::from(MORE) {
-            self.held.push(rest as u8 | MORE);
+        while rest >= usize::from(CONTINUATION_BIT) {
+            self.buffer.push(rest as u8 | CONTINUATION_BIT);
             rest >>= 7;
         }
-        self.held.push(rest as u8);
+        self.buffer.push(rest as u8);
         self.count += 1;
     }
 
     fn push(&mut self, string: &str) {
-        self.begin(string.len());
-        self.held.extend_from_slice(string.as_bytes());
+        self.push_length(string.len());
+        self.buffer.extend_from_slice(string.as_bytes());
     }
 
     /// Appends a string in WTF-8, in which unpaired surrogates are encoded in three bytes each.
     fn push_wtf8(&mut self, string: &[u8]) {
-        self.begin(string.len());
+        self.push_length(string.len());
         let mut from = 0;
         while let Some(at) = memchr(0xED, &string[from..]).map(|at| from + at) {
-            self.held.extend_from_slice(&string[from..at]);
+            self.buffer.extend_from_slice(&string[from..at]);
             let is_surrogate = string[at + 1] >= 0xA0;
             let char = if is_surrogate { "\u{fffd}".as_bytes() } else { &string[at..at + 3] };
-            self.held.extend_from_slice(char);
+            self.buffer.extend_from_slice(char);
             from = at + 3;
         }
-        self.held.extend_from_slice(&string[from..]);
+        self.buffer.extend_from_slice(&string[from..]);
     }
 }
 
 /// Set on every byte of a length but the last.
-const MORE: u8 = 0x80;
+const CONTINUATION_BIT: u8 = 0x80;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Shape {
     Array,
-    One,
+    OneString,
 }
 
 /// Parses strings; returns `None` for anything else.
@@ -146,22 +147,23 @@ fn read(json: &[u8], shape: Shape) -> Option<Payload> {
     // A length takes no more bytes than the quotation marks of the string, except for a few bytes for very long
     // strings.
     let bytes_max = json.len() + (json.len() >> 20) + 4;
-    let whole = |kind| {
-        let mut payload = Payload { held: Vec::with_capacity(bytes_max), count: 0 };
+    let whole = |encoding| {
+        let mut payload = Payload { buffer: Vec::with_capacity(bytes_max), count: 0 };
         let mut reader = serde_json::Deserializer::from_str(json);
-        let strings = Strings { payload: &mut payload, kind };
+        let strings = Strings { payload: &mut payload, encoding };
         match shape {
             Shape::Array => reader.deserialize_seq(strings),
-            Shape::One => strings.deserialize(&mut reader),
+            Shape::OneString => strings.deserialize(&mut reader),
         }
         .and_then(|()| reader.end())
         .ok()?;
-        if payload.held.len() < json.len() / 2 {
-            payload.held.shrink_to_fit();
+        if payload.buffer.len() < json.len() / 2 {
+            payload.buffer.shrink_to_fit();
         }
         Some(payload)
     };
-    whole(Kind::Text).or_else(|| is_json(json.as_bytes()).then(|| whole(Kind::Wtf8)).flatten())
+    whole(StringEncoding::Text)
+        .or_else(|| is_json(json.as_bytes()).then(|| whole(StringEncoding::Wtf8)).flatten())
 }
 
 /// Returns whether the input is JSON of any depth: the parser keeps the open brackets on the heap, not on the stack.
@@ -170,13 +172,13 @@ fn is_json(json: &[u8]) -> bool {
 }
 
 /// Returns the first byte that is not JSON white space.
-fn first(json: &[u8]) -> Option<u8> {
-    json.iter().copied().find(|octet| !b" \t\n\r".contains(octet))
+fn first_non_space(json: &[u8]) -> Option<u8> {
+    json.iter().copied().find(|byte| !b" \t\n\r".contains(byte))
 }
 
 /// How a string is deserialized.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum StringEncoding {
     Text,
     /// UTF-8 that may contain surrogates.
     Wtf8,
@@ -185,16 +187,16 @@ enum Kind {
 /// Deserializes a string, or the strings of an array, into a payload.
 struct Strings<'p> {
     payload: &'p mut Payload,
-    kind: Kind,
+    encoding: StringEncoding,
 }
 
 impl<'de> DeserializeSeed<'de> for Strings<'_> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, reader: D) -> Result<(), D::Error> {
-        match self.kind {
-            Kind::Text => reader.deserialize_str(One(self.payload)),
-            Kind::Wtf8 => reader.deserialize_bytes(One(self.payload)),
+        match self.encoding {
+            StringEncoding::Text => reader.deserialize_str(StringVisitor(self.payload)),
+            StringEncoding::Wtf8 => reader.deserialize_bytes(StringVisitor(self.payload)),
         }
     }
 }
@@ -207,14 +209,15 @@ impl<'de> Visitor<'de> for Strings<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<(), A::Error> {
-        while array.next_element_seed(Strings { payload: self.payload, kind: self.kind })?.is_some() {}
+        while array.next_element_seed(Strings { payload: self.payload, encoding: self.encoding })?.is_some() {
+        }
         Ok(())
     }
 }
 
-struct One<'p>(&'p mut Payload);
+struct StringVisitor<'p>(&'p mut Payload);
 
-impl Visitor<'_> for One<'_> {
+impl Visitor<'_> for StringVisitor<'_> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -408,8 +411,8 @@ mod tests {
         let code = |text| u32::from_str_radix(text, 16).expect("a code point");
         let mut count = 0;
         for range in ESCAPED_BY_CLIENTS.split_whitespace() {
-            let (first, last) = range.split_once('-').unwrap_or((range, range));
-            for code in code(first)..=code(last) {
+            let (first_non_space, last) = range.split_once('-').unwrap_or((range, range));
+            for code in code(first_non_space)..=code(last) {
                 let char = char::from_u32(code).expect("a character").to_string();
                 for json in [format!("[\"\\u{code:04x}\"]"), format!("[\"\\u{code:04X}\"]")] {
                     assert_eq!(strings(array(json.as_bytes())), ok_strings(&[&char]), "{json}");

@@ -22,7 +22,7 @@ impl Quoting {
     pub const ALL: [Quoting; 3] = [Quoting::Plain, Quoting::JsonPercent, Quoting::JsonTwice];
 
     /// Returns the quotation mark around a string.
-    pub fn mark(self) -> &'static [u8] {
+    pub fn quotation_mark(self) -> &'static [u8] {
         match self {
             Quoting::Plain | Quoting::JsonPercent => b"\"",
             Quoting::JsonTwice => b"\\\"",
@@ -39,7 +39,7 @@ mod class {
     /// A control character without an escape of its own.
     pub(super) const CONTROL: u8 = 10;
     /// The first byte of a character that may need an escape.
-    pub(super) const DOUBTFUL: u8 = 11;
+    pub(super) const CANDIDATE: u8 = 11;
     /// The first byte of a character above U+FFFF.
     pub(super) const ASTRAL: u8 = 12;
 }
@@ -78,16 +78,16 @@ static CLASSES: [[u8; 256]; 3] = [classes(0), classes(1), classes(2)];
 
 const fn classes(quoting: usize) -> [u8; 256] {
     let mut classes = [class::PLAIN; 256];
-    let mut octet = 0;
-    while octet < 256 {
-        classes[octet] = match octet {
+    let mut byte = 0;
+    while byte < 256 {
+        classes[byte] = match byte {
             0x00..0x20 => class::CONTROL,
             // U+2000–2FFF and U+F000–FFFF.
-            0xE2 | 0xEF => class::DOUBTFUL,
+            0xE2 | 0xEF => class::CANDIDATE,
             0xF0..=0xFF => class::ASTRAL,
             _ => class::PLAIN,
         };
-        octet += 1;
+        byte += 1;
     }
     let mut at = 0;
     while at < ESCAPES.len() {
@@ -108,7 +108,7 @@ pub fn quote(quoting: Quoting, text: &[u8], out: &mut BytesMut) {
             for chunk in text.utf8_chunks() {
                 quote_valid(quoting, chunk.valid(), out);
                 if !chunk.invalid().is_empty() {
-                    unicode(quoting, char::REPLACEMENT_CHARACTER, out);
+                    write_unicode_escape(quoting, char::REPLACEMENT_CHARACTER, out);
                 }
             }
         }
@@ -116,19 +116,19 @@ pub fn quote(quoting: Quoting, text: &[u8], out: &mut BytesMut) {
 }
 
 fn quote_valid(quoting: Quoting, text: &str, out: &mut BytesMut) {
-    let octets = text.as_bytes();
+    let bytes = text.as_bytes();
     let classes = &CLASSES[quoting as usize];
     // The bytes between these two need no escape.
     let (mut from, mut at) = (0, 0);
     loop {
-        at = plain_end(octets, at, quoting);
-        let Some(octet) = octets.get(at) else { break };
-        let class = classes[usize::from(*octet)];
-        if class == class::DOUBTFUL && !needs_escape([octets[at], octets[at + 1], octets[at + 2]]) {
+        at = plain_end(bytes, at, quoting);
+        let Some(byte) = bytes.get(at) else { break };
+        let class = classes[usize::from(*byte)];
+        if class == class::CANDIDATE && !needs_escape([bytes[at], bytes[at + 1], bytes[at + 2]]) {
             at += 3;
             continue;
         }
-        put_run(&octets[from..], at - from, out);
+        append_run(&bytes[from..], at - from, out);
         if class <= class::ESCAPE_MAX {
             let (escape, length) = &PADDED[quoting as usize][usize::from(class) - 1];
             let end = out.len() + length;
@@ -136,76 +136,76 @@ fn quote_valid(quoting: Quoting, text: &str, out: &mut BytesMut) {
             out.truncate(end);
             at += 1;
         } else {
-            let char = text[at..].chars().next().expect("a character begins here");
-            unicode(quoting, char, out);
+            let char = text[at..].chars().next().expect("at is the start of a character");
+            write_unicode_escape(quoting, char, out);
             at += char.len_utf8();
         }
         from = at;
     }
-    out.extend_from_slice(&octets[from..]);
+    out.extend_from_slice(&bytes[from..]);
 }
 
 /// Appends the first `length` bytes. JSON has many short runs: copying a chunk of fixed size and truncating it is
 /// faster than copying exactly that many bytes.
-fn put_run(octets: &[u8], length: usize, out: &mut BytesMut) {
+fn append_run(bytes: &[u8], length: usize, out: &mut BytesMut) {
     const SHORT_MAX: usize = 16;
-    match octets.first_chunk::<SHORT_MAX>() {
+    match bytes.first_chunk::<SHORT_MAX>() {
         Some(chunk) if length <= SHORT_MAX => {
             let end = out.len() + length;
             out.extend_from_slice(chunk);
             out.truncate(end);
         }
-        _ => out.extend_from_slice(&octets[..length]),
+        _ => out.extend_from_slice(&bytes[..length]),
     }
 }
 
 /// Returns the index of the first byte from `at` on that is not plain. Looks at eight bytes at a time, and uses the
 /// table only if one of them may need an escape.
-fn plain_end(octets: &[u8], mut at: usize, quoting: Quoting) -> usize {
+fn plain_end(bytes: &[u8], mut at: usize, quoting: Quoting) -> usize {
     let classes = &CLASSES[quoting as usize];
-    let special = |octet: &u8| classes[usize::from(*octet)] != class::PLAIN;
-    while let Some(word) = octets[at..].first_chunk() {
-        if let Some(doubtful) = first_doubtful(u64::from_le_bytes(*word), quoting) {
-            if let Some(stop) = word[doubtful..].iter().position(special) {
-                return at + doubtful + stop;
+    let special = |byte: &u8| classes[usize::from(*byte)] != class::PLAIN;
+    while let Some(word) = bytes[at..].first_chunk() {
+        if let Some(candidate) = first_candidate(u64::from_le_bytes(*word), quoting) {
+            if let Some(stop) = word[candidate..].iter().position(special) {
+                return at + candidate + stop;
             }
             at += word.len();
         } else {
             at += word.len();
-            at += plain_blocks(&octets[at..], quoting);
+            at += plain_blocks(&bytes[at..], quoting);
         }
     }
-    octets[at..].iter().position(special).map_or(octets.len(), |stop| at + stop)
+    bytes[at..].iter().position(special).map_or(bytes.len(), |stop| at + stop)
 }
 
 /// Returns how many bytes at the beginning, in whole blocks, are certainly plain. The loop over a block has no early
 /// exit, so that the compiler vectorizes it.
-fn plain_blocks(octets: &[u8], quoting: Quoting) -> usize {
+fn plain_blocks(bytes: &[u8], quoting: Quoting) -> usize {
     const BLOCK: usize = 32;
-    let own = own_escape(quoting);
-    let doubtful =
-        |octet: u8| (octet.wrapping_sub(0x20) >= 0x60) | (octet == b'"') | (octet == b'\\') | (octet == own);
-    let (blocks, _) = octets.as_chunks::<BLOCK>();
-    let is_plain = |block: &&[u8; BLOCK]| !block.iter().fold(false, |any, octet| any | doubtful(*octet));
+    let extra = extra_escape(quoting);
+    let candidate =
+        |byte: u8| (byte.wrapping_sub(0x20) >= 0x60) | (byte == b'"') | (byte == b'\\') | (byte == extra);
+    let (blocks, _) = bytes.as_chunks::<BLOCK>();
+    let is_plain = |block: &&[u8; BLOCK]| !block.iter().fold(false, |any, byte| any | candidate(*byte));
     blocks.iter().take_while(is_plain).count() * BLOCK
 }
 
 /// Returns the index of the first of eight bytes, lowest first, that is a control character, not ASCII, or has an
 /// escape.
-fn first_doubtful(octets: u64, quoting: Quoting) -> Option<usize> {
+fn first_candidate(bytes: u64, quoting: Quoting) -> Option<usize> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x80 * ONES;
     // The subtraction sets the high bit of an ASCII byte that is less than the subtrahend. Only then there is a borrow,
     // which affects only higher bytes; these come later.
-    let is = |octet: u8| (octets ^ (u64::from(octet) * ONES)).wrapping_sub(ONES);
-    let is_control = octets.wrapping_sub(0x20 * ONES);
-    let doubtful = (octets | is_control | is(b'"') | is(b'\\') | is(own_escape(quoting))) & HIGH;
-    (doubtful != 0).then(|| doubtful.trailing_zeros() as usize / 8)
+    let is = |byte: u8| (bytes ^ (u64::from(byte) * ONES)).wrapping_sub(ONES);
+    let is_control = bytes.wrapping_sub(0x20 * ONES);
+    let candidate = (bytes | is_control | is(b'"') | is(b'\\') | is(extra_escape(quoting))) & HIGH;
+    (candidate != 0).then(|| candidate.trailing_zeros() as usize / 8)
 }
 
 /// Returns the byte that has an escape only in this quoting. Plain JSON has none; it tests for the quotation mark
 /// twice.
-fn own_escape(quoting: Quoting) -> u8 {
+fn extra_escape(quoting: Quoting) -> u8 {
     match quoting {
         Quoting::Plain => b'"',
         Quoting::JsonPercent => b'%',
@@ -215,15 +215,15 @@ fn own_escape(quoting: Quoting) -> u8 {
 
 /// Returns whether the character of these three bytes is one that some proxies and browsers change: U+200C–200F,
 /// 2028–202F, 2060–206F, FFF0–FFFF.
-fn needs_escape(octets: [u8; 3]) -> bool {
+fn needs_escape(bytes: [u8; 3]) -> bool {
     matches!(
-        octets,
+        bytes,
         [0xE2, 0x80, 0x8C..=0x8F | 0xA8..=0xAF] | [0xE2, 0x81, 0xA0..=0xAF] | [0xEF, 0xBF, 0xB0..=0xBF]
     )
 }
 
 /// Appends `\uXXXX`, or two of them for a character above U+FFFF.
-fn unicode(quoting: Quoting, char: char, out: &mut BytesMut) {
+fn write_unicode_escape(quoting: Quoting, char: char, out: &mut BytesMut) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let escape: &[u8] = if quoting == Quoting::JsonTwice { b"\\\\u" } else { b"\\u" };
     for unit in char.encode_utf16(&mut [0; 2]) {
@@ -237,8 +237,8 @@ pub fn unquote(quoting: Quoting, quoted: &[u8]) -> Option<String> {
     match quoting {
         Quoting::Plain => unquote_json(quoted),
         Quoting::JsonPercent => {
-            let mut escapes = quoted.split(|octet| *octet == b'%').skip(1);
-            match escapes.all(|behind| behind.starts_with(b"25")) {
+            let mut escapes = quoted.split(|byte| *byte == b'%').skip(1);
+            match escapes.all(|after| after.starts_with(b"25")) {
                 true => unquote_json(&decoded(quoted, false)),
                 false => None,
             }
@@ -338,7 +338,7 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(checked(text), expected, "{text:?}");
         }
-        assert_eq!(Quoting::ALL.map(Quoting::mark), [&b"\""[..], b"\"", b"\\\""]);
+        assert_eq!(Quoting::ALL.map(Quoting::quotation_mark), [&b"\""[..], b"\"", b"\\\""]);
         assert_eq!(Quoting::ALL.map(|quoting| quoting as usize), [0, 1, 2]);
     }
 

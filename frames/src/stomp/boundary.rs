@@ -7,7 +7,7 @@
 //!        / *EOL              ; of every other command: line ends alone are no body
 //! EOL    = [CR] LF
 //!
-//!            LF                     blank line          NUL, or content-length octets and NUL
+//!            LF                     blank line          NUL, or content-length bytes and NUL
 //!  Command ------> Headers(LF...) ---------------> Body -------------------------------------> found
 //!                       |                                                                       ^
 //!                       +-----------------------------------------------------------------------+
@@ -40,7 +40,7 @@ impl Limits {
     /// Returns the limit for a header line with this beginning.
     #[inline]
     fn line_bytes_max(&self, line: &[u8]) -> usize {
-        if line.starts_with(TO) {
+        if line.starts_with(TO_PREFIX) {
             self.header_bytes_max.max(self.to_bytes_max)
         } else {
             self.header_bytes_max
@@ -52,7 +52,7 @@ impl Limits {
 pub(super) const COMMAND_BYTES_MAX: usize = 32;
 
 const CONTENT_LENGTH: &[u8] = b"content-length:";
-const TO: &[u8] = b"to:";
+const TO_PREFIX: &[u8] = b"to:";
 
 /// Byte offsets of the parts of a whole frame, from its command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ pub(super) struct Boundary {
     /// End of the command line, without its line end.
     command_end: usize,
     command: Option<Command>,
-    cuts: HeaderSpans,
+    spans: HeaderSpans,
     /// Start and end of the value of the first content-length.
     content_length: Option<(usize, usize)>,
     #[cfg(test)]
@@ -95,7 +95,7 @@ enum Phase {
     #[default]
     Head,
     /// The body ends at the first NUL.
-    Open(Command),
+    NulTerminated(Command),
     /// The body has this many bytes.
     Counted(Command, usize),
     /// No body is allowed: only line ends may precede the NUL.
@@ -103,10 +103,10 @@ enum Phase {
 }
 
 /// Returns the number of padding bytes: line ends and NULs. A final CR, perhaps half of a line end, does not count.
-pub(super) fn padding(octets: &[u8]) -> usize {
+pub(super) fn padding(input: &[u8]) -> usize {
     let mut at = 0;
     loop {
-        at += match &octets[at..] {
+        at += match &input[at..] {
             [b'\n' | 0, ..] => 1,
             [b'\r', b'\n', ..] => 2,
             _ => return at,
@@ -116,35 +116,35 @@ pub(super) fn padding(octets: &[u8]) -> usize {
 
 impl Boundary {
     /// Returns the length of the complete lines in `find`'s input, including the command line, in bytes.
-    pub(super) fn whole_lines(&self) -> usize {
+    pub(super) fn complete_lines_bytes(&self) -> usize {
         self.line
     }
 
     /// Returns the complete header lines.
-    pub(super) fn cuts(&self) -> &[HeaderSpan] {
-        &self.cuts
+    pub(super) fn spans(&self) -> &[HeaderSpan] {
+        &self.spans
     }
 
-    /// Searches for the end of the frame at the beginning of `octets`. Between calls `octets` may only grow.
+    /// Searches for the end of the frame at the beginning of `input`. Between calls `input` may only grow.
     #[inline]
     pub(super) fn find(
         &mut self,
-        octets: &[u8],
+        input: &[u8],
         limits: &Limits,
         version: Version,
     ) -> Result<Option<Span>, FrameError> {
-        if octets == b"\r" {
+        if input == b"\r" {
             return Ok(None);
         }
         let frame_max = limits.frame_bytes_max.min(u32::MAX as usize);
-        if matches!(self.phase, Phase::Head) && !self.head(octets, frame_max, limits, version)? {
+        if matches!(self.phase, Phase::Head) && !self.head(input, frame_max, limits, version)? {
             return Ok(None);
         }
         match self.phase {
             Phase::Head => Ok(None),
-            Phase::Open(command) => self.open_body(octets, frame_max, command),
-            Phase::Counted(command, length) => self.counted_body(octets, command, length),
-            Phase::Bodyless(command) => self.no_body(octets, frame_max, command),
+            Phase::NulTerminated(command) => self.nul_terminated_body(input, frame_max, command),
+            Phase::Counted(command, length) => self.counted_body(input, command, length),
+            Phase::Bodyless(command) => self.bodyless_end(input, frame_max, command),
         }
     }
 
@@ -152,43 +152,43 @@ impl Boundary {
     #[inline]
     fn head(
         &mut self,
-        octets: &[u8],
+        input: &[u8],
         frame_max: usize,
         limits: &Limits,
         version: Version,
     ) -> Result<bool, FrameError> {
-        let to = frame_max.min(octets.len());
+        let to = frame_max.min(input.len());
         let from = self.scanned.min(to);
-        for mark in Delimiters::new(&octets[from..to]) {
-            let at = from + mark;
-            match octets[at] {
-                b'\n' if self.headers == 0 => self.command_line(octets, at)?,
+        for offset in Delimiters::new(&input[from..to]) {
+            let at = from + offset;
+            match input[at] {
+                b'\n' if self.headers == 0 => self.command_line(input, at)?,
                 b'\n' => {
-                    if self.header_line(octets, at, limits)? {
-                        self.phase = self.body(octets, frame_max, version)?;
+                    if self.header_line(input, at, limits)? {
+                        self.phase = self.body_phase(input, frame_max, version)?;
                         return Ok(true);
                     }
                 }
                 b':' if self.colon < self.line => self.colon = at,
                 b':' => {}
-                _ => return self.nul_in_head(octets, at, limits, frame_max, version),
+                _ => return self.nul_in_head(input, at, limits, frame_max, version),
             }
         }
-        self.examine(to);
-        match to < self.window(octets, limits, frame_max) {
+        self.mark_examined(to);
+        match to < self.search_end(input, limits, frame_max) {
             true => Ok(false),
-            false => Err(self.unended(octets, None, limits, frame_max)),
+            false => Err(self.unterminated_line(input, None, limits, frame_max)),
         }
     }
 
     /// Processes the command line, whose LF is at `end`.
     #[inline]
-    fn command_line(&mut self, octets: &[u8], end: usize) -> Result<(), FrameError> {
+    fn command_line(&mut self, input: &[u8], end: usize) -> Result<(), FrameError> {
         if end > COMMAND_BYTES_MAX {
-            return Err(command_too_long(octets));
+            return Err(command_too_long(input));
         }
-        self.command_end = end - usize::from(octets[..end].ends_with(b"\r"));
-        let name = &octets[..self.command_end];
+        self.command_end = end - usize::from(input[..end].ends_with(b"\r"));
+        let name = &input[..self.command_end];
         self.command = Command::from_wire(name);
         // Read on after a word: an unknown command may have a receipt header. Anything else is another protocol.
         if self.command.is_none() && !name.iter().all(u8::is_ascii_alphabetic) {
@@ -201,22 +201,22 @@ impl Boundary {
 
     /// Processes a header line, whose LF is at `end`, and returns whether it is the blank line.
     #[inline]
-    fn header_line(&mut self, octets: &[u8], end: usize, limits: &Limits) -> Result<bool, FrameError> {
-        let line = &octets[self.line..end];
+    fn header_line(&mut self, input: &[u8], end: usize, limits: &Limits) -> Result<bool, FrameError> {
+        let line = &input[self.line..end];
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.is_empty() {
             self.line = end + 1;
-            self.examine(self.line);
+            self.mark_examined(self.line);
             return Ok(true);
         }
         if line.len() > limits.header_bytes_max && line.len() > limits.line_bytes_max(line) {
             return Err(self.too_long(line, limits));
         }
-        if self.cuts.len() == limits.header_count_max {
+        if self.spans.len() == limits.header_count_max {
             return Err(FrameError::TooManyHeaders);
         }
         let colon = if self.colon < self.line { end } else { self.colon };
-        self.cuts.push(HeaderSpan { colon: colon as u32, end: end as u32 });
+        self.spans.push(HeaderSpan { colon: colon as u32, end: end as u32 });
         if self.content_length.is_none() && line.starts_with(CONTENT_LENGTH) {
             self.content_length = Some((self.line + CONTENT_LENGTH.len(), self.line + line.len()));
         }
@@ -229,67 +229,75 @@ impl Boundary {
     #[cold]
     fn nul_in_head(
         &mut self,
-        octets: &[u8],
+        input: &[u8],
         at: usize,
         limits: &Limits,
         frame_max: usize,
         version: Version,
     ) -> Result<bool, FrameError> {
         if self.headers == 0 || at != self.line {
-            return Err(self.unended(octets, Some(at), limits, frame_max));
+            return Err(self.unterminated_line(input, Some(at), limits, frame_max));
         }
-        self.examine(at);
-        self.phase = self.body(octets, frame_max, version)?;
+        self.mark_examined(at);
+        self.phase = self.body_phase(input, frame_max, version)?;
         match self.phase {
-            Phase::Counted(_, length) if length > 0 => Err(FrameError::NulInHeaders { place: self.place() }),
+            Phase::Counted(_, length) if length > 0 => {
+                Err(FrameError::NulInHeaders { position: self.position() })
+            }
             _ => Ok(true),
         }
     }
 
     /// Returns the offset before which the current line and its LF must end.
-    fn window(&self, octets: &[u8], limits: &Limits, frame_max: usize) -> usize {
-        self.line_max(octets, limits).min(frame_max)
+    fn search_end(&self, input: &[u8], limits: &Limits, frame_max: usize) -> usize {
+        self.line_end_max(input, limits).min(frame_max)
     }
 
-    fn line_max(&self, octets: &[u8], limits: &Limits) -> usize {
-        let with_cr = limits.line_bytes_max(&octets[self.line.min(octets.len())..]).saturating_add(1);
+    fn line_end_max(&self, input: &[u8], limits: &Limits) -> usize {
+        let with_cr = limits.line_bytes_max(&input[self.line.min(input.len())..]).saturating_add(1);
         let longest = if self.headers == 0 { COMMAND_BYTES_MAX } else { with_cr };
         self.line.saturating_add(longest).saturating_add(1)
     }
 
     /// Returns the error for a line that has no LF where it must end, but perhaps a NUL.
     #[cold]
-    fn unended(&self, octets: &[u8], nul: Option<usize>, limits: &Limits, frame_max: usize) -> FrameError {
-        let line_max = self.line_max(octets, limits);
+    fn unterminated_line(
+        &self,
+        input: &[u8],
+        nul: Option<usize>,
+        limits: &Limits,
+        frame_max: usize,
+    ) -> FrameError {
+        let line_end_max = self.line_end_max(input, limits);
         match nul {
-            Some(at) if at < line_max && self.headers == 0 => {
-                FrameError::NulInCommand { quoted: quote(&octets[..at]) }
+            Some(at) if at < line_end_max && self.headers == 0 => {
+                FrameError::NulInCommand { quoted: quote(&input[..at]) }
             }
-            Some(at) if at < line_max => FrameError::NulInHeaders { place: self.place() },
-            _ if line_max > frame_max => FrameError::FrameTooLarge,
-            _ if self.headers == 0 => command_too_long(octets),
-            _ => self.too_long(&octets[self.line..], limits),
+            Some(at) if at < line_end_max => FrameError::NulInHeaders { position: self.position() },
+            _ if line_end_max > frame_max => FrameError::FrameTooLarge,
+            _ if self.headers == 0 => command_too_long(input),
+            _ => self.too_long(&input[self.line..], limits),
         }
     }
 
     #[cold]
     fn too_long(&self, line: &[u8], limits: &Limits) -> FrameError {
-        let place = self.place();
-        match line.starts_with(TO) && limits.to_bytes_max > limits.header_bytes_max {
-            true => FrameError::ToTooLong { place },
-            false => FrameError::HeaderTooLong { place },
+        let position = self.position();
+        match line.starts_with(TO_PREFIX) && limits.to_bytes_max > limits.header_bytes_max {
+            true => FrameError::ToTooLong { position },
+            false => FrameError::HeaderTooLong { position },
         }
     }
 
-    fn place(&self) -> FramePosition {
-        FramePosition { line: self.cuts.len() + 1, octet: self.line + 1 }
+    fn position(&self) -> FramePosition {
+        FramePosition { line: self.spans.len() + 1, byte: self.line + 1 }
     }
 
     /// Called after the blank line: determines how the body ends, before any of the body is buffered.
     #[inline(always)]
-    fn body(&self, octets: &[u8], frame_max: usize, version: Version) -> Result<Phase, FrameError> {
+    fn body_phase(&self, input: &[u8], frame_max: usize, version: Version) -> Result<Phase, FrameError> {
         let Some(command) = self.command else {
-            return Err(FrameError::UnknownCommand { quoted: quote(&octets[..self.command_end]) });
+            return Err(FrameError::UnknownCommand { quoted: quote(&input[..self.command_end]) });
         };
         if self.scanned >= frame_max {
             return Err(FrameError::FrameTooLarge);
@@ -297,10 +305,10 @@ impl Boundary {
         if !command.may_have_body() {
             return Ok(Phase::Bodyless(command));
         }
-        let Some((start, end)) = self.content_length else { return Ok(Phase::Open(command)) };
-        let mut value = &octets[start..end];
+        let Some((start, end)) = self.content_length else { return Ok(Phase::NulTerminated(command)) };
+        let mut value = &input[start..end];
         if version == Version::V1_0 {
-            let spaces = value.iter().take_while(|octet| **octet == b' ').count();
+            let spaces = value.iter().take_while(|byte| **byte == b' ').count();
             value = &value[spaces..];
         }
         let content_length =
@@ -311,25 +319,25 @@ impl Boundary {
         Ok(Phase::Counted(command, content_length))
     }
 
-    fn open_body(
+    fn nul_terminated_body(
         &mut self,
-        octets: &[u8],
+        input: &[u8],
         frame_max: usize,
         command: Command,
     ) -> Result<Option<Span>, FrameError> {
-        let to = frame_max.min(octets.len());
+        let to = frame_max.min(input.len());
         let from = self.scanned.min(to);
-        let nul = match &octets[from..to] {
+        let nul = match &input[from..to] {
             [0, ..] => Some(0),
             rest => memchr(0, rest),
         };
         match nul {
             Some(nul) => {
-                self.examine(from + nul + 1);
+                self.mark_examined(from + nul + 1);
                 Ok(Some(self.span(command, from + nul)))
             }
             None => {
-                self.examine(to);
+                self.mark_examined(to);
                 if to < frame_max { Ok(None) } else { Err(FrameError::FrameTooLarge) }
             }
         }
@@ -337,57 +345,57 @@ impl Boundary {
 
     fn counted_body(
         &self,
-        octets: &[u8],
+        input: &[u8],
         command: Command,
         length: usize,
     ) -> Result<Option<Span>, FrameError> {
         let nul = self.line + length;
-        match octets.get(nul) {
+        match input.get(nul) {
             None => Ok(None),
             Some(0) => Ok(Some(self.span(command, nul))),
             Some(found) => {
-                Err(FrameError::NulMissing { content_length: length, octet: nul + 1, found: *found })
+                Err(FrameError::NulMissing { content_length: length, byte: nul + 1, found: *found })
             }
         }
     }
 
     /// Expects the NUL, with nothing or only line ends before it.
     #[inline]
-    fn no_body(
+    fn bodyless_end(
         &mut self,
-        octets: &[u8],
+        input: &[u8],
         frame_max: usize,
         command: Command,
     ) -> Result<Option<Span>, FrameError> {
-        match octets.get(self.line) {
+        match input.get(self.line) {
             Some(0) if self.line < frame_max => Ok(Some(self.span(command, self.line))),
-            _ => self.line_ends(octets, frame_max, command),
+            _ => self.skip_line_ends(input, frame_max, command),
         }
     }
 
     /// Skips line ends and expects the NUL after them.
     #[cold]
-    fn line_ends(
+    fn skip_line_ends(
         &mut self,
-        octets: &[u8],
+        input: &[u8],
         frame_max: usize,
         command: Command,
     ) -> Result<Option<Span>, FrameError> {
-        let to = frame_max.min(octets.len());
+        let to = frame_max.min(input.len());
         let mut at = self.scanned;
         loop {
-            match octets[at.min(to)..to] {
+            match input[at.min(to)..to] {
                 [0, ..] => {
-                    self.examine(at + 1);
+                    self.mark_examined(at + 1);
                     return Ok(Some(Span { body_end: self.line, ..self.span(command, at) }));
                 }
                 [b'\n', ..] => at += 1,
                 [b'\r', b'\n', ..] => at += 2,
                 [] | [b'\r'] => {
-                    self.examine(at);
+                    self.mark_examined(at);
                     return if to < frame_max { Ok(None) } else { Err(FrameError::FrameTooLarge) };
                 }
-                [found, ..] => return Err(FrameError::BodyNotAllowed { command, octet: at + 1, found }),
+                [found, ..] => return Err(FrameError::BodyNotAllowed { command, byte: at + 1, found }),
             }
         }
     }
@@ -397,7 +405,7 @@ impl Boundary {
     }
 
     /// Records that all bytes before `to` have been examined.
-    fn examine(&mut self, to: usize) {
+    fn mark_examined(&mut self, to: usize) {
         #[cfg(test)]
         {
             self.examined += to.saturating_sub(self.scanned);
@@ -407,16 +415,16 @@ impl Boundary {
 }
 
 #[cold]
-fn command_too_long(octets: &[u8]) -> FrameError {
-    FrameError::CommandTooLong { quoted: quote(&octets[..COMMAND_BYTES_MAX + 1]) }
+fn command_too_long(input: &[u8]) -> FrameError {
+    FrameError::CommandTooLong { quoted: quote(&input[..COMMAND_BYTES_MAX + 1]) }
 }
 
 /// Parses a decimal number of digits only. A number that exceeds `usize` becomes its maximum.
-fn digits(octets: &[u8]) -> Option<usize> {
-    if octets.is_empty() {
+fn digits(input: &[u8]) -> Option<usize> {
+    if input.is_empty() {
         return None;
     }
-    octets.iter().try_fold(0usize, |number, digit| {
+    input.iter().try_fold(0usize, |number, digit| {
         digit.is_ascii_digit().then(|| number.saturating_mul(10).saturating_add(usize::from(digit - b'0')))
     })
 }
@@ -491,8 +499,8 @@ mod tests {
                 let bytes = make(size);
                 assert!(matches!(find(&bytes, limits), Ok(Some(_))), "{name} {size}");
             }
-            let problem = find(&make(limit + 1), limits).expect_err("above the limit");
-            assert_eq!(problem.into_error(limits, None).limit, Some(name));
+            let error = find(&make(limit + 1), limits).expect_err("above the limit");
+            assert_eq!(error.into_error(limits, None).limit, Some(name));
         }
     }
 
@@ -520,7 +528,7 @@ mod tests {
                 "one byte more",
                 &header,
                 [b"SEND\nx:", &[b'y'; 20][..]].concat(),
-                Some(FrameError::HeaderTooLong { place: FramePosition { line: 1, octet: 6 } }),
+                Some(FrameError::HeaderTooLong { position: FramePosition { line: 1, byte: 6 } }),
             ),
             ("a command without end", &WIDE, vec![b'A'; 32], None),
             (
@@ -551,8 +559,8 @@ mod tests {
         for max in [u32::MAX as usize, usize::MAX - 1, usize::MAX] {
             assert!(matches!(find(whole, &limits(max)), Ok(Some(_))), "{max}");
             let counted = format!("SEND\ncontent-length:{max}\n\n");
-            let problem = find(counted.as_bytes(), &limits(max)).expect_err("above the frame limit");
-            assert!(matches!(problem, FrameError::ContentTooLarge { .. }), "{problem:?}");
+            let error = find(counted.as_bytes(), &limits(max)).expect_err("above the frame limit");
+            assert!(matches!(error, FrameError::ContentTooLarge { .. }), "{error:?}");
         }
     }
 

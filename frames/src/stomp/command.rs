@@ -81,9 +81,9 @@ const _: () = {
 impl Command {
     /// Returns the command with this name; `None` if it is unknown.
     #[inline]
-    pub fn from_wire(octets: &[u8]) -> Option<Command> {
+    pub fn from_wire(name: &[u8]) -> Option<Command> {
         // A match compiles to a test of the length and one comparison, faster than a search in the table.
-        Some(match octets {
+        Some(match name {
             b"CONNECT" => Command::Connect,
             b"STOMP" => Command::Stomp,
             b"SEND" => Command::Send,

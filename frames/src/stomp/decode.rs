@@ -6,7 +6,7 @@
 use super::boundary::{Boundary, Span, padding};
 use super::escape::{self, Dialect, unescape};
 use super::frame_error::{FrameError, FramePosition};
-use super::grammar::{self, HeaderLineError, HeaderSpan, Lines};
+use super::grammar::{self, HeaderLineError, HeaderLines, HeaderSpan};
 use super::headers::AbsentBytes;
 use super::{Frame, Headers, Limits, Version};
 use bytes::{Buf, Bytes, BytesMut};
@@ -42,7 +42,7 @@ pub struct Decoder {
     version: Version,
     buffer: BytesMut,
     /// Bytes of earlier frames in the allocation that the buffer still shares.
-    taken: usize,
+    earlier_bytes: usize,
     boundary: Boundary,
     failed: Option<Box<DecodeError>>,
 }
@@ -55,7 +55,7 @@ impl Decoder {
             limits,
             version: Version::V1_2,
             buffer: BytesMut::new(),
-            taken: 0,
+            earlier_bytes: 0,
             boundary: Boundary::default(),
             failed: None,
         }
@@ -84,7 +84,7 @@ impl Decoder {
         let skip = padding(input);
         if skip < input.len() {
             self.buffer = BytesMut::from(&input[skip..]);
-            self.taken = 0;
+            self.earlier_bytes = 0;
         }
     }
 
@@ -107,23 +107,23 @@ impl Decoder {
                 Ok(None)
             }
             Ok(Some(span)) => {
-                let mut octets = self.split_off(&span);
+                let mut bytes = self.split_off(&span);
                 // The frame is created first and filled in place, because moving its header lines is costly.
                 let mut frame =
                     Frame { command: span.command, headers: Headers::default(), body: Bytes::new() };
-                if let Err(problem) =
-                    parse(&octets, &span, self.boundary.cuts(), self.version, &mut frame.headers)
+                if let Err(error) =
+                    parse(&bytes, &span, self.boundary.spans(), self.version, &mut frame.headers)
                 {
-                    return Err(self.fail(problem, &octets[..span.body]));
+                    return Err(self.fail(error, &bytes[..span.body]));
                 }
                 self.boundary = Boundary::default();
-                frame.headers.head = octets.split_to(span.body);
-                frame.body = octets;
+                frame.headers.head = bytes.split_to(span.body);
+                frame.body = bytes;
                 Ok(Some(frame))
             }
-            Err(problem) => {
-                let octets = std::mem::take(&mut self.buffer);
-                Err(self.fail(problem, &octets[..self.boundary.whole_lines()]))
+            Err(error) => {
+                let bytes = std::mem::take(&mut self.buffer);
+                Err(self.fail(error, &bytes[..self.boundary.complete_lines_bytes()]))
             }
         }
     }
@@ -152,31 +152,31 @@ impl Decoder {
     fn split_off(&mut self, span: &Span) -> Bytes {
         let rest = span.nul + 1 + padding(&self.buffer[span.nul + 1..]);
         if rest == self.buffer.len() {
-            let mut octets = std::mem::take(&mut self.buffer);
-            octets.truncate(span.body_end);
-            return octets.freeze();
+            let mut bytes = std::mem::take(&mut self.buffer);
+            bytes.truncate(span.body_end);
+            return bytes.freeze();
         }
-        let octets = self.buffer.split_to(span.body_end);
+        let bytes = self.buffer.split_to(span.body_end);
         self.buffer.advance(rest - span.body_end);
-        self.taken += rest;
-        octets.freeze()
+        self.earlier_bytes += rest;
+        bytes.freeze()
     }
 
     /// Copies the beginning of a frame out of the allocation that it shares with earlier frames, if those were larger.
     /// Otherwise one byte after a large frame would keep all of that frame's memory.
     fn unshare(&mut self) {
-        if self.taken > self.buffer.len() {
+        if self.earlier_bytes > self.buffer.len() {
             self.buffer = BytesMut::from(&*self.buffer);
-            self.taken = 0;
+            self.earlier_bytes = 0;
         }
     }
 
     /// Puts the decoder into its failed state. `lines` are complete lines of the frame, beginning with the command
     /// line.
-    fn fail(&mut self, problem: FrameError, lines: &[u8]) -> DecodeError {
+    fn fail(&mut self, error: FrameError, lines: &[u8]) -> DecodeError {
         self.buffer = BytesMut::new();
         self.boundary = Boundary::default();
-        let error = problem.into_error(&self.limits, receipt(lines, self.version));
+        let error = error.into_error(&self.limits, receipt(lines, self.version));
         self.failed = Some(Box::new(error.clone()));
         error
     }
@@ -185,36 +185,40 @@ impl Decoder {
 /// Parses the headers of a whole frame. Sets everything in `headers` except its bytes.
 #[inline]
 fn parse(
-    octets: &[u8],
+    bytes: &[u8],
     span: &Span,
-    cuts: &[HeaderSpan],
+    spans: &[HeaderSpan],
     version: Version,
     headers: &mut Headers,
 ) -> Result<(), FrameError> {
-    let head = &octets[..span.body];
+    let head = &bytes[..span.body];
     let simple = is_simple(head);
     if !simple && let Err(error) = std::str::from_utf8(head) {
-        return Err(FrameError::NotUtf8 { place: place(head, error.valid_up_to()) });
+        return Err(FrameError::NotUtf8 { position: position(head, error.valid_up_to()) });
     }
-    grammar::lines(head, span.headers, cuts, &mut headers.lines).map_err(|(wrong, at)| match wrong {
-        HeaderLineError::EmptyName => FrameError::EmptyName { place: place(head, at) },
-        HeaderLineError::NoColon | HeaderLineError::Other => FrameError::NoColon { place: place(head, at) },
+    grammar::lines(head, span.headers, spans, &mut headers.lines).map_err(|(reason, at)| match reason {
+        HeaderLineError::EmptyName => FrameError::EmptyName { position: position(head, at) },
+        HeaderLineError::NoColon | HeaderLineError::Other => {
+            FrameError::NoColon { position: position(head, at) }
+        }
     })?;
     let dialect = Dialect::of(version, span.command.is_literal());
-    headers.looks = match simple {
+    headers.absent_bytes = match simple {
         true => AbsentBytes::Simple,
         false if memchr2(b'\\', b'\r', &head[span.headers..]).is_none() => AbsentBytes::Plain,
         false => AbsentBytes::Any,
     };
-    if headers.looks == AbsentBytes::Any {
-        let place = |at| place(head, at);
-        check(head, &headers.lines, dialect, version).map_err(|fault| fault.problem(place, version))?;
+    if headers.absent_bytes == AbsentBytes::Any {
+        let position = |at| position(head, at);
+        check(head, &headers.lines, dialect, version)
+            .map_err(|invalid| invalid.into_frame_error(position, version))?;
     }
     if version == Version::V1_0 {
         strip_leading_spaces(head, &mut headers.lines);
     }
-    headers.escaped =
-        headers.looks == AbsentBytes::Any && dialect != Dialect::Literal && memchr(b'\\', head).is_some();
+    headers.escaped = headers.absent_bytes == AbsentBytes::Any
+        && dialect != Dialect::Literal
+        && memchr(b'\\', head).is_some();
     Ok(())
 }
 
@@ -224,36 +228,41 @@ fn parse(
 fn is_simple(head: &[u8]) -> bool {
     const HIGHEST: u128 = u128::from_ne_bytes([0x80; 16]);
     // The highest bit of a byte is 0 in ASCII.
-    let odd = |octet: &u8| octet | 0u8.wrapping_sub(u8::from(*octet == b'\\') | u8::from(*octet == b'\r'));
-    let Some(last) = head.last_chunk::<16>() else { return head.iter().all(|octet| odd(octet) < 0x80) };
+    let special_bits =
+        |byte: &u8| byte | 0u8.wrapping_sub(u8::from(*byte == b'\\') | u8::from(*byte == b'\r'));
+    let Some(last) = head.last_chunk::<16>() else {
+        return head.iter().all(|byte| special_bits(byte) < 0x80);
+    };
     let mut seen = [0; 16];
     let (chunks, _) = head.as_chunks::<16>();
     for chunk in chunks.iter().chain([last]) {
-        for (seen, octet) in seen.iter_mut().zip(chunk) {
-            *seen |= odd(octet);
+        for (seen, byte) in seen.iter_mut().zip(chunk) {
+            *seen |= special_bits(byte);
         }
     }
     u128::from_ne_bytes(seen) & HIGHEST == 0
 }
 
 /// An invalid byte in a header line, at this offset in the head.
-enum Fault {
+enum InvalidByte {
     CarriageReturn(usize),
     Escape(usize, Option<u8>),
 }
 
-impl Fault {
-    fn problem(self, place: impl Fn(usize) -> FramePosition, version: Version) -> FrameError {
+impl InvalidByte {
+    fn into_frame_error(self, position: impl Fn(usize) -> FramePosition, version: Version) -> FrameError {
         match self {
-            Fault::CarriageReturn(at) => FrameError::CarriageReturn { place: place(at) },
-            Fault::Escape(at, letter) => FrameError::BadEscape { place: place(at), version, letter },
+            InvalidByte::CarriageReturn(at) => FrameError::CarriageReturn { position: position(at) },
+            InvalidByte::Escape(at, letter) => {
+                FrameError::BadEscape { position: position(at), version, letter }
+            }
         }
     }
 }
 
 /// Checks bytes in header lines: 1.2 allows a CR only at the end of a line; 1.1 and 1.2 allow a backslash only in
 /// escape sequences.
-fn check(head: &[u8], lines: &Lines, dialect: Dialect, version: Version) -> Result<(), Fault> {
+fn check(head: &[u8], lines: &HeaderLines, dialect: Dialect, version: Version) -> Result<(), InvalidByte> {
     for line in lines {
         for (from, to) in [(line.name, line.name_end), (line.value, line.value_end)] {
             let (from, to) = (from as usize, to as usize);
@@ -261,12 +270,12 @@ fn check(head: &[u8], lines: &Lines, dialect: Dialect, version: Version) -> Resu
             if version == Version::V1_2
                 && let Some(at) = memchr(b'\r', part)
             {
-                return Err(Fault::CarriageReturn(from + at));
+                return Err(InvalidByte::CarriageReturn(from + at));
             }
             if dialect != Dialect::Literal
                 && let Err(at) = escape::check(dialect, part)
             {
-                return Err(Fault::Escape(from + at, part.get(at + 1).copied()));
+                return Err(InvalidByte::Escape(from + at, part.get(at + 1).copied()));
             }
         }
     }
@@ -274,22 +283,21 @@ fn check(head: &[u8], lines: &Lines, dialect: Dialect, version: Version) -> Resu
 }
 
 /// Skips spaces before values: in 1.0, servers and clients write `name: value`.
-fn strip_leading_spaces(head: &[u8], lines: &mut Lines) {
+fn strip_leading_spaces(head: &[u8], lines: &mut HeaderLines) {
     for line in lines {
         let value = &head[line.value as usize..line.value_end as usize];
-        line.value += value.iter().take_while(|octet| **octet == b' ').count() as u32;
+        line.value += value.iter().take_while(|byte| **byte == b' ').count() as u32;
     }
 }
 
 #[cold]
-fn place(head: &[u8], at: usize) -> FramePosition {
-    FramePosition { line: memchr_iter(b'\n', &head[..at]).count(), octet: at + 1 }
+fn position(head: &[u8], at: usize) -> FramePosition {
+    FramePosition { line: memchr_iter(b'\n', &head[..at]).count(), byte: at + 1 }
 }
 
 /// Returns the first `receipt` in complete lines of a frame, beginning with the command line.
 fn receipt(lines: &[u8], version: Version) -> Option<String> {
-    let value =
-        lines.split(|octet| *octet == b'\n').skip(1).find_map(|line| line.strip_prefix(b"receipt:"))?;
+    let value = lines.split(|byte| *byte == b'\n').skip(1).find_map(|line| line.strip_prefix(b"receipt:"))?;
     let value = std::str::from_utf8(value.strip_suffix(b"\r").unwrap_or(value)).ok()?;
     let dialect = Dialect::of(version, false);
     if dialect == Dialect::Literal {
@@ -456,7 +464,7 @@ mod tests {
         decoder.set_limits(LIMITS);
         next_frame(&mut decoder);
         decoder.set_limits(Limits { header_count_max: 1, ..LIMITS });
-        let error = decoder.next().expect_err("a header too many");
+        let error = decoder.next().expect_err("two headers exceed the limit of one");
         assert_eq!(error.limit, Some("header-count-max"));
         assert!(error.detail.contains("more than 1 header"), "{}", error.detail);
     }
@@ -475,7 +483,7 @@ mod tests {
                 to_bytes_max: 0,
             });
             decoder.feed(&wire[at..]);
-            assert!(decoder.next().expect_err("too much").limit.is_some(), "{at}");
+            assert!(decoder.next().expect_err("the frame exceeds a limit").limit.is_some(), "{at}");
         }
     }
 
@@ -560,7 +568,7 @@ mod tests {
     fn body_of_a_bodyless_command_is_rejected_for_any_content_length() {
         for command in BODYLESS {
             for length in ["", "content-length:0\n", "content-length:3\n", "content-length:x\n"] {
-                for (body, octet, found) in [
+                for (body, byte, found) in [
                     ("abc", 0, "0x61"),
                     ("\nabc", 1, "0x61"),
                     ("\r\0", 0, "0x0d"),
@@ -571,9 +579,8 @@ mod tests {
                     let (frames, error) = decode_at_every_split(format!("{head}{body}\0").as_bytes());
                     let error = error.expect("a body is an error");
                     assert_eq!((frames.len(), error.summary), (0, "body not allowed"), "{head}{body}");
-                    let place =
-                        format!("{found} stands behind its headers (octet {} of", head.len() + octet + 1);
-                    assert!(error.detail.contains(&place), "{place}: {}", error.detail);
+                    let position = format!("byte {} of the frame is {found}", head.len() + byte + 1);
+                    assert!(error.detail.contains(&position), "{position}: {}", error.detail);
                 }
             }
         }

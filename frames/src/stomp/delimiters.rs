@@ -14,47 +14,47 @@ const SHORT_LINE_BLOCKS: usize = 2;
 
 /// Iterator over the offsets of all LFs, NULs and colons.
 pub(super) struct Delimiters<'a> {
-    octets: &'a [u8],
+    bytes: &'a [u8],
     /// The bytes after the current block.
     rest: &'a [u8],
     /// Offset of the current block.
     block: usize,
     /// Delimiters in the current block that are not returned yet, one bit for each byte.
-    marked: u32,
+    delimiters: u32,
 }
 
 impl<'a> Delimiters<'a> {
     #[inline]
-    pub(super) fn new(octets: &'a [u8]) -> Delimiters<'a> {
-        Delimiters { octets, rest: octets, block: 0, marked: 0 }
+    pub(super) fn new(bytes: &'a [u8]) -> Delimiters<'a> {
+        Delimiters { bytes, rest: bytes, block: 0, delimiters: 0 }
     }
 
     /// Advances to the next block with a delimiter, and returns whether there is one.
     #[inline]
     fn advance(&mut self) -> bool {
-        let mut patience = SHORT_LINE_BLOCKS;
+        let mut blocks_left = SHORT_LINE_BLOCKS;
         while !self.rest.is_empty() {
-            if patience == 0 {
-                self.rest = leap(self.rest);
-                patience = SHORT_LINE_BLOCKS;
+            if blocks_left == 0 {
+                self.rest = skip_to_delimiter(self.rest);
+                blocks_left = SHORT_LINE_BLOCKS;
             }
-            self.block = self.octets.len() - self.rest.len();
+            self.block = self.bytes.len() - self.rest.len();
             match self.rest.split_first_chunk() {
                 Some((block, rest)) => {
                     self.rest = rest;
-                    self.marked = marked(block);
+                    self.delimiters = delimiters(block);
                 }
                 None => {
                     let mut block = [b' '; BLOCK];
                     block[..self.rest.len()].copy_from_slice(self.rest);
                     self.rest = &[];
-                    self.marked = marked(&block);
+                    self.delimiters = delimiters(&block);
                 }
             }
-            if self.marked != 0 {
+            if self.delimiters != 0 {
                 return true;
             }
-            patience -= 1;
+            blocks_left -= 1;
         }
         false
     }
@@ -65,39 +65,39 @@ impl Iterator for Delimiters<'_> {
 
     #[inline]
     fn next(&mut self) -> Option<usize> {
-        if self.marked == 0 && !self.advance() {
+        if self.delimiters == 0 && !self.advance() {
             return None;
         }
-        let octet = self.marked.trailing_zeros();
-        self.marked &= self.marked - 1;
-        Some(self.block + octet as usize)
+        let byte = self.delimiters.trailing_zeros();
+        self.delimiters &= self.delimiters - 1;
+        Some(self.block + byte as usize)
     }
 }
 
 /// Returns a bit for each byte that is a delimiter; the lowest bit is for the first byte.
 #[inline]
-fn marked(block: &[u8; BLOCK]) -> u32 {
+fn delimiters(block: &[u8; BLOCK]) -> u32 {
     // The multiplication collects the lowest bit of each of the eight bytes in the highest byte.
     const GATHER: u64 = 0x0102_0408_1020_4080;
-    let mut seen = [0; BLOCK];
-    compare(block, &mut seen);
-    let (words, _) = seen.as_chunks();
+    let mut flags = [0; BLOCK];
+    compare(block, &mut flags);
+    let (words, _) = flags.as_chunks();
     let gathered = words.iter().map(|word| u64::from_le_bytes(*word).wrapping_mul(GATHER) >> 56);
-    gathered.rev().fold(0, |marked, octet| marked << 8 | octet as u32)
+    gathered.rev().fold(0, |delimiters, byte| delimiters << 8 | byte as u32)
 }
 
 /// Writes 1 for each delimiter and 0 for any other byte. Not inlined, so that the code around it does not keep the
 /// compiler from vectorizing the comparisons.
 #[inline(never)]
-fn compare(block: &[u8; BLOCK], seen: &mut [u8; BLOCK]) {
-    for (seen, octet) in seen.iter_mut().zip(block) {
-        *seen = u8::from(*octet == b'\n') | u8::from(*octet == 0) | u8::from(*octet == b':');
+fn compare(block: &[u8; BLOCK], flags: &mut [u8; BLOCK]) {
+    for (flags, byte) in flags.iter_mut().zip(block) {
+        *flags = u8::from(*byte == b'\n') | u8::from(*byte == 0) | u8::from(*byte == b':');
     }
 }
 
 /// Returns `rest` from the next delimiter on. Skips over a long line.
 #[cold]
-fn leap(rest: &[u8]) -> &[u8] {
+fn skip_to_delimiter(rest: &[u8]) -> &[u8] {
     let next = memchr3(b'\n', 0, b':', rest).unwrap_or(rest.len());
     &rest[next..]
 }

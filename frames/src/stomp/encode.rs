@@ -1,6 +1,6 @@
 //! Encodes headers and a body into frames.
 
-use super::escape::{self, Dialect, Part};
+use super::escape::{self, Dialect, HeaderPart};
 use super::{Command, Version};
 use bytes::{Bytes, BytesMut};
 
@@ -37,15 +37,17 @@ pub fn frame(command: Command, version: Version, headers: &[(&str, &str)], body:
 pub(crate) const END: &[u8] = b"\0\n";
 
 pub(crate) fn line(out: &mut BytesMut, dialect: Dialect, name: &str, value: &str) {
-    escape::put(out, dialect, Part::Name, if name.is_empty() { "_" } else { name });
+    escape::put(out, dialect, HeaderPart::Name, if name.is_empty() { "_" } else { name });
     out.extend_from_slice(b":");
-    escape::put(out, dialect, Part::Value, value);
+    escape::put(out, dialect, HeaderPart::Value, value);
     out.extend_from_slice(b"\n");
 }
 
 /// Returns the number of bytes that [`line()`] would append.
 pub(crate) fn line_length(dialect: Dialect, name: &str, value: &str) -> usize {
-    escape::length(dialect, Part::Name, name).max(1) + escape::length(dialect, Part::Value, value) + 2
+    escape::length(dialect, HeaderPart::Name, name).max(1)
+        + escape::length(dialect, HeaderPart::Value, value)
+        + 2
 }
 
 pub(crate) fn decimal(out: &mut BytesMut, number: usize) {

@@ -26,7 +26,7 @@ pub(crate) enum Dialect {
 
 /// The part of a header line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Part {
+pub(crate) enum HeaderPart {
     Name,
     Value,
 }
@@ -50,11 +50,11 @@ impl Dialect {
         }
     }
 
-    fn table(self, part: Part) -> &'static Table {
+    fn table(self, part: HeaderPart) -> &'static Table {
         static TABLES: [[Table; 2]; 3] = [
-            [table(Dialect::Literal, Part::Name), table(Dialect::Literal, Part::Value)],
-            [table(Dialect::V1_1, Part::Name), table(Dialect::V1_1, Part::Value)],
-            [table(Dialect::V1_2, Part::Name), table(Dialect::V1_2, Part::Value)],
+            [table(Dialect::Literal, HeaderPart::Name), table(Dialect::Literal, HeaderPart::Value)],
+            [table(Dialect::V1_1, HeaderPart::Name), table(Dialect::V1_1, HeaderPart::Value)],
+            [table(Dialect::V1_2, HeaderPart::Name), table(Dialect::V1_2, HeaderPart::Value)],
         ];
         &TABLES[self as usize][part as usize]
     }
@@ -88,8 +88,8 @@ pub(crate) fn unescape(wire: &str) -> Cow<'_, str> {
             continue;
         }
         let letter = chars.next().unwrap_or('\\');
-        let stands_for = SEQUENCES.iter().find(|row| char::from(row.0) == letter);
-        text.push(stands_for.map_or(letter, |row| char::from(row.1)));
+        let sequence = SEQUENCES.iter().find(|row| char::from(row.0) == letter);
+        text.push(sequence.map_or(letter, |row| char::from(row.1)));
     }
     Cow::Owned(text)
 }
@@ -97,40 +97,40 @@ pub(crate) fn unescape(wire: &str) -> Cow<'_, str> {
 /// Returns whether `text` certainly needs no escape or replacement in any dialect. Tests eight bytes at a time, and may
 /// therefore return `false` for text with other control characters.
 #[inline]
-pub(crate) fn is_bare(text: &[u8]) -> bool {
+pub(crate) fn needs_no_escape(text: &[u8]) -> bool {
     let Some(last) = text.last_chunk() else {
-        return text.iter().all(|octet| VALUE_1_2[usize::from(*octet)] == 0);
+        return text.iter().all(|byte| VALUE_1_2[usize::from(*byte)] == 0);
     };
     let (words, _) = text.as_chunks();
-    words.iter().chain([last]).fold(0, |seen, word| seen | odd(u64::from_le_bytes(*word))) == 0
+    words.iter().chain([last]).fold(0, |seen, word| seen | special_bits(u64::from_le_bytes(*word))) == 0
 }
 
 /// Sets the highest bit of bytes below 0x10, colons and backslashes. A borrow may also set it in bytes above these.
 #[inline]
-fn odd(word: u64) -> u64 {
-    const fn each(octet: u8) -> u64 {
-        u64::from_le_bytes([octet; 8])
+fn special_bits(word: u64) -> u64 {
+    const fn repeat(byte: u8) -> u64 {
+        u64::from_le_bytes([byte; 8])
     }
-    let [colons, backslashes] = [b':', b'\\'].map(|octet| word ^ each(octet));
-    let below_16 = word.wrapping_sub(each(0x10)) & !word;
-    let colons = colons.wrapping_sub(each(1)) & !colons;
-    let backslashes = backslashes.wrapping_sub(each(1)) & !backslashes;
-    (below_16 | colons | backslashes) & each(0x80)
+    let [colons, backslashes] = [b':', b'\\'].map(|byte| word ^ repeat(byte));
+    let below_16 = word.wrapping_sub(repeat(0x10)) & !word;
+    let colons = colons.wrapping_sub(repeat(1)) & !colons;
+    let backslashes = backslashes.wrapping_sub(repeat(1)) & !backslashes;
+    (below_16 | colons | backslashes) & repeat(0x80)
 }
 
 /// Appends `text`, escaped. Characters that `dialect` cannot represent are replaced.
 #[inline]
-pub(crate) fn put(out: &mut BytesMut, dialect: Dialect, part: Part, text: &str) {
-    match is_bare(text.as_bytes()) {
+pub(crate) fn put(out: &mut BytesMut, dialect: Dialect, part: HeaderPart, text: &str) {
+    match needs_no_escape(text.as_bytes()) {
         true => out.extend_from_slice(text.as_bytes()),
         false => put_escaped(out, dialect, part, text),
     }
 }
 
-fn put_escaped(out: &mut BytesMut, dialect: Dialect, part: Part, text: &str) {
+fn put_escaped(out: &mut BytesMut, dialect: Dialect, part: HeaderPart, text: &str) {
     let table = dialect.table(part);
     let mut rest = text.as_bytes();
-    while let Some(at) = rest.iter().position(|octet| table[usize::from(*octet)] != 0) {
+    while let Some(at) = rest.iter().position(|byte| table[usize::from(*byte)] != 0) {
         out.extend_from_slice(&rest[..at]);
         match table[usize::from(rest[at])] {
             replacement @ (SPACE | UNDERSCORE) => out.extend_from_slice(&[replacement]),
@@ -143,16 +143,16 @@ fn put_escaped(out: &mut BytesMut, dialect: Dialect, part: Part, text: &str) {
 
 /// Returns the number of bytes that [`put`] would append.
 #[inline]
-pub(crate) fn length(dialect: Dialect, part: Part, text: &str) -> usize {
-    match is_bare(text.as_bytes()) {
+pub(crate) fn length(dialect: Dialect, part: HeaderPart, text: &str) -> usize {
+    match needs_no_escape(text.as_bytes()) {
         true => text.len(),
         false => length_escaped(dialect, part, text),
     }
 }
 
-fn length_escaped(dialect: Dialect, part: Part, text: &str) -> usize {
+fn length_escaped(dialect: Dialect, part: HeaderPart, text: &str) -> usize {
     let table = dialect.table(part);
-    let escaped = |octet: &&u8| !matches!(table[usize::from(**octet)], 0 | SPACE | UNDERSCORE);
+    let escaped = |byte: &&u8| !matches!(table[usize::from(**byte)], 0 | SPACE | UNDERSCORE);
     text.len() + text.as_bytes().iter().filter(escaped).count()
 }
 
@@ -160,24 +160,24 @@ fn length_escaped(dialect: Dialect, part: Part, text: &str) -> usize {
 /// letter of its escape.
 type Table = [u8; 256];
 /// The table for values of 1.2. Names of 1.2 have the same one, and no other dialect changes any other byte.
-static VALUE_1_2: Table = table(Dialect::V1_2, Part::Value);
+static VALUE_1_2: Table = table(Dialect::V1_2, HeaderPart::Value);
 const SPACE: u8 = b' ';
 const UNDERSCORE: u8 = b'_';
 
-const fn table(dialect: Dialect, part: Part) -> Table {
+const fn table(dialect: Dialect, part: HeaderPart) -> Table {
     let mut table = [0; 256];
     // No version can carry NUL: clients that search for it take it for the end of the frame.
     table[0] = SPACE;
     table[b'\n' as usize] = SPACE;
     table[b'\r' as usize] = SPACE;
-    if matches!(part, Part::Name) {
+    if matches!(part, HeaderPart::Name) {
         table[b':' as usize] = UNDERSCORE;
     }
     let mut row = 0;
     while row < SEQUENCES.len() {
-        let (letter, octet, since) = SEQUENCES[row];
+        let (letter, byte, since) = SEQUENCES[row];
         if dialect as u8 >= since as u8 {
-            table[octet as usize] = letter;
+            table[byte as usize] = letter;
         }
         row += 1;
     }
@@ -189,7 +189,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn written(dialect: Dialect, part: Part, text: &str) -> String {
+    fn written(dialect: Dialect, part: HeaderPart, text: &str) -> String {
         let mut out = BytesMut::new();
         put(&mut out, dialect, part, text);
         assert_eq!(out.len(), length(dialect, part, text), "length of {text:?}");
@@ -241,12 +241,12 @@ mod tests {
     fn characters_that_a_version_cannot_represent_are_replaced() {
         let text = "a:b\\c\nd\re\0f";
         let cases = [
-            (Dialect::Literal, Part::Value, "a:b\\c d e f"),
-            (Dialect::Literal, Part::Name, "a_b\\c d e f"),
-            (Dialect::V1_1, Part::Value, r"a\cb\\c\nd e f"),
-            (Dialect::V1_1, Part::Name, r"a\cb\\c\nd e f"),
-            (Dialect::V1_2, Part::Value, r"a\cb\\c\nd\re f"),
-            (Dialect::V1_2, Part::Name, r"a\cb\\c\nd\re f"),
+            (Dialect::Literal, HeaderPart::Value, "a:b\\c d e f"),
+            (Dialect::Literal, HeaderPart::Name, "a_b\\c d e f"),
+            (Dialect::V1_1, HeaderPart::Value, r"a\cb\\c\nd e f"),
+            (Dialect::V1_1, HeaderPart::Name, r"a\cb\\c\nd e f"),
+            (Dialect::V1_2, HeaderPart::Value, r"a\cb\\c\nd\re f"),
+            (Dialect::V1_2, HeaderPart::Name, r"a\cb\\c\nd\re f"),
         ];
         for (dialect, part, expected) in cases {
             assert_eq!(written(dialect, part, text), expected, "{dialect:?} {part:?}");
@@ -256,9 +256,9 @@ mod tests {
     proptest! {
         #[test]
         fn bare_text_is_written_unchanged(text in "[a-c:;\\\\\\]\n\r\0\t\x10 é]{0,40}") {
-            if is_bare(text.as_bytes()) {
+            if needs_no_escape(text.as_bytes()) {
                 for dialect in [Dialect::Literal, Dialect::V1_1, Dialect::V1_2] {
-                    for part in [Part::Name, Part::Value] {
+                    for part in [HeaderPart::Name, HeaderPart::Value] {
                         let mut out = BytesMut::new();
                         put_escaped(&mut out, dialect, part, &text);
                         prop_assert_eq!(&out, text.as_bytes());
@@ -273,7 +273,7 @@ mod tests {
         #[test]
         fn unescape_is_the_inverse_of_put(text in "[a\\\\:\n\r é]{0,12}") {
             for (dialect, expected) in [(Dialect::V1_2, text.clone()), (Dialect::V1_1, text.replace('\r', " "))] {
-                let wire = written(dialect, Part::Value, &text);
+                let wire = written(dialect, HeaderPart::Value, &text);
                 prop_assert_eq!(check(dialect, wire.as_bytes()), Ok(()));
                 prop_assert_eq!(unescape(&wire), expected);
             }
@@ -282,8 +282,8 @@ mod tests {
         #[test]
         fn written_text_never_ends_a_line_or_a_name(text in any::<String>()) {
             for dialect in [Dialect::Literal, Dialect::V1_1, Dialect::V1_2] {
-                let name = written(dialect, Part::Name, &text);
-                let value = written(dialect, Part::Value, &text);
+                let name = written(dialect, HeaderPart::Name, &text);
+                let value = written(dialect, HeaderPart::Value, &text);
                 prop_assert!(!name.contains(['\n', '\r', '\0', ':']), "{name:?}");
                 prop_assert!(!value.contains(['\n', '\r', '\0']), "{value:?}");
             }

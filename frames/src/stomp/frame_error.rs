@@ -8,7 +8,7 @@ pub(super) struct FramePosition {
     /// Header line, counted from 1.
     pub(super) line: usize,
     /// Byte of the frame, counted from 1.
-    pub(super) octet: usize,
+    pub(super) byte: usize,
 }
 
 /// An error in a frame. It contains input only through [`quote`], and never header values, which may be secrets.
@@ -20,17 +20,17 @@ pub(super) enum FrameError {
     FrameTooLarge,
     ContentTooLarge { quoted: String },
     TooManyHeaders,
-    HeaderTooLong { place: FramePosition },
-    ToTooLong { place: FramePosition },
-    NulInHeaders { place: FramePosition },
-    NotUtf8 { place: FramePosition },
-    NoColon { place: FramePosition },
-    EmptyName { place: FramePosition },
-    CarriageReturn { place: FramePosition },
-    BadEscape { place: FramePosition, version: Version, letter: Option<u8> },
+    HeaderTooLong { position: FramePosition },
+    ToTooLong { position: FramePosition },
+    NulInHeaders { position: FramePosition },
+    NotUtf8 { position: FramePosition },
+    NoColon { position: FramePosition },
+    EmptyName { position: FramePosition },
+    CarriageReturn { position: FramePosition },
+    BadEscape { position: FramePosition, version: Version, letter: Option<u8> },
     BadContentLength { quoted: String },
-    BodyNotAllowed { command: Command, octet: usize, found: u8 },
-    NulMissing { content_length: usize, octet: usize, found: u8 },
+    BodyNotAllowed { command: Command, byte: usize, found: u8 },
+    NulMissing { content_length: usize, byte: usize, found: u8 },
 }
 
 /// Maximum number of input bytes that an error shows.
@@ -48,14 +48,14 @@ pub(super) fn quote(input: &[u8]) -> String {
 fn sequence(letter: Option<u8>) -> String {
     match letter {
         Some(letter) if letter.is_ascii_graphic() => format!("\\{}", char::from(letter)),
-        Some(octet) => format!("a backslash before 0x{octet:02x}"),
-        None => "a backslash with nothing behind it".to_owned(),
+        Some(byte) => format!("a backslash before 0x{byte:02x}"),
+        None => "a backslash with nothing after it".to_owned(),
     }
 }
 
 impl FramePosition {
     fn describe(self) -> String {
-        format!("Header line {} (octet {} of the frame)", self.line, self.octet)
+        format!("Header line {} (byte {} of the frame)", self.line, self.byte)
     }
 }
 
@@ -98,69 +98,75 @@ impl FrameError {
     fn detail(&self, limits: &Limits) -> String {
         match self {
             FrameError::CommandTooLong { quoted } => format!(
-                "A command line of more than {} octets that begins with {quoted}; expected a STOMP command such as CONNECT or SEND, then a line end.",
+                "The command line has more than {} bytes and begins with {quoted}; expected a STOMP command such as CONNECT or SEND, followed by a line end.",
                 super::boundary::COMMAND_BYTES_MAX
             ),
             FrameError::NulInCommand { quoted } => format!(
-                "The frame ended in its first line, {quoted}; expected a command, a line end, headers, a blank line, then the body and NUL."
+                "The frame ends in its first line, {quoted}; expected a command, a line end, headers, a blank line, the body and NUL."
             ),
             FrameError::UnknownCommand { quoted } => format!(
-                "{quoted} is not a command; expected one of STOMP 1.0, 1.1 or 1.2, in capitals and followed by a line end."
+                "{quoted} is not a command; expected a command of STOMP 1.0, 1.1 or 1.2 in capital letters, followed by a line end."
             ),
             FrameError::FrameTooLarge => format!(
-                "The frame has more than {} octets from its command to its NUL (frame-bytes-max).",
+                "The frame has more than {} bytes from its command to its NUL. Send a smaller frame, or raise frame-bytes-max.",
                 limits.frame_bytes_max
             ),
             FrameError::ContentTooLarge { quoted } => format!(
-                "With a content-length of {quoted} the frame would have more than {} octets from its command to its NUL (frame-bytes-max).",
+                "With the content-length {quoted} the frame has more than {} bytes from its command to its NUL. Send a smaller frame, or raise frame-bytes-max.",
                 limits.frame_bytes_max
             ),
             FrameError::TooManyHeaders => {
                 format!(
-                    "The frame has more than {} header lines (header-count-max).",
+                    "The frame has more than {} header lines. Send fewer headers, or raise header-count-max.",
                     limits.header_count_max
                 )
             }
-            FrameError::HeaderTooLong { place } => format!(
-                "{} has more than {} octets (header-bytes-max).",
-                place.describe(),
+            FrameError::HeaderTooLong { position } => format!(
+                "{} has more than {} bytes. Send a shorter header, or raise header-bytes-max.",
+                position.describe(),
                 limits.header_bytes_max
             ),
-            FrameError::ToTooLong { place } => {
-                format!("{} has more than {} octets (to-bytes-max).", place.describe(), limits.to_bytes_max)
-            }
-            FrameError::NulInHeaders { place } => format!(
-                "{} contains NUL; expected a blank line between the headers and the body.",
-                place.describe()
-            ),
-            FrameError::NotUtf8 { place } => format!("{} is not valid UTF-8.", place.describe()),
-            FrameError::NoColon { place } => {
+            FrameError::ToTooLong { position } => {
                 format!(
-                    "{} has no colon; expected name:value, or a blank line before the body.",
-                    place.describe()
+                    "{} has more than {} bytes. Name fewer users, or raise to-bytes-max.",
+                    position.describe(),
+                    limits.to_bytes_max
                 )
             }
-            FrameError::EmptyName { place } => {
-                format!("{} has nothing before its colon; expected name:value.", place.describe())
-            }
-            FrameError::CarriageReturn { place } => format!(
-                "{} contains a carriage return that no line feed follows; STOMP 1.2 writes it as \\r.",
-                place.describe()
+            FrameError::NulInHeaders { position } => format!(
+                "{} contains NUL; expected a blank line between the headers and the body.",
+                position.describe()
             ),
-            FrameError::BadEscape { place, version, letter } => format!(
-                "{} contains {}, which is no escape sequence of STOMP {version}; expected {}.",
-                place.describe(),
+            FrameError::NotUtf8 { position } => format!("{} is not valid UTF-8.", position.describe()),
+            FrameError::NoColon { position } => {
+                format!(
+                    "{} has no colon; expected name:value, or a blank line before the body.",
+                    position.describe()
+                )
+            }
+            FrameError::EmptyName { position } => {
+                format!("{} has no name before its colon; expected name:value.", position.describe())
+            }
+            FrameError::CarriageReturn { position } => format!(
+                "{} contains a carriage return without a line feed after it; expected the escape sequence \\r of STOMP 1.2.",
+                position.describe()
+            ),
+            FrameError::BadEscape { position, version, letter } => format!(
+                "{} contains {}, which is not an escape sequence of STOMP {version}; expected {}.",
+                position.describe(),
                 sequence(*letter),
                 if *version == Version::V1_1 { r"\\, \n or \c" } else { r"\\, \n, \c or \r" }
             ),
             FrameError::BadContentLength { quoted } => {
-                format!("The content-length is {quoted}; expected digits, the number of octets in the body.")
+                format!(
+                    "The content-length is {quoted}; expected the number of bytes in the body, in decimal digits."
+                )
             }
-            FrameError::BodyNotAllowed { command, octet, found } => format!(
-                "{command} came with a body: 0x{found:02x} stands behind its headers (octet {octet} of the frame). Expected a blank line and NUL; only SEND, MESSAGE and ERROR may have a body."
+            FrameError::BodyNotAllowed { command, byte, found } => format!(
+                "{command} has a body: byte {byte} of the frame is 0x{found:02x}; expected NUL after the headers and a blank line. Only SEND, MESSAGE and ERROR may have a body."
             ),
-            FrameError::NulMissing { content_length, octet, found } => format!(
-                "The {content_length} octets that content-length announced are followed by 0x{found:02x} (octet {octet} of the frame); expected NUL."
+            FrameError::NulMissing { content_length, byte, found } => format!(
+                "The body has more bytes than content-length {content_length} announces: byte {byte} of the frame is 0x{found:02x}; expected NUL."
             ),
         }
     }
@@ -186,30 +192,30 @@ mod tests {
 
     #[test]
     fn summaries_fit_into_a_header_of_every_version() {
-        let place = FramePosition { line: 1, octet: 1 };
+        let position = FramePosition { line: 1, byte: 1 };
         let quoted = String::new();
-        let problems = [
+        let errors = [
             FrameError::CommandTooLong { quoted: quoted.clone() },
             FrameError::NulInCommand { quoted: quoted.clone() },
             FrameError::UnknownCommand { quoted: quoted.clone() },
             FrameError::FrameTooLarge,
             FrameError::ContentTooLarge { quoted: quoted.clone() },
             FrameError::TooManyHeaders,
-            FrameError::HeaderTooLong { place },
-            FrameError::ToTooLong { place },
-            FrameError::NulInHeaders { place },
-            FrameError::NotUtf8 { place },
-            FrameError::NoColon { place },
-            FrameError::EmptyName { place },
-            FrameError::CarriageReturn { place },
-            FrameError::BadEscape { place, version: Version::V1_1, letter: Some(b'r') },
+            FrameError::HeaderTooLong { position },
+            FrameError::ToTooLong { position },
+            FrameError::NulInHeaders { position },
+            FrameError::NotUtf8 { position },
+            FrameError::NoColon { position },
+            FrameError::EmptyName { position },
+            FrameError::CarriageReturn { position },
+            FrameError::BadEscape { position, version: Version::V1_1, letter: Some(b'r') },
             FrameError::BadContentLength { quoted },
-            FrameError::BodyNotAllowed { command: Command::Ack, octet: 2, found: 3 },
-            FrameError::NulMissing { content_length: 1, octet: 2, found: 3 },
+            FrameError::BodyNotAllowed { command: Command::Ack, byte: 2, found: 3 },
+            FrameError::NulMissing { content_length: 1, byte: 2, found: 3 },
         ];
         let limits = Limits { frame_bytes_max: 1, header_count_max: 2, header_bytes_max: 3, to_bytes_max: 0 };
-        for problem in problems {
-            let error = problem.into_error(&limits, None);
+        for error in errors {
+            let error = error.into_error(&limits, None);
             assert!(!error.summary.contains([':', '\\', '\n', '\r', '\0']), "{}", error.summary);
             assert!(error.summary.len() < 40, "{}", error.summary);
             assert!(error.detail.ends_with('.'), "{}", error.detail);

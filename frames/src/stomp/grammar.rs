@@ -3,8 +3,8 @@
 //! ```text
 //! block  = *( header EOL ) [ EOL ]         ; a frame without a body may leave its blank line out
 //! header = name ":" value
-//! name   = 1*( any octet but LF and ":" )
-//! value  = *( any octet but LF )         ; ":" is tolerated, a CR before the LF belongs to the EOL
+//! name   = 1*( any byte but LF and ":" )
+//! value  = *( any byte but LF )          ; ":" is tolerated, a CR before the LF belongs to the EOL
 //! EOL    = [CR] LF
 //! ```
 //!
@@ -34,7 +34,7 @@ pub(super) type HeaderSpans = SmallVec<[HeaderSpan; 8]>;
 
 /// Byte offsets of the name and value of one header line in the head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Line {
+pub(crate) struct HeaderLine {
     pub(crate) name: u32,
     pub(crate) name_end: u32,
     pub(crate) value: u32,
@@ -42,7 +42,7 @@ pub(crate) struct Line {
 }
 
 /// The parsed lines of a block.
-pub(crate) type Lines = SmallVec<[Line; 8]>;
+pub(crate) type HeaderLines = SmallVec<[HeaderLine; 8]>;
 
 /// The reason why a block does not match the grammar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,23 +54,23 @@ pub(super) enum HeaderLineError {
 }
 
 #[derive(Debug)]
-pub(super) struct Fault<'a> {
+pub(super) struct HeaderError<'a> {
     /// The rest of the block from the invalid line on.
     rest: &'a [u8],
-    wrong: HeaderLineError,
+    reason: HeaderLineError,
 }
 
-impl<'a> ParseError<&'a [u8]> for Fault<'a> {
-    fn from_error_kind(rest: &'a [u8], _: ErrorKind) -> Fault<'a> {
-        Fault { rest, wrong: HeaderLineError::Other }
+impl<'a> ParseError<&'a [u8]> for HeaderError<'a> {
+    fn from_error_kind(rest: &'a [u8], _: ErrorKind) -> HeaderError<'a> {
+        HeaderError { rest, reason: HeaderLineError::Other }
     }
 
-    fn append(_: &'a [u8], _: ErrorKind, other: Fault<'a>) -> Fault<'a> {
+    fn append(_: &'a [u8], _: ErrorKind, other: HeaderError<'a>) -> HeaderError<'a> {
         other
     }
 }
 
-type Parsed<'a, T> = IResult<&'a [u8], T, Fault<'a>>;
+type Parsed<'a, T> = IResult<&'a [u8], T, HeaderError<'a>>;
 
 /// Parses the block that begins at `headers` and ends with `head`, and appends its lines. On error, returns the reason
 /// and the offset of the invalid line in the head.
@@ -78,23 +78,28 @@ type Parsed<'a, T> = IResult<&'a [u8], T, Fault<'a>>;
 pub(super) fn lines(
     head: &[u8],
     headers: usize,
-    cuts: &[HeaderSpan],
-    lines: &mut Lines,
+    spans: &[HeaderSpan],
+    lines: &mut HeaderLines,
 ) -> Result<(), (HeaderLineError, usize)> {
-    match block(head, headers, cuts, lines) {
+    match block(head, headers, spans, lines) {
         Ok(_) => Ok(()),
-        Err(Err::Error(fault) | Err::Failure(fault)) => Err((fault.wrong, head.len() - fault.rest.len())),
+        Err(Err::Error(error) | Err::Failure(error)) => Err((error.reason, head.len() - error.rest.len())),
         Err(Err::Incomplete(_)) => Err((HeaderLineError::Other, head.len())),
     }
 }
 
 /// Parses `block = *( header EOL ) [ EOL ]`.
 #[inline]
-fn block<'a>(head: &'a [u8], headers: usize, cuts: &[HeaderSpan], lines: &mut Lines) -> Parsed<'a, ()> {
-    let mut cuts = cuts.iter();
-    let header = |input: &'a [u8]| match cuts.next() {
-        Some(cut) => header(input, head.len() - input.len(), *cut),
-        None => Err(Err::Error(Fault { rest: input, wrong: HeaderLineError::Other })),
+fn block<'a>(
+    head: &'a [u8],
+    headers: usize,
+    spans: &[HeaderSpan],
+    lines: &mut HeaderLines,
+) -> Parsed<'a, ()> {
+    let mut spans = spans.iter();
+    let header = |input: &'a [u8]| match spans.next() {
+        Some(span) => header(input, head.len() - input.len(), *span),
+        None => Err(Err::Error(HeaderError { rest: input, reason: HeaderLineError::Other })),
     };
     // Pushes to the final place: lines folded into an accumulator would be moved with every line.
     let push = |(), line| lines.push(line);
@@ -103,27 +108,27 @@ fn block<'a>(head: &'a [u8], headers: usize, cuts: &[HeaderSpan], lines: &mut Li
 
 /// Parses `header = name ":" value`; the line begins at offset `at` of the head.
 #[inline]
-fn header(input: &[u8], at: usize, cut: HeaderSpan) -> Parsed<'_, Line> {
-    let (colon, end) = (cut.colon as usize, cut.end as usize);
-    let wrong = match colon {
+fn header(input: &[u8], at: usize, span: HeaderSpan) -> Parsed<'_, HeaderLine> {
+    let (colon, end) = (span.colon as usize, span.end as usize);
+    let reason = match colon {
         _ if colon == end => HeaderLineError::NoColon,
         _ if colon == at => HeaderLineError::EmptyName,
         _ => {
             let value = value(end - colon - 1);
             let (rest, value) = preceded((take(colon - at), char(':')), value).parse(input)?;
-            let start = cut.colon + 1;
+            let start = span.colon + 1;
             let value_end = start + value.len() as u32;
-            return Ok((rest, Line { name: at as u32, name_end: cut.colon, value: start, value_end }));
+            return Ok((rest, HeaderLine { name: at as u32, name_end: span.colon, value: start, value_end }));
         }
     };
-    Err(Err::Failure(Fault { rest: input, wrong }))
+    Err(Err::Failure(HeaderError { rest: input, reason }))
 }
 
-/// Parses `value = *( any octet but LF )`, without the CR that belongs to the EOL.
+/// Parses `value = *( any byte but LF )`, without the CR that belongs to the EOL.
 #[inline]
-fn value<'a>(octets: usize) -> impl Parser<&'a [u8], Output = &'a [u8], Error = Fault<'a>> {
+fn value<'a>(length: usize) -> impl Parser<&'a [u8], Output = &'a [u8], Error = HeaderError<'a>> {
     move |input: &'a [u8]| {
-        let (_, value) = take(octets).parse(input)?;
+        let (_, value) = take(length).parse(input)?;
         let value = value.strip_suffix(b"\r").unwrap_or(value);
         Ok((&input[value.len()..], value))
     }
@@ -151,20 +156,20 @@ fn eol(input: &[u8]) -> Parsed<'_, char> {
 mod tests {
     use super::*;
 
-    fn lines(block: &[u8]) -> Result<Lines, (HeaderLineError, usize)> {
+    fn lines(block: &[u8]) -> Result<HeaderLines, (HeaderLineError, usize)> {
         let ends = block.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(end, _)| end);
         let mut start = 0;
-        let mut cuts = HeaderSpans::new();
+        let mut spans = HeaderSpans::new();
         for end in ends {
             let line = &block[std::mem::replace(&mut start, end + 1)..end];
             if !matches!(line, b"" | b"\r") {
                 let colon = line.iter().position(|byte| *byte == b':');
                 let colon = colon.map_or(end, |colon| end - line.len() + colon);
-                cuts.push(HeaderSpan { colon: colon as u32, end: end as u32 });
+                spans.push(HeaderSpan { colon: colon as u32, end: end as u32 });
             }
         }
-        let mut lines = Lines::new();
-        super::lines(block, 0, &cuts, &mut lines).map(|()| lines)
+        let mut lines = HeaderLines::new();
+        super::lines(block, 0, &spans, &mut lines).map(|()| lines)
     }
 
     #[test]
@@ -184,7 +189,8 @@ mod tests {
         for (block, expected) in cases {
             let lines = lines(block.as_bytes()).expect("a block");
             let part = |from: u32, to: u32| &block[from as usize..to as usize];
-            let parts = |line: &Line| (part(line.name, line.name_end), part(line.value, line.value_end));
+            let parts =
+                |line: &HeaderLine| (part(line.name, line.name_end), part(line.value, line.value_end));
             assert_eq!(lines.iter().map(parts).collect::<Vec<_>>(), expected, "{block:?}");
         }
     }

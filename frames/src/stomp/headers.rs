@@ -3,7 +3,7 @@
 use super::Version;
 use super::encode;
 use super::escape::unescape;
-use super::grammar::{HeaderSpan, HeaderSpans, Line, Lines};
+use super::grammar::{HeaderLine, HeaderLines, HeaderSpan, HeaderSpans};
 use bytes::{Bytes, BytesMut};
 use memchr::memchr;
 use std::borrow::Cow;
@@ -15,10 +15,10 @@ pub struct Headers {
     /// The bytes of the head, valid UTF-8.
     pub(super) head: Bytes,
     /// Offsets of the lines in the head.
-    pub(super) lines: Lines,
+    pub(super) lines: HeaderLines,
     /// Whether the lines contain backslashes, each of which begins a valid escape.
     pub(super) escaped: bool,
-    pub(super) looks: AbsentBytes,
+    pub(super) absent_bytes: AbsentBytes,
 }
 
 /// Bytes that are known not to occur in the headers.
@@ -35,7 +35,7 @@ pub(super) enum AbsentBytes {
 
 /// A line as received, still escaped if the headers are. Both parts are valid UTF-8.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Raw<'a> {
+pub(crate) struct RawHeader<'a> {
     pub(crate) name: &'a [u8],
     pub(crate) value: &'a [u8],
     /// The whole line (name, colon, value and LF), if these are contiguous.
@@ -52,10 +52,10 @@ impl Headers {
     /// Returns the bytes of the index of the lines, if it has an allocation of its own: 16 bytes or more a line of a
     /// frame with more than eight headers.
     pub fn index_bytes(&self) -> usize {
-        if self.lines.spilled() { self.lines.capacity() * size_of::<Line>() } else { 0 }
+        if self.lines.spilled() { self.lines.capacity() * size_of::<HeaderLine>() } else { 0 }
     }
 
-    /// Every line in the order received, unescaped, repeats included.
+    /// Returns every line in the order received, unescaped, including repeated headers.
     pub fn iter(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> + '_ {
         self.lines
             .iter()
@@ -65,7 +65,7 @@ impl Headers {
     /// Returns every name in the order received, as in the frame: a backslash, a colon or a line end in a name is still
     /// escaped.
     pub fn names(&self) -> impl Iterator<Item = &[u8]> {
-        self.lines.iter().map(|line| self.octets(line.name, line.name_end))
+        self.lines.iter().map(|line| self.bytes(line.name, line.name_end))
     }
 
     /// Returns the number of header lines.
@@ -80,14 +80,14 @@ impl Headers {
 
     /// Returns every line as received.
     #[inline]
-    pub(crate) fn raw(&self) -> impl Iterator<Item = Raw<'_>> {
+    pub(crate) fn raw(&self) -> impl Iterator<Item = RawHeader<'_>> {
         self.lines.iter().map(|line| {
             // Spaces may precede the value in 1.0, and a CR may follow it in every version.
             let together = line.value == line.name_end + 1 && self.head[line.value_end as usize] == b'\n';
-            Raw {
-                name: self.octets(line.name, line.name_end),
-                value: self.octets(line.value, line.value_end),
-                line: together.then(|| self.octets(line.name, line.value_end + 1)),
+            RawHeader {
+                name: self.bytes(line.name, line.name_end),
+                value: self.bytes(line.value, line.value_end),
+                line: together.then(|| self.bytes(line.name, line.value_end + 1)),
             }
         })
     }
@@ -99,16 +99,16 @@ impl Headers {
 
     /// Returns whether no line contains a backslash or CR.
     pub(crate) fn is_plain(&self) -> bool {
-        self.looks != AbsentBytes::Any
+        self.absent_bytes != AbsentBytes::Any
     }
 
     /// Returns whether no line contains a backslash, CR or non-ASCII byte.
     pub(crate) fn is_simple(&self) -> bool {
-        self.looks == AbsentBytes::Simple
+        self.absent_bytes == AbsentBytes::Simple
     }
 
-    fn is_called(&self, line: &Line, name: &str) -> bool {
-        let raw = self.octets(line.name, line.name_end);
+    fn is_called(&self, line: &HeaderLine, name: &str) -> bool {
+        let raw = self.bytes(line.name, line.name_end);
         match self.escaped && memchr(b'\\', raw).is_some() {
             true => self.text(line.name, line.name_end) == name,
             false => raw == name.as_bytes(),
@@ -116,17 +116,17 @@ impl Headers {
     }
 
     fn text(&self, from: u32, to: u32) -> Cow<'_, str> {
-        text(self.octets(from, to), self.escaped)
+        text(self.bytes(from, to), self.escaped)
     }
 
-    fn octets(&self, from: u32, to: u32) -> &[u8] {
+    fn bytes(&self, from: u32, to: u32) -> &[u8] {
         &self.head[from as usize..to as usize]
     }
 }
 
 /// Returns a part of a line as text, unescaped if it is `escaped`.
 pub(crate) fn text(raw: &[u8], escaped: bool) -> Cow<'_, str> {
-    let raw = std::str::from_utf8(raw).expect("the head was checked, and is cut at ASCII only");
+    let raw = std::str::from_utf8(raw).expect("the head is UTF-8, and names and values end at ASCII bytes");
     if escaped { unescape(raw) } else { Cow::Borrowed(raw) }
 }
 
@@ -134,25 +134,24 @@ pub(crate) fn text(raw: &[u8], escaped: bool) -> Cow<'_, str> {
 impl<'a> FromIterator<(&'a str, &'a str)> for Headers {
     fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(pairs: I) -> Headers {
         let mut block = BytesMut::new();
-        let mut cuts = HeaderSpans::new();
+        let mut spans = HeaderSpans::new();
         for (name, value) in pairs {
             let start = block.len();
             encode::header(&mut block, Version::V1_2, name, value);
             let end = block.len() - 1;
             let colon = memchr(b':', &block[start..]).map_or(end, |colon| start + colon);
-            cuts.push(HeaderSpan { colon: colon as u32, end: end as u32 });
+            spans.push(HeaderSpan { colon: colon as u32, end: end as u32 });
         }
         block.extend_from_slice(b"\n");
-        let mut lines = Lines::new();
-        super::grammar::lines(&block, 0, &cuts, &mut lines)
-            .expect("the encoder writes nothing but header lines");
+        let mut lines = HeaderLines::new();
+        super::grammar::lines(&block, 0, &spans, &mut lines).expect("the encoder writes valid header lines");
         let escaped = memchr(b'\\', &block).is_some();
-        let looks = match escaped {
+        let absent_bytes = match escaped {
             true => AbsentBytes::Any,
             false if block.is_ascii() => AbsentBytes::Simple,
             false => AbsentBytes::Plain,
         };
-        Headers { head: block.freeze(), lines, escaped, looks }
+        Headers { head: block.freeze(), lines, escaped, absent_bytes }
     }
 }
 

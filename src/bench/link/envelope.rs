@@ -116,7 +116,7 @@ mod tests {
             (Transport::SockjsHtmlFile, HTMLFILE),
             (Transport::SockjsJsonp, JSONP),
         ] {
-            let mark = envelope.quoting.mark();
+            let mark = envelope.quoting.quotation_mark();
             let mut array = bytes::BytesMut::from(ARRAY_OPEN);
             array.extend_from_slice(mark);
             quote(envelope.quoting, text.as_bytes(), &mut array);

@@ -60,7 +60,7 @@ fn each_subscription_of_a_connection_gets_its_own_delivery() {
     keys.sort_unstable();
     assert_eq!(keys, [1, 2, 3]);
     assert!(
-        deliveries.iter().all(|delivery| delivery.message.same(&deliveries[0].message)),
+        deliveries.iter().all(|delivery| delivery.message.ptr_eq(&deliveries[0].message)),
         "the message is encoded once"
     );
 }

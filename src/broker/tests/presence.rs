@@ -118,7 +118,7 @@ fn report_names_its_destination_and_is_shared_by_all_watchers() {
     stage.advance(10);
     let got = watchers.map(|watcher| drain(&watcher.outbound_queue));
     for (nth, event) in ["snapshot", "changes"].into_iter().enumerate() {
-        assert!(got.iter().all(|deliveries| deliveries[nth].message.same(&got[0][nth].message)), "{event}");
+        assert!(got.iter().all(|deliveries| deliveries[nth].message.ptr_eq(&got[0][nth].message)), "{event}");
         let headers = headers(&got[0][nth]);
         for line in
             [&format!("destination:{WATCH}"), "content-type:application/json", &format!("event:{event}")]

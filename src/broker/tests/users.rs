@@ -195,7 +195,7 @@ fn message_to_many_users_is_encoded_once() {
     let deliveries: Vec<_> =
         sessions.iter().flat_map(|(_, session)| drain(&session.outbound_queue)).collect();
     assert_eq!(deliveries.len(), 3);
-    assert!(deliveries.iter().all(|delivery| delivery.message.same(&deliveries[0].message)));
+    assert!(deliveries.iter().all(|delivery| delivery.message.ptr_eq(&deliveries[0].message)));
     assert_eq!(deliveries[0].message.id(), "node-1");
     let published = send_to_all(&fixture, &["nobody"], "m");
     assert_eq!((published.reached, published.sessions), (0, Some(0)));

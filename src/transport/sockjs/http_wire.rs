@@ -91,7 +91,7 @@ impl HttpWire {
 
     /// Quotes the output again, for a receiver whose quoting differs from that of the last one.
     fn requote(&mut self, quoting: Quoting, out: &mut OutputBuffer) {
-        let (from, mark) = (self.quoting, self.quoting.mark().len());
+        let (from, mark) = (self.quoting, self.quoting.quotation_mark().len());
         out.rewrite(|element| {
             let quoted = &element[1 + mark..element.len() - mark];
             let text = unquote(from, quoted).expect("it was quoted here");
@@ -105,9 +105,9 @@ impl HttpWire {
 fn string(quoting: Quoting, text: &[u8]) -> Bytes {
     let mut out = BytesMut::new();
     out.extend_from_slice(b",");
-    out.extend_from_slice(quoting.mark());
+    out.extend_from_slice(quoting.quotation_mark());
     quote(quoting, text, &mut out);
-    out.extend_from_slice(quoting.mark());
+    out.extend_from_slice(quoting.quotation_mark());
     out.freeze()
 }
 
@@ -175,12 +175,12 @@ impl Wire for HttpWire {
         let quoting = self.quoting;
         out.encode(|out| {
             out.extend_from_slice(b",");
-            out.extend_from_slice(quoting.mark());
+            out.extend_from_slice(quoting.quotation_mark());
             quote(quoting, piece.prefix, out);
         });
         let tail = piece.tail.quoted(quoting);
         out.chain(&tail.bytes, tail.guard);
-        out.copy(quoting.mark());
+        out.copy(quoting.quotation_mark());
         out.end_frame(piece.mark);
     }
 

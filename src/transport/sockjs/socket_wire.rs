@@ -121,18 +121,18 @@ impl<S: ByteStream> Wire for SocketWire<S> {
         out.encode(|out| {
             let mut prefix = BytesMut::with_capacity(piece.prefix.len() + 16);
             quote(QUOTING, piece.prefix, &mut prefix);
-            let marks = 2 * QUOTING.mark().len();
+            let marks = 2 * QUOTING.quotation_mark().len();
             head(
                 out,
                 Opcode::Text,
                 ARRAY_OPEN.len() + marks + prefix.len() + tail.bytes.len() + ARRAY_CLOSE.len(),
             );
             out.extend_from_slice(ARRAY_OPEN);
-            out.extend_from_slice(QUOTING.mark());
+            out.extend_from_slice(QUOTING.quotation_mark());
             out.extend_from_slice(&prefix);
         });
         out.chain(&tail.bytes, tail.guard);
-        out.copy(QUOTING.mark());
+        out.copy(QUOTING.quotation_mark());
         out.copy(ARRAY_CLOSE);
         out.end_frame(piece.mark);
     }
