@@ -53,7 +53,7 @@ impl BrokerState {
             online: Topics::of_connections(context.clone()),
             sessions: Sessions::default(),
             queues: Queues::new(context.clone()),
-            online_destination: Destination::online(),
+            online_destination: Destination::online_users(),
             context,
         }
     }
@@ -113,7 +113,7 @@ impl BrokerState {
         names: bool,
         now: Instant,
     ) -> SubscriptionTarget {
-        match shown.watched() {
+        match shown.watched_topic() {
             Some(topic) => SubscriptionTarget::Watch(
                 DestinationKind::Topic,
                 self.topics.watch(&topic, shown, watcher, names, now),

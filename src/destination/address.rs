@@ -1,14 +1,16 @@
 //! The destination of a SEND or a SUBSCRIBE as the client writes it: its owner may not be resolved yet.
 
-use super::dialect::{equivalent, reject_activemq_forms};
+use super::dialect::{rabbitmq_equivalent, reject_activemq_forms};
 use super::owner::{decode, percent_decode};
 use super::pattern::{self, Pattern, Segment, Selector};
-use super::{Destination, DestinationError, DestinationKind, Owner, PREFIXES, check_length, inspect, wrong};
+use super::{
+    Destination, DestinationError, DestinationKind, Owner, PREFIXES, check_length, check_name, invalid,
+};
 
 const USERS: &str = "/users/";
 const REFRESH: &str = "/auth/refresh";
-const ONLINE: &str = "users";
-const ROOM: &str = "topic/";
+const ONLINE_PRESENCE: &str = "users";
+const TOPIC_PRESENCE: &str = "topic/";
 
 /// The `destination` of a SEND or a SUBSCRIBE.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,7 +41,7 @@ pub enum AddressOwner {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserPath {
     text: Box<str>,
-    wild: bool,
+    has_wildcard: bool,
 }
 
 impl Address {
@@ -49,21 +51,21 @@ impl Address {
     /// The text is not a destination, is too long, contains a wildcard, or cannot be sent to.
     pub fn parse_send(text: &str, bytes_max: usize) -> Result<Address, DestinationError> {
         let address = parse(text, bytes_max)?;
-        let (wild, no_target) = match &address {
+        let (has_wildcard, is_presence) = match &address {
             Address::Plain(Selector::Pattern(_)) => (true, false),
             Address::Plain(Selector::Exact(to)) => (false, to.kind() == DestinationKind::Presence),
-            Address::User(_, path) | Address::Users(path) => (path.wild, false),
+            Address::User(_, path) | Address::Users(path) => (path.has_wildcard, false),
             Address::Refresh => (false, false),
         };
-        if wild {
-            return Err(wrong(format!(
-                "{text:?} has a wildcard. A message is sent to one destination; wildcards are for SUBSCRIBE to /topic/, \
-                 /app/ and one's own /user/."
+        if has_wildcard {
+            return Err(invalid(format!(
+                "{text:?} contains a wildcard; expected one destination. Only SUBSCRIBE to /topic/, /app/ and your own \
+                 /user/ may contain wildcards."
             )));
         }
-        if no_target {
-            return Err(wrong(format!(
-                "{text:?} cannot be sent to: the broker itself tells there who is present. SUBSCRIBE to it."
+        if is_presence {
+            return Err(invalid(format!(
+                "{text:?} does not accept SEND, because only the broker publishes presence. SUBSCRIBE to it instead."
             )));
         }
         Ok(address)
@@ -77,8 +79,8 @@ impl Address {
     pub fn parse_subscribe(text: &str, bytes_max: usize) -> Result<Address, DestinationError> {
         let address = parse(text, bytes_max)?;
         match &address {
-            Address::Users(_) | Address::Refresh => Err(wrong(format!(
-                "{text:?} can only be sent to. What others send to you comes to /user/queue/ and a name of yours."
+            Address::Users(_) | Address::Refresh => Err(invalid(format!(
+                "{text:?} accepts only SEND. To receive messages for your own user, SUBSCRIBE to /user/queue/NAME."
             ))),
             _ => Ok(address),
         }
@@ -103,7 +105,8 @@ impl UserPath {
 
     /// Returns the destination of `owner`, or `None` if the path contains wildcards.
     pub fn of(&self, owner: &Owner) -> Option<Destination> {
-        (!self.wild).then(|| Destination { kind: DestinationKind::User, text: self.text_of(owner).into() })
+        (!self.has_wildcard)
+            .then(|| Destination { kind: DestinationKind::User, text: self.text_of(owner).into() })
     }
 
     /// Returns the destination or pattern that `owner` subscribes to.
@@ -131,9 +134,9 @@ impl UserPath {
 /// A name is empty or its percent-encoding is invalid.
 pub fn recipients(to: &str) -> Result<Vec<String>, DestinationError> {
     let name = |text: &str| match percent_decode(text.trim())? {
-        name if name.is_empty() => {
-            Err(wrong("The header to has an empty name; expected names with commas between them.".to_owned()))
-        }
+        name if name.is_empty() => Err(invalid(
+            "The header to contains an empty name; expected user names with commas between them.".to_owned(),
+        )),
         name => Ok(name),
     };
     to.split(',').map(name).collect()
@@ -150,9 +153,9 @@ fn parse(text: &str, bytes_max: usize) -> Result<Address, DestinationError> {
     }
     let Some((prefix, kind)) = PREFIXES.into_iter().find(|(prefix, _)| text.starts_with(prefix)) else {
         let known = PREFIXES.map(|(prefix, _)| prefix).join(", ");
-        let equivalent = equivalent(text);
-        return Err(wrong(format!(
-            "{text:?} is no destination. Destinations start with one of: {known}, {USERS}, or are {REFRESH}.{equivalent}"
+        let rabbitmq_equivalent = rabbitmq_equivalent(text);
+        return Err(invalid(format!(
+            "{text:?} is not a destination; expected {REFRESH}, or a text that starts with one of: {known}, {USERS}.{rabbitmq_equivalent}"
         )));
     };
     let name = &text[prefix.len()..];
@@ -164,13 +167,13 @@ fn parse(text: &str, bytes_max: usize) -> Result<Address, DestinationError> {
 }
 
 fn plain(kind: DestinationKind, text: &str, name: &str) -> Result<Address, DestinationError> {
-    let Some(wild) = inspect(text, name)? else {
+    let Some(wildcard) = check_name(text, name)? else {
         return Ok(Address::Plain(Selector::Exact(Destination { kind, text: text.into() })));
     };
     if !kind.allows_wildcards() {
-        return Err(wrong(format!(
-            "{text:?} has the wildcard {wild:?}. Wildcards are for SUBSCRIBE to /topic/, /app/ and one's own /user/; \
-             a queue is named by its whole name."
+        return Err(invalid(format!(
+            "{text:?} contains the wildcard {wildcard:?}; expected the whole name of a queue. Only SUBSCRIBE to /topic/, \
+             /app/ and your own /user/ may contain wildcards."
         )));
     }
     let segments = pattern::segments(text, name)?;
@@ -178,43 +181,46 @@ fn plain(kind: DestinationKind, text: &str, name: &str) -> Result<Address, Desti
 }
 
 fn presence(text: &str, name: &str) -> Result<Address, DestinationError> {
-    let topic = name.strip_prefix(ROOM);
-    if topic.is_none() && name != ONLINE {
-        return Err(wrong(format!(
-            "{text:?} is no destination. Expected /presence/topic/NAME, for who is subscribed to /topic/NAME, or \
-             /presence/users, for who is online."
+    let topic = name.strip_prefix(TOPIC_PRESENCE);
+    if topic.is_none() && name != ONLINE_PRESENCE {
+        return Err(invalid(format!(
+            "{text:?} is not a destination; expected /presence/topic/NAME, for the subscribers of /topic/NAME, or \
+             /presence/users, for the users that are online."
         )));
     }
-    if let Some(wild) = topic.map_or(Ok(None), |topic| inspect(text, topic))? {
-        return Err(wrong(format!("{text:?} has the wildcard {wild:?}. Presence is that of one topic.")));
+    if let Some(wildcard) = topic.map_or(Ok(None), |topic| check_name(text, topic))? {
+        return Err(invalid(format!(
+            "{text:?} contains the wildcard {wildcard:?}; expected the name of one topic."
+        )));
     }
     Ok(Address::Plain(Selector::Exact(Destination { kind: DestinationKind::Presence, text: text.into() })))
 }
 
 fn user(text: &str, name: &str) -> Result<Address, DestinationError> {
-    if let Some(path) = as_path(name) {
+    if let Some(path) = own_path(name) {
         return Ok(Address::User(AddressOwner::Own, user_path(text, path)?));
     }
-    let (whose, path) = name.split_once('/').unwrap_or((name, ""));
-    if whose.is_empty() || matches!(whose, "*" | "**" | "#" | ">") {
-        return Err(wrong(format!(
-            "{text:?} names no user. Expected /user/queue/x for one's own, or /user/NAME/queue/x, where %2F stands for \
-             a slash in NAME."
+    let (owner, path) = name.split_once('/').unwrap_or((name, ""));
+    if owner.is_empty() || matches!(owner, "*" | "**" | "#" | ">") {
+        return Err(invalid(format!(
+            "{text:?} names no user; expected /user/queue/x for your own user, or /user/NAME/queue/x. Write a slash in \
+             NAME as %2F."
         )));
     }
     let path = user_path(text, path)?;
-    if let (true, Some(wild)) = (path.wild, inspect(text, &path.text)?) {
-        return Err(wrong(format!(
-            "{text:?} has the wildcard {wild:?}. Behind /user/NAME/ there are none; one's own is /user/queue/…."
+    if let (true, Some(wildcard)) = (path.has_wildcard, check_name(text, &path.text)?) {
+        return Err(invalid(format!(
+            "{text:?} contains the wildcard {wildcard:?}, which only destinations of your own user may contain, as in \
+             /user/queue/*. Expected /user/NAME/queue/x without a wildcard."
         )));
     }
-    Ok(match decode(whose)? {
+    Ok(match decode(owner)? {
         Ok(name) => Address::User(AddressOwner::Named(name.into()), path),
         Err(id) => Address::User(AddressOwner::Session(id.into()), path),
     })
 }
 
-fn as_path(name: &str) -> Option<&str> {
+fn own_path(name: &str) -> Option<&str> {
     let is_own =
         ["queue/", "topic/"].iter().any(|start| name.starts_with(start)) || matches!(name, "queue" | "topic");
     is_own.then_some(name)
@@ -223,11 +229,11 @@ fn as_path(name: &str) -> Option<&str> {
 fn user_path(text: &str, path: &str) -> Result<UserPath, DestinationError> {
     let rest = path.strip_prefix("queue/").or_else(|| path.strip_prefix("topic/"));
     let Some(rest) = rest else {
-        return Err(wrong(format!(
-            "{text:?} is no destination of a user. Expected queue/x or topic/x behind the user: /user/queue/x, \
-             /user/NAME/queue/x, /users/queue/x."
+        return Err(invalid(format!(
+            "{text:?} is not a destination of a user; expected queue/x or topic/x after the user, as in /user/queue/x, \
+             /user/NAME/queue/x or /users/queue/x."
         )));
     };
-    let wild = inspect(text, rest)?.is_some();
-    Ok(UserPath { text: path.into(), wild })
+    let has_wildcard = check_name(text, rest)?.is_some();
+    Ok(UserPath { text: path.into(), has_wildcard })
 }

@@ -9,7 +9,7 @@
 //!
 //! A comma or a question mark anywhere else is a character like any other.
 
-use super::{DestinationError, wrong};
+use super::{DestinationError, invalid};
 
 const SCHEMES: [&str; 4] = ["queue://", "topic://", "temp-queue://", "temp-topic://"];
 
@@ -20,23 +20,23 @@ const SCHEMES: [&str; 4] = ["queue://", "topic://", "temp-queue://", "temp-topic
 /// contains the characters.
 pub fn reject_activemq_forms(text: &str) -> Result<(), DestinationError> {
     if text.split('?').skip(1).any(begins_with_option) {
-        return Err(wrong(format!(
-            "{text:?} has options behind '?', as in ActiveMQ. Stompbox has no options of destinations: name the \
-             destination alone; prefetch is a header of SUBSCRIBE (prefetch-count). In a name that has a '?' and a '=' \
-             write the '?' as %3F."
+        return Err(invalid(format!(
+            "{text:?} has options after '?', as in ActiveMQ, which Stompbox does not support. Send the destination \
+             without options, and set the prefetch limit with the header prefetch-count of SUBSCRIBE. In a name that \
+             contains '?' and '=', write '?' as %3F."
         )));
     }
-    if text.split(',').skip(1).any(|rest| is_another(rest.trim_ascii_start())) {
-        return Err(wrong(format!(
-            "{text:?} lists several destinations, as in ActiveMQ. Use a frame for each destination. In a name that has a \
-             comma before a '/' write the comma as %2C."
+    if text.split(',').skip(1).any(|rest| begins_with_destination(rest.trim_ascii_start())) {
+        return Err(invalid(format!(
+            "{text:?} lists several destinations, as in ActiveMQ, which Stompbox does not support. Send one frame for \
+             each destination. In a name that contains a comma before '/', write the comma as %2C."
         )));
     }
     Ok(())
 }
 
 /// Returns a hint for the ERROR about a RabbitMQ destination that has an equivalent, or an empty text.
-pub(super) fn equivalent(text: &str) -> &'static str {
+pub(super) fn rabbitmq_equivalent(text: &str) -> &'static str {
     if text.starts_with("/exchange/") {
         " For RabbitMQ's /exchange/amq.topic/KEY use /topic/KEY."
     } else if text.starts_with("/amq/queue/") {
@@ -51,7 +51,7 @@ fn begins_with_option(text: &str) -> bool {
     text.split_once('=').is_some_and(|(key, _)| !key.is_empty() && key.bytes().all(is_key))
 }
 
-fn is_another(text: &str) -> bool {
+fn begins_with_destination(text: &str) -> bool {
     text.starts_with('/') || SCHEMES.iter().any(|scheme| text.starts_with(scheme))
 }
 
@@ -60,8 +60,8 @@ mod tests {
     use crate::destination::{Address, Destination, Selector};
 
     #[test]
-    fn destination_options_and_lists_are_refused() {
-        for (text, says) in [
+    fn destination_options_and_lists_are_rejected() {
+        for (text, expected) in [
             ("/queue/a?x=1", "%3F"),
             ("/queue/a?consumer.prefetchSize=1&consumer.exclusive=true", "%3F"),
             ("/topic/a.b?consumer.retroactive=true", "%3F"),
@@ -88,8 +88,8 @@ mod tests {
                 Selector::parse(text, 1024).err(),
             ] {
                 let error = error.unwrap_or_else(|| panic!("{text} was accepted"));
-                let shown = format!("{text:?}");
-                assert!(error.detail.contains(&shown) && error.detail.contains(says), "{text}: {error}");
+                let quoted = format!("{text:?}");
+                assert!(error.detail.contains(&quoted) && error.detail.contains(expected), "{text}: {error}");
             }
         }
     }

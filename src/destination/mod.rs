@@ -118,9 +118,7 @@ impl Destination {
     pub fn parse(text: &str, bytes_max: usize) -> Result<Destination, DestinationError> {
         let address = Address::parse_send(text, bytes_max)?;
         address.routed().ok_or_else(|| {
-            wrong(format!(
-                "{text:?} is nobody's without a user. Expected the name of one, as in /user/NAME/queue/x."
-            ))
+            invalid(format!("{text:?} names no user; expected the name of a user, as in /user/NAME/queue/x."))
         })
     }
 
@@ -145,7 +143,7 @@ impl Destination {
     }
 
     /// Returns the text that subscribers see: for a user's destination it does not contain the user.
-    pub fn shown(&self) -> Cow<'_, str> {
+    pub fn display_name(&self) -> Cow<'_, str> {
         match (self.kind, self.name().split_once('/')) {
             (DestinationKind::User, Some((_, path))) => format!("{}{path}", self.kind.prefix()).into(),
             _ => self.as_str().into(),
@@ -153,30 +151,30 @@ impl Destination {
     }
 
     /// Returns the owner and the path of a user's destination.
-    fn owned(&self) -> Option<(&str, &str)> {
+    fn owner_and_path(&self) -> Option<(&str, &str)> {
         if self.kind == DestinationKind::User { self.name().split_once('/') } else { None }
     }
 
     /// Returns the id of the session in `/user/~ID/…`.
     pub fn session(&self) -> Option<&str> {
-        let (owner, _) = self.owned()?;
+        let (owner, _) = self.owner_and_path()?;
         owner.strip_prefix(owner::SESSION)
     }
 
     /// Returns the same destination of another owner, or `None` if it is not a user's destination.
     pub fn of(&self, owner: &Owner) -> Option<Destination> {
-        let (_, path) = self.owned()?;
+        let (_, path) = self.owner_and_path()?;
         let text = format!("{}{}/{path}", self.kind.prefix(), owner.as_str());
         Some(Destination { kind: self.kind, text: text.into() })
     }
 
     /// Returns `/presence/users`, the presence of the online sessions.
-    pub fn online() -> Destination {
+    pub fn online_users() -> Destination {
         Destination { kind: DestinationKind::Presence, text: "/presence/users".into() }
     }
 
     /// Returns `/topic/NAME` for `/presence/topic/NAME`.
-    pub fn watched(&self) -> Option<Destination> {
+    pub fn watched_topic(&self) -> Option<Destination> {
         let topic = self.text.strip_prefix(DestinationKind::Presence.prefix().trim_end_matches('/'))?;
         let is_topic = topic.starts_with(DestinationKind::Topic.prefix());
         is_topic.then(|| Destination { kind: DestinationKind::Topic, text: topic.into() })
@@ -185,7 +183,7 @@ impl Destination {
     /// Returns the segments of the name, split at `/` and `.`. For a user's destination the first one is the owner,
     /// which is a single segment.
     pub fn segments(&self) -> impl Iterator<Item = &str> {
-        let (owner, rest) = match self.owned() {
+        let (owner, rest) = match self.owner_and_path() {
             Some((owner, path)) => (Some(owner), path),
             None => (None, self.name()),
         };
@@ -196,56 +194,58 @@ impl Destination {
 /// Checks the length of the `destination` of a SEND or SUBSCRIBE, before all other checks.
 fn check_length(text: &str, bytes_max: usize) -> Result<(), DestinationError> {
     // A dead letter queue may be longer by its prefix, so that the dead letters of every queue can be reached.
-    let room = if text.starts_with(DEAD_PREFIX) {
+    let extra = if text.starts_with(DEAD_PREFIX) {
         DEAD_PREFIX.len() - DestinationKind::Queue.prefix().len()
     } else {
         0
     };
-    if text.len() > bytes_max.saturating_add(room) {
-        let detail = format!("The destination has {} octets; {BYTES_MAX} allows {bytes_max}.", text.len());
+    if text.len() > bytes_max.saturating_add(extra) {
+        let detail = format!(
+            "The destination has {} bytes; {BYTES_MAX} allows {bytes_max}. Use a shorter name, or raise {BYTES_MAX}.",
+            text.len()
+        );
         return Err(DestinationError { detail, limit: Some(BYTES_MAX) });
     }
     Ok(())
 }
 
 /// Validates a name. Returns its first wildcard segment. `text` is the whole destination, for the error.
-fn inspect<'a>(text: &str, name: &'a str) -> Result<Option<&'a str>, DestinationError> {
+fn check_name<'a>(text: &str, name: &'a str) -> Result<Option<&'a str>, DestinationError> {
     let segments = split(name).count();
     if segments > SEGMENTS_MAX {
-        return Err(wrong(format!(
-            "The destination has {segments} segments ('/' and '.' separate them); {SEGMENTS_MAX} are the most."
+        return Err(invalid(format!(
+            "The destination has {segments} segments, separated by '/' or '.'; expected at most {SEGMENTS_MAX}."
         )));
     }
-    let mut wild = None;
+    let mut first_wildcard = None;
     for segment in split(name) {
         if segment.is_empty() {
-            return Err(wrong(format!(
-                "{text:?} has an empty segment. Something must stand between, before and behind each '/' and '.'."
+            return Err(invalid(format!(
+                "{text:?} has an empty segment; expected at least one character before and after each '/' and '.'."
             )));
         }
         if wildcard(segment).is_some() {
-            wild = wild.or(Some(segment));
+            first_wildcard = first_wildcard.or(Some(segment));
         } else if segment.contains('*') {
-            return Err(wrong(format!(
-                "{text:?} has '*' inside the segment {segment:?}. '*' and '**' stand alone, as whole segments, \
-                 and only in SUBSCRIBE to /topic/, /app/ or one's own /user/; in SEND and SUBSCRIBE alike no longer \
-                 segment contains '*'."
+            return Err(invalid(format!(
+                "{text:?} has '*' inside the segment {segment:?}; expected '*' or '**' as a whole segment, or a segment \
+                 without '*'. Only SUBSCRIBE to /topic/, /app/ and your own /user/ may contain wildcards."
             )));
         }
     }
-    Ok(wild)
+    Ok(first_wildcard)
 }
 
-fn wrong(detail: String) -> DestinationError {
+fn invalid(detail: String) -> DestinationError {
     DestinationError { detail, limit: None }
 }
 
 fn split(name: &str) -> impl Iterator<Item = &str> {
-    // Like `str::split`, which iterates over characters and takes three times as long.
+    // Iterates over bytes: `str::split` iterates over characters and takes three times as long.
     let mut rest = Some(name);
     iter::from_fn(move || {
         let text = rest?;
-        match text.bytes().position(|octet| matches!(octet, b'/' | b'.')) {
+        match text.bytes().position(|byte| matches!(byte, b'/' | b'.')) {
             Some(at) => {
                 rest = Some(&text[at + 1..]);
                 Some(&text[..at])

@@ -1,6 +1,6 @@
 //! The owner of a user's destination.
 
-use super::{DestinationError, wrong};
+use super::{DestinationError, invalid};
 use std::sync::Arc;
 
 /// The character before the id of a session.
@@ -27,9 +27,9 @@ impl Owner {
             if plain {
                 text.push(character);
             } else {
-                let mut octets = [0; 4];
-                for octet in character.encode_utf8(&mut octets).bytes() {
-                    text.push_str(&format!("%{octet:02X}"));
+                let mut bytes = [0; 4];
+                for byte in character.encode_utf8(&mut bytes).bytes() {
+                    text.push_str(&format!("%{byte:02X}"));
                 }
             }
         }
@@ -67,27 +67,28 @@ pub(super) fn decode(text: &str) -> Result<Result<String, &str>, DestinationErro
 /// could then identify another user.
 pub(crate) fn percent_decode(text: &str) -> Result<String, DestinationError> {
     let malformed = || {
-        wrong(format!(
-            "{text:?} is no name: '%' begins a percent-encoded octet of UTF-8 there, and itself is written %25."
+        invalid(format!(
+            "{text:?} is not a valid name; expected two hexadecimal digits of a UTF-8 byte after each '%', and %25 for a \
+             '%' itself."
         ))
     };
     if !text.contains('%') {
         return Ok(text.to_owned());
     }
-    let mut octets = Vec::with_capacity(text.len());
+    let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
-    while let [octet, tail @ ..] = rest {
+    while let [byte, tail @ ..] = rest {
         rest = tail;
-        if *octet != b'%' {
-            octets.push(*octet);
+        if *byte != b'%' {
+            bytes.push(*byte);
             continue;
         }
         let digit = |at: usize| rest.get(at).and_then(|digit| char::from(*digit).to_digit(16));
         let (Some(high), Some(low)) = (digit(0), digit(1)) else { return Err(malformed()) };
-        octets.push((high * 16 + low) as u8);
+        bytes.push((high * 16 + low) as u8);
         rest = &rest[2..];
     }
-    String::from_utf8(octets).map_err(|_| malformed())
+    String::from_utf8(bytes).map_err(|_| malformed())
 }
 
 #[cfg(test)]
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_percent_encoding_is_refused() {
+    fn invalid_percent_encoding_is_rejected() {
         for text in ["100%", "%", "%2", "%zz", "a%2", "%ff", "%c3%28"] {
             assert!(percent_decode(text).is_err(), "{text}");
         }

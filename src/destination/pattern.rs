@@ -1,10 +1,10 @@
 //! Wildcard patterns, and the result of parsing a SUBSCRIBE.
 
-use super::{Address, Destination, DestinationError, DestinationKind, split, wrong};
+use super::{Address, Destination, DestinationError, DestinationKind, invalid, split};
 use std::sync::Arc;
 
 /// Maximum number of wildcards for any number of segments in one pattern: the cost of matching grows with them.
-pub(super) const MANY_MAX: usize = 4;
+pub(super) const MULTI_SEGMENT_MAX: usize = 4;
 
 /// One segment of a pattern.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -53,29 +53,29 @@ impl Pattern {
             return false;
         }
         // live[i]: the first i segments of the pattern match the part of the destination that has been read.
-        let mut live = vec![false; self.segments.len() + 1];
-        live[0] = true;
-        self.skip_many(&mut live);
+        let mut reachable = vec![false; self.segments.len() + 1];
+        reachable[0] = true;
+        self.skip_multi_segment_wildcards(&mut reachable);
         for read in destination.segments() {
             for at in (0..self.segments.len()).rev() {
-                let here = live[at];
+                let here = reachable[at];
                 match &self.segments[at] {
-                    Segment::Literal(literal) => live[at + 1] = here && **literal == *read,
-                    Segment::One => live[at + 1] = here,
+                    Segment::Literal(literal) => reachable[at + 1] = here && **literal == *read,
+                    Segment::One => reachable[at + 1] = here,
                     // A `**` that was entered stays entered: live[at + 1] keeps its value.
-                    Segment::Many => live[at + 1] |= here,
+                    Segment::Many => reachable[at + 1] |= here,
                 }
             }
-            live[0] = false;
-            self.skip_many(&mut live);
+            reachable[0] = false;
+            self.skip_multi_segment_wildcards(&mut reachable);
         }
-        live[self.segments.len()]
+        reachable[self.segments.len()]
     }
 
     /// Lets each `**` match zero segments.
-    fn skip_many(&self, live: &mut [bool]) {
+    fn skip_multi_segment_wildcards(&self, reachable: &mut [bool]) {
         for (at, segment) in self.segments.iter().enumerate() {
-            live[at + 1] |= live[at] && *segment == Segment::Many;
+            reachable[at + 1] |= reachable[at] && *segment == Segment::Many;
         }
     }
 }
@@ -100,8 +100,8 @@ impl Selector {
         match Address::parse_subscribe(text, bytes_max)? {
             Address::Plain(selector) => Ok(selector),
             address => address.routed().map(Selector::Exact).ok_or_else(|| {
-                wrong(format!(
-                    "{text:?} is nobody's without a user. Expected the name of one, as in /user/NAME/queue/x."
+                invalid(format!(
+                    "{text:?} names no user; expected the name of a user, as in /user/NAME/queue/x."
                 ))
             }),
         }
@@ -137,9 +137,9 @@ impl Selector {
 /// Parses the segments of a name with wildcards.
 pub(super) fn segments(text: &str, name: &str) -> Result<Vec<Segment>, DestinationError> {
     let many = split(name).filter(|segment| wildcard(segment) == Some(Segment::Many)).count();
-    if many > MANY_MAX {
-        return Err(wrong(format!(
-            "{text:?} has {many} wildcards for any number of segments; a pattern has {MANY_MAX} at most."
+    if many > MULTI_SEGMENT_MAX {
+        return Err(invalid(format!(
+            "{text:?} has {many} wildcards for any number of segments; expected at most {MULTI_SEGMENT_MAX}."
         )));
     }
     let segment = |text| wildcard(text).unwrap_or_else(|| Segment::Literal(text.into()));

@@ -1,6 +1,6 @@
 //! Names, wildcards and invalid destinations.
 
-use super::pattern::MANY_MAX;
+use super::pattern::MULTI_SEGMENT_MAX;
 use super::*;
 use proptest::prelude::*;
 
@@ -47,8 +47,8 @@ fn names_are_compared_byte_by_byte() {
 }
 
 #[test]
-fn invalid_destinations_are_refused_with_a_reason() {
-    for (text, says) in [
+fn invalid_destinations_are_rejected_with_a_reason() {
+    for (text, expected) in [
         ("", "/topic/, /queue/, /temp-queue/, /user/, /presence/, /app/, /users/"),
         ("topic/a", "/topic/, /queue/, /temp-queue/, /user/, /presence/, /app/, /users/"),
         ("/topic", "/topic/, /queue/, /temp-queue/, /user/, /presence/, /app/, /users/"),
@@ -77,7 +77,7 @@ fn invalid_destinations_are_refused_with_a_reason() {
     ] {
         for error in [Destination::parse(text, BYTES_MAX).err(), Selector::parse(text, BYTES_MAX).err()] {
             let error = error.unwrap_or_else(|| panic!("{text:?} was accepted"));
-            assert!(error.to_string().contains(says), "{text:?}: {error}");
+            assert!(error.to_string().contains(expected), "{text:?}: {error}");
             assert_eq!(error.limit, None);
         }
     }
@@ -102,13 +102,13 @@ fn name_at_the_length_limit_is_accepted_and_one_byte_more_is_not() {
         [Destination::parse("/topic/aé", 9).unwrap_err(), Selector::parse("/topic/a.*", 9).unwrap_err()]
     {
         assert_eq!(error.limit, Some("destination-bytes-max"));
-        assert!(error.detail.contains("10 octets"), "{error}");
+        assert!(error.detail.contains("10 bytes"), "{error}");
     }
 }
 
 #[test]
 fn wildcards_match_whole_segments() {
-    for (wild, matching, other) in [
+    for (wildcard, matching, other) in [
         ("*", &["a", "b"][..], &["a.b", "a/b"][..]),
         ("a.*", &["a.b", "a/b"], &["a", "b.a", "a.b.c", "ab"]),
         ("*.b", &["a.b", "b/b"], &["b", "a.a.b"]),
@@ -123,12 +123,12 @@ fn wildcards_match_whole_segments() {
         ("*.**.*", &["a.b", "a.b.c"], &["a"]),
         ("**.a.**.a.**", &["a.a", "b.a.b.a.b"], &["a", "b.a.b"]),
     ] {
-        let wild = pattern(wild);
+        let wildcard = pattern(wildcard);
         for name in matching {
-            assert!(wild.matches(&topic(name)), "{} {name}", wild.as_str());
+            assert!(wildcard.matches(&topic(name)), "{} {name}", wildcard.as_str());
         }
         for name in other {
-            assert!(!wild.matches(&topic(name)), "{} {name}", wild.as_str());
+            assert!(!wildcard.matches(&topic(name)), "{} {name}", wildcard.as_str());
         }
     }
     let queue = Destination::parse("/queue/a", BYTES_MAX).unwrap();
@@ -137,20 +137,23 @@ fn wildcards_match_whole_segments() {
 
 #[test]
 fn matching_many_wildcards_is_not_exponential() {
-    let wild = pattern(&["**.a"; MANY_MAX].join("."));
-    assert!(!wild.matches(&topic(&["a"; MANY_MAX - 1].join("."))));
-    assert!(wild.matches(&topic(&["a"; SEGMENTS_MAX].join("."))));
-    assert!(!wild.matches(&topic(&format!("{}.b", ["a"; SEGMENTS_MAX - 1].join(".")))));
+    let wildcard = pattern(&["**.a"; MULTI_SEGMENT_MAX].join("."));
+    assert!(!wildcard.matches(&topic(&["a"; MULTI_SEGMENT_MAX - 1].join("."))));
+    assert!(wildcard.matches(&topic(&["a"; SEGMENTS_MAX].join("."))));
+    assert!(!wildcard.matches(&topic(&format!("{}.b", ["a"; SEGMENTS_MAX - 1].join(".")))));
 }
 
 #[test]
 fn segments_and_multi_segment_wildcards_are_limited() {
     let long = "a.".repeat(SEGMENTS_MAX) + "a";
     for text in [format!("/topic/{long}"), format!("/queue/{long}")] {
-        let error = Destination::parse(&text, BYTES_MAX).expect_err("65 segments").to_string();
+        let error =
+            Destination::parse(&text, BYTES_MAX).expect_err("65 segments exceed the limit").to_string();
         assert!(error.contains("65 segments") && error.contains("64"), "{error}");
     }
-    let error = Selector::parse("/topic/**.a.#.b.>.c.**.d.**", BYTES_MAX).expect_err("five").to_string();
+    let error = Selector::parse("/topic/**.a.#.b.>.c.**.d.**", BYTES_MAX)
+        .expect_err("five wildcards exceed the limit")
+        .to_string();
     assert!(error.contains("5 wildcards for any number of segments"), "{error}");
     assert!(Selector::parse("/topic/**.a.#.b.>.c.**.d.*", BYTES_MAX).is_ok());
 }
@@ -190,11 +193,11 @@ fn presence_destination_names_a_topic_or_all_users() {
         Selector::Exact(destination) => destination,
         Selector::Pattern(pattern) => panic!("{pattern:?}"),
     };
-    assert_eq!(exact("/presence/topic/a.b/c").watched(), Some(topic("a.b/c")));
-    assert_eq!(exact("/presence/topic/topic/a").watched(), Some(topic("topic/a")));
-    assert_eq!(exact("/presence/users"), Destination::online());
+    assert_eq!(exact("/presence/topic/a.b/c").watched_topic(), Some(topic("a.b/c")));
+    assert_eq!(exact("/presence/topic/topic/a").watched_topic(), Some(topic("topic/a")));
+    assert_eq!(exact("/presence/users"), Destination::online_users());
     for text in ["/presence/users", "/topic/a", "/queue/a"] {
-        assert_eq!(exact(text).watched(), None, "{text}");
+        assert_eq!(exact(text).watched_topic(), None, "{text}");
     }
 }
 
@@ -208,13 +211,13 @@ fn only_queues_store_messages() {
 proptest! {
     #[test]
     fn pattern_matches_agrees_with_the_definition(
-        wild in prop::collection::vec(prop::sample::select(vec!["a", "b", "*", "**", "#"]), 0..5),
+        wildcard in prop::collection::vec(prop::sample::select(vec!["a", "b", "*", "**", "#"]), 0..5),
         name in prop::collection::vec(prop::sample::select(vec!["a", "b", "c"]), 1..7),
     ) {
-        let wild = pattern(&[&wild[..], &["*"]].concat().join("."));
+        let wildcard = pattern(&[&wildcard[..], &["*"]].concat().join("."));
         let topic = topic(&name.join("/"));
         let segments: Vec<&str> = topic.segments().collect();
-        prop_assert_eq!(wild.matches(&topic), by_definition(wild.segments(), &segments));
+        prop_assert_eq!(wildcard.matches(&topic), by_definition(wildcard.segments(), &segments));
     }
 
     #[test]

@@ -265,7 +265,8 @@ impl PresenceTracker {
         let shown = self.shown.as_str();
         let prefix = DestinationKind::Presence.prefix();
         // The presence of "/presence/users" is of "users", and that of "/presence/topic/x" is of "/topic/x".
-        let of = if self.shown.watched().is_some() { &shown[prefix.len() - 1..] } else { self.shown.name() };
+        let of =
+            if self.shown.watched_topic().is_some() { &shown[prefix.len() - 1..] } else { self.shown.name() };
         ReportHeader { of, version, totals }
     }
 
