@@ -15,14 +15,14 @@ use std::sync::Arc;
 use std::time::Instant;
 use stompbox_frames::stomp::{Command, Frame, Headers};
 
-/// The destination of error reports to a client that asked for `soft-errors`.
+/// The destination of error reports to a client that requested `soft-errors`.
 pub(super) const ERRORS: &str = "/user/queue/errors";
-/// The CONNECT header that asks for `soft-errors`.
+/// The CONNECT header that requests `soft-errors`.
 pub(super) const SOFT_ERRORS: &str = "soft-errors";
 /// Headers that may contain the new token. Without any of them, the body is the token.
 const TOKEN_HEADERS: [&str; 4] = ["Authorization", "authorization", "passcode", "access_token"];
 
-/// Returns whether a rejected frame with this command leaves the session open if the client asked for `soft-errors`.
+/// Returns whether a rejected frame with this command leaves the session open if the client requested `soft-errors`.
 pub(super) fn may_be_soft(command: Command) -> bool {
     use Command::{Ack, Nack, Send, Subscribe, Unsubscribe};
     matches!(command, Send | Subscribe | Unsubscribe | Ack | Nack)
@@ -50,59 +50,64 @@ impl Session {
     }
 
     /// Rejects the operation if the permissions do not allow it.
-    pub(super) fn may(&self, verb: Verb, shown: &str, selector: &Selector) -> Result<(), Rejection> {
+    pub(super) fn check_permission(
+        &self,
+        verb: Verb,
+        destination: &str,
+        selector: &Selector,
+    ) -> Result<(), Rejection> {
         self.check_access(verb, selector, &self.owner())
-            .map_err(|denied| Rejection::denied(verb, shown, denied))
+            .map_err(|denied| Rejection::denied(verb, destination, denied))
     }
 
     fn check_access(&self, verb: Verb, selector: &Selector, owner: &Owner) -> Result<(), AccessDenied> {
         match &self.permissions {
             Some(permissions) => permissions.check(&self.principal, owner, verb, selector),
-            None => Err(AccessDenied { rule: "nobody may do anything before CONNECTED".into() }),
+            None => Err(AccessDenied { rule: "no client has permissions before CONNECTED".into() }),
         }
     }
 
     /// Rejects a SEND to the destination of error reports, which only the broker may use.
-    pub(super) fn not_for_errors(&self, shown: &str) -> Result<(), Rejection> {
-        if shown != ERRORS {
+    pub(super) fn check_not_error_queue(&self, destination: &str) -> Result<(), Rejection> {
+        if destination != ERRORS {
             return Ok(());
         }
-        let denied = AccessDenied { rule: "only the broker sends to /user/queue/errors".into() };
-        Err(Rejection::denied(Verb::Send, shown, denied))
+        let denied = AccessDenied { rule: "only the broker may send to /user/queue/errors".into() };
+        Err(Rejection::denied(Verb::Send, destination, denied))
     }
 
     /// Returns the rejection of a subscription to another user's destination, which no rule can allow.
-    pub(super) fn foreign(&self, shown: &str) -> Rejection {
-        let denied = AccessDenied { rule: "nobody subscribes to another user's destinations".into() };
-        Rejection::denied(Verb::Subscribe, shown, denied)
+    pub(super) fn foreign_destination(&self, destination: &str) -> Rejection {
+        let denied = AccessDenied { rule: "no client may subscribe to destinations of another user".into() };
+        Rejection::denied(Verb::Subscribe, destination, denied)
     }
 
     /// Sets new permission rules and checks the subscriptions and the parked frames against them.
-    pub fn permit(&mut self, permissions: Arc<Permissions>, actions: &mut Vec<Action>) {
+    pub fn set_permissions(&mut self, permissions: Arc<Permissions>, actions: &mut Vec<Action>) {
         self.permissions = Some(permissions);
         if self.state == State::Connected {
-            self.recheck_access(actions);
+            self.recheck_subscriptions(actions);
         }
     }
 
     /// Handles a change of the principal, for example of its roles. `None` means that the user was removed or its
     /// passcode was changed, and ends the session.
-    pub fn refresh(&mut self, principal: Option<Principal>, actions: &mut Vec<Action>) {
+    pub fn update_principal(&mut self, principal: Option<Principal>, actions: &mut Vec<Action>) {
         if self.state != State::Connected {
             return;
         }
         match principal {
             Some(principal) => {
                 self.principal = principal;
-                self.recheck_access(actions);
+                self.recheck_subscriptions(actions);
             }
             None => self.fail(None, &Rejection::revoked(), actions),
         }
     }
 
-    fn recheck_access(&mut self, actions: &mut Vec<Action>) {
-        self.access_cache.forget();
-        self.transactions.recheck();
+    fn recheck_subscriptions(&mut self, actions: &mut Vec<Action>) {
+        self.access_cache.clear();
+        self.transactions.start_recheck();
         let owner = self.owner();
         let denied: Vec<_> = self
             .subscriptions
@@ -114,23 +119,23 @@ impl Session {
                     .map(|denied| (one.key, selector.as_str().to_owned(), denied))
             })
             .collect();
-        for (key, shown, denied) in denied {
-            let rejection = Rejection::denied(Verb::Subscribe, &shown, denied);
+        for (key, destination, denied) in denied {
+            let rejection = Rejection::denied(Verb::Subscribe, &destination, denied);
             if !self.soft_errors {
                 return self.fail(None, &rejection, actions);
             }
-            self.end(key);
+            self.end_subscription(key);
             actions.push(Action::Unsubscribe { key, receipt: None });
             self.report(None, &rejection, actions);
         }
     }
 
     /// Checks the next parked frame of a transaction against the new rules.
-    pub(super) fn recheck_parked(&mut self) {
+    pub(super) fn check_next_parked(&mut self) {
         let owner = self.owner();
         let may_send =
             |to: &Destination| self.check_access(Verb::Send, &Selector::Exact(to.clone()), &owner).is_ok();
-        let is_allowed = self.transactions.unjudged().is_none_or(|publish| {
+        let is_allowed = self.transactions.next_unchecked().is_none_or(|publish| {
             work::add(publish.recipients() * work::FRAME);
             match &publish.to {
                 SendTarget::One(destination) => may_send(destination),
@@ -140,13 +145,13 @@ impl Session {
             }
         });
         work::add(1);
-        self.transactions.judged(!is_allowed);
+        self.transactions.record_check(!is_allowed);
     }
 
     // ---- renewal ----
 
     /// Handles a SEND to `/auth/refresh`, which renews the token.
-    pub(super) fn renew(
+    pub(super) fn renew_token(
         &mut self,
         frame: &Frame,
         receipt: &mut Option<Receipt>,
@@ -170,7 +175,7 @@ impl Session {
     }
 
     /// Handles the result of [`Action::Renew`].
-    pub fn renewed(
+    pub fn token_renewed(
         &mut self,
         result: Result<Principal, Refused>,
         receipt: Option<Receipt>,
@@ -182,14 +187,14 @@ impl Session {
         match result {
             Ok(principal) if principal.name == self.principal.name => {
                 self.principal = principal;
-                self.recheck_access(actions);
+                self.recheck_subscriptions(actions);
                 self.complete(receipt, &[], actions);
             }
             Ok(_) => self.fail(receipt, &Rejection::other_principal(), actions),
             Err(refused) => {
                 let closing = refused.limit.map_or(Closing::Unauthenticated, Closing::Limit);
                 let reject = ErrorReply { summary: refused.summary, detail: &refused.detail };
-                self.error(receipt, reject, None, closing, actions);
+                self.write_error(receipt, reject, None, closing, actions);
             }
         }
     }
@@ -216,7 +221,7 @@ impl Session {
             rejection.extra = destination.map(|destination| ("destination", destination));
         }
         if let Some(transaction) = transaction {
-            self.transactions.refuse_part(transaction);
+            self.transactions.mark_frame_rejected(transaction);
         }
         if let Closing::Limit(option) = rejection.closing {
             actions.push(Action::Limit(option));
@@ -224,9 +229,9 @@ impl Session {
         self.report(receipt, &rejection, actions);
     }
 
-    /// Handles the broker's refusal of an action. If the client asked for `soft-errors` and `about` allows it, the
+    /// Handles the rejection of an action by the broker. If the client requested `soft-errors` and `about` allows it, the
     /// session undoes the action and sends an error report; otherwise it sends ERROR and closes.
-    pub fn refused(
+    pub fn action_rejected(
         &mut self,
         about: RejectedAction,
         receipt: Option<Receipt>,
@@ -235,14 +240,14 @@ impl Session {
         actions: &mut Vec<Action>,
     ) {
         if !self.soft_errors || self.state != State::Connected || about == RejectedAction::Other {
-            return self.refuse(receipt, error, closing, actions);
+            return self.close_with_error(receipt, error, closing, actions);
         }
         if let Closing::Limit(option) = closing {
             actions.push(Action::Limit(option));
         }
         if let RejectedAction::Subscribe(key) = about {
-            self.end(key);
-            if let Some(name) = self.temps.refused(key) {
+            self.end_subscription(key);
+            if let Some(name) = self.temps.remove_opened_for(key) {
                 self.subscriptions.remove_text(&name);
             }
         }
@@ -255,7 +260,7 @@ impl Session {
 
     /// Sends the contents of the ERROR as a MESSAGE to this session alone, and leaves the session open.
     fn report(&mut self, receipt: Option<Receipt>, rejection: &Rejection, actions: &mut Vec<Action>) {
-        self.tell_denied(rejection, actions);
+        self.log_denied(rejection, actions);
         self.report_texts(receipt, rejection.texts(), rejection.extra.clone(), actions);
     }
 
@@ -277,7 +282,7 @@ impl Session {
         let body = error.detail.as_bytes().to_vec().into();
         actions.push(Action::Report(Publish {
             to: SendTarget::One(destination),
-            shown: ERRORS.into(),
+            display_destination: ERRORS.into(),
             frame: Frame { command: Command::Send, headers: Headers::default(), body },
             extra,
             session: Some(self.id.clone()),
@@ -286,7 +291,7 @@ impl Session {
     }
 
     /// Emits an action that logs the rule by which a request was denied.
-    pub(super) fn tell_denied(&self, rejection: &Rejection, actions: &mut Vec<Action>) {
+    pub(super) fn log_denied(&self, rejection: &Rejection, actions: &mut Vec<Action>) {
         if let Some((verb, denied)) = &rejection.denied {
             let destination = rejection.extra.as_ref().map_or("", |(_, value)| value).into();
             actions.push(Action::AccessDenied { verb: *verb, destination, denied: denied.clone() });

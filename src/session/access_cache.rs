@@ -23,7 +23,7 @@ impl AccessCache {
     }
 
     /// Clears the cache after a change of the rules or of the principal.
-    pub(super) fn forget(&mut self) {
+    pub(super) fn clear(&mut self) {
         self.last = None;
     }
 }

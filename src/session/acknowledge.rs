@@ -16,10 +16,10 @@
 //! - That header is missing, and all subscriptions are in auto mode.
 
 use super::action::{Action, Disposition, Receipt, Settle};
-use super::send::octets;
-use super::subscriptions::{Mode, Name, Subscription};
+use super::send::frame_bytes;
+use super::subscriptions::{AckMode, Subscription, SubscriptionName};
 use super::transactions::TransactionFrame;
-use super::unsettled::{AckId, AckScope, Found};
+use super::unsettled::{AckId, AckScope, DeliveryLookup};
 use super::{Rejection, Session};
 use crate::outbound_queue::Key;
 use crate::work;
@@ -29,7 +29,7 @@ use stompbox_frames::stomp::{Command, Frame, Version};
 /// The target of an ACK or a NACK.
 enum AckTarget {
     /// An unsettled delivery.
-    Delivery { key: Key, at: usize, reach: AckScope },
+    Delivery { key: Key, at: usize, scope: AckScope },
     /// A delivery in auto mode, which was settled when it was written.
     Auto,
 }
@@ -67,8 +67,8 @@ impl Session {
 
     /// Settles the target in the session, and returns the deliveries to be settled in a queue.
     fn settle(&mut self, target: &AckTarget, disposition: Disposition) -> Option<Settle> {
-        let &AckTarget::Delivery { key, at, reach } = target else { return None };
-        let tags = self.subscriptions.change(key, |subscription| subscription.unsettled.settle(at, reach))?;
+        let &AckTarget::Delivery { key, at, scope } = target else { return None };
+        let tags = self.subscriptions.change(key, |subscription| subscription.unsettled.settle(at, scope))?;
         (!tags.is_empty()).then_some(Settle { key, tags, disposition })
     }
 
@@ -80,12 +80,12 @@ impl Session {
         target: &AckTarget,
         disposition: Disposition,
     ) -> Result<(), Rejection> {
-        let bytes = octets(frame);
-        let serial = self.transactions.admit(frame.command, transaction, bytes, &self.options)?;
-        if let &AckTarget::Delivery { key, at, reach } = target
+        let bytes = frame_bytes(frame);
+        let serial = self.transactions.check_capacity(frame.command, transaction, bytes, &self.options)?;
+        if let &AckTarget::Delivery { key, at, scope } = target
             && let Some(numbers) = self
                 .subscriptions
-                .change(key, |subscription| subscription.unsettled.reserve(at, reach, serial))
+                .change(key, |subscription| subscription.unsettled.reserve(at, scope, serial))
         {
             self.transactions.park(
                 transaction,
@@ -98,20 +98,21 @@ impl Session {
 
     /// Finds the delivery that the frame identifies.
     fn target(&self, frame: &Frame) -> Result<AckTarget, Rejection> {
-        let subscription = frame.header("subscription");
-        let named = subscription.as_deref().and_then(|id| self.subscriptions.named(Name::Id(id)));
+        let subscription_id = frame.header("subscription");
+        let named =
+            subscription_id.as_deref().and_then(|id| self.subscriptions.find(SubscriptionName::Id(id)));
         let delivery_name = match self.delivery_name(frame) {
             Err(_) if named.is_some_and(is_auto) => return Ok(AckTarget::Auto),
             delivery_name => delivery_name?,
         };
         let found = match &delivery_name {
             DeliveryName::Ack(id) => self.by_ack(frame.command, id, named),
-            DeliveryName::Message(id) => match (subscription.as_deref(), named) {
+            DeliveryName::Message(id) => match (subscription_id.as_deref(), named) {
                 (Some(name), None) => Err(Rejection::not_subscribed(frame.command, name)),
                 (_, named) => self.by_message(frame.command, id, named),
             },
         };
-        if let (Ok(AckTarget::Delivery { key, .. }), Some(name)) = (&found, subscription.as_deref())
+        if let (Ok(AckTarget::Delivery { key, .. }), Some(name)) = (&found, subscription_id.as_deref())
             && let Some(other) = self.subscriptions.get(*key)
             && named.is_none_or(|named| named.key != *key)
         {
@@ -119,33 +120,33 @@ impl Session {
             return Err(Rejection::delivered_to_other(frame.command, id, name, other.name().text()));
         }
         let (DeliveryName::Ack(id) | DeliveryName::Message(id)) = &delivery_name;
-        found.or_else(|rejection| match (subscription.as_deref(), named) {
-            (Some(name), Some(named)) if is_auto(named) => match self.holder_of_queue_message(id) {
+        found.or_else(|rejection| match (subscription_id.as_deref(), named) {
+            (Some(name), Some(named)) if is_auto(named) => match self.subscription_with_queue_delivery(id) {
                 Some(other) => {
                     Err(Rejection::delivered_to_other(frame.command, id, name, other.name().text()))
                 }
                 None => Ok(AckTarget::Auto),
             },
-            (None, _) if self.may_be_of_auto(frame.command, id) => Ok(AckTarget::Auto),
+            (None, _) if self.may_be_auto_delivery(frame.command, id) => Ok(AckTarget::Auto),
             _ => Err(rejection),
         })
     }
 
     /// Returns the subscription that has an unsettled or reserved delivery of this message from a queue. Only messages
     /// of topics can be delivered to several subscriptions.
-    fn holder_of_queue_message(&self, id: &str) -> Option<&Subscription> {
+    fn subscription_with_queue_delivery(&self, id: &str) -> Option<&Subscription> {
         work::add_visits(self.subscriptions.len());
-        self.subscriptions.iter().find(|one| one.unsettled.has_of_queue(id))
+        self.subscriptions.iter().find(|one| one.unsettled.has_queue_delivery(id))
     }
 
     /// Returns whether an id without an unsettled delivery may belong to a delivery in auto mode.
-    fn may_be_of_auto(&self, command: Command, id: &str) -> bool {
+    fn may_be_auto_delivery(&self, command: Command, id: &str) -> bool {
         work::add_visits(self.subscriptions.len());
         if command == Command::Nack || !self.is_message_id(id) {
             return self.subscriptions.len() > 0 && self.subscriptions.iter().all(is_auto);
         }
-        let waits = |one: &Subscription| one.unsettled.by_message(id) != Found::Nowhere;
-        self.subscriptions.iter().any(is_auto) && !self.subscriptions.iter().any(waits)
+        let has_delivery = |one: &Subscription| one.unsettled.by_message(id) != DeliveryLookup::NotFound;
+        self.subscriptions.iter().any(is_auto) && !self.subscriptions.iter().any(has_delivery)
     }
 
     /// Returns whether the text has the form of this broker's message-ids. `ack` values have a different form.
@@ -172,7 +173,7 @@ impl Session {
         id: &str,
         subscription: Option<&Subscription>,
     ) -> Result<AckTarget, Rejection> {
-        let parsed = AckId::parse(self.token, id);
+        let parsed = AckId::parse(self.ack_prefix, id);
         match parsed.and_then(|AckId { key, number }| Some((self.subscriptions.get(key)?, number))) {
             Some((subscription, number)) => {
                 let found = subscription.unsettled.by_number(number);
@@ -192,7 +193,9 @@ impl Session {
     ) -> Result<AckTarget, Rejection> {
         if let Some(subscription) = subscription {
             return match subscription.unsettled.by_message(id) {
-                Found::Nowhere => Err(Rejection::not_delivered_to(command, id, subscription.name().text())),
+                DeliveryLookup::NotFound => {
+                    Err(Rejection::not_delivered_to(command, id, subscription.name().text()))
+                }
                 found => self.target_in(command, id, subscription, found),
             };
         }
@@ -200,8 +203,10 @@ impl Session {
         let mut target = Err(Rejection::not_unsettled(command, id, self.hint()));
         for subscription in self.subscriptions.iter() {
             match (subscription.unsettled.by_message(id), &target) {
-                (Found::Nowhere, _) | (Found::Reserved, Ok(_)) => {}
-                (Found::At(_), Ok(_)) => return Err(Rejection::ambiguous_message(command, id, self.hint())),
+                (DeliveryLookup::NotFound, _) | (DeliveryLookup::Reserved, Ok(_)) => {}
+                (DeliveryLookup::Unsettled(_), Ok(_)) => {
+                    return Err(Rejection::ambiguous_message(command, id, self.hint()));
+                }
                 (found, Err(_)) => target = self.target_in(command, id, subscription, found),
             }
         }
@@ -213,14 +218,16 @@ impl Session {
         command: Command,
         id: &str,
         subscription: &Subscription,
-        found: Found,
+        found: DeliveryLookup,
     ) -> Result<AckTarget, Rejection> {
         match (found, subscription.mode) {
-            (Found::At(at), Mode::Client(reach)) => {
-                Ok(AckTarget::Delivery { key: subscription.key, at, reach })
+            (DeliveryLookup::Unsettled(at), AckMode::Client(scope)) => {
+                Ok(AckTarget::Delivery { key: subscription.key, at, scope })
             }
-            (Found::Reserved, _) => Err(Rejection::reserved(command, id)),
-            (Found::At(_) | Found::Nowhere, _) => Err(Rejection::not_unsettled(command, id, self.hint())),
+            (DeliveryLookup::Reserved, _) => Err(Rejection::reserved(command, id)),
+            (DeliveryLookup::Unsettled(_) | DeliveryLookup::NotFound, _) => {
+                Err(Rejection::not_unsettled(command, id, self.hint()))
+            }
         }
     }
 
@@ -236,7 +243,7 @@ impl Session {
 }
 
 fn is_auto(subscription: &Subscription) -> bool {
-    subscription.mode == Mode::Auto
+    subscription.mode == AckMode::Auto
 }
 
 fn disposition(frame: &Frame) -> Result<Disposition, Rejection> {

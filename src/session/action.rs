@@ -14,7 +14,7 @@ pub type Receipt = Box<str>;
 /// A request of the session to the connection task, which executes actions in order.
 ///
 /// The connection task must pass every receipt in an action to [`complete`](super::Session::complete) or
-/// [`refuse`](super::Session::refuse): later receipts wait for it.
+/// [`close_with_error`](super::Session::close_with_error): later receipts wait for it.
 #[derive(Debug)]
 pub enum Action {
     /// Write this frame. It ends with NUL LF.
@@ -26,31 +26,31 @@ pub enum Action {
     Authenticate(Credentials),
     /// The name of the client program, for the preceding [`Action::Authenticate`].
     Agent(Box<str>),
-    /// Check the new token in these credentials and call [`renewed`](super::Session::renewed). No further frame may be
+    /// Check the new token in these credentials and call [`token_renewed`](super::Session::token_renewed). No further frame may be
     /// handled before that call.
     Renew {
         /// Credentials that contain only the token.
         credentials: Credentials,
-        /// The receipt to complete, if the client asked for one.
+        /// The receipt to complete, if the client requested one.
         receipt: Option<Receipt>,
     },
     /// Set the decoder to the negotiated version and apply the limits of an authenticated client. CONNECTED precedes
     /// this action.
     Established(Version),
     /// Open this session's temporary queue for the subscription that follows, before any other action uses its address.
-    /// The queue exists until the session ends, unless that subscription is refused.
+    /// The queue exists until the session ends, unless that subscription is rejected.
     OpenTemp(Destination),
-    /// Route a SEND, then complete or refuse its receipt.
+    /// Route a SEND, then complete its receipt, or report the failure.
     Publish(Publish),
     /// Route an error report of the broker to this session. A failure to route it has no effect on the session.
     Report(Publish),
-    /// Subscribe, then complete or refuse the receipt.
+    /// Subscribe, then complete the receipt, or report the failure.
     Subscribe(Subscribe),
     /// End a subscription, then complete the receipt. Its deliveries that are still in the outbound queue are requeued.
     Unsubscribe {
         /// The key of the subscription.
         key: Key,
-        /// The receipt to complete, if the client asked for one.
+        /// The receipt to complete, if the client requested one.
         receipt: Option<Receipt>,
     },
     /// The connection is lost. Each entry is the delivery that the client was processing on one subscription, provided
@@ -60,14 +60,14 @@ pub enum Action {
     Settle {
         /// The deliveries, and how they are settled.
         settle: Settle,
-        /// The receipt to complete, if the client asked for one.
+        /// The receipt to complete, if the client requested one.
         receipt: Option<Receipt>,
     },
-    /// Apply all steps or none, then complete or refuse the receipt.
+    /// Apply all steps or none, then complete the receipt, or report the failure.
     Commit {
         /// The steps of the transaction, in the order of their frames.
         steps: Vec<CommitOperation>,
-        /// The receipt to complete, if the client asked for one.
+        /// The receipt to complete, if the client requested one.
         receipt: Option<Receipt>,
     },
     /// Log and count a request that a permission rule denies.
@@ -85,8 +85,8 @@ pub enum Action {
         name: &'static str,
         /// Why the header is ignored, and what to use instead.
         reason: &'static str,
-        /// Whether `strict-headers` refuses a SEND with this header.
-        can_be_refused: bool,
+        /// Whether `strict-headers` rejects a SEND with this header.
+        can_be_rejected: bool,
     },
     /// Count that the limit of this option was reached.
     Limit(&'static str),
@@ -100,7 +100,7 @@ pub struct Publish {
     /// The resolved target.
     pub to: SendTarget,
     /// The `destination` of the MESSAGE: the one of the SEND, without the name of a user.
-    pub shown: Box<str>,
+    pub display_destination: Box<str>,
     /// The frame with its headers and body.
     pub frame: Frame,
     /// Headers that the broker sets. Each replaces a header of the same name in the frame.
@@ -130,14 +130,14 @@ pub enum SendTarget {
     Users(Vec<Owner>, UserPath),
 }
 
-/// The action that the broker refused. With `soft-errors` the session undoes only this action.
+/// The action that the broker rejected. With `soft-errors` the session undoes only this action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RejectedAction {
     /// The routing of a SEND.
     Publish,
     /// The subscription with this key.
     Subscribe(Key),
-    /// Any other action. Its refusal always ends the session.
+    /// Any other action. Its rejection always ends the session.
     Other,
 }
 
@@ -150,11 +150,11 @@ pub struct Subscribe {
     pub selector: Selector,
     /// Prefetch limit in messages, at least 1 and at most `unsettled-max`.
     pub prefetch: u32,
-    /// Prefetch limit in bytes, if the client asked for one. It applies if it is less than `prefetch-bytes`.
+    /// Prefetch limit in bytes, if the client requested one. It applies if it is less than `prefetch-bytes`.
     pub prefetch_bytes: Option<usize>,
     /// For presence destinations: whether all user names are reported, beyond `presence-names-max`.
     pub names: bool,
-    /// The receipt to complete, if the client asked for one.
+    /// The receipt to complete, if the client requested one.
     pub receipt: Option<Receipt>,
 }
 

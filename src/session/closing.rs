@@ -22,7 +22,7 @@ pub enum Closing {
     Expired,
     /// A permission rule denied a request of the client.
     AccessDenied,
-    /// The client violated the protocol, or asked for something that does not exist.
+    /// The client violated the protocol, or requested something that does not exist.
     Rejected,
     /// The client acknowledged a delivery that it cannot settle, such as one of its previous connection, or sent COMMIT
     /// for a transaction that cannot be committed.

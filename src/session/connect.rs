@@ -58,7 +58,7 @@ impl Session {
         };
         self.state = State::Connected;
         self.principal = principal;
-        self.timers.agree(own, peer, self.options.heart_beat_tolerance, now);
+        self.timers.start_heartbeats(own, peer, self.options.heart_beat_tolerance, now);
 
         let own = own.to_string();
         let mut headers =

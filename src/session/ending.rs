@@ -9,28 +9,28 @@ use crate::outbound_queue::{Key, Tag};
 use stompbox_frames::stomp::{Command, encode};
 
 impl Session {
-    /// Ends the session with ERROR and close, because the broker or the connection task refuses an action or ends the
+    /// Ends the session with ERROR and close, because the broker or the connection task rejects an action or ends the
     /// connection. For [`Closing::Limit`] it also emits [`Action::Limit`]. Has no effect if the session is closed
     /// already.
-    pub fn refuse(
+    pub fn close_with_error(
         &mut self,
         receipt: Option<Receipt>,
         error: ErrorReply<'_>,
         closing: Closing,
         actions: &mut Vec<Action>,
     ) {
-        self.error(receipt, error, None, closing, actions);
+        self.write_error(receipt, error, None, closing, actions);
     }
 
     /// Handles DISCONNECT. Its RECEIPT is the last one, so the session stays open until all earlier receipts are
     /// complete.
-    pub(super) fn leave(&mut self, receipt: Option<Receipt>, actions: &mut Vec<Action>) {
+    pub(super) fn disconnect(&mut self, receipt: Option<Receipt>, actions: &mut Vec<Action>) {
         self.receipt(receipt, actions);
         if self.receipts.is_empty() {
             return self.close(Closing::Disconnected, actions);
         }
         self.state = State::Leaving;
-        self.forget();
+        self.drop_resources();
     }
 
     pub(super) fn fail(
@@ -39,13 +39,13 @@ impl Session {
         rejection: &Rejection,
         actions: &mut Vec<Action>,
     ) {
-        self.tell_denied(rejection, actions);
+        self.log_denied(rejection, actions);
         let extra = rejection.extra.as_ref().map(|(name, value)| (*name, &**value));
-        self.error(receipt, rejection.texts(), extra, rejection.closing, actions);
+        self.write_error(receipt, rejection.texts(), extra, rejection.closing, actions);
     }
 
     /// Sends ERROR and closes the session.
-    pub(super) fn error(
+    pub(super) fn write_error(
         &mut self,
         receipt: Option<Receipt>,
         texts: ErrorReply<'_>,
@@ -86,13 +86,13 @@ impl Session {
             false => Vec::new(),
         };
         self.state = State::Closed;
-        self.forget();
+        self.drop_resources();
         self.receipts.clear();
         lost
     }
 
     /// Drops the subscriptions, transactions and temporary queues, which end with the session.
-    fn forget(&mut self) {
+    fn drop_resources(&mut self) {
         self.subscriptions = Subscriptions::default();
         std::mem::take(&mut self.transactions).into_discarded().for_each(|one| self.discard(one));
         self.temps = TempQueues::default();

@@ -26,21 +26,21 @@ impl Session {
     }
 
     /// Returns the body of the ERROR for a client that does not acknowledge its deliveries
-    /// ([`DeliveryAction::TooManyUnsettled`](super::DeliveryAction::TooManyUnsettled)).
+    /// ([`DeliveryAction::UnsettledCountExceeded`](super::DeliveryAction::UnsettledCountExceeded)).
     pub fn too_many_unsettled(&self, key: Key) -> String {
         let subscription = self.subscriptions.get(key);
         let name = subscription.map_or("", |subscription| subscription.name().text());
         let waiting = subscription.map_or(0, |subscription| subscription.unsettled.len());
         format!(
-            "{waiting} deliveries of the subscription {} wait for an ACK or NACK of this client, which is the most that \
-             unsettled-max allows, and what had not been sent was dropped. Acknowledge messages as they are handled, \
-             subscribe with ack:auto, or raise unsettled-max.",
+            "{waiting} deliveries of the subscription {} wait for an ACK or NACK of this client, the maximum that \
+             unsettled-max allows. The broker dropped the messages that it had not sent. Acknowledge messages as they \
+             are handled, subscribe with ack:auto, or raise unsettled-max.",
             Quoted(name)
         )
     }
 }
 
-/// The reason for which a frame is rejected. It ends the session unless the client asked for `soft-errors`.
+/// The reason for which a frame is rejected. It ends the session unless the client requested `soft-errors`.
 #[derive(Debug)]
 pub(super) struct Rejection {
     pub(super) summary: &'static str,
@@ -81,55 +81,55 @@ macro_rules! limits {
 rejections! {
     Rejected:
     before_connect(command: Command) = "not connected",
-        "{} came before CONNECT. The first frame must be CONNECT or STOMP.", command.as_str();
+        "{} was received before CONNECT. The first frame must be CONNECT or STOMP.", command.as_str();
     while_authenticating(command: Command) = "not connected",
-        "{} came before the CONNECT was answered.", command.as_str();
+        "{} was received before CONNECTED was sent. Wait for CONNECTED.", command.as_str();
     connected_already(command: Command) = "already connected",
-        "A second {} came. A connection is one conversation: open another connection for another one.", command.as_str();
-    not_for_servers(command: Command) = "unexpected command",
-        "{} is a frame that only a server sends.", command.as_str();
+        "A second {} was received on this connection. Open another connection for another session.", command.as_str();
+    server_command(command: Command) = "unexpected command",
+        "{} is a server frame; expected a client frame, such as SEND or SUBSCRIBE.", command.as_str();
     heart_beat(value: &str) = "malformed heart-beat header",
-        "heart-beat was {}. Two numbers of milliseconds with a comma between them were expected, as in 10000,10000.", Quoted(value);
+        "Invalid value {} of the header heart-beat: expected two numbers of milliseconds with a comma between them, as in 10000,10000.", Quoted(value);
     missing(command: Command, header: &str) = "missing header",
-        "{} needs the header {header}.", command.as_str();
+        "{} has no header {header}, which is required.", command.as_str();
     unsupported_header(command: Command, name: &str, value: &str, instead: &str) = "unsupported header",
         "{} has the header {name} with the value {}, which Stompbox does not support: {instead} Send the frame without it.", command.as_str(), Quoted(value);
     conflicting_headers(name: &str, value: &str, other: &str, other_value: &str) = "conflicting headers",
-        "{name} is {} and {other} is {}, which say the same thing in two ways. Send one of them.", Quoted(value), Quoted(other_value);
+        "{name} is {} and {other} is {}, which set the same limit to different values. Send only one of them.", Quoted(value), Quoted(other_value);
     ack_mode(value: &str) = "unknown ack mode",
-        "ack was {}. Known are auto, client and client-individual.", Quoted(value);
+        "Invalid value {} of the header ack: expected auto, client or client-individual.", Quoted(value);
     malformed_prefetch(name: &str, value: &str, expected: &str) = "malformed prefetch header",
-        "{name} is {}; expected {expected}.", Quoted(value);
+        "Invalid value {} of the header {name}: expected {expected}.", Quoted(value);
     subscribed_already(name: &str) = "duplicate subscription",
-        "This session has a subscription {} already. Use another id, or UNSUBSCRIBE first.", Quoted(name);
+        "This session already has the subscription {}. Use another id, or UNSUBSCRIBE first.", Quoted(name);
     not_subscribed(command: Command, name: &str) = "unknown subscription",
-        "{} names the subscription {}, which this session does not have.", command.as_str(), Quoted(name);
+        "{} names the subscription {}, which this session does not have. Send the id of an active subscription.", command.as_str(), Quoted(name);
     ambiguous_unsubscribe(destination: &str) = "ambiguous UNSUBSCRIBE",
-        "This session has several subscriptions to {}. Name the one to end by its id.", Quoted(destination);
+        "This session has several subscriptions to {}. Send the id of the subscription to end.", Quoted(destination);
     foreign_temp_queue(destination: &str) = "not your temporary queue",
-        "{} is the address of a temporary queue, to which can only be sent. SUBSCRIBE to /temp-queue/ and a name of your own choice.", Quoted(destination);
+        "{} is the address of a temporary queue, which accepts only SEND. SUBSCRIBE to /temp-queue/NAME with a NAME of your choice.", Quoted(destination);
     unknown_temp_queue(destination: &str) = "unknown temporary queue",
-        "This session has no {}. SUBSCRIBE to it first, or name it in the reply-to of a SEND.", Quoted(destination);
+        "This session has no temporary queue {}. SUBSCRIBE to it first, or name it in the reply-to of a SEND.", Quoted(destination);
     no_temp_queue(destination: &str) = "temporary queue not opened",
-        "No address could be made for {}. This is a fault of the broker.", Quoted(destination);
+        "The broker generated an invalid address for {}. This is an error in the broker.", Quoted(destination);
     to_missing() = "missing header",
-        "SEND to /users/ needs the header to, with the names of the users: to:alice,bob.";
+        "SEND to /users/ has no header to, which is required: expected the names of the users, as in to:alice,bob.";
     to_names(name: &str) = "malformed to header",
         "{}", name;
     reply_to_elsewhere(destination: &str) = "reply-to is not yours",
-        "reply-to was {}. A message to a service can only be answered to its sender: expected /temp-queue/x, /user/queue/x, or no reply-to (that is /user/queue/replies).", Quoted(destination);
+        "Invalid value {} of the header reply-to: a service can reply only to the sender. Expected /temp-queue/x, /user/queue/x, or no reply-to (for /user/queue/replies).", Quoted(destination);
     renewal_in_transaction() = "token cannot be renewed here",
-        "SEND to /auth/refresh is no part of a transaction. Send it without the header transaction.";
+        "SEND to /auth/refresh cannot be part of a transaction. Send it without the header transaction.";
     no_token() = "missing token",
-        "SEND to /auth/refresh has the new token as its body, or in the header Authorization.";
+        "SEND to /auth/refresh contains no token. Send the new token as the body, or in the header Authorization.";
     session_elsewhere(destination: &str) = "session header is not for this destination",
-        "The header session picks one session of a user: it goes with /user/queue/x and /user/NAME/queue/x, not with {}.", Quoted(destination);
+        "The header session selects one session of a user: it is valid for /user/queue/x and /user/NAME/queue/x, not for {}.", Quoted(destination);
     nack_in_1_0() = "NACK is not known in 1.0",
         "STOMP 1.0 has no NACK. Connect with accept-version 1.1 or 1.2 to use it.";
     requeue(value: &str) = "malformed requeue header",
-        "requeue is {}; expected true (deliver the message again) or false (move it to the dead letter queue).", Quoted(value);
+        "Invalid value {} of the header requeue: expected true (deliver the message again) or false (move it to the dead letter queue).", Quoted(value);
     begun_already(id: &str) = "duplicate transaction",
-        "The transaction {} is open already. Use another name, or COMMIT or ABORT it first.", Quoted(id);
+        "The transaction {} is already open. Use another name, or COMMIT or ABORT it first.", Quoted(id);
     no_transaction(command: Command, id: &str) = "unknown transaction",
         "{} names the transaction {}, which is not open. BEGIN it first.", command.as_str(), Quoted(id);
 }
@@ -137,47 +137,47 @@ rejections! {
 rejections! {
     NotSettled:
     not_unsettled(command: Command, id: &str, hint: &str) = "nothing to settle",
-        "{} names {}, which was not delivered to this session or is settled already. After a reconnect wait for the MESSAGE to come again.{hint}", command.as_str(), Quoted(id);
+        "{} names {}, which was not delivered to this session or is already settled. After a reconnect, wait until the MESSAGE is delivered again.{hint}", command.as_str(), Quoted(id);
     not_delivered_to(command: Command, id: &str, named: &str) = "nothing to settle",
-        "{} names {} of the subscription {}, but it was not delivered to that subscription or is settled already. Send the header subscription of the MESSAGE, or leave it out. After a reconnect wait for the MESSAGE to come again.", command.as_str(), Quoted(id), Quoted(named);
+        "{} names {} of the subscription {}, but it was not delivered to that subscription or is already settled. Send the header subscription of the MESSAGE, or omit it. After a reconnect, wait until the MESSAGE is delivered again.", command.as_str(), Quoted(id), Quoted(named);
     delivered_to_other(command: Command, id: &str, named: &str, other: &str) = "nothing to settle",
-        "{} names {} of the subscription {}, but it was delivered to the subscription {}. Send the header subscription of the MESSAGE, or leave it out.", command.as_str(), Quoted(id), Quoted(named), Quoted(other);
+        "{} names {} of the subscription {}, but it was delivered to the subscription {}. Send the header subscription of the MESSAGE, or omit it.", command.as_str(), Quoted(id), Quoted(named), Quoted(other);
     reserved(command: Command, id: &str) = "already in a transaction",
-        "{} names {}, which an open transaction settles already.", command.as_str(), Quoted(id);
+        "{} names {}, which is already acknowledged in an open transaction. COMMIT or ABORT that transaction first.", command.as_str(), Quoted(id);
     ambiguous_message(command: Command, id: &str, hint: &str) = "ambiguous message-id",
-        "{} names {}, which was delivered to several subscriptions. Say which one in the header subscription.{hint}", command.as_str(), Quoted(id);
-    refused_part(transaction: &str) = "transaction cannot be committed",
-        "A frame of the transaction {} was refused. Nothing of it was done.", Quoted(transaction);
-    lost_subscription(transaction: &str, subscription: &str) = "transaction cannot be committed",
-        "The transaction {} settles deliveries of the subscription {}, which has ended: they went back to their queue. Nothing of it was done.",
+        "{} names {}, which was delivered to several subscriptions. Name one of them in the header subscription.{hint}", command.as_str(), Quoted(id);
+    frame_was_rejected(transaction: &str) = "transaction cannot be committed",
+        "A frame of the transaction {} was rejected. The whole transaction is discarded.", Quoted(transaction);
+    subscription_ended(transaction: &str, subscription: &str) = "transaction cannot be committed",
+        "The transaction {} settles deliveries of the subscription {}, which has ended: its deliveries were requeued. The whole transaction is discarded.",
         Quoted(transaction), Quoted(subscription);
 }
 
 limits! {
     subscriptions(max: usize) @ "subscriptions-max" = "too many subscriptions",
-        "This session has {max} subscriptions, which is the most allowed.";
+        "This session already has {max} subscriptions, the maximum.";
     subscription_keys() @ "subscriptions-max" = "too many subscriptions",
-        "This session has subscribed more often than can be counted. Open another connection.";
+        "This session has used all subscription numbers. Open another connection.";
     temp_queues(max: usize) @ "temp-queues-max" = "too many temporary queues",
-        "This session has {max} temporary queues, which is the most allowed.";
+        "This session already has {max} temporary queues, the maximum.";
     transactions(max: usize) @ "transactions-max" = "too many transactions",
-        "This session has {max} open transactions, which is the most allowed.";
+        "This session already has {max} open transactions, the maximum.";
     transaction_frames(id: &str, max: usize) @ "transaction-frames-max" = "transaction too long",
-        "The transaction {} has {max} frames, which is the most allowed.", Quoted(id);
+        "The transaction {} already has {max} frames, the maximum.", Quoted(id);
     transaction_bytes(max: usize) @ "transaction-bytes-max" = "transactions too large",
-        "The frames in the open transactions of this session would be larger than {max} octets, which is the most allowed.";
+        "With this frame the open transactions of this session have more than {max} bytes, the maximum.";
     id_bytes(header: &str, bytes: usize, max: usize) @ "id-bytes-max" = "id too long",
-        "The header {header} has {bytes} bytes; {max} is the most allowed for a name that the client chooses.";
+        "The header {header} has {bytes} bytes; {max} is the maximum.";
     to_bytes(max: usize) @ "to-bytes-max" = "too many recipients",
-        "The header to is longer than {max} octets, which is the most allowed.";
+        "The header to has more than {max} bytes, the maximum.";
     to_elsewhere(destination: &str, max: usize) @ "header-bytes-max" = "header line too long",
-        "The header to has more than {max} octets. Only SEND to /users/ may have a longer one, not to {}.", Quoted(destination);
+        "The header to has more than {max} bytes. Only a SEND to /users/ may have a longer one, not a SEND to {}.", Quoted(destination);
     recipient(name: &str, max: usize) @ "destination-bytes-max" = "invalid destination",
-        "{} in the header to makes a destination longer than {max} octets.", Quoted(name);
+        "The name {} in the header to makes a destination of more than {max} bytes, the maximum.", Quoted(name);
     to_count(max: usize) @ "to-names-max" = "too many recipients",
-        "The header to has more than {max} names, which is the most allowed.";
+        "The header to has more than {max} names, the maximum.";
     frame_rate(max: u32) @ "frames-per-second-max" = "too many frames",
-        "More than {max} frames came within a second, which is the most allowed.";
+        "The client sent more than {max} frames within one second, the maximum.";
 }
 
 impl Rejection {
@@ -196,15 +196,15 @@ impl Rejection {
     }
 
     /// Returns the rejection of a session whose CONNECT was not complete in time.
-    pub(super) fn late(late: TimeoutOption) -> Rejection {
-        let detail = match late {
+    pub(super) fn connect_timeout(expired: TimeoutOption) -> Rejection {
+        let detail = match expired {
             TimeoutOption::Silence => {
-                "Nothing came for as long as `connect-silence` allows before CONNECT is complete. Send CONNECT at once, \
+                "No data was received within `connect-silence`, and CONNECT is not complete. Send CONNECT at once, \
                  ending with a NUL byte, or raise connect-silence."
             }
             TimeoutOption::Timeout => {
-                "CONNECT was not complete within `connect-timeout`. It ends with a NUL byte: send it at once, or raise \
-                 connect-timeout."
+                "CONNECT was not complete within `connect-timeout`. Send CONNECT at once, ending with a NUL byte, or \
+                 raise connect-timeout."
             }
         };
         let rejection = Rejection::rejected("connect timeout", detail.to_owned());
@@ -218,7 +218,7 @@ impl Rejection {
             Verb::Subscribe => "subscribe to",
         };
         let detail = format!(
-            "This user may not {what} {}. The broker's operator grants it by a rule (permission).",
+            "This user may not {what} {}. The operator of the broker can allow it with a rule (option permission).",
             Quoted(destination)
         );
         Rejection {
@@ -231,20 +231,20 @@ impl Rejection {
 
     /// Returns the rejection of a session whose token has expired.
     pub(super) fn expired() -> Rejection {
-        let detail = "The token with which this session was opened has expired. Connect with a new one; a SEND of the \
-                      new one to /auth/refresh in time keeps a session.";
+        let detail = "The token of this session has expired. Connect with a new token. To keep a session, SEND a new \
+                      token to /auth/refresh before the old one expires.";
         Rejection { closing: Closing::Expired, ..Rejection::rejected("token expired", detail.to_owned()) }
     }
 
     /// Returns the rejection of a session whose user was removed or has a new passcode.
     pub(super) fn revoked() -> Rejection {
-        let detail = "This user's access was changed by the broker's operator. Connect again.";
+        let detail = "The operator of the broker changed the access of this user. Connect again.";
         Rejection { closing: Closing::Expired, ..Rejection::rejected("access revoked", detail.to_owned()) }
     }
 
     /// Returns the rejection of a new token that belongs to a different user.
     pub(super) fn other_principal() -> Rejection {
-        let detail = "The new token is not this session's user's. Open another connection for another user.";
+        let detail = "The new token belongs to another user. Open another connection for that user.";
         Rejection {
             closing: Closing::Unauthenticated,
             ..Rejection::rejected("token refused", detail.to_owned())
@@ -257,7 +257,7 @@ impl Rejection {
     }
 
     pub(super) fn reply_to(error: DestinationError) -> Rejection {
-        Rejection::rejected("invalid reply-to", format!("In the header reply-to, {}", error.detail))
+        Rejection::rejected("invalid reply-to", format!("Invalid header reply-to: {}", error.detail))
     }
 
     pub(super) fn undecodable(error: &DecodeError) -> Rejection {

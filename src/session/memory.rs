@@ -45,7 +45,7 @@ impl Session {
         self.transactions.held_bytes() + discarded.map(|one| one.bytes).sum::<usize>()
     }
 
-    /// Discards the frames of a transaction that is not committed. [`Session::do_portion`] frees them later.
+    /// Discards the frames of a transaction that is not committed. [`Session::run_deferred_step`] frees them later.
     pub(super) fn discard(&mut self, discarded: Discarded) {
         if !discarded.parked.is_empty() {
             self.rare.get_or_insert_default().discarded.push(discarded);
@@ -57,14 +57,14 @@ impl Session {
     }
 
     /// Returns whether parked frames must be checked against new rules, or discarded frames must be freed. The caller
-    /// must call [`Session::do_portion`] until this is false before it handles the next frame.
+    /// must call [`Session::run_deferred_step`] until this is false before it handles the next frame.
     pub fn has_deferred_work(&self) -> bool {
-        self.transactions.has_unjudged() || self.has_discarded()
+        self.transactions.has_unchecked() || self.has_discarded()
     }
 
     /// Checks one parked frame against the new rules, or frees one discarded frame.
     pub fn run_deferred_step(&mut self) {
-        if self.transactions.has_unjudged() { self.recheck_parked() } else { self.free_discarded() }
+        if self.transactions.has_unchecked() { self.check_next_parked() } else { self.free_discarded() }
     }
 
     fn free_discarded(&mut self) {

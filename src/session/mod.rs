@@ -13,7 +13,7 @@
 //!      v                                   v                        no heartbeat v   v
 //!    Closed <------------------------------+-------------------------------------+---+
 //!         ERROR if a frame is rejected or the session fails, then Close.
-//!         `refuse` leads here from every state, `malformed` from every state but Leaving.
+//!         `close_with_error` leads here from every state, `malformed` from every state but Leaving.
 //! ```
 //!
 //! In `Closed` the session handles no frame and emits no action: frames after DISCONNECT, or after a frame that was
@@ -23,7 +23,7 @@
 //! A session does not use sockets, clocks, random numbers or logs. Time is the argument `now`. Unguessable names come
 //! from a function that is passed to [`Session::new`]. The session does not use the broker either: it requests
 //! operations on messages as actions, and the caller reports the result with [`Session::complete`] or
-//! [`Session::refuse`].
+//! [`Session::close_with_error`].
 //!
 //! Choices where the specification leaves one:
 //!
@@ -76,18 +76,18 @@ use access::may_be_soft;
 use access_cache::AccessCache;
 use bytes::BytesMut;
 use errors::{Rejection, required};
-use extensions::Warned;
+use extensions::WarnedHeaders;
 use receipts::Receipts;
 use state::State;
 use std::sync::Arc;
 use std::time::Instant;
 use stompbox_frames::message::{self, DeliveryHeaders};
 use stompbox_frames::stomp::{Command, DecodeError, Frame, Version};
-use subscriptions::{Mode, Subscription, Subscriptions};
+use subscriptions::{AckMode, Subscription, Subscriptions};
 use temp::TempQueues;
-use timers::{HeartbeatEvent, Rate, Timers};
+use timers::{HeartbeatEvent, RateLimiter, Timers};
 use transactions::{Discarded, Transactions};
-use unsettled::{AckId, AckIdBuffer, Token};
+use unsettled::{AckId, AckIdBuffer, AckPrefix};
 
 /// A generator of unguessable names for temporary queues: the part after `/temp-queue/`, starting with `~`.
 type Addresses = dyn Fn() -> String + Send + Sync;
@@ -99,9 +99,9 @@ type Addresses = dyn Fn() -> String + Send + Sync;
 pub struct Session {
     state: State,
     version: Version,
-    /// Whether the client asked for `soft-errors`.
+    /// Whether the client requested `soft-errors`.
     soft_errors: bool,
-    token: Token,
+    ack_prefix: AckPrefix,
     timers: Timers,
     subscriptions: Subscriptions,
     options: Arc<Options>,
@@ -112,7 +112,7 @@ pub struct Session {
     /// The permission rules; `None` before the client is authenticated.
     permissions: Option<Arc<Permissions>>,
     access_cache: AccessCache,
-    rate: Rate,
+    rate: RateLimiter,
     transactions: Transactions,
     temps: TempQueues,
     /// State that few sessions need; `None` until it is used.
@@ -123,10 +123,10 @@ pub struct Session {
 #[derive(Debug, Default)]
 struct RareState {
     /// The ignored headers that were logged already.
-    warned: Warned,
+    warned: WarnedHeaders,
     /// The `message` header of the ERROR that ended the session.
     error: Option<Box<str>>,
-    /// Transactions that were aborted or refused and whose frames are not freed yet.
+    /// Transactions that were aborted or rejected and whose frames are not freed yet.
     discarded: Vec<Discarded>,
 }
 
@@ -139,7 +139,7 @@ impl Session {
         Session {
             options,
             addresses,
-            token: Token::of(&id),
+            ack_prefix: AckPrefix::of(&id),
             id: id.into(),
             principal: Principal::default(),
             permissions: None,
@@ -148,7 +148,7 @@ impl Session {
             version: Version::V1_2,
             state: State::Connecting,
             timers: Timers::new(now),
-            rate: Rate::default(),
+            rate: RateLimiter::default(),
             receipts: Receipts::default(),
             subscriptions: Subscriptions::default(),
             transactions: Transactions::default(),
@@ -160,7 +160,7 @@ impl Session {
     /// Handles a frame of the client. Must not be called between [`Action::Authenticate`] and
     /// [`Session::authenticated`].
     pub fn handle(&mut self, frame: Frame, now: Instant, actions: &mut Vec<Action>) {
-        let mut receipt = receipts::asked(&frame);
+        let mut receipt = receipts::requested(&frame);
         let receipt_fits = receipt.as_deref().map_or(Ok(()), |receipt| self.check_id("receipt", receipt));
         if receipt_fits.is_err() {
             receipt = None;
@@ -169,12 +169,12 @@ impl Session {
             return self.fail(receipt, &Rejection::expired(), actions);
         }
         let command = frame.command;
-        let (transaction, destination) = self.part_of(&frame);
+        let (transaction, destination) = self.transaction_and_destination(&frame);
         let handled = match self.state {
             State::Connected if receipt_fits.is_err() => receipt_fits,
             State::Connecting => self.connect(&frame, actions),
             State::Authenticating { .. } => Err(Rejection::while_authenticating(frame.command)),
-            State::Connected => self.converse(frame, &mut receipt, now, actions),
+            State::Connected => self.handle_connected(frame, &mut receipt, now, actions),
             State::Leaving | State::Closed => Ok(()),
         };
         if let Err(rejection) = handled {
@@ -183,7 +183,7 @@ impl Session {
     }
 
     /// Returns the transaction and the destination of a frame whose rejection may leave the session open.
-    fn part_of(&self, frame: &Frame) -> (Option<Box<str>>, Option<Box<str>>) {
+    fn transaction_and_destination(&self, frame: &Frame) -> (Option<Box<str>>, Option<Box<str>>) {
         if !self.soft_errors || !may_be_soft(frame.command) {
             return (None, None);
         }
@@ -217,7 +217,7 @@ impl Session {
             Err(refused) => {
                 let closing = refused.limit.map_or(Closing::Unauthenticated, Closing::Limit);
                 let texts = ErrorReply { summary: refused.summary, detail: &refused.detail };
-                self.error(None, texts, None, closing, actions);
+                self.write_error(None, texts, None, closing, actions);
             }
         }
     }
@@ -230,7 +230,7 @@ impl Session {
             return;
         }
         let frame = self.encode_receipt(&receipt, extra);
-        self.receipts.done(&receipt, frame);
+        self.receipts.complete(&receipt, frame);
         self.release_receipts(actions);
     }
 
@@ -247,12 +247,13 @@ impl Session {
     /// Decides what to do with a delivery that is about to be written. For [`DeliveryAction::Write`] appends the start
     /// of the MESSAGE, with the headers of this subscription, to `prefix`.
     pub fn deliver(&mut self, delivery: &Delivery, prefix: &mut BytesMut) -> DeliveryAction {
-        let (version, token, unsettled_max) = (self.version, self.token, self.options.unsettled_max);
+        let (version, ack_prefix, unsettled_max) =
+            (self.version, self.ack_prefix, self.options.unsettled_max);
         let is_full = self.subscriptions.unsettled_bytes() >= self.options.subscription_bytes_max;
         let deliver = |subscription: &mut Subscription| {
-            let mut spelling = AckIdBuffer::default();
+            let mut buffer = AckIdBuffer::default();
             let mut ack = None;
-            if let Mode::Client(_) = subscription.mode {
+            if let AckMode::Client(_) = subscription.mode {
                 // Deliveries of a work queue (tag != 0) are bounded by the prefetch limit of the consumer instead.
                 if delivery.tag == 0 && subscription.unsettled.len() >= unsettled_max {
                     return DeliveryAction::UnsettledCountExceeded;
@@ -262,7 +263,7 @@ impl Session {
                 }
                 let number = subscription.unsettled.deliver(delivery.tag, delivery.message.id());
                 if version == Version::V1_2 {
-                    ack = Some(AckId { key: delivery.key, number }.spell(token, &mut spelling));
+                    ack = Some(AckId { key: delivery.key, number }.format_into(ack_prefix, &mut buffer));
                 }
             }
             let subscription_id = subscription.id.as_deref();
@@ -272,7 +273,7 @@ impl Session {
                 DeliveryHeaders { subscription: subscription_id, ack, count: delivery.count },
             );
             DeliveryAction::Write {
-                settle_when_written: subscription.mode == Mode::Auto && delivery.tag != 0,
+                settle_when_written: subscription.mode == AckMode::Auto && delivery.tag != 0,
             }
         };
         self.subscriptions.change(delivery.key, deliver).unwrap_or(DeliveryAction::Skip)
@@ -293,7 +294,7 @@ impl Session {
         match self.state {
             State::Connecting => self.timers.connect_deadline(&self.options),
             State::Connected => {
-                [self.timers.beat_deadline(), self.principal.expires].into_iter().flatten().min()
+                [self.timers.heartbeat_deadline(), self.principal.expires].into_iter().flatten().min()
             }
             State::Authenticating { .. } | State::Leaving | State::Closed => None,
         }
@@ -303,12 +304,12 @@ impl Session {
     pub fn expire(&mut self, now: Instant, actions: &mut Vec<Action>) {
         match self.state {
             State::Connecting => {
-                if let Some(late) = self.timers.late(&self.options, now) {
-                    self.fail(None, &Rejection::late(late), actions);
+                if let Some(expired) = self.timers.expired_timeout(&self.options, now) {
+                    self.fail(None, &Rejection::connect_timeout(expired), actions);
                 }
             }
             State::Connected if self.is_expired(now) => self.fail(None, &Rejection::expired(), actions),
-            State::Connected => match self.timers.beat(now) {
+            State::Connected => match self.timers.poll_heartbeat(now) {
                 Some(HeartbeatEvent::Send) => actions.push(Action::HeartBeat),
                 Some(HeartbeatEvent::Lost) => self.close(Closing::HeartbeatLost, actions),
                 None => {}
@@ -338,7 +339,7 @@ impl Session {
     }
 
     /// Handles a frame in the state `Connected`. On an error `receipt` keeps its value.
-    fn converse(
+    fn handle_connected(
         &mut self,
         frame: Frame,
         receipt: &mut Option<Receipt>,
@@ -358,12 +359,12 @@ impl Session {
             Command::Commit => self.commit(&frame, receipt, actions),
             Command::Abort => self.abort(&frame, receipt, actions),
             Command::Disconnect => {
-                self.leave(receipt.take(), actions);
+                self.disconnect(receipt.take(), actions);
                 Ok(())
             }
             Command::Connect | Command::Stomp => Err(Rejection::connected_already(frame.command)),
             Command::Connected | Command::Message | Command::Receipt | Command::Error => {
-                Err(Rejection::not_for_servers(frame.command))
+                Err(Rejection::server_command(frame.command))
             }
         }
     }

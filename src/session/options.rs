@@ -49,7 +49,7 @@ pub struct Options {
     pub to_names_max: usize,
     /// Whether MESSAGEs of topics and queues also name their sender in `user-name` (`show-sender`, default false).
     pub show_sender: bool,
-    /// Whether a SEND whose headers ask for unsupported features is rejected (`strict-headers`, default false).
+    /// Whether a SEND whose headers request unsupported features is rejected (`strict-headers`, default false).
     pub strict_headers: bool,
     /// Number of silent heartbeat intervals after which a client counts as lost (`heart-beat-tolerance`, default 2).
     pub heart_beat_tolerance: u32,

@@ -11,15 +11,15 @@ const CREDIT: &str = "credit";
 const WINDOW: &str = "consumer-window-size";
 
 const COUNT_EXPECTED: &str = "a whole number from 1 to 4294967295";
-const CREDIT_EXPECTED: &str = "COUNT or COUNT,BYTES: whole numbers, of which one is more than 0";
-const WINDOW_EXPECTED: &str = "a whole number of bytes, 0 for one message at a time, or -1 for no bound";
+const CREDIT_EXPECTED: &str = "COUNT or COUNT,BYTES: whole numbers, at least one of them greater than 0";
+const WINDOW_EXPECTED: &str = "a whole number of bytes, 0 for one message at a time, or -1 for no limit";
 
 /// The prefetch limits of a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Prefetch {
     /// The limit in messages, at least 1 and at most `unsettled-max`.
     pub(super) count: u32,
-    /// The limit in bytes, if the client asked for one.
+    /// The limit in bytes, if the client requested one.
     pub(super) bytes: Option<usize>,
 }
 
@@ -36,8 +36,8 @@ struct PrefetchLimits<'a, T>(Option<PrefetchLimit<'a, T>>);
 impl<'a, T: PartialEq> PrefetchLimits<'a, T> {
     fn add(&mut self, amount: T, name: &'static str, value: &'a str) -> Result<(), Rejection> {
         match &self.0 {
-            Some(said) if said.amount != amount => {
-                Err(Rejection::conflicting_headers(said.name, said.value, name, value))
+            Some(earlier) if earlier.amount != amount => {
+                Err(Rejection::conflicting_headers(earlier.name, earlier.value, name, value))
             }
             Some(_) => Ok(()),
             None => {
@@ -49,7 +49,7 @@ impl<'a, T: PartialEq> PrefetchLimits<'a, T> {
 }
 
 impl Session {
-    /// Returns the prefetch limits that a SUBSCRIBE asks for. All of its prefetch headers must agree.
+    /// Returns the prefetch limits that a SUBSCRIBE requests. All of its prefetch headers must agree.
     pub(super) fn prefetch(&self, frame: &Frame) -> Result<Prefetch, Rejection> {
         let values: Vec<_> = COUNTS
             .into_iter()
@@ -89,15 +89,15 @@ impl Session {
                 }
             }
         }
-        let count = count.0.map(|said| said.amount).or(unbounded.then_some(u32::MAX));
-        Ok(Prefetch { bytes: bytes.0.map(|said| said.amount), ..self.default_prefetch(count) })
+        let count = count.0.map(|limit| limit.amount).or(unbounded.then_some(u32::MAX));
+        Ok(Prefetch { bytes: bytes.0.map(|limit| limit.amount), ..self.default_prefetch(count) })
     }
 
-    /// Returns the prefetch limit `asked`, or the broker's default if it is `None`. The result is at least 1 and at
+    /// Returns the prefetch limit `requested`, or the broker's default if it is `None`. The result is at least 1 and at
     /// most `unsettled-max`.
-    pub(super) fn default_prefetch(&self, asked: Option<u32>) -> Prefetch {
-        let most = u32::try_from(self.options.unsettled_max).unwrap_or(u32::MAX);
-        Prefetch { count: asked.unwrap_or(self.options.prefetch_count).min(most).max(1), bytes: None }
+    pub(super) fn default_prefetch(&self, requested: Option<u32>) -> Prefetch {
+        let max = u32::try_from(self.options.unsettled_max).unwrap_or(u32::MAX);
+        Prefetch { count: requested.unwrap_or(self.options.prefetch_count).min(max).max(1), bytes: None }
     }
 }
 

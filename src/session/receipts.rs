@@ -12,55 +12,56 @@ use stompbox_frames::stomp::{Command, Frame, encode};
 /// The receipts from the oldest pending one to the newest.
 #[derive(Debug, Default)]
 pub(super) struct Receipts {
-    line: VecDeque<ReceiptSlot>,
+    queue: VecDeque<ReceiptSlot>,
 }
 
 #[derive(Debug)]
 enum ReceiptSlot {
     /// The action of the frame is not complete.
-    Owed(Receipt),
+    Pending(Receipt),
     /// The action is complete, and the encoded RECEIPT waits for earlier ones.
-    Ready(Bytes),
+    Complete(Bytes),
 }
 
 impl Receipts {
     /// Returns whether there is no pending or waiting receipt.
     pub(super) fn is_empty(&self) -> bool {
-        self.line.is_empty()
+        self.queue.is_empty()
     }
 
-    /// Adds a pending receipt. [`Receipts::done`] completes it.
-    pub(super) fn register_receipt(&mut self, receipt: Receipt) {
-        self.line.push_back(ReceiptSlot::Owed(receipt));
+    /// Adds a pending receipt. [`Receipts::complete`] completes it.
+    pub(super) fn push_pending(&mut self, receipt: Receipt) {
+        self.queue.push_back(ReceiptSlot::Pending(receipt));
     }
 
     /// Adds the encoded RECEIPT of a frame that is complete already.
-    pub(super) fn ready(&mut self, frame: Bytes) {
-        self.line.push_back(ReceiptSlot::Ready(frame));
+    pub(super) fn push_complete(&mut self, frame: Bytes) {
+        self.queue.push_back(ReceiptSlot::Complete(frame));
     }
 
     /// Completes the oldest pending receipt with this value.
-    pub(super) fn done(&mut self, receipt: &str, frame: Bytes) {
-        let owed = |place: &&mut ReceiptSlot| matches!(place, ReceiptSlot::Owed(id) if **id == *receipt);
-        if let Some(place) = self.line.iter_mut().find(owed) {
-            *place = ReceiptSlot::Ready(frame);
+    pub(super) fn complete(&mut self, receipt: &str, frame: Bytes) {
+        let is_pending =
+            |slot: &&mut ReceiptSlot| matches!(slot, ReceiptSlot::Pending(id) if **id == *receipt);
+        if let Some(slot) = self.queue.iter_mut().find(is_pending) {
+            *slot = ReceiptSlot::Complete(frame);
         }
     }
 
     /// Removes the oldest pending receipt with this value, because its action failed. No RECEIPT is sent.
     pub(super) fn cancel(&mut self, receipt: &str) {
-        let owed = |place: &ReceiptSlot| matches!(place, ReceiptSlot::Owed(id) if **id == *receipt);
-        if let Some(at) = self.line.iter().position(owed) {
-            self.line.remove(at);
+        let is_pending = |slot: &ReceiptSlot| matches!(slot, ReceiptSlot::Pending(id) if **id == *receipt);
+        if let Some(at) = self.queue.iter().position(is_pending) {
+            self.queue.remove(at);
         }
     }
 
     /// Removes and returns the next RECEIPT that may be sent.
     pub(super) fn pop(&mut self) -> Option<Bytes> {
-        match self.line.pop_front()? {
-            ReceiptSlot::Ready(frame) => Some(frame),
-            owed => {
-                self.line.push_front(owed);
+        match self.queue.pop_front()? {
+            ReceiptSlot::Complete(frame) => Some(frame),
+            pending => {
+                self.queue.push_front(pending);
                 None
             }
         }
@@ -68,7 +69,7 @@ impl Receipts {
 
     /// Removes all receipts and frees the memory.
     pub(super) fn clear(&mut self) {
-        self.line = VecDeque::new();
+        self.queue = VecDeque::new();
     }
 }
 
@@ -80,14 +81,14 @@ impl Session {
         if self.receipts.is_empty() {
             actions.push(Action::Write(frame));
         } else {
-            self.receipts.ready(frame);
+            self.receipts.push_complete(frame);
         }
     }
 
     /// Registers the receipt of a frame that an action completes, and returns it for that action.
     pub(super) fn register_receipt(&mut self, receipt: &mut Option<Receipt>) -> Option<Receipt> {
         let receipt = receipt.take()?;
-        self.receipts.register_receipt(receipt.clone());
+        self.receipts.push_pending(receipt.clone());
         Some(receipt)
     }
 
@@ -98,7 +99,7 @@ impl Session {
 }
 
 /// Returns the value of the `receipt` header. CONNECT and STOMP must not have one, so it is ignored there.
-pub(super) fn asked(frame: &Frame) -> Option<Receipt> {
+pub(super) fn requested(frame: &Frame) -> Option<Receipt> {
     match frame.command {
         Command::Connect | Command::Stomp => None,
         _ => frame.header("receipt").map(Receipt::from),

@@ -20,7 +20,7 @@ const REPLIES: &str = "queue/replies";
 /// The target of a SEND, and the `destination` that the MESSAGE shows.
 struct Route {
     to: SendTarget,
-    shown: Box<str>,
+    display_destination: Box<str>,
 }
 
 impl Session {
@@ -31,17 +31,24 @@ impl Session {
         actions: &mut Vec<Action>,
     ) -> Result<(), Rejection> {
         self.check_extensions(&frame, actions)?;
-        let Some(route) = self.route(&frame)? else { return self.renew(&frame, receipt, actions) };
-        let session = self.picked_session(&frame, &route)?;
+        let Some(route) = self.route(&frame)? else { return self.renew_token(&frame, receipt, actions) };
+        let session = self.selected_session(&frame, &route)?;
         let transaction: Option<Box<str>> = frame.header("transaction").map(Cow::into);
-        let bytes = octets(&frame);
+        let bytes = frame_bytes(&frame);
         self.check_recipients(&frame, &route, bytes)?;
         if let Some(transaction) = &transaction {
-            self.transactions.admit(frame.command, transaction, bytes, &self.options)?;
+            self.transactions.check_capacity(frame.command, transaction, bytes, &self.options)?;
         }
-        let extra = self.own_headers(&route.to, &frame, actions)?;
+        let extra = self.broker_headers(&route.to, &frame, actions)?;
         let frame = if let SendTarget::Users(..) = route.to { without_recipients(&frame) } else { frame };
-        let publish = Publish { to: route.to, shown: route.shown, frame, extra, session, receipt: None };
+        let publish = Publish {
+            to: route.to,
+            display_destination: route.display_destination,
+            frame,
+            extra,
+            session,
+            receipt: None,
+        };
         match transaction {
             Some(transaction) => {
                 let publish = Publish { frame: compact(&publish.frame), ..publish };
@@ -63,7 +70,9 @@ impl Session {
             return Ok(());
         }
         match frame.header("to") {
-            Some(to) if "to:".len() + to.len() > max => Err(Rejection::to_elsewhere(&route.shown, max)),
+            Some(to) if "to:".len() + to.len() > max => {
+                Err(Rejection::to_elsewhere(&route.display_destination, max))
+            }
             _ => Ok(()),
         }
     }
@@ -73,7 +82,7 @@ impl Session {
     fn route(&mut self, frame: &Frame) -> Result<Option<Route>, Rejection> {
         let text = required(frame, "destination")?;
         if let Some(destination) = self.access_cache.last(&text) {
-            return Ok(Some(Route { to: SendTarget::One(destination), shown: text.into() }));
+            return Ok(Some(Route { to: SendTarget::One(destination), display_destination: text.into() }));
         }
         let max = self.options.destination_bytes_max;
         let address = Address::parse_send(&text, max).map_err(Rejection::destination)?;
@@ -85,16 +94,19 @@ impl Session {
             Address::User(AddressOwner::Session(id), path) => (Owner::session(&id), path),
             Address::Plain(Selector::Exact(destination)) => {
                 let destination = self.resolve(&text, destination)?;
-                self.may(Verb::Send, &text, &Selector::Exact(destination.clone()))?;
+                self.check_permission(Verb::Send, &text, &Selector::Exact(destination.clone()))?;
                 self.access_cache.remember(&text, &destination);
-                return Ok(Some(Route { to: SendTarget::One(destination), shown: text.into() }));
+                return Ok(Some(Route {
+                    to: SendTarget::One(destination),
+                    display_destination: text.into(),
+                }));
             }
-            Address::Plain(Selector::Pattern(_)) => unreachable!("parse_send refuses wildcards"),
+            Address::Plain(Selector::Pattern(_)) => unreachable!("parse_send rejects wildcards"),
         };
-        self.not_for_errors(&shown(&path))?;
-        let destination = path.of(&owner).expect("parse_send refuses wildcards");
-        self.may(Verb::Send, &text, &Selector::Exact(destination.clone()))?;
-        Ok(Some(Route { to: SendTarget::One(destination), shown: shown(&path) }))
+        self.check_not_error_queue(&display_destination(&path))?;
+        let destination = path.of(&owner).expect("parse_send rejects wildcards");
+        self.check_permission(Verb::Send, &text, &Selector::Exact(destination.clone()))?;
+        Ok(Some(Route { to: SendTarget::One(destination), display_destination: display_destination(&path) }))
     }
 
     /// Routes a SEND to `/users/…`. The permissions are checked for every recipient, and one denied recipient rejects
@@ -108,25 +120,25 @@ impl Session {
             return Err(Rejection::to_count(self.options.to_names_max));
         }
         let names = recipients(&to).map_err(|error| Rejection::to_names(&error.detail))?;
-        self.not_for_errors(&shown(&path))?;
+        self.check_not_error_queue(&display_destination(&path))?;
         let mut owners = Vec::with_capacity(names.len());
         for name in names {
             let owner = Owner::user(&name);
-            let destination = path.of(&owner).expect("parse_send refuses wildcards");
+            let destination = path.of(&owner).expect("parse_send rejects wildcards");
             let text = format!("/user/{}/{}", owner.as_str(), path.as_str());
             if text.len() > self.options.destination_bytes_max {
                 return Err(Rejection::recipient(&name, self.options.destination_bytes_max));
             }
-            self.may(Verb::Send, &text, &Selector::Exact(destination))?;
+            self.check_permission(Verb::Send, &text, &Selector::Exact(destination))?;
             owners.push(owner);
         }
-        Ok(Route { shown: shown(&path), to: SendTarget::Users(owners, path) })
+        Ok(Route { display_destination: display_destination(&path), to: SendTarget::Users(owners, path) })
     }
 
     /// Replaces this session's own name of a temporary queue by the queue's address. Other destinations stay the same.
     fn resolve(&self, text: &str, destination: Destination) -> Result<Destination, Rejection> {
         match TempDestination::of(&destination) {
-            TempDestination::Address | TempDestination::Elsewhere => Ok(destination),
+            TempDestination::Address | TempDestination::Other => Ok(destination),
             TempDestination::Own(name) => match self.temps.get(name) {
                 Some(temp) => Ok(temp.address.clone()),
                 None => Err(Rejection::unknown_temp_queue(text)),
@@ -136,7 +148,7 @@ impl Session {
 
     /// Returns the id of the session that the header `session` selects as the only receiver. Rejects the header for
     /// `/users/…`.
-    fn picked_session(&self, frame: &Frame, route: &Route) -> Result<Option<Box<str>>, Rejection> {
+    fn selected_session(&self, frame: &Frame, route: &Route) -> Result<Option<Box<str>>, Rejection> {
         let Some(session) = frame.header("session") else { return Ok(None) };
         match &route.to {
             SendTarget::One(destination) if destination.kind() == DestinationKind::User => {
@@ -145,14 +157,14 @@ impl Session {
             // For other destinations only the broker may set this header, like `user-name`: the client's value is
             // removed.
             SendTarget::One(_) => Ok(None),
-            SendTarget::Users(..) => Err(Rejection::session_elsewhere(&route.shown)),
+            SendTarget::Users(..) => Err(Rejection::session_elsewhere(&route.display_destination)),
         }
     }
 
     /// Returns the headers that the broker sets: `user-name` for users and services, and with `show-sender` for all
     /// destinations; for services also `session` and the `reply-to` of the answer. A `reply-to` with a temporary queue
     /// gets its address for every destination.
-    fn own_headers(
+    fn broker_headers(
         &mut self,
         to: &SendTarget,
         frame: &Frame,
@@ -171,9 +183,9 @@ impl Session {
         }
         let reply_to = match (kind, reply_to) {
             (_, Some(reply)) if reply.starts_with(DestinationKind::TempQueue.prefix()) => {
-                self.temp_reply(&reply, kind, actions)?
+                self.temp_queue_reply_to(&reply, kind, actions)?
             }
-            (DestinationKind::App, reply) => Some(self.user_reply(reply.as_deref())?),
+            (DestinationKind::App, reply) => Some(self.user_reply_to(reply.as_deref())?),
             _ => None,
         };
         extra.extend(reply_to.map(|reply| ("reply-to", reply)));
@@ -190,7 +202,7 @@ impl Session {
     /// subscribes to it if necessary: the client waits for the answer, so it need not send a SUBSCRIBE. Returns `None`
     /// if the value is an address already, which is passed on unchanged. For a service the address must be one of this
     /// session's own, since a service answers only its sender.
-    fn temp_reply(
+    fn temp_queue_reply_to(
         &mut self,
         text: &str,
         kind: DestinationKind,
@@ -201,10 +213,10 @@ impl Session {
         let name = match TempDestination::of(&destination) {
             TempDestination::Own(name) => name,
             _ if kind != DestinationKind::App => return Ok(None),
-            _ if self.temps.has(&destination) => return Ok(Some(text.into())),
+            _ if self.temps.has_address(&destination) => return Ok(Some(text.into())),
             _ => return Err(Rejection::reply_to_elsewhere(text)),
         };
-        self.temps.admit(name, &self.options)?;
+        self.temps.check_capacity(name, &self.options)?;
         if self.temps.get(name).is_none_or(|temp| temp.subscribers == 0) {
             self.subscribe_implicitly(text, name, actions)?;
         }
@@ -213,7 +225,7 @@ impl Session {
 
     /// Returns the address by which a service answers this session alone. Any other `reply-to` is rejected: a service
     /// may have more permissions than its clients, and a client must not be able to use them.
-    fn user_reply(&self, text: Option<&str>) -> Result<Box<str>, Rejection> {
+    fn user_reply_to(&self, text: Option<&str>) -> Result<Box<str>, Rejection> {
         let path = match text {
             None => return Ok(format!("/user/{}/{REPLIES}", Owner::session(&self.id).as_str()).into()),
             Some(text) => match Address::parse_send(text, self.options.destination_bytes_max) {
@@ -227,12 +239,12 @@ impl Session {
 }
 
 /// Returns the `destination` that a MESSAGE shows for a user destination. It is the same for every user.
-fn shown(path: &UserPath) -> Box<str> {
+fn display_destination(path: &UserPath) -> Box<str> {
     format!("/user/{}", path.as_str()).into()
 }
 
 /// Returns the size of a frame that counts for the limits of a transaction: the bytes of its header lines and its body.
-pub(super) fn octets(frame: &Frame) -> usize {
+pub(super) fn frame_bytes(frame: &Frame) -> usize {
     let lines = frame.headers.iter().map(|(name, value)| name.len() + ":".len() + value.len() + "\n".len());
     lines.sum::<usize>() + frame.body.len()
 }

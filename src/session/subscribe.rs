@@ -2,7 +2,7 @@
 
 use super::action::{Action, Receipt, Subscribe};
 use super::prefetch::Prefetch;
-use super::subscriptions::{Mode, Name, Subscription};
+use super::subscriptions::{AckMode, Subscription, SubscriptionName};
 use super::temp::TempDestination;
 use super::unsettled::Unsettled;
 use super::{Rejection, Session, required};
@@ -16,7 +16,7 @@ struct SubscribeRequest<'a> {
     id: Option<&'a str>,
     /// The destination as the client sent it.
     destination: &'a str,
-    mode: Mode,
+    mode: AckMode,
     prefetch: Prefetch,
     /// For presence destinations: whether all user names are reported.
     names: bool,
@@ -27,8 +27,8 @@ struct SubscribeRequest<'a> {
 }
 
 impl SubscribeRequest<'_> {
-    fn name(&self) -> Name<'_> {
-        self.id.map_or(Name::Destination(self.destination), Name::Id)
+    fn name(&self) -> SubscriptionName<'_> {
+        self.id.map_or(SubscriptionName::Destination(self.destination), SubscriptionName::Id)
     }
 }
 
@@ -48,25 +48,25 @@ impl Session {
             self.check_id("id", id)?;
         }
         self.check_extensions(frame, actions)?;
-        let mode = Mode::parse(frame.header("ack").as_deref())?;
+        let mode = AckMode::parse(frame.header("ack").as_deref())?;
         let prefetch = self.prefetch(frame)?;
         let selector = self.selector(&destination)?;
-        let temp = own_name(&selector)?;
+        let temp = temp_queue_name(&selector)?;
         if temp.is_none() {
-            self.may(Verb::Subscribe, &destination, &selector)?;
+            self.check_permission(Verb::Subscribe, &destination, &selector)?;
         }
         let names = frame.header("presence-names").is_some_and(|value| value == "true");
         let id = id.as_deref();
-        let wanted =
+        let request =
             SubscribeRequest { id, destination: &destination, mode, prefetch, names, temp, implicit: false };
 
-        let replaced = self.implicit(temp);
-        self.admit(&wanted, replaced)?;
+        let replaced = self.implicit_subscription(temp);
+        self.check_capacity(&request, replaced)?;
         if let Some(key) = replaced {
-            self.end(key);
+            self.end_subscription(key);
             actions.push(Action::Unsubscribe { key, receipt: None });
         }
-        self.begin_subscription(&wanted, &selector, receipt, actions)
+        self.begin_subscription(&request, &selector, receipt, actions)
     }
 
     /// Subscribes to the temporary queue of a `reply-to:/temp-queue/NAME`. The id of the subscription is its
@@ -77,19 +77,19 @@ impl Session {
         name: &str,
         actions: &mut Vec<Action>,
     ) -> Result<(), Rejection> {
-        let wanted = SubscribeRequest {
+        let request = SubscribeRequest {
             id: Some(destination),
             destination,
-            mode: Mode::Auto,
+            mode: AckMode::Auto,
             prefetch: self.default_prefetch(None),
             names: false,
             temp: Some(name),
             implicit: true,
         };
-        self.admit(&wanted, None)?;
+        self.check_capacity(&request, None)?;
         let selector = Selector::parse(destination, self.options.destination_bytes_max);
         let selector = selector.map_err(Rejection::destination)?;
-        self.begin_subscription(&wanted, &selector, &mut None, actions)
+        self.begin_subscription(&request, &selector, &mut None, actions)
     }
 
     pub(super) fn unsubscribe(
@@ -100,11 +100,11 @@ impl Session {
     ) -> Result<(), Rejection> {
         let subscription = match (frame.header("id"), frame.header("destination")) {
             (None, Some(destination)) if self.version == Version::V1_0 => {
-                self.subscriptions.to(&destination)?
+                self.subscriptions.find_by_destination(&destination)?
             }
             (id, _) => {
                 let id = id.ok_or_else(|| Rejection::missing(frame.command, "id"))?;
-                self.subscriptions.named(Name::Id(&id))
+                self.subscriptions.find(SubscriptionName::Id(&id))
             }
         };
         // This is not an error: the subscription may have ended already, for example because a component of a web page
@@ -113,51 +113,53 @@ impl Session {
             self.receipt(receipt.take(), actions);
             return Ok(());
         };
-        self.end(key);
+        self.end_subscription(key);
         actions.push(Action::Unsubscribe { key, receipt: self.register_receipt(receipt) });
         Ok(())
     }
 
     /// Checks that the name is not in use and that the limits allow one more subscription. `replaced` ends before the
     /// new subscription begins, so it does not count.
-    fn admit(&self, wanted: &SubscribeRequest<'_>, replaced: Option<Key>) -> Result<(), Rejection> {
-        let namesake = self.subscriptions.named(wanted.name());
-        if namesake.is_some_and(|subscription| Some(subscription.key) != replaced) {
-            return Err(Rejection::subscribed_already(wanted.name().text()));
+    fn check_capacity(&self, request: &SubscribeRequest<'_>, replaced: Option<Key>) -> Result<(), Rejection> {
+        let existing = self.subscriptions.find(request.name());
+        if existing.is_some_and(|subscription| Some(subscription.key) != replaced) {
+            return Err(Rejection::subscribed_already(request.name().text()));
         }
         if self.subscriptions.len() - usize::from(replaced.is_some()) >= self.options.subscriptions_max {
             return Err(Rejection::subscriptions(self.options.subscriptions_max));
         }
-        wanted.temp.map_or(Ok(()), |name| self.temps.admit(name, &self.options))
+        request.temp.map_or(Ok(()), |name| self.temps.check_capacity(name, &self.options))
     }
 
     fn begin_subscription(
         &mut self,
-        wanted: &SubscribeRequest<'_>,
+        request: &SubscribeRequest<'_>,
         selector: &Selector,
         receipt: &mut Option<Receipt>,
         actions: &mut Vec<Action>,
     ) -> Result<(), Rejection> {
         let key = self.subscriptions.next_key()?;
-        let selector = match wanted.temp {
-            Some(name) => Selector::Exact(self.address(name, wanted.destination, key, actions)?),
+        let selector = match request.temp {
+            Some(name) => {
+                Selector::Exact(self.temp_queue_address(name, request.destination, key, actions)?)
+            }
             None => selector.clone(),
         };
-        if let Some(name) = wanted.temp {
-            self.temps.subscribed(name, key, wanted.implicit);
+        if let Some(name) = request.temp {
+            self.temps.subscribed(name, key, request.implicit);
         }
-        let judged = wanted.temp.is_none().then(|| selector.clone());
+        let checked_selector = request.temp.is_none().then(|| selector.clone());
         self.subscriptions.insert(Subscription {
             key,
-            selector: judged,
-            id: wanted.id.map(Box::from),
-            destination: (self.version == Version::V1_0).then(|| wanted.destination.into()),
-            mode: wanted.mode,
-            temp: wanted.temp.map(Box::from),
+            selector: checked_selector,
+            id: request.id.map(Box::from),
+            destination: (self.version == Version::V1_0).then(|| request.destination.into()),
+            mode: request.mode,
+            temp: request.temp.map(Box::from),
             unsettled: Unsettled::default(),
         });
         let receipt = self.register_receipt(receipt);
-        let SubscribeRequest { prefetch, names, .. } = *wanted;
+        let SubscribeRequest { prefetch, names, .. } = *request;
         let Prefetch { count: prefetch, bytes: prefetch_bytes } = prefetch;
         actions.push(Action::Subscribe(Subscribe {
             key,
@@ -171,10 +173,10 @@ impl Session {
     }
 
     /// Returns the address of a temporary queue, and opens the queue at its first use.
-    fn address(
+    fn temp_queue_address(
         &mut self,
         name: &str,
-        shown: &str,
+        destination: &str,
         opener: Key,
         actions: &mut Vec<Action>,
     ) -> Result<Destination, Rejection> {
@@ -182,7 +184,8 @@ impl Session {
             return Ok(temp.address.clone());
         }
         let text = format!("{}{}", DestinationKind::TempQueue.prefix(), (self.addresses)());
-        let address = Destination::parse(&text, usize::MAX).map_err(|_| Rejection::no_temp_queue(shown))?;
+        let address =
+            Destination::parse(&text, usize::MAX).map_err(|_| Rejection::no_temp_queue(destination))?;
         self.temps.open(name, address.clone(), opener);
         self.subscriptions.add_text(name);
         actions.push(Action::OpenTemp(address.clone()));
@@ -190,7 +193,7 @@ impl Session {
     }
 
     /// Returns the implicit subscription to a temporary queue. An explicit SUBSCRIBE replaces it.
-    fn implicit(&self, temp: Option<&str>) -> Option<Key> {
+    fn implicit_subscription(&self, temp: Option<&str>) -> Option<Key> {
         self.temps.get(temp?)?.implicit
     }
 
@@ -203,18 +206,18 @@ impl Session {
             Address::User(AddressOwner::Own, path) => (path, self.owner()),
             Address::User(AddressOwner::Named(name), path) => (path, Owner::user(&name)),
             Address::User(AddressOwner::Session(id), path) => (path, Owner::session(&id)),
-            Address::Users(_) | Address::Refresh => return Err(self.foreign(text)),
+            Address::Users(_) | Address::Refresh => return Err(self.foreign_destination(text)),
         };
         if owner != self.owner() {
-            return Err(self.foreign(text));
+            return Err(self.foreign_destination(text));
         }
         path.selector(&owner).map_err(Rejection::destination)
     }
 
     /// Removes a subscription from the session. The broker requeues its unsettled deliveries.
-    pub(super) fn end(&mut self, key: Key) {
+    pub(super) fn end_subscription(&mut self, key: Key) {
         let Some(subscription) = self.subscriptions.remove(key) else { return };
-        self.transactions.lose(&subscription);
+        self.transactions.mark_subscription_ended(&subscription);
         if let Some(name) = &subscription.temp {
             self.temps.unsubscribed(name, key);
         }
@@ -239,11 +242,11 @@ impl Session {
 
 /// Returns the session's name of a temporary queue; `None` for other destinations. Rejects the address of a temporary
 /// queue, to which no client can subscribe.
-fn own_name(selector: &Selector) -> Result<Option<&str>, Rejection> {
+fn temp_queue_name(selector: &Selector) -> Result<Option<&str>, Rejection> {
     let Selector::Exact(destination) = selector else { return Ok(None) };
     match TempDestination::of(destination) {
         TempDestination::Own(name) => Ok(Some(name)),
         TempDestination::Address => Err(Rejection::foreign_temp_queue(destination.as_str())),
-        TempDestination::Elsewhere => Ok(None),
+        TempDestination::Other => Ok(None),
     }
 }

@@ -8,20 +8,20 @@ use crate::outbound_queue::Key;
 
 /// How deliveries of a subscription are settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Mode {
+pub(super) enum AckMode {
     /// The broker settles a delivery when it is written.
     Auto,
     /// The client settles a delivery with ACK or NACK.
     Client(AckScope),
 }
 
-impl Mode {
+impl AckMode {
     /// Parses the header `ack`. Every version may use every mode.
-    pub(super) fn parse(value: Option<&str>) -> Result<Mode, Rejection> {
+    pub(super) fn parse(value: Option<&str>) -> Result<AckMode, Rejection> {
         match value {
-            None | Some("auto") => Ok(Mode::Auto),
-            Some("client") => Ok(Mode::Client(AckScope::Cumulative)),
-            Some("client-individual") => Ok(Mode::Client(AckScope::One)),
+            None | Some("auto") => Ok(AckMode::Auto),
+            Some("client") => Ok(AckMode::Client(AckScope::Cumulative)),
+            Some("client-individual") => Ok(AckMode::Client(AckScope::One)),
             Some(other) => Err(Rejection::ack_mode(other)),
         }
     }
@@ -29,17 +29,17 @@ impl Mode {
 
 /// The name by which a client refers to a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Name<'a> {
+pub(super) enum SubscriptionName<'a> {
     /// The `id` of the subscription.
     Id(&'a str),
     /// The `destination` of the subscription, which 1.0 allows as its name.
     Destination(&'a str),
 }
 
-impl<'a> Name<'a> {
+impl<'a> SubscriptionName<'a> {
     /// Returns the id or the destination as text.
     pub(super) fn text(self) -> &'a str {
-        let (Name::Id(text) | Name::Destination(text)) = self;
+        let (SubscriptionName::Id(text) | SubscriptionName::Destination(text)) = self;
         text
     }
 }
@@ -52,7 +52,7 @@ pub(super) struct Subscription {
     pub(super) id: Option<Box<str>>,
     /// The destination as the client sent it; stored in 1.0 only.
     pub(super) destination: Option<Box<str>>,
-    pub(super) mode: Mode,
+    pub(super) mode: AckMode,
     /// The resolved destination or pattern to check against the permissions; `None` for a temporary queue of the
     /// session, which is always allowed.
     pub(super) selector: Option<Selector>,
@@ -63,10 +63,10 @@ pub(super) struct Subscription {
 
 impl Subscription {
     /// Returns the name by which the client refers to the subscription.
-    pub(super) fn name(&self) -> Name<'_> {
+    pub(super) fn name(&self) -> SubscriptionName<'_> {
         match &self.id {
-            Some(id) => Name::Id(id),
-            None => Name::Destination(self.destination.as_deref().unwrap_or_default()),
+            Some(id) => SubscriptionName::Id(id),
+            None => SubscriptionName::Destination(self.destination.as_deref().unwrap_or_default()),
         }
     }
 
@@ -133,7 +133,7 @@ impl Subscriptions {
 
     /// Adds a subscription. Its key must be the newest one, and its name must not be in use.
     pub(super) fn insert(&mut self, subscription: Subscription) {
-        if let Err(at) = self.place(subscription.name()) {
+        if let Err(at) = self.name_position(subscription.name()) {
             grow(&mut self.names);
             self.names.insert(at, subscription.key);
             grow(&mut self.list);
@@ -145,8 +145,8 @@ impl Subscriptions {
 
     pub(super) fn remove(&mut self, key: Key) -> Option<Subscription> {
         let at = self.index(key)?;
-        if let Ok(place) = self.place(self.list[at].name()) {
-            self.names.remove(place);
+        if let Ok(name_position) = self.name_position(self.list[at].name()) {
+            self.names.remove(name_position);
         }
         let subscription = self.list.remove(at);
         self.texts_bytes -= subscription.texts_bytes();
@@ -164,19 +164,19 @@ impl Subscriptions {
         let at = self.index(key)?;
         let subscription = &mut self.list[at];
         let before = subscription.unsettled.held_bytes();
-        let done = act(subscription);
+        let result = act(subscription);
         self.unsettled_bytes = self.unsettled_bytes - before + subscription.unsettled.held_bytes();
-        Some(done)
+        Some(result)
     }
 
-    pub(super) fn named(&self, name: Name<'_>) -> Option<&Subscription> {
-        self.place(name).ok().and_then(|at| self.get(self.names[at]))
+    pub(super) fn find(&self, name: SubscriptionName<'_>) -> Option<&Subscription> {
+        self.name_position(name).ok().and_then(|at| self.get(self.names[at]))
     }
 
     /// Returns the subscription that a 1.0 UNSUBSCRIBE without an id ends: the one to `destination` without an id, else
     /// the only one to `destination`. Rejects the frame if there are several.
-    pub(super) fn to(&self, destination: &str) -> Result<Option<&Subscription>, Rejection> {
-        if let Some(subscription) = self.named(Name::Destination(destination)) {
+    pub(super) fn find_by_destination(&self, destination: &str) -> Result<Option<&Subscription>, Rejection> {
+        if let Some(subscription) = self.find(SubscriptionName::Destination(destination)) {
             return Ok(Some(subscription));
         }
         let mut all = self.list.iter().filter(|one| one.destination.as_deref() == Some(destination));
@@ -199,7 +199,7 @@ impl Subscriptions {
         self.list.binary_search_by_key(&key, |subscription| subscription.key).ok()
     }
 
-    fn place(&self, name: Name<'_>) -> Result<usize, usize> {
+    fn name_position(&self, name: SubscriptionName<'_>) -> Result<usize, usize> {
         self.names.binary_search_by(|&key| match self.get(key) {
             Some(subscription) => subscription.name().cmp(&name),
             None => std::cmp::Ordering::Less,

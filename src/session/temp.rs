@@ -12,34 +12,34 @@ const ADDRESS_MARK: char = '~';
 
 /// A temporary queue. It is open until the session ends.
 #[derive(Debug)]
-pub(super) struct Temp {
+pub(super) struct TempQueue {
     pub(super) address: Destination,
     /// Number of this session's subscriptions to the queue.
     pub(super) subscribers: usize,
     /// The subscription that a `reply-to` caused.
     pub(super) implicit: Option<Key>,
-    /// The subscription that the queue was opened for. If the broker refuses it, the queue is removed.
+    /// The subscription that the queue was opened for. If the broker rejects it, the queue is removed.
     opener: Key,
 }
 
 /// The temporary queues of a session, by the session's own names.
 #[derive(Debug, Default)]
 pub(super) struct TempQueues {
-    by_name: BTreeMap<Box<str>, Temp>,
+    by_name: BTreeMap<Box<str>, TempQueue>,
 }
 
 impl TempQueues {
-    pub(super) fn get(&self, name: &str) -> Option<&Temp> {
+    pub(super) fn get(&self, name: &str) -> Option<&TempQueue> {
         self.by_name.get(name)
     }
 
     /// Returns whether one of the queues has this address.
-    pub(super) fn has(&self, address: &Destination) -> bool {
+    pub(super) fn has_address(&self, address: &Destination) -> bool {
         self.by_name.values().any(|temp| temp.address == *address)
     }
 
     /// Checks that the queue is open already, or that `temp-queues-max` allows one more.
-    pub(super) fn admit(&self, name: &str, options: &Options) -> Result<(), Rejection> {
+    pub(super) fn check_capacity(&self, name: &str, options: &Options) -> Result<(), Rejection> {
         if self.by_name.len() >= options.temp_queues_max && self.get(name).is_none() {
             return Err(Rejection::temp_queues(options.temp_queues_max));
         }
@@ -48,11 +48,11 @@ impl TempQueues {
 
     /// Opens a queue with the given address, for the subscription `opener`.
     pub(super) fn open(&mut self, name: &str, address: Destination, opener: Key) {
-        self.by_name.insert(name.into(), Temp { address, subscribers: 0, implicit: None, opener });
+        self.by_name.insert(name.into(), TempQueue { address, subscribers: 0, implicit: None, opener });
     }
 
-    /// Removes the queue that was opened for the refused subscription `key`, and returns its name.
-    pub(super) fn refused(&mut self, key: Key) -> Option<Box<str>> {
+    /// Removes the queue that was opened for the rejected subscription `key`, and returns its name.
+    pub(super) fn remove_opened_for(&mut self, key: Key) -> Option<Box<str>> {
         let (name, _) = self.by_name.iter().find(|(_, temp)| temp.opener == key)?;
         let name = name.clone();
         self.by_name.remove(&name);
@@ -61,7 +61,7 @@ impl TempQueues {
 
     /// Returns the memory of the map in bytes, without the names.
     pub(super) fn bytes(&self) -> usize {
-        btree_allocation(self.by_name.len(), size_of::<(Box<str>, Temp)>())
+        btree_allocation(self.by_name.len(), size_of::<(Box<str>, TempQueue)>())
     }
 
     /// Records that a subscription to the queue has begun.
@@ -89,7 +89,7 @@ pub(super) enum TempDestination<'a> {
     /// A temporary queue of any session, by its address.
     Address,
     /// A destination that is not a temporary queue.
-    Elsewhere,
+    Other,
 }
 
 impl TempDestination<'_> {
@@ -99,7 +99,7 @@ impl TempDestination<'_> {
                 TempDestination::Address
             }
             DestinationKind::TempQueue => TempDestination::Own(destination.name()),
-            _ => TempDestination::Elsewhere,
+            _ => TempDestination::Other,
         }
     }
 }

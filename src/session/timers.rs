@@ -13,7 +13,7 @@ pub(super) struct Timers {
     /// Time of the last output.
     last_output: Instant,
     /// Time without output after which a heartbeat is sent; `None` if none are sent.
-    beat_after: Option<Duration>,
+    send_after: Option<Duration>,
     /// Time without input after which the peer counts as lost; `None` if the peer sends no heartbeats.
     lost_after: Option<Duration>,
 }
@@ -39,7 +39,7 @@ pub(super) enum TimeoutOption {
 impl Timers {
     /// Starts the connect timeouts of a new connection.
     pub(super) fn new(now: Instant) -> Timers {
-        Timers { started: now, last_input: now, last_output: now, beat_after: None, lost_after: None }
+        Timers { started: now, last_input: now, last_output: now, send_after: None, lost_after: None }
     }
 
     pub(super) fn note_input(&mut self, now: Instant) {
@@ -52,16 +52,16 @@ impl Timers {
 
     /// Starts the heartbeats when CONNECTED is sent, with the intervals that follow from the `heart-beat` headers of
     /// both sides.
-    pub(super) fn agree(&mut self, own: HeartBeat, peer: HeartBeat, tolerance: u32, now: Instant) {
+    pub(super) fn start_heartbeats(&mut self, own: HeartBeat, peer: HeartBeat, tolerance: u32, now: Instant) {
         self.note_input(now);
         self.note_output(now);
-        self.beat_after = interval(own.sends_to(peer)).map(|every| every * 4 / 5);
+        self.send_after = interval(own.sends_to(peer)).map(|every| every * 4 / 5);
         self.lost_after = interval(peer.sends_to(own)).map(|every| lost_after(every, tolerance));
     }
 
     /// Returns the agreed interval of the broker's heartbeats. They are sent after 4/5 of it.
     pub(super) fn heartbeat_interval(&self) -> Option<Duration> {
-        self.beat_after.map(|after| after * 5 / 4)
+        self.send_after.map(|after| after * 5 / 4)
     }
 
     /// Returns the time at which a session without CONNECT times out.
@@ -70,7 +70,7 @@ impl Timers {
     }
 
     /// Returns the timeout that has expired for a session without CONNECT, if any.
-    pub(super) fn late(&self, options: &Options, now: Instant) -> Option<TimeoutOption> {
+    pub(super) fn expired_timeout(&self, options: &Options, now: Instant) -> Option<TimeoutOption> {
         if is_due(self.started.checked_add(options.connect_timeout), now) {
             return Some(TimeoutOption::Timeout);
         }
@@ -82,23 +82,23 @@ impl Timers {
     }
 
     /// Returns the time at which a heartbeat must be sent or the peer counts as lost.
-    pub(super) fn beat_deadline(&self) -> Option<Instant> {
-        earliest(self.beat_due(), self.loss_due())
+    pub(super) fn heartbeat_deadline(&self) -> Option<Instant> {
+        earliest(self.send_due(), self.loss_due())
     }
 
-    /// Returns the heartbeat event that is due. [`Beat::Send`] counts as output from this call on.
-    pub(super) fn beat(&mut self, now: Instant) -> Option<HeartbeatEvent> {
+    /// Returns the heartbeat event that is due. [`HeartbeatEvent::Send`] counts as output from this call on.
+    pub(super) fn poll_heartbeat(&mut self, now: Instant) -> Option<HeartbeatEvent> {
         if is_due(self.loss_due(), now) {
             return Some(HeartbeatEvent::Lost);
         }
-        is_due(self.beat_due(), now).then(|| {
+        is_due(self.send_due(), now).then(|| {
             self.note_output(now);
             HeartbeatEvent::Send
         })
     }
 
-    fn beat_due(&self) -> Option<Instant> {
-        self.last_output.checked_add(self.beat_after?)
+    fn send_due(&self) -> Option<Instant> {
+        self.last_output.checked_add(self.send_after?)
     }
 
     fn loss_due(&self) -> Option<Instant> {
@@ -126,11 +126,11 @@ fn is_due(due: Option<Instant>, now: Instant) -> bool {
 
 /// A token bucket for one second's worth of frames, stored as the time at which it is full again.
 #[derive(Debug, Default)]
-pub(super) struct Rate {
+pub(super) struct RateLimiter {
     full_at: Option<Instant>,
 }
 
-impl Rate {
+impl RateLimiter {
     /// Counts a frame and returns whether it exceeds the rate. `per_second` 0 means no limit.
     pub(super) fn exceeded(&mut self, per_second: u32, now: Instant) -> bool {
         const BURST: Duration = Duration::from_secs(1);

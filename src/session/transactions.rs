@@ -21,11 +21,11 @@ pub(super) enum TransactionFrame {
 
 /// The reason for which a transaction cannot be committed.
 #[derive(Debug)]
-enum Lost {
+enum Uncommittable {
     /// This subscription ended while the transaction had reserved deliveries of it.
-    Subscription(Box<str>),
+    SubscriptionEnded(Box<str>),
     /// A frame of the transaction was rejected.
-    Part,
+    FrameRejected,
 }
 
 /// An open transaction.
@@ -37,7 +37,7 @@ struct Transaction {
     /// Bytes of the texts that belong to the parked frames but are not a part of them.
     texts_bytes: usize,
     /// The reason for which the transaction cannot be committed, if any.
-    lost: Option<Lost>,
+    uncommittable: Option<Uncommittable>,
 }
 
 /// The parked frames of a transaction that is not committed, until they are freed.
@@ -66,12 +66,12 @@ pub(super) struct Transactions {
     /// Bytes of the open transactions and their names, without the parked frames.
     open_bytes: usize,
     /// The next parked frame to be checked against new rules. It is boxed because few sessions have one.
-    unjudged: Option<Box<Place>>,
+    next_unchecked: Option<Box<ParkedPosition>>,
 }
 
 /// The position of a parked frame: the name of its transaction, and its index there.
 #[derive(Debug)]
-struct Place {
+struct ParkedPosition {
     transaction: Box<str>,
     index: usize,
 }
@@ -101,9 +101,9 @@ impl Transaction {
     }
 }
 
-impl Place {
-    fn first_of(transaction: &str) -> Box<Place> {
-        Box::new(Place { transaction: transaction.into(), index: 0 })
+impl ParkedPosition {
+    fn first_of(transaction: &str) -> Box<ParkedPosition> {
+        Box::new(ParkedPosition { transaction: transaction.into(), index: 0 })
     }
 }
 
@@ -115,7 +115,7 @@ fn texts_bytes(publish: &Publish) -> usize {
     };
     let extra = publish.extra.iter().map(|(_, value)| value.len()).sum::<usize>();
     let index = allocation(publish.frame.headers.index_bytes());
-    to + extra + publish.shown.len() + publish.session.as_deref().map_or(0, str::len) + index
+    to + extra + publish.display_destination.len() + publish.session.as_deref().map_or(0, str::len) + index
 }
 
 /// Bytes of each recipient of a SEND to many users: a pointer, and what the allocator uses for a short text. The length
@@ -158,14 +158,15 @@ impl Transactions {
         let serial = TransactionSerial::MIN.saturating_add(self.begun);
         self.begun += 1;
         self.open_bytes += Self::bytes_of(id);
-        let transaction = Transaction { serial, parked: Vec::new(), bytes: 0, texts_bytes: 0, lost: None };
+        let transaction =
+            Transaction { serial, parked: Vec::new(), bytes: 0, texts_bytes: 0, uncommittable: None };
         self.open.insert(id.into(), transaction);
         Ok(())
     }
 
     /// Checks that a frame of `bytes` bytes may be parked in the transaction, and returns the transaction's serial
     /// number.
-    pub(super) fn admit(
+    pub(super) fn check_capacity(
         &self,
         command: Command,
         id: &str,
@@ -196,31 +197,33 @@ impl Transactions {
 
     /// Marks the transactions that reserved deliveries of this subscription: they cannot be committed, because the
     /// deliveries were requeued when the subscription ended.
-    pub(super) fn lose(&mut self, subscription: &Subscription) {
+    pub(super) fn mark_subscription_ended(&mut self, subscription: &Subscription) {
         let serials: BTreeSet<TransactionSerial> = subscription.unsettled.reserved_by().collect();
         for serial in serials {
-            let affected = self.open.values_mut().find(|one| one.serial == serial && one.lost.is_none());
+            let affected =
+                self.open.values_mut().find(|one| one.serial == serial && one.uncommittable.is_none());
             if let Some(transaction) = affected {
-                transaction.lost = Some(Lost::Subscription(subscription.name().text().into()));
+                transaction.uncommittable =
+                    Some(Uncommittable::SubscriptionEnded(subscription.name().text().into()));
             }
         }
     }
 
     /// Begins to check all parked frames again, because the new rules may deny a SEND that was allowed when it was
     /// parked.
-    pub(super) fn recheck(&mut self) {
-        self.unjudged = self.open.keys().next().map(|id| Place::first_of(id));
+    pub(super) fn start_recheck(&mut self) {
+        self.next_unchecked = self.open.keys().next().map(|id| ParkedPosition::first_of(id));
     }
 
     /// Returns whether parked frames wait to be checked.
-    pub(super) fn has_unjudged(&self) -> bool {
-        self.unjudged.is_some()
+    pub(super) fn has_unchecked(&self) -> bool {
+        self.next_unchecked.is_some()
     }
 
     /// Returns the SEND to be checked next, or `None` if the next frame is not a SEND or the transaction has no further
     /// frame.
-    pub(super) fn unjudged(&self) -> Option<&Publish> {
-        let Place { transaction, index } = &**self.unjudged.as_ref()?;
+    pub(super) fn next_unchecked(&self) -> Option<&Publish> {
+        let ParkedPosition { transaction, index } = &**self.next_unchecked.as_ref()?;
         match self.open.get(transaction)?.parked.get(*index)? {
             TransactionFrame::Publish(publish) => Some(publish),
             TransactionFrame::Settle { .. } => None,
@@ -229,25 +232,26 @@ impl Transactions {
 
     /// Records the result for the frame that was checked, and moves on to the next one. If the frame is denied, its
     /// transaction cannot be committed.
-    pub(super) fn judged(&mut self, is_refused: bool) {
-        let Some(mut place) = self.unjudged.take() else { return };
-        if is_refused {
-            self.refuse_part(&place.transaction);
+    pub(super) fn record_check(&mut self, is_denied: bool) {
+        let Some(mut position) = self.next_unchecked.take() else { return };
+        if is_denied {
+            self.mark_frame_rejected(&position.transaction);
         }
-        place.index += 1;
-        let has_more = |one: &Transaction| one.lost.is_none() && place.index < one.parked.len();
-        if self.open.get(&place.transaction).is_some_and(has_more) {
-            self.unjudged = Some(place);
+        position.index += 1;
+        let has_more = |one: &Transaction| one.uncommittable.is_none() && position.index < one.parked.len();
+        if self.open.get(&position.transaction).is_some_and(has_more) {
+            self.next_unchecked = Some(position);
             return;
         }
-        let behind = (Bound::Excluded(&*place.transaction), Bound::Unbounded);
-        self.unjudged = self.open.range::<str, _>(behind).next().map(|(id, _)| Place::first_of(id));
+        let later = (Bound::Excluded(&*position.transaction), Bound::Unbounded);
+        self.next_unchecked =
+            self.open.range::<str, _>(later).next().map(|(id, _)| ParkedPosition::first_of(id));
     }
 
     /// Records that a frame of the transaction was rejected: the transaction cannot be committed.
-    pub(super) fn refuse_part(&mut self, id: &str) {
+    pub(super) fn mark_frame_rejected(&mut self, id: &str) {
         if let Some(transaction) = self.open.get_mut(id) {
-            transaction.lost.get_or_insert(Lost::Part);
+            transaction.uncommittable.get_or_insert(Uncommittable::FrameRejected);
         }
     }
 
@@ -287,9 +291,11 @@ impl Session {
     ) -> Result<(), Rejection> {
         let id = required(frame, "transaction")?;
         let transaction = self.transactions.end(Command::Commit, &id)?;
-        let rejection = match &transaction.lost {
-            Some(Lost::Subscription(subscription)) => Some(Rejection::lost_subscription(&id, subscription)),
-            Some(Lost::Part) => Some(Rejection::refused_part(&id)),
+        let rejection = match &transaction.uncommittable {
+            Some(Uncommittable::SubscriptionEnded(subscription)) => {
+                Some(Rejection::subscription_ended(&id, subscription))
+            }
+            Some(Uncommittable::FrameRejected) => Some(Rejection::frame_was_rejected(&id)),
             None => None,
         };
         if let Some(rejection) = rejection {

@@ -31,28 +31,28 @@ const IDLE_DELIVERIES: usize = 32;
 /// Clients keep `ack` values when they reconnect. Without this part, a value of the previous connection could identify
 /// a different delivery on the new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Token([u8; Token::BYTES_MAX]);
+pub(super) struct AckPrefix([u8; AckPrefix::BYTES_MAX]);
 
-impl Token {
+impl AckPrefix {
     /// Number of hexadecimal digits of the random session id in the token: 10 digits are 40 bits.
     const BYTES_MAX: usize = 10;
 
     /// Returns the token of a session: the first bytes of its random id.
-    pub(super) fn of(session: &str) -> Token {
-        let end = session.floor_char_boundary(Token::BYTES_MAX);
-        let mut bytes = [0; Token::BYTES_MAX];
+    pub(super) fn of(session: &str) -> AckPrefix {
+        let end = session.floor_char_boundary(AckPrefix::BYTES_MAX);
+        let mut bytes = [0; AckPrefix::BYTES_MAX];
         bytes[..end].copy_from_slice(&session.as_bytes()[..end]);
-        Token(bytes)
+        AckPrefix(bytes)
     }
 
     fn as_bytes(&self) -> &[u8] {
         // A shorter id is padded with zeros.
-        let end = self.0.iter().position(|&byte| byte == 0).unwrap_or(Token::BYTES_MAX);
+        let end = self.0.iter().position(|&byte| byte == 0).unwrap_or(AckPrefix::BYTES_MAX);
         &self.0[..end]
     }
 }
 
-/// The identifier of a delivery within its session. In the `ack` value of a MESSAGE it follows the session's [`Token`].
+/// The identifier of a delivery within its session. In the `ack` value of a MESSAGE it follows the session's [`AckPrefix`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct AckId {
     pub(super) key: Key,
@@ -60,49 +60,49 @@ pub(super) struct AckId {
 }
 
 impl AckId {
-    /// Parses an `ack` value: the inverse of [`AckId::spell`]. Returns `None` if it is malformed or belongs to another
+    /// Parses an `ack` value: the inverse of [`AckId::format_into`]. Returns `None` if it is malformed or belongs to another
     /// session.
-    pub(super) fn parse(token: Token, text: &str) -> Option<AckId> {
-        let numbers = text.as_bytes().strip_prefix(token.as_bytes())?.strip_prefix(b"-")?;
+    pub(super) fn parse(prefix: AckPrefix, text: &str) -> Option<AckId> {
+        let numbers = text.as_bytes().strip_prefix(prefix.as_bytes())?.strip_prefix(b"-")?;
         let (key, number) = std::str::from_utf8(numbers).ok()?.split_once('-')?;
         let id = AckId { key: key.parse().ok()?, number: number.parse().ok()? };
-        id.is_spelled(token, text).then_some(id)
+        id.is_canonical(prefix, text).then_some(id)
     }
 
     /// Returns whether `text` is the canonical form of this id, without signs and leading zeros.
-    fn is_spelled(self, token: Token, text: &str) -> bool {
-        let mut spelling = AckIdBuffer::default();
-        *self.spell(token, &mut spelling) == *text
+    fn is_canonical(self, prefix: AckPrefix, text: &str) -> bool {
+        let mut buffer = AckIdBuffer::default();
+        *self.format_into(prefix, &mut buffer) == *text
     }
 
-    /// Returns `TOKEN-KEY-NUMBER`, written into `spelling` without an allocation.
-    pub(super) fn spell(self, token: Token, spelling: &mut AckIdBuffer) -> &str {
-        spelling.length = 0;
+    /// Returns `PREFIX-KEY-NUMBER`, written into `buffer` without an allocation.
+    pub(super) fn format_into(self, prefix: AckPrefix, buffer: &mut AckIdBuffer) -> &str {
+        buffer.length = 0;
         let numbers = format_args!("-{}-{}", self.key, self.number);
-        let written = spelling.push(token.as_bytes()).and_then(|()| std::fmt::write(spelling, numbers));
-        debug_assert!(written.is_ok(), "a spelling has room for every id");
-        std::str::from_utf8(&spelling.octets[..spelling.length]).unwrap_or_default()
+        let written = buffer.push(prefix.as_bytes()).and_then(|()| std::fmt::write(buffer, numbers));
+        debug_assert!(written.is_ok(), "the buffer is large enough for every id");
+        std::str::from_utf8(&buffer.bytes[..buffer.length]).unwrap_or_default()
     }
 }
 
 /// A buffer for the longest `ack` value: a token, then two numbers of at most 10 and 20 digits, each after a dash.
 #[derive(Debug)]
 pub(super) struct AckIdBuffer {
-    octets: [u8; Token::BYTES_MAX + 32],
+    bytes: [u8; AckPrefix::BYTES_MAX + 32],
     length: usize,
 }
 
 impl Default for AckIdBuffer {
     fn default() -> AckIdBuffer {
-        AckIdBuffer { octets: [0; Token::BYTES_MAX + 32], length: 0 }
+        AckIdBuffer { bytes: [0; AckPrefix::BYTES_MAX + 32], length: 0 }
     }
 }
 
 impl AckIdBuffer {
     fn push(&mut self, bytes: &[u8]) -> Formatted {
         let end = self.length + bytes.len();
-        let room = self.octets.get_mut(self.length..end).ok_or(std::fmt::Error)?;
-        room.copy_from_slice(bytes);
+        let target = self.bytes.get_mut(self.length..end).ok_or(std::fmt::Error)?;
+        target.copy_from_slice(bytes);
         self.length = end;
         Ok(())
     }
@@ -125,17 +125,17 @@ pub(super) enum AckScope {
 
 /// The state of a delivery that was looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum DeliveryLookup {
     /// The delivery is unsettled and has this index in the list.
-    At(usize),
+    Unsettled(usize),
     /// The delivery is reserved by an open transaction.
     Reserved,
     /// The delivery does not exist or is settled.
-    Nowhere,
+    NotFound,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Delivered {
+struct UnsettledDelivery {
     number: Number,
     tag: Tag,
     /// A hash of the message-id. Unlike the id it needs no allocation. The keys of the hash are fixed: the broker
@@ -150,7 +150,7 @@ pub(super) struct Unsettled {
     next: Number,
     /// Every delivery below this number is reserved, so that a cumulative ACK can skip these.
     reserved_below: Number,
-    deliveries: VecDeque<Delivered>,
+    deliveries: VecDeque<UnsettledDelivery>,
 }
 
 impl Unsettled {
@@ -161,7 +161,7 @@ impl Unsettled {
 
     /// Returns the memory of the list in bytes.
     pub(super) fn held_bytes(&self) -> usize {
-        self.deliveries.capacity() * size_of::<Delivered>()
+        self.deliveries.capacity() * size_of::<UnsettledDelivery>()
     }
 
     /// Returns the number of deliveries that did not come from a queue: all or none, because a subscription is either
@@ -175,7 +175,7 @@ impl Unsettled {
     pub(super) fn deliver(&mut self, tag: Tag, message_id: &str) -> Number {
         let number = self.next;
         self.next += 1;
-        self.deliveries.push_back(Delivered {
+        self.deliveries.push_back(UnsettledDelivery {
             number,
             tag,
             message: fingerprint(message_id),
@@ -185,46 +185,50 @@ impl Unsettled {
     }
 
     /// Finds a delivery by its number.
-    pub(super) fn by_number(&self, number: Number) -> Found {
-        self.place(number).map_or(Found::Nowhere, |at| self.standing(at))
+    pub(super) fn by_number(&self, number: Number) -> DeliveryLookup {
+        self.position(number).map_or(DeliveryLookup::NotFound, |at| self.lookup(at))
     }
 
     /// Finds the oldest unsettled delivery of a message, or if there is none, a reserved one.
-    pub(super) fn by_message(&self, id: &str) -> Found {
+    pub(super) fn by_message(&self, id: &str) -> DeliveryLookup {
         work::add_visits(self.deliveries.len());
         let message = fingerprint(id);
-        let places = || (0..self.deliveries.len()).filter(|&at| self.deliveries[at].message == message);
-        let unsettled = places().find(|&at| self.deliveries[at].reserved.is_none());
-        match unsettled.or_else(|| places().next()) {
-            Some(at) => self.standing(at),
-            None => Found::Nowhere,
+        let positions = || (0..self.deliveries.len()).filter(|&at| self.deliveries[at].message == message);
+        let unsettled = positions().find(|&at| self.deliveries[at].reserved.is_none());
+        match unsettled.or_else(|| positions().next()) {
+            Some(at) => self.lookup(at),
+            None => DeliveryLookup::NotFound,
         }
     }
 
     /// Returns whether there is an unsettled or reserved delivery of this message from a queue.
-    pub(super) fn has_of_queue(&self, id: &str) -> bool {
+    pub(super) fn has_queue_delivery(&self, id: &str) -> bool {
         work::add_visits(self.deliveries.len());
         let message = fingerprint(id);
         self.deliveries.iter().any(|delivered| delivered.message == message && delivered.tag != 0)
     }
 
-    fn standing(&self, at: usize) -> Found {
-        if self.deliveries[at].reserved.is_some() { Found::Reserved } else { Found::At(at) }
+    fn lookup(&self, at: usize) -> DeliveryLookup {
+        if self.deliveries[at].reserved.is_some() {
+            DeliveryLookup::Reserved
+        } else {
+            DeliveryLookup::Unsettled(at)
+        }
     }
 
-    fn place(&self, number: Number) -> Option<usize> {
+    fn position(&self, number: Number) -> Option<usize> {
         self.deliveries.binary_search_by_key(&number, |delivered| delivered.number).ok()
     }
 
     /// Removes the deliveries that an ACK or NACK of the delivery at index `at` settles, and returns the tags of those
     /// that came from a queue. Reserved deliveries stay in the list.
-    pub(super) fn settle(&mut self, at: usize, reach: AckScope) -> Vec<Tag> {
+    pub(super) fn settle(&mut self, at: usize, scope: AckScope) -> Vec<Tag> {
         // `VecDeque::remove` moves the elements of the shorter side.
         work::add_visits(at.min(self.deliveries.len() - at));
-        let settled = match reach {
+        let settled = match scope {
             AckScope::One => self.deliveries.remove(at).into_iter().collect(),
             AckScope::Cumulative => {
-                let from = self.first_to_look_at(at);
+                let from = self.first_unreserved(at);
                 work::add_visits(at - from);
                 let (reserved, settled): (Vec<_>, Vec<_>) =
                     self.deliveries.drain(from..=at).partition(|delivered| delivered.reserved.is_some());
@@ -236,21 +240,25 @@ impl Unsettled {
                 settled
             }
         };
-        self.rest();
-        settled.into_iter().map(|delivered: Delivered| delivered.tag).filter(|&tag| tag != 0).collect()
+        self.shrink_if_empty();
+        settled
+            .into_iter()
+            .map(|delivered: UnsettledDelivery| delivered.tag)
+            .filter(|&tag| tag != 0)
+            .collect()
     }
 
     /// Returns the index of the first delivery that a cumulative ACK or NACK of the delivery at `at` may settle.
-    fn first_to_look_at(&self, at: usize) -> usize {
+    fn first_unreserved(&self, at: usize) -> usize {
         self.deliveries.partition_point(|delivered| delivered.number < self.reserved_below).min(at)
     }
 
     /// Reserves for a transaction the deliveries that an ACK or NACK of the delivery at index `at` would settle, and
     /// returns their numbers.
-    pub(super) fn reserve(&mut self, at: usize, reach: AckScope, serial: TransactionSerial) -> Vec<Number> {
+    pub(super) fn reserve(&mut self, at: usize, scope: AckScope, serial: TransactionSerial) -> Vec<Number> {
         let mut from = at;
-        if reach == AckScope::Cumulative {
-            from = self.first_to_look_at(at);
+        if scope == AckScope::Cumulative {
+            from = self.first_unreserved(at);
             work::add_visits(at - from);
             let below = self.deliveries.get(at).map_or(0, |delivered| delivered.number + 1);
             self.reserved_below = self.reserved_below.max(below);
@@ -277,15 +285,15 @@ impl Unsettled {
     /// Returns the tags of the deliveries with these `numbers` that came from a queue.
     pub(super) fn tags(&self, numbers: &[Number]) -> Vec<Tag> {
         work::add_visits(numbers.len());
-        let places = numbers.iter().filter_map(|&number| self.place(number));
-        places.map(|at| self.deliveries[at].tag).filter(|&tag| tag != 0).collect()
+        let positions = numbers.iter().filter_map(|&number| self.position(number));
+        positions.map(|at| self.deliveries[at].tag).filter(|&tag| tag != 0).collect()
     }
 
     /// Removes the deliveries that a committed transaction reserved, in one pass for all of its frames.
     pub(super) fn settle_reserved(&mut self, serial: TransactionSerial) {
         work::add_visits(self.deliveries.len());
         self.deliveries.retain(|delivered| delivered.reserved != Some(serial));
-        self.rest();
+        self.shrink_if_empty();
     }
 
     /// Returns the tag of the oldest delivery that is neither settled nor reserved: a client that processes deliveries
@@ -302,7 +310,7 @@ impl Unsettled {
     }
 
     /// Frees the memory of an empty list that a burst of deliveries has made large.
-    fn rest(&mut self) {
+    fn shrink_if_empty(&mut self) {
         if self.deliveries.is_empty() && self.deliveries.capacity() > IDLE_DELIVERIES {
             self.deliveries = VecDeque::new();
         }

@@ -122,7 +122,7 @@ impl<W: Wire> Connection<W> {
         let mut actions = Vec::new();
         match pending_authentication.kind {
             AuthenticationKind::Renewal(receipt) => {
-                self.session.renewed(result, receipt, &mut actions);
+                self.session.token_renewed(result, receipt, &mut actions);
                 self.execute(actions, now);
             }
             AuthenticationKind::Login { agent, .. } => {
@@ -197,9 +197,9 @@ impl<W: Wire> Connection<W> {
             self.access_version = access_version;
             let principal = self.context.authenticator.refresh(self.session.principal());
             if principal.as_ref() != Some(self.session.principal()) {
-                self.session.refresh(principal, &mut actions);
+                self.session.update_principal(principal, &mut actions);
             }
-            self.session.permit(permissions, &mut actions);
+            self.session.set_permissions(permissions, &mut actions);
         } else {
             return;
         }

@@ -355,7 +355,7 @@ impl<W: Wire> Connection<W> {
     /// Ends the connection with an ERROR that does not answer a frame of the client.
     pub(super) fn end_with(&mut self, reject: ErrorReply<'_>, closing: Closing, now: Instant) {
         let mut actions = Vec::new();
-        self.session.refuse(None, reject, closing, &mut actions);
+        self.session.close_with_error(None, reject, closing, &mut actions);
         self.execute(actions, now);
         // A session that is closed already emits no action, but the connection must end all the same.
         self.begin_ending(closing, now);

@@ -123,7 +123,7 @@ impl<W: Wire> Connection<W> {
         let ActionError { about, receipt, broker_error } = failed;
         let closing = broker_error.limit.map_or(Closing::Rejected, Closing::Limit);
         let reject = ErrorReply { summary: broker_error.summary, detail: &broker_error.detail };
-        self.session.refused(about, receipt, reject, closing, more);
+        self.session.action_rejected(about, receipt, reject, closing, more);
     }
 
     pub(super) fn complete(

@@ -31,8 +31,8 @@ impl<W: Wire> Connection<W> {
     /// Logs an ignored header, or a frame that a rule forbids.
     pub(super) fn log_action(&mut self, action: &Action, now: Instant) {
         match *action {
-            Action::IgnoredHeader { name, reason, can_be_refused } => {
-                self.log_ignored_header(name, reason, can_be_refused, now);
+            Action::IgnoredHeader { name, reason, can_be_rejected } => {
+                self.log_ignored_header(name, reason, can_be_rejected, now);
             }
             _ => self.log_denied(action),
         }
@@ -43,11 +43,11 @@ impl<W: Wire> Connection<W> {
         &self,
         name: &'static str,
         reason: &'static str,
-        can_be_refused: bool,
+        can_be_rejected: bool,
         now: Instant,
     ) {
         let Some(connections) = self.context.ignored_headers.note(name, now) else { return };
-        let remedy = if can_be_refused { "; with strict-headers such a SEND gets an ERROR" } else { "" };
+        let remedy = if can_be_rejected { "; with strict-headers such a SEND gets an ERROR" } else { "" };
         tracing::warn!(
             header = name,
             reason,

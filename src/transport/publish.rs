@@ -78,8 +78,11 @@ impl<W: Wire> Connection<W> {
         };
         let given = publish.frame.header("reply-to").unwrap_or_default();
         let detail = "No service is subscribed to this destination at the moment. Send again later.";
-        let mut extra =
-            vec![("message", "no service"), ("content-type", "text/plain"), ("refused", &*publish.shown)];
+        let mut extra = vec![
+            ("message", "no service"),
+            ("content-type", "text/plain"),
+            ("refused", &*publish.display_destination),
+        ];
         let correlation = publish.frame.header("correlation-id");
         extra.extend(correlation.as_deref().map(|id| ("correlation-id", id)));
         extra.extend(publish.receipt.as_deref().map(|receipt| ("receipt-id", receipt)));
@@ -138,7 +141,7 @@ pub(super) fn multicast<'a>(
     path: &'a UserPath,
     extra: &'a [(&'a str, &'a str)],
 ) -> Multicast<'a> {
-    let Publish { shown, frame, .. } = publish;
+    let Publish { display_destination: shown, frame, .. } = publish;
     Multicast { owners, path, shown, headers: &frame.headers, extra, body: &frame.body }
 }
 
@@ -149,7 +152,7 @@ pub(super) fn publication<'a>(
 ) -> Publication<'a> {
     Publication {
         destination,
-        shown: &publish.shown,
+        shown: &publish.display_destination,
         headers: &publish.frame.headers,
         extra,
         body: &publish.frame.body,

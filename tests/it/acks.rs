@@ -163,7 +163,7 @@ on_each_wire! {
             client.send(&format!("ACK\nid:{}\nreceipt:5\n\n\0", message.must("message-id")));
             let error = client.expect_error(&[("message", "nothing to settle"), ("receipt-id", "5")]);
             assert!(error.text().contains("In STOMP 1.2 id is the ack header of the MESSAGE"), "{error:?}");
-            assert!(error.text().contains("After a reconnect wait for the MESSAGE to come again."), "{error:?}");
+            assert!(error.text().contains("After a reconnect, wait until the MESSAGE is delivered again."), "{error:?}");
         }
     }
 

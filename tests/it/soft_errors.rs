@@ -174,7 +174,7 @@ on_each_wire! {
 
 fn frame_text(destination: &str) -> String {
     format!(
-        "This user may not send to \"{destination}\". The broker's operator grants it by a rule (permission)."
+        "This user may not send to \"{destination}\". The operator of the broker can allow it with a rule (option permission)."
     )
 }
 

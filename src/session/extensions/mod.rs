@@ -1,11 +1,11 @@
 //! Extension headers of RabbitMQ, ActiveMQ, Artemis, Apollo and Spring, and how Stompbox treats them.
 //!
-//! Stompbox must not confirm a frame with RECEIPT and silently ignore a header that asks for a feature. Each known
+//! Stompbox must not confirm a frame with RECEIPT and silently ignore a header that requests a feature. Each known
 //! header is therefore honoured, rejected, warned about, or harmless. [`table`] is the only place that lists them.
 //!
 //! A SUBSCRIBE with a header that changes its meaning is rejected with ERROR. On SEND such a header is ignored with a
 //! warning in the log, once per connection, because many libraries set such headers on every message; with
-//! `strict-headers` the SEND is rejected. A header whose value does not ask for the feature, such as `durable:false`,
+//! `strict-headers` the SEND is rejected. A header whose value does not request the feature, such as `durable:false`,
 //! is harmless everywhere.
 
 mod table;
@@ -24,15 +24,15 @@ struct Extension {
     name: &'static str,
     commands: &'static [Command],
     /// The brokers that define the header.
-    from: &'static str,
-    does: Treatment,
-    /// The values that ask for the feature.
-    asks: Condition,
+    brokers: &'static str,
+    treatment: Treatment,
+    /// The values that request the feature.
+    condition: Condition,
     /// The reason for the treatment, and the alternative.
     text: &'static str,
 }
 
-/// The treatment of a header whose value asks for a feature.
+/// The treatment of a header whose value requests a feature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Treatment {
     /// Stompbox implements the header.
@@ -40,12 +40,12 @@ enum Treatment {
     /// SUBSCRIBE is rejected. SEND causes a warning, or is rejected with `strict-headers`.
     Unsupported,
     /// The header causes a warning, but is never rejected because many clients send it by default.
-    Habit,
+    WarnOnly,
     /// The header is ignored, without a disadvantage for the sender.
     Ignored,
 }
 
-/// The values of a header that ask for a feature. An empty value never does.
+/// The values of a header that request a feature. An empty value never does.
 #[derive(Clone, Copy, Debug)]
 enum Condition {
     /// Every value that is not empty.
@@ -62,13 +62,13 @@ enum Condition {
 
 /// The headers for which this connection has logged a warning: one bit for each row of the table.
 #[derive(Debug, Default)]
-pub(super) struct Warned(u128);
+pub(super) struct WarnedHeaders(u128);
 
-const _: () = assert!(TABLE.len() <= 128, "a row has a bit in Warned");
+const _: () = assert!(TABLE.len() <= 128, "WarnedHeaders has one bit for each row");
 
-impl Warned {
+impl WarnedHeaders {
     /// Records the row and returns whether it was recorded for the first time.
-    fn first(&mut self, row: usize) -> bool {
+    fn insert(&mut self, row: usize) -> bool {
         let first = self.0 >> row & 1 == 0;
         self.0 |= 1 << row;
         first
@@ -78,12 +78,12 @@ impl Warned {
 impl Extension {
     /// Returns whether the header may cause a rejection or a warning.
     const fn is_checked(&self) -> bool {
-        matches!(self.does, Treatment::Unsupported | Treatment::Habit)
+        matches!(self.treatment, Treatment::Unsupported | Treatment::WarnOnly)
     }
 }
 
 impl Condition {
-    fn asks(self, value: &str, destination: &str) -> bool {
+    fn matches(self, value: &str, destination: &str) -> bool {
         let value = value.trim();
         let is_none_of = |values: &[&str]| !values.iter().any(|other| other.eq_ignore_ascii_case(value));
         match self {
@@ -108,7 +108,7 @@ impl Condition {
 }
 
 impl Session {
-    /// Rejects a SEND or SUBSCRIBE with a header that asks for an unsupported feature, or logs a warning.
+    /// Rejects a SEND or SUBSCRIBE with a header that requests an unsupported feature, or logs a warning.
     pub(super) fn check_extensions(
         &mut self,
         frame: &Frame,
@@ -117,10 +117,10 @@ impl Session {
         for (row, extension) in known(frame) {
             let value = frame.header(extension.name).unwrap_or_default();
             let destination = || frame.header("destination").unwrap_or_default();
-            match extension.does {
+            match extension.treatment {
                 Treatment::Honoured | Treatment::Ignored => {}
-                Treatment::Unsupported | Treatment::Habit if !extension.asks.asks(&value, &destination()) => {
-                }
+                Treatment::Unsupported | Treatment::WarnOnly
+                    if !extension.condition.matches(&value, &destination()) => {}
                 Treatment::Unsupported
                     if frame.command == Command::Subscribe || self.options.strict_headers =>
                 {
@@ -131,12 +131,12 @@ impl Session {
                         extension.text,
                     ));
                 }
-                Treatment::Unsupported | Treatment::Habit => {
-                    if self.rare.get_or_insert_default().warned.first(row) {
+                Treatment::Unsupported | Treatment::WarnOnly => {
+                    if self.rare.get_or_insert_default().warned.insert(row) {
                         actions.push(Action::IgnoredHeader {
                             name: extension.name,
                             reason: extension.text,
-                            can_be_refused: extension.does == Treatment::Unsupported,
+                            can_be_rejected: extension.treatment == Treatment::Unsupported,
                         });
                     }
                 }
@@ -186,10 +186,10 @@ pub fn markdown() -> String {
     let mut text = String::from(
         "## Headers of other brokers\n\n\
          Clients that were written for RabbitMQ, ActiveMQ, Artemis, Apollo or Spring may set headers that STOMP does not \
-         have. Stompbox knows these. A refused SUBSCRIBE gets an ERROR that names the header and, where \
-         there is one, what to use instead. An ignored header on SEND causes a WARN in the log, once a connection and \
-         at most once a minute for each header. With `strict-headers` such a SEND gets an ERROR, except for \
-         `persistent`. Other headers are passed on to receivers.\n\n\
+         define. Stompbox knows these. A rejected SUBSCRIBE gets an ERROR that names the header and, if there is one, \
+         the alternative. An ignored header on SEND causes a WARN in the log, once per connection and at most once a \
+         minute for each header. With `strict-headers` such a SEND gets an ERROR, except for `persistent`. Other \
+         headers are forwarded to receivers.\n\n\
          | header | on | known from | what Stompbox does |\n|---|---|---|---|\n",
     );
     let is_alike = |one: &Extension, other: &Extension| {
@@ -198,29 +198,33 @@ pub fn markdown() -> String {
     for rows in TABLE.chunk_by(is_alike) {
         let names: Vec<_> = rows.iter().map(|row| format!("`{}`", row.name)).collect();
         let commands: Vec<_> = rows[0].commands.iter().map(|command| command.as_str()).collect();
-        let mut from: Vec<_> = rows.iter().flat_map(|row| row.from.split(", ")).collect();
-        from.sort_unstable();
-        from.dedup();
-        let (names, commands, from) = (names.join(", "), commands.join(", "), from.join(", "));
-        let _ =
-            writeln!(text, "| {names} | {commands} | {from} | {}: {} |", treatment(&rows[0]), rows[0].text);
+        let mut brokers: Vec<_> = rows.iter().flat_map(|row| row.brokers.split(", ")).collect();
+        brokers.sort_unstable();
+        brokers.dedup();
+        let (names, commands, brokers) = (names.join(", "), commands.join(", "), brokers.join(", "));
+        let _ = writeln!(
+            text,
+            "| {names} | {commands} | {brokers} | {}: {} |",
+            treatment(&rows[0]),
+            rows[0].text
+        );
     }
     text
 }
 
 /// Returns the treatment of a header as the documentation describes it.
 fn treatment(row: &Extension) -> Cow<'static, str> {
-    let what = match (row.does, row.commands) {
+    let what = match (row.treatment, row.commands) {
         (Treatment::Honoured, _) => return "honoured".into(),
         (Treatment::Ignored, _) => return "harmless".into(),
-        (Treatment::Habit, _) => "ignored with a warning (never refused)",
-        (Treatment::Unsupported, [Command::Subscribe]) => "refused",
+        (Treatment::WarnOnly, _) => "ignored with a warning (never rejected)",
+        (Treatment::Unsupported, [Command::Subscribe]) => "rejected",
         (Treatment::Unsupported, [Command::Send]) => "ignored with a warning",
-        (Treatment::Unsupported, _) => "refused on SUBSCRIBE and ignored with a warning on SEND",
+        (Treatment::Unsupported, _) => "rejected on SUBSCRIBE and ignored with a warning on SEND",
     };
     let unless =
         |values: &[&str]| values.iter().map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", ");
-    match row.asks {
+    match row.condition {
         Condition::Always => what.into(),
         Condition::Unless(values) => format!("{what}, unless {}", unless(values)).into(),
         Condition::OfQueueUnless(values) => {

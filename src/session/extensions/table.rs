@@ -7,61 +7,65 @@ use stompbox_frames::stomp::Command;
 /// Every value except those that turn a boolean header off.
 const IF_ON: Condition = Condition::Unless(&["false", "0", "no", "off"]);
 
-const DURABLE: &str = "durable subscriptions are not available. Messages are kept in /queue/NAME while no client is \
-                       subscribed: send to a queue of the subscriber's own.";
-const ONE_CONSUMER: &str = "all consumers of a queue take turns. For one consumer at a time let only one client \
-                            subscribe; for strict order use prefetch-count:1.";
-const NO_LOCAL: &str = "a session receives its own messages, too. Put an id of the sender into a header of your own \
-                        and drop what you sent.";
-const REPLAY: &str = "a topic keeps no messages for later subscribers. Use /queue/NAME, which does.";
-const QUEUE_LIMITS: &str = "limits are the same for all queues. The operator sets queue-messages-max and \
+const DURABLE: &str = "durable subscriptions are not supported. /queue/NAME stores messages while no client \
+                       is subscribed: use a separate queue for each subscriber.";
+const ONE_CONSUMER: &str = "the consumers of a queue share its messages. For one consumer at a time, let \
+                            only one client subscribe; for strict order, use prefetch-count:1.";
+const NO_LOCAL: &str = "a session also receives its own messages. Send an id of the sender in a header of \
+                        your own, and drop your own messages in the client.";
+const REPLAY: &str = "a topic stores no messages for later subscribers. Use /queue/NAME, which does.";
+const QUEUE_LIMITS: &str = "all queues have the same limits. The operator sets queue-messages-max and \
                             queue-bytes-max.";
-const DEAD_LETTERS: &str = "what max-deliveries gives up goes to /queue/dead.NAME. Subscribe there.";
-const EXPIRY: &str =
-    "messages do not expire. Put the time into a header of your own and let receivers check it.";
-const DELAY: &str = "messages are delivered at once. Send the message when it is due.";
-const ORDER: &str = "queues are first in, first out. Use a queue of its own for what is urgent.";
-const GROUPS: &str = "consumers take turns whatever the group is. Use a queue for each group.";
-const RETAIN: &str = "topics remember no message. Send the state again, or ask a service under /app/ for it.";
-const LAST_VALUE: &str = "a queue keeps every message, not the last one of each key.";
-const DUPLICATES: &str = "duplicates are not looked for. Let receivers compare an id of your own.";
-const SENDER: &str = "Stompbox does not check it, and any client can send any value. The header user-name, which no \
-                      client can set, says who the sender is (see show-sender).";
-const STREAMS: &str = "there are no streams. Use /topic/NAME, or /queue/NAME to keep messages.";
-const PRIORITIES: &str = "all consumers of a queue take equal turns.";
+const DEAD_LETTERS: &str = "messages that exceed max-deliveries go to /queue/dead.NAME. Subscribe there.";
+const EXPIRY: &str = "messages do not expire. Send the expiry time in a header of your own, and check it in \
+                      the receivers.";
+const DELAY: &str = "messages are delivered immediately. Send the message when it is due.";
+const ORDER: &str = "queues are first in, first out. Use a separate queue for urgent messages.";
+const GROUPS: &str = "a queue distributes its messages without regard to groups. Use a separate queue for \
+                      each group.";
+const RETAIN: &str = "topics retain no messages. Send the state again, or request it from a service under \
+                      /app/.";
+const LAST_VALUE: &str = "a queue keeps every message, not only the last one of each key.";
+const DUPLICATES: &str = "duplicates are not detected. Send an id in a header of your own, and compare it \
+                          in the receivers.";
+const SENDER: &str = "Stompbox does not check this header, and any client can set any value. Use the header \
+                      user-name, which clients cannot set (see show-sender).";
+const STREAMS: &str = "streams are not supported. Use /topic/NAME, or /queue/NAME to store messages.";
+const PRIORITIES: &str = "all consumers of a queue have the same priority.";
 const ROUTING: &str = "the prefix decides: /queue/NAME is for one consumer, /topic/NAME for all subscribers.";
-const BODIES: &str = "bodies are passed on as they are. Convert them in the client.";
-const BROWSE: &str = "queues cannot be looked at without taking from them. Subscribe with ack:client-individual and \
-                      UNSUBSCRIBE without an ACK: the messages go back to the queue.";
-const WHOLE: &str = "queues are kept in memory as a whole. The operator bounds them by queue-messages-max and \
-                     queue-bytes-max.";
-const ONE_NODE: &str = "there is one node, which holds all queues.";
-const IN_MEMORY: &str = "queues are kept in memory and do not outlive the broker.";
-const NOTHING_TO_DELETE: &str = "there is no durable subscription that could be deleted.";
-const PASSED_ON: &str = "passed on to receivers as it is.";
-const COUNT: &str = "how many messages of a work queue may wait for their ACK, as prefetch-count.";
+const BODIES: &str = "bodies are forwarded unchanged. Convert them in the client.";
+const BROWSE: &str = "queues cannot be browsed. Subscribe with ack:client-individual and UNSUBSCRIBE \
+                      without an ACK: the messages return to the queue.";
+const MEMORY_ONLY: &str = "queues are kept completely in memory. The operator limits them with queue-messages-max \
+                     and queue-bytes-max.";
+const ONE_NODE: &str = "there is only one node, which stores all queues.";
+const IN_MEMORY: &str = "queues are kept in memory and are lost when the broker stops.";
+const NOTHING_TO_DELETE: &str = "there are no durable subscriptions to delete.";
+const FORWARDED: &str = "forwarded to receivers unchanged.";
+const COUNT: &str = "the maximum number of messages of a work queue that wait for their ACK, like \
+                     prefetch-count.";
 
 macro_rules! extensions {
-    ($($name:literal [$($command:ident)+] $from:literal $does:ident $asks:expr, $text:expr;)+) => {
+    ($($name:literal [$($command:ident)+] $brokers:literal $treatment:ident $condition:expr, $text:expr;)+) => {
         /// Every known extension header, with one row for each name and treatment.
         pub(super) const TABLE: &[Extension] = &[$(Extension {
             name: $name,
             commands: &[$(Command::$command),+],
-            from: $from,
-            does: Treatment::$does,
-            asks: $asks,
+            brokers: $brokers,
+            treatment: Treatment::$treatment,
+            condition: $condition,
             text: $text,
         }),+];
     };
 }
 
 extensions! {
-    "prefetch-count" [Subscribe] "RabbitMQ" Honoured Condition::Always, "how many messages of a work queue may wait for their ACK.";
+    "prefetch-count" [Subscribe] "RabbitMQ" Honoured Condition::Always, "the maximum number of messages of a work queue that wait for their ACK.";
     "x-prefetch-count" [Subscribe] "RabbitMQ" Honoured Condition::Always, COUNT;
     "prefetch_count" [Subscribe] "RabbitMQ" Honoured Condition::Always, COUNT;
     "activemq.prefetchSize" [Subscribe] "ActiveMQ" Honoured Condition::Always, COUNT;
-    "credit" [Subscribe] "Apollo" Honoured Condition::Always, "`COUNT` as prefetch-count; `COUNT,BYTES` also bounds the bytes that wait for their ACK, unless BYTES is 0. Each message counts its body, its headers and about 200 bytes.";
-    "consumer-window-size" [Subscribe] "Artemis" Honoured Condition::Always, "bytes that may wait for their ACK; 0: one message at a time; -1: as much as the broker allows. Each message counts its body, its headers and about 200 bytes.";
+    "credit" [Subscribe] "Apollo" Honoured Condition::Always, "`COUNT` is like prefetch-count; `COUNT,BYTES` also limits the bytes that wait for their ACK, unless BYTES is 0. Each message counts its body, its headers and about 200 bytes.";
+    "consumer-window-size" [Subscribe] "Artemis" Honoured Condition::Always, "the maximum number of bytes that wait for their ACK; 0: one message at a time; -1: only the limits of the broker apply. Each message counts its body, its headers and about 200 bytes.";
     "reply-to" [Send] "RabbitMQ, ActiveMQ, Apollo" Honoured Condition::Always, "`/temp-queue/NAME` becomes an address that receivers can send to.";
     "requeue" [Nack] "RabbitMQ" Honoured Condition::Always, "`false` sends the message to the dead letter queue at once.";
 
@@ -73,7 +77,7 @@ extensions! {
     "durable-subscriber-name" [Subscribe] "Artemis" Unsupported Condition::Always, DURABLE;
     "x-queue-name" [Subscribe] "RabbitMQ" Unsupported Condition::Always, DURABLE;
     "x-queue-name" [Send] "RabbitMQ" Unsupported Condition::Always, "the destination names the queue. Send to /queue/NAME.";
-    "auto-delete" [Subscribe Send] "RabbitMQ" Unsupported Condition::OfQueueUnless(&["false", "0", "no", "off"]), "a queue is kept with its messages when its consumers leave. Use /temp-queue/NAME for one that ends with the session.";
+    "auto-delete" [Subscribe Send] "RabbitMQ" Unsupported Condition::OfQueueUnless(&["false", "0", "no", "off"]), "a queue keeps its messages when its consumers leave. Use /temp-queue/NAME for a queue that ends with the session.";
     "exclusive" [Subscribe Send] "RabbitMQ, Apollo" Unsupported IF_ON, ONE_CONSUMER;
     "activemq.exclusive" [Subscribe] "ActiveMQ" Unsupported IF_ON, ONE_CONSUMER;
     "x-single-active-consumer" [Subscribe Send] "RabbitMQ" Unsupported IF_ON, ONE_CONSUMER;
@@ -86,17 +90,17 @@ extensions! {
     "from-seq" [Subscribe] "Apollo" Unsupported Condition::Always, REPLAY;
     "activemq.priority" [Subscribe] "ActiveMQ" Unsupported Condition::Unless(&["0"]), PRIORITIES;
     "x-priority" [Subscribe] "RabbitMQ" Unsupported Condition::Unless(&["0"]), PRIORITIES;
-    "activemq.maximumPendingMessageLimit" [Subscribe] "ActiveMQ" Unsupported Condition::Unless(&["0", "-1"]), "no message is dropped for a slow receiver: it is closed beyond outbound-queue-bytes-max.";
+    "activemq.maximumPendingMessageLimit" [Subscribe] "ActiveMQ" Unsupported Condition::Unless(&["0", "-1"]), "the broker drops no messages for a slow receiver. It closes the connection when outbound-queue-bytes-max is exceeded.";
     "subscription-type" [Subscribe] "Artemis" Unsupported Condition::OtherRouting, ROUTING;
     "destination-type" [Subscribe Send] "Artemis" Unsupported Condition::OtherRouting, ROUTING;
     "transformation" [Subscribe Send] "ActiveMQ" Unsupported Condition::Always, BODIES;
-    "x-queue-type" [Subscribe Send] "RabbitMQ" Unsupported Condition::Unless(&["classic"]), "there is one type of queue, which is kept in memory.";
-    "x-queue-mode" [Subscribe Send] "RabbitMQ" Unsupported Condition::Unless(&["default"]), WHOLE;
-    "x-max-in-memory-length" [Subscribe Send] "RabbitMQ" Unsupported Condition::Always, WHOLE;
-    "x-max-in-memory-bytes" [Subscribe Send] "RabbitMQ" Unsupported Condition::Always, WHOLE;
+    "x-queue-type" [Subscribe Send] "RabbitMQ" Unsupported Condition::Unless(&["classic"]), "there is only one type of queue, which is kept in memory.";
+    "x-queue-mode" [Subscribe Send] "RabbitMQ" Unsupported Condition::Unless(&["default"]), MEMORY_ONLY;
+    "x-max-in-memory-length" [Subscribe Send] "RabbitMQ" Unsupported Condition::Always, MEMORY_ONLY;
+    "x-max-in-memory-bytes" [Subscribe Send] "RabbitMQ" Unsupported Condition::Always, MEMORY_ONLY;
     "x-quorum-initial-group-size" [Subscribe Send] "RabbitMQ" Unsupported Condition::Unless(&["1"]), "queues are not replicated: there is one node.";
     "x-message-ttl" [Subscribe Send] "RabbitMQ" Unsupported Condition::Always, EXPIRY;
-    "x-expires" [Subscribe Send] "RabbitMQ" Unsupported Condition::Always, "a queue lives as long as it has messages or consumers.";
+    "x-expires" [Subscribe Send] "RabbitMQ" Unsupported Condition::Always, "a queue exists as long as it has messages or consumers.";
     "x-max-length" [Subscribe Send] "RabbitMQ" Unsupported Condition::Always, QUEUE_LIMITS;
     "x-max-length-bytes" [Subscribe Send] "RabbitMQ" Unsupported Condition::Always, QUEUE_LIMITS;
     "x-overflow" [Subscribe Send] "RabbitMQ" Unsupported Condition::Unless(&["reject-publish"]), "a SEND to a full queue gets ERROR.";
@@ -140,34 +144,34 @@ extensions! {
     "_AMQ_DUPL_ID" [Send] "Artemis" Unsupported Condition::Always, DUPLICATES;
     "user-id" [Send] "RabbitMQ" Unsupported Condition::Always, SENDER;
     "JMSXUserID" [Send] "ActiveMQ, Artemis" Unsupported Condition::Always, SENDER;
-    "JMSReplyTo" [Send] "ActiveMQ, Artemis" Unsupported Condition::TempQueue, "it is passed on as it is. Use reply-to: there, /temp-queue/NAME becomes an address that receivers can send to.";
+    "JMSReplyTo" [Send] "ActiveMQ, Artemis" Unsupported Condition::TempQueue, "it is forwarded unchanged. Use reply-to, in which /temp-queue/NAME becomes an address that receivers can send to.";
     "JMSDeliveryMode" [Send] "ActiveMQ, Artemis" Unsupported Condition::OfQueueUnless(&["NON_PERSISTENT", "1"]), IN_MEMORY;
-    "persistent" [Send] "RabbitMQ, ActiveMQ, Artemis, Apollo" Habit Condition::OfQueueUnless(&["false", "0", "no", "off"]), IN_MEMORY;
+    "persistent" [Send] "RabbitMQ, ActiveMQ, Artemis, Apollo" WarnOnly Condition::OfQueueUnless(&["false", "0", "no", "off"]), IN_MEMORY;
 
-    "browser-end" [Subscribe] "Apollo" Ignored Condition::Always, "it changes browser, which is refused.";
+    "browser-end" [Subscribe] "Apollo" Ignored Condition::Always, "it applies only with browser, which is rejected.";
     "activemq.dispatchAsync" [Subscribe] "ActiveMQ" Ignored Condition::Always, "deliveries are always asynchronous.";
     "x-queue-leader-locator" [Subscribe Send] "RabbitMQ" Ignored Condition::Always, ONE_NODE;
     "x-queue-master-locator" [Subscribe Send] "RabbitMQ" Ignored Condition::Always, ONE_NODE;
-    "x-cancel-on-ha-failover" [Subscribe] "RabbitMQ" Ignored Condition::Always, "there is one node, and no failover.";
-    "credit" [Ack] "Apollo" Ignored Condition::Always, "an ACK makes room for as many deliveries as it settles. The header of SUBSCRIBE says how many may wait.";
+    "x-cancel-on-ha-failover" [Subscribe] "RabbitMQ" Ignored Condition::Always, "there is only one node, and no failover.";
+    "credit" [Ack] "Apollo" Ignored Condition::Always, "an ACK permits as many new deliveries as it settles. Set the limit with credit on SUBSCRIBE.";
     "durable" [Unsubscribe] "RabbitMQ" Ignored Condition::Always, NOTHING_TO_DELETE;
     "persistent" [Unsubscribe] "RabbitMQ, Apollo" Ignored Condition::Always, NOTHING_TO_DELETE;
     "auto-delete" [Unsubscribe] "RabbitMQ" Ignored Condition::Always, NOTHING_TO_DELETE;
     "activemq.subscriptionName" [Unsubscribe] "ActiveMQ, Artemis" Ignored Condition::Always, NOTHING_TO_DELETE;
     "durable-subscription-name" [Unsubscribe] "Artemis" Ignored Condition::Always, NOTHING_TO_DELETE;
     "durable-subscriber-name" [Unsubscribe] "Artemis" Ignored Condition::Always, NOTHING_TO_DELETE;
-    "correlation-id" [Send] "RabbitMQ, ActiveMQ, Artemis" Ignored Condition::Always, PASSED_ON;
-    "content-encoding" [Send] "RabbitMQ" Ignored Condition::Always, PASSED_ON;
-    "type" [Send] "RabbitMQ, ActiveMQ, Artemis" Ignored Condition::Always, PASSED_ON;
-    "JMSCorrelationID" [Send] "ActiveMQ, Artemis" Ignored Condition::Always, PASSED_ON;
-    "JMSType" [Send] "ActiveMQ, Artemis" Ignored Condition::Always, PASSED_ON;
-    "timestamp" [Send] "RabbitMQ" Ignored Condition::Always, PASSED_ON;
-    "app-id" [Send] "RabbitMQ" Ignored Condition::Always, PASSED_ON;
-    "amqp-message-id" [Send] "RabbitMQ" Ignored Condition::Always, PASSED_ON;
-    "amq-msg-type" [Send] "ActiveMQ" Ignored Condition::Always, PASSED_ON;
-    "host" [Connect] "STOMP 1.1" Ignored Condition::Always, "any value will do: there are no virtual hosts.";
-    "client-id" [Connect] "ActiveMQ, Artemis" Ignored Condition::Always, "it names durable subscriptions, which are refused. Several connections may have the same one.";
+    "correlation-id" [Send] "RabbitMQ, ActiveMQ, Artemis" Ignored Condition::Always, FORWARDED;
+    "content-encoding" [Send] "RabbitMQ" Ignored Condition::Always, FORWARDED;
+    "type" [Send] "RabbitMQ, ActiveMQ, Artemis" Ignored Condition::Always, FORWARDED;
+    "JMSCorrelationID" [Send] "ActiveMQ, Artemis" Ignored Condition::Always, FORWARDED;
+    "JMSType" [Send] "ActiveMQ, Artemis" Ignored Condition::Always, FORWARDED;
+    "timestamp" [Send] "RabbitMQ" Ignored Condition::Always, FORWARDED;
+    "app-id" [Send] "RabbitMQ" Ignored Condition::Always, FORWARDED;
+    "amqp-message-id" [Send] "RabbitMQ" Ignored Condition::Always, FORWARDED;
+    "amq-msg-type" [Send] "ActiveMQ" Ignored Condition::Always, FORWARDED;
+    "host" [Connect] "STOMP 1.1" Ignored Condition::Always, "any value is accepted: there are no virtual hosts.";
+    "client-id" [Connect] "ActiveMQ, Artemis" Ignored Condition::Always, "it names durable subscriptions, which are rejected. Several connections may use the same value.";
     "request-id" [Connect] "ActiveMQ" Ignored Condition::Always, "CONNECTED has no response-id.";
-    "endpoint-id" [Connect] "USP (TR-369)" Ignored Condition::Always, "CONNECTED has no subscribe-dest: configure the agent's own.";
+    "endpoint-id" [Connect] "USP (TR-369)" Ignored Condition::Always, "CONNECTED has no subscribe-dest. Configure the destination in the agent.";
     "X-CSRF-TOKEN" [Connect] "Spring" Ignored Condition::Always, "the page's origin is checked instead (allowed-origins).";
 }

@@ -5,7 +5,7 @@ use crate::session::tests::{Peer, VERSIONS};
 use std::collections::BTreeSet;
 use stompbox_frames::stomp::Version;
 
-/// Unsupported headers, with a value that asks for the feature and a value that does not.
+/// Unsupported headers, with a value that requests the feature and a value that does not.
 const VALUES: [(&str, &str, &str); 28] = [
     ("durable persistent auto-delete exclusive activemq.exclusive x-single-active-consumer", "true", "false"),
     ("no-local activemq.noLocal activemq.retroactive browser x-stream-match-unfiltered", "1", "FALSE"),
@@ -50,14 +50,15 @@ const VALUES: [(&str, &str, &str); 28] = [
     ("retain ActiveMQ.Retain", "true", "false"),
 ];
 
-/// Returns every unsupported row for `command`, with a value that asks for the feature and a value that does not.
+/// Returns every unsupported row for `command`, with a value that requests the feature and a value that does not.
 fn unsupported(command: Command) -> Vec<(&'static Extension, &'static str, &'static str)> {
     let rows =
-        TABLE.iter().filter(|row| row.does == Treatment::Unsupported && row.commands.contains(&command));
+        TABLE.iter().filter(|row| row.treatment == Treatment::Unsupported && row.commands.contains(&command));
     let with_values = |row: &'static Extension| {
         let values = VALUES.iter().find(|(names, ..)| names.split(' ').any(|name| name == row.name));
-        let (_, asking, harmless) = values.unwrap_or_else(|| panic!("{} has no values in VALUES", row.name));
-        (row, *asking, *harmless)
+        let (_, requesting, harmless) =
+            values.unwrap_or_else(|| panic!("VALUES has no entry for {}", row.name));
+        (row, *requesting, *harmless)
     };
     rows.map(with_values).collect()
 }
@@ -70,13 +71,13 @@ fn is_named(peer: &Peer, command: &str, row: &Extension, value: &str) -> bool {
 
 #[test]
 fn unsupported_header_in_subscribe_is_rejected_by_name() {
-    for (row, asking, harmless) in unsupported(Command::Subscribe) {
+    for (row, requesting, harmless) in unsupported(Command::Subscribe) {
         let name = row.name;
         for version in VERSIONS {
             let mut peer = Peer::connected(version);
-            peer.send(&format!("SUBSCRIBE id:1 destination:/queue/a receipt:r {name}:{asking}"));
+            peer.send(&format!("SUBSCRIBE id:1 destination:/queue/a receipt:r {name}:{requesting}"));
             peer.expect("ERROR unsupported header receipt r\nclose Rejected");
-            assert!(is_named(&peer, "SUBSCRIBE", row, asking), "{name}: {}", peer.detail);
+            assert!(is_named(&peer, "SUBSCRIBE", row, requesting), "{name}: {}", peer.detail);
             let mut peer = Peer::connected(version);
             peer.send(&format!("SUBSCRIBE id:1 destination:/queue/a {name}:{harmless}"));
             peer.expect("subscribe 1 /queue/a 250");
@@ -86,14 +87,15 @@ fn unsupported_header_in_subscribe_is_rejected_by_name() {
 
 #[test]
 fn unsupported_header_in_send_is_warned_about_once_per_connection() {
-    for (row, asking, harmless) in unsupported(Command::Send) {
+    for (row, requesting, harmless) in unsupported(Command::Send) {
         let name = row.name;
         let mut peer = Peer::connected(Version::V1_2);
         peer.send(&format!("SEND destination:/queue/a {name}:{harmless} = x")).expect("publish /queue/a = x");
-        peer.send(&format!("SEND destination:/queue/a {name}:{asking} = x"));
+        peer.send(&format!("SEND destination:/queue/a {name}:{requesting} = x"));
         peer.expect(&format!("ignored {name}\npublish /queue/a = x"));
-        peer.send(&format!("SEND destination:/queue/b {name}:{asking} = y")).expect("publish /queue/b = y");
-        peer.send(&format!("SEND destination:/queue/b {name}:{asking} AMQ_SCHEDULED_DELAY:1 = z"));
+        peer.send(&format!("SEND destination:/queue/b {name}:{requesting} = y"))
+            .expect("publish /queue/b = y");
+        peer.send(&format!("SEND destination:/queue/b {name}:{requesting} AMQ_SCHEDULED_DELAY:1 = z"));
         let other = if name == "AMQ_SCHEDULED_DELAY" { "" } else { "ignored AMQ_SCHEDULED_DELAY\n" };
         peer.expect(&format!("{other}publish /queue/b = z"));
     }
@@ -101,20 +103,23 @@ fn unsupported_header_in_send_is_warned_about_once_per_connection() {
 
 #[test]
 fn strict_headers_reject_send_with_an_unsupported_header_by_name() {
-    for (row, asking, harmless) in unsupported(Command::Send) {
+    for (row, requesting, harmless) in unsupported(Command::Send) {
         let name = row.name;
         let mut peer = Peer::limited(|options| options.strict_headers = true);
         peer.send(&format!("SEND destination:/queue/a {name}:{harmless} = x")).expect("publish /queue/a = x");
-        peer.send(&format!("SEND destination:/queue/a receipt:r {name}:{asking} = x"));
+        peer.send(&format!("SEND destination:/queue/a receipt:r {name}:{requesting} = x"));
         peer.expect("ERROR unsupported header receipt r\nclose Rejected");
-        assert!(is_named(&peer, "SEND", row, asking), "{name}: {}", peer.detail);
+        assert!(is_named(&peer, "SEND", row, requesting), "{name}: {}", peer.detail);
     }
 }
 
 #[test]
 fn every_value_in_values_belongs_to_an_unsupported_row() {
     for name in VALUES.iter().flat_map(|(names, ..)| names.split(' ')) {
-        assert!(TABLE.iter().any(|row| row.name == name && row.does == Treatment::Unsupported), "{name}");
+        assert!(
+            TABLE.iter().any(|row| row.name == name && row.treatment == Treatment::Unsupported),
+            "{name}"
+        );
     }
 }
 
@@ -128,7 +133,11 @@ fn each_header_has_at_most_one_row_per_command() {
             assert!(seen.insert((row.name, command.as_str())), "{} on {command} twice", row.name);
         }
         let is_checked = row.commands.iter().all(|on| matches!(on, Command::Send | Command::Subscribe));
-        assert!(is_checked || matches!(row.does, Treatment::Honoured | Treatment::Ignored), "{}", row.name);
+        assert!(
+            is_checked || matches!(row.treatment, Treatment::Honoured | Treatment::Ignored),
+            "{}",
+            row.name
+        );
     }
 }
 
@@ -158,7 +167,7 @@ fn unknown_header_names_rarely_cause_a_table_lookup() {
 #[test]
 fn values_that_do_not_request_the_feature_are_harmless() {
     let switch = Condition::Unless(&["false", "0", "no", "off"]);
-    for (asks, value, destination, expected) in [
+    for (condition, value, destination, expected) in [
         (switch, "true", "/queue/a", true),
         (switch, "1", "/queue/a", true),
         (switch, " FALSE ", "/queue/a", false),
@@ -174,6 +183,6 @@ fn values_that_do_not_request_the_feature_are_harmless() {
         (Condition::OtherRouting, "MULTICAST", "/queue/a", true),
         (Condition::OtherRouting, "BOTH", "/queue/a", true),
     ] {
-        assert_eq!(asks.asks(value, destination), expected, "{asks:?} {value:?} {destination}");
+        assert_eq!(condition.matches(value, destination), expected, "{condition:?} {value:?} {destination}");
     }
 }

@@ -13,7 +13,7 @@ fn rules(rules: &[&str]) -> Arc<Permissions> {
 /// Returns an authenticated peer with the preset `safe` and the rules `first` before it.
 fn safe(name: &str, first: &[&str]) -> Peer {
     let mut peer = Peer::user(name, "");
-    peer.session.permit(rules(first), &mut peer.actions);
+    peer.session.set_permissions(rules(first), &mut peer.actions);
     peer.expect("");
     peer
 }
@@ -21,7 +21,7 @@ fn safe(name: &str, first: &[&str]) -> Peer {
 fn soft(first: &[&str]) -> Peer {
     let mut peer = Peer::new(Options::default());
     peer.send("CONNECT accept-version:1.2 soft-errors:true").accept_login(Some("alice")).take();
-    peer.session.permit(rules(first), &mut peer.actions);
+    peer.session.set_permissions(rules(first), &mut peer.actions);
     peer
 }
 
@@ -38,7 +38,7 @@ fn rules_cannot_deny_a_session_its_own_error_queue() {
     let mut peer = soft(&["deny all anyone **"]);
     peer.send("SUBSCRIBE id:e destination:/user/queue/errors")
         .expect("subscribe 1 /user/alice/queue/errors 250");
-    peer.session.permit(rules(&["deny all anyone **"]), &mut peer.actions);
+    peer.session.set_permissions(rules(&["deny all anyone **"]), &mut peer.actions);
     peer.expect("");
     peer.send("SUBSCRIBE id:2 destination:/user/queue/*");
     assert!(peer.take().iter().any(|line| line.starts_with("denied subscribe /user/queue/*")));
@@ -75,12 +75,12 @@ fn safe_preset_grants_and_denies_as_documented() {
         peer.send(&format!("{verb} id:1 receipt:r destination:{destination}"));
         let verb = verb.to_lowercase();
         peer.expect(&format!(
-            "denied {verb} {destination}: no rule grants it (preset safe)\nERROR access denied receipt r\nclose Denied"
+            "denied {verb} {destination}: no rule grants it (preset safe)\nERROR access denied receipt r\nclose AccessDenied"
         ));
         assert!(peer.detail.contains(destination), "{}", peer.detail);
     }
     let mut service = Peer::user("backend", "service");
-    service.session.permit(rules(&["deny all anyone **"]), &mut service.actions);
+    service.session.set_permissions(rules(&["deny all anyone **"]), &mut service.actions);
     service.send("SEND destination:/topic/a").expect("publish /topic/a");
     service.send("SUBSCRIBE id:1 destination:/app/**").expect("subscribe 1 /app/** 250");
 }
@@ -89,7 +89,7 @@ fn safe_preset_grants_and_denies_as_documented() {
 fn permission_is_checked_for_every_recipient() {
     let mut peer = safe("alice", &["deny send anyone /user/carol/**"]);
     peer.send("SEND destination:/users/queue/x to:bob,carol").expect(
-        "denied send /user/carol/queue/x: deny send anyone /user/carol/**\nERROR access denied\nclose Denied",
+        "denied send /user/carol/queue/x: deny send anyone /user/carol/**\nERROR access denied\nclose AccessDenied",
     );
 }
 
@@ -98,25 +98,26 @@ fn granted_permission_is_cached_until_the_rules_change() {
     let mut peer = safe("alice", &["allow send users /topic/a"]);
     peer.send("SEND destination:/topic/a\nSEND destination:/topic/a")
         .expect("publish /topic/a\npublish /topic/a");
-    peer.session.permit(rules(&[]), &mut peer.actions);
-    peer.send("SEND destination:/topic/a")
-        .expect("denied send /topic/a: no rule grants it (preset safe)\nERROR access denied\nclose Denied");
+    peer.session.set_permissions(rules(&[]), &mut peer.actions);
+    peer.send("SEND destination:/topic/a").expect(
+        "denied send /topic/a: no rule grants it (preset safe)\nERROR access denied\nclose AccessDenied",
+    );
 }
 
 #[test]
 fn rule_change_rechecks_active_subscriptions() {
     let mut peer = safe("alice", &[]);
     peer.send("SUBSCRIBE id:1 destination:/topic/a\nSUBSCRIBE id:2 destination:/temp-queue/t").take();
-    peer.session.permit(rules(&["deny subscribe anyone /topic/b"]), &mut peer.actions);
+    peer.session.set_permissions(rules(&["deny subscribe anyone /topic/b"]), &mut peer.actions);
     peer.expect("");
-    peer.session.permit(rules(&["deny subscribe anyone /topic/a"]), &mut peer.actions);
+    peer.session.set_permissions(rules(&["deny subscribe anyone /topic/a"]), &mut peer.actions);
     peer.expect(
-        "denied subscribe /topic/a: deny subscribe anyone /topic/a\nERROR access denied\nclose Denied",
+        "denied subscribe /topic/a: deny subscribe anyone /topic/a\nERROR access denied\nclose AccessDenied",
     );
 
     let mut peer = soft(&[]);
     peer.send("SUBSCRIBE id:1 destination:/topic/**\nSUBSCRIBE id:2 destination:/topic/b").take();
-    peer.session.permit(rules(&["deny subscribe anyone /topic/a"]), &mut peer.actions);
+    peer.session.set_permissions(rules(&["deny subscribe anyone /topic/a"]), &mut peer.actions);
     peer.expect(
         "unsubscribe 1\ndenied subscribe /topic/**: deny subscribe anyone /topic/a\n\
          report message:access denied refused:/topic/**",
@@ -179,7 +180,7 @@ fn soft_errors_undo_actions_that_the_broker_rejects() {
     let reject = ErrorReply { summary: "limit reached", detail: "Full." };
     peer.send("SEND destination:/queue/a receipt:r1\nSEND destination:/queue/b receipt:r2").take();
     peer.complete("r2").expect("");
-    peer.session.refused(
+    peer.session.action_rejected(
         RejectedAction::Publish,
         Some("r1".into()),
         reject,
@@ -188,7 +189,7 @@ fn soft_errors_undo_actions_that_the_broker_rejects() {
     );
     peer.expect("limit queues-max\nreport message:limit reached receipt-id:r1\nRECEIPT receipt-id:r2");
     peer.send("SUBSCRIBE id:1 destination:/queue/a receipt:r3").expect("subscribe 1 /queue/a 250 receipt r3");
-    peer.session.refused(
+    peer.session.action_rejected(
         RejectedAction::Subscribe(1),
         Some("r3".into()),
         reject,
@@ -197,7 +198,7 @@ fn soft_errors_undo_actions_that_the_broker_rejects() {
     );
     peer.expect("limit queues-max\nreport message:limit reached receipt-id:r3");
     peer.send("SUBSCRIBE id:1 destination:/topic/a").expect("subscribe 2 /topic/a 250");
-    peer.session.refused(
+    peer.session.action_rejected(
         RejectedAction::Other,
         None,
         reject,
@@ -223,9 +224,11 @@ fn rule_change_rechecks_frames_of_open_transactions() {
     let mut peer = safe("alice", &["allow send users /topic/a"]);
     peer.send("BEGIN transaction:t\nSEND destination:/topic/a transaction:t\nBEGIN transaction:u").take();
     peer.send("SEND destination:/users/queue/x to:bob,carol transaction:u").take();
-    peer.session.permit(rules(&["allow send users /topic/a"]), &mut peer.actions);
-    peer.session
-        .permit(rules(&["allow send users /topic/a", "deny send anyone /user/carol/**"]), &mut peer.actions);
+    peer.session.set_permissions(rules(&["allow send users /topic/a"]), &mut peer.actions);
+    peer.session.set_permissions(
+        rules(&["allow send users /topic/a", "deny send anyone /user/carol/**"]),
+        &mut peer.actions,
+    );
     peer.expect("").send("COMMIT transaction:t").expect("commit [publish /topic/a]");
     peer.send("COMMIT transaction:u").expect_error("transaction cannot be committed");
 }
@@ -240,8 +243,8 @@ fn clients_cannot_send_to_error_queues() {
     ] {
         let mut peer = Peer::user("alice", "service");
         peer.send(frame).expect(
-            "denied send /user/queue/errors: only the broker sends to /user/queue/errors\n\
-             ERROR access denied\nclose Denied",
+            "denied send /user/queue/errors: only the broker may send to /user/queue/errors\n\
+             ERROR access denied\nclose AccessDenied",
         );
     }
     let mut peer = Peer::user("alice", "");
@@ -277,13 +280,13 @@ fn token_is_renewed_by_send_to_auth_refresh() {
         "SEND destination:/auth/refresh receipt:r access_token:new",
     ] {
         let mut peer = expiring(5_000);
-        peer.session.permit(rules(&["deny all anyone **"]), &mut peer.actions);
+        peer.session.set_permissions(rules(&["deny all anyone **"]), &mut peer.actions);
         peer.send_with_spaces(frame).expect("renew new receipt r");
         let principal = Principal {
             expires: Some(peer.now + Duration::from_secs(60)),
             ..Principal::named("alice", "token")
         };
-        peer.session.renewed(Ok(principal), Some("r".into()), &mut peer.actions);
+        peer.session.token_renewed(Ok(principal), Some("r".into()), &mut peer.actions);
         peer.expect("RECEIPT receipt-id:r");
         peer.after(59_999).expect("").after(1).expect("ERROR token expired\nclose Expired");
     }
@@ -298,15 +301,15 @@ fn failed_token_renewal_ends_the_session() {
         cause: Cause::Credentials,
         limit: None,
     };
-    for (result, says) in [
+    for (result, expected) in [
         (Err(refused), "ERROR login refused receipt r\nclose Unauthenticated"),
         (Ok(Principal::named("bob", "token")), "ERROR token refused receipt r\nclose Unauthenticated"),
         (Ok(Principal::anonymous()), "ERROR token refused receipt r\nclose Unauthenticated"),
     ] {
         let mut peer = expiring(5_000);
         peer.send("SEND destination:/auth/refresh receipt:r = new").take();
-        peer.session.renewed(result, Some("r".into()), &mut peer.actions);
-        peer.expect(says);
+        peer.session.token_renewed(result, Some("r".into()), &mut peer.actions);
+        peer.expect(expected);
     }
     expiring(5_000).send("SEND destination:/auth/refresh").expect_error("missing token");
     expiring(5_000)
@@ -318,21 +321,21 @@ fn failed_token_renewal_ends_the_session() {
 #[test]
 fn token_renewal_rechecks_active_subscriptions() {
     let mut peer = expiring(5_000);
-    peer.session.permit(rules(&["allow subscribe role:editor /queue/**"]), &mut peer.actions);
+    peer.session.set_permissions(rules(&["allow subscribe role:editor /queue/**"]), &mut peer.actions);
     let editor = Principal { roles: ["editor".into()].into(), ..Principal::named("alice", "token") };
-    peer.session.renewed(Ok(editor), None, &mut peer.actions);
+    peer.session.token_renewed(Ok(editor), None, &mut peer.actions);
     peer.send("SUBSCRIBE id:1 destination:/queue/a").expect("subscribe 1 /queue/a 250");
-    peer.session.renewed(Ok(Principal::named("alice", "token")), None, &mut peer.actions);
+    peer.session.token_renewed(Ok(Principal::named("alice", "token")), None, &mut peer.actions);
     peer.expect(
-        "denied subscribe /queue/a: no rule grants it (preset safe)\nERROR access denied\nclose Denied",
+        "denied subscribe /queue/a: no rule grants it (preset safe)\nERROR access denied\nclose AccessDenied",
     );
 }
 
 #[test]
 fn session_of_a_removed_account_is_closed() {
     let mut peer = safe("alice", &[]);
-    peer.session.refresh(Some(Principal::named("alice", "users-file")), &mut peer.actions);
+    peer.session.update_principal(Some(Principal::named("alice", "users-file")), &mut peer.actions);
     peer.expect("");
-    peer.session.refresh(None, &mut peer.actions);
+    peer.session.update_principal(None, &mut peer.actions);
     peer.expect("ERROR access revoked\nclose Expired");
 }

@@ -202,34 +202,34 @@ fn ack_after_unsubscribe_is_rejected() {
 
 #[test]
 fn ack_value_is_parsed_only_in_its_canonical_form() {
-    use super::super::unsettled::{AckId, AckIdBuffer, Token};
-    let token = Token::of("0123456789abcdef");
+    use super::super::unsettled::{AckId, AckIdBuffer, AckPrefix};
+    let prefix = AckPrefix::of("0123456789abcdef");
     for (key, number) in [(0, 0), (1, 9), (u32::MAX, u64::MAX), (10, 1 << 40)] {
         let id = AckId { key, number };
-        let mut spelling = AckIdBuffer::default();
-        let text = id.spell(token, &mut spelling);
+        let mut buffer = AckIdBuffer::default();
+        let text = id.format_into(prefix, &mut buffer);
         assert_eq!(text, format!("0123456789-{key}-{number}"));
-        assert_eq!(AckId::parse(token, text), Some(id));
-        assert_eq!(AckId::parse(Token::of("another"), text), None);
+        assert_eq!(AckId::parse(prefix, text), Some(id));
+        assert_eq!(AckId::parse(AckPrefix::of("another"), text), None);
     }
-    let spelled = |text: &str| AckId::parse(token, &format!("0123456789{text}"));
-    assert_eq!(spelled("-1-1"), Some(AckId { key: 1, number: 1 }));
+    let parse = |text: &str| AckId::parse(prefix, &format!("0123456789{text}"));
+    assert_eq!(parse("-1-1"), Some(AckId { key: 1, number: 1 }));
     for text in ["", "-", "--", "-1-", "--1", "-1--1", "-1-1-1", "- 1-1", "-1-1 ", "-+1-1", "-1-01", "1-1"] {
-        assert_eq!(spelled(text), None, "{text}");
+        assert_eq!(parse(text), None, "{text}");
     }
     for text in ["1-1", "-4294967296-1", "-１-1", "012345678-1-1", "012345678a-1-1"] {
-        assert_eq!(AckId::parse(token, text), None, "{text}");
+        assert_eq!(AckId::parse(prefix, text), None, "{text}");
     }
 }
 
 #[test]
-fn ack_token_is_a_prefix_of_the_session_id() {
-    use super::super::unsettled::{AckId, AckIdBuffer, Token};
+fn ack_value_begins_with_a_prefix_of_the_session_id() {
+    use super::super::unsettled::{AckId, AckIdBuffer, AckPrefix};
     for (session, expected) in
         [("", "-1-2"), ("s1", "s1-1-2"), ("ééééééé", "ééééé-1-2"), ("xéééééé", "xéééé-1-2")]
     {
-        let mut spelling = AckIdBuffer::default();
-        let text = AckId { key: 1, number: 2 }.spell(Token::of(session), &mut spelling);
+        let mut buffer = AckIdBuffer::default();
+        let text = AckId { key: 1, number: 2 }.format_into(AckPrefix::of(session), &mut buffer);
         assert_eq!(text, expected, "{session}");
     }
 }
@@ -238,7 +238,7 @@ fn ack_token_is_a_prefix_of_the_session_id() {
 fn ack_value_of_another_session_is_rejected() {
     let mut before = Peer::connected(Version::V1_2);
     before.send("SUBSCRIBE id:w destination:/queue/jobs ack:client-individual").take();
-    before.session.token = super::super::unsettled::Token::of("s0");
+    before.session.ack_prefix = super::super::unsettled::AckPrefix::of("s0");
     before.deliver(1, 7, "job-a");
     let stale = before.prefix.rsplit_once("ack:").expect("1.2 has an ack header").1.to_owned();
     for command in ["ACK", "NACK"] {
@@ -404,7 +404,7 @@ fn close_reasons_unrelated_to_messages_report_no_lost_deliveries() {
         Closing::SlowConsumer(Slowness::Overflow),
     ] {
         let mut peer = delivered(Version::V1_2);
-        peer.refuse(None, closing).take();
+        peer.close_with_error(None, closing).take();
         assert_eq!(peer.lost, [], "{closing:?}");
         assert_eq!(delivered(Version::V1_2).session.finish(closing), [], "{closing:?}");
     }
@@ -418,7 +418,7 @@ fn close_reasons_unrelated_to_messages_report_no_lost_deliveries() {
         Closing::Limit("frame-bytes-max"),
     ] {
         let mut peer = delivered(Version::V1_2);
-        peer.refuse(None, closing).take();
+        peer.close_with_error(None, closing).take();
         assert_eq!(peer.lost, [(1, 10), (2, 20)], "{closing:?}");
     }
 }

@@ -124,7 +124,7 @@ fn failed_authentication_sends_error_and_closes() {
         peer.send("CONNECT accept-version:1.1").take();
         let refused = Refused {
             summary: "go away",
-            detail: "You are wrong.".into(),
+            detail: "The passcode is wrong.".into(),
             reason: "x".into(),
             cause: Cause::Credentials,
             limit,
@@ -132,7 +132,7 @@ fn failed_authentication_sends_error_and_closes() {
         peer.session.authenticated(Err(refused), Arc::default(), peer.now, &mut peer.actions);
         let counted = limit.map_or(String::new(), |limit| format!("limit {limit}\n"));
         peer.expect(&format!("{counted}ERROR go away\nclose {closing}"));
-        assert_eq!(peer.detail, "You are wrong.");
+        assert_eq!(peer.detail, "The passcode is wrong.");
     }
 }
 

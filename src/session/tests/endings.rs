@@ -1,4 +1,4 @@
-//! Tests of the end of a session: DISCONNECT, refusals, malformed frames and limits.
+//! Tests of the end of a session: DISCONNECT, rejections, malformed frames and limits.
 
 use super::*;
 
@@ -21,7 +21,7 @@ fn closed_session_ignores_all_input() {
         peer.raw("no frame\n\n\0")
             .complete("r")
             .accept_login(None)
-            .refuse(None, Closing::Shutdown)
+            .close_with_error(None, Closing::Shutdown)
             .after(1 << 30);
         peer.expect("");
         assert_eq!(peer.deliver(1, 0, "m"), DeliveryAction::Skip);
@@ -30,19 +30,21 @@ fn closed_session_ignores_all_input() {
 }
 
 #[test]
-fn refusal_by_the_broker_sends_error_and_closes() {
-    for (receipt, said) in [(None, ""), (Some("r"), " receipt r")] {
+fn rejection_by_the_broker_sends_error_and_closes() {
+    for (receipt, suffix) in [(None, ""), (Some("r"), " receipt r")] {
         for closing in [Closing::Shutdown, Closing::SlowConsumer(Slowness::Overflow), Closing::Rejected] {
             let mut peer = Peer::connected(Version::V1_2);
-            peer.refuse(receipt, closing).expect(&format!("ERROR no{said}\nclose {closing:?}"));
+            peer.close_with_error(receipt, closing).expect(&format!("ERROR no{suffix}\nclose {closing:?}"));
             assert_eq!(peer.detail, "Because.");
-            peer.refuse(receipt, closing).expect("");
+            peer.close_with_error(receipt, closing).expect("");
         }
     }
     let mut peer = Peer::connected(Version::V1_2);
-    peer.refuse(None, Closing::Limit("queues-max"))
+    peer.close_with_error(None, Closing::Limit("queues-max"))
         .expect("limit queues-max\nERROR no\nclose Limit(\"queues-max\")");
-    Peer::new(Options::default()).refuse(None, Closing::Shutdown).expect("ERROR no\nclose Shutdown");
+    Peer::new(Options::default())
+        .close_with_error(None, Closing::Shutdown)
+        .expect("ERROR no\nclose Shutdown");
 }
 
 #[test]

@@ -125,15 +125,19 @@ fn malformed_prefetch_is_rejected_with_the_expected_form() {
         ("credit:0,0", "COUNT or COUNT,BYTES"),
         ("credit:1,2,3", "COUNT or COUNT,BYTES"),
         ("credit:-1", "COUNT or COUNT,BYTES"),
-        ("consumer-window-size:-2", "0 for one message at a time, or -1 for no bound"),
-        ("consumer-window-size:10KiB", "0 for one message at a time, or -1 for no bound"),
-        ("consumer-window-size:", "0 for one message at a time, or -1 for no bound"),
+        ("consumer-window-size:-2", "0 for one message at a time, or -1 for no limit"),
+        ("consumer-window-size:10KiB", "0 for one message at a time, or -1 for no limit"),
+        ("consumer-window-size:", "0 for one message at a time, or -1 for no limit"),
     ] {
         let mut peer = Peer::connected(Version::V1_2);
         peer.send(&format!("SUBSCRIBE id:1 destination:/queue/a {header}"));
         peer.expect_error("malformed prefetch header");
         let (name, value) = header.split_once(':').expect("a header");
-        assert!(peer.detail.starts_with(&format!("{name} is \"{value}\"; expected ")), "{}", peer.detail);
+        assert!(
+            peer.detail.starts_with(&format!("Invalid value \"{value}\" of the header {name}: expected ")),
+            "{}",
+            peer.detail
+        );
         assert!(peer.detail.contains(expected), "{}", peer.detail);
     }
 }
@@ -142,7 +146,7 @@ fn malformed_prefetch_is_rejected_with_the_expected_form() {
 
 #[test]
 fn destination_options_and_lists_are_rejected() {
-    for (form, way_out) in
+    for (form, remedy) in
         [("/queue/a?x=1", "%3F"), ("/queue/a,/queue/b", "%2C"), ("/queue/a,topic://b", "%2C")]
     {
         for (frame, summary) in [
@@ -154,7 +158,7 @@ fn destination_options_and_lists_are_rejected() {
         ] {
             let mut peer = Peer::connected(Version::V1_2);
             peer.send(&frame).expect_error(summary);
-            assert!(peer.detail.contains(form) && peer.detail.contains(way_out), "{frame}: {}", peer.detail);
+            assert!(peer.detail.contains(form) && peer.detail.contains(remedy), "{frame}: {}", peer.detail);
         }
     }
     let mut peer = Peer::connected(Version::V1_2);

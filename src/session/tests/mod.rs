@@ -158,9 +158,9 @@ impl Peer {
         self
     }
 
-    pub(super) fn refuse(&mut self, receipt: Option<&str>, closing: Closing) -> &mut Peer {
+    pub(super) fn close_with_error(&mut self, receipt: Option<&str>, closing: Closing) -> &mut Peer {
         let reject = ErrorReply { summary: "no", detail: "Because." };
-        self.session.refuse(receipt.map(Box::from), reject, closing, &mut self.actions);
+        self.session.close_with_error(receipt.map(Box::from), reject, closing, &mut self.actions);
         self
     }
 
@@ -248,7 +248,7 @@ impl Peer {
             }
             Action::Report(publish) => {
                 assert_eq!(publish.session.as_deref(), Some("s1"), "reports are for one session");
-                assert_eq!(&*publish.shown, "/user/queue/errors");
+                assert_eq!(&*publish.display_destination, "/user/queue/errors");
                 let extra = publish.extra.iter().filter(|(name, _)| *name != "content-type");
                 let extra: Vec<_> = extra.map(|(name, value)| format!("{name}:{value}")).collect();
                 format!("report {}", extra.join(" "))
@@ -308,7 +308,7 @@ pub(super) fn delivery(key: Key, tag: Tag, id: &str, count: u32) -> Delivery {
 }
 
 fn publish_line(publish: &Publish) -> String {
-    let Publish { to, shown, frame, extra, session, receipt } = publish;
+    let Publish { to, display_destination, frame, extra, session, receipt } = publish;
     let to = match to {
         SendTarget::One(destination) => destination.as_str().to_owned(),
         SendTarget::Users(owners, path) => {
@@ -316,12 +316,13 @@ fn publish_line(publish: &Publish) -> String {
             format!("[{}] {}", owners.join(" "), path.as_str())
         }
     };
-    let shown = if **shown == *to { String::new() } else { format!(" as {shown}") };
+    let display_destination =
+        if **display_destination == *to { String::new() } else { format!(" as {display_destination}") };
     let extra: String = extra.iter().map(|(name, value)| format!(" {name}:{value}")).collect();
     let only = session.as_ref().map_or(String::new(), |session| format!(" only {session}"));
     let body = String::from_utf8_lossy(&frame.body);
     let body = if body.is_empty() { String::new() } else { format!(" = {body}") };
-    format!("publish {to}{shown}{extra}{only}{body}{}", receipt_suffix(receipt))
+    format!("publish {to}{display_destination}{extra}{only}{body}{}", receipt_suffix(receipt))
 }
 
 fn settle_line(settle: &Settle) -> String {

@@ -15,7 +15,7 @@ enum Event {
     Commit { transaction: u8 },
     Abort { transaction: u8 },
     Send { transaction: Option<u8> },
-    Complete { place: usize },
+    Complete { index: usize },
     Disconnect,
 }
 
@@ -33,7 +33,7 @@ fn event() -> impl Strategy<Value = Event> {
         10 => (0..2_u8).prop_map(|transaction| Event::Commit { transaction }),
         10 => (0..2_u8).prop_map(|transaction| Event::Abort { transaction }),
         10 => transaction().prop_map(|transaction| Event::Send { transaction }),
-        20 => any::<usize>().prop_map(|place| Event::Complete { place }),
+        20 => any::<usize>().prop_map(|index| Event::Complete { index }),
         1 => Just(Event::Disconnect),
     ]
 }
@@ -43,7 +43,7 @@ enum DeliveryState {
     Unsettled,
     /// Reserved by the transaction with this index in the model.
     Reserved(usize),
-    Gone,
+    Removed,
 }
 
 #[derive(Debug)]
@@ -59,7 +59,7 @@ struct Subscribed {
     id: u8,
     topic: bool,
     mode: usize,
-    alive: bool,
+    active: bool,
     /// Number of deliveries so far that the client has to settle.
     count: usize,
 }
@@ -74,8 +74,8 @@ enum PendingStep {
 struct OpenTransaction {
     name: u8,
     pending: Vec<PendingStep>,
-    alive: bool,
-    lost: bool,
+    active: bool,
+    uncommittable: bool,
 }
 
 /// A model of the session. It searches lists from the front and never removes an entry.
@@ -93,55 +93,55 @@ struct Model {
 }
 
 /// The result of a frame that the session must reject.
-struct Refused;
+struct MustReject;
 
 impl Model {
     fn subscription(&self, id: u8) -> Option<usize> {
-        self.subscriptions.iter().position(|one| one.alive && one.id == id)
+        self.subscriptions.iter().position(|one| one.active && one.id == id)
     }
 
-    fn transaction(&self, name: u8) -> Result<usize, Refused> {
-        self.transactions.iter().position(|one| one.alive && one.name == name).ok_or(Refused)
+    fn transaction(&self, name: u8) -> Result<usize, MustReject> {
+        self.transactions.iter().position(|one| one.active && one.name == name).ok_or(MustReject)
     }
 
     /// Returns the action that the session must emit for the frame, or an empty text if the frame is complete at once.
-    fn expected_action(&mut self, event: &Event, version: Version) -> Result<String, Refused> {
+    fn expected_action(&mut self, event: &Event, version: Version) -> Result<String, MustReject> {
         match *event {
-            Event::Subscribe { id, .. } if self.subscription(id).is_some() => Err(Refused),
+            Event::Subscribe { id, .. } if self.subscription(id).is_some() => Err(MustReject),
             Event::Subscribe { id, topic, mode } => {
                 let mode = usize::from(mode);
-                self.subscriptions.push(Subscribed { id, topic, mode, alive: true, count: 0 });
+                self.subscriptions.push(Subscribed { id, topic, mode, active: true, count: 0 });
                 let kind = if topic { "topic" } else { "queue" };
                 Ok(format!("subscribe {} /{kind}/a 250", self.subscriptions.len()))
             }
             Event::Unsubscribe { id } => {
-                let Some(place) = self.subscription(id) else { return Ok(String::new()) };
-                self.subscriptions[place].alive = false;
-                for delivered in self.deliveries.iter_mut().filter(|one| one.key as usize == place + 1) {
+                let Some(index) = self.subscription(id) else { return Ok(String::new()) };
+                self.subscriptions[index].active = false;
+                for delivered in self.deliveries.iter_mut().filter(|one| one.key as usize == index + 1) {
                     if let DeliveryState::Reserved(serial) = delivered.state {
-                        self.transactions[serial].lost |= self.transactions[serial].alive;
+                        self.transactions[serial].uncommittable |= self.transactions[serial].active;
                     }
-                    delivered.state = DeliveryState::Gone;
+                    delivered.state = DeliveryState::Removed;
                 }
-                Ok(format!("unsubscribe {}", place + 1))
+                Ok(format!("unsubscribe {}", index + 1))
             }
             Event::Settle { delivery, accepted, transaction } => {
                 self.settle(delivery, accepted, transaction, version)
             }
-            Event::Begin { transaction } if self.transaction(transaction).is_ok() => Err(Refused),
+            Event::Begin { transaction } if self.transaction(transaction).is_ok() => Err(MustReject),
             Event::Begin { transaction } => {
                 self.transactions.push(OpenTransaction {
                     name: transaction,
                     pending: vec![],
-                    alive: true,
-                    lost: false,
+                    active: true,
+                    uncommittable: false,
                 });
                 Ok(String::new())
             }
             Event::Commit { transaction } => self.commit(transaction),
             Event::Abort { transaction } => {
                 let serial = self.transaction(transaction)?;
-                self.transactions[serial].alive = false;
+                self.transactions[serial].active = false;
                 let reserved =
                     self.deliveries.iter_mut().filter(|one| one.state == DeliveryState::Reserved(serial));
                 reserved.for_each(|delivered| delivered.state = DeliveryState::Unsettled);
@@ -159,19 +159,19 @@ impl Model {
 
     fn settle(
         &mut self,
-        place: usize,
+        index: usize,
         accepted: bool,
         transaction: Option<u8>,
         version: Version,
-    ) -> Result<String, Refused> {
+    ) -> Result<String, MustReject> {
         if !accepted && version == Version::V1_0 {
-            return Err(Refused);
+            return Err(MustReject);
         }
-        let Delivered { key, number, state, .. } = self.deliveries[place];
+        let Delivered { key, number, state, .. } = self.deliveries[index];
         let id = self.subscriptions[key as usize - 1].id;
-        let now = self.subscription(id).map(|place| self.subscriptions[place].mode);
-        let mut alive = self.subscriptions.iter().filter(|one| one.alive).peekable();
-        let all_auto = alive.peek().is_some() && alive.all(|one| one.mode == 0);
+        let now = self.subscription(id).map(|index| self.subscriptions[index].mode);
+        let mut active = self.subscriptions.iter().filter(|one| one.active).peekable();
+        let all_auto = active.peek().is_some() && active.all(|one| one.mode == 0);
         if if version == Version::V1_1 { now == Some(0) } else { all_auto } {
             // The id now belongs to a subscription in auto mode, or no id is sent and all subscriptions are in auto
             // mode.
@@ -179,7 +179,7 @@ impl Model {
         }
         let serial = transaction.map(|name| self.transaction(name)).transpose()?;
         if state != DeliveryState::Unsettled {
-            return Err(Refused);
+            return Err(MustReject);
         }
         let cumulative = self.subscriptions[key as usize - 1].mode == 1;
         let reached = |one: &Delivered| {
@@ -188,9 +188,9 @@ impl Model {
                 && (one.number == number || cumulative && one.number < number)
         };
         let reached: Vec<_> =
-            (0..self.deliveries.len()).filter(|&place| reached(&self.deliveries[place])).collect();
-        let state = serial.map_or(DeliveryState::Gone, DeliveryState::Reserved);
-        reached.iter().for_each(|&place| self.deliveries[place].state = state);
+            (0..self.deliveries.len()).filter(|&index| reached(&self.deliveries[index])).collect();
+        let state = serial.map_or(DeliveryState::Removed, DeliveryState::Reserved);
+        reached.iter().for_each(|&index| self.deliveries[index].state = state);
         match serial {
             Some(serial) => {
                 self.transactions[serial].pending.push(PendingStep::Settle { deliveries: reached, accepted });
@@ -200,19 +200,21 @@ impl Model {
         }
     }
 
-    fn commit(&mut self, name: u8) -> Result<String, Refused> {
+    fn commit(&mut self, name: u8) -> Result<String, MustReject> {
         let serial = self.transaction(name)?;
-        let OpenTransaction { alive, lost, pending, .. } = &mut self.transactions[serial];
-        *alive = false;
-        if *lost {
-            return Err(Refused);
+        let OpenTransaction { active, uncommittable, pending, .. } = &mut self.transactions[serial];
+        *active = false;
+        if *uncommittable {
+            return Err(MustReject);
         }
         let mut steps = Vec::new();
         for pending in std::mem::take(pending) {
             match pending {
                 PendingStep::Send => steps.push("publish /queue/a".to_owned()),
                 PendingStep::Settle { deliveries, accepted } => {
-                    deliveries.iter().for_each(|&place| self.deliveries[place].state = DeliveryState::Gone);
+                    deliveries
+                        .iter()
+                        .for_each(|&index| self.deliveries[index].state = DeliveryState::Removed);
                     steps.push(self.settled(&deliveries, accepted));
                 }
             }
@@ -223,7 +225,7 @@ impl Model {
 
     fn settled(&self, places: &[usize], accepted: bool) -> String {
         let tags: Vec<_> =
-            places.iter().map(|&place| self.deliveries[place].tag).filter(|&tag| tag != 0).collect();
+            places.iter().map(|&index| self.deliveries[index].tag).filter(|&tag| tag != 0).collect();
         let verb = if accepted { "accept" } else { "return" };
         match tags[..] {
             [] => String::new(),
@@ -236,8 +238,8 @@ impl Model {
         let of_key = |key: Key| {
             self.deliveries.iter().find(move |one| one.key == key && one.state == DeliveryState::Unsettled)
         };
-        let alive = (1..).zip(&self.subscriptions).filter(|(_, one)| one.alive && !one.topic);
-        alive.filter_map(|(key, _)| of_key(key).map(|one| (key, one.tag))).collect()
+        let active = (1..).zip(&self.subscriptions).filter(|(_, one)| one.active && !one.topic);
+        active.filter_map(|(key, _)| of_key(key).map(|one| (key, one.tag))).collect()
     }
 
     /// Returns the receipts that must be sent now.
@@ -293,11 +295,11 @@ fn frame(event: &Event, model: &Model, version: Version) -> String {
 }
 
 fn deliver(peer: &mut Peer, model: &mut Model, subscription: usize) {
-    let place = subscription % model.subscriptions.len();
-    let (key, tag) = (place as Key + 1, model.deliveries.len() as Tag + 1);
-    let Subscribed { topic, mode, alive, count, .. } = &mut model.subscriptions[place];
+    let index = subscription % model.subscriptions.len();
+    let (key, tag) = (index as Key + 1, model.deliveries.len() as Tag + 1);
+    let Subscribed { topic, mode, active, count, .. } = &mut model.subscriptions[index];
     let tag = if *topic { 0 } else { tag };
-    let expected = match *alive && !model.leaving && !model.closed {
+    let expected = match *active && !model.leaving && !model.closed {
         true => DeliveryAction::Write { settle_when_written: *mode == 0 && !*topic },
         false => DeliveryAction::Skip,
     };
@@ -308,31 +310,34 @@ fn deliver(peer: &mut Peer, model: &mut Model, subscription: usize) {
     }
 }
 
-fn complete(peer: &mut Peer, model: &mut Model, place: usize) {
-    let owed: Vec<_> = (0..model.receipts.len()).filter(|&place| !model.receipts[place].1).collect();
-    if owed.is_empty() || model.closed {
+fn complete(peer: &mut Peer, model: &mut Model, index: usize) {
+    let pending: Vec<_> = (0..model.receipts.len()).filter(|&index| !model.receipts[index].1).collect();
+    if pending.is_empty() || model.closed {
         return;
     }
-    let (receipt, done, _) = &mut model.receipts[owed[place % owed.len()]];
+    let (receipt, done, _) = &mut model.receipts[pending[index % pending.len()]];
     *done = true;
     let receipt = receipt.clone();
     peer.complete(&receipt).expect(&model.receipts().join("\n"));
 }
 
 fn handle(peer: &mut Peer, model: &mut Model, event: &Event, receipt: Option<String>, version: Version) {
-    let asks = receipt.as_ref().map_or(String::new(), |receipt| format!(" receipt:{receipt}"));
-    peer.send(&format!("{}{asks}", frame(event, model, version)));
+    let receipt_header = receipt.as_ref().map_or(String::new(), |receipt| format!(" receipt:{receipt}"));
+    peer.send(&format!("{}{receipt_header}", frame(event, model, version)));
     if model.closed || model.leaving {
         peer.expect("");
         return;
     }
-    let owed = receipt.as_ref().map_or(String::new(), |receipt| format!(" receipt {receipt}"));
+    let suffix = receipt.as_ref().map_or(String::new(), |receipt| format!(" receipt {receipt}"));
     let Ok(expected_action) = model.expected_action(event, version) else {
         model.closed = true;
         let lines = peer.take();
-        assert!(lines.len() == 2 && lines[0].starts_with("ERROR ") && lines[0].ends_with(&owed), "{lines:?}");
-        let settles_nothing = NOT_SETTLED.iter().any(|summary| lines[0] == format!("ERROR {summary}{owed}"));
-        let (closing, lost) = match settles_nothing {
+        assert!(
+            lines.len() == 2 && lines[0].starts_with("ERROR ") && lines[0].ends_with(&suffix),
+            "{lines:?}"
+        );
+        let is_not_settled = NOT_SETTLED.iter().any(|summary| lines[0] == format!("ERROR {summary}{suffix}"));
+        let (closing, lost) = match is_not_settled {
             true => (Closing::NotSettled, Vec::new()),
             false => (Closing::Rejected, model.oldest_unsettled()),
         };
@@ -341,7 +346,8 @@ fn handle(peer: &mut Peer, model: &mut Model, event: &Event, receipt: Option<Str
     };
     model.leaving = matches!(event, Event::Disconnect);
     model.receipts.extend(receipt.map(|receipt| (receipt, expected_action.is_empty(), false)));
-    let expected_action = if expected_action.is_empty() { expected_action } else { expected_action + &owed };
+    let expected_action =
+        if expected_action.is_empty() { expected_action } else { expected_action + &suffix };
     let lines: Vec<_> = [expected_action].into_iter().chain(model.receipts()).collect();
     peer.expect(&lines.join("\n"));
 }
@@ -356,13 +362,13 @@ proptest! {
     ) {
         let mut peer = Peer::connected(version);
         let mut model = Model::default();
-        for (at, (event, asks)) in events.into_iter().enumerate() {
-            let receipt = asks.then(|| format!("r{at}"));
+        for (at, (event, has_receipt)) in events.into_iter().enumerate() {
+            let receipt = has_receipt.then(|| format!("r{at}"));
             match event {
                 Event::Deliver { subscription } if !model.subscriptions.is_empty() => {
                     deliver(&mut peer, &mut model, subscription);
                 }
-                Event::Complete { place } => complete(&mut peer, &mut model, place),
+                Event::Complete { index } => complete(&mut peer, &mut model, index),
                 // A rejected frame ends the session. Most such frames are left out, so that some sessions
                 // become long.
                 Event::Deliver { .. } => {}
@@ -394,21 +400,21 @@ proptest! {
     ) {
         let mut peer = version.map_or_else(|| Peer::new(Options::default()), Peer::connected);
         let mut lines = Vec::new();
-        let mut asked = Vec::new();
+        let mut requested = Vec::new();
         for (frame, time) in frames.iter().zip(time) {
             peer.raw(frame).after(time);
-            asked.extend(frame.lines().find_map(|line| line.strip_prefix("receipt:")).map(str::to_owned));
+            requested.extend(frame.lines().find_map(|line| line.strip_prefix("receipt:")).map(str::to_owned));
             for key in 0..3 {
                 peer.deliver(key, Tag::from(key), "m");
             }
             loop {
-                let owed: Vec<_> = peer.actions.iter().filter_map(receipt_of).collect();
-                let waits = peer.actions.iter().any(|action| matches!(action, Action::Authenticate(_)));
+                let pending: Vec<_> = peer.actions.iter().filter_map(receipt_of).collect();
+                let is_authenticating = peer.actions.iter().any(|action| matches!(action, Action::Authenticate(_)));
                 lines.extend(peer.take());
-                if waits {
+                if is_authenticating {
                     peer.accept_login(None);
                 }
-                for receipt in owed {
+                for receipt in pending {
                     peer.complete(&receipt);
                 }
                 if peer.actions.is_empty() {
@@ -419,9 +425,9 @@ proptest! {
         let end = lines.iter().position(|line| line.starts_with("close "));
         prop_assert!(end.is_none_or(|end| end + 1 == lines.len()), "{lines:?}");
         prop_assert!(lines.iter().filter(|line| line.starts_with("ERROR ")).count() <= 1, "{lines:?}");
-        let mut asked = asked.into_iter();
+        let mut requested = requested.into_iter();
         for receipt in lines.iter().filter_map(|line| line.strip_prefix("RECEIPT receipt-id:")) {
-            prop_assert!(asked.any(|asked| asked == receipt), "{receipt} is out of order: {lines:?}");
+            prop_assert!(requested.any(|requested| requested == receipt), "{receipt} is out of order: {lines:?}");
         }
     }
 }
@@ -439,7 +445,7 @@ impl Model {
             }
             Event::Begin { transaction } => self.transaction(transaction).is_err(),
             Event::Commit { transaction } => {
-                self.transaction(transaction).is_ok_and(|serial| !self.transactions[serial].lost)
+                self.transaction(transaction).is_ok_and(|serial| !self.transactions[serial].uncommittable)
             }
             Event::Abort { transaction } => self.transaction(transaction).is_ok(),
             Event::Send { transaction } => transaction.is_none_or(|name| self.transaction(name).is_ok()),

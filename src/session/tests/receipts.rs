@@ -1,4 +1,4 @@
-//! Tests of receipts: every frame that asks for one gets it, in the order of the frames.
+//! Tests of receipts: each requested receipt is sent, in the order of the frames.
 
 use super::*;
 
@@ -51,12 +51,12 @@ fn receipt_id_is_escaped_as_the_version_requires() {
         (Version::V1_1, "a\\nb\\cc\\\\", "a\\nb\\cc\\\\"),
         (Version::V1_2, "a\\nb\\rc:", "a\\nb\\rc\\c"),
     ];
-    for (version, asked, given) in table {
+    for (version, requested, returned) in table {
         let mut peer = Peer::connected(version);
-        peer.send(&format!("BEGIN transaction:t receipt:{asked}"))
-            .expect(&format!("RECEIPT receipt-id:{given}"));
-        peer.send(&format!("BEGIN receipt:{asked}"));
-        peer.expect(&format!("ERROR missing header receipt {given}\nclose Rejected"));
+        peer.send(&format!("BEGIN transaction:t receipt:{requested}"))
+            .expect(&format!("RECEIPT receipt-id:{returned}"));
+        peer.send(&format!("BEGIN receipt:{requested}"));
+        peer.expect(&format!("ERROR missing header receipt {returned}\nclose Rejected"));
     }
 }
 
@@ -75,6 +75,6 @@ fn receipt_of_disconnect_is_sent_last() {
 fn frame_rejected_after_disconnect_still_gets_an_error() {
     let mut peer = Peer::connected(Version::V1_2);
     peer.send("SEND destination:/topic/a receipt:1\nDISCONNECT receipt:2").take();
-    peer.refuse(Some("1"), Closing::Rejected).expect("ERROR no receipt 1\nclose Rejected");
+    peer.close_with_error(Some("1"), Closing::Rejected).expect("ERROR no receipt 1\nclose Rejected");
     peer.complete("1").expect("");
 }

@@ -105,10 +105,10 @@ fn unsubscribe_of_an_unknown_subscription_has_no_effect() {
 #[test]
 fn requested_prefetch_is_limited_by_unsettled_max() {
     let mut peer = Peer::limited(|options| (options.prefetch_count, options.unsettled_max) = (50, 200));
-    for (key, asked, granted) in
+    for (key, header, granted) in
         [(1, "", 50), (2, " prefetch-count:1", 1), (3, " prefetch-count:4294967295", 200)]
     {
-        peer.send(&format!("SUBSCRIBE id:{key} destination:/queue/a{asked}"));
+        peer.send(&format!("SUBSCRIBE id:{key} destination:/queue/a{header}"));
         peer.expect(&format!("subscribe {key} /queue/a {granted}"));
     }
     let mut peer = Peer::limited(|options| (options.prefetch_count, options.unsettled_max) = (0, 0));
@@ -169,7 +169,7 @@ fn subscription_id_is_escaped_as_the_version_requires() {
         let mut peer = Peer::connected(version);
         peer.send(&format!("SUBSCRIBE id:{id} destination:/topic/a")).take();
         peer.deliver(1, 0, "m1");
-        assert_eq!(peer.prefix, format!("MESSAGE subscription:{seen}"), "what came escaped goes escaped");
+        assert_eq!(peer.prefix, format!("MESSAGE subscription:{seen}"), "the id is escaped as in SUBSCRIBE");
     }
 }
 

@@ -133,7 +133,7 @@ fn temporary_queue_is_opened_again_after_its_first_subscription_was_rejected() {
     let mut actions = Vec::new();
     let error = ErrorReply { summary: "limit reached", detail: "no memory" };
     let closing = Closing::Limit("memory-bytes-max");
-    peer.session.refused(RejectedAction::Subscribe(1), None, error, closing, &mut actions);
+    peer.session.action_rejected(RejectedAction::Subscribe(1), None, error, closing, &mut actions);
     assert!(peer.session.subscription_bytes() < bytes, "the memory of the rejected subscription is released");
     peer.send("SUBSCRIBE id:1 destination:/temp-queue/a");
     peer.expect("open /temp-queue/~1\nsubscribe 2 /temp-queue/~1 250");

@@ -57,8 +57,8 @@ fn subscribe_to_another_users_destination_is_rejected() {
         for peer in [&mut alice(), &mut Peer::user("alice", "service")] {
             peer.send(&format!("SUBSCRIBE id:1 receipt:r destination:{destination}"));
             peer.expect(&format!(
-                "denied subscribe {destination}: nobody subscribes to another user's destinations\n\
-                 ERROR access denied receipt r\nclose Denied"
+                "denied subscribe {destination}: no client may subscribe to destinations of another user\n\
+                 ERROR access denied receipt r\nclose AccessDenied"
             ));
         }
     }
