@@ -189,9 +189,9 @@ impl<G> Message<G> {
 
     /// Returns the headers, blank line, body, NUL and LF for a client of `version`. Ends in `NUL LF`.
     ///
-    /// A tail that differs from the primary one is created at first use and kept if `guard` agrees. `guard` is called
-    /// with the message's own guard and the number of bytes that the copy will hold. If it returns `None`, the copy is
-    /// not kept and belongs to the caller.
+    /// A tail that differs from the primary one is created at first use. `guard` is called with the message's own guard
+    /// and the number of bytes that the copy will hold. If it returns a guard, the message keeps the copy; otherwise
+    /// the copy belongs to the caller.
     pub fn tail(&self, version: Version, guard: impl FnOnce(&G, usize) -> Option<G>) -> Cow<'_, Bytes> {
         let shared = &*self.shared;
         let slot = match self.tail_kind(version) {
@@ -206,8 +206,8 @@ impl<G> Message<G> {
     /// Returns the quoted tail for a SockJS client of `version`. It lacks the last LF, because the string of a SockJS
     /// message ends in NUL. Bytes of the body that are not UTF-8 are replaced by U+FFFD.
     ///
-    /// The tail is quoted at first use, once for each tail and quoting, and kept if `guard` agrees, as in
-    /// [`tail`](Message::tail).
+    /// The tail is quoted at first use, once for each tail and quoting. `guard` decides whether the message keeps the
+    /// copy, as in [`tail`](Message::tail).
     pub fn quoted_tail(
         &self,
         version: Version,

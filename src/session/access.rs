@@ -229,8 +229,8 @@ impl Session {
         self.report(receipt, &rejection, actions);
     }
 
-    /// Handles the rejection of an action by the broker. If the client requested `soft-errors` and `about` allows it, the
-    /// session undoes the action and sends an error report; otherwise it sends ERROR and closes.
+    /// Handles the rejection of an action by the broker. If the client requested `soft-errors` and `about` allows it,
+    /// the session undoes the action and sends an error report; otherwise it sends ERROR and closes.
     pub fn action_rejected(
         &mut self,
         about: RejectedAction,

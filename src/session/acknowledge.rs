@@ -158,11 +158,11 @@ impl Session {
     fn delivery_name<'a>(&self, frame: &'a Frame) -> Result<DeliveryName<'a>, Rejection> {
         let id = frame.header("id");
         let message = frame.header("message-id");
-        let (delivery_name, needed) = match self.version {
+        let (delivery_name, required_header) = match self.version {
             Version::V1_2 => (id.map(DeliveryName::Ack).or(message.map(DeliveryName::Message)), "id"),
             Version::V1_0 | Version::V1_1 => (message.or(id).map(DeliveryName::Message), "message-id"),
         };
-        delivery_name.ok_or_else(|| Rejection::missing(frame.command, needed))
+        delivery_name.ok_or_else(|| Rejection::missing(frame.command, required_header))
     }
 
     /// Finds a delivery by its `ack` value. If `id` is not an `ack` value of a subscription of this session, it is

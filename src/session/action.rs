@@ -26,8 +26,8 @@ pub enum Action {
     Authenticate(Credentials),
     /// The name of the client program, for the preceding [`Action::Authenticate`].
     Agent(Box<str>),
-    /// Check the new token in these credentials and call [`token_renewed`](super::Session::token_renewed). No further frame may be
-    /// handled before that call.
+    /// Check the new token in these credentials and call [`token_renewed`](super::Session::token_renewed). No further
+    /// frame may be handled before that call.
     Renew {
         /// Credentials that contain only the token.
         credentials: Credentials,

@@ -114,8 +114,8 @@ rejections! {
         "The broker generated an invalid address for {}. This is an error in the broker.", Quoted(destination);
     to_missing() = "missing header",
         "SEND to /users/ has no header to, which is required: expected the names of the users, as in to:alice,bob.";
-    to_names(name: &str) = "malformed to header",
-        "{}", name;
+    to_names(detail: &str) = "malformed to header",
+        "{detail}";
     reply_to_elsewhere(destination: &str) = "reply-to is not yours",
         "Invalid value {} of the header reply-to: a service can reply only to the sender. Expected /temp-queue/x, /user/queue/x, or no reply-to (for /user/queue/replies).", Quoted(destination);
     renewal_in_transaction() = "token cannot be renewed here",
@@ -143,7 +143,7 @@ rejections! {
     delivered_to_other(command: Command, id: &str, named: &str, other: &str) = "nothing to settle",
         "{} names {} of the subscription {}, but it was delivered to the subscription {}. Send the header subscription of the MESSAGE, or omit it.", command.as_str(), Quoted(id), Quoted(named), Quoted(other);
     reserved(command: Command, id: &str) = "already in a transaction",
-        "{} names {}, which is already acknowledged in an open transaction. COMMIT or ABORT that transaction first.", command.as_str(), Quoted(id);
+        "{} names {}, which a frame of an open transaction already settles. Settle each delivery once, or ABORT that transaction first.", command.as_str(), Quoted(id);
     ambiguous_message(command: Command, id: &str, hint: &str) = "ambiguous message-id",
         "{} names {}, which was delivered to several subscriptions. Name one of them in the header subscription.{hint}", command.as_str(), Quoted(id);
     frame_was_rejected(transaction: &str) = "transaction cannot be committed",
@@ -165,9 +165,9 @@ limits! {
     transaction_frames(id: &str, max: usize) @ "transaction-frames-max" = "transaction too long",
         "The transaction {} already has {max} frames, the maximum.", Quoted(id);
     transaction_bytes(max: usize) @ "transaction-bytes-max" = "transactions too large",
-        "With this frame the open transactions of this session have more than {max} bytes, the maximum.";
+        "With this frame, the open transactions of this session exceed {max} bytes, the maximum.";
     id_bytes(header: &str, bytes: usize, max: usize) @ "id-bytes-max" = "id too long",
-        "The header {header} has {bytes} bytes; {max} is the maximum.";
+        "The header {header} has {bytes} bytes; {max} is the maximum for a name that the client chooses.";
     to_bytes(max: usize) @ "to-bytes-max" = "too many recipients",
         "The header to has more than {max} bytes, the maximum.";
     to_elsewhere(destination: &str, max: usize) @ "header-bytes-max" = "header line too long",

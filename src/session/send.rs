@@ -116,7 +116,7 @@ impl Session {
         if to.len() > self.options.to_bytes_max {
             return Err(Rejection::to_bytes(self.options.to_bytes_max));
         }
-        if to.bytes().filter(|octet| *octet == b',').count() >= self.options.to_names_max {
+        if to.bytes().filter(|byte| *byte == b',').count() >= self.options.to_names_max {
             return Err(Rejection::to_count(self.options.to_names_max));
         }
         let names = recipients(&to).map_err(|error| Rejection::to_names(&error.detail))?;

@@ -183,7 +183,7 @@ impl Transactions {
         Ok(transaction.serial)
     }
 
-    /// Parks a frame after [`Transactions::admit`] has accepted it.
+    /// Parks a frame after [`Transactions::check_capacity`] has accepted it.
     pub(super) fn park(&mut self, id: &str, parked: TransactionFrame, bytes: usize) {
         if let Some(transaction) = self.open.get_mut(id) {
             let texts_bytes = parked.texts_bytes();

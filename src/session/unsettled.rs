@@ -52,7 +52,8 @@ impl AckPrefix {
     }
 }
 
-/// The identifier of a delivery within its session. In the `ack` value of a MESSAGE it follows the session's [`AckPrefix`].
+/// The identifier of a delivery within its session. In the `ack` value of a MESSAGE it follows the session's
+/// [`AckPrefix`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct AckId {
     pub(super) key: Key,
@@ -60,8 +61,8 @@ pub(super) struct AckId {
 }
 
 impl AckId {
-    /// Parses an `ack` value: the inverse of [`AckId::format_into`]. Returns `None` if it is malformed or belongs to another
-    /// session.
+    /// Parses an `ack` value: the inverse of [`AckId::format_into`]. Returns `None` if it is malformed or belongs to
+    /// another session.
     pub(super) fn parse(prefix: AckPrefix, text: &str) -> Option<AckId> {
         let numbers = text.as_bytes().strip_prefix(prefix.as_bytes())?.strip_prefix(b"-")?;
         let (key, number) = std::str::from_utf8(numbers).ok()?.split_once('-')?;

@@ -31,25 +31,25 @@ impl<G, const N: usize> Copies<G, N> {
     /// for it, which overestimates and is therefore safe.
     const OVERHEAD_BYTES: usize = size_of::<Self>();
 
-    /// Returns the copy in `slot`. If there is none it is created, and kept if `guard` agrees, which is called with the
-    /// bytes that the copy holds. Otherwise the copy belongs to the caller.
+    /// Returns the copy in `slot`, and creates it if the slot is empty. `guard` is called with the number of bytes that
+    /// the new copy holds. If it returns a guard, the copy is stored; otherwise it belongs to the caller.
     pub(super) fn get_or_make(
         copies: &OnceLock<Box<Self>>,
         slot: usize,
         make: impl FnOnce() -> Bytes,
         guard: impl FnOnce(usize) -> Option<G>,
     ) -> Cow<'_, Bytes> {
-        if let Some(kept) = copies.get().and_then(|copies| copies.slots[slot].get()) {
-            return Cow::Borrowed(&kept.bytes);
+        if let Some(cached) = copies.get().and_then(|copies| copies.slots[slot].get()) {
+            return Cow::Borrowed(&cached.bytes);
         }
         let bytes = make();
         match guard(bytes.len() + Self::OVERHEAD_BYTES) {
             None => Cow::Owned(bytes),
             Some(guard) => {
                 // If two clients get here at once, one of the copies is kept.
-                let kept = copies.get_or_init(Box::default).slots[slot]
+                let cached = copies.get_or_init(Box::default).slots[slot]
                     .get_or_init(|| CachedCopy { bytes, _guard: guard });
-                Cow::Borrowed(&kept.bytes)
+                Cow::Borrowed(&cached.bytes)
             }
         }
     }
