@@ -21,9 +21,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Divisor that gives the size of a share.
-const SHARE_PART: usize = 4;
+const SHARE_DIVISOR: usize = 4;
 /// Divisor that gives the part of a share that stays available while messages fill the budget.
-const RESERVE_PART: usize = 4;
+const RESERVE_DIVISOR: usize = 4;
 
 /// A byte budget that all modules share, or a share of it.
 #[derive(Debug)]
@@ -33,28 +33,28 @@ pub struct Budget {
     reserved: AtomicUsize,
     bytes_max: usize,
     /// The budget that this one is a share of; `None` for the whole budget.
-    whole: Option<Arc<Budget>>,
+    parent: Option<Arc<Budget>>,
 }
 
 impl Budget {
     /// Creates a budget of `bytes_max` bytes.
     pub fn new(bytes_max: usize) -> Arc<Budget> {
-        Budget::of(bytes_max, None)
+        Budget::with_parent(bytes_max, None)
     }
 
     /// Creates a share of a quarter, for subscriptions or for input. Every charge to the share is charged to this
     /// budget as well.
     pub fn share(self: &Arc<Budget>) -> Arc<Budget> {
-        self.share_of(SHARE_PART)
+        self.share_of(SHARE_DIVISOR)
     }
 
-    /// Creates a share like [`Budget::share`], whose size is that of this budget divided by `part`.
-    pub fn share_of(self: &Arc<Budget>, part: usize) -> Arc<Budget> {
-        Budget::of(self.bytes_max / part, Some(self.clone()))
+    /// Creates a share like [`Budget::share`], whose size is that of this budget divided by `divisor`.
+    pub fn share_of(self: &Arc<Budget>, divisor: usize) -> Arc<Budget> {
+        Budget::with_parent(self.bytes_max / divisor, Some(self.clone()))
     }
 
-    fn of(bytes_max: usize, whole: Option<Arc<Budget>>) -> Arc<Budget> {
-        Arc::new(Budget { used: AtomicUsize::new(0), reserved: AtomicUsize::new(0), bytes_max, whole })
+    fn with_parent(bytes_max: usize, parent: Option<Arc<Budget>>) -> Arc<Budget> {
+        Arc::new(Budget { used: AtomicUsize::new(0), reserved: AtomicUsize::new(0), bytes_max, parent })
     }
 
     /// Charges `bytes` until the returned charge is dropped.
@@ -64,7 +64,7 @@ impl Budget {
     }
 
     /// Reserves `bytes` for work that is about to be done and charged, until the reservation is dropped. Returns `None`
-    /// if they are more than half of the free memory: one large piece of work leaves room for small pieces of others.
+    /// if they are more than half of the free memory: one large piece of work leaves memory for small pieces of others.
     pub fn reserve(self: &Arc<Budget>, bytes: usize) -> Option<Reservation> {
         let admit = |reserved: usize| {
             let free = self.bytes_max.saturating_sub(self.used()).saturating_sub(reserved);
@@ -85,7 +85,7 @@ impl Budget {
     }
 
     /// Returns whether more than seven eighths are used: publishers are throttled, so that queues can drain.
-    pub fn is_near(&self) -> bool {
+    pub fn is_nearly_exhausted(&self) -> bool {
         self.used() >= self.bytes_max - self.bytes_max / 8
     }
 
@@ -94,7 +94,7 @@ impl Budget {
         self.used() >= self.bytes_max
     }
 
-    /// Returns whether `bytes` more fit. A share admits bytes up to its own limit while the whole budget has room, and
+    /// Returns whether `bytes` more fit. A share admits bytes up to its own limit while the whole budget has free memory, and
     /// always up to a quarter of that limit.
     pub fn admits(&self, bytes: usize) -> bool {
         self.admits_after(bytes, 0)
@@ -104,26 +104,26 @@ impl Budget {
     fn admits_after(&self, bytes: usize, freed: usize) -> bool {
         let used = |budget: &Budget| budget.used().saturating_sub(freed);
         let fits = |budget: &Budget| bytes <= budget.bytes_max.saturating_sub(used(budget));
-        match &self.whole {
+        match &self.parent {
             None => fits(self),
-            Some(whole) => {
-                let reserve = self.bytes_max / RESERVE_PART;
-                used(self).saturating_add(bytes) <= reserve || fits(self) && fits(whole)
+            Some(parent) => {
+                let reserve = self.bytes_max / RESERVE_DIVISOR;
+                used(self).saturating_add(bytes) <= reserve || fits(self) && fits(parent)
             }
         }
     }
 
     fn add(&self, bytes: usize) {
         self.used.fetch_add(bytes, Relaxed);
-        if let Some(whole) = &self.whole {
-            whole.add(bytes);
+        if let Some(parent) = &self.parent {
+            parent.add(bytes);
         }
     }
 
     fn subtract(&self, bytes: usize) {
         self.used.fetch_sub(bytes, Relaxed);
-        if let Some(whole) = &self.whole {
-            whole.subtract(bytes);
+        if let Some(parent) = &self.parent {
+            parent.subtract(bytes);
         }
     }
 }
@@ -170,7 +170,7 @@ pub const fn shared_allocation(bytes: usize) -> usize {
     allocation(bytes + 2 * size_of::<usize>())
 }
 
-/// Returns the bytes that a B-tree of `len` entries of `entry_bytes` bytes takes. A leaf has room for 11 entries and is
+/// Returns the bytes that a B-tree of `len` entries of `entry_bytes` bytes takes. A leaf can hold 11 entries and is
 /// about three quarters full if there are several leaves.
 pub const fn btree_allocation(len: usize, entry_bytes: usize) -> usize {
     const LEAF_ENTRIES: usize = 11;
@@ -188,7 +188,7 @@ pub const fn btree_allocation(len: usize, entry_bytes: usize) -> usize {
     }
 }
 
-/// Returns the bytes that a hash table with room for `capacity` entries of `entry_bytes` bytes takes.
+/// Returns the bytes that a hash table with a capacity of `capacity` entries of `entry_bytes` bytes takes.
 pub const fn table_allocation(capacity: usize, entry_bytes: usize) -> usize {
     // One control byte for each bucket and a group behind the last; at most seven of eight buckets are used.
     const GROUP_BYTES: usize = 16;
@@ -221,13 +221,13 @@ impl Charge {
 
     /// Charges `bytes` to the same budget for an optional copy. Returns `None` if the budget is nearly exhausted.
     pub fn for_copy(&self, bytes: usize) -> Option<Charge> {
-        self.has_room().then(|| self.budget.charge(bytes))
+        self.has_free_memory().then(|| self.budget.charge(bytes))
     }
 
     /// Changes the charge to `bytes`, unless it would grow while the budget is nearly exhausted. Returns whether it
     /// did.
     pub fn try_resize(&mut self, bytes: usize) -> bool {
-        let fits = bytes <= self.bytes || self.has_room();
+        let fits = bytes <= self.bytes || self.has_free_memory();
         if fits {
             self.resize(bytes);
         }
@@ -244,14 +244,15 @@ impl Charge {
         is_admitted
     }
 
-    /// Returns whether [`Charge::try_grow`] to `bytes` succeeds once `freed` bytes of other charges are given back.
+    /// Returns whether [`Charge::try_grow`] to `bytes` succeeds once `freed` bytes of other charges are released.
     pub fn may_grow_after(&self, bytes: usize, freed: usize) -> bool {
-        let is_alone = self.budget.used() <= self.bytes.saturating_add(freed);
-        is_alone || self.budget.admits_after(bytes.saturating_sub(self.bytes), freed)
+        let is_only_charge = self.budget.used() <= self.bytes.saturating_add(freed);
+        is_only_charge || self.budget.admits_after(bytes.saturating_sub(self.bytes), freed)
     }
 
-    fn has_room(&self) -> bool {
-        !self.budget.is_near() && self.budget.whole.as_ref().is_none_or(|whole| !whole.is_near())
+    fn has_free_memory(&self) -> bool {
+        !self.budget.is_nearly_exhausted()
+            && self.budget.parent.as_ref().is_none_or(|parent| !parent.is_nearly_exhausted())
     }
 
     /// Changes the charge to `bytes`.
@@ -280,7 +281,7 @@ mod tests {
         let budget = Budget::new(800);
         let mut first = budget.charge(300);
         let second = budget.charge(400);
-        assert!(budget.is_near() && !budget.is_exhausted());
+        assert!(budget.is_nearly_exhausted() && !budget.is_exhausted());
         first.resize(400);
         assert!(budget.is_exhausted());
         drop(second);
@@ -302,7 +303,7 @@ mod tests {
         ] {
             let budget = Budget::new(800);
             let _charge = budget.charge(used);
-            assert_eq!((budget.is_near(), budget.is_exhausted()), (near, exhausted), "{used}");
+            assert_eq!((budget.is_nearly_exhausted(), budget.is_exhausted()), (near, exhausted), "{used}");
             assert_eq!((budget.used(), budget.bytes_max()), (used, 800));
         }
     }
@@ -314,12 +315,12 @@ mod tests {
             for thread in 0..4 {
                 let budget = &budget;
                 scope.spawn(move || {
-                    let mut kept = budget.charge(thread);
+                    let mut resized = budget.charge(thread);
                     for bytes in 0..1000 {
-                        let _passing = budget.charge(bytes);
-                        kept.resize(bytes);
+                        let _temporary = budget.charge(bytes);
+                        resized.resize(bytes);
                     }
-                    assert_eq!(kept.bytes(), 999);
+                    assert_eq!(resized.bytes(), 999);
                 });
             }
         });
@@ -368,7 +369,7 @@ mod tests {
     }
 
     #[test]
-    fn copy_is_refused_near_the_limit() {
+    fn copy_is_rejected_near_the_limit() {
         let budget = Budget::new(800);
         let own = budget.charge(600);
         let copy = own.for_copy(100).expect("below seven eighths");
@@ -395,7 +396,7 @@ mod tests {
 
     #[test]
     fn allocation_is_rounded_up_to_the_size_class_of_the_allocator() {
-        for (bytes, costs) in [
+        for (bytes, allocated) in [
             (0, 0),
             (1, 8),
             (9, 16),
@@ -409,7 +410,7 @@ mod tests {
             (2049, 2560),
             (70_000, 81_920),
         ] {
-            assert_eq!(allocation(bytes), costs, "{bytes}");
+            assert_eq!(allocation(bytes), allocated, "{bytes}");
         }
         assert_eq!(shared_allocation(1020), 1280);
     }

@@ -10,7 +10,7 @@ use prometheus_client::registry::{Metric, Registry};
 use std::sync::Arc;
 
 /// Labels of `stompbox_build_info`.
-const BUILD: [(&str, &str); 1] = [("version", env!("CARGO_PKG_VERSION"))];
+const BUILD_LABELS: [(&str, &str); 1] = [("version", env!("CARGO_PKG_VERSION"))];
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Reason {
@@ -23,7 +23,7 @@ struct Limit {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Policy {
+struct RejectingOption {
     option: &'static str,
 }
 
@@ -39,7 +39,7 @@ struct Source {
 
 /// The values of the label `result` of login counters.
 const LOGIN_RESULTS: [&str; 4] = ["accepted", "refused", "busy", "unavailable"];
-/// The sources of users that may fail to check a login.
+/// The sources of users whose check of a login can fail.
 const SOURCES: [&str; 3] = ["hook", "token", "users-file"];
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -58,7 +58,7 @@ macro_rules! metrics {
             accepted: Family<Transport, Counter>,
             closed: Family<Reason, Counter>,
             limits: Family<Limit, Counter>,
-            refused: Family<Policy, Counter>,
+            refused: Family<RejectingOption, Counter>,
             logins: Family<LoginResult, Counter>,
             source_errors: Family<Source, Counter>,
             $(#[doc = $help] pub $field: $kind,)*
@@ -69,25 +69,28 @@ macro_rules! metrics {
             pub fn new() -> Arc<Metrics> {
                 let mut registry = Registry::default();
                 registry.register_collector(Box::new(Process::default()));
-                let own = registry.sub_registry_with_prefix("stompbox");
-                own.register("build", "The running version, always 1", Info::new(BUILD));
-                let mut families = Registration(own);
+                let stompbox = registry.sub_registry_with_prefix("stompbox");
+                let build = Info::new(BUILD_LABELS);
+                stompbox.register("build", "Version of the running broker; the value is always 1", build);
+                let mut families = Registration(stompbox);
                 let metrics = Metrics {
                     connections: families.add("connections", "Open connections"),
                     accepted: families.add("connections_accepted", "Connections accepted"),
                     closed: families.add("connections_closed", "Connections closed"),
-                    limits: families.add("limit_hits", "Times a limit was met, by its option"),
+                    limits: families.add("limit_hits", "Times that a limit was reached, by the option that sets it"),
                     refused: families.add(
                         "requests_refused",
-                        "HTTP requests refused for where their page came from, by the option that would allow them",
+                        "HTTP requests rejected because of their Host or Origin header, by the option that can allow \
+                         them",
                     ),
                     logins: families.add(
                         "logins",
-                        "Logins, by result: accepted, refused, busy (too many are under way or were wrong), unavailable (a source could not say)",
+                        "Logins by result: accepted, refused (failed), busy (too many logins in progress or failed), \
+                         unavailable (a user source did not answer)",
                     ),
                     source_errors: families.add(
                         "auth_source_errors",
-                        "Logins and new tokens that could not be checked, by the source of users that failed",
+                        "Logins and renewed tokens that could not be checked because a user source failed, by source",
                     ),
                     $($field: families.add($name, $help),)*
                     registry,
@@ -113,38 +116,42 @@ impl Registration<'_> {
 
 metrics! {
     frames_received: Counter = "frames_received", "STOMP frames received from clients";
-    frames_sent: Counter = "frames_sent", "Frames handed to sockets: STOMP's, heart-beats, and a wire's own";
-    bytes_received: Counter = "received_bytes", "STOMP octets received from clients";
-    bytes_sent: Counter = "sent_bytes", "Octets handed to sockets";
+    frames_sent: Counter = "frames_sent",
+        "Frames written to sockets: STOMP frames, heartbeats and frames of the transport";
+    bytes_received: Counter = "received_bytes", "Bytes of STOMP received from clients";
+    bytes_sent: Counter = "sent_bytes", "Bytes written to sockets";
     messages_published: Counter = "messages_published", "Messages routed to their destination";
-    deliveries: Counter = "deliveries", "MESSAGE frames on their way to sockets";
-    redeliveries: Counter = "redeliveries", "Messages given to a work queue's consumer once more";
+    deliveries: Counter = "deliveries", "MESSAGE frames encoded for clients";
+    redeliveries: Counter = "redeliveries", "Messages of work queues that were delivered again";
     dead_letters: Counter = "dead_letters", "Messages moved to a dead letter queue";
     messages_dropped: Counter = "messages_dropped",
-        "Messages that nobody could take: a temporary queue that is gone or whose consumers take text only, a full dead letter queue";
+        "Messages dropped because their temporary queue is closed, all its consumers are text only, or a dead letter \
+         queue is full or cannot be created";
     messages_skipped: Counter = "messages_skipped",
-        "Broadcasts that were not UTF-8 and passed over a subscription whose transport carries text only";
-    access_denied: Counter = "access_denied", "Frames refused by a rule, and subscriptions ended by one";
-    subscriptions: Gauge = "subscriptions", "Live subscriptions";
+        "Broadcast messages not delivered to a subscription because they are not UTF-8 and its transport carries only \
+         text";
+    access_denied: Counter = "access_denied", "Frames rejected and subscriptions ended by a permission rule";
+    subscriptions: Gauge = "subscriptions", "Open subscriptions";
     topics: Gauge = "topics", "Topics with subscribers";
-    sessions: Gauge = "sessions", "Sessions that are online: connected and let in";
-    user_destinations: Gauge = "user_destinations", "Destinations of users with subscribers";
-    services: Gauge = "services", "Destinations below /app to which a service subscribes by name";
-    presence_topics: Gauge = "presence_topics", "Topics whose presence is watched, /presence/users included";
+    sessions: Gauge = "sessions", "Established STOMP sessions";
+    user_destinations: Gauge = "user_destinations", "User destinations with subscribers";
+    services: Gauge = "services", "Destinations below /app with a service that subscribes by name";
+    presence_topics: Gauge = "presence_topics", "Topics whose presence is watched, including /presence/users";
     presence_messages: Counter = "presence_messages",
-        "Messages about presence that were encoded, each for all who watch";
-    queues: Gauge = "queues", "Work queues, temporary ones included";
+        "Presence reports encoded; each is shared by all watchers of a topic";
+    queues: Gauge = "queues", "Work queues, including temporary queues";
     queue_messages: Gauge = "queue_messages",
-        "Messages in work queues, those given to consumers and not settled included";
-    queue_bytes: Gauge = "queue_bytes", "Octets of the messages in work queues";
-    outbound_queue_bytes: Gauge = "outbound_queue_bytes", "Bytes waiting for receivers, to within 16 KiB for each";
+        "Messages in work queues, including delivered messages that are not settled";
+    queue_bytes: Gauge = "queue_bytes", "Bytes of the messages in work queues";
+    outbound_queue_bytes: Gauge = "outbound_queue_bytes",
+        "Bytes waiting in outbound queues, accurate to 16 KiB per connection";
     transactions: Gauge = "transactions", "Open transactions";
     memory_used_bytes: Gauge = "memory_used_bytes",
-        "Bytes that clients make the broker hold, which memory-bytes-max limits; set when it is asked for";
+        "Bytes of memory used for clients, limited by memory-bytes-max; updated when metrics are read";
     subscription_memory_bytes: Gauge = "subscription_memory_bytes",
-        "Bytes of memory_used_bytes that subscriptions, their names and names of open transactions hold; a quarter of \
-         memory-bytes-max at most; set when it is asked for";
-    memory_limit_bytes: Gauge = "memory_limit_bytes", "The value of memory-bytes-max; set when it is asked for";
+        "Part of memory_used_bytes that is used for subscriptions and names of open transactions, limited to a quarter \
+         of memory-bytes-max; updated when metrics are read";
+    memory_limit_bytes: Gauge = "memory_limit_bytes", "The value of memory-bytes-max; updated when metrics are read";
 }
 
 /// The values that labels can have.
@@ -156,7 +163,7 @@ pub struct Labels {
     pub reasons: Vec<&'static str>,
     /// The options that are limits.
     pub limits: Vec<&'static str>,
-    /// The options that would allow refused HTTP requests.
+    /// The options that can allow rejected HTTP requests.
     pub policies: Vec<&'static str>,
 }
 
@@ -175,7 +182,7 @@ impl Metrics {
             let _ = self.limits.get_or_create(&Limit { limit });
         }
         for option in labels.policies {
-            let _ = self.refused.get_or_create(&Policy { option });
+            let _ = self.refused.get_or_create(&RejectingOption { option });
         }
     }
 
@@ -212,15 +219,15 @@ impl Metrics {
         self.source_errors.get_or_create(&Source { source }).inc();
     }
 
-    /// Counts a refused HTTP request that the option `option` would allow.
-    pub fn refused(&self, option: &'static str) {
-        self.refused.get_or_create(&Policy { option }).inc();
+    /// Counts a rejected HTTP request that the option `option` can allow.
+    pub fn request_rejected(&self, option: &'static str) {
+        self.refused.get_or_create(&RejectingOption { option }).inc();
     }
 
     /// Returns all metrics in the OpenMetrics text format.
     pub fn render(&self) -> String {
         let mut text = String::new();
-        encode(&mut text, &self.registry).expect("a String takes every write");
+        encode(&mut text, &self.registry).expect("writing to a String does not fail");
         text
     }
 }
@@ -257,7 +264,7 @@ mod tests {
             "# TYPE stompbox_frames_sent counter",
             "# HELP stompbox_topics Topics with subscribers.",
         ] {
-            assert!(text.lines().any(|shown| shown == line), "{line} is not in\n{text}");
+            assert!(text.lines().any(|rendered| rendered == line), "{line} is not in\n{text}");
         }
         assert!(text.ends_with("# EOF\n"));
     }
@@ -279,7 +286,7 @@ mod tests {
             "stompbox_limit_hits_total{limit=\"frame-bytes-max\"} 0",
             "stompbox_requests_refused_total{option=\"allowed-hosts\"} 0",
         ] {
-            assert!(text.lines().any(|shown| shown == line), "{line} is not in\n{text}");
+            assert!(text.lines().any(|rendered| rendered == line), "{line} is not in\n{text}");
         }
     }
 
@@ -297,6 +304,6 @@ mod tests {
         assert!(value("process_max_fds") >= value("process_open_fds"));
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("a clock");
         let age = now.as_secs_f64() - value("process_start_time_seconds");
-        assert!((-2.0..86_400.0 * 30.0).contains(&age), "it started {age} s ago");
+        assert!((-2.0..86_400.0 * 30.0).contains(&age), "the process started {age} s ago");
     }
 }

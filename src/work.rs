@@ -1,4 +1,4 @@
-//! An account of the work that a thread does for the connection it is serving.
+//! An account of the work that a thread does for the connection whose task it runs.
 //!
 //! A frame can cost far more than its length suggests: an UNSUBSCRIBE requeues messages, a SEND is matched against
 //! wildcard subscriptions. The code that does such work reports it here with [`add`]. The connection task reads the
@@ -7,7 +7,7 @@
 //! The account is one counter per thread, so that code that runs in `drop` can report to it and no function needs a
 //! parameter for it.
 //!
-//! One unit is about 100 ns of one core. Reports are estimates: it matters only that no work is free.
+//! One unit is about 100 ns of one core. Reports are estimates: they must only be greater than zero for all work.
 
 use std::cell::Cell;
 
@@ -27,7 +27,7 @@ pub const DELIVERY: usize = 2;
 pub const QUEUE_MESSAGE: usize = 3;
 /// Cost of creating or removing a subscription.
 pub const SUBSCRIPTION: usize = 8;
-/// Cost of authenticating a client: verifying the signature of a token, or passing a login on. Other tasks and threads
+/// Cost of authenticating a client: verifying the signature of a token, or forwarding a login. Other tasks and threads
 /// check tokens and hashes; this cost is charged to a client that authenticates again and again.
 pub const AUTHENTICATION: usize = 1000;
 /// Number of bytes of JSON that can be parsed for one unit.
@@ -50,7 +50,7 @@ pub fn add_bytes(bytes: usize) {
     add(bytes / BYTES_PER_UNIT);
 }
 
-/// Returns the units reported by this thread so far. Only differences mean something.
+/// Returns the units reported by this thread so far. Only the difference of two results is meaningful.
 pub fn done() -> u64 {
     DONE.with(Cell::get)
 }
@@ -71,7 +71,7 @@ mod tests {
             add(5);
             done() - before
         });
-        assert_eq!(elsewhere.join().expect("the thread ends"), 5);
+        assert_eq!(elsewhere.join().expect("the thread does not panic"), 5);
         assert_eq!(done() - before, 7);
     }
 }

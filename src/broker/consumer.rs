@@ -144,7 +144,7 @@ impl Consumers {
             count: item.sent.saturating_add(1),
             tag: item.position,
         };
-        let taken = consumer.subscriber.outbound_queue.push_within(delivery);
+        let taken = consumer.subscriber.outbound_queue.try_push(delivery);
         if !taken {
             self.starve(id);
         }

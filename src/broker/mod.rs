@@ -4,7 +4,7 @@
 //!   Broker ─┬─ Topics ─┬─ Topic ─┬─ SubscriberList ─────────────────┐
 //!           │          │         └─ PresenceTracker: its watchers ──┼─ fan_out ──> OutboundQueue::push
 //!           │          └─ Patterns ── PatternGroup: SubscriberList ─┘
-//!           └─ Queues ── Queue ─┬─ PartitionedBacklog ─┬─ dispatch ──> OutboundQueue::push_within
+//!           └─ Queues ── Queue ─┬─ PartitionedBacklog ─┬─ dispatch ──> OutboundQueue::try_push
 //!                               └─ Consumers ──────────┘
 //! ```
 //!

@@ -127,7 +127,7 @@ impl BrokerState {
 
     /// Registers a session as online.
     pub(super) fn enter(self: &Arc<Self>, outbound_queue: &Arc<OutboundQueue>, now: Instant) -> Entry {
-        let label = outbound_queue.labelled().cloned();
+        let label = outbound_queue.label().cloned();
         if let Some(label) = &label {
             self.sessions.enter(label);
         }

@@ -115,5 +115,5 @@ fn owned<'a>(shared: &BrokerState, destination: &'a Destination, id: &str) -> Co
 }
 
 fn is_session(outbound_queue: &OutboundQueue, id: &str) -> bool {
-    outbound_queue.labelled().is_some_and(|label| *label.session == *id)
+    outbound_queue.label().is_some_and(|label| *label.session == *id)
 }

@@ -279,7 +279,7 @@ impl HttpServer {
 
     /// Refuses a request with 403, and counts and logs it. Typically a browser has sent it for a page of another site.
     fn refuse(&self, refused: &OriginError, address: IpAddr) -> Response<Body> {
-        self.shared.context.metrics.refused(refused.option);
+        self.shared.context.metrics.request_rejected(refused.option);
         self.shared.refusals.log(refused, address);
         plain(StatusCode::FORBIDDEN, format!("{refused}\n"))
     }

@@ -12,10 +12,10 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 /// Time for which a reading is reused. Reading takes up to a millisecond with many open files, and requests for metrics
-/// may follow each other without a pause.
-const KEPT: Duration = Duration::from_secs(1);
+/// may follow each other without delay.
+const CACHE_DURATION: Duration = Duration::from_secs(1);
 
-/// A collector that reads the values when metrics are rendered, at most once in [`KEPT`].
+/// A collector that reads the values when metrics are rendered, at most once in [`CACHE_DURATION`].
 #[derive(Debug, Default)]
 pub(super) struct Process {
     last: Mutex<Option<(Instant, Option<Reading>)>>,
@@ -34,11 +34,11 @@ struct Reading {
 }
 
 impl Process {
-    /// Returns the last reading; takes a new one by `read` if there is none or it is too old.
+    /// Returns the last reading; calls `read` for a new one if there is none or it is too old.
     fn reading(&self, now: Instant, read: impl FnOnce() -> Option<Reading>) -> Option<Reading> {
         let mut last = self.last.lock();
         match *last {
-            Some((at, reading)) if now.saturating_duration_since(at) < KEPT => reading,
+            Some((at, reading)) if now.saturating_duration_since(at) < CACHE_DURATION => reading,
             _ => last.insert((now, read())).1,
         }
     }
@@ -47,25 +47,40 @@ impl Process {
 impl Collector for Process {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let Some(reading) = self.reading(Instant::now(), read) else { return Ok(()) };
-        let mut put = |name: &str, help: &str, unit: Option<&Unit>, metric: &dyn EncodeMetric| {
+        let mut encode_metric = |name: &str, help: &str, unit: Option<&Unit>, metric: &dyn EncodeMetric| {
             metric.encode(encoder.encode_descriptor(name, help, unit, metric.metric_type())?)
         };
         let gauge = |value: u64| ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
         let cpu = ConstCounter::new(reading.cpu_seconds);
-        put("process_cpu", "CPU time of the process.", Some(&Unit::Seconds), &cpu)?;
+        encode_metric(
+            "process_cpu",
+            "Total user and system CPU time spent in seconds.",
+            Some(&Unit::Seconds),
+            &cpu,
+        )?;
         let resident = gauge(reading.resident_bytes);
-        put(
+        encode_metric(
             "process_resident_memory",
-            "Memory of the process that is in RAM.",
+            "Resident memory size in bytes.",
             Some(&Unit::Bytes),
             &resident,
         )?;
-        put("process_open_fds", "Open file descriptors of the process.", None, &gauge(reading.open_files))?;
+        encode_metric(
+            "process_open_fds",
+            "Number of open file descriptors.",
+            None,
+            &gauge(reading.open_files),
+        )?;
         if let Some(max) = reading.open_files_max {
-            put("process_max_fds", "Limit of open file descriptors.", None, &gauge(max))?;
+            encode_metric("process_max_fds", "Maximum number of open file descriptors.", None, &gauge(max))?;
         }
         let started = gauge(reading.started_seconds);
-        put("process_start_time", "When the process started, in Unix time.", Some(&Unit::Seconds), &started)
+        encode_metric(
+            "process_start_time",
+            "Start time of the process since the Unix epoch in seconds.",
+            Some(&Unit::Seconds),
+            &started,
+        )
     }
 }
 

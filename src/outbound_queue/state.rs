@@ -17,7 +17,7 @@ const GRACE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     Open,
-    QueueOverflow,
+    Overflowed,
     Closed,
 }
 
@@ -32,9 +32,12 @@ pub(super) struct State {
     pub(super) publishers: WaitingPublishers,
     pub(super) congested_since: Option<Instant>,
     pub(super) taken_at: Instant,
-    pub(super) starved: bool,
-    pub(super) gauged: usize,
-    pub(super) room: Charge,
+    /// Whether a message of a work queue was rejected since the last [`take_blocked`](super::OutboundQueue::take_blocked).
+    pub(super) blocked: bool,
+    /// The part of `bytes` that the gauge contains.
+    pub(super) gauge_bytes: usize,
+    /// The charge for the capacity of `deliveries`.
+    pub(super) capacity_charge: Charge,
     /// The tags of waiting messages of work queues, by subscription, in order.
     pub(super) from_queues: BTreeMap<Key, VecDeque<Tag>>,
     /// Number of waiting messages of work queues.
@@ -49,10 +52,10 @@ pub(super) struct State {
 const CREDIT_PER_WITHDRAWAL: usize = 16;
 
 impl State {
-    pub(super) fn put(&mut self, delivery: Delivery, bytes: usize) {
+    pub(super) fn push(&mut self, delivery: Delivery, total_bytes: usize) {
         if self.deliveries.len() == self.deliveries.capacity() {
             self.deliveries.reserve(1);
-            self.charge_room();
+            self.charge_capacity();
         }
         if delivery.tag != 0 {
             self.from_queues.entry(delivery.key).or_default().push_back(delivery.tag);
@@ -60,7 +63,7 @@ impl State {
         }
         self.deliveries.push_back(delivery);
         self.sweep_credit = self.sweep_credit.saturating_add(1);
-        self.bytes = bytes;
+        self.bytes = total_bytes;
     }
 
     /// Removes and returns the next delivery. Moves deliveries of withdrawn subscriptions into `withdrawn`. The caller
@@ -97,7 +100,7 @@ impl State {
         self.from_queues_len -= tags.len();
         if self.deliveries.is_empty() {
             self.deliveries = VecDeque::new();
-            self.charge_room();
+            self.charge_capacity();
             return (tags, Vec::new());
         }
         self.withdrawn.insert(key);
@@ -114,17 +117,17 @@ impl State {
         if !self.deliveries.iter().any(is_withdrawn) {
             return Vec::new();
         }
-        let mut out = Vec::new();
+        let mut removed = Vec::new();
         for delivery in std::mem::take(&mut self.deliveries) {
-            if is_withdrawn(&delivery) { out.push(delivery) } else { self.deliveries.push_back(delivery) }
+            if is_withdrawn(&delivery) { removed.push(delivery) } else { self.deliveries.push_back(delivery) }
         }
-        self.charge_room();
-        self.bytes -= out.iter().map(weight).sum::<usize>();
-        out
+        self.charge_capacity();
+        self.bytes -= removed.iter().map(weight).sum::<usize>();
+        removed
     }
 
-    pub(super) fn charge_room(&mut self) {
-        self.room.resize(self.deliveries.capacity() * size_of::<Delivery>());
+    pub(super) fn charge_capacity(&mut self) {
+        self.capacity_charge.resize(self.deliveries.capacity() * size_of::<Delivery>());
     }
 
     pub(super) fn register(&mut self, cx: &mut Context<'_>) {
@@ -134,15 +137,15 @@ impl State {
         }
     }
 
-    pub(super) fn waiting_receiver(&mut self) -> Option<Waker> {
+    pub(super) fn take_waiting_receiver(&mut self) -> Option<Waker> {
         if std::mem::take(&mut self.receiver_waits) { self.receiver.take() } else { None }
     }
 
-    pub(super) fn end(&mut self, phase: Phase) -> VecDeque<Delivery> {
+    pub(super) fn close(&mut self, phase: Phase) -> VecDeque<Delivery> {
         self.phase = phase;
         self.bytes = 0;
         let mut deliveries = std::mem::take(&mut self.deliveries);
-        self.charge_room();
+        self.charge_capacity();
         self.from_queues.clear();
         self.from_queues_len = 0;
         let withdrawn = std::mem::take(&mut self.withdrawn);
@@ -153,9 +156,9 @@ impl State {
     }
 
     pub(super) fn grace_ends(&self, options: &Options, is_widespread: bool) -> Instant {
-        let since = self.congested_since.unwrap_or(self.taken_at);
-        let from = if is_widespread { since.max(self.taken_at) } else { since };
-        from + options.slow_consumer_grace.min(GRACE_MAX)
+        let congested_since = self.congested_since.unwrap_or(self.taken_at);
+        let start = if is_widespread { congested_since.max(self.taken_at) } else { congested_since };
+        start + options.slow_consumer_grace.min(GRACE_MAX)
     }
 }
 

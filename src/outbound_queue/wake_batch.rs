@@ -12,7 +12,7 @@ use std::task::Waker;
 const WAKERS_MAX: usize = 4096;
 
 thread_local! {
-    static IS_ON: Cell<bool> = const { Cell::new(false) };
+    static IS_BATCHING: Cell<bool> = const { Cell::new(false) };
     static WAKERS: RefCell<Vec<Waker>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -21,26 +21,26 @@ thread_local! {
 #[derive(Debug)]
 pub struct WakeBatch {
     /// Keeps the batch on the thread that began it.
-    _here: PhantomData<*const ()>,
+    _not_send: PhantomData<*const ()>,
 }
 
 /// Begins a batch of wakes on this thread.
 pub fn batch_wakes() -> WakeBatch {
-    debug_assert!(!IS_ON.get(), "a turn within a turn");
-    IS_ON.set(true);
-    WakeBatch { _here: PhantomData }
+    debug_assert!(!IS_BATCHING.get(), "wake batches cannot be nested");
+    IS_BATCHING.set(true);
+    WakeBatch { _not_send: PhantomData }
 }
 
 impl Drop for WakeBatch {
     fn drop(&mut self) {
-        IS_ON.set(false);
+        IS_BATCHING.set(false);
         wake_deferred();
     }
 }
 
 /// Wakes a receiver: at once, or at the end of the current batch.
 pub(super) fn wake(receiver: Waker) {
-    if !IS_ON.get() {
+    if !IS_BATCHING.get() {
         return receiver.wake();
     }
     let is_full = WAKERS.with_borrow_mut(|wakers| {
@@ -58,9 +58,9 @@ pub(super) fn wake_deferred() {
     // batch.
     let mut wakers = WAKERS.take();
     wakers.drain(..).for_each(Waker::wake);
-    WAKERS.with_borrow_mut(|later| {
-        if later.is_empty() {
-            *later = wakers;
+    WAKERS.with_borrow_mut(|wakers_now| {
+        if wakers_now.is_empty() {
+            *wakers_now = wakers;
         }
     });
 }

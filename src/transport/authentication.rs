@@ -179,7 +179,7 @@ impl<W: Wire> Connection<W> {
     pub(super) fn enter(&mut self, now: Instant) {
         let principal = self.session.principal();
         self.outbound_queue
-            .label(Arc::new(Label { session: self.session.id().into(), user: principal.name.clone() }));
+            .set_label(Arc::new(Label { session: self.session.id().into(), user: principal.name.clone() }));
         self.entry = Some(self.context.broker.enter(&self.outbound_queue, now));
     }
 

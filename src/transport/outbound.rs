@@ -75,7 +75,9 @@ impl<W: Wire> Connection<W> {
             return;
         }
         self.charge_held();
-        if self.context.budget.is_near() && self.session.unsettled_broadcasts() > UNSETTLED_BROADCASTS_MAX {
+        if self.context.budget.is_nearly_exhausted()
+            && self.session.unsettled_broadcasts() > UNSETTLED_BROADCASTS_MAX
+        {
             self.end_slow_consumer(Slowness::UnsettledMemory, now);
         }
     }

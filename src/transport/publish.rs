@@ -112,7 +112,7 @@ impl<W: Wire> Connection<W> {
     }
 
     pub(super) fn pause_near_budget(&mut self, now: Instant) {
-        if self.context.budget.is_near() && self.pause.budget_until.is_none() {
+        if self.context.budget.is_nearly_exhausted() && self.pause.budget_until.is_none() {
             self.pause.budget_until = Some(now + self.context.outbound_queue.slow_consumer_grace);
         }
     }

@@ -63,7 +63,7 @@ impl<W: Wire> Connection<W> {
             self.pause.congested.pop();
         }
         if let Some(until) = self.pause.budget_until {
-            if now < until && self.context.budget.is_near() && !self.input_has_ended() {
+            if now < until && self.context.budget.is_nearly_exhausted() && !self.input_has_ended() {
                 return Poll::Pending;
             }
             self.pause.budget_until = None;

@@ -56,7 +56,7 @@ impl Stage {
     /// Returns the outbound queue of a new session that is online.
     pub fn enter(&mut self, id: &str, user: Option<&str>) -> Arc<OutboundQueue> {
         let outbound_queue = self.standalone_queue();
-        outbound_queue.label(Arc::new(Label { session: id.into(), user: user.map(Arc::from) }));
+        outbound_queue.set_label(Arc::new(Label { session: id.into(), user: user.map(Arc::from) }));
         self.entries.push(self.broker.enter(&outbound_queue, self.now));
         outbound_queue
     }

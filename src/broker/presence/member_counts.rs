@@ -293,5 +293,5 @@ fn member<'a>(
 
 /// Returns the user of an outbound queue, or `None` if the session is anonymous or the queue has no label.
 fn user(outbound_queue: &OutboundQueue) -> MemberKey {
-    outbound_queue.labelled().and_then(|label| label.user.clone())
+    outbound_queue.label().and_then(|label| label.user.clone())
 }

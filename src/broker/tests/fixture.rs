@@ -120,7 +120,7 @@ impl Fixture {
 
     pub(in crate::broker) fn session_at(&self, id: &str, user: Option<&str>, now: Instant) -> Session {
         let outbound_queue = self.outbound_queue();
-        outbound_queue.label(Arc::new(Label { session: id.into(), user: user.map(Arc::from) }));
+        outbound_queue.set_label(Arc::new(Label { session: id.into(), user: user.map(Arc::from) }));
         let entry = self.broker.enter(&outbound_queue, now);
         Session { owner: Owner::of(user, id), outbound_queue, _entry: entry }
     }

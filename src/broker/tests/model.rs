@@ -245,7 +245,7 @@ impl Play {
             if reads {
                 read_tags.insert(message, delivery.tag);
             } else {
-                assert!(slot.receiver.outbound_queue.push_within(delivery), "the queue held it before");
+                assert!(slot.receiver.outbound_queue.try_push(delivery), "the queue held it before");
             }
         }
     }

@@ -206,7 +206,7 @@ fn message_to_many_users_is_encoded_once() {
 fn congested_receiver_is_listed_once_and_the_memory_limit_refuses() {
     let fixture = Fixture::new();
     let outbound_queue = fixture.outbound_queue_of(1_000);
-    outbound_queue.label(Arc::new(Label { session: "s".into(), user: Some("alice".into()) }));
+    outbound_queue.set_label(Arc::new(Label { session: "s".into(), user: Some("alice".into()) }));
     let receiver = Receiver { outbound_queue, key: 1 };
     let _all = [
         fixture.subscribe("/user/alice/queue/x", &receiver, ALL),
