@@ -221,7 +221,7 @@ impl Server {
         let none = Headers::default();
         let publication = Publication {
             destination: &parsed,
-            shown: &parsed.display_name(),
+            destination_header: &parsed.display_name(),
             headers: &none,
             extra: &extra,
             body,

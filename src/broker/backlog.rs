@@ -1,14 +1,14 @@
 //! The messages of a queue that are not outstanding, in the order in which they can be delivered.
 //!
 //! ```text
-//!   fresh    never delivered, in order of arrival; their positions are above those of all others
-//!   ready    requeued, for any consumer; by position
-//!   waiting  requeued by a consumer that must wait for the backoff, others need not; by consumer and position
-//!   barred   failed too often in a dead letter queue: all consumers wait for the backoff
+//!   fresh              never delivered, in order of arrival; their positions are above those of all others
+//!   ready              requeued, for any consumer; by position
+//!   delayed for one    requeued by a consumer that must wait for the backoff, others need not; by consumer and position
+//!   delayed for all    failed too often in a dead letter queue: all consumers wait for the backoff
 //! ```
 //!
-//! Of all messages that a consumer can get, the one with the lowest position is delivered first. Waiting and barred
-//! messages become ready when their backoff is over.
+//! Of all messages that a consumer can get, the one with the lowest position is delivered first. Delayed messages become
+//! ready when their backoff is over.
 
 use super::consumer::ConsumerId;
 use crate::outbound_queue::{Message, Tag};
@@ -27,15 +27,15 @@ pub(super) struct Item {
     /// lost.
     pub(super) failed: u32,
     /// The consumer that returned the message last. Other consumers are preferred.
-    pub(super) last: Option<ConsumerId>,
+    pub(super) returned_by: Option<ConsumerId>,
 }
 
 /// The location of a message in the backlog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum BacklogPosition {
+pub(super) enum BacklogLocation {
     Fresh,
     Ready(Tag),
-    Held(BackoffScope, Tag),
+    Delayed(BackoffScope, Tag),
 }
 
 /// The consumers for which the backoff of a message holds.
@@ -52,14 +52,14 @@ pub(super) enum BackoffScope {
 pub(super) struct Backlog {
     fresh: VecDeque<Item>,
     ready: BTreeMap<Tag, Item>,
-    held: BTreeMap<BackoffScope, BTreeMap<Tag, (Instant, Item)>>,
-    /// The lowest waiting position of each consumer that has waiting messages.
+    delayed: BTreeMap<BackoffScope, BTreeMap<Tag, (Instant, Item)>>,
+    /// The lowest delayed position of each consumer for which messages are delayed.
     fronts: BTreeMap<Tag, ConsumerId>,
     due: BTreeSet<(Instant, Tag, BackoffScope)>,
 }
 
 /// Largest capacity that is not shrunk.
-const SMALL: usize = 64;
+const IDLE_CAPACITY: usize = 64;
 
 impl Backlog {
     /// Adds a new message, behind all others.
@@ -72,91 +72,90 @@ impl Backlog {
         self.ready.insert(item.position, item);
     }
 
-    /// Requeues a message at its position, but not for `holder` before `due`.
-    pub(super) fn hold(&mut self, item: Item, holder: BackoffScope, due: Instant) {
-        self.due.insert((due, item.position, holder));
-        self.held.entry(holder).or_default().insert(item.position, (due, item));
-        self.renew_front(holder);
+    /// Requeues a message at its position, but not for `scope` before `due`.
+    pub(super) fn delay(&mut self, item: Item, scope: BackoffScope, due: Instant) {
+        self.due.insert((due, item.position, scope));
+        self.delayed.entry(scope).or_default().insert(item.position, (due, item));
+        self.update_front(scope);
     }
 
     /// Makes the messages ready whose backoff ends by `now`.
     pub(super) fn promote(&mut self, now: Instant) {
-        while let Some(&(due, position, holder)) = self.due.first()
+        while let Some(&(due, position, scope)) = self.due.first()
             && due <= now
         {
-            let item = self.take(BacklogPosition::Held(holder, position));
+            let item = self.take(BacklogLocation::Delayed(scope, position));
             self.requeue(item);
         }
     }
 
-    /// Returns when the next held message becomes ready.
+    /// Returns when the next delayed message becomes ready.
     pub(super) fn next_due(&self) -> Option<Instant> {
         self.due.first().map(|&(due, ..)| due)
     }
 
-    /// Returns the lowest position that can be delivered. `alone` is the only willing consumer, if there is just one:
-    /// its own waiting messages are skipped.
-    pub(super) fn first(&self, alone: Option<ConsumerId>) -> Option<BacklogPosition> {
-        let ready = self.ready.keys().next().map(|&position| (position, BacklogPosition::Ready(position)));
-        let waiting =
-            self.fronts.iter().find(|&(_, &owner)| Some(owner) != alone).map(|(&position, &owner)| {
-                (position, BacklogPosition::Held(BackoffScope::One(owner), position))
-            });
-        let given_back = [ready, waiting].into_iter().flatten().min_by_key(|&(position, _)| position);
-        given_back.map(|(_, place)| place).or(if self.fresh.is_empty() {
+    /// Returns the lowest position that can be delivered. `sole_consumer` is the only willing consumer, if there
+    /// is just one: messages that are delayed for it are skipped.
+    pub(super) fn first(&self, sole_consumer: Option<ConsumerId>) -> Option<BacklogLocation> {
+        let ready = self.ready.keys().next().map(|&position| (position, BacklogLocation::Ready(position)));
+        let delayed = self.fronts.iter().find(|&(_, &owner)| Some(owner) != sole_consumer).map(
+            |(&position, &owner)| (position, BacklogLocation::Delayed(BackoffScope::One(owner), position)),
+        );
+        let requeued = [ready, delayed].into_iter().flatten().min_by_key(|&(position, _)| position);
+        requeued.map(|(_, location)| location).or(if self.fresh.is_empty() {
             None
         } else {
-            Some(BacklogPosition::Fresh)
+            Some(BacklogLocation::Fresh)
         })
     }
 
-    /// Returns the oldest message, held or not.
-    pub(super) fn oldest(&self) -> Option<BacklogPosition> {
-        let ready = self.ready.keys().next().map(|&position| (position, BacklogPosition::Ready(position)));
-        let held = self.held.iter().filter_map(|(&holder, items)| {
-            items.keys().next().map(|&position| (position, BacklogPosition::Held(holder, position)))
+    /// Returns the oldest message, delayed or not.
+    pub(super) fn oldest(&self) -> Option<BacklogLocation> {
+        let ready = self.ready.keys().next().map(|&position| (position, BacklogLocation::Ready(position)));
+        let delayed = self.delayed.iter().filter_map(|(&scope, items)| {
+            items.keys().next().map(|&position| (position, BacklogLocation::Delayed(scope, position)))
         });
-        let given_back = held.chain(ready).min_by_key(|&(position, _)| position);
-        given_back.map(|(_, place)| place).or(if self.fresh.is_empty() {
+        let requeued = delayed.chain(ready).min_by_key(|&(position, _)| position);
+        requeued.map(|(_, location)| location).or(if self.fresh.is_empty() {
             None
         } else {
-            Some(BacklogPosition::Fresh)
+            Some(BacklogLocation::Fresh)
         })
     }
 
     /// Returns the message at this position.
-    pub(super) fn get(&self, place: BacklogPosition) -> &Item {
-        const THERE: &str = "a place is used while the queue is locked";
-        match place {
-            BacklogPosition::Fresh => self.fresh.front().expect(THERE),
-            BacklogPosition::Ready(position) => self.ready.get(&position).expect(THERE),
-            BacklogPosition::Held(holder, position) => {
-                &self.held.get(&holder).and_then(|items| items.get(&position)).expect(THERE).1
+    pub(super) fn get(&self, location: BacklogLocation) -> &Item {
+        const LOCATION_IS_VALID: &str = "a location is used while the queue stays locked";
+        match location {
+            BacklogLocation::Fresh => self.fresh.front().expect(LOCATION_IS_VALID),
+            BacklogLocation::Ready(position) => self.ready.get(&position).expect(LOCATION_IS_VALID),
+            BacklogLocation::Delayed(scope, position) => {
+                &self.delayed.get(&scope).and_then(|items| items.get(&position)).expect(LOCATION_IS_VALID).1
             }
         }
     }
 
     /// Removes and returns the message at this position.
-    pub(super) fn take(&mut self, place: BacklogPosition) -> Item {
-        const THERE: &str = "a place is used while the queue is locked";
-        match place {
-            BacklogPosition::Fresh => {
-                let item = self.fresh.pop_front().expect(THERE);
-                if self.fresh.capacity() > SMALL && self.fresh.len() < self.fresh.capacity() / 4 {
+    pub(super) fn take(&mut self, location: BacklogLocation) -> Item {
+        const LOCATION_IS_VALID: &str = "a location is used while the queue stays locked";
+        match location {
+            BacklogLocation::Fresh => {
+                let item = self.fresh.pop_front().expect(LOCATION_IS_VALID);
+                if self.fresh.capacity() > IDLE_CAPACITY && self.fresh.len() < self.fresh.capacity() / 4 {
                     self.fresh.shrink_to(self.fresh.len() * 2);
                 }
                 item
             }
-            BacklogPosition::Ready(position) => self.ready.remove(&position).expect(THERE),
-            BacklogPosition::Held(holder, position) => {
-                let items = self.held.get_mut(&holder).expect(THERE);
-                let (due, item) = items.remove(&position).expect(THERE);
+            BacklogLocation::Ready(position) => self.ready.remove(&position).expect(LOCATION_IS_VALID),
+            BacklogLocation::Delayed(scope, position) => {
+                let items = self.delayed.get_mut(&scope).expect(LOCATION_IS_VALID);
+                let (due, item) = items.remove(&position).expect(LOCATION_IS_VALID);
                 if items.is_empty() {
-                    self.held.remove(&holder);
+                    self.delayed.remove(&scope);
                 }
-                self.due.remove(&(due, position, holder));
+                self.due.remove(&(due, position, scope));
                 self.fronts.remove(&position);
-                self.renew_front(holder);
+                self.update_front(scope);
                 item
             }
         }
@@ -164,40 +163,40 @@ impl Backlog {
 
     /// Removes and returns any message. The cost does not depend on the number of messages.
     pub(super) fn take_any(&mut self) -> Option<Item> {
-        let place = if !self.fresh.is_empty() {
-            BacklogPosition::Fresh
+        let location = if !self.fresh.is_empty() {
+            BacklogLocation::Fresh
         } else if let Some(&position) = self.ready.keys().next() {
-            BacklogPosition::Ready(position)
+            BacklogLocation::Ready(position)
         } else {
-            let &(_, position, holder) = self.due.first()?;
-            BacklogPosition::Held(holder, position)
+            let &(_, position, scope) = self.due.first()?;
+            BacklogLocation::Delayed(scope, position)
         };
-        Some(self.take(place))
+        Some(self.take(location))
     }
 
-    /// Removes the messages for which `goes` returns true, and returns them as a backlog with the same positions.
-    pub(super) fn split_off(&mut self, goes: impl Fn(&Item) -> bool) -> Backlog {
+    /// Removes the messages for which `is_removed` returns true, and returns them as a backlog with the same positions.
+    pub(super) fn split_off(&mut self, is_removed: impl Fn(&Item) -> bool) -> Backlog {
         let all = std::mem::take(self);
-        let mut out = Backlog::default();
-        let sides = [self, &mut out];
+        let mut removed = Backlog::default();
+        let targets = [self, &mut removed];
         for item in all.fresh {
-            sides[usize::from(goes(&item))].push(item);
+            targets[usize::from(is_removed(&item))].push(item);
         }
         for item in all.ready.into_values() {
-            sides[usize::from(goes(&item))].requeue(item);
+            targets[usize::from(is_removed(&item))].requeue(item);
         }
-        for (holder, items) in all.held {
+        for (scope, items) in all.delayed {
             for (due, item) in items.into_values() {
-                sides[usize::from(goes(&item))].hold(item, holder, due);
+                targets[usize::from(is_removed(&item))].delay(item, scope, due);
             }
         }
-        out
+        removed
     }
 
     /// Returns all messages by position.
     pub(super) fn into_items(self) -> Vec<Item> {
-        let held = self.held.into_values().flat_map(BTreeMap::into_values).map(|(_, item)| item);
-        let mut items: Vec<Item> = self.ready.into_values().chain(held).collect();
+        let delayed = self.delayed.into_values().flat_map(BTreeMap::into_values).map(|(_, item)| item);
+        let mut items: Vec<Item> = self.ready.into_values().chain(delayed).collect();
         items.sort_unstable_by_key(|item| item.position);
         items.extend(self.fresh);
         items
@@ -208,10 +207,10 @@ impl Backlog {
         self.fresh.len() + self.ready.len() + self.due.len()
     }
 
-    /// Updates `fronts` after the messages of `holder` have changed: exactly its lowest position is in it.
-    fn renew_front(&mut self, holder: BackoffScope) {
-        let BackoffScope::One(owner) = holder else { return };
-        let Some(items) = self.held.get(&holder) else { return };
+    /// Updates `fronts` after the messages of `scope` have changed: exactly its lowest position is in it.
+    fn update_front(&mut self, scope: BackoffScope) {
+        let BackoffScope::One(owner) = scope else { return };
+        let Some(items) = self.delayed.get(&scope) else { return };
         let mut positions = items.keys();
         if let Some(&first) = positions.next() {
             self.fronts.insert(first, owner);
@@ -230,7 +229,7 @@ mod tests {
     use std::time::Duration;
 
     fn item(fixture: &Fixture, position: Tag) -> Item {
-        Item { position, message: fixture.message("m"), sent: 1, failed: 1, last: None }
+        Item { position, message: fixture.message("m"), sent: 1, failed: 1, returned_by: None }
     }
 
     #[test]
@@ -243,22 +242,23 @@ mod tests {
             backlog.push(item(&fixture, position));
         }
         backlog.requeue(item(&fixture, 5));
-        backlog.hold(item(&fixture, 3), BackoffScope::One(a), now + Duration::from_millis(10));
-        backlog.hold(item(&fixture, 4), BackoffScope::One(b), now + Duration::from_millis(20));
-        backlog.hold(item(&fixture, 1), BackoffScope::All, now + Duration::from_millis(30));
+        backlog.delay(item(&fixture, 3), BackoffScope::One(a), now + Duration::from_millis(10));
+        backlog.delay(item(&fixture, 4), BackoffScope::One(b), now + Duration::from_millis(20));
+        backlog.delay(item(&fixture, 1), BackoffScope::All, now + Duration::from_millis(30));
         assert_eq!(backlog.len(), 6);
-        assert_eq!(backlog.first(None), Some(BacklogPosition::Held(BackoffScope::One(a), 3)));
+        assert_eq!(backlog.first(None), Some(BacklogLocation::Delayed(BackoffScope::One(a), 3)));
         assert_eq!(
             backlog.first(Some(a)),
-            Some(BacklogPosition::Held(BackoffScope::One(b), 4)),
+            Some(BacklogLocation::Delayed(BackoffScope::One(b), 4)),
             "consumer a must wait for the message it returned"
         );
-        assert_eq!(backlog.oldest(), Some(BacklogPosition::Held(BackoffScope::All, 1)));
+        assert_eq!(backlog.oldest(), Some(BacklogLocation::Delayed(BackoffScope::All, 1)));
         assert_eq!(backlog.next_due(), Some(now + Duration::from_millis(10)));
         backlog.promote(now + Duration::from_millis(30));
         assert_eq!(backlog.next_due(), None);
         let order: Vec<Tag> =
-            std::iter::from_fn(|| backlog.first(Some(a)).map(|place| backlog.take(place).position)).collect();
+            std::iter::from_fn(|| backlog.first(Some(a)).map(|location| backlog.take(location).position))
+                .collect();
         assert_eq!(order, [1, 3, 4, 5, 7, 8]);
         assert_eq!(backlog.len(), 0);
     }
@@ -275,44 +275,44 @@ mod tests {
             let mut backlog = Backlog::default();
             let mut model: BTreeMap<Tag, Option<(BackoffScope, Instant)>> = BTreeMap::new();
             for (step, n, consumer) in steps {
-                let holder = if consumer == 0 { BackoffScope::All } else { BackoffScope::One(ConsumerId(consumer)) };
+                let scope = if consumer == 0 { BackoffScope::All } else { BackoffScope::One(ConsumerId(consumer)) };
                 match step {
                     0 | 1 if !model.contains_key(&n) => {
                         let due = now + Duration::from_millis(1 + (n * 7) % 5);
-                        backlog.hold(item(&fixture, n), holder, due);
-                        model.insert(n, Some((holder, due)));
+                        backlog.delay(item(&fixture, n), scope, due);
+                        model.insert(n, Some((scope, due)));
                     }
                     2 => {
                         now += Duration::from_millis(n % 4);
                         backlog.promote(now);
-                        for held in model.values_mut() {
-                            if held.is_some_and(|(_, due)| due <= now) {
-                                *held = None;
+                        for delayed in model.values_mut() {
+                            if delayed.is_some_and(|(_, due)| due <= now) {
+                                *delayed = None;
                             }
                         }
                     }
                     _ => {
-                        if let Some(place) = backlog.first(Some(ConsumerId(consumer))) {
-                            model.remove(&backlog.take(place).position);
+                        if let Some(location) = backlog.first(Some(ConsumerId(consumer))) {
+                            model.remove(&backlog.take(location).position);
                         }
                     }
                 }
-                for alone in [None, Some(ConsumerId(1)), Some(ConsumerId(2))] {
-                    let expected = model.iter().find(|(_, held)| match held {
+                for sole_consumer in [None, Some(ConsumerId(1)), Some(ConsumerId(2))] {
+                    let expected = model.iter().find(|(_, delayed)| match delayed {
                         None => true,
                         Some((BackoffScope::All, _)) => false,
-                        Some((BackoffScope::One(owner), _)) => Some(*owner) != alone,
+                        Some((BackoffScope::One(owner), _)) => Some(*owner) != sole_consumer,
                     });
                     prop_assert_eq!(
-                        backlog.first(alone).map(|place| backlog.get(place).position),
+                        backlog.first(sole_consumer).map(|location| backlog.get(location).position),
                         expected.map(|(&position, _)| position)
                     );
                 }
-                let waiting = backlog.held.keys().filter(|&&holder| holder != BackoffScope::All).count();
-                prop_assert_eq!(backlog.fronts.len(), waiting, "one front for each consumer");
+                let consumers = backlog.delayed.keys().filter(|&&scope| scope != BackoffScope::All).count();
+                prop_assert_eq!(backlog.fronts.len(), consumers, "one front for each consumer");
                 prop_assert_eq!(backlog.len(), model.len());
                 prop_assert_eq!(
-                    backlog.oldest().map(|place| backlog.get(place).position),
+                    backlog.oldest().map(|location| backlog.get(location).position),
                     model.keys().next().copied()
                 );
                 prop_assert_eq!(backlog.next_due(), model.values().flatten().map(|&(_, due)| due).min());

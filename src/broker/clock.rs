@@ -2,24 +2,25 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-/// Maps `Instant`s to the time of day, as the system clock was when the broker started.
+/// Maps `Instant`s to the time of day, as the system clock was when the broker start_unix_time.
 #[derive(Debug)]
 pub(super) struct Clock {
     start: Instant,
     /// The start, as the time since the Unix epoch.
-    started: Duration,
+    start_unix_time: Duration,
 }
 
 impl Clock {
     pub(super) fn new() -> Clock {
-        let started = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        Clock { start: Instant::now(), started }
+        let start_unix_time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Clock { start: Instant::now(), start_unix_time }
     }
 
     /// Returns `now` in milliseconds of Unix time.
-    pub(super) fn millis(&self, now: Instant) -> u64 {
-        let before = self.start.saturating_duration_since(now);
-        let since = self.started.saturating_sub(before) + now.saturating_duration_since(self.start);
-        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    pub(super) fn unix_millis(&self, now: Instant) -> u64 {
+        let time_before_start = self.start.saturating_duration_since(now);
+        let unix_time = self.start_unix_time.saturating_sub(time_before_start)
+            + now.saturating_duration_since(self.start);
+        u64::try_from(unix_time.as_millis()).unwrap_or(u64::MAX)
     }
 }

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!   willing ── outstanding reaches prefetch ──> spent ── settled ──> willing
-//!   willing ── outbound queue has no space ──> starved ── resume ──> willing
+//!   willing ── outbound queue has no space ──> paused ── resume ──> willing
 //! ```
 //!
 //! Willing consumers take turns, in one sequence of turn numbers. Text-only consumers are listed apart, so that the
@@ -40,18 +40,18 @@ pub(super) struct Consumers {
 #[derive(Debug)]
 struct Consumer {
     subscriber: Subscriber,
-    terms: ConsumerOptions,
+    options: ConsumerOptions,
     outstanding: BTreeMap<Tag, Item>,
     outstanding_bytes: usize,
-    starved: bool,
+    paused: bool,
     turn: Option<u64>,
 }
 
 impl Consumer {
     fn is_willing(&self) -> bool {
-        let spent = self.outstanding.len() >= self.terms.prefetch.max(1) as usize
-            || self.outstanding_bytes >= self.terms.prefetch_bytes;
-        !self.starved && (self.outstanding.is_empty() || !spent)
+        let spent = self.outstanding.len() >= self.options.prefetch.max(1) as usize
+            || self.outstanding_bytes >= self.options.prefetch_bytes;
+        !self.paused && (self.outstanding.is_empty() || !spent)
     }
 
     /// Marks these messages as not sent.
@@ -66,13 +66,13 @@ impl Consumer {
 
 impl Consumers {
     /// Adds a consumer; its turn is the last.
-    pub(super) fn add(&mut self, subscriber: Subscriber, terms: ConsumerOptions) -> ConsumerId {
+    pub(super) fn add(&mut self, subscriber: Subscriber, options: ConsumerOptions) -> ConsumerId {
         self.last_id += 1;
         let id = ConsumerId(self.last_id);
-        self.text_only += usize::from(terms.text_only);
+        self.text_only += usize::from(options.text_only);
         let outstanding = BTreeMap::new();
         let consumer =
-            Consumer { subscriber, terms, outstanding, outstanding_bytes: 0, starved: false, turn: None };
+            Consumer { subscriber, options, outstanding, outstanding_bytes: 0, paused: false, turn: None };
         self.by_id.insert(id, consumer);
         self.update_turn(id);
         id
@@ -82,9 +82,9 @@ impl Consumers {
     /// messages, in order.
     pub(super) fn remove(&mut self, id: ConsumerId) -> Vec<Item> {
         let Some(mut consumer) = self.by_id.remove(&id) else { return Vec::new() };
-        self.text_only -= usize::from(consumer.terms.text_only);
+        self.text_only -= usize::from(consumer.options.text_only);
         if let Some(turn) = consumer.turn {
-            self.turns_for(consumer.terms).remove(&turn);
+            self.turns_for(consumer.options).remove(&turn);
         }
         work::add(consumer.outstanding.len() * work::QUEUE_MESSAGE);
         let unwritten = consumer.subscriber.outbound_queue.withdraw(consumer.subscriber.key);
@@ -107,35 +107,35 @@ impl Consumers {
     }
 
     /// Returns whether there are consumers and all of them are text only.
-    pub(super) fn refuse_binary(&self) -> bool {
+    pub(super) fn are_all_text_only(&self) -> bool {
         self.text_only > 0 && self.text_only == self.by_id.len()
     }
 
     /// Returns the next two willing consumers by turn.
     pub(super) fn next_two(&self) -> (Option<ConsumerId>, Option<ConsumerId>) {
         if self.text_turns.is_empty() {
-            return self.next_two_for_everything();
+            return self.next_two_for_binary();
         }
-        let (mut every, mut text) = (self.turns.iter().peekable(), self.text_turns.iter().peekable());
+        let (mut all, mut text) = (self.turns.iter().peekable(), self.text_turns.iter().peekable());
         let mut next = || {
-            let text_is_next = match (every.peek(), text.peek()) {
+            let text_is_next = match (all.peek(), text.peek()) {
                 (Some((turn, _)), Some((text_turn, _))) => text_turn < turn,
-                (every, _) => every.is_none(),
+                (all, _) => all.is_none(),
             };
-            let next = if text_is_next { text.next() } else { every.next() };
+            let next = if text_is_next { text.next() } else { all.next() };
             next.map(|(_, &id)| id)
         };
         (next(), next())
     }
 
     /// Returns the next two willing consumers by turn among those that take every message.
-    pub(super) fn next_two_for_everything(&self) -> (Option<ConsumerId>, Option<ConsumerId>) {
+    pub(super) fn next_two_for_binary(&self) -> (Option<ConsumerId>, Option<ConsumerId>) {
         let mut turns = self.turns.values().copied();
         (turns.next(), turns.next())
     }
 
-    /// Pushes a message to a consumer. Returns `false`, and marks the consumer as starved, if its outbound queue has no
-    /// space. After `true` the caller passes the message to [`keep`](Consumers::keep).
+    /// Pushes a message to a consumer. Returns `false`, and marks the consumer as paused, if its outbound queue has no
+    /// space. After `true` the caller passes the message to [`mark_outstanding`](Consumers::mark_outstanding).
     pub(super) fn offer(&mut self, id: ConsumerId, item: &Item) -> bool {
         let Some(consumer) = self.by_id.get_mut(&id) else { return false };
         let delivery = Delivery {
@@ -144,22 +144,22 @@ impl Consumers {
             count: item.sent.saturating_add(1),
             tag: item.position,
         };
-        let taken = consumer.subscriber.outbound_queue.try_push(delivery);
-        if !taken {
-            self.starve(id);
+        let is_accepted = consumer.subscriber.outbound_queue.try_push(delivery);
+        if !is_accepted {
+            self.pause(id);
         }
-        taken
+        is_accepted
     }
 
     /// Stores a message as outstanding at the consumer; its next turn is the last.
-    pub(super) fn keep(&mut self, id: ConsumerId, mut item: Item) {
+    pub(super) fn mark_outstanding(&mut self, id: ConsumerId, mut item: Item) {
         let Some(consumer) = self.by_id.get_mut(&id) else { return };
         item.sent = item.sent.saturating_add(1);
         consumer.outstanding_bytes += item.message.size();
         consumer.outstanding.insert(item.position, item);
-        let terms = consumer.terms;
+        let options = consumer.options;
         if let Some(turn) = consumer.turn.take() {
-            self.turns_for(terms).remove(&turn);
+            self.turns_for(options).remove(&turn);
         }
         self.update_turn(id);
     }
@@ -176,29 +176,29 @@ impl Consumers {
     /// Marks messages as not sent to the consumer, which is about to leave. It gets nothing more, and keeps these
     /// messages until it is removed.
     pub(super) fn mark_unwritten(&mut self, id: ConsumerId, tags: &[Tag]) {
-        self.starve(id);
+        self.pause(id);
         let Some(consumer) = self.by_id.get_mut(&id) else { return };
         work::add(tags.len() * work::QUEUE_MESSAGE);
         consumer.mark_unwritten(tags);
     }
 
     /// Returns whether the message is outstanding at the consumer.
-    pub(super) fn has(&self, id: ConsumerId, tag: Tag) -> bool {
+    pub(super) fn is_outstanding(&self, id: ConsumerId, tag: Tag) -> bool {
         self.by_id.get(&id).is_some_and(|consumer| consumer.outstanding.contains_key(&tag))
     }
 
-    /// Marks the consumer as starved: it gets nothing more until it is [`resume`](Consumers::resume)d.
-    pub(super) fn starve(&mut self, id: ConsumerId) {
+    /// Marks the consumer as paused: it gets nothing more until it is [`resume`](Consumers::resume)d.
+    pub(super) fn pause(&mut self, id: ConsumerId) {
         if let Some(consumer) = self.by_id.get_mut(&id) {
-            consumer.starved = true;
+            consumer.paused = true;
             self.update_turn(id);
         }
     }
 
-    /// Marks a starved consumer as able to receive again, because its outbound queue has space.
+    /// Marks a paused consumer as able to receive again, because its outbound queue has space.
     pub(super) fn resume(&mut self, id: ConsumerId) {
         if let Some(consumer) = self.by_id.get_mut(&id) {
-            consumer.starved = false;
+            consumer.paused = false;
             self.update_turn(id);
         }
     }
@@ -206,23 +206,23 @@ impl Consumers {
     /// Gives a turn to a consumer that has become willing, and takes it from one that no longer is.
     fn update_turn(&mut self, id: ConsumerId) {
         let Some(consumer) = self.by_id.get_mut(&id) else { return };
-        let terms = consumer.terms;
+        let options = consumer.options;
         match (consumer.is_willing(), consumer.turn) {
             (true, None) => {
                 self.last_turn += 1;
                 let turn = self.last_turn;
                 consumer.turn = Some(turn);
-                self.turns_for(terms).insert(turn, id);
+                self.turns_for(options).insert(turn, id);
             }
             (false, Some(turn)) => {
                 consumer.turn = None;
-                self.turns_for(terms).remove(&turn);
+                self.turns_for(options).remove(&turn);
             }
             _ => {}
         }
     }
 
-    fn turns_for(&mut self, terms: ConsumerOptions) -> &mut BTreeMap<u64, ConsumerId> {
-        if terms.text_only { &mut self.text_turns } else { &mut self.turns }
+    fn turns_for(&mut self, options: ConsumerOptions) -> &mut BTreeMap<u64, ConsumerId> {
+        if options.text_only { &mut self.text_turns } else { &mut self.turns }
     }
 }

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use stompbox_frames::message::Parts;
 
 /// The option that sets the byte budget.
-const MEMORY: &str = "memory-bytes-max";
+const MEMORY_OPTION: &str = "memory-bytes-max";
 
 /// State shared by all topics and queues of one broker.
 #[derive(Debug)]
@@ -38,38 +38,40 @@ impl BrokerContext {
         if !self.budget.is_exhausted() {
             return Ok(());
         }
-        let what = format!("the broker holds {} bytes for all its clients", self.budget.used());
-        Err(BrokerError::full(MEMORY, self.budget.bytes_max(), &what))
+        let usage = format!("The broker uses {} bytes of memory for its clients", self.budget.used());
+        Err(BrokerError::full(MEMORY_OPTION, self.budget.bytes_max(), &usage))
     }
 
-    /// Checks that the share for subscriptions has room for `bytes` more bytes. `what` says in the ERROR what needs
-    /// them: a subscription, a temporary queue or a transaction.
-    pub(super) fn check_share(&self, what: &str, bytes: usize) -> Result<(), BrokerError> {
+    /// Checks that the share for subscriptions admits `bytes` more bytes. `purpose` names in the ERROR what
+    /// needs them: a subscription, a temporary queue or a transaction.
+    pub(super) fn check_share(&self, purpose: &str, bytes: usize) -> Result<(), BrokerError> {
         if self.share.admits(bytes) {
             return Ok(());
         }
         let detail = format!(
-            "A {what} that needs {bytes} bytes has no room: all clients together hold {} bytes, {} of them for \
-             subscriptions and names of transactions. {MEMORY} allows {}, of which a quarter is for these. Subscribe \
-             to less, end transactions, try again later, or ask the operator to raise {MEMORY}.",
+            "The {purpose} needs {bytes} bytes of memory, which are not available. The broker uses {} bytes for its \
+             clients, {} of them for subscriptions and open transactions. {MEMORY_OPTION} allows {} in total and a quarter of \
+             it for subscriptions and open transactions. Remove subscriptions, end transactions, try again later, or \
+             ask the operator to raise {MEMORY_OPTION}.",
             self.budget.used(),
             self.share.used(),
             self.budget.bytes_max()
         );
-        Err(BrokerError { summary: "memory limit reached", detail, limit: Some(MEMORY) })
+        Err(BrokerError { summary: "memory limit reached", detail, limit: Some(MEMORY_OPTION) })
     }
 
-    /// Reserves `bytes` that a transaction is about to add. Refuses more than half of the free memory.
+    /// Reserves `bytes` that a transaction is about to add. Rejects more than half of the free memory.
     pub(super) fn reserve(&self, bytes: usize) -> Result<Reservation, BrokerError> {
         self.budget.reserve(bytes).ok_or_else(|| {
             let detail = format!(
-                "COMMIT would make the broker hold {bytes} bytes more. It holds {} bytes for all its clients, \
-                 {MEMORY} allows {}, and one transaction may take half of what is left. Nothing of the transaction \
-                 was done. Commit less at a time, try again later, or ask the operator to raise {MEMORY}.",
+                "COMMIT needs {bytes} bytes of memory, which are not available. The broker uses {} bytes for its \
+                 clients. {MEMORY_OPTION} allows {} in total, and one transaction may use half of the rest. No step of the \
+                 transaction was applied. Send fewer messages in a transaction, try again later, or ask the operator \
+                 to raise {MEMORY_OPTION}.",
                 self.budget.used(),
                 self.budget.bytes_max()
             );
-            BrokerError { summary: "memory limit reached", detail, limit: Some(MEMORY) }
+            BrokerError { summary: "memory limit reached", detail, limit: Some(MEMORY_OPTION) }
         })
     }
 
@@ -78,14 +80,14 @@ impl BrokerContext {
         self.message_charged_to(&self.budget, content)
     }
 
-    /// Creates a message that is kept for later subscribers. Its memory is charged to the share of subscriptions.
-    pub(super) fn kept_message(&self, content: Content<'_>) -> Message {
+    /// Creates a message that is retained for later subscribers. Its memory is charged to the share of subscriptions.
+    pub(super) fn retained_message(&self, content: Content<'_>) -> Message {
         self.message_charged_to(&self.share, content)
     }
 
     fn message_charged_to(&self, budget: &Arc<Budget>, content: Content<'_>) -> Message {
-        let Content { shown, headers, extra, body } = content;
-        let parts = Parts { id: &self.ids.next(), destination: shown, headers, extra, body };
+        let Content { destination_header, headers, extra, body } = content;
+        let parts = Parts { id: &self.ids.next(), destination: destination_header, headers, extra, body };
         Message::new(parts, |bytes| budget.charge(bytes))
     }
 }

@@ -20,12 +20,12 @@ use std::collections::{HashMap, HashSet};
 /// Bytes of the texts of a presence snapshot, without the names in it.
 const SNAPSHOT_BYTES: usize = 256;
 /// Factor by which an outbound queue grows.
-const GROWTH: usize = 2;
+const GROWTH_FACTOR: usize = 2;
 /// Work of estimating the bytes that one message adds, see [`crate::work`].
-const ESTIMATE: usize = 2;
+const ESTIMATE_WORK: usize = 2;
 
 /// Returns the bytes of a subscription that is the only one to its destination.
-pub(super) fn subscription(selector: &Selector) -> usize {
+pub(super) fn subscription_bytes(selector: &Selector) -> usize {
     let destination = match selector {
         Selector::Pattern(pattern) => return Patterns::bytes(pattern),
         Selector::Exact(destination) => destination,
@@ -49,7 +49,7 @@ pub(super) fn subscription(selector: &Selector) -> usize {
 }
 
 /// Returns the bytes of a temporary queue.
-pub(super) fn temp_queue(address: &Destination) -> usize {
+pub(super) fn temp_queue_bytes(address: &Destination) -> usize {
     QueueMemory::bytes(address)
 }
 
@@ -68,11 +68,11 @@ impl Estimate {
         let (content, receivers) = match step {
             TransactionStep::Settle { .. } => return 0,
             TransactionStep::Publish(publication) => {
-                work::add(ESTIMATE);
+                work::add(ESTIMATE_WORK);
                 let destination = publication.destination;
                 let stores_messages = destination.kind().stores_messages();
                 if stores_messages
-                    && !shared.queues.is_there(destination)
+                    && !shared.queues.contains(destination)
                     && self.new_queues.insert(destination.clone())
                 {
                     bytes += QueueMemory::bytes(destination);
@@ -88,21 +88,21 @@ impl Estimate {
                 (publication.content(), receivers)
             }
             TransactionStep::PublishToUsers(multicast) => {
-                work::add(multicast.owners.len() * users::OWNER);
+                work::add(multicast.owners.len() * users::OWNER_WORK);
                 let users = multicast.owners.iter().filter_map(|owner| multicast.path.of(owner));
                 (multicast.content(), users.map(|destination| shared.users.receivers(&destination)).sum())
             }
         };
         if receivers > 0 {
-            bytes += message(content) + receivers * GROWTH * size_of::<Delivery>();
+            bytes += message_bytes(content) + receivers * GROWTH_FACTOR * size_of::<Delivery>();
         }
         bytes
     }
 }
 
-fn message(content: Content<'_>) -> usize {
-    let line = |name: &str, value: &str| name.len() + value.len() + 2;
-    let headers = content.headers.iter().map(|(name, value)| line(&name, &value)).sum::<usize>();
-    let extra = content.extra.iter().map(|(name, value)| line(name, value)).sum::<usize>();
-    Message::OVERHEAD_BYTES + content.shown.len() + headers + extra + content.body.len()
+fn message_bytes(content: Content<'_>) -> usize {
+    let header_bytes = |name: &str, value: &str| name.len() + value.len() + 2;
+    let headers = content.headers.iter().map(|(name, value)| header_bytes(&name, &value)).sum::<usize>();
+    let extra = content.extra.iter().map(|(name, value)| header_bytes(name, value)).sum::<usize>();
+    Message::OVERHEAD_BYTES + content.destination_header.len() + headers + extra + content.body.len()
 }

@@ -11,7 +11,7 @@ use crate::destination::{Destination, DestinationKind};
 use crate::outbound_queue::Message;
 
 /// The beginning of the name of a dead letter queue.
-const DEAD: &str = "dead.";
+const DEAD_PREFIX: &str = "dead.";
 
 /// A message that was removed from its queue, and the reason.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ impl Reason {
 /// Returns whether `queue` is a dead letter queue: its messages stay there however often they are requeued, even if no
 /// consumer can take them.
 pub(super) fn is_dead_letter_queue(queue: &Destination) -> bool {
-    queue.kind() == DestinationKind::Queue && queue.name().starts_with(DEAD)
+    queue.kind() == DestinationKind::Queue && queue.name().starts_with(DEAD_PREFIX)
 }
 
 /// Returns the dead letter queue of `queue`, or `None` if it has none.
@@ -69,8 +69,8 @@ pub(super) fn dead_letter_queue(queue: &Destination) -> Option<Destination> {
     if queue.kind() != DestinationKind::Queue {
         return None;
     }
-    let text = format!("{}{DEAD}{}", DestinationKind::Queue.prefix(), queue.name());
-    Some(Destination::parse(&text, usize::MAX).expect("a name behind another segment is a name"))
+    let text = format!("{}{DEAD_PREFIX}{}", DestinationKind::Queue.prefix(), queue.name());
+    Some(Destination::parse(&text, usize::MAX).expect("a queue name with a prefix is a valid name"))
 }
 
 /// Creates the dead letter of a message, addressed to `to`.

@@ -30,8 +30,8 @@ struct State {
 /// What happened to a message that could not stay in its queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum DeadLetterOutcome {
-    /// The message is in the dead letter queue.
-    Kept(Reason),
+    /// The message was moved to the dead letter queue.
+    Moved(Reason),
     /// The message was dropped, because its dead letter queue could not be created.
     Dropped {
         /// The option of the limit that was reached.
@@ -43,18 +43,18 @@ pub(super) enum DeadLetterOutcome {
 #[derive(Debug, PartialEq, Eq)]
 struct Line {
     queue: Option<Arc<str>>,
-    fate: DeadLetterOutcome,
+    outcome: DeadLetterOutcome,
     messages: u64,
 }
 
 impl DeadLetterLog {
     /// Counts one message of the queue `origin`.
-    pub(super) fn add(&self, origin: &Destination, fate: DeadLetterOutcome) {
+    pub(super) fn add(&self, origin: &Destination, outcome: DeadLetterOutcome) {
         let counts = &mut self.state.lock().counts;
-        let named = (Some(origin.text().clone()), fate);
-        let key = match counts.len() < QUEUES_MAX || counts.contains_key(&named) {
-            true => named,
-            false => (None, fate),
+        let with_name = (Some(origin.text().clone()), outcome);
+        let key = match counts.len() < QUEUES_MAX || counts.contains_key(&with_name) {
+            true => with_name,
+            false => (None, outcome),
         };
         *counts.entry(key).or_default() += 1;
     }
@@ -90,25 +90,25 @@ impl Drop for DeadLetterLog {
 
 fn lines(state: &mut State) -> Vec<Line> {
     let counts = std::mem::take(&mut state.counts).into_iter();
-    counts.map(|((queue, fate), messages)| Line { queue, fate, messages }).collect()
+    counts.map(|((queue, outcome), messages)| Line { queue, outcome, messages }).collect()
 }
 
 fn write(report: Vec<Line>) {
-    for Line { queue, fate, messages } in report {
+    for Line { queue, outcome, messages } in report {
         let queue = queue.as_deref().unwrap_or("(other queues)");
-        match fate {
-            DeadLetterOutcome::Kept(reason) => tracing::warn!(
+        match outcome {
+            DeadLetterOutcome::Moved(reason) => tracing::warn!(
                 queue,
                 messages,
                 reason = reason.as_str(),
-                "messages were moved to the dead letter queue"
+                "moved messages to the dead letter queue"
             ),
             DeadLetterOutcome::Dropped { limit } => {
                 tracing::warn!(
                     queue,
                     messages,
                     limit,
-                    "dead letters were dropped: the limit does not allow their dead letter queue"
+                    "dropped dead letters because the limit does not allow their dead letter queue"
                 );
             }
         }
@@ -119,7 +119,7 @@ fn write(report: Vec<Line>) {
 mod tests {
     use super::*;
 
-    const KEPT: DeadLetterOutcome = DeadLetterOutcome::Kept(Reason::MaxDeliveries);
+    const MOVED: DeadLetterOutcome = DeadLetterOutcome::Moved(Reason::MaxDeliveries);
 
     fn to(text: &str) -> Destination {
         Destination::parse(text, usize::MAX).expect(text)
@@ -127,25 +127,25 @@ mod tests {
 
     fn report(log: &DeadLetterLog, now: Instant) -> Vec<(Option<String>, DeadLetterOutcome, u64)> {
         let lines = log.take_due(now).into_iter();
-        lines.map(|line| (line.queue.map(|queue| queue.to_string()), line.fate, line.messages)).collect()
+        lines.map(|line| (line.queue.map(|queue| queue.to_string()), line.outcome, line.messages)).collect()
     }
 
     #[test]
     fn dead_letters_are_reported_at_once_and_then_summed_up_for_ten_seconds() {
         let (log, start) = (DeadLetterLog::default(), Instant::now());
         assert_eq!((log.next(), report(&log, start)), (None, vec![]));
-        log.add(&to("/queue/a"), KEPT);
-        assert_eq!(report(&log, start), [(Some("/queue/a".into()), KEPT, 1)]);
-        let other = DeadLetterOutcome::Kept(Reason::Rejected);
+        log.add(&to("/queue/a"), MOVED);
+        assert_eq!(report(&log, start), [(Some("/queue/a".into()), MOVED, 1)]);
+        let other = DeadLetterOutcome::Moved(Reason::Rejected);
         for _ in 0..1000 {
-            log.add(&to("/queue/a"), KEPT);
+            log.add(&to("/queue/a"), MOVED);
             log.add(&to("/queue/a"), other);
-            log.add(&to("/queue/b"), KEPT);
+            log.add(&to("/queue/b"), MOVED);
         }
         assert_eq!(report(&log, start + INTERVAL / 2), []);
         assert_eq!(log.next(), Some(start + INTERVAL));
         let a = Some("/queue/a".to_owned());
-        let expected = [(a.clone(), KEPT, 1000), (a, other, 1000), (Some("/queue/b".into()), KEPT, 1000)];
+        let expected = [(a.clone(), MOVED, 1000), (a, other, 1000), (Some("/queue/b".into()), MOVED, 1000)];
         assert_eq!(report(&log, start + INTERVAL), expected);
         assert_eq!((log.next(), report(&log, start + 2 * INTERVAL)), (None, vec![]));
     }
@@ -154,10 +154,10 @@ mod tests {
     fn a_report_names_a_bounded_number_of_queues() {
         let (log, start) = (DeadLetterLog::default(), Instant::now());
         for number in 0..1000 {
-            log.add(&to(&format!("/queue/{number:03}")), KEPT);
+            log.add(&to(&format!("/queue/{number:03}")), MOVED);
         }
         let report = report(&log, start);
         assert_eq!(report.len(), QUEUES_MAX + 1);
-        assert_eq!(report[0], (None, KEPT, 1000 - QUEUES_MAX as u64));
+        assert_eq!(report[0], (None, MOVED, 1000 - QUEUES_MAX as u64));
     }
 }

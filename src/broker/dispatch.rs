@@ -9,7 +9,7 @@
 //! If two consumers are willing, the one that returned a message last is skipped for it, and the other gets it. If only
 //! one is willing, messages that wait for its own backoff are skipped. Only consumers that can take the message count:
 //! beside a text-only consumer, a binary message may have just one candidate. A consumer that is skipped keeps its
-//! turn. Each round delivers a message or marks a consumer as starved, so the loop ends.
+//! turn. Each round delivers a message or marks a consumer as paused, so the loop ends.
 
 use super::consumer::{ConsumerId, Consumers};
 use super::partitioned_backlog::{EntryRef, Partition, PartitionedBacklog};
@@ -19,14 +19,14 @@ use crate::work;
 
 /// Delivers all messages that can be delivered.
 pub(super) fn dispatch(partitions: &mut PartitionedBacklog, consumers: &mut Consumers, metrics: &Metrics) {
-    while let Some(Match { spot, to, .. }) = next(partitions, consumers) {
+    while let Some(Match { entry, to, .. }) = next(partitions, consumers) {
         work::add(work::QUEUE_MESSAGE);
-        if consumers.offer(to, partitions.get(spot)) {
-            let item = partitions.take(spot);
+        if consumers.offer(to, partitions.get(entry)) {
+            let item = partitions.take(entry);
             if item.sent > 0 {
                 metrics.redeliveries.inc();
             }
-            consumers.keep(to, item);
+            consumers.mark_outstanding(to, item);
         }
     }
 }
@@ -34,7 +34,7 @@ pub(super) fn dispatch(partitions: &mut PartitionedBacklog, consumers: &mut Cons
 /// A message that can be delivered, and its consumer.
 struct Match {
     position: Tag,
-    spot: EntryRef,
+    entry: EntryRef,
     to: ConsumerId,
 }
 
@@ -44,7 +44,7 @@ fn next(partitions: &PartitionedBacklog, consumers: &Consumers) -> Option<Match>
     if !partitions.has_binary() {
         return common;
     }
-    let binary = next_of(partitions, Partition::Binary, consumers.next_two_for_everything());
+    let binary = next_of(partitions, Partition::Binary, consumers.next_two_for_binary());
     [common, binary].into_iter().flatten().min_by_key(|found| found.position)
 }
 
@@ -55,13 +55,13 @@ fn next_of(
     (first, second): (Option<ConsumerId>, Option<ConsumerId>),
 ) -> Option<Match> {
     let first = first?;
-    let alone = if second.is_none() { Some(first) } else { None };
+    let sole_consumer = if second.is_none() { Some(first) } else { None };
     let backlog = partitions.backlog(partition);
-    let place = backlog.first(alone)?;
-    let item = backlog.get(place);
+    let location = backlog.first(sole_consumer)?;
+    let item = backlog.get(location);
     let to = match second {
-        Some(second) if item.last == Some(first) => second,
+        Some(second) if item.returned_by == Some(first) => second,
         _ => first,
     };
-    Some(Match { position: item.position, spot: EntryRef::new(partition, place), to })
+    Some(Match { position: item.position, entry: EntryRef::new(partition, location), to })
 }

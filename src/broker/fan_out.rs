@@ -22,19 +22,19 @@ pub(super) struct FanOutResult {
 }
 
 /// Pushes `message` to every member.
-pub(super) fn fan_out(members: &[Subscriber], message: &Message, now: Instant, reach: &mut FanOutResult) {
+pub(super) fn fan_out(members: &[Subscriber], message: &Message, now: Instant, result: &mut FanOutResult) {
     for member in members {
         let delivery = Delivery { message: message.clone(), key: member.key, count: 1, tag: 0 };
         match member.outbound_queue.push(delivery, now) {
-            Pushed::Accepted => reach.reached += 1,
+            Pushed::Accepted => result.reached += 1,
             Pushed::Congested => {
-                reach.reached += 1;
-                reach.congested.push(member.outbound_queue.clone());
+                result.reached += 1;
+                result.congested.push(member.outbound_queue.clone());
             }
             Pushed::Gone => {}
         }
     }
-    reach.receivers += if reach.congested.is_empty() { members.len() } else { connections(members) };
+    result.receivers += if result.congested.is_empty() { members.len() } else { connections(members) };
 }
 
 /// Returns the number of connections of the members: many subscriptions of one client are one receiver.
@@ -49,8 +49,8 @@ impl FanOutResult {
         if self.congested.is_empty() {
             return Vec::new();
         }
-        let mut seen = HashSet::with_capacity(self.congested.len());
-        self.congested.retain(|outbound_queue| seen.insert(Arc::as_ptr(outbound_queue)));
+        let mut seen_queues = HashSet::with_capacity(self.congested.len());
+        self.congested.retain(|outbound_queue| seen_queues.insert(Arc::as_ptr(outbound_queue)));
         let is_widespread = self.congested.len() * 2 > self.receivers;
         self.congested
             .into_iter()

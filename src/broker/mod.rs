@@ -28,8 +28,8 @@
 //! order of their addresses. Deliveries to watchers are pushed under the watchers' lock, which is never taken while a
 //! topic's lock is held.
 //!
-//! A destination that is no longer needed is marked dead under its own lock and is then removed from the map. Code that
-//! finds a dead destination starts again from the map.
+//! A destination that is no longer needed is marked as closed under its own lock and is then removed from the map. Code that
+//! finds a closed destination starts again from the map.
 
 mod backlog;
 mod backoff;
@@ -65,7 +65,7 @@ mod transaction;
 mod users;
 
 pub use self::publication::{Congested, Multicast, Publication, Published};
-pub use self::sessions::Entry;
+pub use self::sessions::SessionRegistration;
 pub use self::subscription::{Consumer, Subscription, TempQueue};
 pub use self::transaction::Commit;
 
@@ -131,7 +131,7 @@ pub struct Broker {
     shared: Arc<BrokerState>,
 }
 
-/// A refused operation, with the texts of the ERROR frame.
+/// The error of a rejected operation, with the texts of the ERROR frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokerError {
     /// The `message` header of ERROR.
@@ -248,8 +248,8 @@ impl Broker {
         shared.context.check_budget()?;
         let published = if publication.destination.kind().stores_messages() {
             let message = shared.context.message(publication.content());
-            let is_taken = shared.queues.publish(publication.destination, &message, now)?;
-            Published { reached: usize::from(is_taken), ..Published::default() }
+            let is_accepted = shared.queues.publish(publication.destination, &message, now)?;
+            Published { reached: usize::from(is_accepted), ..Published::default() }
         } else {
             shared.route(&publication, now).into_published(now)
         };
@@ -270,10 +270,10 @@ impl Broker {
         Ok(published)
     }
 
-    /// Registers the labelled session of this outbound queue as online until the entry is dropped: it can be found by
+    /// Registers the session of this outbound queue as online until the result is dropped: it can be found by
     /// its id and is a member of `/presence/users`.
-    pub fn enter(&self, outbound_queue: &Arc<OutboundQueue>, now: Instant) -> Entry {
-        self.shared.enter(outbound_queue, now)
+    pub fn register_session(&self, outbound_queue: &Arc<OutboundQueue>, now: Instant) -> SessionRegistration {
+        self.shared.register_session(outbound_queue, now)
     }
 
     /// Begins a COMMIT, which applies all steps of a transaction or none.
@@ -300,7 +300,7 @@ impl Broker {
 
     /// Returns the bytes of a subscription that shares nothing with others.
     pub fn subscription_bytes(&self, selector: &Selector) -> usize {
-        cost::subscription(selector)
+        cost::subscription_bytes(selector)
     }
 
     /// Subscribes. Every message that is published after the return reaches the subscriber.
@@ -311,34 +311,34 @@ impl Broker {
         &self,
         selector: &Selector,
         subscriber: Subscriber,
-        terms: ConsumerOptions,
+        options: ConsumerOptions,
         now: Instant,
     ) -> Result<Subscription, BrokerError> {
         let shared = &self.shared;
-        let bytes = cost::subscription(selector);
+        let bytes = cost::subscription_bytes(selector);
         shared.context.check_share("subscription", bytes)?;
-        let to = match selector {
+        let target = match selector {
             Selector::Pattern(pattern) => {
-                shared.note_text_only(pattern.kind(), &subscriber, terms);
+                shared.mark_text_only(pattern.kind(), &subscriber, options);
                 SubscriptionTarget::Pattern(
                     shared.family(pattern.kind()).subscribe_pattern(pattern, subscriber),
                 )
             }
-            Selector::Exact(shown) if shown.kind() == DestinationKind::Presence => {
-                shared.watch(shown, subscriber, terms.presence_names, now)
+            Selector::Exact(destination) if destination.kind() == DestinationKind::Presence => {
+                shared.watch(destination, subscriber, options.presence_names, now)
             }
             Selector::Exact(destination) if !destination.kind().stores_messages() => {
-                shared.note_text_only(destination.kind(), &subscriber, terms);
+                shared.mark_text_only(destination.kind(), &subscriber, options);
                 let family = shared.family(destination.kind());
                 let (topic, slot) = family.subscribe(destination, &subscriber, now);
                 SubscriptionTarget::Topic(destination.kind(), topic, slot)
             }
             Selector::Exact(destination) => {
-                let (queue, id) = shared.queues.subscribe(destination, &subscriber, terms, now)?;
+                let (queue, id) = shared.queues.subscribe(destination, &subscriber, options, now)?;
                 SubscriptionTarget::Queue(queue, id)
             }
         };
-        Ok(Subscription::new(shared.clone(), to, bytes))
+        Ok(Subscription::new(shared.clone(), target, bytes))
     }
 
     /// Opens a temporary queue under its unguessable address.
@@ -348,7 +348,7 @@ impl Broker {
     pub fn open_temp(&self, address: &Destination) -> Result<TempQueue, BrokerError> {
         debug_assert_eq!(address.kind(), DestinationKind::TempQueue);
         let shared = &self.shared;
-        shared.context.check_share("temporary queue", cost::temp_queue(address))?;
+        shared.context.check_share("temporary queue", cost::temp_queue_bytes(address))?;
         Ok(TempQueue::new(shared.clone(), shared.queues.open_temp(address)))
     }
 
@@ -386,10 +386,10 @@ impl fmt::Debug for Broker {
 }
 
 impl BrokerError {
-    /// Creates the refusal of an operation that exceeds `limit`.
-    fn full(limit: &'static str, max: usize, what: &str) -> BrokerError {
+    /// Creates the error of an operation that would exceed `limit`. `usage` says what is in use.
+    fn full(limit: &'static str, max: usize, usage: &str) -> BrokerError {
         let detail =
-            format!("{what}; {limit} allows {max}. Try again later, or ask the operator to raise {limit}.");
+            format!("{usage}. {limit} allows {max}. Try again later, or ask the operator to raise {limit}.");
         BrokerError { summary: "limit reached", detail, limit: Some(limit) }
     }
 }

@@ -1,16 +1,16 @@
 //! The backlog of a queue, partitioned by which consumers can take a message.
 //!
 //! ```text
-//!   common   for every consumer: text; all messages as long as the queue is not sorted
+//!   common   for every consumer: text; all messages as long as the queue is not partitioned
 //!   binary   bodies that are not UTF-8: not for text-only consumers
 //! ```
 //!
-//! A queue is sorted when its first text-only consumer subscribes, and stays so. Until then bodies are not inspected
+//! A queue is partitioned when its first text-only consumer subscribes, and stays so. Until then bodies are not inspected
 //! and the binary partition is empty. From then on a text-only consumer does not have to skip a long sequence of
 //! messages that it cannot take. Positions are unique over both partitions: a consumer that takes every message gets
 //! the lower of the two lowest positions.
 
-use super::backlog::{Backlog, BacklogPosition, BackoffScope, Item};
+use super::backlog::{Backlog, BacklogLocation, BackoffScope, Item};
 use crate::outbound_queue::Tag;
 use crate::work;
 use std::time::Instant;
@@ -20,7 +20,7 @@ use std::time::Instant;
 pub(super) struct PartitionedBacklog {
     common: Backlog,
     binary: Backlog,
-    sorted: bool,
+    is_partitioned: bool,
 }
 
 /// One of the two partitions.
@@ -30,11 +30,11 @@ pub(super) enum Partition {
     Binary,
 }
 
-/// The location of a message: its partition and its place there.
+/// The location of a message: its partition and its location in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct EntryRef {
     partition: Partition,
-    place: BacklogPosition,
+    location: BacklogLocation,
 }
 
 impl PartitionedBacklog {
@@ -48,9 +48,9 @@ impl PartitionedBacklog {
         self.partition_of(&item).requeue(item);
     }
 
-    /// Requeues a message at its position, but not for `holder` before `due`.
-    pub(super) fn hold(&mut self, item: Item, holder: BackoffScope, due: Instant) {
-        self.partition_of(&item).hold(item, holder, due);
+    /// Requeues a message at its position, but not for `scope` before `due`.
+    pub(super) fn delay(&mut self, item: Item, scope: BackoffScope, due: Instant) {
+        self.partition_of(&item).delay(item, scope, due);
     }
 
     /// Makes the messages ready whose backoff ends by `now`.
@@ -59,7 +59,7 @@ impl PartitionedBacklog {
         self.binary.promote(now);
     }
 
-    /// Returns when the next held message becomes ready.
+    /// Returns when the next delayed message becomes ready.
     pub(super) fn next_due(&self) -> Option<Instant> {
         [self.common.next_due(), self.binary.next_due()].into_iter().flatten().min()
     }
@@ -72,23 +72,23 @@ impl PartitionedBacklog {
         }
     }
 
-    /// Returns the oldest message of both partitions, held or not.
+    /// Returns the oldest message of both partitions, delayed or not.
     pub(super) fn oldest(&self) -> Option<EntryRef> {
-        let oldest = |partition| Some(EntryRef { partition, place: self.backlog(partition).oldest()? });
+        let oldest = |partition| Some(EntryRef { partition, location: self.backlog(partition).oldest()? });
         let both = [oldest(Partition::Common), oldest(Partition::Binary)];
-        both.into_iter().flatten().min_by_key(|&spot| self.position(spot))
+        both.into_iter().flatten().min_by_key(|&entry| self.position(entry))
     }
 
     /// Returns the message at this location.
-    pub(super) fn get(&self, spot: EntryRef) -> &Item {
-        self.backlog(spot.partition).get(spot.place)
+    pub(super) fn get(&self, entry: EntryRef) -> &Item {
+        self.backlog(entry.partition).get(entry.location)
     }
 
     /// Removes and returns the message at this location.
-    pub(super) fn take(&mut self, spot: EntryRef) -> Item {
-        match spot.partition {
-            Partition::Common => self.common.take(spot.place),
-            Partition::Binary => self.binary.take(spot.place),
+    pub(super) fn take(&mut self, entry: EntryRef) -> Item {
+        match entry.partition {
+            Partition::Common => self.common.take(entry.location),
+            Partition::Binary => self.binary.take(entry.location),
         }
     }
 
@@ -114,26 +114,26 @@ impl PartitionedBacklog {
 
     /// Moves messages that are not text to the binary partition, now and from now on. Inspects all bodies at the first
     /// call, and does nothing later.
-    pub(super) fn sort(&mut self) {
-        if !self.sorted {
-            self.sorted = true;
+    pub(super) fn partition_by_text(&mut self) {
+        if !self.is_partitioned {
+            self.is_partitioned = true;
             work::add(self.common.len());
             self.binary = self.common.split_off(|item| !item.message.is_text());
         }
     }
 
-    fn position(&self, spot: EntryRef) -> Tag {
-        self.get(spot).position
+    fn position(&self, entry: EntryRef) -> Tag {
+        self.get(entry).position
     }
 
     fn partition_of(&mut self, item: &Item) -> &mut Backlog {
-        if self.sorted && !item.message.is_text() { &mut self.binary } else { &mut self.common }
+        if self.is_partitioned && !item.message.is_text() { &mut self.binary } else { &mut self.common }
     }
 }
 
 impl EntryRef {
-    /// Creates the location of a place in a partition.
-    pub(super) fn new(partition: Partition, place: BacklogPosition) -> EntryRef {
-        EntryRef { partition, place }
+    /// Creates the location of a message from its partition and its location in it.
+    pub(super) fn new(partition: Partition, location: BacklogLocation) -> EntryRef {
+        EntryRef { partition, location }
     }
 }

@@ -1,14 +1,14 @@
 //! Versions that tell whether a pattern that might match a topic was added or removed.
 //!
 //! A pattern can only match topics that begin with the same segments as the pattern before its first wildcard. Each
-//! change is counted by the first two of these segments, and a topic reads the counters where a pattern that matches it
-//! can have been counted:
+//! change is counted at the prefix of up to two of these segments. A topic reads the counters of all prefixes at which a
+//! pattern that matches it can have been counted:
 //!
-//! | pattern | counted at | topic | reads |
+//! | pattern | prefix of its counter | topic | prefixes of the counters that it reads |
 //! |---|---|---|---|
-//! | `*.b`, `**` | nothing | `a` | nothing, `a` |
-//! | `a.*` | `a` | `a.b` | nothing, `a`, `a.b` |
-//! | `a.b.**`, `a.b.c.*` | `a.b` | `a.b.c` | nothing, `a`, `a.b` |
+//! | `*.b`, `**` | none | `a` | none, `a` |
+//! | `a.*` | `a` | `a.b` | none, `a`, `a.b` |
+//! | `a.b.**`, `a.b.c.*` | `a.b` | `a.b.c` | none, `a`, `a.b` |
 //!
 //! All prefixes share a fixed number of counters. If two prefixes share one, a topic may match its patterns more often
 //! than necessary.
@@ -27,26 +27,26 @@ pub(super) type PrefixSlots = [Option<usize>; 2];
 pub(super) struct PatternVersions {
     latest: AtomicU64,
     /// Changes of patterns that begin with a wildcard.
-    nothing: AtomicU64,
+    wildcard_first: AtomicU64,
     slots: Box<[AtomicU64]>,
 }
 
 impl PatternVersions {
     pub(super) fn new() -> PatternVersions {
         let slots = (0..SLOTS).map(|_| AtomicU64::new(0)).collect();
-        PatternVersions { latest: AtomicU64::new(0), nothing: AtomicU64::new(0), slots }
+        PatternVersions { latest: AtomicU64::new(0), wildcard_first: AtomicU64::new(0), slots }
     }
 
     /// Counts a change: a pattern was added or removed.
-    pub(super) fn change(&self, pattern: &[Segment]) {
+    pub(super) fn record_change(&self, pattern: &[Segment]) {
         let literals = pattern.iter().map_while(|segment| match segment {
             Segment::Literal(literal) => Some(&**literal),
             Segment::One | Segment::Many => None,
         });
-        let counter = match beginnings(literals) {
+        let counter = match slots_of(literals) {
             [.., Some(two)] => &self.slots[two],
             [Some(one), None] => &self.slots[one],
-            [None, None] => &self.nothing,
+            [None, None] => &self.wildcard_first,
         };
         counter.fetch_add(1, Relaxed);
         // Last, so that a reader that sees this change sees the other one too.
@@ -59,25 +59,25 @@ impl PatternVersions {
     }
 
     /// Returns the version of the patterns that might match a topic with these prefixes; 0 until the first such change.
-    pub(super) fn of(&self, begins: PrefixSlots) -> u64 {
-        let slots = begins.into_iter().flatten();
-        slots.map(|slot| self.slots[slot].load(Relaxed)).sum::<u64>() + self.nothing.load(Relaxed)
+    pub(super) fn of_prefixes(&self, slots: PrefixSlots) -> u64 {
+        let slots = slots.into_iter().flatten();
+        slots.map(|slot| self.slots[slot].load(Relaxed)).sum::<u64>() + self.wildcard_first.load(Relaxed)
     }
 }
 
 /// Returns the slots that are read for `topic`.
-pub(super) fn begins(topic: &Destination) -> PrefixSlots {
-    beginnings(topic.segments())
+pub(super) fn prefix_slots(topic: &Destination) -> PrefixSlots {
+    slots_of(topic.segments())
 }
 
-fn beginnings<'a>(segments: impl Iterator<Item = &'a str>) -> PrefixSlots {
+fn slots_of<'a>(segments: impl Iterator<Item = &'a str>) -> PrefixSlots {
     let mut slots = [None; 2];
-    // FNV-1a. The byte 0xFF occurs in no text and so ends each segment.
-    let step = |hash: u64, octet| (hash ^ u64::from(octet)).wrapping_mul(0x0100_0000_01B3);
+    // FNV-1a. The byte 0xFF does not occur in UTF-8 text and marks the end of each segment.
+    let step = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
     let mut hash = 0xCBF2_9CE4_8422_2325;
     for (slot, segment) in slots.iter_mut().zip(segments) {
-        for octet in segment.bytes() {
-            hash = step(hash, octet);
+        for byte in segment.bytes() {
+            hash = step(hash, byte);
         }
         hash = step(hash, 0xFF);
         *slot = Some((hash ^ (hash >> 32)) as usize % SLOTS);
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn only_patterns_with_a_common_prefix_change_the_version_of_a_topic() {
-        for (name, change, concerned) in [
+        for (name, change, is_affected) in [
             ("a", "a.*", true),
             ("a.b", "a.**", true),
             ("a.b", "a/b/**", true),
@@ -117,8 +117,8 @@ mod tests {
         ] {
             let versions = PatternVersions::new();
             let topic = topic(name);
-            versions.change(pattern(change).segments());
-            assert_eq!(versions.of(begins(&topic)) > 0, concerned, "{name} {change}");
+            versions.record_change(pattern(change).segments());
+            assert_eq!(versions.of_prefixes(prefix_slots(&topic)) > 0, is_affected, "{name} {change}");
             assert_eq!(versions.latest(), 1);
         }
     }
@@ -132,8 +132,8 @@ mod tests {
             for last in ["*", "**"] {
                 let (pattern, topic) = (pattern(&[&wild[..], &[last]].concat().join(".")), topic(&name.join("/")));
                 let versions = PatternVersions::new();
-                versions.change(pattern.segments());
-                prop_assert!(versions.of(begins(&topic)) > 0 || !pattern.matches(&topic));
+                versions.record_change(pattern.segments());
+                prop_assert!(versions.of_prefixes(prefix_slots(&topic)) > 0 || !pattern.matches(&topic));
             }
         }
     }

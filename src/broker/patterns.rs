@@ -14,7 +14,7 @@
 //! dropped, and a group that a topic still caches may be empty but holds no outbound queue of a former member.
 
 use super::Subscriber;
-use super::pattern_versions::{PatternVersions, begins};
+use super::pattern_versions::{PatternVersions, prefix_slots};
 use super::subscriber_list::{SubscriberList, SubscriberSlot};
 use crate::budget::{Budget, Charge, allocation, shared_allocation, table_allocation};
 use crate::destination::{Destination, Pattern, Segment};
@@ -41,7 +41,7 @@ pub(super) struct Matched {
     /// The version of all patterns.
     latest: u64,
     /// The version of the patterns that might match the topic.
-    generation: u64,
+    version: u64,
     pub(super) groups: Vec<Arc<PatternGroup>>,
 }
 
@@ -103,7 +103,7 @@ impl Patterns {
             let mut trie = self.trie.write();
             let (group, is_new) = trie.join(pattern);
             if is_new {
-                self.versions.change(pattern.segments());
+                self.versions.record_change(pattern.segments());
                 trie.charge(self.share.as_ref());
             }
             group
@@ -120,14 +120,14 @@ impl Patterns {
     /// Removes a subscriber. Nothing is pushed to it after the return.
     pub(super) fn leave(&self, membership: &Membership) {
         work::add(membership.pattern().segments().len());
-        let gone = membership.group.subscribers.write().remove(membership.slot);
+        let removed = membership.group.subscribers.write().remove(membership.slot);
         let mut trie = self.trie.write();
         if trie.leave(membership.pattern()) {
-            self.versions.change(membership.pattern().segments());
+            self.versions.record_change(membership.pattern().segments());
             trie.charge(self.share.as_ref());
         }
         drop(trie);
-        drop(gone);
+        drop(removed);
     }
 
     /// Updates `matched`, which belongs to this topic or is new: it then contains every pattern that was subscribed to
@@ -137,14 +137,14 @@ impl Patterns {
         if matched.latest == latest {
             return;
         }
-        let begins = begins(topic);
-        if matched.generation == self.versions.of(begins) {
+        let prefix_slots = prefix_slots(topic);
+        if matched.version == self.versions.of_prefixes(prefix_slots) {
             matched.latest = latest;
             return;
         }
         let trie = self.trie.read();
         matched.latest = self.versions.latest();
-        matched.generation = self.versions.of(begins);
+        matched.version = self.versions.of_prefixes(prefix_slots);
         matched.groups = trie.matching(topic);
     }
 
@@ -162,14 +162,14 @@ struct Node {
     literals: HashMap<Box<str>, NodeId>,
     one: Option<NodeId>,
     many: Option<NodeId>,
-    end: Option<End>,
+    end: Option<PatternEnd>,
     /// Bytes of the table of literals.
     table_bytes: usize,
 }
 
 /// The pattern that ends at a node.
 #[derive(Debug)]
-struct End {
+struct PatternEnd {
     group: Arc<PatternGroup>,
     members: usize,
 }
@@ -228,33 +228,38 @@ impl Trie {
 
     /// Adds one member to the group of a pattern. Returns the group, and whether it is new.
     fn join(&mut self, pattern: &Pattern) -> (Arc<PatternGroup>, bool) {
-        let mut at = ROOT;
+        let mut node_id = ROOT;
         for segment in pattern.segments() {
-            at = match self.child(at, segment) {
+            node_id = match self.child(node_id, segment) {
                 Some(child) => child,
-                None => self.grow(at, segment),
+                None => self.add_child(node_id, segment),
             };
         }
-        if let Some(end) = &mut self.nodes[at].end {
+        if let Some(end) = &mut self.nodes[node_id].end {
             end.members += 1;
             return (end.group.clone(), false);
         }
         self.texts_bytes += PatternGroup::bytes(pattern);
         let group = Arc::new(PatternGroup { pattern: pattern.clone(), subscribers: RwLock::default() });
-        self.nodes[at].end = Some(End { group: group.clone(), members: 1 });
+        self.nodes[node_id].end = Some(PatternEnd { group: group.clone(), members: 1 });
         self.groups += 1;
         (group, true)
     }
 
     /// Removes one member from the group of a pattern. If the group has no members left, removes it with the nodes that
-    /// lead nowhere else, and returns `true`.
+    /// no other pattern uses, and returns `true`.
     fn leave(&mut self, pattern: &Pattern) -> bool {
         let mut path = vec![ROOT];
         for segment in pattern.segments() {
-            let at = path[path.len() - 1];
-            path.push(self.child(at, segment).expect("a member's pattern has its nodes"));
+            let node_id = path[path.len() - 1];
+            path.push(
+                self.child(node_id, segment).expect("the trie contains the nodes of a member's pattern"),
+            );
         }
-        let end = self.nodes[path[path.len() - 1]].end.as_mut().expect("a member's pattern has its group");
+        let end = self.nodes[path[path.len() - 1]]
+            .end
+            .as_mut()
+            .expect("the trie contains the group of a member's pattern");
         end.members -= 1;
         if end.members > 0 {
             return false;
@@ -263,11 +268,11 @@ impl Trie {
         self.groups -= 1;
         self.texts_bytes -= PatternGroup::bytes(pattern);
         for (segment, step) in pattern.segments().iter().zip(path.windows(2)).rev() {
-            if !self.nodes[step[1]].is_bare() {
+            if !self.nodes[step[1]].is_unused() {
                 break;
             }
             self.texts_bytes -= self.nodes.remove(step[1]).table_bytes;
-            self.texts_bytes -= self.nodes[step[0]].cut(segment);
+            self.texts_bytes -= self.nodes[step[0]].remove_child(segment);
         }
         if self.groups == 0 {
             *self = Trie::new();
@@ -285,11 +290,11 @@ impl Trie {
         self.nodes = Slab::with_capacity(nodes.len());
         for (_, mut node) in nodes {
             self.texts_bytes -= node.table_bytes;
-            node.literals = node.literals.into_iter().map(|(literal, at)| (literal, moved[&at])).collect();
+            node.literals = node.literals.into_iter().map(|(literal, old)| (literal, moved[&old])).collect();
             node.table_bytes = table_allocation(node.literals.capacity(), LITERAL_BYTES);
             self.texts_bytes += node.table_bytes;
-            node.one = node.one.map(|at| moved[&at]);
-            node.many = node.many.map(|at| moved[&at]);
+            node.one = node.one.map(|old| moved[&old]);
+            node.many = node.many.map(|old| moved[&old]);
             self.nodes.insert(node);
         }
     }
@@ -304,8 +309,8 @@ impl Trie {
         groups
     }
 
-    fn child(&self, at: NodeId, segment: &Segment) -> Option<NodeId> {
-        let node = &self.nodes[at];
+    fn child(&self, node_id: NodeId, segment: &Segment) -> Option<NodeId> {
+        let node = &self.nodes[node_id];
         match segment {
             Segment::Literal(literal) => node.literals.get(literal).copied(),
             Segment::One => node.one,
@@ -313,9 +318,9 @@ impl Trie {
         }
     }
 
-    fn grow(&mut self, at: NodeId, segment: &Segment) -> NodeId {
+    fn add_child(&mut self, node_id: NodeId, segment: &Segment) -> NodeId {
         let child = self.nodes.insert(Node::default());
-        let node = &mut self.nodes[at];
+        let node = &mut self.nodes[node_id];
         match segment {
             Segment::Literal(literal) => {
                 node.literals.insert(literal.clone(), child);
@@ -332,12 +337,12 @@ impl Trie {
 }
 
 impl Node {
-    fn is_bare(&self) -> bool {
+    fn is_unused(&self) -> bool {
         self.end.is_none() && self.one.is_none() && self.many.is_none() && self.literals.is_empty()
     }
 
     /// Removes a child and returns the bytes of its literal.
-    fn cut(&mut self, segment: &Segment) -> usize {
+    fn remove_child(&mut self, segment: &Segment) -> usize {
         match segment {
             Segment::Literal(literal) => {
                 return self.literals.remove(literal).map_or(0, |_| allocation(literal.len()));

@@ -14,7 +14,7 @@ pub struct Publication<'a> {
     pub to_session: Option<&'a str>,
     /// The `destination` header of MESSAGE: the destination as given in SEND; for a user's destination without its
     /// owner.
-    pub shown: &'a str,
+    pub destination_header: &'a str,
     /// The headers of the SEND.
     pub headers: &'a Headers,
     /// Headers set by the broker or the session (`reply-to`).
@@ -26,7 +26,7 @@ pub struct Publication<'a> {
 /// The parts from which a message is encoded, independent of its receivers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Content<'a> {
-    pub(super) shown: &'a str,
+    pub(super) destination_header: &'a str,
     pub(super) headers: &'a Headers,
     pub(super) extra: &'a [(&'a str, &'a str)],
     pub(super) body: &'a [u8],
@@ -34,8 +34,8 @@ pub(super) struct Content<'a> {
 
 impl<'a> Publication<'a> {
     pub(super) fn content(&self) -> Content<'a> {
-        let &Publication { shown, headers, extra, body, .. } = self;
-        Content { shown, headers, extra, body }
+        let &Publication { destination_header, headers, extra, body, .. } = self;
+        Content { destination_header, headers, extra, body }
     }
 }
 
@@ -47,7 +47,7 @@ pub struct Multicast<'a> {
     /// The part of the destination that is the same for all users.
     pub path: &'a UserPath,
     /// The `destination` header of MESSAGE, without an owner.
-    pub shown: &'a str,
+    pub destination_header: &'a str,
     /// The headers of the SEND.
     pub headers: &'a Headers,
     /// Headers set by the broker or the session (`user-name`).
@@ -58,8 +58,8 @@ pub struct Multicast<'a> {
 
 impl<'a> Multicast<'a> {
     pub(super) fn content(&self) -> Content<'a> {
-        let &Multicast { shown, headers, extra, body, .. } = self;
-        Content { shown, headers, extra, body }
+        let &Multicast { destination_header, headers, extra, body, .. } = self;
+        Content { destination_header, headers, extra, body }
     }
 }
 

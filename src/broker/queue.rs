@@ -45,7 +45,7 @@ use std::time::Instant;
 pub(super) struct Queue {
     destination: Destination,
     context: Arc<BrokerContext>,
-    me: Weak<Queue>,
+    weak_self: Weak<Queue>,
     state: Mutex<State>,
 }
 
@@ -59,37 +59,37 @@ struct State {
     consumers: Consumers,
     last_position: Tag,
     /// The messages in the backlog and outstanding.
-    load: QueueUsage,
+    usage: QueueUsage,
     /// The space reserved by transactions that are being applied.
     reserved: QueueUsage,
     /// The timers that are set, each earlier than those set before it.
     timers: BTreeSet<Instant>,
-    dead: bool,
+    is_closed: bool,
     memory: QueueMemory,
 }
 
 impl Queue {
-    /// Creates a queue whose own memory is charged to `payer`.
+    /// Creates a queue whose own memory is charged to `budget`.
     pub(super) fn new(
         destination: Destination,
         context: &Arc<BrokerContext>,
-        payer: &Arc<Budget>,
+        budget: &Arc<Budget>,
     ) -> Arc<Queue> {
         let state = State {
             backlog: PartitionedBacklog::default(),
             consumers: Consumers::default(),
             last_position: 0,
-            load: QueueUsage::default(),
+            usage: QueueUsage::default(),
             reserved: QueueUsage::default(),
             timers: BTreeSet::new(),
-            dead: false,
-            memory: QueueMemory::new(&destination, context, payer),
+            is_closed: false,
+            memory: QueueMemory::new(&destination, context, budget),
         };
         context.metrics.queues.inc();
-        Arc::new_cyclic(|me| Queue {
+        Arc::new_cyclic(|weak_self| Queue {
             destination,
             context: context.clone(),
-            me: me.clone(),
+            weak_self: weak_self.clone(),
             state: Mutex::new(state),
         })
     }
@@ -105,11 +105,11 @@ impl Queue {
         message: &Message,
         now: Instant,
     ) -> Result<Result<Vec<Undeliverable>, BrokerError>, QueueClosed> {
-        self.alive(|state| {
-            self.room_for(state, message.size())?;
-            self.admit(state, message.clone());
+        self.if_open(|state| {
+            self.check_capacity(state, message.size())?;
+            self.append(state, message.clone());
             let undeliverable = self.remove_undeliverable(state);
-            self.proceed(state, Some(now));
+            self.deliver(state, Some(now));
             Ok(undeliverable)
         })
     }
@@ -117,8 +117,8 @@ impl Queue {
     /// Reserves space for a message of `bytes` bytes. Until the space is used or [`released`](Queue::release), the
     /// queue is not removed as idle.
     pub(super) fn reserve(&self, bytes: usize) -> Result<Result<(), BrokerError>, QueueClosed> {
-        self.alive(|state| {
-            self.room_for(state, bytes)?;
+        self.if_open(|state| {
+            self.check_capacity(state, bytes)?;
             state.reserved.add(bytes);
             Ok(())
         })
@@ -136,11 +136,11 @@ impl Queue {
         message: &Message,
         now: Instant,
     ) -> Result<Vec<Undeliverable>, QueueClosed> {
-        self.alive(|state| {
+        self.if_open(|state| {
             state.reserved.remove(message.size());
-            self.admit(state, message.clone());
+            self.append(state, message.clone());
             let undeliverable = self.remove_undeliverable(state);
-            self.proceed(state, Some(now));
+            self.deliver(state, Some(now));
             undeliverable
         })
     }
@@ -148,20 +148,20 @@ impl Queue {
     /// Adds a dead letter. Drops the oldest messages that are not outstanding until there is space. Returns the number
     /// of dropped messages, including the letter itself if there is no space at all.
     pub(super) fn push_dead_letter(&self, letter: &Message) -> Result<u64, QueueClosed> {
-        self.alive(|state| {
+        self.if_open(|state| {
             let mut dropped = 0;
-            while self.room_for(state, letter.size()).is_err() {
+            while self.check_capacity(state, letter.size()).is_err() {
                 dropped += 1;
                 match state.backlog.oldest() {
                     Some(oldest) => {
                         let oldest = state.backlog.take(oldest);
-                        self.forget(state, &oldest);
+                        self.count_removed(state, &oldest);
                     }
                     None => return dropped,
                 }
             }
-            self.admit(state, letter.clone());
-            self.proceed(state, None);
+            self.append(state, letter.clone());
+            self.deliver(state, None);
             dropped
         })
     }
@@ -171,17 +171,17 @@ impl Queue {
     pub(super) fn subscribe(
         &self,
         subscriber: &Subscriber,
-        terms: ConsumerOptions,
+        options: ConsumerOptions,
         now: Instant,
     ) -> Result<(ConsumerId, Vec<Undeliverable>), QueueClosed> {
-        self.alive(|state| {
-            if terms.text_only {
-                state.backlog.sort();
+        self.if_open(|state| {
+            if options.text_only {
+                state.backlog.partition_by_text();
             }
-            let id = state.consumers.add(subscriber.clone(), terms);
+            let id = state.consumers.add(subscriber.clone(), options);
             state.memory.set_consumers(state.consumers.len());
             let undeliverable = self.remove_undeliverable(state);
-            self.proceed(state, Some(now));
+            self.deliver(state, Some(now));
             (id, undeliverable)
         })
     }
@@ -198,24 +198,24 @@ impl Queue {
         let (mut undeliverable, options) = (Vec::new(), &self.context.options);
         let mut state = self.state.lock();
         if matches!(settlement, Settlement::Unwritten | Settlement::Lost) {
-            state.consumers.starve(id);
+            state.consumers.pause(id);
         }
         for &tag in tags {
             let Some(mut item) = state.consumers.settle(id, tag) else { continue };
             match settlement {
-                Settlement::Accepted => self.forget(&mut state, &item),
+                Settlement::Accepted => self.count_removed(&mut state, &item),
                 Settlement::Unwritten => {
                     item.sent -= 1;
-                    item.last = None;
+                    item.returned_by = None;
                     state.backlog.requeue(item);
                 }
                 Settlement::Returned | Settlement::Rejected | Settlement::Lost => {
                     item.failed = item.failed.saturating_add(1);
                     if let Some(reason) = Reason::of(&self.destination, &item, settlement, options) {
-                        self.forget(&mut state, &item);
+                        self.count_removed(&mut state, &item);
                         undeliverable.push(Undeliverable { item, reason });
                     } else if settlement == Settlement::Lost {
-                        item.last = None;
+                        item.returned_by = None;
                         state.backlog.requeue(item);
                     } else {
                         self.requeue(&mut state, item, id, now);
@@ -223,7 +223,7 @@ impl Queue {
                 }
             }
         }
-        self.proceed(&mut state, Some(now));
+        self.deliver(&mut state, Some(now));
         undeliverable
     }
 
@@ -234,16 +234,16 @@ impl Queue {
     }
 
     /// Returns whether all these messages are outstanding at the consumer.
-    pub(super) fn has(&self, id: ConsumerId, tags: &[Tag]) -> bool {
+    pub(super) fn has_outstanding(&self, id: ConsumerId, tags: &[Tag]) -> bool {
         let state = self.state.lock();
-        tags.iter().all(|&tag| state.consumers.has(id, tag))
+        tags.iter().all(|&tag| state.consumers.is_outstanding(id, tag))
     }
 
     /// Resumes a consumer whose outbound queue has space again.
     pub(super) fn resume(&self, id: ConsumerId, now: Instant) {
         let mut state = self.state.lock();
         state.consumers.resume(id);
-        self.proceed(&mut state, Some(now));
+        self.deliver(&mut state, Some(now));
     }
 
     /// Removes a consumer and requeues its deliveries for the others; those still in its outbound queue do not count as
@@ -258,11 +258,11 @@ impl Queue {
             state.memory.charge_to(&self.context.budget);
         }
         for mut item in outstanding {
-            item.last = None;
+            item.returned_by = None;
             state.backlog.requeue(item);
         }
         let undeliverable = self.remove_undeliverable(&mut state);
-        self.proceed(&mut state, None);
+        self.deliver(&mut state, None);
         undeliverable
     }
 
@@ -270,35 +270,35 @@ impl Queue {
     pub(super) fn expire(&self, at: Instant, now: Instant) {
         let mut state = self.state.lock();
         state.timers.remove(&at);
-        self.proceed(&mut state, Some(now));
+        self.deliver(&mut state, Some(now));
     }
 
     /// Closes the queue if it has no messages, consumers and reservations. Returns `true` to the one caller that must
     /// remove it from the map. A temporary queue stays until its session closes it.
     pub(super) fn remove_if_idle(&self) -> bool {
         let mut state = self.state.lock();
-        let is_idle = state.consumers.is_empty() && state.load.messages == 0 && state.reserved.messages == 0;
-        if state.dead || !is_idle || self.destination.kind() == DestinationKind::TempQueue {
+        let is_idle = state.consumers.is_empty() && state.usage.messages == 0 && state.reserved.messages == 0;
+        if state.is_closed || !is_idle || self.destination.kind() == DestinationKind::TempQueue {
             return false;
         }
-        self.die(&mut state);
+        self.mark_closed(&mut state);
         true
     }
 
     /// Closes the queue and drops its messages. Returns how many of them were not outstanding.
     pub(super) fn close(&self) -> u64 {
         let mut state = self.state.lock();
-        self.die(&mut state);
+        self.mark_closed(&mut state);
         let dropped = state.backlog.len() as u64;
-        work::add(state.load.messages * work::QUEUE_MESSAGE);
-        self.context.metrics.queue_messages.dec_by(state.load.messages as i64);
-        self.context.metrics.queue_bytes.dec_by(state.load.bytes as i64);
-        state.load = QueueUsage::default();
+        work::add(state.usage.messages * work::QUEUE_MESSAGE);
+        self.context.metrics.queue_messages.dec_by(state.usage.messages as i64);
+        self.context.metrics.queue_bytes.dec_by(state.usage.bytes as i64);
+        state.usage = QueueUsage::default();
         state.memory.set_messages(0);
         state.memory.set_consumers(0);
-        let gone = (std::mem::take(&mut state.backlog), std::mem::take(&mut state.consumers));
+        let removed = (std::mem::take(&mut state.backlog), std::mem::take(&mut state.consumers));
         drop(state);
-        drop(gone);
+        drop(removed);
         dropped
     }
 
@@ -306,42 +306,52 @@ impl Queue {
     /// are not outstanding, and returns their number.
     pub(super) fn close_partly(&self, max: usize) -> usize {
         let mut state = self.state.lock();
-        self.die(&mut state);
-        let gone: Vec<Item> = std::iter::from_fn(|| state.backlog.take_any()).take(max).collect();
-        gone.iter().for_each(|item| self.forget(&mut state, item));
-        let left = state.load.messages;
-        state.memory.set_messages(left);
+        self.mark_closed(&mut state);
+        let removed: Vec<Item> = std::iter::from_fn(|| state.backlog.take_any()).take(max).collect();
+        removed.iter().for_each(|item| self.count_removed(&mut state, item));
+        let messages = state.usage.messages;
+        state.memory.set_messages(messages);
         drop(state);
-        work::add(gone.len() * work::QUEUE_MESSAGE);
-        gone.len()
+        work::add(removed.len() * work::QUEUE_MESSAGE);
+        removed.len()
     }
 
-    fn die(&self, state: &mut State) {
-        if !std::mem::replace(&mut state.dead, true) {
+    fn mark_closed(&self, state: &mut State) {
+        if !std::mem::replace(&mut state.is_closed, true) {
             self.context.metrics.queues.dec();
         }
     }
 
-    fn alive<T>(&self, act: impl FnOnce(&mut State) -> T) -> Result<T, QueueClosed> {
+    fn if_open<T>(&self, action: impl FnOnce(&mut State) -> T) -> Result<T, QueueClosed> {
         let mut state = self.state.lock();
-        if state.dead { Err(QueueClosed) } else { Ok(act(&mut state)) }
+        if state.is_closed { Err(QueueClosed) } else { Ok(action(&mut state)) }
     }
 
     /// Checks that one more message of `bytes` bytes fits within the limits.
-    fn room_for(&self, state: &State, bytes: usize) -> Result<(), BrokerError> {
-        state.load.with(state.reserved).room_for(bytes, &self.context.options, self.destination.as_str())
+    fn check_capacity(&self, state: &State, bytes: usize) -> Result<(), BrokerError> {
+        state.usage.with(state.reserved).check_capacity(
+            bytes,
+            &self.context.options,
+            self.destination.as_str(),
+        )
     }
 
-    fn admit(&self, state: &mut State, message: Message) {
+    fn append(&self, state: &mut State, message: Message) {
         state.last_position += 1;
-        state.load.add(message.size());
+        state.usage.add(message.size());
         self.context.metrics.queue_messages.inc();
         self.context.metrics.queue_bytes.inc_by(message.size() as i64);
-        state.backlog.push(Item { position: state.last_position, message, sent: 0, failed: 0, last: None });
+        state.backlog.push(Item {
+            position: state.last_position,
+            message,
+            sent: 0,
+            failed: 0,
+            returned_by: None,
+        });
     }
 
-    fn forget(&self, state: &mut State, item: &Item) {
-        state.load.remove(item.message.size());
+    fn count_removed(&self, state: &mut State, item: &Item) {
+        state.usage.remove(item.message.size());
         self.context.metrics.queue_messages.dec();
         self.context.metrics.queue_bytes.dec_by(item.message.size() as i64);
     }
@@ -349,12 +359,12 @@ impl Queue {
     /// Removes and returns the messages that are not text, if there are consumers and all are text only. A dead letter
     /// queue keeps them.
     fn remove_undeliverable(&self, state: &mut State) -> Vec<Undeliverable> {
-        let none_may_have_it = state.backlog.has_binary() && state.consumers.refuse_binary();
-        if !none_may_have_it || is_dead_letter_queue(&self.destination) {
+        let is_binary_undeliverable = state.backlog.has_binary() && state.consumers.are_all_text_only();
+        if !is_binary_undeliverable || is_dead_letter_queue(&self.destination) {
             return Vec::new();
         }
         let items = state.backlog.take_binary();
-        items.iter().for_each(|item| self.forget(state, item));
+        items.iter().for_each(|item| self.count_removed(state, item));
         items.into_iter().map(|item| Undeliverable { item, reason: Reason::NotText }).collect()
     }
 
@@ -364,19 +374,19 @@ impl Queue {
     fn requeue(&self, state: &mut State, mut item: Item, from: ConsumerId, now: Instant) {
         let options = &self.context.options;
         let backoff = backoff(options, item.failed);
-        let holder =
+        let scope =
             if item.failed >= options.max_deliveries { BackoffScope::All } else { BackoffScope::One(from) };
-        item.last = Some(from);
+        item.returned_by = Some(from);
         if backoff.is_zero() {
             state.backlog.requeue(item);
         } else {
-            state.backlog.hold(item, holder, now + backoff);
+            state.backlog.delay(item, scope, now + backoff);
         }
     }
 
     /// Brings the queue up to date: makes messages ready whose backoff is over, delivers what can be delivered, and
     /// sets a timer for the next backoff.
-    fn proceed(&self, state: &mut State, now: Option<Instant>) {
+    fn deliver(&self, state: &mut State, now: Option<Instant>) {
         if let Some(now) = now {
             state.backlog.promote(now);
         }
@@ -385,9 +395,9 @@ impl Queue {
             && state.timers.first().is_none_or(|&timer| due < timer)
         {
             state.timers.insert(due);
-            self.context.timers.set(due, self.me.clone());
+            self.context.timers.set(due, self.weak_self.clone());
         }
-        let messages = state.load.messages;
+        let messages = state.usage.messages;
         state.memory.set_messages(messages);
     }
 }

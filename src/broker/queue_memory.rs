@@ -36,16 +36,16 @@ impl QueueMemory {
             + allocation(FIRST_ITEMS * size_of::<Item>())
     }
 
-    /// Creates the charges of a queue whose own memory is charged to `payer`.
+    /// Creates the charges of a queue whose own memory is charged to `budget`.
     pub(super) fn new(
         destination: &Destination,
         context: &BrokerContext,
-        payer: &Arc<Budget>,
+        budget: &Arc<Budget>,
     ) -> QueueMemory {
         QueueMemory {
             messages: context.budget.charge(0),
             consumers: context.share.charge(0),
-            own: payer.charge(QueueMemory::bytes(destination)),
+            own: budget.charge(QueueMemory::bytes(destination)),
         }
     }
 

@@ -27,17 +27,22 @@ impl QueueUsage {
         QueueUsage { messages: self.messages + other.messages, bytes: self.bytes + other.bytes }
     }
 
-    /// Checks that the queue `name`, which holds this much, can take one more message of `bytes` bytes.
-    pub(super) fn room_for(self, bytes: usize, options: &Options, name: &str) -> Result<(), BrokerError> {
-        let QueueUsage { messages, bytes: held } = self;
+    /// Checks that the queue `name`, which has this usage, can take one more message of `bytes` bytes.
+    pub(super) fn check_capacity(
+        self,
+        bytes: usize,
+        options: &Options,
+        name: &str,
+    ) -> Result<(), BrokerError> {
+        let QueueUsage { messages, bytes: used } = self;
         let &Options { queue_messages_max, queue_bytes_max, .. } = options;
         if messages >= queue_messages_max {
-            let what = format!("{name:?} holds {messages} messages");
-            return Err(BrokerError::full("queue-messages-max", queue_messages_max, &what));
+            let usage = format!("The queue {name:?} has {messages} messages");
+            return Err(BrokerError::full("queue-messages-max", queue_messages_max, &usage));
         }
-        if bytes > queue_bytes_max.saturating_sub(held) {
-            let what = format!("{name:?} holds {held} octets, and the message has {bytes}");
-            return Err(BrokerError::full("queue-bytes-max", queue_bytes_max, &what));
+        if bytes > queue_bytes_max.saturating_sub(used) {
+            let usage = format!("The queue {name:?} has {used} bytes, and the message has {bytes} bytes");
+            return Err(BrokerError::full("queue-bytes-max", queue_bytes_max, &usage));
         }
         Ok(())
     }

@@ -47,14 +47,14 @@ impl Queues {
             };
             match queue.publish(message, now) {
                 Ok(Ok(undeliverable)) => {
-                    self.push_dead_letter(&queue, undeliverable);
+                    self.push_dead_letters(&queue, undeliverable);
                     return Ok(true);
                 }
                 Ok(Err(broker_error)) => {
-                    self.sweep(&queue);
+                    self.remove_if_idle(&queue);
                     return Err(broker_error);
                 }
-                Err(QueueClosed) => self.forget(&queue),
+                Err(QueueClosed) => self.remove(&queue),
             }
         }
     }
@@ -63,7 +63,7 @@ impl Queues {
     /// been closed.
     pub(super) fn publish_reserved(&self, queue: &Queue, message: &Message, now: Instant) -> bool {
         match queue.publish_reserved(message, now) {
-            Ok(undeliverable) => self.push_dead_letter(queue, undeliverable),
+            Ok(undeliverable) => self.push_dead_letters(queue, undeliverable),
             Err(QueueClosed) => return false,
         }
         true
@@ -76,10 +76,10 @@ impl Queues {
             match queue.reserve(bytes) {
                 Ok(Ok(())) => return Ok(Some(queue)),
                 Ok(Err(broker_error)) => {
-                    self.sweep(&queue);
+                    self.remove_if_idle(&queue);
                     return Err(broker_error);
                 }
-                Err(QueueClosed) => self.forget(&queue),
+                Err(QueueClosed) => self.remove(&queue),
             }
         }
     }
@@ -87,7 +87,7 @@ impl Queues {
     /// Releases a reservation.
     pub(super) fn release(&self, queue: &Arc<Queue>, bytes: usize) {
         queue.release(bytes);
-        self.sweep(queue);
+        self.remove_if_idle(queue);
     }
 
     /// Subscribes to a queue. A temporary queue must be open.
@@ -95,7 +95,7 @@ impl Queues {
         &self,
         to: &Destination,
         subscriber: &Subscriber,
-        terms: ConsumerOptions,
+        options: ConsumerOptions,
         now: Instant,
     ) -> Result<(Arc<Queue>, ConsumerId), BrokerError> {
         loop {
@@ -103,19 +103,19 @@ impl Queues {
                 return Err(BrokerError {
                     summary: "no such queue",
                     detail: format!(
-                        "{:?} is not open. A temporary queue lives as long as the session that opened it, and \
-                         only that session subscribes to it.",
+                        "The temporary queue {:?} is not open. Only the session that opened a temporary queue can \
+                         subscribe to it, and the queue is closed at the end of that session.",
                         to.as_str()
                     ),
                     limit: None,
                 });
             };
-            match queue.subscribe(subscriber, terms, now) {
+            match queue.subscribe(subscriber, options, now) {
                 Ok((id, undeliverable)) => {
-                    self.push_dead_letter(&queue, undeliverable);
+                    self.push_dead_letters(&queue, undeliverable);
                     return Ok((queue, id));
                 }
-                Err(QueueClosed) => self.forget(&queue),
+                Err(QueueClosed) => self.remove(&queue),
             }
         }
     }
@@ -131,22 +131,22 @@ impl Queues {
     ) {
         work::add(tags.len() * work::QUEUE_MESSAGE);
         let undeliverable = queue.settle(id, tags, settlement, now);
-        self.push_dead_letter(queue, undeliverable);
+        self.push_dead_letters(queue, undeliverable);
     }
 
     /// Ends a subscription.
     pub(super) fn leave(&self, queue: &Arc<Queue>, id: ConsumerId) {
         let undeliverable = queue.leave(id);
-        self.push_dead_letter(queue, undeliverable);
-        self.sweep(queue);
+        self.push_dead_letters(queue, undeliverable);
+        self.remove_if_idle(queue);
     }
 
-    /// Opens a temporary queue. If the address is in use, the queue that has it is closed: addresses are used once.
+    /// Opens a temporary queue. If a queue is open under this address, that queue is closed: addresses are used once.
     pub(super) fn open_temp(&self, address: &Destination) -> Arc<Queue> {
         let queue = Queue::new(address.clone(), &self.context, &self.context.share);
-        let before = self.map.insert(address.text().clone(), queue.clone());
-        if let Some(before) = before {
-            self.drop_contents(&before);
+        let replaced = self.map.insert(address.text().clone(), queue.clone());
+        if let Some(replaced) = replaced {
+            self.drop_contents(&replaced);
         }
         queue
     }
@@ -154,13 +154,13 @@ impl Queues {
     /// Closes a temporary queue. Its messages that are not outstanding are counted as dropped.
     pub(super) fn close_temp(&self, queue: &Arc<Queue>) {
         self.drop_contents(queue);
-        self.forget(queue);
+        self.remove(queue);
     }
 
     /// Closes a temporary queue as [`Queues::close_temp`] does, but drops at most `max` of its messages. Returns
     /// whether all messages that are not outstanding have been dropped.
     pub(super) fn close_temp_partly(&self, queue: &Arc<Queue>, max: usize) -> bool {
-        self.forget(queue);
+        self.remove(queue);
         let dropped = queue.close_partly(max);
         self.context.metrics.messages_dropped.inc_by(dropped as u64);
         dropped < max
@@ -182,7 +182,7 @@ impl Queues {
         self.context.metrics.messages_dropped.inc_by(queue.close());
     }
 
-    fn push_dead_letter(&self, origin: &Queue, undeliverable: Vec<Undeliverable>) {
+    fn push_dead_letters(&self, origin: &Queue, undeliverable: Vec<Undeliverable>) {
         let origin = origin.destination();
         let log = &self.context.dead_letter_log;
         work::add(undeliverable.len() * work::FRAME);
@@ -192,11 +192,11 @@ impl Queues {
                 continue;
             };
             let letter = dead_letter(&self.context, &undeliverable, origin, &to);
-            match self.push_dead_letter_to(&to, &letter) {
+            match self.push_dead_letter(&to, &letter) {
                 Ok(dropped) => {
                     self.context.metrics.dead_letters.inc();
                     self.context.metrics.messages_dropped.inc_by(dropped);
-                    log.add(origin, DeadLetterOutcome::Kept(undeliverable.reason));
+                    log.add(origin, DeadLetterOutcome::Moved(undeliverable.reason));
                 }
                 Err(broker_error) => {
                     self.context.metrics.messages_dropped.inc();
@@ -209,30 +209,30 @@ impl Queues {
         }
     }
 
-    fn push_dead_letter_to(&self, to: &Destination, letter: &Message) -> Result<u64, BrokerError> {
+    fn push_dead_letter(&self, to: &Destination, letter: &Message) -> Result<u64, BrokerError> {
         loop {
             let Some(queue) = self.find_or_create(to, &self.context.budget)? else { return Ok(1) };
             match queue.push_dead_letter(letter) {
                 Ok(dropped) => {
-                    self.sweep(&queue);
+                    self.remove_if_idle(&queue);
                     return Ok(dropped);
                 }
-                Err(QueueClosed) => self.forget(&queue),
+                Err(QueueClosed) => self.remove(&queue),
             }
         }
     }
 
     /// Returns whether a queue of that name exists.
-    pub(super) fn is_there(&self, destination: &Destination) -> bool {
+    pub(super) fn contains(&self, destination: &Destination) -> bool {
         self.map.contains_key(destination.as_str())
     }
 
     /// Returns the queue, or `None` if it is a temporary queue that does not exist. Other queues are created and
-    /// charged to `payer`.
+    /// charged to `budget`.
     fn find_or_create(
         &self,
         destination: &Destination,
-        payer: &Arc<Budget>,
+        budget: &Arc<Budget>,
     ) -> Result<Option<Arc<Queue>>, BrokerError> {
         if let Some(queue) = self.map.get(destination.as_str()) {
             return Ok(Some(queue.clone()));
@@ -244,31 +244,33 @@ impl Queues {
             Entry::Occupied(queue) => Ok(Some(queue.get().clone())),
             Entry::Vacant(vacant) => {
                 let max = self.context.options.queues_max;
-                let more = |count: usize| (count < max).then_some(count + 1);
-                if self.count.fetch_update(Relaxed, Relaxed, more).is_err() {
-                    let what =
-                        format!("there are {max} queues, and {:?} would be one more", destination.as_str());
-                    return Err(BrokerError::full("queues-max", max, &what));
+                let increment = |count: usize| (count < max).then_some(count + 1);
+                if self.count.fetch_update(Relaxed, Relaxed, increment).is_err() {
+                    let usage = format!(
+                        "The queue {:?} cannot be created because there are {max} queues",
+                        destination.as_str()
+                    );
+                    return Err(BrokerError::full("queues-max", max, &usage));
                 }
-                let queue = Queue::new(destination.clone(), &self.context, payer);
+                let queue = Queue::new(destination.clone(), &self.context, budget);
                 Ok(Some(vacant.insert(queue).clone()))
             }
         }
     }
 
     /// Removes a queue from the map if it is idle.
-    fn sweep(&self, queue: &Arc<Queue>) {
+    fn remove_if_idle(&self, queue: &Arc<Queue>) {
         if queue.remove_if_idle() {
-            self.forget(queue);
+            self.remove(queue);
         }
     }
 
-    /// Removes a closed queue from the map, unless its successor is already there. Any number of callers may find the
+    /// Removes a closed queue from the map, unless a new queue of that name is already there. Any number of callers may find the
     /// same closed queue; only the one that removes it counts it.
-    fn forget(&self, dead: &Arc<Queue>) {
-        let destination = dead.destination();
-        let out = self.map.remove_if(destination.as_str(), |_, queue| Arc::ptr_eq(queue, dead));
-        if out.is_some() && destination.kind() == DestinationKind::Queue {
+    fn remove(&self, closed: &Arc<Queue>) {
+        let destination = closed.destination();
+        let removed = self.map.remove_if(destination.as_str(), |_, queue| Arc::ptr_eq(queue, closed));
+        if removed.is_some() && destination.kind() == DestinationKind::Queue {
             self.count.fetch_sub(1, Relaxed);
         }
     }

@@ -4,7 +4,7 @@ use super::context::BrokerContext;
 use super::fan_out::FanOutResult;
 use super::publication::{Multicast, Publication, Published};
 use super::queues::Queues;
-use super::sessions::{Entry, Sessions};
+use super::sessions::{SessionRegistration, Sessions};
 use super::subscription::SubscriptionTarget;
 use super::topics::Topics;
 use super::{ConsumerOptions, Stats, Subscriber, services, users};
@@ -33,13 +33,13 @@ pub(super) struct BrokerState {
 /// The result of routing a message to a destination that keeps none.
 #[derive(Default)]
 pub(super) struct Routed {
-    pub(super) reach: FanOutResult,
+    pub(super) fan_out: FanOutResult,
     pub(super) sessions: Option<usize>,
     pub(super) services: Option<usize>,
 }
 
 /// The key of a member to which nothing is ever pushed.
-const NO_KEY: u32 = 0;
+const UNUSED_KEY: u32 = 0;
 
 impl BrokerState {
     pub(super) fn new(context: Arc<BrokerContext>) -> BrokerState {
@@ -72,35 +72,35 @@ impl BrokerState {
     pub(super) fn route(&self, publication: &Publication<'_>, now: Instant) -> Routed {
         match publication.destination.kind() {
             DestinationKind::User => {
-                let (reach, sessions) = users::publish(self, publication, now);
-                Routed { reach, sessions: Some(sessions), services: None }
+                let (fan_out, sessions) = users::publish(self, publication, now);
+                Routed { fan_out, sessions: Some(sessions), services: None }
             }
             DestinationKind::App => {
-                let reach = services::publish(self, publication, now);
-                Routed { services: Some(reach.reached), reach, sessions: None }
+                let fan_out = services::publish(self, publication, now);
+                Routed { services: Some(fan_out.reached), fan_out, sessions: None }
             }
             // Only the broker itself publishes presence reports.
             DestinationKind::Presence => Routed::default(),
             DestinationKind::Topic | DestinationKind::Queue | DestinationKind::TempQueue => {
-                Routed { reach: self.topics.publish(publication, now), ..Routed::default() }
+                Routed { fan_out: self.topics.publish(publication, now), ..Routed::default() }
             }
         }
     }
 
     /// Routes a message to many users.
     pub(super) fn route_to_users(&self, multicast: &Multicast<'_>, now: Instant) -> Routed {
-        let (reach, sessions) = users::publish_to_all(self, multicast, now);
-        Routed { reach, sessions: Some(sessions), services: None }
+        let (fan_out, sessions) = users::publish_to_all(self, multicast, now);
+        Routed { fan_out, sessions: Some(sessions), services: None }
     }
 
     /// Marks the connection of a service as text only, if it is. The mark is the same for all of its subscriptions.
-    pub(super) fn note_text_only(
+    pub(super) fn mark_text_only(
         &self,
         kind: DestinationKind,
         subscriber: &Subscriber,
-        terms: ConsumerOptions,
+        options: ConsumerOptions,
     ) {
-        if kind == DestinationKind::App && terms.text_only {
+        if kind == DestinationKind::App && options.text_only {
             subscriber.outbound_queue.set_text_only();
         }
     }
@@ -108,32 +108,36 @@ impl BrokerState {
     /// Subscribes a watcher to the presence of a topic, or of the online sessions.
     pub(super) fn watch(
         &self,
-        shown: &Destination,
+        presence_destination: &Destination,
         watcher: Subscriber,
         names: bool,
         now: Instant,
     ) -> SubscriptionTarget {
-        match shown.watched_topic() {
+        match presence_destination.watched_topic() {
             Some(topic) => SubscriptionTarget::Watch(
                 DestinationKind::Topic,
-                self.topics.watch(&topic, shown, watcher, names, now),
+                self.topics.watch(&topic, presence_destination, watcher, names, now),
             ),
             None => SubscriptionTarget::Watch(
                 DestinationKind::Presence,
-                self.online.watch(shown, shown, watcher, names, now),
+                self.online.watch(presence_destination, presence_destination, watcher, names, now),
             ),
         }
     }
 
     /// Registers a session as online.
-    pub(super) fn enter(self: &Arc<Self>, outbound_queue: &Arc<OutboundQueue>, now: Instant) -> Entry {
+    pub(super) fn register_session(
+        self: &Arc<Self>,
+        outbound_queue: &Arc<OutboundQueue>,
+        now: Instant,
+    ) -> SessionRegistration {
         let label = outbound_queue.label().cloned();
         if let Some(label) = &label {
-            self.sessions.enter(label);
+            self.sessions.insert(label);
         }
-        let member = Subscriber { outbound_queue: outbound_queue.clone(), key: NO_KEY };
+        let member = Subscriber { outbound_queue: outbound_queue.clone(), key: UNUSED_KEY };
         let (topic, slot) = self.online.subscribe(&self.online_destination, &member, now);
-        Entry::new(self.clone(), label, topic, slot)
+        SessionRegistration::new(self.clone(), label, topic, slot)
     }
 
     /// Returns the numbers of destinations.
@@ -156,8 +160,8 @@ impl BrokerState {
 
 impl Routed {
     pub(super) fn into_published(self, now: Instant) -> Published {
-        let Routed { reach, sessions, services } = self;
-        let reached = reach.reached;
-        Published { reached, sessions, services, congested: reach.into_congested(now) }
+        let Routed { fan_out, sessions, services } = self;
+        let reached = fan_out.reached;
+        Published { reached, sessions, services, congested: fan_out.into_congested(now) }
     }
 }

@@ -9,21 +9,21 @@ use std::time::Instant;
 /// Publishes to the next service in round robin. No service is reached if there is none.
 pub(super) fn publish(shared: &BrokerState, publication: &Publication<'_>, now: Instant) -> FanOutResult {
     let mut message = None;
-    let reach = shared.services.at(publication.destination, |topic, patterns| {
+    let result = shared.services.with_topic(publication.destination, |topic, patterns| {
         let message = message.get_or_insert_with(|| shared.context.message(publication.content()));
-        topic.choose(patterns, &shared.turn, |groups, turn| give(groups, turn, message, now))
+        topic.choose(patterns, &shared.turn, |groups, turn| push_to_next(groups, turn, message, now))
     });
-    reach.unwrap_or_default()
+    result.unwrap_or_default()
 }
 
 /// Pushes the message to the first member in round robin that can take it and whose outbound queue is at or below half.
 /// If there is none, pushes it to the member with the fewest bytes above half, for which the publisher should wait.
-fn give(groups: &[&[Subscriber]], turn: &mut u32, message: &Message, now: Instant) -> FanOutResult {
+fn push_to_next(groups: &[&[Subscriber]], turn: &mut u32, message: &Message, now: Instant) -> FanOutResult {
     let count: usize = groups.iter().map(|members| members.len()).sum();
-    let mut behind = Vec::new();
+    let mut above_half = Vec::new();
     for step in 0..count {
         let index = (*turn as usize).wrapping_add(step) % count;
-        let member = at(groups, index);
+        let member = member_at(groups, index);
         if member.outbound_queue.is_text_only() && !message.is_text() {
             continue;
         }
@@ -35,12 +35,12 @@ fn give(groups: &[&[Subscriber]], turn: &mut u32, message: &Message, now: Instan
                 return FanOutResult { reached: 1, receivers: 1, ..FanOutResult::default() };
             }
             Some(0) => {}
-            Some(bytes_above_half) => behind.push((bytes_above_half, index)),
+            Some(bytes_above_half) => above_half.push((bytes_above_half, index)),
         }
     }
-    behind.sort_by_key(|(bytes_above_half, _)| *bytes_above_half);
-    for (_, index) in behind {
-        let member = at(groups, index);
+    above_half.sort_by_key(|(bytes_above_half, _)| *bytes_above_half);
+    for (_, index) in above_half {
+        let member = member_at(groups, index);
         let congested = match push(member, message, now) {
             Pushed::Gone => continue,
             Pushed::Congested => vec![member.outbound_queue.clone()],
@@ -61,12 +61,12 @@ fn next(index: usize) -> u32 {
 }
 
 /// Returns the member at `index`, counted through all groups.
-fn at<'a>(groups: &[&'a [Subscriber]], mut index: usize) -> &'a Subscriber {
+fn member_at<'a>(groups: &[&'a [Subscriber]], mut index: usize) -> &'a Subscriber {
     for members in groups {
         match members.get(index) {
             Some(member) => return member,
             None => index -= members.len(),
         }
     }
-    unreachable!("the index is below the number of all members")
+    unreachable!("the index is less than the number of members")
 }

@@ -15,7 +15,7 @@ pub(super) struct Sessions {
 }
 
 /// The registration of an online session. Dropping it ends the registration.
-pub struct Entry {
+pub struct SessionRegistration {
     shared: Arc<BrokerState>,
     label: Option<Arc<Label>>,
     topic: Arc<Topic>,
@@ -23,12 +23,12 @@ pub struct Entry {
 }
 
 impl Sessions {
-    pub(super) fn enter(&self, label: &Arc<Label>) {
+    pub(super) fn insert(&self, label: &Arc<Label>) {
         self.map.insert(label.session.clone(), label.clone());
     }
 
     /// Returns the label of the session with this id.
-    pub(super) fn find(&self, id: &str) -> Option<Arc<Label>> {
+    pub(super) fn get(&self, id: &str) -> Option<Arc<Label>> {
         self.map.get(id).map(|label| label.clone())
     }
 
@@ -36,35 +36,35 @@ impl Sessions {
         self.map.len()
     }
 
-    fn leave(&self, label: &Arc<Label>) {
-        self.map.remove_if(&label.session, |_, entered| Arc::ptr_eq(entered, label));
+    fn remove(&self, label: &Arc<Label>) {
+        self.map.remove_if(&label.session, |_, registered| Arc::ptr_eq(registered, label));
     }
 }
 
-impl Entry {
+impl SessionRegistration {
     pub(super) fn new(
         shared: Arc<BrokerState>,
         label: Option<Arc<Label>>,
         topic: Arc<Topic>,
         slot: SubscriberSlot,
-    ) -> Entry {
+    ) -> SessionRegistration {
         shared.context.metrics.sessions.inc();
-        Entry { shared, label, topic, slot }
+        SessionRegistration { shared, label, topic, slot }
     }
 }
 
-impl Drop for Entry {
+impl Drop for SessionRegistration {
     fn drop(&mut self) {
         if let Some(label) = &self.label {
-            self.shared.sessions.leave(label);
+            self.shared.sessions.remove(label);
         }
         self.shared.online.leave(&self.topic, self.slot);
         self.shared.context.metrics.sessions.dec();
     }
 }
 
-impl fmt::Debug for Entry {
+impl fmt::Debug for SessionRegistration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Entry").field(&self.label).finish()
+        f.debug_tuple("SessionRegistration").field(&self.label).finish()
     }
 }

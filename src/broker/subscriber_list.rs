@@ -16,7 +16,7 @@ pub(super) struct SubscriberList {
     /// The information about the member at the same index.
     infos: Vec<SubscriberInfo>,
     /// The index of the member in each slot.
-    places: Slab<usize>,
+    indexes: Slab<usize>,
     /// The charge for the lists; `None` if the memory is not accounted for.
     memory: Option<Charge>,
 }
@@ -30,19 +30,19 @@ struct SubscriberInfo {
 }
 
 /// Largest capacity that is not shrunk.
-const SMALL: usize = 16;
+const IDLE_CAPACITY: usize = 16;
 /// Capacity of a list when it gets its first entry.
 const FIRST_ENTRIES: usize = 4;
 /// Bytes of a slab entry.
-const PLACE_BYTES: usize = 2 * size_of::<usize>();
+const SLOT_BYTES: usize = 2 * size_of::<usize>();
 
 impl SubscriberList {
     /// Adds a member that subscribed at `since`, in milliseconds of Unix time.
     pub(super) fn add(&mut self, member: Subscriber, since: u64) -> SubscriberSlot {
-        let slot = SubscriberSlot(self.places.insert(self.members.len()));
+        let slot = SubscriberSlot(self.indexes.insert(self.members.len()));
         self.members.push(member);
         self.infos.push(SubscriberInfo { slot, since });
-        self.recharge();
+        self.update_charge();
         slot
     }
 
@@ -59,10 +59,10 @@ impl SubscriberList {
     }
 
     fn bytes(&self) -> usize {
-        lists_bytes(self.members.capacity(), self.places.capacity())
+        lists_bytes(self.members.capacity(), self.indexes.capacity())
     }
 
-    fn recharge(&mut self) {
+    fn update_charge(&mut self) {
         let bytes = self.bytes();
         if let Some(memory) = &mut self.memory {
             memory.resize(bytes);
@@ -71,11 +71,11 @@ impl SubscriberList {
 
     /// Removes and returns the member in this slot.
     pub(super) fn remove(&mut self, slot: SubscriberSlot) -> Subscriber {
-        let place = self.places.remove(slot.0);
-        let member = self.members.swap_remove(place);
-        self.infos.swap_remove(place);
-        if let Some(moved) = self.infos.get(place) {
-            self.places[moved.slot.0] = place;
+        let index = self.indexes.remove(slot.0);
+        let member = self.members.swap_remove(index);
+        self.infos.swap_remove(index);
+        if let Some(moved) = self.infos.get(index) {
+            self.indexes[moved.slot.0] = index;
         }
         self.shrink();
         member
@@ -98,21 +98,22 @@ impl SubscriberList {
     fn shrink(&mut self) {
         if self.members.is_empty() {
             *self = SubscriberList::default();
-        } else if self.members.capacity() > SMALL && self.members.len() < self.members.capacity() / 4 {
+        } else if self.members.capacity() > IDLE_CAPACITY && self.members.len() < self.members.capacity() / 4
+        {
             self.members.shrink_to(self.members.len() * 2);
             self.infos.shrink_to(self.infos.len() * 2);
             // Slots identify members and cannot move; unused slots at the end can be freed.
-            self.places.shrink_to_fit();
-            self.recharge();
+            self.indexes.shrink_to_fit();
+            self.update_charge();
         }
     }
 }
 
 /// Returns the bytes of lists with these capacities.
-const fn lists_bytes(members: usize, places: usize) -> usize {
+const fn lists_bytes(members: usize, indexes: usize) -> usize {
     allocation(members * size_of::<Subscriber>())
         + allocation(members * size_of::<SubscriberInfo>())
-        + allocation(places * PLACE_BYTES)
+        + allocation(indexes * SLOT_BYTES)
 }
 
 #[cfg(test)]
@@ -135,9 +136,9 @@ mod tests {
                 let mut keys: Vec<u32> = present.keys().copied().collect();
                 keys.sort_unstable();
                 if choice % 3 == 0 && !keys.is_empty() {
-                    let gone = keys[choice as usize % keys.len()];
-                    let member = subscribers.remove(present.remove(&gone).unwrap());
-                    prop_assert_eq!(member.key, gone);
+                    let removed = keys[choice as usize % keys.len()];
+                    let member = subscribers.remove(present.remove(&removed).unwrap());
+                    prop_assert_eq!(member.key, removed);
                 } else {
                     present.insert(key, subscribers.add(Subscriber { outbound_queue: outbound_queue.clone(), key }, 0));
                 }
@@ -164,7 +165,7 @@ mod tests {
             subscribers.charge_to(&fixture.budget);
             let lists = subscribers.members.capacity() * size_of::<Subscriber>()
                 + subscribers.infos.capacity() * size_of::<SubscriberInfo>()
-                + subscribers.places.capacity() * 16;
+                + subscribers.indexes.capacity() * 16;
             assert_eq!(fixture.budget.used(), lists);
             assert!(key > 0 || lists == SubscriberList::first_bytes());
         }
@@ -191,6 +192,6 @@ mod tests {
         for &slot in &slots[..10] {
             subscribers.remove(slot);
         }
-        assert_eq!((subscribers.members.capacity(), subscribers.places.capacity()), (0, 0));
+        assert_eq!((subscribers.members.capacity(), subscribers.indexes.capacity()), (0, 0));
     }
 }

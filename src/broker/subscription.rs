@@ -23,11 +23,11 @@ use std::time::Instant;
 ///
 /// After the drop nothing more is pushed for the subscription. The deliveries of a work queue are requeued as follows:
 /// those that are still in the outbound queue are withdrawn from it and do not count as sent. Those that the caller
-/// took from the outbound queue and did not write must be reported with [`Subscription::note_unwritten`] before the
+/// took from the outbound queue and did not write must be reported with [`Subscription::mark_unwritten`] before the
 /// drop, and do not count as sent either. All others count as sent.
 pub struct Subscription {
     shared: Arc<BrokerState>,
-    to: SubscriptionTarget,
+    target: SubscriptionTarget,
     bytes: usize,
 }
 
@@ -42,10 +42,10 @@ pub(super) enum SubscriptionTarget {
 }
 
 impl Subscription {
-    pub(super) fn new(shared: Arc<BrokerState>, to: SubscriptionTarget, bytes: usize) -> Subscription {
+    pub(super) fn new(shared: Arc<BrokerState>, target: SubscriptionTarget, bytes: usize) -> Subscription {
         shared.context.metrics.subscriptions.inc();
         work::add(work::SUBSCRIPTION);
-        Subscription { shared, to, bytes }
+        Subscription { shared, target, bytes }
     }
 
     /// Returns the bytes of the subscription as if it shared nothing with other subscriptions, see
@@ -58,10 +58,10 @@ impl Subscription {
 
     /// Returns the destination, in the form that all of its subscribers share in memory.
     pub fn selector(&self) -> Selector {
-        match &self.to {
+        match &self.target {
             SubscriptionTarget::Topic(_, topic, _) => Selector::Exact(topic.destination().clone()),
             SubscriptionTarget::Pattern(membership) => Selector::Pattern(membership.pattern().clone()),
-            SubscriptionTarget::Watch(_, watch) => Selector::Exact(watch.shown().clone()),
+            SubscriptionTarget::Watch(_, watch) => Selector::Exact(watch.presence_destination().clone()),
             SubscriptionTarget::Queue(queue, _) => Selector::Exact(queue.destination().clone()),
         }
     }
@@ -71,7 +71,7 @@ impl Subscription {
     /// After [`Settlement::Unwritten`] the queue gives this consumer nothing more until [`Subscription::resume`],
     /// because the consumer may be about to leave.
     pub fn settle(&self, tags: &[Tag], settlement: Settlement, now: Instant) {
-        if let SubscriptionTarget::Queue(queue, id) = &self.to {
+        if let SubscriptionTarget::Queue(queue, id) = &self.target {
             self.queues().settle(queue, *id, tags, settlement, now);
         }
     }
@@ -81,14 +81,14 @@ impl Subscription {
     /// are ignored, and so is the call for a topic. The queue gives this consumer nothing more until
     /// [`Subscription::resume`].
     pub fn mark_unwritten(&self, tags: &[Tag]) {
-        if let SubscriptionTarget::Queue(queue, id) = &self.to {
+        if let SubscriptionTarget::Queue(queue, id) = &self.target {
             queue.mark_unwritten(*id, tags);
         }
     }
 
     /// Resumes delivery after the outbound queue has space again. Has no effect for a topic.
     pub fn resume(&self, now: Instant) {
-        if let SubscriptionTarget::Queue(queue, id) = &self.to {
+        if let SubscriptionTarget::Queue(queue, id) = &self.target {
             queue.resume(*id, now);
         }
     }
@@ -96,7 +96,7 @@ impl Subscription {
     /// Returns the consumer of a queue, for the steps of a transaction. Returns `None` for a topic, whose deliveries
     /// are not settled.
     pub fn consumer(&self) -> Option<Consumer> {
-        match &self.to {
+        match &self.target {
             SubscriptionTarget::Queue(queue, id) => Some(Consumer { queue: queue.clone(), id: *id }),
             SubscriptionTarget::Topic(..)
             | SubscriptionTarget::Pattern(..)
@@ -130,7 +130,7 @@ impl fmt::Debug for Consumer {
 impl Drop for Subscription {
     fn drop(&mut self) {
         work::add(work::SUBSCRIPTION);
-        match &self.to {
+        match &self.target {
             SubscriptionTarget::Topic(kind, topic, slot) => self.topics(*kind).leave(topic, *slot),
             SubscriptionTarget::Pattern(membership) => {
                 self.topics(membership.pattern().kind()).leave_pattern(membership)
@@ -144,13 +144,13 @@ impl Drop for Subscription {
 
 impl fmt::Debug for Subscription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let to = match &self.to {
+        let target = match &self.target {
             SubscriptionTarget::Topic(_, topic, _) => topic.destination().as_str(),
             SubscriptionTarget::Watch(_, watch) => watch.destination().as_str(),
             SubscriptionTarget::Pattern(membership) => membership.pattern().as_str(),
             SubscriptionTarget::Queue(queue, _) => queue.destination().as_str(),
         };
-        f.debug_tuple("Subscription").field(&to).finish()
+        f.debug_tuple("Subscription").field(&target).finish()
     }
 }
 

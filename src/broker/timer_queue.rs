@@ -16,7 +16,7 @@ pub(super) struct TimerQueue<T> {
 #[derive(Debug)]
 struct TimerEntry<T> {
     at: Instant,
-    whose: Weak<T>,
+    owner: Weak<T>,
 }
 
 impl<T> Default for TimerQueue<T> {
@@ -26,19 +26,19 @@ impl<T> Default for TimerQueue<T> {
 }
 
 impl<T> TimerQueue<T> {
-    /// Sets a timer of `whose` for `at`.
-    pub(super) fn set(&self, at: Instant, whose: Weak<T>) {
-        self.heap.lock().push(TimerEntry { at, whose });
+    /// Sets a timer of `owner` for `at`.
+    pub(super) fn set(&self, at: Instant, owner: Weak<T>) {
+        self.heap.lock().push(TimerEntry { at, owner });
     }
 
-    /// Removes and returns the timers that are due, the earliest first. Timers whose owner has been dropped are
+    /// Removes and returns the timers that are due, the earliest first. Timers owner owner has been dropped are
     /// skipped.
     pub(super) fn due(&self, now: Instant) -> Vec<(Instant, Arc<T>)> {
         let mut heap = self.heap.lock();
         let mut due = Vec::new();
         while heap.peek().is_some_and(|timer| timer.at <= now) {
-            let timer = heap.pop().expect("one was seen");
-            due.extend(timer.whose.upgrade().map(|whose| (timer.at, whose)));
+            let timer = heap.pop().expect("the heap is not empty");
+            due.extend(timer.owner.upgrade().map(|owner| (timer.at, owner)));
         }
         if heap.is_empty() {
             *heap = BinaryHeap::new();

@@ -16,12 +16,12 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Instant;
 
 /// A topic, or another destination whose messages are not kept, that has a subscriber by name or a watcher, or is just
-/// being published to. A topic that has neither is marked dead under its lock. Code that finds a dead topic starts
+/// being published to. A topic that has neither is marked as closed under its lock. Code that finds a closed topic starts
 /// again from the map:
 ///
 /// ```text
-///   created ── add, watch ──> needed ── last one removed ──> dead ── removed from the map
-///      └─────────── published to, no subscriber by name ───────^
+///   created ── add, watch ──> needed ── last one removed ──> closed ── removed from the map
+///      └─────────── published to, no subscriber by name ────────^
 /// ```
 #[derive(Debug)]
 pub(super) struct Topic {
@@ -39,16 +39,16 @@ struct State {
     tracker: Option<Arc<PresenceTracker>>,
     /// The round robin position for destinations where one of all subscribers gets a message.
     turn: u32,
-    dead: bool,
+    is_closed: bool,
     /// The charge for the topic and its list of groups, once the topic has a subscriber or a watcher.
     memory: Option<Charge>,
 }
 
 impl Topic {
-    /// Creates a topic without subscribers, with the groups that are known to match.
+    /// Creates a topic without subscribers, with the groups that match it.
     pub(super) fn new(destination: Destination, matched: Matched) -> Topic {
         let subscribers = SubscriberList::default();
-        let state = State { subscribers, matched, tracker: None, turn: 0, dead: false, memory: None };
+        let state = State { subscribers, matched, tracker: None, turn: 0, is_closed: false, memory: None };
         Topic { destination, state: Mutex::new(state) }
     }
 
@@ -63,7 +63,7 @@ impl Topic {
             + table_entry(size_of::<(Arc<str>, Arc<Topic>)>())
     }
 
-    /// Adds a subscriber that subscribed at `since`, in milliseconds of Unix time. Returns `None` if the topic is dead.
+    /// Adds a subscriber that subscribed at `since`, in milliseconds of Unix time. Returns `None` if the topic is closed.
     /// `gauge` counts topics with subscribers. The memory is charged to `share`, unless connections account for it.
     pub(super) fn add(
         &self,
@@ -73,7 +73,7 @@ impl Topic {
         share: Option<&Arc<Budget>>,
     ) -> Option<SubscriberSlot> {
         let mut state = self.state.lock();
-        if state.dead {
+        if state.is_closed {
             return None;
         }
         if state.subscribers.is_empty() {
@@ -95,11 +95,16 @@ impl Topic {
         }
     }
 
-    /// Updates the groups, calls `act`, and keeps the groups if there is memory for a list of that size.
-    fn with_groups<T>(&self, state: &mut State, patterns: &Patterns, act: impl FnOnce(&mut State) -> T) -> T {
+    /// Updates the groups, calls `action`, and keeps the groups if there is memory for a list of that size.
+    fn with_groups<T>(
+        &self,
+        state: &mut State,
+        patterns: &Patterns,
+        action: impl FnOnce(&mut State) -> T,
+    ) -> T {
         let before = state.matched.bytes();
         patterns.update(&mut state.matched, &self.destination);
-        let done = act(state);
+        let result = action(state);
         let bytes = state.matched.bytes();
         if bytes != before
             && let Some(memory) = &mut state.memory
@@ -111,37 +116,37 @@ impl Topic {
                 memory.resize(own);
             }
         }
-        done
+        result
     }
 
-    /// Removes a subscriber. Returns whether the topic is dead then.
+    /// Removes a subscriber. Returns whether the topic is closed then.
     pub(super) fn remove(&self, slot: SubscriberSlot, gauge: &Gauge) -> bool {
         let mut state = self.state.lock();
-        let gone = state.subscribers.remove(slot);
+        let removed = state.subscribers.remove(slot);
         if let Some(tracker) = &state.tracker {
-            tracker.part(&gone.outbound_queue);
+            tracker.leave(&removed.outbound_queue);
         }
         if state.subscribers.is_empty() {
             gauge.dec();
         }
-        state.dead = !state.is_needed();
-        let died = state.dead;
+        state.is_closed = !state.is_needed();
+        let is_closed = state.is_closed;
         drop(state);
-        drop(gone);
-        died
+        drop(removed);
+        is_closed
     }
 
     /// Returns the presence tracker of the members, which is created if it does not exist, and counts one more watcher.
-    /// Returns `None` if the topic is dead. `shown` is the destination that the watcher subscribes to.
-    pub(super) fn hold_tracker(
+    /// Returns `None` if the topic is closed. `presence_destination` is the destination that the watcher subscribes to.
+    pub(super) fn acquire_tracker(
         &self,
-        shown: &Destination,
+        presence_destination: &Destination,
         context: &Arc<BrokerContext>,
         share: Option<&Arc<Budget>>,
         now: Instant,
     ) -> Option<Arc<PresenceTracker>> {
         let mut state = self.state.lock();
-        if state.dead {
+        if state.is_closed {
             return None;
         }
         if let Some(share) = share {
@@ -150,43 +155,45 @@ impl Topic {
         // Created from the subscribers under the topic's lock: subscribers that are added or removed later find the
         // tracker.
         let State { subscribers, tracker, .. } = &mut *state;
-        let tracker =
-            tracker.get_or_insert_with(|| PresenceTracker::new(shown, subscribers.infos(), context, now));
-        tracker.hold();
+        let tracker = tracker.get_or_insert_with(|| {
+            PresenceTracker::new(presence_destination, subscribers.infos(), context, now)
+        });
+        tracker.acquire();
         Some(tracker.clone())
     }
 
-    /// Counts one watcher less. Returns whether the topic is dead then.
+    /// Counts one watcher less. Returns whether the topic is closed then.
     pub(super) fn release_tracker(&self, tracker: &Arc<PresenceTracker>) -> bool {
         let mut state = self.state.lock();
-        let mut gone = None;
+        let mut removed = None;
         if tracker.release() {
-            gone = state.tracker.take();
-            state.dead = !state.is_needed();
+            removed = state.tracker.take();
+            state.is_closed = !state.is_needed();
         }
-        let died = state.dead;
+        let is_closed = state.is_closed;
         drop(state);
-        drop(gone);
-        died
+        drop(removed);
+        is_closed
     }
 
-    /// Pushes a message to all subscribers, by name and by pattern. Returns `None` if the topic is dead. The flag in
-    /// the result is set if the topic is dead afterwards, because it has neither a subscriber by name nor a watcher.
+    /// Pushes a message to all subscribers, by name and by pattern. Returns `None` if the topic is closed. The flag in
+    /// the result is set if the topic is closed afterwards, because it has neither a subscriber by name nor a watcher.
     pub(super) fn publish(
         &self,
         message: &Message,
         patterns: &Patterns,
         now: Instant,
     ) -> Option<(FanOutResult, bool)> {
-        let mut reach = FanOutResult::default();
-        let died = self.visit(patterns, |members| fan_out(members, message, now, &mut reach))?;
-        Some((reach, died))
+        let mut result = FanOutResult::default();
+        let is_closed =
+            self.with_subscribers(patterns, |members| fan_out(members, message, now, &mut result))?;
+        Some((result, is_closed))
     }
 
     /// Returns the number of subscribers to which a message would be pushed.
     pub(super) fn receivers(&self, patterns: &Patterns) -> usize {
         let mut state = self.state.lock();
-        if state.dead {
+        if state.is_closed {
             return 0;
         }
         self.with_groups(&mut state, patterns, |state| {
@@ -196,38 +203,42 @@ impl Topic {
         })
     }
 
-    /// Calls `act` with all subscribers, first those by name and then group by group. Returns `None` if the topic was
-    /// dead before, else whether it is dead now.
-    pub(super) fn visit(&self, patterns: &Patterns, mut act: impl FnMut(&[Subscriber])) -> Option<bool> {
+    /// Calls `action` with all subscribers, first those by name and then group by group. Returns `None` if the topic was
+    /// closed before, else whether it is closed now.
+    pub(super) fn with_subscribers(
+        &self,
+        patterns: &Patterns,
+        mut action: impl FnMut(&[Subscriber]),
+    ) -> Option<bool> {
         let mut state = self.state.lock();
-        if state.dead {
+        if state.is_closed {
             return None;
         }
         self.with_groups(&mut state, patterns, |state| {
-            act(state.subscribers.members());
+            action(state.subscribers.members());
             for group in &state.matched.groups {
-                act(group.subscribers.read().members());
+                action(group.subscribers.read().members());
             }
         });
-        state.dead = !state.is_needed();
-        Some(state.dead)
+        state.is_closed = !state.is_needed();
+        Some(state.is_closed)
     }
 
-    /// Calls `act` once with all subscribers and the round robin position. `turn` is the position for topics without a
-    /// subscriber by name, which exist only for a moment. Returns the result of `act`, and the same flag as
-    /// [`visit`](Topic::visit).
+    /// Calls `action` once with all subscribers and the round robin position. `turn` is the position for topics without a
+    /// subscriber by name, which exist only for a moment. Returns the result of `action`, and the same flag as
+    /// [`with_subscribers`](Topic::with_subscribers).
     pub(super) fn choose<T>(
         &self,
         patterns: &Patterns,
         turn: &AtomicU32,
-        act: impl FnOnce(&[&[Subscriber]], &mut u32) -> T,
+        action: impl FnOnce(&[&[Subscriber]], &mut u32) -> T,
     ) -> Option<(T, bool)> {
         let mut state = self.state.lock();
-        if state.dead {
+        if state.is_closed {
             return None;
         }
         let chosen = self.with_groups(&mut state, patterns, |state| {
-            let State { subscribers, matched, turn: own, .. } = state;
+            let State { subscribers, matched, turn: own_turn, .. } = state;
             // All groups are locked together, so every thread locks them in this order.
             matched.groups.sort_unstable_by_key(|group| Arc::as_ptr(group).addr());
             let groups: Vec<_> = matched.groups.iter().map(|group| group.subscribers.read()).collect();
@@ -235,15 +246,15 @@ impl Topic {
                 std::iter::once(subscribers.members()).chain(groups.iter().map(|group| group.members()));
             let members: Vec<&[Subscriber]> = members.collect();
             if !subscribers.is_empty() {
-                return act(&members, own);
+                return action(&members, own_turn);
             }
-            let mut passing = turn.load(Relaxed);
-            let chosen = act(&members, &mut passing);
-            turn.store(passing, Relaxed);
+            let mut position = turn.load(Relaxed);
+            let chosen = action(&members, &mut position);
+            turn.store(position, Relaxed);
             chosen
         });
-        state.dead = !state.is_needed();
-        Some((chosen, state.dead))
+        state.is_closed = !state.is_needed();
+        Some((chosen, state.is_closed))
     }
 }
 

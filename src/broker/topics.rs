@@ -65,31 +65,31 @@ impl Topics {
     /// matches.
     pub(super) fn publish(&self, publication: &Publication<'_>, now: Instant) -> FanOutResult {
         let mut message: Option<Message> = None;
-        let reach = self.at(publication.destination, |topic, patterns| {
+        let result = self.with_topic(publication.destination, |topic, patterns| {
             let message = message.get_or_insert_with(|| self.context.message(publication.content()));
             topic.publish(message, patterns, now)
         });
-        reach.unwrap_or_default()
+        result.unwrap_or_default()
     }
 
-    /// Calls `act` with the topic of that name, if it has subscribers, and returns its result. `act` returns `None` if
-    /// it finds the topic dead; it is then called again with the topic that replaced it, if there is one. Its second
-    /// value tells whether the topic is dead now.
-    pub(super) fn at<T>(
+    /// Calls `action` with the topic of that name, if it has subscribers, and returns its result. `action` returns `None` if
+    /// the topic is closed; it is then called again with the topic that replaced it, if there is one. Its second
+    /// value tells whether the topic is closed now.
+    pub(super) fn with_topic<T>(
         &self,
         destination: &Destination,
-        mut act: impl FnMut(&Topic, &Patterns) -> Option<(T, bool)>,
+        mut action: impl FnMut(&Topic, &Patterns) -> Option<(T, bool)>,
     ) -> Option<T> {
         loop {
-            let topic = self.find(destination).or_else(|| self.for_patterns(destination))?;
-            match act(&topic, &self.patterns) {
-                Some((done, died)) => {
-                    if died {
-                        self.forget(&topic);
+            let topic = self.find(destination).or_else(|| self.create_for_patterns(destination))?;
+            match action(&topic, &self.patterns) {
+                Some((done, is_closed)) => {
+                    if is_closed {
+                        self.remove(&topic);
                     }
                     return Some(done);
                 }
-                None => self.forget(&topic),
+                None => self.remove(&topic),
             }
         }
     }
@@ -101,8 +101,8 @@ impl Topics {
         subscriber: &Subscriber,
         now: Instant,
     ) -> (Arc<Topic>, SubscriberSlot) {
-        let since = self.context.clock.millis(now);
-        self.with_live_topic(destination, |topic| {
+        let since = self.context.clock.unix_millis(now);
+        self.with_open_topic(destination, |topic| {
             topic.add(subscriber.clone(), since, &self.gauge, self.share.as_ref())
         })
     }
@@ -110,23 +110,23 @@ impl Topics {
     /// Ends a subscription by name.
     pub(super) fn leave(&self, topic: &Arc<Topic>, slot: SubscriberSlot) {
         if topic.remove(slot, &self.gauge) {
-            self.forget(topic);
+            self.remove(topic);
         }
     }
 
-    /// Sends the watcher the members that subscribe to `destination` by name, and then every change. `shown` is the
+    /// Sends the watcher the members that subscribe to `destination` by name, and then every change. `presence_destination` is the
     /// destination that it subscribed to.
     pub(super) fn watch(
         &self,
         destination: &Destination,
-        shown: &Destination,
+        presence_destination: &Destination,
         watcher: Subscriber,
         names: bool,
         now: Instant,
     ) -> Watch {
         let share = self.share.as_ref();
-        let hold = |topic: &Topic| topic.hold_tracker(shown, &self.context, share, now);
-        let (topic, tracker) = self.with_live_topic(destination, hold);
+        let acquire = |topic: &Topic| topic.acquire_tracker(presence_destination, &self.context, share, now);
+        let (topic, tracker) = self.with_open_topic(destination, acquire);
         let slot = tracker.watch(watcher, names, now);
         Watch { topic, tracker, slot }
     }
@@ -135,7 +135,7 @@ impl Topics {
     pub(super) fn unwatch(&self, watch: &Watch) {
         watch.tracker.unwatch(watch.slot);
         if watch.topic.release_tracker(&watch.tracker) {
-            self.forget(&watch.topic);
+            self.remove(&watch.topic);
         }
     }
 
@@ -154,18 +154,19 @@ impl Topics {
         (self.map.len(), self.patterns.len())
     }
 
-    /// Does `act` with the topic of that name, which is made if need be, until it finds one that is alive.
-    fn with_live_topic<T>(
+    /// Calls `action` with the topic of that name until `action` finds a topic that is open. Creates the topic if it does not
+    /// exist.
+    fn with_open_topic<T>(
         &self,
         destination: &Destination,
-        act: impl Fn(&Topic) -> Option<T>,
+        action: impl Fn(&Topic) -> Option<T>,
     ) -> (Arc<Topic>, T) {
         loop {
             let create = || Arc::new(Topic::new(destination.clone(), Default::default()));
             let topic = self.map.entry(destination.text().clone()).or_insert_with(create).clone();
-            match act(&topic) {
+            match action(&topic) {
                 Some(done) => return (topic, done),
-                None => self.forget(&topic),
+                None => self.remove(&topic),
             }
         }
     }
@@ -176,7 +177,7 @@ impl Topics {
 
     /// Creates the topic of a name that has no subscriber by name, if it has subscribers by pattern: its lock defines
     /// the order of the messages. Returns `None` if it has none.
-    fn for_patterns(&self, destination: &Destination) -> Option<Arc<Topic>> {
+    fn create_for_patterns(&self, destination: &Destination) -> Option<Arc<Topic>> {
         let mut matched = Matched::default();
         self.patterns.update(&mut matched, destination);
         if matched.groups.is_empty() {
@@ -186,9 +187,9 @@ impl Topics {
         Some(self.map.entry(destination.text().clone()).or_insert_with(create).clone())
     }
 
-    /// Removes a dead topic from the map, unless its successor is already there.
-    fn forget(&self, dead: &Arc<Topic>) {
-        self.map.remove_if(dead.destination().as_str(), |_, topic| Arc::ptr_eq(topic, dead));
+    /// Removes a closed topic from the map, unless a new topic of that name is already there.
+    fn remove(&self, closed: &Arc<Topic>) {
+        self.map.remove_if(closed.destination().as_str(), |_, topic| Arc::ptr_eq(topic, closed));
     }
 }
 
@@ -199,7 +200,7 @@ impl Watch {
     }
 
     /// Returns the destination of the subscription.
-    pub(super) fn shown(&self) -> &Destination {
-        self.tracker.shown()
+    pub(super) fn presence_destination(&self) -> &Destination {
+        self.tracker.presence_destination()
     }
 }

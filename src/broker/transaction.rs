@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The first passes do everything that can be refused: deliveries to settle must be outstanding, the byte budget must
-//! have room for all that the steps add (messages, and entries in the outbound queues of their receivers), and queues
+//! have memory for all that the steps add (messages, and entries in the outbound queues of their receivers), and queues
 //! reserve space for each message. Other clients cannot settle those deliveries meanwhile, because they belong to
 //! subscriptions of the committing session, and cannot use the reserved space. The last pass applies the steps in
 //! order; it cannot fail.
@@ -31,8 +31,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// A transaction that is being committed. Each pass takes all steps, in the same order: [`Commit::check`],
-/// [`Commit::admit`] after the last of them, [`Commit::promise`], [`Commit::apply`]. Once a step is refused, only
-/// [`Commit::give_back`] remains. Dropping a commit releases at once what is reserved for steps that were not applied.
+/// [`Commit::admit`] after the last of them, [`Commit::reserve`], [`Commit::apply`]. Once a step is refused, only
+/// [`Commit::release_step`] remains. Dropping a commit releases at once what is reserved for steps that were not applied.
 pub struct Commit {
     shared: Arc<BrokerState>,
     estimate: Estimate,
@@ -40,15 +40,15 @@ pub struct Commit {
     settled: HashSet<(usize, ConsumerId, Tag)>,
     memory: Option<Reservation>,
     /// Steps that are checked and not yet applied.
-    steps: VecDeque<Prepared>,
-    promised: usize,
+    steps: VecDeque<PreparedStep>,
+    reserved_steps: usize,
 }
 
 #[derive(Default)]
-struct Prepared {
+struct PreparedStep {
     /// Bytes of memory that the step adds.
     bytes: usize,
-    room: QueueReservation,
+    reservation: QueueReservation,
 }
 
 /// Space in a queue for the message of a step.
@@ -58,9 +58,9 @@ enum QueueReservation {
     #[default]
     None,
     /// Space for this message.
-    Promised(Arc<Queue>, Message),
+    Reserved(Arc<Queue>, Message),
     /// The temporary queue of the message has been closed.
-    Gone,
+    QueueClosed,
 }
 
 impl Commit {
@@ -71,7 +71,7 @@ impl Commit {
             settled: HashSet::new(),
             memory: None,
             steps: VecDeque::new(),
-            promised: 0,
+            reserved_steps: 0,
         }
     }
 
@@ -87,7 +87,7 @@ impl Commit {
             }
         }
         let bytes = self.estimate.add(&self.shared, step);
-        self.steps.push_back(Prepared { bytes, room: QueueReservation::None });
+        self.steps.push_back(PreparedStep { bytes, reservation: QueueReservation::None });
         Ok(())
     }
 
@@ -106,9 +106,9 @@ impl Commit {
     ///
     /// # Errors
     /// The queue is full, or cannot be created.
-    pub fn promise(&mut self, step: &TransactionStep<'_>) -> Result<(), BrokerError> {
-        let prepared = self.steps.get_mut(self.promised);
-        self.promised += 1;
+    pub fn reserve(&mut self, step: &TransactionStep<'_>) -> Result<(), BrokerError> {
+        let prepared = self.steps.get_mut(self.reserved_steps);
+        self.reserved_steps += 1;
         let TransactionStep::Publish(publication) = step else { return Ok(()) };
         if !publication.destination.kind().stores_messages() {
             return Ok(());
@@ -116,9 +116,10 @@ impl Commit {
         work::add(work::FRAME);
         let message = self.shared.context.message(publication.content());
         let queue = self.shared.queues.reserve(publication.destination, message.size())?;
-        let room = queue.map_or(QueueReservation::Gone, |queue| QueueReservation::Promised(queue, message));
+        let reservation =
+            queue.map_or(QueueReservation::QueueClosed, |queue| QueueReservation::Reserved(queue, message));
         if let Some(prepared) = prepared {
-            prepared.room = room;
+            prepared.reservation = reservation;
         }
         Ok(())
     }
@@ -126,8 +127,8 @@ impl Commit {
     /// Applies a step (third pass). It cannot fail.
     pub fn apply(&mut self, step: &TransactionStep<'_>, now: Instant) -> Published {
         work::add(work::FRAME);
-        let Prepared { bytes, room } = self.steps.pop_front().unwrap_or_default();
-        let published = self.apply_to(step, room, now);
+        let PreparedStep { bytes, reservation } = self.steps.pop_front().unwrap_or_default();
+        let published = self.apply_to(step, reservation, now);
         if let Some(memory) = &mut self.memory {
             // The messages of this step are charged now.
             memory.release(bytes);
@@ -136,9 +137,9 @@ impl Commit {
     }
 
     /// Releases what is reserved for one step of a refused transaction. Returns `false` if no step is left.
-    pub fn give_back(&mut self) -> bool {
-        let Some(Prepared { bytes, room }) = self.steps.pop_front() else { return false };
-        if let QueueReservation::Promised(queue, message) = room {
+    pub fn release_step(&mut self) -> bool {
+        let Some(PreparedStep { bytes, reservation }) = self.steps.pop_front() else { return false };
+        if let QueueReservation::Reserved(queue, message) = reservation {
             work::add(work::FRAME);
             self.shared.queues.release(&queue, message.size());
         }
@@ -153,22 +154,22 @@ impl Commit {
         work::add(tags.len());
         let &Consumer { ref queue, id } = consumer;
         let address = Arc::as_ptr(queue).addr();
-        let once = tags.iter().all(|&tag| self.settled.insert((address, id, tag)));
-        if once && queue.has(id, tags) {
+        let is_unique = tags.iter().all(|&tag| self.settled.insert((address, id, tag)));
+        if is_unique && queue.has_outstanding(id, tags) {
             return Ok(());
         }
         Err(BrokerError {
             summary: "unknown delivery",
             detail: format!(
-                "The transaction settles a message of {:?} that is not outstanding, or settles it twice. \
-                 Nothing of the transaction was done.",
+                "The transaction acknowledges a message of {:?} that is not outstanding, or acknowledges it twice. \
+                 No step of the transaction was applied. Acknowledge each delivery once.",
                 queue.destination().as_str()
             ),
             limit: None,
         })
     }
 
-    fn apply_to(&self, step: &TransactionStep<'_>, room: QueueReservation, now: Instant) -> Published {
+    fn apply_to(&self, step: &TransactionStep<'_>, reservation: QueueReservation, now: Instant) -> Published {
         let BrokerState { context, queues, .. } = &*self.shared;
         let routed = match step {
             TransactionStep::Settle { consumer, tags, settlement } => {
@@ -176,15 +177,15 @@ impl Commit {
                 return Published::default();
             }
             TransactionStep::PublishToUsers(multicast) => self.shared.route_to_users(multicast, now),
-            TransactionStep::Publish(publication) => match room {
+            TransactionStep::Publish(publication) => match reservation {
                 QueueReservation::None => self.shared.route(publication, now),
-                QueueReservation::Promised(queue, message)
+                QueueReservation::Reserved(queue, message)
                     if queues.publish_reserved(&queue, &message, now) =>
                 {
                     context.metrics.messages_published.inc();
                     return Published { reached: 1, ..Published::default() };
                 }
-                QueueReservation::Promised(..) | QueueReservation::Gone => {
+                QueueReservation::Reserved(..) | QueueReservation::QueueClosed => {
                     context.metrics.messages_published.inc();
                     context.metrics.messages_dropped.inc();
                     return Published::default();
@@ -198,7 +199,7 @@ impl Commit {
 
 impl Drop for Commit {
     fn drop(&mut self) {
-        while self.give_back() {}
+        while self.release_step() {}
     }
 }
 

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// Work of finding the sessions of one user, see [`crate::work`].
-pub(super) const OWNER: usize = 4;
+pub(super) const OWNER_WORK: usize = 4;
 
 /// One message on its way to users, and its results so far.
 struct UserDelivery<'a> {
@@ -26,10 +26,10 @@ struct UserDelivery<'a> {
     now: Instant,
     /// Encoded when the first subscriber is found.
     message: Option<Message>,
-    reach: FanOutResult,
+    result: FanOutResult,
     sessions: usize,
     /// The outbound queues of one user that accepted the message. A session with many subscriptions counts once.
-    took: Vec<*const OutboundQueue>,
+    receivers: Vec<*const OutboundQueue>,
 }
 
 /// Publishes to one user. Returns the result, and the number of sessions that got the message.
@@ -40,7 +40,7 @@ pub(super) fn publish(
 ) -> (FanOutResult, usize) {
     let mut delivery = UserDelivery::new(shared, publication.content(), now);
     delivery.send(shared, publication.destination, publication.to_session);
-    (delivery.reach, delivery.sessions)
+    (delivery.result, delivery.sessions)
 }
 
 /// Publishes to many users. Returns the result, and the number of sessions that got the message.
@@ -50,66 +50,71 @@ pub(super) fn publish_to_all(
     now: Instant,
 ) -> (FanOutResult, usize) {
     let mut delivery = UserDelivery::new(shared, multicast.content(), now);
-    let mut seen: HashSet<&Owner> = HashSet::with_capacity(multicast.owners.len());
-    work::add(multicast.owners.len() * OWNER);
+    let mut seen_owners: HashSet<&Owner> = HashSet::with_capacity(multicast.owners.len());
+    work::add(multicast.owners.len() * OWNER_WORK);
     for owner in multicast.owners {
-        if seen.insert(owner)
+        if seen_owners.insert(owner)
             && let Some(destination) = multicast.path.of(owner)
         {
             delivery.send(shared, &destination, None);
         }
     }
-    (delivery.reach, delivery.sessions)
+    (delivery.result, delivery.sessions)
 }
 
 impl<'a> UserDelivery<'a> {
     fn new(shared: &'a BrokerState, content: Content<'a>, now: Instant) -> UserDelivery<'a> {
         let topics = &shared.users;
-        let (reach, took) = (FanOutResult::default(), Vec::new());
-        UserDelivery { topics, content, now, message: None, reach, sessions: 0, took }
+        let (result, receivers) = (FanOutResult::default(), Vec::new());
+        UserDelivery { topics, content, now, message: None, result, sessions: 0, receivers }
     }
 
     /// Pushes to one destination, and there only to the session `to_session`, if it is given.
     fn send(&mut self, shared: &BrokerState, destination: &Destination, to_session: Option<&str>) {
-        let (destination, only) = match destination.session() {
+        let (destination, only_session) = match destination.session() {
             Some(id) if to_session.is_some_and(|other| other != id) => return,
-            Some(id) => (owned(shared, destination, id), Some(id)),
+            Some(id) => (owner_destination(shared, destination, id), Some(id)),
             None => (Cow::Borrowed(destination), to_session),
         };
         let topics = self.topics;
-        topics.at(&destination, |topic, patterns| {
+        topics.with_topic(&destination, |topic, patterns| {
             let content = self.content;
             let message = self.message.get_or_insert_with(|| shared.context.message(content)).clone();
-            let died = topic.visit(patterns, |members| self.push(members, only, &message))?;
-            Some(((), died))
+            let is_closed =
+                topic.with_subscribers(patterns, |members| self.push(members, only_session, &message))?;
+            Some(((), is_closed))
         });
-        self.took.sort_unstable();
-        self.took.dedup();
-        self.sessions += self.took.len();
-        self.reach.receivers += self.took.len();
-        self.took.clear();
+        self.receivers.sort_unstable();
+        self.receivers.dedup();
+        self.sessions += self.receivers.len();
+        self.result.receivers += self.receivers.len();
+        self.receivers.clear();
     }
 
-    fn push(&mut self, members: &[Subscriber], only: Option<&str>, message: &Message) {
+    fn push(&mut self, members: &[Subscriber], only_session: Option<&str>, message: &Message) {
         for member in members {
-            if only.is_some_and(|id| !is_session(&member.outbound_queue, id)) {
+            if only_session.is_some_and(|id| !is_session(&member.outbound_queue, id)) {
                 continue;
             }
             let delivery = Delivery { message: message.clone(), key: member.key, count: 1, tag: 0 };
             match member.outbound_queue.push(delivery, self.now) {
                 Pushed::Accepted => {}
-                Pushed::Congested => self.reach.congested.push(member.outbound_queue.clone()),
+                Pushed::Congested => self.result.congested.push(member.outbound_queue.clone()),
                 Pushed::Gone => continue,
             }
-            self.reach.reached += 1;
-            self.took.push(Arc::as_ptr(&member.outbound_queue));
+            self.result.reached += 1;
+            self.receivers.push(Arc::as_ptr(&member.outbound_queue));
         }
     }
 }
 
 /// Returns the destination where the session of this id gets messages for `/user/~ID/…`.
-fn owned<'a>(shared: &BrokerState, destination: &'a Destination, id: &str) -> Cow<'a, Destination> {
-    let owner = shared.sessions.find(id).map(|label| Owner::of(label.user.as_deref(), id));
+fn owner_destination<'a>(
+    shared: &BrokerState,
+    destination: &'a Destination,
+    id: &str,
+) -> Cow<'a, Destination> {
+    let owner = shared.sessions.get(id).map(|label| Owner::of(label.user.as_deref(), id));
     let owned = owner.and_then(|owner| destination.of(&owner));
     owned.map_or(Cow::Borrowed(destination), Cow::Owned)
 }

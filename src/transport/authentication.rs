@@ -180,7 +180,7 @@ impl<W: Wire> Connection<W> {
         let principal = self.session.principal();
         self.outbound_queue
             .set_label(Arc::new(Label { session: self.session.id().into(), user: principal.name.clone() }));
-        self.entry = Some(self.context.broker.enter(&self.outbound_queue, now));
+        self.registration = Some(self.context.broker.register_session(&self.outbound_queue, now));
     }
 
     /// Ends the session if the client's token has expired. Otherwise applies the current rules and the current state of

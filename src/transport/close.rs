@@ -155,7 +155,7 @@ impl<W: Wire> Connection<W> {
         self.input.finish();
         self.opening = None;
         self.pending_authentication = None;
-        self.entry = None;
+        self.registration = None;
         self.pause = Default::default();
         self.parked.resize(self.session.parked_bytes());
         self.count_transactions(0);

@@ -125,7 +125,7 @@ impl PendingCommit {
             },
             Pass::Reserve(at) => match steps.get(at) {
                 Some(part) => {
-                    part.show(|step| commit.promise(step))?;
+                    part.show(|step| commit.reserve(step))?;
                     self.pass = Pass::Reserve(at + 1);
                 }
                 None => self.pass = Pass::Apply,
@@ -154,7 +154,7 @@ impl PendingCommit {
     fn give_back(&mut self) -> StepOutcome {
         let Some(part) = self.next_step() else { return StepOutcome::Released };
         work::add(part.recipients());
-        self.commit.give_back();
+        self.commit.release_step();
         StepOutcome::Prepared
     }
 

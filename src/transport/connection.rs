@@ -30,7 +30,7 @@ use super::read_pause::ReadPause;
 use super::subscription_map::SubscriptionMap;
 use super::timer::Timer;
 use super::wire::{ReadEnd, Wire};
-use crate::broker::{Entry, Settlement, Subscription, TempQueue};
+use crate::broker::{SessionRegistration, Settlement, Subscription, TempQueue};
 use crate::budget::Charge;
 use crate::destination::Destination;
 use crate::outbound_queue::{Key, OutboundQueue, Tag, batch_wakes};
@@ -138,7 +138,7 @@ pub(super) struct Connection<W> {
     /// Credentials and other information that the client sent before CONNECT. Taken when the login begins.
     pub(super) handshake: Option<Arc<Handshake>>,
     /// The registration of the session as online.
-    pub(super) entry: Option<Entry>,
+    pub(super) registration: Option<SessionRegistration>,
     pub(super) parked: Charge,
     pub(super) transactions: usize,
     /// Checks whether the input is STOMP, until that is decided.
@@ -184,7 +184,7 @@ impl<W: Wire> Connection<W> {
             first_bytes: FirstBytes::default(),
             handshake: Some(handshake),
             pending_authentication: None,
-            entry: None,
+            registration: None,
             access_version: 0,
             pause: ReadPause::default(),
             transactions: 0,

@@ -88,7 +88,7 @@ impl<W: Wire> Connection<W> {
         extra.extend(publish.receipt.as_deref().map(|receipt| ("receipt-id", receipt)));
         let told = Publication {
             destination: &destination,
-            shown: &given,
+            destination_header: &given,
             headers: &Headers::default(),
             extra: &extra,
             body: detail.as_bytes(),
@@ -142,7 +142,7 @@ pub(super) fn multicast<'a>(
     extra: &'a [(&'a str, &'a str)],
 ) -> Multicast<'a> {
     let Publish { display_destination: shown, frame, .. } = publish;
-    Multicast { owners, path, shown, headers: &frame.headers, extra, body: &frame.body }
+    Multicast { owners, path, destination_header: shown, headers: &frame.headers, extra, body: &frame.body }
 }
 
 pub(super) fn publication<'a>(
@@ -152,7 +152,7 @@ pub(super) fn publication<'a>(
 ) -> Publication<'a> {
     Publication {
         destination,
-        shown: &publish.display_destination,
+        destination_header: &publish.display_destination,
         headers: &publish.frame.headers,
         extra,
         body: &publish.frame.body,

@@ -105,9 +105,10 @@ fn ten() -> (Stage, Vec<Owner>, UserPath) {
 
 fn to_all(stage: &Stage, owners: &[Owner], path: &UserPath) -> usize {
     let headers = Headers::default();
-    let shown = "/user/queue/x";
-    let circular = Multicast { owners, path, shown, headers: &headers, extra: &[], body: &[b'x'; 128] };
-    stage.broker.publish_to_users(circular, stage.now).expect("room").reached
+    let destination_header = "/user/queue/x";
+    let multicast =
+        Multicast { owners, path, destination_header, headers: &headers, extra: &[], body: &[b'x'; 128] };
+    stage.broker.publish_to_users(multicast, stage.now).expect("room").reached
 }
 
 #[library_benchmark]

@@ -5,7 +5,9 @@
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Instant;
-use stompbox::broker::{Broker, ConsumerOptions, Entry, Options, Publication, Subscriber, Subscription};
+use stompbox::broker::{
+    Broker, ConsumerOptions, Options, Publication, SessionRegistration, Subscriber, Subscription,
+};
 use stompbox::budget::{Budget, Charge};
 use stompbox::destination::{Destination, Selector};
 use stompbox::metrics::Metrics;
@@ -30,7 +32,7 @@ pub struct Stage {
     budget: Arc<Budget>,
     metrics: Arc<Metrics>,
     subscriptions: Vec<Subscription>,
-    entries: Vec<Entry>,
+    registrations: Vec<SessionRegistration>,
     outbound_queues: Vec<Arc<OutboundQueue>>,
 }
 
@@ -38,8 +40,8 @@ impl Stage {
     pub fn new() -> Stage {
         let (budget, metrics, now) = (Budget::new(usize::MAX), Metrics::new(), Instant::now());
         let broker = Broker::new(Options::default(), "bench", budget.clone(), metrics.clone());
-        let (subscriptions, entries, outbound_queues) = Default::default();
-        Stage { broker, now, budget, metrics, subscriptions, entries, outbound_queues }
+        let (subscriptions, registrations, outbound_queues) = Default::default();
+        Stage { broker, now, budget, metrics, subscriptions, registrations, outbound_queues }
     }
 
     /// Returns a new outbound queue that [`drain`](Stage::drain) empties.
@@ -57,7 +59,7 @@ impl Stage {
     pub fn enter(&mut self, id: &str, user: Option<&str>) -> Arc<OutboundQueue> {
         let outbound_queue = self.standalone_queue();
         outbound_queue.set_label(Arc::new(Label { session: id.into(), user: user.map(Arc::from) }));
-        self.entries.push(self.broker.enter(&outbound_queue, self.now));
+        self.registrations.push(self.broker.register_session(&outbound_queue, self.now));
         outbound_queue
     }
 
@@ -85,7 +87,7 @@ impl Stage {
         let publication = Publication {
             destination: to,
             to_session: None,
-            shown: to.as_str(),
+            destination_header: to.as_str(),
             headers,
             extra: &[],
             body: &[b'x'; 128],

@@ -263,7 +263,7 @@ impl World {
                 let publication = Publication {
                     destination: &destination,
                     to_session: None,
-                    shown: QUEUE,
+                    destination_header: QUEUE,
                     headers: &Headers::default(),
                     extra: &[],
                     body: body.as_bytes(),

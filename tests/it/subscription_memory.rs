@@ -325,7 +325,7 @@ on_each_wire! {
         commit(&mut soft);
         let told = soft.frame("MESSAGE");
         assert_eq!((told.must("receipt-id"), told.must("message")), ("7", "memory limit reached"));
-        assert!(told.text().contains("Nothing of the transaction was done"), "{told:?}");
+        assert!(told.text().contains("No step of the transaction was applied"), "{told:?}");
         assert_eq!((broker.metric("deliveries_total"), broker.metric("queues")), (1, 0), "only the error");
         soft.publish("/topic/none", "and the session goes on");
         sender.publish("/topic/b", "hi");

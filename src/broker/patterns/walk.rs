@@ -26,23 +26,32 @@ type Positions = u128;
 const SEGMENTS_MAX: usize = Positions::BITS as usize - 1;
 
 /// Nodes to visit, each with its positions.
-type Open = SmallVec<[(NodeId, Positions); 16]>;
+type PendingNodes = SmallVec<[(NodeId, Positions); 16]>;
 
 /// One walk of a name through the trie.
 pub(super) struct Walk<'a> {
     trie: &'a Trie,
     segments: SmallVec<[&'a str; 16]>,
     /// The positions before each segment, computed when first needed.
-    places: HashMap<&'a str, Positions>,
-    open: Open,
+    positions_of_segment: HashMap<&'a str, Positions>,
+    pending: PendingNodes,
     visits: usize,
 }
 
 impl<'a> Walk<'a> {
     pub(super) fn new(trie: &'a Trie, name: &'a Destination) -> Walk<'a> {
         let segments: SmallVec<_> = name.segments().collect();
-        debug_assert!(segments.len() <= SEGMENTS_MAX, "a destination is parsed with fewer segments");
-        Walk { trie, segments, places: HashMap::new(), open: SmallVec::from_iter([(ROOT, 1)]), visits: 0 }
+        debug_assert!(
+            segments.len() <= SEGMENTS_MAX,
+            "a parsed destination has at most SEGMENTS_MAX segments"
+        );
+        Walk {
+            trie,
+            segments,
+            positions_of_segment: HashMap::new(),
+            pending: SmallVec::from_iter([(ROOT, 1)]),
+            visits: 0,
+        }
     }
 
     /// Returns the groups of all patterns that match, and the number of nodes and edges visited.
@@ -50,34 +59,34 @@ impl<'a> Walk<'a> {
         let end: Positions = 1 << self.segments.len();
         let all = end | (end - 1);
         let mut groups = Vec::new();
-        while let Some((at, positions)) = self.open.pop() {
+        while let Some((node_id, positions)) = self.pending.pop() {
             self.visits += 1;
-            let node = &self.trie.nodes[at];
+            let node = &self.trie.nodes[node_id];
             if positions & end != 0
                 && let Some(end) = &node.end
             {
                 groups.push(end.group.clone());
             }
             if let Some(many) = node.many {
-                self.enter(many, all & (positions & positions.wrapping_neg()).wrapping_neg());
+                self.add_pending(many, all & (positions & positions.wrapping_neg()).wrapping_neg());
             }
             // No segment follows the last one.
-            let before = positions & !end;
-            if before == 0 {
+            let before_segment = positions & !end;
+            if before_segment == 0 {
                 continue;
             }
             if let Some(one) = node.one {
-                self.enter(one, before << 1);
+                self.add_pending(one, before_segment << 1);
             }
-            self.follow_literals(at, before);
+            self.follow_literals(node_id, before_segment);
         }
         (groups, self.visits)
     }
 
-    /// Enters the children that the literals at `at` lead to. Iterates over the segments at these positions or over the
+    /// Enters the children that the literals at `node_id` lead to. Iterates over the segments at these positions or over the
     /// literals, whichever are fewer.
-    fn follow_literals(&mut self, at: NodeId, positions: Positions) {
-        let literals = &self.trie.nodes[at].literals;
+    fn follow_literals(&mut self, node_id: NodeId, positions: Positions) {
+        let literals = &self.trie.nodes[node_id].literals;
         if literals.is_empty() {
             return;
         }
@@ -85,41 +94,42 @@ impl<'a> Walk<'a> {
             self.visits += 1;
             let segment = self.segments[positions.trailing_zeros() as usize];
             if let Some(&child) = literals.get(segment) {
-                self.enter(child, positions << 1);
+                self.add_pending(child, positions << 1);
             }
             return;
         }
-        if self.places.is_empty() {
+        if self.positions_of_segment.is_empty() {
             for (position, segment) in self.segments.iter().enumerate() {
-                *self.places.entry(segment).or_default() |= 1 << position;
+                *self.positions_of_segment.entry(segment).or_default() |= 1 << position;
             }
             self.visits += self.segments.len();
         }
-        self.visits += literals.len().min(self.places.len());
-        if literals.len() <= self.places.len() {
+        self.visits += literals.len().min(self.positions_of_segment.len());
+        if literals.len() <= self.positions_of_segment.len() {
             for (literal, &child) in literals {
-                let matched = self.places.get(&**literal).map_or(0, |places| places & positions);
-                enter(&mut self.open, child, matched << 1);
+                let matched =
+                    self.positions_of_segment.get(&**literal).map_or(0, |before| before & positions);
+                add_pending(&mut self.pending, child, matched << 1);
             }
         } else {
-            for (segment, places) in &self.places {
-                if places & positions != 0
+            for (segment, before) in &self.positions_of_segment {
+                if before & positions != 0
                     && let Some(&child) = literals.get(*segment)
                 {
-                    enter(&mut self.open, child, (places & positions) << 1);
+                    add_pending(&mut self.pending, child, (before & positions) << 1);
                 }
             }
         }
     }
 
-    fn enter(&mut self, node: NodeId, positions: Positions) {
-        enter(&mut self.open, node, positions);
+    fn add_pending(&mut self, node: NodeId, positions: Positions) {
+        add_pending(&mut self.pending, node, positions);
     }
 }
 
-fn enter(open: &mut Open, node: NodeId, positions: Positions) {
+fn add_pending(pending: &mut PendingNodes, node: NodeId, positions: Positions) {
     if positions != 0 {
-        open.push((node, positions));
+        pending.push((node, positions));
     }
 }
 

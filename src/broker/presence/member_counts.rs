@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Maximum number of users in their grace period, in addition to as many as are present. Beyond it the grace period of
-/// those who left first ends early. A large group of users that loses its connections and comes back is therefore not
+/// users that left first ends early. A large group of users that loses its connections and comes back is therefore not
 /// reported, and the memory for users that have left stays bounded.
 const ABSENT_MAX: usize = 100_000;
 
@@ -20,7 +20,7 @@ type MemberKey = Option<Arc<str>>;
 #[derive(Debug, Default)]
 pub(super) struct MemberCounts {
     /// The sessions by the address of their outbound queue, which the topic's members keep alive.
-    seen: HashMap<usize, Session>,
+    sessions: HashMap<usize, Session>,
     /// Users that are present, that were reported as present, or that came and went since the last flush.
     users: BTreeMap<Arc<str>, Member>,
     /// Bytes of the members' names.
@@ -28,7 +28,7 @@ pub(super) struct MemberCounts {
     anonymous: UserSessions,
     /// Number of users with a session.
     present: usize,
-    told: ReportedTotals,
+    reported: ReportedTotals,
     /// Users whose counts have changed since the last flush.
     dirty: Vec<MemberKey>,
     /// Users whose session count dropped and whose grace period has not expired, by deadline.
@@ -37,7 +37,7 @@ pub(super) struct MemberCounts {
 
 #[derive(Debug)]
 struct Session {
-    who: MemberKey,
+    key: MemberKey,
     subscriptions: usize,
 }
 
@@ -45,14 +45,14 @@ struct Session {
 struct Member {
     /// Time at which the first session subscribed, in milliseconds of Unix time.
     since: u64,
-    tally: UserSessions,
+    user_sessions: UserSessions,
 }
 
 /// The sessions of one user: the current and the reported number.
 #[derive(Debug, Default)]
 struct UserSessions {
-    here: usize,
-    told: usize,
+    current: usize,
+    reported: usize,
     dirty: bool,
     /// The user's deadline in `waiting`, if it is there.
     due: Option<Instant>,
@@ -71,13 +71,13 @@ pub(super) struct ReportedTotals {
 
 /// A change of one user, to be reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Change {
+pub(super) struct MemberChange {
     pub(super) user: Arc<str>,
-    pub(super) event: Event,
+    pub(super) kind: ChangeKind,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Event {
+pub(super) enum ChangeKind {
     Join {
         since: u64,
         sessions: usize,
@@ -93,47 +93,48 @@ pub(super) enum Event {
 impl MemberCounts {
     /// Counts one more subscription, which began at `since`, in milliseconds of Unix time.
     pub(super) fn join(&mut self, outbound_queue: &Arc<OutboundQueue>, since: u64) {
-        let new = || Session { who: user(outbound_queue), subscriptions: 0 };
-        let session = self.seen.entry(Arc::as_ptr(outbound_queue).addr()).or_insert_with(new);
+        let new = || Session { key: user_key(outbound_queue), subscriptions: 0 };
+        let session = self.sessions.entry(Arc::as_ptr(outbound_queue).addr()).or_insert_with(new);
         session.subscriptions += 1;
         if session.subscriptions > 1 {
             return;
         }
-        let who = session.who.clone();
-        let tally = match &who {
+        let key = session.key.clone();
+        let user_sessions = match &key {
             Some(name) => {
                 let member = member(&mut self.users, &mut self.names_bytes, name);
-                let is_new = member.tally.here == 0 && member.tally.told == 0;
+                let is_new = member.user_sessions.current == 0 && member.user_sessions.reported == 0;
                 member.since = if is_new { since } else { member.since.min(since) };
-                self.present += usize::from(member.tally.here == 0);
-                &mut member.tally
+                self.present += usize::from(member.user_sessions.current == 0);
+                &mut member.user_sessions
             }
             None => &mut self.anonymous,
         };
-        tally.here += 1;
-        let due = if tally.here >= tally.told { tally.due.take() } else { None };
-        let is_news = !std::mem::replace(&mut tally.dirty, true);
-        self.note(who, due, is_news);
+        user_sessions.current += 1;
+        let due =
+            if user_sessions.current >= user_sessions.reported { user_sessions.due.take() } else { None };
+        let became_dirty = !std::mem::replace(&mut user_sessions.dirty, true);
+        self.record(key, due, became_dirty);
     }
 
     /// Counts one subscription less.
-    pub(super) fn part(&mut self, outbound_queue: &Arc<OutboundQueue>) {
-        let Entry::Occupied(mut session) = self.seen.entry(Arc::as_ptr(outbound_queue).addr()) else {
+    pub(super) fn leave(&mut self, outbound_queue: &Arc<OutboundQueue>) {
+        let Entry::Occupied(mut session) = self.sessions.entry(Arc::as_ptr(outbound_queue).addr()) else {
             return;
         };
         session.get_mut().subscriptions -= 1;
         if session.get().subscriptions > 0 {
             return;
         }
-        let Session { who, .. } = session.remove();
-        let tally = self.tally(&who);
-        tally.here -= 1;
-        let is_last = tally.here == 0;
+        let Session { key, .. } = session.remove();
+        let user_sessions = self.user_sessions(&key);
+        user_sessions.current -= 1;
+        let is_last = user_sessions.current == 0;
         // The last session has a grace period of its own, whatever happened before.
-        let due = if is_last { tally.due.take() } else { None };
-        let is_news = !std::mem::replace(&mut tally.dirty, true);
-        self.present -= usize::from(is_last && who.is_some());
-        self.note(who, due, is_news);
+        let due = if is_last { user_sessions.due.take() } else { None };
+        let became_dirty = !std::mem::replace(&mut user_sessions.dirty, true);
+        self.present -= usize::from(is_last && key.is_some());
+        self.record(key, due, became_dirty);
     }
 
     /// Returns whether there are changes to flush.
@@ -147,92 +148,94 @@ impl MemberCounts {
     }
 
     pub(super) fn totals(&self) -> ReportedTotals {
-        self.told
+        self.reported
     }
 
     /// Returns all users that were reported as present: name, since, sessions.
-    pub(super) fn told(&self) -> impl Iterator<Item = (&Arc<str>, u64, usize)> {
-        let told = self.users.iter().filter(|(_, member)| member.tally.told > 0);
-        told.map(|(name, member)| (name, member.since, member.tally.told))
+    pub(super) fn reported_users(&self) -> impl Iterator<Item = (&Arc<str>, u64, usize)> {
+        let reported = self.users.iter().filter(|(_, member)| member.user_sessions.reported > 0);
+        reported.map(|(name, member)| (name, member.since, member.user_sessions.reported))
     }
 
     /// Returns the changes to report now, or `None` if there are none, and marks them as reported.
-    pub(super) fn flush(&mut self, now: Instant, grace: Duration) -> Option<Vec<Change>> {
-        let before = self.told;
+    pub(super) fn flush(&mut self, now: Instant, grace: Duration) -> Option<Vec<MemberChange>> {
+        let before = self.reported;
         let mut changes = Vec::new();
-        for who in std::mem::take(&mut self.dirty) {
-            let tally = self.tally(&who);
-            tally.dirty = false;
-            if tally.here >= tally.told {
-                self.tell(who, &mut changes);
-            } else if tally.due.is_none() {
+        for key in std::mem::take(&mut self.dirty) {
+            let user_sessions = self.user_sessions(&key);
+            user_sessions.dirty = false;
+            if user_sessions.current >= user_sessions.reported {
+                self.report(key, &mut changes);
+            } else if user_sessions.due.is_none() {
                 let due = now + grace;
-                tally.due = Some(due);
-                self.waiting.insert((due, who));
+                user_sessions.due = Some(due);
+                self.waiting.insert((due, key));
             }
         }
         let waiting_max = self.present + ABSENT_MAX;
         while let Some((due, _)) = self.waiting.first()
             && (*due <= now || self.waiting.len() > waiting_max)
-            && let Some((_, who)) = self.waiting.pop_first()
+            && let Some((_, key)) = self.waiting.pop_first()
         {
-            self.tally(&who).due = None;
-            self.tell(who, &mut changes);
+            self.user_sessions(&key).due = None;
+            self.report(key, &mut changes);
         }
-        if self.seen.len() < self.seen.capacity() / 8 {
-            self.seen.shrink_to(self.seen.len() * 2);
+        if self.sessions.len() < self.sessions.capacity() / 8 {
+            self.sessions.shrink_to(self.sessions.len() * 2);
         }
-        (self.told != before || !changes.is_empty()).then_some(changes)
+        (self.reported != before || !changes.is_empty()).then_some(changes)
     }
 
     /// Marks all members as reported in their current state. Called for a new tracker, which has had no watchers
     /// before.
-    pub(super) fn settle(&mut self) {
+    pub(super) fn mark_reported(&mut self) {
         self.dirty = Vec::new();
-        self.anonymous.settle();
+        self.anonymous.mark_reported();
         for member in self.users.values_mut() {
-            self.told.sessions += member.tally.settle();
+            self.reported.sessions += member.user_sessions.mark_reported();
         }
-        self.told.members = self.users.len();
-        self.told.anonymous = self.anonymous.told;
+        self.reported.members = self.users.len();
+        self.reported.anonymous = self.anonymous.reported;
     }
 
-    /// Returns the bytes of the lists, and of the names of users who may have left.
+    /// Returns the bytes of the lists, and of the names of users that may have left.
     pub(super) fn bytes(&self) -> usize {
         btree_allocation(self.users.len(), size_of::<(Arc<str>, Member)>())
             + self.names_bytes
-            + table_allocation(self.seen.capacity(), size_of::<(usize, Session)>())
+            + table_allocation(self.sessions.capacity(), size_of::<(usize, Session)>())
             + btree_allocation(self.waiting.len(), size_of::<(Instant, MemberKey)>())
             + allocation(self.dirty.capacity() * size_of::<MemberKey>())
     }
 
-    fn tally(&mut self, who: &MemberKey) -> &mut UserSessions {
-        match who {
-            Some(name) => &mut member(&mut self.users, &mut self.names_bytes, name).tally,
+    fn user_sessions(&mut self, key: &MemberKey) -> &mut UserSessions {
+        match key {
+            Some(name) => &mut member(&mut self.users, &mut self.names_bytes, name).user_sessions,
             None => &mut self.anonymous,
         }
     }
 
     /// Handles a change of a user's counts: cancels the grace period that would end at `due`, and marks the user for
-    /// the next flush if `is_news`.
-    fn note(&mut self, who: MemberKey, due: Option<Instant>, is_news: bool) {
+    /// the next flush if `became_dirty`.
+    fn record(&mut self, key: MemberKey, due: Option<Instant>, became_dirty: bool) {
         if let Some(due) = due {
-            self.waiting.remove(&(due, who.clone()));
+            self.waiting.remove(&(due, key.clone()));
         }
-        if is_news {
-            self.dirty.push(who);
+        if became_dirty {
+            self.dirty.push(key);
         }
-        if self.dirty.len() > 2 * (self.present + self.told.members + PAGE) {
-            self.sweep();
+        if self.dirty.len() > 2 * (self.present + self.reported.members + PAGE) {
+            self.remove_unknown_users();
         }
     }
 
     /// Removes users that came and went since the last flush.
-    fn sweep(&mut self) {
+    fn remove_unknown_users(&mut self) {
         let MemberCounts { users, names_bytes, .. } = self;
-        self.dirty.retain(|who| {
-            let Some(name) = who else { return true };
-            let is_known = users.get(name).is_some_and(|member| member.tally.here + member.tally.told > 0);
+        self.dirty.retain(|key| {
+            let Some(name) = key else { return true };
+            let is_known = users
+                .get(name)
+                .is_some_and(|member| member.user_sessions.current + member.user_sessions.reported > 0);
             if !is_known {
                 users.remove(name);
                 *names_bytes -= shared_allocation(name.len());
@@ -242,40 +245,40 @@ impl MemberCounts {
     }
 
     /// Marks the current number of sessions as reported, and adds the change to `changes`.
-    fn tell(&mut self, who: MemberKey, changes: &mut Vec<Change>) {
-        let Some(user) = who else {
-            self.anonymous.told = self.anonymous.here;
-            self.told.anonymous = self.anonymous.told;
+    fn report(&mut self, key: MemberKey, changes: &mut Vec<MemberChange>) {
+        let Some(user) = key else {
+            self.anonymous.reported = self.anonymous.current;
+            self.reported.anonymous = self.anonymous.reported;
             return;
         };
         let Some(member) = self.users.get_mut(&user) else { return };
-        let Member { since, tally: UserSessions { here, ref mut told, .. } } = *member;
-        let before = std::mem::replace(told, here);
-        self.told.sessions = self.told.sessions + here - before;
-        let event = match (before, here) {
+        let Member { since, user_sessions: UserSessions { current, ref mut reported, .. } } = *member;
+        let before = std::mem::replace(reported, current);
+        self.reported.sessions = self.reported.sessions + current - before;
+        let kind = match (before, current) {
             (0, 0) => None,
-            (0, sessions) => Some(Event::Join { since, sessions }),
-            (_, 0) => Some(Event::Leave),
-            (before, sessions) => (before != sessions).then_some(Event::Update { since, sessions }),
+            (0, sessions) => Some(ChangeKind::Join { since, sessions }),
+            (_, 0) => Some(ChangeKind::Leave),
+            (before, sessions) => (before != sessions).then_some(ChangeKind::Update { since, sessions }),
         };
-        match event {
-            Some(Event::Join { .. }) => self.told.members += 1,
-            Some(Event::Leave) => self.told.members -= 1,
+        match kind {
+            Some(ChangeKind::Join { .. }) => self.reported.members += 1,
+            Some(ChangeKind::Leave) => self.reported.members -= 1,
             _ => {}
         }
-        if here == 0 && self.users.remove(&user).is_some() {
+        if current == 0 && self.users.remove(&user).is_some() {
             self.names_bytes -= shared_allocation(user.len());
         }
-        changes.extend(event.map(|event| Change { user, event }));
+        changes.extend(kind.map(|kind| MemberChange { user, kind }));
     }
 }
 
 impl UserSessions {
     /// Marks all sessions as reported. Returns their number.
-    fn settle(&mut self) -> usize {
+    fn mark_reported(&mut self) -> usize {
         self.dirty = false;
-        self.told = self.here;
-        self.told
+        self.reported = self.current;
+        self.reported
     }
 }
 
@@ -292,6 +295,6 @@ fn member<'a>(
 }
 
 /// Returns the user of an outbound queue, or `None` if the session is anonymous or the queue has no label.
-fn user(outbound_queue: &OutboundQueue) -> MemberKey {
+fn user_key(outbound_queue: &OutboundQueue) -> MemberKey {
     outbound_queue.label().and_then(|label| label.user.clone())
 }

@@ -1,9 +1,9 @@
 //! Presence: the members of a topic, reported to the topic's watchers.
 //!
 //! ```text
-//!   Topic ─ join, part ─> MemberCounts ─ flush ─> changes ─┐
-//!   (its lock, then the counts')                           ├─ report ─> Message ─ fan_out ─> watchers' outbound queues
-//!   SUBSCRIBE /presence/… ─ snapshot of the counts ────────┘            (the watchers' lock, then the counts')
+//!   Topic ─ join, leave ─> MemberCounts ─ flush ─> changes ─┐
+//!   (its lock, then the counts')                            ├─ report ─> Message ─ fan_out ─> watchers' outbound queues
+//!   SUBSCRIBE /presence/… ─ snapshot of the counts ─────────┘            (the watchers' lock, then the counts')
 //! ```
 //!
 //! A topic has a [`PresenceTracker`] while it is watched. The tracker is created from the topic's subscribers under the

@@ -1,8 +1,8 @@
 //! A broker in memory, and receivers that drain their outbound queues by hand.
 
 use super::super::{
-    Broker, BrokerError, Congested, ConsumerOptions, Entry, Options, Publication, Published, Subscriber,
-    Subscription, TransactionStep,
+    Broker, BrokerError, Congested, ConsumerOptions, Options, Publication, Published, SessionRegistration,
+    Subscriber, Subscription, TransactionStep,
 };
 use crate::budget::Budget;
 use crate::destination::{Address, AddressOwner, Destination, Owner, Selector};
@@ -121,8 +121,8 @@ impl Fixture {
     pub(in crate::broker) fn session_at(&self, id: &str, user: Option<&str>, now: Instant) -> Session {
         let outbound_queue = self.outbound_queue();
         outbound_queue.set_label(Arc::new(Label { session: id.into(), user: user.map(Arc::from) }));
-        let entry = self.broker.enter(&outbound_queue, now);
-        Session { owner: Owner::of(user, id), outbound_queue, _entry: entry }
+        let registration = self.broker.register_session(&outbound_queue, now);
+        Session { owner: Owner::of(user, id), outbound_queue, _registration: registration }
     }
 
     /// Subscribes a session to one of its own destinations, or to any other.
@@ -182,7 +182,7 @@ pub(in crate::broker) fn publication<'a>(
     Publication {
         destination,
         to_session: None,
-        shown: destination.as_str(),
+        destination_header: destination.as_str(),
         headers,
         extra: &[],
         body: body.as_ref(),
@@ -218,7 +218,7 @@ pub(in crate::broker) fn commit(
     let mut commit = broker.commit();
     steps.iter().try_for_each(|step| commit.check(step))?;
     commit.admit()?;
-    steps.iter().try_for_each(|step| commit.promise(step))?;
+    steps.iter().try_for_each(|step| commit.reserve(step))?;
     let mut committed = Committed::default();
     let sum =
         |one: Option<usize>, other: Option<usize>| one.map_or(other, |one| Some(one + other.unwrap_or(0)));
@@ -237,7 +237,7 @@ pub(in crate::broker) fn commit(
 pub(in crate::broker) struct Session {
     pub(in crate::broker) outbound_queue: Arc<OutboundQueue>,
     pub(in crate::broker) owner: Owner,
-    _entry: Entry,
+    _registration: SessionRegistration,
 }
 
 impl Session {

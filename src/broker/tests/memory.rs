@@ -212,7 +212,11 @@ fn commit_over_the_memory_limit_is_refused_and_no_step_is_applied() {
     // A pointer and a key in each of 200 outbound queues take some 10 KB for each message.
     let broker_error = commit_sends(1000).expect_err("ten times the memory limit");
     assert_eq!(broker_error.limit, MEMORY);
-    assert!(broker_error.detail.contains("Nothing of the transaction"), "{}", broker_error.detail);
+    assert!(
+        broker_error.detail.contains("No step of the transaction was applied"),
+        "{}",
+        broker_error.detail
+    );
     assert_eq!(fixture.budget.used(), before);
     assert!(receivers.iter().all(|receiver| receiver.deliveries().is_empty()));
     assert_eq!((fixture.broker.stats().queues, fixture.metrics.messages_published.get()), (0, 0));
@@ -255,7 +259,7 @@ fn commit_reservation_shrinks_with_each_applied_step() {
     let mut commit = fixture.broker.commit();
     assert!(steps.iter().all(|step| commit.check(step).is_ok()));
     assert!(reserved() < 2);
-    assert!(commit.admit().is_ok() && steps.iter().all(|step| commit.promise(step).is_ok()));
+    assert!(commit.admit().is_ok() && steps.iter().all(|step| commit.reserve(step).is_ok()));
     let all = reserved();
     assert!(all > 100 * 200 * size_of::<Delivery>(), "{all}");
     for (done, step) in steps.iter().enumerate() {
@@ -273,7 +277,7 @@ fn commit_dropped_between_its_steps_releases_its_reservations() {
     let steps: Vec<_> = (0..100).map(|_| publish_step(&queue, &body, &headers)).collect();
     let mut commit = fixture.broker.commit();
     assert!(steps.iter().all(|step| commit.check(step).is_ok()));
-    assert!(commit.admit().is_ok() && steps[..50].iter().all(|step| commit.promise(step).is_ok()));
+    assert!(commit.admit().is_ok() && steps[..50].iter().all(|step| commit.reserve(step).is_ok()));
     assert!(fixture.budget.used() > 50_000);
     drop(commit);
     assert_eq!((fixture.budget.used(), fixture.broker.stats().queues), (0, 0));

@@ -20,7 +20,8 @@ fn path(text: &str) -> UserPath {
 /// Publishes to `text`, and there only to the session `to_session`, if it is given.
 fn send(fixture: &Fixture, text: &str, to_session: Option<&str>) -> Published {
     let (destination, headers) = (to(text), Headers::default());
-    let publication = Publication { to_session, shown: SHOWN, ..publication(&destination, text, &headers) };
+    let publication =
+        Publication { to_session, destination_header: SHOWN, ..publication(&destination, text, &headers) };
     fixture.broker.publish(publication, fixture.now()).expect("accepted")
 }
 
@@ -36,8 +37,14 @@ fn publish_to_all(
     now: Instant,
 ) -> Result<Published, BrokerError> {
     let (path, headers) = (path("/users/queue/x"), Headers::default());
-    let multicast =
-        Multicast { owners, path: &path, shown: SHOWN, headers: &headers, extra: &[], body: body.as_bytes() };
+    let multicast = Multicast {
+        owners,
+        path: &path,
+        destination_header: SHOWN,
+        headers: &headers,
+        extra: &[],
+        body: body.as_bytes(),
+    };
     fixture.broker.publish_to_users(multicast, now)
 }
 
@@ -237,7 +244,7 @@ fn transaction_reports_reached_users_services_and_unserved_steps() {
     steps.push(TransactionStep::PublishToUsers(Multicast {
         owners: &owners,
         path: &path,
-        shown: SHOWN,
+        destination_header: SHOWN,
         headers: &headers,
         extra: &[],
         body: b"m",
