@@ -1,4 +1,4 @@
-//! The broker-wide byte budget: the memory that clients can make the broker hold.
+//! The broker-wide byte budget: the memory that the broker uses for its clients.
 //!
 //! ```text
 //!   budget (memory-bytes-max) ── messages: outbound queues, work queues, open transactions
@@ -94,8 +94,8 @@ impl Budget {
         self.used() >= self.bytes_max
     }
 
-    /// Returns whether `bytes` more fit. A share admits bytes up to its own limit while the whole budget has free memory, and
-    /// always up to a quarter of that limit.
+    /// Returns whether `bytes` more fit. A share admits bytes up to its own limit while the whole budget has free
+    /// memory, and always up to a quarter of that limit.
     pub fn admits(&self, bytes: usize) -> bool {
         self.admits_after(bytes, 0)
     }

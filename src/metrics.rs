@@ -58,7 +58,7 @@ macro_rules! metrics {
             accepted: Family<Transport, Counter>,
             closed: Family<Reason, Counter>,
             limits: Family<Limit, Counter>,
-            refused: Family<RejectingOption, Counter>,
+            rejected_requests: Family<RejectingOption, Counter>,
             logins: Family<LoginResult, Counter>,
             source_errors: Family<Source, Counter>,
             $(#[doc = $help] pub $field: $kind,)*
@@ -78,7 +78,7 @@ macro_rules! metrics {
                     accepted: families.add("connections_accepted", "Connections accepted"),
                     closed: families.add("connections_closed", "Connections closed"),
                     limits: families.add("limit_hits", "Times that a limit was reached, by the option that sets it"),
-                    refused: families.add(
+                    rejected_requests: families.add(
                         "requests_refused",
                         "HTTP requests rejected because of their Host or Origin header, by the option that can allow \
                          them",
@@ -182,7 +182,7 @@ impl Metrics {
             let _ = self.limits.get_or_create(&Limit { limit });
         }
         for option in labels.policies {
-            let _ = self.refused.get_or_create(&RejectingOption { option });
+            let _ = self.rejected_requests.get_or_create(&RejectingOption { option });
         }
     }
 
@@ -221,7 +221,7 @@ impl Metrics {
 
     /// Counts a rejected HTTP request that the option `option` can allow.
     pub fn request_rejected(&self, option: &'static str) {
-        self.refused.get_or_create(&RejectingOption { option }).inc();
+        self.rejected_requests.get_or_create(&RejectingOption { option }).inc();
     }
 
     /// Returns all metrics in the OpenMetrics text format.

@@ -1,8 +1,8 @@
 //! The bounded outbound queue of a connection: the only buffer between publishers and a receiver.
 //!
 //! Publishers push a pointer to a message and a subscription key. The receiver's own task takes batches out and writes
-//! them. The limit is `outbound_queue_bytes_max`, in bytes as they are sent to the receiver. This module alone decides what
-//! happens as the queue fills:
+//! them. The limit is `outbound_queue_bytes_max`, in bytes as they are sent to the receiver. This module alone decides
+//! what happens as the queue fills:
 //!
 //! ```text
 //!  0 ............ 1/4 ............... 1/2 ...................... limit ............... 4 times the limit
@@ -13,8 +13,8 @@
 //! ```
 //!
 //! The grace period lasts `slow_consumer_grace` from the moment at which the queue passed one half. If *most* of the
-//! receivers of a message are that far behind (`is_widespread`), the machine is saturated and no single receiver is slow. The
-//! grace period then starts again with each batch that the receiver takes.
+//! receivers of a message are that far behind (`is_widespread`), the machine is saturated and no single receiver is
+//! slow. The grace period then starts again with each batch that the receiver takes.
 //!
 //! An empty outbound queue accepts any one message, however large: the receiver is not at fault for its size.
 //!
@@ -143,8 +143,8 @@ impl OutboundQueue {
         })
     }
 
-    /// Sets the session of this queue. Must be called before the queue is used to subscribe or to register a session. Only
-    /// the first call has an effect.
+    /// Sets the session of this queue. Must be called before the queue is used to subscribe or to register a session.
+    /// Only the first call has an effect.
     pub fn set_label(&self, label: Arc<Label>) {
         let _ = self.label.set(label);
     }
@@ -299,8 +299,8 @@ impl OutboundQueue {
         Poll::Pending
     }
 
-    /// Returns the end of the receiver's grace period. `is_widespread` is set if most receivers of the message are as far
-    /// behind.
+    /// Returns the end of the receiver's grace period. `is_widespread` is set if most receivers of the message are as
+    /// far behind.
     pub fn grace_ends(&self, is_widespread: bool) -> Instant {
         self.state.lock().grace_ends(&self.options, is_widespread)
     }
@@ -532,7 +532,10 @@ mod tests {
         assert_eq!(rig.push(1, 0), Pushed::Gone);
         assert_eq!(rig.take(1, 0), Some(Err(QueueOverflow)));
         assert_eq!(rig.take(0, 0), Some(Err(QueueOverflow)), "the overflow is reported again");
-        assert!(rig.drained(&Arc::default(), false, 0), "publishers do not wait for a receiver that is gone");
+        assert!(
+            rig.drained(&Arc::default(), false, 0),
+            "publishers do not wait for a receiver that has gone"
+        );
     }
 
     #[test]
@@ -749,8 +752,8 @@ mod tests {
             assert!(!rig.drained(&staying, false, 0));
         }
         assert_eq!(rig.outbound_queue.state.lock().publishers.len(), 1);
-        // With `is_widespread` the grace period does not end while batches are taken. Publishers start and stop waiting all the
-        // time.
+        // With `is_widespread` the grace period does not end while batches are taken. Publishers start and stop waiting
+        // all the time.
         let mut woken = 0;
         for second in 1..1000 {
             rig.push(1, second);

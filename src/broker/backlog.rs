@@ -1,14 +1,14 @@
 //! The messages of a queue that are not outstanding, in the order in which they can be delivered.
 //!
 //! ```text
-//!   fresh              never delivered, in order of arrival; their positions are above those of all others
-//!   ready              requeued, for any consumer; by position
-//!   delayed for one    requeued by a consumer that must wait for the backoff, others need not; by consumer and position
-//!   delayed for all    failed too often in a dead letter queue: all consumers wait for the backoff
+//!   fresh             never delivered, in order of arrival; their positions are above those of all others
+//!   ready             requeued, for any consumer; by position
+//!   delayed for one   requeued by a consumer that must wait for the backoff, others need not; by consumer, position
+//!   delayed for all   failed too often in a dead letter queue: all consumers wait for the backoff
 //! ```
 //!
-//! Of all messages that a consumer can get, the one with the lowest position is delivered first. Delayed messages become
-//! ready when their backoff is over.
+//! Of all messages that a consumer can get, the one with the lowest position is delivered first. Delayed messages
+//! become ready when their backoff is over.
 
 use super::consumer::ConsumerId;
 use crate::outbound_queue::{Message, Tag};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-/// Maps `Instant`s to the time of day, as the system clock was when the broker start_unix_time.
+/// Maps `Instant`s to the time of day, as the system clock was when the broker started.
 #[derive(Debug)]
 pub(super) struct Clock {
     start: Instant,

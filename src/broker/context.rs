@@ -50,9 +50,9 @@ impl BrokerContext {
         }
         let detail = format!(
             "The {purpose} needs {bytes} bytes of memory, which are not available. The broker uses {} bytes for its \
-             clients, {} of them for subscriptions and open transactions. {MEMORY_OPTION} allows {} in total and a quarter of \
-             it for subscriptions and open transactions. Remove subscriptions, end transactions, try again later, or \
-             ask the operator to raise {MEMORY_OPTION}.",
+             clients, {} of them for subscriptions and open transactions. {MEMORY_OPTION} allows {} in total and a \
+             quarter of it for subscriptions and open transactions. Remove subscriptions, end transactions, try again \
+             later, or ask the operator to raise {MEMORY_OPTION}.",
             self.budget.used(),
             self.share.used(),
             self.budget.bytes_max()
@@ -65,9 +65,9 @@ impl BrokerContext {
         self.budget.reserve(bytes).ok_or_else(|| {
             let detail = format!(
                 "COMMIT needs {bytes} bytes of memory, which are not available. The broker uses {} bytes for its \
-                 clients. {MEMORY_OPTION} allows {} in total, and one transaction may use half of the rest. No step of the \
-                 transaction was applied. Send fewer messages in a transaction, try again later, or ask the operator \
-                 to raise {MEMORY_OPTION}.",
+                 clients. {MEMORY_OPTION} allows {} in total, and one transaction may use half of the rest. No step \
+                 of the transaction was applied. Send fewer messages in a transaction, try again later, or ask the \
+                 operator to raise {MEMORY_OPTION}.",
                 self.budget.used(),
                 self.budget.bytes_max()
             );

@@ -43,8 +43,8 @@ fn connections(members: &[Subscriber]) -> usize {
 }
 
 impl FanOutResult {
-    /// Returns the receivers to wait for: each once, and only within its grace period. `is_widespread` is set if more than half
-    /// of the connections that get the message are congested.
+    /// Returns the receivers to wait for: each once, and only within its grace period. `is_widespread` is set if more
+    /// than half of the connections that get the message are congested.
     pub(super) fn into_congested(mut self, now: Instant) -> Vec<Congested> {
         if self.congested.is_empty() {
             return Vec::new();

@@ -28,8 +28,8 @@
 //! order of their addresses. Deliveries to watchers are pushed under the watchers' lock, which is never taken while a
 //! topic's lock is held.
 //!
-//! A destination that is no longer needed is marked as closed under its own lock and is then removed from the map. Code that
-//! finds a closed destination starts again from the map.
+//! A destination that is no longer needed is marked as closed under its own lock and is then removed from the map. Code
+//! that finds a closed destination starts again from the map.
 
 mod backlog;
 mod backoff;

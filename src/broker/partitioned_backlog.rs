@@ -5,9 +5,9 @@
 //!   binary   bodies that are not UTF-8: not for text-only consumers
 //! ```
 //!
-//! A queue is partitioned when its first text-only consumer subscribes, and stays so. Until then bodies are not inspected
-//! and the binary partition is empty. From then on a text-only consumer does not have to skip a long sequence of
-//! messages that it cannot take. Positions are unique over both partitions: a consumer that takes every message gets
+//! A queue is partitioned when its first text-only consumer subscribes, and stays so. Until then bodies are not
+//! inspected and the binary partition is empty. From then on a text-only consumer does not have to skip a long sequence
+//! of messages that it cannot take. Positions are unique over both partitions: a consumer that takes every message gets
 //! the lower of the two lowest positions.
 
 use super::backlog::{Backlog, BacklogLocation, BackoffScope, Item};

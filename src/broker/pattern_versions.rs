@@ -1,8 +1,8 @@
 //! Versions that tell whether a pattern that might match a topic was added or removed.
 //!
 //! A pattern can only match topics that begin with the same segments as the pattern before its first wildcard. Each
-//! change is counted at the prefix of up to two of these segments. A topic reads the counters of all prefixes at which a
-//! pattern that matches it can have been counted:
+//! change is counted at the prefix of up to two of these segments. A topic reads the counters of all prefixes at which
+//! a pattern that matches it can have been counted:
 //!
 //! | pattern | prefix of its counter | topic | prefixes of the counters that it reads |
 //! |---|---|---|---|

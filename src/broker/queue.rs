@@ -1,4 +1,4 @@
-//! A work queue: each message goes to one consumer, and is kept while there is none.
+//! A work queue: each message goes to one consumer, and is stored while there is none.
 //!
 //! ```text
 //!              publish                    delivered               Accepted
@@ -146,11 +146,11 @@ impl Queue {
     }
 
     /// Adds a dead letter. Drops the oldest messages that are not outstanding until there is space. Returns the number
-    /// of dropped messages, including the letter itself if there is no space at all.
-    pub(super) fn push_dead_letter(&self, letter: &Message) -> Result<u64, QueueClosed> {
+    /// of dropped messages, including the new one if there is no space at all.
+    pub(super) fn push_dead_letter(&self, dead_letter: &Message) -> Result<u64, QueueClosed> {
         self.if_open(|state| {
             let mut dropped = 0;
-            while self.check_capacity(state, letter.size()).is_err() {
+            while self.check_capacity(state, dead_letter.size()).is_err() {
                 dropped += 1;
                 match state.backlog.oldest() {
                     Some(oldest) => {
@@ -160,7 +160,7 @@ impl Queue {
                     None => return dropped,
                 }
             }
-            self.append(state, letter.clone());
+            self.append(state, dead_letter.clone());
             self.deliver(state, None);
             dropped
         })

@@ -265,8 +265,8 @@ impl Queues {
         }
     }
 
-    /// Removes a closed queue from the map, unless a new queue of that name is already there. Any number of callers may find the
-    /// same closed queue; only the one that removes it counts it.
+    /// Removes a closed queue from the map, unless a new queue of that name is already there. Any number of callers may
+    /// find the same closed queue; only the one that removes it counts it.
     fn remove(&self, closed: &Arc<Queue>) {
         let destination = closed.destination();
         let removed = self.map.remove_if(destination.as_str(), |_, queue| Arc::ptr_eq(queue, closed));

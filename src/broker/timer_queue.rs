@@ -31,7 +31,7 @@ impl<T> TimerQueue<T> {
         self.heap.lock().push(TimerEntry { at, owner });
     }
 
-    /// Removes and returns the timers that are due, the earliest first. Timers owner owner has been dropped are
+    /// Removes and returns the timers that are due, the earliest first. Timers whose owner has been dropped are
     /// skipped.
     pub(super) fn due(&self, now: Instant) -> Vec<(Instant, Arc<T>)> {
         let mut heap = self.heap.lock();

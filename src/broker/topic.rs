@@ -16,8 +16,8 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::time::Instant;
 
 /// A topic, or another destination whose messages are not kept, that has a subscriber by name or a watcher, or is just
-/// being published to. A topic that has neither is marked as closed under its lock. Code that finds a closed topic starts
-/// again from the map:
+/// being published to. A topic that has neither is marked as closed under its lock. Code that finds a closed topic
+/// starts again from the map:
 ///
 /// ```text
 ///   created ── add, watch ──> needed ── last one removed ──> closed ── removed from the map
@@ -63,8 +63,9 @@ impl Topic {
             + table_entry(size_of::<(Arc<str>, Arc<Topic>)>())
     }
 
-    /// Adds a subscriber that subscribed at `since`, in milliseconds of Unix time. Returns `None` if the topic is closed.
-    /// `gauge` counts topics with subscribers. The memory is charged to `share`, unless connections account for it.
+    /// Adds a subscriber that subscribed at `since`, in milliseconds of Unix time. Returns `None` if the topic is
+    /// closed. `gauge` counts topics with subscribers. The memory is charged to `share`, unless connections account for
+    /// it.
     pub(super) fn add(
         &self,
         subscriber: Subscriber,
@@ -203,8 +204,8 @@ impl Topic {
         })
     }
 
-    /// Calls `action` with all subscribers, first those by name and then group by group. Returns `None` if the topic was
-    /// closed before, else whether it is closed now.
+    /// Calls `action` with all subscribers, first those by name and then group by group. Returns `None` if the topic
+    /// was closed before, else whether it is closed now.
     pub(super) fn with_subscribers(
         &self,
         patterns: &Patterns,
@@ -224,8 +225,8 @@ impl Topic {
         Some(state.is_closed)
     }
 
-    /// Calls `action` once with all subscribers and the round robin position. `turn` is the position for topics without a
-    /// subscriber by name, which exist only for a moment. Returns the result of `action`, and the same flag as
+    /// Calls `action` once with all subscribers and the round robin position. `turn` is the position for topics without
+    /// a subscriber by name, which exist only for a moment. Returns the result of `action`, and the same flag as
     /// [`with_subscribers`](Topic::with_subscribers).
     pub(super) fn choose<T>(
         &self,

@@ -72,9 +72,9 @@ impl Topics {
         result.unwrap_or_default()
     }
 
-    /// Calls `action` with the topic of that name, if it has subscribers, and returns its result. `action` returns `None` if
-    /// the topic is closed; it is then called again with the topic that replaced it, if there is one. Its second
-    /// value tells whether the topic is closed now.
+    /// Calls `action` with the topic of that name, if it has subscribers, and returns its result. `action` returns
+    /// `None` if the topic is closed; it is then called again with the topic that replaced it, if there is one. Its
+    /// second value tells whether the topic is closed now.
     pub(super) fn with_topic<T>(
         &self,
         destination: &Destination,
@@ -114,8 +114,8 @@ impl Topics {
         }
     }
 
-    /// Sends the watcher the members that subscribe to `destination` by name, and then every change. `presence_destination` is the
-    /// destination that it subscribed to.
+    /// Sends the watcher the members that subscribe to `destination` by name, and then every change.
+    /// `presence_destination` is the destination that it subscribed to.
     pub(super) fn watch(
         &self,
         destination: &Destination,
@@ -154,8 +154,8 @@ impl Topics {
         (self.map.len(), self.patterns.len())
     }
 
-    /// Calls `action` with the topic of that name until `action` finds a topic that is open. Creates the topic if it does not
-    /// exist.
+    /// Calls `action` with the topic of that name until `action` finds a topic that is open. Creates the topic if it
+    /// does not exist.
     fn with_open_topic<T>(
         &self,
         destination: &Destination,

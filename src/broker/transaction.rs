@@ -3,10 +3,10 @@
 //! ```text
 //!   check each step ──> admit ──> reserve space for each step ──> apply each step
 //!          │              │                  │
-//!          └──────────────┴──────────────────┴─ refused: reserved space is released; no client saw a step
+//!          └──────────────┴──────────────────┴─ rejected: reserved space is released; no client saw a step
 //! ```
 //!
-//! The first passes do everything that can be refused: deliveries to settle must be outstanding, the byte budget must
+//! The first passes do everything that can fail: deliveries to settle must be outstanding, the byte budget must
 //! have memory for all that the steps add (messages, and entries in the outbound queues of their receivers), and queues
 //! reserve space for each message. Other clients cannot settle those deliveries meanwhile, because they belong to
 //! subscriptions of the committing session, and cannot use the reserved space. The last pass applies the steps in
@@ -31,8 +31,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// A transaction that is being committed. Each pass takes all steps, in the same order: [`Commit::check`],
-/// [`Commit::admit`] after the last of them, [`Commit::reserve`], [`Commit::apply`]. Once a step is refused, only
-/// [`Commit::release_step`] remains. Dropping a commit releases at once what is reserved for steps that were not applied.
+/// [`Commit::admit`] after the last of them, [`Commit::reserve`], [`Commit::apply`]. Once a step is rejected, only
+/// [`Commit::release_step`] remains. Dropping a commit releases at once what is reserved for steps that were not
+/// applied.
 pub struct Commit {
     shared: Arc<BrokerState>,
     estimate: Estimate,
@@ -136,7 +137,7 @@ impl Commit {
         published
     }
 
-    /// Releases what is reserved for one step of a refused transaction. Returns `false` if no step is left.
+    /// Releases what is reserved for one step of a rejected transaction. Returns `false` if no step is left.
     pub fn release_step(&mut self) -> bool {
         let Some(PreparedStep { bytes, reservation }) = self.steps.pop_front() else { return false };
         if let QueueReservation::Reserved(queue, message) = reservation {

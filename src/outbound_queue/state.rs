@@ -32,7 +32,8 @@ pub(super) struct State {
     pub(super) publishers: WaitingPublishers,
     pub(super) congested_since: Option<Instant>,
     pub(super) taken_at: Instant,
-    /// Whether a message of a work queue was rejected since the last [`take_blocked`](super::OutboundQueue::take_blocked).
+    /// Whether a message of a work queue was rejected since the last
+    /// [`take_blocked`](super::OutboundQueue::take_blocked).
     pub(super) blocked: bool,
     /// The part of `bytes` that the gauge contains.
     pub(super) gauge_bytes: usize,

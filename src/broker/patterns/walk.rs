@@ -83,8 +83,8 @@ impl<'a> Walk<'a> {
         (groups, self.visits)
     }
 
-    /// Enters the children that the literals at `node_id` lead to. Iterates over the segments at these positions or over the
-    /// literals, whichever are fewer.
+    /// Enters the children that the literals at `node_id` lead to. Iterates over the segments at these positions or
+    /// over the literals, whichever are fewer.
     fn follow_literals(&mut self, node_id: NodeId, positions: Positions) {
         let literals = &self.trie.nodes[node_id].literals;
         if literals.is_empty() {

@@ -151,7 +151,8 @@ impl PresenceTracker {
         self.set_timer(&mut count_state);
     }
 
-    /// Adds a watcher and sends it a snapshot. The caller has counted the watcher with [`acquire`](PresenceTracker::acquire).
+    /// Adds a watcher and sends it a snapshot. The caller has counted the watcher with
+    /// [`acquire`](PresenceTracker::acquire).
     pub(in crate::broker) fn watch(&self, watcher: Subscriber, names: bool, now: Instant) -> WatcherSlot {
         work::add(SNAPSHOT_WORK);
         let mut watchers = self.watchers.lock();

@@ -69,9 +69,9 @@ fn each_subscription_of_a_connection_gets_its_own_delivery() {
 fn message_without_subscribers_is_counted_and_leaves_no_state() {
     let fixture = Fixture::new();
     let receiver = fixture.receiver(1);
-    assert_eq!(fixture.send("/topic/nobody", "m"), 0);
+    assert_eq!(fixture.send("/topic/unused", "m"), 0);
     let pattern = fixture.subscribe("/topic/other.*", &receiver, ALL);
-    assert_eq!(fixture.send("/topic/nobody", "m"), 0);
+    assert_eq!(fixture.send("/topic/unused", "m"), 0);
     assert_eq!(fixture.metrics.messages_published.get(), 2);
     assert_eq!(fixture.broker.stats().topics, 0);
     drop(pattern);
@@ -135,22 +135,22 @@ fn topic_that_caches_its_patterns_keeps_no_outbound_queue_alive() {
     let fixture = Fixture::new();
     let exact = fixture.receiver(1);
     let _exact = fixture.subscribe("/topic/a", &exact, ALL);
-    let passing = fixture.receiver(2);
-    let pattern = fixture.subscribe("/topic/*", &passing, ALL);
+    let temporary = fixture.receiver(2);
+    let pattern = fixture.subscribe("/topic/*", &temporary, ALL);
     fixture.send("/topic/a", "m");
-    let outbound_queue = Arc::downgrade(&passing.outbound_queue);
-    drop((pattern, passing));
+    let outbound_queue = Arc::downgrade(&temporary.outbound_queue);
+    drop((pattern, temporary));
     assert!(outbound_queue.upgrade().is_none());
 }
 
 #[test]
 fn receiver_with_a_closed_outbound_queue_is_not_reached() {
     let fixture = Fixture::new();
-    let (there, gone) = (fixture.receiver(1), fixture.receiver(2));
-    let _both = [fixture.subscribe("/topic/t", &there, ALL), fixture.subscribe("/topic/t", &gone, ALL)];
-    gone.outbound_queue.close();
+    let (open, closed) = (fixture.receiver(1), fixture.receiver(2));
+    let _both = [fixture.subscribe("/topic/t", &open, ALL), fixture.subscribe("/topic/t", &closed, ALL)];
+    closed.outbound_queue.close();
     assert_eq!(fixture.send("/topic/t", "m"), 1);
-    assert_eq!(there.bodies(), ["m"]);
+    assert_eq!(open.bodies(), ["m"]);
 }
 
 /// Returns an outbound queue that is above half, with space for many small messages.
@@ -163,13 +163,13 @@ fn lagging(fixture: &Fixture) -> Arc<OutboundQueue> {
 
 /// Columns: number of receivers, number of receivers whose queue is above half, and whether `is_widespread` is set.
 #[test]
-fn crowd_is_set_when_more_than_half_of_the_receivers_are_congested() {
-    for (members, behind, is_widespread) in
+fn is_widespread_is_set_when_more_than_half_of_the_receivers_are_congested() {
+    for (members, above_half, is_widespread) in
         [(1, 1, true), (2, 1, false), (3, 1, false), (3, 2, true), (4, 2, false), (4, 3, true)]
     {
         let fixture = Fixture::new();
         let outbound_queues: Vec<_> = (0..members)
-            .map(|n| if n < behind { lagging(&fixture) } else { fixture.outbound_queue() })
+            .map(|n| if n < above_half { lagging(&fixture) } else { fixture.outbound_queue() })
             .collect();
         let _all: Vec<_> = (1u32..)
             .zip(&outbound_queues)
@@ -180,11 +180,11 @@ fn crowd_is_set_when_more_than_half_of_the_receivers_are_congested() {
             .collect();
         let published = fixture.publish("/topic/t", "m").unwrap();
         assert_eq!(published.reached, members);
-        assert_eq!(published.congested.len(), behind, "{members} {behind}");
+        assert_eq!(published.congested.len(), above_half, "{members} {above_half}");
         for congested in published.congested {
-            assert_eq!(congested.is_widespread, is_widespread, "{members} {behind}");
+            assert_eq!(congested.is_widespread, is_widespread, "{members} {above_half}");
             assert!(
-                outbound_queues[..behind]
+                outbound_queues[..above_half]
                     .iter()
                     .any(|outbound_queue| Arc::ptr_eq(outbound_queue, &congested.outbound_queue))
             );
@@ -195,8 +195,8 @@ fn crowd_is_set_when_more_than_half_of_the_receivers_are_congested() {
 #[test]
 fn publisher_does_not_wait_for_a_receiver_after_its_grace_period() {
     let fixture = Fixture::new();
-    let (slow, quick) = (Receiver { outbound_queue: lagging(&fixture), key: 1 }, fixture.receiver(2));
-    let _both = [fixture.subscribe("/topic/t", &slow, ALL), fixture.subscribe("/topic/t", &quick, ALL)];
+    let (slow, fast) = (Receiver { outbound_queue: lagging(&fixture), key: 1 }, fixture.receiver(2));
+    let _both = [fixture.subscribe("/topic/t", &slow, ALL), fixture.subscribe("/topic/t", &fast, ALL)];
     for (after, waits) in [(0, 1), (999, 1), (1000, 0), (5000, 0)] {
         let now = fixture.now() + Duration::from_millis(after);
         let published = fixture.publish_at("/topic/t", "m", now).unwrap();
@@ -205,7 +205,7 @@ fn publisher_does_not_wait_for_a_receiver_after_its_grace_period() {
 }
 
 #[test]
-fn grace_period_in_a_crowd_lasts_while_the_receiver_takes_batches() {
+fn widespread_grace_period_lasts_while_the_receiver_takes_batches() {
     let fixture = Fixture::new();
     let slow = Receiver { outbound_queue: fixture.outbound_queue_of(1_000_000), key: 1 };
     let _only = fixture.subscribe("/topic/t", &slow, ALL);
@@ -243,12 +243,12 @@ fn overflowed_receiver_is_neither_reached_nor_waited_for() {
 }
 
 #[test]
-fn message_over_the_memory_limit_is_refused_with_the_option_name() {
+fn message_over_the_memory_limit_is_rejected_with_the_option_name() {
     let fixture = Fixture::with(Options::default(), 100_000);
     let receiver = fixture.receiver(1);
     let _topic = fixture.subscribe("/topic/t", &receiver, ALL);
     assert_eq!(fixture.send("/topic/t", &"x".repeat(100_000)), 1);
-    for destination in ["/topic/t", "/topic/nobody", "/queue/q", "/temp-queue/~x"] {
+    for destination in ["/topic/t", "/topic/unused", "/queue/q", "/temp-queue/~x"] {
         let broker_error = fixture.publish(destination, "m").unwrap_err();
         assert_eq!(broker_error.limit, Some("memory-bytes-max"), "{destination}");
         assert!(broker_error.detail.contains("memory-bytes-max"), "{}", broker_error.detail);

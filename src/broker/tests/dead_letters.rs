@@ -80,28 +80,32 @@ fn only_the_message_settled_as_lost_counts_as_failed() {
         let receiver = fixture.receiver(1);
         let consumer = fixture.subscribe(Q, &receiver, ALL);
         let bodies = ["poison", "one", "two", "unread"].map(str::to_owned);
-        let seen = receiver.seen().into_iter().map(|(body, count, _)| (body, count));
-        assert_eq!(seen.collect::<Vec<_>>(), bodies.map(|body| (body, count)), "all messages are sent again");
+        let received = receiver.received().into_iter().map(|(body, count, _)| (body, count));
+        assert_eq!(
+            received.collect::<Vec<_>>(),
+            bodies.map(|body| (body, count)),
+            "all messages are sent again"
+        );
         consumer.settle(&[1], Settlement::Lost, fixture.now());
-        assert!(receiver.seen().is_empty(), "a lost client gets nothing more");
+        assert!(receiver.received().is_empty(), "a lost client gets nothing more");
         drop(consumer);
         assert_eq!(fixture.metrics.dead_letters.get(), u64::from(count == 3));
     }
     let receiver = fixture.receiver(1);
     let _consumer = fixture.subscribe(Q, &receiver, ALL);
-    let left = [("one", 4, 2), ("two", 4, 3), ("unread", 4, 4)]
+    let remaining = [("one", 4, 2), ("two", 4, 3), ("unread", 4, 4)]
         .map(|(body, count, tag)| (body.to_owned(), count, tag));
-    assert_eq!(receiver.seen(), left);
+    assert_eq!(receiver.received(), remaining);
 }
 
 #[test]
 fn consumers_that_leave_without_settling_make_no_dead_letter() {
     let fixture = with_max_deliveries(1);
-    fixture.send(Q, "patient");
+    fixture.send(Q, "m");
     for count in 1..=100 {
         let receiver = fixture.receiver(1);
         let consumer = fixture.subscribe(Q, &receiver, ALL);
-        assert_eq!(receiver.seen(), [("patient".to_owned(), count, 1)]);
+        assert_eq!(receiver.received(), [("m".to_owned(), count, 1)]);
         drop(consumer);
     }
     assert_eq!((fixture.metrics.dead_letters.get(), fixture.metrics.queue_messages.get()), (0, 1));
@@ -136,7 +140,7 @@ fn a_rejected_message_is_a_dead_letter_at_once() {
     fixture.send(Q, "good");
     receiver.deliveries();
     consumer.settle(&[1], Settlement::Rejected, fixture.now());
-    assert!(receiver.seen().is_empty());
+    assert!(receiver.received().is_empty());
     let dead = fixture.subscribe(DEAD, &dead_receiver, ALL);
     let letters = dead_receiver.deliveries();
     assert_eq!(bodies(&letters), ["broken"]);
@@ -146,7 +150,7 @@ fn a_rejected_message_is_a_dead_letter_at_once() {
     }
     dead.settle(&[1], Settlement::Rejected, fixture.now());
     assert_eq!(
-        dead_receiver.seen(),
+        dead_receiver.received(),
         [("broken".to_owned(), 2, 1)],
         "a dead letter queue keeps rejected messages"
     );
@@ -171,20 +175,20 @@ fn message_of_a_dead_letter_queue_stays_and_backs_off_for_all_consumers() {
     let consumers = receivers.each_ref().map(|receiver| fixture.subscribe(DEAD, receiver, ALL));
     fixture.send(DEAD, "poison");
     let now = fixture.now();
-    assert_eq!(receivers[0].seen(), [("poison".to_string(), 1, 1)]);
+    assert_eq!(receivers[0].received(), [("poison".to_string(), 1, 1)]);
     consumers[0].settle(&[1], Settlement::Returned, now);
-    assert_eq!(receivers[1].seen(), [("poison".to_string(), 2, 1)]);
+    assert_eq!(receivers[1].received(), [("poison".to_string(), 2, 1)]);
     consumers[1].settle(&[1], Settlement::Returned, now);
-    assert!(receivers[0].seen().is_empty(), "the message backs off for both consumers");
+    assert!(receivers[0].received().is_empty(), "the message backs off for both consumers");
     let due = now + Duration::from_millis(10);
     assert_eq!(fixture.broker.expire(now), Some(due));
     fixture.broker.expire(due);
-    assert_eq!(receivers[0].seen(), [("poison".to_string(), 3, 1)]);
+    assert_eq!(receivers[0].received(), [("poison".to_string(), 3, 1)]);
     let (counts, _) = return_deliveries(&fixture, &consumers[0], &receivers[0], 3);
     assert!(counts.is_empty());
     consumers[0].settle(&[1], Settlement::Returned, due);
     fixture.broker.expire(due + Duration::from_secs(1));
-    assert_eq!(receivers[1].seen(), [("poison".to_string(), 4, 1)]);
+    assert_eq!(receivers[1].received(), [("poison".to_string(), 4, 1)]);
     assert_eq!((fixture.metrics.dead_letters.get(), fixture.broker.stats().queues), (0, 1));
 }
 
@@ -200,7 +204,7 @@ fn full_dead_letter_queue_drops_its_oldest_message() {
         consumer.settle(&[tag], Settlement::Returned, fixture.now());
     }
     assert_eq!((fixture.metrics.dead_letters.get(), fixture.metrics.messages_dropped.get()), (4, 2));
-    assert!(fixture.publish(DEAD, "e").is_err(), "SEND to the full queue is refused");
+    assert!(fixture.publish(DEAD, "e").is_err(), "SEND to the full queue is rejected");
     let _dead = fixture.subscribe(DEAD, &dead_receiver, ALL);
     assert_eq!(dead_receiver.bodies(), ["c", "d"]);
     fixture.send(Q, "f");

@@ -204,7 +204,7 @@ pub(in crate::broker) struct Committed {
     pub(in crate::broker) sessions: Option<usize>,
     pub(in crate::broker) services: Option<usize>,
     /// Indexes of the steps for `/app` that reached no service.
-    pub(in crate::broker) unserved: Vec<usize>,
+    pub(in crate::broker) without_service: Vec<usize>,
     /// The receivers to wait for after each step.
     pub(in crate::broker) congested: Vec<Vec<Congested>>,
 }
@@ -222,12 +222,12 @@ pub(in crate::broker) fn commit(
     let mut committed = Committed::default();
     let sum =
         |one: Option<usize>, other: Option<usize>| one.map_or(other, |one| Some(one + other.unwrap_or(0)));
-    for (place, step) in steps.iter().enumerate() {
+    for (index, step) in steps.iter().enumerate() {
         let published = commit.apply(step, now);
         committed.reached += published.reached;
         committed.sessions = sum(committed.sessions, published.sessions);
         committed.services = sum(committed.services, published.services);
-        committed.unserved.extend((published.services == Some(0)).then_some(place));
+        committed.without_service.extend((published.services == Some(0)).then_some(index));
         committed.congested.push(published.congested);
     }
     Ok(committed)
@@ -269,7 +269,7 @@ impl Receiver {
     }
 
     /// Takes all deliveries and returns body, count and tag of each.
-    pub(in crate::broker) fn seen(&self) -> Vec<(String, u32, u64)> {
+    pub(in crate::broker) fn received(&self) -> Vec<(String, u32, u64)> {
         self.deliveries().iter().map(|delivery| (body(delivery), delivery.count, delivery.tag)).collect()
     }
 }

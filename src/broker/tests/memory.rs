@@ -49,7 +49,7 @@ fn subscription_charge_is_near_its_estimate_and_is_released() {
         let selectors: Vec<_> = (0..300).map(|n| selector(&name(n))).collect();
         let subscriptions: Vec<_> = selectors
             .iter()
-            .map(|one| try_subscribe(&fixture, one, &outbound_queue).expect("space"))
+            .map(|one| try_subscribe(&fixture, one, &outbound_queue).expect("the subscription is accepted"))
             .collect();
         drain(&outbound_queue);
         let (charged, share) = (fixture.budget.used(), fixture.broker.subscription_budget().used());
@@ -65,20 +65,20 @@ fn subscription_charge_is_near_its_estimate_and_is_released() {
 }
 
 #[test]
-fn subscription_over_the_subscription_share_is_refused_with_the_option_name() {
+fn subscription_over_the_subscription_share_is_rejected_with_the_option_name() {
     for (kind, name) in kinds() {
         let fixture = Fixture::with(Options::default(), 4 << 20);
         let outbound_queue = fixture.outbound_queue();
         let mut subscriptions = Vec::new();
-        let refused = loop {
+        let error = loop {
             match try_subscribe(&fixture, &selector(&name(subscriptions.len())), &outbound_queue) {
                 Ok(subscription) => subscriptions.push(subscription),
                 Err(broker_error) => break broker_error,
             }
             drain(&outbound_queue);
         };
-        assert_eq!(refused.limit, MEMORY, "{kind}");
-        assert!(refused.detail.contains("memory-bytes-max"), "{}", refused.detail);
+        assert_eq!(error.limit, MEMORY, "{kind}");
+        assert!(error.detail.contains("memory-bytes-max"), "{}", error.detail);
         let share = fixture.broker.subscription_budget();
         assert!(
             share.used() <= share.bytes_max() * 5 / 4,
@@ -87,27 +87,27 @@ fn subscription_over_the_subscription_share_is_refused_with_the_option_name() {
             share.bytes_max()
         );
         assert!(share.used() >= share.bytes_max() / 2, "{kind}: {} of {}", share.used(), share.bytes_max());
-        assert!(fixture.publish("/topic/innocent", "m").is_ok(), "{kind}: publishers are still accepted");
-        assert!(fixture.publish("/queue/innocent", "m").is_ok(), "{kind}");
+        assert!(fixture.publish("/topic/other", "m").is_ok(), "{kind}: publishers are still accepted");
+        assert!(fixture.publish("/queue/other", "m").is_ok(), "{kind}");
         subscriptions.truncate(subscriptions.len() / 2);
         assert!(
-            try_subscribe(&fixture, &selector("/topic/innocent"), &outbound_queue).is_ok(),
-            "{kind}: there is space again"
+            try_subscribe(&fixture, &selector("/topic/other"), &outbound_queue).is_ok(),
+            "{kind}: memory was released"
         );
     }
 }
 
 #[test]
-fn temporary_queue_over_the_memory_limit_is_refused_with_the_option_name() {
+fn temporary_queue_over_the_memory_limit_is_rejected_with_the_option_name() {
     let fixture = Fixture::with(Options::default(), 4 << 20);
     let mut queues = Vec::new();
-    let refused = loop {
+    let error = loop {
         match fixture.broker.open_temp(&to(&format!("/temp-queue/~{}", queues.len()))) {
             Ok(queue) => queues.push(queue),
             Err(broker_error) => break broker_error,
         }
     };
-    assert_eq!(refused.limit, MEMORY);
+    assert_eq!(error.limit, MEMORY);
     let bytes: usize = queues.iter().map(super::super::TempQueue::bytes).sum();
     assert_eq!(fixture.broker.subscription_budget().used(), bytes);
     queues.pop();
@@ -134,7 +134,8 @@ fn queues_without_consumers_do_not_use_the_subscription_share() {
     let outbound_queue = fixture.outbound_queue();
     for number in 0..10 {
         let queue = format!("/queue/{number}");
-        let consumer = try_subscribe(&fixture, &selector(&queue), &outbound_queue).expect("space");
+        let consumer = try_subscribe(&fixture, &selector(&queue), &outbound_queue)
+            .expect("the subscription is accepted");
         fixture.send(&queue, "m");
         drop(consumer);
     }
@@ -142,7 +143,8 @@ fn queues_without_consumers_do_not_use_the_subscription_share() {
     assert!(fixture.budget.used() > 0, "the queues and their messages stay");
     let consumers = (0..10)
         .map(|number| try_subscribe(&fixture, &selector(&format!("/queue/{number}")), &outbound_queue));
-    let consumers: Vec<_> = consumers.map(|consumer| consumer.expect("space")).collect();
+    let consumers: Vec<_> =
+        consumers.map(|consumer| consumer.expect("the subscription is accepted")).collect();
     for (delivery, consumer) in drain(&outbound_queue).iter().zip(&consumers) {
         consumer.settle(&[delivery.tag], Settlement::Accepted, fixture.now());
     }
@@ -155,8 +157,9 @@ fn many_subscribers_of_one_topic_are_charged_only_their_slots() {
     let fixture = Fixture::new();
     let outbound_queue = fixture.outbound_queue();
     let topic = selector(&format!("/topic/{}", "x".repeat(1000)));
-    let subscriptions: Vec<_> =
-        (0..1000).map(|_| try_subscribe(&fixture, &topic, &outbound_queue).expect("space")).collect();
+    let subscriptions: Vec<_> = (0..1000)
+        .map(|_| try_subscribe(&fixture, &topic, &outbound_queue).expect("the subscription is accepted"))
+        .collect();
     let used = fixture.budget.used();
     assert!((48 * 1000..100 * 1000).contains(&used), "{used} bytes for 1000 slots");
     drop(subscriptions);
@@ -170,13 +173,18 @@ fn matching_groups_are_cached_only_within_the_subscription_share() {
     let patterns: Vec<_> = (0..2000)
         .map(|n| {
             try_subscribe(&fixture, &selector(&format!("/topic/{}*", "*.".repeat(n % 8))), &outbound_queue)
-                .expect("space")
+                .expect("the subscription is accepted")
         })
         .collect();
     let many = Subscriber { outbound_queue: outbound_queue.clone(), key: 2 };
     let deep: Vec<_> = (0..500)
         .map(|n| selector(&format!("/topic/a.**.{n}.**")))
-        .map(|one| fixture.broker.subscribe(&one, many.clone(), ALL, fixture.now()).expect("space"))
+        .map(|one| {
+            fixture
+                .broker
+                .subscribe(&one, many.clone(), ALL, fixture.now())
+                .expect("the subscription is accepted")
+        })
         .collect();
     let mut names = Vec::new();
     for n in 0..10_000 {
@@ -197,7 +205,7 @@ fn matching_groups_are_cached_only_within_the_subscription_share() {
 }
 
 #[test]
-fn commit_over_the_memory_limit_is_refused_and_no_step_is_applied() {
+fn commit_over_the_memory_limit_is_rejected_and_no_step_is_applied() {
     let fixture = Fixture::with(Options::default(), 4 << 20);
     let receivers: Vec<_> = (0..200).map(|key| fixture.receiver(key)).collect();
     let _subscriptions: Vec<_> =

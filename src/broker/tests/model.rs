@@ -46,7 +46,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => slot.clone().prop_map(Op::Unsubscribe),
         3 => slot.clone().prop_map(Op::Read),
         4 => (slot.clone(), 0usize..4, 1usize..3, settlement)
-            .prop_map(|(slot, nth, more, settlement)| Op::Settle(slot, nth, more, settlement)),
+            .prop_map(|(slot, first, count, settlement)| Op::Settle(slot, first, count, settlement)),
         1 => slot.prop_map(Op::Resume),
         2 => (0u64..30).prop_map(Op::Sleep),
     ]
@@ -55,9 +55,9 @@ fn op() -> impl Strategy<Value = Op> {
 /// The expected location of a message.
 #[derive(Clone, Debug, PartialEq)]
 enum Location {
-    /// In the backlog. If set, the consumer of this visit must wait until this time.
+    /// In the backlog. If set, the consumer of this ID must wait until this time.
     InBacklog(Option<(u64, Instant)>),
-    /// Delivered to the consumer of this visit, read or not.
+    /// Delivered to the consumer of this ID, read or not.
     Delivered(u64),
     Accepted,
     /// In the dead letter queue, for this reason.
@@ -90,17 +90,17 @@ fn decode(delivery: &Delivery) -> usize {
 }
 
 struct SubscriberSlot {
-    visit: u64,
+    consumer_id: u64,
     subscription: Subscription,
     receiver: Receiver,
     credit: usize,
     text_only: bool,
-    idle: bool,
+    paused: bool,
     /// The tags of the deliveries that were read, by message.
     read_tags: BTreeMap<usize, Tag>,
 }
 
-struct Play {
+struct Harness {
     fixture: Fixture,
     now: Instant,
     outbound_queue_bytes: usize,
@@ -109,15 +109,15 @@ struct Play {
     text: Vec<bool>,
     ever_delivered: BTreeSet<usize>,
     slots: [Option<SubscriberSlot>; SLOTS],
-    visits: u64,
+    last_consumer_id: u64,
 }
 
-impl Play {
-    fn new(outbound_queue_bytes: usize) -> Play {
+impl Harness {
+    fn new(outbound_queue_bytes: usize) -> Harness {
         let options = Options { max_deliveries: MAX_DELIVERIES, ..Options::default() };
         let fixture = Fixture::with(options, usize::MAX);
         let now = fixture.now();
-        Play {
+        Harness {
             fixture,
             now,
             outbound_queue_bytes,
@@ -125,7 +125,7 @@ impl Play {
             text: Vec::new(),
             ever_delivered: BTreeSet::new(),
             slots: Default::default(),
-            visits: 0,
+            last_consumer_id: 0,
         }
     }
 
@@ -134,7 +134,7 @@ impl Play {
             Op::Publish(n, is_text) => {
                 for _ in 0..n {
                     let body = encode(self.messages.len(), is_text);
-                    self.fixture.publish_at(Q, &body, self.now).expect("space");
+                    self.fixture.publish_at(Q, &body, self.now).expect("the message is accepted");
                     self.messages.push(MessageState {
                         location: Location::InBacklog(None),
                         sent: 0,
@@ -149,10 +149,10 @@ impl Play {
             }
             Op::Unsubscribe(slot) => self.unsubscribe(slot),
             Op::Read(slot) => self.read(slot),
-            Op::Settle(slot, nth, more, settlement) => self.settle(slot, nth, more, settlement),
+            Op::Settle(slot, first, count, settlement) => self.settle(slot, first, count, settlement),
             Op::Resume(slot) => {
                 if let Some(slot) = &mut self.slots[slot] {
-                    slot.idle = false;
+                    slot.paused = false;
                     slot.subscription.resume(self.now);
                 }
             }
@@ -176,20 +176,27 @@ impl Play {
 
     fn subscribe(&mut self, slot: usize, options: ConsumerOptions) {
         self.unsubscribe(slot);
-        self.visits += 1;
+        self.last_consumer_id += 1;
         let receiver = Receiver {
             outbound_queue: self.fixture.outbound_queue_of(self.outbound_queue_bytes),
-            key: self.visits as u32,
+            key: self.last_consumer_id as u32,
         };
         let subscription = self
             .fixture
             .broker
             .subscribe(&selector(Q), receiver.subscriber(), options, self.now)
             .expect("a queue accepts every consumer");
-        let (visit, read_tags) = (self.visits, BTreeMap::new());
+        let (consumer_id, read_tags) = (self.last_consumer_id, BTreeMap::new());
         let (credit, text_only) = (options.prefetch.max(1) as usize, options.text_only);
-        self.slots[slot] =
-            Some(SubscriberSlot { visit, subscription, receiver, credit, text_only, idle: false, read_tags });
+        self.slots[slot] = Some(SubscriberSlot {
+            consumer_id,
+            subscription,
+            receiver,
+            credit,
+            text_only,
+            paused: false,
+            read_tags,
+        });
         self.dead_letter_non_text();
     }
 
@@ -198,9 +205,9 @@ impl Play {
         // All its deliveries, read or not, must be recorded before it leaves.
         self.record_deliveries(&slot, &mut BTreeMap::new(), false);
         for (message, MessageState { location, sent, .. }) in self.messages.iter_mut().enumerate() {
-            if *location != Location::Delivered(slot.visit) {
+            if *location != Location::Delivered(slot.consumer_id) {
                 if let Location::InBacklog(wait @ Some(_)) = location
-                    && wait.is_some_and(|(visit, _)| visit == slot.visit)
+                    && wait.is_some_and(|(consumer_id, _)| consumer_id == slot.consumer_id)
                 {
                     *wait = None;
                 }
@@ -213,20 +220,20 @@ impl Play {
         self.dead_letter_non_text();
     }
 
-    /// Records the deliveries in the outbound queue. If `reads` is false, pushes them back afterwards.
+    /// Records the deliveries in the outbound queue. If `is_read` is false, pushes them back afterwards.
     fn record_deliveries(
         &mut self,
         slot: &SubscriberSlot,
         read_tags: &mut BTreeMap<usize, Tag>,
-        reads: bool,
+        is_read: bool,
     ) {
         let mut last = None;
         for delivery in slot.receiver.deliveries() {
             let message = decode(&delivery);
             assert!(
                 self.text[message] || !slot.text_only,
-                "{message} is not text, but visit {} gets it",
-                slot.visit
+                "{message} is not text, but consumer {} gets it",
+                slot.consumer_id
             );
             let MessageState { location, sent, .. } = &mut self.messages[message];
             assert!(
@@ -235,41 +242,44 @@ impl Play {
             );
             *sent += 1;
             assert_eq!(delivery.count, *sent, "of {message}");
-            assert_eq!(delivery.key as u64, slot.visit);
-            *location = Location::Delivered(slot.visit);
+            assert_eq!(delivery.key as u64, slot.consumer_id);
+            *location = Location::Delivered(slot.consumer_id);
             if *sent == 1 && !self.ever_delivered.contains(&message) {
                 assert!(last < Some(message), "first deliveries are in order");
                 last = Some(message);
             }
             self.ever_delivered.insert(message);
-            if reads {
+            if is_read {
                 read_tags.insert(message, delivery.tag);
             } else {
-                assert!(slot.receiver.outbound_queue.try_push(delivery), "the queue held it before");
+                assert!(
+                    slot.receiver.outbound_queue.try_push(delivery),
+                    "the outbound queue contained it before"
+                );
             }
         }
     }
 
-    fn read(&mut self, at: usize) {
-        let Some(mut slot) = self.slots[at].take() else { return };
+    fn read(&mut self, slot_index: usize) {
+        let Some(mut slot) = self.slots[slot_index].take() else { return };
         let mut read_tags = std::mem::take(&mut slot.read_tags);
         self.record_deliveries(&slot, &mut read_tags, true);
         slot.read_tags = read_tags;
         if slot.receiver.outbound_queue.take_blocked() {
             slot.subscription.resume(self.now);
-            slot.idle = false;
+            slot.paused = false;
         }
-        self.slots[at] = Some(slot);
+        self.slots[slot_index] = Some(slot);
     }
 
-    fn settle(&mut self, at: usize, nth: usize, more: usize, settlement: Settlement) {
-        let Some(slot) = &mut self.slots[at] else { return };
+    fn settle(&mut self, slot_index: usize, first: usize, count: usize, settlement: Settlement) {
+        let Some(slot) = &mut self.slots[slot_index] else { return };
         let chosen: Vec<(usize, Tag)> =
-            slot.read_tags.iter().skip(nth).take(more).map(|(&message, &tag)| (message, tag)).collect();
+            slot.read_tags.iter().skip(first).take(count).map(|(&message, &tag)| (message, tag)).collect();
         if chosen.is_empty() {
             return;
         }
-        slot.idle |= matches!(settlement, Settlement::Unwritten | Settlement::Lost);
+        slot.paused |= matches!(settlement, Settlement::Unwritten | Settlement::Lost);
         let tags: Vec<Tag> = chosen.iter().map(|&(_, tag)| tag).collect();
         for (message, _) in chosen {
             slot.read_tags.remove(&message);
@@ -289,7 +299,7 @@ impl Play {
                 Settlement::Returned => {
                     let wait = [0, 0, 10, 20, 40][*failed as usize];
                     let due = self.now + Duration::from_millis(wait);
-                    Location::InBacklog((wait > 0).then_some((slot.visit, due)))
+                    Location::InBacklog((wait > 0).then_some((slot.consumer_id, due)))
                 }
             };
         }
@@ -301,39 +311,45 @@ impl Play {
         for slot in 0..SLOTS {
             self.read(slot);
         }
-        let starving = |slot: &SubscriberSlot| slot.idle || slot.read_tags.len() >= slot.credit;
-        for slot in self.slots.iter().flatten().filter(|slot| !starving(slot)) {
+        let gets_nothing = |slot: &SubscriberSlot| slot.paused || slot.read_tags.len() >= slot.credit;
+        for slot in self.slots.iter().flatten().filter(|slot| !gets_nothing(slot)) {
             for (message, MessageState { location, .. }) in self.messages.iter().enumerate() {
                 let Location::InBacklog(wait) = location else { continue };
                 if slot.text_only && !self.text[message] {
                     continue;
                 }
-                let waits = wait.is_some_and(|(visit, due)| visit == slot.visit && due > self.now);
-                assert!(waits, "{message} is {location:?} though visit {} could take it", slot.visit);
+                let waits =
+                    wait.is_some_and(|(consumer_id, due)| consumer_id == slot.consumer_id && due > self.now);
+                assert!(
+                    waits,
+                    "{message} is {location:?} though consumer {} could take it",
+                    slot.consumer_id
+                );
             }
         }
         for is_text in [true, false] {
             let stores_messages =
                 |message: &usize| matches!(self.messages[*message].location, Location::InBacklog(_));
             let mut of_kind = (0..self.messages.len()).filter(|&message| self.text[message] == is_text);
-            let kept = of_kind
+            let waiting = of_kind
                 .clone()
                 .find(|message| !self.ever_delivered.contains(message) && stores_messages(message));
             let delivered = of_kind.rfind(|message| self.ever_delivered.contains(message));
-            if let (Some(delivered), Some(kept)) = (delivered, kept) {
-                assert!(delivered < kept, "{delivered} was delivered before {kept}");
+            if let (Some(delivered), Some(waiting)) = (delivered, waiting) {
+                assert!(delivered < waiting, "{delivered} was delivered before {waiting}");
             }
         }
     }
 
     fn check_gauges(&self) {
-        let dead = self.messages.iter().filter(|known| matches!(known.location, Location::Dead(_))).count();
-        let gone = self.messages.iter().filter(|known| known.location == Location::Accepted).count();
+        let dead =
+            self.messages.iter().filter(|message| matches!(message.location, Location::Dead(_))).count();
+        let accepted = self.messages.iter().filter(|message| message.location == Location::Accepted).count();
         let metrics = &self.fixture.metrics;
         assert_eq!(metrics.dead_letters.get(), dead as u64);
         assert_eq!(
             metrics.queue_messages.get(),
-            (self.messages.len() - gone) as i64,
+            (self.messages.len() - accepted) as i64,
             "dead letters are in a queue"
         );
         assert_eq!(metrics.messages_dropped.get(), 0);
@@ -382,23 +398,23 @@ impl Play {
 proptest! {
     #[test]
     fn each_message_is_in_exactly_one_place(ops in prop::collection::vec(op(), 1..120)) {
-        let mut play = Play::new(1 << 30);
+        let mut harness = Harness::new(1 << 30);
         for op in ops {
-            play.perform(op);
-            play.check_no_consumer_is_idle();
-            play.check_gauges();
+            harness.perform(op);
+            harness.check_no_consumer_is_idle();
+            harness.check_gauges();
         }
-        play.finish();
+        harness.finish();
     }
 
     /// Outbound queues with space for about three messages. Deliveries that were not read stay there until their
     /// consumer reads or leaves.
     #[test]
     fn no_message_is_lost_or_duplicated_with_small_outbound_queues(ops in prop::collection::vec(op(), 1..120)) {
-        let mut play = Play::new(1500);
+        let mut harness = Harness::new(1500);
         for op in ops {
-            play.perform(op);
+            harness.perform(op);
         }
-        play.finish();
+        harness.finish();
     }
 }

@@ -61,7 +61,7 @@ impl Watcher {
     }
 
     /// Reads the new reports. Returns their number, and the names and sessions that are present then.
-    fn seen(&mut self) -> (usize, Vec<(&str, u64)>) {
+    fn received(&mut self) -> (usize, Vec<(&str, u64)>) {
         (self.read(), self.client.names())
     }
 }
@@ -81,12 +81,12 @@ fn watcher_gets_a_snapshot_and_then_changes() {
     stage.advance(1_000);
     let (_more, anonymous) = (stage.join("a2", Some("alice")), stage.join("s", None));
     let watcher = stage.watch(WATCH, false);
-    let told = texts(&watcher.outbound_queue);
+    let reports = texts(&watcher.outbound_queue);
     let since =
-        told[0].split_once(r#""since":"#).and_then(|(_, rest)| rest.split_once(',')).expect("since").0;
-    let of_bob = since.parse::<u64>().expect("a number") + 1_500;
+        reports[0].split_once(r#""since":"#).and_then(|(_, rest)| rest.split_once(',')).expect("since").0;
+    let since_of_bob = since.parse::<u64>().expect("a number") + 1_500;
     assert_eq!(
-        told,
+        reports,
         [format!(
             r#"{{"event":"snapshot","of":"/topic/room","version":1,"page":1,"pages":1,"members":1,"sessions":2,"anonymous":1,"users":[{{"user":"alice","since":{since},"sessions":2}}]}}"#
         )]
@@ -97,7 +97,7 @@ fn watcher_gets_a_snapshot_and_then_changes() {
     assert_eq!(
         texts(&watcher.outbound_queue),
         [format!(
-            r#"{{"event":"changes","of":"/topic/room","version":2,"page":1,"pages":1,"members":2,"sessions":3,"anonymous":1,"changes":[{{"event":"join","user":"bob","since":{of_bob},"sessions":1}}]}}"#
+            r#"{{"event":"changes","of":"/topic/room","version":2,"page":1,"pages":1,"members":2,"sessions":3,"anonymous":1,"changes":[{{"event":"join","user":"bob","since":{since_of_bob},"sessions":1}}]}}"#
         )]
     );
     drop((anonymous, bob));
@@ -139,14 +139,14 @@ fn members_are_users_with_exact_subscriptions_counted_once() {
         .map(|text| stage.fixture.join(text, &wild, 1))
         .into();
     let mut watcher = stage.watch(WATCH, false);
-    assert_eq!(watcher.seen(), (1, vec![("alice", 1)]));
+    assert_eq!(watcher.received(), (1, vec![("alice", 1)]));
     let third = stage.fixture.join_at(TOPIC, &twice.0, 3, stage.now);
     drop((again, third));
     stage.advance(5_000);
-    assert_eq!(watcher.seen(), (0, vec![("alice", 1)]));
+    assert_eq!(watcher.received(), (0, vec![("alice", 1)]));
     drop(twice);
     stage.advance(5_000);
-    assert_eq!(watcher.seen(), (1, vec![]));
+    assert_eq!(watcher.received(), (1, vec![]));
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn user_that_returns_within_the_grace_period_is_not_reported() {
     let mut watcher = stage.watch(WATCH, false);
     let mut alice = Some(stage.join("0", Some("alice")));
     stage.advance(1_000);
-    assert_eq!(watcher.seen(), (2, vec![("alice", 1)]));
+    assert_eq!(watcher.received(), (2, vec![("alice", 1)]));
     let since = watcher.client.users.clone();
     for round in 1..20 {
         drop(alice.take());
@@ -167,12 +167,12 @@ fn user_that_returns_within_the_grace_period_is_not_reported() {
     drop(alice);
     stage.advance(2_900);
     assert_eq!(watcher.read(), 0);
-    assert_eq!(stage.watch(WATCH, false).seen(), (1, vec![("alice", 1)]));
-    let latecomer = stage.watch(WATCH, false);
+    assert_eq!(stage.watch(WATCH, false).received(), (1, vec![("alice", 1)]));
+    let late_watcher = stage.watch(WATCH, false);
     stage.advance(300);
-    assert_eq!(watcher.seen(), (1, vec![]));
+    assert_eq!(watcher.received(), (1, vec![]));
     assert_ne!(watcher.client.users, since);
-    assert_eq!(texts(&latecomer.outbound_queue).len(), 2);
+    assert_eq!(texts(&late_watcher.outbound_queue).len(), 2);
 }
 
 #[test]
@@ -181,22 +181,22 @@ fn grace_period_starts_again_when_the_last_session_leaves() {
     let mut watcher = stage.watch(WATCH, false);
     let mut sessions: Vec<_> = (0..3).map(|n| stage.join(&n.to_string(), Some("alice"))).collect();
     stage.advance(200);
-    assert_eq!(watcher.seen(), (2, vec![("alice", 3)]));
+    assert_eq!(watcher.received(), (2, vec![("alice", 3)]));
     sessions.pop();
     stage.advance(1_500);
     sessions.pop();
     stage.advance(1_700);
-    assert_eq!(watcher.seen(), (1, vec![("alice", 1)]));
+    assert_eq!(watcher.received(), (1, vec![("alice", 1)]));
     sessions.push(stage.join("3", Some("alice")));
     stage.advance(200);
-    assert_eq!(watcher.seen(), (1, vec![("alice", 2)]));
+    assert_eq!(watcher.received(), (1, vec![("alice", 2)]));
     sessions.pop();
     stage.advance(2_000);
     sessions.pop();
     stage.advance(2_500);
     assert_eq!(watcher.read(), 0, "the last one left a short time ago");
     stage.advance(600);
-    assert_eq!(watcher.seen(), (1, vec![]));
+    assert_eq!(watcher.received(), (1, vec![]));
 }
 
 #[test]
@@ -205,10 +205,10 @@ fn first_change_is_reported_at_once_and_later_ones_are_batched() {
     let mut watcher = stage.watch(WATCH, false);
     let mut all = vec![stage.join("0", Some("0"))];
     stage.advance(10);
-    assert_eq!(watcher.seen(), (2, vec![("0", 1)]));
+    assert_eq!(watcher.received(), (2, vec![("0", 1)]));
     for n in 1..10 {
         all.push(stage.join(&n.to_string(), Some(&n.to_string())));
-        drop(stage.join("passing", Some("passing")));
+        drop(stage.join("temporary", Some("temporary")));
         stage.advance(10);
     }
     assert_eq!(watcher.read(), 0);
@@ -254,9 +254,12 @@ fn only_counts_are_reported_above_the_limit_unless_names_are_requested() {
         named.read();
         plain.read();
         assert_eq!(named.client.totals, plain.client.totals);
-        let mut fresh = stage.watch(WATCH, false);
-        fresh.read();
-        assert_eq!((fresh.client.version, &fresh.client.users), (plain.client.version, &plain.client.users));
+        let mut new_watcher = stage.watch(WATCH, false);
+        new_watcher.read();
+        assert_eq!(
+            (new_watcher.client.version, &new_watcher.client.users),
+            (plain.client.version, &plain.client.users)
+        );
         (named.client.names().len(), plain.client.users.as_ref().map(|users| users.len()))
     };
     assert_eq!(step(&mut stage, &mut named, &mut plain), (10, Some(10)));
@@ -277,16 +280,16 @@ fn online_users_are_reported() {
     let mut stage = Stage::new();
     let alice = stage.fixture.session_at("a", Some("alice"), stage.now);
     let mut watcher = stage.watch("/presence/users", false);
-    assert_eq!(watcher.seen(), (1, vec![("alice", 1)]));
+    assert_eq!(watcher.received(), (1, vec![("alice", 1)]));
     let (bob, _anonymous) = (stage.join("b", Some("bob")), stage.fixture.session_at("s", None, stage.now));
     stage.advance(10);
-    assert_eq!(watcher.seen(), (1, vec![("alice", 1), ("bob", 1)]));
+    assert_eq!(watcher.received(), (1, vec![("alice", 1), ("bob", 1)]));
     assert_eq!(watcher.client.totals.2, 1);
     drop((alice, bob));
     stage.advance(3_200);
-    assert_eq!(watcher.seen(), (1, vec![]));
-    let fresh = stage.watch("/presence/users", false);
-    assert!(texts(&fresh.outbound_queue)[0].contains(r#""of":"users""#));
+    assert_eq!(watcher.received(), (1, vec![]));
+    let new_watcher = stage.watch("/presence/users", false);
+    assert!(texts(&new_watcher.outbound_queue)[0].contains(r#""of":"users""#));
     drop(stage.fixture.publish("/topic/users", "m").expect("accepted"));
     assert_eq!(watcher.read(), 0);
 }
@@ -299,11 +302,11 @@ fn any_user_name_yields_valid_json() {
     let sessions: Vec<_> = names.map(|name| stage.fixture.session(name, Some(name))).into();
     let _in: Vec<_> = sessions.iter().map(|s| stage.fixture.join("/topic/\"\\room\n", s, 1)).collect();
     stage.advance(10);
-    let mut fresh = stage.watch("/presence/topic/\"\\room\n", false);
+    let mut new_watcher = stage.watch("/presence/topic/\"\\room\n", false);
     let mut expected: Vec<_> = names.map(|name| (name, 1)).into();
     expected.sort_unstable();
-    assert_eq!(watcher.seen(), (2, expected.clone()));
-    assert_eq!(fresh.seen(), (1, expected));
+    assert_eq!(watcher.received(), (2, expected.clone()));
+    assert_eq!(new_watcher.received(), (1, expected));
 }
 
 #[test]

@@ -26,8 +26,8 @@ enum Op {
     /// The watcher of this number begins to watch, with names or not.
     Watch(usize, bool),
     Unwatch(usize),
-    /// Pass this many ticks.
-    Pass(u64),
+    /// Advance this many ticks.
+    Advance(u64),
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -38,7 +38,7 @@ fn op() -> impl Strategy<Value = Op> {
         3 => session.prop_map(Op::Leave),
         2 => (watcher.clone(), any::<bool>()).prop_map(|(watcher, names)| Op::Watch(watcher, names)),
         1 => watcher.prop_map(Op::Unwatch),
-        4 => (0u64..9).prop_map(Op::Pass),
+        4 => (0u64..9).prop_map(Op::Advance),
     ]
 }
 
@@ -49,7 +49,7 @@ struct Watcher {
     _watch: Subscription,
 }
 
-struct Play {
+struct Harness {
     fixture: Fixture,
     now: Instant,
     grace: Duration,
@@ -61,8 +61,8 @@ struct Play {
     keys: u32,
 }
 
-impl Play {
-    fn new(grace: Duration) -> Play {
+impl Harness {
+    fn new(grace: Duration) -> Harness {
         let options = Options {
             presence_names_max: 3,
             presence_grace: grace,
@@ -72,7 +72,7 @@ impl Play {
         let fixture = Fixture::with(options, usize::MAX);
         let sessions: Vec<_> = (0..SESSIONS).map(|n| fixture.session(&n.to_string(), user(n))).collect();
         let now = fixture.now();
-        Play {
+        Harness {
             fixture,
             now,
             grace,
@@ -90,17 +90,17 @@ impl Play {
                 self.keys += 1;
                 let joined = self.fixture.join_at("/topic/room", &self.sessions[n], self.keys, self.now);
                 self.joined[n].push(joined);
-                self.note(n, 1);
+                self.record_change(n, 1);
             }
             Op::Unsubscribe(n) => {
                 if self.joined[n].pop().is_some() {
-                    self.note(n, 0);
+                    self.record_change(n, 0);
                 }
             }
             Op::Leave(n) => {
                 if !self.joined[n].is_empty() {
                     self.joined[n].clear();
-                    self.note(n, 0);
+                    self.record_change(n, 0);
                 }
             }
             Op::Watch(n, names) => {
@@ -111,14 +111,14 @@ impl Play {
                 self.watchers[n] = Some(watcher);
             }
             Op::Unwatch(n) => self.watchers[n] = None,
-            Op::Pass(ticks) => (0..ticks).for_each(|_| self.tick()),
+            Op::Advance(ticks) => (0..ticks).for_each(|_| self.tick()),
         }
     }
 
-    /// Records the time if the session has `edge` subscriptions, which means that the user's number of sessions has
-    /// changed.
-    fn note(&mut self, n: usize, edge: usize) {
-        if self.joined[n].len() == edge {
+    /// Records the time if the session has `changed_at_count` subscriptions, which means that the user's number of
+    /// sessions has changed.
+    fn record_change(&mut self, n: usize, changed_at_count: usize) {
+        if self.joined[n].len() == changed_at_count {
             self.changed.insert(user(n), self.now);
         }
     }
@@ -127,17 +127,17 @@ impl Play {
         self.now += Duration::from_millis(10);
         self.fixture.broker.expire(self.now);
         let truth = self.truth();
-        let mut told = None;
+        let mut reported = None;
         for watcher in self.watchers.iter_mut().flatten() {
-            let news = watcher.client.read(&watcher.outbound_queue);
+            let message_count = watcher.client.read(&watcher.outbound_queue);
             let totals = watcher.client.totals;
             assert_eq!(
-                *told.get_or_insert((watcher.client.version, totals)),
+                *reported.get_or_insert((watcher.client.version, totals)),
                 (watcher.client.version, totals)
             );
             let has_names = watcher.client.users.is_some();
             assert_eq!(has_names, watcher.names || totals.0 <= 3, "names are reported for few members");
-            if news > 0 && self.grace.is_zero() {
+            if message_count > 0 && self.grace.is_zero() {
                 assert_eq!(reported_state(&watcher.client, &truth), truth);
             }
             check_grace(&watcher.client, &truth, &self.changed, self.now, self.grace);
@@ -156,7 +156,7 @@ impl Play {
     }
 
     /// Waits until all changes must have been reported, and checks that the reported state is true.
-    fn settle(mut self) {
+    fn finish(mut self) {
         let ticks = (self.grace.as_millis() as u64 + 3 * INTERVAL) / 10;
         (0..ticks).for_each(|_| self.tick());
         let truth = self.truth();
@@ -164,7 +164,7 @@ impl Play {
             assert_eq!(reported_state(&watcher.client, &truth), truth);
         }
         assert_eq!(self.fixture.broker.expire(self.now), None, "no report is pending");
-        let Play { fixture, sessions, joined, watchers, .. } = self;
+        let Harness { fixture, sessions, joined, watchers, .. } = self;
         drop((watchers, joined, sessions));
         assert!(fixture.broker.is_empty());
         assert_eq!((fixture.budget.used(), fixture.metrics.presence_topics.get()), (0, 0));
@@ -182,23 +182,23 @@ fn reported_state(
     truth: &BTreeMap<Option<&'static str>, u64>,
 ) -> BTreeMap<Option<&'static str>, u64> {
     let (members, sessions, anonymous) = client.totals;
-    let mut told: BTreeMap<_, u64> = BTreeMap::new();
-    told.extend((anonymous > 0).then_some((None, anonymous)));
+    let mut reported: BTreeMap<_, u64> = BTreeMap::new();
+    reported.extend((anonymous > 0).then_some((None, anonymous)));
     match &client.users {
         Some(_) => {
             let known = |name: &str| USERS.into_iter().flatten().find(|user| *user == name).expect("a user");
-            told.extend(client.names().into_iter().map(|(name, sessions)| (Some(known(name)), sessions)));
+            reported.extend(client.names().into_iter().map(|(name, sessions)| (Some(known(name)), sessions)));
         }
         None => {
             let users = truth.iter().filter(|(user, _)| user.is_some());
-            told.extend(users.clone().map(|(user, sessions)| (*user, *sessions)));
+            reported.extend(users.clone().map(|(user, sessions)| (*user, *sessions)));
             assert_eq!(
                 (members, sessions),
                 (users.clone().count() as u64, users.map(|(_, n)| n).sum::<u64>())
             );
         }
     }
-    told
+    reported
 }
 
 /// Checks that a lost session is not reported after more than the grace period and the reporting delay, and that an
@@ -214,12 +214,19 @@ fn check_grace(
         return;
     }
     for user in USERS.into_iter().flatten() {
-        let here = truth.get(&Some(user)).copied().unwrap_or(0);
-        let told = client.names().into_iter().find(|(name, _)| *name == user).map_or(0, |(_, told)| told);
+        let present = truth.get(&Some(user)).copied().unwrap_or(0);
+        let reported =
+            client.names().into_iter().find(|(name, _)| *name == user).map_or(0, |(_, reported)| reported);
         let ago = changed.get(&Some(user)).map_or(Duration::MAX, |at| now.saturating_duration_since(*at));
-        let late = Duration::from_millis(2 * INTERVAL + 10);
-        assert!(told <= here || ago <= grace + late, "{user}: {told} reported, {here} present, for {ago:?}");
-        assert!(told >= here || ago <= late, "{user}: {told} reported, {here} present, for {ago:?}");
+        let delay_max = Duration::from_millis(2 * INTERVAL + 10);
+        assert!(
+            reported <= present || ago <= grace + delay_max,
+            "{user}: {reported} reported, {present} present, for {ago:?}"
+        );
+        assert!(
+            reported >= present || ago <= delay_max,
+            "{user}: {reported} reported, {present} present, for {ago:?}"
+        );
     }
 }
 
@@ -228,8 +235,8 @@ proptest! {
     fn client_that_applies_all_changes_has_the_true_state_at_every_flush(
         ops in prop::collection::vec(op(), 1..120), grace in prop::sample::select(vec![0u64, 0, 70, 200]),
     ) {
-        let mut play = Play::new(Duration::from_millis(grace));
-        ops.into_iter().for_each(|op| play.perform(op));
-        play.settle();
+        let mut harness = Harness::new(Duration::from_millis(grace));
+        ops.into_iter().for_each(|op| harness.perform(op));
+        harness.finish();
     }
 }

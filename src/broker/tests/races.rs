@@ -10,18 +10,24 @@ use std::thread;
 
 const PUBLISHERS: usize = 4;
 
-/// Runs publishers and calls `disturb` in another thread until they are done.
-fn publish_against(fixture: &Fixture, destination: &str, rounds: usize, disturb: impl Fn(usize) + Sync) {
+/// Runs publishers and calls `concurrent_action` in another thread until they are done.
+fn publish_against(
+    fixture: &Fixture,
+    destination: &str,
+    rounds: usize,
+    concurrent_action: impl Fn(usize) + Sync,
+) {
     let done = AtomicBool::new(false);
-    let (left, done, disturb) = (AtomicUsize::new(PUBLISHERS), &done, &disturb);
-    let left = &left;
+    let (publishers_left, done, concurrent_action) =
+        (AtomicUsize::new(PUBLISHERS), &done, &concurrent_action);
+    let publishers_left = &publishers_left;
     thread::scope(|scope| {
         for publisher in 0..PUBLISHERS {
             scope.spawn(move || {
                 for n in 0..rounds {
                     fixture.send(destination, &format!("{publisher} {n}"));
                 }
-                if left.fetch_sub(1, Ordering::AcqRel) == 1 {
+                if publishers_left.fetch_sub(1, Ordering::AcqRel) == 1 {
                     done.store(true, Ordering::Release);
                 }
             });
@@ -31,7 +37,7 @@ fn publish_against(fixture: &Fixture, destination: &str, rounds: usize, disturb:
                 if done.load(Ordering::Acquire) {
                     break;
                 }
-                disturb(round);
+                concurrent_action(round);
             }
         });
     });
@@ -55,11 +61,11 @@ fn exact_and_pattern_subscribers_see_the_same_order_while_others_change() {
     let fixture = Fixture::new();
     let (exact, wild) = (fixture.receiver(1), fixture.receiver(2));
     let both = [fixture.subscribe("/topic/a.b", &exact, ALL), fixture.subscribe("/topic/a.*", &wild, ALL)];
-    let passing = fixture.receiver(3);
+    let temporary = fixture.receiver(3);
     publish_against(&fixture, "/topic/a.b", ROUNDS, |round| {
         let text = ["/topic/**", "/topic/a.*", "/topic/*.b", "/topic/a.b", "/topic/z.*"][round % 5];
-        drop(fixture.subscribe(text, &passing, ALL));
-        passing.deliveries();
+        drop(fixture.subscribe(text, &temporary, ALL));
+        temporary.deliveries();
     });
     let (exact, wild) = (exact.bodies(), wild.bodies());
     assert_complete(&exact, ROUNDS);
@@ -74,11 +80,11 @@ fn pattern_subscribers_see_the_same_order_while_the_topic_is_recreated() {
     let fixture = Fixture::new();
     let (one, two) = (fixture.receiver(1), fixture.receiver(2));
     let both = [fixture.subscribe("/topic/a.*", &one, ALL), fixture.subscribe("/topic/**", &two, ALL)];
-    let passing = fixture.receiver(3);
+    let temporary = fixture.receiver(3);
     publish_against(&fixture, "/topic/a.b", ROUNDS, |round| {
         let text = ["/topic/a.b", "/topic/#.b"][round % 2];
-        drop(fixture.subscribe(text, &passing, ALL));
-        passing.deliveries();
+        drop(fixture.subscribe(text, &temporary, ALL));
+        temporary.deliveries();
     });
     let (one, two) = (one.bodies(), two.bodies());
     assert_complete(&one, ROUNDS);

@@ -103,12 +103,12 @@ fn uncongested_service_is_preferred_and_else_the_least_congested() {
     let fixture = Fixture::new();
     let receivers = [filled(&fixture, 9), filled(&fixture, 2), filled(&fixture, 7)];
     let _all: Vec<_> = receivers.iter().map(|to| fixture.subscribe("/app/**", to, ALL)).collect();
-    let free = &receivers[1];
-    while free.outbound_queue.bytes_above_half() == Some(0) {
-        let before = free.outbound_queue.bytes();
+    let uncongested = &receivers[1];
+    while uncongested.outbound_queue.bytes_above_half() == Some(0) {
+        let before = uncongested.outbound_queue.bytes();
         let published = send(&fixture, &"m".repeat(800));
         assert_eq!((published.services, published.congested.len()), (Some(1), 0));
-        assert!(free.outbound_queue.bytes() > before);
+        assert!(uncongested.outbound_queue.bytes() > before);
     }
     assert!(receivers.iter().all(|receiver| {
         receiver.outbound_queue.bytes_above_half().is_some_and(|bytes_above_half| bytes_above_half > 0)
@@ -116,7 +116,7 @@ fn uncongested_service_is_preferred_and_else_the_least_congested() {
     let published = send(&fixture, &"m".repeat(800));
     assert_eq!(published.services, Some(1));
     assert_eq!(published.congested.len(), 1);
-    assert!(Arc::ptr_eq(&published.congested[0].outbound_queue, &free.outbound_queue));
+    assert!(Arc::ptr_eq(&published.congested[0].outbound_queue, &uncongested.outbound_queue));
     assert!(published.congested[0].is_widespread, "all services are congested");
     receivers[0].deliveries();
     assert!(send(&fixture, "m").congested.is_empty());
@@ -128,9 +128,9 @@ fn each_message_goes_to_one_service_while_services_change() {
     const ROUNDS: usize = 300;
     let fixture = Fixture::new();
     let (staying, _subscriptions) = services(&fixture, &["/app/orders.new", "/app/**"]);
-    let passed = std::sync::atomic::AtomicUsize::new(0);
+    let received_by_others = std::sync::atomic::AtomicUsize::new(0);
     std::thread::scope(|scope| {
-        let (fixture, passed) = (&fixture, &passed);
+        let (fixture, received_by_others) = (&fixture, &received_by_others);
         for _ in 0..2 {
             scope.spawn(move || (0..ROUNDS).for_each(|_| assert_eq!(send(fixture, "m").services, Some(1))));
         }
@@ -140,12 +140,12 @@ fn each_message_goes_to_one_service_while_services_change() {
                 for _ in 0..ROUNDS {
                     drop(fixture.subscribe(text, &receiver, ALL));
                     let got = receiver.deliveries().len();
-                    passed.fetch_add(got, std::sync::atomic::Ordering::Relaxed);
+                    received_by_others.fetch_add(got, std::sync::atomic::Ordering::Relaxed);
                     assert_eq!(receiver.outbound_queue.bytes(), 0, "no delivery is left after drop");
                 }
             });
         }
     });
-    let stayed: usize = staying.iter().map(|receiver| receiver.deliveries().len()).sum();
-    assert_eq!(stayed + passed.into_inner(), 2 * ROUNDS);
+    let received_by_staying: usize = staying.iter().map(|receiver| receiver.deliveries().len()).sum();
+    assert_eq!(received_by_staying + received_by_others.into_inner(), 2 * ROUNDS);
 }

@@ -36,7 +36,7 @@ fn message_to_a_closed_temporary_queue_is_dropped_and_counted() {
 }
 
 #[test]
-fn subscribing_to_a_closed_temporary_queue_is_refused() {
+fn subscribing_to_a_closed_temporary_queue_is_rejected() {
     let fixture = Fixture::new();
     let receiver = fixture.receiver(1);
     let broker_error =

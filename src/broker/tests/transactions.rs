@@ -46,9 +46,9 @@ fn empty_transaction_is_accepted() {
     assert_eq!(commit(&fixture, &[], &[]), Ok(0));
 }
 
-/// If a step is refused, no effect of the others is visible.
+/// If a step is rejected, no effect of the others is visible.
 #[test]
-fn one_refused_step_refuses_all() {
+fn one_rejected_step_rejects_all() {
     let options = Options { queue_messages_max: 3, queues_max: 2, ..Options::default() };
     let fixture = Fixture::with(options, usize::MAX);
     let outbound_queue = fixture.outbound_queue();
@@ -96,11 +96,11 @@ fn bytes_of_several_steps_to_one_queue_are_added() {
         probe.send("/queue/q", body);
     }
     let three = probe.metrics.queue_bytes.get() as usize;
-    for (bytes_max, refused) in [(three - 1, Some("queue-bytes-max")), (three, None)] {
+    for (bytes_max, expected_limit) in [(three - 1, Some("queue-bytes-max")), (three, None)] {
         let fixture = Fixture::with(Options { queue_bytes_max: bytes_max, ..Options::default() }, usize::MAX);
         let result = commit(&fixture, &[("/queue/q", "1"), ("/queue/q", "2"), ("/queue/q", "3")], &[]);
-        assert_eq!(result.err().and_then(|broker_error| broker_error.limit), refused);
-        assert_eq!(fixture.broker.is_empty(), refused.is_some());
+        assert_eq!(result.err().and_then(|broker_error| broker_error.limit), expected_limit);
+        assert_eq!(fixture.broker.is_empty(), expected_limit.is_some());
     }
 }
 
@@ -143,13 +143,13 @@ fn message_to_a_closed_temporary_queue_is_dropped_and_other_steps_apply() {
 }
 
 #[test]
-fn settling_works_while_messages_are_refused_at_the_memory_limit() {
+fn settling_works_while_messages_are_rejected_at_the_memory_limit() {
     let fixture = Fixture::with(Options::default(), 10_000);
     let receiver = fixture.receiver(1);
     let queue = fixture.subscribe("/queue/q", &receiver, ALL);
     fixture.send("/queue/q", &"x".repeat(10_000));
-    let refused = commit(&fixture, &[("/topic/t", "m")], &[(&queue, &[1], Settlement::Accepted)]);
-    assert_eq!(refused.unwrap_err().limit, Some("memory-bytes-max"));
+    let result = commit(&fixture, &[("/topic/t", "m")], &[(&queue, &[1], Settlement::Accepted)]);
+    assert_eq!(result.unwrap_err().limit, Some("memory-bytes-max"));
     assert_eq!(fixture.metrics.queue_messages.get(), 1);
     assert_eq!(commit(&fixture, &[], &[(&queue, &[1], Settlement::Accepted)]), Ok(0));
     assert_eq!(fixture.metrics.queue_messages.get(), 0);
@@ -173,12 +173,15 @@ fn queue_with_reserved_space_is_not_removed() {
     let fixture = Fixture::new();
     let receiver = fixture.receiver(1);
     let (queues, message) = (&fixture.broker.shared.queues, fixture.message("m"));
-    let queue = queues.reserve(&to("/queue/q"), message.size()).expect("space").expect("a queue");
+    let queue = queues
+        .reserve(&to("/queue/q"), message.size())
+        .expect("the queue has space")
+        .expect("the queue exists");
     drop(fixture.subscribe("/queue/q", &receiver, ALL));
     assert!(
         queue.publish_reserved(&message, fixture.now()).is_ok_and(|undeliverable| undeliverable.is_empty())
     );
-    let queue = queues.reserve(&to("/queue/r"), 1).expect("space").expect("a queue");
+    let queue = queues.reserve(&to("/queue/r"), 1).expect("the queue has space").expect("the queue exists");
     queues.release(&queue, 1);
     let consumer = fixture.subscribe("/queue/q", &receiver, ALL);
     consumer.settle(&[1], Settlement::Accepted, fixture.now());

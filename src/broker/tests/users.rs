@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use stompbox_frames::stomp::Headers;
 
-const SHOWN: &str = "/user/queue/x";
+const DESTINATION_HEADER: &str = "/user/queue/x";
 
 fn path(text: &str) -> UserPath {
     match Address::parse_send(text, usize::MAX).expect(text) {
@@ -20,8 +20,11 @@ fn path(text: &str) -> UserPath {
 /// Publishes to `text`, and there only to the session `to_session`, if it is given.
 fn send(fixture: &Fixture, text: &str, to_session: Option<&str>) -> Published {
     let (destination, headers) = (to(text), Headers::default());
-    let publication =
-        Publication { to_session, destination_header: SHOWN, ..publication(&destination, text, &headers) };
+    let publication = Publication {
+        to_session,
+        destination_header: DESTINATION_HEADER,
+        ..publication(&destination, text, &headers)
+    };
     fixture.broker.publish(publication, fixture.now()).expect("accepted")
 }
 
@@ -40,7 +43,7 @@ fn publish_to_all(
     let multicast = Multicast {
         owners,
         path: &path,
-        destination_header: SHOWN,
+        destination_header: DESTINATION_HEADER,
         headers: &headers,
         extra: &[],
         body: body.as_bytes(),
@@ -49,7 +52,7 @@ fn publish_to_all(
 }
 
 /// Returns the ids of the sessions that got a message.
-fn got<'a>(sessions: &'a [(&'a str, Session)]) -> Vec<&'a str> {
+fn sessions_reached<'a>(sessions: &'a [(&'a str, Session)]) -> Vec<&'a str> {
     sessions.iter().filter(|(_, session)| !session.bodies().is_empty()).map(|(id, _)| *id).collect()
 }
 
@@ -88,13 +91,13 @@ fn message_reaches_exactly_the_addressed_sessions() {
             (reached.len(), Some(reached.len()), None),
             "{text} {to_session:?}"
         );
-        assert_eq!(got(&sessions), reached, "{text} {to_session:?}");
+        assert_eq!(sessions_reached(&sessions), reached, "{text} {to_session:?}");
     }
 }
 
 #[test]
 fn percent_encoded_names_reach_the_same_user() {
-    for (name, written) in [
+    for (name, encoded_name) in [
         ("john.doe", "john.doe"),
         ("a/b", "a%2Fb"),
         ("a/b", "%61%2fb"),
@@ -119,9 +122,13 @@ fn percent_encoded_names_reach_the_same_user() {
             .flat_map(|(_, other)| ["/user/queue/x", "/user/queue/**"].map(|text| (text, other)))
             .map(|(text, other)| fixture.join(text, other, 1))
             .collect();
-        assert_eq!(send(&fixture, &format!("/user/{written}/queue/x"), None).sessions, Some(1), "{name}");
+        assert_eq!(
+            send(&fixture, &format!("/user/{encoded_name}/queue/x"), None).sessions,
+            Some(1),
+            "{name}"
+        );
         assert_eq!(session.bodies().len(), 1, "{name}");
-        assert!(got(&others).is_empty(), "{name}");
+        assert!(sessions_reached(&others).is_empty(), "{name}");
     }
 }
 
@@ -178,7 +185,11 @@ fn each_subscription_gets_a_delivery_and_its_session_counts_once() {
     assert_eq!((published.reached, published.sessions), (4, Some(2)));
     let deliveries = drain(&one.outbound_queue);
     assert_eq!(deliveries.iter().map(|delivery| delivery.key).collect::<Vec<_>>(), [1, 2, 3]);
-    assert!(deliveries.iter().all(|delivery| delivery.message.destination() == SHOWN && delivery.tag == 0));
+    assert!(
+        deliveries
+            .iter()
+            .all(|delivery| delivery.message.destination() == DESTINATION_HEADER && delivery.tag == 0)
+    );
     let published = send(&fixture, "/user/~2/queue/x", None);
     assert_eq!((published.reached, published.sessions), (1, Some(1)));
 }
@@ -197,20 +208,20 @@ fn message_to_many_users_is_encoded_once() {
     .into();
     let _all: Vec<_> =
         sessions.iter().map(|(_, session)| fixture.join("/user/queue/*", session, 1)).collect();
-    let published = send_to_all(&fixture, &["alice", "b,ob", "nobody", "alice", "s", "b,ob"], "m");
+    let published = send_to_all(&fixture, &["alice", "b,ob", "unknown", "alice", "s", "b,ob"], "m");
     assert_eq!((published.reached, published.sessions), (3, Some(3)));
     let deliveries: Vec<_> =
         sessions.iter().flat_map(|(_, session)| drain(&session.outbound_queue)).collect();
     assert_eq!(deliveries.len(), 3);
     assert!(deliveries.iter().all(|delivery| delivery.message.ptr_eq(&deliveries[0].message)));
     assert_eq!(deliveries[0].message.id(), "node-1");
-    let published = send_to_all(&fixture, &["nobody"], "m");
+    let published = send_to_all(&fixture, &["unknown"], "m");
     assert_eq!((published.reached, published.sessions), (0, Some(0)));
     assert_eq!(fixture.metrics.messages_published.get(), 2);
 }
 
 #[test]
-fn congested_receiver_is_listed_once_and_the_memory_limit_refuses() {
+fn congested_receiver_is_listed_once_and_the_memory_limit_rejects() {
     let fixture = Fixture::new();
     let outbound_queue = fixture.outbound_queue_of(1_000);
     outbound_queue.set_label(Arc::new(Label { session: "s".into(), user: Some("alice".into()) }));
@@ -244,14 +255,14 @@ fn transaction_reports_reached_users_services_and_unserved_steps() {
     steps.push(TransactionStep::PublishToUsers(Multicast {
         owners: &owners,
         path: &path,
-        destination_header: SHOWN,
+        destination_header: DESTINATION_HEADER,
         headers: &headers,
         extra: &[],
         body: b"m",
     }));
     let published = commit(&fixture.broker, &steps, fixture.now()).expect("accepted");
     assert_eq!((published.reached, published.sessions, published.services), (3, Some(2), Some(1)));
-    assert_eq!(published.unserved, [2]);
+    assert_eq!(published.without_service, [2]);
     assert_eq!((alice.bodies().len(), service.bodies().len()), (2, 1));
     assert_eq!(fixture.metrics.messages_published.get(), 6);
     let plain = commit(&fixture.broker, &[publish_step(&names[3], "m", &headers)], fixture.now());
@@ -320,12 +331,12 @@ fn all_sessions_of_a_user_see_the_same_order() {
         });
         scope.spawn(move || {
             for n in 0..ROUNDS {
-                let passing = fixture.session(&format!("p{n}"), Some("alice"));
-                let joined = fixture.join("/user/queue/x", &passing, 1);
+                let temporary = fixture.session(&format!("p{n}"), Some("alice"));
+                let joined = fixture.join("/user/queue/x", &temporary, 1);
                 drop(joined);
-                let held = passing.bodies();
+                let bodies = temporary.bodies();
                 assert!(
-                    held.len() <= 2 * ROUNDS && passing.outbound_queue.bytes() == 0,
+                    bodies.len() <= 2 * ROUNDS && temporary.outbound_queue.bytes() == 0,
                     "no delivery is left after drop"
                 );
             }

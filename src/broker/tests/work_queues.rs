@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 const Q: &str = "/queue/q";
 
-fn seen(body: &str, count: u32, tag: Tag) -> (String, u32, Tag) {
+fn delivery(body: &str, count: u32, tag: Tag) -> (String, u32, Tag) {
     (body.to_string(), count, tag)
 }
 
@@ -42,7 +42,10 @@ fn messages_are_kept_without_a_consumer_and_delivered_in_order() {
     assert_eq!(fixture.gauges(), (3, 1));
     let consumer = fixture.subscribe(Q, &receiver, ALL);
     fixture.send_all(&["d"]);
-    assert_eq!(receiver.seen(), [seen("a", 1, 1), seen("b", 1, 2), seen("c", 1, 3), seen("d", 1, 4)]);
+    assert_eq!(
+        receiver.received(),
+        [delivery("a", 1, 1), delivery("b", 1, 2), delivery("c", 1, 3), delivery("d", 1, 4)]
+    );
     assert_eq!(fixture.gauges(), (4, 1), "outstanding messages still count");
     fixture.settle(&consumer, &[1, 2, 3, 4], Settlement::Accepted);
     assert_eq!((fixture.gauges(), fixture.metrics.queue_bytes.get()), ((0, 1), 0));
@@ -170,13 +173,13 @@ fn returned_message_goes_to_another_consumer_first() {
     let (a, b) = (fixture.receiver(1), fixture.receiver(2));
     let first = fixture.subscribe(Q, &a, ALL);
     fixture.send_all(&["m"]);
-    assert_eq!(a.seen(), [seen("m", 1, 1)]);
+    assert_eq!(a.received(), [delivery("m", 1, 1)]);
     let second = fixture.subscribe(Q, &b, ALL);
     for count in [2, 4] {
         fixture.settle(&first, &[1], Settlement::Returned);
-        assert_eq!((a.seen(), b.seen()), (vec![], vec![seen("m", count, 1)]));
+        assert_eq!((a.received(), b.received()), (vec![], vec![delivery("m", count, 1)]));
         fixture.settle(&second, &[1], Settlement::Returned);
-        assert_eq!((a.seen(), b.seen()), (vec![seen("m", count + 1, 1)], vec![]));
+        assert_eq!((a.received(), b.received()), (vec![delivery("m", count + 1, 1)], vec![]));
     }
     assert_eq!(fixture.metrics.redeliveries.get(), 4);
 }
@@ -187,19 +190,19 @@ fn backoff_of_a_sole_consumer_grows_with_each_failure() {
     let receiver = fixture.receiver(1);
     let consumer = fixture.subscribe(Q, &receiver, ALL);
     fixture.send_all(&["m"]);
-    assert_eq!(receiver.seen(), [seen("m", 1, 1)]);
+    assert_eq!(receiver.received(), [delivery("m", 1, 1)]);
     let mut now = fixture.now();
     for (count, backoff) in [(2, 0), (3, 10), (4, 20), (5, 40), (6, 80), (7, 160), (8, 250), (9, 250)] {
         consumer.settle(&[1], Settlement::Returned, now);
         if backoff > 0 {
             let due = now + Duration::from_millis(backoff);
-            assert!(receiver.seen().is_empty(), "{count}");
+            assert!(receiver.received().is_empty(), "{count}");
             assert_eq!(fixture.broker.expire(due - Duration::from_millis(1)), Some(due), "{count}");
-            assert!(receiver.seen().is_empty(), "{count}");
+            assert!(receiver.received().is_empty(), "{count}");
             assert_eq!(fixture.broker.expire(due), None);
             now = due;
         }
-        assert_eq!(receiver.seen(), [seen("m", count, 1)], "after {backoff} ms");
+        assert_eq!(receiver.received(), [delivery("m", count, 1)], "after {backoff} ms");
     }
 }
 
@@ -218,7 +221,7 @@ fn earlier_backoff_expires_in_time_and_sets_few_timers() {
     receiver.deliveries();
     for n in 0..15 {
         let now = at(&fixture, 6000 + 10 * n);
-        assert_eq!(fixture.publish_at(Q, "quick", now).expect("space").reached, 1);
+        assert_eq!(fixture.publish_at(Q, "quick", now).expect("the message is accepted").reached, 1);
         let tag = [n + 2];
         consumer.settle(&tag, Settlement::Returned, now);
         consumer.settle(&tag, Settlement::Returned, now);
@@ -230,9 +233,9 @@ fn earlier_backoff_expires_in_time_and_sets_few_timers() {
     }
     assert_eq!(fixture.broker.shared.context.timers.len(), 1, "only the timer of the slow message, set once");
     assert_eq!(fixture.broker.expire(at(&fixture, 6249)), Some(at(&fixture, 6250)));
-    assert!(receiver.seen().is_empty());
+    assert!(receiver.received().is_empty());
     fixture.broker.expire(at(&fixture, 6250));
-    assert_eq!(receiver.seen(), [seen("slow", 8, 1)]);
+    assert_eq!(receiver.received(), [delivery("slow", 8, 1)]);
     assert_eq!(fixture.broker.shared.context.timers.len(), 0);
 }
 
@@ -245,11 +248,11 @@ fn message_in_backoff_is_overtaken_and_goes_to_a_new_consumer() {
     for _ in 0..2 {
         fixture.settle(&first, &[1], Settlement::Returned);
     }
-    assert_eq!(a.seen(), [seen("m", 1, 1), seen("m", 2, 1), seen("n", 1, 2)]);
+    assert_eq!(a.received(), [delivery("m", 1, 1), delivery("m", 2, 1), delivery("n", 1, 2)]);
     let _second = fixture.subscribe(Q, &b, ALL);
-    assert_eq!(b.seen(), [seen("m", 3, 1)], "other consumers need not wait");
+    assert_eq!(b.received(), [delivery("m", 3, 1)], "other consumers need not wait");
     assert_eq!(fixture.broker.expire(at(&fixture, 10)), None, "a timer without a message has no effect");
-    assert!(a.seen().is_empty());
+    assert!(a.received().is_empty());
 }
 
 #[test]
@@ -265,11 +268,11 @@ fn consumer_without_credit_does_not_block_a_redelivery() {
         (vec!["m".into(), "n".into(), "p".to_string()], vec!["o".to_string()])
     );
     fixture.settle(&first, &[1], Settlement::Returned);
-    assert_eq!(a.seen(), [seen("m", 2, 1)], "the other consumer has no credit");
+    assert_eq!(a.received(), [delivery("m", 2, 1)], "the other consumer has no credit");
     fixture.settle(&first, &[1], Settlement::Returned);
-    assert!(a.seen().is_empty());
+    assert!(a.received().is_empty());
     fixture.settle(&second, &[3], Settlement::Accepted);
-    assert_eq!(b.seen(), [seen("m", 3, 1)], "the other consumer has credit again");
+    assert_eq!(b.received(), [delivery("m", 3, 1)], "the other consumer has credit again");
 }
 
 #[test]
@@ -281,7 +284,10 @@ fn returned_messages_are_delivered_before_new_ones() {
     assert_eq!(a.bodies(), ["a", "b", "c"]);
     drop(first);
     let _second = fixture.subscribe(Q, &b, ALL);
-    assert_eq!(b.seen(), [seen("a", 2, 1), seen("b", 2, 2), seen("c", 2, 3), seen("d", 1, 4)]);
+    assert_eq!(
+        b.received(),
+        [delivery("a", 2, 1), delivery("b", 2, 2), delivery("c", 2, 3), delivery("d", 1, 4)]
+    );
 }
 
 #[test]
@@ -295,7 +301,7 @@ fn outstanding_messages_of_a_dropped_consumer_go_to_others() {
     fixture.settle(&first, &[3], Settlement::Accepted);
     // The message was returned twice at once: the second time it waits for its backoff, which ends with the consumer.
     drop(first);
-    assert_eq!(b.seen(), [seen("a", 2, 1), seen("e", 2, 5)]);
+    assert_eq!(b.received(), [delivery("a", 2, 1), delivery("e", 2, 5)]);
     assert_eq!(fixture.gauges(), (5, 1));
     fixture.settle(&second, &[1, 2, 4, 5, 6], Settlement::Accepted);
     drop(second);
@@ -313,7 +319,7 @@ fn backoff_of_a_consumer_ends_when_it_leaves() {
     }
     drop(first);
     let _second = fixture.subscribe(Q, &b, ALL);
-    assert_eq!(b.seen(), [seen("m", 3, 1)]);
+    assert_eq!(b.received(), [delivery("m", 3, 1)]);
 }
 
 #[test]
@@ -326,11 +332,11 @@ fn unwritten_delivery_does_not_count() {
     fixture.settle(&first, &[2], Settlement::Unwritten);
     assert!(a.deliveries().is_empty(), "the consumer may be about to leave");
     first.resume(fixture.now());
-    assert_eq!(a.seen(), [seen("b", 1, 2)]);
+    assert_eq!(a.received(), [delivery("b", 1, 2)]);
     fixture.settle(&first, &[1, 2], Settlement::Unwritten);
     drop(first);
     let _second = fixture.subscribe(Q, &b, ALL);
-    assert_eq!(b.seen(), [seen("a", 1, 1), seen("b", 1, 2), seen("c", 1, 3)]);
+    assert_eq!(b.received(), [delivery("a", 1, 1), delivery("b", 1, 2), delivery("c", 1, 3)]);
     assert_eq!(fixture.metrics.redeliveries.get(), 0);
 }
 
@@ -351,7 +357,7 @@ fn unread_deliveries_of_a_dropped_subscription_count_as_unwritten() {
     drop(first);
     assert_eq!(a.bodies(), ["o"], "the delivery of another subscription stays");
     let _second = fixture.subscribe(Q, &b, ALL);
-    assert_eq!(b.seen(), [seen("a", 2, 1), seen("b", 1, 2)]);
+    assert_eq!(b.received(), [delivery("a", 2, 1), delivery("b", 1, 2)]);
     drop(other);
 }
 
@@ -374,7 +380,7 @@ fn settling_an_unknown_tag_has_no_effect() {
 }
 
 #[test]
-fn full_queue_refuses_with_the_option_name() {
+fn full_queue_rejects_with_the_option_name() {
     let fixture = Fixture::with(Options { queue_messages_max: 2, ..Options::default() }, usize::MAX);
     let receiver = fixture.receiver(1);
     let consumer = fixture.subscribe(Q, &receiver, ALL);
@@ -400,15 +406,15 @@ fn queue_is_full_exactly_at_its_byte_limit() {
     let fixture = Fixture::with(Options { queue_bytes_max: max, ..Options::default() }, usize::MAX);
     let broker_error = fixture.publish(Q, &"x".repeat(max)).unwrap_err();
     assert_eq!(broker_error.limit, Some("queue-bytes-max"));
-    assert!(fixture.broker.is_empty(), "the queue of the refused message is removed");
+    assert!(fixture.broker.is_empty(), "the queue of the rejected message is removed");
     fixture.send_all(&["a"]);
-    let held = fixture.metrics.queue_bytes.get() as usize;
+    let used_bytes = fixture.metrics.queue_bytes.get() as usize;
     // The size includes the body, and the digits of its length.
     let exact = (0..max).map(|n| "x".repeat(n)).find(|body| {
         let other = Fixture::new();
         other.send(Q, "");
         other.send(Q, body);
-        other.metrics.queue_bytes.get() as usize - (held - 1) == max - held
+        other.metrics.queue_bytes.get() as usize - (used_bytes - 1) == max - used_bytes
     });
     let exact = exact.expect("some length fits");
     assert!(fixture.publish(Q, &format!("{exact}x")).is_err());
@@ -418,7 +424,7 @@ fn queue_is_full_exactly_at_its_byte_limit() {
 }
 
 #[test]
-fn queue_over_queues_max_is_refused_to_sender_and_subscriber() {
+fn queue_over_queues_max_is_rejected_to_sender_and_subscriber() {
     let fixture = Fixture::with(Options { queues_max: 2, ..Options::default() }, usize::MAX);
     let receiver = fixture.receiver(1);
     fixture.send("/queue/a", "m");
